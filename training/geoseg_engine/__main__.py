@@ -1,0 +1,7 @@
+"""`python -m geoseg_engine`: the command `geoseg`."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

@@ -1,0 +1,86 @@
+"""The engine's voice: events on stdout, everything else on stderr.
+
+Native code prints to file descriptor 1 without asking Python, so the descriptor itself is moved:
+the channel keeps a duplicate and descriptor 1 then leads where descriptor 2 leads.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any, TextIO
+
+from .contract import CANCEL_FILE, EVENT_FIELDS, EVENTS_FILE, PROTOCOL, Cancelled, GeoSegError, encode
+
+
+class Channel:
+    """Sends events to a stream and appends them to events.jsonl of the job folder."""
+
+    def __init__(self, folder: Path, stream: TextIO | None = None) -> None:
+        self.folder = folder
+        self._stream = stream
+        self._record = (folder / EVENTS_FILE).open("a", encoding="utf-8")
+
+    @classmethod
+    def guarding_stdout(cls, folder: Path) -> Channel:
+        """Take file descriptor 1 for events; whatever else prints lands on stderr.
+
+        Call before the heavy imports.
+        """
+        events = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
+        os.dup2(2, 1)
+        sys.stdout = sys.stderr
+        return cls(folder, events)
+
+    def send(self, event_type: str, /, **fields: Any) -> None:
+        """Send one event; a reader that has gone away does not stop the job."""
+        unknown = set(fields) - set(EVENT_FIELDS[event_type])
+        if unknown:
+            raise ValueError(f"event {event_type} has no field {sorted(unknown)}")
+        event = {"v": PROTOCOL, "type": event_type, "t": round(time.time(), 3), **encode(fields)}
+        line = json.dumps(event, ensure_ascii=False, allow_nan=False) + "\n"
+        self._record.write(line)
+        self._record.flush()
+        if self._stream is None:
+            return
+        try:
+            self._stream.write(line)
+            self._stream.flush()
+        except (BrokenPipeError, ValueError):
+            self._stream = None
+
+    def progress(self, phase: str, done: float, total: float, rate: str = "") -> None:
+        """Report work done; also the cancel point.
+
+        Raises:
+            Cancelled: if the job folder holds a file `cancel`.
+        """
+        self.check_cancelled()
+        self.send("progress", phase=phase, done=done, total=total, rate=rate)
+
+    def log(self, text: str, level: str = "info") -> None:
+        """Send a line for the log; level is `info`, `warning` or `error`."""
+        self.send("log", level=level, text=text)
+
+    def artifact(self, kind: str, path: Path | str) -> None:
+        """Announce a finished file; paths inside the job folder are sent relative to it."""
+        path = Path(path)
+        if path.is_absolute() and path.is_relative_to(self.folder):
+            path = path.relative_to(self.folder)
+        self.send("artifact", kind=kind, path=path.as_posix())
+
+    def cancelled(self) -> bool:
+        """Whether the user asked to stop."""
+        return (self.folder / CANCEL_FILE).exists()
+
+    def check_cancelled(self) -> None:
+        """Raise Cancelled if the user asked to stop."""
+        if self.cancelled():
+            raise Cancelled
+
+    def fail(self, error: GeoSegError) -> None:
+        """Send the last event of a job that failed."""
+        self.send("failed", code=error.code, message=error.message, hint=error.hint, details=error.details)

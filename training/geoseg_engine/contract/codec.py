@@ -1,0 +1,106 @@
+"""Frozen dataclasses to JSON and back unchanged, with the protocol's version."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import types
+import typing
+from pathlib import Path
+from typing import Any, TypeVar
+
+from .errors import GeoSegError
+from .jobs import JOBS, Job
+
+PROTOCOL_MAJOR = 1
+PROTOCOL_MINOR = 0
+PROTOCOL = f"{PROTOCOL_MAJOR}.{PROTOCOL_MINOR}"
+
+T = TypeVar("T")
+
+
+def encode(value: Any) -> Any:
+    """Dataclasses, tuples and mappings to plain JSON values; NaN and infinities become None."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {item.name: encode(getattr(value, item.name)) for item in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(key): encode(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [encode(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def decode(cls: type[T], data: Any) -> T:
+    """The inverse of `encode` for a dataclass; unknown keys are an error that names them.
+
+    Raises:
+        GeoSegError: `bad_json` if a key is missing or unknown.
+    """
+    hints = typing.get_type_hints(cls)
+    names = {item.name for item in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    unknown = set(data) - names
+    if unknown:
+        raise GeoSegError("bad_json", f"{cls.__name__} has no field {', '.join(sorted(unknown))}.",
+                          "Was the file written by another version of GeoSeg?")  # fmt: skip
+    try:
+        return cls(**{key: _decode_value(hints[key], item) for key, item in data.items()})
+    except TypeError as error:
+        raise GeoSegError("bad_json", f"{cls.__name__}: {error}.", "A field is missing.") from error
+
+
+def _decode_value(hint: Any, value: Any) -> Any:
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        if value is None:
+            return None
+        return _decode_value(next(item for item in typing.get_args(hint) if item is not type(None)), value)
+    if origin is tuple:
+        items = typing.get_args(hint)
+        if len(items) == 2 and items[1] is Ellipsis:
+            return tuple(_decode_value(items[0], item) for item in value)
+        return tuple(_decode_value(item_hint, item) for item_hint, item in zip(items, value, strict=True))
+    if dataclasses.is_dataclass(hint):
+        return decode(typing.cast(type, hint), value)
+    if hint is float and isinstance(value, int):
+        return float(value)
+    return value
+
+
+def job_to_json(job: Job) -> dict[str, Any]:
+    """The content of job.json."""
+    return {"protocol": PROTOCOL, "kind": job.kind, "job": encode(job)}
+
+
+def job_from_json(data: dict[str, Any]) -> Job:
+    """The job of a job.json.
+
+    Raises:
+        GeoSegError: `protocol` for another major protocol, `unknown_job` for an unknown kind.
+    """
+    check_protocol(str(data.get("protocol", "")))
+    kind = data.get("kind", "")
+    if kind not in JOBS:
+        raise GeoSegError("unknown_job", f"Unknown job '{kind}'.", f"Known jobs: {', '.join(JOBS)}.")
+    return decode(JOBS[kind], data.get("job", {}))
+
+
+def check_protocol(protocol: str) -> None:
+    """Raise `protocol` unless the major version is ours."""
+    if protocol.split(".")[0] != str(PROTOCOL_MAJOR):
+        raise GeoSegError("protocol", f"The other side speaks protocol '{protocol}', this one {PROTOCOL}.",
+                          "Set up the engine again so that both have the same version.")  # fmt: skip
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON under a temporary name, then rename: a reader never sees half a file."""
+    partial = path.with_name(path.name + ".part")
+    partial.write_text(json.dumps(encode(value), indent=1, ensure_ascii=False), encoding="utf-8")
+    partial.replace(path)
+
+
+def read_json(cls: type[T], path: Path) -> T:
+    """Read a dataclass that `write_json` wrote."""
+    return decode(cls, json.loads(path.read_text(encoding="utf-8")))

@@ -1,0 +1,79 @@
+"""Complaints that several jobs share, each as a list of problems that is empty when all is well."""
+
+from __future__ import annotations
+
+from .data import Area, Band, Labels, Source
+from .errors import Problem
+
+
+def when(condition: bool, code: str, message: str, hint: str) -> list[Problem]:
+    return [Problem(code, message, hint)] if condition else []
+
+
+def unknown_sources(sources: tuple[Source, ...], bands: tuple[Band, ...]) -> list[Problem]:
+    known = {source.key for source in sources}
+    return [
+        Problem("unknown_source", f"Band '{band.name}' refers to the unknown source '{band.source}'.",
+                f"Known sources: {', '.join(sorted(known)) or 'none'}.")
+        for band in bands if band.source not in known
+    ]  # fmt: skip
+
+
+def twice(names: list[str]) -> list[Problem]:
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    return when(
+        bool(repeated),
+        "band_names",
+        f"Two bands are named {', '.join(repeated)}.",
+        "Give each band its own name.",
+    )
+
+
+def area_problems(area: Area, labels: Labels | None) -> list[Problem]:
+    of_polygons = area.kind in ("concave_hull", "convex_hull", "bounds")
+    return [
+        *when(
+            area.kind == "polygons" and not area.path,
+            "no_area",
+            "No area layer is chosen.",
+            "Choose a polygon layer.",
+        ),
+        *when(
+            area.kind == "extent" and area.extent is None,
+            "no_extent",
+            "No extent is given.",
+            "Set the map extent.",
+        ),
+        *when(
+            of_polygons and labels is None,
+            "no_labels",
+            "The area is a hull of the label polygons, but there are none.",
+            "Choose a label layer or another area.",
+        ),
+        *when(
+            not 0 <= area.ratio <= 1,
+            "ratio",
+            f"The hull ratio {area.ratio:g} is outside 0 to 1.",
+            "0.3 is a good start.",
+        ),
+    ]
+
+
+def pixel_size_problems(size: tuple[float, float] | None) -> list[Problem]:
+    bad = size is not None and min(size) <= 0
+    return when(
+        bad,
+        "pixel_size",
+        f"The pixel size {size} is not positive.",
+        "Leave it empty to keep the reference's.",
+    )
+
+
+def tile_problems(tile_px: int) -> list[Problem]:
+    bad = tile_px < 16 or tile_px > 1024 or tile_px % 16 != 0
+    return when(
+        bad,
+        "tile_size",
+        f"A tile of {tile_px} px is not possible.",
+        "Choose a multiple of 16 from 16 to 1024.",
+    )

@@ -1,0 +1,41 @@
+"""Complaints and failures that cross the line between the processes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One complaint: what is wrong (with the offending value) and the next step."""
+
+    code: str
+    message: str
+    hint: str = ""
+    severity: Literal["error", "warning"] = "error"
+
+
+class GeoSegError(Exception):
+    """Base of every expected failure; becomes the `failed` event.
+
+    Args:
+        code: stable identifier, lower case with underscores, e.g. `no_overlap`.
+        message: one sentence with the offending value.
+        hint: the next step for the user.
+        details: further text for the log.
+    """
+
+    def __init__(self, code: str, message: str, hint: str = "", details: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = hint
+        self.details = details
+
+
+class Cancelled(GeoSegError):
+    """The user asked to stop; not an error to show."""
+
+    def __init__(self) -> None:
+        super().__init__("cancelled", "Cancelled.")

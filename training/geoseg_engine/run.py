@@ -1,0 +1,136 @@
+"""Run one job in its folder: read it, check it, do it, and end with exactly one last event."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import json
+import os
+import traceback
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from . import __version__
+from .channel import Channel
+from .contract import CANCEL_FILE, JOB_FILE, PID_FILE, PROTOCOL, GeoSegError, Job, job_from_json
+
+WORKERS = {
+    "stack": "stack",
+    "terrain": "terrain",
+    "rasterize": "labels",
+    "tile": "tiles",
+    "check": "check",
+    "train": "fit",
+    "predict": "predict",
+    "evaluate": "evaluate",
+    "polygonize": "polygonize",
+    "describe": "modelfile",
+    "probe": "probe",
+}
+"""Job kind -> engine module; its `run(job, folder, channel)` does the job and returns the result."""
+
+EXIT_DONE, EXIT_FAILED = 0, 1
+
+
+def run_file(job_file: Path, channel: Channel) -> int:
+    """Run the job of a job.json in that file's folder. Returns the exit code."""
+    folder = job_file.resolve().parent
+    (folder / CANCEL_FILE).unlink(missing_ok=True)
+    (folder / PID_FILE).write_text(str(os.getpid()), encoding="ascii")
+    os.chdir(folder)
+    try:
+        with guarding_errors():
+            job = job_from_json(json.loads(job_file.read_text(encoding="utf-8")))
+            result = work(job, folder, channel)
+    except GeoSegError as error:
+        channel.fail(error)
+        return EXIT_FAILED
+    finally:
+        (folder / PID_FILE).unlink(missing_ok=True)
+    channel.send("done", result=result)
+    return EXIT_DONE
+
+
+def work(job: Job, folder: Path, channel: Channel) -> dict[str, Any]:
+    """Do a job; its paths are relative to `folder`. Returns the result as plain data.
+
+    Raises:
+        GeoSegError: for every expected failure.
+    """
+    channel.send(
+        "hello",
+        protocol=PROTOCOL,
+        engine=__version__,
+        versions=installed_versions(),
+        device="",
+        device_memory_mb=0,
+    )
+    problems = [problem for problem in job.problems() if problem.severity == "error"]
+    if problems:
+        raise GeoSegError(problems[0].code, " ".join(item.message for item in problems),
+                          " ".join(dict.fromkeys(item.hint for item in problems)))  # fmt: skip
+    module = importlib.import_module(f"{__package__}.{WORKERS[job.kind]}")
+    result: dict[str, Any] = module.run(job, folder, channel)
+    return result
+
+
+def installed_versions() -> dict[str, str]:
+    """Versions of the packages that decide a result, without importing them."""
+    names = (
+        "numpy",
+        "rasterio",
+        "shapely",
+        "geopandas",
+        "richdem",
+        "torch",
+        "onnx",
+        "onnxruntime-gpu",
+        "onnxruntime",
+    )
+    versions = {}
+    for name in names:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+class guarding_errors:  # noqa: N801  (used like a function)
+    """Border of the engine: whatever goes wrong inside leaves as a GeoSegError with a next step."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if error is None or isinstance(error, GeoSegError) or not isinstance(error, Exception):
+            return
+        details = "".join(traceback.format_exception(error))
+        raise translate(error, details) from error
+
+
+def translate(error: Exception, details: str) -> GeoSegError:
+    """The expected failures of the machine as errors with codes of their own; the rest as `internal`."""
+    text = str(error)
+    if isinstance(error, json.JSONDecodeError):
+        return GeoSegError(
+            "bad_json", f"{JOB_FILE} is not valid JSON: {error}.", "Write the file again.", details
+        )
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return GeoSegError("disk_full", f"The disk is full: {error.filename or text}.",
+                           "Free some space or choose another output folder, then run again.", details)  # fmt: skip
+    if isinstance(error, PermissionError) or (isinstance(error, OSError) and error.errno == errno.EROFS):
+        return GeoSegError("not_writable", f"No permission to write or read {error.filename or text}.",
+                           "Choose a folder that you may write to.", details)  # fmt: skip
+    if isinstance(error, FileNotFoundError):
+        return GeoSegError("file_missing", f"The file {error.filename or text} does not exist.",
+                           "Was it moved or deleted? Choose it again.", details)  # fmt: skip
+    if isinstance(error, MemoryError) or "DefaultCPUAllocator: can't allocate" in text:
+        return GeoSegError("out_of_memory", "There is not enough memory for this job.",
+                           "Choose a smaller tile or batch, or close other programs.", details)  # fmt: skip
+    if type(error).__name__ in ("OutOfMemoryError", "AcceleratorError") or "CUDA out of memory" in text:
+        return GeoSegError("out_of_gpu_memory", f"The GPU ran out of memory: {text.splitlines()[0]}",
+                           "Choose a smaller batch or tile, or the CPU as device.", details)  # fmt: skip
+    return GeoSegError("internal", f"{type(error).__name__}: {text or 'no message'}",
+                       "This is a fault of GeoSeg: please report it with the log.", details)  # fmt: skip
