@@ -48,8 +48,12 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("job_file")
     for kind, job in JOBS.items():
         doc = (job.__doc__ or "").strip()
-        command = commands.add_parser(kind, help=doc.splitlines()[0], description=doc,
-                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+        command = commands.add_parser(
+            kind,
+            help=doc.splitlines()[0],
+            description=doc,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         command.add_argument(
             "--job-folder", default=".", help="folder for job.json, events and relative outputs"
         )
@@ -64,8 +68,14 @@ def add_flag(command: argparse.ArgumentParser, job: type[Job], field: dataclasse
     flag = "--" + field.name.replace("_", "-")
     required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
     if field.name in ("sources", "dem"):
-        command.add_argument(flag, nargs="+" if field.name == "sources" else None, default=argparse.SUPPRESS,
-                             required=required, metavar="RASTER", help="file, or JSON of a source")  # fmt: skip
+        command.add_argument(
+            flag,
+            nargs="+" if field.name == "sources" else None,
+            default=argparse.SUPPRESS,
+            required=required,
+            metavar="RASTER",
+            help="file, or JSON of a source",
+        )
     elif field.name == "bands":
         command.add_argument(flag, default=argparse.SUPPRESS, metavar="JSON", help="left out: all bands")
     elif hint is bool:

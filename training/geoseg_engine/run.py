@@ -68,8 +68,11 @@ def work(job: Job, folder: Path, channel: Channel) -> dict[str, Any]:
     )
     problems = [problem for problem in job.problems() if problem.severity == "error"]
     if problems:
-        raise GeoSegError(problems[0].code, " ".join(item.message for item in problems),
-                          " ".join(dict.fromkeys(item.hint for item in problems)))  # fmt: skip
+        raise GeoSegError(
+            problems[0].code,
+            " ".join(item.message for item in problems),
+            " ".join(dict.fromkeys(item.hint for item in problems)),
+        )
     module = importlib.import_module(f"{__package__}.{WORKERS[job.kind]}")
     result: dict[str, Any] = module.run(job, folder, channel)
     return result
@@ -118,19 +121,43 @@ def translate(error: Exception, details: str) -> GeoSegError:
             "bad_json", f"{JOB_FILE} is not valid JSON: {error}.", "Write the file again.", details
         )
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return GeoSegError("disk_full", f"The disk is full: {error.filename or text}.",
-                           "Free some space or choose another output folder, then run again.", details)  # fmt: skip
+        return GeoSegError(
+            "disk_full",
+            f"The disk is full: {error.filename or text}.",
+            "Free some space or choose another output folder, then run again.",
+            details,
+        )
     if isinstance(error, PermissionError) or (isinstance(error, OSError) and error.errno == errno.EROFS):
-        return GeoSegError("not_writable", f"No permission to write or read {error.filename or text}.",
-                           "Choose a folder that you may write to.", details)  # fmt: skip
+        return GeoSegError(
+            "not_writable",
+            f"No permission to write or read {error.filename or text}.",
+            "Choose a folder that you may write to.",
+            details,
+        )
     if isinstance(error, FileNotFoundError):
-        return GeoSegError("file_missing", f"The file {error.filename or text} does not exist.",
-                           "Was it moved or deleted? Choose it again.", details)  # fmt: skip
+        return GeoSegError(
+            "file_missing",
+            f"The file {error.filename or text} does not exist.",
+            "Was it moved or deleted? Choose it again.",
+            details,
+        )
     if isinstance(error, MemoryError) or "DefaultCPUAllocator: can't allocate" in text:
-        return GeoSegError("out_of_memory", "There is not enough memory for this job.",
-                           "Choose a smaller tile or batch, or close other programs.", details)  # fmt: skip
+        return GeoSegError(
+            "out_of_memory",
+            "There is not enough memory for this job.",
+            "Choose a smaller tile or batch, or close other programs.",
+            details,
+        )
     if type(error).__name__ in ("OutOfMemoryError", "AcceleratorError") or "CUDA out of memory" in text:
-        return GeoSegError("out_of_gpu_memory", f"The GPU ran out of memory: {text.splitlines()[0]}",
-                           "Choose a smaller batch or tile, or the CPU as device.", details)  # fmt: skip
-    return GeoSegError("internal", f"{type(error).__name__}: {text or 'no message'}",
-                       "This is a fault of GeoSeg: please report it with the log.", details)  # fmt: skip
+        return GeoSegError(
+            "out_of_gpu_memory",
+            f"The GPU ran out of memory: {text.splitlines()[0]}",
+            "Choose a smaller batch or tile, or the CPU as device.",
+            details,
+        )
+    return GeoSegError(
+        "internal",
+        f"{type(error).__name__}: {text or 'no message'}",
+        "This is a fault of GeoSeg: please report it with the log.",
+        details,
+    )

@@ -43,8 +43,11 @@ def decode(cls: type[T], data: Any) -> T:
     names = {item.name for item in dataclasses.fields(cls)}  # type: ignore[arg-type]
     unknown = set(data) - names
     if unknown:
-        raise GeoSegError("bad_json", f"{cls.__name__} has no field {', '.join(sorted(unknown))}.",
-                          "Was the file written by another version of GeoSeg?")  # fmt: skip
+        raise GeoSegError(
+            "bad_json",
+            f"{cls.__name__} has no field {', '.join(sorted(unknown))}.",
+            "Was the file written by another version of GeoSeg?",
+        )
     try:
         return cls(**{key: _decode_value(hints[key], item) for key, item in data.items()})
     except TypeError as error:
@@ -90,8 +93,11 @@ def job_from_json(data: dict[str, Any]) -> Job:
 def check_protocol(protocol: str) -> None:
     """Raise `protocol` unless the major version is ours."""
     if protocol.split(".")[0] != str(PROTOCOL_MAJOR):
-        raise GeoSegError("protocol", f"The other side speaks protocol '{protocol}', this one {PROTOCOL}.",
-                          "Set up the engine again so that both have the same version.")  # fmt: skip
+        raise GeoSegError(
+            "protocol",
+            f"The other side speaks protocol '{protocol}', this one {PROTOCOL}.",
+            "Set up the engine again so that both have the same version.",
+        )
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -13,10 +13,14 @@ def when(condition: bool, code: str, message: str, hint: str) -> list[Problem]:
 def unknown_sources(sources: tuple[Source, ...], bands: tuple[Band, ...]) -> list[Problem]:
     known = {source.key for source in sources}
     return [
-        Problem("unknown_source", f"Band '{band.name}' refers to the unknown source '{band.source}'.",
-                f"Known sources: {', '.join(sorted(known)) or 'none'}.")
-        for band in bands if band.source not in known
-    ]  # fmt: skip
+        Problem(
+            "unknown_source",
+            f"Band '{band.name}' refers to the unknown source '{band.source}'.",
+            f"Known sources: {', '.join(sorted(known)) or 'none'}.",
+        )
+        for band in bands
+        if band.source not in known
+    ]
 
 
 def twice(names: list[str]) -> list[Problem]:

@@ -5,13 +5,24 @@ from __future__ import annotations
 EVENT_FIELDS: dict[str, tuple[str, ...]] = {
     "hello": ("protocol", "engine", "versions", "device", "device_memory_mb"),
     "progress": ("phase", "done", "total", "rate"),
-    "epoch": ("epoch", "epochs", "train_loss", "validation_loss", "iou", "f1", "miou", "learning_rate",
-              "tiles_per_s", "seconds_left", "best"),
+    "epoch": (
+        "epoch",
+        "epochs",
+        "train_loss",
+        "validation_loss",
+        "iou",
+        "f1",
+        "miou",
+        "learning_rate",
+        "tiles_per_s",
+        "seconds_left",
+        "best",
+    ),
     "log": ("level", "text"),
     "artifact": ("kind", "path"),
     "done": ("result",),
     "failed": ("code", "message", "hint", "details"),
-}  # fmt: skip
+}
 LAST_EVENTS = ("done", "failed")
 
 JOB_FILE = "job.json"

@@ -328,6 +328,17 @@ class ProbeJob(Job):
 
 JOBS: dict[str, type[Job]] = {
     job.kind: job
-    for job in (StackJob, TerrainJob, RasterizeJob, TileJob, CheckJob, TrainJob, PredictJob,
-                EvaluateJob, PolygonizeJob, DescribeJob, ProbeJob)
-}  # fmt: skip
+    for job in (
+        StackJob,
+        TerrainJob,
+        RasterizeJob,
+        TileJob,
+        CheckJob,
+        TrainJob,
+        PredictJob,
+        EvaluateJob,
+        PolygonizeJob,
+        DescribeJob,
+        ProbeJob,
+    )
+}
