@@ -7,6 +7,8 @@ import importlib
 import json
 import os
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -100,17 +102,15 @@ def installed_versions() -> dict[str, str]:
     return versions
 
 
-class guarding_errors:  # noqa: N801  (used like a function)
+@contextmanager
+def guarding_errors() -> Iterator[None]:
     """Border of the engine: whatever goes wrong inside leaves as a GeoSegError with a next step."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if error is None or isinstance(error, GeoSegError) or not isinstance(error, Exception):
-            return
-        details = "".join(traceback.format_exception(error))
-        raise translate(error, details) from error
+    try:
+        yield
+    except GeoSegError:
+        raise
+    except Exception as error:
+        raise translate(error, traceback.format_exc()) from error
 
 
 def translate(error: Exception, details: str) -> GeoSegError:

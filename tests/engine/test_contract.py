@@ -1,0 +1,86 @@
+"""The line between the processes: what is written is read back, and complaints come all at once."""
+
+import json
+
+import pytest
+from geoseg_engine.contract import (
+    JOBS,
+    Area,
+    Band,
+    CheckJob,
+    DescribeJob,
+    EvaluateJob,
+    GeoSegError,
+    GridRequest,
+    LabelClass,
+    Labels,
+    PolygonizeJob,
+    PredictJob,
+    ProbeJob,
+    RasterizeJob,
+    Source,
+    StackJob,
+    TerrainJob,
+    TileJob,
+    TrainJob,
+    encode,
+    job_from_json,
+    job_to_json,
+)
+
+LABELS = Labels("a.gpkg", class_field="class", classes=(LabelClass(0, "field", "field", "#00ff00"),))
+SOURCES = (Source("r1", "a.tif", nodata=-9999.0), Source("r2", "b.tif", crs="EPSG:4326"))
+BANDS = (Band("red", "r1", 3), Band("slope", "r2", derive="slope"))
+EXAMPLES = [
+    StackJob(SOURCES, BANDS, GridRequest("r2", "EPSG:32632", (10, 5)), Area("concave_hull"), LABELS),
+    TerrainJob(SOURCES[0], ("slope",)),
+    RasterizeJob("stack.tif", LABELS, Area("extent", extent=(0, 1, 2, 3))),
+    TileJob("stack.tif", "labels.tif", 128, 64, (0.5, 0.25, 0.25)),
+    CheckJob(SOURCES, LABELS, BANDS),
+    TrainJob("dataset.json", max_minutes=3),
+    PredictJob("model.onnx", SOURCES, (0.0, 0.0, 1.0, 1.0)),
+    EvaluateJob("dataset.json", "model.onnx"),
+    PolygonizeJob("classes.tif"),
+    DescribeJob("model.onnx"),
+    ProbeJob(),
+]
+
+
+def test_every_job_has_an_example():
+    assert {job.kind for job in EXAMPLES} == set(JOBS)
+
+
+@pytest.mark.parametrize("job", EXAMPLES, ids=lambda job: job.kind)
+def test_json_round_trip_is_identity(job):
+    assert job_from_json(json.loads(json.dumps(job_to_json(job)))) == job
+    assert job.problems() == []
+
+
+def test_unknown_field_is_named():
+    data = job_to_json(ProbeJob())
+    data["job"]["colour"] = "red"
+    with pytest.raises(GeoSegError, match="colour"):
+        job_from_json(data)
+
+
+def test_other_major_protocol_is_refused_and_minor_is_not():
+    data = job_to_json(ProbeJob())
+    assert job_from_json({**data, "protocol": "1.99"}) == ProbeJob()
+    with pytest.raises(GeoSegError) as caught:
+        job_from_json({**data, "protocol": "2.0"})
+    assert caught.value.code == "protocol"
+
+
+def test_all_complaints_come_at_once():
+    job = TileJob("stack.tif", "labels.tif", tile_px=50, stride_px=80, fractions=(0.5, 0.1, 0.1))
+    assert [problem.code for problem in job.problems()] == ["tile_size", "stride", "fractions"]
+    assert all(problem.hint for problem in job.problems())
+
+
+def test_bands_must_be_named_apart_and_have_a_source():
+    job = StackJob(SOURCES[:1], (Band("b", "r1"), Band("b", "r1", 2), Band("c", "dem")))
+    assert {problem.code for problem in job.problems()} == {"unknown_source", "band_names"}
+
+
+def test_numbers_that_json_cannot_hold_become_null():
+    assert encode({"iou": float("nan"), "loss": [float("inf"), 1.0]}) == {"iou": None, "loss": [None, 1.0]}
