@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from geoseg_engine.contract import (
     JOBS,
     Area,

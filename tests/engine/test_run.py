@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from geoseg_engine import channel as channels
 from geoseg_engine import cli, run
 from geoseg_engine.contract import Cancelled, GeoSegError, ProbeJob, job_to_json
