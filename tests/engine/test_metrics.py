@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+
 from geoseg_engine.contract import GeoSegError, LabelClass
 from geoseg_engine.metrics import confusion, score_warnings, scores
 
