@@ -1,0 +1,1 @@
+"""The engine's environment and processes. Standard library only; needs no QGIS."""

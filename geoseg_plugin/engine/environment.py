@@ -1,0 +1,172 @@
+"""The engine's Python environment: where it is, whether it is whole, and what it must not inherit."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..contract import Problem
+from ..paths import training_dir
+
+STAMP_FILE = "geoseg-engine.json"
+"""Written into an environment when every step of its installation is done."""
+
+DROPPED = (
+    "PYTHONHOME",
+    "PYTHONPATH",
+    "PYTHONUSERBASE",
+    "PYTHONSTARTUP",
+    "PYTHONEXECUTABLE",
+    "VIRTUAL_ENV",
+    "CONDA_PREFIX",
+    "PROJ_LIB",
+    "PROJ_DATA",
+    "GDAL_DATA",
+    "GDAL_DRIVER_PATH",
+    "GEOTIFF_CSV",
+    "QGIS_PREFIX_PATH",
+    "QT_PLUGIN_PATH",
+    "QT_QPA_PLATFORM_PLUGIN_PATH",
+    "__PYVENV_LAUNCHER__",
+)
+LOADER_PATHS = ("LD_LIBRARY_PATH", "LD_PRELOAD", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH",
+                "DYLD_INSERT_LIBRARIES", "DYLD_FRAMEWORK_PATH", "PATH")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Environment:
+    """An interpreter with the engine's packages; `managed` if GeoSeg made it, else the user's own."""
+
+    python: Path
+    managed: bool
+
+
+def default_root() -> Path:
+    """Folder of the managed environment, in the user's data folder; GEOSEG_ENGINE_DIR overrides it."""
+    chosen = os.environ.get("GEOSEG_ENGINE_DIR")
+    if chosen:
+        return Path(chosen).expanduser()
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Application Support"
+    else:
+        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return base / "geoseg" / "engine"
+
+
+def interpreter(root: Path) -> Path:
+    """The interpreter of an environment at `root`, whether or not it exists."""
+    return root / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+
+
+def find(root: Path | None = None, chosen_python: str = "") -> Environment | None:
+    """The environment to use, or None if there is none; looks at files only, so it is quick.
+
+    GEOSEG_ENGINE_PYTHON goes before `chosen_python` (the user's own), which goes before the managed one.
+    """
+    own = os.environ.get("GEOSEG_ENGINE_PYTHON") or chosen_python
+    if own:
+        return Environment(Path(own), managed=False) if Path(own).is_file() else None
+    root = root or default_root()
+    python = interpreter(root)
+    if python.is_file() and (root / STAMP_FILE).is_file():
+        return Environment(python, managed=True)
+    return None
+
+
+def check(environment: Environment | None) -> list[Problem]:
+    """Why the environment cannot be used, or should be set up again; empty when all is well."""
+    if environment is None:
+        own = os.environ.get("GEOSEG_ENGINE_PYTHON")
+        if own:
+            return [Problem("no_engine", f"GEOSEG_ENGINE_PYTHON names {own}, which does not exist.",
+                            "Correct or remove the variable.")]  # fmt: skip
+        return [Problem("no_engine", "The engine is not set up yet.", "Open the page Engine and set it up.")]
+    if not environment.python.is_file():
+        return [Problem("no_engine", f"{environment.python} does not exist.",
+                        "Set up the engine again, or choose another Python.")]  # fmt: skip
+    if environment.managed and stamp(environment).get("requirements") != requirements_hash():
+        return [Problem("engine_outdated", "The engine was set up by another version of GeoSeg.",
+                        "Set it up again: only what changed is installed.", "warning")]  # fmt: skip
+    return []
+
+
+def stamp(environment: Environment) -> dict[str, str]:
+    """What the installer wrote when it was done; empty for a foreign environment."""
+    file = environment.python.parent.parent / STAMP_FILE
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError):
+        return {}
+    return {str(key): str(value) for key, value in data.items()} if isinstance(data, dict) else {}
+
+
+def requirements_hash() -> str:
+    """Fingerprint of the pinned lists that an environment is made from."""
+    import hashlib
+
+    digest = hashlib.sha256()
+    for file in sorted((training_dir() / "requirements").glob("*.txt")):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes().replace(b"\r\n", b"\n"))
+    return digest.hexdigest()[:16]
+
+
+def cleaned(environ: Mapping[str, str] | None = None, training: Path | None = None) -> dict[str, str]:
+    """The environment of an engine process: nothing of QGIS's Python, GDAL, PROJ or Qt.
+
+    Drops `DROPPED`, all PIP_* and GDAL/PROJ paths, and those entries of loader paths that lie inside
+    QGIS; sets PYTHONPATH to the engine's folder alone.
+    """
+    source = dict(os.environ if environ is None else environ)
+    kept = {name: value for name, value in source.items()
+            if name.upper() not in DROPPED and not name.upper().startswith("PIP_")}  # fmt: skip
+    inside = qgis_folders(source)
+    for name in [name for name in kept if name.upper() in LOADER_PATHS]:
+        separator = " " if name == "LD_PRELOAD" else os.pathsep
+        parts = [part for part in kept[name].split(separator) if part and not _is_inside(part, inside)]
+        kept[name] = separator.join(parts)
+        if not parts:
+            del kept[name]
+    kept.update(PYTHONPATH=str(training or training_dir()), PYTHONSAFEPATH="1", PYTHONUTF8="1",
+                PYTHONNOUSERSITE="1")  # fmt: skip
+    return kept
+
+
+def qgis_folders(environ: Mapping[str, str]) -> list[Path]:
+    """Folders of a bundled QGIS (installer, app bundle, AppImage); none where the system's is used.
+
+    System folders such as /usr are never among them: their libraries are everybody's.
+    """
+    named = [environ.get(name, "") for name in ("QGIS_PREFIX_PATH", "OSGEO4W_ROOT", "APPDIR", "SNAP")]
+    bundle = next((str(item) for item in Path(sys.executable).parents if item.suffix == ".app"), "")
+    folders = [Path(item) for item in (*named, bundle) if item]
+    system = {Path(item) for item in ("/", "/usr", "/usr/local", "/opt", "/opt/homebrew")}
+    return [item for item in folders if item not in system]
+
+
+def _is_inside(part: str, folders: list[Path]) -> bool:
+    return any(Path(part) == folder or folder in Path(part).parents for folder in folders)
+
+
+def diagnostics(environment: Environment | None, probe: Mapping[str, object] | None = None) -> str:
+    """A text to copy into a question: machine, interpreter, problems, and the probe's answer."""
+    lines = [
+        f"System: {platform.platform()}, {os.cpu_count()} processors",
+        f"QGIS's Python: {sys.version.split()[0]} ({sys.executable})",
+        f"Engine folder: {default_root()}",
+        f"Engine code: {training_dir()}",
+        f"Engine Python: {environment.python if environment else 'none'}"
+        + (" (managed)" if environment and environment.managed else ""),
+    ]
+    if environment:
+        lines += [f"Stamp {key}: {value}" for key, value in stamp(environment).items()]
+    lines += [f"{item.severity}: {item.message} {item.hint}" for item in check(environment)]
+    for key, value in (probe or {}).items():
+        lines.append(f"{key}: {json.dumps(value, ensure_ascii=False)}")
+    return "\n".join(lines)

@@ -1,0 +1,367 @@
+"""Make the engine's environment, step by step; an interrupted installation goes on where it stopped.
+
+Standard library only, so that a plain `python3 -m geoseg_plugin.engine.installer --root DIR` does the same
+as the button in QGIS. Packages come from where the user's pip looks; GEOSEG_TORCH_INDEX may name one more
+index for PyTorch, with builds for CPU or for a CUDA version.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from ..contract import Cancelled, GeoSegError, ProbeJob, job_to_json, write_json
+from ..paths import training_dir
+from .environment import STAMP_FILE, Environment, cleaned, default_root, interpreter, requirements_hash
+from .pip import Command
+from .process import EngineProcess
+from .pythons import Interpreter, ask, find_python
+
+STATE_FILE, INSTALL_LOG, LOCK_FILE = "installing.json", "install.log", "install.lock"
+NEEDED_BYTES = {"cpu": 3_000_000_000, "gpu": 9_000_000_000}
+PROBE_S = 180.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to install.
+
+    Attributes:
+        root: folder of the environment.
+        device: `cpu` or `gpu`; which build of PyTorch is asked for, and how much disk must be free.
+        python: interpreter to make it from; empty finds one.
+        with_richdem: try to build richdem; where that fails the environment is made without it.
+        dev: also what the engine's tests need.
+    """
+
+    root: Path
+    device: str = "cpu"
+    python: str = ""
+    with_richdem: bool = True
+    dev: bool = False
+
+
+class Installation:
+    """One installation, with its progress.
+
+    Args:
+        plan: what to install.
+        on_progress: step and overall fraction 0..1.
+        on_line: a line for the log.
+        is_cancelled: asked ten times a second.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        on_progress: Callable[[str, float], None] = lambda step, fraction: None,
+        on_line: Callable[[str], None] = lambda line: None,
+        is_cancelled: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.plan = plan
+        self._root = Path(plan.root).absolute()
+        self._on_progress = on_progress
+        self._on_line = on_line
+        self._command = Command(self._root / INSTALL_LOG, self._line, is_cancelled)
+        self._is_cancelled = is_cancelled
+        self._state: dict[str, Any] = {}
+        self._step, self._start, self._share, self._lines = "", 0.0, 0.0, 0
+
+    def run(self) -> Environment:
+        """Do all steps that are not done yet. Returns the environment.
+
+        Raises:
+            GeoSegError: `no_python`, `disk_full`, `not_writable`, `install_…`; Cancelled.
+        """
+        environment = Environment(interpreter(self._root), managed=True)
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+            with locked(self._root / LOCK_FILE):
+                if self._is_whole():
+                    self._line(f"{self._root} is complete.")
+                    return environment
+                self._check_disk()
+                self._read_state()
+                self._steps()
+        except PermissionError as error:
+            raise GeoSegError("not_writable", f"{error.filename or self._root} cannot be written.",
+                              "Choose a folder that you may write to.") from error  # fmt: skip
+        return environment
+
+    def _steps(self) -> None:
+        self._do("Make the environment", 0.02, self._make_venv, str(self.plan.python))
+        self._do("Install build tools", 0.04, lambda: self._install("build.txt"), digest("build.txt"))
+        self._do(
+            "Build richdem",
+            0.15,
+            self._build_richdem,
+            digest("richdem.txt", "numpy1.txt"),
+            self.plan.with_richdem,
+        )
+        numpy = "numpy1.txt" if self._has_richdem() else "numpy2.txt"
+        self._do(
+            "Install geodata packages",
+            0.15,
+            lambda: self._install(numpy, "geo.txt"),
+            digest(numpy, "geo.txt"),
+        )
+        self._do(
+            "Install PyTorch",
+            0.40,
+            lambda: self._install_torch(numpy),
+            digest("torch.txt", numpy) + self.plan.device,
+        )
+        self._do(
+            "Install ONNX Runtime",
+            0.12,
+            lambda: self._install("onnx.txt", pins=numpy),
+            digest("onnx.txt", numpy),
+        )
+        self._do(
+            "Install test tools", 0.02, lambda: self._install("dev.txt"), digest("dev.txt"), self.plan.dev
+        )
+        self._do("Write the command geoseg", 0.01, self._write_command, str(training_dir()))
+        self._begin("Check the engine", 0.09)
+        self._check()
+        self._stamp()
+        self._on_progress("Ready", 1.0)
+
+    def _do(self, step: str, share: float, action: Callable[[], None], key: str, wanted: bool = True) -> None:
+        """Do a step unless it was done with the same key before."""
+        self._begin(step, share)
+        if wanted and self._state.get(step) != key:
+            self._line(f"== {step}")
+            action()
+            self._state[step] = key
+            write_json(self._root / STATE_FILE, self._state)
+
+    def _begin(self, step: str, share: float) -> None:
+        if self._is_cancelled():
+            raise Cancelled
+        self._step, self._start, self._share, self._lines = step, self._start + self._share, share, 0
+        self._on_progress(step, self._start)
+
+    def _line(self, line: str) -> None:
+        """Hand on a line; the bar creeps with every line, since nobody knows how many will come."""
+        self._lines += 1
+        self._on_progress(self._step, self._start + self._share * (1 - 1 / (1 + self._lines / 20)))
+        self._on_line(line)
+
+    def _make_venv(self) -> None:
+        existing = ask(interpreter(self._root)) if interpreter(self._root).exists() else "is not there"
+        if isinstance(existing, Interpreter):
+            return
+        found = find_python(self.plan.python)
+        self._line(f"Python {found.version[0]}.{found.version[1]} at {found.path}")
+        self._command.run([str(found.path), "-m", "venv", "--clear", str(self._root / "new")])
+        self._adopt(found)
+
+    def _adopt(self, found: Interpreter) -> None:
+        """A venv is bound to its folder, so it is made in place, once it is known that it can be made."""
+        shutil.rmtree(self._root / "new")
+        self._command.run([str(found.path), "-m", "venv", str(self._root)])
+
+    def _install(self, *lists: str, pins: str = "", extra: tuple[str, ...] = ()) -> None:
+        requirements = training_dir() / "requirements"
+        arguments = [
+            str(interpreter(self._root)),
+            "-m",
+            "pip",
+            "install",
+            "--no-input",
+            "--progress-bar",
+            "off",
+        ]
+        for name in lists:
+            arguments += ["-r", str(requirements / name)]
+        for name in ("constraints.txt", pins):
+            arguments += ["-c", str(requirements / name)] if name else []
+        self._command.run([*arguments, *extra])
+
+    def _install_torch(self, numpy: str) -> None:
+        index = os.environ.get("GEOSEG_TORCH_INDEX", "")
+        extra = ("--extra-index-url", index) if index else ()
+        self._install("torch.txt", pins=numpy, extra=extra)
+
+    def _build_richdem(self) -> None:
+        """Build richdem; where it cannot be built say so and go on without."""
+        python = str(interpreter(self._root))
+        try:
+            self._install("numpy1.txt")
+            include = self._command.run([python, "-c", "import pybind11; print(pybind11.get_include())"])[-1]
+            requirements = str(training_dir() / "requirements" / "richdem.txt")
+            self._command.run(
+                [python, "-m", "pip", "install", "--no-input", "--no-build-isolation", "-r", requirements],
+                {"CFLAGS": f"{os.environ.get('CFLAGS', '')} -I{shlex.quote(include)}".strip()},
+            )
+        except Cancelled:
+            raise
+        except GeoSegError as error:
+            self._state["richdem"] = f"no: {error.message}"
+            self._line("richdem cannot be built here; terrain attributes will come from GDAL instead.")
+        else:
+            self._state["richdem"] = "yes"
+
+    def _has_richdem(self) -> bool:
+        return self.plan.with_richdem and self._state.get("richdem") == "yes"
+
+    def _write_command(self) -> None:
+        write_command(self._root)
+
+    def _check(self) -> None:
+        self._command.run([str(interpreter(self._root)), "-m", "pip", "check"])
+        probe = run_probe(interpreter(self._root), self._root / "check", self._is_cancelled)
+        self._line(f"Device: {probe.get('device_name') or probe.get('device')}")
+        if self.plan.device == "gpu" and probe.get("device") == "cpu":
+            self._line("A GPU was asked for, but PyTorch finds none: the engine will run on the CPU.")
+        for name, version in dict(probe.get("versions") or {}).items():
+            self._line(f"{name} {version}")
+
+    def _check_disk(self) -> None:
+        free = shutil.disk_usage(self._root).free
+        needed = NEEDED_BYTES.get(self.plan.device, NEEDED_BYTES["cpu"])
+        if free < needed and not (self._root / STATE_FILE).exists():
+            what = f"{self._root} has {free / 1e9:.1f} GB free, {needed / 1e9:.0f} GB are needed."
+            raise GeoSegError("disk_full", what,
+                              "Free some space, or set GEOSEG_ENGINE_DIR to a folder on another disk.")  # fmt: skip
+
+    def _read_state(self) -> None:
+        try:
+            self._state = json.loads((self._root / STATE_FILE).read_text(encoding="utf-8"))
+        except (OSError, json.JSONDecodeError):
+            self._state = {}
+
+    def _wish(self) -> dict[str, str]:
+        return {
+            "requirements": requirements_hash(),
+            "device": self.plan.device,
+            "with_richdem": str(self.plan.with_richdem),
+            "dev": str(self.plan.dev),
+            "training": str(training_dir()),
+        }
+
+    def _is_whole(self) -> bool:
+        try:
+            stamp = json.loads((self._root / STAMP_FILE).read_text(encoding="utf-8"))
+        except (OSError, json.JSONDecodeError):
+            return False
+        same = all(stamp.get(key) == value for key, value in self._wish().items())
+        return same and isinstance(ask(interpreter(self._root)), Interpreter)
+
+    def _stamp(self) -> None:
+        made = {"richdem": self._state.get("richdem", "no"), "made": time.strftime("%Y-%m-%d %H:%M")}
+        write_json(self._root / STAMP_FILE, {**self._wish(), **made})
+
+
+def digest(*lists: str) -> str:
+    """Fingerprint of requirement lists, so that a step is done again when its list changes."""
+    requirements = training_dir() / "requirements"
+    text = b"\0".join((requirements / name).read_bytes() for name in (*lists, "constraints.txt"))
+    return hashlib.sha256(text).hexdigest()[:16]
+
+
+def write_command(root: Path) -> Path:
+    """Write the shell command `geoseg` into the environment.
+
+    The engine's code stays in its one place, the plugin's folder or the checkout, and is found through
+    PYTHONPATH; a copy in site-packages would go stale with the next version of the plugin.
+    """
+    python, training = interpreter(root), training_dir()
+    if sys.platform == "win32":
+        command = python.with_name("geoseg.bat")
+        command.write_text(
+            f'@echo off\nset "PYTHONPATH={training}"\n"{python}" -m geoseg_engine %*\n', "utf-8"
+        )
+        return command
+    command = python.with_name("geoseg")
+    line = f"PYTHONPATH={shlex.quote(str(training))} exec {shlex.quote(str(python))} -m geoseg_engine"
+    command.write_text(f'#!/bin/sh\n{line} "$@"\n', "utf-8")
+    command.chmod(0o755)
+    return command
+
+
+def run_probe(python: Path, folder: Path, is_cancelled: Callable[[], bool]) -> dict[str, Any]:
+    """Run the engine's probe in an environment. Returns its result.
+
+    Raises:
+        GeoSegError: as the engine said, or `install_check` if it gave no answer in three minutes.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "job.json", job_to_json(ProbeJob()))
+    process = EngineProcess(python, folder, cleaned())
+    process.start()
+    deadline = time.monotonic() + PROBE_S
+    while process.running:
+        if is_cancelled() or time.monotonic() > deadline:
+            process.cancel()
+        process.poll(0.1)
+    outcome = process.outcome
+    if outcome is None or outcome.kind == "cancelled":
+        if is_cancelled():
+            raise Cancelled
+        raise GeoSegError("install_check", "The engine gave no answer.", "Look at the log.")
+    if outcome.problem is not None:
+        raise GeoSegError(**outcome.problem)
+    return outcome.result
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Hold a lock that the system lets go of when the process ends, however it ends.
+
+    Raises:
+        GeoSegError: `install_busy` if another process holds it.
+    """
+    with file.open("a+b") as stream:
+        try:
+            if sys.platform == "win32":
+                import msvcrt
+
+                msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
+            else:
+                import fcntl
+
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise GeoSegError("install_busy", f"Another QGIS is setting up the engine in {file.parent}.",
+                              "Wait until it is done.") from error  # fmt: skip
+        yield
+
+
+def say(line: str, stream: TextIO | None = None) -> None:
+    """Print a line of the command at once."""
+    print(line, file=stream or sys.stdout, flush=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The installer as a command. Returns the exit code."""
+    parser = argparse.ArgumentParser(description="Set up the environment of the GeoSeg engine.")
+    parser.add_argument("--root", type=Path, default=default_root(), help="folder of the environment")
+    parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
+    parser.add_argument("--python", default="", help="interpreter to make it from")
+    parser.add_argument("--without-richdem", action="store_true")
+    parser.add_argument("--dev", action="store_true", help="also what the engine's tests need")
+    options = parser.parse_args(arguments)
+    plan = Plan(options.root, options.device, options.python, not options.without_richdem, options.dev)
+    try:
+        environment = Installation(plan, on_line=say).run()
+    except GeoSegError as error:
+        say(f"{error.message} {error.hint}\n{error.details}", sys.stderr)
+        return 1
+    say(str(environment.python))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

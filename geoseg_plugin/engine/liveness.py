@@ -1,0 +1,105 @@
+"""Processes of the operating system: start in a group, end the group, see whether one lives.
+
+A process id alone proves nothing (ids are used again), so a living engine is recognised by its
+command line, which names the job file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from ..contract import JOB_FILE, PID_FILE
+
+WINDOWS = sys.platform == "win32"
+
+
+def own_group() -> dict[str, Any]:
+    """Keyword arguments for Popen: a process group of its own, and no console window on Windows."""
+    if WINDOWS:
+        flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW  # type: ignore[attr-defined, unused-ignore]
+        return {"creationflags": flags}
+    return {"start_new_session": True}
+
+
+def no_window() -> dict[str, Any]:
+    """Keyword arguments for short calls: no console window on Windows."""
+    return {"creationflags": subprocess.CREATE_NO_WINDOW} if WINDOWS else {}  # type: ignore[attr-defined, unused-ignore]
+
+
+def end_group(pid: int, force: bool) -> None:
+    """Terminate (or kill, with `force`) a process and all that it started; it may be gone already.
+
+    Windows has no gentle way for a process without a window, so there it is always killed.
+    """
+    if WINDOWS:
+        command = ["taskkill", "/PID", str(pid), "/T", "/F"]
+        subprocess.run(command, capture_output=True, check=False, **no_window())
+        return
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL if force else signal.SIGTERM)
+
+
+def running_pid(folder: Path) -> int | None:
+    """Id of the engine that works on the job of this folder, if one lives."""
+    try:
+        pid = int((folder / PID_FILE).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+    return pid if is_alive(pid, str(folder.resolve() / JOB_FILE)) else None
+
+
+def is_alive(pid: int, mark: str) -> bool:
+    """Whether the process lives and its command line holds `mark` (not checked on Windows)."""
+    if WINDOWS:
+        command = ["tasklist", "/FI", f"PID eq {pid}", "/NH", "/FO", "CSV"]
+        listed = subprocess.run(command, capture_output=True, text=True, check=False, **no_window())
+        return f'"{pid}"' in listed.stdout and "python" in listed.stdout.lower()
+    record = Path("/proc") / str(pid)
+    if Path("/proc/self/stat").exists():
+        try:
+            state = (record / "stat").read_text(errors="replace").rpartition(")")[2].split()[0]
+            command_line = (record / "cmdline").read_bytes().decode("utf-8", "replace")
+        except (OSError, IndexError):
+            return False
+        return state != "Z" and mark in command_line
+    asked = ["ps", "-ww", "-o", "stat=,args=", "-p", str(pid)]
+    shown = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+    return bool(shown) and not shown.startswith("Z") and mark in shown
+
+
+def describe_exit(code: int | None) -> str:
+    """An exit code in words: `exit code 3`, `signal SIGKILL`."""
+    if code is None:
+        return "no exit code"
+    if code < 0:
+        with contextlib.suppress(ValueError):
+            return f"signal {signal.Signals(-code).name}"
+    if WINDOWS and code > 0xFFFF:
+        return f"exit code 0x{code & 0xFFFFFFFF:08X}"
+    return f"exit code {code}"
+
+
+def job_kind(folder: Path) -> str:
+    """Kind of the job in a folder; empty if there is none."""
+    try:
+        data = json.loads((folder / JOB_FILE).read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError):
+        return ""
+    return str(data.get("kind", "")) if isinstance(data, dict) else ""
+
+
+def last_lines(file: Path, count: int = 30) -> str:
+    """The end of a text file; empty if there is none."""
+    try:
+        with file.open("rb") as stream:
+            stream.seek(max(0, file.stat().st_size - 16_384))
+            return "\n".join(stream.read().decode("utf-8", "replace").splitlines()[-count:])
+    except OSError:
+        return ""

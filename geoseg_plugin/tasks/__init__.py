@@ -1,0 +1,1 @@
+"""Jobs in the background of QGIS: the task, its runner, and the same for Processing."""

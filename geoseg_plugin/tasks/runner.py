@@ -1,0 +1,166 @@
+"""Starts tasks, holds them, and says on the main thread what happens to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from qgis.core import QgsApplication, QgsSettings
+from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
+
+from ..contract import GeoSegError
+from ..engine.installer import Plan
+from ..engine.session import Event
+from .engine_task import EngineTask, Export, Submissions
+from .execution import Launch, default_launch
+from .guarded import Ending, GuardedTask
+from .install_task import InstallTask
+from .stream import TimeLeft
+
+ON_CLOSE = "geoseg/on_close"
+"""QgsSettings key: `continue` leaves a training running when QGIS closes, `stop` cancels it."""
+STOP_S, DETACH_S = 20.0, 3.0
+
+
+class TaskRunner(QObject):
+    """One job list at a time. All signals are emitted on the main thread.
+
+    A task ends with exactly one of `finished`, `failed`, `cancelled`, and then `idle`. A cancelled
+    training that kept its best model first emits `submission_finished`.
+
+    Args:
+        launch: says how engines are started when a task begins; the default follows the settings.
+    """
+
+    started = pyqtSignal(str)
+    hello_received = pyqtSignal(object)
+    progressed = pyqtSignal(str, float, float)
+    epoch_completed = pyqtSignal(object)
+    log_added = pyqtSignal(str, str)
+    artifact_written = pyqtSignal(str, str)
+    submission_finished = pyqtSignal(str, object, str)
+    finished = pyqtSignal(str, object, str)
+    failed = pyqtSignal(object)
+    cancelled = pyqtSignal()
+    idle = pyqtSignal()
+
+    def __init__(self, parent: QObject | None = None, launch: Callable[[], Launch] = default_launch) -> None:
+        super().__init__(parent)
+        self._find_launch = launch
+        self._task: GuardedTask | None = None
+        self._left = TimeLeft()
+        application = QgsApplication.instance()
+        if application is not None:
+            application.aboutToQuit.connect(self.shutdown)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a task runs."""
+        return self._task is not None
+
+    @property
+    def title(self) -> str:
+        """Title of the running task; empty when idle."""
+        return self._task.description() if self._task is not None else ""
+
+    def start(self, title: str, exports: list[Export] | None, submissions: Submissions) -> None:
+        """Run exports, then submissions, in a task. Returns at once.
+
+        Raises:
+            GeoSegError: `busy` if a task runs, `no_engine` if the engine is not set up.
+        """
+        self._refuse_if_busy()
+        self._begin(title, EngineTask(title, self._find_launch(), exports, submissions))
+
+    def attach(self, run_folder: Path) -> None:
+        """Follow an engine that outlived QGIS; its record is replayed first.
+
+        Raises:
+            GeoSegError: `busy` if a task runs.
+        """
+        self._refuse_if_busy()
+        title = self.tr("Train {}").format(Path(run_folder).name)
+        self._begin(title, EngineTask(title, None, attach=Path(run_folder)))
+
+    def install(self, root: Path, device: str = "cpu", python: str = "", with_richdem: bool = True) -> None:
+        """Make or complete the managed environment at `root`; `finished` gives {"python": path}.
+
+        Raises:
+            GeoSegError: `busy` if a task runs.
+        """
+        self._refuse_if_busy()
+        title = self.tr("Set up the engine")
+        self._begin(title, InstallTask(title, Plan(Path(root), device, python, with_richdem)))
+
+    def cancel(self) -> None:
+        """Ask the running task to stop; `cancelled` follows within 15 s. Harmless when idle."""
+        if self._task is not None:
+            self._task.cancel()
+
+    def shutdown(self, stop: bool | None = None) -> None:
+        """Before the plugin goes: end the task. Waits for it, so call it only at the very end.
+
+        Args:
+            stop: cancel a training (it saves); False leaves its engine running, to be attached later.
+                None follows the user's setting. Anything but a training is always cancelled.
+        """
+        task = self._task
+        if task is None:
+            return
+        if stop is None:
+            stop = QgsSettings().value(ON_CLOSE, "continue") == "stop"
+        left_running = not stop and isinstance(task, EngineTask) and task.detach_if_training()
+        if not left_running:
+            task.cancel()
+        task.waitForFinished(int(1000 * (DETACH_S if left_running else STOP_S)))
+        self._task = None
+
+    def _refuse_if_busy(self) -> None:
+        if self._task is not None:
+            raise GeoSegError("busy", f"'{self.title}' is still running.", "Wait for it or cancel it first.")
+
+    def _begin(self, title: str, task: GuardedTask) -> None:
+        self._task = task
+        self._left = TimeLeft()
+        task.batch_ready.connect(self._on_batch_ready)
+        task.job_ended.connect(self.submission_finished)
+        task.ended.connect(self._on_ended)
+        self.started.emit(title)
+        QgsApplication.taskManager().addTask(task)
+
+    def _on_batch_ready(self, events: list[Event]) -> None:
+        for event in events:
+            self._tell(event)
+
+    def _tell(self, event: Event) -> None:
+        kind = event["type"]
+        if kind == "progress":
+            total = event.get("total") or 0
+            fraction = min(1.0, max(0.0, event["done"] / total)) if total else 0.0
+            phase = str(event.get("phase", ""))
+            self.progressed.emit(phase, fraction, self._left.on_progress(phase, fraction, event["t"]))
+        elif kind == "epoch":
+            self._left.on_epoch(event)
+            self.epoch_completed.emit(event)
+        elif kind == "log":
+            self.log_added.emit(str(event.get("level", "info")), str(event.get("text", "")))
+        elif kind == "artifact":
+            self.artifact_written.emit(str(event.get("kind", "")), str(event.get("path", "")))
+        elif kind == "hello":
+            self.hello_received.emit(event)
+
+    def _on_ended(self, ending: Ending) -> None:
+        task, self._task = self._task, None
+        QTimer.singleShot(0, lambda: _release(task))
+        if ending.cancelled:
+            self.cancelled.emit()
+        elif ending.problem is not None:
+            self.failed.emit(ending.problem)
+        elif not ending.detached:
+            self.finished.emit(ending.title, ending.result, ending.folder)
+        self.idle.emit()
+
+
+def _release(task: Any) -> None:
+    """Holds the last reference until the task manager has let go of the task."""
