@@ -1,0 +1,139 @@
+"""Classes of a polygon layer, in the order and colours of its legend. Main thread; the layer is only read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from qgis.core import (
+    Qgis,
+    QgsCategorizedSymbolRenderer,
+    QgsFeatureRequest,
+    QgsSingleSymbolRenderer,
+    QgsVectorLayer,
+)
+from qgis.PyQt.QtCore import QMetaType
+
+from ..contract import LabelClass
+from .colors import class_color
+from .exports import value_text
+
+TEXT_TYPES = (QMetaType.Type.QString, QMetaType.Type.QChar)
+COUNTED_TYPES = (
+    QMetaType.Type.Int,
+    QMetaType.Type.UInt,
+    QMetaType.Type.LongLong,
+    QMetaType.Type.ULongLong,
+    QMetaType.Type.Bool,
+)
+MEASURED_TYPES = (QMetaType.Type.Double,)
+
+
+def class_fields(layer: QgsVectorLayer) -> list[str]:
+    """Fields that can name a class, the likeliest first.
+
+    The field that the legend shows comes first, then text, whole numbers, other numbers; dates, binary and
+    list fields are left out.
+    """
+    shown = legend_field(layer)
+    groups: list[list[str]] = [[], [], [], []]
+    for field in layer.fields():
+        kind = field.type()
+        if field.name() == shown:
+            groups[0].append(field.name())
+        elif kind in TEXT_TYPES:
+            groups[1].append(field.name())
+        elif kind in COUNTED_TYPES:
+            groups[2].append(field.name())
+        elif kind in MEASURED_TYPES:
+            groups[3].append(field.name())
+    return [name for group in groups for name in group]
+
+
+def legend_field(layer: QgsVectorLayer) -> str:
+    """The field of a categorised legend; empty for other legends and for expressions."""
+    renderer = layer.renderer()
+    if not isinstance(renderer, QgsCategorizedSymbolRenderer):
+        return ""
+    name = renderer.classAttribute().strip()
+    if len(name) > 1 and name[0] == name[-1] == '"':
+        name = name[1:-1]
+    return name if layer.fields().lookupField(name) >= 0 else ""
+
+
+def classes_of(layer: QgsVectorLayer, field: str) -> tuple[LabelClass, ...]:
+    """The classes of the layer, ids counted from 0 (the engine gives the final ones).
+
+    Legend order, names and colours come from a categorised legend of the same field; legend entries
+    without a polygon are left out, values without a legend entry follow in sorted order with colours of
+    ours. Without a field there is one class: the layer itself. Unsaved edits count. NULL is no class.
+    """
+    if not field:
+        return (LabelClass(0, layer.name(), "", single_color(layer)),)
+    index = layer.fields().lookupField(field)
+    if index < 0:
+        return ()
+    found = values_of(layer, index)
+    known = [item for item in legend_entries(layer, field) if item[0] in found]
+    missing = in_order(found - {value for value, _, _ in known})
+    used = {color for _, _, color in known}
+    spare = [color for color in map(class_color, range(64)) if color not in used]
+    entries = known + [(value, value, spare[number % len(spare)]) for number, value in enumerate(missing)]
+    return tuple(
+        LabelClass(number, name, value, color) for number, (value, name, color) in enumerate(unequal(entries))
+    )
+
+
+def values_of(layer: QgsVectorLayer, index: int) -> set[str]:
+    """The values of a field as texts, unsaved edits included; quick unless there are such edits."""
+    if layer.isModified():
+        request = QgsFeatureRequest().setFlags(Qgis.FeatureRequestFlag.NoGeometry)
+        request.setSubsetOfAttributes([index])
+        values = {feature.attribute(index) for feature in layer.getFeatures(request)}
+    else:
+        values = layer.uniqueValues(index)
+    return {text for text in map(value_text, values) if text is not None}
+
+
+def legend_entries(layer: QgsVectorLayer, field: str) -> list[tuple[str, str, str]]:
+    """(value, name, colour) of a categorised legend of this field, in its order; each value once."""
+    if legend_field(layer) != field:
+        return []
+    entries: dict[str, tuple[str, str, str]] = {}
+    for category in layer.renderer().categories():
+        values = category.value() if isinstance(category.value(), (list, tuple)) else [category.value()]
+        texts = [text for text in map(value_text, values) if text is not None]
+        symbol = category.symbol()
+        color = symbol.color().name() if symbol is not None else "#808080"
+        for text in texts:
+            name = category.label().strip() if len(texts) == 1 else text
+            entries.setdefault(text, (text, name or text, color))
+    return list(entries.values())
+
+
+def single_color(layer: QgsVectorLayer) -> str:
+    """The colour a layer is drawn in, if it is drawn in one; else the first of ours."""
+    renderer = layer.renderer()
+    if isinstance(renderer, QgsSingleSymbolRenderer) and renderer.symbol() is not None:
+        return str(renderer.symbol().color().name())
+    return class_color(0)
+
+
+def in_order(values: Iterable[str]) -> list[str]:
+    """Numbers by size, then words by the alphabet."""
+
+    def key(text: str) -> tuple[int, float, str]:
+        try:
+            return (0, float(text), text)
+        except ValueError:
+            return (1, 0.0, text.casefold())
+
+    return sorted(values, key=key)
+
+
+def unequal(entries: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    """The entries with names that differ: a name used twice gets its value added."""
+    names = [name for _, name, _ in entries]
+    return [
+        (value, f"{name} ({value})" if names.count(name) > 1 else name, color)
+        for value, name, color in entries
+    ]

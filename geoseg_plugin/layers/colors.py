@@ -1,0 +1,51 @@
+"""Every colour GeoSeg gives by itself. All sets stay apart for colour-blind eyes."""
+
+from __future__ import annotations
+
+CLASS_COLORS = (
+    "#d55e00",
+    "#0072b2",
+    "#009e73",
+    "#e69f00",
+    "#cc79a7",
+    "#56b4e9",
+    "#8c6d31",
+    "#7b3294",
+    "#b2b2b2",
+    "#1b1b1b",
+)
+"""Okabe and Ito (2008), more saturated ones first, then four that differ from them in lightness."""
+
+CONFIDENCE_STOPS = (
+    (0.0, "#2d0f4f"),
+    (0.25, "#423f85"),
+    (0.5, "#26828e"),
+    (0.75, "#4dbf6c"),
+    (0.9, "#bddf26"),
+    (1.0, "#fde725"),
+)
+"""Confidence 0 to 1, dark to light, after viridis (Smith and van der Walt 2015). The same in every run."""
+
+ENTROPY_STOPS = (
+    (0.0, "#fcfdbf"),
+    (0.25, "#fe9f6d"),
+    (0.5, "#de4968"),
+    (0.75, "#8c2981"),
+    (1.0, "#1d1147"),
+)
+"""Entropy 0 (sure) to 1 (all classes alike), light to dark, after magma."""
+
+RIGHT, WRONG = "#009e73", "#d55e00"
+TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = "#009e73", "#e69f00", "#0072b2"
+
+SPLIT_COLORS = {
+    "train": "#0072b2",
+    "validation": "#e69f00",
+    "test": "#cc79a7",
+    "unused": "#9a9a9a",
+}
+
+
+def class_color(index: int) -> str:
+    """The colour of the class number `index`, from 0; after the last one they start again."""
+    return CLASS_COLORS[index % len(CLASS_COLORS)]

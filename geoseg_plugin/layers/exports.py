@@ -1,0 +1,223 @@
+"""Writing what the engine cannot open by itself: run in a task thread, from plain data only.
+
+Nothing here holds a layer. A raster is opened again from its provider's name and address; polygons come
+from a feature source that was taken on the main thread and carries unsaved edits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from osgeo import gdal
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransformContext,
+    QgsDataProvider,
+    QgsFeature,
+    QgsFeatureRequest,
+    QgsField,
+    QgsFields,
+    QgsProviderRegistry,
+    QgsRasterDataProvider,
+    QgsRasterFileWriter,
+    QgsRasterNuller,
+    QgsRasterPipe,
+    QgsRasterRange,
+    QgsVectorFileWriter,
+    QgsVectorLayerFeatureSource,
+    QgsWkbTypes,
+)
+from qgis.PyQt.QtCore import QMetaType
+
+from ..contract import GeoSegError
+
+LABEL_LAYER = "polygons"
+"""Name of the layer inside an exported GeoPackage."""
+
+
+@dataclass(frozen=True)
+class RasterExport:
+    """Writes a raster that only QGIS can read as a GeoTIFF. Call it in a task thread.
+
+    Attributes:
+        provider: key of the QGIS data provider.
+        source: its address, as in the layer.
+        crs: the layer's CRS, which may be the user's own choice.
+        path: GeoTIFF to write.
+        note: one sentence for the user: what is written and why.
+        nodata_values: user-defined nodata of each band; empty where there is none.
+        source_nodata_used: of each band, whether the file's own nodata counts.
+    """
+
+    provider: str
+    source: str
+    crs: QgsCoordinateReferenceSystem
+    path: Path
+    note: str
+    nodata_values: tuple[tuple[tuple[float, float], ...], ...] = ()
+    source_nodata_used: tuple[bool, ...] = ()
+
+    def __call__(self) -> None:
+        """Write the file under a temporary name and rename it when whole.
+
+        Raises:
+            GeoSegError: `export_failed` if QGIS cannot read the layer or write the file.
+        """
+        provider = self._open()
+        pipe = QgsRasterPipe()
+        pipe.set(provider)
+        if any(self.nodata_values):
+            pipe.insert(1, self._nuller())
+        partial = partial_path(self.path)
+        writer = QgsRasterFileWriter(str(partial))
+        writer.setOutputFormat("GTiff")
+        set_options = getattr(writer, "setCreationOptions", None) or writer.setCreateOptions
+        set_options(["TILED=YES", "COMPRESS=DEFLATE", "BIGTIFF=IF_SAFER"])
+        outcome = writer.writeRaster(
+            pipe,
+            provider.xSize(),
+            provider.ySize(),
+            provider.extent(),
+            self.crs,
+            QgsCoordinateTransformContext(),
+        )
+        if int(outcome) != 0:
+            raise export_failed(self.path, f"QGIS answered with code {int(outcome)}")
+        if not any(self.nodata_values) and not all(self.source_nodata_used):
+            forget_nodata(partial)
+        partial.replace(self.path)
+
+    def _open(self) -> QgsRasterDataProvider:
+        registry = QgsProviderRegistry.instance()
+        provider = registry.createProvider(self.provider, self.source, QgsDataProvider.ProviderOptions())
+        if not isinstance(provider, QgsRasterDataProvider) or not provider.isValid():
+            raise export_failed(self.path, f"the source {self.source} cannot be opened any more")
+        for index, used in enumerate(self.source_nodata_used):
+            provider.setUseSourceNoDataValue(index + 1, used)
+        return provider
+
+    def _nuller(self) -> QgsRasterNuller:
+        """What turns the user's nodata ranges into nodata; a provider's own ranges are not written."""
+        nuller = QgsRasterNuller()
+        for index, ranges in enumerate(self.nodata_values):
+            nuller.setNoData(index + 1, [QgsRasterRange(low, high) for low, high in ranges])
+        return nuller
+
+
+def forget_nodata(path: Path) -> None:
+    """Take the nodata value out of a GeoTIFF that was written with the one of its source."""
+    dataset = gdal.Open(str(path), gdal.GA_Update)
+    for index in range(dataset.RasterCount):
+        dataset.GetRasterBand(index + 1).DeleteNoDataValue()
+    dataset.FlushCache()
+
+
+@dataclass(frozen=True)
+class PolygonExport:
+    """Writes polygons, unsaved edits included, to a GeoPackage. Call it in a task thread.
+
+    Curves become straight segments and Z and M are left out; features without geometry are kept, so that
+    the engine can report them. The chosen fields are written as text.
+
+    Attributes:
+        features: what the layer held when the snapshot was taken.
+        request: which of the features; all unless only the selected ones count.
+        crs: of the layer; nothing is reprojected.
+        path: GeoPackage to write; its layer is `polygons`.
+        fields: names of the fields to keep.
+        note: one sentence for the log.
+    """
+
+    features: QgsVectorLayerFeatureSource
+    request: QgsFeatureRequest
+    crs: QgsCoordinateReferenceSystem
+    path: Path
+    fields: tuple[str, ...]
+    note: str
+
+    def __call__(self) -> None:
+        """Write the file under a temporary name and rename it when whole.
+
+        Raises:
+            GeoSegError: `export_failed` if the file cannot be written.
+        """
+        partial = partial_path(self.path)
+        fields = QgsFields()
+        for name in self.fields:
+            fields.append(QgsField(name, QMetaType.Type.QString))
+        writer = self._writer(partial, fields)
+        source_fields = self.features.fields()
+        indices = [source_fields.lookupField(name) for name in self.fields]
+        for feature in self.features.getFeatures(self.request):
+            for written in straightened(feature, fields, indices):
+                if not writer.addFeature(written):
+                    raise export_failed(self.path, writer.errorMessage())
+        message = writer.errorMessage() if writer.hasError() else ""
+        del writer
+        if message:
+            raise export_failed(self.path, message)
+        partial.replace(self.path)
+
+    def _writer(self, path: Path, fields: QgsFields) -> QgsVectorFileWriter:
+        options = QgsVectorFileWriter.SaveVectorOptions()
+        options.driverName = "GPKG"
+        options.layerName = LABEL_LAYER
+        options.layerOptions = ["FID=geoseg_fid", "GEOMETRY_NAME=geoseg_geometry"]
+        writer = QgsVectorFileWriter.create(
+            str(path),
+            fields,
+            QgsWkbTypes.Type.MultiPolygon,
+            self.crs,
+            QgsCoordinateTransformContext(),
+            options,
+        )
+        if writer.hasError():
+            raise export_failed(self.path, writer.errorMessage())
+        return writer
+
+
+def straightened(feature: QgsFeature, fields: QgsFields, indices: list[int]) -> list[QgsFeature]:
+    """The feature as two-dimensional multi-polygons without curves, its fields as text."""
+    values = [value_text(feature.attribute(index)) for index in indices]
+    geometries = []
+    if feature.hasGeometry():
+        geometries = feature.geometry().coerceToType(QgsWkbTypes.Type.MultiPolygon)
+    written = []
+    for geometry in geometries or [None]:
+        item = QgsFeature(fields)
+        item.setAttributes(values)
+        if geometry is not None:
+            item.setGeometry(geometry)
+        written.append(item)
+    return written
+
+
+def value_text(value: object) -> str | None:
+    """A field's value as the text that names its class; None for NULL and for empty text.
+
+    Whole numbers have no decimal point, so 1 and 1.0 are one class.
+    """
+    is_null = getattr(value, "isNull", None)
+    if value is None or (callable(is_null) and is_null()):
+        return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value).strip() or None
+
+
+def partial_path(path: Path) -> Path:
+    """The temporary name beside `path`; makes the folder and removes what an earlier try left."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.stem}.part{path.suffix}")
+    partial.unlink(missing_ok=True)
+    return partial
+
+
+def export_failed(path: Path, reason: str) -> GeoSegError:
+    """The error for a file that QGIS could not write for the engine."""
+    return GeoSegError(
+        "export_failed",
+        f"QGIS could not write {path.name} for the engine: {reason}.",
+        "Save the layer to a file (Layer ▸ Save As…) and choose that file instead.",
+    )

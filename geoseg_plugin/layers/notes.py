@@ -1,0 +1,126 @@
+"""What a result says about itself: layer metadata and notes with model, date, device and scores."""
+
+from __future__ import annotations
+
+import datetime
+import html
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from qgis.core import QgsLayerMetadata, QgsLayerNotesUtils, QgsMapLayer
+from qgis.PyQt.QtCore import QCoreApplication
+
+from ..contract import Dataset
+
+
+def tr(text: str) -> str:
+    return QCoreApplication.translate("notes", text)
+
+
+def describe(layer: QgsMapLayer, title: str, notes: Mapping[str, str]) -> None:
+    """Write title and notes into the layer's metadata (also on disk) and its notes in the layer tree."""
+    metadata = QgsLayerMetadata()
+    metadata.setIdentifier(layer.source())
+    metadata.setTitle(title)
+    metadata.setType("dataset")
+    metadata.setAbstract("\n".join(f"{name}: {text}" for name, text in notes.items()))
+    metadata.setHistory([f"{name}: {text}" for name, text in notes.items()])
+    metadata.setKeywords({"gmd:topicCategory": [], "GeoSeg": ["segmentation"]})
+    metadata.setCrs(layer.crs())
+    layer.setMetadata(metadata)
+    layer.saveDefaultMetadata()
+    rows = "".join(
+        f"<tr><td><b>{html.escape(name)}</b></td><td>{html.escape(text)}</td></tr>"
+        for name, text in notes.items()
+    )
+    QgsLayerNotesUtils.setLayerNotes(layer, f"<p>{html.escape(title)}</p><table>{rows}</table>")
+
+
+def prediction_notes(folder: Path, result: Mapping[str, Any]) -> dict[str, str]:
+    """Facts of a prediction, in reading order; what is unknown is left out."""
+    model = result.get("model", {})
+    facts = {
+        tr("Made by"): tr("GeoSeg, prediction"),
+        tr("Made at"): now(),
+        tr("Folder"): str(folder),
+        tr("Model"): model if isinstance(model, str) else str(model.get("path", "")),
+        tr("Runtime"): joined(result.get("runtime"), result.get("device"), result.get("precision")),
+        tr("Inputs"): ", ".join(
+            f"{item.get('slot', '')} ← {item.get('file', '')}" for item in result.get("matched", ())
+        ),
+        tr("Area"): areas_text(result),
+        tr("Warnings"): warnings_text(result.get("warnings", ())),
+    }
+    return kept(facts)
+
+
+def tiles_notes(folder: Path, dataset: Dataset) -> dict[str, str]:
+    """Facts of a dataset."""
+    names = {str(item.id): item.name for item in dataset.classes}
+    facts = {
+        tr("Made by"): tr("GeoSeg, tiles"),
+        tr("Made at"): now(),
+        tr("Folder"): str(folder),
+        tr("Tile"): tr("{} px, step {} px").format(dataset.tile_px, dataset.stride_px),
+        tr("Blocks"): tr("{} px with a buffer of {} px").format(dataset.block_px, dataset.buffer_px),
+        tr("Bands"): ", ".join(band.name for band in dataset.recipe.bands),
+        tr("Unlabelled ground"): dataset.unlabelled,
+    }
+    for split, counts in dataset.counts.items():
+        facts[tr("Labelled pixels, {}").format(split)] = ", ".join(
+            f"{names.get(key, key)} {count}" for key, count in counts.items()
+        )
+    facts[tr("Warnings")] = " ".join(item.message for item in dataset.warnings)
+    return kept(facts)
+
+
+def evaluation_notes(folder: Path, result: Mapping[str, Any]) -> dict[str, str]:
+    """Facts of an evaluation: the scores from one confusion matrix."""
+    facts = {
+        tr("Made by"): tr("GeoSeg, evaluation"),
+        tr("Made at"): now(),
+        tr("Folder"): str(folder),
+        tr("Split"): str(result.get("split", "")),
+        tr("Mean IoU"): number(result.get("miou")),
+        tr("Overall accuracy"): number(result.get("accuracy")),
+    }
+    for item in result.get("per_class", ()):
+        facts[str(item["name"])] = tr("precision {}, recall {}, F1 {}, IoU {}").format(
+            *(number(item.get(key)) for key in ("precision", "recall", "f1", "iou"))
+        )
+    facts[tr("Warnings")] = warnings_text(result.get("warnings", ()))
+    return kept(facts)
+
+
+def areas_text(result: Mapping[str, Any]) -> str:
+    """Area of each class in square kilometres or hectares."""
+    names = {str(item["id"]): item["name"] for item in result.get("classes", ())}
+    parts = []
+    for key, area_m2 in (result.get("areas_m2") or {}).items():
+        large = area_m2 >= 1e7
+        size = f"{area_m2 / 1e6:,.2f} km²" if large else f"{area_m2 / 1e4:,.2f} ha"
+        parts.append(f"{names.get(key, key)} {size}")
+    return ", ".join(parts)
+
+
+def warnings_text(warnings: Any) -> str:
+    """Messages of warnings as one text."""
+    return " ".join(str(item.get("message", "")) for item in warnings if isinstance(item, Mapping))
+
+
+def number(value: Any) -> str:
+    """A score with three decimals; a dash where there is none."""
+    return f"{value:.3f}" if isinstance(value, (int, float)) else "–"
+
+
+def joined(*parts: Any) -> str:
+    return ", ".join(str(part) for part in parts if part)
+
+
+def now() -> str:
+    return datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+
+
+def kept(facts: Mapping[str, str]) -> dict[str, str]:
+    return {name: text for name, text in facts.items() if text}

@@ -1,0 +1,216 @@
+"""Result files -> styled layers in one group on top of the layer tree. Main thread.
+
+Everything is loaded from disk by absolute path. Styles are saved where they travel with the data: inside
+a GeoPackage, as .qml beside a raster. Nothing below the new group is touched.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qgis.core import (
+    QgsLayerTreeGroup,
+    QgsMapLayer,
+    QgsProject,
+    QgsRasterLayer,
+    QgsVectorLayer,
+)
+from qgis.PyQt.QtCore import QCoreApplication
+
+from ..contract import Dataset, GeoSegError, LabelClass, decode, read_json
+from . import styles
+from .notes import describe, evaluation_notes, prediction_notes, tiles_notes
+
+Style = Callable[[Any], None]
+
+
+def tr(text: str) -> str:
+    return QCoreApplication.translate("publish", text)
+
+
+@dataclass(frozen=True)
+class Item:
+    """One layer to publish.
+
+    Attributes:
+        path: file; with `layer`, of that layer inside it.
+        name: as shown in the layer tree.
+        style: draws it.
+        layer: layer name inside a GeoPackage; empty for rasters.
+        visible: whether its box is ticked.
+        expanded: whether its legend is open.
+    """
+
+    path: Path
+    name: str
+    style: Style
+    layer: str = ""
+    visible: bool = True
+    expanded: bool = True
+
+
+def publish_prediction(
+    folder: Path, result: Mapping[str, Any], title: str = "", project: QgsProject | None = None
+) -> QgsLayerTreeGroup:
+    """Show a prediction: polygons above classes above confidence, entropy and probabilities.
+
+    Args:
+        folder: prediction folder; relative paths of `result` start there.
+        result: of the engine's `predict`.
+        title: name of the group; `Prediction <folder name>` by default.
+        project: the current one by default.
+    """
+    classes = classes_from(result)
+    items = [
+        item
+        for item in prediction_items(classes)
+        for item in [_located(item, folder, result)]
+        if item is not None
+    ]
+    notes = prediction_notes(folder, result)
+    return publish(items, title or tr("Prediction {}").format(folder.name), notes, project)
+
+
+def prediction_items(classes: tuple[LabelClass, ...]) -> list[Item]:
+    """What a prediction can consist of, from top to bottom; `path` is the key in the result."""
+    return [
+        Item(
+            Path("polygons"),
+            tr("Polygons"),
+            lambda layer: styles.style_polygons(layer, classes),
+            "polygons",
+        ),
+        Item(Path("output"), tr("Classes"), lambda layer: styles.style_classes(layer, classes)),
+        Item(Path("confidence"), tr("Confidence"), styles.style_confidence, visible=False, expanded=False),
+        Item(Path("entropy"), tr("Entropy"), styles.style_entropy, visible=False, expanded=False),
+        Item(
+            Path("probability"),
+            tr("Class probabilities"),
+            styles.style_confidence,
+            visible=False,
+            expanded=False,
+        ),
+    ]
+
+
+def publish_tiles(
+    dataset_folder: Path, title: str = "", project: QgsProject | None = None
+) -> QgsLayerTreeGroup:
+    """Show a dataset: tiles by split, split blocks, label raster and stack, the last two unticked.
+
+    Raises:
+        GeoSegError: `file_missing`, `bad_json` if dataset.json is missing or broken.
+    """
+    dataset = read_dataset(dataset_folder)
+    items = [
+        Item(dataset_folder / dataset.tiles, tr("Tiles"), styles.style_tiles, "tiles"),
+        Item(dataset_folder / dataset.tiles, tr("Split blocks"), styles.style_blocks, "blocks", False, False),
+        Item(
+            dataset_folder / dataset.labels,
+            tr("Labels"),
+            lambda layer: styles.style_classes(layer, dataset.classes),
+            visible=False,
+            expanded=False,
+        ),
+    ]
+    if dataset.stack:
+        items.append(
+            Item(dataset_folder / dataset.stack, tr("Stack"), _as_it_comes, visible=False, expanded=False)
+        )
+    notes = tiles_notes(dataset_folder, dataset)
+    return publish(items, title or tr("Tiles {}").format(dataset.name), notes, project)
+
+
+def publish_evaluation(
+    folder: Path, result: Mapping[str, Any], title: str = "", project: QgsProject | None = None
+) -> QgsLayerTreeGroup:
+    """Show where the map is right and wrong on held-out ground."""
+    count = len(classes_from(result))
+    path = folder / str(result["errors"])
+    items = [Item(path, tr("Errors"), lambda layer: styles.style_errors(layer, count))]
+    return publish(
+        items, title or tr("Evaluation {}").format(folder.name), evaluation_notes(folder, result), project
+    )
+
+
+def publish(
+    items: list[Item], title: str, notes: Mapping[str, str], project: QgsProject | None = None
+) -> QgsLayerTreeGroup:
+    """One group on top of the tree with these layers, the first one uppermost.
+
+    A file that is missing or holds no such layer is left out. Returns the group.
+    """
+    project = project or QgsProject.instance()
+    group = project.layerTreeRoot().insertGroup(0, title)
+    for item in items:
+        layer = open_layer(item)
+        if layer is None:
+            continue
+        item.style(layer)
+        describe(layer, f"{title}: {item.name}", notes)
+        save_style(layer, item)
+        project.addMapLayer(layer, False)
+        node = group.addLayer(layer)
+        node.setItemVisibilityChecked(item.visible)
+        node.setExpanded(item.expanded)
+    return group
+
+
+def open_layer(item: Item) -> QgsMapLayer | None:
+    """The layer of an item from its absolute path; None if there is no such layer."""
+    path = item.path.resolve()
+    if not path.exists():
+        return None
+    if item.layer:
+        layer: QgsMapLayer = QgsVectorLayer(f"{path}|layername={item.layer}", item.name, "ogr")
+    else:
+        layer = QgsRasterLayer(str(path), item.name, "gdal")
+    return layer if layer.isValid() else None
+
+
+def save_style(layer: QgsMapLayer, item: Item) -> None:
+    """Keep the style with the data: in the GeoPackage, or as .qml beside the raster."""
+    if isinstance(layer, QgsVectorLayer):
+        save = getattr(layer, "saveStyleToDatabaseV2", None) or layer.saveStyleToDatabase
+        save(item.layer, tr("Written by GeoSeg"), True, "")
+    else:
+        layer.saveNamedStyle(str(item.path.resolve().with_suffix(".qml")))
+
+
+def classes_from(result: Mapping[str, Any]) -> tuple[LabelClass, ...]:
+    """The classes of an engine result."""
+    return tuple(decode(LabelClass, dict(item)) for item in result.get("classes", ()))
+
+
+def read_dataset(folder: Path) -> Dataset:
+    """dataset.json of a folder.
+
+    Raises:
+        GeoSegError: `file_missing` or `bad_json`.
+    """
+    path = folder / "dataset.json"
+    try:
+        return read_json(Dataset, path)
+    except OSError as error:
+        raise GeoSegError(
+            "file_missing", f"{path} cannot be read: {error.strerror}.", "Make the tiles again."
+        ) from error
+    except json.JSONDecodeError as error:
+        raise GeoSegError(
+            "bad_json", f"{path} is not valid JSON: {error}.", "Make the tiles again."
+        ) from error
+
+
+def _located(item: Item, folder: Path, result: Mapping[str, Any]) -> Item | None:
+    path = result.get(item.path.name)
+    if not path:
+        return None
+    return Item(folder / str(path), item.name, item.style, item.layer, item.visible, item.expanded)
+
+
+def _as_it_comes(layer: QgsMapLayer) -> None:
+    """QGIS's own first style."""

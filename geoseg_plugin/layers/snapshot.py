@@ -1,0 +1,322 @@
+"""QGIS layer -> what the engine needs to read it. Main thread, cheap, and the layer is never changed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from qgis.core import (
+    Qgis,
+    QgsCoordinateReferenceSystem,
+    QgsFeatureRequest,
+    QgsMapLayer,
+    QgsProviderRegistry,
+    QgsRasterDataProvider,
+    QgsRasterLayer,
+    QgsVectorLayer,
+    QgsVectorLayerFeatureSource,
+    QgsWkbTypes,
+)
+from qgis.PyQt.QtCore import QCoreApplication
+
+from ..contract import LabelClass, Labels, Problem, Unlabelled
+from ..jobs.inputs import RasterInput
+from .exports import LABEL_LAYER, PolygonExport, RasterExport
+
+Export = Callable[[], None]
+"""Writes a file that the engine will read; run it in the task thread before the engine starts."""
+
+GDAL = "gdal"
+PICTURE_PROVIDERS = ("wms", "arcgismapserver", "xyzvectortiles")
+GDAL_FILE = re.compile(r"^(?:/vsi|[A-Za-z][A-Za-z0-9_]+:(?![\\/]))")
+"""Addresses whose existence GDAL alone can tell: virtual file systems and named subdatasets."""
+
+
+def tr(text: str) -> str:
+    return QCoreApplication.translate("layers", text)
+
+
+def raster_input(
+    layer: QgsRasterLayer,
+    ticked: Iterable[int] = (),
+    terrain: Iterable[str] = (),
+    folder: Path | None = None,
+    categorical: bool = False,
+    always_export: bool = False,
+) -> tuple[RasterInput, RasterExport | None]:
+    """The raster as a path and facts, and an export if only QGIS can read it as the user sees it.
+
+    Args:
+        layer: any raster layer without `problems()`.
+        ticked: bands from 1; empty takes all, unless `terrain` is asked for.
+        terrain: terrain attributes to derive from the first ticked band, or else from the first band.
+        folder: receives the exported GeoTIFF; needed where an export is (see `needs_export`).
+        categorical: bands hold codes, not quantities.
+        always_export: let QGIS write a copy, after the engine answered `cannot_open`.
+
+    Raises:
+        ValueError: if an export is needed and `folder` is missing.
+    """
+    provider = layer.dataProvider()
+    bands = range(1, layer.bandCount() + 1)
+    terrain = tuple(terrain)
+    ticked = tuple(ticked) or (() if terrain else tuple(bands))
+    names = tuple(band_name(provider, band) for band in bands)
+    reason = tr("a copy was asked for") if always_export else export_reason(layer)
+    if not reason:
+        found = RasterInput(
+            path=layer.source().split("|")[0],
+            name=layer.name(),
+            band_names=names,
+            ticked=ticked,
+            terrain=terrain,
+            crs=crs_override(layer),
+            nodata=user_nodata(provider),
+            categorical=categorical,
+        )
+        return found, None
+    if folder is None:
+        raise ValueError(f"layer '{layer.name()}' must be exported: {reason}")
+    export = raster_export(layer, folder, reason)
+    found = RasterInput(
+        path=str(export.path),
+        name=layer.name(),
+        band_names=names,
+        ticked=ticked,
+        terrain=terrain,
+        categorical=categorical,
+    )
+    return found, export
+
+
+def raster_export(layer: QgsRasterLayer, folder: Path, reason: str) -> RasterExport:
+    """What writes the layer as `<layer name>_<short id>.tif` into `folder`."""
+    provider = layer.dataProvider()
+    bands = range(1, layer.bandCount() + 1)
+    return RasterExport(
+        provider=provider.name(),
+        source=provider.dataSourceUri(),
+        crs=layer.crs(),
+        path=folder / f"{file_stem(layer.name())}_{file_stem(layer.id())[-8:]}.tif",
+        note=tr("QGIS writes a copy of layer '{}' for the engine: {}.").format(layer.name(), reason),
+        nodata_values=tuple(
+            tuple((item.min(), item.max()) for item in provider.userNoDataValues(band)) for band in bands
+        ),
+        source_nodata_used=tuple(provider.useSourceNoDataValue(band) for band in bands),
+    )
+
+
+def export_reason(layer: QgsRasterLayer) -> str:
+    """Why the engine cannot read this layer by its path; empty if it can."""
+    provider = layer.dataProvider()
+    if provider.name() != GDAL:
+        return tr("it comes from the QGIS provider '{}', not from a file").format(provider.name())
+    if "|" in layer.source():
+        return tr("it is opened with options of its own")
+    bands = range(1, layer.bandCount() + 1)
+    own = [band for band in bands if provider.sourceHasNoDataValue(band)]
+    if any(not provider.useSourceNoDataValue(band) for band in own):
+        return tr("the nodata value of its file is switched off")
+    ranges = [[(item.min(), item.max()) for item in provider.userNoDataValues(band)] for band in bands]
+    if not any(ranges):
+        return ""
+    plain = all(item == ranges[0] and len(item) == 1 and item[0][0] == item[0][1] for item in ranges)
+    if not plain or any(provider.sourceNoDataValue(band) != ranges[0][0][0] for band in own):
+        return tr("it has additional nodata values")
+    return ""
+
+
+def needs_export(layer: QgsRasterLayer) -> bool:
+    """Whether QGIS has to write a copy of this layer for the engine."""
+    return bool(export_reason(layer))
+
+
+def user_nodata(provider: QgsRasterDataProvider) -> float | None:
+    """The one nodata value that the user gave this layer in QGIS; None keeps the file's own."""
+    ranges = provider.userNoDataValues(1)
+    return ranges[0].min() if ranges else None
+
+
+def crs_override(layer: QgsRasterLayer) -> str:
+    """The layer's CRS where the user set another one than the file's; else empty."""
+    crs = layer.crs()
+    if not crs.isValid() or crs == layer.dataProvider().crs():
+        return ""
+    return crs_text(crs)
+
+
+def crs_text(crs: QgsCoordinateReferenceSystem) -> str:
+    """Authority code, or WKT 2 for a CRS without one; empty for no CRS."""
+    if not crs.isValid():
+        return ""
+    authority = crs.authid()
+    if authority and not authority.startswith("USER:"):
+        return authority
+    return crs.toWkt(QgsCoordinateReferenceSystem.WktVariant.WKT2_2019)
+
+
+def band_name(provider: QgsRasterDataProvider, band: int) -> str:
+    """A band's own description; empty where it has none."""
+    return str(provider.bandDescription(band) or "").strip()
+
+
+def polygon_snapshot(
+    layer: QgsVectorLayer, path: Path, fields: Iterable[str] = (), selected_only: bool = False
+) -> PolygonExport:
+    """What writes the layer's polygons, as they are now with unsaved edits, to a GeoPackage.
+
+    Args:
+        layer: polygon layer; its filter counts. It stays as it is.
+        path: GeoPackage; the layer inside is called `polygons`, in the CRS of `layer`.
+        fields: fields to keep, written as text (the class field, the split field).
+        selected_only: only the features that are selected now.
+    """
+    request = QgsFeatureRequest()
+    if selected_only:
+        request.setFilterFids(layer.selectedFeatureIds())
+    return PolygonExport(
+        features=QgsVectorLayerFeatureSource(layer),
+        request=request,
+        crs=layer.crs(),
+        path=path,
+        fields=tuple(dict.fromkeys(name for name in fields if name)),
+        note=tr("The polygons of layer '{}' as they are now").format(layer.name()),
+    )
+
+
+def labels_of(
+    layer: QgsVectorLayer,
+    path: Path,
+    class_field: str,
+    classes: tuple[LabelClass, ...],
+    unlabelled: Unlabelled,
+) -> Labels:
+    """The label description that fits a `polygon_snapshot` written to `path`."""
+    return Labels(
+        path=str(path),
+        layer=LABEL_LAYER,
+        name=layer.name(),
+        class_field=class_field,
+        classes=classes,
+        unlabelled=unlabelled,
+    )
+
+
+def problems(layer: QgsMapLayer) -> list[Problem]:
+    """Every reason why this layer cannot be used, each with its cure; empty when all is well."""
+    if isinstance(layer, QgsRasterLayer):
+        return file_problems(layer) or [*raster_problems(layer), *crs_problems(layer)]
+    if isinstance(layer, QgsVectorLayer):
+        return file_problems(layer) or [*polygon_problems(layer), *crs_problems(layer)]
+    return [
+        Problem(
+            "wrong_layer",
+            tr("Layer '{}' is neither a raster nor a polygon layer.").format(layer.name()),
+            tr("Choose a raster or polygon layer."),
+        )
+    ]
+
+
+def file_problems(layer: QgsMapLayer) -> list[Problem]:
+    """The layer is broken, or the file behind it has vanished."""
+    path = file_of(layer)
+    if path is not None and not path.exists():
+        return [
+            Problem(
+                "file_missing",
+                tr("The file of layer '{}' is gone: {}.").format(layer.name(), path),
+                tr("Put it back, or repair the layer's source and choose it again."),
+            )
+        ]
+    if not layer.isValid():
+        return [
+            Problem(
+                "layer_invalid",
+                tr("Layer '{}' cannot be read: {}.").format(
+                    layer.name(), layer.error().summary() or layer.source()
+                ),
+                tr("Repair the layer's source in its properties, or choose another layer."),
+            )
+        ]
+    return []
+
+
+def crs_problems(layer: QgsMapLayer) -> list[Problem]:
+    if layer.crs().isValid():
+        return []
+    return [
+        Problem(
+            "no_crs",
+            tr("Layer '{}' has no coordinate reference system.").format(layer.name()),
+            tr("Set it in the layer's properties, page Source, if you know it."),
+        )
+    ]
+
+
+def raster_problems(layer: QgsRasterLayer) -> list[Problem]:
+    provider = layer.dataProvider()
+    endless = provider.xSize() <= 0 or provider.ySize() <= 0
+    picture = provider.name() != GDAL and provider.dataType(1) in (
+        Qgis.DataType.ARGB32,
+        Qgis.DataType.ARGB32_Premultiplied,
+    )
+    if provider.name() not in PICTURE_PROVIDERS and not endless and not picture:
+        return []
+    return [
+        Problem(
+            "picture",
+            tr("Layer '{}' comes from a map service ({}): a picture, not data.").format(
+                layer.name(), provider.name()
+            ),
+            tr("Download the data behind it (a WCS, or a GeoTIFF) and load that."),
+        )
+    ]
+
+
+def polygon_problems(layer: QgsVectorLayer) -> list[Problem]:
+    if layer.geometryType() != Qgis.GeometryType.Polygon:
+        kind = QgsWkbTypes.geometryDisplayString(layer.geometryType())
+        return [
+            Problem(
+                "not_polygons",
+                tr("Layer '{}' holds {} features, not polygons.").format(layer.name(), kind.lower()),
+                tr("Choose a polygon layer; buffer points or lines first."),
+            )
+        ]
+    if layer.featureCount() == 0:
+        return [
+            Problem(
+                "no_polygons",
+                tr("Layer '{}' has no features.").format(layer.name()),
+                tr("Draw some polygons, or remove the layer's filter."),
+            )
+        ]
+    return []
+
+
+def file_of(layer: QgsMapLayer) -> Path | None:
+    """The plain file behind a layer; None if it is something else (database, service, subdataset)."""
+    provider = layer.dataProvider()
+    key = provider.name() if provider is not None else layer.providerType()
+    if key not in (GDAL, "ogr"):
+        return None
+    path = str(QgsProviderRegistry.instance().decodeUri(key, layer.source()).get("path") or "")
+    if not path or GDAL_FILE.match(path) or re.match(r"^[a-z]+://", path):
+        return None
+    return Path(path)
+
+
+def layer_named_in(message: str, layers: Iterable[QgsRasterLayer]) -> QgsRasterLayer | None:
+    """The layer that a `cannot_open` failure of the engine speaks of, found by path, then by name."""
+    candidates = list(layers)
+    for text in (lambda item: item.source(), lambda item: Path(item.source()).name, QgsMapLayer.name):
+        for layer in candidates:
+            if text(layer) and text(layer) in message:
+                return layer
+    return None
+
+
+def file_stem(text: str) -> str:
+    """Letters, digits, dash and underscore of a name, for a file; never empty."""
+    return re.sub(r"[^\w-]+", "_", text).strip("_") or "layer"

@@ -1,0 +1,207 @@
+"""How results are drawn: one function a kind of result, always the same for every run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from qgis.core import (
+    QgsCategorizedSymbolRenderer,
+    QgsColorRampShader,
+    QgsFillSymbol,
+    QgsGradientColorRamp,
+    QgsGradientStop,
+    QgsPalettedRasterRenderer,
+    QgsPalLayerSettings,
+    QgsRasterLayer,
+    QgsRasterShader,
+    QgsRendererCategory,
+    QgsRuleBasedLabeling,
+    QgsSingleBandPseudoColorRenderer,
+    QgsTextBufferSettings,
+    QgsTextFormat,
+    QgsVectorLayer,
+)
+from qgis.PyQt.QtCore import QCoreApplication
+from qgis.PyQt.QtGui import QColor
+
+from ..contract import SPLITS, LabelClass
+from .colors import (
+    CONFIDENCE_STOPS,
+    ENTROPY_STOPS,
+    FALSE_NEGATIVE,
+    FALSE_POSITIVE,
+    RIGHT,
+    SPLIT_COLORS,
+    TRUE_POSITIVE,
+    WRONG,
+)
+
+Stops = Sequence[tuple[float, str]]
+
+BACKGROUND_ALPHA = 0
+"""Background shows the map below; its entry stays in the legend."""
+
+RASTER_OPACITY = 0.85
+TILE_LABEL_SCALE = 60_000
+"""Tiles carry their numbers only at larger scales than 1 : 60 000."""
+
+
+def tr(text: str) -> str:
+    return QCoreApplication.translate("styles", text)
+
+
+def is_background(item: LabelClass) -> bool:
+    """Whether a class stands for ground without polygons."""
+    return item.id == 0 and not item.value and item.name.casefold() == "background"
+
+
+def style_classes(layer: QgsRasterLayer, classes: Iterable[LabelClass]) -> None:
+    """Paletted, with class names and colours; background and ignored pixels (255) are transparent."""
+    entries = []
+    for item in classes:
+        color = QColor(item.color)
+        color.setAlpha(BACKGROUND_ALPHA if is_background(item) else 255)
+        entries.append((item.id, color, item.name))
+    set_palette(layer, entries)
+    layer.setOpacity(RASTER_OPACITY)
+
+
+def style_errors(layer: QgsRasterLayer, class_count: int) -> None:
+    """Paletted: true positive, false positive, false negative; right and wrong with more than two classes."""
+    if class_count > 2:
+        named = [(1, RIGHT, tr("Right")), (2, WRONG, tr("Wrong"))]
+    else:
+        named = [
+            (1, TRUE_POSITIVE, tr("True positive: found")),
+            (2, FALSE_POSITIVE, tr("False positive: not there")),
+            (3, FALSE_NEGATIVE, tr("False negative: missed")),
+        ]
+    set_palette(layer, [(value, QColor(color), name) for value, color, name in named])
+
+
+def set_palette(layer: QgsRasterLayer, entries: Iterable[tuple[int, QColor, str]]) -> None:
+    """Give band 1 one colour a value; values without an entry are not drawn."""
+    shown = [QgsPalettedRasterRenderer.Class(value, color, name) for value, color, name in entries]
+    layer.setRenderer(QgsPalettedRasterRenderer(layer.dataProvider(), 1, shown))
+    layer.triggerRepaint()
+
+
+def style_confidence(layer: QgsRasterLayer) -> None:
+    """Fixed ramp from 0 to 1, dark to light, the same in every run, so that runs compare."""
+    set_ramp(layer, CONFIDENCE_STOPS)
+
+
+def style_entropy(layer: QgsRasterLayer) -> None:
+    """Fixed ramp from 0 to 1, light (sure) to dark (all classes alike)."""
+    set_ramp(layer, ENTROPY_STOPS)
+
+
+def set_ramp(layer: QgsRasterLayer, stops: Stops, band: int = 1) -> None:
+    """Draw a band through a continuous colour ramp whose first and last stop are its range."""
+    low, high = stops[0][0], stops[-1][0]
+    span = high - low
+    ramp = QgsGradientColorRamp(
+        QColor(stops[0][1]),
+        QColor(stops[-1][1]),
+        False,
+        [QgsGradientStop((value - low) / span, QColor(color)) for value, color in stops[1:-1]],
+    )
+    function = QgsColorRampShader(low, high, ramp)
+    function.setColorRampItemList(
+        [QgsColorRampShader.ColorRampItem(value, QColor(color), f"{value:g}") for value, color in stops]
+    )
+    shader = QgsRasterShader(low, high)
+    shader.setRasterShaderFunction(function)
+    renderer = QgsSingleBandPseudoColorRenderer(layer.dataProvider(), band, shader)
+    renderer.setClassificationMin(low)
+    renderer.setClassificationMax(high)
+    layer.setRenderer(renderer)
+    layer.triggerRepaint()
+
+
+def style_polygons(layer: QgsVectorLayer, classes: Iterable[LabelClass]) -> None:
+    """One category a class: translucent fill, firm outline, in the class's colour."""
+    categories = [
+        QgsRendererCategory(item.name, polygon_symbol(item.color, 70, 0.4), item.name)
+        for item in classes
+        if not is_background(item)
+    ]
+    layer.setRenderer(QgsCategorizedSymbolRenderer("class_name", categories))
+    layer.triggerRepaint()
+
+
+def style_tiles(layer: QgsVectorLayer) -> None:
+    """One category a split; the split's name and the labelled share stand in a tile where there is room."""
+    names = {
+        "train": tr("Training"),
+        "validation": tr("Validation"),
+        "test": tr("Test"),
+        "unused": tr("Not used (buffer, or nothing labelled)"),
+    }
+    counts = split_counts(layer)
+    categories = []
+    for split in (*SPLITS, "unused"):
+        symbol = polygon_symbol(SPLIT_COLORS[split], 0 if split == "unused" else 90, 0.25)
+        text = tr("{}: {} tiles").format(names[split], counts.get(split, 0))
+        categories.append(QgsRendererCategory(split, symbol, text))
+    layer.setRenderer(QgsCategorizedSymbolRenderer("split", categories))
+    label_tiles(layer)
+    layer.triggerRepaint()
+
+
+def split_counts(layer: QgsVectorLayer) -> dict[str, int]:
+    """Number of tiles in each split."""
+    index = layer.fields().lookupField("split")
+    counts: dict[str, int] = {}
+    for feature in layer.getFeatures():
+        split = str(feature.attribute(index))
+        counts[split] = counts.get(split, 0) + 1
+    return counts
+
+
+def label_tiles(layer: QgsVectorLayer) -> None:
+    """Class shares of a tile as its label, at large scales only."""
+    names = [field.name() for field in layer.fields() if field.name().startswith("n_")]
+    if not names:
+        return
+    lines = ", ".join(f'if("{name}" > 0, \'{name[2:]} \' || "{name}", NULL)' for name in names)
+    settings = QgsPalLayerSettings()
+    settings.fieldName = f"array_to_string(array_remove_all(array({lines}), NULL), '\\n')"
+    settings.isExpression = True
+    settings.fitInPolygonOnly = True
+    text = QgsTextFormat()
+    text.setSize(7)
+    text.setColor(QColor("#1b1b1b"))
+    halo = QgsTextBufferSettings()
+    halo.setEnabled(True)
+    halo.setSize(0.8)
+    halo.setColor(QColor("#ffffff"))
+    text.setBuffer(halo)
+    settings.setFormat(text)
+    rule = QgsRuleBasedLabeling.Rule(settings)
+    rule.setFilterExpression("\"split\" <> 'unused'")
+    rule.setMinimumScale(TILE_LABEL_SCALE)
+    root = QgsRuleBasedLabeling.Rule(None)
+    root.appendChild(rule)
+    layer.setLabeling(QgsRuleBasedLabeling(root))
+    layer.setLabelsEnabled(True)
+
+
+def style_blocks(layer: QgsVectorLayer) -> None:
+    """Split blocks as outlines in the split's colour."""
+    categories = [
+        QgsRendererCategory(split, polygon_symbol(SPLIT_COLORS[split], 0, 0.8), tr("{} block").format(split))
+        for split in SPLITS
+    ]
+    layer.setRenderer(QgsCategorizedSymbolRenderer("split", categories))
+    layer.triggerRepaint()
+
+
+def polygon_symbol(color: str, fill_alpha: int, outline_mm: float) -> QgsFillSymbol:
+    """A fill of this colour and opacity (0 to 255) with an outline of the same colour, darker."""
+    fill = QColor(color)
+    outline = fill.darker(130).name()
+    fill.setAlpha(fill_alpha)
+    symbol = QgsFillSymbol.createSimple({"outline_color": outline, "outline_width": str(outline_mm)})
+    symbol.symbolLayer(0).setFillColor(fill)
+    return symbol

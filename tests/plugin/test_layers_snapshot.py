@@ -1,0 +1,243 @@
+"""Snapshots: what the engine gets is what the user sees, and the user's layers stay as they are."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from osgeo import gdal
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsFeature,
+    QgsGeometry,
+    QgsRasterLayer,
+    QgsRasterRange,
+    QgsVectorLayer,
+)
+
+from geoseg_plugin.contract import GeoSegError
+from geoseg_plugin.layers import snapshot
+from geoseg_plugin.layers.exports import LABEL_LAYER, value_text
+
+CRS = "EPSG:32632"
+
+
+def write_raster(path: Path, values: np.ndarray, nodata: float | None = None, crs: str = CRS) -> Path:
+    bands, rows, cols = values.shape
+    dataset = gdal.GetDriverByName("GTiff").Create(str(path), cols, rows, bands, gdal.GDT_Float32)
+    dataset.SetGeoTransform((600000, 10, 0, 5100000, 0, -10))
+    if crs:
+        dataset.SetProjection(QgsCoordinateReferenceSystem(crs).toWkt())
+    for index in range(bands):
+        band = dataset.GetRasterBand(index + 1)
+        band.WriteArray(values[index])
+        if nodata is not None:
+            band.SetNoDataValue(nodata)
+    dataset.GetRasterBand(1).SetDescription("red")
+    dataset = None
+    return path
+
+
+@pytest.fixture
+def values() -> np.ndarray:
+    return np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+
+
+@pytest.fixture
+def raster(tmp_path: Path, values: np.ndarray) -> QgsRasterLayer:
+    return QgsRasterLayer(str(write_raster(tmp_path / "a.tif", values)), "optical")
+
+
+def polygons(
+    geometry: str = "Polygon", fields: str = "&field=class:string(20)&field=n:double"
+) -> QgsVectorLayer:
+    return QgsVectorLayer(f"{geometry}?crs={CRS}{fields}", "slides", "memory")
+
+
+def add(layer: QgsVectorLayer, wkt: str | None, *attributes: object) -> None:
+    feature = QgsFeature(layer.fields())
+    feature.setAttributes(list(attributes))
+    if wkt:
+        feature.setGeometry(QgsGeometry.fromWkt(wkt))
+    assert layer.isEditable() or layer.startEditing()
+    assert layer.addFeature(feature)
+
+
+def in_thread(export: object) -> None:
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            export()
+        except GeoSegError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(30)
+    if errors:
+        raise errors[0]
+
+
+def test_a_file_goes_by_its_path(raster: QgsRasterLayer, tmp_path: Path) -> None:
+    found, export = snapshot.raster_input(raster, (2,))
+    assert export is None
+    assert found.path == str(tmp_path / "a.tif")
+    assert found.band_names == ("red", "")
+    assert (found.ticked, found.crs, found.nodata) == ((2,), "", None)
+
+
+def test_nothing_ticked_is_everything_unless_terrain_is_asked(raster: QgsRasterLayer) -> None:
+    assert snapshot.raster_input(raster)[0].ticked == (1, 2)
+    found = snapshot.raster_input(raster, (), ("slope",))[0]
+    assert (found.ticked, found.terrain) == ((), ("slope",))
+
+
+def test_the_users_crs_goes_along_and_the_layer_keeps_it(tmp_path: Path, values: np.ndarray) -> None:
+    layer = QgsRasterLayer(str(write_raster(tmp_path / "b.tif", values, crs="")), "b")
+    assert snapshot.problems(layer)[0].code == "no_crs"
+    layer.setCrs(QgsCoordinateReferenceSystem("EPSG:3035"))
+    assert snapshot.problems(layer) == []
+    assert snapshot.raster_input(layer)[0].crs == "EPSG:3035"
+    layer.setCrs(QgsCoordinateReferenceSystem.fromProj("+proj=laea +lat_0=12 +lon_0=7 +datum=WGS84"))
+    assert "LAMBERT" in snapshot.raster_input(layer)[0].crs.upper()
+    assert layer.crs().isValid()
+
+
+def test_one_nodata_value_of_the_user_goes_along(raster: QgsRasterLayer) -> None:
+    provider = raster.dataProvider()
+    for band in (1, 2):
+        provider.setUserNoDataValue(band, [QgsRasterRange(5, 5)])
+    found, export = snapshot.raster_input(raster)
+    assert (found.nodata, export) == (5, None)
+
+
+def test_a_range_of_nodata_values_is_exported(raster: QgsRasterLayer, tmp_path: Path) -> None:
+    for band in (1, 2):
+        raster.dataProvider().setUserNoDataValue(band, [QgsRasterRange(5, 7)])
+    found, export = snapshot.raster_input(raster, folder=tmp_path / "copies")
+    assert export is not None and "nodata" in export.note
+    in_thread(export)
+    dataset = gdal.Open(found.path)
+    band = dataset.GetRasterBand(1)
+    missing = band.ReadAsArray().ravel() == band.GetNoDataValue()
+    assert missing.tolist() == [5 <= value <= 7 for value in range(12)]
+    assert not list((tmp_path / "copies").glob("*.part*"))
+
+
+def test_nodata_that_is_switched_off_is_data_in_the_copy(tmp_path: Path, values: np.ndarray) -> None:
+    layer = QgsRasterLayer(str(write_raster(tmp_path / "n.tif", values, nodata=3)), "n")
+    assert not snapshot.needs_export(layer)
+    for band in (1, 2):
+        layer.dataProvider().setUseSourceNoDataValue(band, False)
+    found, export = snapshot.raster_input(layer, folder=tmp_path / "copies")
+    in_thread(export)
+    dataset = gdal.Open(found.path)
+    assert dataset.GetRasterBand(1).GetNoDataValue() != 3
+    np.testing.assert_array_equal(dataset.ReadAsArray(), values)
+
+
+def test_a_layer_that_only_qgis_can_read_is_exported(raster: QgsRasterLayer, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="optical"):
+        raster.setDataSource(raster.source() + "|option:NUM_THREADS=1", "optical", "gdal")
+        snapshot.raster_input(raster)
+
+
+def test_virtual_raster_provider_is_exported(raster: QgsRasterLayer, tmp_path: Path) -> None:
+    uri = (
+        f"?crs={CRS}&extent=600000,5099970,600040,5100000&width=4&height=3"
+        f"&formula=%22optical@1%22%20+%201&optical:uri={raster.source()}&optical:provider=gdal"
+    )
+    layer = QgsRasterLayer(uri, "sum", "virtualraster")
+    if not layer.isValid():
+        pytest.skip("no virtualraster provider")
+    assert snapshot.problems(layer) == []
+    found, export = snapshot.raster_input(layer, folder=tmp_path)
+    in_thread(export)
+    assert gdal.Open(found.path).ReadAsArray().ravel().tolist() == list(range(1, 13))
+
+
+def test_a_copy_on_request_is_the_same_data(
+    raster: QgsRasterLayer, tmp_path: Path, values: np.ndarray
+) -> None:
+    found, export = snapshot.raster_input(raster, folder=tmp_path / "copies", always_export=True)
+    in_thread(export)
+    written = gdal.Open(found.path)
+    np.testing.assert_array_equal(written.ReadAsArray(), values)
+    assert written.GetGeoTransform() == (600000, 10, 0, 5100000, 0, -10)
+
+
+def test_an_export_that_fails_says_what_to_do(raster: QgsRasterLayer, tmp_path: Path) -> None:
+    export = snapshot.raster_input(raster, folder=tmp_path / "copies", always_export=True)[1]
+    Path(raster.source()).unlink()
+    with pytest.raises(GeoSegError) as caught:
+        in_thread(export)
+    assert caught.value.code == "export_failed" and caught.value.hint
+
+
+def test_problems_name_what_is_wrong(raster: QgsRasterLayer, qgis_app: object) -> None:
+    points = QgsVectorLayer(f"Point?crs={CRS}", "wells", "memory")
+    empty = polygons()
+    picture = QgsRasterLayer("type=xyz&url=http://127.0.0.1:9/%7Bx%7D/%7By%7D/%7Bz%7D.png", "osm", "wms")
+    assert [item.code for item in snapshot.problems(points)] == ["not_polygons"]
+    assert "wells" in snapshot.problems(points)[0].message
+    assert [item.code for item in snapshot.problems(empty)] == ["no_polygons"]
+    assert [item.code for item in snapshot.problems(picture)] == ["picture"]
+    assert snapshot.problems(raster) == []
+    Path(raster.source()).unlink()
+    assert [item.code for item in snapshot.problems(raster)] == ["file_missing"]
+
+
+def test_unsaved_edits_are_in_the_polygons(tmp_path: Path) -> None:
+    layer = polygons()
+    add(layer, "Polygon((0 0, 1 0, 1 1, 0 0))", "scarp", 1.0)
+    add(layer, None, "deposit", 2.0)
+    add(layer, "Polygon((0 0, 1 0, 1 1, 0 0))", None, None)
+    export = snapshot.polygon_snapshot(layer, tmp_path / "sub" / "labels.gpkg", ("class", "n", "class", ""))
+    layer.rollBack()
+    assert layer.featureCount() == 0
+    in_thread(export)
+    written = QgsVectorLayer(f"{tmp_path}/sub/labels.gpkg|layername={LABEL_LAYER}", "x", "ogr")
+    rows = [
+        (item["class"] or None, item["n"] or None, item.geometry().isEmpty())
+        for item in written.getFeatures()
+    ]
+    assert rows == [("scarp", "1", False), ("deposit", "2", True), (None, None, False)]
+    assert written.crs().authid() == CRS
+
+
+def test_curves_become_straight_and_z_is_left_out(tmp_path: Path) -> None:
+    layer = polygons("CurvePolygonZ")
+    add(layer, "CurvePolygonZ(CircularStringZ(0 0 1, 1 1 1, 2 0 1, 1 -1 1, 0 0 1))", "a", 1)
+    in_thread(snapshot.polygon_snapshot(layer, tmp_path / "l.gpkg", ("class",)))
+    written = next(QgsVectorLayer(f"{tmp_path}/l.gpkg", "x", "ogr").getFeatures()).geometry()
+    assert written.area() == pytest.approx(np.pi, rel=1e-3)
+    assert not written.constGet().is3D()
+    layer.rollBack()
+
+
+def test_filter_and_selection_count(tmp_path: Path) -> None:
+    layer = polygons()
+    for name in "aab":
+        add(layer, "Polygon((0 0, 1 0, 1 1, 0 0))", name, 1)
+    layer.commitChanges()
+    layer.selectByIds([3])
+    in_thread(snapshot.polygon_snapshot(layer, tmp_path / "s.gpkg", ("class",), selected_only=True))
+    layer.setSubsetString("\"class\" = 'a'")
+    in_thread(snapshot.polygon_snapshot(layer, tmp_path / "f.gpkg", ("class",)))
+    assert QgsVectorLayer(f"{tmp_path}/s.gpkg", "x", "ogr").featureCount() == 1
+    assert QgsVectorLayer(f"{tmp_path}/f.gpkg", "x", "ogr").featureCount() == 2
+
+
+def test_a_refused_layer_is_found_by_what_the_engine_says(raster: QgsRasterLayer) -> None:
+    assert snapshot.layer_named_in(f"Cannot open {raster.source()}: no driver.", [raster]) is raster
+    assert snapshot.layer_named_in("Cannot open 'optical'.", [raster]) is raster
+    assert snapshot.layer_named_in("Cannot open /else.tif.", [raster]) is None
+
+
+def test_value_text_knows_no_difference_between_1_and_1_0() -> None:
+    assert [value_text(item) for item in (1, 1.0, 1.5, " x ", "", None, True)] == [
+        "1", "1", "1.5", "x", None, None, "True"
+    ]  # fmt: skip
