@@ -36,12 +36,12 @@ ENTROPY_STOPS = (
 """Entropy 0 (sure) to 1 (all classes alike), light to dark, after magma."""
 
 RIGHT, WRONG = "#009e73", "#d55e00"
-TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = "#009e73", "#e69f00", "#0072b2"
+TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = "#009e73", "#e69f00", "#2f8fdd"
 
 SPLIT_COLORS = {
     "train": "#0072b2",
     "validation": "#e69f00",
-    "test": "#cc79a7",
+    "test": "#c51b7d",
     "unused": "#9a9a9a",
 }
 

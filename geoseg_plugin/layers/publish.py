@@ -119,7 +119,9 @@ def publish_tiles(
     ]
     if dataset.stack:
         items.append(
-            Item(dataset_folder / dataset.stack, tr("Stack"), _as_it_comes, visible=False, expanded=False)
+            Item(
+                dataset_folder / dataset.stack, tr("Stack"), styles.style_stack, visible=False, expanded=False
+            )
         )
     notes = tiles_notes(dataset_folder, dataset)
     return publish(items, title or tr("Tiles {}").format(dataset.name), notes, project)
@@ -161,14 +163,19 @@ def publish(
 
 
 def open_layer(item: Item) -> QgsMapLayer | None:
-    """The layer of an item from its absolute path; None if there is no such layer."""
+    """The layer of an item from its absolute path; None if there is no such layer.
+
+    QGIS's own first style is not asked for: it would read the whole raster for its statistics.
+    """
     path = item.path.resolve()
     if not path.exists():
         return None
     if item.layer:
         layer: QgsMapLayer = QgsVectorLayer(f"{path}|layername={item.layer}", item.name, "ogr")
     else:
-        layer = QgsRasterLayer(str(path), item.name, "gdal")
+        options = QgsRasterLayer.LayerOptions()
+        options.loadDefaultStyle = False
+        layer = QgsRasterLayer(str(path), item.name, "gdal", options)
     return layer if layer.isValid() else None
 
 
@@ -210,7 +217,3 @@ def _located(item: Item, folder: Path, result: Mapping[str, Any]) -> Item | None
     if not path:
         return None
     return Item(folder / str(path), item.name, item.style, item.layer, item.visible, item.expanded)
-
-
-def _as_it_comes(layer: QgsMapLayer) -> None:
-    """QGIS's own first style."""

@@ -7,15 +7,21 @@ from collections.abc import Iterable, Sequence
 from qgis.core import (
     QgsCategorizedSymbolRenderer,
     QgsColorRampShader,
+    QgsContrastEnhancement,
     QgsFillSymbol,
     QgsGradientColorRamp,
     QgsGradientStop,
+    QgsMultiBandColorRenderer,
     QgsPalettedRasterRenderer,
     QgsPalLayerSettings,
     QgsRasterLayer,
+    QgsRasterMinMaxOrigin,
     QgsRasterShader,
+    QgsRectangle,
     QgsRendererCategory,
     QgsRuleBasedLabeling,
+    QgsSimpleLineSymbolLayer,
+    QgsSingleBandGrayRenderer,
     QgsSingleBandPseudoColorRenderer,
     QgsTextBufferSettings,
     QgsTextFormat,
@@ -42,6 +48,7 @@ BACKGROUND_ALPHA = 0
 """Background shows the map below; its entry stays in the legend."""
 
 RASTER_OPACITY = 0.85
+SAMPLED_PX = 512
 TILE_LABEL_SCALE = 60_000
 """Tiles carry their numbers only at larger scales than 1 : 60 000."""
 
@@ -119,10 +126,34 @@ def set_ramp(layer: QgsRasterLayer, stops: Stops, band: int = 1) -> None:
     layer.triggerRepaint()
 
 
+def style_stack(layer: QgsRasterLayer) -> None:
+    """First three bands as red, green, blue (or the first in grey), stretched to the middle of the raster.
+
+    Only a window in the middle is read, so that a large raster does not hold up QGIS.
+    """
+    bands = min(layer.bandCount(), 3)
+    middle = QgsRectangle(layer.extent())
+    largest = max(layer.width(), layer.height())
+    if largest > SAMPLED_PX:
+        middle.scale(SAMPLED_PX / largest)
+    provider = layer.dataProvider()
+    if bands == 3:
+        layer.setRenderer(QgsMultiBandColorRenderer(provider, 1, 2, 3))
+    else:
+        layer.setRenderer(QgsSingleBandGrayRenderer(provider, 1))
+    layer.setContrastEnhancement(
+        QgsContrastEnhancement.ContrastEnhancementAlgorithm.StretchToMinimumMaximum,
+        QgsRasterMinMaxOrigin.Limits.CumulativeCut,
+        middle,
+        SAMPLED_PX**2 // 4,
+    )
+    layer.triggerRepaint()
+
+
 def style_polygons(layer: QgsVectorLayer, classes: Iterable[LabelClass]) -> None:
-    """One category a class: translucent fill, firm outline, in the class's colour."""
+    """One category a class: translucent fill, firm outline, in the class's colour on a light casing."""
     categories = [
-        QgsRendererCategory(item.name, polygon_symbol(item.color, 70, 0.4), item.name)
+        QgsRendererCategory(item.name, cased(polygon_symbol(item.color, 60, 0.35)), item.name)
         for item in classes
         if not is_background(item)
     ]
@@ -141,7 +172,8 @@ def style_tiles(layer: QgsVectorLayer) -> None:
     counts = split_counts(layer)
     categories = []
     for split in (*SPLITS, "unused"):
-        symbol = polygon_symbol(SPLIT_COLORS[split], 0 if split == "unused" else 90, 0.25)
+        used = split != "unused"
+        symbol = polygon_symbol(SPLIT_COLORS[split], 100 if used else 0, 0.25 if used else 0.1)
         text = tr("{}: {} tiles").format(names[split], counts.get(split, 0))
         categories.append(QgsRendererCategory(split, symbol, text))
     layer.setRenderer(QgsCategorizedSymbolRenderer("split", categories))
@@ -204,4 +236,12 @@ def polygon_symbol(color: str, fill_alpha: int, outline_mm: float) -> QgsFillSym
     fill.setAlpha(fill_alpha)
     symbol = QgsFillSymbol.createSimple({"outline_color": outline, "outline_width": str(outline_mm)})
     symbol.symbolLayer(0).setFillColor(fill)
+    return symbol
+
+
+def cased(symbol: QgsFillSymbol) -> QgsFillSymbol:
+    """The symbol with a light line under its outline, so that it is seen on dark and bright ground."""
+    width_mm = symbol.symbolLayer(0).strokeWidth() + 0.4
+    casing = QgsSimpleLineSymbolLayer(QColor(255, 255, 255, 190), width_mm)
+    symbol.insertSymbolLayer(0, casing)
     return symbol
