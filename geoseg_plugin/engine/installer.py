@@ -113,7 +113,7 @@ class Installation:
         self._do(
             "Install geodata packages",
             0.15,
-            lambda: self._install(numpy, "geo.txt"),
+            lambda: self._install_geodata(numpy),
             digest(numpy, "geo.txt"),
         )
         self._do(
@@ -189,7 +189,21 @@ class Installation:
             arguments += ["-c", str(requirements / name)] if name else []
         self._command.run([*arguments, *extra])
 
+    def _install_geodata(self, numpy: str) -> None:
+        if not self._has_richdem():
+            self._remove("richdem")
+        self._install(numpy, "geo.txt")
+
+    def _remove(self, package: str) -> None:
+        """Remove what another choice left behind; nothing happens where it is not installed."""
+        self._command.run([str(interpreter(self._root)), "-m", "pip", "uninstall", "--yes", package])
+
     def _install_torch(self, numpy: str) -> None:
+        """A build for another device has the same version number, so it has to go first."""
+        earlier = self._state.get("torch device")
+        if earlier not in (None, self.plan.device):
+            self._remove("torch")
+        self._state["torch device"] = self.plan.device
         index = os.environ.get("GEOSEG_TORCH_INDEX", "")
         extra = ("--extra-index-url", index) if index else ()
         self._install("torch.txt", pins=numpy, extra=extra)

@@ -20,9 +20,9 @@ from .liveness import describe_exit, end_group, job_kind, last_lines
 
 Event = dict[str, Any]
 
-SAVE_S = {"train": 12.0}
+SAVE_S = {"train": 11.0}
 """Seconds that a cancelled job of a kind gets to save its work before it is terminated; others 5."""
-DEFAULT_SAVE_S, TERMINATE_S = 5.0, 3.0
+DEFAULT_SAVE_S, TERMINATE_S = 5.0, 2.5
 LINGER_S = 20.0
 """Seconds that an engine may take to leave after its last event."""
 

@@ -1,0 +1,56 @@
+# GeoSeg. Every target sets up what it needs; everything lands in .envs/ and build/.
+PLUGIN_PYTHON := .envs/plugin/bin/python
+RASTERS ?=
+LABELS ?=
+FIELD ?=
+AREA ?=
+OUT ?=
+export RASTERS LABELS FIELD AREA OUT
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lint format test test-engine test-plugin demo run package clean
+
+help:
+	@echo "make setup         QGIS, .envs/plugin and .envs/engine"
+	@echo "make test          all suites; test-engine and test-plugin run a part"
+	@echo "make lint          ruff (lint and format) and mypy"
+	@echo "make demo          the whole way through QGIS on a made scene; results in build/demo/"
+	@echo '                   or on yours: make demo RASTERS="a.tif b.tif" LABELS=c.gpkg FIELD=class AREA=boxes.gpkg OUT=folder'
+	@echo "make run           QGIS with the plugin and the demo project"
+	@echo "make package       build/geoseg_plugin.zip"
+	@echo "make clean         remove build/ (the environments stay; remove .envs/ by hand)"
+
+setup:
+	@bash scripts/bootstrap.sh
+
+lint: setup
+	$(PLUGIN_PYTHON) -m ruff check .
+	$(PLUGIN_PYTHON) -m ruff format --check .
+	$(PLUGIN_PYTHON) -m mypy training/geoseg_engine
+	$(PLUGIN_PYTHON) -m mypy geoseg_plugin scripts/package.py scripts/stage_profile.py
+
+format:
+	$(PLUGIN_PYTHON) -m ruff check --fix .
+	$(PLUGIN_PYTHON) -m ruff format .
+
+test: setup
+	@bash scripts/run_tests.sh
+
+test-engine: setup
+	@bash scripts/run_tests.sh engine
+
+test-plugin: setup
+	@bash scripts/run_tests.sh architecture plugin e2e
+
+demo: setup
+	@bash scripts/demo.sh
+
+run: setup
+	@bash scripts/run_qgis.sh
+
+package:
+	@python3 scripts/package.py
+
+clean:
+	rm -rf build .pytest_cache .ruff_cache .mypy_cache
+	find . -name __pycache__ -not -path './.envs/*' -prune -exec rm -rf {} +
