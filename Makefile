@@ -5,7 +5,9 @@ LABELS ?=
 FIELD ?=
 AREA ?=
 OUT ?=
-export RASTERS LABELS FIELD AREA OUT
+UNLABELLED ?=
+MINUTES ?=
+export RASTERS LABELS FIELD AREA OUT UNLABELLED MINUTES
 
 .DEFAULT_GOAL := help
 .PHONY: help setup lint format test test-engine test-plugin demo run package clean

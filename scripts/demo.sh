@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Run scripts/demo.py through QGIS on a virtual screen. RASTERS, LABELS, FIELD, AREA, OUT come from make.
+# Run scripts/demo.py. RASTERS, LABELS, FIELD, AREA, OUT, UNLABELLED and MINUTES come from make.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,9 +13,10 @@ fi
 [ -z "${FIELD:-}" ] || arguments+=(--field "$FIELD")
 [ -z "${AREA:-}" ] || arguments+=(--area "$AREA")
 [ -z "${OUT:-}" ] || arguments+=(--out "$OUT")
+[ -z "${UNLABELLED:-}" ] || arguments+=(--unlabelled "$UNLABELLED")
+[ -z "${MINUTES:-}" ] || arguments+=(--max-minutes "$MINUTES")
 
 if [ ! -w "${HOME:-/nonexistent}" ]; then HOME=$(mktemp -d); export HOME; fi
 if [ -z "${XDG_RUNTIME_DIR:-}" ]; then XDG_RUNTIME_DIR=$(mktemp -d); chmod 700 "$XDG_RUNTIME_DIR"; export XDG_RUNTIME_DIR; fi
-export GEOSEG_ENGINE_DIR="$PWD/.envs/engine" PYTHONUTF8=1
 unset QT_QPA_PLATFORM
-exec xvfb-run -a -s "-screen 0 1680x1050x24" .envs/plugin/bin/python scripts/demo.py "${arguments[@]}"
+exec .envs/plugin/bin/python scripts/demo.py "${arguments[@]}"
