@@ -1,0 +1,85 @@
+"""Result files that are whole or not there, and a clear reason when a folder cannot take them."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rasterio.errors import RasterioIOError
+
+from .contract import GeoSegError
+
+SPARE_BYTES = 4 << 20
+
+
+@contextmanager
+def whole_file(path: Path, needs_bytes: int = 0) -> Iterator[Path]:
+    """Give a temporary name beside `path`; it becomes `path` when the block ends, or vanishes if it fails.
+
+    Args:
+        path: the final name; missing folders are made.
+        needs_bytes: size expected on disk, asked for beforehand.
+
+    Raises:
+        GeoSegError: `not_writable` or `disk_full`.
+    """
+    prepare_folder(path.parent, needs_bytes)
+    partial = path.with_name(f"{path.stem}.part{path.suffix}")
+    partial.unlink(missing_ok=True)
+    try:
+        yield partial
+        partial.replace(path)
+    except RasterioIOError as error:
+        raise write_error(path, error) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def prepare_folder(folder: Path, needs_bytes: int = 0) -> None:
+    """Make a folder and try to write in it.
+
+    Raises:
+        GeoSegError: `not_writable` or `disk_full`.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except (PermissionError, NotADirectoryError, FileExistsError, FileNotFoundError) as error:
+        raise not_writable(folder) from error
+    except OSError as error:
+        raise write_error(folder / "file", error) from error
+    free_bytes = shutil.disk_usage(folder).free
+    if free_bytes < needs_bytes + SPARE_BYTES:
+        raise GeoSegError(
+            "disk_full",
+            f"{folder} has {free_bytes / 1e6:,.0f} MB left, the result needs about {needs_bytes / 1e6:,.0f} MB.",
+            "Free some space or choose another output folder, then run again.",
+        )
+
+
+def not_writable(folder: Path) -> GeoSegError:
+    """The folder refuses files."""
+    return GeoSegError(
+        "not_writable", f"The folder {folder} cannot be written to.", "Choose a folder that you may write to."
+    )
+
+
+def write_error(path: Path, error: OSError) -> GeoSegError:
+    """What a failed write means for the user."""
+    text = str(error)
+    if "No space" in text or "space left" in text or "quota" in text.lower():
+        return GeoSegError(
+            "disk_full",
+            f"The disk is full: {path}.",
+            "Free some space or choose another output folder, then run again.",
+            text,
+        )
+    if "Permission" in text or "Read-only" in text:
+        return not_writable(path.parent)
+    return GeoSegError(
+        "write_failed", f"{path} could not be written: {text}", "Choose another output folder.", text
+    )

@@ -1,0 +1,250 @@
+"""Read windows of a stack: every band of a recipe on one grid, from the files or a written composite."""
+
+from __future__ import annotations
+
+import math
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from rasterio.enums import MaskFlags
+from rasterio.errors import RasterioError
+
+from . import relief
+from .contract import Band, GeoSegError, Grid, Recipe, Source
+from .grid import Window, same_grid
+from .recipes import SUFFIX, names_of, read_recipe, recipe_of_raster, recipe_path
+from .resample import Mapping, mapping, needed, resampled, source_pixels
+from .sources import open_source, source_grid, title
+
+SOURCE_LIMIT_PX = 1 << 24
+"""Source pixels read at once; where a window needs more (strong coarsening) it is halved."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One open source, how the grid lies on it and which bands (by place in the stack) come from it."""
+
+    source: Source
+    dataset: Any
+    mapping: Mapping
+    bands: tuple[tuple[int, Band], ...]
+
+
+class StackReader:
+    """Reads windows of a stack.
+
+    Args:
+        recipe: bands, sources and grid.
+        stack_path: the written composite; without it every window is made from the sources.
+
+    Raises:
+        GeoSegError: as `open_source`; `missing_bands` if a source has fewer bands than the recipe asks for.
+    """
+
+    def __init__(self, recipe: Recipe, stack_path: Path | None = None) -> None:
+        self.recipe = recipe
+        self.grid: Grid = recipe.grid
+        self.band_names: list[str] = names_of(recipe)
+        self._exit = ExitStack()
+        self._layers: list[Layer] = []
+        try:
+            if stack_path is not None:
+                self._open_written(stack_path)
+            else:
+                self._open_sources()
+        except BaseException:
+            self._exit.close()
+            raise
+
+    def __enter__(self) -> StackReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every file."""
+        self._exit.close()
+        self._layers = []
+
+    def read(self, window: Window) -> np.ndarray:
+        """Float32 (bands, rows, cols) of a window; NaN where there is no value and outside the grid.
+
+        Raises:
+            GeoSegError: `cannot_read` if a file is damaged.
+        """
+        result = np.full((len(self.band_names), window.height, window.width), np.nan, np.float32)
+        inside = window.clipped(self.grid.height, self.grid.width)
+        if inside.empty:
+            return result
+        rows, cols = inside.within(window)
+        for layer in self._layers:
+            places = [place for place, _ in layer.bands]
+            result[places, rows, cols] = _read_layer(layer, inside)
+        return result
+
+    def _open_written(self, path: Path) -> None:
+        source = Source("stack", str(path), path.stem)
+        dataset = self._exit.enter_context(open_source(source))
+        bands = tuple((place, Band(name, "stack", place + 1)) for place, name in enumerate(self.band_names))
+        if dataset.count != len(bands) or not same_grid(source_grid(source, dataset), self.grid):
+            raise GeoSegError(
+                "stack_changed",
+                f"{path} is not the stack of its recipe: it has {dataset.count} bands of {dataset.width} × "
+                f"{dataset.height} pixels, the recipe {len(bands)} of {self.grid.width} × {self.grid.height}.",
+                "Make the stack again on the Data page.",
+            )
+        direct = Mapping(self.grid, self.grid, (0, 0), (1, 1), 0, None)
+        self._layers.append(Layer(source, dataset, direct, bands))
+
+    def _open_sources(self) -> None:
+        for source in self.recipe.sources:
+            bands = tuple(
+                (place, band) for place, band in enumerate(self.recipe.bands) if band.source == source.key
+            )
+            if not bands:
+                continue
+            dataset = self._exit.enter_context(open_source(source))
+            highest = max(band.index for _, band in bands)
+            if highest > dataset.count:
+                raise GeoSegError(
+                    "missing_bands",
+                    f"Layer '{title(source)}' has {dataset.count} bands, band {highest} is asked for.",
+                    "Choose a layer that has this band.",
+                )
+            own = source_grid(source, dataset)
+            self._layers.append(Layer(source, dataset, mapping(self.grid, own), bands))
+
+
+def _read_layer(layer: Layer, window: Window) -> np.ndarray:
+    """Bands of one source on a window of the grid: float32 (bands of the layer, rows, cols)."""
+    shift = layer.mapping.shift
+    if shift is not None:
+        part = Window(window.row + shift[0], window.col + shift[1], window.height, window.width)
+        return _source_values(layer, part, layer.bands).astype(np.float32)
+    rows, cols = source_pixels(layer.mapping, window)
+    part = needed(layer.mapping, rows, cols, 2)
+    if part.height * part.width > SOURCE_LIMIT_PX and window.height * window.width > 1:
+        return _read_halves(layer, window)
+    result = np.empty((len(layer.bands), window.height, window.width), np.float32)
+    for method in dict.fromkeys(band.resampling for _, band in layer.bands):
+        places = [place for place, (_, band) in enumerate(layer.bands) if band.resampling == method]
+        values = _source_values(layer, part, tuple(layer.bands[place] for place in places))
+        result[places] = resampled(layer.mapping, values, part, rows, cols, method)
+    return result
+
+
+def _read_halves(layer: Layer, window: Window) -> np.ndarray:
+    if window.height >= window.width:
+        half = window.height // 2
+        parts = (
+            Window(window.row, window.col, half, window.width),
+            Window(window.row + half, window.col, window.height - half, window.width),
+        )
+        return np.concatenate([_read_layer(layer, part) for part in parts], axis=1)
+    half = window.width // 2
+    parts = (
+        Window(window.row, window.col, window.height, half),
+        Window(window.row, window.col + half, window.height, window.width - half),
+    )
+    return np.concatenate([_read_layer(layer, part) for part in parts], axis=2)
+
+
+def _source_values(layer: Layer, part: Window, bands: tuple[tuple[int, Band], ...]) -> np.ndarray:
+    """Values of bands, derived ones included, on a window of the source; NaN where invalid or outside."""
+    if part.empty:
+        return np.empty((len(bands), part.height, part.width))
+    result = np.empty((len(bands), part.height, part.width))
+    plain = [place for place, (_, band) in enumerate(bands) if not band.derive]
+    if plain:
+        result[plain] = raster_values(
+            layer.source, layer.dataset, [bands[place][1].index for place in plain], part
+        )
+    for index in dict.fromkeys(band.index for _, band in bands if band.derive):
+        places = [place for place, (_, band) in enumerate(bands) if band.derive and band.index == index]
+        names = tuple(bands[place][1].derive for place in places)
+        result[places] = _relief(layer, index, part, names)
+    return result
+
+
+def _relief(layer: Layer, index: int, part: Window, names: tuple[str, ...]) -> np.ndarray:
+    own = layer.mapping.source
+    result = np.full((len(names), part.height, part.width), np.nan)
+    inside = part.clipped(own.height, own.width)
+    if inside.empty:
+        return result
+    heights = raster_values(layer.source, layer.dataset, [index], inside.padded(relief.HALO_PX))[0]
+    rows, cols = inside.within(part)
+    result[:, rows, cols] = relief.attributes(heights, own, inside, names)
+    return result
+
+
+def raster_values(source: Source, dataset: Any, indexes: list[int], part: Window) -> np.ndarray:
+    """Float64 values of a window of a raster: scale and offset applied, NaN where invalid or outside.
+
+    Invalid is what the file's nodata, mask or alpha says, what equals the source's own nodata, and what is
+    not finite.
+
+    Raises:
+        GeoSegError: `cannot_read` if the file is damaged.
+    """
+    result = np.full((len(indexes), part.height, part.width), np.nan)
+    inside = part.clipped(dataset.height, dataset.width)
+    if inside.empty:
+        return result
+    try:
+        raw = dataset.read(indexes, window=inside.rasterio)
+        valid = _validity(source, dataset, indexes, inside, raw)
+    except RasterioError as error:
+        raise GeoSegError(
+            "cannot_read",
+            f"Layer '{title(source)}' is damaged: rows {inside.row} to {inside.row + inside.height} cannot be read.",
+            "Get the file again, or export what QGIS can still read.",
+            str(error),
+        ) from error
+    values = np.where(valid, raw, np.nan).astype(np.float64, copy=False)
+    scales = np.array([dataset.scales[index - 1] for index in indexes])
+    offsets = np.array([dataset.offsets[index - 1] for index in indexes])
+    if (scales != 1).any() or (offsets != 0).any():
+        values = values * scales[:, None, None] + offsets[:, None, None]
+    values[~np.isfinite(values)] = np.nan
+    rows, cols = inside.within(part)
+    result[:, rows, cols] = values
+    return result
+
+
+def _validity(
+    source: Source, dataset: Any, indexes: list[int], inside: Window, raw: np.ndarray
+) -> np.ndarray:
+    flags = [dataset.mask_flag_enums[index - 1] for index in indexes]
+    own_nodata = any(MaskFlags.nodata in flag for flag in flags)
+    if all(MaskFlags.all_valid in flag for flag in flags) or (own_nodata and source.nodata is not None):
+        valid = np.ones(raw.shape, bool)
+    else:
+        valid = dataset.read_masks(indexes, window=inside.rasterio) > 0
+    if source.nodata is not None and not math.isnan(source.nodata):
+        valid &= raw != np.array(source.nodata).astype(raw.dtype if raw.dtype.kind == "f" else np.float64)
+    return valid
+
+
+def open_stack(path: Path) -> StackReader:
+    """Open a stack by its .tif or its .recipe.json.
+
+    The written composite is used where it is there; a raster without recipe is taken band by band.
+
+    Raises:
+        GeoSegError: `file_missing`, `stack_changed`; as `open_source`.
+    """
+    if path.name.endswith(SUFFIX):
+        recipe = read_recipe(path)
+        written = path.with_name(path.name.removesuffix(SUFFIX) + ".tif")
+        return StackReader(recipe, written if written.exists() else None)
+    if recipe_path(path).exists() and path.exists():
+        return StackReader(read_recipe(recipe_path(path)), path)
+    return StackReader(recipe_of_raster(path), path)
