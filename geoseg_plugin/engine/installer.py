@@ -15,22 +15,21 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from ..contract import Cancelled, GeoSegError, ProbeJob, job_to_json, write_json
+from ..contract import Cancelled, GeoSegError, write_json
 from ..paths import training_dir
-from .environment import STAMP_FILE, Environment, cleaned, default_root, interpreter, requirements_hash
+from .environment import STAMP_FILE, Environment, default_root, interpreter, requirements_hash
+from .finish import run_probe, write_command
+from .liveness import locked
 from .pip import Command
-from .process import EngineProcess
 from .pythons import Interpreter, ask, find_python
 
 STATE_FILE, INSTALL_LOG, LOCK_FILE = "installing.json", "install.log", "install.lock"
 NEEDED_BYTES = {"cpu": 3_000_000_000, "gpu": 9_000_000_000}
-PROBE_S = 180.0
 
 
 @dataclass(frozen=True)
@@ -91,6 +90,7 @@ class Installation:
                 if self._is_whole():
                     self._line(f"{self._root} is complete.")
                     return environment
+                (self._root / STAMP_FILE).unlink(missing_ok=True)
                 self._check_disk()
                 self._read_state()
                 self._steps()
@@ -159,18 +159,36 @@ class Installation:
         self._on_line(line)
 
     def _make_venv(self) -> None:
-        existing = ask(interpreter(self._root)) if interpreter(self._root).exists() else "is not there"
+        """Make the environment in place; a working one of the right Python is adopted as it is."""
+        python = interpreter(self._root)
+        existing = ask(python) if python.exists() else "is not there"
+        wanted = find_python(self.plan.python) if self.plan.python else None
         if isinstance(existing, Interpreter):
-            return
-        found = find_python(self.plan.python)
+            if (wanted is None or wanted.version == existing.version) and self._has_pip():
+                return
+            self._clear()
+        found = wanted or find_python()
         self._line(f"Python {found.version[0]}.{found.version[1]} at {found.path}")
-        self._command.run([str(found.path), "-m", "venv", "--clear", str(self._root / "new")])
-        self._adopt(found)
-
-    def _adopt(self, found: Interpreter) -> None:
-        """A venv is bound to its folder, so it is made in place, once it is known that it can be made."""
-        shutil.rmtree(self._root / "new")
         self._command.run([str(found.path), "-m", "venv", str(self._root)])
+
+    def _has_pip(self) -> bool:
+        try:
+            self._command.run([str(interpreter(self._root)), "-m", "pip", "--version"])
+        except Cancelled:
+            raise
+        except GeoSegError:
+            return False
+        return True
+
+    def _clear(self) -> None:
+        """Remove an environment of another Python, or half of one; the log and the lock stay."""
+        for name in ("bin", "lib", "lib64", "include", "share", "Scripts", "Lib", "Include"):
+            path = self._root / name
+            if path.is_symlink():
+                path.unlink()
+            elif path.is_dir():
+                shutil.rmtree(path)
+        self._state = {}
 
     def _install(self, *lists: str, pins: str = "", extra: tuple[str, ...] = ()) -> None:
         requirements = training_dir() / "requirements"
@@ -255,6 +273,8 @@ class Installation:
             self._state = json.loads((self._root / STATE_FILE).read_text(encoding="utf-8"))
         except (OSError, json.JSONDecodeError):
             self._state = {}
+        if not interpreter(self._root).exists():
+            self._state = {}
 
     def _wish(self) -> dict[str, str]:
         return {
@@ -283,74 +303,6 @@ def digest(*lists: str) -> str:
     requirements = training_dir() / "requirements"
     text = b"\0".join((requirements / name).read_bytes() for name in (*lists, "constraints.txt"))
     return hashlib.sha256(text).hexdigest()[:16]
-
-
-def write_command(root: Path) -> Path:
-    """Write the shell command `geoseg` into the environment.
-
-    The engine's code stays in its one place, the plugin's folder or the checkout, and is found through
-    PYTHONPATH; a copy in site-packages would go stale with the next version of the plugin.
-    """
-    python, training = interpreter(root), training_dir()
-    if sys.platform == "win32":
-        command = python.with_name("geoseg.bat")
-        command.write_text(
-            f'@echo off\nset "PYTHONPATH={training}"\n"{python}" -m geoseg_engine %*\n', "utf-8"
-        )
-        return command
-    command = python.with_name("geoseg")
-    line = f"PYTHONPATH={shlex.quote(str(training))} exec {shlex.quote(str(python))} -m geoseg_engine"
-    command.write_text(f'#!/bin/sh\n{line} "$@"\n', "utf-8")
-    command.chmod(0o755)
-    return command
-
-
-def run_probe(python: Path, folder: Path, is_cancelled: Callable[[], bool]) -> dict[str, Any]:
-    """Run the engine's probe in an environment. Returns its result.
-
-    Raises:
-        GeoSegError: as the engine said, or `install_check` if it gave no answer in three minutes.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "job.json", job_to_json(ProbeJob()))
-    process = EngineProcess(python, folder, cleaned())
-    process.start()
-    deadline = time.monotonic() + PROBE_S
-    while process.running:
-        if is_cancelled() or time.monotonic() > deadline:
-            process.cancel()
-        process.poll(0.1)
-    outcome = process.outcome
-    if outcome is None or outcome.kind == "cancelled":
-        if is_cancelled():
-            raise Cancelled
-        raise GeoSegError("install_check", "The engine gave no answer.", "Look at the log.")
-    if outcome.problem is not None:
-        raise GeoSegError(**outcome.problem)
-    return outcome.result
-
-
-@contextmanager
-def locked(file: Path) -> Iterator[None]:
-    """Hold a lock that the system lets go of when the process ends, however it ends.
-
-    Raises:
-        GeoSegError: `install_busy` if another process holds it.
-    """
-    with file.open("a+b") as stream:
-        try:
-            if sys.platform == "win32":
-                import msvcrt
-
-                msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
-            else:
-                import fcntl
-
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise GeoSegError("install_busy", f"Another QGIS is setting up the engine in {file.parent}.",
-                              "Wait until it is done.") from error  # fmt: skip
-        yield
 
 
 def say(line: str, stream: TextIO | None = None) -> None:

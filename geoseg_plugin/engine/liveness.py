@@ -12,10 +12,12 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..contract import JOB_FILE, PID_FILE
+from ..contract import JOB_FILE, PID_FILE, GeoSegError
 
 WINDOWS = sys.platform == "win32"
 
@@ -103,3 +105,26 @@ def last_lines(file: Path, count: int = 30) -> str:
             return "\n".join(stream.read().decode("utf-8", "replace").splitlines()[-count:])
     except OSError:
         return ""
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Hold a lock that the system lets go of when the process ends, however it ends.
+
+    Raises:
+        GeoSegError: `install_busy` if another process holds it.
+    """
+    with file.open("a+b") as stream:
+        try:
+            if sys.platform == "win32":
+                import msvcrt
+
+                msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
+            else:
+                import fcntl
+
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise GeoSegError("install_busy", f"Another QGIS is setting up the engine in {file.parent}.",
+                              "Wait until it is done.") from error  # fmt: skip
+        yield
