@@ -15,7 +15,7 @@ import pyogrio
 import shapely
 
 from .contract import GeoSegError, LabelClass, Labels, Problem
-from .sources import crs_title, is_plain_file, lie_of_coordinates, parse_crs
+from .sources import crs_text, crs_title, is_plain_file, lie_of_coordinates, parse_crs
 
 UNKNOWN_CLASS = -1
 """Class id of a polygon whose class is not known: the ground under it is ignored."""
@@ -130,18 +130,17 @@ def polygonal(geometry: shapely.Geometry) -> shapely.Geometry:
 
 
 def _reprojected(frame: geopandas.GeoDataFrame, name: str, crs: str) -> geopandas.GeoDataFrame:
-    target = parse_crs(crs)
+    target, own = parse_crs(crs), parse_crs(frame.crs.to_wkt())
     if len(frame):
         xmin, ymin, xmax, ymax = frame.total_bounds
-        own = parse_crs(frame.crs.to_wkt())
         reason = lie_of_coordinates(own, np.array([xmin, xmax]), np.array([ymin, ymax]))
         if reason:
             raise GeoSegError(
                 "crs_lies",
-                f"The coordinates of layer '{name}' do not fit its CRS {crs_title(frame.crs.to_string())}: {reason}.",
+                f"The coordinates of layer '{name}' do not fit its CRS {crs_title(crs_text(own))}: {reason}.",
                 "Assign the CRS in which the coordinates really are (layer properties, Source).",
             )
-    moved = frame.to_crs(target)
+    moved = frame.set_crs(own, allow_override=True).to_crs(target)
     finite = np.isfinite(moved.geometry.bounds.to_numpy()).all(axis=1) if len(moved) else np.ones(0, bool)
     return moved[finite]
 

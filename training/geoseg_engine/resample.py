@@ -68,7 +68,8 @@ def _exact(
 ) -> tuple:
     xs, ys = affine_of(grid) * (cols, rows)
     xs, ys = transformer.transform(xs, ys)
-    source_cols, source_rows = ~affine_of(source) * (np.asarray(xs), np.asarray(ys))
+    with np.errstate(invalid="ignore"):
+        source_cols, source_rows = ~affine_of(source) * (np.asarray(xs), np.asarray(ys))
     return source_rows, source_cols
 
 

@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 import pyproj
 import rasterio
+from rasterio.crs import CRS as RasterioCRS
 from rasterio.enums import ColorInterp
+from rasterio.errors import CRSError as RasterioCRSError
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 from rasterio.vrt import WarpedVRT
 
@@ -137,29 +139,32 @@ def source_crs(source: Source, dataset: Any) -> pyproj.CRS:
 def parse_crs(text: str) -> pyproj.CRS:
     """A CRS from WKT, PROJ string or authority code; the horizontal part of a compound one.
 
+    WKT that describes a registered CRS becomes that one, as in QGIS: only then are datum shifts known.
+
     Raises:
         GeoSegError: `bad_crs`.
     """
     try:
         crs = pyproj.CRS.from_user_input(text)
-    except pyproj.exceptions.CRSError as error:
+        if crs.is_compound:
+            crs = crs.sub_crs_list[0]
+        return pyproj.CRS.from_user_input(_registered(crs.to_wkt()))
+    except (pyproj.exceptions.CRSError, RasterioCRSError) as error:
         raise GeoSegError(
             "bad_crs", f"'{text[:60]}' is not a known CRS.", "Choose another CRS.", str(error)
         ) from error
-    if crs.is_compound:
-        crs = crs.sub_crs_list[0]
-    return crs
+
+
+@lru_cache(maxsize=256)
+def _registered(wkt: str) -> str:
+    code = pyproj.CRS.from_wkt(wkt).to_authority(min_confidence=100)
+    code = code or RasterioCRS.from_wkt(wkt).to_authority(confidence_threshold=100)
+    return f"{code[0]}:{code[1]}" if code and code[0] in ("EPSG", "ESRI") else wkt
 
 
 def crs_text(crs: pyproj.CRS) -> str:
     """Authority code if there is an exact one, else WKT."""
-    return _crs_text(str(crs.to_wkt()))
-
-
-@lru_cache(maxsize=256)
-def _crs_text(wkt: str) -> str:
-    code = pyproj.CRS.from_wkt(wkt).to_authority(min_confidence=100)
-    return f"{code[0]}:{code[1]}" if code and code[0] in ("EPSG", "ESRI") else wkt
+    return _registered(str(crs.to_wkt()))
 
 
 def crs_title(text: str) -> str:
