@@ -1,0 +1,141 @@
+"""Sizes, names and words that keep the code easy to live in."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from sources import ENGINE, PLUGIN, PRODUCT, ROOT, for_each, place, project_files, python_files, tree
+
+LONGEST_MODULE, LONGEST_FUNCTION = 400, 60
+VAGUE = re.compile(r"(^|_)(utils?|helpers?|managers?|common|misc)(_|$)", re.IGNORECASE)
+BORDERS = {PLUGIN / "tasks" / "guarded.py", ENGINE / "run.py"}
+FILES = [file for folder in PRODUCT for file in python_files(folder)]
+
+
+@for_each(FILES)
+def test_modules_and_functions_stay_small(file: Path) -> None:
+    lines = len(file.read_text(encoding="utf-8").splitlines())
+    assert lines <= LONGEST_MODULE, f"{place(file)} has {lines} lines"
+    long = [
+        f"{place(file, node.lineno)} {node.name}: {node.end_lineno - node.lineno + 1} lines"
+        for node in ast.walk(tree(file))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        and node.end_lineno is not None
+        and node.end_lineno - node.lineno + 1 > LONGEST_FUNCTION
+    ]
+    assert long == []
+
+
+@for_each(FILES)
+def test_names_say_what_is_inside(file: Path) -> None:
+    assert not VAGUE.search(file.stem) and not any(
+        VAGUE.search(part) for part in file.relative_to(ROOT).parts
+    )
+    classes = [node for node in ast.walk(tree(file)) if isinstance(node, ast.ClassDef)]
+    vague = [node for node in classes if re.search(r"(Utils?|Helpers?|Manager|Common)$", node.name)]
+    assert [place(file, node.lineno) for node in vague] == []
+
+
+@for_each(FILES)
+def test_modules_say_what_they_are_for(file: Path) -> None:
+    assert ast.get_docstring(tree(file)), place(file)
+
+
+@for_each([*python_files(PLUGIN), *python_files(ENGINE)])
+def test_everything_is_caught_at_the_borders_only(file: Path) -> None:
+    wide = [node for node in ast.walk(tree(file)) if isinstance(node, ast.ExceptHandler) and _is_wide(node)]
+    assert file in BORDERS or [place(file, node.lineno) for node in wide if not _raises_on(node)] == []
+
+
+def _raises_on(node: ast.ExceptHandler) -> bool:
+    """Tidying up and raising the same error again hides nothing."""
+    last = node.body[-1]
+    return isinstance(last, ast.Raise) and last.exc is None
+
+
+def _is_wide(node: ast.ExceptHandler) -> bool:
+    caught = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
+    return any(item is None or (isinstance(item, ast.Name) and item.id in ("Exception", "BaseException"))
+               for item in caught)  # fmt: skip
+
+
+def calls(file: Path) -> Iterator[tuple[str, ast.Call]]:
+    """Calls of a file with the last part of the called name."""
+    for node in ast.walk(tree(file)):
+        if isinstance(node, ast.Call):
+            function = node.func
+            yield getattr(function, "attr", getattr(function, "id", "")), node
+
+
+@for_each(python_files(PLUGIN))
+def test_translated_texts_are_whole(file: Path) -> None:
+    """`tr("… {}").format(x)`: a translator must see the text as it is in the source."""
+    built = (ast.JoinedStr, ast.BinOp, ast.Call)
+    wrong = [
+        place(file, node.lineno)
+        for name, node in calls(file)
+        if name in ("tr", "translate") and any(isinstance(text, built) for text in node.args)
+    ]
+    assert wrong == []
+
+
+@for_each(python_files(PLUGIN))
+def test_one_source_for_both_qt_versions_and_no_spinning(file: Path) -> None:
+    taboo = {"exec_", "processEvents"}
+    assert [place(file, node.lineno) for name, node in calls(file) if name in taboo] == []
+
+
+def test_no_hosts_and_no_workplace_in_the_project() -> None:
+    """Packages come from where the user's pip looks; nothing names the machine that this was written on."""
+    hosts = [
+        "pypi" + ".org",
+        "python" + "hosted",
+        "download.py" + "torch",
+        "ana" + "conda.org",
+        "conda" + "-forge",
+    ]
+    here = ["/wo" + "rk/", "/opt/wh" + "eels", "/opt/py" + "pi"]
+    wrong = []
+    for file in project_files():
+        if file.suffix in (".png", ".tif", ".gpkg", ".onnx", ".npz", ".qgz", ".jpg"):
+            continue
+        text = file.read_text(encoding="utf-8", errors="replace")
+        mentioned = [word for word in (*hosts, *here) if word in text]
+        if "../sha" + "red" in text and not file.is_relative_to(ROOT / "tests" / "real"):
+            mentioned.append("the workplace's data")
+        wrong += [f"{place(file)} mentions {word}" for word in mentioned]
+    assert wrong == []
+
+
+def test_metadata_makes_the_plugin_visible_in_qgis_3_40_to_4() -> None:
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(ROOT / "metadata.txt", encoding="utf-8")
+    general = parser["general"]
+    assert general["qgisMinimumVersion"] == "3.40" and general["qgisMaximumVersion"] == "4.99"
+    assert general["supportsQt6"] == "True" and general["hasProcessingProvider"] == "yes"
+    for key in (
+        "name",
+        "description",
+        "about",
+        "version",
+        "author",
+        "email",
+        "homepage",
+        "repository",
+        "tracker",
+    ):
+        assert general.get(key), key
+    assert (ROOT / general["icon"]).is_file()
+    version = re.search(r'__version__ = "([^"]+)"', (ENGINE / "__init__.py").read_text(encoding="utf-8"))
+    assert version is not None and version.group(1) == general["version"]
+
+
+def test_licence_and_pins() -> None:
+    assert "GNU GENERAL PUBLIC LICENSE" in (ROOT / "LICENSE").read_text(encoding="utf-8")
+    for file in (ROOT / "training" / "requirements").glob("*.txt"):
+        lines = [line for line in file.read_text().splitlines() if line and not line.startswith("#")]
+        assert [line for line in lines if "==" not in line and line != "pip>=23"] == [], file.name

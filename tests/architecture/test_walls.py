@@ -1,0 +1,157 @@
+"""Who may import whom: read from the syntax trees, so nothing has to be installed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from sources import ENGINE, PLUGIN, for_each, imports, name_of, place, python_files
+
+ENGINE_ONLY = {"torch", "rasterio", "geopandas", "shapely", "richdem", "onnxruntime", "onnx", "fiona", "pandas",
+               "pyogrio", "pyproj", "scipy", "sklearn"}  # fmt: skip
+MAY_IMPORT = {
+    "paths": set(),
+    "contract": {"paths"},
+    "engine": {"paths", "contract"},
+    "jobs": {"paths", "contract", "engine"},
+    "tasks": {"paths", "contract", "engine", "jobs"},
+    "layers": {"paths", "contract", "jobs"},
+    "processing": {"paths", "contract", "engine", "jobs", "tasks", "layers"},
+    "dock": {"paths", "contract", "engine", "jobs", "tasks", "layers"},
+    "plugin": {"paths", "contract", "engine", "jobs", "tasks", "layers", "processing", "dock"},
+    "__init__": {"plugin"},
+}
+DATA = ("grid", "sources", "stack", "terrain", "labels", "tiles", "datasets", "check")
+
+
+def inner(module: str) -> str:
+    """Part of the plugin that a module belongs to: `geoseg_plugin.jobs.train` is in `jobs`."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+@for_each(python_files(PLUGIN))
+def test_the_plugin_keeps_the_engines_packages_out(file: Path) -> None:
+    wrong = [place(file, item.line) for item in imports(file) if item.module.split(".")[0] in ENGINE_ONLY]
+    assert wrong == []
+
+
+@for_each(python_files(PLUGIN))
+def test_only_the_contract_crosses_the_line(file: Path) -> None:
+    crossing = [item for item in imports(file) if item.module.startswith("geoseg_engine")]
+    if file == PLUGIN / "contract.py":
+        crossing = [item for item in crossing if not item.module.startswith("geoseg_engine.contract")]
+    assert [place(file, item.line) for item in crossing] == []
+
+
+@for_each(python_files(PLUGIN))
+def test_the_plugins_parts_import_downwards(file: Path) -> None:
+    part = inner(name_of(file))
+    assert part in MAY_IMPORT, f"{part} has no place in the plugin's order: add it to MAY_IMPORT"
+    wrong = [
+        f"{place(file, item.line)} imports {item.module}"
+        for item in imports(file)
+        if item.module.startswith("geoseg_plugin.") and inner(item.module) not in {part} | MAY_IMPORT[part]
+    ]
+    assert wrong == []
+
+
+@for_each(python_files(PLUGIN / "dock" / "pages"))
+def test_pages_know_widgets_only(file: Path) -> None:
+    behind = ("geoseg_plugin.tasks", "geoseg_plugin.engine", "geoseg_plugin.dock.controller")
+    assert [place(file, item.line) for item in imports(file) if item.module.startswith(behind)] == []
+
+
+@for_each([*python_files(PLUGIN / "engine"), *python_files(PLUGIN / "jobs")])
+def test_engine_and_jobs_are_standard_library_only(file: Path) -> None:
+    assert foreign(file, "geoseg_plugin") == []
+
+
+@for_each(python_files(ENGINE / "contract"))
+def test_the_contract_is_standard_library_only(file: Path) -> None:
+    assert foreign(file, "geoseg_engine.contract") == []
+
+
+def foreign(file: Path, own: str) -> list[str]:
+    """Imports of a file that are neither of the standard library nor of the package `own`."""
+    return [
+        f"{place(file, item.line)} imports {item.module}"
+        for item in imports(file)
+        if item.module.split(".")[0] not in sys.stdlib_module_names
+        and not f"{item.module}.".startswith(f"{own}.")
+    ]
+
+
+@for_each(python_files(ENGINE))
+def test_the_engine_knows_neither_qgis_nor_the_plugin(file: Path) -> None:
+    taboo = {"qgis", "PyQt5", "PyQt6", "geoseg_plugin", "osgeo", "torchvision"}
+    assert [place(file, item.line) for item in imports(file) if item.module.split(".")[0] in taboo] == []
+
+
+@for_each(python_files(PLUGIN))
+def test_qt_comes_through_qgis(file: Path) -> None:
+    taboo = ("PyQt5", "PyQt6", "PySide", "sip")
+    assert [place(file, item.line) for item in imports(file) if item.module.startswith(taboo)] == []
+    from_gui = [item for item in imports(file) if item.module == "qgis.PyQt.QtGui.QAction"]
+    assert from_gui == [], "QAction comes from qgis.PyQt.QtWidgets in both Qt versions"
+
+
+def engine_graph() -> dict[str, set[str]]:
+    """Module -> modules of the engine that it imports."""
+    names = {name_of(file) for file in python_files(ENGINE)}
+    return {
+        name_of(file): {item.module for item in imports(file) if item.module in names} - {"geoseg_engine"}
+        for file in python_files(ENGINE)
+    }
+
+
+def reached(module: str, graph: dict[str, set[str]]) -> set[str]:
+    """All modules that a module imports, directly or not, without the module itself."""
+    found: set[str] = set()
+    waiting = list(graph.get(module, ()))
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += graph.get(name, ())
+    return found
+
+
+def test_no_circles_in_the_engine() -> None:
+    graph = engine_graph()
+    circles = [name for name in graph if name in reached(name, graph) and ".contract" not in name]
+    assert circles == []
+
+
+def test_data_modules_know_nothing_of_networks() -> None:
+    graph = engine_graph()
+    above = {f"geoseg_engine.{name}" for name in ("models", "modelfile", "fit", "predict", "evaluate")}
+    with_torch = {name_of(file) for file in python_files(ENGINE)
+                  if any(item.module.split(".")[0] == "torch" for item in imports(file))}  # fmt: skip
+    for name in DATA:
+        up = reached(f"geoseg_engine.{name}", graph) & (above | with_torch)
+        assert up == set(), f"{name} reaches upwards to {sorted(up)}"
+
+
+def test_networks_know_only_the_contract_and_each_other() -> None:
+    graph = engine_graph()
+    for name in (name for name in graph if name.startswith("geoseg_engine.models")):
+        up = {
+            item
+            for item in graph[name]
+            if not item.startswith(("geoseg_engine.models", "geoseg_engine.contract"))
+        }
+        assert up == set(), name
+
+
+def test_training_and_prediction_stand_side_by_side() -> None:
+    graph = engine_graph()
+    for one, other in (("fit", "predict"), ("predict", "fit"), ("evaluate", "fit")):
+        assert f"geoseg_engine.{other}" not in reached(f"geoseg_engine.{one}", graph)
+
+
+def test_nobody_imports_the_command() -> None:
+    graph = engine_graph()
+    allowed = {"geoseg_engine.run": {"geoseg_engine.cli"}, "geoseg_engine.cli": {"geoseg_engine.__main__"}}
+    for module, by in allowed.items():
+        assert {name for name, its in graph.items() if module in its} <= by
