@@ -152,14 +152,31 @@ def publish(
         layer = open_layer(item)
         if layer is None:
             continue
-        item.style(layer)
-        describe(layer, f"{title}: {item.name}", notes)
-        save_style(layer, item)
+        apply(layer, item, notes, title)
         project.addMapLayer(layer, False)
         node = group.addLayer(layer)
         node.setItemVisibilityChecked(item.visible)
         node.setExpanded(item.expanded)
     return group
+
+
+def dress(item: Item, notes: Mapping[str, str]) -> bool:
+    """Save the style and facts of a result with its file, so that QGIS draws it right whoever loads it.
+
+    Returns False if there is no such layer.
+    """
+    layer = open_layer(item)
+    if layer is None:
+        return False
+    apply(layer, item, notes)
+    return True
+
+
+def apply(layer: QgsMapLayer, item: Item, notes: Mapping[str, str], title: str = "") -> None:
+    """Style a layer, describe it, and save both with its file."""
+    item.style(layer)
+    describe(layer, f"{title}: {item.name}" if title else item.name, notes)
+    save_style(layer, item)
 
 
 def open_layer(item: Item) -> QgsMapLayer | None:

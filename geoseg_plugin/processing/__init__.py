@@ -1,0 +1,1 @@
+"""The Processing provider `geoseg`: the same jobs as the dock, as algorithms."""

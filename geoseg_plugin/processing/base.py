@@ -1,0 +1,215 @@
+"""What the algorithms share: words, checks before the start, the engine, and results that look right.
+
+The life of one run: `checkParameterValues` (main thread) collects complaints; `prepareAlgorithm` (main
+thread) takes snapshots of layers; `processAlgorithm` (any thread) writes exports and runs the engine;
+`postProcessAlgorithm` (main thread) saves styles beside the files, which every later loading then finds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from qgis.core import (
+    QgsProcessingAlgorithm,
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingFeedback,
+    QgsProcessingUtils,
+)
+from qgis.PyQt.QtGui import QIcon
+
+from ..contract import Cancelled, GeoSegError, Problem
+from ..engine.environment import check
+from ..jobs.inputs import RasterInput
+from ..jobs.submission import Submission
+from ..layers.publish import Item, dress
+from ..paths import icon, plugin_dir, resource
+from ..tasks.execution import engine_environment
+from ..tasks.feedback import run_with_feedback
+from .gather import GatheredRaster
+from .parameters import Parameters, tr
+
+Export = Callable[[], None]
+
+
+class GeoSegAlgorithm(QgsProcessingAlgorithm):
+    """Base of all algorithms: subclasses say what they are called and do `gather` and `work`.
+
+    Attributes:
+        ID: name after `geoseg:`; never renamed after release.
+        TITLE, GROUP: as shown in the Toolbox, in English; GROUP is one of provider.GROUPS.
+        TAGS: words by which the Toolbox finds it.
+    """
+
+    ID = ""
+    TITLE = ""
+    GROUP = "data"
+    TAGS: tuple[str, ...] = ()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rasters: list[GatheredRaster] = []
+        self.exports: list[Export] = []
+        self.dressed: list[tuple[Item, dict[str, str]]] = []
+
+    def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
+        """Everything that can be known to be wrong before the start."""
+        return []
+
+    def gather(
+        self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> None:
+        """Main thread: turn layers into plain data."""
+
+    def work(
+        self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
+        """Any thread: run the engine. Returns the outputs."""
+        raise NotImplementedError
+
+    def run_engine(self, submissions: list[Submission], feedback: QgsProcessingFeedback) -> dict[str, Any]:
+        """Write exports that still wait, run the jobs, return the last result.
+
+        Raises:
+            Cancelled: if the feedback was cancelled; GeoSegError for every failure.
+        """
+        while self.exports:
+            export = self.exports.pop(0)
+            feedback.pushInfo(getattr(export, "note", ""))
+            export()
+        result = run_with_feedback(submissions, feedback)[-1]
+        for problem in result.get("warnings") or ():
+            feedback.pushWarning(f"{problem.get('message', '')} {problem.get('hint', '')}".strip())
+        return result
+
+    def run_rasters(
+        self, make: Callable[[list[RasterInput]], Submission], feedback: QgsProcessingFeedback, folder: Path
+    ) -> dict[str, Any]:
+        """Run the job made from the gathered rasters.
+
+        Rasters that only QGIS can read are written to `folder` first; so is one that the engine turns out
+        not to open, and the job is run again.
+        """
+        inputs = [item.ready(folder, feedback) for item in self.rasters]
+        while True:
+            try:
+                return self.run_engine([make(inputs)], feedback)
+            except GeoSegError as error:
+                refused = [
+                    number
+                    for number, item in enumerate(inputs)
+                    if error.code == "cannot_open" and item.path in error.message
+                ]
+                if not refused or inputs[refused[0]].path != self.rasters[refused[0]].input.path:
+                    raise
+                inputs[refused[0]] = self.rasters[refused[0]].copied(folder, feedback)
+
+    def dress_later(self, item: Item, notes: dict[str, str]) -> None:
+        """Save style and facts beside a result once back on the main thread."""
+        self.dressed.append((item, notes))
+
+    def job_folder(self) -> Path:
+        """A new folder for a job whose record need not be kept; QGIS removes it when it is closed."""
+        folder = Path(QgsProcessingUtils.generateTempFilename("geoseg_job"))
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def prepareAlgorithm(
+        self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> bool:
+        problems = [*engine_problems(), *self.complaints(parameters, context)]
+        errors = [item for item in problems if item.severity == "error"]
+        for item in problems:
+            if item.severity == "warning":
+                feedback.pushWarning(f"{item.message} {item.hint}")
+        if errors:
+            raise QgsProcessingException(as_text(errors))
+        try:
+            self.gather(parameters, context, feedback)
+        except GeoSegError as error:
+            raise QgsProcessingException(f"{error.message} {error.hint}") from error
+        return True
+
+    def processAlgorithm(
+        self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
+        try:
+            return self.work(parameters, context, feedback)
+        except Cancelled:
+            feedback.pushInfo(tr("Cancelled."))
+            return {}
+        except GeoSegError as error:
+            if error.details:
+                feedback.pushConsoleInfo(error.details)
+            raise QgsProcessingException(f"{error.message} {error.hint}") from error
+        except OSError as error:
+            raise QgsProcessingException(
+                tr("{}: {}. Choose a folder that you may write to, with enough room.").format(
+                    error.filename or tr("A file"), error.strerror or error
+                )
+            ) from error
+
+    def postProcessAlgorithm(
+        self, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
+        for item, notes in self.dressed:
+            dress(item, notes)
+        self.dressed.clear()
+        return {}
+
+    def checkParameterValues(self, parameters: Parameters, context: QgsProcessingContext) -> tuple[bool, str]:
+        valid, message = super().checkParameterValues(parameters, context)
+        if not valid:
+            return valid, message
+        problems = [*engine_problems(), *self.complaints(parameters, context)]
+        errors = [item for item in problems if item.severity == "error"]
+        return not errors, as_text(errors)
+
+    def name(self) -> str:
+        return self.ID
+
+    def displayName(self) -> str:
+        return tr(self.TITLE)
+
+    def group(self) -> str:
+        return tr(GROUPS[self.GROUP])
+
+    def groupId(self) -> str:
+        return self.GROUP
+
+    def tags(self) -> list[str]:
+        return ["geoseg", "segmentation", "deep learning", *self.TAGS]
+
+    def icon(self) -> QIcon:
+        return QIcon(icon("geoseg.svg"))
+
+    def shortHelpString(self) -> str:
+        path = resource("help", f"{self.ID}.html")
+        return path.read_text(encoding="utf-8") if path.exists() else ""
+
+    def createInstance(self) -> GeoSegAlgorithm:
+        return type(self)()
+
+
+GROUPS = {"data": "1 Data", "training": "2 Training", "map": "3 Prediction"}
+"""Group id -> title in the Toolbox; numbered so that they stand in the order of the work."""
+
+
+def engine_problems() -> list[Problem]:
+    """Why the engine cannot run, with how to set it up in QGIS and in a shell."""
+    problems = check(engine_environment())
+    where = tr("Or run in a shell, in the folder {}: python3 -m geoseg_plugin.engine.installer").format(
+        plugin_dir().parent
+    )
+    return [
+        dataclasses.replace(item, hint=f"{item.hint} {where}") if item.code == "no_engine" else item
+        for item in problems
+    ]
+
+
+def as_text(problems: list[Problem]) -> str:
+    """Problems as sentences, each with its cure."""
+    return " ".join(f"{item.message} {item.hint}".strip() for item in problems)

@@ -1,0 +1,82 @@
+"""geoseg:checklabels"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from qgis.core import (
+    QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsProcessingOutputNumber,
+    QgsProcessingParameterFileDestination,
+)
+
+from ..contract import CheckJob, Labels, Problem
+from ..jobs import prepare
+from .base import GeoSegAlgorithm
+from .gather import gather_rasters, layer_problems
+from .labelling import add_labels, label_problems, read_area, read_labels
+from .parameters import Parameters, advanced, rasters, tr, whole
+from .reports import checks_html
+
+
+class CheckLabels(GeoSegAlgorithm):
+    """Lists what would spoil training, each with its cure."""
+
+    ID = "checklabels"
+    TITLE = "Check labels"
+    TAGS = ("quality", "geometry", "invalid", "classes")
+
+    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
+        self.addParameter(rasters())
+        add_labels(self)
+        self.addParameter(advanced(whole("TILE_SIZE", tr("Tile size in pixels"), 64, 16, 1024)))
+        self.addParameter(
+            QgsProcessingParameterFileDestination(
+                "OUTPUT", tr("Report"), "HTML (*.html);;JSON (*.json)", None, True
+            )
+        )
+        self.addOutput(QgsProcessingOutputNumber("PROBLEMS", tr("Number of errors")))
+        self.addOutput(QgsProcessingOutputNumber("WARNINGS", tr("Number of warnings")))
+
+    def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
+        tile_px = self.parameterAsInt(parameters, "TILE_SIZE", context)
+        return [
+            *layer_problems(self, parameters, context, ("LAYERS",)),
+            *label_problems(self, parameters, context),
+            *[item for item in CheckJob((), Labels(""), tile_px=tile_px).problems() if item.code == "tile_size"],
+        ]
+
+    def gather(
+        self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> None:
+        self.rasters = gather_rasters(self.parameterAsLayerList(parameters, "LAYERS", context))
+        self.labels = read_labels(self, parameters, context)
+        self.area = read_area(self, parameters, context)
+
+    def work(
+        self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
+        output = self.parameterAsFileOutput(parameters, "OUTPUT", context)
+        tile_px = self.parameterAsInt(parameters, "TILE_SIZE", context)
+        folder = self.job_folder()
+        labels, export = self.labels.located(folder)
+        area, exports = self.area.located(folder)
+        self.exports += [export, *exports]
+        result = self.run_rasters(
+            lambda inputs: prepare.check(folder, inputs, labels, area, tile_px=tile_px), feedback, folder
+        )
+        found = list(result.get("problems", ()))
+        errors = [item for item in found if item.get("severity") != "warning"]
+        for item in found:
+            push = feedback.pushInfo if item not in errors else feedback.reportError
+            push(f"{item.get('message', '')} {item.get('hint', '')}")
+        if not found:
+            feedback.pushInfo(tr("Nothing to complain about."))
+        if output:
+            as_json = Path(output).suffix.lower() == ".json"
+            text = json.dumps(result, indent=1, ensure_ascii=False) if as_json else checks_html(result)
+            Path(output).write_text(text, encoding="utf-8")
+        return {"OUTPUT": output, "PROBLEMS": len(errors), "WARNINGS": len(found) - len(errors)}

@@ -1,0 +1,208 @@
+"""Short ways to declare parameters, and to read back those that need more than one call."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from qgis.core import (
+    Qgis,
+    QgsProcessingAlgorithm,
+    QgsProcessingContext,
+    QgsProcessingFeatureSourceDefinition,
+    QgsProcessingParameterDefinition,
+    QgsProcessingParameterEnum,
+    QgsProcessingParameterFeatureSource,
+    QgsProcessingParameterField,
+    QgsProcessingParameterFile,
+    QgsProcessingParameterMultipleLayers,
+    QgsProcessingParameterNumber,
+    QgsProcessingParameterString,
+    QgsRasterLayer,
+    QgsVectorLayer,
+)
+from qgis.PyQt.QtCore import QCoreApplication
+
+from ..contract import TERRAIN_ATTRIBUTES, Problem
+
+Parameters = Mapping[str, Any]
+P = TypeVar("P", bound=QgsProcessingParameterDefinition)
+
+
+def tr(text: str) -> str:
+    return QCoreApplication.translate("processing", text)
+
+
+def advanced(parameter: P) -> P:
+    """The parameter in the folded part of the dialog."""
+    parameter.setFlags(parameter.flags() | Qgis.ProcessingParameterFlag.Advanced)
+    return parameter
+
+
+def whole(
+    key: str, title: str, default: int, low: int, high: int | None = None
+) -> QgsProcessingParameterNumber:
+    """A whole number with a lower and perhaps an upper limit."""
+    parameter = QgsProcessingParameterNumber(
+        key, title, Qgis.ProcessingNumberParameterType.Integer, default, minValue=low
+    )
+    if high is not None:
+        parameter.setMaximum(high)
+    return parameter
+
+
+def real(
+    key: str,
+    title: str,
+    default: float | None,
+    low: float = 0.0,
+    high: float | None = None,
+    optional: bool = False,
+) -> QgsProcessingParameterNumber:
+    """A number with a lower and perhaps an upper limit."""
+    parameter = QgsProcessingParameterNumber(
+        key, title, Qgis.ProcessingNumberParameterType.Double, default, optional, low
+    )
+    if high is not None:
+        parameter.setMaximum(high)
+    return parameter
+
+
+def choice(
+    key: str, title: str, options: Sequence[str], default: str | Sequence[str], several: bool = False
+) -> QgsProcessingParameterEnum:
+    """One (or several) of named options; the values are the names themselves."""
+    return QgsProcessingParameterEnum(key, title, list(options), several, default, several, True)
+
+
+def rasters(optional: bool = False) -> QgsProcessingParameterMultipleLayers:
+    """LAYERS: rasters of any CRS, pixel size and type."""
+    return QgsProcessingParameterMultipleLayers(
+        "LAYERS", tr("Raster layers"), Qgis.ProcessingSourceType.Raster, None, optional
+    )
+
+
+def polygons(key: str, title: str, optional: bool = False) -> QgsProcessingParameterFeatureSource:
+    """A polygon layer."""
+    return QgsProcessingParameterFeatureSource(
+        key, title, [Qgis.ProcessingSourceType.VectorPolygon], None, optional
+    )
+
+
+def field(key: str, title: str, parent: str) -> QgsProcessingParameterField:
+    """An optional field of a layer parameter."""
+    return QgsProcessingParameterField(
+        key, title, None, parent, Qgis.ProcessingFieldParameterDataType.Any, False, True
+    )
+
+
+def file(key: str, title: str, extension: str = "", optional: bool = False) -> QgsProcessingParameterFile:
+    """An existing file; in a model the file output of another algorithm fits."""
+    return QgsProcessingParameterFile(
+        key, title, Qgis.ProcessingFileParameterBehavior.File, extension, None, optional
+    )
+
+
+def terrain(key: str) -> QgsProcessingParameterEnum:
+    """Which terrain attributes; all by default."""
+    return choice(key, tr("Terrain attributes"), TERRAIN_ATTRIBUTES, list(TERRAIN_ATTRIBUTES), several=True)
+
+
+def seed() -> QgsProcessingParameterNumber:
+    """SEED, the same everywhere."""
+    return advanced(whole("SEED", tr("Seed of the random numbers"), 42, 0))
+
+
+def device() -> QgsProcessingParameterString:
+    """DEVICE: auto, cpu, cuda or cuda:N."""
+    return advanced(QgsProcessingParameterString("DEVICE", tr("Device (auto, cpu, cuda, cuda:1 …)"), "auto"))
+
+
+def device_problems(value: str) -> list[Problem]:
+    """Complaint about a device that cannot be."""
+    if re.fullmatch(r"auto|cpu|cuda(:\d+)?", value):
+        return []
+    return [Problem("device", tr("'{}' is no device.").format(value), tr("Write auto, cpu, cuda or cuda:0."))]
+
+
+def polygon_layer(
+    algorithm: QgsProcessingAlgorithm, parameters: Parameters, key: str, context: QgsProcessingContext
+) -> tuple[QgsVectorLayer | None, bool]:
+    """The layer of a `polygons` parameter and whether only its selected features count."""
+    value = parameters.get(key)
+    if isinstance(value, QgsProcessingFeatureSourceDefinition):
+        inner = {**parameters, key: value.source}
+        return algorithm.parameterAsVectorLayer(inner, key, context), bool(value.selectedFeaturesOnly)
+    return algorithm.parameterAsVectorLayer(dict(parameters), key, context), False
+
+
+def chosen_bands(text: str, layers: Sequence[QgsRasterLayer]) -> dict[str, tuple[int, ...]]:
+    """`optical:1,3-4; dem:1` as layer id -> bands from 1. Layers that are not named are left out.
+
+    Raises:
+        ValueError: with a sentence that names the part that is wrong.
+    """
+    chosen: dict[str, tuple[int, ...]] = {}
+    for part in filter(None, (part.strip() for part in text.split(";"))):
+        name, _, numbers = part.rpartition(":")
+        layer = next((item for item in layers if item.name() == name.strip()), None)
+        if layer is None:
+            known = ", ".join(item.name() for item in layers)
+            raise ValueError(tr("BANDS names the layer '{}', but the layers are: {}.").format(name, known))
+        chosen[layer.id()] = band_numbers(numbers, layer)
+    return chosen
+
+
+def band_numbers(text: str, layer: QgsRasterLayer) -> tuple[int, ...]:
+    """`1,3-4` as (1, 3, 4), each a band of the layer.
+
+    Raises:
+        ValueError: with a sentence that names the part that is wrong.
+    """
+    bands: list[int] = []
+    for part in (part.strip() for part in text.split(",")):
+        match = re.fullmatch(r"(\d+)(?:\s*-\s*(\d+))?", part)
+        if match is None:
+            raise ValueError(tr("BANDS: '{}' is no band number.").format(part))
+        first, last = int(match[1]), int(match[2] or match[1])
+        if not 1 <= first <= last <= layer.bandCount():
+            raise ValueError(
+                tr("BANDS: layer '{}' has bands 1 to {}, not {}.").format(
+                    layer.name(), layer.bandCount(), part
+                )
+            )
+        bands.extend(range(first, last + 1))
+    return tuple(dict.fromkeys(bands))
+
+
+def dataset_folder(text: str) -> Path:
+    """The folder of a dataset given as its folder or its dataset.json."""
+    path = Path(text)
+    return path.parent if path.suffix.lower() == ".json" else path
+
+
+def dataset_problems(text: str) -> list[Problem]:
+    """Complaint about a dataset that does not exist."""
+    found = dataset_folder(text) / "dataset.json"
+    if text and found.is_file():
+        return []
+    return [
+        Problem(
+            "no_dataset",
+            tr("There is no dataset at '{}'.").format(text),
+            tr("Choose the folder (or its dataset.json) that geoseg:maketiles wrote."),
+        )
+    ]
+
+
+def missing_file_problems(text: str, title: str) -> list[Problem]:
+    """Complaint about a file that does not exist; an empty text is none."""
+    if not text or Path(text).is_file():
+        return []
+    return [
+        Problem(
+            "file_missing", tr("{}: the file {} does not exist.").format(title, text), tr("Choose again.")
+        )
+    ]

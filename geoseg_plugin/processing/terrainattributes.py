@@ -1,0 +1,60 @@
+"""geoseg:terrainattributes"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from qgis.core import (
+    QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsProcessingParameterRasterDestination,
+    QgsProcessingParameterRasterLayer,
+)
+
+from ..contract import Problem
+from ..jobs import prepare
+from ..jobs.inputs import as_source
+from ..layers import styles
+from ..layers.publish import Item
+from .base import GeoSegAlgorithm
+from .gather import gather_rasters, layer_problems
+from .parameters import Parameters, terrain, tr
+
+
+class TerrainAttributes(GeoSegAlgorithm):
+    """Slope, aspect and curvatures of an elevation model."""
+
+    ID = "terrainattributes"
+    TITLE = "Terrain attributes"
+    TAGS = ("dem", "slope", "aspect", "curvature", "richdem")
+
+    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
+        self.addParameter(QgsProcessingParameterRasterLayer("DEM", tr("Elevation model")))
+        self.addParameter(terrain("ATTRIBUTES"))
+        self.addParameter(QgsProcessingParameterRasterDestination("OUTPUT", tr("Terrain attributes")))
+
+    def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
+        return layer_problems(self, parameters, context, ("DEM",))
+
+    def gather(
+        self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> None:
+        dem = self.parameterAsRasterLayer(parameters, "DEM", context)
+        self.rasters = gather_rasters([dem], {dem.id(): (1,)})
+
+    def work(
+        self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
+        output = Path(self.parameterAsOutputLayer(parameters, "OUTPUT", context))
+        attributes = tuple(self.parameterAsEnumStrings(parameters, "ATTRIBUTES", context))
+        folder = self.job_folder()
+        result = self.run_rasters(
+            lambda inputs: prepare.terrain(folder, as_source(inputs[0], "dem"), attributes, output),
+            feedback,
+            folder,
+        )
+        feedback.pushInfo(tr("Computed with {}.").format(result.get("engine", "")))
+        notes = {tr("Made by"): tr("GeoSeg, terrain attributes"), tr("Engine"): str(result.get("engine", ""))}
+        self.dress_later(Item(output, tr("Terrain attributes"), styles.style_stack), notes)
+        return {"OUTPUT": str(output)}
