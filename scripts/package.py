@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 NAME = "geoseg_plugin"
 SINGLE = ("metadata.txt", "LICENSE", "CHANGELOG.md")
-FOLDERS = ("resources", "training")
+FOLDERS = ("resources", "training", "docs")
 LEFT_OUT = {"__pycache__", "tests", "build", "dist", ".pytest_cache", ".mypy_cache", ".ruff_cache"}
 LEFT_OUT_SUFFIXES = (".pyc", ".pyo", ".part", ".orig", ".ts")
 FIXED_TIME = (2026, 1, 1, 0, 0, 0)
