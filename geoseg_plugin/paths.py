@@ -30,11 +30,6 @@ def guide() -> Path:
     return _part("docs") / "guide.md"
 
 
-def guide() -> Path:
-    """The guide that pages link into (Markdown). It need not exist."""
-    return _part("docs") / "guide.md"
-
-
 def metadata_file() -> Path:
     """metadata.txt: the one source of the plugin's version and links."""
     return _part("metadata.txt")
