@@ -1,0 +1,221 @@
+"""The job `polygonize`: a class raster as polygons with class, score, area and perimeter.
+
+The raster is traced in strips; parts that meet at the border of two strips become one polygon, so the polygons do
+not depend on the strips. Pixels of one class belong together where they share an edge (4-connected).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pyogrio
+import rasterio
+import shapely
+from numpy.typing import NDArray
+from rasterio.features import rasterize, shapes
+from rasterio.transform import Affine
+
+from .channel import Channel
+from .contract import Grid, LabelClass, PolygonizeJob, Source
+from .geodesy import perimeters_m, window_areas_m2
+from .grid import Window
+from .outputs import whole_file
+from .sources import open_source, source_grid
+from .writer import read_classes
+
+LAYER = "polygons"
+STRIP_PIXELS = 4_000_000
+BLOCK_PX = 512
+BATCH = 20_000
+
+
+@dataclass
+class Group:
+    """Parts of one polygon found so far, with the sums over its pixels."""
+
+    class_id: int
+    parts: list[Any] = field(default_factory=list)
+    pixels: int = 0
+    confidence: float = 0.0
+    area_m2: float = 0.0
+
+    def absorb(self, other: Group) -> None:
+        """Take over another group's parts."""
+        self.parts += other.parts
+        self.pixels += other.pixels
+        self.confidence += other.confidence
+        self.area_m2 += other.area_m2
+
+    def geometry(self) -> Any:
+        """One polygon in pixel coordinates, without vertices on straight edges."""
+        if len(self.parts) == 1:
+            return self.parts[0]
+        return shapely.simplify(shapely.union_all(self.parts), 0)
+
+
+class Joiner:
+    """Joins the groups of successive strips across their common border."""
+
+    def __init__(self, width: int) -> None:
+        self._below = np.full(width, -1, np.int64)
+        self._groups: dict[int, Group] = {}
+        self._next = 0
+
+    def add(
+        self, groups: Sequence[Group], first_row: NDArray[np.int32], last_row: NDArray[np.int32]
+    ) -> list[Group]:
+        """Add a strip; returns the groups that can grow no more.
+
+        Args:
+            groups: of the strip.
+            first_row, last_row: index into `groups` of each pixel of those rows, -1 for none.
+        """
+        start = self._next
+        self._next += len(groups)
+        self._groups.update(enumerate(groups, start))
+        parent = {key: key for key in self._groups}
+        pairs = np.stack([self._below, np.where(first_row >= 0, first_row + start, -1)])
+        pairs = np.unique(pairs[:, (pairs >= 0).all(axis=0)], axis=1)
+        for above, here in pairs.T.tolist():
+            one, other = _root(parent, above), _root(parent, here)
+            if one != other and self._groups[one].class_id == self._groups[other].class_id:
+                if len(self._groups[one].parts) < len(self._groups[other].parts):
+                    one, other = other, one
+                self._groups[one].absorb(self._groups.pop(other))
+                parent[other] = one
+        owner = np.array([_root(parent, start + index) for index in range(len(groups))] + [-1], np.int64)
+        self._below = owner[last_row]
+        growing = set(np.unique(self._below).tolist())
+        return [self._groups.pop(key) for key in list(self._groups) if key not in growing]
+
+    def rest(self) -> list[Group]:
+        """What is left after the last strip."""
+        groups, self._groups = list(self._groups.values()), {}
+        return groups
+
+
+def run(job: PolygonizeJob, folder: Path, channel: Channel) -> dict[str, Any]:
+    """Write the polygons of a class raster to a GeoPackage, layer `polygons`.
+
+    Raises:
+        GeoSegError: as `open_source`; `not_writable`, `disk_full`.
+    """
+    return polygonize(job, folder, channel)
+
+
+def polygonize(job: PolygonizeJob, folder: Path, channel: Channel) -> dict[str, Any]:
+    """Trace a class raster; see `run`. Returns output, count, area_m2."""
+    source = Source("classes", str(folder / job.classes), Path(job.classes).stem)
+    output = folder / job.output
+    count, area_m2, batch = 0, 0.0, list[Group]()
+    with ExitStack() as stack:
+        dataset = stack.enter_context(open_source(source))
+        grid = source_grid(source, dataset)
+        confidence = stack.enter_context(rasterio.open(folder / job.confidence)) if job.confidence else None
+        names = {item.id: item.name for item in read_classes(dataset)}
+        partial = stack.enter_context(whole_file(output))
+        write_batch([], partial, grid, names, confidence is not None)
+        left_out = {dataset.nodata} | ({0} if job.skip_background else set())
+        for group in traced(dataset, confidence, grid, left_out, channel):
+            if group.pixels < job.min_area_px:
+                continue
+            count, area_m2 = count + 1, area_m2 + group.area_m2
+            batch.append(group)
+            if len(batch) >= BATCH:
+                write_batch(batch, partial, grid, names, confidence is not None)
+                batch.clear()
+        write_batch(batch, partial, grid, names, confidence is not None)
+    channel.artifact("polygons", output)
+    return {"output": str(output), "count": count, "area_m2": round(area_m2, 2)}
+
+
+def traced(
+    dataset: Any, confidence: Any, grid: Grid, left_out: set[float | None], channel: Channel
+) -> Iterator[Group]:
+    """All polygons of a class raster, each once, strip by strip."""
+    joiner = Joiner(grid.width)
+    height = max(STRIP_PIXELS // grid.width // BLOCK_PX, 1) * BLOCK_PX
+    for row in range(0, grid.height, height):
+        channel.progress("polygonize", row, grid.height)
+        window = Window(row, 0, min(height, grid.height - row), grid.width)
+        groups, owner = trace_strip(dataset, confidence, grid, window, left_out)
+        yield from joiner.add(groups, owner[0], owner[-1])
+    yield from joiner.rest()
+    channel.progress("polygonize", grid.height, grid.height)
+
+
+def trace_strip(
+    dataset: Any, confidence: Any, grid: Grid, window: Window, left_out: set[float | None]
+) -> tuple[list[Group], NDArray[np.int32]]:
+    """Groups of one strip, and (rows, cols) with the index of each pixel's group, -1 for none."""
+    ids = dataset.read(1, window=window.rasterio)
+    wanted = ~np.isin(ids, [value for value in left_out if value is not None])
+    shift = Affine.translation(window.col, window.row)
+    found = list(shapes(ids, mask=wanted, connectivity=4, transform=shift))
+    if not found:
+        return [], np.full(ids.shape, -1, np.int32)
+    burnt = rasterize(
+        ((geometry, index + 1) for index, (geometry, _) in enumerate(found)),
+        out_shape=ids.shape,
+        transform=shift,
+        dtype="int32",
+    )
+    areas = window_areas_m2(grid, window.row, window.col, window.height, window.width)
+    size = len(found) + 1
+    pixels = np.bincount(burnt.ravel(), minlength=size)
+    ground = np.bincount(burnt.ravel(), np.broadcast_to(areas, burnt.shape).ravel(), size)
+    surety = np.zeros(size, np.float64)
+    if confidence is not None:
+        shares = np.nan_to_num(confidence.read(1, window=window.rasterio)) * confidence.scales[0]
+        surety = np.bincount(burnt.ravel(), shares.ravel(), size).astype(np.float64)
+    groups = [
+        Group(
+            int(value), [shapely.geometry.shape(geometry)], int(pixels[index]), surety[index], ground[index]
+        )
+        for index, (geometry, value) in enumerate(found, 1)
+    ]
+    return groups, burnt - 1
+
+
+def write_batch(groups: Sequence[Group], path: Path, grid: Grid, names: dict[int, str], scored: bool) -> None:
+    """Append polygons with their attributes; the first call makes the layer."""
+    a, b, c, d, e, f = grid.transform
+    pixels = np.array([group.geometry() for group in groups], dtype=object)
+    polygons = shapely.transform(
+        pixels, lambda points: points @ np.array([[a, d], [b, e]]) + np.array([c, f])
+    )
+    count = np.array([group.pixels for group in groups], np.int64)
+    score = np.array([group.confidence for group in groups], float) / np.maximum(count, 1)
+    frame = gpd.GeoDataFrame(
+        {
+            "class_id": np.array([group.class_id for group in groups], np.int32),
+            "class_name": [names.get(group.class_id, f"class {group.class_id}") for group in groups],
+            "score": score.round(4) if scored else np.full(len(groups), np.nan),
+            "area_m2": np.array([group.area_m2 for group in groups], float).round(3),
+            "perimeter_m": perimeters_m(polygons, grid.crs).round(3),
+        },
+        geometry=gpd.GeoSeries(list(polygons), crs=grid.crs),
+        crs=grid.crs,
+    )
+    frame["class_name"] = frame["class_name"].astype("object")
+    pyogrio.write_dataframe(
+        frame, path, layer=LAYER, driver="GPKG", append=path.exists(), geometry_type="Polygon"
+    )
+
+
+def is_background(classes: Sequence[LabelClass]) -> bool:
+    """Whether class 0 is the ground between the polygons, not a class of the legend."""
+    return bool(classes) and classes[0].name == "background" and not classes[0].value
+
+
+def _root(parent: dict[int, int], key: int) -> int:
+    while parent[key] != key:
+        parent[key] = parent[parent[key]]
+        key = parent[key]
+    return key
