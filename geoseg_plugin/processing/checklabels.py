@@ -46,7 +46,11 @@ class CheckLabels(GeoSegAlgorithm):
         return [
             *layer_problems(self, parameters, context, ("LAYERS",)),
             *label_problems(self, parameters, context),
-            *[item for item in CheckJob((), Labels(""), tile_px=tile_px).problems() if item.code == "tile_size"],
+            *[
+                item
+                for item in CheckJob((), Labels(""), tile_px=tile_px).problems()
+                if item.code == "tile_size"
+            ],
         ]
 
     def gather(

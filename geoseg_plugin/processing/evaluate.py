@@ -25,6 +25,7 @@ from .gather import layer_problems
 from .parameters import (
     Parameters,
     choice,
+    dataset,
     dataset_folder,
     dataset_problems,
     device,
@@ -45,7 +46,7 @@ class Evaluate(GeoSegAlgorithm):
     TAGS = ("accuracy", "confusion matrix", "iou", "f1", "test")
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
-        self.addParameter(file("DATASET", tr("Dataset (dataset.json)")))
+        self.addParameter(dataset())
         self.addParameter(file("MODEL", tr("Model (.onnx), or"), "onnx", optional=True))
         self.addParameter(
             QgsProcessingParameterRasterLayer(

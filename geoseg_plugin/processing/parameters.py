@@ -98,10 +98,20 @@ def field(key: str, title: str, parent: str) -> QgsProcessingParameterField:
     )
 
 
-def file(key: str, title: str, extension: str = "", optional: bool = False) -> QgsProcessingParameterFile:
+def file(key: str, title: str, extension: str, optional: bool = False) -> QgsProcessingParameterFile:
     """An existing file; in a model the file output of another algorithm fits."""
     return QgsProcessingParameterFile(
         key, title, Qgis.ProcessingFileParameterBehavior.File, extension, None, optional
+    )
+
+
+def dataset() -> QgsProcessingParameterFile:
+    """DATASET: dataset.json or its folder, which a filter for files with a dot would refuse."""
+    return QgsProcessingParameterFile(
+        "DATASET",
+        tr("Dataset (dataset.json)"),
+        Qgis.ProcessingFileParameterBehavior.File,
+        fileFilter=tr("Dataset (*.json);;All files (*)"),
     )
 
 

@@ -21,11 +21,11 @@ from .parameters import (
     Parameters,
     advanced,
     choice,
+    dataset,
     dataset_folder,
     dataset_problems,
     device,
     device_problems,
-    file,
     real,
     seed,
     tr,
@@ -45,7 +45,7 @@ class TrainModel(GeoSegAlgorithm):
     TAGS = ("unet", "neural network", "fit", "resume")
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
-        self.addParameter(file("DATASET", tr("Dataset (dataset.json)")))
+        self.addParameter(dataset())
         self.addParameter(choice("ARCHITECTURE", tr("Architecture"), ("unet",), "unet"))
         self.addParameter(whole("EPOCHS", tr("Epochs at most"), 60, 1))
         self.addParameter(whole("PATIENCE", tr("Stop after so many epochs without gain (0: never)"), 12, 0))
@@ -70,11 +70,11 @@ class TrainModel(GeoSegAlgorithm):
         self.addOutput(QgsProcessingOutputNumber("MIOU", tr("Mean IoU on validation blocks")))
 
     def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
-        dataset = self.parameterAsString(parameters, "DATASET", context)
+        text = self.parameterAsString(parameters, "DATASET", context)
         return [
-            *dataset_problems(dataset),
+            *dataset_problems(text),
             *device_problems(self.parameterAsString(parameters, "DEVICE", context)),
-            *TrainJob(dataset, **self._settings(parameters, context)).problems(),
+            *TrainJob(text, **self._settings(parameters, context)).problems(),
         ]
 
     def _settings(self, parameters: Parameters, context: QgsProcessingContext) -> dict[str, Any]:
@@ -94,8 +94,8 @@ class TrainModel(GeoSegAlgorithm):
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         folder = Path(self.parameterAsString(parameters, "OUTPUT", context))
-        dataset = dataset_folder(self.parameterAsString(parameters, "DATASET", context)).resolve()
-        submission = train.train(folder, dataset, **self._settings(parameters, context))
+        source = dataset_folder(self.parameterAsString(parameters, "DATASET", context)).resolve()
+        submission = train.train(folder, source, **self._settings(parameters, context))
         try:
             result = self.run_engine([submission], feedback)
         except Cancelled:
