@@ -25,6 +25,11 @@ def area_title(area: Area, labels: Labels | None = None) -> str:
     return names.get(area.kind, f"the area layer '{area.layer or Path(area.path).stem}'")
 
 
+def sentence_start(text: str) -> str:
+    """The text with a capital first letter; the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
 def area_geometry(area: Area, polygons: np.ndarray, grid: Grid) -> shapely.Geometry | None:
     """The area in the grid's CRS; None for all that the grid covers.
 
@@ -49,7 +54,7 @@ def area_geometry(area: Area, polygons: np.ndarray, grid: Grid) -> shapely.Geome
     if shapely.area(geometry) == 0:
         raise GeoSegError(
             "area_outside",
-            f"{area_title(area).capitalize()} lies outside the rasters.",
+            f"{sentence_start(area_title(area))} lies outside the rasters.",
             "Choose another area, or check its CRS.",
         )
     return geometry
@@ -64,7 +69,7 @@ def read_area(area: Area, crs: str) -> geopandas.GeoDataFrame:
     frame, _, _ = read_polygons(area.path, area.layer, area.layer or Path(area.path).stem, crs)
     if not len(frame):
         raise GeoSegError(
-            "no_polygons", f"{area_title(area).capitalize()} has no polygon.", "Choose another."
+            "no_polygons", f"{sentence_start(area_title(area))} has no polygon.", "Choose another."
         )
     return frame
 

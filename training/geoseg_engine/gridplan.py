@@ -201,7 +201,7 @@ def plan_extent(
         if _is_empty(shared):
             raise GeoSegError(
                 "outside_rasters",
-                f"{name[:1].upper()}{name[1:]} lies outside the ground that the rasters share ({', '.join(before)}).",
+                f"{name[:1].upper() + name[1:]} lies outside the ground that the rasters share ({', '.join(before)}).",
                 "Check its position and CRS, or choose other rasters.",
             )
     return _grid(lattice, shared)

@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 import pyproj
-import rasterio
-from rasterio.crs import CRS as RasterioCRS
+import rasterio.crs
 from rasterio.enums import ColorInterp
 from rasterio.errors import CRSError as RasterioCRSError
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
@@ -158,7 +157,7 @@ def parse_crs(text: str) -> pyproj.CRS:
 @lru_cache(maxsize=256)
 def _registered(wkt: str) -> str:
     code = pyproj.CRS.from_wkt(wkt).to_authority(min_confidence=100)
-    code = code or RasterioCRS.from_wkt(wkt).to_authority(confidence_threshold=100)
+    code = code or rasterio.crs.CRS.from_wkt(wkt).to_authority(confidence_threshold=100)
     return f"{code[0]}:{code[1]}" if code and code[0] in ("EPSG", "ESRI") else wkt
 
 
