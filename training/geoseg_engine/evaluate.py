@@ -96,12 +96,12 @@ def run(job: EvaluateJob, folder: Path, channel: Channel) -> dict[str, Any]:
                 facts = judge_model(job, folder, dataset, dataset_folder, judge, writer, channel)
             else:
                 facts = judge_raster(folder / job.prediction, dataset, judge, writer, channel)
-    if not judge.matrix.sum():
-        raise GeoSegError(
-            "nothing_to_score",
-            f"The split '{job.split}' of the dataset has no labelled pixel with a prediction.",
-            "Give the split a larger share, or evaluate another one.",
-        )
+            if not judge.matrix.sum():
+                raise GeoSegError(
+                    "nothing_to_score",
+                    f"The split '{job.split}' of the dataset has no labelled pixel with a prediction.",
+                    "Give the split a larger share, or evaluate another one.",
+                )
     facts["seconds"] = round(time.monotonic() - started, 2)
     return conclude(job, dataset, judge, facts, output, channel)
 

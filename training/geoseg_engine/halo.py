@@ -72,7 +72,8 @@ def cut_at(frame: Frame, row: int, col: int, height: int, width: int) -> Cut:
     """The cut of an aligned core; the core is clipped to the raster, its halo to the raster's frame."""
     halo, full = frame.halo_px, frame.full
     top, left = max(row - halo, 0), max(col - halo, 0)
-    bottom, right = min(row + height + halo, full.height), min(col + width + halo, full.width)
+    bottom = min(up_to(row + height, frame.align_px) + halo, full.height)
+    right = min(up_to(col + width, frame.align_px) + halo, full.width)
     core = Window(row, col, min(height, frame.height - row), min(width, frame.width - col))
     return Cut(core, Window(top, left, bottom - top, right - left))
 

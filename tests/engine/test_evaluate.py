@@ -1,0 +1,109 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+import rasterio
+from prediction_scenes import grid_of, recipe_of, scene, write_dataset, write_model, write_raster
+
+from geoseg_engine import evaluate, predict
+from geoseg_engine.channel import Channel
+from geoseg_engine.contract import EvaluateJob, GeoSegError, PredictJob
+from geoseg_engine.metrics import confusion
+from geoseg_engine.report import curve
+
+ROWS, COLS = 120, 160
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("evaluate")
+    grid = grid_of(ROWS, COLS)
+    values = scene(ROWS, COLS)
+    values[0, :4, 100:120] = np.nan
+    image = write_raster(folder / "image.tif", values, grid)
+    recipe = recipe_of(image, grid)
+    write_model(folder / "model.onnx", recipe)
+    labels = np.random.default_rng(2).integers(0, 3, (ROWS, COLS)).astype(np.uint8)
+    labels[::5] = 255
+    split = np.zeros((ROWS, COLS), np.uint8)
+    split[:, 80:] = 1
+    split[:, 100:] = 255
+    split[:70, 104:] = 2
+    write_dataset(folder, recipe, labels, split)
+    job = PredictJob(model=str(folder / "model.onnx"), output="classes.tif", runtime="torch")
+    predict.run(job, folder, Channel(folder))
+    return folder
+
+
+def read(path):
+    with rasterio.open(path) as dataset:
+        return dataset.read(1)
+
+
+def test_model_and_its_raster_give_the_same_scores_and_the_expected_matrix(place, tmp_path):
+    by_model = evaluate.run(
+        EvaluateJob(dataset=str(place), model=str(place / "model.onnx")), tmp_path, Channel(tmp_path)
+    )
+    folder = tmp_path / "raster"
+    folder.mkdir()
+    by_raster = evaluate.run(
+        EvaluateJob(dataset=str(place), prediction=str(place / "classes.tif")), folder, Channel(folder)
+    )
+    assert by_model["confusion"] == by_raster["confusion"]
+    truth, ids = read(place / "labels.tif"), read(place / "classes.tif")
+    truth[read(place / "split.tif") != 2] = 255
+    assert by_model["confusion"] == confusion(truth, ids, 3).tolist()
+    assert by_model["miou"] == pytest.approx(np.mean([row["iou"] for row in by_model["per_class"]]))
+    kinds = read(tmp_path / "errors.tif")
+    judged = (truth != 255) & (ids != 255)
+    assert ((kinds != 255) == judged).all()
+    assert ((kinds == 1) == (judged & (truth == ids))).all()
+    assert any("no prediction" in item.message for item in by_model["warnings"])
+
+
+def test_what_it_leaves_behind(place, tmp_path):
+    evaluate.run(
+        EvaluateJob(dataset=str(place), model=str(place / "model.onnx"), output="e"),
+        tmp_path,
+        Channel(tmp_path),
+    )
+    metrics = json.loads((tmp_path / "e" / "metrics.json").read_text())
+    assert metrics["split"] == "test" and metrics["majority_accuracy"] > 0
+    rows = list(csv.reader((tmp_path / "e" / "confusion.csv").open(encoding="utf-8")))
+    assert rows[0][1:] == ["background", "water", "rock"]
+    assert [[int(text) for text in row[1:]] for row in rows[1:]] == metrics["confusion"]
+    page = (tmp_path / "e" / "report.html").read_text(encoding="utf-8")
+    assert "Confusion matrix" in page and "water" in page and "http" not in page.replace("http-equiv", "")
+
+
+def test_binary_errors():
+    truth = np.array([0, 0, 1, 1, 255, 1], np.uint8)
+    ids = np.array([0, 1, 1, 0, 1, 255], np.uint8)
+    assert evaluate.errors(truth, ids, 2).tolist() == [0, 2, 1, 3, 255, 255]
+    assert evaluate.errors(truth, ids, 3).tolist() == [1, 2, 1, 2, 255, 255]
+
+
+def test_a_split_without_labels_says_so_and_leaves_nothing(place, tmp_path):
+    labels = read(place / "labels.tif")
+    labels[read(place / "split.tif") == 2] = 255
+    from geoseg_engine.datasets import load_dataset
+
+    write_dataset(tmp_path, load_dataset(place)[0].recipe, labels, read(place / "split.tif"))
+    with pytest.raises(GeoSegError) as caught:
+        evaluate.run(EvaluateJob(".", model=str(place / "model.onnx")), tmp_path, Channel(tmp_path))
+    assert caught.value.code == "nothing_to_score"
+    assert not list(tmp_path.glob("*errors*")) and not (tmp_path / "metrics.json").exists()
+
+
+def test_a_raster_on_another_grid_is_refused(place, tmp_path):
+    write_raster(tmp_path / "other.tif", np.zeros((ROWS, COLS), np.uint8), grid_of(ROWS, COLS, size=20))
+    job = EvaluateJob(dataset=str(place), prediction="other.tif")
+    with pytest.raises(GeoSegError) as caught:
+        evaluate.run(job, tmp_path, Channel(tmp_path))
+    assert caught.value.code == "other_grid"
+
+
+def test_curves_survive_gaps():
+    epochs = [{"epoch": 1, "miou": None}, {"epoch": 2, "miou": 0.1}, {"epoch": 3, "miou": 0.4}]
+    assert curve(epochs, ["miou"]).startswith("<svg") and not curve(epochs[:2], ["miou"])

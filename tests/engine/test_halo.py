@@ -1,0 +1,114 @@
+import numpy as np
+import pytest
+from prediction_scenes import network
+
+from geoseg_engine.contract import GeoSegError
+from geoseg_engine.halo import Frame, cut_at, cuts, halves
+from geoseg_engine.inference import Block, probabilities
+from geoseg_engine.runtime import TorchRuntime
+
+NET = network(levels=3)
+
+
+def continued(image, frame):
+    full = np.zeros((len(image), frame.full.height, frame.full.width), image.dtype)
+    full[:, : frame.height, : frame.width] = image
+    return full
+
+
+def tiled(runtime, full, frame, core_px):
+    result = None
+    for cut in cuts(frame, core_px):
+        rows, cols = cut.read.within(frame.full)
+        part = cut.keep(runtime.predict_window(full[:, rows, cols]))
+        if result is None:
+            result = np.full((len(part), frame.height, frame.width), np.nan, part.dtype)
+        rows, cols = cut.core.within(frame.full)
+        assert np.isnan(result[:, rows, cols]).all()
+        result[:, rows, cols] = part
+    return result
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 300), (64, 64), (130, 257)])
+@pytest.mark.parametrize("core", [1, 16, 40, 1000])
+def test_cores_cover_every_pixel_once_and_windows_are_aligned(size, core):
+    frame = Frame(*size, reach_px=20, align_px=8)
+    seen = np.zeros(size, int)
+    for cut in cuts(frame, core):
+        seen[cut.core.within(frame.full)] += 1
+        assert not any(n % 8 for n in (cut.read.row, cut.read.col, cut.read.height, cut.read.width))
+        assert cut.read.row >= 0 and cut.read.row + cut.read.height <= frame.full.height
+        assert cut.read.row == 0 or cut.core.row - cut.read.row >= 20
+    assert (seen == 1).all()
+
+
+@pytest.mark.parametrize("size", [(150, 203), (64, 96), (9, 120)])
+def test_tiled_equals_whole_bit_for_bit_in_float64(size):
+    runtime = TorchRuntime(network(levels=3), precision="float64")
+    frame = Frame(*size, NET.reach_px, NET.align_px)
+    full = continued(np.random.default_rng(1).normal(size=(2, *size)), frame)
+    whole = runtime.predict_window(full)[:, : size[0], : size[1]]
+    for core in (64, 88, 160):
+        assert np.array_equal(tiled(runtime, full, frame, core), whole)
+
+
+def test_a_halo_too_small_shows():
+    runtime = TorchRuntime(network(levels=3), precision="float64")
+    frame = Frame(150, 203, 8, NET.align_px)
+    full = continued(np.random.default_rng(1).normal(size=(2, 150, 203)), frame)
+    whole = runtime.predict_window(full)[:, :150, :203]
+    assert abs(tiled(runtime, full, frame, 64) - whole).max() > 1e-9
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_classes_do_not_depend_on_the_cut_in_short_arithmetic(precision):
+    runtime = TorchRuntime(network(levels=3), precision=precision)
+    frame = Frame(150, 203, NET.reach_px, NET.align_px)
+    full = continued(np.random.default_rng(1).normal(size=(2, 150, 203)).astype(np.float32), frame)
+    whole = runtime.predict_window(full)[:, :150, :203]
+    for core in (64, 88):
+        part = tiled(runtime, full, frame, core)
+        assert abs(part - whole).max() < 1e-4
+        assert (part.argmax(0) != whole.argmax(0)).mean() < 1e-4
+
+
+def test_folding_batch_norm_changes_nothing():
+    import torch
+
+    image = np.random.default_rng(0).normal(size=(2, 64, 64))
+    with torch.inference_mode():
+        plain = torch.softmax(network().double()(torch.from_numpy(image)[None]), 1)[0].numpy()
+    assert abs(TorchRuntime(network(), precision="float64").predict_window(image) - plain).max() < 1e-6
+
+
+class Small:
+    """A runtime whose device holds only windows of so many pixels."""
+
+    def __init__(self, runtime, largest):
+        self.runtime, self.largest = runtime, largest
+
+    def predict_window(self, scores):
+        if scores.shape[1] * scores.shape[2] > self.largest:
+            raise MemoryError("too large")
+        return self.runtime.predict_window(scores)
+
+
+def test_out_of_memory_halves_the_window_and_keeps_the_result():
+    frame = Frame(250, 203, NET.reach_px, NET.align_px)
+    full = continued(np.random.default_rng(1).normal(size=(2, 250, 203)), frame)
+    runtime = TorchRuntime(network(levels=3), precision="float64")
+    cut = cut_at(frame, 0, 0, 250, 203)
+    block = Block(cut, full, np.ones((250, 203), bool), np.zeros(2, int), 1)
+    said = []
+    result = probabilities(Small(runtime, 160 * 160), frame, block, said.append)
+    assert np.array_equal(result, runtime.predict_window(full)[:, :250, :203])
+    assert said
+    with pytest.raises(GeoSegError, match="fits into memory"):
+        probabilities(Small(runtime, 10), frame, block, said.append)
+
+
+def test_halves_make_up_the_core():
+    frame = Frame(100, 60, 16, 8)
+    one, other = halves(frame, cut_at(frame, 0, 0, 104, 64))
+    assert one.core.height + other.core.height == 100
+    assert one.core.width == other.core.width == 60

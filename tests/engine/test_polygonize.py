@@ -1,0 +1,136 @@
+import geopandas
+import numpy as np
+import pytest
+import rasterio
+import shapely
+from prediction_scenes import grid_of, write_raster
+
+from geoseg_engine import polygonize
+from geoseg_engine.channel import Channel
+from geoseg_engine.contract import CANCEL_FILE, Cancelled, LabelClass, PolygonizeJob
+from geoseg_engine.grid import Window
+from geoseg_engine.writer import RasterWriter
+
+CLASSES = (LabelClass(0, "background"), LabelClass(1, "water"), LabelClass(2, "rock"))
+
+
+def write_ids(folder, ids, confidence=None):
+    grid = grid_of(*ids.shape)
+    with RasterWriter(folder / "classes.tif", grid, "uint8", 255, ["class"], CLASSES) as writer:
+        writer.write(ids, Window(0, 0, *ids.shape))
+    if confidence is not None:
+        write_raster(folder / "confidence.tif", confidence.astype(np.float32), grid)
+
+
+def run(folder, **changes):
+    job = PolygonizeJob(**{"classes": "classes.tif", "min_area_px": 0, **changes})
+    result = polygonize.run(job, folder, Channel(folder))
+    return result, geopandas.read_file(folder / "polygons.gpkg", layer="polygons")
+
+
+def test_known_shapes_with_class_score_area_and_perimeter(tmp_path):
+    ids = np.zeros((40, 50), np.uint8)
+    ids[2:6, 3:13] = 1
+    ids[10:20, 10:20] = 2
+    ids[14:16, 14:16] = 1
+    ids[30:, 40:] = 255
+    confidence = np.full(ids.shape, 0.5)
+    confidence[2:6, 3:8] = 1.0
+    write_ids(tmp_path, ids, confidence)
+    result, frame = run(tmp_path, confidence="confidence.tif")
+    assert result["count"] == 3 and list(frame.columns[:5]) == [
+        "class_id",
+        "class_name",
+        "score",
+        "area_m2",
+        "perimeter_m",
+    ]
+    bar, ring, core = frame.sort_values("area_m2", ascending=False).iloc[[1, 0, 2]].to_dict("records")
+    assert bar["class_name"] == "water" and bar["score"] == pytest.approx(0.75)
+    assert bar["area_m2"] == pytest.approx(4000, rel=1e-3) and bar["perimeter_m"] == pytest.approx(
+        280, rel=1e-3
+    )
+    assert ring["class_id"] == 2 and len(ring["geometry"].interiors) == 1
+    assert ring["area_m2"] == pytest.approx(9600, rel=1e-3)
+    assert core["class_name"] == "water" and core["area_m2"] == pytest.approx(400, rel=1e-3)
+    assert bar["geometry"].bounds == (500_030, 4_999_940, 500_130, 4_999_980)
+
+
+def test_diagonal_neighbours_are_two_polygons_and_small_ones_can_be_left_out(tmp_path):
+    ids = np.zeros((10, 10), np.uint8)
+    ids[1, 1] = ids[2, 2] = 1
+    ids[5:8, 5:8] = 1
+    write_ids(tmp_path, ids)
+    result, frame = run(tmp_path)
+    assert result["count"] == 3 and frame.score.isna().all()
+    assert run(tmp_path, min_area_px=2)[0]["count"] == 1
+    assert run(tmp_path, skip_background=False)[0]["count"] == 4
+
+
+def test_strips_do_not_show(tmp_path, monkeypatch):
+    random = np.random.default_rng(5)
+    noise = random.random((90, 60))
+    smooth = sum(np.roll(noise, (i, j), (0, 1)) for i in range(4) for j in range(4)) / 16
+    ids = np.digitize(smooth, [0.46, 0.54]).astype(np.uint8)
+    ids[:, 30] = 1
+    write_ids(tmp_path, ids, noise)
+    monkeypatch.setattr(polygonize, "BLOCK_PX", 1)
+    results = []
+    for strip in (10_000, 60 * 7, 60):
+        monkeypatch.setattr(polygonize, "STRIP_PIXELS", strip)
+        frame = run(tmp_path, confidence="confidence.tif", skip_background=False)[1]
+        assert frame.is_valid.all()
+        frame["key"] = [
+            shapely.to_wkb(shapely.normalize(shapely.simplify(item, 0))) for item in frame.geometry
+        ]
+        results.append(frame.sort_values("key").reset_index(drop=True))
+    for frame in results[1:]:
+        assert len(frame) == len(results[0]) > 20
+        assert shapely.equals(frame.geometry.values, results[0].geometry.values).all()
+        for column in ("class_id", "score", "area_m2", "perimeter_m"):
+            assert np.allclose(frame[column], results[0][column], atol=2e-3)
+    assert results[0].area_m2.sum() == pytest.approx(90 * 60 * 100, rel=1e-3)
+
+
+def test_areas_in_degrees_are_square_metres(tmp_path):
+    grid = type(grid_of(1, 1))("EPSG:4326", (0.001, 0, 10, 0, -0.001, 60), 20, 20)
+    with RasterWriter(tmp_path / "classes.tif", grid, "uint8", 255, ["class"], CLASSES) as writer:
+        writer.write(np.ones((20, 20), np.uint8), Window(0, 0, 20, 20))
+    result, frame = run(tmp_path)
+    box = shapely.box(10, 59.98, 10.02, 60)
+    from pyproj import Geod
+
+    area, perimeter = Geod(ellps="WGS84").geometry_area_perimeter(box)
+    assert result["area_m2"] == pytest.approx(abs(area), rel=1e-4)
+    assert frame.perimeter_m[0] == pytest.approx(perimeter, rel=1e-4)
+
+
+def test_no_polygon_gives_an_empty_layer_with_its_fields(tmp_path):
+    write_ids(tmp_path, np.zeros((5, 5), np.uint8))
+    result, frame = run(tmp_path)
+    assert result["count"] == 0 and len(frame) == 0
+    assert {"class_id", "class_name", "score", "area_m2", "perimeter_m"} <= set(frame.columns)
+
+
+def test_cancel_keeps_the_old_file(tmp_path):
+    write_ids(tmp_path, np.ones((5, 5), np.uint8))
+    (tmp_path / "polygons.gpkg").write_text("old")
+    (tmp_path / CANCEL_FILE).touch()
+    with pytest.raises(Cancelled):
+        run(tmp_path)
+    assert (tmp_path / "polygons.gpkg").read_text() == "old"
+    assert not list(tmp_path.glob("*.part*"))
+
+
+def test_a_class_raster_of_another_program(tmp_path):
+    ids = np.zeros((6, 6), np.uint8)
+    ids[1:3] = 255
+    write_raster(tmp_path / "classes.tif", ids, grid_of(6, 6))
+    frame = run(tmp_path)[1]
+    assert frame.class_name.tolist() == ["class 255"]
+
+
+def test_overviews_are_written_for_large_rasters(tmp_path):
+    write_ids(tmp_path, np.ones((40, 1100), np.uint8))
+    with rasterio.open(tmp_path / "classes.tif") as dataset:
+        assert dataset.overviews(1)
