@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from fakes import PYTHON
+from waiting import wait_for
 
 from geoseg_plugin.contract import Cancelled, GeoSegError
 from geoseg_plugin.engine import installer, pip, pythons
@@ -20,6 +21,7 @@ from geoseg_plugin.engine.finish import write_command
 from geoseg_plugin.engine.installer import Installation, Plan
 from geoseg_plugin.engine.liveness import locked
 from geoseg_plugin.engine.pip import Command, explain, pip_environ
+from geoseg_plugin.tasks.runner import TaskRunner
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -195,3 +197,25 @@ def test_every_pinned_list_is_used() -> None:
     source = Path(installer.__file__).read_text()
     assert {name for name in lists if name not in source} == set()
     assert pip.REFUSED
+
+
+def test_setting_up_is_a_task_like_any_other(qgis_app: Any, fake_pip: FakePip) -> None:
+    runner = TaskRunner()
+    steps: list[str] = []
+    finished: list[Any] = []
+    runner.progressed.connect(lambda step, fraction, left: steps.append(step))
+    runner.finished.connect(lambda title, result, folder: finished.append((result, folder)))
+    with wait_for(runner.idle):
+        runner.install(fake_pip.root, "cpu", str(PYTHON))
+    assert finished == [({"python": str(interpreter(fake_pip.root))}, str(fake_pip.root))]
+    assert steps
+
+
+def test_a_failed_set_up_is_told_with_its_cure(qgis_app: Any, fake_pip: FakePip) -> None:
+    fake_pip.fail_on = "geo.txt"
+    runner = TaskRunner()
+    failed: list[dict[str, str]] = []
+    runner.failed.connect(failed.append)
+    with wait_for(runner.idle):
+        runner.install(fake_pip.root, "cpu", str(PYTHON))
+    assert failed[0]["code"] == "install_network" and failed[0]["hint"]
