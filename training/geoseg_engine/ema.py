@@ -1,0 +1,46 @@
+"""Running mean of a network's weights: flatter, steadier, and what is judged and kept.
+
+After Tarvainen & Valpola 2017 (arXiv:1703.01780); batch statistics are averaged along with the weights.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+
+class MovingAverage:
+    """Holds the averaged network; `update` after every optimiser step."""
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.network = copy.deepcopy(network).eval().requires_grad_(False)
+        self.decay = decay
+        self.steps = 0
+
+    @torch.no_grad()
+    def update(self, network: nn.Module) -> None:
+        """Move towards the weights of `network`; faster in the first steps, when they are far off."""
+        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
+        self.steps += 1
+        new = network.state_dict()
+        for name, mean in self.network.state_dict().items():
+            if mean.dtype.is_floating_point:
+                mean.lerp_(new[name].to(mean.dtype), 1 - decay)
+            else:
+                mean.copy_(new[name])
+
+    def state(self) -> dict[str, object]:
+        """For the checkpoint."""
+        return {"weights": weights_of(self.network), "steps": self.steps}
+
+    def restore(self, state: dict[str, object]) -> None:
+        """From the checkpoint."""
+        self.network.load_state_dict(state["weights"])  # type: ignore[arg-type]
+        self.steps = int(state["steps"])  # type: ignore[call-overload]
+
+
+def weights_of(network: nn.Module) -> dict[str, Tensor]:
+    """A copy of the state on the CPU."""
+    return {name: value.detach().to("cpu", copy=True) for name, value in network.state_dict().items()}
