@@ -42,12 +42,14 @@ class GeoSegAlgorithm(QgsProcessingAlgorithm):
         ID: name after `geoseg:`; never renamed after release.
         TITLE, GROUP: as shown in the Toolbox, in English; GROUP is one of provider.GROUPS.
         TAGS: words by which the Toolbox finds it.
+        LOGS_WARNINGS: the engine says warnings of this job in its log already.
     """
 
     ID = ""
     TITLE = ""
     GROUP = "data"
     TAGS: tuple[str, ...] = ()
+    LOGS_WARNINGS = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,7 +83,7 @@ class GeoSegAlgorithm(QgsProcessingAlgorithm):
             feedback.pushInfo(getattr(export, "note", ""))
             export()
         result = run_with_feedback(submissions, feedback)[-1]
-        for problem in result.get("warnings") or ():
+        for problem in () if self.LOGS_WARNINGS else result.get("warnings") or ():
             feedback.pushWarning(f"{problem.get('message', '')} {problem.get('hint', '')}".strip())
         return result
 

@@ -34,7 +34,6 @@ from .parameters import (
     missing_file_problems,
     tr,
 )
-from .reports import evaluation_html
 
 
 class Evaluate(GeoSegAlgorithm):
@@ -94,8 +93,6 @@ class Evaluate(GeoSegAlgorithm):
         notes = evaluation_notes(folder, result)
         for name, text in notes.items():
             feedback.pushInfo(f"{name}: {text}")
-        report = folder / "report.html"
-        report.write_text(evaluation_html(result), encoding="utf-8")
         errors = folder / str(result["errors"])
         count = len(result.get("classes", ()))
         self.dress_later(Item(errors, tr("Errors"), lambda layer: styles.style_errors(layer, count)), notes)
@@ -106,5 +103,5 @@ class Evaluate(GeoSegAlgorithm):
             "MIOU": result.get("miou"),
             "ACCURACY": result.get("accuracy"),
             "ERRORS": str(errors),
-            "REPORT": str(report),
+            "REPORT": str(folder / "report.html"),
         }

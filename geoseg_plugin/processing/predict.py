@@ -53,6 +53,7 @@ class Predict(GeoSegAlgorithm):
     TITLE = "Predict"
     GROUP = "map"
     TAGS = ("inference", "apply", "classify", "onnx")
+    LOGS_WARNINGS = True
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         self.addParameter(file("MODEL", tr("Model (.onnx)"), "onnx"))
@@ -115,7 +116,6 @@ class Predict(GeoSegAlgorithm):
             )
 
         result = self.run_rasters(submission, feedback, folder)
-        feedback.pushInfo(str(result.get("sentence", "")))
         self._dress(outputs, result, model)
         return {key: path for key, path in outputs.items() if path}
 

@@ -6,7 +6,6 @@ import html
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..layers.notes import number
 from .parameters import tr
 
 STYLE = (
@@ -32,34 +31,6 @@ def checks_html(result: Mapping[str, Any]) -> str:
         if isinstance(item, Mapping)
     ]
     return page(tr("Label check"), text + table((tr("Class"), tr("Pixels")), rows))
-
-
-def evaluation_html(result: Mapping[str, Any]) -> str:
-    """Scores per class and the confusion matrix they come from."""
-    scores = [
-        (
-            item["name"],
-            *(number(item.get(key)) for key in ("precision", "recall", "f1", "iou")),
-            item.get("support_px"),
-        )
-        for item in result.get("per_class", ())
-    ]
-    heads = (tr("Class"), tr("Precision"), tr("Recall"), tr("F1"), tr("IoU"), tr("Labelled pixels"))
-    names = [str(item["name"]) for item in result.get("classes", ())]
-    matrix = [(name, *row) for name, row in zip(names, result.get("confusion", ()), strict=False)]
-    summary = tr("Mean IoU {}, overall accuracy {}, on the {} blocks.").format(
-        number(result.get("miou")), number(result.get("accuracy")), result.get("split", "")
-    )
-    warnings = "".join(
-        f"<p class='error'>{html.escape(str(item.get('message', '')))}</p>"
-        for item in result.get("warnings", ())
-    )
-    return page(
-        tr("Evaluation"),
-        f"<p>{html.escape(summary)}</p>{warnings}{table(heads, scores)}"
-        f"<h2>{tr('Confusion matrix')}</h2><p class='note'>{tr('Rows: labels. Columns: prediction. Pixels.')}</p>"
-        f"{table(('', *names), matrix)}",
-    )
 
 
 def table(heads: Iterable[Any], rows: Iterable[Iterable[Any]]) -> str:

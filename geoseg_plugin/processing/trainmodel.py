@@ -43,6 +43,7 @@ class TrainModel(GeoSegAlgorithm):
     TITLE = "Train model"
     GROUP = "training"
     TAGS = ("unet", "neural network", "fit", "resume")
+    LOGS_WARNINGS = True
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         self.addParameter(dataset())

@@ -1,0 +1,133 @@
+"""qgis_process with the plugin in a fresh profile: listed, helped, and from rasters to a map."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import small_scene
+from stage_profile import stage
+
+from geoseg_plugin.engine.environment import find
+
+ROOT = Path(__file__).resolve().parents[2]
+TIMEOUT_S = 300
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not shutil.which("qgis_process"), reason="needs the program qgis_process"),
+]
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of profiles with the plugin unpacked and switched on."""
+    folder = tmp_path_factory.mktemp("qgis")
+    stage(folder)
+    return folder
+
+
+def qgis_process(config: Path, *arguments: str, engine: bool = True) -> subprocess.CompletedProcess[str]:
+    environ = {
+        key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "QGIS_PLUGINPATH")
+    }
+    environ.update(QGIS_CUSTOM_CONFIG_PATH=str(config), QT_QPA_PLATFORM="offscreen")
+    environ.pop("GEOSEG_ENGINE_PYTHON", None)
+    environ["GEOSEG_ENGINE_DIR"] = str(config / "no_engine")
+    if engine:
+        found = find(Path(os.environ.get("GEOSEG_ENGINE_DIR", ROOT / ".envs" / "engine")))
+        if found is None:
+            pytest.skip("needs the engine environment: make setup")
+        environ["GEOSEG_ENGINE_PYTHON"] = str(found.python)
+    return subprocess.run(
+        ["qgis_process", *arguments],
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+
+
+def run(config: Path, name: str, *parameters: str) -> dict[str, Any]:
+    """Results of `qgis_process --json run geoseg:<name>`."""
+    done = qgis_process(config, "--json", "run", f"geoseg:{name}", *parameters)
+    assert done.returncode == 0, done.stdout + done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout[done.stdout.index("{") :])
+    return dict(answer["results"])
+
+
+def test_the_provider_is_listed_and_helps(config: Path) -> None:
+    listed = qgis_process(config, "--json", "list")
+    providers = json.loads(listed.stdout[listed.stdout.index("{") :])["providers"]
+    assert len(providers["geoseg"]["algorithms"]) == 9
+    helped = qgis_process(config, "help", "geoseg:trainmodel")
+    assert helped.returncode == 0 and "LEARNING_RATE" in helped.stdout and "ce_lovasz" in helped.stdout
+
+
+def test_without_engine_it_says_how_to_get_one(config: Path, tmp_path: Path) -> None:
+    scene = small_scene.make(tmp_path)
+    arguments = (f"--DEM={scene.dem}", f"--OUTPUT={tmp_path}/slope.tif")
+    done = qgis_process(config, "run", "geoseg:terrainattributes", *arguments, engine=False)
+    assert done.returncode != 0
+    assert "geoseg_plugin.engine.installer" in done.stdout + done.stderr
+
+
+def test_from_rasters_to_a_map_and_its_scores(config: Path, tmp_path: Path) -> None:
+    scene = small_scene.make(tmp_path / "scene")
+    stack = run(
+        config,
+        "stackrasters",
+        f"--LAYERS={scene.optical}",
+        f"--DEM={scene.dem}",
+        "--TERRAIN=slope",
+        f"--OUTPUT={tmp_path}/stack.tif",
+    )
+    tiles = run(
+        config,
+        "maketiles",
+        f"--STACK={stack['OUTPUT']}",
+        f"--LABELS={scene.labels}",
+        "--CLASS_FIELD=kind",
+        "--AREA=bounds",
+        "--TILE_SIZE=32",
+        f"--OUTPUT={tmp_path}/dataset",
+    )
+    trained = run(
+        config,
+        "trainmodel",
+        f"--DATASET={tiles['DATASET']}",
+        "--EPOCHS=3",
+        "--STEPS_PER_EPOCH=6",
+        "--BATCH_SIZE=4",
+        "--WIDTH=8",
+        "--LEVELS=2",
+        "--DEVICE=cpu",
+        f"--OUTPUT={tmp_path}/run",
+    )
+    assert 0 <= trained["MIOU"] <= 1
+    predicted = run(
+        config,
+        "predict",
+        f"--MODEL={trained['MODEL']}",
+        f"--OUTPUT={tmp_path}/classes.tif",
+        f"--OUTPUT_CONFIDENCE={tmp_path}/confidence.tif",
+        f"--OUTPUT_POLYGONS={tmp_path}/polygons.gpkg",
+    )
+    for key in ("OUTPUT", "OUTPUT_CONFIDENCE", "OUTPUT_POLYGONS"):
+        assert Path(predicted[key]).stat().st_size > 0
+    assert (tmp_path / "classes.qml").exists()
+    scores = run(
+        config,
+        "evaluate",
+        f"--DATASET={tiles['OUTPUT']}",
+        f"--MODEL={trained['MODEL']}",
+        f"--OUTPUT={tmp_path}/evaluation",
+    )
+    assert 0 <= scores["MIOU"] <= scores["ACCURACY"] <= 1
+    assert Path(scores["REPORT"]).exists()

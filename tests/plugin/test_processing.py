@@ -1,0 +1,326 @@
+"""The algorithms as QGIS sees them: names, keys, help, and sentences before anything is started."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from osgeo import gdal
+from qgis.core import (
+    Qgis,
+    QgsApplication,
+    QgsFeature,
+    QgsGeometry,
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingFeatureSourceDefinition,
+    QgsProcessingFeedback,
+    QgsProject,
+    QgsRasterLayer,
+    QgsVectorLayer,
+)
+
+from geoseg_plugin.contract import GeoSegError
+from geoseg_plugin.jobs.submission import Submission
+from geoseg_plugin.paths import resource
+from geoseg_plugin.processing import base
+from geoseg_plugin.processing.parameters import chosen_bands
+from geoseg_plugin.processing.provider import ALGORITHMS, GeoSegProvider
+
+IDS = {
+    "stackrasters",
+    "terrainattributes",
+    "rasterizelabels",
+    "maketiles",
+    "checklabels",
+    "trainmodel",
+    "predict",
+    "evaluate",
+    "polygonize",
+}
+
+
+@pytest.fixture
+def provider(qgis_app: QgsApplication) -> Iterator[GeoSegProvider]:
+    registry = QgsApplication.processingRegistry()
+    added = GeoSegProvider()
+    assert registry.addProvider(added)
+    yield added
+    registry.removeProvider(added)
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GEOSEG_ENGINE_PYTHON", sys.executable)
+
+
+class Feedback(QgsProcessingFeedback):
+    def __init__(self) -> None:
+        super().__init__(False)
+        self.said: list[str] = []
+
+    def pushInfo(self, text: str) -> None:
+        self.said.append(text)
+
+    def pushWarning(self, text: str) -> None:
+        self.said.append(f"warning: {text}")
+
+    def reportError(self, text: str, fatalError: bool = False) -> None:
+        self.said.append(f"error: {text}")
+
+
+def raster(path: Path, bands: int = 2, georeferenced: bool = True) -> Path:
+    dataset = gdal.GetDriverByName("GTiff").Create(str(path), 8, 8, bands, gdal.GDT_Float32)
+    if georeferenced:
+        dataset.SetGeoTransform((600000, 10, 0, 5100000, 0, -10))
+        dataset.SetProjection(QgsVectorLayer("Polygon?crs=EPSG:32632", "", "memory").crs().toWkt())
+    for index in range(bands):
+        dataset.GetRasterBand(index + 1).WriteArray(np.arange(64, dtype=np.float32).reshape(8, 8))
+    dataset.FlushCache()
+    return path
+
+
+@pytest.fixture
+def slides(qgis_new_project: object) -> QgsVectorLayer:
+    layer = QgsVectorLayer("Polygon?crs=EPSG:32632&field=kind:string(9)", "slides", "memory")
+    for kind in ("rock", "soil"):
+        feature = QgsFeature(layer.fields())
+        feature.setAttributes([kind])
+        feature.setGeometry(
+            QgsGeometry.fromWkt("Polygon((600000 5099990, 600020 5099990, 600020 5100000, 600000 5099990))")
+        )
+        layer.dataProvider().addFeatures([feature])
+    QgsProject.instance().addMapLayer(layer)
+    return layer
+
+
+def context() -> QgsProcessingContext:
+    made = QgsProcessingContext()
+    made.setProject(QgsProject.instance())
+    return made
+
+
+def checked(provider: GeoSegProvider, name: str, **parameters: Any) -> str:
+    """What the algorithm says before the start; empty if it would start."""
+    algorithm = provider.algorithm(name).create()
+    valid, message = algorithm.checkParameterValues(parameters, context())
+    assert valid is (message == "")
+    return str(message)
+
+
+def run(provider: GeoSegProvider, name: str, **parameters: Any) -> dict[str, Any]:
+    algorithm = provider.algorithm(name).create()
+    used, feedback = context(), Feedback()
+    results, fine = algorithm.run(parameters, used, feedback, {}, False)
+    assert fine
+    return dict(results)
+
+
+def test_ids_are_the_promised_ones(provider: GeoSegProvider) -> None:
+    assert provider.id() == "geoseg"
+    assert {algorithm.name() for algorithm in provider.algorithms()} == IDS
+    assert all(re.fullmatch(r"[a-z0-9]+", name) for name in IDS)
+
+
+@pytest.mark.parametrize("made", ALGORITHMS, ids=lambda made: made.ID)
+def test_every_parameter_and_output_is_explained(made: type, provider: GeoSegProvider) -> None:
+    algorithm = provider.algorithm(made.ID)
+    text = algorithm.shortHelpString()
+    assert text == resource("help", f"{made.ID}.html").read_text(encoding="utf-8")
+    keys = {item.name() for item in algorithm.parameterDefinitions()}
+    keys |= {item.name() for item in algorithm.outputDefinitions()}
+    assert all(re.fullmatch(r"[A-Z_]+", key) for key in keys)
+    missing = [key for key in sorted(keys) if not re.search(rf"\b{key}\b", text)]
+    assert missing == []
+
+
+def test_algorithms_run_in_the_background(provider: GeoSegProvider) -> None:
+    for algorithm in provider.algorithms():
+        assert not algorithm.flags() & Qgis.ProcessingAlgorithmFlag.NoThreading
+
+
+def test_without_engine_one_sentence_and_two_ways(
+    provider: GeoSegProvider, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("GEOSEG_ENGINE_PYTHON", raising=False)
+    monkeypatch.setenv("GEOSEG_ENGINE_DIR", str(tmp_path / "nothing"))
+    said = checked(
+        provider, "terrainattributes", DEM=str(raster(tmp_path / "d.tif")), OUTPUT=str(tmp_path / "o.tif")
+    )
+    assert "not set up" in said and "Engine" in said and "geoseg_plugin.engine.installer" in said
+
+
+def test_vanished_and_ungeoreferenced_layers(
+    provider: GeoSegProvider, engine: None, tmp_path: Path, qgis_new_project: object
+) -> None:
+    layer = QgsRasterLayer(str(raster(tmp_path / "gone.tif")), "gone")
+    bare = QgsRasterLayer(str(raster(tmp_path / "bare.tif", georeferenced=False)), "bare")
+    QgsProject.instance().addMapLayers([layer, bare])
+    (tmp_path / "gone.tif").unlink()
+    said = checked(provider, "stackrasters", LAYERS=[layer, bare], OUTPUT=str(tmp_path / "o.tif"))
+    assert "'gone' is gone" in said and "'bare' has no coordinate reference system" in said
+
+
+@pytest.mark.parametrize(
+    ("bands", "part"),
+    [("other:1", "the layers are: a"), ("a:3", "bands 1 to 2"), ("a:x", "'x' is no band number")],
+)
+def test_bands_that_do_not_fit(
+    provider: GeoSegProvider, engine: None, tmp_path: Path, bands: str, part: str
+) -> None:
+    path = str(raster(tmp_path / "a.tif"))
+    assert part in checked(
+        provider, "stackrasters", LAYERS=[path], BANDS=bands, OUTPUT=str(tmp_path / "o.tif")
+    )
+
+
+def test_bands_are_read_with_ranges(tmp_path: Path, qgis_app: object) -> None:
+    layer = QgsRasterLayer(str(raster(tmp_path / "a.tif", 5)), "a: odd")
+    assert chosen_bands("a: odd:1, 3-5 ;", [layer]) == {layer.id(): (1, 3, 4, 5)}
+    assert chosen_bands("", [layer]) == {}
+
+
+def test_train_and_evaluate_name_what_is_missing(
+    provider: GeoSegProvider, engine: None, tmp_path: Path
+) -> None:
+    said = checked(provider, "trainmodel", DATASET=str(tmp_path), DEVICE="gpu", OUTPUT=str(tmp_path / "run"))
+    assert "no dataset" in said and "maketiles" in said and "'gpu' is no device" in said
+    (tmp_path / "dataset.json").write_text("{}")
+    assert checked(provider, "trainmodel", DATASET=str(tmp_path), OUTPUT=str(tmp_path / "run")) == ""
+    both = checked(provider, "evaluate", DATASET=str(tmp_path), OUTPUT=str(tmp_path / "eval"))
+    assert "either a model or a class raster" in both
+
+
+def test_tiles_that_cannot_be(
+    provider: GeoSegProvider, engine: None, tmp_path: Path, slides: QgsVectorLayer
+) -> None:
+    stack = str(raster(tmp_path / "stack.tif"))
+    fixed = {"STACK": stack, "LABELS": slides.id(), "OUTPUT": str(tmp_path / "dataset")}
+    assert checked(provider, "maketiles", **fixed) == ""
+    said = checked(provider, "maketiles", **fixed, TILE_SIZE=50, STRIDE=60, TRAIN=0.9)
+    assert "50 px" in said and "60 px" in said and "1.25" in said
+
+
+def test_an_extent_without_extent(
+    provider: GeoSegProvider, engine: None, tmp_path: Path, slides: QgsVectorLayer
+) -> None:
+    stack = str(raster(tmp_path / "stack.tif"))
+    said = checked(
+        provider, "rasterizelabels", STACK=stack, LABELS=slides, AREA="extent", OUTPUT=str(tmp_path / "l.tif")
+    )
+    assert "none is given" in said
+
+
+def record(monkeypatch: pytest.MonkeyPatch, *answers: Any) -> list[Submission]:
+    """Replace the engine: keep what is submitted, give these answers (errors are raised)."""
+    taken: list[Submission] = []
+    waiting = list(answers)
+
+    def answer(submissions: list[Submission], feedback: Any) -> list[dict[str, Any]]:
+        taken.extend(submissions)
+        found = waiting.pop(0) if waiting else {}
+        if isinstance(found, GeoSegError):
+            raise found
+        return [found] * len(submissions)
+
+    monkeypatch.setattr(base, "run_with_feedback", answer)
+    return taken
+
+
+def test_stack_job_has_bands_terrain_and_extent(
+    provider: GeoSegProvider, engine: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = record(monkeypatch)
+    optical, dem = str(raster(tmp_path / "optical.tif", 3)), str(raster(tmp_path / "dem.tif", 1))
+    run(
+        provider,
+        "stackrasters",
+        LAYERS=[optical],
+        BANDS="optical:1,3",
+        DEM=dem,
+        TERRAIN=["slope"],
+        EXTENT="600000,600040,5099960,5100000 [EPSG:32632]",
+        TARGET_RESOLUTION=5,
+        OUTPUT=str(tmp_path / "o.tif"),
+    )
+    job = taken[0].job
+    assert [(band.index, band.derive) for band in job.bands] == [(1, ""), (3, ""), (1, "slope")]
+    assert job.grid.pixel_size == (5, 5)
+    assert job.grid.extent == (600000, 5099960, 600040, 5100000)
+    assert job.output == str(tmp_path / "o.tif")
+    assert job.problems() == []
+
+
+def test_a_file_that_the_engine_cannot_open_is_copied_and_tried_again(
+    provider: GeoSegProvider, engine: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(raster(tmp_path / "odd.tif", 1))
+    refusal = GeoSegError("cannot_open", f"The engine cannot open layer 'odd': {path}")
+    taken = record(monkeypatch, refusal, {})
+    run(provider, "stackrasters", LAYERS=[path], OUTPUT=str(tmp_path / "o.tif"))
+    assert taken[0].job.sources[0].path == path
+    copy = Path(taken[1].job.sources[0].path)
+    assert copy.parent == tmp_path / "o_copies" and copy.exists()
+    assert taken[1].job.sources[0].name == "odd"
+
+
+def test_labels_are_snapshots_with_classes_and_selection(
+    provider: GeoSegProvider,
+    engine: None,
+    tmp_path: Path,
+    slides: QgsVectorLayer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken = record(monkeypatch)
+    slides.startEditing()
+    slides.changeAttributeValue(1, 0, "mud")
+    slides.selectByIds([1])
+    run(
+        provider,
+        "rasterizelabels",
+        STACK=str(raster(tmp_path / "stack.tif")),
+        LABELS=QgsProcessingFeatureSourceDefinition(slides.id(), True),
+        CLASS_FIELD="kind",
+        LABELLED_AREA=slides.id(),
+        UNLABELLED="unknown",
+        OUTPUT=str(tmp_path / "labels.tif"),
+    )
+    slides.rollBack()
+    job = taken[0].job
+    assert [item.name for item in job.labels.classes] == ["mud", "soil"]
+    assert (job.labels.unlabelled, job.area.kind) == ("unknown", "polygons")
+    written = QgsVectorLayer(f"{job.labels.path}|layername={job.labels.layer}", "w", "ogr")
+    assert [feature["kind"] for feature in written.getFeatures()] == ["mud"]
+    assert QgsVectorLayer(f"{job.area.path}|layername={job.area.layer}", "w", "ogr").featureCount() == 2
+
+
+def test_a_failure_is_message_and_hint(
+    provider: GeoSegProvider, engine: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(monkeypatch, GeoSegError("no_overlap", "Nothing overlaps.", "Choose other layers."))
+    with pytest.raises(QgsProcessingException, match=r"Nothing overlaps\. Choose other layers\."):
+        run(
+            provider,
+            "terrainattributes",
+            DEM=str(raster(tmp_path / "d.tif", 1)),
+            OUTPUT=str(tmp_path / "t.tif"),
+        )
+
+
+def test_cancelled_training_keeps_its_model(
+    provider: GeoSegProvider, engine: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from geoseg_plugin.contract import Cancelled
+
+    (tmp_path / "dataset.json").write_text("{}")
+    (tmp_path / "run").mkdir()
+    record(monkeypatch, Cancelled(), Cancelled())
+    settings = {"DATASET": str(tmp_path), "OUTPUT": str(tmp_path / "run")}
+    assert run(provider, "trainmodel", **settings) == {}
+    (tmp_path / "run" / "model.onnx").touch()
+    assert run(provider, "trainmodel", **settings)["MODEL"] == str(tmp_path / "run" / "model.onnx")
