@@ -65,12 +65,8 @@ def publish_prediction(
         project: the current one by default.
     """
     classes = classes_from(result)
-    items = [
-        item
-        for item in prediction_items(classes)
-        for item in [_located(item, folder, result)]
-        if item is not None
-    ]
+    located = [_located(item, folder, result) for item in prediction_items(classes)]
+    items = [item for item in located if item is not None]
     notes = prediction_notes(folder, result)
     return publish(items, title or tr("Prediction {}").format(folder.name), notes, project)
 

@@ -11,6 +11,7 @@ from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsFeatureRequest,
     QgsMapLayer,
+    QgsPalettedRasterRenderer,
     QgsProviderRegistry,
     QgsRasterDataProvider,
     QgsRasterLayer,
@@ -42,7 +43,7 @@ def raster_input(
     ticked: Iterable[int] = (),
     terrain: Iterable[str] = (),
     folder: Path | None = None,
-    categorical: bool = False,
+    categorical: bool | None = None,
     always_export: bool = False,
 ) -> tuple[RasterInput, RasterExport | None]:
     """The raster as a path and facts, and an export if only QGIS can read it as the user sees it.
@@ -52,7 +53,7 @@ def raster_input(
         ticked: bands from 1; empty takes all, unless `terrain` is asked for.
         terrain: terrain attributes to derive from the first ticked band, or else from the first band.
         folder: receives the exported GeoTIFF; needed where an export is (see `needs_export`).
-        categorical: bands hold codes, not quantities.
+        categorical: bands hold codes, not quantities; None asks the layer's style (`is_categorical`).
         always_export: let QGIS write a copy, after the engine answered `cannot_open`.
 
     Raises:
@@ -63,6 +64,7 @@ def raster_input(
     terrain = tuple(terrain)
     ticked = tuple(ticked) or (() if terrain else tuple(bands))
     names = tuple(band_name(provider, band) for band in bands)
+    categorical = is_categorical(layer) if categorical is None else categorical
     reason = tr("a copy was asked for") if always_export else export_reason(layer)
     if not reason:
         found = RasterInput(
@@ -125,6 +127,11 @@ def export_reason(layer: QgsRasterLayer) -> str:
     if not plain or any(provider.sourceNoDataValue(band) != ranges[0][0][0] for band in own):
         return tr("it has additional nodata values")
     return ""
+
+
+def is_categorical(layer: QgsRasterLayer) -> bool:
+    """Whether a raster is drawn as classes: then its values are codes, not quantities."""
+    return isinstance(layer.renderer(), QgsPalettedRasterRenderer)
 
 
 def needs_export(layer: QgsRasterLayer) -> bool:

@@ -48,6 +48,9 @@ BACKGROUND_ALPHA = 0
 """Background shows the map below; its entry stays in the legend."""
 
 RASTER_OPACITY = 0.85
+RIGHT_ALPHA = 130
+"""What is right lets the map below through, what is wrong does not."""
+
 SAMPLED_PX = 512
 TILE_LABEL_SCALE = 60_000
 """Tiles carry their numbers only at larger scales than 1 : 60 000."""
@@ -83,7 +86,9 @@ def style_errors(layer: QgsRasterLayer, class_count: int) -> None:
             (2, FALSE_POSITIVE, tr("False positive: not there")),
             (3, FALSE_NEGATIVE, tr("False negative: missed")),
         ]
-    set_palette(layer, [(value, QColor(color), name) for value, color, name in named])
+    entries = [(value, QColor(color), name) for value, color, name in named]
+    entries[0][1].setAlpha(RIGHT_ALPHA)
+    set_palette(layer, entries)
 
 
 def set_palette(layer: QgsRasterLayer, entries: Iterable[tuple[int, QColor, str]]) -> None:

@@ -106,8 +106,9 @@ class Predict(GeoSegAlgorithm):
             min_area_px=self.parameterAsInt(parameters, "MIN_AREA", context),
             device=self.parameterAsString(parameters, "DEVICE", context),
             runtime=self.parameterAsEnumString(parameters, "RUNTIME", context),
-            **{OUTPUTS[key]: path for key, path in outputs.items()},
         )
+        files: dict[str, Any] = {OUTPUTS[key]: path for key, path in outputs.items()}
+        job = dataclasses.replace(job, **files)
         folder = self.job_folder()
 
         def submission(inputs: list[RasterInput]) -> Submission:

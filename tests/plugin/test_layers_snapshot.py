@@ -12,10 +12,12 @@ from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsFeature,
     QgsGeometry,
+    QgsPalettedRasterRenderer,
     QgsRasterLayer,
     QgsRasterRange,
     QgsVectorLayer,
 )
+from qgis.PyQt.QtGui import QColor
 
 from geoseg_plugin.contract import GeoSegError
 from geoseg_plugin.layers import snapshot
@@ -104,6 +106,14 @@ def test_the_users_crs_goes_along_and_the_layer_keeps_it(tmp_path: Path, values:
     layer.setCrs(QgsCoordinateReferenceSystem.fromProj("+proj=laea +lat_0=12 +lon_0=7 +datum=WGS84"))
     assert "LAMBERT" in snapshot.raster_input(layer)[0].crs.upper()
     assert layer.crs().isValid()
+
+
+def test_a_raster_drawn_as_classes_is_resampled_as_codes(raster: QgsRasterLayer) -> None:
+    assert snapshot.raster_input(raster)[0].categorical is False
+    entry = QgsPalettedRasterRenderer.Class(1, QColor("red"), "one")
+    raster.setRenderer(QgsPalettedRasterRenderer(raster.dataProvider(), 1, [entry]))
+    assert snapshot.raster_input(raster)[0].categorical is True
+    assert snapshot.raster_input(raster, categorical=False)[0].categorical is False
 
 
 def test_one_nodata_value_of_the_user_goes_along(raster: QgsRasterLayer) -> None:
