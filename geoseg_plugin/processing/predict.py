@@ -45,6 +45,9 @@ OUTPUTS = {
 }
 """Parameter -> field of the job and of its result."""
 
+ORDER = ("OUTPUT_POLYGONS", "OUTPUT", "OUTPUT_CONFIDENCE", "OUTPUT_ENTROPY", "OUTPUT_PROBABILITY")
+"""From the uppermost layer down."""
+
 
 class Predict(GeoSegAlgorithm):
     """Classifies rasters with a trained model."""
@@ -118,6 +121,7 @@ class Predict(GeoSegAlgorithm):
 
         result = self.run_rasters(submission, feedback, folder)
         self._dress(outputs, result, model)
+        self._group(outputs, context, Path(model))
         return {key: path for key, path in outputs.items() if path}
 
     def _dress(self, outputs: dict[str, str], result: dict[str, Any], model: str) -> None:
@@ -126,3 +130,12 @@ class Predict(GeoSegAlgorithm):
         for key, path in outputs.items():
             if path:
                 self.dress_later(dataclasses.replace(items[OUTPUTS[key]], path=Path(path)), notes)
+
+    def _group(self, outputs: dict[str, str], context: QgsProcessingContext, model: Path) -> None:
+        """What is loaded afterwards comes as one group, polygons uppermost."""
+        title = tr("Prediction {}").format(model.parent.name or model.stem)
+        for height, key in enumerate(reversed(ORDER)):
+            if outputs[key] and context.willLoadLayerOnCompletion(outputs[key]):
+                details = context.layerToLoadOnCompletionDetails(outputs[key])
+                details.groupName = title
+                details.layerSortKey = height

@@ -20,6 +20,7 @@ from qgis.core import (
     QgsProcessingException,
     QgsProcessingFeatureSourceDefinition,
     QgsProcessingFeedback,
+    QgsProcessingOutputLayerDefinition,
     QgsProject,
     QgsRasterLayer,
     QgsVectorLayer,
@@ -297,6 +298,28 @@ def test_labels_are_snapshots_with_classes_and_selection(
     written = QgsVectorLayer(f"{job.labels.path}|layername={job.labels.layer}", "w", "ogr")
     assert [feature["kind"] for feature in written.getFeatures()] == ["mud"]
     assert QgsVectorLayer(f"{job.area.path}|layername={job.area.layer}", "w", "ogr").featureCount() == 2
+
+
+def test_loaded_predictions_come_as_one_group(
+    provider: GeoSegProvider, engine: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(monkeypatch, {"classes": []})
+    (tmp_path / "north").mkdir()
+    (tmp_path / "north" / "model.onnx").touch()
+    used = context()
+    parameters = {
+        "MODEL": str(tmp_path / "north" / "model.onnx"),
+        "LAYERS": [],
+        "OUTPUT": QgsProcessingOutputLayerDefinition(str(tmp_path / "c.tif"), QgsProject.instance()),
+        "OUTPUT_POLYGONS": QgsProcessingOutputLayerDefinition(
+            str(tmp_path / "p.gpkg"), QgsProject.instance()
+        ),
+    }
+    _, fine = provider.algorithm("predict").create().run(parameters, used, Feedback(), {}, False)
+    assert fine
+    loaded = used.layersToLoadOnCompletion()
+    assert {item.groupName for item in loaded.values()} == {"Prediction north"}
+    assert loaded[str(tmp_path / "p.gpkg")].layerSortKey > loaded[str(tmp_path / "c.tif")].layerSortKey
 
 
 def test_a_failure_is_message_and_hint(
