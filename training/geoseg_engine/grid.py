@@ -59,6 +59,11 @@ def windows(grid: Grid, size_px: int) -> Iterator[Window]:
             yield Window(row, col, min(size_px, grid.height - row), min(size_px, grid.width - col))
 
 
+def window_px(bands: int) -> int:
+    """Side of windows, a multiple of 256, whose values of all bands stay within some 16 million."""
+    return 1024 if bands <= 16 else 512 if bands <= 64 else 256
+
+
 def window_count(grid: Grid, size_px: int) -> int:
     """How many windows `windows` yields."""
     return math.ceil(grid.height / size_px) * math.ceil(grid.width / size_px)

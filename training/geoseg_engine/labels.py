@@ -30,7 +30,7 @@ from .contract import (
     encode,
     write_json,
 )
-from .grid import Window, window_count, windows
+from .grid import Window, window_count, window_px, windows
 from .labelcheck import label_problems
 from .polygons import UNKNOWN_CLASS, LabelPolygons, read_labels
 from .reader import StackReader, open_stack
@@ -158,9 +158,10 @@ def run(job: RasterizeJob, folder: Path, channel: Channel) -> dict[str, Any]:
 def _burn_all(
     burner: Burner, reader: StackReader, output: Path, polygons: LabelPolygons, channel: Channel
 ) -> None:
-    total = window_count(burner.grid, BURN_PX)
+    side = min(BURN_PX, window_px(len(reader.band_names)))
+    total = window_count(burner.grid, side)
     with RasterWriter(output, burner.grid, "uint8", IGNORE, ("class",), polygons.classes) as writer:
-        for done, window in enumerate(windows(burner.grid, BURN_PX), 1):
+        for done, window in enumerate(windows(burner.grid, side), 1):
             writer.write(burner.burn(window, reader.read(window)), window)
             channel.progress("rasterize", done, total)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,9 @@ from .sources import open_source, source_grid, title
 
 SOURCE_LIMIT_PX = 1 << 24
 """Source pixels read at once; where a window needs more (strong coarsening) it is halved."""
+
+
+BANDS_AT_ONCE = 6
 
 
 @dataclass(frozen=True)
@@ -127,17 +131,24 @@ def _read_layer(layer: Layer, window: Window) -> np.ndarray:
     shift = layer.mapping.shift
     if shift is not None:
         part = Window(window.row + shift[0], window.col + shift[1], window.height, window.width)
-        return _source_values(layer, part, layer.bands).astype(np.float32)
+        return _source_values(layer, part, layer.bands)
     rows, cols = source_pixels(layer.mapping, window)
     part = needed(layer.mapping, rows, cols, 2)
     if part.height * part.width > SOURCE_LIMIT_PX and window.height * window.width > 1:
         return _read_halves(layer, window)
     result = np.empty((len(layer.bands), window.height, window.width), np.float32)
-    for method in dict.fromkeys(band.resampling for _, band in layer.bands):
-        places = [place for place, (_, band) in enumerate(layer.bands) if band.resampling == method]
+    for method, places in _passes(layer):
         values = _source_values(layer, part, tuple(layer.bands[place] for place in places))
         result[places] = resampled(layer.mapping, values, part, rows, cols, method)
     return result
+
+
+def _passes(layer: Layer) -> Iterator[tuple[str, list[int]]]:
+    """Bands that are resampled together: of one method, and few enough to bound memory."""
+    for method in dict.fromkeys(band.resampling for _, band in layer.bands):
+        places = [place for place, (_, band) in enumerate(layer.bands) if band.resampling == method]
+        for start in range(0, len(places), BANDS_AT_ONCE):
+            yield method, places[start : start + BANDS_AT_ONCE]
 
 
 def _read_halves(layer: Layer, window: Window) -> np.ndarray:
@@ -158,14 +169,15 @@ def _read_halves(layer: Layer, window: Window) -> np.ndarray:
 
 def _source_values(layer: Layer, part: Window, bands: tuple[tuple[int, Band], ...]) -> np.ndarray:
     """Values of bands, derived ones included, on a window of the source; NaN where invalid or outside."""
-    if part.empty:
-        return np.empty((len(bands), part.height, part.width))
-    result = np.empty((len(bands), part.height, part.width))
     plain = [place for place, (_, band) in enumerate(bands) if not band.derive]
+    indexes = [bands[place][1].index for place in plain]
+    if len(plain) == len(bands) and not part.empty:
+        return raster_values(layer.source, layer.dataset, indexes, part, "float32")
+    result = np.empty((len(bands), part.height, part.width), np.float32)
+    if part.empty:
+        return result
     if plain:
-        result[plain] = raster_values(
-            layer.source, layer.dataset, [bands[place][1].index for place in plain], part
-        )
+        result[plain] = raster_values(layer.source, layer.dataset, indexes, part, "float32")
     for index in dict.fromkeys(band.index for _, band in bands if band.derive):
         places = [place for place, (_, band) in enumerate(bands) if band.derive and band.index == index]
         names = tuple(bands[place][1].derive for place in places)
@@ -185,22 +197,26 @@ def _relief(layer: Layer, index: int, part: Window, names: tuple[str, ...]) -> n
     return result
 
 
-def raster_values(source: Source, dataset: Any, indexes: list[int], part: Window) -> np.ndarray:
-    """Float64 values of a window of a raster: scale and offset applied, NaN where invalid or outside.
+def raster_values(
+    source: Source, dataset: Any, indexes: list[int], part: Window, dtype: str = "float64"
+) -> np.ndarray:
+    """Values of a window of a raster: scale and offset applied, NaN where invalid or outside.
 
     Invalid is what the file's nodata, mask or alpha says, what equals the source's own nodata, and what is
     not finite.
 
+    Returns:
+        (bands, rows, cols) of `dtype`, float32 or float64.
+
     Raises:
         GeoSegError: `cannot_read` if the file is damaged.
     """
-    result = np.full((len(indexes), part.height, part.width), np.nan)
     inside = part.clipped(dataset.height, dataset.width)
     if inside.empty:
-        return result
+        return np.full((len(indexes), part.height, part.width), np.nan, dtype)
     try:
         raw = dataset.read(indexes, window=inside.rasterio)
-        valid = _validity(source, dataset, indexes, inside, raw)
+        invalid = _invalid(source, dataset, indexes, inside, raw)
     except RasterioError as error:
         raise GeoSegError(
             "cannot_read",
@@ -208,29 +224,47 @@ def raster_values(source: Source, dataset: Any, indexes: list[int], part: Window
             "Get the file again, or export what QGIS can still read.",
             str(error),
         ) from error
-    values = np.where(valid, raw, np.nan).astype(np.float64, copy=False)
-    scales = np.array([dataset.scales[index - 1] for index in indexes])
-    offsets = np.array([dataset.offsets[index - 1] for index in indexes])
-    if (scales != 1).any() or (offsets != 0).any():
-        values = values * scales[:, None, None] + offsets[:, None, None]
-    values[~np.isfinite(values)] = np.nan
+    values = _scaled(raw, dataset, indexes, dtype)
+    if invalid is not None:
+        values[invalid] = np.nan
+    if raw.dtype.kind == "f":
+        values[np.isinf(values)] = np.nan
+    if inside == part:
+        return values
+    result = np.full((len(indexes), part.height, part.width), np.nan, dtype)
     rows, cols = inside.within(part)
     result[:, rows, cols] = values
     return result
 
 
-def _validity(
+def _scaled(raw: np.ndarray, dataset: Any, indexes: list[int], dtype: str) -> np.ndarray:
+    scales = np.array([dataset.scales[index - 1] for index in indexes])
+    offsets = np.array([dataset.offsets[index - 1] for index in indexes])
+    with np.errstate(over="ignore"):  # float64 beyond float32 becomes infinite, and so invalid
+        if (scales == 1).all() and (offsets == 0).all():
+            return raw.astype(dtype, copy=False)
+        return (raw * scales[:, None, None] + offsets[:, None, None]).astype(dtype, copy=False)
+
+
+def _invalid(
     source: Source, dataset: Any, indexes: list[int], inside: Window, raw: np.ndarray
-) -> np.ndarray:
+) -> np.ndarray | None:
+    """Boolean (bands, rows, cols) of what the file or the source declares invalid; None if they declare nothing.
+
+    NaN needs no declaration, so a file whose nodata is NaN is spared the second reading for its mask.
+    """
     flags = [dataset.mask_flag_enums[index - 1] for index in indexes]
-    own_nodata = any(MaskFlags.nodata in flag for flag in flags)
-    if all(MaskFlags.all_valid in flag for flag in flags) or (own_nodata and source.nodata is not None):
-        valid = np.ones(raw.shape, bool)
-    else:
-        valid = dataset.read_masks(indexes, window=inside.rasterio) > 0
+    nodata = [dataset.nodatavals[index - 1] for index in indexes]
+    by_nodata = all(flag == [MaskFlags.nodata] for flag in flags)
+    declares_nan = by_nodata and all(value is not None and math.isnan(value) for value in nodata)
+    overridden = by_nodata and source.nodata is not None
+    invalid = None
+    if not (overridden or declares_nan or all(MaskFlags.all_valid in flag for flag in flags)):
+        invalid = dataset.read_masks(indexes, window=inside.rasterio) == 0
     if source.nodata is not None and not math.isnan(source.nodata):
-        valid &= raw != np.array(source.nodata).astype(raw.dtype if raw.dtype.kind == "f" else np.float64)
-    return valid
+        same = raw == np.array(source.nodata).astype(raw.dtype if raw.dtype.kind == "f" else np.float64)
+        invalid = same if invalid is None else invalid | same
+    return invalid
 
 
 def open_stack(path: Path) -> StackReader:

@@ -67,7 +67,8 @@ def _exact(
     grid: Grid, source: Grid, transformer: pyproj.Transformer, rows: np.ndarray, cols: np.ndarray
 ) -> tuple:
     xs, ys = affine_of(grid) * (cols, rows)
-    xs, ys = transformer.transform(xs, ys)
+    # one point more than asked: pyproj takes an array of one for a point, which numpy will not convert much longer
+    xs, ys = (part[:-1] for part in transformer.transform(np.append(xs, xs[0]), np.append(ys, ys[0])))
     with np.errstate(invalid="ignore"):
         source_cols, source_rows = ~affine_of(source) * (np.asarray(xs), np.asarray(ys))
     return source_rows, source_cols
@@ -200,13 +201,13 @@ def interpolated(
     than half the result is NaN, so valid ground neither grows nor shrinks. Beyond the edge the edge repeats.
 
     Args:
-        values: (bands, rows, cols), NaN where invalid.
+        values: float32 (bands, rows, cols), NaN where invalid.
         corner: row and column of the first value in the coordinates of `rows` and `cols`.
         rows, cols: positions, 0 at the outer edge of the first row and column.
         method: `nearest`, `bilinear` or `cubic` (Keys 1981, a = -0.5; bilinear next to invalid values).
 
     Returns:
-        Float64 of shape (bands, *rows.shape).
+        Float32 of shape (bands, *rows.shape).
     """
     if method == "nearest":
         return _taken(values, corner, np.floor(rows).astype(np.int64), np.floor(cols).astype(np.int64))
@@ -225,19 +226,30 @@ def _taken(values: np.ndarray, corner: tuple[int, int], rows: np.ndarray, cols: 
 def _weighted(
     values: np.ndarray, corner: tuple[int, int], rows: np.ndarray, cols: np.ndarray, method: str
 ) -> np.ndarray:
-    weights, first, least = (_cubic_weights, -1, 1 - 1e-9) if method == "cubic" else (_linear_weights, 0, 0.5)
+    weights, first, least = (_cubic_weights, -1, 1 - 1e-6) if method == "cubic" else (_linear_weights, 0, 0.5)
     top, left = np.floor(rows - 0.5).astype(np.int64), np.floor(cols - 0.5).astype(np.int64)
-    total = np.zeros((len(values), *rows.shape))
+    down = weights((rows - 0.5 - top).astype(np.float32))
+    right = weights((cols - 0.5 - left).astype(np.float32))
+    complete = bool(np.isfinite(values).all())
+    total = np.zeros((len(values), *rows.shape), np.float32)
     weight = np.zeros_like(total)
-    for row_offset, row_weight in enumerate(weights(rows - 0.5 - top), first):
-        for col_offset, col_weight in enumerate(weights(cols - 0.5 - left), first):
+    missing = np.zeros(total.shape, bool)
+    for row_offset, row_weight in enumerate(down, first):
+        for col_offset, col_weight in enumerate(right, first):
             taken = _taken(values, corner, top + row_offset, left + col_offset)
-            valid = np.isfinite(taken)
-            part = row_weight * col_weight * valid
-            weight += part
-            total += part * np.where(valid, taken, 0)
+            share = row_weight * col_weight
+            if not complete:
+                invalid = ~np.isfinite(taken) & (share != 0)
+                missing |= invalid
+                weight += np.where(invalid, 0, share)
+                taken = np.where(np.isfinite(taken), taken, 0)
+            total += share * taken
+    if complete:
+        return total
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(weight >= least, total / weight, np.nan)
+        # where nothing is missing the sum stands as it is, so that a void elsewhere in the window changes nothing
+        scaled = np.where(missing, total / weight, total)
+    return np.where(missing & (weight < least), np.float32(np.nan), scaled)
 
 
 def _linear_weights(t: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -258,17 +270,17 @@ def resampled(
 ) -> np.ndarray:
     """Values of a part of the source (bands, rows, cols) on the pixels at source positions rows, cols."""
     inside = inside_source(mapping.source, rows, cols)
-    result = np.full((len(values), *rows.shape), np.nan, np.float32)
     if part.empty or not inside.any():
-        return result
+        return np.full((len(values), *rows.shape), np.nan, np.float32)
     factors = mapping.factors if method != "nearest" else (1, 1)
     corner = part.row // factors[0], part.col // factors[1]
-    found = interpolated(
-        coarsened(values, factors),
-        corner,
-        rows[inside] / factors[0],
-        cols[inside] / factors[1],
-        "bilinear" if method == "average" else method,
-    )
+    coarse = coarsened(values, factors).astype(np.float32)
+    method = "bilinear" if method == "average" else method
+    everywhere = bool(inside.all())
+    at_rows, at_cols = (axis if everywhere else axis[inside] for axis in (rows, cols))
+    found = interpolated(coarse, corner, at_rows / factors[0], at_cols / factors[1], method)
+    if everywhere:
+        return found
+    result = np.full((len(values), *rows.shape), np.nan, np.float32)
     result[:, inside] = found
     return result

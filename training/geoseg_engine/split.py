@@ -55,18 +55,24 @@ class Blocks:
         padded = np.pad(self.codes, 1, constant_values=NONE)
         own = self.codes[np.ix_(block_rows, block_cols)]
         result = own.copy()
-        near_rows, near_cols = self._near(rows), self._near(cols)
+        before, after = self.buffer_px // 2, self.buffer_px - self.buffer_px // 2
         for down, right in NEIGHBOURS:
             other = padded[np.ix_(block_rows + 1 + down, block_cols + 1 + right)]
-            near = near_rows[down][:, None] & near_cols[right][None, :]
-            result[near & (other != NONE) & (other != own)] = NONE
+            if down and right:
+                # two corners cut by half leave a gap of half: the weaker split gives the whole square
+                width_px, gives_way = (self.buffer_px, self.buffer_px), other > own
+            else:
+                width_px, gives_way = (before, after), other != own
+            near = self._near(rows, down, width_px)[:, None] & self._near(cols, right, width_px)[None, :]
+            result[near & gives_way & (other != NONE)] = NONE
         return result
 
-    def _near(self, positions: np.ndarray) -> dict[int, np.ndarray]:
-        """Per direction: which positions lie within their part of the buffer of that side of their block."""
+    def _near(self, positions: np.ndarray, side: int, width_px: tuple[int, int]) -> np.ndarray:
+        """Which positions lie at the lower (-1) or upper (1) side of their block; all for 0."""
         offsets = positions % self.block_px
-        before, after = self.buffer_px // 2, self.buffer_px - self.buffer_px // 2
-        return {-1: offsets < before, 0: np.ones(len(positions), bool), 1: offsets >= self.block_px - after}
+        if side == 0:
+            return np.ones(len(positions), bool)
+        return offsets < width_px[0] if side < 0 else offsets >= self.block_px - width_px[1]
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ def plan_blocks(
     """Blocks with codes for the labelled ground (inside a mask, if one is given).
 
     Raises:
-        GeoSegError: `no_labels_left`.
+        GeoSegError: `no_labels_left`, `buffer_too_wide`.
     """
     cell = job.block_px or cell_size(grid)
     cells = cell_counts(labels, grid, cell, classes, mask)
@@ -67,7 +67,13 @@ def plan_blocks(
             "There is no labelled pixel to split.",
             "Draw polygons inside the area and on the rasters, then rasterize again.",
         )
-    block = job.block_px or choose_block(cells, cell, job.tile_px, grid)
+    block = job.block_px or choose_block(cells, cell, job.tile_px, grid, 2 * job.buffer_px)
+    if 2 * job.buffer_px > block:
+        raise GeoSegError(
+            "buffer_too_wide",
+            f"A buffer of {job.buffer_px} px leaves little or nothing of blocks of {block} px.",
+            f"Choose blocks of at least {4 * job.buffer_px} px, or a narrower buffer.",
+        )
     counts = grouped(cells, block // cell)
     labelled = counts.sum(axis=2) > 0
     codes = np.full(labelled.shape, NONE, np.uint8)
@@ -140,14 +146,15 @@ def grouped(cells: np.ndarray, factor: int) -> np.ndarray:
     return blocks
 
 
-def choose_block(cells: np.ndarray, cell_px: int, tile_px: int, grid: Grid) -> int:
+def choose_block(cells: np.ndarray, cell_px: int, tile_px: int, grid: Grid, least_px: int = 0) -> int:
     """The largest block side that leaves some twenty well-filled blocks and every class in a few of them.
 
     Starts at four tiles or a tenth of the raster, whichever is larger, and shrinks; below a tile only for the
     sake of the number of blocks.
     """
     side = max(4 * tile_px, max(grid.width, grid.height) // 10)
-    smallest = max(cell_px, min(16, min(grid.width, grid.height) // 4))
+    smallest = max(cell_px, min(16, min(grid.width, grid.height) // 4), least_px)
+    side = max(side, smallest)
     enough = 0
     while side >= smallest:
         unit = tile_px if side >= 2 * tile_px and tile_px % cell_px == 0 else cell_px
@@ -164,7 +171,7 @@ def choose_block(cells: np.ndarray, cell_px: int, tile_px: int, grid: Grid) -> i
         if enough and block <= tile_px:
             break
         side = min(int(side * 0.8), block - 1)
-    return enough or max(smallest // cell_px * cell_px, cell_px)
+    return enough or -(-smallest // cell_px) * cell_px
 
 
 def split_counts(

@@ -11,7 +11,7 @@ import rasterio
 
 from .channel import Channel
 from .contract import Problem, Recipe, StackJob, encode
-from .grid import pixel_size, rasterio_profile, window_count, windows
+from .grid import pixel_size, rasterio_profile, window_count, window_px, windows
 from .gridplan import raise_errors
 from .outputs import whole_file
 from .reader import StackReader, open_stack
@@ -21,7 +21,6 @@ from .stackplan import plan_stack
 
 __all__ = ["StackReader", "open_stack", "run", "write_stack"]
 
-WRITE_PX = 1024
 PACKED_SHARE = 0.3
 """Size on disk that a composite needs at least, as a share of its float32 values."""
 
@@ -114,15 +113,15 @@ def write_stack(recipe: Recipe, output: Path, channel: Channel) -> None:
     grid = recipe.grid
     if not output.name.endswith(SUFFIX):
         profile = rasterio_profile(grid, len(recipe.bands), "float32", math.nan)
-        expected = grid.width * grid.height * len(recipe.bands) * 2
         with (
             StackReader(recipe) as reader,
             whole_file(output, int(stack_bytes(recipe) * PACKED_SHARE)) as partial,
             rasterio.open(partial, "w", **profile) as dataset,
         ):
             dataset.descriptions = tuple(reader.band_names)
-            total = window_count(grid, WRITE_PX)
-            for done, window in enumerate(windows(grid, WRITE_PX), 1):
+            side = window_px(len(recipe.bands))
+            total = window_count(grid, side)
+            for done, window in enumerate(windows(grid, side), 1):
                 dataset.write(reader.read(window), window=window.rasterio)
                 channel.progress("stack", done, total)
         channel.artifact("stack", output)

@@ -15,7 +15,7 @@ import shapely
 from .channel import Channel
 from .contract import IGNORE, SPLITS, Dataset, GeoSegError, Grid, LabelClass, Problem, Source, TileJob, encode
 from .datasets import relative_to, save_dataset
-from .grid import Window, grid_bounds, same_grid, window_count, windows
+from .grid import Window, grid_bounds, same_grid, window_count, window_px, windows
 from .labels import LabelFacts, read_facts
 from .outputs import prepare_folder, whole_file
 from .reader import StackReader, open_stack
@@ -199,7 +199,7 @@ def tile_index(
             strip = Strip(
                 label_raster.read(1, window=window.rasterio),
                 split_raster.read(1, window=window.rasterio),
-                np.isfinite(reader.read(window)).all(axis=0),
+                _valid(reader, window),
             )
             for col in cols:
                 tile = Window(row, col, window.height, min(job.tile_px, grid.width))
@@ -209,6 +209,16 @@ def tile_index(
     frame = geopandas.GeoDataFrame(pandas.DataFrame(records), geometry=boxes, crs=grid.crs)
     frame.insert(0, "tile_id", np.arange(len(frame)))
     return frame
+
+
+def _valid(reader: StackReader, strip: Window) -> np.ndarray:
+    """Boolean (rows, cols): pixels with a value in every band; read in pieces, for memory."""
+    side = window_px(len(reader.band_names))
+    pieces = [
+        Window(strip.row, col, strip.height, min(side, strip.width - col))
+        for col in range(0, strip.width, side)
+    ]
+    return np.concatenate([np.isfinite(reader.read(piece)).all(axis=0) for piece in pieces], axis=1)
 
 
 def _tile(
