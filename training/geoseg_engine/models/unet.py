@@ -47,7 +47,6 @@ class UNet(nn.Module):
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
-        nn.init.normal_(self.head.weight, std=0.01)
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (batch, classes, rows, cols) of z-scores (batch, bands, rows, cols).

@@ -1,0 +1,176 @@
+"""Statistics, sampling and augmentation."""
+
+import numpy as np
+import pytest
+import torch
+from training_scenes import blobs
+
+from geoseg_engine import scene as scenes
+from geoseg_engine.augment import Directions, augment, source_size, turn
+from geoseg_engine.contract import IGNORE, Band
+from geoseg_engine.sample import Sampler, group_pixels, place
+from geoseg_engine.stats import Statistics, measure, normalise
+
+BANDS = tuple(Band(f"b{index}", "r1", index) for index in (1, 2, 3))
+
+
+def make_scene(rows: int = 96, cols: int = 128, **changes: np.ndarray) -> scenes.Scene:
+    image, labels, split = blobs(rows, cols)
+    made, _ = scenes.of_arrays(changes.get("image", image), changes.get("labels", labels), split, BANDS, 2)
+    return made
+
+
+def test_statistics_come_from_train_pixels_only():
+    image, labels, split = blobs()
+    image[:, split != 0] += 1e6
+    made, _ = scenes.of_arrays(image, labels, split, BANDS, 2)
+    assert 950 < made.statistics.mean[0] < 1050
+
+
+def test_statistics_leave_out_nan_and_clip_outliers():
+    values = np.random.default_rng(0).normal(-5, 2, (1, 10_000)).astype(np.float32)
+    values[0, :100] = np.nan
+    values[0, 100:110] = 1e9
+    found, problems = measure(values, BANDS[:1])
+    assert not problems
+    assert found.mean[0] == pytest.approx(-5, abs=0.1)
+    assert found.std[0] == pytest.approx(2, abs=0.1)
+    assert -11 < found.low[0] < found.high[0] < 1
+
+
+def test_constant_and_empty_bands_are_named():
+    values = np.array([[7.0] * 50, [np.nan] * 50], dtype=np.float32)
+    found, problems = measure(values, BANDS[:2])
+    assert [item.code for item in problems] == ["constant_band", "empty_band"]
+    assert found.std == (1.0, 1.0)
+    assert np.array_equal(normalise(values[:, :, None], found), np.zeros((2, 50, 1), dtype=np.float32))
+
+
+def test_normalise_gives_z_scores_and_zero_for_nan():
+    statistics = Statistics((10.0,), (2.0,), (6.0,), (14.0,))
+    scores = normalise(np.array([[[10, 12, 100, np.nan, -np.inf]]], dtype=np.float32), statistics)
+    assert scores.dtype == np.float32
+    assert scores[0, 0].tolist() == [0, 1, 2, 0, -2]
+
+
+def test_the_loss_can_only_see_train_pixels():
+    made = make_scene()
+    _, _, split = blobs()
+    assert (made.train[split != 0] == IGNORE).all()
+    assert (made.validation[split != 1] == IGNORE).all()
+    sampler = Sampler(made, 32, 0)
+    test_share = np.where(split == 2, 1.0, 0.0)
+    for step in range(5):
+        _, labels = sampler.crops(step, 4)
+        assert (labels != IGNORE).any()
+    assert test_share.any()
+
+
+def test_a_step_depends_on_seed_and_number_alone():
+    made = make_scene()
+    one, other = Sampler(made, 32, 7), Sampler(made, 32, 7)
+    other.crops(3, 8)
+    assert torch.equal(one.crops(5, 4)[0], other.crops(5, 4)[0])
+    assert not torch.equal(one.crops(5, 4)[0], one.crops(6, 4)[0])
+    assert not torch.equal(one.crops(5, 4)[0], Sampler(made, 32, 8).crops(5, 4)[0])
+
+
+def test_a_rare_class_is_seen_in_a_third_of_the_crops():
+    labels = np.zeros((200, 200), dtype=np.uint8)
+    labels[150:153, 40:43] = 1
+    split = np.zeros_like(labels)
+    made, _ = scenes.of_arrays(np.zeros((3, 200, 200), np.float32), labels, split, BANDS, 2)
+    _, crops = Sampler(made, 32, 0).crops(0, 300)
+    share = float((crops == 1).any(dim=2).any(dim=1).float().mean())
+    assert 0.12 < share < 0.4
+
+
+def test_a_huge_polygon_does_not_drown_the_small_ones():
+    labels = np.full((100, 100), IGNORE, dtype=np.uint8)
+    labels[:50, :50] = 1
+    for col in range(60, 100, 5):
+        labels[90:93, col : col + 3] = 1
+    pixels = group_pixels(labels, 1)
+    random = np.random.default_rng(0)
+    small = np.mean([pixels.draw(random) // 100 >= 90 for _ in range(2000)])
+    assert small > 0.2
+    assert all(labels.ravel()[pixels.draw(random)] == 1 for _ in range(200))
+
+
+@pytest.mark.parametrize("shape", [(20, 24), (20, 100), (96, 128)])
+def test_crops_work_at_borders_and_on_small_rasters(shape):
+    made = make_scene(*shape)
+    images, labels = Sampler(made, 48, 0).crops(0, 6)
+    assert images.shape == (6, 3, 48, 48)
+    assert labels.shape == (6, 48, 48)
+    assert torch.isfinite(images).all()
+
+
+def test_place_shifts_inside_or_centres():
+    assert place(-5, 10, 100) == 0
+    assert place(95, 10, 100) == 90
+    assert place(3, 10, 6) == -2
+
+
+def terrain_bands() -> tuple[Band, ...]:
+    return (
+        Band("height", "dem"),
+        Band("east", "dem", 1, "aspect_sin"),
+        Band("north", "dem", 1, "aspect_cos"),
+    )
+
+
+def facing(height: torch.Tensor) -> torch.Tensor:
+    """Height and the unit vector that points down the slope (east, north)."""
+    down_rows, down_cols = torch.gradient(-height)
+    length = torch.hypot(down_rows, down_cols).clamp_min(1e-9)
+    return torch.stack([height, down_cols / length, -down_rows / length])
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_aspect_turns_with_the_hill(turns, mirrored):
+    rows, cols = torch.meshgrid(torch.arange(24.0), torch.arange(24.0), indexing="ij")
+    height = torch.sin(rows / 5) + torch.cos(cols / 7 + rows / 11)
+    directions = Directions.of(terrain_bands())
+    turned, _ = turn(facing(height), torch.zeros(24, 24), turns, mirrored, directions)
+    expected = facing(turned[0])
+    assert torch.allclose(turned, expected, atol=1e-4)
+
+
+def test_a_lone_aspect_component_forbids_quarter_turns():
+    directions = Directions.of(terrain_bands()[:2])
+    assert not directions.quarter_turns
+    rows, cols = torch.meshgrid(torch.arange(24.0), torch.arange(24.0), indexing="ij")
+    image = facing(torch.sin(rows / 5 + cols / 9))[:2]
+    for mirrored in (False, True):
+        turned, _ = turn(image, torch.zeros(24, 24), 2, mirrored, directions)
+        assert torch.allclose(turned, facing(turned[0])[:2], atol=1e-4)
+
+
+def test_aspect_keeps_its_zero_and_scale():
+    values = np.random.default_rng(0).uniform(-0.2, 1, (3, 1000)).astype(np.float32)
+    statistics, _ = measure(values, terrain_bands())
+    assert statistics.mean[1:] == (0.0, 0.0)
+    assert statistics.std[1] == statistics.std[2]
+
+
+def test_augmentation_changes_every_crop_and_moves_labels_with_it():
+    images = torch.randn(8, 3, 32, 32)
+    labels = (images[:, 0] > 0).to(torch.uint8)
+    random = np.random.default_rng(0)
+    new, moved = augment(images, labels, 32, Directions(), random)
+    assert all(not torch.allclose(a, b) for a, b in zip(images, new, strict=True))
+    agree = ((new[:, 0] > 0) == (moved == 1)).float().mean()
+    assert agree > 0.85
+    assert moved.dtype == torch.uint8
+
+
+def test_scaled_crops_come_back_to_their_size():
+    random = np.random.default_rng(1)
+    sizes = {source_size(32, random) for _ in range(50)}
+    assert min(sizes) < 32 < max(sizes)
+    images, labels = torch.randn(2, 3, 39, 39), torch.full((2, 39, 39), 255, dtype=torch.uint8)
+    new, moved = augment(images, labels, 32, Directions(), random)
+    assert new.shape == (2, 3, 32, 32)
+    assert (moved == 255).all()

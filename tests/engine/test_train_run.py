@@ -1,0 +1,311 @@
+"""The job `train` on a small scene: what it leaves, says and keeps."""
+
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from training_scenes import CLASSES, small_job, write_dataset
+
+from geoseg_engine import checkpoint, fit, loop, trainer
+from geoseg_engine.channel import Channel
+from geoseg_engine.contract import EVENT_FIELDS, Cancelled, Dataset, GeoSegError, read_json, write_json
+from geoseg_engine.trainer import Best, Trainer, rate
+
+torch.set_num_threads(1)
+
+
+class Recorder(Channel):
+    """Keeps the events; says `cancelled` after so many epochs and looks."""
+
+    def __init__(self, folder, cancel_after_epochs=None, looks=0):
+        folder.mkdir(parents=True, exist_ok=True)
+        super().__init__(folder)
+        self.events = []
+        self.cancel_after_epochs, self.looks = cancel_after_epochs, looks
+
+    def send(self, event_type, /, **fields):
+        super().send(event_type, **fields)
+        self.events.append((event_type, fields))
+
+    def of(self, event_type):
+        return [fields for kind, fields in self.events if kind == event_type]
+
+    def cancelled(self):
+        if self.cancel_after_epochs is None or len(self.of("epoch")) < self.cancel_after_epochs:
+            return False
+        self.looks -= 1
+        return self.looks < 0
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    return write_dataset(tmp_path_factory.mktemp("dataset"))
+
+
+@pytest.fixture(scope="module")
+def trained(dataset, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    channel = Recorder(folder)
+    return fit.run(small_job(dataset), folder, channel), channel, folder
+
+
+@pytest.fixture
+def unexported(monkeypatch):
+    """Leave the model file out where the test is not about it: tracing takes seconds."""
+    monkeypatch.setattr(fit, "write_model", lambda *_: None)
+
+
+def weights(folder):
+    return checkpoint.load(folder / checkpoint.FILE)["weights"]
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_training_learns_and_leaves_its_files(trained):
+    result, channel, folder = trained
+    assert result["miou"] > 0.8
+    assert not result["cancelled"]
+    assert result["epochs_run"] == 4
+    for name in ("model.onnx", "checkpoint.pt", "history.json", "metrics.json"):
+        assert (folder / name).stat().st_size > 0
+    assert not list(folder.glob("*.part*"))
+    history = json.loads((folder / "history.json").read_text())
+    assert [row["epoch"] for row in history] == [1, 2, 3, 4]
+    assert {item["kind"] for item in channel.of("artifact")} == {"model", "history", "metrics"}
+
+
+def test_every_epoch_is_told_wholly(trained):
+    result, channel, _ = trained
+    epochs = channel.of("epoch")
+    assert len(epochs) == 4
+    assert set(epochs[0]) == set(EVENT_FIELDS["epoch"])
+    assert len(epochs[-1]["iou"]) == len(epochs[-1]["f1"]) == 2
+    assert epochs[-1]["seconds_left"] == 0
+    best = max(epochs, key=lambda item: item["miou"])
+    assert result["best_epoch"] == best["epoch"]
+    assert result["miou"] == best["miou"]
+    assert [item["device"] for item in channel.of("hello")] == ["CPU"]
+
+
+def test_two_runs_with_one_seed_are_equal(dataset, trained, tmp_path, unexported):
+    fit.run(small_job(dataset), tmp_path, Recorder(tmp_path))
+    assert same(weights(tmp_path), weights(trained[2]))
+    other = tmp_path / "other"
+    fit.run(small_job(dataset, seed=43, epochs=1), other, Recorder(other))
+    assert not same(weights(other), weights(trained[2]))
+
+
+def test_cancel_keeps_the_best_and_resume_goes_on_exactly(dataset, trained, tmp_path):
+    channel = Recorder(tmp_path, cancel_after_epochs=2, looks=3)
+    result = fit.run(small_job(dataset), tmp_path, channel)
+    assert result["cancelled"]
+    assert result["epochs_run"] == 2
+    assert (tmp_path / "model.onnx").exists()
+    again = fit.run(small_job(dataset, resume=True), tmp_path, Recorder(tmp_path))
+    assert again["epochs_run"] == 4
+    assert same(weights(tmp_path), weights(trained[2]))
+    whole, parts = (checkpoint.load(folder / checkpoint.FILE) for folder in (trained[2], tmp_path))
+    assert same(whole["average"]["weights"], parts["average"]["weights"])
+    assert [row["train_loss"] for row in whole["history"]] == [row["train_loss"] for row in parts["history"]]
+
+
+def test_cancel_before_the_first_epoch_is_plain_cancel(dataset, tmp_path):
+    with pytest.raises(Cancelled):
+        fit.run(small_job(dataset), tmp_path, Recorder(tmp_path, cancel_after_epochs=0, looks=8))
+
+
+def test_resume_without_checkpoint_begins_anew_and_says_so(dataset, tmp_path, unexported):
+    channel = Recorder(tmp_path)
+    fit.run(small_job(dataset, resume=True, epochs=1), tmp_path, channel)
+    assert any("no checkpoint" in item["text"] for item in channel.of("log"))
+
+
+def test_a_damaged_checkpoint_is_named(dataset, tmp_path):
+    (tmp_path / checkpoint.FILE).write_bytes(b"half a file")
+    with pytest.raises(GeoSegError) as caught:
+        fit.run(small_job(dataset, resume=True), tmp_path, Recorder(tmp_path))
+    assert caught.value.code == "bad_checkpoint"
+
+
+def test_resume_with_other_classes_is_refused(dataset, trained, tmp_path):
+    (tmp_path / checkpoint.FILE).write_bytes((trained[2] / checkpoint.FILE).read_bytes())
+    other = write_dataset(tmp_path / "data")
+    known = read_json(Dataset, other)
+    renamed = tuple(dataclasses.replace(item, name=item.name + "2") for item in CLASSES)
+    write_json(other, dataclasses.replace(known, classes=renamed))
+    with pytest.raises(GeoSegError, match="scar2") as caught:
+        fit.run(small_job(other, resume=True), tmp_path, Recorder(tmp_path))
+    assert caught.value.code == "resume_mismatch"
+
+
+def test_a_kill_while_writing_leaves_the_old_checkpoint(tmp_path, monkeypatch):
+    path = tmp_path / checkpoint.FILE
+    checkpoint.save(path, {"epoch": 1})
+
+    def killed(state, target):
+        target.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch, "save", killed)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoint.save(path, {"epoch": 2})
+    assert checkpoint.load(path)["epoch"] == 1
+
+
+def test_best_is_the_highest_iou():
+    best = Best(1, 0.5)
+    assert best.better(0.6)
+    assert not best.better(0.5)
+    assert not best.better(0.4)
+    assert Best(3, None).better(None)
+
+
+def test_training_stops_when_iou_no_longer_rises(dataset, tmp_path, monkeypatch, unexported):
+    scripted = iter([0.3, 0.5, 0.7, 0.6, 0.65, 0.1, 0.9])
+    judge = Trainer.judge
+    monkeypatch.setattr(Trainer, "judge", lambda self, score: judge(self, next(scripted)))
+    job = small_job(dataset, epochs=7, patience=3, steps_per_epoch=1)
+    result = fit.run(job, tmp_path, Recorder(tmp_path))
+    assert (result["epochs_run"], result["best_epoch"], result["miou"]) == (6, 3, 0.7)
+
+
+def test_without_validation_the_last_epoch_is_kept_with_a_warning(tmp_path, unexported):
+    dataset = write_dataset(tmp_path / "data")
+    change_split(tmp_path / "data", lambda split: np.where(split == 1, 255, split))
+    result = fit.run(small_job(dataset, epochs=2, patience=1), tmp_path, Recorder(tmp_path))
+    assert (result["epochs_run"], result["best_epoch"], result["miou"]) == (2, 2, None)
+    assert "no_validation_pixels" in [item.code for item in result["warnings"]]
+
+
+def change_split(folder, change):
+    import rasterio
+
+    with rasterio.open(folder / "split.tif", "r+") as raster:
+        raster.write(change(raster.read(1)).astype(np.uint8), 1)
+
+
+def change_labels(folder, change):
+    import rasterio
+
+    with rasterio.open(folder / "labels.tif", "r+") as raster:
+        raster.write(change(raster.read(1)).astype(np.uint8), 1)
+
+
+def test_no_training_pixels_is_said(tmp_path):
+    dataset = write_dataset(tmp_path / "data")
+    change_split(tmp_path / "data", lambda split: np.where(split == 0, 255, split))
+    with pytest.raises(GeoSegError) as caught:
+        fit.run(small_job(dataset), tmp_path, Recorder(tmp_path))
+    assert caught.value.code == "no_training_pixels"
+
+
+def test_only_one_class_in_the_train_split_is_said(tmp_path):
+    dataset = write_dataset(tmp_path / "data")
+    change_labels(tmp_path / "data", lambda labels: np.where(labels == 1, 255, labels))
+    with pytest.raises(GeoSegError, match="scar") as caught:
+        fit.run(small_job(dataset), tmp_path, Recorder(tmp_path))
+    assert caught.value.code == "no_training_pixels"
+
+
+def test_a_class_without_training_pixels_is_a_warning_in_result_and_model(tmp_path):
+    from geoseg_engine.modelfile import read_model
+
+    dataset = write_dataset(tmp_path / "data")
+    known = read_json(Dataset, dataset)
+    third = dataclasses.replace(CLASSES[1], id=2, name="deposit")
+    write_json(dataset, dataclasses.replace(known, classes=(*CLASSES, third)))
+    result = fit.run(small_job(dataset, epochs=1), tmp_path, Recorder(tmp_path))
+    assert "class_without_training_pixels" in [item.code for item in result["warnings"]]
+    assert "deposit" in read_model(tmp_path / "model.onnx").warnings[-1].message
+
+
+def test_one_class_is_no_task(tmp_path):
+    dataset = write_dataset(tmp_path / "data")
+    known = read_json(Dataset, dataset)
+    write_json(dataset, dataclasses.replace(known, classes=CLASSES[1:]))
+    with pytest.raises(GeoSegError) as caught:
+        fit.run(small_job(dataset), tmp_path, Recorder(tmp_path))
+    assert caught.value.code == "one_class"
+
+
+def test_a_loss_that_is_not_finite_stops_with_a_hint(dataset, tmp_path, monkeypatch, unexported):
+    taken = []
+    real = Trainer.step
+
+    def step(self, images, labels):
+        taken.append(1)
+        return real(self, images * (math.nan if len(taken) == 18 else 1), labels)
+
+    monkeypatch.setattr(Trainer, "step", step)
+    with pytest.raises(GeoSegError, match="step 18") as caught:
+        fit.run(small_job(dataset), tmp_path, Recorder(tmp_path))
+    assert caught.value.code == "loss_not_finite"
+    assert checkpoint.load(tmp_path / checkpoint.FILE)["epoch"] == 1
+
+
+def test_a_full_gpu_halves_the_batch_and_says_so(dataset, tmp_path, monkeypatch, unexported):
+    real = Trainer.step
+
+    def step(self, images, labels):
+        if len(images) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return real(self, images, labels)
+
+    monkeypatch.setattr(Trainer, "step", step)
+    channel = Recorder(tmp_path)
+    fit.run(small_job(dataset, epochs=1), tmp_path, channel)
+    assert any("2 crops a step" in item["text"] for item in channel.of("log"))
+
+
+def test_the_time_budget_ends_training_and_its_schedule(dataset, tmp_path, monkeypatch, unexported):
+    monkeypatch.setattr(fit, "EXPORT_RESERVE_S", 0.0)
+    job = small_job(dataset, epochs=10_000, max_minutes=0.05)
+    result = fit.run(job, tmp_path, Recorder(tmp_path))
+    assert 1 <= result["epochs_run"] < 10_000
+    history = json.loads((tmp_path / "history.json").read_text())
+    assert history[-1]["learning_rate"] < 0.1 * job.learning_rate
+
+
+def test_the_rate_warms_up_and_falls():
+    rates = [rate(progress / 100) for progress in range(101)]
+    assert rates[0] < 0.05
+    assert max(rates) == pytest.approx(1)
+    assert rates[-1] == pytest.approx(trainer.FINAL_RATE)
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+
+
+@pytest.mark.parametrize("budget", [96 * 128 * 3 * 2, 1000])
+def test_large_scenes_give_the_same_crops(dataset, tmp_path, monkeypatch, budget):
+    from geoseg_engine import scene as scenes
+    from geoseg_engine.datasets import load_dataset
+    from geoseg_engine.sample import Sampler
+
+    known, folder = load_dataset(dataset)
+    channel = Recorder(tmp_path)
+    small, _ = scenes.load(known, folder, 64, channel)
+    monkeypatch.setattr(scenes, "MEMORY_BUDGET_BYTES", budget)
+    large, _ = scenes.load(known, folder, 64, channel)
+    assert type(large.image).__name__ == ("ImageInMemory" if budget > 1000 else "ImageOnDisk")
+    assert large.statistics == small.statistics
+    one, other = (Sampler(item, 32, 0).crops(0, 4)[0] for item in (small, large))
+    assert torch.allclose(one, other, atol=5e-3)
+
+
+def test_training_reads_ahead_where_the_image_is_on_disk(dataset, trained, tmp_path, monkeypatch, unexported):
+    from geoseg_engine import scene as scenes
+
+    monkeypatch.setattr(scenes, "MEMORY_BUDGET_BYTES", 1000)
+    fit.run(small_job(dataset), tmp_path, Recorder(tmp_path))
+    mine, theirs = weights(tmp_path), weights(trained[2])
+    assert all(torch.allclose(mine[key].float(), theirs[key].float(), atol=1e-2) for key in mine)
+
+
+def test_the_time_left_is_bounded_by_the_budget():
+    meter = loop.Meter()
+    assert meter.tiles_per_s == 0
+    assert meter.seconds_per_step == 0
