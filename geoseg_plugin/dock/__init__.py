@@ -1,0 +1,1 @@
+"""The dock panel: pages that show choices, and controllers that turn requests into jobs."""

@@ -1,0 +1,115 @@
+"""What the user chose on a page, as plain data: the words in which pages speak to controllers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class RasterRow:
+    """A raster layer as the band tree shows it.
+
+    `facts` fit beside the name, `details` go into the tooltip, `problem` is why it cannot be ticked.
+    """
+
+    layer_id: str
+    name: str
+    band_names: tuple[str, ...]
+    facts: str = ""
+    details: str = ""
+    tick: bool = False
+    dem: bool = False
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class RasterChoice:
+    """Ticked bands (from 1) and terrain attributes of one raster layer."""
+
+    layer_id: str
+    bands: tuple[int, ...]
+    terrain: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DataChoices:
+    """The Data page. Empty texts and None mean: follow the reference layer."""
+
+    name: str = ""
+    rasters: tuple[RasterChoice, ...] = ()
+    label_layer_id: str = ""
+    class_field: str = ""
+    area_kind: str = "concave_hull"
+    area_layer_id: str = ""
+    area_ratio: float = 0.3
+    unlabelled: str = "background"
+    crs: str = ""
+    pixel_size: float | None = None
+    reference_layer_id: str = ""
+    write_stack: bool = True
+
+    @property
+    def band_count(self) -> int:
+        """Bands of the stack that would result."""
+        return sum(len(raster.bands) + len(raster.terrain) for raster in self.rasters)
+
+    @property
+    def risks_false_background(self) -> bool:
+        """Whether ground that nobody looked at would be taught as background."""
+        return self.unlabelled == "background" and self.area_kind == "rasters" and bool(self.label_layer_id)
+
+
+@dataclass(frozen=True)
+class TileChoices:
+    """The Tiles page; `fractions` are shares of train, validation, test that sum to one."""
+
+    tile_px: int = 64
+    overlap_percent: int = 0
+    fractions: tuple[float, float, float] = (0.6, 0.2, 0.2)
+    block_px: int = 0
+    buffer_px: int = -1
+    seed: int = 42
+    split_field: str = ""
+
+    @property
+    def stride_px(self) -> int:
+        """Step from one tile to the next in pixels."""
+        return max(1, round(self.tile_px * (1 - self.overlap_percent / 100)))
+
+
+@dataclass(frozen=True)
+class TrainChoices:
+    """The Train page; `settings` are fields of the contract's TrainJob."""
+
+    name: str = ""
+    settings: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PredictChoices:
+    """The Predict page; `slots` maps the model's source keys to layer ids."""
+
+    model: str = ""
+    slots: dict[str, str] = field(default_factory=dict)
+    extent_kind: str = "whole"
+    confidence: bool = True
+    entropy: bool = False
+    polygons: bool = True
+
+
+@dataclass(frozen=True)
+class EngineChoices:
+    """How to set the engine up; `python` is the user's own interpreter or empty."""
+
+    device: str = "cpu"
+    python: str = ""
+    without_richdem: bool = False
+
+
+@dataclass(frozen=True)
+class NamedPath:
+    """An entry of a list of runs, models or evaluations."""
+
+    title: str
+    path: str
+    note: str = ""

@@ -1,0 +1,289 @@
+"""Wires the dock to the world: one runner for jobs, one for questions, and a controller a step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from qgis.core import QgsLayerTreeGroup, QgsProject
+from qgis.PyQt.QtCore import QObject, QTimer
+from qgis.PyQt.QtWidgets import QApplication
+
+from ..contract import GeoSegError
+from ..jobs.submission import Submission
+from ..jobs.workspace import Workspace
+from ..tasks.runner import TaskRunner
+from . import settings
+from .controller_data import DataController
+from .controller_engine import EngineController
+from .controller_predict import PredictController
+from .controller_results import ResultsController
+from .controller_tiles import TilesController
+from .controller_train import TrainController
+from .dock import GeoSegDock
+from .inputs_from_layers import RESULT_MARK
+from .questions import Answer, Question, Questions
+from .words import STEPS, phase_names, tr
+from .workspace_view import WorkspaceView
+
+SAVE_MS = 500
+
+Done = Callable[[dict[str, Any], Path], None]
+
+
+class Controller(QObject):
+    """Runs what pages ask for and tells them what came of it.
+
+    Args:
+        dock: the panel.
+        iface: QGIS's interface, for the map canvas.
+        runner, questions: task runners; made here unless given.
+    """
+
+    def __init__(
+        self,
+        dock: GeoSegDock,
+        iface: Any,
+        runner: TaskRunner | None = None,
+        questions: TaskRunner | None = None,
+    ) -> None:
+        super().__init__(dock)
+        self.dock, self.iface = dock, iface
+        self.project = QgsProject.instance()
+        self.runner = runner or TaskRunner(self)
+        self.questions = Questions(questions or TaskRunner(self), self)
+        self.view = WorkspaceView(settings.workspace_folder)
+        self.dataset: Path | None = None
+        self.run: Path | None = None
+        self._on_done: Done | None = None
+        self._on_failed: Answer | None = None
+        self._then: list[Callable[[], None]] = []
+        self._save_timer = QTimer(self)
+        self._save_timer.setSingleShot(True)
+        self._save_timer.setInterval(SAVE_MS)
+        self._save_timer.timeout.connect(self.save)
+        self.engine = EngineController(self)
+        self.data = DataController(self)
+        self.tiles = TilesController(self)
+        self.train = TrainController(self)
+        self.predict = PredictController(self)
+        self.results = ResultsController(self)
+        self._connect()
+        self.restore()
+
+    @property
+    def workspace(self) -> Workspace:
+        """The folder of results."""
+        return self.view.workspace
+
+    def _connect(self) -> None:
+        footer, runner = self.dock.footer, self.runner
+        footer.cancel_requested.connect(runner.cancel)
+        runner.started.connect(self._on_started)
+        runner.progressed.connect(self._on_progressed)
+        runner.log_added.connect(footer.add_log)
+        runner.finished.connect(self._on_finished)
+        runner.failed.connect(self._on_failed_job)
+        runner.cancelled.connect(self._on_cancelled)
+        runner.idle.connect(self._on_idle)
+        for step in STEPS:
+            self.dock.page(step).changed.connect(self._on_page_changed)
+        self.dock.data.next_step.step_requested.connect(self.dock.show_step)
+        self.dock.tiles.next_step.step_requested.connect(self.dock.show_step)
+        self.dock.train.next_step.step_requested.connect(self.dock.show_step)
+        self.dock.predict.next_step.step_requested.connect(self.dock.show_step)
+        self.dock.step_shown.connect(lambda _step: self.show_states())
+        self.project.readProject.connect(self._on_project_read)
+        self.project.writeProject.connect(self._on_project_written)
+        self.project.cleared.connect(self._on_project_cleared)
+
+    def close(self) -> None:
+        """Let go of QGIS: disconnect from the project and end the runners."""
+        self._save_timer.stop()
+        self.data.close()
+        self.predict.close()
+        self.project.readProject.disconnect(self._on_project_read)
+        self.project.writeProject.disconnect(self._on_project_written)
+        self.project.cleared.disconnect(self._on_project_cleared)
+        self.questions.close()
+        self.runner.shutdown()
+
+    # jobs
+
+    def start(
+        self,
+        title: str,
+        exports: Sequence[Callable[[], None]],
+        submissions: Sequence[Submission],
+        on_done: Done,
+        on_failed: Answer | None = None,
+    ) -> bool:
+        """Run jobs; `on_done` gets the last result and its folder. Returns whether they were started."""
+        try:
+            self.refuse_unwritable()
+            self.runner.start(title, list(exports), list(submissions))
+        except GeoSegError as error:
+            self.report(error)
+            return False
+        self._on_done, self._on_failed = on_done, on_failed
+        return True
+
+    def follow(self, begin: Callable[[], None], on_done: Done) -> bool:
+        """Begin something else of the runner (attach, install). Returns whether it was started."""
+        try:
+            begin()
+        except GeoSegError as error:
+            self.report(error)
+            return False
+        self._on_done, self._on_failed = on_done, None
+        return True
+
+    def afterwards(self, action: Callable[[], None]) -> None:
+        """Do something once the runner is idle again."""
+        self._then.append(action)
+
+    def refuse_unwritable(self) -> None:
+        """Raise the first error of the workspace folder."""
+        for problem in self.workspace.problems():
+            if problem.severity == "error":
+                raise GeoSegError(problem.code, problem.message, problem.hint)
+
+    def ask(self, question: Question) -> None:
+        """Ask the engine in the background."""
+        self.questions.ask(question)
+
+    def forget(self, key: str) -> None:
+        """Take a question back."""
+        self.questions.forget(key)
+
+    # messages
+
+    def report(self, error: GeoSegError) -> None:
+        """Show an error where all errors are shown, with its details in the log."""
+        self.show_problem(
+            {"code": error.code, "message": error.message, "hint": error.hint, "details": error.details}
+        )
+
+    def show_problem(self, problem: dict[str, Any]) -> None:
+        """Show a failure as the runner tells it."""
+        message, hint = str(problem.get("message", "")), str(problem.get("hint", ""))
+        self.dock.show_error(message, hint)
+        self.dock.footer.add_log("error", f"{message} {hint}".strip())
+        for line in str(problem.get("details") or "").splitlines():
+            self.dock.footer.add_log("debug", line)
+
+    def show_states(self) -> None:
+        """Ticks and tooltips of the step bar."""
+        self.engine.show_state()
+        self.data.show_state()
+        self.tiles.show_state()
+        self.train.show_state()
+        self.predict.show_state()
+        self.results.show_state()
+
+    # remembered values
+
+    def restore(self) -> None:
+        """Take the pages' values from the project."""
+        state = settings.read_page("state", self.project)
+        self.dataset = existing(state.get("dataset"))
+        self.run = existing(state.get("run"))
+        self.data.refresh_layers()
+        for step in STEPS:
+            values = settings.read_page(step, self.project)
+            if values:
+                self.dock.page(step).restore(values)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read the workspace again: lists of datasets, runs and models, and the step bar."""
+        self.tiles.refresh()
+        self.train.refresh()
+        self.predict.refresh()
+        self.results.refresh()
+        self.show_states()
+
+    def save(self) -> None:
+        """Put the pages' values into the project."""
+        for step in STEPS:
+            values = self.dock.page(step).values()
+            if values:
+                settings.write_page(step, values, self.project)
+        state = {"dataset": str(self.dataset or ""), "run": str(self.run or "")}
+        if any(state.values()):
+            settings.write_page("state", state, self.project)
+
+    def mark_result(self, group: QgsLayerTreeGroup) -> None:
+        """Remember that GeoSeg made these layers."""
+        for node in group.findLayers():
+            if node.layer() is not None:
+                node.layer().setCustomProperty(RESULT_MARK, True)
+        self.data.refresh_layers_later()
+
+    def _on_page_changed(self) -> None:
+        focused = QApplication.focusWidget()
+        if focused is not None and self.dock.isAncestorOf(focused):
+            self._save_timer.start()
+
+    def _on_project_read(self, *_document: object) -> None:
+        QTimer.singleShot(0, self.restore)
+
+    def _on_project_written(self, *_document: object) -> None:
+        self.save()
+
+    def _on_project_cleared(self) -> None:
+        self.dock.data.forget()
+        self.dataset = self.run = None
+        self.refresh()
+
+    # the runner's signals
+
+    def _on_started(self, title: str) -> None:
+        self.dock.messages.clearWidgets()
+        self.dock.footer.show_running(title)
+        self._set_busy(True)
+
+    def _on_progressed(self, phase: str, fraction: float, seconds_left: float) -> None:
+        self.dock.footer.show_progress(phase_names().get(phase, phase), fraction, seconds_left)
+
+    def _on_finished(self, title: str, result: dict[str, Any], folder: str) -> None:
+        self.dock.footer.show_idle(tr("{}: done").format(title))
+        on_done, self._on_done = self._on_done, None
+        if on_done is not None:
+            try:
+                on_done(result, Path(folder))
+            except GeoSegError as error:
+                self.report(error)
+        self.refresh()
+
+    def _on_failed_job(self, problem: dict[str, Any]) -> None:
+        self.dock.footer.show_idle(tr("Stopped by an error"))
+        on_failed, self._on_failed = self._on_failed, None
+        self.show_problem(problem)
+        if on_failed is not None:
+            on_failed(problem)
+        self.refresh()
+
+    def _on_cancelled(self) -> None:
+        self.dock.footer.show_idle(tr("Cancelled"))
+        self.dock.footer.add_log("info", tr("Cancelled"))
+        self.refresh()
+
+    def _on_idle(self) -> None:
+        if self.runner.busy:
+            return
+        self._set_busy(False)
+        if self._then:
+            self._then.pop(0)()
+
+    def _set_busy(self, busy: bool) -> None:
+        for page in (self.dock.data, self.dock.tiles, self.dock.train, self.dock.predict, self.dock.results):
+            page.set_busy(busy)
+        self.dock.engine.set_busy(busy)
+
+
+def existing(folder: Any) -> Path | None:
+    """The folder if it is still there."""
+    path = Path(str(folder)) if folder else None
+    return path if path is not None and path.is_dir() else None

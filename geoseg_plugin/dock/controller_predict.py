@@ -1,0 +1,260 @@
+"""The Predict step: a model and layers -> styled classes, confidence and polygons."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qgis.core import QgsRasterLayer
+from qgis.PyQt.QtCore import QObject
+from qgis.PyQt.QtWidgets import QFileDialog
+
+from ..contract import GeoSegError, Problem, Source
+from ..jobs import engine as engine_jobs
+from ..jobs import predict
+from ..layers import publish, snapshot
+from .choices import NamedPath, PredictChoices
+from .controller_data import PLAN_MS, as_error, is_written_raster, single_shot
+from .inputs_from_layers import RESULT_MARK, Export, canvas_extent, slot_sources
+from .pages.predict import Slot
+from .questions import Question
+from .words import share, tr
+
+if TYPE_CHECKING:
+    from .controller import Controller
+
+
+class PredictController(QObject):
+    """Keeps the Predict page up to date and predicts."""
+
+    def __init__(self, desk: Controller) -> None:
+        super().__init__(desk)
+        self.desk, self.page = desk, desk.dock.predict
+        self._announced = ""
+        self._browsed: list[NamedPath] = []
+        self._to_export: set[str] = set()
+        self._timer = single_shot(self, PLAN_MS, self.plan)
+        self.page.changed.connect(self._timer.start)
+        self.page.model_chosen.connect(self._on_model_chosen)
+        self.page.browse_requested.connect(self.browse)
+        self.page.predict_requested.connect(self.predict)
+
+    def close(self) -> None:
+        """Stop waiting."""
+        self._timer.stop()
+
+    def refresh(self) -> None:
+        """Show the models of the workspace, newest first."""
+        run = self.desk.run
+        newest = str(run / "model.onnx") if run is not None and (run / "model.onnx").exists() else ""
+        current = "" if newest == self._announced else newest
+        self._announced = newest
+        self.page.set_models([*self._browsed, *self._workspace_models()], current)
+
+    def browse(self) -> None:
+        """Choose a model file from elsewhere."""
+        title, kinds = tr("Choose a model"), tr("GeoSeg model (*.onnx)")
+        path, _kind = QFileDialog.getOpenFileName(self.desk.dock, title, str(self.desk.workspace.root), kinds)
+        if path:
+            self.use_model(Path(path))
+
+    def use_model(self, path: Path) -> None:
+        """Choose a model file."""
+        named = NamedPath(path.stem if path.stem != "model" else path.parent.name, str(path), tr("(file)"))
+        self._browsed = [named, *(item for item in self._browsed if item.path != named.path)]
+        self.page.set_models([*self._browsed, *self._workspace_models()], named.path)
+
+    def plan(self) -> None:
+        """Ask the engine whether the layers fit the model."""
+        choices = self.page.choices()
+        if not choices.model or not choices.slots:
+            self.desk.forget("predict plan")
+            return
+        problems = slot_problems(choices, self.desk)
+        if problems:
+            self.page.sentence.set_text("")
+            self.page.problem_list.set_problems(problems)
+            self.desk.forget("predict plan")
+            return
+        try:
+            folder = self.desk.workspace.scratch("predict")
+            sources, exports = self._sources(choices, folder / "inputs")
+        except (GeoSegError, OSError) as error:
+            self.page.problem_list.set_problems([row(as_error(error))])
+            return
+        extent, crs = self._extent(choices)
+        submission = predict.plan(folder, Path(choices.model), sources, extent, crs)
+        exports = [item for item in exports if not is_written_raster(item)]
+        question = Question(
+            "predict plan", tr("Match layers"), exports, [submission], self._on_planned, self._on_not_planned
+        )
+        self.desk.ask(question)
+
+    def predict(self) -> None:
+        """Predict with the chosen model and layers."""
+        choices = self.page.choices()
+        problems = [item for item in slot_problems(choices, self.desk) if item.severity == "error"]
+        if problems:
+            self.page.problem_list.set_problems(problems)
+            self.desk.report(GeoSegError(problems[0].code, problems[0].message, problems[0].hint))
+            return
+        model = Path(choices.model)
+        try:
+            self.desk.refuse_unwritable()
+            name = model.parent.name if model.stem == "model" else model.stem
+            folder = self.desk.workspace.new_prediction(name)
+            sources, exports = self._sources(choices, folder / "inputs")
+        except (GeoSegError, OSError) as error:
+            self.desk.report(as_error(error))
+            return
+        extent, crs = self._extent(choices)
+        submission = predict.predict(
+            folder,
+            model,
+            sources,
+            extent,
+            crs,
+            confidence=choices.confidence,
+            polygons=choices.polygons,
+            entropy=choices.entropy,
+        )
+        self.desk.start(submission.title, exports, [submission], self._on_predicted, self._on_failed)
+
+    def show_state(self) -> None:
+        """Tick when the workspace holds a prediction of the current run."""
+        name = self.desk.run.name if self.desk.run is not None else ""
+        done = any(
+            entry.finished and name and entry.folder.name.startswith(name)
+            for entry in self.desk.view.predictions()
+        )
+        models = self.page.model.currentData()
+        text = tr("Choose a model and layers.") if models else tr("Train a model first, or browse for one.")
+        self.desk.dock.steps.set_state(
+            "predict", done, tr("Predicted with {}").format(name) if done else text
+        )
+
+    def _workspace_models(self) -> list[NamedPath]:
+        found = [entry for entry in self.desk.view.runs() if entry.finished]
+        return [NamedPath(entry.title, str(entry.folder / "model.onnx")) for entry in found]
+
+    def _sources(self, choices: PredictChoices, folder: Path) -> tuple[tuple[Source, ...], list[Export]]:
+        sources, exports, notes = slot_sources(choices.slots, folder, self.desk.project, self._to_export)
+        for note in notes:
+            self.desk.dock.footer.add_log("info", note)
+        return sources, exports
+
+    def _extent(self, choices: PredictChoices) -> tuple[tuple[float, float, float, float] | None, str]:
+        if choices.extent_kind != "map" or self.desk.iface is None:
+            return None, ""
+        return canvas_extent(self.desk.iface.mapCanvas())
+
+    def _on_model_chosen(self, path: str) -> None:
+        if not path:
+            self.desk.forget("describe")
+            return
+        try:
+            folder = self.desk.workspace.scratch("describe")
+        except OSError as error:
+            self.page.problem_list.set_problems([row(as_error(error))])
+            return
+        submission = engine_jobs.describe(folder, Path(path))
+        self.desk.ask(
+            Question(
+                "describe",
+                tr("Read the model"),
+                [],
+                [submission],
+                self._on_described,
+                lambda problem: self.page.problem_list.set_problems([problem]),
+            )
+        )
+
+    def _on_described(self, result: dict[str, Any]) -> None:
+        layers = [
+            layer
+            for layer in self.desk.project.mapLayers().values()
+            if isinstance(layer, QgsRasterLayer) and not layer.customProperty(RESULT_MARK)
+        ]
+        slots = [slot_of(item, layers) for item in result.get("sources") or []]
+        classes = publish.classes_from(result)
+        self.page.set_slots(slots, model_note(result), classes)
+        self.page.problem_list.set_problems(result.get("warnings") or [])
+        self.plan()
+
+    def _on_planned(self, result: dict[str, Any]) -> None:
+        self.page.sentence.set_text(str(result.get("sentence") or ""))
+        self.page.problem_list.set_problems(
+            [*(result.get("problems") or []), *(result.get("warnings") or [])]
+        )
+
+    def _on_not_planned(self, problem: dict[str, Any]) -> None:
+        if self._retry_with_export(problem):
+            self.plan()
+            return
+        self.page.sentence.set_text("")
+        self.page.problem_list.set_problems([problem])
+
+    def _on_predicted(self, result: dict[str, Any], folder: Path) -> None:
+        self.desk.mark_result(publish.publish_prediction(folder, result))
+        text = tr("Predicted: {}").format(folder.name)
+        self.page.next_step.show_done(text, tr("See the results"), "results")
+        self.page.problem_list.set_problems(result.get("warnings") or [])
+
+    def _on_failed(self, problem: dict[str, Any]) -> None:
+        if self._retry_with_export(problem):
+            self.desk.afterwards(self.predict)
+
+    def _retry_with_export(self, problem: dict[str, Any]) -> bool:
+        if problem.get("code") != "cannot_open":
+            return False
+        ids = self.page.choices().slots.values()
+        layers = [layer for layer in map(self.desk.project.mapLayer, ids) if layer is not None]
+        found = snapshot.layer_named_in(str(problem.get("message", "")), layers)
+        if found is None or found.id() in self._to_export:
+            return False
+        self._to_export.add(found.id())
+        return True
+
+
+def slot_of(source: dict[str, Any], layers: list[QgsRasterLayer]) -> Slot:
+    """A slot of the model with the layer that fits best: the same name, else the same number of bands."""
+    name = str(source.get("name") or source.get("key"))
+    bands = [
+        str(item.get("name", item)) if isinstance(item, dict) else str(item)
+        for item in source.get("bands") or []
+    ]
+    same = [layer for layer in layers if layer.name().lower() == name.lower()]
+    return Slot(str(source.get("key")), name, ", ".join(bands), same[0].id() if same else "")
+
+
+def slot_problems(choices: PredictChoices, desk: Controller) -> list[Problem]:
+    """Slots without a layer, and what is wrong with the layers themselves."""
+    found = []
+    if not all(choices.slots.values()):
+        found.append(
+            Problem("no_layer", tr("A layer is missing."), tr("Choose a raster layer for every line above."))
+        )
+    for layer_id in choices.slots.values():
+        layer = desk.project.mapLayer(layer_id)
+        if layer is not None:
+            found += snapshot.problems(layer)
+    return found
+
+
+def model_note(result: dict[str, Any]) -> str:
+    """A model in words."""
+    metrics = result.get("metrics") or {}
+    miou = metrics.get("miou") if isinstance(metrics, dict) else None
+    size = result.get("pixel_size")
+    side = size[0] if isinstance(size, (list, tuple)) and size else size
+    parts = [tr("{} bands").format(len(result.get("bands") or []))]
+    if isinstance(side, (int, float)):
+        parts.append(tr("pixels of {:g}").format(side))
+    if miou is not None:
+        parts.append(tr("validation IoU {}").format(share(miou)))
+    return ", ".join(parts)
+
+
+def row(error: GeoSegError) -> Problem:
+    """An error as a row of a problem list."""
+    return Problem(error.code, error.message, error.hint)

@@ -1,0 +1,122 @@
+"""The Results step: evaluate a run on its test blocks, show scores and the error layer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qgis.PyQt.QtCore import QObject, QUrl
+from qgis.PyQt.QtGui import QDesktopServices
+
+from ..contract import JOB_FILE, GeoSegError, TrainJob, job_from_json
+from ..jobs import evaluate
+from ..layers import publish
+from .choices import NamedPath
+from .words import share, tr
+
+if TYPE_CHECKING:
+    from .controller import Controller
+
+
+class ResultsController(QObject):
+    """Keeps the Results page up to date and evaluates."""
+
+    def __init__(self, desk: Controller) -> None:
+        super().__init__(desk)
+        self.desk, self.page = desk, desk.dock.results
+        self.page.run_chosen.connect(self._show)
+        self.page.evaluate_requested.connect(self.evaluate)
+        self.page.errors_requested.connect(self.show_errors)
+        self.page.report_requested.connect(self.open_report)
+
+    def refresh(self) -> None:
+        """Show the finished runs, newest first."""
+        entries = [entry for entry in self.desk.view.runs() if entry.finished]
+        named = []
+        for entry in entries:
+            result = self.desk.view.evaluation(entry.folder)
+            note = tr("IoU {}").format(share(result["miou"])) if result.get("miou") is not None else ""
+            named.append(NamedPath(entry.title, str(entry.folder), note))
+        self.page.set_runs(named, self.page.folder() or str(self.desk.run or ""))
+
+    def evaluate(self, run_folder: str) -> None:
+        """Compare the run's model with the held-out labels of its dataset."""
+        run = Path(run_folder)
+        try:
+            dataset = dataset_of(run)
+        except GeoSegError as error:
+            self.desk.report(error)
+            return
+        submission = evaluate.evaluate(evaluation_folder(run), dataset, run / "model.onnx")
+        self.desk.start(submission.title, [], [submission], self._on_evaluated)
+
+    def show_errors(self, run_folder: str) -> None:
+        """Put the error layer on the map."""
+        folder = evaluation_folder(Path(run_folder))
+        result = self.desk.view.evaluation(Path(run_folder))
+        if result.get("errors"):
+            self.desk.mark_result(publish.publish_evaluation(folder, result))
+
+    def open_report(self, run_folder: str) -> None:
+        """Open the report of a run, or its folder where there is none."""
+        run = Path(run_folder)
+        named = self.desk.view.evaluation(run).get("report")
+        places = (
+            *([Path(named)] if named else []),
+            evaluation_folder(run) / "report.html",
+            run / "report.html",
+            evaluation_folder(run),
+        )
+        found = next((place for place in places if place.is_absolute() and place.exists()), run)
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(found)))
+
+    def show_state(self) -> None:
+        """Tick when the current run has been evaluated."""
+        run = self.desk.run
+        result = self.desk.view.evaluation(run) if run is not None else {}
+        text = (
+            tr("Evaluate the model on the held-out test blocks.")
+            if run is not None
+            else tr("Train a model first.")
+        )
+        if result:
+            text = tr("Mean IoU {} on the test blocks").format(share(result.get("miou")))
+        self.desk.dock.steps.set_state("results", bool(result), text)
+
+    def _on_evaluated(self, _result: dict[str, Any], folder: Path) -> None:
+        self.page.set_runs([NamedPath(folder.parent.name, str(folder.parent))], str(folder.parent))
+        self.desk.dock.show_step("results")
+
+    def _show(self, run_folder: str) -> None:
+        if not run_folder:
+            self.page.show_nothing(tr("Train a model first: its results appear here."))
+            return
+        result = self.desk.view.evaluation(Path(run_folder))
+        if result:
+            self.page.show_result(result)
+        else:
+            self.page.show_nothing(tr("This model has not been evaluated yet."))
+
+
+def evaluation_folder(run: Path) -> Path:
+    """Where a run keeps its evaluation."""
+    return run / "evaluation"
+
+
+def dataset_of(run: Path) -> Path:
+    """The dataset that a run was trained on.
+
+    Raises:
+        GeoSegError: `no_run` if the run's record is missing, `no_dataset` if the dataset is gone.
+    """
+    try:
+        job = job_from_json(json.loads((run / JOB_FILE).read_text(encoding="utf-8")))
+    except (OSError, json.JSONDecodeError) as error:
+        raise GeoSegError("no_run", tr("The record of run {} cannot be read.").format(run.name),
+                          tr("Choose another run.")) from error  # fmt: skip
+    dataset = Path(job.dataset) if isinstance(job, TrainJob) else Path()
+    if not isinstance(job, TrainJob) or not dataset.exists():
+        raise GeoSegError("no_dataset", tr("The dataset {} of this run is gone.").format(dataset),
+                          tr("Put it back, or train on another dataset."))  # fmt: skip
+    return dataset

@@ -1,0 +1,158 @@
+"""The Tiles step: a prepared dataset -> tiles split in space, shown on the map."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qgis.core import QgsRasterLayer, QgsUnitTypes, QgsVectorLayer
+from qgis.PyQt.QtCore import QObject
+
+from ..contract import JOB_FILE, Area, GeoSegError, RasterizeJob, job_from_json
+from ..jobs import prepare, tiles
+from ..layers import publish
+from .choices import NamedPath, TileChoices
+from .inputs_from_layers import text_fields
+from .words import tr
+
+if TYPE_CHECKING:
+    from .controller import Controller
+
+
+class TilesController(QObject):
+    """Keeps the Tiles page up to date and makes tiles."""
+
+    def __init__(self, desk: Controller) -> None:
+        super().__init__(desk)
+        self.desk, self.page = desk, desk.dock.tiles
+        self._shown: Path | None = None
+        self.page.tiles_requested.connect(self.make)
+        self.page.dataset_chosen.connect(self._on_dataset_chosen)
+
+    def refresh(self) -> None:
+        """Show the datasets of the workspace and what is known of the current one."""
+        entries = [entry for entry in self.desk.view.datasets() if has_labels(entry.folder)]
+        if self.desk.dataset is not None and not has_labels(self.desk.dataset):
+            self.desk.dataset = None
+        notes = {entry.folder: "" if entry.finished else tr("(no tiles yet)") for entry in entries}
+        named = [NamedPath(entry.title, str(entry.folder), notes[entry.folder]) for entry in entries]
+        if self.desk.dataset is None and entries:
+            self.desk.dataset = entries[0].folder
+        folder = self.desk.dataset
+        if folder is not None and str(folder) not in [item.path for item in named]:
+            named.insert(0, NamedPath(folder.name, str(folder)))
+        self.page.set_datasets(named, str(folder or ""))
+        self.page.set_ready(folder is not None)
+        if folder != self._shown:
+            self._show(folder)
+
+    def make(self) -> None:
+        """Make tiles of the current dataset."""
+        folder = self.desk.dataset
+        if folder is None:
+            return
+        choices = self.page.choices()
+        try:
+            submission = tile_submission(folder, choices)
+        except GeoSegError as error:
+            self.desk.report(error)
+            return
+        self.desk.start(tr("Tiles of {}").format(folder.name), [], [submission], self._on_made)
+
+    def show_state(self) -> None:
+        """Tick when the current dataset has tiles."""
+        folder = self.desk.dataset
+        done = folder is not None and (folder / "dataset.json").exists()
+        if done:
+            text = tr("Tiles of {} are there.").format(folder.name if folder else "")
+        elif folder is not None:
+            text = tr("Make tiles of {}.").format(folder.name)
+        else:
+            text = tr("Prepare data first.")
+        self.desk.dock.steps.set_state("tiles", done, text)
+
+    def _on_dataset_chosen(self, folder: str) -> None:
+        self.desk.dataset = Path(folder) if folder else None
+        self._show(self.desk.dataset)
+        self.desk.refresh()
+
+    def _show(self, folder: Path | None) -> None:
+        self._shown = folder
+        self.page.next_step.show_done("")
+        self.page.show_counts([], {})
+        self.page.problem_list.set_problems([])
+        if folder is None:
+            return
+        layer = QgsRasterLayer(str(folder / prepare.LABELS), "labels", "gdal")
+        if layer.isValid():
+            unit = QgsUnitTypes.toAbbreviatedString(layer.crs().mapUnits())
+            self.page.set_pixel_size(layer.rasterUnitsPerPixelX(), unit)
+        self.page.set_split_fields(split_fields(area_of(folder)))
+        if (folder / "dataset.json").exists():
+            try:
+                dataset = publish.read_dataset(folder)
+            except GeoSegError as error:
+                self.page.problem_list.set_problems([error_row(error)])
+                return
+            self.page.show_counts(dataset.classes, dataset.counts)
+            self.page.problem_list.set_problems(dataset.warnings)
+
+    def _on_made(self, result: dict[str, Any], _folder: Path) -> None:
+        folder = Path(str(result.get("dataset"))).parent
+        self.desk.dataset = folder
+        self._show(folder)
+        if result.get("warnings"):
+            self.page.problem_list.set_problems(result["warnings"])
+        self.desk.mark_result(publish.publish_tiles(folder))
+        self.page.show_made(result)
+
+
+def tile_submission(folder: Path, choices: TileChoices) -> Any:
+    """The tile job for a dataset, with the area its labels were burned in.
+
+    Raises:
+        GeoSegError: `bad_json` if the dataset's record is broken.
+    """
+    area = dataclasses.replace(area_of(folder), split_field=choices.split_field)
+    stack = folder / prepare.STACK
+    return tiles.tiles(
+        folder,
+        tile_px=choices.tile_px,
+        stride_px=choices.stride_px,
+        fractions=choices.fractions,
+        block_px=choices.block_px,
+        buffer_px=choices.buffer_px,
+        area=area,
+        seed=choices.seed,
+        stack_path=stack if stack.exists() else stack.with_suffix(".recipe.json"),
+    )
+
+
+def area_of(dataset_folder: Path) -> Area:
+    """The area that the labels of a dataset were burned in; the default area without a record."""
+    file = prepare.job_folder(dataset_folder, "rasterize") / JOB_FILE
+    try:
+        job = job_from_json(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, json.JSONDecodeError, GeoSegError):
+        return Area()
+    return job.area if isinstance(job, RasterizeJob) else Area()
+
+
+def split_fields(area: Area) -> list[str]:
+    """Text fields of the area polygons."""
+    if area.kind != "polygons" or not Path(area.path).exists():
+        return []
+    layer = QgsVectorLayer(f"{area.path}|layername={area.layer}", "area", "ogr")
+    return text_fields(layer) if layer.isValid() else []
+
+
+def has_labels(folder: Path) -> bool:
+    """Whether a dataset got as far as its labels."""
+    return (folder / prepare.LABELS).exists() or (folder / "dataset.json").exists()
+
+
+def error_row(error: GeoSegError) -> dict[str, str]:
+    """An error as a row of a problem list."""
+    return {"severity": "error", "message": error.message, "hint": error.hint}

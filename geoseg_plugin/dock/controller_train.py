@@ -1,0 +1,157 @@
+"""The Train step: train, resume, re-attach; afterwards the model is evaluated on the test blocks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qgis.PyQt.QtCore import QObject
+
+from ..contract import EVENTS_FILE, GeoSegError
+from ..jobs import train
+from ..jobs.workspace import Entry
+from ..layers import publish
+from .choices import NamedPath
+from .words import pixels, share, tr
+
+if TYPE_CHECKING:
+    from .controller import Controller
+
+
+class TrainController(QObject):
+    """Keeps the Train page up to date and trains."""
+
+    def __init__(self, desk: Controller) -> None:
+        super().__init__(desk)
+        self.desk, self.page = desk, desk.dock.train
+        self.page.train_requested.connect(self.begin)
+        self.page.resume_requested.connect(self.resume)
+        self.page.attach_requested.connect(self.attach)
+        desk.runner.epoch_completed.connect(self.page.show_epoch)
+        desk.runner.submission_finished.connect(self._on_submission_finished)
+
+    def refresh(self) -> None:
+        """Show what would be trained on, and which runs wait to be resumed."""
+        self.page.set_dataset(dataset_sentence(self.desk.dataset))
+        runs = self.desk.view.open_runs()
+        busy_with = self.desk.runner.title
+        self.page.set_unfinished([
+            NamedPath(entry.title, str(entry.folder), entry.state) for entry in runs
+            if not (entry.state == "running" and entry.title in busy_with)
+        ])  # fmt: skip
+
+    def begin(self) -> None:
+        """Train a new model on the current dataset."""
+        dataset = self.desk.dataset
+        if dataset is None:
+            return
+        try:
+            self.desk.refuse_unwritable()
+            folder = self.desk.workspace.new_run(dataset.name)
+        except (GeoSegError, OSError) as error:
+            self.desk.report(
+                error if isinstance(error, GeoSegError) else GeoSegError("not_writable", str(error))
+            )
+            return
+        submission = train.train(folder, dataset, **self.page.choices().settings)
+        if self.desk.start(submission.title, [], [submission], self._on_trained, self._on_failed):
+            self.page.clear_curves()
+
+    def resume(self, folder: str) -> None:
+        """Go on with a run from its last epoch."""
+        try:
+            submission = train.resume(Path(folder))
+        except GeoSegError as error:
+            self.desk.report(error)
+            return
+        if self.desk.start(submission.title, [], [submission], self._on_trained, self._on_failed):
+            self.page.clear_curves()
+            for event in recorded_epochs(Path(folder)):
+                self.page.show_epoch(event)
+
+    def attach(self, folder: str) -> None:
+        """Follow a run whose engine outlived QGIS."""
+        self.page.clear_curves()
+        if self.desk.follow(lambda: self.desk.runner.attach(Path(folder)), self._on_trained):
+            self.desk.dock.show_step("train")
+
+    def offer_running(self) -> None:
+        """Offer to re-attach to a run that is still going on."""
+        entry = self.running_run()
+        if entry is None:
+            return
+        folder = str(entry.folder)
+        text = tr("The training “{}” is still running.").format(entry.title)
+        self.desk.dock.offer(text, tr("Re-attach"), lambda _checked=False: self.attach(folder))
+
+    def running_run(self) -> Entry | None:
+        """A run whose engine is alive although nothing here follows it."""
+        if self.desk.runner.busy:
+            return None
+        return next((entry for entry in self.desk.view.open_runs() if entry.state == "running"), None)
+
+    def show_state(self) -> None:
+        """Tick when the current run has a model."""
+        run = self.desk.run
+        done = run is not None and (run / "model.onnx").exists()
+        if done:
+            text = tr("Trained: {}").format(run.name if run else "")
+        elif dataset_sentence(self.desk.dataset):
+            text = tr("Train a model on {}.").format(self.desk.dataset.name if self.desk.dataset else "")
+        else:
+            text = tr("Make tiles first.")
+        self.desk.dock.steps.set_state("train", done, text)
+
+    def _on_submission_finished(self, kind: str, result: dict[str, Any], folder: str) -> None:
+        if kind == "train" and result.get("cancelled"):
+            self.desk.run = Path(folder)
+            self._say_trained(result, tr("Stopped. The best epoch so far, {}, is kept: validation IoU {}."))
+
+    def _on_trained(self, result: dict[str, Any], folder: Path) -> None:
+        self.desk.run = folder
+        if result.get("cancelled"):
+            return
+        self._say_trained(result, tr("Trained. Best epoch: {}, validation IoU {}."))
+        self.desk.afterwards(lambda: self.desk.results.evaluate(str(folder)))
+
+    def _say_trained(self, result: dict[str, Any], text: str) -> None:
+        said = text.format(result.get("best_epoch", "–"), share(result.get("miou")))
+        self.page.next_step.show_done(said, tr("Next: predict"), "predict")
+        self.page.problem_list.set_problems(result.get("warnings") or [])
+
+    def _on_failed(self, _problem: dict[str, Any]) -> None:
+        self.refresh()
+
+
+def dataset_sentence(folder: Path | None) -> str:
+    """A dataset in words; empty if it has no tiles yet."""
+    if folder is None or not (folder / "dataset.json").exists():
+        return ""
+    try:
+        dataset = publish.read_dataset(folder)
+    except GeoSegError:
+        return ""
+    total = sum(dataset.counts.get("train", {}).values())
+    return tr("“{}”: {} bands, {} classes, {} labelled pixels to learn from.").format(
+        dataset.name or folder.name, len(dataset.recipe.bands), len(dataset.classes), pixels(total)
+    )
+
+
+def recorded_epochs(folder: Path) -> list[dict[str, Any]]:
+    """Epochs that a run has behind it, from its record."""
+    try:
+        lines = (folder / EVENTS_FILE).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    found = []
+    for line in lines:
+        if '"epoch"' not in line:
+            continue
+        try:
+            event = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if isinstance(event, dict) and event.get("type") == "epoch":
+            found.append(event)
+    return found

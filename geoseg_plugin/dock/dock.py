@@ -1,0 +1,105 @@
+"""The panel: step bar, pages, message bar and footer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from qgis.core import Qgis
+from qgis.gui import QgsDockWidget, QgsMessageBar
+from qgis.PyQt.QtCore import QSize, pyqtSignal
+from qgis.PyQt.QtWidgets import QPushButton, QStackedWidget, QVBoxLayout, QWidget
+
+from ..paths import icon
+from .pages.data import DataPage
+from .pages.engine import EnginePage
+from .pages.predict import PredictPage
+from .pages.results import ResultsPage
+from .pages.tiles import TilesPage
+from .pages.train import TrainPage
+from .widgets.footer import Footer
+from .widgets.guide import GuideWindow
+from .widgets.page import Page
+from .widgets.step_bar import StepBar
+from .words import STEPS, tr
+
+WIDTH_PX = 380
+NOTE_S = 8
+
+
+class GeoSegDock(QgsDockWidget):
+    """Holds the widgets; `step_shown` tells which page the user looks at."""
+
+    step_shown = pyqtSignal(str)
+
+    def __init__(self, guide: Path, parent: QWidget | None = None) -> None:
+        super().__init__(tr("GeoSeg"), parent)
+        self.setObjectName("GeoSegDock")
+        self._guide_file = guide
+        self._guide: GuideWindow | None = None
+        self.data, self.tiles, self.train = DataPage(), TilesPage(), TrainPage()
+        self.predict, self.results, self.engine = PredictPage(), ResultsPage(), EnginePage()
+        self.steps = StepBar(icon)
+        self.messages = QgsMessageBar()
+        self.footer = Footer()
+        self._stack = QStackedWidget()
+        for step in STEPS:
+            self._stack.addWidget(self.page(step))
+            self.page(step).guide_requested.connect(self.open_guide)
+        content = DockContent()
+        layout = QVBoxLayout(content)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self.steps)
+        layout.addWidget(self.messages)
+        layout.addWidget(self._stack, 1)
+        layout.addWidget(self.footer)
+        self.setWidget(content)
+        self.steps.step_chosen.connect(self.show_step)
+        self.show_step("data")
+
+    def page(self, step: str) -> Page:
+        """The page of a step."""
+        page: Page = getattr(self, step)
+        return page
+
+    def current_step(self) -> str:
+        """The step whose page is shown."""
+        return STEPS[self._stack.currentIndex()]
+
+    def show_step(self, step: str) -> None:
+        """Show the page of a step."""
+        self._stack.setCurrentIndex(STEPS.index(step))
+        self.steps.set_current(step)
+        self.step_shown.emit(step)
+
+    def open_guide(self, anchor: str) -> None:
+        """Open the guide at a section, in a window that is not modal."""
+        if self._guide is None:
+            self._guide = GuideWindow(self._guide_file, self)
+        self._guide.open_at(anchor)
+
+    def show_error(self, message: str, hint: str) -> None:
+        """The one place where errors are shown; stays until it is closed or the next job starts."""
+        self.messages.clearWidgets()
+        self.messages.pushMessage(message, hint, Qgis.MessageLevel.Critical, 0)
+
+    def show_note(self, title: str, text: str) -> None:
+        """A passing note."""
+        self.messages.pushMessage(title, text, Qgis.MessageLevel.Info, NOTE_S)
+
+    def offer(self, text: str, button_text: str, action: Callable[[], None]) -> None:
+        """A message with a button, e.g. to attach to a run that is still alive."""
+        item = self.messages.createMessage(tr("GeoSeg"), text)
+        button = QPushButton(button_text)
+        button.clicked.connect(lambda: self.messages.popWidget(item))
+        button.clicked.connect(action)
+        item.layout().addWidget(button)
+        self.messages.pushWidget(item, Qgis.MessageLevel.Info, 0)
+
+
+class DockContent(QWidget):
+    """Asks for a comfortable width but can be made as narrow as the step bar."""
+
+    def sizeHint(self) -> QSize:
+        return QSize(WIDTH_PX, 760)

@@ -1,0 +1,196 @@
+"""Choices of the Data and Predict pages -> snapshots of layers: plain data plus exports for the task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer, QgsVectorLayer
+from qgis.gui import QgsMapCanvas
+
+from ..contract import Area, GeoSegError, GridRequest, Labels, Problem, Source
+from ..jobs.inputs import RasterInput, bound_sources
+from ..layers import snapshot
+from ..layers.classes import classes_of
+from ..layers.exports import LABEL_LAYER
+from .choices import DataChoices
+from .words import tr
+
+Export = Callable[[], None]
+RESULT_MARK = "geoseg/result"
+"""Custom property of layers that GeoSeg made: they are not offered as inputs."""
+
+
+@dataclass
+class Snapshot:
+    """Everything a data job needs, taken on the main thread at one moment."""
+
+    rasters: list[RasterInput] = field(default_factory=list)
+    grid: GridRequest = field(default_factory=GridRequest)
+    area: Area = field(default_factory=Area)
+    labels: Labels | None = None
+    exports: list[Export] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def data_problems(choices: DataChoices, project: QgsProject) -> list[Problem]:
+    """Complaints about the choices and the layers themselves, known without the engine."""
+    found: list[Problem] = []
+    if not choices.rasters:
+        found.append(Problem("no_bands", tr("No band is ticked."), tr("Tick at least one raster band.")))
+    if not choices.label_layer_id:
+        found.append(
+            Problem("no_labels", tr("No polygon layer is chosen."), tr("Choose the layer with your labels."))
+        )
+    if choices.area_kind == "polygons" and not choices.area_layer_id:
+        found.append(Problem("no_area", tr("No area layer is chosen."), tr("Choose a polygon layer.")))
+    ids = [*(item.layer_id for item in choices.rasters), choices.label_layer_id]
+    ids += [choices.area_layer_id] if choices.area_kind == "polygons" else []
+    for layer_id in dict.fromkeys(ids):
+        layer = project.mapLayer(layer_id)
+        if layer is not None:
+            found += snapshot.problems(layer)
+    return found
+
+
+def take(
+    choices: DataChoices,
+    folder: Path,
+    project: QgsProject,
+    canvas: QgsMapCanvas | None,
+    to_export: set[str],
+) -> Snapshot:
+    """Snapshot the chosen layers; files that must be written go to `folder`.
+
+    Args:
+        to_export: ids of layers that the engine could not open, so that QGIS writes a copy.
+    """
+    taken = Snapshot()
+    for choice in choices.rasters:
+        layer = raster_layer(project, choice.layer_id)
+        raster, export = snapshot.raster_input(
+            layer,
+            choice.bands,
+            choice.terrain,
+            folder,
+            categorical=is_categorical(layer),
+            always_export=choice.layer_id in to_export,
+        )
+        taken.rasters.append(raster)
+        if export is not None:
+            taken.exports.append(export)
+            taken.notes.append(export.note)
+    taken.grid = grid_request(choices)
+    taken.area = _take_area(choices, folder, project, canvas, taken)
+    if choices.label_layer_id:
+        taken.labels = _take_labels(choices, folder, project, taken)
+    return taken
+
+
+def grid_request(choices: DataChoices) -> GridRequest:
+    """The grid as chosen; sources are r1, r2, … in the order of the ticked layers."""
+    ids = [choice.layer_id for choice in choices.rasters]
+    reference = choices.reference_layer_id
+    key = f"r{ids.index(reference) + 1}" if reference in ids else ""
+    size = (choices.pixel_size, choices.pixel_size) if choices.pixel_size else None
+    return GridRequest(reference=key, crs=choices.crs, pixel_size=size)
+
+
+def slot_sources(
+    slots: Mapping[str, str], folder: Path, project: QgsProject, to_export: set[str]
+) -> tuple[tuple[Source, ...], list[Export], list[str]]:
+    """Sources for the slots of a model from layer ids, with exports and their notes; empty slots are left out."""
+    rasters: dict[str, RasterInput] = {}
+    exports: list[Export] = []
+    notes: list[str] = []
+    for key, layer_id in slots.items():
+        if not layer_id:
+            continue
+        layer = raster_layer(project, layer_id)
+        found, export = snapshot.raster_input(layer, folder=folder, always_export=layer_id in to_export)
+        rasters[key] = found
+        if export is not None:
+            exports.append(export)
+            notes.append(export.note)
+    return bound_sources(rasters), exports, notes
+
+
+def canvas_extent(canvas: QgsMapCanvas | None) -> tuple[tuple[float, float, float, float] | None, str]:
+    """What the map shows, (xmin, ymin, xmax, ymax), and its CRS; None without a map."""
+    if canvas is None:
+        return None, ""
+    box = canvas.extent()
+    crs = snapshot.crs_text(canvas.mapSettings().destinationCrs())
+    return (box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum()), crs
+
+
+def raster_layer(project: QgsProject, layer_id: str) -> QgsRasterLayer:
+    """A raster layer of the project.
+
+    Raises:
+        GeoSegError: `layer_gone`.
+    """
+    layer = project.mapLayer(layer_id)
+    if not isinstance(layer, QgsRasterLayer):
+        raise layer_gone(layer_id)
+    return layer
+
+
+def vector_layer(project: QgsProject, layer_id: str) -> QgsVectorLayer:
+    """A vector layer of the project.
+
+    Raises:
+        GeoSegError: `layer_gone`.
+    """
+    layer = project.mapLayer(layer_id)
+    if not isinstance(layer, QgsVectorLayer):
+        raise layer_gone(layer_id)
+    return layer
+
+
+def layer_gone(layer_id: str) -> GeoSegError:
+    """The error for a layer that was removed in the meantime."""
+    return GeoSegError(
+        "layer_gone",
+        tr("The layer {} is no longer in the project.").format(layer_id),
+        tr("Choose another layer."),
+    )
+
+
+def is_categorical(layer: QgsMapLayer) -> bool:
+    """Whether a raster is drawn as classes: then its values are codes."""
+    renderer = layer.renderer() if isinstance(layer, QgsRasterLayer) else None
+    return renderer is not None and renderer.type() == "paletted"
+
+
+def text_fields(layer: QgsVectorLayer) -> list[str]:
+    """Names of the text fields of a layer."""
+    return [
+        item.name()
+        for item in layer.fields()
+        if item.typeName().lower().startswith(("string", "text", "varchar"))
+    ]
+
+
+def _take_labels(choices: DataChoices, folder: Path, project: QgsProject, taken: Snapshot) -> Labels:
+    layer = vector_layer(project, choices.label_layer_id)
+    path = folder / "labels.gpkg"
+    taken.exports.append(snapshot.polygon_snapshot(layer, path, [choices.class_field]))
+    classes = classes_of(layer, choices.class_field)
+    unlabelled = "background" if choices.unlabelled == "background" else "unknown"
+    return snapshot.labels_of(layer, path, choices.class_field, classes, unlabelled)  # type: ignore[arg-type]
+
+
+def _take_area(
+    choices: DataChoices, folder: Path, project: QgsProject, canvas: QgsMapCanvas | None, taken: Snapshot
+) -> Area:
+    if choices.area_kind == "polygons" and choices.area_layer_id:
+        layer = vector_layer(project, choices.area_layer_id)
+        path = folder / "area.gpkg"
+        taken.exports.append(snapshot.polygon_snapshot(layer, path, text_fields(layer)))
+        return Area("polygons", str(path), LABEL_LAYER)
+    if choices.area_kind == "extent":
+        extent, crs = canvas_extent(canvas)
+        return Area("extent", extent=extent, extent_crs=crs)
+    return Area(choices.area_kind, ratio=choices.area_ratio)  # type: ignore[arg-type]

@@ -1,0 +1,1 @@
+"""One page a step. Pages know their widgets and emit requests; they start nothing themselves."""

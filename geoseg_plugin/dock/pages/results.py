@@ -1,0 +1,132 @@
+"""Step 5: how good the model is, on ground it has never seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from qgis.PyQt.QtCore import QSignalBlocker, pyqtSignal
+from qgis.PyQt.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QWidget
+
+from ..choices import NamedPath
+from ..widgets.matrix import ConfusionMatrix
+from ..widgets.notes import ProblemList, small_label, wrap
+from ..widgets.page import Page, primary_button
+from ..widgets.tables import ReadOnlyTable, fill_scores
+from ..words import share, tr
+
+
+class ResultsPage(Page):
+    """Emits `run_chosen`, `evaluate_requested`, `errors_requested`, `report_requested`."""
+
+    run_chosen = pyqtSignal(str)
+    evaluate_requested = pyqtSignal(str)
+    errors_requested = pyqtSignal(str)
+    report_requested = pyqtSignal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        intro = tr("Measured on the test blocks, which took no part in training.")
+        super().__init__(tr("Results"), intro, parent)
+        self.section(tr("Run"))
+        self.run = QComboBox()
+        self.run.setAccessibleName(tr("Run"))
+        self.remember("run", self.run, in_project=False)
+        self.run.currentIndexChanged.connect(lambda _index: self.run_chosen.emit(self.folder()))
+        self.body.addWidget(self.run)
+        self.problem_list = ProblemList()
+        self.body.addWidget(self.problem_list)
+        self._add_scores()
+        self.primary = primary_button(tr("Evalu&ate on held-out test blocks"))
+        self.primary.clicked.connect(lambda: self.evaluate_requested.emit(self.folder()))
+        self.body.addStretch(1)
+        self._add_buttons()
+        self.foot.addWidget(self.primary)
+        self.settle()
+        self.show_nothing(tr("Train a model first: its results appear here."))
+
+    def _add_scores(self) -> None:
+        self.headline = QLabel()
+        font = self.headline.font()
+        font.setPointSizeF(max(font.pointSizeF(), 6) * 1.5)
+        font.setBold(True)
+        self.headline.setFont(font)
+        self.baseline = wrap(QLabel())
+        self.scores = ReadOnlyTable(tr("Scores a class"))
+        self.matrix_title = QLabel(tr("Where each class of the truth went"))
+        font = self.matrix_title.font()
+        font.setBold(True)
+        self.matrix_title.setFont(font)
+        self.matrix = ConfusionMatrix()
+        self.matrix_note = small_label(tr("Rows: the truth. A good model is green on the diagonal."))
+        for widget in (
+            self.headline,
+            self.baseline,
+            self.scores,
+            self.matrix_title,
+            self.matrix,
+            self.matrix_note,
+        ):
+            self.body.addWidget(widget)
+
+    def _add_buttons(self) -> None:
+        row = QHBoxLayout()
+        self.errors_button = QPushButton(tr("Show &errors on the map"))
+        self.errors_button.clicked.connect(lambda: self.errors_requested.emit(self.folder()))
+        self.report_button = QPushButton(tr("&Open report"))
+        self.report_button.clicked.connect(lambda: self.report_requested.emit(self.folder()))
+        row.addWidget(self.errors_button, 1)
+        row.addWidget(self.report_button, 1)
+        self.foot.addLayout(row)
+
+    def folder(self) -> str:
+        """Folder of the chosen run; empty if there is none."""
+        return self.run.currentData() or ""
+
+    def set_runs(self, runs: Sequence[NamedPath], current: str) -> None:
+        """Finished runs; `current` is chosen."""
+        with QSignalBlocker(self.run):
+            self.run.clear()
+            if not runs:
+                self.run.addItem(tr("none yet"), "")
+            for item in runs:
+                self.run.addItem(f"{item.title}  {item.note}".strip(), item.path)
+            self.run.setCurrentIndex(max(self.run.findData(current), 0))
+        self.run_chosen.emit(self.folder())
+
+    def show_nothing(self, why: str) -> None:
+        """No evaluation to show, and why."""
+        self.headline.setText("")
+        self.baseline.setText(why)
+        for widget in (self.headline, self.scores, self.matrix, self.matrix_title, self.matrix_note):
+            widget.hide()
+        self.problem_list.set_problems([])
+        self.set_ready(bool(self.folder()))
+        for button in (self.errors_button, self.report_button):
+            button.setEnabled(False)
+
+    def show_result(self, result: dict[str, Any]) -> None:
+        """Show the result of an evaluation."""
+        confusion = result.get("confusion") or []
+        classes = result.get("classes") or []
+        self.headline.setText(tr("Mean IoU {}").format(share(result.get("miou"))))
+        self.headline.setToolTip(tr("Intersection over union, averaged over the classes; 1 is perfect."))
+        self.baseline.setText(
+            tr("Accuracy {}; calling everything the largest class would give {}.").format(
+                share(result.get("accuracy")), share(largest_class_share(confusion))
+            )
+        )
+        colors = {str(item.get("id")): str(item.get("color", "")) for item in classes}
+        fill_scores(self.scores, result.get("per_class") or [], colors)
+        self.matrix.set_matrix([str(item.get("name")) for item in classes], confusion)
+        for widget in (self.headline, self.matrix_title, self.matrix_note):
+            widget.show()
+        self.problem_list.set_problems(result.get("warnings") or [])
+        self.set_ready(bool(self.folder()))
+        for button in (self.errors_button, self.report_button):
+            button.setEnabled(True)
+
+
+def largest_class_share(confusion: Sequence[Sequence[int]]) -> float | None:
+    """Accuracy of answering the most frequent class everywhere; None without pixels."""
+    totals = [sum(row) for row in confusion]
+    return max(totals) / sum(totals) if sum(totals) else None

@@ -1,0 +1,194 @@
+"""Step 2: tiles, and which ground trains, validates and tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from qgis.PyQt.QtCore import QSignalBlocker, pyqtSignal
+from qgis.PyQt.QtWidgets import QComboBox, QGridLayout, QLabel, QSpinBox, QWidget
+
+from ..choices import NamedPath, TileChoices
+from ..widgets.page import Page
+from ..widgets.tables import ReadOnlyTable, fill_counts
+from ..words import split_names, tr
+
+TILE_SIZES = (32, 48, 64, 96, 128, 192, 256, 384, 512)
+OVERLAPS = (0, 25, 50)
+SHARES = {"train": 60, "validation": 20, "test": 20}
+
+
+class TilesPage(Page):
+    """Emits `tiles_requested` and `dataset_chosen` with the folder of another dataset."""
+
+    tiles_requested = pyqtSignal()
+    dataset_chosen = pyqtSignal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        intro = tr(
+            "Cut the data into tiles and keep whole blocks of ground apart, so that the test is honest."
+        )
+        super().__init__(tr("Tiles"), intro, parent)
+        self.pixel_size = 0.0
+        self.unit = ""
+        form = self.section(tr("Dataset"))
+        self.dataset = QComboBox()
+        self.remember("dataset", self.dataset, in_project=False)
+        self.dataset.setAccessibleName(tr("Dataset"))
+        self.dataset.activated.connect(lambda _index: self.dataset_chosen.emit(self.dataset.currentData()))
+        form.addRow(self.dataset)
+        self._add_tiles()
+        self._add_shares()
+        self._add_advanced()
+        self.counts = ReadOnlyTable(tr("Labelled pixels a class and split"))
+        self.body.addWidget(self.counts)
+        self.finish(tr("Make &tiles"))
+        self.primary.clicked.connect(self.tiles_requested)
+        self.on_inputs_changed()
+
+    def _add_tiles(self) -> None:
+        form = self.section(tr("Tiles"))
+        self.tile_px = self.remember("tile_px", QComboBox())
+        for size in TILE_SIZES:
+            self.tile_px.addItem(tr("{0} × {0} px").format(size), size)
+        self.tile_px.setCurrentIndex(TILE_SIZES.index(64))
+        self.tile_px.setToolTip(tr("Large enough to show an object and what surrounds it."))
+        self.overlap = self.remember("overlap", QComboBox())
+        for share in OVERLAPS:
+            self.overlap.addItem(tr("{} %").format(share) if share else tr("none"), share)
+        self.overlap.setToolTip(tr("Overlap inside a block gives more tiles; blocks never share ground."))
+        form.addRow(tr("Tile size"), self.tile_px)
+        form.addRow(tr("Overlap"), self.overlap)
+
+    def _add_shares(self) -> None:
+        self.section(tr("Share of the ground"))
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(6)
+        grid.setVerticalSpacing(2)
+        self.shares: dict[str, QSpinBox] = {}
+        for column, (key, name) in enumerate(split_names().items()):
+            box = self.remember(f"share_{key}", QSpinBox())
+            box.setRange(0, 100)
+            box.setSingleStep(5)
+            box.setValue(SHARES[key])
+            box.setSuffix(" %")
+            box.setAccessibleName(name)
+            label = QLabel(name)
+            label.setBuddy(box)
+            grid.addWidget(label, 0, column)
+            grid.addWidget(box, 1, column)
+            self.shares[key] = box
+            box.valueChanged.connect(lambda _value, changed=key: self._balance(changed))
+        self.body.addLayout(grid)
+
+    def _add_advanced(self) -> None:
+        group = self.advanced()
+        self.block_px = self._spin("block_px", 0, 100_000, 0, tr("found for you"), " px")
+        group.add_choice(
+            tr("Block size"),
+            self.block_px,
+            tr(
+                "Ground is split in blocks of this size; neighbours look alike, so larger blocks test harder."
+            ),
+            "block-size-and-buffer",
+        )
+        self.buffer_px = self._spin("buffer_px", -1, 10_000, -1, tr("found for you"), " px")
+        group.add_choice(
+            tr("Buffer"),
+            self.buffer_px,
+            tr("A strip between blocks of different splits that nobody uses, so that no tile sees both."),
+            "block-size-and-buffer",
+        )
+        self.seed = self._spin("seed", 0, 2_000_000_000, 42, "", "")
+        group.add_choice(tr("Seed"), self.seed, tr("The same seed gives the same split."), "split")
+        self.split_field = self.remember("split_field", QComboBox())
+        self.split_field.addItem(tr("none: split by blocks"), "")
+        group.add_choice(
+            tr("Split field"),
+            self.split_field,
+            tr("Text field of the area layer that says train, validation or test: your own split."),
+            "split",
+        )
+
+    def _spin(self, key: str, least: int, most: int, value: int, special: str, suffix: str) -> QSpinBox:
+        box = self.remember(key, QSpinBox())
+        box.setRange(least, most)
+        box.setValue(value)
+        box.setSpecialValueText(special)
+        box.setSuffix(suffix)
+        return box  # type: ignore[no-any-return]
+
+    def set_datasets(self, entries: Sequence[NamedPath], current: str) -> None:
+        """Datasets of the workspace; `current` is the folder in use."""
+        with QSignalBlocker(self.dataset):
+            self.dataset.clear()
+            if not entries:
+                self.dataset.addItem(tr("none yet: prepare data first"), "")
+            for entry in entries:
+                self.dataset.addItem(f"{entry.title}  {entry.note}".strip(), entry.path)
+            self.dataset.setCurrentIndex(max(self.dataset.findData(current), 0))
+
+    def set_split_fields(self, fields: Sequence[str]) -> None:
+        """Text fields of the area layer."""
+        current = self.split_field.currentData()
+        with QSignalBlocker(self.split_field):
+            self.split_field.clear()
+            self.split_field.addItem(tr("none: split by blocks"), "")
+            for name in fields:
+                self.split_field.addItem(name, name)
+            self.split_field.setCurrentIndex(max(self.split_field.findData(current), 0))
+
+    def set_pixel_size(self, size: float, unit: str) -> None:
+        """Pixel size of the dataset's grid, for the sentence."""
+        self.pixel_size, self.unit = size, unit
+        self.on_inputs_changed()
+
+    def choices(self) -> TileChoices:
+        """What is chosen now."""
+        train, validation, test = (box.value() / 100 for box in self.shares.values())
+        return TileChoices(
+            tile_px=self.tile_px.currentData(),
+            overlap_percent=self.overlap.currentData(),
+            fractions=(train, validation, test),
+            block_px=self.block_px.value(),
+            buffer_px=self.buffer_px.value(),
+            seed=self.seed.value(),
+            split_field=self.split_field.currentData() or "",
+        )
+
+    def show_made(self, result: dict[str, Any]) -> None:
+        """Say how many tiles there are and where to go next."""
+        counts = result.get("tile_counts") or {}
+        parts = [f"{counts[key]} {name.lower()}" for key, name in split_names().items() if counts.get(key)]
+        text = tr("Tiles made: {}.").format(", ".join(parts)) if parts else tr("Tiles made.")
+        self.next_step.show_done(text, tr("Next: train"), "train")
+
+    def show_counts(self, classes: Sequence[Any], counts: dict[str, dict[str, int]]) -> None:
+        """Labelled pixels a class and split."""
+        fill_counts(self.counts, classes, counts)
+
+    def on_inputs_changed(self) -> None:
+        choices = self.choices()
+        side = choices.tile_px * self.pixel_size
+        size = tr(" ({:g} {})").format(round(side, 6), self.unit) if side else ""
+        text = tr("Tiles of {0} × {0} px{1}, one every {2} px.").format(
+            choices.tile_px, size, choices.stride_px
+        )
+        if choices.split_field:
+            text += " " + tr("Field “{}” says which ground trains and tests.").format(choices.split_field)
+        else:
+            shares = [round(100 * share) for share in choices.fractions]
+            text += " " + tr("Blocks: {} % train, {} % choose the best epoch, {} % test.").format(*shares)
+        self.sentence.set_text(text)
+
+    def _balance(self, changed: str) -> None:
+        """Keep the sum at 100: the others give or take, train first."""
+        excess = sum(box.value() for box in self.shares.values()) - 100
+        for key in sorted(self.shares, key=lambda item: (item == changed, item != "train")):
+            box = self.shares[key]
+            with QSignalBlocker(box):
+                before = box.value()
+                box.setValue(before - excess)
+                excess -= before - box.value()
+        if not self._restoring:
+            self.on_inputs_changed()

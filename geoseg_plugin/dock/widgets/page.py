@@ -1,0 +1,253 @@
+"""The frame of a page: title, intro, sections, advanced group, sentence, problems, one primary button."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qgis.gui import QgsCollapsibleGroupBox
+from qgis.PyQt.QtCore import QEvent, QObject, QSize, Qt, pyqtSignal
+from qgis.PyQt.QtGui import QResizeEvent
+from qgis.PyQt.QtWidgets import (
+    QFormLayout,
+    QFrame,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ..words import tr
+from .notes import NextStep, ProblemList, Sentence, small_label
+from .remembered import WheelGuard, changed_signal, set_value, takes_wheel, value_of
+
+
+class Page(QWidget):
+    """A scrolling page with its button pinned below, whose registered inputs are remembered.
+
+    Signals:
+        changed: the user changed any registered input.
+        guide_requested: a section of the guide, by its anchor.
+    """
+
+    changed = pyqtSignal()
+    guide_requested = pyqtSignal(str)
+
+    def __init__(self, title: str, intro: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._inputs: dict[str, QObject] = {}
+        self._restoring = True
+        self._busy, self._ready = False, True
+        self.primary: QPushButton | None = None
+        self._wheel_guard = WheelGuard(self)
+        content = Content()
+        self.body = QVBoxLayout(content)
+        self.body.setContentsMargins(9, 6, 9, 9)
+        self.body.setSpacing(8)
+        self.foot = QVBoxLayout()
+        self.foot.setContentsMargins(9, 6, 9, 8)
+        self.foot.setSpacing(6)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(scrolling(content), 1)
+        layout.addLayout(self.foot)
+        self.setAccessibleName(title)
+        self.body.addWidget(small_label(intro))
+
+    def section(self, title: str) -> QFormLayout:
+        """A titled block; returns its form, to which rows are added."""
+        heading = QLabel(title)
+        font = heading.font()
+        font.setBold(True)
+        heading.setFont(font)
+        self.body.addSpacing(2)
+        self.body.addWidget(heading)
+        form = narrow_form()
+        self.body.addLayout(form)
+        return form
+
+    def advanced(self) -> AdvancedGroup:
+        """The collapsed group for what rarely needs changing."""
+        group = AdvancedGroup(self)
+        group.link_activated.connect(self.guide_requested)
+        self.body.addWidget(group)
+        return group
+
+    def finish(self, button_text: str) -> None:
+        """Pin problems, sentence, what was done, and the primary button below the page."""
+        self.body.addStretch(1)
+        self.problem_list = ProblemList()
+        self.sentence = Sentence()
+        self.next_step = NextStep()
+        self.primary = primary_button(button_text)
+        self.foot.addWidget(ShortScroll(self.problem_list))
+        for widget in (self.next_step, self.sentence, self.primary):
+            self.foot.addWidget(widget)
+        self.settle()
+
+    def settle(self) -> None:
+        """All widgets are there: from now on inputs speak."""
+        self._restoring = False
+
+    def set_busy(self, busy: bool) -> None:
+        """While a job runs no other can be started."""
+        self._busy = busy
+        self._enable_primary()
+
+    def set_ready(self, ready: bool) -> None:
+        """Whether the page has what its primary button needs."""
+        self._ready = ready
+        self._enable_primary()
+
+    def _enable_primary(self) -> None:
+        if self.primary is not None:
+            self.primary.setEnabled(self._ready and not self._busy)
+
+    def remember(self, key: str, widget: QObject, in_project: bool = True) -> Any:
+        """Watch an input; with `in_project` its value is part of `values()`. Returns the widget."""
+        if in_project:
+            self._inputs[key] = widget
+        changed_signal(widget).connect(self._on_input_changed)
+        if takes_wheel(widget):
+            widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)  # type: ignore[attr-defined]
+            widget.installEventFilter(self._wheel_guard)
+        if isinstance(widget, QWidget):
+            lets_shrink(widget)
+        return widget
+
+    def values(self) -> dict[str, Any]:
+        """Values of the remembered inputs, as JSON-able data."""
+        return {key: value_of(widget) for key, widget in self._inputs.items()}
+
+    def restore(self, values: dict[str, Any]) -> None:
+        """Put remembered values back; unknown keys are passed over, and `changed` is sent once."""
+        self._restoring = True
+        try:
+            for key, widget in self._inputs.items():
+                if values.get(key) is not None:
+                    set_value(widget, values[key])
+        finally:
+            self._restoring = False
+        self.on_inputs_changed()
+        self.changed.emit()
+
+    def on_inputs_changed(self) -> None:
+        """What the page itself adapts when an input changes: enabled states, live sentences."""
+
+    def _on_input_changed(self, *_values: object) -> None:
+        if not self._restoring:
+            self.on_inputs_changed()
+            self.changed.emit()
+
+
+class Content(QWidget):
+    """What scrolls: as high as its lines need at the width it has."""
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(super().minimumSizeHint().width(), 0)
+
+
+class ShortScroll(QScrollArea):
+    """Takes the height of its content up to a limit, then scrolls."""
+
+    def __init__(self, content: QWidget, most_lines: int = 9) -> None:
+        super().__init__()
+        self._most_lines = most_lines
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setWidget(content)
+        content.installEventFilter(self)
+        self._fit()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        kinds = (QEvent.Type.Show, QEvent.Type.Hide, QEvent.Type.LayoutRequest, QEvent.Type.Resize)
+        if event.type() in kinds:
+            self._fit()
+        return super().eventFilter(watched, event)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        content = self.widget()
+        if content is None or content.isHidden():
+            self.setFixedHeight(0)
+            return
+        layout = content.layout()
+        needed = layout.heightForWidth(self.viewport().width()) if layout.hasHeightForWidth() else -1
+        needed = needed if needed > 0 else content.sizeHint().height()
+        self.setFixedHeight(min(needed, self._most_lines * self.fontMetrics().height()))
+
+
+class AdvancedGroup(QgsCollapsibleGroupBox):
+    """Choices with a one-line reason each and a link into the guide."""
+
+    link_activated = pyqtSignal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(tr("Advanced"), parent)
+        self.setSaveCollapsedState(False)
+        self.setCollapsed(True)
+        self.setScrollOnExpand(True)
+        self.form = narrow_form()
+        self.setLayout(self.form)
+
+    def add_choice(self, label: str, widget: QWidget, why: str, anchor: str) -> None:
+        """One row: the choice, and below it why one would change it."""
+        if label:
+            self.form.addRow(label, widget)
+        else:
+            self.form.addRow(widget)
+        widget.setToolTip(why)
+        widget.setAccessibleDescription(why)
+        note = small_label(f'{why} <a href="{anchor}">{tr("Guide")}</a>')
+        note.linkActivated.connect(self.link_activated)
+        self.form.addRow(note)
+
+
+def scrolling(content: QWidget) -> QScrollArea:
+    """A vertical scroll area around a page's content."""
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    area.setWidget(content)
+    return area
+
+
+def narrow_form() -> QFormLayout:
+    """A form that puts long fields under their labels when the dock is narrow."""
+    form = QFormLayout()
+    form.setContentsMargins(0, 0, 0, 0)
+    form.setHorizontalSpacing(8)
+    form.setVerticalSpacing(5)
+    form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
+    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+    return form
+
+
+def primary_button(text: str) -> QPushButton:
+    """The one button of a page that does the step."""
+    button = QPushButton(text)
+    font = button.font()
+    font.setBold(True)
+    button.setFont(font)
+    button.setMinimumHeight(round(button.sizeHint().height() * 1.2))
+    button.setAccessibleName(text.replace("&", ""))
+    return button
+
+
+def lets_shrink(widget: QWidget) -> None:
+    """Allow a widget to become narrower than its longest entry."""
+    policy = widget.sizePolicy()
+    if policy.horizontalPolicy() not in (QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Maximum):
+        policy.setHorizontalPolicy(QSizePolicy.Policy.Expanding)
+        widget.setSizePolicy(policy)
+    widget.setMinimumWidth(60)

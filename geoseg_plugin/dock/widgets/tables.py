@@ -1,0 +1,95 @@
+"""Read-only tables that fit a narrow panel and take the height of their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtGui import QColor, QIcon, QPixmap
+from qgis.PyQt.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
+
+from ..words import pixels, share, split_names, tr
+
+SWATCH_PX = 12
+
+
+class ReadOnlyTable(QTableWidget):
+    """A table of texts: the first column to the left, numbers to the right."""
+
+    def __init__(self, name: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAccessibleName(name)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.verticalHeader().hide()
+        self.setShowGrid(False)
+        self.setAlternatingRowColors(True)
+        self.setWordWrap(False)
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.hide()
+
+    def fill(self, headers: Sequence[str], rows: Sequence[Sequence[str]], colors: Sequence[str] = ()) -> None:
+        """Show texts; `colors` are swatches of the rows."""
+        self.setColumnCount(len(headers))
+        self.setRowCount(len(rows))
+        self.setHorizontalHeaderLabels(list(headers))
+        for row, texts in enumerate(rows):
+            for column, text in enumerate(texts):
+                item = QTableWidgetItem(text)
+                side = Qt.AlignmentFlag.AlignLeft if column == 0 else Qt.AlignmentFlag.AlignRight
+                item.setTextAlignment(side | Qt.AlignmentFlag.AlignVCenter)
+                item.setToolTip(text)
+                self.setItem(row, column, item)
+            if row < len(colors) and colors[row]:
+                self.item(row, 0).setIcon(swatch(colors[row]))
+        header = self.horizontalHeader()
+        header.setMinimumSectionSize(20)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        if headers:
+            header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        for column in range(1, len(headers)):
+            right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+            self.horizontalHeaderItem(column).setTextAlignment(right)
+        self.setVisible(bool(rows))
+        self._fit_height()
+
+    def _fit_height(self) -> None:
+        line = round(self.fontMetrics().height() * 1.5)
+        for row in range(self.rowCount()):
+            self.setRowHeight(row, line)
+        self.horizontalHeader().setFixedHeight(round(line * 1.1))
+        self.setFixedHeight(line * self.rowCount() + self.horizontalHeader().height() + 2 * self.frameWidth())
+
+
+def fill_counts(table: ReadOnlyTable, classes: Sequence[Any], counts: dict[str, dict[str, int]]) -> None:
+    """Labelled pixels a class and split; `counts` is that of the contract's Dataset."""
+    splits = list(split_names())
+    rows = [
+        [item.name, *(pixels(counts.get(split, {}).get(str(item.id), 0)) for split in splits)]
+        for item in classes
+    ]
+    headers = [tr("Pixels of class"), *split_names().values()]
+    table.fill(headers, rows, [item.color for item in classes])
+
+
+def fill_scores(table: ReadOnlyTable, per_class: Sequence[dict[str, Any]], colors: dict[str, str]) -> None:
+    """Precision, recall, F1, IoU and support a class; `colors` by class id as text."""
+    rows = [
+        [
+            str(item.get("name", item.get("id"))),
+            *(share(item.get(key)) for key in ("precision", "recall", "f1", "iou")),
+            pixels(item.get("support_px") or 0),
+        ]
+        for item in per_class
+    ]
+    headers = [tr("Class"), tr("Prec."), tr("Recall"), tr("F1"), tr("IoU"), tr("Pixels")]
+    table.fill(headers, rows, [colors.get(str(item.get("id")), "") for item in per_class])
+
+
+def swatch(color: str) -> QIcon:
+    """A small square of a colour."""
+    pixmap = QPixmap(SWATCH_PX, SWATCH_PX)
+    pixmap.fill(QColor(color))
+    return QIcon(pixmap)

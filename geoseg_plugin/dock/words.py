@@ -1,0 +1,101 @@
+"""What things are called on screen."""
+
+from __future__ import annotations
+
+from qgis.PyQt.QtCore import QCoreApplication
+
+STEPS = ("data", "tiles", "train", "predict", "results", "engine")
+
+
+def tr(text: str) -> str:
+    """Translate a text of the dock."""
+    return QCoreApplication.translate("GeoSeg", text)
+
+
+def step_names() -> dict[str, str]:
+    """The words under the six icons."""
+    return {
+        "data": tr("Data"),
+        "tiles": tr("Tiles"),
+        "train": tr("Train"),
+        "predict": tr("Predict"),
+        "results": tr("Results"),
+        "engine": tr("Engine"),
+    }
+
+
+def terrain_names() -> dict[str, str]:
+    """Terrain attributes by contract key."""
+    return {
+        "slope": tr("Slope"),
+        "aspect_sin": tr("Aspect, sine (east to west)"),
+        "aspect_cos": tr("Aspect, cosine (north to south)"),
+        "curvature": tr("Curvature"),
+        "profile_curvature": tr("Profile curvature"),
+        "planform_curvature": tr("Planform curvature"),
+    }
+
+
+def area_names() -> dict[str, str]:
+    """Kinds of area by contract key, in the order of the list."""
+    return {
+        "concave_hull": tr("Concave hull of the polygons"),
+        "convex_hull": tr("Convex hull of the polygons"),
+        "bounds": tr("Bounding box of the polygons"),
+        "polygons": tr("Polygons of another layer"),
+        "extent": tr("What the map shows now"),
+        "rasters": tr("Everything the rasters cover"),
+    }
+
+
+def split_names() -> dict[str, str]:
+    """Splits by contract key."""
+    return {"train": tr("Train"), "validation": tr("Validation"), "test": tr("Test")}
+
+
+def phase_names() -> dict[str, str]:
+    """Kinds of job by contract key, as the footer names them."""
+    return {
+        "stack": tr("Aligning the bands"),
+        "terrain": tr("Terrain attributes"),
+        "rasterize": tr("Burning the labels"),
+        "tile": tr("Making tiles"),
+        "check": tr("Checking the labels"),
+        "train": tr("Training"),
+        "predict": tr("Predicting"),
+        "evaluate": tr("Evaluating"),
+        "polygonize": tr("Drawing polygons"),
+        "describe": tr("Reading the model"),
+        "probe": tr("Looking at the engine"),
+    }
+
+
+def duration(seconds: float) -> str:
+    """A time left in words: "35 s", "4 min", "1 h 20 min"; empty when it is not known."""
+    if seconds < 0:
+        return ""
+    if seconds < 90:
+        return tr("{} s").format(round(seconds))
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return tr("{} min").format(minutes)
+    return tr("{} h {} min").format(minutes // 60, minutes % 60)
+
+
+def pixels(count: float) -> str:
+    """A count with thin spaces between the thousands: 1 234 567."""
+    return f"{round(count):,}".replace(",", "\u202f")
+
+
+def share(value: float | None) -> str:
+    """A share of one as "0.873", or a dash where there is none."""
+    return "–" if value is None else f"{value:.3f}"
+
+
+def memory(megabytes: float) -> str:
+    """Memory in GB above 1000 MB."""
+    return (
+        tr("{} GB").format(round(megabytes / 1024))
+        if megabytes >= 1000
+        else tr("{} MB").format(round(megabytes))
+    )

@@ -1,0 +1,77 @@
+"""The workspace as the pages list it: records are read once and again only when their files change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..contract import EVENTS_FILE
+from ..jobs.workspace import Entry, Workspace, entry_of, job_kind, last_result
+
+Stamp = tuple[tuple[int, int], ...]
+
+
+class WorkspaceView:
+    """Cheap enough to be asked on the main thread whenever a page is shown."""
+
+    def __init__(self, root: Callable[[], Path]) -> None:
+        self._root = root
+        self._entries: dict[Path, tuple[Stamp, Entry]] = {}
+        self._results: dict[Path, tuple[Stamp, dict[str, Any]]] = {}
+
+    @property
+    def workspace(self) -> Workspace:
+        """The workspace at the folder that is set now."""
+        return Workspace(self._root())
+
+    def datasets(self) -> list[Entry]:
+        """Datasets, newest first."""
+        return self._list("datasets", "dataset.json")
+
+    def runs(self) -> list[Entry]:
+        """Training runs, newest first."""
+        return self._list("runs", "model.onnx")
+
+    def predictions(self) -> list[Entry]:
+        """Predictions, newest first."""
+        return self._list("predictions", "classes.tif")
+
+    def open_runs(self) -> list[Entry]:
+        """Runs that still go on, or that can be resumed from a checkpoint."""
+        found = [entry for entry in self.runs() if entry.state == "running" or entry.resumable]
+        return [entry for entry in found if job_kind(entry.folder) == "train"]
+
+    def evaluation(self, run: Path) -> dict[str, Any]:
+        """Result of a run's last evaluation; empty if there is none."""
+        folder = run / "evaluation"
+        stamp = stamp_of(folder / EVENTS_FILE)
+        known = self._results.get(folder)
+        if known is None or known[0] != stamp:
+            self._results[folder] = known = (stamp, last_result(folder) if stamp else {})
+        return known[1]
+
+    def _list(self, kind: str, result: str) -> list[Entry]:
+        parent = self._root() / kind
+        folders = [item for item in parent.iterdir() if item.is_dir()] if parent.is_dir() else []
+        entries = [self._entry(folder, result) for folder in folders]
+        return sorted(entries, key=lambda entry: entry.when, reverse=True)
+
+    def _entry(self, folder: Path, result: str) -> Entry:
+        stamp = stamp_of(folder / EVENTS_FILE, folder / result, folder / "checkpoint.pt")
+        known = self._entries.get(folder)
+        if known is None or known[0] != stamp or known[1].state == "running":
+            self._entries[folder] = known = (stamp, entry_of(folder, result))
+        return known[1]
+
+
+def stamp_of(*files: Path) -> Stamp:
+    """Time and size of the files that exist."""
+    found = []
+    for file in files:
+        try:
+            facts = file.stat()
+        except OSError:
+            continue
+        found.append((facts.st_mtime_ns, facts.st_size))
+    return tuple(found)

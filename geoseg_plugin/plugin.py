@@ -1,0 +1,104 @@
+"""The plugin: what appears in QGIS when it is loaded, and how all of it goes away again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from qgis.core import QgsApplication
+from qgis.PyQt.QtCore import QCoreApplication, Qt, QTimer
+from qgis.PyQt.QtGui import QIcon
+from qgis.PyQt.QtWidgets import QAction
+
+from . import paths
+
+MENU = "&GeoSeg"
+LOOK_BACK_MS = 1500
+
+
+def tr(text: str) -> str:
+    """Translate a text of the plugin."""
+    return QCoreApplication.translate("GeoSeg", text)
+
+
+class GeoSegPlugin:
+    """Made by QGIS; `initGui` collects what `unload` undoes, backwards.
+
+    Args:
+        iface: QGIS's interface; None under qgis_process, where only the provider is registered.
+    """
+
+    def __init__(self, iface: Any) -> None:
+        self.iface = iface
+        self.dock: Any = None
+        self.controller: Any = None
+        self._undo: list[Callable[[], object]] = []
+
+    def initProcessing(self) -> None:
+        """Register the Processing provider; called by QGIS itself under qgis_process."""
+        from .processing.provider import GeoSegProvider
+
+        provider = GeoSegProvider()
+        registry = QgsApplication.processingRegistry()
+        registry.addProvider(provider)
+        self._undo.append(lambda: registry.removeProvider(provider))
+
+    def initGui(self) -> None:
+        """Add provider, dock, toolbar button and menu entry."""
+        self.initProcessing()
+        self._add_dock()
+        self._add_action()
+
+    def unload(self) -> None:
+        """Take everything back, last first."""
+        while self._undo:
+            self._undo.pop()()
+        self.dock = self.controller = None
+
+    def open_dock(self) -> None:
+        """Show the panel and bring it to the front."""
+        self.dock.setUserVisible(True)
+        self.dock.raise_()
+
+    def _add_dock(self) -> None:
+        from .dock.controller import Controller
+        from .dock.dock import GeoSegDock
+
+        self.dock = GeoSegDock(paths.guide(), self.iface.mainWindow())
+        self.iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
+        self.dock.hide()
+        self._undo.append(self._remove_dock)
+        self.controller = Controller(self.dock, self.iface)
+        self._undo.append(self.controller.close)
+        self.dock.opened.connect(self._on_first_opened)
+        look_back = QTimer(self.dock)
+        look_back.setSingleShot(True)
+        look_back.timeout.connect(self._offer_running)
+        look_back.start(LOOK_BACK_MS)
+        self._undo.append(look_back.stop)
+
+    def _remove_dock(self) -> None:
+        self.iface.removeDockWidget(self.dock)
+        self.dock.deleteLater()
+
+    def _add_action(self) -> None:
+        action = QAction(QIcon(paths.icon("geoseg.svg")), tr("GeoSeg"), self.iface.mainWindow())
+        action.setObjectName("GeoSegDockAction")
+        action.setToolTip(tr("GeoSeg: train and apply segmentation models"))
+        self.dock.setToggleVisibilityAction(action)
+        self.iface.addToolBarIcon(action)
+        self.iface.addPluginToMenu(MENU, action)
+        self._undo.append(action.deleteLater)
+        self._undo.append(lambda: self.iface.removePluginMenu(MENU, action))
+        self._undo.append(lambda: self.iface.removeToolBarIcon(action))
+
+    def _on_first_opened(self) -> None:
+        self.dock.opened.disconnect(self._on_first_opened)
+        self.controller.engine.begin()
+
+    def _offer_running(self) -> None:
+        running = self.controller.train.running_run()
+        if running is None:
+            return
+        self.open_dock()
+        self.controller.train.offer_running()

@@ -1,0 +1,94 @@
+"""Runs inside QGIS (`qgis --code`): loads layers, shows every page of the panel, takes pictures, quits."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import traceback
+from pathlib import Path
+
+from qgis.core import QgsApplication, QgsProject, QgsRasterLayer, QgsSettings, QgsVectorLayer
+from qgis.PyQt.QtCore import QEventLoop, Qt, QTimer
+from qgis.PyQt.QtWidgets import QApplication
+from qgis.utils import iface, loadPlugin, plugins, startPlugin
+
+REQUEST = json.loads(Path(os.environ["GEOSEG_SCREENSHOT"]).read_text(encoding="utf-8"))
+OUT = Path(REQUEST["out"])
+ASK_TRANSFORM = "projections/promptWhenMultipleTransformsExist"
+RASTERS = (".tif", ".tiff", ".vrt", ".img", ".nc")
+
+
+def take_pictures() -> None:
+    """Open the panel and grab every page."""
+    if REQUEST["theme"] != "default":
+        QgsApplication.setUITheme(REQUEST["theme"])
+    QgsSettings().setValue("geoseg/workspace", REQUEST["workspace"])
+    QgsSettings().setValue(ASK_TRANSFORM, False, QgsSettings.Section.App)
+    plugin = started_plugin()
+    load_layers()
+    plugin.open_dock()
+    iface.mainWindow().resizeDocks([plugin.dock], [REQUEST["width"]], Qt.Orientation.Horizontal)
+    questions = plugin.controller.questions
+    pause(1500)
+    iface.messageBar().clearWidgets()
+    wait_until(lambda: not questions.busy, REQUEST["wait_s"])
+    for page in REQUEST["pages"]:
+        plugin.dock.show_step(page)
+        pause(900)
+        wait_until(lambda: not questions.busy, REQUEST["wait_s"])
+        pause(300)
+        plugin.dock.grab().save(str(OUT / f"{page}.png"))
+        iface.mainWindow().grab().save(str(OUT / f"window-{page}.png"))
+
+
+def started_plugin() -> object:
+    """The running plugin."""
+    name = "geoseg_plugin"
+    if name not in plugins and not (loadPlugin(name) and startPlugin(name)):
+        raise RuntimeError("QGIS could not load the plugin")
+    return plugins[name]
+
+
+def load_layers() -> None:
+    """The project, or the layers, of the request."""
+    project = QgsProject.instance()
+    if REQUEST["project"]:
+        project.read(REQUEST["project"])
+    elif REQUEST["layers"]:
+        for path in map(Path, REQUEST["layers"]):
+            kind = QgsRasterLayer if path.suffix.lower() in RASTERS else QgsVectorLayer
+            project.addMapLayer(kind(str(path), path.stem))
+        first = next(iter(project.mapLayers().values()))
+        project.setCrs(first.crs())
+        iface.mapCanvas().zoomToFullExtent()
+
+
+def wait_until(condition: object, timeout_s: float) -> None:
+    """Run the event loop until a condition holds or time is up."""
+    deadline = time.monotonic() + timeout_s
+    while not condition() and time.monotonic() < deadline:  # type: ignore[operator]
+        pause(50)
+
+
+def pause(milliseconds: int) -> None:
+    """Let QGIS live for a while."""
+    loop = QEventLoop()
+    QTimer.singleShot(milliseconds, loop.quit)
+    loop.exec()
+
+
+def main() -> None:
+    """Take the pictures and quit, whatever happens."""
+    iface.mainWindow().resize(1480, 960)
+    iface.mainWindow().move(0, 0)
+    try:
+        take_pictures()
+    except Exception:  # noqa: BLE001  (the border: QGIS must end)
+        traceback.print_exc()
+    QgsProject.instance().setDirty(False)
+    iface.newProject(False)
+    QTimer.singleShot(200, QApplication.quit)
+
+
+QTimer.singleShot(1200, main)
