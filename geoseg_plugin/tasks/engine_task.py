@@ -6,12 +6,18 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from qgis.core import QgsTask
+from qgis.PyQt.QtCore import QTimer
+from qgis.PyQt.QtWidgets import QApplication
+
 from ..contract import Cancelled
 from ..engine.process import Attached
 from ..engine.session import Outcome
 from ..jobs.submission import Submission
 from .execution import Launch, follow, run_submission
 from .guarded import GuardedTask
+
+DOUBT_MS = 1000
 
 Export = Callable[[], None]
 Submissions = list[Submission] | Callable[[], list[Submission]]
@@ -36,13 +42,37 @@ class EngineTask(GuardedTask):
         submissions: Submissions | None = None,
         attach: Path | None = None,
     ) -> None:
-        super().__init__(title)
+        listed = submissions if isinstance(submissions, list) else []
+        trains = attach is not None or any(item.job.kind == "train" for item in listed)
+        asks = QgsTask.Flag.CanCancel
+        super().__init__(title, asks | QgsTask.Flag.CancelWithoutPrompt if trains else asks)
         self._launch = launch
         self._exports = exports or []
         self._submissions = submissions or []
         self._attach = attach
         self._detached = threading.Event()
         self._current_kind = "train" if attach else ""
+        self._doubt = QTimer(self)
+        self._doubt.setInterval(DOUBT_MS)
+        self._doubt.timeout.connect(self._on_doubt_timeout)
+
+    def cancel(self) -> None:
+        """Called by QGIS: for its task list, but also for every task when QGIS is about to close.
+
+        A training may outlive QGIS, so it is cancelled only once it is clear that QGIS stays open; if
+        it closes, the runner's `shutdown` decides by the user's setting.
+        """
+        if self._current_kind == "train" and not self._detached.is_set():
+            self._doubt.start()
+        else:
+            self.stop()
+
+    def _on_doubt_timeout(self) -> None:
+        if QApplication.activeModalWidget() is not None:
+            return  # QGIS may be asking whether to save the project before it closes
+        self._doubt.stop()
+        if not self._detached.is_set():
+            self.stop()
 
     def detach_if_training(self) -> bool:
         """Let a running training go on without QGIS; returns False if something else runs."""

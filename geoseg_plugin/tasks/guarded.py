@@ -39,8 +39,8 @@ class GuardedTask(QgsTask):
     job_ended = pyqtSignal(str, object, str)
     ended = pyqtSignal(object)
 
-    def __init__(self, title: str) -> None:
-        super().__init__(title, QgsTask.Flag.CanCancel)
+    def __init__(self, title: str, flags: QgsTask.Flag = QgsTask.Flag.CanCancel) -> None:
+        super().__init__(title, flags)
         self.ending = Ending(title)
         self._stream = EventStream()
 
@@ -64,6 +64,10 @@ class GuardedTask(QgsTask):
         if not result and self.ending.problem is None:
             self.ending.cancelled = True
         self.ended.emit(self.ending)
+
+    def stop(self) -> None:
+        """Cancel for certain; `cancel` is what QGIS calls, and may mean something else."""
+        QgsTask.cancel(self)
 
     def _work(self) -> None:
         raise NotImplementedError

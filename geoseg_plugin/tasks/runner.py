@@ -96,7 +96,7 @@ class TaskRunner(QObject):
     def cancel(self) -> None:
         """Ask the running task to stop; `cancelled` follows within 15 s. Harmless when idle."""
         if self._task is not None:
-            self._task.cancel()
+            self._task.stop()
 
     def shutdown(self, stop: bool | None = None) -> None:
         """Before the plugin goes: end the task. Waits for it, so call it only at the very end.
@@ -112,7 +112,7 @@ class TaskRunner(QObject):
             stop = QgsSettings().value(ON_CLOSE, "continue") == "stop"
         left_running = not stop and isinstance(task, EngineTask) and task.detach_if_training()
         if not left_running:
-            task.cancel()
+            task.stop()
         task.waitForFinished(int(1000 * (DETACH_S if left_running else STOP_S)))
         self._task = None
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from fakes import fake_launch, fake_session
+from qgis.core import QgsApplication
 from qgis.PyQt.QtCore import QTimer
 from waiting import wait_for
 
@@ -222,3 +223,28 @@ def test_attaching_to_a_finished_run_replays_it(qgis_app: Any, tmp_path: Path) -
     with wait_for(runner.idle, 10.0):
         runner.attach(tmp_path)
     assert "finished" in listener.names() and listener.names().count("epoch_completed") == 2
+
+
+def test_qgis_may_cancel_a_training_from_its_task_list(qgis_app: Any, tmp_path: Path) -> None:
+    runner = TaskRunner(launch=lambda: fake_launch("succeeds", FAKE_EVENTS="9999", FAKE_PAUSE_S="0.02"))
+    listener = Listener(runner)
+    with wait_for(runner.hello_received, 10.0):
+        runner.start("Train", None, [Submission(TrainJob("d"), tmp_path, "Train")])
+    with wait_for(runner.idle, 15.0):
+        QgsApplication.taskManager().cancelAll()
+    assert "cancelled" in listener.names() and running_pid(tmp_path) is None
+
+
+def test_qgis_cancelling_everything_because_it_closes_is_no_cancel(qgis_app: Any, tmp_path: Path) -> None:
+    runner = TaskRunner(launch=lambda: fake_launch("succeeds", FAKE_EVENTS="9999", FAKE_PAUSE_S="0.02"))
+    with wait_for(runner.hello_received, 10.0):
+        runner.start("Train", None, [Submission(TrainJob("d"), tmp_path, "Train")])
+    QgsApplication.taskManager().cancelAll()
+    runner.shutdown(stop=False)
+    QgsApplication.taskManager().cancelAll()
+    pid = running_pid(tmp_path)
+    assert pid is not None
+    (tmp_path / "cancel").touch()
+    again = TaskRunner()
+    with wait_for(again.idle, 15.0):
+        again.attach(tmp_path)

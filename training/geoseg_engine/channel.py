@@ -49,7 +49,7 @@ class Channel:
         try:
             self._stream.write(line)
             self._stream.flush()
-        except (BrokenPipeError, ValueError):
+        except (OSError, ValueError):
             self._stream = None
 
     def progress(self, phase: str, done: float, total: float, rate: str = "") -> None:
