@@ -12,6 +12,7 @@ Leaves dem.tif (10 m, EPSG:32632), optical.tif (4 bands uint16, 7 m, EPSG:3035),
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,9 @@ from rasterio.transform import array_bounds, from_origin
 from rasterio.warp import calculate_default_transform, reproject
 from scipy import ndimage
 from shapely.geometry import shape
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
+from geoseg_engine.geopackage import write_layer
 
 FINE_M = 5.0
 MARGIN_PX = 80
@@ -220,7 +224,7 @@ def write_truth(truth: np.ndarray, corner: rasterio.Affine, folder: Path) -> Non
     frame = geopandas.GeoDataFrame(columns, crs=CRS)
     frame = frame[frame.area > 20 * FINE_M**2]
     frame.geometry = frame.geometry.simplify(4)
-    frame.to_crs("EPSG:4326").to_file(folder / "landslides.gpkg", layer="landslides", driver="GPKG")
+    write_layer(frame.to_crs("EPSG:4326"), folder / "landslides.gpkg", "landslides")
 
 
 def main() -> None:

@@ -18,6 +18,9 @@ import geopandas
 import rasterio
 from shapely.geometry import box
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
+from geoseg_engine.geopackage import write_layer
+
 DEMO = Path(__file__).with_name("demo.py")
 
 
@@ -42,9 +45,8 @@ def west_and_east(data: Path, folder: Path) -> Path:
     boxes = [box(left, bottom, left + 0.60 * width, top), box(right - 0.25 * width, bottom, right, top)]
     path = folder / "areas.gpkg"
     folder.mkdir(parents=True, exist_ok=True)
-    geopandas.GeoDataFrame({"split": ["train", "test"], "geometry": boxes}, crs=crs).to_file(
-        path, driver="GPKG"
-    )
+    areas = geopandas.GeoDataFrame({"split": ["train", "test"], "geometry": boxes}, crs=crs)
+    write_layer(areas, path, "areas")
     return path
 
 

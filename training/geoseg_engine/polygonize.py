@@ -14,7 +14,6 @@ from typing import Any
 
 import geopandas as gpd
 import numpy as np
-import pyogrio
 import rasterio
 import shapely
 from numpy.typing import NDArray
@@ -24,6 +23,7 @@ from rasterio.transform import Affine
 from .channel import Channel
 from .contract import Grid, LabelClass, PolygonizeJob, Source
 from .geodesy import perimeters_m, window_areas_m2
+from .geopackage import write_layer
 from .grid import Window
 from .outputs import whole_file
 from .sources import open_source, source_grid
@@ -204,9 +204,7 @@ def write_batch(groups: Sequence[Group], path: Path, grid: Grid, names: dict[int
         crs=grid.crs,
     )
     frame["class_name"] = frame["class_name"].astype("object")
-    pyogrio.write_dataframe(
-        frame, path, layer=LAYER, driver="GPKG", append=path.exists(), geometry_type="Polygon"
-    )
+    write_layer(frame, path, LAYER, append=path.exists(), geometry_type="Polygon")
 
 
 def is_background(classes: Sequence[LabelClass]) -> bool:

@@ -15,6 +15,7 @@ import shapely
 from .channel import Channel
 from .contract import IGNORE, SPLITS, Dataset, GeoSegError, Grid, LabelClass, Problem, Source, TileJob, encode
 from .datasets import relative_to, save_dataset
+from .geopackage import write_layer
 from .grid import Window, grid_bounds, same_grid, window_count, window_px, windows
 from .labels import LabelFacts, read_facts
 from .outputs import prepare_folder, whole_file
@@ -287,8 +288,8 @@ def _boxes(blocks: Blocks, grid: Grid) -> list[tuple[shapely.Geometry, int]]:
 def write_tiles(path: Path, tiles: geopandas.GeoDataFrame, splits: geopandas.GeoDataFrame) -> None:
     """Write the layers `tiles` and `blocks` of a GeoPackage."""
     with whole_file(path) as partial:
-        tiles.to_file(partial, layer="tiles", driver="GPKG", engine="pyogrio")
-        splits.to_file(partial, layer="blocks", driver="GPKG", engine="pyogrio", append=True)
+        write_layer(tiles, partial, "tiles")
+        write_layer(splits, partial, "blocks", append=True)
 
 
 def split_problems(counts: np.ndarray, classes: tuple[LabelClass, ...]) -> list[Problem]:
