@@ -20,7 +20,7 @@ failed=0
 for suite in "${suites[@]}"; do
   [ -d "tests/$suite" ] || continue
   python=.envs/plugin/bin/python
-  [ "$suite" != engine ] || python=.envs/engine/bin/python
+  case $suite in engine | real) python=.envs/engine/bin/python ;; esac
   log=build/tests/$suite.log
   echo "== tests/$suite ($python)"
   "$python" -m pytest "tests/$suite" -rfEs 2>&1 | tee "$log"
