@@ -7,6 +7,7 @@ the pages show the datasets and runs that are there. Leaves <page>.png (the pane
 from __future__ import annotations
 
 import argparse
+import configparser
 import json
 import os
 import signal
@@ -69,7 +70,7 @@ def run_in_qgis(
     """Start QGIS under Xvfb with a Python file that finds `request` in GEOSEG_SCREENSHOT; wait for its end."""
     request_file = out / "request.json"
     request_file.write_text(json.dumps(request), encoding="utf-8")
-    stage_profile.stage(out / "profile")
+    choose_theme(stage_profile.stage(out / "profile"), str(request.get("theme") or "default"))
     environment = {  # QGIS's own Python is found by PATH: the system's goes first
         **os.environ,
         "GEOSEG_SCREENSHOT": str(request_file),
@@ -91,6 +92,19 @@ def run_in_qgis(
             qgis.wait()
             print(f"QGIS did not end within {timeout_s:.0f} s; see {out / 'qgis.log'}", file=sys.stderr)
             return 1
+
+
+def choose_theme(profile: Path, theme: str) -> None:
+    """Write QGIS's theme into the settings of a profile."""
+    settings = profile / "QGIS" / "QGIS3.ini"
+    parser = configparser.RawConfigParser()
+    parser.optionxform = str  # type: ignore[assignment, method-assign]
+    parser.read(settings, encoding="utf-8")
+    if not parser.has_section("UI"):
+        parser.add_section("UI")
+    parser.set("UI", "UITheme", theme)
+    with settings.open("w", encoding="utf-8") as stream:
+        parser.write(stream, space_around_delimiters=False)
 
 
 if __name__ == "__main__":

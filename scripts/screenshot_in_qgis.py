@@ -8,7 +8,7 @@ import time
 import traceback
 from pathlib import Path
 
-from qgis.core import QgsApplication, QgsProject, QgsRasterLayer, QgsSettings, QgsVectorLayer
+from qgis.core import QgsProject, QgsRasterLayer, QgsSettings, QgsVectorLayer
 from qgis.PyQt.QtCore import QEventLoop, Qt, QTimer
 from qgis.PyQt.QtWidgets import QApplication
 from qgis.utils import iface, loadPlugin, plugins, startPlugin
@@ -21,8 +21,6 @@ RASTERS = (".tif", ".tiff", ".vrt", ".img", ".nc")
 
 def take_pictures() -> None:
     """Open the panel and grab every page."""
-    if REQUEST["theme"] != "default":
-        QgsApplication.setUITheme(REQUEST["theme"])
     QgsSettings().setValue("geoseg/workspace", REQUEST["workspace"])
     QgsSettings().setValue(ASK_TRANSFORM, False, QgsSettings.Section.App)
     plugin = started_plugin()
@@ -55,6 +53,7 @@ def load_layers() -> None:
     project = QgsProject.instance()
     if REQUEST["project"]:
         project.read(REQUEST["project"])
+        iface.mapCanvas().zoomToProjectExtent()
     elif REQUEST["layers"]:
         for path in map(Path, REQUEST["layers"]):
             kind = QgsRasterLayer if path.suffix.lower() in RASTERS else QgsVectorLayer

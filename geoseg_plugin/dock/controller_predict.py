@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qgis.core import QgsRasterLayer
+from qgis.core import QgsCoordinateReferenceSystem, QgsRasterLayer, QgsUnitTypes
 from qgis.PyQt.QtCore import QObject
 from qgis.PyQt.QtWidgets import QFileDialog
 
@@ -31,17 +31,22 @@ class PredictController(QObject):
         super().__init__(desk)
         self.desk, self.page = desk, desk.dock.predict
         self._announced = ""
+        self._sources_of_model: list[dict[str, Any]] = []
         self._browsed: list[NamedPath] = []
         self._to_export: set[str] = set()
         self._timer = single_shot(self, PLAN_MS, self.plan)
+        self._layers_timer = single_shot(self, 100, self._propose_layers)
+        desk.project.layersAdded.connect(self._on_layers_added)
         self.page.changed.connect(self._timer.start)
         self.page.model_chosen.connect(self._on_model_chosen)
         self.page.browse_requested.connect(self.browse)
         self.page.predict_requested.connect(self.predict)
 
     def close(self) -> None:
-        """Stop waiting."""
+        """Let go of the project."""
         self._timer.stop()
+        self._layers_timer.stop()
+        self.desk.project.layersAdded.disconnect(self._on_layers_added)
 
     def refresh(self) -> None:
         """Show the models of the workspace, newest first."""
@@ -149,6 +154,7 @@ class PredictController(QObject):
         return canvas_extent(self.desk.iface.mapCanvas())
 
     def _on_model_chosen(self, path: str) -> None:
+        self._sources_of_model = []
         if not path:
             self.desk.forget("describe")
             return
@@ -170,16 +176,27 @@ class PredictController(QObject):
         )
 
     def _on_described(self, result: dict[str, Any]) -> None:
+        self._sources_of_model = list(result.get("sources") or [])
+        slots = self._slots()
+        classes = publish.classes_from(result)
+        self.page.set_slots(slots, model_note(result), classes)
+        self.page.problem_list.set_problems(result.get("warnings") or [])
+        self.plan()
+
+    def _slots(self) -> list[Slot]:
         layers = [
             layer
             for layer in self.desk.project.mapLayers().values()
             if isinstance(layer, QgsRasterLayer) and not layer.customProperty(RESULT_MARK)
         ]
-        slots = [slot_of(item, layers) for item in result.get("sources") or []]
-        classes = publish.classes_from(result)
-        self.page.set_slots(slots, model_note(result), classes)
-        self.page.problem_list.set_problems(result.get("warnings") or [])
-        self.plan()
+        return [slot_of(item, layers) for item in self._sources_of_model]
+
+    def _on_layers_added(self, *_layers: object) -> None:
+        self._layers_timer.start()
+
+    def _propose_layers(self) -> None:
+        for slot in self._slots():
+            self.page.propose(slot.key, slot.proposed)
 
     def _on_planned(self, result: dict[str, Any]) -> None:
         self.page.sentence.set_text(str(result.get("sentence") or ""))
@@ -223,6 +240,7 @@ def slot_of(source: dict[str, Any], layers: list[QgsRasterLayer]) -> Slot:
         str(item.get("name", item)) if isinstance(item, dict) else str(item)
         for item in source.get("bands") or []
     ]
+    bands = [band.removeprefix(f"{name}: ") for band in bands]
     same = [layer for layer in layers if layer.name().lower() == name.lower()]
     return Slot(str(source.get("key")), name, ", ".join(bands), same[0].id() if same else "")
 
@@ -249,7 +267,9 @@ def model_note(result: dict[str, Any]) -> str:
     side = size[0] if isinstance(size, (list, tuple)) and size else size
     parts = [tr("{} bands").format(len(result.get("bands") or []))]
     if isinstance(side, (int, float)):
-        parts.append(tr("pixels of {:g}").format(side))
+        crs = QgsCoordinateReferenceSystem(str(result.get("crs") or ""))
+        unit = QgsUnitTypes.toAbbreviatedString(crs.mapUnits()) if crs.isValid() else ""
+        parts.append(tr("pixels of {:g} {}").format(side, unit).strip())
     if miou is not None:
         parts.append(tr("validation IoU {}").format(share(miou)))
     return ", ".join(parts)

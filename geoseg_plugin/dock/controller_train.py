@@ -10,6 +10,7 @@ from qgis.PyQt.QtCore import QObject
 
 from ..contract import EVENTS_FILE, GeoSegError
 from ..jobs import train
+from ..jobs.submission import Submission
 from ..jobs.workspace import Entry
 from ..layers import publish
 from .choices import NamedPath
@@ -25,6 +26,8 @@ class TrainController(QObject):
     def __init__(self, desk: Controller) -> None:
         super().__init__(desk)
         self.desk, self.page = desk, desk.dock.train
+        self._followed: Path | None = None
+        self._charted: Path | None = None
         self.page.train_requested.connect(self.begin)
         self.page.resume_requested.connect(self.resume)
         self.page.attach_requested.connect(self.attach)
@@ -35,11 +38,16 @@ class TrainController(QObject):
         """Show what would be trained on, and which runs wait to be resumed."""
         self.page.set_dataset(dataset_sentence(self.desk.dataset))
         runs = self.desk.view.open_runs()
-        busy_with = self.desk.runner.title
-        self.page.set_unfinished([
-            NamedPath(entry.title, str(entry.folder), entry.state) for entry in runs
-            if not (entry.state == "running" and entry.title in busy_with)
-        ])  # fmt: skip
+        if not self.desk.runner.busy and self.desk.run != self._charted:
+            self._chart(self.desk.run)
+        followed = self._followed if self.desk.runner.busy else None
+        self.page.set_unfinished(
+            [
+                NamedPath(entry.title, str(entry.folder), entry.state)
+                for entry in runs
+                if entry.folder != followed
+            ]
+        )
 
     def begin(self) -> None:
         """Train a new model on the current dataset."""
@@ -55,8 +63,7 @@ class TrainController(QObject):
             )
             return
         submission = train.train(folder, dataset, **self.page.choices().settings)
-        if self.desk.start(submission.title, [], [submission], self._on_trained, self._on_failed):
-            self.page.clear_curves()
+        self._run(folder, tr("Train on {}").format(dataset.name), submission)
 
     def resume(self, folder: str) -> None:
         """Go on with a run from its last epoch."""
@@ -65,15 +72,30 @@ class TrainController(QObject):
         except GeoSegError as error:
             self.desk.report(error)
             return
-        if self.desk.start(submission.title, [], [submission], self._on_trained, self._on_failed):
-            self.page.clear_curves()
-            for event in recorded_epochs(Path(folder)):
-                self.page.show_epoch(event)
+        if self._run(Path(folder), submission.title, submission):
+            self._chart(Path(folder))
+
+    def _chart(self, folder: Path | None) -> None:
+        """Show the curves that a run has behind it."""
+        self._charted = folder
+        self.page.clear_curves()
+        for event in recorded_epochs(folder) if folder is not None else []:
+            self.page.show_epoch(event)
+
+    def _run(self, folder: Path, title: str, submission: Submission) -> bool:
+        if not self.desk.start(title, [], [submission], self._on_trained, self._on_failed):
+            return False
+        self._followed = self._charted = folder
+        self.page.clear_curves()
+        self.refresh()
+        return True
 
     def attach(self, folder: str) -> None:
         """Follow a run whose engine outlived QGIS."""
-        self.page.clear_curves()
         if self.desk.follow(lambda: self.desk.runner.attach(Path(folder)), self._on_trained):
+            self._followed = self._charted = Path(folder)
+            self.page.clear_curves()
+            self.refresh()
             self.desk.dock.show_step("train")
 
     def offer_running(self) -> None:

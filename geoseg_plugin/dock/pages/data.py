@@ -110,8 +110,8 @@ class DataPage(Page):
         box.setSpacing(2)
         for button in (self.background, self.unknown):
             self.unlabelled.addButton(button)
-            button.clicked.connect(self._on_unlabelled_clicked)
             box.addWidget(button)
+        self.unlabelled.buttonToggled.connect(self._on_unlabelled_toggled)
         self.remember("unlabelled", self.unlabelled)
         self.unlabelled_note = small_label("")
         form.addRow(small_label(tr("Ground inside the area without a polygon is")))
@@ -269,8 +269,9 @@ class DataPage(Page):
             )
         self.unlabelled_note.setText(text)
 
-    def _on_unlabelled_clicked(self) -> None:
-        self._unlabelled_chosen = True
+    def _on_unlabelled_toggled(self, _button: object, _checked: bool) -> None:
+        if not self._restoring:
+            self._unlabelled_chosen = True
 
     def _on_ticks_changed(self) -> None:
         choices = self.tree.choices()

@@ -10,6 +10,7 @@ from qgis.PyQt.QtCore import QSignalBlocker, Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import (
     QButtonGroup,
     QCheckBox,
+    QGridLayout,
     QGroupBox,
     QHBoxLayout,
     QLabel,
@@ -55,8 +56,10 @@ class EnginePage(Page):
         font.setPointSizeF(max(font.pointSizeF(), 6) * 1.2)
         self.headline.setFont(font)
         self.problem_list = ProblemList()
-        self.facts = narrow_form()
-        self.facts.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
+        self.facts = QGridLayout()
+        self.facts.setColumnStretch(1, 1)
+        self.facts.setHorizontalSpacing(10)
+        self.facts.setVerticalSpacing(3)
         self.body.addWidget(self.headline)
         self.body.addWidget(self.problem_list)
         self.body.addLayout(self.facts)
@@ -149,12 +152,15 @@ class EnginePage(Page):
         """Say whether the engine is ready; `facts` are names and values."""
         self.headline.setText(headline)
         self.problem_list.set_problems(problems)
-        while self.facts.rowCount():
-            self.facts.removeRow(0)
-        for name, value in facts:
+        while self.facts.count():
+            old = self.facts.takeAt(0).widget()
+            old.hide()
+            old.deleteLater()
+        for row, (name, value) in enumerate(facts):
             label = wrap(QLabel(value))
             label.setToolTip(value)
-            self.facts.addRow(name, label)
+            self.facts.addWidget(QLabel(name), row, 0, Qt.AlignmentFlag.AlignTop)
+            self.facts.addWidget(label, row, 1)
 
     def show_settings(self, workspace: str, on_close: str, python: str) -> None:
         """Show the user's settings without emitting them."""

@@ -71,21 +71,18 @@ class PredictPage(Page):
     def _add_extent_and_outputs(self) -> None:
         form = self.section(tr("Extent and outputs"))
         self.extent = self.remember("extent", QComboBox())
-        self.extent.addItem(tr("everything the layers share"), "whole")
+        self.extent.addItem(tr("all that the layers share"), "whole")
         self.extent.addItem(tr("what the map shows now"), "map")
         form.addRow(tr("Where"), self.extent)
-        self.confidence = self.remember("confidence", QCheckBox(tr("Confidence")))
+        self.confidence = self.remember("confidence", QCheckBox(tr("Confidence of each pixel")))
         self.confidence.setToolTip(tr("Probability of the winning class, 0 to 1: where to trust the map."))
-        self.entropy = self.remember("entropy", QCheckBox(tr("Entropy")))
+        self.entropy = self.remember("entropy", QCheckBox(tr("Entropy of each pixel")))
         self.entropy.setToolTip(tr("How undecided the model is between all classes."))
-        self.polygons = self.remember("polygons", QCheckBox(tr("Polygons")))
+        self.polygons = self.remember("polygons", QCheckBox(tr("Polygons with score and area")))
         self.polygons.setToolTip(tr("One polygon an object, with class, score and area."))
-        outputs = QHBoxLayout()
-        for box, ticked in ((self.confidence, True), (self.entropy, False), (self.polygons, True)):
+        for box, ticked in ((self.confidence, True), (self.polygons, True), (self.entropy, False)):
             box.setChecked(ticked)
-            outputs.addWidget(box)
-        outputs.addStretch(1)
-        form.addRow(tr("Classes, and"), outputs)
+            form.addRow(tr("Besides") if box is self.confidence else "", box)
 
     def set_models(self, models: Sequence[NamedPath], current: str) -> None:
         """Models to choose from; `current` is kept or chosen."""
@@ -126,6 +123,14 @@ class PredictPage(Page):
         self.model_note.setVisible(bool(note))
         self.legend.set_classes(classes)
         self.set_ready(bool(slots))
+
+    def propose(self, key: str, proposed: str) -> None:
+        """Fill a slot that is still empty with a layer, by id."""
+        combo = self._slots.get(key)
+        if combo is not None and combo.currentLayer() is None and proposed:
+            for position in range(combo.count()):
+                if layer_id(combo, position) == proposed:
+                    combo.setCurrentIndex(position)
 
     def choices(self) -> PredictChoices:
         """What is chosen now."""

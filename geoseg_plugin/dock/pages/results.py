@@ -33,7 +33,7 @@ class ResultsPage(Page):
         self.remember("run", self.run, in_project=False)
         self.run.currentIndexChanged.connect(lambda _index: self.run_chosen.emit(self.folder()))
         self.body.addWidget(self.run)
-        self.problem_list = ProblemList()
+        self.problem_list = ProblemList(most_lines=16)
         self.body.addWidget(self.problem_list)
         self._add_scores()
         self.primary = primary_button(tr("Evalu&ate on held-out test blocks"))

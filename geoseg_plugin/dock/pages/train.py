@@ -151,18 +151,20 @@ class TrainPage(Page):
         )
 
     def _add_unfinished(self) -> None:
-        self.unfinished_title = QLabel(tr("Unfinished run"))
+        self.unfinished_row = QWidget()
+        self.unfinished_row.hide()
         self.unfinished = QComboBox()
         self.unfinished.setAccessibleName(tr("Unfinished runs"))
         lets_shrink(self.unfinished)
         self.resume_button = QPushButton(tr("&Resume"))
         self.resume_button.clicked.connect(self._on_resume_clicked)
         self.unfinished.currentIndexChanged.connect(self._on_unfinished_changed)
-        row = QHBoxLayout()
-        for widget in (self.unfinished_title, self.unfinished, self.resume_button):
-            row.addWidget(widget, 1 if widget is self.unfinished else 0)
-            widget.hide()
-        self.foot.addLayout(row)
+        row = QHBoxLayout(self.unfinished_row)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(QLabel(tr("Unfinished run")))
+        row.addWidget(self.unfinished, 1)
+        row.addWidget(self.resume_button)
+        self.foot.addWidget(self.unfinished_row)
 
     def _add_curves(self) -> None:
         self.epoch_line = wrap(QLabel())
@@ -196,8 +198,7 @@ class TrainPage(Page):
                 self.unfinished.setItemData(
                     self.unfinished.count() - 1, run.note, Qt.ItemDataRole.UserRole + 1
                 )
-        for widget in (self.unfinished_title, self.unfinished, self.resume_button):
-            widget.setVisible(bool(runs))
+        self.unfinished_row.setVisible(bool(runs))
         self._on_unfinished_changed()
 
     def set_busy(self, busy: bool) -> None:

@@ -7,8 +7,10 @@ from typing import Any
 
 from qgis.core import QgsApplication
 from qgis.PyQt.QtCore import QSize, Qt, pyqtSignal
+from qgis.PyQt.QtGui import QIcon
 from qgis.PyQt.QtWidgets import QAbstractItemView, QHeaderView, QTreeWidget, QTreeWidgetItem, QWidget
 
+from ...paths import icon
 from ..choices import RasterChoice, RasterRow
 from ..words import terrain_names, tr
 
@@ -105,8 +107,8 @@ class BandTree(QTreeWidget):
         item.setData(0, ROLE_KIND, "layer")
         item.setData(0, ROLE_VALUE, row.layer_id)
         item.setToolTip(0, f"{row.name}\n{row.details}".strip())
-        icon = "/mIconWarning.svg" if row.problem else "/mIconRaster.svg"
-        item.setIcon(0, QgsApplication.getThemeIcon(icon))
+        warning = QIcon(icon("warning.svg"))
+        item.setIcon(0, warning if row.problem else QgsApplication.getThemeIcon("/mIconRaster.svg"))
         if row.problem:
             item.setToolTip(0, row.problem)
             item.setFlags(item.flags() & ~Qt.ItemFlag.ItemIsUserCheckable)

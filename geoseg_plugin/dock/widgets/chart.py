@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from qgis.PyQt.QtCore import QPointF, QRectF, QSize, Qt
-from qgis.PyQt.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPalette, QPen, QPolygonF
+from qgis.PyQt.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from qgis.PyQt.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from ..words import share, tr
+from .shades import faint, ink, paper
 
 TRAIN, VALIDATION, IOU, BEST = "#56b4e9", "#e69f00", "#2aa876", "#d55e00"
 Curve = list[tuple[int, float]]
@@ -57,10 +58,9 @@ class TrainingChart(QWidget):
     def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        palette = self.palette()
-        painter.fillRect(self.rect(), palette.color(QPalette.ColorRole.Base))
+        painter.fillRect(self.rect(), paper(self))
         if not self._epochs:
-            painter.setPen(palette.color(QPalette.ColorGroup.Disabled, QPalette.ColorRole.Text))
+            painter.setPen(faint(self, paper(self)))
             text = tr("Loss and IoU appear here, epoch by epoch")
             painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, text)
             return
@@ -104,13 +104,11 @@ class TrainingChart(QWidget):
     def _draw_panel(
         self, painter: QPainter, panel: QRectF, curves: list[tuple[Curve, str]], top: float, is_last: bool
     ) -> None:
-        text = self.palette().color(QPalette.ColorRole.Text)
-        faint = QColor(text)
-        faint.setAlpha(45)
+        text = ink(self, paper(self))
         line = self.fontMetrics().height()
         for step in (0.0, 0.5, 1.0):
             y = panel.bottom() - panel.height() * step
-            painter.setPen(QPen(faint, 1))
+            painter.setPen(QPen(faint(self, paper(self), 0.18), 1))
             painter.drawLine(QPointF(panel.left(), y), QPointF(panel.right(), y))
             painter.setPen(text)
             box = QRectF(0, y - line / 2, panel.left() - 5, line)
@@ -128,6 +126,7 @@ class TrainingChart(QWidget):
         if is_last:
             self._draw_best(painter, panel, curves[0][0], top)
             self._draw_epochs(painter, panel)
+            painter.setBrush(Qt.BrushStyle.NoBrush)
 
     def _draw_best(self, painter: QPainter, panel: QRectF, curve: Curve, top: float) -> None:
         if not curve:
@@ -138,7 +137,7 @@ class TrainingChart(QWidget):
         painter.drawEllipse(self._point(panel, epoch, value, top), 5.0, 5.0)
 
     def _draw_epochs(self, painter: QPainter, panel: QRectF) -> None:
-        painter.setPen(self.palette().color(QPalette.ColorRole.Text))
+        painter.setPen(ink(self, paper(self)))
         first, last = self._span()
         line = self.fontMetrics().height()
         box = QRectF(panel.left() - 10, panel.bottom() + 2, panel.width() + 20, line)
@@ -150,9 +149,13 @@ class TrainingChart(QWidget):
         metrics = self.fontMetrics()
         x, y = panel.left(), panel.top() - metrics.height() * 0.55
         for text, color in entries:
-            painter.setPen(QPen(QColor(color), 3))
-            painter.drawLine(QPointF(x, y), QPointF(x + 14, y))
-            painter.setPen(self.palette().color(QPalette.ColorRole.Text))
+            if color == BEST:
+                painter.setPen(QPen(QColor(color), 1.5))
+                painter.drawEllipse(QPointF(x + 7, y), 4.5, 4.5)
+            else:
+                painter.setPen(QPen(QColor(color), 3))
+                painter.drawLine(QPointF(x, y), QPointF(x + 14, y))
+            painter.setPen(ink(self, paper(self)))
             painter.drawText(QPointF(x + 19, y + metrics.ascent() * 0.4), text)
             x += 19 + metrics.horizontalAdvance(text) + 16
 

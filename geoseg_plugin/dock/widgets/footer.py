@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from qgis.PyQt.QtCore import Qt, pyqtSignal
-from qgis.PyQt.QtGui import QPalette
+from qgis.PyQt.QtGui import QPainter, QPaintEvent
 from qgis.PyQt.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -20,8 +20,23 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ..words import duration, tr
+from .shades import ground, ink
 
 LOG_LINES = 2000
+
+
+class ElidedLabel(QLabel):
+    """A line that ends in dots where it does not fit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width())
+        painter = QPainter(self)
+        painter.setPen(ink(self, ground(self)))
+        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignVCenter, text)
 
 
 class Footer(QFrame):
@@ -50,13 +65,10 @@ class Footer(QFrame):
 
     def _first_row(self) -> QHBoxLayout:
         row = QHBoxLayout()
-        self._title = QLabel()
-        self._title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._title = ElidedLabel()
         self._time_left = QLabel()
         self._badge = QLabel()
         self._badge.setFrameShape(QFrame.Shape.StyledPanel)
-        self._badge.setBackgroundRole(QPalette.ColorRole.AlternateBase)
-        self._badge.setAutoFillBackground(True)
         self._badge.setMargin(2)
         row.addWidget(self._title, 1)
         row.addWidget(self._time_left)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qgis.PyQt.QtCore import QRectF, QSize, Qt
-from qgis.PyQt.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPalette
+from qgis.PyQt.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent
 from qgis.PyQt.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from ..words import pixels, tr
+from .shades import blended, ground, ink, paper
 
 RIGHT, WRONG = "#2aa876", "#e08214"
 
@@ -47,7 +48,7 @@ class ConfusionMatrix(QWidget):
             return
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(self.palette().color(QPalette.ColorRole.WindowText))
+        painter.setPen(ink(self, ground(self)))
         area = self._area()
         metrics = self.fontMetrics()
         line = metrics.height()
@@ -84,7 +85,7 @@ class ConfusionMatrix(QWidget):
 
     def _draw_cell(self, painter: QPainter, box: QRectF, row: int, column: int) -> None:
         value = self._share(row, column)
-        base = self.palette().color(QPalette.ColorRole.Base)
+        base = paper(self)
         color = blended(base, QColor(RIGHT if row == column else WRONG), 0.08 + 0.82 * value)
         painter.fillRect(box.adjusted(1, 1, -1, -1), color)
         painter.setPen(QColor("#000000") if color.lightnessF() > 0.5 else QColor("#ffffff"))
@@ -107,10 +108,3 @@ class ConfusionMatrix(QWidget):
 def percent(value: float) -> str:
     """A share in percent; traces are not rounded to nothing."""
     return "<1 %" if 0 < value < 0.005 else f"{100 * value:.0f} %"
-
-
-def blended(base: QColor, color: QColor, amount: float) -> QColor:
-    """`color` laid over `base` with opacity 0 to 1."""
-    parts = zip(base.getRgb()[:3], color.getRgb()[:3], strict=True)
-    red, green, blue = (round(below + (above - below) * amount) for below, above in parts)
-    return QColor(red, green, blue)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
+from math import ceil
 from typing import Any
 
-from qgis.core import QgsApplication
-from qgis.PyQt.QtCore import Qt, pyqtSignal
-from qgis.PyQt.QtGui import QPalette
-from qgis.PyQt.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from qgis.PyQt.QtCore import QRectF, QSize, Qt, QUrl, pyqtSignal
+from qgis.PyQt.QtGui import QIcon, QPainter, QPaintEvent, QResizeEvent, QTextDocument
+from qgis.PyQt.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QTextBrowser, QWidget
 
-ICONS = {"error": "/mIconCritical.svg", "warning": "/mIconWarning.svg"}
+from ...paths import icon
+from ..words import tr
+from .shades import faint, ground
+
+SMALLER = 0.92
+USUAL_WIDTH_PX = 340
 
 
 def small_label(text: str) -> QLabel:
@@ -19,7 +24,7 @@ def small_label(text: str) -> QLabel:
     label = QLabel(text)
     font = label.font()
     if font.pointSizeF() > 0:
-        font.setPointSizeF(font.pointSizeF() * 0.92)
+        font.setPointSizeF(font.pointSizeF() * SMALLER)
     label.setFont(font)
     wrap(label)
     return label
@@ -29,7 +34,7 @@ def wrap(label: QLabel) -> QLabel:
     """Let a label break its lines and take only the height it needs."""
     label.setWordWrap(True)
     label.setMinimumWidth(40)
-    policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
     policy.setHeightForWidth(True)
     label.setSizePolicy(policy)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
@@ -37,19 +42,38 @@ def wrap(label: QLabel) -> QLabel:
     return label
 
 
-class Sentence(QFrame):
+class Sentence(QWidget):
     """What will happen, in plain words, on a quiet background."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setBackgroundRole(QPalette.ColorRole.AlternateBase)
-        self.setAutoFillBackground(True)
-        self.setFrameShape(QFrame.Shape.StyledPanel)
+        policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(8, 6, 8, 6)
         self._label = wrap(QLabel())
         layout.addWidget(self._label)
         self.hide()
+
+    def sizeHint(self) -> QSize:
+        return QSize(USUAL_WIDTH_PX, self.layout().heightForWidth(self.width() or USUAL_WIDTH_PX))
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(60, self.sizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if event.oldSize().width() != event.size().width():
+            self.updateGeometry()
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        behind = ground(self)
+        painter.setBrush(faint(self, behind, 0.06))
+        painter.setPen(faint(self, behind, 0.25))
+        painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 3, 3)
 
     def text(self) -> str:
         """The sentence as shown."""
@@ -62,19 +86,26 @@ class Sentence(QFrame):
         self.setVisible(bool(text))
 
 
-class ProblemList(QWidget):
-    """Every complaint at once, each with its cure."""
+class ProblemList(QTextBrowser):
+    """Every complaint at once, each with its cure; as high as its text up to a limit, then it scrolls.
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    Args:
+        most_lines: the limit in lines.
+    """
+
+    def __init__(self, most_lines: int = 9, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        self._grid = QGridLayout()
-        self._grid.setHorizontalSpacing(6)
-        self._grid.setVerticalSpacing(6)
-        self._grid.setColumnStretch(1, 1)
-        layout.addLayout(self._grid)
+        self._most_lines = most_lines
         self._problems: tuple[tuple[str, str, str], ...] = ()
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.viewport().setAutoFillBackground(False)
+        self.document().setDocumentMargin(0)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setAccessibleName(tr("Problems"))
+        font = self.font()
+        if font.pointSizeF() > 0:
+            font.setPointSizeF(font.pointSizeF() * SMALLER)
+        self.setFont(font)
         self.hide()
 
     def texts(self) -> list[str]:
@@ -87,18 +118,32 @@ class ProblemList(QWidget):
         if rows == self._problems:
             return
         self._problems = rows
-        while self._grid.count():
-            self._grid.takeAt(0).widget().deleteLater()
-        for row, (severity, message, hint) in enumerate(rows):
-            icon = QLabel()
-            side = round(self.fontMetrics().height() * 1.1)
-            icon.setPixmap(QgsApplication.getThemeIcon(ICONS[severity]).pixmap(side, side))
-            icon.setAccessibleName(severity)
-            self._grid.addWidget(icon, row, 0, Qt.AlignmentFlag.AlignTop)
-            text = html.escape(message)
-            text += f" <i>{html.escape(hint)}</i>" if hint else ""
-            self._grid.addWidget(small_label(text), row, 1)
+        side = round(self.fontMetrics().height() * 1.1)
+        cells = []
+        for severity, message, hint in rows:
+            picture = QIcon(icon(f"{severity}.svg")).pixmap(side, side)
+            self.document().addResource(
+                QTextDocument.ResourceType.ImageResource, QUrl(f"icon:{severity}"), picture
+            )
+            text = html.escape(message) + (f" <i>{html.escape(hint)}</i>" if hint else "")
+            cells.append(f'<tr><td><img src="icon:{severity}"></td><td>{text}</td></tr>')
+        self.setHtml(f'<table cellspacing="0" cellpadding="3">{"".join(cells)}</table>')
         self.setVisible(bool(rows))
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        self.document().setTextWidth(self.width())
+        needed = ceil(self.document().size().height()) + 4
+        most = self._most_lines * self.fontMetrics().lineSpacing()
+        policy = Qt.ScrollBarPolicy
+        self.setVerticalScrollBarPolicy(
+            policy.ScrollBarAsNeeded if needed > most else policy.ScrollBarAlwaysOff
+        )
+        self.setFixedHeight(min(needed, most))
 
 
 def as_row(problem: Any) -> tuple[str, str, str]:
@@ -113,6 +158,9 @@ class NextStep(QLabel):
     """A line that says what was done and links to the next step."""
 
     step_requested = pyqtSignal(str)
+
+    def sizeHint(self) -> QSize:
+        return QSize(USUAL_WIDTH_PX, self.heightForWidth(self.width() or USUAL_WIDTH_PX))
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)

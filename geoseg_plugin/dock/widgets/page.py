@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from qgis.gui import QgsCollapsibleGroupBox
-from qgis.PyQt.QtCore import QEvent, QObject, QSize, Qt, pyqtSignal
-from qgis.PyQt.QtGui import QResizeEvent
+from qgis.PyQt.QtCore import QObject, QSize, Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import (
     QFormLayout,
     QFrame,
@@ -82,8 +81,7 @@ class Page(QWidget):
         self.sentence = Sentence()
         self.next_step = NextStep()
         self.primary = primary_button(button_text)
-        self.foot.addWidget(ShortScroll(self.problem_list))
-        for widget in (self.next_step, self.sentence, self.primary):
+        for widget in (self.problem_list, self.next_step, self.sentence, self.primary):
             self.foot.addWidget(widget)
         self.settle()
 
@@ -147,41 +145,6 @@ class Content(QWidget):
 
     def minimumSizeHint(self) -> QSize:
         return QSize(super().minimumSizeHint().width(), 0)
-
-
-class ShortScroll(QScrollArea):
-    """Takes the height of its content up to a limit, then scrolls."""
-
-    def __init__(self, content: QWidget, most_lines: int = 9) -> None:
-        super().__init__()
-        self._most_lines = most_lines
-        self.setWidgetResizable(True)
-        self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.setWidget(content)
-        content.installEventFilter(self)
-        self._fit()
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        kinds = (QEvent.Type.Show, QEvent.Type.Hide, QEvent.Type.LayoutRequest, QEvent.Type.Resize)
-        if event.type() in kinds:
-            self._fit()
-        return super().eventFilter(watched, event)
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        self._fit()
-
-    def _fit(self) -> None:
-        content = self.widget()
-        if content is None or content.isHidden():
-            self.setFixedHeight(0)
-            return
-        layout = content.layout()
-        needed = layout.heightForWidth(self.viewport().width()) if layout.hasHeightForWidth() else -1
-        needed = needed if needed > 0 else content.sizeHint().height()
-        self.setFixedHeight(min(needed, self._most_lines * self.fontMetrics().height()))
 
 
 class AdvancedGroup(QgsCollapsibleGroupBox):

@@ -10,6 +10,7 @@ from qgis.PyQt.QtGui import QColor, QIcon, QPixmap
 from qgis.PyQt.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
 from ..words import pixels, share, split_names, tr
+from .notes import SMALLER
 
 SWATCH_PX = 12
 
@@ -27,6 +28,11 @@ class ReadOnlyTable(QTableWidget):
         self.setShowGrid(False)
         self.setAlternatingRowColors(True)
         self.setWordWrap(False)
+        font = self.font()
+        if font.pointSizeF() > 0:
+            font.setPointSizeF(font.pointSizeF() * SMALLER)
+        self.setFont(font)
+        self.horizontalHeader().setFont(font)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.hide()
 
