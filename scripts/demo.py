@@ -9,21 +9,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-import stage_profile
+import desktop
+from desktop import ENGINE_PYTHON, ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
-ENGINE_PYTHON = ROOT / ".envs" / "engine" / "bin" / "python"
 IN_QGIS = Path(__file__).with_name("demo_in_qgis.py")
-QGIS = ["qgis", "--nologo", "--noversioncheck"]
-SCREEN = ["xvfb-run", "-a", "-s", "-screen 0 1680x1050x24"]
+SCREEN = (1680, 1050)
 LEFT_OVER = ("metrics.json", "report.html", "screenshot.png", "failure.json", "workspace", "profile")
 
 
@@ -35,8 +31,8 @@ def main() -> int:
     forget_last_run(out)
     request = own_scene(out) if not options.rasters else callers_layers(options)
     request |= {"out": str(out), "max_minutes": options.max_minutes, "stay_open": options.show}
-    (out / "request.json").write_text(json.dumps(request, indent=1), encoding="utf-8")
-    code = run_in_qgis(out, options.show, options.timeout_s)
+    screen = None if options.show else SCREEN
+    code = desktop.run(IN_QGIS, request, out, on_line=say, screen=screen, timeout_s=options.timeout_s)
     if not (out / "metrics.json").exists():
         return tell_failure(out, code)
     tell_result(out, time.monotonic() - started)
@@ -54,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--area", default="", help="polygons in which labels are complete")
     options.add_argument("--unlabelled", default="", choices=["", "background", "unknown"])
     options.add_argument("--max-minutes", type=float, default=3.0, help="time budget of the training")
-    options.add_argument("--timeout-s", type=float, default=3600)
+    options.add_argument("--timeout-s", type=float, default=1800)
     options.add_argument("--out", type=Path, default=ROOT / "build" / "demo")
     options.add_argument("--show", action="store_true", help="on the screen, and stay open")
     return options
@@ -105,34 +101,10 @@ def callers_layers(options: argparse.Namespace) -> dict[str, object]:
     }
 
 
-def run_in_qgis(out: Path, show: bool, timeout_s: float) -> int:
-    """Start QGIS with an empty profile and wait for it to end; returns its exit code."""
-    stage_profile.stage(out / "profile")
-    command = [*QGIS, "--profiles-path", str(out / "profile"), "--profile", "default", "--code", str(IN_QGIS)]
-    environment = {
-        **os.environ,
-        "GEOSEG_DEMO": str(out / "request.json"),
-        "GEOSEG_ENGINE_PYTHON": str(ENGINE_PYTHON),
-        "QT_QPA_PLATFORM": "xcb",
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-    with (out / "qgis.log").open("w", encoding="utf-8") as log:
-        qgis = subprocess.Popen(
-            command if show else [*SCREEN, *command],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-            start_new_session=True,
-        )
-        signal.signal(signal.SIGTERM, lambda *_: os.killpg(qgis.pid, signal.SIGTERM))
-        deadline = time.monotonic() + timeout_s
-        for line in qgis.stdout or ():
-            if line.startswith("demo:"):
-                print(line.rstrip(), flush=True)
-            if time.monotonic() > deadline and not show:
-                os.killpg(qgis.pid, signal.SIGTERM)
-        return qgis.wait()
+def say(line: str) -> None:
+    """Pass on what the demo says; QGIS itself says more than a user wants to read."""
+    if line.startswith("demo:"):
+        print(line, flush=True)
 
 
 def tell_failure(out: Path, code: int) -> int:

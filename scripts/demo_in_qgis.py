@@ -1,6 +1,6 @@
 """Runs inside QGIS (`qgis --code`): works the GeoSeg panel as a user would, and records what came of it.
 
-Reads the request of `demo.py` from the file that GEOSEG_DEMO names. Every step sets inputs of a page, presses its
+Reads the request of `demo.py` from the file that GEOSEG_REQUEST names. Every step sets inputs of a page, presses its
 button and waits for the panel to be idle again. A timer on the main thread measures how long QGIS was ever unable
 to answer while jobs ran.
 """
@@ -28,10 +28,11 @@ from qgis.PyQt.QtCore import QElapsedTimer, QEventLoop, QObject, Qt, QTimer
 from qgis.PyQt.QtWidgets import QApplication
 from qgis.utils import iface, loadPlugin, plugins, startPlugin
 
-REQUEST = json.loads(Path(os.environ["GEOSEG_DEMO"]).read_text(encoding="utf-8"))
+REQUEST = json.loads(Path(os.environ["GEOSEG_REQUEST"]).read_text(encoding="utf-8"))
 OUT = Path(REQUEST["out"])
 COLORS = ("#d95f02", "#e6c229", "#1b9e77", "#7570b3", "#66a61e", "#e7298a", "#a6761d", "#377eb8")
 SPLIT_FIELDS = ("split", "traindata_type", "fold")
+ASK_TRANSFORM = "projections/promptWhenMultipleTransformsExist"
 ANSWER_S, JOB_S = 120, 3000
 TICK_MS = 20
 
@@ -89,11 +90,11 @@ class Demo:
 
     def load_layers(self) -> None:
         """Layers as a user has them before GeoSeg is opened."""
+        QgsSettings().setValue(ASK_TRANSFORM, False, QgsSettings.Section.App)
         project = QgsProject.instance()
         for path in reversed(REQUEST["rasters"]):
             self.layers[path] = project.addMapLayer(checked(QgsRasterLayer(path, Path(path).stem), path))
         reference = self.layers[REQUEST.get("reference") or REQUEST["rasters"][0]]
-        project.setCrs(reference.crs())
         labels = checked(
             QgsVectorLayer(REQUEST["labels"], Path(REQUEST["labels"]).stem, "ogr"), REQUEST["labels"]
         )
@@ -104,9 +105,10 @@ class Demo:
             symbol = {"color": "0,0,0,0", "outline_color": "#222222", "outline_width": "0.6"}
             area.renderer().setSymbol(QgsFillSymbol.createSimple(symbol))
             self.layers["area"] = project.addMapLayer(area)
-        iface.mapCanvas().setExtent(
-            iface.mapCanvas().mapSettings().layerExtentToOutputExtent(reference, reference.extent())
-        )
+        pause(300)  # QGIS takes the CRS of the first layer a moment later
+        project.setCrs(reference.crs())
+        canvas = iface.mapCanvas()
+        canvas.setExtent(canvas.mapSettings().layerExtentToOutputExtent(reference, reference.extent()))
 
     def open_panel(self) -> None:
         """Start the plugin and open its dock."""
@@ -129,6 +131,7 @@ class Demo:
         """Tick everything, choose labels and area, prepare."""
         page = self.dock.data
         self.dock.show_step("data")
+        wait_until(lambda: page.tree.topLevelItemCount() >= len(REQUEST["rasters"]), ANSWER_S)
         page.tree.set_choices(self.raster_choices())
         page.label_layer.setLayer(self.layers["labels"])
         select(page.class_field, REQUEST["field"])
@@ -248,6 +251,7 @@ class Demo:
         """A picture of the QGIS window."""
         (OUT / "pages").mkdir(exist_ok=True)
         canvas = iface.mapCanvas()
+        iface.messageBar().clearWidgets()
         canvas.refresh()
         wait_until(lambda: not canvas.isDrawing(), 30, quiet=True)
         pause(400)
@@ -314,12 +318,13 @@ def main() -> None:
     iface.mainWindow().resize(1660, 1010)
     try:
         Demo().run()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  (the border: QGIS must end)
         problem = {"message": str(error), "details": traceback.format_exc()}
         (OUT / "failure.json").write_text(json.dumps(problem, indent=1), encoding="utf-8")
         iface.mainWindow().grab().save(str(OUT / "failure.png"))
     if not REQUEST.get("stay_open"):
         QgsProject.instance().setDirty(False)
+        iface.newProject(False)
         QTimer.singleShot(300, QApplication.quit)
 
 

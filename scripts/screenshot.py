@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import argparse
 import configparser
-import json
-import os
-import signal
-import subprocess
 import sys
 from pathlib import Path
 
+import desktop
 import stage_profile
+from desktop import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 IN_QGIS = Path(__file__).with_name("screenshot_in_qgis.py")
-ENGINE_PYTHON = ROOT / ".envs" / "engine" / "bin" / "python"
 SCENE = ROOT / "build" / "demo" / "scene"
-SCREEN = "-screen 0 {}x{}x24"
+SCREEN = (1500, 1000)
 
 
 def main() -> int:
@@ -39,7 +35,8 @@ def main() -> int:
         "pages": options.pages,
         "wait_s": options.wait_s,
     }
-    code = run_in_qgis(IN_QGIS, request, out, options.scale, options.timeout_s)
+    choose_theme(stage_profile.stage(out / "profile"), options.theme)
+    code = desktop.run(IN_QGIS, request, out, screen=SCREEN, scale=options.scale, timeout_s=options.timeout_s)
     print(f"{len(list(out.glob('*.png')))} pictures in {out}")
     return code
 
@@ -62,36 +59,6 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--wait-s", type=float, default=30, help="longest wait for the engine's answers")
     options.add_argument("--timeout-s", type=float, default=240)
     return options
-
-
-def run_in_qgis(
-    code: Path, request: dict[str, object], out: Path, scale: float = 1.0, timeout_s: float = 240
-) -> int:
-    """Start QGIS under Xvfb with a Python file that finds `request` in GEOSEG_SCREENSHOT; wait for its end."""
-    request_file = out / "request.json"
-    request_file.write_text(json.dumps(request), encoding="utf-8")
-    choose_theme(stage_profile.stage(out / "profile"), str(request.get("theme") or "default"))
-    environment = {  # QGIS's own Python is found by PATH: the system's goes first
-        **os.environ,
-        "GEOSEG_SCREENSHOT": str(request_file),
-        "GEOSEG_ENGINE_PYTHON": os.environ.get("GEOSEG_ENGINE_PYTHON", str(ENGINE_PYTHON)),
-        "PATH": os.pathsep.join(["/usr/bin", "/bin", os.environ.get("PATH", "")]),
-        "QT_QPA_PLATFORM": "xcb",
-        "QT_SCALE_FACTOR": str(scale),
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-    screen = SCREEN.format(round(1500 * scale), round(1000 * scale))
-    command = ["xvfb-run", "-a", "-s", screen, "qgis", "--nologo", "--noversioncheck"]
-    command += ["--profiles-path", str(out / "profile"), "--profile", "default", "--code", str(code)]
-    with (out / "qgis.log").open("w", encoding="utf-8") as log:
-        qgis = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
-        try:
-            return qgis.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            os.killpg(qgis.pid, signal.SIGTERM)
-            qgis.wait()
-            print(f"QGIS did not end within {timeout_s:.0f} s; see {out / 'qgis.log'}", file=sys.stderr)
-            return 1
 
 
 def choose_theme(profile: Path, theme: str) -> None:

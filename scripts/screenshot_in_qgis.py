@@ -13,7 +13,7 @@ from qgis.PyQt.QtCore import QEventLoop, Qt, QTimer
 from qgis.PyQt.QtWidgets import QApplication
 from qgis.utils import iface, loadPlugin, plugins, startPlugin
 
-REQUEST = json.loads(Path(os.environ["GEOSEG_SCREENSHOT"]).read_text(encoding="utf-8"))
+REQUEST = json.loads(Path(os.environ["GEOSEG_REQUEST"]).read_text(encoding="utf-8"))
 OUT = Path(REQUEST["out"])
 ASK_TRANSFORM = "projections/promptWhenMultipleTransformsExist"
 RASTERS = (".tif", ".tiff", ".vrt", ".img", ".nc")
