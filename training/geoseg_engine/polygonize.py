@@ -17,10 +17,11 @@ import numpy as np
 import rasterio
 import shapely
 from numpy.typing import NDArray
-from rasterio.features import rasterize, shapes
+from rasterio.features import shapes
 from rasterio.transform import Affine
 
 from .channel import Channel
+from .components import label_components
 from .contract import Grid, LabelClass, PolygonizeJob, Source
 from .geodesy import perimeters_m, window_areas_m2
 from .geopackage import write_layer
@@ -33,6 +34,8 @@ LAYER = "polygons"
 STRIP_PIXELS = 4_000_000
 BLOCK_PX = 512
 BATCH = 20_000
+GPKG_VERSION = "1.2"
+"""Older GDAL versions, as in QGIS 3.40 on Debian, warn about newer ones."""
 
 
 @dataclass
@@ -122,7 +125,7 @@ def polygonize(job: PolygonizeJob, folder: Path, channel: Channel) -> dict[str, 
         partial = stack.enter_context(whole_file(output))
         write_batch([], partial, grid, names, confidence is not None)
         left_out = {dataset.nodata} | ({0} if job.skip_background else set())
-        for group in traced(dataset, confidence, grid, left_out, channel):
+        for group in traced(dataset, confidence, grid, left_out, job.min_area_px, channel):
             if group.pixels < job.min_area_px:
                 continue
             count, area_m2 = count + 1, area_m2 + group.area_m2
@@ -136,7 +139,12 @@ def polygonize(job: PolygonizeJob, folder: Path, channel: Channel) -> dict[str, 
 
 
 def traced(
-    dataset: Any, confidence: Any, grid: Grid, left_out: set[float | None], channel: Channel
+    dataset: Any,
+    confidence: Any,
+    grid: Grid,
+    left_out: set[float | None],
+    min_area_px: int,
+    channel: Channel,
 ) -> Iterator[Group]:
     """All polygons of a class raster, each once, strip by strip."""
     joiner = Joiner(grid.width)
@@ -144,43 +152,55 @@ def traced(
     for row in range(0, grid.height, height):
         channel.progress("polygonize", row, grid.height)
         window = Window(row, 0, min(height, grid.height - row), grid.width)
-        groups, owner = trace_strip(dataset, confidence, grid, window, left_out)
+        groups, owner = trace_strip(dataset, confidence, grid, window, left_out, min_area_px)
         yield from joiner.add(groups, owner[0], owner[-1])
     yield from joiner.rest()
     channel.progress("polygonize", grid.height, grid.height)
 
 
 def trace_strip(
-    dataset: Any, confidence: Any, grid: Grid, window: Window, left_out: set[float | None]
+    dataset: Any,
+    confidence: Any,
+    grid: Grid,
+    window: Window,
+    left_out: set[float | None],
+    min_area_px: int = 0,
 ) -> tuple[list[Group], NDArray[np.int32]]:
-    """Groups of one strip, and (rows, cols) with the index of each pixel's group, -1 for none."""
+    """Groups of one strip, and (rows, cols) with the index of each pixel's group, -1 for none.
+
+    What is smaller than `min_area_px` and cannot go on in the next strip is not traced.
+    """
     ids = dataset.read(1, window=window.rasterio)
     wanted = ~np.isin(ids, [value for value in left_out if value is not None])
-    shift = Affine.translation(window.col, window.row)
-    found = list(shapes(ids, mask=wanted, connectivity=4, transform=shift))
-    if not found:
-        return [], np.full(ids.shape, -1, np.int32)
-    burnt = rasterize(
-        ((geometry, index + 1) for index, (geometry, _) in enumerate(found)),
-        out_shape=ids.shape,
-        transform=shift,
-        dtype="int32",
-    )
+    owner, count = label_components(ids, wanted)
+    pixels = _sums(owner, count)
+    small = pixels < min_area_px
+    small[owner[[0, -1]][owner[[0, -1]] >= 0]] = False
+    if small.any():
+        kept = np.where(small, -1, np.cumsum(~small) - 1).astype(np.int32)
+        owner = np.append(kept, np.int32(-1))[owner]
+        pixels = pixels[~small]
+    count = len(pixels)
     areas = window_areas_m2(grid, window.row, window.col, window.height, window.width)
-    size = len(found) + 1
-    pixels = np.bincount(burnt.ravel(), minlength=size)
-    ground = np.bincount(burnt.ravel(), np.broadcast_to(areas, burnt.shape).ravel(), size)
-    surety = np.zeros(size, np.float64)
+    ground = _sums(owner, count, np.broadcast_to(areas, owner.shape))
+    surety = np.zeros(count)
     if confidence is not None:
-        shares = np.nan_to_num(confidence.read(1, window=window.rasterio)) * confidence.scales[0]
-        surety = np.bincount(burnt.ravel(), shares.ravel(), size).astype(np.float64)
-    groups = [
-        Group(
-            int(value), [shapely.geometry.shape(geometry)], int(pixels[index]), surety[index], ground[index]
-        )
-        for index, (geometry, value) in enumerate(found, 1)
-    ]
-    return groups, burnt - 1
+        surety = _sums(owner, count, np.nan_to_num(confidence.read(1, window=window.rasterio)))
+    groups = [Group(0, [], int(pixels[i]), float(surety[i]), float(ground[i])) for i in range(count)]
+    shift = Affine.translation(window.col, window.row)
+    for geometry, value in shapes(owner, mask=owner >= 0, connectivity=4, transform=shift):
+        groups[int(value)].parts.append(shapely.geometry.shape(geometry))
+    positions, where = np.unique(owner, return_index=True)
+    for index, place in zip(positions.tolist(), where.tolist(), strict=True):
+        if index >= 0:
+            groups[index].class_id = int(ids.flat[place])
+    return groups, owner
+
+
+def _sums(owner: NDArray[np.int32], count: int, weights: NDArray[Any] | None = None) -> NDArray[Any]:
+    """Pixels, or the sum of weights, of each of `count` groups."""
+    flat = None if weights is None else weights.ravel()
+    return np.bincount(owner.ravel() + 1, flat, count + 1)[1:]
 
 
 def write_batch(groups: Sequence[Group], path: Path, grid: Grid, names: dict[int, str], scored: bool) -> None:

@@ -22,7 +22,7 @@ WORTHWHILE_PX = 1_000_000
 """Smaller jobs end sooner than a trial would."""
 GAIN = 0.85
 """Share of the time of float32 that another choice may take at most."""
-SAME_CLASS = {"float32": 0.999, "bf16": 0.995, "fp16": 0.995}
+SAME_CLASS = {"float32": 0.999, "bf16": 0.998, "fp16": 0.998}
 """Share of a window's pixels that must get the class that float32 gives."""
 SCRATCH = 1.5
 """Activations alive at once, over the largest single operation's input and output (measured on U-Nets)."""
@@ -53,7 +53,7 @@ def choose_runtime(
         sample: z-scores (bands, rows, cols) of a typical window, aligned.
         job_px: pixels to predict; below WORTHWHILE_PX, float32 torch is taken without a trial.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        wanted: `auto`, `torch` or `onnx`.
+        wanted: `auto`, `torch` or `onnx` (which is taken as it is, and its agreement told).
         log: told what was tried, with speeds and agreement.
 
     Raises:
@@ -63,7 +63,7 @@ def choose_runtime(
     network = load_network(model.path)
     bytes_px = activation_bytes(network, sample)
     plain = TorchRuntime(network, found, "float32")
-    if wanted == "auto" and job_px < WORTHWHILE_PX:
+    if wanted != "onnx" and job_px < WORTHWHILE_PX:
         return Choice(plain, 0.0, bytes_px)
     reference, speed = timed(plain, sample)
     best = Choice(plain, speed, bytes_px)

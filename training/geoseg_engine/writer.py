@@ -24,6 +24,9 @@ CLASSES_TAG = "GEOSEG_CLASSES"
 STEPS_OF_ONE = 512
 """Shares are rounded to 1/512: float32 holds that exactly and it compresses four times better."""
 
+PACKED_SHARE = 0.2
+"""Of the size in memory that a compressed result is expected to need on disk."""
+
 
 class RasterWriter:
     """One raster being written; a context manager that renames it when the block ends without error."""
@@ -58,7 +61,9 @@ class RasterWriter:
 
     def __enter__(self) -> RasterWriter:
         with ExitStack() as stack:
-            self._partial = stack.enter_context(whole_file(self.path))
+            pixels = self._grid.width * self._grid.height * len(self._bands)
+            needed = int(pixels * np.dtype(self._profile["dtype"]).itemsize * PACKED_SHARE)
+            self._partial = stack.enter_context(whole_file(self.path, needed))
             self._dataset = stack.enter_context(rasterio.open(self._partial, "w", **self._profile))
             self._dataset.descriptions = tuple(band or None for band in self._bands)
             if self._classes:
