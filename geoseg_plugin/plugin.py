@@ -94,7 +94,7 @@ class GeoSegPlugin:
 
     def _on_first_opened(self) -> None:
         self.dock.opened.disconnect(self._on_first_opened)
-        self.controller.engine.begin()
+        self.controller.begin()
 
     def _offer_running(self) -> None:
         running = self.controller.train.running_run()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from qgis.core import QgsLayerTreeGroup, QgsProject
+from qgis.core import QgsLayerTree, QgsLayerTreeGroup, QgsProject
 from qgis.PyQt.QtCore import QObject, QTimer
 from qgis.PyQt.QtWidgets import QApplication
 
@@ -97,6 +97,11 @@ class Controller(QObject):
         self.project.readProject.connect(self._on_project_read)
         self.project.writeProject.connect(self._on_project_written)
         self.project.cleared.connect(self._on_project_cleared)
+
+    def begin(self) -> None:
+        """The panel is shown for the first time: ask what was waiting, and look at the engine."""
+        self.questions.wake()
+        self.engine.begin()
 
     def close(self) -> None:
         """Let go of QGIS: disconnect from the project and end the runners."""
@@ -220,6 +225,14 @@ class Controller(QObject):
             if node.layer() is not None:
                 node.layer().setCustomProperty(RESULT_MARK, True)
         self.data.refresh_layers_later()
+
+    def step_back(self) -> None:
+        """Untick and fold the groups of earlier results, so that they do not cover the next one."""
+        for node in self.project.layerTreeRoot().children():
+            layers = [item.layer() for item in node.findLayers()] if QgsLayerTree.isGroup(node) else []
+            if layers and all(layer is not None and layer.customProperty(RESULT_MARK) for layer in layers):
+                node.setItemVisibilityChecked(False)
+                node.setExpanded(False)
 
     def _on_page_changed(self) -> None:
         focused = QApplication.focusWidget()

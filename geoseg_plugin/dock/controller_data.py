@@ -70,6 +70,7 @@ class DataController(QObject):
         choices = self.page.choices()
         problems = data_problems(choices, self.desk.project)
         self.page.show_plan("", problems)
+        self.desk.forget("check")
         if not choices.rasters or any(item.code not in ("no_labels", "no_area") for item in problems):
             self.desk.forget("plan")
             return
@@ -127,7 +128,7 @@ class DataController(QObject):
                 tr("Plan the grid"),
                 exports,
                 [submission],
-                lambda result: self._on_planned(result, known),
+                lambda result: self._on_planned(result, known, taken),
                 lambda problem: self._on_not_planned(problem, known),
             )
         )
@@ -136,9 +137,29 @@ class DataController(QObject):
         canvas = self.desk.iface.mapCanvas() if self.desk.iface is not None else None
         return take(choices, folder, self.desk.project, canvas, self._to_export)
 
-    def _on_planned(self, result: dict[str, Any], known: list[Problem]) -> None:
-        problems = [*known, *(result.get("problems") or []), *(result.get("warnings") or [])]
-        self.page.show_plan(str(result.get("sentence") or ""), problems)
+    def _on_planned(self, result: dict[str, Any], known: list[Problem], taken: Snapshot) -> None:
+        found = [*(result.get("problems") or []), *(result.get("warnings") or [])]
+        sentence = str(result.get("sentence") or "")
+        self.page.show_plan(sentence, [*known, *found])
+        if taken.labels is not None and not known and not result.get("problems"):
+            self._check(taken, sentence, found)
+
+    def _check(self, taken: Snapshot, sentence: str, found: list[Any]) -> None:
+        """Look at the labels themselves, from the files that were written for the plan."""
+        assert taken.labels is not None
+        tile_px = self.desk.dock.tiles.choices().tile_px
+        folder = self.desk.workspace.scratch("plan")
+        submission = prepare.check(folder, taken.rasters, taken.labels, taken.area, taken.grid, tile_px)
+        self.desk.ask(
+            Question(
+                "check",
+                tr("Check the labels"),
+                [],
+                [submission],
+                lambda result: self.page.show_plan(sentence, [*found, *(result.get("problems") or [])]),
+                lambda problem: self.page.show_plan(sentence, [*found, problem]),
+            )
+        )
 
     def _on_not_planned(self, problem: dict[str, Any], known: list[Problem]) -> None:
         if self._retry_with_export(problem):

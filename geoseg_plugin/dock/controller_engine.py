@@ -120,6 +120,7 @@ class EngineController(QObject):
         else:
             headline = tr("Ready")
         self.page.show_state(headline, problems, engine_facts(python, self.probe))
+        self.page.show_workspace(str(settings.workspace_folder()))
         self.page.set_workspace_problems(self.desk.workspace.problems())
         self.desk.dock.footer.set_device(badge_text(self.probe), device_text(self.probe))
         self.desk.dock.steps.set_state("engine", ready, headline)

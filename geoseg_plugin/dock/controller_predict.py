@@ -212,6 +212,7 @@ class PredictController(QObject):
         self.page.problem_list.set_problems([problem])
 
     def _on_predicted(self, result: dict[str, Any], folder: Path) -> None:
+        self.desk.step_back()
         self.desk.mark_result(publish.publish_prediction(folder, result))
         text = tr("Predicted: {}").format(folder.name)
         self.page.next_step.show_done(text, tr("See the results"), "results")

@@ -38,8 +38,6 @@ class TilesController(QObject):
             self.desk.dataset = None
         notes = {entry.folder: "" if entry.finished else tr("(no tiles yet)") for entry in entries}
         named = [NamedPath(entry.title, str(entry.folder), notes[entry.folder]) for entry in entries]
-        if self.desk.dataset is None and entries:
-            self.desk.dataset = entries[0].folder
         folder = self.desk.dataset
         if folder is not None and str(folder) not in [item.path for item in named]:
             named.insert(0, NamedPath(folder.name, str(folder)))

@@ -35,6 +35,7 @@ class Questions(QObject):
         self._runner = runner
         self._waiting: dict[str, Question] = {}
         self._asking: Question | None = None
+        self._awake = False
         runner.finished.connect(self._on_finished)
         runner.failed.connect(self._on_failed)
         runner.idle.connect(self._ask_next)
@@ -42,7 +43,12 @@ class Questions(QObject):
     @property
     def busy(self) -> bool:
         """Whether a question is being answered or waits."""
-        return bool(self._waiting) or self._runner.busy
+        return (self._awake and bool(self._waiting)) or self._runner.busy
+
+    def wake(self) -> None:
+        """Begin to ask; until then questions wait, so that no engine starts for a panel nobody sees."""
+        self._awake = True
+        self._ask_next()
 
     def ask(self, question: Question) -> None:
         """Ask as soon as the engine is free; the newest question of a key wins."""
@@ -63,7 +69,7 @@ class Questions(QObject):
         self._runner.shutdown(stop=True)
 
     def _ask_next(self) -> None:
-        while self._waiting and not self._runner.busy:
+        while self._awake and self._waiting and not self._runner.busy:
             question = self._waiting.pop(next(iter(self._waiting)))
             try:
                 self._runner.start(question.title, question.exports, question.submissions)

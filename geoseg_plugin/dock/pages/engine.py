@@ -164,12 +164,17 @@ class EnginePage(Page):
 
     def show_settings(self, workspace: str, on_close: str, python: str) -> None:
         """Show the user's settings without emitting them."""
-        with QSignalBlocker(self.workspace):
-            self.workspace.setFilePath(workspace)
+        self.show_workspace(workspace)
         (self.stop if on_close == "stop" else self.go_on).setChecked(True)
         if python:
             self.own.setChecked(True)
             self.python.setFilePath(python)
+
+    def show_workspace(self, folder: str) -> None:
+        """Show where results go, unless the user is typing there."""
+        if not self.workspace.lineEdit().hasFocus():
+            with QSignalBlocker(self.workspace):
+                self.workspace.setFilePath(folder)
 
     def set_workspace_problems(self, problems: Sequence[Any]) -> None:
         """Why results cannot be written to the workspace folder."""

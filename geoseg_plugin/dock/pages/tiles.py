@@ -124,6 +124,8 @@ class TilesPage(Page):
             self.dataset.clear()
             if not entries:
                 self.dataset.addItem(tr("none yet: prepare data first"), "")
+            elif not current:
+                self.dataset.addItem(tr("choose one, or prepare data"), "")
             for entry in entries:
                 self.dataset.addItem(f"{entry.title}  {entry.note}".strip(), entry.path)
             self.dataset.setCurrentIndex(max(self.dataset.findData(current), 0))

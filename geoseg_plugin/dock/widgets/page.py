@@ -158,6 +158,7 @@ class AdvancedGroup(QgsCollapsibleGroupBox):
         self.setCollapsed(True)
         self.setScrollOnExpand(True)
         self.form = narrow_form()
+        self.form.setContentsMargins(8, 4, 8, 6)
         self.setLayout(self.form)
 
     def add_choice(self, label: str, widget: QWidget, why: str, anchor: str) -> None:
