@@ -105,7 +105,7 @@ class TrainController(QObject):
             return
         folder = str(entry.folder)
         text = tr("The training “{}” is still running.").format(entry.title)
-        self.desk.dock.offer(text, tr("Re-attach"), lambda _checked=False: self.attach(folder))
+        self.desk.dock.offer(text, tr("Re-attach"), lambda *_checked: self.attach(folder))
 
     def running_run(self) -> Entry | None:
         """A run whose engine is alive although nothing here follows it."""

@@ -38,7 +38,7 @@ class Page(QWidget):
         self._inputs: dict[str, QObject] = {}
         self._restoring = True
         self._busy, self._ready = False, True
-        self.primary: QPushButton | None = None
+        self.primary: Any = None
         self._wheel_guard = WheelGuard(self)
         content = Content()
         self.body = QVBoxLayout(content)
