@@ -13,6 +13,7 @@ from ..contract import (
     EVENT_FIELDS,
     LAST_EVENTS,
     LOG_FILE,
+    SAVING_PHASE,
     GeoSegError,
     check_protocol,
 )
@@ -23,6 +24,8 @@ Event = dict[str, Any]
 SAVE_S = {"train": 11.0}
 """Seconds that a cancelled job of a kind gets to save its work before it is terminated; others 5."""
 DEFAULT_SAVE_S, TERMINATE_S = 5.0, 2.5
+WRITING_S = 40.0
+"""The same once the engine says that it writes its model; on a busy machine that takes longer than usual."""
 LINGER_S = 20.0
 """Seconds that an engine may take to leave after its last event."""
 
@@ -121,6 +124,8 @@ class EngineSession:
             return _log("error", error.message)
         if kind not in EVENT_FIELDS:
             return _log("debug", f"Unknown event '{kind}' skipped.")
+        if kind == "progress" and event.get("phase") == SAVING_PHASE:
+            self._save_s = max(self._save_s, WRITING_S)
         if kind == "hello":
             self._last_event, self._ended_at = None, None
         if kind in LAST_EVENTS and self._last_event is None:

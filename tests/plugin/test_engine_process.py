@@ -95,6 +95,18 @@ def test_cancel_is_heard_by_a_good_engine_which_keeps_its_result(tmp_path: Path)
     assert not (tmp_path / "cancel").exists()
 
 
+def test_an_engine_that_writes_its_model_is_not_cut_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_module, "DEFAULT_SAVE_S", 0.5)
+    session = fake_session("succeeds", tmp_path, FAKE_EVENTS="1000", FAKE_PAUSE_S="0.02", FAKE_SAVE_S="2")
+    session.start()
+    session.poll(2.0)
+    session.cancel()
+    poll_to_end(session, 10.0)
+    assert session.outcome is not None and session.outcome.result["output"] == "result.txt"
+
+
 @pytest.mark.parametrize(("kind", "longest_s"), [("stack", 9.0), ("train", 15.0)])
 def test_cancel_ends_a_hanging_engine_and_its_children(tmp_path: Path, kind: str, longest_s: float) -> None:
     (tmp_path / "job.json").write_text(json.dumps({"kind": kind}))

@@ -17,6 +17,7 @@ from .channel import Channel
 from .contract import (
     IGNORE,
     PROTOCOL,
+    SAVING_PHASE,
     Dataset,
     GeoSegError,
     LabelClass,
@@ -65,7 +66,7 @@ def run(job: TrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
         trainer.budget_s = max(ends - EXPORT_RESERVE_S - time.monotonic(), 1.0)
     cancelled, meter = train(session, trainer)
 
-    channel.send("progress", phase="writing the model", done=0, total=1, rate="")
+    channel.send("progress", phase=SAVING_PHASE, done=0, total=1, rate="")
     summary = summarise(session, trainer, meter, cancelled)
     write_model(session, trainer, dataset, warnings, summary)
     write_json(output / METRICS_FILE, summary)

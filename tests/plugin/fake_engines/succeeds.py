@@ -1,6 +1,7 @@
 """A well-behaved engine: hello, FAKE_EVENTS progress events, two epochs, an artifact, done.
 
-Keeps its record and pid file as the real one does. FAKE_PAUSE_S slows it down; it stops at the cancel file.
+Keeps its record and pid file as the real one does. FAKE_PAUSE_S slows it down; it stops at the cancel file, and
+then writes its model for FAKE_SAVE_S.
 """
 
 import json
@@ -43,6 +44,9 @@ for done in range(total):
         cancelled = True
         break
     time.sleep(pause_s)
+if "FAKE_SAVE_S" in os.environ:
+    send("progress", phase="writing the model", done=0, total=1, rate="")
+    time.sleep(float(os.environ["FAKE_SAVE_S"]))
 (folder / "result.txt").write_text("whole")
 send("artifact", kind="text", path="result.txt")
 (folder / "engine.pid").unlink()

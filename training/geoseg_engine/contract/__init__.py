@@ -31,7 +31,16 @@ from .data import (
     Unlabelled,
 )
 from .errors import Cancelled, GeoSegError, Problem
-from .events import CANCEL_FILE, EVENT_FIELDS, EVENTS_FILE, JOB_FILE, LAST_EVENTS, LOG_FILE, PID_FILE
+from .events import (
+    CANCEL_FILE,
+    EVENT_FIELDS,
+    EVENTS_FILE,
+    JOB_FILE,
+    LAST_EVENTS,
+    LOG_FILE,
+    PID_FILE,
+    SAVING_PHASE,
+)
 from .jobs import (
     JOBS,
     CheckJob,
@@ -59,6 +68,7 @@ __all__ = [
     "LOG_FILE",
     "PID_FILE",
     "PROTOCOL",
+    "SAVING_PHASE",
     "SPLITS",
     "TERRAIN_ATTRIBUTES",
     "Area",

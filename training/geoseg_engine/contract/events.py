@@ -24,6 +24,8 @@ EVENT_FIELDS: dict[str, tuple[str, ...]] = {
     "failed": ("code", "message", "hint", "details"),
 }
 LAST_EVENTS = ("done", "failed")
+SAVING_PHASE = "writing the model"
+"""Phase of `progress` in which a training writes its model, also after a cancel: do not cut it short."""
 
 JOB_FILE = "job.json"
 EVENTS_FILE = "events.jsonl"
