@@ -30,8 +30,8 @@ def blobs(rows: int = 96, cols: int = 128, seed: int = 0) -> tuple[np.ndarray, n
         row, col = random.integers(0, rows - 8), random.integers(0, cols - 8)
         labels[row : row + 8, col : col + 8] = 1
     image = random.normal(0, 10, (3, rows, cols)).astype(np.float32)
-    image[0] += 1000 + 40 * labels
-    image[1] -= 30.0 * labels
+    image[0] += 1000 + 40 * labels.astype(np.float32)
+    image[1] -= 30 * labels.astype(np.float32)
     split = np.zeros((rows, cols), dtype=np.uint8)
     split[:, cols * 6 // 10 :] = 1
     split[:, cols * 8 // 10 :] = 2
