@@ -57,7 +57,7 @@ class TrainModel(GeoSegAlgorithm):
             real("LEARNING_RATE", tr("Learning rate"), 0.001),
             choice("LOSS", tr("Loss"), LOSSES, LOSSES[0]),
             whole("WIDTH", tr("Channels of the first level (0: automatic)"), 0, 0),
-            whole("LEVELS", tr("Levels of the network"), 4, 1, 6),
+            whole("LEVELS", tr("Levels of the network"), 3, 1, 6),
             real("DROPOUT", tr("Dropout in the deepest levels"), 0.1, 0, 0.95),
             whole("STEPS_PER_EPOCH", tr("Steps an epoch (0: automatic)"), 0, 0),
             QgsProcessingParameterBoolean("AUGMENT", tr("Turn, flip and vary the training tiles"), True),

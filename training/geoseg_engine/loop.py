@@ -139,12 +139,12 @@ def batches(
     crop_px, directions = session.plan.crop_px, Directions.of(session.scene.bands)
 
     def cut(number: int) -> tuple[Tensor, Tensor]:
-        size = source_size(crop_px, sampler.random(number, 1)) if session.job.augment else crop_px
+        size = source_size(crop_px, sampler.random(number, 1)) if session.plan.augment else crop_px
         return sampler.crops(number, trainer.batch_size, size)
 
     def ready(number: int, crops: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         images, labels = (item.to(trainer.device) for item in crops)
-        if session.job.augment:
+        if session.plan.augment:
             return augment(images, labels, crop_px, directions, sampler.random(number, 2))
         return images, labels
 

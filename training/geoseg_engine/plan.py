@@ -12,6 +12,8 @@ CPU_WIDTH, GPU_WIDTH = 16, 32
 CPU_BATCH_PIXELS, GPU_BATCH_PIXELS = 8 * 128 * 128, 16 * 256 * 256
 CROP_PX = 128
 STEPS_MIN, STEPS_MAX = 20, 200
+MANY_PIXELS = 200_000
+"""Labelled pixels from which augmentation costs more than it gives: see docs/real-data.md."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Plan:
         crop_px: side of a crop, a multiple of 2**levels.
         batch_size: crops of a step.
         steps_per_epoch, epochs: how long.
+        augment: whether crops are turned, scaled and brightened.
         reasons: one sentence for every number that was found.
     """
 
@@ -31,6 +34,7 @@ class Plan:
     batch_size: int
     steps_per_epoch: int
     epochs: int
+    augment: bool = True
     reasons: tuple[str, ...] = ()
 
 
@@ -61,7 +65,13 @@ def make_plan(
     steps = job.steps_per_epoch or _steps(train_pixels, batch_size * crop_px**2)
     if not job.steps_per_epoch:
         reasons.append(f"{steps} steps an epoch, for {train_pixels} labelled pixels")
-    return Plan(width, crop_px, batch_size, steps, job.epochs, tuple(reasons))
+    augment = job.augment and train_pixels < MANY_PIXELS
+    if job.augment:
+        reasons.append(
+            f"{'' if augment else 'no '}augmentation, for {'few' if augment else 'many'} labelled pixels "
+            f"({'under' if augment else 'over'} {MANY_PIXELS})"
+        )
+    return Plan(width, crop_px, batch_size, steps, job.epochs, augment, tuple(reasons))
 
 
 def find_crop(job: TrainJob, tile_px: int, shape: tuple[int, int]) -> int:

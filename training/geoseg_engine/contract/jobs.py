@@ -164,6 +164,7 @@ class TrainJob(Job):
         levels: downsamplings; the model needs windows that are multiples of 2**levels.
         dropout: probability in the deepest levels, 0..1.
         loss: `ce_lovasz`, `ce_dice` or `ce`.
+        augment: turn, scale and brighten crops where labelled pixels are few; False never.
         epochs, patience: at most / without improvement of validation IoU; patience 0 never stops early.
         steps_per_epoch, batch_size: 0 finds one.
         crop_px: side of a training crop; 0 finds one from the dataset's tile size.
@@ -177,7 +178,7 @@ class TrainJob(Job):
     dataset: str
     architecture: str = "unet"
     width: int = 0
-    levels: int = 4
+    levels: int = 3
     dropout: float = 0.1
     loss: str = "ce_lovasz"
     epochs: int = 60
