@@ -12,7 +12,7 @@ CPU_WIDTH, GPU_WIDTH = 16, 32
 CPU_BATCH_PIXELS, GPU_BATCH_PIXELS = 8 * 128 * 128, 16 * 256 * 256
 CROP_PX = 128
 STEPS_MIN, STEPS_MAX = 20, 200
-MANY_PIXELS = 200_000
+MANY_PIXELS = 100_000
 """Labelled pixels from which augmentation costs more than it gives: see docs/real-data.md."""
 
 
