@@ -241,7 +241,9 @@ class Demo:
         (OUT / "metrics.json").write_text(json.dumps(metrics, indent=1), encoding="utf-8")
 
     def take_screenshots(self) -> None:
-        """The picture of the whole window with the results page and the styled layers."""
+        """The picture of the whole window with the results page and the styled layers over the image."""
+        tree = QgsProject.instance().layerTreeRoot()
+        tree.findLayer(self.layers["labels"].id()).setItemVisibilityChecked(False)
         self.dock.show_step("results")
         pause(1500)
         self.grab("5-results")
