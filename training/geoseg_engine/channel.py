@@ -22,7 +22,7 @@ class Channel:
     def __init__(self, folder: Path, stream: TextIO | None = None) -> None:
         self.folder = folder
         self._stream = stream
-        self._record = (folder / EVENTS_FILE).open("a", encoding="utf-8")
+        self._record: TextIO | None = (folder / EVENTS_FILE).open("a", encoding="utf-8")
 
     @classmethod
     def guarding_stdout(cls, folder: Path) -> Channel:
@@ -36,21 +36,14 @@ class Channel:
         return cls(folder, events)
 
     def send(self, event_type: str, /, **fields: Any) -> None:
-        """Send one event; a reader that has gone away does not stop the job."""
+        """Send one event; neither a reader that has gone away nor a full disk stops the job here."""
         unknown = set(fields) - set(EVENT_FIELDS[event_type])
         if unknown:
             raise ValueError(f"event {event_type} has no field {sorted(unknown)}")
         event = {"v": PROTOCOL, "type": event_type, "t": round(time.time(), 3), **encode(fields)}
         line = json.dumps(event, ensure_ascii=False, allow_nan=False) + "\n"
-        self._record.write(line)
-        self._record.flush()
-        if self._stream is None:
-            return
-        try:
-            self._stream.write(line)
-            self._stream.flush()
-        except (OSError, ValueError):
-            self._stream = None
+        self._record = _written(self._record, line)
+        self._stream = _written(self._stream, line)
 
     def progress(self, phase: str, done: float, total: float, rate: str = "") -> None:
         """Report work done; also the cancel point.
@@ -84,3 +77,15 @@ class Channel:
     def fail(self, error: GeoSegError) -> None:
         """Send the last event of a job that failed."""
         self.send("failed", code=error.code, message=error.message, hint=error.hint, details=error.details)
+
+
+def _written(stream: TextIO | None, line: str) -> TextIO | None:
+    """Write and flush a line. Returns the stream, None once it takes no more."""
+    if stream is None:
+        return None
+    try:
+        stream.write(line)
+        stream.flush()
+    except (OSError, ValueError):
+        return None
+    return stream

@@ -9,16 +9,26 @@ from typing import Any
 import torch
 
 from .contract import GeoSegError
+from .outputs import write_error
 
 FORMAT = 1
 FILE = "checkpoint.pt"
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
-    """Write under a temporary name, then rename: a kill at any moment leaves the old or the new one whole."""
+    """Write under a temporary name, then rename: a kill at any moment leaves the old or the new one whole.
+
+    Raises:
+        GeoSegError: `disk_full`, `write_failed`.
+    """
     partial = path.with_name(path.name + ".part")
-    torch.save({"format": FORMAT, **state, "rng": rng_state()}, partial)
-    partial.replace(path)
+    try:
+        torch.save({"format": FORMAT, **state, "rng": rng_state()}, partial)
+        partial.replace(path)
+    except RuntimeError as error:
+        raise write_error(path, error) from error
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -33,7 +33,12 @@ def main(arguments: list[str] | None = None) -> int:
         except GeoSegError as error:
             print(f"geoseg: {error.message} {error.hint}", file=sys.stderr)  # noqa: T201
             return 1
-    channel = Channel.guarding_stdout(job_file.resolve().parent)
+    folder = job_file.resolve().parent
+    try:
+        channel = Channel.guarding_stdout(folder)
+    except OSError as error:
+        print(f"geoseg: the job folder {folder} cannot be written to: {error}", file=sys.stderr)  # noqa: T201
+        return 1
     return run_file(job_file, channel)
 
 

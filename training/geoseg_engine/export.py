@@ -72,20 +72,22 @@ def export(
     """
     module = Exported(network.eval().float().to(memory_format=torch.contiguous_format), statistics).eval()
     partial = path.with_name(path.stem + ".part.onnx")
-    _write(module, samples[0], partial)
-    model = onnx.load(partial)
-    onnx.helper.set_model_props(model, metadata)
-    model.producer_name = "GeoSeg"
-    onnx.save(model, partial)
-    worst = max_difference(module, partial, samples)
-    if not worst <= TOLERANCE:
-        partial.unlink()
-        raise GeoSegError(
-            "export_mismatch",
-            f"ONNX Runtime differs from PyTorch by {worst:.2g} in a probability.",
-            "The checkpoint is kept. Please report this with the log.",
-        )
-    partial.replace(path)
+    try:
+        _write(module, samples[0], partial)
+        model = onnx.load(partial)
+        onnx.helper.set_model_props(model, metadata)
+        model.producer_name = "GeoSeg"
+        onnx.save(model, partial)
+        worst = max_difference(module, partial, samples)
+        if not worst <= TOLERANCE:
+            raise GeoSegError(
+                "export_mismatch",
+                f"ONNX Runtime differs from PyTorch by {worst:.2g} in a probability.",
+                "The checkpoint is kept. Please report this with the log.",
+            )
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def max_difference(module: nn.Module, path: Path, samples: Sequence[Tensor]) -> float:

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import geopandas
 import pyogrio
+from pyogrio.errors import DataLayerError, DataSourceError
+
+from .outputs import write_error
 
 VERSION = "1.2"
 """The GDAL of older QGIS packages calls anything newer than 1.3 partially supported; 1.2 holds all we write."""
@@ -26,13 +29,19 @@ def write_layer(
         layer: its name.
         append: add to a file that is there: features to the same layer, or another layer.
         geometry_type: declared type of the layer; None takes the features' own.
+
+    Raises:
+        GeoSegError: `disk_full`, `not_writable`, `write_failed`.
     """
-    pyogrio.write_dataframe(
-        frame,
-        path,
-        layer=layer,
-        driver="GPKG",
-        append=append,
-        geometry_type=geometry_type,
-        dataset_options=None if append else {"VERSION": VERSION},
-    )
+    try:
+        pyogrio.write_dataframe(
+            frame,
+            path,
+            layer=layer,
+            driver="GPKG",
+            append=append,
+            geometry_type=geometry_type,
+            dataset_options=None if append else {"VERSION": VERSION},
+        )
+    except (DataLayerError, DataSourceError) as error:
+        raise write_error(path, error) from error

@@ -81,9 +81,9 @@ def read_model(path: Path | str) -> ModelFile:
             trained=values["trained"],
         )
     except (KeyError, json.JSONDecodeError, TypeError) as error:
-        kind = found.get("model_type", "")
-        what = f"it is a {kind} model of another program" if kind else "GeoSeg's metadata are missing"
-        raise not_our_model(path, f"{what} ({type(error).__name__}: {error})") from error
+        kind = found.get("model_type", "").strip('"') if "geoseg:recipe" not in found else ""
+        what = f"it is a {kind} of another program" if kind else "GeoSeg's metadata are missing or damaged"
+        raise not_our_model(path, what, f"{type(error).__name__}: {error}") from error
 
 
 def load_network(path: Path | str, device: torch.device | str = "cpu") -> nn.Module:
@@ -136,12 +136,13 @@ def run(job: DescribeJob, folder: Path, channel: Channel) -> dict[str, Any]:
     }
 
 
-def not_our_model(path: Path, why: str) -> GeoSegError:
+def not_our_model(path: Path, why: str, details: str = "") -> GeoSegError:
     """The error for a file that is no model of ours."""
     return GeoSegError(
         "not_our_model",
         f"{path.name} is not a GeoSeg model: {why}.",
         "Choose a model.onnx that GeoSeg has trained.",
+        details,
     )
 
 

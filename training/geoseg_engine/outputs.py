@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import rasterio
 from rasterio.errors import RasterioIOError
 
 from .contract import GeoSegError
@@ -31,6 +32,8 @@ def whole_file(path: Path, needs_bytes: int = 0) -> Iterator[Path]:
     partial.unlink(missing_ok=True)
     try:
         yield partial
+        if partial.suffix in (".tif", ".tiff"):
+            refuse_truncated(partial, path)
         partial.replace(path)
     except RasterioIOError as error:
         raise write_error(path, error) from error
@@ -61,6 +64,24 @@ def prepare_folder(folder: Path, needs_bytes: int = 0) -> None:
         )
 
 
+def refuse_truncated(partial: Path, path: Path) -> None:
+    """Raise if blocks of a finished raster are not in the file.
+
+    GDAL writes the last blocks when the file is closed, and rasterio does not tell when that fails.
+
+    Raises:
+        GeoSegError: `disk_full`, `write_failed`.
+    """
+    size = partial.stat().st_size
+    with rasterio.open(partial) as dataset:
+        for index in dataset.indexes:
+            for (row, col), _ in dataset.block_windows(index):
+                place = dataset.get_tag_item(f"BLOCK_OFFSET_{col}_{row}", "TIFF", index)
+                length = dataset.get_tag_item(f"BLOCK_SIZE_{col}_{row}", "TIFF", index)
+                if place is None or length is None or int(place) + int(length) > size:
+                    raise write_error(path, OSError(f"block {row}, {col} of band {index} is missing"))
+
+
 def not_writable(folder: Path) -> GeoSegError:
     """The folder refuses files."""
     return GeoSegError(
@@ -68,18 +89,24 @@ def not_writable(folder: Path) -> GeoSegError:
     )
 
 
-def write_error(path: Path, error: OSError) -> GeoSegError:
-    """What a failed write means for the user."""
-    text = str(error)
-    if "No space" in text or "space left" in text or "quota" in text.lower():
+def write_error(path: Path, error: Exception) -> GeoSegError:
+    """What a failed write means for the user; libraries that only say that it failed are told from a full disk."""
+    text = " ".join(str(item) for item in (error, error.__cause__, error.__context__) if item is not None)
+    if any(word in text.lower() for word in ("no space", "space left", "quota", "is full")) or _is_full(
+        path.parent
+    ):
         return GeoSegError(
             "disk_full",
             f"The disk is full: {path}.",
             "Free some space or choose another output folder, then run again.",
             text,
         )
-    if "Permission" in text or "Read-only" in text:
+    if "permission" in text.lower() or "read-only" in text.lower():
         return not_writable(path.parent)
     return GeoSegError(
         "write_failed", f"{path} could not be written: {text}", "Choose another output folder.", text
     )
+
+
+def _is_full(folder: Path) -> bool:
+    return folder.is_dir() and shutil.disk_usage(folder).free < SPARE_BYTES

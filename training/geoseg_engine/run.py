@@ -33,16 +33,18 @@ WORKERS = {
 """Job kind -> engine module; its `run(job, folder, channel)` does the job and returns the result."""
 
 EXIT_DONE, EXIT_FAILED = 0, 1
+NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
+"""Errors of a place that takes no files; the last two where a file stands in the place of a folder."""
 
 
 def run_file(job_file: Path, channel: Channel) -> int:
     """Run the job of a job.json in that file's folder. Returns the exit code."""
     folder = job_file.resolve().parent
-    (folder / CANCEL_FILE).unlink(missing_ok=True)
-    (folder / PID_FILE).write_text(str(os.getpid()), encoding="ascii")
     os.chdir(folder)
     try:
         with guarding_errors():
+            (folder / CANCEL_FILE).unlink(missing_ok=True)
+            (folder / PID_FILE).write_text(str(os.getpid()), encoding="ascii")
             job = job_from_json(json.loads(job_file.read_text(encoding="utf-8")))
             result = work(job, folder, channel)
     except GeoSegError as error:
@@ -127,7 +129,7 @@ def translate(error: Exception, details: str) -> GeoSegError:
             "Free some space or choose another output folder, then run again.",
             details,
         )
-    if isinstance(error, PermissionError) or (isinstance(error, OSError) and error.errno == errno.EROFS):
+    if isinstance(error, PermissionError) or (isinstance(error, OSError) and error.errno in NOT_WRITABLE):
         return GeoSegError(
             "not_writable",
             f"No permission to write or read {error.filename or text}.",

@@ -17,7 +17,7 @@ from rasterio.enums import Resampling
 
 from .contract import IGNORE, Grid, LabelClass, encode
 from .grid import Window, rasterio_profile
-from .outputs import whole_file
+from .outputs import refuse_truncated, whole_file
 
 OVERVIEW_FROM_PX = 1024
 CLASSES_TAG = "GEOSEG_CLASSES"
@@ -70,6 +70,7 @@ class RasterWriter:
                 self._dataset.write_colormap(1, colour_table(self._classes))
                 self._tags[CLASSES_TAG] = json.dumps(encode(self._classes))
             self._dataset.update_tags(**self._tags)
+            stack.push(self._close)
             self._stack = stack.pop_all()
         return self
 
@@ -81,13 +82,14 @@ class RasterWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
-            self._dataset.close()
-            self._finish()
         self._stack.__exit__(kind, error, trace)
 
-    def _finish(self) -> None:
-        """Overviews and the sidecar, while the file still has its temporary name."""
+    def _close(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Overviews and the sidecar, while the file still has its temporary name; nothing after an error."""
+        if kind is not None:
+            return
+        self._dataset.close()
+        refuse_truncated(self._partial, self.path)
         longest = max(self._grid.width, self._grid.height)
         if longest > OVERVIEW_FROM_PX:
             factors = [2**step for step in range(1, (longest // 256).bit_length())]
@@ -125,8 +127,11 @@ def write_class_sidecar(path: Path, classes: Sequence[LabelClass]) -> None:
         for text in (item.id, item.name, *_rgb(item.color)):
             ElementTree.SubElement(row, "F").text = str(text)
     partial = path.with_name(path.name + ".part")
-    ElementTree.ElementTree(root).write(partial, encoding="utf-8", xml_declaration=False)
-    partial.replace(path)
+    try:
+        ElementTree.ElementTree(root).write(partial, encoding="utf-8", xml_declaration=False)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def read_classes(dataset: Any) -> tuple[LabelClass, ...]:

@@ -103,8 +103,11 @@ def check_protocol(protocol: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write JSON under a temporary name, then rename: a reader never sees half a file."""
     partial = path.with_name(path.name + ".part")
-    partial.write_text(json.dumps(encode(value), indent=1, ensure_ascii=False), encoding="utf-8")
-    partial.replace(path)
+    try:
+        partial.write_text(json.dumps(encode(value), indent=1, ensure_ascii=False), encoding="utf-8")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def read_json(cls: type[T], path: Path) -> T:
