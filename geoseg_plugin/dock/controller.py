@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from qgis.core import QgsLayerTree, QgsLayerTreeGroup, QgsProject
+from qgis.core import QgsLayerTree, QgsProject
 from qgis.PyQt.QtCore import QObject, QTimer
 from qgis.PyQt.QtWidgets import QApplication
 
 from ..contract import GeoSegError
 from ..jobs.submission import Submission
 from ..jobs.workspace import Workspace
+from ..layers.publish import RESULT_MARK
 from ..tasks.runner import TaskRunner
 from . import settings
 from .controller_data import DataController
@@ -22,12 +24,12 @@ from .controller_results import ResultsController
 from .controller_tiles import TilesController
 from .controller_train import TrainController
 from .dock import GeoSegDock
-from .inputs_from_layers import RESULT_MARK
 from .questions import Answer, Question, Questions
 from .words import STEPS, phase_names, tr
 from .workspace_view import WorkspaceView
 
 SAVE_MS = 500
+SOON_MS = 20
 
 Done = Callable[[dict[str, Any], Path], None]
 
@@ -59,6 +61,10 @@ class Controller(QObject):
         self._on_done: Done | None = None
         self._on_failed: Answer | None = None
         self._then: list[Callable[[], None]] = []
+        self._soon: deque[Callable[[], None]] = deque()
+        self._soon_timer = QTimer(self)
+        self._soon_timer.setInterval(SOON_MS)
+        self._soon_timer.timeout.connect(self._on_soon)
         self._save_timer = QTimer(self)
         self._save_timer.setSingleShot(True)
         self._save_timer.setInterval(SAVE_MS)
@@ -106,6 +112,7 @@ class Controller(QObject):
     def close(self) -> None:
         """Let go of QGIS: disconnect from the project and end the runners."""
         self._save_timer.stop()
+        self._soon_timer.stop()
         self.data.close()
         self.predict.close()
         self.project.readProject.disconnect(self._on_project_read)
@@ -219,12 +226,23 @@ class Controller(QObject):
         if any(state.values()):
             settings.write_page("state", state, self.project)
 
-    def mark_result(self, group: QgsLayerTreeGroup) -> None:
-        """Remember that GeoSeg made these layers."""
-        for node in group.findLayers():
-            if node.layer() is not None:
-                node.layer().setCustomProperty(RESULT_MARK, True)
-        self.data.refresh_layers_later()
+    def soon(self, action: Callable[[], None]) -> None:
+        """Run an action when the main thread has time, in order, and let QGIS breathe between two of them."""
+        self._soon.append(action)
+        if not self._soon_timer.isActive():
+            self._soon_timer.start()
+
+    @property
+    def publishing(self) -> bool:
+        """Whether result layers are still on their way to the map."""
+        return bool(self._soon)
+
+    def _on_soon(self) -> None:
+        if self._soon:
+            self._soon.popleft()()
+        if not self._soon:
+            self._soon_timer.stop()
+            self.data.refresh_layers_later()
 
     def step_back(self) -> None:
         """Untick and fold the groups of earlier results, so that they do not cover the next one."""

@@ -12,10 +12,10 @@ from qgis.PyQt.QtCore import QObject, QTimer
 from ..contract import GeoSegError, Problem
 from ..jobs import prepare
 from ..jobs.submission import Submission
-from ..layers import snapshot
+from ..layers import publish, snapshot
 from ..layers.classes import class_fields, classes_of, legend_field
 from .choices import DataChoices, RasterRow
-from .inputs_from_layers import RESULT_MARK, Snapshot, data_problems, take
+from .inputs_from_layers import Snapshot, data_problems, take
 from .questions import Question
 from .words import tr
 
@@ -58,7 +58,7 @@ class DataController(QObject):
         """Show the raster layers of the project, in the order of the layer tree."""
         ordered = [node.layer() for node in self.desk.project.layerTreeRoot().findLayers()]
         layers = [layer for layer in ordered if layer is not None]
-        results = [layer for layer in layers if layer.customProperty(RESULT_MARK)]
+        results = [layer for layer in layers if layer.customProperty(publish.RESULT_MARK)]
         for combo in (self.page.label_layer, self.page.area_layer):
             combo.setExceptedLayerList([layer for layer in results if isinstance(layer, QgsVectorLayer)])
         rasters = [layer for layer in layers if isinstance(layer, QgsRasterLayer) and layer not in results]

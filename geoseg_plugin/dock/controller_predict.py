@@ -15,7 +15,7 @@ from ..jobs import predict
 from ..layers import publish, snapshot
 from .choices import NamedPath, PredictChoices
 from .controller_data import PLAN_MS, as_error, is_written_raster, single_shot
-from .inputs_from_layers import RESULT_MARK, Export, canvas_extent, slot_sources
+from .inputs_from_layers import Export, canvas_extent, slot_sources
 from .pages.predict import Slot
 from .questions import Question
 from .words import share, tr
@@ -187,7 +187,7 @@ class PredictController(QObject):
         layers = [
             layer
             for layer in self.desk.project.mapLayers().values()
-            if isinstance(layer, QgsRasterLayer) and not layer.customProperty(RESULT_MARK)
+            if isinstance(layer, QgsRasterLayer) and not layer.customProperty(publish.RESULT_MARK)
         ]
         return [slot_of(item, layers) for item in self._sources_of_model]
 
@@ -213,7 +213,7 @@ class PredictController(QObject):
 
     def _on_predicted(self, result: dict[str, Any], folder: Path) -> None:
         self.desk.step_back()
-        self.desk.mark_result(publish.publish_prediction(folder, result))
+        publish.publish_prediction(folder, result, later=self.desk.soon)
         text = tr("Predicted: {}").format(folder.name)
         self.page.next_step.show_done(text, tr("See the results"), "results")
         self.page.problem_list.set_problems(result.get("warnings") or [])

@@ -56,7 +56,7 @@ class ResultsController(QObject):
         folder = evaluation_folder(Path(run_folder))
         result = self.desk.view.evaluation(Path(run_folder))
         if result.get("errors"):
-            self.desk.mark_result(publish.publish_evaluation(folder, result))
+            publish.publish_evaluation(folder, result, later=self.desk.soon)
 
     def open_report(self, run_folder: str) -> None:
         """Open the report of a run, or its folder where there is none."""

@@ -103,7 +103,7 @@ class TilesController(QObject):
         self._show(folder)
         if result.get("warnings"):
             self.page.problem_list.set_problems(result["warnings"])
-        self.desk.mark_result(publish.publish_tiles(folder))
+        publish.publish_tiles(folder, later=self.desk.soon)
         self.page.show_made(result)
 
 

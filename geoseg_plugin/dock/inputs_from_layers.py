@@ -18,8 +18,6 @@ from .choices import DataChoices
 from .words import tr
 
 Export = Callable[[], None]
-RESULT_MARK = "geoseg/result"
-"""Custom property of layers that GeoSeg made: they are not offered as inputs."""
 
 
 @dataclass

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from qgis.core import (
     QgsRasterLayer,
     QgsVectorLayer,
 )
+from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QCoreApplication
 
 from ..contract import Dataset, GeoSegError, LabelClass, decode, read_json
@@ -26,6 +28,16 @@ from . import styles
 from .notes import describe, evaluation_notes, prediction_notes, tiles_notes
 
 Style = Callable[[Any], None]
+Later = Callable[[Callable[[], None]], None]
+"""Runs an action now or when the main thread has time; one layer is one action."""
+
+RESULT_MARK = "geoseg/result"
+"""Custom property of layers that GeoSeg made: they are no input unless the user says so."""
+
+
+def at_once(action: Callable[[], None]) -> None:
+    """Run an action now."""
+    action()
 
 
 def tr(text: str) -> str:
@@ -54,7 +66,11 @@ class Item:
 
 
 def publish_prediction(
-    folder: Path, result: Mapping[str, Any], title: str = "", project: QgsProject | None = None
+    folder: Path,
+    result: Mapping[str, Any],
+    title: str = "",
+    project: QgsProject | None = None,
+    later: Later = at_once,
 ) -> QgsLayerTreeGroup:
     """Show a prediction: polygons above classes above confidence, entropy and probabilities.
 
@@ -63,12 +79,13 @@ def publish_prediction(
         result: of the engine's `predict`.
         title: name of the group; `Prediction <folder name>` by default.
         project: the current one by default.
+        later: runs the loading of each layer; the group is returned at once.
     """
     classes = classes_from(result)
     located = [_located(item, folder, result) for item in prediction_items(classes)]
     items = [item for item in located if item is not None]
     notes = prediction_notes(folder, result)
-    return publish(items, title or tr("Prediction {}").format(folder.name), notes, project)
+    return publish(items, title or tr("Prediction {}").format(folder.name), notes, project, later)
 
 
 def prediction_items(classes: tuple[LabelClass, ...]) -> list[Item]:
@@ -94,7 +111,7 @@ def prediction_items(classes: tuple[LabelClass, ...]) -> list[Item]:
 
 
 def publish_tiles(
-    dataset_folder: Path, title: str = "", project: QgsProject | None = None
+    dataset_folder: Path, title: str = "", project: QgsProject | None = None, later: Later = at_once
 ) -> QgsLayerTreeGroup:
     """Show a dataset: tiles by split, split blocks, label raster and stack, the last two unticked.
 
@@ -120,23 +137,35 @@ def publish_tiles(
             )
         )
     notes = tiles_notes(dataset_folder, dataset)
-    return publish(items, title or tr("Tiles {}").format(dataset.name), notes, project)
+    return publish(items, title or tr("Tiles {}").format(dataset.name), notes, project, later)
 
 
 def publish_evaluation(
-    folder: Path, result: Mapping[str, Any], title: str = "", project: QgsProject | None = None
+    folder: Path,
+    result: Mapping[str, Any],
+    title: str = "",
+    project: QgsProject | None = None,
+    later: Later = at_once,
 ) -> QgsLayerTreeGroup:
     """Show where the map is right and wrong on held-out ground."""
     count = len(classes_from(result))
     path = folder / str(result["errors"])
     items = [Item(path, tr("Errors"), lambda layer: styles.style_errors(layer, count))]
     return publish(
-        items, title or tr("Evaluation {}").format(folder.name), evaluation_notes(folder, result), project
+        items,
+        title or tr("Evaluation {}").format(folder.name),
+        evaluation_notes(folder, result),
+        project,
+        later,
     )
 
 
 def publish(
-    items: list[Item], title: str, notes: Mapping[str, str], project: QgsProject | None = None
+    items: list[Item],
+    title: str,
+    notes: Mapping[str, str],
+    project: QgsProject | None = None,
+    later: Later = at_once,
 ) -> QgsLayerTreeGroup:
     """One group on top of the tree with these layers, the first one uppermost.
 
@@ -145,15 +174,25 @@ def publish(
     project = project or QgsProject.instance()
     group = project.layerTreeRoot().insertGroup(0, title)
     for item in items:
-        layer = open_layer(item)
-        if layer is None:
-            continue
-        apply(layer, item, notes, title)
-        project.addMapLayer(layer, False)
-        node = group.addLayer(layer)
-        node.setItemVisibilityChecked(item.visible)
-        node.setExpanded(item.expanded)
+        later(partial(add, item, group, project, notes, title))
     return group
+
+
+def add(
+    item: Item, group: QgsLayerTreeGroup, project: QgsProject, notes: Mapping[str, str], title: str
+) -> None:
+    """Load, style and add one layer, unless the group has gone meanwhile."""
+    if sip.isdeleted(group):
+        return
+    layer = open_layer(item)
+    if layer is None:
+        return
+    apply(layer, item, notes, title)
+    layer.setCustomProperty(RESULT_MARK, True)
+    project.addMapLayer(layer, False)
+    node = group.addLayer(layer)
+    node.setItemVisibilityChecked(item.visible)
+    node.setExpanded(item.expanded)
 
 
 def dress(item: Item, notes: Mapping[str, str]) -> bool:

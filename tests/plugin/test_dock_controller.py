@@ -27,10 +27,10 @@ from geoseg_plugin.dock import settings
 from geoseg_plugin.dock.choices import RasterChoice
 from geoseg_plugin.dock.controller import Controller
 from geoseg_plugin.dock.dock import GeoSegDock
-from geoseg_plugin.dock.inputs_from_layers import RESULT_MARK
 from geoseg_plugin.jobs import evaluate as evaluate_jobs
 from geoseg_plugin.jobs import train as train_jobs
 from geoseg_plugin.jobs.submission import write as write_job
+from geoseg_plugin.layers.publish import RESULT_MARK
 
 CLASS = {"id": 0, "name": "scarp", "color": "#ff0000"}
 
