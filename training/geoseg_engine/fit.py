@@ -153,9 +153,8 @@ def set_up(
         architecture = saved["architecture"]
         precision = Precision(saved["precision"], saved["seconds_per_step"])
     else:
-        pixels = int((scene.train != IGNORE).sum())
         shape = (scene.image.height, scene.image.width)
-        plan = make_plan(job, dataset.tile_px, shape, pixels, device)
+        plan = make_plan(job, dataset.tile_px, shape, scene.train_counts(), device)
         architecture = {
             "name": job.architecture,
             "bands": len(scene.bands),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,8 +13,8 @@ CPU_WIDTH, GPU_WIDTH = 16, 32
 CPU_BATCH_PIXELS, GPU_BATCH_PIXELS = 8 * 128 * 128, 16 * 256 * 256
 CROP_PX = 128
 STEPS_MIN, STEPS_MAX = 20, 200
-MANY_PIXELS = 100_000
-"""Labelled pixels from which augmentation costs more than it gives: see docs/real-data.md."""
+MANY_PIXELS = 30_000
+"""Training pixels of the rarest class from which augmentation costs more than it gives: see docs/real-data.md."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Plan:
 
 
 def make_plan(
-    job: TrainJob, tile_px: int, shape: tuple[int, int], train_pixels: int, device: torch.device
+    job: TrainJob, tile_px: int, shape: tuple[int, int], class_pixels: Sequence[int], device: torch.device
 ) -> Plan:
     """Fill in what the job leaves at 0.
 
@@ -47,7 +48,7 @@ def make_plan(
         job: settings of the user; what is not 0 is kept (the crop rounded up to 2**levels).
         tile_px: side of the dataset's tiles.
         shape: rows and columns of the scene.
-        train_pixels: labelled pixels of the train split.
+        class_pixels: labelled pixels of each class in the train split.
         device: GPU or CPU.
     """
     on_gpu = device.type == "cuda"
@@ -62,14 +63,16 @@ def make_plan(
     batch_size = job.batch_size or min(max(budget // crop_px**2, 4), 64)
     if not job.batch_size:
         reasons.append(f"{batch_size} crops a step, {batch_size * crop_px**2 / 1e6:.2f} Mpx")
-    steps = job.steps_per_epoch or _steps(train_pixels, batch_size * crop_px**2)
+    steps = job.steps_per_epoch or _steps(sum(class_pixels), batch_size * crop_px**2)
     if not job.steps_per_epoch:
-        reasons.append(f"{steps} steps an epoch, for {train_pixels} labelled pixels")
-    augment = job.augment and train_pixels < MANY_PIXELS
+        reasons.append(f"{steps} steps an epoch, for {sum(class_pixels)} labelled pixels")
+    rarest = min((pixels for pixels in class_pixels if pixels), default=0)
+    augment = job.augment and rarest < MANY_PIXELS
     if job.augment:
+        side = "under" if augment else "from"
         reasons.append(
-            f"{'' if augment else 'no '}augmentation, for {'few' if augment else 'many'} labelled pixels "
-            f"({'under' if augment else 'over'} {MANY_PIXELS})"
+            f"{'augmentation' if augment else 'no augmentation'}, for {rarest} pixels of the rarest class "
+            f"({side} {MANY_PIXELS})"
         )
     return Plan(width, crop_px, batch_size, steps, job.epochs, augment, tuple(reasons))
 
