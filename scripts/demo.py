@@ -20,6 +20,8 @@ from desktop import ENGINE_PYTHON, ROOT
 
 IN_QGIS = Path(__file__).with_name("demo_in_qgis.py")
 SCREEN = (1680, 1050)
+PROMISED_IOU = 0.75
+"""Mean IoU on held-out blocks of the demo's own scene, known to be reachable."""
 LEFT_OVER = ("metrics.json", "report.html", "screenshot.png", "failure.json", "workspace", "profile")
 
 
@@ -35,7 +37,10 @@ def main() -> int:
     code = desktop.run(IN_QGIS, request, out, on_line=say, screen=screen, timeout_s=options.timeout_s)
     if not (out / "metrics.json").exists():
         return tell_failure(out, code)
-    tell_result(out, time.monotonic() - started)
+    miou = tell_result(out, time.monotonic() - started)
+    if not options.rasters and miou < PROMISED_IOU:
+        print(f"demo: mean IoU {miou:.3f} is below the promised {PROMISED_IOU}", file=sys.stderr)
+        return 1
     return 0
 
 
@@ -120,8 +125,8 @@ def tell_failure(out: Path, code: int) -> int:
     return 1
 
 
-def tell_result(out: Path, seconds: float) -> None:
-    """Print the scores, the warnings, and where to look."""
+def tell_result(out: Path, seconds: float) -> float:
+    """Print the scores, the warnings, and where to look; returns the mean IoU."""
     metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
     print(f"\nOn held-out ground ({metrics['split']}), {metrics['device']}, {seconds / 60:.1f} min in all:")
     for row in metrics["per_class"]:
@@ -132,6 +137,7 @@ def tell_result(out: Path, seconds: float) -> None:
     for warning in metrics["warnings"]:
         print(f"Warning: {warning['message']} {warning['hint']}")
     print(f"Report: {out / 'report.html'}\nScreenshot: {out / 'screenshot.png'}")
+    return float(metrics["miou"])
 
 
 def _number(value: float | None) -> str:
