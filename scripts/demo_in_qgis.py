@@ -199,7 +199,9 @@ class Demo:
         self.pulse.begin(phase)
         button.click()
         try:
-            wait_until(lambda: problems or (not runner.busy and not self.controller.publishing and done()), JOB_S)
+            wait_until(
+                lambda: problems or (not runner.busy and not self.controller.publishing and done()), JOB_S
+            )
         finally:
             self.pulse.begin("")
             runner.failed.disconnect(problems.append)

@@ -186,10 +186,12 @@ def test_outside_the_area_is_ignored(scene):
 def test_partial_labels_as_background_are_warned_of_only_without_an_area(scene):
     source = Labels(str(write_polygons(scene / "l.gpkg", [pixel_box(10, 10, 8, 8), pixel_box(20, 20, 8, 8)])))
     assert "labels_incomplete" in codes(burn(scene, source)[1])
-    assert "labels_incomplete" not in codes(burn(scene, source, Area("convex_hull"))[1])
+    hull = codes(burn(scene, source, Area("convex_hull"))[1])
+    assert "labels_incomplete" not in hull and "hull_only" in hull
     spread = [pixel_box(row, col, 3, 3) for row in range(0, 58, 8) for col in range(0, 78, 8)]
     everywhere = Labels(str(write_polygons(scene / "m.gpkg", spread)))
     assert "labels_incomplete" not in codes(burn(scene, everywhere)[1])
+    assert "hull_only" not in codes(burn(scene, everywhere, Area("convex_hull"))[1])
 
 
 def test_raster_carries_names_colours_and_facts(scene):

@@ -12,8 +12,8 @@ from .area import area_geometry
 from .channel import Channel
 from .contract import Band, CheckJob, GeoSegError, Grid, LabelClass, Problem, Source, encode, write_json
 from .grid import windows
-from .gridplan import as_problem
-from .labelcheck import label_problems
+from .gridplan import as_problem, ground_pixels
+from .labelcheck import hull_only, label_problems
 from .labels import BURN_PX, Burner, Tally, fill_id
 from .polygons import LabelPolygons, label_title, read_labels
 from .sources import all_bands
@@ -112,7 +112,10 @@ def _check_on_grid(job: CheckJob, polygons: LabelPolygons, findings: Findings) -
     for window in windows(grid, BURN_PX):
         burner.burn(window)
     findings.tally = burner.tally
-    found = label_problems(job.labels, job.area, polygons, grid, burner.tally, [])
+    found = [
+        *label_problems(job.labels, job.area, polygons, grid, burner.tally, []),
+        *hull_only(job.labels, job.area, burner.tally, ground_pixels(job.sources, grid)),
+    ]
     findings.problems += [
         replace(problem, severity="error") if problem.code in BLOCKING else problem for problem in found
     ]

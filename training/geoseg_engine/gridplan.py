@@ -10,7 +10,7 @@ import pyproj
 from rasterio.transform import Affine
 
 from .contract import Band, GeoSegError, Grid, GridRequest, Problem, Recipe, Source
-from .grid import Bounds, grid_bounds
+from .grid import Bounds, grid_bounds, pixel_size
 from .sources import crs_text, crs_title, open_source, parse_crs, source_grid, title
 
 GRID_LIMIT_PX = 40_000_000_000
@@ -79,6 +79,17 @@ def own_grids(sources: tuple[Source, ...], bands: tuple[Band, ...]) -> tuple[dic
         except GeoSegError as error:
             problems.append(as_problem(error))
     return grids, problems
+
+
+def ground_pixels(sources: tuple[Source, ...], grid: Grid) -> float:
+    """Ground of the smallest source in pixels of a grid; 0 if no source can be opened."""
+    grids, _ = own_grids(sources, ())
+    width, height = pixel_size(grid)
+    areas = []
+    for own in grids.values():
+        left, bottom, right, top = reprojected_bounds(grid_bounds(own), own.crs, grid.crs)
+        areas.append((right - left) * (top - bottom) / (width * height))
+    return min(areas, default=0.0)
 
 
 def plan_recipe(

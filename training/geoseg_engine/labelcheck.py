@@ -77,6 +77,32 @@ def incomplete(
     ]
 
 
+def hull_only(labels: Labels, area: Area, tally: Counted, ground_px: float) -> list[Problem]:
+    """The area follows from the polygons and leaves much ground out: scores say nothing of that.
+
+    Args:
+        labels, area: as asked for.
+        tally: what was burned.
+        ground_px: pixels that the rasters cover in all; 0 if unknown.
+    """
+    of_polygons = area.kind in ("concave_hull", "convex_hull", "bounds")
+    if labels.unlabelled != "background" or not of_polygons or not ground_px:
+        return []
+    share = sum(tally.pixels.values()) / ground_px
+    if share >= COVERED_SHARE:
+        return []
+    return [
+        Problem(
+            "hull_only",
+            f"Labels of '{label_title(labels)}' are taken as complete only in the {area.kind.replace('_', ' ')} of the "
+            f"polygons, {share:.0%} of the ground. The scores say nothing of the rest.",
+            "Give an area layer in which every object is drawn, some of it without objects, for a score that holds "
+            "for the whole map.",
+            "warning",
+        )
+    ]
+
+
 def one_class(polygons: LabelPolygons) -> list[Problem]:
     """A single class has nothing to be told apart from."""
     if len(polygons.classes) > 1:

@@ -31,7 +31,8 @@ from .contract import (
     write_json,
 )
 from .grid import Window, window_count, window_px, windows
-from .labelcheck import label_problems
+from .gridplan import ground_pixels
+from .labelcheck import hull_only, label_problems
 from .polygons import UNKNOWN_CLASS, LabelPolygons, read_labels
 from .reader import StackReader, open_stack
 from .stackplan import on_grid
@@ -141,6 +142,7 @@ def run(job: RasterizeJob, folder: Path, channel: Channel) -> dict[str, Any]:
         warnings = [
             *polygons.problems,
             *label_problems(job.labels, job.area, polygons, reader.grid, burner.tally, reader.band_names),
+            *hull_only(job.labels, job.area, burner.tally, ground_pixels(reader.recipe.sources, reader.grid)),
         ]
     sidecar = LabelFacts(
         name=output.stem,
