@@ -16,13 +16,11 @@ from numpy.typing import NDArray
 from .channel import Channel
 from .contract import (
     IGNORE,
-    GeoSegError,
     Grid,
     LabelClass,
     PolygonizeJob,
     PredictJob,
     Problem,
-    Recipe,
 )
 from .geodesy import window_areas_m2
 from .grid import Window
@@ -33,6 +31,7 @@ from .modelfile import ModelFile, read_model
 from .polygonize import is_background, polygonize
 from .reader import StackReader
 from .recipes import absolute
+from .results import output_files, refuse_overwriting
 from .stream import pump
 from .writer import RasterWriter, rounded
 
@@ -88,7 +87,7 @@ def run(job: PredictJob, folder: Path, channel: Channel) -> dict[str, Any]:
     raise_errors(found.problems)
     recipe = found.recipe
     assert recipe is not None
-    refuse_overwriting(job, folder, recipe)
+    refuse_overwriting(list(output_files(job)), [source.path for source in recipe.sources], folder)
     for problem in found.problems:
         channel.log(f"{problem.message} {problem.hint}", "warning")
     channel.log(predict_sentence(model, recipe) + ".")
@@ -107,18 +106,6 @@ def run(job: PredictJob, folder: Path, channel: Channel) -> dict[str, Any]:
             channel.artifact("classes" if kind == "output" else kind, result[kind])
     result["warnings"] = [*found.problems, *model.warnings, *result["warnings"]]
     return {**described(model, found), **result, "problems": []}
-
-
-def refuse_overwriting(job: PredictJob, folder: Path, recipe: Recipe) -> None:
-    """Raise `would_overwrite` if a result would replace a raster that is read."""
-    read = {Path(source.path).resolve() for source in recipe.sources}
-    for path in (job.output, job.confidence, job.entropy, job.probability, job.polygons):
-        if path and (folder / path).resolve() in read:
-            raise GeoSegError(
-                "would_overwrite",
-                f"{path} is one of the rasters to predict from.",
-                "Choose another name for the result.",
-            )
 
 
 def described(model: ModelFile, found: Match) -> dict[str, Any]:

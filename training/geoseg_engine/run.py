@@ -77,6 +77,8 @@ def work(job: Job, folder: Path, channel: Channel) -> dict[str, Any]:
             " ".join(item.message for item in problems),
             " ".join(dict.fromkeys(item.hint for item in problems)),
         )
+    if job.kind != "probe":  # that one has to say what does not import
+        importlib.import_module(f"{__package__}.results").check_results(job, folder)
     module = importlib.import_module(f"{__package__}.{WORKERS[job.kind]}")
     result: dict[str, Any] = module.run(job, folder, channel)
     return result

@@ -1,0 +1,103 @@
+"""A result never replaces an input, and its name says what it is."""
+
+from pathlib import Path
+
+import pytest
+from data_scenes import hills, one_band_each, pixel_box, sources_of, write_polygons, write_raster
+
+from geoseg_engine import run
+from geoseg_engine.channel import Channel
+from geoseg_engine.contract import (
+    Area,
+    CheckJob,
+    GeoSegError,
+    Job,
+    Labels,
+    PolygonizeJob,
+    PredictJob,
+    RasterizeJob,
+    Source,
+    StackJob,
+    TerrainJob,
+)
+from geoseg_engine.recipes import recipe_of_raster, write_recipe
+
+
+def stack_job(*paths: Path, output: str) -> StackJob:
+    sources = sources_of(*paths)
+    return StackJob(sources, one_band_each(sources), output=output)
+
+
+def overwriting(folder: Path) -> dict[str, Job]:
+    """One job for each way in which a result could take the place of an input."""
+    image = str(write_raster(folder / "image.tif", hills(40, 50)))
+    dem = write_raster(folder / "dem.tif", hills(40, 50))
+    slides = str(write_polygons(folder / "slides.gpkg", [pixel_box(4, 4, 20, 20)]))
+    write_recipe(recipe_of_raster(Path(image)), folder / "made.recipe.json")
+    (folder / "link.tif").symlink_to(image)
+    (folder / "slides.tif").write_bytes(Path(slides).read_bytes())
+    labels = Labels(slides)
+    return {
+        "stack": stack_job(Path(image), dem, output=image),
+        "stack_relative": stack_job(Path(image), dem, output="image.tif"),
+        "stack_link": stack_job(Path(image), output="link.tif"),
+        "terrain": TerrainJob(Source("dem", str(dem)), output="dem.tif"),
+        "rasterize_stack": RasterizeJob(image, labels, output=image),
+        "rasterize_recipe": RasterizeJob("made.recipe.json", labels, output="image.tif"),
+        "rasterize_labels": RasterizeJob(image, Labels("slides.tif"), output="slides.tif"),
+        "rasterize_area": RasterizeJob(image, labels, Area("polygons", "slides.tif"), output="slides.tif"),
+        "check": CheckJob(sources_of(dem), labels, output=slides),
+        "predict": PredictJob("model.onnx", (Source("r", f"GTIFF_DIR:1:{image}"),), confidence=image),
+        "polygonize": PolygonizeJob(image, confidence=slides, output=slides),
+    }
+
+
+KINDS = ("stack", "stack_relative", "stack_link", "terrain", "rasterize_stack", "rasterize_recipe",
+         "rasterize_labels", "rasterize_area", "check", "predict", "polygonize")  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_input_is_never_overwritten(kind, tmp_path):
+    job = overwriting(tmp_path)[kind]
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(GeoSegError) as caught:
+        run.work(job, tmp_path, Channel(tmp_path))
+    assert caught.value.code == "would_overwrite" and "another name" in caught.value.hint
+    assert any(name in caught.value.message for name in ("image.tif", "dem.tif", "link.tif", "slides."))
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_polygons_are_not_written_over_by_a_raster(tmp_path):
+    """The name alone would have told; the polygons stay."""
+    slides = write_polygons(tmp_path / "slides.gpkg", [pixel_box(4, 4, 20, 20)])
+    image = write_raster(tmp_path / "image.tif", hills(40, 50))
+    before = slides.read_bytes()
+    with pytest.raises(GeoSegError):
+        run.work(
+            RasterizeJob(str(image), Labels(str(slides)), output=str(slides)), tmp_path, Channel(tmp_path)
+        )
+    assert slides.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("job", "name", "suffix"),
+    [
+        (lambda image: stack_job(image, output="stack.png"), "stack.png", ".recipe.json"),
+        (lambda image: TerrainJob(Source("dem", str(image)), output="slope"), "slope", ".tif"),
+        (lambda image: PredictJob("m.onnx", polygons="slides.shp"), "slides.shp", ".gpkg"),
+        (lambda image: PredictJob("m.onnx", entropy="e.recipe.json"), "e.recipe.json", ".tif"),
+        (lambda image: PolygonizeJob(str(image), output="slides.geojson"), "slides.geojson", ".gpkg"),
+    ],
+)
+def test_a_name_that_does_not_fit(job, name, suffix, tmp_path):
+    image = write_raster(tmp_path / "image.tif", hills(40, 50))
+    with pytest.raises(GeoSegError) as caught:
+        run.work(job(image), tmp_path, Channel(tmp_path))
+    assert caught.value.code == "bad_name" and name in caught.value.message and suffix in caught.value.hint
+
+
+def test_what_exists_and_is_not_read_is_replaced(tmp_path):
+    image = write_raster(tmp_path / "image.tif", hills(40, 50))
+    (tmp_path / "stack.TIF").write_text("older")
+    run.work(stack_job(image, output="stack.TIF"), tmp_path, Channel(tmp_path))
+    assert (tmp_path / "stack.TIF").stat().st_size > 1000

@@ -1,0 +1,101 @@
+"""What a job may write where: never over a file that it reads, and only under a name that says what it is."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from .contract import GeoSegError, Job, StackJob
+from .recipes import SUFFIX, read_recipe
+
+RASTERS, POLYGONS = (".tif", ".tiff"), (".gpkg",)
+INPUTS = ("stack", "labels", "classes", "model", "dataset", "prediction", "path")
+"""Fields that hold the name of a file to read, at any depth of a job."""
+
+
+def check_results(job: Job, folder: Path) -> None:
+    """Raise if a result would replace an input of the job, or has a name that does not fit.
+
+    Raises:
+        GeoSegError: `would_overwrite`, `bad_name`.
+    """
+    written = output_files(job)
+    for name, suffixes in written.items():
+        if suffixes and not name.lower().endswith(suffixes):
+            raise GeoSegError(
+                "bad_name",
+                f"The result {name} cannot be written under this name.",
+                f"Choose a name that ends in {' or '.join(suffixes)}.",
+            )
+    refuse_overwriting(list(written), list(input_files(job, folder)), folder)
+
+
+def refuse_overwriting(written: list[str], read: list[str], folder: Path) -> None:
+    """Raise if a file to write is a file to read; names are relative to `folder`.
+
+    Raises:
+        GeoSegError: `would_overwrite`.
+    """
+    sources = [file for text in read for file in files_in(text, folder)]
+    for name in written:
+        path = folder / name
+        if path.is_file() and any(path.samefile(file) for file in sources):
+            raise GeoSegError(
+                "would_overwrite",
+                f"The result {name} would overwrite a file that it is made from.",
+                "Choose another name for the result.",
+            )
+
+
+def output_files(job: Job) -> dict[str, tuple[str, ...]]:
+    """Each file that a job is to write -> the suffixes it may have; none where any will do."""
+    if getattr(job, "dry_run", False):
+        return {}
+    if job.kind == "polygonize":
+        fields: dict[str, tuple[str, ...]] = {"output": POLYGONS}
+    elif job.kind in ("stack", "terrain", "rasterize", "predict"):
+        rasters: tuple[str, ...] = RASTERS + ((SUFFIX,) if isinstance(job, StackJob) else ())
+        fields = dict.fromkeys(("output", "confidence", "entropy", "probability"), rasters)
+        fields["polygons"] = POLYGONS
+    elif job.kind == "check":
+        fields = {"output": ()}
+    else:  # their results are folders
+        return {}
+    return {name: suffixes for field, suffixes in fields.items() if (name := getattr(job, field, ""))}
+
+
+def input_files(job: Job, folder: Path) -> Iterator[str]:
+    """Names of all that a job reads; of a recipe also the rasters that it is made of."""
+    texts = list(_inputs(job))
+    if job.kind == "polygonize":
+        texts.append(getattr(job, "confidence", ""))
+    for text in texts:
+        yield text
+        if text.endswith(SUFFIX) and (folder / text).is_file():
+            yield from (source.path for source in read_recipe(folder / text).sources)
+
+
+def files_in(text: str, folder: Path) -> list[Path]:
+    """The files on disk that a path or a GDAL dataset name such as `GPKG:a.gpkg:dem` is about."""
+    parts = [text, text.split("|")[0], text.partition(":")[2], *text.split(":")]
+    paths = [folder / part.strip('"') for part in parts if part]
+    try:
+        return [path for path in paths if path.is_file()]
+    except (OSError, ValueError):  # text that no file can be named
+        return []
+
+
+def _inputs(value: Any) -> Iterator[str]:
+    if isinstance(value, tuple):
+        for item in value:
+            yield from _inputs(item)
+    elif dataclasses.is_dataclass(value):
+        for field in dataclasses.fields(value):
+            inner = getattr(value, field.name)
+            if isinstance(inner, str):
+                if field.name in INPUTS and inner:
+                    yield inner
+            else:
+                yield from _inputs(inner)
