@@ -85,3 +85,41 @@ def test_bands_must_be_named_apart_and_have_a_source():
 
 def test_numbers_that_json_cannot_hold_become_null():
     assert encode({"iou": float("nan"), "loss": [float("inf"), 1.0]}) == {"iou": None, "loss": [None, 1.0]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "job", "words"),
+    [
+        ("rasterize", {"stack": "s.tif", "labels": {"path": "a", "unlabelled": "nothing"}},
+         ("'unlabelled' is 'nothing'", "background or unknown")),
+        ("train", {"dataset": "d", "precision": "half"}, ("'precision' is 'half'", "auto, float32 or bf16")),
+        ("predict", {"model": "m", "runtime": "gpu"}, ("'runtime' is 'gpu'", "auto, torch or onnx")),
+        ("rasterize", {"stack": "s", "labels": {"path": "a"}, "area": {"kind": "hull"}},
+         ("'kind' is 'hull'", "concave_hull")),
+        ("rasterize", {"stack": "s", "labels": "a.gpkg"}, ("'labels' is 'a.gpkg'", '{"path": "…"}')),
+        ("rasterize", {"stack": "s", "labels": {"path": "a"}, "area": "hull"}, ("'area' is 'hull'", '"kind"')),
+        ("stack", {"sources": "a.tif", "bands": []}, ("'sources' is 'a.tif'", "a list", '"key"')),
+        ("stack", {"sources": ["a.tif"], "bands": []}, ("'sources' is 'a.tif'", "object", '"path"')),
+        ("tile", {"stack": "s", "labels": "l", "fractions": [0.5, 0.5]}, ("'fractions' has 2 values instead of 3",)),
+        ("tile", {"stack": "s", "labels": {"path": "l"}}, ("'labels' is {", "a text")),
+        ("tile", {"stack": "s", "labels": "l", "tile_px": "64"}, ("'tile_px' is '64'", "a whole number")),
+        ("tile", {"stack": "s", "labels": "l", "tile_px": 64.5}, ("'tile_px' is 64.5", "a whole number")),
+        ("tile", {"stack": "s", "labels": "l", "tilepx": 64}, ("'tilepx'", "tile_px, stride_px")),
+        ("tile", {"stack": "s"}, ("lacks the field 'labels'", "tile_px, stride_px")),
+        ("train", {"dataset": "d", "resume": "yes"}, ("'resume' is 'yes'", "true or false")),
+        ("train", [], ("TrainJob", "object")),
+    ],
+)  # fmt: skip
+def test_json_that_makes_no_job_is_named_with_what_would(kind, job, words):
+    with pytest.raises(GeoSegError) as caught:
+        job_from_json({"protocol": "1.0", "kind": kind, "job": job})
+    said = f"{caught.value.message} {caught.value.hint}"
+    assert caught.value.code == "bad_json" and caught.value.hint
+    assert [word for word in words if word not in said] == [], said
+
+
+def test_numbers_become_the_type_of_their_field():
+    job = job_from_json(
+        {"protocol": "1.0", "kind": "train", "job": {"dataset": "d", "epochs": 3.0, "dropout": 0}}
+    )
+    assert isinstance(job.epochs, int) and isinstance(job.dropout, float)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import types
-import typing
 from pathlib import Path
 from typing import Any, TypeVar
 
+from .decoding import decode
 from .errors import GeoSegError
 from .jobs import JOBS, Job
 
@@ -30,45 +29,6 @@ def encode(value: Any) -> Any:
         return [encode(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    return value
-
-
-def decode(cls: type[T], data: Any) -> T:
-    """The inverse of `encode` for a dataclass; unknown keys are an error that names them.
-
-    Raises:
-        GeoSegError: `bad_json` if a key is missing or unknown.
-    """
-    hints = typing.get_type_hints(cls)
-    names = {item.name for item in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    unknown = set(data) - names
-    if unknown:
-        raise GeoSegError(
-            "bad_json",
-            f"{cls.__name__} has no field {', '.join(sorted(unknown))}.",
-            "Was the file written by another version of GeoSeg?",
-        )
-    try:
-        return cls(**{key: _decode_value(hints[key], item) for key, item in data.items()})
-    except TypeError as error:
-        raise GeoSegError("bad_json", f"{cls.__name__}: {error}.", "A field is missing.") from error
-
-
-def _decode_value(hint: Any, value: Any) -> Any:
-    origin = typing.get_origin(hint)
-    if origin in (typing.Union, types.UnionType):
-        if value is None:
-            return None
-        return _decode_value(next(item for item in typing.get_args(hint) if item is not type(None)), value)
-    if origin is tuple:
-        items = typing.get_args(hint)
-        if len(items) == 2 and items[1] is Ellipsis:
-            return tuple(_decode_value(items[0], item) for item in value)
-        return tuple(_decode_value(item_hint, item) for item_hint, item in zip(items, value, strict=True))
-    if dataclasses.is_dataclass(hint):
-        return decode(typing.cast(type, hint), value)
-    if hint is float and isinstance(value, int):
-        return float(value)
     return value
 
 
