@@ -140,15 +140,27 @@ def layer_problems(
 ) -> list[Problem]:
     """Complaints about the layers of these parameters; optional ones may be empty."""
     layers: list[QgsMapLayer] = []
+    found: list[Problem] = []
     for key in rasters:
         definition = algorithm.parameterDefinition(key)
         if definition.type() == "multilayer":
-            layers += algorithm.parameterAsLayerList(dict(parameters), key, context)
+            listed = algorithm.parameterAsLayerList(dict(parameters), key, context)
+            found += [no_raster(layer, key) for layer in listed if not isinstance(layer, QgsRasterLayer)]
+            layers += [layer for layer in listed if isinstance(layer, QgsRasterLayer)]
         else:
             layers.append(algorithm.parameterAsRasterLayer(dict(parameters), key, context))
     for key in polygons:
         layers.append(polygon_layer(algorithm, parameters, key, context)[0])
-    return [item for layer in layers if layer is not None for item in problems(layer)]
+    return found + [item for layer in layers if layer is not None for item in problems(layer)]
+
+
+def no_raster(layer: QgsMapLayer, key: str) -> Problem:
+    """Complaint about a layer of another kind among rasters."""
+    return Problem(
+        "wrong_layer",
+        tr("{}: layer '{}' is no raster.").format(key, layer.name()),
+        tr("Leave it out: only raster layers can be chosen here."),
+    )
 
 
 def band_problems(text: str, layers: list[QgsRasterLayer]) -> list[Problem]:

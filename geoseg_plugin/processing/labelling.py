@@ -46,7 +46,29 @@ def label_problems(
     extent = algorithm.parameterAsExtent(parameters, "EXTENT", context)
     if kind == "extent" and extent.isNull() and not parameters.get("LABELLED_AREA"):
         found.append(Problem("no_extent", tr("The area is an extent, but none is given."), tr("Set EXTENT.")))
-    return found
+    return found + field_problems(algorithm, parameters, "CLASS_FIELD", "LABELS", context)
+
+
+def field_problems(
+    algorithm: QgsProcessingAlgorithm,
+    parameters: Parameters,
+    key: str,
+    layer_key: str,
+    context: QgsProcessingContext,
+) -> list[Problem]:
+    """Complaint about a field that the layer does not have; the layer's fields are the cure."""
+    layer, _ = polygon_layer(algorithm, parameters, layer_key, context)
+    known = [] if layer is None else layer.fields().names()
+    wrong = [name for name in algorithm.parameterAsStrings(parameters, key, context) if name not in known]
+    if layer is None or not any(wrong):
+        return []
+    return [
+        Problem(
+            "no_field",
+            tr("Layer '{}' has no field '{}'.").format(layer.name(), ", ".join(wrong)),
+            tr("Its fields are: {}. Choose one for {}.").format(", ".join(known), key),
+        )
+    ]
 
 
 def read_labels(

@@ -26,7 +26,7 @@ from ..layers.publish import Item, read_dataset
 from ..layers.snapshot import problems
 from .base import GeoSegAlgorithm
 from .gather import GatheredArea, GatheredLabels, gather_area, layer_problems
-from .labelling import add_labels, label_problems, read_area, read_labels
+from .labelling import add_labels, field_problems, label_problems, read_area, read_labels
 from .parameters import Parameters, advanced, field, real, seed, tr, whole
 
 
@@ -81,6 +81,7 @@ class MakeTiles(GeoSegAlgorithm):
             found += layer_problems(self, parameters, context, (), ("LABELLED_AREA",))
         else:
             found += label_problems(self, parameters, context)
+        found += field_problems(self, parameters, "SPLIT_FIELD", "LABELLED_AREA", context)
         return found + TileJob("", "", **self._settings(parameters, context)).problems()
 
     def _settings(self, parameters: Parameters, context: QgsProcessingContext) -> dict[str, Any]:

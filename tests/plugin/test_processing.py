@@ -217,6 +217,45 @@ def test_an_extent_without_extent(
     assert "none is given" in said
 
 
+@pytest.mark.parametrize(
+    ("name", "raster_key"), [("maketiles", "STACK"), ("rasterizelabels", "STACK"), ("checklabels", "LAYERS")]
+)
+def test_a_class_field_that_the_labels_do_not_have(
+    name: str, raster_key: str, provider: GeoSegProvider, engine: None, tmp_path: Path, slides: QgsVectorLayer
+) -> None:
+    stack = str(raster(tmp_path / "stack.tif"))
+    given = {raster_key: [stack] if raster_key == "LAYERS" else stack, "LABELS": slides}
+    given["OUTPUT"] = str(tmp_path / ("o.html" if name == "checklabels" else "o.tif"))
+    assert checked(provider, name, **given, CLASS_FIELD="kind") == ""
+    said = checked(provider, name, **given, CLASS_FIELD="klass")
+    assert "Layer 'slides' has no field 'klass'. Its fields are: kind." in said
+    feedback = Feedback()
+    assert (
+        not provider.algorithm(name).create().prepare({**given, "CLASS_FIELD": "klass"}, context(), feedback)
+    )
+    assert any("no field 'klass'" in line for line in feedback.said)
+
+
+def test_a_split_field_that_the_area_does_not_have(
+    provider: GeoSegProvider, engine: None, tmp_path: Path, slides: QgsVectorLayer
+) -> None:
+    fixed = {"STACK": str(raster(tmp_path / "stack.tif")), "LABELS": slides, "OUTPUT": str(tmp_path)}
+    said = checked(provider, "maketiles", **fixed, LABELLED_AREA=slides, SPLIT_FIELD="part")
+    assert "no field 'part'" in said and "kind" in said and "SPLIT_FIELD" in said
+
+
+@pytest.mark.parametrize("name", ["stackrasters", "predict", "checklabels"])
+def test_a_vector_layer_among_rasters(
+    name: str, provider: GeoSegProvider, engine: None, tmp_path: Path, slides: QgsVectorLayer
+) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"")
+    more = {"predict": {"MODEL": str(tmp_path / "model.onnx")}, "checklabels": {"LABELS": slides}}
+    layers = [str(raster(tmp_path / "a.tif")), slides.id()]
+    output = str(tmp_path / ("o.html" if name == "checklabels" else "o.tif"))
+    said = checked(provider, name, LAYERS=layers, OUTPUT=output, **more.get(name, {}))
+    assert "LAYERS: layer 'slides' is no raster." in said
+
+
 def record(monkeypatch: pytest.MonkeyPatch, *answers: Any) -> list[Submission]:
     """Replace the engine: keep what is submitted, give these answers (errors are raised)."""
     taken: list[Submission] = []
