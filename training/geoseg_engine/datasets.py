@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from .grid import Window
 from .stack import StackReader
 
 FILE = "dataset.json"
+STRIP_ROWS = 512
 
 
 def load_dataset(path: Path | str) -> tuple[Dataset, Path]:
@@ -44,6 +46,18 @@ def save_dataset(dataset: Dataset, folder: Path) -> Path:
     """Write dataset.json; returns its path."""
     write_json(folder / FILE, dataset)
     return folder / FILE
+
+
+def fingerprint(labels: Path, split: Path) -> str:
+    """SHA-256 of size and pixels of a label and a split raster: equal only where both are, pixel by pixel."""
+    digest = hashlib.sha256()
+    for path in (split, labels):
+        with rasterio.open(path) as raster:
+            digest.update(f"{raster.width} {raster.height} ".encode())
+            for row in range(0, raster.height, STRIP_ROWS):
+                strip = Window(row, 0, min(STRIP_ROWS, raster.height - row), raster.width)
+                digest.update(raster.read(1, window=strip.rasterio).tobytes())
+    return digest.hexdigest()
 
 
 def relative_to(path: Path, folder: Path) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import shapely
 
 from .channel import Channel
 from .contract import IGNORE, SPLITS, Dataset, GeoSegError, Grid, LabelClass, Problem, Source, TileJob, encode
-from .datasets import relative_to, save_dataset
+from .datasets import fingerprint, relative_to, save_dataset
 from .geopackage import write_layer
 from .grid import Window, grid_bounds, same_grid, window_count, window_px, windows
 from .labels import LabelFacts, read_facts
@@ -38,6 +38,8 @@ MOSTLY_SHARE = 0.5
 def run(job: TileJob, folder: Path, channel: Channel) -> dict[str, Any]:
     """Split the labels; leaves split.tif, tiles.gpkg and dataset.json in the output folder.
 
+    All three are new or, where it fails or is cancelled, all as they were.
+
     Raises:
         GeoSegError: `not_our_labels`, `other_grid`, `no_labels_left`; as `plan_split` and `open_stack`.
     """
@@ -47,18 +49,18 @@ def run(job: TileJob, folder: Path, channel: Channel) -> dict[str, Any]:
     with open_stack(folder / job.stack) as reader:
         _refuse_other_grid(labels, reader.grid)
         plan = plan_split(job, labels, reader.grid, len(facts.classes))
-        counts = write_split(plan, labels, reader.grid, facts.classes, output / SPLIT_FILE, channel)
-        frame = tile_index(
-            job, labels, output / SPLIT_FILE, reader, facts.classes, _share(plan, job), channel
-        )
-        write_tiles(output / TILES_FILE, frame, split_frame(plan.splitter, reader.grid))
-        warnings = [
-            *facts.warnings,
-            *plan.problems,
-            *split_problems(counts, facts.classes),
-            *small_raster(reader.grid, job.tile_px),
-        ]
-        dataset = _dataset(job, folder, reader, facts, plan, counts, tuple(dict.fromkeys(warnings)))
+        with whole_file(output / SPLIT_FILE) as split, whole_file(output / TILES_FILE) as tiles:
+            counts = write_split(plan, labels, reader.grid, facts.classes, split, channel)
+            frame = tile_index(job, labels, split, reader, facts.classes, _share(plan, job), channel)
+            write_tiles(tiles, frame, split_frame(plan.splitter, reader.grid))
+            warnings = [
+                *facts.warnings,
+                *plan.problems,
+                *split_problems(counts, facts.classes),
+                *small_raster(reader.grid, job.tile_px),
+            ]
+            dataset = _dataset(job, folder, reader, facts, plan, counts, tuple(dict.fromkeys(warnings)))
+            dataset = replace(dataset, fingerprint=fingerprint(labels, split))
     path = save_dataset(dataset, output)
     channel.artifact("dataset", path)
     channel.artifact("tiles", output / TILES_FILE)

@@ -155,6 +155,7 @@ class Dataset:
     """`dataset.json`: all that training and evaluation read. Paths are relative to its folder.
 
     `counts` maps split -> class id (as text) -> labelled pixels. `warnings` travel to every result.
+    `fingerprint` tells one making of labels and split from another; empty in datasets of older versions.
     """
 
     name: str
@@ -172,3 +173,4 @@ class Dataset:
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     warnings: tuple[Problem, ...] = ()
     version: int = 1
+    fingerprint: str = ""
