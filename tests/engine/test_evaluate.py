@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import json
 
 import numpy as np
@@ -8,7 +9,7 @@ from prediction_scenes import grid_of, recipe_of, scene, write_dataset, write_mo
 
 from geoseg_engine import evaluate, predict
 from geoseg_engine.channel import Channel
-from geoseg_engine.contract import EvaluateJob, GeoSegError, PredictJob
+from geoseg_engine.contract import Dataset, EvaluateJob, GeoSegError, PredictJob, read_json, write_json
 from geoseg_engine.metrics import confusion
 from geoseg_engine.report import curve
 
@@ -75,6 +76,42 @@ def test_what_it_leaves_behind(place, tmp_path):
     assert [[int(text) for text in row[1:]] for row in rows[1:]] == metrics["confusion"]
     page = (tmp_path / "e" / "report.html").read_text(encoding="utf-8")
     assert "Confusion matrix" in page and "water" in page and "http" not in page.replace("http-equiv", "")
+
+
+@pytest.mark.parametrize(
+    ("of_model", "of_dataset", "says"),
+    [
+        ("one", "one", ""),
+        ("one", "two", "another split"),
+        ("", "two", "not recorded"),
+        ("one", "", "not recorded"),
+        ("", "", "not recorded"),
+    ],
+)
+def test_only_a_model_of_this_very_split_is_said_to_be_judged_on_unseen_ground(
+    place, tmp_path, of_model, of_dataset, says
+):
+    known = read_json(Dataset, place / "dataset.json")
+    recipe = known.recipe
+    file = write_dataset(tmp_path, recipe, read(place / "labels.tif"), read(place / "split.tif"))
+    write_json(file, dataclasses.replace(known, fingerprint=of_dataset))
+    write_model(tmp_path / "model.onnx", recipe, fingerprint=of_model)
+    result = evaluate.run(EvaluateJob(".", model="model.onnx"), tmp_path, Channel(tmp_path))
+    found = [item for item in result["warnings"] if item.code == "other_split"]
+    assert len(found) == bool(says) and all(says in item.message and item.hint for item in found)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert ("none of them used for training" in page) is not bool(says)
+
+
+def test_a_class_raster_is_not_said_to_be_judged_on_unseen_ground(place, tmp_path):
+    evaluate.run(EvaluateJob(str(place), prediction=str(place / "classes.tif")), tmp_path, Channel(tmp_path))
+    assert "used for training" not in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_scores_of_training_ground_are_no_surprise(place, tmp_path):
+    job = EvaluateJob(str(place), model=str(place / "model.onnx"), split="train")
+    result = evaluate.run(job, tmp_path, Channel(tmp_path))
+    assert "other_split" not in {item.code for item in result["warnings"]}
 
 
 def test_binary_errors():

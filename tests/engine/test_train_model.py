@@ -1,5 +1,6 @@
 """The model file: readable by others, rebuilt by us, and nothing of it lost."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -11,9 +12,10 @@ from training_scenes import CLASSES, small_job, write_dataset
 
 from geoseg_engine import checkpoint, export, fit, modelfile
 from geoseg_engine.channel import Channel
-from geoseg_engine.contract import Dataset, DescribeJob, GeoSegError, ProbeJob, read_json
+from geoseg_engine.contract import Dataset, DescribeJob, GeoSegError, ProbeJob, read_json, write_json
 from geoseg_engine.stats import Statistics
 
+FINGERPRINT = "0123456789abcdef"
 DEEPNESS = {
     "model_type",
     "class_names",
@@ -32,6 +34,7 @@ DEEPNESS = {
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     dataset = write_dataset(folder / "data")
+    write_json(dataset, dataclasses.replace(read_json(Dataset, dataset), fingerprint=FINGERPRINT))
     fit.run(small_job(dataset, epochs=2), folder, Channel(folder))
     return folder
 
@@ -129,6 +132,17 @@ def test_a_model_without_its_weights_is_not_ours(run, tmp_path):
     onnx.save(model, tmp_path / "thin.onnx")
     with pytest.raises(GeoSegError, match=r"head\.weight"):
         modelfile.load_network(tmp_path / "thin.onnx")
+
+
+def test_the_fingerprint_of_the_dataset_survives_and_may_be_missing(run, tmp_path):
+    assert modelfile.read_model(run / "model.onnx").fingerprint == FINGERPRINT
+    assert checkpoint.load(run / checkpoint.FILE)["fingerprint"] == FINGERPRINT
+    model = onnx.load(run / "model.onnx")
+    kept = {item.key: item.value for item in model.metadata_props if item.key != "geoseg:fingerprint"}
+    del model.metadata_props[:]
+    onnx.helper.set_model_props(model, kept)
+    onnx.save(model, tmp_path / "old.onnx")
+    assert modelfile.read_model(tmp_path / "old.onnx").fingerprint == ""
 
 
 def test_statistics_survive_the_file(run):

@@ -9,9 +9,18 @@ import pytest
 import torch
 from training_scenes import CLASSES, small_job, write_dataset
 
-from geoseg_engine import checkpoint, fit, loop, trainer
+from geoseg_engine import checkpoint, fit, loop, scene, trainer
 from geoseg_engine.channel import Channel
-from geoseg_engine.contract import EVENT_FIELDS, Cancelled, Dataset, GeoSegError, read_json, write_json
+from geoseg_engine.contract import (
+    EVENT_FIELDS,
+    Cancelled,
+    Dataset,
+    GeoSegError,
+    Problem,
+    encode,
+    read_json,
+    write_json,
+)
 from geoseg_engine.trainer import Best, Trainer, rate
 
 torch.set_num_threads(1)
@@ -141,6 +150,29 @@ def test_resume_with_other_classes_is_refused(dataset, trained, tmp_path):
     with pytest.raises(GeoSegError, match="scar2") as caught:
         fit.run(small_job(other, resume=True), tmp_path, Recorder(tmp_path))
     assert caught.value.code == "resume_mismatch"
+
+
+def test_resume_on_another_split_is_refused(dataset, trained, tmp_path):
+    (tmp_path / checkpoint.FILE).write_bytes((trained[2] / checkpoint.FILE).read_bytes())
+    other = write_dataset(tmp_path / "data")
+    write_json(other, dataclasses.replace(read_json(Dataset, other), fingerprint="another"))
+    with pytest.raises(GeoSegError, match="held out") as caught:
+        fit.run(small_job(other, resume=True), tmp_path, Recorder(tmp_path))
+    assert caught.value.code == "resume_mismatch" and "resume" in caught.value.hint
+
+
+def test_resume_keeps_the_saved_statistics_and_what_was_found_with_them(
+    dataset, trained, tmp_path, unexported, monkeypatch
+):
+    saved = checkpoint.load(trained[2] / checkpoint.FILE)
+    saved["statistics"]["mean"][0] = 1234.5
+    saved["found"] = [encode(Problem("constant_band", "Band 'b1' is constant.", "", "warning"))]
+    torch.save(saved, tmp_path / checkpoint.FILE)
+    monkeypatch.setattr(scene, "measure", None)
+    result = fit.run(small_job(dataset, resume=True, epochs=5), tmp_path, Recorder(tmp_path))
+    again = checkpoint.load(tmp_path / checkpoint.FILE)
+    assert again["epoch"] == 5 and again["statistics"]["mean"][0] == 1234.5
+    assert again["found"] == saved["found"] and "constant_band" in {item.code for item in result["warnings"]}
 
 
 def test_a_kill_while_writing_leaves_the_old_checkpoint(tmp_path, monkeypatch):

@@ -147,6 +147,9 @@ def judge_model(
         channel.progress("evaluate", 0, len(touched))
         pump(touched, reader.read, compute, write)
     warnings = [item for item in model.warnings if item not in dataset.warnings]
+    own_split = bool(model.fingerprint) and model.fingerprint == dataset.fingerprint
+    if not own_split and job.split != "train":
+        warnings.append(other_split(model, dataset))
     return {
         "model": str(folder / job.model),
         "prediction": "",
@@ -155,8 +158,25 @@ def judge_model(
         "precision": setup.runtime.precision,
         "trained": model.trained,
         "architecture": model.architecture,
+        "own_split": own_split,
         "found": warnings,
     }
+
+
+def other_split(model: ModelFile, dataset: Dataset) -> Problem:
+    """The warning that scores may be of pixels that the model was trained on."""
+    known = bool(model.fingerprint and dataset.fingerprint)
+    what = (
+        "This model was trained on another split than that of"
+        if known
+        else "It is not recorded whether this model was trained on the split of"
+    )
+    return Problem(
+        "other_split",
+        f"{what} dataset '{dataset.name}': its training pixels may be among those scored.",
+        "Train again on this dataset, or evaluate on the run's own dataset.",
+        "warning",
+    )
 
 
 def predicted(setup: Setup, block: Block, log: Callable[[str], None]) -> NDArray[np.uint8]:

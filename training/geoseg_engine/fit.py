@@ -23,6 +23,7 @@ from .contract import (
     LabelClass,
     Problem,
     TrainJob,
+    decode,
     encode,
     write_json,
 )
@@ -34,7 +35,8 @@ from .models import build, traits
 from .plan import Plan, make_plan
 from .precision import Precision, choose, device_name, find_device
 from .sample import Sampler
-from .scene import Scene, load
+from .scene import Measured, Scene, load
+from .stats import Statistics
 from .trainer import Trainer
 
 MODEL_FILE, METRICS_FILE = "model.onnx", "metrics.json"
@@ -56,12 +58,15 @@ def run(job: TrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
     announce(device, channel)
     dataset, dataset_folder = load_dataset(folder / job.dataset)
     check_classes(dataset.classes)
-    scene, found = load(dataset, dataset_folder, max(job.crop_px, dataset.tile_px, 256), channel)
+    saved = saved_state(job, dataset, output, channel)
+    margin_px = max(job.crop_px, dataset.tile_px, 256)
+    scene, found = load(dataset, dataset_folder, margin_px, channel, measured_before(saved))
     warnings = [*dataset.warnings, *found, *class_warnings(scene, dataset.classes)]
     for problem in warnings[len(dataset.warnings) :]:
         channel.log(f"{problem.message} {problem.hint}", "warning")
 
-    session, trainer = set_up(job, dataset, scene, device, output, channel)
+    session, trainer = set_up(job, dataset, scene, saved, device, output, channel)
+    session = replace(session, found=tuple(found))
     if job.max_minutes:
         trainer.budget_s = max(ends - EXPORT_RESERVE_S - time.monotonic(), 1.0)
     cancelled, meter = train(session, trainer)
@@ -141,13 +146,18 @@ def class_warnings(scene: Scene, classes: Sequence[LabelClass]) -> list[Problem]
 
 
 def set_up(
-    job: TrainJob, dataset: Dataset, scene: Scene, device: torch.device, output: Path, channel: Channel
+    job: TrainJob,
+    dataset: Dataset,
+    scene: Scene,
+    saved: dict[str, Any],
+    device: torch.device,
+    output: Path,
+    channel: Channel,
 ) -> tuple[Session, Trainer]:
-    """Plan, network, loss, precision and optimiser; as they were where the job says resume."""
+    """Plan, network, loss, precision and optimiser; as they were where there is a saved state."""
     torch.manual_seed(job.seed)
     if device.type == "cuda":
         torch.backends.cudnn.deterministic = True
-    saved = saved_state(job, dataset, output, channel)
     if saved:
         plan = replace(Plan(**saved["plan"]), epochs=job.epochs, reasons=())
         architecture = saved["architecture"]
@@ -174,14 +184,17 @@ def set_up(
     if saved:
         trainer.restore(saved)
         channel.log(f"Resumed after epoch {trainer.epoch}, best so far epoch {trainer.best.epoch}.")
-    return Session(job, plan, scene, dataset.classes, architecture, output, channel), trainer
+    session = Session(
+        job, plan, scene, dataset.classes, architecture, output, channel, fingerprint=dataset.fingerprint
+    )
+    return session, trainer
 
 
 def saved_state(job: TrainJob, dataset: Dataset, output: Path, channel: Channel) -> dict[str, Any]:
     """The checkpoint to resume from; empty to begin anew.
 
     Raises:
-        GeoSegError: `resume_mismatch` if it was trained on other bands or classes.
+        GeoSegError: `resume_mismatch` if it was trained on other bands or classes, or on another split.
     """
     if not job.resume:
         return {}
@@ -199,7 +212,22 @@ def saved_state(job: TrainJob, dataset: Dataset, output: Path, channel: Channel)
                 f"The checkpoint has the {what} {', '.join(saved[what])}; the dataset has {', '.join(names)}.",
                 "Train anew without resume, or choose the dataset of the first run.",
             )
+    if saved.get("fingerprint", "") != dataset.fingerprint:
+        raise GeoSegError(
+            "resume_mismatch",
+            f"Labels or split of dataset '{dataset.name}' were made anew since the checkpoint was written: pixels "
+            "that are held out now may have been trained on.",
+            "Train anew without resume, or choose the dataset of the first run.",
+        )
     return saved
+
+
+def measured_before(saved: dict[str, Any]) -> Measured | None:
+    """Statistics of the bands in a checkpoint, with what was wrong with bands; None without a checkpoint."""
+    if not saved:
+        return None
+    statistics = decode(Statistics, saved["statistics"])
+    return statistics, [decode(Problem, item) for item in saved.get("found", ())]
 
 
 def log_plan(plan: Plan, precision: Precision, channel: Channel) -> None:
@@ -257,6 +285,7 @@ def write_model(
         "metrics": summary["scores"],
         "unlabelled": dataset.unlabelled,
         "warnings": warnings,
+        "fingerprint": session.fingerprint,
         "trained": {
             "created": now,
             "version": __version__,

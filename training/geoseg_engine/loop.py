@@ -16,7 +16,7 @@ from torch import Tensor
 from . import checkpoint
 from .augment import Directions, augment, source_size
 from .channel import Channel
-from .contract import IGNORE, Cancelled, GeoSegError, LabelClass, TrainJob, encode, write_json
+from .contract import IGNORE, Cancelled, GeoSegError, LabelClass, Problem, TrainJob, encode, write_json
 from .metrics import scores
 from .plan import Plan
 from .sample import Sampler
@@ -32,7 +32,10 @@ GPU_SHARE = 0.25
 
 @dataclass(frozen=True)
 class Session:
-    """One training run: on what, how, and where its files go."""
+    """One training run: on what, how, and where its files go.
+
+    `fingerprint` is the dataset's; `found` is what was wrong with bands when their statistics were measured.
+    """
 
     job: TrainJob
     plan: Plan
@@ -41,6 +44,8 @@ class Session:
     architecture: dict[str, Any]
     output: Path
     channel: Channel
+    fingerprint: str = ""
+    found: tuple[Problem, ...] = ()
 
 
 class Meter:
@@ -215,6 +220,8 @@ def save(session: Session, trainer: Trainer, meter: Meter) -> None:
         "bands": [band.name for band in session.scene.bands],
         "classes": [item.name for item in session.classes],
         "statistics": encode(session.scene.statistics),
+        "found": encode(session.found),
+        "fingerprint": session.fingerprint,
         "precision": trainer.precision.name,
         "seconds_per_step": meter.seconds_per_step,
         **trainer.state(),

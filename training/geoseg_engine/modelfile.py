@@ -35,6 +35,7 @@ class ModelFile:
         metrics: validation scores, or an empty dict.
         warnings: of the dataset and the training.
         trained: when, by which version, on what device, with which settings.
+        fingerprint: of the dataset it was trained on; empty in models of older versions.
     """
 
     path: Path
@@ -49,6 +50,7 @@ class ModelFile:
     metrics: dict[str, Any]
     warnings: tuple[Problem, ...]
     trained: dict[str, Any]
+    fingerprint: str = ""
 
 
 def read_model(path: Path | str) -> ModelFile:
@@ -79,6 +81,7 @@ def read_model(path: Path | str) -> ModelFile:
             metrics=values["metrics"],
             warnings=tuple(decode(Problem, item) for item in values["warnings"]),
             trained=values["trained"],
+            fingerprint=values.get("fingerprint", ""),
         )
     except (KeyError, json.JSONDecodeError, TypeError) as error:
         kind = found.get("model_type", "").strip('"') if "geoseg:recipe" not in found else ""

@@ -90,7 +90,7 @@ def headline(data: dict[str, Any]) -> str:
     named = f" of '{data['dataset']}'" if data.get("dataset") else ""
     return (
         f"{what}, judged {where}{named}: {data['pixels']:,} labelled pixels, none of them used for training"
-        if data.get("split") == "test"
+        if data.get("split") == "test" and data.get("own_split")
         else f"{what}, judged {where}{named}: {data['pixels']:,} labelled pixels"
     ) + "."
 

@@ -32,6 +32,9 @@ STRIP_ROWS = 256
 REGION_ALIGN_PX = 64
 """The region starts at a multiple of it, so that poolings fall on the same pixels as in prediction."""
 
+Measured = tuple[Statistics, list[Problem]]
+"""Statistics of the bands, and what was wrong with bands when they were measured."""
+
 
 class Image(Protocol):
     """Z-scores by window. `height` and `width` are those of the scene's region."""
@@ -123,6 +126,7 @@ def of_arrays(
     bands: Sequence[Band],
     classes: int,
     region: Window | None = None,
+    measured: Measured | None = None,
 ) -> tuple[Scene, list[Problem]]:
     """A scene of arrays that are in memory.
 
@@ -130,14 +134,17 @@ def of_arrays(
         values: float32 (bands, rows, cols) in the units of the bands, NaN where invalid; normalised in place.
         labels: uint8 (rows, cols) class ids or IGNORE.
         split: uint8 (rows, cols) index into SPLITS or IGNORE.
+        measured: statistics of an earlier run, to be used as they are.
     """
     train, validation = (
         np.where(split == SPLITS.index(name), labels, IGNORE).astype(np.uint8)
         for name in ("train", "validation")
     )
-    flat = np.flatnonzero(train.ravel() != IGNORE)
-    flat = flat[:: max(1, len(flat) // STATISTICS_PIXELS)]
-    statistics, problems = measure(values.reshape(len(bands), -1)[:, flat], bands)
+    if measured is None:
+        flat = np.flatnonzero(train.ravel() != IGNORE)
+        flat = flat[:: max(1, len(flat) // STATISTICS_PIXELS)]
+        measured = measure(values.reshape(len(bands), -1)[:, flat], bands)
+    statistics, problems = measured
     for index, layer in enumerate(values):
         values[index] = normalise(layer[None], _of_band(statistics, index))[0]
     region = region or Window(0, 0, *labels.shape)
@@ -145,8 +152,10 @@ def of_arrays(
     return Scene(image, train, validation, tuple(bands), classes, statistics, region), problems
 
 
-def load(dataset: Dataset, folder: Path, margin_px: int, channel: Channel) -> tuple[Scene, list[Problem]]:
-    """The scene of a dataset; reads labels, split and image, and measures statistics.
+def load(
+    dataset: Dataset, folder: Path, margin_px: int, channel: Channel, measured: Measured | None = None
+) -> tuple[Scene, list[Problem]]:
+    """The scene of a dataset; reads labels, split and image, and measures statistics unless they are given.
 
     Raises:
         GeoSegError: `no_training_pixels` if no labelled pixel belongs to the train split.
@@ -169,8 +178,8 @@ def load(dataset: Dataset, folder: Path, margin_px: int, channel: Channel) -> tu
                 values[:, row : row + height] = stack.read(
                     Window(region.row + row, region.col, height, region.width)
                 )
-        return of_arrays(values, labels, split, bands, classes, region)
-    return _load_large(stack, labels, split, bands, classes, region, channel)
+        return of_arrays(values, labels, split, bands, classes, region, measured)
+    return _load_large(stack, labels, split, bands, classes, region, channel, measured)
 
 
 def _load_large(
@@ -181,18 +190,11 @@ def _load_large(
     classes: int,
     region: Window,
     channel: Channel,
+    measured: Measured | None,
 ) -> tuple[Scene, list[Problem]]:
     """Statistics in a first pass; then float16 in memory if that fits, else reading by window."""
     train = np.where(split == 0, labels, IGNORE).astype(np.uint8)
-    step = max(1, int((train != IGNORE).sum()) // STATISTICS_PIXELS)
-    samples = []
-    for row, height in _strips(region.height):
-        channel.progress("measuring statistics", row, region.height)
-        chosen = np.flatnonzero(train[row : row + height].ravel() != IGNORE)[::step]
-        if len(chosen):
-            values = stack.read(Window(region.row + row, region.col, height, region.width))
-            samples.append(values.reshape(len(bands), -1)[:, chosen])
-    statistics, problems = measure(np.concatenate(samples, axis=1), bands)
+    statistics, problems = measured or _measure_large(stack, train, bands, region, channel)
     image: Image = ImageOnDisk(stack, region, statistics)
     if len(bands) * region.height * region.width * 2 <= MEMORY_BUDGET_BYTES:
         scores = torch.empty((len(bands), region.height, region.width), dtype=torch.float16)
@@ -203,6 +205,25 @@ def _load_large(
         image = ImageInMemory(scores)
     validation = np.where(split == 1, labels, IGNORE).astype(np.uint8)
     return Scene(image, train, validation, bands, classes, statistics, region), problems
+
+
+def _measure_large(
+    stack: StackReader,
+    train: NDArray[np.uint8],
+    bands: tuple[Band, ...],
+    region: Window,
+    channel: Channel,
+) -> Measured:
+    """Statistics of evenly chosen train pixels, strip by strip."""
+    step = max(1, int((train != IGNORE).sum()) // STATISTICS_PIXELS)
+    samples = []
+    for row, height in _strips(region.height):
+        channel.progress("measuring statistics", row, region.height)
+        chosen = np.flatnonzero(train[row : row + height].ravel() != IGNORE)[::step]
+        if len(chosen):
+            values = stack.read(Window(region.row + row, region.col, height, region.width))
+            samples.append(values.reshape(len(bands), -1)[:, chosen])
+    return measure(np.concatenate(samples, axis=1), bands)
 
 
 def _read_labels(
