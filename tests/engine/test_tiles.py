@@ -1,5 +1,7 @@
 """Split and tiles: no pixel twice, splits never touch, every class where it can be."""
 
+import json
+
 import geopandas
 import numpy as np
 import pytest
@@ -20,15 +22,19 @@ from geoseg_engine.contract import (
     IGNORE,
     SPLITS,
     Area,
+    Cancelled,
     GeoSegError,
     Labels,
     RasterizeJob,
     StackJob,
     TileJob,
+    TrainJob,
 )
 from geoseg_engine.datasets import load_dataset, open_dataset_stack, read_ids
 from geoseg_engine.grid import Window, windows
+from geoseg_engine.models.unet import reach
 from geoseg_engine.split import NONE, TEST, TRAIN, VALIDATION, Blocks, Regions, assign
+from geoseg_engine.splitplan import REACH_PX, buffer_problems
 from geoseg_engine.tiles import tile_starts
 
 
@@ -279,3 +285,58 @@ def test_labels_of_another_grid_or_not_ours_are_refused(tmp_path):
     with pytest.raises(GeoSegError) as caught:
         tile(tmp_path)
     assert caught.value.code == "not_our_labels"
+
+
+def spoiled(*_, **__):
+    raise Cancelled
+
+
+@pytest.mark.parametrize("step", ["tile_index", "write_tiles", "fingerprint"])
+def test_a_cancelled_retile_leaves_the_old_dataset_whole(tmp_path, monkeypatch, step):
+    labelled_scene(tmp_path)
+    tile(tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    monkeypatch.setattr(tiles, step, spoiled)
+    with pytest.raises(Cancelled):
+        tiles.run(TileJob("stack.tif", "labels.tif", seed=7), tmp_path, channel(tmp_path))
+    after = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    assert before.keys() == after.keys()
+    assert all(before[name] == after[name] for name in ("split.tif", "tiles.gpkg", "dataset.json"))
+
+
+def test_the_fingerprint_tells_one_split_from_another(tmp_path):
+    labelled_scene(tmp_path)
+    first, again = (tile(tmp_path)[1].fingerprint for _ in range(2))
+    other = tile(tmp_path, seed=7)[1].fingerprint
+    assert len(first) == 64 and first == again != other
+    known = json.loads((tmp_path / "dataset.json").read_text())
+    del known["fingerprint"]
+    (tmp_path / "dataset.json").write_text(json.dumps(known))
+    assert load_dataset(tmp_path)[0].fingerprint == ""
+
+
+def two_blocks(buffer):
+    return Blocks(64, buffer, np.array([[TRAIN, TEST]], np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("splitter", "wanted", "expected"),
+    [
+        (two_blocks(8), -1, ()),
+        (two_blocks(2), -1, ("2 px", "8 px", "48 px")),
+        (two_blocks(5), 5, ("5 px", "48 px")),
+        (two_blocks(30), 30, ()),
+        (Blocks(64, 0, np.array([[TRAIN, NONE]], np.uint8)), -1, ()),
+        (Regions(utm_grid(9, 9), (), 16), -1, ("16 px", "32 px", "48 px")),
+        (Regions(utm_grid(9, 9), (), 32, two_blocks(4)), -1, ("4 px", "8 px", "48 px")),
+    ],
+)
+def test_a_narrow_buffer_is_one_warning_with_its_numbers(splitter, wanted, expected):
+    found = buffer_problems(TileJob("", "", buffer_px=wanted), splitter)
+    assert len(found) == bool(expected)
+    assert all(item.code == "buffer_narrowed" and item.severity == "warning" for item in found)
+    assert all(number in found[0].message for number in expected)
+
+
+def test_the_reach_that_buffers_are_held_against_is_the_default_networks():
+    assert reach(TrainJob("").levels) == REACH_PX

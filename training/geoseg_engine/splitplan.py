@@ -17,6 +17,12 @@ from .polygons import is_null
 from .split import NONE, TEST, TRAIN, VALIDATION, Blocks, Regions, Splitter, assign
 
 LARGEST_BUFFER_PX = 96
+REACH_PX = 48
+"""How far the default network looks around a pixel; splits that far apart share nothing it sees."""
+
+LEAST_BUFFER_PX = 8
+"""Narrower buffers are warned of even where nothing forced them: neighbours that close are almost alike."""
+
 ENOUGH_BLOCKS = 20
 BLOCKS_PER_CLASS = 4
 FEWEST_BOXES = 5
@@ -46,9 +52,42 @@ def plan_split(job: TileJob, labels: Path, grid: Grid, classes: int) -> SplitPla
         GeoSegError: `no_labels_left` without a labelled pixel; `no_field`, `no_split_values`, `no_train_area`.
     """
     if job.area.kind == "polygons" and job.area.split_field:
-        return _by_regions(job, labels, grid, classes)
-    blocks, problems = plan_blocks(job, labels, grid, classes, job.fractions, None)
-    return SplitPlan(blocks, blocks.block_px, blocks.buffer_px, problems)
+        plan = _by_regions(job, labels, grid, classes)
+    else:
+        blocks, problems = plan_blocks(job, labels, grid, classes, job.fractions, None)
+        plan = SplitPlan(blocks, blocks.block_px, blocks.buffer_px, problems)
+    plan.problems += buffer_problems(job, plan.splitter)
+    return plan
+
+
+def wanted_buffer(job: TileJob, block_px: int) -> int:
+    """The user's buffer, or else one that suits blocks of that side; 0 stands for polygons of an area layer."""
+    if job.buffer_px >= 0:
+        return job.buffer_px
+    return min(LARGEST_BUFFER_PX, block_px // 8 if block_px else job.tile_px // 2)
+
+
+def buffer_problems(job: TileJob, splitter: Splitter) -> list[Problem]:
+    """A warning where the splits lie closer together than was wanted and than the network looks, or very close."""
+    blocks = splitter.carve if isinstance(splitter, Regions) else splitter
+    buffers = []
+    if isinstance(splitter, Regions):
+        buffers.append((splitter.buffer_px, wanted_buffer(job, 0)))
+    if isinstance(blocks, Blocks) and len(np.unique(blocks.codes[blocks.codes != NONE])) > 1:
+        buffers.append((blocks.buffer_px, wanted_buffer(job, blocks.block_px)))
+    buffer, wanted = min(buffers, default=(REACH_PX, REACH_PX))
+    if buffer >= min(wanted, REACH_PX) and buffer >= LEAST_BUFFER_PX:
+        return []
+    planned = f"{wanted} px were planned, but would leave a class out; " if buffer < wanted else ""
+    return [
+        Problem(
+            "buffer_narrowed",
+            f"Ground of different splits is only {buffer} px apart ({planned}the network looks about {REACH_PX} px "
+            "around a pixel): scores near the borders may be too good.",
+            "Draw polygons in more places, or choose larger blocks or a wider buffer.",
+            "warning",
+        )
+    ]
 
 
 def plan_blocks(
@@ -78,8 +117,7 @@ def plan_blocks(
     labelled = counts.sum(axis=2) > 0
     codes = np.full(labelled.shape, NONE, np.uint8)
     codes[labelled] = assign(counts[labelled], fractions, job.seed)
-    buffer = job.buffer_px if job.buffer_px >= 0 else min(LARGEST_BUFFER_PX, block // 8)
-    blocks = Blocks(block, buffer, codes)
+    blocks = Blocks(block, wanted_buffer(job, block), codes)
     problems = []
     if job.buffer_px < 0:
         blocks = _narrowed(blocks, labels, grid, classes, mask)
@@ -216,7 +254,7 @@ def _by_regions(job: TileJob, labels: Path, grid: Grid, classes: int) -> SplitPl
         shapes = [(shape, TEST if code == VALIDATION else code) for shape, code in shapes]
         problems.append(_validation_is_test(job.area))
         codes = {TRAIN, TEST}
-    buffer = job.buffer_px if job.buffer_px >= 0 else min(LARGEST_BUFFER_PX, job.tile_px // 2)
+    buffer = wanted_buffer(job, 0)
     regions = Regions(grid, tuple(shapes), buffer)
     if {VALIDATION, TEST} <= codes:
         return _narrowed_regions(SplitPlan(regions, 0, buffer, problems), job, labels, grid, classes)
