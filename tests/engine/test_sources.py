@@ -1,12 +1,15 @@
 """Opening rasters: one clear error with a next step for each way in which it can fail."""
 
+import json
+
 import numpy as np
 import pytest
 import rasterio
 from data_scenes import CORNER, UTM, hills, sources_of, write_raster
 from rasterio.control import GroundControlPoint
 
-from geoseg_engine.contract import Band, GeoSegError, Recipe, Source
+from geoseg_engine import cli
+from geoseg_engine.contract import PROTOCOL, Band, GeoSegError, Recipe, Source, job_from_json
 from geoseg_engine.grid import Window, grid_bounds
 from geoseg_engine.reader import StackReader
 from geoseg_engine.sources import all_bands, open_source, rebind, source_grid
@@ -160,3 +163,18 @@ def test_rebind_says_what_is_missing(tmp_path):
         rebind(recipe, (Source("x", str(tmp_path / "dem.tif"), "my dem"),))
     assert caught.value.code == "missing_bands"
     assert "red, nir" in caught.value.message and "my dem" in caught.value.message
+
+
+def test_the_shell_finds_the_slots_of_a_model_by_name_not_by_order(tmp_path):
+    optical, dem = (write_raster(tmp_path / f"{name}.tif", hills(10, 10)) for name in ("optical", "dem"))
+    sources = (Source("r1", str(optical), "optical"), Source("r2", str(dem), "dem"))
+    with open_source(sources[0]) as dataset:
+        recipe = Recipe(
+            sources, (Band("optical", "r1", 1), Band("dem", "r2", 1)), source_grid(sources[0], dataset)
+        )
+    flags = ["--job-folder", str(tmp_path), "--model", "m.onnx", "--sources", str(dem), str(optical)]
+    written = json.loads(cli.write_job(cli.parser().parse_args(["predict", *flags])).read_text())
+    assert written["protocol"] == PROTOCOL
+    given = job_from_json(written).sources
+    assert not {source.key for source in given} & {"r1", "r2"}
+    assert [source.path for source in rebind(recipe, given).sources] == [str(optical), str(dem)]

@@ -2,7 +2,8 @@
 
 Flags are made from the job's own fields, so the shell can do what QGIS can and nothing drifts:
 scalars are `--tile-px 64`, everything structured is JSON (`--labels '{"path": "a.gpkg"}'`).
-Sources have a short form: `--sources a.tif b.tif`; bands left out are all bands of all sources.
+Sources have a short form: `--sources a.tif b.tif`; bands left out are all bands of all sources. `predict` finds the
+model's slot of each by name and bands, whatever their order; the JSON form names the slot (`{"key": "r2", …}`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 
 from . import __version__
 from .channel import Channel
-from .contract import JOB_FILE, JOBS, GeoSegError, Job, job_from_json, job_to_json, write_json
+from .contract import JOB_FILE, JOBS, PROTOCOL, GeoSegError, Job, job_from_json, job_to_json, write_json
 from .run import run_file
 
 
@@ -98,27 +99,30 @@ def write_job(options: argparse.Namespace) -> Path:
         GeoSegError: `bad_json` or `bad_flag` for flags that make no job.
     """
     values = {key: value for key, value in vars(options).items() if key not in ("command", "job_folder")}
-    data = {key: _value(key, value) for key, value in values.items()}
+    prefix = "given" if options.command == "predict" else "r"
+    hints = typing.get_type_hints(JOBS[options.command])
+    data = {key: _value(key, value, prefix, hints[key]) for key, value in values.items()}
     if options.command in ("stack", "check") and "bands" not in data:
         from .sources import all_bands
 
         data["bands"] = all_bands(data["sources"])
     folder = Path(options.job_folder)
     folder.mkdir(parents=True, exist_ok=True)
-    job = job_from_json({"protocol": "1.0", "kind": options.command, "job": data})
+    job = job_from_json({"protocol": PROTOCOL, "kind": options.command, "job": data})
     job_file = folder / JOB_FILE
     write_json(job_file, job_to_json(job))
     return job_file
 
 
-def _value(key: str, value: Any) -> Any:
+def _value(key: str, value: Any, prefix: str, hint: Any) -> Any:
+    """The value of a job's field. `prefix` numbers the sources; for `predict` it is no model's, so names decide."""
     if key == "sources":
-        return [_source(text, f"r{index + 1}") for index, text in enumerate(value)]
+        return [_source(text, f"{prefix}{index + 1}") for index, text in enumerate(value)]
     if key == "dem":
         return _source(value, "dem")
-    if isinstance(value, str) and value[:1] in "[{":
+    if isinstance(value, str) and value.startswith(("[", "{")):
         return _absolute_paths(_json(key, value))
-    if key == "labels" and isinstance(value, str) and not value.lower().endswith((".tif", ".tiff")):
+    if key == "labels" and hint is not str:  # polygons, not the label raster of `tile`
         return {"path": os.path.abspath(value)}  # noqa: PTH100
     if isinstance(value, str) and Path(value).exists():
         return str(Path(value).resolve())
