@@ -7,7 +7,7 @@ from prediction_scenes import grid_of, write_raster
 
 from geoseg_engine import polygonize
 from geoseg_engine.channel import Channel
-from geoseg_engine.contract import CANCEL_FILE, Cancelled, LabelClass, PolygonizeJob
+from geoseg_engine.contract import CANCEL_FILE, Cancelled, GeoSegError, LabelClass, PolygonizeJob
 from geoseg_engine.grid import Window
 from geoseg_engine.writer import RasterWriter
 
@@ -134,3 +134,16 @@ def test_overviews_are_written_for_large_rasters(tmp_path):
     write_ids(tmp_path, np.ones((40, 1100), np.uint8))
     with rasterio.open(tmp_path / "classes.tif") as dataset:
         assert dataset.overviews(1)
+
+
+@pytest.mark.parametrize(
+    "other", [grid_of(12, 12), grid_of(10, 10, size=20.0), grid_of(10, 10, crs="EPSG:32632")]
+)
+def test_a_confidence_on_other_pixels_is_refused(tmp_path, other):
+    write_ids(tmp_path, np.ones((10, 10), np.uint8))
+    write_raster(tmp_path / "sure.tif", np.ones((other.height, other.width), np.float32), other)
+    with pytest.raises(GeoSegError) as caught:
+        run(tmp_path, confidence="sure.tif")
+    assert caught.value.code == "other_grid"
+    assert "sure.tif" in caught.value.message and "classes.tif" in caught.value.message
+    assert not (tmp_path / "polygons.gpkg").exists()

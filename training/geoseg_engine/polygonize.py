@@ -7,14 +7,13 @@ not depend on the strips. Pixels of one class belong together where they share a
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
 import numpy as np
-import rasterio
 import shapely
 from numpy.typing import NDArray
 from rasterio.features import shapes
@@ -22,20 +21,18 @@ from rasterio.transform import Affine
 
 from .channel import Channel
 from .components import label_components
-from .contract import Grid, LabelClass, PolygonizeJob, Source
+from .contract import GeoSegError, Grid, LabelClass, PolygonizeJob, Source
 from .geodesy import perimeters_m, window_areas_m2
 from .geopackage import write_layer
 from .grid import Window
 from .outputs import whole_file
-from .sources import open_source, source_grid
+from .sources import coincide, crs_title, open_source, source_grid
 from .writer import read_classes
 
 LAYER = "polygons"
 STRIP_PIXELS = 4_000_000
 BLOCK_PX = 512
 BATCH = 20_000
-GPKG_VERSION = "1.2"
-"""Older GDAL versions, as in QGIS 3.40 on Debian, warn about newer ones."""
 
 
 @dataclass
@@ -107,7 +104,8 @@ def run(job: PolygonizeJob, folder: Path, channel: Channel) -> dict[str, Any]:
     """Write the polygons of a class raster to a GeoPackage, layer `polygons`.
 
     Raises:
-        GeoSegError: as `open_source`; `not_writable`, `disk_full`.
+        GeoSegError: `other_grid` if the confidence is not on the classes' pixels; as `open_source`; `not_writable`,
+            `disk_full`.
     """
     return polygonize(job, folder, channel)
 
@@ -120,7 +118,9 @@ def polygonize(job: PolygonizeJob, folder: Path, channel: Channel) -> dict[str, 
     with ExitStack() as stack:
         dataset = stack.enter_context(open_source(source))
         grid = source_grid(source, dataset)
-        confidence = stack.enter_context(rasterio.open(folder / job.confidence)) if job.confidence else None
+        confidence = (
+            stack.enter_context(scores_on(folder / job.confidence, source, grid)) if job.confidence else None
+        )
         names = {item.id: item.name for item in read_classes(dataset)}
         partial = stack.enter_context(whole_file(output))
         write_batch([], partial, grid, names, confidence is not None)
@@ -136,6 +136,31 @@ def polygonize(job: PolygonizeJob, folder: Path, channel: Channel) -> dict[str, 
         write_batch(batch, partial, grid, names, confidence is not None)
     channel.artifact("polygons", output)
     return {"output": str(output), "count": count, "area_m2": round(area_m2, 2)}
+
+
+@contextmanager
+def scores_on(path: Path, classes: Source, grid: Grid) -> Iterator[Any]:
+    """Open the confidence raster of a class raster.
+
+    Raises:
+        GeoSegError: `other_grid`; as `open_source`.
+    """
+    source = Source("confidence", str(path), path.stem)
+    with open_source(source) as dataset:
+        own = source_grid(source, dataset)
+        if not coincide(own, grid):
+            raise GeoSegError(
+                "other_grid",
+                f"The confidence {path.name} ({_described(own)}) does not lie on the pixels of the classes "
+                f"{Path(classes.path).name} ({_described(grid)}).",
+                "Choose the confidence raster of the same prediction, or leave it out.",
+            )
+        yield dataset
+
+
+def _described(grid: Grid) -> str:
+    a, _, c, _, _, f = grid.transform
+    return f"{grid.width} × {grid.height} pixels of {a:g} from {c:.10g}, {f:.10g} in {crs_title(grid.crs)}"
 
 
 def traced(

@@ -21,6 +21,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 from rasterio.vrt import WarpedVRT
 
 from .contract import GeoSegError, Grid, Recipe, Source
+from .grid import same_grid
 
 os.environ.setdefault("GDAL_CACHEMAX", "256")  # MB; GDAL's own default grows with the machine
 
@@ -213,6 +214,11 @@ def source_grid(source: Source, dataset: Any) -> Grid:
     transform = dataset.transform
     values = (transform.a, transform.b, transform.c, transform.d, transform.e, transform.f)
     return Grid(crs_text(source_crs(source, dataset)), values, dataset.width, dataset.height)
+
+
+def coincide(one: Grid, other: Grid) -> bool:
+    """Whether two grids have the same CRS, the same size and the same pixels."""
+    return same_grid(one, other) and parse_crs(one.crs).equals(parse_crs(other.crs), ignore_axis_order=True)
 
 
 def value_bands(dataset: Any) -> list[int]:
