@@ -28,6 +28,8 @@ WRITING_S = 40.0
 """The same once the engine says that it writes its model; on a busy machine that takes longer than usual."""
 LINGER_S = 20.0
 """Seconds that an engine may take to leave after its last event."""
+LONGEST_CANCEL_S = WRITING_S + max(TERMINATE_S, LINGER_S)
+"""Seconds after a cancel by which even an engine that writes its model, and then lingers, has been ended."""
 
 
 @dataclass(frozen=True)

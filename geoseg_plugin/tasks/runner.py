@@ -11,7 +11,7 @@ from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
 from ..contract import GeoSegError
 from ..engine.installer import Plan
-from ..engine.session import Event
+from ..engine.session import LONGEST_CANCEL_S, Event
 from .engine_task import EngineTask, Export, Submissions
 from .execution import Launch, default_launch
 from .guarded import Ending, GuardedTask
@@ -20,7 +20,8 @@ from .stream import TimeLeft
 
 ON_CLOSE = "geoseg/on_close"
 """QgsSettings key: `continue` leaves a training running when QGIS closes, `stop` cancels it."""
-STOP_S, DETACH_S = 20.0, 3.0
+STOP_S, DETACH_S = LONGEST_CANCEL_S + 5.0, 3.0
+"""Seconds that `shutdown` waits at most for a stopped task, and for one that leaves its engine running."""
 
 
 class TaskRunner(QObject):
@@ -94,12 +95,18 @@ class TaskRunner(QObject):
         self._begin(title, InstallTask(title, Plan(Path(root), device, python, with_richdem)))
 
     def cancel(self) -> None:
-        """Ask the running task to stop; `cancelled` follows within 15 s. Harmless when idle."""
+        """Ask the running task to stop; harmless when idle.
+
+        `cancelled` follows within 15 s; where the engine already writes its model, it may take `LONGEST_CANCEL_S`.
+        """
         if self._task is not None:
             self._task.stop()
 
     def shutdown(self, stop: bool | None = None) -> None:
         """Before the plugin goes: end the task. Waits for it, so call it only at the very end.
+
+        A stopped engine is gone within 15 s, one that writes its model within `LONGEST_CANCEL_S`. A task
+        that has not ended even then is kept, and the runner stays busy.
 
         Args:
             stop: cancel a training (it saves); False leaves its engine running, to be attached later.
@@ -113,8 +120,8 @@ class TaskRunner(QObject):
         left_running = not stop and isinstance(task, EngineTask) and task.detach_if_training()
         if not left_running:
             task.stop()
-        task.waitForFinished(int(1000 * (DETACH_S if left_running else STOP_S)))
-        self._task = None
+        if task.waitForFinished(int(1000 * (DETACH_S if left_running else STOP_S))):
+            self._task = None
 
     def _refuse_if_busy(self) -> None:
         if self._task is not None:

@@ -16,8 +16,10 @@ from qgis.PyQt.QtCore import QTimer
 from waiting import wait_for
 
 from geoseg_plugin.contract import GeoSegError, ProbeJob, TrainJob
+from geoseg_plugin.engine import session
 from geoseg_plugin.engine.liveness import running_pid
 from geoseg_plugin.jobs.submission import Submission
+from geoseg_plugin.tasks import runner as runner_module
 from geoseg_plugin.tasks.runner import TaskRunner
 
 LONGEST_BLOCK_S = 0.1
@@ -214,10 +216,10 @@ def test_kill_from_outside_is_told_with_the_way_on(qgis_app: Any, tmp_path: Path
 
 
 def test_attaching_to_a_finished_run_replays_it(qgis_app: Any, tmp_path: Path) -> None:
-    session = fake_session("succeeds", tmp_path)
-    session.start()
-    while session.running:
-        session.poll(0.05)
+    engine = fake_session("succeeds", tmp_path)
+    engine.start()
+    while engine.running:
+        engine.poll(0.05)
     runner = TaskRunner()
     listener = Listener(runner)
     with wait_for(runner.idle, 10.0):
@@ -248,3 +250,22 @@ def test_qgis_cancelling_everything_because_it_closes_is_no_cancel(qgis_app: Any
     again = TaskRunner()
     with wait_for(again.idle, 15.0):
         again.attach(tmp_path)
+
+
+def test_shutdown_waits_longer_than_an_engine_may_write_its_model() -> None:
+    assert runner_module.STOP_S > session.WRITING_S + session.TERMINATE_S
+    assert runner_module.STOP_S > session.WRITING_S + session.LINGER_S
+
+
+def test_a_task_that_outlasts_the_shutdown_is_not_forgotten(
+    qgis_app: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner_module, "STOP_S", 0.3)
+    environ = {"FAKE_EVENTS": "9999", "FAKE_PAUSE_S": "0.02", "FAKE_SAVE_S": "2"}
+    runner = TaskRunner(launch=lambda: fake_launch("succeeds", **environ))
+    with wait_for(runner.hello_received, 10.0):
+        runner.start("Train", None, [Submission(TrainJob("d"), tmp_path, "Train")])
+    with wait_for(runner.idle, 15.0):
+        runner.shutdown(stop=True)
+        assert runner.busy
+    assert not runner.busy and (tmp_path / "result.txt").exists()
