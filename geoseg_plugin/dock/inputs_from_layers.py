@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer, QgsVectorLayer
+from qgis.core import QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.gui import QgsMapCanvas
 
 from ..contract import Area, GeoSegError, GridRequest, Labels, Problem, Source
@@ -72,7 +72,6 @@ def take(
             choice.bands,
             choice.terrain,
             folder,
-            categorical=is_categorical(layer),
             always_export=choice.layer_id in to_export,
         )
         taken.rasters.append(raster)
@@ -154,12 +153,6 @@ def layer_gone(layer_id: str) -> GeoSegError:
         tr("The layer {} is no longer in the project.").format(layer_id),
         tr("Choose another layer."),
     )
-
-
-def is_categorical(layer: QgsMapLayer) -> bool:
-    """Whether a raster is drawn as classes: then its values are codes."""
-    renderer = layer.renderer() if isinstance(layer, QgsRasterLayer) else None
-    return renderer is not None and renderer.type() == "paletted"
 
 
 def text_fields(layer: QgsVectorLayer) -> list[str]:
