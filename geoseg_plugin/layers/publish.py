@@ -148,9 +148,9 @@ def publish_evaluation(
     later: Later = at_once,
 ) -> QgsLayerTreeGroup:
     """Show where the map is right and wrong on held-out ground."""
-    count = len(classes_from(result))
+    kind = str(result.get("errors_kind", ""))
     path = folder / str(result["errors"])
-    items = [Item(path, tr("Errors"), lambda layer: styles.style_errors(layer, count))]
+    items = [Item(path, tr("Errors"), lambda layer: styles.style_errors(layer, kind))]
     return publish(
         items,
         title or tr("Evaluation {}").format(folder.name),

@@ -76,11 +76,13 @@ def style_classes(layer: QgsRasterLayer, classes: Iterable[LabelClass]) -> None:
     layer.setOpacity(RASTER_OPACITY)
 
 
-def style_errors(layer: QgsRasterLayer, class_count: int) -> None:
-    """Paletted: true positive, false positive, false negative; right and wrong with more than two classes."""
-    if class_count > 2:
-        named = [(1, RIGHT, tr("Right")), (2, WRONG, tr("Wrong"))]
-    else:
+def style_errors(layer: QgsRasterLayer, kind: str) -> None:
+    """Paletted, by the `errors_kind` of an evaluation.
+
+    `true_false`: true positive, false positive, false negative of one class; else right and wrong.
+    """
+    named = [(1, RIGHT, tr("Right")), (2, WRONG, tr("Wrong"))]
+    if kind == "true_false":
         named = [
             (1, TRUE_POSITIVE, tr("True positive: found")),
             (2, FALSE_POSITIVE, tr("False positive: not there")),

@@ -94,8 +94,8 @@ class Evaluate(GeoSegAlgorithm):
         for name, text in notes.items():
             feedback.pushInfo(f"{name}: {text}")
         errors = folder / str(result["errors"])
-        count = len(result.get("classes", ()))
-        self.dress_later(Item(errors, tr("Errors"), lambda layer: styles.style_errors(layer, count)), notes)
+        kind = str(result.get("errors_kind", ""))
+        self.dress_later(Item(errors, tr("Errors"), lambda layer: styles.style_errors(layer, kind)), notes)
         details = QgsProcessingContext.LayerDetails(tr("Errors"), context.project(), "ERRORS")
         context.addLayerToLoadOnCompletion(str(errors), details)
         return {

@@ -9,7 +9,16 @@ from prediction_scenes import grid_of, recipe_of, scene, write_dataset, write_mo
 
 from geoseg_engine import evaluate, predict
 from geoseg_engine.channel import Channel
-from geoseg_engine.contract import Dataset, EvaluateJob, GeoSegError, PredictJob, read_json, write_json
+from geoseg_engine.contract import (
+    Dataset,
+    EvaluateJob,
+    GeoSegError,
+    LabelClass,
+    PredictJob,
+    read_json,
+    write_json,
+)
+from geoseg_engine.datasets import load_dataset
 from geoseg_engine.metrics import confusion
 from geoseg_engine.report import curve
 
@@ -117,15 +126,31 @@ def test_scores_of_training_ground_are_no_surprise(place, tmp_path):
 def test_binary_errors():
     truth = np.array([0, 0, 1, 1, 255, 1], np.uint8)
     ids = np.array([0, 1, 1, 0, 1, 255], np.uint8)
-    assert evaluate.errors(truth, ids, 2).tolist() == [0, 2, 1, 3, 255, 255]
-    assert evaluate.errors(truth, ids, 3).tolist() == [1, 2, 1, 2, 255, 255]
+    assert evaluate.errors(truth, ids, True).tolist() == [0, 2, 1, 3, 255, 255]
+    assert evaluate.errors(truth, ids, False).tolist() == [1, 2, 1, 2, 255, 255]
+
+
+@pytest.mark.parametrize(
+    ("first", "kind", "values"),
+    [("background", "true_false", {0, 1, 2, 3, 255}), ("land", "right_wrong", {1, 2, 255})],
+)
+def test_two_classes_of_ground_are_no_background_and_object(place, tmp_path, first, kind, values):
+    random = np.random.default_rng(3)
+    dataset, _ = load_dataset(place)
+    labels, ids = random.integers(0, 2, (2, ROWS, COLS)).astype(np.uint8)
+    write_dataset(tmp_path, dataset.recipe, labels, read(place / "split.tif"))
+    classes = (LabelClass(0, first), LabelClass(1, "water", "w"))
+    write_json(tmp_path / "dataset.json", dataclasses.replace(dataset, classes=classes))
+    write_raster(tmp_path / "map.tif", ids, grid_of(ROWS, COLS))
+    result = evaluate.run(EvaluateJob(".", prediction="map.tif"), tmp_path, Channel(tmp_path))
+    assert result["errors_kind"] == kind and set(np.unique(read(tmp_path / "errors.tif"))) == values
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert ("IoU of &#x27;water&#x27;" in page) == (kind == "true_false")
 
 
 def test_a_split_without_labels_says_so_and_leaves_nothing(place, tmp_path):
     labels = read(place / "labels.tif")
     labels[read(place / "split.tif") == 2] = 255
-    from geoseg_engine.datasets import load_dataset
-
     write_dataset(tmp_path, load_dataset(place)[0].recipe, labels, read(place / "split.tif"))
     with pytest.raises(GeoSegError) as caught:
         evaluate.run(EvaluateJob(".", model=str(place / "model.onnx")), tmp_path, Channel(tmp_path))

@@ -61,3 +61,11 @@ def test_adding_matrices_of_parts_equals_the_whole():
 def test_an_unknown_class_is_named():
     with pytest.raises(GeoSegError, match="class 7"):
         confusion(np.array([0, 1]), np.array([0, 7]), 2)
+
+
+def test_only_an_object_against_a_background_has_a_foreground():
+    matrix = np.array([[50, 10], [5, 35]])
+    background = scores(matrix, (LabelClass(0, "Background"), LabelClass(1, "water")))
+    assert background["foreground_iou"] == pytest.approx(35 / 50)
+    equals = scores(matrix, (LabelClass(0, "land", "l"), LabelClass(1, "water", "w")))
+    assert equals["foreground_iou"] is None and equals["miou"] == background["miou"]

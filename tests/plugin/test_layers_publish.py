@@ -144,10 +144,10 @@ def test_styles_and_facts_travel_with_the_files(prediction: tuple[Path, dict]) -
 def test_errors_say_true_and_false(prediction: tuple[Path, dict]) -> None:
     folder, _ = prediction
     raster(folder / "errors.tif", np.ones((8, 8), np.uint8), 255)
-    result = {"errors": "errors.tif", "classes": CLASSES[:2], "miou": 0.5, "accuracy": 0.9, "per_class": []}
+    result = {"errors": "errors.tif", "classes": CLASSES[:2], "errors_kind": "true_false", "per_class": []}
     layer = publish.publish_evaluation(folder, result).findLayers()[0].layer()
     assert [item.value for item in layer.renderer().classes()] == [1, 2, 3]
-    result["classes"] = CLASSES
+    result["errors_kind"] = "right_wrong"
     layer = publish.publish_evaluation(folder, result).findLayers()[0].layer()
     assert [item.label for item in layer.renderer().classes()] == ["Right", "Wrong"]
 

@@ -28,14 +28,14 @@ from .contract import (
     write_json,
 )
 from .datasets import load_dataset, open_dataset_stack
-from .grid import Window, same_grid, windows
+from .grid import Window, windows
 from .inference import BandReader, Block, Setup, class_ids, probabilities, set_up
-from .metrics import Matrix, confusion, score_warnings, scores
+from .metrics import Matrix, background_and_object, confusion, score_warnings, scores
 from .modelfile import ModelFile, read_model
 from .outputs import whole_file
 from .reader import StackReader
 from .report import write_report
-from .sources import open_source, parse_crs, rebind, source_grid
+from .sources import coincide, open_source, rebind, source_grid
 from .stream import pump
 from .writer import RasterWriter, read_classes
 
@@ -61,6 +61,7 @@ class Judge:
     def __init__(self, labels: Any, split: Any, number: int, classes: Sequence[LabelClass]) -> None:
         self._labels, self._split, self._number = labels, split, number
         self.classes = tuple(classes)
+        self.binary = background_and_object(classes)
         self.matrix: Matrix = np.zeros((len(classes), len(classes)), np.int64)
         self.unpredicted_px = 0
 
@@ -74,7 +75,7 @@ class Judge:
         """Count a window; returns its errors."""
         self.matrix += confusion(truth, ids, len(self.classes))
         self.unpredicted_px += int(((truth != IGNORE) & (ids == IGNORE)).sum())
-        return errors(truth, ids, len(self.classes))
+        return errors(truth, ids, self.binary)
 
 
 def run(job: EvaluateJob, folder: Path, channel: Channel) -> dict[str, Any]:
@@ -88,7 +89,7 @@ def run(job: EvaluateJob, folder: Path, channel: Channel) -> dict[str, Any]:
     dataset, dataset_folder = load_dataset(folder / job.dataset)
     started = time.monotonic()
     with judging(dataset, dataset_folder, job.split) as judge:
-        kinds = BINARY_ERRORS if len(dataset.classes) == 2 else CLASS_ERRORS
+        kinds = BINARY_ERRORS if judge.binary else CLASS_ERRORS
         with RasterWriter(
             output / ERRORS_FILE, dataset.recipe.grid, "uint8", IGNORE, ["errors"], kinds
         ) as writer:
@@ -228,8 +229,7 @@ def judge_raster(
 
 def refuse_other_grid(path: Path, grid: Grid, wanted: Grid) -> None:
     """Raise `other_grid` unless the pixels coincide."""
-    same = parse_crs(grid.crs).equals(parse_crs(wanted.crs), ignore_axis_order=True)
-    if not (same and same_grid(grid, wanted)):
+    if not coincide(grid, wanted):
         raise GeoSegError(
             "other_grid",
             f"{path.name} has {grid.width} × {grid.height} pixels that do not coincide with the dataset's "
@@ -259,12 +259,13 @@ def class_table(given: Sequence[LabelClass], wanted: Sequence[LabelClass]) -> ND
     return table
 
 
-def errors(truth: NDArray[np.uint8], ids: NDArray[np.uint8], classes: int) -> NDArray[np.uint8]:
+def errors(truth: NDArray[np.uint8], ids: NDArray[np.uint8], binary: bool) -> NDArray[np.uint8]:
     """Kinds of error of a window; IGNORE where nothing is judged.
 
-    Two classes: 0 true negative, 1 true positive, 2 false positive, 3 false negative. More: 1 right, 2 wrong.
+    Binary, one class against a background: 0 true negative, 1 true positive, 2 false positive, 3 false negative.
+    Else: 1 right, 2 wrong.
     """
-    if classes == 2:
+    if binary:
         kinds = np.where(truth == 1, np.where(ids == 1, 1, 3), np.where(ids == 1, 2, 0))
     else:
         kinds = np.where(truth == ids, 1, 2)
@@ -290,6 +291,7 @@ def conclude(
     summary = {
         **result,
         "classes": judge.classes,
+        "errors_kind": "true_false" if judge.binary else "right_wrong",
         "split": job.split,
         "dataset": dataset.name,
         "warnings": found,

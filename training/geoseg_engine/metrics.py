@@ -50,7 +50,7 @@ def scores(matrix: NDArray[Any], classes: Sequence[LabelClass]) -> dict[str, Any
     Per class: precision = TP/(TP+FP), recall = TP/(TP+FN), F1 = 2TP/(2TP+FP+FN), IoU = TP/(TP+FP+FN). A ratio
     over zero pixels is None. `miou` and `mean_f1` are means over the classes present in the truth: a class that
     is absent there has no IoU of its own, and what is wrongly given to it already costs the others.
-    `foreground_iou` leaves class 0 out where it is the background of a one-class task, i.e. K = 2.
+    `foreground_iou` is that of the one class of `background_and_object`; None for any other classes.
 
     Returns:
         JSON-able: per_class, miou, mean_f1, foreground_iou, accuracy, majority_accuracy (the accuracy of
@@ -66,13 +66,18 @@ def scores(matrix: NDArray[Any], classes: Sequence[LabelClass]) -> dict[str, Any
         "per_class": per_class,
         "miou": _mean([row["iou"] for row in present]),
         "mean_f1": _mean([row["f1"] for row in present]),
-        "foreground_iou": per_class[1]["iou"] if len(per_class) == 2 else None,
+        "foreground_iou": per_class[1]["iou"] if background_and_object(classes) else None,
         "accuracy": _ratio(int(np.trace(counts)), total),
         "majority_accuracy": _ratio(int(support.max()) if total else 0, total),
         "majority_class": None if majority is None else classes[majority].name,
         "pixels": total,
         "confusion": counts.tolist(),
     }
+
+
+def background_and_object(classes: Sequence[LabelClass]) -> bool:
+    """Whether there is one class against a background, drawn or not; two classes of ground are equals."""
+    return len(classes) == 2 and classes[0].name.strip().casefold() == "background"
 
 
 def score_warnings(result: dict[str, Any]) -> list[str]:
