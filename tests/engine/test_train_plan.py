@@ -1,5 +1,7 @@
 """What is left open in a training job is found, and the reason is said."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -27,3 +29,10 @@ def test_what_the_user_chose_is_kept():
     plan = make_plan(job, 64, (1000, 1000), (9000, 1000), CPU)
     assert (plan.width, plan.batch_size, plan.steps_per_epoch) == (24, 3, 7)
     assert plan.crop_px == 112  # rounded up to a multiple of 2**levels
+
+
+def test_the_help_names_the_limit_of_augmentation():
+    root = Path(__file__).parents[2]
+    limit = f"{MANY_PIXELS:,}".replace(",", " ")
+    for page in ("docs/guide.md", "resources/help/trainmodel.html"):
+        assert limit in (root / page).read_text(encoding="utf-8"), page

@@ -146,7 +146,9 @@ class TrainPage(Page):
         group.add_choice(
             tr("Seed"),
             self.seed,
-            tr("The same seed on the same device gives the same model."),
+            tr(
+                "The same seed gives the same model on one device, at a fixed precision and without a time limit."
+            ),
             "seed-and-resume",
         )
 
