@@ -41,6 +41,7 @@ from geoseg_engine.channel import Channel
 from geoseg_engine.contract import (
     Area,
     Band,
+    CheckJob,
     DescribeJob,
     EvaluateJob,
     GeoSegError,
@@ -217,6 +218,11 @@ def tiles_of_other_labels(folder: Path) -> Job:
     return TileJob(str(raster(folder)), str(foreign))
 
 
+def tiles_of_polygons(folder: Path) -> Job:
+    polygons = write_polygons(folder / "slides.gpkg", [pixel_box(4, 4, 20, 20)])
+    return TileJob(str(raster(folder)), str(polygons))
+
+
 def dataset_vanished(folder: Path) -> Job:
     return small_job(folder / "dataset" / "dataset.json")
 
@@ -315,6 +321,7 @@ REFUSED: list[tuple[Callable[[Path], Job], str, tuple[str, ...]]] = [
     (no_such_field, "no_field", ("'klass'", "kind")),
     (area_vanished, "file_missing", ("gone_area",)),
     (tiles_of_other_labels, "not_our_labels", ("foreign.tif",)),
+    (tiles_of_polygons, "not_our_labels", ("slides.gpkg is no label raster", "geoseg rasterize")),
     (dataset_vanished, "no_dataset", ("dataset",)),
     (stack_of_dataset_vanished, "file_missing", ("image.tif",)),
     (dataset_of_one_class, "one_class", ("background",)),
@@ -446,6 +453,21 @@ def test_a_folder_that_cannot_be_written(kind, tmp_path, monkeypatch):
     assert end.event["type"] == "failed"
     assert_clear(end.event, "not_writable", (str(inputs / "file"),))
     assert end.left == set() and checksums(inputs) == before
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder in which nobody can make files")
+@pytest.mark.parametrize("kind", [*KINDS, "check"])
+def test_a_folder_in_which_nobody_can_make_files(kind, tmp_path, monkeypatch):
+    """It has no free space either, but that is not what is wrong."""
+    inputs = tmp_path / "inputs"
+    inputs.mkdir()
+    jobs = writers(inputs, "/proc/out" if kind in ("train", "evaluate") else "/proc")
+    polygons = write_polygons(inputs / "checked.gpkg", [pixel_box(4, 4, 20, 20)])
+    sources = sources_of(raster(inputs, "checked.tif"))
+    jobs["check"] = CheckJob(sources, Labels(str(polygons)), output="/proc/x.json")
+    end = ended(jobs[kind], tmp_path / "job", monkeypatch)
+    assert end.event["type"] == "failed" and end.left == set()
+    assert_clear(end.event, "not_writable", ("/proc", "may write to"))
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("recipe", "train", "evaluate")])

@@ -113,3 +113,25 @@ def test_flag_that_is_no_json_is_named(tmp_path, monkeypatch):
 
 def test_probe_job_needs_no_fields():
     assert job_to_json(ProbeJob())["job"] == {}
+
+
+def test_labels_are_a_file_where_the_job_wants_one_and_polygons_where_it_wants_those(tmp_path):
+    """The job's own type decides, not the ending of the name."""
+    for name in ("slides.gpkg", "slides.tif", "s.tif"):
+        (tmp_path / name).touch()
+    slides = str(tmp_path / "slides.gpkg")
+    common = ["--stack", str(tmp_path / "s.tif"), "--job-folder", str(tmp_path)]
+    tile = json.loads(
+        cli.write_job(cli.parser().parse_args(["tile", "--labels", slides, *common])).read_text()
+    )
+    assert tile["job"]["labels"] == slides
+    for name in ("slides.gpkg", "slides.tif"):
+        flags = ["rasterize", "--labels", str(tmp_path / name), *common]
+        burnt = json.loads(cli.write_job(cli.parser().parse_args(flags)).read_text())
+        assert burnt["job"]["labels"]["path"] == str(tmp_path / name)
+
+
+def test_an_empty_flag_is_an_empty_text(tmp_path):
+    flags = ["predict", "--model", "m.onnx", "--confidence", "", "--job-folder", str(tmp_path)]
+    job = json.loads(cli.write_job(cli.parser().parse_args(flags)).read_text())["job"]
+    assert job["confidence"] == ""

@@ -15,6 +15,7 @@ from .grid import windows
 from .gridplan import as_problem, ground_pixels
 from .labelcheck import hull_only, label_problems
 from .labels import BURN_PX, Burner, Tally, fill_id
+from .outputs import prepare_folder
 from .polygons import LabelPolygons, label_title, read_labels
 from .sources import all_bands
 from .stackplan import plan_stack, touching
@@ -37,8 +38,9 @@ class Findings:
 def run(job: CheckJob, folder: Path, channel: Channel) -> dict[str, Any]:
     """Check labels against rasters; leaves the list as JSON. Data problems are listed, never raised."""
     channel.progress("check", 0, 1)
-    findings = find(job)
     output = folder / job.output
+    prepare_folder(output.parent)
+    findings = find(job)
     counts = findings.tally.pixels if findings.tally else {}
     result = {
         "problems": encode(findings.problems),
@@ -46,7 +48,6 @@ def run(job: CheckJob, folder: Path, channel: Channel) -> dict[str, Any]:
         "counts": {str(class_id): count for class_id, count in counts.items()},
         "grid": encode(findings.grid) if findings.grid else None,
     }
-    output.parent.mkdir(parents=True, exist_ok=True)
     write_json(output, result)
     channel.progress("check", 1, 1)
     return {**result, "output": str(output)}

@@ -101,6 +101,7 @@ def write_job(options: argparse.Namespace) -> Path:
     values = {key: value for key, value in vars(options).items() if key not in ("command", "job_folder")}
     prefix = "given" if options.command == "predict" else "r"
     hints = typing.get_type_hints(JOBS[options.command])
+    hints = typing.get_type_hints(JOBS[options.command])
     data = {key: _value(key, value, prefix, hints[key]) for key, value in values.items()}
     if options.command in ("stack", "check") and "bands" not in data:
         from .sources import all_bands
@@ -124,7 +125,7 @@ def _value(key: str, value: Any, prefix: str, hint: Any) -> Any:
         return _absolute_paths(_json(key, value))
     if key == "labels" and hint is not str:  # polygons, not the label raster of `tile`
         return {"path": os.path.abspath(value)}  # noqa: PTH100
-    if isinstance(value, str) and Path(value).exists():
+    if isinstance(value, str) and value and Path(value).exists():
         return str(Path(value).resolve())
     return value
 

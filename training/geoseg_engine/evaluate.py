@@ -32,7 +32,7 @@ from .grid import Window, windows
 from .inference import BandReader, Block, Setup, class_ids, probabilities, set_up
 from .metrics import Matrix, background_and_object, confusion, score_warnings, scores
 from .modelfile import ModelFile, read_model
-from .outputs import whole_file
+from .outputs import prepare_folder, whole_file
 from .reader import StackReader
 from .report import write_report
 from .sources import coincide, open_source, rebind, source_grid
@@ -85,7 +85,7 @@ def run(job: EvaluateJob, folder: Path, channel: Channel) -> dict[str, Any]:
         GeoSegError: `nothing_to_score` if the split holds no labelled pixel, `other_grid`, `other_classes`, …
     """
     output = folder / job.output
-    output.mkdir(parents=True, exist_ok=True)
+    prepare_folder(output)
     dataset, dataset_folder = load_dataset(folder / job.dataset)
     started = time.monotonic()
     with judging(dataset, dataset_folder, job.split) as judge:

@@ -32,6 +32,7 @@ from .export import deepness_metadata, export, own_metadata
 from .loop import HISTORY_FILE, Meter, Session, train
 from .losses import class_weights, loss_of
 from .models import build, traits
+from .outputs import prepare_folder
 from .plan import Plan, make_plan
 from .precision import Precision, choose, device_name, find_device
 from .sample import Sampler
@@ -52,7 +53,7 @@ def run(job: TrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
     """
     ends = time.monotonic() + 60 * job.max_minutes
     output = folder / job.output
-    output.mkdir(parents=True, exist_ok=True)
+    prepare_folder(output)
 
     device = find_device(job.device)
     announce(device, channel)

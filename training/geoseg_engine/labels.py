@@ -211,6 +211,12 @@ def read_facts(labels: Path) -> LabelFacts:
         raise GeoSegError(
             "file_missing", f"The label raster {labels} does not exist.", "Rasterize the labels again."
         )
+    if labels.suffix.lower() not in (".tif", ".tiff"):
+        raise GeoSegError(
+            "not_our_labels",
+            f"{labels.name} is no label raster.",
+            "Make one of the polygons first: run geoseg rasterize, or Rasterize labels in QGIS.",
+        )
     path = facts_path(labels)
     if not path.exists():
         raise GeoSegError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -62,6 +63,15 @@ def prepare_folder(folder: Path, needs_bytes: int = 0) -> None:
             f"{folder} has {free_bytes / 1e6:,.0f} MB left, the result needs about {needs_bytes / 1e6:,.0f} MB.",
             "Free some space or choose another output folder, then run again.",
         )
+
+
+def takes_files(folder: Path) -> bool:
+    """Whether a file can be made in a folder; a full disk counts as able, since room is another question."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError as error:
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def refuse_truncated(partial: Path, path: Path) -> None:

@@ -12,8 +12,8 @@ import rasterio
 from .channel import Channel
 from .contract import Problem, Recipe, StackJob, encode
 from .grid import pixel_size, rasterio_profile, window_count, window_px, windows
-from .gridplan import raise_errors
-from .outputs import whole_file
+from .gridplan import as_problem, raise_errors
+from .outputs import not_writable, prepare_folder, takes_files, whole_file
 from .reader import StackReader, open_stack
 from .recipes import SUFFIX, recipe_path, write_recipe
 from .sources import crs_title, parse_crs
@@ -90,10 +90,12 @@ def size_title(size: int) -> str:
 
 
 def space_problems(output: Path, size: int) -> list[Problem]:
-    """Complain beforehand if the disk cannot take the composite."""
+    """Complain beforehand if the disk cannot take the composite, or the folder takes no files."""
     folder = next((parent for parent in output.absolute().parents if parent.is_dir()), None)
     if folder is None or shutil.disk_usage(folder).free >= size * PACKED_SHARE:
         return []
+    if not takes_files(folder):
+        return [as_problem(not_writable(folder))]
     free = size_title(shutil.disk_usage(folder).free)
     return [
         Problem(
@@ -126,6 +128,6 @@ def write_stack(recipe: Recipe, output: Path, channel: Channel) -> None:
                 channel.progress("stack", done, total)
         channel.artifact("stack", output)
     else:
-        output.parent.mkdir(parents=True, exist_ok=True)
+        prepare_folder(output.parent)
     write_recipe(recipe, recipe_path(output))
     channel.artifact("recipe", recipe_path(output))
