@@ -101,7 +101,6 @@ def write_job(options: argparse.Namespace) -> Path:
     values = {key: value for key, value in vars(options).items() if key not in ("command", "job_folder")}
     prefix = "given" if options.command == "predict" else "r"
     hints = typing.get_type_hints(JOBS[options.command])
-    hints = typing.get_type_hints(JOBS[options.command])
     data = {key: _value(key, value, prefix, hints[key]) for key, value in values.items()}
     if options.command in ("stack", "check") and "bands" not in data:
         from .sources import all_bands
