@@ -83,7 +83,7 @@ class TilesPage(Page):
 
     def _add_advanced(self) -> None:
         group = self.advanced()
-        self.block_px = self._spin("block_px", 0, 100_000, 0, tr("found for you"), " px")
+        self.block_px = self.spin_box("block_px", 0, 100_000, 0, tr("found for you"), " px")
         group.add_choice(
             tr("Block size"),
             self.block_px,
@@ -92,14 +92,14 @@ class TilesPage(Page):
             ),
             "block-size-and-buffer",
         )
-        self.buffer_px = self._spin("buffer_px", -1, 10_000, -1, tr("found for you"), " px")
+        self.buffer_px = self.spin_box("buffer_px", -1, 10_000, -1, tr("found for you"), " px")
         group.add_choice(
             tr("Buffer"),
             self.buffer_px,
             tr("A strip between blocks of different splits that nobody uses, so that no tile sees both."),
             "block-size-and-buffer",
         )
-        self.seed = self._spin("seed", 0, 2_000_000_000, 42, "", "")
+        self.seed = self.spin_box("seed", 0, 2_000_000_000, 42, "", "")
         group.add_choice(tr("Seed"), self.seed, tr("The same seed gives the same split."), "split")
         self.split_field = self.remember("split_field", QComboBox())
         self.split_field.addItem(tr("none: split by blocks"), "")
@@ -109,14 +109,6 @@ class TilesPage(Page):
             tr("Text field of the area layer that says train, validation or test: your own split."),
             "split",
         )
-
-    def _spin(self, key: str, least: int, most: int, value: int, special: str, suffix: str) -> QSpinBox:
-        box = self.remember(key, QSpinBox())
-        box.setRange(least, most)
-        box.setValue(value)
-        box.setSpecialValueText(special)
-        box.setSuffix(suffix)
-        return box  # type: ignore[no-any-return]
 
     def set_datasets(self, entries: Sequence[NamedPath], current: str) -> None:
         """Datasets of the workspace; `current` is the folder in use."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from qgis.gui import QgsDoubleSpinBox
 from qgis.PyQt.QtCore import QSignalBlocker, Qt, pyqtSignal
-from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QPushButton, QSpinBox, QWidget
+from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QPushButton, QWidget
 
 from ..choices import NamedPath, TrainChoices
 from ..widgets.chart import TrainingChart
@@ -42,9 +42,9 @@ class TrainPage(Page):
         self.architecture.setToolTip(tr("A proven network for maps; works with few and many labels."))
         form.addRow(tr("Network"), self.architecture)
         form = self.section(tr("How long"))
-        self.epochs = self._spin("epochs", 1, 10_000, 60)
-        self.patience = self._spin("patience", 0, 10_000, 12, tr("never stop early"), tr(" epochs"))
-        self.minutes = self._spin("max_minutes", 0, 100_000, 0, tr("no limit"), tr(" min"))
+        self.epochs = self.spin_box("epochs", 1, 10_000, 60)
+        self.patience = self.spin_box("patience", 0, 10_000, 12, tr("never stop early"), tr(" epochs"))
+        self.minutes = self.spin_box("max_minutes", 0, 100_000, 0, tr("no limit"), tr(" min"))
         self.epochs.setToolTip(tr("An epoch is one round over the training ground."))
         self.patience.setToolTip(tr("Stop when the validation IoU has not improved for so many epochs."))
         self.minutes.setToolTip(tr("Stop in time to be done by then, with the best model so far."))
@@ -59,14 +59,14 @@ class TrainPage(Page):
         for name, key in ((tr("GPU if there is one"), "auto"), (tr("CPU"), "cpu"), (tr("GPU"), "cuda")):
             self.device.addItem(name, key)
         group.add_choice(tr("Device"), self.device, tr("A GPU is 20 to 100 times faster."), "engine")
-        self.batch = self._spin("batch_size", 0, 4096, 0, tr("found for you"), tr(" crops"))
+        self.batch = self.spin_box("batch_size", 0, 4096, 0, tr("found for you"), tr(" crops"))
         group.add_choice(
             tr("Batch"),
             self.batch,
             tr("Crops a step. Smaller needs less memory; larger learns more steadily."),
             "learning-rate-batch-crop",
         )
-        self.crop = self._spin("crop_px", 0, 1024, 0, tr("found for you"), " px")
+        self.crop = self.spin_box("crop_px", 0, 1024, 0, tr("found for you"), " px")
         self.crop.setSingleStep(16)
         group.add_choice(
             tr("Crop"),
@@ -102,7 +102,7 @@ class TrainPage(Page):
         self._add_network_choices(group)
 
     def _add_network_choices(self, group: Any) -> None:
-        self.width_box = self._spin("width", 0, 256, 0, tr("by device"), tr(" channels"))
+        self.width_box = self.spin_box("width", 0, 256, 0, tr("by device"), tr(" channels"))
         self.width_box.setSingleStep(8)
         group.add_choice(
             tr("Width"),
@@ -142,7 +142,7 @@ class TrainPage(Page):
             tr("More variety from few labels. Aspect bands are turned with the image."),
             "augmentation",
         )
-        self.seed = self._spin("seed", 0, 2_000_000_000, 42)
+        self.seed = self.spin_box("seed", 0, 2_000_000_000, 42)
         group.add_choice(
             tr("Seed"),
             self.seed,
@@ -174,16 +174,6 @@ class TrainPage(Page):
         self.chart = TrainingChart()
         self.body.addWidget(self.epoch_line)
         self.body.addWidget(self.chart)
-
-    def _spin(
-        self, key: str, least: int, most: int, value: int, special: str = "", suffix: str = ""
-    ) -> QSpinBox:
-        box = self.remember(key, QSpinBox())
-        box.setRange(least, most)
-        box.setValue(value)
-        box.setSpecialValueText(special)
-        box.setSuffix(suffix)
-        return box  # type: ignore[no-any-return]
 
     def set_dataset(self, sentence: str) -> None:
         """What will be trained on, in words; empty when there is no dataset yet."""

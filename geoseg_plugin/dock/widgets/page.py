@@ -13,6 +13,7 @@ from qgis.PyQt.QtWidgets import (
     QPushButton,
     QScrollArea,
     QSizePolicy,
+    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
@@ -114,6 +115,18 @@ class Page(QWidget):
         if isinstance(widget, QWidget):
             lets_shrink(widget)
         return widget
+
+    def spin_box(
+        self, key: str, least: int, most: int, value: int, special: str = "", suffix: str = ""
+    ) -> QSpinBox:
+        """A remembered whole number; `special` is shown in place of the least one."""
+        box = QSpinBox()
+        self.remember(key, box)
+        box.setRange(least, most)
+        box.setValue(value)
+        box.setSpecialValueText(special)
+        box.setSuffix(suffix)
+        return box
 
     def values(self) -> dict[str, Any]:
         """Values of the remembered inputs, as JSON-able data."""
