@@ -27,7 +27,7 @@ from scipy import ndimage
 from shapely.geometry import shape
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
-from geoseg_engine.geopackage import write_layer
+from geoseg_engine.vector.geopackage import write_layer
 
 FINE_M = 5.0
 MARGIN_PX = 80

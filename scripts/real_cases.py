@@ -19,7 +19,7 @@ import rasterio
 from shapely.geometry import box
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
-from geoseg_engine.geopackage import write_layer
+from geoseg_engine.vector.geopackage import write_layer
 
 DEMO = Path(__file__).with_name("demo.py")
 

@@ -85,11 +85,11 @@ def prepare(size: int, options: argparse.Namespace, folder: Path) -> None:
     import rasterio
     import torch
 
-    from geoseg_engine import export
     from geoseg_engine.contract import Band, Grid, LabelClass, Recipe, Source
-    from geoseg_engine.grid import Window, rasterio_profile
+    from geoseg_engine.modelfile import export
+    from geoseg_engine.modelfile.stats import Statistics
     from geoseg_engine.models import build, traits
-    from geoseg_engine.stats import Statistics
+    from geoseg_engine.raster.grid import Window, rasterio_profile
 
     grid = Grid("EPSG:32631", (10.0, 0.0, 300_000.0, 0.0, -10.0, 5_000_000.0), size, size)
     profile = {**rasterio_profile(grid, options.bands, "float32", None), "sparse_ok": True}

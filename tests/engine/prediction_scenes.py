@@ -9,11 +9,11 @@ import rasterio
 import torch
 from torch import nn
 
-from geoseg_engine import export
 from geoseg_engine.contract import Band, Dataset, Grid, LabelClass, Recipe, Source, write_json
-from geoseg_engine.grid import affine_of
+from geoseg_engine.modelfile import export
+from geoseg_engine.modelfile.stats import Statistics
 from geoseg_engine.models import build, traits
-from geoseg_engine.stats import Statistics
+from geoseg_engine.raster.grid import affine_of
 
 CLASSES = (
     LabelClass(0, "background", "", "#dddddd"),

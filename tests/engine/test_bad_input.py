@@ -57,8 +57,8 @@ from geoseg_engine.contract import (
     job_to_json,
     write_json,
 )
-from geoseg_engine.grid import whole
-from geoseg_engine.writer import RasterWriter
+from geoseg_engine.raster.grid import whole
+from geoseg_engine.raster.writer import RasterWriter
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 ENGINE = Path(__file__).resolve().parents[2] / "training"

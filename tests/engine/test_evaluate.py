@@ -7,7 +7,6 @@ import pytest
 import rasterio
 from prediction_scenes import grid_of, recipe_of, scene, write_dataset, write_model, write_raster
 
-from geoseg_engine import evaluate, predict
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import (
     Dataset,
@@ -18,9 +17,10 @@ from geoseg_engine.contract import (
     read_json,
     write_json,
 )
-from geoseg_engine.datasets import load_dataset
-from geoseg_engine.metrics import confusion
-from geoseg_engine.report import curve
+from geoseg_engine.dataset.datasets import load_dataset
+from geoseg_engine.prediction import evaluate, predict
+from geoseg_engine.scores.metrics import confusion
+from geoseg_engine.scores.report import curve
 
 ROWS, COLS = 120, 160
 

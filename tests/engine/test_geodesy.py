@@ -4,7 +4,7 @@ import shapely
 from pyproj import Geod
 
 from geoseg_engine.contract import Grid
-from geoseg_engine.geodesy import perimeters_m, pixel_areas_m2, pixel_size_m, window_areas_m2
+from geoseg_engine.raster.geodesy import perimeters_m, pixel_areas_m2, pixel_size_m, window_areas_m2
 
 GEOD = Geod(ellps="WGS84")
 

@@ -11,11 +11,11 @@ from geopandas import GeoDataFrame, read_file
 from prediction_scenes import CLASSES, grid_of
 from test_tiles import labelled_scene, tile
 
-from geoseg_engine import polygonize
 from geoseg_engine.contract import PolygonizeJob
-from geoseg_engine.geopackage import write_layer
-from geoseg_engine.grid import Window
-from geoseg_engine.writer import RasterWriter
+from geoseg_engine.prediction import polygonize
+from geoseg_engine.raster.grid import Window
+from geoseg_engine.raster.writer import RasterWriter
+from geoseg_engine.vector.geopackage import write_layer
 
 ROOT = Path(__file__).resolve().parents[2]
 GPKG = int.from_bytes(b"GPKG", "big")

@@ -3,9 +3,9 @@ import pytest
 from prediction_scenes import network
 
 from geoseg_engine.contract import GeoSegError
-from geoseg_engine.halo import Frame, cut_at, cuts, halves
-from geoseg_engine.inference import Block, probabilities
-from geoseg_engine.runtime import TorchRuntime
+from geoseg_engine.prediction.halo import Frame, cut_at, cuts, halves
+from geoseg_engine.prediction.inference import Block, probabilities
+from geoseg_engine.prediction.runtime import TorchRuntime
 
 NET = network(levels=3)
 

@@ -20,8 +20,6 @@ from data_scenes import (
 )
 from shapely import MultiPolygon, Polygon, affinity
 
-from geoseg_engine import check, labels, polygons, stack
-from geoseg_engine.area import hull_geometry
 from geoseg_engine.contract import (
     IGNORE,
     Area,
@@ -32,7 +30,11 @@ from geoseg_engine.contract import (
     RasterizeJob,
     StackJob,
 )
-from geoseg_engine.datasets import read_ids
+from geoseg_engine.dataset import check, labels
+from geoseg_engine.dataset.datasets import read_ids
+from geoseg_engine.stacking import stack
+from geoseg_engine.vector import polygons
+from geoseg_engine.vector.area import hull_geometry
 
 
 @pytest.fixture

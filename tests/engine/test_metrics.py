@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from geoseg_engine.contract import GeoSegError, LabelClass
-from geoseg_engine.metrics import confusion, score_warnings, scores
+from geoseg_engine.scores.metrics import confusion, score_warnings, scores
 
 CLASSES = (LabelClass(0, "other"), LabelClass(1, "water"), LabelClass(2, "rock"))
 

@@ -5,11 +5,11 @@ import rasterio
 import shapely
 from prediction_scenes import grid_of, write_raster
 
-from geoseg_engine import polygonize
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import CANCEL_FILE, Cancelled, GeoSegError, LabelClass, PolygonizeJob
-from geoseg_engine.grid import Window
-from geoseg_engine.writer import RasterWriter
+from geoseg_engine.prediction import polygonize
+from geoseg_engine.raster.grid import Window
+from geoseg_engine.raster.writer import RasterWriter
 
 CLASSES = (LabelClass(0, "background"), LabelClass(1, "water"), LabelClass(2, "rock"))
 

@@ -10,14 +10,14 @@ import pytest
 import rasterio
 from prediction_scenes import STATISTICS, grid_of, recipe_of, scene, write_model, write_raster
 
-from geoseg_engine import predict, tryout
-from geoseg_engine.budget import available_bytes, core_for
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import CANCEL_FILE, Cancelled, GeoSegError, PredictJob, Source, encode
-from geoseg_engine.halo import Frame
-from geoseg_engine.modelfile import load_network, read_model
-from geoseg_engine.runtime import OnnxRuntime, TorchRuntime, open_runtime
-from geoseg_engine.stats import normalise
+from geoseg_engine.modelfile.reading import load_network, read_model
+from geoseg_engine.modelfile.stats import normalise
+from geoseg_engine.prediction import predict, tryout
+from geoseg_engine.prediction.budget import available_bytes, core_for
+from geoseg_engine.prediction.halo import Frame
+from geoseg_engine.prediction.runtime import OnnxRuntime, TorchRuntime, open_runtime
 
 ROWS, COLS = 150, 203
 

@@ -20,7 +20,7 @@ from geoseg_engine.contract import (
     StackJob,
     TerrainJob,
 )
-from geoseg_engine.recipes import recipe_of_raster, write_recipe
+from geoseg_engine.stacking.recipes import recipe_of_raster, write_recipe
 
 
 def stack_job(*paths: Path, output: str) -> StackJob:

@@ -10,9 +10,9 @@ from rasterio.control import GroundControlPoint
 
 from geoseg_engine import cli
 from geoseg_engine.contract import PROTOCOL, Band, GeoSegError, Recipe, Source, job_from_json
-from geoseg_engine.grid import Window, grid_bounds
-from geoseg_engine.reader import StackReader
-from geoseg_engine.sources import all_bands, open_source, rebind, source_grid
+from geoseg_engine.raster.grid import Window, grid_bounds
+from geoseg_engine.raster.sources import all_bands, open_source, rebind, source_grid
+from geoseg_engine.stacking.reader import StackReader
 
 
 def refusal(path, **more) -> GeoSegError:

@@ -20,7 +20,6 @@ from rasterio.transform import Affine
 from rasterio.warp import Resampling, reproject
 from shapely import box
 
-from geoseg_engine import gridplan, stack
 from geoseg_engine.contract import (
     TERRAIN_ATTRIBUTES,
     Area,
@@ -33,9 +32,10 @@ from geoseg_engine.contract import (
     Source,
     StackJob,
 )
-from geoseg_engine.grid import Window, grid_bounds, whole, windows
-from geoseg_engine.reader import StackReader, open_stack
-from geoseg_engine.recipes import read_recipe
+from geoseg_engine.raster.grid import Window, grid_bounds, whole, windows
+from geoseg_engine.stacking import gridplan, stack
+from geoseg_engine.stacking.reader import StackReader, open_stack
+from geoseg_engine.stacking.recipes import read_recipe
 
 
 def read_whole(recipe: Recipe) -> np.ndarray:
@@ -104,7 +104,7 @@ def test_large_coarsening_reads_in_halves_and_gives_the_same(tmp_path, monkeypat
     sources, bands = mixed_scene(tmp_path)
     recipe = Recipe(sources, bands, utm_grid(12, 10, 100.0))
     expected = read_whole(recipe)
-    monkeypatch.setattr("geoseg_engine.reader.SOURCE_LIMIT_PX", 500)
+    monkeypatch.setattr("geoseg_engine.stacking.reader.SOURCE_LIMIT_PX", 500)
     np.testing.assert_array_equal(read_whole(recipe), expected)
 
 

@@ -4,7 +4,7 @@ import time
 import pytest
 
 from geoseg_engine.contract import Cancelled
-from geoseg_engine.stream import pump
+from geoseg_engine.raster.stream import pump
 
 
 def test_everything_passes_once_and_in_order():

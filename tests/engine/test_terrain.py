@@ -7,10 +7,11 @@ import pytest
 from data_scenes import CORNER, channel, hills, utm_grid, write_raster
 from rasterio.transform import Affine
 
-from geoseg_engine import relief, terrain
+from geoseg_engine.bands import relief
 from geoseg_engine.contract import TERRAIN_ATTRIBUTES, Grid, Source, TerrainJob
-from geoseg_engine.grid import Window, whole
-from geoseg_engine.reader import open_stack
+from geoseg_engine.raster.grid import Window, whole
+from geoseg_engine.stacking import terrain
+from geoseg_engine.stacking.reader import open_stack
 
 
 def attributes(heights: np.ndarray, grid: Grid, engine: str = "numpy") -> dict[str, np.ndarray]:

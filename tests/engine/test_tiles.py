@@ -17,7 +17,6 @@ from data_scenes import (
 )
 from scipy import ndimage
 
-from geoseg_engine import labels, stack, tiles
 from geoseg_engine.contract import (
     IGNORE,
     SPLITS,
@@ -30,12 +29,14 @@ from geoseg_engine.contract import (
     TileJob,
     TrainJob,
 )
-from geoseg_engine.datasets import load_dataset, open_dataset_stack, read_ids
-from geoseg_engine.grid import Window, windows
+from geoseg_engine.dataset import labels, tiles
+from geoseg_engine.dataset.datasets import load_dataset, open_dataset_stack, read_ids
+from geoseg_engine.dataset.split import NONE, TEST, TRAIN, VALIDATION, Blocks, Regions, assign
+from geoseg_engine.dataset.splitplan import REACH_PX, buffer_problems
+from geoseg_engine.dataset.tiles import tile_starts
 from geoseg_engine.models.unet import reach
-from geoseg_engine.split import NONE, TEST, TRAIN, VALIDATION, Blocks, Regions, assign
-from geoseg_engine.splitplan import REACH_PX, buffer_problems
-from geoseg_engine.tiles import tile_starts
+from geoseg_engine.raster.grid import Window, windows
+from geoseg_engine.stacking import stack
 
 
 def gap_px(codes: np.ndarray) -> int:

@@ -5,11 +5,11 @@ import pytest
 import torch
 from training_scenes import blobs
 
-from geoseg_engine import scene as scenes
-from geoseg_engine.augment import Directions, augment, source_size, turn
 from geoseg_engine.contract import IGNORE, Band
-from geoseg_engine.sample import Sampler, group_pixels, place
-from geoseg_engine.stats import Statistics, measure, normalise
+from geoseg_engine.modelfile.stats import Statistics, measure, normalise
+from geoseg_engine.training import scene as scenes
+from geoseg_engine.training.augment import Directions, augment, source_size, turn
+from geoseg_engine.training.sample import Sampler, group_pixels, place
 
 BANDS = tuple(Band(f"b{index}", "r1", index) for index in (1, 2, 3))
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from geoseg_engine.losses import class_weights, loss_of, lovasz_softmax
+from geoseg_engine.training.losses import class_weights, loss_of, lovasz_softmax
 
 NAMES = ("ce", "ce_dice", "ce_lovasz")
 

@@ -10,10 +10,12 @@ import pytest
 import torch
 from training_scenes import CLASSES, small_job, write_dataset
 
-from geoseg_engine import checkpoint, export, fit, modelfile
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import Dataset, DescribeJob, GeoSegError, ProbeJob, read_json, write_json
-from geoseg_engine.stats import Statistics
+from geoseg_engine.modelfile import export
+from geoseg_engine.modelfile import reading as modelfile
+from geoseg_engine.modelfile.stats import Statistics
+from geoseg_engine.training import checkpoint, fit
 
 FINGERPRINT = "0123456789abcdef"
 DEEPNESS = {

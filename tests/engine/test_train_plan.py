@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from geoseg_engine.contract import TrainJob
-from geoseg_engine.plan import MANY_PIXELS, make_plan
+from geoseg_engine.training.plan import MANY_PIXELS, make_plan
 
 CPU = torch.device("cpu")
 

@@ -9,7 +9,6 @@ import pytest
 import torch
 from training_scenes import CLASSES, small_job, write_dataset
 
-from geoseg_engine import checkpoint, fit, loop, scene, trainer
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import (
     EVENT_FIELDS,
@@ -21,7 +20,8 @@ from geoseg_engine.contract import (
     read_json,
     write_json,
 )
-from geoseg_engine.trainer import Best, Trainer, rate
+from geoseg_engine.training import checkpoint, fit, loop, scene, trainer
+from geoseg_engine.training.trainer import Best, Trainer, rate
 
 torch.set_num_threads(1)
 
@@ -245,7 +245,7 @@ def test_only_one_class_in_the_train_split_is_said(tmp_path):
 
 
 def test_a_class_without_training_pixels_is_a_warning_in_result_and_model(tmp_path):
-    from geoseg_engine.modelfile import read_model
+    from geoseg_engine.modelfile.reading import read_model
 
     dataset = write_dataset(tmp_path / "data")
     known = read_json(Dataset, dataset)
@@ -313,9 +313,9 @@ def test_the_rate_warms_up_and_falls():
 
 @pytest.mark.parametrize("budget", [96 * 128 * 3 * 2, 1000])
 def test_large_scenes_give_the_same_crops(dataset, tmp_path, monkeypatch, budget):
-    from geoseg_engine import scene as scenes
-    from geoseg_engine.datasets import load_dataset
-    from geoseg_engine.sample import Sampler
+    from geoseg_engine.dataset.datasets import load_dataset
+    from geoseg_engine.training import scene as scenes
+    from geoseg_engine.training.sample import Sampler
 
     known, folder = load_dataset(dataset)
     channel = Recorder(tmp_path)
@@ -329,7 +329,7 @@ def test_large_scenes_give_the_same_crops(dataset, tmp_path, monkeypatch, budget
 
 
 def test_training_reads_ahead_where_the_image_is_on_disk(dataset, trained, tmp_path, monkeypatch, unexported):
-    from geoseg_engine import scene as scenes
+    from geoseg_engine.training import scene as scenes
 
     monkeypatch.setattr(scenes, "MEMORY_BUDGET_BYTES", 1000)
     fit.run(small_job(dataset), tmp_path, Recorder(tmp_path))

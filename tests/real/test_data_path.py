@@ -10,7 +10,6 @@ import pytest
 import rasterio
 from data_scenes import channel
 
-from geoseg_engine import check, labels, stack, tiles
 from geoseg_engine.contract import (
     IGNORE,
     TERRAIN_ATTRIBUTES,
@@ -26,10 +25,12 @@ from geoseg_engine.contract import (
     StackJob,
     TileJob,
 )
-from geoseg_engine.datasets import load_dataset, read_ids
-from geoseg_engine.grid import whole
-from geoseg_engine.reader import open_stack
-from geoseg_engine.sources import all_bands
+from geoseg_engine.dataset import check, labels, tiles
+from geoseg_engine.dataset.datasets import load_dataset, read_ids
+from geoseg_engine.raster.grid import whole
+from geoseg_engine.raster.sources import all_bands
+from geoseg_engine.stacking import stack
+from geoseg_engine.stacking.reader import open_stack
 
 ORTHOSEG = "orthoseg_fields/BEFL-TEST-s2_2023-05-01_2023-07-01_B08-B04-B03_min_byte.tif"
 FIELDS = "orthoseg_fields/fields_BEFL-s2-fields-2023_polygons.gpkg"

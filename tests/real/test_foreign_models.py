@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from data_scenes import channel
 
-from geoseg_engine import modelfile, predict, stack
 from geoseg_engine.contract import Band, GeoSegError, PredictJob, Source, StackJob, encode
+from geoseg_engine.modelfile import reading as modelfile
+from geoseg_engine.prediction import predict
+from geoseg_engine.stacking import stack
 
 
 def models(data: Path) -> list[Path]:

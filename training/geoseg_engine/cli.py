@@ -103,7 +103,7 @@ def write_job(options: argparse.Namespace) -> Path:
     hints = typing.get_type_hints(JOBS[options.command])
     data = {key: _value(key, value, prefix, hints[key]) for key, value in values.items()}
     if options.command in ("stack", "check") and "bands" not in data:
-        from .sources import all_bands
+        from .raster.sources import all_bands
 
         data["bands"] = all_bands(data["sources"])
     folder = Path(options.job_folder)

@@ -19,7 +19,7 @@ from onnx import TensorProto, helper
 
 from .channel import Channel
 from .contract import ProbeJob, Problem
-from .precision import cpu_has_bf16, device_name, find_device
+from .modelfile.precision import cpu_has_bf16, device_name, find_device
 
 PACKAGES = (
     "numpy",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .contract import GeoSegError, Job, StackJob
-from .recipes import SUFFIX, read_recipe
+from .stacking.recipes import SUFFIX, read_recipe
 
 RASTERS, POLYGONS = (".tif", ".tiff"), (".gpkg",)
 INPUTS = ("stack", "labels", "classes", "model", "dataset", "prediction", "path")

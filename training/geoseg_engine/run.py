@@ -18,16 +18,16 @@ from .channel import Channel
 from .contract import CANCEL_FILE, JOB_FILE, PID_FILE, PROTOCOL, GeoSegError, Job, job_from_json
 
 WORKERS = {
-    "stack": "stack",
-    "terrain": "terrain",
-    "rasterize": "labels",
-    "tile": "tiles",
-    "check": "check",
-    "train": "fit",
-    "predict": "predict",
-    "evaluate": "evaluate",
-    "polygonize": "polygonize",
-    "describe": "modelfile",
+    "stack": "stacking.stack",
+    "terrain": "stacking.terrain",
+    "rasterize": "dataset.labels",
+    "tile": "dataset.tiles",
+    "check": "dataset.check",
+    "train": "training.fit",
+    "predict": "prediction.predict",
+    "evaluate": "prediction.evaluate",
+    "polygonize": "prediction.polygonize",
+    "describe": "modelfile.reading",
     "probe": "probe",
 }
 """Job kind -> engine module; its `run(job, folder, channel)` does the job and returns the result."""

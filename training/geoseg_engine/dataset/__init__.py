@@ -1,0 +1,1 @@
+"""Labels, split, tiles and what is wrong with them."""

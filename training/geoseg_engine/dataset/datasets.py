@@ -1,0 +1,85 @@
+"""dataset.json and the rasters beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+import rasterio
+
+from ..contract import Dataset, GeoSegError, read_json, write_json
+from ..raster.grid import Window
+from ..stacking.stack import StackReader
+
+FILE = "dataset.json"
+STRIP_ROWS = 512
+
+
+def load_dataset(path: Path | str) -> tuple[Dataset, Path]:
+    """Read a dataset by its dataset.json or its folder. Returns it and the folder its paths are relative to.
+
+    Raises:
+        GeoSegError: `no_dataset`, `bad_json`.
+    """
+    path = Path(path)
+    file = path / FILE if path.is_dir() else path
+    if not file.exists():
+        raise GeoSegError("no_dataset", f"There is no dataset at {path}.", "Make tiles first.")
+    try:
+        dataset = read_json(Dataset, file)
+    except (ValueError, AttributeError) as error:
+        raise GeoSegError(
+            "bad_json", f"{file} is not a dataset of GeoSeg: {error}.", "Make tiles again."
+        ) from error
+    folder = file.resolve().parent
+    for name in (dataset.labels, dataset.split):
+        if not (folder / name).exists():
+            raise GeoSegError(
+                "file_missing", f"The dataset's file {folder / name} does not exist.", "Make tiles again."
+            )
+    return dataset, folder
+
+
+def save_dataset(dataset: Dataset, folder: Path) -> Path:
+    """Write dataset.json; returns its path."""
+    write_json(folder / FILE, dataset)
+    return folder / FILE
+
+
+def fingerprint(labels: Path, split: Path) -> str:
+    """SHA-256 of size and pixels of a label and a split raster: equal only where both are, pixel by pixel."""
+    digest = hashlib.sha256()
+    for path in (split, labels):
+        with rasterio.open(path) as raster:
+            digest.update(f"{raster.width} {raster.height} ".encode())
+            for row in range(0, raster.height, STRIP_ROWS):
+                strip = Window(row, 0, min(STRIP_ROWS, raster.height - row), raster.width)
+                digest.update(raster.read(1, window=strip.rasterio).tobytes())
+    return digest.hexdigest()
+
+
+def relative_to(path: Path, folder: Path) -> str:
+    """The path as a dataset in `folder` names it; absolute where there is no relative way (other drive)."""
+    try:
+        return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
+    except ValueError:
+        return str(path.resolve())
+
+
+def open_dataset_stack(dataset: Dataset, folder: Path) -> StackReader:
+    """Open the dataset's stack: the written composite where it still is, else made from the sources.
+
+    Raises:
+        GeoSegError: as `open_source`; `stack_changed`.
+    """
+    written = folder / dataset.stack if dataset.stack else None
+    return StackReader(dataset.recipe, written if written is not None and written.exists() else None)
+
+
+def read_ids(path: Path, window: Window | None = None) -> np.ndarray:
+    """uint8 (rows, cols) of a label or split raster, whole or a window inside it."""
+    with rasterio.open(path) as raster:
+        ids: np.ndarray = raster.read(1, window=window.rasterio if window else None)
+        return ids

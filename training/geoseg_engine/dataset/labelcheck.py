@@ -1,0 +1,181 @@
+"""What a count of labelled pixels says about training: complaints, each with its cure."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import shapely
+
+from ..contract import Area, GeoSegError, Grid, Labels, Problem
+from ..raster.grid import pixel_size
+from ..vector.area import hull_geometry
+from ..vector.polygons import LabelPolygons, label_title
+
+COVERED_SHARE = 0.7
+"""Share of the ground that the convex hull of the polygons covers where labels can be taken as complete."""
+
+CLOSE_SHARE = 0.3
+"""The same for the concave hull, which notices polygons in scattered groups."""
+
+CLOSE_RATIO = 0.3
+RARE_PX = 100
+LOST_SHARE = 0.05
+
+
+class Counted(Protocol):
+    """What burning counted; see `labels.Tally`."""
+
+    pixels: dict[int, int]
+    overlap_px: int
+    valid_px: int
+    lost_px: int
+    lost_by_band: list[int]
+
+
+def label_problems(
+    labels: Labels, area: Area, polygons: LabelPolygons, grid: Grid, tally: Counted, bands: list[str]
+) -> list[Problem]:
+    """Warnings about labels on a grid."""
+    return [
+        *incomplete(labels, area, polygons, grid, tally.valid_px),
+        *one_class(polygons),
+        *empty_classes(labels, polygons, tally.pixels),
+        *rare_classes(polygons, tally.pixels),
+        *overlaps(labels, tally.overlap_px),
+        *lost(tally, bands),
+    ]
+
+
+def incomplete(
+    labels: Labels, area: Area, polygons: LabelPolygons, grid: Grid, valid_px: int = 0
+) -> list[Problem]:
+    """Ground far from every polygon would be taught as background, and nobody said where labels are complete."""
+    if labels.unlabelled != "background" or area.kind not in ("rasters", "extent"):
+        return []
+    shares = []
+    width, height = pixel_size(grid)
+    ground_px = valid_px or grid.width * grid.height
+    for kind, ratio in (("convex_hull", 1.0), ("concave_hull", CLOSE_RATIO)):
+        try:
+            hull = hull_geometry(polygons.geometries, grid, kind, ratio)
+        except GeoSegError:
+            return []
+        shares.append(min(float(shapely.area(hull)) / (width * height) / max(ground_px, 1), 1.0))
+    if shares[0] >= COVERED_SHARE and shares[1] >= CLOSE_SHARE:
+        return []
+    share = shares[0] if shares[0] < COVERED_SHARE else shares[1]
+    return [
+        Problem(
+            "labels_incomplete",
+            f"The polygons of '{label_title(labels)}' span {share:.0%} of the ground; all the rest is taught as "
+            "background, whatever is there.",
+            "Choose an area in which every object is drawn (a hull of the polygons or an area layer), or "
+            "unlabelled ground as unknown.",
+            "warning",
+        )
+    ]
+
+
+def hull_only(labels: Labels, area: Area, tally: Counted, ground_px: float) -> list[Problem]:
+    """The area follows from the polygons and leaves much ground out: scores say nothing of that.
+
+    Args:
+        labels, area: as asked for.
+        tally: what was burned.
+        ground_px: pixels that the rasters cover in all; 0 if unknown.
+    """
+    of_polygons = area.kind in ("concave_hull", "convex_hull", "bounds")
+    if labels.unlabelled != "background" or not of_polygons or not ground_px:
+        return []
+    share = sum(tally.pixels.values()) / ground_px
+    if share >= COVERED_SHARE:
+        return []
+    return [
+        Problem(
+            "hull_only",
+            f"Labels of '{label_title(labels)}' are taken as complete only in the {area.kind.replace('_', ' ')} of the "
+            f"polygons, {share:.0%} of the ground. The scores say nothing of the rest.",
+            "Give an area layer in which every object is drawn, some of it without objects, for a score that holds "
+            "for the whole map.",
+            "warning",
+        )
+    ]
+
+
+def one_class(polygons: LabelPolygons) -> list[Problem]:
+    """A single class has nothing to be told apart from."""
+    if len(polygons.classes) > 1:
+        return []
+    return [
+        Problem(
+            "one_class",
+            f"There is only one class, '{polygons.classes[0].name}', and unlabelled ground is unknown: nothing to tell "
+            "it apart from.",
+            "Take unlabelled ground as background inside an area, or draw a second class.",
+            "warning",
+        )
+    ]
+
+
+def empty_classes(labels: Labels, polygons: LabelPolygons, pixels: dict[int, int]) -> list[Problem]:
+    """Classes that no pixel has."""
+    problems = []
+    for item in polygons.classes:
+        if pixels.get(item.id):
+            continue
+        if item.id == 0 and labels.unlabelled == "background":
+            message = "No ground is left for the background: polygons cover the whole area."
+            hint = "Choose a wider area, or unlabelled ground as unknown."
+        else:
+            drawn = int((polygons.ids == item.id).sum())
+            message = f"Class '{item.name}' has no pixel: {drawn} polygons, none on the labelled ground."
+            hint = "Draw polygons of this class inside the area, or take it out of the legend."
+        problems.append(Problem("class_without_pixels", message, hint, "warning"))
+    return problems
+
+
+def rare_classes(polygons: LabelPolygons, pixels: dict[int, int]) -> list[Problem]:
+    """Classes with so few pixels that neither training nor scores mean much."""
+    rare = [item for item in polygons.classes if 0 < pixels.get(item.id, 0) < RARE_PX]
+    return [
+        Problem(
+            "rare_class",
+            f"Class '{item.name}' has only {pixels[item.id]} pixels; its scores will mean little.",
+            "Draw more of it, or join it with another class.",
+            "warning",
+        )
+        for item in rare
+    ]
+
+
+def overlaps(labels: Labels, overlap_px: int) -> list[Problem]:
+    """Pixels that two classes claim."""
+    if not overlap_px:
+        return []
+    return [
+        Problem(
+            "overlap",
+            f"Polygons of different classes of '{label_title(labels)}' overlap on {overlap_px:,} pixels; the class "
+            "later in the legend was taken.",
+            "Correct the polygons, or order the legend so that the right class comes last.",
+            "warning",
+        )
+    ]
+
+
+def lost(tally: Counted, bands: list[str]) -> list[Problem]:
+    """Labels on ground where some band has no value."""
+    labelled = sum(tally.pixels.values()) + tally.lost_px
+    if not tally.lost_px or tally.lost_px < LOST_SHARE * labelled:
+        return []
+    worst = bands[int(np.argmax(tally.lost_by_band))]
+    return [
+        Problem(
+            "labels_without_values",
+            f"{tally.lost_px / labelled:.0%} of the labelled pixels have no value in some band (most often "
+            f"'{worst}') and are ignored.",
+            "Untick that band if it is not needed, or check its nodata value.",
+            "warning",
+        )
+    ]

@@ -1,0 +1,227 @@
+"""The job `rasterize`: label polygons as class ids on the grid of a stack.
+
+A pixel takes the class of the polygon that holds its centre; where polygons of two classes overlap, the class
+later in the legend wins. IGNORE is what lies outside the area, has no value in some band, lies under a
+polygon of unknown class, or, with `unlabelled="unknown"`, under none.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+
+from ..channel import Channel
+from ..contract import (
+    IGNORE,
+    Area,
+    GeoSegError,
+    Grid,
+    LabelClass,
+    Labels,
+    Problem,
+    RasterizeJob,
+    decode,
+    encode,
+    write_json,
+)
+from ..raster.grid import Window, window_count, window_px, windows
+from ..raster.writer import RasterWriter
+from ..stacking.gridplan import ground_pixels
+from ..stacking.reader import StackReader, open_stack
+from ..stacking.stackplan import on_grid
+from ..vector.area import area_geometry, area_title, burned, inside_area, window_box
+from ..vector.polygons import UNKNOWN_CLASS, LabelPolygons, read_labels
+from .labelcheck import hull_only, label_problems
+
+BURN_PX = 1024
+
+
+@dataclass
+class Tally:
+    """What burning counted.
+
+    Attributes:
+        pixels: class id -> labelled pixels, 0 included.
+        ignored_px, overlap_px: pixels of value IGNORE; pixels that two classes claim.
+        valid_px: pixels with a value in every band.
+        lost_px: pixels that would have a label but lack a value in some band.
+        lost_by_band: the same for each band.
+    """
+
+    pixels: dict[int, int]
+    ignored_px: int = 0
+    overlap_px: int = 0
+    valid_px: int = 0
+    lost_px: int = 0
+    lost_by_band: list[int] = field(default_factory=list)
+
+
+class Burner:
+    """Burns windows of a label raster and keeps count."""
+
+    def __init__(self, grid: Grid, polygons: LabelPolygons, area: shapely.Geometry | None, fill: int) -> None:
+        """Index the polygons.
+
+        Args:
+            grid: of the raster.
+            polygons: in the grid's CRS.
+            area: in the grid's CRS; None is everywhere.
+            fill: id of ground inside the area without polygon.
+        """
+        self.grid = grid
+        self._polygons, self._area, self._fill = polygons, area, fill
+        self._tree = shapely.STRtree(polygons.geometries)
+        self.tally = Tally({item.id: 0 for item in polygons.classes})
+
+    def burn(self, window: Window, values: np.ndarray | None = None) -> np.ndarray:
+        """uint8 class ids (rows, cols) of a window.
+
+        Args:
+            window: inside the grid.
+            values: the stack's values there (bands, rows, cols); pixels that lack one are ignored.
+        """
+        ids = np.full((window.height, window.width), self._fill, np.uint8)
+        claimed = np.zeros(ids.shape, bool)
+        overlap = np.zeros(ids.shape, bool)
+        near = np.sort(self._tree.query(window_box(self.grid, window)))
+        for class_id in np.unique(self._polygons.ids[near]):
+            chosen = near[self._polygons.ids[near] == class_id]
+            shapes = [(geometry, 1) for geometry in self._polygons.geometries[chosen]]
+            mask = burned(shapes, self.grid, window, 0) == 1
+            overlap |= claimed & mask
+            claimed |= mask
+            ids[mask] = IGNORE if class_id == UNKNOWN_CLASS else class_id
+        inside = inside_area(self._area, self.grid, window)
+        ids[~inside] = IGNORE
+        self.tally.overlap_px += int((overlap & inside).sum())
+        if values is not None:
+            self._drop_invalid(ids, values)
+        counts = np.bincount(ids.ravel(), minlength=256)
+        for class_id in self.tally.pixels:
+            self.tally.pixels[class_id] += int(counts[class_id])
+        self.tally.ignored_px += int(counts[IGNORE])
+        return ids
+
+    def _drop_invalid(self, ids: np.ndarray, values: np.ndarray) -> None:
+        invalid = ~np.isfinite(values)
+        labelled = ids != IGNORE
+        lost = (invalid & labelled).sum(axis=(1, 2))
+        nowhere = invalid.any(axis=0)
+        tally = self.tally
+        tally.lost_by_band = [
+            one + int(more) for one, more in zip(tally.lost_by_band or [0] * len(lost), lost, strict=True)
+        ]
+        tally.lost_px += int((nowhere & labelled).sum())
+        tally.valid_px += int((~nowhere).sum())
+        ids[nowhere] = IGNORE
+
+
+def fill_id(labels: Labels) -> int:
+    """Id of ground inside the area without polygon."""
+    return 0 if labels.unlabelled == "background" else IGNORE
+
+
+def run(job: RasterizeJob, folder: Path, channel: Channel) -> dict[str, Any]:
+    """Burn the labels; leaves the raster and `<stem>.classes.json` beside it.
+
+    Raises:
+        GeoSegError: `labels_outside`; as `read_labels`, `area_geometry`, `open_stack`.
+    """
+    output = folder / job.output
+    with open_stack(folder / job.stack) as reader:
+        polygons = read_labels(job.labels, reader.grid.crs)
+        on_grid(polygons, reader.grid)
+        area = area_geometry(job.area, polygons.geometries, reader.grid)
+        burner = Burner(reader.grid, polygons, area, fill_id(job.labels))
+        _burn_all(burner, reader, output, polygons, channel)
+        warnings = [
+            *polygons.problems,
+            *label_problems(job.labels, job.area, polygons, reader.grid, burner.tally, reader.band_names),
+            *hull_only(job.labels, job.area, burner.tally, ground_pixels(reader.recipe.sources, reader.grid)),
+        ]
+    sidecar = LabelFacts(
+        name=output.stem,
+        classes=polygons.classes,
+        unlabelled=job.labels.unlabelled,
+        area=job.area,
+        counts={str(class_id): count for class_id, count in burner.tally.pixels.items()},
+        warnings=tuple(warnings),
+    )
+    write_json(facts_path(output), sidecar)
+    channel.artifact("labels", output)
+    return _result(output, polygons, burner.tally, warnings, area_title(job.area, job.labels))
+
+
+def _burn_all(
+    burner: Burner, reader: StackReader, output: Path, polygons: LabelPolygons, channel: Channel
+) -> None:
+    side = min(BURN_PX, window_px(len(reader.band_names)))
+    total = window_count(burner.grid, side)
+    with RasterWriter(output, burner.grid, "uint8", IGNORE, ("class",), polygons.classes) as writer:
+        for done, window in enumerate(windows(burner.grid, side), 1):
+            writer.write(burner.burn(window, reader.read(window)), window)
+            channel.progress("rasterize", done, total)
+
+
+def _result(
+    output: Path, polygons: LabelPolygons, tally: Tally, warnings: list[Problem], area: str
+) -> dict[str, Any]:
+    return {
+        "output": str(output),
+        "classes": encode(polygons.classes),
+        "counts": {str(class_id): count for class_id, count in tally.pixels.items()},
+        "ignored_px": tally.ignored_px,
+        "overlap_px": tally.overlap_px,
+        "repaired": polygons.repaired,
+        "skipped": polygons.skipped,
+        "area": area,
+        "warnings": encode(warnings),
+    }
+
+
+@dataclass(frozen=True)
+class LabelFacts:
+    """`<labels>.classes.json`: what a label raster cannot say itself."""
+
+    name: str
+    classes: tuple[LabelClass, ...]
+    unlabelled: str = "background"
+    area: Area = Area()
+    counts: dict[str, int] = field(default_factory=dict)
+    warnings: tuple[Problem, ...] = ()
+
+
+def facts_path(labels: Path) -> Path:
+    """Where the facts of a label raster lie: `a/labels.tif` -> `a/labels.classes.json`."""
+    return labels.with_name(labels.stem + ".classes.json")
+
+
+def read_facts(labels: Path) -> LabelFacts:
+    """Read the facts of a label raster.
+
+    Raises:
+        GeoSegError: `file_missing`, `not_our_labels`.
+    """
+    if not labels.exists():
+        raise GeoSegError(
+            "file_missing", f"The label raster {labels} does not exist.", "Rasterize the labels again."
+        )
+    if labels.suffix.lower() not in (".tif", ".tiff"):
+        raise GeoSegError(
+            "not_our_labels",
+            f"{labels.name} is no label raster.",
+            "Make one of the polygons first: run geoseg rasterize, or Rasterize labels in QGIS.",
+        )
+    path = facts_path(labels)
+    if not path.exists():
+        raise GeoSegError(
+            "not_our_labels",
+            f"{labels.name} has no {path.name} beside it, so its classes are unknown.",
+            "Make the label raster with GeoSeg (Rasterize labels).",
+        )
+    return decode(LabelFacts, json.loads(path.read_text(encoding="utf-8")))

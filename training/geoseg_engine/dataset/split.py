@@ -1,0 +1,168 @@
+"""Assign ground to train, validation and test by blocks or by the polygons of an area layer.
+
+A pixel belongs to one split or to none; between pixels of different splits lie at least `buffer_px` pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import shapely
+from scipy import ndimage
+
+from ..contract import IGNORE, SPLITS, Grid
+from ..raster.grid import Window
+from ..vector.area import burned
+
+NONE = IGNORE
+TRAIN, VALIDATION, TEST = range(len(SPLITS))
+NEIGHBOURS = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1) if (down, right) != (0, 0)]
+
+STARTS, MOVES = 200, 1500
+MISSING_COST = (100.0, 15.0, 20.0)
+"""Cost of a class without pixels in train, validation, test; a class off its shares by all costs up to 2."""
+
+
+class Splitter(Protocol):
+    """Says to which split every pixel belongs."""
+
+    def window(self, window: Window) -> np.ndarray:
+        """uint8 (rows, cols): index into SPLITS, or NONE."""
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Square blocks counted from the grid's corner.
+
+    Attributes:
+        block_px: side of a block.
+        buffer_px: width left to no split along borders between blocks of different splits.
+        codes: uint8 (block rows, block cols), index into SPLITS or NONE.
+    """
+
+    block_px: int
+    buffer_px: int
+    codes: np.ndarray
+
+    def window(self, window: Window) -> np.ndarray:
+        """uint8 (rows, cols): index into SPLITS, or NONE."""
+        rows = np.arange(window.row, window.row + window.height)
+        cols = np.arange(window.col, window.col + window.width)
+        block_rows = np.clip(rows // self.block_px, 0, self.codes.shape[0] - 1)
+        block_cols = np.clip(cols // self.block_px, 0, self.codes.shape[1] - 1)
+        padded = np.pad(self.codes, 1, constant_values=NONE)
+        own = self.codes[np.ix_(block_rows, block_cols)]
+        result = own.copy()
+        before, after = self.buffer_px // 2, self.buffer_px - self.buffer_px // 2
+        for down, right in NEIGHBOURS:
+            other = padded[np.ix_(block_rows + 1 + down, block_cols + 1 + right)]
+            if down and right:
+                # two corners cut by half leave a gap of half: the weaker split gives the whole square
+                width_px, gives_way = (self.buffer_px, self.buffer_px), other > own
+            else:
+                width_px, gives_way = (before, after), other != own
+            near = self._near(rows, down, width_px)[:, None] & self._near(cols, right, width_px)[None, :]
+            result[near & gives_way & (other != NONE)] = NONE
+        return result
+
+    def _near(self, positions: np.ndarray, side: int, width_px: tuple[int, int]) -> np.ndarray:
+        """Which positions lie at the lower (-1) or upper (1) side of their block; all for 0."""
+        offsets = positions % self.block_px
+        if side == 0:
+            return np.ones(len(positions), bool)
+        return offsets < width_px[0] if side < 0 else offsets >= self.block_px - width_px[1]
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Polygons that name their split; test keeps its ground, the others give way around it.
+
+    Attributes:
+        grid: of the label raster.
+        shapes: polygon in the grid's CRS and its split, in any order.
+        buffer_px: width left to no split around test, and around validation towards train.
+        carve: blocks that divide the train polygons further, or None.
+    """
+
+    grid: Grid
+    shapes: tuple[tuple[shapely.Geometry, int], ...]
+    buffer_px: int
+    carve: Blocks | None = None
+
+    def window(self, window: Window) -> np.ndarray:
+        """uint8 (rows, cols): index into SPLITS, or NONE."""
+        halo = window.padded(self.buffer_px)
+        codes = self.raw(halo)
+        if self.carve is not None:
+            codes = np.where(codes == TRAIN, self.carve.window(halo), codes)
+        for strong, weak in ((TEST, (TRAIN, VALIDATION)), (VALIDATION, (TRAIN,))):
+            near = ndimage.maximum_filter((codes == strong).astype(np.uint8), size=2 * self.buffer_px + 1)
+            codes[(near == 1) & np.isin(codes, weak)] = NONE
+        return codes[window.within(halo)]
+
+    def raw(self, window: Window) -> np.ndarray:
+        """The polygons' splits without buffer; where polygons overlap test wins, then validation."""
+        ordered = sorted(self.shapes, key=lambda item: item[1])
+        return burned(list(ordered), self.grid, window, NONE)
+
+
+def assign(counts: np.ndarray, fractions: tuple[float, ...], seed: int) -> np.ndarray:
+    """Divide units (blocks or polygons) so that every class comes close to its shares in every split.
+
+    The best of random starts, improved by random moves and exchanges.
+
+    Args:
+        counts: (units, classes) labelled pixels.
+        fractions: wanted shares of the splits; 0 leaves a split out.
+        seed: the same seed gives the same division.
+
+    Returns:
+        uint8 (units,): index into SPLITS.
+    """
+    rng = np.random.default_rng(seed)
+    present = counts[:, counts.sum(axis=0) > 0].astype(float)
+    shares = present / present.sum(axis=0)
+    wanted = np.array(fractions)
+    best = min(
+        (_random_start(rng, present, wanted) for _ in range(STARTS)),
+        key=lambda codes: _cost(codes, shares, wanted),
+    )
+    return _improved(rng, best, shares, wanted)
+
+
+def _random_start(rng: np.random.Generator, counts: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    order = rng.permutation(len(counts))
+    size = counts.sum(axis=1)[order]
+    middle = (np.cumsum(size) - size / 2) / size.sum()
+    codes = np.empty(len(counts), np.uint8)
+    codes[order] = np.minimum(
+        np.searchsorted(np.cumsum(wanted), middle, side="right"), np.flatnonzero(wanted)[-1]
+    )
+    return codes
+
+
+def _cost(codes: np.ndarray, shares: np.ndarray, wanted: np.ndarray) -> float:
+    got = np.stack([shares[codes == split].sum(axis=0) for split in range(len(wanted))])
+    off = np.abs(got - wanted[:, None]) / np.maximum(wanted[:, None], 0.05)
+    missing = (got <= 0) & (wanted[:, None] > 0)
+    return float(off.sum(axis=0).mean() + (missing * np.array(MISSING_COST)[: len(wanted), None]).sum())
+
+
+def _improved(
+    rng: np.random.Generator, codes: np.ndarray, shares: np.ndarray, wanted: np.ndarray
+) -> np.ndarray:
+    active = np.flatnonzero(wanted)
+    cost = _cost(codes, shares, wanted)
+    for _ in range(MOVES if len(codes) > 1 else 0):
+        tried = codes.copy()
+        one, other = rng.integers(len(codes), size=2)
+        if rng.random() < 0.5:
+            tried[one] = rng.choice(active)
+        else:
+            tried[one], tried[other] = codes[other], codes[one]
+        tried_cost = _cost(tried, shares, wanted)
+        if tried_cost < cost:
+            codes, cost = tried, tried_cost
+    return codes

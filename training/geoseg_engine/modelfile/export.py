@@ -1,0 +1,155 @@
+"""The model file: one .onnx that others can run and that our network can be rebuilt from.
+
+The graph takes z-scores and gives class probabilities. NaN becomes 0 and values are clipped in the graph, so
+a reader without nodata handling is safe. Initialisers keep the names of the network's state, nothing is fused.
+Metadata follow the keys that Deepness reads (every value a JSON string), ours under `geoseg:`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+import math
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from torch import Tensor, nn
+
+from ..contract import GeoSegError, Grid, LabelClass, encode
+from ..models import traits
+from ..raster.geodesy import pixel_size_m
+from .stats import Statistics
+
+OPSET = 18
+PREFIX = "network."
+DEEPNESS_TILE_PX = 512
+TOLERANCE = 1e-4
+
+
+class Exported(nn.Module):
+    """What the graph computes: clean, clip, network, softmax."""
+
+    def __init__(self, network: nn.Module, statistics: Statistics) -> None:
+        super().__init__()
+        self.network = network
+        low, high = statistics.z_limits()
+        self.register_buffer("low", torch.tensor(low, dtype=torch.float32).reshape(1, -1, 1, 1))
+        self.register_buffer("high", torch.tensor(high, dtype=torch.float32).reshape(1, -1, 1, 1))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Probabilities (batch, classes, rows, cols) of z-scores (batch, bands, rows, cols)."""
+        image = torch.where(torch.isnan(image), torch.zeros_like(image), image)
+        image = torch.minimum(torch.maximum(image, self.low), self.high)  # type: ignore[arg-type]
+        return torch.softmax(self.network(image), dim=1)
+
+
+def export(
+    network: nn.Module,
+    statistics: Statistics,
+    metadata: dict[str, str],
+    samples: Sequence[Tensor],
+    path: Path,
+) -> None:
+    """Write the model file; it gets its name only after ONNX Runtime has given what PyTorch gives.
+
+    Args:
+        network: trained, on the CPU.
+        statistics: of the bands.
+        metadata: key to JSON text.
+        samples: real z-scores (batch, bands, rows, cols) in several shapes.
+        path: of the .onnx.
+
+    Raises:
+        GeoSegError: `export_mismatch` if the two differ by more than TOLERANCE in any probability.
+    """
+    module = Exported(network.eval().float().to(memory_format=torch.contiguous_format), statistics).eval()
+    partial = path.with_name(path.stem + ".part.onnx")
+    try:
+        _write(module, samples[0], partial)
+        model = onnx.load(partial)
+        onnx.helper.set_model_props(model, metadata)
+        model.producer_name = "GeoSeg"
+        onnx.save(model, partial)
+        worst = max_difference(module, partial, samples)
+        if not worst <= TOLERANCE:
+            raise GeoSegError(
+                "export_mismatch",
+                f"ONNX Runtime differs from PyTorch by {worst:.2g} in a probability.",
+                "The checkpoint is kept. Please report this with the log.",
+            )
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def max_difference(module: nn.Module, path: Path, samples: Sequence[Tensor]) -> float:
+    """The largest difference of a probability between PyTorch and ONNX Runtime on the CPU."""
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    worst = 0.0
+    for sample in samples:
+        with torch.no_grad():
+            expected = module(sample).numpy()
+        given = session.run(None, {"image": sample.numpy()})[0]
+        difference = float(np.abs(np.asarray(given) - expected).max())
+        worst = max(worst, difference if math.isfinite(difference) else math.inf)
+    return worst
+
+
+def _write(module: nn.Module, sample: Tensor, path: Path) -> None:
+    """Trace and write. The optimiser is off: it would fuse batch normalisation into the convolutions."""
+    dynamic = torch.export.Dim.DYNAMIC
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                module,
+                (sample,),
+                path,
+                dynamo=True,
+                external_data=False,
+                opset_version=OPSET,
+                optimize=False,
+                input_names=["image"],
+                output_names=["probabilities"],
+                dynamic_shapes={"image": {0: dynamic, 2: dynamic, 3: dynamic}},
+                verbose=False,
+            )
+    finally:
+        logger.setLevel(level)
+
+
+def deepness_metadata(
+    grid: Grid, classes: Sequence[LabelClass], statistics: Statistics, network: nn.Module
+) -> dict[str, str]:
+    """The keys that the QGIS plugin Deepness reads. It applies (x / 255 - mean) / std to raw values."""
+    width_m, height_m = pixel_size_m(grid, grid.height / 2, grid.width / 2)
+    overlap = min(math.ceil(100 * 2 * traits(network).reach_px / DEEPNESS_TILE_PX), 80)
+    values = {
+        "model_type": "Segmentor",
+        "class_names": {str(item.id): item.name for item in classes},
+        "resolution": round(100 * math.sqrt(width_m * height_m), 4),
+        "tile_size": DEEPNESS_TILE_PX,
+        "tiles_size": DEEPNESS_TILE_PX,
+        "tiles_overlap": overlap,
+        "standardization_mean": [value / 255 for value in statistics.mean],
+        "standardization_std": [value / 255 for value in statistics.std],
+        "seg_thresh": 0.0,
+        "seg_small_segment": 0,
+    }
+    return {key: json.dumps(value, ensure_ascii=False) for key, value in values.items()}
+
+
+def own_metadata(values: dict[str, Any]) -> dict[str, str]:
+    """Our own keys, with their prefix."""
+    return {f"geoseg:{key}": json.dumps(encode(value), ensure_ascii=False) for key, value in values.items()}

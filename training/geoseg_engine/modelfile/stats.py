@@ -1,0 +1,101 @@
+"""Per-band statistics of training pixels, and the normalisation that follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..contract import Band, Problem
+
+PERCENTILES = (0.5, 99.5)
+VECTOR_PARTS = ("aspect_sin", "aspect_cos")
+"""Derived bands that are the two components of a direction; they keep their zero and a common scale."""
+VECTOR_SCALE = 0.7071
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """One number a band, in the units of the band.
+
+    Attributes:
+        mean, std: of training pixels after clipping; `std` is 1 for a constant band.
+        low, high: the 0.5 and 99.5 percentiles; values beyond are clipped to them.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+    def z_limits(self) -> tuple[list[float], list[float]]:
+        """`low` and `high` as z-scores."""
+        bands = list(zip(self.mean, self.std, self.low, self.high, strict=True))
+        return [(low - mean) / std for mean, std, low, _ in bands], [
+            (high - mean) / std for mean, std, _, high in bands
+        ]
+
+
+def measure(values: NDArray[Any], bands: Sequence[Band]) -> tuple[Statistics, list[Problem]]:
+    """Statistics of sampled training pixels, and what is wrong with them.
+
+    Args:
+        values: (bands, pixels), NaN where invalid; NaN is left out band by band.
+        bands: the recipe's bands in the same order. Components of an aspect are taken as they are
+            (mean 0, one scale), so that the direction can be turned with the image.
+
+    Returns:
+        The statistics and warnings `constant_band`, `empty_band`.
+    """
+    rows: list[tuple[float, float, float, float]] = []
+    problems: list[Problem] = []
+    for band, row in zip(bands, values, strict=True):
+        known = row[np.isfinite(row)].astype(np.float64)
+        if not known.size:
+            rows.append((0.0, 1.0, 0.0, 0.0))
+            problems.append(_warning("empty_band", band, "has no valid value in any training pixel"))
+            continue
+        if band.derive in VECTOR_PARTS:
+            rows.append((0.0, VECTOR_SCALE, -1.0, 1.0))
+            continue
+        low, high = (float(item) for item in np.percentile(known, PERCENTILES))
+        known = known.clip(low, high)
+        mean, std = float(known.mean()), float(known.std())
+        if std <= 1e-6 * max(abs(mean), 1e-6):
+            std = 1.0
+            problems.append(_warning("constant_band", band, f"is {mean:g} in all training pixels"))
+        rows.append((mean, std, low, high))
+    mean_, std_, low_, high_ = (tuple(column) for column in zip(*rows, strict=True))
+    return Statistics(mean_, std_, low_, high_), problems
+
+
+def normalise(array: NDArray[Any], statistics: Statistics) -> NDArray[np.float32]:
+    """Clip to the band's limits, then z-scores; NaN becomes 0, the mean.
+
+    Args:
+        array: (bands, rows, cols) in the units of the bands, NaN where invalid.
+
+    Returns:
+        float32 of the same shape.
+    """
+    mean, std, low, high = (
+        np.asarray(column, dtype=np.float32).reshape(-1, *[1] * (array.ndim - 1))
+        for column in (statistics.mean, statistics.std, statistics.low, statistics.high)
+    )
+    scores = np.clip(array, low, high).astype(np.float32, copy=False)
+    scores -= mean
+    scores /= std
+    np.nan_to_num(scores, copy=False, nan=0.0)
+    return scores
+
+
+def _warning(code: str, band: Band, what: str) -> Problem:
+    return Problem(
+        code,
+        f"Band '{band.name}' {what}: it cannot help.",
+        "Leave it out, or check its nodata value and extent.",
+        "warning",
+    )

@@ -1,0 +1,1 @@
+"""From a model to maps, polygons and scores on held-out ground."""

@@ -1,0 +1,213 @@
+"""A trained network over a stack, window by window: what `predict` and `evaluate` share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..contract import IGNORE, GeoSegError, Problem
+from ..modelfile.reading import ModelFile
+from ..modelfile.stats import normalise
+from ..raster.grid import Window
+from ..stacking.reader import StackReader
+from .budget import core_for
+from .halo import Cut, Frame, cuts, halves
+from .runtime import Runtime
+from .tryout import Choice, choose_runtime
+
+STRIP_PX = 256
+"""Rows read at once: the float64 values on the way to z-scores are alive for one strip only."""
+SAMPLE_PX = 384
+SAMPLE_TRIES = 25
+BEYOND_SHARE = 0.3
+"""Share of a band's pixels beyond the range of the training pixels from which the user is warned."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """One window ready for the network.
+
+    Attributes:
+        cut: where.
+        scores: z-scores (bands, rows, cols) over `cut.read`.
+        valid: (rows, cols) over `cut.core`; False where any band has no value: such a pixel gets no class.
+        beyond: per band, pixels over `cut.read` beyond the range of the training pixels.
+        seen: pixels with values over `cut.read`.
+    """
+
+    cut: Cut
+    scores: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+    beyond: NDArray[np.int64]
+    seen: int
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a run over a stack needs: the raster's frame, the chosen runtime, the core's side."""
+
+    frame: Frame
+    choice: Choice
+    core_px: int
+
+    def cuts(self) -> Iterator[Cut]:
+        """Windows that cover the raster once."""
+        return cuts(self.frame, self.core_px)
+
+    @property
+    def runtime(self) -> Runtime:
+        """The network, ready to run."""
+        return self.choice.runtime
+
+
+class BandReader:
+    """The stack's bands in the order of the model."""
+
+    def __init__(self, stack: StackReader, model: ModelFile) -> None:
+        """Find the model's bands in the stack by name.
+
+        Raises:
+            GeoSegError: `missing_bands`.
+        """
+        wanted = [band.name for band in model.recipe.bands]
+        missing = [name for name in wanted if name not in stack.band_names]
+        if missing:
+            raise GeoSegError(
+                "missing_bands",
+                f"The model needs {', '.join(missing)}; the stack has {', '.join(stack.band_names)}.",
+                "Choose the layers that the model was trained on, or layers of the same kind.",
+            )
+        order = [stack.band_names.index(name) for name in wanted]
+        self._order = None if order == list(range(len(stack.band_names))) else order
+        self._stack, self._statistics = stack, model.statistics
+        self._low, self._high = (
+            np.array(limits, np.float32)[:, None, None]
+            for limits in (model.statistics.low, model.statistics.high)
+        )
+        self.count = len(wanted)
+
+    def read(self, cut: Cut) -> Block:
+        """Read and normalise a window, strip by strip."""
+        window = cut.read
+        scores = np.empty((self.count, window.height, window.width), np.float32)
+        valid = np.empty((window.height, window.width), bool)
+        beyond = np.zeros(self.count, np.int64)
+        for top in range(0, window.height, STRIP_PX):
+            height = min(STRIP_PX, window.height - top)
+            values = self._values(Window(window.row + top, window.col, height, window.width))
+            rows = slice(top, top + height)
+            valid[rows] = ~np.isnan(values).any(axis=0)
+            out = (values < self._low) | (values > self._high)
+            beyond += (out & valid[rows]).sum(axis=(1, 2))
+            scores[:, rows] = normalise(values, self._statistics)
+        return Block(cut, scores, cut.keep(valid).copy(), beyond, int(valid.sum()))  # type: ignore[arg-type]
+
+    def _values(self, window: Window) -> NDArray[np.float32]:
+        values: NDArray[np.float32] = self._stack.read(window)
+        return values if self._order is None else values[self._order]
+
+
+def probabilities(runtime: Runtime, frame: Frame, block: Block, log: Callable[[str], None]) -> NDArray[Any]:
+    """Class probabilities (classes, rows, cols) of a block's core; in smaller windows if memory is short.
+
+    Raises:
+        GeoSegError: `out_of_memory` if even the smallest window does not fit.
+    """
+    try:
+        return block.cut.keep(runtime.predict_window(block.scores))
+    except MemoryError:
+        parts = halves(frame, block.cut)
+    size = f"{block.cut.read.width} × {block.cut.read.height}"
+    log(f"A window of {size} pixels does not fit into memory: it is halved.")
+    done = [probabilities(runtime, frame, _part(block, cut), log) for cut in parts]
+    return np.concatenate(done, axis=1 if parts[0].core.row != parts[1].core.row else 2)
+
+
+def _part(block: Block, cut: Cut) -> Block:
+    rows, cols = cut.read.within(block.cut.read)
+    return Block(cut, block.scores[:, rows, cols], block.valid, block.beyond, block.seen)
+
+
+def set_up(
+    model: ModelFile,
+    stack: StackReader,
+    device: str,
+    runtime: str,
+    core_px: int,
+    outputs_bytes_px: float,
+    log: Callable[[str], None],
+    job_px: int = 0,
+) -> Setup:
+    """Choose runtime and window size on a window of the raster itself.
+
+    Args:
+        model, stack: what to run over what.
+        device, runtime: as in the job; `auto` finds the fastest.
+        core_px: side of a core; 0 finds one.
+        outputs_bytes_px: bytes a pixel of the results of one window.
+        log: told of choices.
+        job_px: pixels that will be predicted; 0 is all of the raster.
+
+    Raises:
+        GeoSegError: `not_exact` for a network that cannot be cut exactly; as `choose_runtime`.
+    """
+    if not model.tile_exact:
+        raise GeoSegError(
+            "not_exact",
+            f"A network '{model.architecture.get('name', '')}' cannot be predicted by windows without seams.",
+            "Train a unet for prediction on large rasters.",
+        )
+    grid = stack.grid
+    frame = Frame(grid.height, grid.width, model.reach_px, model.align_px)
+    reader = BandReader(stack, model)
+    choice = choose_runtime(
+        model, sample(frame, reader), job_px or grid.height * grid.width, device, runtime, log
+    )
+    host = 4 * reader.count * 3 + 4 * len(model.classes) * 3 + 2 * outputs_bytes_px + 2
+    found = core_px or core_for(frame, host, choice.bytes_px, choice.runtime.device, choice.px_per_s)
+    return Setup(frame, choice, found)
+
+
+def sample(frame: Frame, reader: BandReader) -> NDArray[np.float32]:
+    """Z-scores of an aligned window with values: the middle one, or else the first that has any."""
+    size = min(SAMPLE_PX, max(frame.height, frame.width))
+    all_cuts = list(islice(cuts(Frame(frame.height, frame.width, 0, frame.align_px), size), 10_000))
+    middle = len(all_cuts) // 2
+    step = max(len(all_cuts) // SAMPLE_TRIES, 1)
+    for cut in (all_cuts[middle], *all_cuts[::step]):
+        block = reader.read(cut)
+        if block.valid.any():
+            break
+    return block.scores
+
+
+def class_ids(shares: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """The most probable class of (classes, rows, cols); IGNORE where there is no value."""
+    ids = shares.argmax(axis=0).astype(np.uint8)
+    ids[~valid] = IGNORE
+    return ids
+
+
+def entropy(shares: NDArray[Any]) -> NDArray[np.float32]:
+    """Shannon entropy of the classes divided by its largest value: 0 certain, 1 undecided."""
+    positive = np.maximum(shares, np.finfo(np.float32).tiny)
+    bits = -(shares * np.log(positive)).sum(axis=0)
+    return np.asarray(bits / np.log(max(len(shares), 2)), np.float32)
+
+
+def beyond_warnings(names: Sequence[str], beyond: NDArray[np.int64], seen: int) -> Iterable[Problem]:
+    """One warning for every band that lies mostly outside what the model has seen."""
+    for name, count in zip(names, beyond, strict=True):
+        if seen and count / seen > BEYOND_SHARE:
+            yield Problem(
+                "beyond_training",
+                f"{count / seen:.0%} of the pixels of band '{name}' lie beyond the values that the model was "
+                "trained on.",
+                "Check that it is the same kind of data in the same units; if so, train on samples from here too.",
+                "warning",
+            )

@@ -1,0 +1,164 @@
+"""From a model and the user's layers to a recipe on a grid: bands matched, pixel size kept."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import pyproj
+
+from ..contract import GeoSegError, Grid, GridRequest, Problem, Recipe, Source
+from ..modelfile.reading import ModelFile
+from ..raster.geodesy import pixel_size_m
+from ..raster.grid import pixel_size
+from ..raster.sources import crs_title, parse_crs, rebind, title
+from ..stacking.gridplan import as_problem, own_grids, plan_recipe
+
+SAME_SIZE = 0.01
+"""Pixel sizes this close count as equal, so that a raster is read without resampling."""
+SCALE_ERROR = 0.03
+"""How far the ground size of the model's pixel may be off elsewhere in its CRS before another is used."""
+COARSER = 1.5
+
+
+@dataclass
+class Match:
+    """How layers fill the model's slots; `recipe` is None when a problem of severity error stands in its way.
+
+    `slots` are pairs of the model's slot and the layer that fills it.
+    """
+
+    recipe: Recipe | None = None
+    slots: list[tuple[str, str]] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def matched(self) -> list[dict[str, str]]:
+        """The slots as a result lists them."""
+        return [{"slot": slot, "file": file} for slot, file in self.slots]
+
+
+def match(
+    model: ModelFile,
+    sources: tuple[Source, ...],
+    extent: tuple[float, float, float, float] | None = None,
+    extent_crs: str = "",
+) -> Match:
+    """Fill the model's slots with sources and plan the grid; what is wrong is listed, not raised.
+
+    Without sources the model's own files are used. The grid keeps the model's pixel size on the ground: in the
+    model's CRS where that is true to scale, else in the CRS of the layer that comes closest to it.
+    """
+    found = Match()
+    try:
+        recipe = rebind(model.recipe, sources)
+        grids, problems = own_grids(recipe.sources, recipe.bands)
+        found.problems += problems
+        if problems:
+            return found
+        request = grid_request(model.recipe.grid, grids)
+    except GeoSegError as error:
+        found.problems.append(as_problem(error))
+        return found
+    slots = {source.key: title(source) for source in model.recipe.sources}
+    found.slots = [(slots.get(source.key, source.key), source.path) for source in recipe.sources]
+    request = GridRequest(request.reference, request.crs, request.pixel_size, extent, extent_crs)
+    plan = plan_recipe(recipe.sources, recipe.bands, request)
+    found.problems += plan.problems
+    found.recipe = plan.recipe
+    if plan.recipe is not None:
+        found.problems += coarse_warnings(plan.recipe, grids)
+    return found
+
+
+def grid_request(trained: Grid, grids: dict[str, Grid]) -> GridRequest:
+    """CRS, pixel size and reference layer for layers with these grids.
+
+    Args:
+        trained: grid that the model was trained on.
+        grids: own grid of each layer, by key.
+    """
+    crs = parse_crs(trained.crs)
+    width, height = pixel_size(trained)
+    in_crs = {
+        key: grid for key, grid in grids.items() if parse_crs(grid.crs).equals(crs, ignore_axis_order=True)
+    }
+    if in_crs:
+        best = min(in_crs, key=lambda key: abs(math.log(pixel_size(in_crs[key])[0] / width)))
+        if true_to_scale(trained, in_crs[best]):
+            exact = _close(pixel_size(in_crs[best]), (width, height))
+            return GridRequest(best, trained.crs, None if exact else (width, height))
+    first = next(iter(grids.values()))
+    if not in_crs and not crs.is_geographic and true_to_scale(trained, first):
+        return GridRequest("", trained.crs, (width, height))
+    wanted_m = pixel_size_m(trained, trained.height / 2, trained.width / 2)
+    sizes_m = {key: pixel_size_m(grid, grid.height / 2, grid.width / 2) for key, grid in grids.items()}
+    best = min(sizes_m, key=lambda key: abs(math.log(sizes_m[key][0] / wanted_m[0])))
+    if _close(sizes_m[best], wanted_m):
+        return GridRequest(best)
+    own = pixel_size(grids[best])
+    size = (own[0] * wanted_m[0] / sizes_m[best][0], own[1] * wanted_m[1] / sizes_m[best][1])
+    return GridRequest(best, "", (float(f"{size[0]:.6g}"), float(f"{size[1]:.6g}")))
+
+
+def true_to_scale(trained: Grid, layer: Grid) -> bool:
+    """Whether a pixel of the model's CRS is as large on the ground at the layer as it was in training."""
+    a, b, c, d, e, f = layer.transform
+    col, row = layer.width / 2, layer.height / 2
+    x, y = a * col + b * row + c, d * col + e * row + f
+    try:
+        x, y = pyproj.Transformer.from_crs(
+            parse_crs(layer.crs), parse_crs(trained.crs), always_xy=True
+        ).transform(x, y, errcheck=True)
+    except pyproj.exceptions.ProjError:
+        return False
+    if not (math.isfinite(x) and math.isfinite(y)):
+        return False
+    width, height = pixel_size(trained)
+    there = Grid(trained.crs, (width, 0.0, x, 0.0, -height, y), 1, 1)
+    here = pixel_size_m(trained, trained.height / 2, trained.width / 2)
+    sizes = pixel_size_m(there, 0, 0)
+    return all(abs(one / other - 1) <= SCALE_ERROR for one, other in zip(sizes, here, strict=True))
+
+
+def coarse_warnings(recipe: Recipe, grids: dict[str, Grid]) -> list[Problem]:
+    """A warning for every layer whose pixels are much coarser than those of the grid."""
+    grid = recipe.grid
+    wanted = max(pixel_size_m(grid, grid.height / 2, grid.width / 2))
+    found: list[Problem] = []
+    for source in recipe.sources:
+        own = grids[source.key]
+        size = max(pixel_size_m(own, own.height / 2, own.width / 2))
+        if size > COARSER * wanted and not any(
+            item.code == "coarse" and title(source) in item.message for item in found
+        ):
+            found.append(
+                Problem(
+                    "coarse",
+                    f"The pixels of layer '{title(source)}' are {size:.3g} m, the model works on {wanted:.3g} m.",
+                    "If the training data were as coarse, all is well; else the result will be blurred.",
+                    "warning",
+                )
+            )
+    return found
+
+
+def predict_sentence(model: ModelFile, recipe: Recipe) -> str:
+    """What will be done, in words."""
+    grid = recipe.grid
+    size = pixel_size(grid)
+    unit = "°" if parse_crs(grid.crs).is_geographic else " m"
+    files = len(recipe.sources)
+    return (
+        f"Predict {len(model.classes)} classes on {_spaced(grid.width)} × {_spaced(grid.height)} pixels of "
+        f"{size[0]:.6g}{unit}, {crs_title(grid.crs)}, from {len(recipe.bands)} bands of "
+        f"{files} layer{'s' if files != 1 else ''}"
+    )
+
+
+def _close(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    return all(abs(a / b - 1) <= SAME_SIZE for a, b in zip(one, other, strict=True))
+
+
+def _spaced(number: int) -> str:
+    return f"{number:,}".replace(",", " ")

@@ -1,0 +1,173 @@
+"""Running a trained network: one interface over torch and ONNX Runtime, on CPU or GPU.
+
+A runtime is what it says: ONNX Runtime's GPU provider is asked with its fallback to the CPU switched off, because a
+session otherwise runs on the CPU without a word where the GPU libraries are missing.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from ..contract import GeoSegError
+from ..modelfile.precision import find_device
+from ..modelfile.reading import load_network
+
+Array = NDArray[np.floating[Any]]
+DTYPES = {
+    "float64": torch.float64,
+    "float32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+}
+
+
+class Runtime(Protocol):
+    """A network ready to run.
+
+    Attributes:
+        title: in words, for log and result, e.g. `torch bf16 on cpu`.
+        name: `torch` or `onnx`.
+        precision: `float32`, `bf16`, `fp16` or `float64`.
+        device: `cpu` or `cuda:N`.
+    """
+
+    title: str
+    name: str
+    precision: str
+    device: str
+
+    def predict_window(self, scores: Array) -> Array:
+        """Probabilities (classes, rows, cols) of z-scores (bands, rows, cols).
+
+        Rows and columns must be multiples of the network's total stride.
+
+        Raises:
+            MemoryError: if the window does not fit into the device's memory.
+        """
+        ...
+
+
+class TorchRuntime:
+    """The network in PyTorch: batch norm folded into the convolutions, channels last."""
+
+    name = "torch"
+
+    def __init__(self, network: nn.Module, device: str = "cpu", precision: str = "float32") -> None:
+        """Take over a network; it is changed in place."""
+        self.device, self.precision = device, precision
+        self.title = f"torch {precision} on {device}"
+        self._dtype = DTYPES[precision]
+        # float64 takes the plain layout: it exists for comparison, not for speed
+        layout = torch.contiguous_format if precision == "float64" else torch.channels_last
+        fold_batch_norm(network.eval())
+        self._network = network.to(device=device, dtype=self._dtype, memory_format=layout)  # type: ignore[call-overload]
+        self._layout = layout
+        if self._dtype in (torch.bfloat16, torch.float16):
+            last_in_float32(self._network)
+
+    def predict_window(self, scores: Array) -> Array:
+        """See `Runtime`."""
+        try:
+            with torch.inference_mode():
+                image = torch.from_numpy(np.ascontiguousarray(scores))[None]
+                image = image.to(self.device, self._dtype).contiguous(memory_format=self._layout)
+                logits = self._network(image)
+                if self._dtype != torch.float64:
+                    logits = logits.float()
+                result: Array = torch.softmax(logits, dim=1)[0].cpu().numpy()
+                return result
+        except torch.OutOfMemoryError as error:
+            torch.cuda.empty_cache()
+            raise MemoryError(str(error)) from error
+        except RuntimeError as error:
+            if "can't allocate memory" in str(error):
+                raise MemoryError(str(error)) from error
+            raise
+
+
+class OnnxRuntime:
+    """The model file itself in ONNX Runtime, in float32."""
+
+    name, precision = "onnx", "float32"
+
+    def __init__(self, path: Path | str, device: str = "cpu") -> None:
+        """Open a session on exactly one device.
+
+        Raises:
+            GeoSegError: `no_onnx_runtime` if the package is missing, `no_onnx_gpu` if its GPU provider does not work.
+        """
+        try:
+            import onnxruntime
+            from onnxruntime.capi import onnxruntime_pybind11_state as native
+        except ImportError as error:
+            raise GeoSegError("no_onnx_runtime", "ONNX Runtime is not installed.", "Use torch.") from error
+        self._errors = tuple(
+            item for item in vars(native).values() if isinstance(item, type) and issubclass(item, Exception)
+        )
+        self.device = device
+        self.title = f"ONNX Runtime float32 on {device}"
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        options.enable_cpu_mem_arena = False
+        providers: list[Any] = ["CPUExecutionProvider"]
+        if device != "cpu":
+            getattr(onnxruntime, "preload_dlls", lambda: None)()
+            options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+            providers = [("CUDAExecutionProvider", {"device_id": torch.device(device).index or 0})]
+        try:
+            self._session = onnxruntime.InferenceSession(os.fspath(path), options, providers=providers)
+        except self._errors as error:
+            raise GeoSegError("no_onnx_gpu" if device != "cpu" else "no_onnx_runtime",
+                              f"ONNX Runtime cannot run this model on {device}.", "Use torch.",
+                              str(error)) from error  # fmt: skip
+        self._input = self._session.get_inputs()[0].name
+
+    def predict_window(self, scores: Array) -> Array:
+        """See `Runtime`."""
+        try:
+            result: Array = self._session.run(
+                None, {self._input: scores[None].astype(np.float32, copy=False)}
+            )[0]
+            return result[0]
+        except self._errors as error:
+            if "alloc" in str(error).lower() or "memory" in str(error).lower():
+                raise MemoryError(str(error)) from error
+            raise
+
+
+def open_runtime(path: Path | str, name: str, device: str, precision: str = "float32") -> Runtime:
+    """One runtime of a model file; `device` is `auto`, `cpu`, `cuda` or `cuda:N`.
+
+    Raises:
+        GeoSegError: as `find_device`, `load_network`, `OnnxRuntime`.
+    """
+    found = str(find_device(device))
+    if name == "onnx":
+        return OnnxRuntime(path, found)
+    return TorchRuntime(load_network(path), found, precision)
+
+
+def fold_batch_norm(network: nn.Module) -> None:
+    """Multiply each batch norm that directly follows a convolution in a Sequential into its weights."""
+    for module in network.modules():
+        if not isinstance(module, nn.Sequential):
+            continue
+        for index in range(len(module) - 1):
+            first, second = module[index], module[index + 1]
+            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+                module[index] = torch.nn.utils.fuse_conv_bn_eval(first, second)
+                module[index + 1] = nn.Identity()
+
+
+def last_in_float32(network: nn.Module) -> None:
+    """Let the last convolution, which makes the logits, compute in float32: probabilities then have no steps."""
+    last = [module for module in network.modules() if isinstance(module, nn.Conv2d)][-1]
+    last.float()
+    last.register_forward_pre_hook(lambda _, inputs: tuple(item.float() for item in inputs))

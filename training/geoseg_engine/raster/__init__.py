@@ -1,0 +1,1 @@
+"""Grids, and rasters read and written by window."""

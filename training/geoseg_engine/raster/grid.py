@@ -1,0 +1,136 @@
+"""Windows and coordinates of a grid."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from rasterio.transform import Affine
+from rasterio.windows import Window as RasterioWindow
+
+from ..contract import Grid
+
+Bounds = tuple[float, float, float, float]
+"""(xmin, ymin, xmax, ymax)."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """Rows `row`..`row + height` and columns `col`..`col + width`, half-open; may reach outside the grid."""
+
+    row: int
+    col: int
+    height: int
+    width: int
+
+    def padded(self, px: int) -> Window:
+        """The window with `px` more pixels on every side."""
+        return Window(self.row - px, self.col - px, self.height + 2 * px, self.width + 2 * px)
+
+    def clipped(self, height: int, width: int) -> Window:
+        """The part inside a raster of that size; height or width is 0 if there is none."""
+        row, col = min(max(self.row, 0), height), min(max(self.col, 0), width)
+        end_row = max(row, min(self.row + self.height, height))
+        end_col = max(col, min(self.col + self.width, width))
+        return Window(row, col, end_row - row, end_col - col)
+
+    def within(self, outer: Window) -> tuple[slice, slice]:
+        """Row and column slices that cut this window out of an array of `outer`."""
+        row, col = self.row - outer.row, self.col - outer.col
+        return slice(row, row + self.height), slice(col, col + self.width)
+
+    @property
+    def empty(self) -> bool:
+        """Whether no pixel is inside."""
+        return self.height <= 0 or self.width <= 0
+
+    @property
+    def rasterio(self) -> RasterioWindow:
+        """The same window as rasterio spells it."""
+        return RasterioWindow(self.col, self.row, self.width, self.height)
+
+
+def windows(grid: Grid, size_px: int) -> Iterator[Window]:
+    """Square windows, row by row, that cover every pixel of the grid exactly once; the last are smaller."""
+    for row in range(0, grid.height, size_px):
+        for col in range(0, grid.width, size_px):
+            yield Window(row, col, min(size_px, grid.height - row), min(size_px, grid.width - col))
+
+
+def window_px(bands: int) -> int:
+    """Side of windows, a multiple of 256, whose values of all bands stay within some 16 million."""
+    return 1024 if bands <= 16 else 512 if bands <= 64 else 256
+
+
+def window_count(grid: Grid, size_px: int) -> int:
+    """How many windows `windows` yields."""
+    return math.ceil(grid.height / size_px) * math.ceil(grid.width / size_px)
+
+
+def whole(grid: Grid) -> Window:
+    """The window of all pixels."""
+    return Window(0, 0, grid.height, grid.width)
+
+
+def affine_of(grid: Grid, window: Window | None = None) -> Affine:
+    """Pixel to world, counted from the corner of the grid or of a window."""
+    affine = Affine(*grid.transform)
+    return affine if window is None else affine * Affine.translation(window.col, window.row)
+
+
+def subgrid(grid: Grid, window: Window) -> Grid:
+    """The grid of a window's pixels."""
+    affine = affine_of(grid, window)
+    return Grid(
+        grid.crs, (affine.a, affine.b, affine.c, affine.d, affine.e, affine.f), window.width, window.height
+    )
+
+
+def grid_bounds(grid: Grid, window: Window | None = None) -> Bounds:
+    """Envelope of the grid, or of a window, in the grid's CRS."""
+    window = window or whole(grid)
+    affine = affine_of(grid, window)
+    corners = [affine * corner for corner in ((0, 0), (window.width, 0), (0, window.height))]
+    corners.append(affine * (window.width, window.height))
+    xs, ys = zip(*corners, strict=True)
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def pixel_size(grid: Grid) -> tuple[float, float]:
+    """Width and height of a pixel in units of the CRS, both positive."""
+    affine = affine_of(grid)
+    return math.hypot(affine.a, affine.d), math.hypot(affine.b, affine.e)
+
+
+def same_grid(one: Grid, other: Grid, tolerance_px: float = 0.01) -> bool:
+    """Whether two grids have the same size and their pixels coincide; CRS are not compared."""
+    if (one.width, one.height) != (other.width, other.height):
+        return False
+    to_other = ~affine_of(other) * affine_of(one)
+    corners = ((0, 0), (one.width, 0), (0, one.height), (one.width, one.height))
+    return all(math.dist(to_other * corner, corner) < tolerance_px for corner in corners)
+
+
+def rasterio_profile(grid: Grid, count: int, dtype: str, nodata: float | None) -> dict[str, Any]:
+    """Creation options of every raster that GeoSeg writes: tiled, zstd, BigTIFF where it is needed."""
+    block = 512 if min(grid.width, grid.height) > 256 else 256
+    return {
+        "driver": "GTiff",
+        "crs": grid.crs,
+        "transform": affine_of(grid),
+        "width": grid.width,
+        "height": grid.height,
+        "count": count,
+        "dtype": dtype,
+        "nodata": nodata,
+        "tiled": True,
+        "blockxsize": block,
+        "blockysize": block,
+        "interleave": "band",
+        "compress": "zstd",
+        "zstd_level": 1,
+        "bigtiff": "IF_SAFER",
+        "num_threads": "ALL_CPUS",
+    }

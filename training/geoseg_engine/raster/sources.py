@@ -1,0 +1,355 @@
+"""Open a raster, or say in one sentence why not."""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyproj
+import rasterio.crs
+from rasterio.enums import ColorInterp
+from rasterio.errors import CRSError as RasterioCRSError
+from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
+from rasterio.vrt import WarpedVRT
+
+from ..contract import GeoSegError, Grid, Recipe, Source
+from .grid import same_grid
+
+os.environ.setdefault("GDAL_CACHEMAX", "256")  # MB; GDAL's own default grows with the machine
+
+LONGITUDE_LIMIT, LATITUDE_LIMIT = 541.0, 90.5
+
+
+def title(source: Source) -> str:
+    """How to call a source in a sentence."""
+    return source.name or Path(source.path).stem or source.key
+
+
+@contextmanager
+def open_source(source: Source) -> Iterator[Any]:
+    """Open a raster for reading; with ground control points only, as the raster warped by them.
+
+    The dataset's own CRS and nodata are untouched: ask `source_crs` and `source_nodata` for those in force.
+
+    Raises:
+        GeoSegError: `file_missing`, `cannot_open`, `no_bands`, `complex_values`, `not_georeferenced`, `no_crs`,
+            `crs_lies`.
+    """
+    dataset = _open(source)
+    try:
+        _refuse_unusable(source, dataset)
+        if not dataset.transform.is_identity:
+            source_crs(source, dataset)
+            refuse_lying_crs(source, dataset)
+            yield dataset
+            return
+        with _warped_by_control_points(source, dataset) as warped:
+            yield warped
+    finally:
+        dataset.close()
+
+
+def _open(source: Source) -> Any:
+    if is_plain_file(source.path) and not Path(source.path).exists():
+        raise GeoSegError(
+            "file_missing",
+            f"The file of layer '{title(source)}' does not exist: {source.path}",
+            "Was it moved or deleted? Choose the layer again.",
+        )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            return rasterio.open(source.path)
+    except RasterioIOError as error:
+        raise GeoSegError(
+            "cannot_open",
+            f"The engine cannot open layer '{title(source)}': {source.path}",
+            "Export the layer as GeoTIFF in QGIS (Export > Save As) and use that.",
+            str(error),
+        ) from error
+
+
+def is_plain_file(path: str) -> bool:
+    """Whether a data source is a file name, not a GDAL prefix such as NETCDF:"a.nc":b or /vsizip/."""
+    return not path.startswith(("/vsi", "<")) and not re.match(r"^[A-Za-z0-9_]{2,}:", path)
+
+
+def _refuse_unusable(source: Source, dataset: Any) -> None:
+    if dataset.count == 0:
+        inside = ", ".join(name.rsplit(":", 1)[-1] for name in dataset.subdatasets[:6])
+        raise GeoSegError(
+            "no_bands",
+            f"Layer '{title(source)}' has no bands of its own; it holds {inside or 'nothing readable'}.",
+            "Add one of its variables to the project as a layer and use that.",
+        )
+    if any(dtype.startswith("complex") for dtype in dataset.dtypes):
+        raise GeoSegError(
+            "complex_values",
+            f"Layer '{title(source)}' holds complex numbers ({dataset.dtypes[0]}).",
+            "Convert it to amplitude or intensity with the raster calculator first.",
+        )
+
+
+@contextmanager
+def _warped_by_control_points(source: Source, dataset: Any) -> Iterator[Any]:
+    points, crs = dataset.gcps
+    if crs is None or not points:
+        reason = "only rational polynomial coefficients" if dataset.rpcs else "no position on the ground"
+        raise GeoSegError(
+            "not_georeferenced",
+            f"Layer '{title(source)}' has {reason}.",
+            "Georeference it in QGIS (Layer > Georeferencer) or orthorectify it, then use the result.",
+        )
+    with WarpedVRT(dataset, src_crs=crs, crs=crs, resampling=rasterio.enums.Resampling.bilinear) as warped:
+        if warped.transform.a == 1 and warped.transform.c == 0:
+            raise GeoSegError(
+                "not_georeferenced",
+                f"Layer '{title(source)}' has {len(points)} ground control points that could not be applied.",
+                "Warp it in QGIS (Raster > Projections > Warp), then use the result.",
+            )
+        yield warped
+
+
+def source_crs(source: Source, dataset: Any) -> pyproj.CRS:
+    """The CRS in force: the source's own if it names one, else the file's.
+
+    Raises:
+        GeoSegError: `no_crs`, `bad_crs`.
+    """
+    if source.crs:
+        return parse_crs(source.crs)
+    if dataset.crs is None:
+        raise GeoSegError(
+            "no_crs",
+            f"Layer '{title(source)}' has no coordinate reference system.",
+            "Set its CRS in QGIS (layer properties, Source) if you know it.",
+        )
+    return parse_crs(dataset.crs.to_wkt())
+
+
+@lru_cache(maxsize=256)
+def parse_crs(text: str) -> pyproj.CRS:
+    """A CRS from WKT, PROJ string or authority code; the horizontal part of a compound one.
+
+    WKT that describes a registered CRS becomes that one, as in QGIS: only then are datum shifts known.
+
+    Raises:
+        GeoSegError: `bad_crs`.
+    """
+    try:
+        crs = pyproj.CRS.from_user_input(text)
+        if crs.is_compound:
+            crs = crs.sub_crs_list[0]
+        return pyproj.CRS.from_user_input(_registered(crs.to_wkt()))
+    except (pyproj.exceptions.CRSError, RasterioCRSError) as error:
+        raise GeoSegError(
+            "bad_crs", f"'{text[:60]}' is not a known CRS.", "Choose another CRS.", str(error)
+        ) from error
+
+
+@lru_cache(maxsize=256)
+def _registered(wkt: str) -> str:
+    code = pyproj.CRS.from_wkt(wkt).to_authority(min_confidence=100)
+    code = code or rasterio.crs.CRS.from_wkt(wkt).to_authority(confidence_threshold=100)
+    return f"{code[0]}:{code[1]}" if code and code[0] in ("EPSG", "ESRI") else wkt
+
+
+def crs_text(crs: pyproj.CRS) -> str:
+    """Authority code if there is an exact one, else WKT."""
+    return _registered(str(crs.to_wkt()))
+
+
+def crs_title(text: str) -> str:
+    """How to call a CRS in a sentence: its code, or its name."""
+    return text if len(text) < 20 else str(parse_crs(text).name)
+
+
+def refuse_lying_crs(source: Source, dataset: Any) -> None:
+    """Raise if the coordinates cannot belong to the CRS, e.g. metres in EPSG:4326.
+
+    Raises:
+        GeoSegError: `crs_lies`.
+    """
+    crs = source_crs(source, dataset)
+    cols, rows = np.meshgrid(np.linspace(0, dataset.width, 9), np.linspace(0, dataset.height, 9))
+    xs, ys = dataset.transform * (cols.ravel(), rows.ravel())
+    reason = lie_of_coordinates(crs, np.asarray(xs), np.asarray(ys))
+    if reason:
+        raise GeoSegError(
+            "crs_lies",
+            f"The coordinates of layer '{title(source)}' do not fit its CRS {crs_title(crs_text(crs))}: {reason}.",
+            "Assign the CRS in which the coordinates really are (layer properties, Source).",
+        )
+
+
+def lie_of_coordinates(crs: pyproj.CRS, xs: np.ndarray, ys: np.ndarray) -> str:
+    """Why points cannot belong to a CRS; empty if they can."""
+    sample = f"x {xs[0]:g}, y {ys[0]:g}"
+    if crs.is_geographic:
+        degrees = crs.axis_info[0].unit_conversion_factor / (np.pi / 180)
+        out = np.abs(xs * degrees).max() > LONGITUDE_LIMIT or np.abs(ys * degrees).max() > LATITUDE_LIMIT
+        return f"{sample} are not degrees" if out else ""
+    longitude, latitude = pyproj.Transformer.from_crs(crs, crs.geodetic_crs, always_xy=True).transform(xs, ys)
+    if not (np.isfinite(longitude) & np.isfinite(latitude)).any():
+        return f"{sample} lie outside its domain"
+    looks_like_degrees = np.abs(xs).max() <= 360 and np.abs(ys).max() <= 90
+    area = crs.area_of_use
+    if looks_like_degrees and area is not None:
+        inside = (latitude >= area.south - 1) & (latitude <= area.north + 1)
+        inside &= (longitude >= area.west - 1) & (longitude <= area.east + 1) | (area.west > area.east)
+        return "" if inside.any() else f"{sample} look like degrees"
+    return ""
+
+
+def source_grid(source: Source, dataset: Any) -> Grid:
+    """The raster's own grid in the CRS in force."""
+    transform = dataset.transform
+    values = (transform.a, transform.b, transform.c, transform.d, transform.e, transform.f)
+    return Grid(crs_text(source_crs(source, dataset)), values, dataset.width, dataset.height)
+
+
+def coincide(one: Grid, other: Grid) -> bool:
+    """Whether two grids have the same CRS, the same size and the same pixels."""
+    return same_grid(one, other) and parse_crs(one.crs).equals(parse_crs(other.crs), ignore_axis_order=True)
+
+
+def value_bands(dataset: Any) -> list[int]:
+    """Indices, from 1, of the bands that carry values: all but alpha."""
+    return [
+        index
+        for index, meaning in zip(dataset.indexes, dataset.colorinterp, strict=True)
+        if meaning != ColorInterp.alpha
+    ]
+
+
+def all_bands(sources: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Every band of every source as band dicts with unique names; alpha is left out.
+
+    A palette is taken as categories and resampled by nearest neighbour, all else bilinear.
+
+    Raises:
+        GeoSegError: as `open_source`.
+    """
+    bands: list[dict[str, Any]] = []
+    taken: set[str] = set()
+    for data in sources:
+        source = Source(**data)
+        with open_source(source) as dataset:
+            for index in value_bands(dataset):
+                name = band_title(source, dataset, index)
+                if name in taken:
+                    name = f"{title(source)} {name}"
+                while name in taken:
+                    name += "'"
+                taken.add(name)
+                palette = dataset.colorinterp[index - 1] == ColorInterp.palette
+                resampling = "nearest" if palette else "bilinear"
+                bands.append({"name": name, "source": source.key, "index": index, "resampling": resampling})
+    return bands
+
+
+def band_title(source: Source, dataset: Any, index: int) -> str:
+    """A band's description, or the layer's name (with the band's number if there are several)."""
+    description = dataset.descriptions[index - 1]
+    if description:
+        return str(description)
+    return title(source) if dataset.count == 1 else f"{title(source)} {index}"
+
+
+def rebind(recipe: Recipe, sources: tuple[Source, ...]) -> Recipe:
+    """The recipe with its slots filled by other files; without sources the recipe itself.
+
+    A source fills the slot of the same key, else of the same layer name, else the first free slot whose bands
+    it has. One raster that has every band of the recipe by description (a stack) replaces all slots.
+
+    Raises:
+        GeoSegError: `missing_bands` with what is needed and what was given; as `open_source`.
+    """
+    if not sources:
+        return recipe
+    needed = {band.source for band in recipe.bands}
+    slots = [slot for slot in recipe.sources if slot.key in needed]
+    descriptions = {source: _descriptions(source) for source in sources}
+    for source in sources:
+        found = descriptions[source]
+        if len(slots) > 1 and all(band.name in found for band in recipe.bands):
+            return _on_one_stack(recipe, source, found)
+    matched = _match(recipe, slots, sources, descriptions)
+    bands = tuple(
+        replace(band, index=_index_in(recipe, band.source, band.index, descriptions[matched[band.source]]))
+        if not band.derive
+        else band
+        for band in recipe.bands
+    )
+    return replace(
+        recipe, sources=tuple(replace(matched[slot.key], key=slot.key) for slot in slots), bands=bands
+    )
+
+
+def _descriptions(source: Source) -> list[str]:
+    with open_source(source) as dataset:
+        return [str(text or "") for text in dataset.descriptions]
+
+
+def _on_one_stack(recipe: Recipe, source: Source, found: list[str]) -> Recipe:
+    bands = tuple(
+        replace(band, source=source.key, index=found.index(band.name) + 1, derive="") for band in recipe.bands
+    )
+    return replace(recipe, sources=(source,), bands=bands)
+
+
+def _match(
+    recipe: Recipe, slots: list[Source], sources: tuple[Source, ...], descriptions: dict[Source, list[str]]
+) -> dict[str, Source]:
+    free = list(sources)
+    matched: dict[str, Source] = {}
+    rules = (
+        lambda slot, source: source.key == slot.key,
+        lambda slot, source: title(source).casefold() == title(slot).casefold(),
+        lambda slot, source: True,
+    )
+    for rule in rules:
+        for slot in slots:
+            if slot.key in matched:
+                continue
+            wanted = max(band.index for band in recipe.bands if band.source == slot.key)
+            for source in free:
+                if rule(slot, source) and len(descriptions[source]) >= wanted:
+                    matched[slot.key] = source
+                    free.remove(source)
+                    break
+    missing = [slot for slot in slots if slot.key not in matched]
+    if missing:
+        raise _missing_bands(recipe, missing, descriptions)
+    return matched
+
+
+def _index_in(recipe: Recipe, key: str, index: int, found: list[str]) -> int:
+    """The same band in another file: by description where all the slot's bands have one, else by number."""
+    names = {band.index: band.name for band in recipe.bands if band.source == key and not band.derive}
+    if all(found.count(name) == 1 for name in names.values()):
+        return found.index(names[index]) + 1
+    return index
+
+
+def _missing_bands(
+    recipe: Recipe, missing: list[Source], descriptions: dict[Source, list[str]]
+) -> GeoSegError:
+    def wants(slot: Source) -> str:
+        names = [band.name for band in recipe.bands if band.source == slot.key]
+        return f"'{title(slot)}' ({', '.join(names[:8])}{' …' if len(names) > 8 else ''})"
+
+    given = ", ".join(f"'{title(source)}' ({len(found)} bands)" for source, found in descriptions.items())
+    return GeoSegError(
+        "missing_bands",
+        f"The model needs {'; '.join(wants(slot) for slot in missing)}; given were {given}.",
+        "Choose a layer with these bands, in this order, for each input of the model.",
+    )

@@ -1,0 +1,153 @@
+"""Result rasters, block by block: under their final name only when they are whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.enums import Resampling
+
+from ..contract import IGNORE, Grid, LabelClass, encode
+from ..outputs import refuse_truncated, whole_file
+from .grid import Window, rasterio_profile
+
+OVERVIEW_FROM_PX = 1024
+CLASSES_TAG = "GEOSEG_CLASSES"
+STEPS_OF_ONE = 512
+"""Shares are rounded to 1/512: float32 holds that exactly and it compresses four times better."""
+
+PACKED_SHARE = 0.2
+"""Of the size in memory that a compressed result is expected to need on disk."""
+
+
+class RasterWriter:
+    """One raster being written; a context manager that renames it when the block ends without error."""
+
+    def __init__(
+        self,
+        path: Path,
+        grid: Grid,
+        dtype: str,
+        nodata: float | None,
+        bands: Sequence[str] = ("",),
+        classes: Sequence[LabelClass] = (),
+        tags: dict[str, str] | None = None,
+    ) -> None:
+        """Describe the file.
+
+        Args:
+            path: final name.
+            grid: its pixels.
+            dtype: of all bands; predictor 3 is used for floats.
+            nodata: value of pixels without result.
+            bands: their descriptions.
+            classes: give a uint8 raster its colour table, category names and attribute table.
+            tags: further metadata.
+        """
+        self.path, self._grid, self._bands, self._classes = path, grid, tuple(bands), tuple(classes)
+        self._profile = rasterio_profile(grid, len(self._bands), dtype, nodata)
+        if dtype.startswith("float"):
+            self._profile["predictor"] = 3
+        self._tags = dict(tags or {})
+        self._stack = ExitStack()
+
+    def __enter__(self) -> RasterWriter:
+        with ExitStack() as stack:
+            pixels = self._grid.width * self._grid.height * len(self._bands)
+            needed = int(pixels * np.dtype(self._profile["dtype"]).itemsize * PACKED_SHARE)
+            self._partial = stack.enter_context(whole_file(self.path, needed))
+            self._dataset = stack.enter_context(rasterio.open(self._partial, "w", **self._profile))
+            self._dataset.descriptions = tuple(band or None for band in self._bands)
+            if self._classes:
+                self._dataset.write_colormap(1, colour_table(self._classes))
+                self._tags[CLASSES_TAG] = json.dumps(encode(self._classes))
+            self._dataset.update_tags(**self._tags)
+            stack.push(self._close)
+            self._stack = stack.pop_all()
+        return self
+
+    def write(self, array: NDArray[Any], window: Window) -> None:
+        """Write a window, (rows, cols) or (bands, rows, cols)."""
+        array = array if array.ndim == 3 else array[None]
+        self._dataset.write(array, window=window.rasterio)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    def _close(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Overviews and the sidecar, while the file still has its temporary name; nothing after an error."""
+        if kind is not None:
+            return
+        self._dataset.close()
+        refuse_truncated(self._partial, self.path)
+        longest = max(self._grid.width, self._grid.height)
+        if longest > OVERVIEW_FROM_PX:
+            factors = [2**step for step in range(1, (longest // 256).bit_length())]
+            with rasterio.open(self._partial, "r+") as dataset:
+                dataset.build_overviews(factors, Resampling.nearest if self._classes else Resampling.average)
+        sidecar = self.path.with_name(self.path.name + ".aux.xml")
+        sidecar.unlink(missing_ok=True)
+        if self._classes:
+            write_class_sidecar(sidecar, self._classes)
+
+
+def colour_table(classes: Sequence[LabelClass]) -> dict[int, tuple[int, int, int, int]]:
+    """Class id to (red, green, blue, alpha); IGNORE is transparent."""
+    table = {item.id: (*_rgb(item.color), 255) for item in classes}
+    return {**table, IGNORE: (0, 0, 0, 0)}
+
+
+def write_class_sidecar(path: Path, classes: Sequence[LabelClass]) -> None:
+    """Write GDAL's `.aux.xml` with category names and a raster attribute table (value, name, red, green, blue)."""
+    root = ElementTree.Element("PAMDataset")
+    band = ElementTree.SubElement(root, "PAMRasterBand", band="1")
+    names = ElementTree.SubElement(band, "CategoryNames")
+    by_id = {item.id: item for item in classes}
+    for value in range(max(by_id) + 1):
+        ElementTree.SubElement(names, "Category").text = by_id[value].name if value in by_id else ""
+    table = ElementTree.SubElement(band, "GDALRasterAttributeTable", tableType="thematic")
+    # type: 0 integer, 2 text; usage: 5 minimum and maximum, 2 name, 6 7 8 red green blue
+    fields = (("value", 0, 5), ("class", 2, 2), ("red", 0, 6), ("green", 0, 7), ("blue", 0, 8))
+    for index, (name, kind, usage) in enumerate(fields):
+        field = ElementTree.SubElement(table, "FieldDefn", index=str(index))
+        for tag, text in (("Name", name), ("Type", kind), ("Usage", usage)):
+            ElementTree.SubElement(field, tag).text = str(text)
+    for index, item in enumerate(classes):
+        row = ElementTree.SubElement(table, "Row", index=str(index))
+        for text in (item.id, item.name, *_rgb(item.color)):
+            ElementTree.SubElement(row, "F").text = str(text)
+    partial = path.with_name(path.name + ".part")
+    try:
+        ElementTree.ElementTree(root).write(partial, encoding="utf-8", xml_declaration=False)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_classes(dataset: Any) -> tuple[LabelClass, ...]:
+    """The classes that a raster of ours carries; empty for a foreign one."""
+    text = dataset.tags().get(CLASSES_TAG, "")
+    return tuple(LabelClass(**item) for item in json.loads(text)) if text else ()
+
+
+def rounded(shares: NDArray[Any]) -> NDArray[np.float32]:
+    """Shares 0..1 rounded to 1/512, as float32."""
+    return (np.rint(shares * STEPS_OF_ONE) / STEPS_OF_ONE).astype(np.float32)
+
+
+def _rgb(color: str) -> tuple[int, int, int]:
+    text = color.lstrip("#")
+    try:
+        return int(text[0:2], 16), int(text[2:4], 16), int(text[4:6], 16)
+    except ValueError:
+        return 128, 128, 128

@@ -1,0 +1,133 @@
+"""Look at the values of a stack before anything is built on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..contract import GeoSegError, Problem, Recipe
+from ..raster.grid import Window, whole
+from ..raster.sources import title
+from .reader import StackReader
+
+WHOLE_LIMIT = 3_000_000
+"""Values up to which a stack is looked at wholly; beyond, SAMPLES² windows are."""
+
+SAMPLES = 4
+
+
+@dataclass
+class Seen:
+    """Facts per band over the pixels looked at."""
+
+    low: np.ndarray
+    high: np.ndarray
+    all_valid_px: int
+    px: int
+    complete: bool
+
+
+def band_problems(recipe: Recipe) -> list[Problem]:
+    """Bands without any value (error), constant bands (warning), no pixel with all bands (error).
+
+    A large stack is looked at in samples; what is only found there is a warning.
+    """
+    try:
+        with StackReader(recipe) as reader:
+            seen = look(reader)
+    except GeoSegError as error:
+        return [Problem(error.code, error.message, error.hint)]
+    empty = ~np.isfinite(seen.low)
+    with np.errstate(invalid="ignore"):
+        constant = ~empty & (seen.high - seen.low == 0)
+    problems = _per_layer(recipe, empty, _empty_problem, seen)
+    problems += _per_layer(recipe, constant, _constant_problem, seen)
+    if not empty.any() and not seen.all_valid_px:
+        problems.append(_nowhere_all(seen))
+    return problems
+
+
+def look(reader: StackReader) -> Seen:
+    """Read the stack, or samples spread over it."""
+    bands = len(reader.band_names)
+    parts = sample_windows(reader, bands)
+    seen = Seen(np.full(bands, np.inf), np.full(bands, -np.inf), 0, 0, len(parts) == 1)
+    for part in parts:
+        values = reader.read(part)
+        valid = np.isfinite(values)
+        seen.low = np.minimum(seen.low, np.where(valid, values, np.inf).min(axis=(1, 2)))
+        seen.high = np.maximum(seen.high, np.where(valid, values, -np.inf).max(axis=(1, 2)))
+        seen.all_valid_px += int(valid.all(axis=0).sum())
+        seen.px += part.height * part.width
+    return seen
+
+
+def sample_windows(reader: StackReader, bands: int) -> list[Window]:
+    """The whole grid if it is small, else a lattice of windows of equal size."""
+    grid = reader.grid
+    if grid.width * grid.height * bands <= WHOLE_LIMIT:
+        return [whole(grid)]
+    side = max(int((WHOLE_LIMIT / bands / SAMPLES**2) ** 0.5), 16)
+    height, width = min(side, grid.height), min(side, grid.width)
+    rows = np.unique(np.linspace(0, grid.height - height, SAMPLES).astype(int))
+    cols = np.unique(np.linspace(0, grid.width - width, SAMPLES).astype(int))
+    return [Window(int(row), int(col), height, width) for row in rows for col in cols]
+
+
+Sentence = Callable[[str, list[str], Seen], Problem]
+
+
+def _per_layer(recipe: Recipe, chosen: np.ndarray, problem: Sentence, seen: Seen) -> list[Problem]:
+    problems = []
+    for source in recipe.sources:
+        names = [
+            band.name
+            for band, is_chosen in zip(recipe.bands, chosen, strict=True)
+            if is_chosen and band.source == source.key
+        ]
+        if names:
+            problems.append(problem(title(source), names, seen))
+    return problems
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(f"'{name}'" for name in names[:8])
+    return f"Band{'s' * (len(names) > 1)} {shown}{f' and {len(names) - 8} more' if len(names) > 8 else ''}"
+
+
+def _empty_problem(layer: str, names: list[str], seen: Seen) -> Problem:
+    verb = "have" if len(names) > 1 else "has"
+    if seen.complete:
+        return Problem(
+            "empty_band",
+            f"{_listed(names)} of layer '{layer}' {verb} no value on the grid (all nodata).",
+            "Untick it, or check the layer's nodata value.",
+        )
+    return Problem(
+        "empty_band",
+        f"{_listed(names)} of layer '{layer}' {verb} no value in {seen.px:,} sampled pixels.",
+        "Look at the band on the map; untick it if it is empty.",
+        "warning",
+    )
+
+
+def _constant_problem(layer: str, names: list[str], seen: Seen) -> Problem:
+    verb = "have" if len(names) > 1 else "has"
+    where = "everywhere" if seen.complete else f"in {seen.px:,} sampled pixels"
+    return Problem(
+        "constant_band",
+        f"{_listed(names)} of layer '{layer}' {verb} the same value {where} and cannot tell anything apart.",
+        "Untick it.",
+        "warning",
+    )
+
+
+def _nowhere_all(seen: Seen) -> Problem:
+    return Problem(
+        "no_common_pixels",
+        f"No {'' if seen.complete else 'sampled '}pixel has a value in every band.",
+        "Check the layers' nodata values and whether their valid parts overlap.",
+        "error" if seen.complete else "warning",
+    )

@@ -1,0 +1,311 @@
+"""Find the grid of a stack: CRS, pixel size and alignment of the reference, extent that all layers share."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyproj
+from rasterio.transform import Affine
+
+from ..contract import Band, GeoSegError, Grid, GridRequest, Problem, Recipe, Source
+from ..raster.grid import Bounds, grid_bounds, pixel_size
+from ..raster.sources import crs_text, crs_title, open_source, parse_crs, source_grid, title
+
+GRID_LIMIT_PX = 40_000_000_000
+ROUNDING_PX = 0.01
+
+
+@dataclass
+class Plan:
+    """What planning found. `recipe` is None when a problem of severity error stands in its way."""
+
+    recipe: Recipe | None = None
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def errors(self) -> list[Problem]:
+        """Problems that stop the job."""
+        return [problem for problem in self.problems if problem.severity == "error"]
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """Pixel corners of the target: a CRS, one corner and the pixel's size (both positive, north-up)."""
+
+    crs: str
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+def as_problem(error: GeoSegError) -> Problem:
+    """An error as an entry of a list."""
+    return Problem(error.code, error.message, error.hint)
+
+
+def raise_errors(problems: list[Problem]) -> None:
+    """Raise what stands in the way as one error: the first's code, everyone's message and hint.
+
+    Raises:
+        GeoSegError: if a problem has severity error.
+    """
+    errors = [problem for problem in problems if problem.severity == "error"]
+    if errors:
+        raise GeoSegError(
+            errors[0].code,
+            " ".join(problem.message for problem in errors),
+            " ".join(dict.fromkeys(problem.hint for problem in errors)),
+        )
+
+
+def own_grids(sources: tuple[Source, ...], bands: tuple[Band, ...]) -> tuple[dict[str, Grid], list[Problem]]:
+    """Grid of every source that can be used, and why the others cannot."""
+    grids: dict[str, Grid] = {}
+    problems: list[Problem] = []
+    for source in sources:
+        highest = max((band.index for band in bands if band.source == source.key), default=0)
+        try:
+            with open_source(source) as dataset:
+                if highest > dataset.count:
+                    raise GeoSegError(
+                        "missing_bands",
+                        f"Layer '{title(source)}' has {dataset.count} bands, band {highest} is asked for.",
+                        "Tick the layer's bands again.",
+                    )
+                grids[source.key] = source_grid(source, dataset)
+        except GeoSegError as error:
+            problems.append(as_problem(error))
+    return grids, problems
+
+
+def ground_pixels(sources: tuple[Source, ...], grid: Grid) -> float:
+    """Ground of the smallest source in pixels of a grid; 0 if no source can be opened."""
+    grids, _ = own_grids(sources, ())
+    width, height = pixel_size(grid)
+    areas = []
+    for own in grids.values():
+        left, bottom, right, top = reprojected_bounds(grid_bounds(own), own.crs, grid.crs)
+        areas.append((right - left) * (top - bottom) / (width * height))
+    return min(areas, default=0.0)
+
+
+def plan_recipe(
+    sources: tuple[Source, ...],
+    bands: tuple[Band, ...],
+    request: GridRequest,
+    area: tuple[Bounds, str, str] | None = None,
+) -> Plan:
+    """Plan bands on one grid; data problems are listed, not raised.
+
+    Args:
+        sources, bands: of the recipe; the extent is what all sources with bands share.
+        request: what the user fixed.
+        area: bounds, their CRS and what to call them, if the extent is to be cut to an area.
+    """
+    grids, problems = own_grids(sources, bands)
+    plan = Plan(problems=problems)
+    if plan.errors:
+        return plan
+    used = tuple(source for source in sources if any(band.source == source.key for band in bands))
+    reference = next((source for source in sources if source.key == request.reference), used[0])
+    try:
+        own = grids[reference.key]
+        if rotation_degrees(own) and (not request.crs or parse_crs(request.crs) == parse_crs(own.crs)):
+            plan.problems.append(_rotated(reference, own))
+        lattice = plan_lattice(own, request)
+        grid = plan_extent(lattice, used, grids, request, area)
+    except GeoSegError as error:
+        plan.problems.append(as_problem(error))
+        return plan
+    plan.recipe = Recipe(used, bands, grid)
+    return plan
+
+
+def rotation_degrees(grid: Grid) -> float:
+    """How far the rows are turned from west-east; 0 for north-up."""
+    a, b, _, d, _, _ = grid.transform
+    return 0.0 if b == 0 == d else math.degrees(math.atan2(d, a))
+
+
+def _rotated(source: Source, grid: Grid) -> Problem:
+    return Problem(
+        "rotated",
+        f"Layer '{title(source)}' is rotated by {rotation_degrees(grid):.1f} degrees; the grid is north-up with "
+        "its pixel size.",
+        "Choose a north-up reference if its values must not be resampled.",
+        "warning",
+    )
+
+
+def plan_lattice(reference: Grid, request: GridRequest) -> Lattice:
+    """CRS, pixel size and alignment of the target.
+
+    The reference's own where they are usable as they are; in another CRS square pixels of the same ground area,
+    aligned to multiples of their size.
+
+    Raises:
+        GeoSegError: `bad_crs`, `no_overlap`.
+    """
+    own_crs = parse_crs(reference.crs)
+    crs = parse_crs(request.crs) if request.crs else own_crs
+    same = crs.equals(own_crs, ignore_axis_order=True)
+    a, b, _, d, e, _ = reference.transform
+    if same:
+        size = request.pixel_size or (math.hypot(a, d), math.hypot(b, e))
+        if b == 0 == d:
+            xmin, _, _, ymax = grid_bounds(reference)
+            return Lattice(reference.crs, xmin, ymax, *size)
+        return Lattice(reference.crs, 0.0, 0.0, *size)
+    size = request.pixel_size or _projected_pixel(reference, own_crs, crs)
+    return Lattice(crs_text(crs), 0.0, 0.0, *size)
+
+
+def _projected_pixel(reference: Grid, own_crs: pyproj.CRS, crs: pyproj.CRS) -> tuple[float, float]:
+    """Side of a square with the area of the reference's middle pixel, to four digits."""
+    middle_col, middle_row = reference.width / 2, reference.height / 2
+    cols = np.array([0, 1, 0]) + middle_col
+    rows = np.array([0, 0, 1]) + middle_row
+    xs, ys = Affine(*reference.transform) * (cols, rows)
+    xs, ys = pyproj.Transformer.from_crs(own_crs, crs, always_xy=True).transform(xs, ys)
+    area = abs((xs[1] - xs[0]) * (ys[2] - ys[0]) - (xs[2] - xs[0]) * (ys[1] - ys[0]))
+    if not math.isfinite(area) or area == 0:
+        raise GeoSegError(
+            "no_overlap",
+            f"The reference layer lies outside the domain of {crs_title(crs_text(crs))}.",
+            "Choose another target CRS.",
+        )
+    side = float(f"{math.sqrt(area):.4g}")
+    return side, side
+
+
+def plan_extent(
+    lattice: Lattice,
+    used: tuple[Source, ...],
+    grids: dict[str, Grid],
+    request: GridRequest,
+    area: tuple[Bounds, str, str] | None,
+) -> Grid:
+    """The pixels of the lattice whose centres all rasters cover, cut to the area and the requested extent.
+
+    Raises:
+        GeoSegError: `no_overlap`, `outside_rasters`, `grid_too_large`, `grid_too_small`.
+    """
+    shared: tuple[int, int, int, int] | None = None
+    before: list[str] = []
+    for source in used:
+        pixels = _pixels(
+            lattice, reprojected_bounds(grid_bounds(grids[source.key]), grids[source.key].crs, lattice.crs)
+        )
+        shared = pixels if shared is None else _common(shared, pixels)
+        if _is_empty(shared):
+            raise _no_overlap(title(source), before)
+        before.append(title(source))
+    assert shared is not None
+    cuts = [] if area is None else [area]
+    if request.extent is not None:
+        cuts.append((request.extent, request.extent_crs or lattice.crs, "the chosen extent"))
+    for bounds, crs, name in cuts:
+        shared = _common(shared, _pixels(lattice, reprojected_bounds(bounds, crs, lattice.crs), outward=True))
+        if _is_empty(shared):
+            raise GeoSegError(
+                "outside_rasters",
+                f"{name[:1].upper() + name[1:]} lies outside the ground that the rasters share ({', '.join(before)}).",
+                "Check its position and CRS, or choose other rasters.",
+            )
+    return _grid(lattice, shared)
+
+
+def _no_overlap(name: str, before: list[str]) -> GeoSegError:
+    if not before:
+        return GeoSegError(
+            "grid_too_small",
+            f"A pixel of the target is larger than the whole layer '{name}'.",
+            "The pixel size is in units of the target CRS: degrees are not metres.",
+        )
+    others = ", ".join(f"'{other}'" for other in before)
+    return GeoSegError(
+        "no_overlap",
+        f"Layer '{name}' shares no ground with {others}.",
+        "Untick one of them, or check the CRS of both: do they lie where they should on the map?",
+    )
+
+
+def _grid(lattice: Lattice, pixels: tuple[int, int, int, int]) -> Grid:
+    left, top, right, bottom = pixels
+    width, height = right - left, bottom - top
+    if width * height > GRID_LIMIT_PX:
+        raise GeoSegError(
+            "grid_too_large",
+            f"The grid would have {width:,} × {height:,} pixels of {lattice.width:g}.",
+            "Choose a larger pixel size (in units of the target CRS: degrees are not metres) or a smaller area.",
+        )
+    x, y = lattice.x + left * lattice.width, lattice.y - top * lattice.height
+    return Grid(lattice.crs, (lattice.width, 0.0, x, 0.0, -lattice.height, y), width, height)
+
+
+def _pixels(lattice: Lattice, bounds: Bounds, outward: bool = False) -> tuple[int, int, int, int]:
+    """(left, top, right, bottom) of the pixels inside bounds: by their centres, or every pixel touched."""
+    left = (bounds[0] - lattice.x) / lattice.width
+    right = (bounds[2] - lattice.x) / lattice.width
+    top = (lattice.y - bounds[3]) / lattice.height
+    bottom = (lattice.y - bounds[1]) / lattice.height
+    if outward:
+        low, high = ROUNDING_PX, -ROUNDING_PX
+        return (
+            math.floor(left + low),
+            math.floor(top + low),
+            math.ceil(right + high),
+            math.ceil(bottom + high),
+        )
+    high = 0.5 + ROUNDING_PX
+    return math.ceil(left - high), math.ceil(top - high), math.floor(right + high), math.floor(bottom + high)
+
+
+def _common(one: tuple[int, int, int, int], other: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+    return max(one[0], other[0]), max(one[1], other[1]), min(one[2], other[2]), min(one[3], other[3])
+
+
+def _is_empty(pixels: tuple[int, int, int, int]) -> bool:
+    return pixels[2] <= pixels[0] or pixels[3] <= pixels[1]
+
+
+def reprojected_bounds(bounds: Bounds, crs: str, target: str) -> Bounds:
+    """Envelope of a box in another CRS, its sides followed at 21 points; across the date line xmax exceeds 180.
+
+    Raises:
+        GeoSegError: `no_overlap` if the box has no image there.
+    """
+    one, other = parse_crs(crs), parse_crs(target)
+    if one.equals(other, ignore_axis_order=True):
+        return bounds
+    transformer = pyproj.Transformer.from_crs(one, other, always_xy=True)
+    try:
+        found = transformer.transform_bounds(*bounds, densify_pts=21)
+    except pyproj.exceptions.ProjError:
+        found = (math.inf, math.inf, math.inf, math.inf)
+    if not all(math.isfinite(value) for value in found):
+        found = _envelope_of_finite(transformer, bounds)
+    if other.is_geographic and found[0] > found[2]:
+        found = (found[0], found[1], found[2] + 360, found[3])
+    return found
+
+
+def _envelope_of_finite(transformer: pyproj.Transformer, bounds: Bounds) -> Bounds:
+    xs, ys = np.meshgrid(np.linspace(bounds[0], bounds[2], 41), np.linspace(bounds[1], bounds[3], 41))
+    xs, ys = transformer.transform(xs.ravel(), ys.ravel())
+    finite = np.isfinite(xs) & np.isfinite(ys)
+    if not finite.any():
+        raise GeoSegError(
+            "no_overlap",
+            f"The box {bounds} has no image in the target CRS.",
+            "Choose another target CRS.",
+        )
+    return (
+        float(xs[finite].min()),
+        float(ys[finite].min()),
+        float(xs[finite].max()),
+        float(ys[finite].max()),
+    )

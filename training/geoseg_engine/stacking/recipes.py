@@ -1,0 +1,66 @@
+"""Recipes on disk, and the pieces of one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from ..contract import Band, GeoSegError, Recipe, Source, read_json, write_json
+from ..raster.sources import is_plain_file, open_source, source_grid, value_bands
+
+SUFFIX = ".recipe.json"
+
+
+def recipe_path(stack: Path) -> Path:
+    """Where the recipe of a stack lies: `a/stack.tif` -> `a/stack.recipe.json`."""
+    return stack if stack.name.endswith(SUFFIX) else stack.with_name(stack.stem + SUFFIX)
+
+
+def write_recipe(recipe: Recipe, path: Path) -> None:
+    """Write a recipe; file names become absolute so that it can be read from any folder."""
+    write_json(path, replace(recipe, sources=tuple(absolute(source) for source in recipe.sources)))
+
+
+def absolute(source: Source) -> Source:
+    """The source with an absolute path; GDAL dataset names stay as they are."""
+    if not is_plain_file(source.path):
+        return source
+    return replace(source, path=str(Path(source.path).absolute()))
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe.
+
+    Raises:
+        GeoSegError: `file_missing`, `bad_json`.
+    """
+    if not path.exists():
+        raise GeoSegError(
+            "file_missing", f"The recipe {path} does not exist.", "Make the stack again on the Data page."
+        )
+    try:
+        return read_json(Recipe, path)
+    except (ValueError, AttributeError) as error:
+        raise GeoSegError(
+            "bad_json", f"{path} is not a recipe of GeoSeg: {error}.", "Make the stack again."
+        ) from error
+
+
+def recipe_of_raster(path: Path) -> Recipe:
+    """A recipe that takes every band of a raster as it is.
+
+    Raises:
+        GeoSegError: as `open_source`.
+    """
+    source = Source("stack", str(path.absolute()), path.stem)
+    with open_source(source) as dataset:
+        bands = tuple(
+            Band(dataset.descriptions[index - 1] or f"{path.stem} {index}", "stack", index)
+            for index in value_bands(dataset)
+        )
+        return Recipe((source,), bands, source_grid(source, dataset))
+
+
+def names_of(recipe: Recipe) -> list[str]:
+    """Band names in order."""
+    return [band.name for band in recipe.bands]

@@ -1,0 +1,133 @@
+"""The job `stack`: align bands on one grid and write the composite with its recipe."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import rasterio
+
+from ..channel import Channel
+from ..contract import Problem, Recipe, StackJob, encode
+from ..outputs import not_writable, prepare_folder, takes_files, whole_file
+from ..raster.grid import pixel_size, rasterio_profile, window_count, window_px, windows
+from ..raster.sources import crs_title, parse_crs
+from .gridplan import as_problem, raise_errors
+from .reader import StackReader, open_stack
+from .recipes import SUFFIX, recipe_path, write_recipe
+from .stackplan import plan_stack
+
+__all__ = ["StackReader", "open_stack", "run", "write_stack"]
+
+PACKED_SHARE = 0.3
+"""Size on disk that a composite needs at least, as a share of its float32 values."""
+
+
+def run(job: StackJob, folder: Path, channel: Channel) -> dict[str, Any]:
+    """Plan the stack; unless it is a dry run, write it.
+
+    Raises:
+        GeoSegError: for the problems a dry run would list; as `write_stack`.
+    """
+    output = folder / job.output
+    plan = plan_stack(job.sources, job.bands, job.grid, job.area, job.labels)
+    problems = list(plan.problems)
+    if plan.recipe is not None and not output.name.endswith(SUFFIX):
+        problems += space_problems(output, stack_bytes(plan.recipe))
+    if not job.dry_run:
+        raise_errors(problems)
+        assert plan.recipe is not None
+        write_stack(plan.recipe, output, channel)
+    warnings = [problem for problem in problems if problem.severity == "warning"]
+    recipe = plan.recipe
+    return {
+        "output": str(output),
+        "recipe": str(recipe_path(output)),
+        "grid": encode(recipe.grid) if recipe else None,
+        "bands": [band.name for band in job.bands],
+        "bytes": stack_bytes(recipe) if recipe else 0,
+        "sentence": sentence(recipe) if recipe else "",
+        "warnings": encode(warnings),
+        "problems": encode(problems),
+    }
+
+
+def stack_bytes(recipe: Recipe) -> int:
+    """Size of the values of a stack in memory."""
+    return recipe.grid.width * recipe.grid.height * len(recipe.bands) * 4
+
+
+def sentence(recipe: Recipe) -> str:
+    """What will be done, in plain words."""
+    grid = recipe.grid
+    width, height = pixel_size(grid)
+    unit = unit_title(grid.crs)
+    size = (
+        f"{width:.6g} {unit}"
+        if math.isclose(width, height, rel_tol=1e-3)
+        else f"{width:.6g} × {height:.6g} {unit}"
+    )
+    bands, layers = len(recipe.bands), len(recipe.sources)
+    cols, rows = f"{grid.width:,}".replace(",", " "), f"{grid.height:,}".replace(",", " ")
+    return (
+        f"Stack {bands} band{'s' * (bands != 1)} from {layers} layer{'s' * (layers != 1)} onto {cols} × {rows} "
+        f"pixels of {size}, {crs_title(grid.crs)}; {size_title(stack_bytes(recipe))}"
+    )
+
+
+def unit_title(crs: str) -> str:
+    """Abbreviation of a CRS's unit."""
+    axes = parse_crs(crs).axis_info
+    unit = axes[0].unit_name if axes else "metre"
+    return {"metre": "m", "degree": "°", "foot": "ft", "US survey foot": "ft"}.get(unit, unit)
+
+
+def size_title(size: int) -> str:
+    """Bytes for people."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{max(size / 1e6, 1):.0f} MB"
+
+
+def space_problems(output: Path, size: int) -> list[Problem]:
+    """Complain beforehand if the disk cannot take the composite, or the folder takes no files."""
+    folder = next((parent for parent in output.absolute().parents if parent.is_dir()), None)
+    if folder is None or shutil.disk_usage(folder).free >= size * PACKED_SHARE:
+        return []
+    if not takes_files(folder):
+        return [as_problem(not_writable(folder))]
+    free = size_title(shutil.disk_usage(folder).free)
+    return [
+        Problem(
+            "disk_full",
+            f"The stack takes about {size_title(size)} and {folder} has {free} left.",
+            "Free some space, choose another folder, a larger pixel size or a smaller area.",
+        )
+    ]
+
+
+def write_stack(recipe: Recipe, output: Path, channel: Channel) -> None:
+    """Write the composite and, beside it, its recipe. An output named *.recipe.json gets the recipe only.
+
+    Raises:
+        GeoSegError: `not_writable`, `disk_full`, `cannot_read`, `cancelled`; as `open_source`.
+    """
+    grid = recipe.grid
+    if not output.name.endswith(SUFFIX):
+        profile = rasterio_profile(grid, len(recipe.bands), "float32", math.nan)
+        with (
+            StackReader(recipe) as reader,
+            whole_file(output, int(stack_bytes(recipe) * PACKED_SHARE)) as partial,
+            rasterio.open(partial, "w", **profile) as dataset,
+        ):
+            dataset.descriptions = tuple(reader.band_names)
+            side = window_px(len(recipe.bands))
+            total = window_count(grid, side)
+            for done, window in enumerate(windows(grid, side), 1):
+                dataset.write(reader.read(window), window=window.rasterio)
+                channel.progress("stack", done, total)
+        channel.artifact("stack", output)
+    else:
+        prepare_folder(output.parent)
+    write_recipe(recipe, recipe_path(output))
+    channel.artifact("recipe", recipe_path(output))

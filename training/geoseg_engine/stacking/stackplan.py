@@ -1,0 +1,78 @@
+"""Plan a stack completely: grid, area, and a look at the values. Lists problems, raises none."""
+
+from __future__ import annotations
+
+import numpy as np
+import shapely
+
+from ..contract import Area, Band, GeoSegError, Grid, GridRequest, Labels, Source
+from ..raster.grid import Bounds, grid_bounds
+from ..vector.area import HULLS, area_bounds, area_title
+from ..vector.polygons import LabelPolygons, read_labels
+from .bandcheck import band_problems
+from .gridplan import Plan, as_problem, plan_recipe
+
+
+def plan_stack(
+    sources: tuple[Source, ...],
+    bands: tuple[Band, ...],
+    request: GridRequest,
+    area: Area,
+    labels: Labels | None,
+    look_at_values: bool = True,
+) -> Plan:
+    """Plan bands on the grid that follows from the request and the area.
+
+    Returns:
+        The plan; its recipe is there whenever a grid could be found, even if a band then proved empty.
+    """
+    plan = plan_recipe(sources, bands, request)
+    if plan.recipe is None:
+        return plan
+    if area.kind != "rasters":
+        try:
+            bounds = _bounds(area, labels, plan.recipe.grid)
+        except GeoSegError as error:
+            plan.problems.append(as_problem(error))
+            return Plan(None, plan.problems)
+        cut = (bounds, plan.recipe.grid.crs, area_title(area, labels))
+        plan = plan_recipe(sources, bands, request, cut)
+    if plan.recipe is not None and look_at_values:
+        plan.problems += band_problems(plan.recipe)
+    return plan
+
+
+def _bounds(area: Area, labels: Labels | None, grid: Grid) -> Bounds:
+    polygons = np.empty(0, dtype=object)
+    if area.kind in HULLS:
+        assert labels is not None
+        polygons = on_grid(read_labels(labels, grid.crs), grid)
+    bounds = area_bounds(area, labels, polygons, grid.crs)
+    assert bounds is not None
+    return bounds
+
+
+def on_grid(polygons: LabelPolygons, grid: Grid) -> np.ndarray:
+    """The label geometries that touch the grid.
+
+    Raises:
+        GeoSegError: `labels_outside` if none does.
+    """
+    found = polygons.geometries[touching(polygons.geometries, grid)]
+    if not len(found):
+        raise GeoSegError(
+            "labels_outside",
+            f"None of the {len(polygons.geometries)} label polygons lies on the rasters.",
+            "Check the CRS of the label layer, or choose other rasters.",
+        )
+    return found
+
+
+def touching(geometries: np.ndarray, grid: Grid) -> np.ndarray:
+    """Boolean per geometry: whether its envelope meets the grid's."""
+    xmin, ymin, xmax, ymax = grid_bounds(grid)
+    bounds = shapely.bounds(geometries)
+    result: np.ndarray = (
+        (bounds[:, 2] > xmin) & (bounds[:, 0] < xmax) & (bounds[:, 3] > ymin) & (bounds[:, 1] < ymax)
+    )
+    return result

@@ -1,0 +1,254 @@
+"""The training loop: epochs of random crops, validation, checkpoint, until enough."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..channel import Channel
+from ..contract import IGNORE, Cancelled, GeoSegError, LabelClass, Problem, TrainJob, encode, write_json
+from ..scores.metrics import scores
+from . import checkpoint
+from .augment import Directions, augment, source_size
+from .plan import Plan
+from .sample import Sampler
+from .scene import ImageInMemory, Scene
+from .trainer import Trainer
+from .validate import Verdict, validate
+
+HISTORY_FILE = "history.json"
+PROGRESS_EVERY_S = 0.5
+GPU_SHARE = 0.25
+"""The image is kept on the GPU if it takes at most this share of the free memory there."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """One training run: on what, how, and where its files go.
+
+    `fingerprint` is the dataset's; `found` is what was wrong with bands when their statistics were measured.
+    """
+
+    job: TrainJob
+    plan: Plan
+    scene: Scene
+    classes: tuple[LabelClass, ...]
+    architecture: dict[str, Any]
+    output: Path
+    channel: Channel
+    fingerprint: str = ""
+    found: tuple[Problem, ...] = ()
+
+
+class Meter:
+    """Counts what was trained in this process, for speed and time left."""
+
+    def __init__(self) -> None:
+        self.crops = self.steps = self.epochs = 0
+        self.train_s = self.epoch_s = 0.0
+
+    @property
+    def tiles_per_s(self) -> float:
+        """Crops trained on in a second."""
+        return self.crops / max(self.train_s, 1e-9)
+
+    @property
+    def seconds_per_step(self) -> float:
+        """Time of one step, sampling included."""
+        return self.train_s / max(self.steps, 1)
+
+    def seconds_left(self, session: Session, trainer: Trainer) -> float:
+        """Until the last epoch or the end of the time budget."""
+        left = self.epoch_s / max(self.epochs, 1) * (session.plan.epochs - trainer.epoch)
+        return min(left, trainer.seconds_left())
+
+
+def train(session: Session, trainer: Trainer) -> tuple[bool, Meter]:
+    """Train until the last epoch, no more patience, no more time, or the user's wish.
+
+    Returns:
+        Whether the user stopped it, and the measurements.
+
+    Raises:
+        Cancelled: if the user stops before the first epoch is complete: there is nothing to keep.
+    """
+    session = replace(session, scene=_near(session.scene, trainer.device))
+    sampler = Sampler(session.scene, session.plan.crop_px, session.job.seed)
+    meter = Meter()
+    while not finished(session, trainer):
+        started = time.monotonic()
+        try:
+            loss = train_epoch(session, trainer, sampler, meter)
+            verdict = judge(session, trainer)
+        except Cancelled:
+            if not trainer.best.epoch:
+                raise
+            return True, meter
+        meter.epochs += 1
+        meter.epoch_s += time.monotonic() - started
+        row = end_epoch(session, trainer, loss, verdict)
+        save(session, trainer, meter)
+        report(session, trainer, meter, row)
+    return False, meter
+
+
+def finished(session: Session, trainer: Trainer) -> bool:
+    """Whether to stop; never before the first epoch."""
+    if not trainer.epoch:
+        return False
+    waited = trainer.epoch - trainer.best.epoch
+    stale = session.job.patience > 0 and trainer.best.score is not None and waited >= session.job.patience
+    return trainer.epoch >= session.plan.epochs or stale or trainer.out_of_time()
+
+
+def train_epoch(session: Session, trainer: Trainer, sampler: Sampler, meter: Meter) -> float:
+    """One epoch of steps, fewer when time runs out. Returns the mean loss.
+
+    Raises:
+        Cancelled: if the user asks to stop.
+    """
+    channel, plan = session.channel, session.plan
+    first, last = trainer.epoch * plan.steps_per_epoch, (trainer.epoch + 1) * plan.steps_per_epoch
+    started = reported = time.monotonic()
+    losses: list[float] = []
+    for images, labels in batches(session, trainer, sampler, range(first, last)):
+        channel.check_cancelled()
+        losses.append(step(trainer, images, labels, channel))
+        meter.crops += len(images)
+        now = time.monotonic()
+        if now - reported > PROGRESS_EVERY_S:
+            reported = now
+            rate = f"{(len(losses) * trainer.batch_size) / (now - started):.1f} tiles/s"
+            channel.progress(
+                "training", trainer.epoch + len(losses) / plan.steps_per_epoch, plan.epochs, rate
+            )
+        if trainer.out_of_time():
+            break
+    meter.steps += len(losses)
+    meter.train_s += time.monotonic() - started
+    return float(np.mean(losses))
+
+
+def batches(
+    session: Session, trainer: Trainer, sampler: Sampler, steps: range
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Augmented crops of each step on the training device; read ahead unless they already lie there."""
+    crop_px, directions = session.plan.crop_px, Directions.of(session.scene.bands)
+
+    def cut(number: int) -> tuple[Tensor, Tensor]:
+        size = source_size(crop_px, sampler.random(number, 1)) if session.plan.augment else crop_px
+        return sampler.crops(number, trainer.batch_size, size)
+
+    def ready(number: int, crops: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        images, labels = (item.to(trainer.device) for item in crops)
+        if session.plan.augment:
+            return augment(images, labels, crop_px, directions, sampler.random(number, 2))
+        return images, labels
+
+    if _is_near(session.scene, trainer.device):
+        yield from (ready(number, cut(number)) for number in steps)
+        return
+    with ThreadPoolExecutor(1) as pool:
+        pending = pool.submit(cut, steps[0])
+        for number in steps:
+            crops = pending.result()
+            if number + 1 in steps:
+                pending = pool.submit(cut, number + 1)
+            yield ready(number, crops)
+
+
+def step(trainer: Trainer, images: Tensor, labels: Tensor, channel: Channel) -> float:
+    """One step; where the GPU's memory does not suffice, with half the crops from here on."""
+    while True:
+        try:
+            return trainer.step(images[: trainer.batch_size], labels[: trainer.batch_size])
+        except torch.OutOfMemoryError as error:
+            if trainer.batch_size == 1:
+                raise GeoSegError(
+                    "out_of_gpu_memory",
+                    f"A single crop of {images.shape[-1]} px does not fit into the memory of the GPU.",
+                    "Choose a smaller crop or width, or the CPU as device.",
+                ) from error
+            trainer.batch_size //= 2
+        trainer.optimiser.zero_grad(set_to_none=True)
+        torch.cuda.empty_cache()
+        channel.log(f"Out of GPU memory: going on with {trainer.batch_size} crops a step.", "warning")
+
+
+def judge(session: Session, trainer: Trainer) -> Verdict | None:
+    """The averaged weights on all validation pixels; None without any."""
+    if not (session.scene.validation != IGNORE).any():
+        return None
+    network = trainer.average.network
+    return validate(network, session.scene, trainer.loss, trainer.device, trainer.precision, session.channel)
+
+
+def end_epoch(session: Session, trainer: Trainer, loss: float, verdict: Verdict | None) -> dict[str, Any]:
+    """Keep the weights if they are the best so far; write history.json. Returns its newest row."""
+    found = scores(verdict.matrix, session.classes) if verdict else {}
+    best = trainer.judge(found.get("miou"))
+    row = {
+        "epoch": trainer.epoch,
+        "train_loss": loss,
+        "validation_loss": verdict.loss if verdict else None,
+        "miou": found.get("miou"),
+        "iou": [item["iou"] for item in found.get("per_class", [])],
+        "f1": [item["f1"] for item in found.get("per_class", [])],
+        "learning_rate": trainer.optimiser.param_groups[0]["lr"],
+        "best": best,
+        "scores": found,
+    }
+    trainer.history.append(row)
+    write_json(session.output / HISTORY_FILE, trainer.history)
+    return row
+
+
+def save(session: Session, trainer: Trainer, meter: Meter) -> None:
+    """Write the checkpoint."""
+    state = {
+        "job": encode(session.job),
+        "plan": encode(session.plan),
+        "architecture": session.architecture,
+        "bands": [band.name for band in session.scene.bands],
+        "classes": [item.name for item in session.classes],
+        "statistics": encode(session.scene.statistics),
+        "found": encode(session.found),
+        "fingerprint": session.fingerprint,
+        "precision": trainer.precision.name,
+        "seconds_per_step": meter.seconds_per_step,
+        **trainer.state(),
+    }
+    checkpoint.save(session.output / checkpoint.FILE, state)
+
+
+def report(session: Session, trainer: Trainer, meter: Meter, row: dict[str, Any]) -> None:
+    """Send the epoch to the other side."""
+    session.channel.send(
+        "epoch",
+        epochs=session.plan.epochs,
+        tiles_per_s=round(meter.tiles_per_s, 2),
+        seconds_left=round(meter.seconds_left(session, trainer), 1),
+        **{key: value for key, value in row.items() if key != "scores"},
+    )
+
+
+def _near(whole: Scene, device: torch.device) -> Scene:
+    """The scene with its image on the GPU, where it fits."""
+    image = whole.image
+    if device.type != "cuda" or not isinstance(image, ImageInMemory):
+        return whole
+    free, _ = torch.cuda.mem_get_info(device)
+    size = image.scores.numel() * image.scores.element_size()
+    return replace(whole, image=image.to(device)) if size <= GPU_SHARE * free else whole
+
+
+def _is_near(whole: Scene, device: torch.device) -> bool:
+    return isinstance(whole.image, ImageInMemory) and whole.image.scores.device == device

@@ -1,0 +1,138 @@
+"""Where training looks: crops centred on labelled pixels, a share of them drawn class by class.
+
+A third of a batch is centred on a class drawn uniformly, then on a polygon (connected component) of it,
+then on a pixel (after Isensee et al. 2021, nnU-Net, doi:10.1038/s41592-020-01008-z, with the polygon in between, so
+that one huge polygon does not drown the small ones). The rest is centred on any labelled pixel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch import Tensor
+
+from ..contract import IGNORE
+from .scene import Scene, cut
+
+BY_CLASS = 1 / 3
+MAX_PIXELS = 4_000_000
+"""Candidates kept in memory, for each class; more are thinned evenly."""
+COMPONENT_PIXELS = 16_000_000
+"""Components are found on a coarser raster where there are more pixels than this."""
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Candidate centres of one class, grouped by component; `upto` is the cumulative share of the groups."""
+
+    flat: NDArray[np.int64]
+    start: NDArray[np.int64]
+    upto: NDArray[np.float64]
+
+    def draw(self, random: np.random.Generator) -> int:
+        """Index of a pixel in the flattened raster."""
+        group = int(np.searchsorted(self.upto, random.random(), side="right"))
+        group = min(group, len(self.start) - 2)
+        return int(self.flat[random.integers(self.start[group], self.start[group + 1])])
+
+
+class Sampler:
+    """Draws the crops of a step. A step's crops depend on the seed and the step's number alone.
+
+    Args:
+        scene: image and labels.
+        crop_px: side of a crop.
+        seed: any whole number.
+    """
+
+    def __init__(self, scene: Scene, crop_px: int, seed: int) -> None:
+        self.scene, self.crop_px, self.seed = scene, crop_px, seed
+        self._labels = torch.from_numpy(scene.train)
+        flat = np.flatnonzero(scene.train.ravel() != IGNORE)
+        self._labelled = _thin(flat)
+        self._classes = [
+            group_pixels(scene.train, index) for index, pixels in enumerate(scene.train_counts()) if pixels
+        ]
+
+    def crops(self, step: int, batch_size: int, size_px: int = 0) -> tuple[Tensor, Tensor]:
+        """The crops of a step.
+
+        Args:
+            step: number of the step from 0.
+            batch_size: crops.
+            size_px: side, where it is not the sampler's own.
+
+        Returns:
+            z-scores float32 (batch, bands, side, side) and labels uint8 (batch, side, side), IGNORE outside
+            the train split and outside the raster.
+        """
+        size = size_px or self.crop_px
+        random = self.random(step)
+        images, labels = [], []
+        for _ in range(batch_size):
+            row, col = self._corner(random, size)
+            images.append(self.scene.image.read(row, col, size, size))
+            labels.append(cut(self._labels, row, col, size, size, IGNORE))
+        return torch.stack(images), torch.stack(labels)
+
+    def random(self, step: int, purpose: int = 0) -> np.random.Generator:
+        """Random numbers of a step that nothing else can shift."""
+        return np.random.default_rng((self.seed, step, purpose))
+
+    def _corner(self, random: np.random.Generator, size: int) -> tuple[int, int]:
+        if random.random() < BY_CLASS:
+            flat = self._classes[random.integers(len(self._classes))].draw(random)
+        else:
+            flat = int(self._labelled[random.integers(len(self._labelled))])
+        row, col = divmod(flat, self.scene.train.shape[1])
+        jitter = random.integers(-(size // 4), size // 4 + 1, size=2)
+        rows, cols = self.scene.train.shape
+        return (
+            place(row - size // 2 + int(jitter[0]), size, rows),
+            place(col - size // 2 + int(jitter[1]), size, cols),
+        )
+
+
+def place(start: int, size: int, length: int) -> int:
+    """Start of a crop shifted into 0..length; centred where the raster is smaller than the crop."""
+    if length <= size:
+        return (length - size) // 2
+    return min(max(start, 0), length - size)
+
+
+def group_pixels(labels: NDArray[np.uint8], index: int) -> Pixels:
+    """Pixels of a class by connected component; a component's share grows with the root of its size."""
+    mask = labels == index
+    flat = _thin(np.flatnonzero(mask.ravel()))
+    factor = max(1, int(np.ceil((mask.size / COMPONENT_PIXELS) ** 0.5)))
+    rows, cols = np.divmod(flat, labels.shape[1])
+    component = _components(mask, factor)[rows // factor, cols // factor]
+    order = np.argsort(component, kind="stable")
+    sizes = np.bincount(component)
+    sizes = sizes[sizes > 0]
+    shares = np.sqrt(sizes)
+    return Pixels(
+        flat[order],
+        np.concatenate([[0], np.cumsum(sizes)]),
+        np.cumsum(shares / shares.sum()),
+    )
+
+
+def _components(mask: NDArray[np.bool_], factor: int) -> NDArray[np.int32]:
+    if factor > 1:
+        rows, cols = (-(-side // factor) for side in mask.shape)
+        coarse = np.zeros((rows, cols), dtype=bool)
+        for row in range(factor):
+            for col in range(factor):
+                part = mask[row::factor, col::factor]
+                coarse[: part.shape[0], : part.shape[1]] |= part
+        mask = coarse
+    return np.asarray(ndimage.label(mask, structure=np.ones((3, 3)))[0], dtype=np.int32)
+
+
+def _thin(flat: NDArray[np.int64]) -> NDArray[np.int64]:
+    return flat[:: max(1, -(-len(flat) // MAX_PIXELS))]

@@ -1,0 +1,266 @@
+"""What training sees: the normalised image and the labels of each split, around the labelled ground.
+
+Arrays are relative to `region`, the part of the grid that holds labelled pixels and a margin. The image
+is kept in memory while it fits and is read by window otherwise; both answer `read` alike.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import rasterio
+import torch
+from numpy.typing import NDArray
+from rasterio.windows import Window as RasterioWindow
+from torch import Tensor
+
+from ..channel import Channel
+from ..contract import IGNORE, SPLITS, Band, Dataset, GeoSegError, Problem
+from ..dataset.datasets import open_dataset_stack
+from ..modelfile.stats import Statistics, measure, normalise
+from ..raster.grid import Window
+from ..stacking.stack import StackReader
+
+MEMORY_BUDGET_BYTES = 2 * 2**30
+STATISTICS_PIXELS = 2_000_000
+STRIP_ROWS = 256
+REGION_ALIGN_PX = 64
+"""The region starts at a multiple of it, so that poolings fall on the same pixels as in prediction."""
+
+Measured = tuple[Statistics, list[Problem]]
+"""Statistics of the bands, and what was wrong with bands when they were measured."""
+
+
+class Image(Protocol):
+    """Z-scores by window. `height` and `width` are those of the scene's region."""
+
+    height: int
+    width: int
+
+    def read(self, row: int, col: int, height: int, width: int) -> Tensor:
+        """float32 (bands, height, width) on the CPU or the training device; 0 outside the region."""
+        ...
+
+
+class ImageInMemory:
+    """The whole region as one tensor, float32 or float16, on any device."""
+
+    def __init__(self, scores: Tensor) -> None:
+        self.scores = scores
+        self.height, self.width = int(scores.shape[1]), int(scores.shape[2])
+
+    def read(self, row: int, col: int, height: int, width: int) -> Tensor:
+        return cut(self.scores, row, col, height, width, 0.0).float()
+
+    def to(self, device: torch.device) -> ImageInMemory:
+        """The same image held on another device."""
+        return ImageInMemory(self.scores.to(device))
+
+
+class ImageOnDisk:
+    """Reads and normalises a window of the stack whenever it is asked for; one reader at a time."""
+
+    def __init__(self, stack: StackReader, region: Window, statistics: Statistics) -> None:
+        self.height, self.width = region.height, region.width
+        self._stack, self._region, self._statistics = stack, region, statistics
+        self._lock = threading.Lock()
+
+    def read(self, row: int, col: int, height: int, width: int) -> Tensor:
+        window = Window(self._region.row + row, self._region.col + col, height, width)
+        with self._lock:
+            values = self._stack.read(window)
+        return torch.from_numpy(normalise(values, self._statistics))
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Image and labels of one dataset.
+
+    Attributes:
+        image: z-scores.
+        train, validation: uint8 (rows, cols) class ids, IGNORE outside the split.
+        bands: the recipe's bands.
+        classes: number of classes K.
+        statistics: of the train pixels.
+        region: where the arrays lie on the dataset's grid.
+    """
+
+    image: Image
+    train: NDArray[np.uint8]
+    validation: NDArray[np.uint8]
+    bands: tuple[Band, ...]
+    classes: int
+    statistics: Statistics
+    region: Window
+
+    def train_counts(self) -> list[int]:
+        """Train pixels of every class."""
+        return count(self.train, self.classes)
+
+
+def count(labels: NDArray[np.uint8], classes: int) -> list[int]:
+    """Pixels of every class."""
+    return [int(item) for item in np.bincount(labels.ravel(), minlength=256)[:classes]]
+
+
+def cut(array: Tensor, row: int, col: int, height: int, width: int, fill: float) -> Tensor:
+    """Window of the last two axes that may reach outside; there it is `fill`."""
+    rows, cols = int(array.shape[-2]), int(array.shape[-1])
+    top, left = max(-row, 0), max(-col, 0)
+    bottom, right = max(row + height - rows, 0), max(col + width - cols, 0)
+    inside = array[..., max(row, 0) : min(row + height, rows), max(col, 0) : min(col + width, cols)]
+    if not (top or left or bottom or right):
+        return inside
+    return torch.nn.functional.pad(inside, (left, right, top, bottom), value=fill)
+
+
+def of_arrays(
+    values: NDArray[Any],
+    labels: NDArray[np.uint8],
+    split: NDArray[np.uint8],
+    bands: Sequence[Band],
+    classes: int,
+    region: Window | None = None,
+    measured: Measured | None = None,
+) -> tuple[Scene, list[Problem]]:
+    """A scene of arrays that are in memory.
+
+    Args:
+        values: float32 (bands, rows, cols) in the units of the bands, NaN where invalid; normalised in place.
+        labels: uint8 (rows, cols) class ids or IGNORE.
+        split: uint8 (rows, cols) index into SPLITS or IGNORE.
+        measured: statistics of an earlier run, to be used as they are.
+    """
+    train, validation = (
+        np.where(split == SPLITS.index(name), labels, IGNORE).astype(np.uint8)
+        for name in ("train", "validation")
+    )
+    if measured is None:
+        flat = np.flatnonzero(train.ravel() != IGNORE)
+        flat = flat[:: max(1, len(flat) // STATISTICS_PIXELS)]
+        measured = measure(values.reshape(len(bands), -1)[:, flat], bands)
+    statistics, problems = measured
+    for index, layer in enumerate(values):
+        values[index] = normalise(layer[None], _of_band(statistics, index))[0]
+    region = region or Window(0, 0, *labels.shape)
+    image = ImageInMemory(torch.from_numpy(values))
+    return Scene(image, train, validation, tuple(bands), classes, statistics, region), problems
+
+
+def load(
+    dataset: Dataset, folder: Path, margin_px: int, channel: Channel, measured: Measured | None = None
+) -> tuple[Scene, list[Problem]]:
+    """The scene of a dataset; reads labels, split and image, and measures statistics unless they are given.
+
+    Raises:
+        GeoSegError: `no_training_pixels` if no labelled pixel belongs to the train split.
+    """
+    labels, split, region = _read_labels(folder / dataset.labels, folder / dataset.split, margin_px)
+    bands, classes = dataset.recipe.bands, len(dataset.classes)
+    pixels = region.height * region.width * len(bands)
+    if not ((split == 0) & (labels != IGNORE)).any():
+        raise GeoSegError(
+            "no_training_pixels",
+            f"No labelled pixel of dataset '{dataset.name}' belongs to the train split.",
+            "Give train a larger share, or check that polygons lie inside the area.",
+        )
+    stack = open_dataset_stack(dataset, folder)
+    if pixels * 4 <= MEMORY_BUDGET_BYTES:
+        with stack:
+            values = np.empty((len(bands), region.height, region.width), dtype=np.float32)
+            for row, height in _strips(region.height):
+                channel.progress("reading the stack", row, region.height)
+                values[:, row : row + height] = stack.read(
+                    Window(region.row + row, region.col, height, region.width)
+                )
+        return of_arrays(values, labels, split, bands, classes, region, measured)
+    return _load_large(stack, labels, split, bands, classes, region, channel, measured)
+
+
+def _load_large(
+    stack: StackReader,
+    labels: NDArray[np.uint8],
+    split: NDArray[np.uint8],
+    bands: tuple[Band, ...],
+    classes: int,
+    region: Window,
+    channel: Channel,
+    measured: Measured | None,
+) -> tuple[Scene, list[Problem]]:
+    """Statistics in a first pass; then float16 in memory if that fits, else reading by window."""
+    train = np.where(split == 0, labels, IGNORE).astype(np.uint8)
+    statistics, problems = measured or _measure_large(stack, train, bands, region, channel)
+    image: Image = ImageOnDisk(stack, region, statistics)
+    if len(bands) * region.height * region.width * 2 <= MEMORY_BUDGET_BYTES:
+        scores = torch.empty((len(bands), region.height, region.width), dtype=torch.float16)
+        for row, height in _strips(region.height):
+            channel.progress("reading the stack", row, region.height)
+            scores[:, row : row + height] = image.read(row, 0, height, region.width).half()
+        stack.close()
+        image = ImageInMemory(scores)
+    validation = np.where(split == 1, labels, IGNORE).astype(np.uint8)
+    return Scene(image, train, validation, bands, classes, statistics, region), problems
+
+
+def _measure_large(
+    stack: StackReader,
+    train: NDArray[np.uint8],
+    bands: tuple[Band, ...],
+    region: Window,
+    channel: Channel,
+) -> Measured:
+    """Statistics of evenly chosen train pixels, strip by strip."""
+    step = max(1, int((train != IGNORE).sum()) // STATISTICS_PIXELS)
+    samples = []
+    for row, height in _strips(region.height):
+        channel.progress("measuring statistics", row, region.height)
+        chosen = np.flatnonzero(train[row : row + height].ravel() != IGNORE)[::step]
+        if len(chosen):
+            values = stack.read(Window(region.row + row, region.col, height, region.width))
+            samples.append(values.reshape(len(bands), -1)[:, chosen])
+    return measure(np.concatenate(samples, axis=1), bands)
+
+
+def _read_labels(
+    labels_path: Path, split_path: Path, margin_px: int
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], Window]:
+    """Labels and split of the part of the grid that training looks at."""
+    with rasterio.open(labels_path) as labels, rasterio.open(split_path) as split:
+        rows = np.zeros(labels.height, dtype=bool)
+        cols = np.zeros(labels.width, dtype=bool)
+        for row, height in _strips(labels.height):
+            strip = RasterioWindow(0, row, labels.width, height)
+            used = (labels.read(1, window=strip) != IGNORE) & (split.read(1, window=strip) <= 1)
+            rows[row : row + height] = used.any(axis=1)
+            cols |= used.any(axis=0)
+        row, last_row = _span(rows, margin_px)
+        col, last_col = _span(cols, margin_px)
+        region = Window(row, col, last_row - row, last_col - col)
+        part = RasterioWindow(col, row, region.width, region.height)
+        return labels.read(1, window=part), split.read(1, window=part), region
+
+
+def _span(used: NDArray[np.bool_], margin_px: int) -> tuple[int, int]:
+    places = np.flatnonzero(used)
+    if not places.size:
+        return 0, min(1, used.size)
+    first = max(int(places[0]) - margin_px, 0) // REGION_ALIGN_PX * REGION_ALIGN_PX
+    return first, min(int(places[-1]) + 1 + margin_px, used.size)
+
+
+def _strips(height: int) -> list[tuple[int, int]]:
+    return [(row, min(STRIP_ROWS, height - row)) for row in range(0, height, STRIP_ROWS)]
+
+
+def _of_band(statistics: Statistics, index: int) -> Statistics:
+    return Statistics(
+        (statistics.mean[index],),
+        (statistics.std[index],),
+        (statistics.low[index],),
+        (statistics.high[index],),
+    )

@@ -1,0 +1,107 @@
+"""Validation: every validation pixel once, with full context, into one global confusion matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ..channel import Channel
+from ..contract import IGNORE
+from ..modelfile.precision import Precision
+from ..models import traits
+from ..scores.metrics import confusion
+from .losses import Loss
+from .scene import Scene
+
+CORE_PX = 512
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Mean loss per pixel and the confusion matrix (rows are the truth)."""
+
+    loss: float
+    matrix: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Core:
+    """A part of the scene that holds validation pixels; half-open, aligned."""
+
+    row: int
+    col: int
+    height: int
+    width: int
+
+
+def cores(labels: NDArray[np.uint8], align_px: int, core_px: int = CORE_PX) -> list[Core]:
+    """Aligned parts that hold every labelled pixel once, each shrunk to the labels in it."""
+    step = max(core_px // align_px, 1) * align_px
+    found = []
+    for row in range(0, labels.shape[0], step):
+        for col in range(0, labels.shape[1], step):
+            known = labels[row : row + step, col : col + step] != IGNORE
+            if known.any():
+                top, bottom = _aligned_span(known.any(axis=1), align_px)
+                left, right = _aligned_span(known.any(axis=0), align_px)
+                found.append(Core(row + top, col + left, bottom - top, right - left))
+    return found
+
+
+def validate(
+    network: nn.Module,
+    scene: Scene,
+    loss: Loss,
+    device: torch.device,
+    precision: Precision,
+    channel: Channel,
+) -> Verdict:
+    """Predict all validation pixels and count.
+
+    Raises:
+        Cancelled: if the user asks to stop meanwhile.
+    """
+    matrix = np.zeros((scene.classes, scene.classes), dtype=np.int64)
+    total = pixels = 0.0
+    for core, logits in predict_cores(network, scene, device, precision, channel):
+        truth = scene.validation[core.row : core.row + core.height, core.col : core.col + core.width]
+        logits = logits[:, :, : truth.shape[0], : truth.shape[1]]
+        known = float((truth != IGNORE).sum())
+        total += known * float(loss(logits, torch.from_numpy(truth)[None].to(device)))
+        pixels += known
+        matrix += confusion(truth, logits[0].argmax(dim=0).to(torch.uint8).cpu().numpy(), scene.classes)
+    return Verdict(total / max(pixels, 1.0), matrix)
+
+
+@torch.no_grad()
+def predict_cores(
+    network: nn.Module, scene: Scene, device: torch.device, precision: Precision, channel: Channel
+) -> Iterator[tuple[Core, Tensor]]:
+    """Logits (1, classes, rows, cols) of each core, with the halo that the network needs."""
+    network.eval()
+    facts = traits(network)
+    for core in cores(scene.validation, facts.align_px):
+        channel.check_cancelled()
+        # No halo beyond the border of the scene: there the network pads with zeros itself.
+        top, left = max(core.row - facts.reach_px, 0), max(core.col - facts.reach_px, 0)
+        bottom = min(core.row + core.height + facts.reach_px, _up(scene.image.height, facts.align_px))
+        right = min(core.col + core.width + facts.reach_px, _up(scene.image.width, facts.align_px))
+        image = scene.image.read(top, left, bottom - top, right - left)[None].to(device)
+        with precision.autocast(device):
+            logits = network(image.contiguous(memory_format=torch.channels_last))
+        row, col = core.row - top, core.col - left
+        yield core, logits[:, :, row : row + core.height, col : col + core.width].float()
+
+
+def _aligned_span(known: NDArray[np.bool_], align_px: int) -> tuple[int, int]:
+    places = np.flatnonzero(known)
+    return int(places[0]) // align_px * align_px, _up(int(places[-1]) + 1, align_px)
+
+
+def _up(value: int, align_px: int) -> int:
+    return -(-value // align_px) * align_px

@@ -1,0 +1,1 @@
+"""Polygons, areas and GeoPackages."""

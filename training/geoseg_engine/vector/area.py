@@ -1,0 +1,162 @@
+"""The labelled area: where the polygons are believed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import shapely
+from rasterio.features import rasterize
+
+from ..contract import Area, GeoSegError, Grid, Labels
+from ..raster.grid import Bounds, Window, affine_of, grid_bounds, pixel_size
+from ..raster.sources import parse_crs
+from .polygons import label_title, read_polygons
+
+HULLS = {"concave_hull": "the concave hull", "convex_hull": "the convex hull", "bounds": "the bounding box"}
+
+
+def area_title(area: Area, labels: Labels | None = None) -> str:
+    """How to call an area in a sentence."""
+    if area.kind in HULLS:
+        return f"{HULLS[area.kind]} of '{label_title(labels)}'" if labels else HULLS[area.kind]
+    names = {"rasters": "the ground that the rasters share", "extent": "the map extent"}
+    return names.get(area.kind, f"the area layer '{area.layer or Path(area.path).stem}'")
+
+
+def sentence_start(text: str) -> str:
+    """The text with a capital first letter; the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
+def area_geometry(area: Area, polygons: np.ndarray, grid: Grid) -> shapely.Geometry | None:
+    """The area in the grid's CRS; None for all that the grid covers.
+
+    Args:
+        area: what was asked for.
+        polygons: label geometries in the grid's CRS, for the hulls; those off the grid are cut away first.
+        grid: the stack's grid.
+
+    Raises:
+        GeoSegError: `labels_outside`, `area_outside`; as `read_polygons`.
+    """
+    if area.kind == "rasters":
+        return None
+    frame = shapely.box(*grid_bounds(grid))
+    if area.kind == "extent":
+        geometry = extent_geometry(area, grid.crs)
+    elif area.kind == "polygons":
+        geometry = shapely.union_all(read_area(area, grid.crs).geometry.array)
+    else:
+        geometry = hull_geometry(polygons, grid, area.kind, area.ratio)
+    geometry = shapely.intersection(shapely.make_valid(geometry), frame)
+    if shapely.area(geometry) == 0:
+        raise GeoSegError(
+            "area_outside",
+            f"{sentence_start(area_title(area))} lies outside the rasters.",
+            "Choose another area, or check its CRS.",
+        )
+    return geometry
+
+
+def read_area(area: Area, crs: str) -> geopandas.GeoDataFrame:
+    """The polygons of an area layer with their fields, in a CRS.
+
+    Raises:
+        GeoSegError: as `read_polygons`; `no_polygons`.
+    """
+    frame, _, _ = read_polygons(area.path, area.layer, area.layer or Path(area.path).stem, crs)
+    if not len(frame):
+        raise GeoSegError(
+            "no_polygons", f"{sentence_start(area_title(area))} has no polygon.", "Choose another."
+        )
+    return frame
+
+
+def extent_geometry(area: Area, crs: str) -> shapely.Geometry:
+    """The extent of an area as a polygon in a CRS, its sides followed at 20 points."""
+    assert area.extent is not None
+    box = shapely.box(*area.extent)
+    longest = max(area.extent[2] - area.extent[0], area.extent[3] - area.extent[1])
+    series = geopandas.GeoSeries(
+        [shapely.segmentize(box, longest / 20)], crs=parse_crs(area.extent_crs or crs)
+    )
+    return series.to_crs(parse_crs(crs)).iloc[0]
+
+
+def hull_geometry(polygons: np.ndarray, grid: Grid, kind: str, ratio: float) -> shapely.Geometry:
+    """Hull of the polygons that lie on the grid; the concave hull never cuts into a polygon.
+
+    Raises:
+        GeoSegError: `labels_outside`.
+    """
+    clipped = shapely.intersection(_valid(polygons), shapely.box(*grid_bounds(grid)))
+    clipped = clipped[shapely.area(clipped) > 0]
+    if not len(clipped):
+        raise GeoSegError(
+            "labels_outside",
+            "None of the label polygons lies on the rasters.",
+            "Check the CRS of the label layer, or choose other rasters.",
+        )
+    parts = shapely.GeometryCollection(list(clipped))
+    if kind == "bounds":
+        return shapely.envelope(parts)
+    if kind == "convex_hull" or ratio >= 1:
+        return shapely.convex_hull(parts)
+    step = max(pixel_size(grid)) * 4
+    corners = shapely.get_coordinates(shapely.segmentize(shapely.simplify(clipped, step / 8), step))
+    hull = shapely.concave_hull(shapely.MultiPoint(corners), ratio=ratio, allow_holes=False)
+    return shapely.union_all([hull, *clipped])
+
+
+def _valid(polygons: np.ndarray) -> np.ndarray:
+    """Copies that are valid after reprojection too."""
+    polygons = np.array(polygons, dtype=object)
+    invalid = ~shapely.is_valid(polygons)
+    polygons[invalid] = shapely.make_valid(polygons[invalid], method="structure", keep_collapsed=False)
+    return polygons
+
+
+def area_bounds(area: Area, labels: Labels | None, polygons: np.ndarray, crs: str) -> Bounds | None:
+    """Bounds, in a CRS, to which the grid can be cut; None for kind `rasters`.
+
+    Raises:
+        GeoSegError: as `read_area`.
+    """
+    if area.kind == "rasters":
+        return None
+    if area.kind == "extent":
+        found = extent_geometry(area, crs).bounds
+    elif area.kind == "polygons":
+        found = read_area(area, crs).total_bounds
+    else:
+        found = shapely.total_bounds(polygons)
+    xmin, ymin, xmax, ymax = (float(value) for value in found)
+    return xmin, ymin, xmax, ymax
+
+
+def burned(shapes: list[tuple[shapely.Geometry, int]], grid: Grid, window: Window, fill: int) -> np.ndarray:
+    """uint8 (rows, cols) of a window: the value of the last shape that holds the pixel's centre, else `fill`."""
+    if not shapes:
+        return np.full((window.height, window.width), fill, np.uint8)
+    found: np.ndarray = rasterize(
+        shapes,
+        out_shape=(window.height, window.width),
+        transform=affine_of(grid, window),
+        fill=fill,
+        dtype="uint8",
+    )
+    return found
+
+
+def window_box(grid: Grid, window: Window) -> shapely.Geometry:
+    """The ground of a window as a box."""
+    return shapely.box(*grid_bounds(grid, window))
+
+
+def inside_area(geometry: shapely.Geometry | None, grid: Grid, window: Window) -> np.ndarray:
+    """Boolean (rows, cols): pixels of a window whose centres lie in the area."""
+    if geometry is None:
+        return np.ones((window.height, window.width), bool)
+    return burned([(geometry, 1)], grid, window, 0) == 1
