@@ -6,6 +6,7 @@ a GeoPackage, as .qml beside a raster. Nothing below the new group is touched.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -30,6 +31,9 @@ from .notes import describe, evaluation_notes, prediction_notes, tiles_notes
 Style = Callable[[Any], None]
 Later = Callable[[Callable[[], None]], None]
 """Runs an action now or when the main thread has time; one layer is one action."""
+
+PLAIN_STYLE = '<qgis><pipe><rasterrenderer type="singlebandgray" grayBand="1"/></pipe></qgis>'
+"""The least that QGIS takes for the style of a raster."""
 
 RESULT_MARK = "geoseg/result"
 """Custom property of layers that GeoSeg made: they are no input unless the user says so."""
@@ -217,7 +221,8 @@ def apply(layer: QgsMapLayer, item: Item, notes: Mapping[str, str], title: str =
 def open_layer(item: Item) -> QgsMapLayer | None:
     """The layer of an item from its absolute path; None if there is no such layer.
 
-    QGIS's own first style is not asked for: it would read the whole raster for its statistics.
+    A raster without a style file is given a plain one first: without any, QGIS reads its pixels, many bands of
+    them on the main thread, to find a stretch that ours replaces at once.
     """
     path = item.path.resolve()
     if not path.exists():
@@ -225,9 +230,11 @@ def open_layer(item: Item) -> QgsMapLayer | None:
     if item.layer:
         layer: QgsMapLayer = QgsVectorLayer(f"{path}|layername={item.layer}", item.name, "ogr")
     else:
-        options = QgsRasterLayer.LayerOptions()
-        options.loadDefaultStyle = False
-        layer = QgsRasterLayer(str(path), item.name, "gdal", options)
+        style = path.with_suffix(".qml")
+        if not style.exists():
+            with contextlib.suppress(OSError):
+                style.write_text(PLAIN_STYLE, "utf-8")
+        layer = QgsRasterLayer(str(path), item.name, "gdal")
     return layer if layer.isValid() else None
 
 

@@ -38,7 +38,17 @@ ROOMS = (
     {"__main__"},
 )
 """Rooms of the engine from the ground up: each may import those before it, never one beside or after it."""
-WITHOUT_TORCH = {"contract", "channel", "outputs", "raster", "vector", "bands", "stacking", "dataset", "scores"}
+WITHOUT_TORCH = {
+    "contract",
+    "channel",
+    "outputs",
+    "raster",
+    "vector",
+    "bands",
+    "stacking",
+    "dataset",
+    "scores",
+}
 
 
 def inner(module: str) -> str:

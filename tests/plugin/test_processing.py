@@ -25,6 +25,7 @@ from qgis.core import (
     QgsRasterLayer,
     QgsVectorLayer,
 )
+from qgis.PyQt import sip
 
 from geoseg_plugin.contract import GeoSegError
 from geoseg_plugin.jobs.submission import Submission
@@ -100,10 +101,24 @@ def slides(qgis_new_project: object) -> QgsVectorLayer:
     return layer
 
 
+CONTEXTS: list[QgsProcessingContext] = []
+
+
 def context() -> QgsProcessingContext:
     made = QgsProcessingContext()
     made.setProject(QgsProject.instance())
+    CONTEXTS.append(made)
     return made
+
+
+@pytest.fixture(autouse=True)
+def contexts_let_go_of_their_layers() -> Iterator[None]:
+    """A context in a reference cycle is collected at exit, when layers can no longer be deleted."""
+    yield
+    for made in CONTEXTS:
+        if not sip.isdeleted(made):
+            made.temporaryLayerStore().removeAllMapLayers()
+    CONTEXTS.clear()
 
 
 def checked(provider: GeoSegProvider, name: str, **parameters: Any) -> str:
