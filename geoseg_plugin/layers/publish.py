@@ -30,7 +30,7 @@ from .notes import describe, evaluation_notes, prediction_notes, tiles_notes
 
 Style = Callable[[Any], None]
 Later = Callable[[Callable[[], None]], None]
-"""Runs an action now or when the main thread has time; one layer is one action."""
+"""Runs an action now or when the main thread has time; a layer takes several."""
 
 PLAIN_STYLE = '<qgis><pipe><rasterrenderer type="singlebandgray" grayBand="1"/></pipe></qgis>'
 """The least that QGIS takes for the style of a raster."""
@@ -178,25 +178,51 @@ def publish(
     project = project or QgsProject.instance()
     group = project.layerTreeRoot().insertGroup(0, title)
     for item in items:
-        later(partial(add, item, group, project, notes, title))
+        for step in Arrival(item, group, project, notes, title).steps:
+            later(step)
     return group
 
 
-def add(
-    item: Item, group: QgsLayerTreeGroup, project: QgsProject, notes: Mapping[str, str], title: str
-) -> None:
-    """Load, style and add one layer, unless the group has gone meanwhile."""
-    if sip.isdeleted(group):
-        return
-    layer = open_layer(item)
-    if layer is None:
-        return
-    apply(layer, item, notes, title)
-    layer.setCustomProperty(RESULT_MARK, True)
-    project.addMapLayer(layer, False)
-    node = group.addLayer(layer)
-    node.setItemVisibilityChecked(item.visible)
-    node.setExpanded(item.expanded)
+class Arrival:
+    """One layer on its way to the map, in steps that each hold QGIS up only briefly."""
+
+    def __init__(
+        self,
+        item: Item,
+        group: QgsLayerTreeGroup,
+        project: QgsProject,
+        notes: Mapping[str, str],
+        title: str,
+    ) -> None:
+        self._item, self._group, self._project = item, group, project
+        self._notes, self._title = notes, title
+        self._layer: QgsMapLayer | None = None
+        self.steps = [self._open, *(partial(self._with_layer, step) for step in self._on_layer())]
+
+    def _on_layer(self) -> list[Callable[[QgsMapLayer], None]]:
+        item, title = self._item, f"{self._title}: {self._item.name}"
+        return [
+            item.style,
+            lambda layer: describe(layer, title, self._notes),
+            lambda layer: save_style(layer, item),
+            self._show,
+        ]
+
+    def _open(self) -> None:
+        if not sip.isdeleted(self._group):
+            self._layer = open_layer(self._item)
+
+    def _with_layer(self, step: Callable[[QgsMapLayer], None]) -> None:
+        if self._layer is not None and not sip.isdeleted(self._group):
+            step(self._layer)
+
+    def _show(self, layer: QgsMapLayer) -> None:
+        self._layer = None
+        layer.setCustomProperty(RESULT_MARK, True)
+        self._project.addMapLayer(layer, False)
+        node = self._group.addLayer(layer)
+        node.setItemVisibilityChecked(self._item.visible)
+        node.setExpanded(self._item.expanded)
 
 
 def dress(item: Item, notes: Mapping[str, str]) -> bool:
@@ -207,15 +233,10 @@ def dress(item: Item, notes: Mapping[str, str]) -> bool:
     layer = open_layer(item)
     if layer is None:
         return False
-    apply(layer, item, notes)
-    return True
-
-
-def apply(layer: QgsMapLayer, item: Item, notes: Mapping[str, str], title: str = "") -> None:
-    """Style a layer, describe it, and save both with its file."""
     item.style(layer)
-    describe(layer, f"{title}: {item.name}" if title else item.name, notes)
+    describe(layer, item.name, notes)
     save_style(layer, item)
+    return True
 
 
 def open_layer(item: Item) -> QgsMapLayer | None:

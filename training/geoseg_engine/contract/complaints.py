@@ -2,8 +2,27 @@
 
 from __future__ import annotations
 
-from .data import Area, Band, Labels, Source
+from .data import (
+    EXPRESSION,
+    RELIEF_ATTRIBUTES,
+    SPECKLE_FILTERS,
+    TEMPORAL_STATISTICS,
+    TERRAIN_ATTRIBUTES,
+    VECTOR_FEATURES,
+    Area,
+    Band,
+    Labels,
+    Source,
+)
 from .errors import Problem
+
+DERIVATIONS = (
+    *TERRAIN_ATTRIBUTES,
+    *RELIEF_ATTRIBUTES,
+    *SPECKLE_FILTERS,
+    *TEMPORAL_STATISTICS,
+    *VECTOR_FEATURES,
+)
 
 
 def when(condition: bool, code: str, message: str, hint: str) -> list[Problem]:
@@ -19,8 +38,53 @@ def unknown_sources(sources: tuple[Source, ...], bands: tuple[Band, ...]) -> lis
             f"Known sources: {', '.join(sorted(known)) or 'none'}.",
         )
         for band in bands
-        if band.source not in known
+        if band.source not in known and band.derive != EXPRESSION
     ]
+
+
+def band_setting_problems(bands: tuple[Band, ...]) -> list[Problem]:
+    """Derivations that do not exist, inputs that no band has, and percentiles and gap values that are none."""
+    names = {band.name for band in bands}
+    known = ("", EXPRESSION, *DERIVATIONS)
+    problems = []
+    for band in bands:
+        low, high = band.clip_percent
+        missing = [name for name in band.inputs.values() if name not in names]
+        problems += [
+            *when(
+                band.derive not in known,
+                "unknown_derivation",
+                f"Band '{band.name}' is derived by '{band.derive}', which is unknown.",
+                f"Choose from: {', '.join(sorted(known[1:]))}.",
+            ),
+            *when(
+                bool(missing),
+                "unknown_input",
+                f"Band '{band.name}' needs '{', '.join(missing)}', which no band is called.",
+                f"Bands are: {', '.join(sorted(names))}.",
+            ),
+            *when(
+                not 0 <= low < high <= 100,
+                "clip_percent",
+                f"Band '{band.name}' is clipped at percentiles {low:g} and {high:g}.",
+                "Choose two from 0 to 100, the lower first.",
+            ),
+            *when(
+                band.fill not in ("", "median", "interpolate") and not is_number(band.fill),
+                "fill",
+                f"Gaps of band '{band.name}' cannot be filled with '{band.fill}'.",
+                "Choose median, interpolate or a number.",
+            ),
+        ]
+    return problems
+
+
+def is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def twice(names: list[str]) -> list[Problem]:

@@ -18,16 +18,71 @@ TERRAIN_ATTRIBUTES = (
     "profile_curvature",
     "planform_curvature",
 )
+"""What is derived from a DEM unless more is asked for."""
+
+RELIEF_ATTRIBUTES = (
+    "total_curvature",
+    "tpi",
+    "tri",
+    "roughness",
+    "hillshade",
+    "multiscale_tpi",
+    "local_relief",
+)
+"""What else can be derived from a DEM."""
+
+SPECKLE_FILTERS = ("lee", "decibel")
+TEMPORAL_STATISTICS = (
+    "date",
+    "median",
+    "mean",
+    "minimum",
+    "maximum",
+    "percentile",
+    "deviation",
+    "amplitude",
+    "trend",
+    "valid_count",
+)
+VECTOR_FEATURES = ("burn", "onehot", "distance")
+EXPRESSION = "expression"
 SPLITS = ("train", "validation", "test")
 
-Resampling = Literal["bilinear", "nearest", "cubic", "average"]
+Resampling = Literal["bilinear", "nearest", "cubic", "average", "mode"]
+Scaling = Literal["zscore", "robust", "minmax", "none"]
+SourceKind = Literal["raster", "series", "vector"]
 AreaKind = Literal["rasters", "concave_hull", "convex_hull", "bounds", "polygons", "extent"]
 Unlabelled = Literal["background", "unknown"]
 
 
 @dataclass(frozen=True)
+class Series:
+    """The dates of a source of kind `series`.
+
+    A series is a NetCDF file with a time dimension (`variables`), one raster whose bands are the dates of one
+    variable, or one file a date (`path` and `paths` of the source), each with the same bands.
+
+    Attributes:
+        variables: NetCDF variables in the order in which bands count them; empty for files that are no NetCDF.
+        dates: ISO dates of bands or files in order; empty takes them from the file, or from its names.
+        start, end: first and last date to use, inclusive, ISO; empty is open.
+        months: calendar months to use, 1 to 12; empty is all.
+        mask: NetCDF variable, or band number as text, that says which pixels of a date are clear; empty is none.
+        clear: values of `mask` that mean clear; empty means that 0 is clear.
+    """
+
+    variables: tuple[str, ...] = ()
+    dates: tuple[str, ...] = ()
+    start: str = ""
+    end: str = ""
+    months: tuple[int, ...] = ()
+    mask: str = ""
+    clear: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
 class Source:
-    """One raster on disk.
+    """What bands are taken from: a raster, a mosaic of rasters, a time series or a vector layer on disk.
 
     Attributes:
         key: short name that bands refer to; the slot to fill when a recipe is re-bound.
@@ -35,6 +90,11 @@ class Source:
         name: the layer's name as the user sees it.
         crs: WKT or authority code that replaces the file's own; empty keeps the file's.
         nodata: value that replaces the file's own nodata; None keeps the file's.
+        kind: `raster`, `series` or `vector`.
+        paths: further files with the same bands: of a raster, mosaicked with `path` (where files overlap the
+            first with a value counts); of a series, its further dates.
+        layer: layer inside `path` of kind `vector`.
+        series: the dates of kind `series`.
     """
 
     key: str
@@ -42,20 +102,42 @@ class Source:
     name: str = ""
     crs: str = ""
     nodata: float | None = None
+    kind: SourceKind = "raster"
+    paths: tuple[str, ...] = ()
+    layer: str = ""
+    series: Series | None = None
 
 
 @dataclass(frozen=True)
 class Band:
-    """One band of a stack: a band of a source, or an attribute derived from it.
+    """One band of a stack: a band of a source, something derived from it, or an expression of other bands.
 
-    `index` counts from 1. `derive` is empty or one of TERRAIN_ATTRIBUTES.
+    Attributes:
+        name: unique in the recipe.
+        source: key of the source; empty for expressions.
+        index: band of the source, from 1; of a NetCDF series, its variable.
+        derive: empty, or what is computed: of TERRAIN_ATTRIBUTES or RELIEF_ATTRIBUTES (a DEM), SPECKLE_FILTERS
+            (SAR intensity), TEMPORAL_STATISTICS (kind `series`), VECTOR_FEATURES (kind `vector`), EXPRESSION.
+        resampling: how values come onto the grid; `mode` only coarsens codes.
+        parameters: of the derivation, e.g. `{"radius_m": 500}`; see `geoseg_engine.bands`.
+        inputs: of an expression, variable -> name of a band of the recipe or of its intermediates.
+        fill: what gaps become: empty leaves them (pixels without value are not used), `median`, `interpolate`
+            or a number as text.
+        scaling: how training puts values onto one scale: mean and standard deviation, median and
+            interquartile range, the clip limits to 0..1, or not at all.
+        clip_percent: percentiles of the training pixels that values are clipped to.
     """
 
     name: str
-    source: str
+    source: str = ""
     index: int = 1
     derive: str = ""
     resampling: Resampling = "bilinear"
+    parameters: dict[str, float | str] = field(default_factory=dict)
+    inputs: dict[str, str] = field(default_factory=dict)
+    fill: str = ""
+    scaling: Scaling = "zscore"
+    clip_percent: tuple[float, float] = (0.5, 99.5)
 
 
 @dataclass(frozen=True)
@@ -110,26 +192,55 @@ class Area:
 
 @dataclass(frozen=True)
 class LabelClass:
-    """One class. `value` is the field's value as text; `id` is the pixel value, 0..n-1."""
+    """One class.
+
+    `value` is the field's value as text, `also` are further values merged into it; `id` is the pixel value, 0..n-1.
+    """
 
     id: int
     name: str
     value: str = ""
     color: str = "#808080"
+    also: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LabelLayer:
+    """A further label layer: a class of its own, or with `class_field` values that join the legend.
+
+    Attributes:
+        path, layer: polygon file.
+        name: the layer's name as the user sees it; without `class_field` the name of its class.
+        class_field: field with the class.
+        color: of its class.
+    """
+
+    path: str
+    layer: str = ""
+    name: str = ""
+    class_field: str = ""
+    color: str = ""
 
 
 @dataclass(frozen=True)
 class Labels:
-    """Label polygons and how they become classes.
+    """Label polygons, or a raster of classes, and how they become classes.
 
     Attributes:
-        path, layer: polygon file.
+        path, layer: polygon file, or a raster of kind `raster`.
         name: the layer's name as the user sees it.
         class_field: field with the class; empty means one class.
         classes: legend order with names and colours; empty takes the field's values in sorted order.
             Ids are given by the engine: with `unlabelled="background"` id 0 is the background and the
             legend follows from 1; with "unknown" the legend starts at 0.
         unlabelled: what ground inside the area without polygon means.
+        kind: `polygons` or `raster`; values of a raster are classes, named by its categories and coloured by
+            its palette; its nodata is ground without label.
+        excluded: values of the field whose ground is ignored.
+        more: further layers of polygons; where layers overlap the later class wins, as within one.
+        border_px: width of the band along borders between classes that is ignored, for sloppy digitising.
+        all_touched: a polygon takes every pixel it touches, not only those whose centre it holds.
+        min_area_px: connected pieces of a class smaller than this many pixels are ignored.
     """
 
     path: str
@@ -138,16 +249,26 @@ class Labels:
     class_field: str = ""
     classes: tuple[LabelClass, ...] = ()
     unlabelled: Unlabelled = "background"
+    kind: Literal["polygons", "raster"] = "polygons"
+    excluded: tuple[str, ...] = ()
+    more: tuple[LabelLayer, ...] = ()
+    border_px: int = 0
+    all_touched: bool = False
+    min_area_px: int = 0
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Ordered bands on one grid. Written as `<stack>.recipe.json`; carried inside every model."""
+    """Ordered bands on one grid. Written as `<stack>.recipe.json`; carried inside every model.
+
+    `intermediates` are bands that only expressions need: computed, never part of the stack.
+    """
 
     sources: tuple[Source, ...]
     bands: tuple[Band, ...]
     grid: Grid
     version: int = 1
+    intermediates: tuple[Band, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -156,6 +277,7 @@ class Dataset:
 
     `counts` maps split -> class id (as text) -> labelled pixels. `warnings` travel to every result.
     `fingerprint` tells one making of labels and split from another; empty in datasets of older versions.
+    `split_distance_px` is the least distance between pixels of different splits, in pixels; 0 if unknown.
     """
 
     name: str
@@ -174,3 +296,4 @@ class Dataset:
     warnings: tuple[Problem, ...] = ()
     version: int = 1
     fingerprint: str = ""
+    split_distance_px: float = 0.0

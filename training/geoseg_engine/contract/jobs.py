@@ -5,327 +5,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal
-
-from .complaints import area_problems, pixel_size_problems, tile_problems, twice, unknown_sources, when
-from .data import SPLITS, TERRAIN_ATTRIBUTES, Area, Band, GridRequest, Labels, Source
-from .errors import Problem
-
-
-@dataclass(frozen=True)
-class Job:
-    """Base of all jobs. Relative paths are relative to the job folder."""
-
-    kind: ClassVar[str] = ""
-
-    def problems(self) -> list[Problem]:
-        """Every complaint that can be known without opening a file."""
-        return []
-
-
-@dataclass(frozen=True)
-class StackJob(Job):
-    """Align bands on one grid; write the composite (or, with `dry_run`, only say what would be)."""
-
-    kind: ClassVar[str] = "stack"
-    sources: tuple[Source, ...]
-    bands: tuple[Band, ...]
-    grid: GridRequest = GridRequest()
-    area: Area = Area()
-    labels: Labels | None = None
-    output: str = "stack.tif"
-    dry_run: bool = False
-
-    def problems(self) -> list[Problem]:
-        return [
-            *when(not self.bands, "no_bands", "No band is ticked.", "Tick at least one raster band."),
-            *unknown_sources(self.sources, self.bands),
-            *twice([band.name for band in self.bands]),
-            *area_problems(self.area, self.labels),
-            *pixel_size_problems(self.grid.pixel_size),
-        ]
-
-
-@dataclass(frozen=True)
-class TerrainJob(Job):
-    """Terrain attributes of a DEM as a raster of one band each, on the DEM's own grid."""
-
-    kind: ClassVar[str] = "terrain"
-    dem: Source
-    attributes: tuple[str, ...] = TERRAIN_ATTRIBUTES
-    output: str = "terrain.tif"
-
-    def problems(self) -> list[Problem]:
-        unknown = [name for name in self.attributes if name not in TERRAIN_ATTRIBUTES]
-        choices = ", ".join(TERRAIN_ATTRIBUTES)
-        return [
-            *when(
-                not self.attributes,
-                "no_attributes",
-                "No terrain attribute is chosen.",
-                f"Choose from: {choices}.",
-            ),
-            *when(
-                bool(unknown),
-                "unknown_attribute",
-                f"Unknown terrain attribute: {', '.join(unknown)}.",
-                f"Choose from: {choices}.",
-            ),
-        ]
-
-
-@dataclass(frozen=True)
-class RasterizeJob(Job):
-    """Burn label polygons onto the grid of a stack. `stack` is a stack .tif or its .recipe.json."""
-
-    kind: ClassVar[str] = "rasterize"
-    stack: str
-    labels: Labels
-    area: Area = Area()
-    output: str = "labels.tif"
-
-    def problems(self) -> list[Problem]:
-        return area_problems(self.area, self.labels)
-
-
-@dataclass(frozen=True)
-class TileJob(Job):
-    """Make a dataset: tile index and spatial split of a label raster.
-
-    Attributes:
-        stack: stack .tif or its .recipe.json.
-        labels: label raster written by `rasterize`.
-        tile_px: side of a tile, a multiple of 16.
-        stride_px: step between tiles; 0 is the tile size (no overlap).
-        fractions: shares of train, validation, test; sum 1.
-        block_px: side of a split block; 0 finds one.
-        buffer_px: width left unused between blocks of different splits; -1 finds one.
-        area: with `split_field`, its polygons name the split instead of blocks.
-        output: folder that receives dataset.json, tiles.gpkg, split.tif.
-    """
-
-    kind: ClassVar[str] = "tile"
-    stack: str
-    labels: str
-    tile_px: int = 64
-    stride_px: int = 0
-    fractions: tuple[float, float, float] = (0.65, 0.15, 0.20)
-    block_px: int = 0
-    buffer_px: int = -1
-    area: Area = Area()
-    seed: int = 42
-    output: str = "."
-
-    def problems(self) -> list[Problem]:
-        total = sum(self.fractions)
-        return [
-            *tile_problems(self.tile_px),
-            *when(
-                not 0 <= self.stride_px <= self.tile_px,
-                "stride",
-                f"The step of {self.stride_px} px leaves gaps between tiles of {self.tile_px} px.",
-                f"Choose 1 to {self.tile_px}, or 0 for no overlap.",
-            ),
-            *when(
-                abs(total - 1) > 1e-6 or min(self.fractions) < 0,
-                "fractions",
-                f"The shares of train, validation and test add up to {total:g}.",
-                "Make them add up to 1.",
-            ),
-        ]
-
-
-@dataclass(frozen=True)
-class CheckJob(Job):
-    """List what would spoil training: labels against rasters, classes, geometries; and its cure."""
-
-    kind: ClassVar[str] = "check"
-    sources: tuple[Source, ...]
-    labels: Labels
-    bands: tuple[Band, ...] = ()
-    area: Area = Area()
-    grid: GridRequest = GridRequest()
-    tile_px: int = 64
-    output: str = "checks.json"
-
-    def problems(self) -> list[Problem]:
-        return [*area_problems(self.area, self.labels), *tile_problems(self.tile_px)]
-
-
-@dataclass(frozen=True)
-class TrainJob(Job):
-    """Train a segmentation model; leaves model.onnx, checkpoint.pt, history.json, metrics.json.
-
-    Attributes:
-        dataset: dataset.json or its folder.
-        architecture: `unet`.
-        width: channels of the first level; 0 chooses by device.
-        levels: downsamplings; the model needs windows that are multiples of 2**levels.
-        dropout: probability in the deepest levels, 0..1.
-        loss: `ce_lovasz`, `ce_dice` or `ce`.
-        augment: turn, scale and brighten crops where labelled pixels are few; False never.
-        epochs, patience: at most / without improvement of validation IoU; patience 0 never stops early.
-        steps_per_epoch, batch_size: 0 finds one.
-        crop_px: side of a training crop; 0 finds one from the dataset's tile size.
-        device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        precision: `auto` times float32 against bf16 and takes the faster.
-        max_minutes: stop in time to end by then; 0 sets no limit.
-        resume: continue from checkpoint.pt of the output folder.
-    """
-
-    kind: ClassVar[str] = "train"
-    dataset: str
-    architecture: str = "unet"
-    width: int = 0
-    levels: int = 3
-    dropout: float = 0.1
-    loss: str = "ce_lovasz"
-    epochs: int = 60
-    patience: int = 12
-    steps_per_epoch: int = 0
-    batch_size: int = 0
-    crop_px: int = 0
-    learning_rate: float = 1e-3
-    augment: bool = True
-    seed: int = 42
-    device: str = "auto"
-    precision: Literal["auto", "float32", "bf16"] = "auto"
-    max_minutes: float = 0.0
-    resume: bool = False
-    output: str = "."
-
-    def problems(self) -> list[Problem]:
-        losses = ("ce_lovasz", "ce_dice", "ce")
-        return [
-            *when(
-                self.epochs < 1, "epochs", f"{self.epochs} epochs cannot train anything.", "Choose 1 or more."
-            ),
-            *when(
-                self.learning_rate <= 0,
-                "learning_rate",
-                f"The learning rate {self.learning_rate:g} is not positive.",
-                "0.001 is a good start.",
-            ),
-            *when(
-                not 0 <= self.dropout < 1,
-                "dropout",
-                f"Dropout {self.dropout:g} is not a probability below 1.",
-                "Choose 0 to 0.5.",
-            ),
-            *when(
-                self.architecture != "unet",
-                "architecture",
-                f"Unknown architecture '{self.architecture}'.",
-                "Choose unet.",
-            ),
-            *when(
-                self.loss not in losses,
-                "loss",
-                f"Unknown loss '{self.loss}'.",
-                f"Choose from: {', '.join(losses)}.",
-            ),
-            *when(
-                not 1 <= self.levels <= 6,
-                "levels",
-                f"{self.levels} levels are not possible.",
-                "Choose 1 to 6.",
-            ),
-        ]
-
-
-@dataclass(frozen=True)
-class PredictJob(Job):
-    """Classify rasters with a trained model.
-
-    Attributes:
-        model: model.onnx.
-        sources: rasters to use. A source whose key is one of the model's fills that slot; the others are
-            matched by name and band count. Empty uses the files the model was trained on.
-        extent, extent_crs: part to predict; None is all that the rasters share.
-        output: class raster. The others are written when their path is not empty.
-        polygons: GeoPackage with class_id, class_name, score, area_m2, perimeter_m.
-        min_area_px: polygons smaller than this are left out.
-        core_px: side of the part of a window that is kept; 0 finds one from memory.
-        dry_run: only match bands and say what would be done.
-    """
-
-    kind: ClassVar[str] = "predict"
-    model: str
-    sources: tuple[Source, ...] = ()
-    extent: tuple[float, float, float, float] | None = None
-    extent_crs: str = ""
-    output: str = "classes.tif"
-    confidence: str = ""
-    entropy: str = ""
-    probability: str = ""
-    polygons: str = ""
-    min_area_px: int = 4
-    core_px: int = 0
-    device: str = "auto"
-    runtime: Literal["auto", "torch", "onnx"] = "auto"
-    dry_run: bool = False
-
-
-@dataclass(frozen=True)
-class EvaluateJob(Job):
-    """Compare a model, or a class raster on the dataset's grid, with held-out labels.
-
-    Leaves metrics.json, confusion.csv, errors.tif (1 true positive, 2 false positive, 3 false negative;
-    with more than two classes 1 right, 2 wrong) in `output`.
-    """
-
-    kind: ClassVar[str] = "evaluate"
-    dataset: str
-    model: str = ""
-    prediction: str = ""
-    split: str = "test"
-    device: str = "auto"
-    output: str = "."
-
-    def problems(self) -> list[Problem]:
-        return [
-            *when(
-                bool(self.model) == bool(self.prediction),
-                "nothing_to_evaluate",
-                "Give either a model or a class raster to evaluate.",
-                "Choose one of the two.",
-            ),
-            *when(
-                self.split not in SPLITS,
-                "split",
-                f"Unknown split '{self.split}'.",
-                f"Choose from: {', '.join(SPLITS)}.",
-            ),
-        ]
-
-
-@dataclass(frozen=True)
-class PolygonizeJob(Job):
-    """Class raster to polygons. `confidence` gives the score; background (id 0) is left out on request."""
-
-    kind: ClassVar[str] = "polygonize"
-    classes: str
-    confidence: str = ""
-    skip_background: bool = True
-    min_area_px: int = 4
-    output: str = "polygons.gpkg"
-
-
-@dataclass(frozen=True)
-class DescribeJob(Job):
-    """Read a model's metadata: classes, recipe, metrics, architecture."""
-
-    kind: ClassVar[str] = "describe"
-    model: str
-
-
-@dataclass(frozen=True)
-class ProbeJob(Job):
-    """Say what this environment can do: versions, devices, honest ONNX Runtime providers, richdem."""
-
-    kind: ClassVar[str] = "probe"
-
+from .data_jobs import (
+    CheckJob,
+    ExportChipsJob,
+    InspectJob,
+    RasterizeJob,
+    StackJob,
+    SummarizeJob,
+    TerrainJob,
+    TileJob,
+)
+from .job import Job
+from .model_jobs import (
+    DescribeJob,
+    EvaluateJob,
+    PolygonizeJob,
+    PredictJob,
+    ProbeJob,
+    TrainJob,
+)
 
 JOBS: dict[str, type[Job]] = {
     job.kind: job
@@ -335,6 +33,9 @@ JOBS: dict[str, type[Job]] = {
         RasterizeJob,
         TileJob,
         CheckJob,
+        SummarizeJob,
+        InspectJob,
+        ExportChipsJob,
         TrainJob,
         PredictJob,
         EvaluateJob,
