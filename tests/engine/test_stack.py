@@ -104,7 +104,7 @@ def test_large_coarsening_reads_in_halves_and_gives_the_same(tmp_path, monkeypat
     sources, bands = mixed_scene(tmp_path)
     recipe = Recipe(sources, bands, utm_grid(12, 10, 100.0))
     expected = read_whole(recipe)
-    monkeypatch.setattr("geoseg_engine.stacking.reader.SOURCE_LIMIT_PX", 500)
+    monkeypatch.setattr("geoseg_engine.bands.rasterbands.SOURCE_LIMIT_PX", 500)
     np.testing.assert_array_equal(read_whole(recipe), expected)
 
 

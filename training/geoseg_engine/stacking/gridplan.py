@@ -9,9 +9,10 @@ import numpy as np
 import pyproj
 from rasterio.transform import Affine
 
+from ..bands.opening import own_grid
 from ..contract import Band, GeoSegError, Grid, GridRequest, Problem, Recipe, Source
 from ..raster.grid import Bounds, grid_bounds, pixel_size
-from ..raster.sources import crs_text, crs_title, open_source, parse_crs, source_grid, title
+from ..raster.sources import crs_text, crs_title, parse_crs, title
 
 GRID_LIMIT_PX = 40_000_000_000
 ROUNDING_PX = 0.01
@@ -66,18 +67,13 @@ def own_grids(sources: tuple[Source, ...], bands: tuple[Band, ...]) -> tuple[dic
     grids: dict[str, Grid] = {}
     problems: list[Problem] = []
     for source in sources:
-        highest = max((band.index for band in bands if band.source == source.key), default=0)
         try:
-            with open_source(source) as dataset:
-                if highest > dataset.count:
-                    raise GeoSegError(
-                        "missing_bands",
-                        f"Layer '{title(source)}' has {dataset.count} bands, band {highest} is asked for.",
-                        "Tick the layer's bands again.",
-                    )
-                grids[source.key] = source_grid(source, dataset)
+            own = own_grid(source, tuple(band for band in bands if band.source == source.key))
         except GeoSegError as error:
             problems.append(as_problem(error))
+            continue
+        if own is not None:
+            grids[source.key] = own
     return grids, problems
 
 
@@ -110,13 +106,23 @@ def plan_recipe(
     if plan.errors:
         return plan
     used = tuple(source for source in sources if any(band.source == source.key for band in bands))
-    reference = next((source for source in sources if source.key == request.reference), used[0])
+    gridded = tuple(source for source in used if source.key in grids)
+    if not gridded:
+        plan.problems.append(
+            Problem(
+                "no_raster",
+                "No raster is among the sources, so there are no pixels to work on.",
+                "Tick a raster band.",
+            )
+        )
+        return plan
+    reference = next((source for source in sources if source.key == request.reference), gridded[0])
     try:
         own = grids[reference.key]
         if rotation_degrees(own) and (not request.crs or parse_crs(request.crs) == parse_crs(own.crs)):
             plan.problems.append(_rotated(reference, own))
         lattice = plan_lattice(own, request)
-        grid = plan_extent(lattice, used, grids, request, area)
+        grid = plan_extent(lattice, gridded, grids, request, area)
     except GeoSegError as error:
         plan.problems.append(as_problem(error))
         return plan

@@ -1,0 +1,65 @@
+"""Open a source of any kind for the bands that are asked of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import numpy as np
+
+from ..contract import Band, GeoSegError, Grid, Source
+from ..raster.grid import Window
+from ..raster.sources import open_source, source_grid, title
+from .rasterbands import RasterBands
+
+
+class OpenBands(Protocol):
+    """Bands of one open source on the grid of a stack."""
+
+    def read(self, window: Window) -> np.ndarray:
+        """Float32 (bands, rows, cols) of a window inside the grid; NaN where there is no value.
+
+        The same pixel has the same value whatever window it is read in.
+
+        Raises:
+            GeoSegError: `cannot_read` if a file is damaged.
+        """
+
+
+@contextmanager
+def open_bands(source: Source, bands: tuple[Band, ...], grid: Grid) -> Iterator[OpenBands]:
+    """Bands of a source on a grid.
+
+    Raises:
+        GeoSegError: as `open_source`; `missing_bands` if the source has fewer bands than are asked for.
+    """
+    with open_source(source) as dataset:
+        refuse_missing(source, dataset.count, bands)
+        yield RasterBands.on_grid(source, dataset, bands, grid)
+
+
+def own_grid(source: Source, bands: tuple[Band, ...] = ()) -> Grid | None:
+    """The source's own grid, None for one that has none (vectors); raises if the bands cannot be had.
+
+    Raises:
+        GeoSegError: as `open_bands`.
+    """
+    with open_source(source) as dataset:
+        refuse_missing(source, dataset.count, bands)
+        return source_grid(source, dataset)
+
+
+def refuse_missing(source: Source, count: int, bands: tuple[Band, ...]) -> None:
+    """Raise if a band is asked for that the source does not have.
+
+    Raises:
+        GeoSegError: `missing_bands`.
+    """
+    highest = max((band.index for band in bands), default=0)
+    if highest > count:
+        raise GeoSegError(
+            "missing_bands",
+            f"Layer '{title(source)}' has {count} bands, band {highest} is asked for.",
+            "Choose a layer that has this band, or tick the layer's bands again.",
+        )

@@ -1,0 +1,84 @@
+"""Values of a window of a raster file, with NaN for what is none."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from rasterio.enums import MaskFlags
+from rasterio.errors import RasterioError
+
+from ..contract import GeoSegError, Source
+from .grid import Window
+from .sources import title
+
+
+def raster_values(
+    source: Source, dataset: Any, indexes: list[int], part: Window, dtype: str = "float64"
+) -> np.ndarray:
+    """Values of a window of a raster: scale and offset applied, NaN where invalid or outside.
+
+    Invalid is what the file's nodata, mask or alpha says, what equals the source's own nodata, and what is
+    not finite.
+
+    Returns:
+        (bands, rows, cols) of `dtype`, float32 or float64.
+
+    Raises:
+        GeoSegError: `cannot_read` if the file is damaged.
+    """
+    inside = part.clipped(dataset.height, dataset.width)
+    if inside.empty:
+        return np.full((len(indexes), part.height, part.width), np.nan, dtype)
+    try:
+        raw = dataset.read(indexes, window=inside.rasterio)
+        invalid = _invalid(source, dataset, indexes, inside, raw)
+    except RasterioError as error:
+        raise GeoSegError(
+            "cannot_read",
+            f"Layer '{title(source)}' is damaged: rows {inside.row} to {inside.row + inside.height} cannot be read.",
+            "Get the file again, or export what QGIS can still read.",
+            str(error),
+        ) from error
+    values = _scaled(raw, dataset, indexes, dtype)
+    if invalid is not None:
+        values[invalid] = np.nan
+    if raw.dtype.kind == "f":
+        values[np.isinf(values)] = np.nan
+    if inside == part:
+        return values
+    result = np.full((len(indexes), part.height, part.width), np.nan, dtype)
+    rows, cols = inside.within(part)
+    result[:, rows, cols] = values
+    return result
+
+
+def _scaled(raw: np.ndarray, dataset: Any, indexes: list[int], dtype: str) -> np.ndarray:
+    scales = np.array([dataset.scales[index - 1] for index in indexes])
+    offsets = np.array([dataset.offsets[index - 1] for index in indexes])
+    with np.errstate(over="ignore"):  # float64 beyond float32 becomes infinite, and so invalid
+        if (scales == 1).all() and (offsets == 0).all():
+            return raw.astype(dtype, copy=False)
+        return (raw * scales[:, None, None] + offsets[:, None, None]).astype(dtype, copy=False)
+
+
+def _invalid(
+    source: Source, dataset: Any, indexes: list[int], inside: Window, raw: np.ndarray
+) -> np.ndarray | None:
+    """Boolean (bands, rows, cols) of what the file or the source declares invalid; None if they declare nothing.
+
+    NaN needs no declaration, so a file whose nodata is NaN is spared the second reading for its mask.
+    """
+    flags = [dataset.mask_flag_enums[index - 1] for index in indexes]
+    nodata = [dataset.nodatavals[index - 1] for index in indexes]
+    by_nodata = all(flag == [MaskFlags.nodata] for flag in flags)
+    declares_nan = by_nodata and all(value is not None and math.isnan(value) for value in nodata)
+    overridden = by_nodata and source.nodata is not None
+    invalid = None
+    if not (overridden or declares_nan or all(MaskFlags.all_valid in flag for flag in flags)):
+        invalid = dataset.read_masks(indexes, window=inside.rasterio) == 0
+    if source.nodata is not None and not math.isnan(source.nodata):
+        same = raw == np.array(source.nodata).astype(raw.dtype if raw.dtype.kind == "f" else np.float64)
+        invalid = same if invalid is None else invalid | same
+    return invalid
