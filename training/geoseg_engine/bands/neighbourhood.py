@@ -2,16 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
 import numpy as np
 
-from ..contract import Band, Grid
+from ..contract import TERRAIN_ATTRIBUTES, Band, Grid
 from ..raster.grid import Window
-from . import relief
+from . import relief, speckle
+
+Parameters = Mapping[str, float | str]
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """How one name, or a family of names, is computed.
+
+    Attributes:
+        halo_px: pixels needed around a window, from a band's parameters and the raster's own grid.
+        compute: (values, grid, window, bands) -> float64 (bands, rows, cols) of the window; `values` is float64
+            (rows, cols) of `window.padded(halo)`, NaN where invalid and beyond the edge. All bands it is given have
+            the same halo.
+    """
+
+    halo_px: Callable[[Parameters, Grid], int]
+    compute: Callable[[np.ndarray, Grid, Window, tuple[Band, ...]], np.ndarray]
+
+
+def _terrain(values: np.ndarray, grid: Grid, window: Window, bands: tuple[Band, ...]) -> np.ndarray:
+    return relief.attributes(values, grid, window, tuple(band.derive for band in bands))
+
+
+TERRAIN = Derivation(lambda parameters, grid: relief.HALO_PX, _terrain)
+
+DERIVATIONS: dict[str, Derivation] = {
+    **dict.fromkeys(TERRAIN_ATTRIBUTES, TERRAIN),
+    "lee": Derivation(speckle.lee_halo_px, speckle.lee_bands),
+    "decibel": Derivation(speckle.decibel_halo_px, speckle.decibel_bands),
+}
+"""Name of what is derived -> how; names that share an entry are computed together."""
 
 
 def halo_px(bands: tuple[Band, ...], grid: Grid) -> int:
     """Pixels around a window that these bands need."""
-    return relief.HALO_PX
+    return max(_halo(band, grid) for band in bands)
+
+
+def _halo(band: Band, grid: Grid) -> int:
+    return DERIVATIONS[band.derive].halo_px(band.parameters, grid)
 
 
 def derived(values: np.ndarray, grid: Grid, window: Window, bands: tuple[Band, ...]) -> np.ndarray:
@@ -26,4 +64,13 @@ def derived(values: np.ndarray, grid: Grid, window: Window, bands: tuple[Band, .
     Returns:
         Float64 (bands, rows, cols) of the window.
     """
-    return relief.attributes(values, grid, window, tuple(band.derive for band in bands))
+    result = np.empty((len(bands), window.height, window.width))
+    widest = halo_px(bands, grid)
+    groups: dict[tuple[int, int], list[int]] = {}
+    for place, band in enumerate(bands):
+        groups.setdefault((id(DERIVATIONS[band.derive]), _halo(band, grid)), []).append(place)
+    for (_, halo), places in groups.items():
+        cut = slice(widest - halo, -(widest - halo) or None)
+        chosen = tuple(bands[place] for place in places)
+        result[places] = DERIVATIONS[chosen[0].derive].compute(values[cut, cut], grid, window, chosen)
+    return result
