@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,8 @@ SOURCE_LIMIT_PX = 1 << 24
 """Source pixels read at once; where a window needs more (strong coarsening) it is halved."""
 
 BANDS_AT_ONCE = 6
+
+Values = Callable[[Window, tuple[Band, ...]], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -46,48 +48,59 @@ class RasterBands:
         Raises:
             GeoSegError: `cannot_read` if the file is damaged.
         """
-        return _read_layer(self, window)
+        return gridded(
+            self.mapping, self.bands, window, lambda part, bands: _source_values(self, part, bands)
+        )
 
 
-def _read_layer(layer: RasterBands, window: Window) -> np.ndarray:
-    """Bands of one source on a window of the grid: float32 (bands of the layer, rows, cols)."""
-    shift = layer.mapping.shift
-    if shift is not None:
-        part = Window(window.row + shift[0], window.col + shift[1], window.height, window.width)
-        return _source_values(layer, part, layer.bands)
-    rows, cols = source_pixels(layer.mapping, window)
-    part = needed(layer.mapping, rows, cols, 2)
-    if part.height * part.width > SOURCE_LIMIT_PX and window.height * window.width > 1:
-        return _read_halves(layer, window)
-    result = np.empty((len(layer.bands), window.height, window.width), np.float32)
-    for method, places in _passes(layer):
-        values = _source_values(layer, part, tuple(layer.bands[place] for place in places))
-        result[places] = resampled(layer.mapping, values, part, rows, cols, method)
+def gridded(
+    mapping: Mapping, bands: tuple[Band, ...], window: Window, values: Values, limit_px: int = SOURCE_LIMIT_PX
+) -> np.ndarray:
+    """Bands of a source on a window of a grid.
+
+    Args:
+        mapping: how the grid lies on the source.
+        bands: each with its resampling.
+        window: inside the grid.
+        values: (window of the source, some of the bands) -> float32 (bands, rows, cols), NaN beyond its edge.
+        limit_px: source pixels asked for at once; where the window needs more it is halved.
+
+    Returns:
+        Float32 (bands, rows, cols), NaN where there is no value.
+    """
+    if mapping.shift is not None:
+        part = Window(
+            window.row + mapping.shift[0], window.col + mapping.shift[1], window.height, window.width
+        )
+        return values(part, bands)
+    rows, cols = source_pixels(mapping, window)
+    part = needed(mapping, rows, cols, 2)
+    if part.height * part.width > limit_px and window.height * window.width > 1:
+        halves, axis = _halves(window)
+        return np.concatenate([gridded(mapping, bands, half, values, limit_px) for half in halves], axis)
+    result = np.empty((len(bands), window.height, window.width), np.float32)
+    for method, places in _passes(bands):
+        found = values(part, tuple(bands[place] for place in places))
+        result[places] = resampled(mapping, found, part, rows, cols, method)
     return result
 
 
-def _passes(layer: RasterBands) -> Iterator[tuple[str, list[int]]]:
+def _passes(bands: tuple[Band, ...]) -> Iterator[tuple[str, list[int]]]:
     """Bands that are resampled together: of one method, and few enough to bound memory."""
-    for method in dict.fromkeys(band.resampling for band in layer.bands):
-        places = [place for place, band in enumerate(layer.bands) if band.resampling == method]
+    for method in dict.fromkeys(band.resampling for band in bands):
+        places = [place for place, band in enumerate(bands) if band.resampling == method]
         for start in range(0, len(places), BANDS_AT_ONCE):
             yield method, places[start : start + BANDS_AT_ONCE]
 
 
-def _read_halves(layer: RasterBands, window: Window) -> np.ndarray:
-    if window.height >= window.width:
-        half = window.height // 2
-        parts = (
-            Window(window.row, window.col, half, window.width),
-            Window(window.row + half, window.col, window.height - half, window.width),
-        )
-        return np.concatenate([_read_layer(layer, part) for part in parts], axis=1)
-    half = window.width // 2
-    parts = (
-        Window(window.row, window.col, window.height, half),
-        Window(window.row, window.col + half, window.height, window.width - half),
-    )
-    return np.concatenate([_read_layer(layer, part) for part in parts], axis=2)
+def _halves(window: Window) -> tuple[tuple[Window, Window], int]:
+    """The window in two, and the axis of (bands, rows, cols) along which they follow each other."""
+    row, col, height, width = window.row, window.col, window.height, window.width
+    if height >= width:
+        half = height // 2
+        return (Window(row, col, half, width), Window(row + half, col, height - half, width)), 1
+    half = width // 2
+    return (Window(row, col, height, half), Window(row, col + half, height, width - half)), 2
 
 
 def _source_values(layer: RasterBands, part: Window, bands: tuple[Band, ...]) -> np.ndarray:
