@@ -1,0 +1,111 @@
+"""How the rows of scripts/bench/prepare.py are measured: commands as processes, wall clock and peak memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+ENGINE_PYTHON = sys.executable
+Command = Sequence[str]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table.
+
+    Attributes:
+        work, beside: what was measured, and against what.
+        ours_s, beside_s: medians of the repetitions, in seconds.
+        ratio: median of ours / beside.
+        bar: what the ratio must not exceed.
+        peak_mb: the most memory any process of ours held.
+        peak_bar_mb: what that must not exceed; 0 is no bar.
+        note: anything the numbers need to be read rightly, e.g. that results agree.
+        agrees: whether the result was the same as the peer's, where that is asked for.
+    """
+
+    work: str
+    beside: str
+    ours_s: float
+    beside_s: float
+    ratio: float
+    bar: float
+    peak_mb: float
+    peak_bar_mb: float = 0.0
+    note: str = ""
+    agrees: bool = True
+
+    @property
+    def holds(self) -> bool:
+        """Whether time, memory and result are as they must be."""
+        in_memory = not self.peak_bar_mb or self.peak_mb <= self.peak_bar_mb
+        return self.ratio <= self.bar and in_memory and self.agrees
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**asdict(self), "holds": self.holds}
+
+
+def compared(
+    ours: Callable[[], tuple[float, float]], beside: Callable[[], tuple[float, float]], repeat: int
+) -> tuple[float, float, float, float]:
+    """Run both by turns `repeat` times, after one round that is thrown away if `repeat` is above 1.
+
+    Args:
+        ours, beside: do the work once and return (seconds, peak MB), see `timed`.
+
+    Returns:
+        Median seconds of ours and of the peer, median of the ratios of the rounds, peak MB of ours.
+    """
+    if repeat > 1:
+        ours(), beside()
+    rounds = [(ours(), beside()) for _ in range(repeat)]
+    return (
+        statistics.median(one[0] for one, _ in rounds),
+        statistics.median(other[0] for _, other in rounds),
+        statistics.median(one[0] / other[0] for one, other in rounds),
+        max(one[1] for one, _ in rounds),
+    )
+
+
+def timed(commands: Sequence[Command], env: dict[str, str] | None = None) -> tuple[float, float]:
+    """Run commands one after another; wall seconds of all and the peak MB of the largest.
+
+    Raises:
+        RuntimeError: if one fails, with what it printed.
+    """
+    started, peak_kb = time.perf_counter(), 0
+    for command in commands:
+        process = subprocess.Popen(
+            list(command),
+            env={**os.environ, **(env or {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        assert process.stdout is not None
+        printed = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            raise RuntimeError(f"{' '.join(command[:3])} failed: {printed.decode(errors='replace')[-2000:]}")
+        peak_kb = max(peak_kb, usage.ru_maxrss)
+    return time.perf_counter() - started, peak_kb / 1024
+
+
+def engine_command(folder: Path, kind: str, job: dict[str, Any]) -> Command:
+    """Write job.json into a folder; the command that runs it as QGIS does. Needs `ENGINE_ENV`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "job.json").write_text(json.dumps({"protocol": "1.0", "kind": kind, "job": job}))
+    return [ENGINE_PYTHON, "-u", "-m", "geoseg_engine", "run", str(folder / "job.json")]
+
+
+ENGINE_ENV = {"PYTHONPATH": str(ROOT / "training")}
