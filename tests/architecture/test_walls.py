@@ -34,6 +34,7 @@ ROOMS = (
     {"results", "probe"},
     {"training", "prediction"},
     {"run"},
+    {"cli_flags", "cli_terminal"},
     {"cli"},
     {"__main__"},
 )

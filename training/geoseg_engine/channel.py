@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -25,15 +26,15 @@ class Channel:
         self._record: TextIO | None = (folder / EVENTS_FILE).open("a", encoding="utf-8")
 
     @classmethod
-    def guarding_stdout(cls, folder: Path) -> Channel:
+    def guarding_stdout(cls, folder: Path, shown_by: Callable[[TextIO], Any] | None = None) -> Channel:
         """Take file descriptor 1 for events; whatever else prints lands on stderr.
 
-        Call before the heavy imports.
+        Call before the heavy imports. `shown_by` makes the stream that takes the events for people.
         """
-        events = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
+        events: Any = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
         os.dup2(2, 1)
         sys.stdout = sys.stderr
-        return cls(folder, events)
+        return cls(folder, shown_by(events) if shown_by else events)
 
     def send(self, event_type: str, /, **fields: Any) -> None:
         """Send one event; neither a reader that has gone away nor a full disk stops the job here."""

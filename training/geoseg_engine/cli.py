@@ -1,17 +1,16 @@
 """The shell command `geoseg`: run a job.json, or the same job from flags.
 
-Flags are made from the job's own fields, so the shell can do what QGIS can and nothing drifts:
-scalars are `--tile-px 64`, everything structured is JSON (`--labels '{"path": "a.gpkg"}'`).
-Sources have a short form: `--sources a.tif b.tif`; bands left out are all bands of all sources. `predict` finds the
-model's slot of each by name and bands, whatever their order; the JSON form names the slot (`{"key": "r2", …}`).
+Flags are made from the job's own fields, so the shell can do what QGIS can and nothing drifts; `cli_flags` says how
+they are written. Bands left out are all bands of all sources. `predict` finds the model's slot of each source by name
+and bands, whatever their order; the JSON form names the slot (`{"key": "r2", …}`).
+
+At a terminal the answer is sentences and a line of progress; into a pipe, or with `--json`, one event a line.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
-import os
 import sys
 import typing
 from pathlib import Path
@@ -19,8 +18,23 @@ from typing import Any
 
 from . import __version__
 from .channel import Channel
-from .contract import JOB_FILE, JOBS, PROTOCOL, GeoSegError, Job, job_from_json, job_to_json, write_json
+from .cli_flags import metavar, source_of, sources_of, value_of
+from .cli_terminal import Sentences
+from .contract import (
+    JOB_FILE,
+    JOBS,
+    PROTOCOL,
+    GeoSegError,
+    Job,
+    Source,
+    job_from_json,
+    job_to_json,
+    write_json,
+)
 from .run import run_file
+
+OF_THE_SHELL = ("command", "job_folder", "json")
+"""Flags that are no field of a job."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -36,11 +50,16 @@ def main(arguments: list[str] | None = None) -> int:
             return 1
     folder = job_file.resolve().parent
     try:
-        channel = Channel.guarding_stdout(folder)
+        channel = Channel.guarding_stdout(folder, Sentences if sentences_wanted(options.json) else None)
     except OSError as error:
         print(f"geoseg: the job folder {folder} cannot be written to: {error}", file=sys.stderr)  # noqa: T201
         return 1
     return run_file(job_file, channel)
+
+
+def sentences_wanted(as_json: bool) -> bool:
+    """Whether a person reads the answer."""
+    return not as_json and sys.stdout.isatty()
 
 
 def parser() -> argparse.ArgumentParser:
@@ -52,6 +71,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="run a job.json")
     run.add_argument("job_file")
+    add_json(run)
     for kind, job in JOBS.items():
         doc = (job.__doc__ or "").strip()
         command = commands.add_parser(
@@ -63,9 +83,14 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--job-folder", default=".", help="folder for job.json, events and relative outputs"
         )
+        add_json(command)
         for field in dataclasses.fields(job):
             add_flag(command, job, field)
     return top
+
+
+def add_json(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--json", action="store_true", help="events as JSON also at a terminal")
 
 
 def add_flag(command: argparse.ArgumentParser, job: type[Job], field: dataclasses.Field[Any]) -> None:
@@ -73,23 +98,20 @@ def add_flag(command: argparse.ArgumentParser, job: type[Job], field: dataclasse
     hint = typing.get_type_hints(job)[field.name]
     flag = "--" + field.name.replace("_", "-")
     required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-    if field.name in ("sources", "dem"):
-        command.add_argument(
-            flag,
-            nargs="+" if field.name == "sources" else None,
-            default=argparse.SUPPRESS,
-            required=required,
-            metavar="RASTER",
-            help="file, or JSON of a source",
-        )
-    elif field.name == "bands":
-        command.add_argument(flag, default=argparse.SUPPRESS, metavar="JSON", help="left out: all bands")
-    elif hint is bool:
+    if hint is bool:
         command.add_argument(flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS)
     elif hint in (int, float, str):
         command.add_argument(flag, type=hint, required=required, default=argparse.SUPPRESS)
     else:
-        command.add_argument(flag, required=required, default=argparse.SUPPRESS, metavar="JSON or TEXT")
+        raster = hint is Source or Source in typing.get_args(hint)
+        command.add_argument(
+            flag,
+            nargs="+",
+            required=required,
+            default=argparse.SUPPRESS,
+            metavar="RASTER" if raster else metavar(hint),
+            help={"bands": "left out: all bands", "sources": "files, or JSON of each"}.get(field.name),
+        )
 
 
 def write_job(options: argparse.Namespace) -> Path:
@@ -98,11 +120,10 @@ def write_job(options: argparse.Namespace) -> Path:
     Raises:
         GeoSegError: `bad_json` or `bad_flag` for flags that make no job.
     """
-    values = {key: value for key, value in vars(options).items() if key not in ("command", "job_folder")}
-    prefix = "given" if options.command == "predict" else "r"
+    values = {key: value for key, value in vars(options).items() if key not in OF_THE_SHELL}
     hints = typing.get_type_hints(JOBS[options.command])
-    data = {key: _value(key, value, prefix, hints[key]) for key, value in values.items()}
-    if options.command in ("stack", "check") and "bands" not in data:
+    data = {key: _value(options.command, key, value, hints[key]) for key, value in values.items()}
+    if "bands" in hints and "bands" not in data and "sources" in data:
         from .raster.sources import all_bands
 
         data["bands"] = all_bands(data["sources"])
@@ -114,39 +135,15 @@ def write_job(options: argparse.Namespace) -> Path:
     return job_file
 
 
-def _value(key: str, value: Any, prefix: str, hint: Any) -> Any:
-    """The value of a job's field. `prefix` numbers the sources; for `predict` it is no model's, so names decide."""
+def _value(command: str, key: str, value: Any, hint: Any) -> Any:
+    """The value of a job's field. Sources of `predict` get keys that are no model's, so that names decide."""
     if key == "sources":
-        return [_source(text, f"{prefix}{index + 1}") for index, text in enumerate(value)]
-    if key == "dem":
-        return _source(value, "dem")
-    if isinstance(value, str) and value.startswith(("[", "{")):
-        return _absolute_paths(_json(key, value))
-    if key == "labels" and hint is not str:  # polygons, not the label raster of `tile`
-        return {"path": os.path.abspath(value)}  # noqa: PTH100
-    if isinstance(value, str) and value and Path(value).exists():
-        return str(Path(value).resolve())
-    return value
+        return sources_of(key, value, "given" if command == "predict" else "r")
+    if hint is Source and len(value) == 1:
+        return source_of(key, value[0], key)
+    return value_of(key, hint, value if isinstance(value, list) else [value]) if not _plain(value) else value
 
 
-def _source(text: str, key: str) -> dict[str, Any]:
-    if text.startswith("{"):
-        data: dict[str, Any] = _absolute_paths(_json("sources", text))
-        return data
-    path = str(Path(text).resolve()) if Path(text).exists() else text
-    return {"key": key, "path": path, "name": Path(text).stem}
-
-
-def _json(key: str, text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise GeoSegError(
-            "bad_flag", f"--{key} is not valid JSON: {error}.", "Quote it for the shell."
-        ) from error
-
-
-def _absolute_paths(data: Any) -> Any:
-    if isinstance(data, dict) and data.get("path") and Path(data["path"]).exists():
-        return {**data, "path": str(Path(data["path"]).resolve())}
-    return data
+def _plain(value: Any) -> bool:
+    """What argparse has converted already."""
+    return isinstance(value, (bool, int, float))

@@ -1,0 +1,192 @@
+"""The shell: flags of every kind become the job that QGIS would write, and events become sentences."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from geoseg_engine import cli
+from geoseg_engine.cli_terminal import Sentences, done_lines, sentences
+from geoseg_engine.contract import JOBS, GeoSegError
+
+ENGINE = Path(cli.__file__).resolve().parents[1]
+
+
+def job(folder: Path, *flags: str) -> dict[str, Any]:
+    options = cli.parser().parse_args([*flags, "--job-folder", str(folder)])
+    written: dict[str, Any] = json.loads(cli.write_job(options).read_text())["job"]
+    return written
+
+
+def test_every_job_has_a_command_with_help(capsys):
+    for kind in JOBS:
+        with pytest.raises(SystemExit) as ended:
+            cli.parser().parse_args([kind, "--help"])
+        assert ended.value.code == 0 and "--job-folder" in capsys.readouterr().out
+
+
+def test_lists_are_repeated_values(tmp_path):
+    chips = job(tmp_path, "exportchips", "--dataset", "d", "--splits", "train", "test")
+    assert chips["splits"] == ["train", "test"]
+    terrain = job(tmp_path, "terrain", "--dem", "dem.tif", "--attributes", "slope", "tpi")
+    assert terrain["attributes"] == ["slope", "tpi"] and terrain["dem"]["key"] == "dem"
+    for shares in (["0.5", "0.2", "0.3"], ["0.5,0.2,0.3"], ["[0.5, 0.2, 0.3]"]):
+        tiled = job(tmp_path, "tile", "--stack", "s.tif", "--labels", "l.tif", "--fractions", *shares)
+        assert tiled["fractions"] == [0.5, 0.2, 0.3]
+    predicted = job(tmp_path, "predict", "--model", "m.onnx", "--extent", "-5", "0", "10", "1e2")
+    assert predicted["extent"] == [-5, 0, 10, 100]
+
+
+def test_objects_are_pairs_or_json_or_a_file(tmp_path):
+    common = ["rasterize", "--stack", "s.tif"]
+    words = ["slides.gpkg", "class_field=kind", "unlabelled=unknown", "border_px=2", "excluded=road,lake"]
+    labels = job(tmp_path, *common, "--labels", *words)["labels"]
+    assert Path(labels["path"]).name == "slides.gpkg" and Path(labels["path"]).is_absolute()
+    assert (labels["class_field"], labels["unlabelled"], labels["border_px"]) == ("kind", "unknown", 2)
+    assert labels["excluded"] == ["road", "lake"]
+    (tmp_path / "labels.json").write_text(json.dumps({"path": "slides.gpkg", "all_touched": True}))
+    assert job(tmp_path, *common, "--labels", f"@{tmp_path}/labels.json")["labels"]["all_touched"] is True
+    asked = [*common, "--labels", "s.gpkg", "all_touched=yes", "--area", "concave_hull", "ratio=0.5"]
+    done = job(tmp_path, *asked)
+    assert (done["area"]["kind"], done["area"]["ratio"]) == ("concave_hull", 0.5)
+    assert done["labels"]["all_touched"] is True
+    boxes = job(tmp_path, *common, "--labels", "s.gpkg", "--area", "boxes.gpkg")["area"]
+    assert boxes["kind"] == "polygons" and boxes["path"].endswith("boxes.gpkg")
+
+
+def test_areas_of_splits_grid_and_parameters(tmp_path):
+    tiled = job(
+        tmp_path,
+        "tile",
+        "--stack",
+        "s.tif",
+        "--labels",
+        "l.tif",
+        "--split-areas",
+        "a.gpkg",
+        "b.gpkg",
+        "c.gpkg",
+    )
+    assert [area["kind"] for area in tiled["split_areas"]] == ["polygons"] * 3
+    bands = json.dumps([{"name": "b", "source": "r1"}])
+    stacked = job(
+        tmp_path,
+        "stack",
+        "--sources",
+        "a.tif",
+        "--bands",
+        bands,
+        "--grid",
+        "crs=EPSG:32632",
+        "pixel_size=10,5",
+    )
+    assert stacked["grid"]["pixel_size"] == [10, 5] and stacked["grid"]["crs"] == "EPSG:32632"
+    terrain = job(tmp_path, "terrain", "--dem", "d.tif", "--parameters", "radius_m=500", "radii=100,300")
+    assert terrain["parameters"] == {"radius_m": 500.0, "radii": "100,300"}
+
+
+def test_sources_in_a_file_have_absolute_paths(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.tif", "b.tif"):
+        (tmp_path / name).touch()
+    sources = [{"key": "r1", "path": "a.tif", "paths": ["b.tif"]}]
+    (tmp_path / "sources.json").write_text(json.dumps(sources))
+    bands = json.dumps([{"name": "b", "source": "r1"}])
+    stacked = job(tmp_path, "stack", "--sources", "@sources.json", "--bands", bands)
+    assert stacked["sources"][0]["path"] == str(tmp_path / "a.tif")
+    assert stacked["sources"][0]["paths"] == [str(tmp_path / "b.tif")]
+
+
+@pytest.mark.parametrize(
+    ("flags", "part"),
+    [
+        (["--area", "ratio=tight"], "'tight', not a number"),
+        (["--area", "bounds", "a.gpkg", "b.gpkg"], "'b.gpkg' is no setting"),
+        (["--area", "@nowhere.json"], "nowhere.json cannot be read"),
+        (["--area", "{oops"], "not valid JSON"),
+    ],
+)
+def test_words_that_do_not_fit_are_named(tmp_path, flags, part):
+    with pytest.raises(GeoSegError, match=part) as caught:
+        job(tmp_path, "rasterize", "--stack", "s.tif", "--labels", "l.gpkg", *flags)
+    assert caught.value.code == "bad_flag" and caught.value.hint
+
+
+class Paper:
+    """A terminal that keeps what is written."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def write(self, text: str) -> None:
+        self.text += text
+
+    def writelines(self, lines: Any) -> None:
+        self.text += "".join(lines)
+
+    def flush(self) -> None:
+        pass
+
+
+def test_progress_is_written_over_and_gone_before_the_next_sentence():
+    paper = Paper()
+    shown = Sentences(paper)
+    for done in (1, 2):
+        shown.write(
+            json.dumps({"type": "progress", "phase": "stacking", "done": done, "total": 2, "rate": ""})
+        )
+    shown.write(json.dumps({"type": "log", "level": "warning", "text": "B5 is constant."}))
+    assert paper.text.split("\r\x1b[K")[1:] == [
+        "stacking: 50 % (1 of 2)",
+        "stacking: 100 % (2 of 2)",
+        "Warning: B5 is constant.\n",
+    ]
+
+
+def test_results_are_sentences_facts_and_warnings():
+    result = {
+        "sentence": "2 bands on 30 × 20 pixels.",
+        "bands": [{"name": "red", "mean": 0.123456}, {"name": "nir", "mean": 2.0}],
+        "counts": {"train": {"0": 5, "1": 7}},
+        "dates": [f"d{number}" for number in range(68)],
+        "warnings": [{"message": "B5 is constant.", "hint": "Leave it out.", "severity": "warning"}],
+    }
+    lines = done_lines(result)
+    assert lines[0] == "2 bands on 30 × 20 pixels." and lines[-1] == "Done."
+    assert "  name  mean" in lines and "  red   0.1235" in lines
+    assert "counts:" in lines and "    1: 7" in lines
+    assert any("d11, … (68 in all)" in line for line in lines)
+    assert "Warning: B5 is constant. Leave it out." in lines
+    failed = {"type": "failed", "code": "no_crs", "message": "No CRS.", "hint": "Set it.", "details": ""}
+    assert sentences(failed) == ["Error: No CRS. Set it. [no_crs]"]
+    epoch = {"type": "epoch", "epoch": 3, "epochs": 60, "train_loss": 0.4, "miou": 0.7, "best": True}
+    assert sentences(epoch) == ["Epoch 3 of 60: loss 0.4 / –, mean IoU 0.7, best so far"]
+
+
+def engine_output(folder: Path, *flags: str) -> str:
+    """What the command prints at a terminal."""
+    ours, its = pty.openpty()
+    command = [sys.executable, "-m", "geoseg_engine", *flags, "--job-folder", str(folder)]
+    environ = {**os.environ, "PYTHONPATH": str(ENGINE)}
+    done = subprocess.run(
+        command, env=environ, stdout=its, stderr=subprocess.DEVNULL, timeout=60, check=False
+    )
+    os.close(its)
+    text = os.read(ours, 100_000).decode()
+    os.close(ours)
+    assert done.returncode == 1
+    return text
+
+
+def test_a_terminal_gets_sentences_and_json_where_asked(tmp_path):
+    flags = ["stack", "--sources", "nowhere.tif", "--bands", '[{"name": "b", "source": "r1"}]']
+    assert engine_output(tmp_path, *flags).startswith("Error: ")
+    events = [json.loads(line) for line in engine_output(tmp_path, *flags, "--json").splitlines()]
+    assert [event["type"] for event in events] == ["hello", "failed"]

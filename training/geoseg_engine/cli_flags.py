@@ -1,0 +1,182 @@
+"""Words of a command line -> the plain data of a job's field, by the field's own type.
+
+One rule for all: a list is repeated values (`--splits train test`), an object is `key=value` words with perhaps one
+bare word (`--labels slides.gpkg class_field=kind`), and what is nested deeper is JSON, in the line or in a file
+(`--bands @bands.json`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import types
+import typing
+from pathlib import Path
+from typing import Any
+
+from .contract import Area, GeoSegError
+
+AREA_KINDS = typing.get_args(typing.get_type_hints(Area)["kind"])
+NUMBERS = (int, float)
+
+
+def metavar(hint: Any) -> str:
+    """How a value of this type is shown in the help."""
+    hint = _inner(hint)
+    if typing.get_origin(hint) is typing.Literal:
+        return "{" + ",".join(str(item) for item in typing.get_args(hint)) + "}"
+    if typing.get_origin(hint) is tuple:
+        item = typing.get_args(hint)[0]
+        return "JSON" if dataclasses.is_dataclass(item) else {int: "N", float: "NUMBER"}.get(item, "TEXT")
+    if (typing.get_origin(hint) or hint) is dict or dataclasses.is_dataclass(hint):
+        return "KEY=VALUE"
+    return {int: "N", float: "NUMBER"}.get(hint, "TEXT")
+
+
+def value_of(flag: str, hint: Any, words: list[str]) -> Any:
+    """The data of one field.
+
+    Args:
+        flag: the field's name, for complaints.
+        hint: its type.
+        words: what was written after the flag.
+
+    Raises:
+        GeoSegError: `bad_flag` for words that the type cannot take.
+    """
+    hint = _inner(hint)
+    if hint is not str and len(words) == 1 and words[0].startswith(("[", "{", "@")):
+        return with_absolute_paths(json_of(flag, words[0]))
+    if typing.get_origin(hint) is tuple:
+        return _list(flag, typing.get_args(hint), words)
+    if dataclasses.is_dataclass(hint):
+        return _object(flag, hint, words)
+    if (typing.get_origin(hint) or hint) is dict:
+        return {key: _number_or_text(text) for key, text in (_pair(flag, word) for word in words)}
+    if len(words) != 1:
+        raise GeoSegError(
+            "bad_flag", f"--{flag} has {len(words)} values: {' '.join(words)}.", "Write one; quote spaces."
+        )
+    return _scalar(flag, hint, words[0])
+
+
+def sources_of(flag: str, words: list[str], prefix: str) -> Any:
+    """Sources, each a file or JSON, or all of them as one JSON list; files get the keys `prefix`1, `prefix`2 …"""
+    if len(words) == 1 and words[0].startswith(("[", "@")):
+        data = with_absolute_paths(json_of(flag, words[0]))
+        return data if isinstance(data, list) else [data]
+    return [source_of(flag, word, f"{prefix}{number}") for number, word in enumerate(words, 1)]
+
+
+def source_of(flag: str, word: str, key: str) -> Any:
+    """A source: a file, or its JSON; `key` is its name in bands."""
+    if word.startswith(("{", "@")):
+        return with_absolute_paths(json_of(flag, word))
+    return {"key": key, "path": absolute(word), "name": Path(word).stem}
+
+
+def json_of(flag: str, word: str) -> Any:
+    """JSON in the line, or after `@` the name of its file.
+
+    Raises:
+        GeoSegError: `bad_flag` if it is none.
+    """
+    try:
+        text = Path(word[1:]).read_text(encoding="utf-8") if word.startswith("@") else word
+        return json.loads(text)
+    except OSError as error:
+        raise GeoSegError(
+            "bad_flag",
+            f"--{flag}: the file {word[1:]} cannot be read: {error.strerror}.",
+            "Is the name right?",
+        ) from error
+    except json.JSONDecodeError as error:
+        raise GeoSegError(
+            "bad_flag",
+            f"--{flag} is not valid JSON: {error}.",
+            "Quote it for the shell, or write @file.json.",
+        ) from error
+
+
+def absolute(text: str) -> str:
+    """The absolute path of something that exists; any other text as it is."""
+    return str(Path(text).resolve()) if text and Path(text).exists() else text
+
+
+def with_absolute_paths(data: Any) -> Any:
+    """The same data with every `path` and `paths` that exists made absolute, at any depth."""
+    if isinstance(data, list):
+        return [with_absolute_paths(item) for item in data]
+    if not isinstance(data, dict):
+        return data
+    done = {key: with_absolute_paths(item) for key, item in data.items()}
+    if isinstance(done.get("path"), str):
+        done["path"] = absolute(done["path"])
+    if isinstance(done.get("paths"), list):
+        done["paths"] = [absolute(item) for item in done["paths"] if isinstance(item, str)]
+    return done
+
+
+def _list(flag: str, items: tuple[Any, ...], words: list[str]) -> list[Any]:
+    item = items[0]
+    if item in NUMBERS and len(words) == 1:
+        words = words[0].split(",")
+    return [value_of(flag, item, [word]) for word in words]
+
+
+def _object(flag: str, cls: Any, words: list[str]) -> dict[str, Any]:
+    hints = typing.get_type_hints(cls)
+    data: dict[str, Any] = {}
+    for word in words:
+        key, equals, text = word.partition("=")
+        if equals and key in hints:
+            several = typing.get_origin(_inner(hints[key])) is tuple and not text.startswith(("[", "{", "@"))
+            data[key] = value_of(f"{flag} {key}", hints[key], text.split(",") if several else [text])
+        elif cls is Area and word in AREA_KINDS:
+            data["kind"] = word
+        elif "path" in hints and "path" not in data:
+            data["path"] = word
+            data |= {"kind": "polygons"} if cls is Area else {}
+        else:
+            raise GeoSegError(
+                "bad_flag",
+                f"--{flag}: '{word}' is no setting.",
+                f"Write key=value with one of: {', '.join(hints)}; or JSON.",
+            )
+    if isinstance(data.get("path"), str):
+        data["path"] = os.path.abspath(data["path"])  # noqa: PTH100
+    return data
+
+
+def _pair(flag: str, word: str) -> tuple[str, str]:
+    key, equals, text = word.partition("=")
+    if not equals:
+        raise GeoSegError("bad_flag", f"--{flag}: '{word}' has no value.", "Write key=value.")
+    return key, text
+
+
+def _scalar(flag: str, hint: Any, word: str) -> Any:
+    try:
+        if hint is bool:
+            return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}[
+                word.lower()
+            ]
+        return hint(word) if hint in NUMBERS else absolute(word)
+    except (ValueError, KeyError) as error:
+        wanted = {int: "a whole number", float: "a number"}.get(hint, "true or false")
+        raise GeoSegError("bad_flag", f"--{flag} is '{word}', not {wanted}.", "Write it again.") from error
+
+
+def _number_or_text(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _inner(hint: Any) -> Any:
+    """The type of an optional value."""
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return next(item for item in typing.get_args(hint) if item is not type(None))
+    return hint

@@ -1,0 +1,144 @@
+"""Events as sentences for a person at a terminal, with one line of progress that is written over."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from typing import Any, TextIO
+
+LONGEST_LIST = 12
+BLANK = "\r\x1b[K"
+"""Back to the start of the line, and the line wiped."""
+
+
+class Sentences:
+    """Takes the place of the events' stream: reads each event and writes what it means.
+
+    Attributes:
+        terminal: where the sentences go.
+    """
+
+    def __init__(self, terminal: TextIO) -> None:
+        self.terminal = terminal
+        self._in_progress = False
+
+    def write(self, line: str) -> None:
+        """Take one event as its line of JSON."""
+        event = json.loads(line)
+        if event["type"] == "progress":
+            width = shutil.get_terminal_size().columns - 1
+            self.terminal.write(BLANK + progress_line(event)[:width])
+            self._in_progress = True
+            return
+        lines = sentences(event)
+        if lines and self._in_progress:
+            self.terminal.write(BLANK)
+            self._in_progress = False
+        self.terminal.writelines(f"{text}\n" for text in lines)
+
+    def flush(self) -> None:
+        self.terminal.flush()
+
+
+def progress_line(event: Mapping[str, Any]) -> str:
+    """`stacking: 45 % (9 of 20), 31 Mpx/s`."""
+    done, total = event.get("done") or 0, event.get("total") or 0
+    share = f"{100 * done / total:.0f} % ({number(done)} of {number(total)})" if total else number(done)
+    return ", ".join(filter(None, (f"{event.get('phase', '')}: {share}", str(event.get("rate") or ""))))
+
+
+def sentences(event: Mapping[str, Any]) -> list[str]:
+    """What an event says to a person; nothing for those that only programs need."""
+    kind = event["type"]
+    if kind == "log":
+        level = event.get("level", "info")
+        return [event["text"] if level == "info" else f"{level.capitalize()}: {event['text']}"]
+    if kind == "epoch":
+        return [epoch_line(event)]
+    if kind == "artifact":
+        return [f"Wrote {event['path']}"]
+    if kind == "failed":
+        return [f"Error: {event['message']} {event['hint']}".rstrip() + f" [{event['code']}]"]
+    return done_lines(event.get("result") or {}) if kind == "done" else []
+
+
+def epoch_line(event: Mapping[str, Any]) -> str:
+    """`Epoch 3 of 60: loss 0.412 / 0.455, mean IoU 0.701, best so far, 4 min left`."""
+    parts = [f"loss {number(event.get('train_loss'))} / {number(event.get('validation_loss'))}"]
+    parts.append(f"mean IoU {number(event.get('miou'))}")
+    if event.get("best"):
+        parts.append("best so far")
+    if event.get("seconds_left"):
+        parts.append(f"{event['seconds_left'] / 60:.0f} min left")
+    return f"Epoch {event.get('epoch')} of {event.get('epochs')}: {', '.join(parts)}"
+
+
+def done_lines(result: Mapping[str, Any]) -> list[str]:
+    """A result: its sentence first, then its facts; warnings with their cure last."""
+    facts = {key: item for key, item in result.items() if key not in ("sentence", "warnings", "problems")}
+    lines = [str(result["sentence"])] if result.get("sentence") else []
+    lines += fact_lines(facts)
+    for key in ("warnings", "problems"):
+        for item in result.get(key) or ():
+            if isinstance(item, Mapping):
+                severity = str(item.get("severity", "warning")).capitalize()
+                lines.append(f"{severity}: {item.get('message', '')} {item.get('hint', '')}".rstrip())
+    return [*lines, "Done."]
+
+
+def fact_lines(data: Mapping[str, Any], indent: str = "") -> list[str]:
+    """Nested data as indented `key: value` lines; objects of one kind as a table."""
+    lines: list[str] = []
+    for key, item in data.items():
+        name = f"{indent}{str(key).replace('_', ' ')}:"
+        if isinstance(item, Mapping) and item:
+            lines += [name, *fact_lines(item, indent + "  ")]
+        elif isinstance(item, list) and item and all(isinstance(part, Mapping) for part in item):
+            lines += [name, *(f"{indent}  {line}" for line in table(item))]
+        elif item not in ("", None, [], {}):
+            lines.append(f"{name} {value_text(item)}")
+    return lines
+
+
+def table(rows: list[Mapping[str, Any]]) -> list[str]:
+    """Rows under the names of their plain values; longer things inside are left out."""
+    keys = [
+        key
+        for key in dict.fromkeys(key for row in rows for key in row)
+        if any(
+            not isinstance(row.get(key), (Mapping, list)) and row.get(key) not in ("", None) for row in rows
+        )
+    ]
+    cells = [[key.replace("_", " ") for key in keys]]
+    cells += [[value_text(row.get(key)) if key in row else "" for key in keys] for row in rows]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(keys))]
+    return [
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    ]
+
+
+def value_text(value: Any) -> str:
+    """A plain value, or the first of a list of them."""
+    if isinstance(value, list):
+        return listed(value_text(item) for item in value)
+    if isinstance(value, Mapping):
+        return listed(f"{key} {value_text(item)}" for key, item in value.items())
+    return number(value)
+
+
+def listed(items: Iterable[str]) -> str:
+    """The first dozen, and how many there are if that is not all."""
+    texts = list(items)
+    more = [f"… ({len(texts)} in all)"] if len(texts) > LONGEST_LIST else []
+    return ", ".join(texts[:LONGEST_LIST] + more)
+
+
+def number(value: Any) -> str:
+    """A number as people write it: four digits of a fraction, yes and no, a dash for nothing."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.4g}" if isinstance(value, float) and abs(value) < 10_000 else f"{value}"
