@@ -22,6 +22,8 @@ class RasterInput:
         crs: replaces the file's own CRS; empty keeps it.
         nodata: replaces the file's own nodata; None keeps it.
         categorical: values are codes: resampled by nearest neighbour.
+        layer_id: by which added bands name this raster; empty outside the panel.
+        more_paths: further files with the same bands, mosaicked with `path`.
     """
 
     path: str
@@ -32,6 +34,8 @@ class RasterInput:
     crs: str = ""
     nodata: float | None = None
     categorical: bool = False
+    layer_id: str = ""
+    more_paths: tuple[str, ...] = ()
 
 
 def sources_and_bands(rasters: Iterable[RasterInput]) -> tuple[tuple[Source, ...], tuple[Band, ...]]:
@@ -69,7 +73,8 @@ def bound_sources(slots: Mapping[str, RasterInput]) -> tuple[Source, ...]:
 
 def as_source(raster: RasterInput, key: str) -> Source:
     """The raster as a source of a job."""
-    return Source(key, raster.path, raster.name or Path(raster.path).stem, raster.crs, raster.nodata)
+    name = raster.name or Path(raster.path).stem
+    return Source(key, raster.path, name, raster.crs, raster.nodata, paths=raster.more_paths)
 
 
 def band_name(raster: RasterInput, index: int) -> str:

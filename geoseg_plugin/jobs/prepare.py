@@ -5,11 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..contract import Area, CheckJob, GridRequest, Labels, RasterizeJob, Source, StackJob, TerrainJob
-from .inputs import RasterInput, sources_and_bands
+from ..contract import (
+    Area,
+    CheckJob,
+    GridRequest,
+    InspectJob,
+    Labels,
+    RasterizeJob,
+    Source,
+    StackJob,
+    SummarizeJob,
+    TerrainJob,
+)
+from .composition import Composition, composed
+from .inputs import RasterInput
 from .submission import Submission
 
 STACK, LABELS = "stack.tif", "labels.tif"
+FINDINGS = "findings.gpkg"
+
+Bands = Iterable[RasterInput] | Composition
+"""Rasters with what is ticked of them, or everything that a stack is made of."""
 
 
 def job_folder(dataset_folder: Path, kind: str) -> Path:
@@ -19,34 +35,69 @@ def job_folder(dataset_folder: Path, kind: str) -> Path:
 
 def plan(
     folder: Path,
-    rasters: Iterable[RasterInput],
+    rasters: Bands,
     grid: GridRequest | None = None,
     area: Area | None = None,
     labels: Labels | None = None,
 ) -> Submission:
     """Say what stack would result (grid, bands, bytes, problems) without writing it."""
-    sources, bands = sources_and_bands(rasters)
-    job = StackJob(sources, bands, grid or GridRequest(), area or Area(), labels, dry_run=True)
+    parts = composed(rasters)
+    job = StackJob(
+        parts.sources,
+        parts.bands,
+        grid or GridRequest(),
+        area or Area(),
+        labels,
+        dry_run=True,
+        intermediates=parts.intermediates,
+    )
     return Submission(job, job_folder(folder, "plan"), "Plan the stack")
 
 
 def check(
     folder: Path,
-    rasters: Iterable[RasterInput],
+    rasters: Bands,
     labels: Labels,
     area: Area | None = None,
     grid: GridRequest | None = None,
     tile_px: int = 64,
+    findings: Path | None = None,
 ) -> Submission:
-    """List what would spoil training."""
-    sources, bands = sources_and_bands(rasters)
-    job = CheckJob(sources, labels, bands, area or Area(), grid or GridRequest(), tile_px)
+    """List what would spoil training; with `findings` also as features of a GeoPackage."""
+    parts = composed(rasters)
+    job = CheckJob(
+        parts.sources,
+        labels,
+        parts.bands,
+        area or Area(),
+        grid or GridRequest(),
+        tile_px,
+        findings=str(findings or ""),
+        intermediates=parts.intermediates,
+    )
     return Submission(job, job_folder(folder, "check"), "Check labels and rasters")
+
+
+def summarize(folder: Path, rasters: Bands, grid: GridRequest | None = None) -> Submission:
+    """Distribution of the values of every band."""
+    parts = composed(rasters)
+    job = SummarizeJob(
+        sources=parts.sources,
+        bands=parts.bands,
+        intermediates=parts.intermediates,
+        grid=grid or GridRequest(),
+    )
+    return Submission(job, job_folder(folder, "summarize"), "Look at the values")
+
+
+def inspect(folder: Path, path: str) -> Submission:
+    """What a file offers: variables, dates, masks, layers, fields."""
+    return Submission(InspectJob(path), job_folder(folder, "inspect"), "Look into the file")
 
 
 def dataset(
     folder: Path,
-    rasters: Iterable[RasterInput],
+    rasters: Bands,
     grid: GridRequest | None,
     area: Area | None,
     labels: Labels,
@@ -57,16 +108,23 @@ def dataset(
 
 def stack(
     folder: Path,
-    rasters: Iterable[RasterInput],
+    rasters: Bands,
     grid: GridRequest | None = None,
     area: Area | None = None,
     labels: Labels | None = None,
     output: Path | None = None,
 ) -> Submission:
     """Write the stack to `output`; without it to stack.tif in `folder`."""
-    sources, bands = sources_and_bands(rasters)
-    target = str(output or folder / STACK)
-    job = StackJob(sources, bands, grid or GridRequest(), area or Area(), labels, target)
+    parts = composed(rasters)
+    job = StackJob(
+        parts.sources,
+        parts.bands,
+        grid or GridRequest(),
+        area or Area(),
+        labels,
+        str(output or folder / STACK),
+        intermediates=parts.intermediates,
+    )
     return Submission(job, job_folder(folder, "stack"), "Stack rasters")
 
 

@@ -22,10 +22,15 @@ def tiles(
     seed: int = 42,
     stack_path: Path | None = None,
     labels_path: Path | None = None,
+    split_areas: tuple[Area, ...] = (),
+    min_labelled_share: float = 0.0,
+    empty_share: float = 1.0,
+    folds: int = 0,
 ) -> Submission:
     """Write dataset.json, tiles.gpkg and split.tif to the dataset's folder.
 
-    `stack_path` and `labels_path` default to the files that `prepare.dataset` writes there.
+    `stack_path` and `labels_path` default to the files that `prepare.dataset` writes there. The other
+    arguments are fields of the contract's TileJob.
     """
     job = TileJob(
         stack=str(stack_path or dataset_folder / STACK),
@@ -38,5 +43,9 @@ def tiles(
         area=area or Area(),
         seed=seed,
         output=str(dataset_folder),
+        split_areas=split_areas,
+        min_labelled_share=min_labelled_share,
+        empty_share=empty_share,
+        folds=folds,
     )
     return Submission(job, job_folder(dataset_folder, "tile"), "Make tiles")

@@ -197,7 +197,8 @@ class Arrival:
         self._item, self._group, self._project = item, group, project
         self._notes, self._title = notes, title
         self._layer: QgsMapLayer | None = None
-        self.steps = [self._open, *(partial(self._with_layer, step) for step in self._on_layer())]
+        steps = [partial(self._with_layer, step) for step in self._on_layer()]
+        self.steps: list[Callable[[], None]] = [self._open, *steps]
 
     def _on_layer(self) -> list[Callable[[QgsMapLayer], None]]:
         item, title = self._item, f"{self._title}: {self._item.name}"

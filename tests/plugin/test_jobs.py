@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from pathlib import Path
 
 import pytest
 
-from geoseg_plugin.contract import GeoSegError, Labels, StackJob, TrainJob, job_from_json
+from geoseg_plugin.contract import Band, GeoSegError, Labels, Series, StackJob, TrainJob, job_from_json
 from geoseg_plugin.jobs import engine, evaluate, predict, prepare, tiles, train
+from geoseg_plugin.jobs.additions import (
+    Addition,
+    Input,
+    additions_from_json,
+    additions_to_json,
+    index_addition,
+)
+from geoseg_plugin.jobs.composition import Composition, compose
 from geoseg_plugin.jobs.inputs import RasterInput, bound_sources, sources_and_bands, unbound_sources
 from geoseg_plugin.jobs.submission import Submission, write
 from geoseg_plugin.jobs.workspace import Workspace, last_result
@@ -59,6 +68,8 @@ def every_submission(folder: Path) -> list[Submission]:
     return [
         prepare.plan(folder, rasters, None, None, labels),
         prepare.check(folder, rasters, labels),
+        prepare.summarize(folder, rasters),
+        prepare.inspect(folder, "/n.nc"),
         *prepare.dataset(folder, rasters, None, None, labels),
         prepare.terrain(folder, sources_and_bands([DEM])[0][0], ("slope",), folder / "t.tif"),
         tiles.tiles(folder),
@@ -159,3 +170,57 @@ def test_a_workspace_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert [item.code for item in Workspace(tmp_path / "file" / "w").problems()] == ["not_writable"]
     assert [item for item in Workspace(tmp_path / "w").problems() if item.severity == "error"] == []
+
+
+def added(*additions: Addition, settings: dict[str, dict[str, object]] | None = None) -> Composition:
+    rasters = [
+        dataclasses.replace(OPTICAL, ticked=(1,), layer_id="optical"),
+        dataclasses.replace(DEM, ticked=(), terrain=(), layer_id="dem"),
+    ]
+    return compose(rasters, additions, settings)
+
+
+def test_expressions_name_ticked_bands_and_bring_the_others_along() -> None:
+    inputs = (Input("a", "optical", 1), Input("b", "optical", 3), Input("c", name="X"))
+    made = added(index_addition("X", "a / b", inputs[:2]), index_addition("Y", "a + c", inputs[::2]))
+    assert [band.name for band in made.bands] == ["Optical: red", "X", "Y"]
+    assert made.bands[1].inputs == {"a": "Optical: red", "b": "Optical: nir"}
+    assert made.bands[2].inputs == {"a": "Optical: red", "c": "X"}
+    assert [band.name for band in made.intermediates] == ["Optical: nir"]
+    assert StackJob(made.sources, made.bands, intermediates=made.intermediates).problems() == []
+
+
+def test_added_bands_bring_their_sources() -> None:
+    relief = Addition(
+        "TPI", (Band("TPI 500 m", derive="tpi", parameters={"radius_m": 500.0}),), layer_id="dem"
+    )
+    roads = Addition(
+        "Roads", (Band("Distance to roads", derive="distance"),), "vector", "roads", "/r.gpkg", layer="l"
+    )
+    dates = Addition(
+        "NDVI", (Band("NDVI median", derive="median"),), "series", path="/n.nc", series=Series(("NDVI",))
+    )
+    made = added(relief, roads, dates)
+    assert [(item.key, item.kind, item.path) for item in made.sources] == [
+        ("r1", "raster", "/a/optical.tif"),
+        ("r2", "raster", "/a/dem.tif"),
+        ("a3", "vector", "/r.gpkg"),
+        ("a4", "series", "/n.nc"),
+    ]
+    assert [band.source for band in made.bands] == ["r1", "r2", "a3", "a4"]
+    assert made.sources[3].series == Series(("NDVI",))
+    assert additions_from_json(additions_to_json([relief, roads, dates])) == (relief, roads, dates)
+    assert additions_from_json([{"of": "another version"}]) == ()
+
+
+def test_settings_of_a_band_go_into_the_job() -> None:
+    made = added(
+        settings={"Optical: red": {"fill": "median", "clip_percent": [2, 98]}, "gone": {"fill": "0"}}
+    )
+    assert (made.bands[0].fill, made.bands[0].clip_percent) == ("median", (2.0, 98.0))
+    assert made.source_name(made.bands[0]) == "Optical"
+
+
+def test_several_files_make_one_source() -> None:
+    mosaic = dataclasses.replace(OPTICAL, more_paths=("/a/east.tif",))
+    assert compose([mosaic]).sources[0].paths == ("/a/east.tif",)

@@ -1,0 +1,122 @@
+"""Ticked rasters, added bands and the user's settings -> sources, bands and intermediates of a job."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..contract import Band, Source
+from .additions import Addition, Input
+from .inputs import RasterInput, as_source, band_name, sources_and_bands, unique
+
+Settings = Mapping[str, Mapping[str, Any]]
+"""Band name -> fields of the contract's Band that the user set."""
+
+SETTABLE = ("resampling", "fill", "scaling", "clip_percent")
+
+
+@dataclass(frozen=True)
+class Composition:
+    """What a stack is made of. `intermediates` are computed for expressions and are no part of the stack."""
+
+    sources: tuple[Source, ...] = ()
+    bands: tuple[Band, ...] = ()
+    intermediates: tuple[Band, ...] = ()
+
+    def source_name(self, band: Band) -> str:
+        """What a band is taken from, in a user's words; empty for expressions."""
+        return next((item.name for item in self.sources if item.key == band.source), "")
+
+
+def composed(rasters: Iterable[RasterInput] | Composition) -> Composition:
+    """Rasters alone as a composition; a composition stays as it is."""
+    if isinstance(rasters, Composition):
+        return rasters
+    sources, bands = sources_and_bands(rasters)
+    return Composition(sources, bands)
+
+
+def compose(
+    rasters: Iterable[RasterInput], additions: Iterable[Addition] = (), settings: Settings | None = None
+) -> Composition:
+    """Ticked and derived bands first, in the order of the layers, then what was added.
+
+    Args:
+        rasters: those with ticked bands, and (with nothing ticked) those that additions take bands from.
+        additions: vector layers among them already written to files.
+        settings: by the names that bands get here; names without a band are passed over.
+    """
+    rasters = tuple(rasters)
+    used = {layer_id for item in additions for layer_id in item.layer_ids}
+    ticked = [item for item in rasters if item.ticked or item.terrain]
+    more = [item for item in rasters if not (item.ticked or item.terrain) and item.layer_id in used]
+    sources, bands = sources_and_bands(ticked)
+    builder = _Builder([*sources], [*bands], {}, {})
+    for number, raster in enumerate([*ticked, *more], 1):
+        key = f"r{number}"
+        if raster in more:
+            builder.sources.append(as_source(raster, key))
+        if raster.layer_id:
+            builder.rasters[raster.layer_id] = (key, raster)
+    for addition in additions:
+        builder.add(addition)
+    return Composition(
+        tuple(builder.sources),
+        tuple(with_settings(band, settings or {}) for band in builder.bands),
+        tuple(builder.intermediates.values()),
+    )
+
+
+def with_settings(band: Band, settings: Settings) -> Band:
+    """The band with what the user set for its name."""
+    chosen = {key: value for key, value in settings.get(band.name, {}).items() if key in SETTABLE}
+    if "clip_percent" in chosen:
+        low, high = chosen["clip_percent"]
+        chosen["clip_percent"] = (float(low), float(high))
+    return dataclasses.replace(band, **chosen)
+
+
+@dataclass
+class _Builder:
+    """What has been put together so far; `rasters` is by layer id."""
+
+    sources: list[Source]
+    bands: list[Band]
+    intermediates: dict[tuple[str, int], Band]
+    rasters: dict[str, tuple[str, RasterInput]]
+
+    def add(self, addition: Addition) -> None:
+        key = ""
+        codes = False
+        if addition.kind == "raster":
+            key, raster = self.rasters[addition.layer_id]
+            codes = raster.categorical
+        elif addition.kind != "expression":
+            key = f"a{len(self.sources) + 1}"
+            self.sources.append(addition.source(key))
+        inputs = {item.variable: self._input(item) for item in addition.inputs}
+        names = self._names()
+        for band in addition.bands:
+            name = unique(band.name, names)
+            if codes and not band.derive:
+                band = dataclasses.replace(band, resampling="nearest")
+            self.bands.append(dataclasses.replace(band, name=name, source=key, inputs=inputs))
+
+    def _input(self, item: Input) -> str:
+        """Name of the band behind a variable; a band that is not ticked becomes an intermediate."""
+        if not item.layer_id:
+            return item.name
+        key, raster = self.rasters[item.layer_id]
+        for band in self.bands:
+            if (band.source, band.index, band.derive) == (key, item.index, ""):
+                return band.name
+        place = (key, item.index)
+        if place not in self.intermediates:
+            name = unique(band_name(raster, item.index), self._names())
+            self.intermediates[place] = Band(name, key, item.index)
+        return self.intermediates[place].name
+
+    def _names(self) -> set[str]:
+        return {band.name for band in (*self.bands, *self.intermediates.values())}
