@@ -227,7 +227,11 @@ class Installation:
         self._install("torch.txt", pins=numpy, extra=extra)
 
     def _build_richdem(self) -> None:
-        """Build richdem; where it cannot be built say so and go on without."""
+        """Build richdem; where it cannot be built say so and go on without.
+
+        richdem brings a pybind11 that is too old for Python 3.11, so the installed one has to come first on the
+        compiler's line. Newer setuptools give CFLAGS to C only; CPPFLAGS reaches C++ with all of them.
+        """
         python = str(interpreter(self._root))
         try:
             self._install("numpy1.txt")
@@ -235,13 +239,13 @@ class Installation:
             requirements = str(training_dir() / "requirements" / "richdem.txt")
             self._command.run(
                 [python, "-m", "pip", "install", "--no-input", "--no-build-isolation", "-r", requirements],
-                {"CFLAGS": f"{os.environ.get('CFLAGS', '')} -I{shlex.quote(include)}".strip()},
+                {"CPPFLAGS": f"-I{shlex.quote(include)} {os.environ.get('CPPFLAGS', '')}".strip()},
             )
         except Cancelled:
             raise
         except GeoSegError as error:
             self._state["richdem"] = f"no: {error.message}"
-            self._line("richdem cannot be built here; terrain attributes will come from GDAL instead.")
+            self._line("richdem cannot be built here; all terrain attributes are computed without it.")
         else:
             self._state["richdem"] = "yes"
 

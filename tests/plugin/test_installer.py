@@ -32,10 +32,12 @@ class FakePip:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.calls: list[list[str]] = []
+        self.extras: list[dict[str, str]] = []
         self.fail_on = ""
 
     def run(self, command: Any, arguments: list[str], extra: dict[str, str] | None = None) -> list[str]:
         self.calls.append(arguments)
+        self.extras.append(extra or {})
         if self.fail_on and any(self.fail_on in argument for argument in arguments):
             raise GeoSegError("install_network", f"{self.fail_on} cannot be downloaded", "again")
         if "venv" in arguments:
@@ -82,6 +84,15 @@ def test_without_a_compiler_the_set_of_numpy_2_is_taken_and_said(fake_pip: FakeP
     assert fake_pip.lists()[3:] == ["numpy2.txt", "geo.txt", "torch.txt", "onnx.txt"]
     assert any("richdem cannot be built" in line for line in said)
     assert json.loads((fake_pip.root / STAMP_FILE).read_text())["richdem"].startswith("no")
+
+
+def test_richdem_sees_the_installed_pybind11_first(
+    fake_pip: FakePip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CPPFLAGS", "-I/mine")
+    Installation(Plan(fake_pip.root, python=str(PYTHON))).run()
+    building = next(place for place, call in enumerate(fake_pip.calls) if "--no-build-isolation" in call)
+    assert fake_pip.extras[building] == {"CPPFLAGS": "-I/include -I/mine"}
 
 
 def test_an_interrupted_installation_goes_on_where_it_stopped(fake_pip: FakePip) -> None:
