@@ -50,6 +50,7 @@ from .events import (
     PID_FILE,
     SAVING_PHASE,
 )
+from .indices import INDICES, ROLES, SpectralIndex, guess_roles, index_band
 from .jobs import (
     JOBS,
     CheckJob,
@@ -75,6 +76,7 @@ __all__ = [
     "EVENT_FIELDS",
     "EXPRESSION",
     "IGNORE",
+    "INDICES",
     "JOBS",
     "JOB_FILE",
     "LAST_EVENTS",
@@ -82,6 +84,7 @@ __all__ = [
     "PID_FILE",
     "PROTOCOL",
     "RELIEF_ATTRIBUTES",
+    "ROLES",
     "SAVING_PHASE",
     "SPECKLE_FILTERS",
     "SPLITS",
@@ -116,6 +119,7 @@ __all__ = [
     "Series",
     "Source",
     "SourceKind",
+    "SpectralIndex",
     "StackJob",
     "SummarizeJob",
     "TerrainJob",
@@ -125,6 +129,8 @@ __all__ = [
     "check_protocol",
     "decode",
     "encode",
+    "guess_roles",
+    "index_band",
     "job_from_json",
     "job_to_json",
     "read_json",
