@@ -16,6 +16,7 @@ from qgis.PyQt.QtCore import QMetaType
 from ..contract import LabelClass
 from .colors import class_color
 from .exports import value_text
+from .legendclasses import LEGEND_FIELD, has_legend_classes, legend_classes
 
 TEXT_TYPES = (QMetaType.Type.QString, QMetaType.Type.QChar)
 COUNTED_TYPES = (
@@ -65,10 +66,16 @@ def classes_of(layer: QgsVectorLayer, field: str) -> tuple[LabelClass, ...]:
 
     Legend order, names and colours come from a categorised legend of the same field; legend entries
     without a polygon are left out, values without a legend entry follow in sorted order with colours of
-    ours. Without a field there is one class: the layer itself. Unsaved edits count. NULL is no class.
+    ours. Without a field there is one class: the layer itself; for the field `geoseg_legend` the legend's
+    ranges or rules are the classes. Unsaved edits count. NULL is no class.
     """
     if not field:
         return (LabelClass(0, layer.name(), "", single_color(layer)),)
+    if field == LEGEND_FIELD:
+        legend = legend_classes(layer) if has_legend_classes(layer) else []
+        return tuple(
+            LabelClass(number, name, value, color) for number, (value, name, color) in enumerate(legend)
+        )
     index = layer.fields().lookupField(field)
     if index < 0:
         return ()

@@ -49,3 +49,7 @@ SPLIT_COLORS = {
 def class_color(index: int) -> str:
     """The colour of the class number `index`, from 0; after the last one they start again."""
     return CLASS_COLORS[index % len(CLASS_COLORS)]
+
+
+FINDING_COLORS = ("#ff2fd0", "#ffe600", "#00e5ff", "#ff7a00", "#7dff3a", "#ff4d4d", "#b48cff", "#ffffff")
+"""Kinds of fault: bright, so that they are seen on any ground."""

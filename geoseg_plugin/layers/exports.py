@@ -18,6 +18,7 @@ from qgis.core import (
     QgsFeatureRequest,
     QgsField,
     QgsFields,
+    QgsGeometry,
     QgsProviderRegistry,
     QgsRasterDataProvider,
     QgsRasterFileWriter,
@@ -31,6 +32,7 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QMetaType
 
 from ..contract import GeoSegError
+from .legendclasses import LEGEND_FIELD, LegendNamer
 
 LABEL_LAYER = "polygons"
 """Name of the layer inside an exported GeoPackage."""
@@ -127,6 +129,9 @@ class PolygonExport:
         path: GeoPackage to write; its layer is `polygons`.
         fields: names of the fields to keep.
         note: one sentence for the log.
+        namer: writes the class that the legend gives a feature into the field `geoseg_legend`.
+        geometry: what is written: multi-polygons, multi-lines or multi-points.
+        numbers: numeric fields stay numbers instead of becoming texts.
     """
 
     features: QgsVectorLayerFeatureSource
@@ -135,6 +140,9 @@ class PolygonExport:
     path: Path
     fields: tuple[str, ...]
     note: str
+    namer: LegendNamer | None = None
+    geometry: QgsWkbTypes.Type = QgsWkbTypes.Type.MultiPolygon
+    numbers: bool = False
 
     def __call__(self) -> None:
         """Write the file under a temporary name and rename it when whole.
@@ -143,21 +151,46 @@ class PolygonExport:
             GeoSegError: `export_failed` if the file cannot be written.
         """
         partial = partial_path(self.path)
-        fields = QgsFields()
-        for name in self.fields:
-            fields.append(QgsField(name, QMetaType.Type.QString))
+        fields = self._fields()
         writer = self._writer(partial, fields)
-        source_fields = self.features.fields()
-        indices = [source_fields.lookupField(name) for name in self.fields]
+        if self.namer is not None:
+            self.namer.start(self.features.fields())
         for feature in self.features.getFeatures(self.request):
-            for written in straightened(feature, fields, indices):
-                if not writer.addFeature(written):
+            values = self._values(feature)
+            for geometry in straightened(feature, self.geometry):
+                if not writer.addFeature(written(fields, values, geometry)):
                     raise export_failed(self.path, writer.errorMessage())
+        if self.namer is not None:
+            self.namer.stop()
         message = writer.errorMessage() if writer.hasError() else ""
         del writer
         if message:
             raise export_failed(self.path, message)
         partial.replace(self.path)
+
+    def _fields(self) -> QgsFields:
+        fields = QgsFields()
+        own = self.features.fields()
+        for name in self.fields:
+            place = own.lookupField(name)
+            number = self.numbers and place >= 0 and own.at(place).isNumeric()
+            fields.append(QgsField(name, QMetaType.Type.Double if number else QMetaType.Type.QString))
+        return fields
+
+    def _values(self, feature: QgsFeature) -> list[object]:
+        own = self.features.fields()
+        values: list[object] = []
+        for name in self.fields:
+            place = own.lookupField(name)
+            if self.namer is not None and name == LEGEND_FIELD:
+                values.append(self.namer.name(feature))
+            elif place < 0:
+                values.append(None)
+            elif self.numbers and own.at(place).isNumeric():
+                values.append(feature.attribute(place))
+            else:
+                values.append(value_text(feature.attribute(place)))
+        return values
 
     def _writer(self, path: Path, fields: QgsFields) -> QgsVectorFileWriter:
         options = QgsVectorFileWriter.SaveVectorOptions()
@@ -167,7 +200,7 @@ class PolygonExport:
         writer = QgsVectorFileWriter.create(
             str(path),
             fields,
-            QgsWkbTypes.Type.MultiPolygon,
+            self.geometry,
             self.crs,
             QgsCoordinateTransformContext(),
             options,
@@ -177,20 +210,19 @@ class PolygonExport:
         return writer
 
 
-def straightened(feature: QgsFeature, fields: QgsFields, indices: list[int]) -> list[QgsFeature]:
-    """The feature as two-dimensional multi-polygons without curves, its fields as text."""
-    values = [value_text(feature.attribute(index)) for index in indices]
-    geometries = []
-    if feature.hasGeometry():
-        geometries = feature.geometry().coerceToType(QgsWkbTypes.Type.MultiPolygon)
-    written = []
-    for geometry in geometries or [None]:
-        item = QgsFeature(fields)
-        item.setAttributes(values)
-        if geometry is not None:
-            item.setGeometry(geometry)
-        written.append(item)
-    return written
+def straightened(feature: QgsFeature, kind: QgsWkbTypes.Type) -> list[QgsGeometry | None]:
+    """The feature's geometry as two-dimensional ones of this kind, without curves; [None] without any."""
+    geometries = feature.geometry().coerceToType(kind) if feature.hasGeometry() else []
+    return geometries or [None]
+
+
+def written(fields: QgsFields, values: list[object], geometry: QgsGeometry | None) -> QgsFeature:
+    """A feature to write."""
+    item = QgsFeature(fields)
+    item.setAttributes(values)
+    if geometry is not None:
+        item.setGeometry(geometry)
+    return item
 
 
 def value_text(value: object) -> str | None:

@@ -18,7 +18,7 @@ def tr(text: str) -> str:
     return QCoreApplication.translate("notes", text)
 
 
-def describe(layer: QgsMapLayer, title: str, notes: Mapping[str, str]) -> None:
+def describe(layer: QgsMapLayer, title: str, notes: Mapping[str, str], on_disk: bool = True) -> None:
     """Write title and notes into the layer's metadata (also on disk) and its notes in the layer tree."""
     metadata = QgsLayerMetadata()
     metadata.setIdentifier(layer.source())
@@ -29,7 +29,8 @@ def describe(layer: QgsMapLayer, title: str, notes: Mapping[str, str]) -> None:
     metadata.setKeywords({"gmd:topicCategory": [], "GeoSeg": ["segmentation"]})
     metadata.setCrs(layer.crs())
     layer.setMetadata(metadata)
-    layer.saveDefaultMetadata()
+    if on_disk:
+        layer.saveDefaultMetadata()
     rows = "".join(
         f"<tr><td><b>{html.escape(name)}</b></td><td>{html.escape(text)}</td></tr>"
         for name, text in notes.items()

@@ -59,6 +59,7 @@ class Item:
         layer: layer name inside a GeoPackage; empty for rasters.
         visible: whether its box is ticked.
         expanded: whether its legend is open.
+        keeps_style: whether its style and facts are saved with its file.
     """
 
     path: Path
@@ -67,6 +68,7 @@ class Item:
     layer: str = ""
     visible: bool = True
     expanded: bool = True
+    keeps_style: bool = True
 
 
 def publish_prediction(
@@ -204,7 +206,7 @@ class Arrival:
         item, title = self._item, f"{self._title}: {self._item.name}"
         return [
             item.style,
-            lambda layer: describe(layer, title, self._notes),
+            lambda layer: describe(layer, title, self._notes, item.keeps_style),
             lambda layer: save_style(layer, item),
             self._show,
         ]
@@ -262,6 +264,8 @@ def open_layer(item: Item) -> QgsMapLayer | None:
 
 def save_style(layer: QgsMapLayer, item: Item) -> None:
     """Keep the style with the data: in the GeoPackage, or as .qml beside the raster."""
+    if not item.keeps_style:
+        return
     if isinstance(layer, QgsVectorLayer):
         save = getattr(layer, "saveStyleToDatabaseV2", None) or layer.saveStyleToDatabase
         save(item.layer, tr("Written by GeoSeg"), True, "")

@@ -24,6 +24,7 @@ from qgis.PyQt.QtCore import QCoreApplication
 from ..contract import LabelClass, Labels, Problem, Unlabelled
 from ..jobs.inputs import RasterInput
 from .exports import LABEL_LAYER, PolygonExport, RasterExport
+from .legendclasses import LEGEND_FIELD, legend_namer
 
 Export = Callable[[], None]
 """Writes a file that the engine will read; run it in the task thread before the engine starts."""
@@ -178,17 +179,39 @@ def polygon_snapshot(
         path: GeoPackage; the layer inside is called `polygons`, in the CRS of `layer`.
         fields: fields to keep, written as text (the class field, the split field).
         selected_only: only the features that are selected now.
+
+    The field `geoseg_legend` gets the class that the legend gives each polygon.
     """
     request = QgsFeatureRequest()
     if selected_only:
         request.setFilterFids(layer.selectedFeatureIds())
+    fields = tuple(dict.fromkeys(name for name in fields if name))
     return PolygonExport(
         features=QgsVectorLayerFeatureSource(layer),
         request=request,
         crs=layer.crs(),
         path=path,
-        fields=tuple(dict.fromkeys(name for name in fields if name)),
+        fields=fields,
         note=tr("The polygons of layer '{}' as they are now").format(layer.name()),
+        namer=legend_namer(layer) if LEGEND_FIELD in fields else None,
+    )
+
+
+def feature_snapshot(layer: QgsVectorLayer, path: Path, fields: Iterable[str] = ()) -> PolygonExport:
+    """What writes points, lines or polygons, as they are now, for bands made of them; numbers stay numbers."""
+    kinds = {
+        Qgis.GeometryType.Point: QgsWkbTypes.Type.MultiPoint,
+        Qgis.GeometryType.Line: QgsWkbTypes.Type.MultiLineString,
+    }
+    return PolygonExport(
+        features=QgsVectorLayerFeatureSource(layer),
+        request=QgsFeatureRequest(),
+        crs=layer.crs(),
+        path=path,
+        fields=tuple(dict.fromkeys(name for name in fields if name)),
+        note=tr("The features of layer '{}' as they are now").format(layer.name()),
+        geometry=kinds.get(layer.geometryType(), QgsWkbTypes.Type.MultiPolygon),
+        numbers=True,
     )
 
 
