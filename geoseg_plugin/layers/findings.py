@@ -7,6 +7,7 @@ from pathlib import Path
 
 from osgeo import ogr
 from qgis.core import (
+    Qgis,
     QgsCategorizedSymbolRenderer,
     QgsCoordinateTransform,
     QgsCsException,
@@ -80,9 +81,8 @@ def shape_name(part: str) -> str:
 
 def style_findings(layer: QgsVectorLayer) -> None:
     """One bright outline a kind of fault, on a dark casing; forms and map tips give the reason."""
-    index = layer.fields().lookupField("code")
-    codes = sorted(str(value) for value in layer.uniqueValues(index)) if index >= 0 else []
-    is_point = layer.geometryType() == layer.geometryType().Point
+    codes = sorted(codes_in([layer]))
+    is_point = layer.geometryType() == Qgis.GeometryType.Point
     categories = []
     for number, code in enumerate(codes):
         color = FINDING_COLORS[number % len(FINDING_COLORS)]
@@ -140,5 +140,6 @@ def codes_in(layers: Iterable[QgsVectorLayer]) -> set[str]:
     found: set[str] = set()
     for layer in layers:
         index = layer.fields().lookupField("code")
-        found |= {str(value) for value in layer.uniqueValues(index)} if index >= 0 else set()
+        request = QgsFeatureRequest().setFlags(Qgis.FeatureRequestFlag.NoGeometry)
+        found |= {str(item.attribute(index)) for item in layer.getFeatures(request)} if index >= 0 else set()
     return found
