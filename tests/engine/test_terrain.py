@@ -8,16 +8,25 @@ from data_scenes import CORNER, channel, hills, utm_grid, write_raster
 from rasterio.transform import Affine
 
 from geoseg_engine.bands import relief
-from geoseg_engine.contract import TERRAIN_ATTRIBUTES, Grid, Source, TerrainJob
+from geoseg_engine.bands.by_richdem import fits_richdem, richdem_is_there
+from geoseg_engine.contract import TERRAIN_ATTRIBUTES, Band, GeoSegError, Grid, Source, TerrainJob
 from geoseg_engine.raster.grid import Window, whole
 from geoseg_engine.stacking import terrain
 from geoseg_engine.stacking.reader import open_stack
 
+NINE_CELLS = tuple(relief.ATTRIBUTES)
 
-def attributes(heights: np.ndarray, grid: Grid, engine: str = "numpy") -> dict[str, np.ndarray]:
+
+def bands(names: tuple[str, ...], engine: str = "numpy") -> tuple[Band, ...]:
+    return tuple(Band(name, "dem", 1, name, parameters={"engine": engine}) for name in names)
+
+
+def attributes(
+    heights: np.ndarray, grid: Grid, engine: str = "numpy", names: tuple[str, ...] = TERRAIN_ATTRIBUTES
+) -> dict[str, np.ndarray]:
     halo = np.pad(heights.astype(float), 1, constant_values=np.nan)
-    found = relief.attributes(halo, grid, whole(grid), TERRAIN_ATTRIBUTES, engine)
-    return dict(zip(TERRAIN_ATTRIBUTES, found, strict=True))
+    found = relief.relief_bands(halo, grid, whole(grid), bands(names, engine))
+    return dict(zip(names, found, strict=True))
 
 
 def plane(rows: int, cols: int, east: float, north: float, pixel: float = 10.0) -> np.ndarray:
@@ -50,12 +59,12 @@ def test_a_bowl_has_negative_curvature_of_known_size():
     assert found["profile_curvature"][5, 5] > 0 > found["planform_curvature"][5, 5]
 
 
-@pytest.mark.skipif(not relief.richdem_is_there(), reason="richdem is not installed")
+@pytest.mark.skipif(not richdem_is_there(), reason="richdem is not installed")
 def test_richdem_and_ours_agree():
     heights = hills(70, 80).astype(float)
     heights[30:33, 40:44] = np.nan
     grid = utm_grid(80, 70)
-    assert relief.uses_richdem(grid)
+    assert fits_richdem(grid)
     theirs, ours = attributes(heights, grid, "richdem"), attributes(heights, grid, "numpy")
     for name in TERRAIN_ATTRIBUTES:
         np.testing.assert_array_equal(np.isnan(theirs[name]), np.isnan(ours[name]))
@@ -66,7 +75,7 @@ def test_richdem_is_not_used_where_its_cell_size_would_be_wrong():
     degrees = Grid("EPSG:4326", (1e-4, 0, 10, 0, -1e-4, 47), 9, 9)
     mercator = Grid("EPSG:3857", (10, 0, 1e6, 0, -10, 6e6), 9, 9)
     oblong = Grid("EPSG:32632", (10, 0, *CORNER[:1], 0, -11, CORNER[1]), 9, 9)
-    assert not any(relief.uses_richdem(grid) for grid in (degrees, mercator, oblong))
+    assert not any(fits_richdem(grid) for grid in (degrees, mercator, oblong))
 
 
 @pytest.mark.parametrize("latitude", [0.0, 47.0, -70.0])
@@ -100,36 +109,93 @@ def test_a_rotated_dem_faces_the_same_way():
 def test_voids_do_not_spread():
     heights = hills(20, 20).astype(float)
     heights[8:10, 8:10] = np.nan
-    for engine in ("numpy", "richdem") if relief.richdem_is_there() else ("numpy",):
+    for engine in ("numpy", "richdem") if richdem_is_there() else ("numpy",):
         found = attributes(heights, utm_grid(20, 20), engine)
         for values in found.values():
             np.testing.assert_array_equal(np.isnan(values), np.isnan(heights))
+    for values in attributes(heights, utm_grid(20, 20), names=NINE_CELLS).values():
+        np.testing.assert_array_equal(np.isnan(values), np.isnan(heights))
 
 
 @pytest.mark.parametrize("engine", ["numpy", "richdem"])
-def test_windows_have_no_seams(engine):
-    if engine == "richdem" and not relief.richdem_is_there():
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_windows_have_no_seams(engine, dtype):
+    if engine == "richdem" and not richdem_is_there():
         pytest.skip("richdem is not installed")
-    heights, grid = hills(40, 50).astype(float), utm_grid(50, 40)
+    names = NINE_CELLS if engine == "numpy" else TERRAIN_ATTRIBUTES
+    heights, grid = hills(40, 50).astype(dtype), utm_grid(50, 40)
+    heights[20:22, 5:30] = np.nan
     halo = np.pad(heights, 1, constant_values=np.nan)
-    expected = attributes(heights, grid, engine)
-    for window in (Window(0, 0, 13, 17), Window(13, 17, 20, 20), Window(33, 37, 7, 13)):
+    chosen = bands(names, engine)
+    expected = relief.relief_bands(halo, grid, whole(grid), chosen)
+    for window in (Window(0, 0, 13, 17), Window(13, 17, 20, 20), Window(33, 37, 7, 13), Window(5, 5, 1, 1)):
         part = halo[window.row : window.row + window.height + 2, window.col : window.col + window.width + 2]
-        found = relief.attributes(part, grid, window, TERRAIN_ATTRIBUTES, engine)
-        for values, name in zip(found, TERRAIN_ATTRIBUTES, strict=True):
-            rows, cols = (
-                slice(window.row, window.row + window.height),
-                slice(window.col, window.col + window.width),
-            )
-            np.testing.assert_array_equal(values, expected[name][rows, cols])
+        found = relief.relief_bands(part, grid, window, chosen)
+        rows, cols = window.within(whole(grid))
+        assert found.dtype == dtype
+        np.testing.assert_array_equal(found, expected[:, rows, cols])
+
+
+def test_float32_heights_lose_nothing_that_matters():
+    heights, grid = hills(60, 60) + np.float32(3000), utm_grid(60, 60)
+    halo = np.pad(heights, 1, constant_values=np.nan)
+    single = relief.relief_bands(halo, grid, whole(grid), bands(("slope", "aspect_sin")))
+    double = relief.relief_bands(halo.astype(float), grid, whole(grid), bands(("slope", "aspect_sin")))
+    np.testing.assert_allclose(single, double, atol=1e-4)
+
+
+def test_total_curvature_of_a_bowl_and_of_a_saddle_is_the_same():
+    y, x = np.mgrid[-10:11, -10:11] * 10.0
+    inner = np.s_[1:-1, 1:-1]
+    for surface in (0.01 * (x**2 + y**2), 0.01 * (x**2 - y**2), 0.02 * x * y):
+        found = attributes(surface, utm_grid(21, 21), names=("total_curvature",))["total_curvature"]
+        np.testing.assert_allclose(found[inner], 10_000 * 2 * 0.02**2, atol=1e-9)
+
+
+def test_ruggedness_and_roughness_of_a_plane_are_known():
+    found = attributes(plane(9, 9, 0.5, 0), utm_grid(9, 9), names=("tri", "roughness"))
+    np.testing.assert_allclose(found["tri"], math.sqrt(6) * 5, atol=1e-9)
+    np.testing.assert_allclose(found["roughness"], 10, atol=1e-9)
+
+
+def test_the_side_towards_the_light_is_bright():
+    grid, name = utm_grid(9, 9), "hillshade"
+    steep = math.tan(math.radians(45))
+    facing = attributes(plane(9, 9, steep, 0), grid, names=(name,))[name]  # falls to the west
+    lit = Band(name, "dem", 1, name, parameters={"azimuth": 270.0, "altitude": 45.0})
+    halo = np.pad(plane(9, 9, steep, 0), 1, constant_values=np.nan)
+    np.testing.assert_allclose(relief.relief_bands(halo, grid, whole(grid), (lit,)), 255)
+    assert attributes(np.full((9, 9), 5.0), grid, names=(name,))[name] == pytest.approx(
+        1 + 254 * math.sqrt(0.5)
+    )
+    assert 180 < facing[4, 4] < 255
 
 
 def test_job_writes_bands_and_names_the_engine(tmp_path):
     write_raster(tmp_path / "dem.tif", hills(30, 40))
-    job = TerrainJob(Source("dem", str(tmp_path / "dem.tif"), "dem"), ("slope", "aspect_sin"))
+    job = TerrainJob(Source("dem", str(tmp_path / "dem.tif"), "dem"), ("slope", "curvature", "tpi"))
     result = terrain.run(job, tmp_path, channel(tmp_path))
-    assert result["engine"] == ("richdem" if relief.richdem_is_there() else "numpy")
+    assert result["engine"] == ("richdem" if richdem_is_there() else "numpy")
+    assert result["engines"] == {"slope": "numpy", "curvature": result["engine"], "tpi": "numpy"}
     with open_stack(tmp_path / "terrain.tif") as reader:
-        assert reader.band_names == ["slope", "aspect_sin"]
+        assert reader.band_names == ["slope", "curvature", "tpi"]
         slope = reader.read(whole(reader.grid))[0]
         assert slope.shape == (30, 40) and 0 < np.nanmax(slope) < 90
+
+
+@pytest.mark.parametrize(
+    ("parameters", "code"),
+    [
+        ({"radius_m": "wide"}, "bad_parameter"),
+        ({"radius_m": -5.0}, "bad_parameter"),
+        ({"radius_m": 1e6}, "radius"),
+        ({"engine": "abacus"}, "bad_parameter"),
+    ],
+)
+def test_a_parameter_that_will_not_do_is_said_before_anything_is_written(tmp_path, parameters, code):
+    write_raster(tmp_path / "dem.tif", hills(30, 40))
+    job = TerrainJob(Source("dem", str(tmp_path / "dem.tif"), "dem"), ("tpi", "slope"), parameters=parameters)
+    with pytest.raises(GeoSegError) as caught:
+        terrain.run(job, tmp_path, channel(tmp_path))
+    assert caught.value.code == code
+    assert not (tmp_path / "terrain.tif").exists()

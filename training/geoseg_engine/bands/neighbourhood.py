@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from ..contract import TERRAIN_ATTRIBUTES, Band, Grid
+from ..contract import Band, Grid
 from ..raster.grid import Window
-from . import relief, speckle
+from . import position, relief, speckle
 
 Parameters = Mapping[str, float | str]
 
@@ -20,7 +21,7 @@ class Derivation:
 
     Attributes:
         halo_px: pixels needed around a window, from a band's parameters and the raster's own grid.
-        compute: (values, grid, window, bands) -> float64 (bands, rows, cols) of the window; `values` is float64
+        compute: (values, grid, window, bands) -> (bands, rows, cols) of the window; `values` is float64 or float32
             (rows, cols) of `window.padded(halo)`, NaN where invalid and beyond the edge. All bands it is given have
             the same halo.
     """
@@ -29,14 +30,14 @@ class Derivation:
     compute: Callable[[np.ndarray, Grid, Window, tuple[Band, ...]], np.ndarray]
 
 
-def _terrain(values: np.ndarray, grid: Grid, window: Window, bands: tuple[Band, ...]) -> np.ndarray:
-    return relief.attributes(values, grid, window, tuple(band.derive for band in bands))
-
-
-TERRAIN = Derivation(lambda parameters, grid: relief.HALO_PX, _terrain)
+RELIEF = Derivation(lambda parameters, grid: relief.HALO_PX, relief.relief_bands)
 
 DERIVATIONS: dict[str, Derivation] = {
-    **dict.fromkeys(TERRAIN_ATTRIBUTES, TERRAIN),
+    **dict.fromkeys(relief.ATTRIBUTES, RELIEF),
+    **{
+        name: Derivation(partial(position.position_halo_px, name), position.position_bands)
+        for name in position.DEFAULT_RADII
+    },
     "lee": Derivation(speckle.lee_halo_px, speckle.lee_bands),
     "decibel": Derivation(speckle.decibel_halo_px, speckle.decibel_bands),
 }
@@ -56,15 +57,16 @@ def derived(values: np.ndarray, grid: Grid, window: Window, bands: tuple[Band, .
     """Derive bands from one band of a raster.
 
     Args:
-        values: float64 (rows, cols) of `window.padded(halo_px(bands, grid))`, NaN where invalid and beyond the edge.
+        values: float64, or float32 where that holds them, (rows, cols) of `window.padded(halo_px(bands, grid))`,
+            NaN where invalid and beyond the edge.
         grid: the raster's own.
         window: inside the grid.
         bands: each with `derive` and its parameters.
 
     Returns:
-        Float64 (bands, rows, cols) of the window.
+        (bands, rows, cols) of the window, of the values' type.
     """
-    result = np.empty((len(bands), window.height, window.width))
+    result = np.empty((len(bands), window.height, window.width), values.dtype)
     widest = halo_px(bands, grid)
     groups: dict[tuple[int, int], list[int]] = {}
     for place, band in enumerate(bands):

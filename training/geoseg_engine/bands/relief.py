@@ -1,104 +1,102 @@
-"""Slope, aspect and curvatures of a DEM, on the DEM's own grid and by window.
+"""What the nine heights around a pixel say of a DEM's form, on the DEM's own grid and by window.
 
 Slope and aspect follow Horn (1981), the curvatures Zevenbergen & Thorne (1987) with the sign and the factor
 100 that ESRI and RichDEM use: curvature and planform curvature are positive where ground is convex, profile
-curvature is positive where it is concave along the fall line. Heights are taken as metres. A neighbour
-without value takes the value of the centre, so a void does not spread; the raster's edge is extrapolated.
+curvature is positive where it is concave along the fall line. Total curvature follows Wilson & Gallant (2000),
+ruggedness (TRI) Riley, DeGloria & Elliot (1999), roughness Wilson et al. (2007), hillshade Horn (1981).
+
+Heights are taken as metres. A neighbour without value takes the value of the centre, so a void does not
+spread; the raster's edge is extrapolated. The same pixel has the same value whatever window it is read in.
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import math
-import os
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import cache
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from functools import cached_property
 
 import numpy as np
-import pyproj
 
-from ..contract import Grid
-from ..raster.grid import Window, affine_of
-from ..raster.sources import parse_crs
+from ..contract import Band, GeoSegError, Grid
+from ..raster.grid import Window
+from .by_richdem import fits_richdem, richdem_attributes, richdem_is_there
+from .ground import Jacobian, metre_per_pixel, rows_of, world_gradient, world_hessian
+
+Parameters = Mapping[str, float | str]
 
 HALO_PX = 1
-RICHDEM_NAMES = {
-    "slope": "slope_degrees",
-    "aspect": "aspect",
-    "curvature": "curvature",
-    "profile_curvature": "profile_curvature",
-    "planform_curvature": "planform_curvature",
-}
-VOID = -9999.0
-_SILENCE = threading.Lock()
+STRIP_PX = 1 << 16
+"""Pixels worked on at once, so that temporaries stay in the processor's cache."""
+
+BY_RICHDEM = ("curvature", "profile_curvature", "planform_curvature")
+"""What RichDEM computes where it fits and no engine is asked for; slope and aspect are the same from both."""
+
+AZIMUTH, ALTITUDE = 315.0, 45.0
 
 
-@cache
-def richdem_is_there() -> bool:
-    """Whether RichDEM can be imported."""
-    if importlib.util.find_spec("richdem") is None:
-        return False
-    try:
-        importlib.import_module("richdem")
-    except ImportError:
-        return False
-    return True
+def engine_of(band: Band, grid: Grid) -> str:
+    """`richdem` or `numpy`: what the band's parameter `engine` asks for, else what is right and quickest.
 
-
-def uses_richdem(grid: Grid) -> bool:
-    """RichDEM is used where it is installed and right: north-up, square pixels, one scale all over.
-
-    Elsewhere (degrees, Mercator, oblong or rotated pixels) it would take a wrong cell size, and the same
-    formulae are computed here.
+    Raises:
+        GeoSegError: `no_richdem`, `bad_parameter`.
     """
-    affine = affine_of(grid)
-    square = affine.b == 0 == affine.d and math.isclose(affine.a, -affine.e, rel_tol=1e-6)
-    return square and not scale_varies(parse_crs(grid.crs)) and richdem_is_there()
+    asked = str(band.parameters.get("engine", "")).lower()
+    if asked not in ("", "numpy", "richdem"):
+        raise GeoSegError(
+            "bad_parameter", f"'{asked}' computes no terrain.", "Choose richdem or numpy, or leave it out."
+        )
+    if asked == "richdem" and not fits_richdem(grid):
+        why = "its single cell size is wrong on this grid" if richdem_is_there() else "it is not installed"
+        raise GeoSegError(
+            "no_richdem", f"RichDEM cannot compute '{band.derive}': {why}.", "Leave the engine out."
+        )
+    by_richdem = band.derive in BY_RICHDEM and fits_richdem(grid)
+    return asked or ("richdem" if by_richdem else "numpy")
 
 
-def scale_varies(crs: pyproj.CRS) -> bool:
-    """Whether metres per unit change with latitude: degrees, and Mercator that is not transverse."""
-    operation = crs.coordinate_operation
-    method = operation.method_name.lower() if operation else ""
-    return bool(crs.is_geographic) or (
-        "mercator" in method and not ("transverse" in method or "oblique" in method)
-    )
-
-
-def attributes(
-    heights_m: np.ndarray, grid: Grid, window: Window, names: tuple[str, ...], engine: str = ""
-) -> np.ndarray:
+def relief_bands(heights_m: np.ndarray, grid: Grid, window: Window, bands: tuple[Band, ...]) -> np.ndarray:
     """Attributes of a window of a DEM.
 
     Args:
-        heights_m: float64 (rows, cols) of `window.padded(HALO_PX)`, NaN for voids and beyond the edge.
+        heights_m: float32 or float64 (rows, cols) of `window.padded(HALO_PX)`, NaN for voids and beyond the edge.
         grid: the DEM's grid.
         window: a window inside it.
-        names: of TERRAIN_ATTRIBUTES.
-        engine: `richdem` or `numpy`; empty takes RichDEM where it is right.
+        bands: derived by names of ATTRIBUTES; of parameters `engine` (see `engine_of`), and of a hillshade
+            `azimuth` (315) and `altitude` (45) of the light in degrees.
 
     Returns:
-        Float64 (len(names), rows, cols), NaN where the height is unknown. Slope in degrees, 0 to 90; aspect as
-        sine and cosine of the downhill direction clockwise from north, both 0 on flat ground; curvatures
-        in 1/100 per metre.
+        (bands, rows, cols) of the heights' type, NaN where the height is unknown. Slope in degrees, 0 to 90;
+        aspect as sine and cosine of the downhill direction clockwise from north, both 0 on flat ground; curvatures
+        in 1/100 per metre, total curvature in the square of that; TRI and roughness in metres; TPI in
+        metres; hillshade 1 (dark) to 255.
+
+    Raises:
+        GeoSegError: as `engine_of`.
     """
     heights_m = with_edges(heights_m, grid, window)
-    engine = engine or ("richdem" if uses_richdem(grid) else "numpy")
-    if engine == "richdem":
-        found = _by_richdem(heights_m, affine_of(grid).a * unit_m(parse_crs(grid.crs)), names)
-    else:
-        found = _by_numpy(heights_m, grid, window, names)
-    found[:, np.isnan(heights_m[1:-1, 1:-1])] = np.nan
-    return found
+    jacobian = metre_per_pixel(grid, window)
+    result = np.empty((len(bands), window.height, window.width), heights_m.dtype)
+    engines = [engine_of(band, grid) for band in bands]
+    ours = [place for place, engine in enumerate(engines) if engine == "numpy"]
+    theirs = [place for place, engine in enumerate(engines) if engine == "richdem"]
+    if theirs:
+        names = tuple(bands[place].derive for place in theirs)
+        result[theirs] = richdem_attributes(heights_m, grid, names)
+        result[theirs] += 0 * heights_m[1:-1, 1:-1]  # voids stay void
+    step = max(STRIP_PX // max(window.width, 1), 1)
+    for row in range(0, window.height if ours else 0, step):
+        end = min(row + step, window.height)
+        kernel = Kernel(heights_m[row : end + 2], rows_of(jacobian, row, end))
+        for place in ours:
+            band = bands[place]
+            result[place, row:end] = ATTRIBUTES[band.derive](kernel, band.parameters)
+            if kernel.has_voids:
+                result[place, row:end][kernel.void] = np.nan
+    return result
 
 
 def with_edges(heights_m: np.ndarray, grid: Grid, window: Window) -> np.ndarray:
     """Heights with the ring beyond the raster's edge extrapolated in a straight line."""
-    heights_m = np.array(heights_m, np.float64)
     halo = window.padded(HALO_PX)
     beyond = (
         (halo.row < 0, np.s_[0, :], np.s_[1, :], np.s_[2, :]),
@@ -106,6 +104,8 @@ def with_edges(heights_m: np.ndarray, grid: Grid, window: Window) -> np.ndarray:
         (halo.col < 0, np.s_[:, 0], np.s_[:, 1], np.s_[:, 2]),
         (halo.col + halo.width > grid.width, np.s_[:, -1], np.s_[:, -2], np.s_[:, -3]),
     )
+    if any(is_beyond for is_beyond, *_ in beyond):
+        heights_m = heights_m.copy()
     for is_beyond, outside, edge, inner in beyond:
         if is_beyond:
             extrapolated = 2 * heights_m[edge] - heights_m[inner]
@@ -113,131 +113,147 @@ def with_edges(heights_m: np.ndarray, grid: Grid, window: Window) -> np.ndarray:
     return heights_m
 
 
-def unit_m(crs: pyproj.CRS) -> float:
-    """Metres in one unit of a projected CRS."""
-    return float(crs.axis_info[0].unit_conversion_factor) if crs.axis_info else 1.0
+class Kernel:
+    """The nine heights of every pixel, and what attributes share; each is computed when first asked for.
 
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Send what native code prints nowhere: RichDEM draws 10 kB of progress bars a call."""
-    with _SILENCE, Path(os.devnull).open("wb") as nowhere:
-        kept = os.dup(2)
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-
-
-def _by_richdem(heights_m: np.ndarray, cell_m: float, names: tuple[str, ...]) -> np.ndarray:
-    richdem = importlib.import_module("richdem")
-    raster = richdem.rdarray(np.where(np.isnan(heights_m), VOID, heights_m), no_data=VOID)
-    raster.geotransform = (0.0, cell_m, 0.0, 0.0, 0.0, -cell_m)
-
-    @cache
-    def attribute(name: str) -> np.ndarray:
-        with _silent():
-            found = richdem.TerrainAttribute(raster, attrib=RICHDEM_NAMES[name])
-        return np.asarray(found, np.float64)[1:-1, 1:-1]
-
-    def one(name: str) -> np.ndarray:
-        if not name.startswith("aspect"):
-            return attribute(name)
-        angle = np.radians(attribute("aspect"))
-        turned = np.sin(angle) if name == "aspect_sin" else np.cos(angle)
-        return np.where(attribute("slope") > 0, turned, 0.0)
-
-    return np.stack([one(name) for name in names])
-
-
-def _by_numpy(heights_m: np.ndarray, grid: Grid, window: Window, names: tuple[str, ...]) -> np.ndarray:
-    cells = _neighbours(heights_m)
-    jacobian = metre_per_pixel(grid, window)
-    a, b, c, d, e, f, g, h, i = cells
-    slope_part = world_gradient(
-        jacobian, (c + 2 * f + i - a - 2 * d - g) / 8, (g + 2 * h + i - a - 2 * b - c) / 8
-    )
-    steepness = np.hypot(*slope_part)
-    flat = steepness == 0
-    safe = np.where(flat, 1, steepness)
-    results = {
-        "slope": np.degrees(np.arctan(steepness)),
-        "aspect_sin": np.where(flat, 0, -slope_part[0] / safe),
-        "aspect_cos": np.where(flat, 0, -slope_part[1] / safe),
-    }
-    if any("curvature" in name for name in names):
-        p, q = world_gradient(jacobian, (f - d) / 2, (h - b) / 2)
-        r, s, t = world_hessian(jacobian, d + f - 2 * e, (a + i - c - g) / 4, b + h - 2 * e)
-        squared = p * p + q * q
-        safe = np.where(squared == 0, 1, squared)
-        along = np.where(squared == 0, 0, (r * p * p + 2 * s * p * q + t * q * q) / safe)
-        across = np.where(squared == 0, 0, (r * q * q - 2 * s * p * q + t * p * p) / safe)
-        results["curvature"] = -100 * (r + t)
-        results["profile_curvature"] = 100 * along
-        results["planform_curvature"] = -100 * across
-    return np.stack([results[name] for name in names])
-
-
-def _neighbours(heights_m: np.ndarray) -> list[np.ndarray]:
-    """The nine cells a b c / d e f / g h i of every kernel; voids take the centre's value."""
-    rows, cols = heights_m.shape[0] - 2, heights_m.shape[1] - 2
-    centre = heights_m[1:-1, 1:-1]
-    cells = [heights_m[row : row + rows, col : col + cols] for row in range(3) for col in range(3)]
-    return [np.where(np.isnan(cell), centre, cell) for cell in cells]
-
-
-Jacobian = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-
-
-def metre_per_pixel(grid: Grid, window: Window) -> Jacobian:
-    """East and north metres for one pixel to the right and one down: (east_col, east_row, north_col, north_row).
-
-    Each of shape (rows, 1) where the scale follows latitude, else (1, 1). Degrees by the ellipsoid's radii of
-    curvature; Mercator by its scale factor at the latitude of the row's middle.
+    Args:
+        heights_m: (rows + 2, cols + 2).
+        jacobian: of `metre_per_pixel`, for the rows within.
     """
-    affine, crs = affine_of(grid), parse_crs(grid.crs)
-    east = north = np.full((1, 1), unit_m(crs))
-    if scale_varies(crs):
-        rows = np.arange(window.row, window.row + window.height) + 0.5
-        xs, ys = affine * (np.full_like(rows, grid.width / 2), rows)
-        east, north = (part[:, None] for part in _metre_per_unit(crs, np.asarray(xs), np.asarray(ys)))
-    return east * affine.a, east * affine.b, north * affine.d, north * affine.e
+
+    def __init__(self, heights_m: np.ndarray, jacobian: Jacobian) -> None:
+        self._jacobian = jacobian
+        rows, cols = heights_m.shape[0] - 2, heights_m.shape[1] - 2
+        cells = [heights_m[row : row + rows, col : col + cols] for row in range(3) for col in range(3)]
+        self.centre = cells[4]
+        self.has_voids = bool(np.isnan(heights_m.sum()))
+        if self.has_voids:
+            self.void = np.isnan(self.centre)
+            cells = [np.where(np.isnan(cell), self.centre, cell) for cell in cells]
+        self.cells = cells
+        """a b c / d e f / g h i; voids take the centre's value."""
+
+    @cached_property
+    def gradient(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rise per metre to the east and to the north, by Horn's weights; differences come before sums."""
+        a, b, c, d, _, f, g, h, i = self.cells
+        per_col = _weighted(c - a, f - d, i - g)
+        per_row = _weighted(g - a, h - b, i - c)
+        return world_gradient(self._jacobian, per_col, per_row)
+
+    @cached_property
+    def steepness(self) -> np.ndarray:
+        """Length of the gradient: the tangent of the slope."""
+        east, north = self.gradient
+        squared = east * east
+        squared += north * north
+        return np.sqrt(squared, out=squared)
+
+    @cached_property
+    def around(self) -> list[np.ndarray]:
+        """The eight neighbours minus the centre, in metres."""
+        return [cell - self.centre for place, cell in enumerate(self.cells) if place != 4]
+
+    @cached_property
+    def second(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Second derivatives east-east, east-north and north-north, in 1/m."""
+        a, b, c, d, f, g, h, i = self.around
+        return world_hessian(self._jacobian, d + f, (a + i - c - g) / 4, b + h)
+
+    @cached_property
+    def bending(self) -> tuple[np.ndarray, np.ndarray]:
+        """Second derivative along the fall line and across it, in 1/m; 0 on flat ground."""
+        _, b, _, d, f, _, h, _ = self.around
+        p, q = world_gradient(self._jacobian, (f - d) / 2, (h - b) / 2)
+        r, s, t = self.second
+        squared = p * p + q * q
+        flat = squared == 0
+        squared[flat] = 1
+        along = (r * p * p + 2 * s * p * q + t * q * q) / squared
+        across = (r * q * q - 2 * s * p * q + t * p * p) / squared
+        along[flat] = across[flat] = 0
+        return along, across
 
 
-def _metre_per_unit(crs: pyproj.CRS, xs: np.ndarray, ys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    ellipsoid = crs.get_geod()
-    assert ellipsoid is not None
-    if not crs.is_geographic:
-        _, ys = pyproj.Transformer.from_crs(crs, crs.geodetic_crs, always_xy=True).transform(xs, ys)
-        scale = np.cos(np.radians(ys)) / np.sqrt(1 - ellipsoid.es * np.sin(np.radians(ys)) ** 2)
-        return scale * unit_m(crs), scale * unit_m(crs)
-    unit = crs.axis_info[0].unit_conversion_factor
-    latitude = ys * unit
-    root = np.sqrt(1 - ellipsoid.es * np.sin(latitude) ** 2)
-    meridian = ellipsoid.a * (1 - ellipsoid.es) / root**3
-    parallel = ellipsoid.a / root * np.maximum(np.cos(latitude), 1e-6)
-    return parallel * unit, meridian * unit
+def _weighted(one: np.ndarray, two: np.ndarray, three: np.ndarray) -> np.ndarray:
+    """(one + 2 · two + three) / 8, in the place of `one`."""
+    one += three
+    one += two
+    one += two
+    one *= 0.125
+    return one
 
 
-def world_gradient(
-    jacobian: Jacobian, per_col: np.ndarray, per_row: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Height per metre to the east and to the north, from height per pixel to the right and down."""
-    east_col, east_row, north_col, north_row = jacobian
-    determinant = east_col * north_row - east_row * north_col
-    east = (per_col * north_row - per_row * north_col) / determinant
-    north = (per_row * east_col - per_col * east_row) / determinant
-    return east, north
+def _slope(kernel: Kernel, _parameters: Parameters) -> np.ndarray:
+    angle = np.arctan(kernel.steepness)
+    angle *= 180 / math.pi
+    return angle
 
 
-def world_hessian(
-    jacobian: Jacobian, col_col: np.ndarray, col_row: np.ndarray, row_row: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Second derivatives (east-east, east-north, north-north) from those per pixel."""
-    first = world_gradient(jacobian, col_col, col_row)
-    second = world_gradient(jacobian, col_row, row_row)
-    east_east, east_north = world_gradient(jacobian, first[0], second[0])
-    _, north_north = world_gradient(jacobian, first[1], second[1])
-    return east_east, east_north, north_north
+def _aspect(axis: int) -> Callable[[Kernel, Parameters], np.ndarray]:
+    def downhill(kernel: Kernel, _parameters: Parameters) -> np.ndarray:
+        steepness = kernel.steepness
+        safe = np.where(steepness == 0, 1, steepness)
+        result: np.ndarray = 0 - kernel.gradient[axis] / safe
+        return result
+
+    return downhill
+
+
+def _curvature(kernel: Kernel, _parameters: Parameters) -> np.ndarray:
+    r, _, t = kernel.second
+    return 0 - 100 * (r + t)
+
+
+def _total_curvature(kernel: Kernel, _parameters: Parameters) -> np.ndarray:
+    r, s, t = kernel.second
+    return 10_000 * (r * r + 2 * s * s + t * t)
+
+
+def _profile_curvature(kernel: Kernel, _parameters: Parameters) -> np.ndarray:
+    return 100 * kernel.bending[0]
+
+
+def _planform_curvature(kernel: Kernel, _parameters: Parameters) -> np.ndarray:
+    return 0 - 100 * kernel.bending[1]
+
+
+def _ruggedness(kernel: Kernel, _parameters: Parameters) -> np.ndarray:
+    total = np.zeros_like(kernel.centre)
+    for difference in kernel.around:
+        total += difference * difference
+    return np.sqrt(total, out=total)
+
+
+def _roughness(kernel: Kernel, _parameters: Parameters) -> np.ndarray:
+    highest = lowest = np.zeros_like(kernel.centre)
+    for difference in kernel.around:
+        highest, lowest = np.maximum(highest, difference), np.minimum(lowest, difference)
+    return highest - lowest
+
+
+def _hillshade(kernel: Kernel, parameters: Parameters) -> np.ndarray:
+    azimuth = math.radians(float(parameters.get("azimuth", AZIMUTH)))
+    altitude = math.radians(float(parameters.get("altitude", ALTITUDE)))
+    east, north = kernel.gradient
+    towards = east * -math.sin(azimuth)
+    towards -= north * math.cos(azimuth)
+    towards *= math.cos(altitude)
+    towards += math.sin(altitude)
+    towards /= np.sqrt(1 + east * east + north * north)
+    result: np.ndarray = 1 + 254 * np.maximum(towards, 0)
+    return result
+
+
+ATTRIBUTES: dict[str, Callable[[Kernel, Parameters], np.ndarray]] = {
+    "slope": _slope,
+    "aspect_sin": _aspect(0),
+    "aspect_cos": _aspect(1),
+    "curvature": _curvature,
+    "profile_curvature": _profile_curvature,
+    "planform_curvature": _planform_curvature,
+    "total_curvature": _total_curvature,
+    "tri": _ruggedness,
+    "roughness": _roughness,
+    "hillshade": _hillshade,
+}

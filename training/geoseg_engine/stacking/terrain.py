@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..bands.relief import uses_richdem
+from ..bands.neighbourhood import halo_px
+from ..bands.opening import own_grid
+from ..bands.relief import ATTRIBUTES, engine_of
 from ..channel import Channel
-from ..contract import Band, Recipe, TerrainJob
-from ..raster.sources import open_source, source_grid, title
+from ..contract import Band, GeoSegError, Recipe, TerrainJob
+from ..raster.sources import title
 from .stack import write_stack
 
 
@@ -16,13 +18,24 @@ def run(job: TerrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
     """Write the attributes of a DEM as one raster on the DEM's own grid.
 
     Raises:
-        GeoSegError: as `open_source` and `write_stack`.
+        GeoSegError: as `open_source` and `write_stack`; `bad_parameter`, `radius`, `no_richdem`, `no_grid`.
     """
-    with open_source(job.dem) as dataset:
-        grid = source_grid(job.dem, dataset)
-    bands = tuple(Band(name, job.dem.key, 1, name) for name in job.attributes)
+    bands = tuple(Band(name, job.dem.key, 1, name, parameters=job.parameters) for name in job.attributes)
+    grid = own_grid(job.dem, bands)
+    if grid is None:
+        raise GeoSegError(
+            "no_grid",
+            f"Layer '{title(job.dem)}' has no pixels.",
+            "Choose a raster of heights as elevation model.",
+        )
+    halo_px(bands, grid)  # complains of radii before anything is written
+    engines = {band.name: engine_of(band, grid) if band.derive in ATTRIBUTES else "numpy" for band in bands}
     output = folder / job.output
     write_stack(Recipe((job.dem,), bands, grid), output, channel)
-    engine = "richdem" if uses_richdem(grid) else "numpy"
-    channel.log(f"Terrain attributes of '{title(job.dem)}' by {engine}.")
-    return {"output": str(output), "bands": list(job.attributes), "engine": engine}
+    engine = "richdem" if "richdem" in engines.values() else "numpy"
+    by = "; ".join(
+        f"{name}: {', '.join(band for band, used in engines.items() if used == name)}"
+        for name in dict.fromkeys(engines.values())
+    )
+    channel.log(f"Terrain attributes of '{title(job.dem)}' by {by}.")
+    return {"output": str(output), "bands": list(job.attributes), "engine": engine, "engines": engines}

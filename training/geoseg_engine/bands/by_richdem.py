@@ -1,0 +1,100 @@
+"""Terrain attributes by RichDEM, where it is installed and its single cell size is right."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import math
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from ..contract import Grid
+from ..raster.grid import affine_of
+from ..raster.sources import parse_crs
+from .ground import scale_varies, unit_m
+
+RICHDEM_NAMES = {
+    "slope": "slope_degrees",
+    "aspect_sin": "aspect",
+    "aspect_cos": "aspect",
+    "curvature": "curvature",
+    "profile_curvature": "profile_curvature",
+    "planform_curvature": "planform_curvature",
+}
+VOID = -9999.0
+_SILENCE = threading.Lock()
+
+
+@cache
+def richdem_is_there() -> bool:
+    """Whether RichDEM can be imported."""
+    if importlib.util.find_spec("richdem") is None:
+        return False
+    try:
+        importlib.import_module("richdem")
+    except ImportError:
+        return False
+    return True
+
+
+def fits_richdem(grid: Grid) -> bool:
+    """RichDEM is used where it is installed and right: north-up, square pixels, one scale all over.
+
+    Elsewhere (degrees, Mercator, oblong or rotated pixels) it would take a wrong cell size, and the same
+    formulae are computed here.
+    """
+    affine = affine_of(grid)
+    square = affine.b == 0 == affine.d and math.isclose(affine.a, -affine.e, rel_tol=1e-6)
+    return square and not scale_varies(parse_crs(grid.crs)) and richdem_is_there()
+
+
+def richdem_attributes(heights_m: np.ndarray, grid: Grid, names: tuple[str, ...]) -> np.ndarray:
+    """Attributes of a north-up grid of square pixels.
+
+    Args:
+        heights_m: (rows + 2, cols + 2), NaN for voids, edges extrapolated.
+        grid: the DEM's.
+        names: keys of RICHDEM_NAMES.
+
+    Returns:
+        Float64 (names, rows, cols), units as in `relief`; what it says of voids means nothing.
+    """
+    richdem = importlib.import_module("richdem")
+    cell_m = affine_of(grid).a * unit_m(parse_crs(grid.crs))
+    raster = richdem.rdarray(np.where(np.isnan(heights_m), VOID, heights_m.astype(np.float64)), no_data=VOID)
+    raster.geotransform = (0.0, cell_m, 0.0, 0.0, 0.0, -cell_m)
+
+    @cache
+    def attribute(name: str) -> np.ndarray:
+        with _silent():
+            found = richdem.TerrainAttribute(raster, attrib=name)
+        return np.asarray(found, np.float64)[1:-1, 1:-1]
+
+    def one(name: str) -> np.ndarray:
+        found = attribute(RICHDEM_NAMES[name])
+        if not name.startswith("aspect"):
+            return found
+        angle = np.radians(found)
+        turned = np.sin(angle) if name == "aspect_sin" else np.cos(angle)
+        return np.where(attribute("slope_degrees") > 0, turned, 0.0)
+
+    return np.stack([one(name) for name in names])
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Send what native code prints nowhere: RichDEM draws 10 kB of progress bars a call."""
+    with _SILENCE, Path(os.devnull).open("wb") as nowhere:
+        kept = os.dup(2)
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
