@@ -11,8 +11,9 @@ from rasterio.control import GroundControlPoint
 from geoseg_engine import cli
 from geoseg_engine.contract import PROTOCOL, Band, GeoSegError, Recipe, Source, job_from_json
 from geoseg_engine.raster.grid import Window, grid_bounds
-from geoseg_engine.raster.sources import all_bands, open_source, rebind, source_grid
+from geoseg_engine.raster.sources import all_bands, open_source, source_grid
 from geoseg_engine.stacking.reader import StackReader
+from geoseg_engine.stacking.rebind import rebind
 
 
 def refusal(path, **more) -> GeoSegError:

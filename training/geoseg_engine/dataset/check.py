@@ -61,7 +61,9 @@ def find(job: CheckJob) -> Findings:
         bands, problems = _every_band(job.sources)
         findings.problems += problems
     if bands:
-        plan = plan_stack(job.sources, bands, job.grid, job.area, job.labels)
+        plan = plan_stack(
+            job.sources, bands, job.grid, job.area, job.labels, intermediates=job.intermediates
+        )
         findings.problems += plan.problems
         findings.grid = plan.recipe.grid if plan.recipe else None
     polygons = _read(job, findings)

@@ -31,12 +31,13 @@ from ..dataset.datasets import load_dataset, open_dataset_stack
 from ..modelfile.reading import ModelFile, read_model
 from ..outputs import prepare_folder, whole_file
 from ..raster.grid import Window, windows
-from ..raster.sources import coincide, open_source, rebind, source_grid
+from ..raster.sources import coincide, open_source, source_grid
 from ..raster.stream import pump
 from ..raster.writer import RasterWriter, read_classes
 from ..scores.metrics import Matrix, background_and_object, confusion, score_warnings, scores
 from ..scores.report import write_report
 from ..stacking.reader import StackReader
+from ..stacking.rebind import rebind
 from .inference import BandReader, Block, Setup, class_ids, probabilities, set_up
 
 METRICS_FILE, CONFUSION_FILE, ERRORS_FILE, REPORT_FILE = (

@@ -11,8 +11,9 @@ from ..contract import GeoSegError, Grid, GridRequest, Problem, Recipe, Source
 from ..modelfile.reading import ModelFile
 from ..raster.geodesy import pixel_size_m
 from ..raster.grid import pixel_size
-from ..raster.sources import crs_title, parse_crs, rebind, title
+from ..raster.sources import crs_title, parse_crs, title
 from ..stacking.gridplan import as_problem, own_grids, plan_recipe
+from ..stacking.rebind import rebind
 
 SAME_SIZE = 0.01
 """Pixel sizes this close count as equal, so that a raster is read without resampling."""
@@ -52,18 +53,18 @@ def match(
     found = Match()
     try:
         recipe = rebind(model.recipe, sources)
-        grids, problems = own_grids(recipe.sources, recipe.bands)
+        grids, problems = own_grids(recipe.sources, (*recipe.bands, *recipe.intermediates))
         found.problems += problems
         if problems:
             return found
-        request = grid_request(model.recipe.grid, grids)
+        request = grid_request(model.recipe.grid, grids) if grids else GridRequest()
     except GeoSegError as error:
         found.problems.append(as_problem(error))
         return found
     slots = {source.key: title(source) for source in model.recipe.sources}
     found.slots = [(slots.get(source.key, source.key), source.path) for source in recipe.sources]
     request = GridRequest(request.reference, request.crs, request.pixel_size, extent, extent_crs)
-    plan = plan_recipe(recipe.sources, recipe.bands, request)
+    plan = plan_recipe(recipe.sources, recipe.bands, request, None, recipe.intermediates)
     found.problems += plan.problems
     found.recipe = plan.recipe
     if plan.recipe is not None:
@@ -127,6 +128,8 @@ def coarse_warnings(recipe: Recipe, grids: dict[str, Grid]) -> list[Problem]:
     wanted = max(pixel_size_m(grid, grid.height / 2, grid.width / 2))
     found: list[Problem] = []
     for source in recipe.sources:
+        if source.key not in grids:  # polygons and lines have no pixels
+            continue
         own = grids[source.key]
         size = max(pixel_size_m(own, own.height / 2, own.width / 2))
         if size > COARSER * wanted and not any(

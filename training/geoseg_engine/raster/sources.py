@@ -7,7 +7,6 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from rasterio.errors import CRSError as RasterioCRSError
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 from rasterio.vrt import WarpedVRT
 
-from ..contract import GeoSegError, Grid, Recipe, Source
+from ..contract import GeoSegError, Grid, Source
 from .grid import same_grid
 
 os.environ.setdefault("GDAL_CACHEMAX", "256")  # MB; GDAL's own default grows with the machine
@@ -262,94 +261,3 @@ def band_title(source: Source, dataset: Any, index: int) -> str:
     if description:
         return str(description)
     return title(source) if dataset.count == 1 else f"{title(source)} {index}"
-
-
-def rebind(recipe: Recipe, sources: tuple[Source, ...]) -> Recipe:
-    """The recipe with its slots filled by other files; without sources the recipe itself.
-
-    A source fills the slot of the same key, else of the same layer name, else the first free slot whose bands
-    it has. One raster that has every band of the recipe by description (a stack) replaces all slots.
-
-    Raises:
-        GeoSegError: `missing_bands` with what is needed and what was given; as `open_source`.
-    """
-    if not sources:
-        return recipe
-    needed = {band.source for band in recipe.bands}
-    slots = [slot for slot in recipe.sources if slot.key in needed]
-    descriptions = {source: _descriptions(source) for source in sources}
-    for source in sources:
-        found = descriptions[source]
-        if len(slots) > 1 and all(band.name in found for band in recipe.bands):
-            return _on_one_stack(recipe, source, found)
-    matched = _match(recipe, slots, sources, descriptions)
-    bands = tuple(
-        replace(band, index=_index_in(recipe, band.source, band.index, descriptions[matched[band.source]]))
-        if not band.derive
-        else band
-        for band in recipe.bands
-    )
-    return replace(
-        recipe, sources=tuple(replace(matched[slot.key], key=slot.key) for slot in slots), bands=bands
-    )
-
-
-def _descriptions(source: Source) -> list[str]:
-    with open_source(source) as dataset:
-        return [str(text or "") for text in dataset.descriptions]
-
-
-def _on_one_stack(recipe: Recipe, source: Source, found: list[str]) -> Recipe:
-    bands = tuple(
-        replace(band, source=source.key, index=found.index(band.name) + 1, derive="") for band in recipe.bands
-    )
-    return replace(recipe, sources=(source,), bands=bands)
-
-
-def _match(
-    recipe: Recipe, slots: list[Source], sources: tuple[Source, ...], descriptions: dict[Source, list[str]]
-) -> dict[str, Source]:
-    free = list(sources)
-    matched: dict[str, Source] = {}
-    rules = (
-        lambda slot, source: source.key == slot.key,
-        lambda slot, source: title(source).casefold() == title(slot).casefold(),
-        lambda slot, source: True,
-    )
-    for rule in rules:
-        for slot in slots:
-            if slot.key in matched:
-                continue
-            wanted = max(band.index for band in recipe.bands if band.source == slot.key)
-            for source in free:
-                if rule(slot, source) and len(descriptions[source]) >= wanted:
-                    matched[slot.key] = source
-                    free.remove(source)
-                    break
-    missing = [slot for slot in slots if slot.key not in matched]
-    if missing:
-        raise _missing_bands(recipe, missing, descriptions)
-    return matched
-
-
-def _index_in(recipe: Recipe, key: str, index: int, found: list[str]) -> int:
-    """The same band in another file: by description where all the slot's bands have one, else by number."""
-    names = {band.index: band.name for band in recipe.bands if band.source == key and not band.derive}
-    if all(found.count(name) == 1 for name in names.values()):
-        return found.index(names[index]) + 1
-    return index
-
-
-def _missing_bands(
-    recipe: Recipe, missing: list[Source], descriptions: dict[Source, list[str]]
-) -> GeoSegError:
-    def wants(slot: Source) -> str:
-        names = [band.name for band in recipe.bands if band.source == slot.key]
-        return f"'{title(slot)}' ({', '.join(names[:8])}{' …' if len(names) > 8 else ''})"
-
-    given = ", ".join(f"'{title(source)}' ({len(found)} bands)" for source, found in descriptions.items())
-    return GeoSegError(
-        "missing_bands",
-        f"The model needs {'; '.join(wants(slot) for slot in missing)}; given were {given}.",
-        "Choose a layer with these bands, in this order, for each input of the model.",
-    )

@@ -9,6 +9,7 @@ import numpy as np
 import pyproj
 from rasterio.transform import Affine
 
+from ..bands.expressions import expression_problems
 from ..bands.opening import own_grid
 from ..contract import Band, GeoSegError, Grid, GridRequest, Problem, Recipe, Source
 from ..raster.grid import Bounds, grid_bounds, pixel_size
@@ -93,19 +94,21 @@ def plan_recipe(
     bands: tuple[Band, ...],
     request: GridRequest,
     area: tuple[Bounds, str, str] | None = None,
+    intermediates: tuple[Band, ...] = (),
 ) -> Plan:
     """Plan bands on one grid; data problems are listed, not raised.
 
     Args:
-        sources, bands: of the recipe; the extent is what all sources with bands share.
+        sources, bands, intermediates: of the recipe; the extent is what all sources with bands share.
         request: what the user fixed.
         area: bounds, their CRS and what to call them, if the extent is to be cut to an area.
     """
-    grids, problems = own_grids(sources, bands)
-    plan = Plan(problems=problems)
+    every = (*bands, *intermediates)
+    grids, problems = own_grids(sources, every)
+    plan = Plan(problems=[*problems, *expression_problems(every)])
     if plan.errors:
         return plan
-    used = tuple(source for source in sources if any(band.source == source.key for band in bands))
+    used = tuple(source for source in sources if any(band.source == source.key for band in every))
     gridded = tuple(source for source in used if source.key in grids)
     if not gridded:
         plan.problems.append(
@@ -126,7 +129,7 @@ def plan_recipe(
     except GeoSegError as error:
         plan.problems.append(as_problem(error))
         return plan
-    plan.recipe = Recipe(used, bands, grid)
+    plan.recipe = Recipe(used, bands, grid, intermediates=intermediates)
     return plan
 
 

@@ -8,9 +8,11 @@ from types import TracebackType
 
 import numpy as np
 
+from ..bands.expressions import Expression, evaluation_order, formula, parsed
+from ..bands.gaps import filled, reach_px
 from ..bands.opening import OpenBands, open_bands
 from ..bands.rasterbands import RasterBands
-from ..contract import Band, GeoSegError, Grid, Recipe, Source
+from ..contract import EXPRESSION, Band, GeoSegError, Grid, Recipe, Source
 from ..raster.grid import Window, same_grid
 from ..raster.sources import open_source, source_grid
 from .recipes import SUFFIX, names_of, read_recipe, recipe_of_raster, recipe_path
@@ -24,7 +26,8 @@ class StackReader:
         stack_path: the written composite; without it every window is made from the sources.
 
     Raises:
-        GeoSegError: as `open_source`; `missing_bands` if a source has fewer bands than the recipe asks for.
+        GeoSegError: as `open_source`; `missing_bands` if a source has fewer bands than the recipe asks for;
+            `expression` if one is not understood.
     """
 
     def __init__(self, recipe: Recipe, stack_path: Path | None = None) -> None:
@@ -33,6 +36,10 @@ class StackReader:
         self.band_names: list[str] = names_of(recipe)
         self._exit = ExitStack()
         self._layers: list[tuple[list[int], OpenBands]] = []
+        self._computed: list[tuple[int, Expression, dict[str, int]]] = []
+        self._filled: list[tuple[int, Band]] = []
+        self._bands = len(self.band_names)
+        self._halo_px = 0
         try:
             if stack_path is not None:
                 self._open_written(stack_path)
@@ -61,13 +68,29 @@ class StackReader:
         Raises:
             GeoSegError: `cannot_read` if a file is damaged.
         """
-        result = np.full((len(self.band_names), window.height, window.width), np.nan, np.float32)
         inside = window.clipped(self.grid.height, self.grid.width)
+        if inside == window and not self._halo_px:
+            return self._made(window)[: len(self.band_names)]
+        result = np.full((len(self.band_names), window.height, window.width), np.nan, np.float32)
         if inside.empty:
             return result
+        around = inside.padded(self._halo_px).clipped(self.grid.height, self.grid.width)
+        rows, cols = inside.within(around)
+        values = self._made(around)[: len(self.band_names), rows, cols]
         rows, cols = inside.within(window)
+        result[:, rows, cols] = values
+        return result
+
+    def _made(self, window: Window) -> np.ndarray:
+        """Every band and intermediate on a window inside the grid: taken from sources, computed, gaps filled."""
+        result = np.full((self._bands, window.height, window.width), np.nan, np.float32)
         for places, layer in self._layers:
-            result[places, rows, cols] = layer.read(inside)
+            result[places] = layer.read(window)
+        for place, expression, inputs in self._computed:
+            arrays = {variable: result[inputs[variable]] for variable in expression.variables}
+            result[place] = expression.evaluate(arrays)
+        for place, band in self._filled:
+            result[place] = filled(result[place], band)
         return result
 
     def _open_written(self, path: Path) -> None:
@@ -85,12 +108,29 @@ class StackReader:
         self._layers.append((list(range(len(bands))), layer))
 
     def _open_sources(self) -> None:
+        every = (*self.recipe.bands, *self.recipe.intermediates)
+        self._bands = len(every)
         for source in self.recipe.sources:
-            places = [place for place, band in enumerate(self.recipe.bands) if band.source == source.key]
+            places = [
+                place
+                for place, band in enumerate(every)
+                if band.source == source.key and band.derive != EXPRESSION
+            ]
             if places:
-                bands = tuple(self.recipe.bands[place] for place in places)
+                bands = tuple(every[place] for place in places)
                 layer = self._exit.enter_context(open_bands(source, bands, self.grid))
                 self._layers.append((places, layer))
+        by_name = {band.name: place for place, band in enumerate(every)}
+        self._computed = [
+            (
+                by_name[band.name],
+                parsed(formula(band)),
+                {variable: by_name[name] for variable, name in band.inputs.items()},
+            )
+            for band in evaluation_order(every)
+        ]
+        self._filled = [(place, band) for place, band in enumerate(self.recipe.bands) if band.fill]
+        self._halo_px = max((reach_px(band) for _, band in self._filled), default=0)
 
 
 def open_stack(path: Path) -> StackReader:

@@ -10,14 +10,15 @@ from typing import Any
 import rasterio
 
 from ..channel import Channel
-from ..contract import Problem, Recipe, StackJob, encode
+from ..contract import GeoSegError, Problem, Recipe, StackJob, encode
 from ..outputs import not_writable, prepare_folder, takes_files, whole_file
 from ..raster.grid import pixel_size, rasterio_profile, window_count, window_px, windows
 from ..raster.sources import crs_title, parse_crs
 from .gridplan import as_problem, raise_errors
 from .reader import StackReader, open_stack
 from .recipes import SUFFIX, recipe_path, write_recipe
-from .stackplan import plan_stack
+from .stackplan import area_polygon, plan_stack
+from .suggestion import suggestion
 
 __all__ = ["StackReader", "open_stack", "run", "write_stack"]
 
@@ -32,7 +33,7 @@ def run(job: StackJob, folder: Path, channel: Channel) -> dict[str, Any]:
         GeoSegError: for the problems a dry run would list; as `write_stack`.
     """
     output = folder / job.output
-    plan = plan_stack(job.sources, job.bands, job.grid, job.area, job.labels)
+    plan = plan_stack(job.sources, job.bands, job.grid, job.area, job.labels, intermediates=job.intermediates)
     problems = list(plan.problems)
     if plan.recipe is not None and not output.name.endswith(SUFFIX):
         problems += space_problems(output, stack_bytes(plan.recipe))
@@ -51,7 +52,19 @@ def run(job: StackJob, folder: Path, channel: Channel) -> dict[str, Any]:
         "sentence": sentence(recipe) if recipe else "",
         "warnings": encode(warnings),
         "problems": encode(problems),
+        **(drawn(job, recipe) if job.dry_run else {}),
     }
+
+
+def drawn(job: StackJob, recipe: Recipe | None) -> dict[str, Any]:
+    """What a dry run says besides: the area as WKT in the grid's CRS, and a CRS in metres if the grid has degrees."""
+    if recipe is None:
+        return {"area_wkt": "", "suggestion": None}
+    try:
+        area = area_polygon(job.area, job.labels, recipe.grid).wkt
+    except GeoSegError:  # the plan has named it
+        area = ""
+    return {"area_wkt": area, "suggestion": suggestion(recipe.grid)}
 
 
 def stack_bytes(recipe: Recipe) -> int:

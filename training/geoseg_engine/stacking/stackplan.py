@@ -6,11 +6,14 @@ import numpy as np
 import shapely
 
 from ..contract import Area, Band, GeoSegError, Grid, GridRequest, Labels, Source
-from ..raster.grid import Bounds, grid_bounds
-from ..vector.area import HULLS, area_bounds, area_title
+from ..raster.grid import Bounds, grid_bounds, pixel_size
+from ..vector.area import HULLS, area_bounds, area_geometry, area_title
 from ..vector.polygons import LabelPolygons, read_labels
 from .bandcheck import band_problems
 from .gridplan import Plan, as_problem, plan_recipe
+from .medians import with_medians
+
+MOST_CORNERS = 2000
 
 
 def plan_stack(
@@ -20,13 +23,15 @@ def plan_stack(
     area: Area,
     labels: Labels | None,
     look_at_values: bool = True,
+    intermediates: tuple[Band, ...] = (),
 ) -> Plan:
     """Plan bands on the grid that follows from the request and the area.
 
     Returns:
-        The plan; its recipe is there whenever a grid could be found, even if a band then proved empty.
+        The plan; its recipe is there whenever a grid could be found, even if a band then proved empty. Gaps to be
+        filled with a median are filled with a number in the recipe, the median of sampled pixels.
     """
-    plan = plan_recipe(sources, bands, request)
+    plan = plan_recipe(sources, bands, request, None, intermediates)
     if plan.recipe is None:
         return plan
     if area.kind != "rasters":
@@ -36,10 +41,35 @@ def plan_stack(
             plan.problems.append(as_problem(error))
             return Plan(None, plan.problems)
         cut = (bounds, plan.recipe.grid.crs, area_title(area, labels))
-        plan = plan_recipe(sources, bands, request, cut)
+        plan = plan_recipe(sources, bands, request, cut, intermediates)
     if plan.recipe is not None and look_at_values:
-        plan.problems += band_problems(plan.recipe)
+        plan.recipe, problems = with_medians(plan.recipe)
+        plan.problems += [*problems, *band_problems(plan.recipe)]
     return plan
+
+
+def area_polygon(area: Area, labels: Labels | None, grid: Grid) -> shapely.Geometry:
+    """The area on the ground of a grid, in its CRS, with at most MOST_CORNERS corners: for drawing.
+
+    Raises:
+        GeoSegError: as `area_geometry` and `read_labels`.
+    """
+    polygons = np.empty(0, dtype=object)
+    if area.kind in HULLS:
+        assert labels is not None
+        polygons = on_grid(read_labels(labels, grid.crs), grid)
+    ground = shapely.box(*grid_bounds(grid))
+    geometry = area_geometry(area, polygons, grid)
+    if geometry is None:
+        return ground
+    geometry = shapely.intersection(shapely.make_valid(geometry), ground)
+    step = max(pixel_size(grid))
+    while shapely.get_num_coordinates(geometry) > MOST_CORNERS:
+        geometry = shapely.simplify(geometry, step)
+        step *= 2
+        if step > max(grid.width, grid.height) * max(pixel_size(grid)):
+            return shapely.envelope(geometry)
+    return geometry
 
 
 def _bounds(area: Area, labels: Labels | None, grid: Grid) -> Bounds:

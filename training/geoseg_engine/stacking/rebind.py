@@ -1,0 +1,146 @@
+"""A recipe on other files of the same kind: what makes prediction elsewhere work."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..contract import EXPRESSION, Band, GeoSegError, Recipe, Source
+from ..raster.sources import open_source, title
+
+Descriptions = dict[Source, list[str] | None]
+"""Band descriptions of a raster; None for series and vectors, whose bands are found by name when they are opened."""
+
+
+def rebind(recipe: Recipe, sources: tuple[Source, ...]) -> Recipe:
+    """The recipe with its slots filled by other files; without sources the recipe itself.
+
+    A source fills the slot of the same key, else of the same layer name, else the first free slot of its kind whose
+    bands it has. What a source does not say is taken from its slot: the kind, the layer of a vector file, variables,
+    mask and dates of a series. One raster that has every band of the recipe by description (a stack) replaces all
+    slots. Expressions and intermediates stay as they are.
+
+    Raises:
+        GeoSegError: `missing_bands` with what is needed and what was given; as `open_source`.
+    """
+    if not sources:
+        return recipe
+    needed = {band.source for band in _every(recipe)}
+    slots = [slot for slot in recipe.sources if slot.key in needed]
+    described: Descriptions = {source: _descriptions(source, slots) for source in sources}
+    for source, found in described.items():
+        several = len(slots) > 1 or bool(recipe.intermediates)
+        if several and found is not None and all(band.name in found for band in recipe.bands):
+            return _on_one_stack(recipe, source, found)
+    matched = _match(recipe, slots, sources, described)
+    return replace(
+        recipe,
+        sources=tuple(_in_slot(matched[slot.key], slot) for slot in slots),
+        bands=tuple(_renumbered(recipe, band, matched, described) for band in recipe.bands),
+        intermediates=tuple(_renumbered(recipe, band, matched, described) for band in recipe.intermediates),
+    )
+
+
+def _every(recipe: Recipe) -> tuple[Band, ...]:
+    """Bands and intermediates that are taken from a source."""
+    return tuple(band for band in (*recipe.bands, *recipe.intermediates) if band.derive != EXPRESSION)
+
+
+def _descriptions(source: Source, slots: list[Source]) -> list[str] | None:
+    by_key = next((slot for slot in slots if slot.key == source.key), None)
+    by_name = next((slot for slot in slots if _same_name(slot, source)), None)
+    slot = by_key or by_name
+    if source.kind != "raster" or (slot is not None and slot.kind != "raster"):
+        return None
+    with open_source(source) as dataset:
+        return [str(text or "") for text in dataset.descriptions]
+
+
+def _same_name(slot: Source, source: Source) -> bool:
+    return title(source).casefold() == title(slot).casefold()
+
+
+def _in_slot(source: Source, slot: Source) -> Source:
+    """The source under the slot's key, with what it leaves open taken from the slot."""
+    series = source.series or slot.series
+    if series is not None and source.series is None:
+        series = replace(series, dates=())  # those of the other files
+    kind = slot.kind if source.kind == "raster" else source.kind
+    return replace(source, key=slot.key, kind=kind, layer=source.layer or slot.layer, series=series)
+
+
+def _on_one_stack(recipe: Recipe, source: Source, found: list[str]) -> Recipe:
+    bands = tuple(
+        replace(
+            band,
+            source=source.key,
+            index=found.index(band.name) + 1,
+            derive="",
+            parameters={},
+            inputs={},
+        )
+        for band in recipe.bands
+    )
+    return replace(recipe, sources=(source,), bands=bands, intermediates=())
+
+
+def _match(
+    recipe: Recipe, slots: list[Source], sources: tuple[Source, ...], described: Descriptions
+) -> dict[str, Source]:
+    free = list(sources)
+    matched: dict[str, Source] = {}
+    rules = (
+        lambda slot, source: source.key == slot.key,
+        _same_name,
+        lambda slot, source: source.kind == slot.kind,
+    )
+    for rule in rules:
+        for slot in slots:
+            if slot.key in matched:
+                continue
+            for source in free:
+                if rule(slot, source) and _has_bands(recipe, slot, source, described[source]):
+                    matched[slot.key] = source
+                    free.remove(source)
+                    break
+    missing = [slot for slot in slots if slot.key not in matched]
+    if missing:
+        raise _missing_bands(recipe, missing, described)
+    return matched
+
+
+def _has_bands(recipe: Recipe, slot: Source, source: Source, found: list[str] | None) -> bool:
+    if found is None:
+        return slot.kind != "raster" and source.kind in (slot.kind, "raster")
+    wanted = max(band.index for band in _every(recipe) if band.source == slot.key)
+    return slot.kind == "raster" and len(found) >= wanted
+
+
+def _renumbered(recipe: Recipe, band: Band, matched: dict[str, Source], described: Descriptions) -> Band:
+    """The same band in another file: by description where all the slot's bands have one, else by number."""
+    if band.derive:
+        return band
+    found = described[matched[band.source]]
+    names = {
+        other.index: other.name
+        for other in _every(recipe)
+        if other.source == band.source and not other.derive
+    }
+    if found is not None and all(found.count(name) == 1 for name in names.values()):
+        return replace(band, index=found.index(names[band.index]) + 1)
+    return band
+
+
+def _missing_bands(recipe: Recipe, missing: list[Source], described: Descriptions) -> GeoSegError:
+    def wants(slot: Source) -> str:
+        names = [band.name for band in _every(recipe) if band.source == slot.key]
+        return f"'{title(slot)}' ({', '.join(names[:8])}{' …' if len(names) > 8 else ''})"
+
+    def has(source: Source, found: list[str] | None) -> str:
+        return f"'{title(source)}' ({source.kind if found is None else f'{len(found)} bands'})"
+
+    given = ", ".join(has(source, found) for source, found in described.items())
+    return GeoSegError(
+        "missing_bands",
+        f"The model needs {'; '.join(wants(slot) for slot in missing)}; given were {given}.",
+        "Choose a layer with these bands, in this order, for each input of the model.",
+    )

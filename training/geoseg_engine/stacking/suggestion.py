@@ -1,0 +1,47 @@
+"""A CRS in metres for ground whose grid has degrees."""
+
+from __future__ import annotations
+
+import pyproj
+
+from ..contract import Grid
+from ..raster.grid import grid_bounds
+from ..raster.sources import parse_crs
+
+NORTH_LIMIT, SOUTH_LIMIT = 84.0, -80.0
+"""Latitudes beyond which UTM is not defined."""
+
+
+def suggestion(grid: Grid) -> dict[str, str] | None:
+    """CRS and the reason for it, or None where the grid does not count in degrees.
+
+    The UTM zone of the ground's middle, with the exceptions for Norway and Svalbard; beyond 84° N and 80° S the
+    polar stereographic UPS.
+    """
+    crs = parse_crs(grid.crs)
+    if not crs.is_geographic:
+        return None
+    left, bottom, right, top = grid_bounds(grid)
+    to_wgs84 = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
+    longitude, latitude = to_wgs84.transform((left + right) / 2, (bottom + top) / 2)
+    code, name = metric_crs((longitude + 180) % 360 - 180, latitude)
+    return {
+        "crs": code,
+        "reason": f"Pixels of {crs.name} are degrees, whose length in metres changes with latitude; {name} "
+        "(the middle of this ground) has square pixels in metres.",
+    }
+
+
+def metric_crs(longitude: float, latitude: float) -> tuple[str, str]:
+    """Authority code and name of the UTM zone, or UPS, of a place in degrees."""
+    if latitude >= NORTH_LIMIT:
+        return "EPSG:32661", "UPS North"
+    if latitude < SOUTH_LIMIT:
+        return "EPSG:32761", "UPS South"
+    zone = min(int((longitude + 180) // 6) + 1, 60)
+    if 56 <= latitude < 64 and 3 <= longitude < 12:
+        zone = 32
+    elif latitude >= 72 and 0 <= longitude < 42:
+        zone = next(zone for zone, east in ((31, 9), (33, 21), (35, 33), (37, 42)) if longitude < east)
+    north = latitude >= 0
+    return f"EPSG:{326 if north else 327}{zone:02d}", f"UTM zone {zone}{'N' if north else 'S'}"
