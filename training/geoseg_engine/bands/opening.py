@@ -12,6 +12,7 @@ from ..contract import Band, GeoSegError, Grid, Source
 from ..raster.grid import Window
 from ..raster.sources import open_source, source_grid, title
 from .rasterbands import RasterBands
+from .seriesbands import open_series_bands, series_grid
 
 
 class OpenBands(Protocol):
@@ -32,8 +33,13 @@ def open_bands(source: Source, bands: tuple[Band, ...], grid: Grid) -> Iterator[
     """Bands of a source on a grid.
 
     Raises:
-        GeoSegError: as `open_source`; `missing_bands` if the source has fewer bands than are asked for.
+        GeoSegError: as `open_source` and `open_series_bands`; `missing_bands` if the source has fewer bands than are
+            asked for.
     """
+    if source.kind == "series":
+        with open_series_bands(source, bands, grid) as series:
+            yield series
+        return
     with open_source(source) as dataset:
         refuse_missing(source, dataset.count, bands)
         yield RasterBands.on_grid(source, dataset, bands, grid)
@@ -45,6 +51,8 @@ def own_grid(source: Source, bands: tuple[Band, ...] = ()) -> Grid | None:
     Raises:
         GeoSegError: as `open_bands`.
     """
+    if source.kind == "series":
+        return series_grid(source, bands)
     with open_source(source) as dataset:
         refuse_missing(source, dataset.count, bands)
         return source_grid(source, dataset)

@@ -1,0 +1,291 @@
+"""Time series of every form, built here with known values, read through the stack."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from data_scenes import CORNER, UTM, utm_grid, write_raster
+from rasterio.crs import CRS
+from scipy.io import netcdf_file
+
+from geoseg_engine.bands import seriesbands
+from geoseg_engine.bands.opening import open_bands, own_grid
+from geoseg_engine.contract import Area, Band, GeoSegError, Grid, GridRequest, Recipe, Series, Source
+from geoseg_engine.raster.dates import iso
+from geoseg_engine.raster.grid import Window, grid_bounds, whole, windows
+from geoseg_engine.stacking.reader import StackReader
+from geoseg_engine.stacking.stackplan import plan_stack
+
+DATES = ("2019-01-10", "2019-03-05", "2019-07-01", "2019-08-20", "2020-01-02", "2020-07-15")
+ROWS, COLS = 23, 31
+
+
+def values_of(dates: int = len(DATES), seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(100, 9000, (dates, ROWS, COLS)).astype(np.int16)
+
+
+def write_netcdf(
+    path: Path, variables: dict[str, np.ndarray], south_up=False, size=(10.0, 8.0), **attributes
+) -> Path:
+    """A classic NetCDF file: x, y, time in days since 2019-01-01, variables (time, y, x) in UTM."""
+    days = [np.datetime64(date) - np.datetime64("2019-01-01") for date in DATES]
+    with netcdf_file(path, "w") as file:
+        for name, length in (("time", len(DATES)), ("y", ROWS), ("x", COLS)):
+            file.createDimension(name, length)
+        time = file.createVariable("time", "d", ("time",))
+        time.units, time.calendar = "days since 2019-01-01", "standard"
+        time[:] = [day.astype(float) for day in days]
+        x, y = file.createVariable("x", "d", ("x",)), file.createVariable("y", "d", ("y",))
+        x.standard_name, y.standard_name = "projection_x_coordinate", "projection_y_coordinate"
+        x.units = y.units = "m"
+        x[:] = CORNER[0] + (np.arange(COLS) + 0.5) * size[0]
+        north_up = CORNER[1] - (np.arange(ROWS) + 0.5) * size[1]
+        y[:] = north_up[::-1] if south_up else north_up
+        crs = file.createVariable("crs", "i", ())
+        crs.grid_mapping_name, crs.spatial_ref = "transverse_mercator", CRS.from_user_input(UTM).to_wkt()
+        for name, values in variables.items():
+            variable = file.createVariable(name, values.dtype.char, ("time", "y", "x"))
+            variable.grid_mapping = "crs"
+            for key, value in attributes.items() if name != "mask" else ():
+                setattr(variable, key, value)
+            variable[:] = values[:, ::-1] if south_up else values
+    return path
+
+
+def statistic(derive: str, index: int = 1, **parameters) -> Band:
+    return Band(f"{derive} {index} {parameters}", "s", index, derive, parameters=parameters)
+
+
+def read(source: Source, *bands: Band, grid: Grid | None = None) -> np.ndarray:
+    grid = grid or own_grid(source, bands)
+    with open_bands(source, bands, grid) as layer:
+        return layer.read(whole(grid))
+
+
+def dates_of(source: Source) -> list[str]:
+    with seriesbands.open_series(source) as series:
+        return [iso(day) for day in series.days]
+
+
+@pytest.mark.filterwarnings("ignore:All-NaN")
+@pytest.mark.parametrize("south_up", [False, True])
+def test_netcdf_variables_with_mask_scale_and_nodata(tmp_path, south_up):
+    red, nir = values_of(), values_of(seed=1)
+    red[2, 4:7, 5:9] = -999
+    mask = (np.random.default_rng(2).random(red.shape) < 0.4).astype(np.int8)
+    file = write_netcdf(
+        tmp_path / "s.nc", {"red": red, "nir": nir, "mask": mask}, south_up,
+        scale_factor=0.0001, add_offset=0.1, _FillValue=np.int16(-999),
+    )  # fmt: skip
+    source = Source("s", str(file), kind="series", series=Series(("nir", "red"), mask="mask"))
+    found = read(source, statistic("median", 1), statistic("median", 2), statistic("valid_count", 2))
+    clear = mask == 0
+    wanted = np.nanmedian(np.where(clear, nir * 0.0001 + 0.1, np.nan), axis=0)
+    np.testing.assert_allclose(found[0], wanted, atol=1e-6)
+    clear &= red != -999
+    wanted = np.nanmedian(np.where(clear, red * 0.0001 + 0.1, np.nan), axis=0)
+    np.testing.assert_allclose(found[1], wanted, atol=1e-6)
+    np.testing.assert_array_equal(found[2], np.where(clear.any(axis=0), clear.sum(axis=0), np.nan))
+
+
+def test_netcdf_grid_has_its_oblong_pixels(tmp_path):
+    source = Source("s", str(write_netcdf(tmp_path / "s.nc", {"a": values_of()})), kind="series")
+    grid = own_grid(source, (statistic("mean"),))
+    assert (grid.width, grid.height) == (COLS, ROWS) and grid.crs == UTM
+    np.testing.assert_allclose(grid.transform, (10, 0, CORNER[0], 0, -8, CORNER[1]))
+
+
+def test_values_of_the_mask_that_mean_clear(tmp_path):
+    values, mask = (
+        values_of(),
+        np.random.default_rng(2).integers(0, 9, (len(DATES), ROWS, COLS)).astype(np.int8),
+    )
+    file = write_netcdf(tmp_path / "s.nc", {"a": values, "mask": mask})
+    source = Source("s", str(file), kind="series", series=Series(("a",), mask="mask", clear=(4, 5)))
+    clear = np.isin(mask, (4, 5))
+    wanted = np.where(clear.any(axis=0), np.where(clear, values, 0).max(axis=0), np.nan)
+    np.testing.assert_array_equal(read(source, statistic("maximum"))[0], wanted)
+
+
+def test_dates_are_filtered_by_start_end_and_month(tmp_path):
+    file = str(write_netcdf(tmp_path / "s.nc", {"a": values_of()}))
+
+    def left(**filters) -> list[str]:
+        return dates_of(Source("s", file, kind="series", series=Series(("a",), **filters)))
+
+    assert left() == list(DATES)
+    assert left(start="2019-03-05", end="2020-01-02") == list(DATES[1:5])
+    assert left(months=(7, 8)) == [DATES[2], DATES[3], DATES[5]]
+    assert left(start="2019-12-01", months=(7,)) == [DATES[5]]
+    with pytest.raises(
+        GeoSegError, match=r"None of the 6 dates .* \(2019-01-10 to 2020-07-15\) .* in months 11"
+    ):
+        left(months=(11,))
+
+
+def test_no_date_left_is_a_problem_of_the_plan(tmp_path):
+    file = str(write_netcdf(tmp_path / "s.nc", {"a": values_of()}))
+    source = Source("s", file, kind="series", series=Series(("a",), start="2021-01-01"))
+    plan = plan_stack((source,), (statistic("mean"),), GridRequest(), Area(), None)
+    assert plan.recipe is None and [problem.code for problem in plan.problems] == ["no_dates_left"]
+
+
+@pytest.mark.parametrize("form", ["{}", "NDVI {}", "underscores", "compact", "day of year", "metadata"])
+def test_one_raster_whose_bands_are_dates(tmp_path, form):
+    values = values_of()
+    file = write_raster(tmp_path / "s.tif", values)
+    with rasterio.open(file, "r+") as dataset:
+        for band, date in enumerate(DATES, 1):
+            day = np.datetime64(date)
+            of_year = (day - day.astype("datetime64[Y]")).astype(int) + 1
+            forms = {"underscores": date.replace("-", "_"), "compact": date.replace("-", ""),
+                     "day of year": f"{date[:4]}_{of_year:03d}"}  # fmt: skip
+            if form == "metadata":
+                dataset.update_tags(band, acquisition_date=date)
+            else:
+                dataset.set_band_description(band, forms.get(form, form.format(date)))
+    source = Source("s", str(file), kind="series")
+    assert dates_of(source) == list(DATES)
+    np.testing.assert_allclose(read(source, statistic("mean"))[0], values.mean(axis=0), rtol=1e-6)
+
+
+def test_bands_without_dates_need_them_given(tmp_path):
+    file = str(write_raster(tmp_path / "s.tif", values_of()))
+    with pytest.raises(GeoSegError, match="no date for band 1 of 6"):
+        dates_of(Source("s", file, kind="series"))
+    given = Source("s", file, kind="series", series=Series(dates=DATES))
+    assert dates_of(given) == list(DATES)
+    with pytest.raises(GeoSegError, match="2 dates are given for layer 's', which has 6"):
+        dates_of(Source("s", file, kind="series", series=Series(dates=DATES[:2])))
+
+
+def write_files(folder: Path, values: np.ndarray, dates=DATES) -> tuple[str, ...]:
+    """One file a date of two bands: values and, as codes, 1 where they are odd."""
+    return tuple(
+        str(write_raster(folder / f"S2_{date.replace('-', '')}.tif", np.stack([layer, layer % 2])))
+        for date, layer in zip(dates, values, strict=True)
+    )
+
+
+def test_one_file_a_date_in_any_order_with_a_band_as_mask(tmp_path):
+    values = values_of()
+    files = write_files(tmp_path, values)
+    series = Series(mask="2", clear=(1,))
+    source = Source("s", files[3], paths=files[:3] + files[4:], kind="series", series=series)
+    assert dates_of(source) == list(DATES)
+    odd = values % 2 == 1
+    wanted = np.where(odd.any(axis=0), np.where(odd, values, 0).max(axis=0), np.nan)
+    np.testing.assert_array_equal(read(source, statistic("maximum"))[0], wanted)
+
+
+def test_files_that_differ_in_extent_are_one_series(tmp_path):
+    values = values_of(2)
+    first = write_raster(tmp_path / "a_2019-01-01.tif", values[0])
+    moved = write_raster(tmp_path / "b_2019-02-01.tif", values[1], corner=(CORNER[0] - 50, CORNER[1] + 20))
+    source = Source("s", str(first), paths=(str(moved),), kind="series")
+    grid = own_grid(source)
+    assert grid_bounds(grid) == (CORNER[0] - 50, CORNER[1] - 230, CORNER[0] + 310, CORNER[1] + 20)
+    count, highest = read(source, statistic("valid_count"), statistic("maximum"))
+    assert count[0, 0] == 1 and count[2, 5] == 2 and np.isnan(count[0, -1])
+    assert highest[2, 5] == max(values[0, 0, 0], values[1, 2, 5])
+
+
+def test_files_of_other_pixels_bands_or_crs_are_refused(tmp_path):
+    values = values_of(2)
+    first = str(write_raster(tmp_path / "a_2019-01-01.tif", values[0]))
+    others = {
+        "other pixel": write_raster(
+            tmp_path / "b_2019-02-01.tif", values[1], corner=(CORNER[0] + 4, CORNER[1])
+        ),
+        "the CRS EPSG:32633": write_raster(tmp_path / "c_2019-02-01.tif", values[1], crs="EPSG:32633"),
+        "1 and 2 bands": write_raster(tmp_path / "d_2019-02-01.tif", values),
+        "does not exist": tmp_path / "e_2019-02-01.tif",
+    }
+    for words, other in others.items():
+        with pytest.raises(GeoSegError, match=words):
+            own_grid(Source("s", first, paths=(str(other),), kind="series"))
+
+
+def test_nearest_date_and_of_two_the_earlier(tmp_path):
+    values = values_of(3)
+    files = write_files(tmp_path, values, ("2019-07-01", "2019-07-05", "2019-07-20"))
+    source = Source("s", files[0], paths=files[1:], kind="series")
+    asked = ("2019-07-03", "2019-07-04", "2019-12-24", "2000-01-01")
+    found = read(source, *(statistic("date", date=date) for date in asked))
+    np.testing.assert_array_equal(found, values[[0, 1, 2, 0]])
+
+
+@pytest.mark.parametrize(
+    ("band", "words"),
+    [
+        (statistic("median", 4), "has 1 variables, 4 is asked for"),
+        (statistic("slope"), "needs a statistic over its dates, not 'slope'"),
+        (Band("plain", "s"), "needs a statistic"),
+        (statistic("percentile", percent=101), "is the percentile 101"),
+        (statistic("date", date="soon"), "'soon' is not a date"),
+        (statistic("date"), "'' is not a date"),
+    ],
+)
+def test_what_a_series_cannot_give_is_said_beforehand(tmp_path, band, words):
+    file = str(write_netcdf(tmp_path / "s.nc", {"a": values_of()}))
+    with pytest.raises(GeoSegError, match=words):
+        own_grid(Source("s", file, kind="series", series=Series(("a",))), (band,))
+
+
+def test_unknown_variables_are_named(tmp_path):
+    file = str(write_netcdf(tmp_path / "s.nc", {"a": values_of()}))
+    with pytest.raises(GeoSegError, match="no variable 'b'"):
+        own_grid(Source("s", file, kind="series", series=Series(("b",))))
+
+
+@pytest.mark.parametrize("size", [7, 16])
+def test_window_by_window_equals_whole_on_another_grid(tmp_path, size, monkeypatch):
+    values, mask = (
+        values_of(),
+        (np.random.default_rng(2).random((len(DATES), ROWS, COLS)) < 0.3).astype(np.int8),
+    )
+    file = write_netcdf(tmp_path / "s.nc", {"a": values, "b": values[::-1].copy(), "mask": mask})
+    source = Source("s", str(file), kind="series", series=Series(("a", "b"), mask="mask"))
+    bands = tuple(statistic(name, index) for index in (1, 2) for name in ("median", "trend", "deviation"))
+    bands += (Band("near", "s", 1, "median", "nearest"), Band("mean", "s", 2, "mean", "average"))
+    grid = utm_grid(20, 14, 12.5, (CORNER[0] + 3, CORNER[1] - 7))
+    together = read(source, *bands, grid=grid)
+    monkeypatch.setattr(seriesbands, "DATES_LIMIT", 4 * len(DATES) * 50)
+    with StackReader(Recipe((source,), bands, grid)) as reader:
+        for window in windows(grid, size):
+            rows, cols = window.within(whole(grid))
+            np.testing.assert_array_equal(reader.read(window), together[:, rows, cols])
+
+
+def test_hundreds_of_dates_are_read_in_small_pieces(tmp_path, monkeypatch):
+    dates = 300
+    values = values_of(dates)
+    first = np.datetime64("2018-01-01")
+    days = [str(first + 3 * number) for number in range(dates)]
+    files = write_files(tmp_path, values, days)
+    source = Source("s", files[0], paths=files[1:], kind="series")
+    asked = []
+    real = seriesbands.OpenSeries.values
+
+    def watched(self, index, chosen, part):
+        asked.append(len(chosen) * part.height * part.width * 4)
+        return real(self, index, chosen, part)
+
+    monkeypatch.setattr(seriesbands.OpenSeries, "values", watched)
+    monkeypatch.setattr(seriesbands, "DATES_LIMIT", 400_000)
+    found = read(source, statistic("median"), statistic("percentile", percent=90))
+    np.testing.assert_allclose(found, np.percentile(values, (50, 90), axis=0), rtol=1e-6)
+    assert len(asked) > 1 and max(asked) <= 400_000
+
+
+@pytest.mark.parametrize("block", [(1, 100), (16, 16), (64, 64), (500, 500), (1, 1)])
+@pytest.mark.parametrize("limit", [1, 50, 1000, 100_000])
+def test_pieces_cover_every_pixel_once_and_stay_small(block, limit):
+    part = Window(13, 27, 60, 90)
+    seen = np.zeros((60, 90), int)
+    for piece in seriesbands.pieces(part, block, limit):
+        rows, cols = piece.within(part)
+        seen[rows, cols] += 1
+        assert piece.height * piece.width <= limit
+    assert (seen == 1).all()

@@ -1,0 +1,176 @@
+"""Statistics of a time series over its dates, on the grid of a stack."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..contract import TEMPORAL_STATISTICS, Band, GeoSegError, Grid, Source
+from ..raster.dates import date_from
+from ..raster.grid import Window
+from ..raster.resample import Mapping, mapping
+from ..raster.series import OpenSeries, open_series
+from ..raster.sources import title
+from ..raster.stream import pump
+from .rasterbands import SOURCE_LIMIT_PX, gridded
+from .temporal import statistics
+
+DATES_LIMIT = 32 << 20
+"""Bytes of float32 values of all dates that are read at once; up to three such pieces are in memory."""
+
+
+@dataclass(frozen=True)
+class SeriesBands:
+    """An open series, how a grid lies on it and which statistics are asked for."""
+
+    series: OpenSeries
+    mapping: Mapping
+    bands: tuple[Band, ...]
+    pool: Executor
+
+    def read(self, window: Window) -> np.ndarray:
+        """Float32 (bands, rows, cols) of a window inside the grid; NaN where there is no value.
+
+        Statistics are of the series' own pixels, and then put on the grid.
+
+        Raises:
+            GeoSegError: `cannot_read` if a file is damaged.
+        """
+        done: dict[Window, np.ndarray] = {}
+
+        def values(part: Window, bands: tuple[Band, ...]) -> np.ndarray:
+            if part not in done:
+                done.clear()
+                done[part] = self._statistics(part)
+            if bands == self.bands:
+                return done[part]
+            return done[part][[self.bands.index(band) for band in bands]]
+
+        return gridded(self.mapping, self.bands, window, values, SOURCE_LIMIT_PX // max(len(self.bands), 4))
+
+    def _statistics(self, part: Window) -> np.ndarray:
+        """All bands on a window of the series, NaN outside it."""
+        result = np.full((len(self.bands), part.height, part.width), np.nan, np.float32)
+        inside = part.clipped(self.series.grid.height, self.series.grid.width)
+        if inside.empty:
+            return result
+        for index in dict.fromkeys(band.index for band in self.bands):
+            dates = self._dates(index)
+            tiles = pieces(inside, self.series.block, DATES_LIMIT // (4 * len(dates)))
+            self._fill(index, dates, tiles, part, result)
+        return result
+
+    def _dates(self, index: int) -> list[int]:
+        """Places of the dates that the bands of a variable need."""
+        own = [band for band in self.bands if band.index == index]
+        if any(band.derive != "date" for band in own):
+            return list(range(len(self.series.days)))
+        return sorted({nearest(self.series.days, band) for band in own})
+
+    def _fill(
+        self, index: int, dates: list[int], tiles: Iterator[Window], part: Window, result: np.ndarray
+    ) -> None:
+        places = [place for place, band in enumerate(self.bands) if band.index == index]
+        over_all = [place for place in places if self.bands[place].derive != "date"]
+
+        def read(tile: Window) -> tuple[Window, np.ndarray]:
+            return tile, self.series.values(index, dates, tile)
+
+        def compute(piece: tuple[Window, np.ndarray]) -> None:
+            tile, values = piece
+            rows, cols = tile.within(part)
+            for place in set(places) - set(over_all):
+                result[place, rows, cols] = values[dates.index(nearest(self.series.days, self.bands[place]))]
+            if over_all:
+                flat = values.reshape(len(dates), -1)
+                asked = tuple(self.bands[place] for place in over_all)
+                found = statistics(flat, self.series.days[dates], asked, self.pool)
+                result[over_all, rows, cols] = found.reshape(-1, tile.height, tile.width)
+
+        pump(tiles, read, compute, lambda _: None)
+
+
+def pieces(part: Window, block: tuple[int, int], limit_px: int) -> Iterator[Window]:
+    """A window in pieces of at most `limit_px` pixels; of whole blocks of the file where blocks are that small."""
+    limit_px = max(limit_px, 1)
+    rows, cols = block
+    if rows * cols > limit_px:
+        cols = min(cols, limit_px)
+        rows = min(rows, max(limit_px // cols, 1))
+    across = max(min(-(-part.width // cols), limit_px // (rows * cols)), 1)
+    down = max(limit_px // (rows * cols * across), 1)
+    height, width = rows * down, cols * across
+    for top in range(part.row // height * height, part.row + part.height, height):
+        for left in range(part.col // width * width, part.col + part.width, width):
+            yield _common(part, Window(top, left, height, width))
+
+
+def _common(one: Window, other: Window) -> Window:
+    row, col = max(one.row, other.row), max(one.col, other.col)
+    bottom = min(one.row + one.height, other.row + other.height)
+    right = min(one.col + one.width, other.col + other.width)
+    return Window(row, col, bottom - row, right - col)
+
+
+def nearest(days: np.ndarray, band: Band) -> int:
+    """Place of the date nearest to the band's parameter `date`, counted in whole days; the earlier of two."""
+    wanted = date_from(str(band.parameters.get("date", "")), f"The date of band '{band.name}',")
+    return int(np.abs(np.floor(days) - wanted).argmin())
+
+
+@contextmanager
+def open_series_bands(source: Source, bands: tuple[Band, ...], grid: Grid) -> Iterator[SeriesBands]:
+    """Statistics of a series on a grid.
+
+    Raises:
+        GeoSegError: as `open_series` and `refuse_unknown`.
+    """
+    with open_series(source) as series, ThreadPoolExecutor(os.cpu_count() or 1, "series") as pool:
+        refuse_unknown(series, bands)
+        yield SeriesBands(series, mapping(grid, series.grid), bands, pool)
+
+
+def series_grid(source: Source, bands: tuple[Band, ...] = ()) -> Grid:
+    """The series' own grid; raises if the bands cannot be had.
+
+    Raises:
+        GeoSegError: as `open_series_bands`.
+    """
+    with open_series(source) as series:
+        refuse_unknown(series, bands)
+        return series.grid
+
+
+def refuse_unknown(series: OpenSeries, bands: tuple[Band, ...]) -> None:
+    """Raise if a band asks for what a series does not have.
+
+    Raises:
+        GeoSegError: `missing_bands`, `no_statistic`, `percent`, `bad_date`.
+    """
+    for band in bands:
+        if band.index > len(series.variables):
+            raise GeoSegError(
+                "missing_bands",
+                f"Layer '{title(series.source)}' has {len(series.variables)} variables, {band.index} is asked for.",
+                "Choose one of its variables.",
+            )
+        if band.derive not in TEMPORAL_STATISTICS:
+            raise GeoSegError(
+                "no_statistic",
+                f"Band '{band.name}' of the series '{title(series.source)}' needs a statistic over its dates, "
+                f"not '{band.derive}'.",
+                f"Choose from: {', '.join(TEMPORAL_STATISTICS)}.",
+            )
+        if band.derive == "percentile" and not 0 <= float(band.parameters.get("percent", 50)) <= 100:
+            raise GeoSegError(
+                "percent",
+                f"Band '{band.name}' is the percentile {band.parameters['percent']}.",
+                "Choose a number from 0 to 100.",
+            )
+        if band.derive == "date":
+            nearest(series.days, band)

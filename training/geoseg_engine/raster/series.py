@@ -1,0 +1,195 @@
+"""Open a time series: a NetCDF file, a raster whose bands are dates, or one file a date.
+
+Read with GDAL's netCDF driver, which is in rasterio's wheels: read chunk by chunk for all dates it is about as
+fast as the netCDF4 package, and no second copy of HDF5 comes into the process. GDAL turns rasters that are
+stored from south to north; files that differ in extent are put on one lattice if their pixels coincide.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rasterio.enums import MaskFlags
+from rasterio.errors import RasterioError
+
+from ..contract import GeoSegError, Grid, Series, Source
+from .dates import date_from
+from .grid import Window
+from .slices import OpenFiles, Slice, by_file, by_variable, kept_dates, union
+from .sources import is_plain_file, title
+from .values import raster_values
+
+
+@dataclass(frozen=True)
+class OpenSeries:
+    """An open time series.
+
+    Attributes:
+        grid: what all its files cover together, on the first file's pixels.
+        days: date of every slice, ascending, float64 days since 1970-01-01.
+        variables: slices of every variable (or band), one a date.
+        mask: slices of the mask, or none.
+        block: rows and columns that the first file keeps together.
+    """
+
+    source: Source
+    files: OpenFiles
+    grid: Grid
+    days: np.ndarray
+    variables: tuple[tuple[Slice, ...], ...]
+    mask: tuple[Slice, ...]
+    block: tuple[int, int]
+    lock: threading.Lock
+
+    def values(self, index: int, dates: list[int], part: Window) -> np.ndarray:
+        """Values of variable `index` (from 1) on some dates, NaN where there is none and where it is not clear.
+
+        Returns:
+            Float32 (dates, rows, cols) of a window, which may reach outside the series.
+
+        Raises:
+            GeoSegError: `cannot_read` if a file is damaged.
+        """
+        chosen = [self.variables[index - 1][date] for date in dates]
+        result = np.empty((len(dates), part.height, part.width), np.float32)
+        with self.lock:
+            for tile in self._chunks(part):
+                rows, cols = tile.within(part)
+                self._read_values(chosen, tile, result[:, rows, cols])
+                if self.mask:
+                    masked = [self.mask[date] for date in dates]
+                    result[:, rows, cols][~self._clear(masked, tile)] = np.nan
+        return result
+
+    def _chunks(self, part: Window) -> Iterator[Window]:
+        """The window by chunks of a NetCDF file: a chunk may hold several dates and is unpacked once.
+
+        The netCDF library remembers only some 16 MB of what it unpacked.
+        """
+        rows, cols = self.block
+        dataset = self.files.get(self.variables[0][0].path)
+        if dataset.driver != "netCDF" or rows == 1:
+            yield part
+            return
+        for top in range(part.row // rows * rows, part.row + part.height, rows):
+            for left in range(part.col // cols * cols, part.col + part.width, cols):
+                row, col = max(top, part.row), max(left, part.col)
+                bottom, right = (
+                    min(top + rows, part.row + part.height),
+                    min(left + cols, part.col + part.width),
+                )
+                yield Window(row, col, bottom - row, right - col)
+
+    def _read_values(self, chosen: list[Slice], part: Window, result: np.ndarray) -> None:
+        for first, last in _runs(chosen):
+            piece = chosen[first]
+            dataset = self.files.get(piece.path)
+            bands = [one.band for one in chosen[first:last]]
+            source = _with_declared_nodata(self.source, dataset, bands)
+            result[first:last] = raster_values(source, dataset, bands, _moved(part, piece), "float32")
+
+    def _clear(self, chosen: list[Slice], part: Window) -> np.ndarray:
+        """Boolean (dates, rows, cols): where the mask says that the ground is seen; False outside its file."""
+        series = self.source.series or Series()
+        result = np.zeros((len(chosen), part.height, part.width), bool)
+        for first, last in _runs(chosen):
+            piece = chosen[first]
+            dataset = self.files.get(piece.path)
+            wanted = _moved(part, piece)
+            inside = wanted.clipped(dataset.height, dataset.width)
+            if inside.empty:
+                continue
+            bands = [one.band for one in chosen[first:last]]
+            try:
+                codes = dataset.read(bands, window=inside.rasterio)
+            except RasterioError as error:
+                raise GeoSegError(
+                    "cannot_read",
+                    f"The mask '{series.mask}' of layer '{title(self.source)}' is damaged.",
+                    "Get the file again, or choose no mask.",
+                    str(error),
+                ) from error
+            rows, cols = inside.within(wanted)
+            result[first:last, rows, cols] = np.isin(codes, series.clear or (0,))
+        return result
+
+
+def _runs(chosen: list[Slice]) -> Iterator[tuple[int, int]]:
+    """Half-open ranges of slices that are in the same file."""
+    first = 0
+    for place in range(1, len(chosen) + 1):
+        if place == len(chosen) or chosen[place].path != chosen[first].path:
+            yield first, place
+            first = place
+
+
+def _moved(part: Window, piece: Slice) -> Window:
+    return Window(part.row - piece.row, part.col - piece.col, part.height, part.width)
+
+
+def _with_declared_nodata(source: Source, dataset: Any, bands: list[int]) -> Source:
+    """The source with the file's own nodata as if it were given: the file's mask then need not be read as well."""
+    nodata = {dataset.nodatavals[band - 1] for band in bands}
+    flags = [dataset.mask_flag_enums[band - 1] for band in bands]
+    if source.nodata is None and len(nodata) == 1 and all(flag == [MaskFlags.nodata] for flag in flags):
+        return replace(source, nodata=nodata.pop())
+    return source
+
+
+@contextmanager
+def open_series(source: Source) -> Iterator[OpenSeries]:
+    """Open a source of kind `series`; only the dates that its filters leave are there.
+
+    Raises:
+        GeoSegError: `no_dates`, `dates_count`, `bad_date`, `no_dates_left`, `missing_variable`, `other_bands`,
+            `other_pixels`; as `open_source`.
+    """
+    for path in (source.path, *source.paths):
+        if is_plain_file(path) and not Path(path).exists():
+            raise GeoSegError(
+                "file_missing",
+                f"A file of layer '{title(source)}' does not exist: {path}",
+                "Was it moved or deleted? Choose the layer again.",
+            )
+    files = OpenFiles(source)
+    try:
+        yield _opened(source, files)
+    finally:
+        files.close()
+
+
+def _opened(source: Source, files: OpenFiles) -> OpenSeries:
+    series = source.series or Series()
+    names = (*series.variables, series.mask) if series.variables and series.mask else series.variables
+    days, columns = by_variable(source, files, names) if names else by_file(source, files, series)
+    if series.dates:
+        if len(series.dates) != len(days):
+            raise GeoSegError(
+                "dates_count",
+                f"{len(series.dates)} dates are given for layer '{title(source)}', which has {len(days)}.",
+                "Give one date for every band or file, in their order.",
+            )
+        days = [date_from(text, f"The date of layer '{title(source)}',") for text in series.dates]
+    kept = kept_dates(source, series, days)
+    columns = [[column[place] for place in kept] for column in columns]
+    mask = columns.pop() if series.mask else []
+    grid, shifts = union(source, files, [one.path for column in (*columns, mask) for one in column])
+    placed = [tuple(replace(one, row=shifts[one.path][0], col=shifts[one.path][1]) for one in column)
+              for column in (*columns, mask)]  # fmt: skip
+    first = files.get(placed[0][0].path)
+    return OpenSeries(
+        source=source,
+        files=files,
+        grid=grid,
+        days=np.array([days[place] for place in kept]),
+        variables=tuple(placed[:-1]),
+        mask=placed[-1],
+        block=first.block_shapes[placed[0][0].band - 1],
+        lock=threading.Lock(),
+    )
