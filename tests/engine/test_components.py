@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from geoseg_engine.prediction.components import label_components
+from geoseg_engine.raster.components import label_components
 
 
 def flooded(ids, wanted):

@@ -32,9 +32,11 @@ from geoseg_engine.contract import (
 )
 from geoseg_engine.dataset import check, labels
 from geoseg_engine.dataset.datasets import read_ids
+from geoseg_engine.raster.grid import whole
 from geoseg_engine.stacking import stack
-from geoseg_engine.vector import polygons
+from geoseg_engine.vector import features
 from geoseg_engine.vector.area import hull_geometry
+from geoseg_engine.vector.scanfill import ScanFill
 
 
 @pytest.fixture
@@ -130,14 +132,12 @@ def test_reprojected_labels_stay_within_half_a_pixel(scene):
         for r, c, a in zip(rng.integers(0, 40, 6), rng.integers(0, 60, 6), rng.uniform(0, 90, 6), strict=True)
     ]
     straight, _ = burn(scene, Labels(str(write_polygons(scene / "utm.gpkg", shapes))))
-    frame = polygons.read_polygons(str(scene / "utm.gpkg"), "", "l", "EPSG:4326")[0]
+    frame = features.read_polygons(str(scene / "utm.gpkg"), "", "l", "EPSG:4326")[0]
     frame.to_file(scene / "degrees.gpkg")
     moved, _ = burn(scene, Labels(str(scene / "degrees.gpkg")))
     near = [shapely.union_all([shape.buffer(side) for shape in shapes]) for side in (5, -5)]
     grid = utm_grid(80, 60)
-    must, may = (
-        labels.burned([(shape, 1)], grid, labels.Window(0, 0, 60, 80), 0) == 1 for shape in reversed(near)
-    )
+    must, may = (ScanFill(np.array([shape]), grid).mask(whole(grid)) for shape in reversed(near))
     assert (moved[must] == 1).all() and (moved[~may] == 0).all()
     assert (moved != straight).mean() < 0.002
 

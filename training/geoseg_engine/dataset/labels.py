@@ -12,15 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import shapely
-
 from ..channel import Channel
 from ..contract import (
     IGNORE,
     Area,
     GeoSegError,
-    Grid,
     LabelClass,
     Labels,
     Problem,
@@ -29,96 +25,17 @@ from ..contract import (
     encode,
     write_json,
 )
-from ..raster.grid import Window, window_count, window_px, windows
+from ..raster.grid import window_count, window_px, windows
 from ..raster.writer import RasterWriter
 from ..stacking.gridplan import ground_pixels
 from ..stacking.reader import StackReader, open_stack
 from ..stacking.stackplan import on_grid
-from ..vector.area import area_geometry, area_title, burned, inside_area, window_box
-from ..vector.polygons import UNKNOWN_CLASS, LabelPolygons, read_labels
+from ..vector.area import area_geometry, area_title
+from ..vector.polygons import LabelPolygons, read_labels
+from .burning import Burner, Tally
 from .labelcheck import hull_only, label_problems
 
 BURN_PX = 1024
-
-
-@dataclass
-class Tally:
-    """What burning counted.
-
-    Attributes:
-        pixels: class id -> labelled pixels, 0 included.
-        ignored_px, overlap_px: pixels of value IGNORE; pixels that two classes claim.
-        valid_px: pixels with a value in every band.
-        lost_px: pixels that would have a label but lack a value in some band.
-        lost_by_band: the same for each band.
-    """
-
-    pixels: dict[int, int]
-    ignored_px: int = 0
-    overlap_px: int = 0
-    valid_px: int = 0
-    lost_px: int = 0
-    lost_by_band: list[int] = field(default_factory=list)
-
-
-class Burner:
-    """Burns windows of a label raster and keeps count."""
-
-    def __init__(self, grid: Grid, polygons: LabelPolygons, area: shapely.Geometry | None, fill: int) -> None:
-        """Index the polygons.
-
-        Args:
-            grid: of the raster.
-            polygons: in the grid's CRS.
-            area: in the grid's CRS; None is everywhere.
-            fill: id of ground inside the area without polygon.
-        """
-        self.grid = grid
-        self._polygons, self._area, self._fill = polygons, area, fill
-        self._tree = shapely.STRtree(polygons.geometries)
-        self.tally = Tally({item.id: 0 for item in polygons.classes})
-
-    def burn(self, window: Window, values: np.ndarray | None = None) -> np.ndarray:
-        """uint8 class ids (rows, cols) of a window.
-
-        Args:
-            window: inside the grid.
-            values: the stack's values there (bands, rows, cols); pixels that lack one are ignored.
-        """
-        ids = np.full((window.height, window.width), self._fill, np.uint8)
-        claimed = np.zeros(ids.shape, bool)
-        overlap = np.zeros(ids.shape, bool)
-        near = np.sort(self._tree.query(window_box(self.grid, window)))
-        for class_id in np.unique(self._polygons.ids[near]):
-            chosen = near[self._polygons.ids[near] == class_id]
-            shapes = [(geometry, 1) for geometry in self._polygons.geometries[chosen]]
-            mask = burned(shapes, self.grid, window, 0) == 1
-            overlap |= claimed & mask
-            claimed |= mask
-            ids[mask] = IGNORE if class_id == UNKNOWN_CLASS else class_id
-        inside = inside_area(self._area, self.grid, window)
-        ids[~inside] = IGNORE
-        self.tally.overlap_px += int((overlap & inside).sum())
-        if values is not None:
-            self._drop_invalid(ids, values)
-        counts = np.bincount(ids.ravel(), minlength=256)
-        for class_id in self.tally.pixels:
-            self.tally.pixels[class_id] += int(counts[class_id])
-        self.tally.ignored_px += int(counts[IGNORE])
-        return ids
-
-    def _drop_invalid(self, ids: np.ndarray, values: np.ndarray) -> None:
-        invalid = ~np.isfinite(values)
-        labelled = ids != IGNORE
-        lost = (invalid & labelled).sum(axis=(1, 2))
-        nowhere = invalid.any(axis=0)
-        tally = self.tally
-        tally.lost_by_band = [
-            one + int(more) for one, more in zip(tally.lost_by_band or [0] * len(lost), lost, strict=True)
-        ]
-        tally.lost_px += int((nowhere & labelled).sum())
-        tally.valid_px += int((~nowhere).sum())
-        ids[nowhere] = IGNORE
 
 
 def fill_id(labels: Labels) -> int:

@@ -22,12 +22,12 @@ from rasterio.transform import Affine
 from ..channel import Channel
 from ..contract import GeoSegError, Grid, LabelClass, PolygonizeJob, Source
 from ..outputs import whole_file
+from ..raster.components import label_components
 from ..raster.geodesy import perimeters_m, window_areas_m2
 from ..raster.grid import Window
 from ..raster.sources import coincide, crs_title, open_source, source_grid
 from ..raster.writer import read_classes
 from ..vector.geopackage import write_layer
-from .components import label_components
 
 LAYER = "polygons"
 STRIP_PIXELS = 4_000_000

@@ -12,7 +12,8 @@ from rasterio.features import rasterize
 from ..contract import Area, GeoSegError, Grid, Labels
 from ..raster.grid import Bounds, Window, affine_of, grid_bounds, pixel_size
 from ..raster.sources import parse_crs
-from .polygons import label_title, read_polygons
+from .features import read_polygons
+from .polygons import label_title
 
 HULLS = {"concave_hull": "the concave hull", "convex_hull": "the convex hull", "bounds": "the bounding box"}
 
@@ -136,8 +137,17 @@ def area_bounds(area: Area, labels: Labels | None, polygons: np.ndarray, crs: st
     return xmin, ymin, xmax, ymax
 
 
-def burned(shapes: list[tuple[shapely.Geometry, int]], grid: Grid, window: Window, fill: int) -> np.ndarray:
-    """uint8 (rows, cols) of a window: the value of the last shape that holds the pixel's centre, else `fill`."""
+def burned(
+    shapes: list[tuple[shapely.Geometry, int]],
+    grid: Grid,
+    window: Window,
+    fill: int,
+    all_touched: bool = False,
+) -> np.ndarray:
+    """uint8 (rows, cols) of a window: the value of the last shape that holds the pixel's centre, else `fill`.
+
+    With `all_touched` of the last shape that touches the pixel.
+    """
     if not shapes:
         return np.full((window.height, window.width), fill, np.uint8)
     found: np.ndarray = rasterize(
@@ -146,6 +156,7 @@ def burned(shapes: list[tuple[shapely.Geometry, int]], grid: Grid, window: Windo
         transform=affine_of(grid, window),
         fill=fill,
         dtype="uint8",
+        all_touched=all_touched,
     )
     return found
 

@@ -1,0 +1,143 @@
+"""Features of a file: read, repaired, without Z, reprojected on a copy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import pyogrio
+import shapely
+
+from ..contract import GeoSegError
+from ..raster.sources import crs_text, crs_title, is_plain_file, lie_of_coordinates, parse_crs
+
+
+def read_polygons(path: str, layer: str, name: str, crs: str) -> tuple[geopandas.GeoDataFrame, int, int]:
+    """Polygons of a file, valid, without Z, reprojected; curves become lines.
+
+    Args:
+        path, layer: file; an empty layer takes the first with polygons.
+        name: how to call the layer in a sentence.
+        crs: target CRS.
+
+    Returns:
+        The features that have polygons, how many were repaired, how many skipped.
+
+    Raises:
+        GeoSegError: `file_missing`, `cannot_open`, `not_polygons`, `no_crs`, `crs_lies`.
+    """
+    frame = _read(path, layer, name)
+    geometry = shapely.force_2d(np.asarray(frame.geometry.array, dtype=object))
+    present = ~(shapely.is_missing(geometry) | shapely.is_empty(geometry))
+    invalid = present & ~shapely.is_valid(geometry)
+    geometry[invalid] = shapely.make_valid(geometry[invalid], method="structure", keep_collapsed=False)
+    kinds = set(np.unique(shapely.get_type_id(geometry[present])).tolist())
+    if present.any() and not kinds & {3, 6, 7}:
+        raise GeoSegError(
+            "not_polygons",
+            f"Layer '{name}' holds {shapely.geometry.mapping(geometry[present][0])['type']} features, not polygons.",
+            "Choose a polygon layer.",
+        )
+    for index in np.flatnonzero(present & (shapely.get_type_id(geometry) == 7)):
+        geometry[index] = polygonal(geometry[index])
+    usable = present & ~shapely.is_empty(geometry) & np.isin(shapely.get_type_id(geometry), (3, 6))
+    found = frame[usable].set_geometry(
+        geopandas.GeoSeries(list(geometry[usable]), crs=frame.crs, index=frame.index[usable])
+    )
+    return _reprojected(found, name, crs), int((invalid & usable).sum()), int((~usable).sum())
+
+
+def _read(path: str, layer: str, name: str) -> geopandas.GeoDataFrame:
+    if is_plain_file(path) and not Path(path).exists():
+        raise GeoSegError(
+            "file_missing",
+            f"The file of layer '{name}' does not exist: {path}",
+            "Was it moved or deleted? Choose the layer again.",
+        )
+    try:
+        frame = pyogrio.read_dataframe(path, layer=layer or _first_with_geometry(path))
+    except (
+        pyogrio.errors.DataSourceError,
+        pyogrio.errors.DataLayerError,
+        pyogrio.errors.GeometryError,
+    ) as error:
+        raise GeoSegError(
+            "cannot_open",
+            f"The engine cannot read layer '{name}': {path}",
+            "Export it as GeoPackage in QGIS and use that.",
+            str(error),
+        ) from error
+    if not isinstance(frame, geopandas.GeoDataFrame):
+        raise GeoSegError("not_polygons", f"Layer '{name}' has no geometry.", "Choose a polygon layer.")
+    if frame.crs is None:
+        raise GeoSegError(
+            "no_crs",
+            f"Layer '{name}' has no coordinate reference system.",
+            "Set its CRS in QGIS (layer properties, Source).",
+        )
+    return frame
+
+
+def _first_with_geometry(path: str) -> str | int:
+    layers = [(name, kind) for name, kind in pyogrio.list_layers(path) if kind is not None]
+    polygons = [name for name, kind in layers if "Polygon" in kind or "Surface" in kind]
+    return str((polygons or [name for name, _ in layers] or [0])[0]) if layers else 0
+
+
+def polygonal(geometry: shapely.Geometry) -> shapely.Geometry:
+    """The polygons in a collection as one multipolygon."""
+    parts = shapely.get_parts(shapely.get_parts(geometry))
+    return shapely.MultiPolygon(list(parts[shapely.get_type_id(parts) == 3]))
+
+
+def _reprojected(frame: geopandas.GeoDataFrame, name: str, crs: str) -> geopandas.GeoDataFrame:
+    target, own = parse_crs(crs), parse_crs(frame.crs.to_wkt())
+    if len(frame):
+        xmin, ymin, xmax, ymax = frame.total_bounds
+        reason = lie_of_coordinates(own, np.array([xmin, xmax]), np.array([ymin, ymax]))
+        if reason:
+            raise GeoSegError(
+                "crs_lies",
+                f"The coordinates of layer '{name}' do not fit its CRS {crs_title(crs_text(own))}: {reason}.",
+                "Assign the CRS in which the coordinates really are (layer properties, Source).",
+            )
+    moved = frame.set_crs(own, allow_override=True).to_crs(target)
+    finite = np.isfinite(moved.geometry.bounds.to_numpy()).all(axis=1) if len(moved) else np.ones(0, bool)
+    return moved[finite]
+
+
+def require_field(frame: geopandas.GeoDataFrame, field: str, name: str) -> None:
+    """Raise if a layer lacks a field.
+
+    Raises:
+        GeoSegError: `no_field`.
+    """
+    if field not in frame.columns:
+        fields = ", ".join(column for column in frame.columns if column != frame.geometry.name)
+        raise GeoSegError(
+            "no_field",
+            f"Layer '{name}' has no field '{field}'.",
+            f"Choose one of: {fields or 'it has no fields'}.",
+        )
+
+
+def read_features(path: str, layer: str, name: str, crs: str) -> geopandas.GeoDataFrame:
+    """Points, lines and polygons of a file, valid, without Z, reprojected; features without geometry are left out.
+
+    Args:
+        path, layer: file; an empty layer takes the first with polygons, else with any geometry.
+        name: how to call the layer in a sentence.
+        crs: target CRS.
+
+    Raises:
+        GeoSegError: `file_missing`, `cannot_open`, `not_polygons` (no geometry at all), `no_crs`, `crs_lies`.
+    """
+    frame = _read(path, layer, name)
+    geometry = shapely.force_2d(np.asarray(frame.geometry.array, dtype=object))
+    present = ~(shapely.is_missing(geometry) | shapely.is_empty(geometry))
+    invalid = present & ~shapely.is_valid(geometry)
+    geometry[invalid] = shapely.make_valid(geometry[invalid], method="structure", keep_collapsed=False)
+    present &= ~shapely.is_empty(geometry)
+    kept = geopandas.GeoSeries(list(geometry[present]), crs=frame.crs, index=frame.index[present])
+    return _reprojected(frame[present].set_geometry(kept), name, crs)

@@ -1,0 +1,193 @@
+"""Which pixels polygons hold, by pixel centres, the same whatever the window.
+
+A pixel belongs to a polygon if its centre does, as GDAL burns polygons: every edge is crossed with the line through
+the centres of each row, the crossings of a polygon are sorted, and what lies between the first and the second, the
+third and the fourth and so on is inside (even-odd rule; Foley et al. 1990, section 3.6). All crossings of a window are
+found and sorted at once. Crossings are computed in pixels of the whole grid, so no window sees other ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from ..contract import Grid
+from ..raster.grid import Window, affine_of
+
+PAINT_PX = 1 << 22
+"""Pixels addressed at once."""
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Pixels side by side that a feature holds: flat place of the first, how many, and the feature."""
+
+    place: Ints
+    length: Ints
+    feature: Ints
+
+    def paint(self, out: NDArray[np.uint8], value_of: NDArray[np.uint8]) -> None:
+        """Write each feature's value where it holds the pixel, later runs over earlier ones.
+
+        Args:
+            out: (rows, cols) of the window, C-contiguous.
+            value_of: value of every feature of the ScanFill.
+        """
+        flat = out.reshape(-1)
+        for places, features in self.pixels():
+            flat[places] = value_of[features]
+
+    def lost(self, out: NDArray[np.uint8], value_of: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """Boolean (rows, cols): pixels that a feature holds although `out` has another value there."""
+        found = np.zeros(out.size, bool)
+        flat = out.reshape(-1)
+        for places, features in self.pixels():
+            found[places[flat[places] != value_of[features]]] = True
+        return found.reshape(out.shape)
+
+    def of(self, wanted: NDArray[np.bool_]) -> Runs:
+        """The runs of the features that are wanted (one boolean a feature)."""
+        kept = wanted[self.feature]
+        return Runs(self.place[kept], self.length[kept], self.feature[kept])
+
+    def pixels(self) -> Iterator[tuple[Ints, Ints]]:
+        """Flat places in the window and the feature that holds each, in order, in parts of bounded size."""
+        ends = np.cumsum(self.length)
+        begin = done = 0
+        while begin < len(ends):
+            end = max(int(np.searchsorted(ends, done + PAINT_PX, side="right")), begin + 1)
+            part = slice(begin, end)
+            length = self.length[part]
+            places = np.repeat(self.place[part] - (ends[part] - length - done), length)
+            places += np.arange(len(places))
+            yield places, np.repeat(self.feature[part], length)
+            begin, done = end, int(ends[end - 1])
+
+
+class ScanFill:
+    """Polygons on a grid, ready to be burnt window by window."""
+
+    def __init__(self, geometries: np.ndarray, grid: Grid) -> None:
+        """Take the edges of polygons.
+
+        Args:
+            geometries: polygons and multipolygons in the grid's CRS, (features,).
+            grid: its pixels.
+        """
+        parts, part_of = shapely.get_parts(geometries, return_index=True)
+        rings, ring_part = shapely.get_rings(parts, return_index=True)
+        points, ring_of = shapely.get_coordinates(rings, return_index=True)
+        cols, rows = ~affine_of(grid) * (points[:, 0], points[:, 1])
+        same = ring_of[1:] == ring_of[:-1]
+        feature = part_of[ring_part[ring_of[:-1][same]]]
+        self._edges = np.stack([cols[:-1][same], rows[:-1][same], cols[1:][same], rows[1:][same]])
+        self._begin = np.searchsorted(feature, np.arange(len(geometries) + 1))
+        self._bounds = self._envelopes(len(geometries))
+
+    def _envelopes(self, features: int) -> NDArray[np.float64]:
+        """(4, features): least column and row, largest column and row; NaN for features without edges."""
+        bounds = np.full((4, features), np.nan)
+        filled = np.flatnonzero(np.diff(self._begin))
+        if len(filled):
+            x, y = self._edges[0], self._edges[1]
+            begin = self._begin[filled]
+            bounds[0, filled] = np.minimum.reduceat(x, begin)
+            bounds[1, filled] = np.minimum.reduceat(y, begin)
+            bounds[2, filled] = np.maximum.reduceat(x, begin)
+            bounds[3, filled] = np.maximum.reduceat(y, begin)
+        return bounds
+
+    def runs(self, window: Window, features: Ints) -> Runs:
+        """What features hold of a window.
+
+        Args:
+            window: may reach outside the grid.
+            features: numbers of polygons, in the order in which they are to be painted.
+        """
+        left, top, right, bottom = self._bounds[:, features]
+        meets = (left < window.col + window.width) & (right > window.col)
+        meets &= (top < window.row + window.height) & (bottom > window.row)
+        near: Ints = features[meets]
+        place, length, which = self._runs(window, near)
+        return Runs(place, length, near[which])
+
+    def mask(self, window: Window) -> NDArray[np.bool_]:
+        """Boolean (rows, cols): pixels that any polygon holds."""
+        out = np.zeros((window.height, window.width), bool)
+        for places, _ in self.runs(window, np.arange(len(self._begin) - 1)).pixels():
+            out.reshape(-1)[places] = True
+        return out
+
+    def _runs(self, window: Window, features: Ints) -> tuple[Ints, Ints, Ints]:
+        """Runs of pixels inside: flat place of the first, length, index into `features` (ascending)."""
+        counts = np.diff(self._begin)[features]
+        edges, of = _ranges(self._begin[features], counts)
+        x1, y1, x2, y2 = self._edges[:, edges]
+        keys = _crossings(window, x1, y1, x2, y2, of)
+        keys.sort()
+        first, second = keys[0::2], keys[1::2]
+        line = first // (window.width + 1)
+        place, length, which = _run(window, line, first - line * (window.width + 1), second - first)
+        flat = (y1 == y2) & (x1 > x2) & (np.floor(y1) + 0.5 == y1)
+        if flat.any():
+            # GDAL fills the edges that lie on a line of centres and run to the left
+            more = _flat_runs(window, x1[flat], y1[flat], x2[flat], of[flat])
+            place, length, which = (
+                np.concatenate(pair) for pair in zip((place, length, which), more, strict=True)
+            )
+            order = np.argsort(which, kind="stable")
+            place, length, which = place[order], length[order], which[order]
+        return place, length, which
+
+
+def _ranges(begin: Ints, counts: Ints) -> tuple[Ints, Ints]:
+    """begin[i]..begin[i]+counts[i] of every i after one another, and i for each."""
+    ends = np.cumsum(counts)
+    of = np.repeat(np.arange(len(counts)), counts)
+    return np.arange(len(of)) + (begin - ends + counts)[of], of
+
+
+def _crossings(
+    window: Window,
+    x1: NDArray[np.float64],
+    y1: NDArray[np.float64],
+    x2: NDArray[np.float64],
+    y2: NDArray[np.float64],
+    of: Ints,
+) -> Ints:
+    """(feature, row, column) of every crossing of an edge with a line of centres, as one number to sort by.
+
+    An edge holds its upper end and not its lower one, so every closed ring is crossed an even number of times.
+    """
+    down = y1 < y2
+    top, bottom = np.where(down, y1, y2), np.where(down, y2, y1)
+    first = np.clip(np.ceil(top - 0.5), window.row, window.row + window.height).astype(np.int64)
+    end = np.clip(np.ceil(bottom - 0.5), window.row, window.row + window.height).astype(np.int64)
+    rows, edge = _ranges(first, np.maximum(end - first, 0))
+    start, run, rise = np.where(down, x1, x2), np.where(down, x2 - x1, x1 - x2), bottom - top
+    x = (rows + 0.5 - top[edge]) * run[edge] / rise[edge] + start[edge]
+    cols = np.clip(np.floor(x + 0.5) - window.col, 0, window.width).astype(np.int64)
+    return (of[edge] * window.height + (rows - window.row)) * (window.width + 1) + cols
+
+
+def _flat_runs(
+    window: Window, x1: NDArray[np.float64], y: NDArray[np.float64], x2: NDArray[np.float64], of: Ints
+) -> tuple[Ints, Ints, Ints]:
+    rows = np.floor(y).astype(np.int64) - window.row
+    inside = (rows >= 0) & (rows < window.height)
+    left = np.clip(np.floor(x2[inside] + 0.5) - window.col, 0, window.width).astype(np.int64)
+    right = np.clip(np.floor(x1[inside] + 0.5) - window.col, 0, window.width).astype(np.int64)
+    return _run(window, of[inside] * window.height + rows[inside], left, right - left)
+
+
+def _run(window: Window, line: Ints, col: Ints, length: Ints) -> tuple[Ints, Ints, Ints]:
+    which = line // window.height
+    place = (line - which * window.height) * window.width + col
+    some = length > 0
+    return place[some], length[some], which[some]
