@@ -11,6 +11,7 @@ import numpy as np
 from ..contract import Band, GeoSegError, Grid, Source
 from ..raster.grid import Window
 from ..raster.sources import open_source, source_grid, title
+from .mosaic import mosaic_grid, open_mosaic
 from .rasterbands import RasterBands
 from .seriesbands import open_series_bands, series_grid
 
@@ -33,12 +34,16 @@ def open_bands(source: Source, bands: tuple[Band, ...], grid: Grid) -> Iterator[
     """Bands of a source on a grid.
 
     Raises:
-        GeoSegError: as `open_source` and `open_series_bands`; `missing_bands` if the source has fewer bands than are
-            asked for.
+        GeoSegError: as `open_source`, `open_mosaic` and `open_series_bands`; `missing_bands` if the source has fewer
+            bands than are asked for.
     """
     if source.kind == "series":
         with open_series_bands(source, bands, grid) as series:
             yield series
+        return
+    if source.paths:
+        with open_mosaic(source, bands, grid) as mosaic:
+            yield mosaic
         return
     with open_source(source) as dataset:
         refuse_missing(source, dataset.count, bands)
@@ -53,6 +58,8 @@ def own_grid(source: Source, bands: tuple[Band, ...] = ()) -> Grid | None:
     """
     if source.kind == "series":
         return series_grid(source, bands)
+    if source.paths:
+        return mosaic_grid(source, bands)
     with open_source(source) as dataset:
         refuse_missing(source, dataset.count, bands)
         return source_grid(source, dataset)

@@ -12,7 +12,7 @@ from ..contract import Band, Grid, Source
 from ..raster.grid import Window
 from ..raster.resample import Mapping, mapping, needed, resampled, source_pixels
 from ..raster.sources import source_grid
-from ..raster.values import raster_values
+from ..raster.values import exact_dtype, raster_values
 from . import neighbourhood
 
 SOURCE_LIMIT_PX = 1 << 24
@@ -21,26 +21,32 @@ SOURCE_LIMIT_PX = 1 << 24
 BANDS_AT_ONCE = 6
 
 Values = Callable[[Window, tuple[Band, ...]], np.ndarray]
+RawValues = Callable[[list[int], Window, str], np.ndarray]
+"""(band numbers, window, type) -> values of a raster as `raster_values` gives them; an empty type is an exact one."""
 
 
 @dataclass(frozen=True)
 class RasterBands:
     """An open raster, how a grid lies on it and which bands are asked for."""
 
-    source: Source
-    dataset: Any
+    raw: RawValues
     mapping: Mapping
     bands: tuple[Band, ...]
 
     @classmethod
     def on_grid(cls, source: Source, dataset: Any, bands: tuple[Band, ...], grid: Grid) -> RasterBands:
         """Bands of an open raster on a grid."""
-        return cls(source, dataset, mapping(grid, source_grid(source, dataset)), bands)
+        return cls.of_values(_of_file(source, dataset), source_grid(source, dataset), bands, grid)
+
+    @classmethod
+    def of_values(cls, raw: RawValues, own: Grid, bands: tuple[Band, ...], grid: Grid) -> RasterBands:
+        """Bands of anything that has values on a grid of its own, on another grid."""
+        return cls(raw, mapping(grid, own), bands)
 
     @classmethod
     def as_written(cls, source: Source, dataset: Any, bands: tuple[Band, ...], grid: Grid) -> RasterBands:
         """Bands of an open raster whose pixels are those of the grid."""
-        return cls(source, dataset, Mapping(grid, grid, (0, 0), (1, 1), 0, None), bands)
+        return cls(_of_file(source, dataset), Mapping(grid, grid, (0, 0), (1, 1), 0, None), bands)
 
     def read(self, window: Window) -> np.ndarray:
         """Float32 (bands, rows, cols) of a window inside the grid; NaN where there is no value.
@@ -51,6 +57,13 @@ class RasterBands:
         return gridded(
             self.mapping, self.bands, window, lambda part, bands: _source_values(self, part, bands)
         )
+
+
+def _of_file(source: Source, dataset: Any) -> RawValues:
+    def values(indexes: list[int], part: Window, dtype: str) -> np.ndarray:
+        return raster_values(source, dataset, indexes, part, dtype or exact_dtype(dataset, indexes))
+
+    return values
 
 
 def gridded(
@@ -108,12 +121,12 @@ def _source_values(layer: RasterBands, part: Window, bands: tuple[Band, ...]) ->
     plain = [place for place, band in enumerate(bands) if not band.derive]
     indexes = [bands[place].index for place in plain]
     if len(plain) == len(bands) and not part.empty:
-        return raster_values(layer.source, layer.dataset, indexes, part, "float32")
+        return layer.raw(indexes, part, "float32")
     result = np.empty((len(bands), part.height, part.width), np.float32)
     if part.empty:
         return result
     if plain:
-        result[plain] = raster_values(layer.source, layer.dataset, indexes, part, "float32")
+        result[plain] = layer.raw(indexes, part, "float32")
     for index in dict.fromkeys(band.index for band in bands if band.derive):
         places = [place for place, band in enumerate(bands) if band.derive and band.index == index]
         result[places] = _derived(layer, index, part, tuple(bands[place] for place in places))
@@ -122,12 +135,15 @@ def _source_values(layer: RasterBands, part: Window, bands: tuple[Band, ...]) ->
 
 def _derived(layer: RasterBands, index: int, part: Window, bands: tuple[Band, ...]) -> np.ndarray:
     own = layer.mapping.source
-    result = np.full((len(bands), part.height, part.width), np.nan)
     inside = part.clipped(own.height, own.width)
     if inside.empty:
-        return result
-    halo_px = neighbourhood.halo_px(bands, own)
-    values = raster_values(layer.source, layer.dataset, [index], inside.padded(halo_px))[0]
+        return np.full((len(bands), part.height, part.width), np.nan, np.float32)
+    halo = inside.padded(neighbourhood.halo_px(bands, own))
+    values = layer.raw([index], halo, "")[0]
+    derived = neighbourhood.derived(values, own, inside, bands)
+    if inside == part:
+        return derived
+    result = np.full((len(bands), part.height, part.width), np.nan, np.float32)
     rows, cols = inside.within(part)
-    result[:, rows, cols] = neighbourhood.derived(values, own, inside, bands)
+    result[:, rows, cols] = derived
     return result

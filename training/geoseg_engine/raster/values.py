@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from rasterio.errors import RasterioError
 from ..contract import GeoSegError, Source
 from .grid import Window
 from .sources import title
+
+FITS_FLOAT32 = ("uint8", "int8", "int16", "uint16", "float32")
 
 
 def raster_values(
@@ -52,6 +55,17 @@ def raster_values(
     rows, cols = inside.within(part)
     result[:, rows, cols] = values
     return result
+
+
+def exact_dtype(dataset: Any, indexes: Sequence[int]) -> str:
+    """`float32` if that holds every value of the bands as it is, else `float64`."""
+    exact = all(
+        dataset.scales[index - 1] == 1
+        and dataset.offsets[index - 1] == 0
+        and dataset.dtypes[index - 1] in FITS_FLOAT32
+        for index in indexes
+    )
+    return "float32" if exact else "float64"
 
 
 def _scaled(raw: np.ndarray, dataset: Any, indexes: list[int], dtype: str) -> np.ndarray:

@@ -22,10 +22,12 @@ def write_recipe(recipe: Recipe, path: Path) -> None:
 
 
 def absolute(source: Source) -> Source:
-    """The source with an absolute path; GDAL dataset names stay as they are."""
-    if not is_plain_file(source.path):
-        return source
-    return replace(source, path=str(Path(source.path).absolute()))
+    """The source with absolute paths; GDAL dataset names stay as they are."""
+    return replace(source, path=_absolute(source.path), paths=tuple(map(_absolute, source.paths)))
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).absolute()) if is_plain_file(path) else path
 
 
 def read_recipe(path: Path) -> Recipe:
