@@ -30,7 +30,7 @@ from ..paths import icon, plugin_dir, resource
 from ..tasks.execution import engine_environment
 from ..tasks.feedback import run_with_feedback
 from .gather import GatheredRaster
-from .parameters import Parameters, tr
+from .parameters import Parameters, tr, with_names
 
 Export = Callable[[], None]
 
@@ -122,6 +122,7 @@ class GeoSegAlgorithm(QgsProcessingAlgorithm):
     def prepareAlgorithm(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> bool:
+        parameters = with_names(self, parameters)
         problems = [*engine_problems(), *self.complaints(parameters, context)]
         errors = [item for item in problems if item.severity == "error"]
         for item in problems:
@@ -139,7 +140,7 @@ class GeoSegAlgorithm(QgsProcessingAlgorithm):
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         try:
-            return self.work(parameters, context, feedback)
+            return self.work(with_names(self, parameters), context, feedback)
         except Cancelled:
             feedback.pushInfo(tr("Cancelled."))
             return {}
@@ -163,6 +164,7 @@ class GeoSegAlgorithm(QgsProcessingAlgorithm):
         return {}
 
     def checkParameterValues(self, parameters: Parameters, context: QgsProcessingContext) -> tuple[bool, str]:
+        parameters = with_names(self, parameters)
         valid, message = super().checkParameterValues(parameters, context)
         if not valid:
             return valid, message

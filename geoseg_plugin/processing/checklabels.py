@@ -7,14 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from qgis.core import (
+    Qgis,
     QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProcessingOutputNumber,
     QgsProcessingParameterFileDestination,
+    QgsProcessingParameterVectorDestination,
 )
 
 from ..contract import CheckJob, Labels, Problem
 from ..jobs import prepare
+from ..layers.findings import LAYER as FINDINGS_LAYER
+from ..layers.findings import style_findings
+from ..layers.publish import Item
 from .base import GeoSegAlgorithm
 from .gather import gather_rasters, layer_problems
 from .labelling import add_labels, label_problems, read_area, read_labels
@@ -33,9 +38,13 @@ class CheckLabels(GeoSegAlgorithm):
         self.addParameter(rasters())
         add_labels(self)
         self.addParameter(advanced(whole("TILE_SIZE", tr("Tile size in pixels"), 64, 16, 1024)))
+        anything = Qgis.ProcessingSourceType.VectorAnyGeometry
+        self.addParameter(
+            QgsProcessingParameterVectorDestination("OUTPUT", tr("Findings"), anything, None, True)
+        )
         self.addParameter(
             QgsProcessingParameterFileDestination(
-                "OUTPUT", tr("Report"), "HTML (*.html);;JSON (*.json)", None, True
+                "REPORT", tr("Report"), "HTML (*.html);;JSON (*.json)", None, True
             )
         )
         self.addOutput(QgsProcessingOutputNumber("PROBLEMS", tr("Number of errors")))
@@ -63,14 +72,18 @@ class CheckLabels(GeoSegAlgorithm):
     def work(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
-        output = self.parameterAsFileOutput(parameters, "OUTPUT", context)
+        output = self.parameterAsOutputLayer(parameters, "OUTPUT", context) or ""
+        report = self.parameterAsFileOutput(parameters, "REPORT", context)
+        findings = Path(output) if output else None
         tile_px = self.parameterAsInt(parameters, "TILE_SIZE", context)
         folder = self.job_folder()
-        labels, export = self.labels.located(folder)
+        labels, polygons = self.labels.located(folder)
         area, exports = self.area.located(folder)
-        self.exports += [export, *exports]
+        self.exports += [*polygons, *exports]
         result = self.run_rasters(
-            lambda inputs: prepare.check(folder, inputs, labels, area, tile_px=tile_px), feedback, folder
+            lambda inputs: prepare.check(folder, inputs, labels, area, tile_px=tile_px, findings=findings),
+            feedback,
+            folder,
         )
         found = list(result.get("problems", ()))
         errors = [item for item in found if item.get("severity") != "warning"]
@@ -79,8 +92,11 @@ class CheckLabels(GeoSegAlgorithm):
             push(f"{item.get('message', '')} {item.get('hint', '')}")
         if not found:
             feedback.pushInfo(tr("Nothing to complain about."))
-        if output:
-            as_json = Path(output).suffix.lower() == ".json"
+        if findings is not None and findings.exists():
+            self.dress_later(Item(findings, tr("Findings"), style_findings, FINDINGS_LAYER), {})
+        if report:
+            as_json = Path(report).suffix.lower() == ".json"
             text = json.dumps(result, indent=1, ensure_ascii=False) if as_json else checks_html(result)
-            Path(output).write_text(text, encoding="utf-8")
-        return {"OUTPUT": output, "PROBLEMS": len(errors), "WARNINGS": len(found) - len(errors)}
+            Path(report).write_text(text, encoding="utf-8")
+        numbers = {"PROBLEMS": len(errors), "WARNINGS": len(found) - len(errors)}
+        return {"OUTPUT": output, "REPORT": report, **numbers}

@@ -13,15 +13,13 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingFeedback,
     QgsRasterLayer,
-    QgsVectorLayer,
 )
 
-from ..contract import Area, Labels, Problem, Unlabelled
+from ..contract import Area, Labels, Problem
 from ..jobs.inputs import RasterInput
-from ..layers.classes import classes_of
 from ..layers.exports import LABEL_LAYER, PolygonExport, RasterExport
-from ..layers.snapshot import labels_of, needs_export, polygon_snapshot, problems, raster_export, raster_input
-from .parameters import Parameters, chosen_bands, polygon_layer, tr
+from ..layers.snapshot import needs_export, polygon_snapshot, problems, raster_export, raster_input
+from .parameters import Parameters, polygon_layer, tr
 
 NOWHERE = Path("copies")
 
@@ -64,8 +62,9 @@ def gather_rasters(
     """Snapshots of rasters; `bands` and `terrain` by layer id, all bands where nothing is said."""
     gathered = []
     for layer in layers:
-        ticked = (bands or {}).get(layer.id(), ())
+        ticked = (bands or {}).get(layer.id(), all_bands(layer))
         found, export = raster_input(layer, ticked, (terrain or {}).get(layer.id(), ()), NOWHERE)
+        found = dataclasses.replace(found, ticked=ticked, layer_id=layer.id())
         copy = export or raster_export(layer, NOWHERE, tr("the engine cannot open its file"))
         gathered.append(GatheredRaster(found, copy, needs_export(layer)))
     return gathered
@@ -78,15 +77,31 @@ def all_bands(layer: QgsRasterLayer) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class GatheredLabels:
-    """Label polygons (and perhaps an area) as they are now, to be written to a folder of choice."""
+    """Labels (and perhaps an area) as they are now; polygons are to be written to a folder of choice.
+
+    Attributes:
+        labels: the first layer, or a label raster, with all options.
+        exports: write the polygons: of the first layer (of a raster there are none), then of `labels.more`.
+    """
 
     labels: Labels
-    export: PolygonExport
+    exports: tuple[PolygonExport, ...] = ()
 
-    def located(self, folder: Path) -> tuple[Labels, PolygonExport]:
-        """The same with `labels.gpkg` in `folder`."""
-        path = folder / "label_polygons.gpkg"
-        return dataclasses.replace(self.labels, path=str(path)), dataclasses.replace(self.export, path=path)
+    def located(self, folder: Path) -> tuple[Labels, list[PolygonExport]]:
+        """The same with `label_polygons.gpkg`, `label_polygons_2.gpkg` … in `folder`."""
+        paths = [
+            folder / f"label_polygons{f'_{number}' if number > 1 else ''}.gpkg"
+            for number in range(1, len(self.exports) + 1)
+        ]
+        exports = [
+            dataclasses.replace(export, path=path) for export, path in zip(self.exports, paths, strict=True)
+        ]
+        files = [str(path) for path in paths]
+        own = self.labels.path if self.labels.kind == "raster" else files.pop(0)
+        more = tuple(
+            dataclasses.replace(layer, path=path) for layer, path in zip(self.labels.more, files, strict=True)
+        )
+        return dataclasses.replace(self.labels, path=own, more=more), exports
 
 
 @dataclass(frozen=True)
@@ -102,17 +117,6 @@ class GatheredArea:
             return self.area, []
         path = folder / "area.gpkg"
         return dataclasses.replace(self.area, path=str(path)), [dataclasses.replace(self.export, path=path)]
-
-
-def gather_labels(
-    layer: QgsVectorLayer, class_field: str, unlabelled: Unlabelled, selected_only: bool = False
-) -> GatheredLabels:
-    """Snapshot of the label polygons, with the classes of the layer's legend."""
-    classes = classes_of(layer, class_field)
-    return GatheredLabels(
-        labels_of(layer, NOWHERE, class_field, classes, unlabelled),
-        polygon_snapshot(layer, NOWHERE, (class_field,), selected_only),
-    )
 
 
 def gather_area(
@@ -161,12 +165,3 @@ def no_raster(layer: QgsMapLayer, key: str) -> Problem:
         tr("{}: layer '{}' is no raster.").format(key, layer.name()),
         tr("Leave it out: only raster layers can be chosen here."),
     )
-
-
-def band_problems(text: str, layers: list[QgsRasterLayer]) -> list[Problem]:
-    """Complaint about BANDS that do not fit the layers."""
-    try:
-        chosen_bands(text, layers)
-    except ValueError as error:
-        return [Problem("bands", str(error), tr("Write for example: optical:1,3-4; dem:1"))]
-    return []

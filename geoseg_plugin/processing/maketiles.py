@@ -28,6 +28,7 @@ from .base import GeoSegAlgorithm
 from .gather import GatheredArea, GatheredLabels, gather_area, layer_problems
 from .labelling import add_labels, field_problems, label_problems, read_area, read_labels
 from .parameters import Parameters, advanced, field, real, seed, tr, whole
+from .splitting import add_tile_options, gather_split_areas, located_split_areas, split_area_problems
 
 
 class MakeTiles(GeoSegAlgorithm):
@@ -68,6 +69,7 @@ class MakeTiles(GeoSegAlgorithm):
         self.addParameter(
             advanced(whole("BUFFER", tr("Unused strip between blocks in pixels (-1: automatic)"), -1, -1))
         )
+        add_tile_options(self)
         self.addParameter(seed())
         self.addParameter(QgsProcessingParameterFolderDestination("OUTPUT", tr("Dataset folder")))
         self.addOutput(QgsProcessingOutputFile("DATASET", tr("Dataset")))
@@ -82,6 +84,7 @@ class MakeTiles(GeoSegAlgorithm):
         else:
             found += label_problems(self, parameters, context)
         found += field_problems(self, parameters, "SPLIT_FIELD", "LABELLED_AREA", context)
+        found += split_area_problems(self, parameters, context)
         return found + TileJob("", "", **self._settings(parameters, context)).problems()
 
     def _settings(self, parameters: Parameters, context: QgsProcessingContext) -> dict[str, Any]:
@@ -92,16 +95,20 @@ class MakeTiles(GeoSegAlgorithm):
             "block_px": "BLOCK_SIZE",
             "buffer_px": "BUFFER",
             "seed": "SEED",
+            "folds": "FOLDS",
         }
         settings: dict[str, Any] = {
             name: self.parameterAsInt(parameters, key, context) for name, key in named.items()
         }
+        for name, key in (("min_labelled_share", "MIN_LABELLED"), ("empty_share", "EMPTY_SHARE")):
+            settings[name] = self.parameterAsDouble(parameters, key, context)
         return {**settings, "fractions": tuple(shares)}
 
     def gather(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> None:
         self.stack = Path(self.parameterAsRasterLayer(parameters, "STACK", context).source())
+        self.split_areas = gather_split_areas(self, parameters, context)
         split_field = (self.parameterAsStrings(parameters, "SPLIT_FIELD", context) or [""])[0]
         layer = self.parameterAsLayer(parameters, "LABELS", context)
         self.label_raster: Path | None = None
@@ -121,6 +128,8 @@ class MakeTiles(GeoSegAlgorithm):
         folder.mkdir(parents=True, exist_ok=True)
         area, exports = self.area.located(folder)
         self.exports += exports
+        split_areas, exports = located_split_areas(self.split_areas, folder)
+        self.exports += exports
         submissions = self._rasterized(folder, area)
         submissions.append(
             tiles.tiles(
@@ -128,6 +137,7 @@ class MakeTiles(GeoSegAlgorithm):
                 area=area,
                 stack_path=self.stack,
                 labels_path=self.label_raster,
+                split_areas=split_areas,
                 **self._settings(parameters, context),
             )
         )
@@ -150,6 +160,6 @@ class MakeTiles(GeoSegAlgorithm):
     def _rasterized(self, folder: Path, area: Area) -> list[Submission]:
         if self.labels is None:
             return []
-        labels, export = self.labels.located(folder)
-        self.exports.append(export)
+        labels, polygons = self.labels.located(folder)
+        self.exports += polygons
         return [prepare.rasterize(folder, labels, area, self.stack)]

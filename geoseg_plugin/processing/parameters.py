@@ -25,7 +25,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QCoreApplication
 
-from ..contract import TERRAIN_ATTRIBUTES, Problem
+from ..contract import RELIEF_ATTRIBUTES, TERRAIN_ATTRIBUTES, Problem
 
 Parameters = Mapping[str, Any]
 P = TypeVar("P", bound=QgsProcessingParameterDefinition)
@@ -77,6 +77,34 @@ def choice(
     return QgsProcessingParameterEnum(key, title, list(options), several, default, several, True)
 
 
+def with_names(algorithm: QgsProcessingAlgorithm, parameters: Parameters) -> dict[str, Any]:
+    """The parameters with the numbers of options replaced by their names: batch tables and `qgis_process` have both."""
+    named = dict(parameters)
+    for definition in algorithm.parameterDefinitions():
+        if isinstance(definition, QgsProcessingParameterEnum) and named.get(definition.name()) is not None:
+            value = named[definition.name()]
+            options = definition.options()
+            if isinstance(value, str) and definition.allowMultiple() and value not in options:
+                value = [item.strip() for item in value.split(",") if item.strip()]
+            several = isinstance(value, (list, tuple))
+            named[definition.name()] = (
+                [option_name(item, options) for item in value] if several else option_name(value, options)
+            )
+    return named
+
+
+def option_name(value: Any, options: Sequence[str]) -> Any:
+    """The option that a number means; what is no number of an option stays as it is."""
+    text = str(value)
+    is_number = text.isdigit() and text not in options and int(text) < len(options)
+    return options[int(text)] if is_number else value
+
+
+def text(key: str, title: str, default: str = "", lines: bool = False) -> QgsProcessingParameterString:
+    """A text that may be left empty."""
+    return QgsProcessingParameterString(key, title, default or None, lines, True)
+
+
 def rasters(optional: bool = False) -> QgsProcessingParameterMultipleLayers:
     """LAYERS: rasters of any CRS, pixel size and type."""
     return QgsProcessingParameterMultipleLayers(
@@ -116,8 +144,41 @@ def dataset() -> QgsProcessingParameterFile:
 
 
 def terrain(key: str) -> QgsProcessingParameterEnum:
-    """Which terrain attributes; all by default."""
-    return choice(key, tr("Terrain attributes"), TERRAIN_ATTRIBUTES, list(TERRAIN_ATTRIBUTES), several=True)
+    """Which terrain attributes; the usual ones by default."""
+    known = TERRAIN_ATTRIBUTES + RELIEF_ATTRIBUTES
+    return choice(key, tr("Terrain attributes"), known, list(TERRAIN_ATTRIBUTES), several=True)
+
+
+def add_terrain_settings(algorithm: QgsProcessingAlgorithm) -> None:
+    """RADIUS, RADII, AZIMUTH, ALTITUDE: what some terrain attributes need; empty leaves it to the engine."""
+    for parameter in (
+        real("RADIUS", tr("Radius of TPI and local relief in metres"), None, 0, optional=True),
+        text("RADII", tr("Radii of multi-scale TPI in metres, as 100,300,900")),
+        real(
+            "AZIMUTH",
+            tr("Hillshade: direction of the light in degrees from north"),
+            None,
+            0,
+            360,
+            optional=True,
+        ),
+        real("ALTITUDE", tr("Hillshade: height of the light in degrees"), None, 0, 90, optional=True),
+    ):
+        algorithm.addParameter(advanced(parameter))
+
+
+def terrain_settings(
+    algorithm: QgsProcessingAlgorithm, parameters: Parameters, context: QgsProcessingContext
+) -> dict[str, float | str]:
+    """The settings that are given, by the names that the engine knows them by."""
+    keys = {"radius_m": "RADIUS", "azimuth": "AZIMUTH", "altitude": "ALTITUDE"}
+    found: dict[str, float | str] = {
+        name: algorithm.parameterAsDouble(dict(parameters), key, context)
+        for name, key in keys.items()
+        if parameters.get(key) not in (None, "")
+    }
+    radii = algorithm.parameterAsString(dict(parameters), "RADII", context)
+    return {**found, "radii": radii} if radii else found
 
 
 def seed() -> QgsProcessingParameterNumber:
@@ -166,11 +227,13 @@ def chosen_bands(text: str, layers: Sequence[QgsRasterLayer]) -> dict[str, tuple
 
 
 def band_numbers(text: str, layer: QgsRasterLayer) -> tuple[int, ...]:
-    """`1,3-4` as (1, 3, 4), each a band of the layer.
+    """`1,3-4` as (1, 3, 4), each a band of the layer; `none` as no band.
 
     Raises:
         ValueError: with a sentence that names the part that is wrong.
     """
+    if text.strip().lower() == "none":
+        return ()
     bands: list[int] = []
     for part in (part.strip() for part in text.split(",")):
         match = re.fullmatch(r"(\d+)(?:\s*-\s*(\d+))?", part)

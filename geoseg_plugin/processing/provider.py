@@ -9,6 +9,7 @@ from ..paths import icon
 from .base import GeoSegAlgorithm
 from .checklabels import CheckLabels
 from .evaluate import Evaluate
+from .exportchips import ExportChips
 from .maketiles import MakeTiles
 from .polygonize import Polygonize
 from .predict import Predict
@@ -23,6 +24,7 @@ ALGORITHMS: tuple[type[GeoSegAlgorithm], ...] = (
     RasterizeLabels,
     MakeTiles,
     CheckLabels,
+    ExportChips,
     TrainModel,
     Predict,
     Evaluate,

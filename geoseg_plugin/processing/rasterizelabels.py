@@ -52,9 +52,9 @@ class RasterizeLabels(GeoSegAlgorithm):
     ) -> dict[str, Any]:
         output = Path(self.parameterAsOutputLayer(parameters, "OUTPUT", context))
         folder = self.job_folder()
-        labels, export = self.labels.located(folder)
+        labels, polygons = self.labels.located(folder)
         area, exports = self.area.located(folder)
-        self.exports += [export, *exports]
+        self.exports += [*polygons, *exports]
         result = self.run_engine([prepare.rasterize(folder, labels, area, self.stack, output)], feedback)
         classes = classes_from(result)
         for item in classes:

@@ -13,7 +13,6 @@ from qgis.core import (
     QgsProcessingParameterExtent,
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterRasterLayer,
-    QgsProcessingParameterString,
 )
 
 from ..contract import Area, GridRequest, Problem
@@ -22,8 +21,10 @@ from ..layers import styles
 from ..layers.publish import Item
 from ..layers.snapshot import crs_text
 from .base import GeoSegAlgorithm
-from .gather import all_bands, band_problems, gather_area, gather_rasters, layer_problems
-from .parameters import Parameters, advanced, chosen_bands, polygons, rasters, real, terrain, tr
+from .computed import add_computed_bands
+from .gather import NOWHERE, gather_area, layer_problems
+from .parameters import Parameters, advanced, polygons, rasters, real, terrain, text, tr
+from .stacking import ingredients
 
 
 class StackRasters(GeoSegAlgorithm):
@@ -34,18 +35,15 @@ class StackRasters(GeoSegAlgorithm):
     TAGS = ("align", "resample", "composite", "merge bands")
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
-        self.addParameter(rasters())
-        self.addParameter(
-            QgsProcessingParameterString(
-                "BANDS", tr("Bands (layer:1,3-4; other:1), empty for all"), None, False, True
-            )
-        )
+        self.addParameter(rasters(optional=True))
+        self.addParameter(text("BANDS", tr("Bands (layer:1,3-4; other:1), empty for all")))
         self.addParameter(
             QgsProcessingParameterRasterLayer(
                 "DEM", tr("Elevation model whose terrain attributes are added"), None, True
             )
         )
         self.addParameter(terrain("TERRAIN"))
+        add_computed_bands(self)
         self.addParameter(QgsProcessingParameterExtent("EXTENT", tr("Extent"), None, True))
         self.addParameter(advanced(polygons("MASK", tr("Polygons to cover"), optional=True)))
         self.addParameter(advanced(QgsProcessingParameterCrs("TARGET_CRS", tr("Target CRS"), None, True)))
@@ -58,24 +56,22 @@ class StackRasters(GeoSegAlgorithm):
         self.addOutput(QgsProcessingOutputFile("RECIPE", tr("Recipe")))
 
     def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
-        layers = self.parameterAsLayerList(parameters, "LAYERS", context)
-        found = layer_problems(self, parameters, context, ("LAYERS", "DEM"), ("MASK",))
-        return found or band_problems(self.parameterAsString(parameters, "BANDS", context), layers)
+        found = layer_problems(self, parameters, context, ("LAYERS", "DEM", "SAR"), ("MASK",))
+        if found:
+            return found
+        try:
+            parts = ingredients(self, parameters, context)
+            composition = parts.composition([item.input for item in parts.rasters])
+        except ValueError as error:
+            return [Problem("bands", str(error), tr("The help of this algorithm has examples."))]
+        job: Any = prepare.stack(NOWHERE, composition, self._grid(parameters, context)).job
+        return list(job.problems())
 
     def gather(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> None:
-        layers = self.parameterAsLayerList(parameters, "LAYERS", context)
-        dem = self.parameterAsRasterLayer(parameters, "DEM", context)
-        attributes = tuple(self.parameterAsEnumStrings(parameters, "TERRAIN", context))
-        bands = chosen_bands(self.parameterAsString(parameters, "BANDS", context), layers)
-        bands = {layer.id(): bands.get(layer.id()) or all_bands(layer) for layer in layers}
-        derived = {dem.id(): attributes} if dem is not None and attributes else {}
-        if derived and all(layer.source() != dem.source() for layer in layers):
-            layers = [*layers, dem]
-        elif derived:
-            derived = {layer.id(): attributes for layer in layers if layer.source() == dem.source()}
-        self.rasters = gather_rasters(layers, bands, derived)
+        self.parts = ingredients(self, parameters, context)
+        self.rasters = self.parts.rasters
         self.grid = self._grid(parameters, context)
         extent = self.grid.extent
         plain = Area("extent", extent=extent, extent_crs=self.grid.extent_crs) if extent else Area()
@@ -101,11 +97,13 @@ class StackRasters(GeoSegAlgorithm):
         output = Path(self.parameterAsOutputLayer(parameters, "OUTPUT", context))
         folder = self.job_folder()
         area, exports = self.area.located(folder)
-        self.exports += exports
+        copies = output.parent / f"{output.stem}_copies"
+        parts, features = self.parts.located(copies)
+        self.exports += [*exports, *features]
         result = self.run_rasters(
-            lambda inputs: prepare.stack(folder, inputs, self.grid, area, output=output),
+            lambda inputs: prepare.stack(folder, parts.composition(inputs), self.grid, area, output=output),
             feedback,
-            output.parent / f"{output.stem}_copies",
+            copies,
         )
         feedback.pushInfo(str(result.get("sentence", "")))
         notes = {tr("Made by"): tr("GeoSeg, stack"), tr("Bands"): ", ".join(result.get("bands", ()))}

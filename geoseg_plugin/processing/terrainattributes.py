@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +16,25 @@ from qgis.core import (
 from ..contract import Problem
 from ..jobs import prepare
 from ..jobs.inputs import as_source
+from ..jobs.submission import Submission
 from ..layers import styles
 from ..layers.publish import Item
 from .base import GeoSegAlgorithm
 from .gather import gather_rasters, layer_problems
-from .parameters import Parameters, terrain, tr
+from .parameters import Parameters, add_terrain_settings, terrain, terrain_settings, tr
 
 
 class TerrainAttributes(GeoSegAlgorithm):
-    """Slope, aspect and curvatures of an elevation model."""
+    """Slope, aspect, curvatures, position, roughness and hillshade of an elevation model."""
 
     ID = "terrainattributes"
     TITLE = "Terrain attributes"
-    TAGS = ("dem", "slope", "aspect", "curvature", "richdem")
+    TAGS = ("dem", "slope", "aspect", "curvature", "richdem", "tpi", "tri", "roughness", "hillshade")
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         self.addParameter(QgsProcessingParameterRasterLayer("DEM", tr("Elevation model")))
         self.addParameter(terrain("ATTRIBUTES"))
+        add_terrain_settings(self)
         self.addParameter(QgsProcessingParameterRasterDestination("OUTPUT", tr("Terrain attributes")))
 
     def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
@@ -48,9 +51,12 @@ class TerrainAttributes(GeoSegAlgorithm):
     ) -> dict[str, Any]:
         output = Path(self.parameterAsOutputLayer(parameters, "OUTPUT", context))
         attributes = tuple(self.parameterAsEnumStrings(parameters, "ATTRIBUTES", context))
+        settings = terrain_settings(self, parameters, context)
         folder = self.job_folder()
         result = self.run_rasters(
-            lambda inputs: prepare.terrain(folder, as_source(inputs[0], "dem"), attributes, output),
+            lambda inputs: with_settings(
+                prepare.terrain(folder, as_source(inputs[0], "dem"), attributes, output), settings
+            ),
             feedback,
             folder,
         )
@@ -58,3 +64,9 @@ class TerrainAttributes(GeoSegAlgorithm):
         notes = {tr("Made by"): tr("GeoSeg, terrain attributes"), tr("Engine"): str(result.get("engine", ""))}
         self.dress_later(Item(output, tr("Terrain attributes"), styles.style_stack), notes)
         return {"OUTPUT": str(output)}
+
+
+def with_settings(submission: Submission, settings: dict[str, float | str]) -> Submission:
+    """The terrain job with parameters of its attributes."""
+    job: Any = submission.job
+    return dataclasses.replace(submission, job=dataclasses.replace(job, parameters=settings))

@@ -65,7 +65,7 @@ def run(config: Path, name: str, *parameters: str) -> dict[str, Any]:
 def test_the_provider_is_listed_and_helps(config: Path) -> None:
     listed = qgis_process(config, "--json", "list")
     providers = json.loads(listed.stdout[listed.stdout.index("{") :])["providers"]
-    assert len(providers["geoseg"]["algorithms"]) == 9
+    assert len(providers["geoseg"]["algorithms"]) == 10
     helped = qgis_process(config, "help", "geoseg:trainmodel")
     assert helped.returncode == 0 and "LEARNING_RATE" in helped.stdout and "ce_lovasz" in helped.stdout
 

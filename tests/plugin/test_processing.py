@@ -40,6 +40,7 @@ IDS = {
     "rasterizelabels",
     "maketiles",
     "checklabels",
+    "exportchips",
     "trainmodel",
     "predict",
     "evaluate",
@@ -240,7 +241,7 @@ def test_a_class_field_that_the_labels_do_not_have(
 ) -> None:
     stack = str(raster(tmp_path / "stack.tif"))
     given = {raster_key: [stack] if raster_key == "LAYERS" else stack, "LABELS": slides}
-    given["OUTPUT"] = str(tmp_path / ("o.html" if name == "checklabels" else "o.tif"))
+    given["OUTPUT"] = str(tmp_path / ("o.gpkg" if name == "checklabels" else "o.tif"))
     assert checked(provider, name, **given, CLASS_FIELD="kind") == ""
     said = checked(provider, name, **given, CLASS_FIELD="klass")
     assert "Layer 'slides' has no field 'klass'. Its fields are: kind." in said
@@ -266,7 +267,7 @@ def test_a_vector_layer_among_rasters(
     (tmp_path / "model.onnx").write_bytes(b"")
     more = {"predict": {"MODEL": str(tmp_path / "model.onnx")}, "checklabels": {"LABELS": slides}}
     layers = [str(raster(tmp_path / "a.tif")), slides.id()]
-    output = str(tmp_path / ("o.html" if name == "checklabels" else "o.tif"))
+    output = str(tmp_path / ("o.gpkg" if name == "checklabels" else "o.tif"))
     said = checked(provider, name, LAYERS=layers, OUTPUT=output, **more.get(name, {}))
     assert "LAYERS: layer 'slides' is no raster." in said
 

@@ -1,0 +1,123 @@
+"""EXPRESSIONS and INDICES -> bands computed from others.
+
+A line of EXPRESSIONS is `name = expression`. Bands stand in double quotes: `"layer@2"` as in the raster calculator of
+QGIS, or a band's name; a name that is one word needs no quotes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from ..contract import ROLES, GeoSegError, guess_roles, index_band
+from ..jobs.additions import Addition, Input, index_addition
+from ..jobs.inputs import RasterInput, band_name
+from .additions import parts
+from .parameters import tr
+
+REFERENCE = re.compile(r'"([^"]+)"|\b(?!(?:and|or|not)\b)([A-Za-z_]\w*)\b(?!\s*\()')
+
+
+def expression_additions(
+    text: str, rasters: Sequence[RasterInput], added: Sequence[str]
+) -> tuple[Addition, ...]:
+    """Expressions as additions, each of which may use the bands of those before it.
+
+    Args:
+        text: lines, or parts between semicolons.
+        rasters: those whose bands can be used, ticked or not.
+        added: names of bands that are added otherwise.
+
+    Raises:
+        ValueError: with a sentence that names the line or the band that is wrong.
+    """
+    known = list(added)
+    found = []
+    for line in parts(text):
+        match = re.fullmatch(r'"?([^="]+?)"?\s*=(?!=)\s*(.+)', line)
+        if match is None:
+            raise ValueError(tr("EXPRESSIONS: '{}' is not 'name = expression'.").format(line))
+        inputs: dict[str, Input] = {}
+
+        def variable(reference: re.Match[str], inputs: dict[str, Input] = inputs) -> str:
+            wanted = str(reference[1] or reference[2])
+            if wanted not in inputs:
+                inputs[wanted] = referred(wanted, f"b{len(inputs) + 1}", rasters, known, "EXPRESSIONS")
+            return inputs[wanted].variable
+
+        formula = REFERENCE.sub(variable, match[2])
+        found.append(index_addition(match[1], formula, inputs.values()))
+        known.append(match[1])
+    return tuple(found)
+
+
+def index_additions(
+    names: Sequence[str], roles: str, scale: float, rasters: Sequence[RasterInput]
+) -> tuple[Addition, ...]:
+    """Spectral indices as additions.
+
+    Args:
+        names: of the contract's INDICES.
+        roles: `red = optical@3; nir = optical@4`; roles left out are told by the names of bands.
+        scale: factor from values to reflectance.
+        rasters: those whose bands can be used, ticked or not.
+
+    Raises:
+        ValueError: for a role that is unknown, or that no band plays.
+    """
+    played = roles_of(roles, rasters)
+    found = []
+    for name in names:
+        try:
+            band = index_band(name, {role: role for role in played}, scale)
+        except GeoSegError as error:
+            raise ValueError(
+                f"{error.message} {tr('Say in ROLES which band it is, as red = layer@3.')}"
+            ) from error
+        inputs = [
+            Input(variable, played[role].layer_id, played[role].index, played[role].name)
+            for variable, role in band.inputs.items()
+        ]
+        found.append(index_addition(band.name, str(band.parameters["expression"]), inputs))
+    return tuple(found)
+
+
+def roles_of(text: str, rasters: Sequence[RasterInput]) -> dict[str, Input]:
+    """Which band is blue, green, …: what `text` says, else what the names of the bands tell.
+
+    Raises:
+        ValueError: for a role or band that there is not.
+    """
+    places = {
+        band_name(raster, index): Input("", raster.layer_id, index)
+        for raster in reversed(rasters)
+        for index in range(len(raster.band_names), 0, -1)
+    }
+    found = {role: places[name] for role, name in guess_roles(reversed(places)).items()}
+    for part in parts(text):
+        role, _, wanted = (item.strip().strip('"') for item in part.partition("="))
+        if role not in ROLES:
+            raise ValueError(tr("ROLES: '{}' is none of {}.").format(role, ", ".join(ROLES)))
+        found[role] = referred(wanted, "", rasters, (), "ROLES")
+    return found
+
+
+def referred(
+    text: str, variable: str, rasters: Sequence[RasterInput], added: Sequence[str], key: str
+) -> Input:
+    """The band that a reference means.
+
+    Raises:
+        ValueError: with the bands that there are; `key` is the parameter that names it.
+    """
+    if text in added:
+        return Input(variable, name=text)
+    for raster in rasters:
+        for index in range(1, len(raster.band_names) + 1):
+            names = {f"{raster.name}@{index}", band_name(raster, index), raster.band_names[index - 1]}
+            if text in names - {""}:
+                return Input(variable, raster.layer_id, index)
+    known = [f'"{item.name}@1"' for item in rasters] + [f'"{name}"' for name in added]
+    raise ValueError(
+        tr("{}: no band is called '{}'. There are for example: {}.").format(key, text, ", ".join(known))
+    )

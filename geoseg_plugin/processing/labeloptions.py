@@ -1,0 +1,93 @@
+"""Parameters that say how labels become classes: merging, excluding, borders, small pieces, further layers."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from qgis.core import (
+    Qgis,
+    QgsProcessingAlgorithm,
+    QgsProcessingContext,
+    QgsProcessingParameterBoolean,
+    QgsProcessingParameterMultipleLayers,
+)
+
+from ..contract import LabelClass, Labels, Problem
+from .additions import parts, words
+from .parameters import Parameters, advanced, text, tr, whole
+
+
+def add_options(algorithm: QgsProcessingAlgorithm) -> None:
+    """MORE_LABELS, MERGE, EXCLUDED, BORDER, ALL_TOUCHED, MIN_AREA."""
+    shapes = Qgis.ProcessingSourceType.VectorPolygon
+    for parameter in (
+        QgsProcessingParameterMultipleLayers(
+            "MORE_LABELS",
+            tr("Further label layers, each a class unless it has the class field"),
+            shapes,
+            None,
+            True,
+        ),
+        text("MERGE", tr("Classes to merge, one a line: value=class"), lines=True),
+        text("EXCLUDED", tr("Classes whose ground is ignored (a, b)")),
+        whole("BORDER", tr("Unknown strip along borders of classes in pixels"), 0, 0),
+        QgsProcessingParameterBoolean(
+            "ALL_TOUCHED", tr("A polygon takes every pixel that it touches"), False
+        ),
+        whole("MIN_AREA", tr("Pieces of a class smaller than this many pixels are ignored"), 0, 0),
+    ):
+        algorithm.addParameter(advanced(parameter))
+
+
+def option_problems(
+    algorithm: QgsProcessingAlgorithm, parameters: Parameters, context: QgsProcessingContext
+) -> list[Problem]:
+    """Complaint about lines of MERGE that say nothing."""
+    given = algorithm.parameterAsString(dict(parameters), "MERGE", context)
+    wrong = [line for line in parts(given) if not all(item.strip() for item in line.partition("="))]
+    if not wrong:
+        return []
+    said = tr("MERGE: '{}' is not 'value=class'.").format(wrong[0])
+    return [Problem("merge", said, tr("Write for example: oak=forest; beech=forest"))]
+
+
+def with_options(
+    labels: Labels, algorithm: QgsProcessingAlgorithm, parameters: Parameters, context: QgsProcessingContext
+) -> Labels:
+    """The labels with what the options say."""
+    given = dict(parameters)
+    excluded = tuple(words(algorithm.parameterAsString(given, "EXCLUDED", context)))
+    merges = [
+        (line.partition("=")[0].strip(), line.partition("=")[2].strip())
+        for line in parts(algorithm.parameterAsString(given, "MERGE", context))
+    ]
+    kept = tuple(item for item in labels.classes if item.value not in excluded and item.name not in excluded)
+    values = {item.name: item.value for item in labels.classes}
+    return dataclasses.replace(
+        labels,
+        classes=merged_classes(kept, merges),
+        excluded=tuple(values.get(item, item) for item in excluded),
+        border_px=algorithm.parameterAsInt(given, "BORDER", context),
+        all_touched=algorithm.parameterAsBoolean(given, "ALL_TOUCHED", context),
+        min_area_px=algorithm.parameterAsInt(given, "MIN_AREA", context),
+    )
+
+
+def merged_classes(classes: tuple[LabelClass, ...], merges: list[tuple[str, str]]) -> tuple[LabelClass, ...]:
+    """Classes in their order with values moved into others.
+
+    The class is found by name or value. If there is none of that name, the first value moved there takes the name.
+    """
+    found = list(classes)
+    for value, target in merges:
+        moved = next((item for item in found if value in (item.value, item.name)), None)
+        into = next((item for item in found if target in (item.name, item.value) and item is not moved), None)
+        if moved is None:
+            continue
+        if into is None:
+            found[found.index(moved)] = dataclasses.replace(moved, name=target)
+            continue
+        also = (*into.also, moved.value, *moved.also)
+        found[found.index(into)] = dataclasses.replace(into, also=also)
+        found.remove(moved)
+    return tuple(dataclasses.replace(item, id=number) for number, item in enumerate(found))
