@@ -6,6 +6,7 @@ A pixel belongs to one split or to none; between pixels of different splits lie 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -13,7 +14,7 @@ import shapely
 from scipy import ndimage
 
 from ..contract import IGNORE, SPLITS, Grid
-from ..raster.grid import Window
+from ..raster.grid import Window, affine_of
 from ..vector.area import burned
 
 NONE = IGNORE
@@ -23,6 +24,12 @@ NEIGHBOURS = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1) if (d
 STARTS, MOVES = 200, 1500
 MISSING_COST = (100.0, 15.0, 20.0)
 """Cost of a class without pixels in train, validation, test; a class off its shares by all costs up to 2."""
+
+FOLD_MISSING_COST = 20.0
+"""The same for every fold where ground is divided into folds."""
+
+NEAREST_PX = 16
+"""Ground outside polygons goes to the split of the nearest one by squares of this side."""
 
 
 class Splitter(Protocol):
@@ -53,18 +60,18 @@ class Blocks:
         block_rows = np.clip(rows // self.block_px, 0, self.codes.shape[0] - 1)
         block_cols = np.clip(cols // self.block_px, 0, self.codes.shape[1] - 1)
         padded = np.pad(self.codes, 1, constant_values=NONE)
-        own = self.codes[np.ix_(block_rows, block_cols)]
+        own = self.codes[block_rows][:, block_cols]
         result = own.copy()
         before, after = self.buffer_px // 2, self.buffer_px - self.buffer_px // 2
         for down, right in NEIGHBOURS:
-            other = padded[np.ix_(block_rows + 1 + down, block_cols + 1 + right)]
-            if down and right:
-                # two corners cut by half leave a gap of half: the weaker split gives the whole square
-                width_px, gives_way = (self.buffer_px, self.buffer_px), other > own
-            else:
-                width_px, gives_way = (before, after), other != own
-            near = self._near(rows, down, width_px)[:, None] & self._near(cols, right, width_px)[None, :]
-            result[near & gives_way & (other != NONE)] = NONE
+            # two corners cut by half leave a gap of half: the weaker split gives the whole square
+            width_px = (self.buffer_px, self.buffer_px) if down and right else (before, after)
+            near_rows = np.flatnonzero(self._near(rows, down, width_px))
+            near_cols = np.flatnonzero(self._near(cols, right, width_px))
+            near = np.ix_(near_rows, near_cols)
+            other = padded[block_rows[near_rows] + 1 + down][:, block_cols[near_cols] + 1 + right]
+            gives_way = other > own[near] if down and right else other != own[near]
+            result[near] = np.where(gives_way & (other != NONE), NONE, result[near])
         return result
 
     def _near(self, positions: np.ndarray, side: int, width_px: tuple[int, int]) -> np.ndarray:
@@ -84,12 +91,14 @@ class Regions:
         shapes: polygon in the grid's CRS and its split, in any order.
         buffer_px: width left to no split around test, and around validation towards train.
         carve: blocks that divide the train polygons further, or None.
+        nearest: ground outside the polygons belongs to the split of the nearest one instead of to none.
     """
 
     grid: Grid
     shapes: tuple[tuple[shapely.Geometry, int], ...]
     buffer_px: int
     carve: Blocks | None = None
+    nearest: bool = False
 
     def window(self, window: Window) -> np.ndarray:
         """uint8 (rows, cols): index into SPLITS, or NONE."""
@@ -105,7 +114,24 @@ class Regions:
     def raw(self, window: Window) -> np.ndarray:
         """The polygons' splits without buffer; where polygons overlap test wins, then validation."""
         ordered = sorted(self.shapes, key=lambda item: item[1])
-        return burned(list(ordered), self.grid, window, NONE)
+        codes = burned(list(ordered), self.grid, window, NONE)
+        return np.where(codes == NONE, self._of_nearest(window), codes) if self.nearest else codes
+
+    def _of_nearest(self, window: Window) -> np.ndarray:
+        """Split of the polygon nearest to the middle of each square of NEAREST_PX pixels, for every pixel."""
+        rows = np.arange(window.row, window.row + window.height) // NEAREST_PX
+        cols = np.arange(window.col, window.col + window.width) // NEAREST_PX
+        down, across = np.arange(rows[0], rows[-1] + 1), np.arange(cols[0], cols[-1] + 1)
+        middles = np.meshgrid((across + 0.5) * NEAREST_PX, (down + 0.5) * NEAREST_PX)
+        x, y = affine_of(self.grid) * tuple(part.ravel() for part in middles)
+        found = self._tree.nearest(shapely.points(x, y))
+        codes = np.array([code for _, code in self.shapes], np.uint8)[found].reshape(len(down), len(across))
+        expanded: np.ndarray = codes[rows - rows[0]][:, cols - cols[0]]
+        return expanded
+
+    @cached_property
+    def _tree(self) -> shapely.STRtree:
+        return shapely.STRtree([shape for shape, _ in self.shapes])
 
 
 def assign(counts: np.ndarray, fractions: tuple[float, ...], seed: int) -> np.ndarray:
@@ -147,7 +173,8 @@ def _cost(codes: np.ndarray, shares: np.ndarray, wanted: np.ndarray) -> float:
     got = np.stack([shares[codes == split].sum(axis=0) for split in range(len(wanted))])
     off = np.abs(got - wanted[:, None]) / np.maximum(wanted[:, None], 0.05)
     missing = (got <= 0) & (wanted[:, None] > 0)
-    return float(off.sum(axis=0).mean() + (missing * np.array(MISSING_COST)[: len(wanted), None]).sum())
+    price = np.array(MISSING_COST if len(wanted) == len(SPLITS) else (FOLD_MISSING_COST,) * len(wanted))
+    return float(off.sum(axis=0).mean() + (missing * price[:, None]).sum())
 
 
 def _improved(

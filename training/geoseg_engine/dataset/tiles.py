@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import geopandas
 import numpy as np
-import pandas
 import rasterio
 import shapely
 
@@ -26,18 +26,24 @@ from ..contract import (
     encode,
 )
 from ..outputs import prepare_folder, whole_file
-from ..raster.grid import Window, grid_bounds, same_grid, window_count, window_px, windows
+from ..raster.grid import Window, grid_bounds, same_grid, window_count, windows
 from ..raster.sources import open_source, source_grid
 from ..raster.writer import RasterWriter
 from ..stacking.reader import StackReader, open_stack
 from ..stacking.recipes import SUFFIX
 from ..vector.geopackage import write_layer
-from .datasets import fingerprint, relative_to, save_dataset
+from .blocks import SplitPlan, counts_of, plan_blocks
+from .blocksize import Scale, measure_scale
+from .datasets import FILE, fingerprint, relative_to, save_dataset
+from .folds import FEWEST_FOLDS, empty_folds, fold_numbers, plan_block_folds, plan_region_folds, too_few_folds
 from .labels import LabelFacts, read_facts
+from .leakage import distance_m, distance_problems, distance_sentence, least_distance
 from .split import NONE, Blocks, Regions, Splitter
-from .splitplan import SplitPlan, plan_split
+from .splitplan import REACH_PX, buffer_problems, plan_split
+from .tileindex import TileCounter, thinned
+from .wholefolder import whole_folder
 
-SPLIT_FILE, TILES_FILE = "split.tif", "tiles.gpkg"
+SPLIT_FILE, TILES_FILE, FOLDS = "split.tif", "tiles.gpkg", "folds"
 WRITE_PX = 1024
 BELONGS_SHARE = 0.9
 """Share of a tile's counted pixels that must lie in one split for the tile to be shown as its own."""
@@ -46,64 +52,151 @@ MOSTLY_SHARE = 0.5
 """The same where blocks are smaller than tiles and no tile can lie in one block."""
 
 
-def run(job: TileJob, folder: Path, channel: Channel) -> dict[str, Any]:
-    """Split the labels; leaves split.tif, tiles.gpkg and dataset.json in the output folder.
+@dataclass(frozen=True)
+class Ground:
+    """What all datasets of a job share.
 
-    All three are new or, where it fails or is cancelled, all as they were.
+    Attributes:
+        labels: the label raster.
+        reader: the stack.
+        facts: what the label raster says of itself.
+    """
+
+    labels: Path
+    reader: StackReader
+    facts: LabelFacts
+
+    @property
+    def grid(self) -> Grid:
+        """Of the stack and the labels."""
+        return self.reader.grid
+
+    @property
+    def background(self) -> bool:
+        """Whether unlabelled ground is background, class 0."""
+        return self.facts.unlabelled == "background"
+
+
+def run(job: TileJob, folder: Path, channel: Channel) -> dict[str, Any]:
+    """Split the labels; leaves split.tif, tiles.gpkg and dataset.json in the output folder, and folds/<k>.
+
+    All are new or, where it fails or is cancelled, all as they were.
 
     Raises:
-        GeoSegError: `not_our_labels`, `other_grid`, `no_labels_left`; as `plan_split` and `open_stack`.
+        GeoSegError: `not_our_labels`, `other_grid`, `no_labels_left`, `too_few_folds`; as `plan_split`, `open_stack`.
     """
     output, labels = folder / job.output, folder / job.labels
     facts = read_facts(labels)
     prepare_folder(output)
     with open_stack(folder / job.stack) as reader:
         _refuse_other_grid(labels, reader.grid)
-        plan = plan_split(job, labels, reader.grid, len(facts.classes))
-        with whole_file(output / SPLIT_FILE) as split, whole_file(output / TILES_FILE) as tiles:
-            counts = write_split(plan, labels, reader.grid, facts.classes, split, channel)
-            frame = tile_index(job, labels, split, reader, facts.classes, _share(plan, job), channel)
-            write_tiles(tiles, frame, split_frame(plan.splitter, reader.grid))
-            warnings = [
-                *facts.warnings,
-                *plan.problems,
-                *split_problems(counts, facts.classes),
-                *small_raster(reader.grid, job.tile_px),
+        ground = Ground(labels, reader, facts)
+        plan, folds = plans(job, ground)
+        with whole_folder(output / FOLDS) if folds else nullcontext(output) as fold_folder:
+            made = [
+                make(job, folder, ground, fold, fold_folder / str(number), channel)
+                for number, fold in enumerate(folds, 1)
             ]
-            dataset = _dataset(job, folder, reader, facts, plan, counts, tuple(dict.fromkeys(warnings)))
-            dataset = replace(dataset, fingerprint=fingerprint(labels, split))
-    path = save_dataset(dataset, output)
-    channel.artifact("dataset", path)
+            tested = [np.array([list(one.counts[name].values()) for name in SPLITS]) for one, _ in made]
+            plan.problems += empty_folds(tested)
+            dataset, frame = make(job, folder, ground, plan, output, channel)
+    channel.artifact("dataset", output / FILE)
     channel.artifact("tiles", output / TILES_FILE)
     return {
-        "dataset": str(path),
+        "dataset": str(output / FILE),
         "tiles": str(output / TILES_FILE),
         "counts": dataset.counts,
         "tile_counts": {name: int((frame["split"] == name).sum()) for name in (*SPLITS, "unused")},
         "block_px": plan.block_px,
         "buffer_px": plan.buffer_px,
+        "block_reason": plan.reason,
+        "split_distance_px": dataset.split_distance_px,
+        "split_distance_m": distance_m(dataset.split_distance_px, reader.grid),
+        "split_distance": distance_sentence(dataset.split_distance_px, reader.grid, REACH_PX),
+        "folds": [str(output / FOLDS / str(number) / FILE) for number in range(1, len(folds) + 1)],
         "warnings": encode(dataset.warnings),
     }
 
 
+def plans(job: TileJob, ground: Ground) -> tuple[SplitPlan, list[SplitPlan]]:
+    """The plan of the dataset, and one of every fold that was asked for."""
+    if 0 < job.folds < FEWEST_FOLDS:
+        raise too_few_folds(job.folds)
+    classes = len(ground.facts.classes)
+    numbered = fold_numbers(job, ground.grid)
+    if numbered is not None:
+        folds = plan_region_folds(job, numbered, ground.labels, ground.grid, classes, ground.background)
+        first = replace(folds[0], problems=buffer_problems(job, folds[0].splitter))
+        return first, folds
+    scale = Scale()
+    if not job.block_px:
+        scale = measure_scale(ground.reader, ground.labels, ground.background, job.seed)
+    plan = plan_split(job, ground.labels, ground.grid, classes, scale, ground.background)
+    if not job.folds:
+        return plan, []
+    blocks, reason = plan.block_px, plan.reason
+    if not blocks:
+        any_split = (0.5, 0.25, 0.25)
+        found = plan_blocks(job, ground.labels, ground.grid, classes, any_split, None, scale)
+        blocks, reason = found.block_px, found.reason
+    return plan, plan_block_folds(job, blocks, ground.labels, ground.grid, classes, reason)
+
+
+def make(
+    job: TileJob, folder: Path, ground: Ground, plan: SplitPlan, output: Path, channel: Channel
+) -> tuple[Dataset, geopandas.GeoDataFrame]:
+    """Write the files of one dataset into a folder; returns it and its tile index."""
+    facts = ground.facts
+    prepare_folder(output)
+    with whole_file(output / SPLIT_FILE) as split, whole_file(output / TILES_FILE) as tiles:
+        counter = TileCounter(ground.grid, job.tile_px, job.stride_px or job.tile_px, len(facts.classes))
+        counts = write_split(plan, ground.labels, facts.classes, split, counter, channel)
+        frame = tile_index(job, ground, plan, counter)
+        write_tiles(tiles, frame, split_frame(plan.splitter, ground.grid))
+        distance = least_distance(split)
+        warnings = [
+            *facts.warnings,
+            *plan.problems,
+            *distance_problems(distance, ground.grid, REACH_PX),
+            *split_problems(counts, facts.classes),
+            *small_raster(ground.grid, job.tile_px),
+        ]
+        dataset = _dataset(job, folder, ground, plan, counts, output)
+        dataset = replace(
+            dataset,
+            warnings=tuple(dict.fromkeys(warnings)),
+            split_distance_px=distance,
+            fingerprint=fingerprint(ground.labels, split),
+        )
+    save_dataset(dataset, output)
+    return dataset, frame
+
+
+def tile_index(job: TileJob, ground: Ground, plan: SplitPlan, counter: TileCounter) -> geopandas.GeoDataFrame:
+    """The tiles of a job, without those it leaves out, from what was counted."""
+    columns = count_columns(ground.facts.classes)
+    share = MOSTLY_SHARE if 0 < plan.block_px < job.tile_px else BELONGS_SHARE
+    return thinned(
+        counter.frame(columns, share),
+        columns,
+        ground.background,
+        job.min_labelled_share,
+        job.empty_share,
+        job.seed,
+    )
+
+
 def _dataset(
-    job: TileJob,
-    folder: Path,
-    reader: StackReader,
-    facts: LabelFacts,
-    plan: SplitPlan,
-    counts: np.ndarray,
-    warnings: tuple[Problem, ...],
+    job: TileJob, folder: Path, ground: Ground, plan: SplitPlan, counts: np.ndarray, output: Path
 ) -> Dataset:
-    output = folder / job.output
-    stack = folder / job.stack
+    facts, stack = ground.facts, folder / job.stack
     written = (
         stack.with_name(stack.name.removesuffix(SUFFIX) + ".tif") if stack.name.endswith(SUFFIX) else stack
     )
     return Dataset(
         name=facts.name if output.resolve() == folder.resolve() else output.name,
-        recipe=reader.recipe,
-        labels=relative_to(folder / job.labels, output),
+        recipe=ground.reader.recipe,
+        labels=relative_to(ground.labels, output),
         split=SPLIT_FILE,
         tiles=TILES_FILE,
         classes=facts.classes,
@@ -112,12 +205,11 @@ def _dataset(
         stride_px=job.stride_px or job.tile_px,
         block_px=plan.block_px,
         buffer_px=plan.buffer_px,
-        unlabelled="background" if facts.unlabelled == "background" else "unknown",
+        unlabelled="background" if ground.background else "unknown",
         counts={
             name: {str(item.id): int(counts[split, item.id]) for item in facts.classes}
             for split, name in enumerate(SPLITS)
         },
-        warnings=warnings,
     )
 
 
@@ -137,12 +229,12 @@ def _refuse_other_grid(labels: Path, grid: Grid) -> None:
 def write_split(
     plan: SplitPlan,
     labels: Path,
-    grid: Grid,
     classes: tuple[LabelClass, ...],
     path: Path,
+    counter: TileCounter,
     channel: Channel,
 ) -> np.ndarray:
-    """Write the split raster; only labelled pixels get a split.
+    """Write the split raster, and count its tiles in passing; only labelled pixels get a split.
 
     Returns:
         Labelled pixels per split and class, int64 (3, classes).
@@ -152,6 +244,7 @@ def write_split(
         LabelClass(index, name, "", colour)
         for index, (name, colour) in enumerate(zip(SPLITS, ("#377eb8", "#ff7f00", "#e41a1c"), strict=True))
     )
+    grid = counter.grid
     total = window_count(grid, WRITE_PX)
     with (
         rasterio.open(labels) as raster,
@@ -161,97 +254,11 @@ def write_split(
             ids, codes = raster.read(1, window=window.rasterio), plan.splitter.window(window)
             codes[ids == IGNORE] = NONE
             counted = codes != NONE
-            np.add.at(counts, (codes[counted], ids[counted]), 1)
+            counts += counts_of(codes[counted], ids[counted], len(classes))
+            counter.add(window, ids, codes)
             writer.write(codes, window)
             channel.progress("split", done, total)
     return counts
-
-
-def _share(plan: SplitPlan, job: TileJob) -> float:
-    return MOSTLY_SHARE if 0 < plan.block_px < job.tile_px else BELONGS_SHARE
-
-
-def tile_starts(length: int, tile_px: int, stride_px: int) -> list[int]:
-    """First pixels of tiles along one side: the last is moved inwards to end at the edge."""
-    if length <= tile_px:
-        return [0]
-    starts = list(range(0, length - tile_px + 1, stride_px))
-    return starts if starts[-1] + tile_px == length else [*starts, length - tile_px]
-
-
-@dataclass(frozen=True)
-class Strip:
-    """A row of tiles: label ids, splits and validity, each (rows, cols) over the full width."""
-
-    ids: np.ndarray
-    codes: np.ndarray
-    valid: np.ndarray
-
-
-def tile_index(
-    job: TileJob,
-    labels: Path,
-    split: Path,
-    reader: StackReader,
-    classes: tuple[LabelClass, ...],
-    belongs_share: float,
-    channel: Channel,
-) -> geopandas.GeoDataFrame:
-    """One polygon a tile: its split, how much is valid and labelled, pixels per class.
-
-    A tile is of a split if at least `belongs_share` of its pixels that have a split are of that one; else it is
-    `unused`, in the picture only: training and scores go by pixels.
-    """
-    grid, stride = reader.grid, job.stride_px or job.tile_px
-    rows = tile_starts(grid.height, job.tile_px, stride)
-    cols = tile_starts(grid.width, job.tile_px, stride)
-    records: list[dict[str, Any]] = []
-    boxes: list[shapely.Geometry] = []
-    with rasterio.open(labels) as label_raster, rasterio.open(split) as split_raster:
-        for done, row in enumerate(rows, 1):
-            window = Window(row, 0, min(job.tile_px, grid.height), grid.width)
-            strip = Strip(
-                label_raster.read(1, window=window.rasterio),
-                split_raster.read(1, window=window.rasterio),
-                _valid(reader, window),
-            )
-            for col in cols:
-                tile = Window(row, col, window.height, min(job.tile_px, grid.width))
-                records.append(_tile(strip, tile, classes, job.tile_px, belongs_share))
-                boxes.append(shapely.box(*grid_bounds(grid, tile)))
-            channel.progress("tiles", done, len(rows))
-    frame = geopandas.GeoDataFrame(pandas.DataFrame(records), geometry=boxes, crs=grid.crs)
-    frame.insert(0, "tile_id", np.arange(len(frame)))
-    return frame
-
-
-def _valid(reader: StackReader, strip: Window) -> np.ndarray:
-    """Boolean (rows, cols): pixels with a value in every band; read in pieces, for memory."""
-    side = window_px(len(reader.band_names))
-    pieces = [
-        Window(strip.row, col, strip.height, min(side, strip.width - col))
-        for col in range(0, strip.width, side)
-    ]
-    return np.concatenate([np.isfinite(reader.read(piece)).all(axis=0) for piece in pieces], axis=1)
-
-
-def _tile(
-    strip: Strip, tile: Window, classes: tuple[LabelClass, ...], tile_px: int, share: float
-) -> dict[str, Any]:
-    part = np.s_[:, tile.col : tile.col + tile.width]
-    ids, codes = strip.ids[part], strip.codes[part]
-    per_class = np.bincount(ids.ravel(), minlength=256)
-    per_split = np.bincount(codes.ravel(), minlength=256)[: len(SPLITS)]
-    most = int(per_split.argmax())
-    belongs = per_split.sum() > 0 and per_split[most] >= share * per_split.sum()
-    return {
-        "row": tile.row,
-        "col": tile.col,
-        "split": SPLITS[most] if belongs else "unused",
-        "valid_share": round(float(strip.valid[part].sum()) / tile_px**2, 4),
-        "labelled_share": round(float((ids != IGNORE).sum()) / tile_px**2, 4),
-        **{column: int(per_class[id]) for id, column in count_columns(classes).items()},
-    }
 
 
 def count_columns(classes: tuple[LabelClass, ...]) -> dict[int, str]:

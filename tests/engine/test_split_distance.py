@@ -1,0 +1,84 @@
+"""The distance between splits is exact, and splits never touch."""
+
+import numpy as np
+import pytest
+from data_scenes import utm_grid, write_raster
+from scipy.spatial.distance import cdist
+
+from geoseg_engine.dataset.leakage import (
+    CELL_PX,
+    STRIP_ROWS,
+    distance_m,
+    distance_problems,
+    distance_sentence,
+    least_distance,
+)
+from geoseg_engine.dataset.split import NONE, Blocks
+from geoseg_engine.raster.grid import Window
+
+
+def truth(codes):
+    """Brute force over all pixels."""
+    points = [np.argwhere(codes == split) for split in range(3)]
+    found = [
+        cdist(points[one], points[other]).min()
+        for one, other in ((0, 1), (0, 2), (1, 2))
+        if len(points[one]) and len(points[other])
+    ]
+    return min(found, default=0.0)
+
+
+def measured(folder, codes):
+    return least_distance(write_raster(folder / "split.tif", codes, nodata=NONE))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_equal_to_brute_force_on_random_rasters(tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    codes = np.full((int(rng.integers(5, 90)), int(rng.integers(5, 90))), NONE, np.uint8)
+    for _ in range(int(rng.integers(2, 9))):
+        row, col = rng.integers(0, codes.shape[0]), rng.integers(0, codes.shape[1])
+        codes[row : row + rng.integers(1, 9), col : col + rng.integers(1, 9)] = rng.integers(0, 3)
+    assert measured(tmp_path, codes) == pytest.approx(truth(codes), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ((STRIP_ROWS - 1, 3), (STRIP_ROWS, 4)),
+        ((2, 2), (2 * STRIP_ROWS + 40, 30)),
+        ((STRIP_ROWS - 40, 0), (STRIP_ROWS + 60, 39)),
+        ((CELL_PX - 1, CELL_PX - 1), (CELL_PX, CELL_PX)),
+    ],
+)
+def test_pairs_across_strips_and_cells_are_found(tmp_path, one, other):
+    codes = np.full((2 * STRIP_ROWS + 90, 40), NONE, np.uint8)
+    codes[one], codes[other] = 0, 2
+    assert measured(tmp_path, codes) == pytest.approx(np.hypot(one[0] - other[0], one[1] - other[1]))
+
+
+def test_one_split_has_no_distance(tmp_path):
+    assert measured(tmp_path, np.zeros((20, 20), np.uint8)) == 0
+    assert measured(tmp_path, np.full((20, 20), NONE, np.uint8)) == 0
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_splits_never_touch(tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    buffer, block = int(rng.integers(1, 12)), int(rng.integers(24, 60))
+    codes = rng.integers(0, 4, (-(-200 // block), -(-260 // block))).astype(np.uint8)
+    codes[codes == 3] = NONE
+    found = Blocks(block, buffer, codes).window(Window(0, 0, 200, 260))
+    found[rng.random(found.shape) < 0.4] = NONE
+    assert measured(tmp_path, found) >= buffer + 1
+
+
+def test_the_sentence_has_pixels_and_metres_and_what_it_means():
+    grid = utm_grid(100, 100)
+    assert "9 px (90 m)" in distance_sentence(9.0, grid, 48) and "closer than the 48 px" in distance_sentence(
+        9.0, grid, 48
+    )
+    assert "farther" in distance_sentence(60.0, grid, 48)
+    assert distance_m(9.0, grid) == pytest.approx(90, rel=2e-3)
+    assert [item.code for item in distance_problems(9.0, grid, 48)] == ["splits_close"]
+    assert not distance_problems(60.0, grid, 48) and not distance_problems(0.0, grid, 48)
