@@ -28,6 +28,7 @@ WORKERS = {
     "evaluate": "prediction.evaluate",
     "polygonize": "prediction.polygonize",
     "describe": "modelfile.reading",
+    "inspect": "stacking.inspect",
     "probe": "probe",
 }
 """Job kind -> engine module; its `run(job, folder, channel)` does the job and returns the result."""

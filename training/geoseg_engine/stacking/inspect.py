@@ -1,0 +1,224 @@
+"""The job `inspect`: what a file offers as a source, so that somebody can choose."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyogrio
+import rasterio
+from pyogrio.errors import DataLayerError, DataSourceError, FieldError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
+
+from ..channel import Channel
+from ..contract import GeoSegError, InspectJob
+from ..raster.dates import iso
+from ..raster.slices import band_dates, file_date, netcdf_dates
+from ..raster.sources import crs_text, is_plain_file, parse_crs, value_bands
+
+MASK_NAME = re.compile(
+    r"(^|[^a-z])(clm|scl|qa|fmask|f?mask|cloud\w*|clear|quality|valid|flags?)([^a-z]|$)", re.IGNORECASE
+)
+CODES_LIMIT = 16
+"""Values up to which an integer variable may be a mask."""
+
+CLEARLY_CODES = 4
+"""Values up to which it is taken for one whatever its name."""
+
+SAMPLE_PX, SAMPLE_DATES, MASK_BANDS = 256, 8, 32
+VALUES_LIMIT, FEATURES_LIMIT = 20, 50_000
+
+
+def run(job: InspectJob, folder: Path, channel: Channel) -> dict[str, Any]:
+    """Say what a path offers.
+
+    Returns:
+        `kind` is `raster`, `series` (dates were found), `vector` or `container` (rasters inside, to be chosen from
+        `subdatasets`); `bands`, `variables` of NetCDF, `dates` ISO in the file's order, `masks` that
+        `Series.mask` can name with their values, vector `layers` with fields, `crs`, `size` (width, height).
+
+    Raises:
+        GeoSegError: `file_missing`, `cannot_open`.
+    """
+    path = job.path
+    if is_plain_file(path):
+        path = str(folder / path)
+        if not Path(path).exists():
+            raise GeoSegError(
+                "file_missing",
+                f"The file does not exist: {path}",
+                "Was it moved or deleted? Choose it again.",
+            )
+    found: dict[str, Any] = {
+        "kind": "vector",
+        **{part: [] for part in ("bands", "variables", "dates", "masks", "layers", "subdatasets", "size")},
+        "crs": "",
+    }
+    reason = _raster(path, found)
+    if not found["bands"] and not found["subdatasets"]:
+        reason = _vector(path, found) and reason
+        if reason:
+            raise GeoSegError(
+                "cannot_open",
+                f"{Path(path).name} is neither a raster nor a vector file that the engine can open.",
+                "Export the layer in QGIS (Export > Save As) and use that.",
+                reason,
+            )
+    return found
+
+
+def _opened(path: str) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        return rasterio.open(path)
+
+
+def _raster(path: str, found: dict[str, Any]) -> str:
+    """Fill in what a raster offers; a reason if it is none."""
+    try:
+        dataset = _opened(path)
+    except RasterioIOError as error:
+        return str(error)
+    with dataset:
+        found["subdatasets"] = list(dataset.subdatasets)
+        found["kind"] = "raster"
+        if dataset.count == 0:
+            _container(found)
+            return ""
+        _ground(dataset, found)
+        found["bands"] = [
+            {
+                "index": index,
+                "name": dataset.descriptions[index - 1] or f"Band {index}",
+                "dtype": dataset.dtypes[index - 1],
+                "description": dataset.descriptions[index - 1] or "",
+            }
+            for index in value_bands(dataset)
+        ]
+        if dataset.driver == "netCDF":
+            _variables([dataset], found)
+            return ""
+        days = band_dates(dataset)
+        if len(days) > 1 and all(day is not None for day in days):
+            found["kind"], found["dates"] = "series", [iso(day) for day in days if day is not None]
+            return ""
+        day = file_date(path, dataset)
+        found["dates"] = [] if day is None else [iso(day)]
+        if 1 < len(found["bands"]) <= MASK_BANDS:
+            masks = [
+                _mask(str(band["index"]), dataset, [band["index"]], band["name"]) for band in found["bands"]
+            ]
+            found["masks"] = [mask for mask in masks if mask]
+    return ""
+
+
+def _container(found: dict[str, Any]) -> None:
+    found["kind"] = "container"
+    opened = []
+    for name in found["subdatasets"]:
+        try:
+            opened.append(_opened(name))
+        except RasterioIOError:
+            continue
+    try:
+        usable = [dataset for dataset in opened if dataset.count]
+        if usable:
+            _ground(usable[0], found)
+        _variables([dataset for dataset in usable if dataset.driver == "netCDF"], found)
+    finally:
+        for dataset in opened:
+            dataset.close()
+
+
+def _ground(dataset: Any, found: dict[str, Any]) -> None:
+    found["size"] = [dataset.width, dataset.height]
+    crs = dataset.crs or dataset.gcps[1]
+    if crs is not None:
+        try:
+            found["crs"] = crs_text(parse_crs(crs.to_wkt()))
+        except GeoSegError:
+            found["crs"] = crs.to_wkt()
+
+
+def _variables(datasets: list[Any], found: dict[str, Any]) -> None:
+    """Variables of NetCDF, a further dimension as `name[1]`, `name[2]`, …; those with dates make a series."""
+    for dataset in datasets:
+        tags, own = dataset.tags(), dataset.tags(1)
+        name = own.get("NETCDF_VARNAME") or dataset.name.rsplit(":", 1)[-1].strip('"')
+        extra = [dim for dim in tags.get("NETCDF_DIM_EXTRA", "").strip("{}").split(",") if dim]
+        groups, days = netcdf_dates(dataset)
+        for number, bands in enumerate(groups, 1):
+            title = f"{name}[{number}]" if len(groups) > 1 else name
+            own_days = [days[band - 1] for band in bands]
+            dates = [iso(day) for day in own_days if day is not None]
+            found["variables"].append(
+                {
+                    "name": title,
+                    "dims": [*extra, "y", "x"],
+                    "dates": dates if len(dates) == len(bands) else [],
+                    "units": own.get("units", ""),
+                    "dtype": dataset.dtypes[bands[0] - 1],
+                    "long_name": own.get("long_name", ""),
+                }
+            )
+            mask = _mask(title, dataset, bands[:: -(-len(bands) // SAMPLE_DATES)], name)
+            if mask:
+                found["masks"].append(mask)
+    found["dates"] = max((variable["dates"] for variable in found["variables"]), key=len, default=[])
+    if len(found["dates"]) > 1:
+        found["kind"] = "series"
+
+
+def _mask(name: str, dataset: Any, indexes: list[int], words: str) -> dict[str, Any] | None:
+    """A variable as a mask with the codes seen in the middle of some of its bands; None if it is none."""
+    if not np.issubdtype(np.dtype(dataset.dtypes[indexes[0] - 1]), np.integer):
+        return None
+    height, width = min(dataset.height, SAMPLE_PX), min(dataset.width, SAMPLE_PX)
+    row, col = (dataset.height - height) // 2, (dataset.width - width) // 2
+    try:
+        codes = np.unique(dataset.read(indexes, window=((row, row + height), (col, col + width))))
+    except RasterioError:
+        return None
+    named = bool(MASK_NAME.search(words))
+    if len(codes) > CODES_LIMIT if named else not 2 <= len(codes) <= CLEARLY_CODES:
+        return None
+    return {"name": name, "values": [int(code) for code in codes]}
+
+
+def _vector(path: str, found: dict[str, Any]) -> str:
+    """Fill in what a vector file offers; a reason if it is none."""
+    try:
+        layers = pyogrio.list_layers(path)
+        found["layers"] = [_layer(path, str(name), str(kind or "")) for name, kind in layers]
+        crs = next((pyogrio.read_info(path, layer=layer["name"])["crs"] for layer in found["layers"]), None)
+    except (DataSourceError, DataLayerError, FieldError, UnicodeDecodeError) as error:
+        return str(error)
+    if crs:
+        try:
+            found["crs"] = crs_text(parse_crs(crs))
+        except GeoSegError:
+            found["crs"] = crs
+    found["kind"] = "vector"
+    return "" if found["layers"] else "it has no layers"
+
+
+def _layer(path: str, name: str, geometry: str) -> dict[str, Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        table = pyogrio.read_dataframe(path, layer=name, read_geometry=False, max_features=FEATURES_LIMIT)
+    fields = []
+    for field in table.columns:
+        column = table[field].dropna()
+        kinds = {"i": "integer", "u": "integer", "f": "real", "b": "boolean", "M": "date"}
+        values = column.astype(str).unique()
+        fields.append(
+            {
+                "name": str(field),
+                "type": kinds.get(getattr(column.dtype, "kind", "O"), "text"),
+                "values": sorted(values) if len(values) <= VALUES_LIMIT else [],
+            }
+        )
+    return {"name": name, "geometry": geometry, "fields": fields}
