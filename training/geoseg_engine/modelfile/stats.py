@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..contract import Band, Problem
+from ..contract import Band, Problem, Scaling
 
-PERCENTILES = (0.5, 99.5)
+NORMAL_IQR = 1.349
+"""Interquartile range of a normal distribution of deviation 1."""
 VECTOR_PARTS = ("aspect_sin", "aspect_cos")
 """Derived bands that are the two components of a direction; they keep their zero and a common scale."""
 VECTOR_SCALE = 0.7071
@@ -19,11 +20,13 @@ VECTOR_SCALE = 0.7071
 
 @dataclass(frozen=True)
 class Statistics:
-    """One number a band, in the units of the band.
+    """One number a band, in the units of the band: values are clipped, then become (value - mean) / std.
 
     Attributes:
-        mean, std: of training pixels after clipping; `std` is 1 for a constant band.
-        low, high: the 0.5 and 99.5 percentiles; values beyond are clipped to them.
+        mean, std: offset and scale by the band's scaling, from training pixels after clipping: mean and standard
+            deviation (`zscore`), median and interquartile range / 1.349 (`robust`), the lower limit and the
+            distance of the limits (`minmax`), 0 and 1 (`none`). The scale is 1 for a constant band.
+        low, high: the band's percentiles `clip_percent`; values beyond are clipped to them.
     """
 
     mean: tuple[float, ...]
@@ -32,7 +35,7 @@ class Statistics:
     high: tuple[float, ...]
 
     def z_limits(self) -> tuple[list[float], list[float]]:
-        """`low` and `high` as z-scores."""
+        """`low` and `high` as scores, the values after scaling."""
         bands = list(zip(self.mean, self.std, self.low, self.high, strict=True))
         return [(low - mean) / std for mean, std, low, _ in bands], [
             (high - mean) / std for mean, std, _, high in bands
@@ -61,10 +64,10 @@ def measure(values: NDArray[Any], bands: Sequence[Band]) -> tuple[Statistics, li
         if band.derive in VECTOR_PARTS:
             rows.append((0.0, VECTOR_SCALE, -1.0, 1.0))
             continue
-        low, high = (float(item) for item in np.percentile(known, PERCENTILES))
+        low, high = (float(item) for item in np.percentile(known, band.clip_percent))
         known = known.clip(low, high)
-        mean, std = float(known.mean()), float(known.std())
-        if std <= 1e-6 * max(abs(mean), 1e-6):
+        mean, std = _offset_and_scale(known, band.scaling)
+        if band.scaling != "none" and std <= 1e-6 * max(abs(mean), 1e-6):
             std = 1.0
             problems.append(_warning("constant_band", band, f"is {mean:g} in all training pixels"))
         rows.append((mean, std, low, high))
@@ -72,8 +75,23 @@ def measure(values: NDArray[Any], bands: Sequence[Band]) -> tuple[Statistics, li
     return Statistics(mean_, std_, low_, high_), problems
 
 
+def _offset_and_scale(values: NDArray[np.float64], scaling: Scaling) -> tuple[float, float]:
+    if scaling == "none":
+        return 0.0, 1.0
+    if scaling == "minmax":
+        return float(values.min()), float(values.max() - values.min())
+    if scaling == "robust":
+        quarter, median, three_quarters = (float(item) for item in np.percentile(values, (25, 50, 75)))
+        if three_quarters > quarter:  # else most pixels are equal, and the deviation is all there is
+            return median, (three_quarters - quarter) / NORMAL_IQR
+        return median, float(values.std())
+    return float(values.mean()), float(values.std())
+
+
 def normalise(array: NDArray[Any], statistics: Statistics) -> NDArray[np.float32]:
-    """Clip to the band's limits, then z-scores; NaN becomes 0, the mean.
+    """Clip to the band's limits, then scores: z-scores unless a band is scaled otherwise; NaN becomes 0.
+
+    That is the mean or median, or the lower limit of a band scaled to 0..1.
 
     Args:
         array: (bands, rows, cols) in the units of the bands, NaN where invalid.
