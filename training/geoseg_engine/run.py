@@ -19,6 +19,7 @@ from .contract import CANCEL_FILE, JOB_FILE, PID_FILE, PROTOCOL, GeoSegError, Jo
 
 WORKERS = {
     "stack": "stacking.stack",
+    "summarize": "stacking.summarize",
     "terrain": "stacking.terrain",
     "rasterize": "dataset.labels",
     "tile": "dataset.tiles",
