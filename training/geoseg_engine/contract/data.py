@@ -235,10 +235,12 @@ class Labels:
             legend follows from 1; with "unknown" the legend starts at 0.
         unlabelled: what ground inside the area without polygon means.
         kind: `polygons` or `raster`; values of a raster are classes, named by its categories and coloured by
-            its palette; its nodata is ground without label.
-        excluded: values of the field whose ground is ignored.
-        more: further layers of polygons; where layers overlap the later class wins, as within one.
-        border_px: width of the band along borders between classes that is ignored, for sloppy digitising.
+            its palette; its nodata is ground without label, ground outside it is ignored.
+        excluded: values of the field whose ground is ignored, whatever else is drawn there.
+        more: further layers of polygons; where layers overlap the later class wins, as within one. Their classes
+            join the legend by value or name, else at its end.
+        border_px: width of the band along borders between classes that is ignored, for sloppy digitising; half of
+            it, rounded up, on each side.
         all_touched: a polygon takes every pixel it touches, not only those whose centre it holds.
         min_area_px: connected pieces of a class smaller than this many pixels are ignored.
     """

@@ -16,6 +16,7 @@ from ..vector.legend import EXCLUDED, UNKNOWN_CLASS
 from ..vector.polygons import LabelPolygons
 from ..vector.scanfill import ScanFill
 from .doubtful import along_borders, border_halo_px, small_pieces
+from .rasterground import RasterGround
 
 NOTHING = 254
 """Pixel value, while burning, of ground that no polygon holds; ids end at 253."""
@@ -116,7 +117,11 @@ class Burner:
         self.grid = grid
         labels = polygons.labels or Labels("")
         self._fill, self._border_px, self._min_area_px = fill, labels.border_px, labels.min_area_px
-        self._ground: Ground = PolygonGround(polygons, grid, fill, labels.all_touched)
+        self._ground: Ground = (
+            RasterGround(polygons.raster, polygons.ids, grid, fill)
+            if polygons.raster
+            else PolygonGround(polygons, grid, fill, labels.all_touched)
+        )
         self._area = None if area is None else ScanFill(np.array([area], object), grid)
         self.tally = Tally({item.id: 0 for item in polygons.classes})
 
@@ -143,8 +148,8 @@ class Burner:
             border = along_borders(ids, self._border_px)
             ids[border] = IGNORE
         tally = self.tally
-        tally.overlap_px += np.count_nonzero((overlap & inside)[core])
-        tally.excluded_px += np.count_nonzero((excluded & inside)[core])
+        tally.overlap_px += int((overlap & inside)[core].sum())
+        tally.excluded_px += int((excluded & inside)[core].sum())
         self._count_doubtful(drawn, (small & inside)[core], border[core])
         ids = np.ascontiguousarray(ids[core])
         if values is None:
@@ -161,8 +166,8 @@ class Burner:
         self, drawn: NDArray[np.uint8], small: NDArray[np.bool_], border: NDArray[np.bool_]
     ) -> None:
         tally = self.tally
-        tally.small_px += np.count_nonzero(small)
-        tally.border_px += np.count_nonzero(border)
+        tally.small_px += int(small.sum())
+        tally.border_px += int(border.sum())
         for class_id, count in enumerate(np.bincount(drawn[small | border], minlength=1)):
             if count:
                 tally.doubtful[class_id] = tally.doubtful.get(class_id, 0) + int(count)

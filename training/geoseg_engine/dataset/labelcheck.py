@@ -24,13 +24,14 @@ LOST_SHARE = 0.05
 
 
 class Counted(Protocol):
-    """What burning counted; see `labels.Tally`."""
+    """What burning counted; see `burning.Tally`."""
 
     pixels: dict[int, int]
     overlap_px: int
     valid_px: int
     lost_px: int
     lost_by_band: list[int]
+    doubtful: dict[int, int]
 
 
 def label_problems(
@@ -42,6 +43,7 @@ def label_problems(
         *one_class(polygons),
         *empty_classes(labels, polygons, tally.pixels),
         *rare_classes(polygons, tally.pixels),
+        *thinned(labels, polygons, tally),
         *overlaps(labels, tally.overlap_px),
         *lost(tally, bands),
     ]
@@ -128,8 +130,8 @@ def empty_classes(labels: Labels, polygons: LabelPolygons, pixels: dict[int, int
             message = "No ground is left for the background: polygons cover the whole area."
             hint = "Choose a wider area, or unlabelled ground as unknown."
         else:
-            drawn = int((polygons.ids == item.id).sum())
-            message = f"Class '{item.name}' has no pixel: {drawn} polygons, none on the labelled ground."
+            drawn = "none" if polygons.raster else f"{int((polygons.ids == item.id).sum())} polygons, none"
+            message = f"Class '{item.name}' has no pixel: {drawn} on the labelled ground."
             hint = "Draw polygons of this class inside the area, or take it out of the legend."
         problems.append(Problem("class_without_pixels", message, hint, "warning"))
     return problems
@@ -147,6 +149,25 @@ def rare_classes(polygons: LabelPolygons, pixels: dict[int, int]) -> list[Proble
         )
         for item in rare
     ]
+
+
+def thinned(labels: Labels, polygons: LabelPolygons, tally: Counted) -> list[Problem]:
+    """Classes of which the band along borders and the least area leave less than half."""
+    problems = []
+    for item in polygons.classes:
+        ignored, left = tally.doubtful.get(item.id, 0), tally.pixels.get(item.id, 0)
+        if not ignored or ignored <= left:
+            continue
+        problems.append(
+            Problem(
+                "class_thinned",
+                f"A band of {labels.border_px} px along borders and pieces below {labels.min_area_px} px are ignored: "
+                f"that is {ignored:,} pixels of class '{item.name}', {left:,} are left.",
+                "Choose a narrower band or a smaller least area.",
+                "warning",
+            )
+        )
+    return problems
 
 
 def overlaps(labels: Labels, overlap_px: int) -> list[Problem]:

@@ -1,22 +1,28 @@
-"""The job `rasterize`: label polygons as class ids on the grid of a stack.
+"""The job `rasterize`: label polygons, or a raster of classes, as class ids on the grid of a stack.
 
 A pixel takes the class of the polygon that holds its centre; where polygons of two classes overlap, the class
 later in the legend wins. IGNORE is what lies outside the area, has no value in some band, lies under a
-polygon of unknown class, or, with `unlabelled="unknown"`, under none.
+polygon of unknown class, under what the user excluded, in the band along borders, in a piece that is too small, or,
+with `unlabelled="unknown"`, under no polygon.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ..channel import Channel
 from ..contract import (
     IGNORE,
     Area,
     GeoSegError,
+    Grid,
     LabelClass,
     Labels,
     Problem,
@@ -25,7 +31,8 @@ from ..contract import (
     encode,
     write_json,
 )
-from ..raster.grid import window_count, window_px, windows
+from ..raster.grid import Window, window_px, windows
+from ..raster.stream import pump
 from ..raster.writer import RasterWriter
 from ..stacking.gridplan import ground_pixels
 from ..stacking.reader import StackReader, open_stack
@@ -34,8 +41,10 @@ from ..vector.area import area_geometry, area_title
 from ..vector.polygons import LabelPolygons, read_labels
 from .burning import Burner, Tally
 from .labelcheck import hull_only, label_problems
+from .validity import always_valid
 
 BURN_PX = 1024
+STRIP_COLS = 32_768
 
 
 def fill_id(labels: Labels) -> int:
@@ -55,7 +64,7 @@ def run(job: RasterizeJob, folder: Path, channel: Channel) -> dict[str, Any]:
         on_grid(polygons, reader.grid)
         area = area_geometry(job.area, polygons.geometries, reader.grid)
         burner = Burner(reader.grid, polygons, area, fill_id(job.labels))
-        _burn_all(burner, reader, output, polygons, channel)
+        _burn_all(burner, reader, folder / job.stack, output, polygons, channel)
         warnings = [
             *polygons.problems,
             *label_problems(job.labels, job.area, polygons, reader.grid, burner.tally, reader.band_names),
@@ -75,14 +84,34 @@ def run(job: RasterizeJob, folder: Path, channel: Channel) -> dict[str, Any]:
 
 
 def _burn_all(
-    burner: Burner, reader: StackReader, output: Path, polygons: LabelPolygons, channel: Channel
+    burner: Burner, reader: StackReader, stack: Path, output: Path, polygons: LabelPolygons, channel: Channel
 ) -> None:
+    """Burn window by window while the next one's values are read and the last one's classes are written."""
+    valued = not always_valid(reader, stack)
     side = min(BURN_PX, window_px(len(reader.band_names)))
-    total = window_count(burner.grid, side)
+    parts = list(windows(burner.grid, side) if valued else strips(burner.grid, BURN_PX))
+
+    def read(window: Window) -> tuple[Window, np.ndarray | None]:
+        return window, reader.read(window) if valued else None
+
+    def burn(part: tuple[Window, np.ndarray | None]) -> tuple[np.ndarray, Window]:
+        return burner.burn(*part), part[0]
+
     with RasterWriter(output, burner.grid, "uint8", IGNORE, ("class",), polygons.classes) as writer:
-        for done, window in enumerate(windows(burner.grid, side), 1):
-            writer.write(burner.burn(window, reader.read(window)), window)
-            channel.progress("rasterize", done, total)
+        done = count(1)
+
+        def write(part: tuple[np.ndarray, Window]) -> None:
+            writer.write(*part)
+            channel.progress("rasterize", next(done), len(parts))
+
+        pump(parts, read, burn, write)
+
+
+def strips(grid: Grid, rows: int) -> Iterator[Window]:
+    """Windows of so many rows and up to STRIP_COLS columns a row, row by row, that cover every pixel once."""
+    for row in range(0, grid.height, rows):
+        for col in range(0, grid.width, STRIP_COLS):
+            yield Window(row, col, min(rows, grid.height - row), min(STRIP_COLS, grid.width - col))
 
 
 def _result(
@@ -94,6 +123,9 @@ def _result(
         "counts": {str(class_id): count for class_id, count in tally.pixels.items()},
         "ignored_px": tally.ignored_px,
         "overlap_px": tally.overlap_px,
+        "excluded_px": tally.excluded_px,
+        "border_px": tally.border_px,
+        "small_px": tally.small_px,
         "repaired": polygons.repaired,
         "skipped": polygons.skipped,
         "area": area,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from ..contract import GeoSegError, LabelClass, LabelLayer, Labels, Problem
+from ..contract import GeoSegError, LabelClass, LabelLayer, Labels, Problem, Source
 from .features import read_polygons, require_field
+from .labelraster import RasterClasses, read_raster_classes
 from .legend import Valued, classes_of, is_null
 
 __all__ = ["LabelPolygons", "is_null", "label_title", "read_labels"]
@@ -25,6 +26,7 @@ class LabelPolygons:
         repaired, skipped: geometries made valid; features without usable geometry.
         problems: what there is to say, as warnings.
         labels: what was asked for.
+        raster: of labels of kind `raster`; its footprint is the one geometry then, and `ids` are those of its values.
     """
 
     geometries: np.ndarray
@@ -34,6 +36,7 @@ class LabelPolygons:
     skipped: int = 0
     problems: tuple[Problem, ...] = field(default=())
     labels: Labels | None = None
+    raster: RasterClasses | None = None
 
 
 def label_title(labels: Labels | LabelLayer) -> str:
@@ -45,8 +48,10 @@ def read_labels(labels: Labels, crs: str) -> LabelPolygons:
     """Read label polygons with their classes; whatever had to be repaired or left out is a warning.
 
     Raises:
-        GeoSegError: as `read_polygons`; `no_field`, `no_polygons`, `too_many_classes`.
+        GeoSegError: as `read_polygons`; `no_field`, `no_polygons`, `too_many_classes`; as `read_raster_classes`.
     """
+    if labels.kind == "raster":
+        return _read_raster(labels, crs)
     layers: list[Valued] = []
     geometries: list[np.ndarray] = []
     problems: list[Problem] = []
@@ -78,6 +83,15 @@ def read_labels(labels: Labels, crs: str) -> LabelPolygons:
         (*problems, *said),
         labels,
     )
+
+
+def _read_raster(labels: Labels, crs: str) -> LabelPolygons:
+    name = label_title(labels)
+    raster = read_raster_classes(Source("labels", labels.path, name), crs)
+    layer = Valued(name, raster.values.tolist(), known=raster.known, things="values")
+    classes, (ids,), problems = classes_of(replace(labels, more=()), [layer])
+    footprint = np.array([raster.footprint], object)
+    return LabelPolygons(footprint, ids, classes, problems=tuple(problems), labels=labels, raster=raster)
 
 
 def _geometry_problems(name: str, repaired: int, skipped: int) -> list[Problem]:

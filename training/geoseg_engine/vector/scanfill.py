@@ -134,9 +134,9 @@ class ScanFill:
         first, second = keys[0::2], keys[1::2]
         line = first // (window.width + 1)
         place, length, which = _run(window, line, first - line * (window.width + 1), second - first)
-        flat = (y1 == y2) & (x1 > x2) & (np.floor(y1) + 0.5 == y1)
+        flat = (y1 == y2) & (x1 != x2) & (np.floor(y1) + 0.5 == y1)
         if flat.any():
-            # GDAL fills the edges that lie on a line of centres and run to the left
+            # a centre on an edge that runs along the row is inside, as GDAL has it
             more = _flat_runs(window, x1[flat], y1[flat], x2[flat], of[flat])
             place, length, which = (
                 np.concatenate(pair) for pair in zip((place, length, which), more, strict=True)
@@ -181,8 +181,8 @@ def _flat_runs(
 ) -> tuple[Ints, Ints, Ints]:
     rows = np.floor(y).astype(np.int64) - window.row
     inside = (rows >= 0) & (rows < window.height)
-    left = np.clip(np.floor(x2[inside] + 0.5) - window.col, 0, window.width).astype(np.int64)
-    right = np.clip(np.floor(x1[inside] + 0.5) - window.col, 0, window.width).astype(np.int64)
+    left = np.clip(np.floor(np.minimum(x1, x2)[inside] + 0.5) - window.col, 0, window.width).astype(np.int64)
+    right = np.clip(np.floor(np.maximum(x1, x2)[inside] + 0.5) - window.col, 0, window.width).astype(np.int64)
     return _run(window, of[inside] * window.height + rows[inside], left, right - left)
 
 

@@ -1,0 +1,158 @@
+"""A raster whose values are classes: which there are, what they are called, how they are coloured, where it lies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from xml.etree import ElementTree
+
+import geopandas
+import numpy as np
+import rasterio.shutil
+import shapely
+from numpy.typing import NDArray
+from rasterio.enums import ColorInterp
+from rasterio.io import MemoryFile
+
+from ..contract import GeoSegError, LabelClass, Source
+from ..raster.grid import grid_bounds, windows
+from ..raster.sources import open_source, parse_crs, source_grid, title
+from ..raster.values import raster_values
+from ..raster.writer import read_classes
+from .legend import MOST_CLASSES, PALETTE, value_text
+
+SCAN_PX = 2048
+COUNTED_BELOW = 65_536
+VALUE_USAGES, NAME_USAGE, COLOR_USAGES = ("5", "3"), "2", ("6", "7", "8")
+"""What a column of GDAL's raster attribute table is for: the value itself or the least, the name, red, green, blue."""
+
+NAME_COLUMNS = ("class", "class_name", "classname", "name", "label", "category", "class_names")
+
+
+@dataclass(frozen=True)
+class RasterClasses:
+    """The values of a label raster.
+
+    Attributes:
+        source: the raster; its first band counts.
+        values: every value that occurs, ascending.
+        known: a class for each of them, with the raster's own names and colours.
+        footprint: its ground in the CRS asked for.
+    """
+
+    source: Source
+    values: NDArray[np.float64]
+    known: tuple[LabelClass, ...]
+    footprint: shapely.Geometry
+
+
+def read_raster_classes(source: Source, crs: str) -> RasterClasses:
+    """Look at every pixel of a label raster for its values; names from its categories, colours from its palette.
+
+    Raises:
+        GeoSegError: as `open_source`; `too_many_classes`, `no_labels` if no pixel has a value.
+    """
+    with open_source(source) as dataset:
+        values = _distinct(source, dataset)
+        own = source_grid(source, dataset)
+        known = _known(dataset, values)
+    box = shapely.segmentize(shapely.box(*grid_bounds(own)), max(own.transform[0] * own.width, 1e-9) / 20)
+    series = geopandas.GeoSeries([box], crs=parse_crs(own.crs)).to_crs(parse_crs(crs))
+    return RasterClasses(source, values, known, series.iloc[0])
+
+
+def _distinct(source: Source, dataset: Any) -> NDArray[np.float64]:
+    found = np.empty(0)
+    for window in windows(source_grid(source, dataset), SCAN_PX):
+        values = raster_values(source, dataset, [1], window)[0]
+        values = values[np.isfinite(values)]
+        if not len(values):
+            continue
+        small = values.min() >= 0 and values.max() < COUNTED_BELOW and (values % 1 == 0).all()
+        fresh = np.flatnonzero(np.bincount(values.astype(np.int64))) if small else np.unique(values)
+        found = np.union1d(found, fresh)
+        if len(found) > MOST_CLASSES:
+            raise GeoSegError(
+                "too_many_classes",
+                f"Label raster '{title(source)}' has more than {MOST_CLASSES} different values ({found[0]:g}, "
+                f"{found[1]:g}, {found[2]:g}, …).",
+                "Choose a raster whose values are classes, or classify it first.",
+            )
+    if not len(found):
+        raise GeoSegError(
+            "no_labels",
+            f"No pixel of label raster '{title(source)}' has a value.",
+            "Check its nodata value, or choose another raster.",
+        )
+    return found
+
+
+def _known(dataset: Any, values: NDArray[np.float64]) -> tuple[LabelClass, ...]:
+    """A class for each value that occurs."""
+    ours = {float(item.id): item for item in read_classes(dataset)}
+    names, colors = _described(dataset)
+    if dataset.colorinterp[0] == ColorInterp.palette:
+        palette = dataset.colormap(1)
+        colors = {float(value): _hex(palette[value][:3]) for value in palette} | colors
+    classes = []
+    for place, value in enumerate(values):
+        text = value_text(float(value))
+        own = ours.get(float(value))
+        name = own.name if own else names.get(float(value), "")
+        color = own.color if own else colors.get(float(value), PALETTE[place % len(PALETTE)])
+        classes.append(LabelClass(0, name or text, text, color))
+    return tuple(classes)
+
+
+def _described(dataset: Any) -> tuple[dict[float, str], dict[float, str]]:
+    """Names and colours by value from category names and the attribute table.
+
+    Rasterio does not show them; GDAL writes both into a virtual copy of the raster, whatever format they came in.
+    """
+    with MemoryFile(ext=".vrt") as memory:
+        rasterio.shutil.copy(dataset, memory.name, driver="VRT")
+        band = ElementTree.fromstring(memory.read()).find("VRTRasterBand")
+    if band is None:
+        return {}, {}
+    categories = band.findall("CategoryNames/Category")
+    names = {float(value): item.text.strip() for value, item in enumerate(categories) if item.text}
+    colors: dict[float, str] = {}
+    for value, name, color in _table(band):
+        names[value] = name or names.get(value, "")
+        if color:
+            colors[value] = color
+    return names, colors
+
+
+def _table(band: ElementTree.Element) -> Iterator[tuple[float, str, str]]:
+    """Value, name and colour of every row of the attribute table."""
+    table = band.find("GDALRasterAttributeTable")
+    if table is None:
+        return
+    fields = [
+        (field.findtext("Name", "").strip().casefold(), field.findtext("Usage", "0"))
+        for field in table.findall("FieldDefn")
+    ]
+    value_at = _column(fields, VALUE_USAGES, ("value",))
+    name_at = _column(fields, (NAME_USAGE,), NAME_COLUMNS)
+    color_at = [_column(fields, (usage,), ()) for usage in COLOR_USAGES]
+    for place, row in enumerate(table.findall("Row")):
+        cells = [cell.text or "" for cell in row.findall("F")]
+        try:
+            value = float(cells[value_at]) if value_at is not None else float(place)
+            color = _hex([int(float(cells[at])) for at in color_at if at is not None])
+        except (ValueError, IndexError):
+            continue
+        yield value, cells[name_at].strip() if name_at is not None else "", color
+
+
+def _column(fields: list[tuple[str, str]], usages: tuple[str, ...], names: tuple[str, ...]) -> int | None:
+    by_usage = [place for place, (_, usage) in enumerate(fields) if usage in usages]
+    by_name = [place for place, (name, _) in enumerate(fields) if name in names]
+    return next(iter(by_usage + by_name), None)
+
+
+def _hex(parts: Any) -> str:
+    """Red, green and blue as text; empty unless there are three."""
+    return "#" + "".join(f"{part:02x}" for part in parts) if len(parts) == 3 else ""
