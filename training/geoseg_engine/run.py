@@ -24,6 +24,7 @@ WORKERS = {
     "rasterize": "dataset.labels",
     "tile": "dataset.tiles",
     "check": "dataset.check",
+    "exportchips": "dataset.chips",
     "train": "training.fit",
     "predict": "prediction.predict",
     "evaluate": "prediction.evaluate",

@@ -1,0 +1,260 @@
+"""The job `exportchips`: tiles as image and mask files for other programs, each read back and compared."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyogrio
+import rasterio
+from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
+
+from ..channel import Channel
+from ..contract import IGNORE, SPLITS, Dataset, ExportChipsJob, GeoSegError, Grid, encode, write_json
+from ..outputs import write_error
+from ..raster.grid import Window, affine_of
+from ..stacking.reader import StackReader
+from .arcgischips import ArcgisFacts
+from .datasets import load_dataset, open_dataset_stack
+from .wholefolder import whole_folder
+
+PNG_BANDS = (1, 3, 4)
+FACTS_FILE = "chips.json"
+
+
+@dataclass(frozen=True)
+class Chip:
+    """One tile to write.
+
+    Attributes:
+        stem: file name without suffix, the same of image and mask.
+        split: index into SPLITS.
+        window: its pixels.
+        image: float32 (bands, tile, tile), NaN where there is no value or no raster.
+        mask: uint8 (tile, tile), class ids, IGNORE where no label of the tile's own split is.
+    """
+
+    stem: str
+    split: int
+    window: Window
+    image: np.ndarray
+    mask: np.ndarray
+
+
+@dataclass(frozen=True)
+class Style:
+    """How chips are written: `png` or `tif`, and as bytes or float32."""
+
+    suffix: str
+    eight_bit: bool
+
+
+class ChipReader:
+    """Reads the tiles of a dataset with their labels."""
+
+    def __init__(self, dataset: Dataset, home: Path, stack: StackReader) -> None:
+        self.dataset, self.grid, self._stack = dataset, stack.grid, stack
+        self._labels, self._split = home / dataset.labels, home / dataset.split
+        self._tiles = home / dataset.tiles
+
+    def places(self, splits: tuple[str, ...]) -> list[tuple[int, int, int]]:
+        """Split, row and column of the tiles of some splits, in the index's order.
+
+        Raises:
+            GeoSegError: `no_tiles`.
+        """
+        if not self._tiles.exists():
+            raise GeoSegError(
+                "file_missing", f"The tile index {self._tiles} does not exist.", "Make tiles again."
+            )
+        frame = pyogrio.read_dataframe(self._tiles, layer="tiles", read_geometry=False)
+        chosen = frame[frame["split"].isin(splits)]
+        if not len(chosen):
+            raise GeoSegError(
+                "no_tiles",
+                f"The dataset has no tile of {', '.join(splits)}.",
+                "Choose other splits, or make tiles with less strict shares.",
+            )
+        codes = [SPLITS.index(name) for name in chosen["split"]]
+        return list(zip(codes, chosen["row"].tolist(), chosen["col"].tolist(), strict=True))
+
+    def chips(self, places: list[tuple[int, int, int]]) -> Iterator[Chip]:
+        """Read tiles; labels of another split than the tile's are IGNORE, so that no split leaks into another."""
+        side = self.dataset.tile_px
+        with rasterio.open(self._labels) as labels, rasterio.open(self._split) as split:
+            for code, row, col in places:
+                window = Window(row, col, side, side)
+                inside = window.clipped(self.grid.height, self.grid.width)
+                ids, codes = (raster.read(1, window=inside.rasterio) for raster in (labels, split))
+                mask = np.full((side, side), IGNORE, np.uint8)
+                mask[inside.within(window)] = np.where(codes == code, ids, IGNORE)
+                yield Chip(f"r{row:06d}_c{col:06d}", code, window, self._stack.read(window), mask)
+
+
+def run(job: ExportChipsJob, folder: Path, channel: Channel) -> dict[str, Any]:
+    """Export the tiles of a dataset; leaves the folder whole or not at all.
+
+    Raises:
+        GeoSegError: `not_empty`, `no_tiles`, `not_eight_bit`, `no_such_format`, `chip_differs`; as `load_dataset`.
+    """
+    output = folder / job.output
+    refuse_filled(output)
+    dataset, home = load_dataset(folder / job.dataset)
+    with open_dataset_stack(dataset, home) as stack:
+        reader = ChipReader(dataset, home, stack)
+        places = reader.places(job.splits)
+        style = chosen_style(job, reader, places)
+        with whole_folder(output, replacing=False) as partial:
+            count = _write_all(job, reader, places, style, partial, channel)
+    channel.artifact("chips", output)
+    names = [SPLITS[code] for code, _, _ in places]
+    return {
+        "output": str(output),
+        "layout": job.layout,
+        "format": style.suffix,
+        "count": count,
+        "sentence": f"{count} chips of {dataset.tile_px} px as {style.suffix}, each read back and found equal.",
+        "chips_by_split": {name: names.count(name) for name in job.splits},
+        "verified": count,
+    }
+
+
+def refuse_filled(output: Path) -> None:
+    """Raise if the place of the folder is taken.
+
+    Raises:
+        GeoSegError: `not_empty`.
+    """
+    if output.is_file() or (output.is_dir() and any(output.iterdir())):
+        raise GeoSegError(
+            "not_empty", f"{output} is not an empty folder.", "Choose a new or an empty folder."
+        )
+
+
+def chosen_style(job: ExportChipsJob, reader: ChipReader, places: list[tuple[int, int, int]]) -> Style:
+    """PNG where it was asked for, or can hold every value; GeoTIFF else. Values are looked at, not trusted.
+
+    Raises:
+        GeoSegError: `no_such_format`, `not_eight_bit`.
+    """
+    eight_bit = all(_is_eight_bit(chip.image) for chip in reader.chips(places))
+    bands = len(reader.dataset.recipe.bands)
+    if job.layout == "arcgis" and job.image_format == "png":
+        raise GeoSegError("no_such_format", "Classified_Tiles are written as GeoTIFF.", "Choose auto or tif.")
+    if job.image_format == "png" and not (eight_bit and bands in PNG_BANDS):
+        raise GeoSegError(
+            "not_eight_bit",
+            f"PNG cannot hold these chips: {bands} bands"
+            f"{'' if eight_bit else ', values other than whole numbers from 0 to 255 or pixels without value'}.",
+            "Choose auto or tif.",
+        )
+    png = job.layout == "pairs" and job.image_format != "tif" and eight_bit and bands in PNG_BANDS
+    return Style("png" if png else "tif", eight_bit)
+
+
+def _is_eight_bit(image: np.ndarray) -> bool:
+    return bool(((image >= 0) & (image <= 255) & (image == np.floor(image))).all())
+
+
+def _write_all(
+    job: ExportChipsJob,
+    reader: ChipReader,
+    places: list[tuple[int, int, int]],
+    style: Style,
+    folder: Path,
+    channel: Channel,
+) -> int:
+    """Write, read back and describe every chip; returns how many there are."""
+    facts = ArcgisFacts(reader.dataset, reader.grid) if job.layout == "arcgis" else None
+    written: list[str] = []
+    for number, chip in enumerate(reader.chips(places)):
+        if facts is not None:
+            names = facts.add(number, chip.image, chip.mask)
+            mask, nodata = facts.mask(chip.mask), None
+        else:
+            name = f"{SPLITS[chip.split]}/{chip.stem}.{style.suffix}"
+            names, mask, nodata = (f"images/{name}", f"masks/{name}"), chip.mask, IGNORE
+        image = chip.image.astype(np.uint8) if style.eight_bit else chip.image
+        bands = [band.name for band in reader.dataset.recipe.bands]
+        _write(folder / names[0], image, reader.grid, chip.window, bands, None if style.eight_bit else np.nan)
+        _write(folder / names[1], mask[None], reader.grid, chip.window, ["class"], nodata)
+        written += names
+        channel.progress("chips", number + 1, len(places))
+    _refuse_missing(folder, written)
+    if facts is not None:
+        facts.write(folder)
+    else:
+        _write_facts(folder, reader.dataset, job, len(places))
+    return len(places)
+
+
+def _write(
+    path: Path, values: np.ndarray, grid: Grid, window: Window, names: list[str], nodata: float | None
+) -> None:
+    """Write one file, read it back and compare pixel by pixel.
+
+    Raises:
+        GeoSegError: `chip_differs`, `disk_full`, `write_failed`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    bands, rows, cols = values.shape
+    profile: dict[str, Any] = {"count": bands, "height": rows, "width": cols, "dtype": values.dtype.name}
+    if path.suffix == ".png":
+        profile |= {"driver": "PNG"}
+    else:
+        profile |= {
+            "driver": "GTiff",
+            "crs": grid.crs,
+            "transform": affine_of(grid, window),
+            "nodata": nodata,
+        }
+        profile |= {"compress": "deflate", "interleave": "band"}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with rasterio.Env(GDAL_PAM_ENABLED="NO"):
+                with rasterio.open(path, "w", **profile) as dataset:
+                    dataset.write(values)
+                    if path.suffix != ".png":
+                        dataset.descriptions = tuple(names)
+                with rasterio.open(path) as dataset:
+                    again = dataset.read()
+    except RasterioIOError as error:
+        raise write_error(path, error) from error
+    if again.dtype != values.dtype or not np.array_equal(again, values, equal_nan=values.dtype.kind == "f"):
+        raise GeoSegError(
+            "chip_differs",
+            f"{path.name} does not read back as it was written.",
+            "Check the disk, then export again.",
+        )
+
+
+def _refuse_missing(folder: Path, written: list[str]) -> None:
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    if there != set(written):
+        raise GeoSegError(
+            "chip_differs",
+            f"{len(written)} files were written, {len(there)} are there.",
+            "Check the disk, then export again.",
+        )
+
+
+def _write_facts(folder: Path, dataset: Dataset, job: ExportChipsJob, count: int) -> None:
+    """chips.json of the layout `pairs`: what values and names mean."""
+    facts = {
+        "dataset": dataset.name,
+        "count": count,
+        "sentence": f"{count} chips of {dataset.tile_px} px as {style.suffix}, each read back and found equal.",
+        "tile_px": dataset.tile_px,
+        "splits": list(job.splits),
+        "bands": [band.name for band in dataset.recipe.bands],
+        "classes": encode(dataset.classes),
+        "ignore": IGNORE,
+        "stem": "r<first row>_c<first column> in the grid",
+        "grid": encode(dataset.recipe.grid),
+    }
+    write_json(folder / FACTS_FILE, facts)
