@@ -247,8 +247,7 @@ def _write_facts(folder: Path, dataset: Dataset, job: ExportChipsJob, count: int
     """chips.json of the layout `pairs`: what values and names mean."""
     facts = {
         "dataset": dataset.name,
-        "count": count,
-        "sentence": f"{count} chips of {dataset.tile_px} px as {style.suffix}, each read back and found equal.",
+        "chips": count,
         "tile_px": dataset.tile_px,
         "splits": list(job.splits),
         "bands": [band.name for band in dataset.recipe.bands],
