@@ -81,13 +81,12 @@ def _reach(radius_m: float, grid: Grid) -> tuple[int, int]:
     return int(down.max()), int(across.max())
 
 
-def _halves(radius_m: float, grid: Grid, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Half height and half width of the surroundings of each row, in pixels, at least 1."""
+def _halves(radius_m: float, grid: Grid, rows: np.ndarray) -> np.ndarray:
+    """Half height and half width of the surroundings of each row, in pixels, at least 1: int (2, rows)."""
     east_col, east_row, north_col, north_row = metre_per_pixel_at(grid, rows)
     across, down = np.hypot(east_col, north_col)[:, 0], np.hypot(east_row, north_row)[:, 0]
-    halves = (np.maximum(np.rint(radius_m / step), 1).astype(int) for step in (down, across))
-    down_px, across_px = (np.broadcast_to(half, rows.shape) for half in halves)
-    return down_px, across_px
+    steps = np.stack([np.broadcast_to(step, rows.shape) for step in (down, across)])
+    return np.maximum(np.rint(radius_m / steps), 1).astype(int)
 
 
 def position_bands(heights_m: np.ndarray, grid: Grid, window: Window, bands: tuple[Band, ...]) -> np.ndarray:
@@ -153,7 +152,7 @@ class Sums:
             self._squares = integral(self._coarse), integral(self._coarse * self._coarse)
         count = np.maximum(self._around(self._counts, radius_m), 1)
         total, squares = (self._around(table, radius_m) for table in self._squares)
-        middle = total // count
+        middle = np.rint(total / count).astype(np.int64)
         rest = total - middle * count
         spread = squares - 2 * middle * total + middle * middle * count  # of heights around `middle`, exact
         variance = np.maximum((spread - rest * (rest / count)) / count, 0.0) / COARSE**2
@@ -163,16 +162,18 @@ class Sums:
 
     def _around(self, table: np.ndarray, radius_m: float) -> np.ndarray:
         """Sum over the surroundings of every pixel of the window, int64 (rows, cols)."""
-        width, halo = self._window.width, self._halo
-        rows = np.arange(self._window.height)
-        down, across = _halves(radius_m, self._grid, rows + self._window.row)
-        down, across = np.minimum(down, halo), np.minimum(across, halo)
-        strips = table[rows + halo + down + 1] - table[rows + halo - down]
-        result = np.empty((len(rows), width), np.int64)
-        for half in np.unique(across):
-            chosen = strips[across == half]
-            right, left = halo + half + 1, halo - half
-            result[across == half] = chosen[:, right : right + width] - chosen[:, left : left + width]
+        height, width, halo = self._window.height, self._window.width, self._halo
+        rows = np.arange(height)
+        halves = np.minimum(_halves(radius_m, self._grid, rows + self._window.row), halo)
+        starts = np.flatnonzero(np.any(np.diff(halves, axis=1, prepend=-1) != 0, axis=0))
+        result = np.empty((height, width), np.int64)
+        for start, end in zip(starts, [*starts[1:], height], strict=True):  # rows of the same size
+            down, across = halves[:, start]
+            above, below = start + halo - down, start + halo + down + 1
+            left, right = halo - across, halo + across + 1
+            count = end - start
+            strip = table[below : below + count] - table[above : above + count]
+            np.subtract(strip[:, right : right + width], strip[:, left : left + width], out=result[start:end])
         return result
 
 
