@@ -84,8 +84,9 @@ def _invalid(
 
     NaN needs no declaration, so a file whose nodata is NaN is spared the second reading for its mask.
     """
-    flags = [dataset.mask_flag_enums[index - 1] for index in indexes]
-    nodata = [dataset.nodatavals[index - 1] for index in indexes]
+    all_flags, all_nodata = dataset.mask_flag_enums, dataset.nodatavals  # each asks for all bands of the file
+    flags = [all_flags[index - 1] for index in indexes]
+    nodata = [all_nodata[index - 1] for index in indexes]
     by_nodata = all(flag == [MaskFlags.nodata] for flag in flags)
     declares_nan = by_nodata and all(value is not None and math.isnan(value) for value in nodata)
     overridden = by_nodata and source.nodata is not None
