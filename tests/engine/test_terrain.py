@@ -9,9 +9,9 @@ from rasterio.transform import Affine
 
 from geoseg_engine.bands import relief
 from geoseg_engine.bands.by_richdem import fits_richdem, richdem_is_there
-from geoseg_engine.contract import TERRAIN_ATTRIBUTES, Band, GeoSegError, Grid, Source, TerrainJob
+from geoseg_engine.contract import TERRAIN_ATTRIBUTES, Band, GeoSegError, Grid, Source, StackJob, TerrainJob
 from geoseg_engine.raster.grid import Window, whole
-from geoseg_engine.stacking import terrain
+from geoseg_engine.stacking import stack, terrain
 from geoseg_engine.stacking.reader import open_stack
 
 NINE_CELLS = tuple(relief.ATTRIBUTES)
@@ -190,6 +190,8 @@ def test_job_writes_bands_and_names_the_engine(tmp_path):
         ({"radius_m": -5.0}, "bad_parameter"),
         ({"radius_m": 1e6}, "radius"),
         ({"engine": "abacus"}, "bad_parameter"),
+        ({"azimuth": "north"}, "bad_parameter"),
+        ({"altitude": 100.0}, "bad_parameter"),
     ],
 )
 def test_a_parameter_that_will_not_do_is_said_before_anything_is_written(tmp_path, parameters, code):
@@ -199,3 +201,38 @@ def test_a_parameter_that_will_not_do_is_said_before_anything_is_written(tmp_pat
         terrain.run(job, tmp_path, channel(tmp_path))
     assert caught.value.code == code
     assert not (tmp_path / "terrain.tif").exists()
+
+
+def test_a_stack_is_told_of_a_radius_that_is_too_wide_when_it_is_planned(tmp_path):
+    dem = Source("dem", str(write_raster(tmp_path / "dem.tif", hills(30, 40))), "Heights")
+    band = Band("high", "dem", 1, "local_relief", parameters={"radius_m": 20_000.0})
+    job = StackJob((dem,), (band,), dry_run=True)
+    problems = stack.run(job, tmp_path, channel(tmp_path))["problems"]
+    assert [problem["code"] for problem in problems] == ["radius"] and "5120 m" in problems[0]["hint"]
+
+
+def test_a_dem_in_several_files_is_one_dem(tmp_path):
+    heights = hills(60, 80)
+    write_raster(tmp_path / "dem.tif", heights)
+    write_raster(tmp_path / "west.tif", heights[:, :45])
+    east = (CORNER[0] + 450, CORNER[1])
+    write_raster(tmp_path / "east.tif", heights[:, 45:], corner=east)
+    names, parameters = ("slope", "curvature", "tpi", "multiscale_tpi"), {"radius_m": 100.0}
+    found = []
+    for dem in (
+        Source("dem", str(tmp_path / "dem.tif")),
+        Source("dem", str(tmp_path / "west.tif"), paths=(str(tmp_path / "east.tif"),)),
+    ):
+        terrain.run(TerrainJob(dem, names, parameters=parameters), tmp_path, channel(tmp_path))
+        with open_stack(tmp_path / "terrain.tif") as reader:
+            found.append(reader.read(whole(reader.grid)))
+    np.testing.assert_array_equal(*found)
+
+
+def test_a_source_without_pixels_is_no_dem(tmp_path):
+    with pytest.raises(GeoSegError):
+        terrain.run(
+            TerrainJob(Source("dem", str(tmp_path / "roads.gpkg"), kind="vector"), ("slope",)),
+            tmp_path,
+            channel(tmp_path),
+        )

@@ -54,6 +54,26 @@ def engine_of(band: Band, grid: Grid) -> str:
     return asked or ("richdem" if by_richdem else "numpy")
 
 
+def light(parameters: Parameters) -> tuple[float, float]:
+    """Direction and height of a hillshade's light in radians, from `azimuth` (315) and `altitude` (45) in degrees.
+
+    Raises:
+        GeoSegError: `bad_parameter`.
+    """
+    given = parameters.get("azimuth", AZIMUTH), parameters.get("altitude", ALTITUDE)
+    try:
+        azimuth, altitude = (math.radians(float(value)) for value in given)
+    except ValueError:
+        altitude = math.nan
+    if not 0 <= altitude <= math.pi / 2 or not math.isfinite(azimuth):
+        raise GeoSegError(
+            "bad_parameter",
+            f"Light from azimuth '{given[0]}' and altitude '{given[1]}' cannot be.",
+            "Give degrees: azimuth clockwise from north, altitude 0 to 90 above the horizon.",
+        )
+    return azimuth, altitude
+
+
 def relief_bands(heights_m: np.ndarray, grid: Grid, window: Window, bands: tuple[Band, ...]) -> np.ndarray:
     """Attributes of a window of a DEM.
 
@@ -71,7 +91,7 @@ def relief_bands(heights_m: np.ndarray, grid: Grid, window: Window, bands: tuple
         metres; hillshade 1 (dark) to 255.
 
     Raises:
-        GeoSegError: as `engine_of`.
+        GeoSegError: as `engine_of` and `light`.
     """
     heights_m = with_edges(heights_m, grid, window)
     jacobian = metre_per_pixel(grid, window)
@@ -233,8 +253,7 @@ def _roughness(kernel: Kernel, _parameters: Parameters) -> np.ndarray:
 
 
 def _hillshade(kernel: Kernel, parameters: Parameters) -> np.ndarray:
-    azimuth = math.radians(float(parameters.get("azimuth", AZIMUTH)))
-    altitude = math.radians(float(parameters.get("altitude", ALTITUDE)))
+    azimuth, altitude = light(parameters)
     east, north = kernel.gradient
     towards = east * -math.sin(azimuth)
     towards -= north * math.cos(azimuth)

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..bands.neighbourhood import halo_px
 from ..bands.opening import own_grid
-from ..bands.relief import ATTRIBUTES, engine_of
+from ..bands.relief import ATTRIBUTES, engine_of, light
 from ..channel import Channel
 from ..contract import Band, GeoSegError, Recipe, TerrainJob
 from ..raster.sources import title
@@ -28,7 +28,8 @@ def run(job: TerrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
             f"Layer '{title(job.dem)}' has no pixels.",
             "Choose a raster of heights as elevation model.",
         )
-    halo_px(bands, grid)  # complains of radii before anything is written
+    halo_px(bands, grid)  # this and the next complain of parameters before anything is written
+    light(job.parameters)
     engines = {band.name: engine_of(band, grid) if band.derive in ATTRIBUTES else "numpy" for band in bands}
     output = folder / job.output
     write_stack(Recipe((job.dem,), bands, grid), output, channel)
