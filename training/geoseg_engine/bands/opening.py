@@ -14,6 +14,7 @@ from ..raster.sources import open_source, source_grid, title
 from .mosaic import mosaic_grid, open_mosaic
 from .rasterbands import RasterBands
 from .seriesbands import open_series_bands, series_grid
+from .vectorbands import VectorBands, refuse_bands
 
 
 class OpenBands(Protocol):
@@ -34,9 +35,12 @@ def open_bands(source: Source, bands: tuple[Band, ...], grid: Grid) -> Iterator[
     """Bands of a source on a grid.
 
     Raises:
-        GeoSegError: as `open_source`, `open_mosaic` and `open_series_bands`; `missing_bands` if the source has fewer
-            bands than are asked for.
+        GeoSegError: as `open_source`, `open_mosaic`, `open_series_bands`, `VectorBands`; `missing_bands` if the source
+            has fewer bands than are asked for.
     """
+    if source.kind == "vector":
+        yield VectorBands(source, bands, grid)
+        return
     if source.kind == "series":
         with open_series_bands(source, bands, grid) as series:
             yield series
@@ -56,6 +60,9 @@ def own_grid(source: Source, bands: tuple[Band, ...] = ()) -> Grid | None:
     Raises:
         GeoSegError: as `open_bands`.
     """
+    if source.kind == "vector":
+        refuse_bands(source, bands)
+        return None
     if source.kind == "series":
         return series_grid(source, bands)
     if source.paths:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import geopandas
@@ -48,7 +50,9 @@ def read_polygons(path: str, layer: str, name: str, crs: str) -> tuple[geopandas
     return _reprojected(found, name, crs), int((invalid & usable).sum()), int((~usable).sum())
 
 
-def _read(path: str, layer: str, name: str) -> geopandas.GeoDataFrame:
+@contextmanager
+def _refusals(path: str, name: str) -> Iterator[None]:
+    """What stands in the way of reading a layer, as sentences."""
     if is_plain_file(path) and not Path(path).exists():
         raise GeoSegError(
             "file_missing",
@@ -56,7 +60,7 @@ def _read(path: str, layer: str, name: str) -> geopandas.GeoDataFrame:
             "Was it moved or deleted? Choose the layer again.",
         )
     try:
-        frame = pyogrio.read_dataframe(path, layer=layer or _first_with_geometry(path))
+        yield
     except (
         pyogrio.errors.DataSourceError,
         pyogrio.errors.DataLayerError,
@@ -68,8 +72,15 @@ def _read(path: str, layer: str, name: str) -> geopandas.GeoDataFrame:
             "Export it as GeoPackage in QGIS and use that.",
             str(error),
         ) from error
+
+
+def _read(path: str, layer: str, name: str, own_crs: str = "") -> geopandas.GeoDataFrame:
+    with _refusals(path, name):
+        frame = pyogrio.read_dataframe(path, layer=layer or _first_with_geometry(path))
     if not isinstance(frame, geopandas.GeoDataFrame):
         raise GeoSegError("not_polygons", f"Layer '{name}' has no geometry.", "Choose a polygon layer.")
+    if own_crs:
+        frame = frame.set_crs(parse_crs(own_crs), allow_override=True)
     if frame.crs is None:
         raise GeoSegError(
             "no_crs",
@@ -107,33 +118,43 @@ def _reprojected(frame: geopandas.GeoDataFrame, name: str, crs: str) -> geopanda
     return moved[finite]
 
 
-def require_field(frame: geopandas.GeoDataFrame, field: str, name: str) -> None:
+def refuse_field(fields: Collection[str], field: str, name: str) -> None:
     """Raise if a layer lacks a field.
 
     Raises:
         GeoSegError: `no_field`.
     """
-    if field not in frame.columns:
-        fields = ", ".join(column for column in frame.columns if column != frame.geometry.name)
+    if field not in fields:
         raise GeoSegError(
             "no_field",
-            f"Layer '{name}' has no field '{field}'.",
-            f"Choose one of: {fields or 'it has no fields'}.",
+            f"Layer '{name}' has no field '{field}'." if field else f"No field of layer '{name}' is chosen.",
+            f"Choose one of: {', '.join(map(str, fields)) or 'it has no fields'}.",
         )
 
 
-def read_features(path: str, layer: str, name: str, crs: str) -> geopandas.GeoDataFrame:
+def read_fields(path: str, layer: str, name: str) -> tuple[str, ...]:
+    """Names of a layer's fields, without reading its features.
+
+    Raises:
+        GeoSegError: `file_missing`, `cannot_open`.
+    """
+    with _refusals(path, name):
+        return tuple(pyogrio.read_info(path, layer=layer or _first_with_geometry(path))["fields"])
+
+
+def read_features(path: str, layer: str, name: str, crs: str, own_crs: str = "") -> geopandas.GeoDataFrame:
     """Points, lines and polygons of a file, valid, without Z, reprojected; features without geometry are left out.
 
     Args:
         path, layer: file; an empty layer takes the first with polygons, else with any geometry.
         name: how to call the layer in a sentence.
         crs: target CRS.
+        own_crs: replaces the file's own; empty keeps it.
 
     Raises:
         GeoSegError: `file_missing`, `cannot_open`, `not_polygons` (no geometry at all), `no_crs`, `crs_lies`.
     """
-    frame = _read(path, layer, name)
+    frame = _read(path, layer, name, own_crs)
     geometry = shapely.force_2d(np.asarray(frame.geometry.array, dtype=object))
     present = ~(shapely.is_missing(geometry) | shapely.is_empty(geometry))
     invalid = present & ~shapely.is_valid(geometry)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..contract import GeoSegError, LabelClass, LabelLayer, Labels, Problem, Source
-from .features import read_polygons, require_field
+from .features import read_polygons, refuse_field
 from .labelraster import RasterClasses, read_raster_classes
 from .legend import Valued, classes_of, is_null
 
@@ -61,7 +61,7 @@ def read_labels(labels: Labels, crs: str) -> LabelPolygons:
         name = label_title(layer)
         frame, repaired, skipped = read_polygons(layer.path, layer.layer, name, crs)
         if layer.class_field:
-            require_field(frame, layer.class_field, name)
+            refuse_field(frame.columns.drop(frame.geometry.name), layer.class_field, name)
         if not len(frame):
             raise GeoSegError(
                 "no_polygons", f"Layer '{name}' has no polygon.", "Draw polygons, or choose another layer."

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import shapely
@@ -32,7 +33,7 @@ class Runs:
     length: Ints
     feature: Ints
 
-    def paint(self, out: NDArray[np.uint8], value_of: NDArray[np.uint8]) -> None:
+    def paint(self, out: NDArray[Any], value_of: NDArray[Any]) -> None:
         """Write each feature's value where it holds the pixel, later runs over earlier ones.
 
         Args:
