@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
+
+from ..jobs.additions import Addition
 
 
 @dataclass(frozen=True)
 class RasterRow:
     """A raster layer as the band tree shows it.
 
-    `facts` fit beside the name, `details` go into the tooltip, `problem` is why it cannot be ticked.
+    `facts` fit beside the name, `details` go into the tooltip, `problem` is why it cannot be ticked. `also` are
+    ids of further layers that make one mosaic with it.
     """
 
     layer_id: str
@@ -20,15 +24,33 @@ class RasterRow:
     tick: bool = False
     dem: bool = False
     problem: str = ""
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class RasterChoice:
-    """Ticked bands (from 1) and terrain attributes of one raster layer."""
+    """Ticked bands (from 1) and terrain attributes of one raster layer, or of a mosaic with `also`."""
 
     layer_id: str
     bands: tuple[int, ...]
     terrain: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LabelEdits:
+    """What the user made of the classes: value -> value it counts as, values left out."""
+
+    same_as: dict[str, str] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class MoreLabels:
+    """A further label layer; without `class_field` it is one class, called like the layer."""
+
+    layer_id: str
+    class_field: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,11 +69,20 @@ class DataChoices:
     pixel_size: float | None = None
     reference_layer_id: str = ""
     write_stack: bool = True
+    additions: tuple[Addition, ...] = ()
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    mosaics: tuple[tuple[str, ...], ...] = ()
+    edits: LabelEdits = LabelEdits()
+    more_labels: tuple[MoreLabels, ...] = ()
+    border_px: int = 0
+    all_touched: bool = False
+    min_area_px: int = 0
 
     @property
     def band_count(self) -> int:
         """Bands of the stack that would result."""
-        return sum(len(raster.bands) + len(raster.terrain) for raster in self.rasters)
+        ticked = sum(len(raster.bands) + len(raster.terrain) for raster in self.rasters)
+        return ticked + sum(len(addition.bands) for addition in self.additions)
 
     @property
     def risks_false_background(self) -> bool:
@@ -70,6 +101,10 @@ class TileChoices:
     buffer_px: int = -1
     seed: int = 42
     split_field: str = ""
+    min_labelled_percent: int = 0
+    empty_percent: int = 100
+    folds: int = 0
+    split_layer_ids: tuple[str, str, str] = ("", "", "")
 
     @property
     def stride_px(self) -> int:

@@ -13,9 +13,14 @@ from ..contract import GeoSegError, Problem
 from ..jobs import prepare
 from ..jobs.submission import Submission
 from ..layers import publish, snapshot
-from ..layers.classes import class_fields, classes_of, legend_field
+from ..layers.classes import class_fields, legend_field
+from ..layers.legendclasses import LEGEND_FIELD, has_legend_classes
+from .area_band import AreaBand, area_of_result
 from .choices import DataChoices, RasterRow
+from .controller_bands import BandsController
+from .controller_checks import ChecksController, as_error
 from .inputs_from_layers import Snapshot, data_problems, take
+from .labels_from_layers import all_classes
 from .questions import Question
 from .words import tr
 
@@ -39,12 +44,23 @@ class DataController(QObject):
         self.page.changed.connect(self._timer.start)
         self.page.label_layer_changed.connect(self._on_label_layer_changed)
         self.page.class_field_changed.connect(self._on_class_field_changed)
+        self.page.labels_edited.connect(self._show_classes)
         self.page.prepare_requested.connect(self.prepare)
+        self.page.bands.mosaics_changed.connect(self.refresh_layers)
+        canvas = desk.iface.mapCanvas() if desk.iface is not None else None
+        self.area = AreaBand(canvas)
+        scratch = "plan"
+        self.bands = BandsController(
+            desk, lambda: self._take(self.page.choices(), desk.workspace.scratch(scratch) / "inputs")
+        )
+        self.checks = ChecksController(desk, lambda folder: self._take(self.page.choices(), folder))
         desk.project.layersAdded.connect(self.refresh_layers_later)
         desk.project.layersRemoved.connect(self.refresh_layers_later)
 
     def close(self) -> None:
         """Let go of the project."""
+        self.area.close()
+        self.bands.close()
         self._timer.stop()
         self._layers_timer.stop()
         self.desk.project.layersAdded.disconnect(self.refresh_layers_later)
@@ -60,9 +76,11 @@ class DataController(QObject):
         layers = [layer for layer in ordered if layer is not None]
         results = [layer for layer in layers if layer.customProperty(publish.RESULT_MARK)]
         for combo in (self.page.label_layer, self.page.area_layer):
-            combo.setExceptedLayerList([layer for layer in results if isinstance(layer, QgsVectorLayer)])
+            combo.setExceptedLayerList(results)
         rasters = [layer for layer in layers if isinstance(layer, QgsRasterLayer) and layer not in results]
-        self.page.set_rasters([raster_row(layer) for layer in rasters])
+        rows = mosaic_rows([raster_row(layer) for layer in rasters], self.page.bands.mosaics)
+        self.bands.rows = tuple(rows)
+        self.page.set_rasters(rows)
         self._propose_labels([layer for layer in layers if layer not in results])
 
     def plan(self) -> None:
@@ -71,8 +89,11 @@ class DataController(QObject):
         problems = data_problems(choices, self.desk.project)
         self.page.show_plan("", problems)
         self.desk.forget("check")
-        if not choices.rasters or any(item.code not in ("no_labels", "no_area") for item in problems):
+        blocking = [item for item in problems if item.severity == "error"]
+        if not choices.band_count or any(item.code not in ("no_labels", "no_area") for item in blocking):
             self.desk.forget("plan")
+            self.area.set_area("", "")
+            self.page.show_suggestion(None)
             return
         labels_needed = bool(choices.label_layer_id)
         if not labels_needed or any(item.code == "no_area" for item in problems):
@@ -103,6 +124,7 @@ class DataController(QObject):
     def show_state(self) -> None:
         """Tick when the current dataset has labels on a grid."""
         folder = self.desk.dataset
+        self.area.show(self.desk.dock.current_step() == "data" and self.desk.dock.isUserVisible())
         done = folder is not None and (folder / prepare.LABELS).exists()
         text = (
             tr("Prepared: {}").format(folder)
@@ -120,7 +142,8 @@ class DataController(QObject):
             self.page.show_plan("", [*known, Problem(failed.code, failed.message, failed.hint)])
             return
         exports = [item for item in taken.exports if not is_written_raster(item)]
-        submission = prepare.plan(folder, taken.rasters, taken.grid, taken.area, taken.labels)
+        self.bands.show(taken.bands)
+        submission = prepare.plan(folder, taken.bands, taken.grid, taken.area, taken.labels)
         self.page.show_planning()
         self.desk.ask(
             Question(
@@ -141,7 +164,10 @@ class DataController(QObject):
         found = [*(result.get("problems") or []), *(result.get("warnings") or [])]
         sentence = str(result.get("sentence") or "")
         self.page.show_plan(sentence, [*known, *found])
-        if taken.labels is not None and not known and not result.get("problems"):
+        self.page.show_suggestion(result.get("suggestion"))
+        self.area.set_area(*area_of_result(result))
+        blocking = [item for item in known if item.severity == "error"]
+        if taken.labels is not None and not blocking and not result.get("problems"):
             self._check(taken, sentence, found)
 
     def _check(self, taken: Snapshot, sentence: str, found: list[Any]) -> None:
@@ -149,7 +175,7 @@ class DataController(QObject):
         assert taken.labels is not None
         tile_px = self.desk.dock.tiles.choices().tile_px
         folder = self.desk.workspace.scratch("plan")
-        submission = prepare.check(folder, taken.rasters, taken.labels, taken.area, taken.grid, tile_px)
+        submission = prepare.check(folder, taken.bands, taken.labels, taken.area, taken.grid, tile_px)
         self.desk.ask(
             Question(
                 "check",
@@ -181,7 +207,11 @@ class DataController(QObject):
         """After the engine could not open a layer: let QGIS write a copy of it, once."""
         if problem.get("code") != "cannot_open":
             return False
-        layers = [self.desk.project.mapLayer(item.layer_id) for item in self.page.choices().rasters]
+        choices = self.page.choices()
+        ids = [layer_id for item in choices.rasters for layer_id in (item.layer_id, *item.also)]
+        ids += [layer_id for item in choices.additions for layer_id in item.layer_ids]
+        layers = [self.desk.project.mapLayer(layer_id) for layer_id in [*ids, choices.label_layer_id]]
+        layers = [layer for layer in layers if isinstance(layer, QgsRasterLayer)]
         found = snapshot.layer_named_in(str(problem.get("message", "")), [item for item in layers if item])
         if found is None or found.id() in self._to_export:
             return False
@@ -207,24 +237,26 @@ class DataController(QObject):
     def _on_label_layer_changed(self, layer_id: str) -> None:
         layer = self.desk.project.mapLayer(layer_id)
         if not isinstance(layer, QgsVectorLayer):
-            self.page.set_class_fields([])
+            self.page.set_class_fields([], is_raster=isinstance(layer, QgsRasterLayer))
             return
         fields = class_fields(layer)
+        if has_legend_classes(layer):
+            fields = [LEGEND_FIELD, *fields]
         self.page.set_class_fields(fields, proposed_field(layer, fields))
 
-    def _on_class_field_changed(self, field: str) -> None:
-        choices = self.page.choices()
-        layer = self.desk.project.mapLayer(choices.label_layer_id)
-        classes = classes_of(layer, field) if isinstance(layer, QgsVectorLayer) else ()
-        self.page.legend.set_classes(classes)
+    def _on_class_field_changed(self, _field: str) -> None:
+        self._show_classes()
+
+    def _show_classes(self) -> None:
+        self.page.legend.set_classes(all_classes(self.page.choices(), self.desk.project))
 
 
 def dataset_submissions(folder: Path, taken: Snapshot, write_stack: bool) -> list[Submission]:
     """Stack and labels; without writing the stack its recipe takes its place."""
     assert taken.labels is not None
     if write_stack:
-        return prepare.dataset(folder, taken.rasters, taken.grid, taken.area, taken.labels)
-    planned = prepare.stack(folder, taken.rasters, taken.grid, taken.area, taken.labels)
+        return prepare.dataset(folder, taken.bands, taken.grid, taken.area, taken.labels)
+    planned = prepare.stack(folder, taken.bands, taken.grid, taken.area, taken.labels)
     recipe = dataclasses.replace(planned, job=dataclasses.replace(planned.job, dry_run=True))  # type: ignore[call-arg]
     recipe_file = (folder / prepare.STACK).with_suffix(".recipe.json")
     return [recipe, prepare.rasterize(folder, taken.labels, taken.area, stack_path=recipe_file)]
@@ -245,9 +277,33 @@ def raster_row(layer: QgsRasterLayer) -> RasterRow:
     return RasterRow(layer.id(), layer.name(), names, size, details, not problems, dem, problem)
 
 
+def mosaic_rows(rows: list[RasterRow], mosaics: tuple[tuple[str, ...], ...]) -> list[RasterRow]:
+    """The rows with those of a mosaic as one, in the place of its first layer."""
+    known = {row.layer_id: row for row in rows}
+    also: dict[str, tuple[str, ...]] = {}
+    for first, *rest in mosaics:
+        members = tuple(item for item in rest if item in known)
+        if first in known and members:
+            also[first] = members
+    hidden = {item for members in also.values() for item in members}
+    return [
+        dataclasses.replace(
+            row,
+            name=tr("{} and {} more").format(row.name, len(also[row.layer_id])),
+            facts=tr("mosaic"),
+            details="\n".join([row.details, *(known[item].name for item in also[row.layer_id])]),
+            also=also[row.layer_id],
+        )
+        if row.layer_id in also
+        else row
+        for row in rows
+        if row.layer_id not in hidden
+    ]
+
+
 def proposed_field(layer: QgsVectorLayer, fields: list[str]) -> str:
-    """The field of a categorised legend, else one that is called like a class field, else none."""
-    shown = legend_field(layer)
+    """What the legend shows, else a field that is called like a class field, else none."""
+    shown = legend_field(layer) or (LEGEND_FIELD if LEGEND_FIELD in fields else "")
     if shown:
         return shown
     return next((name for name in fields if name.lower().strip("_ 0123456789") in CLASS_WORDS), "")
@@ -263,13 +319,6 @@ def polygon_problem(layer: QgsVectorLayer) -> bool:
 def is_written_raster(export: Any) -> bool:
     """Whether a raster copy for planning is there already."""
     return isinstance(export, snapshot.RasterExport) and export.path.exists()
-
-
-def as_error(error: Exception) -> GeoSegError:
-    """An error of the file system as one of ours."""
-    if isinstance(error, GeoSegError):
-        return error
-    return GeoSegError("not_writable", str(error), tr("Choose another workspace folder on the page Engine."))
 
 
 def single_shot(parent: QObject, milliseconds: int, action: Any) -> QTimer:

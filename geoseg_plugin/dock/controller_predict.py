@@ -14,7 +14,8 @@ from ..jobs import engine as engine_jobs
 from ..jobs import predict
 from ..layers import publish, snapshot
 from .choices import NamedPath, PredictChoices
-from .controller_data import PLAN_MS, as_error, is_written_raster, single_shot
+from .controller_checks import as_error
+from .controller_data import PLAN_MS, is_written_raster, single_shot
 from .inputs_from_layers import Export, canvas_extent, slot_sources
 from .pages.predict import Slot
 from .questions import Question

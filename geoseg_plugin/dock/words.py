@@ -61,6 +61,9 @@ def phase_names() -> dict[str, str]:
         "rasterize": tr("Burning the labels"),
         "tile": tr("Making tiles"),
         "check": tr("Checking the labels"),
+        "summarize": tr("Looking at the values"),
+        "inspect": tr("Looking into the file"),
+        "exportchips": tr("Writing chips"),
         "train": tr("Training"),
         "predict": tr("Predicting"),
         "evaluate": tr("Evaluating"),
@@ -99,3 +102,8 @@ def memory(megabytes: float) -> str:
         if megabytes >= 1000
         else tr("{} MB").format(round(megabytes))
     )
+
+
+def number_text(value: object) -> str:
+    """A value of a band with four digits; a dash where there is none."""
+    return f"{value:.4g}" if isinstance(value, (int, float)) else "–"

@@ -60,6 +60,10 @@ class Workspace:
         """Make `predictions/<name>/`, numbered if it exists."""
         return self._new("predictions", name or "prediction")
 
+    def new_check(self, name: str) -> Path:
+        """Make `checks/<name>/`, numbered if it exists: findings stay open on the map."""
+        return self._new("checks", name or "labels")
+
     def scratch(self, name: str) -> Path:
         """Make `scratch/<name>/` for questions whose answer is not kept; reused."""
         folder = self.root / "scratch" / folder_name(name)

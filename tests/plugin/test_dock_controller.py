@@ -94,7 +94,7 @@ def test_layers_are_proposed(desk: Desk, tmp_path: Path) -> None:
     choices = desk.dock.data.choices()
     assert [len(item.bands) + len(item.terrain) for item in choices.rasters] == [6, 3]
     assert choices.class_field == "class", "named like a class field"
-    assert "scarp" in desk.dock.data.legend.text()
+    assert "scarp" in desk.dock.data.legend.names()
 
 
 def test_results_are_no_inputs(desk: Desk, tmp_path: Path) -> None:

@@ -321,8 +321,8 @@ def test_the_engine_page_sets_up_or_takes_the_users_own_python() -> None:
 
 
 def test_classes_of_a_legend_are_escaped() -> None:
-    page = DataPage()
-    page.legend.set_classes([LabelClass(0, "<scarp>", "", "#ff0000")])
+    page = PredictPage()
+    page.set_slots([], "", [LabelClass(0, "<scarp>", "", "#ff0000")])
     assert "&lt;scarp&gt;" in page.legend.text()
     assert QSize(0, 0) != page.sizeHint()
     assert QgsProject.instance().mapLayers() == {}

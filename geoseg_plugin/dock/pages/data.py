@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from typing import Any
 
-from qgis.core import Qgis
+from qgis.core import Qgis, QgsCoordinateReferenceSystem
 from qgis.gui import QgsDoubleSpinBox, QgsMapLayerComboBox, QgsProjectionSelectionWidget
-from qgis.PyQt.QtCore import QSignalBlocker, Qt, pyqtSignal
+from qgis.PyQt.QtCore import QSignalBlocker, pyqtSignal
 from qgis.PyQt.QtWidgets import (
     QButtonGroup,
     QCheckBox,
     QComboBox,
     QLabel,
     QLineEdit,
+    QPushButton,
     QRadioButton,
+    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
-from ..choices import DataChoices, RasterChoice, RasterRow
-from ..widgets.band_tree import BandTree
-from ..widgets.legend import ClassLegend
+from ...layers.legendclasses import LEGEND_FIELD
+from ..choices import DataChoices, LabelEdits, MoreLabels, RasterChoice, RasterRow
+from ..widgets.band_section import BandSection
+from ..widgets.class_table import ClassTable
+from ..widgets.more_labels import MoreLabelLayers
 from ..widgets.notes import small_label
 from ..widgets.page import Page
 from ..words import area_names, tr
+from .data_advanced import add_grid_options, add_label_options
 
 OF_POLYGONS = ("concave_hull", "convex_hull", "bounds")
 
@@ -33,48 +39,71 @@ class DataPage(Page):
     """Emits `prepare_requested`; `changed` asks for a new plan.
 
     Signals:
-        label_layer_changed: the chosen polygon layer, by id (empty: none).
+        label_layer_changed: the chosen label layer, by id (empty: none).
         class_field_changed: the chosen class field (empty: one class).
+        labels_edited: classes of further label layers came or went.
+        check_requested: the user wants to see on the map what is wrong with the labels.
     """
 
     prepare_requested = pyqtSignal()
+    labels_edited = pyqtSignal()
+    check_requested = pyqtSignal()
     label_layer_changed = pyqtSignal(str)
     class_field_changed = pyqtSignal(str)
 
+    more_labels: MoreLabelLayers
+    border_px: QSpinBox
+    min_area_px: QSpinBox
+    all_touched: QCheckBox
+    name: QLineEdit
+    reference: QComboBox
+    crs: QgsProjectionSelectionWidget
+    pixel_size: QgsDoubleSpinBox
+    write_stack: QCheckBox
+
     def __init__(self, parent: QWidget | None = None) -> None:
-        intro = tr("Choose what the model may see (rasters) and what it shall learn (polygons).")
+        intro = tr("Choose what the model may see (rasters) and what it shall learn (labels).")
         super().__init__(tr("Data"), intro, parent)
         self._unlabelled_chosen = False
         self._add_rasters()
         self._add_labels()
         self._add_area()
-        self._add_advanced()
+        group = self.advanced()
+        add_label_options(self, group)
+        add_grid_options(self, group)
         self.finish(tr("Prepare d&ata"))
         self.primary.clicked.connect(self.prepare_requested)
         self.on_inputs_changed()
 
     def _add_rasters(self) -> None:
         form = self.section(tr("Rasters and bands"))
-        self.tree = BandTree()
-        self.tree.ticks_changed.connect(self._on_ticks_changed)
-        self.band_note = small_label("")
-        form.addRow(self.tree)
-        form.addRow(self.band_note)
+        self.bands = BandSection()
+        self.tree = self.bands.tree
+        self.bands.changed.connect(self._on_bands_changed)
+        form.addRow(self.bands)
 
     def _add_labels(self) -> None:
         form = self.section(tr("Labels"))
         self.label_layer = QgsMapLayerComboBox()
-        self.label_layer.setFilters(Qgis.LayerFilter.PolygonLayer)
-        self.label_layer.setAllowEmptyLayer(True, tr("choose a polygon layer"))
+        filters = Qgis.LayerFilter.PolygonLayer | Qgis.LayerFilter.RasterLayer
+        self.label_layer.setFilters(Qgis.LayerFilters(filters))
+        self.label_layer.setAllowEmptyLayer(True, tr("choose polygons or a raster of classes"))
         self.label_layer.setLayer(None)
-        self.label_layer.setAccessibleName(tr("Polygon layer with the labels"))
+        self.label_layer.setAccessibleName(tr("Layer with the labels"))
         self.remember("label_layer", self.label_layer)
         self.class_field = self.remember("class_field", QComboBox())
         self.class_field.setAccessibleName(tr("Field with the class"))
-        self.legend = ClassLegend()
-        form.addRow(tr("Pol&ygons"), self.label_layer)
+        self.legend = ClassTable()
+        self.legend.edited.connect(self._on_input_changed)
+        self.check_button = QPushButton(tr("&Check labels"))
+        self.check_button.setToolTip(
+            tr("Shows on the map what is wrong with the labels, each with its reason.")
+        )
+        self.check_button.clicked.connect(self.check_requested)
+        form.addRow(tr("La&yer"), self.label_layer)
         form.addRow(tr("Class field"), self.class_field)
         form.addRow(self.legend)
+        form.addRow(self.check_button)
         self.label_layer.layerChanged.connect(self._on_label_layer_changed)
         self.class_field.currentIndexChanged.connect(self._on_class_field_changed)
 
@@ -99,6 +128,11 @@ class DataPage(Page):
         form.addRow(tr("Use"), self.area_kind)
         form.addRow(self.area_layer_label, self.area_layer)
         form.addRow(self.area_ratio_label, self.area_ratio)
+        self._suggested = ""
+        self.suggestion = small_label("")
+        self.suggestion.linkActivated.connect(self._on_suggestion_taken)
+        self.suggestion.hide()
+        form.addRow(self.suggestion)
         self._add_unlabelled(form)
 
     def _add_unlabelled(self, form: Any) -> None:
@@ -120,59 +154,21 @@ class DataPage(Page):
         form.addRow(box)
         form.addRow(self.unlabelled_note)
 
-    def _add_advanced(self) -> None:
-        group = self.advanced()
-        self.name = self.remember("name", QLineEdit())
-        self.name.setPlaceholderText(tr("name of the polygon layer"))
-        group.add_choice(tr("Name"), self.name, tr("Names the folder of this dataset."), "data")
-        self.reference = self.remember("reference", QComboBox())
-        group.add_choice(
-            tr("Reference"),
-            self.reference,
-            tr("This layer lends its CRS, pixel size and alignment, so its pixels stay as they are."),
-            "grid",
-        )
-        self.crs = QgsProjectionSelectionWidget()
-        self.crs.setOptionVisible(QgsProjectionSelectionWidget.CrsOption.CrsNotSet, True)
-        self.crs.setNotSetText(tr("that of the reference"))
-        self.remember("crs", self.crs)
-        group.add_choice(
-            tr("CRS"), self.crs, tr("Choose one in metres when the reference is in degrees."), "grid"
-        )
-        self.pixel_size = self.remember("pixel_size", QgsDoubleSpinBox())
-        self.pixel_size.setRange(0, 1e6)
-        self.pixel_size.setDecimals(6)
-        self.pixel_size.setSpecialValueText(tr("that of the reference"))
-        self.pixel_size.setClearValue(0)
-        group.add_choice(
-            tr("Pixel size"),
-            self.pixel_size,
-            tr(
-                "Larger pixels train faster and see further; smaller ones keep detail only if the data has it."
-            ),
-            "grid",
-        )
-        self.write_stack = self.remember("write_stack", QCheckBox(tr("Write the stack to disk")))
-        self.write_stack.setChecked(True)
-        group.add_choice(
-            "",
-            self.write_stack,
-            tr("Trains faster; without it bands are read from your files each time."),
-            "grid",
-        )
-
     def set_rasters(self, rows: Sequence[RasterRow]) -> None:
         """The raster layers to choose from."""
         self.tree.set_layers(rows)
 
-    def set_class_fields(self, fields: Sequence[str], proposed: str = "") -> None:
-        """Fields of the chosen polygon layer; keeps the chosen one where it still exists."""
+    def set_class_fields(self, fields: Sequence[str], proposed: str = "", is_raster: bool = False) -> None:
+        """Fields of the chosen label layer; keeps the chosen one where it still exists."""
         current = self.class_field.currentData()
         with QSignalBlocker(self.class_field):
             self.class_field.clear()
-            self.class_field.addItem(tr("One class: every polygon"), "")
+            one = tr("Values of the raster") if is_raster else tr("One class: every polygon")
+            self.class_field.addItem(one, "")
             for name in fields:
-                self.class_field.addItem(name, name)
+                shown = tr("As the legend shows") if name == LEGEND_FIELD else name
+                self.class_field.addItem(shown, name)
+            self.class_field.setEnabled(not is_raster)
             index = self.class_field.findData(current or proposed)
             self.class_field.setCurrentIndex(max(index, 0))
         self._on_class_field_changed()
@@ -186,6 +182,19 @@ class DataPage(Page):
         self.sentence.set_text(sentence)
         self.problem_list.set_problems(problems)
 
+    def show_suggestion(self, suggestion: dict[str, Any] | None) -> None:
+        """Propose another CRS and say why; None proposes nothing."""
+        found = suggestion or {}
+        self._suggested = str(found.get("crs") or "")
+        reason = html.escape(str(found.get("reason") or ""))
+        link = tr("Use {}").format(self._suggested)
+        self.suggestion.setText(f'{reason} <a href="{html.escape(self._suggested)}">{html.escape(link)}</a>')
+        self.suggestion.setVisible(bool(self._suggested))
+
+    def _on_suggestion_taken(self, crs: str) -> None:
+        self.show_suggestion(None)
+        self.crs.setCrs(QgsCoordinateReferenceSystem(crs))
+
     def show_prepared(self, text: str, problems: Sequence[Any]) -> None:
         """Say that the dataset is there and where to go next."""
         self.next_step.show_done(text, tr("Next: make tiles"), "tiles")
@@ -193,7 +202,11 @@ class DataPage(Page):
 
     def forget(self) -> None:
         """Begin anew: another project."""
-        self.tree.touched = self._unlabelled_chosen = False
+        self._unlabelled_chosen = False
+        self.bands.forget()
+        self.legend.set_edits(LabelEdits())
+        self.more_labels.set_layers([])
+        self.show_suggestion(None)
         self.next_step.show_done("")
 
     def choices(self) -> DataChoices:
@@ -213,27 +226,35 @@ class DataPage(Page):
             pixel_size=self.pixel_size.value() or None,
             reference_layer_id=self.reference.currentData() or "",
             write_stack=self.write_stack.isChecked(),
+            additions=self.bands.additions,
+            settings=self.bands.settings,
+            mosaics=self.bands.mosaics,
+            edits=self.legend.edits(),
+            more_labels=self.more_labels.layers(),
+            border_px=self.border_px.value(),
+            all_touched=self.all_touched.isChecked(),
+            min_area_px=self.min_area_px.value(),
         )
 
     def values(self) -> dict[str, Any]:
         """As of Page, with the ticks of the tree (once the user has touched it)."""
         found = super().values()
         found["unlabelled_chosen"] = self._unlabelled_chosen
-        if self.tree.touched:
-            found["rasters"] = [
-                {"layer": item.layer_id, "bands": item.bands, "terrain": item.terrain}
-                for item in self.tree.choices()
-            ]
+        edits = self.legend.edits()
+        found.update(self.bands.values())
+        found["classes"] = {"same_as": edits.same_as, "left_out": list(edits.left_out)}
+        found["more_labels"] = [[item.layer_id, item.class_field] for item in self.more_labels.layers()]
         return found
 
     def restore(self, values: dict[str, Any]) -> None:
         """As of Page."""
         self._unlabelled_chosen = bool(values.get("unlabelled_chosen"))
-        if "rasters" in values:
-            self.tree.set_choices([
-                RasterChoice(str(item["layer"]), tuple(item["bands"]), tuple(item["terrain"]))
-                for item in values["rasters"]
-            ])  # fmt: skip
+        self.bands.restore(values)
+        classes = values.get("classes") or {}
+        self.legend.set_edits(
+            LabelEdits(dict(classes.get("same_as") or {}), tuple(classes.get("left_out") or []))
+        )
+        self.more_labels.set_layers([MoreLabels(*item) for item in values.get("more_labels") or []])
         super().restore(values)
         field = values.get("class_field")
         if isinstance(field, str):
@@ -275,17 +296,8 @@ class DataPage(Page):
         if not self._restoring:
             self._unlabelled_chosen = True
 
-    def _on_ticks_changed(self) -> None:
-        choices = self.tree.choices()
-        terrain = sum(len(item.terrain) for item in choices)
-        bands = sum(len(item.bands) for item in choices)
-        if not self.tree.topLevelItemCount():
-            self.band_note.setText(tr("Add raster layers to the project: they appear here."))
-        elif terrain:
-            self.band_note.setText(tr("{} bands and {} of terrain are ticked.").format(bands, terrain))
-        else:
-            self.band_note.setText(tr("{} bands are ticked.").format(bands))
-        self._fill_reference(choices)
+    def _on_bands_changed(self) -> None:
+        self._fill_reference(self.tree.choices())
         self._on_input_changed()
 
     def _fill_reference(self, choices: Sequence[RasterChoice]) -> None:
@@ -294,15 +306,13 @@ class DataPage(Page):
             self.reference.clear()
             self.reference.addItem(tr("first ticked layer"), "")
             for choice in choices:
-                self.reference.addItem(self._layer_name(choice.layer_id), choice.layer_id)
+                self.reference.addItem(self.tree.layer_name(choice.layer_id), choice.layer_id)
             self.reference.setCurrentIndex(max(self.reference.findData(current), 0))
 
-    def _layer_name(self, layer_id: str) -> str:
-        for index in range(self.tree.topLevelItemCount()):
-            item = self.tree.topLevelItem(index)
-            if item.data(0, Qt.ItemDataRole.UserRole + 1) == layer_id:
-                return str(item.text(0))
-        return layer_id
+    def on_labels_edited(self) -> None:
+        """Further label layers came or went."""
+        self.labels_edited.emit()
+        self._on_input_changed()
 
     def _on_label_layer_changed(self, layer: Any) -> None:
         if layer is not None:

@@ -6,9 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from qgis.core import QgsApplication
-from qgis.PyQt.QtCore import QSize, Qt, pyqtSignal
-from qgis.PyQt.QtGui import QIcon
-from qgis.PyQt.QtWidgets import QAbstractItemView, QHeaderView, QTreeWidget, QTreeWidgetItem, QWidget
+from qgis.PyQt.QtCore import QPoint, QSize, Qt, pyqtSignal
+from qgis.PyQt.QtGui import QIcon, QKeyEvent
+from qgis.PyQt.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QMenu,
+    QTreeWidget,
+    QTreeWidgetItem,
+    QWidget,
+)
 
 from ...paths import icon
 from ..choices import RasterChoice, RasterRow
@@ -16,36 +23,49 @@ from ..words import terrain_names, tr
 
 ROLE_KIND = Qt.ItemDataRole.UserRole
 ROLE_VALUE = Qt.ItemDataRole.UserRole + 1
+ROLE_ALSO = Qt.ItemDataRole.UserRole + 2
 CHECKED, UNCHECKED = Qt.CheckState.Checked, Qt.CheckState.Unchecked
 PARTIAL = Qt.CheckState.PartiallyChecked
 LEAST_ROWS, MOST_ROWS = 5, 14
 
 
 class BandTree(QTreeWidget):
-    """Emits `ticks_changed` when the user ticks or unticks anything.
+    """Raster layers and, below them, the bands that the user added.
+
+    Signals:
+        ticks_changed: the user ticked or unticked anything.
+        removal_requested: places of added bands to take away.
+        mosaic_requested: layers (ids, two or more) that are parts of one image.
+        parting_requested: a mosaic, by its first layer's id, to take apart.
 
     New layers are ticked as their row proposes until the user has touched the tree. Of a DEM only the
     terrain is proposed: absolute elevation does not carry over to another valley.
     """
 
     ticks_changed = pyqtSignal()
+    removal_requested = pyqtSignal(list)
+    mosaic_requested = pyqtSignal(list)
+    parting_requested = pyqtSignal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.touched = False
         self._filling = False
+        self._added: tuple[str, ...] = ()
         self.setHeaderHidden(True)
         self.setColumnCount(2)
         self.setUniformRowHeights(True)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.setIconSize(QSize(16, 16))
-        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.setAccessibleName(tr("Raster layers and bands"))
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.header().setStretchLastSection(False)
         self.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.header().setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
         self.header().setMinimumSectionSize(20)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.customContextMenuRequested.connect(self._on_menu_requested)
         self.itemChanged.connect(self._on_item_changed)
         self.itemExpanded.connect(self._fit_height)
         self.itemCollapsed.connect(self._fit_height)
@@ -69,6 +89,7 @@ class BandTree(QTreeWidget):
             elif row.tick:
                 bands = () if row.dem else tuple(range(1, len(row.band_names) + 1))
                 self._tick(item, bands, tuple(terrain_names()) if row.dem else ())
+        self._add_additions()
         self._filling = False
         self._fit_height()
         self.ticks_changed.emit()
@@ -85,7 +106,8 @@ class BandTree(QTreeWidget):
                 if ticked(leaf)
             )
             if bands or attributes:
-                found.append(RasterChoice(self._layer_id(item), bands, attributes))
+                also = tuple(item.data(0, ROLE_ALSO) or ())
+                found.append(RasterChoice(self._layer_id(item), bands, attributes, also))
         return tuple(found)
 
     def set_choices(self, choices: Sequence[RasterChoice]) -> None:
@@ -99,6 +121,27 @@ class BandTree(QTreeWidget):
         self.touched = True
         self.ticks_changed.emit()
 
+    def set_additions(self, titles: Sequence[str]) -> None:
+        """Show the added bands by these titles."""
+        self._added = tuple(titles)
+        self._filling = True
+        for place in reversed(range(self.topLevelItemCount())):
+            if self.topLevelItem(place).data(0, ROLE_KIND) == "added":
+                self.takeTopLevelItem(place)
+        self._add_additions()
+        self._filling = False
+        self._fit_height()
+        self.ticks_changed.emit()
+
+    def layer_name(self, layer_id: str) -> str:
+        """Name of a layer as shown; the id of one that is not there."""
+        names = {self._layer_id(item): str(item.text(0)) for item in self._layer_items()}
+        return names.get(layer_id, layer_id)
+
+    def layer_count(self) -> int:
+        """Number of layers shown."""
+        return len(self._layer_items())
+
     def sizeHint(self) -> QSize:
         return QSize(200, self.height())
 
@@ -106,6 +149,7 @@ class BandTree(QTreeWidget):
         item = QTreeWidgetItem(self, [row.name, row.facts])
         item.setData(0, ROLE_KIND, "layer")
         item.setData(0, ROLE_VALUE, row.layer_id)
+        item.setData(0, ROLE_ALSO, list(row.also))
         item.setToolTip(0, f"{row.name}\n{row.details}".strip())
         warning = QIcon(icon("warning.svg"))
         item.setIcon(0, warning if row.problem else QgsApplication.getThemeIcon("/mIconRaster.svg"))
@@ -121,6 +165,60 @@ class BandTree(QTreeWidget):
         for key, name in terrain_names().items():
             self._add(dem, name, "terrain", key)
         return item
+
+    def _add_additions(self) -> None:
+        if not self._added:
+            return
+        head = QTreeWidgetItem(self, [tr("Added bands"), tr("Del removes")])
+        head.setData(0, ROLE_KIND, "added")
+        head.setIcon(0, QgsApplication.getThemeIcon("/mActionAddExpression.svg"))
+        for place, title in enumerate(self._added):
+            item = QTreeWidgetItem(head, [title])
+            item.setData(0, ROLE_KIND, "addition")
+            item.setData(0, ROLE_VALUE, place)
+            item.setToolTip(0, title)
+            item.setFirstColumnSpanned(True)
+        head.setExpanded(True)
+
+    def selected_additions(self) -> list[int]:
+        """Places of the selected added bands."""
+        items = [item for item in self.selectedItems() if item.data(0, ROLE_KIND) == "addition"]
+        return sorted(int(item.data(0, ROLE_VALUE)) for item in items)
+
+    def selected_layers(self) -> list[QTreeWidgetItem]:
+        """Selected rows that are layers and can be used."""
+        items = [item for item in self.selectedItems() if item.data(0, ROLE_KIND) == "layer"]
+        return [item for item in items if item.flags() & Qt.ItemFlag.ItemIsUserCheckable]
+
+    def menu(self) -> QMenu:
+        """What can be done with the selected rows."""
+        menu = QMenu(self)
+        places, layers = self.selected_additions(), self.selected_layers()
+        ids = [self._layer_id(item) for item in layers]
+        if places:
+            action = menu.addAction(tr("Remove from the added bands"))
+            action.triggered.connect(lambda: self.removal_requested.emit(places))
+        if len(layers) > 1 and not any(item.data(0, ROLE_ALSO) for item in layers):
+            action = menu.addAction(tr("Mosaic as one source"))
+            action.triggered.connect(lambda: self.mosaic_requested.emit(ids))
+        if len(layers) == 1 and layers[0].data(0, ROLE_ALSO):
+            action = menu.addAction(tr("Take the mosaic apart"))
+            action.triggered.connect(lambda: self.parting_requested.emit(ids[0]))
+        return menu
+
+    def _on_menu_requested(self, place: QPoint) -> None:
+        menu = self.menu()
+        if menu.isEmpty():
+            hint = menu.addAction(tr("Select several layers to mosaic them"))
+            hint.setEnabled(False)
+        menu.exec(self.viewport().mapToGlobal(place))
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        places = self.selected_additions()
+        if event.key() == Qt.Key.Key_Delete and places:
+            self.removal_requested.emit(places)
+        else:
+            super().keyPressEvent(event)
 
     def _add(self, parent: QTreeWidgetItem, text: str, kind: str, value: Any) -> QTreeWidgetItem:
         item = QTreeWidgetItem(parent, [text])
@@ -179,13 +277,16 @@ class BandTree(QTreeWidget):
         item.setCheckState(0, PARTIAL if state == UNCHECKED and any(terrain) else state)
 
     def _layer_items(self) -> list[QTreeWidgetItem]:
+        return [item for item in self._top_items() if item.data(0, ROLE_KIND) == "layer"]
+
+    def _top_items(self) -> list[QTreeWidgetItem]:
         return [self.topLevelItem(index) for index in range(self.topLevelItemCount())]
 
     def _layer_id(self, item: QTreeWidgetItem) -> str:
         return str(item.data(0, ROLE_VALUE))
 
     def _fit_height(self, *_args: object) -> None:
-        rows = sum(1 + visible_children(item) for item in self._layer_items())
+        rows = sum(1 + visible_children(item) for item in self._top_items())
         row_height = max(self.sizeHintForRow(0), round(self.fontMetrics().height() * 1.35))
         shown = min(max(rows, LEAST_ROWS), MOST_ROWS)
         self.setFixedHeight(shown * row_height + 2 * self.frameWidth() + 2)

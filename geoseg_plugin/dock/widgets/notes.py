@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import ceil
 from typing import Any
 
@@ -91,12 +91,20 @@ class ProblemList(QTextBrowser):
 
     Args:
         most_lines: the limit in lines.
+
+    Signals:
+        place_requested: the code of a problem whose places on the map the user wants to see.
     """
+
+    place_requested = pyqtSignal(str)
 
     def __init__(self, most_lines: int = 9, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._most_lines = most_lines
-        self._problems: tuple[tuple[str, str, str], ...] = ()
+        self._problems: tuple[tuple[str, str, str, str], ...] = ()
+        self._located: frozenset[str] = frozenset()
+        self.setOpenLinks(False)
+        self.anchorClicked.connect(lambda url: self.place_requested.emit(url.path()))
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.viewport().setAutoFillBackground(False)
         self.document().setDocumentMargin(0)
@@ -110,22 +118,32 @@ class ProblemList(QTextBrowser):
 
     def texts(self) -> list[str]:
         """The messages shown."""
-        return [message for _severity, message, _hint in self._problems]
+        return [message for _severity, message, _hint, _code in self._problems]
 
     def set_problems(self, problems: Sequence[Any]) -> None:
         """Show problems of the contract, as objects or as the mappings that results carry."""
         rows = tuple(dict.fromkeys(sorted((as_row(item) for item in problems), key=lambda row: row[0])))
-        if rows == self._problems:
-            return
-        self._problems = rows
+        if rows != self._problems:
+            self._problems = rows
+            self._show()
+
+    def set_located(self, codes: Iterable[str]) -> None:
+        """Problems with these codes lie somewhere on the map: they get a link."""
+        self._located = frozenset(codes)
+        self._show()
+
+    def _show(self) -> None:
+        rows = self._problems
         side = round(self.fontMetrics().height() * 1.1)
         cells = []
-        for severity, message, hint in rows:
+        for severity, message, hint, code in rows:
             picture = QIcon(icon(f"{severity}.svg")).pixmap(side, side)
             self.document().addResource(
                 QTextDocument.ResourceType.ImageResource, QUrl(f"icon:{severity}"), picture
             )
             text = html.escape(message) + (f" <i>{html.escape(hint)}</i>" if hint else "")
+            if code in self._located:
+                text += f' <a href="{html.escape(code)}">{html.escape(tr("Show on the map"))}</a>'
             cells.append(f'<tr><td><img src="icon:{severity}"></td><td>{text}</td></tr>')
         self.setHtml(f'<table cellspacing="0" cellpadding="3">{"".join(cells)}</table>')
         self.setVisible(bool(rows))
@@ -146,12 +164,17 @@ class ProblemList(QTextBrowser):
         self.setFixedHeight(min(needed, most))
 
 
-def as_row(problem: Any) -> tuple[str, str, str]:
-    """(severity, message, hint) of a problem object or mapping."""
+def as_row(problem: Any) -> tuple[str, str, str, str]:
+    """(severity, message, hint, code) of a problem object or mapping."""
     if isinstance(problem, dict):
         severity = str(problem.get("severity", "error"))
-        return severity, str(problem.get("message", "")), str(problem.get("hint", ""))
-    return str(problem.severity), str(problem.message), str(problem.hint)
+        return (
+            severity,
+            str(problem.get("message", "")),
+            str(problem.get("hint", "")),
+            str(problem.get("code", "")),
+        )
+    return str(problem.severity), str(problem.message), str(problem.hint), str(problem.code)
 
 
 class NextStep(QLabel):
