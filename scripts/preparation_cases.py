@@ -166,7 +166,7 @@ def multitemporal(data: Path) -> list[Case]:
             "NDVI of 68 dates without clouds: median, percentiles, deviation, amplitude, trend; DEM, terrain",
             (ndvi, height),
             (*series, Band("height", "r1"), *terrain("r1")),
-            Labels(str(slovenia / "LULC.gpkg"), "LULC", "LULC", "LULC_ID", (), "unknown"),
+            Labels(str(slovenia / "LULC.gpkg"), "LULC", "LULC", "LULC_ID", (), "unknown", excluded=("0",)),
             grid=GridRequest(reference="r1"),
             tile_px=16,
             reference=str(slovenia / "lulc_mask.tif"),
