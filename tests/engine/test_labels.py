@@ -252,6 +252,7 @@ def test_check_lists_everything_at_once(scene):
     found = checked(scene, Labels(str(path), class_field="kind"), tile_px=64)
     assert found == {
         "class_without_pixels": "error",
+        "class_too_rare": "warning",
         "invalid_geometry": "warning",
         "no_geometry": "warning",
         "null_class": "warning",

@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..channel import Channel
-from ..contract import Band, CheckJob, GeoSegError, Grid, LabelClass, Problem, Source, encode, write_json
+from ..contract import (
+    Band,
+    CheckJob,
+    GeoSegError,
+    Grid,
+    LabelClass,
+    Labels,
+    Problem,
+    Recipe,
+    Source,
+    encode,
+    write_json,
+)
 from ..outputs import prepare_folder
 from ..raster.grid import windows
 from ..raster.sources import all_bands
 from ..stacking.gridplan import as_problem, ground_pixels
+from ..stacking.reader import StackReader
 from ..stacking.stackplan import plan_stack, touching
 from ..vector.area import area_geometry
 from ..vector.polygons import LabelPolygons, label_title, read_labels
+from .findings import Finding, layer_faults, problems_of, rare_classes, read_drawn, write_findings
 from .labelcheck import hull_only, label_problems
 from .labels import BURN_PX, Burner, Tally, fill_id
+from .overlapfaults import overlap_faults
+from .shift import estimate_shift, shift_finding
 from .tiles import small_raster
 
 BLOCKING = ("class_without_pixels", "one_class")
@@ -33,6 +50,8 @@ class Findings:
     classes: tuple[LabelClass, ...] = ()
     tally: Tally | None = None
     grid: Grid | None = None
+    recipe: Recipe | None = None
+    faults: list[Finding] = field(default_factory=list)
 
 
 def run(job: CheckJob, folder: Path, channel: Channel) -> dict[str, Any]:
@@ -47,8 +66,12 @@ def run(job: CheckJob, folder: Path, channel: Channel) -> dict[str, Any]:
         "classes": encode(findings.classes),
         "counts": {str(class_id): count for class_id, count in counts.items()},
         "grid": encode(findings.grid) if findings.grid else None,
+        "findings": dict(Counter(fault.code for fault in findings.faults)),
     }
     write_json(output, result)
+    if job.findings and findings.grid:
+        write_findings(findings.faults, folder / job.findings, findings.grid.crs)
+        channel.artifact("findings", folder / job.findings)
     channel.progress("check", 1, 1)
     return {**result, "output": str(output)}
 
@@ -61,17 +84,36 @@ def find(job: CheckJob) -> Findings:
         bands, problems = _every_band(job.sources)
         findings.problems += problems
     if bands:
-        plan = plan_stack(
-            job.sources, bands, job.grid, job.area, job.labels, intermediates=job.intermediates
-        )
+        plan = plan_stack(job.sources, bands, job.grid, job.area, job.labels, intermediates=job.intermediates)
         findings.problems += plan.problems
-        findings.grid = plan.recipe.grid if plan.recipe else None
+        findings.recipe, findings.grid = plan.recipe, plan.recipe.grid if plan.recipe else None
     polygons = _read(job, findings)
     if polygons is not None and findings.grid is not None:
         findings.problems += small_raster(findings.grid, job.tile_px)
         _check_on_grid(job, polygons, findings)
+        if job.labels.kind == "polygons":
+            _find_faults(job.labels, findings)
     findings.problems = sorted(dict.fromkeys(findings.problems), key=lambda item: item.severity != "error")
     return findings
+
+
+def _find_faults(labels: Labels, findings: Findings) -> None:
+    """What is wrong with single polygons, between them, and with their place in the image."""
+    grid, recipe = findings.grid, findings.recipe
+    assert grid is not None and recipe is not None
+    layers = read_drawn(labels, grid.crs)
+    for layer in layers:
+        findings.faults += layer_faults(layer, grid, labels.min_area_px)
+    findings.faults += [*overlap_faults(layers, grid), *rare_classes(layers, grid)]
+    try:
+        with StackReader(recipe) as reader:
+            for layer in layers:
+                shift = estimate_shift(layer, reader)
+                if shift is not None:
+                    findings.faults.append(shift_finding(layer, shift, grid))
+    except GeoSegError as error:
+        findings.problems.append(as_problem(error))
+    findings.problems += problems_of(findings.faults)
 
 
 def _every_band(sources: tuple[Source, ...]) -> tuple[tuple[Band, ...], list[Problem]]:

@@ -1,0 +1,269 @@
+"""Faults of label polygons, each with a place, a reason and the feature to mend."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import pyogrio
+import shapely
+
+from ..contract import Grid, LabelLayer, Labels, Problem
+from ..outputs import whole_file
+from ..raster.grid import pixel_size
+from ..stacking.stackplan import touching
+from ..vector.features import _first_with_geometry as first_with_geometry
+from ..vector.geopackage import write_layer
+from ..vector.legend import is_null, value_text
+from ..vector.polygons import label_title
+
+LAYER = "findings"
+FEWEST_POLYGONS = 3
+"""Polygons of a class that train, validation and test need, one each."""
+
+MENDED = {
+    "tiny_polygon": (
+        "are smaller than what a pixel or the least area keeps",
+        "Draw them larger, or delete them.",
+    ),
+    "sliver": ("are narrower than a pixel", "Delete them, or join them with their neighbour."),
+    "duplicate": ("lie on another polygon of the same shape", "Delete one of the two."),
+    "overlap_same_class": ("lie mostly under another polygon of their class", "Join or delete them."),
+}
+"""Codes that nothing else complains of: what the polygons do, and the cure."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One fault.
+
+    Attributes:
+        geometry: the polygon, the part of it or the place that is wrong, in the CRS of the findings.
+        code: kind of fault; the same as of the problem that counts it.
+        reason: why it is one, as a sentence.
+        layer: the label layer as the user sees it.
+        feature: id of the feature in its layer; -1 where it is about more than one.
+        class_name: its class as the field says it.
+        severity: `warning` or `error`.
+    """
+
+    geometry: shapely.Geometry
+    code: str
+    reason: str
+    layer: str
+    feature: int = -1
+    class_name: str = ""
+    severity: str = "warning"
+
+
+@dataclass
+class DrawnLayer:
+    """Features of one label layer as they are in the file, and on the grid's CRS.
+
+    Attributes:
+        name: as the user sees it.
+        features: their ids.
+        classes: their class as text; empty where there is none.
+        raw: geometries as drawn, without Z.
+        shapes: valid polygons in the CRS of the findings; None where there is none.
+        crs: of the findings.
+    """
+
+    name: str
+    features: np.ndarray
+    classes: list[str]
+    raw: np.ndarray
+    shapes: np.ndarray
+    own_crs: str
+    crs: str
+    usable: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.usable = np.flatnonzero(~shapely.is_missing(self.shapes))
+
+    def finding(
+        self, place: int, code: str, reason: str, geometry: shapely.Geometry | None = None
+    ) -> Finding:
+        """A finding about one feature, at its polygon unless another place is given."""
+        shape = self.shapes[place] if geometry is None else geometry
+        return Finding(shape, code, reason, self.name, int(self.features[place]), self.classes[place])
+
+    def moved(self, geometry: shapely.Geometry) -> shapely.Geometry:
+        """A geometry of the file in the CRS of the findings."""
+        return geopandas.GeoSeries([geometry], crs=self.own_crs).to_crs(self.crs).iloc[0]
+
+
+def read_drawn(labels: Labels, crs: str) -> list[DrawnLayer]:
+    """Every feature of the label layers, faulty ones included, with polygons in a CRS."""
+    drawn: tuple[Labels | LabelLayer, ...] = (labels, *labels.more)
+    named = {text: item.name for item in labels.classes for text in (item.value, *item.also) if text}
+    return [_read_layer(layer, crs, named, labels.excluded) for layer in drawn]
+
+
+def _read_layer(
+    layer: Labels | LabelLayer, crs: str, named: dict[str, str], excluded: tuple[str, ...]
+) -> DrawnLayer:
+    """One layer; what the user excluded is left out, and values merged into a class have its name."""
+    frame = pyogrio.read_dataframe(
+        layer.path, layer=layer.layer or first_with_geometry(layer.path), fid_as_index=True
+    )
+    name = label_title(layer)
+    raw = shapely.force_2d(np.asarray(frame.geometry.array, dtype=object))
+    shapes = raw.copy()
+    shapes[shapely.is_missing(raw) | shapely.is_empty(raw)] = None
+    bad = ~shapely.is_valid(shapes) & ~shapely.is_missing(shapes)
+    shapes[bad] = shapely.make_valid(shapes[bad], method="structure", keep_collapsed=False)
+    shapes[~np.isin(shapely.get_type_id(shapes), (3, 6)) | shapely.is_empty(shapes)] = None
+    moved = geopandas.GeoSeries(list(shapes), crs=frame.crs).to_crs(crs)
+    values = frame[layer.class_field].tolist() if layer.class_field else [name] * len(frame)
+    texts = ["" if is_null(value) else value_text(value) for value in values]
+    kept = np.array([text not in excluded or not layer.class_field for text in texts], bool)
+    classes = [named.get(text, text) for text, keep in zip(texts, kept, strict=True) if keep]
+    ids, found = frame.index.to_numpy()[kept], np.asarray(moved.array, object)[kept]
+    return DrawnLayer(name, ids, classes, raw[kept], found, frame.crs.to_wkt(), crs)
+
+
+def layer_faults(layer: DrawnLayer, grid: Grid, min_area_px: int = 0) -> Iterator[Finding]:
+    """Faults that a feature has by itself: no polygon, invalid, outside, tiny, narrow, twice, without class."""
+    yield from _without_polygon(layer)
+    yield from _invalid(layer)
+    yield from _off_grid(layer, grid)
+    yield from _small(layer, grid, min_area_px)
+    yield from _twice(layer)
+    for place in layer.usable:
+        if not layer.classes[place]:
+            yield layer.finding(
+                place, "null_class", "The field of the class is empty: the ground is ignored."
+            )
+
+
+def rare_classes(layers: list[DrawnLayer], grid: Grid) -> Iterator[Finding]:
+    """Classes with fewer polygons on the rasters than there are splits; a finding at each of their polygons."""
+    places = [
+        (layer, place)
+        for layer in layers
+        for place, inside in zip(layer.usable, touching(layer.shapes[layer.usable], grid), strict=True)
+        if inside and layer.classes[place]
+    ]
+    counts = Counter(layer.classes[place] for layer, place in places)
+    for layer, place in places:
+        count = counts[layer.classes[place]]
+        if count < FEWEST_POLYGONS:
+            reason = (
+                f"Class '{layer.classes[place]}' has {count} polygon{'s' if count > 1 else ''} on the rasters: too few "
+                "to train, validate and test."
+            )
+            yield layer.finding(place, "class_too_rare", reason)
+
+
+def _without_polygon(layer: DrawnLayer) -> Iterator[Finding]:
+    """Features that have no place of their own are put into the middle of the layer, to be found there."""
+    if len(layer.usable) == len(layer.raw):
+        return
+    middle = shapely.Point(0, 0)
+    if len(layer.usable):
+        middle = shapely.box(*shapely.total_bounds(layer.shapes[layer.usable])).centroid
+    for place in np.flatnonzero(shapely.is_missing(layer.shapes)):
+        drawn = layer.raw[place]
+        if drawn is None or shapely.is_empty(drawn):
+            reason = "The feature has no geometry; it is shown in the middle of the layer."
+            yield layer.finding(place, "no_geometry", reason, middle)
+        else:
+            kind = shapely.get_type_id(drawn)
+            reason = "The polygon has no area." if kind in (3, 6) else f"The feature is a {drawn.geom_type}."
+            yield layer.finding(place, "no_geometry", reason, layer.moved(shapely.centroid(drawn)))
+
+
+def _invalid(layer: DrawnLayer) -> Iterator[Finding]:
+    present = ~(shapely.is_missing(layer.raw) | shapely.is_empty(layer.raw))
+    for place in np.flatnonzero(present & ~shapely.is_valid(layer.raw)):
+        said = shapely.is_valid_reason(layer.raw[place])
+        found = re.match(r"(.*?)\[(\S+) (\S+?)\]$", said)
+        text = found.group(1).strip() if found else said
+        point = (
+            shapely.Point(float(found.group(2)), float(found.group(3)))
+            if found
+            else layer.raw[place].centroid
+        )
+        reason = f"The polygon is invalid: {text.lower()}. It was repaired on a copy."
+        yield layer.finding(place, "invalid_geometry", reason, layer.moved(point))
+
+
+def _off_grid(layer: DrawnLayer, grid: Grid) -> Iterator[Finding]:
+    for place in layer.usable[~touching(layer.shapes[layer.usable], grid)]:
+        yield layer.finding(
+            place, "labels_outside", "The polygon lies outside the ground that the rasters share."
+        )
+
+
+def _small(layer: DrawnLayer, grid: Grid, min_area_px: int) -> Iterator[Finding]:
+    width, height = pixel_size(grid)
+    shapes = layer.shapes[layer.usable]
+    area_px = shapely.area(shapes) / (width * height)
+    breadth_px = (
+        2 * shapely.area(shapes) / np.maximum(shapely.length(shapes), 1e-300) / np.sqrt(width * height)
+    )
+    least = max(1, min_area_px)
+    for place, area, breadth in zip(layer.usable, area_px, breadth_px, strict=True):
+        if area < least:
+            what = "a pixel" if least == 1 else f"the {least} pixels that a piece must have"
+            yield layer.finding(
+                place, "tiny_polygon", f"The polygon covers {area:.2g} pixels, less than {what}."
+            )
+        elif breadth < 1:
+            yield layer.finding(place, "sliver", f"The polygon is on average {breadth:.2g} pixels broad.")
+
+
+def _twice(layer: DrawnLayer) -> Iterator[Finding]:
+    seen: dict[bytes, int] = {}
+    for place, key in zip(
+        layer.usable, shapely.to_wkb(shapely.normalize(layer.shapes[layer.usable])), strict=True
+    ):
+        first = seen.setdefault(key, int(place))
+        if first != place:
+            reason = f"The polygon is the same as that of feature {layer.features[first]}."
+            yield layer.finding(place, "duplicate", reason)
+
+
+def problems_of(findings: list[Finding]) -> list[Problem]:
+    """A warning with a count for each kind of fault that nothing else complains of."""
+    problems = []
+    for code, (what, hint) in MENDED.items():
+        for layer, count in Counter(item.layer for item in findings if item.code == code).items():
+            text = f"{count} polygon{'s' if count > 1 else ''} of '{layer}' {what}."
+            problems.append(Problem(code, text, hint, "warning"))
+    rare = sorted({item.reason for item in findings if item.code == "class_too_rare"})
+    hint = "Draw more of it in other places, or join it with another class."
+    problems += [Problem("class_too_rare", reason, hint, "warning") for reason in rare]
+    hint = "Compare polygons and image on the map, and move the layer that is wrong."
+    problems += [
+        Problem(item.code, item.reason, hint, "warning") for item in findings if item.code == "labels_shifted"
+    ]
+    return problems
+
+
+def write_findings(findings: list[Finding], path: Path, crs: str) -> None:
+    """Write the layer `findings` of a GeoPackage: one feature a fault, in the CRS of the rasters.
+
+    Raises:
+        GeoSegError: `not_writable`, `disk_full`, `write_failed`.
+    """
+    frame = geopandas.GeoDataFrame(
+        {
+            "code": [item.code for item in findings],
+            "reason": [item.reason for item in findings],
+            "severity": [item.severity for item in findings],
+            "feature": np.array([item.feature for item in findings], np.int64),
+            "class": [item.class_name for item in findings],
+            "layer": [item.layer for item in findings],
+        },
+        geometry=[item.geometry for item in findings],
+        crs=crs,
+    )
+    with whole_file(path) as partial:
+        write_layer(frame, partial, LAYER, geometry_type="Unknown")
