@@ -12,6 +12,7 @@ from scipy.io import netcdf_file
 from geoseg_engine.bands import seriesbands
 from geoseg_engine.bands.opening import open_bands, own_grid
 from geoseg_engine.contract import Area, Band, GeoSegError, Grid, GridRequest, Recipe, Series, Source
+from geoseg_engine.raster import unpacked
 from geoseg_engine.raster.dates import iso
 from geoseg_engine.raster.grid import Window, grid_bounds, whole, windows
 from geoseg_engine.stacking.reader import StackReader
@@ -289,3 +290,30 @@ def test_pieces_cover_every_pixel_once_and_stay_small(block, limit):
         seen[rows, cols] += 1
         assert piece.height * piece.width <= limit
     assert (seen == 1).all()
+
+
+def test_series_of_large_blocks_are_unpacked_once_with_the_same_values(tmp_path, monkeypatch):
+    values, mask = (
+        values_of(),
+        (np.random.default_rng(2).random((len(DATES), ROWS, COLS)) < 0.3).astype(np.int8),
+    )
+    file = write_netcdf(tmp_path / "s.nc", {"a": values, "mask": mask})
+    source = Source("s", str(file), kind="series", series=Series(("a",), mask="mask"))
+    bands = (statistic("median"), statistic("trend"), statistic("date", date=DATES[2]))
+    directly = read(source, *bands)
+    asked = []
+    real = seriesbands.OpenSeries.values
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(unpacked, "UNPACK_BYTES", 100)
+    monkeypatch.setattr(unpacked, "STRIP_PX", 100)
+    monkeypatch.setattr(seriesbands, "DATES_LIMIT", 4 * len(DATES) * 50)
+    monkeypatch.setattr(
+        seriesbands.OpenSeries,
+        "values",
+        lambda self, index, dates, part: (
+            asked.append(part.height * len(dates)) or real(self, index, dates, part)
+        ),
+    )
+    np.testing.assert_array_equal(read(source, *bands), directly)
+    assert sum(asked) == ROWS * len(DATES)
+    assert [path.name for path in tmp_path.iterdir()] == ["s.nc"]

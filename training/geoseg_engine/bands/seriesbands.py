@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,10 +17,11 @@ from ..raster.resample import Mapping, mapping
 from ..raster.series import OpenSeries, open_series
 from ..raster.sources import title
 from ..raster.stream import pump
+from ..raster.unpacked import Unpacked
 from .rasterbands import SOURCE_LIMIT_PX, gridded
 from .temporal import statistics
 
-DATES_LIMIT = 32 << 20
+DATES_LIMIT = 16 << 20
 """Bytes of float32 values of all dates that are read at once; up to three such pieces are in memory."""
 
 
@@ -32,6 +33,7 @@ class SeriesBands:
     mapping: Mapping
     bands: tuple[Band, ...]
     pool: Executor
+    unpacked: Unpacked
 
     def read(self, window: Window) -> np.ndarray:
         """Float32 (bands, rows, cols) of a window inside the grid; NaN where there is no value.
@@ -79,7 +81,7 @@ class SeriesBands:
         over_all = [place for place in places if self.bands[place].derive != "date"]
 
         def read(tile: Window) -> tuple[Window, np.ndarray]:
-            return tile, self.series.values(index, dates, tile)
+            return tile, self.unpacked.values(index, dates, tile)
 
         def compute(piece: tuple[Window, np.ndarray]) -> None:
             tile, values = piece
@@ -130,9 +132,13 @@ def open_series_bands(source: Source, bands: tuple[Band, ...], grid: Grid) -> It
     Raises:
         GeoSegError: as `open_series` and `refuse_unknown`.
     """
-    with open_series(source) as series, ThreadPoolExecutor(os.cpu_count() or 1, "series") as pool:
+    with (
+        open_series(source) as series,
+        ThreadPoolExecutor(os.cpu_count() or 1, "series") as pool,
+        closing(Unpacked(series)) as values,
+    ):
         refuse_unknown(series, bands)
-        yield SeriesBands(series, mapping(grid, series.grid), bands, pool)
+        yield SeriesBands(series, mapping(grid, series.grid), bands, pool, values)
 
 
 def series_grid(source: Source, bands: tuple[Band, ...] = ()) -> Grid:
