@@ -50,7 +50,15 @@ class StackJob(Job):
 
 @dataclass(frozen=True)
 class TerrainJob(Job):
-    """Terrain attributes of a DEM as a raster of one band each, on the DEM's own grid."""
+    """Terrain attributes of a DEM as a raster of one band each, on the DEM's own grid.
+
+    Attributes:
+        dem: heights in metres; its first band is used.
+        attributes: of TERRAIN_ATTRIBUTES and RELIEF_ATTRIBUTES.
+        parameters: `radius_m` of `tpi` (0: the eight neighbours) and `local_relief` (500); `radii` of
+            `multiscale_tpi` ("50,150,450"); `azimuth` (315) and `altitude` (45) of `hillshade`; `engine` is
+            `richdem` or `numpy`, by default what is right and quickest.
+    """
 
     kind: ClassVar[str] = "terrain"
     dem: Source
