@@ -92,7 +92,7 @@ def test_distance_is_right_to_a_quarter_pixel(tmp_path):
     exact = np.minimum(np.min([shapely.distance(shape, centres) for shape in shapes], axis=0), 150)
     assert np.abs(found - exact).max() <= 2.5 and found.max() == 150
     assert (found[exact == 0] == 0).all()
-    assert read(source, Band("d", "v", derive="distance"))[0].max() <= 500, "50 pixels unless asked otherwise"
+    assert 490 < read(source, Band("d", "v", derive="distance"))[0].max() < 501, "50 pixels unless asked otherwise"
 
 
 def test_distance_is_metres_on_the_ground_in_degrees(tmp_path):
@@ -135,7 +135,8 @@ def test_a_layer_of_another_crs_and_no_feature_near(tmp_path):
     np.testing.assert_allclose(here[0], there[0], atol=1.0)
     far = layer(tmp_path / "far.gpkg", [pixel_box(900, 900, 5, 5)], n=[1.0])
     found = read(far, *bands)
-    assert (found[0] == 500).all() and np.isnan(found[1]).all()
+    np.testing.assert_allclose(found[0], 500, rtol=1e-3)
+    assert np.isnan(found[1]).all()
 
 
 def test_a_stack_with_vector_bands_comes_from_its_recipe(tmp_path):
