@@ -33,6 +33,8 @@ HIGHEST_M = 32768.0
 """Heights beyond it, of either sign, are taken as it: no ground lies there, and sums of squares stay exact."""
 
 ROWS_LOOKED_AT = 4096
+STRIP_PX = 1 << 15
+"""Pixels worked on at once, so that temporaries stay in the processor's cache."""
 
 
 def radii_m(name: str, parameters: Parameters) -> list[float]:
@@ -103,26 +105,31 @@ def position_bands(heights_m: np.ndarray, grid: Grid, window: Window, bands: tup
         the surroundings; multi-scale TPI in standard deviations, 0 on flat ground.
     """
     sums = Sums(heights_m, grid, window)
-    result = np.stack([_position(sums, band) for band in bands])
+    result = np.empty((len(bands), window.height, window.width))
+    step = max(STRIP_PX // max(window.width, 1), 1)
+    for row in range(0, window.height, step):
+        rows = slice(row, min(row + step, window.height))
+        for place, band in enumerate(bands):
+            result[place, rows] = _position(sums, band, rows)
     result[:, sums.void] = np.nan
     return result
 
 
-def _position(sums: Sums, band: Band) -> np.ndarray:
+def _position(sums: Sums, band: Band, rows: slice) -> np.ndarray:
     radii = radii_m(band.derive, band.parameters)
     if band.derive == "tpi":
-        return sums.above_mean(radii[0], without_itself=True)
+        return sums.above_mean(radii[0], rows, without_itself=True)
     if band.derive == "local_relief":
-        return sums.above_mean(radii[0])
-    result = np.zeros(sums.void.shape)
-    for radius_m in radii:
-        deviation = sums.deviation(radius_m)
+        return sums.above_mean(radii[0], rows)
+    result = sums.deviation(radii[0], rows)
+    for radius_m in radii[1:]:
+        deviation = sums.deviation(radius_m, rows)
         result = np.where(np.abs(deviation) > np.abs(result), deviation, result)
     return result
 
 
 class Sums:
-    """Integral images of a window of a DEM, kept for all its radii and bands."""
+    """Integral images of a window of a DEM, kept for all its radii and bands; `rows` are those of the window."""
 
     def __init__(self, heights_m: np.ndarray, grid: Grid, window: Window) -> None:
         self._grid, self._window = grid, window
@@ -137,39 +144,47 @@ class Sums:
         self._heights = integral(fine)
         self._coarse = np.rint(heights * COARSE).astype(np.int64)
         self._squares: tuple[np.ndarray, np.ndarray] | None = None
+        self._halves: dict[float, np.ndarray] = {}
 
-    def above_mean(self, radius_m: float, without_itself: bool = False) -> np.ndarray:
+    def above_mean(self, radius_m: float, rows: slice, without_itself: bool = False) -> np.ndarray:
         """Height minus the mean around it, in metres; 0 for a pixel alone among voids."""
-        count, total = self._around(self._counts, radius_m), self._around(self._heights, radius_m)
-        difference = self._height * count - total  # the pixel itself adds 0 to it
+        count, total = (self._around(table, radius_m, rows) for table in (self._counts, self._heights))
+        difference = self._height[rows] * count - total  # the pixel itself adds 0 to it
         others = count - 1 if without_itself else count
         result: np.ndarray = difference / (np.maximum(others, 1) * FINE)
         return result
 
-    def deviation(self, radius_m: float) -> np.ndarray:
+    def deviation(self, radius_m: float, rows: slice) -> np.ndarray:
         """Height minus the mean around it, in standard deviations of the heights there; 0 where all are equal."""
         if self._squares is None:
             self._squares = integral(self._coarse), integral(self._coarse * self._coarse)
-        count = np.maximum(self._around(self._counts, radius_m), 1)
-        total, squares = (self._around(table, radius_m) for table in self._squares)
+        count = np.maximum(self._around(self._counts, radius_m, rows), 1)
+        total, squares = (self._around(table, radius_m, rows) for table in self._squares)
         middle = np.rint(total / count).astype(np.int64)
         rest = total - middle * count
         spread = squares - 2 * middle * total + middle * middle * count  # of heights around `middle`, exact
         variance = np.maximum((spread - rest * (rest / count)) / count, 0.0) / COARSE**2
         with np.errstate(divide="ignore", invalid="ignore"):
-            result = self.above_mean(radius_m) / np.sqrt(variance)
+            result = self.above_mean(radius_m, rows) / np.sqrt(variance)
         return np.where(variance > 0, result, 0.0)
 
-    def _around(self, table: np.ndarray, radius_m: float) -> np.ndarray:
-        """Sum over the surroundings of every pixel of the window, int64 (rows, cols)."""
-        height, width, halo = self._window.height, self._window.width, self._halo
-        rows = np.arange(height)
-        halves = np.minimum(_halves(radius_m, self._grid, rows + self._window.row), halo)
+    def _halves_of(self, radius_m: float) -> np.ndarray:
+        """Half heights and half widths of the window's rows."""
+        if radius_m not in self._halves:
+            rows = np.arange(self._window.height) + self._window.row
+            self._halves[radius_m] = np.minimum(_halves(radius_m, self._grid, rows), self._halo)
+        return self._halves[radius_m]
+
+    def _around(self, table: np.ndarray, radius_m: float, rows: slice) -> np.ndarray:
+        """Sum over the surroundings of every pixel of some rows, int64 (rows, cols)."""
+        height, width, halo = rows.stop - rows.start, self._window.width, self._halo
+        halves = self._halves_of(radius_m)[:, rows]
         starts = np.flatnonzero(np.any(np.diff(halves, axis=1, prepend=-1) != 0, axis=0))
         result = np.empty((height, width), np.int64)
         for start, end in zip(starts, [*starts[1:], height], strict=True):  # rows of the same size
             down, across = halves[:, start]
-            above, below = start + halo - down, start + halo + down + 1
+            middle = rows.start + start + halo
+            above, below = middle - down, middle + down + 1
             left, right = halo - across, halo + across + 1
             count = end - start
             strip = table[below : below + count] - table[above : above + count]
