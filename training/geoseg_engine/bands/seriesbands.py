@@ -21,7 +21,7 @@ from ..raster.unpacked import Unpacked
 from .rasterbands import SOURCE_LIMIT_PX, gridded
 from .temporal import statistics
 
-DATES_LIMIT = 16 << 20
+DATES_LIMIT = 8 << 20
 """Bytes of float32 values of all dates that are read at once; up to three such pieces are in memory."""
 
 
