@@ -192,6 +192,37 @@ def coarsened(values: np.ndarray, factors: tuple[int, int]) -> np.ndarray:
         return np.where(2 * count >= size, total / count, np.nan)
 
 
+def commonest(values: np.ndarray, factors: tuple[int, int]) -> np.ndarray:
+    """The most frequent valid value in blocks, the smallest of several; NaN where fewer than half are valid.
+
+    Args and result as of `coarsened`.
+    """
+    if factors == (1, 1):
+        return values
+    bands, height, width = values.shape
+    rows, cols = math.ceil(height / factors[0]), math.ceil(width / factors[1])
+    padded = np.full((bands, rows * factors[0], cols * factors[1]), np.nan, np.float32)
+    padded[:, :height, :width] = values
+    blocks = padded.reshape(bands, rows, factors[0], cols, factors[1]).transpose(2, 4, 0, 1, 3)
+    ordered = np.sort(blocks.reshape(-1, bands, rows, cols), axis=0)
+    best, best_run = ordered[0].copy(), np.zeros(ordered.shape[1:], np.int32)
+    run = np.zeros_like(best_run)
+    for place, layer in enumerate(ordered):
+        run = np.where(layer == ordered[place - 1], run + 1, 1) if place else np.ones_like(run)
+        longer = (run > best_run) & np.isfinite(layer)
+        best[longer] = layer[longer]
+        best_run[longer] = run[longer]
+    sizes = _block_sizes(height, factors[0])[:, None] * _block_sizes(width, factors[1])
+    enough = 2 * np.isfinite(ordered).sum(axis=0) >= sizes
+    return np.where(enough, best, np.float32(np.nan))
+
+
+def _block_sizes(length: int, factor: int) -> np.ndarray:
+    """Pixels in each block of an axis; the last may be cut."""
+    starts = np.arange(0, length, factor)
+    return np.minimum(starts + factor, length) - starts
+
+
 def interpolated(
     values: np.ndarray, corner: tuple[int, int], rows: np.ndarray, cols: np.ndarray, method: str
 ) -> np.ndarray:
@@ -274,8 +305,8 @@ def resampled(
         return np.full((len(values), *rows.shape), np.nan, np.float32)
     factors = mapping.factors if method != "nearest" else (1, 1)
     corner = part.row // factors[0], part.col // factors[1]
-    coarse = coarsened(values, factors).astype(np.float32)
-    method = "bilinear" if method == "average" else method
+    coarse = (commonest if method == "mode" else coarsened)(values, factors).astype(np.float32)
+    method = {"average": "bilinear", "mode": "nearest"}.get(method, method)
     everywhere = bool(inside.all())
     at_rows, at_cols = (axis if everywhere else axis[inside] for axis in (rows, cols))
     found = interpolated(coarse, corner, at_rows / factors[0], at_cols / factors[1], method)

@@ -23,6 +23,8 @@ from ..contract import GeoSegError, Grid, Source
 from .grid import same_grid
 
 os.environ.setdefault("GDAL_CACHEMAX", "256")  # MB; GDAL's own default grows with the machine
+os.environ.setdefault("GDAL_HTTP_CONNECTTIMEOUT", "10")  # seconds; GDAL's own is for ever
+os.environ.setdefault("GDAL_HTTP_MAX_RETRY", "3")
 
 LONGITUDE_LIMIT, LATITUDE_LIMIT = 541.0, 90.5
 
@@ -71,7 +73,9 @@ def _open(source: Source) -> Any:
         raise GeoSegError(
             "cannot_open",
             f"The engine cannot open layer '{title(source)}': {source.path}",
-            "Export the layer as GeoTIFF in QGIS (Export > Save As) and use that.",
+            "Check the address and the network, or download the file and use that."
+            if source.path.startswith(("http", "/vsi"))
+            else "Export the layer as GeoTIFF in QGIS (Export > Save As) and use that.",
             str(error),
         ) from error
 

@@ -9,13 +9,15 @@ import numpy as np
 
 from ..contract import GeoSegError, Problem, Recipe
 from ..raster.grid import Window, whole
-from ..raster.sources import title
+from ..raster.sources import open_source, title
 from .reader import StackReader
 
 WHOLE_LIMIT = 3_000_000
 """Values up to which a stack is looked at wholly; beyond, SAMPLES² windows are."""
 
 SAMPLES = 4
+EXACT_TO = 1 << 24
+"""float32 holds every whole number up to this one."""
 
 
 @dataclass
@@ -44,6 +46,7 @@ def band_problems(recipe: Recipe) -> list[Problem]:
         constant = ~empty & (seen.high - seen.low == 0)
     problems = _per_layer(recipe, empty, _empty_problem, seen)
     problems += _per_layer(recipe, constant, _constant_problem, seen)
+    problems += _rounded(recipe, seen)
     if not empty.any() and not seen.all_valid_px:
         problems.append(_nowhere_all(seen))
     return problems
@@ -81,14 +84,38 @@ Sentence = Callable[[str, list[str], Seen], Problem]
 
 def _per_layer(recipe: Recipe, chosen: np.ndarray, problem: Sentence, seen: Seen) -> list[Problem]:
     problems = []
-    for source in recipe.sources:
+    layers = [(source.key, f" of layer '{title(source)}'") for source in recipe.sources]
+    for key, layer in (*layers, ("", "")):  # expressions have no layer
         names = [
             band.name
             for band, is_chosen in zip(recipe.bands, chosen, strict=True)
-            if is_chosen and band.source == source.key
+            if is_chosen and band.source == key
         ]
         if names:
-            problems.append(problem(title(source), names, seen))
+            problems.append(problem(layer, names, seen))
+    return problems
+
+
+def _rounded(recipe: Recipe, seen: Seen) -> list[Problem]:
+    """A warning for whole numbers beyond what float32 tells apart."""
+    sources = {source.key: source for source in recipe.sources}
+    problems = []
+    for place, band in enumerate(recipe.bands):
+        largest = max(abs(seen.low[place]), abs(seen.high[place]))
+        if band.derive or sources[band.source].kind != "raster" or not EXACT_TO < largest < np.inf:
+            continue
+        with open_source(sources[band.source]) as dataset:
+            dtype = dataset.dtypes[band.index - 1]
+        if "int" in dtype:
+            problems.append(
+                Problem(
+                    "rounded",
+                    f"{_listed([band.name])} of layer '{title(sources[band.source])}' holds whole numbers ({dtype}) up "
+                    f"to {largest:.0f}; beyond {EXACT_TO} neighbouring numbers become the same.",
+                    "Harmless for measurements; codes should be renumbered from 0 first.",
+                    "warning",
+                )
+            )
     return problems
 
 
@@ -102,12 +129,12 @@ def _empty_problem(layer: str, names: list[str], seen: Seen) -> Problem:
     if seen.complete:
         return Problem(
             "empty_band",
-            f"{_listed(names)} of layer '{layer}' {verb} no value on the grid (all nodata).",
+            f"{_listed(names)}{layer} {verb} no value on the grid (all nodata).",
             "Untick it, or check the layer's nodata value.",
         )
     return Problem(
         "empty_band",
-        f"{_listed(names)} of layer '{layer}' {verb} no value in {seen.px:,} sampled pixels.",
+        f"{_listed(names)}{layer} {verb} no value in {seen.px:,} sampled pixels.",
         "Look at the band on the map; untick it if it is empty.",
         "warning",
     )
@@ -118,7 +145,7 @@ def _constant_problem(layer: str, names: list[str], seen: Seen) -> Problem:
     where = "everywhere" if seen.complete else f"in {seen.px:,} sampled pixels"
     return Problem(
         "constant_band",
-        f"{_listed(names)} of layer '{layer}' {verb} the same value {where} and cannot tell anything apart.",
+        f"{_listed(names)}{layer} {verb} the same value {where} and cannot tell anything apart.",
         "Untick it.",
         "warning",
     )
