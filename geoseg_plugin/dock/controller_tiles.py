@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 from qgis.core import QgsRasterLayer, QgsUnitTypes, QgsVectorLayer
 from qgis.PyQt.QtCore import QObject
 
-from ..contract import JOB_FILE, Area, GeoSegError, RasterizeJob, job_from_json
+from ..contract import JOB_FILE, SPLITS, Area, GeoSegError, Labels, RasterizeJob, job_from_json
 from ..jobs import prepare, tiles
-from ..layers import publish
+from ..layers import publish, snapshot
+from ..layers.exports import LABEL_LAYER
 from .choices import NamedPath, TileChoices
-from .inputs_from_layers import text_fields
+from .inputs_from_layers import Export, text_fields, vector_layer
+from .labels_from_layers import split_fields_of
+from .pages.tiles_advanced import LABELS, LAYERS
 from .words import tr
 
 if TYPE_CHECKING:
@@ -53,11 +56,12 @@ class TilesController(QObject):
             return
         choices = self.page.choices()
         try:
-            submission = tile_submission(folder, choices)
+            exports, areas = self._split_areas(folder, choices)
+            submission = tile_submission(folder, choices, areas)
         except GeoSegError as error:
             self.desk.report(error)
             return
-        self.desk.start(tr("Tiles of {}").format(folder.name), [], [submission], self._on_made)
+        self.desk.start(tr("Tiles of {}").format(folder.name), exports, [submission], self._on_made)
 
     def show_state(self) -> None:
         """Tick when the current dataset has tiles."""
@@ -71,6 +75,28 @@ class TilesController(QObject):
             text = tr("Prepare data first.")
         self.desk.dock.steps.set_state("tiles", done, text)
 
+    def _split_areas(self, folder: Path, choices: TileChoices) -> tuple[list[Export], tuple[Area, ...]]:
+        """Areas of train, validation and test as files, where layers say the split.
+
+        Raises:
+            GeoSegError: `no_split_layer`, `layer_gone`.
+        """
+        if choices.split_field != LAYERS:
+            return [], ()
+        exports: list[Export] = []
+        areas = []
+        for split, layer_id in zip(SPLITS, choices.split_layer_ids, strict=True):
+            if not layer_id:
+                raise GeoSegError(
+                    "no_split_layer",
+                    tr("No layer is chosen for {}.").format(split),
+                    tr("Choose a polygon layer for each split, or split by blocks."),
+                )
+            path = folder / "inputs" / f"split_{split}.gpkg"
+            exports.append(snapshot.polygon_snapshot(vector_layer(self.desk.project, layer_id), path))
+            areas.append(Area("polygons", str(path), LABEL_LAYER))
+        return exports, tuple(areas)
+
     def _on_dataset_chosen(self, folder: str) -> None:
         self.desk.dataset = Path(folder) if folder else None
         self._show(self.desk.dataset)
@@ -79,6 +105,7 @@ class TilesController(QObject):
     def _show(self, folder: Path | None) -> None:
         self._shown = folder
         self.page.next_step.show_done("")
+        self.page.split_note.hide()
         self.page.show_counts([], {})
         self.page.problem_list.set_problems([])
         if folder is None:
@@ -87,7 +114,7 @@ class TilesController(QObject):
         if layer.isValid():
             unit = QgsUnitTypes.toAbbreviatedString(layer.crs().mapUnits())
             self.page.set_pixel_size(layer.rasterUnitsPerPixelX(), unit)
-        self.page.set_split_fields(split_fields(area_of(folder)))
+        self.page.set_split_fields(split_fields(area_of(folder)), label_split_fields(folder))
         if (folder / "dataset.json").exists():
             try:
                 dataset = publish.read_dataset(folder)
@@ -107,13 +134,15 @@ class TilesController(QObject):
         self.page.show_made(result)
 
 
-def tile_submission(folder: Path, choices: TileChoices) -> Any:
-    """The tile job for a dataset, with the area its labels were burned in.
-
-    Raises:
-        GeoSegError: `bad_json` if the dataset's record is broken.
-    """
-    area = dataclasses.replace(area_of(folder), split_field=choices.split_field)
+def tile_submission(folder: Path, choices: TileChoices, split_areas: tuple[Area, ...] = ()) -> Any:
+    """The tile job for a dataset, with the area its labels were burned in."""
+    area = area_of(folder)
+    labels = labels_of(folder)
+    if choices.split_field.startswith(LABELS) and labels is not None:
+        field = choices.split_field.removeprefix(LABELS)
+        area = Area("polygons", labels.path, labels.layer, split_field=field)
+    elif choices.split_field != LAYERS:
+        area = dataclasses.replace(area, split_field=choices.split_field)
     stack = folder / prepare.STACK
     return tiles.tiles(
         folder,
@@ -125,21 +154,47 @@ def tile_submission(folder: Path, choices: TileChoices) -> Any:
         area=area,
         seed=choices.seed,
         stack_path=stack if stack.exists() else stack.with_suffix(".recipe.json"),
+        split_areas=split_areas,
+        min_labelled_share=choices.min_labelled_percent / 100,
+        empty_share=choices.empty_percent / 100,
+        folds=choices.folds,
     )
 
 
-def area_of(dataset_folder: Path) -> Area:
-    """The area that the labels of a dataset were burned in; the default area without a record."""
+def rasterize_job(dataset_folder: Path) -> RasterizeJob | None:
+    """The job that made the labels of a dataset; None without a record."""
     file = prepare.job_folder(dataset_folder, "rasterize") / JOB_FILE
     try:
         job = job_from_json(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, json.JSONDecodeError, GeoSegError):
-        return Area()
-    return job.area if isinstance(job, RasterizeJob) else Area()
+        return None
+    return job if isinstance(job, RasterizeJob) else None
+
+
+def area_of(dataset_folder: Path) -> Area:
+    """The area that the labels of a dataset were burned in; the default area without a record."""
+    job = rasterize_job(dataset_folder)
+    return job.area if job is not None else Area()
+
+
+def labels_of(dataset_folder: Path) -> Labels | None:
+    """The label polygons of a dataset; None if its labels are a raster, or without a record."""
+    job = rasterize_job(dataset_folder)
+    return job.labels if job is not None and job.labels.kind == "polygons" else None
+
+
+def label_split_fields(dataset_folder: Path) -> list[str]:
+    """Fields of the label polygons, besides the class, that could name the split."""
+    labels = labels_of(dataset_folder)
+    if labels is None or not Path(labels.path).exists():
+        return []
+    layer = QgsVectorLayer(f"{labels.path}|layername={labels.layer}", "labels", "ogr")
+    fields = split_fields_of(layer) if layer.isValid() else []
+    return [name for name in fields if name != labels.class_field]
 
 
 def split_fields(area: Area) -> list[str]:
-    """Text fields of the area polygons."""
+    """Text fields of the area polygons (their numbers were written as text)."""
     if area.kind != "polygons" or not Path(area.path).exists():
         return []
     layer = QgsVectorLayer(f"{area.path}|layername={area.layer}", "area", "ogr")

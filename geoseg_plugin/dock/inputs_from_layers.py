@@ -18,7 +18,7 @@ from ..jobs.inputs import RasterInput, bound_sources
 from ..layers import snapshot
 from ..layers.exports import LABEL_LAYER
 from .choices import DataChoices, RasterChoice
-from .labels_from_layers import layer_gone, take_labels
+from .labels_from_layers import layer_gone, split_fields_of, take_labels
 from .words import tr
 
 Export = Callable[[], None]
@@ -229,7 +229,8 @@ def _take_area(
     if choices.area_kind == "polygons" and choices.area_layer_id:
         layer = vector_layer(project, choices.area_layer_id)
         path = folder / "area.gpkg"
-        taken.exports.append(snapshot.polygon_snapshot(layer, path, text_fields(layer)))
+        fields = [*text_fields(layer), *split_fields_of(layer)]
+        taken.exports.append(snapshot.polygon_snapshot(layer, path, fields))
         return Area("polygons", str(path), LABEL_LAYER)
     if choices.area_kind == "extent":
         extent, crs = canvas_extent(canvas)

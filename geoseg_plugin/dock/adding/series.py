@@ -12,6 +12,8 @@ from qgis.PyQt.QtWidgets import (
     QComboBox,
     QDateEdit,
     QHBoxLayout,
+    QLabel,
+    QLineEdit,
     QListWidget,
     QListWidgetItem,
     QToolButton,
@@ -39,8 +41,9 @@ class SeriesDialog(AddDialog):
         super().__init__(tr("Add a time series"), intro, parent)
         self._kind = ""
         self._looking = False
+        self._codes: dict[str, list[float]] = {}
         self.file = QgsFileWidget()
-        self.file.setStorageMode(QgsFileWidget.StorageMode.MultipleFiles)
+        self.file.setStorageMode(QgsFileWidget.StorageMode.GetMultipleFiles)
         self.found = small_label("")
         self.variables, self.statistics = self._list(), self._list()
         self.percent = QgsDoubleSpinBox()
@@ -51,7 +54,10 @@ class SeriesDialog(AddDialog):
         for edit in (self.start, self.end):
             edit.setDisplayFormat(DATE)
             edit.setCalendarPopup(True)
-        self.mask = QComboBox()
+        self.mask, self.clear = QComboBox(), QLineEdit("0")
+        self._clear_label = QLabel(tr("Clear values"))
+        self.mask.currentIndexChanged.connect(self._on_mask_changed)
+        self.clear.textChanged.connect(self.check)
         self.form.addRow(tr("Files"), self.file)
         self.form.addRow(self.found)
         self.form.addRow(tr("Variables"), self.variables)
@@ -60,13 +66,15 @@ class SeriesDialog(AddDialog):
         self.form.addRow(tr("From"), self.start)
         self.form.addRow(tr("To"), self.end)
         self.form.addRow(tr("Months"), self._month_row())
-        self.form.addRow(tr("Clear where 0"), self.mask)
-        self.mask.setToolTip(tr("A variable that tells cloud or shadow; only pixels where it is 0 count."))
+        self.form.addRow(tr("Mask"), self.mask)
+        self.form.addRow(self._clear_label, self.clear)
+        self.mask.setToolTip(tr("A variable that tells cloud or shadow, date by date."))
+        self.clear.setToolTip(tr("Values of the mask that mean clear, with commas between them."))
         fill(self.statistics, [(name, key, key in USUAL) for key, name in statistic_names().items()])
         self.file.fileChanged.connect(self._on_file_changed)
         self.statistics.itemChanged.connect(self.check)
         self.variables.itemChanged.connect(self.check)
-        self.check()
+        self._on_mask_changed()
 
     def _list(self) -> QListWidget:
         widget = QListWidget()
@@ -97,13 +105,16 @@ class SeriesDialog(AddDialog):
     def show_offer(self, result: dict[str, Any]) -> None:
         """Offer the variables, dates and masks that the engine found in the (first) file."""
         self._looking = False
+        if result.get("kind") != "series" and len(self.paths()) < 2:
+            self.show_problem(
+                {"message": tr("This file holds no dates."), "hint": tr("Choose one file a date.")}
+            )
+            return
         variables = [item for item in result.get("variables") or [] if item.get("dates", True)]
         bands = [] if variables or len(self.paths()) < 2 else result.get("bands") or []
         self._kind = "variables" if variables else "bands"
-        masks = [
-            str(item.get("name", item)) if isinstance(item, dict) else str(item)
-            for item in result.get("masks") or []
-        ]
+        self._codes = {str(item["name"]): item.get("values") or [] for item in result.get("masks") or []}
+        masks = list(self._codes)
         named = [
             (str(item.get("name")), str(item.get("name")), item.get("name") not in masks)
             for item in variables
@@ -142,6 +153,22 @@ class SeriesDialog(AddDialog):
         for edit in (self.start, self.end):
             edit.setEnabled(limited)
 
+    def _on_mask_changed(self, *_index: int) -> None:
+        name = self.mask.currentData() or ""
+        for widget in (self.clear, self._clear_label):
+            widget.setVisible(bool(name))
+        codes = ", ".join(str(code) for code in self._codes.get(name, [])[:12])
+        self.clear.setPlaceholderText(tr("seen: {}").format(codes) if codes else "")
+        self.check()
+
+    def _clear_values(self) -> tuple[float, ...]:
+        """Values of the mask that mean clear.
+
+        Raises:
+            ValueError: for what is no number.
+        """
+        return tuple(float(part) for part in self.clear.text().split(",") if part.strip())
+
     def _on_file_changed(self, *_path: object) -> None:
         fill(self.variables, [])
         self._kind = ""
@@ -165,6 +192,10 @@ class SeriesDialog(AddDialog):
             return tr("Tick at least one statistic.")
         if not any(button.isChecked() for button in self.months):
             return tr("Choose at least one month.")
+        try:
+            self._clear_values()
+        except ValueError:
+            return tr("Clear values are numbers with commas between them.")
         return ""
 
     def addition(self) -> Addition:
@@ -190,6 +221,7 @@ class SeriesDialog(AddDialog):
             end=self.end.date().toString(DATE) if self.end.isEnabled() else "",
             months=months if len(months) < 12 else (),
             mask=self.mask.currentData() or "",
+            clear=self._clear_values() if self.mask.currentData() else (),
         )
         title = bands[0].name if len(bands) == 1 else tr("{}: {} bands").format(stem, len(bands))
         return Addition(title, tuple(bands), "series", path=paths[0], paths=tuple(paths[1:]), series=series)

@@ -9,11 +9,20 @@ from qgis.PyQt.QtCore import QSignalBlocker, pyqtSignal
 from qgis.PyQt.QtWidgets import QComboBox, QGridLayout, QLabel, QSpinBox, QWidget
 
 from ..choices import NamedPath, TileChoices
+from ..widgets.notes import small_label
 from ..widgets.page import Page
 from ..widgets.tables import ReadOnlyTable, fill_counts
 from ..words import split_names, tr
+from .tiles_advanced import (
+    LABELS,
+    LAYERS,
+    SplitLayers,
+    add_split_options,
+    add_tile_options,
+    fill_split_fields,
+)
 
-TILE_SIZES = (32, 48, 64, 96, 128, 192, 256, 384, 512)
+TILE_SIZES = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 OVERLAPS = (0, 25, 50)
 SHARES = {"train": 60, "validation": 20, "test": 20}
 
@@ -23,6 +32,15 @@ class TilesPage(Page):
 
     tiles_requested = pyqtSignal()
     dataset_chosen = pyqtSignal(str)
+
+    split_field: QComboBox
+    split_layers: SplitLayers
+    block_px: QSpinBox
+    buffer_px: QSpinBox
+    folds: QSpinBox
+    seed: QSpinBox
+    min_labelled: QSpinBox
+    empty: QSpinBox
 
     def __init__(self, parent: QWidget | None = None) -> None:
         intro = tr(
@@ -39,7 +57,12 @@ class TilesPage(Page):
         form.addRow(self.dataset)
         self._add_tiles()
         self._add_shares()
-        self._add_advanced()
+        group = self.advanced()
+        add_tile_options(self, group)
+        add_split_options(self, group)
+        self.split_note = small_label("")
+        self.split_note.hide()
+        self.body.addWidget(self.split_note)
         self.counts = ReadOnlyTable(tr("Labelled pixels a class and split"))
         self.body.addWidget(self.counts)
         self.finish(tr("Make &tiles"))
@@ -81,35 +104,6 @@ class TilesPage(Page):
             box.valueChanged.connect(lambda _value, changed=key: self._balance(changed))
         self.body.addLayout(grid)
 
-    def _add_advanced(self) -> None:
-        group = self.advanced()
-        self.block_px = self.spin_box("block_px", 0, 100_000, 0, tr("found for you"), " px")
-        group.add_choice(
-            tr("Block size"),
-            self.block_px,
-            tr(
-                "Ground is split in blocks of this size; neighbours look alike, so larger blocks test harder."
-            ),
-            "block-size-and-buffer",
-        )
-        self.buffer_px = self.spin_box("buffer_px", -1, 10_000, -1, tr("found for you"), " px")
-        group.add_choice(
-            tr("Buffer"),
-            self.buffer_px,
-            tr("A strip between blocks of different splits that nobody uses, so that no tile sees both."),
-            "block-size-and-buffer",
-        )
-        self.seed = self.spin_box("seed", 0, 2_000_000_000, 42, "", "")
-        group.add_choice(tr("Seed"), self.seed, tr("The same seed gives the same split."), "split")
-        self.split_field = self.remember("split_field", QComboBox())
-        self.split_field.addItem(tr("none: split by blocks"), "")
-        group.add_choice(
-            tr("Split field"),
-            self.split_field,
-            tr("Text field of the area layer that says train, validation or test: your own split."),
-            "split",
-        )
-
     def set_datasets(self, entries: Sequence[NamedPath], current: str) -> None:
         """Datasets of the workspace; `current` is the folder in use."""
         with QSignalBlocker(self.dataset):
@@ -122,15 +116,10 @@ class TilesPage(Page):
                 self.dataset.addItem(f"{entry.title}  {entry.note}".strip(), entry.path)
             self.dataset.setCurrentIndex(max(self.dataset.findData(current), 0))
 
-    def set_split_fields(self, fields: Sequence[str]) -> None:
-        """Text fields of the area layer."""
-        current = self.split_field.currentData()
-        with QSignalBlocker(self.split_field):
-            self.split_field.clear()
-            self.split_field.addItem(tr("none: split by blocks"), "")
-            for name in fields:
-                self.split_field.addItem(name, name)
-            self.split_field.setCurrentIndex(max(self.split_field.findData(current), 0))
+    def set_split_fields(self, fields: Sequence[str], of_labels: Sequence[str] = ()) -> None:
+        """Fields of the area layer, and of the label polygons, that could name the split."""
+        fill_split_fields(self.split_field, fields, of_labels)
+        self.on_inputs_changed()
 
     def set_pixel_size(self, size: float, unit: str) -> None:
         """Pixel size of the dataset's grid, for the sentence."""
@@ -148,6 +137,10 @@ class TilesPage(Page):
             buffer_px=self.buffer_px.value(),
             seed=self.seed.value(),
             split_field=self.split_field.currentData() or "",
+            min_labelled_percent=self.min_labelled.value(),
+            empty_percent=self.empty.value(),
+            folds=self.folds.value(),
+            split_layer_ids=self.split_layers.ids(),
         )
 
     def show_made(self, result: dict[str, Any]) -> None:
@@ -155,6 +148,11 @@ class TilesPage(Page):
         counts = result.get("tile_counts") or {}
         parts = [f"{counts[key]} {name.lower()}" for key, name in split_names().items() if counts.get(key)]
         text = tr("Tiles made: {}.").format(", ".join(parts)) if parts else tr("Tiles made.")
+        if result.get("folds"):
+            text += " " + tr("{} folds.").format(len(result["folds"]))
+        facts = [str(result.get(key) or "") for key in ("block_reason", "split_distance")]
+        self.split_note.setText("\n".join(as_sentence(item) for item in facts if item))
+        self.split_note.setVisible(bool(self.split_note.text()))
         self.next_step.show_done(text, tr("Next: train"), "train")
 
     def show_counts(self, classes: Sequence[Any], counts: dict[str, dict[str, int]]) -> None:
@@ -168,11 +166,19 @@ class TilesPage(Page):
         text = tr("Tiles of {0} × {0} px{1}, one every {2} px.").format(
             choices.tile_px, size, choices.stride_px
         )
-        if choices.split_field:
-            text += " " + tr("Field “{}” says which ground trains and tests.").format(choices.split_field)
+        self.split_layers.setVisible(choices.split_field == LAYERS)
+        if choices.split_field == LAYERS:
+            text += " " + tr("Your layers say which ground trains and tests.")
+        elif choices.split_field:
+            name = choices.split_field.removeprefix(LABELS)
+            text += " " + tr("Field “{}” says which ground trains and tests.").format(name)
         else:
             shares = [round(100 * share) for share in choices.fractions]
             text += " " + tr("Blocks: {} % train, {} % choose the best epoch, {} % test.").format(*shares)
+        if choices.empty_percent < 100:
+            text += " " + tr("{} % of the empty tiles stay.").format(choices.empty_percent)
+        if choices.folds:
+            text += " " + tr("{} folds besides.").format(choices.folds)
         self.sentence.set_text(text)
 
     def _balance(self, changed: str) -> None:
@@ -186,3 +192,9 @@ class TilesPage(Page):
                 excess -= before - box.value()
         if not self._restoring:
             self.on_inputs_changed()
+
+
+def as_sentence(text: str) -> str:
+    """A remark of the engine with a capital and a full stop."""
+    whole = text if text.endswith((".", "!", "?")) else f"{text}."
+    return whole[:1].upper() + whole[1:]

@@ -1,0 +1,297 @@
+"""Dialogs that add bands, the table of bands, and the classes' table: what comes out of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from docked import polygon_layer, raster_layer
+from qgis.core import QgsFeature, QgsGeometry, QgsProject, QgsVectorLayer
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtGui import QKeyEvent
+from qgis.PyQt.QtWidgets import QDialogButtonBox
+
+from geoseg_plugin.contract import Band, LabelClass, Source, StackJob
+from geoseg_plugin.dock.adding.derived import radar_dialog, relief_dialog
+from geoseg_plugin.dock.adding.dialog import AddDialog, band_options
+from geoseg_plugin.dock.adding.expression import ExpressionDialog
+from geoseg_plugin.dock.adding.index import IndexDialog
+from geoseg_plugin.dock.adding.series import SeriesDialog
+from geoseg_plugin.dock.adding.vector import VectorDialog
+from geoseg_plugin.dock.choices import LabelEdits, MoreLabels, RasterRow
+from geoseg_plugin.dock.pages.data import DataPage
+from geoseg_plugin.dock.widgets.band_tree import BandTree
+from geoseg_plugin.dock.widgets.band_window import BandWindow, clip_values
+from geoseg_plugin.dock.widgets.class_table import ClassTable
+from geoseg_plugin.jobs.additions import Addition
+from geoseg_plugin.jobs.composition import Composition, compose
+from geoseg_plugin.jobs.inputs import RasterInput
+from geoseg_plugin.jobs.legend import edited
+
+ROWS = [
+    RasterRow("id_optical", "optical", ("B2", "B3", "B4", "B8"), "10 m", tick=True),
+    RasterRow("id_dem", "dem", ("elevation",), "10 m", tick=True, dem=True),
+    RasterRow("id_gone", "gone", ("x",), problem="The file is gone."),
+]
+RASTERS = [
+    RasterInput("/o.tif", "optical", ("B2", "B3", "B4", "B8"), (1, 2), layer_id="id_optical"),
+    RasterInput("/d.tif", "dem", ("elevation",), (), layer_id="id_dem"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _clean_project(qgis_app: Any, qgis_new_project: None) -> None:
+    """Every test begins with an empty project."""
+
+
+def can_add(dialog: AddDialog) -> bool:
+    return dialog.buttons.button(QDialogButtonBox.StandardButton.Ok).isEnabled()
+
+
+def is_whole(addition: Addition) -> Composition:
+    """The addition gives a job without problems."""
+    made = compose(RASTERS, [addition])
+    assert StackJob(made.sources, made.bands, intermediates=made.intermediates).problems() == []
+    return made
+
+
+def test_an_index_guesses_its_bands_and_brings_those_that_are_not_ticked() -> None:
+    dialog = IndexDialog(band_options(ROWS))
+    dialog.index.setCurrentIndex(dialog.index.findData("NDVI"))
+    assert can_add(dialog)
+    made = is_whole(dialog.addition())
+    assert made.bands[-1].name == "NDVI"
+    assert made.bands[-1].inputs == {"nir": "optical: B8", "red": "optical: B4"}
+    assert {band.name for band in made.intermediates} == {"optical: B4", "optical: B8"}
+    dialog.index.setCurrentIndex(dialog.index.findData("NBR"))
+    assert not can_add(dialog) and "infrared 2" in dialog.complaint()
+    dialog.roles["swir2"].setCurrentIndex(1)
+    assert can_add(dialog)
+
+
+def test_an_expression_is_read_before_it_is_added() -> None:
+    dialog = ExpressionDialog(band_options(ROWS))
+    for text, expected in (
+        ("", "Write"),
+        ("(b2 + ", "understood"),
+        ("b2 + b9", "b9"),
+        ("1 + 2", "uses no band"),
+        ("sqrt(b2) / (dem + 1)", ""),
+    ):
+        dialog.expression.setText(text)
+        assert (expected in dialog.complaint()) if expected else can_add(dialog), text
+    dialog.name.setText("mine")
+    made = is_whole(dialog.addition())
+    assert made.bands[-1].inputs == {"b2": "optical: B2", "dem": "dem"}
+
+
+def test_relief_and_radar_carry_their_parameters() -> None:
+    relief = relief_dialog(band_options(ROWS))
+    relief.band.setCurrentIndex(relief.band.findText("dem"))
+    relief.derive.setCurrentIndex(relief.derive.findData("tpi"))
+    relief.inputs["tpi", "radius_m"].setValue(500)
+    made = is_whole(relief.addition())
+    assert (made.bands[-1].derive, made.bands[-1].parameters) == ("tpi", {"radius_m": 500.0})
+    assert made.sources[-1].path == "/d.tif"
+    radar = radar_dialog(band_options(ROWS))
+    radar.derive.setCurrentIndex(radar.derive.findData("lee"))
+    assert is_whole(radar.addition()).bands[-1].parameters == {"size_px": 7.0, "looks": 1.0}
+
+
+def test_a_vector_layer_becomes_distance_classes_or_numbers() -> None:
+    roads = QgsVectorLayer("LineString?crs=EPSG:32632&field=width:integer", "roads", "memory")
+    feature = QgsFeature(roads.fields())
+    feature.setGeometry(QgsGeometry.fromWkt("LINESTRING(500000 4999900, 500100 4999900)"))
+    roads.dataProvider().addFeatures([feature])
+    QgsProject.instance().addMapLayer(roads)
+    soil = polygon_layer("soil", ("clay", "sand"))
+    dialog = VectorDialog()
+    dialog.layer.setLayer(roads)
+    assert can_add(dialog)
+    assert dialog.addition().bands[0].parameters == {"limit_m": 1000.0}
+    dialog.mode.setCurrentIndex(dialog.mode.findData("onehot"))
+    assert not can_add(dialog) and "inside" in dialog.complaint()
+    dialog.layer.setLayer(soil)
+    dialog.values.item(1).setCheckState(Qt.CheckState.Unchecked)
+    found = dialog.addition()
+    assert [(band.name, band.parameters) for band in found.bands] == [
+        ("soil: clay", {"field": "class", "value": "clay"})
+    ]
+    assert (found.kind, found.layer_id, found.fields) == ("vector", soil.id(), ("class",))
+    is_whole(found)
+
+
+OFFER = {
+    "kind": "series",
+    "variables": [{"name": "NDVI", "dates": 3}, {"name": "CLM", "dates": 3}],
+    "dates": ["2019-01-01", "2019-07-01", "2019-12-31"],
+    "masks": [{"name": "CLM", "values": [0, 1, 255]}],
+}
+
+
+def test_a_series_offers_what_the_engine_found(tmp_path: Path) -> None:
+    dialog = SeriesDialog()
+    asked: list[str] = []
+    dialog.inspect_requested.connect(asked.append)
+    dialog.file.setFilePath(str(tmp_path / "ndvi.nc"))
+    assert asked == [str(tmp_path / "ndvi.nc")] and not can_add(dialog)
+    dialog.show_offer(OFFER)
+    assert "3 dates from 2019-01-01 to 2019-12-31" in dialog.found.text()
+    dialog.statistics.item(4).setCheckState(Qt.CheckState.Checked)
+    for month in (11, 12, 1, 2):
+        dialog.months[month - 1].setChecked(False)
+    assert can_add(dialog)
+    found = dialog.addition()
+    assert [band.name for band in found.bands] == ["NDVI median", "NDVI percentile 90"]
+    assert found.series is not None
+    assert (found.series.variables, found.series.mask, found.series.clear) == (("NDVI",), "CLM", (0.0,))
+    assert (found.series.start, found.series.months) == ("2019-01-01", (3, 4, 5, 6, 7, 8, 9, 10))
+    assert is_whole(found).sources[-1].kind == "series"
+    dialog.clear.setText("0, x")
+    assert not can_add(dialog)
+    dialog.show_offer({"kind": "raster", "bands": [{"index": 1, "name": "Band 1"}]})
+    assert "no dates" in dialog.found.text() and not can_add(dialog)
+    dialog.show_problem({"message": "No dates.", "hint": "Choose another."})
+    assert "No dates." in dialog.found.text() and not can_add(dialog)
+
+
+def test_added_bands_are_rows_that_can_be_removed_and_are_remembered() -> None:
+    page = DataPage()
+    page.set_rasters(ROWS)
+    dialog = IndexDialog(band_options(ROWS))
+    dialog.added.connect(page.bands.add)
+    dialog.index.setCurrentIndex(dialog.index.findData("NDVI"))
+    dialog.buttons.accepted.emit()
+    tree = page.tree
+    head = tree.topLevelItem(tree.topLevelItemCount() - 1)
+    assert head.childCount() == 1 and "NDVI" in head.child(0).text(0)
+    page.bands.set_fields(["NDVI"], {"fill": "median"})
+    values = page.values()
+    other = DataPage()
+    other.set_rasters(ROWS)
+    other.restore(values)
+    assert other.choices().additions == page.choices().additions
+    assert other.choices().settings == {"NDVI": {"fill": "median"}}
+    tree.setCurrentItem(head.child(0))
+    tree.keyPressEvent(QKeyEvent(QKeyEvent.Type.KeyPress, Qt.Key.Key_Delete, Qt.KeyboardModifier.NoModifier))
+    assert page.choices().additions == () and tree.layer_count() == 3
+
+
+def test_selected_layers_can_be_put_together() -> None:
+    tree = BandTree()
+    tree.set_layers(ROWS)
+    heard: list[Any] = []
+    tree.mosaic_requested.connect(heard.append)
+    tree.parting_requested.connect(heard.append)
+    for place in (0, 1):
+        tree.topLevelItem(place).setSelected(True)
+    tree.menu().actions()[0].trigger()
+    assert heard == [["id_optical", "id_dem"]]
+    mosaic = RasterRow("id_optical", "optical and 1 more", ("a",), also=("id_east",), tick=True)
+    tree.set_layers([mosaic])
+    assert tree.choices()[0].also == ("id_east",)
+    tree.topLevelItem(0).setSelected(True)
+    tree.menu().actions()[0].trigger()
+    assert heard[1] == "id_optical"
+
+
+SUMMARY = {
+    "bands": [
+        {
+            "name": "red",
+            "valid_share": 0.5,
+            "min": 0,
+            "max": 100,
+            "mean": 40,
+            "deviation": 10,
+            "percentiles": {"0.5": 1, "2": 2, "25": 25, "50": 50, "75": 75, "98": 98, "99.5": 99},
+            "histogram": {"edges": [1, 34, 67, 99], "counts": [5, 10, 1]},
+        }
+    ]
+}
+
+
+def test_the_table_of_bands_shows_values_and_sends_settings() -> None:
+    window = BandWindow()
+    sent: list[Any] = []
+    window.settings_changed.connect(lambda names, fields: sent.append((names, fields)))
+    bands = (Band("red", "r1"), Band("dem: slope", "r2", derive="slope", fill="7"))
+    window.set_bands(Composition((Source("r1", "/o.tif", "optical"), Source("r2", "/d.tif", "dem")), bands))
+    assert [window.table.item(1, column).text() for column in (1, 2, 4)] == ["dem", "slope", "7"]
+    window.show_values(SUMMARY)
+    assert window.table.item(0, 7).text() == "50.0 %" and window.histogram.counts() == [5, 10, 1]
+    assert "mean 40" in window.facts.text() and not window.histogram.grab().isNull()
+    window.table.selectAll()
+    window.settings.scaling.setCurrentIndex(window.settings.scaling.findData("robust"))
+    window.settings.low.setValue(2)
+    assert sent[0] == (["red", "dem: slope"], {"scaling": "robust"})
+    assert sent[1] == (["red", "dem: slope"], {"clip_percent": [2.0, 99.5]})
+    window.forget_values()
+    assert window.table.item(0, 7).text() == ""
+
+
+def test_clip_limits_lie_between_known_percentiles() -> None:
+    values = SUMMARY["bands"][0]
+    assert clip_values(values, (2, 98)) == (2, 98)
+    assert clip_values(values, (0, 100)) == (0, 100)
+    assert clip_values(values, (10, 90))[0] == pytest.approx(10)
+    assert clip_values({}, (2, 98)) is None
+
+
+CLASSES = tuple(
+    LabelClass(place, name, name[0]) for place, name in enumerate(("Ash", "Beech", "City", "Dune"))
+)
+
+
+def test_classes_are_merged_and_left_out() -> None:
+    table = ClassTable()
+    heard: list[int] = []
+    table.edited.connect(lambda: heard.append(1))
+    table.set_classes(CLASSES)
+    combo = table.cellWidget(1, 1)
+    combo.setCurrentIndex(combo.findData("A"))
+    table.item(3, 0).setCheckState(Qt.CheckState.Unchecked)
+    assert table.edits() == LabelEdits({"B": "A"}, ("D",)) and len(heard) == 2
+    kept, ignored = edited(CLASSES, table.edits().same_as, table.edits().left_out)
+    assert [(item.id, item.name, item.also) for item in kept] == [(0, "Ash", ("B",)), (1, "City", ())]
+    assert ignored == ("D",)
+    table.set_classes(CLASSES[2:3])
+    assert table.edits() == LabelEdits(), "classes that are not there cannot be merged"
+    table.set_classes(CLASSES)
+    assert table.edits() == LabelEdits({"B": "A"}, ("D",))
+
+
+def test_merging_follows_chains_and_takes_no_circles() -> None:
+    kept, _ = edited(CLASSES, {"A": "B", "B": "C"}, ())
+    assert [(item.name, item.also) for item in kept] == [("City", ("A", "B")), ("Dune", ())]
+    kept, _ = edited(CLASSES, {"A": "B", "B": "A"}, ())
+    assert len(kept) == 4
+    kept, ignored = edited(CLASSES, {"A": "B"}, ("B",))
+    assert [item.name for item in kept] == ["City", "Dune"] and ignored == ("A", "B")
+
+
+def test_more_label_layers_are_listed_and_remembered() -> None:
+    scarps, deposits = polygon_layer("scarps"), polygon_layer("deposits")
+    page = DataPage()
+    box = page.more_labels
+    box.layer.setLayer(scarps)
+    box.add_button.click()
+    box.layer.setLayer(deposits)
+    box.field.setCurrentIndex(box.field.findData("class"))
+    box.add_button.click()
+    wanted = (MoreLabels(scarps.id()), MoreLabels(deposits.id(), "class"))
+    assert page.choices().more_labels == wanted
+    other = DataPage()
+    other.restore(page.values())
+    assert other.choices().more_labels == wanted
+    box.list.setCurrentRow(0)
+    box.remove_button.click()
+    assert page.choices().more_labels == wanted[1:]
+
+
+def test_a_layer_for_bands_keeps_its_facts(tmp_path: Path) -> None:
+    raster_layer(tmp_path, "x", 1)
+    options = band_options([*ROWS], [Addition("t", (Band("NDVI"),), "expression")])
+    assert [item.text for item in options][-2:] == ["dem", "NDVI"]
+    assert options[-1].input.name == "NDVI"
