@@ -13,12 +13,13 @@ from qgis.core import (
     QgsProcessingOutputNumber,
     QgsProcessingParameterFileDestination,
     QgsProcessingParameterVectorDestination,
+    QgsVectorLayer,
 )
 
 from ..contract import CheckJob, Labels, Problem
 from ..jobs import prepare
 from ..layers.findings import LAYER as FINDINGS_LAYER
-from ..layers.findings import style_findings
+from ..layers.findings import parts_of, shape_name, style_findings
 from ..layers.publish import Item
 from .base import GeoSegAlgorithm
 from .gather import gather_rasters, layer_problems
@@ -33,6 +34,10 @@ class CheckLabels(GeoSegAlgorithm):
     ID = "checklabels"
     TITLE = "Check labels"
     TAGS = ("quality", "geometry", "invalid", "classes")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mixed: Path | None = None
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         self.addParameter(rasters())
@@ -93,10 +98,38 @@ class CheckLabels(GeoSegAlgorithm):
         if not found:
             feedback.pushInfo(tr("Nothing to complain about."))
         if findings is not None and findings.exists():
-            self.dress_later(Item(findings, tr("Findings"), style_findings, FINDINGS_LAYER), {})
+            self._show(findings, context)
         if report:
             as_json = Path(report).suffix.lower() == ".json"
             text = json.dumps(result, indent=1, ensure_ascii=False) if as_json else checks_html(result)
             Path(report).write_text(text, encoding="utf-8")
         numbers = {"PROBLEMS": len(errors), "WARNINGS": len(found) - len(errors)}
         return {"OUTPUT": output, "REPORT": report, **numbers}
+
+    def _show(self, findings: Path, context: QgsProcessingContext) -> None:
+        """Style the findings; a file with points and polygons comes as a layer of each, as a layer draws one kind."""
+        if len(parts_of(findings)) < 2:
+            self.dress_later(Item(findings, tr("Findings"), style_findings, FINDINGS_LAYER), {})
+        elif context.willLoadLayerOnCompletion(str(findings)):
+            self.mixed = findings
+
+    def postProcessAlgorithm(
+        self, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
+        if self.mixed is not None:
+            others = context.layersToLoadOnCompletion()
+            others.pop(str(self.mixed), None)
+            context.setLayersToLoadOnCompletion(others)
+            for kind in parts_of(self.mixed):
+                self._load(kind, context)
+        return super().postProcessAlgorithm(context, feedback)
+
+    def _load(self, kind: str, context: QgsProcessingContext) -> None:
+        """Hand a styled layer of one kind of geometry over; the file can keep only one style for all of them."""
+        name = shape_name(kind)
+        part = f"{self.mixed}|layername={FINDINGS_LAYER}|geometrytype={kind}"
+        layer = QgsVectorLayer(part, name, "ogr")
+        style_findings(layer)
+        context.temporaryLayerStore().addMapLayer(layer)
+        details = QgsProcessingContext.LayerDetails(name, context.project(), "OUTPUT")
+        context.addLayerToLoadOnCompletion(layer.id(), details)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -152,3 +153,45 @@ def test_the_modeller_offers_files_of_one_step_to_the_next(provider: GeoSegProvi
     assert {"DATASET", "OUTPUT"} <= set(kinds)
     offered = model.availableSourcesForChild("predict", ["file"], ["outputFile"])
     assert ("trainmodel", "MODEL") in {(item.outputChildId(), item.outputName()) for item in offered}
+
+
+def test_findings_and_chips_have_their_place_in_a_model(provider: GeoSegProvider) -> None:
+    model = chain()
+    checks = {"LAYERS": given("rasters"), "LABELS": given("polygons")}
+    model.addChildAlgorithm(child("checklabels", checks))
+    chips = {"DATASET": made_by("maketiles", "DATASET"), "LAYOUT": fixed("pairs")}
+    model.addChildAlgorithm(child("exportchips", chips, {"chips": "OUTPUT"}))
+    model.updateDestinationParameters()
+    assert model.validate()[0], model.validate()
+    offered = model.availableSourcesForChild("exportchips", ["source", "vector"], ["outputVector"])
+    assert ("checklabels", "OUTPUT") in {(item.outputChildId(), item.outputName()) for item in offered}
+
+
+def test_a_model_keeps_expressions_and_settings_of_bands(
+    provider: GeoSegProvider, tmp_path: Path, qgis_new_project: object
+) -> None:
+    scene = small_scene.make(tmp_path / "scene")
+    model = QgsProcessingModelAlgorithm("bands", "tests")
+    rasters = QgsProcessingParameterMultipleLayers("rasters", "Rasters", Qgis.ProcessingSourceType.Raster)
+    model.addModelParameter(rasters, QgsProcessingModelParameter("rasters"))
+    settings = {
+        "LAYERS": given("rasters"),
+        "EXPRESSIONS": fixed('ratio = "optical@1" / "optical@2"'),
+        "BAND_SETTINGS": fixed(["ratio", "", "0", "robust", "1", "99", "optical*", "cubic", "", "", "", ""]),
+    }
+    model.addChildAlgorithm(child("stackrasters", settings, {"stack": "OUTPUT"}))
+    model.updateDestinationParameters()
+    stored = tmp_path / "bands.model3"
+    assert model.toFile(str(stored))
+    again = QgsProcessingModelAlgorithm()
+    assert again.fromFile(str(stored))
+    context = QgsProcessingContext()
+    context.setProject(QgsProject.instance())
+    feedback = Feedback()
+    parameters = {"rasters": [str(scene.optical)], "stackrasters:stack": str(tmp_path / "stack.tif")}
+    _, fine = again.run(parameters, context, feedback, {}, False)
+    assert fine and feedback.errors == []
+    recipe = json.loads((tmp_path / "stack.recipe.json").read_text())
+    bands = {band["name"]: band for band in recipe["bands"]}
+    assert (bands["ratio"]["scaling"], bands["ratio"]["clip_percent"]) == ("robust", [1, 99])
+    assert bands["ratio"]["fill"] == "0" and bands["optical: band 1"]["resampling"] == "cubic"

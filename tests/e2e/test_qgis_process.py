@@ -131,3 +131,61 @@ def test_from_rasters_to_a_map_and_its_scores(config: Path, tmp_path: Path) -> N
     )
     assert 0 <= scores["MIOU"] <= scores["ACCURACY"] <= 1
     assert Path(scores["REPORT"]).exists()
+
+
+def test_preparation_with_computed_bands_options_and_chips(config: Path, tmp_path: Path) -> None:
+    """Options by number, indices, expressions, settings a band; findings, folds and chips that are there."""
+    scene = small_scene.make(tmp_path / "scene")
+    stack = run(
+        config,
+        "stackrasters",
+        f"--LAYERS={scene.optical}",
+        f"--DEM={scene.dem}",
+        "--TERRAIN=0,8",
+        "--RADIUS=60",
+        "--INDICES=NDVI",
+        "--ROLES=red=optical@1;nir=optical@2",
+        '--EXPRESSIONS=sum = "optical@1" + "optical@2"',
+        f"--VECTORS={scene.labels}",
+        "--VECTOR_BANDS=labels:distance 300",
+        "--FILL=median",
+        f"--OUTPUT={tmp_path}/stack.tif",
+    )
+    recipe = json.loads(Path(stack["RECIPE"]).read_text())
+    names = [band["name"] for band in recipe["bands"]]
+    assert names[2:] == ["dem: slope", "dem: tri", "labels: distance", "NDVI", "sum"]
+    checked = run(
+        config,
+        "checklabels",
+        f"--LAYERS={scene.optical}",
+        f"--LABELS={scene.labels}",
+        "--CLASS_FIELD=kind",
+        "--AREA=rasters",
+        f"--OUTPUT={tmp_path}/findings.gpkg",
+        f"--REPORT={tmp_path}/report.json",
+    )
+    assert Path(checked["OUTPUT"]).exists() and "problems" in json.loads(
+        (tmp_path / "report.json").read_text()
+    )
+    tiles = run(
+        config,
+        "maketiles",
+        f"--STACK={stack['OUTPUT']}",
+        f"--LABELS={scene.labels}",
+        "--CLASS_FIELD=kind",
+        "--AREA=2",
+        "--BORDER=1",
+        "--TILE_SIZE=32",
+        "--EMPTY_SHARE=0.5",
+        "--FOLDS=3",
+        f"--OUTPUT={tmp_path}/dataset",
+    )
+    assert all((tmp_path / "dataset" / "folds" / str(fold) / "dataset.json").exists() for fold in (1, 2, 3))
+    chips = run(
+        config,
+        "exportchips",
+        f"--DATASET={tiles['DATASET']}",
+        "--LAYOUT=arcgis",
+        f"--OUTPUT={tmp_path}/chips",
+    )
+    assert chips["COUNT"] == len(list((tmp_path / "chips" / "images").iterdir())) > 0

@@ -7,10 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from osgeo import gdal
-from qgis.core import QgsFeature, QgsGeometry, QgsProject, QgsVectorLayer
+from osgeo import gdal, ogr
+from qgis.core import (
+    QgsFeature,
+    QgsGeometry,
+    QgsProcessingOutputLayerDefinition,
+    QgsProject,
+    QgsVectorLayer,
+)
 from test_processing import (  # noqa: F401
+    Feedback,
     checked,
+    context,
     contexts_let_go_of_their_layers,
     engine,
     provider,
@@ -329,3 +337,32 @@ def test_findings_and_report_of_a_check(
     )
     assert taken[0].job.findings == str(tmp_path / "findings.gpkg")  # type: ignore[attr-defined]
     assert found["PROBLEMS"] == 1 and "Too small." in (tmp_path / "report.html").read_text()
+
+
+def test_findings_of_two_kinds_come_as_two_styled_layers(
+    provider: Any, tmp_path: Path, slides: QgsVectorLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "findings.gpkg"
+    source = ogr.GetDriverByName("GPKG").CreateDataSource(str(path))
+    layer = source.CreateLayer("findings", None, ogr.wkbUnknown)
+    layer.CreateField(ogr.FieldDefn("code", ogr.OFTString))
+    for code, wkt in (("empty", "POINT (1 1)"), ("overlap", "POLYGON ((0 0, 1 0, 1 1, 0 0))")):
+        feature = ogr.Feature(layer.GetLayerDefn())
+        feature.SetField("code", code)
+        feature.SetGeometry(ogr.CreateGeometryFromWkt(wkt))
+        layer.CreateFeature(feature)
+    feature = layer = source = None
+    record(monkeypatch, {"problems": []})
+    used = context()
+    parameters = {
+        "LAYERS": [str(raster(tmp_path / "a.tif"))],
+        "LABELS": slides,
+        "OUTPUT": QgsProcessingOutputLayerDefinition(str(path), QgsProject.instance()),
+    }
+    results, fine = provider.algorithm("checklabels").create().run(parameters, used, Feedback(), {}, False)
+    assert fine and results["OUTPUT"] == str(path)
+    loaded = used.layersToLoadOnCompletion()
+    assert sorted(item.name for item in loaded.values()) == ["Findings", "Findings, places"]
+    for layer_id in loaded:
+        shown = used.temporaryLayerStore().mapLayer(layer_id)
+        assert shown.featureCount() == 1 and len(shown.renderer().categories()) == 1
