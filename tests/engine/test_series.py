@@ -317,3 +317,67 @@ def test_series_of_large_blocks_are_unpacked_once_with_the_same_values(tmp_path,
     np.testing.assert_array_equal(read(source, *bands), directly)
     assert sum(asked) == ROWS * len(DATES)
     assert [path.name for path in tmp_path.iterdir()] == ["s.nc"]
+
+
+def write_ordered(path: Path, dims: tuple[str, ...], degrees=False) -> tuple[Path, np.ndarray]:
+    """A NetCDF file whose variable `a` has its dimensions in some order; the values as (…, y, x)."""
+    lengths = {"time": 4, "y": 5, "x": 6, "b": 3}
+    with netcdf_file(path, "w") as file:
+        for name in dims:
+            file.createDimension(name, lengths[name])
+            axis = file.createVariable(name, "d", (name,))
+            axis[:] = np.arange(lengths[name])
+        time, x, y = (file.variables[name] for name in ("time", "x", "y"))
+        time.units, time[:] = "days since 2019-01-01", [0, 10, 20, 30]
+        step, corner = (0.1, (10, 45)) if degrees else (10, CORNER)
+        x[:], y[:] = corner[0] + step * np.arange(6), corner[1] - step * np.arange(5)
+        x.standard_name = "longitude" if degrees else "projection_x_coordinate"
+        y.standard_name = "latitude" if degrees else "projection_y_coordinate"
+        x.units, y.units = ("degrees_east", "degrees_north") if degrees else ("m", "m")
+        variable = file.createVariable("a", "f", dims)
+        if not degrees:
+            crs = file.createVariable("crs", "i", ())
+            crs.spatial_ref, variable.grid_mapping = CRS.from_user_input(UTM).to_wkt(), "crs"
+        values = np.random.default_rng(0).random([lengths[name] for name in dims]).astype(np.float32)
+        variable[:] = values
+    return path, values
+
+
+def test_degrees_without_crs_are_wgs_84(tmp_path):
+    file, values = write_ordered(tmp_path / "s.nc", ("time", "y", "x"), degrees=True)
+    source = Source("s", str(file), kind="series", series=Series(("a",)))
+    grid = own_grid(source)
+    assert grid.crs == "EPSG:4326"
+    np.testing.assert_allclose(grid_bounds(grid), (9.95, 44.55, 10.55, 45.05))
+    np.testing.assert_allclose(read(source, statistic("maximum"))[0], values.max(axis=0))
+
+
+@pytest.mark.parametrize(
+    "dims", [("y", "x", "time"), ("x", "y", "time"), ("time", "x", "y"), ("y", "time", "x")]
+)
+def test_other_orders_of_dimensions_are_refused_and_not_misread(tmp_path, dims):
+    file, _ = write_ordered(tmp_path / "s.nc", dims)
+    for series in (Series(("a",)), Series()):
+        with pytest.raises(GeoSegError) as caught:
+            own_grid(Source("s", str(file), kind="series", series=series))
+        assert caught.value.code == "other_order"
+
+
+@pytest.mark.parametrize("dims", [("time", "b", "y", "x"), ("b", "time", "y", "x")])
+def test_a_further_dimension_is_chosen_by_number(tmp_path, dims):
+    file, values = write_ordered(tmp_path / "s.nc", dims)
+    source = Source("s", str(file), kind="series", series=Series(("a[3]", "a[1]")))
+    assert dates_of(source) == ["2019-01-01", "2019-01-11", "2019-01-21", "2019-01-31"]
+    values = np.moveaxis(values, dims.index("b"), 0)
+    found = read(source, statistic("maximum", 1), statistic("maximum", 2))
+    np.testing.assert_allclose(found, [values[2].max(axis=0), values[0].max(axis=0)])
+    with pytest.raises(GeoSegError, match=r"has 3 rasters a date, 4 is asked for"):
+        own_grid(Source("s", str(file), kind="series", series=Series(("a[4]",))))
+
+
+def test_a_variable_as_qgis_names_it_is_the_same_series(tmp_path):
+    values, mask = values_of(), np.ones((len(DATES), ROWS, COLS), np.int8)
+    file = write_netcdf(tmp_path / "s.nc", {"a": values, "mask": mask})
+    for name in (f'NETCDF:"{file}":a', f"NETCDF:{file}:a"):
+        source = Source("s", name, kind="series", series=Series(mask="mask", clear=(1,)))
+        np.testing.assert_array_equal(read(source, statistic("maximum"))[0], values.max(axis=0))

@@ -21,6 +21,7 @@ from rasterio.errors import RasterioError
 from ..contract import GeoSegError, Grid, Series, Source
 from .dates import date_from
 from .grid import Window
+from .netcdf import inside_file, with_crs_of_degrees
 from .slices import OpenFiles, Slice, by_file, by_variable, kept_dates, union
 from .sources import is_plain_file, title
 from .values import raster_values
@@ -178,8 +179,9 @@ def open_series(source: Source) -> Iterator[OpenSeries]:
 
     Raises:
         GeoSegError: `no_dates`, `dates_count`, `bad_date`, `no_dates_left`, `missing_variable`, `other_bands`,
-            `other_pixels`; as `open_source`.
+            `other_pixels`, `other_order`; as `open_source`.
     """
+    source = inside_file(source)
     for path in (source.path, *source.paths):
         if is_plain_file(path) and not Path(path).exists():
             raise GeoSegError(
@@ -187,6 +189,7 @@ def open_series(source: Source) -> Iterator[OpenSeries]:
                 f"A file of layer '{title(source)}' does not exist: {path}",
                 "Was it moved or deleted? Choose the layer again.",
             )
+    source = with_crs_of_degrees(source)
     files = OpenFiles(source)
     try:
         yield _opened(source, files)

@@ -14,6 +14,7 @@ import numpy as np
 from ..contract import GeoSegError, Grid, Series, Source
 from .dates import cf_days, date_from, date_in, iso, month
 from .grid import Window, affine_of
+from .netcdf import refuse_other_order
 from .sources import crs_title, open_source, parse_crs, source_grid, title, value_bands
 
 OPEN_FILES = 64
@@ -136,6 +137,7 @@ def _variable(
             "Choose one of the file's variables.",
             error.details,
         ) from error
+    refuse_other_order(source, path, dataset)
     groups, days = netcdf_dates(dataset)
     if number > len(groups):
         raise GeoSegError(
