@@ -20,6 +20,8 @@ from .sources import parse_crs
 ALIGNED_PX = 0.01
 LATTICE_PX = (64, 16, 4)
 LATTICE_ERROR_PX = 0.02
+CHUNK_PX, STRIP_ROWS = 1 << 15, 32
+"""Pixels, and rows, that are interpolated at once: temporary arrays then stay in the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -146,20 +148,38 @@ def _interpolated(mapping: Mapping, rows: np.ndarray, cols: np.ndarray) -> tuple
 
 def needed(mapping: Mapping, rows: np.ndarray, cols: np.ndarray, taps_px: int) -> Window:
     """The part of the source to read for those pixels: whole averaging blocks, clipped to the source."""
-    inside = inside_source(mapping.source, rows, cols)
-    if not inside.any():
-        return Window(0, 0, 0, 0)
+    ranges = _ranges(rows, cols)
+    if not _within(mapping.source, ranges):
+        inside = inside_source(mapping.source, rows, cols)
+        if not inside.any():
+            return Window(0, 0, 0, 0)
+        ranges = _ranges(rows[inside], cols[inside])
     starts, sizes = [], []
-    for axis, factor, length in (
-        (rows, mapping.factors[0], mapping.source.height),
-        (cols, mapping.factors[1], mapping.source.width),
+    for (lowest, highest), factor, length in zip(
+        ranges, mapping.factors, (mapping.source.height, mapping.source.width), strict=True
     ):
-        low = math.floor(axis[inside].min() / factor) - taps_px
-        high = math.floor(axis[inside].max() / factor) + taps_px + 1
+        low = math.floor(lowest / factor) - taps_px
+        high = math.floor(highest / factor) + taps_px + 1
         start, end = max(low * factor, 0), min(high * factor, length)
         starts.append(start)
         sizes.append(end - start)
     return Window(starts[0], starts[1], sizes[0], sizes[1])
+
+
+Range = tuple[float, float]
+
+
+def _ranges(rows: np.ndarray, cols: np.ndarray) -> tuple[Range, Range]:
+    """Lowest and highest row and column; NaN if one is."""
+    if _separable(rows, cols):
+        rows, cols = rows[:, 0], cols[0]
+    return (float(rows.min()), float(rows.max())), (float(cols.min()), float(cols.max()))
+
+
+def _within(source: Grid, ranges: tuple[Range, Range]) -> bool:
+    """Whether all rows and columns between these lie on the source."""
+    (top, bottom), (left, right) = ranges
+    return top >= 0 and bottom < source.height and left >= 0 and right < source.width
 
 
 def inside_source(source: Grid, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
@@ -245,13 +265,87 @@ def interpolated(
     if method == "cubic":
         sharp = _weighted(values, corner, rows, cols, "cubic")
         return np.where(np.isfinite(sharp), sharp, _weighted(values, corner, rows, cols, "bilinear"))
-    return _weighted(values, corner, rows, cols, "bilinear")
+    return _bilinear(values, corner, rows, cols)
 
 
 def _taken(values: np.ndarray, corner: tuple[int, int], rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
     height, width = values.shape[1:]
     flat = np.clip(rows - corner[0], 0, height - 1) * width + np.clip(cols - corner[1], 0, width - 1)
     return np.take(values.reshape(len(values), -1), flat, axis=1)
+
+
+def _bilinear(values: np.ndarray, corner: tuple[int, int], rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
+    """Bilinear values: along the row, then between rows; pixels with an invalid neighbour as in `_weighted`."""
+    result = np.empty((len(values), *rows.shape), np.float32)
+    if _separable(rows, cols):
+        _by_axes(values, corner, rows[:, 0], cols[0], result)
+    else:
+        flat = result.reshape(len(values), -1)
+        at_rows, at_cols = rows.reshape(-1), cols.reshape(-1)
+        for start in range(0, at_rows.size, CHUNK_PX):
+            part = slice(start, start + CHUNK_PX)
+            _by_pixels(values, corner, at_rows[part], at_cols[part], flat[:, part])
+    for layer, found in zip(values, result, strict=True):
+        missing = np.isnan(found)
+        if missing.any():
+            found[missing] = _weighted(layer[None], corner, rows[missing], cols[missing], "bilinear")[0]
+    return result
+
+
+def _separable(rows: np.ndarray, cols: np.ndarray) -> bool:
+    """Whether rows are the same in every column and columns in every row: arrays broadcast from one axis."""
+    return rows.ndim == 2 and rows.strides[1] == 0 and cols.strides[0] == 0
+
+
+def _neighbours(at: np.ndarray, corner: int, length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Places of the pixels before and after positions along an axis, and the weight of the latter.
+
+    The weight is found before the corner is taken off, so that it does not depend on the window.
+    """
+    shifted = at - 0.5
+    before = np.floor(shifted)
+    weight = (shifted - before).astype(np.float32)
+    first = before.astype(np.int64) - corner
+    return np.clip(first, 0, length - 1), np.clip(first + 1, 0, length - 1), weight
+
+
+def _by_axes(
+    values: np.ndarray, corner: tuple[int, int], rows: np.ndarray, cols: np.ndarray, result: np.ndarray
+) -> None:
+    above, below, down = _neighbours(rows, corner[0], values.shape[1])
+    left, right, across = _neighbours(cols, corner[1], values.shape[2])
+    for layer, out in zip(values, result, strict=True):
+        before = layer.take(left, axis=1)
+        along = layer.take(right, axis=1)
+        along -= before
+        along *= across
+        along += before
+        for start in range(0, len(rows), STRIP_ROWS):
+            part = slice(start, start + STRIP_ROWS)
+            upper, strip = along.take(above[part], axis=0), out[part]
+            along.take(below[part], axis=0, out=strip, mode="clip")
+            strip -= upper
+            strip *= down[part, None]
+            strip += upper
+
+
+def _by_pixels(
+    values: np.ndarray, corner: tuple[int, int], rows: np.ndarray, cols: np.ndarray, result: np.ndarray
+) -> None:
+    above, below, down = _neighbours(rows, corner[0], values.shape[1])
+    left, right, across = _neighbours(cols, corner[1], values.shape[2])
+    above *= values.shape[2]
+    below *= values.shape[2]
+    places = (above + left, above + right, below + left, below + right)
+    for layer, out in zip(values.reshape(len(values), -1), result, strict=True):
+        upper_left, upper, lower_left, lower = (layer.take(place, mode="clip") for place in places)
+        for one, other in ((upper, upper_left), (lower, lower_left)):
+            one -= other
+            one *= across
+            one += other
+        lower -= upper
+        lower *= down
+        np.add(lower, upper, out=out)
 
 
 def _weighted(
@@ -296,22 +390,31 @@ def _cubic_weights(t: np.ndarray) -> tuple[np.ndarray, ...]:
     )
 
 
+def _divided(axis: np.ndarray, factor: int) -> np.ndarray:
+    """Positions in blocks; arrays that are broadcast from one axis stay so."""
+    if factor == 1:
+        return axis
+    if axis.ndim == 2 and 0 in axis.strides:
+        one = axis[:, :1] if axis.strides[1] == 0 else axis[:1]
+        return np.broadcast_to(one / factor, axis.shape)
+    return axis / factor
+
+
 def resampled(
     mapping: Mapping, values: np.ndarray, part: Window, rows: np.ndarray, cols: np.ndarray, method: str
 ) -> np.ndarray:
     """Values of a part of the source (bands, rows, cols) on the pixels at source positions rows, cols."""
-    inside = inside_source(mapping.source, rows, cols)
-    if part.empty or not inside.any():
+    if part.empty:
         return np.full((len(values), *rows.shape), np.nan, np.float32)
     factors = mapping.factors if method != "nearest" else (1, 1)
     corner = part.row // factors[0], part.col // factors[1]
     coarse = (commonest if method == "mode" else coarsened)(values, factors).astype(np.float32)
     method = {"average": "bilinear", "mode": "nearest"}.get(method, method)
-    everywhere = bool(inside.all())
-    at_rows, at_cols = (axis if everywhere else axis[inside] for axis in (rows, cols))
-    found = interpolated(coarse, corner, at_rows / factors[0], at_cols / factors[1], method)
-    if everywhere:
-        return found
+    if _within(mapping.source, _ranges(rows, cols)):
+        return interpolated(coarse, corner, _divided(rows, factors[0]), _divided(cols, factors[1]), method)
+    inside = inside_source(mapping.source, rows, cols)
     result = np.full((len(values), *rows.shape), np.nan, np.float32)
-    result[:, inside] = found
+    if inside.any():
+        at_rows, at_cols = rows[inside] / factors[0], cols[inside] / factors[1]
+        result[:, inside] = interpolated(coarse, corner, at_rows, at_cols, method)
     return result

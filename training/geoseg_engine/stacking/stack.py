@@ -15,8 +15,9 @@ from ..outputs import not_writable, prepare_folder, takes_files, whole_file
 from ..raster.grid import pixel_size, rasterio_profile, window_count, window_px, windows
 from ..raster.sources import crs_title, parse_crs
 from .gridplan import as_problem, raise_errors
+from .parallel import ParallelReader
 from .reader import StackReader, open_stack
-from .recipes import SUFFIX, recipe_path, write_recipe
+from .recipes import SUFFIX, names_of, recipe_path, write_recipe
 from .stackplan import area_polygon, plan_stack
 from .suggestion import suggestion
 
@@ -129,15 +130,15 @@ def write_stack(recipe: Recipe, output: Path, channel: Channel) -> None:
     if not output.name.endswith(SUFFIX):
         profile = rasterio_profile(grid, len(recipe.bands), "float32", math.nan)
         with (
-            StackReader(recipe) as reader,
+            ParallelReader(recipe) as reader,
             whole_file(output, int(stack_bytes(recipe) * PACKED_SHARE)) as partial,
             rasterio.open(partial, "w", **profile) as dataset,
         ):
-            dataset.descriptions = tuple(reader.band_names)
+            dataset.descriptions = tuple(names_of(recipe))
             side = window_px(len(recipe.bands))
             total = window_count(grid, side)
-            for done, window in enumerate(windows(grid, side), 1):
-                dataset.write(reader.read(window), window=window.rasterio)
+            for done, (window, values) in enumerate(reader.read_all(windows(grid, side)), 1):
+                dataset.write(values, window=window.rasterio)
                 channel.progress("stack", done, total)
         channel.artifact("stack", output)
     else:
