@@ -21,6 +21,8 @@ from .rasterground import RasterGround
 NOTHING = 254
 """Pixel value, while burning, of ground that no polygon holds; ids end at 253."""
 
+FEW_CLASSES, COUNT_PX = 16, 1 << 20
+
 
 @dataclass
 class Tally:
@@ -49,14 +51,17 @@ class Tally:
     doubtful: dict[int, int] = field(default_factory=dict)
 
 
+Mask = NDArray[np.bool_]
+
+
 class Ground(Protocol):
     """What was drawn, on the pixels of a grid."""
 
     def ids(self, window: Window) -> NDArray[np.uint8]:
         """Class ids (rows, cols) of a window inside the grid: IGNORE under what is unknown or excluded."""
 
-    def claims(self, window: Window) -> tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]]:
-        """The same ids, where two classes claim a pixel, and where it is excluded."""
+    def claims(self, window: Window) -> tuple[NDArray[np.uint8], Mask | None, Mask | None]:
+        """The same ids, where two classes claim a pixel, and where it is excluded; None is nowhere."""
 
 
 class PolygonGround:
@@ -71,29 +76,26 @@ class PolygonGround:
         ids = polygons.ids[kept][order]
         self._values = np.where(ids == UNKNOWN_CLASS, IGNORE, ids).astype(np.uint8)
         self._polygons = ScanFill(self._shapes, grid)
-        self._excluded = ScanFill(polygons.geometries[~kept], grid)
-        self._several = len(np.unique(ids)) > 1
+        self._excluded = None if kept.all() else ScanFill(polygons.geometries[~kept], grid)
         self._tree = shapely.STRtree(self._shapes) if all_touched else None
 
     def ids(self, window: Window) -> NDArray[np.uint8]:
         """As `Ground`."""
         return self.claims(window)[0]
 
-    def claims(self, window: Window) -> tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]]:
+    def claims(self, window: Window) -> tuple[NDArray[np.uint8], Mask | None, Mask | None]:
         """As `Ground`; two classes claim a pixel if polygons of both hold its centre."""
         ids = np.full((window.height, window.width), NOTHING, np.uint8)
         runs = self._polygons.runs(window, np.arange(len(self._values)))
-        runs.paint(ids, self._values)
-        overlap = np.zeros(ids.shape, bool)
-        if self._several and int(runs.length.sum()) > np.count_nonzero(ids != NOTHING):
-            overlap = runs.lost(ids, self._values)
+        overlap = runs.paint_classes(ids, self._values, NOTHING)
         if self._all_touched:
             ids = self._touched(window)
+        np.copyto(ids, np.uint8(self._fill), where=ids == NOTHING)
+        if self._excluded is None:
+            return ids, overlap, None
         excluded = self._excluded.mask(window)
-        ids[ids == NOTHING] = self._fill
         ids[excluded] = IGNORE
-        overlap &= ~excluded
-        return ids, overlap, excluded
+        return ids, None if overlap is None else overlap & ~excluded, excluded
 
     def _touched(self, window: Window) -> NDArray[np.uint8]:
         assert self._tree is not None
@@ -138,39 +140,45 @@ class Burner:
         wide = window.padded(border_halo_px(self._border_px)).clipped(self.grid.height, self.grid.width)
         core = window.within(wide)
         ids, overlap, excluded = self._ground.claims(wide)
-        small = border = np.zeros(ids.shape, bool)
+        inside = None if self._area is None else self._area.mask(wide)
+        small = None
         if self._min_area_px > 1:
             small = small_pieces(self._ground.ids, wide, self.grid, self._min_area_px, self._fill)
-        inside = np.ones(ids.shape, bool) if self._area is None else self._area.mask(wide)
-        drawn = np.where(inside, ids, IGNORE)[core]
-        ids[small | ~inside] = IGNORE
-        if self._border_px > 0:
-            border = along_borders(ids, self._border_px)
-            ids[border] = IGNORE
+        if inside is not None:
+            ids[~inside] = IGNORE
+        drawn = ids
+        if small is not None or self._border_px > 0:
+            ids = self._without_doubtful(drawn, small, core)
         tally = self.tally
-        tally.overlap_px += int((overlap & inside)[core].sum())
-        tally.excluded_px += int((excluded & inside)[core].sum())
-        self._count_doubtful(drawn, (small & inside)[core], border[core])
+        tally.overlap_px += _count(overlap, inside, core)
+        tally.excluded_px += _count(excluded, inside, core)
         ids = np.ascontiguousarray(ids[core])
         if values is None:
             tally.valid_px += ids.size
         else:
             self._drop_invalid(ids, values)
-        counts = np.bincount(ids.ravel(), minlength=256)
-        for class_id in tally.pixels:
-            tally.pixels[class_id] += int(counts[class_id])
-        tally.ignored_px += int(counts[IGNORE])
+        counts = class_counts(ids, list(tally.pixels))
+        for class_id, px in counts.items():
+            tally.pixels[class_id] += px
+        tally.ignored_px += ids.size - sum(counts.values())
         return ids
 
-    def _count_doubtful(
-        self, drawn: NDArray[np.uint8], small: NDArray[np.bool_], border: NDArray[np.bool_]
-    ) -> None:
-        tally = self.tally
-        tally.small_px += int(small.sum())
-        tally.border_px += int(border.sum())
-        for class_id, count in enumerate(np.bincount(drawn[small | border], minlength=1)):
-            if count:
-                tally.doubtful[class_id] = tally.doubtful.get(class_id, 0) + int(count)
+    def _without_doubtful(
+        self, drawn: NDArray[np.uint8], small: Mask | None, core: tuple[slice, slice]
+    ) -> NDArray[np.uint8]:
+        """Ids with small pieces ignored, then the band along borders; both counted in the core."""
+        ids, tally = drawn.copy(), self.tally
+        if small is not None:
+            ids[small] = IGNORE
+            tally.small_px += int((small & (drawn != IGNORE))[core].sum())
+        if self._border_px > 0:
+            border = along_borders(ids, self._border_px)
+            ids[border] = IGNORE
+            tally.border_px += int(border[core].sum())
+        dropped = drawn[core][ids[core] != drawn[core]]
+        for class_id, px in class_counts(dropped, list(tally.pixels)).items():
+            tally.doubtful[class_id] = tally.doubtful.get(class_id, 0) + px
+        return ids
 
     def _drop_invalid(self, ids: NDArray[np.uint8], values: np.ndarray) -> None:
         invalid = ~np.isfinite(values)
@@ -184,3 +192,19 @@ class Burner:
         tally.lost_px += int((nowhere & labelled).sum())
         tally.valid_px += int((~nowhere).sum())
         ids[nowhere] = IGNORE
+
+
+def class_counts(ids: NDArray[np.uint8], class_ids: list[int]) -> dict[int, int]:
+    """Pixels of each class; few classes are compared one by one, which is faster than a histogram."""
+    if len(class_ids) <= FEW_CLASSES:
+        return {class_id: int(np.count_nonzero(ids == class_id)) for class_id in class_ids}
+    flat, counts = ids.reshape(-1), np.zeros(256, np.int64)
+    for start in range(0, len(flat), COUNT_PX):
+        counts += np.bincount(flat[start : start + COUNT_PX], minlength=256)
+    return {class_id: int(counts[class_id]) for class_id in class_ids}
+
+
+def _count(mask: Mask | None, inside: Mask | None, core: tuple[slice, slice]) -> int:
+    if mask is None:
+        return 0
+    return int(np.count_nonzero((mask if inside is None else mask & inside)[core]))

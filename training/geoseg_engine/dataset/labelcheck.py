@@ -9,7 +9,7 @@ import shapely
 
 from ..contract import Area, GeoSegError, Grid, Labels, Problem
 from ..raster.grid import pixel_size
-from ..vector.area import hull_geometry
+from ..vector.area import hull_of, parts_on_grid
 from ..vector.polygons import LabelPolygons, label_title
 
 COVERED_SHARE = 0.7
@@ -55,18 +55,22 @@ def incomplete(
     """Ground far from every polygon would be taught as background, and nobody said where labels are complete."""
     if labels.unlabelled != "background" or area.kind not in ("rasters", "extent"):
         return []
-    shares = []
     width, height = pixel_size(grid)
     ground_px = valid_px or grid.width * grid.height
-    for kind, ratio in (("convex_hull", 1.0), ("concave_hull", CLOSE_RATIO)):
-        try:
-            hull = hull_geometry(polygons.geometries, grid, kind, ratio)
-        except GeoSegError:
-            return []
-        shares.append(min(float(shapely.area(hull)) / (width * height) / max(ground_px, 1), 1.0))
-    if shares[0] >= COVERED_SHARE and shares[1] >= CLOSE_SHARE:
+    try:
+        parts = parts_on_grid(polygons.geometries, grid)
+    except GeoSegError:
         return []
-    share = shares[0] if shares[0] < COVERED_SHARE else shares[1]
+    for kind, ratio, least in (
+        ("convex_hull", 1.0, COVERED_SHARE),
+        ("concave_hull", CLOSE_RATIO, CLOSE_SHARE),
+    ):
+        ground = float(shapely.area(hull_of(parts, grid, kind, ratio)))
+        share = min(ground / (width * height) / max(ground_px, 1), 1.0)
+        if share < least:
+            break
+    else:
+        return []
     return [
         Problem(
             "labels_incomplete",

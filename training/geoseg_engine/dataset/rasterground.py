@@ -43,16 +43,15 @@ class RasterGround:
         """As `Ground`."""
         return self.claims(window)[0]
 
-    def claims(self, window: Window) -> tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]]:
+    def claims(self, window: Window) -> tuple[NDArray[np.uint8], None, NDArray[np.bool_]]:
         """As `Ground`; no pixel has two classes."""
         place, inside = self._places(window)
         ids = np.where(inside, np.uint8(self._fill), np.uint8(IGNORE))
-        nowhere = np.zeros(ids.shape, bool)
         known = place >= 0
         ids[known] = self._ids[place[known]]
-        excluded = nowhere.copy()
+        excluded = np.zeros(ids.shape, bool)
         excluded[known] = self._excluded[place[known]]
-        return ids, nowhere, excluded
+        return ids, None, excluded
 
     def _places(self, window: Window) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
         """Number of each pixel's value, -1 without one, and whether the pixel lies on the raster."""

@@ -15,6 +15,9 @@ from ..raster.sources import parse_crs
 from .features import read_polygons
 from .polygons import label_title
 
+MOST_CORNERS, HULL_CELLS = 50_000, 150
+"""Corners up to which a concave hull follows them all; cells along the longer side of which each lends one beyond."""
+
 HULLS = {"concave_hull": "the concave hull", "convex_hull": "the convex hull", "bounds": "the bounding box"}
 
 
@@ -92,23 +95,60 @@ def hull_geometry(polygons: np.ndarray, grid: Grid, kind: str, ratio: float) -> 
     Raises:
         GeoSegError: `labels_outside`.
     """
-    clipped = shapely.intersection(_valid(polygons), shapely.box(*grid_bounds(grid)))
-    clipped = clipped[shapely.area(clipped) > 0]
+    return hull_of(parts_on_grid(polygons, grid), grid, kind, ratio)
+
+
+def parts_on_grid(polygons: np.ndarray, grid: Grid) -> np.ndarray:
+    """The parts of polygons that lie on the grid, valid.
+
+    Raises:
+        GeoSegError: `labels_outside` if there is none.
+    """
+    clipped = _clipped(_valid(polygons), shapely.box(*grid_bounds(grid)))
     if not len(clipped):
         raise GeoSegError(
             "labels_outside",
             "None of the label polygons lies on the rasters.",
             "Check the CRS of the label layer, or choose other rasters.",
         )
-    parts = shapely.GeometryCollection(list(clipped))
+    return clipped
+
+
+def hull_of(parts: np.ndarray, grid: Grid, kind: str, ratio: float) -> shapely.Geometry:
+    """Hull of polygons, of one of HULLS."""
     if kind == "bounds":
-        return shapely.envelope(parts)
+        return shapely.box(*shapely.total_bounds(parts))
     if kind == "convex_hull" or ratio >= 1:
-        return shapely.convex_hull(parts)
+        return shapely.convex_hull(shapely.linestrings(shapely.get_coordinates(parts)))
+    hull = shapely.concave_hull(shapely.linestrings(_corners(parts, grid)), ratio=ratio, allow_holes=False)
+    shapely.prepare(hull)
+    return shapely.union_all([hull, *parts[~shapely.covers(hull, parts)]])
+
+
+def _clipped(polygons: np.ndarray, frame: shapely.Geometry) -> np.ndarray:
+    """The parts of polygons inside a box."""
+    xmin, ymin, xmax, ymax = frame.bounds
+    bounds = shapely.bounds(polygons)
+    cut = (bounds[:, :2] < (xmin, ymin)).any(axis=1) | (bounds[:, 2:] > (xmax, ymax)).any(axis=1)
+    polygons[cut] = shapely.intersection(polygons[cut], frame)
+    return polygons[shapely.area(polygons) > 0]
+
+
+def _corners(polygons: np.ndarray, grid: Grid) -> np.ndarray:
+    """(points, 2) along outlines for a concave hull, four pixels apart; thinned to one a cell where they are many."""
     step = max(pixel_size(grid)) * 4
-    corners = shapely.get_coordinates(shapely.segmentize(shapely.simplify(clipped, step / 8), step))
-    hull = shapely.concave_hull(shapely.MultiPoint(corners), ratio=ratio, allow_holes=False)
-    return shapely.union_all([hull, *clipped])
+    if shapely.length(polygons).sum() / step <= MOST_CORNERS:
+        corners: np.ndarray = shapely.get_coordinates(
+            shapely.segmentize(shapely.simplify(polygons, step / 8), step)
+        )
+        return corners
+    low, high = np.array_split(shapely.total_bounds(polygons), 2)
+    step = max(step, float((high - low).max()) / HULL_CELLS)
+    corners = shapely.get_coordinates(shapely.segmentize(polygons, step))
+    cells = ((corners - low) / step).astype(np.int64)
+    _, first = np.unique(cells[:, 0] * (HULL_CELLS * 2) + cells[:, 1], return_index=True)
+    found: np.ndarray = corners[first]
+    return found
 
 
 def _valid(polygons: np.ndarray) -> np.ndarray:

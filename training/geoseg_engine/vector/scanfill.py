@@ -44,31 +44,56 @@ class Runs:
         for places, features in self.pixels():
             flat[places] = value_of[features]
 
-    def lost(self, out: NDArray[np.uint8], value_of: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        """Boolean (rows, cols): pixels that a feature holds although `out` has another value there."""
-        found = np.zeros(out.size, bool)
-        flat = out.reshape(-1)
-        for places, features in self.pixels():
-            found[places[flat[places] != value_of[features]]] = True
-        return found.reshape(out.shape)
+    def paint_classes(
+        self, out: NDArray[np.uint8], value_of: NDArray[np.uint8], nothing: int
+    ) -> NDArray[np.bool_] | None:
+        """Paint as `paint`, and find where features of different values meet.
 
-    def of(self, wanted: NDArray[np.bool_]) -> Runs:
-        """The runs of the features that are wanted (one boolean a feature)."""
-        kept = wanted[self.feature]
-        return Runs(self.place[kept], self.length[kept], self.feature[kept])
+        Args:
+            out: (rows, cols) of the window, all `nothing`.
+            value_of: value of every feature; features of one value follow one another.
+            nothing: no feature's value.
+
+        Returns:
+            Boolean (rows, cols); None if they meet nowhere.
+        """
+        flat = out.reshape(-1)
+        overlap: NDArray[np.bool_] | None = None
+        for part in self._parts(value_of[self.feature]):
+            value = value_of[self.feature[part.start]]
+            places = self._places(part)
+            there = flat[places]
+            meets = (there != nothing) & (there != value)
+            if meets.any():
+                overlap = np.zeros(out.size, bool) if overlap is None else overlap
+                overlap[places[meets]] = True
+            flat[places] = value
+        return None if overlap is None else overlap.reshape(out.shape)
 
     def pixels(self) -> Iterator[tuple[Ints, Ints]]:
         """Flat places in the window and the feature that holds each, in order, in parts of bounded size."""
+        for part in self._parts(np.zeros(len(self.place), np.uint8)):
+            yield self._places(part), np.repeat(self.feature[part], self.length[part])
+
+    def _parts(self, group: NDArray[np.uint8]) -> Iterator[slice]:
+        """Slices of runs of one group, of at most PAINT_PX pixels unless one run has more."""
         ends = np.cumsum(self.length)
-        begin = done = 0
-        while begin < len(ends):
-            end = max(int(np.searchsorted(ends, done + PAINT_PX, side="right")), begin + 1)
-            part = slice(begin, end)
-            length = self.length[part]
-            places = np.repeat(self.place[part] - (ends[part] - length - done), length)
-            places += np.arange(len(places))
-            yield places, np.repeat(self.feature[part], length)
-            begin, done = end, int(ends[end - 1])
+        borders = [*(np.flatnonzero(np.diff(group)) + 1).tolist(), len(ends)]
+        begin = 0
+        for border in borders:
+            while begin < border:
+                done = ends[begin - 1] if begin else 0
+                end = int(np.searchsorted(ends, done + PAINT_PX, side="right"))
+                end = min(max(end, begin + 1), border)
+                yield slice(begin, end)
+                begin = end
+
+    def _places(self, part: slice) -> Ints:
+        length = self.length[part]
+        offset = np.cumsum(length) - length
+        places = np.repeat(self.place[part] - offset, length)
+        places += np.arange(len(places))
+        return places
 
 
 class ScanFill:
