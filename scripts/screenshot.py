@@ -1,7 +1,9 @@
 """Pictures of the panel in real QGIS: every page, at a width, a theme and a scale of your choice.
 
 Starts QGIS under Xvfb with a profile of its own and `screenshot_in_qgis.py`; standard library only. With --workspace
-the pages show the datasets and runs that are there. Leaves <page>.png (the panel) and window-<page>.png in --out.
+the pages show the datasets and runs that are there. Leaves <page>.png (the panel) and window-<page>.png in --out; with
+--extras also the table of bands, the dialogs that add bands, pages with all groups open, the findings of a check, and
+tiles with their blocks.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ def main() -> int:
         "theme": options.theme,
         "width": options.width,
         "pages": options.pages,
+        "extras": options.extras,
         "wait_s": options.wait_s,
     }
     choose_theme(stage_profile.stage(out / "profile"), options.theme)
@@ -56,6 +59,8 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--scale", type=float, default=1.0)
     pages = ["data", "tiles", "train", "predict", "results", "engine"]
     options.add_argument("--pages", nargs="*", default=pages)
+    extras = ["table", "dialogs", "advanced", "findings", "blocks"]
+    options.add_argument("--extras", nargs="*", default=[], choices=extras, help="what takes an engine")
     options.add_argument("--wait-s", type=float, default=30, help="longest wait for the engine's answers")
     options.add_argument("--timeout-s", type=float, default=240)
     return options

@@ -9,8 +9,9 @@ import traceback
 from pathlib import Path
 
 from qgis.core import QgsProject, QgsRasterLayer, QgsSettings, QgsVectorLayer
+from qgis.gui import QgsCollapsibleGroupBox
 from qgis.PyQt.QtCore import QEventLoop, Qt, QTimer
-from qgis.PyQt.QtWidgets import QApplication
+from qgis.PyQt.QtWidgets import QApplication, QScrollArea
 from qgis.utils import iface, loadPlugin, plugins, startPlugin
 
 REQUEST = json.loads(Path(os.environ["GEOSEG_REQUEST"]).read_text(encoding="utf-8"))
@@ -38,6 +39,88 @@ def take_pictures() -> None:
         pause(300)
         plugin.dock.grab().save(str(OUT / f"{page}.png"))
         iface.mainWindow().grab().save(str(OUT / f"window-{page}.png"))
+
+    for extra in REQUEST["extras"]:
+        EXTRAS[extra](plugin)
+
+
+def picture_table(plugin: object) -> None:
+    """An index and a distance are added; the table of bands with its histogram."""
+    section, bands = plugin.dock.data.bands, plugin.controller.data.bands
+    plugin.dock.show_step("data")
+    for kind in ("index", "vector"):
+        dialog = bands.make_dialog(kind)
+        if not dialog.complaint():
+            section.add(dialog.addition())
+    bands.open_table()
+    pause(1500)
+    wait_until(lambda: not plugin.controller.questions.busy, REQUEST["wait_s"])
+    bands.look()
+    wait_until(lambda: not plugin.controller.questions.busy, REQUEST["wait_s"])
+    pause(500)
+    bands.window.grab().save(str(OUT / "bands.png"))
+    plugin.dock.grab().save(str(OUT / "data-added.png"))
+    bands.window.close()
+
+
+def picture_dialogs(plugin: object) -> None:
+    """Every dialog that adds a band."""
+    for kind in ("index", "expression", "relief", "radar", "vector", "series"):
+        dialog = plugin.controller.data.bands.make_dialog(kind)
+        dialog.show()
+        pause(400)
+        dialog.grab().save(str(OUT / f"add-{kind}.png"))
+        dialog.close()
+
+
+def picture_advanced(plugin: object) -> None:
+    """Pages of preparation as a whole, with every group open."""
+    for step in ("data", "tiles"):
+        plugin.dock.show_step(step)
+        page = plugin.dock.page(step)
+        for group in page.findChildren(QgsCollapsibleGroupBox):
+            group.setCollapsed(False)
+        pause(600)
+        page.findChild(QScrollArea).widget().grab().save(str(OUT / f"{step}-advanced.png"))
+        for group in page.findChildren(QgsCollapsibleGroupBox):
+            group.setCollapsed(True)
+
+
+def picture_findings(plugin: object) -> None:
+    """What a check of the labels finds, on the map; and the page that leads there."""
+    plugin.dock.show_step("data")
+    plugin.controller.data.checks.check()
+    wait_until(lambda: not plugin.controller.runner.busy, REQUEST["wait_s"])
+    wait_until(lambda: not plugin.controller.publishing, REQUEST["wait_s"])
+    pause(2000)
+    wait_until(lambda: not plugin.controller.questions.busy, REQUEST["wait_s"])
+    for code in sorted(plugin.controller.data.checks.codes())[:1]:
+        plugin.controller.data.checks.go_to(code)
+    pause(2000)
+    iface.mainWindow().grab().save(str(OUT / "window-findings.png"))
+    plugin.dock.grab().save(str(OUT / "findings.png"))
+
+
+def picture_blocks(plugin: object) -> None:
+    """Data are prepared, tiles made; area, tiles and blocks on the map."""
+    plugin.controller.data.prepare()
+    wait_until(lambda: not plugin.controller.runner.busy, 10 * REQUEST["wait_s"])
+    plugin.dock.show_step("tiles")
+    plugin.controller.tiles.make()
+    wait_until(lambda: not plugin.controller.runner.busy, 10 * REQUEST["wait_s"])
+    wait_until(lambda: not plugin.controller.publishing, REQUEST["wait_s"])
+    pause(2500)
+    iface.mainWindow().grab().save(str(OUT / "window-blocks.png"))
+    plugin.dock.grab().save(str(OUT / "tiles-made.png"))
+
+
+EXTRAS = {
+    "table": picture_table,
+    "dialogs": picture_dialogs,
+    "advanced": picture_advanced,
+    "findings": picture_findings,
+    "blocks": picture_blocks,
+}
 
 
 def started_plugin() -> object:

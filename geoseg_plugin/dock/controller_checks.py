@@ -96,8 +96,12 @@ class ChecksController(QObject):
             self._group = findings.publish_findings(file, title, self.desk.project, self.desk.soon)
             self.desk.soon(self._locate)
 
+    def codes(self) -> set[str]:
+        """Kinds of fault that have a place on the map."""
+        return findings.codes_in(self.layers())
+
     def _locate(self) -> None:
-        self.page.problem_list.set_located(findings.codes_in(self.layers()))
+        self.page.problem_list.set_located(self.codes())
 
 
 def as_error(error: Exception) -> GeoSegError:

@@ -63,12 +63,14 @@ def data_problems(choices: DataChoices, project: QgsProject) -> list[Problem]:
                     tr("Remove the band from the list, or load the layer again."),
                 )
             )
-    if choices.label_layer_id in [item.layer_id for item in choices.rasters]:
+    used = {item.layer_id for item in choices.rasters}
+    used |= {layer_id for item in choices.additions for layer_id in item.layer_ids}
+    if choices.label_layer_id in used:
         found.append(
             Problem(
                 "label_is_band",
-                tr("The label raster is ticked as a band too: the model would see the answer."),
-                tr("Untick it among the bands."),
+                tr("The label layer is used as a band too: the model would see the answer."),
+                tr("Untick it among the bands, or remove the band that was added from it."),
                 "warning",
             )
         )

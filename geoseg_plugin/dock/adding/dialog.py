@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from qgis.PyQt.QtCore import pyqtSignal
+from qgis.PyQt.QtCore import QTimer, pyqtSignal
 from qgis.PyQt.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QLineEdit, QVBoxLayout, QWidget
 
 from ...jobs.additions import Addition, Input
@@ -47,7 +47,6 @@ class AddDialog(QDialog):
         layout.addWidget(small_label(intro))
         layout.addLayout(self.form)
         layout.addWidget(self._complaint)
-        layout.addStretch(1)
         layout.addWidget(self.buttons)
 
     def addition(self) -> Addition:
@@ -62,7 +61,15 @@ class AddDialog(QDialog):
         """Show what stands in the way."""
         text = self.complaint()
         self._complaint.setText(text)
+        self._complaint.setVisible(bool(text))
         self.buttons.button(QDialogButtonBox.StandardButton.Ok).setEnabled(not text)
+
+        QTimer.singleShot(0, self._fit)
+
+    def _fit(self) -> None:
+        """As high as what is shown needs."""
+        self.layout().activate()
+        self.resize(self.width(), self.layout().totalHeightForWidth(self.width()))
 
     def _on_accepted(self) -> None:
         if not self.complaint():

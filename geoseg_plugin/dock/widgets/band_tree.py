@@ -52,6 +52,7 @@ class BandTree(QTreeWidget):
         self.touched = False
         self._filling = False
         self._added: tuple[str, ...] = ()
+        self._rows: tuple[RasterRow, ...] | None = None
         self.setHeaderHidden(True)
         self.setColumnCount(2)
         self.setUniformRowHeights(True)
@@ -72,7 +73,10 @@ class BandTree(QTreeWidget):
         self._fit_height()
 
     def set_layers(self, rows: Sequence[RasterRow]) -> None:
-        """Show these layers; what was ticked stays ticked."""
+        """Show these layers; what was ticked stays ticked. The same layers again change nothing."""
+        if self._rows == tuple(rows):
+            return
+        self._rows = tuple(rows)
         before = {choice.layer_id: choice for choice in self.choices()}
         known = {self._layer_id(item) for item in self._layer_items()}
         expanded = {self._layer_id(item) for item in self._layer_items() if item.isExpanded()}

@@ -25,7 +25,9 @@ from .band_settings import BandSettings, gap_text, resampling_names, scaling_nam
 from .histogram import Histogram
 from .notes import small_label
 
-SIZE = (760, 560)
+SIZE = (800, 600)
+WIDE_COLUMNS = {0: 13.0, 1: 6.0, 2: 9.0}
+"""Columns whose width the user can change, in heights of a line."""
 
 
 class BandWindow(QDialog):
@@ -87,8 +89,14 @@ class BandWindow(QDialog):
         table.setWordWrap(False)
         table.verticalHeader().hide()
         table.setAccessibleName(tr("Bands of the stack"))
-        table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        header = table.horizontalHeader()
+        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        for column, width_em in WIDE_COLUMNS.items():
+            header.setSectionResizeMode(column, QHeaderView.ResizeMode.Interactive)
+            header.resizeSection(column, round(width_em * self.fontMetrics().height()))
+        header.setStretchLastSection(True)
+        table.verticalHeader().setDefaultSectionSize(round(1.6 * self.fontMetrics().height()))
         table.itemSelectionChanged.connect(self._show_selected)
         return table
 
@@ -175,7 +183,7 @@ def row_texts(band: Band, source: str) -> list[str]:
     made = str(band.parameters.get("expression") or band.derive.replace("_", " "))
     low, high = band.clip_percent
     clip = tr("no") if (low, high) == (0, 100) else f"{low:g} – {high:g}"
-    resampling = resampling_names().get(band.resampling, band.resampling) if band.source else ""
+    resampling = resampling_names()[band.resampling].split(":")[0] if band.source else ""
     return [band.name, source, made, resampling, gap_text(band.fill), scaling_names()[band.scaling], clip, ""]
 
 
