@@ -21,6 +21,8 @@ BLOCKS_PER_CLASS = 4
 CELLS = 1024
 STRIP_PX = 1024
 SMALL_SHARE = 0.1
+FEW_CLASSES = 32
+"""Up to so many classes a comparison for each is faster than a histogram."""
 
 Mask = Callable[[Window], np.ndarray]
 
@@ -182,15 +184,23 @@ def split_counts(
     counts = np.zeros((len(SPLITS), classes), np.int64)
     with rasterio.open(labels) as raster:
         for window in strips(grid, 1):
-            ids, codes = raster.read(1, window=window.rasterio), splitter.window(window)
-            counted = (ids < classes) & (codes != NONE)
+            ids = raster.read(1, window=window.rasterio)
             if mask is not None:
-                counted &= mask(window)
-            counts += counts_of(codes[counted], ids[counted], classes)
+                ids[~mask(window)] = IGNORE
+            counts += counts_of(splitter.window(window), ids, classes)
     return counts
 
 
 def counts_of(codes: np.ndarray, ids: np.ndarray, classes: int) -> np.ndarray:
-    """Pixels per split and class, int64 (3, classes), of two flat arrays of splits and class ids."""
-    found = np.bincount(codes.astype(np.int64) * classes + ids, minlength=len(SPLITS) * classes)
-    return found.reshape(len(SPLITS), classes)
+    """Pixels per split and class, int64 (3, classes), of a window's splits and class ids, both uint8."""
+    counts = np.zeros((len(SPLITS), classes), np.int64)
+    for split in range(len(SPLITS)):
+        inside = codes == split
+        if not inside.any():
+            continue
+        own = np.where(inside, ids, np.uint8(IGNORE))
+        if classes <= FEW_CLASSES:
+            counts[split] = [np.count_nonzero(own == value) for value in range(classes)]
+        else:
+            counts[split] = np.bincount(own.ravel(), minlength=256)[:classes]
+    return counts

@@ -253,8 +253,7 @@ def write_split(
         for done, window in enumerate(windows(grid, WRITE_PX), 1):
             ids, codes = raster.read(1, window=window.rasterio), plan.splitter.window(window)
             codes[ids == IGNORE] = NONE
-            counted = codes != NONE
-            counts += counts_of(codes[counted], ids[counted], len(classes))
+            counts += counts_of(codes, ids, len(classes))
             counter.add(window, ids, codes)
             writer.write(codes, window)
             channel.progress("split", done, total)
