@@ -59,7 +59,7 @@ def output_files(job: Job) -> dict[str, tuple[str, ...]]:
         rasters: tuple[str, ...] = RASTERS + ((SUFFIX,) if isinstance(job, StackJob) else ())
         fields = dict.fromkeys(("output", "confidence", "entropy", "probability"), rasters)
         fields["polygons"] = POLYGONS
-    elif job.kind == "check":
+    elif job.kind in ("check", "summarize"):
         fields = {"output": ()}
     else:  # their results are folders
         return {}
@@ -74,7 +74,8 @@ def input_files(job: Job, folder: Path) -> Iterator[str]:
     for text in texts:
         yield text
         if text.endswith(SUFFIX) and (folder / text).is_file():
-            yield from (source.path for source in read_recipe(folder / text).sources)
+            for source in read_recipe(folder / text).sources:
+                yield from (source.path, *source.paths)
 
 
 def files_in(text: str, folder: Path) -> list[Path]:
@@ -97,5 +98,7 @@ def _inputs(value: Any) -> Iterator[str]:
             if isinstance(inner, str):
                 if field.name in INPUTS and inner:
                     yield inner
+            elif field.name == "paths":
+                yield from inner
             else:
                 yield from _inputs(inner)
