@@ -174,6 +174,9 @@ def case_row(done: Prepared) -> str:
     names = {str(item["id"]): item["name"] for item in burnt["classes"]}
     classes = ", ".join(f"{names[key]} {count:,}" for key, count in burnt["counts"].items() if key in names)
     split = " / ".join(f"{sum(tiled['counts'].get(name, {}).values()):,}" for name in SPLITS)
+    distance = tiled.get("split_distance_px") or 0
+    split += f" (blocks of {tiled['block_px']} px)" if tiled.get("block_px") else ""
+    split += f", {distance:.0f} px apart" if distance else ""
     findings = sorted({item["code"] for item in done.results["check"]["problems"]})
     grid = stack["grid"]
     crs = grid["crs"] if len(grid["crs"]) < 12 else "own"
@@ -206,7 +209,7 @@ def text_of(rows: list[str], odd: list[str]) -> str:
     return "\n".join(
         [
             "| case | bands of | grid (pixels, pixel size, CRS) | bands | labelled pixels | train / validation / test "
-            "px | findings of `checklabels` | s |",
+            "pixels | findings of `checklabels` | s |",
             "|---|---|---|---|---|---|---|---|",
             *rows,
             "",
