@@ -282,14 +282,37 @@ def test_hundreds_of_dates_are_read_in_small_pieces(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("block", [(1, 100), (16, 16), (64, 64), (500, 500), (1, 1)])
 @pytest.mark.parametrize("limit", [1, 50, 1000, 100_000])
-def test_pieces_cover_every_pixel_once_and_stay_small(block, limit):
+def test_tiles_cover_every_pixel_once_and_stay_small(block, limit):
     part = Window(13, 27, 60, 90)
-    seen = np.zeros((60, 90), int)
-    for piece in seriesbands.pieces(part, block, limit):
-        rows, cols = piece.within(part)
+    seen = np.zeros((200, 150), int)
+    for tile in seriesbands.tiles(utm_grid(150, 200), part, block, limit):
+        rows, cols = tile.within(Window(0, 0, 200, 150))
         seen[rows, cols] += 1
-        assert piece.height * piece.width <= limit
-    assert (seen == 1).all()
+        assert 0 < tile.height * tile.width <= limit
+    rows, cols = part.within(Window(0, 0, 200, 150))
+    assert (seen[rows, cols] == 1).all() and seen.max() == 1
+
+
+def test_windows_that_cut_tiles_compute_them_once(tmp_path, monkeypatch):
+    file = write_netcdf(tmp_path / "s.nc", {"a": values_of()})
+    source = Source("s", str(file), kind="series", series=Series(("a",)))
+    band = statistic("median")
+    together = read(source, band)
+    asked = []
+    real = seriesbands.OpenSeries.values
+
+    def watched(self, index, dates, part):
+        asked.append(part)
+        return real(self, index, dates, part)
+
+    monkeypatch.setattr(seriesbands.OpenSeries, "values", watched)
+    monkeypatch.setattr(seriesbands, "DATES_LIMIT", 4 * len(DATES) * 50)
+    grid = own_grid(source)
+    with open_bands(source, (band,), grid) as layer:
+        for window in windows(grid, 10):
+            rows, cols = window.within(whole(grid))
+            np.testing.assert_array_equal(layer.read(window), together[:, rows, cols])
+    assert len(asked) == len(set(asked)) > 1
 
 
 def test_series_of_large_blocks_are_unpacked_once_with_the_same_values(tmp_path, monkeypatch):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections import OrderedDict
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -24,6 +26,9 @@ from .temporal import statistics
 DATES_LIMIT = 8 << 20
 """Bytes of float32 values of all dates that are read at once; up to three such pieces are in memory."""
 
+KEPT_LIMIT = 96 << 20
+"""Bytes of statistics that are kept for the next window."""
+
 
 @dataclass(frozen=True)
 class SeriesBands:
@@ -34,6 +39,7 @@ class SeriesBands:
     bands: tuple[Band, ...]
     pool: Executor
     unpacked: Unpacked
+    kept: Kept
 
     def read(self, window: Window) -> np.ndarray:
         """Float32 (bands, rows, cols) of a window inside the grid; NaN where there is no value.
@@ -62,9 +68,7 @@ class SeriesBands:
         if inside.empty:
             return result
         for index in dict.fromkeys(band.index for band in self.bands):
-            dates = self._dates(index)
-            tiles = pieces(inside, self.series.block, DATES_LIMIT // (4 * len(dates)))
-            self._fill(index, dates, tiles, part, result)
+            self._fill(index, self._dates(index), inside, part, result)
         return result
 
     def _dates(self, index: int) -> list[int]:
@@ -74,45 +78,87 @@ class SeriesBands:
             return list(range(len(self.series.days)))
         return sorted({nearest(self.series.days, band) for band in own})
 
-    def _fill(
-        self, index: int, dates: list[int], tiles: Iterator[Window], part: Window, result: np.ndarray
-    ) -> None:
-        places = [place for place, band in enumerate(self.bands) if band.index == index]
-        over_all = [place for place in places if self.bands[place].derive != "date"]
+    def _fill(self, index: int, dates: list[int], inside: Window, part: Window, result: np.ndarray) -> None:
+        """Put the bands of one variable into `result`, an array of `part`, tile by tile."""
+        own = [place for place, band in enumerate(self.bands) if band.index == index]
+
+        def put(tile: Window, found: np.ndarray) -> None:
+            shared = _shared(tile, inside)
+            rows, cols = shared.within(part)
+            from_rows, from_cols = shared.within(tile)
+            result[own, rows, cols] = found[:, from_rows, from_cols]
 
         def read(tile: Window) -> tuple[Window, np.ndarray]:
             return tile, self.unpacked.values(index, dates, tile)
 
-        def compute(piece: tuple[Window, np.ndarray]) -> None:
-            tile, values = piece
-            rows, cols = tile.within(part)
-            for place in set(places) - set(over_all):
-                result[place, rows, cols] = values[dates.index(nearest(self.series.days, self.bands[place]))]
-            if over_all:
-                flat = values.reshape(len(dates), -1)
-                asked = tuple(self.bands[place] for place in over_all)
-                found = statistics(flat, self.series.days[dates], asked, self.pool)
-                result[over_all, rows, cols] = found.reshape(-1, tile.height, tile.width)
+        def compute(read_tile: tuple[Window, np.ndarray]) -> None:
+            tile, values = read_tile
+            found = self._of_tile(tuple(self.bands[place] for place in own), dates, values)
+            self.kept.put((index, tile), found)
+            put(tile, found)
 
-        pump(tiles, read, compute, lambda _: None)
+        missing = []
+        for tile in tiles(self.series.grid, inside, self.series.block, DATES_LIMIT // (4 * len(dates))):
+            found = self.kept.get((index, tile))
+            if found is None:
+                missing.append(tile)
+            else:
+                put(tile, found)
+        pump(missing, read, compute, lambda _: None)
+
+    def _of_tile(self, bands: tuple[Band, ...], dates: list[int], values: np.ndarray) -> np.ndarray:
+        """Bands of one variable of values (dates, rows, cols)."""
+        result = np.empty((len(bands), *values.shape[1:]), np.float32)
+        over_all = [place for place, band in enumerate(bands) if band.derive != "date"]
+        for place in set(range(len(bands))) - set(over_all):
+            result[place] = values[dates.index(nearest(self.series.days, bands[place]))]
+        if over_all:
+            asked = tuple(bands[place] for place in over_all)
+            flat = values.reshape(len(dates), -1)
+            found = statistics(flat, self.series.days[dates], asked, self.pool)
+            result[over_all] = found.reshape(-1, *values.shape[1:])
+        return result
 
 
-def pieces(part: Window, block: tuple[int, int], limit_px: int) -> Iterator[Window]:
-    """A window in pieces of at most `limit_px` pixels; of whole blocks of the file where blocks are that small."""
+class Kept:
+    """The tiles computed last: windows of a stack seldom end where the blocks of a file do."""
+
+    def __init__(self) -> None:
+        self._found: OrderedDict[tuple[int, Window], np.ndarray] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def get(self, key: tuple[int, Window]) -> np.ndarray | None:
+        """The tile of a variable, if it is still there."""
+        with self._lock:
+            return self._found.get(key)
+
+    def put(self, key: tuple[int, Window], found: np.ndarray) -> None:
+        """Keep a tile; the oldest go."""
+        with self._lock:
+            if key not in self._found:
+                self._found[key] = found
+                self._bytes += found.nbytes
+            while self._bytes > KEPT_LIMIT:
+                self._bytes -= self._found.popitem(last=False)[1].nbytes
+
+
+def tiles(grid: Grid, part: Window, block: tuple[int, int], limit_px: int) -> Iterator[Window]:
+    """Tiles of a grid that meet a part of it: of at most `limit_px` pixels, whole blocks of the file if those are less."""
     limit_px = max(limit_px, 1)
     rows, cols = block
     if rows * cols > limit_px:
         cols = min(cols, limit_px)
         rows = min(rows, max(limit_px // cols, 1))
-    across = max(min(-(-part.width // cols), limit_px // (rows * cols)), 1)
+    across = max(min(-(-grid.width // cols), limit_px // (rows * cols)), 1)
     down = max(limit_px // (rows * cols * across), 1)
     height, width = rows * down, cols * across
     for top in range(part.row // height * height, part.row + part.height, height):
         for left in range(part.col // width * width, part.col + part.width, width):
-            yield _common(part, Window(top, left, height, width))
+            yield Window(top, left, height, width).clipped(grid.height, grid.width)
 
 
-def _common(one: Window, other: Window) -> Window:
+def _shared(one: Window, other: Window) -> Window:
     row, col = max(one.row, other.row), max(one.col, other.col)
     bottom = min(one.row + one.height, other.row + other.height)
     right = min(one.col + one.width, other.col + other.width)
@@ -138,7 +184,7 @@ def open_series_bands(source: Source, bands: tuple[Band, ...], grid: Grid) -> It
         closing(Unpacked(series)) as values,
     ):
         refuse_unknown(series, bands)
-        yield SeriesBands(series, mapping(grid, series.grid), bands, pool, values)
+        yield SeriesBands(series, mapping(grid, series.grid), bands, pool, values, Kept())
 
 
 def series_grid(source: Source, bands: tuple[Band, ...] = ()) -> Grid:
