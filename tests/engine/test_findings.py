@@ -86,6 +86,12 @@ def test_sound_labels_have_no_finding_and_an_empty_layer(tmp_path):
     assert len(found) == 0 and result["findings"] == {}
 
 
+def test_one_large_polygon_is_not_too_rare_to_split(tmp_path):
+    path = scene(tmp_path, [pixel_box(5, 5, 100, 150), pixel_box(150, 5, 20, 20)], kind=["a", "b"])
+    _, found = checked(tmp_path, Labels(str(path), "", "l", "kind"), tile_px=64)
+    assert found[found.code == "class_too_rare"]["class"].tolist() == ["b"]
+
+
 def test_merged_and_excluded_classes_do_not_overlap(tmp_path):
     shapes = [*sound_boxes(), pixel_box(8, 8, 12, 12), pixel_box(85, 105, 12, 12)]
     path = scene(tmp_path, shapes, kind=["a"] * 9 + ["a2", "x"])

@@ -92,19 +92,19 @@ def find(job: CheckJob) -> Findings:
         findings.problems += small_raster(findings.grid, job.tile_px)
         _check_on_grid(job, polygons, findings)
         if job.labels.kind == "polygons":
-            _find_faults(job.labels, findings)
+            _find_faults(job.labels, job.tile_px, findings)
     findings.problems = sorted(dict.fromkeys(findings.problems), key=lambda item: item.severity != "error")
     return findings
 
 
-def _find_faults(labels: Labels, findings: Findings) -> None:
+def _find_faults(labels: Labels, tile_px: int, findings: Findings) -> None:
     """What is wrong with single polygons, between them, and with their place in the image."""
     grid, recipe = findings.grid, findings.recipe
     assert grid is not None and recipe is not None
     layers = read_drawn(labels, grid.crs)
     for layer in layers:
         findings.faults += layer_faults(layer, grid, labels.min_area_px)
-    findings.faults += [*overlap_faults(layers, grid), *rare_classes(layers, grid)]
+    findings.faults += [*overlap_faults(layers, grid), *rare_classes(layers, grid, tile_px)]
     try:
         with StackReader(recipe) as reader:
             for layer in layers:

@@ -142,8 +142,12 @@ def layer_faults(layer: DrawnLayer, grid: Grid, min_area_px: int = 0) -> Iterato
             )
 
 
-def rare_classes(layers: list[DrawnLayer], grid: Grid) -> Iterator[Finding]:
-    """Classes with fewer polygons on the rasters than there are splits; a finding at each of their polygons."""
+def rare_classes(layers: list[DrawnLayer], grid: Grid, tile_px: int) -> Iterator[Finding]:
+    """Classes with fewer polygons on the rasters than there are splits; a finding at each of their polygons.
+
+    A polygon as large as several tiles counts as so many, since blocks cut it.
+    """
+    width, height = pixel_size(grid)
     places = [
         (layer, place)
         for layer in layers
@@ -151,11 +155,15 @@ def rare_classes(layers: list[DrawnLayer], grid: Grid) -> Iterator[Finding]:
         if inside and layer.classes[place]
     ]
     counts = Counter(layer.classes[place] for layer, place in places)
+    pieces: Counter[str] = Counter()
     for layer, place in places:
-        count = counts[layer.classes[place]]
-        if count < FEWEST_POLYGONS:
+        tiles = shapely.area(layer.shapes[place]) / (width * height * tile_px**2)
+        pieces[layer.classes[place]] += max(1, int(tiles))
+    for layer, place in places:
+        name = layer.classes[place]
+        if pieces[name] < FEWEST_POLYGONS:
             reason = (
-                f"Class '{layer.classes[place]}' has {count} polygon{'s' if count > 1 else ''} on the rasters: too few "
+                f"Class '{name}' has {counts[name]} polygon{'s' if counts[name] > 1 else ''} on the rasters: too few "
                 "to train, validate and test."
             )
             yield layer.finding(place, "class_too_rare", reason)
