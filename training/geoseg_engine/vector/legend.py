@@ -80,7 +80,8 @@ def classes_of(
             ids.append(np.array([id_of_place[place]], np.int32))
             continue
         lookup = Lookup(labels, legend, by_name=number > 0)
-        places = [lookup.place(value) for value in layer.values]
+        known = {value: lookup.place(value) for value in set(layer.values)}
+        places = [known[value] for value in layer.values]
         found = np.array([place if place < 0 else id_of_place[place] for place in places], np.int32)
         ids.append(found)
         problems += _class_problems(layer, found)
@@ -214,7 +215,8 @@ def _too_many(layer: Valued, count: int) -> GeoSegError:
 def _class_problems(layer: Valued, ids: np.ndarray) -> list[Problem]:
     assert layer.values is not None
     problems = []
-    nulls = sum(is_null(value) for value in layer.values)
+    unknown = [layer.values[place] for place in np.flatnonzero(ids == UNKNOWN_CLASS)]
+    nulls = sum(is_null(value) for value in unknown)
     if nulls:
         problems.append(
             Problem(
@@ -225,11 +227,7 @@ def _class_problems(layer: Valued, ids: np.ndarray) -> list[Problem]:
                 "warning",
             )
         )
-    strange = Counter(
-        value_text(value)
-        for value, id in zip(layer.values, ids, strict=True)
-        if id == UNKNOWN_CLASS and not is_null(value)
-    )
+    strange = Counter(value_text(value) for value in unknown if not is_null(value))
     if strange:
         most = ", ".join(f"'{text}' ({count})" for text, count in strange.most_common(6))
         problems.append(
