@@ -11,8 +11,8 @@ import rasterio.shutil
 from data_scenes import hills, sources_of, utm_grid, write_raster
 
 from geoseg_engine.contract import Band, GeoSegError, GridRequest, Recipe, Source
+from geoseg_engine.raster.coarsening import commonest
 from geoseg_engine.raster.grid import whole, windows
-from geoseg_engine.raster.resample import commonest
 from geoseg_engine.raster.sources import open_source
 from geoseg_engine.stacking.bandcheck import band_problems
 from geoseg_engine.stacking.gridplan import plan_recipe
