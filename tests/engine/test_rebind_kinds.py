@@ -1,0 +1,75 @@
+"""A recipe of every kind of source goes to other files, and everything is computed again there."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from data_scenes import hills, pixel_box, utm_grid, write_polygons, write_raster
+
+from geoseg_engine.contract import Band, GeoSegError, Recipe, Series, Source, index_band
+from geoseg_engine.raster.grid import whole
+from geoseg_engine.stacking.reader import StackReader
+from geoseg_engine.stacking.rebind import rebind
+
+BANDS = (
+    index_band("NDWI", {"green": "green", "nir": "nir"}),
+    Band("slope", "dem", 1, "slope"),
+    Band("median", "dates", 1, "median"),
+    Band("soil", "soil", derive="burn", parameters={"field": "code"}, fill="0"),
+)
+INTERMEDIATES = (Band("green", "sat", 1), Band("nir", "sat", 2))
+
+
+def sources(folder, seed: int) -> tuple[Source, ...]:
+    """A mosaic, a DEM, a series of three files and polygons, all on 40 × 50 pixels."""
+    folder.mkdir()
+    optical = np.stack([hills(40, 50, seed), hills(40, 50, seed + 1)])
+    left = write_raster(folder / "left.tif", optical[:, :, :30])
+    right = write_raster(folder / "right.tif", optical[:, :, 30:], corner=(600_300.0, 5_200_000.0))
+    dem = write_raster(folder / "dem.tif", hills(40, 50, seed + 2))
+    days = [
+        write_raster(folder / f"day_2020-0{month}-01.tif", hills(40, 50, seed + month)) for month in (4, 6, 9)
+    ]
+    soil = write_polygons(folder / "soil.gpkg", [pixel_box(5, 5, 20, 20)], code=[seed + 1.5])
+    return (
+        Source("sat", str(left), "Satellite", paths=(str(right),)),
+        Source("dem", str(dem), "Heights"),
+        Source(
+            "dates", str(days[0]), "Dates", kind="series", paths=tuple(map(str, days[1:])), series=Series()
+        ),
+        Source("soil", str(soil), "Soil", kind="vector"),
+    )
+
+
+def read(recipe: Recipe) -> np.ndarray:
+    with StackReader(recipe) as reader:
+        return reader.read(whole(recipe.grid))
+
+
+@pytest.fixture
+def here(tmp_path) -> Recipe:
+    return Recipe(sources(tmp_path / "here", 0), BANDS, utm_grid(50, 40), intermediates=INTERMEDIATES)
+
+
+def test_by_key_and_by_name_and_in_any_order(here, tmp_path):
+    there = sources(tmp_path / "there", 20)
+    expected = read(replace(here, sources=there))
+    assert np.isfinite(expected).all() and not np.allclose(expected, read(here))
+    np.testing.assert_array_equal(read(rebind(here, there[::-1])), expected)
+    renamed = tuple(replace(source, key=f"layer {place}") for place, source in enumerate(there))
+    np.testing.assert_array_equal(read(rebind(here, renamed[::-1])), expected)
+
+
+def test_what_a_source_does_not_say_comes_from_its_slot(here, tmp_path):
+    there = sources(tmp_path / "there", 20)
+    plain = tuple(replace(source, kind="raster", series=None) for source in there)
+    moved = rebind(here, plain)
+    assert [source.kind for source in moved.sources] == ["raster", "raster", "series", "vector"]
+    np.testing.assert_array_equal(read(moved), read(replace(here, sources=there)))
+
+
+def test_a_missing_kind_is_named(here, tmp_path):
+    there = sources(tmp_path / "there", 20)
+    with pytest.raises(GeoSegError, match="'Soil'") as caught:
+        rebind(here, there[:3])
+    assert caught.value.code == "missing_bands"
