@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qgis.core import QgsCoordinateReferenceSystem, QgsRasterLayer, QgsUnitTypes
+from qgis.core import QgsCoordinateReferenceSystem, QgsMapLayer, QgsRasterLayer, QgsUnitTypes
 from qgis.PyQt.QtCore import QObject
 from qgis.PyQt.QtWidgets import QFileDialog
 
@@ -16,9 +16,10 @@ from ..layers import publish, snapshot
 from .choices import NamedPath, PredictChoices
 from .controller_checks import as_error
 from .controller_data import PLAN_MS, is_written_raster, single_shot
-from .inputs_from_layers import Export, canvas_extent, slot_sources
+from .inputs_from_layers import Export, canvas_extent
 from .pages.predict import Slot
 from .questions import Question
+from .slots import Need, needs_of, proposed, slot_sources
 from .words import share, tr
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class PredictController(QObject):
         super().__init__(desk)
         self.desk, self.page = desk, desk.dock.predict
         self._announced = ""
-        self._sources_of_model: list[dict[str, Any]] = []
+        self._needs: tuple[Need, ...] = ()
         self._browsed: list[NamedPath] = []
         self._to_export: set[str] = set()
         self._timer = single_shot(self, PLAN_MS, self.plan)
@@ -76,7 +77,7 @@ class PredictController(QObject):
         if not choices.model or not choices.slots:
             self.desk.forget("predict plan")
             return
-        problems = slot_problems(choices, self.desk)
+        problems = slot_problems(choices, self.desk, self._needs)
         if problems:
             self.page.sentence.set_text("")
             self.page.problem_list.set_problems(problems)
@@ -99,7 +100,9 @@ class PredictController(QObject):
     def predict(self) -> None:
         """Predict with the chosen model and layers."""
         choices = self.page.choices()
-        problems = [item for item in slot_problems(choices, self.desk) if item.severity == "error"]
+        problems = [
+            item for item in slot_problems(choices, self.desk, self._needs) if item.severity == "error"
+        ]
         if problems:
             self.page.problem_list.set_problems(problems)
             self.desk.report(GeoSegError(problems[0].code, problems[0].message, problems[0].hint))
@@ -144,7 +147,9 @@ class PredictController(QObject):
         return [NamedPath(entry.title, str(entry.folder / "model.onnx")) for entry in found]
 
     def _sources(self, choices: PredictChoices, folder: Path) -> tuple[tuple[Source, ...], list[Export]]:
-        sources, exports, notes = slot_sources(choices.slots, folder, self.desk.project, self._to_export)
+        sources, exports, notes = slot_sources(
+            self._needs, choices.slots, folder, self.desk.project, self._to_export
+        )
         for note in notes:
             self.desk.dock.footer.add_log("info", note)
         return sources, exports
@@ -155,7 +160,7 @@ class PredictController(QObject):
         return canvas_extent(self.desk.iface.mapCanvas())
 
     def _on_model_chosen(self, path: str) -> None:
-        self._sources_of_model = []
+        self._needs = ()
         if not path:
             self.desk.forget("describe")
             return
@@ -177,7 +182,7 @@ class PredictController(QObject):
         )
 
     def _on_described(self, result: dict[str, Any]) -> None:
-        self._sources_of_model = list(result.get("sources") or [])
+        self._needs = needs_of(result)
         slots = self._slots()
         classes = publish.classes_from(result)
         self.page.set_slots(slots, model_note(result), classes)
@@ -188,9 +193,9 @@ class PredictController(QObject):
         layers = [
             layer
             for layer in self.desk.project.mapLayers().values()
-            if isinstance(layer, QgsRasterLayer) and not layer.customProperty(publish.RESULT_MARK)
+            if not layer.customProperty(publish.RESULT_MARK)
         ]
-        return [slot_of(item, layers) for item in self._sources_of_model]
+        return [slot_of(item, layers) for item in self._needs]
 
     def _on_layers_added(self, *_layers: object) -> None:
         self._layers_timer.start()
@@ -227,7 +232,9 @@ class PredictController(QObject):
         if problem.get("code") != "cannot_open":
             return False
         ids = self.page.choices().slots.values()
-        layers = [layer for layer in map(self.desk.project.mapLayer, ids) if layer is not None]
+        layers = [
+            layer for layer in map(self.desk.project.mapLayer, ids) if isinstance(layer, QgsRasterLayer)
+        ]
         found = snapshot.layer_named_in(str(problem.get("message", "")), layers)
         if found is None or found.id() in self._to_export:
             return False
@@ -235,28 +242,25 @@ class PredictController(QObject):
         return True
 
 
-def slot_of(source: dict[str, Any], layers: list[QgsRasterLayer]) -> Slot:
-    """A slot of the model with the layer that fits best: the same name, else the same number of bands."""
-    name = str(source.get("name") or source.get("key"))
-    bands = [
-        str(item.get("name", item)) if isinstance(item, dict) else str(item)
-        for item in source.get("bands") or []
-    ]
-    bands = [band.removeprefix(f"{name}: ") for band in bands]
-    same = [layer for layer in layers if layer.name().lower() == name.lower()]
-    return Slot(str(source.get("key")), name, ", ".join(bands), same[0].id() if same else "")
+def slot_of(need: Need, layers: list[QgsMapLayer]) -> Slot:
+    """A slot of the model with the layer that fits best."""
+    source = need.source
+    name = source.name or source.key
+    bands = ", ".join(band.removeprefix(f"{name}: ") for band in need.bands)
+    return Slot(source.key, name, bands, proposed(need, layers), need.kind)
 
 
-def slot_problems(choices: PredictChoices, desk: Controller) -> list[Problem]:
+def slot_problems(choices: PredictChoices, desk: Controller, needs: tuple[Need, ...]) -> list[Problem]:
     """Slots without a layer, and what is wrong with the layers themselves."""
     found = []
-    if not all(choices.slots.values()):
+    rasters = [need.source.key for need in needs if need.kind == "raster"]
+    if not all(choices.slots.get(key) for key in rasters):
         found.append(
             Problem("no_layer", tr("A layer is missing."), tr("Choose a raster layer for every line above."))
         )
     for layer_id in choices.slots.values():
         layer = desk.project.mapLayer(layer_id)
-        if layer is not None:
+        if isinstance(layer, QgsRasterLayer):
             found += snapshot.problems(layer)
     return found
 

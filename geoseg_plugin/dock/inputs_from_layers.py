@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,10 @@ from typing import Any
 from qgis.core import QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.gui import QgsMapCanvas
 
-from ..contract import Area, GridRequest, Labels, Problem, Source
+from ..contract import Area, GridRequest, Labels, Problem
 from ..jobs.additions import Addition, written_to
 from ..jobs.composition import Composition, compose
-from ..jobs.inputs import RasterInput, bound_sources
+from ..jobs.inputs import RasterInput
 from ..layers import snapshot
 from ..layers.exports import LABEL_LAYER
 from .choices import DataChoices, RasterChoice
@@ -152,7 +152,7 @@ def _take_addition(addition: Addition, folder: Path, project: QgsProject, taken:
     layer = vector_layer(project, addition.layer_id)
     path = folder / f"features_{snapshot.file_stem(layer.id())[-8:]}_{len(taken.exports)}.gpkg"
     taken.exports.append(snapshot.feature_snapshot(layer, path, addition.fields))
-    return written_to(addition, str(path), LABEL_LAYER)
+    return written_to(addition, str(path), LABEL_LAYER, layer.name())
 
 
 def grid_request(choices: DataChoices) -> GridRequest:
@@ -162,25 +162,6 @@ def grid_request(choices: DataChoices) -> GridRequest:
     key = f"r{ids.index(reference) + 1}" if reference in ids else ""
     size = (choices.pixel_size, choices.pixel_size) if choices.pixel_size else None
     return GridRequest(reference=key, crs=choices.crs, pixel_size=size)
-
-
-def slot_sources(
-    slots: Mapping[str, str], folder: Path, project: QgsProject, to_export: set[str]
-) -> tuple[tuple[Source, ...], list[Export], list[str]]:
-    """Sources for the slots of a model from layer ids, with exports and their notes; empty slots are left out."""
-    rasters: dict[str, RasterInput] = {}
-    exports: list[Export] = []
-    notes: list[str] = []
-    for key, layer_id in slots.items():
-        if not layer_id:
-            continue
-        layer = raster_layer(project, layer_id)
-        found, export = snapshot.raster_input(layer, folder=folder, always_export=layer_id in to_export)
-        rasters[key] = found
-        if export is not None:
-            exports.append(export)
-            notes.append(export.note)
-    return bound_sources(rasters), exports, notes
 
 
 def canvas_extent(canvas: QgsMapCanvas | None) -> tuple[tuple[float, float, float, float] | None, str]:

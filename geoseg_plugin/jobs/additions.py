@@ -34,6 +34,7 @@ class Addition:
         fields: fields of a vector layer that the bands need.
         series: the dates of kind `series`.
         inputs: of kind `expression`.
+        source_name: by which a model asks for the source again; the title unless given.
     """
 
     title: str
@@ -46,12 +47,19 @@ class Addition:
     fields: tuple[str, ...] = ()
     series: Series | None = None
     inputs: tuple[Input, ...] = ()
+    source_name: str = ""
 
     def source(self, key: str) -> Source:
         """The source of an addition that has files of its own."""
         kind: Any = self.kind
         return Source(
-            key, self.path, self.title, kind=kind, paths=self.paths, layer=self.layer, series=self.series
+            key,
+            self.path,
+            self.source_name or self.title,
+            kind=kind,
+            paths=self.paths,
+            layer=self.layer,
+            series=self.series,
         )
 
     @property
@@ -83,6 +91,6 @@ def additions_from_json(items: Any) -> tuple[Addition, ...]:
     return tuple(found)
 
 
-def written_to(addition: Addition, path: str, layer: str) -> Addition:
-    """The addition whose vector features lie in a file."""
-    return dataclasses.replace(addition, path=path, layer=layer)
+def written_to(addition: Addition, path: str, layer: str, name: str = "") -> Addition:
+    """The addition whose vector features, those of the layer `name`, lie in a file."""
+    return dataclasses.replace(addition, path=path, layer=layer, source_name=name)

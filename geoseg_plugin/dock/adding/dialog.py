@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from qgis.PyQt.QtCore import QTimer, pyqtSignal
-from qgis.PyQt.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QLineEdit, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import (
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QFormLayout,
+    QLineEdit,
+    QVBoxLayout,
+    QWidget,
+)
 
 from ...jobs.additions import Addition, Input
 from ..choices import RasterRow
@@ -36,6 +44,7 @@ class AddDialog(QDialog):
         self.setWindowTitle(title)
         self.setMinimumWidth(WIDTH_PX)
         self.form = narrow_form()
+        self.form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.DontWrapRows)
         self._complaint = small_label("")
         self.buttons = QDialogButtonBox(
             QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel
@@ -47,6 +56,7 @@ class AddDialog(QDialog):
         layout.addWidget(small_label(intro))
         layout.addLayout(self.form)
         layout.addWidget(self._complaint)
+        layout.addStretch(1)
         layout.addWidget(self.buttons)
 
     def addition(self) -> Addition:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qgis.core import Qgis
-from qgis.gui import QgsMapLayerComboBox
+from qgis.gui import QgsFileWidget, QgsMapLayerComboBox
 from qgis.PyQt.QtCore import QSignalBlocker, pyqtSignal
 from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QPushButton, QWidget
 
@@ -20,12 +20,16 @@ from ..words import tr
 
 @dataclass(frozen=True)
 class Slot:
-    """A raster that the model needs; `proposed` is the id of the layer that fits best."""
+    """A source that the model needs; `proposed` is the id of the layer that fits best.
+
+    `kind` is `raster`, `vector` or `series` (files); the latter two may stay empty: then they are those of training.
+    """
 
     key: str
     name: str
     bands: str
     proposed: str = ""
+    kind: str = "raster"
 
 
 class PredictPage(Page):
@@ -39,6 +43,7 @@ class PredictPage(Page):
         intro = tr("Apply a model to the layers it was trained on, or to others of the same kind.")
         super().__init__(tr("Predict"), intro, parent)
         self._slots: dict[str, QgsMapLayerComboBox] = {}
+        self._files: dict[str, QgsFileWidget] = {}
         self._add_model()
         self.section(tr("Layers for the model"))
         self.slot_note = small_label(tr("Choose a model: it knows which bands it needs."))
@@ -102,11 +107,15 @@ class PredictPage(Page):
         """What the chosen model needs; each slot gets a layer list with the proposed layer."""
         while self.slot_form.rowCount():
             self.slot_form.removeRow(0)
-        self._slots = {}
+        self._slots, self._files = {}, {}
         for slot in slots:
+            if slot.kind == "series":
+                self._add_files(slot)
+                continue
             combo = QgsMapLayerComboBox()
-            combo.setFilters(Qgis.LayerFilter.RasterLayer)
-            combo.setAllowEmptyLayer(True, tr("choose a raster layer"))
+            is_vector = slot.kind == "vector"
+            combo.setFilters(Qgis.LayerFilter.HasGeometry if is_vector else Qgis.LayerFilter.RasterLayer)
+            combo.setAllowEmptyLayer(True, tr("as at training") if is_vector else tr("choose a raster layer"))
             combo.setLayer(None)
             index = [
                 position for position in range(combo.count()) if layer_id(combo, position) == slot.proposed
@@ -124,6 +133,16 @@ class PredictPage(Page):
         self.legend.set_classes(classes)
         self.set_ready(bool(slots))
 
+    def _add_files(self, slot: Slot) -> None:
+        """A time series: files, or those of training."""
+        files = QgsFileWidget()
+        files.setStorageMode(QgsFileWidget.StorageMode.GetMultipleFiles)
+        files.lineEdit().setPlaceholderText(tr("as at training"))
+        self.remember(f"slot {slot.key}", files, in_project=False)
+        self._files[slot.key] = files
+        self.slot_form.addRow(slot.name, files)
+        self.slot_form.addRow(small_label(tr("needs {}").format(slot.bands)))
+
     def propose(self, key: str, proposed: str) -> None:
         """Fill a slot that is still empty with a layer, by id."""
         combo = self._slots.get(key)
@@ -138,6 +157,8 @@ class PredictPage(Page):
         for key, combo in self._slots.items():
             layer = combo.currentLayer()
             slots[key] = layer.id() if layer is not None else ""
+        for key, files in self._files.items():
+            slots[key] = "\n".join(sorted(QgsFileWidget.splitFilePaths(files.filePath())))
         return PredictChoices(
             model=self.model.currentData() or "",
             slots=slots,

@@ -25,8 +25,8 @@ from .band_settings import BandSettings, gap_text, resampling_names, scaling_nam
 from .histogram import Histogram
 from .notes import small_label
 
-SIZE = (800, 600)
-WIDE_COLUMNS = {0: 13.0, 1: 6.0, 2: 9.0}
+SIZE = (840, 600)
+WIDE_COLUMNS = {0: 11.0, 1: 5.5, 2: 9.0}
 """Columns whose width the user can change, in heights of a line."""
 
 

@@ -78,7 +78,7 @@ class MoreLabelLayers(QWidget):
     def _on_layer_changed(self, *_layer: object) -> None:
         layer = self.layer.currentLayer()
         self.field.clear()
-        self.field.addItem(tr("One class: every polygon"), "")
+        self.field.addItem(tr("one class"), "")
         for name in class_fields(layer) if isinstance(layer, QgsVectorLayer) else []:
             self.field.addItem(name, name)
         self.add_button.setEnabled(layer is not None)

@@ -158,6 +158,8 @@ class ProblemList(QTextBrowser):
         needed = ceil(self.document().size().height()) + 4
         most = self._most_lines * self.fontMetrics().lineSpacing()
         policy = Qt.ScrollBarPolicy
+        if needed > most:
+            self.document().setTextWidth(self.width() - self.verticalScrollBar().sizeHint().width())
         self.setVerticalScrollBarPolicy(
             policy.ScrollBarAsNeeded if needed > most else policy.ScrollBarAlwaysOff
         )

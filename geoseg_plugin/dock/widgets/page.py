@@ -72,6 +72,7 @@ class Page(QWidget):
         """The collapsed group for what rarely needs changing."""
         group = AdvancedGroup(self)
         group.link_activated.connect(self.guide_requested)
+        group.collapsedStateChanged.connect(lambda _collapsed: self.on_inputs_changed())
         self.body.addWidget(group)
         return group
 
