@@ -16,7 +16,7 @@ from geoseg_engine.raster.grid import whole, windows
 from geoseg_engine.raster.sources import open_source
 from geoseg_engine.stacking.bandcheck import band_problems
 from geoseg_engine.stacking.gridplan import plan_recipe
-from geoseg_engine.stacking.reader import StackReader
+from geoseg_engine.stacking.reader import StackReader, open_stack
 
 
 def read(recipe: Recipe) -> np.ndarray:
@@ -68,6 +68,16 @@ def test_codes_coarsen_without_inventing_any_and_without_seams(tmp_path):
             np.testing.assert_array_equal(reader.read(window), expected[:, rows, cols])
     fine = read(Recipe(sources, bands, utm_grid(300, 240, 5.0)))[0]
     np.testing.assert_array_equal(fine, np.kron(noisy, np.ones((2, 2))))
+
+
+def test_a_raster_with_alpha_is_a_stack_without_it(tmp_path):
+    values = np.full((4, 12, 10), 9, np.uint8)
+    values[3, :4] = 0
+    values[3, 4:] = 255
+    path = write_raster(tmp_path / "rgba.tif", values, photometric="rgb", alpha="yes")
+    with open_stack(path) as reader:
+        found = reader.read(whole(reader.grid))
+    assert found.shape == (3, 12, 10) and np.isnan(found[:, :4]).all() and (found[:, 4:] == 9).all()
 
 
 def test_virtual_raster(tmp_path):

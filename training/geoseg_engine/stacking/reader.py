@@ -147,4 +147,4 @@ def open_stack(path: Path) -> StackReader:
         return StackReader(recipe, written if written.exists() else None)
     if recipe_path(path).exists() and path.exists():
         return StackReader(read_recipe(recipe_path(path)), path)
-    return StackReader(recipe_of_raster(path), path)
+    return StackReader(recipe_of_raster(path))
