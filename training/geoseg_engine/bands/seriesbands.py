@@ -144,7 +144,7 @@ class Kept:
 
 
 def tiles(grid: Grid, part: Window, block: tuple[int, int], limit_px: int) -> Iterator[Window]:
-    """Tiles of a grid that meet a part of it: at most `limit_px` pixels, whole blocks of the file where they are less."""
+    """Tiles of a grid that meet a part of it: at most `limit_px` pixels, whole blocks where they are less."""
     limit_px = max(limit_px, 1)
     rows, cols = block
     if rows * cols > limit_px:

@@ -1,8 +1,9 @@
 """Open a time series: a NetCDF file, a raster whose bands are dates, or one file a date.
 
 Read with GDAL's netCDF driver, which is in rasterio's wheels: read chunk by chunk for all dates it takes a
-quarter more time than the netCDF4 package, and no second copy of HDF5 comes into the process. GDAL turns rasters that are
-stored from south to north; files that differ in extent are put on one lattice if their pixels coincide.
+quarter more time than the netCDF4 package, and no second copy of HDF5 comes into the process. GDAL turns
+rasters that are stored from south to north; files that differ in extent are put on one lattice if their pixels
+coincide.
 """
 
 from __future__ import annotations
