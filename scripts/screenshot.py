@@ -36,6 +36,7 @@ def main() -> int:
         "width": options.width,
         "pages": options.pages,
         "extras": options.extras,
+        "series": str(options.series.resolve()) if options.series else "",
         "wait_s": options.wait_s,
     }
     choose_theme(stage_profile.stage(out / "profile"), options.theme)
@@ -61,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--pages", nargs="*", default=pages)
     extras = ["table", "dialogs", "advanced", "findings", "blocks"]
     options.add_argument("--extras", nargs="*", default=[], choices=extras, help="what takes an engine")
+    options.add_argument("--series", type=Path, help="a NetCDF file for the dialog that adds a time series")
     options.add_argument("--wait-s", type=float, default=30, help="longest wait for the engine's answers")
     options.add_argument("--timeout-s", type=float, default=240)
     return options

@@ -68,6 +68,10 @@ def picture_dialogs(plugin: object) -> None:
     for kind in ("index", "expression", "relief", "radar", "vector", "series"):
         dialog = plugin.controller.data.bands.make_dialog(kind)
         dialog.show()
+        if kind == "series" and REQUEST["series"]:
+            dialog.file.setFilePath(REQUEST["series"])
+            pause(300)
+            wait_until(lambda: not plugin.controller.questions.busy, REQUEST["wait_s"])
         pause(400)
         dialog.grab().save(str(OUT / f"add-{kind}.png"))
         dialog.close()
@@ -109,7 +113,11 @@ def picture_blocks(plugin: object) -> None:
     plugin.controller.tiles.make()
     wait_until(lambda: not plugin.controller.runner.busy, 10 * REQUEST["wait_s"])
     wait_until(lambda: not plugin.controller.publishing, REQUEST["wait_s"])
-    pause(2500)
+    for node in QgsProject.instance().layerTreeRoot().findLayers():
+        if node.name() in ("Tiles", "Split blocks", "Findings"):
+            node.setItemVisibilityChecked(node.name() != "Findings")
+    iface.mapCanvas().zoomToFullExtent()
+    pause(3000)
     iface.mainWindow().grab().save(str(OUT / "window-blocks.png"))
     plugin.dock.grab().save(str(OUT / "tiles-made.png"))
 
