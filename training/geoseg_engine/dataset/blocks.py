@@ -10,7 +10,7 @@ import numpy as np
 import rasterio
 
 from ..contract import IGNORE, SPLITS, GeoSegError, Grid, Problem, TileJob
-from ..raster.grid import Window
+from ..raster.grid import Window, windows
 from .blocksize import Scale, block_reason, wanted_block
 from .cellcounts import CellCounts
 from .split import NONE, Blocks, Splitter, assign
@@ -82,7 +82,7 @@ def plan_blocks(
     blocks = Blocks(block, wanted_buffer(job, block), codes)
     problems = []
     if job.buffer_px < 0:
-        blocks = narrowed(blocks, labels, grid, classes, mask)
+        blocks = narrowed(blocks, counts, labels, grid, mask)
     if int(labelled.sum()) < sum(fraction > 0 for fraction in fractions):
         problems.append(
             Problem(
@@ -96,9 +96,19 @@ def plan_blocks(
     return SplitPlan(blocks, block, blocks.buffer_px, problems, f"Blocks of {block} px: {reason}.")
 
 
-def narrowed(blocks: Blocks, labels: Path, grid: Grid, classes: int, mask: Mask | None) -> Blocks:
-    """Halve the buffer until no class loses all its pixels of a split to it."""
-    without = split_counts(replace(blocks, buffer_px=0), labels, grid, classes, mask) > 0
+def narrowed(
+    blocks: Blocks, counts: np.ndarray, labels: Path, grid: Grid, mask: Mask | None = None
+) -> Blocks:
+    """Halve the buffer until no class loses all its pixels of a split to it.
+
+    Args:
+        blocks: with the buffer to try first.
+        counts: labelled pixels per block and class, (block rows, block cols, classes).
+        labels, grid: the label raster.
+        mask: where labels count.
+    """
+    classes = counts.shape[2]
+    without = np.stack([counts[blocks.codes == split].sum(axis=0) > 0 for split in range(len(SPLITS))])
     while blocks.buffer_px > 0:
         kept = split_counts(blocks, labels, grid, classes, mask) > 0
         if (kept == without).all():
@@ -183,7 +193,7 @@ def split_counts(
     """Labelled pixels per split and class: int64 (3, classes)."""
     counts = np.zeros((len(SPLITS), classes), np.int64)
     with rasterio.open(labels) as raster:
-        for window in strips(grid, 1):
+        for window in windows(grid, STRIP_PX):
             ids = raster.read(1, window=window.rasterio)
             if mask is not None:
                 ids[~mask(window)] = IGNORE

@@ -107,7 +107,7 @@ def plan_block_folds(
         codes[labelled] = roles(job.folds, fold)[numbers]
         blocks = Blocks(block_px, wanted_buffer(job, block_px), codes)
         if job.buffer_px < 0:
-            blocks = narrowed(blocks, labels, grid, classes, None)
+            blocks = narrowed(blocks, counts, labels, grid)
         plans.append(SplitPlan(blocks, block_px, blocks.buffer_px, reason=reason))
     return plans
 

@@ -14,6 +14,7 @@ from scipy.spatial import KDTree
 from ..contract import SPLITS, Grid, Problem
 from ..raster.geodesy import pixel_size_m
 from ..raster.grid import Window
+from .cellcounts import CellCounts
 from .split import NONE
 
 CELL_PX = 16
@@ -83,19 +84,12 @@ def _metres(distance_px: float, grid: Grid) -> str:
 
 def _presence(raster: rasterio.DatasetReader) -> np.ndarray:
     """Boolean (3, cell rows, cell cols): which splits a cell has pixels of."""
-    shape = math.ceil(raster.height / CELL_PX), math.ceil(raster.width / CELL_PX)
-    found = np.zeros((len(SPLITS), *shape), bool)
+    edges = [np.append(np.arange(0, length, CELL_PX), length) for length in raster.shape]
+    cells = CellCounts(edges[0], edges[1], len(SPLITS))
     for row in range(0, raster.height, STRIP_ROWS):
         codes = _read(raster, row, STRIP_ROWS)
-        padded = np.pad(
-            codes,
-            ((0, -codes.shape[0] % CELL_PX), (0, -codes.shape[1] % CELL_PX)),
-            constant_values=NONE,
-        )
-        cells = padded.reshape(padded.shape[0] // CELL_PX, CELL_PX, shape[1], CELL_PX)
-        first = row // CELL_PX
-        for split in range(len(SPLITS)):
-            found[split, first : first + len(cells)] = (cells == split).any(axis=1).any(axis=2)
+        cells.add(Window(row, 0, *codes.shape), codes)
+    found: np.ndarray = cells.counts > 0
     return found
 
 
