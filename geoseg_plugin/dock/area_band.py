@@ -20,6 +20,8 @@ class AreaBand:
         self._geometry = QgsGeometry()
         self._crs = QgsCoordinateReferenceSystem()
         self._visible = False
+        if canvas is not None:
+            canvas.destinationCrsChanged.connect(self._draw)
 
     def set_area(self, wkt: str, crs: str) -> None:
         """Draw this area, in its CRS; an empty text draws nothing."""
@@ -34,8 +36,10 @@ class AreaBand:
 
     def close(self) -> None:
         """Take it off the map for good."""
-        if self._band is not None and self._canvas is not None:
-            self._canvas.scene().removeItem(self._band)
+        if self._canvas is not None:
+            self._canvas.destinationCrsChanged.disconnect(self._draw)
+            if self._band is not None:
+                self._canvas.scene().removeItem(self._band)
         self._band = self._canvas = None
 
     def drawn(self) -> QgsGeometry:

@@ -13,7 +13,7 @@ from qgis.PyQt.QtCore import QObject
 from ..contract import GeoSegError, Problem
 from ..jobs import prepare
 from ..layers import findings
-from .inputs_from_layers import Snapshot
+from .inputs_from_layers import Snapshot, data_problems
 from .words import tr
 
 if TYPE_CHECKING:
@@ -40,6 +40,12 @@ class ChecksController(QObject):
 
     def check(self) -> None:
         """Check the labels; the findings come to the map."""
+        wrong = data_problems(self.page.choices(), self.desk.project)
+        wrong = [item for item in wrong if item.severity == "error"]
+        if wrong:
+            self.page.problem_list.set_problems(wrong)
+            self.desk.report(GeoSegError(wrong[0].code, wrong[0].message, wrong[0].hint))
+            return
         try:
             self.desk.refuse_unwritable()
             folder = self.desk.workspace.new_check("labels")
@@ -47,10 +53,7 @@ class ChecksController(QObject):
         except (GeoSegError, OSError) as error:
             self.desk.report(as_error(error))
             return
-        if taken.labels is None or not taken.bands.bands:
-            missing = tr("No label layer is chosen.") if taken.labels is None else tr("No band is ticked.")
-            self.desk.report(GeoSegError("no_labels", missing, tr("A check needs bands and labels.")))
-            return
+        assert taken.labels is not None
         tile_px = self.desk.dock.tiles.choices().tile_px
         file = folder / prepare.FINDINGS
         submission = prepare.check(folder, taken.bands, taken.labels, taken.area, taken.grid, tile_px, file)

@@ -49,6 +49,7 @@ class DataController(QObject):
         self.page.bands.mosaics_changed.connect(self.refresh_layers)
         canvas = desk.iface.mapCanvas() if desk.iface is not None else None
         self.area = AreaBand(canvas)
+        desk.dock.visibilityChanged.connect(self._show_area)
         scratch = "plan"
         self.bands = BandsController(
             desk, lambda: self._take(self.page.choices(), desk.workspace.scratch(scratch) / "inputs")
@@ -59,6 +60,7 @@ class DataController(QObject):
 
     def close(self) -> None:
         """Let go of the project."""
+        self.desk.dock.visibilityChanged.disconnect(self._show_area)
         self.area.close()
         self.bands.close()
         self._timer.stop()
@@ -124,7 +126,7 @@ class DataController(QObject):
     def show_state(self) -> None:
         """Tick when the current dataset has labels on a grid."""
         folder = self.desk.dataset
-        self.area.show(self.desk.dock.current_step() == "data" and self.desk.dock.isUserVisible())
+        self._show_area()
         done = folder is not None and (folder / prepare.LABELS).exists()
         text = (
             tr("Prepared: {}").format(folder)
@@ -132,6 +134,10 @@ class DataController(QObject):
             else tr("Choose rasters and polygons, then prepare them.")
         )
         self.desk.dock.steps.set_state("data", done, text)
+
+    def _show_area(self, *_visible: object) -> None:
+        """The area is on the map while somebody looks at this page."""
+        self.area.show(self.desk.dock.current_step() == "data" and self.desk.dock.isUserVisible())
 
     def _ask(self, choices: DataChoices, known: list[Problem]) -> None:
         try:

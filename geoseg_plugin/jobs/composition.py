@@ -48,7 +48,7 @@ def compose(
         additions: vector layers among them already written to files.
         settings: by the names that bands get here; names without a band are passed over.
     """
-    rasters = tuple(rasters)
+    rasters, additions = tuple(rasters), tuple(additions)
     used = {layer_id for item in additions for layer_id in item.layer_ids}
     ticked = [item for item in rasters if item.ticked or item.terrain]
     more = [item for item in rasters if not (item.ticked or item.terrain) and item.layer_id in used]

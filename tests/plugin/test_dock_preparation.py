@@ -193,6 +193,11 @@ def test_the_area_is_on_the_map_while_the_data_page_is_shown(desk: Desk) -> None
     assert desk.data.area.drawn().isEmpty()
     desk.dock.show_step("data")
     assert not desk.data.area.drawn().isEmpty()
+    canvas = desk.iface.canvas
+    canvas.setDestinationCrs(QgsCoordinateReferenceSystem("EPSG:4326"))
+    assert desk.data.area.drawn().boundingBox().width() < 1, "it follows the map's CRS"
+    desk.dock.hide()
+    assert desk.data.area.drawn().isEmpty()
     desk.data.area.close()
     assert desk.data.area.drawn().isEmpty()
 
@@ -272,6 +277,12 @@ def test_findings_come_to_the_map_and_lead_there(desk: Desk) -> None:
     desk.settle()
     groups = [node.name() for node in QgsProject.instance().layerTreeRoot().findGroups()]
     assert len(groups) == 1, "new findings take the place of the old"
+
+
+def test_a_check_without_labels_says_what_is_missing(desk: Desk) -> None:
+    desk.page.label_layer.setLayer(None)
+    desk.page.check_button.click()
+    assert not desk.runner.busy and "No label layer is chosen." in desk.page.problem_list.texts()
 
 
 def dataset_with_labels(desk: Desk, tmp_path: Path) -> Path:

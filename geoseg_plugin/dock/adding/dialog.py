@@ -22,7 +22,9 @@ from ..widgets.notes import small_label
 from ..widgets.page import lets_shrink, narrow_form
 from ..words import tr
 
-WIDTH_PX = 360
+WIDTH_PX, USUAL_WIDTH_PX = 360, 420
+ROOMY_PX = 1200
+"""A height at which nothing is squeezed, to measure what is needed."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class AddDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle(title)
         self.setMinimumWidth(WIDTH_PX)
+        self.resize(USUAL_WIDTH_PX, ROOMY_PX)
         self.form = narrow_form()
         self.form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.DontWrapRows)
         self._complaint = small_label("")
@@ -53,6 +56,7 @@ class AddDialog(QDialog):
         self.buttons.accepted.connect(self._on_accepted)
         self.buttons.rejected.connect(self.reject)
         layout = QVBoxLayout(self)
+        layout.setSizeConstraint(QVBoxLayout.SizeConstraint.SetNoConstraint)
         layout.addWidget(small_label(intro))
         layout.addLayout(self.form)
         layout.addWidget(self._complaint)
@@ -77,9 +81,14 @@ class AddDialog(QDialog):
         QTimer.singleShot(0, self._fit)
 
     def _fit(self) -> None:
-        """As high as what is shown needs."""
+        """As high as what is shown needs; the layout's own hint counts rows that are hidden."""
+        self.resize(self.width(), ROOMY_PX)
         self.layout().activate()
-        self.resize(self.width(), self.layout().totalHeightForWidth(self.width()))
+        shown = [self.form.itemAt(place).widget() for place in range(self.form.count())]
+        bottom = max((item.geometry().bottom() for item in shown if item and not item.isHidden()), default=0)
+        below = [item.sizeHint().height() for item in (self._complaint, self.buttons) if not item.isHidden()]
+        spacing = self.layout().spacing()
+        self.resize(self.width(), bottom + sum(below) + spacing * (len(below) + 3))
 
     def _on_accepted(self) -> None:
         if not self.complaint():
