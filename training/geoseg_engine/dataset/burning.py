@@ -52,6 +52,8 @@ class Tally:
 
 
 Mask = NDArray[np.bool_]
+Claims = tuple[NDArray[np.uint8], Mask | None, Mask | None]
+"""Class ids, where two classes claim a pixel, where it is excluded; None is nowhere."""
 
 
 class Ground(Protocol):
@@ -60,7 +62,7 @@ class Ground(Protocol):
     def ids(self, window: Window) -> NDArray[np.uint8]:
         """Class ids (rows, cols) of a window inside the grid: IGNORE under what is unknown or excluded."""
 
-    def claims(self, window: Window) -> tuple[NDArray[np.uint8], Mask | None, Mask | None]:
+    def claims(self, window: Window) -> Claims:
         """The same ids, where two classes claim a pixel, and where it is excluded; None is nowhere."""
 
 
@@ -83,7 +85,7 @@ class PolygonGround:
         """As `Ground`."""
         return self.claims(window)[0]
 
-    def claims(self, window: Window) -> tuple[NDArray[np.uint8], Mask | None, Mask | None]:
+    def claims(self, window: Window) -> Claims:
         """As `Ground`; two classes claim a pixel if polygons of both hold its centre."""
         ids = np.full((window.height, window.width), NOTHING, np.uint8)
         runs = self._polygons.runs(window, np.arange(len(self._values)))
@@ -127,7 +129,16 @@ class Burner:
         self._area = None if area is None else ScanFill(np.array([area], object), grid)
         self.tally = Tally({item.id: 0 for item in polygons.classes})
 
-    def burn(self, window: Window, values: np.ndarray | None = None) -> NDArray[np.uint8]:
+    def look(self, window: Window) -> Claims:
+        """What was drawn on a window and the halo it needs; counts nothing, so another thread may do it ahead."""
+        return self._ground.claims(self._wide(window))
+
+    def _wide(self, window: Window) -> Window:
+        return window.padded(border_halo_px(self._border_px)).clipped(self.grid.height, self.grid.width)
+
+    def burn(
+        self, window: Window, values: np.ndarray | None = None, claims: Claims | None = None
+    ) -> NDArray[np.uint8]:
         """Class ids (rows, cols) of a window.
 
         First what was drawn, then small pieces of it are ignored, then what lies outside the area, then the band along
@@ -136,10 +147,11 @@ class Burner:
         Args:
             window: inside the grid.
             values: the stack's values there (bands, rows, cols); pixels that lack one are ignored. None: all have.
+            claims: what `look` found, if it has looked.
         """
-        wide = window.padded(border_halo_px(self._border_px)).clipped(self.grid.height, self.grid.width)
+        wide = self._wide(window)
         core = window.within(wide)
-        ids, overlap, excluded = self._ground.claims(wide)
+        ids, overlap, excluded = claims or self.look(window)
         inside = None if self._area is None else self._area.mask(wide)
         small = None
         if self._min_area_px > 1:

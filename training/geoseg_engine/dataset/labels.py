@@ -39,7 +39,7 @@ from ..stacking.reader import StackReader, open_stack
 from ..stacking.stackplan import on_grid
 from ..vector.area import area_geometry, area_title
 from ..vector.polygons import LabelPolygons, read_labels
-from .burning import Burner, Tally
+from .burning import Burner, Claims, Tally
 from .labelcheck import hull_only, label_problems
 from .validity import always_valid
 
@@ -91,10 +91,10 @@ def _burn_all(
     side = min(BURN_PX, window_px(len(reader.band_names)))
     parts = list(windows(burner.grid, side) if valued else strips(burner.grid, BURN_PX))
 
-    def read(window: Window) -> tuple[Window, np.ndarray | None]:
-        return window, reader.read(window) if valued else None
+    def read(window: Window) -> tuple[Window, np.ndarray | None, Claims]:
+        return window, reader.read(window) if valued else None, burner.look(window)
 
-    def burn(part: tuple[Window, np.ndarray | None]) -> tuple[np.ndarray, Window]:
+    def burn(part: tuple[Window, np.ndarray | None, Claims]) -> tuple[np.ndarray, Window]:
         return burner.burn(*part), part[0]
 
     with RasterWriter(output, burner.grid, "uint8", IGNORE, ("class",), polygons.classes) as writer:
