@@ -47,13 +47,14 @@ def overwriting(folder: Path) -> dict[str, Job]:
         "rasterize_labels": RasterizeJob(image, Labels("slides.tif"), output="slides.tif"),
         "rasterize_area": RasterizeJob(image, labels, Area("polygons", "slides.tif"), output="slides.tif"),
         "check": CheckJob(sources_of(dem), labels, output=slides),
+        "findings": CheckJob(sources_of(dem), labels, findings=slides),
         "predict": PredictJob("model.onnx", (Source("r", f"GTIFF_DIR:1:{image}"),), confidence=image),
         "polygonize": PolygonizeJob(image, confidence=slides, output=slides),
     }
 
 
 KINDS = ("stack", "stack_relative", "stack_link", "terrain", "rasterize_stack", "rasterize_recipe",
-         "rasterize_labels", "rasterize_area", "check", "predict", "polygonize")  # fmt: skip
+         "rasterize_labels", "rasterize_area", "check", "findings", "predict", "polygonize")  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", KINDS)

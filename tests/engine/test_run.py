@@ -33,6 +33,13 @@ def test_job_that_cannot_start_fails_with_one_last_event(tmp_path):
     assert not (tmp_path / "engine.pid").exists()
 
 
+def test_a_job_file_may_be_named_relative_to_the_caller(tmp_path):
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "job.json").write_text(json.dumps({"protocol": "1.0", "kind": "dance"}))
+    _, events, _ = engine(tmp_path, "run", "inner/job.json")
+    assert "dance" in events[0]["message"]
+
+
 def test_complaints_of_a_job_are_joined(tmp_path):
     data = {"protocol": "1.0", "kind": "train", "job": {"dataset": "d", "epochs": 0, "dropout": 2.0}}
     (tmp_path / "job.json").write_text(json.dumps(data))

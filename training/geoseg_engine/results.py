@@ -60,7 +60,7 @@ def output_files(job: Job) -> dict[str, tuple[str, ...]]:
         fields = dict.fromkeys(("output", "confidence", "entropy", "probability"), rasters)
         fields["polygons"] = POLYGONS
     elif job.kind in ("check", "summarize"):
-        fields = {"output": ()}
+        fields = {"output": (), "findings": POLYGONS}
     else:  # their results are folders
         return {}
     return {name: suffixes for field, suffixes in fields.items() if (name := getattr(job, field, ""))}

@@ -42,7 +42,8 @@ NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEX
 
 def run_file(job_file: Path, channel: Channel) -> int:
     """Run the job of a job.json in that file's folder. Returns the exit code."""
-    folder = job_file.resolve().parent
+    job_file = job_file.resolve()
+    folder = job_file.parent
     os.chdir(folder)
     try:
         with guarding_errors():

@@ -153,6 +153,19 @@ class TileJob(Job):
                 f"The shares of train, validation and test add up to {total:g}.",
                 "Make them add up to 1.",
             ),
+            *when(
+                self.folds in (1, 2) or self.folds < 0,
+                "too_few_folds",
+                f"{self.folds} folds leave no split for train, validation and test.",
+                "Choose 3 or more, or 0 for no cross-validation.",
+            ),
+            *when(
+                not (0 <= self.min_labelled_share <= 1 and 0 <= self.empty_share <= 1),
+                "shares",
+                f"The least labelled share {self.min_labelled_share:g} or the share of empty tiles "
+                f"{self.empty_share:g} is outside 0 to 1.",
+                "Choose shares from 0 to 1.",
+            ),
         ]
 
 

@@ -17,7 +17,7 @@ from ..contract import Grid, LabelLayer, Labels, Problem
 from ..outputs import whole_file
 from ..raster.grid import pixel_size
 from ..stacking.stackplan import touching
-from ..vector.features import _first_with_geometry as first_with_geometry
+from ..vector.features import first_with_geometry
 from ..vector.geopackage import write_layer
 from ..vector.legend import is_null, value_text
 from ..vector.polygons import label_title

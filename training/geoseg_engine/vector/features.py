@@ -76,7 +76,7 @@ def _refusals(path: str, name: str) -> Iterator[None]:
 
 def _read(path: str, layer: str, name: str, own_crs: str = "") -> geopandas.GeoDataFrame:
     with _refusals(path, name):
-        frame = pyogrio.read_dataframe(path, layer=layer or _first_with_geometry(path))
+        frame = pyogrio.read_dataframe(path, layer=layer or first_with_geometry(path))
     if not isinstance(frame, geopandas.GeoDataFrame):
         raise GeoSegError("not_polygons", f"Layer '{name}' has no geometry.", "Choose a polygon layer.")
     if own_crs:
@@ -90,7 +90,7 @@ def _read(path: str, layer: str, name: str, own_crs: str = "") -> geopandas.GeoD
     return frame
 
 
-def _first_with_geometry(path: str) -> str | int:
+def first_with_geometry(path: str) -> str | int:
     layers = [(name, kind) for name, kind in pyogrio.list_layers(path) if kind is not None]
     polygons = [name for name, kind in layers if "Polygon" in kind or "Surface" in kind]
     return str((polygons or [name for name, _ in layers] or [0])[0]) if layers else 0
@@ -139,7 +139,7 @@ def read_fields(path: str, layer: str, name: str) -> tuple[str, ...]:
         GeoSegError: `file_missing`, `cannot_open`.
     """
     with _refusals(path, name):
-        return tuple(pyogrio.read_info(path, layer=layer or _first_with_geometry(path))["fields"])
+        return tuple(pyogrio.read_info(path, layer=layer or first_with_geometry(path))["fields"])
 
 
 def read_features(path: str, layer: str, name: str, crs: str, own_crs: str = "") -> geopandas.GeoDataFrame:
