@@ -86,7 +86,7 @@ class Burnt:
         self._outside = np.float32(outside)
         polygonal = np.isin(shapely.get_type_id(shapes), (3, 6))
         self._fill, self._values = ScanFill(shapes[polygonal], grid), values[polygonal]
-        to_pixels = ~affine_of(grid)
+        to_pixels = Affine.translation(1, 1) * ~affine_of(grid)  # rasterio warns of the identity
         self._thin = shapely.transform(
             shapes[~polygonal], lambda xy: np.column_stack(to_pixels * (xy[:, 0], xy[:, 1]))
         )
@@ -97,13 +97,14 @@ class Burnt:
         """Float32 (rows, cols) of a window."""
         result = np.full((window.height, window.width), self._outside, np.float32)
         self._fill.runs(window, np.arange(len(self._values))).paint(result, self._values)
-        box = shapely.box(window.col, window.row, window.col + window.width, window.row + window.height)
+        left, top = window.col + 1, window.row + 1
+        box = shapely.box(left, top, left + window.width, top + window.height)
         near = np.sort(self._tree.query(box))
         if len(near):
             rasterize(
                 [(self._thin[place], float(self._thin_values[place])) for place in near],
                 out=result,
-                transform=Affine.translation(window.col, window.row),
+                transform=Affine.translation(left, top),
                 all_touched=True,
             )
         return result
