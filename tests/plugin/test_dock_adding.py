@@ -147,7 +147,8 @@ def test_a_series_offers_what_the_engine_found(tmp_path: Path) -> None:
     assert found.series is not None
     assert (found.series.variables, found.series.mask, found.series.clear) == (("NDVI",), "CLM", (0.0,))
     assert (found.series.start, found.series.months) == ("2019-01-01", (3, 4, 5, 6, 7, 8, 9, 10))
-    assert is_whole(found).sources[-1].kind == "series"
+    source = is_whole(found).sources[-1]
+    assert (source.kind, source.name) == ("series", "ndvi")
     dialog.clear.setText("0, x")
     assert not can_add(dialog)
     dialog.show_offer({"kind": "raster", "bands": [{"index": 1, "name": "Band 1"}]})

@@ -224,7 +224,15 @@ class SeriesDialog(AddDialog):
             clear=self._clear_values() if self.mask.currentData() else (),
         )
         title = bands[0].name if len(bands) == 1 else tr("{}: {} bands").format(stem, len(bands))
-        return Addition(title, tuple(bands), "series", path=paths[0], paths=tuple(paths[1:]), series=series)
+        return Addition(
+            title,
+            tuple(bands),
+            "series",
+            path=paths[0],
+            paths=tuple(paths[1:]),
+            series=series,
+            source_name=stem,
+        )
 
 
 def fill(widget: QListWidget, entries: Iterable[tuple[str, Any, bool]]) -> None:
