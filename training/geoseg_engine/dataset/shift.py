@@ -29,6 +29,10 @@ LEAST_AREA_PX, LARGEST_SIDE_PX, MOST_POINTS, MOST_BANDS = 25, 320, 400, 6
 CLEAR_T, CLEAR_SHARE, LEAST_SHIFT_PX = 6.0, 0.75, 1.5
 """A shift is told of when the gain is so many standard errors, so many polygons gain, and it is so long."""
 
+ONE_SIDED_T = 3.0
+"""So clearly must the gain exceed that of the opposite shift: polygons drawn well inside even ground gain on all
+sides. For the same reason a best place at the end of the range says nothing."""
+
 
 @dataclass(frozen=True)
 class Shift:
@@ -60,12 +64,18 @@ def estimate_shift(layer: DrawnLayer, reader: StackReader, seed: int = 42) -> Sh
     stacked = np.stack(scores)
     best = np.unravel_index(stacked.mean(axis=0).argmax(), stacked.shape[1:])
     rows, cols = int(best[0]) - FARTHEST_PX, int(best[1]) - FARTHEST_PX
-    gain = stacked[:, best[0], best[1]] - stacked[:, FARTHEST_PX, FARTHEST_PX]
-    error = float(gain.std(ddof=1)) / math.sqrt(len(gain))
-    clear = gain.mean() > CLEAR_T * error and (gain > 0).mean() >= CLEAR_SHARE
-    if math.hypot(rows, cols) < LEAST_SHIFT_PX or not clear:
+    there = stacked[:, best[0], best[1]]
+    here = stacked[:, FARTHEST_PX, FARTHEST_PX]
+    opposite = stacked[:, FARTHEST_PX - rows, FARTHEST_PX - cols]
+    found = math.hypot(rows, cols) >= LEAST_SHIFT_PX and max(abs(rows), abs(cols)) < FARTHEST_PX
+    if not (found and _clear(there - here, CLEAR_T) and _clear(there - opposite, ONE_SIDED_T)):
         return None
-    return Shift(rows, cols, len(gain), np.array(places))
+    return Shift(rows, cols, len(there), np.array(places))
+
+
+def _clear(gains: np.ndarray, standard_errors: float) -> bool:
+    error = float(gains.std(ddof=1)) / math.sqrt(len(gains))
+    return bool(gains.mean() > standard_errors * error and (gains > 0).mean() >= CLEAR_SHARE)
 
 
 def shift_finding(layer: DrawnLayer, shift: Shift, grid: Grid) -> Finding:
@@ -79,10 +89,9 @@ def shift_finding(layer: DrawnLayer, shift: Shift, grid: Grid) -> Finding:
     if shift.cols:
         side = "to the right" if shift.cols > 0 else "to the left"
         parts.append(f"{abs(shift.cols)} px ({abs(shift.cols) * width_m:,.3g} m) {side}")
-    at_end = max(abs(shift.rows), abs(shift.cols)) == FARTHEST_PX
     reason = (
-        f"Polygons of '{layer.name}' would fit the edges of the image better {'at least ' if at_end else ''}"
-        f"{' and '.join(parts)} (seen at {shift.polygons} polygons)."
+        f"Polygons of '{layer.name}' would fit the edges of the image better {' and '.join(parts)} "
+        f"(seen at {shift.polygons} polygons)."
     )
     affine = affine_of(grid)
     x = affine.a * shift.cols + affine.b * shift.rows
