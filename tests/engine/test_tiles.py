@@ -324,12 +324,12 @@ def two_blocks(buffer):
     ("splitter", "wanted", "expected"),
     [
         (two_blocks(8), -1, ()),
-        (two_blocks(2), -1, ("2 px", "8 px", "48 px")),
-        (two_blocks(5), 5, ("5 px", "48 px")),
+        (two_blocks(2), -1, ("2 px", "8 px")),
+        (two_blocks(5), 5, ()),
         (two_blocks(30), 30, ()),
         (Blocks(64, 0, np.array([[TRAIN, NONE]], np.uint8)), -1, ()),
-        (Regions(utm_grid(9, 9), (), 16), -1, ("16 px", "32 px", "48 px")),
-        (Regions(utm_grid(9, 9), (), 32, two_blocks(4)), -1, ("4 px", "8 px", "48 px")),
+        (Regions(utm_grid(9, 9), (), 16), -1, ("16 px", "32 px")),
+        (Regions(utm_grid(9, 9), (), 32, two_blocks(4)), -1, ("4 px", "8 px")),
     ],
 )
 def test_a_narrow_buffer_is_one_warning_with_its_numbers(splitter, wanted, expected):

@@ -53,7 +53,7 @@ def distance_sentence(distance_px: float, grid: Grid, reach_px: int) -> str:
         return "All labelled ground is of one split."
     apart = f"The nearest pixels of different splits are {distance_px:.4g} px ({_metres(distance_px, grid)}) apart"
     if distance_px <= reach_px:
-        return f"{apart}, closer than the {reach_px} px that the network looks around a pixel."
+        return f"{apart}."
     return f"{apart}, farther than the {reach_px} px that the network looks around a pixel."
 
 
@@ -70,7 +70,8 @@ def distance_problems(distance_px: float, grid: Grid, reach_px: int) -> list[Pro
     return [
         Problem(
             "splits_close",
-            f"{distance_sentence(distance_px, grid, reach_px)} Scores near the borders may be a little too good.",
+            f"The network looks {reach_px} px around a pixel, and splits are only {distance_px:.4g} px "
+            f"({_metres(distance_px, grid)}) apart: scores near their borders may be a little too good.",
             f"Choose a buffer of {reach_px} px and blocks of at least {8 * reach_px} px where the labels allow it.",
             "warning",
         )

@@ -15,9 +15,6 @@ from .split import NONE, Blocks, Regions, Splitter
 REACH_PX = 48
 """How far the default network looks around a pixel; splits that far apart share nothing it sees."""
 
-LEAST_BUFFER_PX = 8
-"""Narrower buffers are warned of even where nothing forced them: neighbours that close are almost alike."""
-
 
 def plan_split(
     job: TileJob, labels: Path, grid: Grid, classes: int, scale: Scale, background: bool
@@ -48,23 +45,21 @@ def by_polygons(job: TileJob) -> bool:
 
 
 def buffer_problems(job: TileJob, splitter: Splitter) -> list[Problem]:
-    """A warning where the splits lie closer together than was wanted and than the network looks, or very close."""
+    """A warning where the buffer had to become narrower than wanted; what is too close is said once it is measured."""
     blocks = splitter.carve if isinstance(splitter, Regions) else splitter
     buffers = []
     if isinstance(splitter, Regions):
         buffers.append((splitter.buffer_px, wanted_buffer(job, 0)))
     if isinstance(blocks, Blocks) and len(np.unique(blocks.codes[blocks.codes != NONE])) > 1:
         buffers.append((blocks.buffer_px, wanted_buffer(job, blocks.block_px)))
-    buffer, wanted = min(buffers, default=(REACH_PX, REACH_PX))
-    if buffer >= min(wanted, REACH_PX) and buffer >= LEAST_BUFFER_PX:
+    buffer, wanted = min(buffers, default=(0, 0))
+    if buffer >= min(wanted, REACH_PX):
         return []
-    planned = f"{wanted} px were planned, but would leave a class out; " if buffer < wanted else ""
     return [
         Problem(
             "buffer_narrowed",
-            f"Ground of different splits is only {buffer} px apart ({planned}the network looks about {REACH_PX} px "
-            "around a pixel): scores near the borders may be too good.",
-            "Draw polygons in more places, or choose larger blocks or a wider buffer.",
+            f"The buffer between splits is {buffer} px: the {wanted} px that were planned would leave a class out.",
+            "Draw polygons in more places, or choose larger blocks.",
             "warning",
         )
     ]
