@@ -15,6 +15,9 @@ from .reader import StackReader
 WHOLE_LIMIT = 3_000_000
 """Values up to which a stack is looked at wholly; beyond, SAMPLES² windows are."""
 
+SERIES_SHARE = 16
+"""So many times less is looked at where every pixel means reading all dates of a series."""
+
 SAMPLES = 4
 EXACT_TO = 1 << 24
 """float32 holds every whole number up to this one."""
@@ -70,9 +73,11 @@ def look(reader: StackReader) -> Seen:
 def sample_windows(reader: StackReader, bands: int) -> list[Window]:
     """The whole grid if it is small, else a lattice of windows of equal size."""
     grid = reader.grid
-    if grid.width * grid.height * bands <= WHOLE_LIMIT:
+    dated = any(source.kind == "series" for source in reader.recipe.sources)
+    limit = WHOLE_LIMIT // SERIES_SHARE if dated else WHOLE_LIMIT
+    if grid.width * grid.height * bands <= limit:
         return [whole(grid)]
-    side = max(int((WHOLE_LIMIT / bands / SAMPLES**2) ** 0.5), 16)
+    side = max(int((limit / bands / SAMPLES**2) ** 0.5), 16)
     height, width = min(side, grid.height), min(side, grid.width)
     rows = np.unique(np.linspace(0, grid.height - height, SAMPLES).astype(int))
     cols = np.unique(np.linspace(0, grid.width - width, SAMPLES).astype(int))
