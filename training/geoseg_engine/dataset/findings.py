@@ -28,14 +28,14 @@ FEWEST_POLYGONS = 3
 
 MENDED = {
     "tiny_polygon": (
-        "are smaller than what a pixel or the least area keeps",
+        "smaller than what a pixel or the least area keeps",
         "Draw them larger, or delete them.",
     ),
-    "sliver": ("are narrower than a pixel", "Delete them, or join them with their neighbour."),
-    "duplicate": ("lie on another polygon of the same shape", "Delete one of the two."),
-    "overlap_same_class": ("lie mostly under another polygon of their class", "Join or delete them."),
+    "sliver": ("narrower than a pixel", "Delete them, or join them with their neighbour."),
+    "duplicate": ("of the same shape as another", "Delete one of the two."),
+    "overlap_same_class": ("mostly under another of their class", "Join or delete them."),
 }
-"""Codes that nothing else complains of: what the polygons do, and the cure."""
+"""Codes that nothing else complains of: which polygons, and the cure."""
 
 
 @dataclass(frozen=True)
@@ -243,7 +243,7 @@ def problems_of(findings: list[Finding]) -> list[Problem]:
     problems = []
     for code, (what, hint) in MENDED.items():
         for layer, count in Counter(item.layer for item in findings if item.code == code).items():
-            text = f"{count} polygon{'s' if count > 1 else ''} of '{layer}' {what}."
+            text = f"Polygons of '{layer}' {what}: {count}."
             problems.append(Problem(code, text, hint, "warning"))
     rare = sorted({item.reason for item in findings if item.code == "class_too_rare"})
     hint = "Draw more of it in other places, or join it with another class."
