@@ -141,3 +141,36 @@ def test_numbers_become_the_type_of_their_field():
         {"protocol": "1.0", "kind": "train", "job": {"dataset": "d", "epochs": 3.0, "dropout": 0}}
     )
     assert isinstance(job.epochs, int) and isinstance(job.dropout, float)
+
+
+DEM = Source("dem", "dem.tif")
+
+
+@pytest.mark.parametrize(
+    ("band", "code"),
+    [
+        (Band("a", "dem", 0), "band_index"),
+        (Band("a", "dem", derive="lee", parameters={"size_px": "wide"}), "bad_parameter"),
+        (Band("a", "dem", derive="lee", parameters={"looks": 0}), "bad_parameter"),
+        (Band("a", "dem", derive="distance", parameters={"limit_m": -5}), "bad_parameter"),
+        (Band("a", "dem", fill="nan"), "fill"),
+        (
+            Band("a", derive="expression", parameters={"expression": "x"}, inputs={"x": "none"}),
+            "unknown_input",
+        ),
+        (Band("a", "elsewhere"), "unknown_source"),
+    ],
+)
+def test_bands_that_cannot_be_are_refused_by_every_job_that_takes_them(band, code):
+    jobs = (
+        StackJob((DEM,), (band,)),
+        CheckJob((DEM,), Labels("l.gpkg"), (band,)),
+        SummarizeJob(sources=(DEM,), bands=(band,)),
+    )
+    for job in jobs:
+        assert [problem.code for problem in job.problems()] == [code]
+
+
+def test_gaps_of_intermediates_cannot_be_filled():
+    job = StackJob((DEM,), (Band("a", "dem"),), intermediates=(Band("b", "dem", fill="0"),))
+    assert [problem.code for problem in job.problems()] == ["fill"]

@@ -4,12 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import rasterio
 from data_scenes import hills, pixel_box, utm_grid, write_polygons, write_raster
 
+from geoseg_engine.channel import Channel
 from geoseg_engine.contract import Band, GeoSegError, Recipe, Series, Source, index_band
 from geoseg_engine.raster.grid import whole
 from geoseg_engine.stacking.reader import StackReader
 from geoseg_engine.stacking.rebind import rebind
+from geoseg_engine.stacking.stack import write_stack
 
 BANDS = (
     index_band("NDWI", {"green": "green", "nir": "nir"}),
@@ -73,3 +76,23 @@ def test_a_missing_kind_is_named(here, tmp_path):
     with pytest.raises(GeoSegError, match="'Soil'") as caught:
         rebind(here, there[:3])
     assert caught.value.code == "missing_bands"
+
+
+def test_a_stack_of_bands_from_one_layer_is_not_derived_again(tmp_path):
+    dem = write_raster(tmp_path / "dem.tif", hills(40, 50))
+    bands = (Band("slope", "dem", 1, "slope"), Band("tpi", "dem", 1, "tpi"))
+    recipe = Recipe((Source("dem", str(dem)),), bands, utm_grid(50, 40))
+    write_stack(recipe, tmp_path / "stack.tif", Channel(tmp_path))
+    moved = rebind(recipe, (Source("s", str(tmp_path / "stack.tif")),))
+    np.testing.assert_array_equal(read(moved), read(recipe))
+
+
+def test_a_filtered_band_that_is_called_as_the_raw_one_is_filtered_elsewhere_too(tmp_path):
+    raw = [write_raster(tmp_path / f"{seed}.tif", hills(40, 50, seed) + 1000) for seed in (1, 2)]
+    for path in raw:
+        with rasterio.open(path, "r+") as dataset:
+            dataset.descriptions = ("VV",)
+    recipe = Recipe((Source("a", str(raw[0])),), (Band("VV", "a", 1, "lee"),), utm_grid(50, 40))
+    moved = rebind(recipe, (Source("b", str(raw[1])),))
+    assert moved.bands[0].derive == "lee"
+    np.testing.assert_array_equal(read(moved), read(replace(recipe, sources=(Source("a", str(raw[1])),))))

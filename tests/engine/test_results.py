@@ -19,6 +19,7 @@ from geoseg_engine.contract import (
     Source,
     StackJob,
     TerrainJob,
+    TileJob,
 )
 from geoseg_engine.stacking.recipes import recipe_of_raster, write_recipe
 
@@ -36,6 +37,8 @@ def overwriting(folder: Path) -> dict[str, Job]:
     write_recipe(recipe_of_raster(Path(image)), folder / "made.recipe.json")
     (folder / "link.tif").symlink_to(image)
     (folder / "slides.tif").write_bytes(Path(slides).read_bytes())
+    (folder / "out").mkdir()
+    (folder / "out" / "tiles.gpkg").write_bytes(Path(slides).read_bytes())
     labels = Labels(slides)
     return {
         "stack": stack_job(Path(image), dem, output=image),
@@ -48,23 +51,26 @@ def overwriting(folder: Path) -> dict[str, Job]:
         "rasterize_area": RasterizeJob(image, labels, Area("polygons", "slides.tif"), output="slides.tif"),
         "check": CheckJob(sources_of(dem), labels, output=slides),
         "findings": CheckJob(sources_of(dem), labels, findings=slides),
+        "tile": TileJob(image, "labels.tif", area=Area("polygons", "out/tiles.gpkg"), output="out"),
         "predict": PredictJob("model.onnx", (Source("r", f"GTIFF_DIR:1:{image}"),), confidence=image),
         "polygonize": PolygonizeJob(image, confidence=slides, output=slides),
     }
 
 
 KINDS = ("stack", "stack_relative", "stack_link", "terrain", "rasterize_stack", "rasterize_recipe",
-         "rasterize_labels", "rasterize_area", "check", "findings", "predict", "polygonize")  # fmt: skip
+         "rasterize_labels", "rasterize_area", "tile", "check", "findings", "predict", "polygonize")  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_input_is_never_overwritten(kind, tmp_path):
     job = overwriting(tmp_path)[kind]
-    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     with pytest.raises(GeoSegError) as caught:
         run.work(job, tmp_path, Channel(tmp_path))
     assert caught.value.code == "would_overwrite" and "another name" in caught.value.hint
-    assert any(name in caught.value.message for name in ("image.tif", "dem.tif", "link.tif", "slides."))
+    assert any(
+        name in caught.value.message for name in ("image.tif", "dem.tif", "link.tif", "slides.", "tiles.")
+    )
     assert {path: path.read_bytes() for path in before} == before
 
 

@@ -78,6 +78,15 @@ def test_more_folds_than_blocks_are_refused_and_the_old_ones_stay(tmp_path):
     assert not (tmp_path / "folds.part").exists()
 
 
+def test_a_folder_with_other_files_is_not_replaced_by_folds(tmp_path):
+    labelled_scene(tmp_path)
+    tile(tmp_path, folds=3)
+    path = write_polygons(tmp_path / "folds" / "area.gpkg", nine_boxes(), fold=[1, 1, 2, 2, 3, 3, 7, 7, 7])
+    with pytest.raises(GeoSegError) as caught:
+        tile(tmp_path, folds=5, area=Area("polygons", str(path), split_field="fold"))
+    assert caught.value.code == "not_folds" and "area.gpkg" in caught.value.message and path.exists()
+
+
 def test_roles_of_folds():
     assert roles(4, 3).tolist() == [VALIDATION, TRAIN, TRAIN, TEST]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import rasterio
 import rasterio.shutil
-from data_scenes import hills, sources_of, utm_grid, write_raster
+from data_scenes import hills, pixel_box, sources_of, utm_grid, write_polygons, write_raster
 
 from geoseg_engine.contract import Band, GeoSegError, GridRequest, Recipe, Source
 from geoseg_engine.raster.coarsening import commonest
@@ -126,3 +126,26 @@ def test_what_a_server_does_not_have_is_named(server):
     ):
         pass
     assert caught.value.code == "cannot_open" and "network" in caught.value.hint
+
+
+def test_a_layer_without_pixels_is_no_reference(tmp_path):
+    path = write_polygons(tmp_path / "roads.gpkg", [pixel_box(4, 4, 9, 9)])
+    sources = (
+        *sources_of(write_raster(tmp_path / "a.tif", hills(20, 30))),
+        Source("v", str(path), "Roads", kind="vector"),
+    )
+    bands = (Band("a", "r1"), Band("far", "v", derive="distance"))
+    plan = plan_recipe(sources, bands, GridRequest(reference="v"))
+    assert [problem.code for problem in plan.problems] == ["no_pixels"] and "Roads" in plan.problems[
+        0
+    ].message
+
+
+@pytest.mark.parametrize("files", [1, 2])
+@pytest.mark.parametrize("derive", ["median", "burn"])
+def test_what_a_raster_does_not_offer_is_said(tmp_path, files, derive):
+    path = str(write_raster(tmp_path / "a.tif", hills(20, 30)))
+    source = Source("a", path, "Image", paths=(path,) * (files - 1))
+    plan = plan_recipe((source,), (Band("b", "a", 1, derive),), GridRequest())
+    assert [problem.code for problem in plan.problems] == ["unknown_derivation"]
+    assert derive in plan.problems[0].message and "Image" in plan.problems[0].message

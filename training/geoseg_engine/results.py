@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .contract import GeoSegError, Job, StackJob
+from .contract import GeoSegError, Job, StackJob, TileJob
 from .stacking.recipes import SUFFIX, read_recipe
 
 RASTERS, POLYGONS = (".tif", ".tiff"), (".gpkg",)
 INPUTS = ("stack", "labels", "classes", "model", "dataset", "prediction", "path")
 """Fields that hold the name of a file to read, at any depth of a job."""
+
+
+DATASET_FILES = ("dataset.json", "split.tif", "tiles.gpkg")
 
 
 def check_results(job: Job, folder: Path) -> None:
@@ -61,6 +64,8 @@ def output_files(job: Job) -> dict[str, tuple[str, ...]]:
         fields["polygons"] = POLYGONS
     elif job.kind in ("check", "summarize"):
         fields = {"output": (), "findings": POLYGONS}
+    elif isinstance(job, TileJob):
+        return {str(Path(job.output) / name): () for name in DATASET_FILES}
     else:  # their results are folders
         return {}
     return {name: suffixes for field, suffixes in fields.items() if (name := getattr(job, field, ""))}

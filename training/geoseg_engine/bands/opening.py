@@ -12,6 +12,7 @@ from ..contract import Band, GeoSegError, Grid, Source
 from ..raster.grid import Window
 from ..raster.sources import open_source, source_grid, title
 from .mosaic import mosaic_grid, open_mosaic
+from .neighbourhood import DERIVATIONS
 from .rasterbands import RasterBands
 from .seriesbands import open_series_bands, series_grid
 from .vectorbands import VectorBands, refuse_bands
@@ -35,8 +36,8 @@ def open_bands(source: Source, bands: tuple[Band, ...], grid: Grid) -> Iterator[
     """Bands of a source on a grid.
 
     Raises:
-        GeoSegError: as `open_source`, `open_mosaic`, `open_series_bands`, `VectorBands`; `missing_bands` if the source
-            has fewer bands than are asked for.
+        GeoSegError: as `open_source`, `open_mosaic`, `open_series_bands`, `VectorBands`, `refuse_derivations`;
+            `missing_bands` if the source has fewer bands than are asked for.
     """
     if source.kind == "vector":
         yield VectorBands(source, bands, grid)
@@ -45,6 +46,7 @@ def open_bands(source: Source, bands: tuple[Band, ...], grid: Grid) -> Iterator[
         with open_series_bands(source, bands, grid) as series:
             yield series
         return
+    refuse_derivations(source, bands)
     if source.paths:
         with open_mosaic(source, bands, grid) as mosaic:
             yield mosaic
@@ -65,11 +67,27 @@ def own_grid(source: Source, bands: tuple[Band, ...] = ()) -> Grid | None:
         return None
     if source.kind == "series":
         return series_grid(source, bands)
+    refuse_derivations(source, bands)
     if source.paths:
         return mosaic_grid(source, bands)
     with open_source(source) as dataset:
         refuse_missing(source, dataset.count, bands)
         return source_grid(source, dataset)
+
+
+def refuse_derivations(source: Source, bands: tuple[Band, ...]) -> None:
+    """Raise if something is derived from a raster that only a time series or a vector layer has.
+
+    Raises:
+        GeoSegError: `unknown_derivation`.
+    """
+    for band in bands:
+        if band.derive and band.derive not in DERIVATIONS:
+            raise GeoSegError(
+                "unknown_derivation",
+                f"Band '{band.name}' asks for '{band.derive}' of the raster '{title(source)}'.",
+                f"Choose from: {', '.join(DERIVATIONS)}; or say that the source is a series or a vector layer.",
+            )
 
 
 def refuse_missing(source: Source, count: int, bands: tuple[Band, ...]) -> None:

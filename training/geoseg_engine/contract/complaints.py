@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from .data import (
     EXPRESSION,
     RELIEF_ATTRIBUTES,
@@ -25,8 +27,31 @@ DERIVATIONS = (
 )
 
 
+PARAMETER_LIMITS = {
+    "size_px": (1.0, 255.0),
+    "lee_px": (0.0, 255.0),
+    "looks": (0.01, 1e6),
+    "reach_px": (1.0, 64.0),
+    "limit_m": (0.0, 1e7),
+    "percent": (0.0, 100.0),
+    "least": (0.0, 1e6),
+}
+"""Parameters of derivations that are one number, with the least and the greatest that make sense."""
+
+
 def when(condition: bool, code: str, message: str, hint: str) -> list[Problem]:
     return [Problem(code, message, hint)] if condition else []
+
+
+def filled_intermediates(bands: tuple[Band, ...]) -> list[Problem]:
+    """Gaps that would not be filled, because expressions are computed before that."""
+    names = ", ".join(f"'{band.name}'" for band in bands if band.fill)
+    return when(
+        bool(names),
+        "fill",
+        f"Gaps of {names} cannot be filled: expressions are computed before gaps are filled.",
+        "Fill the gaps of the expression instead.",
+    )
 
 
 def unknown_sources(sources: tuple[Source, ...], bands: tuple[Band, ...]) -> list[Problem]:
@@ -58,6 +83,13 @@ def band_setting_problems(bands: tuple[Band, ...]) -> list[Problem]:
                 f"Choose from: {', '.join(sorted(known[1:]))}.",
             ),
             *when(
+                band.index < 1,
+                "band_index",
+                f"Band '{band.name}' asks for band {band.index} of its source.",
+                "Bands count from 1.",
+            ),
+            *parameter_problems(band),
+            *when(
                 bool(missing),
                 "unknown_input",
                 f"Band '{band.name}' needs '{', '.join(missing)}', which no band is called.",
@@ -79,12 +111,25 @@ def band_setting_problems(bands: tuple[Band, ...]) -> list[Problem]:
     return problems
 
 
+def parameter_problems(band: Band) -> list[Problem]:
+    """Parameters that are no number, or one that makes no sense."""
+    problems = []
+    for name, (low, high) in PARAMETER_LIMITS.items():
+        value = str(band.parameters.get(name, low))
+        problems += when(
+            not is_number(value) or not low <= float(value) <= high,
+            "bad_parameter",
+            f"Parameter '{name}' of band '{band.name}' is '{value}'.",
+            f"Give a number from {low:g} to {high:g}.",
+        )
+    return problems
+
+
 def is_number(text: str) -> bool:
     try:
-        float(text)
+        return math.isfinite(float(text))
     except ValueError:
         return False
-    return True
 
 
 def twice(names: list[str]) -> list[Problem]:

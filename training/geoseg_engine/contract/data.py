@@ -122,7 +122,7 @@ class Band:
         parameters: of the derivation, e.g. `{"radius_m": 500}`; see `geoseg_engine.bands`.
         inputs: of an expression, variable -> name of a band of the recipe or of its intermediates.
         fill: what gaps become: empty leaves them (pixels without value are not used), `median`, `interpolate`
-            or a number as text.
+            or a number as text. Gaps are filled last: expressions see them, and intermediates keep them.
         scaling: how training puts values onto one scale: mean and standard deviation, median and
             interquartile range, the clip limits to 0..1, or not at all.
         clip_percent: percentiles of the training pixels that values are clipped to.

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 from .complaints import (
     area_problems,
     band_setting_problems,
+    filled_intermediates,
     pixel_size_problems,
     tile_problems,
     twice,
@@ -43,6 +44,7 @@ class StackJob(Job):
             *unknown_sources(self.sources, (*self.bands, *self.intermediates)),
             *twice([band.name for band in (*self.bands, *self.intermediates)]),
             *band_setting_problems((*self.bands, *self.intermediates)),
+            *filled_intermediates(self.intermediates),
             *area_problems(self.area, self.labels),
             *pixel_size_problems(self.grid.pixel_size),
         ]
@@ -188,7 +190,15 @@ class CheckJob(Job):
     intermediates: tuple[Band, ...] = ()
 
     def problems(self) -> list[Problem]:
-        return [*area_problems(self.area, self.labels), *tile_problems(self.tile_px)]
+        every = (*self.bands, *self.intermediates)
+        return [
+            *unknown_sources(self.sources, every),
+            *twice([band.name for band in every]),
+            *band_setting_problems(every),
+            *filled_intermediates(self.intermediates),
+            *area_problems(self.area, self.labels),
+            *tile_problems(self.tile_px),
+        ]
 
 
 @dataclass(frozen=True)
@@ -212,6 +222,7 @@ class SummarizeJob(Job):
     output: str = "summary.json"
 
     def problems(self) -> list[Problem]:
+        every = (*self.bands, *self.intermediates)
         return [
             *when(
                 bool(self.stack) == bool(self.bands),
@@ -219,7 +230,10 @@ class SummarizeJob(Job):
                 "Give either a stack or bands to summarize.",
                 "Choose one of the two.",
             ),
-            *unknown_sources(self.sources, (*self.bands, *self.intermediates)),
+            *unknown_sources(self.sources, every),
+            *twice([band.name for band in every]),
+            *band_setting_problems(every),
+            *filled_intermediates(self.intermediates),
         ]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from ..contract import GeoSegError, Grid, Problem, TileJob
 from ..vector.area import area_title, read_area
 from .blocks import SplitPlan, cell_counts, narrowed, wanted_buffer
+from .datasets import FILE
 from .regions import narrowed_regions, objects_only, with_labels
 from .split import NONE, TEST, TRAIN, VALIDATION, Blocks, Regions, assign
 
@@ -132,6 +133,21 @@ def empty_folds(counts: list[np.ndarray]) -> list[Problem]:
             "warning",
         )
     ]
+
+
+def refuse_other_files(folder: Path) -> None:
+    """Raise if the folder that new folds replace holds anything but folds.
+
+    Raises:
+        GeoSegError: `not_folds`.
+    """
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if not (path.name.isdigit() and (path / FILE).is_file()):
+            raise GeoSegError(
+                "not_folds",
+                f"The folder {folder} would be replaced by the folds, but it holds {path.name}.",
+                "Move what is in it, or choose another output folder.",
+            )
 
 
 def too_few_folds(folds: int) -> GeoSegError:

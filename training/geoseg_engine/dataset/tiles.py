@@ -35,7 +35,15 @@ from ..vector.geopackage import write_layer
 from .blocks import SplitPlan, counts_of, plan_blocks
 from .blocksize import Scale, measure_scale
 from .datasets import FILE, fingerprint, relative_to, save_dataset
-from .folds import FEWEST_FOLDS, empty_folds, fold_numbers, plan_block_folds, plan_region_folds, too_few_folds
+from .folds import (
+    FEWEST_FOLDS,
+    empty_folds,
+    fold_numbers,
+    plan_block_folds,
+    plan_region_folds,
+    refuse_other_files,
+    too_few_folds,
+)
 from .labels import LabelFacts, read_facts
 from .leakage import distance_m, distance_problems, distance_sentence, least_distance
 from .split import NONE, Blocks, Regions, Splitter
@@ -83,10 +91,13 @@ def run(job: TileJob, folder: Path, channel: Channel) -> dict[str, Any]:
     All are new or, where it fails or is cancelled, all as they were.
 
     Raises:
-        GeoSegError: `not_our_labels`, `other_grid`, `no_labels_left`, `too_few_folds`; as `plan_split`, `open_stack`.
+        GeoSegError: `not_our_labels`, `other_grid`, `no_labels_left`, `too_few_folds`; as `refuse_other_files`,
+            `plan_split`, `open_stack`.
     """
     output, labels = folder / job.output, folder / job.labels
     facts = read_facts(labels)
+    if job.folds:
+        refuse_other_files(output / FOLDS)
     prepare_folder(output)
     with open_stack(folder / job.stack) as reader:
         _refuse_other_grid(labels, reader.grid)

@@ -120,6 +120,9 @@ def plan_recipe(
         )
         return plan
     reference = next((source for source in sources if source.key == request.reference), gridded[0])
+    if reference.key not in grids:
+        plan.problems.append(_no_pixels(reference))
+        return plan
     try:
         own = grids[reference.key]
         if rotation_degrees(own) and (not request.crs or parse_crs(request.crs) == parse_crs(own.crs)):
@@ -131,6 +134,14 @@ def plan_recipe(
         return plan
     plan.recipe = Recipe(used, bands, grid, intermediates=intermediates)
     return plan
+
+
+def _no_pixels(reference: Source) -> Problem:
+    return Problem(
+        "no_pixels",
+        f"Layer '{title(reference)}' has no pixels, so it cannot be the reference of the grid.",
+        "Choose a raster as reference.",
+    )
 
 
 def rotation_degrees(grid: Grid) -> float:

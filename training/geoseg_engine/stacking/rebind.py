@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from ..contract import EXPRESSION, Band, GeoSegError, Recipe, Source
 from ..raster.sources import open_source, title
+from .recipes import recipe_path
 
 Descriptions = dict[Source, list[str] | None]
 """Band descriptions of a raster; None for series and vectors, whose bands are found by name when they are opened."""
@@ -17,7 +19,8 @@ def rebind(recipe: Recipe, sources: tuple[Source, ...]) -> Recipe:
     A source fills the slot of the same key, else of the same layer name, else the first free slot of its kind whose
     bands it has. What a source does not say is taken from its slot: the kind, the layer of a vector file, variables,
     mask and dates of a series. One raster that has every band of the recipe by description (a stack) replaces all
-    slots. Expressions and intermediates stay as they are.
+    slots; where there is one slot only, and bands derived from it, if it has a recipe beside it: a filtered band may
+    be called as the raw one is. Expressions and intermediates stay as they are.
 
     Raises:
         GeoSegError: `missing_bands` with what is needed and what was given; as `open_source`.
@@ -27,9 +30,11 @@ def rebind(recipe: Recipe, sources: tuple[Source, ...]) -> Recipe:
     needed = {band.source for band in _every(recipe)}
     slots = [slot for slot in recipe.sources if slot.key in needed]
     described: Descriptions = {source: _descriptions(source, slots) for source in sources}
+    several = len(slots) > 1 or bool(recipe.intermediates)
+    derived = any(band.derive for band in recipe.bands)
     for source, found in described.items():
-        several = len(slots) > 1 or bool(recipe.intermediates)
-        if several and found is not None and all(band.name in found for band in recipe.bands):
+        as_stack = several or (derived and recipe_path(Path(source.path)).exists())
+        if as_stack and found is not None and all(band.name in found for band in recipe.bands):
             return _on_one_stack(recipe, source, found)
     matched = _match(recipe, slots, sources, described)
     return replace(
