@@ -174,3 +174,18 @@ def test_bands_that_cannot_be_are_refused_by_every_job_that_takes_them(band, cod
 def test_gaps_of_intermediates_cannot_be_filled():
     job = StackJob((DEM,), (Band("a", "dem"),), intermediates=(Band("b", "dem", fill="0"),))
     assert [problem.code for problem in job.problems()] == ["fill"]
+
+
+@pytest.mark.parametrize(
+    ("job", "code"),
+    [
+        (TileJob("s.tif", "l.tif", area=Area("polygons", split_field="split")), "no_area"),
+        (TileJob("s.tif", "l.tif", split_areas=(Area("extent"), Area(), Area())), "no_extent"),
+        (TileJob("s.tif", "l.tif", block_px=-5), "block"),
+        (TileJob("s.tif", "l.tif", fractions=(float("nan"), 0.5, 0.5)), "fractions"),
+        (RasterizeJob("s.tif", Labels("l.gpkg", border_px=-3)), "label_px"),
+        (SummarizeJob("s.tif", sample_px=-1), "sample"),
+    ],
+)
+def test_numbers_and_areas_that_cannot_be_are_refused_beforehand(job, code):
+    assert [problem.code for problem in job.problems()] == [code]

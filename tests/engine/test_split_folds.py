@@ -123,6 +123,7 @@ def test_objects_that_name_their_split_take_the_background_around_them(tmp_path)
         "test" if box.centroid.x > 602_500 else "val" if box.centroid.y < 5_197_800 else "train"
         for box in boxes
     ]
+    use[0] = "later"
     path = write_polygons(tmp_path / "objects.gpkg", boxes, kind=["a"] * len(boxes), split=use)
     source = Labels(str(path), "", "l", "kind")
     labels.run(RasterizeJob("stack.tif", source), tmp_path, channel(tmp_path))
@@ -131,6 +132,8 @@ def test_objects_that_name_their_split_take_the_background_around_them(tmp_path)
     dataset, home = load_dataset(tmp_path)
     split = read_ids(home / dataset.split)
     assert all(dataset.counts[name]["0"] > 1000 for name in SPLITS)
+    assert (split[20:29, 20:29] == NONE).all(), "a polygon that names no split is left out"
+    split[20:29, 20:29] = TRAIN
     assert (split[:, 300:] == TEST).all() and (split[:100, :100] == TRAIN).all() and gap_px(split) >= 8
 
 

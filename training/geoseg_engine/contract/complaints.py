@@ -172,6 +172,15 @@ def area_problems(area: Area, labels: Labels | None) -> list[Problem]:
     ]
 
 
+def label_problems(labels: Labels) -> list[Problem]:
+    return when(
+        labels.border_px < 0 or labels.min_area_px < 0,
+        "label_px",
+        f"The band along borders ({labels.border_px} px) or the least area ({labels.min_area_px} px) is negative.",
+        "Choose 0 for none.",
+    )
+
+
 def pixel_size_problems(size: tuple[float, float] | None) -> list[Problem]:
     bad = size is not None and min(size) <= 0
     return when(

@@ -9,6 +9,7 @@ from .complaints import (
     area_problems,
     band_setting_problems,
     filled_intermediates,
+    label_problems,
     pixel_size_problems,
     tile_problems,
     twice,
@@ -99,7 +100,7 @@ class RasterizeJob(Job):
     output: str = "labels.tif"
 
     def problems(self) -> list[Problem]:
-        return area_problems(self.area, self.labels)
+        return [*area_problems(self.area, self.labels), *label_problems(self.labels)]
 
 
 @dataclass(frozen=True)
@@ -141,8 +142,16 @@ class TileJob(Job):
 
     def problems(self) -> list[Problem]:
         total = sum(self.fractions)
+        named = [area for area in (*self.split_areas, self.area) if area.kind in ("polygons", "extent")]
         return [
             *tile_problems(self.tile_px),
+            *(problem for area in named for problem in area_problems(area, None)),
+            *when(
+                self.block_px < 0,
+                "block",
+                f"A block of {self.block_px} px is not possible.",
+                "Choose 1 or more, or 0 to find one.",
+            ),
             *when(
                 not 0 <= self.stride_px <= self.tile_px,
                 "stride",
@@ -150,7 +159,7 @@ class TileJob(Job):
                 f"Choose 1 to {self.tile_px}, or 0 for no overlap.",
             ),
             *when(
-                abs(total - 1) > 1e-6 or min(self.fractions) < 0,
+                not abs(total - 1) <= 1e-6 or min(self.fractions) < 0,
                 "fractions",
                 f"The shares of train, validation and test add up to {total:g}.",
                 "Make them add up to 1.",
@@ -197,6 +206,7 @@ class CheckJob(Job):
             *band_setting_problems(every),
             *filled_intermediates(self.intermediates),
             *area_problems(self.area, self.labels),
+            *label_problems(self.labels),
             *tile_problems(self.tile_px),
         ]
 
@@ -229,6 +239,12 @@ class SummarizeJob(Job):
                 "no_bands",
                 "Give either a stack or bands to summarize.",
                 "Choose one of the two.",
+            ),
+            *when(
+                self.bins < 1 or self.sample_px < 0,
+                "sample",
+                f"{self.bins} bins of {self.sample_px} pixels cannot be counted.",
+                "Choose 1 bin or more, and 0 (all) or more pixels.",
             ),
             *unknown_sources(self.sources, every),
             *twice([band.name for band in every]),

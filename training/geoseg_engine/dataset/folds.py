@@ -19,7 +19,7 @@ FEWEST_FOLDS = 3
 
 
 def fold_numbers(job: TileJob, grid: Grid) -> list | None:
-    """The polygons of the area layer with their folds from 0; None where its field holds no numbers.
+    """The polygons of the area layer with their folds from 0, or NONE; None where its field holds no numbers.
 
     Raises:
         GeoSegError: as `read_area`; `too_few_folds`.
@@ -36,9 +36,8 @@ def fold_numbers(job: TileJob, grid: Grid) -> list | None:
         raise too_few_folds(len(numbers))
     place = {number: index for index, number in enumerate(numbers)}
     return [
-        (shape, place[value])
+        (shape, NONE if value is None else place[value])
         for shape, value in zip(frame.geometry.array, values, strict=True)
-        if value is not None
     ]
 
 
@@ -57,7 +56,10 @@ def plan_region_folds(
     Raises:
         GeoSegError: `no_labels_left`.
     """
+    left_out = tuple(shape for shape, fold in shapes if fold == NONE)
+    shapes = [item for item in shapes if item[1] != NONE]
     shapes, filled = with_labels(shapes, labels, grid, classes)
+    nearest = background and objects_only(filled)
     folds = max((fold for _, fold in shapes), default=0) + 1
     present = len({fold for _, fold in shapes})
     if present < FEWEST_FOLDS:
@@ -70,7 +72,7 @@ def plan_region_folds(
     for fold in range(folds):
         code = roles(folds, fold)
         named = tuple((shape, int(code[number])) for shape, number in shapes)
-        regions = Regions(grid, named, wanted_buffer(job, 0), nearest=background and objects_only(filled))
+        regions = Regions(grid, named, wanted_buffer(job, 0), nearest=nearest, left_out=left_out)
         plan = SplitPlan(regions, 0, regions.buffer_px, reason="The area layer names the folds.")
         plans.append(narrowed_regions(plan, job, labels, grid, classes))
     return plans

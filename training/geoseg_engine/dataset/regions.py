@@ -24,7 +24,7 @@ FEWEST_BOXES = 5
 
 OBJECTS_BACKGROUND_SHARE = 0.01
 Shapes = list[tuple[shapely.Geometry, int]]
-"""Polygons with an index into SPLITS."""
+"""Polygons with an index into SPLITS, or NONE."""
 
 
 def split_code(value: object) -> int:
@@ -52,6 +52,8 @@ def by_regions(
         GeoSegError: `no_field`, `no_split_values`, `no_train_area`, `no_split_areas`.
     """
     shapes, problems, title = named_shapes(job, grid)
+    left_out = tuple(shape for shape, code in shapes if code == NONE)
+    shapes = [item for item in shapes if item[1] != NONE]
     shapes, filled = with_labels(shapes, labels, grid, classes)
     codes = {code for _, code in shapes}
     if TRAIN not in codes:
@@ -67,7 +69,8 @@ def by_regions(
         problems.append(_validation_is_test(title))
         codes = {TRAIN, TEST}
     buffer = wanted_buffer(job, 0)
-    regions = Regions(grid, tuple(shapes), buffer, nearest=background and objects_only(filled))
+    nearest = background and objects_only(filled)
+    regions = Regions(grid, tuple(shapes), buffer, nearest=nearest, left_out=left_out)
     if {VALIDATION, TEST} <= codes:
         return narrowed_regions(SplitPlan(regions, 0, buffer, problems), job, labels, grid, classes)
     plan = _carved(job, labels, classes, regions, filled, codes, scale, title)
@@ -76,7 +79,7 @@ def by_regions(
 
 
 def named_shapes(job: TileJob, grid: Grid) -> tuple[Shapes, list[Problem], str]:
-    """Polygons with their splits in the grid's CRS, complaints, and how to call the polygons in a sentence.
+    """Polygons with their splits (NONE where they name none) in the grid's CRS, complaints, and what to call them.
 
     Raises:
         GeoSegError: `no_field`, `no_split_values`, `no_split_areas`; as `read_area`.
@@ -134,8 +137,8 @@ def _coded_shapes(frame: geopandas.GeoDataFrame, area: Area) -> tuple[Shapes, li
             f"Choose one of: {fields or 'it has no fields'}.",
         )
     codes = [split_code(value) for value in frame[area.split_field]]
-    shapes = [(shape, code) for shape, code in zip(frame.geometry.array, codes, strict=True) if code != NONE]
-    if not shapes:
+    shapes = list(zip(frame.geometry.array, codes, strict=True))
+    if set(codes) <= {NONE}:
         values = ", ".join(sorted({str(value) for value in frame[area.split_field]})[:6])
         raise GeoSegError(
             "no_split_values",

@@ -92,6 +92,7 @@ class Regions:
         buffer_px: width left to no split around test, and around validation towards train.
         carve: blocks that divide the train polygons further, or None.
         nearest: ground outside the polygons belongs to the split of the nearest one instead of to none.
+        left_out: polygons that name no split; their ground belongs to none, unless one of `shapes` holds it.
     """
 
     grid: Grid
@@ -99,6 +100,7 @@ class Regions:
     buffer_px: int
     carve: Blocks | None = None
     nearest: bool = False
+    left_out: tuple[shapely.Geometry, ...] = ()
 
     def window(self, window: Window) -> np.ndarray:
         """uint8 (rows, cols): index into SPLITS, or NONE."""
@@ -115,7 +117,12 @@ class Regions:
         """The polygons' splits without buffer; where polygons overlap test wins, then validation."""
         ordered = sorted(self.shapes, key=lambda item: item[1])
         codes = burned(list(ordered), self.grid, window, NONE)
-        return np.where(codes == NONE, self._of_nearest(window), codes) if self.nearest else codes
+        if not self.nearest:
+            return codes
+        open_ground = codes == NONE
+        if self.left_out:
+            open_ground &= burned([(shape, 1) for shape in self.left_out], self.grid, window, 0) == 0
+        return np.where(open_ground, self._of_nearest(window), codes)
 
     def _of_nearest(self, window: Window) -> np.ndarray:
         """Split of the polygon nearest to the middle of each square of NEAREST_PX pixels, for every pixel."""
