@@ -43,17 +43,17 @@ class LegendNamer:
     Attributes:
         renderer: a copy that nobody else uses.
         entries: of the legend, in its order; where several fit, the last (drawn uppermost) counts.
+        variables: global ones and the project's, taken on the main thread.
     """
 
     renderer: QgsFeatureRenderer
     entries: tuple[LegendEntry, ...]
+    variables: QgsExpressionContext = field(default_factory=QgsExpressionContext)
     context: QgsRenderContext = field(default_factory=QgsRenderContext)
 
     def start(self, fields: QgsFields) -> None:
         """Get ready for features with these fields."""
-        expressions = QgsExpressionContext()
-        expressions.appendScope(QgsExpressionContextUtils.globalScope())
-        expressions.appendScope(QgsExpressionContextUtils.projectScope(QgsProject.instance()))
+        expressions = QgsExpressionContext(self.variables)
         expressions.setFields(fields)
         self.context.setExpressionContext(expressions)
         self.context.setRendererScale(0)
@@ -102,7 +102,10 @@ def has_legend_classes(layer: QgsVectorLayer) -> bool:
 
 def legend_namer(layer: QgsVectorLayer) -> LegendNamer:
     """What names the classes of a layer's features as its legend does now. Main thread."""
-    return LegendNamer(layer.renderer().clone(), legend_items(layer))
+    variables = QgsExpressionContext()
+    variables.appendScope(QgsExpressionContextUtils.globalScope())
+    variables.appendScope(QgsExpressionContextUtils.projectScope(QgsProject.instance()))
+    return LegendNamer(layer.renderer().clone(), legend_items(layer), variables)
 
 
 def legend_items(layer: QgsVectorLayer) -> tuple[LegendEntry, ...]:

@@ -96,3 +96,16 @@ def test_a_filtered_band_that_is_called_as_the_raw_one_is_filtered_elsewhere_too
     moved = rebind(recipe, (Source("b", str(raw[1])),))
     assert moved.bands[0].derive == "lee"
     np.testing.assert_array_equal(read(moved), read(replace(recipe, sources=(Source("a", str(raw[1])),))))
+
+
+def test_gaps_filled_in_a_stack_are_not_filled_farther_from_there(tmp_path):
+    holed = hills(60, 50)
+    holed[10:50, 5:45] = np.nan
+    files = [write_raster(tmp_path / f"{name}.tif", hills(60, 50)) for name in "ab"]
+    write_raster(files[0], holed)
+    bands = (Band("a", "a", 1, fill="interpolate"), Band("b", "b"))
+    recipe = Recipe(tuple(Source(path.stem, str(path)) for path in files), bands, utm_grid(50, 60))
+    write_stack(recipe, tmp_path / "stack.tif", Channel(tmp_path))
+    moved = rebind(recipe, (Source("s", str(tmp_path / "stack.tif")),))
+    assert np.isnan(read(recipe)).any()
+    np.testing.assert_array_equal(read(moved), read(recipe))

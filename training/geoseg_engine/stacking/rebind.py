@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..contract import EXPRESSION, Band, GeoSegError, Recipe, Source
 from ..raster.sources import open_source, title
-from .recipes import recipe_path
+from .recipes import read_recipe, recipe_path
 
 Descriptions = dict[Source, list[str] | None]
 """Band descriptions of a raster; None for series and vectors, whose bands are found by name when they are opened."""
@@ -74,6 +74,9 @@ def _in_slot(source: Source, slot: Source) -> Source:
 
 
 def _on_one_stack(recipe: Recipe, source: Source, found: list[str]) -> Recipe:
+    """The bands as they are written; gaps that were filled then are not filled once more from what filled them."""
+    beside = recipe_path(Path(source.path))
+    filled = {band.name for band in read_recipe(beside).bands if band.fill} if beside.exists() else set()
     bands = tuple(
         replace(
             band,
@@ -82,6 +85,7 @@ def _on_one_stack(recipe: Recipe, source: Source, found: list[str]) -> Recipe:
             derive="",
             parameters={},
             inputs={},
+            fill="" if band.name in filled else band.fill,
         )
         for band in recipe.bands
     )
