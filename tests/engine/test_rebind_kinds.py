@@ -109,3 +109,11 @@ def test_gaps_filled_in_a_stack_are_not_filled_farther_from_there(tmp_path):
     moved = rebind(recipe, (Source("s", str(tmp_path / "stack.tif")),))
     assert np.isnan(read(recipe)).any()
     np.testing.assert_array_equal(read(moved), read(recipe))
+
+
+def test_a_layer_of_another_name_fills_a_slot(here, tmp_path):
+    slots = (*here.sources[:3], replace(here.sources[3], layer="soil"))
+    there = write_polygons(tmp_path / "geology.gpkg", [pixel_box(2, 2, 9, 9)], code=[4.0])
+    moved = rebind(replace(here, sources=slots), (*slots[:3], Source("soil", str(there), kind="vector")))
+    assert moved.sources[3].layer == "" and (read(moved)[3, 2:11, 2:11] == 4).all()
+    assert rebind(replace(here, sources=slots), here.sources).sources[3].layer == "soil"

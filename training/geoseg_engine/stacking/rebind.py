@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..contract import EXPRESSION, Band, GeoSegError, Recipe, Source
 from ..raster.sources import open_source, title
+from ..vector.features import layer_names
 from .recipes import read_recipe, recipe_path
 
 Descriptions = dict[Source, list[str] | None]
@@ -70,7 +71,10 @@ def _in_slot(source: Source, slot: Source) -> Source:
     if series is not None and source.series is None:
         series = replace(series, dates=())  # those of the other files
     kind = slot.kind if source.kind == "raster" else source.kind
-    return replace(source, key=slot.key, kind=kind, layer=source.layer or slot.layer, series=series)
+    layer = source.layer
+    if kind == "vector" and not layer and slot.layer in layer_names(source.path, title(source)):
+        layer = slot.layer
+    return replace(source, key=slot.key, kind=kind, layer=layer, series=series)
 
 
 def _on_one_stack(recipe: Recipe, source: Source, found: list[str]) -> Recipe:

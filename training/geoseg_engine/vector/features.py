@@ -132,6 +132,16 @@ def refuse_field(fields: Collection[str], field: str, name: str) -> None:
         )
 
 
+def layer_names(path: str, name: str) -> tuple[str, ...]:
+    """Names of the layers in a file.
+
+    Raises:
+        GeoSegError: `file_missing`, `cannot_open`.
+    """
+    with _refusals(path, name):
+        return tuple(str(layer) for layer, _ in pyogrio.list_layers(path))
+
+
 def read_fields(path: str, layer: str, name: str) -> tuple[str, ...]:
     """Names of a layer's fields, without reading its features.
 
