@@ -9,7 +9,7 @@ from ..raster.grid import Window
 MOST_ROWS = 128
 """Rows added up at once: a column sum of so many ones fits a byte, and a byte is what adds up fastest."""
 
-CACHE_PX = 1 << 19
+CACHE_PX = 1 << 18
 MANY_VALUES = 32
 """From so many values in a piece on, one histogram is faster than a comparison for each."""
 
@@ -29,6 +29,7 @@ class CellCounts:
             values: how many values are counted.
         """
         self._row_edges, self._col_edges = np.asarray(row_edges), np.asarray(col_edges)
+        self._same = np.empty(0, bool)
         self.counts = np.zeros((values, len(row_edges) - 1, len(col_edges) - 1), np.uint32)
 
     def add(self, window: Window, ids: np.ndarray) -> None:
@@ -58,8 +59,14 @@ class CellCounts:
         if high - low >= MANY_VALUES:
             target += _histograms(piece, lefts, len(self.counts))
             return
+        if self._same.size < piece.size:
+            self._same = np.empty(piece.size, bool)
+        same = self._same[: piece.size].reshape(
+            piece.shape
+        )  # a new array each time would cost as much as the work
         for value in range(low, high + 1):
-            per_col = (piece == value).view(np.uint8).sum(axis=0, dtype=np.uint8)
+            np.equal(piece, value, out=same)
+            per_col = np.add.reduce(same.view(np.uint8), axis=0, dtype=np.uint8)
             target[value] += np.add.reduceat(per_col, lefts, dtype=np.uint32)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import geopandas
@@ -16,6 +17,9 @@ from .cellcounts import CellCounts
 
 STRIP_PX = 1 << 25
 """Pixels of a label raster that are in memory at a time when it is read by strips."""
+
+STRIPS_AT_ONCE = 4
+"""One being read, one waiting, one being counted, and one to spare: new memory for each would be slower."""
 
 
 def tile_starts(length: int, tile_px: int, stride_px: int) -> list[int]:
@@ -110,17 +114,21 @@ class TileCounter:
 
 
 def count_labels(labels: Path, counter: TileCounter) -> None:
-    """Count a label raster in one pass: whole rows of blocks are read while the ones before are counted."""
-    with rasterio.open(labels, num_threads="ALL_CPUS") as raster:
+    """Count a label raster in one pass: whole rows of blocks are read while the ones before are counted.
+
+    One thread unpacks and one counts: more of them only take the memory's bandwidth from each other.
+    """
+    with rasterio.open(labels) as raster:
         block = raster.block_shapes[0][0]
         height = max(STRIP_PX // raster.width // block, 1) * block
+        places = itertools.cycle(np.empty((STRIPS_AT_ONCE, height, raster.width), np.uint8))
         strips = [
             Window(row, 0, min(height, raster.height - row), raster.width)
             for row in range(0, raster.height, height)
         ]
         pump(
             strips,
-            lambda strip: (strip, raster.read(1, window=strip.rasterio)),
+            lambda strip: (strip, raster.read(1, window=strip.rasterio, out=next(places)[: strip.height])),
             lambda read: counter.add(*read),
             lambda _: None,
         )
