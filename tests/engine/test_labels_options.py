@@ -27,6 +27,7 @@ from geoseg_engine.contract import (
     LabelLayer,
     Labels,
     RasterizeJob,
+    Source,
     StackJob,
 )
 from geoseg_engine.dataset import labels
@@ -38,6 +39,7 @@ from geoseg_engine.raster.grid import Window, affine_of, whole
 from geoseg_engine.raster.writer import write_class_sidecar
 from geoseg_engine.stacking import stack
 from geoseg_engine.stacking.reader import open_stack
+from geoseg_engine.vector.labelraster import read_raster_classes
 from geoseg_engine.vector.scanfill import ScanFill
 
 
@@ -304,3 +306,10 @@ def test_stacks_that_surely_have_values_are_not_read(scene, monkeypatch):
     monkeypatch.setattr(labels, "STRIP_COLS", 30)
     labels.run(RasterizeJob("sure.recipe.json", source), scene, channel(scene))
     np.testing.assert_array_equal(read_ids(scene / "labels.tif"), expected)
+
+
+def test_a_label_raster_turned_by_a_right_angle_has_a_footprint(tmp_path):
+    turned = rasterio.Affine(0, 10, 600_000, 10, 0, 5_100_000)
+    path = write_raster(tmp_path / "turned.tif", np.ones((20, 30), np.uint8), transform=turned)
+    found = read_raster_classes(Source("l", str(path)), UTM)
+    assert found.footprint.bounds == (600_000, 5_100_000, 600_200, 5_100_300)

@@ -57,7 +57,8 @@ def read_raster_classes(source: Source, crs: str) -> RasterClasses:
         values = _distinct(source, dataset)
         own = source_grid(source, dataset)
         known = _known(dataset, values)
-    box = shapely.segmentize(shapely.box(*grid_bounds(own)), max(own.transform[0] * own.width, 1e-9) / 20)
+    xmin, ymin, xmax, ymax = grid_bounds(own)
+    box = shapely.segmentize(shapely.box(xmin, ymin, xmax, ymax), max(xmax - xmin, ymax - ymin) / 20)
     series = geopandas.GeoSeries([box], crs=parse_crs(own.crs)).to_crs(parse_crs(crs))
     return RasterClasses(source, values, known, series.iloc[0])
 
