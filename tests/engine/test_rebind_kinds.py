@@ -117,3 +117,12 @@ def test_a_layer_of_another_name_fills_a_slot(here, tmp_path):
     moved = rebind(replace(here, sources=slots), (*slots[:3], Source("soil", str(there), kind="vector")))
     assert moved.sources[3].layer == "" and (read(moved)[3, 2:11, 2:11] == 4).all()
     assert rebind(replace(here, sources=slots), here.sources).sources[3].layer == "soil"
+
+
+def test_what_was_corrected_of_a_file_stays_corrected(here):
+    corrected = replace(here.sources[1], nodata=5.0, crs="EPSG:32632")
+    recipe = replace(here, sources=(here.sources[0], corrected, *here.sources[2:]))
+    again = tuple(replace(source, nodata=None, crs="") for source in recipe.sources)
+    assert rebind(recipe, again).sources[1] == corrected
+    other = rebind(recipe, (replace(again[0]), replace(again[1], nodata=7.0), *again[2:]))
+    assert other.sources[1].nodata == 7.0

@@ -87,6 +87,13 @@ def test_a_folder_with_other_files_is_not_replaced_by_folds(tmp_path):
     assert caught.value.code == "not_folds" and "area.gpkg" in caught.value.message and path.exists()
 
 
+def test_folds_of_an_earlier_making_are_forgotten(tmp_path):
+    labelled_scene(tmp_path)
+    tile(tmp_path, folds=3)
+    tile(tmp_path)
+    assert not (tmp_path / "folds").exists() and (tmp_path / "dataset.json").exists()
+
+
 def test_roles_of_folds():
     assert roles(4, 3).tolist() == [VALIDATION, TRAIN, TRAIN, TEST]
 

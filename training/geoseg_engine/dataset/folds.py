@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -150,6 +152,13 @@ def refuse_other_files(folder: Path) -> None:
                 f"The folder {folder} would be replaced by the folds, but it holds {path.name}.",
                 "Move what is in it, or choose another output folder.",
             )
+
+
+def forget_folds(folder: Path) -> None:
+    """Remove the folds of an earlier making: their labels may have changed. Folders with other files stay."""
+    with suppress(GeoSegError):
+        refuse_other_files(folder)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def too_few_folds(folds: int) -> GeoSegError:

@@ -39,6 +39,7 @@ from .folds import (
     FEWEST_FOLDS,
     empty_folds,
     fold_numbers,
+    forget_folds,
     plan_block_folds,
     plan_region_folds,
     refuse_other_files,
@@ -111,6 +112,8 @@ def run(job: TileJob, folder: Path, channel: Channel) -> dict[str, Any]:
             tested = [np.array([list(one.counts[name].values()) for name in SPLITS]) for one, _ in made]
             plan.problems += empty_folds(tested)
             dataset, frame = make(job, folder, ground, plan, output, channel)
+    if not folds:
+        forget_folds(output / FOLDS)
     channel.artifact("dataset", output / FILE)
     channel.artifact("tiles", output / TILES_FILE)
     return {
