@@ -11,6 +11,8 @@ import shapely
 from measuring import ENGINE_ENV, Row, compared, engine_command, timed
 from rasterio.transform import Affine
 
+from geoseg_engine.vector.geopackage import write_layer
+
 SIDE_PX, SMALL_PX = 20_000, 2_000
 POLYGONS, CORNERS, CLASSES = 50_000, 24, 5
 PIXEL_M, LEFT, TOP, CRS = 10.0, 300_000.0, 5_000_000.0, "EPSG:32631"
@@ -55,7 +57,7 @@ def draw(path: Path, side: int) -> Path:
     )
     ids = np.sort(random.integers(1, CLASSES + 1, POLYGONS))
     frame = geopandas.GeoDataFrame({"id": ids}, geometry=shapely.polygons(corners), crs=CRS)
-    frame.to_file(path, VERSION="1.2")
+    write_layer(frame, path, path.stem)
     return path
 
 
