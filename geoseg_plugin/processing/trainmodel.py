@@ -32,7 +32,7 @@ from .parameters import (
     whole,
 )
 
-LOSSES = ("ce_lovasz", "ce_dice", "ce")
+LOSSES = ("ce+lovasz", "ce+dice", "ce")
 MODEL = "model.onnx"
 
 

@@ -67,7 +67,7 @@ def test_the_provider_is_listed_and_helps(config: Path) -> None:
     providers = json.loads(listed.stdout[listed.stdout.index("{") :])["providers"]
     assert len(providers["geoseg"]["algorithms"]) == 10
     helped = qgis_process(config, "help", "geoseg:trainmodel")
-    assert helped.returncode == 0 and "LEARNING_RATE" in helped.stdout and "ce_lovasz" in helped.stdout
+    assert helped.returncode == 0 and "LEARNING_RATE" in helped.stdout and "ce+lovasz" in helped.stdout
 
 
 def test_without_engine_it_says_how_to_get_one(config: Path, tmp_path: Path) -> None:

@@ -41,11 +41,11 @@ def test_a_job_file_may_be_named_relative_to_the_caller(tmp_path):
 
 
 def test_complaints_of_a_job_are_joined(tmp_path):
-    data = {"protocol": "1.0", "kind": "train", "job": {"dataset": "d", "epochs": 0, "dropout": 2.0}}
+    data = {"protocol": "1.0", "kind": "train", "job": {"dataset": "d", "epochs": -1, "dropout": 2.0}}
     (tmp_path / "job.json").write_text(json.dumps(data))
     code, events, _ = engine(tmp_path, "run", "job.json")
     assert code == run.EXIT_FAILED
-    assert "0 epochs" in events[-1]["message"] and "Dropout 2" in events[-1]["message"]
+    assert "Epochs (-1)" in events[-1]["message"] and "dropout 2" in events[-1]["message"]
 
 
 def test_native_prints_do_not_reach_the_channel(tmp_path):
@@ -103,11 +103,13 @@ def test_every_failure_has_a_code_and_a_next_step(error, code):
 
 def test_flags_and_job_file_make_the_same_job(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    options = cli.parser().parse_args(["train", "--dataset", "d.json", "--epochs", "3", "--no-augment"])
+    options = cli.parser().parse_args(["train", "--dataset", "d.json", "--epochs", "3", "--augment", "none"])
     data = json.loads(cli.write_job(options).read_text())
     assert data["kind"] == "train"
     assert (
-        data["job"]["epochs"] == 3 and data["job"]["augment"] is False and data["job"]["dataset"] == "d.json"
+        data["job"]["epochs"] == 3
+        and data["job"]["augment"] == ["none"]
+        and data["job"]["dataset"] == "d.json"
     )
 
 

@@ -27,7 +27,6 @@ from geoseg_engine.contract import (
     RasterizeJob,
     StackJob,
     TileJob,
-    TrainJob,
 )
 from geoseg_engine.dataset import labels, tiles
 from geoseg_engine.dataset.datasets import load_dataset, open_dataset_stack, read_ids
@@ -37,6 +36,7 @@ from geoseg_engine.dataset.tileindex import tile_starts
 from geoseg_engine.models.unet import reach
 from geoseg_engine.raster.grid import Window, windows
 from geoseg_engine.stacking import stack
+from geoseg_engine.training.plan import LEVELS
 
 
 def gap_px(codes: np.ndarray) -> int:
@@ -340,4 +340,4 @@ def test_a_narrow_buffer_is_one_warning_with_its_numbers(splitter, wanted, expec
 
 
 def test_the_reach_that_buffers_are_held_against_is_the_default_networks():
-    assert reach(TrainJob("").levels) == REACH_PX
+    assert reach(LEVELS) == REACH_PX

@@ -6,7 +6,7 @@ import torch
 
 from geoseg_engine.training.losses import class_weights, loss_of, lovasz_softmax
 
-NAMES = ("ce", "ce_dice", "ce_lovasz")
+NAMES = ("ce", "ce+dice", "ce+lovasz")
 
 
 @pytest.mark.parametrize("name", NAMES)

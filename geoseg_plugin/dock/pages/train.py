@@ -88,8 +88,8 @@ class TrainPage(Page):
         )
         self.loss = self.remember("loss", QComboBox())
         for name, key in (
-            (tr("Cross-entropy + Lovász"), "ce_lovasz"),
-            (tr("Cross-entropy + Dice"), "ce_dice"),
+            (tr("Cross-entropy + Lovász"), "ce+lovasz"),
+            (tr("Cross-entropy + Dice"), "ce+dice"),
             (tr("Cross-entropy"), "ce"),
         ):
             self.loss.addItem(name, key)

@@ -15,6 +15,7 @@ from .data_jobs import (
     TerrainJob,
     TileJob,
 )
+from .experiment_jobs import CompareJob, CrossValidateJob, SearchJob
 from .job import Job
 from .model_jobs import (
     DescribeJob,
@@ -22,8 +23,8 @@ from .model_jobs import (
     PolygonizeJob,
     PredictJob,
     ProbeJob,
-    TrainJob,
 )
+from .training_jobs import ForestJob, PretrainJob, PreviewJob, TrainJob
 
 JOBS: dict[str, type[Job]] = {
     job.kind: job
@@ -37,6 +38,12 @@ JOBS: dict[str, type[Job]] = {
         InspectJob,
         ExportChipsJob,
         TrainJob,
+        ForestJob,
+        PretrainJob,
+        PreviewJob,
+        CrossValidateJob,
+        SearchJob,
+        CompareJob,
         PredictJob,
         EvaluateJob,
         PolygonizeJob,

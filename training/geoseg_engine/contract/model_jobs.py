@@ -1,4 +1,4 @@
-"""Jobs that make and use a model, as plain data."""
+"""Jobs that use a model, as plain data."""
 
 from __future__ import annotations
 
@@ -11,87 +11,6 @@ from .complaints import (
 from .data import SPLITS, Source
 from .errors import Problem
 from .job import Job
-
-
-@dataclass(frozen=True)
-class TrainJob(Job):
-    """Train a segmentation model; leaves model.onnx, checkpoint.pt, history.json, metrics.json.
-
-    Attributes:
-        dataset: dataset.json or its folder.
-        architecture: `unet`.
-        width: channels of the first level; 0 chooses by device.
-        levels: downsamplings; the model needs windows that are multiples of 2**levels.
-        dropout: probability in the deepest levels, 0..1.
-        loss: `ce_lovasz`, `ce_dice` or `ce`.
-        augment: turn, scale and brighten crops where labelled pixels are few; False never.
-        epochs, patience: at most / without improvement of validation IoU; patience 0 never stops early.
-        steps_per_epoch, batch_size: 0 finds one.
-        crop_px: side of a training crop; 0 finds one from the dataset's tile size.
-        device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        precision: `auto` times float32 against bf16 and takes the faster.
-        max_minutes: stop in time to end by then; 0 sets no limit.
-        resume: continue from checkpoint.pt of the output folder.
-    """
-
-    kind: ClassVar[str] = "train"
-    dataset: str
-    architecture: str = "unet"
-    width: int = 0
-    levels: int = 3
-    dropout: float = 0.1
-    loss: str = "ce_lovasz"
-    epochs: int = 60
-    patience: int = 12
-    steps_per_epoch: int = 0
-    batch_size: int = 0
-    crop_px: int = 0
-    learning_rate: float = 1e-3
-    augment: bool = True
-    seed: int = 42
-    device: str = "auto"
-    precision: Literal["auto", "float32", "bf16"] = "auto"
-    max_minutes: float = 0.0
-    resume: bool = False
-    output: str = "."
-
-    def problems(self) -> list[Problem]:
-        losses = ("ce_lovasz", "ce_dice", "ce")
-        return [
-            *when(
-                self.epochs < 1, "epochs", f"{self.epochs} epochs cannot train anything.", "Choose 1 or more."
-            ),
-            *when(
-                self.learning_rate <= 0,
-                "learning_rate",
-                f"The learning rate {self.learning_rate:g} is not positive.",
-                "0.001 is a good start.",
-            ),
-            *when(
-                not 0 <= self.dropout < 1,
-                "dropout",
-                f"Dropout {self.dropout:g} is not a probability below 1.",
-                "Choose 0 to 0.5.",
-            ),
-            *when(
-                self.architecture != "unet",
-                "architecture",
-                f"Unknown architecture '{self.architecture}'.",
-                "Choose unet.",
-            ),
-            *when(
-                self.loss not in losses,
-                "loss",
-                f"Unknown loss '{self.loss}'.",
-                f"Choose from: {', '.join(losses)}.",
-            ),
-            *when(
-                not 1 <= self.levels <= 6,
-                "levels",
-                f"{self.levels} levels are not possible.",
-                "Choose 1 to 6.",
-            ),
-        ]
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ def run(job: TrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
         GeoSegError: `one_class`, `no_training_pixels`, `no_gpu`, `loss_not_finite`, `export_mismatch`, …
         Cancelled: if the user stops before there is anything to keep.
     """
-    ends = time.monotonic() + 60 * job.max_minutes
+    started = time.monotonic()
     output = folder / job.output
     prepare_folder(output)
 
@@ -69,7 +69,8 @@ def run(job: TrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
 
     session, trainer = set_up(job, dataset, scene, saved, device, output, channel)
     session = replace(session, found=tuple(found))
-    if job.max_minutes:
+    if session.plan.minutes:
+        ends = started + 60 * session.plan.minutes
         trainer.budget_s = max(ends - EXPORT_RESERVE_S - time.monotonic(), 1.0)
     cancelled, meter = train(session, trainer)
 
@@ -161,7 +162,7 @@ def set_up(
     if device.type == "cuda":
         torch.backends.cudnn.deterministic = True
     if saved:
-        plan = replace(Plan(**saved["plan"]), epochs=job.epochs, reasons=())
+        plan = replace(decode(Plan, saved["plan"]), epochs=job.epochs or saved["plan"]["epochs"], reasons=())
         architecture = saved["architecture"]
         precision = Precision(saved["precision"], saved["seconds_per_step"])
     else:
@@ -172,17 +173,17 @@ def set_up(
             "bands": len(scene.bands),
             "classes": len(dataset.classes),
             "width": plan.width,
-            "levels": job.levels,
-            "dropout": job.dropout,
+            "levels": plan.levels,
+            "dropout": plan.dropout,
         }
     network = build(architecture).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if not saved:
         batch = (plan.batch_size, len(scene.bands), plan.crop_px, plan.crop_px)
         precision = choose(network.train(), batch, device, job.precision)
         log_plan(plan, precision, channel)
-    loss = loss_of(job.loss, class_weights(scene.train_counts()))
+    loss = loss_of(plan.loss, class_weights(scene.train_counts()))
     total_steps = plan.epochs * plan.steps_per_epoch
-    trainer = Trainer(network, loss, precision, job.learning_rate, total_steps, plan.batch_size)
+    trainer = Trainer(network, loss, precision, plan.learning_rate, total_steps, plan.batch_size)
     if saved:
         trainer.restore(saved)
         channel.log(f"Resumed after epoch {trainer.epoch}, best so far epoch {trainer.best.epoch}.")

@@ -105,7 +105,8 @@ def finished(session: Session, trainer: Trainer) -> bool:
     if not trainer.epoch:
         return False
     waited = trainer.epoch - trainer.best.epoch
-    stale = session.job.patience > 0 and trainer.best.score is not None and waited >= session.job.patience
+    patience = session.plan.patience
+    stale = patience > 0 and trainer.best.score is not None and waited >= patience
     return trainer.epoch >= session.plan.epochs or stale or trainer.out_of_time()
 
 

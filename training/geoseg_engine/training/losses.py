@@ -15,11 +15,11 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def loss_of(name: str, class_weights: Sequence[float]) -> Loss:
-    """The loss of a job: `ce`, `ce_dice` or `ce_lovasz`. A batch without labels costs 0 and has gradient 0."""
+    """The loss of a job: `ce`, `ce+dice` or `ce+lovasz`. A batch without labels costs 0 and has gradient 0."""
     terms: list[Callable[[Tensor, Tensor], Tensor]] = []
-    if name == "ce_dice":
+    if name == "ce+dice":
         terms.append(dice)
-    if name == "ce_lovasz":
+    if name == "ce+lovasz":
         terms.append(lovasz_softmax)
 
     def loss(logits: Tensor, labels: Tensor) -> Tensor:
