@@ -124,9 +124,15 @@ class Installation:
         )
         self._do(
             "Install ONNX Runtime",
-            0.12,
+            0.09,
             lambda: self._install("onnx.txt", pins=numpy),
             digest("onnx.txt", numpy),
+        )
+        self._do(
+            "Install baselines and search",
+            0.03,
+            lambda: self._install("learn.txt", pins=numpy),
+            digest("learn.txt", numpy),
         )
         self._do(
             "Install test tools", 0.02, lambda: self._install("dev.txt"), digest("dev.txt"), self.plan.dev

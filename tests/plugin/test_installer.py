@@ -67,7 +67,7 @@ def test_all_steps_then_nothing_to_do(fake_pip: FakePip) -> None:
     environment = Installation(plan, lambda step, fraction: seen.append((step, fraction))).run()
     assert environment.python == interpreter(fake_pip.root) and environment.managed
     build = ["build.txt", "numpy1.txt", "richdem.txt"]
-    assert fake_pip.lists() == [*build, "numpy1.txt", "geo.txt", "torch.txt", "onnx.txt"]
+    assert fake_pip.lists() == [*build, "numpy1.txt", "geo.txt", "torch.txt", "onnx.txt", "learn.txt"]
     fractions = [fraction for _, fraction in seen]
     assert fractions == sorted(fractions) and fractions[-1] == 1.0
     assert find(fake_pip.root) == environment and check(environment) == []
@@ -81,7 +81,7 @@ def test_without_a_compiler_the_set_of_numpy_2_is_taken_and_said(fake_pip: FakeP
     fake_pip.fail_on = "richdem.txt"
     said: list[str] = []
     Installation(Plan(fake_pip.root, python=str(PYTHON)), on_line=said.append).run()
-    assert fake_pip.lists()[3:] == ["numpy2.txt", "geo.txt", "torch.txt", "onnx.txt"]
+    assert fake_pip.lists()[3:] == ["numpy2.txt", "geo.txt", "torch.txt", "onnx.txt", "learn.txt"]
     assert any("richdem cannot be built" in line for line in said)
     assert json.loads((fake_pip.root / STAMP_FILE).read_text())["richdem"].startswith("no")
 
@@ -104,7 +104,7 @@ def test_an_interrupted_installation_goes_on_where_it_stopped(fake_pip: FakePip)
     fake_pip.fail_on = ""
     fake_pip.calls.clear()
     Installation(plan).run()
-    assert fake_pip.lists() == ["torch.txt", "onnx.txt"]
+    assert fake_pip.lists() == ["torch.txt", "onnx.txt", "learn.txt"]
     assert find(fake_pip.root) is not None
 
 
