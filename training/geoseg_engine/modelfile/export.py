@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from ..contract import GeoSegError, Grid, LabelClass, encode
-from ..models import traits
+from ..models import Traits
 from ..raster.geodesy import pixel_size_m
 from .stats import Statistics
 
@@ -130,11 +130,11 @@ def _write(module: nn.Module, sample: Tensor, path: Path) -> None:
 
 
 def deepness_metadata(
-    grid: Grid, classes: Sequence[LabelClass], statistics: Statistics, network: nn.Module
+    grid: Grid, classes: Sequence[LabelClass], statistics: Statistics, facts: Traits
 ) -> dict[str, str]:
     """The keys that the QGIS plugin Deepness reads. It applies (x / 255 - mean) / std to raw values."""
     width_m, height_m = pixel_size_m(grid, grid.height / 2, grid.width / 2)
-    overlap = min(math.ceil(100 * 2 * traits(network).reach_px / DEEPNESS_TILE_PX), 80)
+    overlap = min(math.ceil(100 * 2 * facts.reach_px / DEEPNESS_TILE_PX), 80)
     values = {
         "model_type": "Segmentor",
         "class_names": {str(item.id): item.name for item in classes},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -28,7 +27,8 @@ from ..contract import (
     write_json,
 )
 from ..dataset.datasets import load_dataset
-from ..modelfile.export import deepness_metadata, export, own_metadata
+from ..modelfile.description import describe
+from ..modelfile.export import export
 from ..modelfile.precision import Precision, choose, device_name, find_device
 from ..modelfile.stats import Statistics
 from ..models import build, traits
@@ -275,32 +275,16 @@ def write_model(
     network = build(session.architecture)
     network.load_state_dict(trainer.best.weights)
     facts = traits(network)
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    own = {
-        "recipe": dataset.recipe,
-        "classes": dataset.classes,
-        "statistics": session.scene.statistics,
-        "architecture": session.architecture,
-        "reach_px": facts.reach_px,
-        "align_px": facts.align_px,
-        "tile_exact": facts.tile_exact,
-        "tile_px": session.plan.crop_px,
-        "metrics": summary["scores"],
-        "unlabelled": dataset.unlabelled,
-        "warnings": warnings,
-        "fingerprint": session.fingerprint,
-        "trained": {
-            "created": now,
-            "version": __version__,
-            "torch": str(torch.__version__),
-            "dataset": dataset.name,
-            **{key: value for key, value in summary.items() if key not in ("scores", "architecture")},
-        },
-    }
-    metadata = {
-        **deepness_metadata(dataset.recipe.grid, dataset.classes, session.scene.statistics, network),
-        **own_metadata(own),
-    }
+    metadata = describe(
+        dataset,
+        session.scene.statistics,
+        session.architecture,
+        facts,
+        session.plan.crop_px,
+        summary["scores"],
+        warnings,
+        {key: value for key, value in summary.items() if key not in ("scores", "architecture")},
+    )
     samples = real_samples(session, facts.align_px)
     export(network, session.scene.statistics, metadata, samples, session.output / MODEL_FILE)
 
