@@ -114,10 +114,15 @@ class TileChoices:
 
 @dataclass(frozen=True)
 class TrainChoices:
-    """The Train page; `settings` are fields of the contract's TrainJob."""
+    """The Train page; `settings` are fields of the job: TrainJob, or ForestJob where `kind` is `trainforest`.
+
+    With `again`, the run of that model is trained once more from its weights, and `settings` only overrule its own.
+    """
 
     name: str = ""
     settings: dict[str, object] = field(default_factory=dict)
+    kind: str = "train"
+    again: str = ""
 
 
 @dataclass(frozen=True)

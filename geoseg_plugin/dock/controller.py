@@ -114,6 +114,7 @@ class Controller(QObject):
         self._save_timer.stop()
         self._soon_timer.stop()
         self.data.close()
+        self.train.close()
         self.predict.close()
         self.project.readProject.disconnect(self._on_project_read)
         self.project.writeProject.disconnect(self._on_project_written)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qgis.PyQt.QtCore import QObject, QUrl
 from qgis.PyQt.QtGui import QDesktopServices
 
-from ..contract import JOB_FILE, GeoSegError, TrainJob, job_from_json
-from ..jobs import evaluate
+from ..contract import ForestJob, GeoSegError, TrainJob
+from ..jobs import evaluate, train
 from ..layers import publish
 from .choices import NamedPath
 from .words import share, tr
@@ -111,12 +110,15 @@ def dataset_of(run: Path) -> Path:
         GeoSegError: `no_run` if the run's record is missing, `no_dataset` if the dataset is gone.
     """
     try:
-        job = job_from_json(json.loads((run / JOB_FILE).read_text(encoding="utf-8")))
-    except (OSError, json.JSONDecodeError) as error:
+        job = train.job_of(run)
+    except GeoSegError as error:
         raise GeoSegError("no_run", tr("The record of run {} cannot be read.").format(run.name),
                           tr("Choose another run.")) from error  # fmt: skip
-    dataset = Path(job.dataset) if isinstance(job, TrainJob) else Path()
-    if not isinstance(job, TrainJob) or not dataset.exists():
+    if not isinstance(job, (TrainJob, ForestJob)):
+        raise GeoSegError("no_run", tr("{} holds no trained model.").format(run.name),
+                          tr("Choose another run."))  # fmt: skip
+    dataset = Path(job.dataset)
+    if not dataset.exists():
         raise GeoSegError("no_dataset", tr("The dataset {} of this run is gone.").format(dataset),
                           tr("Put it back, or train on another dataset."))  # fmt: skip
     return dataset

@@ -1,4 +1,4 @@
-"""The Train step: train, resume, re-attach; afterwards the model is evaluated on the test blocks."""
+"""The Train step: train a network or a baseline, resume, re-attach; afterwards the model is evaluated."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from qgis.PyQt.QtCore import QObject
 
-from ..contract import EVENTS_FILE, GeoSegError
+from ..contract import EVENTS_FILE, Dataset, ForestJob, GeoSegError, TrainJob
+from ..engine.liveness import job_kind
 from ..jobs import train
 from ..jobs.submission import Submission
 from ..jobs.workspace import Entry
 from ..layers import publish
 from .choices import NamedPath
+from .controller_train_plan import TrainPlanner
 from .words import pixels, share, tr
 
 if TYPE_CHECKING:
@@ -31,12 +33,30 @@ class TrainController(QObject):
         self.page.train_requested.connect(self.begin)
         self.page.resume_requested.connect(self.resume)
         self.page.attach_requested.connect(self.attach)
+        self.page.start.pretrain_requested.connect(self.pretrain)
+        self.planner = TrainPlanner(desk, self.job)
         desk.runner.epoch_completed.connect(self.page.show_epoch)
         desk.runner.submission_finished.connect(self._on_submission_finished)
 
+    def close(self) -> None:
+        """Ask nothing more."""
+        self.planner.close()
+
     def refresh(self) -> None:
-        """Show what would be trained on, and which runs wait to be resumed."""
-        self.page.set_dataset(dataset_sentence(self.desk.dataset))
+        """Show what would be trained on, which models one could begin from, and which runs wait to be resumed."""
+        dataset = read_dataset(self.desk.dataset)
+        if dataset is None:
+            self.page.set_dataset("")
+        else:
+            bands = {band.name: band_tip(band) for band in dataset.recipe.bands}
+            classes = [(item.name, item.color) for item in dataset.classes]
+            self.page.set_dataset(dataset_sentence(dataset), bands, classes)
+        networks = [
+            item for item in self.desk.view.runs() if item.finished and job_kind(item.folder) == "train"
+        ]
+        self.page.start.set_models(
+            [NamedPath(entry.title, str(entry.folder / train.MODEL)) for entry in networks]
+        )
         runs = self.desk.view.open_runs()
         if not self.desk.runner.busy and self.desk.run != self._charted:
             self._chart(self.desk.run)
@@ -49,21 +69,57 @@ class TrainController(QObject):
             ]
         )
 
+    def job(self) -> TrainJob | ForestJob | None:
+        """The job that the page describes; None while there is nothing to train on.
+
+        Raises:
+            GeoSegError: `no_run` if the run to go on with has no readable record.
+        """
+        dataset, choices = self.desk.dataset, self.page.choices()
+        if dataset is None or read_dataset(dataset) is None:
+            return None
+        settings: dict[str, Any] = dict(choices.settings)
+        if choices.kind == ForestJob.kind:
+            return ForestJob(dataset=str(dataset), **settings)
+        if choices.again:
+            return train.again(dataset, Path(choices.again), **settings)
+        if settings["start_from"]:
+            settings |= train.network_of(Path(settings["start_from"]))
+        return TrainJob(dataset=str(dataset), **settings)
+
     def begin(self) -> None:
         """Train a new model on the current dataset."""
-        dataset = self.desk.dataset
-        if dataset is None:
-            return
         try:
-            self.desk.refuse_unwritable()
-            folder = self.desk.workspace.new_run(dataset.name)
+            job = self.job()
+            if job is None or self.desk.dataset is None:
+                return
+            folder = self._new_run(self.desk.dataset.name)
         except (GeoSegError, OSError) as error:
-            self.desk.report(
-                error if isinstance(error, GeoSegError) else GeoSegError("not_writable", str(error))
-            )
+            self.desk.report(as_error(error))
             return
-        submission = train.train(folder, dataset, **self.page.choices().settings)
-        self._run(folder, tr("Train on {}").format(dataset.name), submission)
+        title = tr("Train on {}").format(self.desk.dataset.name)
+        self._run(folder, title, Submission(job, folder, title))
+
+    def pretrain(self) -> None:
+        """Make encoder weights from the stack of the current dataset, for the network of the page."""
+        try:
+            job = self.job()
+            if not isinstance(job, TrainJob) or self.desk.dataset is None:
+                return
+            folder = self._new_run(f"{self.desk.dataset.name}-weights")
+        except (GeoSegError, OSError) as error:
+            self.desk.report(as_error(error))
+            return
+        shared = ("bands", "architecture", "encoder", "width", "levels", "seed", "device", "max_minutes")
+        settings = {key: getattr(job, key) for key in shared}
+        title = tr("Make encoder weights from {}").format(self.desk.dataset.name)
+        submission = train.pretrain(folder, self.desk.dataset, **settings)
+        if self.desk.start(title, [], [submission], self._on_pretrained):
+            self.page.clear_curves()
+
+    def _new_run(self, name: str) -> Path:
+        self.desk.refuse_unwritable()
+        return self.desk.workspace.new_run(name)
 
     def resume(self, folder: str) -> None:
         """Go on with a run from its last epoch."""
@@ -119,14 +175,14 @@ class TrainController(QObject):
         done = run is not None and (run / "model.onnx").exists()
         if done:
             text = tr("Trained: {}").format(run.name if run else "")
-        elif dataset_sentence(self.desk.dataset):
+        elif read_dataset(self.desk.dataset) is not None:
             text = tr("Train a model on {}.").format(self.desk.dataset.name if self.desk.dataset else "")
         else:
             text = tr("Make tiles first.")
         self.desk.dock.steps.set_state("train", done, text)
 
     def _on_submission_finished(self, kind: str, result: dict[str, Any], folder: str) -> None:
-        if kind == "train" and result.get("cancelled"):
+        if kind == TrainJob.kind and result.get("cancelled"):
             self.desk.run = Path(folder)
             self._say_trained(result, tr("Stopped. The best epoch so far, {}, is kept: validation IoU {}."))
 
@@ -139,25 +195,48 @@ class TrainController(QObject):
 
     def _say_trained(self, result: dict[str, Any], text: str) -> None:
         said = text.format(result.get("best_epoch", "–"), share(result.get("miou")))
+        if "best_epoch" not in result:
+            said = tr("Trained. Validation IoU {}.").format(share(result.get("miou")))
         self.page.next_step.show_done(said, tr("Next: predict"), "predict")
+        self.page.curves.add_note(str(result.get("calibration_sentence") or ""))
         self.page.problem_list.set_problems(result.get("warnings") or [])
+
+    def _on_pretrained(self, result: dict[str, Any], folder: Path) -> None:
+        weights = folder / str(result.get("encoder") or train.ENCODER)
+        self.page.start.use_weights(str(weights))
+        self.page.next_step.show_done(tr("Encoder weights are made; the next training begins from them."))
 
     def _on_failed(self, _problem: dict[str, Any]) -> None:
         self.refresh()
 
 
-def dataset_sentence(folder: Path | None) -> str:
-    """A dataset in words; empty if it has no tiles yet."""
+def read_dataset(folder: Path | None) -> Dataset | None:
+    """The dataset of a folder; None if it has no tiles yet or cannot be read."""
     if folder is None or not (folder / "dataset.json").exists():
-        return ""
+        return None
     try:
-        dataset = publish.read_dataset(folder)
+        return publish.read_dataset(folder)
     except GeoSegError:
-        return ""
+        return None
+
+
+def dataset_sentence(dataset: Dataset) -> str:
+    """A dataset in words."""
     total = sum(dataset.counts.get("train", {}).values())
     return tr("“{}”: {} bands, {} classes, {} labelled pixels to learn from.").format(
-        dataset.name or folder.name, len(dataset.recipe.bands), len(dataset.classes), pixels(total)
+        dataset.name, len(dataset.recipe.bands), len(dataset.classes), pixels(total)
     )
+
+
+def band_tip(band: Any) -> str:
+    """Where a band comes from."""
+    made = str(band.parameters.get("expression") or band.derive.replace("_", " "))
+    return f"{band.name}: {made}" if made else str(band.name)
+
+
+def as_error(error: GeoSegError | OSError) -> GeoSegError:
+    """An error of the file system as one of ours."""
+    return error if isinstance(error, GeoSegError) else GeoSegError("not_writable", str(error))
 
 
 def recorded_epochs(folder: Path) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Train a model, or go on with one."""
+"""Train a model or a baseline, go on with one, look at what would be done, make weights to begin from."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ..contract import JOB_FILE, GeoSegError, TrainJob, job_from_json
+from ..contract import JOB_FILE, ForestJob, GeoSegError, Job, PretrainJob, PreviewJob, TrainJob, job_from_json
 from .submission import Submission
+
+MODEL, METRICS, ENCODER = "model.onnx", "metrics.json", "encoder.pt"
+NETWORK_KEYS = ("encoder", "decoder", "width", "levels", "norm")
+"""Entries of a stored architecture that are fields of TrainJob by the same name."""
 
 
 def train(run_folder: Path, dataset_folder: Path, **settings: Any) -> Submission:
@@ -17,17 +21,80 @@ def train(run_folder: Path, dataset_folder: Path, **settings: Any) -> Submission
     return Submission(job, run_folder, f"Train {run_folder.name}")
 
 
+def forest(run_folder: Path, dataset_folder: Path, **settings: Any) -> Submission:
+    """Train a baseline on a dataset; `settings` are the fields of ForestJob."""
+    job = ForestJob(dataset=str(dataset_folder), **settings)
+    return Submission(job, run_folder, f"Train {run_folder.name}")
+
+
+def pretrain(run_folder: Path, dataset_folder: Path, **settings: Any) -> Submission:
+    """Make encoder weights from a dataset's stack; `settings` are the fields of PretrainJob."""
+    job = PretrainJob(dataset=str(dataset_folder), **settings)
+    return Submission(job, run_folder, f"Make encoder weights {run_folder.name}")
+
+
+def preview(folder: Path, training: TrainJob, tiles: int = 6) -> Submission:
+    """Draw crops as this training would see them."""
+    return Submission(PreviewJob(training, tiles), folder, "Preview crops")
+
+
+def plan(folder: Path, job: TrainJob | ForestJob) -> Submission:
+    """Say what a training would do, why, and how long it would take."""
+    return Submission(dataclasses.replace(job, dry_run=True, output="."), folder, "Plan the training")
+
+
+def again(dataset_folder: Path, model: Path, **settings: Any) -> TrainJob:
+    """The job of an earlier run once more, from its weights, on a dataset with more labels.
+
+    Args:
+        dataset_folder: what to train on now.
+        model: model.onnx in the folder of the earlier run.
+        settings: fields of TrainJob that go before those of the earlier run.
+
+    Raises:
+        GeoSegError: `no_run` if no training job lies beside the model.
+    """
+    job = job_of(model.parent)
+    if not isinstance(job, TrainJob):
+        raise GeoSegError("no_run", f"{model.parent} holds no training of a network.", "Choose another run.")
+    fixed = {"dataset": str(dataset_folder), "start_from": str(model), "weights": "", "output": "."}
+    return dataclasses.replace(
+        job, **{**network_of(model), **settings, **fixed, "resume": False, "dry_run": False}
+    )
+
+
+def network_of(model: Path) -> dict[str, Any]:
+    """The network of a model as fields of TrainJob, from the record beside it; empty where there is none."""
+    try:
+        metrics = json.loads((model.parent / METRICS).read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError):
+        return {}
+    stored = metrics.get("architecture") if isinstance(metrics, dict) else None
+    if not isinstance(stored, dict) or not stored.get("name"):
+        return {}
+    return {"architecture": stored["name"], **{key: stored[key] for key in NETWORK_KEYS if stored.get(key)}}
+
+
 def resume(run_folder: Path) -> Submission:
     """Continue a run from its last epoch: the same job with `resume`.
 
     Raises:
         GeoSegError: `no_run` if the folder holds no training job; `bad_json`, `protocol` if it is not readable.
     """
-    job_file = run_folder / JOB_FILE
-    try:
-        job = job_from_json(json.loads(job_file.read_text(encoding="utf-8")))
-    except (OSError, json.JSONDecodeError) as error:
-        raise GeoSegError("no_run", f"{job_file} cannot be read: {error}.", "Choose another run.") from error
+    job = job_of(run_folder)
     if not isinstance(job, TrainJob):
         raise GeoSegError("no_run", f"{run_folder} holds a job of kind {job.kind}.", "Choose a training run.")
     return Submission(dataclasses.replace(job, resume=True), run_folder, f"Resume {run_folder.name}")
+
+
+def job_of(run_folder: Path) -> Job:
+    """The job that made a run.
+
+    Raises:
+        GeoSegError: `no_run` if there is none; `protocol`, `unknown_job` if it is not readable.
+    """
+    job_file = run_folder / JOB_FILE
+    try:
+        return job_from_json(json.loads(job_file.read_text(encoding="utf-8")))
+    except (OSError, json.JSONDecodeError) as error:
+        raise GeoSegError("no_run", f"{job_file} cannot be read: {error}.", "Choose another run.") from error

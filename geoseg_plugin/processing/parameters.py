@@ -42,12 +42,11 @@ def advanced(parameter: P) -> P:
 
 
 def whole(
-    key: str, title: str, default: int, low: int, high: int | None = None
+    key: str, title: str, default: int | None, low: int, high: int | None = None
 ) -> QgsProcessingParameterNumber:
-    """A whole number with a lower and perhaps an upper limit."""
-    parameter = QgsProcessingParameterNumber(
-        key, title, Qgis.ProcessingNumberParameterType.Integer, default, minValue=low
-    )
+    """A whole number with a lower and perhaps an upper limit; without a default it may be left empty."""
+    kind = Qgis.ProcessingNumberParameterType.Integer
+    parameter = QgsProcessingParameterNumber(key, title, kind, default, default is None, low)
     if high is not None:
         parameter.setMaximum(high)
     return parameter

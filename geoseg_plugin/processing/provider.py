@@ -13,9 +13,11 @@ from .exportchips import ExportChips
 from .maketiles import MakeTiles
 from .polygonize import Polygonize
 from .predict import Predict
+from .pretrain import Pretrain
 from .rasterizelabels import RasterizeLabels
 from .stackrasters import StackRasters
 from .terrainattributes import TerrainAttributes
+from .trainforest import TrainForest
 from .trainmodel import TrainModel
 
 ALGORITHMS: tuple[type[GeoSegAlgorithm], ...] = (
@@ -26,6 +28,8 @@ ALGORITHMS: tuple[type[GeoSegAlgorithm], ...] = (
     CheckLabels,
     ExportChips,
     TrainModel,
+    TrainForest,
+    Pretrain,
     Predict,
     Evaluate,
     Polygonize,

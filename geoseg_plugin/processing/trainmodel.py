@@ -19,20 +19,17 @@ from ..jobs import train
 from .base import GeoSegAlgorithm
 from .parameters import (
     Parameters,
-    advanced,
-    choice,
     dataset,
     dataset_folder,
     dataset_problems,
     device,
     device_problems,
-    real,
+    missing_file_problems,
     seed,
     tr,
-    whole,
 )
+from .trainoptions import add_main_options, add_training_options, mixed_problems, training_settings
 
-LOSSES = ("ce+lovasz", "ce+dice", "ce")
 MODEL = "model.onnx"
 
 
@@ -47,23 +44,9 @@ class TrainModel(GeoSegAlgorithm):
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         self.addParameter(dataset())
-        self.addParameter(choice("ARCHITECTURE", tr("Architecture"), ("unet",), "unet"))
-        self.addParameter(whole("EPOCHS", tr("Epochs at most"), 60, 1))
-        self.addParameter(whole("PATIENCE", tr("Stop after so many epochs without gain (0: never)"), 12, 0))
-        self.addParameter(real("MAX_MINUTES", tr("Minutes at most (0: no limit)"), 0.0))
+        add_main_options(self)
         self.addParameter(QgsProcessingParameterBoolean("RESUME", tr("Go on with the run in OUTPUT"), False))
-        for parameter in (
-            whole("BATCH_SIZE", tr("Tiles a step (0: automatic)"), 0, 0),
-            real("LEARNING_RATE", tr("Learning rate"), 0.001),
-            choice("LOSS", tr("Loss"), LOSSES, LOSSES[0]),
-            whole("WIDTH", tr("Channels of the first level (0: automatic)"), 0, 0),
-            whole("LEVELS", tr("Levels of the network"), 3, 1, 6),
-            real("DROPOUT", tr("Dropout in the deepest levels"), 0.1, 0, 0.95),
-            whole("STEPS_PER_EPOCH", tr("Steps an epoch (0: automatic)"), 0, 0),
-            QgsProcessingParameterBoolean("AUGMENT", tr("Turn, flip and vary the training tiles"), True),
-            choice("PRECISION", tr("Precision"), ("auto", "float32", "bf16"), "auto"),
-        ):
-            self.addParameter(advanced(parameter))
+        add_training_options(self)
         self.addParameter(seed())
         self.addParameter(device())
         self.addParameter(QgsProcessingParameterFolderDestination("OUTPUT", tr("Run folder")))
@@ -72,24 +55,20 @@ class TrainModel(GeoSegAlgorithm):
 
     def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
         text = self.parameterAsString(parameters, "DATASET", context)
+        settings = self._settings(parameters, context)
+        weights = "" if settings["weights"] == "imagenet" else settings["weights"]
         return [
             *dataset_problems(text),
-            *device_problems(self.parameterAsString(parameters, "DEVICE", context)),
-            *TrainJob(text, **self._settings(parameters, context)).problems(),
+            *device_problems(settings["device"]),
+            *missing_file_problems(settings["start_from"], tr("Model to begin from")),
+            *missing_file_problems(weights, tr("Encoder weights")),
+            *mixed_problems(settings),
+            *TrainJob(text, **settings).problems(),
         ]
 
     def _settings(self, parameters: Parameters, context: QgsProcessingContext) -> dict[str, Any]:
-        settings: dict[str, Any] = {}
-        for key in ("EPOCHS", "PATIENCE", "BATCH_SIZE", "WIDTH", "LEVELS", "STEPS_PER_EPOCH", "SEED"):
-            settings[key.lower()] = self.parameterAsInt(parameters, key, context)
-        for key in ("LEARNING_RATE", "DROPOUT", "MAX_MINUTES"):
-            settings[key.lower()] = self.parameterAsDouble(parameters, key, context)
-        for key in ("ARCHITECTURE", "LOSS", "PRECISION"):
-            settings[key.lower()] = self.parameterAsEnumString(parameters, key, context)
-        for key in ("AUGMENT", "RESUME"):
-            settings[key.lower()] = self.parameterAsBoolean(parameters, key, context)
-        settings["device"] = self.parameterAsString(parameters, "DEVICE", context)
-        return settings
+        settings = training_settings(self, parameters, context)
+        return {**settings, "resume": self.parameterAsBoolean(parameters, "RESUME", context)}
 
     def work(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
@@ -105,6 +84,8 @@ class TrainModel(GeoSegAlgorithm):
                 raise
             feedback.pushWarning(tr("Cancelled; the best model so far is kept: {}").format(kept))
             return {"OUTPUT": str(folder), "MODEL": str(kept)}
+        if result.get("calibration_sentence"):
+            feedback.pushInfo(str(result["calibration_sentence"]))
         feedback.pushInfo(
             tr("Best epoch {} of {}, mean IoU {:.3f} on validation blocks, {}").format(
                 result.get("best_epoch"),

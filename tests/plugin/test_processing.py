@@ -42,6 +42,8 @@ IDS = {
     "checklabels",
     "exportchips",
     "trainmodel",
+    "trainforest",
+    "pretrain",
     "predict",
     "evaluate",
     "polygonize",

@@ -2,155 +2,158 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from qgis.gui import QgsDoubleSpinBox
+from qgis.gui import QgsCollapsibleGroupBox, QgsDoubleSpinBox
 from qgis.PyQt.QtCore import QSignalBlocker, Qt, pyqtSignal
-from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QPushButton, QWidget
+from qgis.PyQt.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
 
 from ..choices import NamedPath, TrainChoices
-from ..widgets.chart import TrainingChart
-from ..widgets.notes import wrap
+from ..widgets.curves import Curves
+from ..widgets.notes import small_label
 from ..widgets.page import Page, lets_shrink
-from ..words import share, tr
+from ..widgets.ticks import AutoTicks, TickList
+from ..words import tr
+from . import train_advanced as advanced
+from .train_start import StartSection
+from .train_words import models, preset_names
+
+NETWORK_FIELDS = (
+    *("preset", "class_weights", "optimiser", "schedule", "learning_rate", "find_rate", "weight_decay"),
+    *("monitor", "epochs", "steps_per_epoch", "batch_size", "crop_px", "width", "levels", "norm"),
+    *("calibrate", "tensorboard", "seed", "device", "precision"),
+)
+OPTIONAL_FIELDS = ("dropout", "by_class", "average", "patience")
+"""Fields of TrainJob that the page shows as they are; and those that are None where the box is below zero."""
 
 
 class TrainPage(Page):
-    """Emits `train_requested`, `resume_requested(run folder)`, `attach_requested(run folder)`."""
+    """Emits wishes; the controller makes jobs of `choices()`."""
 
     train_requested = pyqtSignal()
     resume_requested = pyqtSignal(str)
     attach_requested = pyqtSignal(str)
+    preview_requested = pyqtSignal()
+    tensorboard_requested = pyqtSignal()
+    zoo_requested = pyqtSignal()
+
+    loss: AutoTicks
+    augment: AutoTicks
+    optimiser: QComboBox
+    learning_rate: QgsDoubleSpinBox
+    epochs: QSpinBox
+    patience: QSpinBox
+    batch: QSpinBox
+    crop: QSpinBox
+    width_box: QSpinBox
+    levels: QSpinBox
+    device: QComboBox
+    precision: QComboBox
+    seed: QSpinBox
+    calibrate: QCheckBox
+    tensorboard: QCheckBox
+    trees: QSpinBox
+    depth: QSpinBox
+    features: QSpinBox
+    search: QCheckBox
+    texture: QLineEdit
+    pixels: QSpinBox
+    forest_seed: QSpinBox
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        intro = tr("Teach a network your classes. The best epoch is kept, also when you cancel.")
+        intro = tr(
+            "Teach a model your classes. What you leave open is found from your data and your computer."
+        )
         super().__init__(tr("Train"), intro, parent)
-        self._dataset = ""
+        self._dataset, self._plan = "", ""
+        self._models = models()
         self._add_model()
+        self._add_bands()
+        self.start = StartSection(self)
+        self._add_plan()
         self._add_advanced()
-        self._add_curves()
+        self.curves = Curves()
+        self.chart, self.epoch_line = self.curves.chart, self.curves.epoch_line
+        self.body.addWidget(self.curves)
         self._add_unfinished()
+        self._add_buttons()
         self.finish(tr("Tr&ain"))
         self.primary.clicked.connect(self.train_requested)
+        self.changed.connect(self._on_changed)
         self.on_inputs_changed()
 
     def _add_model(self) -> None:
         form = self.section(tr("Model"))
-        self.architecture = self.remember("architecture", QComboBox())
-        self.architecture.addItem(tr("U-Net"), "unet")
-        self.architecture.setToolTip(tr("A proven network for maps; works with few and many labels."))
-        form.addRow(tr("Network"), self.architecture)
-        form = self.section(tr("How long"))
-        self.epochs = self.spin_box("epochs", 1, 10_000, 60)
-        self.patience = self.spin_box("patience", 0, 10_000, 12, tr("never stop early"), tr(" epochs"))
-        self.minutes = self.spin_box("max_minutes", 0, 100_000, 0, tr("no limit"), tr(" min"))
-        self.epochs.setToolTip(tr("An epoch is one round over the training ground."))
-        self.patience.setToolTip(tr("Stop when the validation IoU has not improved for so many epochs."))
+        self.preset = self.remember("preset", QComboBox())
+        for key, name in preset_names().items():
+            self.preset.addItem(name, key)
+        self.preset.setCurrentIndex(self.preset.findData("balanced"))
+        self.model = self.remember("model", QComboBox())
+        for key, model in self._models.items():
+            self.model.addItem(model.name, key)
+            self.model.setItemData(self.model.count() - 1, model.why, Qt.ItemDataRole.ToolTipRole)
+        self.model.setCurrentIndex(self.model.findData("unet"))
+        self.model_note = small_label("")
+        self.model_note.linkActivated.connect(self.guide_requested)
+        self.encoder = self.remember("zoo_encoder", QLineEdit("resnet34"))
+        self.decoder = self.remember("zoo_decoder", QLineEdit("unetplusplus"))
+        self.encoder.setToolTip(tr("Any encoder of timm, e.g. resnet34, tf_efficientnet_lite0, mit_b0"))
+        self.decoder.setToolTip(tr("unet, unetplusplus, fpn, deeplabv3plus, segformer …"))
+        self.zoo_button = QPushButton(tr("&Install the extra package"))
+        self.zoo_button.clicked.connect(self.zoo_requested)
+        self.zoo_button.hide()
+        self.minutes = self.spin_box("max_minutes", 0, 100_000, 0, tr("as the goal says"), tr(" min"))
         self.minutes.setToolTip(tr("Stop in time to be done by then, with the best model so far."))
-        form.addRow(tr("At most"), self.epochs)
-        self.epochs.setSuffix(tr(" epochs"))
-        form.addRow(tr("Stop after"), self.patience)
+        form.addRow(tr("Goal"), self.preset)
         form.addRow(tr("Time limit"), self.minutes)
+        form.addRow(tr("Model"), self.model)
+        form.addRow(self.model_note)
+        form.addRow(tr("Encoder"), self.encoder)
+        form.addRow(tr("Decoder"), self.decoder)
+        form.addRow(self.zoo_button)
+        self.model_form = form
+
+    def _add_bands(self) -> None:
+        self.band_group = QgsCollapsibleGroupBox(tr("Bands"))
+        self.band_group.setSaveCollapsedState(False)
+        self.band_group.setCollapsed(True)
+        self.bands = self.remember("bands_left_out", TickList(tr("Bands to use")))
+        self.band_group.setLayout(QVBoxLayout())
+        self.band_group.layout().addWidget(self.bands)
+        self.body.addWidget(self.band_group)
+
+    def _add_plan(self) -> None:
+        self.why_group = QgsCollapsibleGroupBox(tr("Why these settings"))
+        self.why_group.setSaveCollapsedState(False)
+        self.why_group.setCollapsed(True)
+        self.why = small_label("")
+        self.why_group.setLayout(QVBoxLayout())
+        self.why_group.layout().addWidget(self.why)
+        self.why_group.hide()
+        self.body.addWidget(self.why_group)
 
     def _add_advanced(self) -> None:
-        group = self.advanced()
-        self.device = self.remember("device", QComboBox())
-        for name, key in ((tr("GPU if there is one"), "auto"), (tr("CPU"), "cpu"), (tr("GPU"), "cuda")):
-            self.device.addItem(name, key)
-        group.add_choice(tr("Device"), self.device, tr("A GPU is 20 to 100 times faster."), "engine")
-        self.batch = self.spin_box("batch_size", 0, 4096, 0, tr("found for you"), tr(" crops"))
-        group.add_choice(
-            tr("Batch"),
-            self.batch,
-            tr("Crops a step. Smaller needs less memory; larger learns more steadily."),
-            "learning-rate-batch-crop",
-        )
-        self.crop = self.spin_box("crop_px", 0, 1024, 0, tr("found for you"), " px")
-        self.crop.setSingleStep(16)
-        group.add_choice(
-            tr("Crop"),
-            self.crop,
-            tr("What the network sees at once; a multiple of 16."),
-            "learning-rate-batch-crop",
-        )
-        self.learning_rate = self.remember("learning_rate", QgsDoubleSpinBox())
-        self.learning_rate.setDecimals(6)
-        self.learning_rate.setRange(0.000001, 1)
-        self.learning_rate.setSingleStep(0.0005)
-        self.learning_rate.setValue(0.001)
-        self.learning_rate.setClearValue(0.001)
-        group.add_choice(
-            tr("Learning rate"),
-            self.learning_rate,
-            tr("Lower it ten-fold if the loss jumps or becomes NaN."),
-            "learning-rate-batch-crop",
-        )
-        self.loss = self.remember("loss", QComboBox())
-        for name, key in (
-            (tr("Cross-entropy + Lovász"), "ce+lovasz"),
-            (tr("Cross-entropy + Dice"), "ce+dice"),
-            (tr("Cross-entropy"), "ce"),
+        self.network_group, self.baseline_group = self.advanced(), self.advanced()
+        for add in (
+            advanced.add_recipe,
+            advanced.add_descent,
+            advanced.add_length,
+            advanced.add_network,
+            advanced.add_machine,
         ):
-            self.loss.addItem(name, key)
-        group.add_choice(
-            tr("Loss"),
-            self.loss,
-            tr("The first stands rare classes best; plain cross-entropy is the calmest."),
-            "loss",
-        )
-        self._add_network_choices(group)
-
-    def _add_network_choices(self, group: Any) -> None:
-        self.width_box = self.spin_box("width", 0, 256, 0, tr("by device"), tr(" channels"))
-        self.width_box.setSingleStep(8)
-        group.add_choice(
-            tr("Width"),
-            self.width_box,
-            tr("A wider network can learn more and is slower: double is four-fold."),
-            "width-levels-dropout",
-        )
-        self.dropout = self.remember("dropout", QgsDoubleSpinBox())
-        self.dropout.setRange(0, 0.9)
-        self.dropout.setSingleStep(0.05)
-        self.dropout.setValue(0.1)
-        self.dropout.setClearValue(0.1)
-        group.add_choice(
-            tr("Dropout"),
-            self.dropout,
-            tr("Raise it to 0.3 when validation loss climbs while training loss falls."),
-            "width-levels-dropout",
-        )
-        self.precision = self.remember("precision", QComboBox())
-        for name, key in (
-            (tr("the faster one, timed"), "auto"),
-            ("float32", "float32"),
-            ("bfloat16", "bf16"),
-        ):
-            self.precision.addItem(name, key)
-        group.add_choice(
-            tr("Precision"),
-            self.precision,
-            tr("bfloat16 is up to twice as fast where the device has it."),
-            "train",
-        )
-        self.augment = self.remember("augment", QCheckBox(tr("Turn, flip and brighten crops")))
-        self.augment.setChecked(True)
-        group.add_choice(
-            "",
-            self.augment,
-            tr("More variety from few labels. Aspect bands are turned with the image."),
-            "augmentation",
-        )
-        self.seed = self.spin_box("seed", 0, 2_000_000_000, 42)
-        group.add_choice(
-            tr("Seed"),
-            self.seed,
-            tr(
-                "The same seed gives the same model on one device, at a fixed precision and without a time limit."
-            ),
-            "seed-and-resume",
-        )
+            add(self, self.network_group)
+        advanced.add_baseline(self, self.baseline_group)
 
     def _add_unfinished(self) -> None:
         self.unfinished_row = QWidget()
@@ -168,16 +171,33 @@ class TrainPage(Page):
         row.addWidget(self.resume_button)
         self.foot.addWidget(self.unfinished_row)
 
-    def _add_curves(self) -> None:
-        self.epoch_line = wrap(QLabel())
-        self.epoch_line.hide()
-        self.chart = TrainingChart()
-        self.body.addWidget(self.epoch_line)
-        self.body.addWidget(self.chart)
+    def _add_buttons(self) -> None:
+        self.preview_button = QPushButton(tr("Pre&view"))
+        self.preview_button.setToolTip(
+            tr("Look at what the network will see: crops as they are and as varied")
+        )
+        self.preview_button.clicked.connect(self.preview_requested)
+        self.tensorboard_button = QPushButton(tr("Tensor&Board"))
+        self.tensorboard_button.setToolTip(tr("Curves of all runs, in the browser"))
+        self.tensorboard_button.clicked.connect(self.tensorboard_requested)
+        self.tensorboard_button.hide()
+        self.more = QHBoxLayout()
+        for button in (self.preview_button, self.tensorboard_button):
+            lets_shrink(button)
+            self.more.addWidget(button)
+        self.foot.addLayout(self.more)
 
-    def set_dataset(self, sentence: str) -> None:
-        """What will be trained on, in words; empty when there is no dataset yet."""
+    # what is shown
+
+    def set_dataset(
+        self, sentence: str, bands: Mapping[str, str] | None = None, classes: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        """What will be trained on, in words (empty: no dataset yet); its bands with tooltips; its classes."""
         self._dataset = sentence
+        names = dict(bands or {})
+        if list(names) != self.bands.keys():
+            self.bands.set_entries({name: name for name in names}, names)
+        self.curves.set_classes(classes)
         self.set_ready(bool(sentence))
         self.on_inputs_changed()
 
@@ -196,40 +216,115 @@ class TrainPage(Page):
     def set_busy(self, busy: bool) -> None:
         super().set_busy(busy)
         self.resume_button.setEnabled(not busy)
+        self.start.pretrain.setEnabled(not busy)
 
-    def choices(self) -> TrainChoices:
-        """What is chosen now, as fields of TrainJob."""
-        settings = {key: value for key, value in self.values().items() if key != "max_minutes"}
-        settings["max_minutes"] = float(self.minutes.value())
-        return TrainChoices("", settings)
+    def set_ready(self, ready: bool) -> None:
+        super().set_ready(ready)
+        self.preview_button.setEnabled(ready)
+
+    def show_plan(self, sentence: str, reasons: Sequence[str], problems: Sequence[Any]) -> None:
+        """What the engine would do, why, and what stands in the way."""
+        self._plan = sentence
+        self.why.setText("<ul>" + "".join(f"<li>{html_text(item)}</li>" for item in reasons) + "</ul>")
+        self.why_group.setVisible(bool(reasons))
+        self.sentence.setToolTip("\n".join(reasons))
+        self.problem_list.set_problems(problems)
+        self._show_sentence()
 
     def show_epoch(self, event: dict[str, Any]) -> None:
         """Add an epoch to the curves and say how it went."""
-        self.chart.add_epoch(event)
-        best = max((item.get("miou") or 0.0 for item in self.chart.epochs()), default=0.0)
-        self.epoch_line.setText(
-            tr("Epoch {} of {}: validation IoU {}, best {}").format(
-                event.get("epoch"), event.get("epochs"), share(event.get("miou")), share(best)
-            )
-        )
-        self.epoch_line.show()
+        self.curves.add_epoch(event)
 
     def clear_curves(self) -> None:
         """Begin a new run."""
-        self.chart.clear()
-        self.epoch_line.hide()
+        self.curves.clear()
         self.next_step.show_done("")
 
+    # what is chosen
+
+    @property
+    def is_network(self) -> bool:
+        """Whether a network is trained, not a baseline."""
+        return not self._models[self.model.currentData()].baseline
+
+    def chosen_bands(self) -> tuple[str, ...]:
+        """Names of the ticked bands; empty where all are."""
+        ticked = self.bands.ticked()
+        return () if len(ticked) == len(self.bands.keys()) else tuple(ticked)
+
+    def choices(self) -> TrainChoices:
+        """What is chosen now, as fields of a job."""
+        if not self.is_network:
+            return TrainChoices("", self._baseline_settings(), "trainforest")
+        limits = {"max_minutes": float(self.minutes.value()), "freeze_epochs": self.start.freeze_epochs}
+        if self.start.mode == "again" and self.start.model_path:
+            again = {**limits, "preset": self.preset.currentData()}
+            return TrainChoices("", again, again=self.start.model_path)
+        values = self.values()
+        settings = {key: values[key] for key in NETWORK_FIELDS}
+        settings |= {key: values[key] if values[key] >= 0 else None for key in OPTIONAL_FIELDS}
+        model = self._models[self.model.currentData()]
+        is_zoo = model.key == "zoo"
+        settings |= {
+            **limits,
+            "architecture": model.architecture,
+            "encoder": self.encoder.text().strip() if is_zoo else model.encoder,
+            "decoder": self.decoder.text().strip() if is_zoo else "",
+            "bands": self.chosen_bands(),
+            "loss": "+".join(self.loss.value()),
+            "augment": tuple(self.augment.value()),
+            "weights": self.start.weights,
+            "start_from": self.start.model_path,
+        }
+        return TrainChoices("", settings)
+
+    def _baseline_settings(self) -> dict[str, object]:
+        settings: dict[str, object] = {
+            "method": self._models[self.model.currentData()].baseline,
+            "bands": self.chosen_bands(),
+            "texture_px": odd_numbers(self.texture.text()),
+            "pixels": self.pixels.value(),
+            "seed": self.forest_seed.value(),
+        }
+        if self.model.currentData() == "forest":
+            settings |= {
+                "trees": self.trees.value(),
+                "depth": self.depth.value(),
+                "features": self.features.value(),
+                "search": self.search.isChecked(),
+            }
+        return settings
+
     def on_inputs_changed(self) -> None:
+        model = self._models[self.model.currentData()]
+        again = self.start.mode == "again" and self.is_network
+        self.model_note.setText(f'{model.why} <a href="{model_anchor(model.key)}">{tr("Guide")}</a>')
+        for widget in (self.encoder, self.decoder):
+            show_field(self.model_form, widget, model.key == "zoo")
+        for widget in (self.preset, self.minutes):
+            show_field(self.model_form, widget, self.is_network)
+        self.model.setEnabled(not again)
+        self.band_group.setVisible(not again and bool(self.bands.keys()))
+        total, used = len(self.bands.keys()), len(self.bands.ticked())
+        title = (
+            tr("Bands: all {}").format(total) if used == total else tr("Bands: {} of {}").format(used, total)
+        )
+        self.band_group.setTitle(title)
+        self.network_group.setVisible(self.is_network and not again)
+        self.baseline_group.setVisible(not self.is_network)
+        self.preview_button.setVisible(self.is_network)
+        self.start.adapt(self.is_network)
+        self._show_sentence()
+
+    def _on_changed(self) -> None:
+        """What the engine said is about other settings now."""
+        self.show_plan("", [], [])
+
+    def _show_sentence(self) -> None:
         if not self._dataset:
             self.sentence.set_text(tr("Make tiles first: there is nothing to train on."))
             return
-        text = self._dataset + " " + tr("At most {} epochs").format(self.epochs.value())
-        if self.patience.value():
-            text += tr(", stopping after {} without improvement").format(self.patience.value())
-        if self.minutes.value():
-            text += tr(", done within {} min").format(self.minutes.value())
-        self.sentence.set_text(text + ".")
+        self.sentence.set_text(f"{self._dataset} {self._plan}".strip())
 
     def _on_resume_clicked(self) -> None:
         folder = self.unfinished.currentData()
@@ -239,3 +334,27 @@ class TrainPage(Page):
     def _on_unfinished_changed(self, *_index: int) -> None:
         running = self.unfinished.currentData(Qt.ItemDataRole.UserRole + 1) == "running"
         self.resume_button.setText(tr("&Re-attach") if running else tr("&Resume"))
+
+
+def model_anchor(key: str) -> str:
+    """Section of the guide on a model."""
+    return "baselines" if models()[key].baseline else "which-model"
+
+
+def show_field(form: Any, widget: QWidget, shown: bool) -> None:
+    """Show or hide a row of a form with its label."""
+    widget.setVisible(shown)
+    label = form.labelForField(widget)
+    if label is not None:
+        label.setVisible(shown)
+
+
+def odd_numbers(text: str) -> tuple[int, ...]:
+    """`3, 7` as (3, 7); what is no number is passed over, and the job complains about those that cannot be."""
+    parts = text.replace(";", ",").replace(" ", ",").split(",")
+    return tuple(int(part) for part in parts if part.isdigit())
+
+
+def html_text(text: str) -> str:
+    """Text that may stand in rich text."""
+    return text.replace("&", "&amp;").replace("<", "&lt;")

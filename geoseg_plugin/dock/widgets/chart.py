@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from qgis.PyQt.QtCore import QPointF, QRectF, QSize, Qt
@@ -21,6 +22,8 @@ class TrainingChart(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._epochs: list[dict[str, Any]] = []
+        self._classes: list[tuple[str, str]] = []
+        self._shown: set[int] = set()
         self.setMinimumHeight(210)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setMouseTracking(True)
@@ -41,6 +44,22 @@ class TrainingChart(QWidget):
         self._epochs.append(event)
         self.setAccessibleDescription(self.describe(event))
         self.update()
+
+    def set_classes(self, classes: Sequence[tuple[str, str]]) -> None:
+        """Names and colours of the classes, in the order of their ids; none is drawn until it is asked for."""
+        self._classes, self._shown = list(classes), set()
+        self.update()
+
+    def show_class(self, index: int, shown: bool) -> None:
+        """Draw the validation IoU of one class, or not."""
+        (self._shown.add if shown else self._shown.discard)(index)
+        self.update()
+
+    def kept(self) -> dict[str, Any] | None:
+        """The epoch whose weights are kept: the last that was called best, or that of the highest IoU."""
+        named = [item for item in self._epochs if item.get("best")]
+        scored = [item for item in self._epochs if number(item, "miou") is not None]
+        return named[-1] if named else max(scored, key=lambda item: float(item["miou"]), default=None)
 
     def epochs(self) -> list[dict[str, Any]]:
         """The epochs drawn, oldest first."""
@@ -69,9 +88,10 @@ class TrainingChart(QWidget):
         values = [value for curve, _color in losses for _epoch, value in curve]
         top = max(values, default=1.0) * 1.08 or 1.0
         self._draw_panel(painter, upper, losses, top, False)
-        self._draw_panel(painter, lower, [(self._curve("miou"), IOU)], 1.0, True)
+        shown = [(self._class_curve(index), self._classes[index][1]) for index in sorted(self._shown)]
+        self._draw_panel(painter, lower, [(self._curve("miou"), IOU), *shown], 1.0, True)
         self._draw_legend(painter, upper, [(tr("training loss"), TRAIN), (tr("validation loss"), VALIDATION)])
-        self._draw_legend(painter, lower, [(tr("validation IoU"), IOU), (tr("best"), BEST)])
+        self._draw_legend(painter, lower, [(tr("validation IoU"), IOU), (tr("kept"), BEST)])
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         if not self._epochs:
@@ -101,6 +121,11 @@ class TrainingChart(QWidget):
         pairs = [(int(item["epoch"]), number(item, key)) for item in self._epochs]
         return [(epoch, value) for epoch, value in pairs if value is not None]
 
+    def _class_curve(self, index: int) -> Curve:
+        rows = [(int(item["epoch"]), item.get("iou") or []) for item in self._epochs]
+        found = [(epoch, row[index]) for epoch, row in rows if index < len(row)]
+        return [(epoch, float(value)) for epoch, value in found if isinstance(value, (int, float))]
+
     def _draw_panel(
         self, painter: QPainter, panel: QRectF, curves: list[tuple[Curve, str]], top: float, is_last: bool
     ) -> None:
@@ -117,24 +142,26 @@ class TrainingChart(QWidget):
             )
         for curve, color in curves:
             points = [self._point(panel, epoch, value, top) for epoch, value in curve]
-            painter.setPen(QPen(QColor(color), 2))
+            thin = is_last and color != IOU
+            painter.setPen(QPen(QColor(color), 1.5 if thin else 2))
             painter.setBrush(QColor(color))
             if len(points) > 1:
                 painter.drawPolyline(QPolygonF(points))
             for point in points[-1:] if len(points) > 1 else points:
                 painter.drawEllipse(point, 2.5, 2.5)
         if is_last:
-            self._draw_best(painter, panel, curves[0][0], top)
+            self._draw_best(painter, panel, top)
             self._draw_epochs(painter, panel)
             painter.setBrush(Qt.BrushStyle.NoBrush)
 
-    def _draw_best(self, painter: QPainter, panel: QRectF, curve: Curve, top: float) -> None:
-        if not curve:
+    def _draw_best(self, painter: QPainter, panel: QRectF, top: float) -> None:
+        event = self.kept()
+        value = number(event, "miou") if event is not None else None
+        if event is None or value is None:
             return
-        epoch, value = max(curve, key=lambda item: item[1])
         painter.setPen(QPen(QColor(BEST), 1.5))
         painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.drawEllipse(self._point(panel, epoch, value, top), 5.0, 5.0)
+        painter.drawEllipse(self._point(panel, int(event["epoch"]), value, top), 5.0, 5.0)
 
     def _draw_epochs(self, painter: QPainter, panel: QRectF) -> None:
         painter.setPen(ink(self, paper(self)))

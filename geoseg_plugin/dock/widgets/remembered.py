@@ -19,6 +19,8 @@ from qgis.PyQt.QtWidgets import (
     QSpinBox,
 )
 
+from .ticks import AutoTicks, TickList
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -110,6 +112,18 @@ def _check_value(group: QButtonGroup, value: Any) -> None:
 
 
 KINDS = (
+    Kind(
+        TickList,
+        lambda widget: widget.left_out(),
+        lambda widget, value: widget.leave_out(value),
+        "ticks_changed",
+    ),
+    Kind(
+        AutoTicks,
+        lambda widget: widget.value(),
+        lambda widget, value: widget.set_value(value),
+        "value_changed",
+    ),
     Kind(QgsMapLayerComboBox, _layer_id, _set_layer, "layerChanged"),
     Kind(QgsProjectionSelectionWidget, _crs, _set_crs, "crsChanged"),
     Kind(
