@@ -7,9 +7,14 @@ from typing import Any, Protocol, cast
 from torch import nn
 
 from ..contract import GeoSegError
+from .spectral import MaximumLikelihood, SpectralAngle
 from .unet import UNet
 
-NETWORKS: dict[str, type[nn.Module]] = {"unet": UNet}
+NETWORKS: dict[str, type[nn.Module]] = {
+    "unet": UNet,
+    "maximum_likelihood": MaximumLikelihood,
+    "spectral_angle": SpectralAngle,
+}
 
 
 class Traits(Protocol):

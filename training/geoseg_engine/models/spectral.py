@@ -1,0 +1,74 @@
+"""Spectral classifiers as networks, so that they share the model file, prediction and scores with all others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from .texture import Texture, feature_count
+
+ABSENT = -1e4
+"""Offset of a class without training pixels: never chosen."""
+
+
+class MaximumLikelihood(nn.Module):
+    """One Gaussian for every class: logit = offset - |W (x - mean)|² / 2 (Swain & Davis 1978).
+
+    `whiten` holds W and -W·mean of all classes, as one convolution.
+    """
+
+    align_px = 1
+    tile_exact = True
+
+    def __init__(self, bands: int, classes: int, texture_px: Sequence[int] = ()) -> None:
+        super().__init__()
+        self.features = feature_count(bands, texture_px)
+        self.texture = Texture(texture_px)
+        self.whiten = nn.Conv2d(self.features, classes * self.features, 1)
+        self.register_buffer("offset", torch.zeros(classes))
+        self.reach_px = self.texture.reach_px
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits (batch, classes, rows, cols) of z-scores (batch, bands, rows, cols)."""
+        parts = self.whiten(self.texture(image)).split(self.features, dim=1)
+        squares = torch.cat([(part * part).sum(dim=1, keepdim=True) for part in parts], dim=1)
+        offset: Tensor = self.offset  # type: ignore[assignment]
+        return offset.reshape(1, -1, 1, 1) - 0.5 * squares
+
+
+class SpectralAngle(nn.Module):
+    """Angle between a pixel's spectrum and each class's mean: logit = -scale · angle (Kruse et al. 1993).
+
+    Bands are in units of their deviation but keep their zero, so the angle does not change with brightness, and no
+    band rules by its unit. The angle is 2·asin(|u - v| / 2) of unit vectors, exact also where it is small.
+    """
+
+    align_px = 1
+    tile_exact = True
+
+    def __init__(self, bands: int, classes: int, texture_px: Sequence[int] = ()) -> None:
+        super().__init__()
+        features = feature_count(bands, texture_px)
+        self.texture = Texture(texture_px)
+        self.register_buffer("origin", torch.zeros(features))
+        self.register_buffer("directions", torch.zeros(classes, features))
+        self.register_buffer("offset", torch.zeros(classes))
+        self.register_buffer("scale", torch.ones(1))
+        self.reach_px = self.texture.reach_px
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits (batch, classes, rows, cols) of z-scores (batch, bands, rows, cols)."""
+        origin: Tensor = self.origin  # type: ignore[assignment]
+        directions: Tensor = self.directions  # type: ignore[assignment]
+        offset: Tensor = self.offset  # type: ignore[assignment]
+        spectrum = self.texture(image) + origin.reshape(1, -1, 1, 1)
+        length = (spectrum * spectrum).sum(dim=1, keepdim=True).clamp_min(1e-12).sqrt()
+        unit = spectrum / length
+        angles = []
+        for direction in directions.unbind(0):
+            apart = unit - direction.reshape(1, -1, 1, 1)
+            half = (apart * apart).sum(dim=1, keepdim=True).sqrt() / 2
+            angles.append(2 * torch.asin(half.clamp_max(1.0)))
+        return offset.reshape(1, -1, 1, 1) - self.scale * torch.cat(angles, dim=1)
