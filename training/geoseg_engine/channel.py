@@ -22,8 +22,11 @@ class Channel:
 
     def __init__(self, folder: Path, stream: TextIO | None = None) -> None:
         self.folder = folder
-        self._stream = stream
-        self._record: TextIO | None = (folder / EVENTS_FILE).open("a", encoding="utf-8")
+        self._stream: TextIO | None = None
+        self._record: TextIO | None = None
+        if is_first():
+            self._stream = stream
+            self._record = (folder / EVENTS_FILE).open("a", encoding="utf-8")
 
     @classmethod
     def guarding_stdout(cls, folder: Path, shown_by: Callable[[TextIO], Any] | None = None) -> Channel:
@@ -78,6 +81,16 @@ class Channel:
     def fail(self, error: GeoSegError) -> None:
         """Send the last event of a job that failed."""
         self.send("failed", code=error.code, message=error.message, hint=error.hint, details=error.details)
+
+
+def has_others() -> bool:
+    """Whether torchrun started this process as one of several."""
+    return int(os.environ.get("WORLD_SIZE") or 1) > 1 and "RANK" in os.environ
+
+
+def is_first() -> bool:
+    """Whether this process speaks and writes: the first of several, or the only one."""
+    return not has_others() or int(os.environ["RANK"]) == 0
 
 
 def _written(stream: TextIO | None, line: str) -> TextIO | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from . import __version__
-from .channel import Channel
+from .channel import Channel, is_first
 from .contract import CANCEL_FILE, JOB_FILE, PID_FILE, PROTOCOL, GeoSegError, Job, job_from_json
 
 WORKERS = {
@@ -53,15 +53,17 @@ def run_file(job_file: Path, channel: Channel) -> int:
     os.chdir(folder)
     try:
         with guarding_errors():
-            (folder / CANCEL_FILE).unlink(missing_ok=True)
-            (folder / PID_FILE).write_text(str(os.getpid()), encoding="ascii")
+            if is_first():
+                (folder / CANCEL_FILE).unlink(missing_ok=True)
+                (folder / PID_FILE).write_text(str(os.getpid()), encoding="ascii")
             job = job_from_json(json.loads(job_file.read_text(encoding="utf-8")))
             result = work(job, folder, channel)
     except GeoSegError as error:
         channel.fail(error)
         return EXIT_FAILED
     finally:
-        (folder / PID_FILE).unlink(missing_ok=True)
+        if is_first():
+            (folder / PID_FILE).unlink(missing_ok=True)
     channel.send("done", result=result)
     return EXIT_DONE
 

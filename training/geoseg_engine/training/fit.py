@@ -34,6 +34,7 @@ from ..modelfile.stats import Statistics
 from ..models import build, traits
 from ..outputs import prepare_folder
 from . import checkpoint
+from .distributed import ALONE, Group, join
 from .loop import HISTORY_FILE, Meter, Session, train
 from .losses import class_weights, loss_of
 from .plan import Plan, make_plan
@@ -57,6 +58,8 @@ def run(job: TrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
     prepare_folder(output)
 
     device = find_device(job.device)
+    group = join(device)
+    device = group.device(device)
     announce(device, channel)
     dataset, dataset_folder = load_dataset(folder / job.dataset)
     check_classes(dataset.classes)
@@ -67,12 +70,14 @@ def run(job: TrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
     for problem in warnings[len(dataset.warnings) :]:
         channel.log(f"{problem.message} {problem.hint}", "warning")
 
-    session, trainer = set_up(job, dataset, scene, saved, device, output, channel)
+    session, trainer = set_up(job, dataset, scene, saved, device, output, channel, group)
     session = replace(session, found=tuple(found))
     if session.plan.minutes:
         ends = started + 60 * session.plan.minutes
         trainer.budget_s = max(ends - EXPORT_RESERVE_S - time.monotonic(), 1.0)
     cancelled, meter = train(session, trainer)
+    if not group.first:
+        return group.agree({})
 
     channel.send("progress", phase=SAVING_PHASE, done=0, total=1, rate="")
     summary = summarise(session, trainer, meter, cancelled)
@@ -80,12 +85,13 @@ def run(job: TrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
     write_json(output / METRICS_FILE, summary)
     for kind, name in (("model", MODEL_FILE), ("history", HISTORY_FILE), ("metrics", METRICS_FILE)):
         channel.artifact(kind, (output / name).resolve())
-    return {
+    result = {
         "model": str(output / MODEL_FILE),
         "checkpoint": str(output / checkpoint.FILE),
         **{key: value for key, value in summary.items() if key not in ("job", "plan", "architecture")},
         "warnings": warnings,
     }
+    return group.agree(result)
 
 
 def announce(device: torch.device, channel: Channel) -> None:
@@ -156,6 +162,7 @@ def set_up(
     device: torch.device,
     output: Path,
     channel: Channel,
+    group: Group = ALONE,
 ) -> tuple[Session, Trainer]:
     """Plan, network, loss, precision and optimiser; as they were where there is a saved state."""
     torch.manual_seed(job.seed)
@@ -176,14 +183,15 @@ def set_up(
             "levels": plan.levels,
             "dropout": plan.dropout,
         }
+    plan = group.agree(group.shared(plan))
     network = build(architecture).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if not saved:
-        batch = (plan.batch_size, len(scene.bands), plan.crop_px, plan.crop_px)
-        precision = choose(network.train(), batch, device, job.precision)
+        batch = (plan.batch_size // group.size, len(scene.bands), plan.crop_px, plan.crop_px)
+        precision = group.agree(choose(network.train(), batch, device, job.precision))
         log_plan(plan, precision, channel)
     loss = loss_of(plan.loss, class_weights(scene.train_counts()))
     total_steps = plan.epochs * plan.steps_per_epoch
-    trainer = Trainer(network, loss, precision, plan.learning_rate, total_steps, plan.batch_size)
+    trainer = Trainer(network, loss, precision, plan.learning_rate, total_steps, plan.batch_size, group=group)
     if saved:
         trainer.restore(saved)
         channel.log(f"Resumed after epoch {trainer.epoch}, best so far epoch {trainer.best.epoch}.")

@@ -18,6 +18,7 @@ from ..contract import IGNORE, Cancelled, GeoSegError, LabelClass, Problem, Trai
 from ..scores.metrics import scores
 from . import checkpoint
 from .augment import Directions, augment, source_size
+from .distributed import Group
 from .plan import Plan
 from .sample import Sampler
 from .scene import ImageInMemory, Scene
@@ -81,6 +82,7 @@ def train(session: Session, trainer: Trainer) -> tuple[bool, Meter]:
         Cancelled: if the user stops before the first epoch is complete: there is nothing to keep.
     """
     session = replace(session, scene=_near(session.scene, trainer.device))
+    session = replace(session, channel=trainer.group.channel(session.channel))
     sampler = Sampler(session.scene, session.plan.crop_px, session.job.seed)
     meter = Meter()
     while not finished(session, trainer):
@@ -95,7 +97,8 @@ def train(session: Session, trainer: Trainer) -> tuple[bool, Meter]:
         meter.epochs += 1
         meter.epoch_s += time.monotonic() - started
         row = end_epoch(session, trainer, loss, verdict)
-        save(session, trainer, meter)
+        if trainer.group.first:
+            save(session, trainer, meter)
         report(session, trainer, meter, row)
     return False, meter
 
@@ -117,13 +120,14 @@ def train_epoch(session: Session, trainer: Trainer, sampler: Sampler, meter: Met
         Cancelled: if the user asks to stop.
     """
     channel, plan = session.channel, session.plan
+    trainer.group.seed(session.job.seed, trainer.epoch)
     first, last = trainer.epoch * plan.steps_per_epoch, (trainer.epoch + 1) * plan.steps_per_epoch
     started = reported = time.monotonic()
     losses: list[float] = []
     for images, labels in batches(session, trainer, sampler, range(first, last)):
-        channel.check_cancelled()
+        trainer.group.check_cancelled(channel, trainer.device)
         losses.append(step(trainer, images, labels, channel))
-        meter.crops += len(images)
+        meter.crops += len(images) * trainer.group.size
         now = time.monotonic()
         if now - reported > PROGRESS_EVERY_S:
             reported = now
@@ -142,16 +146,16 @@ def batches(
     session: Session, trainer: Trainer, sampler: Sampler, steps: range
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Augmented crops of each step on the training device; read ahead unless they already lie there."""
-    crop_px, directions = session.plan.crop_px, Directions.of(session.scene.bands)
+    crop_px, directions, group = session.plan.crop_px, Directions.of(session.scene.bands), trainer.group
 
     def cut(number: int) -> tuple[Tensor, Tensor]:
         size = source_size(crop_px, sampler.random(number, 1)) if session.plan.augment else crop_px
-        return sampler.crops(number, trainer.batch_size, size)
+        return sampler.crops(number, trainer.batch_size, size, group.share)
 
     def ready(number: int, crops: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         images, labels = (item.to(trainer.device) for item in crops)
         if session.plan.augment:
-            return augment(images, labels, crop_px, directions, sampler.random(number, 2))
+            return augment(images, labels, crop_px, directions, sampler.random(number, 2 + group.rank))
         return images, labels
 
     if _is_near(session.scene, trainer.device):
@@ -172,16 +176,24 @@ def step(trainer: Trainer, images: Tensor, labels: Tensor, channel: Channel) -> 
         try:
             return trainer.step(images[: trainer.batch_size], labels[: trainer.batch_size])
         except torch.OutOfMemoryError as error:
-            if trainer.batch_size == 1:
-                raise GeoSegError(
-                    "out_of_gpu_memory",
-                    f"A single crop of {images.shape[-1]} px does not fit into the memory of the GPU.",
-                    "Choose a smaller crop or width, or the CPU as device.",
-                ) from error
+            if trainer.batch_size == 1 or trainer.group.size > 1:
+                raise out_of_memory(images, trainer.group) from error
             trainer.batch_size //= 2
         trainer.optimiser.zero_grad(set_to_none=True)
         torch.cuda.empty_cache()
         channel.log(f"Out of GPU memory: going on with {trainer.batch_size} crops a step.", "warning")
+
+
+def out_of_memory(images: Tensor, group: Group) -> GeoSegError:
+    """What to say where fewer crops cannot help, or where the other processes already wait for this one."""
+    crops = "A single crop" if len(images) == 1 else f"A step of {len(images)} crops"
+    return GeoSegError(
+        "out_of_gpu_memory",
+        f"{crops} of {images.shape[-1]} px does not fit into the memory of the GPU.",
+        "Choose a smaller crop or width, or the CPU as device."
+        if group.size == 1
+        else f"Choose a smaller batch, of all {group.size} processes together, and resume.",
+    )
 
 
 def judge(session: Session, trainer: Trainer) -> Verdict | None:
@@ -189,7 +201,15 @@ def judge(session: Session, trainer: Trainer) -> Verdict | None:
     if not (session.scene.validation != IGNORE).any():
         return None
     network = trainer.average.network
-    return validate(network, session.scene, trainer.loss, trainer.device, trainer.precision, session.channel)
+    return validate(
+        network,
+        session.scene,
+        trainer.loss,
+        trainer.device,
+        trainer.precision,
+        session.channel,
+        trainer.group,
+    )
 
 
 def end_epoch(session: Session, trainer: Trainer, loss: float, verdict: Verdict | None) -> dict[str, Any]:
@@ -208,7 +228,8 @@ def end_epoch(session: Session, trainer: Trainer, loss: float, verdict: Verdict 
         "scores": found,
     }
     trainer.history.append(row)
-    write_json(session.output / HISTORY_FILE, trainer.history)
+    if trainer.group.first:
+        write_json(session.output / HISTORY_FILE, trainer.history)
     return row
 
 

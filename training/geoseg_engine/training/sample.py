@@ -58,13 +58,16 @@ class Sampler:
             group_pixels(scene.train, index) for index, pixels in enumerate(scene.train_counts()) if pixels
         ]
 
-    def crops(self, step: int, batch_size: int, size_px: int = 0) -> tuple[Tensor, Tensor]:
+    def crops(
+        self, step: int, batch_size: int, size_px: int = 0, share: slice = slice(None)
+    ) -> tuple[Tensor, Tensor]:
         """The crops of a step.
 
         Args:
             step: number of the step from 0.
             batch_size: crops.
             size_px: side, where it is not the sampler's own.
+            share: which of the crops to cut, where several processes share a step.
 
         Returns:
             z-scores float32 (batch, bands, side, side) and labels uint8 (batch, side, side), IGNORE outside
@@ -73,8 +76,7 @@ class Sampler:
         size = size_px or self.crop_px
         random = self.random(step)
         images, labels = [], []
-        for _ in range(batch_size):
-            row, col = self._corner(random, size)
+        for row, col in [self._corner(random, size) for _ in range(batch_size)][share]:
             images.append(self.scene.image.read(row, col, size, size))
             labels.append(cut(self._labels, row, col, size, size, IGNORE))
         return torch.stack(images), torch.stack(labels)

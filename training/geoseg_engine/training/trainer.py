@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..contract import GeoSegError
 from ..modelfile.precision import Precision
 from .checkpoint import restore_rng
+from .distributed import ALONE, Group
 from .ema import MovingAverage, weights_of
 from .losses import Loss
 
@@ -47,6 +48,7 @@ class Trainer:
         total_steps: when the rate has fallen to its end.
         batch_size: crops of a step; shrinks when memory runs out.
         budget_s: seconds after which it must have fallen too; 0 sets no limit.
+        group: processes that train together.
     """
 
     def __init__(
@@ -58,7 +60,9 @@ class Trainer:
         total_steps: int,
         batch_size: int,
         budget_s: float = 0.0,
+        group: Group = ALONE,
     ) -> None:
+        self.group, self.wrapped = group, group.wrap(network)
         self.network, self.loss, self.precision = network, loss, precision
         self.device = next(network.parameters()).device
         self.average = MovingAverage(network, EMA_DECAY)
@@ -83,8 +87,9 @@ class Trainer:
         return min(max(by_steps, by_time), 1.0)
 
     def out_of_time(self) -> bool:
-        """Whether the time budget is used up."""
-        return bool(self.budget_s) and time.monotonic() - self._started >= self.budget_s
+        """Whether the time budget is used up; asked by all processes of a group together."""
+        over = bool(self.budget_s) and time.monotonic() - self._started >= self.budget_s
+        return bool(self.group.agree_on_numbers((float(over),), self.device)[0])
 
     def seconds_left(self) -> float:
         """Of the time budget; infinite without one."""
@@ -97,11 +102,12 @@ class Trainer:
             GeoSegError: `loss_not_finite` if training has broken down.
         """
         self.network.train()
+        (progress,) = self.group.agree_on_numbers((self.progress(),), self.device)
         for group in self.optimiser.param_groups:
-            group["lr"] = self.learning_rate * rate(self.progress())
+            group["lr"] = self.learning_rate * rate(progress)
         with self.precision.autocast(self.device):
-            logits = self.network(images.contiguous(memory_format=torch.channels_last))
-        loss = self.loss(logits, labels)
+            logits = self.wrapped(images.contiguous(memory_format=torch.channels_last))
+        loss = self.loss(*self.group.whole(logits, labels))
         value = float(loss.detach())
         if not math.isfinite(value):
             raise GeoSegError(
@@ -110,7 +116,7 @@ class Trainer:
                 "Choose a smaller learning rate or precision float32, then resume: the last checkpoint is kept.",
             )
         self.optimiser.zero_grad(set_to_none=True)
-        self.scaler.scale(loss).backward()
+        self.scaler.scale(loss * self.group.size).backward()  # of which the processes take the mean
         self.scaler.unscale_(self.optimiser)
         nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_NORM)
         self.scaler.step(self.optimiser)

@@ -15,6 +15,7 @@ from ..contract import IGNORE
 from ..modelfile.precision import Precision
 from ..models import traits
 from ..scores.metrics import confusion
+from .distributed import ALONE, Group
 from .losses import Loss
 from .scene import Scene
 
@@ -60,32 +61,39 @@ def validate(
     device: torch.device,
     precision: Precision,
     channel: Channel,
+    group: Group = ALONE,
 ) -> Verdict:
-    """Predict all validation pixels and count.
+    """Predict all validation pixels and count; each process of a group does its share.
 
     Raises:
         Cancelled: if the user asks to stop meanwhile.
     """
     matrix = np.zeros((scene.classes, scene.classes), dtype=np.int64)
     total = pixels = 0.0
-    for core, logits in predict_cores(network, scene, device, precision, channel):
+    for core, logits in predict_cores(network, scene, device, precision, channel, group.share):
         truth = scene.validation[core.row : core.row + core.height, core.col : core.col + core.width]
         logits = logits[:, :, : truth.shape[0], : truth.shape[1]]
         known = float((truth != IGNORE).sum())
         total += known * float(loss(logits, torch.from_numpy(truth)[None].to(device)))
         pixels += known
         matrix += confusion(truth, logits[0].argmax(dim=0).to(torch.uint8).cpu().numpy(), scene.classes)
-    return Verdict(total / max(pixels, 1.0), matrix)
+    total, pixels = group.summed(np.array([total, pixels]), device)
+    return Verdict(float(total / max(pixels, 1.0)), group.summed(matrix, device))
 
 
 @torch.no_grad()
 def predict_cores(
-    network: nn.Module, scene: Scene, device: torch.device, precision: Precision, channel: Channel
+    network: nn.Module,
+    scene: Scene,
+    device: torch.device,
+    precision: Precision,
+    channel: Channel,
+    share: slice = slice(None),
 ) -> Iterator[tuple[Core, Tensor]]:
-    """Logits (1, classes, rows, cols) of each core, with the halo that the network needs."""
+    """Logits (1, classes, rows, cols) of each core of a share, with the halo that the network needs."""
     network.eval()
     facts = traits(network)
-    for core in cores(scene.validation, facts.align_px):
+    for core in cores(scene.validation, facts.align_px)[share]:
         channel.check_cancelled()
         # No halo beyond the border of the scene: there the network pads with zeros itself.
         top, left = max(core.row - facts.reach_px, 0), max(core.col - facts.reach_px, 0)

@@ -1,0 +1,220 @@
+"""Training by several processes, one a GPU, as torchrun starts them: together they do what one process would.
+
+Every process holds the network and the whole scene. Of each step's crops it takes its share; the logits are
+exchanged, so that the loss is that of the whole batch (Dice, Lovász and the mean over labelled pixels are no mean of
+the shares'), and DistributedDataParallel averages the gradients (Li et al. 2020, arXiv:2006.15704). Normalisation
+uses the statistics of all crops. Whatever depends on the clock or on a file (schedule, budget, cancel, precision) is
+decided by the first process, which alone writes files and speaks.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from ..channel import Channel, has_others
+from .plan import Plan
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Group:
+    """The processes of one training.
+
+    Attributes:
+        rank: number of this process, from 0.
+        size: processes.
+        local_rank: number of this process on its machine; its GPU.
+    """
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0
+
+    @property
+    def first(self) -> bool:
+        """Whether this process writes files and speaks."""
+        return self.rank == 0
+
+    @property
+    def share(self) -> slice:
+        """Which items of a list are this process's."""
+        return slice(self.rank, None, self.size)
+
+    def device(self, wanted: torch.device) -> torch.device:
+        """The device of this process, where a GPU is wanted."""
+        if self.size == 1 or wanted.type != "cuda":
+            return wanted
+        device = torch.device("cuda", self.local_rank)
+        torch.cuda.set_device(device)
+        return device
+
+    def shared(self, plan: Plan) -> Plan:
+        """The plan with a batch that can be shared out evenly."""
+        return replace(plan, batch_size=-(-plan.batch_size // self.size) * self.size)
+
+    def agree(self, value: Value) -> Value:
+        """The first process's value, in every process; plain data. All of them must call."""
+        if self.size == 1:
+            return value
+        values = [value]
+        distributed.broadcast_object_list(values, src=0)
+        return values[0]
+
+    def agree_on_numbers(self, numbers: tuple[float, ...], device: torch.device) -> tuple[float, ...]:
+        """As `agree`, for numbers and at every step."""
+        if self.size == 1:
+            return numbers
+        told = torch.tensor(numbers, dtype=torch.float64, device=device)
+        distributed.broadcast(told, src=0)
+        return tuple(told.tolist())
+
+    def whole(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits and labels of all processes; gradients flow into this one's logits alone."""
+        if self.size == 1:
+            return logits, labels
+        everyones = [_gathered(item.detach(), self.size) for item in (logits, labels)]
+        everyones[0][self.rank] = logits
+        return torch.cat(everyones[0]), torch.cat(everyones[1])
+
+    def summed(self, counts: NDArray[Any], device: torch.device) -> NDArray[Any]:
+        """Sum over the processes of an array of any numbers, exact up to 2**53."""
+        if self.size == 1:
+            return counts
+        total = torch.from_numpy(counts.astype(np.float64)).to(device)
+        distributed.all_reduce(total)
+        return total.cpu().numpy().astype(counts.dtype)
+
+    def seed(self, seed: int, epoch: int) -> None:
+        """Random numbers of this process's own, for dropout; the first process's are left to the checkpoint."""
+        if not self.first:
+            torch.manual_seed(int(np.random.default_rng((seed, epoch, self.rank)).integers(2**31)))
+
+    def channel(self, channel: Channel) -> Channel:
+        """The channel of the training loop: where there are others, a cancel counts once all know of it."""
+        return channel if self.size == 1 else AgreedChannel(channel)
+
+    def check_cancelled(self, channel: Channel, device: torch.device) -> None:
+        """Raise Cancelled in all processes, between two steps, if the user asked the first to stop."""
+        if isinstance(channel, AgreedChannel):
+            channel.stop = bool(self.agree_on_numbers((float(channel.wished()),), device)[0])
+        channel.check_cancelled()
+
+    def wrap(self, network: nn.Module, unused: bool = False) -> nn.Module:
+        """The network as a training step calls it; its normalisation is made to use the crops of all processes.
+
+        Args:
+            network: on its device; changed in place, names of its parameters are kept.
+            unused: whether some parameters may get no gradient, e.g. of a frozen encoder.
+        """
+        if self.size == 1:
+            return network
+        on_gpu = next(network.parameters()).device.type == "cuda"
+        synchronise(network, nn.SyncBatchNorm if on_gpu else SyncedBatchNorm)
+        return DistributedDataParallel(
+            network,
+            device_ids=[self.local_rank] if on_gpu else None,
+            broadcast_buffers=False,
+            find_unused_parameters=unused,
+        )
+
+
+ALONE = Group()
+
+
+def join(wanted: torch.device) -> Group:
+    """Meet the processes that torchrun tells of by its variables; this process is alone without them."""
+    if not has_others():
+        return ALONE
+    group = Group(
+        int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), int(os.environ.get("LOCAL_RANK", "0"))
+    )
+    device = group.device(wanted)
+    if not distributed.is_initialized():
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        atexit.register(distributed.destroy_process_group)
+    return group
+
+
+class AgreedChannel(Channel):
+    """A channel on which a cancel counts once all processes know of it: `stop` says whether they do."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel, self.folder, self.stop = channel, channel.folder, False
+
+    def send(self, event_type: str, /, **fields: Any) -> None:
+        self._channel.send(event_type, **fields)
+
+    def cancelled(self) -> bool:
+        return self.stop
+
+    def wished(self) -> bool:
+        """Whether the user asked to stop, as this process sees it."""
+        return self._channel.cancelled()
+
+
+class SyncedBatchNorm(nn.BatchNorm2d):
+    """Batch normalisation over the crops of all processes; for the CPU, where torch has none."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not self.training:
+            return super().forward(input)
+        values = input.float()
+        size = distributed.get_world_size()
+        mean = _Sum.apply(values.mean((0, 2, 3))) / size
+        away = values - mean[:, None, None]
+        variance = _Sum.apply(away.square().mean((0, 2, 3))) / size
+        self._remember(mean.detach(), variance.detach(), size * values.numel() // values.shape[1])
+        scale = self.weight / (variance + self.eps).sqrt()
+        return (away * scale[:, None, None] + self.bias[:, None, None]).to(input.dtype)
+
+    def _remember(self, mean: Tensor, variance: Tensor, count: int) -> None:
+        momentum = self.momentum or 0.0
+        self.running_mean.lerp_(mean, momentum)  # type: ignore[union-attr]
+        self.running_var.lerp_(variance * count / max(count - 1, 1), momentum)  # type: ignore[union-attr]
+        self.num_batches_tracked += 1  # type: ignore[operator]
+
+
+class _Sum(torch.autograd.Function):
+    """Sum over the processes; so is its gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        total = values.clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        total = gradient.contiguous().clone()
+        distributed.all_reduce(total)
+        return total
+
+
+def synchronise(network: nn.Module, kind: type[nn.Module]) -> None:
+    """Put `kind` in the place of every batch normalisation; parameters and buffers are the same objects."""
+    for name, module in list(network.named_children()):
+        if isinstance(module, nn.BatchNorm2d):
+            other = kind(module.num_features, module.eps, module.momentum)
+            other.train(module.training)
+            for key, value in (*module._parameters.items(), *module._buffers.items()):
+                setattr(other, key, value)
+            setattr(network, name, other)
+        else:
+            synchronise(module, kind)
+
+
+def _gathered(own: Tensor, size: int) -> list[Tensor]:
+    own = own.contiguous()
+    everyones = [torch.empty_like(own) for _ in range(size)]
+    distributed.all_gather(everyones, own)
+    return everyones
