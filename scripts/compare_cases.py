@@ -1,0 +1,112 @@
+"""Compare models on the real cases, as `geoseg compare` does for a user, and write the tables to docs/real-data.md.
+
+Run with the engine's Python: `python scripts/compare_cases.py DATA [CASE …] [--seeds 1 2 3] [--minutes 3] [--docs FILE]`.
+Finished runs in the output folder are kept, so an interrupted comparison goes on where it stopped. Nothing is tuned
+by hand: every model is trained in the automatic mode; the split is the one that others have used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "training"), str(ROOT / "scripts")]
+
+from comparison_cases import Comparison, comparisons, prepare  # noqa: E402
+
+from geoseg_engine.channel import Channel  # noqa: E402
+from geoseg_engine.contract import BandSet, CompareJob, Contender, ForestJob, TrainJob  # noqa: E402
+from geoseg_engine.run import work  # noqa: E402
+
+MARKS = ("<!-- comparison: written by scripts/compare_cases.py -->", "<!-- end of comparison -->")
+CONTENDERS = (
+    Contender("random forest", baseline=ForestJob("")),
+    Contender("random forest, texture", baseline=ForestJob("", texture_px=(3, 7))),
+    Contender("maximum likelihood", baseline=ForestJob("", method="maximum_likelihood")),
+    Contender("U-Net", network=TrainJob("")),
+    Contender("Attention Res-UNet", network=TrainJob("", architecture="attention_resunet")),
+    Contender("DeepLabV3+ ResNet-18", network=TrainJob("", architecture="deeplabv3plus", encoder="resnet18")),
+)
+
+
+def compare(name: str, comparison: Comparison, options: argparse.Namespace) -> dict[str, Any]:
+    """Prepare a case unless it is there, compare on it, and return the comparison's result."""
+    folder = options.out / name
+    if not (folder / "dataset" / "dataset.json").exists():
+        prepare(comparison, folder)
+    chosen = [item for item in CONTENDERS if not options.models or item.name in options.models]
+    job = CompareJob(
+        str(folder / "dataset"),
+        tuple(chosen),
+        comparison.sets if options.sets else comparison.sets[-1:] or (BandSet("all"),),
+        tuple(options.seeds),
+        options.minutes,
+        options.split,
+        output=str(folder / f"comparison_{options.split}"),
+    )
+    return work(job, folder, Channel(folder))
+
+
+def table(name: str, comparison: Comparison, result: dict[str, Any]) -> str:
+    """The ranking of one case."""
+    score = {"foreground_iou": "IoU of the object", "miou": "mean IoU"}[result["score"]]
+    lines = [
+        f"**{name}**: {comparison.case.what}. Split: {comparison.split}.",
+        "",
+        f"| rank | model | bands | {score}, mean ± deviation over seeds | 95 % interval | accuracy | kappa | training, s | "
+        "model, MB |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in result["rows"]:
+        interval = row.get("interval")
+        shown = f"{interval[0]:.3f} to {interval[1]:.3f}" if interval else "–"
+        lines.append(
+            f"| {row['rank']} | {row['model']} | {row['bands']} | **{row['iou']:.3f}** ± {row['spread']:.3f} | {shown} | "
+            f"{row['accuracy']:.3f} | {row['kappa']:.3f} | {row['train_s']:.0f} | {row['size_mb']:.1f} |"
+        )
+    unfinished = [f"Not finished: {item}." for item in result.get("unfinished", [])]
+    return "\n".join([*lines, *unfinished])
+
+
+def write_section(document: Path, tables: list[str]) -> None:
+    """Put the tables between the marks of the document."""
+    before, _, rest = document.read_text(encoding="utf-8").partition(MARKS[0])
+    _, _, after = rest.partition(MARKS[1])
+    text = "\n\n".join(tables)
+    document.write_text(f"{before}{MARKS[0]}\n\n{text}\n\n{MARKS[1]}{after}", encoding="utf-8")
+
+
+def main() -> None:
+    """Compare on the cases named on the command line, or on all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("cases", nargs="*", metavar="CASE")
+    parser.add_argument("--out", type=Path, default=Path("build/comparisons"))
+    parser.add_argument("--models", nargs="*", default=[], help="names; left out: all")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--minutes", type=float, default=3.0, help="limit of one training; 0 is none")
+    parser.add_argument("--split", default="test")
+    parser.add_argument("--sets", action="store_true", help="every band set, not only the last")
+    parser.add_argument("--docs", type=Path)
+    options = parser.parse_args()
+    options.out = options.out.resolve()
+    tables = []
+    for name, comparison in comparisons(options.data.resolve()).items():
+        if options.cases and name not in options.cases:
+            continue
+        result = compare(name, comparison, options)
+        (options.out / name / f"comparison_{options.split}.json").write_text(
+            json.dumps(result, indent=1, default=str)
+        )
+        tables.append(table(name, comparison, result))
+        print(tables[-1], flush=True)
+    if options.docs:
+        write_section(options.docs, tables)
+
+
+if __name__ == "__main__":
+    main()
