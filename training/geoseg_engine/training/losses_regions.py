@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -81,9 +82,8 @@ def lovasz(pixels: Pixels) -> Tensor:
     """
     classes = len(pixels.logits)
     errors = (pixels.hot - pixels.probabilities).abs()
-    order = (
-        errors[: 1 if classes == 2 else classes].detach().argsort(dim=1, descending=True).expand(classes, -1)
-    )
+    distinct = errors[: 1 if classes == 2 else classes]
+    order = _descending(distinct.detach()).expand(classes, -1)
     member = pixels.hot.gather(1, order)
     size = member.sum(dim=1, keepdim=True)
     reached = member.cumsum(dim=1)
@@ -91,6 +91,13 @@ def lovasz(pixels: Pixels) -> Tensor:
     jaccard = 1 - (size - reached) / (size + others)
     steps = torch.diff(jaccard, dim=1, prepend=jaccard.new_zeros(classes, 1))
     return pixels.mean_of_present((errors.gather(1, order) * steps).sum(dim=1))
+
+
+def _descending(values: Tensor) -> Tensor:
+    """Order of every row from the largest down; on a CPU by numpy, which sorts several times as fast."""
+    if values.device.type == "cpu":
+        return torch.from_numpy(np.argsort(-values.numpy(), axis=1))
+    return values.argsort(dim=1, descending=True)
 
 
 def _index(pixels: Pixels, false_positives: float, false_negatives: float) -> Tensor:
