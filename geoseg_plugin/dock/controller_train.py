@@ -9,17 +9,23 @@ from typing import TYPE_CHECKING, Any
 from qgis.PyQt.QtCore import QObject
 
 from ..contract import EVENTS_FILE, Dataset, ForestJob, GeoSegError, TrainJob
+from ..engine.environment import Environment, stamp
 from ..engine.liveness import job_kind
+from ..engine.packages import has_package
 from ..jobs import train
 from ..jobs.submission import Submission
 from ..jobs.workspace import Entry
 from ..layers import publish
+from ..tasks.execution import engine_environment
 from .choices import NamedPath
+from .controller_tensorboard import TensorBoardController
 from .controller_train_plan import TrainPlanner
 from .words import pixels, share, tr
 
 if TYPE_CHECKING:
     from .controller import Controller
+
+ZOO_PACKAGE = "segmentation_models_pytorch"
 
 
 class TrainController(QObject):
@@ -34,16 +40,21 @@ class TrainController(QObject):
         self.page.resume_requested.connect(self.resume)
         self.page.attach_requested.connect(self.attach)
         self.page.start.pretrain_requested.connect(self.pretrain)
+        self.page.zoo_requested.connect(self.install_zoo)
         self.planner = TrainPlanner(desk, self.job)
+        self.board = TensorBoardController(desk)
         desk.runner.epoch_completed.connect(self.page.show_epoch)
         desk.runner.submission_finished.connect(self._on_submission_finished)
 
     def close(self) -> None:
-        """Ask nothing more."""
+        """Ask nothing more, and end TensorBoard."""
         self.planner.close()
+        self.board.close()
 
     def refresh(self) -> None:
         """Show what would be trained on, which models one could begin from, and which runs wait to be resumed."""
+        self.board.refresh()
+        self.page.set_zoo(has_zoo())
         dataset = read_dataset(self.desk.dataset)
         if dataset is None:
             self.page.set_dataset("")
@@ -116,6 +127,22 @@ class TrainController(QObject):
         submission = train.pretrain(folder, self.desk.dataset, **settings)
         if self.desk.start(title, [], [submission], self._on_pretrained):
             self.page.clear_curves()
+
+    def install_zoo(self) -> None:
+        """Add segmentation-models-pytorch to the engine's environment; one of the user's own is left alone."""
+        environment: Environment | None = engine_environment()
+        if environment is None or not environment.managed:
+            text = tr("The engine runs in an environment of your own, in which GeoSeg installs nothing.")
+            hint = tr("Install segmentation-models-pytorch there, with the torchvision of its PyTorch.")
+            self.desk.report(GeoSegError("own_environment", text, hint))
+            return
+        made = stamp(environment)
+        device, with_richdem = made.get("device", "cpu"), made.get("with_richdem", "True") == "True"
+        root = environment.python.parent.parent
+        self.desk.follow(
+            lambda: self.desk.runner.install(root, device, "", with_richdem, zoo=True),
+            lambda _result, _folder: self.refresh(),
+        )
 
     def _new_run(self, name: str) -> Path:
         self.desk.refuse_unwritable()
@@ -208,6 +235,12 @@ class TrainController(QObject):
 
     def _on_failed(self, _problem: dict[str, Any]) -> None:
         self.refresh()
+
+
+def has_zoo() -> bool:
+    """Whether the engine's environment has the networks of `More…`."""
+    environment = engine_environment()
+    return environment is not None and has_package(environment.python, ZOO_PACKAGE)
 
 
 def read_dataset(folder: Path | None) -> Dataset | None:

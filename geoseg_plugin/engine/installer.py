@@ -29,6 +29,7 @@ from .pip import Command
 from .pythons import Interpreter, ask, find_python
 
 STATE_FILE, INSTALL_LOG, LOCK_FILE = "installing.json", "install.log", "install.lock"
+ZOO_STEP = "Install the model zoo"
 NEEDED_BYTES = {"cpu": 3_000_000_000, "gpu": 9_000_000_000}
 
 
@@ -42,6 +43,7 @@ class Plan:
         python: interpreter to make it from; empty finds one.
         with_richdem: try to build richdem; where that fails the environment is made without it.
         dev: also what the engine's tests need.
+        zoo: also the networks of segmentation-models-pytorch; once there they stay.
     """
 
     root: Path
@@ -49,6 +51,7 @@ class Plan:
     python: str = ""
     with_richdem: bool = True
     dev: bool = False
+    zoo: bool = False
 
 
 class Installation:
@@ -118,7 +121,7 @@ class Installation:
         )
         self._do(
             "Install PyTorch",
-            0.40,
+            0.35,
             lambda: self._install_torch(numpy),
             digest("torch.txt", numpy) + self.plan.device,
         )
@@ -133,6 +136,13 @@ class Installation:
             0.03,
             lambda: self._install("learn.txt", pins=numpy),
             digest("learn.txt", numpy),
+        )
+        self._do(
+            ZOO_STEP,
+            0.05,
+            lambda: self._install_zoo(numpy),
+            digest("zoo.txt", "torch.txt") + self.plan.device,
+            self.plan.zoo or ZOO_STEP in self._state,
         )
         self._do(
             "Install test tools", 0.02, lambda: self._install("dev.txt"), digest("dev.txt"), self.plan.dev
@@ -228,9 +238,12 @@ class Installation:
         if earlier not in (None, self.plan.device):
             self._remove("torch")
         self._state["torch device"] = self.plan.device
-        index = os.environ.get("GEOSEG_TORCH_INDEX", "")
-        extra = ("--extra-index-url", index) if index else ()
-        self._install("torch.txt", pins=numpy, extra=extra)
+        self._install("torch.txt", pins=numpy, extra=torch_index())
+
+    def _install_zoo(self, numpy: str) -> None:
+        """torchvision of another build than PyTorch's would break whatever imports it, so it has to go first."""
+        self._remove("torchvision")
+        self._install("zoo.txt", pins=numpy, extra=torch_index())
 
     def _build_richdem(self) -> None:
         """Build richdem; where it cannot be built say so and go on without.
@@ -293,6 +306,7 @@ class Installation:
             "with_richdem": str(self.plan.with_richdem),
             "dev": str(self.plan.dev),
             "training": str(training_dir()),
+            **({"zoo": "True"} if self.plan.zoo else {}),
         }
 
     def _is_whole(self) -> bool:
@@ -305,7 +319,14 @@ class Installation:
 
     def _stamp(self) -> None:
         made = {"richdem": self._state.get("richdem", "no"), "made": time.strftime("%Y-%m-%d %H:%M")}
+        made |= {"zoo": "True"} if ZOO_STEP in self._state else {}
         write_json(self._root / STAMP_FILE, {**self._wish(), **made})
+
+
+def torch_index() -> tuple[str, ...]:
+    """pip's flags for the index of PyTorch's builds that the user named, if any."""
+    index = os.environ.get("GEOSEG_TORCH_INDEX", "")
+    return ("--extra-index-url", index) if index else ()
 
 
 def digest(*lists: str) -> str:
@@ -327,9 +348,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
     parser.add_argument("--python", default="", help="interpreter to make it from")
     parser.add_argument("--without-richdem", action="store_true")
+    parser.add_argument("--zoo", action="store_true", help="also the networks of segmentation-models-pytorch")
     parser.add_argument("--dev", action="store_true", help="also what the engine's tests need")
     options = parser.parse_args(arguments)
-    plan = Plan(options.root, options.device, options.python, not options.without_richdem, options.dev)
+    plan = Plan(
+        options.root, options.device, options.python, not options.without_richdem, options.dev, options.zoo
+    )
     try:
         environment = Installation(plan, on_line=say).run()
     except GeoSegError as error:

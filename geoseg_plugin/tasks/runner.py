@@ -84,7 +84,14 @@ class TaskRunner(QObject):
         title = self.tr("Train {}").format(Path(run_folder).name)
         self._begin(title, EngineTask(title, None, attach=Path(run_folder)))
 
-    def install(self, root: Path, device: str = "cpu", python: str = "", with_richdem: bool = True) -> None:
+    def install(
+        self,
+        root: Path,
+        device: str = "cpu",
+        python: str = "",
+        with_richdem: bool = True,
+        zoo: bool = False,
+    ) -> None:
         """Make or complete the managed environment at `root`; `finished` gives {"python": path}.
 
         Raises:
@@ -92,7 +99,7 @@ class TaskRunner(QObject):
         """
         self._refuse_if_busy()
         title = self.tr("Set up the engine")
-        self._begin(title, InstallTask(title, Plan(Path(root), device, python, with_richdem)))
+        self._begin(title, InstallTask(title, Plan(Path(root), device, python, with_richdem, zoo=zoo)))
 
     def cancel(self) -> None:
         """Ask the running task to stop; harmless when idle.

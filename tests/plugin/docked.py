@@ -53,9 +53,9 @@ class FakeRunner(QObject):
         self.wishes.append(f"attach {Path(run_folder).name}")
         self.start("attached", [], [])
 
-    def install(self, root: Path, device: str, python: str, with_richdem: bool) -> None:
+    def install(self, root: Path, device: str, python: str, with_richdem: bool, zoo: bool = False) -> None:
         """Remember and look busy."""
-        self.wishes.append(f"install {device} {with_richdem}")
+        self.wishes.append(f"install {device} {with_richdem}{' zoo' if zoo else ''}")
         self.start("install", [], [])
 
     def cancel(self) -> None:

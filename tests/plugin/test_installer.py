@@ -120,6 +120,19 @@ def test_another_device_replaces_pytorch_only(fake_pip: FakePip, monkeypatch: py
     assert any("PyTorch finds none" in line for line in said)
 
 
+def test_the_zoo_is_added_to_a_whole_environment_and_stays(fake_pip: FakePip) -> None:
+    Installation(Plan(fake_pip.root, python=str(PYTHON))).run()
+    fake_pip.calls.clear()
+    Installation(Plan(fake_pip.root, python=str(PYTHON), zoo=True)).run()
+    assert fake_pip.lists() == ["zoo.txt"]
+    assert fake_pip.calls[0][-3:] == ["uninstall", "--yes", "torchvision"]
+    fake_pip.calls.clear()
+    Installation(Plan(fake_pip.root, python=str(PYTHON))).run()
+    assert fake_pip.calls == [], "setting up again keeps it"
+    Installation(Plan(fake_pip.root, "gpu", python=str(PYTHON))).run()
+    assert fake_pip.lists() == ["torch.txt", "zoo.txt"], "torchvision follows PyTorch's build"
+
+
 def test_cancel_between_steps(fake_pip: FakePip) -> None:
     with pytest.raises(Cancelled):
         Installation(Plan(fake_pip.root), is_cancelled=lambda: len(fake_pip.calls) > 2).run()

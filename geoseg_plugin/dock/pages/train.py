@@ -77,6 +77,7 @@ class TrainPage(Page):
         )
         super().__init__(tr("Train"), intro, parent)
         self._dataset, self._plan = "", ""
+        self._has_zoo = False
         self._models = models()
         self._add_model()
         self._add_bands()
@@ -201,6 +202,11 @@ class TrainPage(Page):
         self.set_ready(bool(sentence))
         self.on_inputs_changed()
 
+    def set_zoo(self, there: bool) -> None:
+        """Whether the engine has what `More…` needs."""
+        self._has_zoo = there
+        self.on_inputs_changed()
+
     def set_unfinished(self, runs: Sequence[NamedPath]) -> None:
         """Runs that stopped before their end; `note` is "running" where the engine is still alive."""
         with QSignalBlocker(self.unfinished):
@@ -301,6 +307,7 @@ class TrainPage(Page):
         self.model_note.setText(f'{model.why} <a href="{model_anchor(model.key)}">{tr("Guide")}</a>')
         for widget in (self.encoder, self.decoder):
             show_field(self.model_form, widget, model.key == "zoo")
+        self.zoo_button.setVisible(model.key == "zoo" and not self._has_zoo)
         for widget in (self.preset, self.minutes):
             show_field(self.model_form, widget, self.is_network)
         self.model.setEnabled(not again)
