@@ -11,6 +11,7 @@ from torch import nn
 
 from geoseg_engine.contract import Band, Dataset, Grid, LabelClass, Recipe, Source, write_json
 from geoseg_engine.modelfile import export
+from geoseg_engine.modelfile.calibration import PLAIN, Calibration
 from geoseg_engine.modelfile.stats import Statistics
 from geoseg_engine.models import build, traits
 from geoseg_engine.raster.grid import affine_of
@@ -73,7 +74,14 @@ def network(levels: int = 2, width: int = 4, classes: int = 3, bands: int = 2) -
     return net.eval()
 
 
-def write_model(path: Path, recipe: Recipe, levels: int = 2, width: int = 4, **changes: object) -> Path:
+def write_model(
+    path: Path,
+    recipe: Recipe,
+    levels: int = 2,
+    width: int = 4,
+    calibration: Calibration = PLAIN,
+    **changes: object,
+) -> Path:
     """A model file of ours."""
     net = network(levels, width, len(CLASSES), len(recipe.bands))
     facts = traits(net)
@@ -100,7 +108,7 @@ def write_model(path: Path, recipe: Recipe, levels: int = 2, width: int = 4, **c
         **changes,
     }
     sample = torch.randn(2, len(recipe.bands), 4 * facts.align_px, 6 * facts.align_px)
-    export.export(net, STATISTICS, export.own_metadata(values), [sample], path)
+    export.export(net, STATISTICS, export.own_metadata(values), [sample], path, calibration)
     return path
 
 

@@ -1,7 +1,8 @@
 """The model file: one .onnx that others can run and that our network can be rebuilt from.
 
-The graph takes z-scores and gives class probabilities. NaN becomes 0 and values are clipped in the graph, so
-a reader without nodata handling is safe. Initialisers keep the names of the network's state, nothing is fused.
+The graph takes z-scores and gives class probabilities, as `calibration` decides. NaN becomes 0 and values are clipped
+in the graph, so a reader without nodata handling is safe. Initialisers keep the names of the network's state, nothing
+is fused.
 Metadata follow the keys that Deepness reads (every value a JSON string), ours under `geoseg:`.
 """
 
@@ -26,6 +27,7 @@ from torch import Tensor, nn
 from ..contract import GeoSegError, Grid, LabelClass, encode
 from ..models import Traits
 from ..raster.geodesy import pixel_size_m
+from .calibration import PLAIN, Calibration, Decision
 from .stats import Statistics
 
 OPSET = 18
@@ -35,20 +37,21 @@ TOLERANCE = 1e-4
 
 
 class Exported(nn.Module):
-    """What the graph computes: clean, clip, network, softmax."""
+    """What the graph computes: clean, clip, network, calibrated softmax and decision."""
 
-    def __init__(self, network: nn.Module, statistics: Statistics) -> None:
+    def __init__(self, network: nn.Module, statistics: Statistics, calibration: Calibration) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.decision = network, Decision(calibration)
         low, high = statistics.z_limits()
         self.register_buffer("low", torch.tensor(low, dtype=torch.float32).reshape(1, -1, 1, 1))
         self.register_buffer("high", torch.tensor(high, dtype=torch.float32).reshape(1, -1, 1, 1))
 
     def forward(self, image: Tensor) -> Tensor:
-        """Probabilities (batch, classes, rows, cols) of z-scores (batch, bands, rows, cols)."""
+        """Output q (batch, classes, rows, cols), see `calibration`, of z-scores (batch, bands, rows, cols)."""
         image = torch.where(torch.isnan(image), torch.zeros_like(image), image)
         image = torch.minimum(torch.maximum(image, self.low), self.high)  # type: ignore[arg-type]
-        return torch.softmax(self.network(image), dim=1)
+        shares: Tensor = self.decision(self.network(image))
+        return shares
 
 
 def export(
@@ -57,6 +60,7 @@ def export(
     metadata: dict[str, str],
     samples: Sequence[Tensor],
     path: Path,
+    calibration: Calibration = PLAIN,
 ) -> None:
     """Write the model file; it gets its name only after ONNX Runtime has given what PyTorch gives.
 
@@ -66,16 +70,18 @@ def export(
         metadata: key to JSON text.
         samples: real z-scores (batch, bands, rows, cols) in several shapes.
         path: of the .onnx.
+        calibration: becomes part of the graph and of the metadata.
 
     Raises:
         GeoSegError: `export_mismatch` if the two differ by more than TOLERANCE in any probability.
     """
-    module = Exported(network.eval().float().to(memory_format=torch.contiguous_format), statistics).eval()
+    plain = network.eval().float().to(memory_format=torch.contiguous_format)
+    module = Exported(plain, statistics, calibration).eval()
     partial = path.with_name(path.stem + ".part.onnx")
     try:
         _write(module, samples[0], partial)
         model = onnx.load(partial)
-        onnx.helper.set_model_props(model, metadata)
+        onnx.helper.set_model_props(model, {**metadata, **own_metadata({"calibration": calibration})})
         model.producer_name = "GeoSeg"
         onnx.save(model, partial)
         worst = max_difference(module, partial, samples)

@@ -16,8 +16,12 @@ from torch import nn
 from ..channel import Channel
 from ..contract import DescribeJob, GeoSegError, LabelClass, Problem, Recipe, decode
 from ..models import build
+from .calibration import PLAIN, Calibration
 from .export import PREFIX
 from .stats import Statistics
+
+ONNX_ONLY = ("forest",)
+"""Architectures that exist only as a graph, not as a torch network."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class ModelFile:
         warnings: of the dataset and the training.
         trained: when, by which version, on what device, with which settings.
         fingerprint: of the dataset it was trained on; empty in models of older versions.
+        calibration: what its graph does with the logits, or leaves as it is.
     """
 
     path: Path
@@ -51,6 +56,7 @@ class ModelFile:
     warnings: tuple[Problem, ...]
     trained: dict[str, Any]
     fingerprint: str = ""
+    calibration: Calibration = PLAIN
 
 
 def read_model(path: Path | str) -> ModelFile:
@@ -82,6 +88,7 @@ def read_model(path: Path | str) -> ModelFile:
             warnings=tuple(decode(Problem, item) for item in values["warnings"]),
             trained=values["trained"],
             fingerprint=values.get("fingerprint", ""),
+            calibration=decode(Calibration, values.get("calibration", {})),
         )
     except (KeyError, json.JSONDecodeError, TypeError) as error:
         kind = found.get("model_type", "").strip('"') if "geoseg:recipe" not in found else ""
@@ -89,14 +96,25 @@ def read_model(path: Path | str) -> ModelFile:
         raise not_our_model(path, what, f"{type(error).__name__}: {error}") from error
 
 
+def onnx_only(model: ModelFile) -> bool:
+    """Whether a model exists only as an ONNX graph: it runs in ONNX Runtime and cannot be trained further."""
+    return model.architecture.get("name") in ONNX_ONLY
+
+
 def load_network(path: Path | str, device: torch.device | str = "cpu") -> nn.Module:
     """Rebuild the torch network from the model file alone; evaluation mode, gives logits.
 
     Raises:
-        GeoSegError: `not_our_model` if weights are missing or do not fit.
+        GeoSegError: `not_our_model` if weights are missing or do not fit, `no_network` for a model of `ONNX_ONLY`.
     """
     path = Path(path)
     described = read_model(path)
+    if onnx_only(described):
+        raise GeoSegError(
+            "no_network",
+            f"{path.name} is a {described.architecture['name']}: it has no network to load.",
+            "Choose a model of a network, e.g. a unet; or predict with the ONNX runtime.",
+        )
     network = build(described.architecture)
     weights = {
         item.name.removeprefix(PREFIX): torch.from_numpy(np.array(onnx.numpy_helper.to_array(item)))

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..contract import IGNORE, GeoSegError, Problem
+from ..modelfile.calibration import PLAIN, Calibration
 from ..modelfile.reading import ModelFile
 from ..modelfile.stats import normalise
 from ..raster.grid import Window
@@ -49,11 +50,12 @@ class Block:
 
 @dataclass(frozen=True)
 class Setup:
-    """What a run over a stack needs: the raster's frame, the chosen runtime, the core's side."""
+    """What a run over a stack needs: the raster's frame, the chosen runtime, the core's side, the calibration."""
 
     frame: Frame
     choice: Choice
     core_px: int
+    calibration: Calibration = PLAIN
 
     def cuts(self) -> Iterator[Cut]:
         """Windows that cover the raster once."""
@@ -113,7 +115,7 @@ class BandReader:
 
 
 def probabilities(runtime: Runtime, frame: Frame, block: Block, log: Callable[[str], None]) -> NDArray[Any]:
-    """Class probabilities (classes, rows, cols) of a block's core; in smaller windows if memory is short.
+    """Output q of the model (classes, rows, cols) over a block's core; in smaller windows if memory is short.
 
     Raises:
         GeoSegError: `out_of_memory` if even the smallest window does not fit.
@@ -170,7 +172,7 @@ def set_up(
     )
     host = 4 * reader.count * 3 + 4 * len(model.classes) * 3 + 2 * outputs_bytes_px + 2
     found = core_px or core_for(frame, host, choice.bytes_px, choice.runtime.device, choice.px_per_s)
-    return Setup(frame, choice, found)
+    return Setup(frame, choice, found, model.calibration)
 
 
 def sample(frame: Frame, reader: BandReader) -> NDArray[np.float32]:
@@ -186,11 +188,23 @@ def sample(frame: Frame, reader: BandReader) -> NDArray[np.float32]:
     return block.scores
 
 
-def class_ids(shares: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """The most probable class of (classes, rows, cols); IGNORE where there is no value."""
-    ids = shares.argmax(axis=0).astype(np.uint8)
+def class_ids(output: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """The class that the output q (classes, rows, cols) decides for; IGNORE where there is no value."""
+    ids = output.argmax(axis=0).astype(np.uint8)
     ids[~valid] = IGNORE
     return ids
+
+
+def class_confidence(shares: NDArray[Any], output: NDArray[Any]) -> NDArray[Any]:
+    """Calibrated probability (rows, cols) of the class that the output q decides for.
+
+    Args:
+        shares: `calibrated(output, …)`, (classes, rows, cols).
+        output: the model's q.
+    """
+    if shares is output:
+        return np.asarray(shares.max(axis=0))
+    return np.take_along_axis(shares, output.argmax(axis=0)[None], axis=0)[0]
 
 
 def entropy(shares: NDArray[Any]) -> NDArray[np.float32]:

@@ -22,6 +22,7 @@ from ..contract import (
     PredictJob,
     Problem,
 )
+from ..modelfile.calibration import calibrated
 from ..modelfile.reading import ModelFile, read_model
 from ..raster.geodesy import window_areas_m2
 from ..raster.grid import Window
@@ -31,7 +32,17 @@ from ..results import output_files, refuse_overwriting
 from ..stacking.gridplan import raise_errors
 from ..stacking.reader import StackReader
 from ..stacking.recipes import absolute
-from .inference import BandReader, Block, Setup, beyond_warnings, class_ids, entropy, probabilities, set_up
+from .inference import (
+    BandReader,
+    Block,
+    Setup,
+    beyond_warnings,
+    class_confidence,
+    class_ids,
+    entropy,
+    probabilities,
+    set_up,
+)
 from .matching import Match, match, predict_sentence
 from .polygonize import is_background, polygonize
 
@@ -210,7 +221,8 @@ def predict_block(setup: Setup, block: Block, classes: int, wanted: set[str], ch
         none = np.full(shape, np.nan, np.float32)
         stack = np.broadcast_to(none, (classes, *shape))
         return Part(block.cut.core, np.full(shape, IGNORE, np.uint8), none, none, stack)
-    shares = probabilities(setup.runtime, setup.frame, block, channel.log)
+    output = probabilities(setup.runtime, setup.frame, block, channel.log)
+    shares = calibrated(output, setup.calibration)
 
     def masked(values: NDArray[Any]) -> NDArray[np.float32]:
         result = rounded(values)
@@ -219,8 +231,8 @@ def predict_block(setup: Setup, block: Block, classes: int, wanted: set[str], ch
 
     return Part(
         block.cut.core,
-        class_ids(shares, block.valid),
-        masked(shares.max(axis=0)) if "confidence" in wanted else None,
+        class_ids(output, block.valid),
+        masked(class_confidence(shares, output)) if "confidence" in wanted else None,
         masked(entropy(shares)) if "entropy" in wanted else None,
         masked(shares) if "probability" in wanted else None,
     )

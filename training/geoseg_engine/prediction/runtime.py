@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ..contract import GeoSegError
+from ..modelfile.calibration import PLAIN, Calibration, Decision
 from ..modelfile.precision import find_device
-from ..modelfile.reading import load_network
+from ..modelfile.reading import load_network, read_model
 
 Array = NDArray[np.floating[Any]]
 DTYPES = {
@@ -44,7 +45,7 @@ class Runtime(Protocol):
     device: str
 
     def predict_window(self, scores: Array) -> Array:
-        """Probabilities (classes, rows, cols) of z-scores (bands, rows, cols).
+        """Output q (classes, rows, cols), see `modelfile.calibration`, of z-scores (bands, rows, cols).
 
         Rows and columns must be multiples of the network's total stride.
 
@@ -59,8 +60,14 @@ class TorchRuntime:
 
     name = "torch"
 
-    def __init__(self, network: nn.Module, device: str = "cpu", precision: str = "float32") -> None:
-        """Take over a network; it is changed in place."""
+    def __init__(
+        self,
+        network: nn.Module,
+        device: str = "cpu",
+        precision: str = "float32",
+        calibration: Calibration = PLAIN,
+    ) -> None:
+        """Take over a network; it is changed in place. `calibration` is that of its model file."""
         self.device, self.precision = device, precision
         self.title = f"torch {precision} on {device}"
         self._dtype = DTYPES[precision]
@@ -69,6 +76,8 @@ class TorchRuntime:
         fold_batch_norm(network.eval())
         self._network = network.to(device=device, dtype=self._dtype, memory_format=layout)  # type: ignore[call-overload]
         self._layout = layout
+        exact = torch.float64 if precision == "float64" else torch.float32
+        self._decision = Decision(calibration).to(device=device, dtype=exact)
         if self._dtype in (torch.bfloat16, torch.float16):
             last_in_float32(self._network)
 
@@ -81,7 +90,7 @@ class TorchRuntime:
                 logits = self._network(image)
                 if self._dtype != torch.float64:
                     logits = logits.float()
-                result: Array = torch.softmax(logits, dim=1)[0].cpu().numpy()
+                result: Array = self._decision(logits)[0].cpu().numpy()
                 return result
         except torch.OutOfMemoryError as error:
             torch.cuda.empty_cache()
@@ -151,7 +160,7 @@ def open_runtime(path: Path | str, name: str, device: str, precision: str = "flo
     found = str(find_device(device))
     if name == "onnx":
         return OnnxRuntime(path, found)
-    return TorchRuntime(load_network(path), found, precision)
+    return TorchRuntime(load_network(path), found, precision, read_model(path).calibration)
 
 
 def fold_batch_norm(network: nn.Module) -> None:

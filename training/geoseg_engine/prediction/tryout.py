@@ -14,7 +14,7 @@ from torch import nn
 
 from ..contract import GeoSegError
 from ..modelfile.precision import find_device, reduced_precision
-from ..modelfile.reading import ModelFile, load_network
+from ..modelfile.reading import ModelFile, load_network, onnx_only
 from .runtime import DTYPES, OnnxRuntime, Runtime, TorchRuntime
 
 STEPS = 2
@@ -24,6 +24,8 @@ GAIN = 0.85
 """Share of the time of float32 that another choice may take at most."""
 SAME_CLASS = {"float32": 0.999, "bf16": 0.998, "fp16": 0.998}
 """Share of a window's pixels that must get the class that float32 gives."""
+GRAPH_COPIES = 3
+"""Copies of features and probabilities alive at once in a graph of ONNX_ONLY."""
 SCRATCH = 1.5
 """Activations alive at once, over the largest single operation's input and output (measured on U-Nets)."""
 
@@ -59,10 +61,12 @@ def choose_runtime(
     Raises:
         GeoSegError: if a device or runtime is wanted by name that is not there.
     """
+    if onnx_only(model):
+        return _graph_alone(model, sample, job_px, wanted, log)
     found = str(find_device(device))
     network = load_network(model.path)
     bytes_px = activation_bytes(network, sample)
-    plain = TorchRuntime(network, found, "float32")
+    plain = TorchRuntime(network, found, "float32", model.calibration)
     if wanted != "onnx" and job_px < WORTHWHILE_PX:
         return Choice(plain, 0.0, bytes_px)
     reference, speed = timed(plain, sample)
@@ -78,12 +82,32 @@ def choose_runtime(
     return best
 
 
+def _graph_alone(
+    model: ModelFile, sample: NDArray[Any], job_px: int, wanted: str, log: Callable[[str], None]
+) -> Choice:
+    """ONNX Runtime on the CPU, for a model that has no torch network.
+
+    Raises:
+        GeoSegError: `no_network` if torch is wanted.
+    """
+    if wanted == "torch":
+        load_network(model.path)
+    runtime = OnnxRuntime(model.path)
+    features = max(int(model.architecture.get("features", 0)), len(sample))
+    bytes_px = 4.0 * GRAPH_COPIES * (features + len(model.classes))
+    if job_px < WORTHWHILE_PX:
+        return Choice(runtime, 0.0, bytes_px)
+    _, speed = timed(runtime, sample)
+    log(f"{runtime.title}: {speed / 1e6:.2f} Mpx/s")
+    return Choice(runtime, speed, bytes_px)
+
+
 def _others(model: ModelFile, device: str, wanted: str, log: Callable[[str], None]) -> list[Runtime]:
     """What could be faster than float32 torch."""
     found: list[Runtime] = []
     reduced = reduced_precision(torch.device(device))
     if reduced:
-        found.append(TorchRuntime(load_network(model.path), device, reduced))
+        found.append(TorchRuntime(load_network(model.path), device, reduced, model.calibration))
     if wanted == "auto":
         try:
             found.append(OnnxRuntime(model.path, device))

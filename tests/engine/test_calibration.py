@@ -1,0 +1,222 @@
+"""Calibration and decision: found on pixels, carried by the model file, the same in torch, ONNX and numpy."""
+
+import json
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import rasterio
+import torch
+from prediction_scenes import CLASSES, grid_of, network, recipe_of, scene, write_model, write_raster
+
+from geoseg_engine.channel import Channel
+from geoseg_engine.contract import GeoSegError, LabelClass, PredictJob
+from geoseg_engine.modelfile import calibration as calibrating
+from geoseg_engine.modelfile.calibration import PLAIN, Calibration, Decision, calibrated, output
+from geoseg_engine.modelfile.decision import class_weights
+from geoseg_engine.modelfile.reading import load_network, onnx_only, read_model
+from geoseg_engine.prediction import predict, tryout
+from geoseg_engine.prediction.runtime import OnnxRuntime, open_runtime
+
+BINARY = (LabelClass(0, "background"), LabelClass(1, "scar"))
+SOME = Calibration(1.7, (0.3, -0.5, 0.2), (0.2, 1.0, 0.6))
+
+
+def drawn(shares: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Classes drawn with the given probabilities (pixels, classes)."""
+    random = np.random.default_rng(seed)
+    return (random.random((len(shares), 1)) > shares.cumsum(axis=1)).sum(axis=1).clip(0, shares.shape[1] - 1)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return shares / shares.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("given", [PLAIN, Calibration(2.0), Calibration(0.5, (1.0, 0, -1)), SOME])
+def test_numpy_and_torch_give_the_same_output(given):
+    logits = np.random.default_rng(0).normal(0, 3, (3, 8, 9)).astype(np.float32)
+    by_torch = Decision(given)(torch.from_numpy(logits)[None])[0].numpy()
+    by_numpy = output(logits, given)
+    assert by_numpy.dtype == np.float32 and np.allclose(by_torch, by_numpy, atol=1e-6)
+    assert np.allclose(by_numpy.sum(axis=0), 1, atol=1e-6)
+
+
+def test_calibrated_probabilities_come_back_from_the_output():
+    logits = np.random.default_rng(1).normal(0, 3, (3, 50)).astype(np.float32)
+    plain = softmax((logits / 1.7 + np.array([[0.3], [-0.5], [0.2]])).T).T
+    assert np.allclose(calibrated(output(logits, SOME), SOME), plain, atol=1e-6)
+    shares = output(logits, Calibration(2.0))
+    assert calibrated(shares, Calibration(2.0)) is shares
+
+
+def test_a_known_temperature_and_bias_are_found_and_the_error_falls():
+    random = np.random.default_rng(2)
+    honest = random.normal(0, 1.5, (60_000, 3))
+    bias = np.array([0.8, -0.5, -0.3])
+    truth = drawn(softmax(honest + bias))
+    found = calibrating.fit((3 * honest).astype(np.float32), truth, CLASSES)
+    assert found.temperature == pytest.approx(3, rel=0.05)
+    assert np.allclose(found.bias, bias, atol=0.05)
+    before, after = found.ece
+    assert before > 0.1 and after < 0.01
+
+
+def test_honest_probabilities_are_left_nearly_as_they_are():
+    logits = np.random.default_rng(3).normal(0, 1.5, (60_000, 3))
+    found = calibrating.fit(logits, drawn(softmax(logits)), CLASSES)
+    assert found.temperature == pytest.approx(1, abs=0.05) and np.abs(found.bias).max() < 0.05
+
+
+def test_a_class_without_pixels_keeps_its_bias_and_few_pixels_are_no_error():
+    logits = np.random.default_rng(4).normal(0, 1, (2000, 3))
+    logits[:, 2] -= 3
+    truth = drawn(softmax(logits[:, :2]))
+    found = calibrating.fit(logits, truth, CLASSES)
+    assert found.bias[2] == 0 and abs(found.bias[0] + found.bias[1]) < 1e-5
+    assert calibrating.fit(logits[:0], truth[:0], CLASSES) == PLAIN
+    assert calibrating.fit(logits, np.zeros(2000, int), CLASSES) == PLAIN
+    logits[3, 1] = np.nan
+    assert calibrating.fit(logits, truth, CLASSES) == PLAIN
+
+
+def test_perfect_predictions_stay_finite():
+    truth = np.arange(1000) % 2
+    logits = np.where(np.eye(2)[truth] > 0, 50.0, -50.0)
+    found = calibrating.fit(logits, truth, BINARY)
+    assert np.isfinite([found.temperature, *found.bias]).all() and found.weights == ()
+
+
+def iou(shares, truth, weight):
+    guess = shares[1] * weight > shares[0]
+    return (guess & (truth == 1)).sum() / (guess | (truth == 1)).sum()
+
+
+def test_the_weight_of_an_object_is_the_threshold_of_the_best_iou():
+    logits = np.random.default_rng(5).normal([0, -2.5], 1.5, (80_000, 2))
+    shares = softmax(logits).T
+    truth = drawn(shares.T)
+    half = np.arange(len(truth)) < 40_000
+    weights = class_weights(shares, truth, BINARY, half)
+    assert max(weights) == 1
+    best = max(iou(shares, truth, factor) for factor in np.exp(np.linspace(-3, 3, 121)))
+    plain = iou(shares, truth, 1)
+    assert best > plain + 0.05
+    assert iou(shares, truth, weights[1] / weights[0]) > plain + 0.85 * (best - plain)
+
+
+def test_several_classes_are_weighted_for_their_mean_iou():
+    logits = np.random.default_rng(6).normal([1.5, 0, -2], 1.2, (60_000, 3))
+    shares = softmax(logits).T
+    truth = drawn(shares.T)
+    weights = class_weights(shares, truth, CLASSES, np.arange(len(truth)) < 30_000)
+
+    def mean_iou(factors):
+        guess = (shares * np.array(factors)[:, None]).argmax(axis=0)
+        return np.mean(
+            [((guess == k) & (truth == k)).sum() / ((guess == k) | (truth == k)).sum() for k in range(3)]
+        )
+
+    assert mean_iou(weights) > mean_iou((1, 1, 1)) + 0.01
+
+
+def test_a_weight_that_gains_in_one_half_only_is_not_taken():
+    logits = np.random.default_rng(7).normal([0, -2.5], 1.5, (40_000, 2))
+    shares = softmax(logits).T
+    truth = drawn(shares.T)
+    half = np.arange(len(truth)) < 20_000
+    truth[~half] = shares[:, ~half].argmax(axis=0)
+    assert class_weights(shares, truth, BINARY, half) == ()
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("calibrated")
+    grid = grid_of(70, 90)
+    recipe = recipe_of(write_raster(folder / "image.tif", scene(70, 90), grid), grid)
+    write_model(folder / "plain.onnx", recipe)
+    write_model(folder / "model.onnx", recipe, calibration=SOME)
+    return folder
+
+
+def test_the_file_carries_the_calibration_and_an_older_one_has_none(place):
+    described = read_model(place / "model.onnx")
+    assert described.calibration == SOME
+    model = onnx.load(place / "plain.onnx")
+    kept = {item.key: item.value for item in model.metadata_props if item.key != "geoseg:calibration"}
+    del model.metadata_props[:]
+    onnx.helper.set_model_props(model, kept)
+    onnx.save(model, place / "old.onnx")
+    assert read_model(place / "old.onnx").calibration.does_nothing
+
+
+def test_torch_onnx_and_numpy_agree_and_loaded_networks_give_logits(place):
+    scores = np.random.default_rng(8).normal(0, 1, (2, 16, 24)).astype(np.float32).clip(-2, 2)
+    with torch.no_grad():
+        logits = load_network(place / "model.onnx")(torch.from_numpy(scores)[None])[0].numpy()
+    expected = output(logits, SOME)
+    for name in ("torch", "onnx"):
+        given = open_runtime(place / "model.onnx", name, "cpu").predict_window(scores)
+        assert np.abs(given - expected).max() < 1e-5
+    plain = OnnxRuntime(place / "plain.onnx").predict_window(scores)
+    assert np.allclose(plain, output(logits, PLAIN), atol=1e-5)
+
+
+@pytest.mark.parametrize("runtime", ["torch", "onnx"])
+def test_classes_follow_the_decision_and_confidence_the_calibration(place, tmp_path, runtime):
+    """What Deepness does, the largest output, gives our class raster."""
+    job = PredictJob(
+        str(place / "model.onnx"),
+        output="classes.tif",
+        confidence="confidence.tif",
+        probability="probability.tif",
+        entropy="entropy.tif",
+        runtime=runtime,
+    )
+    predict.run(job, tmp_path, Channel(tmp_path))
+    described = read_model(place / "model.onnx")
+    image = rasterio.open(place / "image.tif").read()
+    from geoseg_engine.modelfile.stats import normalise
+
+    padded = np.zeros((2, 72, 92), np.float32)
+    padded[:, :70, :90] = normalise(image, described.statistics)
+    session = onnxruntime.InferenceSession(str(place / "model.onnx"), providers=["CPUExecutionProvider"])
+    shares = session.run(None, {"image": padded[None]})[0][0][:, :70, :90]
+    ids, confidence, probability = (
+        rasterio.open(tmp_path / f"{name}.tif").read() for name in ("classes", "confidence", "probability")
+    )
+    assert (ids[0] == shares.argmax(axis=0)).mean() > 0.999
+    known = calibrated(shares, SOME)
+    assert np.abs(probability - known).max() < 2e-3  # values are rounded when written
+    assert (known.argmax(axis=0) != ids[0]).mean() > 0.05
+    chosen = np.take_along_axis(probability, ids.astype(np.int64), axis=0)
+    assert np.abs(chosen - confidence).max() < 1e-6
+
+
+def test_a_model_without_a_network_runs_in_onnx_runtime_alone(place, tmp_path):
+    file = tmp_path / "forest.onnx"
+    model = onnx.load(place / "plain.onnx")
+    values = {item.key: item.value for item in model.metadata_props}
+    values["geoseg:architecture"] = json.dumps({"name": "forest", "bands": 2, "classes": 3})
+    del model.metadata_props[:]
+    onnx.helper.set_model_props(model, values)
+    onnx.save(model, file)
+    described = read_model(file)
+    assert onnx_only(described) and not onnx_only(read_model(place / "plain.onnx"))
+    with pytest.raises(GeoSegError) as caught:
+        load_network(file)
+    assert caught.value.code == "no_network" and "forest" in caught.value.message
+    scores = np.zeros((2, 16, 16), np.float32)
+    for pixels in (100, 10**9):
+        choice = tryout.choose_runtime(described, scores, pixels)
+        assert choice.runtime.name == "onnx" and choice.runtime.device == "cpu" and choice.bytes_px > 0
+    with pytest.raises(GeoSegError):
+        tryout.choose_runtime(described, scores, 100, wanted="torch")
+    result = predict.run(PredictJob(str(file)), tmp_path, Channel(tmp_path))
+    assert result["runtime"].startswith("ONNX")
+
+
+def test_the_network_of_the_scene_is_the_same_with_and_without(place):
+    one, other = network().state_dict(), load_network(place / "model.onnx").state_dict()
+    assert torch.equal(one["head.weight"], other["head.weight"])

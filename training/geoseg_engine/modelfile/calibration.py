@@ -1,0 +1,192 @@
+"""Calibration: probabilities that are right as often as they say, and the decision that scores best.
+
+Both are found on validation pixels after training and stored in the model file, apart from each other: calibration
+makes confidence honest, the decision (a weight for every class) makes the map better. The one output of a model is
+
+    q = softmax(logits / temperature + bias) * weights, divided by its sum over the classes,
+
+whose largest class is the map's, in our maps and in any other reader's. The calibrated probabilities p are found back
+from q by `calibrated`.
+
+Temperature: Guo et al. 2017, "On calibration of modern neural networks". The bias corrects what sampling and class
+weights did to the frequencies of the classes (prior shift, Saerens et al. 2002).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ..contract import LabelClass
+from .decision import class_weights
+
+MOST_PIXELS = 500_000
+LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.2, 20.0
+PRIOR = 1e-3
+"""Pull of log temperature and bias towards 0, beside the mean loss of a pixel: it holds them where pixels cannot."""
+BINS = 15
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How a model's logits become its output; empty tuples stand for no bias and for equal weights.
+
+    Attributes:
+        temperature: logits are divided by it.
+        bias: added to the logits of each class.
+        weights: of each class in the decision.
+        ece: expected calibration error on the validation pixels, before and after.
+    """
+
+    temperature: float = 1.0
+    bias: tuple[float, ...] = ()
+    weights: tuple[float, ...] = ()
+    ece: tuple[float, float] | None = None
+
+    @property
+    def does_nothing(self) -> bool:
+        """Whether the output is the plain softmax."""
+        return self.temperature == 1.0 and not any(self.bias) and not self.decides
+
+    @property
+    def decides(self) -> bool:
+        """Whether classes are weighted, so that the output is not the calibrated probability."""
+        return len(set(self.weights)) > 1
+
+
+PLAIN = Calibration()
+"""The plain softmax."""
+
+
+class Decision(nn.Module):
+    """Logits (batch, classes, rows, cols) to q."""
+
+    def __init__(self, calibration: Calibration) -> None:
+        super().__init__()
+        self._divides = calibration.temperature != 1.0
+        self._shifts, self._weighs = any(calibration.bias), calibration.decides
+        self.register_buffer("inverse", torch.tensor(1 / calibration.temperature))
+        self.register_buffer("bias", torch.tensor(calibration.bias).reshape(1, -1, 1, 1))
+        self.register_buffer("weights", torch.tensor(calibration.weights).reshape(1, -1, 1, 1))
+
+    def forward(self, logits: Tensor) -> Tensor:
+        """q of the same shape; sums to one over the classes."""
+        if self._divides:
+            logits = logits * self.inverse  # type: ignore[operator]
+        if self._shifts:
+            logits = logits + self.bias  # type: ignore[operator]
+        shares = torch.softmax(logits, dim=1)
+        if self._weighs:
+            shares = shares * self.weights  # type: ignore[operator]
+            shares = shares / shares.sum(dim=1, keepdim=True)
+        return shares
+
+
+def output(logits: NDArray[Any], calibration: Calibration) -> NDArray[Any]:
+    """q of logits (classes, …), as `Decision` computes it."""
+    logits = logits * logits.dtype.type(1 / calibration.temperature)
+    if calibration.bias:
+        logits = logits + _along(calibration.bias, logits)
+    shares = np.exp(logits - logits.max(axis=0))
+    if calibration.decides:
+        shares *= _along(calibration.weights, shares)
+    result: NDArray[Any] = shares / shares.sum(axis=0)
+    return result
+
+
+def calibrated(shares: NDArray[Any], calibration: Calibration) -> NDArray[Any]:
+    """The calibrated probabilities p of a model's output q (classes, …); q itself where no class is weighted."""
+    if not calibration.decides:
+        return shares
+    plain = shares / _along(calibration.weights, shares)
+    result: NDArray[Any] = plain / plain.sum(axis=0)
+    return result
+
+
+def fit(
+    logits: NDArray[Any],
+    truth: NDArray[Any],
+    classes: Sequence[LabelClass],
+    half: NDArray[np.bool_] | None = None,
+) -> Calibration:
+    """Find temperature, bias and weights on validation pixels.
+
+    Args:
+        logits: (pixels, classes).
+        truth: class ids of the pixels, all of them known.
+        classes: of the model; one class against a background is weighted for its own IoU, others for their mean.
+        half: True for the pixels of one of two spatial halves; a weight must gain in both. None halves the pixels
+            in the order given, which should be that of the ground.
+
+    Returns:
+        `Calibration()` without pixels of two classes, or with logits that are not finite.
+    """
+    step = max(-(-len(truth) // MOST_PIXELS), 1)
+    logits, truth = np.asarray(logits[::step], np.float64), np.asarray(truth[::step], np.int64)
+    half = np.arange(len(truth)) < len(truth) // 2 if half is None else half[::step]
+    if len(np.unique(truth)) < 2 or not np.isfinite(logits).all():
+        return PLAIN
+    found = _temperature_and_bias(logits, truth)
+    before, after = output(logits.T, PLAIN), output(logits.T, found)
+    if not _loss(after, truth) < _loss(before, truth):
+        found, after = PLAIN, before
+    return replace(
+        found,
+        weights=class_weights(after, truth, classes, half),
+        ece=(round(calibration_error(before, truth), 6), round(calibration_error(after, truth), 6)),
+    )
+
+
+def calibration_error(shares: NDArray[Any], truth: NDArray[np.int64], bins: int = BINS) -> float:
+    """Expected calibration error of (classes, pixels): mean |accuracy - confidence| over equal bins of confidence."""
+    confidence, right = shares.max(axis=0), shares.argmax(axis=0) == truth
+    places = np.minimum((confidence * bins).astype(np.int64), bins - 1)
+    gap = np.bincount(places, weights=right - confidence, minlength=bins)
+    return float(np.abs(gap).sum() / max(len(truth), 1))
+
+
+def _temperature_and_bias(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> Calibration:
+    """Minimise the negative log-likelihood by L-BFGS.
+
+    The bias of a class without pixels stays 0, and the others' mean is 0: nothing is known of it.
+    """
+    scores, labels = torch.from_numpy(logits), torch.from_numpy(truth)
+    present = torch.zeros(logits.shape[1], dtype=torch.float64)
+    present[labels.unique()] = 1
+    log_temperature = torch.zeros((), dtype=torch.float64, requires_grad=True)
+    free = torch.zeros(logits.shape[1], dtype=torch.float64, requires_grad=True)
+    limits = float(np.log(LOWEST_TEMPERATURE)), float(np.log(HIGHEST_TEMPERATURE))
+    optimiser = torch.optim.LBFGS([log_temperature, free], max_iter=60, line_search_fn="strong_wolfe")
+
+    def values() -> tuple[Tensor, Tensor]:
+        bias = (free - (free * present).sum() / present.sum()) * present
+        return log_temperature.clamp(*limits).exp(), bias
+
+    def closure() -> Tensor:
+        optimiser.zero_grad()
+        temperature, bias = values()
+        loss = torch.nn.functional.cross_entropy(scores / temperature + bias, labels)
+        loss = loss + PRIOR * (log_temperature.square() + free.square().sum())
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    optimiser.step(closure)  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        temperature, bias = values()
+    return Calibration(round(float(temperature), 6), tuple(round(value, 6) for value in bias.tolist()))
+
+
+def _loss(shares: NDArray[Any], truth: NDArray[np.int64]) -> float:
+    """Mean negative log-likelihood."""
+    chosen = shares[truth, np.arange(len(truth))]
+    return float(-np.log(np.maximum(chosen, 1e-30)).mean())
+
+
+def _along(values: Sequence[float], like: NDArray[Any]) -> NDArray[Any]:
+    return np.asarray(values, like.dtype).reshape(-1, *[1] * (like.ndim - 1))
