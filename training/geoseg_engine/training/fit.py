@@ -27,6 +27,7 @@ from ..contract import (
     write_json,
 )
 from ..dataset.datasets import load_dataset
+from ..dataset.subset import with_bands
 from ..modelfile.description import describe
 from ..modelfile.export import export
 from ..modelfile.precision import Precision, choose, device_name, find_device
@@ -38,12 +39,15 @@ from .distributed import ALONE, Group, join
 from .loop import HISTORY_FILE, Meter, Session, train
 from .losses import class_weights, loss_of
 from .plan import Plan, make_plan
+from .provenance import provenance
 from .sample import Sampler
 from .scene import Measured, Scene, load
 from .trainer import Trainer
 
 MODEL_FILE, METRICS_FILE = "model.onnx", "metrics.json"
 EXPORT_RESERVE_S = 15.0
+NOT_TOLD = ("job", "plan", "architecture", "provenance")
+"""What stands in metrics.json and the model, but not in the result."""
 
 
 def run(job: TrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
@@ -61,11 +65,12 @@ def run(job: TrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
     group = join(device)
     device = group.device(device)
     announce(device, channel)
-    dataset, dataset_folder = load_dataset(folder / job.dataset)
+    whole, dataset_folder = load_dataset(folder / job.dataset)
+    dataset = with_bands(whole, job.bands)
     check_classes(dataset.classes)
     saved = saved_state(job, dataset, output, channel)
     margin_px = max(job.crop_px, dataset.tile_px, 256)
-    scene, found = load(dataset, dataset_folder, margin_px, channel, measured_before(saved))
+    scene, found = load(dataset, dataset_folder, margin_px, channel, measured_before(saved), whole)
     warnings = [*dataset.warnings, *found, *class_warnings(scene, dataset.classes)]
     for problem in warnings[len(dataset.warnings) :]:
         channel.log(f"{problem.message} {problem.hint}", "warning")
@@ -81,6 +86,7 @@ def run(job: TrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
 
     channel.send("progress", phase=SAVING_PHASE, done=0, total=1, rate="")
     summary = summarise(session, trainer, meter, cancelled)
+    summary["provenance"] = provenance(dataset, dataset_folder, time.monotonic() - started)
     write_model(session, trainer, dataset, warnings, summary)
     write_json(output / METRICS_FILE, summary)
     for kind, name in (("model", MODEL_FILE), ("history", HISTORY_FILE), ("metrics", METRICS_FILE)):
@@ -88,7 +94,7 @@ def run(job: TrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
     result = {
         "model": str(output / MODEL_FILE),
         "checkpoint": str(output / checkpoint.FILE),
-        **{key: value for key, value in summary.items() if key not in ("job", "plan", "architecture")},
+        **{key: value for key, value in summary.items() if key not in NOT_TOLD},
         "warnings": warnings,
     }
     return group.agree(result)

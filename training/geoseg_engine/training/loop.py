@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from ..scores.metrics import scores
 from . import checkpoint
 from .augment import Directions, augment, source_size
 from .distributed import Group
+from .logs import Logs
 from .plan import Plan
 from .sample import Sampler
 from .scene import ImageInMemory, Scene
@@ -85,22 +87,30 @@ def train(session: Session, trainer: Trainer) -> tuple[bool, Meter]:
     session = replace(session, channel=trainer.group.channel(session.channel))
     sampler = Sampler(session.scene, session.plan.crop_px, session.job.seed)
     meter = Meter()
-    while not finished(session, trainer):
-        started = time.monotonic()
-        try:
-            loss = train_epoch(session, trainer, sampler, meter)
-            verdict = judge(session, trainer)
-        except Cancelled:
-            if not trainer.best.epoch:
-                raise
-            return True, meter
-        meter.epochs += 1
-        meter.epoch_s += time.monotonic() - started
-        row = end_epoch(session, trainer, loss, verdict)
-        if trainer.group.first:
-            save(session, trainer, meter)
-        report(session, trainer, meter, row)
+    with closing(open_logs(session, trainer)) as logs:
+        while not finished(session, trainer):
+            started = time.monotonic()
+            try:
+                loss = train_epoch(session, trainer, sampler, meter)
+                verdict = judge(session, trainer)
+            except Cancelled:
+                if not trainer.best.epoch:
+                    raise
+                return True, meter
+            meter.epochs += 1
+            meter.epoch_s += time.monotonic() - started
+            row = end_epoch(session, trainer, loss, verdict)
+            if trainer.group.first:
+                save(session, trainer, meter)
+                logs.write(trainer.history, session.scene, trainer.average.network)
+            report(session, trainer, meter, row)
     return False, meter
+
+
+def open_logs(session: Session, trainer: Trainer) -> Logs:
+    """What is left for other programs; only the process that writes fills it."""
+    tensorboard = session.job.tensorboard and trainer.group.first
+    return Logs(session.output, session.classes, tensorboard, trainer.epoch, session.channel)
 
 
 def finished(session: Session, trainer: Trainer) -> bool:

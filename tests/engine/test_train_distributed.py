@@ -1,0 +1,87 @@
+"""Training by two processes on the CPU (gloo): together they do what one does."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from training_scenes import small_job, write_dataset
+
+from geoseg_engine.contract import CANCEL_FILE, job_to_json, write_json
+from geoseg_engine.training import checkpoint
+from geoseg_engine.training.distributed import ALONE, Group
+
+ROOT = Path(__file__).resolve().parents[2]
+TOLERANCE = 1e-4
+UNDECIDED = (".0.bias", ".3.bias", "running_mean")
+"""Biases before a normalisation have no gradient but rounding, which AdamW blows up; the running means follow."""
+SETTINGS = {"epochs": 2, "steps_per_epoch": 6, "dropout": 0.0, "augment": ("none",), "average": 0.9}
+
+
+def launched(job, folder, processes):
+    """Run a job under torchrun, or alone; returns its events."""
+    folder.mkdir(exist_ok=True)
+    write_json(folder / "job.json", job_to_json(job))
+    alone = [sys.executable, "-m", "geoseg_engine", "run", "job.json"]
+    shared = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    command = alone if processes == 1 else [*shared, *alone[1:]]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "training"), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("distributed")
+    job = small_job(write_dataset(folder / "data"), **SETTINGS)
+    said = {count: launched(job, folder / str(count), count) for count in (1, 2)}
+    return folder, job, said
+
+
+def history(folder):
+    return json.loads((folder / "history.json").read_text())
+
+
+def test_the_loss_curve_is_that_of_one_process(runs):
+    folder, _, _ = runs
+    for one, two in zip(history(folder / "1"), history(folder / "2"), strict=True):
+        assert two["train_loss"] == pytest.approx(one["train_loss"], abs=TOLERANCE)
+        assert two["validation_loss"] == pytest.approx(one["validation_loss"], rel=5e-3)
+    one, two = (checkpoint.load(folder / name / checkpoint.FILE) for name in "12")
+    assert one["step"] == two["step"]
+    for key, value in one["average"]["weights"].items():
+        if not key.endswith(UNDECIDED):
+            assert torch.allclose(value.float(), two["average"]["weights"][key].float(), atol=TOLERANCE), key
+
+
+def test_files_are_written_and_events_told_once(runs):
+    folder, _, said = runs
+    for count in (1, 2):
+        events = [
+            json.loads(line) for line in (folder / str(count) / "events.jsonl").read_text().splitlines()
+        ]
+        kinds = [event["type"] for event in events]
+        assert kinds.count("epoch") == 2 and kinds.count("done") == 1 and kinds[-1] == "done"
+        assert len([line for line in said[count].splitlines() if line.startswith("{")]) == len(events)
+    names = [sorted(item.name for item in (folder / name).iterdir()) for name in "12"]
+    assert names[0] == names[1]
+
+
+def test_one_process_resumes_what_two_began(runs):
+    folder, job, _ = runs
+    more = small_job(Path(job.dataset), **SETTINGS | {"epochs": 3, "resume": True})
+    launched(more, folder / "2", 1)
+    assert [row["epoch"] for row in history(folder / "2")] == [1, 2, 3]
+    assert not (folder / "2" / CANCEL_FILE).exists()
+
+
+def test_alone_nothing_is_shared():
+    assert ALONE.first and ALONE.agree({"a": 1}) == {"a": 1}
+    assert list(range(5))[ALONE.share] == [0, 1, 2, 3, 4]
+    assert sorted([*range(5)[Group(0, 2).share], *range(5)[Group(1, 2).share]]) == [0, 1, 2, 3, 4]
+    network = torch.nn.Linear(1, 1)
+    assert ALONE.wrap(network) is network

@@ -1,0 +1,154 @@
+"""What a training leaves for other programs while it runs: history.csv, and event files for TensorBoard."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ..channel import Channel
+from ..contract import IGNORE, LabelClass
+from ..models import traits
+from ..outputs import whole_file
+from .scene import Scene
+from .validate import Core, cores
+
+CSV_FILE, TENSORBOARD_FOLDER = "history.csv", "tensorboard"
+PICTURE_EPOCHS = 5
+"""A picture is made after the first epoch and then after each so many."""
+PICTURE_PX = 256
+CONTRAST = 2.0
+"""Z-scores from -CONTRAST to CONTRAST are shown."""
+
+
+class Logs:
+    """Writes the epochs of one run; `close` when it ends.
+
+    Args:
+        folder: the run's output.
+        classes: names and colours.
+        tensorboard: whether to write event files, too.
+        epochs_before: epochs that a resumed run keeps; what was written of later ones is dropped.
+        channel: told once if TensorBoard is wanted and not there.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        classes: Sequence[LabelClass],
+        tensorboard: bool,
+        epochs_before: int,
+        channel: Channel,
+    ) -> None:
+        self._folder, self._classes = folder, classes
+        self._writer = _writer(folder / TENSORBOARD_FOLDER, epochs_before, channel) if tensorboard else None
+
+    def write(self, history: Sequence[dict[str, Any]], scene: Scene, network: nn.Module) -> None:
+        """Log the newest row of the history, and now and then a picture of what the network sees."""
+        write_csv(self._folder / CSV_FILE, history, self._classes)
+        if self._writer is None:
+            return
+        row = history[-1]
+        for tag, value in scalars(row, self._classes).items():
+            self._writer.add_scalar(tag, value, row["epoch"])
+        if row["epoch"] % PICTURE_EPOCHS == 1:
+            shown = picture(network, scene, self._classes)
+            if shown is not None:
+                self._writer.add_image(
+                    "validation: image, truth, map", shown, row["epoch"], dataformats="HWC"
+                )
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Finish the event file."""
+        if self._writer is not None:
+            self._writer.close()
+
+
+def write_csv(path: Path, history: Sequence[dict[str, Any]], classes: Sequence[LabelClass]) -> None:
+    """The rows of history.json flat: one column for IoU and F1 of every class, empty where there is no number."""
+    names = [f"{score} {item.name}" for score in ("iou", "f1") for item in classes]
+    columns = ["epoch", "train_loss", "validation_loss", "miou", "learning_rate", "best"]
+    with whole_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow([*columns, *names])
+        for row in history:
+            table.writerow([*(row[key] for key in columns), *row["iou"], *row["f1"]])
+
+
+def scalars(row: dict[str, Any], classes: Sequence[LabelClass]) -> dict[str, float]:
+    """Curves of TensorBoard and their newest value, those without one left out."""
+    found = {
+        "loss/train": row["train_loss"],
+        "loss/validation": row["validation_loss"],
+        "miou": row["miou"],
+        "learning rate": row["learning_rate"],
+        **{f"iou/{item.name}": value for item, value in zip(classes, row["iou"], strict=False)},
+        **{f"f1/{item.name}": value for item, value in zip(classes, row["f1"], strict=False)},
+    }
+    return {tag: value for tag, value in found.items() if value is not None}
+
+
+def picture(network: nn.Module, scene: Scene, classes: Sequence[LabelClass]) -> NDArray[np.uint8] | None:
+    """Image, truth and map of the validation part with most labels, side by side; None without validation.
+
+    The map is made without the surroundings of the part, so that near its border it may differ from a prediction's.
+
+    Returns:
+        uint8 (rows, 3 cols, 3).
+    """
+    parts = cores(scene.validation, traits(network).align_px, PICTURE_PX)
+    if not parts:
+        return None
+    part = max(parts, key=lambda item: _labelled(scene, item))
+    scores = scene.image.read(part.row, part.col, part.height, part.width)
+    with torch.no_grad():
+        device = next(network.parameters()).device
+        logits = network.eval()(scores[None].to(device))[0]
+    truth = np.full((part.height, part.width), IGNORE, dtype=np.uint8)
+    known = scene.validation[part.row : part.row + part.height, part.col : part.col + part.width]
+    truth[: known.shape[0], : known.shape[1]] = known
+    mapped = logits.argmax(0).to(torch.uint8).cpu().numpy()
+    colors = np.zeros((256, 3), dtype=np.uint8)
+    for item in classes:
+        colors[item.id] = [int(item.color[at : at + 2], 16) for at in (1, 3, 5)]
+    return np.concatenate([_as_colors(scores), colors[truth], colors[mapped]], axis=1)
+
+
+def _as_colors(scores: Tensor) -> NDArray[np.uint8]:
+    """The first three bands, or the first one in grey."""
+    bands = scores[:3] if len(scores) >= 3 else scores[:1].expand(3, -1, -1)
+    shown = ((bands / (2 * CONTRAST) + 0.5).clamp(0, 1) * 255).byte()
+    return np.asarray(shown.permute(1, 2, 0).cpu().numpy())
+
+
+def _labelled(scene: Scene, part: Core) -> int:
+    known = scene.validation[part.row : part.row + part.height, part.col : part.col + part.width]
+    return int((known != IGNORE).sum())
+
+
+def _writer(folder: Path, epochs_before: int, channel: Channel) -> Any:
+    """A writer of event files; None, with a word, where the package is absent."""
+    module = _tensorboard()
+    if module is None:
+        channel.log("TensorBoard is not installed: only history.json and history.csv are written.", "warning")
+        return None
+    if not epochs_before:
+        for old in folder.glob("events.out.tfevents.*"):
+            old.unlink()
+    return module.SummaryWriter(str(folder), purge_step=epochs_before + 1 if epochs_before else None)
+
+
+def _tensorboard() -> ModuleType | None:
+    try:
+        from torch.utils import tensorboard
+    except ImportError:
+        return None
+    return tensorboard
