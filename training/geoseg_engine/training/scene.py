@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +23,7 @@ from torch import Tensor
 from ..channel import Channel
 from ..contract import IGNORE, SPLITS, Band, Dataset, GeoSegError, Problem
 from ..dataset.datasets import open_dataset_stack
+from ..dataset.subset import places
 from ..modelfile.stats import Statistics, measure, normalise
 from ..raster.grid import Window
 from ..stacking.stack import StackReader
@@ -62,10 +64,35 @@ class ImageInMemory:
         return ImageInMemory(self.scores.to(device))
 
 
+class Bands:
+    """Some bands of a stack, by window.
+
+    Args:
+        stack: open; holds every band of its recipe.
+        chosen: numbers of the bands to read, from 0.
+    """
+
+    def __init__(self, stack: StackReader, chosen: Sequence[int]) -> None:
+        self._stack, self._chosen = stack, list(chosen)
+        self._all = self._chosen == list(range(len(stack.band_names)))
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+    def read(self, window: Window) -> NDArray[np.float32]:
+        """Float32 (bands, rows, cols), NaN where there is no value."""
+        values = self._stack.read(window)
+        return values if self._all else values[self._chosen]
+
+    def close(self) -> None:
+        """Close the stack's files."""
+        self._stack.close()
+
+
 class ImageOnDisk:
     """Reads and normalises a window of the stack whenever it is asked for; one reader at a time."""
 
-    def __init__(self, stack: StackReader, region: Window, statistics: Statistics) -> None:
+    def __init__(self, stack: Bands, region: Window, statistics: Statistics) -> None:
         self.height, self.width = region.height, region.width
         self._stack, self._region, self._statistics = stack, region, statistics
         self._lock = threading.Lock()
@@ -152,10 +179,34 @@ def of_arrays(
     return Scene(image, train, validation, tuple(bands), classes, statistics, region), problems
 
 
+def open_part(dataset: Dataset, whole: Dataset, folder: Path) -> Bands:
+    """The bands of `dataset` from the stack of `whole`: of its written composite, else made from their sources alone.
+
+    Raises:
+        GeoSegError: as `open_dataset_stack`.
+    """
+    if whole.stack and (folder / whole.stack).exists():
+        return Bands(open_dataset_stack(whole, folder), places(whole.recipe, dataset.recipe))
+    return Bands(open_dataset_stack(dataset, folder), range(len(dataset.recipe.bands)))
+
+
 def load(
-    dataset: Dataset, folder: Path, margin_px: int, channel: Channel, measured: Measured | None = None
+    dataset: Dataset,
+    folder: Path,
+    margin_px: int,
+    channel: Channel,
+    measured: Measured | None = None,
+    whole: Dataset | None = None,
 ) -> tuple[Scene, list[Problem]]:
     """The scene of a dataset; reads labels, split and image, and measures statistics unless they are given.
+
+    Args:
+        dataset: with the bands to use.
+        folder: its paths are relative to it.
+        margin_px: ground to read around the labelled part.
+        channel: told of progress; cancel point.
+        measured: statistics of an earlier run, to be used as they are.
+        whole: the dataset with every band of its written stack, where `dataset` has only some of them.
 
     Raises:
         GeoSegError: `no_training_pixels` if no labelled pixel belongs to the train split.
@@ -169,9 +220,9 @@ def load(
             f"No labelled pixel of dataset '{dataset.name}' belongs to the train split.",
             "Give train a larger share, or check that polygons lie inside the area.",
         )
-    stack = open_dataset_stack(dataset, folder)
+    stack = open_part(dataset, whole or dataset, folder)
     if pixels * 4 <= MEMORY_BUDGET_BYTES:
-        with stack:
+        with closing(stack):
             values = np.empty((len(bands), region.height, region.width), dtype=np.float32)
             for row, height in _strips(region.height):
                 channel.progress("reading the stack", row, region.height)
@@ -183,7 +234,7 @@ def load(
 
 
 def _load_large(
-    stack: StackReader,
+    stack: Bands,
     labels: NDArray[np.uint8],
     split: NDArray[np.uint8],
     bands: tuple[Band, ...],
@@ -208,7 +259,7 @@ def _load_large(
 
 
 def _measure_large(
-    stack: StackReader,
+    stack: Bands,
     train: NDArray[np.uint8],
     bands: tuple[Band, ...],
     region: Window,
