@@ -32,7 +32,11 @@ class MaximumLikelihood(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (batch, classes, rows, cols) of z-scores (batch, bands, rows, cols)."""
-        parts = self.whiten(self.texture(image)).split(self.features, dim=1)
+        return self.logits(self.texture(image))
+
+    def logits(self, features: Tensor) -> Tensor:
+        """The same of features that are computed already (batch, features, rows, cols)."""
+        parts = self.whiten(features).split(self.features, dim=1)
         squares = torch.cat([(part * part).sum(dim=1, keepdim=True) for part in parts], dim=1)
         offset: Tensor = self.offset  # type: ignore[assignment]
         return offset.reshape(1, -1, 1, 1) - 0.5 * squares
@@ -60,10 +64,14 @@ class SpectralAngle(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (batch, classes, rows, cols) of z-scores (batch, bands, rows, cols)."""
+        return self.logits(self.texture(image))
+
+    def logits(self, features: Tensor) -> Tensor:
+        """The same of features that are computed already (batch, features, rows, cols)."""
         origin: Tensor = self.origin  # type: ignore[assignment]
         directions: Tensor = self.directions  # type: ignore[assignment]
         offset: Tensor = self.offset  # type: ignore[assignment]
-        spectrum = self.texture(image) + origin.reshape(1, -1, 1, 1)
+        spectrum = features + origin.reshape(1, -1, 1, 1)
         length = (spectrum * spectrum).sum(dim=1, keepdim=True).clamp_min(1e-12).sqrt()
         unit = spectrum / length
         angles = []

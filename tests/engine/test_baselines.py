@@ -1,0 +1,292 @@
+"""Baselines: the same pixels as networks, one model file, the same answers as scikit-learn and the formulae."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import numpy as np
+import onnxruntime
+import pytest
+import rasterio
+import torch
+from scipy.stats import multivariate_normal
+from training_scenes import CLASSES, write_dataset
+
+from geoseg_engine.baselines import fit, forest, forestgraph, spectral
+from geoseg_engine.baselines.pixels import features, shares
+from geoseg_engine.channel import Channel
+from geoseg_engine.contract import (
+    Band,
+    EvaluateJob,
+    ForestJob,
+    GeoSegError,
+    PredictJob,
+    Recipe,
+    Source,
+)
+from geoseg_engine.dataset.subset import subset
+from geoseg_engine.modelfile.calibration import Calibration
+from geoseg_engine.modelfile.reading import load_network, read_model
+from geoseg_engine.modelfile.stats import Statistics
+from geoseg_engine.models.spectral import MaximumLikelihood, SpectralAngle
+from geoseg_engine.models.texture import FLOOR, Texture
+from geoseg_engine.prediction import evaluate, predict
+
+BANDS = 3
+FLAT = Statistics((0.0,) * BANDS, (1.0,) * BANDS, (-4.0,) * BANDS, (4.0,) * BANDS)
+
+
+def channel(folder):
+    return Channel(folder, io.StringIO())
+
+
+def run(folder, dataset, **changes):
+    job = ForestJob(**{"dataset": str(dataset), "trees": 12, "pixels": 2000, **changes})
+    folder.mkdir(exist_ok=True)
+    return fit.run(job, folder, channel(folder))
+
+
+def pixels(count, classes, seed=0):
+    random = np.random.default_rng(seed)
+    truth = random.integers(0, classes, count).astype(np.uint8)
+    values = random.normal(0, 1, (count, BANDS)).astype(np.float32)
+    values[:, 0] += truth
+    return values, truth
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A dataset and one model of every method."""
+    folder = tmp_path_factory.mktemp("baselines")
+    dataset = write_dataset(folder / "data")
+    methods = ("forest", "maximum_likelihood", "spectral_angle")
+    return dataset, {name: run(folder / name, dataset, method=name, texture_px=(3,)) for name in methods}
+
+
+@pytest.mark.parametrize("method", ["forest", "maximum_likelihood", "spectral_angle"])
+def test_a_baseline_learns_and_is_evaluated_and_predicted_like_a_network(made, tmp_path, method):
+    dataset, results = made
+    result = results[method]
+    assert result["scores"]["per_class"][1]["iou"] > (0.5 if method == "spectral_angle" else 0.75)
+    judged = evaluate.run(EvaluateJob(str(dataset), result["model"]), tmp_path, channel(tmp_path))
+    assert judged["foreground_iou"] > 0.4
+    job = PredictJob(result["model"], confidence="c.tif", probability="p.tif", core_px=32)
+    predict.run(job, tmp_path, channel(tmp_path))
+    whole = PredictJob(
+        result["model"], output="w.tif", confidence="wc.tif", probability="wp.tif", core_px=512
+    )
+    predict.run(whole, tmp_path, channel(tmp_path))
+    for one, other in (("classes.tif", "w.tif"), ("c.tif", "wc.tif"), ("p.tif", "wp.tif")):
+        with rasterio.open(tmp_path / one) as first, rasterio.open(tmp_path / other) as second:
+            np.testing.assert_array_equal(first.read(), second.read())
+
+
+def test_the_model_file_says_what_it_is(made):
+    _, results = made
+    model = read_model(results["forest"]["model"])
+    assert model.architecture["name"] == "forest"
+    assert (model.reach_px, model.align_px, model.tile_exact) == (1, 1, True)
+    assert [band.name for band in model.recipe.bands] == ["b1", "b2", "b3"]
+    assert model.trained["settings"]["method"] == "forest"
+    with pytest.raises(GeoSegError, match="no network"):
+        load_network(model.path)
+
+
+def test_importance_finds_the_bands_that_tell_the_classes_apart(made):
+    _, results = made
+    rows = {row["name"]: row for row in results["forest"]["importance"]["bands"]}
+    assert rows["b1"]["permutation"] > rows["b3"]["permutation"] + 0.05
+    assert rows["b1"]["impurity"] > rows["b3"]["impurity"]
+    assert sum(row["impurity"] for row in rows.values()) == pytest.approx(1, abs=1e-4)
+    assert results["spectral_angle"]["importance"]["bands"][0]["impurity"] is None
+
+
+def test_the_same_seed_gives_the_same_model(tmp_path):
+    dataset = write_dataset(tmp_path / "data")
+    first, second = (run(tmp_path / name, dataset, search=False) for name in "ab")
+    assert first["scores"] == second["scores"]
+    image = np.random.default_rng(0).normal(0, 1, (1, 3, 20, 20)).astype(np.float32)
+    made = [
+        onnxruntime.InferenceSession(one["model"]).run(None, {"image": image})[0] for one in (first, second)
+    ]
+    np.testing.assert_array_equal(*made)
+
+
+def test_a_dry_run_writes_nothing(tmp_path):
+    dataset = write_dataset(tmp_path / "data")
+    result = run(tmp_path / "out", dataset, dry_run=True, texture_px=(5,))
+    assert result["facts"]["reach_px"] == 2
+    assert "9 features" in result["reasons"][0]
+    assert [path for path in (tmp_path / "out").iterdir() if path.suffix in (".onnx", ".json")] == []
+
+
+def test_bands_are_taken_by_name(tmp_path):
+    dataset = write_dataset(tmp_path / "data")
+    result = run(tmp_path / "out", dataset, bands=("b3", "b1"), search=False)
+    assert [band.name for band in read_model(result["model"]).recipe.bands] == ["b1", "b3"]
+    with pytest.raises(GeoSegError, match="no band b9"):
+        run(tmp_path / "out", dataset, bands=("b9",))
+
+
+def test_what_an_expression_needs_stays_in_the_recipe():
+    grid = None
+    bands = (Band("red", "r", 1), Band("nir", "r", 2), Band("dem", "d"))
+    index = Band("ndvi", derive="expression", inputs={"a": "nir", "b": "red"})
+    recipe = Recipe((Source("r", "r.tif", "r"), Source("d", "d.tif", "d")), (*bands, index), grid)  # type: ignore[arg-type]
+    part = subset(recipe, ["ndvi", "red"])
+    assert [band.name for band in part.bands] == ["red", "ndvi"]
+    assert [band.name for band in part.intermediates] == ["nir"]
+    assert [source.key for source in part.sources] == ["r"]
+
+
+def test_cancel_stops_between_trees(tmp_path):
+    dataset = write_dataset(tmp_path / "data")
+    stopped = []
+
+    def stop(done):
+        stopped.append(done)
+        raise KeyboardInterrupt
+
+    values, truth = pixels(100, 2)
+    with pytest.raises(KeyboardInterrupt):
+        forest.grow(forest.Settings(40, 0, 1, 1), values, truth, 0, stop)
+    assert stopped == [0]
+    assert json.loads(dataset.read_text())["name"] == "blobs"
+
+
+@pytest.mark.parametrize(("classes", "leaf"), [(2, 1), (2, 7), (5, 1), (5, 4)])
+def test_the_graph_gives_what_scikit_learn_gives(classes, leaf):
+    values, truth = pixels(1500, classes)
+    grown = forest.grow(forest.Settings(23, 0, 2, leaf), values, truth, 1)
+    model = forestgraph.forest_graph(grown, FLAT, (), classes, Calibration())
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    image = np.random.default_rng(5).normal(0, 1, (2, BANDS, 31, 17)).astype(np.float32)
+    given = session.run(None, {"image": image})[0]
+    expected = grown.predict_proba(image.transpose(0, 2, 3, 1).reshape(-1, BANDS))
+    np.testing.assert_allclose(given.transpose(0, 2, 3, 1).reshape(-1, classes), expected, atol=1e-6)
+    gap = np.diff(np.sort(expected, axis=1)[:, -2:], axis=1)[:, 0]
+    ids = given.argmax(axis=1).ravel()
+    clear = (gap == 0) | (gap > 1e-9)
+    np.testing.assert_array_equal(ids[clear], expected.argmax(axis=1)[clear])
+
+
+def test_thresholds_compare_as_in_scikit_learn():
+    thresholds = np.array([0.1, 1 / 3, -0.1, 1.0, 1e-9, np.pi])
+    found = forestgraph.below(thresholds)
+    assert (found.astype(np.float64) <= thresholds).all()
+    assert (np.nextafter(found, np.float32(np.inf)).astype(np.float64) > thresholds).all()
+
+
+def test_a_class_without_pixels_gets_nothing():
+    values, truth = pixels(400, 2)
+    grown = forest.grow(forest.Settings(5, 3, 1, 1), values, np.where(truth == 1, 2, 0).astype(np.uint8), 1)
+    session = onnxruntime.InferenceSession(
+        forestgraph.forest_graph(grown, FLAT, (), 4, Calibration()).SerializeToString()
+    )
+    given = session.run(None, {"image": np.zeros((1, BANDS, 4, 4), np.float32)})[0]
+    assert (given[:, [1, 3]] == 0).all()
+    np.testing.assert_allclose(given.sum(axis=1), 1, atol=1e-6)
+
+
+def test_calibration_is_part_of_the_graph():
+    values, truth = pixels(800, 3)
+    grown = forest.grow(forest.Settings(9, 0, 1, 3), values, truth, 1)
+    how = Calibration(1.7, (0.2, -0.5, 0.3), (1.0, 0.4, 0.7))
+    image = np.random.default_rng(2).normal(0, 1, (1, BANDS, 9, 9)).astype(np.float32)
+    plain, made = (
+        onnxruntime.InferenceSession(
+            forestgraph.forest_graph(grown, FLAT, (), 3, one).SerializeToString()
+        ).run(None, {"image": image})[0][0]
+        for one in (Calibration(), how)
+    )
+    from geoseg_engine.modelfile.calibration import output
+
+    np.testing.assert_allclose(made, output(forestgraph.logits(plain), how), atol=1e-5)
+
+
+def test_texture_is_mean_and_deviation_of_the_pixels_inside():
+    scores = np.random.default_rng(0).normal(0, 1, (2, 9, 11)).astype(np.float32)
+    made = features(scores, Texture((3, 5)))
+    assert made.shape == (10, 9, 11)
+    for place, half in ((0, 1), (1, 2)):
+        part = scores[1, max(4 - half, 0) : 5 + half, max(0 - half, 0) : 1 + half]
+        assert made[2 + 4 * place + 1, 4, 0] == pytest.approx(part.mean(), abs=1e-6)
+        assert made[4 + 4 * place + 1, 4, 0] == pytest.approx(np.sqrt(part.var() + FLOOR), abs=1e-5)
+
+
+def test_the_graph_computes_the_same_texture():
+    values, truth = pixels(300, 2)
+    wide = np.concatenate([values] * 5, axis=1)
+    grown = forest.grow(forest.Settings(3, 0, 3, 1), wide, truth, 1)
+    model = forestgraph.forest_graph(grown, FLAT, (3, 7), 2, Calibration())
+    from onnx import TensorProto, helper
+
+    model.graph.output.append(helper.make_tensor_value_info(forestgraph.FEATURES, TensorProto.FLOAT, None))
+    image = np.random.default_rng(3).normal(0, 1, (1, BANDS, 12, 10)).astype(np.float32)
+    given = onnxruntime.InferenceSession(model.SerializeToString()).run(
+        [forestgraph.FEATURES], {"image": image}
+    )[0]
+    expected = features(image[0], Texture((3, 7))).reshape(15, -1).T
+    np.testing.assert_allclose(given, expected, atol=1e-5)
+
+
+def test_maximum_likelihood_is_that_of_gaussians():
+    values, truth = pixels(5000, 3)
+    network = MaximumLikelihood(BANDS, 4).eval()
+    spectral.fit_gaussians(network, values, truth)
+    with torch.no_grad():
+        logits = network(torch.from_numpy(values[:50].T.reshape(1, BANDS, 5, 10)))[0].reshape(4, -1).numpy()
+    for index in range(3):
+        rows = values[truth == index].astype(np.float64)
+        expected = multivariate_normal.logpdf(values[:50], rows.mean(0), spectral.shrunk_covariance(rows))
+        constant = 0.5 * BANDS * np.log(2 * np.pi)
+        np.testing.assert_allclose(logits[index], expected + constant, rtol=1e-4, atol=1e-3)
+    assert (logits[3] < -1000).all()
+
+
+def test_few_pixels_of_many_bands_still_give_a_covariance():
+    rows = np.random.default_rng(0).normal(0, 1, (6, 20))
+    values = np.linalg.eigvalsh(spectral.shrunk_covariance(rows))
+    assert values.min() >= spectral.RIDGE / 2
+    many = np.random.default_rng(0).normal(0, 1, (50_000, 4)) @ np.array(
+        [[1, 0.5, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0.9], [0, 0, 0, 1]]
+    )
+    found = spectral.shrunk_covariance(many) - spectral.RIDGE * np.eye(4)
+    np.testing.assert_allclose(found, np.cov(many.T), atol=1e-3)
+
+
+def test_the_spectral_angle_does_not_see_brightness():
+    statistics = Statistics((10.0, 20.0, 5.0), (2.0, 5.0, 1.0), (0.0,) * 3, (99.0,) * 3)
+    raw = np.abs(pixels(400, 2)[0]) + 1
+    truth = (raw[:, 0] > raw[:, 1]).astype(np.uint8)
+    mean, std = np.array(statistics.mean), np.array(statistics.std)
+    network = SpectralAngle(BANDS, 2).eval()
+    spectral.fit_angles(
+        network, ((raw - mean) / std).astype(np.float32), truth, spectral.origin(statistics, ())
+    )
+    answers = []
+    for light in (1.0, 2.5):
+        scores = ((raw * light - mean) / std).astype(np.float32)
+        with torch.no_grad():
+            answers.append(network(torch.from_numpy(scores.T[None, :, :, None]))[0].numpy())
+    np.testing.assert_allclose(answers[0], answers[1], rtol=1e-3, atol=1e-3)
+    assert (answers[0][:, :, 0].argmax(axis=0) == truth).mean() > 0.7
+
+
+def test_pixels_are_shared_evenly_and_small_classes_leave_their_part():
+    assert shares(np.array([1000, 10, 1000]), 310).tolist() == [150, 10, 150]
+    assert shares(np.array([5, 0, 3]), 100).tolist() == [5, 0, 3]
+    assert shares(np.array([50, 50, 50]), 2).sum() == 2
+    assert len(CLASSES) == 2
+
+
+def test_search_is_told_and_judged_on_validation(tmp_path):
+    dataset = write_dataset(tmp_path / "data")
+    folder = tmp_path / "out"
+    folder.mkdir()
+    events = io.StringIO()
+    fit.run(ForestJob(str(dataset), trees=5, pixels=1000), folder, Channel(folder, events))
+    logged = [json.loads(line) for line in events.getvalue().splitlines()]
+    assert sum("IoU" in item.get("text", "") and "leaves" in item["text"] for item in logged) == 3
+    assert {"searching", "growing trees"} <= {item["phase"] for item in logged if item["type"] == "progress"}

@@ -1,0 +1,1 @@
+"""Baselines beside the networks: random forest, maximum likelihood, spectral angle."""

@@ -1,0 +1,294 @@
+"""The recipe of a baseline, from top to bottom: pixels, classifier, calibration, model file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from .. import __version__
+from ..channel import Channel
+from ..contract import PROTOCOL, SAVING_PHASE, Dataset, ForestJob, Problem, encode, write_json
+from ..dataset.datasets import load_dataset
+from ..dataset.subset import with_bands
+from ..modelfile import calibration
+from ..modelfile.calibration import Calibration
+from ..modelfile.description import describe
+from ..modelfile.export import export
+from ..models import build
+from ..models.spectral import MaximumLikelihood
+from ..models.texture import feature_count
+from ..outputs import prepare_folder
+from ..scores.metrics import confusion, scores
+from . import forest as trees
+from . import forestgraph, spectral
+from .importance import importance
+from .pixels import TRAIN, VALIDATION, Array, Samples, count_labels, draw, refuse_single
+from .saving import save_forest
+
+MODEL_FILE, METRICS_FILE, IMPORTANCE_FILE = "model.onnx", "metrics.json", "importance.json"
+TILE_PX = 64
+WORDS = {
+    "forest": "random forest",
+    "maximum_likelihood": "maximum likelihood",
+    "spectral_angle": "spectral angle",
+}
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A classifier of pixels.
+
+    Attributes:
+        logits: of features (pixels, features) -> (pixels, classes).
+        architecture: for the model file.
+        settings: what was chosen, for metrics.json.
+        model: a RandomForestClassifier, or a network.
+        impurity: of a forest, importance of every feature.
+    """
+
+    logits: Callable[[Array], NDArray[Any]]
+    architecture: dict[str, Any]
+    settings: dict[str, Any]
+    model: Any
+    impurity: NDArray[np.float64] | None = None
+
+
+@dataclass
+class Reach:
+    """What prediction by windows must know of a baseline."""
+
+    reach_px: int
+    align_px: int = 1
+    tile_exact: bool = True
+
+
+def run(job: ForestJob, folder: Path, channel: Channel) -> dict[str, Any]:
+    """Fit a baseline on a dataset; leave model.onnx, metrics.json and importance.json in the output folder.
+
+    Raises:
+        GeoSegError: `unknown_band`, `one_class`, `no_training_pixels`, `export_mismatch`, …
+        Cancelled: if the user stops; nothing is left then.
+    """
+    started = time.monotonic()
+    whole, dataset_folder = load_dataset(folder / job.dataset)
+    dataset = with_bands(whole, job.bands)
+    if job.dry_run:
+        return described(job, dataset, dataset_folder)
+    output = folder / job.output
+    prepare_folder(output)
+    channel.send(
+        "hello",
+        protocol=PROTOCOL,
+        engine=__version__,
+        versions={"torch": str(torch.__version__)},
+        device="CPU",
+        device_memory_mb=0,
+    )
+    samples = draw(dataset, whole, dataset_folder, job.texture_px, job.pixels, job.seed, channel)
+    warnings = [*dataset.warnings, *samples.problems, *label_warnings(dataset, samples)]
+    for problem in warnings[len(dataset.warnings) :]:
+        channel.log(f"{problem.message} {problem.hint}", "warning")
+    channel.log(sentence(job, dataset, len(samples.train)))
+    fitted = fit(job, dataset, samples, channel)
+    decision, judged = judge(job, dataset, fitted, samples, channel)
+    channel.progress("finding what the bands are worth", 0, 1)
+    worth = importance(dataset, samples, fitted.logits, decision, fitted.impurity, job.seed)
+    channel.send("progress", phase=SAVING_PHASE, done=0, total=1, rate="")
+    summary = {
+        "miou": judged["miou"],
+        "scores": judged,
+        "split": "validation",
+        "cancelled": False,
+        "device": "CPU",
+        "precision": "float32",
+        "train_pixels": len(samples.train),
+        "validation_pixels": len(samples.validation),
+        "seconds": round(time.monotonic() - started, 2),
+        "settings": fitted.settings,
+        "architecture": fitted.architecture,
+        "job": encode(job),
+    }
+    write_model(job, dataset, samples, fitted, decision, warnings, summary, output / MODEL_FILE)
+    write_json(output / METRICS_FILE, summary)
+    write_json(output / IMPORTANCE_FILE, worth)
+    for kind, name in (("model", MODEL_FILE), ("metrics", METRICS_FILE), ("importance", IMPORTANCE_FILE)):
+        channel.artifact(kind, (output / name).resolve())
+    return {
+        "model": str(output / MODEL_FILE),
+        **{key: value for key, value in summary.items() if key not in ("job", "architecture")},
+        "importance": worth,
+        "warnings": warnings,
+    }
+
+
+def described(job: ForestJob, dataset: Dataset, folder: Path) -> dict[str, Any]:
+    """What a dry run returns: nothing is read but labels and split."""
+    counts = count_labels(dataset, folder)
+    refuse_single(counts[TRAIN], dataset)
+    pixels = min(int(counts[TRAIN].sum()), job.pixels)
+    facts = Reach(max(job.texture_px, default=1) // 2)
+    return {
+        "plan": {"method": job.method, "texture_px": list(job.texture_px), "pixels": pixels},
+        "reasons": [sentence(job, dataset, pixels)],
+        "facts": asdict(facts),
+        "train_pixels": int(counts[TRAIN].sum()),
+        "validation_pixels": int(counts[VALIDATION].sum()),
+        "precision": "float32",
+        "device": "CPU",
+        "warnings": list(dataset.warnings),
+    }
+
+
+def sentence(job: ForestJob, dataset: Dataset, pixels: int) -> str:
+    """What will be done, in words."""
+    bands = len(dataset.recipe.bands)
+    features = feature_count(bands, job.texture_px)
+    texture = f" and their texture, {features} features" if job.texture_px else ""
+    return (
+        f"Fitting {WORDS[job.method]} on {pixels} train pixels of {bands} bands{texture}, even over classes."
+    )
+
+
+def label_warnings(dataset: Dataset, samples: Samples) -> list[Problem]:
+    """Classes without train pixels; a dataset without validation pixels."""
+    found = [
+        Problem(
+            "class_without_training_pixels",
+            f"Class '{item.name}' has no training pixel: the model will never predict it.",
+            "Label some in the train blocks, or split again with another seed.",
+            "warning",
+        )
+        for item, pixels in zip(dataset.classes, samples.counts, strict=True)
+        if not pixels
+    ]
+    if not samples.validation_px:
+        found.append(
+            Problem(
+                "no_validation_pixels",
+                "No labelled pixel belongs to the validation split: nothing is searched or calibrated.",
+                "Give validation a share of the blocks.",
+                "warning",
+            )
+        )
+    return found
+
+
+def fit(job: ForestJob, dataset: Dataset, samples: Samples, channel: Channel) -> Fitted:
+    """The classifier that the job asks for."""
+    bands, classes = len(dataset.recipe.bands), len(dataset.classes)
+    architecture = {
+        "name": job.method,
+        "bands": bands,
+        "classes": classes,
+        "texture_px": list(job.texture_px),
+    }
+    if job.method == "forest":
+        return _fit_forest(job, dataset, samples, architecture, channel)
+    network = build(architecture).eval()
+    if isinstance(network, MaximumLikelihood):
+        spectral.fit_gaussians(network, samples.train, samples.train_truth)
+    else:
+        origin = spectral.origin(samples.statistics, job.texture_px)
+        spectral.fit_angles(network, samples.train, samples.train_truth, origin)  # type: ignore[arg-type]
+
+    def logits(pixels: Array) -> NDArray[Any]:
+        with torch.inference_mode():
+            image = torch.from_numpy(np.ascontiguousarray(pixels.T))[None, :, :, None]
+            found: NDArray[Any] = network.logits(image)[0, :, :, 0].T.numpy()  # type: ignore[operator]
+        return found
+
+    return Fitted(logits, architecture, {"method": job.method}, network)
+
+
+def _fit_forest(
+    job: ForestJob, dataset: Dataset, samples: Samples, architecture: dict[str, Any], channel: Channel
+) -> Fitted:
+    settings = trees.first_settings(job, samples.train.shape[1])
+    if job.search and len(samples.validation):
+        settings = trees.search(job, samples, dataset.classes, settings, channel)
+    channel.log(f"Growing {settings.trees} trees: {settings.words()}.")
+    grown = trees.grow(
+        settings,
+        samples.train,
+        samples.train_truth,
+        job.seed,
+        lambda done: channel.progress("growing trees", done, settings.trees),
+    )
+
+    def logits(pixels: Array) -> NDArray[Any]:
+        return forestgraph.logits(trees.probabilities(grown, pixels, len(dataset.classes)))
+
+    return Fitted(
+        logits,
+        {**architecture, "trees": settings.trees},
+        {"method": job.method, **asdict(settings)},
+        grown,
+        grown.feature_importances_,
+    )
+
+
+def judge(
+    job: ForestJob, dataset: Dataset, fitted: Fitted, samples: Samples, channel: Channel
+) -> tuple[Calibration, dict[str, Any]]:
+    """Calibration, and scores of validation pixels with it; without any, scores of nothing."""
+    logits = fitted.logits(samples.validation)
+    truth = samples.validation_truth
+    found = Calibration()
+    if job.calibrate and len(truth):
+        found = calibration.fit(logits, truth, dataset.classes)
+        if found.ece:
+            channel.log(
+                f"Calibrated: error of confidence {found.ece[0]:.3f} before, {found.ece[1]:.3f} after."
+            )
+    ids = calibration.output(logits.T, found).argmax(axis=0).astype(np.uint8)
+    result = scores(confusion(truth, ids, len(dataset.classes)), dataset.classes)
+    if result["miou"] is not None:
+        channel.log(f"Mean IoU {result['miou']:.3f} on {len(truth)} validation pixels.")
+    return found, result
+
+
+def write_model(
+    job: ForestJob,
+    dataset: Dataset,
+    samples: Samples,
+    fitted: Fitted,
+    decision: Calibration,
+    warnings: list[Problem],
+    summary: dict[str, Any],
+    path: Path,
+) -> None:
+    """The model file, with everything that prediction needs to know."""
+    facts = Reach(max(job.texture_px, default=1) // 2)
+    trained = {key: value for key, value in summary.items() if key not in ("scores", "architecture")}
+    metadata = describe(
+        dataset,
+        samples.statistics,
+        fitted.architecture,
+        facts,
+        TILE_PX,
+        summary["scores"],
+        warnings,
+        trained,
+    )
+    if job.method == "forest":
+        graph = forestgraph.forest_graph(
+            fitted.model, samples.statistics, job.texture_px, len(dataset.classes), decision
+        )
+        save_forest(graph, fitted.model, metadata, decision, path)
+        return
+    random = torch.Generator().manual_seed(job.seed)
+    bands = len(dataset.recipe.bands)
+    tiles = [torch.randn((batch, bands, rows, cols), generator=random) for batch, rows, cols in SHAPES]
+    tiles[1][:, :, :3, :5] = torch.nan
+    export(fitted.model, samples.statistics, metadata, tiles, path, decision)
+
+
+SHAPES = ((2, 40, 48), (1, 48, 48), (3, 48, 40))
+"""Of the tiles that the exported model is held against: batch, rows, columns."""

@@ -1,0 +1,189 @@
+"""A forest as one ONNX graph: image of z-scores in, class probabilities out.
+
+Every tree is a node of its own: its thresholds then stay in the processor's cache while all pixels pass it, which
+is several times faster than all trees for one pixel after another, and sums are always taken in the same order.
+scikit-learn compares float32 values with float64 thresholds; the largest float32 that is not above the threshold
+gives the same answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from ..modelfile.calibration import Calibration
+from ..modelfile.export import OPSET
+from ..modelfile.stats import Statistics
+from ..models.texture import FLOOR
+
+ML_OPSET, IR_VERSION = 3, 9
+FEATURES, SHARES = "features", "shares"
+LEAST_SHARE = 1e-3
+"""Some trees of a few hundred may all miss a class that is there."""
+
+
+class Graph:
+    """Nodes and constants of a graph in the making."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+
+    def add(self, kind: str, inputs: Sequence[str], output: str = "", **attributes: Any) -> str:
+        """Append a node; returns the name of its output."""
+        name = output or f"{kind.lower()}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
+        return name
+
+    def constant(self, value: Any, dtype: type = np.float32) -> str:
+        """Append a constant; returns its name."""
+        name = f"constant_{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.asarray(value, dtype), name))
+        return name
+
+
+def forest_graph(
+    forest: Any,
+    statistics: Statistics,
+    texture_px: Sequence[int],
+    classes: int,
+    calibration: Calibration,
+) -> onnx.ModelProto:
+    """The model without metadata.
+
+    Args:
+        forest: a fitted RandomForestClassifier over `models.texture` features.
+        statistics: of the bands; values beyond their limits are clipped.
+        texture_px: sides of texture windows.
+        classes: number of output channels; those that the forest has not seen get 0.
+        calibration: what becomes of the logarithms of the forest's shares, see `logits`.
+    """
+    bands = len(statistics.mean)
+    graph = Graph()
+    image = _clean(graph, statistics)
+    features = _texture(graph, image, texture_px)
+    pixels = graph.add("Transpose", [features], perm=[0, 2, 3, 1])
+    width = bands * (1 + 2 * len(texture_px))
+    rows = graph.add("Reshape", [pixels, graph.constant([-1, width], np.int64)], FEATURES)
+    shares = _shares(graph, forest, rows, classes)
+    size = graph.add("Gather", [graph.add("Shape", [image]), graph.constant([0, 2, 3], np.int64)])
+    shape = graph.add("Concat", [size, graph.constant([classes], np.int64)], axis=0)
+    maps = graph.add("Transpose", [graph.add("Reshape", [shares, shape])], SHARES, perm=[0, 3, 1, 2])
+    graph.add("Identity", [_decided(graph, maps, calibration)], "probabilities")
+    given = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", bands, "rows", "cols"])
+    made = helper.make_tensor_value_info(
+        "probabilities", TensorProto.FLOAT, ["batch", classes, "rows", "cols"]
+    )
+    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
+    return helper.make_model(
+        helper.make_graph(graph.nodes, "forest", [given], [made], graph.constants),
+        opset_imports=opsets,
+        ir_version=IR_VERSION,
+        producer_name="GeoSeg",
+    )
+
+
+def _clean(graph: Graph, statistics: Statistics) -> str:
+    """NaN becomes 0, values are clipped."""
+    low, high = (np.array(limit).reshape(1, -1, 1, 1) for limit in statistics.z_limits())
+    known = graph.add("Where", [graph.add("IsNaN", ["image"]), graph.constant(0.0), "image"])
+    return graph.add("Min", [graph.add("Max", [known, graph.constant(low)]), graph.constant(high)])
+
+
+def _texture(graph: Graph, image: str, sizes: Sequence[int]) -> str:
+    """What `models.texture.Texture` computes."""
+    parts = [image]
+    for size in sizes:
+        square = graph.add("Mul", [image, image])
+        middle, power = (_mean(graph, one, size) for one in (image, square))
+        variance = graph.add("Sub", [power, graph.add("Mul", [middle, middle])])
+        positive = graph.add("Max", [variance, graph.constant(0.0)])
+        parts += [middle, graph.add("Sqrt", [graph.add("Add", [positive, graph.constant(FLOOR)])])]
+    return graph.add("Concat", parts, axis=1) if len(parts) > 1 else image
+
+
+def _mean(graph: Graph, values: str, size: int) -> str:
+    half = size // 2
+    for shape, pads in (([size, 1], [half, 0, half, 0]), ([1, size], [0, half, 0, half])):
+        values = graph.add("AveragePool", [values], kernel_shape=shape, pads=pads, count_include_pad=0)
+    return values
+
+
+def _shares(graph: Graph, forest: Any, rows: str, classes: int) -> str:
+    """(pixels, classes): the mean of the leaves' shares; the first class of the forest is what the others leave."""
+    trees = [tree.tree_ for tree in forest.estimators_]
+    seen = [int(item) for item in forest.classes_]
+    total = ""
+    for tree in trees:
+        one = graph.add("TreeEnsembleRegressor", [rows], domain="ai.onnx.ml", **tree_attributes(tree))
+        total = graph.add("Add", [total, one]) if total else one
+    taken = graph.add("ReduceSum", [total, graph.constant([1], np.int64)], keepdims=1)
+    count = graph.constant(
+        float(len(trees))
+    )  # divided last: sums of pure leaves are whole numbers, and ties stay ties
+    first = graph.add("Max", [graph.add("Sub", [count, taken]), graph.constant(0.0)])
+    shares = graph.add("Div", [graph.add("Concat", [first, total], axis=1), count])
+    place = np.zeros((len(seen), classes), np.float32)
+    place[np.arange(len(seen)), seen] = 1
+    if len(seen) < classes:
+        return graph.add("MatMul", [shares, graph.constant(place)])
+    return shares
+
+
+def _decided(graph: Graph, shares: str, calibration: Calibration) -> str:
+    """What `modelfile.calibration.Decision` computes of `logits`; the shares as they are where it does nothing."""
+    if calibration.does_nothing:
+        return shares
+    values = graph.add("Log", [graph.add("Max", [shares, graph.constant(LEAST_SHARE)])])
+    values = graph.add("Mul", [values, graph.constant(1 / calibration.temperature)])
+    if any(calibration.bias):
+        values = graph.add("Add", [values, graph.constant(np.reshape(calibration.bias, (1, -1, 1, 1)))])
+    made = graph.add("Softmax", [values], axis=1)
+    if not calibration.decides:
+        return made
+    weighted = graph.add("Mul", [made, graph.constant(np.reshape(calibration.weights, (1, -1, 1, 1)))])
+    total = graph.add("ReduceSum", [weighted, graph.constant([1], np.int64)], keepdims=1)
+    return graph.add("Div", [weighted, total])
+
+
+def logits(shares: NDArray[Any]) -> NDArray[Any]:
+    """Logits of a forest's shares: their logarithms, those of 0 as of LEAST_SHARE."""
+    return np.asarray(np.log(np.maximum(shares, LEAST_SHARE)))
+
+
+def tree_attributes(tree: Any) -> dict[str, Any]:
+    """Attributes of a TreeEnsembleRegressor with one tree; targets are the shares of all classes but the first."""
+    leaf = tree.children_left < 0
+    ids = np.arange(tree.node_count)
+    shares = tree.value[:, 0, 1:] / tree.value[:, 0].sum(axis=1, keepdims=True)
+    targets = shares.shape[1]
+    wanted = (shares != 0) & leaf[:, None]
+    wanted[leaf & ~wanted.any(axis=1), 0] = True  # a leaf needs one weight at least
+    nodes, target = np.nonzero(wanted)
+    return {
+        "nodes_treeids": [0] * len(ids),
+        "nodes_nodeids": ids.tolist(),
+        "nodes_featureids": np.where(leaf, 0, tree.feature).tolist(),
+        "nodes_values": np.where(leaf, 0, below(tree.threshold)).tolist(),
+        "nodes_modes": np.where(leaf, "LEAF", "BRANCH_LEQ").tolist(),
+        "nodes_truenodeids": np.where(leaf, 0, tree.children_left).tolist(),
+        "nodes_falsenodeids": np.where(leaf, 0, tree.children_right).tolist(),
+        "target_treeids": [0] * len(nodes),
+        "target_nodeids": nodes.tolist(),
+        "target_ids": target.tolist(),
+        "target_weights": shares[nodes, target].tolist(),
+        "n_targets": targets,
+        "aggregate_function": "SUM",
+        "post_transform": "NONE",
+    }
+
+
+def below(thresholds: NDArray[np.float64]) -> NDArray[np.float32]:
+    """The largest float32 that is not above each threshold."""
+    near = thresholds.astype(np.float32)
+    return np.where(near > thresholds, np.nextafter(near, np.float32(-np.inf)), near)

@@ -1,0 +1,220 @@
+"""Pixels that a baseline learns from and is judged on, read window by window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import rasterio
+import torch
+from numpy.typing import NDArray
+
+from ..channel import Channel
+from ..contract import IGNORE, SPLITS, Dataset, GeoSegError, Problem
+from ..dataset.datasets import open_dataset_stack
+from ..dataset.subset import places
+from ..modelfile.stats import Statistics, measure, normalise
+from ..models.texture import Texture, feature_count
+from ..raster.grid import Window, window_px, windows
+
+STATISTICS_PIXELS = 2_000_000
+VALIDATION_PIXELS = 200_000
+COUNTED_PX = 2048
+TRAIN, VALIDATION = SPLITS.index("train"), SPLITS.index("validation")
+Array = NDArray[np.float32]
+Truth = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What is learned from and judged on.
+
+    Attributes:
+        train, validation: features (pixels, features), see `models.texture`.
+        train_truth, validation_truth: class ids.
+        counts: train pixels of every class in the whole dataset.
+        validation_px: validation pixels in the whole dataset.
+        statistics: of the bands.
+        problems: what is wrong with bands.
+    """
+
+    train: Array
+    train_truth: Truth
+    validation: Array
+    validation_truth: Truth
+    counts: list[int]
+    validation_px: int
+    statistics: Statistics
+    problems: list[Problem]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Places in one window (row * width + col), in order."""
+
+    window: Window
+    train: NDArray[np.int64]
+    validation: NDArray[np.int64]
+    statistics: NDArray[np.int64]
+
+
+def draw(
+    dataset: Dataset,
+    whole: Dataset,
+    folder: Path,
+    texture_px: Sequence[int],
+    pixels: int,
+    seed: int,
+    channel: Channel,
+) -> Samples:
+    """Draw train pixels evenly over the classes and validation pixels as they come, and compute their features.
+
+    Args:
+        dataset: with the bands to use.
+        whole: the same with every band of its written stack.
+        folder: their paths are relative to it.
+        texture_px: sides of texture windows.
+        pixels: at most so many train pixels.
+        seed: of the draw.
+        channel: told of progress; cancel point.
+
+    Raises:
+        GeoSegError: `no_training_pixels` if fewer than two classes have any.
+    """
+    size = window_px(len(whole.recipe.bands))
+    counts = count_labels(dataset, folder)
+    refuse_single(counts[TRAIN], dataset)
+    chosen = list(_choose(dataset, folder, size, counts, pixels, seed))
+    order = places(whole.recipe, dataset.recipe)
+    with open_dataset_stack(whole, folder) as stack:
+        raw = []
+        for done, part in enumerate(chosen):
+            channel.progress("measuring statistics", done, len(chosen))
+            if len(part.statistics):
+                values = stack.read(part.window)[order]
+                raw.append(values.reshape(len(order), -1)[:, part.statistics])
+        statistics, problems = measure(np.concatenate(raw, axis=1), dataset.recipe.bands)
+        texture = Texture(texture_px)
+        train, validation = [], []
+        for done, part in enumerate(chosen):
+            channel.progress("reading the stack", done, len(chosen))
+            if len(part.train) or len(part.validation):
+                around = part.window.padded(texture.reach_px).clipped(stack.grid.height, stack.grid.width)
+                scores = normalise(stack.read(around)[order], statistics)
+                rows, cols = part.window.within(around)
+                found = features(scores, texture)[:, rows, cols].reshape(
+                    feature_count(len(order), texture_px), -1
+                )
+                train.append(found[:, part.train].T)
+                validation.append(found[:, part.validation].T)
+    labels = [_labels(dataset, folder, part) for part in chosen]
+    return Samples(
+        np.ascontiguousarray(np.concatenate(train)),
+        np.concatenate([one for one, _ in labels]),
+        np.ascontiguousarray(np.concatenate(validation)),
+        np.concatenate([other for _, other in labels]),
+        counts[TRAIN].tolist(),
+        int(counts[VALIDATION].sum()),
+        statistics,
+        problems,
+    )
+
+
+def features(scores: Array, texture: Texture) -> Array:
+    """(bands, rows, cols) z-scores -> (features, rows, cols)."""
+    with torch.inference_mode():
+        result: Array = texture(torch.from_numpy(scores)[None])[0].numpy()
+    return result
+
+
+def refuse_single(counts: NDArray[np.int64], dataset: Dataset) -> None:
+    """Raise unless two classes have train pixels."""
+    if (counts > 0).sum() < 2:
+        absent = [item.name for item, count in zip(dataset.classes, counts, strict=True) if not count]
+        raise GeoSegError(
+            "no_training_pixels" if len(dataset.classes) > 1 else "one_class",
+            f"There is nothing to tell apart: the train split has no pixel of {', '.join(absent) or 'a second class'}.",
+            "Give train a larger share, make split blocks smaller, or label more ground.",
+        )
+
+
+def shares(counts: NDArray[np.int64], pixels: int) -> NDArray[np.int64]:
+    """How many pixels to take of each class: evenly, and what small classes leave goes to the others."""
+    taken = np.zeros_like(counts)
+    left, open_ = pixels, counts > 0
+    while left > 0 and open_.any():
+        each = max(left // int(open_.sum()), 1)
+        more = np.where(open_, np.minimum(counts - taken, each), 0)
+        if more.sum() > left:  # fewer pixels left than classes
+            more = np.where(np.cumsum(more) <= left, more, 0)
+        taken += more
+        left -= int(more.sum())
+        open_ = taken < counts
+    return taken
+
+
+def _ground(dataset: Dataset, folder: Path, size: int) -> Iterator[tuple[Window, Truth, Truth]]:
+    """Windows with labels and split, row by row."""
+    with rasterio.open(folder / dataset.labels) as labels, rasterio.open(folder / dataset.split) as split:
+        for window in windows(dataset.recipe.grid, size):
+            ids = labels.read(1, window=window.rasterio).ravel()
+            yield window, ids, split.read(1, window=window.rasterio).ravel()
+
+
+def count_labels(dataset: Dataset, folder: Path) -> NDArray[np.int64]:
+    """Labelled pixels by split (train, validation) and class."""
+    classes = len(dataset.classes)
+    counts = np.zeros((2, classes), np.int64)
+    for _, ids, split in _ground(dataset, folder, COUNTED_PX):
+        for index in (TRAIN, VALIDATION):
+            counts[index] += np.bincount(ids[split == index], minlength=IGNORE + 1)[:classes]
+    return counts
+
+
+def _choose(
+    dataset: Dataset, folder: Path, size: int, counts: NDArray[np.int64], pixels: int, seed: int
+) -> Iterator[Chosen]:
+    """The drawn places, window by window; windows without any are left out."""
+    random = np.random.default_rng(seed)
+    wanted = shares(counts[TRAIN], pixels)
+    train = [_draw(random, int(all_), int(some)) for all_, some in zip(counts[TRAIN], wanted, strict=True)]
+    total = int(counts[VALIDATION].sum())
+    validation = _draw(random, total, min(total, VALIDATION_PIXELS))
+    step = max(1, int(counts[TRAIN].sum()) // STATISTICS_PIXELS)
+    even = np.arange(0, int(counts[TRAIN].sum()), step)
+    seen = np.zeros(len(train), np.int64)
+    seen_all = [0, 0]
+    for window, ids, split in _ground(dataset, folder, size):
+        taken = []
+        for index, numbers in enumerate(train):
+            here = np.flatnonzero((split == TRAIN) & (ids == index))
+            taken.append(_part(here, numbers, int(seen[index])))
+            seen[index] += len(here)
+        labelled = [np.flatnonzero((split == which) & (ids != IGNORE)) for which in (TRAIN, VALIDATION)]
+        part = Chosen(
+            window,
+            np.sort(np.concatenate(taken)),
+            _part(labelled[1], validation, seen_all[1]),
+            _part(labelled[0], even, seen_all[0]),
+        )
+        seen_all = [before + len(here) for before, here in zip(seen_all, labelled, strict=True)]
+        if len(part.train) or len(part.validation) or len(part.statistics):
+            yield part
+
+
+def _draw(random: np.random.Generator, all_: int, some: int) -> NDArray[np.int64]:
+    return np.sort(random.choice(all_, some, replace=False, shuffle=False)) if some else np.zeros(0, np.int64)
+
+
+def _part(here: NDArray[np.int64], numbers: NDArray[np.int64], before: int) -> NDArray[np.int64]:
+    """Of the places found in this window, those whose running number was drawn."""
+    first, last = np.searchsorted(numbers, (before, before + len(here)))
+    return here[numbers[first:last] - before]
+
+
+def _labels(dataset: Dataset, folder: Path, part: Chosen) -> tuple[Truth, Truth]:
+    with rasterio.open(folder / dataset.labels) as labels:
+        ids = labels.read(1, window=part.window.rasterio).ravel()
+    return ids[part.train], ids[part.validation]

@@ -1,0 +1,99 @@
+"""Maximum likelihood and spectral angle: their numbers from train pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from ..modelfile.stats import Statistics
+from ..models.spectral import ABSENT, MaximumLikelihood, SpectralAngle
+from .pixels import Array, Truth
+
+RIDGE = 1e-3
+"""Least variance of a feature, in squared z-scores: bands that are copies of one another stay usable."""
+SCALES = np.geomspace(1.0, 3000.0, 40)
+
+
+def fit_gaussians(network: MaximumLikelihood, samples: Array, truth: Truth) -> nn.Module:
+    """Set means, covariances and offsets from samples (pixels, features); every class is as likely as any other.
+
+    Covariances are shrunk towards their diagonal by the share that minimises the expected squared error
+    (Schäfer & Strimmer 2005, target D: unequal variances), so that few pixels with many bands are enough.
+    """
+    classes, features = len(network.offset), samples.shape[1]  # type: ignore[arg-type]
+    weight = np.zeros((classes, features, features))
+    bias, offset = np.zeros((classes, features)), np.full(classes, ABSENT)
+    for index in range(classes):
+        rows = samples[truth == index].astype(np.float64)
+        if not len(rows):
+            continue
+        mean = rows.mean(axis=0)
+        values, vectors = np.linalg.eigh(shrunk_covariance(rows))
+        weight[index] = (vectors / np.sqrt(values)).T
+        bias[index] = -weight[index] @ mean
+        offset[index] = -0.5 * np.log(values).sum()
+    with torch.no_grad():
+        network.whiten.weight.copy_(torch.from_numpy(weight.reshape(-1, features, 1, 1)))
+        network.whiten.bias.copy_(torch.from_numpy(bias.ravel()))  # type: ignore[union-attr]
+        network.offset.copy_(torch.from_numpy(offset))  # type: ignore[operator, union-attr]
+    return network
+
+
+def shrunk_covariance(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Covariance of (pixels, features), shrunk towards its diagonal, with RIDGE added."""
+    count, features = rows.shape
+    centred = rows - rows.mean(axis=0)
+    covariance = centred.T @ centred / max(count - 1, 1)
+    outside = ~np.eye(features, dtype=bool)
+    squares = centred**2
+    noise = (squares.T @ squares / count - (centred.T @ centred / count) ** 2) / max(count - 1, 1)
+    total = float((covariance[outside] ** 2).sum())
+    share = min(max(float(noise[outside].sum()) / total, 0.0), 1.0) if total else 1.0
+    covariance[outside] *= 1 - share
+    covariance[np.diag_indices(features)] += RIDGE
+    return np.asarray(covariance)
+
+
+def fit_angles(
+    network: SpectralAngle, samples: Array, truth: Truth, origin: NDArray[np.float64]
+) -> nn.Module:
+    """Set the classes' directions from samples (pixels, features), and the scale that makes them most likely.
+
+    Args:
+        network: to set.
+        samples, truth: train pixels.
+        origin: of every feature, what is added so that 0 is the band's own zero.
+    """
+    spectra = samples.astype(np.float64) + origin
+    units = spectra / np.maximum(np.linalg.norm(spectra, axis=1, keepdims=True), 1e-12)
+    classes = len(network.offset)  # type: ignore[arg-type]
+    directions, offset = np.zeros((classes, samples.shape[1])), np.full(classes, ABSENT)
+    for index in np.unique(truth):
+        mean = units[truth == index].mean(axis=0)
+        directions[index] = mean / max(float(np.linalg.norm(mean)), 1e-12)
+        offset[index] = 0.0
+    apart = np.stack([np.linalg.norm(units - direction, axis=1) for direction in directions], axis=1)
+    angles = 2 * np.arcsin(np.minimum(apart / 2, 1.0))
+    scale = min(SCALES, key=lambda one: _surprise(offset - one * angles, truth))
+    with torch.no_grad():
+        for buffer, value in (("origin", origin), ("directions", directions), ("offset", offset)):
+            getattr(network, buffer).copy_(torch.from_numpy(value))
+        network.scale.fill_(float(scale))  # type: ignore[operator]
+    return network
+
+
+def _surprise(logits: NDArray[np.float64], truth: Truth) -> float:
+    """Mean negative log-likelihood."""
+    highest = logits.max(axis=1, keepdims=True)
+    total = highest[:, 0] + np.log(np.exp(logits - highest).sum(axis=1))
+    return float((total - logits[np.arange(len(truth)), truth]).mean())
+
+
+def origin(statistics: Statistics, texture_px: Sequence[int]) -> NDArray[np.float64]:
+    """Of every feature, the z-score of the band's zero with its sign turned; deviations have their zero already."""
+    zero = np.array(statistics.mean) / np.array(statistics.std)
+    return np.concatenate([zero, *([zero, np.zeros_like(zero)] * len(texture_px))])
