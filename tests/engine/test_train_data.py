@@ -8,10 +8,12 @@ from training_scenes import blobs
 from geoseg_engine.contract import IGNORE, Band
 from geoseg_engine.modelfile.stats import Statistics, measure, normalise
 from geoseg_engine.training import scene as scenes
-from geoseg_engine.training.augment import Directions, augment, source_size, turn
 from geoseg_engine.training.sample import Sampler, group_pixels, place
 
 BANDS = tuple(Band(f"b{index}", "r1", index) for index in (1, 2, 3))
+
+
+ASPECT = (Band("height", "dem"), Band("east", "dem", 1, "aspect_sin"), Band("north", "dem", 1, "aspect_cos"))
 
 
 def make_scene(rows: int = 96, cols: int = 128, **changes: np.ndarray) -> scenes.Scene:
@@ -112,65 +114,8 @@ def test_place_shifts_inside_or_centres():
     assert place(3, 10, 6) == -2
 
 
-def terrain_bands() -> tuple[Band, ...]:
-    return (
-        Band("height", "dem"),
-        Band("east", "dem", 1, "aspect_sin"),
-        Band("north", "dem", 1, "aspect_cos"),
-    )
-
-
-def facing(height: torch.Tensor) -> torch.Tensor:
-    """Height and the unit vector that points down the slope (east, north)."""
-    down_rows, down_cols = torch.gradient(-height)
-    length = torch.hypot(down_rows, down_cols).clamp_min(1e-9)
-    return torch.stack([height, down_cols / length, -down_rows / length])
-
-
-@pytest.mark.parametrize("turns", [0, 1, 2, 3])
-@pytest.mark.parametrize("mirrored", [False, True])
-def test_aspect_turns_with_the_hill(turns, mirrored):
-    rows, cols = torch.meshgrid(torch.arange(24.0), torch.arange(24.0), indexing="ij")
-    height = torch.sin(rows / 5) + torch.cos(cols / 7 + rows / 11)
-    directions = Directions.of(terrain_bands())
-    turned, _ = turn(facing(height), torch.zeros(24, 24), turns, mirrored, directions)
-    expected = facing(turned[0])
-    assert torch.allclose(turned, expected, atol=1e-4)
-
-
-def test_a_lone_aspect_component_forbids_quarter_turns():
-    directions = Directions.of(terrain_bands()[:2])
-    assert not directions.quarter_turns
-    rows, cols = torch.meshgrid(torch.arange(24.0), torch.arange(24.0), indexing="ij")
-    image = facing(torch.sin(rows / 5 + cols / 9))[:2]
-    for mirrored in (False, True):
-        turned, _ = turn(image, torch.zeros(24, 24), 2, mirrored, directions)
-        assert torch.allclose(turned, facing(turned[0])[:2], atol=1e-4)
-
-
 def test_aspect_keeps_its_zero_and_scale():
     values = np.random.default_rng(0).uniform(-0.2, 1, (3, 1000)).astype(np.float32)
-    statistics, _ = measure(values, terrain_bands())
+    statistics, _ = measure(values, ASPECT)
     assert statistics.mean[1:] == (0.0, 0.0)
     assert statistics.std[1] == statistics.std[2]
-
-
-def test_augmentation_changes_every_crop_and_moves_labels_with_it():
-    images = torch.randn(8, 3, 32, 32)
-    labels = (images[:, 0] > 0).to(torch.uint8)
-    random = np.random.default_rng(0)
-    new, moved = augment(images, labels, 32, Directions(), random)
-    assert all(not torch.allclose(a, b) for a, b in zip(images, new, strict=True))
-    agree = ((new[:, 0] > 0) == (moved == 1)).float().mean()
-    assert agree > 0.85
-    assert moved.dtype == torch.uint8
-
-
-def test_scaled_crops_come_back_to_their_size():
-    random = np.random.default_rng(1)
-    sizes = {source_size(32, random) for _ in range(50)}
-    assert min(sizes) < 32 < max(sizes)
-    images, labels = torch.randn(2, 3, 39, 39), torch.full((2, 39, 39), 255, dtype=torch.uint8)
-    new, moved = augment(images, labels, 32, Directions(), random)
-    assert new.shape == (2, 3, 32, 32)
-    assert (moved == 255).all()

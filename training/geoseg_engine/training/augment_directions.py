@@ -1,0 +1,128 @@
+"""How bands that know a direction may be turned: aspect turns with the image, a fixed light forbids turns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from ..contract import EXPRESSION, SPECKLE_FILTERS, Band
+
+LIGHT, VIEW, FORMULA, NAMED = (
+    "has a fixed light",
+    "has a fixed direction of view",
+    "is computed from a direction",
+    "holds a direction, going by its name",
+)
+NAMES = ("hillshade", "aspect")
+"""Words in the name of a band that was not derived here but knows a direction all the same."""
+
+
+@dataclass(frozen=True)
+class Directions:
+    """Which bands are components of a direction.
+
+    Attributes:
+        pairs: (east, north) band numbers, of one source each.
+        lone_east, lone_north: components whose partner is not in the stack; no quarter turns then.
+        fixed: (name of a band that cannot be turned at all, why).
+        lone: names of the bands without a partner.
+    """
+
+    pairs: tuple[tuple[int, int], ...] = ()
+    lone_east: tuple[int, ...] = ()
+    lone_north: tuple[int, ...] = ()
+    fixed: tuple[tuple[str, str], ...] = ()
+    lone: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, bands: Sequence[Band], intermediates: Sequence[Band] = ()) -> Directions:
+        """Find aspect_sin and aspect_cos of the same source, and bands that no turn leaves right.
+
+        Args:
+            bands: those that the network sees.
+            intermediates: the recipe's other bands, where expressions may take a direction from.
+        """
+        east = {band.source: i for i, band in enumerate(bands) if band.derive == "aspect_sin"}
+        north = {band.source: i for i, band in enumerate(bands) if band.derive == "aspect_cos"}
+        both = sorted(east.keys() & north.keys())
+        lone_east = tuple(index for key, index in east.items() if key not in north)
+        lone_north = tuple(index for key, index in north.items() if key not in east)
+        known = {band.name: band for band in (*intermediates, *bands)}
+        fixed = [(band.name, why) for band in bands if (why := fixed_by(band, known))]
+        return cls(
+            tuple((east[key], north[key]) for key in both),
+            lone_east,
+            lone_north,
+            tuple(fixed),
+            tuple(bands[index].name for index in (*lone_east, *lone_north)),
+        )
+
+    @property
+    def turns(self) -> bool:
+        """Whether anything may be turned or mirrored."""
+        return not self.fixed
+
+    @property
+    def quarter_turns(self) -> bool:
+        """Whether turns by 90° or any other angle are possible."""
+        return self.turns and not (self.lone_east or self.lone_north)
+
+    @property
+    def bands(self) -> list[int]:
+        """All bands that hold a component."""
+        return [index for pair in self.pairs for index in pair] + [*self.lone_east, *self.lone_north]
+
+    def allowed(self, kinds: Sequence[str]) -> tuple[str, ...]:
+        """Those of the kinds of augmentation that leave every band right."""
+        out = {"flip", "turn", "rotate"} if not self.turns else set() if self.quarter_turns else {"rotate"}
+        return tuple(kind for kind in kinds if kind not in out)
+
+    def why(self) -> str:
+        """What is left out and for which band; empty where nothing is."""
+        if self.fixed:
+            name, reason = self.fixed[0]
+            others = len(self.fixed) - 1
+            more = f", and {others} more" if others else ""
+            return f"no turns or mirrors: band '{name}' {reason}{more}"
+        if self.lone:
+            return f"only half turns and mirrors: band '{self.lone[0]}' is one half of a direction, without the other"
+        return ""
+
+    def turned(self, images: Tensor, cosine: Tensor, sine: Tensor, side: Tensor) -> Tensor:
+        """Components of directions after a turn of the images, which are not moved here.
+
+        Args:
+            images: (batch, bands, rows, cols), moved already.
+            cosine, sine: (batch) of the angle counter-clockwise.
+            side: (batch), -1 where east and west were mirrored afterwards, else 1.
+        """
+        if not self.bands:
+            return images
+        cosine, sine, side = (item[:, None, None] for item in (cosine, sine, side))
+        images = images.clone()
+        for east, north in self.pairs:
+            old_east, old_north = images[:, east].clone(), images[:, north].clone()
+            images[:, east] = side * (cosine * old_east - sine * old_north)
+            images[:, north] = sine * old_east + cosine * old_north
+        for east in self.lone_east:
+            images[:, east] *= side * cosine
+        for north in self.lone_north:
+            images[:, north] *= cosine
+        return images
+
+
+def fixed_by(band: Band, known: dict[str, Band]) -> str:
+    """Why a band cannot be turned; empty if it can."""
+    if band.derive == "hillshade":
+        return LIGHT
+    if band.derive in SPECKLE_FILTERS:
+        return VIEW
+    if band.derive == EXPRESSION:
+        inputs = [known[name] for name in band.inputs.values() if name in known and name != band.name]
+        parts = ("aspect_sin", "aspect_cos")
+        return FORMULA if any(item.derive in parts or fixed_by(item, known) for item in inputs) else ""
+    if not band.derive and any(word in band.name.lower() for word in NAMES):
+        return NAMED
+    return ""
