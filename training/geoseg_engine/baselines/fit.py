@@ -227,7 +227,7 @@ def _fit_forest(
 
     return Fitted(
         logits,
-        {**architecture, "trees": settings.trees},
+        {**architecture, "trees": settings.trees, "features": samples.train.shape[1]},
         {"method": job.method, **asdict(settings)},
         grown,
         grown.feature_importances_,

@@ -177,6 +177,6 @@ def fold_batch_norm(network: nn.Module) -> None:
 
 def last_in_float32(network: nn.Module) -> None:
     """Let the last convolution, which makes the logits, compute in float32: probabilities then have no steps."""
-    last = [module for module in network.modules() if isinstance(module, nn.Conv2d)][-1]
-    last.float()
-    last.register_forward_pre_hook(lambda _, inputs: tuple(item.float() for item in inputs))
+    for last in [module for module in network.modules() if isinstance(module, nn.Conv2d)][-1:]:
+        last.float()
+        last.register_forward_pre_hook(lambda _, inputs: tuple(item.float() for item in inputs))
