@@ -1,6 +1,6 @@
 """Compare models on the real cases, as `geoseg compare` does for a user, and write the tables to docs/real-data.md.
 
-Run with the engine's Python: `python scripts/compare_cases.py DATA [CASE …] [--seeds 1 2 3] [--minutes 3] [--docs FILE]`.
+Run with the engine's Python: `python scripts/compare_cases.py DATA [CASE …] [--seeds 1 2 3] [--docs FILE]`.
 Finished runs in the output folder are kept, so an interrupted comparison goes on where it stopped. Nothing is tuned
 by hand: every model is trained in the automatic mode; the split is the one that others have used.
 """
@@ -57,16 +57,16 @@ def table(name: str, comparison: Comparison, result: dict[str, Any]) -> str:
     lines = [
         f"**{name}**: {comparison.case.what}. Split: {comparison.split}.",
         "",
-        f"| rank | model | bands | {score}, mean ± deviation over seeds | 95 % interval | accuracy | kappa | training, s | "
-        "model, MB |",
+        f"| rank | model | bands | {score}, mean ± deviation over seeds | 95 % interval | accuracy | kappa | "
+        "training, s | model, MB |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in result["rows"]:
         interval = row.get("interval")
         shown = f"{interval[0]:.3f} to {interval[1]:.3f}" if interval else "–"
         lines.append(
-            f"| {row['rank']} | {row['model']} | {row['bands']} | **{row['iou']:.3f}** ± {row['spread']:.3f} | {shown} | "
-            f"{row['accuracy']:.3f} | {row['kappa']:.3f} | {row['train_s']:.0f} | {row['size_mb']:.1f} |"
+            f"| {row['rank']} | {row['model']} | {row['bands']} | **{row['iou']:.3f}** ± {row['spread']:.3f} | "
+            f"{shown} | {row['accuracy']:.3f} | {row['kappa']:.3f} | {row['train_s']:.0f} | {row['size_mb']:.1f} |"
         )
     unfinished = [f"Not finished: {item}." for item in result.get("unfinished", [])]
     return "\n".join([*lines, *unfinished])
