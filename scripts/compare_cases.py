@@ -72,12 +72,12 @@ def table(name: str, comparison: Comparison, result: dict[str, Any]) -> str:
     return "\n".join([*lines, *unfinished])
 
 
-def write_section(document: Path, tables: list[str]) -> None:
+def write_section(document: Path, tables: list[str], marks: tuple[str, str] = MARKS) -> None:
     """Put the tables between the marks of the document."""
-    before, _, rest = document.read_text(encoding="utf-8").partition(MARKS[0])
-    _, _, after = rest.partition(MARKS[1])
+    before, _, rest = document.read_text(encoding="utf-8").partition(marks[0])
+    _, _, after = rest.partition(marks[1])
     text = "\n\n".join(tables)
-    document.write_text(f"{before}{MARKS[0]}\n\n{text}\n\n{MARKS[1]}{after}", encoding="utf-8")
+    document.write_text(f"{before}{marks[0]}\n\n{text}\n\n{marks[1]}{after}", encoding="utf-8")
 
 
 def main() -> None:
