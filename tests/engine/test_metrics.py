@@ -69,3 +69,22 @@ def test_only_an_object_against_a_background_has_a_foreground():
     assert background["foreground_iou"] == pytest.approx(35 / 50)
     equals = scores(matrix, (LabelClass(0, "land", "l"), LabelClass(1, "water", "w")))
     assert equals["foreground_iou"] is None and equals["miou"] == background["miou"]
+
+
+def test_kappa_is_that_of_scikit_learn():
+    from sklearn.metrics import cohen_kappa_score, jaccard_score
+
+    random = np.random.default_rng(1)
+    truth = random.integers(0, 3, 5000)
+    guess = np.where(random.random(5000) < 0.6, truth, random.integers(0, 3, 5000))
+    result = scores(confusion(truth, guess, 3), CLASSES)
+    assert result["kappa"] == pytest.approx(cohen_kappa_score(truth, guess))
+    assert result["fw_iou"] == pytest.approx(jaccard_score(truth, guess, average="weighted"))
+    assert result["miou"] == pytest.approx(jaccard_score(truth, guess, average="macro"))
+
+
+def test_kappa_and_weighted_iou_by_hand():
+    result = scores(np.array([[40, 10], [20, 30]]), CLASSES[:2])
+    assert result["kappa"] == pytest.approx((0.7 - 0.5) / 0.5)
+    assert result["fw_iou"] == pytest.approx(0.5 * 40 / 70 + 0.5 * 30 / 60)
+    assert scores(np.array([[9, 0], [0, 0]]), CLASSES[:2])["kappa"] is None

@@ -51,10 +51,12 @@ def scores(matrix: NDArray[Any], classes: Sequence[LabelClass]) -> dict[str, Any
     over zero pixels is None. `miou` and `mean_f1` are means over the classes present in the truth: a class that
     is absent there has no IoU of its own, and what is wrongly given to it already costs the others.
     `foreground_iou` is that of the one class of `background_and_object`; None for any other classes.
+    `fw_iou` weights each class's IoU by its share of the truth. `kappa` is Cohen's (1960): the accuracy beyond what
+    chance would give with the same shares of truth and prediction; None where chance alone gives all.
 
     Returns:
-        JSON-able: per_class, miou, mean_f1, foreground_iou, accuracy, majority_accuracy (the accuracy of
-        always answering the most frequent class), majority_class, pixels, confusion.
+        JSON-able: per_class, miou, fw_iou, mean_f1, foreground_iou, accuracy, kappa, majority_accuracy (the
+        accuracy of always answering the most frequent class), majority_class, pixels, confusion.
     """
     counts = np.asarray(matrix, dtype=np.int64)
     per_class = [_class_scores(counts, index, item) for index, item in enumerate(classes)]
@@ -65,9 +67,11 @@ def scores(matrix: NDArray[Any], classes: Sequence[LabelClass]) -> dict[str, Any
     return {
         "per_class": per_class,
         "miou": _mean([row["iou"] for row in present]),
+        "fw_iou": _ratio(sum(row["support_px"] * row["iou"] for row in present), total),
         "mean_f1": _mean([row["f1"] for row in present]),
         "foreground_iou": per_class[1]["iou"] if background_and_object(classes) else None,
         "accuracy": _ratio(int(np.trace(counts)), total),
+        "kappa": _kappa(counts),
         "majority_accuracy": _ratio(int(support.max()) if total else 0, total),
         "majority_class": None if majority is None else classes[majority].name,
         "pixels": total,
@@ -119,7 +123,15 @@ def _class_scores(counts: Matrix, index: int, item: LabelClass) -> dict[str, Any
     }
 
 
-def _ratio(part: int, whole: int) -> float | None:
+def _kappa(counts: Matrix) -> float | None:
+    total = float(counts.sum())
+    if not total:
+        return None
+    chance = float((counts.sum(axis=0) / total) @ (counts.sum(axis=1) / total))
+    return (float(np.trace(counts)) / total - chance) / (1 - chance) if chance < 1 else None
+
+
+def _ratio(part: float, whole: float) -> float | None:
     return part / whole if whole else None
 
 

@@ -1,0 +1,72 @@
+"""Confusion matrices of square cells of the ground, counted window by window."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..contract import IGNORE
+
+MOST_CELLS = 16_384
+
+
+class Cells:
+    """One confusion matrix a cell of a lattice that begins at the raster's first pixel."""
+
+    def __init__(self, cell_px: int, height: int, width: int, classes: int) -> None:
+        """Lay the lattice.
+
+        Args:
+            cell_px: side of a cell.
+            height, width: of the raster.
+            classes: number of classes K.
+        """
+        self.cell_px, self.classes = cell_px, classes
+        self._across = -(-width // cell_px)
+        self._every = -(-(-(-height // cell_px) * self._across) // MOST_CELLS)
+        self._found: dict[int, NDArray[np.int32]] = {}
+
+    def add(self, row: int, col: int, truth: NDArray[np.uint8], ids: NDArray[np.uint8]) -> None:
+        """Count a window whose first pixel is (row, col); IGNORE in either is left out."""
+        counted = (truth != IGNORE) & (ids != IGNORE)
+        if not counted.any():
+            return
+        rows, cols = np.nonzero(counted)
+        numbers = (rows + row) // self.cell_px * self._across + (cols + col) // self.cell_px
+        cells, places = np.unique(numbers, return_inverse=True)
+        codes = truth[counted].astype(np.int64) * self.classes + ids[counted]
+        size = self.classes**2
+        counts = np.bincount(places * size + codes, minlength=len(cells) * size)
+        for cell, matrix in zip(cells.tolist(), counts.reshape(-1, self.classes, self.classes), strict=True):
+            if cell % self._every == 0:
+                before = self._found.get(cell, 0)
+                self._found[cell] = (matrix + before).astype(np.int32)
+
+    def matrices(self) -> NDArray[np.int64]:
+        """(cells, K, K) of the cells with judged pixels, in order of the lattice; rows are the truth."""
+        found = [self._found[cell] for cell in sorted(self._found)]
+        return np.array(found, np.int64).reshape(-1, self.classes, self.classes)
+
+    def corners(self) -> list[tuple[int, int]]:
+        """First row and column of each cell of `matrices`."""
+        return [
+            (cell // self._across * self.cell_px, cell % self._across * self.cell_px)
+            for cell in sorted(self._found)
+        ]
+
+
+def lattice_px(cell_px: int, height: int, width: int) -> int:
+    """`cell_px`, or the multiple of it by powers of two with which a raster has no more than MOST_CELLS cells."""
+    while -(-height // cell_px) * -(-width // cell_px) > MOST_CELLS:
+        cell_px *= 2
+    return cell_px
+
+
+def ious(matrices: NDArray[Any]) -> NDArray[np.float64]:
+    """IoU (…, K) of matrices (…, K, K); NaN for a class that neither truth nor prediction holds."""
+    hits = np.diagonal(matrices, axis1=-2, axis2=-1)
+    union = matrices.sum(axis=-1) + matrices.sum(axis=-2) - hits
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(hits / union, np.float64)

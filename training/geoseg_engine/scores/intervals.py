@@ -1,0 +1,84 @@
+"""How far a score may be off because the judged ground is only a sample: intervals by block bootstrap.
+
+Pixels of one block are alike and tell the same; whole blocks are drawn again, with replacement, and the score is taken
+of each draw (Efron & Tibshirani 1993; blocks: Künsch 1989). Drawing single pixels would give intervals that
+are far too narrow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..contract import LabelClass
+from .cells import ious
+from .metrics import background_and_object
+
+DRAWS, AT_ONCE = 1000, 100
+LEVEL = 0.95
+DEFAULT_BLOCK_PX = 64
+"""Side of blocks of a dataset that was not split by blocks."""
+FEW_BLOCKS = 8
+
+
+def intervals(
+    matrices: NDArray[np.int64], classes: Sequence[LabelClass], block_px: int, seed: int = 0
+) -> dict[str, Any]:
+    """95 % intervals of the scores.
+
+    Args:
+        matrices: (blocks, K, K), the confusion matrix of every judged block; rows are the truth.
+        classes: in the order of the matrices.
+        block_px: side of a block, told on.
+        seed: of the draws.
+
+    Returns:
+        JSON-able: miou, foreground_iou, per_class (a list), each [low, high] or None where there is none (one block,
+        a class that the truth does not hold); blocks, block_px.
+    """
+    count = len(matrices)
+    empty = {"miou": None, "foreground_iou": None, "per_class": [None] * len(classes)}
+    facts = {"blocks": count, "block_px": block_px}
+    if count < 2:
+        return {**empty, **facts}
+    random = np.random.default_rng(seed)
+    flat = matrices.reshape(count, -1).astype(np.float64)
+    drawn = [
+        random.multinomial(count, np.full(count, 1 / count), AT_ONCE) @ flat for _ in range(DRAWS // AT_ONCE)
+    ]
+    sums = np.concatenate(drawn).reshape(-1, *matrices.shape[1:])
+    values = np.where(sums.sum(axis=2) > 0, ious(sums), np.nan)
+    with np.errstate(invalid="ignore"):
+        means = np.nansum(values, axis=1) / (~np.isnan(values)).sum(axis=1)
+    per_class = [_interval(column) for column in values.T]
+    return {
+        "miou": _interval(means),
+        "foreground_iou": per_class[1] if background_and_object(classes) else None,
+        "per_class": per_class,
+        **facts,
+    }
+
+
+def interval_warnings(found: dict[str, Any]) -> list[str]:
+    """What a reader of the intervals must not overlook, one sentence each."""
+    blocks, side = found["blocks"], found["block_px"]
+    if blocks < 2:
+        return [
+            f"All that was judged lies in one block of {side} px: how far the scores may be off is unknown."
+        ]
+    if blocks < FEW_BLOCKS:
+        return [
+            f"The intervals of the scores rest on only {blocks} blocks of {side} px: they may be too narrow."
+        ]
+    return []
+
+
+def _interval(values: NDArray[np.float64]) -> list[float] | None:
+    known = values[~np.isnan(values)]
+    if not known.size:
+        return None
+    edge = (1 - LEVEL) / 2
+    return [round(float(value), 6) for value in np.quantile(known, (edge, 1 - edge))]
