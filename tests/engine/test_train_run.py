@@ -20,8 +20,12 @@ from geoseg_engine.contract import (
     read_json,
     write_json,
 )
-from geoseg_engine.training import checkpoint, fit, loop, scene, trainer
-from geoseg_engine.training.trainer import Best, Trainer, rate
+from geoseg_engine.modelfile.precision import Precision
+from geoseg_engine.scores.metrics import scores
+from geoseg_engine.training import checkpoint, descent, fit, loop, scene
+from geoseg_engine.training.descent import Best, Descent, Plateau, make_optimiser, rate
+from geoseg_engine.training.trainer import Trainer
+from geoseg_engine.training.validate import Verdict
 
 torch.set_num_threads(1)
 
@@ -197,13 +201,79 @@ def test_best_is_the_highest_iou():
     assert Best(3, None).better(None)
 
 
+@pytest.mark.parametrize(
+    ("monitor", "values", "kept"),
+    [
+        ("miou", [0.3, 0.7, 0.5], 2),
+        ("foreground_iou", [0.3, 0.7, 0.5], 2),
+        ("f1", [0.3, 0.7, 0.5], 2),
+        ("loss", [0.7, 0.3, 0.5], 2),
+    ],
+)
+def test_every_monitor_knows_which_way_is_better(monitor, values, kept):
+    network = torch.nn.Conv2d(1, 2, 1)
+    some = Trainer(network, None, Precision("float32"), Descent(1e-3, 10, monitor=monitor), 1)
+    for value in values:
+        some.judge(value)
+    assert (some.best.epoch, some.best.score) == (kept, values[kept - 1])
+    again = Trainer(network, None, Precision("float32"), Descent(1e-3, 10, monitor=monitor), 1)
+    again.restore({**some.state(), "rng": checkpoint.rng_state()})
+    worse = values[kept - 1] + (0.1 if monitor == "loss" else -0.1)
+    assert not again.judge(worse) and again.judge(2 * values[kept - 1] - worse)
+
+
+def test_what_is_monitored_is_that_score_of_the_verdict():
+    verdict = Verdict(0.25, np.array([[90, 5], [2, 3]]))
+    found = scores(verdict.matrix, CLASSES)
+    assert loop.monitored("loss", found, verdict) == 0.25
+    assert loop.monitored("foreground_iou", found, verdict) == pytest.approx(0.3)
+    assert loop.monitored("miou", found, verdict) == found["miou"]
+    assert loop.monitored("f1", found, verdict) == found["mean_f1"]
+    assert loop.monitored("miou", {}, None) is None
+
+
+@pytest.mark.parametrize("name", ["adamw", "sgd"])
+def test_only_convolutions_decay(name):
+    network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2))
+    made = make_optimiser(network, Descent(0.1, 10, name, weight_decay=0.5))
+    decay = {id(item): group["weight_decay"] for group in made.param_groups for item in group["params"]}
+    assert decay[id(network[0].weight)] == 0.5
+    assert {decay[id(item)] for item in (network[0].bias, *network[1].parameters())} == {0.0}
+    assert len(decay) == 4
+
+
+def test_a_score_that_stays_lowers_the_rate_and_the_end_does_in_any_case():
+    plateau = Plateau()
+    plateau.epoch(True)
+    for _ in range(descent.PLATEAU_EPOCHS):
+        assert plateau.factor == 1
+        plateau.epoch(False)
+    assert plateau.factor == descent.PLATEAU_FACTOR
+    assert rate(0.5, "plateau", plateau.factor) == pytest.approx(descent.PLATEAU_FACTOR)
+    assert rate(1.0, "plateau", 1.0) == pytest.approx(descent.FINAL_RATE)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"optimiser": "sgd", "learning_rate": 0.05, "schedule": "plateau"},
+        {"monitor": "loss", "average": 0.0, "class_weights": "effective"},
+        {"loss": "focal+dice", "augment": ("flip", "rotate", "cutmix"), "monitor": "foreground_iou"},
+    ],
+)
+def test_other_settings_train_as_well(dataset, tmp_path, unexported, changes):
+    result = fit.run(small_job(dataset, **changes), tmp_path, Recorder(tmp_path))
+    assert result["miou"] > 0.6
+    assert result["monitor"] == changes.get("monitor", "miou")
+
+
 def test_training_stops_when_iou_no_longer_rises(dataset, tmp_path, monkeypatch, unexported):
     scripted = iter([0.3, 0.5, 0.7, 0.6, 0.65, 0.1, 0.9])
     judge = Trainer.judge
     monkeypatch.setattr(Trainer, "judge", lambda self, score: judge(self, next(scripted)))
     job = small_job(dataset, epochs=7, patience=3, steps_per_epoch=1)
     result = fit.run(job, tmp_path, Recorder(tmp_path))
-    assert (result["epochs_run"], result["best_epoch"], result["miou"]) == (6, 3, 0.7)
+    assert (result["epochs_run"], result["best_epoch"], result["score"]) == (6, 3, 0.7)
 
 
 def test_without_validation_the_last_epoch_is_kept_with_a_warning(tmp_path, unexported):
@@ -280,18 +350,41 @@ def test_a_loss_that_is_not_finite_stops_with_a_hint(dataset, tmp_path, monkeypa
     assert checkpoint.load(tmp_path / checkpoint.FILE)["epoch"] == 1
 
 
-def test_a_full_gpu_halves_the_batch_and_says_so(dataset, tmp_path, monkeypatch, unexported):
+OUT_OF_MEMORY = [
+    torch.OutOfMemoryError("CUDA out of memory"),
+    MemoryError(),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory: you tried"),
+]
+
+
+@pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=lambda error: type(error).__name__)
+def test_full_memory_halves_the_batch_and_says_so(dataset, tmp_path, monkeypatch, unexported, error):
     real = Trainer.step
 
     def step(self, images, labels):
         if len(images) > 2:
-            raise torch.OutOfMemoryError("CUDA out of memory")
+            raise error
         return real(self, images, labels)
 
     monkeypatch.setattr(Trainer, "step", step)
     channel = Recorder(tmp_path)
     fit.run(small_job(dataset, epochs=1), tmp_path, channel)
     assert any("2 crops a step" in item["text"] for item in channel.of("log"))
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(MemoryError(), "out_of_memory"), (RuntimeError("shapes differ"), None)]
+)
+def test_a_single_crop_too_large_is_said_and_no_other_error_is_hidden(
+    dataset, tmp_path, monkeypatch, unexported, error, code
+):
+    def step(self, images, labels):
+        raise error
+
+    monkeypatch.setattr(Trainer, "step", step)
+    with pytest.raises(GeoSegError if code else RuntimeError) as caught:
+        fit.run(small_job(dataset), tmp_path, Recorder(tmp_path))
+    assert getattr(caught.value, "code", None) == code
 
 
 def test_the_time_budget_ends_training_and_its_schedule(dataset, tmp_path, monkeypatch, unexported):
@@ -307,7 +400,7 @@ def test_the_rate_warms_up_and_falls():
     rates = [rate(progress / 100) for progress in range(101)]
     assert rates[0] < 0.05
     assert max(rates) == pytest.approx(1)
-    assert rates[-1] == pytest.approx(trainer.FINAL_RATE)
+    assert rates[-1] == pytest.approx(descent.FINAL_RATE)
     assert rates[10:] == sorted(rates[10:], reverse=True)
 
 

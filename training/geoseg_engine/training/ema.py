@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 
 class MovingAverage:
-    """Holds the averaged network; `update` after every optimiser step."""
+    """Holds the averaged network; `update` after every optimiser step. With decay 0 it is the network itself."""
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
@@ -25,11 +25,13 @@ class MovingAverage:
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
         self.steps += 1
         new = network.state_dict()
-        for name, mean in self.network.state_dict().items():
-            if mean.dtype.is_floating_point:
-                mean.lerp_(new[name].to(mean.dtype), 1 - decay)
-            else:
-                mean.copy_(new[name])
+        pairs = [(mean, new[name].to(mean.dtype)) for name, mean in self.network.state_dict().items()]
+        floating = [pair for pair in pairs if pair[0].is_floating_point()]
+        means, values = [mean for mean, _ in floating], [value for _, value in floating]
+        torch._foreach_lerp_(means, values, 1 - decay)
+        for mean, value in pairs:
+            if not mean.is_floating_point():
+                mean.copy_(value)
 
     def state(self) -> dict[str, object]:
         """For the checkpoint."""

@@ -35,9 +35,11 @@ from ..modelfile.stats import Statistics
 from ..models import build, traits
 from ..outputs import prepare_folder
 from . import checkpoint
+from .classweights import class_weights
+from .descent import Descent
 from .distributed import ALONE, Group, join
 from .loop import HISTORY_FILE, Meter, Session, train
-from .losses import class_weights, loss_of
+from .losses import loss_of
 from .plan import Plan, make_plan
 from .provenance import provenance
 from .sample import Sampler
@@ -195,9 +197,18 @@ def set_up(
         batch = (plan.batch_size // group.size, len(scene.bands), plan.crop_px, plan.crop_px)
         precision = group.agree(choose(network.train(), batch, device, job.precision))
         log_plan(plan, precision, channel)
-    loss = loss_of(plan.loss, class_weights(scene.train_counts()))
-    total_steps = plan.epochs * plan.steps_per_epoch
-    trainer = Trainer(network, loss, precision, plan.learning_rate, total_steps, plan.batch_size, group=group)
+    counts = scene.train_counts()
+    loss = loss_of(plan.loss, class_weights(counts, plan.class_weights), counts.index(max(counts)))
+    descent = Descent(
+        plan.learning_rate,
+        plan.epochs * plan.steps_per_epoch,
+        job.optimiser,
+        job.schedule,
+        job.weight_decay,
+        plan.average,
+        job.monitor,
+    )
+    trainer = Trainer(network, loss, precision, descent, plan.batch_size, group)
     if saved:
         trainer.restore(saved)
         channel.log(f"Resumed after epoch {trainer.epoch}, best so far epoch {trainer.best.epoch}.")
@@ -262,7 +273,9 @@ def summarise(session: Session, trainer: Trainer, meter: Meter, cancelled: bool)
     """What metrics.json, the model and the result say of the run."""
     best = trainer.best
     return {
-        "miou": best.score,
+        "miou": trainer.history[best.epoch - 1]["miou"],
+        "monitor": trainer.descent.monitor,
+        "score": best.score,
         "scores": trainer.history[best.epoch - 1]["scores"],
         "split": "validation",
         "epochs_run": trainer.epoch,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,11 +13,10 @@ import torch
 from torch import Tensor
 
 from ..channel import Channel
-from ..contract import IGNORE, Cancelled, GeoSegError, LabelClass, Problem, TrainJob, encode, write_json
+from ..contract import IGNORE, Cancelled, LabelClass, Problem, TrainJob, encode, write_json
 from ..scores.metrics import scores
 from . import checkpoint
-from .augment import Directions, augment, source_size
-from .distributed import Group
+from .feeding import Feed, batches, step
 from .logs import Logs
 from .plan import Plan
 from .sample import Sampler
@@ -29,6 +26,8 @@ from .validate import Verdict, validate
 
 HISTORY_FILE = "history.json"
 PROGRESS_EVERY_S = 0.5
+LOOK_EVERY = 20
+"""Steps after which the loss is looked at on a GPU: to look is to wait for it."""
 GPU_SHARE = 0.25
 """The image is kept on the GPU if it takes at most this share of the free memory there."""
 
@@ -133,10 +132,14 @@ def train_epoch(session: Session, trainer: Trainer, sampler: Sampler, meter: Met
     trainer.group.seed(session.job.seed, trainer.epoch)
     first, last = trainer.epoch * plan.steps_per_epoch, (trainer.epoch + 1) * plan.steps_per_epoch
     started = reported = time.monotonic()
-    losses: list[float] = []
-    for images, labels in batches(session, trainer, sampler, range(first, last)):
+    losses: list[Tensor] = []
+    feed = Feed(plan, session.scene, sampler, trainer.device, trainer.group)
+    looks = 1 if trainer.device.type == "cpu" else LOOK_EVERY
+    for images, labels in batches(feed, range(first, last), lambda: trainer.batch_size):
         trainer.group.check_cancelled(channel, trainer.device)
         losses.append(step(trainer, images, labels, channel))
+        if len(losses) % looks == 0:
+            trainer.check(torch.stack(losses[-looks:]).tolist())
         meter.crops += len(images) * trainer.group.size
         now = time.monotonic()
         if now - reported > PROGRESS_EVERY_S:
@@ -147,63 +150,11 @@ def train_epoch(session: Session, trainer: Trainer, sampler: Sampler, meter: Met
             )
         if trainer.out_of_time():
             break
+    values = torch.stack(losses).tolist()
+    trainer.check(values)
     meter.steps += len(losses)
     meter.train_s += time.monotonic() - started
-    return float(np.mean(losses))
-
-
-def batches(
-    session: Session, trainer: Trainer, sampler: Sampler, steps: range
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Augmented crops of each step on the training device; read ahead unless they already lie there."""
-    crop_px, directions, group = session.plan.crop_px, Directions.of(session.scene.bands), trainer.group
-
-    def cut(number: int) -> tuple[Tensor, Tensor]:
-        size = source_size(crop_px, sampler.random(number, 1)) if session.plan.augment else crop_px
-        return sampler.crops(number, trainer.batch_size, size, group.share)
-
-    def ready(number: int, crops: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        images, labels = (item.to(trainer.device) for item in crops)
-        if session.plan.augment:
-            return augment(images, labels, crop_px, directions, sampler.random(number, 2 + group.rank))
-        return images, labels
-
-    if _is_near(session.scene, trainer.device):
-        yield from (ready(number, cut(number)) for number in steps)
-        return
-    with ThreadPoolExecutor(1) as pool:
-        pending = pool.submit(cut, steps[0])
-        for number in steps:
-            crops = pending.result()
-            if number + 1 in steps:
-                pending = pool.submit(cut, number + 1)
-            yield ready(number, crops)
-
-
-def step(trainer: Trainer, images: Tensor, labels: Tensor, channel: Channel) -> float:
-    """One step; where the GPU's memory does not suffice, with half the crops from here on."""
-    while True:
-        try:
-            return trainer.step(images[: trainer.batch_size], labels[: trainer.batch_size])
-        except torch.OutOfMemoryError as error:
-            if trainer.batch_size == 1 or trainer.group.size > 1:
-                raise out_of_memory(images, trainer.group) from error
-            trainer.batch_size //= 2
-        trainer.optimiser.zero_grad(set_to_none=True)
-        torch.cuda.empty_cache()
-        channel.log(f"Out of GPU memory: going on with {trainer.batch_size} crops a step.", "warning")
-
-
-def out_of_memory(images: Tensor, group: Group) -> GeoSegError:
-    """What to say where fewer crops cannot help, or where the other processes already wait for this one."""
-    crops = "A single crop" if len(images) == 1 else f"A step of {len(images)} crops"
-    return GeoSegError(
-        "out_of_gpu_memory",
-        f"{crops} of {images.shape[-1]} px does not fit into the memory of the GPU.",
-        "Choose a smaller crop or width, or the CPU as device."
-        if group.size == 1
-        else f"Choose a smaller batch, of all {group.size} processes together, and resume.",
-    )
+    return float(np.mean(values))
 
 
 def judge(session: Session, trainer: Trainer) -> Verdict | None:
@@ -225,7 +176,7 @@ def judge(session: Session, trainer: Trainer) -> Verdict | None:
 def end_epoch(session: Session, trainer: Trainer, loss: float, verdict: Verdict | None) -> dict[str, Any]:
     """Keep the weights if they are the best so far; write history.json. Returns its newest row."""
     found = scores(verdict.matrix, session.classes) if verdict else {}
-    best = trainer.judge(found.get("miou"))
+    best = trainer.judge(monitored(trainer.descent.monitor, found, verdict))
     row = {
         "epoch": trainer.epoch,
         "train_loss": loss,
@@ -241,6 +192,18 @@ def end_epoch(session: Session, trainer: Trainer, loss: float, verdict: Verdict 
     if trainer.group.first:
         write_json(session.output / HISTORY_FILE, trainer.history)
     return row
+
+
+def monitored(monitor: str, found: dict[str, Any], verdict: Verdict | None) -> float | None:
+    """The score that decides which epoch is kept; `foreground_iou` of many classes is their mean IoU."""
+    if verdict is None:
+        return None
+    if monitor == "loss":
+        return verdict.loss
+    if monitor == "foreground_iou" and found["foreground_iou"] is not None:
+        return float(found["foreground_iou"])
+    score: float | None = found["mean_f1" if monitor == "f1" else "miou"]
+    return score
 
 
 def save(session: Session, trainer: Trainer, meter: Meter) -> None:
@@ -280,7 +243,3 @@ def _near(whole: Scene, device: torch.device) -> Scene:
     free, _ = torch.cuda.mem_get_info(device)
     size = image.scores.numel() * image.scores.element_size()
     return replace(whole, image=image.to(device)) if size <= GPU_SHARE * free else whole
-
-
-def _is_near(whole: Scene, device: torch.device) -> bool:
-    return isinstance(whole.image, ImageInMemory) and whole.image.scores.device == device

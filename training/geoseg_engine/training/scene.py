@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -115,6 +115,7 @@ class Scene:
         classes: number of classes K.
         statistics: of the train pixels.
         region: where the arrays lie on the dataset's grid.
+        intermediates: the recipe's other bands, that expressions take values from.
     """
 
     image: Image
@@ -124,6 +125,7 @@ class Scene:
     classes: int
     statistics: Statistics
     region: Window
+    intermediates: tuple[Band, ...] = ()
 
     def train_counts(self) -> list[int]:
         """Train pixels of every class."""
@@ -229,8 +231,10 @@ def load(
                 values[:, row : row + height] = stack.read(
                     Window(region.row + row, region.col, height, region.width)
                 )
-        return of_arrays(values, labels, split, bands, classes, region, measured)
-    return _load_large(stack, labels, split, bands, classes, region, channel, measured)
+        found, problems = of_arrays(values, labels, split, bands, classes, region, measured)
+    else:
+        found, problems = _load_large(stack, labels, split, bands, classes, region, channel, measured)
+    return replace(found, intermediates=dataset.recipe.intermediates), problems
 
 
 def _load_large(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,28 +13,12 @@ from torch import Tensor, nn
 from ..contract import GeoSegError
 from ..modelfile.precision import Precision
 from .checkpoint import restore_rng
+from .descent import LOWER_IS_BETTER, Best, Descent, Plateau, make_optimiser, rate
 from .distributed import ALONE, Group
 from .ema import MovingAverage, weights_of
 from .losses import Loss
 
-WEIGHT_DECAY = 0.01
 GRADIENT_NORM = 5.0
-EMA_DECAY = 0.98
-WARM_UP = 0.05
-FINAL_RATE = 0.01
-
-
-@dataclass
-class Best:
-    """The weights to keep. `score` is the validation mIoU, or None where there is nothing to validate on."""
-
-    epoch: int = 0
-    score: float | None = None
-    weights: dict[str, Tensor] = field(default_factory=dict)
-
-    def better(self, score: float | None) -> bool:
-        """Whether a score beats this one: higher is better; without scores the latest wins."""
-        return score is None or self.score is None or score > self.score
 
 
 class Trainer:
@@ -44,11 +28,14 @@ class Trainer:
         network: on its device.
         loss: of logits and labels.
         precision: arithmetic of the passes.
-        learning_rate: the highest, after warming up.
-        total_steps: when the rate has fallen to its end.
+        descent: optimiser and schedule.
         batch_size: crops of a step; shrinks when memory runs out.
-        budget_s: seconds after which it must have fallen too; 0 sets no limit.
         group: processes that train together.
+        frozen: parts of the network that stay as they are for `freeze_epochs` epochs (-1: always), their running
+            statistics included.
+
+    Attributes:
+        budget_s: seconds after which the learning rate must have fallen too; 0 sets no limit.
     """
 
     def __init__(
@@ -56,30 +43,30 @@ class Trainer:
         network: nn.Module,
         loss: Loss,
         precision: Precision,
-        learning_rate: float,
-        total_steps: int,
+        descent: Descent,
         batch_size: int,
-        budget_s: float = 0.0,
         group: Group = ALONE,
+        frozen: Sequence[nn.Module] = (),
+        freeze_epochs: int = 0,
     ) -> None:
-        self.group, self.wrapped = group, group.wrap(network)
+        self.group, self.wrapped = group, group.wrap(network, unused=bool(frozen))
         self.network, self.loss, self.precision = network, loss, precision
         self.device = next(network.parameters()).device
-        self.average = MovingAverage(network, EMA_DECAY)
-        self.learning_rate, self.total_steps, self.budget_s = learning_rate, total_steps, budget_s
-        self.optimiser = torch.optim.AdamW(
-            network.parameters(), lr=learning_rate, weight_decay=WEIGHT_DECAY, foreach=True
-        )
+        self.descent, self.budget_s = descent, 0.0
+        self.average = MovingAverage(network, descent.average)
+        self.optimiser = make_optimiser(network, descent)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision.name == "fp16")
         self.batch_size = batch_size
+        self.frozen, self.freeze_epochs = list(frozen), freeze_epochs
         self.epoch = self.step_number = 0
-        self.best = Best()
+        self.best = Best(lower=descent.monitor in LOWER_IS_BETTER)
+        self.plateau = Plateau()
         self.history: list[dict[str, Any]] = []
         self._started, self._progress_at_start = time.monotonic(), 0.0
 
     def progress(self) -> float:
         """Share of the schedule that is done, by steps or by time, whichever is further."""
-        by_steps = self.step_number / max(self.total_steps, 1)
+        by_steps = self.step_number / max(self.descent.total_steps, 1)
         if not self.budget_s:
             return min(by_steps, 1.0)
         elapsed = (time.monotonic() - self._started) / self.budget_s
@@ -95,43 +82,61 @@ class Trainer:
         """Of the time budget; infinite without one."""
         return max(self.budget_s - (time.monotonic() - self._started), 0.0) if self.budget_s else math.inf
 
-    def step(self, images: Tensor, labels: Tensor) -> float:
-        """One step of the optimiser on a batch. Returns its loss.
-
-        Raises:
-            GeoSegError: `loss_not_finite` if training has broken down.
-        """
-        self.network.train()
+    def step(self, images: Tensor, labels: Tensor) -> Tensor:
+        """One step of the optimiser on a batch. Returns its loss, which may still be being computed."""
+        self.ready()
         (progress,) = self.group.agree_on_numbers((self.progress(),), self.device)
+        share = rate(progress, self.descent.schedule, self.plateau.factor)
         for group in self.optimiser.param_groups:
-            group["lr"] = self.learning_rate * rate(progress)
-        with self.precision.autocast(self.device):
-            logits = self.wrapped(images.contiguous(memory_format=torch.channels_last))
-        loss = self.loss(*self.group.whole(logits, labels))
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise GeoSegError(
-                "loss_not_finite",
-                f"The loss became {value} at step {self.step_number + 1} (epoch {self.epoch + 1}).",
-                "Choose a smaller learning rate or precision float32, then resume: the last checkpoint is kept.",
-            )
+            group["lr"] = self.descent.learning_rate * share
         self.optimiser.zero_grad(set_to_none=True)
-        self.scaler.scale(loss * self.group.size).backward()  # of which the processes take the mean
+        loss = self.backward(images, labels)
         self.scaler.unscale_(self.optimiser)
-        nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_NORM)
+        nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_NORM, foreach=True)
         self.scaler.step(self.optimiser)
         self.scaler.update()
         self.average.update(self.network)
         self.step_number += 1
-        return value
+        return loss.detach()
+
+    def backward(self, images: Tensor, labels: Tensor) -> Tensor:
+        """The loss of a batch, its gradients added to those of the weights."""
+        with self.precision.autocast(self.device):
+            logits = self.wrapped(images.contiguous(memory_format=torch.channels_last))
+        loss = self.loss(*self.group.whole(logits, labels))
+        self.scaler.scale(loss * self.group.size).backward()  # of which the processes take the mean
+        return loss
+
+    def ready(self) -> None:
+        """Training mode, but for what is frozen in this epoch."""
+        self.network.train()
+        held = self.freeze_epochs < 0 or self.epoch < self.freeze_epochs
+        for module in self.frozen:
+            module.requires_grad_(not held)
+            if held:
+                module.eval()
+
+    def check(self, losses: Sequence[float]) -> None:
+        """Raise `loss_not_finite` if training has broken down; `losses` are those of the last steps."""
+        for place, value in enumerate(losses):
+            if not math.isfinite(value):
+                number = self.step_number - len(losses) + place + 1
+                raise GeoSegError(
+                    "loss_not_finite",
+                    f"The loss became {value} at step {number} (epoch {self.epoch + 1}).",
+                    "Choose a smaller learning rate or precision float32, then resume: the last checkpoint is kept.",
+                )
 
     def judge(self, score: float | None) -> bool:
         """End an epoch; keep the averaged weights if they are the best so far. Returns whether they are."""
         self.epoch += 1
-        if not self.best.better(score):
-            return False
-        self.best = Best(self.epoch, score, weights_of(self.average.network))
-        return True
+        better = self.best.better(score)
+        if self.descent.schedule == "plateau":
+            self.plateau.epoch(better)
+        if better:
+            weights = weights_of(self.average.network)
+            self.best = Best(self.epoch, score, weights, self.best.lower)
+        return better
 
     def state(self) -> dict[str, Any]:
         """Everything that `restore` needs; plain values and tensors."""
@@ -145,6 +150,7 @@ class Trainer:
             "batch_size": self.batch_size,
             "progress": self.progress(),
             "best": {"epoch": self.best.epoch, "score": self.best.score, "weights": self.best.weights},
+            "plateau": {"factor": self.plateau.factor, "waited": self.plateau.waited},
             "history": self.history,
         }
 
@@ -156,18 +162,8 @@ class Trainer:
         self.scaler.load_state_dict(state["scaler"])
         self.epoch, self.step_number = state["epoch"], state["step"]
         self.batch_size = state["batch_size"]
-        self.best = Best(**state["best"])
+        self.best = Best(**state["best"], lower=self.best.lower)
+        self.plateau.factor, self.plateau.waited = state["plateau"]["factor"], state["plateau"]["waited"]
         self.history = list(state["history"])
         self._started, self._progress_at_start = time.monotonic(), state["progress"]
         restore_rng(state["rng"])
-
-
-def rate(progress: float) -> float:
-    """Share of the highest learning rate: linear warm-up, then half a cosine down to FINAL_RATE.
-
-    After Loshchilov & Hutter 2017 (arXiv:1608.03983).
-    """
-    if progress < WARM_UP:
-        return max(progress / WARM_UP, FINAL_RATE)
-    down = (progress - WARM_UP) / (1 - WARM_UP)
-    return FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * down))
