@@ -8,7 +8,7 @@ from training_scenes import blobs
 from geoseg_engine.contract import IGNORE, Band
 from geoseg_engine.modelfile.stats import Statistics, measure, normalise
 from geoseg_engine.training import scene as scenes
-from geoseg_engine.training.sample import Sampler, group_pixels, place
+from geoseg_engine.training.sample import Sampler, cut_batch, group_pixels, place
 
 BANDS = tuple(Band(f"b{index}", "r1", index) for index in (1, 2, 3))
 
@@ -55,17 +55,38 @@ def test_normalise_gives_z_scores_and_zero_for_nan():
     assert scores[0, 0].tolist() == [0, 1, 2, 0, -2]
 
 
-def test_the_loss_can_only_see_train_pixels():
-    made = make_scene()
-    _, _, split = blobs()
+def test_the_loss_can_only_see_train_pixels_and_no_buffer():
+    image, labels, split = blobs()
+    split[:, 70:77] = IGNORE  # the buffer that a split leaves
+    made, _ = scenes.of_arrays(image, labels, split, BANDS, 2)
     assert (made.train[split != 0] == IGNORE).all()
     assert (made.validation[split != 1] == IGNORE).all()
+    of_train = np.pad(np.where(split == 0, labels, IGNORE), 40, constant_values=IGNORE)
     sampler = Sampler(made, 32, 0)
-    test_share = np.where(split == 2, 1.0, 0.0)
-    for step in range(5):
-        _, labels = sampler.crops(step, 4)
-        assert (labels != IGNORE).any()
-    assert test_share.any()
+    for step in range(20):
+        for (row, col), seen in zip(sampler.corners(step, 4), sampler.crops(step, 4)[1], strict=True):
+            window = np.s_[row + 40 : row + 72, col + 40 : col + 72]
+            assert np.array_equal(seen.numpy(), of_train[window])
+            assert (seen != IGNORE).any()
+
+
+@pytest.mark.parametrize("size", [5, 24, 40])
+def test_squares_cut_in_one_go_are_those_cut_one_by_one(size):
+    array = torch.randn(3, 30, 33).half()
+    corners = [(0, 0), (-3, 4), (29, 30), (8, -3), (3, 2)]
+    expected = torch.stack([scenes.cut(array, row, col, size, size, 7.0) for row, col in corners])
+    assert torch.equal(cut_batch(array, corners, size, 7.0), expected)
+    assert torch.equal(cut_batch(array, corners[:1], 5, 7.0), expected[:1, :, :5, :5])
+
+
+@pytest.mark.parametrize(("by_class", "expected"), [(0.0, 0.0), (0.6, 0.3), (1.0, 0.5)])
+def test_the_share_drawn_by_class_is_the_given_one(by_class, expected):
+    labels = np.zeros((400, 400), dtype=np.uint8)
+    labels[300:302, 40:42] = 1
+    split = np.zeros_like(labels)
+    made, _ = scenes.of_arrays(np.zeros((3, 400, 400), np.float32), labels, split, BANDS, 2)
+    _, crops = Sampler(made, 16, 0, by_class).crops(0, 400)
+    assert float((crops == 1).flatten(1).any(dim=1).float().mean()) == pytest.approx(expected, abs=0.07)
 
 
 def test_a_step_depends_on_seed_and_number_alone():

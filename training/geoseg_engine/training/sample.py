@@ -1,8 +1,9 @@
 """Where training looks: crops centred on labelled pixels, a share of them drawn class by class.
 
-A third of a batch is centred on a class drawn uniformly, then on a polygon (connected component) of it,
-then on a pixel (after Isensee et al. 2021, nnU-Net, doi:10.1038/s41592-020-01008-z, with the polygon in between, so
-that one huge polygon does not drown the small ones). The rest is centred on any labelled pixel.
+A share of the crops, a third unless asked otherwise, is centred on a class drawn uniformly, then on a polygon
+(connected component) of it, then on a pixel (after Isensee et al. 2021, nnU-Net, doi:10.1038/s41592-020-01008-z, with
+the polygon in between, so that one huge polygon does not drown the small ones). The rest is centred on any labelled
+pixel.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from ..contract import IGNORE
-from .scene import Scene, cut
+from .scene import ImageInMemory, Scene, cut
 
 BY_CLASS = 1 / 3
 MAX_PIXELS = 4_000_000
@@ -47,11 +48,14 @@ class Sampler:
         scene: image and labels.
         crop_px: side of a crop.
         seed: any whole number.
+        by_class: share of crops drawn class first, 0..1.
     """
 
-    def __init__(self, scene: Scene, crop_px: int, seed: int) -> None:
-        self.scene, self.crop_px, self.seed = scene, crop_px, seed
+    def __init__(self, scene: Scene, crop_px: int, seed: int, by_class: float = BY_CLASS) -> None:
+        self.scene, self.crop_px, self.seed, self.by_class = scene, crop_px, seed, by_class
         self._labels = torch.from_numpy(scene.train)
+        if isinstance(scene.image, ImageInMemory):
+            self._labels = self._labels.to(scene.image.scores.device)
         flat = np.flatnonzero(scene.train.ravel() != IGNORE)
         self._labelled = _thin(flat)
         self._classes = [
@@ -71,22 +75,29 @@ class Sampler:
 
         Returns:
             z-scores float32 (batch, bands, side, side) and labels uint8 (batch, side, side), IGNORE outside
-            the train split and outside the raster.
+            the train split and outside the raster; where the image lies.
         """
-        size = size_px or self.crop_px
+        size, image = size_px or self.crop_px, self.scene.image
+        corners = self.corners(step, batch_size, size)[share]
+        if isinstance(image, ImageInMemory) and image.scores.device.type != "cpu":
+            images = cut_batch(image.scores, corners, size, 0.0).float()
+            return images, cut_batch(self._labels[None], corners, size, IGNORE)[:, 0]
+        return (
+            torch.stack([image.read(row, col, size, size) for row, col in corners]),
+            torch.stack([cut(self._labels, row, col, size, size, IGNORE) for row, col in corners]),
+        )
+
+    def corners(self, step: int, batch_size: int, size_px: int = 0) -> list[tuple[int, int]]:
+        """Row and column where each crop of a step begins."""
         random = self.random(step)
-        images, labels = [], []
-        for row, col in [self._corner(random, size) for _ in range(batch_size)][share]:
-            images.append(self.scene.image.read(row, col, size, size))
-            labels.append(cut(self._labels, row, col, size, size, IGNORE))
-        return torch.stack(images), torch.stack(labels)
+        return [self._corner(random, size_px or self.crop_px) for _ in range(batch_size)]
 
     def random(self, step: int, purpose: int = 0) -> np.random.Generator:
         """Random numbers of a step that nothing else can shift."""
         return np.random.default_rng((self.seed, step, purpose))
 
     def _corner(self, random: np.random.Generator, size: int) -> tuple[int, int]:
-        if random.random() < BY_CLASS:
+        if random.random() < self.by_class:
             flat = self._classes[random.integers(len(self._classes))].draw(random)
         else:
             flat = int(self._labelled[random.integers(len(self._labelled))])
@@ -97,6 +108,30 @@ class Sampler:
             place(row - size // 2 + int(jitter[0]), size, rows),
             place(col - size // 2 + int(jitter[1]), size, cols),
         )
+
+
+def cut_batch(array: Tensor, corners: list[tuple[int, int]], size: int, fill: float) -> Tensor:
+    """Squares of an array in one gather: for a GPU, where every further call costs more than the copying.
+
+    Args:
+        array: (bands, rows, cols).
+        corners: row and column where each square begins; squares may reach outside.
+        size: side.
+        fill: value outside the array.
+
+    Returns:
+        (squares, bands, size, size).
+    """
+    starts = torch.tensor(corners, device=array.device)
+    steps = torch.arange(size, device=array.device)
+    rows, cols = starts[:, :1] + steps, starts[:, 1:] + steps
+    height, width = array.shape[-2:]
+    flat = rows.clamp(0, height - 1)[:, :, None] * width + cols.clamp(0, width - 1)[:, None, :]
+    found = array.flatten(1)[:, flat].transpose(0, 1)
+    if all(0 <= row <= height - size and 0 <= col <= width - size for row, col in corners):
+        return found
+    inside = ((rows >= 0) & (rows < height))[:, :, None] & ((cols >= 0) & (cols < width))[:, None, :]
+    return found.masked_fill(~inside[:, None], fill)
 
 
 def place(start: int, size: int, length: int) -> int:
