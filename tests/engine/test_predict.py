@@ -5,7 +5,6 @@ import math
 import tracemalloc
 
 import numpy as np
-import onnx
 import pytest
 import rasterio
 from prediction_scenes import STATISTICS, grid_of, recipe_of, scene, write_model, write_raster
@@ -139,16 +138,6 @@ def test_a_foreign_model_is_refused(place, tmp_path):
     with pytest.raises(GeoSegError) as caught:
         predict.run(PredictJob(model="model.onnx"), tmp_path, Channel(tmp_path))
     assert caught.value.code == "not_our_model"
-
-
-def test_an_inexact_network_is_refused(place, tmp_path):
-    model = onnx.load(place / "model.onnx")
-    for item in model.metadata_props:
-        item.value = "false" if item.key == "geoseg:tile_exact" else item.value
-    onnx.save(model, tmp_path / "model.onnx")
-    with pytest.raises(GeoSegError) as caught:
-        predict.run(PredictJob(model="model.onnx"), tmp_path, Channel(tmp_path))
-    assert caught.value.code == "not_exact"
 
 
 def test_cancel_keeps_the_old_result_and_leaves_nothing_half_written(place, tmp_path):

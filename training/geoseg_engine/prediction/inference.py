@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -15,7 +15,9 @@ from ..modelfile.calibration import PLAIN, Calibration
 from ..modelfile.reading import ModelFile
 from ..modelfile.stats import normalise
 from ..raster.grid import Window
+from ..raster.lattice import Lattice
 from ..stacking.reader import StackReader
+from .blending import blended, blended_cuts, lattice_for, tell
 from .budget import core_for
 from .halo import Cut, Frame, cuts, halves
 from .runtime import Runtime
@@ -56,10 +58,24 @@ class Setup:
     choice: Choice
     core_px: int
     calibration: Calibration = PLAIN
+    lattice: Lattice | None = None
+    """Of networks that no cut leaves exact."""
 
     def cuts(self) -> Iterator[Cut]:
         """Windows that cover the raster once."""
+        if self.lattice:
+            return blended_cuts(self.lattice, self.frame, self.core_px)
         return cuts(self.frame, self.core_px)
+
+    def output(self, block: Block, log: Callable[[str], None]) -> NDArray[Any]:
+        """Output q of the model (classes, rows, cols) over a block's core.
+
+        Raises:
+            GeoSegError: `out_of_memory`.
+        """
+        if self.lattice:
+            return blended(self.lattice, self.runtime, block.cut, block.scores)
+        return probabilities(self.runtime, self.frame, block, log)
 
     @property
     def runtime(self) -> Runtime:
@@ -156,23 +172,21 @@ def set_up(
         job_px: pixels that will be predicted; 0 is all of the raster.
 
     Raises:
-        GeoSegError: `not_exact` for a network that cannot be cut exactly; as `choose_runtime`.
+        GeoSegError: as `choose_runtime`.
     """
-    if not model.tile_exact:
-        raise GeoSegError(
-            "not_exact",
-            f"A network '{model.architecture.get('name', '')}' cannot be predicted by windows without seams.",
-            "Train a unet for prediction on large rasters.",
-        )
     grid = stack.grid
     frame = Frame(grid.height, grid.width, model.reach_px, model.align_px)
     reader = BandReader(stack, model)
-    choice = choose_runtime(
-        model, sample(frame, reader), job_px or grid.height * grid.width, device, runtime, log
-    )
+    lattice = None if model.tile_exact else lattice_for(model, frame)
+    if lattice:
+        frame = replace(frame, reach_px=lattice.window_px)
+    scores = sample(frame, reader)
+    choice = choose_runtime(model, scores, job_px or grid.height * grid.width, device, runtime, log)
+    if lattice:
+        tell(lattice, choice.runtime, scores, log)
     host = 4 * reader.count * 3 + 4 * len(model.classes) * 3 + 2 * outputs_bytes_px + 2
     found = core_px or core_for(frame, host, choice.bytes_px, choice.runtime.device, choice.px_per_s)
-    return Setup(frame, choice, found, model.calibration)
+    return Setup(frame, choice, found, model.calibration, lattice)
 
 
 def sample(frame: Frame, reader: BandReader) -> NDArray[np.float32]:

@@ -40,7 +40,6 @@ from .inference import (
     class_confidence,
     class_ids,
     entropy,
-    probabilities,
     set_up,
 )
 from .matching import Match, match, predict_sentence
@@ -221,7 +220,7 @@ def predict_block(setup: Setup, block: Block, classes: int, wanted: set[str], ch
         none = np.full(shape, np.nan, np.float32)
         stack = np.broadcast_to(none, (classes, *shape))
         return Part(block.cut.core, np.full(shape, IGNORE, np.uint8), none, none, stack)
-    output = probabilities(setup.runtime, setup.frame, block, channel.log)
+    output = setup.output(block, channel.log)
     shares = calibrated(output, setup.calibration)
 
     def masked(values: NDArray[Any]) -> NDArray[np.float32]:

@@ -1,0 +1,89 @@
+"""Prediction with networks that no cut leaves exact: overlapping windows, blended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..contract import GeoSegError
+from ..modelfile.reading import ModelFile
+from ..raster.grid import Window
+from ..raster.lattice import Lattice, blend
+from .halo import Cut, Frame, up_to
+from .runtime import Runtime
+
+LEAST_WINDOW_PX = 64
+
+
+def lattice_for(model: ModelFile, frame: Frame) -> Lattice:
+    """Windows as large as the crops that the model was trained on: statistics over a window are those it knows."""
+    window_px = up_to(max(model.tile_px, LEAST_WINDOW_PX), frame.align_px)
+    return Lattice(frame.full.height, frame.full.width, window_px, frame.align_px)
+
+
+def blended_cuts(lattice: Lattice, frame: Frame, core_px: int) -> Iterator[Cut]:
+    """Cover the raster once with cores; each reads all windows that count in it."""
+    for row in range(0, frame.height, core_px):
+        for col in range(0, frame.width, core_px):
+            core = Window(row, col, min(core_px, frame.height - row), min(core_px, frame.width - col))
+            yield Cut(core, lattice.around(core))
+
+
+def blended(lattice: Lattice, runtime: Runtime, cut: Cut, scores: NDArray[Any]) -> NDArray[Any]:
+    """Output q (classes, rows, cols) over a cut's core.
+
+    Raises:
+        GeoSegError: `out_of_memory` if one window does not fit: a smaller one would give another answer.
+    """
+    try:
+        return blend(lattice, cut.core, cut.read, scores, runtime.predict_window)
+    except MemoryError as error:
+        raise GeoSegError(
+            "out_of_memory",
+            f"A window of {lattice.window_px} × {lattice.window_px} pixels does not fit into memory.",
+            "Close other programs, choose the CPU as device, or train on smaller crops.",
+        ) from error
+
+
+def origin_dependence(lattice: Lattice, runtime: Runtime, scores: NDArray[Any]) -> float | None:
+    """Share of a sample's pixels that keep their class where the windows lie a quarter of a window further on.
+
+    Args:
+        lattice: of the raster.
+        runtime: of the network.
+        scores: z-scores (bands, rows, cols) of the sample.
+
+    Returns:
+        None where the sample is too small to tell.
+    """
+    step = max(lattice.stride_px // 2 // lattice.align_px, 1) * lattice.align_px
+    side = lattice.window_px + 2 * lattice.stride_px
+    if min(scores.shape[1:]) < side + step:
+        return None
+    part = Lattice(side, side, lattice.window_px, lattice.align_px, lattice.margin_px)
+    whole = Window(0, 0, side, side)
+    answers = [
+        blend(
+            part, whole, whole, scores[:, shift : shift + side, shift : shift + side], runtime.predict_window
+        )
+        for shift in (0, step)
+    ]
+    inner = slice(lattice.stride_px, side - lattice.stride_px)
+    moved = slice(lattice.stride_px - step, side - lattice.stride_px - step)
+    one, other = answers[0][:, inner, inner], answers[1][:, moved, moved]
+    return float(np.mean(one.argmax(axis=0) == other.argmax(axis=0)))
+
+
+def tell(lattice: Lattice, runtime: Runtime, scores: NDArray[Any], log: Callable[[str], None]) -> None:
+    """Say that windows are blended, and how much their place matters."""
+    kept = origin_dependence(lattice, runtime, scores)
+    place = (
+        "" if kept is None else f" On a sample, {kept:.1%} of the pixels keep their class with windows moved."
+    )
+    log(
+        f"This network's answer depends on its window: windows of {lattice.window_px} px overlap by half and are "
+        f"blended.{place}"
+    )

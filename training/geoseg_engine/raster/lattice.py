@@ -1,0 +1,139 @@
+"""Overlapping windows for networks whose answer depends on the window: where they lie and how they are weighted.
+
+Group and instance normalisation, attention over the image and global pooling make a pixel depend on everything in its
+window. There is no exact cut then, so windows lie on a lattice that starts at the raster's origin and overlap
+by half, and each pixel is the mean of their answers, weighted by a Gaussian around each window's centre (Isensee et al.
+2021, nnU-Net). The lattice depends on raster and network alone: a pixel's value does not depend on the memory, the
+machine or the part of the raster that is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .grid import Window
+
+SIGMA_SHARE = 1 / 8
+"""Deviation of the Gaussian as share of the window's side, as in nnU-Net."""
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """Windows over a raster, counted with its continuation to a multiple of `align_px`.
+
+    Attributes:
+        height, width: of the raster with its continuation; multiples of `align_px`.
+        window_px: side of a window, a multiple of `align_px`; windows are smaller only where the raster is.
+        align_px: origin of every window is a multiple of it.
+        margin_px: pixels at a window's edges that do not count, but where the edge is that of the raster.
+    """
+
+    height: int
+    width: int
+    window_px: int
+    align_px: int
+    margin_px: int = 0
+
+    @property
+    def stride_px(self) -> int:
+        """Distance of windows: half of what counts of them, aligned."""
+        half = (self.window_px - 2 * self.margin_px) // 2
+        return max(half // self.align_px, 1) * self.align_px
+
+    def over(self, core: Window) -> list[Window]:
+        """The windows of which something counts inside a core, row by row."""
+        rows = self._spans(core.row, core.height, self.height)
+        cols = self._spans(core.col, core.width, self.width)
+        return [Window(row, col, height, width) for row, height in rows for col, width in cols]
+
+    def around(self, core: Window) -> Window:
+        """All that the windows over a core see."""
+        found = self.over(core)
+        row, col = found[0].row, found[0].col
+        bottom, right = found[-1].row + found[-1].height, found[-1].col + found[-1].width
+        return Window(row, col, bottom - row, right - col)
+
+    def weights(self, window: Window) -> NDArray[np.float32]:
+        """Weight of every pixel of a window (rows, cols); not yet divided by their sum over windows."""
+        return np.outer(
+            self._weights(window.row, window.height, self.height),
+            self._weights(window.col, window.width, self.width),
+        )
+
+    def _spans(self, start: int, size: int, length: int) -> list[tuple[int, int]]:
+        """Origin and size along one axis; the last window ends with the raster."""
+        side = min(self.window_px, length)
+        found = []
+        for origin in _origins(length, side, self.stride_px):
+            low, high = self._counted(origin, side, length)
+            if origin + low < start + size and origin + high > start:
+                found.append((origin, side))
+        return found
+
+    def _counted(self, origin: int, side: int, length: int) -> tuple[int, int]:
+        low = self.margin_px if origin > 0 else 0
+        high = side - (self.margin_px if origin + side < length else 0)
+        return low, high
+
+    def _weights(self, origin: int, side: int, length: int) -> NDArray[np.float32]:
+        low, high = self._counted(origin, side, length)
+        places = (np.arange(side) - (side - 1) / 2) / (SIGMA_SHARE * self.window_px)
+        weights = np.exp(-0.5 * places**2)
+        weights[:low] = weights[high:] = 0
+        return weights.astype(np.float32)
+
+
+def _origins(length: int, side: int, stride: int) -> Iterator[int]:
+    last = length - side
+    yield from range(0, last, stride)
+    yield last
+
+
+def blend(
+    lattice: Lattice,
+    core: Window,
+    read: Window,
+    image: NDArray[Any],
+    predict: Callable[[NDArray[Any]], NDArray[Any]],
+) -> NDArray[Any]:
+    """The weighted mean of the windows' answers over a core.
+
+    Windows are taken in the order of the lattice, so the sums of a pixel are the same whatever the core.
+
+    Args:
+        lattice: where windows lie.
+        core: what is wanted.
+        read: where the image lies; holds `lattice.around(core)`.
+        image: (bands, rows, cols) over `read`.
+        predict: gives (classes, rows, cols) of (bands, rows, cols).
+
+    Returns:
+        float32 (classes, rows, cols) over the core.
+    """
+    total: NDArray[np.float32] | None = None
+    weight = np.zeros((core.height, core.width), np.float32)
+    for window in lattice.over(core):
+        rows, cols = window.within(read)
+        answer = predict(image[:, rows, cols])
+        if total is None:
+            total = np.zeros((len(answer), core.height, core.width), np.float32)
+        shared = _shared(window, core)
+        inside, outside = shared.within(window), shared.within(core)
+        part = lattice.weights(window)[inside]
+        total[:, *outside] += answer[:, *inside] * part
+        weight[outside] += part
+    assert total is not None
+    total /= weight
+    return total
+
+
+def _shared(one: Window, other: Window) -> Window:
+    row, col = max(one.row, other.row), max(one.col, other.col)
+    bottom = min(one.row + one.height, other.row + other.height)
+    right = min(one.col + one.width, other.col + other.width)
+    return Window(row, col, bottom - row, right - col)
