@@ -1,0 +1,1 @@
+"""Many models: folds, a search over settings, a comparison."""

@@ -1,0 +1,267 @@
+"""The job `compare`: every model on every band set with every seed, judged on one split, ranked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from ..channel import Channel
+from ..contract import (
+    BandSet,
+    Cancelled,
+    CompareJob,
+    Contender,
+    Dataset,
+    EvaluateJob,
+    ForestJob,
+    GeoSegError,
+    TrainJob,
+    encode,
+    write_json,
+)
+from ..dataset.datasets import load_dataset
+from ..outputs import prepare_folder, whole_file
+from . import runs
+from .figure import figure
+from .page import write_page
+from .ranking import Cell, near_the_first, ranked, score_name, write_csv
+
+RESULT_FILE, TABLE_FILE, FIGURE_FILE, REPORT_FILE = (
+    "comparison.json",
+    "comparison.csv",
+    "comparison.svg",
+    "report.html",
+)
+RUNS, EVALUATION = "runs", "evaluation"
+PHASE = "comparing"
+TRAINING_SHARE = 0.9
+"""Share of a run's progress that is its training; the rest is its evaluation."""
+CONTENDERS = (
+    Contender("random forest", baseline=ForestJob("")),
+    Contender("U-Net", TrainJob("", architecture="unet")),
+    Contender("Attention Res-UNet", TrainJob("", architecture="attention_resunet")),
+    Contender("DeepLabV3+", TrainJob("", architecture="deeplabv3plus", encoder="resnet18")),
+)
+ALL_BANDS = BandSet("all bands")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A run that is asked for: the job that makes its model, and in which folder."""
+
+    contender: str
+    bands: BandSet
+    seed: int
+    job: TrainJob | ForestJob
+    folder: Path
+
+    @property
+    def title(self) -> str:
+        """Its name in the log."""
+        return f"{self.contender}, {self.bands.name}, seed {self.seed}"
+
+
+def run(job: CompareJob, folder: Path, channel: Channel) -> dict[str, Any]:
+    """Train and judge every model; leave comparison.json, .csv, .svg, report.html and a folder for every run.
+
+    A run that fails is told of and left out; the others go on. Every finished run is in the files at once, and is
+    not done again when the job is resumed. Cancelled, the result is of the runs that are finished.
+
+    Raises:
+        GeoSegError: `nothing_compared` if no run came to its end, with the first one's failure; `unknown_split`.
+        Cancelled: before the first run is finished.
+    """
+    output = (folder / job.output).resolve()
+    prepare_folder(output)
+    dataset, _ = load_dataset(folder / job.dataset)
+    check_bands(job, dataset)
+    entries = wanted(job, folder, output)
+    cells: list[Cell] = []
+    unfinished: list[dict[str, Any]] = []
+    result: dict[str, Any] = {}
+    cancelled = False
+    for number, entry in enumerate(entries):
+        try:
+            channel.progress(PHASE, number, len(entries))
+            cells.append(one(job, entry, dataset, channel, shares(channel, number, len(entries))))
+        except Cancelled:
+            cancelled = True
+            break
+        except GeoSegError as error:
+            channel.log(f"{entry.title} failed: {error.message} {error.hint}", "warning")
+            unfinished.append(failure(entry, error))
+        result = save(job, dataset, cells, unfinished, output)
+    if not cells:
+        raise Cancelled if cancelled else nothing_compared(unfinished)
+    channel.send("progress", phase=PHASE, done=len(cells) + len(unfinished), total=len(entries), rate="")
+    for kind, name in (
+        ("comparison", RESULT_FILE),
+        ("table", TABLE_FILE),
+        ("figure", FIGURE_FILE),
+        ("report", REPORT_FILE),
+    ):
+        channel.artifact(kind, output / name)
+    return {**result, "cancelled": cancelled}
+
+
+def check_bands(job: CompareJob, dataset: Dataset) -> None:
+    """Raise `unknown_band` before anything is trained, if a band set names one that the dataset lacks."""
+    known = [band.name for band in dataset.recipe.bands]
+    for item in job.band_sets:
+        unknown = [name for name in item.bands if name not in known]
+        if unknown:
+            raise GeoSegError(
+                "unknown_band",
+                f"Band set '{item.name}' names {', '.join(unknown)}; the dataset has {', '.join(known)}.",
+                "Choose of the dataset's bands, or make a stack with this band.",
+            )
+
+
+def wanted(job: CompareJob, folder: Path, output: Path) -> list[Entry]:
+    """Every run: seeds outermost, so that a table of all models is there after the first of them."""
+    names: set[str] = set()
+    entries = []
+    for seed in job.seeds:
+        for bands in job.band_sets or (ALL_BANDS,):
+            for contender in job.contenders or CONTENDERS:
+                name = runs.folder_name(contender.name, bands.name, f"seed{seed}")
+                while name.casefold() in names:
+                    name += "-2"
+                names.add(name.casefold())
+                inner = job_of(job, contender, bands, seed, folder)
+                entries.append(Entry(contender.name, bands, seed, inner, output / RUNS / name))
+    return entries
+
+
+def job_of(
+    job: CompareJob, contender: Contender, bands: BandSet, seed: int, folder: Path
+) -> TrainJob | ForestJob:
+    """The job that makes a contender's model: its own settings, the comparison's data, seed, device and time."""
+    common: dict[str, Any] = {"dataset": job.dataset, "bands": bands.bands, "seed": seed}
+    if contender.baseline is not None:
+        return runs.absolute(replace(contender.baseline, **common), folder)
+    network = contender.network or TrainJob("")
+    minutes = job.minutes or network.max_minutes
+    return runs.absolute(replace(network, **common, device=job.device, max_minutes=minutes), folder)
+
+
+def one(
+    job: CompareJob, entry: Entry, dataset: Dataset, channel: Channel, share: Callable[[float], None]
+) -> Cell:
+    """Train and judge one model.
+
+    Raises:
+        GeoSegError: of training or evaluation.
+        Cancelled: at the user's wish.
+    """
+    trained = runs.do(
+        entry.job,
+        entry.folder,
+        channel,
+        entry.title,
+        resume=job.resume,
+        progress=lambda done: share(TRAINING_SHARE * done),
+    )
+    model = entry.folder / "model.onnx"
+    judged = runs.do(
+        EvaluateJob(entry.job.dataset, str(model), split=job.split, device=job.device),
+        entry.folder / EVALUATION,
+        channel,
+        entry.title,
+        resume=job.resume,
+    )
+    share(1.0)
+    messages = [item["message"] for item in (*trained.get("warnings", ()), *judged.get("warnings", ()))]
+    of_the_dataset = {item.message for item in dataset.warnings}
+    return Cell(
+        model=entry.contender,
+        bands=entry.bands.name,
+        seed=entry.seed,
+        folder=str(entry.folder),
+        band_names=entry.bands.bands or tuple(band.name for band in dataset.recipe.bands),
+        evaluation=judged,
+        train_s=trained["seconds"],
+        size_mb=round(model.stat().st_size / 1e6, 3),
+        parameters=parameters_of(model),
+        warnings=tuple(text for text in messages if text not in of_the_dataset),
+    )
+
+
+def parameters_of(model: Path) -> int:
+    """Numbers that the model file holds: weights, running means, a forest's nodes."""
+    graph = onnx.load(model, load_external_data=False).graph
+    held = sum(math.prod(item.dims) for item in graph.initializer)
+    nodes = (item for node in graph.node for item in node.attribute if item.name == "nodes_values")
+    return int(held + sum(len(item.floats) or int(np.prod(item.t.dims)) for item in nodes))
+
+
+def shares(channel: Channel, number: int, total: int) -> Callable[[float], None]:
+    """What tells the comparison's progress from the share of run `number` that is done."""
+
+    def tell(share: float) -> None:
+        channel.send("progress", phase=PHASE, done=round(number + share, 3), total=total, rate="")
+
+    return tell
+
+
+def failure(entry: Entry, error: GeoSegError) -> dict[str, Any]:
+    """What became of a run that did not end well."""
+    return {
+        "name": entry.title,
+        "model": entry.contender,
+        "bands": entry.bands.name,
+        "seed": entry.seed,
+        "code": error.code,
+        "error": error.message,
+        "hint": error.hint,
+        "folder": str(entry.folder),
+    }
+
+
+def nothing_compared(unfinished: Sequence[Mapping[str, Any]]) -> GeoSegError:
+    """No run came to its end."""
+    first = unfinished[0]
+    return GeoSegError(
+        "nothing_compared",
+        f"None of {len(unfinished)} runs came to its end. {first['name']}: {first['error']}",
+        str(first["hint"]),
+    )
+
+
+def save(
+    job: CompareJob,
+    dataset: Dataset,
+    cells: Sequence[Cell],
+    unfinished: Sequence[Mapping[str, Any]],
+    output: Path,
+) -> dict[str, Any]:
+    """Write all files of what there is so far. Returns the result."""
+    score = score_name(cells)
+    rows = ranked(cells, score)
+    warnings = [*dataset.warnings, *near_the_first(rows)]
+    result = encode(
+        {
+            "rows": rows,
+            "score": score,
+            "split": job.split,
+            "dataset": dataset.name,
+            "unfinished": list(unfinished),
+            "table": str(output / TABLE_FILE),
+            "figure": str(output / FIGURE_FILE),
+            "report": str(output / REPORT_FILE),
+            "warnings": warnings,
+        }
+    )
+    write_json(output / RESULT_FILE, result)
+    write_csv(output / TABLE_FILE, rows)
+    drawing = figure(rows, score, job.split)
+    with whole_file(output / FIGURE_FILE) as partial:
+        partial.write_text(drawing, encoding="utf-8")
+    write_page(output / REPORT_FILE, result, dataset, job, drawing)
+    return dict(result)

@@ -1,0 +1,287 @@
+"""One run of an experiment: a job in a folder of its own, done once, taken up again where it was broken off.
+
+A run's folder holds what any job's folder holds (`job.json`, `events.jsonl`, the results), so that it can be looked
+at and done again by hand; and `result.json`, written last: a run is finished where that says that it is of the job
+and the dataset that are wanted now.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import torch
+
+from .. import __version__
+from ..baselines import fit as baseline
+from ..channel import Channel
+from ..contract import (
+    CANCEL_FILE,
+    EVENTS_FILE,
+    JOB_FILE,
+    PROTOCOL,
+    SAVING_PHASE,
+    Cancelled,
+    EvaluateJob,
+    ForestJob,
+    GeoSegError,
+    TrainJob,
+    encode,
+    job_to_json,
+    write_json,
+)
+from ..outputs import prepare_folder
+from ..prediction import evaluate
+from ..training import checkpoint, fit
+
+RESULT_FILE = "result.json"
+OF_AN_EARLIER_RUN = ("resume_mismatch", "bad_checkpoint")
+"""Failures of a run that goes on from a checkpoint which is not its own."""
+
+RunJob = TrainJob | ForestJob | EvaluateJob
+Given = TypeVar("Given", TrainJob, ForestJob)
+Progress = Callable[[float], None]
+EpochWatch = Callable[[Mapping[str, Any]], None]
+
+
+class EndedEarly(GeoSegError):
+    """Raised by who watches the epochs of a run, to end it: it is not worth its time. No error to show."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__("ended_early", why)
+
+
+class RunChannel(Channel):
+    """The voice of a run: writes its own events.jsonl, and tells the experiment's channel what matters there.
+
+    Epochs and log lines become log lines of the experiment, shares of the work its progress. A wish to cancel the
+    experiment is one to cancel the run.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        outer: Channel,
+        title: str,
+        progress: Progress,
+        watch: EpochWatch | None = None,
+    ) -> None:
+        super().__init__(folder)
+        self._outer, self._title = outer, title
+        self._progress, self._watch = progress, watch
+
+    def send(self, event_type: str, /, **fields: Any) -> None:
+        """Record one event, and pass on what the experiment should say of it.
+
+        Raises:
+            EndedEarly: by the one who watches the epochs.
+        """
+        super().send(event_type, **fields)
+        if event_type == "epoch":
+            self._outer.log(f"{self._title}: {epoch_text(fields)}")
+            self._progress(fields["epoch"] / max(fields["epochs"], 1))
+            if self._watch:
+                self._watch(fields)
+        elif event_type == "log":
+            self._outer.log(f"{self._title}: {fields['text']}", fields["level"])
+        elif event_type == "hello" and fields["device"]:
+            self._outer.send(event_type, **fields)
+        elif event_type == "progress" and fields["phase"] == SAVING_PHASE:
+            self._progress(1.0)
+
+    def cancelled(self) -> bool:
+        """Whether the user asked to stop this run or the whole experiment."""
+        return super().cancelled() or self._outer.cancelled()
+
+    def close(self) -> None:
+        """Give back the file of events: an experiment has many runs."""
+        if self._record is not None:
+            self._record.close()
+            self._record = None
+
+
+def do(
+    job: RunJob,
+    folder: Path,
+    outer: Channel,
+    title: str,
+    *,
+    resume: bool = True,
+    progress: Progress = lambda share: None,
+    watch: EpochWatch | None = None,
+) -> dict[str, Any]:
+    """Do a job in a folder of its own, or read what it gave when it was done before.
+
+    Args:
+        job: its paths are absolute; its results come into the folder.
+        folder: of the run.
+        outer: channel of the experiment.
+        title: the run's name in log lines.
+        resume: keep it if it is finished, go on with it if it was broken off.
+        progress: told the share that is done, 0..1.
+        watch: told every epoch; may raise EndedEarly.
+
+    Returns:
+        The job's result as plain data, with `seconds`, the time it took in all sessions.
+
+    Raises:
+        GeoSegError: of the job; `out_of_memory`.
+        Cancelled: where the user stopped it; what it has is kept for another time.
+        EndedEarly: by `watch`.
+    """
+    digest = dataset_digest(job.dataset)
+    known = resume and same_job(folder, job)
+    if known and (done := finished(folder, digest)) is not None:
+        return done
+    prepare_folder(folder)
+    forget(folder, [CANCEL_FILE] if known else [CANCEL_FILE, checkpoint.FILE, EVENTS_FILE])
+    write_json(folder / JOB_FILE, job_to_json(job))
+    channel = RunChannel(folder, outer, title, progress, watch)
+    channel.send("hello", protocol=PROTOCOL, engine=__version__, versions={}, device="", device_memory_mb=0)
+    try:
+        with telling_the_end(channel):
+            result = encode(attempt(job, folder, channel, known))
+    finally:
+        channel.close()
+    result = {**result, "seconds": busy_seconds(folder / EVENTS_FILE)}
+    write_json(folder / RESULT_FILE, {"dataset": digest, "result": result})
+    return cast(dict[str, Any], result)
+
+
+def forget(folder: Path, names: list[str]) -> None:
+    """Remove files of an earlier run, and every result that was made from it."""
+    for path in (*(folder / name for name in names), *folder.rglob(RESULT_FILE)):
+        path.unlink(missing_ok=True)
+
+
+def attempt(job: RunJob, folder: Path, channel: RunChannel, known: bool) -> dict[str, Any]:
+    """Do the job; from its checkpoint if there is one of the same job, unless that proves to be another's."""
+    if not isinstance(job, TrainJob):
+        return work(job, folder, channel)
+    going_on = known and (folder / checkpoint.FILE).exists()
+    try:
+        result = work(replace(job, resume=going_on), folder, channel)
+    except GeoSegError as error:
+        if not going_on or error.code not in OF_AN_EARLIER_RUN:
+            raise
+        channel.log(f"{error.message} It is trained anew.", "warning")
+        result = work(job, folder, channel)
+    if result["cancelled"]:
+        raise Cancelled
+    return result
+
+
+def work(job: RunJob, folder: Path, channel: Channel) -> dict[str, Any]:
+    """Do a job of any kind that experiments are made of.
+
+    Raises:
+        GeoSegError: of the job; `out_of_memory`.
+    """
+    try:
+        if isinstance(job, TrainJob):
+            return fit.run(job, folder, channel)
+        if isinstance(job, EvaluateJob):
+            return evaluate.run(job, folder, channel)
+        return baseline.run(job, folder, channel)
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        raise GeoSegError(
+            "out_of_memory",
+            f"There is not enough memory: {str(error).splitlines()[0] if str(error) else 'no more is told'}.",
+            "Choose a smaller model, crop or batch.",
+        ) from error
+
+
+@contextmanager
+def telling_the_end(channel: Channel) -> Iterator[None]:
+    """End a run's events with `done` or `failed`, as those of any job end."""
+    try:
+        yield
+    except EndedEarly as ended:
+        channel.send("done", result={"ended_early": ended.message})
+        raise
+    except GeoSegError as error:
+        channel.fail(error)
+        raise
+    channel.send("done", result={})
+
+
+def same_job(folder: Path, job: RunJob) -> bool:
+    """Whether the folder's job.json asks for the same."""
+    return _json(folder / JOB_FILE) == json.loads(json.dumps(job_to_json(job)))
+
+
+def finished(folder: Path, digest: str) -> dict[str, Any] | None:
+    """What the run of a folder gave; None if it is not finished, or another making of the dataset was used."""
+    found = _json(folder / RESULT_FILE)
+    if not isinstance(found, dict) or found.get("dataset") != digest:
+        return None
+    return cast(dict[str, Any], found["result"])
+
+
+def dataset_digest(path: str) -> str:
+    """SHA-256 of dataset.json: it changes with bands, labels and split.
+
+    Raises:
+        GeoSegError: `no_dataset`.
+    """
+    file = Path(path) / "dataset.json" if Path(path).is_dir() else Path(path)
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except FileNotFoundError as error:
+        raise GeoSegError("no_dataset", f"There is no dataset at {path}.", "Make tiles first.") from error
+
+
+def busy_seconds(events: Path) -> float:
+    """Time that a run took, breaks between its sessions left out; each session begins with `hello`."""
+    total, before = 0.0, None
+    for line in events.read_text(encoding="utf-8").splitlines():
+        try:
+            event = json.loads(line)
+        except json.JSONDecodeError:  # the last line before a kill
+            continue
+        if before is not None and event["type"] != "hello":
+            total += event["t"] - before
+        before = event["t"]
+    return round(total, 2)
+
+
+def absolute(job: Given, folder: Path) -> Given:
+    """The job with paths that hold in any folder, results into its own, and nothing left over of another use."""
+    changes: dict[str, Any] = {
+        "dataset": str((folder / job.dataset).resolve()),
+        "output": ".",
+        "dry_run": False,
+    }
+    if isinstance(job, TrainJob):
+        changes["resume"] = False
+        for name in ("weights", "start_from"):
+            text = getattr(job, name)
+            if text and (folder / text).exists():
+                changes[name] = str((folder / text).resolve())
+    return replace(job, **changes)
+
+
+def folder_name(*parts: str) -> str:
+    """A name for a run's folder that every file system takes."""
+    return "_".join(re.sub(r"[^\w.-]+", "-", part.strip()).strip("-.") or "x" for part in parts)
+
+
+def epoch_text(fields: Mapping[str, Any]) -> str:
+    """`epoch 3 of 60, loss 0.41, mean IoU 0.70`."""
+    parts = [f"epoch {fields['epoch']} of {fields['epochs']}", f"loss {fields['train_loss']:.3g}"]
+    if fields.get("miou") is not None:
+        parts.append(f"mean IoU {fields['miou']:.3f}")
+    return ", ".join(parts)
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
