@@ -122,7 +122,54 @@ def picture_blocks(plugin: object) -> None:
     plugin.dock.grab().save(str(OUT / "tiles-made.png"))
 
 
+def picture_train(plugin: object) -> None:
+    """The newest dataset and run on the Train page: curves, plan, all settings, a baseline, a beginning, a preview."""
+    desk, page = plugin.controller, plugin.dock.train
+    datasets, runs = desk.view.datasets(), desk.view.runs()
+    desk.dataset = datasets[0].folder if datasets else None
+    desk.run = runs[0].folder if runs else None
+    desk.refresh()
+    plugin.dock.show_step("train")
+    pause(2500)
+    wait_until(lambda: not desk.questions.busy, 2 * REQUEST["wait_s"])
+    picture_page(plugin, "train-plan")
+    groups = page.findChildren(QgsCollapsibleGroupBox)
+    for group in groups:
+        group.setCollapsed(False)
+    page.loss.set_value(["ce", "dice"])
+    picture_page(plugin, "train-advanced")
+    for group in groups:
+        group.setCollapsed(True)
+    page.loss.set_value(["auto"])
+    area = page.findChild(QScrollArea)
+    area.ensureWidgetVisible(page.curves)
+    picture_page(plugin, "train-curves")
+    for key, name in (("forest", "train-baseline"), ("zoo", "train-zoo"), ("unet", "train-start")):
+        page.model.setCurrentIndex(page.model.findData(key))
+        page.start.kind.setCurrentIndex(page.start.kind.findData("encoder" if key == "unet" else "none"))
+        area.verticalScrollBar().setValue(0)
+        pause(1500)
+        wait_until(lambda: not desk.questions.busy, 2 * REQUEST["wait_s"])
+        picture_page(plugin, name)
+    page.preview_requested.emit()
+    pause(800)
+    wait_until(lambda: not desk.questions.busy, 2 * REQUEST["wait_s"])
+    pause(500)
+    if desk.train.planner.window is not None:
+        desk.train.planner.window.grab().save(str(OUT / "train-preview.png"))
+        desk.train.planner.window.close()
+
+
+def picture_page(plugin: object, name: str) -> None:
+    """The panel, and all that scrolls in its page."""
+    pause(500)
+    plugin.dock.grab().save(str(OUT / f"{name}.png"))
+    page = plugin.dock.page(plugin.dock.current_step())
+    page.findChild(QScrollArea).widget().grab().save(str(OUT / f"{name}-whole.png"))
+
+
 EXTRAS = {
+    "train": picture_train,
     "table": picture_table,
     "dialogs": picture_dialogs,
     "advanced": picture_advanced,

@@ -166,6 +166,7 @@ class TrainController(QObject):
             self.page.show_epoch(event)
 
     def _run(self, folder: Path, title: str, submission: Submission) -> bool:
+        self.planner.stop()
         if not self.desk.start(title, [], [submission], self._on_trained, self._on_failed):
             return False
         self._followed = self._charted = folder

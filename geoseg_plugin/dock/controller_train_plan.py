@@ -34,7 +34,7 @@ class TrainPlanner(QObject):
         self.desk, self.page = desk, desk.dock.train
         self._make_job = make_job
         self._answered: tuple[object, dict[str, Any]] | None = None
-        self._window: PreviewWindow | None = None
+        self.window: PreviewWindow | None = None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(PLAN_MS)
@@ -47,8 +47,13 @@ class TrainPlanner(QObject):
     def close(self) -> None:
         """Ask nothing more."""
         self._timer.stop()
-        if self._window is not None:
-            self._window.close()
+        if self.window is not None:
+            self.window.close()
+
+    def stop(self) -> None:
+        """A training begins: whoever works on a plan stops."""
+        self._timer.stop()
+        self.desk.questions.stop("trainplan")
 
     def plan_soon(self) -> None:
         """Ask once the page has settled."""
@@ -112,10 +117,10 @@ class TrainPlanner(QObject):
             return
         if not isinstance(job, TrainJob):
             return
-        if self._window is None:
-            self._window = PreviewWindow(self.desk.dock)
-            self._window.again_requested.connect(self.preview)
-        self._window.show_drawing()
+        if self.window is None:
+            self.window = PreviewWindow(self.desk.dock)
+            self.window.again_requested.connect(self.preview)
+        self.window.show_drawing()
         self.desk.ask(
             Question(
                 "preview",
@@ -128,13 +133,13 @@ class TrainPlanner(QObject):
         )
 
     def _on_previewed(self, folder: Path, result: dict[str, Any]) -> None:
-        if self._window is not None:
+        if self.window is not None:
             sentences = [as_sentence(str(item)) for item in result.get("sentences") or []]
-            self._window.show_image(folder / str(result.get("image", "preview.png")), sentences)
+            self.window.show_image(folder / str(result.get("image", "preview.png")), sentences)
 
     def _on_not_previewed(self, problem: dict[str, Any]) -> None:
-        if self._window is not None:
-            self._window.show_problem(f"{problem.get('message', '')} {problem.get('hint', '')}".strip())
+        if self.window is not None:
+            self.window.show_problem(f"{problem.get('message', '')} {problem.get('hint', '')}".strip())
 
 
 def stamp(job: TrainJob | ForestJob) -> float:

@@ -62,6 +62,13 @@ class Questions(QObject):
         if self._asking is not None and self._asking.key == key:
             self._asking = None
 
+    def stop(self, key: str) -> None:
+        """Take a question back and end the engine that works on it: the user's job needs the machine."""
+        working = self._asking is not None and self._asking.key == key
+        self.forget(key)
+        if working:
+            self._runner.cancel()
+
     def close(self) -> None:
         """Drop all questions and end the runner."""
         self._waiting.clear()

@@ -118,7 +118,7 @@ def test_network_choices_are_hidden_for_baselines(qgis_app: Any) -> None:
     assert page.baseline_group.isHidden() and not page.network_group.isHidden()
     choose(page.model, "forest")
     page.texture.setText("3, 7; x")
-    assert page.network_group.isHidden() and page.start.kind.isHidden() and page.preview_button.isHidden()
+    assert page.network_group.isHidden() and page.start.section.isHidden() and page.preview_button.isHidden()
     assert page.choices().settings["texture_px"] == (3, 7)
 
 
@@ -151,6 +151,13 @@ def test_no_plan_without_tiles_or_while_a_job_runs(desk: Desk, tmp_path: Path) -
     assert desk.asked.submissions == []
 
 
+def test_a_plan_that_is_worked_on_stops_when_training_begins(desk: Desk, tmp_path: Path) -> None:
+    prepared(desk, tmp_path)
+    asked = asked_plans(desk)
+    desk.dock.train.primary.click()
+    assert asked.wishes == ["cancel"] and desk.runner.job().kind == "train"
+
+
 def test_settings_that_cannot_be_are_said_without_the_engine(desk: Desk, tmp_path: Path) -> None:
     prepared(desk, tmp_path)
     choose(desk.dock.train.model, "forest")
@@ -164,7 +171,7 @@ def test_a_preview_shows_picture_and_sentences(desk: Desk, tmp_path: Path) -> No
     desk.dock.train.preview_button.click()
     assert desk.asked.job().kind == "preview"
     desk.asked.finish(image="preview.png", sentences=["no turns: band 'hillshade' has a fixed light"])
-    window = desk.controller.train.planner._window
+    window = desk.controller.train.planner.window
     assert window is not None and "No turns" in window.note.text()
     window.again.click()
     desk.asked.fail("no_training_pixels", "Nothing to see.")

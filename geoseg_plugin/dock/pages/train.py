@@ -22,7 +22,7 @@ from qgis.PyQt.QtWidgets import (
 from ..choices import NamedPath, TrainChoices
 from ..widgets.curves import Curves
 from ..widgets.notes import small_label
-from ..widgets.page import Page, lets_shrink
+from ..widgets.page import Page, lets_shrink, narrow_form
 from ..widgets.ticks import AutoTicks, TickList
 from ..words import tr
 from . import train_advanced as advanced
@@ -116,14 +116,21 @@ class TrainPage(Page):
         self.zoo_button.hide()
         self.minutes = self.spin_box("max_minutes", 0, 100_000, 0, tr("as the goal says"), tr(" min"))
         self.minutes.setToolTip(tr("Stop in time to be done by then, with the best model so far."))
-        form.addRow(tr("Goal"), self.preset)
-        form.addRow(tr("Time limit"), self.minutes)
         form.addRow(tr("Model"), self.model)
         form.addRow(self.model_note)
-        form.addRow(tr("Encoder"), self.encoder)
-        form.addRow(tr("Decoder"), self.decoder)
-        form.addRow(self.zoo_button)
-        self.model_form = form
+        self.zoo_rows = self._rows((tr("Encoder"), self.encoder), (tr("Decoder"), self.decoder))
+        self.body.addWidget(self.zoo_button)
+        self.goal_rows = self._rows((tr("Goal"), self.preset), (tr("Time limit"), self.minutes))
+
+    def _rows(self, *rows: tuple[str, QWidget]) -> QWidget:
+        """Rows that are shown and hidden together."""
+        block = QWidget()
+        form = narrow_form()
+        block.setLayout(form)
+        for name, widget in rows:
+            form.addRow(name, widget)
+        self.body.addWidget(block)
+        return block
 
     def _add_bands(self) -> None:
         self.band_group = QgsCollapsibleGroupBox(tr("Bands"))
@@ -305,11 +312,9 @@ class TrainPage(Page):
         model = self._models[self.model.currentData()]
         again = self.start.mode == "again" and self.is_network
         self.model_note.setText(f'{model.why} <a href="{model_anchor(model.key)}">{tr("Guide")}</a>')
-        for widget in (self.encoder, self.decoder):
-            show_field(self.model_form, widget, model.key == "zoo")
+        self.zoo_rows.setVisible(model.key == "zoo")
+        self.goal_rows.setVisible(self.is_network)
         self.zoo_button.setVisible(model.key == "zoo" and not self._has_zoo)
-        for widget in (self.preset, self.minutes):
-            show_field(self.model_form, widget, self.is_network)
         self.model.setEnabled(not again)
         self.band_group.setVisible(not again and bool(self.bands.keys()))
         total, used = len(self.bands.keys()), len(self.bands.ticked())
@@ -346,14 +351,6 @@ class TrainPage(Page):
 def model_anchor(key: str) -> str:
     """Section of the guide on a model."""
     return "baselines" if models()[key].baseline else "which-model"
-
-
-def show_field(form: Any, widget: QWidget, shown: bool) -> None:
-    """Show or hide a row of a form with its label."""
-    widget.setVisible(shown)
-    label = form.labelForField(widget)
-    if label is not None:
-        label.setVisible(shown)
 
 
 def odd_numbers(text: str) -> tuple[int, ...]:

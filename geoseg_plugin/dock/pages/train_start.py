@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from qgis.gui import QgsFileWidget
 from qgis.PyQt.QtCore import QObject, QSignalBlocker, pyqtSignal
-from qgis.PyQt.QtWidgets import QComboBox, QPushButton, QWidget
+from qgis.PyQt.QtWidgets import QComboBox, QPushButton, QVBoxLayout, QWidget
 
 from ..choices import NamedPath
 from ..widgets.notes import small_label
-from ..widgets.page import lets_shrink
+from ..widgets.page import heading, lets_shrink
 from ..words import tr
 from .train_words import start_names
 
@@ -33,7 +33,11 @@ class StartSection(QObject):
 
     def __init__(self, page: TrainPage) -> None:
         super().__init__(page)
-        form = page.section(tr("Start from"))
+        self.section = QWidget()
+        lines = QVBoxLayout(self.section)
+        lines.setContentsMargins(0, 0, 0, 0)
+        lines.setSpacing(5)
+        lines.addWidget(heading(tr("Start from")))
         self.kind = page.remember("start", QComboBox())
         self.kind.setAccessibleName(tr("Start from"))
         for key, name in start_names().items():
@@ -64,8 +68,8 @@ class StartSection(QObject):
             self.freeze,
             self.note,
         ):
-            form.addRow(widget)
-        self.title: QWidget = page.body.itemAt(page.body.count() - 2).widget()
+            lines.addWidget(widget)
+        page.body.addWidget(self.section)
 
     def _file(self, page: TrainPage, key: str, name: str, file_filter: str) -> QgsFileWidget:
         widget = page.remember(key, QgsFileWidget())
@@ -116,15 +120,14 @@ class StartSection(QObject):
     def adapt(self, is_network: bool) -> None:
         """Show what belongs to the choice."""
         mode = self.mode
-        self.title.setVisible(is_network)
-        self.kind.setVisible(is_network)
-        of_model = is_network and mode in ("again", "model")
+        self.section.setVisible(is_network)
+        of_model = mode in ("again", "model")
         self.model.setVisible(of_model)
         self.model_file.setVisible(of_model and not self.model.currentData())
-        self.weights_file.setVisible(is_network and mode == "encoder")
-        self.pretrain.setVisible(is_network and mode == "encoder")
-        self.freeze.setVisible(is_network and mode != "none")
-        self.note.setVisible(is_network and mode != "none")
+        self.weights_file.setVisible(mode == "encoder")
+        self.pretrain.setVisible(mode == "encoder")
+        self.freeze.setVisible(mode != "none")
+        self.note.setVisible(mode != "none")
         self.note.setText(f'{start_note(mode)} <a href="fine-tuning">{tr("Guide")}</a>')
 
 

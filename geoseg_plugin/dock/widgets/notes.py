@@ -19,9 +19,26 @@ SMALLER = 0.92
 USUAL_WIDTH_PX = 340
 
 
+class Note(QLabel):
+    """A wrapping label that keeps the height its text needs; forms forget it when the panel becomes narrower."""
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def setText(self, text: str) -> None:
+        super().setText(text)
+        self._fit()
+
+    def _fit(self) -> None:
+        needed = self.heightForWidth(self.width())
+        if self.wordWrap() and needed != self.minimumHeight():
+            self.setMinimumHeight(max(needed, 0))
+
+
 def small_label(text: str) -> QLabel:
     """A wrapping label in a slightly smaller font; links open by mouse and keyboard."""
-    label = QLabel(text)
+    label = Note(text)
     font = label.font()
     if font.pointSizeF() > 0:
         font.setPointSizeF(font.pointSizeF() * SMALLER)

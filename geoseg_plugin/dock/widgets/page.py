@@ -58,12 +58,8 @@ class Page(QWidget):
 
     def section(self, title: str) -> QFormLayout:
         """A titled block; returns its form, to which rows are added."""
-        heading = QLabel(title)
-        font = heading.font()
-        font.setBold(True)
-        heading.setFont(font)
         self.body.addSpacing(2)
-        self.body.addWidget(heading)
+        self.body.addWidget(heading(title))
         form = narrow_form()
         self.body.addLayout(form)
         return form
@@ -186,6 +182,15 @@ class AdvancedGroup(QgsCollapsibleGroupBox):
         note = small_label(f'{why} <a href="{anchor}">{tr("Guide")}</a>')
         note.linkActivated.connect(self.link_activated)
         self.form.addRow(note)
+
+
+def heading(title: str) -> QLabel:
+    """The title of a block."""
+    label = QLabel(title)
+    font = label.font()
+    font.setBold(True)
+    label.setFont(font)
+    return label
 
 
 def scrolling(content: QWidget) -> QScrollArea:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from qgis.PyQt.QtCore import QSignalBlocker, Qt, pyqtSignal
-from qgis.PyQt.QtWidgets import QComboBox, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+from qgis.PyQt.QtCore import QSignalBlocker, QSize, Qt, pyqtSignal
+from qgis.PyQt.QtWidgets import QComboBox, QListWidget, QListWidgetItem, QSizePolicy, QVBoxLayout, QWidget
 
 from ..words import tr
 
@@ -29,6 +29,9 @@ class TickList(QListWidget):
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.itemChanged.connect(self._on_item_changed)
         self._fit()
+
+    def sizeHint(self) -> QSize:
+        return QSize(super().sizeHint().width(), self.maximumHeight())
 
     def set_entries(self, entries: Mapping[str, str], tips: Mapping[str, str] | None = None) -> None:
         """Show entries, key -> title, in this order; those that were left out stay so."""
@@ -113,6 +116,7 @@ class AutoTicks(QWidget):
         layout.addWidget(self.mode)
         layout.addWidget(self.ticks)
         self.setFocusProxy(self.mode)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.mode.currentIndexChanged.connect(self._on_changed)
         self.ticks.ticks_changed.connect(self._on_changed)
 
