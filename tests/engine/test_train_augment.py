@@ -100,7 +100,11 @@ def hill(side: int = 64, angle: float = 0.0) -> np.ndarray:
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_aspect_of_a_turned_dem_is_the_turned_aspect(turns, mirrored):
     image = terrain(hill())[None]
-    turned, _ = turn(image, torch.zeros(1, 64, 64), turns, mirrored, Directions.of(ASPECT))
+    labels = (image[:, 0] > 500).to(torch.uint8)
+    ways = np.array([turns]), np.array([int(mirrored)])
+    turned, moved = turn(image, labels, *ways, Directions.of(ASPECT))
+    assert torch.equal(moved, (turned[:, 0] > 500).to(torch.uint8))
+    assert torch.equal(turned[0, 0], torch.rot90(image[0, 0], turns).flip([1] if mirrored else []))
     expected = terrain(turned[0, 0].numpy())
     assert torch.allclose(turned[0, 1:, 1:-1, 1:-1], expected[1:, 1:-1, 1:-1], atol=2e-3)
 
@@ -140,7 +144,7 @@ def test_aspect_turns_by_free_angles_too(angle):
 def test_a_free_angle_of_a_right_angle_is_a_quarter_turn():
     images, labels = discs()
     one = rotate_and_shift(images, labels, True, False, Directions(), Fixed(np.pi / 2))
-    other = turn(images, labels, 1, False, Directions())
+    other = turn(images, labels, np.ones(8, int), np.zeros(8, int), Directions())
     assert torch.equal(one[1], other[1])
     assert torch.allclose(one[0], other[0], atol=1e-4)
 
@@ -161,7 +165,8 @@ def test_a_lone_aspect_component_forbids_other_turns_than_half_ones():
     assert "'east'" in directions.why()
     image = terrain(hill())[None]
     for mirrored in (False, True):
-        turned, _ = turn(image[:, :2], torch.zeros(1, 64, 64), 2, mirrored, directions)
+        ways = np.array([2]), np.array([int(mirrored)])
+        turned, _ = turn(image[:, :2], torch.zeros(1, 64, 64), *ways, directions)
         expected = terrain(turned[0, 0].numpy())
         assert torch.allclose(turned[0, 1, 1:-1, 1:-1], expected[1, 1:-1, 1:-1], atol=2e-3)
 

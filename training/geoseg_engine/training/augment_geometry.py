@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -27,26 +28,29 @@ def resize(images: Tensor, labels: Tensor, crop_px: int) -> tuple[Tensor, Tensor
 
 
 def turn(
-    images: Tensor, labels: Tensor, turns: int, mirrored: bool, directions: Directions
+    images: Tensor,
+    labels: Tensor,
+    turns: NDArray[np.integer],
+    mirrored: NDArray[np.integer],
+    directions: Directions,
 ) -> tuple[Tensor, Tensor]:
-    """Turn counter-clockwise by quarter turns, then mirror left to right; directions follow.
+    """Turn crops counter-clockwise by quarter turns, then mirror them left to right; directions follow.
 
     Args:
-        images: (batch, bands, rows, cols), rows from north to south.
-        labels: (batch, rows, cols).
-        turns: quarter turns, 0..3.
-        mirrored: whether to mirror east and west afterwards.
+        images: (batch, bands, side, side), rows from north to south.
+        labels: (batch, side, side).
+        turns: (batch), quarter turns, 0..3.
+        mirrored: (batch), 1 to mirror east and west afterwards, else 0.
     """
-    images, labels = torch.rot90(images, turns, (-2, -1)), torch.rot90(labels, turns, (-2, -1))
-    if mirrored:
-        images, labels = images.flip(-1), labels.flip(-1)
-    if turns or mirrored:
-        cosine, sine = ((1.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.0, -1.0))[turns]
-        numbers = (
-            images.new_full((len(images),), value) for value in (cosine, sine, -1.0 if mirrored else 1.0)
-        )
-        images = directions.turned(images, *numbers)
-    return images, labels
+    side = images.shape[-1]
+    places = torch.arange(side * side, device=images.device).view(side, side)
+    turned = [torch.rot90(places, number) for number in range(4)]
+    ways = torch.stack([*turned, *(item.flip(1) for item in turned)]).flatten(1)
+    index = ways[torch.from_numpy(turns + 4 * mirrored).to(images.device)]
+    moved = images.flatten(2).gather(2, index[:, None].expand(-1, images.shape[1], -1)).view_as(images)
+    cosine, sine = np.array([1, 0, -1, 0])[turns], np.array([0, 1, 0, -1])[turns]
+    numbers = (torch.from_numpy(item).to(images) for item in (cosine, sine, 1 - 2 * mirrored))
+    return directions.turned(moved, *numbers), labels.flatten(1).gather(1, index).view_as(labels)
 
 
 def turn_each(
@@ -64,18 +68,10 @@ def turn_each(
         mirror: mirror east and west, and north and south.
     """
     step = 1 if directions.quarter_turns else 2
-    turns = random.integers(4 // step, size=len(images)) * step if quarter else np.zeros(len(images), int)
-    mirrored = random.integers(2, size=len(images)) * mirror
-    turns = (turns + 2 * random.integers(2, size=len(images)) * mirror) % 4
-    moved_images, moved_labels = torch.empty_like(images), torch.empty_like(labels)
-    for way in range(8):
-        chosen = np.flatnonzero((turns == way // 2) & (mirrored == way % 2))
-        if len(chosen):
-            places = torch.from_numpy(chosen).to(images.device)
-            moved_images[places], moved_labels[places] = turn(
-                images[places], labels[places], way // 2, bool(way % 2), directions
-            )
-    return moved_images, moved_labels
+    turns = random.integers(4 // step, size=len(images)) * step * quarter
+    # A mirror of north and south is half a turn and a mirror of east and west.
+    east, north = random.integers(2, size=(2, len(images))) * mirror
+    return turn(images, labels, (turns + 2 * north) % 4, (east + north) % 2, directions)
 
 
 def rotate_and_shift(

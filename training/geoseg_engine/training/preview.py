@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import rasterio
 import torch
 from numpy.typing import NDArray
+from rasterio.errors import NotGeoreferencedWarning
 from torch import Tensor
 
 from ..channel import Channel
@@ -145,8 +147,10 @@ def framed(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def write_png(path: Path, rgb: NDArray[np.uint8]) -> None:
     """Write (3, rows, cols) as a PNG without a file beside it."""
-    settings = {"width": rgb.shape[2], "height": rgb.shape[1], "count": 3, "dtype": "uint8"}
-    with rasterio.MemoryFile() as memory:
-        with memory.open(driver="PNG", **settings) as raster:
+    with warnings.catch_warnings(), rasterio.MemoryFile() as memory:
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with memory.open(
+            driver="PNG", width=rgb.shape[2], height=rgb.shape[1], count=3, dtype="uint8"
+        ) as raster:
             raster.write(rgb)
         path.write_bytes(memory.read())
