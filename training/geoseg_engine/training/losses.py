@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from ..contract import LOSSES, GeoSegError
-from . import classweights
 from .losses_pixels import Pixels, binary_cross_entropy, cross_entropy, focal
 from .losses_regions import dice, dice_wang, lovasz, tversky, unified_focal, unified_focal_asymmetric
 
@@ -55,8 +54,3 @@ def loss_of(name: str, class_weights: Sequence[float], common: int = 0) -> Loss:
             return total
 
     return loss
-
-
-def class_weights(counts: Sequence[int]) -> list[float]:
-    """Weights of kind `sqrt`."""
-    return classweights.class_weights(counts, "sqrt")
