@@ -102,8 +102,11 @@ class TrainPlanner(QObject):
         self._show(result)
 
     def _show(self, result: dict[str, Any]) -> None:
+        sentence = plan_sentence(result)
         reasons = [as_sentence(str(item)) for item in result.get("reasons") or []]
-        self.page.show_plan(plan_sentence(result), reasons, result.get("warnings") or [])
+        self.page.show_plan(
+            sentence, [item for item in reasons if item not in sentence], result.get("warnings") or []
+        )
 
     def preview(self) -> None:
         """Draw crops as the training would see them, in a window of their own."""
@@ -154,8 +157,7 @@ def plan_sentence(result: dict[str, Any]) -> str:
     """The plan of a network, or of a baseline, in words."""
     plan, facts = result.get("plan") or {}, result.get("facts") or {}
     if not plan.get("crop_px"):
-        told = result.get("sentence") or " ".join(str(item) for item in result.get("sentences") or [])
-        return str(told)
+        return " ".join(as_sentence(str(item)) for item in result.get("reasons") or [])
     text = tr("Crops of {} px, {} a step, at most {} epochs").format(
         plan["crop_px"], plan.get("batch_size"), plan.get("epochs")
     )

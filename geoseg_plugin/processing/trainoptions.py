@@ -92,7 +92,12 @@ def network_options() -> list[QgsProcessingParameterDefinition]:
 
 def start_options() -> list[QgsProcessingParameterDefinition]:
     """What the weights begin as."""
-    weights = QgsProcessingParameterFile("WEIGHTS", tr("Encoder weights: a file, or imagenet"), optional=True)
+    weights = QgsProcessingParameterFile(
+        "WEIGHTS",
+        tr("Encoder weights: a file, or imagenet"),
+        optional=True,
+        fileFilter=tr("Weights (*.pt *.pth *.safetensors);;All files (*)"),
+    )
     return [
         file("START_FROM", tr("Model to begin from"), "onnx", optional=True),
         weights,

@@ -279,6 +279,6 @@ def test_the_zoo_is_installed_into_our_own_environment_only(
 
 
 def test_a_plan_of_a_baseline_has_its_own_words() -> None:
-    result = {"sentence": "200 trees on 4 000 pixels.", "plan": {}}
-    assert controller_train_plan.plan_sentence(result) == "200 trees on 4 000 pixels."
+    result = {"reasons": ["fitting a random forest on 4000 pixels"], "plan": {"method": "forest"}}
+    assert controller_train_plan.plan_sentence(result) == "Fitting a random forest on 4000 pixels."
     assert controller_train_plan.count_text(480_000) == "480\u202f000"
