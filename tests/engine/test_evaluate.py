@@ -19,8 +19,9 @@ from geoseg_engine.contract import (
 )
 from geoseg_engine.dataset.datasets import load_dataset
 from geoseg_engine.prediction import evaluate, predict
+from geoseg_engine.prediction.judging import errors
 from geoseg_engine.scores.metrics import confusion
-from geoseg_engine.scores.report import curve
+from geoseg_engine.scores.report.charts import curve
 
 ROWS, COLS = 120, 160
 
@@ -126,8 +127,8 @@ def test_scores_of_training_ground_are_no_surprise(place, tmp_path):
 def test_binary_errors():
     truth = np.array([0, 0, 1, 1, 255, 1], np.uint8)
     ids = np.array([0, 1, 1, 0, 1, 255], np.uint8)
-    assert evaluate.errors(truth, ids, True).tolist() == [0, 2, 1, 3, 255, 255]
-    assert evaluate.errors(truth, ids, False).tolist() == [1, 2, 1, 2, 255, 255]
+    assert errors(truth, ids, True).tolist() == [0, 2, 1, 3, 255, 255]
+    assert errors(truth, ids, False).tolist() == [1, 2, 1, 2, 255, 255]
 
 
 @pytest.mark.parametrize(
@@ -169,3 +170,41 @@ def test_a_raster_on_another_grid_is_refused(place, tmp_path):
 def test_curves_survive_gaps():
     epochs = [{"epoch": 1, "miou": None}, {"epoch": 2, "miou": 0.1}, {"epoch": 3, "miou": 0.4}]
     assert curve(epochs, ["miou"]).startswith("<svg") and not curve(epochs[:2], ["miou"])
+
+
+def test_intervals_reliability_and_examples_of_a_model(place, tmp_path):
+    job = EvaluateJob(str(place), model=str(place / "model.onnx"), split="train")
+    result = evaluate.run(job, tmp_path, Channel(tmp_path))
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    low, high = metrics["intervals"]["miou"]
+    assert low <= metrics["miou"] <= high and metrics["intervals"]["blocks"] == 4
+    assert len(metrics["intervals"]["per_class"]) == 3
+    assert any("4 blocks of 64 px" in item.message for item in result["warnings"])
+    assert sum(row["pixels"] for row in metrics["reliability"]) == metrics["pixels"]
+    by_hand = sum(abs(row["accuracy"] - row["confidence"]) * row["pixels"] for row in metrics["reliability"])
+    assert metrics["ece"] == pytest.approx(by_hand / metrics["pixels"], abs=1e-4)
+    assert -1 <= metrics["kappa"] <= 1 and 0 <= metrics["fw_iou"] <= 1
+    best, worst = metrics["tiles"]["best"], metrics["tiles"]["worst"]
+    assert best[0]["iou"] >= worst[0]["iou"] and "image" not in best[0]
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64,") == 3 * len(best + worst)
+    assert "Calibration" in page and "Where it is worst" in page
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".evaluate")]
+
+
+def test_a_class_raster_has_intervals_and_examples_but_no_calibration(place, tmp_path):
+    job = EvaluateJob(str(place), prediction=str(place / "classes.tif"), split="train")
+    result = evaluate.run(job, tmp_path, Channel(tmp_path))
+    assert result["reliability"] == [] and result["ece"] is None and result["intervals"]["miou"]
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Where it is best" in page and ">Calibration<" not in page
+
+
+def test_without_the_layers_there_are_scores_but_no_examples(place, tmp_path):
+    known = read_json(Dataset, place / "dataset.json")
+    gone = dataclasses.replace(known.recipe.sources[0], path=str(tmp_path / "gone.tif"))
+    recipe = dataclasses.replace(known.recipe, sources=(gone,))
+    write_dataset(tmp_path, recipe, read(place / "labels.tif"), read(place / "split.tif"))
+    job = EvaluateJob(".", prediction=str(place / "classes.tif"))
+    result = evaluate.run(job, tmp_path, Channel(tmp_path))
+    assert result["miou"] and result["tiles"] == {"best": [], "worst": []}

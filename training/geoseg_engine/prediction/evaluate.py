@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import csv
+import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 
 from ..channel import Channel
 from ..contract import (
     IGNORE,
-    SPLITS,
     Dataset,
     EvaluateJob,
     GeoSegError,
@@ -28,17 +27,21 @@ from ..contract import (
     write_json,
 )
 from ..dataset.datasets import load_dataset, open_dataset_stack
+from ..modelfile.calibration import calibrated
 from ..modelfile.reading import ModelFile, read_model
 from ..outputs import prepare_folder, whole_file
 from ..raster.grid import Window, windows
 from ..raster.sources import coincide, open_source, source_grid
 from ..raster.stream import pump
 from ..raster.writer import RasterWriter, read_classes
-from ..scores.metrics import Matrix, background_and_object, confusion, score_warnings, scores
+from ..scores.intervals import interval_warnings, intervals
+from ..scores.metrics import Matrix, score_warnings, scores
 from ..scores.report import write_report
 from ..stacking.reader import StackReader
 from ..stacking.rebind import rebind
-from .inference import BandReader, Block, Setup, class_ids, probabilities, set_up
+from .examples import best_and_worst, pictures
+from .inference import BandReader, Block, Setup, class_confidence, class_ids, set_up
+from .judging import BINARY_ERRORS, CLASS_ERRORS, Judge, class_table, judging
 
 METRICS_FILE, CONFUSION_FILE, ERRORS_FILE, REPORT_FILE = (
     "metrics.json",
@@ -47,36 +50,8 @@ METRICS_FILE, CONFUSION_FILE, ERRORS_FILE, REPORT_FILE = (
     "report.html",
 )
 WINDOW_PX = 1024
-BINARY_ERRORS = (
-    LabelClass(0, "true negative", "", "#f0f0f0"),
-    LabelClass(1, "true positive", "", "#1a9641"),
-    LabelClass(2, "false positive", "", "#d7191c"),
-    LabelClass(3, "false negative", "", "#fdae61"),
-)
-CLASS_ERRORS = (LabelClass(1, "right", "", "#1a9641"), LabelClass(2, "wrong", "", "#d7191c"))
-
-
-class Judge:
-    """Truth of one split, and the confusion matrix so far."""
-
-    def __init__(self, labels: Any, split: Any, number: int, classes: Sequence[LabelClass]) -> None:
-        self._labels, self._split, self._number = labels, split, number
-        self.classes = tuple(classes)
-        self.binary = background_and_object(classes)
-        self.matrix: Matrix = np.zeros((len(classes), len(classes)), np.int64)
-        self.unpredicted_px = 0
-
-    def truth(self, window: Window) -> NDArray[np.uint8]:
-        """Labels of a window inside the raster; IGNORE outside the split."""
-        truth: NDArray[np.uint8] = self._labels.read(1, window=window.rasterio)
-        truth[self._split.read(1, window=window.rasterio) != self._number] = IGNORE
-        return truth
-
-    def judge(self, truth: NDArray[np.uint8], ids: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Count a window; returns its errors."""
-        self.matrix += confusion(truth, ids, len(self.classes))
-        self.unpredicted_px += int(((truth != IGNORE) & (ids == IGNORE)).sum())
-        return errors(truth, ids, self.binary)
+Record = Callable[[Window, NDArray[np.uint8], NDArray[Any] | None], None]
+"""Takes class ids of the dataset over a window, and their confidence if they have one."""
 
 
 def run(job: EvaluateJob, folder: Path, channel: Channel) -> dict[str, Any]:
@@ -89,30 +64,67 @@ def run(job: EvaluateJob, folder: Path, channel: Channel) -> dict[str, Any]:
     prepare_folder(output)
     dataset, dataset_folder = load_dataset(folder / job.dataset)
     started = time.monotonic()
-    with judging(dataset, dataset_folder, job.split) as judge:
-        kinds = BINARY_ERRORS if judge.binary else CLASS_ERRORS
-        with RasterWriter(
-            output / ERRORS_FILE, dataset.recipe.grid, "uint8", IGNORE, ["errors"], kinds
-        ) as writer:
-            if job.model:
-                facts = judge_model(job, folder, dataset, dataset_folder, judge, writer, channel)
-            else:
-                facts = judge_raster(folder / job.prediction, dataset, judge, writer, channel)
-            if not judge.matrix.sum():
-                raise GeoSegError(
-                    "nothing_to_score",
-                    f"The split '{job.split}' of the dataset has no labelled pixel with a prediction.",
-                    "Give the split a larger share, or evaluate another one.",
-                )
-    facts["seconds"] = round(time.monotonic() - started, 2)
+    with ExitStack() as kept:
+        judge = kept.enter_context(judging(dataset, dataset_folder, job.split))
+        scratch = kept.enter_context(tempfile.TemporaryDirectory(prefix=".evaluate-", dir=output))
+        given = Path(scratch) / "classes.tif"
+        facts = judge_into(job, folder, dataset, dataset_folder, judge, output / ERRORS_FILE, given, channel)
+        facts["seconds"] = round(time.monotonic() - started, 2)
+        facts["examples"] = examples(dataset, dataset_folder, judge, given, channel)
     return conclude(job, dataset, judge, facts, output, channel)
 
 
-@contextmanager
-def judging(dataset: Dataset, folder: Path, split: str) -> Iterator[Judge]:
-    """Open labels and split rasters."""
-    with rasterio.open(folder / dataset.labels) as labels, rasterio.open(folder / dataset.split) as splits:
-        yield Judge(labels, splits, SPLITS.index(split), dataset.classes)
+def judge_into(
+    job: EvaluateJob,
+    folder: Path,
+    dataset: Dataset,
+    dataset_folder: Path,
+    judge: Judge,
+    errors: Path,
+    given: Path,
+    channel: Channel,
+) -> dict[str, Any]:
+    """Judge the split; write the raster of errors and that of the classes. Returns facts for the metrics.
+
+    Raises:
+        GeoSegError: `nothing_to_score`.
+    """
+    kinds = BINARY_ERRORS if judge.binary else CLASS_ERRORS
+    grid = dataset.recipe.grid
+    with (
+        RasterWriter(errors, grid, "uint8", IGNORE, ["errors"], kinds) as error_writer,
+        RasterWriter(given, grid, "uint8", IGNORE) as class_writer,
+    ):
+
+        def record(window: Window, ids: NDArray[np.uint8], confidence: NDArray[Any] | None) -> None:
+            error_writer.write(judge.judge(window, ids, confidence), window)
+            class_writer.write(ids, window)
+
+        if job.model:
+            facts = judge_model(job, folder, dataset, dataset_folder, judge, record, channel)
+        else:
+            facts = judge_raster(folder / job.prediction, dataset, judge, record, channel)
+        if not judge.matrix.sum():
+            raise GeoSegError(
+                "nothing_to_score",
+                f"The split '{job.split}' of the dataset has no labelled pixel with a prediction.",
+                "Give the split a larger share, or evaluate another one.",
+            )
+    return facts
+
+
+def examples(
+    dataset: Dataset, folder: Path, judge: Judge, given: Path, channel: Channel
+) -> dict[str, list[dict[str, Any]]]:
+    """Best and worst tiles with their pictures; empty where the stack cannot be read any more."""
+    found = best_and_worst(judge.tiles, judge.binary)
+    try:
+        with open_dataset_stack(dataset, folder) as stack:
+            best, worst = (pictures(tiles, dataset, stack, judge.truth, given) for tiles in found)
+    except GeoSegError as error:
+        channel.log(f"No example tiles are shown: {error.message}", "warning")
+        return {"best": [], "worst": []}
+    return {"best": best, "worst": worst}
 
 
 def judge_model(
@@ -121,7 +133,7 @@ def judge_model(
     dataset: Dataset,
     dataset_folder: Path,
     judge: Judge,
-    writer: RasterWriter,
+    record: Record,
     channel: Channel,
 ) -> dict[str, Any]:
     """Predict the windows that touch the split. Returns facts for the metrics."""
@@ -135,19 +147,15 @@ def judge_model(
         channel.log(f"{len(touched)} windows touch the split '{job.split}'.")
         done = 0
 
-        def compute(block: Block) -> tuple[Window, NDArray[np.uint8]]:
+        def compute(block: Block) -> tuple[Window, NDArray[np.uint8], NDArray[Any]]:
             nonlocal done
-            ids = lut[predicted(setup, block, channel.log)]
+            ids, confidence = predicted(setup, block, channel.log)
             done += 1
             channel.progress("evaluate", done, len(touched))
-            return block.cut.core, ids
-
-        def write(part: tuple[Window, NDArray[np.uint8]]) -> None:
-            window, ids = part
-            writer.write(judge.judge(judge.truth(window), ids), window)
+            return block.cut.core, lut[ids], confidence
 
         channel.progress("evaluate", 0, len(touched))
-        pump(touched, reader.read, compute, write)
+        pump(touched, reader.read, compute, lambda part: record(*part))
     warnings = [item for item in model.warnings if item not in dataset.warnings]
     own_split = bool(model.fingerprint) and model.fingerprint == dataset.fingerprint
     if not own_split and job.split != "train":
@@ -160,6 +168,7 @@ def judge_model(
         "precision": setup.runtime.precision,
         "trained": model.trained,
         "architecture": model.architecture,
+        "calibration": model.calibration,
         "own_split": own_split,
         "found": warnings,
     }
@@ -181,11 +190,16 @@ def other_split(model: ModelFile, dataset: Dataset) -> Problem:
     )
 
 
-def predicted(setup: Setup, block: Block, log: Callable[[str], None]) -> NDArray[np.uint8]:
-    """Class ids of a block's core."""
+def predicted(
+    setup: Setup, block: Block, log: Callable[[str], None]
+) -> tuple[NDArray[np.uint8], NDArray[Any]]:
+    """Class ids of a block's core, and the calibrated probability of each."""
     if not block.valid.any():
-        return np.full(block.valid.shape, IGNORE, np.uint8)
-    return class_ids(probabilities(setup.runtime, setup.frame, block, log), block.valid)
+        shape = block.valid.shape
+        return np.full(shape, IGNORE, np.uint8), np.zeros(shape, np.float32)
+    output = setup.output(block, log)
+    confidence = class_confidence(calibrated(output, setup.calibration), output)
+    return class_ids(output, block.valid), confidence
 
 
 def model_stack(model: ModelFile, dataset: Dataset, folder: Path) -> StackReader:
@@ -202,7 +216,7 @@ def model_stack(model: ModelFile, dataset: Dataset, folder: Path) -> StackReader
 
 
 def judge_raster(
-    path: Path, dataset: Dataset, judge: Judge, writer: RasterWriter, channel: Channel
+    path: Path, dataset: Dataset, judge: Judge, record: Record, channel: Channel
 ) -> dict[str, Any]:
     """Compare a class raster on the dataset's grid. Returns facts for the metrics.
 
@@ -219,12 +233,11 @@ def judge_raster(
         parts = list(windows(grid, WINDOW_PX))
         for done, window in enumerate(parts):
             channel.progress("evaluate", done, len(parts))
-            truth = judge.truth(window)
-            if (truth == IGNORE).all():
+            if (judge.truth(window) == IGNORE).all():
                 continue
             raw = raster.read(1, window=window.rasterio)
             ids = np.where((raw >= 0) & (raw < IGNORE) & (raw != nodata), raw, IGNORE).astype(np.uint8)
-            writer.write(judge.judge(truth, lut[ids]), window)
+            record(window, lut[ids], None)
     return {"model": "", "prediction": str(path), "found": []}
 
 
@@ -239,47 +252,15 @@ def refuse_other_grid(path: Path, grid: Grid, wanted: Grid) -> None:
         )
 
 
-def class_table(given: Sequence[LabelClass], wanted: Sequence[LabelClass]) -> NDArray[np.uint8]:
-    """Lookup table from class ids of a model or raster to those of the dataset, by name.
-
-    Raises:
-        GeoSegError: `other_classes` if a class has no namesake.
-    """
-    table = np.full(IGNORE + 1, IGNORE, np.uint8)
-    by_name = {item.name: item.id for item in wanted}
-    missing = [item.name for item in given if item.name not in by_name]
-    if missing:
-        raise GeoSegError(
-            "other_classes",
-            f"The prediction has the classes {', '.join(item.name for item in given)}; the dataset has "
-            f"{', '.join(by_name)}.",
-            "Evaluate on a dataset with the same class names.",
-        )
-    for item in given:
-        table[item.id] = by_name[item.name]
-    return table
-
-
-def errors(truth: NDArray[np.uint8], ids: NDArray[np.uint8], binary: bool) -> NDArray[np.uint8]:
-    """Kinds of error of a window; IGNORE where nothing is judged.
-
-    Binary, one class against a background: 0 true negative, 1 true positive, 2 false positive, 3 false negative.
-    Else: 1 right, 2 wrong.
-    """
-    if binary:
-        kinds = np.where(truth == 1, np.where(ids == 1, 1, 3), np.where(ids == 1, 2, 0))
-    else:
-        kinds = np.where(truth == ids, 1, 2)
-    kinds[(truth == IGNORE) | (ids == IGNORE)] = IGNORE
-    return kinds.astype(np.uint8)
-
-
 def conclude(
     job: EvaluateJob, dataset: Dataset, judge: Judge, facts: dict[str, Any], output: Path, channel: Channel
 ) -> dict[str, Any]:
     """Write metrics, confusion matrix and report; returns the job's result."""
     result = scores(judge.matrix, judge.classes)
-    found = [*dataset.warnings, *facts.pop("found"), *_as_problems(score_warnings(result))]
+    bounds = intervals(judge.blocks.matrices(), judge.classes, judge.blocks.cell_px)
+    shown = facts.pop("examples")
+    said = [*score_warnings(result), *interval_warnings(bounds)]
+    found = [*dataset.warnings, *facts.pop("found"), *_as_problems(said)]
     if judge.unpredicted_px:
         found.append(
             replace(
@@ -291,6 +272,13 @@ def conclude(
         )
     summary = {
         **result,
+        "intervals": bounds,
+        "ece": judge.reliability.error(),
+        "reliability": judge.reliability.curve(),
+        "tiles": {
+            kind: [{key: tile[key] for key in ("row", "col", "size_px", "iou")} for tile in tiles]
+            for kind, tiles in shown.items()
+        },
         "classes": judge.classes,
         "errors_kind": "true_false" if judge.binary else "right_wrong",
         "split": job.split,
@@ -300,9 +288,8 @@ def conclude(
     }
     write_json(output / METRICS_FILE, summary)
     write_confusion(output / CONFUSION_FILE, judge.matrix, judge.classes)
-    write_report(
-        output / REPORT_FILE, summary, dataset=dataset, history=history_beside(facts.get("model", ""))
-    )
+    run_folder = Path(facts["model"]).parent if facts["model"] else None
+    write_report(output / REPORT_FILE, summary, dataset=dataset, run_folder=run_folder, examples=shown)
     for kind, name in (
         ("metrics", METRICS_FILE),
         ("confusion", CONFUSION_FILE),
@@ -316,12 +303,6 @@ def conclude(
         "errors": str(output / ERRORS_FILE),
         "report": str(output / REPORT_FILE),
     }
-
-
-def history_beside(model: str) -> Path | None:
-    """history.json of the run that made a model, if it still lies beside it."""
-    path = Path(model).with_name("history.json") if model else None
-    return path if path and path.exists() else None
 
 
 def write_confusion(path: Path, matrix: Matrix, classes: Sequence[LabelClass]) -> None:
