@@ -9,10 +9,19 @@ from typing import Any
 
 from ...contract import Dataset, encode
 from ...outputs import whole_file
-from . import words
 from .charts import curve, importance_bars, reliability_chart
 from .style import SHEET, number, text
 from .tables import class_table, matrix_table, names_and_values, split_table
+from .words import (
+    calibration_sentences,
+    data_rows,
+    headline,
+    interval_sentence,
+    main_numbers,
+    reasons,
+    settings,
+    split_sentence,
+)
 
 HISTORY_FILE, PLAN_FILE, IMPORTANCE_FILE = "history.json", "plan.json", "importance.json"
 BANDS_SHOWN = 25
@@ -41,10 +50,10 @@ def write_report(
     data = encode(metrics)
     title = title or f"{data.get('dataset') or 'GeoSeg'}: scores on the {data.get('split') or 'labels'}"
     parts = [
-        f"<header><h1>{text(title)}</h1><p>{text(words.headline(data))}</p></header>",
+        f"<header><h1>{text(title)}</h1><p>{text(headline(data))}</p></header>",
         *warning_boxes(data.get("warnings", [])),
-        cards(words.main_numbers(data)),
-        section("Classes", paragraph(words.interval_sentence(data)), class_table(data)),
+        cards(main_numbers(data)),
+        section("Classes", paragraph(interval_sentence(data)), class_table(data)),
         section(
             "Confusion matrix",
             paragraph("Rows are the truth, columns the prediction; in pixels, and in percent of the row."),
@@ -55,7 +64,7 @@ def write_report(
         training_part(data, run_folder),
         importance_part(read(run_folder, IMPORTANCE_FILE)),
         data_part(dataset),
-        section("Settings", names_and_values(words.settings(data))),
+        section("Settings", names_and_values(settings(data))),
     ]
     page = (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{text(title)}</title>'
@@ -122,7 +131,7 @@ def calibration_part(data: dict[str, Any]) -> str:
     rows = data.get("reliability") or []
     if not rows:
         return ""
-    return section("Calibration", *map(paragraph, words.calibration_sentences(data)), reliability_chart(rows))
+    return section("Calibration", *map(paragraph, calibration_sentences(data)), reliability_chart(rows))
 
 
 def training_part(data: dict[str, Any], run_folder: Path | None) -> str:
@@ -131,7 +140,7 @@ def training_part(data: dict[str, Any], run_folder: Path | None) -> str:
     epochs = history if isinstance(history, list) else []
     drawn = [curve(epochs, ("train_loss", "validation_loss")), curve(epochs, ("miou",), 0.0, 1.0)]
     plan = read(run_folder, PLAN_FILE)
-    why = words.reasons(data, plan if isinstance(plan, dict) else {})
+    why = reasons(data, plan if isinstance(plan, dict) else {})
     listed = "".join(f"<li>{text(reason)}</li>" for reason in why)
     return section(
         "Training",
@@ -164,8 +173,8 @@ def data_part(dataset: Dataset | None) -> str:
     if dataset is None:
         return ""
     table = split_table(dataset) if dataset.counts else ""
-    split = f"<h3>Labelled pixels</h3>{paragraph(words.split_sentence(dataset))}{table}" if table else ""
-    return section("Data", names_and_values(words.data_rows(dataset)), split)
+    split = f"<h3>Labelled pixels</h3>{paragraph(split_sentence(dataset))}{table}" if table else ""
+    return section("Data", names_and_values(data_rows(dataset)), split)
 
 
 def read(folder: Path | None, name: str) -> Any:
