@@ -56,76 +56,79 @@ class Comparison:
 def comparisons(data: Path) -> dict[str, Comparison]:
     """Every case by name."""
     known = {case.name: case for case in cases(data)}
-    fields, everest, enmap, city, valley, slovenia = (
-        known[name]
-        for name in (
-            "orthoseg_fields",
-            "everest_glacier",
-            "enmap_potsdam_specdeepmap",
-            "opengeos_dem_buildings",
-            "runopt_debrisflow_dem",
-            "eolearn_timeseries_lulc",
-        )
-    )
-    slovenia = seasons(slovenia)
-    named = {case.name: [band.name for band in case.bands] for case in (everest, valley)}
-    boxes = Path(fields.area.path)
     return {
-        "orthoseg_fields": Comparison(
-            fields,
-            "the provider's boxes: 7 train, 2 of its training boxes validation, its 2 validation boxes test",
-            lambda folder: provider_boxes(boxes, folder),
-        ),
-        "everest_glacier": Comparison(
-            everest,
-            "columns: west 60 % train, 60 to 74 % validation, east 25 % test",
-            lambda folder: shares(
-                everest.sources[0].path,
-                folder,
-                ("train", 0, 0, 0.6, 1),
-                ("validation", 0.6, 0, 0.74, 1),
-                ("test", 0.75, 0, 1, 1),
-            ),
-            sets=(
-                BandSet("three bands", tuple(named["everest_glacier"][:3])),
-                BandSet("four bands", tuple(named["everest_glacier"][:4])),
-                BandSet("four bands and NDVI"),
-            ),
-        ),
+        "orthoseg_fields": boxes_of_fields(known["orthoseg_fields"]),
+        "everest_glacier": columns_of_glaciers(known["everest_glacier"]),
         "enmap_potsdam_specdeepmap": Comparison(
-            enmap,
+            known["enmap_potsdam_specdeepmap"],
             "the peer's own tiles: 14 train, 2 validation, 2 test",
             lambda folder: peers_tiles(data, folder),
             buffer_px=0,
         ),
-        "opengeos_dem_buildings": Comparison(city, "spatial blocks inside the hull of the footprints"),
-        "runopt_debrisflow_dem": Comparison(
-            valley,
-            "spatial blocks of 64 px",
-            block_px=64,
-            sets=(
-                BandSet("terrain", tuple(named["runopt_debrisflow_dem"][:-1])),
-                BandSet("terrain and distance to sources"),
-            ),
+        "opengeos_dem_buildings": Comparison(
+            known["opengeos_dem_buildings"], "spatial blocks inside the hull of the footprints"
         ),
-        "eolearn_timeseries_lulc": Comparison(
-            slovenia,
-            "rows: north half train and (a fifth of its columns) validation, south half test",
-            lambda folder: shares(
-                slovenia.sources[-1].path,
-                folder,
-                ("train", 0, 0, 0.3, 0.5),
-                ("train", 0.5, 0, 1, 0.5),
-                ("validation", 0.3, 0, 0.5, 0.5),
-                ("test", 0, 0.5, 1, 1),
-            ),
-            buffer_px=0,
-            sets=(
-                BandSet("NDVI", tuple(band.name for band in slovenia.bands if band.name.startswith("NDVI"))),
-                BandSet("NDVI and DEM"),
-            ),
-        ),
+        "runopt_debrisflow_dem": blocks_of_a_valley(known["runopt_debrisflow_dem"]),
+        "eolearn_timeseries_lulc": halves_of_a_series(seasons(known["eolearn_timeseries_lulc"])),
     }
+
+
+def boxes_of_fields(case: Case) -> Comparison:
+    """Sparse boxes in which labels are complete."""
+    return Comparison(
+        case,
+        "the provider's boxes: 7 train, 2 of its training boxes validation, its 2 validation boxes test",
+        lambda folder: provider_boxes(Path(case.area.path), folder),
+    )
+
+
+def columns_of_glaciers(case: Case) -> Comparison:
+    """West and east of a scene, with and without the near infrared and the index."""
+    names = [band.name for band in case.bands]
+    parts = (
+        ("train", 0, 0, 0.6, 1),
+        ("validation", 0.6, 0, 0.74, 1),
+        ("test", 0.75, 0, 1, 1),
+    )
+    return Comparison(
+        case,
+        "columns: west 60 % train, 60 to 74 % validation, east 25 % test",
+        lambda folder: shares(case.sources[0].path, folder, *parts),
+        sets=(
+            BandSet("three bands", tuple(names[:3])),
+            BandSet("four bands", tuple(names[:4])),
+            BandSet("four bands and NDVI"),
+        ),
+    )
+
+
+def blocks_of_a_valley(case: Case) -> Comparison:
+    """Terrain with and without the distance to the sources of the flows."""
+    names = [band.name for band in case.bands]
+    return Comparison(
+        case,
+        "spatial blocks of 64 px",
+        block_px=64,
+        sets=(BandSet("terrain", tuple(names[:-1])), BandSet("terrain and distance to sources")),
+    )
+
+
+def halves_of_a_series(case: Case) -> Comparison:
+    """North and south of a time series, with and without the DEM."""
+    ndvi = tuple(band.name for band in case.bands if band.name.startswith("NDVI"))
+    parts = (
+        ("train", 0, 0, 0.3, 0.5),
+        ("train", 0.5, 0, 1, 0.5),
+        ("validation", 0.3, 0, 0.5, 0.5),
+        ("test", 0, 0.5, 1, 1),
+    )
+    return Comparison(
+        case,
+        "rows: north half train and (a fifth of its columns) validation, south half test",
+        lambda folder: shares(case.sources[-1].path, folder, *parts),
+        buffer_px=0,
+        sets=(BandSet("NDVI and DEM"), BandSet("NDVI", ndvi)),
+    )
 
 
 def seasons(case: Case) -> Case:
