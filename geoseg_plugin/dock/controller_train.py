@@ -161,7 +161,7 @@ class TrainController(QObject):
     def _chart(self, folder: Path | None) -> None:
         """Show the curves that a run has behind it."""
         self._charted = folder
-        self.page.clear_curves()
+        self.page.clear_curves(monitor_of(folder))
         for event in recorded_epochs(folder) if folder is not None else []:
             self.page.show_epoch(event)
 
@@ -170,7 +170,7 @@ class TrainController(QObject):
         if not self.desk.start(title, [], [submission], self._on_trained, self._on_failed):
             return False
         self._followed = self._charted = folder
-        self.page.clear_curves()
+        self.page.clear_curves(getattr(submission.job, "monitor", "miou"))
         self.refresh()
         return True
 
@@ -178,7 +178,7 @@ class TrainController(QObject):
         """Follow a run whose engine outlived QGIS."""
         if self.desk.follow(lambda: self.desk.runner.attach(Path(folder)), self._on_trained):
             self._followed = self._charted = Path(folder)
-            self.page.clear_curves()
+            self.page.clear_curves(monitor_of(Path(folder)))
             self.refresh()
             self.desk.dock.show_step("train")
 
@@ -271,6 +271,15 @@ def band_tip(band: Any) -> str:
 def as_error(error: GeoSegError | OSError) -> GeoSegError:
     """An error of the file system as one of ours."""
     return error if isinstance(error, GeoSegError) else GeoSegError("not_writable", str(error))
+
+
+def monitor_of(folder: Path | None) -> str:
+    """The score that decides in a run; mean IoU where it has no readable record."""
+    try:
+        job = train.job_of(folder) if folder is not None else None
+    except GeoSegError:
+        job = None
+    return str(getattr(job, "monitor", "miou"))
 
 
 def recorded_epochs(folder: Path) -> list[dict[str, Any]]:

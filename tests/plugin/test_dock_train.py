@@ -15,6 +15,7 @@ from geoseg_plugin.dock import controller_train, controller_train_plan
 from geoseg_plugin.dock.controller_results import dataset_of
 from geoseg_plugin.dock.pages.train import TrainPage
 from geoseg_plugin.dock.pages.train_words import models
+from geoseg_plugin.dock.widgets.chart import score_of
 from geoseg_plugin.dock.widgets.ticks import AutoTicks, TickList
 from geoseg_plugin.jobs import train as train_jobs
 from geoseg_plugin.jobs.submission import write as write_job
@@ -259,6 +260,13 @@ def test_curves_tell_speed_time_left_and_what_is_kept(desk: Desk, tmp_path: Path
     assert not page.chart.grab().isNull()
     page.clear_curves()
     assert page.curves.kept_line.isHidden()
+
+
+def test_the_curve_is_of_the_score_that_decides() -> None:
+    event = {"epoch": 1, "miou": 0.5, "iou": [0.6, 0.4], "f1": [0.75, None]}
+    found = [score_of(event, monitor) for monitor in ("miou", "foreground_iou", "f1", "loss")]
+    assert found == [0.5, 0.4, 0.75, 0.5]
+    assert score_of({**event, "iou": [0.6, 0.4, 0.5]}, "foreground_iou") == 0.5
 
 
 def test_the_zoo_is_installed_into_our_own_environment_only(

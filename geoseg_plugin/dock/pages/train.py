@@ -27,7 +27,7 @@ from ..widgets.ticks import AutoTicks, TickList
 from ..words import tr
 from . import train_advanced as advanced
 from .train_start import StartSection
-from .train_words import models, preset_names
+from .train_words import curve_names, models, preset_names
 
 NETWORK_FIELDS = (
     *("preset", "class_weights", "optimiser", "schedule", "learning_rate", "find_rate", "weight_decay"),
@@ -248,9 +248,10 @@ class TrainPage(Page):
         """Add an epoch to the curves and say how it went."""
         self.curves.add_epoch(event)
 
-    def clear_curves(self) -> None:
-        """Begin a new run."""
+    def clear_curves(self, monitor: str = "miou") -> None:
+        """Begin a new run whose best epoch is chosen by this score."""
         self.curves.clear()
+        self.curves.set_monitor(monitor, curve_names().get(monitor, tr("validation IoU")))
         self.next_step.show_done("")
 
     # what is chosen

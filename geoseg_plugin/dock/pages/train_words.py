@@ -127,6 +127,14 @@ def monitor_names() -> dict[str, str]:
     }
 
 
+def curve_names() -> dict[str, str]:
+    """The same in the legend of the curves; where the loss decides, mean IoU is drawn."""
+    return {
+        "foreground_iou": tr("IoU of the objects"),
+        "f1": tr("validation F1"),
+    }
+
+
 def start_names() -> dict[str, str]:
     """What the weights begin as."""
     return {

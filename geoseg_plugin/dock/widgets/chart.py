@@ -24,6 +24,7 @@ class TrainingChart(QWidget):
         self._epochs: list[dict[str, Any]] = []
         self._classes: list[tuple[str, str]] = []
         self._shown: set[int] = set()
+        self.monitor, self._monitor_name = "miou", tr("validation IoU")
         self.setMinimumHeight(210)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setMouseTracking(True)
@@ -50,16 +51,22 @@ class TrainingChart(QWidget):
         self._classes, self._shown = list(classes), set()
         self.update()
 
+    def set_monitor(self, monitor: str, name: str) -> None:
+        """Draw the score that decides which epoch is kept: a key of the contract's MONITORS, and its name."""
+        self.monitor, self._monitor_name = monitor, name
+        self.update()
+
     def show_class(self, index: int, shown: bool) -> None:
         """Draw the validation IoU of one class, or not."""
         (self._shown.add if shown else self._shown.discard)(index)
         self.update()
 
     def kept(self) -> dict[str, Any] | None:
-        """The epoch whose weights are kept: the last that was called best, or that of the highest IoU."""
+        """The epoch whose weights are kept: the last that was called best, or that of the highest score."""
         named = [item for item in self._epochs if item.get("best")]
-        scored = [item for item in self._epochs if number(item, "miou") is not None]
-        return named[-1] if named else max(scored, key=lambda item: float(item["miou"]), default=None)
+        scored = [item for item in self._epochs if score_of(item, self.monitor) is not None]
+        best = max(scored, key=lambda item: score_of(item, self.monitor) or 0.0, default=None)
+        return named[-1] if named else best
 
     def epochs(self) -> list[dict[str, Any]]:
         """The epochs drawn, oldest first."""
@@ -89,9 +96,9 @@ class TrainingChart(QWidget):
         top = max(values, default=1.0) * 1.08 or 1.0
         self._draw_panel(painter, upper, losses, top, False)
         shown = [(self._class_curve(index), self._classes[index][1]) for index in sorted(self._shown)]
-        self._draw_panel(painter, lower, [(self._curve("miou"), IOU), *shown], 1.0, True)
+        self._draw_panel(painter, lower, [(self._score_curve(), IOU), *shown], 1.0, True)
         self._draw_legend(painter, upper, [(tr("training loss"), TRAIN), (tr("validation loss"), VALIDATION)])
-        self._draw_legend(painter, lower, [(tr("validation IoU"), IOU), (tr("kept"), BEST)])
+        self._draw_legend(painter, lower, [(self._monitor_name, IOU), (tr("kept"), BEST)])
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         if not self._epochs:
@@ -119,6 +126,10 @@ class TrainingChart(QWidget):
 
     def _curve(self, key: str) -> Curve:
         pairs = [(int(item["epoch"]), number(item, key)) for item in self._epochs]
+        return [(epoch, value) for epoch, value in pairs if value is not None]
+
+    def _score_curve(self) -> Curve:
+        pairs = [(int(item["epoch"]), score_of(item, self.monitor)) for item in self._epochs]
         return [(epoch, value) for epoch, value in pairs if value is not None]
 
     def _class_curve(self, index: int) -> Curve:
@@ -156,7 +167,7 @@ class TrainingChart(QWidget):
 
     def _draw_best(self, painter: QPainter, panel: QRectF, top: float) -> None:
         event = self.kept()
-        value = number(event, "miou") if event is not None else None
+        value = score_of(event, self.monitor) if event is not None else None
         if event is None or value is None:
             return
         painter.setPen(QPen(QColor(BEST), 1.5))
@@ -194,3 +205,14 @@ def number(event: dict[str, Any], key: str) -> float | None:
     """A number of an event; None where there is none (or NaN, which events carry as null)."""
     value = event.get(key)
     return float(value) if isinstance(value, (int, float)) else None
+
+
+def score_of(event: dict[str, Any], monitor: str) -> float | None:
+    """The score of an epoch that is drawn; where the loss decides, which is drawn above, mean IoU."""
+    iou = event.get("iou") or []
+    if monitor == "foreground_iou" and len(iou) == 2:
+        return float(iou[1]) if isinstance(iou[1], (int, float)) else None
+    if monitor == "f1":
+        known = [float(value) for value in event.get("f1") or [] if isinstance(value, (int, float))]
+        return sum(known) / len(known) if known else None
+    return number(event, "miou")

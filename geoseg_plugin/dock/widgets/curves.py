@@ -47,6 +47,10 @@ class Curves(QWidget):
             self._menu.addAction(action)
         self._show_parts()
 
+    def set_monitor(self, monitor: str, name: str) -> None:
+        """The score that decides which epoch is kept, and what it is called."""
+        self.chart.set_monitor(monitor, name)
+
     def add_epoch(self, event: dict[str, Any]) -> None:
         """Add an epoch and say how it went."""
         self.chart.add_epoch(event)
