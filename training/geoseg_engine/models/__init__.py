@@ -2,19 +2,45 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, Protocol, cast
 
 from torch import nn
 
-from ..contract import GeoSegError
+from ..contract import GeoSegError, TrainJob
+from .attention_resunet import AttentionResUNet
+from .deeplab import DeepLabV3Plus
+from .ensemble import Ensemble
+from .facts import Facts, facts_of
+from .member import Member
+from .patchcnn import PatchCNN
+from .resunet_a import ResUNetA
+from .segnet import SegNet
 from .spectral import MaximumLikelihood, SpectralAngle
 from .unet import UNet
+from .weights import load_encoder
+from .zoo import Zoo
+
+__all__ = [
+    "ENSEMBLE", "NETWORKS", "Facts", "Traits", "architecture_of", "build", "encoder_modules", "facts", "last_layers",
+    "load_encoder", "traits",
+]  # fmt: skip
 
 NETWORKS: dict[str, type[nn.Module]] = {
     "unet": UNet,
+    "attention_resunet": AttentionResUNet,
+    "resunet_a": ResUNetA,
+    "segnet": SegNet,
+    "deeplabv3plus": DeepLabV3Plus,
+    "patchcnn": PatchCNN,
+    "zoo": Zoo,
     "maximum_likelihood": MaximumLikelihood,
     "spectral_angle": SpectralAngle,
 }
+ENSEMBLE = "ensemble"
+"""Name of {"name", "members": [architectures], "bands", "classes"}."""
+MEMBER = "member"
+"""Name of {"name", "network": architecture, "bands", "classes"}: a network with statistics of its own."""
 
 
 class Traits(Protocol):
@@ -31,21 +57,108 @@ class Traits(Protocol):
     tile_exact: bool
 
 
+def architecture_of(
+    job: TrainJob, *, width: int, levels: int, dropout: float, bands: int, classes: int
+) -> dict[str, Any]:
+    """The architecture that a job asks for; of the settings, those that its network takes.
+
+    Raises:
+        GeoSegError: `architecture` for an unknown name, or a normalisation that the network does not have.
+    """
+    network = _named(job.architecture)
+    offered = {"width": width, "levels": levels, "dropout": dropout, "norm": job.norm}
+    offered |= {name: value for name in ("encoder", "decoder") if (value := getattr(job, name))}
+    takes = inspect.signature(network).parameters
+    if job.norm != "batch" and "norm" not in takes:
+        raise GeoSegError(
+            "architecture",
+            f"{job.architecture} has no {job.norm} normalisation.",
+            "Choose batch normalisation, or another network.",
+        )
+    chosen = {
+        name: offered.get(name, parameter.default)
+        for name, parameter in takes.items()
+        if name in ("width", "levels", "dropout", "norm", "encoder", "decoder")
+    }
+    return {"name": job.architecture, "bands": bands, "classes": classes, **chosen}
+
+
 def build(architecture: dict[str, Any]) -> nn.Module:
     """Make an untrained network from {"name", "bands", "classes", …}.
 
     Raises:
-        GeoSegError: `architecture` for a name that is not in NETWORKS.
+        GeoSegError: `architecture` for a name that is not in NETWORKS, or a setting that the network does not take
+            or refuses; `no_zoo` for a network of the zoo where that is not installed.
     """
     settings = dict(architecture)
     name = settings.pop("name", "")
-    if name not in NETWORKS:
+    if name == ENSEMBLE:
+        return _ensemble(settings)
+    if name == MEMBER:
+        return Member(build(settings["network"]), settings["bands"], settings["classes"])
+    network = _named(name)
+    try:
+        return network(**settings)
+    except (TypeError, ValueError) as error:
         raise GeoSegError(
-            "architecture", f"Unknown architecture '{name}'.", f"Known: {', '.join(sorted(NETWORKS))}."
-        )
-    return NETWORKS[name](**settings)
+            "architecture",
+            f"{name} cannot be built from {settings}: {error}",
+            f"It takes {', '.join(inspect.signature(network).parameters)}. Is the model of a newer version?",
+        ) from error
+
+
+def facts(architecture: dict[str, Any]) -> Facts:
+    """Size, view and memory of a network, before it computes anything.
+
+    Raises:
+        GeoSegError: as `build`.
+    """
+    return facts_of(lambda: build(architecture), int(architecture["bands"]))
 
 
 def traits(network: nn.Module) -> Traits:
     """What the network declares of its reach."""
     return cast(Traits, network)
+
+
+def encoder_modules(network: nn.Module) -> list[nn.Module]:
+    """The parts that are frozen, pretrained and loaded as the encoder; none for a spectral classifier."""
+    if isinstance(network, Ensemble):
+        return [part for member in network.members for part in encoder_modules(member)]
+    encoder = getattr(network, "encoder", None)
+    return [] if encoder is None else [encoder]
+
+
+def last_layers(network: nn.Module) -> list[nn.Module]:
+    """The convolutions that make the logits: one, or one of each member of an ensemble."""
+    if isinstance(network, Ensemble):
+        return [layer for member in network.members for layer in last_layers(member)]
+    return [module for module in network.modules() if isinstance(module, nn.Conv2d)][-1:]
+
+
+def _ensemble(settings: dict[str, Any]) -> Ensemble:
+    members = settings.pop("members", [])
+    bands, classes = settings.pop("bands", 0), settings.pop("classes", 0)
+    if settings or not members:
+        raise GeoSegError(
+            "architecture",
+            f"An ensemble of {len(members)} members with {', '.join(settings) or 'no settings'} cannot be built.",
+            "It takes members, bands and classes.",
+        )
+    if any((member["bands"], member["classes"]) != (bands, classes) for member in members):
+        raise GeoSegError(
+            "architecture",
+            f"Not all members of the ensemble take {bands} bands and give {classes} classes.",
+            "Join models of one dataset.",
+        )
+    return Ensemble([build(member) for member in members])
+
+
+def _named(name: str) -> type[nn.Module]:
+    if name not in NETWORKS:
+        raise GeoSegError(
+            "architecture",
+            f"Unknown architecture '{name}'.",
+            f"Known: {', '.join(sorted([*NETWORKS, ENSEMBLE]))}.",
+        )
+    return NETWORKS[name]
