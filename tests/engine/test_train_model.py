@@ -14,6 +14,7 @@ from geoseg_engine.channel import Channel
 from geoseg_engine.contract import Dataset, DescribeJob, GeoSegError, ProbeJob, read_json, write_json
 from geoseg_engine.modelfile import export
 from geoseg_engine.modelfile import reading as modelfile
+from geoseg_engine.modelfile.calibration import PLAIN, Decision
 from geoseg_engine.modelfile.stats import Statistics
 from geoseg_engine.training import checkpoint, fit
 
@@ -79,6 +80,14 @@ def test_the_network_comes_back_bit_for_bit_from_the_file_alone(run):
             assert torch.equal(rebuilt[name], weight), name
 
 
+def test_the_model_is_calibrated_on_validation_pixels_unless_that_is_refused(run, tmp_path):
+    found = modelfile.read_model(run / "model.onnx").calibration
+    assert found != PLAIN and found.ece[1] <= found.ece[0]
+    dataset = run / "data" / "dataset.json"
+    fit.run(small_job(dataset, epochs=1, calibrate=False), tmp_path, Channel(tmp_path))
+    assert modelfile.read_model(tmp_path / "model.onnx").calibration == PLAIN
+
+
 @pytest.mark.parametrize("shape", [(1, 16, 16), (3, 20, 44), (2, 64, 8)])
 def test_onnx_runtime_agrees_in_any_shape_with_nan_and_outliers(run, shape):
     described = modelfile.read_model(run / "model.onnx")
@@ -93,7 +102,7 @@ def test_onnx_runtime_agrees_in_any_shape_with_nan_and_outliers(run, shape):
     )
     clean = torch.from_numpy(np.clip(np.nan_to_num(image, nan=0.0), low, high))
     with torch.no_grad():
-        expected = network(clean).softmax(1).numpy()
+        expected = Decision(described.calibration)(network(clean)).numpy()
     assert given.shape == (batch, 2, rows, cols)
     assert np.abs(given - expected).max() < 1e-5
     assert np.allclose(given.sum(axis=1), 1, atol=1e-5)

@@ -1,38 +1,169 @@
-"""What is left open in a training job is found, and the reason is said."""
+"""What is left open in a training job is found from data and device, and the reason is said."""
 
-from pathlib import Path
+import dataclasses
+import json
 
+import numpy as np
 import pytest
 import torch
+from training_scenes import small_job, write_dataset
 
-from geoseg_engine.contract import TrainJob
-from geoseg_engine.training.plan import MANY_PIXELS, make_plan
+from geoseg_engine.channel import Channel
+from geoseg_engine.contract import Band, TrainJob, decode
+from geoseg_engine.modelfile import precision as arithmetic
+from geoseg_engine.training import fit, plan, trial
+from geoseg_engine.training.augment import Directions
+from geoseg_engine.training.losses import loss_of
+from geoseg_engine.training.plan import MANY_PIXELS, Plan, fit_to_time, make_plan
+from geoseg_engine.training.survey import object_side
 
+torch.set_num_threads(1)
 CPU = torch.device("cpu")
+
+
+def planned(changes=(), pixels=(9000, 1000), **more):
+    job = TrainJob("d", **dict(changes))
+    return make_plan(job, 64, (1000, 1000), pixels, CPU, **more)
 
 
 @pytest.mark.parametrize(("pixels", "augmented"), [(MANY_PIXELS - 1, True), (MANY_PIXELS, False)])
 def test_augmentation_stands_in_for_labels_that_are_few(pixels, augmented):
-    plan = make_plan(TrainJob("d"), 64, (1000, 1000), (900_000, pixels), CPU)
-    assert bool(plan.augment) is augmented
-    assert any("augmentation" in reason for reason in plan.reasons)
+    found = planned(pixels=(900_000, pixels))
+    assert bool(found.augment) is augmented
+    assert any("augmentation" in reason for reason in found.reasons)
 
 
-def test_augmentation_that_the_user_refused_stays_off():
-    plan = make_plan(TrainJob("d", augment=()), 64, (1000, 1000), (9000, 1000), CPU)
-    assert not plan.augment
-    assert not any("augmentation" in reason for reason in plan.reasons)
+@pytest.mark.parametrize("refused", [(), ("none",)])
+def test_augmentation_that_the_user_refused_stays_off(refused):
+    found = planned({"augment": refused})
+    assert not found.augment
+    assert not any("augmentation" in reason for reason in found.reasons)
 
 
-def test_what_the_user_chose_is_kept():
-    job = TrainJob("d", width=24, batch_size=3, crop_px=100, steps_per_epoch=7, levels=4)
-    plan = make_plan(job, 64, (1000, 1000), (9000, 1000), CPU)
-    assert (plan.width, plan.batch_size, plan.steps_per_epoch) == (24, 3, 7)
-    assert plan.crop_px == 112  # rounded up to a multiple of 2**levels
+@pytest.mark.parametrize("wanted", [("auto",), ("flip", "turn", "noise")])
+def test_a_band_with_a_fixed_light_forbids_turns_and_says_so(wanted):
+    directions = Directions.of([Band("light", "dem", derive="hillshade")])
+    found = planned({"augment": wanted}, directions=directions)
+    assert not {"flip", "turn", "rotate"} & set(found.augment) and "noise" in found.augment
+    assert any("light" in reason for reason in found.reasons)
 
 
-def test_the_help_names_the_limit_of_augmentation():
-    root = Path(__file__).parents[2]
-    limit = f"{MANY_PIXELS:,}".replace(",", " ")
-    for page in ("docs/guide.md", "resources/help/trainmodel.html"):
-        assert limit in (root / page).read_text(encoding="utf-8"), page
+CHOSEN = {
+    "width": 24,
+    "levels": 4,
+    "dropout": 0.3,
+    "batch_size": 3,
+    "steps_per_epoch": 7,
+    "epochs": 5,
+    "patience": 2,
+    "learning_rate": 0.5,
+    "loss": "dice",
+    "class_weights": "median",
+    "augment": ("noise",),
+    "by_class": 0.7,
+    "average": 0.5,
+}
+
+
+@pytest.mark.parametrize("preset", ["quick", "balanced", "best"])
+def test_what_the_user_chose_is_kept_and_needs_no_reason(preset):
+    job = TrainJob("d", **CHOSEN, crop_px=100, preset=preset, max_minutes=3)
+    found = make_plan(job, 64, (1000, 1000), (9000, 1000), CPU)
+    assert {name: getattr(found, name) for name in CHOSEN} == CHOSEN
+    assert found.crop_px == 112  # rounded up to a multiple of 2**levels
+    assert found.minutes == 3
+    timed = fit_to_time(found, job, 0.5, 1.0)
+    assert timed == found and not found.reasons
+
+
+def test_best_is_wider_deeper_and_longer_and_quick_ends_in_five_minutes():
+    best, quick, usual = (planned({"preset": name}) for name in ("best", "quick", "balanced"))
+    assert best.width > usual.width and best.levels > usual.levels and best.epochs > usual.epochs
+    assert quick.minutes == 5 and usual.minutes == 0 and best.minutes > 60
+
+
+def test_classes_that_are_even_are_not_weighed():
+    assert planned(pixels=(1000, 900)).class_weights == "none"
+    assert planned(pixels=(9000, 900)).class_weights == "sqrt"
+
+
+def test_a_time_limit_holds_several_epochs_whatever_a_step_takes():
+    job = TrainJob("d", max_minutes=2)
+    found = make_plan(job, 64, (1000, 1000), (900_000, 100_000), CPU)
+    for seconds in (0.01, 0.3, 2.0):
+        timed = fit_to_time(found, job, seconds, 1.0)
+        epoch_s = timed.steps_per_epoch * seconds + 1.0
+        assert timed.epochs * epoch_s <= 120 * 1.1
+        assert timed.epochs >= plan.EPOCHS_IN_BUDGET - 2 or seconds == 2.0
+        assert any("2 min" in reason for reason in timed.reasons)
+
+
+def test_the_first_epoch_is_short_and_no_step_is_counted_twice():
+    job = TrainJob("d")
+    found = fit_to_time(planned({}, pixels=(10**8, 10**7)), job, 0.5, 1.0)
+    assert found.first_steps * 0.5 <= plan.FIRST_EPOCH_S < found.steps_per_epoch * 0.5
+    numbers = [number for epoch in range(found.epochs) for number in found.steps(epoch)]
+    assert numbers == list(range(found.total_steps))
+    same = dataclasses.replace(found, first_steps=0)
+    assert [len(same.steps(epoch)) for epoch in range(3)] == [same.steps_per_epoch] * 3
+
+
+def test_the_size_of_objects_is_that_of_most_of_their_pixels():
+    labels = np.zeros((400, 400), np.uint8)
+    labels[10:50, 10:50] = 1
+    labels[100, ::4] = 1
+    assert object_side(labels, 2) == pytest.approx(40)
+    assert object_side(np.zeros((9, 9), np.uint8), 2) == 0
+
+
+def test_memory_that_runs_out_in_the_trial_means_fewer_crops():
+    network = torch.nn.Conv2d(1, 2, 1)
+    plain = loss_of("ce", [1.0, 1.0])
+
+    def loss(logits, labels):
+        if len(logits) > 2:
+            raise MemoryError
+        return plain(logits, labels)
+
+    def batch(size):
+        return torch.zeros(size, 1, 8, 8), torch.zeros(size, 8, 8, dtype=torch.uint8)
+
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    found = trial.attempt(network, loss, batch, CPU, "float32", 8)
+    assert found.batch_size == 2 and found.precision.seconds_per_step > 0
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_the_arithmetic_that_is_clearly_faster_is_taken(monkeypatch):
+    import time
+
+    monkeypatch.setattr(arithmetic, "reduced_precision", lambda device: "bf16")
+    for pause, expected in (
+        ({"bf16": 0.0, "float32": 0.02}, "bf16"),
+        ({"bf16": 0.02, "float32": 0.0}, "float32"),
+    ):
+        found = arithmetic.fastest(lambda one, pause=pause: time.sleep(pause[one.name]), CPU)
+        assert found.name == expected
+
+
+def test_a_dry_run_tells_all_and_writes_only_the_plan(tmp_path):
+    dataset = write_dataset(tmp_path / "data")
+    folder = tmp_path / "run"
+    folder.mkdir()
+    result = fit.run(TrainJob(str(dataset), dry_run=True, precision="float32"), folder, Channel(folder))
+    assert {path.name for path in folder.iterdir()} == {"plan.json", "events.jsonl"}
+    assert json.loads((folder / "plan.json").read_text())["plan"] == result["plan"]
+    assert decode(Plan, result["plan"]).reasons == tuple(result["reasons"])
+    assert result["facts"]["parameters"] > 100_000 and result["facts"]["memory_mb"] > 0
+    assert {"reach_px", "align_px", "tile_exact"} < set(result["facts"])
+    assert result["minutes"] > 0 and result["seconds_per_step"] > 0
+    assert (result["precision"], result["device"], result["warnings"]) == ("float32", "CPU", [])
+
+
+def test_a_run_leaves_the_plan_that_it_follows(tmp_path, monkeypatch):
+    monkeypatch.setattr(fit, "write_model", lambda *_: None)
+    dataset = write_dataset(tmp_path / "data")
+    result = fit.run(small_job(dataset, epochs=1), tmp_path, Channel(tmp_path))
+    assert result["epochs_run"] == 1
+    told = json.loads((tmp_path / "plan.json").read_text())
+    assert told["plan"]["steps_per_epoch"] == 15 and told["plan"]["first_steps"] == 0

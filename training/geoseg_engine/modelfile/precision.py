@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -96,32 +96,44 @@ def choose(
         device: where to run.
         wanted: `auto`, or the name of a precision to take (it is timed all the same).
     """
+    trial = copy.deepcopy(network)
+    images = torch.zeros(shape, device=device).to(memory_format=torch.channels_last)
+
+    def step(precision: Precision) -> None:
+        with precision.autocast(device):
+            logits = trial(images)
+        logits.float().square().mean().backward()
+
+    return fastest(step, device, wanted)
+
+
+def fastest(step: Callable[[Precision], None], device: torch.device, wanted: str = "auto") -> Precision:
+    """Time two steps in float32 and two in reduced precision; random numbers of torch are as before.
+
+    Args:
+        step: does one.
+        device: where it runs.
+        wanted: `auto`, or the name of a precision to take (it is timed all the same).
+    """
     reduced = reduced_precision(device)
     if wanted != "auto":
         name = "float32" if wanted != "float32" and not reduced else wanted
         name = reduced if name == "bf16" and reduced == "fp16" else name
-        return Precision(name, _time(network, shape, device, Precision(name)))
-    plain = _time(network, shape, device, Precision("float32"))
+        return Precision(name, _time(step, Precision(name), device))
+    plain = _time(step, Precision("float32"), device)
     if not reduced:
         return Precision("float32", plain)
-    fast = _time(network, shape, device, Precision(reduced))
+    fast = _time(step, Precision(reduced), device)
     return Precision(reduced, fast) if fast < GAIN * plain else Precision("float32", plain)
 
 
-def _time(
-    network: nn.Module, shape: tuple[int, int, int, int], device: torch.device, precision: Precision
-) -> float:
+def _time(step: Callable[[Precision], None], precision: Precision, device: torch.device) -> float:
     """Seconds of the faster of two steps, after one to warm up."""
-    trial = copy.deepcopy(network)
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
-        images = torch.randn(shape, device=device).to(memory_format=torch.channels_last)
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
         seconds = []
         for _ in range(TIMED_STEPS + 1):
             started = time.perf_counter()
-            with precision.autocast(device):
-                logits = trial(images)
-            logits.float().square().mean().backward()
+            step(precision)
             if device.type == "cuda":
                 torch.cuda.synchronize(device)
             seconds.append(time.perf_counter() - started)

@@ -60,11 +60,19 @@ class Feed:
         random = self.sampler.random(number, 2 + self.group.rank)
         return augment(images, labels, self.plan.crop_px, directions, random, self.plan.augment)
 
+    def batch(self, number: int, batch_size: int) -> Batch:
+        """The augmented crops of a step."""
+        return self.ready(number, self.cut(number, batch_size))
+
+    def first(self, own: int) -> Batch:
+        """So many crops of this process, of the first step."""
+        return self.batch(0, own * self.group.size)
+
 
 def batches(feed: Feed, steps: range, batch_size: Callable[[], int]) -> Iterator[Batch]:
     """Augmented crops of each step; the next are cut meanwhile unless they already lie on the GPU."""
     if is_near(feed.scene, feed.device) and feed.device.type != "cpu":
-        yield from (feed.ready(number, feed.cut(number, batch_size())) for number in steps)
+        yield from (feed.batch(number, batch_size()) for number in steps)
         return
     with ThreadPoolExecutor(1) as pool:
         pending = pool.submit(feed.cut, steps[0], batch_size())

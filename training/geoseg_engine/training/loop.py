@@ -82,9 +82,9 @@ def train(session: Session, trainer: Trainer) -> tuple[bool, Meter]:
     Raises:
         Cancelled: if the user stops before the first epoch is complete: there is nothing to keep.
     """
-    session = replace(session, scene=_near(session.scene, trainer.device))
+    session = replace(session, scene=near(session.scene, trainer.device))
     session = replace(session, channel=trainer.group.channel(session.channel))
-    sampler = Sampler(session.scene, session.plan.crop_px, session.job.seed)
+    sampler = Sampler(session.scene, session.plan.crop_px, session.job.seed, session.plan.by_class)
     meter = Meter()
     with closing(open_logs(session, trainer)) as logs:
         while not finished(session, trainer):
@@ -130,12 +130,12 @@ def train_epoch(session: Session, trainer: Trainer, sampler: Sampler, meter: Met
     """
     channel, plan = session.channel, session.plan
     trainer.group.seed(session.job.seed, trainer.epoch)
-    first, last = trainer.epoch * plan.steps_per_epoch, (trainer.epoch + 1) * plan.steps_per_epoch
+    steps = plan.steps(trainer.epoch)
     started = reported = time.monotonic()
     losses: list[Tensor] = []
     feed = Feed(plan, session.scene, sampler, trainer.device, trainer.group)
     looks = 1 if trainer.device.type == "cpu" else LOOK_EVERY
-    for images, labels in batches(feed, range(first, last), lambda: trainer.batch_size):
+    for images, labels in batches(feed, steps, lambda: trainer.batch_size):
         trainer.group.check_cancelled(channel, trainer.device)
         losses.append(step(trainer, images, labels, channel))
         if len(losses) % looks == 0:
@@ -145,9 +145,7 @@ def train_epoch(session: Session, trainer: Trainer, sampler: Sampler, meter: Met
         if now - reported > PROGRESS_EVERY_S:
             reported = now
             rate = f"{(len(losses) * trainer.batch_size) / (now - started):.1f} tiles/s"
-            channel.progress(
-                "training", trainer.epoch + len(losses) / plan.steps_per_epoch, plan.epochs, rate
-            )
+            channel.progress("training", trainer.epoch + len(losses) / len(steps), plan.epochs, rate)
         if trainer.out_of_time():
             break
     values = torch.stack(losses).tolist()
@@ -235,7 +233,7 @@ def report(session: Session, trainer: Trainer, meter: Meter, row: dict[str, Any]
     )
 
 
-def _near(whole: Scene, device: torch.device) -> Scene:
+def near(whole: Scene, device: torch.device) -> Scene:
     """The scene with its image on the GPU, where it fits."""
     image = whole.image
     if device.type != "cuda" or not isinstance(image, ImageInMemory):

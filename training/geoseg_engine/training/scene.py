@@ -7,7 +7,7 @@ is kept in memory while it fits and is read by window otherwise; both answer `re
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,6 +36,8 @@ REGION_ALIGN_PX = 64
 
 Measured = tuple[Statistics, list[Problem]]
 """Statistics of the bands, and what was wrong with bands when they were measured."""
+Adjust = Callable[[Statistics, Sequence[Band]], Measured]
+"""Replaces measured statistics of some bands, e.g. by those of an earlier model."""
 
 
 class Image(Protocol):
@@ -156,6 +158,7 @@ def of_arrays(
     classes: int,
     region: Window | None = None,
     measured: Measured | None = None,
+    adjust: Adjust | None = None,
 ) -> tuple[Scene, list[Problem]]:
     """A scene of arrays that are in memory.
 
@@ -164,6 +167,7 @@ def of_arrays(
         labels: uint8 (rows, cols) class ids or IGNORE.
         split: uint8 (rows, cols) index into SPLITS or IGNORE.
         measured: statistics of an earlier run, to be used as they are.
+        adjust: applied to statistics that are measured here.
     """
     train, validation = (
         np.where(split == SPLITS.index(name), labels, IGNORE).astype(np.uint8)
@@ -172,7 +176,7 @@ def of_arrays(
     if measured is None:
         flat = np.flatnonzero(train.ravel() != IGNORE)
         flat = flat[:: max(1, len(flat) // STATISTICS_PIXELS)]
-        measured = measure(values.reshape(len(bands), -1)[:, flat], bands)
+        measured = adjusted(measure(values.reshape(len(bands), -1)[:, flat], bands), bands, adjust)
     statistics, problems = measured
     for index, layer in enumerate(values):
         values[index] = normalise(layer[None], _of_band(statistics, index))[0]
@@ -192,6 +196,14 @@ def open_part(dataset: Dataset, whole: Dataset, folder: Path) -> Bands:
     return Bands(open_dataset_stack(dataset, folder), range(len(dataset.recipe.bands)))
 
 
+def adjusted(measured: Measured, bands: Sequence[Band], adjust: Adjust | None) -> Measured:
+    """Measured statistics after `adjust`, with the problems of both."""
+    if adjust is None:
+        return measured
+    statistics, problems = adjust(measured[0], bands)
+    return statistics, [*measured[1], *problems]
+
+
 def load(
     dataset: Dataset,
     folder: Path,
@@ -199,6 +211,7 @@ def load(
     channel: Channel,
     measured: Measured | None = None,
     whole: Dataset | None = None,
+    adjust: Adjust | None = None,
 ) -> tuple[Scene, list[Problem]]:
     """The scene of a dataset; reads labels, split and image, and measures statistics unless they are given.
 
@@ -209,6 +222,7 @@ def load(
         channel: told of progress; cancel point.
         measured: statistics of an earlier run, to be used as they are.
         whole: the dataset with every band of its written stack, where `dataset` has only some of them.
+        adjust: applied to statistics that are measured here.
 
     Raises:
         GeoSegError: `no_training_pixels` if no labelled pixel belongs to the train split.
@@ -231,9 +245,9 @@ def load(
                 values[:, row : row + height] = stack.read(
                     Window(region.row + row, region.col, height, region.width)
                 )
-        found, problems = of_arrays(values, labels, split, bands, classes, region, measured)
+        found, problems = of_arrays(values, labels, split, bands, classes, region, measured, adjust)
     else:
-        found, problems = _load_large(stack, labels, split, bands, classes, region, channel, measured)
+        found, problems = _load_large(stack, labels, split, bands, classes, region, channel, measured, adjust)
     return replace(found, intermediates=dataset.recipe.intermediates), problems
 
 
@@ -246,10 +260,13 @@ def _load_large(
     region: Window,
     channel: Channel,
     measured: Measured | None,
+    adjust: Adjust | None,
 ) -> tuple[Scene, list[Problem]]:
     """Statistics in a first pass; then float16 in memory if that fits, else reading by window."""
     train = np.where(split == 0, labels, IGNORE).astype(np.uint8)
-    statistics, problems = measured or _measure_large(stack, train, bands, region, channel)
+    if measured is None:
+        measured = adjusted(_measure_large(stack, train, bands, region, channel), bands, adjust)
+    statistics, problems = measured
     image: Image = ImageOnDisk(stack, region, statistics)
     if len(bands) * region.height * region.width * 2 <= MEMORY_BUDGET_BYTES:
         scores = torch.empty((len(bands), region.height, region.width), dtype=torch.float16)

@@ -87,14 +87,15 @@ def predict_cores(
     scene: Scene,
     device: torch.device,
     precision: Precision,
-    channel: Channel,
+    channel: Channel | None = None,
     share: slice = slice(None),
 ) -> Iterator[tuple[Core, Tensor]]:
     """Logits (1, classes, rows, cols) of each core of a share, with the halo that the network needs."""
     network.eval()
     facts = traits(network)
     for core in cores(scene.validation, facts.align_px)[share]:
-        channel.check_cancelled()
+        if channel is not None:
+            channel.check_cancelled()
         # No halo beyond the border of the scene: there the network pads with zeros itself.
         top, left = max(core.row - facts.reach_px, 0), max(core.col - facts.reach_px, 0)
         bottom = min(core.row + core.height + facts.reach_px, _up(scene.image.height, facts.align_px))

@@ -1,0 +1,123 @@
+"""What a finished training leaves: its summary, the calibration and the model file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..contract import IGNORE, Dataset, Problem, encode
+from ..modelfile import calibration
+from ..modelfile.calibration import PLAIN, Calibration
+from ..modelfile.description import describe
+from ..modelfile.export import export
+from ..modelfile.precision import device_name
+from ..models import build, traits
+from .loop import Meter, Session
+from .sample import Sampler
+from .trainer import Trainer
+from .validate import predict_cores
+
+MODEL_FILE = "model.onnx"
+CALIBRATION_PIXELS = 2_000_000
+
+
+def summarise(session: Session, trainer: Trainer, meter: Meter, cancelled: bool) -> dict[str, Any]:
+    """What metrics.json, the model and the result say of the run."""
+    best = trainer.best
+    return {
+        "miou": trainer.history[best.epoch - 1]["miou"],
+        "monitor": trainer.descent.monitor,
+        "score": best.score,
+        "scores": trainer.history[best.epoch - 1]["scores"],
+        "split": "validation",
+        "epochs_run": trainer.epoch,
+        "best_epoch": best.epoch,
+        "cancelled": cancelled,
+        "device": device_name(trainer.device)[0],
+        "precision": trainer.precision.name,
+        "seconds_per_step": meter.seconds_per_step,
+        "tiles_per_s": meter.tiles_per_s,
+        "architecture": session.architecture,
+        "plan": encode(session.plan),
+        "job": encode(session.job),
+    }
+
+
+def best_network(session: Session, trainer: Trainer) -> nn.Module:
+    """The network of the best epoch, on the CPU."""
+    network = build(session.architecture)
+    network.load_state_dict(trainer.best.weights)
+    return network.eval()
+
+
+def calibrate(session: Session, trainer: Trainer) -> Calibration:
+    """Temperature, bias and class weights from the validation pixels, evenly thinned; none without them."""
+    known = int((session.scene.validation != IGNORE).sum())
+    if not session.job.calibrate or not known:
+        return PLAIN
+    step = -(-known // CALIBRATION_PIXELS)
+    network = best_network(session, trainer).to(trainer.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    logits, truths, seen = [], [], 0
+    for core, found in predict_cores(network, session.scene, trainer.device, trainer.precision):
+        truth = session.scene.validation[core.row : core.row + core.height, core.col : core.col + core.width]
+        places = np.flatnonzero(truth.ravel() != IGNORE)
+        chosen = places[-seen % step :: step]
+        seen += len(places)
+        flat = found[0, :, : truth.shape[0], : truth.shape[1]].flatten(1).T
+        logits.append(flat[torch.from_numpy(chosen).to(flat.device)].cpu().numpy())
+        truths.append(truth.ravel()[chosen])
+    result = calibration.fit(np.concatenate(logits), np.concatenate(truths), session.classes)
+    session.channel.log(sentence(result, session))
+    return result
+
+
+def sentence(result: Calibration, session: Session) -> str:
+    """What calibration found, in words."""
+    if result.does_nothing:
+        return "Calibration: probabilities are taken as the network gives them."
+    text = f"Calibration on validation pixels: temperature {result.temperature:.2f}"
+    if result.ece is not None:
+        text += f", calibration error {result.ece[0]:.3f} before and {result.ece[1]:.3f} after"
+    if result.decides:
+        named = zip(session.classes, result.weights, strict=True)
+        text += ", classes weigh " + ", ".join(f"{item.name} {weight:.2f}" for item, weight in named)
+    return text + "."
+
+
+def write_model(
+    session: Session,
+    trainer: Trainer,
+    dataset: Dataset,
+    warnings: Sequence[Problem],
+    summary: dict[str, Any],
+) -> None:
+    """Export the best weights, calibrated, with everything that prediction needs to know."""
+    network, found = best_network(session, trainer), calibrate(session, trainer)
+    facts = traits(network)
+    metadata = describe(
+        dataset,
+        session.scene.statistics,
+        session.architecture,
+        facts,
+        session.plan.crop_px,
+        summary["scores"],
+        warnings,
+        {key: value for key, value in summary.items() if key not in ("scores", "architecture")},
+    )
+    samples = real_samples(session, facts.align_px)
+    export(network, session.scene.statistics, metadata, samples, session.output / MODEL_FILE, found)
+
+
+def real_samples(session: Session, align_px: int) -> list[Tensor]:
+    """Real tiles of three shapes to hold the exported model against; one has invalid pixels."""
+    sampler = Sampler(session.scene, session.plan.crop_px, session.job.seed)
+    samples = []
+    for index, (batch, rows, cols) in enumerate(((2, 4, 6), (1, 6, 6), (3, 6, 2))):
+        images, _ = sampler.crops(index, batch, 6 * align_px)
+        samples.append(images[:, :, : rows * align_px, : cols * align_px].cpu().contiguous())
+    samples[1][:, :, :3, :5] = torch.nan
+    return samples
