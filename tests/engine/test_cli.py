@@ -170,6 +170,64 @@ def test_results_are_sentences_facts_and_warnings():
     assert sentences(epoch) == ["Epoch 3 of 60: loss 0.4 / –, mean IoU 0.7, best so far"]
 
 
+def test_a_comparison_is_a_table_with_the_best_first():
+    row = {"rank": 1, "model": "U-Net", "bands": "all bands", "iou": 0.8123, "interval": [0.7, 0.9], "spread": None,
+           "accuracy": 0.95, "train_s": 61.2, "predict_s": 1.23456, "size_mb": 2.5, "runs": ["/a"]}  # fmt: skip
+    second = {**row, "rank": 2, "model": "random forest", "iou": 0.5, "interval": None}
+    lines = done_lines({"rows": [row, second], "score": "foreground_iou", "split": "test", "unfinished": []})
+    assert lines[0].split() == [
+        *[
+            "rank",
+            "model",
+            "bands",
+            "IoU",
+            "95",
+            "%",
+            "spread",
+            "accuracy",
+            "training",
+            "s",
+            "prediction",
+            "s",
+            "MB",
+        ]
+    ]
+    assert lines[1].split()[:8] == ["1", "U-Net", "all", "bands", "0.812", "0.700", "to", "0.900"]
+    assert lines[2].split()[:6] == ["2", "random", "forest", "all", "bands", "0.500"]
+    assert "split: test" in lines
+
+
+def test_contenders_and_a_training_are_written_as_other_objects_are(tmp_path):
+    contenders = [
+        {"name": "small", "network": {"dataset": "", "width": 8}},
+        {"name": "ml", "baseline": {"dataset": ""}},
+    ]
+    (tmp_path / "models.json").write_text(json.dumps(contenders))
+    asked = [
+        "--dataset",
+        "d",
+        "--contenders",
+        f"@{tmp_path}/models.json",
+        "--seeds",
+        "1",
+        "2",
+        "--minutes",
+        "3",
+    ]
+    compared = job(tmp_path, "compare", *asked)
+    assert [item["name"] for item in compared["contenders"]] == ["small", "ml"] and compared["seeds"] == [
+        1,
+        2,
+    ]
+    assert compared["contenders"][0]["network"]["width"] == 8
+    searched = job(
+        tmp_path, "search", "--training", "dataset=d", "epochs=4", "augment=flip,turn", "--parameters", "loss"
+    )
+    assert searched["training"]["augment"] == ["flip", "turn"] and searched["training"]["epochs"] == 4
+    crossed = job(tmp_path, "crossvalidate", "--training", "dataset=d", "--no-ensemble")
+    assert crossed["training"]["dataset"] == "d" and not crossed["ensemble"]
+
+
 def engine_output(folder: Path, *flags: str) -> str:
     """What the command prints at a terminal."""
     ours, its = pty.openpty()

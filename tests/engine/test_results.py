@@ -10,16 +10,20 @@ from geoseg_engine.channel import Channel
 from geoseg_engine.contract import (
     Area,
     CheckJob,
+    CrossValidateJob,
+    EvaluateJob,
     GeoSegError,
     Job,
     Labels,
     PolygonizeJob,
     PredictJob,
     RasterizeJob,
+    SearchJob,
     Source,
     StackJob,
     TerrainJob,
     TileJob,
+    TrainJob,
 )
 from geoseg_engine.stacking.recipes import recipe_of_raster, write_recipe
 
@@ -39,6 +43,9 @@ def overwriting(folder: Path) -> dict[str, Job]:
     (folder / "slides.tif").write_bytes(Path(slides).read_bytes())
     (folder / "out").mkdir()
     (folder / "out" / "tiles.gpkg").write_bytes(Path(slides).read_bytes())
+    for place, target in (("judged/errors.tif", image), ("run/model.onnx", slides)):
+        (folder / place).parent.mkdir()
+        (folder / place).symlink_to(target)
     labels = Labels(slides)
     return {
         "stack": stack_job(Path(image), dem, output=image),
@@ -54,11 +61,16 @@ def overwriting(folder: Path) -> dict[str, Job]:
         "tile": TileJob(image, "labels.tif", area=Area("polygons", "out/tiles.gpkg"), output="out"),
         "predict": PredictJob("model.onnx", (Source("r", f"GTIFF_DIR:1:{image}"),), confidence=image),
         "polygonize": PolygonizeJob(image, confidence=slides, output=slides),
+        "evaluate": EvaluateJob("d", prediction=image, output="judged"),
+        "train": TrainJob("d", start_from="run/model.onnx", output="run"),
+        "crossvalidate": CrossValidateJob(TrainJob("d", start_from="run/model.onnx"), output="run"),
+        "search": SearchJob(TrainJob("d", start_from=str(folder / "run" / "model.onnx")), output="run"),
     }
 
 
 KINDS = ("stack", "stack_relative", "stack_link", "terrain", "rasterize_stack", "rasterize_recipe",
-         "rasterize_labels", "rasterize_area", "tile", "check", "findings", "predict", "polygonize")  # fmt: skip
+         "rasterize_labels", "rasterize_area", "tile", "check", "findings", "predict", "polygonize", "evaluate",
+         "train", "crossvalidate", "search")  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -69,7 +81,8 @@ def test_an_input_is_never_overwritten(kind, tmp_path):
         run.work(job, tmp_path, Channel(tmp_path))
     assert caught.value.code == "would_overwrite" and "another name" in caught.value.hint
     assert any(
-        name in caught.value.message for name in ("image.tif", "dem.tif", "link.tif", "slides.", "tiles.")
+        name in caught.value.message
+        for name in ("image.tif", "dem.tif", "link.tif", "slides.", "tiles.", "errors.tif", "model.onnx")
     )
     assert {path: path.read_bytes() for path in before} == before
 

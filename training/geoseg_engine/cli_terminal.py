@@ -78,6 +78,8 @@ def done_lines(result: Mapping[str, Any]) -> list[str]:
     """A result: its sentence first, then its facts; warnings with their cure last."""
     facts = {key: item for key, item in result.items() if key not in ("sentence", "warnings", "problems")}
     lines = [str(result["sentence"])] if result.get("sentence") else []
+    if facts.keys() >= {"rows", "score"}:
+        lines += [*comparison_lines(facts.pop("rows"), facts.pop("score")), ""]
     lines += fact_lines(facts)
     for key in ("warnings", "problems"):
         for item in result.get(key) or ():
@@ -85,6 +87,32 @@ def done_lines(result: Mapping[str, Any]) -> list[str]:
                 severity = str(item.get("severity", "warning")).capitalize()
                 lines.append(f"{severity}: {item.get('message', '')} {item.get('hint', '')}".rstrip())
     return [*lines, "Done."]
+
+
+def comparison_lines(rows: list[Mapping[str, Any]], score: str) -> list[str]:
+    """The table of a comparison, the best model first."""
+    title = "IoU" if score == "foreground_iou" else "mean IoU"
+    short: list[Mapping[str, Any]] = [
+        {
+            "rank": row["rank"],
+            "model": row["model"],
+            "bands": row["bands"],
+            title: digits(row["iou"]),
+            "95 %": " to ".join(digits(end) for end in row["interval"] or ()),
+            "spread": digits(row["spread"]),
+            "accuracy": digits(row["accuracy"]),
+            "training s": f"{row['train_s']:.0f}",
+            "prediction s": number(row["predict_s"]),
+            "MB": number(row["size_mb"]),
+        }
+        for row in rows
+    ]
+    return table(short)
+
+
+def digits(value: float | None) -> str:
+    """A score as people compare it: three digits, a dash for none."""
+    return "–" if value is None else f"{value:.3f}"
 
 
 def fact_lines(data: Mapping[str, Any], indent: str = "") -> list[str]:

@@ -7,15 +7,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .contract import GeoSegError, Job, StackJob, TileJob
+from .contract import GeoSegError, Job, StackJob
 from .stacking.recipes import SUFFIX, read_recipe
 
 RASTERS, POLYGONS = (".tif", ".tiff"), (".gpkg",)
-INPUTS = ("stack", "labels", "classes", "model", "dataset", "prediction", "path")
+INPUTS = ("stack", "labels", "classes", "model", "dataset", "prediction", "path", "start_from", "weights")
 """Fields that hold the name of a file to read, at any depth of a job."""
 
-
-DATASET_FILES = ("dataset.json", "split.tif", "tiles.gpkg")
+MODEL = ("model.onnx",)
+FILES_IN_FOLDER = {
+    "tile": ("dataset.json", "split.tif", "tiles.gpkg"),
+    "train": MODEL,
+    "crossvalidate": MODEL,
+    "search": MODEL,
+    "pretrain": ("encoder.pt",),
+    "evaluate": ("errors.tif",),
+}
+"""Of jobs whose results fill a folder: those that are of a kind which such a job also reads."""
 
 
 def check_results(job: Job, folder: Path) -> None:
@@ -48,7 +56,7 @@ def refuse_overwriting(written: list[str], read: list[str], folder: Path) -> Non
             raise GeoSegError(
                 "would_overwrite",
                 f"The result {name} would overwrite a file that it is made from.",
-                "Choose another name for the result.",
+                "Choose another name or folder for the result.",
             )
 
 
@@ -64,10 +72,9 @@ def output_files(job: Job) -> dict[str, tuple[str, ...]]:
         fields["polygons"] = POLYGONS
     elif job.kind in ("check", "summarize"):
         fields = {"output": (), "findings": POLYGONS}
-    elif isinstance(job, TileJob):
-        return {str(Path(job.output) / name): () for name in DATASET_FILES}
-    else:  # their results are folders
-        return {}
+    else:
+        names = FILES_IN_FOLDER.get(job.kind, ())
+        return {str(Path(getattr(job, "output", ".")) / name): () for name in names}
     return {name: suffixes for field, suffixes in fields.items() if (name := getattr(job, field, ""))}
 
 

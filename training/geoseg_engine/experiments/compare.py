@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from ..contract import (
     CompareJob,
     Contender,
     Dataset,
-    EvaluateJob,
     ForestJob,
     GeoSegError,
     TrainJob,
@@ -38,10 +37,7 @@ RESULT_FILE, TABLE_FILE, FIGURE_FILE, REPORT_FILE = (
     "comparison.svg",
     "report.html",
 )
-RUNS, EVALUATION = "runs", "evaluation"
-PHASE = "comparing"
-TRAINING_SHARE = 0.9
-"""Share of a run's progress that is its training; the rest is its evaluation."""
+RUNS, PHASE = "runs", "comparing"
 CONTENDERS = (
     Contender("random forest", baseline=ForestJob("")),
     Contender("U-Net", TrainJob("", architecture="unet")),
@@ -89,7 +85,9 @@ def run(job: CompareJob, folder: Path, channel: Channel) -> dict[str, Any]:
     for number, entry in enumerate(entries):
         try:
             channel.progress(PHASE, number, len(entries))
-            cells.append(one(job, entry, dataset, channel, shares(channel, number, len(entries))))
+            cells.append(
+                one(job, entry, dataset, channel, runs.part_of(channel, PHASE, number, len(entries)))
+            )
         except Cancelled:
             cancelled = True
             break
@@ -151,32 +149,17 @@ def job_of(
     return runs.absolute(replace(network, **common, device=job.device, max_minutes=minutes), folder)
 
 
-def one(
-    job: CompareJob, entry: Entry, dataset: Dataset, channel: Channel, share: Callable[[float], None]
-) -> Cell:
+def one(job: CompareJob, entry: Entry, dataset: Dataset, channel: Channel, progress: runs.Progress) -> Cell:
     """Train and judge one model.
 
     Raises:
         GeoSegError: of training or evaluation.
         Cancelled: at the user's wish.
     """
-    trained = runs.do(
-        entry.job,
-        entry.folder,
-        channel,
-        entry.title,
-        resume=job.resume,
-        progress=lambda done: share(TRAINING_SHARE * done),
+    trained, judged = runs.train_and_judge(
+        entry.job, entry.folder, job.split, channel, entry.title, resume=job.resume, progress=progress
     )
-    model = entry.folder / "model.onnx"
-    judged = runs.do(
-        EvaluateJob(entry.job.dataset, str(model), split=job.split, device=job.device),
-        entry.folder / EVALUATION,
-        channel,
-        entry.title,
-        resume=job.resume,
-    )
-    share(1.0)
+    model = entry.folder / runs.MODEL_FILE
     messages = [item["message"] for item in (*trained.get("warnings", ()), *judged.get("warnings", ()))]
     of_the_dataset = {item.message for item in dataset.warnings}
     return Cell(
@@ -199,15 +182,6 @@ def parameters_of(model: Path) -> int:
     held = sum(math.prod(item.dims) for item in graph.initializer)
     nodes = (item for node in graph.node for item in node.attribute if item.name == "nodes_values")
     return int(held + sum(len(item.floats) or int(np.prod(item.t.dims)) for item in nodes))
-
-
-def shares(channel: Channel, number: int, total: int) -> Callable[[float], None]:
-    """What tells the comparison's progress from the share of run `number` that is done."""
-
-    def tell(share: float) -> None:
-        channel.send("progress", phase=PHASE, done=round(number + share, 3), total=total, rate="")
-
-    return tell
 
 
 def failure(entry: Entry, error: GeoSegError) -> dict[str, Any]:

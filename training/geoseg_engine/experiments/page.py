@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ..contract import CompareJob, Dataset
 from ..outputs import whole_file
+from ..scores.report.page import section, warning_boxes
+from ..scores.report.style import SHEET, number, text
+from ..scores.report.tables import names_and_values
 from .figure import TITLES
 
-STYLE = """
-:root { color-scheme: light dark; --line: #8886; --soft: #8882; --warn: #c60; }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.5rem; margin-bottom: 0; } h2 { font-size: 1.1rem; margin-top: 2rem; }
-.wide { overflow-x: auto; } table { border-collapse: collapse; }
-th, td { padding: .25rem .7rem; border-bottom: 1px solid var(--line); text-align: left; }
-td.n { text-align: right; font-variant-numeric: tabular-nums; } tr.best td { font-weight: 600; }
-.warn { border-left: .3rem solid var(--warn); background: var(--soft); padding: .5rem 1rem; margin: .5rem 0; }
-svg { max-width: 100%; height: auto; } small { opacity: .75; }
-"""
+WIDER = "body { max-width: 78rem; } tr.best td { font-weight: 600; }"
+"""The table of a comparison has more columns than that of one model."""
 
 
 def write_page(path: Path, result: dict[str, Any], dataset: Dataset, job: CompareJob, drawing: str) -> None:
@@ -35,25 +29,19 @@ def write_page(path: Path, result: dict[str, Any], dataset: Dataset, job: Compar
     """
     title = f"Comparison of models on {dataset.name}"
     parts = [
-        f"<h1>{html.escape(title)}</h1>",
-        f"<p>{html.escape(headline(result))}</p>",
-        *(
-            f'<div class="warn"><b>{html.escape(item["message"])}</b> {html.escape(item.get("hint", ""))}</div>'
-            for item in result["warnings"]
-        ),
+        f"<header><h1>{text(title)}</h1><p>{text(headline(result))}</p></header>",
+        *warning_boxes(result["warnings"]),
         drawing,
-        f"<p><small>{html.escape(reading(result))}</small></p>",
-        "<h2>Table</h2>",
-        f'<div class="wide">{table(result)}</div>',
-        *classes_part(result["rows"]),
-        *unfinished_part(result["unfinished"]),
-        *remarks_part(result["rows"]),
-        "<h2>Settings</h2>",
-        settings(dataset, job, result),
+        f"<p><small>{text(reading(result))}</small></p>",
+        section("Table", table(result)),
+        classes_part(result["rows"]),
+        unfinished_part(result["unfinished"]),
+        remarks_part(result["rows"]),
+        section("Settings", settings(dataset, job, result)),
     ]
     page = (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>'
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{text(title)}</title>'
+        f'<meta name="viewport" content="width=device-width"><style>{SHEET}{WIDER}</style></head><body>'
         + "\n".join(parts)
         + "</body></html>\n"
     )
@@ -113,13 +101,13 @@ def table(result: dict[str, Any]) -> str:
             + _cells(texts)
             + "</tr>"
         )
-    return f"<table><tr>{_heads(names)}</tr>{''.join(lines)}</table>"
+    return _wide(f"<tr>{_heads(names)}</tr>{''.join(lines)}")
 
 
-def classes_part(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """IoU of each class, where there is more than one to look at."""
+def classes_part(rows: Sequence[dict[str, Any]]) -> str:
+    """IoU of each class."""
     if not rows:
-        return []
+        return ""
     names = [item["name"] for item in rows[0]["per_class"]]
     lines = "".join(
         f"<tr>{_cells([row['model'], row['bands']])}"
@@ -127,27 +115,21 @@ def classes_part(rows: Sequence[dict[str, Any]]) -> list[str]:
         + "</tr>"
         for row in rows
     )
-    head = _heads(("model", "bands", *names))
-    return [
-        "<h2>IoU of each class</h2>",
-        f'<div class="wide"><table><tr>{head}</tr>{lines}</table></div>',
-    ]
+    return section("IoU of each class", _wide(f"<tr>{_heads(('model', 'bands', *names))}</tr>{lines}"))
 
 
-def unfinished_part(unfinished: Sequence[dict[str, Any]]) -> list[str]:
+def unfinished_part(unfinished: Sequence[dict[str, Any]]) -> str:
     """Runs that failed, with their reasons."""
-    if not unfinished:
-        return []
     lines = "".join(f"<tr>{_cells([item['name'], item['error'], item['hint']])}</tr>" for item in unfinished)
-    return ["<h2>Not finished</h2>", f"<table>{lines}</table>"]
+    return section("Not finished", f"<table>{lines}</table>" if lines else "")
 
 
-def remarks_part(rows: Sequence[dict[str, Any]]) -> list[str]:
+def remarks_part(rows: Sequence[dict[str, Any]]) -> str:
     """What training and evaluation warned of."""
     lines = "".join(
-        f"<tr>{_cells([row['model'], row['bands'], text])}</tr>" for row in rows for text in row["warnings"]
+        f"<tr>{_cells([row['model'], row['bands'], words])}</tr>" for row in rows for words in row["warnings"]
     )
-    return ["<h2>Remarks</h2>", f"<table>{lines}</table>"] if lines else []
+    return section("Remarks", f"<table>{lines}</table>" if lines else "")
 
 
 def settings(dataset: Dataset, job: CompareJob, result: dict[str, Any]) -> str:
@@ -164,13 +146,7 @@ def settings(dataset: Dataset, job: CompareJob, result: dict[str, Any]) -> str:
         ("time of one training", f"at most {job.minutes:g} min" if job.minutes else "as its goal says"),
         ("runs", str(sum(len(row["seeds"]) for row in result["rows"]))),
     ]
-    lines = "".join(f"<tr><th>{html.escape(name)}</th>{_cells([text])}</tr>" for name, text in rows)
-    return f"<table>{lines}</table>"
-
-
-def number(value: float | None) -> str:
-    """Three digits, or a dash."""
-    return "–" if value is None else f"{value:.3f}"
+    return names_and_values(rows)
 
 
 def interval(value: Sequence[float] | None) -> str:
@@ -185,9 +161,13 @@ def duration(seconds: float | None) -> str:
     return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
 
 
-def _cells(texts: Sequence[str], attributes: str = "") -> str:
-    return "".join(f"<td{attributes}>{html.escape(text)}</td>" for text in texts)
+def _cells(values: Sequence[str], attributes: str = "") -> str:
+    return "".join(f"<td{attributes}>{text(value)}</td>" for value in values)
+
+
+def _wide(lines: str) -> str:
+    return f'<div class="scroll"><table>{lines}</table></div>'
 
 
 def _heads(names: Sequence[str]) -> str:
-    return "".join(f"<th>{html.escape(name)}</th>" for name in names)
+    return "".join(f"<th>{text(name)}</th>" for name in names)

@@ -41,6 +41,9 @@ from ..prediction import evaluate
 from ..training import checkpoint, fit
 
 RESULT_FILE = "result.json"
+MODEL_FILE, EVALUATION = "model.onnx", "evaluation"
+TRAINING_SHARE = 0.9
+"""Share of a run's progress that is its training; the rest is its evaluation."""
 OF_AN_EARLIER_RUN = ("resume_mismatch", "bad_checkpoint")
 """Failures of a run that goes on from a checkpoint which is not its own."""
 
@@ -152,6 +155,42 @@ def do(
     result = {**result, "seconds": busy_seconds(folder / EVENTS_FILE)}
     write_json(folder / RESULT_FILE, {"dataset": digest, "result": result})
     return cast(dict[str, Any], result)
+
+
+def train_and_judge(
+    job: TrainJob | ForestJob,
+    folder: Path,
+    split: str,
+    outer: Channel,
+    title: str,
+    *,
+    resume: bool = True,
+    progress: Progress = lambda share: None,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Train, then evaluate the model on a split, in the folder `evaluation` inside. Returns both results.
+
+    Raises:
+        GeoSegError, Cancelled: as `do`.
+    """
+
+    def so_far(share: float) -> None:
+        progress(TRAINING_SHARE * share)
+
+    trained = do(job, folder, outer, title, resume=resume, progress=so_far)
+    device = job.device if isinstance(job, TrainJob) else "auto"
+    judging = EvaluateJob(job.dataset, str(folder / MODEL_FILE), split=split, device=device)
+    judged = do(judging, folder / EVALUATION, outer, title, resume=resume)
+    progress(1.0)
+    return trained, judged
+
+
+def part_of(outer: Channel, phase: str, number: int, total: int) -> Progress:
+    """What tells the experiment's progress from the share of its run `number` (from 0) that is done."""
+
+    def tell(share: float) -> None:
+        outer.send("progress", phase=phase, done=round(number + share, 3), total=total, rate="")
+
+    return tell
 
 
 def forget(folder: Path, names: list[str]) -> None:

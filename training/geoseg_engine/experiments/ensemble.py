@@ -1,0 +1,120 @@
+"""The model of a cross-validation: all folds' networks in one file, each with its own statistics and decision."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..contract import Dataset, Problem, decode
+from ..modelfile.description import describe
+from ..modelfile.export import export
+from ..modelfile.reading import ModelFile, load_network, read_model
+from ..modelfile.stats import Statistics
+from ..models import build, traits
+from ..models.member import Member
+
+KEPT = ("split", "folds", "intervals", "device", "seconds")
+"""Of the summary, what the model file says of its training."""
+
+
+def write_ensemble(models: Sequence[Path], dataset: Dataset, summary: dict[str, Any], path: Path) -> None:
+    """Write the model whose output is the mean of the models' outputs.
+
+    Each network sees values by its own fold's statistics, and its output is calibrated and weighted as in its own
+    file. The file's own fingerprint is of no dataset: its networks together have seen all ground, so that no
+    score of it on a split of the dataset would be one on unseen ground.
+
+    Args:
+        models: model.onnx of every fold.
+        dataset: that was folded.
+        summary: out-of-fold scores, as `crossvalidate.summarise` gives them.
+        path: of the .onnx.
+
+    Raises:
+        GeoSegError: `export_mismatch`; as `read_model`.
+    """
+    files = [read_model(model) for model in models]
+    first = files[0]
+    shared = joint([file.statistics for file in files])
+    architecture = {
+        "name": "ensemble",
+        "members": [
+            {
+                "name": "member",
+                "network": file.architecture,
+                "bands": len(first.recipe.bands),
+                "classes": len(first.classes),
+            }
+            for file in files
+        ],
+        "bands": len(first.recipe.bands),
+        "classes": len(first.classes),
+    }
+    network = build(architecture)
+    for member, file in zip(network.members, files, strict=True):  # type: ignore[arg-type]
+        fill(member, file, shared)
+    own = {key: value for key, value in summary.items() if key not in (*KEPT, "warnings", "classes")}
+    described = replace(
+        dataset, recipe=first.recipe, classes=first.classes, fingerprint=joint_fingerprint(files)
+    )
+    metadata = describe(
+        described,
+        shared,
+        architecture,
+        traits(network),
+        first.tile_px,
+        own,
+        [decode(Problem, item) for item in summary["warnings"]],
+        {**{key: summary[key] for key in KEPT}, "job": first.trained.get("job", {})},
+    )
+    export(network, shared, metadata, samples(len(first.recipe.bands), traits(network).align_px), path)
+
+
+def joint(parts: Sequence[Statistics]) -> Statistics:
+    """Statistics whose limits hold the limits of all parts, so that no value is lost before a member clips it."""
+
+    def column(name: str, take: Any) -> tuple[float, ...]:
+        return tuple(
+            float(take(values)) for values in zip(*(getattr(part, name) for part in parts), strict=True)
+        )
+
+    return Statistics(
+        column("mean", np.mean), column("std", np.mean), column("low", min), column("high", max)
+    )
+
+
+def fill(member: Member, file: ModelFile, shared: Statistics) -> None:
+    """Weights of a model file into a member, and the way from the shared scores to its own."""
+    own = file.statistics
+    low, high = own.z_limits()
+    numbers = zip(shared.mean, shared.std, own.mean, own.std, strict=True)
+    pairs = [(std / its, (mean - centre) / its) for mean, std, centre, its in numbers]
+    decision = file.calibration
+    shift = np.zeros(len(file.classes))
+    shift += np.array(decision.bias or 0.0)
+    shift += np.log(np.array(decision.weights or 1.0))
+    member.network.load_state_dict(load_network(file.path).state_dict())
+    member.set_scales([pair[0] for pair in pairs], [pair[1] for pair in pairs], low, high)
+    member.set_decision(1 / decision.temperature, shift.tolist())
+
+
+def joint_fingerprint(files: Sequence[ModelFile]) -> str:
+    """One text for all folds' fingerprints; equal to that of no dataset."""
+    return hashlib.sha256(" ".join(file.fingerprint for file in files).encode()).hexdigest()
+
+
+def samples(bands: int, align_px: int) -> list[Tensor]:
+    """Noise of three shapes to hold the exported model against; one has invalid pixels."""
+    random = np.random.default_rng(0)
+    shapes = ((2, 4, 6), (1, 6, 6), (3, 6, 2))
+    noise = [random.normal(0, 1, (n, bands, rows * align_px, cols * align_px)) for n, rows, cols in shapes]
+    found = [torch.from_numpy(item.astype(np.float32)) for item in noise]
+    found[1][:, :, :3, :5] = torch.nan
+    return found

@@ -1,0 +1,96 @@
+"""The memory of a search: an Optuna study in a file of the output folder, so that it goes on where it stopped.
+
+Proposals by tree-structured Parzen estimators (Bergstra et al. 2011, "Algorithms for hyper-parameter optimization"),
+pruning by the median of the trials so far (Akiba et al. 2019, "Optuna").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.trial import FrozenTrial, TrialState
+
+from ..contract import GeoSegError
+
+FILE, NAME, WANTED = "study.log", "search", "wanted"
+RANDOM_TRIALS, BEFORE_PRUNING = 5, 4
+"""Trials drawn at random before there is anything to learn from; finished trials before one is pruned."""
+DONE = (TrialState.COMPLETE, TrialState.PRUNED)
+STATES = {
+    TrialState.COMPLETE: "finished",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "broken off",
+    TrialState.WAITING: "waiting",
+}
+
+
+def open_study(output: Path, wanted: str, resume: bool, maximise: bool, warm_up_epochs: int) -> optuna.Study:
+    """The study of an output folder, new or as it was left.
+
+    Args:
+        output: folder of the search.
+        wanted: what is searched, as text.
+        resume: go on with the study of the folder if there is one.
+        maximise: whether a higher score is better.
+        warm_up_epochs: epochs before a trial can be pruned.
+
+    Raises:
+        GeoSegError: `resume_mismatch` if the study of the folder is of another search.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    path = output / FILE
+    if not resume:
+        path.unlink(missing_ok=True)
+    backend = JournalFileBackend(str(path), lock_obj=JournalFileOpenLock(str(path)))
+    study = optuna.create_study(
+        storage=JournalStorage(backend),
+        study_name=NAME,
+        direction="maximize" if maximise else "minimize",
+        pruner=optuna.pruners.MedianPruner(BEFORE_PRUNING, warm_up_epochs),
+        load_if_exists=True,
+    )
+    if study.user_attrs.get(WANTED, wanted) != wanted:
+        raise GeoSegError(
+            "resume_mismatch",
+            f"The study in {output} searched with other settings, or on another dataset.",
+            "Choose another output folder, or search anew without resume.",
+        )
+    study.set_user_attr(WANTED, wanted)
+    for trial in study.get_trials(states=(TrialState.RUNNING,)):  # broken off by a kill
+        study.tell(trial.number, state=TrialState.FAIL)
+        study.enqueue_trial(trial.params)
+    return study
+
+
+def ask(study: optuna.Study, space: Mapping[str, BaseDistribution], seed: int) -> optuna.Trial:
+    """The next trial; its proposal depends on the trials so far and the seed, not on when the search was resumed."""
+    number = len(study.get_trials(deepcopy=False))
+    study.sampler = optuna.samplers.TPESampler(seed=seed + number, n_startup_trials=RANDOM_TRIALS)
+    return study.ask(dict(space))
+
+
+def add_finished(
+    study: optuna.Study,
+    space: Mapping[str, BaseDistribution],
+    values: Mapping[str, Any],
+    score: float,
+    epochs: Mapping[int, float],
+) -> None:
+    """Add a trial that was made outside the study."""
+    study.add_trial(
+        optuna.trial.create_trial(
+            params=dict(values), distributions=dict(space), value=score, intermediate_values=dict(epochs)
+        )
+    )
+
+
+def done(study: optuna.Study) -> list[FrozenTrial]:
+    """Trials that count: finished or pruned."""
+    return study.get_trials(deepcopy=False, states=DONE)
