@@ -80,7 +80,8 @@ def facts_of(make: Callable[[], nn.Module], bands: int) -> Facts:
     Raises:
         GeoSegError: as `make`.
     """
-    network = make().to("meta")
+    with torch.random.fork_rng(devices=[]):
+        network = make().to("meta")
     align: int = network.align_px  # type: ignore[assignment]
     side = -(-SIDE_PX // align) * align
     return Facts(

@@ -63,6 +63,7 @@ class Trainer:
         self.plateau = Plateau()
         self.history: list[dict[str, Any]] = []
         self._started, self._progress_at_start = time.monotonic(), 0.0
+        self._random: dict[str, Any] | None = None
 
     def progress(self) -> float:
         """Share of the schedule that is done, by steps or by time, whichever is further."""
@@ -108,7 +109,13 @@ class Trainer:
         return loss
 
     def ready(self) -> None:
-        """Training mode, but for what is frozen in this epoch."""
+        """Training mode, but for what is frozen in this epoch; random numbers go on where a checkpoint left them.
+
+        That waits for the first step, so that nothing can draw any between restoring and training.
+        """
+        if self._random is not None and self.group.first:
+            restore_rng(self._random)
+        self._random = None
         self.network.train()
         held = self.freeze_epochs < 0 or self.epoch < self.freeze_epochs
         for module in self.frozen:
@@ -166,4 +173,4 @@ class Trainer:
         self.plateau.factor, self.plateau.waited = state["plateau"]["factor"], state["plateau"]["waited"]
         self.history = list(state["history"])
         self._started, self._progress_at_start = time.monotonic(), state["progress"]
-        restore_rng(state["rng"])
+        self._random = state["rng"]
