@@ -9,9 +9,17 @@ import torch
 from training_scenes import write_dataset
 
 from geoseg_engine.channel import Channel
-from geoseg_engine.contract import Cancelled, Dataset, GeoSegError, PretrainJob, read_json, write_json
+from geoseg_engine.contract import (
+    ARCHITECTURES,
+    Cancelled,
+    Dataset,
+    GeoSegError,
+    PretrainJob,
+    read_json,
+    write_json,
+)
 from geoseg_engine.dataset.datasets import load_dataset
-from geoseg_engine.models import build
+from geoseg_engine.models import build, encoder_modules, load_encoder
 from geoseg_engine.training import pretrain, pretrain_ground
 from geoseg_engine.training.pretrain_hiding import Hiding, draw_visible, hidden_error, patch_px
 
@@ -61,7 +69,7 @@ def test_an_encoder_that_fits_the_network_is_left(dataset, tmp_path):
     assert losses[-1] < losses[0] and result["loss"] == min(losses)
     saved = torch.load(result["encoder"], weights_only=True)
     network = build({**UNET, "classes": 2})
-    missing, unexpected = network.load_state_dict(saved["weights"], strict=False)
+    missing, unexpected = network.load_state_dict(saved["encoder"], strict=False)
     assert not unexpected and not [name for name in missing if name.startswith("encoder.")]
     assert saved["bands"] == ["b1", "b2", "b3"] and saved["architecture"]["width"] == 4
 
@@ -72,8 +80,20 @@ def test_one_seed_gives_the_same_weights(dataset, tmp_path):
         folder = tmp_path / name
         folder.mkdir()
         result = pretrain.run(job(dataset, epochs=1), folder, Listener(folder))
-        found.append(torch.load(result["encoder"], weights_only=True)["weights"])
+        found.append(torch.load(result["encoder"], weights_only=True)["encoder"])
     assert all(torch.equal(found[0][key], found[1][key]) for key in found[0])
+
+
+@pytest.mark.parametrize("name", [name for name in ARCHITECTURES if name != "zoo"])
+def test_every_network_can_be_pretrained_and_takes_its_encoder(dataset, tmp_path, name):
+    result = pretrain.run(job(dataset, epochs=1, architecture=name), tmp_path, Listener(tmp_path))
+    architecture = torch.load(result["encoder"], weights_only=True)["architecture"]
+    torch.manual_seed(1)
+    network = build({**architecture, "classes": 2})
+    before = {name: value.clone() for name, value in encoder_modules(network)[0].state_dict().items()}
+    assert load_encoder(network, result["encoder"]) == []
+    after = encoder_modules(network)[0].state_dict()
+    assert all(not torch.equal(before[key], after[key]) for key in before if after[key].dim() == 4)
 
 
 def test_what_is_hidden_changes_no_feature_and_no_answer():

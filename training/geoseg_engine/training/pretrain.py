@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from ..channel import Channel
-from ..contract import Cancelled, Dataset, GeoSegError, PretrainJob, encode
+from ..contract import Cancelled, Dataset, GeoSegError, PretrainJob, TrainJob, encode
 from ..dataset.datasets import load_dataset
 from ..modelfile.precision import Precision, choose, find_device
-from ..models import build, traits
+from ..models import architecture_of, build, encoder_modules, traits
 from ..outputs import prepare_folder, whole_file
 from .fit import announce
 from .plan import CPU_WIDTH, GPU_WIDTH, LEVELS
@@ -97,14 +97,15 @@ def run(job: PretrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
 def architecture_for(job: PretrainJob, bands: int, device: torch.device) -> dict[str, Any]:
     """The network that will start from the encoder; its head gives back the bands in the place of classes."""
     wide = GPU_WIDTH if device.type == "cuda" else CPU_WIDTH
-    return {
-        "name": job.architecture,
-        "bands": bands,
-        "classes": bands,
-        "width": job.width or wide,
-        "levels": job.levels or LEVELS,
-        "dropout": 0.0,
-    }
+    network = TrainJob(job.dataset, architecture=job.architecture, encoder=job.encoder)
+    return architecture_of(
+        network,
+        width=job.width or wide,
+        levels=job.levels or LEVELS,
+        dropout=0.0,
+        bands=bands,
+        classes=bands,
+    )
 
 
 def set_up(
@@ -121,7 +122,7 @@ def set_up(
     optimiser = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     ends = started + 60 * job.max_minutes if job.max_minutes else 0.0
     return (
-        Pretraining(network, Hiding(network, encoder_of(network)), optimiser, ends, started),
+        Pretraining(network, Hiding(network, encoder_modules(network)), optimiser, ends, started),
         precision,
         crop_px,
     )
@@ -209,14 +210,9 @@ def patch_of(network: nn.Module) -> int:
     return patch_px(traits(network).align_px)
 
 
-def encoder_of(network: nn.Module) -> list[nn.Module]:
-    """The modules that are pretrained."""
-    return [network.get_submodule("encoder")]
-
-
 def encoder_weights(network: nn.Module) -> dict[str, Tensor]:
     """State of the encoder, by the names of the whole network's, copied to the CPU."""
-    inside = {id(part) for part in encoder_of(network)}
+    inside = {id(part) for part in encoder_modules(network)}
     prefixes = tuple(f"{name}." for name, module in network.named_modules() if id(module) in inside)
     return {
         name: value.detach().to("cpu", copy=True)
@@ -233,7 +229,7 @@ def write_encoder(
     contents = {
         "format": FORMAT,
         "kind": "encoder",
-        "weights": state.encoder,
+        "encoder": state.encoder,
         "architecture": architecture,
         "bands": bands,
         "statistics": encode(ground.statistics),
