@@ -119,10 +119,11 @@ def _shares(graph: Graph, forest: Any, rows: str, classes: int) -> str:
     trees = [tree.tree_ for tree in forest.estimators_]
     seen = [int(item) for item in forest.classes_]
     total = ""
+    axis = graph.constant([1], np.int64)
     for tree in trees:
-        one = graph.add("TreeEnsembleRegressor", [rows], domain="ai.onnx.ml", **tree_attributes(tree))
+        one = _tree(graph, tree, rows, axis)
         total = graph.add("Add", [total, one]) if total else one
-    taken = graph.add("ReduceSum", [total, graph.constant([1], np.int64)], keepdims=1)
+    taken = graph.add("ReduceSum", [total, axis], keepdims=1)
     count = graph.constant(
         float(len(trees))
     )  # divided last: sums of pure leaves are whole numbers, and ties stay ties
@@ -156,28 +157,40 @@ def logits(shares: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(np.log(np.maximum(shares, LEAST_SHARE)))
 
 
-def tree_attributes(tree: Any) -> dict[str, Any]:
-    """Attributes of a TreeEnsembleRegressor with one tree; targets are the shares of all classes but the first."""
+def _tree(graph: Graph, tree: Any, rows: str, axis: str) -> str:
+    """(pixels, classes - 1): shares of all classes but the first.
+
+    Of more than two classes the tree gives the leaf's number, which looks the shares up: a tree with several targets
+    is slower in ONNX Runtime.
+    """
+    leaves = np.flatnonzero(tree.children_left < 0)
+    shares = (tree.value[:, 0, 1:] / tree.value[:, 0].sum(axis=1, keepdims=True))[leaves]
+    several = shares.shape[1] > 1
+    weights = np.arange(len(leaves), dtype=np.float32) if several else shares[:, 0]
+    attributes = tree_attributes(tree, leaves, weights)
+    found = graph.add("TreeEnsembleRegressor", [rows], domain="ai.onnx.ml", **attributes)
+    if not several:
+        return found
+    number = graph.add("Squeeze", [graph.add("Cast", [found], to=TensorProto.INT32), axis])
+    return graph.add("Gather", [graph.constant(shares), number], axis=0)
+
+
+def tree_attributes(tree: Any, leaves: NDArray[np.int64], weights: NDArray[Any]) -> dict[str, Any]:
+    """Attributes of a TreeEnsembleRegressor with one tree that gives its leaves' weights."""
     leaf = tree.children_left < 0
-    ids = np.arange(tree.node_count)
-    shares = tree.value[:, 0, 1:] / tree.value[:, 0].sum(axis=1, keepdims=True)
-    targets = shares.shape[1]
-    wanted = (shares != 0) & leaf[:, None]
-    wanted[leaf & ~wanted.any(axis=1), 0] = True  # a leaf needs one weight at least
-    nodes, target = np.nonzero(wanted)
     return {
-        "nodes_treeids": [0] * len(ids),
-        "nodes_nodeids": ids.tolist(),
+        "nodes_treeids": [0] * tree.node_count,
+        "nodes_nodeids": list(range(tree.node_count)),
         "nodes_featureids": np.where(leaf, 0, tree.feature).tolist(),
         "nodes_values": np.where(leaf, 0, below(tree.threshold)).tolist(),
         "nodes_modes": np.where(leaf, "LEAF", "BRANCH_LEQ").tolist(),
         "nodes_truenodeids": np.where(leaf, 0, tree.children_left).tolist(),
         "nodes_falsenodeids": np.where(leaf, 0, tree.children_right).tolist(),
-        "target_treeids": [0] * len(nodes),
-        "target_nodeids": nodes.tolist(),
-        "target_ids": target.tolist(),
-        "target_weights": shares[nodes, target].tolist(),
-        "n_targets": targets,
+        "target_treeids": [0] * len(leaves),
+        "target_nodeids": leaves.tolist(),
+        "target_ids": [0] * len(leaves),
+        "target_weights": weights.tolist(),
+        "n_targets": 1,
         "aggregate_function": "SUM",
         "post_transform": "NONE",
     }
