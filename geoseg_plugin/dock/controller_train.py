@@ -84,7 +84,7 @@ class TrainController(QObject):
         """The job that the page describes; None while there is nothing to train on.
 
         Raises:
-            GeoSegError: `no_run` if the run to go on with has no readable record.
+            GeoSegError: `start` if what to start from is not chosen; `no_run` if that run has no readable record.
         """
         dataset, choices = self.desk.dataset, self.page.choices()
         if dataset is None or read_dataset(dataset) is None:
@@ -92,6 +92,8 @@ class TrainController(QObject):
         settings: dict[str, Any] = dict(choices.settings)
         if choices.kind == ForestJob.kind:
             return ForestJob(dataset=str(dataset), **settings)
+        for problem in self.page.start.problems():
+            raise GeoSegError(problem.code, problem.message, problem.hint)
         if choices.again:
             return train.again(dataset, Path(choices.again), **settings)
         if settings["start_from"]:
@@ -113,16 +115,16 @@ class TrainController(QObject):
 
     def pretrain(self) -> None:
         """Make encoder weights from the stack of the current dataset, for the network of the page."""
+        choices = self.page.choices()
+        if read_dataset(self.desk.dataset) is None or self.desk.dataset is None:
+            return
         try:
-            job = self.job()
-            if not isinstance(job, TrainJob) or self.desk.dataset is None:
-                return
             folder = self._new_run(f"{self.desk.dataset.name}-weights")
         except (GeoSegError, OSError) as error:
             self.desk.report(as_error(error))
             return
         shared = ("bands", "architecture", "encoder", "width", "levels", "seed", "device", "max_minutes")
-        settings = {key: getattr(job, key) for key in shared}
+        settings: dict[str, Any] = {key: choices.settings[key] for key in shared}
         title = tr("Make encoder weights from {}").format(self.desk.dataset.name)
         submission = train.pretrain(folder, self.desk.dataset, **settings)
         if self.desk.start(title, [], [submission], self._on_pretrained):

@@ -226,6 +226,17 @@ def test_an_earlier_run_goes_on_after_drawing_more(desk: Desk, tmp_path: Path) -
     assert job.start_from == str(run / "model.onnx") and not job.resume
 
 
+def test_a_beginning_that_is_not_chosen_is_refused(desk: Desk, tmp_path: Path) -> None:
+    prepared(desk, tmp_path)
+    page = desk.dock.train
+    for kind in ("encoder", "model", "again"):
+        choose(page.start.kind, kind)
+        assert asked_plans(desk).submissions == []
+        assert "chosen" in page.problem_list.texts()[0]
+    page.primary.click()
+    assert desk.runner.submissions == []
+
+
 def test_weights_are_made_from_rasters_and_then_used(desk: Desk, tmp_path: Path) -> None:
     prepared(desk, tmp_path)
     page = desk.dock.train
@@ -260,6 +271,8 @@ def test_curves_tell_speed_time_left_and_what_is_kept(desk: Desk, tmp_path: Path
     assert not page.chart.grab().isNull()
     page.clear_curves()
     assert page.curves.kept_line.isHidden()
+    page.show_epoch({"epoch": 1, "epochs": 20, "train_loss": 0.25})
+    assert page.epoch_line.text() == "Epoch 1 of 20: loss 0.250" and page.curves.kept_line.isHidden()
 
 
 def test_the_curve_is_of_the_score_that_decides() -> None:

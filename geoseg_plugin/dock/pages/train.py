@@ -238,7 +238,7 @@ class TrainPage(Page):
     def show_plan(self, sentence: str, reasons: Sequence[str], problems: Sequence[Any]) -> None:
         """What the engine would do, why, and what stands in the way."""
         self._plan = sentence
-        self.why.setText("<ul>" + "".join(f"<li>{html_text(item)}</li>" for item in reasons) + "</ul>")
+        self.why.setText("<br>".join(f"• {html_text(item)}" for item in reasons))
         self.why_group.setVisible(bool(reasons))
         self.sentence.setToolTip("\n".join(reasons))
         self.problem_list.set_problems(problems)

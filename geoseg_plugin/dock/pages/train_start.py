@@ -9,6 +9,7 @@ from qgis.gui import QgsFileWidget
 from qgis.PyQt.QtCore import QObject, QSignalBlocker, pyqtSignal
 from qgis.PyQt.QtWidgets import QComboBox, QPushButton, QVBoxLayout, QWidget
 
+from ...contract import Problem
 from ..choices import NamedPath
 from ..widgets.notes import small_label
 from ..widgets.page import heading, lets_shrink
@@ -116,6 +117,16 @@ class StartSection(QObject):
     def freeze_epochs(self) -> int:
         """Value of the job's field `freeze_epochs`."""
         return int(self.freeze.value()) if self.mode != "none" else 0
+
+    def problems(self) -> list[Problem]:
+        """What is still to be chosen."""
+        missing = {
+            "again": (self.model_path, tr("No run is chosen to go on with.")),
+            "model": (self.model_path, tr("No model is chosen to start from.")),
+            "encoder": (self.weights, tr("No file of encoder weights is chosen.")),
+        }
+        path, message = missing.get(self.mode, ("-", ""))
+        return [] if path else [Problem("start", message, tr("Choose one, or start from nothing."))]
 
     def adapt(self, is_network: bool) -> None:
         """Show what belongs to the choice."""

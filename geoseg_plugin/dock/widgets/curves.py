@@ -78,9 +78,11 @@ class Curves(QWidget):
 
 def epoch_sentence(event: dict[str, Any]) -> str:
     """An epoch in words: number, score, speed, time left."""
-    text = tr("Epoch {} of {}: validation IoU {}").format(
-        event.get("epoch"), event.get("epochs"), share(number(event, "miou"))
-    )
+    text = tr("Epoch {} of {}").format(event.get("epoch"), event.get("epochs"))
+    if number(event, "miou") is not None:
+        text += tr(": validation IoU {}").format(share(number(event, "miou")))
+    else:
+        text += tr(": loss {}").format(share(number(event, "train_loss")))
     speed, left = number(event, "tiles_per_s"), number(event, "seconds_left")
     if speed:
         text += " · " + tr("{:.3g} tiles/s").format(speed)
@@ -91,6 +93,6 @@ def epoch_sentence(event: dict[str, Any]) -> str:
 
 def kept_sentence(event: dict[str, Any] | None) -> str:
     """Which epoch's weights the model will have."""
-    if event is None:
+    if event is None or number(event, "miou") is None:
         return ""
     return tr("Kept: epoch {}, validation IoU {}").format(event.get("epoch"), share(number(event, "miou")))
