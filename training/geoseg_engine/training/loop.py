@@ -168,6 +168,7 @@ def judge(session: Session, trainer: Trainer) -> Verdict | None:
         trainer.precision,
         session.channel,
         trainer.group,
+        session.plan.crop_px,
     )
 
 

@@ -62,7 +62,9 @@ def calibrate(session: Session, trainer: Trainer) -> Calibration:
     step = -(-known // CALIBRATION_PIXELS)
     network = best_network(session, trainer).to(trainer.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     logits, truths, seen = [], [], 0
-    for core, found in predict_cores(network, session.scene, trainer.device, trainer.precision):
+    for core, found in predict_cores(
+        network, session.scene, trainer.device, trainer.precision, crop_px=session.plan.crop_px
+    ):
         truth = session.scene.validation[core.row : core.row + core.height, core.col : core.col + core.width]
         places = np.flatnonzero(truth.ravel() != IGNORE)
         chosen = places[-seen % step :: step]

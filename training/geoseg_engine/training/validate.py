@@ -14,12 +14,16 @@ from ..channel import Channel
 from ..contract import IGNORE
 from ..modelfile.precision import Precision
 from ..models import traits
+from ..raster.grid import Window
+from ..raster.lattice import Lattice, blend
 from ..scores.metrics import confusion
 from .distributed import ALONE, Group
 from .losses import Loss
 from .scene import Scene
 
 CORE_PX = 512
+LEAST_WINDOW_PX = 64
+SMALLEST_SHARE = 1e-7
 
 
 @dataclass(frozen=True)
@@ -62,15 +66,19 @@ def validate(
     precision: Precision,
     channel: Channel,
     group: Group = ALONE,
+    crop_px: int = CORE_PX,
 ) -> Verdict:
     """Predict all validation pixels and count; each process of a group does its share.
+
+    Args:
+        crop_px: side of the crops of training, the windows of a network that is not tile-exact.
 
     Raises:
         Cancelled: if the user asks to stop meanwhile.
     """
     matrix = np.zeros((scene.classes, scene.classes), dtype=np.int64)
     total = pixels = 0.0
-    for core, logits in predict_cores(network, scene, device, precision, channel, group.share):
+    for core, logits in predict_cores(network, scene, device, precision, channel, group.share, crop_px):
         truth = scene.validation[core.row : core.row + core.height, core.col : core.col + core.width]
         logits = logits[:, :, : truth.shape[0], : truth.shape[1]]
         known = float((truth != IGNORE).sum())
@@ -89,10 +97,17 @@ def predict_cores(
     precision: Precision,
     channel: Channel | None = None,
     share: slice = slice(None),
+    crop_px: int = CORE_PX,
 ) -> Iterator[tuple[Core, Tensor]]:
-    """Logits (1, classes, rows, cols) of each core of a share, with the halo that the network needs."""
+    """Logits (1, classes, rows, cols) of each core of a share, as prediction will find them.
+
+    With the halo that the network needs; where no halo is enough, blended from overlapping windows.
+    """
     network.eval()
     facts = traits(network)
+    if not facts.tile_exact:
+        yield from _predict_blended(network, scene, device, precision, channel, share, crop_px)
+        return
     for core in cores(scene.validation, facts.align_px)[share]:
         if channel is not None:
             channel.check_cancelled()
@@ -105,6 +120,37 @@ def predict_cores(
             logits = network(image.contiguous(memory_format=torch.channels_last))
         row, col = core.row - top, core.col - left
         yield core, logits[:, :, row : row + core.height, col : col + core.width].float()
+
+
+def _predict_blended(
+    network: nn.Module,
+    scene: Scene,
+    device: torch.device,
+    precision: Precision,
+    channel: Channel | None,
+    share: slice,
+    crop_px: int,
+) -> Iterator[tuple[Core, Tensor]]:
+    """As `predict_cores`; the logits are logarithms of probabilities, which are what is blended."""
+    align_px = traits(network).align_px
+    height, width = _up(scene.image.height, align_px), _up(scene.image.width, align_px)
+    lattice = Lattice(height, width, _up(max(crop_px, LEAST_WINDOW_PX), align_px), align_px)
+
+    def shares(image: NDArray[np.float32]) -> NDArray[np.float32]:
+        if channel is not None:
+            channel.check_cancelled()
+        window = torch.from_numpy(np.ascontiguousarray(image))[None].to(device)
+        with precision.autocast(device):
+            logits = network(window.contiguous(memory_format=torch.channels_last))
+        found: NDArray[np.float32] = logits[0].float().softmax(dim=0).cpu().numpy()
+        return found
+
+    for core in cores(scene.validation, align_px)[share]:
+        window = Window(core.row, core.col, core.height, core.width)
+        around = lattice.around(window)
+        image = scene.image.read(around.row, around.col, around.height, around.width).cpu().numpy()
+        blended = torch.from_numpy(blend(lattice, window, around, image, shares))
+        yield core, blended.clamp_min(SMALLEST_SHARE).log()[None].to(device)
 
 
 def _aligned_span(known: NDArray[np.bool_], align_px: int) -> tuple[int, int]:
