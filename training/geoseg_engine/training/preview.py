@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import rasterio
-import torch
 from numpy.typing import NDArray
 from rasterio.errors import NotGeoreferencedWarning
 from torch import Tensor
@@ -18,11 +17,14 @@ from ..channel import Channel
 from ..contract import IGNORE, LabelClass, PreviewJob, write_json
 from ..dataset.datasets import load_dataset
 from ..dataset.subset import with_bands
+from ..modelfile.precision import find_device
 from ..outputs import prepare_folder, whole_file
-from .augment import Directions, augment, resize, source_size
-from .plan import make_plan
+from .augment import augment, resize, source_size
+from .plan import Plan
+from .preparing import first_plan
 from .sample import Sampler
 from .scene import load
+from .survey import survey
 
 PICTURE_FILE, FACTS_FILE = "preview.png", "preview.json"
 STRETCH = (2, 98)
@@ -46,11 +48,11 @@ def run(job: PreviewJob, folder: Path, channel: Channel) -> dict[str, Any]:
     dataset = with_bands(whole, training.bands)
     margin_px = max(training.crop_px, dataset.tile_px, 256)
     scene, _ = load(dataset, dataset_folder, margin_px, channel, whole=whole)
-    shape = (scene.image.height, scene.image.width)
-    plan = make_plan(training, dataset.tile_px, shape, scene.train_counts(), torch.device("cpu"))
+    found = survey(scene)
+    plan, _ = first_plan(training, dataset, found, find_device(training.device))
 
-    directions = Directions.of(scene.bands, dataset.recipe.intermediates)
-    kinds = directions.allowed(plan.augment)
+    directions = found.directions
+    kinds = plan.augment
     sampler = Sampler(scene, plan.crop_px, training.seed, plan.by_class)
     size = source_size(plan.crop_px, sampler.random(0, 1), kinds)
     corners = sampler.corners(0, job.tiles, size)
@@ -61,7 +63,7 @@ def run(job: PreviewJob, folder: Path, channel: Channel) -> dict[str, Any]:
 
     with whole_file(output / PICTURE_FILE) as partial:
         write_png(partial, picture(shown, dataset.classes))
-    sentences = explain(job.tiles, plan.crop_px, plan.by_class, kinds, directions if plan.augment else None)
+    sentences = explain(job.tiles, plan, directions.why())
     facts = {
         "rows": [
             {"kind": kind, "row": scene.region.row + row, "col": scene.region.col + col}
@@ -76,16 +78,14 @@ def run(job: PreviewJob, folder: Path, channel: Channel) -> dict[str, Any]:
     return {"image": str(output / PICTURE_FILE), "augment": list(kinds), "sentences": sentences}
 
 
-def explain(
-    tiles: int, crop_px: int, by_class: float, kinds: Sequence[str], directions: Directions | None
-) -> list[str]:
-    """What the picture shows, in sentences; `directions` is None where no augmentation was asked for."""
-    said = [
-        f"{tiles} crops of {crop_px} px; {by_class:.0%} of the crops are drawn class by class",
-        f"augmented by: {', '.join(kinds).replace('_', ' ')}" if kinds else "no augmentation",
+def explain(tiles: int, plan: Plan, why: str) -> list[str]:
+    """What the picture shows, in sentences; `why` names the band that forbids turns, where the plan heeds it."""
+    kinds = ", ".join(plan.augment).replace("_", " ")
+    return [
+        f"{tiles} crops of {plan.crop_px} px; {plan.by_class:.0%} of the crops are drawn class by class",
+        f"augmented by: {kinds}" if kinds else "no augmentation",
+        *([why] if why in plan.reasons else []),
     ]
-    why = directions.why() if directions else ""
-    return [*said, why] if why else said
 
 
 def picture(shown: Sequence[tuple[Tensor, Tensor]], classes: Sequence[LabelClass]) -> NDArray[np.uint8]:
