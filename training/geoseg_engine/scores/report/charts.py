@@ -57,7 +57,7 @@ def reliability_chart(curve: Sequence[dict[str, Any]]) -> str:
 
     Points are as large as their share of the pixels.
     """
-    left, top, side = 48, 14, SQUARE - 70
+    left, top, side = 58, 14, SQUARE - 70
     total = sum(row["pixels"] for row in curve) or 1
 
     def place(confidence: float, accuracy: float) -> tuple[float, float]:
@@ -65,7 +65,7 @@ def reliability_chart(curve: Sequence[dict[str, Any]]) -> str:
 
     drawn = [f'<rect class="axis" x="{left}" y="{top}" width="{side}" height="{side}"/>']
     (x, y), (end, up) = place(0, 0), place(1, 1)
-    drawn.append(f'<path class="axis" stroke-dasharray="4 4" d="M{x},{y}L{end},{up}"/>')
+    drawn.append(f'<path class="guide" stroke-dasharray="4 4" d="M{x},{y}L{end},{up}"/>')
     for value in (0, 0.25, 0.5, 0.75, 1):
         drawn.append(_label(place(value, 0)[0], y + 14, f"{value:g}", "middle"))
         drawn.append(_label(left - 6, place(0, value)[1], f"{value:g}", "end"))
@@ -81,7 +81,7 @@ def reliability_chart(curve: Sequence[dict[str, Any]]) -> str:
             f"<title>{note}</title></circle>"
         )
     drawn.append(_label(left + side / 2, SQUARE - 18, "confidence of the model", "middle"))
-    turned = f'transform="translate(13 {top + side / 2}) rotate(-90)" text-anchor="middle"'
+    turned = f'transform="translate(12 {top + side / 2}) rotate(-90)" text-anchor="middle"'
     drawn.append(f'<text class="note" {turned}>share that is right</text>')
     return _svg(SQUARE, SQUARE, "reliability curve", drawn)
 
@@ -103,7 +103,7 @@ def importance_bars(rows: Sequence[tuple[str, float]], unit: str) -> str:
         drawn.append(_label(wide + length + 6, y + 8, f"{value:.3f}", "start"))
     height = 22 * len(rows) + 24
     drawn.append(_label(wide, height - 10, unit, "start"))
-    return _svg(wide + 330, height, f"importance of bands: {unit}", drawn)
+    return _svg(max(wide + 330, wide + 7 * len(unit)), height, f"importance of bands: {unit}", drawn)
 
 
 def score_bar(value: float | None, interval: Sequence[float] | None, colour: str) -> str:

@@ -48,7 +48,7 @@ def write_report(
         examples: `best` and `worst` tiles with their pictures as data URIs.
     """
     data = encode(metrics)
-    title = title or f"{data.get('dataset') or 'GeoSeg'}: scores on the {data.get('split') or 'labels'}"
+    title = title or f"{data.get('dataset') or 'GeoSeg'}: scores on the {data.get('split') or 'judged'} split"
     parts = [
         f"<header><h1>{text(title)}</h1><p>{text(headline(data))}</p></header>",
         *warning_boxes(data.get("warnings", [])),

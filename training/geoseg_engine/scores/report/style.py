@@ -26,9 +26,9 @@ p { margin: .5rem 0; max-width: 48rem; } small, .quiet, figcaption { color: var(
 small, figcaption { font-size: .82rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; margin: .4rem 0; }
-th, td { padding: .3rem .8rem; border-bottom: 1px solid var(--line); vertical-align: top; text-align: left; }
+th, td { padding: .3rem .8rem; border-bottom: 1px solid var(--line); vertical-align: middle; text-align: left; }
 th { font-weight: 600; } th.n, td.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-td.n { vertical-align: middle; } td.words { max-width: 36rem; overflow-wrap: anywhere; }
+td.words { max-width: 36rem; overflow-wrap: anywhere; }
 .warn { border-left: .3rem solid var(--warn); background: var(--warn-back); padding: .5rem .9rem; margin: .5rem 0; }
 .swatch { display: inline-block; width: .85em; height: .85em; border: 1px solid var(--line); border-radius: 2px;
   margin-right: .45em; vertical-align: -.05em; }
@@ -39,11 +39,13 @@ td.n { vertical-align: middle; } td.words { max-width: 36rem; overflow-wrap: any
 .matrix td { text-align: right; min-width: 4.5rem; font-variant-numeric: tabular-nums; }
 .charts { display: flex; gap: 1rem 2rem; flex-wrap: wrap; align-items: flex-start; }
 svg { max-width: 100%; height: auto; fill: var(--ink); font-family: inherit; }
-svg .axis { stroke: var(--line); fill: none; } svg .note { fill: var(--quiet); }
-.tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(17rem, 1fr)); gap: .9rem; }
+svg .axis { stroke: var(--line); fill: none; } svg .guide { stroke: var(--quiet); fill: none; }
+svg .note { fill: var(--quiet); }
+.tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)); gap: .9rem; }
 .tile { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: .6rem; }
 .tile div { display: grid; grid-template-columns: repeat(3, 1fr); gap: .35rem; }
-.tile img { width: 100%; image-rendering: pixelated; background: var(--line); display: block; }
+.tile img { width: 100%; aspect-ratio: 1; object-fit: contain; image-rendering: pixelated;
+  background: var(--line); display: block; }
 .tile figure { margin: 0; } figcaption { text-align: center; }
 ul.why { margin: .4rem 0; padding-left: 1.2rem; max-width: 48rem; }
 @media print { body { margin: 0; max-width: none; } .card, .tile { break-inside: avoid; } }

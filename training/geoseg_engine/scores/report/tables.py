@@ -63,7 +63,7 @@ def names_and_values(rows: Sequence[tuple[str, Any]]) -> str:
     known = [(name, value) for name, value in rows if value not in (None, "", 0, [], ())]
     shown = ((name, f"{value:.4g}" if isinstance(value, float) else str(value)) for name, value in known)
     body = "".join(f'<tr><th>{text(a)}</th><td class="words">{text(b)}</td></tr>' for a, b in shown)
-    return f"<table>{body}</table>"
+    return f"<table>{body}</table>" if body else ""
 
 
 def _shade(share: float, right: bool) -> str:
