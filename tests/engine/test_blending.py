@@ -10,11 +10,12 @@ import numpy as np
 import onnx
 import pytest
 import rasterio
+import torch
 from prediction_scenes import BANDS, grid_of, network, scene, write_model, write_raster
 
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import PredictJob, Recipe, Source
-from geoseg_engine.models import traits
+from geoseg_engine.models import build, traits
 from geoseg_engine.prediction import predict
 from geoseg_engine.prediction.blending import blended_cuts, origin_dependence
 from geoseg_engine.prediction.halo import Frame
@@ -124,3 +125,17 @@ def test_an_inexact_model_is_predicted_the_same_with_any_core(tmp_path):
     np.testing.assert_array_equal(found[0][0], found[1][0])
     np.testing.assert_array_equal(found[0][1], found[1][1])
     assert (found[0][0][0, :20, :30] == 255).all()
+
+
+def test_a_network_with_group_norm_gives_the_same_map_with_any_core():
+    torch.manual_seed(0)
+    net = build(
+        {"name": "unet", "bands": 2, "classes": 2, "width": 4, "levels": 2, "dropout": 0.0, "norm": "group"}
+    )
+    assert not traits(net).tile_exact
+    runtime = TorchRuntime(net)
+    image = np.random.default_rng(1).normal(0, 1, (2, ROWS, COLS)).astype(np.float32)
+    lattice = Lattice(ROWS, COLS, 32, traits(net).align_px)
+    one, other = (by_cores(lattice, image, runtime.predict_window, core) for core in (52, 1000))
+    np.testing.assert_array_equal(one, other)
+    np.testing.assert_allclose(one.sum(axis=0), 1, atol=1e-5)
