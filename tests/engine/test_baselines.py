@@ -245,6 +245,17 @@ def test_maximum_likelihood_is_that_of_gaussians():
     assert (logits[3] < -1000).all()
 
 
+def test_one_covariance_for_all_classes_is_linear_discriminant_analysis():
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    values, truth = pixels(5000, 3)
+    network = MaximumLikelihood(BANDS, 3).eval()
+    spectral.fit_gaussians(network, values, truth, pooling=1.0)
+    analysis = LinearDiscriminantAnalysis(priors=[1 / 3] * 3).fit(values, truth)
+    same = spectral.pixel_logits(network, values).argmax(axis=1) == analysis.predict(values)
+    assert same.mean() > 0.99  # shrinking moves a few that lie on the border
+
+
 def test_few_pixels_of_many_bands_still_give_a_covariance():
     rows = np.random.default_rng(0).normal(0, 1, (6, 20))
     values = np.linalg.eigvalsh(spectral.shrunk_covariance(rows))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -192,19 +193,18 @@ def fit(job: ForestJob, dataset: Dataset, samples: Samples, channel: Channel) ->
     if job.method == "forest":
         return _fit_forest(job, dataset, samples, architecture, channel)
     network = build(architecture).eval()
+    settings: dict[str, Any] = {"method": job.method}
     if isinstance(network, MaximumLikelihood):
-        spectral.fit_gaussians(network, samples.train, samples.train_truth)
+        train = (samples.train, samples.train_truth)
+        judged = (samples.validation, samples.validation_truth)
+        pooling = spectral.found_pooling(network, train, judged, dataset.classes) if job.search else 0.0
+        spectral.fit_gaussians(network, *train, pooling)
+        settings["pooling"] = pooling
+        channel.log(f"Covariances: {pooling:.0%} of what all classes share, by the validation pixels.")
     else:
         origin = spectral.origin(samples.statistics, job.texture_px)
         spectral.fit_angles(network, samples.train, samples.train_truth, origin)  # type: ignore[arg-type]
-
-    def logits(pixels: Array) -> NDArray[Any]:
-        with torch.inference_mode():
-            image = torch.from_numpy(np.ascontiguousarray(pixels.T))[None, :, :, None]
-            found: NDArray[Any] = network.logits(image)[0, :, :, 0].T.numpy()  # type: ignore[operator]
-        return found
-
-    return Fitted(logits, architecture, {"method": job.method}, network)
+    return Fitted(partial(spectral.pixel_logits, network), architecture, settings, network)
 
 
 def _fit_forest(

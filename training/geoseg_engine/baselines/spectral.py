@@ -3,36 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from ..contract import LabelClass
 from ..modelfile.stats import Statistics
 from ..models.spectral import ABSENT, MaximumLikelihood, SpectralAngle
+from ..scores.metrics import confusion, scores
 from .pixels import Array, Truth
 
 RIDGE = 1e-3
 """Least variance of a feature, in squared z-scores: bands that are copies of one another stay usable."""
+POOLINGS = (0.0, 0.5, 0.9, 1.0)
+"""Shares of the covariance common to all classes that are tried on validation pixels."""
 SCALES = np.geomspace(1.0, 3000.0, 40)
 
 
-def fit_gaussians(network: MaximumLikelihood, samples: Array, truth: Truth) -> nn.Module:
+def fit_gaussians(
+    network: MaximumLikelihood, samples: Array, truth: Truth, pooling: float = 0.0
+) -> nn.Module:
     """Set means, covariances and offsets from samples (pixels, features); every class is as likely as any other.
 
     Covariances are shrunk towards their diagonal by the share that minimises the expected squared error
-    (Schäfer & Strimmer 2005, target D: unequal variances), so that few pixels with many bands are enough.
+    (Schäfer & Strimmer 2005, target D: unequal variances), so that few pixels with many bands are enough. Then each is
+    mixed with the one that all classes share (Friedman 1989, regularised discriminant analysis).
+
+    Args:
+        network: to set.
+        samples, truth: train pixels.
+        pooling: share of the common covariance, 0 (each class has its own) to 1 (linear discriminant analysis).
     """
     classes, features = len(network.offset), samples.shape[1]  # type: ignore[arg-type]
     weight = np.zeros((classes, features, features))
     bias, offset = np.zeros((classes, features)), np.full(classes, ABSENT)
-    for index in range(classes):
-        rows = samples[truth == index].astype(np.float64)
-        if not len(rows):
-            continue
-        mean = rows.mean(axis=0)
-        values, vectors = np.linalg.eigh(shrunk_covariance(rows))
+    rows = {index: samples[truth == index].astype(np.float64) for index in np.unique(truth)}
+    common = shrunk_covariance(np.concatenate([item - item.mean(axis=0) for item in rows.values()]))
+    for index, item in rows.items():
+        mean = item.mean(axis=0)
+        covariance = (1 - pooling) * shrunk_covariance(item) + pooling * common if pooling < 1 else common
+        values, vectors = np.linalg.eigh(covariance)
         weight[index] = (vectors / np.sqrt(values)).T
         bias[index] = -weight[index] @ mean
         offset[index] = -0.5 * np.log(values).sum()
@@ -41,6 +54,32 @@ def fit_gaussians(network: MaximumLikelihood, samples: Array, truth: Truth) -> n
         network.whiten.bias.copy_(torch.from_numpy(bias.ravel()))  # type: ignore[union-attr]
         network.offset.copy_(torch.from_numpy(offset))  # type: ignore[operator, union-attr]
     return network
+
+
+def found_pooling(
+    network: MaximumLikelihood,
+    train: tuple[Array, Truth],
+    validation: tuple[Array, Truth],
+    classes: Sequence[LabelClass],
+) -> float:
+    """The share of POOLINGS whose classes of the validation pixels have the best mean IoU; the first without any."""
+    best, chosen = -1.0, POOLINGS[0]
+    pixels, truth = validation
+    for pooling in POOLINGS if len(truth) else ():
+        fit_gaussians(network, *train, pooling)
+        ids = pixel_logits(network, pixels).argmax(axis=1).astype(np.uint8)
+        score = scores(confusion(truth, ids, len(classes)), classes)["miou"] or 0.0
+        if score > best:
+            best, chosen = score, pooling
+    return chosen
+
+
+def pixel_logits(network: nn.Module, pixels: Array) -> NDArray[Any]:
+    """Logits (pixels, classes) of features (pixels, features)."""
+    with torch.inference_mode():
+        image = torch.from_numpy(np.ascontiguousarray(pixels.T))[None, :, :, None]
+        found: NDArray[Any] = network.logits(image)[0, :, :, 0].T.numpy()  # type: ignore[operator]
+    return found
 
 
 def shrunk_covariance(rows: NDArray[np.float64]) -> NDArray[np.float64]:
