@@ -7,6 +7,7 @@ from typing import Any
 from qgis.gui import QgsCollapsibleGroupBox
 from qgis.PyQt.QtCore import QObject, QSize, Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import (
+    QComboBox,
     QFormLayout,
     QFrame,
     QLabel,
@@ -106,9 +107,10 @@ class Page(QWidget):
         if in_project:
             self._inputs[key] = widget
         changed_signal(widget).connect(self._on_input_changed)
-        if takes_wheel(widget):
-            widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)  # type: ignore[attr-defined]
-            widget.installEventFilter(self._wheel_guard)
+        for box in (widget, *widget.findChildren(QComboBox)):
+            if takes_wheel(box):
+                box.setFocusPolicy(Qt.FocusPolicy.StrongFocus)  # type: ignore[attr-defined]
+                box.installEventFilter(self._wheel_guard)
         if isinstance(widget, QWidget):
             lets_shrink(widget)
         return widget
