@@ -90,7 +90,8 @@ def test_the_comparison_ranks_and_leaves_its_files(compared):
     first = rows["small U-Net"]
     assert [row["rank"] for row in result["rows"]] == [1, 2, 3] and len(rows) == 3
     assert first["rank"] < rows["hasty U-Net"]["rank"] and first["iou"] > 0.5
-    assert result["score"] == "foreground_iou"
+    low, high = first["interval"]
+    assert result["score"] == "foreground_iou" and low <= first["iou"] <= high
     assert first["bands"] == "all bands" and first["band_names"] == ["b1", "b2", "b3"]
     assert first["train_s"] > 0 and first["predict_s"] > 0 and first["size_mb"] > 0
     assert first["parameters"] > 1000 and first["seeds"] == [1] and first["device"]
@@ -188,6 +189,14 @@ def test_cancel_gives_what_is_finished_and_resume_the_rest(dataset, tmp_path):
     early = Recorder(tmp_path / "early", stop_at="small U-Net")
     with pytest.raises(Cancelled):
         compare.run(job, tmp_path / "early", early)
+
+
+def test_several_processes_are_for_a_single_training(dataset, tmp_path, monkeypatch, untrained):
+    for name, value in (("WORLD_SIZE", "2"), ("RANK", "0")):
+        monkeypatch.setenv(name, value)
+    with pytest.raises(GeoSegError) as caught:
+        compare.run(job_for(dataset), tmp_path, Recorder(tmp_path))
+    assert caught.value.code == "many_processes"
 
 
 def test_names_that_fall_together_get_folders_of_their_own(dataset, tmp_path):

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 
 from ..channel import Channel
@@ -25,6 +24,8 @@ from ..contract import (
     write_json,
 )
 from ..dataset.datasets import load_dataset
+from ..modelfile.reading import read_model
+from ..models import NETWORKS, facts
 from ..outputs import prepare_folder, whole_file
 from . import runs
 from .figure import figure
@@ -73,6 +74,7 @@ def run(job: CompareJob, folder: Path, channel: Channel) -> dict[str, Any]:
         GeoSegError: `nothing_compared` if no run came to its end, with the first one's failure; `unknown_split`.
         Cancelled: before the first run is finished.
     """
+    runs.refuse_many_processes()
     output = (folder / job.output).resolve()
     prepare_folder(output)
     dataset, _ = load_dataset(folder / job.dataset)
@@ -176,12 +178,16 @@ def one(job: CompareJob, entry: Entry, dataset: Dataset, channel: Channel, progr
     )
 
 
-def parameters_of(model: Path) -> int:
-    """Numbers that the model file holds: weights, running means, a forest's nodes."""
-    graph = onnx.load(model, load_external_data=False).graph
+def parameters_of(path: Path) -> int:
+    """Weights of a network; of a baseline, the numbers that its file holds: means, covariances, nodes of trees."""
+    architecture = read_model(path).architecture
+    trained = facts(architecture).parameters if architecture["name"] in NETWORKS else 0
+    if trained:
+        return trained
+    graph = onnx.load(path, load_external_data=False).graph
     held = sum(math.prod(item.dims) for item in graph.initializer)
-    nodes = (item for node in graph.node for item in node.attribute if item.name == "nodes_values")
-    return int(held + sum(len(item.floats) or int(np.prod(item.t.dims)) for item in nodes))
+    attributes = (item for node in graph.node for item in node.attribute)
+    return held + sum(len(item.floats) for item in attributes if item.name == "nodes_values")
 
 
 def failure(entry: Entry, error: GeoSegError) -> dict[str, Any]:

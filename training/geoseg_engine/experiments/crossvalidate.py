@@ -52,6 +52,7 @@ def run(job: CrossValidateJob, folder: Path, channel: Channel) -> dict[str, Any]
         GeoSegError: `no_folds` where the dataset has none; of a training.
         Cancelled: at the user's wish; finished folds are kept for another time.
     """
+    runs.refuse_many_processes()
     output = (folder / job.output).resolve()
     prepare_folder(output)
     training = runs.absolute(job.training, folder)

@@ -12,9 +12,11 @@ from ..scores.report.page import section, warning_boxes
 from ..scores.report.style import SHEET, number, text
 from ..scores.report.tables import names_and_values
 from .figure import TITLES
+from .ranking import title_of
 
 WIDER = "body { max-width: 78rem; } tr.best td { font-weight: 600; }"
 """The table of a comparison has more columns than that of one model."""
+SHORT = {"foreground_iou": "IoU", "miou": "mean IoU"}
 
 
 def write_page(path: Path, result: dict[str, Any], dataset: Dataset, job: CompareJob, drawing: str) -> None:
@@ -73,20 +75,18 @@ def reading(result: dict[str, Any]) -> str:
 
 def table(result: dict[str, Any]) -> str:
     """All rows with their scores, times and sizes."""
-    names = (
-        *(
-            "",
-            "model",
-            "bands",
-            TITLES[result["score"]],
-            "interval",
-            "spread",
-            "mean IoU",
-            "accuracy",
-            "kappa",
-        ),
-        *("training", "prediction", "size", "parameters", "seeds", "device"),
-    )
+    names = [
+        "",
+        "model",
+        "bands",
+        SHORT[result["score"]],
+        "interval",
+        "spread",
+        "mean IoU",
+        "accuracy",
+        "kappa",
+    ]
+    names += ["training", "prediction", "size", "parameters", "seeds", "device"]
     lines = []
     for row in result["rows"]:
         numbers = [number(row["iou"]), interval(row["interval"]), number(row["spread"]), number(row["miou"])]
@@ -125,9 +125,14 @@ def unfinished_part(unfinished: Sequence[dict[str, Any]]) -> str:
 
 
 def remarks_part(rows: Sequence[dict[str, Any]]) -> str:
-    """What training and evaluation warned of."""
+    """What training and evaluation warned of, each sentence once with those that it is about."""
+    about: dict[str, list[str]] = {}
+    for row in rows:
+        for words in row["warnings"]:
+            about.setdefault(words, []).append(title_of(row))
     lines = "".join(
-        f"<tr>{_cells([row['model'], row['bands'], words])}</tr>" for row in rows for words in row["warnings"]
+        f"<tr>{_cells([words, 'all' if len(names) == len(rows) else ', '.join(names)])}</tr>"
+        for words, names in about.items()
     )
     return section("Remarks", f"<table>{lines}</table>" if lines else "")
 

@@ -20,7 +20,7 @@ import torch
 
 from .. import __version__
 from ..baselines import fit as baseline
-from ..channel import Channel
+from ..channel import Channel, has_others
 from ..contract import (
     CANCEL_FILE,
     EVENTS_FILE,
@@ -107,6 +107,16 @@ class RunChannel(Channel):
         if self._record is not None:
             self._record.close()
             self._record = None
+
+
+def refuse_many_processes() -> None:
+    """Raise `many_processes` in an experiment that torchrun starts several times: its runs share their folders."""
+    if has_others():
+        raise GeoSegError(
+            "many_processes",
+            "An experiment was started as several processes.",
+            "Start it once; several processes are for a single training.",
+        )
 
 
 def do(

@@ -78,6 +78,7 @@ def run(job: SearchJob, folder: Path, channel: Channel) -> dict[str, Any]:
         Cancelled: before the first trial is finished.
     """
     started = time.monotonic()
+    runs.refuse_many_processes()
     output = (folder / job.output).resolve()
     prepare_folder(output)
     search = begin(job, runs.absolute(job.training, folder), output, channel)
