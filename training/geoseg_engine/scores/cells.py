@@ -30,19 +30,23 @@ class Cells:
 
     def add(self, row: int, col: int, truth: NDArray[np.uint8], ids: NDArray[np.uint8]) -> None:
         """Count a window whose first pixel is (row, col); IGNORE in either is left out."""
-        counted = (truth != IGNORE) & (ids != IGNORE)
-        if not counted.any():
-            return
-        rows, cols = np.nonzero(counted)
-        numbers = (rows + row) // self.cell_px * self._across + (cols + col) // self.cell_px
-        cells, places = np.unique(numbers, return_inverse=True)
-        codes = truth[counted].astype(np.int64) * self.classes + ids[counted]
-        size = self.classes**2
-        counts = np.bincount(places * size + codes, minlength=len(cells) * size)
-        for cell, matrix in zip(cells.tolist(), counts.reshape(-1, self.classes, self.classes), strict=True):
+        side, size = self.cell_px, self.classes**2
+        first = col // side
+        columns = (np.arange(truth.shape[1]) + col) // side - first
+        for line in range(row // side, -(-(row + truth.shape[0]) // side)):
+            part = slice(max(line * side - row, 0), (line + 1) * side - row)
+            counted = (truth[part] != IGNORE) & (ids[part] != IGNORE)
+            if counted.any():
+                codes = truth[part].astype(np.int64) * self.classes + ids[part] + columns * size
+                counts = np.bincount(codes[counted], minlength=(int(columns[-1]) + 1) * size)
+                self._note(line * self._across + first, counts.reshape(-1, self.classes, self.classes))
+
+    def _note(self, first: int, counts: NDArray[np.int64]) -> None:
+        """Add the matrices of neighbouring cells, from number `first` on."""
+        for place in np.flatnonzero(counts.any(axis=(1, 2))).tolist():
+            cell = first + place
             if cell % self._every == 0:
-                before = self._found.get(cell, 0)
-                self._found[cell] = (matrix + before).astype(np.int32)
+                self._found[cell] = (counts[place] + self._found.get(cell, 0)).astype(np.int32)
 
     def matrices(self) -> NDArray[np.int64]:
         """(cells, K, K) of the cells with judged pixels, in order of the lattice; rows are the truth."""
