@@ -17,6 +17,7 @@ from ..jobs.workspace import Workspace
 from ..layers.publish import RESULT_MARK
 from ..tasks.runner import TaskRunner
 from . import settings
+from .controller_compare import CompareController
 from .controller_data import DataController
 from .controller_engine import EngineController
 from .controller_predict import PredictController
@@ -75,6 +76,7 @@ class Controller(QObject):
         self.train = TrainController(self)
         self.predict = PredictController(self)
         self.results = ResultsController(self)
+        self.compare = CompareController(self)
         self._connect()
         self.restore()
 
@@ -116,6 +118,7 @@ class Controller(QObject):
         self.data.close()
         self.train.close()
         self.predict.close()
+        self.compare.close()
         self.project.readProject.disconnect(self._on_project_read)
         self.project.writeProject.disconnect(self._on_project_written)
         self.project.cleared.disconnect(self._on_project_cleared)
@@ -215,6 +218,7 @@ class Controller(QObject):
         self.train.refresh()
         self.predict.refresh()
         self.results.refresh()
+        self.compare.refresh()
         self.show_states()
 
     def save(self) -> None:
@@ -313,6 +317,7 @@ class Controller(QObject):
         for page in (self.dock.data, self.dock.tiles, self.dock.train, self.dock.predict, self.dock.results):
             page.set_busy(busy)
         self.dock.engine.set_busy(busy)
+        self.compare.set_busy(busy)
 
 
 def existing(folder: Any) -> Path | None:

@@ -143,7 +143,7 @@ class PredictController(QObject):
         )
 
     def _workspace_models(self) -> list[NamedPath]:
-        found = [entry for entry in self.desk.view.runs() if entry.finished]
+        found = self.desk.view.models(self.desk.run)
         return [NamedPath(entry.title, str(entry.folder / "model.onnx")) for entry in found]
 
     def _sources(self, choices: PredictChoices, folder: Path) -> tuple[tuple[Source, ...], list[Export]]:

@@ -31,13 +31,19 @@ class ResultsController(QObject):
 
     def refresh(self) -> None:
         """Show the finished runs, newest first."""
-        entries = [entry for entry in self.desk.view.runs() if entry.finished]
+        entries = self.desk.view.models(self.desk.run)
         named = []
         for entry in entries:
             result = self.desk.view.evaluation(entry.folder)
             note = tr("IoU {}").format(share(result["miou"])) if result.get("miou") is not None else ""
             named.append(NamedPath(entry.title, str(entry.folder), note))
         self.page.set_runs(named, self.page.folder() or str(self.desk.run or ""))
+
+    def show_run(self, run_folder: str) -> None:
+        """Choose a run on the page."""
+        index = self.page.run.findData(run_folder)
+        if index >= 0:
+            self.page.run.setCurrentIndex(index)
 
     def evaluate(self, run_folder: str) -> None:
         """Compare the run's model with the held-out labels of its dataset."""

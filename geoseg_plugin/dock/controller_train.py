@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,7 @@ class TrainController(QObject):
         self.page.attach_requested.connect(self.attach)
         self.page.start.pretrain_requested.connect(self.pretrain)
         self.page.zoo_requested.connect(self.install_zoo)
+        self.page.way_requested.connect(self.go_way)
         self.planner = TrainPlanner(desk, self.job)
         self.board = TensorBoardController(desk)
         desk.runner.epoch_completed.connect(self.page.show_epoch)
@@ -129,6 +131,11 @@ class TrainController(QObject):
         submission = train.pretrain(folder, self.desk.dataset, **settings)
         if self.desk.start(title, [], [submission], self._on_pretrained):
             self.page.clear_curves()
+
+    def go_way(self, way: str) -> None:
+        """Open one of the other ways to train."""
+        ways: dict[str, Callable[[], None]] = {"compare": self.desk.compare.open}
+        ways[way]()
 
     def install_zoo(self) -> None:
         """Add segmentation-models-pytorch to the engine's environment; one of the user's own is left alone."""

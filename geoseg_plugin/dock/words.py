@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from qgis.PyQt.QtCore import QCoreApplication
 
 STEPS = ("data", "tiles", "train", "predict", "results", "engine")
@@ -53,6 +55,16 @@ def split_names() -> dict[str, str]:
     return {"train": tr("Train"), "validation": tr("Validation"), "test": tr("Test")}
 
 
+def state_names() -> dict[str, str]:
+    """How a job stands, by state of the workspace; nothing is said of one that is done."""
+    return {
+        "running": tr("(running)"),
+        "stopped": tr("(broken off)"),
+        "cancelled": tr("(cancelled)"),
+        "failed": tr("(failed)"),
+    }
+
+
 def phase_names() -> dict[str, str]:
     """Kinds of job by contract key, as the footer names them."""
     return {
@@ -68,6 +80,9 @@ def phase_names() -> dict[str, str]:
         "trainforest": tr("Training"),
         "pretrain": tr("Making encoder weights"),
         "preview": tr("Drawing crops"),
+        "comparing": tr("Comparing models"),
+        "folds": tr("Cross-validating"),
+        "searching": tr("Searching settings"),
         "predict": tr("Predicting"),
         "evaluate": tr("Evaluating"),
         "polygonize": tr("Drawing polygons"),
@@ -96,6 +111,13 @@ def pixels(count: float) -> str:
 def share(value: float | None) -> str:
     """A share of one as "0.873", or a dash where there is none."""
     return "–" if value is None else f"{value:.3f}"
+
+
+def interval_text(ends: Sequence[float | None] | None) -> str:
+    """A 95 % interval as "0.68–0.79"; empty where there is none."""
+    if not ends or ends[0] is None or ends[1] is None:
+        return ""
+    return f"{ends[0]:.2f}–{ends[1]:.2f}"
 
 
 def memory(megabytes: float) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ..contract import EVENTS_FILE
-from ..jobs.workspace import Entry, Workspace, entry_of, job_kind, last_result
+from ..jobs.workspace import Entry, Workspace, entry_of, job_kind, result_of
 
 Stamp = tuple[tuple[int, int], ...]
 
@@ -37,6 +38,20 @@ class WorkspaceView:
         """Predictions, newest first."""
         return self._list("predictions", "classes.tif")
 
+    def models(self, current: Path | None = None) -> list[Entry]:
+        """Finished runs, newest first; before them the current one where it is part of a comparison."""
+        found = [entry for entry in self.runs() if entry.finished]
+        if current is None or not current.is_dir() or any(entry.folder == current for entry in found):
+            return found
+        entry = self._entry(current, "model.onnx")
+        if not entry.finished:
+            return found
+        return [dataclasses.replace(entry, title=f"{current.parent.parent.name}: {current.name}"), *found]
+
+    def comparisons(self) -> list[Entry]:
+        """Comparisons of models, newest first."""
+        return self._list("comparisons", "comparison.json")
+
     def open_runs(self) -> list[Entry]:
         """Runs that still go on, or that can be resumed from a checkpoint."""
         found = [entry for entry in self.runs() if entry.state == "running" or entry.resumable]
@@ -48,7 +63,7 @@ class WorkspaceView:
         stamp = stamp_of(folder / EVENTS_FILE)
         known = self._results.get(folder)
         if known is None or known[0] != stamp:
-            self._results[folder] = known = (stamp, last_result(folder) if stamp else {})
+            self._results[folder] = known = (stamp, result_of(folder) if stamp else {})
         return known[1]
 
     def _list(self, kind: str, result: str) -> list[Entry]:

@@ -60,6 +60,10 @@ class Workspace:
         """Make `predictions/<name>/`, numbered if it exists."""
         return self._new("predictions", name or "prediction")
 
+    def new_comparison(self, name: str) -> Path:
+        """Make `comparisons/<date>-<name>/`, numbered if it exists."""
+        return self._new("comparisons", f"{time.strftime('%Y%m%d-%H%M')}-{name or 'comparison'}")
+
     def new_check(self, name: str) -> Path:
         """Make `checks/<name>/`, numbered if it exists: findings stay open on the map."""
         return self._new("checks", name or "labels")
@@ -81,6 +85,10 @@ class Workspace:
     def predictions(self) -> list[Entry]:
         """Predictions, newest first; finished ones have a classes.tif."""
         return self._entries("predictions", "classes.tif")
+
+    def comparisons(self) -> list[Entry]:
+        """Comparisons, newest first; finished ones have a comparison.json."""
+        return self._entries("comparisons", "comparison.json")
 
     def unfinished_runs(self) -> list[Entry]:
         """Training runs that still run (attach), or ended without being done or by cancel (resume)."""
@@ -159,6 +167,19 @@ def last_result(folder: Path) -> dict[str, Any]:
         if event.get("type") == "done" and isinstance(event.get("result"), dict):
             return dict(event["result"])
     return {}
+
+
+def result_of(folder: Path) -> dict[str, Any]:
+    """Result of a folder's job, alone or as part of an experiment, which keeps it in a file; empty without one."""
+    told = last_result(folder)
+    if told:
+        return told
+    try:
+        kept = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError):
+        return {}
+    found = kept.get("result") if isinstance(kept, dict) else None
+    return dict(found) if isinstance(found, dict) else {}
 
 
 def folder_name(name: str) -> str:

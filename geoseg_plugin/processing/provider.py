@@ -8,6 +8,7 @@ from qgis.PyQt.QtGui import QIcon
 from ..paths import icon
 from .base import GeoSegAlgorithm
 from .checklabels import CheckLabels
+from .compare import Compare
 from .evaluate import Evaluate
 from .exportchips import ExportChips
 from .maketiles import MakeTiles
@@ -30,6 +31,7 @@ ALGORITHMS: tuple[type[GeoSegAlgorithm], ...] = (
     TrainModel,
     TrainForest,
     Pretrain,
+    Compare,
     Predict,
     Evaluate,
     Polygonize,

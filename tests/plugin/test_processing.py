@@ -44,6 +44,7 @@ IDS = {
     "trainmodel",
     "trainforest",
     "pretrain",
+    "compare",
     "predict",
     "evaluate",
     "polygonize",

@@ -13,6 +13,7 @@ from qgis.PyQt.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLineEdit,
+    QMenu,
     QPushButton,
     QSpinBox,
     QVBoxLayout,
@@ -27,7 +28,7 @@ from ..widgets.ticks import AutoTicks, TickList
 from ..words import tr
 from . import train_advanced as advanced
 from .train_start import StartSection
-from .train_words import curve_names, models, preset_names
+from .train_words import curve_names, models, preset_names, way_names
 
 NETWORK_FIELDS = (
     *("preset", "class_weights", "optimiser", "schedule", "learning_rate", "find_rate", "weight_decay"),
@@ -47,6 +48,7 @@ class TrainPage(Page):
     preview_requested = pyqtSignal()
     tensorboard_requested = pyqtSignal()
     zoo_requested = pyqtSignal()
+    way_requested = pyqtSignal(str)
 
     loss: AutoTicks
     augment: AutoTicks
@@ -189,8 +191,14 @@ class TrainPage(Page):
         self.tensorboard_button.setToolTip(tr("Curves of all runs, in the browser"))
         self.tensorboard_button.clicked.connect(self.tensorboard_requested)
         self.tensorboard_button.hide()
+        self.ways_button = QPushButton(tr("More &ways"))
+        self.ways_button.setToolTip(tr("Compare models, and look at all runs"))
+        menu = QMenu(self.ways_button)
+        for key, name in way_names().items():
+            menu.addAction(name, lambda way=key: self.way_requested.emit(way))
+        self.ways_button.setMenu(menu)
         self.more = QHBoxLayout()
-        for button in (self.preview_button, self.tensorboard_button):
+        for button in (self.preview_button, self.tensorboard_button, self.ways_button):
             lets_shrink(button)
             self.more.addWidget(button)
         self.foot.addLayout(self.more)

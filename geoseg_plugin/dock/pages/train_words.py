@@ -65,6 +65,11 @@ def zoo() -> Model:
     return Model("zoo", tr("More…"), why, "zoo")
 
 
+def way_names() -> dict[str, str]:
+    """What else one can do with models, by the key that the Train page sends."""
+    return {"compare": tr("Compare models…")}
+
+
 def preset_names() -> dict[str, str]:
     """How long one wants to wait, by contract key."""
     return {

@@ -1,0 +1,190 @@
+"""Jobs of many trainings: compare models, cross-validate one, search its settings; and what they leave on disk."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..contract import (
+    RELIEF_ATTRIBUTES,
+    TERRAIN_ATTRIBUTES,
+    Band,
+    BandSet,
+    CompareJob,
+    Contender,
+    CrossValidateJob,
+    Dataset,
+    ForestJob,
+    GeoSegError,
+    Problem,
+    SearchJob,
+    TrainJob,
+)
+from .submission import Submission
+from .train import job_of
+
+COMPARISON, FOLDS = "comparison.json", "folds"
+NETWORKS = {
+    "unet": ("U-Net", "unet", ""),
+    "attention_resunet": ("Attention Res-UNet", "attention_resunet", ""),
+    "resunet_a": ("ResUNet-a", "resunet_a", ""),
+    "segnet": ("SegNet", "segnet", ""),
+    "deeplabv3plus:resnet18": ("DeepLabV3+ (ResNet-18)", "deeplabv3plus", "resnet18"),
+    "deeplabv3plus:resnet50": ("DeepLabV3+ (ResNet-50)", "deeplabv3plus", "resnet50"),
+    "patchcnn": ("Patch CNN", "patchcnn", ""),
+}
+"""Key of a model -> its name in tables, architecture and encoder; keys are those of the Train page."""
+BASELINES = {
+    "forest": ("Random forest", "forest"),
+    "maximum_likelihood": ("Maximum likelihood", "maximum_likelihood"),
+    "spectral_angle": ("Spectral angle", "spectral_angle"),
+}
+CONTENDERS = (*BASELINES, *NETWORKS)
+USUAL = ("forest", "unet", "attention_resunet", "deeplabv3plus:resnet18")
+"""What is compared unless the user chooses."""
+SEEDS = 42
+"""The first of the seeds; the others follow it."""
+
+
+def contender(key: str, preset: str = "balanced") -> Contender:
+    """A model of a comparison by its key, with settings found from the data.
+
+    Raises:
+        KeyError: if there is no such model.
+    """
+    if key in BASELINES:
+        name, method = BASELINES[key]
+        return Contender(name, baseline=ForestJob("", method=method))  # type: ignore[arg-type]
+    name, architecture, encoder = NETWORKS[key]
+    network = TrainJob("", architecture=architecture, encoder=encoder, preset=preset)  # type: ignore[arg-type]
+    return Contender(name, network)
+
+
+def compare(
+    folder: Path,
+    dataset_folder: Path,
+    models: Sequence[str],
+    band_sets: Sequence[BandSet] = (),
+    seeds: int = 1,
+    preset: str = "balanced",
+    **settings: Any,
+) -> Submission:
+    """Train and judge every model on every band set.
+
+    Args:
+        folder: of the comparison.
+        dataset_folder: whose split is judged.
+        models: keys of CONTENDERS; none takes USUAL.
+        band_sets: none takes all bands.
+        seeds: how many runs each.
+        preset: how long one training may take, of the contract's PRESETS.
+        settings: further fields of CompareJob.
+    """
+    chosen = tuple(contender(key, preset) for key in models or USUAL)
+    numbers = tuple(range(SEEDS, SEEDS + seeds))
+    job = CompareJob(str(dataset_folder), chosen, tuple(band_sets), numbers, **settings)
+    return Submission(job, folder, f"Compare {len(chosen)} models")
+
+
+def again(folder: Path) -> Submission:
+    """Go on with a comparison, cross-validation or search: finished runs are kept.
+
+    Raises:
+        GeoSegError: `no_run` if the folder holds none.
+    """
+    job = job_of(folder)
+    if not isinstance(job, (CompareJob, CrossValidateJob, SearchJob)):
+        raise GeoSegError("no_run", f"{folder} holds a job of kind {job.kind}.", "Choose a comparison.")
+    return Submission(dataclasses.replace(job, resume=True), folder, f"Resume {folder.name}")
+
+
+def cross_validate(folder: Path, training: TrainJob, ensemble: bool = True) -> Submission:
+    """Train once for every fold of the dataset of `training`."""
+    return Submission(CrossValidateJob(training, ensemble), folder, "Cross-validate")
+
+
+def search(folder: Path, training: TrainJob, **settings: Any) -> Submission:
+    """Search settings of a training; `settings` are further fields of SearchJob."""
+    return Submission(SearchJob(training, **settings), folder, "Search settings")
+
+
+def fold_count(dataset_folder: Path) -> int:
+    """Folds that a dataset has; 0 if it was made without."""
+    home = dataset_folder / FOLDS
+    return len([path for path in home.glob("*/dataset.json") if path.parent.name.isdigit()])
+
+
+def band_sets_of(dataset: Dataset) -> tuple[BandSet, ...]:
+    """Band sets worth comparing: all bands, each kind of band alone, and all but one kind where there are three."""
+    groups: dict[str, list[str]] = {}
+    for band in dataset.recipe.bands:
+        groups.setdefault(nature(band, dataset), []).append(band.name)
+    found = [BandSet("all bands")]
+    if len(groups) > 1:
+        found += [BandSet(f"{name} only", tuple(bands)) for name, bands in groups.items()]
+    if len(groups) > 2:
+        every = [band.name for band in dataset.recipe.bands]
+        found += [
+            BandSet(f"without {name}", tuple(band for band in every if band not in bands))
+            for name, bands in groups.items()
+        ]
+    return tuple(found)
+
+
+def named_sets(listed: str) -> tuple[BandSet, ...]:
+    """`optical = red, nir; all =` as band sets; a name without bands is all of them.
+
+    Raises:
+        GeoSegError: `band_sets` where a part has no name.
+    """
+    found = []
+    for part in filter(None, (part.strip() for part in listed.split(";"))):
+        name, sign, bands = part.partition("=")
+        if not sign or not name.strip():
+            raise GeoSegError(
+                "band_sets",
+                f"The band set '{part}' has no name.",
+                "Write it as: optical = red, nir; terrain = slope, curvature",
+            )
+        names = tuple(item.strip() for item in bands.split(",") if item.strip())
+        found.append(BandSet(name.strip(), names))
+    return tuple(found)
+
+
+def unknown_bands(sets: Sequence[BandSet], dataset: Dataset) -> list[Problem]:
+    """A complaint about each set that names a band which the dataset lacks."""
+    known = [band.name for band in dataset.recipe.bands]
+    found = []
+    for item in sets:
+        missing = [name for name in item.bands if name not in known]
+        if missing:
+            text = f"Band set '{item.name}': the dataset has no band {', '.join(missing)}."
+            found.append(Problem("unknown_band", text, f"Choose of: {', '.join(known)}."))
+    return found
+
+
+def nature(band: Band, dataset: Dataset) -> str:
+    """What kind of thing a band tells of: imagery, terrain, time series or map."""
+    kinds = {source.key: source.kind for source in dataset.recipe.sources}
+    reliefs = {item.source for item in dataset.recipe.bands if is_terrain(item)}
+    if is_terrain(band) or (band.source and band.source in reliefs):
+        return "terrain"
+    kind = kinds.get(band.source, "raster")
+    return {"series": "time series", "vector": "map"}.get(kind, "imagery")
+
+
+def is_terrain(band: Band) -> bool:
+    """Whether a band is derived from heights."""
+    return band.derive in (*TERRAIN_ATTRIBUTES, *RELIEF_ATTRIBUTES)
+
+
+def read_comparison(folder: Path) -> dict[str, Any]:
+    """What a comparison has found so far; empty before its first run is finished."""
+    try:
+        found = json.loads((folder / COMPARISON).read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError):
+        return {}
+    return found if isinstance(found, dict) else {}
