@@ -80,10 +80,8 @@ def make_optimiser(network: nn.Module, descent: Descent) -> torch.optim.Optimize
     ]
     groups = [group for group in groups if group["params"]]
     if descent.optimiser == "sgd":
-        return torch.optim.SGD(
-            groups, lr=descent.learning_rate, momentum=MOMENTUM, nesterov=True, foreach=True
-        )
-    return torch.optim.AdamW(groups, lr=descent.learning_rate, foreach=True)
+        return torch.optim.SGD(groups, lr=descent.learning_rate, momentum=MOMENTUM, nesterov=True, fused=True)
+    return torch.optim.AdamW(groups, lr=descent.learning_rate, fused=True)
 
 
 def rate(progress: float, schedule: str = "cosine", factor: float = 1.0) -> float:

@@ -26,7 +26,7 @@ from ..dataset.datasets import load_dataset
 from ..dataset.subset import with_bands
 from ..modelfile.precision import device_name, find_device
 from ..modelfile.reading import ModelFile
-from ..models import facts
+from ..models import facts, traits
 from ..outputs import prepare_folder
 from . import checkpoint
 from .distributed import join
@@ -93,7 +93,7 @@ def run(job: TrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
         prepared = resumed(job, scene, saved, device, group, channel)
     else:
         prepared = prepare(job, ground.dataset, scene, ground.start, device, group, channel, folder)
-    plan = told(prepared, device, ground.warnings)
+    plan = told(prepared, device, ground.warnings, job.dry_run)
     log_plan(plan, channel)
     if group.first and not saved:
         write_json(output / PLAN_FILE, plan)
@@ -170,21 +170,28 @@ def announce(device: torch.device, channel: Channel) -> None:
     )
 
 
-def told(prepared: Prepared, device: torch.device, warnings: Sequence[Problem]) -> dict[str, Any]:
-    """What plan.json and a dry run say: settings, reasons, size of the network, time."""
+def told(
+    prepared: Prepared, device: torch.device, warnings: Sequence[Problem], wholly: bool
+) -> dict[str, Any]:
+    """What plan.json and a dry run say: settings, reasons, size of the network, time.
+
+    Memory that was not measured is computed only where all is to be told: that takes seconds.
+    """
     plan, precision = prepared.plan, prepared.trial.precision
-    known = facts(prepared.architecture)
-    measured_mb = prepared.trial.memory_mb
-    per_step = known.bytes_per_px_training * plan.batch_size * plan.crop_px**2 / 2**20
+    network = prepared.trainer.network
+    known, memory_mb = traits(network), prepared.trial.memory_mb
+    if wholly and not memory_mb:
+        per_px = facts(prepared.architecture).bytes_per_px_training
+        memory_mb = round(per_px * plan.batch_size * plan.crop_px**2 / 2**20)
     return {
         "plan": encode(plan),
         "reasons": list(plan.reasons),
         "facts": {
-            "parameters": known.parameters,
+            "parameters": sum(item.numel() for item in network.parameters()),
             "reach_px": known.reach_px,
             "align_px": known.align_px,
             "tile_exact": known.tile_exact,
-            "memory_mb": measured_mb or round(per_step),
+            "memory_mb": memory_mb,
         },
         "architecture": prepared.architecture,
         "minutes": round(prepared.minutes, 2),

@@ -13,7 +13,7 @@ from ..channel import Channel
 from ..contract import Dataset, TrainJob, decode
 from ..modelfile.precision import Precision
 from ..modelfile.reading import ModelFile
-from ..models import architecture_of, build, encoder_modules, facts, load_encoder
+from ..models import architecture_of, build, encoder_modules, load_encoder, traits
 from .classweights import class_weights
 from .descent import Descent
 from .distributed import Group
@@ -141,7 +141,7 @@ def first_plan(
         bands=len(dataset.recipe.bands),
         classes=len(dataset.classes),
     )
-    return planned(facts(architecture).align_px), architecture
+    return planned(traits(build(architecture)).align_px), architecture
 
 
 def begin(
