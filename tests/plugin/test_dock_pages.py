@@ -221,11 +221,46 @@ def test_results_show_scores_baseline_and_warnings() -> None:
     page.show_result(RESULT)
     assert "0.750" in page.headline.text()
     assert "0.850" in page.baseline.text(), "the largest class is named beside the accuracy"
-    assert page.scores.item(1, 1).text() == "–"
+    assert [page.scores.item(1, column).text() for column in (1, 2)] == ["0.500", "–"]
     assert page.problem_list.texts() == ["Few pixels."]
     assert "scarp predicted as none: 5 px" in page.matrix.accessibleDescription()
     page.show_nothing("Not yet.")
     assert not page.errors_button.isEnabled()
+
+
+def test_results_show_intervals_and_calibration() -> None:
+    page = ResultsPage()
+    bins = [
+        {"low": 0.5, "high": 0.6, "confidence": 0.55, "accuracy": 0.4, "pixels": 10},
+        {"low": 0.6, "high": 0.7, "confidence": None, "accuracy": None, "pixels": 0},
+        {"low": 0.9, "high": 1.0, "confidence": 0.97, "accuracy": 0.9, "pixels": 90},
+    ]
+    more = {
+        "foreground_iou": 0.5,
+        "kappa": 0.61,
+        "fw_iou": 0.7,
+        "ece": 0.034,
+        "reliability": bins,
+        "intervals": {
+            "foreground_iou": [0.4, 0.58],
+            "miou": [0.6, 0.8],
+            "per_class": [None, [0.4, 0.58]],
+            "blocks": 9,
+        },
+    }
+    page.show_result({**RESULT, **more})
+    assert page.headline.text() == "IoU 0.500 (0.40–0.58)"
+    assert "kappa 0.610" in page.more_scores.text() and "weighted by area 0.700" in page.more_scores.text()
+    assert page.scores.item(0, 1).text() == "0.800" and page.scores.item(1, 1).text() == "0.500 (0.40–0.58)"
+    assert "9 blocks" in page.intervals_note.text()
+    assert "3.4 percent" in page.reliability_note.text()
+    assert "90 pixels" in page.reliability.accessibleDescription()
+    page.reliability.resize(300, 160)
+    assert not page.reliability.grab().isNull()
+    page.show_result(RESULT)
+    assert page.headline.text() == "Mean IoU 0.750"
+    for widget in (page.reliability, page.reliability_title, page.reliability_note, page.intervals_note):
+        assert widget.isHidden()
 
 
 def test_the_share_of_the_largest_class() -> None:

@@ -11,9 +11,10 @@ from qgis.PyQt.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QWi
 from ..choices import NamedPath
 from ..widgets.matrix import ConfusionMatrix
 from ..widgets.notes import ProblemList, small_label, wrap
-from ..widgets.page import Page, primary_button
+from ..widgets.page import Page, heading, primary_button
+from ..widgets.reliability import ReliabilityChart, calibration_sentence
 from ..widgets.tables import ReadOnlyTable, fill_scores
-from ..words import share, tr
+from ..words import interval_text, share, tr
 
 
 class ResultsPage(Page):
@@ -51,20 +52,27 @@ class ResultsPage(Page):
         font.setBold(True)
         self.headline.setFont(font)
         self.baseline = wrap(QLabel())
+        self.more_scores = small_label("")
         self.scores = ReadOnlyTable(tr("Scores a class"))
-        self.matrix_title = QLabel(tr("Where each class of the truth went"))
-        font = self.matrix_title.font()
-        font.setBold(True)
-        self.matrix_title.setFont(font)
+        self.intervals_note = small_label("")
+        self.matrix_title = heading(tr("Where each class of the truth went"))
         self.matrix = ConfusionMatrix()
         self.matrix_note = small_label(tr("Rows: the truth. A good model is green on the diagonal."))
+        self.reliability_title = heading(tr("Can its confidence be believed?"))
+        self.reliability = ReliabilityChart()
+        self.reliability_note = small_label("")
         for widget in (
             self.headline,
             self.baseline,
+            self.more_scores,
             self.scores,
+            self.intervals_note,
             self.matrix_title,
             self.matrix,
             self.matrix_note,
+            self.reliability_title,
+            self.reliability,
+            self.reliability_note,
         ):
             self.body.addWidget(widget)
 
@@ -97,18 +105,32 @@ class ResultsPage(Page):
         """No evaluation to show, and why."""
         self.headline.setText("")
         self.baseline.setText(why)
-        for widget in (self.headline, self.scores, self.matrix, self.matrix_title, self.matrix_note):
+        for widget in (
+            *(self.headline, self.more_scores, self.scores, self.intervals_note),
+            *(self.matrix, self.matrix_title, self.matrix_note),
+            *(self.reliability_title, self.reliability, self.reliability_note),
+        ):
             widget.hide()
         self.problem_list.set_problems([])
         self.set_ready(bool(self.folder()))
         for button in (self.errors_button, self.report_button):
             button.setEnabled(False)
 
+    def _show_reliability(self, result: dict[str, Any]) -> None:
+        bins = result.get("reliability") or []
+        self.reliability.set_bins(bins)
+        self.reliability_note.setText(
+            f"{calibration_sentence(result.get('ece'))} {tr('Below the dashed line it is too sure.')}".strip()
+        )
+        for widget in (self.reliability_title, self.reliability_note):
+            widget.setVisible(not self.reliability.isHidden())
+
     def show_result(self, result: dict[str, Any]) -> None:
         """Show the result of an evaluation."""
         confusion = result.get("confusion") or []
         classes = result.get("classes") or []
-        self.headline.setText(tr("Mean IoU {}").format(share(result.get("miou"))))
+        found = intervals_of(result)
+        self.headline.setText(headline(result))
         self.headline.setToolTip(tr("Intersection over union, averaged over the classes; 1 is perfect."))
         self.baseline.setText(
             tr("Accuracy {}; calling everything the largest class would give {}.").format(
@@ -116,14 +138,62 @@ class ResultsPage(Page):
             )
         )
         colors = {str(item.get("id")): str(item.get("color", "")) for item in classes}
-        fill_scores(self.scores, result.get("per_class") or [], colors)
+        fill_scores(self.scores, result.get("per_class") or [], colors, found["per_class"])
+        self.more_scores.setText(more_scores(result))
+        self.intervals_note.setText(intervals_sentence(result))
+        self._show_reliability(result)
         self.matrix.set_matrix([str(item.get("name")) for item in classes], confusion)
         for widget in (self.headline, self.matrix_title, self.matrix_note):
             widget.show()
+        for label in (self.more_scores, self.intervals_note):
+            label.setVisible(bool(label.text()))
         self.problem_list.set_problems(result.get("warnings") or [])
         self.set_ready(bool(self.folder()))
         for button in (self.errors_button, self.report_button):
             button.setEnabled(True)
+
+
+def intervals_of(result: dict[str, Any]) -> dict[str, Any]:
+    """The 95 % intervals of an evaluation; `per_class` is there in any case."""
+    return {"per_class": [], **(result.get("intervals") or {})}
+
+
+def headline(result: dict[str, Any]) -> str:
+    """The score in large letters, with its interval."""
+    binary = result.get("foreground_iou") is not None
+    key = "foreground_iou" if binary else "miou"
+    text = (tr("IoU {}") if binary else tr("Mean IoU {}")).format(share(result.get(key)))
+    ends = interval_text(intervals_of(result).get(key))
+    return f"{text} ({ends})" if ends else text
+
+
+def more_scores(result: dict[str, Any]) -> str:
+    """Further overall scores in one line."""
+    names = (
+        ("miou", tr("mean IoU {}"), result.get("foreground_iou") is not None),
+        ("fw_iou", tr("IoU weighted by area {}"), True),
+        ("kappa", tr("kappa {}"), True),
+        ("mean_f1", tr("mean F1 {}"), True),
+    )
+    parts = [
+        text.format(share(result[key]))
+        for key, text, wanted in names
+        if wanted and result.get(key) is not None
+    ]
+    line = ", ".join(parts)
+    return f"{line[:1].upper()}{line[1:]}." if line else ""
+
+
+def intervals_sentence(result: dict[str, Any]) -> str:
+    """What the brackets mean."""
+    found = intervals_of(result)
+    if not any(interval_text(ends) for ends in (found.get("miou"), *found["per_class"])):
+        return ""
+    if result.get("folds"):
+        return tr("In brackets: 95 % intervals, from how the folds differ.")
+    blocks = found.get("blocks")
+    on = tr(" of {} blocks").format(blocks) if isinstance(blocks, int) else ""
+    return tr("In brackets: 95 % intervals, by drawing anew which ground{} is judged.").format(on)
 
 
 def largest_class_share(confusion: Sequence[Sequence[int]]) -> float | None:

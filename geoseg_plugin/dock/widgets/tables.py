@@ -9,7 +9,7 @@ from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QColor, QIcon, QPixmap
 from qgis.PyQt.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
-from ..words import pixels, share, split_names, tr
+from ..words import interval_text, pixels, share, split_names, tr
 from .notes import SMALLER
 
 SWATCH_PX = 12
@@ -80,17 +80,26 @@ def fill_counts(table: ReadOnlyTable, classes: Sequence[Any], counts: dict[str, 
     table.fill(headers, rows, [item.color for item in classes])
 
 
-def fill_scores(table: ReadOnlyTable, per_class: Sequence[dict[str, Any]], colors: dict[str, str]) -> None:
-    """Precision, recall, F1, IoU and support a class; `colors` by class id as text."""
-    rows = [
-        [
-            str(item.get("name", item.get("id"))),
-            *(share(item.get(key)) for key in ("precision", "recall", "f1", "iou")),
-            pixels(item.get("support_px") or 0),
-        ]
-        for item in per_class
-    ]
-    headers = [tr("Class"), tr("Prec."), tr("Recall"), tr("F1"), tr("IoU"), tr("Pixels")]
+def fill_scores(
+    table: ReadOnlyTable,
+    per_class: Sequence[dict[str, Any]],
+    colors: dict[str, str],
+    intervals: Sequence[Sequence[float | None] | None] = (),
+) -> None:
+    """IoU with its interval, precision, recall, F1 and support a class; `colors` by class id as text."""
+    rows = []
+    for index, item in enumerate(per_class):
+        ends = interval_text(intervals[index]) if index < len(intervals) else ""
+        iou = share(item.get("iou"))
+        rows.append(
+            [
+                str(item.get("name", item.get("id"))),
+                f"{iou} ({ends})" if ends else iou,
+                *(share(item.get(key)) for key in ("precision", "recall", "f1")),
+                pixels(item.get("support_px") or 0),
+            ]
+        )
+    headers = [tr("Class"), tr("IoU"), tr("Prec."), tr("Recall"), tr("F1"), tr("Pixels")]
     table.fill(headers, rows, [colors.get(str(item.get("id")), "") for item in per_class])
 
 
