@@ -16,7 +16,8 @@ ABSENT = -1e4
 class MaximumLikelihood(nn.Module):
     """One Gaussian for every class: logit = offset - |W (x - mean)|² / 2 (Swain & Davis 1978).
 
-    `whiten` holds W and -W·mean of all classes, as one convolution.
+    `whiten` holds W and -W·mean of all classes. The squares of hundreds of bands are added in float64: in float32 the
+    difference of two classes drowns in the rounding of both.
     """
 
     align_px = 1
@@ -36,10 +37,16 @@ class MaximumLikelihood(nn.Module):
 
     def logits(self, features: Tensor) -> Tensor:
         """The same of features that are computed already (batch, features, rows, cols)."""
-        parts = self.whiten(features).split(self.features, dim=1)
-        squares = torch.cat([(part * part).sum(dim=1, keepdim=True) for part in parts], dim=1)
+        pixels = features.permute(0, 2, 3, 1).double()
+        weights = self.whiten.weight[:, :, 0, 0].double().split(self.features)
+        biases = self.whiten.bias.double().split(self.features)  # type: ignore[union-attr]
+        squares = [
+            (pixels @ weight.T + bias).square().sum(dim=3)
+            for weight, bias in zip(weights, biases, strict=True)
+        ]
         offset: Tensor = self.offset  # type: ignore[assignment]
-        return offset.reshape(1, -1, 1, 1) - 0.5 * squares
+        found = offset.double().reshape(1, -1, 1, 1) - 0.5 * torch.stack(squares, dim=1)
+        return found.to(features.dtype)
 
 
 class SpectralAngle(nn.Module):
