@@ -22,6 +22,7 @@ from .controller_data import DataController
 from .controller_engine import EngineController
 from .controller_predict import PredictController
 from .controller_results import ResultsController
+from .controller_runs import RunsController
 from .controller_tiles import TilesController
 from .controller_train import TrainController
 from .dock import GeoSegDock
@@ -77,6 +78,7 @@ class Controller(QObject):
         self.predict = PredictController(self)
         self.results = ResultsController(self)
         self.compare = CompareController(self)
+        self.runs = RunsController(self)
         self._connect()
         self.restore()
 
@@ -119,6 +121,7 @@ class Controller(QObject):
         self.train.close()
         self.predict.close()
         self.compare.close()
+        self.runs.close()
         self.project.readProject.disconnect(self._on_project_read)
         self.project.writeProject.disconnect(self._on_project_written)
         self.project.cleared.disconnect(self._on_project_cleared)
@@ -219,6 +222,7 @@ class Controller(QObject):
         self.predict.refresh()
         self.results.refresh()
         self.compare.refresh()
+        self.runs.refresh()
         self.show_states()
 
     def save(self) -> None:
@@ -318,6 +322,7 @@ class Controller(QObject):
             page.set_busy(busy)
         self.dock.engine.set_busy(busy)
         self.compare.set_busy(busy)
+        self.runs.set_busy(busy)
 
 
 def existing(folder: Any) -> Path | None:

@@ -134,8 +134,13 @@ class TrainController(QObject):
 
     def go_way(self, way: str) -> None:
         """Open one of the other ways to train."""
-        ways: dict[str, Callable[[], None]] = {"compare": self.desk.compare.open}
+        ways: dict[str, Callable[[], None]] = {"compare": self.desk.compare.open, "runs": self.desk.runs.open}
         ways[way]()
+
+    def train(self, submission: Submission) -> None:
+        """Run a training that was put together elsewhere."""
+        if self._run(submission.folder, submission.title, submission):
+            self.desk.dock.show_step("train")
 
     def install_zoo(self) -> None:
         """Add segmentation-models-pytorch to the engine's environment; one of the user's own is left alone."""

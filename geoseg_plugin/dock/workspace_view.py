@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..contract import EVENTS_FILE
-from ..jobs.workspace import Entry, Workspace, entry_of, job_kind, result_of
+from ..jobs.register import Run, evaluation_of, run_of
+from ..jobs.workspace import Entry, Workspace, entry_of, job_kind
 
 Stamp = tuple[tuple[int, int], ...]
 
@@ -19,6 +20,7 @@ class WorkspaceView:
     def __init__(self, root: Callable[[], Path]) -> None:
         self._root = root
         self._entries: dict[Path, tuple[Stamp, Entry]] = {}
+        self._register: dict[Path, tuple[tuple[Stamp, Entry], Run]] = {}
         self._results: dict[Path, tuple[Stamp, dict[str, Any]]] = {}
 
     @property
@@ -48,6 +50,25 @@ class WorkspaceView:
             return found
         return [dataclasses.replace(entry, title=f"{current.parent.parent.name}: {current.name}"), *found]
 
+    def register(self) -> list[Run]:
+        """Every run, those of comparisons too, newest first."""
+        inner = [
+            self._entry(folder, "model.onnx")
+            for comparison in self.comparisons()
+            for folder in sorted((comparison.folder / "runs").glob("*"))
+            if folder.is_dir()
+        ]
+        found = [self._run(entry) for entry in (*self.runs(), *inner)]
+        return sorted(found, key=lambda run: run.entry.when, reverse=True)
+
+    def _run(self, entry: Entry) -> Run:
+        folder = entry.folder
+        stamp = stamp_of(folder / EVENTS_FILE, folder / "evaluation" / EVENTS_FILE, folder / "result.json")
+        known = self._register.get(folder)
+        if known is None or known[0] != (stamp, entry):
+            self._register[folder] = known = ((stamp, entry), run_of(entry))
+        return known[1]
+
     def comparisons(self) -> list[Entry]:
         """Comparisons of models, newest first."""
         return self._list("comparisons", "comparison.json")
@@ -60,10 +81,10 @@ class WorkspaceView:
     def evaluation(self, run: Path) -> dict[str, Any]:
         """Result of a run's last evaluation; empty if there is none."""
         folder = run / "evaluation"
-        stamp = stamp_of(folder / EVENTS_FILE)
+        stamp = stamp_of(folder / EVENTS_FILE, run / "metrics.json")
         known = self._results.get(folder)
         if known is None or known[0] != stamp:
-            self._results[folder] = known = (stamp, result_of(folder) if stamp else {})
+            self._results[folder] = known = (stamp, evaluation_of(run) if stamp else {})
         return known[1]
 
     def _list(self, kind: str, result: str) -> list[Entry]:
