@@ -63,9 +63,10 @@ def table(name: str, comparison: Comparison, result: dict[str, Any]) -> str:
     ]
     for row in result["rows"]:
         interval = row.get("interval")
-        shown = f"{interval[0]:.3f} to {interval[1]:.3f}" if interval else "–"
+        shown = f"{interval[0]:.3f} to {interval[1]:.3f}" if interval and None not in interval else "–"
+        spread = f" ± {row['spread']:.3f}" if row["spread"] is not None else ""
         lines.append(
-            f"| {row['rank']} | {row['model']} | {row['bands']} | **{row['iou']:.3f}** ± {row['spread']:.3f} | "
+            f"| {row['rank']} | {row['model']} | {row['bands']} | **{row['iou']:.3f}**{spread} | "
             f"{shown} | {row['accuracy']:.3f} | {row['kappa']:.3f} | {row['train_s']:.0f} | {row['size_mb']:.1f} |"
         )
     unfinished = [f"Not finished: {item}." for item in result.get("unfinished", [])]
