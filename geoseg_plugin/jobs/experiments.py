@@ -101,9 +101,9 @@ def again(folder: Path) -> Submission:
     return Submission(dataclasses.replace(job, resume=True), folder, f"Resume {folder.name}")
 
 
-def cross_validate(folder: Path, training: TrainJob, ensemble: bool = True) -> Submission:
-    """Train once for every fold of the dataset of `training`."""
-    return Submission(CrossValidateJob(training, ensemble), folder, "Cross-validate")
+def cross_validate(folder: Path, training: TrainJob, **settings: Any) -> Submission:
+    """Train once for every fold of the dataset of `training`; `settings` are further fields of CrossValidateJob."""
+    return Submission(CrossValidateJob(training, **settings), folder, "Cross-validate")
 
 
 def search(folder: Path, training: TrainJob, **settings: Any) -> Submission:

@@ -9,6 +9,7 @@ from ..paths import icon
 from .base import GeoSegAlgorithm
 from .checklabels import CheckLabels
 from .compare import Compare
+from .crossvalidate import CrossValidate
 from .evaluate import Evaluate
 from .exportchips import ExportChips
 from .maketiles import MakeTiles
@@ -16,6 +17,7 @@ from .polygonize import Polygonize
 from .predict import Predict
 from .pretrain import Pretrain
 from .rasterizelabels import RasterizeLabels
+from .searchsettings import SearchSettings
 from .stackrasters import StackRasters
 from .terrainattributes import TerrainAttributes
 from .trainforest import TrainForest
@@ -32,6 +34,8 @@ ALGORITHMS: tuple[type[GeoSegAlgorithm], ...] = (
     TrainForest,
     Pretrain,
     Compare,
+    CrossValidate,
+    SearchSettings,
     Predict,
     Evaluate,
     Polygonize,

@@ -45,6 +45,8 @@ IDS = {
     "trainforest",
     "pretrain",
     "compare",
+    "crossvalidate",
+    "searchsettings",
     "predict",
     "evaluate",
     "polygonize",

@@ -12,11 +12,14 @@ from geoseg_plugin.contract import (
     Band,
     BandSet,
     Cancelled,
+    CrossValidateJob,
     Dataset,
     Grid,
     LabelClass,
     Recipe,
+    SearchJob,
     Source,
+    TrainJob,
     write_json,
 )
 from geoseg_plugin.jobs.experiments import CONTENDERS, USUAL, contender
@@ -112,3 +115,35 @@ def test_a_cancelled_comparison_gives_what_is_finished(
     (dataset / "c").mkdir()
     write_json(dataset / "c" / "comparison.json", {"rows": [ROW], "unfinished": []})
     assert run(provider, "compare", **given)["IOU"] == 0.71
+
+
+def test_folds_are_wanted_and_scored(
+    provider: GeoSegProvider, engine: None, dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, Any] = {"DATASET": str(dataset), "OUTPUT": str(dataset / "cv"), "EPOCHS": 3}
+    assert "has no folds" in checked(provider, "crossvalidate", **given)
+    (dataset / "folds" / "1").mkdir(parents=True)
+    (dataset / "folds" / "1" / "dataset.json").write_text("{}")
+    assert checked(provider, "crossvalidate", **given) == ""
+    result = {"miou": 0.6, "intervals": {"miou": [0.5, 0.7]}, "folds": [{"fold": 1, "miou": 0.6}]}
+    taken = record(monkeypatch, result)
+    found = run(provider, "crossvalidate", **given, ENSEMBLE=False)
+    job = taken[0].job
+    assert job == CrossValidateJob(TrainJob(str(dataset), epochs=3), ensemble=False)
+    assert (found["MIOU"], found["MIOU_LOW"], found["MIOU_HIGH"]) == (0.6, 0.5, 0.7)
+
+
+def test_a_search_has_its_own_limits(
+    provider: GeoSegProvider, engine: None, dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = record(monkeypatch, {"score": 0.7, "automatic": 0.6, "best_trial": 3}, Cancelled(), Cancelled())
+    given: dict[str, Any] = {"DATASET": str(dataset), "OUTPUT": str(dataset / "s")}
+    found = run(provider, "searchsettings", **given, SEARCH_MINUTES=9, MAX_MINUTES=1, PARAMETERS=["loss"])
+    training = TrainJob(str(dataset), max_minutes=1.0)
+    assert taken[0].job == SearchJob(training, parameters=("loss",), max_minutes=9.0)
+    assert (found["SCORE"], found["AUTOMATIC"]) == (0.7, 0.6)
+    assert found["MODEL"] == str(dataset / "s" / "model.onnx")
+    assert run(provider, "searchsettings", **given) == {}
+    (dataset / "s").mkdir()
+    (dataset / "s" / "model.onnx").touch()
+    assert run(provider, "searchsettings", **given)["MODEL"] == found["MODEL"]

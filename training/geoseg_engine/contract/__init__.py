@@ -50,7 +50,7 @@ from .events import (
     PID_FILE,
     SAVING_PHASE,
 )
-from .experiment_jobs import BandSet, Contender
+from .experiment_jobs import SEARCHED, BandSet, Contender
 from .indices import INDICES, ROLES, SpectralIndex, guess_roles, index_band
 from .jobs import (
     JOBS,
@@ -111,6 +111,7 @@ __all__ = [
     "RELIEF_ATTRIBUTES",
     "ROLES",
     "SAVING_PHASE",
+    "SEARCHED",
     "SPECKLE_FILTERS",
     "SPLITS",
     "TEMPORAL_STATISTICS",
