@@ -20,6 +20,7 @@ from . import settings
 from .controller_compare import CompareController
 from .controller_data import DataController
 from .controller_engine import EngineController
+from .controller_experiments import ExperimentsController
 from .controller_predict import PredictController
 from .controller_results import ResultsController
 from .controller_runs import RunsController
@@ -79,6 +80,7 @@ class Controller(QObject):
         self.results = ResultsController(self)
         self.compare = CompareController(self)
         self.runs = RunsController(self)
+        self.experiments = ExperimentsController(self)
         self._connect()
         self.restore()
 
@@ -122,6 +124,7 @@ class Controller(QObject):
         self.predict.close()
         self.compare.close()
         self.runs.close()
+        self.experiments.close()
         self.project.readProject.disconnect(self._on_project_read)
         self.project.writeProject.disconnect(self._on_project_written)
         self.project.cleared.disconnect(self._on_project_cleared)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qgis.PyQt.QtCore import QObject, QUrl
 from qgis.PyQt.QtGui import QDesktopServices
 
-from ..contract import ForestJob, GeoSegError, TrainJob
+from ..contract import CrossValidateJob, ForestJob, GeoSegError, SearchJob, TrainJob
 from ..jobs import evaluate, train
 from ..layers import publish
 from .choices import NamedPath
@@ -120,6 +120,11 @@ def dataset_of(run: Path) -> Path:
     except GeoSegError as error:
         raise GeoSegError("no_run", tr("The record of run {} cannot be read.").format(run.name),
                           tr("Choose another run.")) from error  # fmt: skip
+    if isinstance(job, CrossValidateJob):
+        raise GeoSegError("seen_ground", tr("Together the folds have seen all ground: nothing is held out."),
+                          tr("The scores shown are of each fold on ground it has not seen."))  # fmt: skip
+    if isinstance(job, SearchJob):
+        job = job.training
     if not isinstance(job, (TrainJob, ForestJob)):
         raise GeoSegError("no_run", tr("{} holds no trained model.").format(run.name),
                           tr("Choose another run."))  # fmt: skip

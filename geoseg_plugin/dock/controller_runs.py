@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from qgis.PyQt.QtCore import QObject
 from qgis.PyQt.QtWidgets import QMessageBox
 
-from ..contract import GeoSegError
+from ..contract import CrossValidateJob, GeoSegError, SearchJob
 from ..jobs import register
 from ..jobs.register import Run
 from .controller_compare import open_file
@@ -96,7 +96,10 @@ class RunsController(QObject):
         except (GeoSegError, OSError) as error:
             self.desk.report(as_error(error))
             return
-        self.desk.train.train(submission)
+        if isinstance(submission.job, (CrossValidateJob, SearchJob)):
+            self.desk.experiments.run(submission)
+        else:
+            self.desk.train.train(submission)
 
     def delete(self, runs: list[Run]) -> None:
         """Remove runs with all their files, once the user has said yes."""

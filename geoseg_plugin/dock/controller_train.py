@@ -134,7 +134,12 @@ class TrainController(QObject):
 
     def go_way(self, way: str) -> None:
         """Open one of the other ways to train."""
-        ways: dict[str, Callable[[], None]] = {"compare": self.desk.compare.open, "runs": self.desk.runs.open}
+        ways: dict[str, Callable[[], None]] = {
+            "compare": self.desk.compare.open,
+            "crossvalidate": self.desk.experiments.cross_validate,
+            "search": self.desk.experiments.search,
+            "runs": self.desk.runs.open,
+        }
         ways[way]()
 
     def train(self, submission: Submission) -> None:

@@ -212,7 +212,7 @@ def repeat(folder: Path, new_folder: Path) -> Submission:
         GeoSegError: `no_run` if it cannot be read or trains nothing.
     """
     job = job_of(folder)
-    if not isinstance(job, TrainingJob):
+    if not isinstance(job, TrainingJob) or isinstance(job, PretrainJob):
         raise GeoSegError("no_run", f"{folder} holds a job of kind {job.kind}.", "Choose a training.")
     changes: dict[str, Any] = {"output": "."}
     if isinstance(job, TrainJob):

@@ -11,12 +11,15 @@ from test_dock_controller import Desk, desk, prepared
 
 from geoseg_plugin.contract import (
     EVENTS_FILE,
+    SEARCHED,
     CrossValidateJob,
     ForestJob,
     GeoSegError,
+    SearchJob,
     TrainJob,
     write_json,
 )
+from geoseg_plugin.dock.controller_results import dataset_of
 from geoseg_plugin.dock.pages.runs import RunsWindow
 from geoseg_plugin.jobs import experiments, register
 from geoseg_plugin.jobs import train as train_jobs
@@ -161,3 +164,55 @@ def test_what_cannot_be_read_is_listed_empty(desk: Desk, tmp_path: Path) -> None
     window = opened(desk)
     select(window, run)
     assert not window.buttons["repeat"].isEnabled() and window.diff.rowCount() == 0
+
+
+def way(desk: Desk, name: str) -> Any:
+    """What a way of the Train page opens."""
+    actions = {action.text(): action for action in desk.dock.train.ways_button.menu().actions()}
+    actions[name].trigger()
+    return desk.controller.experiments.dialog
+
+
+def test_folds_are_offered_where_there_are_none(desk: Desk, tmp_path: Path) -> None:
+    dataset = prepared(desk, tmp_path)
+    assert way(desk, "Cross-validate this model…") is None
+    assert desk.dock.messages.currentItem() is not None
+    for number in "123":
+        (dataset / "folds" / number).mkdir(parents=True)
+        (dataset / "folds" / number / "dataset.json").write_text("{}")
+    dialog = way(desk, "Cross-validate this model…")
+    dialog.ensemble.setChecked(False)
+    dialog.accept()
+    job = desk.runner.job()
+    assert isinstance(job, CrossValidateJob) and job.training.dataset == str(dataset) and not job.ensemble
+    folder = desk.runner.submissions[0].folder
+    desk.runner.finish(miou=0.6, intervals={"miou": [0.5, 0.7]}, folds=[{}, {}, {}])
+    assert "3 folds: mean IoU 0.600 (0.50–0.70)" in desk.dock.train.next_step.text()
+    assert not desk.runner.busy, "an ensemble of all folds has no ground to be evaluated on"
+    with pytest.raises(GeoSegError, match="seen all ground"):
+        dataset_of(folder)
+
+
+def test_a_search_is_evaluated_on_test_blocks(desk: Desk, tmp_path: Path) -> None:
+    dataset = prepared(desk, tmp_path)
+    dialog = way(desk, "Search its settings…")
+    dialog.parameters.leave_out([])
+    dialog.trials.setValue(15)
+    dialog.minutes.setValue(60)
+    dialog.accept()
+    job = desk.runner.job()
+    assert isinstance(job, SearchJob) and (job.trials, job.max_minutes) == (15, 60.0)
+    assert set(job.parameters) == set(SEARCHED) and job.problems() == []
+    desk.runner.finish(best_trial=3, score=0.7, automatic=0.6)
+    assert "Trial 3 is best: 0.700" in desk.dock.train.next_step.text()
+    assert desk.runner.job().kind == "evaluate" and desk.runner.job().dataset == str(dataset)
+
+
+def test_baselines_and_empty_desks_are_told_why(desk: Desk, tmp_path: Path) -> None:
+    assert way(desk, "Search its settings…") is None
+    assert "no dataset" in desk.dock.messages.currentItem().title()
+    prepared(desk, tmp_path)
+    page = desk.dock.train
+    page.model.setCurrentIndex(page.model.findData("forest"))
+    assert way(desk, "Search its settings…") is None
+    assert "baseline" in desk.dock.messages.currentItem().title()

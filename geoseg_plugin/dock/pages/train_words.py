@@ -67,7 +67,12 @@ def zoo() -> Model:
 
 def way_names() -> dict[str, str]:
     """What else one can do with models, by the key that the Train page sends."""
-    return {"compare": tr("Compare models…"), "runs": tr("All runs…")}
+    return {
+        "compare": tr("Compare models…"),
+        "crossvalidate": tr("Cross-validate this model…"),
+        "search": tr("Search its settings…"),
+        "runs": tr("All runs…"),
+    }
 
 
 def preset_names() -> dict[str, str]:
