@@ -111,6 +111,13 @@ class ExperimentsController(QObject):
             return
         self.run(submission)
 
+    def resume(self, folder: str) -> None:
+        """Go on with what was broken off: finished folds and trials are kept."""
+        try:
+            self.run(experiments.again(Path(folder)))
+        except GeoSegError as error:
+            self.desk.report(error)
+
     def run(self, submission: Submission) -> None:
         """Run a cross-validation or a search."""
         searching = submission.job.kind == "search"

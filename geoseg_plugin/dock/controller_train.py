@@ -168,7 +168,10 @@ class TrainController(QObject):
         return self.desk.workspace.new_run(name)
 
     def resume(self, folder: str) -> None:
-        """Go on with a run from its last epoch."""
+        """Go on with a run from its last epoch, or with a cross-validation or search from its last run."""
+        if job_kind(Path(folder)) in ("crossvalidate", "search"):
+            self.desk.experiments.resume(folder)
+            return
         try:
             submission = train.resume(Path(folder))
         except GeoSegError as error:

@@ -74,9 +74,12 @@ class WorkspaceView:
         return self._list("comparisons", "comparison.json")
 
     def open_runs(self) -> list[Entry]:
-        """Runs that still go on, or that can be resumed from a checkpoint."""
-        found = [entry for entry in self.runs() if entry.state == "running" or entry.resumable]
-        return [entry for entry in found if job_kind(entry.folder) == "train"]
+        """Runs that still go on, or that can be resumed: from a checkpoint, or where they are made of many."""
+        runs = self.runs()
+        found = [entry for entry in runs if entry.state == "running" or entry.resumable]
+        alone = [entry for entry in found if job_kind(entry.folder) == "train"]
+        broken = [entry for entry in runs if entry.state in ("stopped", "cancelled", "failed")]
+        return [*alone, *(entry for entry in broken if job_kind(entry.folder) in ("crossvalidate", "search"))]
 
     def evaluation(self, run: Path) -> dict[str, Any]:
         """Result of a run's last evaluation; empty if there is none."""

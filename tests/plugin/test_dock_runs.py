@@ -216,3 +216,15 @@ def test_baselines_and_empty_desks_are_told_why(desk: Desk, tmp_path: Path) -> N
     page.model.setCurrentIndex(page.model.findData("forest"))
     assert way(desk, "Search its settings…") is None
     assert "baseline" in desk.dock.messages.currentItem().title()
+
+
+def test_a_broken_search_goes_on(desk: Desk, tmp_path: Path) -> None:
+    dataset = prepared(desk, tmp_path)
+    run = desk.controller.workspace.new_run("search")
+    write_job(experiments.search(run, TrainJob(str(dataset)), trials=5, resume=False))
+    record(run, {"type": "hello"}, {"type": "failed", "code": "cancelled"})
+    desk.controller.refresh()
+    assert desk.dock.train.unfinished.currentData() == str(run)
+    desk.dock.train.resume_button.click()
+    job = desk.runner.job()
+    assert isinstance(job, SearchJob) and job.resume and desk.runner.submissions[0].folder == run
