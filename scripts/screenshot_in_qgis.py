@@ -160,6 +160,39 @@ def picture_train(plugin: object) -> None:
         desk.train.planner.window.close()
 
 
+def picture_judging(plugin: object) -> None:
+    """The newest comparison of --workspace, its best model on the Results page, and the register of runs."""
+    desk = plugin.controller
+    datasets = desk.view.datasets()
+    desk.dataset = datasets[0].folder if datasets else None
+    desk.refresh()
+    plugin.dock.show_step("train")
+    desk.compare.open()
+    pause(1200)
+    window = desk.compare.window
+    window.grab().save(str(OUT / "compare.png"))
+    if window.use_button.isEnabled():
+        window.use_button.click()
+        pause(800)
+        picture_page(plugin, "results-of-comparison")
+    window.close()
+    desk.runs.open()
+    pause(600)
+    register = desk.runs.window
+    for line in range(min(register.table.rowCount(), 3)):
+        for column in range(register.table.columnCount()):
+            register.table.item(line, column).setSelected(True)
+    pause(600)
+    register.grab().save(str(OUT / "runs.png"))
+    register.close()
+    plugin.dock.show_step("train")
+    desk.experiments.search()
+    pause(400)
+    if desk.experiments.dialog is not None:
+        desk.experiments.dialog.grab().save(str(OUT / "search.png"))
+        desk.experiments.dialog.close()
+
+
 def picture_page(plugin: object, name: str) -> None:
     """The panel, and all that scrolls in its page."""
     pause(500)
@@ -170,6 +203,7 @@ def picture_page(plugin: object, name: str) -> None:
 
 EXTRAS = {
     "train": picture_train,
+    "judging": picture_judging,
     "table": picture_table,
     "dialogs": picture_dialogs,
     "advanced": picture_advanced,

@@ -221,8 +221,8 @@ def sentence(job: CompareJob, choices: CompareChoices, dataset: str) -> str:
     """What will happen, and how long it can take."""
     networks = sum(item.network is not None for item in job.contenders)
     runs = len(job.contenders) * max(len(job.band_sets), 1) * len(job.seeds)
-    text = tr("{} models × {} band sets × {} runs on “{}”: {} trainings, each judged on {} blocks.").format(
-        len(job.contenders), len(job.band_sets), len(job.seeds), dataset, runs, job.split
+    text = tr("{} trainings on “{}” (models {} × band sets {} × runs {}), judged on {} blocks.").format(
+        runs, dataset, len(job.contenders), len(job.band_sets), len(job.seeds), job.split
     )
     minutes = job.minutes or (QUICK_MINUTES if choices.preset == "quick" else 0)
     if not networks:

@@ -122,7 +122,7 @@ class RunsController(QObject):
             if len(runs) == 1
             else register.differences(settings)
         )
-        self.window.show_differences([run.name for run in runs], rows)
+        self.window.show_differences([run.entry.folder.name for run in runs], rows)
         self.window.show_curves([(run.name, register.epochs_of(run.entry.folder)) for run in runs])
 
 

@@ -38,7 +38,7 @@ class Run:
 
     Attributes:
         entry: its folder and state.
-        name: of the folder; in a comparison with that of the comparison before it.
+        name: of the folder; in a comparison with that of the comparison behind it.
         model, dataset: names.
         bands: how many were chosen; 0 is all of the dataset.
         score, interval: IoU of the one class, or mean IoU, on test ground; of validation where it is not evaluated.
@@ -63,7 +63,7 @@ def run_of(entry: Entry) -> Run:
     """A run from its files; what cannot be read stays empty."""
     folder = entry.folder
     of_comparison = folder.parent.name == "runs" and folder.parent.parent.parent.name == "comparisons"
-    name = f"{folder.parent.parent.name} / {folder.name}" if of_comparison else folder.name
+    name = f"{folder.name} ({folder.parent.parent.name})" if of_comparison else folder.name
     try:
         job = job_of(folder)
     except GeoSegError:

@@ -65,7 +65,7 @@ def test_choices_become_a_job(desk: Desk, tmp_path: Path) -> None:
     window.page.models.leave_out([key for key in window.page.models.keys() if key not in ("forest", "unet")])  # noqa: SIM118
     window.page.own_sets.setText("only red = red")
     window.page.seeds.setValue(2)
-    assert "2 models × 2 band sets × 2 runs" in window.page.sentence.text()
+    assert "models 2 × band sets 2 × runs 2" in window.page.sentence.text()
     assert "8 trainings" in window.page.sentence.text() and "20 min" in window.page.sentence.text()
     window.page.primary.click()
     job = desk.runner.job()

@@ -75,8 +75,9 @@ def test_runs_are_listed_with_scores(desk: Desk, tmp_path: Path) -> None:
     inner = comparison / "runs" / "unet"
     write_job(train_jobs.train(inner, dataset))
     window = opened(desk)
-    found = {run.name.split("-", 2)[-1]: run for run in desk.controller.view.register()}
-    assert set(found) == {"net", "trees", "landslides / unet"} and window.table.rowCount() == 3
+    found = {run.entry.folder.name.split("-")[-1]: run for run in desk.controller.view.register()}
+    assert set(found) == {"net", "trees", "unet"} and found["unet"].name == f"unet ({comparison.name})"
+    assert window.table.rowCount() == 3
     net = found["net"]
     assert (net.model, net.dataset, net.bands, net.device) == ("U-Net", "landslides", 1, "CPU")
     assert (net.score, net.interval, net.tested, net.minutes) == (0.41, (0.3, 0.5), True, 3.0)
@@ -85,7 +86,7 @@ def test_runs_are_listed_with_scores(desk: Desk, tmp_path: Path) -> None:
         0.3,
         False,
     )
-    assert found["landslides / unet"].entry.state == "new"
+    assert found["unet"].entry.state == "new"
 
 
 def test_only_what_differs_and_the_curves_are_shown(desk: Desk, tmp_path: Path) -> None:
