@@ -251,7 +251,7 @@ def test_results_show_intervals_and_calibration() -> None:
     page.show_result({**RESULT, **more})
     assert page.headline.text() == "IoU 0.500 (0.40–0.58)"
     assert "kappa 0.610" in page.more_scores.text() and "weighted by area 0.700" in page.more_scores.text()
-    assert page.scores.item(0, 1).text() == "0.800" and page.scores.item(1, 1).text() == "0.500 (0.40–0.58)"
+    assert page.scores.item(0, 1).text() == "0.800" and page.scores.item(1, 1).text() == "0.500\n0.40–0.58"
     assert "9 blocks" in page.intervals_note.text()
     assert "3.4 percent" in page.reliability_note.text()
     assert "90 pixels" in page.reliability.accessibleDescription()

@@ -190,10 +190,10 @@ def intervals_sentence(result: dict[str, Any]) -> str:
     if not any(interval_text(ends) for ends in (found.get("miou"), *found["per_class"])):
         return ""
     if result.get("folds"):
-        return tr("In brackets: 95 % intervals, from how the folds differ.")
+        return tr("With 95 % intervals, from how the folds differ.")
     blocks = found.get("blocks")
     on = tr(" of {} blocks").format(blocks) if isinstance(blocks, int) else ""
-    return tr("In brackets: 95 % intervals, by drawing anew which ground{} is judged.").format(on)
+    return tr("With 95 % intervals, by drawing anew which ground{} is judged.").format(on)
 
 
 def largest_class_share(confusion: Sequence[Sequence[int]]) -> float | None:

@@ -27,7 +27,7 @@ class SearchDialog(QDialog):
     def __init__(self, training: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle(tr("Search settings"))
-        self.resize(WIDTH_PX, self.sizeHint().height())
+        self.setMinimumWidth(WIDTH_PX)
         intro = tr("Trials of {} with other settings, judged on validation blocks; the best model is kept.")
         self.parameters = TickList(tr("Settings to search"))
         names = searched_names()
@@ -53,6 +53,8 @@ class SearchDialog(QDialog):
         note = tr("The first trial is what GeoSeg finds by itself. Below 15 trials luck decides.")
         layout.addWidget(small_label(note))
         layout.addWidget(self.buttons)
+        layout.setSizeConstraint(QVBoxLayout.SizeConstraint.SetMinimumSize)
+        self.resize(WIDTH_PX, 0)
         self.parameters.ticks_changed.connect(self._enable)
 
     def _enable(self) -> None:
@@ -66,7 +68,7 @@ class FoldsDialog(QDialog):
     def __init__(self, training: str, folds: int, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle(tr("Cross-validate"))
-        self.resize(WIDTH_PX, self.sizeHint().height())
+        self.setMinimumWidth(WIDTH_PX)
         text = tr(
             "{} is trained {} times, each time on other ground. Every labelled pixel is judged once, by a model that "
             "has not seen its block: scores with honest intervals, at {} times the time."
@@ -80,6 +82,8 @@ class FoldsDialog(QDialog):
             small_label(tr("It maps a little better than one of them, and as many times slower."))
         )
         layout.addWidget(start_buttons(self, tr("&Cross-validate")))
+        layout.setSizeConstraint(QVBoxLayout.SizeConstraint.SetMinimumSize)
+        self.resize(WIDTH_PX, 0)
 
 
 def start_buttons(dialog: QDialog, text: str) -> QDialogButtonBox:

@@ -62,11 +62,15 @@ class ReadOnlyTable(QTableWidget):
         self._fit_height()
 
     def _fit_height(self) -> None:
-        line = round(self.fontMetrics().height() * 1.5)
+        line = self.fontMetrics().height()
+        total = round(line * 1.65)
+        self.horizontalHeader().setFixedHeight(total)
         for row in range(self.rowCount()):
-            self.setRowHeight(row, line)
-        self.horizontalHeader().setFixedHeight(round(line * 1.1))
-        self.setFixedHeight(line * self.rowCount() + self.horizontalHeader().height() + 2 * self.frameWidth())
+            texts = [self.item(row, column).text() for column in range(self.columnCount())]
+            height = round(line * (0.5 + max(text.count("\n") + 1 for text in texts)))
+            self.setRowHeight(row, height)
+            total += height
+        self.setFixedHeight(total + 2 * self.frameWidth())
 
 
 def fill_counts(table: ReadOnlyTable, classes: Sequence[Any], counts: dict[str, dict[str, int]]) -> None:
@@ -86,7 +90,7 @@ def fill_scores(
     colors: dict[str, str],
     intervals: Sequence[Sequence[float | None] | None] = (),
 ) -> None:
-    """IoU with its interval, precision, recall, F1 and support a class; `colors` by class id as text."""
+    """IoU with its interval below it, precision, recall, F1 and support a class; `colors` by class id as text."""
     rows = []
     for index, item in enumerate(per_class):
         ends = interval_text(intervals[index]) if index < len(intervals) else ""
@@ -94,7 +98,7 @@ def fill_scores(
         rows.append(
             [
                 str(item.get("name", item.get("id"))),
-                f"{iou} ({ends})" if ends else iou,
+                f"{iou}\n{ends}" if ends else iou,
                 *(share(item.get(key)) for key in ("precision", "recall", "f1")),
                 pixels(item.get("support_px") or 0),
             ]
