@@ -180,7 +180,6 @@ def plain_table(name: str) -> QTableWidget:
     table.setAlternatingRowColors(True)
     table.setShowGrid(False)
     table.setWordWrap(False)
-    table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
     table.verticalHeader().hide()
     table.verticalHeader().setDefaultSectionSize(round(1.6 * table.fontMetrics().height()))
     table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
@@ -192,7 +191,7 @@ def fit_columns(table: QTableWidget) -> None:
     header = table.horizontalHeader()
     header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
     table.resizeColumnsToContents()
-    most = 18 * table.fontMetrics().height()
+    most = 15 * table.fontMetrics().height()
     for column in range(table.columnCount()):
         if table.columnWidth(column) > most:
             table.setColumnWidth(column, most)

@@ -7,6 +7,7 @@ from qgis.PyQt.QtWidgets import (
     QDialog,
     QDialogButtonBox,
     QFormLayout,
+    QLabel,
     QSpinBox,
     QVBoxLayout,
     QWidget,
@@ -27,7 +28,6 @@ class SearchDialog(QDialog):
     def __init__(self, training: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle(tr("Search settings"))
-        self.setMinimumWidth(WIDTH_PX)
         intro = tr("Trials of {} with other settings, judged on validation blocks; the best model is kept.")
         self.parameters = TickList(tr("Settings to search"))
         names = searched_names()
@@ -46,15 +46,13 @@ class SearchDialog(QDialog):
         form.addRow(tr("Time of all"), self.minutes)
         self.buttons = start_buttons(self, tr("&Search"))
         layout = QVBoxLayout(self)
-        layout.addWidget(small_label(intro.format(training)))
+        layout.addWidget(note(intro.format(training)))
         layout.addWidget(heading(tr("Settings to search")))
         layout.addWidget(self.parameters)
         layout.addLayout(form)
-        note = tr("The first trial is what GeoSeg finds by itself. Below 15 trials luck decides.")
-        layout.addWidget(small_label(note))
+        hint = tr("The first trial is what GeoSeg finds by itself. Below 15 trials luck decides.")
+        layout.addWidget(note(hint))
         layout.addWidget(self.buttons)
-        layout.setSizeConstraint(QVBoxLayout.SizeConstraint.SetMinimumSize)
-        self.resize(WIDTH_PX, 0)
         self.parameters.ticks_changed.connect(self._enable)
 
     def _enable(self) -> None:
@@ -68,7 +66,6 @@ class FoldsDialog(QDialog):
     def __init__(self, training: str, folds: int, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle(tr("Cross-validate"))
-        self.setMinimumWidth(WIDTH_PX)
         text = tr(
             "{} is trained {} times, each time on other ground. Every labelled pixel is judged once, by a model that "
             "has not seen its block: scores with honest intervals, at {} times the time."
@@ -76,14 +73,17 @@ class FoldsDialog(QDialog):
         self.ensemble = QCheckBox(tr("Also make &one model of all folds"))
         self.ensemble.setChecked(True)
         layout = QVBoxLayout(self)
-        layout.addWidget(small_label(text.format(training, folds, folds)))
+        layout.addWidget(note(text.format(training, folds, folds)))
         layout.addWidget(self.ensemble)
-        layout.addWidget(
-            small_label(tr("It maps a little better than one of them, and as many times slower."))
-        )
+        layout.addWidget(note(tr("It maps a little better than one of them, and as many times slower.")))
         layout.addWidget(start_buttons(self, tr("&Cross-validate")))
-        layout.setSizeConstraint(QVBoxLayout.SizeConstraint.SetMinimumSize)
-        self.resize(WIDTH_PX, 0)
+
+
+def note(text: str) -> QLabel:
+    """A note that knows its width, and so its height, before the dialog is shown."""
+    label = small_label(text)
+    label.setMinimumWidth(WIDTH_PX)
+    return label
 
 
 def start_buttons(dialog: QDialog, text: str) -> QDialogButtonBox:
