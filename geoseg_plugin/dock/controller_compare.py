@@ -79,7 +79,8 @@ class CompareController(QObject):
         found = self.desk.view.comparisons()
         names = state_names()
         entries = [NamedPath(item.title, str(item.folder), names.get(item.state, "")) for item in found]
-        self.window.set_comparisons(entries, str(self._running or self.window.folder()))
+        running = self._running if self.desk.runner.busy else None
+        self.window.set_comparisons(entries, str(running or self.window.folder()))
 
     def set_busy(self, busy: bool) -> None:
         """While a job runs no other can be started."""
@@ -209,9 +210,10 @@ class CompareController(QObject):
             best.get("model"), best.get("bands"), share(best.get("iou"))
         )
         self.desk.dock.train.next_step.show_done(text)
-        self._running = folder
-        self.open()
         self._running = None
+        self.open()
+        if self.window is not None:
+            self.window.comparisons.setCurrentIndex(self.window.comparisons.findData(str(folder)))
 
     def _on_failed(self, _problem: dict[str, Any]) -> None:
         self._running = None

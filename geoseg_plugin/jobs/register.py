@@ -82,7 +82,7 @@ def run_of(entry: Entry) -> Run:
         model_of(job),
         dataset_name(inner.dataset),
         len(inner.bands),
-        number(found.get(key)),
+        number(found.get(key, found.get("score"))),
         (ends[0], ends[1]) if ends and None not in ends else None,
         bool(judged),
         minutes_of(folder),

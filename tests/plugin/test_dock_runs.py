@@ -206,6 +206,9 @@ def test_a_search_is_evaluated_on_test_blocks(desk: Desk, tmp_path: Path) -> Non
     assert set(job.parameters) == set(SEARCHED) and job.problems() == []
     desk.runner.finish(best_trial=3, score=0.7, automatic=0.6)
     assert "Trial 3 is best: 0.700" in desk.dock.train.next_step.text()
+    record(desk.controller.run or tmp_path, {"type": "hello"}, {"type": "done", "result": {"score": 0.7}})
+    (found,) = desk.controller.view.register()
+    assert (found.model, found.score, found.tested) == ("U-Net, search", 0.7, False)
     assert desk.runner.job().kind == "evaluate" and desk.runner.job().dataset == str(dataset)
 
 
