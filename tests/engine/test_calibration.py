@@ -8,10 +8,10 @@ import onnxruntime
 import pytest
 import rasterio
 import torch
-from prediction_scenes import CLASSES, grid_of, network, recipe_of, scene, write_model, write_raster
+from prediction_scenes import grid_of, network, recipe_of, scene, write_model, write_raster
 
 from geoseg_engine.channel import Channel
-from geoseg_engine.contract import GeoSegError, LabelClass, PredictJob
+from geoseg_engine.contract import GeoSegError, PredictJob
 from geoseg_engine.modelfile import calibration as calibrating
 from geoseg_engine.modelfile.calibration import PLAIN, Calibration, Decision, calibrated, output
 from geoseg_engine.modelfile.decision import class_weights
@@ -19,7 +19,6 @@ from geoseg_engine.modelfile.reading import load_network, onnx_only, read_model
 from geoseg_engine.prediction import predict, tryout
 from geoseg_engine.prediction.runtime import OnnxRuntime, open_runtime
 
-BINARY = (LabelClass(0, "background"), LabelClass(1, "scar"))
 SOME = Calibration(1.7, (0.3, -0.5, 0.2), (0.2, 1.0, 0.6))
 
 
@@ -56,7 +55,7 @@ def test_a_known_temperature_and_bias_are_found_and_the_error_falls():
     honest = random.normal(0, 1.5, (60_000, 3))
     bias = np.array([0.8, -0.5, -0.3])
     truth = drawn(softmax(honest + bias))
-    found = calibrating.fit((3 * honest).astype(np.float32), truth, CLASSES)
+    found = calibrating.fit((3 * honest).astype(np.float32), truth)
     assert found.temperature == pytest.approx(3, rel=0.05)
     assert np.allclose(found.bias, bias, atol=0.05)
     before, after = found.ece
@@ -65,7 +64,7 @@ def test_a_known_temperature_and_bias_are_found_and_the_error_falls():
 
 def test_honest_probabilities_are_left_nearly_as_they_are():
     logits = np.random.default_rng(3).normal(0, 1.5, (60_000, 3))
-    found = calibrating.fit(logits, drawn(softmax(logits)), CLASSES)
+    found = calibrating.fit(logits, drawn(softmax(logits)))
     assert found.temperature == pytest.approx(1, abs=0.05) and np.abs(found.bias).max() < 0.05
 
 
@@ -73,52 +72,73 @@ def test_a_class_without_pixels_keeps_its_bias_and_few_pixels_are_no_error():
     logits = np.random.default_rng(4).normal(0, 1, (2000, 3))
     logits[:, 2] -= 3
     truth = drawn(softmax(logits[:, :2]))
-    found = calibrating.fit(logits, truth, CLASSES)
+    found = calibrating.fit(logits, truth)
     assert found.bias[2] == 0 and abs(found.bias[0] + found.bias[1]) < 1e-5
-    assert calibrating.fit(logits[:0], truth[:0], CLASSES) == PLAIN
-    assert calibrating.fit(logits, np.zeros(2000, int), CLASSES) == PLAIN
+    assert calibrating.fit(logits[:0], truth[:0]) == PLAIN
+    assert calibrating.fit(logits, np.zeros(2000, int)) == PLAIN
     logits[3, 1] = np.nan
-    assert calibrating.fit(logits, truth, CLASSES) == PLAIN
+    assert calibrating.fit(logits, truth) == PLAIN
 
 
 def test_perfect_predictions_stay_finite():
     truth = np.arange(1000) % 2
     logits = np.where(np.eye(2)[truth] > 0, 50.0, -50.0)
-    found = calibrating.fit(logits, truth, BINARY)
+    found = calibrating.fit(logits, truth)
     assert np.isfinite([found.temperature, *found.bias]).all() and found.weights == ()
 
 
-def iou(shares, truth, weight):
-    guess = shares[1] * weight > shares[0]
-    return (guess & (truth == 1)).sum() / (guess | (truth == 1)).sum()
+def mean_iou(shares, truth, factors):
+    guess = (shares * np.array(factors)[:, None]).argmax(axis=0)
+    return np.mean(
+        [((guess == k) & (truth == k)).sum() / ((guess == k) | (truth == k)).sum() for k in np.unique(truth)]
+    )
 
 
-def test_the_weight_of_an_object_is_the_threshold_of_the_best_iou():
+def test_the_weight_of_an_object_is_the_threshold_of_the_best_mean_iou():
     logits = np.random.default_rng(5).normal([0, -2.5], 1.5, (80_000, 2))
     shares = softmax(logits).T
     truth = drawn(shares.T)
-    half = np.arange(len(truth)) < 40_000
-    weights = class_weights(shares, truth, BINARY, half)
+    weights = class_weights(shares, truth, np.arange(len(truth)) < 40_000)
     assert max(weights) == 1
-    best = max(iou(shares, truth, factor) for factor in np.exp(np.linspace(-3, 3, 121)))
-    plain = iou(shares, truth, 1)
-    assert best > plain + 0.05
-    assert iou(shares, truth, weights[1] / weights[0]) > plain + 0.85 * (best - plain)
+    best = max(mean_iou(shares, truth, (1, factor)) for factor in np.exp(np.linspace(-3, 3, 121)))
+    plain = mean_iou(shares, truth, (1, 1))
+    assert best > plain + 0.01
+    assert mean_iou(shares, truth, weights) > plain + 0.8 * (best - plain)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.3])
+def test_a_weak_model_does_not_give_everything_to_the_object(share):
+    """The object's own IoU would be highest with all ground given to it, and the background's then 0."""
+    random = np.random.default_rng(11)
+    truth = (random.random(60_000) < share).astype(int)
+    logits = np.stack(
+        [np.zeros(60_000), np.log(share / (1 - share)) + random.normal(0.15 * truth, 0.4)], axis=1
+    )
+    found = calibrating.fit(logits, truth)
+    ids = output(logits.T, found).argmax(axis=0)
+    assert (ids == 1).mean() < 0.6
+    plain = output(logits.T, PLAIN)
+    assert mean_iou(output(logits.T, found), truth, (1, 1)) >= mean_iou(plain, truth, (1, 1)) - 1e-9
+
+
+def test_a_weight_found_on_one_half_must_gain_on_the_other():
+    """Where the halves want opposite weights, or one of them lacks the class, probabilities decide."""
+    logits = np.random.default_rng(12).normal([0, -2.5], 1.5, (40_000, 2))
+    shares = softmax(logits).T
+    truth = drawn(shares.T)
+    half = np.arange(len(truth)) < 20_000
+    assert class_weights(shares, truth, half)
+    opposite = np.where(half, truth, (shares[1] > 0.85).astype(int))
+    assert class_weights(shares, opposite, half) == ()
+    assert class_weights(shares, np.where(half, truth, 0), half) == ()
 
 
 def test_several_classes_are_weighted_for_their_mean_iou():
     logits = np.random.default_rng(6).normal([1.5, 0, -2], 1.2, (60_000, 3))
     shares = softmax(logits).T
     truth = drawn(shares.T)
-    weights = class_weights(shares, truth, CLASSES, np.arange(len(truth)) < 30_000)
-
-    def mean_iou(factors):
-        guess = (shares * np.array(factors)[:, None]).argmax(axis=0)
-        return np.mean(
-            [((guess == k) & (truth == k)).sum() / ((guess == k) | (truth == k)).sum() for k in range(3)]
-        )
-
-    assert mean_iou(weights) > mean_iou((1, 1, 1)) + 0.01
+    weights = class_weights(shares, truth, np.arange(len(truth)) < 30_000)
+    assert mean_iou(shares, truth, weights) > mean_iou(shares, truth, (1, 1, 1)) + 0.01
 
 
 def test_a_weight_that_gains_in_one_half_only_is_not_taken():
@@ -127,7 +147,7 @@ def test_a_weight_that_gains_in_one_half_only_is_not_taken():
     truth = drawn(shares.T)
     half = np.arange(len(truth)) < 20_000
     truth[~half] = shares[:, ~half].argmax(axis=0)
-    assert class_weights(shares, truth, BINARY, half) == ()
+    assert class_weights(shares, truth, half) == ()
 
 
 @pytest.fixture(scope="module")

@@ -242,7 +242,7 @@ def judge(
     truth = samples.validation_truth
     found = Calibration()
     if job.calibrate and len(truth):
-        found = calibration.fit(logits, truth, dataset.classes)
+        found = calibration.fit(logits, truth)
         if found.ece:
             channel.log(
                 f"Calibrated: error of confidence {found.ece[0]:.3f} before, {found.ece[1]:.3f} after."

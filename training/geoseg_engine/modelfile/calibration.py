@@ -23,7 +23,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..contract import LabelClass
 from .decision import class_weights
 
 MOST_PIXELS = 500_000
@@ -112,7 +111,6 @@ def calibrated(shares: NDArray[Any], calibration: Calibration) -> NDArray[Any]:
 def fit(
     logits: NDArray[Any],
     truth: NDArray[Any],
-    classes: Sequence[LabelClass],
     half: NDArray[np.bool_] | None = None,
 ) -> Calibration:
     """Find temperature, bias and weights on validation pixels.
@@ -120,9 +118,8 @@ def fit(
     Args:
         logits: (pixels, classes).
         truth: class ids of the pixels, all of them known.
-        classes: of the model; one class against a background is weighted for its own IoU, others for their mean.
-        half: True for the pixels of one of two spatial halves; a weight must gain in both. None halves the pixels
-            in the order given, which should be that of the ground.
+        half: True for the pixels of one of two spatial halves; a weight found on one must gain on the other. None
+            halves the pixels in the order given, which should be that of the ground.
 
     Returns:
         `Calibration()` without pixels of two classes, or with logits that are not finite.
@@ -138,7 +135,7 @@ def fit(
         found, after = PLAIN, before
     return replace(
         found,
-        weights=class_weights(after, truth, classes, half),
+        weights=class_weights(after, truth, half),
         ece=(round(calibration_error(before, truth), 6), round(calibration_error(after, truth), 6)),
     )
 

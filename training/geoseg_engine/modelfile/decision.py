@@ -1,50 +1,48 @@
-"""The decision: class weights under which the most probable class gives the highest IoU.
+"""The decision: class weights under which the most probable class gives the highest mean IoU.
 
 The class with the largest probability is the one that is wrong least often, which is not the one that overlaps best:
-IoU does not count the pixels of a large class that are right. For one class against a background the weights
-are a threshold: with weights (1, w) a pixel is of the object where its probability is above 1 / (1 + w).
+IoU does not count the pixels of a large class that are right. Of two classes the weights are a threshold: with weights
+(1, w) a pixel is of the second where its probability is above 1 / (1 + w).
+
+Always the mean over the classes is raised, also for one class against a background: the IoU of the object alone is
+highest for a weak model where nearly everything is given to the object, which makes a useless map.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..contract import LabelClass
-
 STEPS = np.exp(np.linspace(-3.0, 3.0, 49))
 """Factors that are tried for a weight; the middle one is 1."""
 ROUNDS = 4
 LEAST_GAIN = 0.002
-"""What a weight must gain in IoU in each half of the pixels."""
+"""What a weight that is found on one half of the pixels must gain in mean IoU on the other."""
 KEPT_GAIN = 0.9
 """Of the best gain, so much is enough for a weight that is nearer to 1."""
 
 
 def class_weights(
-    shares: NDArray[Any], truth: NDArray[np.int64], classes: Sequence[LabelClass], half: NDArray[np.bool_]
+    shares: NDArray[Any], truth: NDArray[np.int64], half: NDArray[np.bool_]
 ) -> tuple[float, ...]:
-    """Search the weights, one class after the other, until none gains in both halves.
+    """Search the weights, one class after the other, until none gains.
 
     Args:
         shares: calibrated probabilities (classes, pixels).
         truth: class ids (pixels,).
-        classes: one class against a background is judged by its own IoU, others by the mean of those present.
         half: True for the pixels of one half, which should be a ground of its own.
 
     Returns:
         Weights whose largest is 1; empty where the probabilities decide as well.
     """
     count = len(shares)
-    binary = count == 2 and classes[0].name.strip().casefold() == "background"
     weights = np.ones(count)
     for _ in range(ROUNDS):
         before = weights.copy()
         for index in range(1, count) if count == 2 else range(count):
-            weights[index] *= _best_factor(shares, weights, index, truth, half, binary)
+            weights[index] *= _best_factor(shares, weights, index, truth, half)
         if np.array_equal(before, weights):
             break
     if (weights == weights[0]).all():
@@ -58,27 +56,33 @@ def _best_factor(
     index: int,
     truth: NDArray[np.int64],
     half: NDArray[np.bool_],
-    binary: bool,
 ) -> float:
-    """The factor of one weight, from STEPS; 1 unless another gains in both halves."""
-    one = _ious(shares[:, half], weights, index, truth[half], binary)
-    other = _ious(shares[:, ~half], weights, index, truth[~half], binary)
-    middle = len(STEPS) // 2
-    gain = np.minimum(one - one[middle], other - other[middle])
-    if not np.nanmax(np.where(np.isnan(gain), -1, gain)) >= LEAST_GAIN:
-        return 1.0
-    good = np.flatnonzero(gain >= max(KEPT_GAIN * float(np.nanmax(gain)), LEAST_GAIN))
-    return float(STEPS[good[np.abs(good - middle).argmin()]])
+    """The factor of one weight, from STEPS: found on each half and judged on the other, the one nearer to 1.
+
+    It is 1 unless both halves hold the class and what either finds gains on the other.
+    """
+    middle, gains = len(STEPS) // 2, []
+    for part in (half, ~half):
+        if not (truth[part] == index).any():
+            return 1.0
+        values = _mean_ious(shares[:, part], weights, index, truth[part])
+        gains.append(values - values[middle])
+    found = []
+    for own, other in (gains, gains[::-1]):
+        good = np.flatnonzero(own >= max(KEPT_GAIN * float(own.max()), LEAST_GAIN))
+        if not good.size:
+            return 1.0
+        place = int(good[np.abs(good - middle).argmin()])
+        if other[place] < LEAST_GAIN:
+            return 1.0
+        found.append(place)
+    return float(STEPS[min(found, key=lambda place: abs(place - middle))])
 
 
-def _ious(
-    shares: NDArray[Any],
-    weights: NDArray[np.float64],
-    index: int,
-    truth: NDArray[np.int64],
-    binary: bool,
+def _mean_ious(
+    shares: NDArray[Any], weights: NDArray[np.float64], index: int, truth: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """IoU for every factor of the weight of class `index`; NaN where nothing is to be judged.
+    """Mean IoU of the classes that the truth holds, for every factor of the weight of class `index`.
 
     A pixel goes to the class from the factor on at which it overtakes the best of the others, so that one
     histogram holds the confusion matrices of all factors.
@@ -100,7 +104,4 @@ def _ious(
     union = support + matrices.sum(axis=0) - hits
     with np.errstate(invalid="ignore", divide="ignore"):
         ious = hits / union
-    if binary:
-        return np.where(support[1] > 0, ious[1], np.nan)
-    present = support[:, 0] > 0
-    return np.asarray(ious[present].mean(axis=0)) if present.any() else np.full(steps, np.nan)
+    return np.asarray(ious[support[:, 0] > 0].mean(axis=0))

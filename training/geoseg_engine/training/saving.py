@@ -72,7 +72,7 @@ def calibrate(session: Session, trainer: Trainer) -> Calibration:
         flat = found[0, :, : truth.shape[0], : truth.shape[1]].flatten(1).T
         logits.append(flat[torch.from_numpy(chosen).to(flat.device)].cpu().numpy())
         truths.append(truth.ravel()[chosen])
-    result = calibration.fit(np.concatenate(logits), np.concatenate(truths), session.classes)
+    result = calibration.fit(np.concatenate(logits), np.concatenate(truths))
     session.channel.log(sentence(result, session))
     return result
 
