@@ -20,10 +20,17 @@ failed=0
 for suite in "${suites[@]}"; do
   [ -d "tests/$suite" ] || continue
   python=.envs/plugin/bin/python
-  case $suite in engine | real) python=.envs/engine/bin/python ;; esac
+  parallel=()
+  unset OMP_NUM_THREADS
+  case $suite in engine | real)
+    python=.envs/engine/bin/python
+    parallel=(-n auto --dist loadfile)
+    export OMP_NUM_THREADS=1 # the networks of the tests are too small to share out
+    ;;
+  esac
   log=build/tests/$suite.log
   echo "== tests/$suite ($python)"
-  "$python" -m pytest "tests/$suite" -rfEs 2>&1 | tee "$log"
+  "$python" -m pytest "tests/$suite" "${parallel[@]}" -rfEs 2>&1 | tee "$log"
   code=${PIPESTATUS[0]}
   line=$(grep -E '(passed|failed|error|skipped|no tests ran|deselected).* in [0-9.]+' "$log" | tail -n 1)
   closing+=("tests/$suite: ${line:-no closing line} (exit code $code)")
