@@ -15,13 +15,16 @@ from geoseg_engine.contract import (
     Dataset,
     GeoSegError,
     PretrainJob,
+    TrainJob,
     read_json,
     write_json,
 )
 from geoseg_engine.dataset.datasets import load_dataset
 from geoseg_engine.models import build, encoder_modules, load_encoder
 from geoseg_engine.training import pretrain, pretrain_ground
+from geoseg_engine.training.plan import make_plan
 from geoseg_engine.training.pretrain_hiding import Hiding, draw_visible, hidden_error, patch_px
+from geoseg_engine.training.pretrained import with_encoder
 
 torch.set_num_threads(1)
 UNET = {"name": "unet", "bands": 3, "classes": 3, "width": 4, "levels": 2, "dropout": 0.0}
@@ -82,6 +85,32 @@ def test_one_seed_gives_the_same_weights(dataset, tmp_path):
         result = pretrain.run(job(dataset, epochs=1), folder, Listener(folder))
         found.append(torch.load(result["encoder"], weights_only=True)["encoder"])
     assert all(torch.equal(found[0][key], found[1][key]) for key in found[0])
+
+
+def test_a_training_takes_size_and_bands_from_the_encoder(dataset, tmp_path):
+    result = pretrain.run(job(dataset, epochs=1, width=6, levels=1), tmp_path, Listener(tmp_path))
+    known = read_json(Dataset, dataset)
+    wanted = TrainJob(str(dataset), weights=result["encoder"])
+    found, problems = with_encoder(wanted, known, tmp_path)
+    assert (found.width, found.levels) == (6, 1) and problems == []
+    found, _ = with_encoder(dataclasses.replace(wanted, width=8), known, tmp_path)
+    assert (found.width, found.levels) == (8, 1)
+    fewer = dataclasses.replace(known.recipe, bands=known.recipe.bands[:2])
+    other = dataclasses.replace(known, recipe=fewer, fingerprint="other")
+    _, problems = with_encoder(wanted, other, tmp_path)
+    assert [item.code for item in problems] == ["weights_other_bands", "weights_other_split"]
+    with pytest.raises(GeoSegError, match="encoder of a unet, but a segnet"):
+        with_encoder(dataclasses.replace(wanted, architecture="segnet"), known, tmp_path)
+    plain = dataclasses.replace(wanted, weights="imagenet")
+    assert with_encoder(plain, known, tmp_path) == (plain, [])
+
+
+def test_what_is_left_open_is_chosen_as_the_plan_chooses_it():
+    device = torch.device("cpu")
+    open_ = PretrainJob("d", architecture="attention_resunet")
+    plan = make_plan(TrainJob("d"), 64, (512, 512), (1000, 1000), device)
+    made = pretrain.architecture_for(open_, 3, device)
+    assert (made["width"], made["levels"]) == (plan.width, plan.levels)
 
 
 @pytest.mark.parametrize("name", [name for name in ARCHITECTURES if name != "zoo"])

@@ -84,6 +84,11 @@ def test_training_learns_and_leaves_its_files(trained):
     assert result["miou"] > 0.8
     assert not result["cancelled"]
     assert result["epochs_run"] == 4
+    assert result["calibration_sentence"].startswith("Calibration")
+    assert (
+        json.loads((folder / "metrics.json").read_text())["calibration_sentence"]
+        == result["calibration_sentence"]
+    )
     for name in ("model.onnx", "checkpoint.pt", "history.json", "metrics.json"):
         assert (folder / name).stat().st_size > 0
     assert not list(folder.glob("*.part*"))
@@ -143,6 +148,31 @@ def test_a_damaged_checkpoint_is_named(dataset, tmp_path):
     with pytest.raises(GeoSegError) as caught:
         fit.run(small_job(dataset, resume=True), tmp_path, Recorder(tmp_path))
     assert caught.value.code == "bad_checkpoint"
+
+
+@pytest.mark.parametrize("absent", ["plateau", "average"])
+def test_a_checkpoint_of_an_older_version_is_named(dataset, trained, tmp_path, absent):
+    saved = checkpoint.load(trained[2] / checkpoint.FILE)
+    del saved[absent]
+    torch.save(saved, tmp_path / checkpoint.FILE)
+    with pytest.raises(GeoSegError, match=f"older version.*{absent}") as caught:
+        fit.run(small_job(dataset, resume=True), tmp_path, Recorder(tmp_path))
+    assert caught.value.code == "bad_checkpoint" and "anew" in caught.value.hint
+    saved = {**checkpoint.load(trained[2] / checkpoint.FILE), "plan": {"width": 4}}
+    torch.save(saved, tmp_path / checkpoint.FILE)
+    with pytest.raises(GeoSegError, match="plan of levels"):
+        fit.run(small_job(dataset, resume=True), tmp_path, Recorder(tmp_path))
+
+
+def test_resume_keeps_the_descent_of_the_run(dataset, trained, tmp_path, unexported):
+    """Another optimiser's state does not fit, and scores of another monitor cannot be compared."""
+    (tmp_path / checkpoint.FILE).write_bytes((trained[2] / checkpoint.FILE).read_bytes())
+    channel = Recorder(tmp_path)
+    job = small_job(dataset, resume=True, epochs=5, optimiser="sgd", monitor="loss", seed=7)
+    result = fit.run(job, tmp_path, channel)
+    assert result["monitor"] == "miou" and result["score"] >= trained[0]["score"]
+    told = " ".join(item["text"] for item in channel.of("log"))
+    assert "optimiser adamw, monitor miou, seed 42" in told
 
 
 def test_resume_with_other_classes_is_refused(dataset, trained, tmp_path):

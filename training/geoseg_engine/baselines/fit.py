@@ -107,6 +107,7 @@ def run(job: ForestJob, folder: Path, channel: Channel) -> dict[str, Any]:
         "scores": judged,
         "split": "validation",
         "cancelled": False,
+        "calibration_sentence": calibration.sentence(decision, dataset.classes),
         "device": "CPU",
         "precision": "float32",
         "train_pixels": len(samples.train),
@@ -243,10 +244,7 @@ def judge(
     found = Calibration()
     if job.calibrate and len(truth):
         found = calibration.fit(logits, truth)
-        if found.ece:
-            channel.log(
-                f"Calibrated: error of confidence {found.ece[0]:.3f} before, {found.ece[1]:.3f} after."
-            )
+        channel.log(calibration.sentence(found, dataset.classes))
     ids = calibration.output(logits.T, found).argmax(axis=0).astype(np.uint8)
     result = scores(confusion(truth, ids, len(dataset.classes)), dataset.classes)
     if result["miou"] is not None:

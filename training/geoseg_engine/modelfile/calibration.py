@@ -23,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ..contract import LabelClass
 from .decision import class_weights
 
 MOST_PIXELS = 500_000
@@ -138,6 +139,19 @@ def fit(
         weights=class_weights(after, truth, half),
         ece=(round(calibration_error(before, truth), 6), round(calibration_error(after, truth), 6)),
     )
+
+
+def sentence(found: Calibration, classes: Sequence[LabelClass]) -> str:
+    """What calibration found, in words."""
+    if found.does_nothing:
+        return "Calibration: probabilities are taken as the model gives them."
+    text = f"Calibration on validation pixels: temperature {found.temperature:.2f}"
+    if found.ece is not None:
+        text += f", calibration error {found.ece[0]:.3f} before and {found.ece[1]:.3f} after"
+    if found.decides:
+        named = zip(classes, found.weights, strict=True)
+        text += ", classes weigh " + ", ".join(f"{item.name} {weight:.2f}" for item, weight in named)
+    return text + "."
 
 
 def calibration_error(shares: NDArray[Any], truth: NDArray[np.int64], bins: int = BINS) -> float:

@@ -19,6 +19,7 @@ from ..contract import GeoSegError
 from ..modelfile.calibration import PLAIN, Calibration, Decision
 from ..modelfile.precision import find_device
 from ..modelfile.reading import load_network, read_model
+from ..models import last_layers
 
 Array = NDArray[np.floating[Any]]
 DTYPES = {
@@ -176,7 +177,7 @@ def fold_batch_norm(network: nn.Module) -> None:
 
 
 def last_in_float32(network: nn.Module) -> None:
-    """Let the last convolution, which makes the logits, compute in float32: probabilities then have no steps."""
-    for last in [module for module in network.modules() if isinstance(module, nn.Conv2d)][-1:]:
+    """Let the convolutions that make the logits compute in float32: probabilities then have no steps."""
+    for last in last_layers(network):
         last.float()
         last.register_forward_pre_hook(lambda _, inputs: tuple(item.float() for item in inputs))

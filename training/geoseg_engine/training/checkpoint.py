@@ -40,9 +40,9 @@ def load(path: Path) -> dict[str, Any]:
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
-        raise _bad(path, "it cannot be read") from error
+        raise unusable(path, "it cannot be read") from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
-        raise _bad(path, "another version wrote it")
+        raise unusable(path, "another version wrote it")
     return state
 
 
@@ -59,7 +59,8 @@ def restore_rng(state: dict[str, Any]) -> None:
         torch.cuda.set_rng_state_all(state["cuda"])
 
 
-def _bad(path: Path, why: str) -> GeoSegError:
+def unusable(path: Path, why: str) -> GeoSegError:
+    """The error for a checkpoint that cannot be gone on from."""
     return GeoSegError(
         "bad_checkpoint",
         f"Cannot resume from {path}: {why}.",

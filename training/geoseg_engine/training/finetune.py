@@ -52,9 +52,9 @@ def open_start(job: TrainJob, folder: Path) -> ModelFile | None:
     return model
 
 
-def adopted(job: TrainJob, model: ModelFile) -> TrainJob:
-    """The job with the model's size where it left the size open."""
-    known = {name: model.architecture[name] for name in SETTINGS if name in model.architecture}
+def adopted(job: TrainJob, architecture: dict[str, Any]) -> TrainJob:
+    """The job with an earlier network's size where it left the size open."""
+    known = {name: architecture[name] for name in SETTINGS if name in architecture}
     return replace(job, **{name: value for name, value in known.items() if not getattr(job, name)})
 
 

@@ -33,9 +33,10 @@ from .distributed import join
 from .finetune import adopted, kept_statistics, leak_warnings, open_start
 from .loop import HISTORY_FILE, Session, train
 from .preparing import Prepared, prepare, resumed
+from .pretrained import with_encoder
 from .provenance import provenance
-from .resuming import measured_before, saved_state
-from .saving import MODEL_FILE, summarise, write_model
+from .resuming import continued, measured_before, saved_state
+from .saving import MODEL_FILE, calibrate, summarise, write_model
 from .scene import Scene, load
 from .trainable import check_classes, class_warnings
 
@@ -113,9 +114,10 @@ def run(job: TrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
         return group.agree({})
 
     channel.send("progress", phase=SAVING_PHASE, done=0, total=1, rate="")
-    summary = summarise(session, trainer, meter, cancelled)
+    found = calibrate(session, trainer)
+    summary = summarise(session, trainer, meter, cancelled, found)
     summary["provenance"] = provenance(ground.dataset, ground.folder, time.monotonic() - started)
-    write_model(session, trainer, ground.dataset, ground.warnings, summary)
+    write_model(session, trainer, ground.dataset, ground.warnings, summary, found)
     write_json(output / METRICS_FILE, summary)
     return group.agree(left(output, summary, ground.warnings, channel))
 
@@ -131,11 +133,12 @@ def open_ground(job: TrainJob, folder: Path, output: Path, channel: Channel) -> 
     check_classes(dataset.classes)
     saved = {} if job.dry_run else saved_state(job, dataset, output, channel)
     start = None if saved else open_start(job, folder)
-    job = adopted(job, start) if start else job
+    job = adopted(job, start.architecture) if start else job
+    job, doubts = (continued(job, saved, channel), []) if saved else with_encoder(job, dataset, folder)
     margin_px = max(job.crop_px, dataset.tile_px, 256)
     keep = partial(kept_statistics, start) if start else None
     scene, found = load(dataset, dataset_folder, margin_px, channel, measured_before(saved), whole, keep)
-    found = [*found, *(leak_warnings(start, dataset) if start else [])]
+    found = [*found, *doubts, *(leak_warnings(start, dataset) if start else [])]
     own = [*found, *class_warnings(scene, dataset.classes)]
     for problem in own:
         channel.log(f"{problem.message} {problem.hint}", "warning")

@@ -232,6 +232,7 @@ def write_encoder(
         "encoder": state.encoder,
         "architecture": architecture,
         "bands": bands,
+        "fingerprint": dataset.fingerprint,
         "statistics": encode(ground.statistics),
         "loss": state.loss,
         "epoch": state.epoch,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,26 @@ from ..channel import Channel
 from ..contract import Dataset, GeoSegError, Problem, TrainJob, decode
 from ..modelfile.stats import Statistics
 from . import checkpoint
+from .plan import Plan
 from .scene import Measured
+
+NEEDED = (
+    "job", "plan", "architecture", "bands", "classes", "statistics", "precision", "seconds_per_step", "weights",
+    "average", "optimiser", "scaler", "epoch", "step", "batch_size", "progress", "best", "plateau", "history", "rng",
+)  # fmt: skip
+"""What a checkpoint holds; those of older versions lack some."""
+OF_THE_DESCENT = (
+    "optimiser", "schedule", "weight_decay", "monitor", "freeze_epochs", "weights", "start_from", "seed",
+)  # fmt: skip
+"""Settings that cannot change on the way: the optimiser's state, the best score and the order of crops hang on them."""
 
 
 def saved_state(job: TrainJob, dataset: Dataset, output: Path, channel: Channel) -> dict[str, Any]:
     """The checkpoint to resume from; empty to begin anew.
 
     Raises:
-        GeoSegError: `resume_mismatch` if it was trained on other bands or classes, or on another split.
+        GeoSegError: `bad_checkpoint` for one of an older version, `resume_mismatch` if it was trained on other bands
+            or classes, or on another split.
     """
     if not job.resume:
         return {}
@@ -24,6 +37,7 @@ def saved_state(job: TrainJob, dataset: Dataset, output: Path, channel: Channel)
         channel.log("There is no checkpoint to resume from yet: training begins anew.", "warning")
         return {}
     saved = checkpoint.load(output / checkpoint.FILE)
+    refuse_older(saved, output / checkpoint.FILE)
     for what, names in (
         ("bands", [band.name for band in dataset.recipe.bands]),
         ("classes", [item.name for item in dataset.classes]),
@@ -42,6 +56,24 @@ def saved_state(job: TrainJob, dataset: Dataset, output: Path, channel: Channel)
             "Train anew without resume, or choose the dataset of the first run.",
         )
     return saved
+
+
+def refuse_older(saved: dict[str, Any], path: Path) -> None:
+    """Raise `bad_checkpoint` if something is missing that this version needs to go on."""
+    planned = [item.name for item in fields(Plan) if item.default is MISSING]
+    absent = [name for name in NEEDED if name not in saved]
+    absent += [f"plan of {name}" for name in planned if name not in saved.get("plan", {})]
+    if absent:
+        raise checkpoint.unusable(path, f"an older version wrote it, without {', '.join(absent[:5])}")
+
+
+def continued(job: TrainJob, saved: dict[str, Any], channel: Channel) -> TrainJob:
+    """The job with the descent of the run so far; says so where another was asked for."""
+    before = {name: saved["job"][name] for name in OF_THE_DESCENT if name in saved["job"]}
+    other = [f"{name} {value}" for name, value in before.items() if getattr(job, name) != value]
+    if other:
+        channel.log(f"Resumed as the run began: {', '.join(other)}.", "warning")
+    return replace(job, **before)
 
 
 def measured_before(saved: dict[str, Any]) -> Measured | None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..contract import IGNORE, Dataset, Problem, encode
 from ..modelfile import calibration
-from ..modelfile.calibration import PLAIN, Calibration
+from ..modelfile.calibration import PLAIN, Calibration, sentence
 from ..modelfile.description import describe
 from ..modelfile.export import export
 from ..modelfile.precision import device_name
@@ -25,7 +25,9 @@ MODEL_FILE = "model.onnx"
 CALIBRATION_PIXELS = 2_000_000
 
 
-def summarise(session: Session, trainer: Trainer, meter: Meter, cancelled: bool) -> dict[str, Any]:
+def summarise(
+    session: Session, trainer: Trainer, meter: Meter, cancelled: bool, found: Calibration
+) -> dict[str, Any]:
     """What metrics.json, the model and the result say of the run."""
     best = trainer.best
     return {
@@ -37,6 +39,7 @@ def summarise(session: Session, trainer: Trainer, meter: Meter, cancelled: bool)
         "epochs_run": trainer.epoch,
         "best_epoch": best.epoch,
         "cancelled": cancelled,
+        "calibration_sentence": sentence(found, session.classes),
         "device": device_name(trainer.device)[0],
         "precision": trainer.precision.name,
         "seconds_per_step": meter.seconds_per_step,
@@ -73,21 +76,8 @@ def calibrate(session: Session, trainer: Trainer) -> Calibration:
         logits.append(flat[torch.from_numpy(chosen).to(flat.device)].cpu().numpy())
         truths.append(truth.ravel()[chosen])
     result = calibration.fit(np.concatenate(logits), np.concatenate(truths))
-    session.channel.log(sentence(result, session))
+    session.channel.log(sentence(result, session.classes))
     return result
-
-
-def sentence(result: Calibration, session: Session) -> str:
-    """What calibration found, in words."""
-    if result.does_nothing:
-        return "Calibration: probabilities are taken as the network gives them."
-    text = f"Calibration on validation pixels: temperature {result.temperature:.2f}"
-    if result.ece is not None:
-        text += f", calibration error {result.ece[0]:.3f} before and {result.ece[1]:.3f} after"
-    if result.decides:
-        named = zip(session.classes, result.weights, strict=True)
-        text += ", classes weigh " + ", ".join(f"{item.name} {weight:.2f}" for item, weight in named)
-    return text + "."
 
 
 def write_model(
@@ -96,9 +86,10 @@ def write_model(
     dataset: Dataset,
     warnings: Sequence[Problem],
     summary: dict[str, Any],
+    found: Calibration,
 ) -> None:
     """Export the best weights, calibrated, with everything that prediction needs to know."""
-    network, found = best_network(session, trainer), calibrate(session, trainer)
+    network = best_network(session, trainer)
     facts = traits(network)
     metadata = describe(
         dataset,
