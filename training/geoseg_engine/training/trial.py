@@ -80,7 +80,9 @@ def attempt(
     return Trial(precision, size, torch.cuda.max_memory_allocated(device) // 2**20)
 
 
-def timed(network: nn.Module, loss: Loss, batch: Batch, device: torch.device, wanted: str) -> Precision | None:
+def timed(
+    network: nn.Module, loss: Loss, batch: Batch, device: torch.device, wanted: str
+) -> Precision | None:
     """The faster arithmetic for a batch; None where it does not fit into memory."""
     images, labels = batch
 
