@@ -14,6 +14,7 @@ from scipy.stats import multivariate_normal
 from training_scenes import CLASSES, write_dataset
 
 from geoseg_engine.baselines import fit, forest, forestgraph, spectral
+from geoseg_engine.baselines.importance import PIXELS_MIN, SECONDS, affordable
 from geoseg_engine.baselines.pixels import features, shares
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import (
@@ -100,6 +101,14 @@ def test_importance_finds_the_bands_that_tell_the_classes_apart(made):
     assert rows["b1"]["impurity"] > rows["b3"]["impurity"]
     assert sum(row["impurity"] for row in rows.values()) == pytest.approx(1, abs=1e-4)
     assert results["spectral_angle"]["importance"]["bands"][0]["impurity"] is None
+
+
+def test_importance_of_hundreds_of_bands_takes_no_minutes():
+    """218 bands at 1 s a look would take four minutes; few pixels are looked at wholly whatever they take."""
+    assert affordable(20_000, 1.0, 218) == pytest.approx(20_000 * SECONDS / 218, abs=1)
+    assert affordable(20_000, 0.01, 4) == 20_000
+    assert affordable(20_000, 1000.0, 218) == PIXELS_MIN
+    assert affordable(100, 1000.0, 218) == 100 and affordable(0, 0.0, 3) == 0
 
 
 def test_the_same_seed_gives_the_same_model(tmp_path):

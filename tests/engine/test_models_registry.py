@@ -5,10 +5,11 @@ import torch
 from network_scenes import BANDS, CLASSES, NAMES, architecture, drawn, small
 
 from geoseg_engine.contract import ARCHITECTURES, GeoSegError, TrainJob
-from geoseg_engine.models import NETWORKS, architecture_of, build, encoder_modules, facts
+from geoseg_engine.models import NETWORKS, architecture_of, build, encoder_modules, facts, last_layers
 from geoseg_engine.models.facts import Memory
 from geoseg_engine.models.patchcnn import patch_px
 from geoseg_engine.models.segnet import maxima, wider
+from geoseg_engine.prediction.runtime import last_in_float32
 
 
 def test_every_architecture_of_the_contract_has_a_network():
@@ -134,6 +135,18 @@ def test_maxima_do_not_jump_when_two_values_swap():
     swapped = torch.cat([swapped, features[..., 1:, :]], dim=2)
     other = maxima(swapped, torch.nn.functional.max_pool2d(swapped, 2))[..., :1, :]
     assert (one - other).abs().max() < 1e-3 and one.min() > 0.99
+
+
+def test_every_member_of_an_ensemble_ends_in_float32_where_the_rest_is_bf16():
+    member = {"name": "member", "network": architecture("unet"), "bands": BANDS, "classes": CLASSES}
+    joint = {"name": "ensemble", "members": [member, member], "bands": BANDS, "classes": CLASSES}
+    network = build(joint).eval().to(torch.bfloat16)
+    last_in_float32(network)
+    for part in network.members:
+        last = last_layers(part)[0]
+        assert last.weight.dtype == torch.float32 and last.out_channels == CLASSES
+    with torch.inference_mode():
+        assert network(torch.zeros(1, BANDS, 16, 16, dtype=torch.bfloat16)).dtype == torch.float32
 
 
 def test_an_ensemble_gives_the_mean_of_its_members():

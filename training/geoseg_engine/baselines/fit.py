@@ -99,8 +99,7 @@ def run(job: ForestJob, folder: Path, channel: Channel) -> dict[str, Any]:
     channel.log(sentence(job, dataset, len(samples.train)))
     fitted = fit(job, dataset, samples, channel)
     decision, judged = judge(job, dataset, fitted, samples, channel)
-    channel.progress("finding what the bands are worth", 0, 1)
-    worth = importance(dataset, samples, fitted.logits, decision, fitted.impurity, job.seed)
+    worth = importance(dataset, samples, fitted.logits, decision, fitted.impurity, job.seed, channel)
     channel.send("progress", phase=SAVING_PHASE, done=0, total=1, rate="")
     summary = {
         "miou": judged["miou"],

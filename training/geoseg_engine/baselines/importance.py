@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..channel import Channel
 from ..contract import Dataset
 from ..modelfile.calibration import Calibration, output
 from .forest import score
 from .pixels import Array, Samples
 
-PIXELS = 20_000
+PHASE = "finding what the bands are worth"
+PIXELS, PIXELS_MIN = 20_000, 500
+SECONDS = 40.0
+"""With hundreds of bands so few pixels are judged that all of them take about this long, but at least PIXELS_MIN."""
 
 
 def importance(
@@ -23,11 +28,21 @@ def importance(
     decision: Calibration,
     impurity: NDArray[np.float64] | None,
     seed: int,
+    channel: Channel,
 ) -> dict[str, Any]:
     """Importance of every band, with its texture.
 
     `permutation` is the IoU that is lost on validation pixels where a band's values are exchanged between pixels
     (Breiman 2001); None without validation pixels. `impurity` is the share of the trees' gain (forest only).
+
+    Args:
+        dataset: with the bands that were used.
+        samples: whose validation pixels are judged.
+        logits: of features (pixels, features) -> (pixels, classes).
+        decision: from logits to classes.
+        impurity: importance of every feature.
+        seed: of the exchange.
+        channel: told of progress; cancel point.
 
     Returns:
         JSON-able: method, score, pixels, bands [{name, permutation, impurity}], the most important first.
@@ -41,9 +56,15 @@ def importance(
         return score(ids, truth, dataset.classes)
 
     names = [band.name for band in dataset.recipe.bands]
+    started = time.monotonic()
     base = judged(pixels) if len(pixels) else None
+    fewer = affordable(len(pixels), time.monotonic() - started, len(names))
+    if fewer < len(pixels):
+        pixels, truth = pixels[:fewer], truth[:fewer]
+        base = judged(pixels)
     rows = []
     for index, name in enumerate(names):
+        channel.progress(PHASE, index, len(names))
         own = slice(index, None, len(names))
         lost = None
         if base is not None:
@@ -54,3 +75,8 @@ def importance(
         rows.append({"name": name, "permutation": lost, "impurity": gain})
     rows.sort(key=lambda row: -(row["permutation"] or row["impurity"] or 0.0))  # type: ignore[operator]
     return {"method": "permutation", "score": base, "pixels": len(pixels), "bands": rows}
+
+
+def affordable(pixels: int, seconds: float, bands: int) -> int:
+    """How many pixels to judge, where all of them take so many seconds for one band."""
+    return min(pixels, max(int(pixels * SECONDS / max(seconds * bands, 1e-9)), PIXELS_MIN))
