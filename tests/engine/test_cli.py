@@ -170,6 +170,26 @@ def test_results_are_sentences_facts_and_warnings():
     assert sentences(epoch) == ["Epoch 3 of 60: loss 0.4 / –, mean IoU 0.7, best so far"]
 
 
+def test_scores_end_in_a_sentence_and_leave_to_the_files_what_is_long():
+    result = {
+        "classes": [{"id": 0, "name": "old_forest"}, {"id": 1, "name": "water"}],
+        "counts": {"0": 5, "1": 7}, "confusion": [[4, 1], [0, 7]], "miou": 0.8375, "accuracy": 11 / 12,
+        "majority_accuracy": 7 / 12, "majority_class": "water", "pixels": 12, "split": "test",
+        "trained": {"job": {"dataset": "d"}}, "metrics": "/m.json", "plan": {"width": 8, "reasons": ["a, b"]},
+        "reasons": ["8 channels, for a CPU", "3 levels"],
+    }  # fmt: skip
+    lines = done_lines(result)
+    assert lines[-2] == (
+        "Mean IoU 0.838 on the split 'test', 12 pixels. Accuracy 0.917; naming 'water' everywhere would reach 0.583."
+    )
+    assert [
+        next(line for line in lines if line.startswith(start))
+        for start in ("  old_forest  5", "  4,", "  0,")
+    ] == ["  old_forest  5", "  4, 1", "  0, 7"]
+    assert lines.count("  8 channels, for a CPU") == 1 and lines.count("reasons:") == 1
+    assert not any("trained" in line for line in lines)
+
+
 def test_a_comparison_is_a_table_with_the_best_first():
     row = {"rank": 1, "model": "U-Net", "bands": "all bands", "iou": 0.8123, "interval": [0.7, 0.9], "spread": None,
            "accuracy": 0.95, "train_s": 61.2, "predict_s": 1.23456, "size_mb": 2.5, "runs": ["/a"]}  # fmt: skip

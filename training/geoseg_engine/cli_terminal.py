@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TextIO
 
 LONGEST_LIST = 12
+IN_THE_FILES = ("trained", "reliability", "tiles")
+"""Long facts of scores that a person looks up in metrics.json or the report."""
 BLANK = "\r\x1b[K"
 """Back to the start of the line, and the line wiped."""
 
@@ -76,17 +78,46 @@ def epoch_line(event: Mapping[str, Any]) -> str:
 
 def done_lines(result: Mapping[str, Any]) -> list[str]:
     """A result: its sentence first, then its facts; warnings with their cure last."""
-    facts = {key: item for key, item in result.items() if key not in ("sentence", "warnings", "problems")}
+    facts = without_repeats(
+        {key: item for key, item in result.items() if key not in ("sentence", "warnings", "problems")}
+    )
     lines = [str(result["sentence"])] if result.get("sentence") else []
     if facts.keys() >= {"rows", "score"}:
         lines += [*comparison_lines(facts.pop("rows"), facts.pop("score")), ""]
-    lines += fact_lines(facts)
+    lines += [*fact_lines(facts), *verdict(result)]
     for key in ("warnings", "problems"):
         for item in result.get(key) or ():
             if isinstance(item, Mapping):
                 severity = str(item.get("severity", "warning")).capitalize()
                 lines.append(f"{severity}: {item.get('message', '')} {item.get('hint', '')}".rstrip())
     return [*lines, "Done."]
+
+
+def without_repeats(facts: dict[str, Any]) -> dict[str, Any]:
+    """Facts without those that were said already or that a file of scores holds; class ids become names."""
+    spare = IN_THE_FILES if facts.get("metrics") else ()
+    kept = {key: item for key, item in facts.items() if key not in spare}
+    if kept.get("reasons") and isinstance(kept.get("plan"), Mapping):
+        kept["plan"] = {key: item for key, item in kept["plan"].items() if key != "reasons"}
+    names = {str(item["id"]): item["name"] for item in kept.get("classes") or () if isinstance(item, Mapping)}
+    return {
+        key: [{"class": names[id_], "amount": amount} for id_, amount in item.items()]
+        if isinstance(item, Mapping) and names and item and item.keys() <= names.keys()
+        else item
+        for key, item in kept.items()
+    }
+
+
+def verdict(result: Mapping[str, Any]) -> list[str]:
+    """The score in one sentence, beside what naming the largest class everywhere would reach."""
+    scores = result.get("scores", result)
+    if not isinstance(scores, Mapping) or not {"miou", "accuracy", "majority_accuracy"} <= scores.keys():
+        return []
+    return [
+        f"Mean IoU {digits(scores['miou'])} on the split '{result.get('split', '')}', {scores['pixels']} pixels. "
+        f"Accuracy {digits(scores['accuracy'])}; naming '{scores['majority_class']}' everywhere would reach "
+        f"{digits(scores['majority_accuracy'])}."
+    ]
 
 
 def comparison_lines(rows: list[Mapping[str, Any]], score: str) -> list[str]:
@@ -124,9 +155,16 @@ def fact_lines(data: Mapping[str, Any], indent: str = "") -> list[str]:
             lines += [name, *fact_lines(item, indent + "  ")]
         elif isinstance(item, list) and item and all(isinstance(part, Mapping) for part in item):
             lines += [name, *(f"{indent}  {line}" for line in table(item))]
+        elif isinstance(item, list) and any(stands_alone(part) for part in item):
+            lines += [name, *(f"{indent}  {value_text(part)}" for part in item)]
         elif item not in ("", None, [], {}):
             lines.append(f"{name} {value_text(item)}")
     return lines
+
+
+def stands_alone(part: Any) -> bool:
+    """Whether an item of a list needs a line of its own: a row of a matrix, or words with commas."""
+    return isinstance(part, list) or (isinstance(part, str) and ", " in part)
 
 
 def table(rows: list[Mapping[str, Any]]) -> list[str]:
