@@ -21,7 +21,8 @@ from geoseg_engine.contract import (
 )
 from geoseg_engine.experiments import crossvalidate
 from geoseg_engine.experiments.crossvalidate import around, folds_of
-from geoseg_engine.experiments.ensemble import joint
+from geoseg_engine.experiments.ensemble import joint, joint_weights
+from geoseg_engine.modelfile.calibration import Calibration, calibrated
 from geoseg_engine.modelfile.export import Exported
 from geoseg_engine.modelfile.reading import load_network, read_model
 from geoseg_engine.modelfile.stats import Statistics, normalise
@@ -81,7 +82,7 @@ def test_progress_counts_folds(crossed):
     assert {item["phase"] for item in progress} == {"folds"} and progress[-1]["done"] == 3
 
 
-def test_the_joint_model_is_the_mean_of_the_folds(crossed):
+def test_the_joint_model_is_the_mean_of_the_folds_calibrated_probabilities(crossed):
     result, _, folder, _ = crossed
     whole = read_model(result["model"])
     with rasterio.open(folder / "data" / "image.tif") as raster:
@@ -92,12 +93,30 @@ def test_the_joint_model_is_the_mean_of_the_folds(crossed):
         module = Exported(load_network(part.path), part.statistics, part.calibration).eval()
         scores = torch.from_numpy(normalise(image, part.statistics))[None]
         with torch.no_grad():
-            found.append(module(scores)[0].numpy())
+            found.append(calibrated(module(scores)[0].numpy(), part.calibration))
     assert len({read_model(f"{row['folder']}/model.onnx").statistics for row in result["folds"]}) == 3
     module = Exported(load_network(whole.path), whole.statistics, whole.calibration).eval()
     with torch.no_grad():
         joint_output = module(torch.from_numpy(normalise(image, whole.statistics))[None])[0].numpy()
-    np.testing.assert_allclose(joint_output, np.mean(found, axis=0), atol=1e-5)
+    np.testing.assert_allclose(calibrated(joint_output, whole.calibration), np.mean(found, axis=0), atol=1e-5)
+    weights = [
+        read_model(f"{row['folder']}/model.onnx").calibration.weights or (1.0, 1.0) for row in result["folds"]
+    ]
+    ratios = [second / first for first, second in weights]
+    own = whole.calibration.weights or (1.0, 1.0)
+    assert own[1] / own[0] == pytest.approx(np.exp(np.mean(np.log(ratios))), rel=1e-4)
+
+
+def test_the_joint_decision_is_the_geometric_mean_of_the_folds():
+    class File:
+        classes = (0, 1)
+
+        def __init__(self, *weights):
+            self.calibration = Calibration(weights=weights)
+
+    assert joint_weights([File(), File()]) == ()
+    assert joint_weights([File(0.25, 1.0), File()]) == (0.5, 1.0)
+    assert joint_weights([File(0.5, 1.0), File(1.0, 0.5)]) == (1.0, 1.0)
 
 
 def test_the_joint_model_says_that_no_ground_is_unseen(crossed, tmp_path):
@@ -152,6 +171,6 @@ def test_a_member_sees_its_own_scores():
     image = torch.randn(1, 2, 3, 3)
     assert torch.equal(member(image), image)
     member.set_scales([2.0, 1.0], [1.0, 0.0], [-1.0, -9.0], [1.0, 9.0])
-    member.set_decision(0.5, [0.0, 1.0])
+    member.set_calibration(0.5, [0.0, 1.0])
     expected = torch.stack([(2 * image[:, 0] + 1).clamp(-1, 1) * 0.5, image[:, 1] * 0.5 + 1], dim=1)
     assert torch.allclose(member(image), expected)

@@ -1,4 +1,4 @@
-"""The model of a cross-validation: all folds' networks in one file, each with its own statistics and decision."""
+"""The model of a cross-validation: all folds' networks in one file, each with its own statistics and calibration."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ..contract import Dataset, Problem, decode
+from ..modelfile.calibration import Calibration
 from ..modelfile.description import describe
 from ..modelfile.export import export
 from ..modelfile.reading import ModelFile, load_network, read_model
@@ -25,11 +26,12 @@ KEPT = ("split", "folds", "intervals", "device", "seconds")
 
 
 def write_ensemble(models: Sequence[Path], dataset: Dataset, summary: dict[str, Any], path: Path) -> None:
-    """Write the model whose output is the mean of the models' outputs.
+    """Write the model whose probabilities are the mean of the models' calibrated ones.
 
-    Each network sees values by its own fold's statistics, and its output is calibrated and weighted as in its own
-    file. The file's own fingerprint is of no dataset: its networks together have seen all ground, so that no
-    score of it on a split of the dataset would be one on unseen ground.
+    Each network sees values by its own fold's statistics and is calibrated as in its own file; the decision is made
+    once, of the mean, so that confidence stays apart from it. The file's own fingerprint is of no dataset: its
+    networks together have seen all ground, so that no score of it on a split of the dataset would be one on
+    unseen ground.
 
     Args:
         models: model.onnx of every fold.
@@ -74,7 +76,8 @@ def write_ensemble(models: Sequence[Path], dataset: Dataset, summary: dict[str, 
         [decode(Problem, item) for item in summary["warnings"]],
         {**{key: summary[key] for key in KEPT}, "job": first.trained.get("job", {})},
     )
-    export(network, shared, metadata, samples(len(first.recipe.bands), traits(network).align_px), path)
+    noise = samples(len(first.recipe.bands), traits(network).align_px)
+    export(network, shared, metadata, noise, path, Calibration(weights=joint_weights(files)))
 
 
 def joint(parts: Sequence[Statistics]) -> Statistics:
@@ -97,12 +100,20 @@ def fill(member: Member, file: ModelFile, shared: Statistics) -> None:
     numbers = zip(shared.mean, shared.std, own.mean, own.std, strict=True)
     pairs = [(std / its, (mean - centre) / its) for mean, std, centre, its in numbers]
     decision = file.calibration
-    shift = np.zeros(len(file.classes))
-    shift += np.array(decision.bias or 0.0)
-    shift += np.log(np.array(decision.weights or 1.0))
+    bias = decision.bias or (0.0,) * len(file.classes)
     member.network.load_state_dict(load_network(file.path).state_dict())
     member.set_scales([pair[0] for pair in pairs], [pair[1] for pair in pairs], low, high)
-    member.set_decision(1 / decision.temperature, shift.tolist())
+    member.set_calibration(1 / decision.temperature, bias)
+
+
+def joint_weights(files: Sequence[ModelFile]) -> tuple[float, ...]:
+    """Weights of the classes in the decision: the geometric mean of the folds'; empty where none decides."""
+    if not any(file.calibration.decides for file in files):
+        return ()
+    ones = np.ones(len(files[0].classes))
+    logs = [np.log(file.calibration.weights or ones) for file in files]
+    weights = np.exp(np.mean(logs, axis=0))
+    return tuple(round(float(value), 6) for value in weights / weights.max())
 
 
 def joint_fingerprint(files: Sequence[ModelFile]) -> str:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class Member(nn.Module):
-    """A network, the way from the ensemble's scores of the bands to its own, and its calibrated decision.
+    """A network, the way from the ensemble's scores of the bands to its own, and its calibration.
 
     Attributes:
         reach_px, align_px, tile_exact: of the network.
@@ -32,13 +32,13 @@ class Member(nn.Module):
         for name, values in (("scale", scale), ("shift", shift), ("low", low), ("high", high)):
             getattr(self, name).copy_(torch.tensor(values, dtype=torch.float64).reshape(1, -1, 1, 1))
 
-    def set_decision(self, inverse_temperature: float, bias: Sequence[float]) -> None:
-        """What logits are multiplied by, and what is then added for each class: calibration and log of its weight."""
+    def set_calibration(self, inverse_temperature: float, bias: Sequence[float]) -> None:
+        """What logits are multiplied by, and what is then added for each class."""
         self.inverse_temperature.copy_(torch.tensor(inverse_temperature))  # type: ignore[operator]
         self.bias.copy_(torch.tensor(bias).reshape(1, -1, 1, 1))  # type: ignore[operator]
 
     def forward(self, image: Tensor) -> Tensor:
-        """Logits (batch, classes, rows, cols) whose softmax is the output of the network's own model file."""
+        """Logits (batch, classes, rows, cols) whose softmax is the network's calibrated probability."""
         image = image * self.scale + self.shift  # type: ignore[operator]
         image = torch.minimum(torch.maximum(image, self.low), self.high)  # type: ignore[arg-type]
         logits: Tensor = self.network(image)
