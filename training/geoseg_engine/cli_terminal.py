@@ -85,12 +85,13 @@ def done_lines(result: Mapping[str, Any]) -> list[str]:
     if facts.keys() >= {"rows", "score"}:
         lines += [*comparison_lines(facts.pop("rows"), facts.pop("score")), ""]
     lines += [*fact_lines(facts), *verdict(result)]
-    for key in ("warnings", "problems"):
-        for item in result.get(key) or ():
-            if isinstance(item, Mapping):
-                severity = str(item.get("severity", "warning")).capitalize()
-                lines.append(f"{severity}: {item.get('message', '')} {item.get('hint', '')}".rstrip())
-    return [*lines, "Done."]
+    told = [item for key in ("warnings", "problems") for item in result.get(key) or ()]
+    complaints = [
+        f"{str(item.get('severity', 'warning')).capitalize()}: {item.get('message', '')} {item.get('hint', '')}"
+        for item in told
+        if isinstance(item, Mapping)
+    ]
+    return [*lines, *dict.fromkeys(text.rstrip() for text in complaints), "Done."]
 
 
 def without_repeats(facts: dict[str, Any]) -> dict[str, Any]:

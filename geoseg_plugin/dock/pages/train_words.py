@@ -26,7 +26,7 @@ def models() -> dict[str, Model]:
 
 def networks() -> tuple[Model, ...]:
     """Our own networks."""
-    unet = tr("The proven network for maps; fast, from few labels and many. Begin with it.")
+    unet = tr("The proven network for maps; fast, from few labels and many. The network to begin with.")
     attention = tr("A U-Net that weighs what to look at; for small objects in busy ground. Slower.")
     resunet_a = tr("Looks at several distances at once; for objects of very different size. Slow.")
     segnet = tr("Small and light; coarser borders than a U-Net.")
@@ -47,7 +47,9 @@ def networks() -> tuple[Model, ...]:
 
 def baselines() -> tuple[Model, ...]:
     """What learns from single pixels, in minutes."""
-    forest = tr("Minutes, no GPU, hard to beat from few labels. Looks at single pixels, not at shapes.")
+    forest = tr(
+        "Try it first: minutes, no GPU, hard to beat from few labels. Looks at single pixels, not at shapes."
+    )
     likelihood = tr("The classic statistical map, in seconds: what a network has to beat.")
     angle = tr("Compares the shape of spectra, not their brightness; in seconds, for many bands.")
     return (
@@ -79,7 +81,7 @@ def preset_names() -> dict[str, str]:
     """How long one wants to wait, by contract key."""
     return {
         "quick": tr("Quick: a first map in 5 minutes"),
-        "balanced": tr("Balanced: until it stops getting better"),
+        "balanced": tr("Balanced: while it improves"),
         "best": tr("Best: overnight"),
     }
 

@@ -87,7 +87,7 @@ class TrainingChart(QWidget):
         painter.fillRect(self.rect(), paper(self))
         if not self._epochs:
             painter.setPen(faint(self, paper(self)))
-            text = tr("Loss and IoU appear here, epoch by epoch")
+            text = tr("Loss and IoU of a network appear here, epoch by epoch")
             painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, text)
             return
         upper, lower = self._panels()
