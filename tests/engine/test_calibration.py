@@ -80,6 +80,17 @@ def test_a_class_without_pixels_keeps_its_bias_and_few_pixels_are_no_error():
     assert calibrating.fit(logits, truth) == PLAIN
 
 
+@pytest.mark.parametrize("absent", [-1e4, -30.0])
+def test_pixels_of_a_class_that_was_never_learned_do_not_shake_the_others(absent):
+    logits = np.random.default_rng(9).normal(0, 1.5, (40_000, 2))
+    truth = drawn(softmax(logits))
+    logits = np.concatenate([2 * logits, np.full((40_000, 1), absent)], axis=1)
+    truth[::50] = 2
+    found = calibrating.fit(logits.astype(np.float32), truth, learned=[True, True, False])
+    assert found.temperature == pytest.approx(2, rel=0.06) and found.bias[2] == 0
+    assert found.ece[1] < 0.01 < found.ece[0]
+
+
 def test_perfect_predictions_stay_finite():
     truth = np.arange(1000) % 2
     logits = np.where(np.eye(2)[truth] > 0, 50.0, -50.0)

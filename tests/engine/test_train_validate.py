@@ -5,9 +5,10 @@ import pytest
 import torch
 from training_scenes import CLASSES, blobs
 
-from geoseg_engine.contract import IGNORE, Band
+from geoseg_engine.contract import ARCHITECTURES, IGNORE, Band, TrainJob
 from geoseg_engine.modelfile.precision import Precision
-from geoseg_engine.models import build
+from geoseg_engine.models import architecture_of, build, traits
+from geoseg_engine.training import plan, scene
 from geoseg_engine.training import validate as validation
 from geoseg_engine.training.losses import loss_of
 from geoseg_engine.training.scene import of_arrays
@@ -83,3 +84,12 @@ def test_every_validation_pixel_is_counted_once(norm):
     verdict = validate(network_of(norm), scene, loss, CPU, FLOAT, Silent(), crop_px=64)
     assert verdict.matrix.sum() == (scene.validation != IGNORE).sum()
     assert verdict.loss > 0
+
+
+@pytest.mark.parametrize("name", [name for name in ARCHITECTURES if name != "zoo"])
+def test_as_much_ground_is_read_as_a_network_of_usual_depth_sees(name):
+    """Else validation would see zeros where prediction sees the raster."""
+    job = TrainJob("d", architecture=name)
+    for levels in (plan.LEVELS, plan.BEST_LEVELS):
+        made = architecture_of(job, width=4, levels=levels, dropout=0.0, bands=1, classes=2)
+        assert traits(build(made)).reach_px <= scene.margin(0, 0)

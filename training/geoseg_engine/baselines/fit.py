@@ -242,7 +242,7 @@ def judge(
     truth = samples.validation_truth
     found = Calibration()
     if job.calibrate and len(truth):
-        found = calibration.fit(logits, truth)
+        found = calibration.fit(logits, truth, learned=[pixels > 0 for pixels in samples.counts])
         channel.log(calibration.sentence(found, dataset.classes))
     ids = calibration.output(logits.T, found).argmax(axis=0).astype(np.uint8)
     result = scores(confusion(truth, ids, len(dataset.classes)), dataset.classes)

@@ -113,6 +113,7 @@ def fit(
     logits: NDArray[Any],
     truth: NDArray[Any],
     half: NDArray[np.bool_] | None = None,
+    learned: Sequence[bool] = (),
 ) -> Calibration:
     """Find temperature, bias and weights on validation pixels.
 
@@ -121,13 +122,19 @@ def fit(
         truth: class ids of the pixels, all of them known.
         half: True for the pixels of one of two spatial halves; a weight found on one must gain on the other. None
             halves the pixels in the order given, which should be that of the ground.
+        learned: of every class, whether the model had pixels to learn it from; empty for all. Pixels of others are
+            left out: they are always wrong, and would make the model unsure of everything.
 
     Returns:
         `Calibration()` without pixels of two classes, or with logits that are not finite.
     """
+    half = np.arange(len(truth)) < len(truth) // 2 if half is None else half
+    if learned:
+        known = np.asarray(learned)[truth]
+        logits, truth, half = logits[known], truth[known], half[known]
     step = max(-(-len(truth) // MOST_PIXELS), 1)
     logits, truth = np.asarray(logits[::step], np.float64), np.asarray(truth[::step], np.int64)
-    half = np.arange(len(truth)) < len(truth) // 2 if half is None else half[::step]
+    half = half[::step]
     if len(np.unique(truth)) < 2 or not np.isfinite(logits).all():
         return PLAIN
     found = _temperature_and_bias(logits, truth)
@@ -136,7 +143,7 @@ def fit(
         found, after = PLAIN, before
     return replace(
         found,
-        weights=class_weights(after, truth, half),
+        weights=class_weights(after, truth, half, np.exp(-np.array(found.bias)) if any(found.bias) else None),
         ece=(round(calibration_error(before, truth), 6), round(calibration_error(after, truth), 6)),
     )
 

@@ -37,7 +37,7 @@ from .pretrained import with_encoder
 from .provenance import provenance
 from .resuming import continued, measured_before, saved_state
 from .saving import MODEL_FILE, calibrate, summarise, write_model
-from .scene import Scene, load
+from .scene import Scene, load, margin
 from .trainable import check_classes, class_warnings
 
 METRICS_FILE, PLAN_FILE = "metrics.json", "plan.json"
@@ -135,7 +135,7 @@ def open_ground(job: TrainJob, folder: Path, output: Path, channel: Channel) -> 
     start = None if saved else open_start(job, folder)
     job = adopted(job, start.architecture) if start else job
     job, doubts = (continued(job, saved, channel), []) if saved else with_encoder(job, dataset, folder)
-    margin_px = max(job.crop_px, dataset.tile_px, 256)
+    margin_px = margin(job.crop_px, dataset.tile_px)
     keep = partial(kept_statistics, start) if start else None
     scene, found = load(dataset, dataset_folder, margin_px, channel, measured_before(saved), whole, keep)
     found = [*found, *doubts, *(leak_warnings(start, dataset) if start else [])]

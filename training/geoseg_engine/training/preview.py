@@ -23,7 +23,7 @@ from .augment import augment, resize, source_size
 from .plan import Plan
 from .preparing import first_plan
 from .sample import Sampler
-from .scene import load
+from .scene import load, margin
 from .survey import survey
 
 PICTURE_FILE, FACTS_FILE = "preview.png", "preview.json"
@@ -46,7 +46,7 @@ def run(job: PreviewJob, folder: Path, channel: Channel) -> dict[str, Any]:
     prepare_folder(output)
     whole, dataset_folder = load_dataset(folder / training.dataset)
     dataset = with_bands(whole, training.bands)
-    margin_px = max(training.crop_px, dataset.tile_px, 256)
+    margin_px = margin(training.crop_px, dataset.tile_px)
     scene, _ = load(dataset, dataset_folder, margin_px, channel, whole=whole)
     found = survey(scene)
     plan, _ = first_plan(training, dataset, found, find_device(training.device))

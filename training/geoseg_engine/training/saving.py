@@ -64,6 +64,7 @@ def calibrate(session: Session, trainer: Trainer) -> Calibration:
         return PLAIN
     step = -(-known // CALIBRATION_PIXELS)
     network = best_network(session, trainer).to(trainer.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    learned = [pixels > 0 for pixels in session.scene.train_counts()]
     logits, truths, seen = [], [], 0
     for core, found in predict_cores(
         network, session.scene, trainer.device, trainer.precision, crop_px=session.plan.crop_px
@@ -75,7 +76,7 @@ def calibrate(session: Session, trainer: Trainer) -> Calibration:
         flat = found[0, :, : truth.shape[0], : truth.shape[1]].flatten(1).T
         logits.append(flat[torch.from_numpy(chosen).to(flat.device)].cpu().numpy())
         truths.append(truth.ravel()[chosen])
-    result = calibration.fit(np.concatenate(logits), np.concatenate(truths))
+    result = calibration.fit(np.concatenate(logits), np.concatenate(truths), learned=learned)
     session.channel.log(sentence(result, session.classes))
     return result
 

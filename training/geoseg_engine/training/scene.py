@@ -33,6 +33,8 @@ STATISTICS_PIXELS = 2_000_000
 STRIP_ROWS = 256
 REGION_ALIGN_PX = 64
 """The region starts at a multiple of it, so that poolings fall on the same pixels as in prediction."""
+MARGIN_PX = 384
+"""Ground that is read around the labelled part: as much as any of our networks sees at its usual depth."""
 
 Measured = tuple[Statistics, list[Problem]]
 """Statistics of the bands, and what was wrong with bands when they were measured."""
@@ -132,6 +134,11 @@ class Scene:
     def train_counts(self) -> list[int]:
         """Train pixels of every class."""
         return count(self.train, self.classes)
+
+
+def margin(crop_px: int, tile_px: int) -> int:
+    """Ground to read around the labelled part."""
+    return max(crop_px, tile_px, MARGIN_PX)
 
 
 def count(labels: NDArray[np.uint8], classes: int) -> list[int]:
