@@ -168,11 +168,12 @@ def test_resume_keeps_the_descent_of_the_run(dataset, trained, tmp_path, unexpor
     """Another optimiser's state does not fit, and scores of another monitor cannot be compared."""
     (tmp_path / checkpoint.FILE).write_bytes((trained[2] / checkpoint.FILE).read_bytes())
     channel = Recorder(tmp_path)
-    job = small_job(dataset, resume=True, epochs=5, optimiser="sgd", monitor="loss", seed=7)
+    job = small_job(dataset, resume=True, epochs=5, optimiser="sgd", monitor="loss", seed=7, max_minutes=9)
     result = fit.run(job, tmp_path, channel)
     assert result["monitor"] == "miou" and result["score"] >= trained[0]["score"]
     told = " ".join(item["text"] for item in channel.of("log"))
     assert "optimiser adamw, monitor miou, seed 42" in told
+    assert checkpoint.load(tmp_path / checkpoint.FILE)["plan"]["minutes"] == 9
 
 
 def test_resume_with_other_classes_is_refused(dataset, trained, tmp_path):

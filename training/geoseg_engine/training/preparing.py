@@ -102,8 +102,11 @@ def prepare(
 def resumed(
     job: TrainJob, scene: Scene, saved: dict[str, Any], device: torch.device, group: Group, channel: Channel
 ) -> Prepared:
-    """Everything as a checkpoint left it; only the number of epochs may be another."""
-    plan = replace(decode(Plan, saved["plan"]), epochs=job.epochs or saved["plan"]["epochs"], reasons=())
+    """Everything as a checkpoint left it; only the number of epochs and the time limit may be others."""
+    plan = decode(Plan, saved["plan"])
+    plan = replace(
+        plan, epochs=job.epochs or plan.epochs, minutes=job.max_minutes or plan.minutes, reasons=()
+    )
     torch.manual_seed(job.seed)
     network = build(saved["architecture"]).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     precision = Precision(saved["precision"], saved["seconds_per_step"])
