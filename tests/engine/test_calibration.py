@@ -251,3 +251,16 @@ def test_a_model_without_a_network_runs_in_onnx_runtime_alone(place, tmp_path):
 def test_the_network_of_the_scene_is_the_same_with_and_without(place):
     one, other = network().state_dict(), load_network(place / "model.onnx").state_dict()
     assert torch.equal(one["head.weight"], other["head.weight"])
+
+
+def test_a_calibration_on_ground_unlike_the_rest_moves_no_class():
+    """Water that the model takes for fields: the bias says so, but half of the ground does not."""
+    random = np.random.default_rng(0)
+    truth = np.zeros(4000, np.int64)
+    truth[2000:] = random.integers(0, 2, 2000)
+    score = np.where(np.arange(4000) < 2000, 2.0, np.where(truth == 1, 2.0, -2.0)) + random.normal(0, 1, 4000)
+    logits = np.stack([-score / 2, score / 2], axis=1)
+    found = calibrating.fit(logits, truth, half=np.arange(4000) >= 2000)
+    assert found.bias[1] < 0 and found.decides
+    classes = output(logits.T, found).argmax(axis=0)
+    assert (classes == logits.argmax(axis=1)).mean() > 0.95

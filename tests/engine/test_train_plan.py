@@ -93,8 +93,9 @@ def test_a_time_limit_holds_several_epochs_whatever_a_step_takes():
     for seconds in (0.01, 0.3, 2.0):
         timed = fit_to_time(found, job, seconds, 1.0)
         epoch_s = timed.steps_per_epoch * seconds + 1.0
-        assert timed.epochs * epoch_s <= 120 * 1.1
-        assert timed.epochs >= plan.EPOCHS_IN_BUDGET - 2 or seconds == 2.0
+        assert epoch_s * plan.EPOCHS_IN_BUDGET <= 120 * 1.1 or timed.steps_per_epoch == plan.FIRST_STEPS_MIN
+        assert timed.epochs == found.epochs  # the clock ends it
+        assert timed.patience * timed.steps_per_epoch >= 0.9 * found.patience * found.steps_per_epoch
         assert any("2 min" in reason for reason in timed.reasons)
 
 

@@ -25,20 +25,27 @@ KEPT_GAIN = 0.9
 
 
 def class_weights(
-    shares: NDArray[Any], truth: NDArray[np.int64], half: NDArray[np.bool_]
+    shares: NDArray[Any],
+    truth: NDArray[np.int64],
+    half: NDArray[np.bool_],
+    plain: NDArray[np.float64] | None = None,
 ) -> tuple[float, ...]:
     """Search the weights, one class after the other, until none gains.
+
+    The search begins where the model itself decides: a calibration on few pixels that are unlike the rest may be right
+    about confidence there and spoil the map everywhere.
 
     Args:
         shares: calibrated probabilities (classes, pixels).
         truth: class ids (pixels,).
         half: True for the pixels of one half, which should be a ground of its own.
+        plain: weights under which the classes are those before calibration; None where it moved none.
 
     Returns:
         Weights whose largest is 1; empty where the probabilities decide as well.
     """
     count = len(shares)
-    weights = np.ones(count)
+    weights = _start(shares, truth, half, plain)
     for _ in range(ROUNDS):
         before = weights.copy()
         for index in range(1, count) if count == 2 else range(count):
@@ -48,6 +55,25 @@ def class_weights(
     if (weights == weights[0]).all():
         return ()
     return tuple(round(float(value), 6) for value in weights / weights.max())
+
+
+def _start(
+    shares: NDArray[Any], truth: NDArray[np.int64], half: NDArray[np.bool_], plain: NDArray[np.float64] | None
+) -> NDArray[np.float64]:
+    """Equal weights, where the calibrated probabilities decide better on both halves than the model; else `plain`."""
+    equal = np.ones(len(shares))
+    if plain is None:
+        return equal
+    middle = len(STEPS) // 2
+    for part in (half, ~half):
+        if not part.any():
+            return plain.copy()
+        given, own = (
+            _mean_ious(shares[:, part], weights, 0, truth[part])[middle] for weights in (equal, plain)
+        )
+        if given < own + LEAST_GAIN:
+            return plain.copy()
+    return equal
 
 
 def _best_factor(

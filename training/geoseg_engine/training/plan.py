@@ -145,7 +145,10 @@ def make_plan(
 
 
 def fit_to_time(plan: Plan, job: TrainJob, seconds_per_step: float, validation_s: float) -> Plan:
-    """The plan with as many epochs as its time limit holds, and a short first epoch.
+    """The plan with epochs that are short enough for its time limit, and a short first epoch.
+
+    The number of epochs stays: a time limit ends training by the clock, and the rate falls with it, so that a machine
+    that was busy while steps were tried is used to the end.
 
     Args:
         plan: of `make_plan`.
@@ -153,21 +156,23 @@ def fit_to_time(plan: Plan, job: TrainJob, seconds_per_step: float, validation_s
         seconds_per_step: measured on this device.
         validation_s: of one pass over the validation pixels.
     """
-    steps, epochs, first = plan.steps_per_epoch, plan.epochs, 0
+    steps, first = plan.steps_per_epoch, 0
     reasons = list(plan.reasons)
     budget_s = 60 * plan.minutes
     if budget_s and not job.steps_per_epoch:
         room = (budget_s / EPOCHS_IN_BUDGET - validation_s) / max(seconds_per_step, 1e-6)
         steps = min(steps, max(int(room), FIRST_STEPS_MIN))
-    if budget_s and not job.epochs:
-        epochs = max(min(epochs, int(budget_s / (steps * seconds_per_step + validation_s))), 1)
+        likely = max(min(plan.epochs, int(budget_s / (steps * seconds_per_step + validation_s))), 1)
         reasons.append(
-            f"{epochs} epochs of {steps} steps, for {plan.minutes:g} min at {seconds_per_step:.2f} s a step"
+            f"{steps} steps an epoch, about {likely} epochs in {plan.minutes:g} min at {seconds_per_step:.2f} s a step"
         )
     if not job.steps_per_epoch:
         first = max(int(FIRST_EPOCH_S / max(seconds_per_step, 1e-6)), FIRST_STEPS_MIN)
         first = first if first < steps else 0
-    return replace(plan, steps_per_epoch=steps, epochs=epochs, first_steps=first, reasons=tuple(reasons))
+    patience = plan.patience
+    if job.patience is None:  # shorter epochs are less time to wait for
+        patience = round(patience * plan.steps_per_epoch / steps)
+    return replace(plan, steps_per_epoch=steps, first_steps=first, patience=patience, reasons=tuple(reasons))
 
 
 def find_crop(crop_px: int, align_px: int, wanted: int, shape: tuple[int, int]) -> int:
