@@ -18,7 +18,7 @@ from typing import Any
 
 from . import __version__
 from .channel import Channel
-from .cli_flags import metavar, source_of, sources_of, value_of
+from .cli_flags import metavar, source_of, sources_of, takes_several, value_of
 from .cli_terminal import Sentences
 from .contract import (
     JOB_FILE,
@@ -98,6 +98,7 @@ def add_flag(command: argparse.ArgumentParser, job: type[Job], field: dataclasse
     hint = typing.get_type_hints(job)[field.name]
     flag = "--" + field.name.replace("_", "-")
     required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    required = required and not (field.name == "bands" and "sources" in typing.get_type_hints(job))
     if hint is bool:
         command.add_argument(flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS)
     elif hint in (int, float, str):
@@ -106,7 +107,7 @@ def add_flag(command: argparse.ArgumentParser, job: type[Job], field: dataclasse
         raster = hint is Source or Source in typing.get_args(hint)
         command.add_argument(
             flag,
-            nargs="+",
+            nargs="+" if raster or takes_several(hint) else None,
             required=required,
             default=argparse.SUPPRESS,
             metavar="RASTER" if raster else metavar(hint),

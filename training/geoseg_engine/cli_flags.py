@@ -34,6 +34,12 @@ def metavar(hint: Any) -> str:
     return {int: "N", float: "NUMBER"}.get(hint, "TEXT")
 
 
+def takes_several(hint: Any) -> bool:
+    """Whether a value of this type is written as several words."""
+    hint = _inner(hint)
+    return (typing.get_origin(hint) or hint) in (tuple, dict) or dataclasses.is_dataclass(hint)
+
+
 def value_of(flag: str, hint: Any, words: list[str]) -> Any:
     """The data of one field.
 
@@ -47,7 +53,8 @@ def value_of(flag: str, hint: Any, words: list[str]) -> Any:
     """
     hint = _inner(hint)
     if hint is not str and len(words) == 1 and words[0].startswith(("[", "{", "@")):
-        return with_absolute_paths(json_of(flag, words[0]))
+        data = with_absolute_paths(json_of(flag, words[0]))
+        return [data] if typing.get_origin(hint) is tuple and isinstance(data, dict) else data
     if typing.get_origin(hint) is tuple:
         return _list(flag, typing.get_args(hint), words)
     if dataclasses.is_dataclass(hint):
