@@ -103,7 +103,19 @@ def train(session: Session, trainer: Trainer) -> tuple[bool, Meter]:
                 save(session, trainer, meter)
                 logs.write(trainer.history, session.scene, trainer.average.network)
             report(session, trainer, meter, row)
+    session.channel.log(why_ended(session, trainer))
     return False, meter
+
+
+def why_ended(session: Session, trainer: Trainer) -> str:
+    """Why training is over and which epoch is kept, in a sentence."""
+    if trainer.epoch >= session.plan.epochs:
+        why = "All epochs are done"
+    elif trainer.out_of_time():
+        why = f"Time is up after epoch {trainer.epoch} of {session.plan.epochs}"
+    else:
+        why = f"No gain in {trainer.epoch - trainer.best.epoch} epochs, stopped after epoch {trainer.epoch}"
+    return f"{why}; epoch {trainer.best.epoch} is kept."
 
 
 def open_logs(session: Session, trainer: Trainer) -> Logs:

@@ -176,8 +176,8 @@ def fit_to_time(plan: Plan, job: TrainJob, seconds_per_step: float, validation_s
 
 
 def find_crop(crop_px: int, align_px: int, wanted: int, shape: tuple[int, int]) -> int:
-    """Side of a crop: the user's, or what is wanted but no more than the raster needs; a multiple of `align_px`."""
-    side = crop_px or min(wanted, max(*shape, 2 * align_px))
+    """Side of a crop: the user's or what is wanted, but no more than the raster needs; a multiple of `align_px`."""
+    side = min(crop_px or wanted, max(*shape, 2 * align_px))
     return max(-(-side // align_px), 2) * align_px
 
 
