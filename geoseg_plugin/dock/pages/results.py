@@ -46,7 +46,7 @@ class ResultsPage(Page):
         self.show_nothing(tr("Train a model first: its results appear here."))
 
     def _add_scores(self) -> None:
-        self.headline = QLabel()
+        self.headline = wrap(QLabel())
         font = self.headline.font()
         font.setPointSizeF(max(font.pointSizeF(), 6) * 1.5)
         font.setBold(True)
