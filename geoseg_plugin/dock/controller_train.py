@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qgis.PyQt.QtCore import QObject
 
-from ..contract import EVENTS_FILE, Dataset, ForestJob, GeoSegError, TrainJob
+from ..contract import Dataset, ForestJob, GeoSegError, TrainJob
 from ..engine.environment import Environment, stamp
 from ..engine.liveness import job_kind
 from ..engine.packages import has_package
 from ..jobs import train
+from ..jobs.register import epochs_of
 from ..jobs.submission import Submission
 from ..jobs.workspace import Entry
 from ..layers import publish
@@ -184,7 +184,7 @@ class TrainController(QObject):
         """Show the curves that a run has behind it."""
         self._charted = folder
         self.page.clear_curves(monitor_of(folder))
-        for event in recorded_epochs(folder) if folder is not None else []:
+        for event in epochs_of(folder) if folder is not None else []:
             self.page.show_epoch(event)
 
     def _run(self, folder: Path, title: str, submission: Submission) -> bool:
@@ -302,22 +302,3 @@ def monitor_of(folder: Path | None) -> str:
     except GeoSegError:
         job = None
     return str(getattr(job, "monitor", "miou"))
-
-
-def recorded_epochs(folder: Path) -> list[dict[str, Any]]:
-    """Epochs that a run has behind it, from its record."""
-    try:
-        lines = (folder / EVENTS_FILE).read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return []
-    found = []
-    for line in lines:
-        if '"epoch"' not in line:
-            continue
-        try:
-            event = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        if isinstance(event, dict) and event.get("type") == "epoch":
-            found.append(event)
-    return found

@@ -24,7 +24,7 @@ from ..engine.liveness import running_pid
 from .experiments import BASELINES, NETWORKS
 from .submission import Submission
 from .train import job_of
-from .workspace import Entry, result_of
+from .workspace import Entry, parsed, result_of
 
 EVALUATION, PLAN, METRICS = "evaluation", "plan.json", "metrics.json"
 NO_SETTINGS = ("output", "resume", "dry_run", "device")
@@ -148,13 +148,7 @@ def events_of(folder: Path) -> Iterable[dict[str, Any]]:
         lines = (folder / EVENTS_FILE).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return
-    for line in lines:
-        try:
-            event = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        if isinstance(event, dict):
-            yield event
+    yield from parsed(lines)
 
 
 def epochs_of(folder: Path) -> list[dict[str, Any]]:

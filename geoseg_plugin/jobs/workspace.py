@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -196,14 +196,22 @@ def _last_session(events_file: Path) -> Iterator[dict[str, Any]]:
     except OSError:
         return
     events: list[dict[str, Any]] = []
+    for event in parsed(lines):
+        if event.get("type") == "hello":
+            events.clear()
+        events.append(event)
+    yield from events
+
+
+def parsed(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """Events of a record's lines; broken ones are skipped."""
     for line in lines:
         try:
             event = json.loads(line)
         except json.JSONDecodeError:
             continue
         if isinstance(event, dict):
-            events = [event] if event.get("type") == "hello" else [*events, event]
-    yield from events
+            yield event
 
 
 def _newest(folder: Path, result: str) -> float:

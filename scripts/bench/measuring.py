@@ -1,12 +1,15 @@
-"""How the rows of scripts/bench/prepare.py are measured: commands as processes, wall clock and peak memory."""
+"""How benchmark tables are made: rows from modules, commands as processes, wall clock and peak memory."""
 
 from __future__ import annotations
 
+import argparse
+import importlib
 import json
 import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -53,6 +56,13 @@ class Row:
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {**asdict(self), "holds": self.holds}
+
+    def line(self) -> str:
+        """A row of the table."""
+        return (
+            f"| {self.work} | {self.beside} | {self.ours_s:.2f} | {self.beside_s:.2f} | {self.ratio:.2f} | "
+            f"≤ {self.bar:g} | {self.peak_mb:.0f} | {'yes' if self.holds else 'NO'} | {self.note} |"
+        )
 
 
 def compared(
@@ -109,3 +119,42 @@ def engine_command(folder: Path, kind: str, job: dict[str, Any]) -> Command:
 
 
 ENGINE_ENV = {"PYTHONPATH": str(ROOT / "training")}
+
+
+def measure_table(about: str, table: str, rows: Sequence[str], gpu_here: bool = False) -> int:
+    """The command line of a table: measure the rows asked for, print them, write them as JSON.
+
+    Args:
+        about: help text.
+        table: row R is the module `<table>_R.py` beside this file, with `run(folder, repeat, small) -> Row`.
+        rows: all names; those that begin with `gpu` are measured only where a GPU is.
+        gpu_here: whether one is.
+
+    Returns:
+        The exit code: 1 if a row does not hold.
+    """
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(rows)}; default all")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows as JSON")
+    parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--small", action="store_true", help="tiny data")
+    parser.add_argument("--folder", type=Path, help="where temporary data go; some rows need 20 GB")
+    options = parser.parse_args()
+    unknown = [name for name in options.rows if name not in rows]
+    if unknown:
+        parser.error(f"unknown row {', '.join(unknown)}; choose from {', '.join(rows)}")
+    print("| work | beside | ours s | beside s | ratio | bar | peak MB | holds | note |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    found = []
+    for name in options.rows or rows:
+        if name.startswith("gpu") and not gpu_here:
+            print(f"| {name} | | | | | | | – | not measured: no GPU here |")
+            continue
+        with tempfile.TemporaryDirectory(prefix=f"geoseg-{name}-", dir=options.folder) as folder:
+            module = importlib.import_module(f"{table}_{name}")
+            row: Row = module.run(Path(folder), options.repeat, options.small)
+        print(row.line(), flush=True)
+        found.append(row)
+    if options.json:
+        options.json.write_text(json.dumps([row.as_dict() for row in found], indent=1), encoding="utf-8")
+    return int(not all(row.holds for row in found))

@@ -23,7 +23,7 @@ MAY_IMPORT = {
 }
 ROOMS = (
     {"contract"},
-    {"channel", "outputs"},
+    {"channel", "outputs", "versions"},
     {"raster"},
     {"vector"},
     {"bands"},
@@ -44,6 +44,7 @@ WITHOUT_TORCH = {
     "contract",
     "channel",
     "outputs",
+    "versions",
     "raster",
     "vector",
     "bands",

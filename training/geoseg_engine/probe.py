@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import platform
 import sys
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -20,21 +19,7 @@ from onnx import TensorProto, helper
 from .channel import Channel
 from .contract import ProbeJob, Problem
 from .modelfile.precision import cpu_has_bf16, device_name, find_device
-
-PACKAGES = (
-    "numpy",
-    "rasterio",
-    "shapely",
-    "geopandas",
-    "pyproj",
-    "scipy",
-    "richdem",
-    "torch",
-    "onnx",
-    "onnxscript",
-    "onnxruntime-gpu",
-    "onnxruntime",
-)
+from .versions import installed_versions
 
 
 def run(job: ProbeJob, folder: Path, channel: Channel) -> dict[str, Any]:
@@ -62,7 +47,7 @@ def run(job: ProbeJob, folder: Path, channel: Channel) -> dict[str, Any]:
         "providers": providers,
         "provider_note": note,
         "richdem": has_richdem,
-        "versions": {"python": platform.python_version(), **versions()},
+        "versions": {"python": platform.python_version(), **installed_versions()},
         "python": sys.executable,
         "platform": platform.platform(),
         "cpu_bf16": cpu_has_bf16(),
@@ -112,14 +97,3 @@ def can_import(name: str) -> tuple[bool, str]:
     except (ImportError, OSError, AttributeError) as error:
         return False, str(error).strip().splitlines()[0][:120] if str(error) else type(error).__name__
     return True, ""
-
-
-def versions() -> dict[str, str]:
-    """Installed versions of the packages that decide a result."""
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found

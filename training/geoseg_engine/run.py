@@ -9,13 +9,13 @@ import os
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from . import __version__
 from .channel import Channel, is_first
 from .contract import CANCEL_FILE, JOB_FILE, PID_FILE, PROTOCOL, GeoSegError, Job, job_from_json
+from .versions import installed_versions
 
 WORKERS = {
     "stack": "stacking.stack",
@@ -94,28 +94,6 @@ def work(job: Job, folder: Path, channel: Channel) -> dict[str, Any]:
     module = importlib.import_module(f"{__package__}.{WORKERS[job.kind]}")
     result: dict[str, Any] = module.run(job, folder, channel)
     return result
-
-
-def installed_versions() -> dict[str, str]:
-    """Versions of the packages that decide a result, without importing them."""
-    names = (
-        "numpy",
-        "rasterio",
-        "shapely",
-        "geopandas",
-        "richdem",
-        "torch",
-        "onnx",
-        "onnxruntime-gpu",
-        "onnxruntime",
-    )
-    versions = {}
-    for name in names:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from qgis.PyQt.QtWidgets import QSizePolicy, QWidget
 
 from ..words import tr
 from .chart import number
-from .shades import faint, ink, paper
+from .shades import draw_levels, faint, ink, paper
 
 COLORS = ("#2aa876", "#e69f00", "#56b4e9", "#cc79a7", "#d55e00", "#8a8a8a")
 """Told apart by colour-blind eyes, on light and on dark paper."""
@@ -85,14 +85,8 @@ class Overlay(QWidget):
         return min(epochs), max(max(epochs), min(epochs) + 4)
 
     def _draw_axes(self, painter: QPainter, area: QRectF, first: int, last: int) -> None:
-        behind, line = paper(self), self.fontMetrics().height()
-        right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-        for step in (0.0, 0.5, 1.0):
-            y = area.bottom() - area.height() * step
-            painter.setPen(QPen(faint(self, behind, 0.18), 1))
-            painter.drawLine(QPointF(area.left(), y), QPointF(area.right(), y))
-            painter.setPen(ink(self, behind))
-            painter.drawText(QRectF(0, y - line / 2, area.left() - 5, line), right, f"{step:.1f}")
+        draw_levels(self, painter, area)
+        line = self.fontMetrics().height()
         box = QRectF(area.left(), area.bottom() + 2, area.width(), line)
         painter.drawText(box, Qt.AlignmentFlag.AlignLeft, str(first))
         painter.drawText(box, Qt.AlignmentFlag.AlignHCenter, tr("epoch; validation IoU upwards"))

@@ -10,7 +10,7 @@ from qgis.PyQt.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QP
 from qgis.PyQt.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from ..words import pixels, share, tr
-from .shades import blended, faint, ink, paper
+from .shades import blended, draw_levels, faint, ink, paper
 
 CURVE, BARS = "#2aa876", "#56b4e9"
 
@@ -65,14 +65,8 @@ class ReliabilityChart(QWidget):
             painter.drawEllipse(point, 3.0, 3.0)
 
     def _draw_axes(self, painter: QPainter, area: QRectF) -> None:
+        draw_levels(self, painter, area)
         behind, line = paper(self), self.fontMetrics().height()
-        right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-        for step in (0.0, 0.5, 1.0):
-            y = area.bottom() - area.height() * step
-            painter.setPen(QPen(faint(self, behind, 0.18), 1))
-            painter.drawLine(QPointF(area.left(), y), QPointF(area.right(), y))
-            painter.setPen(ink(self, behind))
-            painter.drawText(QRectF(0, y - line / 2, area.left() - 5, line), right, f"{step:.1f}")
         painter.setPen(QPen(faint(self, behind, 0.5), 1, Qt.PenStyle.DashLine))
         first = self._first()
         start = QPointF(area.left(), area.bottom() - area.height() * first)

@@ -6,7 +6,8 @@ role can be trusted: the ink is the role that stands out most from the ground.
 
 from __future__ import annotations
 
-from qgis.PyQt.QtGui import QColor, QPalette
+from qgis.PyQt.QtCore import QPointF, QRectF, Qt
+from qgis.PyQt.QtGui import QColor, QPainter, QPalette, QPen
 from qgis.PyQt.QtWidgets import QWidget
 
 
@@ -38,3 +39,15 @@ def blended(base: QColor, color: QColor, amount: float) -> QColor:
     parts = zip(base.getRgb()[:3], color.getRgb()[:3], strict=True)
     red, green, blue = (round(below + (above - below) * amount) for below, above in parts)
     return QColor(red, green, blue)
+
+
+def draw_levels(widget: QWidget, painter: QPainter, area: QRectF) -> None:
+    """Faint lines at 0, 0.5 and 1 of a chart's height, with their numbers to the left of it."""
+    behind, line = paper(widget), widget.fontMetrics().height()
+    right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+    for step in (0.0, 0.5, 1.0):
+        y = area.bottom() - area.height() * step
+        painter.setPen(QPen(faint(widget, behind, 0.18), 1))
+        painter.drawLine(QPointF(area.left(), y), QPointF(area.right(), y))
+        painter.setPen(ink(widget, behind))
+        painter.drawText(QRectF(0, y - line / 2, area.left() - 5, line), right, f"{step:.1f}")

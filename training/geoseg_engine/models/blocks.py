@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from ..raster.grid import up_to
+
 GROUPS = 8
 WIDEST = 512
 
@@ -83,8 +85,3 @@ def pyramid_reach(blocks: Sequence[int]) -> int:
     for look in reversed(upper):
         first = 2 * first - look
     return up_to(-first, 2 ** len(upper))
-
-
-def up_to(length: int, step: int) -> int:
-    """The next multiple of `step` that is not below `length`."""
-    return -(-length // step) * step

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from .blocks import convolved, initialise, up_to
+from ..raster.grid import up_to
+from .blocks import convolved, initialise
 from .resnet import DEPTHS, ResNet
 
 LOW = 48

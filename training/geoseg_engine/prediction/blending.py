@@ -10,12 +10,10 @@ from numpy.typing import NDArray
 
 from ..contract import GeoSegError
 from ..modelfile.reading import ModelFile
-from ..raster.grid import Window
-from ..raster.lattice import Lattice, blend
-from .halo import Cut, Frame, up_to
+from ..raster.grid import Window, up_to
+from ..raster.lattice import LEAST_WINDOW_PX, Lattice, blend
+from .halo import Cut, Frame
 from .runtime import Runtime
-
-LEAST_WINDOW_PX = 64
 
 
 def lattice_for(model: ModelFile, frame: Frame) -> Lattice:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import torch
 
-from .halo import Frame, up_to
+from ..raster.grid import up_to
+from .halo import Frame
 
 BLOCK_PX = 512
 """Cores are multiples of the blocks of the written file, so that each block is compressed once."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..contract import GeoSegError
-from ..raster.grid import Window
+from ..raster.grid import Window, up_to
 
 
 @dataclass(frozen=True)
@@ -103,8 +103,3 @@ def halves(frame: Frame, cut: Cut) -> tuple[Cut, Cut]:
         cut_at(frame, core.row, core.col, core.height, first),
         cut_at(frame, core.row, core.col + first, core.height, length - first),
     )
-
-
-def up_to(length: int, step: int) -> int:
-    """The next multiple of `step` that is not below `length`."""
-    return -(-length // step) * step

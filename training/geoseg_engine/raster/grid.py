@@ -134,3 +134,8 @@ def rasterio_profile(grid: Grid, count: int, dtype: str, nodata: float | None) -
         "bigtiff": "IF_SAFER",
         "num_threads": "ALL_CPUS",
     }
+
+
+def up_to(length: int, step: int) -> int:
+    """The next multiple of `step` that is not below `length`."""
+    return -(-length // step) * step

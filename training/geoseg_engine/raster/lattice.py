@@ -20,6 +20,8 @@ from .grid import Window
 
 SIGMA_SHARE = 1 / 8
 """Deviation of the Gaussian as share of the window's side, as in nnU-Net."""
+LEAST_WINDOW_PX = 64
+"""Windows are no smaller, however small the crops of training were."""
 
 
 @dataclass(frozen=True)

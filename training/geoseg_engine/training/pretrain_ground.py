@@ -19,6 +19,7 @@ from ..dataset.subset import places, with_bands
 from ..modelfile.stats import Statistics, measure, normalise
 from ..raster.grid import Window
 from ..stacking.stack import StackReader
+from .sample import place
 from .scene import MEMORY_BUDGET_BYTES, STATISTICS_PIXELS
 
 CELL_PX = 16
@@ -79,7 +80,7 @@ class Ground:
                 row, col = divmod(int(random.choice(cells)), self.held_out.shape[1])
                 shift = random.integers(0, CELL_PX, size=2) - size // 2
                 top, left = row * CELL_PX + int(shift[0]), col * CELL_PX + int(shift[1])
-                crop = self.crop(_inside(top, size, self.height), _inside(left, size, self.width), size)
+                crop = self.crop(place(top, size, self.height), place(left, size, self.width), size)
                 if np.isfinite(crop).mean() >= LEAST_SEEN:
                     break
             crops.append(torch.from_numpy(crop))
@@ -169,8 +170,3 @@ def _sample(
 
 def _strips(height: int, width: int) -> list[Window]:
     return [Window(row, 0, min(STRIP_ROWS, height - row), width) for row in range(0, height, STRIP_ROWS)]
-
-
-def _inside(start: int, size: int, length: int) -> int:
-    """A start shifted so that the crop lies inside; centred where the raster is smaller."""
-    return (length - size) // 2 if length <= size else min(max(start, 0), length - size)

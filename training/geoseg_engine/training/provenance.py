@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import datetime
 import platform
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
 from ..contract import Dataset
-
-PACKAGES = ("torch", "numpy", "scipy", "rasterio", "shapely", "onnx", "onnxscript", "scikit-learn")
+from ..versions import installed_versions
 
 
 def provenance(dataset: Dataset, folder: Path, seconds: float) -> dict[str, Any]:
@@ -25,7 +23,7 @@ def provenance(dataset: Dataset, folder: Path, seconds: float) -> dict[str, Any]
     return {
         "ended": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "seconds": round(seconds, 1),
-        "versions": versions(),
+        "versions": {"geoseg": __version__, "python": platform.python_version(), **installed_versions()},
         "platform": platform.platform(),
         "dataset": {
             "name": dataset.name,
@@ -34,17 +32,6 @@ def provenance(dataset: Dataset, folder: Path, seconds: float) -> dict[str, Any]
             "files": source_files(dataset, folder),
         },
     }
-
-
-def versions() -> dict[str, str]:
-    """Versions of the engine, Python and the packages that decide a result."""
-    found = {"geoseg": __version__, "python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def source_files(dataset: Dataset, folder: Path) -> list[dict[str, Any]]:
