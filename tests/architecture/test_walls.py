@@ -32,7 +32,9 @@ ROOMS = (
     {"models"},
     {"modelfile", "scores"},
     {"results", "probe"},
+    {"maps"},
     {"training", "prediction", "baselines"},
+    {"judgement"},
     {"experiments"},
     {"run"},
     {"cli_flags", "cli_terminal"},
@@ -51,6 +53,7 @@ WITHOUT_TORCH = {
     "stacking",
     "dataset",
     "scores",
+    "maps",
 }
 
 

@@ -27,12 +27,13 @@ from geoseg_engine.contract import (
     Source,
 )
 from geoseg_engine.dataset.subset import subset
+from geoseg_engine.judgement import evaluate
 from geoseg_engine.modelfile.calibration import Calibration
 from geoseg_engine.modelfile.reading import load_network, read_model
 from geoseg_engine.modelfile.stats import Statistics
 from geoseg_engine.models.spectral import MaximumLikelihood, SpectralAngle
 from geoseg_engine.models.texture import FLOOR, Texture
-from geoseg_engine.prediction import evaluate, predict
+from geoseg_engine.prediction import predict
 
 BANDS = 3
 FLAT = Statistics((0.0,) * BANDS, (1.0,) * BANDS, (-4.0,) * BANDS, (4.0,) * BANDS)

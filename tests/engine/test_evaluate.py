@@ -18,8 +18,9 @@ from geoseg_engine.contract import (
     write_json,
 )
 from geoseg_engine.dataset.datasets import load_dataset
-from geoseg_engine.prediction import evaluate, predict
-from geoseg_engine.prediction.judging import errors
+from geoseg_engine.judgement import evaluate
+from geoseg_engine.judgement.judging import errors
+from geoseg_engine.prediction import predict
 from geoseg_engine.scores.metrics import confusion
 from geoseg_engine.scores.report.charts import curve
 

@@ -7,7 +7,7 @@ from prediction_scenes import grid_of, write_raster
 
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import CANCEL_FILE, Cancelled, GeoSegError, LabelClass, PolygonizeJob
-from geoseg_engine.prediction import polygonize
+from geoseg_engine.maps import polygonize
 from geoseg_engine.raster.grid import Window
 from geoseg_engine.raster.writer import RasterWriter
 

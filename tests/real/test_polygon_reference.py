@@ -7,7 +7,7 @@ import pytest
 
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import PolygonizeJob
-from geoseg_engine.prediction import polygonize
+from geoseg_engine.maps import polygonize
 
 
 def test_polygons_of_the_reference_raster(data: Path, tmp_path: Path) -> None:

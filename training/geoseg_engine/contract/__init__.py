@@ -54,7 +54,9 @@ from .experiment_jobs import SEARCHED, BandSet, Contender
 from .indices import INDICES, ROLES, SpectralIndex, guess_roles, index_band
 from .jobs import (
     JOBS,
+    AreasJob,
     CheckJob,
+    CleanJob,
     CompareJob,
     CrossValidateJob,
     DescribeJob,
@@ -69,6 +71,7 @@ from .jobs import (
     PreviewJob,
     ProbeJob,
     RasterizeJob,
+    SampleJob,
     SearchJob,
     StackJob,
     SummarizeJob,
@@ -76,6 +79,8 @@ from .jobs import (
     TileJob,
     TrainJob,
 )
+from .judging_jobs import ALLOCATIONS
+from .prediction_jobs import PRECISIONS, RUNTIMES, VIEWS, Cleaning, Connectivity, Outlines, shard_of
 from .training_jobs import (
     ARCHITECTURES,
     AUGMENTATIONS,
@@ -88,6 +93,7 @@ from .training_jobs import (
 )
 
 __all__ = [
+    "ALLOCATIONS",
     "ARCHITECTURES",
     "AUGMENTATIONS",
     "BASELINES",
@@ -106,10 +112,12 @@ __all__ = [
     "LOSSES",
     "MONITORS",
     "PID_FILE",
+    "PRECISIONS",
     "PRESETS",
     "PROTOCOL",
     "RELIEF_ATTRIBUTES",
     "ROLES",
+    "RUNTIMES",
     "SAVING_PHASE",
     "SEARCHED",
     "SPECKLE_FILTERS",
@@ -117,13 +125,18 @@ __all__ = [
     "TEMPORAL_STATISTICS",
     "TERRAIN_ATTRIBUTES",
     "VECTOR_FEATURES",
+    "VIEWS",
     "Area",
     "AreaKind",
+    "AreasJob",
     "Band",
     "BandSet",
     "Cancelled",
     "CheckJob",
+    "CleanJob",
+    "Cleaning",
     "CompareJob",
+    "Connectivity",
     "Contender",
     "CrossValidateJob",
     "Dataset",
@@ -139,6 +152,7 @@ __all__ = [
     "LabelClass",
     "LabelLayer",
     "Labels",
+    "Outlines",
     "PolygonizeJob",
     "PredictJob",
     "PretrainJob",
@@ -148,6 +162,7 @@ __all__ = [
     "RasterizeJob",
     "Recipe",
     "Resampling",
+    "SampleJob",
     "Scaling",
     "SearchJob",
     "Series",
@@ -168,5 +183,6 @@ __all__ = [
     "job_from_json",
     "job_to_json",
     "read_json",
+    "shard_of",
     "write_json",
 ]

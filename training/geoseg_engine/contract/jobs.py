@@ -17,13 +17,9 @@ from .data_jobs import (
 )
 from .experiment_jobs import CompareJob, CrossValidateJob, SearchJob
 from .job import Job
-from .model_jobs import (
-    DescribeJob,
-    EvaluateJob,
-    PolygonizeJob,
-    PredictJob,
-    ProbeJob,
-)
+from .judging_jobs import AreasJob, EvaluateJob, SampleJob
+from .model_jobs import DescribeJob, ProbeJob
+from .prediction_jobs import CleanJob, PolygonizeJob, PredictJob
 from .training_jobs import ForestJob, PretrainJob, PreviewJob, TrainJob
 
 JOBS: dict[str, type[Job]] = {
@@ -46,7 +42,10 @@ JOBS: dict[str, type[Job]] = {
         CompareJob,
         PredictJob,
         EvaluateJob,
+        CleanJob,
         PolygonizeJob,
+        AreasJob,
+        SampleJob,
         DescribeJob,
         ProbeJob,
     )

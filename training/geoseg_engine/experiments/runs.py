@@ -36,8 +36,8 @@ from ..contract import (
     job_to_json,
     write_json,
 )
+from ..judgement import evaluate
 from ..outputs import prepare_folder
-from ..prediction import evaluate
 from ..training import checkpoint, fit
 
 RESULT_FILE = "result.json"

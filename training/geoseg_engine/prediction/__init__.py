@@ -1,1 +1,1 @@
-"""From a model to maps, polygons and scores on held-out ground."""
+"""From a model to rasters of classes, confidence and whatever else it can tell."""

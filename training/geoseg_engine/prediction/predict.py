@@ -22,6 +22,7 @@ from ..contract import (
     PredictJob,
     Problem,
 )
+from ..maps.polygonize import is_background, polygonize
 from ..modelfile.calibration import calibrated
 from ..modelfile.reading import ModelFile, read_model
 from ..raster.geodesy import window_areas_m2
@@ -43,7 +44,6 @@ from .inference import (
     set_up,
 )
 from .matching import Match, match, predict_sentence
-from .polygonize import is_background, polygonize
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from .augment_directions import Directions
+from ..modelfile.directions import Directions
 from .augment_geometry import resize, rotate_and_shift, turn, turn_each
 from .augment_values import add_noise, brighten, copy_rare, cut_and_mix, drop_bands
 

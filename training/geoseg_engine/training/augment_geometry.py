@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..contract import IGNORE
-from .augment_directions import Directions
+from ..modelfile.directions import Directions
 
 SHIFT = 0.1
 """Greatest shift, as a share of the side."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ..contract import IGNORE
-from .augment_directions import Directions
+from ..modelfile.directions import Directions
 
 BRIGHTNESS, CONTRAST, NOISE = 0.1, 0.1, 0.05
 """Standard deviations, in z-scores; contrast is relative."""

@@ -30,6 +30,7 @@ from ..dataset.datasets import load_dataset, open_dataset_stack
 from ..modelfile.calibration import calibrated
 from ..modelfile.reading import ModelFile, read_model
 from ..outputs import prepare_folder, whole_file
+from ..prediction.inference import BandReader, Block, Setup, class_confidence, class_ids, set_up
 from ..raster.grid import Window, windows
 from ..raster.sources import coincide, open_source, source_grid
 from ..raster.stream import pump
@@ -40,7 +41,6 @@ from ..scores.report import write_report
 from ..stacking.reader import StackReader
 from ..stacking.rebind import rebind
 from .examples import best_and_worst, pictures
-from .inference import BandReader, Block, Setup, class_confidence, class_ids, set_up
 from .judging import BINARY_ERRORS, CLASS_ERRORS, Judge, class_table, judging
 
 METRICS_FILE, CONFUSION_FILE, ERRORS_FILE, REPORT_FILE = (

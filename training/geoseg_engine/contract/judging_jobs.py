@@ -1,0 +1,159 @@
+"""Jobs that say how good a map is, and how much of each class there is, as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from .complaints import when
+from .data import SPLITS, Area, Labels
+from .errors import Problem
+from .job import Job
+
+ALLOCATIONS = ("proportional", "equal", "mixed")
+"""How sample points go to classes: by area; the same number each; by area, but rare classes no fewer than asked."""
+
+
+@dataclass(frozen=True)
+class EvaluateJob(Job):
+    """Compare a model, or any map of classes, with labels.
+
+    Against the held-out labels of a dataset, or, where `truth` is given, against any labels. Leaves metrics.json,
+    confusion.csv, areas.csv, errors.tif (1 true positive, 2 false positive, 3 false negative; with more than two
+    classes 1 right, 2 wrong) and report.html in `output`.
+
+    Attributes:
+        dataset: dataset.json or its folder; empty with `truth`.
+        model: a model; or
+        prediction: a class raster, or polygons where `prediction_field` or `prediction_layer` says so.
+        prediction_layer, prediction_field: of polygons; the field holds the names of the classes.
+        split: of the dataset.
+        truth: polygons or a raster; ground that they do not label is not judged if `truth.unlabelled` is unknown.
+        area: where truth is looked at.
+    """
+
+    kind: ClassVar[str] = "evaluate"
+    dataset: str = ""
+    model: str = ""
+    prediction: str = ""
+    split: str = "test"
+    device: str = "auto"
+    output: str = "."
+    prediction_layer: str = ""
+    prediction_field: str = ""
+    truth: Labels | None = None
+    area: Area = field(default_factory=Area)
+
+    def problems(self) -> list[Problem]:
+        """See `Job`."""
+        return [
+            *when(
+                bool(self.model) == bool(self.prediction),
+                "nothing_to_evaluate",
+                "Give either a model or a map to evaluate.",
+                "Choose one of the two.",
+            ),
+            *when(
+                bool(self.dataset) == (self.truth is not None),
+                "no_truth",
+                "Give either a dataset or labels to compare with.",
+                "Choose one of the two.",
+            ),
+            *when(
+                bool(self.model) and self.truth is not None,
+                "model_and_truth",
+                "A model is compared with a dataset's labels, not with other labels.",
+                "Predict first, then evaluate the class raster.",
+            ),
+            *when(
+                self.split not in SPLITS,
+                "split",
+                f"Unknown split '{self.split}'.",
+                f"Choose from: {', '.join(SPLITS)}.",
+            ),
+        ]
+
+
+@dataclass(frozen=True)
+class AreasJob(Job):
+    """Area of each class on a map; with a reference sample also the area there really is, with its interval.
+
+    Leaves areas.json, areas.csv and areas.svg in `output`.
+
+    Attributes:
+        classes: class raster.
+        sample: points with the true class of each, as `samplepoints` lays them out; empty is none.
+        sample_layer: layer of it.
+        reference_field: field with the true class, by name or id; points without one are left out.
+        confidence_level: of the intervals.
+    """
+
+    kind: ClassVar[str] = "areas"
+    classes: str
+    sample: str = ""
+    sample_layer: str = ""
+    reference_field: str = "reference"
+    confidence_level: float = 0.95
+    output: str = "."
+
+    def problems(self) -> list[Problem]:
+        """See `Job`."""
+        return when(
+            not 0.5 <= self.confidence_level < 1,
+            "confidence_level",
+            f"The confidence level is {self.confidence_level:g}.",
+            "Choose one from 0.5 to below 1, usually 0.95.",
+        )
+
+
+@dataclass(frozen=True)
+class SampleJob(Job):
+    """Lay out a stratified random sample on a map, to be looked at by people (Olofsson et al. 2014).
+
+    Leaves points with point_id, class_id, class_name (of the map), weight and an empty field `reference`.
+
+    Attributes:
+        classes: class raster; its classes are the strata.
+        count: points in all; 0 finds them from `standard_error`.
+        standard_error: that the overall accuracy shall have.
+        expected: class name -> user's accuracy that is expected; of those not named `expected_else`.
+        allocation: of ALLOCATIONS.
+        least: points of a class with `mixed`.
+        output: GeoPackage.
+    """
+
+    kind: ClassVar[str] = "samplepoints"
+    classes: str
+    count: int = 0
+    standard_error: float = 0.01
+    expected: dict[str, float] = field(default_factory=dict)
+    expected_else: float = 0.8
+    allocation: Literal["proportional", "equal", "mixed"] = "mixed"
+    least: int = 50
+    seed: int = 42
+    output: str = "sample.gpkg"
+
+    def problems(self) -> list[Problem]:
+        """See `Job`."""
+        shares = {**self.expected, "others": self.expected_else}
+        wrong = [f"{name}: {value:g}" for name, value in shares.items() if not 0 < value < 1]
+        return [
+            *when(
+                self.count < 0 or self.least < 0,
+                "count",
+                f"{min(self.count, self.least)} points.",
+                "Give 0 or more.",
+            ),
+            *when(
+                not 0 < self.standard_error < 0.5,
+                "standard_error",
+                f"The standard error is {self.standard_error:g}.",
+                "Choose one between 0 and 0.5, usually 0.01.",
+            ),
+            *when(
+                bool(wrong),
+                "expected",
+                f"Expected accuracies must lie between 0 and 1 ({', '.join(wrong)}).",
+                "Write 0.8 for 80 %.",
+            ),
+        ]

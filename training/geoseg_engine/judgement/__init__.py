@@ -1,0 +1,1 @@
+"""How good a map is, and how much of each class there is."""

@@ -1,0 +1,1 @@
+"""From classes of pixels to maps: cleaned rasters, polygons."""
