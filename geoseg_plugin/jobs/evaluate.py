@@ -1,10 +1,10 @@
-"""Compare a model with held-out labels."""
+"""Compare a model with held-out labels, or any map with any labels."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from ..contract import EvaluateJob
+from ..contract import Area, EvaluateJob, Labels
 from .submission import Submission
 
 
@@ -17,3 +17,9 @@ def evaluate(
     """
     job = EvaluateJob(str(dataset_folder), str(model), prediction, split)
     return Submission(job, folder, "Evaluate on held-out blocks")
+
+
+def compare_with_labels(folder: Path, prediction: Path, truth: Labels, area: Area) -> Submission:
+    """The same of a class raster and labels that have nothing to do with each other."""
+    job = EvaluateJob(prediction=str(prediction), truth=truth, area=area)
+    return Submission(job, folder, "Compare a map with labels")

@@ -38,6 +38,12 @@ ENTROPY_STOPS = (
 RIGHT, WRONG = "#009e73", "#d55e00"
 TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = "#009e73", "#e69f00", "#2f8fdd"
 
+DISAGREEMENT_STOPS = tuple((value / 2, color) for value, color in ENTROPY_STOPS)
+"""Disagreement as entropy, but to 0.5: more than half of the uncertainty is hardly ever due to it."""
+
+BEYOND_COLORS = ("#fed976", "#fd8d3c", "#e31a1c", "#800026")
+"""One band beyond the range of training, two, three, more: after ColorBrewer's YlOrRd (Harrower and Brewer 2003)."""
+
 SPLIT_COLORS = {
     "train": "#0072b2",
     "validation": "#e69f00",
@@ -53,3 +59,6 @@ def class_color(index: int) -> str:
 
 FINDING_COLORS = ("#ff2fd0", "#ffe600", "#00e5ff", "#ff7a00", "#7dff3a", "#ff4d4d", "#b48cff", "#ffffff")
 """Kinds of fault: bright, so that they are seen on any ground."""
+
+UNSEEN_POINT = "#ffe600"
+"""A point of a reference sample that nobody has looked at yet."""

@@ -78,7 +78,7 @@ def publish_prediction(
     project: QgsProject | None = None,
     later: Later = at_once,
 ) -> QgsLayerTreeGroup:
-    """Show a prediction: polygons above classes above confidence, entropy and probabilities.
+    """Show a prediction: polygons above classes above how far to trust them.
 
     Args:
         folder: prediction folder; relative paths of `result` start there.
@@ -104,14 +104,16 @@ def prediction_items(classes: tuple[LabelClass, ...]) -> list[Item]:
             "polygons",
         ),
         Item(Path("output"), tr("Classes"), lambda layer: styles.style_classes(layer, classes)),
-        Item(Path("confidence"), tr("Confidence"), styles.style_confidence, visible=False, expanded=False),
-        Item(Path("entropy"), tr("Entropy"), styles.style_entropy, visible=False, expanded=False),
-        Item(
-            Path("probability"),
-            tr("Class probabilities"),
-            styles.style_confidence,
-            visible=False,
-            expanded=False,
+        *(
+            Item(Path(key), name, style, visible=False, expanded=False)
+            for key, name, style in (
+                ("beyond", tr("Beyond training"), styles.style_beyond),
+                ("confidence", tr("Confidence"), styles.style_confidence),
+                ("margin", tr("Margin"), styles.style_confidence),
+                ("entropy", tr("Entropy"), styles.style_entropy),
+                ("disagreement", tr("Disagreement"), styles.style_disagreement),
+                ("probability", tr("Class probabilities"), styles.style_confidence),
+            )
         ),
     ]
 
@@ -152,8 +154,9 @@ def publish_evaluation(
     title: str = "",
     project: QgsProject | None = None,
     later: Later = at_once,
+    group: QgsLayerTreeGroup | None = None,
 ) -> QgsLayerTreeGroup:
-    """Show where the map is right and wrong on held-out ground."""
+    """Show where the map is right and wrong on held-out ground; in `group` if it is given."""
     kind = str(result.get("errors_kind", ""))
     path = folder / str(result["errors"])
     items = [Item(path, tr("Errors"), lambda layer: styles.style_errors(layer, kind))]
@@ -163,6 +166,7 @@ def publish_evaluation(
         evaluation_notes(folder, result),
         project,
         later,
+        group,
     )
 
 
@@ -172,17 +176,31 @@ def publish(
     notes: Mapping[str, str],
     project: QgsProject | None = None,
     later: Later = at_once,
+    group: QgsLayerTreeGroup | None = None,
 ) -> QgsLayerTreeGroup:
     """One group on top of the tree with these layers, the first one uppermost.
 
-    A file that is missing or holds no such layer is left out. Returns the group.
+    With `group` they come to the top of that one. A file that is missing or holds no such layer is left out.
+    Returns the group.
     """
     project = project or QgsProject.instance()
-    group = project.layerTreeRoot().insertGroup(0, title)
-    for item in items:
-        for step in Arrival(item, group, project, notes, title).steps:
+    at_top = group is not None
+    group = group or project.layerTreeRoot().insertGroup(0, title)
+    for number, item in enumerate(items):
+        for step in Arrival(item, group, project, notes, title, number if at_top else -1).steps:
             later(step)
     return group
+
+
+def group_of(place: Path, project: QgsProject | None = None) -> QgsLayerTreeGroup | None:
+    """The group with a layer from a folder (or of a file); None if there is none."""
+    inside = place.resolve()
+    for group in (project or QgsProject.instance()).layerTreeRoot().findGroups():
+        layers = [node.layer() for node in group.findLayers()]
+        files = [Path(layer.source().split("|")[0]) for layer in layers if layer is not None]
+        if any(file == inside or inside in file.parents for file in files):
+            return group
+    return None
 
 
 class Arrival:
@@ -195,7 +213,9 @@ class Arrival:
         project: QgsProject,
         notes: Mapping[str, str],
         title: str,
+        place: int = -1,
     ) -> None:
+        self._place = place
         self._item, self._group, self._project = item, group, project
         self._notes, self._title = notes, title
         self._layer: QgsMapLayer | None = None
@@ -223,7 +243,7 @@ class Arrival:
         self._layer = None
         layer.setCustomProperty(RESULT_MARK, True)
         self._project.addMapLayer(layer, False)
-        node = self._group.addLayer(layer)
+        node = self._group.insertLayer(self._place, layer)
         node.setItemVisibilityChecked(self._item.visible)
         node.setExpanded(self._item.expanded)
 

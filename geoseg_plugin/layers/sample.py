@@ -1,0 +1,135 @@
+"""Points of a reference sample: drawn by what was found at them, filled in by choosing a class. Main thread."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from pathlib import Path
+
+from osgeo import ogr
+from qgis.core import (
+    QgsAttributeEditorField,
+    QgsCategorizedSymbolRenderer,
+    QgsEditFormConfig,
+    QgsEditorWidgetSetup,
+    QgsLayerTreeGroup,
+    QgsMarkerSymbol,
+    QgsProject,
+    QgsRendererCategory,
+    QgsSimpleMarkerSymbolLayer,
+    QgsVectorLayer,
+    QgsWkbTypes,
+)
+from qgis.PyQt.QtGui import QColor
+
+from ..contract import LabelClass
+from ..jobs.areas import REFERENCE_FIELD
+from . import publish
+from .colors import UNSEEN_POINT
+from .exports import PolygonExport, value_text
+from .snapshot import feature_snapshot
+
+
+def tr(text: str) -> str:
+    return publish.tr(text)
+
+
+def publish_sample(
+    file: Path,
+    title: str,
+    classes: tuple[LabelClass, ...],
+    notes: dict[str, str],
+    project: QgsProject | None = None,
+    later: publish.Later = publish.at_once,
+    group: QgsLayerTreeGroup | None = None,
+) -> QgsLayerTreeGroup:
+    """Show sample points, ready to be filled in; in `group` if it is given."""
+    return publish.publish([sample_item(file, classes)], title, notes, project, later, group)
+
+
+def sample_item(file: Path, classes: tuple[LabelClass, ...]) -> publish.Item:
+    """The points of a GeoPackage as a layer to publish."""
+    return publish.Item(
+        file, tr("Reference sample"), lambda layer: style_sample(layer, classes), first_layer(file)
+    )
+
+
+def style_sample(layer: QgsVectorLayer, classes: Iterable[LabelClass]) -> None:
+    """Points without a class stand out; the form offers the classes and keeps back what the map says.
+
+    Who looks at a point must not know the map's answer, or the sample only confirms the map.
+    """
+    classes = tuple(classes)
+    categories = [QgsRendererCategory("", unseen(), tr("To be looked at"))]
+    categories += [QgsRendererCategory(item.name, seen(item.color), item.name) for item in classes]
+    layer.setRenderer(
+        QgsCategorizedSymbolRenderer(f"coalesce(to_string(\"{REFERENCE_FIELD}\"), '')", categories)
+    )
+    names = [{item.name: item.name} for item in classes]
+    place = layer.fields().lookupField(REFERENCE_FIELD)
+    layer.setEditorWidgetSetup(place, QgsEditorWidgetSetup("ValueMap", {"map": names}))
+    layer.setFieldAlias(place, tr("What is really there"))
+    show_only(layer, ("point_id", REFERENCE_FIELD))
+    layer.setDisplayExpression("'" + tr("Point") + ' \' || "point_id"')
+    layer.triggerRepaint()
+
+
+def show_only(layer: QgsVectorLayer, names: Iterable[str]) -> None:
+    """A form with these fields; the first cannot be edited."""
+    form = layer.editFormConfig()
+    form.clearTabs()
+    form.setLayout(QgsEditFormConfig.EditorLayout.TabLayout)
+    root = form.invisibleRootContainer()
+    places = [(name, layer.fields().lookupField(name)) for name in names]
+    for name, place in places:
+        if place >= 0:
+            root.addChildElement(QgsAttributeEditorField(name, place, root))
+    form.setReadOnly(places[0][1], True)
+    layer.setEditFormConfig(form)
+
+
+def unseen() -> QgsMarkerSymbol:
+    """A bright ring on a dark one: the ground inside stays visible."""
+    return ring(UNSEEN_POINT, 4.2)
+
+
+def seen(color: str) -> QgsMarkerSymbol:
+    """A filled dot in the class's colour."""
+    return QgsMarkerSymbol.createSimple(
+        {"name": "circle", "color": color, "size": "2.6", "outline_color": "#ffffff", "outline_width": "0.5"}
+    )
+
+
+def ring(color: str, size_mm: float) -> QgsMarkerSymbol:
+    """A hollow circle with a dark casing."""
+    plain = {"name": "circle", "size": str(size_mm), "color": "0,0,0,0", "outline_width": "0.6"}
+    symbol = QgsMarkerSymbol.createSimple({**plain, "outline_color": color})
+    casing = QgsSimpleMarkerSymbolLayer.create(
+        {**plain, "outline_color": "0,0,0,170", "outline_width": "1.3"}
+    )
+    casing.setColor(QColor(0, 0, 0, 0))
+    symbol.insertSymbolLayer(0, casing)
+    return symbol
+
+
+def first_layer(file: Path) -> str:
+    """Name of the first layer of a GeoPackage; empty if it cannot be read."""
+    source = ogr.Open(str(file))
+    return source.GetLayer(0).GetName() if source is not None and source.GetLayerCount() else ""
+
+
+def is_sample(layer: object) -> bool:
+    """Whether a layer of points has the field that a reference sample is filled in with."""
+    return isinstance(layer, QgsVectorLayer) and layer.fields().lookupField(REFERENCE_FIELD) >= 0
+
+
+def sample_snapshot(layer: QgsVectorLayer, path: Path) -> PolygonExport:
+    """What writes the points as they are now, with answers that are not saved yet."""
+    export = feature_snapshot(layer, path, layer.fields().names())
+    return dataclasses.replace(export, geometry=QgsWkbTypes.Type.Point)
+
+
+def answered(layer: QgsVectorLayer) -> int:
+    """How many points have a class."""
+    place = layer.fields().lookupField(REFERENCE_FIELD)
+    return sum(1 for feature in layer.getFeatures() if value_text(feature.attribute(place)))

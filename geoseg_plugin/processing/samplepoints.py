@@ -1,0 +1,111 @@
+"""geoseg:samplepoints"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from qgis.core import (
+    Qgis,
+    QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsProcessingOutputNumber,
+    QgsProcessingParameterRasterLayer,
+    QgsProcessingParameterVectorDestination,
+)
+
+from ..contract import ALLOCATIONS, Problem, SampleJob
+from ..jobs.submission import Submission
+from ..layers import sample
+from .additions import parts
+from .base import GeoSegAlgorithm
+from .gather import layer_problems
+from .parameters import Parameters, advanced, choice, real, seed, text, tr, whole
+from .polygonize import legend_of
+
+
+class SamplePoints(GeoSegAlgorithm):
+    """Lays out random points in each class of a map, to be looked at by people."""
+
+    ID = "samplepoints"
+    TITLE = "Lay out a reference sample"
+    GROUP = "map"
+    TAGS = ("random points", "stratified", "accuracy assessment", "validation", "Olofsson")
+
+    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
+        self.addParameter(QgsProcessingParameterRasterLayer("INPUT", tr("Class raster")))
+        self.addParameter(whole("COUNT", tr("Points in all (0: as many as the standard error needs)"), 0, 0))
+        self.addParameter(
+            real(
+                "STANDARD_ERROR", tr("Standard error that the overall accuracy shall have"), 0.01, 0.001, 0.4
+            )
+        )
+        self.addParameter(
+            real("EXPECTED", tr("User's accuracy that is expected of the classes"), 0.8, 0.01, 0.99)
+        )
+        self.addParameter(
+            advanced(text("EXPECTED_BY_CLASS", tr("Classes that differ, one a line: class=0.9"), lines=True))
+        )
+        self.addParameter(choice("ALLOCATION", tr("How points go to classes"), ALLOCATIONS, "mixed"))
+        self.addParameter(advanced(whole("LEAST", tr("Least points a class (mixed)"), 50, 0)))
+        self.addParameter(seed())
+        self.addParameter(
+            QgsProcessingParameterVectorDestination(
+                "OUTPUT", tr("Sample points"), Qgis.ProcessingSourceType.VectorPoint
+            )
+        )
+        self.addOutput(QgsProcessingOutputNumber("POINTS", tr("Number of points")))
+        self.addOutput(QgsProcessingOutputNumber("ERROR", tr("Expected standard error")))
+
+    def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
+        found = layer_problems(self, parameters, context, ("INPUT",))
+        lines = parts(self.parameterAsString(dict(parameters), "EXPECTED_BY_CLASS", context))
+        wrong = [line for line in lines if share_of(line) is None]
+        if wrong:
+            said = tr("EXPECTED_BY_CLASS: '{}' is not 'class=share'.").format(wrong[0])
+            found.append(Problem("expected", said, tr("Write for example: water=0.95; forest=0.8")))
+        return found
+
+    def gather(
+        self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> None:
+        raster = self.parameterAsRasterLayer(parameters, "INPUT", context)
+        self.classes = legend_of(raster)
+        self.raster = raster.source()
+
+    def work(
+        self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
+        output = Path(self.parameterAsOutputLayer(parameters, "OUTPUT", context))
+        lines = parts(self.parameterAsString(parameters, "EXPECTED_BY_CLASS", context))
+        job = SampleJob(
+            classes=self.raster,
+            count=self.parameterAsInt(parameters, "COUNT", context),
+            standard_error=self.parameterAsDouble(parameters, "STANDARD_ERROR", context),
+            expected={line.rpartition("=")[0].strip(): share_of(line) or 0.8 for line in lines},
+            expected_else=self.parameterAsDouble(parameters, "EXPECTED", context),
+            allocation=self.parameterAsEnumString(parameters, "ALLOCATION", context),
+            least=self.parameterAsInt(parameters, "LEAST", context),
+            seed=self.parameterAsInt(parameters, "SEED", context),
+            output=str(output),
+        )
+        result = self.run_engine([Submission(job, self.job_folder(), tr("Reference sample"))], feedback)
+        for row in result.get("rows", ()):
+            feedback.pushInfo(tr("{}: {} points").format(row.get("name"), row.get("points")))
+        notes = {tr("Made by"): tr("GeoSeg, reference sample"), tr("Class raster"): self.raster}
+        self.dress_later(sample.sample_item(output, self.classes), notes)
+        return {
+            "OUTPUT": str(output),
+            "POINTS": result.get("count"),
+            "ERROR": result.get("standard_error"),
+        }
+
+
+def share_of(line: str) -> float | None:
+    """The number of `class=0.9`; None if there is none between 0 and 1."""
+    name, _, number = line.rpartition("=")
+    try:
+        value = float(number)
+    except ValueError:
+        return None
+    return value if name.strip() and 0 < value < 1 else None
