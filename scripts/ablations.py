@@ -1,8 +1,9 @@
 """What each default of the automatic mode is worth: one setting changed at a time, on real cases, several seeds.
 
 Run with the engine's Python: `python scripts/ablations.py DATA [CASE …] [--seeds 1 2 3] [--steps 300] [--docs FILE]`.
-Every run has the same number of steps, the same small network and no time limit, so that only the setting differs;
-the epoch is chosen on the validation split and judged on the test split. Finished runs in the output folder are kept.
+Every run has the same number of steps, the same small network and crops and no time limit, so that only the setting
+differs; the epoch is chosen on the validation split and judged on the test split. Finished runs in the output folder
+are kept.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ ALL_AUGMENTATION = ("flip", "turn", "scale", "brightness", "noise")
 BASE = TrainJob(
     "",
     width=WIDTH,
+    crop_px=64,
+    batch_size=8,
     loss="ce+lovasz",
     class_weights="sqrt",
     augment=ALL_AUGMENTATION,
