@@ -90,7 +90,7 @@ class PredictController(QObject):
             self.page.problem_list.set_problems([row(as_error(error))])
             return
         extent, crs = self._extent(choices)
-        submission = predict.plan(folder, Path(choices.model), sources, extent, crs)
+        submission = predict.plan(folder, Path(choices.model), sources, extent=extent, extent_crs=crs)
         exports = [item for item in exports if not is_written_raster(item)]
         question = Question(
             "predict plan", tr("Match layers"), exports, [submission], self._on_planned, self._on_not_planned
@@ -117,16 +117,13 @@ class PredictController(QObject):
             self.desk.report(as_error(error))
             return
         extent, crs = self._extent(choices)
-        submission = predict.predict(
-            folder,
-            model,
-            sources,
-            extent,
-            crs,
-            confidence=choices.confidence,
-            polygons=choices.polygons,
-            entropy=choices.entropy,
-        )
+        ticked = {
+            "confidence": choices.confidence,
+            "polygons": choices.polygons,
+            "entropy": choices.entropy,
+        }
+        outputs = [key for key, wanted in ticked.items() if wanted]
+        submission = predict.predict(folder, model, sources, outputs, extent=extent, extent_crs=crs)
         self.desk.start(submission.title, exports, [submission], self._on_predicted, self._on_failed)
 
     def show_state(self) -> None:

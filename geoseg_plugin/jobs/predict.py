@@ -1,52 +1,105 @@
-"""Classify rasters with a trained model."""
+"""Classify rasters with a trained model, go on where that was interrupted, and what is done to a map afterwards."""
 
 from __future__ import annotations
 
+import dataclasses
+import json
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
-from ..contract import PolygonizeJob, PredictJob, Source
+from ..contract import (
+    Cleaning,
+    CleanJob,
+    GeoSegError,
+    Outlines,
+    PolygonizeJob,
+    PredictJob,
+    Source,
+    encode,
+)
 from .submission import Submission
+from .train import METRICS, job_of
+from .workspace import result_of
 
-Extent = tuple[float, float, float, float]
+FILES = {
+    "polygons": "polygons.gpkg",
+    "confidence": "confidence.tif",
+    "entropy": "entropy.tif",
+    "margin": "margin.tif",
+    "disagreement": "disagreement.tif",
+    "beyond": "beyond.tif",
+    "probability": "probability.tif",
+}
+"""What can be written beside the classes: field of the job -> its file in the folder of the prediction."""
+VIEWS_OF = {"none": 1, "flips": 4, "all": 8}
+"""Images that test-time augmentation looks at."""
 
 
 def predict(
     folder: Path,
     model: Path,
     sources: tuple[Source, ...] = (),
-    extent: Extent | None = None,
-    extent_crs: str = "",
-    confidence: bool = True,
-    polygons: bool = True,
-    entropy: bool = False,
-    min_area_px: int = 4,
-    device: str = "auto",
+    outputs: Collection[str] = ("polygons", "confidence"),
+    **settings: Any,
 ) -> Submission:
-    """Write classes.tif, and what else is ticked, to `folder`. No sources: those of training."""
-    job = PredictJob(
-        model=str(model),
-        sources=sources,
-        extent=extent,
-        extent_crs=extent_crs,
-        confidence="confidence.tif" if confidence else "",
-        entropy="entropy.tif" if entropy else "",
-        polygons="polygons.gpkg" if polygons else "",
-        min_area_px=min_area_px,
-        device=device,
-    )
+    """Write classes.tif, and the `outputs` of FILES, to `folder`.
+
+    Args:
+        folder, model: where and with what.
+        sources: rasters; none are those of training.
+        outputs: keys of FILES.
+        settings: further fields of PredictJob.
+    """
+    files: dict[str, Any] = {key: file for key, file in FILES.items() if key in outputs}
+    job = PredictJob(model=str(model), sources=sources, **files, **settings)
     return Submission(job, folder, f"Predict {folder.name}")
 
 
-def plan(
-    folder: Path,
-    model: Path,
-    sources: tuple[Source, ...] = (),
-    extent: Extent | None = None,
-    extent_crs: str = "",
-) -> Submission:
+def plan(folder: Path, model: Path, sources: tuple[Source, ...] = (), **settings: Any) -> Submission:
     """Say which layer fills which slot of the model and what would be written."""
-    job = PredictJob(str(model), sources, extent, extent_crs, dry_run=True)
+    job = PredictJob(model=str(model), sources=sources, dry_run=True, **settings)
     return Submission(job, folder / "jobs" / "plan", "Match layers with the model")
+
+
+def resume(folder: Path) -> Submission:
+    """Go on with a prediction: the same job in the same folder.
+
+    Raises:
+        GeoSegError: `no_run` if the folder holds no prediction; `bad_json`, `protocol` if it is not readable.
+    """
+    job = job_of(folder)
+    if not isinstance(job, PredictJob):
+        raise GeoSegError("no_run", f"{folder} holds a job of kind {job.kind}.", "Choose a prediction.")
+    return Submission(dataclasses.replace(job, resume=True), folder, f"Resume {folder.name}")
+
+
+def has_parts(folder: Path) -> bool:
+    """Whether an interrupted prediction left something to go on from."""
+    return any(folder.glob(".predict-*")) or (folder / "classes.tif").exists()
+
+
+def views(tta: str, dropout_passes: int) -> int:
+    """How many times the network looks at each pixel."""
+    return VIEWS_OF.get(tta, 1) * max(dropout_passes, 1)
+
+
+def pace_of(folder: Path, model: Path) -> float | None:
+    """Megapixels a second and view that a finished prediction with this model reached; None if it was another."""
+    try:
+        job = job_of(folder)
+    except GeoSegError:
+        return None
+    rate = result_of(folder).get("mpx_per_s")
+    if not isinstance(job, PredictJob) or Path(job.model) != model or not isinstance(rate, (int, float)):
+        return None
+    return float(rate) * views(job.tta, job.dropout_passes) if rate > 0 else None
+
+
+def clean(folder: Path, classes: Path, cleaning: Cleaning, background: int, output: Path) -> Submission:
+    """Clean a class raster."""
+    job = CleanJob(str(classes), cleaning, background, str(output))
+    return Submission(job, folder, "Clean classes")
 
 
 def polygonize(
@@ -56,6 +109,7 @@ def polygonize(
     min_area_px: int = 4,
     skip_background: bool = True,
     output: Path | None = None,
+    outlines: Outlines | None = None,
 ) -> Submission:
     """Class raster to polygons; without `output` to polygons.gpkg in `folder`."""
     job = PolygonizeJob(
@@ -64,5 +118,49 @@ def polygonize(
         skip_background=skip_background,
         min_area_px=min_area_px,
         output=str(output or folder / "polygons.gpkg"),
+        outlines=outlines or Outlines(),
     )
     return Submission(job, folder, "Polygonize")
+
+
+def scores_of(model: Path) -> dict[str, Any]:
+    """What is known of a model's quality from the files beside it: its test scores, else those of validation.
+
+    Returns:
+        `miou` and `split`, and `interval` where there is one; empty where nothing is known.
+    """
+    judged = result_of(model.parent / "evaluation")
+    found = judged or _json(model.parent / METRICS)
+    miou = found.get("miou")
+    if not isinstance(miou, (int, float)):
+        return {}
+    ends = (found.get("intervals") or {}).get("miou")
+    split = str(found.get("split") or ("test" if judged else "validation"))
+    return {"miou": float(miou), "split": split, **({"interval": list(ends)} if ends else {})}
+
+
+def told(folder: Path, result: dict[str, Any]) -> dict[str, Any]:
+    """A prediction's result with what its notes need besides: model, scores, how it was asked for."""
+    try:
+        job = job_of(folder)
+    except GeoSegError:
+        return result
+    if not isinstance(job, PredictJob):
+        return result
+    model = Path(job.model)
+    return {
+        "model": str(model),
+        "scores": scores_of(model),
+        "cleaning": encode(job.cleaning),
+        "tta": job.tta,
+        "dropout_passes": job.dropout_passes,
+        **result,
+    }
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -46,14 +46,54 @@ def prediction_notes(folder: Path, result: Mapping[str, Any]) -> dict[str, str]:
         tr("Made at"): now(),
         tr("Folder"): str(folder),
         tr("Model"): model if isinstance(model, str) else str(model.get("path", "")),
+        tr("Score of the model"): score_text(result.get("scores")),
         tr("Runtime"): joined(result.get("runtime"), result.get("device"), result.get("precision")),
+        tr("Averaged over"): views_text(result),
         tr("Inputs"): ", ".join(
             f"{item.get('slot', '')} ← {item.get('file', '')}" for item in result.get("matched", ())
         ),
+        tr("Cleaned"): cleaning_text(result),
         tr("Area"): areas_text(result),
         tr("Warnings"): warnings_text(result.get("warnings", ())),
     }
     return kept(facts)
+
+
+def score_text(scores: Any) -> str:
+    """Quality of a model, from `jobs.predict.scores_of`; empty where nothing is known."""
+    if not isinstance(scores, Mapping) or not scores:
+        return ""
+    ends = scores.get("interval")
+    between = f" ({number(ends[0])} – {number(ends[1])})" if ends else ""
+    names = {"test": tr("mean IoU on test ground"), "validation": tr("mean IoU on validation ground")}
+    split = str(scores.get("split"))
+    return f"{names.get(split, tr('mean IoU, {}').format(split))} {number(scores.get('miou'))}{between}"
+
+
+def views_text(result: Mapping[str, Any]) -> str:
+    """How many views were averaged; empty for one."""
+    views, passes = result.get("views"), result.get("dropout_passes")
+    if not isinstance(views, int) or views < 2:
+        return ""
+    of_dropout = tr(", with {} passes of dropout").format(passes) if passes else ""
+    return tr("{} views of each pixel").format(views) + of_dropout
+
+
+def cleaning_text(result: Mapping[str, Any]) -> str:
+    """What was done to the classes and how many pixels changed; empty if nothing was."""
+    cleaned, asked = result.get("cleaned"), result.get("cleaning") or {}
+    if not isinstance(cleaned, Mapping):
+        return ""
+    names = {
+        "majority_px": tr("majority in {} px"),
+        "opening_px": tr("opening by {} px"),
+        "closing_px": tr("closing by {} px"),
+        "fill_holes_px": tr("holes below {} px"),
+        "least_area_px": tr("patches below {} px"),
+    }
+    steps = [text.format(asked[key]) for key, text in names.items() if asked.get(key)]
+    changed = tr("{} pixels changed class").format(cleaned.get("changed_px", "–"))
+    return "; ".join([", ".join(steps), changed]) if steps else changed
 
 
 def tiles_notes(folder: Path, dataset: Dataset) -> dict[str, str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from qgis.core import (
+    Qgis,
     QgsCategorizedSymbolRenderer,
     QgsColorRampShader,
     QgsContrastEnhancement,
@@ -32,7 +34,9 @@ from qgis.PyQt.QtGui import QColor
 
 from ..contract import SPLITS, LabelClass
 from .colors import (
+    BEYOND_COLORS,
     CONFIDENCE_STOPS,
+    DISAGREEMENT_STOPS,
     ENTROPY_STOPS,
     FALSE_NEGATIVE,
     FALSE_POSITIVE,
@@ -108,6 +112,31 @@ def style_confidence(layer: QgsRasterLayer) -> None:
 def style_entropy(layer: QgsRasterLayer) -> None:
     """Fixed ramp from 0 to 1, light (sure) to dark (all classes alike)."""
     set_ramp(layer, ENTROPY_STOPS)
+
+
+def style_disagreement(layer: QgsRasterLayer) -> None:
+    """Fixed ramp from 0 (all agree) to 0.5, light to dark."""
+    set_ramp(layer, DISAGREEMENT_STOPS)
+
+
+def style_beyond(layer: QgsRasterLayer) -> None:
+    """One colour a number of bands beyond the range of training; where there is none the map below shows."""
+    most = len(BEYOND_COLORS)
+    names = [tr("1 band"), *(tr("{} bands").format(number) for number in range(2, most))]
+    names.append(tr("{} bands or more").format(most))
+    within = QgsColorRampShader.ColorRampItem(0.5, QColor(0, 0, 0, 0), tr("within the range of training"))
+    items = [
+        QgsColorRampShader.ColorRampItem(
+            number + 0.5 if number < most else math.inf, QColor(BEYOND_COLORS[number - 1]), names[number - 1]
+        )
+        for number in range(1, most + 1)
+    ]
+    function = QgsColorRampShader(0, most, None, Qgis.ShaderInterpolationMethod.Discrete)
+    function.setColorRampItemList([within, *items])
+    shader = QgsRasterShader(0, most)
+    shader.setRasterShaderFunction(function)
+    layer.setRenderer(QgsSingleBandPseudoColorRenderer(layer.dataProvider(), 1, shader))
+    layer.triggerRepaint()
 
 
 def set_ramp(layer: QgsRasterLayer, stops: Stops, band: int = 1) -> None:

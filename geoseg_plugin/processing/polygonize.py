@@ -23,6 +23,7 @@ from ..layers import styles
 from ..layers.publish import Item
 from .base import GeoSegAlgorithm
 from .gather import layer_problems
+from .mapoptions import outline_options, outlines_of
 from .parameters import Parameters, tr, whole
 
 
@@ -43,6 +44,8 @@ class Polygonize(GeoSegAlgorithm):
         self.addParameter(
             QgsProcessingParameterBoolean("SKIP_BACKGROUND", tr("Leave out the background (class 0)"), True)
         )
+        for parameter in outline_options():
+            self.addParameter(parameter)
         self.addParameter(
             QgsProcessingParameterVectorDestination(
                 "OUTPUT", tr("Polygons"), Qgis.ProcessingSourceType.VectorPolygon
@@ -52,7 +55,10 @@ class Polygonize(GeoSegAlgorithm):
         self.addOutput(QgsProcessingOutputNumber("AREA", tr("Total area in square metres")))
 
     def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
-        return layer_problems(self, parameters, context, ("INPUT", "CONFIDENCE"))
+        return [
+            *layer_problems(self, parameters, context, ("INPUT", "CONFIDENCE")),
+            *outlines_of(self, parameters, context).problems(),
+        ]
 
     def gather(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
@@ -74,6 +80,7 @@ class Polygonize(GeoSegAlgorithm):
             self.parameterAsInt(parameters, "MIN_AREA", context),
             self.parameterAsBoolean(parameters, "SKIP_BACKGROUND", context),
             output,
+            outlines_of(self, parameters, context),
         )
         result = self.run_engine([submission], feedback)
         feedback.pushInfo(tr("{} polygons").format(result.get("count", 0)))

@@ -15,14 +15,16 @@ from qgis.core import (
     QgsProcessingParameterVectorDestination,
 )
 
-from ..contract import PredictJob, Problem
+from ..contract import PRECISIONS, RUNTIMES, VIEWS, Area, PredictJob, Problem
+from ..jobs import predict
 from ..jobs.inputs import RasterInput, unbound_sources
 from ..jobs.submission import Submission
-from ..layers.notes import prediction_notes
+from ..layers.notes import joined, prediction_notes
 from ..layers.publish import classes_from, prediction_items
 from ..layers.snapshot import crs_text
 from .base import GeoSegAlgorithm
-from .gather import gather_rasters, layer_problems
+from .gather import GatheredArea, gather_area, gather_rasters, layer_problems
+from .mapoptions import cleaning_of, cleaning_options, outline_options, outlines_of
 from .parameters import (
     Parameters,
     advanced,
@@ -31,22 +33,25 @@ from .parameters import (
     device_problems,
     file,
     missing_file_problems,
+    polygons,
     rasters,
+    real,
+    text,
     tr,
     whole,
 )
 
 OUTPUTS = {
-    "OUTPUT": "output",
-    "OUTPUT_CONFIDENCE": "confidence",
-    "OUTPUT_ENTROPY": "entropy",
-    "OUTPUT_PROBABILITY": "probability",
     "OUTPUT_POLYGONS": "polygons",
+    "OUTPUT": "output",
+    "OUTPUT_BEYOND": "beyond",
+    "OUTPUT_CONFIDENCE": "confidence",
+    "OUTPUT_MARGIN": "margin",
+    "OUTPUT_ENTROPY": "entropy",
+    "OUTPUT_DISAGREEMENT": "disagreement",
+    "OUTPUT_PROBABILITY": "probability",
 }
-"""Parameter -> field of the job and of its result."""
-
-ORDER = ("OUTPUT_POLYGONS", "OUTPUT", "OUTPUT_CONFIDENCE", "OUTPUT_ENTROPY", "OUTPUT_PROBABILITY")
-"""From the uppermost layer down."""
+"""Parameter -> field of the job and of its result; from the uppermost layer down."""
 
 
 class Predict(GeoSegAlgorithm):
@@ -58,17 +63,36 @@ class Predict(GeoSegAlgorithm):
     TAGS = ("inference", "apply", "classify", "onnx")
     LOGS_WARNINGS = True
 
+    area: GatheredArea | None = None
+
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         self.addParameter(file("MODEL", tr("Model (.onnx)"), "onnx"))
         self.addParameter(rasters(optional=True))
         self.addParameter(QgsProcessingParameterExtent("EXTENT", tr("Extent"), None, True))
-        self.addParameter(advanced(whole("MIN_AREA", tr("Leave out polygons smaller than (pixels)"), 4, 0)))
-        self.addParameter(advanced(choice("RUNTIME", tr("Runtime"), ("auto", "torch", "onnx"), "auto")))
+        self.addParameter(polygons("AREA", tr("Only inside these polygons"), optional=True))
+        self.addParameter(choice("TTA", tr("Views of each pixel (test-time augmentation)"), VIEWS, "none"))
+        for parameter in (
+            whole("DROPOUT_PASSES", tr("Passes of Monte Carlo dropout (0: none)"), 0, 0, 200),
+            *cleaning_options(),
+            whole("MIN_AREA", tr("Leave out polygons smaller than (pixels)"), 4, 0),
+            *outline_options(),
+            choice("RUNTIME", tr("Runtime"), RUNTIMES, "auto"),
+            choice("PRECISION", tr("Precision"), PRECISIONS, "auto"),
+            real("ALLOWED_LOSS", tr("int8: mean IoU that it may lose on validation ground"), 0.005, 0, 1),
+            text("SHARD", tr("Part of an array job, as 2/8 (empty: all)")),
+        ):
+            self.addParameter(advanced(parameter))
         self.addParameter(device())
+        self._add_outputs()
+
+    def _add_outputs(self) -> None:
         self.addParameter(QgsProcessingParameterRasterDestination("OUTPUT", tr("Classes")))
         for key, title in (
             ("OUTPUT_CONFIDENCE", tr("Confidence")),
             ("OUTPUT_ENTROPY", tr("Entropy")),
+            ("OUTPUT_MARGIN", tr("Margin to the second class")),
+            ("OUTPUT_DISAGREEMENT", tr("Disagreement of the views")),
+            ("OUTPUT_BEYOND", tr("Bands beyond the range of training")),
             ("OUTPUT_PROBABILITY", tr("Class probabilities")),
         ):
             wanted = key == "OUTPUT_CONFIDENCE"
@@ -83,9 +107,25 @@ class Predict(GeoSegAlgorithm):
         model = self.parameterAsString(parameters, "MODEL", context)
         return [
             *missing_file_problems(model, tr("Model")),
-            *layer_problems(self, parameters, context, ("LAYERS",)),
+            *layer_problems(self, parameters, context, ("LAYERS",), ("AREA",)),
             *device_problems(self.parameterAsString(parameters, "DEVICE", context)),
+            *PredictJob(model, **self._settings(parameters, context)).problems(),
         ]
+
+    def _settings(self, parameters: Parameters, context: QgsProcessingContext) -> dict[str, Any]:
+        """Fields of the job but those of layers and files."""
+        return {
+            "tta": self.parameterAsEnumString(parameters, "TTA", context),
+            "dropout_passes": self.parameterAsInt(parameters, "DROPOUT_PASSES", context),
+            "min_area_px": self.parameterAsInt(parameters, "MIN_AREA", context),
+            "device": self.parameterAsString(parameters, "DEVICE", context),
+            "runtime": self.parameterAsEnumString(parameters, "RUNTIME", context),
+            "precision": self.parameterAsEnumString(parameters, "PRECISION", context),
+            "int8_loss": self.parameterAsDouble(parameters, "ALLOWED_LOSS", context),
+            "shard": self.parameterAsString(parameters, "SHARD", context).strip(),
+            "cleaning": cleaning_of(self, parameters, context),
+            "outlines": outlines_of(self, parameters, context),
+        }
 
     def gather(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
@@ -96,33 +136,46 @@ class Predict(GeoSegAlgorithm):
         corners = (extent.xMinimum(), extent.yMinimum(), extent.xMaximum(), extent.yMaximum())
         self.extent = corners if given else None
         self.extent_crs = crs_text(self.parameterAsExtentCrs(parameters, "EXTENT", context)) if given else ""
+        self.area = gather_area(self, parameters, context, "AREA") if parameters.get("AREA") else None
 
     def work(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         outputs = {key: self.parameterAsOutputLayer(parameters, key, context) or "" for key in OUTPUTS}
         model = str(Path(self.parameterAsString(parameters, "MODEL", context)).resolve())
+        folder = self.job_folder()
+        files: dict[str, Any] = {OUTPUTS[key]: path for key, path in outputs.items()}
         job = PredictJob(
             model=model,
             extent=self.extent,
             extent_crs=self.extent_crs,
-            min_area_px=self.parameterAsInt(parameters, "MIN_AREA", context),
-            device=self.parameterAsString(parameters, "DEVICE", context),
-            runtime=self.parameterAsEnumString(parameters, "RUNTIME", context),
+            area=self._located_area(folder),
+            **files,
+            **self._settings(parameters, context),
         )
-        files: dict[str, Any] = {OUTPUTS[key]: path for key, path in outputs.items()}
-        job = dataclasses.replace(job, **files)
-        folder = self.job_folder()
 
         def submission(inputs: list[RasterInput]) -> Submission:
             return Submission(
                 dataclasses.replace(job, sources=unbound_sources(inputs)), folder, tr("Predict")
             )
 
-        result = self.run_rasters(submission, feedback, folder)
+        result = predict.told(folder, self.run_rasters(submission, feedback, folder))
+        shard = result.get("shard") or {}
+        if shard and not shard.get("complete"):
+            feedback.pushInfo(tr("The other parts are still to be done; the last one puts the map together."))
+            keep_from_loading(outputs, context)
+            return {}
+        feedback.pushInfo(tr("Runtime: {}").format(joined(result.get("runtime"), result.get("precision"))))
         self._dress(outputs, result, model)
         self._group(outputs, context, Path(model))
         return {key: path for key, path in outputs.items() if path}
+
+    def _located_area(self, folder: Path) -> Area | None:
+        if self.area is None:
+            return None
+        area, exports = self.area.located(folder)
+        self.exports += exports
+        return area
 
     def _dress(self, outputs: dict[str, str], result: dict[str, Any], model: str) -> None:
         items = {item.path.name: item for item in prediction_items(classes_from(result))}
@@ -134,8 +187,16 @@ class Predict(GeoSegAlgorithm):
     def _group(self, outputs: dict[str, str], context: QgsProcessingContext, model: Path) -> None:
         """What is loaded afterwards comes as one group, polygons uppermost."""
         title = tr("Prediction {}").format(model.parent.name or model.stem)
-        for height, key in enumerate(reversed(ORDER)):
+        for height, key in enumerate(reversed(OUTPUTS)):
             if outputs[key] and context.willLoadLayerOnCompletion(outputs[key]):
                 details = context.layerToLoadOnCompletionDetails(outputs[key])
                 details.groupName = title
                 details.layerSortKey = height
+
+
+def keep_from_loading(outputs: dict[str, str], context: QgsProcessingContext) -> None:
+    """Files that are not there yet are not put on the map."""
+    waiting = context.layersToLoadOnCompletion()
+    context.setLayersToLoadOnCompletion(
+        {path: details for path, details in waiting.items() if path not in outputs.values()}
+    )

@@ -8,6 +8,8 @@ from qgis.PyQt.QtGui import QIcon
 from ..paths import icon
 from .base import GeoSegAlgorithm
 from .checklabels import CheckLabels
+from .classareas import ClassAreas
+from .cleanclasses import CleanClasses
 from .compare import Compare
 from .crossvalidate import CrossValidate
 from .evaluate import Evaluate
@@ -17,6 +19,7 @@ from .polygonize import Polygonize
 from .predict import Predict
 from .pretrain import Pretrain
 from .rasterizelabels import RasterizeLabels
+from .samplepoints import SamplePoints
 from .searchsettings import SearchSettings
 from .stackrasters import StackRasters
 from .terrainattributes import TerrainAttributes
@@ -38,7 +41,10 @@ ALGORITHMS: tuple[type[GeoSegAlgorithm], ...] = (
     SearchSettings,
     Predict,
     Evaluate,
+    CleanClasses,
     Polygonize,
+    ClassAreas,
+    SamplePoints,
 )
 
 

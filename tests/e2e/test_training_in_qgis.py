@@ -97,7 +97,7 @@ def test_a_baseline_is_planned_trained_judged_and_applied(
     judged = evaluate.evaluate(folder / "evaluation", dataset, folder / train.MODEL)
     _, done, failed = run(environment, judged)
     assert failed == [] and done[0]["miou"] > 0.5
-    mapped = predict.predict(tmp_path / "map", folder / train.MODEL, polygons=False)
+    mapped = predict.predict(tmp_path / "map", folder / train.MODEL, outputs=("confidence",))
     _, _, failed = run(environment, mapped)
     assert failed == [] and (tmp_path / "map" / "classes.tif").exists()
     record = json.loads((folder / train.METRICS).read_text(encoding="utf-8"))

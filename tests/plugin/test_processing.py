@@ -50,6 +50,11 @@ IDS = {
     "predict",
     "evaluate",
     "polygonize",
+    "cleanclasses",
+    "classareas",
+    "samplepoints",
+    "classareas",
+    "samplepoints",
 }
 
 
@@ -215,7 +220,7 @@ def test_train_and_evaluate_name_what_is_missing(
     (tmp_path / "dataset.json").write_text("{}")
     assert checked(provider, "trainmodel", DATASET=str(tmp_path), OUTPUT=str(tmp_path / "run")) == ""
     both = checked(provider, "evaluate", DATASET=str(tmp_path), OUTPUT=str(tmp_path / "eval"))
-    assert "either a model or a class raster" in both
+    assert "either a model or a map" in both
 
 
 def test_tiles_that_cannot_be(

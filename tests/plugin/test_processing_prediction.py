@@ -1,0 +1,159 @@
+"""geoseg:predict, geoseg:cleanclasses and geoseg:polygonize: what their parameters ask of the engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from qgis.core import QgsProcessingOutputLayerDefinition, QgsProject, QgsVectorLayer
+from test_processing import (  # noqa: F401  (fixtures)
+    CONTEXTS,
+    Feedback,
+    GeoSegProvider,
+    checked,
+    context,
+    contexts_let_go_of_their_layers,
+    engine,
+    provider,
+    raster,
+    record,
+    run,
+    slides,
+)
+
+from geoseg_plugin.contract import Cleaning, Outlines
+
+
+def model_file(tmp_path: Path) -> str:
+    (tmp_path / "north").mkdir(exist_ok=True)
+    path = tmp_path / "north" / "model.onnx"
+    path.touch()
+    return str(path)
+
+
+def test_everything_that_can_be_chosen_reaches_the_job(
+    provider: GeoSegProvider,  # noqa: F811
+    engine: None,  # noqa: F811
+    tmp_path: Path,
+    slides: QgsVectorLayer,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken = record(monkeypatch, {"classes": []})
+    found = run(
+        provider,
+        "predict",
+        MODEL=model_file(tmp_path),
+        AREA=slides,
+        TTA="flips",
+        DROPOUT_PASSES=5,
+        RUNTIME="onnx",
+        PRECISION="int8",
+        ALLOWED_LOSS=0.01,
+        SHARD=" 1/1 ",
+        MAJORITY=3,
+        FILL_HOLES=9,
+        PATCH_CONNECTIVITY="8",
+        SIMPLIFY=2.5,
+        SMOOTH=1,
+        OUTPUT=str(tmp_path / "c.tif"),
+        OUTPUT_MARGIN=str(tmp_path / "m.tif"),
+        OUTPUT_DISAGREEMENT=str(tmp_path / "d.tif"),
+        OUTPUT_BEYOND=str(tmp_path / "b.tif"),
+    )
+    job = taken[0].job
+    assert (job.tta, job.dropout_passes, job.runtime, job.precision) == ("flips", 5, "onnx", "int8")
+    assert (job.int8_loss, job.shard) == (0.01, "1/1")
+    assert job.cleaning == Cleaning(majority_px=3, fill_holes_px=9, connectivity=8)
+    assert job.outlines == Outlines(simplify_m=2.5, smooth=1)
+    assert [Path(path).name for path in (job.margin, job.disagreement, job.beyond)] == [
+        "m.tif",
+        "d.tif",
+        "b.tif",
+    ]
+    assert (job.confidence, job.polygons) == ("", "")
+    assert job.area is not None and job.area.kind == "polygons"
+    assert QgsVectorLayer(f"{job.area.path}|layername={job.area.layer}", "a", "ogr").featureCount() == 2
+    assert found["OUTPUT_BEYOND"] == str(tmp_path / "b.tif")
+
+
+def test_what_was_asked_for_before_is_asked_for_still(
+    provider: GeoSegProvider,  # noqa: F811
+    engine: None,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken = record(monkeypatch, {"classes": []})
+    run(provider, "predict", MODEL=model_file(tmp_path), OUTPUT=str(tmp_path / "c.tif"))
+    job = taken[0].job
+    assert (job.tta, job.area, job.shard, job.cleaning) == ("none", None, "", Cleaning())
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({"SHARD": "3/2"}, "3/2"),
+        ({"MAJORITY": 4}, "odd"),
+        ({"RIGHT_ANGLES": True, "SMOOTH": 2}, "Right angles"),
+        ({"PRECISION": "int8", "RUNTIME": "torch"}, "int8"),
+    ],
+)
+def test_what_cannot_be_is_said_before_the_start(
+    parameters: dict[str, Any],
+    said: str,
+    provider: GeoSegProvider,  # noqa: F811
+    engine: None,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    fixed = {"MODEL": model_file(tmp_path), "OUTPUT": str(tmp_path / "c.tif")}
+    assert said in checked(provider, "predict", **fixed, **parameters)
+
+
+def test_a_part_of_an_array_job_puts_nothing_on_the_map(
+    provider: GeoSegProvider,  # noqa: F811
+    engine: None,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shard = {"index": 1, "count": 2, "done": 4, "complete": False}
+    record(monkeypatch, {"classes": [], "output": "", "shard": shard})
+    used, feedback = context(), Feedback()
+    parameters = {
+        "MODEL": model_file(tmp_path),
+        "SHARD": "1/2",
+        "OUTPUT": QgsProcessingOutputLayerDefinition(str(tmp_path / "c.tif"), QgsProject.instance()),
+    }
+    found, fine = provider.algorithm("predict").create().run(parameters, used, feedback, {}, False)
+    assert fine and found == {} and used.layersToLoadOnCompletion() == {}
+    assert any("other parts" in line for line in feedback.said)
+
+
+def test_cleaning_is_a_job_of_its_own(
+    provider: GeoSegProvider,  # noqa: F811
+    engine: None,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken = record(monkeypatch, {"changed_px": 7, "patches": 2, "classes": []})
+    classes, output = str(raster(tmp_path / "classes.tif", 1)), str(tmp_path / "clean.tif")
+    found = run(provider, "cleanclasses", INPUT=classes, OPENING=1, BACKGROUND=-1, OUTPUT=output)
+    job = taken[0].job
+    assert (job.kind, job.classes, job.output, job.background) == ("clean", classes, output, -1)
+    assert job.cleaning == Cleaning(opening_px=1, least_area_px=4)
+    assert (found["CHANGED"], found["PATCHES"]) == (7, 2)
+    nothing = checked(provider, "cleanclasses", INPUT=classes, LEAST_AREA=0, OUTPUT=output)
+    assert "No step of cleaning" in nothing
+
+
+def test_polygons_have_the_outlines_that_are_asked_for(
+    provider: GeoSegProvider,  # noqa: F811
+    engine: None,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken = record(monkeypatch, {"count": 1, "area_m2": 10.0})
+    classes, output = str(raster(tmp_path / "classes.tif", 1)), str(tmp_path / "p.gpkg")
+    run(provider, "polygonize", INPUT=classes, CONNECTIVITY="8", RIGHT_ANGLES=True, OUTPUT=output)
+    assert taken[0].job.outlines == Outlines(connectivity=8, right_angles=True)
+    said = checked(provider, "polygonize", INPUT=classes, RIGHT_ANGLES=True, SMOOTH=1, OUTPUT=output)
+    assert "Choose one of the two" in said
