@@ -1,0 +1,181 @@
+"""The job `samplepoints`: a stratified random sample of a map's pixels, for people to look at.
+
+The pixels of each class are counted first, row by row; numbers of pixels are drawn from 0 to that count, and then only
+rows that hold a drawn one are read again. So no raster is held, and the sample does not depend on how it is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import geopandas
+import numpy as np
+from numpy.typing import NDArray
+
+from ..channel import Channel
+from ..contract import GeoSegError, LabelClass, Problem, SampleJob, encode
+from ..outputs import whole_file
+from ..raster.grid import Window, affine_of
+from ..vector.geopackage import write_layer
+from .allocation import Counts, allocated, expected_error, points_needed
+from .classmap import ClassMap, Cover, class_map, cover
+
+LAYER = "sample"
+MOST_POINTS, PROGRESS_ROWS = 1_000_000, 64
+
+
+def run(job: SampleJob, folder: Path, channel: Channel) -> dict[str, Any]:
+    """Lay out the sample as points at pixel centres.
+
+    Raises:
+        GeoSegError: `empty_map`, `unknown_expected`, `too_many_points`; as `class_map`.
+    """
+    output = folder / job.output
+    with class_map(folder / job.classes) as found:
+        held = cover(found, channel, "count")
+        if not held.pixels.any():
+            raise GeoSegError(
+                "empty_map", f"No pixel of '{found.name}' has a class.", "Choose another raster."
+            )
+        kept = np.flatnonzero(held.pixels)
+        weights = held.area_m2[kept] / held.area_m2.sum()
+        expected = expectations(job, found.classes)[kept]
+        points = np.zeros(len(held.pixels), np.int64)
+        wanted = asked_for(job, weights, expected, held)
+        points[kept] = allocated(wanted, weights, held.pixels[kept], job.allocation, job.least)
+        rows, cols = drawn(found, held, points, job.seed, channel)
+    frame = as_points(found, points, held, rows, cols, job.seed)
+    with whole_file(output) as partial:
+        write_layer(frame, partial, LAYER, geometry_type="Point")
+    channel.artifact("sample", output.resolve())
+    warnings = [*too_small(found.classes, held, points), *crowded(job, wanted, len(kept))]
+    return {
+        "output": str(output),
+        "count": int(points.sum()),
+        "standard_error": round(expected_error(weights, expected, points[kept], held.pixels[kept]), 6),
+        "rows": [
+            {
+                "id": found.classes[place].id,
+                "name": found.classes[place].name,
+                "weight": round(float(weight), 8),
+                "points": int(points[place]),
+                "expected": float(share),
+            }
+            for place, weight, share in zip(kept.tolist(), weights, expected, strict=True)
+        ],
+        "warnings": encode(warnings),
+    }
+
+
+def expectations(job: SampleJob, classes: Sequence[LabelClass]) -> NDArray[np.float64]:
+    """User's accuracy expected of each class (K,).
+
+    Raises:
+        GeoSegError: `unknown_expected`.
+    """
+    given = {name.strip().casefold(): value for name, value in job.expected.items()}
+    names = [item.name.strip().casefold() for item in classes]
+    strange = [name for name in job.expected if name.strip().casefold() not in names]
+    if strange:
+        raise GeoSegError(
+            "unknown_expected",
+            f"An accuracy is expected of '{', '.join(strange)}', which the map does not have.",
+            f"The classes are: {', '.join(item.name for item in classes)}.",
+        )
+    return np.array([given.get(name, job.expected_else) for name in names], np.float64)
+
+
+def asked_for(
+    job: SampleJob, weights: NDArray[np.float64], expected: NDArray[np.float64], held: Cover
+) -> int:
+    """Points in all.
+
+    Raises:
+        GeoSegError: `too_many_points`.
+    """
+    count = job.count or points_needed(weights, expected, job.standard_error, int(held.pixels.sum()))
+    if count > MOST_POINTS:
+        raise GeoSegError(
+            "too_many_points",
+            f"That would be {count:,} points.",
+            f"Give fewer than {MOST_POINTS:,}, or a larger standard error: 0.01 is usual.",
+        )
+    return count
+
+
+def drawn(found: ClassMap, held: Cover, points: Counts, seed: int, channel: Channel) -> tuple[Counts, Counts]:
+    """Rows and columns of the drawn pixels, class by class; each in the order of the raster."""
+    row_of, nth = [], []
+    for place, count in enumerate(points.tolist()):
+        random = np.random.default_rng([seed, found.classes[place].id])
+        numbers = (
+            np.sort(random.choice(held.pixels[place], count, replace=False)) if count else np.empty(0, int)
+        )
+        ends = np.cumsum(held.rows_px[:, place], dtype=np.int64)
+        rows = np.searchsorted(ends, numbers, side="right")
+        row_of.append(rows)
+        nth.append(numbers - (ends[rows] - held.rows_px[rows, place]))
+    rows, inside = np.concatenate(row_of), np.concatenate(nth)
+    classes = np.repeat(np.arange(len(points)), points)
+    cols = np.zeros(len(rows), np.int64)
+    order = np.argsort(rows, kind="stable")
+    groups = np.split(order, np.flatnonzero(np.diff(rows[order])) + 1)
+    for done, group in enumerate(groups):
+        if done % PROGRESS_ROWS == 0:
+            channel.progress("draw", done, len(groups))
+        places = found.places(Window(int(rows[group[0]]), 0, 1, found.grid.width))[0]
+        for here in group.tolist():
+            cols[here] = np.flatnonzero(places == classes[here])[inside[here]]
+    return rows, cols
+
+
+def as_points(
+    found: ClassMap, points: Counts, held: Cover, rows: Counts, cols: Counts, seed: int
+) -> geopandas.GeoDataFrame:
+    """The points with their fields, shuffled: their order must not tell their class."""
+    place = np.repeat(np.arange(len(points)), points)
+    order = np.random.default_rng(seed).permutation(len(place))
+    place, rows, cols = place[order], rows[order], cols[order]
+    xs, ys = affine_of(found.grid) * (cols + 0.5, rows + 0.5)
+    weight = held.area_m2 / held.area_m2.sum() / np.maximum(points, 1)
+    names = np.array([item.name for item in found.classes], object)
+    return geopandas.GeoDataFrame(
+        {
+            "point_id": np.arange(1, len(place) + 1),
+            "class_id": np.array([item.id for item in found.classes])[place],
+            "class_name": names[place],
+            "weight": weight[place],
+            "reference": np.full(len(place), None, object),
+        },
+        geometry=geopandas.points_from_xy(xs, ys),
+        crs=found.grid.crs,
+    )
+
+
+def too_small(classes: Sequence[LabelClass], held: Cover, points: Counts) -> list[Problem]:
+    """Warnings of classes that have no pixel, or so few that all of them are in the sample."""
+    problems = []
+    for item, pixels, count in zip(classes, held.pixels.tolist(), points.tolist(), strict=True):
+        if pixels and count < pixels:
+            continue
+        what = (
+            f"has only {pixels} pixels: all are in the sample" if pixels else "has no pixel: it gets no point"
+        )
+        problems.append(Problem("small_class", f"Class '{item.name}' {what}.", "", "warning"))
+    return problems
+
+
+def crowded(job: SampleJob, wanted: int, classes: int) -> list[Problem]:
+    """The warning that not every class can have as many points as asked."""
+    if job.allocation != "mixed" or job.least * classes <= wanted:
+        return []
+    return [
+        Problem(
+            "few_points",
+            f"{wanted} points are too few for {job.least} in each of {classes} classes: each gets the same number.",
+            "Ask for more points, or for fewer in a rare class.",
+            "warning",
+        )
+    ]
