@@ -36,7 +36,7 @@ def percent_text(share: float | None) -> str:
     """A share of one in percent."""
     if share is None:
         return "–"
-    return "<0.1 %" if 0 < share < 0.0005 else f"{100 * share:.1f} %"
+    return "<0.1\u00a0%" if 0 < share < 0.0005 else f"{100 * share:.1f}\u00a0%"
 
 
 def rows_of_prediction(result: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,10 +75,10 @@ def area_table(result: Mapping[str, Any]) -> tuple[list[str], list[list[str]], l
     """Heads, rows and colours of the areas, ready to be shown."""
     rows = list(result.get("rows", ()))
     unit, unit_m2 = unit_of(row.get("area_m2") or 0.0 for row in rows)
-    heads = [tr("Class"), tr("Share"), tr("On the map, {}").format(unit)]
+    heads = [tr("Class"), tr("Share"), tr("Map, {}").format(unit)]
     adjusted = is_adjusted(result)
     if adjusted:
-        heads.append(tr("By the sample, {}").format(unit))
+        heads.append(tr("Sample, {}").format(unit))
     texts = [area_row(row, unit_m2, adjusted) for row in rows]
     return heads, texts, [str(row.get("color") or "") for row in rows]
 

@@ -14,6 +14,7 @@ from .compare import Compare
 from .crossvalidate import CrossValidate
 from .evaluate import Evaluate
 from .exportchips import ExportChips
+from .exportlayout import ExportLayout
 from .maketiles import MakeTiles
 from .polygonize import Polygonize
 from .predict import Predict
@@ -45,6 +46,7 @@ ALGORITHMS: tuple[type[GeoSegAlgorithm], ...] = (
     Polygonize,
     ClassAreas,
     SamplePoints,
+    ExportLayout,
 )
 
 

@@ -53,6 +53,7 @@ IDS = {
     "cleanclasses",
     "classareas",
     "samplepoints",
+    "exportlayout",
     "classareas",
     "samplepoints",
 }

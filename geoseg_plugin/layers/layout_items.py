@@ -1,0 +1,243 @@
+"""The pieces of a printed map, each made by one function. Lengths are millimetres."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from qgis.core import (
+    Qgis,
+    QgsFillSymbol,
+    QgsLayoutFrame,
+    QgsLayoutItem,
+    QgsLayoutItemLabel,
+    QgsLayoutItemLegend,
+    QgsLayoutItemManualTable,
+    QgsLayoutItemMap,
+    QgsLayoutItemPicture,
+    QgsLayoutItemScaleBar,
+    QgsLayoutItemShape,
+    QgsLayoutMeasurement,
+    QgsLayoutPoint,
+    QgsLayoutSize,
+    QgsLayoutUtils,
+    QgsLegendRenderer,
+    QgsLegendStyle,
+    QgsMapLayer,
+    QgsMapLayerLegendUtils,
+    QgsPalettedRasterRenderer,
+    QgsPrintLayout,
+    QgsTableCell,
+    QgsTextFormat,
+    QgsTextRenderer,
+)
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtGui import QColor, QFont
+
+from ..paths import icon
+
+DARK, QUIET, HAIR = "#22313a", "#5c6b73", "#c9d0d4"
+UNIT = Qgis.LayoutUnit.Millimeters
+CELL_MM, GRID_MM = 0.8, 0.15
+LEGEND_LINE_MM, LEGEND_GAP_MM, LEGEND_TOP_MM = 3.4, 1.6, 2.5
+Box = tuple[float, float, float, float]
+"""Left, top, width, height on the page."""
+
+
+def text_format(size_pt: float, color: str = DARK, bold: bool = False) -> QgsTextFormat:
+    """A text of the sheet."""
+    font = QFont()
+    font.setBold(bold)
+    found = QgsTextFormat()
+    found.setFont(font)
+    found.setSize(size_pt)
+    found.setSizeUnit(Qgis.RenderUnit.Points)
+    found.setColor(QColor(color))
+    return found
+
+
+def put(item: QgsLayoutItem, box: Box) -> None:
+    """Place an item on the page."""
+    item.attemptMove(QgsLayoutPoint(box[0], box[1], UNIT))
+    item.attemptResize(QgsLayoutSize(box[2], box[3], UNIT))
+
+
+def label(
+    layout: QgsPrintLayout, text: str, box: Box, style: QgsTextFormat, to_right: bool = False
+) -> QgsLayoutItemLabel:
+    """A text in a box."""
+    item = QgsLayoutItemLabel(layout)
+    item.setText(text)
+    item.setTextFormat(style)
+    item.setMarginX(0)
+    item.setMarginY(0)
+    if to_right:
+        item.setHAlign(Qt.AlignmentFlag.AlignRight)
+    layout.addLayoutItem(item)
+    put(item, box)
+    return item
+
+
+def paragraph(
+    layout: QgsPrintLayout, text: str, place: tuple[float, float, float], style: QgsTextFormat, most: float
+) -> float:
+    """A text whose lines are broken to fit a width, of as many lines as `most` allows; returns its height."""
+    left, top, width = place
+    context = QgsLayoutUtils.createRenderContextForLayout(layout, None)
+    per_mm = context.convertToPainterUnits(1.0, Qgis.RenderUnit.Millimeters)
+    lines = [
+        line
+        for part in text.split("\n")
+        for line in QgsTextRenderer.wrappedText(context, part, width * per_mm, style)
+    ]
+    while len(lines) > 1 and text_height(layout, lines, style) > most:
+        lines.pop()
+    height = text_height(layout, lines, style)
+    label(layout, "\n".join(lines), (left, top, width + 2, height + 1), style)
+    return height
+
+
+def text_height(layout: QgsPrintLayout, lines: Sequence[str], style: QgsTextFormat) -> float:
+    """How high these lines are, from the top of the first to the foot of the last."""
+    context = QgsLayoutUtils.createRenderContextForLayout(layout, None)
+    per_mm = context.convertToPainterUnits(1.0, Qgis.RenderUnit.Millimeters)
+    mode = Qgis.TextLayoutMode.RectangleAscentBased
+    return float(QgsTextRenderer.textHeight(context, style, list(lines), mode) / per_mm)
+
+
+def rule(layout: QgsPrintLayout, left: float, top: float, width: float) -> None:
+    """A thin line across."""
+    item = QgsLayoutItemShape(layout)
+    item.setShapeType(QgsLayoutItemShape.Shape.Rectangle)
+    item.setSymbol(QgsFillSymbol.createSimple({"color": HAIR, "outline_style": "no"}))
+    layout.addLayoutItem(item)
+    put(item, (left, top, width, 0.3))
+
+
+def scale_bar(layout: QgsPrintLayout, linked: QgsLayoutItemMap, left: float, top: float) -> None:
+    """A scale bar of ground distances that is about a third of the map wide."""
+    item = QgsLayoutItemScaleBar(layout)
+    item.setLinkedMap(linked)
+    item.setStyle("Single Box")
+    item.applyDefaultSize(item.guessUnits())
+    item.setNumberOfSegmentsLeft(0)
+    item.setNumberOfSegments(2)
+    item.setHeight(1.6)
+    item.setLabelBarSpace(1.0)
+    item.setBoxContentSpace(0)
+    item.setTextFormat(text_format(7.5))
+    for symbol in (item.lineSymbol(), item.fillSymbol()):
+        symbol.setColor(QColor(DARK))
+    item.lineSymbol().setWidth(0.2)
+    layout.addLayoutItem(item)
+    item.attemptMove(QgsLayoutPoint(left, top, UNIT))
+    item.update()
+
+
+def north_arrow(layout: QgsPrintLayout, linked: QgsLayoutItemMap, box: Box) -> None:
+    """Points to true north at the middle of the map."""
+    item = QgsLayoutItemPicture(layout)
+    item.setPicturePath(icon("north.svg"))
+    item.setLinkedMap(linked)
+    item.setNorthMode(QgsLayoutItemPicture.NorthMode.TrueNorth)
+    layout.addLayoutItem(item)
+    put(item, box)
+
+
+def legend(
+    layout: QgsPrintLayout,
+    linked: QgsLayoutItemMap,
+    layers: Iterable[QgsMapLayer],
+    place: tuple[float, float, float],
+) -> float:
+    """What these layers show, in two columns where there are many classes; returns its height."""
+    left, top, width = place
+    item = QgsLayoutItemLegend(layout)
+    item.setLinkedMap(linked)
+    item.setAutoUpdateModel(False)
+    model = item.model()
+    model.rootGroup().removeAllChildren()
+    entries = 0
+    for layer in layers:
+        node = model.rootGroup().addLayer(layer)
+        shown = drawn_entries(layer, len(model.layerOriginalLegendNodes(node)))
+        if shown is not None:
+            QgsMapLayerLegendUtils.setLegendNodeOrder(node, shown)
+        model.refreshLayerLegend(node)
+        entries += len(model.layerLegendNodes(node))
+        QgsLegendRenderer.setNodeLegendStyle(node, QgsLegendStyle.Style.Hidden)
+    style = item.style(QgsLegendStyle.Style.SymbolLabel)
+    style.setTextFormat(text_format(8.5))
+    item.setStyle(QgsLegendStyle.Style.SymbolLabel, style)
+    item.rstyle(QgsLegendStyle.Style.Symbol).setMargin(QgsLegendStyle.Side.Top, LEGEND_GAP_MM)
+    item.setSymbolWidth(5.5)
+    item.setSymbolHeight(LEGEND_LINE_MM)
+    item.setBoxSpace(0)
+    columns = 2 if entries > 6 else 1
+    item.setColumnCount(columns)
+    item.setSplitLayer(True)
+    layout.addLayoutItem(item)
+    lines = -(-entries // columns)
+    height = lines * (LEGEND_LINE_MM + LEGEND_GAP_MM)
+    put(item, (left, top - LEGEND_TOP_MM, width, height))
+    return height
+
+
+def drawn_entries(layer: QgsMapLayer, nodes: int) -> list[int] | None:
+    """Which of the entries of a legend are drawn: of a paletted raster not its band, nor what is transparent."""
+    renderer = layer.renderer() if hasattr(layer, "renderer") else None
+    if not isinstance(renderer, QgsPalettedRasterRenderer):
+        return None
+    classes = renderer.classes()
+    first = nodes - len(classes)
+    return [first + number for number, item in enumerate(classes) if item.color.alpha() > 0]
+
+
+def table(
+    layout: QgsPrintLayout,
+    heads: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    place: tuple[float, float, float],
+) -> float:
+    """A table with texts to the left and numbers to the right; returns its height."""
+    left, top, width = place
+    small = text_format(7.5 if len(rows) <= 12 else 6.5)
+    quiet = QgsTextFormat(small)
+    quiet.setColor(QColor(QUIET))
+    item = QgsLayoutItemManualTable.create(layout)
+    item.setIncludeTableHeader(False)
+    item.setTableContents([cells(heads, quiet), *(cells(row, small) for row in rows)])
+    item.setContentTextFormat(small)
+    item.setVerticalGrid(False)
+    item.setGridColor(QColor(HAIR))
+    item.setGridStrokeWidth(GRID_MM)
+    item.setCellMargin(CELL_MM)
+    texts_mm = width - 2 * CELL_MM * len(heads)
+    first = 0.4 if len(heads) < 4 else 0.3
+    item.setColumnWidths([texts_mm * first, *[texts_mm * (1 - first) / (len(heads) - 1)] * (len(heads) - 1)])
+    layout.addMultiFrame(item)
+    frame = QgsLayoutFrame(layout, item)
+    layout.addLayoutItem(frame)
+    item.addFrame(frame)
+    tallest = [max(row, key=lambda text: text.count("\n")).split("\n") for row in (heads, *rows)]
+    height = sum(text_height(layout, lines, small) + 2 * CELL_MM + GRID_MM for lines in tallest) + GRID_MM
+    put(frame, (left, top, width, height + 0.5))
+    item.refresh()
+    return height
+
+
+def cells(texts: Sequence[str], style: QgsTextFormat) -> list[QgsTableCell]:
+    """A row of a table."""
+    found = []
+    for number, text in enumerate(texts):
+        cell = QgsTableCell(text)
+        cell.setTextFormat(style)
+        cell.setHorizontalAlignment(Qt.AlignmentFlag.AlignRight if number else Qt.AlignmentFlag.AlignLeft)
+        found.append(cell)
+    return found
+
+
+def framed(item: QgsLayoutItem) -> None:
+    """Draw a thin frame around an item."""
+    item.setFrameEnabled(True)
+    item.setFrameStrokeColor(QColor(QUIET))
+    item.setFrameStrokeWidth(QgsLayoutMeasurement(0.2, UNIT))

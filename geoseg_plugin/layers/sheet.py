@@ -1,0 +1,123 @@
+"""What stands on a printed map besides the map: title, scores, notes, whose data it is. Plain texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from qgis.core import QgsCoordinateReferenceSystem, QgsMapLayer, QgsRectangle
+from qgis.PyQt.QtCore import QCoreApplication
+
+from . import notes
+
+LONGEST_NAME = 40
+
+
+def tr(text: str) -> str:
+    return QCoreApplication.translate("layout", text)
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A map to print.
+
+    Attributes:
+        title: above everything; also the name of the layout.
+        layers: on the map, the uppermost first.
+        legend: those of them that the legend explains.
+        extent, crs: of the map.
+        subtitle: below the title.
+        areas: result of the engine's `areas`, or what `rows_of_prediction` makes of a prediction.
+        scores: lines about how good the map is, below `scores_title`.
+        notes: name -> text, about model and data.
+        attribution: whose data it is.
+    """
+
+    title: str
+    layers: tuple[QgsMapLayer, ...]
+    legend: tuple[QgsMapLayer, ...]
+    extent: QgsRectangle
+    crs: QgsCoordinateReferenceSystem
+    subtitle: str = ""
+    areas: Mapping[str, Any] = field(default_factory=dict)
+    scores: tuple[str, ...] = ()
+    scores_title: str = ""
+    notes: Mapping[str, str] = field(default_factory=dict)
+    attribution: str = ""
+
+
+def facts_of(layer: QgsMapLayer) -> dict[str, str]:
+    """The facts that GeoSeg wrote into a layer's metadata."""
+    pairs = [line.partition(": ") for line in layer.metadata().abstract().splitlines()]
+    return {name: text for name, colon, text in pairs if colon}
+
+
+def printed_notes(facts: Mapping[str, str]) -> dict[str, str]:
+    """Of the facts of a prediction those that a reader of the map wants."""
+    model, inputs = facts.get(notes.tr("Model"), ""), facts.get(notes.tr("Inputs"), "")
+    found = {
+        tr("Model"): model_name(model),
+        tr("Data"): ", ".join(file_name(item) for item in inputs.split(", ") if item),
+        tr("Run on"): facts.get(notes.tr("Runtime"), ""),
+        tr("Made"): facts.get(notes.tr("Made at"), "")[:10],
+    }
+    return {name: text for name, text in found.items() if text}
+
+
+def file_name(item: str) -> str:
+    """The file of `slot ← file`, not too long for a line."""
+    name = Path(item.partition("←")[2].strip()).name
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME // 2]}…{name[-LONGEST_NAME // 2 :]}"
+
+
+def model_name(path: str) -> str:
+    """`<run>` of `…/<run>/model.onnx`, else the file's name."""
+    file = Path(path)
+    return file.parent.name if file.stem == "model" and file.parent.name else file.stem
+
+
+def score_lines(evaluation: Mapping[str, Any], most: int = 8) -> list[str]:
+    """Scores with their intervals: overall first, then each class."""
+    if not evaluation:
+        return []
+    binary = evaluation.get("foreground_iou") is not None
+    key, name = ("foreground_iou", tr("IoU {}")) if binary else ("miou", tr("Mean IoU {}"))
+    intervals = evaluation.get("intervals") or {}
+    lines = [
+        name.format(with_interval(evaluation.get(key), intervals.get(key))),
+        tr("Accuracy {}").format(with_interval(evaluation.get("accuracy"), intervals.get("accuracy"))),
+    ]
+    per_class = list(evaluation.get("per_class") or [])
+    ends = list(intervals.get("per_class") or [])
+    if not binary and len(per_class) <= most:
+        for number, item in enumerate(per_class):
+            pair = ends[number] if number < len(ends) else None
+            lines.append(tr("{}: IoU {}").format(item.get("name"), with_interval(item.get("iou"), pair)))
+    return lines
+
+
+def with_interval(value: Any, ends: Sequence[float | None] | None) -> str:
+    """`0.81 (0.77–0.85)`."""
+    if not isinstance(value, (int, float)):
+        return "–"
+    if not ends or None in ends:
+        return f"{value:.2f}"
+    return f"{value:.2f} ({ends[0]:.2f}–{ends[1]:.2f})"
+
+
+def attribution_of(layers: Iterable[QgsMapLayer]) -> str:
+    """What the layers say of their rights, each once."""
+    found: dict[str, None] = {}
+    for layer in layers:
+        said = (*layer.metadata().rights(), layer.serverProperties().attribution())
+        found |= {text.strip(): None for text in said if text.strip()}
+    return "; ".join(found)
+
+
+def scores_title(of_model: bool) -> str:
+    """Heading of the scores: of a model on ground held out, or of a map beside labels."""
+    return (
+        tr("How good the model is on held-out ground") if of_model else tr("How well the map fits the labels")
+    )
