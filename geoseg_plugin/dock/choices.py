@@ -127,14 +127,28 @@ class TrainChoices:
 
 @dataclass(frozen=True)
 class PredictChoices:
-    """The Predict page; `slots` maps the model's source keys to layer ids."""
+    """The Predict page.
+
+    Attributes:
+        model: file of the model.
+        slots: the model's source keys -> layer ids, or files.
+        bindings: source key -> band at training -> band of the layer, where the numbers differ.
+        channels: of a model of others, layer id and band of each channel.
+        place: of `place_names`; with the layer of polygons, or the rectangle and its CRS.
+        outputs: what is written besides the classes, by fields of the job.
+        settings: further fields of the job.
+    """
 
     model: str = ""
     slots: dict[str, str] = field(default_factory=dict)
-    extent_kind: str = "whole"
-    confidence: bool = True
-    entropy: bool = False
-    polygons: bool = True
+    bindings: dict[str, dict[int, int]] = field(default_factory=dict)
+    channels: tuple[tuple[str, int], ...] = ()
+    place: str = "whole"
+    area_layer_id: str = ""
+    rectangle: tuple[float, float, float, float] | None = None
+    rectangle_crs: str = ""
+    outputs: tuple[str, ...] = ("polygons", "confidence")
+    settings: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,29 +1,37 @@
-"""The Predict step: a model and layers -> styled classes, confidence and polygons."""
+"""The Predict step: a model and layers -> styled classes, polygons and layers that say how far to trust them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qgis.core import QgsCoordinateReferenceSystem, QgsMapLayer, QgsRasterLayer, QgsUnitTypes
 from qgis.PyQt.QtCore import QObject
 from qgis.PyQt.QtWidgets import QFileDialog
 
-from ..contract import GeoSegError, Problem, Source
+from ..contract import Cleaning, GeoSegError, Job, Outlines, PredictJob, Problem
+from ..engine.liveness import job_kind
 from ..jobs import engine as engine_jobs
 from ..jobs import predict
+from ..jobs.submission import Submission
 from ..layers import publish, snapshot
 from .choices import NamedPath, PredictChoices
 from .controller_checks import as_error
 from .controller_data import PLAN_MS, is_written_raster, single_shot
-from .inputs_from_layers import Export, canvas_extent
 from .pages.predict import Slot
+from .predict_from_layers import Applied, Taken, band_list, problems_of, rasters_of, take
+from .predict_told import model_note, plan_sentence, result_text
 from .questions import Question
-from .slots import Need, needs_of, proposed, slot_sources
-from .words import share, tr
+from .shown import show_layer_of
+from .slots import Need, needs_of, proposed
+from .words import state_names, tr
 
 if TYPE_CHECKING:
+    from qgis.core import QgsMapLayer
+
     from .controller import Controller
+
+BEYOND = "beyond_training"
+"""Code of the warning about values that training never saw."""
 
 
 class PredictController(QObject):
@@ -33,76 +41,94 @@ class PredictController(QObject):
         super().__init__(desk)
         self.desk, self.page = desk, desk.dock.predict
         self._announced = ""
-        self._needs: tuple[Need, ...] = ()
+        self._model = Applied()
         self._browsed: list[NamedPath] = []
         self._to_export: set[str] = set()
+        self._planned: tuple[Job, dict[str, Any]] | None = None
+        self._beyond = ""
         self._timer = single_shot(self, PLAN_MS, self.plan)
         self._layers_timer = single_shot(self, 100, self._propose_layers)
-        desk.project.layersAdded.connect(self._on_layers_added)
+        desk.project.layersAdded.connect(self._on_layers_changed)
+        desk.project.layersRemoved.connect(self._on_layers_changed)
         self.page.changed.connect(self._timer.start)
         self.page.model_chosen.connect(self._on_model_chosen)
         self.page.browse_requested.connect(self.browse)
         self.page.predict_requested.connect(self.predict)
+        self.page.resume_requested.connect(self.resume)
+        self.page.attach_requested.connect(self.attach)
+        self.page.place_requested.connect(lambda _code: show_layer_of(self._beyond, desk.project))
+        if desk.iface is not None:
+            self.page.rectangle.setMapCanvas(desk.iface.mapCanvas())
 
     def close(self) -> None:
         """Let go of the project."""
         self._timer.stop()
         self._layers_timer.stop()
-        self.desk.project.layersAdded.disconnect(self._on_layers_added)
+        self.desk.project.layersAdded.disconnect(self._on_layers_changed)
+        self.desk.project.layersRemoved.disconnect(self._on_layers_changed)
 
     def refresh(self) -> None:
-        """Show the models of the workspace, newest first."""
+        """Show the models of the workspace, newest first, and what can be gone on with."""
         run = self.desk.run
         newest = str(run / "model.onnx") if run is not None and (run / "model.onnx").exists() else ""
         current = "" if newest == self._announced else newest
         self._announced = newest
+        wanted = self.page.wanted_model
+        if wanted and Path(wanted).is_file():
+            current = wanted
+            if wanted not in {item.path for item in (*self._browsed, *self._workspace_models())}:
+                self._browsed = [browsed(Path(wanted)), *self._browsed]
         self.page.set_models([*self._browsed, *self._workspace_models()], current)
+        self._show_unfinished()
 
     def browse(self) -> None:
         """Choose a model file from elsewhere."""
-        title, kinds = tr("Choose a model"), tr("GeoSeg model (*.onnx)")
+        title, kinds = tr("Choose a model"), tr("Models of GeoSeg or Deepness (*.onnx)")
         path, _kind = QFileDialog.getOpenFileName(self.desk.dock, title, str(self.desk.workspace.root), kinds)
         if path:
             self.use_model(Path(path))
 
     def use_model(self, path: Path) -> None:
         """Choose a model file."""
-        named = NamedPath(path.stem if path.stem != "model" else path.parent.name, str(path), tr("(file)"))
+        named = browsed(path)
         self._browsed = [named, *(item for item in self._browsed if item.path != named.path)]
         self.page.set_models([*self._browsed, *self._workspace_models()], named.path)
 
     def plan(self) -> None:
-        """Ask the engine whether the layers fit the model."""
+        """Ask the engine whether the layers fit the model; what it has told already is not asked again."""
         choices = self.page.choices()
-        if not choices.model or not choices.slots:
+        if not choices.model or not self._model.known:
             self.desk.forget("predict plan")
             return
-        problems = slot_problems(choices, self.desk, self._needs)
-        if problems:
-            self.page.sentence.set_text("")
-            self.page.problem_list.set_problems(problems)
+        problems = problems_of(choices, self._model, self.desk.project)
+        if any(item.severity == "error" for item in problems):
+            self.page.show_plan("", problems)
             self.desk.forget("predict plan")
             return
         try:
             folder = self.desk.workspace.scratch("predict")
-            sources, exports = self._sources(choices, folder / "inputs")
+            taken = self._take(choices, folder / "inputs")
         except (GeoSegError, OSError) as error:
-            self.page.problem_list.set_problems([row(as_error(error))])
+            self.page.show_plan("", [row(as_error(error))])
             return
-        extent, crs = self._extent(choices)
-        submission = predict.plan(folder, Path(choices.model), sources, extent=extent, extent_crs=crs)
-        exports = [item for item in exports if not is_written_raster(item)]
-        question = Question(
-            "predict plan", tr("Match layers"), exports, [submission], self._on_planned, self._on_not_planned
-        )
-        self.desk.ask(question)
+        submission = self._question(choices, taken, folder)
+        if self._planned is not None and self._planned[0] == submission.job:
+            self._on_planned(self._planned[1])
+            return
+        exports = [item for item in taken.exports if not is_written_raster(item)]
+
+        def answered(result: dict[str, Any]) -> None:
+            self._planned = (submission.job, result)
+            self._on_planned(result)
+
+        title = tr("Match layers")
+        self.desk.ask(Question("predict plan", title, exports, [submission], answered, self._on_not_planned))
 
     def predict(self) -> None:
         """Predict with the chosen model and layers."""
         choices = self.page.choices()
-        problems = [
-            item for item in slot_problems(choices, self.desk, self._needs) if item.severity == "error"
-        ]
+        problems = problems_of(choices, self._model, self.desk.project)
+        problems = [item for item in problems if item.severity == "error"]
         if problems:
             self.page.problem_list.set_problems(problems)
             self.desk.report(GeoSegError(problems[0].code, problems[0].message, problems[0].hint))
@@ -112,19 +138,26 @@ class PredictController(QObject):
             self.desk.refuse_unwritable()
             name = model.parent.name if model.stem == "model" else model.stem
             folder = self.desk.workspace.new_prediction(name)
-            sources, exports = self._sources(choices, folder / "inputs")
+            taken = self._take(choices, folder / "inputs")
         except (GeoSegError, OSError) as error:
             self.desk.report(as_error(error))
             return
-        extent, crs = self._extent(choices)
-        ticked = {
-            "confidence": choices.confidence,
-            "polygons": choices.polygons,
-            "entropy": choices.entropy,
-        }
-        outputs = [key for key, wanted in ticked.items() if wanted]
-        submission = predict.predict(folder, model, sources, outputs, extent=extent, extent_crs=crs)
-        self.desk.start(submission.title, exports, [submission], self._on_predicted, self._on_failed)
+        submission = predict.predict(folder, model, taken.sources, choices.outputs, **taken.settings)
+        self._run(submission, taken)
+
+    def resume(self, folder: str) -> None:
+        """Go on with a prediction where it was broken off."""
+        try:
+            submission = predict.resume(Path(folder))
+        except GeoSegError as error:
+            self.desk.report(error)
+            return
+        self._run(submission, Taken())
+
+    def attach(self, folder: str) -> None:
+        """Follow a prediction whose engine outlived QGIS."""
+        if self.desk.follow(lambda: self.desk.runner.attach(Path(folder)), self._on_predicted):
+            self.page.forget_result()
 
     def show_state(self) -> None:
         """Tick when the workspace holds a prediction of the current run."""
@@ -139,25 +172,51 @@ class PredictController(QObject):
             "predict", done, tr("Predicted with {}").format(name) if done else text
         )
 
+    def _run(self, submission: Submission, taken: Taken) -> None:
+        if self.desk.start(
+            submission.title, taken.exports, [submission], self._on_predicted, self._on_failed
+        ):
+            self.page.forget_result()
+            self._beyond = ""
+
+    def _question(self, choices: PredictChoices, taken: Taken, folder: Path) -> Submission:
+        """The dry run; what it does not look at is left out, so that it need not be asked again."""
+        settings = {**taken.settings, "cleaning": Cleaning(), "outlines": Outlines(), "min_area_px": 0}
+        if "disagreement" in choices.outputs:
+            settings["disagreement"] = predict.FILES["disagreement"]
+        return predict.plan(folder, Path(choices.model), taken.sources, **settings)
+
+    def _take(self, choices: PredictChoices, folder: Path) -> Taken:
+        canvas = self.desk.iface.mapCanvas() if self.desk.iface is not None else None
+        taken = take(choices, self._model, folder, self.desk.project, canvas, self._to_export)
+        for note in taken.notes:
+            self.desk.dock.footer.add_log("info", note)
+        return taken
+
     def _workspace_models(self) -> list[NamedPath]:
         found = self.desk.view.models(self.desk.run)
         return [NamedPath(entry.title, str(entry.folder / "model.onnx")) for entry in found]
 
-    def _sources(self, choices: PredictChoices, folder: Path) -> tuple[tuple[Source, ...], list[Export]]:
-        sources, exports, notes = slot_sources(
-            self._needs, choices.slots, folder, self.desk.project, self._to_export
+    def _show_unfinished(self) -> None:
+        """Predictions that were broken off with something done; while one runs here, none."""
+        busy = self.desk.runner.busy
+        broken = ("stopped", "cancelled", "failed")
+        entries = [
+            entry
+            for entry in (() if busy else self.desk.view.predictions())
+            if entry.state == "running" or (entry.state in broken and predict.has_parts(entry.folder))
+        ]
+        names = state_names()
+        self.page.unfinished.set_entries(
+            [
+                NamedPath(f"{entry.title} {names[entry.state]}", str(entry.folder), entry.state)
+                for entry in entries
+                if job_kind(entry.folder) == PredictJob.kind
+            ]
         )
-        for note in notes:
-            self.desk.dock.footer.add_log("info", note)
-        return sources, exports
-
-    def _extent(self, choices: PredictChoices) -> tuple[tuple[float, float, float, float] | None, str]:
-        if choices.extent_kind != "map" or self.desk.iface is None:
-            return None, ""
-        return canvas_extent(self.desk.iface.mapCanvas())
 
     def _on_model_chosen(self, path: str) -> None:
-        self._needs = ()
+        self._model, self._planned = Applied(), None
         if not path:
             self.desk.forget("describe")
             return
@@ -179,10 +238,14 @@ class PredictController(QObject):
         )
 
     def _on_described(self, result: dict[str, Any]) -> None:
-        self._needs = needs_of(result)
-        slots = self._slots()
-        classes = publish.classes_from(result)
-        self.page.set_slots(slots, model_note(result), classes)
+        note, classes = model_note(result), publish.classes_from(result)
+        if result.get("foreign"):
+            self._model = Applied(channels=tuple(str(name) for name in result.get("bands") or ()))
+            self.page.set_channels(self._model.channels, band_list(self.desk.project), note, classes)
+        else:
+            ensemble = (result.get("architecture") or {}).get("name") == "ensemble"
+            self._model = Applied(needs_of(result), ensemble=ensemble)
+            self.page.set_slots(self._slots(), note, classes, ensemble)
         self.page.problem_list.set_problems(result.get("warnings") or [])
         self.plan()
 
@@ -192,34 +255,53 @@ class PredictController(QObject):
             for layer in self.desk.project.mapLayers().values()
             if not layer.customProperty(publish.RESULT_MARK)
         ]
-        return [slot_of(item, layers) for item in self._needs]
+        return [slot_of(item, layers) for item in self._model.needs]
 
-    def _on_layers_added(self, *_layers: object) -> None:
+    def _on_layers_changed(self, *_layers: object) -> None:
         self._layers_timer.start()
 
     def _propose_layers(self) -> None:
         for slot in self._slots():
             self.page.propose(slot.key, slot.proposed)
+        if self._model.channels:
+            before = self.page.choices().channels
+            self.page.set_bands(self._model.channels, band_list(self.desk.project))
+            if self.page.choices().channels != before:
+                self._timer.start()
 
     def _on_planned(self, result: dict[str, Any]) -> None:
-        self.page.sentence.set_text(str(result.get("sentence") or ""))
-        self.page.problem_list.set_problems(
-            [*(result.get("problems") or []), *(result.get("warnings") or [])]
+        choices = self.page.choices()
+        pace = next(
+            (
+                found
+                for entry in self.desk.view.predictions()
+                if entry.finished and (found := predict.pace_of(entry.folder, Path(choices.model)))
+            ),
+            None,
         )
+        problems = [*(result.get("problems") or []), *(result.get("warnings") or [])]
+        problems += problems_of(choices, self._model, self.desk.project)
+        self.page.show_plan(plan_sentence(result, choices.settings, pace), problems)
 
     def _on_not_planned(self, problem: dict[str, Any]) -> None:
         if self._retry_with_export(problem):
             self.plan()
             return
-        self.page.sentence.set_text("")
-        self.page.problem_list.set_problems([problem])
+        self.page.show_plan("", [problem])
 
     def _on_predicted(self, result: dict[str, Any], folder: Path) -> None:
+        shard = result.get("shard") or {}
+        if shard and not shard.get("complete"):
+            self.page.show_result(tr("This part is done; others are still missing."), [])
+            return
         self.desk.step_back()
-        publish.publish_prediction(folder, result, later=self.desk.soon)
-        text = tr("Predicted: {}").format(folder.name)
-        self.page.next_step.show_done(text, tr("See the results"), "results")
-        self.page.problem_list.set_problems(result.get("warnings") or [])
+        publish.publish_prediction(folder, predict.told(folder, result), later=self.desk.soon)
+        self._beyond = str(folder / str(result["beyond"])) if result.get("beyond") else ""
+        warnings = [*(result.get("warnings") or [])]
+        located = [BEYOND] if self._beyond else []
+        if not self._beyond and any(item.get("code") == BEYOND for item in warnings):
+            warnings = [with_advice(item) for item in warnings]
+        self.page.show_result(result_text(folder.name, result), warnings, located)
 
     def _on_failed(self, problem: dict[str, Any]) -> None:
         if self._retry_with_export(problem):
@@ -228,10 +310,7 @@ class PredictController(QObject):
     def _retry_with_export(self, problem: dict[str, Any]) -> bool:
         if problem.get("code") != "cannot_open":
             return False
-        ids = self.page.choices().slots.values()
-        layers = [
-            layer for layer in map(self.desk.project.mapLayer, ids) if isinstance(layer, QgsRasterLayer)
-        ]
+        layers = rasters_of(self.page.choices(), self.desk.project)
         found = snapshot.layer_named_in(str(problem.get("message", "")), layers)
         if found is None or found.id() in self._to_export:
             return False
@@ -244,38 +323,20 @@ def slot_of(need: Need, layers: list[QgsMapLayer]) -> Slot:
     source = need.source
     name = source.name or source.key
     bands = ", ".join(band.removeprefix(f"{name}: ") for band in need.bands)
-    return Slot(source.key, name, bands, proposed(need, layers), need.kind)
+    return Slot(source.key, name, bands, proposed(need, layers), need.kind, need.rows)
 
 
-def slot_problems(choices: PredictChoices, desk: Controller, needs: tuple[Need, ...]) -> list[Problem]:
-    """Slots without a layer, and what is wrong with the layers themselves."""
-    found = []
-    rasters = [need.source.key for need in needs if need.kind == "raster"]
-    if not all(choices.slots.get(key) for key in rasters):
-        found.append(
-            Problem("no_layer", tr("A layer is missing."), tr("Choose a raster layer for every line above."))
-        )
-    for layer_id in choices.slots.values():
-        layer = desk.project.mapLayer(layer_id)
-        if isinstance(layer, QgsRasterLayer):
-            found += snapshot.problems(layer)
-    return found
+def browsed(path: Path) -> NamedPath:
+    """A model file from elsewhere as an entry of the list."""
+    return NamedPath(path.stem if path.stem != "model" else path.parent.name, str(path), tr("(file)"))
 
 
-def model_note(result: dict[str, Any]) -> str:
-    """A model in words."""
-    metrics = result.get("metrics") or {}
-    miou = metrics.get("miou") if isinstance(metrics, dict) else None
-    size = result.get("pixel_size")
-    side = size[0] if isinstance(size, (list, tuple)) and size else size
-    parts = [tr("{} bands").format(len(result.get("bands") or []))]
-    if isinstance(side, (int, float)):
-        crs = QgsCoordinateReferenceSystem(str(result.get("crs") or ""))
-        unit = QgsUnitTypes.toAbbreviatedString(crs.mapUnits()) if crs.isValid() else ""
-        parts.append(tr("pixels of {:g} {}").format(side, unit).strip())
-    if miou is not None:
-        parts.append(tr("validation IoU {}").format(share(miou)))
-    return ", ".join(parts)
+def with_advice(warning: dict[str, Any]) -> dict[str, Any]:
+    """The warning about values beyond training, with how to see where they lie."""
+    if warning.get("code") != BEYOND:
+        return warning
+    advice = tr("Tick “Ground beyond training” and predict again to see where.")
+    return {**warning, "hint": f"{warning.get('hint', '')} {advice}".strip()}
 
 
 def row(error: GeoSegError) -> Problem:

@@ -90,10 +90,12 @@ def pace_of(folder: Path, model: Path) -> float | None:
         job = job_of(folder)
     except GeoSegError:
         return None
-    rate = result_of(folder).get("mpx_per_s")
-    if not isinstance(job, PredictJob) or Path(job.model) != model or not isinstance(rate, (int, float)):
+    if not isinstance(job, PredictJob) or Path(job.model) != model:
         return None
-    return float(rate) * views(job.tta, job.dropout_passes) if rate > 0 else None
+    rate = result_of(folder).get("mpx_per_s")
+    if not isinstance(rate, (int, float)) or rate <= 0:
+        return None
+    return float(rate) * views(job.tta, job.dropout_passes)
 
 
 def clean(folder: Path, classes: Path, cleaning: Cleaning, background: int, output: Path) -> Submission:

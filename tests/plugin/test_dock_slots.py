@@ -73,5 +73,5 @@ def test_the_page_asks_for_layers_and_files(project: QgsProject, tmp_path: Path)
     slots = [Slot("a2", "soil", "clay", soil.id(), "vector"), Slot("a3", "NDVI", "median", "", "series")]
     page.set_slots(slots, "", [])
     assert page.choices().slots == {"a2": soil.id(), "a3": ""}
-    page._files["a3"].setFilePath(str(tmp_path / "b.nc"))
+    page.slots.files["a3"].setFilePath(str(tmp_path / "b.nc"))
     assert page.choices().slots["a3"] == str(tmp_path / "b.nc")

@@ -3,57 +3,77 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from qgis.core import Qgis
-from qgis.gui import QgsFileWidget, QgsMapLayerComboBox
+from qgis.core import Qgis, QgsCoordinateReferenceSystem, QgsRectangle
+from qgis.gui import QgsDoubleSpinBox, QgsExtentWidget, QgsMapLayerComboBox
 from qgis.PyQt.QtCore import QSignalBlocker, pyqtSignal
-from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QPushButton, QWidget
+from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QPushButton, QSpinBox, QWidget
 
+from ...jobs.predict import views
 from ..choices import NamedPath, PredictChoices
 from ..widgets.legend import ClassLegend
-from ..widgets.notes import small_label
-from ..widgets.page import Page, lets_shrink, narrow_form
+from ..widgets.notes import ProblemList, small_label
+from ..widgets.page import AdvancedGroup, Page, lets_shrink
+from ..widgets.unfinished import Unfinished
 from ..words import tr
+from . import predict_advanced as advanced
+from .predict_slots import Slot, SlotSection
+from .predict_words import cleaning_title, outlines_title, place_names, quality_title
 
-
-@dataclass(frozen=True)
-class Slot:
-    """A source that the model needs; `proposed` is the id of the layer that fits best.
-
-    `kind` is `raster`, `vector` or `series` (files); the latter two may stay empty: then they are those of training.
-    """
-
-    key: str
-    name: str
-    bands: str
-    proposed: str = ""
-    kind: str = "raster"
+__all__ = ["PredictPage", "Slot"]
 
 
 class PredictPage(Page):
-    """Emits `predict_requested`, `model_chosen(path)`, `browse_requested`; `changed` asks for a new plan."""
+    """Emits wishes; `changed` asks for a new plan, `place_requested` for the layer that shows a warning's places."""
 
     predict_requested = pyqtSignal()
     model_chosen = pyqtSignal(str)
     browse_requested = pyqtSignal()
+    resume_requested = pyqtSignal(str)
+    attach_requested = pyqtSignal(str)
+    place_requested = pyqtSignal(str)
+
+    tta: QComboBox
+    passes: QSpinBox
+    runtime: QComboBox
+    precision: QComboBox
+    int8_loss: QgsDoubleSpinBox
+    device: QComboBox
+    majority: QComboBox
+    opening: QSpinBox
+    closing: QSpinBox
+    holes: QSpinBox
+    least: QSpinBox
+    corners: QCheckBox
+    min_area: QSpinBox
+    simplify: QgsDoubleSpinBox
+    smooth: QSpinBox
+    right_angles: QCheckBox
+    joined: QCheckBox
 
     def __init__(self, parent: QWidget | None = None) -> None:
         intro = tr("Apply a model to the layers it was trained on, or to others of the same kind.")
         super().__init__(tr("Predict"), intro, parent)
-        self._slots: dict[str, QgsMapLayerComboBox] = {}
-        self._files: dict[str, QgsFileWidget] = {}
+        self._kept: dict[str, Any] = {}
+        self._ensemble = False
         self._add_model()
         self.section(tr("Layers for the model"))
-        self.slot_note = small_label(tr("Choose a model: it knows which bands it needs."))
-        self.slot_form = narrow_form()
-        self.body.addWidget(self.slot_note)
-        self.body.addLayout(self.slot_form)
-        self._add_extent_and_outputs()
+        self.slots = SlotSection(self)
+        self.slots.bands_changed.connect(self._on_input_changed)
+        self.body.addWidget(self.slots)
+        self._add_place()
+        self._add_outputs()
+        self._add_groups()
+        self._add_unfinished()
         self.finish(tr("Predic&t"))
+        self.warnings = ProblemList(most_lines=6)
+        self.warnings.setAccessibleName(tr("Warnings of the map"))
+        self.warnings.place_requested.connect(self.place_requested)
+        self.foot.insertWidget(self.foot.indexOf(self.next_step) + 1, self.warnings)
         self.set_ready(False)
         self.primary.clicked.connect(self.predict_requested)
+        self.on_inputs_changed()
 
     def _add_model(self) -> None:
         self.section(tr("Model"))
@@ -63,31 +83,72 @@ class PredictPage(Page):
         lets_shrink(self.model)
         self.model.currentIndexChanged.connect(self._on_model_changed)
         browse = QPushButton(tr("&Browse…"))
+        browse.setToolTip(tr("A model.onnx of GeoSeg, or a segmentation model made for Deepness"))
         browse.clicked.connect(self.browse_requested)
         row.addWidget(self.model, 1)
         row.addWidget(browse)
         self.body.addLayout(row)
         self.model_note = small_label("")
+        self.model_note.linkActivated.connect(self.guide_requested)
         self.model_note.hide()
         self.legend = ClassLegend()
         self.body.addWidget(self.model_note)
         self.body.addWidget(self.legend)
 
-    def _add_extent_and_outputs(self) -> None:
-        form = self.section(tr("Extent and outputs"))
-        self.extent = self.remember("extent", QComboBox())
-        self.extent.addItem(tr("all that the layers share"), "whole")
-        self.extent.addItem(tr("what the map shows now"), "map")
-        form.addRow(tr("Where"), self.extent)
-        self.confidence = self.remember("confidence", QCheckBox(tr("Confidence of each pixel")))
-        self.confidence.setToolTip(tr("Probability of the winning class, 0 to 1: where to trust the map."))
-        self.entropy = self.remember("entropy", QCheckBox(tr("Entropy of each pixel")))
-        self.entropy.setToolTip(tr("How undecided the model is between all classes."))
+    def _add_place(self) -> None:
+        form = self.section(tr("Where"))
+        self.place = self.remember("place", QComboBox())
+        self.place.setAccessibleName(tr("Where to predict"))
+        for key, name in place_names().items():
+            self.place.addItem(name, key)
+        self.area_layer = QgsMapLayerComboBox()
+        self.area_layer.setFilters(Qgis.LayerFilter.PolygonLayer)
+        self.area_layer.setAllowEmptyLayer(True, tr("choose a polygon layer"))
+        self.area_layer.setLayer(None)
+        self.area_layer.setAccessibleName(tr("Polygons to predict in"))
+        self.remember("area_layer", self.area_layer)
+        self.rectangle = QgsExtentWidget(None, QgsExtentWidget.WidgetStyle.CondensedStyle)
+        self.rectangle.setNullValueAllowed(True, tr("none yet: draw it on the map"))
+        self.rectangle.setAccessibleName(tr("Rectangle to predict in"))
+        self.rectangle.extentChanged.connect(self._on_input_changed)
+        lets_shrink(self.rectangle)
+        for widget in (self.place, self.area_layer, self.rectangle):
+            form.addRow(widget)
+
+    def _add_outputs(self) -> None:
+        form = self.section(tr("Besides the classes, write"))
         self.polygons = self.remember("polygons", QCheckBox(tr("Polygons with score and area")))
         self.polygons.setToolTip(tr("One polygon an object, with class, score and area."))
-        for box, ticked in ((self.confidence, True), (self.polygons, True), (self.entropy, False)):
-            box.setChecked(ticked)
-            form.addRow(tr("Besides") if box is self.confidence else "", box)
+        self.confidence = self.remember("confidence", QCheckBox(tr("Confidence of each pixel")))
+        self.confidence.setToolTip(tr("Probability of the winning class, 0 to 1: where to trust the map."))
+        for box in (self.polygons, self.confidence):
+            box.setChecked(True)
+            form.addRow(box)
+
+    def _add_groups(self) -> None:
+        self.layer_group, self.quality_group, self.cleaning_group, self.outline_group = (
+            self.advanced() for _ in range(4)
+        )
+        self.more = advanced.add_layers(self, self.layer_group)
+        advanced.add_quality(self, self.quality_group)
+        advanced.add_cleaning(self, self.cleaning_group)
+        advanced.add_outlines(self, self.outline_group)
+
+    def _add_unfinished(self) -> None:
+        sentence = tr(
+            "A prediction was broken off. It can go on where it was; what is done is not done again."
+        )
+        self.unfinished = Unfinished(tr("Unfinished predictions"), sentence)
+        self.unfinished.resume_requested.connect(self.resume_requested)
+        self.unfinished.attach_requested.connect(self.attach_requested)
+        self.foot.addWidget(self.unfinished)
+
+    # what is shown
+
+    @property
+    def wanted_model(self) -> str:
+        """The model that the project remembers; empty once it was shown."""
+        return str(self._kept.get("model") or "")
 
     def set_models(self, models: Sequence[NamedPath], current: str) -> None:
         """Models to choose from; `current` is kept or chosen."""
@@ -103,80 +164,131 @@ class PredictPage(Page):
         if self.model.currentData() != before:
             self._on_model_changed()
 
-    def set_slots(self, slots: Sequence[Slot], note: str, classes: Sequence[Any]) -> None:
-        """What the chosen model needs; each slot gets a layer list with the proposed layer."""
-        while self.slot_form.rowCount():
-            self.slot_form.removeRow(0)
-        self._slots, self._files = {}, {}
-        for slot in slots:
-            if slot.kind == "series":
-                self._add_files(slot)
-                continue
-            combo = QgsMapLayerComboBox()
-            is_vector = slot.kind == "vector"
-            combo.setFilters(Qgis.LayerFilter.HasGeometry if is_vector else Qgis.LayerFilter.RasterLayer)
-            combo.setAllowEmptyLayer(True, tr("as at training") if is_vector else tr("choose a raster layer"))
-            combo.setLayer(None)
-            index = [
-                position for position in range(combo.count()) if layer_id(combo, position) == slot.proposed
-            ]
-            combo.setCurrentIndex(index[0] if index and slot.proposed else 0)
-            combo.setToolTip(slot.bands)
-            combo.setAccessibleName(slot.name)
-            self.remember(f"slot {slot.key}", combo, in_project=False)
-            self._slots[slot.key] = combo
-            self.slot_form.addRow(slot.name, combo)
-            self.slot_form.addRow(small_label(tr("needs {}").format(slot.bands)))
-        self.slot_note.setVisible(not slots)
+    def set_slots(
+        self, slots: Sequence[Slot], note: str, classes: Sequence[Any], ensemble: bool = False
+    ) -> None:
+        """What the chosen model needs; its facts; whether it is made of several."""
+        self.slots.set_slots(slots)
+        self._show_model(note, classes, ensemble, bool(slots))
+
+    def set_channels(
+        self,
+        names: Sequence[str],
+        bands: Sequence[tuple[str, str, int]],
+        note: str = "",
+        classes: Sequence[Any] = (),
+    ) -> None:
+        """What a model of others reads, and the bands to choose from: title, layer id, band."""
+        self.slots.set_channels(names, bands)
+        self._show_model(note, classes, False, bool(bands))
+
+    def set_bands(self, names: Sequence[str], bands: Sequence[tuple[str, str, int]]) -> None:
+        """Other layers to choose the channels of a model of others from; what is chosen is kept."""
+        self.slots.channels.set_channels(names, bands)
+        self.set_ready(bool(bands))
+
+    def _show_model(self, note: str, classes: Sequence[Any], ensemble: bool, ready: bool) -> None:
         self.model_note.setText(note)
         self.model_note.setVisible(bool(note))
         self.legend.set_classes(classes)
-        self.set_ready(bool(slots))
-
-    def _add_files(self, slot: Slot) -> None:
-        """A time series: files, or those of training."""
-        files = QgsFileWidget()
-        files.setStorageMode(QgsFileWidget.StorageMode.GetMultipleFiles)
-        files.lineEdit().setPlaceholderText(tr("as at training"))
-        self.remember(f"slot {slot.key}", files, in_project=False)
-        self._files[slot.key] = files
-        self.slot_form.addRow(slot.name, files)
-        self.slot_form.addRow(small_label(tr("needs {}").format(slot.bands)))
+        self._ensemble = ensemble
+        self.set_ready(ready)
+        if ready and self._kept and self._kept.get("model") == self.model.currentData():
+            kept, self._kept = self._kept, {}
+            self.slots.restore(kept)
+        self.on_inputs_changed()
 
     def propose(self, key: str, proposed: str) -> None:
         """Fill a slot that is still empty with a layer, by id."""
-        combo = self._slots.get(key)
-        if combo is not None and combo.currentLayer() is None and proposed:
-            for position in range(combo.count()):
-                if layer_id(combo, position) == proposed:
-                    combo.setCurrentIndex(position)
+        self.slots.propose(key, proposed)
+
+    def show_plan(self, sentence: str, problems: Sequence[Any]) -> None:
+        """What would be done, and what stands in the way."""
+        self.sentence.set_text(sentence)
+        self.problem_list.set_problems(problems)
+
+    def show_result(self, text: str, warnings: Sequence[Any], located: Sequence[str] = ()) -> None:
+        """What was done; its warnings stay until the next map. `located` are codes with a layer that shows where."""
+        self.next_step.show_done(text, tr("See the results"), "results")
+        self.warnings.set_located(located)
+        self.warnings.set_problems(warnings)
+        self.problem_list.set_problems([])
+
+    def forget_result(self) -> None:
+        """Another map is begun."""
+        self.next_step.show_done("")
+        self.warnings.set_problems([])
+
+    def set_busy(self, busy: bool) -> None:
+        super().set_busy(busy)
+        self.unfinished.button.setEnabled(not busy)
+
+    # what is chosen
 
     def choices(self) -> PredictChoices:
         """What is chosen now."""
-        slots = {}
-        for key, combo in self._slots.items():
-            layer = combo.currentLayer()
-            slots[key] = layer.id() if layer is not None else ""
-        for key, files in self._files.items():
-            slots[key] = "\n".join(sorted(QgsFileWidget.splitFilePaths(files.filePath())))
+        area_layer = self.area_layer.currentLayer()
+        box = self.rectangle.outputExtent() if self.rectangle.isValid() else QgsRectangle()
+        corners = (box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum())
+        crs: QgsCoordinateReferenceSystem = self.rectangle.outputCrs()
+        ticks = {"polygons": self.polygons, "confidence": self.confidence, **self.more}
         return PredictChoices(
             model=self.model.currentData() or "",
-            slots=slots,
-            extent_kind=self.extent.currentData(),
-            confidence=self.confidence.isChecked(),
-            entropy=self.entropy.isChecked(),
-            polygons=self.polygons.isChecked(),
+            slots=self.slots.slots(),
+            bindings=self.slots.bindings(),
+            channels=tuple(self.slots.channels.channels()),
+            place=self.place.currentData(),
+            area_layer_id=area_layer.id() if area_layer is not None else "",
+            rectangle=None if box.isNull() or box.isEmpty() else corners,
+            rectangle_crs=(crs.authid() or crs.toWkt()) if crs.isValid() else "",
+            outputs=tuple(key for key, box in ticks.items() if box.isChecked() and box.isEnabled()),
+            settings=advanced.settings_of(self),
         )
 
+    def values(self) -> dict[str, Any]:
+        """As of Page, with the model, its layers and the rectangle, once a model was chosen."""
+        found = super().values()
+        model = self.model.currentData()
+        if model:
+            found |= {"model": model, **self.slots.values()}
+        choices = self.choices()
+        if choices.rectangle is not None:
+            found["rectangle"] = [*choices.rectangle, choices.rectangle_crs]
+        return found
+
+    def restore(self, values: dict[str, Any]) -> None:
+        """As of Page; layers follow when the model has been read."""
+        self._kept = {key: values.get(key) for key in ("model", "slots", "bindings", "channels")}
+        corners = values.get("rectangle") or []
+        if len(corners) == 5:
+            crs = QgsCoordinateReferenceSystem(str(corners[4]))
+            with QSignalBlocker(self.rectangle):
+                self.rectangle.setOutputCrs(crs)
+                self.rectangle.setOutputExtentFromUser(QgsRectangle(*map(float, corners[:4])), crs)
+        super().restore(values)
+
+    def on_inputs_changed(self) -> None:
+        place = self.place.currentData()
+        self.area_layer.setVisible(place == "polygons")
+        self.rectangle.setVisible(place == "rectangle")
+        settings = advanced.settings_of(self)
+        looks = views(settings["tta"], settings["dropout_passes"])
+        self.more["disagreement"].setEnabled(looks > 1 or self._ensemble)
+        self.int8_loss.setEnabled(settings["precision"] == "int8")
+        self.right_angles.setEnabled(not settings["outlines"].smooth)
+        self.outline_group.setEnabled(self.polygons.isChecked())
+        ticked = [box.text() for box in self.more.values() if box.isChecked() and box.isEnabled()]
+        titles: tuple[tuple[AdvancedGroup, str], ...] = (
+            (self.layer_group, tr("More layers: {}").format(", ".join(ticked) or tr("none"))),
+            (self.quality_group, quality_title(looks, settings["precision"])),
+            (self.cleaning_group, cleaning_title(settings["cleaning"])),
+            (self.outline_group, outlines_title(settings["outlines"])),
+        )
+        for group, title in titles:
+            group.setTitle(title)
+
     def _on_model_changed(self, *_index: int) -> None:
-        self.sentence.set_text("")
-        self.problem_list.set_problems([])
-        self.next_step.show_done("")
+        self.show_plan("", [])
+        self.forget_result()
         self.set_slots([], "", [])
         self.model_chosen.emit(self.model.currentData() or "")
-
-
-def layer_id(combo: QgsMapLayerComboBox, position: int) -> str:
-    """Id of the layer at a position of the list; empty for the empty entry."""
-    layer = combo.layer(position)
-    return str(layer.id()) if layer is not None else ""

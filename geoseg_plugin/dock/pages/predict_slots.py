@@ -1,0 +1,179 @@
+"""The layers that a model needs, and which of their bands it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from qgis.core import Qgis, QgsRasterLayer
+from qgis.gui import QgsCollapsibleGroupBox, QgsFileWidget, QgsMapLayerComboBox
+from qgis.PyQt.QtCore import pyqtSignal
+from qgis.PyQt.QtWidgets import QVBoxLayout, QWidget
+
+from ..widgets.band_binding import BandBinding, ChannelTable
+from ..widgets.notes import small_label
+from ..widgets.page import narrow_form
+from ..words import tr
+
+if TYPE_CHECKING:
+    from .predict import PredictPage
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A source that the model needs; `proposed` is the id of the layer that fits best.
+
+    `kind` is `raster`, `vector` or `series` (files); the latter two may stay empty: then they are those of training.
+    `rows` are the bands of the source that are used: number at training, name.
+    """
+
+    key: str
+    name: str
+    bands: str
+    proposed: str = ""
+    kind: str = "raster"
+    rows: tuple[tuple[int, str], ...] = ()
+
+
+class SlotSection(QWidget):
+    """A layer for each slot of the model, a table of bands below, and for models of others a table of channels.
+
+    Signals:
+        bands_changed: another band was chosen.
+    """
+
+    bands_changed = pyqtSignal()
+
+    def __init__(self, page: PredictPage) -> None:
+        super().__init__(page)
+        self._page = page
+        self.combos: dict[str, QgsMapLayerComboBox] = {}
+        self.files: dict[str, QgsFileWidget] = {}
+        self._bindings: dict[str, BandBinding] = {}
+        self.note = small_label(tr("Choose a model: it knows which bands it needs."))
+        self._form = narrow_form()
+        self.band_group = QgsCollapsibleGroupBox(tr("Which band is which"))
+        self.band_group.setSaveCollapsedState(False)
+        self.band_group.setCollapsed(True)
+        self._band_box = QVBoxLayout()
+        self.band_group.setLayout(self._band_box)
+        self.channels = ChannelTable()
+        self.channels.changed.connect(self.bands_changed)
+        lines = QVBoxLayout(self)
+        lines.setContentsMargins(0, 0, 0, 0)
+        lines.addWidget(self.note)
+        lines.addLayout(self._form)
+        lines.addWidget(self.channels)
+        lines.addWidget(self.band_group)
+        self.band_group.hide()
+        self.channels.hide()
+
+    def set_slots(self, slots: Sequence[Slot]) -> None:
+        """What the chosen model needs; each slot gets a layer list with the proposed layer."""
+        while self._form.rowCount():
+            self._form.removeRow(0)
+        while self._band_box.count():
+            self._band_box.takeAt(0).widget().deleteLater()
+        self.combos, self.files, self._bindings = {}, {}, {}
+        for slot in slots:
+            self._add_files(slot) if slot.kind == "series" else self._add_layers(slot)
+        self.note.setVisible(not slots)
+        self.channels.hide()
+        self._show_bands()
+
+    def set_channels(self, names: Sequence[str], bands: Sequence[tuple[str, str, int]]) -> None:
+        """What a model of others reads: its channels, and the bands to choose from."""
+        self.set_slots([])
+        self.note.hide()
+        self.channels.set_channels(names, bands)
+        self.channels.show()
+
+    def propose(self, key: str, proposed: str) -> None:
+        """Fill a slot that is still empty with a layer, by id."""
+        combo = self.combos.get(key)
+        if combo is not None and combo.currentLayer() is None and proposed:
+            choose_layer(combo, proposed)
+
+    def slots(self) -> dict[str, str]:
+        """Slot key -> layer id, or files with newlines between them; empty where nothing is chosen."""
+        found = {}
+        for key, combo in self.combos.items():
+            layer = combo.currentLayer()
+            found[key] = layer.id() if layer is not None else ""
+        for key, files in self.files.items():
+            found[key] = "\n".join(sorted(QgsFileWidget.splitFilePaths(files.filePath())))
+        return found
+
+    def bindings(self) -> dict[str, dict[int, int]]:
+        """Slot key -> band at training -> band of the layer, where it is not the same number."""
+        found = {key: table.binding() for key, table in self._bindings.items()}
+        return {key: binding for key, binding in found.items() if binding}
+
+    def values(self) -> dict[str, Any]:
+        """What is chosen, for the project file."""
+        return {
+            "slots": self.slots(),
+            "bindings": {key: list(map(list, found.items())) for key, found in self.bindings().items()},
+            "channels": [list(item) for item in self.channels.channels()],
+        }
+
+    def restore(self, values: dict[str, Any]) -> None:
+        """Put a choice for the same model back, as far as its layers are still there."""
+        for key, chosen in (values.get("slots") or {}).items():
+            if key in self.combos and chosen:
+                choose_layer(self.combos[key], str(chosen))
+            elif key in self.files:
+                self.files[key].setFilePath(" ".join(f'"{path}"' for path in str(chosen).split("\n") if path))
+        for key, pairs in (values.get("bindings") or {}).items():
+            if key in self._bindings:
+                self._bindings[key].choose({int(index): int(band) for index, band in pairs})
+        self.channels.choose(values.get("channels") or [])
+
+    def _add_layers(self, slot: Slot) -> None:
+        combo = QgsMapLayerComboBox()
+        is_vector = slot.kind == "vector"
+        combo.setFilters(Qgis.LayerFilter.VectorLayer if is_vector else Qgis.LayerFilter.RasterLayer)
+        combo.setAllowEmptyLayer(True, tr("as at training") if is_vector else tr("choose a raster layer"))
+        combo.setLayer(None)
+        combo.setToolTip(slot.bands)
+        combo.setAccessibleName(slot.name)
+        if slot.proposed:
+            choose_layer(combo, slot.proposed)
+        self.combos[slot.key] = combo
+        if not is_vector and slot.rows:
+            table = self._bindings[slot.key] = BandBinding(slot.name, slot.rows)
+            table.changed.connect(self.bands_changed)
+            self._band_box.addWidget(table)
+            self._on_layer(slot.key, combo.currentLayer())
+            combo.layerChanged.connect(lambda layer, key=slot.key: self._on_layer(key, layer))
+        self._page.remember(f"slot {slot.key}", combo, in_project=False)
+        self._form.addRow(slot.name, combo)
+        self._form.addRow(small_label(tr("needs {}").format(slot.bands)))
+
+    def _add_files(self, slot: Slot) -> None:
+        """A time series: files, or those of training."""
+        files = QgsFileWidget()
+        files.setStorageMode(QgsFileWidget.StorageMode.GetMultipleFiles)
+        files.lineEdit().setPlaceholderText(tr("as at training"))
+        self._page.remember(f"slot {slot.key}", files, in_project=False)
+        self.files[slot.key] = files
+        self._form.addRow(slot.name, files)
+        self._form.addRow(small_label(tr("needs {}").format(slot.bands)))
+
+    def _on_layer(self, key: str, layer: Any) -> None:
+        self._bindings[key].set_layer(layer if isinstance(layer, QgsRasterLayer) else None)
+        self._show_bands()
+
+    def _show_bands(self) -> None:
+        for table in self._bindings.values():
+            table.setVisible(table.needed)
+        self.band_group.setVisible(any(table.needed for table in self._bindings.values()))
+
+
+def choose_layer(combo: QgsMapLayerComboBox, layer_id: str) -> None:
+    """Choose the layer with this id, if the list has it."""
+    for position in range(combo.count()):
+        layer = combo.layer(position)
+        if layer is not None and layer.id() == layer_id:
+            combo.setCurrentIndex(position)

@@ -1,0 +1,17 @@
+"""Bring a result's layer to light."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qgis.core import QgsProject
+
+
+def show_layer_of(path: str, project: QgsProject) -> bool:
+    """Tick the layer of a file and its group. Returns whether it is in the project."""
+    for node in project.layerTreeRoot().findLayers() if path else []:
+        layer = node.layer()
+        if layer is not None and Path(layer.source().split("|")[0]) == Path(path).resolve():
+            node.setItemVisibilityCheckedParentRecursive(True)
+            return True
+    return False
