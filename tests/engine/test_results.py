@@ -9,7 +9,9 @@ from geoseg_engine import run
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import (
     Area,
+    AreasJob,
     CheckJob,
+    CleanJob,
     CrossValidateJob,
     EvaluateJob,
     GeoSegError,
@@ -18,6 +20,7 @@ from geoseg_engine.contract import (
     PolygonizeJob,
     PredictJob,
     RasterizeJob,
+    SampleJob,
     SearchJob,
     Source,
     StackJob,
@@ -43,8 +46,12 @@ def overwriting(folder: Path) -> dict[str, Job]:
     (folder / "slides.tif").write_bytes(Path(slides).read_bytes())
     (folder / "out").mkdir()
     (folder / "out" / "tiles.gpkg").write_bytes(Path(slides).read_bytes())
-    for place, target in (("judged/errors.tif", image), ("run/model.onnx", slides)):
-        (folder / place).parent.mkdir()
+    for place, target in (
+        ("judged/errors.tif", image),
+        ("judged/areas.csv", slides),
+        ("run/model.onnx", slides),
+    ):
+        (folder / place).parent.mkdir(exist_ok=True)
         (folder / place).symlink_to(target)
     labels = Labels(slides)
     return {
@@ -61,6 +68,8 @@ def overwriting(folder: Path) -> dict[str, Job]:
         "tile": TileJob(image, "labels.tif", area=Area("polygons", "out/tiles.gpkg"), output="out"),
         "predict": PredictJob("model.onnx", (Source("r", f"GTIFF_DIR:1:{image}"),), confidence=image),
         "polygonize": PolygonizeJob(image, confidence=slides, output=slides),
+        "clean": CleanJob(image, output="link.tif"),
+        "areas": AreasJob(image, "judged/areas.csv", output="judged"),
         "evaluate": EvaluateJob("d", prediction=image, output="judged"),
         "train": TrainJob("d", start_from="run/model.onnx", output="run"),
         "crossvalidate": CrossValidateJob(TrainJob("d", start_from="run/model.onnx"), output="run"),
@@ -70,7 +79,7 @@ def overwriting(folder: Path) -> dict[str, Job]:
 
 KINDS = ("stack", "stack_relative", "stack_link", "terrain", "rasterize_stack", "rasterize_recipe",
          "rasterize_labels", "rasterize_area", "tile", "check", "findings", "predict", "polygonize", "evaluate",
-         "train", "crossvalidate", "search")  # fmt: skip
+         "train", "crossvalidate", "search", "clean", "areas")  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -82,7 +91,16 @@ def test_an_input_is_never_overwritten(kind, tmp_path):
     assert caught.value.code == "would_overwrite" and "another name" in caught.value.hint
     assert any(
         name in caught.value.message
-        for name in ("image.tif", "dem.tif", "link.tif", "slides.", "tiles.", "errors.tif", "model.onnx")
+        for name in (
+            "image.tif",
+            "dem.tif",
+            "link.tif",
+            "slides.",
+            "tiles.",
+            "errors.tif",
+            "model.onnx",
+            "areas.csv",
+        )
     )
     assert {path: path.read_bytes() for path in before} == before
 
@@ -107,6 +125,8 @@ def test_polygons_are_not_written_over_by_a_raster(tmp_path):
         (lambda image: PredictJob("m.onnx", polygons="slides.shp"), "slides.shp", ".gpkg"),
         (lambda image: PredictJob("m.onnx", entropy="e.recipe.json"), "e.recipe.json", ".tif"),
         (lambda image: PolygonizeJob(str(image), output="slides.geojson"), "slides.geojson", ".gpkg"),
+        (lambda image: CleanJob(str(image), output="cleaned.png"), "cleaned.png", ".tif"),
+        (lambda image: SampleJob(str(image), output="sample.shp"), "sample.shp", ".gpkg"),
     ],
 )
 def test_a_name_that_does_not_fit(job, name, suffix, tmp_path):

@@ -11,7 +11,18 @@ from .contract import GeoSegError, Job, StackJob
 from .stacking.recipes import SUFFIX, read_recipe
 
 RASTERS, POLYGONS = (".tif", ".tiff"), (".gpkg",)
-INPUTS = ("stack", "labels", "classes", "model", "dataset", "prediction", "path", "start_from", "weights")
+INPUTS = (
+    "stack",
+    "labels",
+    "classes",
+    "model",
+    "dataset",
+    "prediction",
+    "path",
+    "start_from",
+    "weights",
+    "sample",
+)
 """Fields that hold the name of a file to read, at any depth of a job."""
 
 MODEL = ("model.onnx",)
@@ -22,6 +33,7 @@ FILES_IN_FOLDER = {
     "search": MODEL,
     "pretrain": ("encoder.pt",),
     "evaluate": ("errors.tif",),
+    "areas": ("areas.json", "areas.csv", "areas.svg"),
 }
 """Of jobs whose results fill a folder: those that are of a kind which such a job also reads."""
 
@@ -64,9 +76,9 @@ def output_files(job: Job) -> dict[str, tuple[str, ...]]:
     """Each file that a job is to write -> the suffixes it may have; none where any will do."""
     if getattr(job, "dry_run", False):
         return {}
-    if job.kind == "polygonize":
+    if job.kind in ("polygonize", "samplepoints"):
         fields: dict[str, tuple[str, ...]] = {"output": POLYGONS}
-    elif job.kind in ("stack", "terrain", "rasterize", "predict"):
+    elif job.kind in ("stack", "terrain", "rasterize", "predict", "clean"):
         rasters: tuple[str, ...] = RASTERS + ((SUFFIX,) if isinstance(job, StackJob) else ())
         fields = dict.fromkeys(("output", "confidence", "entropy", "probability"), rasters)
         fields["polygons"] = POLYGONS
