@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qgis.core import QgsLayerTreeGroup
 from qgis.PyQt.QtCore import QObject, QUrl
 from qgis.PyQt.QtGui import QDesktopServices
 
@@ -12,6 +13,7 @@ from ..contract import CrossValidateJob, ForestJob, GeoSegError, SearchJob, Trai
 from ..jobs import evaluate, train
 from ..layers import publish
 from .choices import NamedPath
+from .controller_results_map import MapResultsController
 from .words import share, tr
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ class ResultsController(QObject):
         self.page.evaluate_requested.connect(self.evaluate)
         self.page.errors_requested.connect(self.show_errors)
         self.page.report_requested.connect(self.open_report)
+        self.maps = MapResultsController(desk)
+        desk.dock.step_shown.connect(lambda step: self.maps.refresh() if step == "results" else None)
 
     def refresh(self) -> None:
         """Show the finished runs, newest first."""
@@ -38,12 +42,14 @@ class ResultsController(QObject):
             note = tr("IoU {}").format(share(result["miou"])) if result.get("miou") is not None else ""
             named.append(NamedPath(entry.title, str(entry.folder), note))
         self.page.set_runs(named, self.page.folder() or str(self.desk.run or ""))
+        self.maps.refresh()
 
     def show_run(self, run_folder: str) -> None:
         """Choose a run on the page."""
         index = self.page.run.findData(run_folder)
         if index >= 0:
             self.page.run.setCurrentIndex(index)
+            self.page.show_model()
 
     def evaluate(self, run_folder: str) -> None:
         """Compare the run's model with the held-out labels of its dataset."""
@@ -61,7 +67,16 @@ class ResultsController(QObject):
         folder = evaluation_folder(Path(run_folder))
         result = self.desk.view.evaluation(Path(run_folder))
         if result.get("errors"):
-            publish.publish_evaluation(folder, result, later=self.desk.soon)
+            title = tr("Evaluation {}").format(folder.parent.name)
+            group = self._group_of(folder.parent)
+            publish.publish_evaluation(folder, result, title, later=self.desk.soon, group=group)
+
+    def _group_of(self, run: Path) -> QgsLayerTreeGroup | None:
+        """The group of the newest prediction of a run that is on the map."""
+        places = [entry.folder for entry in self.desk.view.predictions()]
+        made = [place for place in places if place.name == run.name or place.name.startswith(f"{run.name}-")]
+        groups = (publish.group_of(place, self.desk.project) for place in made)
+        return next((group for group in groups if group is not None), None)
 
     def open_report(self, run_folder: str) -> None:
         """Open the report of a run, or its folder where there is none."""
@@ -91,6 +106,7 @@ class ResultsController(QObject):
 
     def _on_evaluated(self, _result: dict[str, Any], folder: Path) -> None:
         self.page.set_runs([NamedPath(folder.parent.name, str(folder.parent))], str(folder.parent))
+        self.page.show_model()
         self.desk.dock.show_step("results")
 
     def _show(self, run_folder: str) -> None:

@@ -121,3 +121,11 @@ def scores_title(of_model: bool) -> str:
     return (
         tr("How good the model is on held-out ground") if of_model else tr("How well the map fits the labels")
     )
+
+
+def subtitle_of(notes: Mapping[str, str]) -> str:
+    """Model and day in one line."""
+    parts = (tr("predicted by {}").format(notes.get(tr("Model"), "")), notes.get(tr("Made"), ""))
+    known = parts if tr("Model") in notes else parts[1:]
+    line = ", ".join(part for part in known if part)
+    return f"{line[:1].upper()}{line[1:]}"

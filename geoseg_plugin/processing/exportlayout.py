@@ -73,7 +73,7 @@ class ExportLayout(GeoSegAlgorithm):
         below = self.parameterAsLayerList(parameters, "LAYERS", context)
         crs = self.classes.crs()
         extent = self.parameterAsExtent(parameters, "EXTENT", context, crs)
-        facts = sheet.facts_of(self.classes)
+        notes = sheet.printed_notes(sheet.facts_of(self.classes))
         said = self.parameterAsString(parameters, "ATTRIBUTION", context)
         self.sheet = {
             "title": self.parameterAsString(parameters, "TITLE", context) or self.classes.name(),
@@ -81,7 +81,8 @@ class ExportLayout(GeoSegAlgorithm):
             "legend": (self.classes,),
             "extent": self.classes.extent() if extent.isNull() else extent,
             "crs": crs,
-            "notes": sheet.printed_notes(facts),
+            "subtitle": sheet.subtitle_of(notes),
+            "notes": notes,
             "attribution": said or sheet.attribution_of((self.classes, *below)),
         }
 

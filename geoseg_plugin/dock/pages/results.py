@@ -1,4 +1,4 @@
-"""Step 5: how good the model is, on ground it has never seen."""
+"""Step 5: how good the model is, on ground it has never seen; and what a map holds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from qgis.PyQt.QtCore import QSignalBlocker, pyqtSignal
-from qgis.PyQt.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QWidget
+from qgis.PyQt.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QTabBar, QVBoxLayout, QWidget
 
 from ..choices import NamedPath
 from ..widgets.matrix import ConfusionMatrix
@@ -15,10 +15,14 @@ from ..widgets.page import Page, heading, primary_button
 from ..widgets.reliability import ReliabilityChart, calibration_sentence
 from ..widgets.tables import ReadOnlyTable, fill_scores
 from ..words import interval_text, share, tr
+from .results_map import MapResults
 
 
 class ResultsPage(Page):
-    """Emits `run_chosen`, `evaluate_requested`, `errors_requested`, `report_requested`."""
+    """One tab about a model, one about a map (`map`, with signals of its own).
+
+    Emits `run_chosen`, `evaluate_requested`, `errors_requested`, `report_requested`.
+    """
 
     run_chosen = pyqtSignal(str)
     evaluate_requested = pyqtSignal(str)
@@ -26,24 +30,65 @@ class ResultsPage(Page):
     report_requested = pyqtSignal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        intro = tr("Measured on the test blocks, which took no part in training.")
+        intro = tr("How good a model is on ground it has not seen, and what a map holds.")
         super().__init__(tr("Results"), intro, parent)
-        self.section(tr("Run"))
+        self.tabs = QTabBar()
+        self.tabs.addTab(tr("Model"))
+        self.tabs.addTab(tr("Map"))
+        self.tabs.setExpanding(True)
+        self.tabs.setDrawBase(True)
+        self.tabs.setAccessibleName(tr("What to look at"))
+        self.body.addWidget(self.tabs)
+        self._make_model_part()
+        self.map = MapResults(self)
+        self.body.addWidget(self.map)
+        self.body.addStretch(1)
+        self.foot.addWidget(self.model_foot)
+        self.foot.addWidget(self.map.foot)
+        self.tabs.currentChanged.connect(self._show_part)
+        self._show_part(0)
+        self.settle()
+        self.show_nothing(tr("Train a model first: its results appear here."))
+
+    def _make_model_part(self) -> None:
+        self.model_part, self.model_foot = QWidget(), QWidget()
+        self._column = QVBoxLayout(self.model_part)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setSpacing(8)
+        self._column.addWidget(heading(tr("Run")))
         self.run = QComboBox()
         self.run.setAccessibleName(tr("Run"))
         self.remember("run", self.run, in_project=False)
         self.run.currentIndexChanged.connect(lambda _index: self.run_chosen.emit(self.folder()))
-        self.body.addWidget(self.run)
         self.problem_list = ProblemList(most_lines=16)
-        self.body.addWidget(self.problem_list)
+        self._column.addWidget(self.run)
+        self._column.addWidget(self.problem_list)
         self._add_scores()
+        self.body.addWidget(self.model_part)
         self.primary = primary_button(tr("Evalu&ate on held-out test blocks"))
         self.primary.clicked.connect(lambda: self.evaluate_requested.emit(self.folder()))
-        self.body.addStretch(1)
-        self._add_buttons()
-        self.foot.addWidget(self.primary)
-        self.settle()
-        self.show_nothing(tr("Train a model first: its results appear here."))
+        below = QVBoxLayout(self.model_foot)
+        below.setContentsMargins(0, 0, 0, 0)
+        self._add_buttons(below)
+        below.addWidget(self.primary)
+
+    def show_map(self) -> None:
+        """Turn to the tab about maps."""
+        self.tabs.setCurrentIndex(1)
+
+    def show_model(self) -> None:
+        """Turn to the tab about models."""
+        self.tabs.setCurrentIndex(0)
+
+    def set_busy(self, busy: bool) -> None:
+        """While a job runs no other can be started."""
+        super().set_busy(busy)
+        self.map.set_busy(busy)
+
+    def _show_part(self, index: int) -> None:
+        for number, parts in enumerate(((self.model_part, self.model_foot), (self.map, self.map.foot))):
+            for part in parts:
+                part.setVisible(number == index)
 
     def _add_scores(self) -> None:
         self.headline = wrap(QLabel())
@@ -74,9 +119,9 @@ class ResultsPage(Page):
             self.reliability,
             self.reliability_note,
         ):
-            self.body.addWidget(widget)
+            self._column.addWidget(widget)
 
-    def _add_buttons(self) -> None:
+    def _add_buttons(self, below: QVBoxLayout) -> None:
         row = QHBoxLayout()
         self.errors_button = QPushButton(tr("Show &errors on the map"))
         self.errors_button.clicked.connect(lambda: self.errors_requested.emit(self.folder()))
@@ -84,7 +129,7 @@ class ResultsPage(Page):
         self.report_button.clicked.connect(lambda: self.report_requested.emit(self.folder()))
         row.addWidget(self.errors_button, 1)
         row.addWidget(self.report_button, 1)
-        self.foot.addLayout(row)
+        below.addLayout(row)
 
     def folder(self) -> str:
         """Folder of the chosen run; empty if there is none."""

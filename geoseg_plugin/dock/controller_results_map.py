@@ -1,0 +1,303 @@
+"""The Results step, about a map: its areas, a sample to correct them, labels beside it, a sheet as PDF."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from qgis.core import QgsPalettedRasterRenderer, QgsRasterLayer, QgsVectorLayer
+from qgis.PyQt.QtCore import QObject, QUrl
+from qgis.PyQt.QtGui import QDesktopServices
+from qgis.PyQt.QtWidgets import QFileDialog
+
+from ..contract import Area, GeoSegError, LabelClass, Unlabelled
+from ..jobs import areas as area_jobs
+from ..jobs import evaluate as evaluate_jobs
+from ..jobs.workspace import folder_name, last_result
+from ..layers import layout, publish, sample
+from ..layers.areas import rows_of_prediction
+from ..layers.classes import class_fields, legend_field
+from ..layers.exports import LABEL_LAYER
+from ..layers.rasterclasses import raster_classes
+from ..layers.snapshot import polygon_snapshot, problems
+from ..layers.styles import is_background
+from .choices import NamedPath
+from .choices_results import ComparisonChoices, SampleDesign
+from .controller_checks import as_error
+from .labels_from_layers import layer_gone, polygon_labels, raster_labels
+from .sheet_from_map import sheet_of, title_of
+from .words import tr
+
+if TYPE_CHECKING:
+    from .controller import Controller
+
+CLASSES = "classes.tif"
+AREAS, SAMPLE, EVALUATION = "areas", "sample", "evaluation"
+"""What stands beside a map in its folder."""
+
+
+class MapResultsController(QObject):
+    """Keeps the tab about maps up to date and does what it asks for."""
+
+    def __init__(self, desk: Controller) -> None:
+        super().__init__(desk)
+        self.desk, self.part = desk, desk.dock.results.map
+        part = self.part
+        part.map_chosen.connect(self._show)
+        part.labels_chosen.connect(self._on_labels_chosen)
+        part.areas_requested.connect(self.measure)
+        part.table_requested.connect(lambda: open_file(self.place() / AREAS / "areas.csv"))
+        part.sample_requested.connect(self.lay_out)
+        part.comparison_requested.connect(self.compare)
+        part.errors_requested.connect(self.show_errors)
+        part.report_requested.connect(lambda: open_file(self.place() / EVALUATION / "report.html"))
+        part.sheet_requested.connect(self.export_sheet)
+        desk.runner.submission_finished.connect(self._on_job_ended)
+
+    def refresh(self) -> None:
+        """Show the predictions of the workspace, newest first, and other class rasters of the project."""
+        found = [entry for entry in self.desk.view.predictions() if entry.finished]
+        named = [NamedPath(entry.title, str(entry.folder / CLASSES)) for entry in found]
+        known = {item.path for item in named}
+        for layer in self.desk.project.mapLayers().values():
+            path = file_of(layer) if is_class_raster(layer) else ""
+            if path and path not in known:
+                known.add(path)
+                named.append(NamedPath(layer.name(), path, tr("(layer)")))
+        self.part.set_maps(named, self.part.path())
+
+    def show_map(self, classes: Path) -> None:
+        """Choose a map and turn to it."""
+        self.refresh()
+        index = self.part.map.findData(str(classes))
+        if index >= 0:
+            self.part.map.setCurrentIndex(index)
+            self.desk.dock.results.show_map()
+
+    def _on_job_ended(self, kind: str, _result: dict[str, Any], folder: str) -> None:
+        if kind == "predict" and Path(folder).parent == self.desk.workspace.root / "predictions":
+            self.show_map(Path(folder) / CLASSES)
+
+    def place(self) -> Path:
+        """Folder for what is found out about the chosen map: its own if it is a prediction of the workspace."""
+        return place_of(Path(self.part.path()), self.desk.workspace.root)
+
+    def measure(self) -> None:
+        """Measure areas; with a sample also what they really are."""
+        layer = self.part.sample.currentLayer()
+        folder, exports, points = self.place() / AREAS, [], None
+        if layer is not None:
+            if not sample.is_sample(layer):
+                self.desk.report(no_sample(layer.name()))
+                return
+            export = sample.sample_snapshot(layer, folder / "sample.gpkg")
+            exports, points = [export], export.path
+        submission = area_jobs.areas(
+            folder, Path(self.part.path()), points, LABEL_LAYER if points is not None else ""
+        )
+        self.desk.start(
+            submission.title, exports, [submission], lambda *_answer: self._show(self.part.path())
+        )
+
+    def lay_out(self, design: SampleDesign) -> None:
+        """Lay out a sample; an earlier one is never written over, somebody may have filled it in."""
+        folder = unused(self.place() / SAMPLE)
+        submission = area_jobs.sample_points(folder, Path(self.part.path()), **design.settings)
+        self.desk.start(submission.title, [], [submission], self._on_laid_out)
+
+    def compare(self, choices: ComparisonChoices) -> None:
+        """Compare the map with labels that are in the project."""
+        folder = self.place() / EVALUATION
+        try:
+            labels, exports = self._labels(choices, folder)
+            area, area_exports = self._area(choices, folder)
+        except (GeoSegError, OSError) as error:
+            self.desk.report(as_error(error))
+            return
+        submission = evaluate_jobs.compare_with_labels(folder, Path(self.part.path()), labels, area)
+        wrong = [item for item in submission.job.problems() if item.severity == "error"]
+        if wrong:
+            self.desk.report(GeoSegError(wrong[0].code, wrong[0].message, wrong[0].hint))
+            return
+        self.desk.start(submission.title, [*exports, *area_exports], [submission], self._on_compared)
+
+    def show_errors(self) -> None:
+        """Put the error layer of the comparison on the map, into the map's group."""
+        folder = self.place() / EVALUATION
+        result = last_result(folder)
+        if result.get("errors"):
+            group = publish.group_of(self.place(), self.desk.project)
+            publish.publish_evaluation(
+                folder, result, title_of(self.place()), later=self.desk.soon, group=group
+            )
+
+    def export_sheet(self) -> None:
+        """Ask where to, then draw the sheet, keep it as a layout of the project, and write it as PDF."""
+        proposed = str(self.place() / f"{folder_name(title_of(self.place()))}.pdf")
+        kinds = tr("PDF (*.pdf);;Picture (*.png)")
+        path, _kind = QFileDialog.getSaveFileName(self.desk.dock, tr("Map as PDF"), proposed, kinds)
+        if path:
+            file = Path(path)
+            self.write_sheet(
+                file if file.suffix.lower() in (".pdf", ".png") else file.with_name(f"{file.name}.pdf")
+            )
+
+    def write_sheet(self, path: Path) -> None:
+        """Draw the sheet of the chosen map and write it, in two turns of the event loop."""
+        try:
+            classes = self._class_layer()
+            made = layout.map_layout(sheet_of(classes, self.place(), self.desk), self.desk.project)
+        except GeoSegError as error:
+            self.desk.report(error)
+            return
+        self.desk.dock.footer.add_log("info", tr("The layout '{}' is in the project.").format(made.name()))
+        self.desk.soon(lambda: self._export(made, path))
+
+    def _export(self, made: Any, path: Path) -> None:
+        try:
+            layout.export(made, path)
+        except (GeoSegError, OSError) as error:
+            self.desk.report(as_error(error))
+            return
+        self.desk.dock.offer(tr("{} is written.").format(path.name), tr("Open"), lambda: open_file(path))
+
+    def _class_layer(self) -> QgsRasterLayer:
+        """The chosen map in the project; a prediction that was removed from it comes back."""
+        path = self.part.path()
+        found = self._layer_of(path)
+        if found is None:
+            folder = self.place()
+            publish.publish_prediction(folder, last_result(folder), project=self.desk.project)
+            found = self._layer_of(path)
+        if found is None:
+            raise GeoSegError("map_gone", tr("The map {} cannot be opened.").format(path),
+                              tr("Choose another map."))  # fmt: skip
+        return found
+
+    def _layer_of(self, path: str) -> QgsRasterLayer | None:
+        layers = self.desk.project.mapLayers().values()
+        same = (layer for layer in layers if isinstance(layer, QgsRasterLayer) and file_of(layer) == path)
+        return next(same, None)
+
+    def _labels(self, choices: ComparisonChoices, folder: Path) -> Any:
+        layer = self.desk.project.mapLayer(choices.label_layer_id)
+        wrong = [item for item in problems(layer) if item.severity == "error"] if layer is not None else []
+        if wrong:
+            raise GeoSegError(wrong[0].code, wrong[0].message, wrong[0].hint)
+        if isinstance(layer, QgsVectorLayer):
+            labels, exports = polygon_labels(layer, choices.class_field, folder)
+        elif isinstance(layer, QgsRasterLayer):
+            labels, exports = raster_labels(layer, folder, False)
+        else:
+            raise layer_gone(choices.label_layer_id)
+        return dataclasses.replace(labels, unlabelled=cast(Unlabelled, choices.unlabelled)), exports
+
+    def _area(self, choices: ComparisonChoices, folder: Path) -> Any:
+        layer = self.desk.project.mapLayer(choices.area_layer_id) if choices.area_layer_id else None
+        if not isinstance(layer, QgsVectorLayer):
+            return Area(), []
+        path = folder / "area.gpkg"
+        return Area("polygons", str(path), LABEL_LAYER), [polygon_snapshot(layer, path)]
+
+    def _on_labels_chosen(self, layer_id: str) -> None:
+        layer = self.desk.project.mapLayer(layer_id) if layer_id else None
+        fields = class_fields(layer) if isinstance(layer, QgsVectorLayer) else []
+        shown = legend_field(layer) if isinstance(layer, QgsVectorLayer) else ""
+        named = [name for name in fields if "class" in name.casefold()]
+        self.part.set_class_fields(fields, shown or (named or fields or [""])[0])
+
+    def _on_laid_out(self, result: dict[str, Any], folder: Path) -> None:
+        map_folder = folder.parent
+        layer = self._layer_of(self.part.path())
+        found = raster_classes(layer) if layer is not None else ()
+        rows = result.get("rows") or ()
+        classes = tuple(item for item in found if not is_hidden(item)) or tuple(
+            LabelClass(int(row["id"]), str(row["name"])) for row in rows
+        )
+        file = folder / str(result["output"])
+        notes = {tr("Made by"): tr("GeoSeg, reference sample"), tr("Class raster"): self.part.path()}
+        group = publish.group_of(map_folder, self.desk.project)
+        title = tr("Sample of {}").format(map_folder.name)
+        sample.publish_sample(file, title, classes, notes, self.desk.project, self.desk.soon, group)
+        self.desk.soon(lambda: self._choose_sample(file))
+        said = tr("{} points are on the map. Switch editing on, click each, and choose what is really there.")
+        self.part.next_step.show_done(said.format(result.get("count")))
+        self.part.problem_list.set_problems(result.get("warnings") or [])
+
+    def _choose_sample(self, file: Path) -> None:
+        layers = self.desk.project.mapLayers().values()
+        layer = next((item for item in layers if sample.is_sample(item) and file_of(item) == str(file)), None)
+        if layer is not None:
+            self.part.sample.setLayer(layer)
+            if self.desk.iface is not None:
+                self.desk.iface.setActiveLayer(layer)
+
+    def _on_compared(self, _result: dict[str, Any], _folder: Path) -> None:
+        self._show(self.part.path())
+        self.show_errors()
+
+    def _show(self, path: str) -> None:
+        if not path:
+            self.part.show_areas({})
+            self.part.show_comparison({})
+            return
+        place = self.place()
+        measured = last_result(place / AREAS)
+        self.part.show_areas(measured or rows_of_prediction(last_result(place)), bool(measured))
+        self.part.show_comparison(last_result(place / EVALUATION))
+
+
+def place_of(classes: Path, root: Path) -> Path:
+    """The folder of a prediction; of any other map `maps/<name>-<number of its path>` in the workspace."""
+    if classes.name == CLASSES and classes.parent.parent == root / "predictions":
+        return classes.parent
+    number = hashlib.sha1(str(classes).encode(), usedforsecurity=False).hexdigest()[:6]
+    return root / "maps" / f"{folder_name(classes.stem)}-{number}"
+
+
+def unused(folder: Path) -> Path:
+    """The folder, or the first of `<name>-2`, `<name>-3` … that does not exist."""
+    number, candidate = 1, folder
+    while candidate.exists():
+        number += 1
+        candidate = folder.with_name(f"{folder.name}-{number}")
+    return candidate
+
+
+def is_class_raster(layer: Any) -> bool:
+    """Whether a layer is a file with one band that is drawn as classes, and no layer of errors."""
+    return (
+        isinstance(layer, QgsRasterLayer)
+        and layer.isValid()
+        and layer.bandCount() == 1
+        and isinstance(layer.renderer(), QgsPalettedRasterRenderer)
+        and Path(file_of(layer)).is_file()
+        and Path(file_of(layer)).name not in ("errors.tif", "labels.tif")
+    )
+
+
+def is_hidden(item: LabelClass) -> bool:
+    """The value that stands for no class."""
+    return item.id == 255 and not is_background(item)
+
+
+def file_of(layer: Any) -> str:
+    """The file of a layer, without what follows its name."""
+    return str(layer.source()).split("|")[0]
+
+
+def open_file(path: Path) -> None:
+    """Open a file with the program that the system has for it, or its folder where it is not there."""
+    existing = path if path.exists() else path.parent
+    QDesktopServices.openUrl(QUrl.fromLocalFile(str(existing)))
+
+
+def no_sample(name: str) -> GeoSegError:
+    """The error for points that cannot be a sample."""
+    return GeoSegError(
+        "no_sample",
+        tr("Layer '{}' has no field 'reference'.").format(name),
+        tr("Lay out points first, or name the field with the true class so."),
+    )
