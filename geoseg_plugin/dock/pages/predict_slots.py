@@ -176,4 +176,5 @@ def choose_layer(combo: QgsMapLayerComboBox, layer_id: str) -> None:
     for position in range(combo.count()):
         layer = combo.layer(position)
         if layer is not None and layer.id() == layer_id:
-            combo.setCurrentIndex(position)
+            combo.setLayer(layer)
+            return

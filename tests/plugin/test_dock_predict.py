@@ -1,0 +1,339 @@
+"""The Predict page: what can be chosen reaches the job, bands can be corrected, what was broken off goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from docked import FakeRunner, polygon_layer, raster_layer
+from osgeo import gdal
+from qgis.core import QgsCoordinateReferenceSystem, QgsProject, QgsRectangle
+from qgis.PyQt.QtCore import QUrl
+from test_layers_publish import raster
+
+from geoseg_plugin import paths
+from geoseg_plugin.contract import Cleaning, Outlines
+from geoseg_plugin.dock.choices import NamedPath
+from geoseg_plugin.dock.controller import Controller
+from geoseg_plugin.dock.dock import GeoSegDock
+from geoseg_plugin.dock.pages.predict import PredictPage, Slot
+from geoseg_plugin.dock.predict_told import plan_sentence, result_text
+from geoseg_plugin.jobs import predict as predict_jobs
+from geoseg_plugin.jobs.submission import write
+
+RECIPE = {
+    "sources": [{"key": "r1", "path": "/a/optical.tif", "name": "optical"}],
+    "bands": [
+        {"name": "optical: red", "source": "r1", "index": 1},
+        {"name": "optical: nir", "source": "r1", "index": 2},
+    ],
+    "grid": {},
+}
+DESCRIBED = {"recipe": RECIPE, "bands": ["optical: red", "optical: nir"], "classes": []}
+
+
+class Desk:
+    """A dock with its controller and fake runners."""
+
+    def __init__(self) -> None:
+        self.dock = GeoSegDock(paths.guide())
+        self.page = self.dock.predict
+        self.runner, self.asked = FakeRunner(), FakeRunner()
+        self.controller = Controller(self.dock, None, self.runner, self.asked)  # type: ignore[arg-type]
+        self.controller.questions.wake()
+
+    def use(self, model: Path, described: dict[str, Any]) -> None:
+        """Choose a model of which the engine tells this."""
+        model.parent.mkdir(parents=True, exist_ok=True)
+        model.touch()
+        self.controller.predict.use_model(model)
+        while self.asked.job().kind != "describe":
+            self.asked.finish()
+        self.asked.finish(**described)
+
+
+@pytest.fixture
+def desk(
+    qgis_app: Any, qgis_new_project: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Desk]:
+    """Everything but the engine, on an empty workspace."""
+    monkeypatch.setenv("GEOSEG_WORKSPACE", str(tmp_path / "workspace"))
+    monkeypatch.setenv("GEOSEG_ENGINE_PYTHON", "/usr/bin/python3")
+    made = Desk()
+    yield made
+    made.controller.close()
+
+
+def described_raster(folder: Path, name: str, descriptions: tuple[str, ...]) -> Any:
+    layer = raster_layer(folder, name, len(descriptions))
+    dataset = gdal.Open(layer.source(), gdal.GA_Update)
+    for band, text in enumerate(descriptions, 1):
+        dataset.GetRasterBand(band).SetDescription(text)
+    dataset = None
+    QgsProject.instance().removeMapLayer(layer.id())
+    from qgis.core import QgsRasterLayer
+
+    return QgsProject.instance().addMapLayer(QgsRasterLayer(str(folder / f"{name}.tif"), name))
+
+
+def choose(combo: Any, value: Any) -> None:
+    combo.setCurrentIndex(combo.findData(value))
+
+
+def test_all_choices_reach_the_job(desk: Desk, tmp_path: Path) -> None:
+    raster_layer(tmp_path, "optical", 2)
+    area = polygon_layer("valley")
+    desk.use(tmp_path / "north" / "model.onnx", DESCRIBED)
+    page = desk.page
+    choose(page.place, "polygons")
+    page.area_layer.setLayer(area)
+    page.more["disagreement"].setChecked(True)
+    assert "disagreement" not in page.choices().outputs, "one view has nobody to disagree with"
+    choose(page.tta, "flips")
+    page.more["beyond"].setChecked(True)
+    page.passes.setValue(3)
+    choose(page.precision, "int8")
+    choose(page.majority, "5")
+    page.least.setValue(9)
+    page.simplify.setValue(2.5)
+    page.smooth.setValue(2)
+    page.right_angles.setChecked(True)
+    assert "majority, least area" in page.cleaning_group.title()
+    assert "12 views" in page.quality_group.title() and "int8" in page.quality_group.title()
+    page.primary.click()
+    job = desk.runner.job()
+    assert (job.tta, job.dropout_passes, job.precision, job.int8_loss) == ("flips", 3, "int8", 0.005)
+    assert job.cleaning == Cleaning(majority_px=5, least_area_px=9)
+    assert job.outlines == Outlines(simplify_m=2.5, smooth=2), "smoothing goes before right angles"
+    assert (job.disagreement, job.beyond, job.entropy) == ("disagreement.tif", "beyond.tif", "")
+    assert job.problems() == []
+    for export in desk.runner.exports:
+        export()
+    assert job.area.kind == "polygons" and Path(job.area.path).exists()
+
+
+def test_a_rectangle_and_what_is_still_missing(desk: Desk, tmp_path: Path) -> None:
+    raster_layer(tmp_path, "optical", 2)
+    desk.use(tmp_path / "north" / "model.onnx", DESCRIBED)
+    page = desk.page
+    choose(page.place, "rectangle")
+    desk.controller.predict.plan()
+    assert page.problem_list.texts() == ["There is no rectangle yet."]
+    choose(page.place, "polygons")
+    desk.controller.predict.plan()
+    assert page.problem_list.texts() == ["No area layer is chosen."]
+    choose(page.place, "rectangle")
+    crs = QgsCoordinateReferenceSystem("EPSG:32632")
+    page.rectangle.setOutputCrs(crs)
+    page.rectangle.setOutputExtentFromUser(QgsRectangle(500_000, 4_999_800, 500_100, 4_999_900), crs)
+    page.primary.click()
+    job = desk.runner.job()
+    assert job.extent == (500_000, 4_999_800, 500_100, 4_999_900) and job.extent_crs == "EPSG:32632"
+
+
+def test_the_engine_is_asked_once_for_the_same_thing(desk: Desk, tmp_path: Path) -> None:
+    raster_layer(tmp_path, "optical", 2)
+    desk.use(tmp_path / "north" / "model.onnx", DESCRIBED)
+    assert desk.asked.job().dry_run
+    grid = {"width": 1000, "height": 1000}
+    desk.asked.finish(sentence="Predict 2 classes", problems=[], grid=grid)
+    desk.page.least.setValue(4)
+    desk.controller.predict.plan()
+    assert not desk.asked.busy, "cleaning does not change which layers fit"
+    assert desk.page.sentence.text() == "Predict 2 classes. The classes are cleaned at the end."
+    choose(desk.page.tta, "all")
+    desk.controller.predict.plan()
+    assert desk.asked.busy and desk.asked.job().tta == "all"
+
+
+def test_bands_are_matched_by_name_and_can_be_corrected(desk: Desk, tmp_path: Path) -> None:
+    layer = described_raster(tmp_path, "optical", ("nir", "green", "red"))
+    desk.use(tmp_path / "north" / "model.onnx", DESCRIBED)
+    assert desk.page.choices().bindings == {"r1": {1: 3, 2: 1}}
+    desk.page.primary.click()
+    source = desk.runner.job().sources[0]
+    assert source.path.endswith(".vrt") and source.name == "optical"
+    for export in desk.runner.exports:
+        export()
+    made = gdal.Open(source.path)
+    found = [int(made.GetRasterBand(band).ReadAsArray()[0, 0]) for band in (1, 2)]
+    assert found == [3, 1] and made.GetRasterBand(1).GetDescription() == ""
+    table = desk.page.slots._bindings["r1"]
+    table.choose({1: 1, 2: 2})
+    assert desk.page.choices().bindings == {"r1": {1: 1, 2: 2}}, "a choice of the user is kept as it is"
+    assert layer.isValid()
+
+
+def test_bands_without_names_stay_at_their_numbers(desk: Desk, tmp_path: Path) -> None:
+    layer = raster_layer(tmp_path, "optical", 2)
+    desk.use(tmp_path / "north" / "model.onnx", DESCRIBED)
+    assert desk.page.choices().bindings == {}
+    desk.page.primary.click()
+    assert desk.runner.job().sources[0].path == layer.source()
+
+
+def test_a_model_of_another_program_reads_the_bands_that_are_chosen(desk: Desk, tmp_path: Path) -> None:
+    optical, dem = raster_layer(tmp_path, "optical", 3), raster_layer(tmp_path, "dem", 1)
+    described = {
+        "foreign": True,
+        "bands": ["channel 1", "channel 2"],
+        "pixel_size": [0.1, 0.1],
+        "classes": [],
+    }
+    desk.use(tmp_path / "roads.onnx", described)
+    page = desk.page
+    assert "another program" in page.model_note.text() and "0.1 m" in page.model_note.text()
+    first = page.slots.channels._combos[0]
+    choose(first, f"{dem.id()}#1")
+    choose(page.slots.channels._combos[1], f"{optical.id()}#3")
+    third = raster_layer(tmp_path, "later", 1)
+    desk.controller.predict._propose_layers()
+    assert page.choices().channels == ((dem.id(), 1), (optical.id(), 3)), "kept when layers come"
+    page.primary.click()
+    job = desk.runner.job()
+    assert [(source.key, source.name) for source in job.sources] == [("r1", "dem"), ("r2", "optical")]
+    assert [(band.source, band.index) for band in job.foreign_bands] == [("r1", 1), ("r2", 3)]
+    assert third.isValid()
+
+
+def test_why_a_model_is_refused_is_shown(desk: Desk, tmp_path: Path) -> None:
+    model = tmp_path / "cars.onnx"
+    model.touch()
+    desk.controller.predict.use_model(model)
+    while desk.asked.job().kind != "describe":
+        desk.asked.finish()
+    desk.asked.fail("not_our_model", "cars.onnx finds objects.", "Choose a segmentation model.")
+    assert desk.page.problem_list.texts() == ["cars.onnx finds objects."]
+    assert not desk.page.primary.isEnabled()
+
+
+def broken_off(desk: Desk, tmp_path: Path) -> Path:
+    folder = desk.controller.workspace.new_prediction("north")
+    write(predict_jobs.predict(folder, tmp_path / "model.onnx", tta="flips", resume=False))
+    events = [{"v": "1.0", "type": "hello", "t": 0}, {"v": "1.0", "type": "progress", "t": 1}]
+    (folder / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    return folder
+
+
+def test_a_prediction_that_was_broken_off_goes_on(desk: Desk, tmp_path: Path) -> None:
+    folder = broken_off(desk, tmp_path)
+    desk.controller.refresh()
+    assert desk.page.unfinished.isHidden(), "nothing is done yet: there is nothing to go on from"
+    (folder / ".predict-classes").mkdir()
+    desk.controller.refresh()
+    assert not desk.page.unfinished.isHidden()
+    assert "north" in desk.page.unfinished.entries.currentText()
+    desk.page.unfinished.button.click()
+    job = desk.runner.job()
+    assert job.resume and job.tta == "flips" and desk.runner.submissions[0].folder == folder
+
+
+def test_warnings_stay_and_lead_to_where_they_apply(desk: Desk, tmp_path: Path) -> None:
+    raster_layer(tmp_path, "optical", 2)
+    desk.use(tmp_path / "north" / "model.onnx", DESCRIBED)
+    page = desk.page
+    page.primary.click()
+    folder = desk.runner.submissions[0].folder
+    folder.mkdir(parents=True, exist_ok=True)
+    beyond = raster(folder / "beyond.tif", np.ones((8, 8), np.uint8), 255)
+    classes = raster(folder / "classes.tif", np.ones((8, 8), np.uint8), 255)
+    warning = {
+        "code": "beyond_training",
+        "message": "Band nir lies beyond.",
+        "hint": "",
+        "severity": "warning",
+    }
+    desk.runner.finish(
+        output=str(classes),
+        beyond=str(beyond),
+        classes=[],
+        runtime="ONNX Runtime",
+        precision="int8",
+        warnings=[warning],
+    )
+    while desk.controller.publishing:
+        desk.controller._on_soon()
+    assert "ONNX Runtime, int8" in page.next_step.text()
+    desk.controller.predict.plan()
+    if desk.asked.busy:
+        desk.asked.finish(sentence="Predict.", problems=[])
+    assert page.warnings.texts() == ["Band nir lies beyond."], "a new plan does not take them away"
+    nodes = {node.name(): node for node in QgsProject.instance().layerTreeRoot().findLayers()}
+    assert not nodes["Beyond training"].itemVisibilityChecked()
+    page.warnings.anchorClicked.emit(QUrl("beyond_training"))
+    assert nodes["Beyond training"].isVisible()
+    page.primary.click()
+    assert page.warnings.texts() == []
+
+
+def test_without_the_layer_the_warning_says_how_to_get_it(desk: Desk, tmp_path: Path) -> None:
+    raster_layer(tmp_path, "optical", 2)
+    desk.use(tmp_path / "north" / "model.onnx", DESCRIBED)
+    desk.page.primary.click()
+    warning = {"code": "beyond_training", "message": "Beyond.", "hint": "Check units.", "severity": "warning"}
+    desk.runner.finish(output="classes.tif", classes=[], warnings=[warning])
+    assert "Ground beyond training" in desk.page.warnings.toPlainText()
+
+
+def test_the_project_remembers_model_layers_and_choices(desk: Desk, tmp_path: Path) -> None:
+    raster_layer(tmp_path, "optical", 2)
+    other = raster_layer(tmp_path, "other", 2)
+    model = tmp_path / "north" / "model.onnx"
+    desk.use(model, DESCRIBED)
+    page = desk.page
+    page.slots.combos["r1"].setLayer(other)
+    page.slots._bindings["r1"].choose({1: 2, 2: 1})
+    choose(page.tta, "all")
+    page.least.setValue(7)
+    kept = json.loads(json.dumps(page.values()))
+    again = PredictPage()
+    again.restore(kept)
+    assert again.wanted_model == str(model)
+    again.set_models([NamedPath("x", "/other.onnx"), NamedPath("north", str(model))], again.wanted_model)
+    again.set_slots([Slot("r1", "optical", "red, nir", "", "raster", ((1, "red"), (2, "nir")))], "", [])
+    found = again.choices()
+    assert found.model == str(model) and found.slots == {"r1": other.id()}
+    assert found.bindings == {"r1": {1: 2, 2: 1}}
+    assert (found.settings["tta"], found.settings["cleaning"].least_area_px) == ("all", 7)
+
+
+def test_a_remembered_model_from_elsewhere_is_in_the_list_again(desk: Desk, tmp_path: Path) -> None:
+    model = tmp_path / "elsewhere.onnx"
+    model.touch()
+    desk.page.restore({"model": str(model)})
+    desk.controller.predict.refresh()
+    assert desk.page.choices().model == str(model)
+
+
+def test_a_plan_tells_how_often_and_how_long() -> None:
+    result = {"sentence": "Predict 2 classes", "grid": {"width": 6000, "height": 1000}}
+    settings = {"tta": "flips", "dropout_passes": 0, "cleaning": Cleaning()}
+    said = plan_sentence(result, settings, 0.5)
+    assert "looked at 4 times: about 4 times as long" in said and "About 48 s" in said
+    assert plan_sentence({"sentence": ""}, settings, 0.5) == ""
+    told = {"runtime": "PyTorch", "precision": "bf16", "views": 4, "resumed_parts": 3}
+    text = result_text("north", {**told, "cleaned": {"changed_px": 5}})
+    for part in ("PyTorch, bf16", "4 views", "3 parts", "changed 5 pixels"):
+        assert part in text
+
+
+def test_the_pace_is_that_of_the_same_model(tmp_path: Path) -> None:
+    folder, model = tmp_path / "map", tmp_path / "model.onnx"
+    write(predict_jobs.predict(folder, model, tta="flips"))
+    events = [{"type": "hello"}, {"type": "done", "result": {"mpx_per_s": 0.25}}]
+    (folder / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    assert predict_jobs.pace_of(folder, model) == 1.0
+    assert predict_jobs.pace_of(folder, tmp_path / "other.onnx") is None
+
+
+def test_the_page_fits_into_a_narrow_panel(desk: Desk, tmp_path: Path) -> None:
+    described_raster(tmp_path, "optical", ("a name that is rather long for a band", "nir"))
+    desk.use(tmp_path / "north" / "model.onnx", DESCRIBED)
+    for group in (*desk.page.findChildren(type(desk.page.layer_group)),):
+        group.setCollapsed(False)
+    desk.page.resize(340, 900)
+    assert desk.page.minimumSizeHint().width() <= 340
