@@ -4,6 +4,10 @@ A convolutional network without global pooling or instance statistics sees a bou
 and size of every window are multiples of the network's total stride and the halo is at least its
 reach, no kept pixel can tell a window from the whole raster. At the raster's true border there is no
 halo: the network pads there, as it does at the border of the whole.
+
+In short arithmetic that holds to the last bit only while a convolution adds in the same order in every window. On CPUs
+it does, but for maps of features of a few pixels (measured with oneDNN: sides up to 17), which are multiplied in
+another way. So no window is smaller than LEAST_FEATURES of the deepest map: small cores read more around them.
 """
 
 from __future__ import annotations
@@ -16,6 +20,9 @@ from numpy.typing import NDArray
 
 from ..contract import GeoSegError
 from ..raster.grid import Window, up_to
+
+LEAST_FEATURES = 24
+"""Side of the deepest map of features in the smallest window."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,11 @@ class Frame:
     def halo_px(self) -> int:
         """The reach, rounded up to a multiple of `align_px`."""
         return up_to(self.reach_px, self.align_px)
+
+    def least_px(self, across_px: int) -> int:
+        """The least side of a window; more in a raster that is narrower than it in the other direction."""
+        least = LEAST_FEATURES * self.align_px
+        return up_to(least * least // min(across_px, least), self.align_px)
 
     @property
     def full(self) -> Window:
@@ -68,14 +80,22 @@ def cuts(frame: Frame, core_px: int) -> Iterator[Cut]:
             yield cut_at(frame, row, col, core_px, core_px)
 
 
-def cut_at(frame: Frame, row: int, col: int, height: int, width: int) -> Cut:
-    """The cut of an aligned core; the core is clipped to the raster, its halo to the raster's frame."""
-    halo, full = frame.halo_px, frame.full
-    top, left = max(row - halo, 0), max(col - halo, 0)
-    bottom = min(up_to(row + height, frame.align_px) + halo, full.height)
-    right = min(up_to(col + width, frame.align_px) + halo, full.width)
+def cut_at(frame: Frame, row: int, col: int, height: int, width: int, inside: Window | None = None) -> Cut:
+    """The cut of an aligned core; the core is clipped to the raster, what is read to the frame or to `inside`."""
+    full = inside or frame.full
+    top, bottom = _span(frame, row, height, full.row, full.row + full.height, full.width)
+    left, right = _span(frame, col, width, full.col, full.col + full.width, full.height)
     core = Window(row, col, min(height, frame.height - row), min(width, frame.width - col))
     return Cut(core, Window(top, left, bottom - top, right - left))
+
+
+def _span(frame: Frame, start: int, size: int, first: int, last: int, across_px: int) -> tuple[int, int]:
+    """First and last row (or column) to read for a core: its halo, and no less than the least."""
+    low = max(start - frame.halo_px, first)
+    high = min(up_to(start + size, frame.align_px) + frame.halo_px, last)
+    least = frame.least_px(across_px)
+    low = max(min(low, high - least), first)
+    return low, min(max(high, low + least), last)
 
 
 def halves(frame: Frame, cut: Cut) -> tuple[Cut, Cut]:
@@ -96,10 +116,10 @@ def halves(frame: Frame, cut: Cut) -> tuple[Cut, Cut]:
         )
     if by_rows:
         return (
-            cut_at(frame, core.row, core.col, first, core.width),
-            cut_at(frame, core.row + first, core.col, length - first, core.width),
+            cut_at(frame, core.row, core.col, first, core.width, cut.read),
+            cut_at(frame, core.row + first, core.col, length - first, core.width, cut.read),
         )
     return (
-        cut_at(frame, core.row, core.col, core.height, first),
-        cut_at(frame, core.row, core.col + first, core.height, length - first),
+        cut_at(frame, core.row, core.col, core.height, first, cut.read),
+        cut_at(frame, core.row, core.col + first, core.height, length - first, cut.read),
     )
