@@ -1,4 +1,4 @@
-"""Running a trained network: one interface over torch and ONNX Runtime, on CPU or GPU.
+"""Running a trained network: one interface over torch, ONNX Runtime and OpenVINO, on CPU or GPU.
 
 A runtime is what it says: ONNX Runtime's GPU provider is asked with its fallback to the CPU switched off, because a
 session otherwise runs on the CPU without a word where the GPU libraries are missing.
@@ -20,6 +20,7 @@ from ..modelfile.calibration import PLAIN, Calibration, Decision
 from ..modelfile.precision import find_device
 from ..modelfile.reading import load_network, read_model
 from ..models import last_layers
+from .openvino_runtime import OpenVinoRuntime
 
 Array = NDArray[np.floating[Any]]
 DTYPES = {
@@ -35,8 +36,8 @@ class Runtime(Protocol):
 
     Attributes:
         title: in words, for log and result, e.g. `torch bf16 on cpu`.
-        name: `torch` or `onnx`.
-        precision: `float32`, `bf16`, `fp16` or `float64`.
+        name: `torch`, `onnx` or `openvino`.
+        precision: `float32`, `bf16`, `fp16`, `int8` or `float64`.
         device: `cpu` or `cuda:N`.
     """
 
@@ -103,12 +104,20 @@ class TorchRuntime:
 
 
 class OnnxRuntime:
-    """The model file itself in ONNX Runtime, in float32."""
+    """The model file itself in ONNX Runtime, in the arithmetic of its graph."""
 
-    name, precision = "onnx", "float32"
+    name = "onnx"
 
-    def __init__(self, path: Path | str, device: str = "cpu") -> None:
+    def __init__(self, path: Path | str, device: str = "cpu", precision: str = "float32") -> None:
         """Open a session on exactly one device.
+
+        Memory stays with the session between two runs: given back and taken again it costs a fifth of the time. A
+        plan of it for each shape of window would double it.
+
+        Args:
+            path: of the graph.
+            device: `cpu` or `cuda:N`.
+            precision: what the graph computes in, `float32` or `int8`.
 
         Raises:
             GeoSegError: `no_onnx_runtime` if the package is missing, `no_onnx_gpu` if its GPU provider does not work.
@@ -121,12 +130,14 @@ class OnnxRuntime:
         self._errors = tuple(
             item for item in vars(native).values() if isinstance(item, type) and issubclass(item, Exception)
         )
-        self.device = device
-        self.title = f"ONNX Runtime float32 on {device}"
+        self.device, self.precision = device, precision
+        self.title = f"ONNX Runtime {precision} on {device}"
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
-        options.enable_cpu_mem_arena = False
-        providers: list[Any] = ["CPUExecutionProvider"]
+        options.enable_mem_pattern = False
+        options.intra_op_num_threads = torch.get_num_threads()
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        providers: list[Any] = [("CPUExecutionProvider", {"arena_extend_strategy": "kSameAsRequested"})]
         if device != "cpu":
             getattr(onnxruntime, "preload_dlls", lambda: None)()
             options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
@@ -153,14 +164,16 @@ class OnnxRuntime:
 
 
 def open_runtime(path: Path | str, name: str, device: str, precision: str = "float32") -> Runtime:
-    """One runtime of a model file; `device` is `auto`, `cpu`, `cuda` or `cuda:N`.
+    """One runtime of a model file; `device` is `auto`, `cpu`, `cuda` or `cuda:N`. OpenVINO takes the CPU.
 
     Raises:
-        GeoSegError: as `find_device`, `load_network`, `OnnxRuntime`.
+        GeoSegError: as `find_device`, `load_network`, `OnnxRuntime`, `OpenVinoRuntime`.
     """
+    if name == "openvino":
+        return OpenVinoRuntime(path, precision)
     found = str(find_device(device))
     if name == "onnx":
-        return OnnxRuntime(path, found)
+        return OnnxRuntime(path, found, precision)
     return TorchRuntime(load_network(path), found, precision, read_model(path).calibration)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,15 +15,18 @@ from torch import nn
 from ..contract import GeoSegError
 from ..modelfile.precision import find_device, reduced_precision
 from ..modelfile.reading import ModelFile, load_network, onnx_only
-from .runtime import DTYPES, OnnxRuntime, Runtime, TorchRuntime
+from .quantize import quantized
+from .runtime import OnnxRuntime, Runtime, TorchRuntime, open_runtime
 
 STEPS = 2
 WORTHWHILE_PX = 1_000_000
 """Smaller jobs end sooner than a trial would."""
 GAIN = 0.85
 """Share of the time of float32 that another choice may take at most."""
-SAME_CLASS = {"float32": 0.999, "bf16": 0.998, "fp16": 0.998}
-"""Share of a window's pixels that must get the class that float32 gives."""
+SAME_CLASS = {"float32": 0.999, "bf16": 0.998, "fp16": 0.998, "int8": 0.0}
+"""Share of a window's pixels that must get the class that float32 gives; int8 is judged on validation blocks."""
+BYTES = {"float32": 4, "bf16": 2, "fp16": 2, "int8": 2}
+"""Of an activation; int8 keeps some of its layers in float32."""
 GRAPH_COPIES = 3
 """Copies of features and probabilities alive at once in a graph of ONNX_ONLY."""
 SCRATCH = 1.5
@@ -32,12 +35,21 @@ SCRATCH = 1.5
 
 @dataclass(frozen=True)
 class Choice:
-    """A runtime, its speed on the trial window and the bytes of activations for every pixel."""
+    """A runtime that may be taken.
+
+    Attributes:
+        runtime: ready to run.
+        px_per_s: on the trial window; 0 without a trial.
+        bytes_px: of activations for every pixel.
+        agreement: share of the trial window's pixels with the class of float32.
+        int8_loss: mean IoU that int8 loses on validation tiles; None for other precisions.
+    """
 
     runtime: Runtime
     px_per_s: float
     bytes_px: float
     agreement: float = 1.0
+    int8_loss: float | None = None
 
 
 def choose_runtime(
@@ -47,6 +59,8 @@ def choose_runtime(
     device: str = "auto",
     wanted: str = "auto",
     log: Callable[[str], None] = lambda text: None,
+    precision: str = "auto",
+    int8_loss: float = 0.005,
 ) -> Choice:
     """Open the fastest runtime that gives the classes of float32 torch.
 
@@ -55,30 +69,92 @@ def choose_runtime(
         sample: z-scores (bands, rows, cols) of a typical window, aligned.
         job_px: pixels to predict; below WORTHWHILE_PX, float32 torch is taken without a trial.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        wanted: `auto`, `torch` or `onnx` (which is taken as it is, and its agreement told).
+        wanted: `auto`, `torch`, `onnx` or `openvino`.
         log: told what was tried, with speeds and agreement.
+        precision: `auto`, or the only one to take. What is wanted by name is taken even where it gives other
+            classes than float32, and its agreement told; but int8 only if it loses at most `int8_loss`.
+        int8_loss: mean IoU that int8 may lose on validation blocks.
 
     Raises:
-        GeoSegError: if a device or runtime is wanted by name that is not there.
+        GeoSegError: if a device, runtime or precision is wanted by name that is not there.
     """
     if onnx_only(model):
         return _graph_alone(model, sample, job_px, wanted, log)
-    found = str(find_device(device))
+    found = "cpu" if wanted == "openvino" and device == "auto" else str(find_device(device))
+    path, loss = model.path, None
+    if precision == "int8":
+        made = quantized(model, int8_loss, log)
+        path, precision, loss = (made[0], "int8", made[1]) if made else (path, "auto", None)
+    ways = offered(found, wanted, precision)
     network = load_network(model.path)
     bytes_px = activation_bytes(network, sample)
     plain = TorchRuntime(network, found, "float32", model.calibration)
-    if wanted != "onnx" and job_px < WORTHWHILE_PX:
+    if ways[0] == ("torch", "float32") and job_px < WORTHWHILE_PX:
         return Choice(plain, 0.0, bytes_px)
     reference, speed = timed(plain, sample)
-    best = Choice(plain, speed, bytes_px)
     log(f"{plain.title}: {speed / 1e6:.2f} Mpx/s")
-    if wanted == "onnx":
-        return _checked(OnnxRuntime(model.path, found), sample, reference, bytes_px, log)
-    for runtime in _others(model, found, wanted, log):
-        other = _checked(runtime, sample, reference, bytes_px, log)
-        if other.agreement >= SAME_CLASS[runtime.precision] and best.px_per_s < GAIN * other.px_per_s:
-            best = other
+    tried = [Choice(plain, speed, bytes_px)] if ways[0] == ("torch", "float32") else []
+    for name, arithmetic in ways[len(tried) :]:
+        try:
+            runtime = open_runtime(path, name, found, arithmetic)
+        except GeoSegError as error:
+            if wanted == name:
+                raise
+            log(f"Not tried: {error.message} {error.details}".strip())
+            continue
+        tried.append(_checked(runtime, sample, reference, bytes_px, log))
+    best = replace(best_of(tried), int8_loss=loss)
     log(f"Predicting with {best.runtime.title}.")
+    return best
+
+
+def offered(device: str, wanted: str, precision: str) -> list[tuple[str, str]]:
+    """Runtimes and precisions worth trying, the one that needs no trial first.
+
+    Raises:
+        GeoSegError: `no_precision` if nothing computes in what is wanted.
+    """
+    reduced = reduced_precision(torch.device(device))
+    ways = [("torch", "float32"), ("torch", reduced), ("onnx", "float32"), ("onnx", "int8")]
+    if device == "cpu":
+        ways += [("openvino", "float32"), ("openvino", reduced), ("openvino", "int8")]
+    found = [
+        (name, arithmetic)
+        for name, arithmetic in ways
+        if wanted in ("auto", name)
+        and arithmetic
+        and (precision == arithmetic or (precision == "auto" and arithmetic != "int8"))
+    ]
+    if not found:
+        who = "No runtime computes" if wanted == "auto" else f"The runtime '{wanted}' does not compute"
+        here = "" if precision == "auto" else f" in {precision}"
+        raise GeoSegError(
+            "no_precision",
+            f"{who}{here} on {device}.",
+            "Choose the runtime and the precision 'auto'.",
+        )
+    return found
+
+
+def best_of(tried: Sequence[Choice]) -> Choice:
+    """The fastest of those with the classes of float32, the first unless another gains; if none has them, the closest.
+
+    Raises:
+        GeoSegError: `no_runtime` if nothing could be opened.
+    """
+    if not tried:
+        raise GeoSegError(
+            "no_runtime",
+            "None of the runtimes that could compute so is installed.",
+            "Choose the runtime and the precision 'auto', or install OpenVINO.",
+        )
+    good = [item for item in tried if item.agreement >= SAME_CLASS[item.runtime.precision]]
+    if not good:
+        return max(tried, key=lambda item: item.agreement)
+    best = good[0]
+    for item in good[1:]:
+        gain = GAIN if best is tried[0] else 1.0
+        best = item if best.px_per_s < gain * item.px_per_s else best
     return best
 
 
@@ -102,20 +178,6 @@ def _graph_alone(
     return Choice(runtime, speed, bytes_px)
 
 
-def _others(model: ModelFile, device: str, wanted: str, log: Callable[[str], None]) -> list[Runtime]:
-    """What could be faster than float32 torch."""
-    found: list[Runtime] = []
-    reduced = reduced_precision(torch.device(device))
-    if reduced:
-        found.append(TorchRuntime(load_network(model.path), device, reduced, model.calibration))
-    if wanted == "auto":
-        try:
-            found.append(OnnxRuntime(model.path, device))
-        except GeoSegError as error:
-            log(f"Not tried: {error.message} {error.details}".strip())
-    return found
-
-
 def _checked(
     runtime: Runtime,
     sample: NDArray[Any],
@@ -125,9 +187,12 @@ def _checked(
 ) -> Choice:
     result, speed = timed(runtime, sample)
     agreement = float((result.argmax(axis=0) == reference.argmax(axis=0)).mean())
-    log(f"{runtime.title}: {speed / 1e6:.2f} Mpx/s, {agreement:.3%} of the pixels get the class of float32")
-    size = DTYPES[runtime.precision].itemsize / DTYPES["float32"].itemsize
-    return Choice(runtime, speed, bytes_px * size, agreement)
+    least = SAME_CLASS[runtime.precision]
+    log(
+        f"{runtime.title}: {speed / 1e6:.2f} Mpx/s, {agreement:.3%} of the pixels get the class of float32"
+        + (f" ({least:.1%} are needed)" if least else "")
+    )
+    return Choice(runtime, speed, bytes_px * BYTES[runtime.precision] / 4, agreement)
 
 
 def timed(runtime: Runtime, sample: NDArray[Any]) -> tuple[NDArray[Any], float]:
