@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,14 @@ from google.protobuf.message import DecodeError
 from torch import nn
 
 from ..channel import Channel
-from ..contract import DescribeJob, GeoSegError, LabelClass, Problem, Recipe, decode
+from ..contract import Band, DescribeJob, GeoSegError, Grid, LabelClass, Problem, Recipe, Source, decode
 from ..models import build
 from .calibration import PLAIN, Calibration
 from .export import PREFIX
+from .foreign import FOREIGN, understand
 from .stats import Statistics
 
-ONNX_ONLY = ("forest",)
+ONNX_ONLY = ("forest", FOREIGN)
 """Architectures that exist only as a graph, not as a torch network."""
 
 
@@ -59,15 +61,26 @@ class ModelFile:
     calibration: Calibration = PLAIN
 
 
-def read_model(path: Path | str) -> ModelFile:
-    """Read the metadata of a model file.
+def read_model(
+    path: Path | str, foreign_bands: Sequence[Band] = (), sources: Sequence[Source] = ()
+) -> ModelFile:
+    """Read the metadata of a model file, ours or of another program (see `foreign`).
+
+    Args:
+        path: of the .onnx.
+        foreign_bands: what the channels of a foreign model read, in order; empty takes the first bands of the first
+            of the sources.
+        sources: what `foreign_bands` refer to. A foreign model without sources has an empty one in its recipe.
 
     Raises:
-        GeoSegError: `model_missing` without a file, `not_our_model` for a foreign or broken one.
+        GeoSegError: `model_missing` without a file, `not_our_model` for a broken one and for a foreign one that
+            gives no classes to pixels.
     """
     path = Path(path)
     model = _load(path)
     found = {item.key: item.value for item in model.metadata_props}
+    if not any(key.startswith("geoseg:") for key in found):
+        return _foreign(path, model, tuple(foreign_bands), tuple(sources))
     try:
         values = {
             key.removeprefix("geoseg:"): json.loads(text)
@@ -91,9 +104,42 @@ def read_model(path: Path | str) -> ModelFile:
             calibration=decode(Calibration, values.get("calibration", {})),
         )
     except (KeyError, json.JSONDecodeError, TypeError) as error:
-        kind = found.get("model_type", "").strip('"') if "geoseg:recipe" not in found else ""
-        what = f"it is a {kind} of another program" if kind else "GeoSeg's metadata are missing or damaged"
-        raise not_our_model(path, what, f"{type(error).__name__}: {error}") from error
+        raise not_our_model(
+            path, "GeoSeg's metadata are damaged", f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def _foreign(
+    path: Path, model: onnx.ModelProto, bands: tuple[Band, ...], sources: tuple[Source, ...]
+) -> ModelFile:
+    """A foreign model in the words of ours; its grid says no more than the size of a pixel, in metres, if known."""
+    found = understand(path, model)
+    tile_px, channels = found.architecture["tile_px"], found.architecture["channels"]
+    sources = sources or (Source("image", "", "image"),)
+    bands = bands or tuple(
+        Band(f"channel {index}", sources[0].key, index) for index in range(1, channels + 1)
+    )
+    size_m = found.architecture["resolution_cm"] / 100
+    return ModelFile(
+        path=path,
+        recipe=Recipe(sources, bands, Grid("", (size_m, 0.0, 0.0, 0.0, -size_m, 0.0), tile_px, tile_px)),
+        classes=found.classes,
+        statistics=found.statistics,
+        architecture=found.architecture,
+        reach_px=tile_px,
+        align_px=tile_px,
+        tile_exact=False,
+        tile_px=tile_px,
+        metrics={},
+        warnings=found.warnings,
+        trained={},
+        calibration=found.calibration,
+    )
+
+
+def is_foreign(model: ModelFile) -> bool:
+    """Whether a model is of another program: its bands and grid are what the user says."""
+    return bool(model.architecture.get("name") == FOREIGN)
 
 
 def onnx_only(model: ModelFile) -> bool:
@@ -110,9 +156,10 @@ def load_network(path: Path | str, device: torch.device | str = "cpu") -> nn.Mod
     path = Path(path)
     described = read_model(path)
     if onnx_only(described):
+        what = "a model of another program" if is_foreign(described) else "a forest"
         raise GeoSegError(
             "no_network",
-            f"{path.name} is a {described.architecture['name']}: it has no network to load.",
+            f"{path.name} is {what}: it has no network to load.",
             "Choose a model of a network, e.g. a unet; or predict with the ONNX runtime.",
         )
     network = build(described.architecture)
@@ -132,7 +179,11 @@ def load_network(path: Path | str, device: torch.device | str = "cpu") -> nn.Mod
 
 
 def run(job: DescribeJob, folder: Path, channel: Channel) -> dict[str, Any]:
-    """The job `describe`: what the model is, needs and scored."""
+    """The job `describe`: what the model is, needs and scored.
+
+    `foreign` says that a model is of another program: its `bands` are channels that read what the user chooses, its
+    `pixel_size` is in metres, 0 for any, and its `crs` empty.
+    """
     model = read_model(folder / job.model)
     a, b, _, d, e, _ = model.recipe.grid.transform
     return {
@@ -154,6 +205,8 @@ def run(job: DescribeJob, folder: Path, channel: Channel) -> dict[str, Any]:
         "warnings": model.warnings,
         "reach_px": model.reach_px,
         "trained": model.trained,
+        "foreign": is_foreign(model),
+        "tile_px": model.tile_px,
     }
 
 

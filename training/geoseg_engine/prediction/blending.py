@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..contract import GeoSegError
-from ..modelfile.reading import ModelFile
+from ..modelfile.reading import ModelFile, is_foreign
 from ..raster.grid import Window, up_to
 from ..raster.lattice import LEAST_WINDOW_PX, Lattice, blend
 from .halo import Cut, Frame
@@ -17,7 +18,13 @@ from .runtime import Runtime
 
 
 def lattice_for(model: ModelFile, frame: Frame) -> Lattice:
-    """Windows as large as the crops that the model was trained on: statistics over a window are those it knows."""
+    """Windows as large as the crops that the model was trained on: statistics over a window are those it knows.
+
+    Those of a foreign model are as large and overlap as its file says, and may begin anywhere.
+    """
+    if is_foreign(model):
+        size, said = (frame.full.height, frame.full.width), model.architecture
+        return Lattice(*size, model.tile_px, 1, said["margin_px"], said["overlap"])
     window_px = up_to(max(model.tile_px, LEAST_WINDOW_PX), frame.align_px)
     return Lattice(frame.full.height, frame.full.width, window_px, frame.align_px)
 
@@ -61,7 +68,7 @@ def origin_dependence(lattice: Lattice, runtime: Runtime, scores: NDArray[Any]) 
     side = lattice.window_px + 2 * lattice.stride_px
     if min(scores.shape[1:]) < side + step:
         return None
-    part = Lattice(side, side, lattice.window_px, lattice.align_px, lattice.margin_px)
+    part = replace(lattice, height=side, width=side)
     whole = Window(0, 0, side, side)
     answers = [
         blend(
@@ -82,6 +89,6 @@ def tell(lattice: Lattice, runtime: Runtime, scores: NDArray[Any], log: Callable
         "" if kept is None else f" On a sample, {kept:.1%} of the pixels keep their class with windows moved."
     )
     log(
-        f"This network's answer depends on its window: windows of {lattice.window_px} px overlap by half and are "
-        f"blended.{place}"
+        f"This network's answer depends on its window: windows of {lattice.window_px} px overlap by "
+        f"{lattice.overlap:.0%} and are blended.{place}"
     )

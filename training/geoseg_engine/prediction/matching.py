@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pyproj
 
 from ..contract import GeoSegError, Grid, GridRequest, Problem, Recipe, Source
-from ..modelfile.reading import ModelFile
+from ..modelfile.reading import ModelFile, is_foreign
 from ..raster.geodesy import pixel_size_m
 from ..raster.grid import pixel_size
 from ..raster.sources import crs_title, parse_crs, title
@@ -52,12 +52,15 @@ def match(
     """
     found = Match()
     try:
-        recipe = rebind(model.recipe, sources)
+        recipe = foreign_recipe(model, sources) if is_foreign(model) else rebind(model.recipe, sources)
         grids, problems = own_grids(recipe.sources, (*recipe.bands, *recipe.intermediates))
         found.problems += problems
         if problems:
             return found
-        request = grid_request(model.recipe.grid, grids) if grids else GridRequest()
+        if is_foreign(model):
+            request = foreign_request(model, recipe, grids)
+        else:
+            request = grid_request(model.recipe.grid, grids) if grids else GridRequest()
     except GeoSegError as error:
         found.problems.append(as_problem(error))
         return found
@@ -70,6 +73,57 @@ def match(
     if plan.recipe is not None:
         found.problems += coarse_warnings(plan.recipe, grids)
     return found
+
+
+def foreign_recipe(model: ModelFile, sources: tuple[Source, ...]) -> Recipe:
+    """The recipe of a foreign model, which `read_model` made of the user's choice.
+
+    Raises:
+        GeoSegError: `no_sources` without a layer, `channels` if not every channel has a band.
+    """
+    channels = model.architecture["channels"]
+    if not sources:
+        raise GeoSegError(
+            "no_sources",
+            f"{model.path.name} is a model of another program: it does not say which layers it reads.",
+            f"Choose a raster with the {channels} bands that it was made for.",
+        )
+    given = len(model.recipe.bands)
+    if given != channels:
+        raise GeoSegError(
+            "channels",
+            f"{model.path.name} reads {channels} channels; {given} bands are chosen for them.",
+            "Choose one band for every channel.",
+        )
+    return model.recipe
+
+
+def foreign_request(model: ModelFile, recipe: Recipe, grids: dict[str, Grid]) -> GridRequest:
+    """The grid of the layer that the first channel reads, with the model's pixel size on the ground if it says one.
+
+    A layer in degrees is put into its UTM zone then: the model knows square pixels.
+    """
+    first = next((band.source for band in recipe.bands if band.source in grids), "")
+    wanted_m = model.architecture["resolution_cm"] / 100
+    if not first or not wanted_m:
+        return GridRequest(first)
+    own = grids[first]
+    if parse_crs(own.crs).is_geographic:
+        return GridRequest(first, utm_zone(own), (wanted_m, wanted_m))
+    size_m, size = pixel_size_m(own, own.height / 2, own.width / 2), pixel_size(own)
+    if _close(size_m, (wanted_m, wanted_m)):
+        return GridRequest(first)
+    width, height = (side * wanted_m / its_m for side, its_m in zip(size, size_m, strict=True))
+    return GridRequest(first, "", (float(f"{width:.6g}"), float(f"{height:.6g}")))
+
+
+def utm_zone(grid: Grid) -> str:
+    """Code of the zone around the middle of a grid in degrees."""
+    a, b, c, d, e, f = grid.transform
+    col, row = grid.width / 2, grid.height / 2
+    longitude, latitude = a * col + b * row + c, d * col + e * row + f
+    zone = int((longitude + 180) % 360 // 6) + 1
+    return f"EPSG:{326 if latitude >= 0 else 327}{zone:02d}"
 
 
 def grid_request(trained: Grid, grids: dict[str, Grid]) -> GridRequest:

@@ -89,8 +89,8 @@ def run(job: PredictJob, folder: Path, channel: Channel) -> dict[str, Any]:
         GeoSegError: `not_our_model`, `missing_bands`, `no_overlap`, `not_exact`, `out_of_memory`, …
         Cancelled: if the user stops; nothing is left under a final name then.
     """
-    model = read_model(folder / job.model)
     sources = tuple(absolute(source) for source in job.sources)
+    model = read_model(folder / job.model, job.foreign_bands, sources)
     found = match(model, sources, job.extent, job.extent_crs)
     if job.dry_run:
         return described(model, found)

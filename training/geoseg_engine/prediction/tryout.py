@@ -14,7 +14,8 @@ from torch import nn
 
 from ..contract import GeoSegError
 from ..modelfile.precision import find_device, reduced_precision
-from ..modelfile.reading import ModelFile, load_network, onnx_only
+from ..modelfile.reading import ModelFile, is_foreign, load_network, onnx_only
+from .foreign import foreign_runtime
 from .quantize import quantized
 from .runtime import OnnxRuntime, Runtime, TorchRuntime, open_runtime
 
@@ -168,7 +169,7 @@ def _graph_alone(
     """
     if wanted == "torch":
         load_network(model.path)
-    runtime = OnnxRuntime(model.path)
+    runtime = foreign_runtime(model) if is_foreign(model) else OnnxRuntime(model.path)
     features = max(int(model.architecture.get("features", 0)), len(sample))
     bytes_px = 4.0 * GRAPH_COPIES * (features + len(model.classes))
     if job_px < WORTHWHILE_PX:

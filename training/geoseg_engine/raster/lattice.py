@@ -33,6 +33,7 @@ class Lattice:
         window_px: side of a window, a multiple of `align_px`; windows are smaller only where the raster is.
         align_px: origin of every window is a multiple of it.
         margin_px: pixels at a window's edges that do not count, but where the edge is that of the raster.
+        overlap: share of what counts of a window that the next one covers too.
     """
 
     height: int
@@ -40,12 +41,13 @@ class Lattice:
     window_px: int
     align_px: int
     margin_px: int = 0
+    overlap: float = 0.5
 
     @property
     def stride_px(self) -> int:
-        """Distance of windows: half of what counts of them, aligned."""
-        half = (self.window_px - 2 * self.margin_px) // 2
-        return max(half // self.align_px, 1) * self.align_px
+        """Distance of windows, by default half of what counts of them; aligned."""
+        free = int((self.window_px - 2 * self.margin_px) * (1 - self.overlap))
+        return max(free // self.align_px, 1) * self.align_px
 
     def over(self, core: Window) -> list[Window]:
         """The windows of which something counts inside a core, row by row."""

@@ -1,0 +1,93 @@
+"""What mirror images, turns and passes of dropout are worth: test scores of finished runs with each of them.
+
+Run with the engine's Python: `python scripts/view_gain.py RUN [RUN …] [--passes 10]`, each RUN a folder with model.onnx
+and job.json. Prints a table: mean IoU on the run's own test split, and the time of every row over that of the first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "training")]
+
+from geoseg_engine.contract import IGNORE, GeoSegError  # noqa: E402
+from geoseg_engine.dataset.datasets import load_dataset  # noqa: E402
+from geoseg_engine.judgement.evaluate import model_stack, predicted  # noqa: E402
+from geoseg_engine.judgement.judging import class_table, judging  # noqa: E402
+from geoseg_engine.modelfile.reading import read_model  # noqa: E402
+from geoseg_engine.prediction.averaging import averaged  # noqa: E402
+from geoseg_engine.prediction.inference import BandReader, Setup, set_up  # noqa: E402
+from geoseg_engine.scores.metrics import scores  # noqa: E402
+
+WAYS = {
+    "as it is": ("none", False),
+    "flips": ("flips", False),
+    "all": ("all", False),
+    "dropout": ("none", True),
+}
+
+
+def main() -> None:
+    """Score every run in every way and print the table."""
+    flags = argparse.ArgumentParser(description=__doc__)
+    flags.add_argument("runs", nargs="+", type=Path, metavar="RUN")
+    flags.add_argument("--passes", type=int, default=10)
+    options = flags.parse_args()
+    print("| run | " + " | ".join(WAYS) + " | times |\n|" + "---|" * (len(WAYS) + 2))
+    for run in options.runs:
+        found = [score(run, tta, options.passes * drops) for tta, drops in WAYS.values()]
+        first = found[0]
+        cells = [f"{first[0]:.4f}"] + [cell(item, first) for item in found[1:]]
+        times = ", ".join("–" if item is None else f"{item[1] / first[1]:.1f}" for item in found)
+        print(f"| {run.parents[2].name}/{run.name} | {' | '.join(cells)} | {times} |", flush=True)
+
+
+def cell(item: tuple[float, float] | None, first: tuple[float, float]) -> str:
+    """Score and gain."""
+    return "–" if item is None else f"{item[0]:.4f} ({item[0] - first[0]:+.4f})"
+
+
+def score(run: Path, tta: str, passes: int) -> tuple[float, float] | None:
+    """Mean IoU on the test split, and seconds; None where the model has no such views."""
+    model = read_model(run / "model.onnx")
+    job = json.loads((run / "job.json").read_text(encoding="utf-8"))["job"]
+    dataset, folder = load_dataset(run / job["dataset"])
+    table = class_table(model.classes, dataset.classes)
+    with judging(dataset, folder, "test") as judge, model_stack(model, dataset, folder) as stack:
+        setup = set_up(model, stack, "auto", "torch", 0, 2, lambda text: None)
+        try:
+            setup = asked(setup, averaged(setup.runtime, model, tta, passes, False, told))
+        except GeoSegError as error:
+            told(error.message)
+            return None
+        reader = BandReader(stack, model)
+        started = time.monotonic()
+        for cut in setup.cuts():
+            if (judge.truth(cut.core) != IGNORE).any():
+                ids, _ = predicted(setup, reader.read(cut), lambda text: None)
+                judge.judge(cut.core, table[ids])
+        seconds = time.monotonic() - started
+        result = scores(judge.matrix, dataset.classes)
+    return float(np.round(result["miou"], 5)), seconds
+
+
+def told(text: str) -> None:
+    """Beside the table."""
+    print(" ", text, file=sys.stderr)
+
+
+def asked(setup: Setup, runtime: object) -> Setup:
+    """The same with another runtime."""
+    return replace(setup, choice=replace(setup.choice, runtime=runtime))
+
+
+if __name__ == "__main__":
+    main()

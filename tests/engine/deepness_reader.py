@@ -1,0 +1,68 @@
+"""A reader of model files by the rules of the QGIS plugin Deepness, as docs and field notes tell them: no code of ours.
+
+Metadata are JSON texts; raw values become (x / 255 - mean) / std; windows of `tile_size` overlap by `tiles_overlap`
+percent, and of each its middle is kept; values below `seg_thresh` do not count, the largest of the others is the class.
+"""
+
+import json
+
+import numpy as np
+import onnxruntime
+
+KEYS = {
+    "model_type",
+    "class_names",
+    "resolution",
+    "tile_size",
+    "tiles_size",
+    "tiles_overlap",
+    "standardization_mean",
+    "standardization_std",
+    "seg_thresh",
+    "seg_small_segment",
+}
+
+
+def session_of(path):
+    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+
+def metadata(session):
+    """The keys above, as JSON says them."""
+    given = session.get_modelmeta().custom_metadata_map
+    return {key: json.loads(given[key]) for key in KEYS if key in given}
+
+
+def tile_classes(session, tile):
+    """Classes (rows, cols) of one window of raw values (channels, rows, cols)."""
+    said = metadata(session)
+    mean, std = (
+        np.asarray(said.get(f"standardization_{key}", default), np.float32).reshape(-1, 1, 1)
+        for key, default in (("mean", 0.0), ("std", 1.0))
+    )
+    scores = ((tile.astype(np.float32) / np.float32(255) - mean) / std).astype(np.float32)
+    values = session.run(None, {session.get_inputs()[0].name: scores[None]})[0][0]
+    single = values.ndim == 2 or len(values) == 1
+    values = np.where(values < said.get("seg_thresh", 0.5 if single else 0.0), 0, values)
+    if single:
+        return (values.reshape(values.shape[-2:]) != 0).astype(np.uint8)
+    return values.argmax(axis=0).astype(np.uint8)
+
+
+def classes_of(path, image):
+    """Classes of a whole image (channels, rows, cols) in windows that overlap; of each window the middle is kept."""
+    session = session_of(path)
+    said = metadata(session)
+    side = said["tile_size"]
+    margin = side * said["tiles_overlap"] // 200
+    rows, cols = image.shape[1:]
+    step = side - 2 * margin
+    result = np.full((rows, cols), 255, np.uint8)
+    padded = np.pad(image, ((0, 0), (margin, side), (margin, side)))
+    for row in range(0, rows, step):
+        for col in range(0, cols, step):
+            found = tile_classes(session, padded[:, row : row + side, col : col + side])
+            kept = found[margin : margin + step, margin : margin + step]
+            place = result[row : row + step, col : col + step]
+            place[:] = kept[: place.shape[0], : place.shape[1]]
+    return result

@@ -1,0 +1,219 @@
+"""Models of other programs by Deepness's conventions: predicted with the classes it gives, or refused with a reason."""
+
+import json
+
+import numpy as np
+import onnx
+import pytest
+import rasterio
+from onnx import TensorProto, helper, numpy_helper
+from prediction_scenes import grid_of, write_raster
+
+from geoseg_engine.channel import Channel
+from geoseg_engine.contract import Band, DescribeJob, GeoSegError, Grid, PredictJob, Source, encode
+from geoseg_engine.modelfile import reading
+from geoseg_engine.modelfile.reading import read_model
+from geoseg_engine.prediction import predict
+
+ROWS, COLS, SIDE = 75, 110, 64
+CHANNELS = 3
+
+
+def weights(outputs, size=1, seed=5):
+    drawn = np.random.default_rng(seed).normal(0, 1.5, (outputs, CHANNELS, size, size)).astype(np.float32)
+    return drawn - drawn.mean(axis=(1, 2, 3), keepdims=True)  # so that no class wins everywhere
+
+
+def write_foreign(path, outputs=2, activation="Softmax", size=1, side=SIDE, flat=False, given=0, **metadata):
+    """One valid convolution of `size` px and an activation over channels."""
+    out_side = given or (side - size + 1 if side else 0)
+    nodes = [helper.make_node("Conv", ["image", "w"], ["raw"], kernel_shape=[size, size])]
+    last = "raw"
+    if activation:
+        settings = {"axis": 1} if activation == "Softmax" else {}
+        nodes.append(helper.make_node(activation, [last], ["shares"], **settings))
+        last = "shares"
+    shape = [None, outputs, out_side or None, out_side or None]
+    if flat:
+        nodes.append(helper.make_node("Squeeze", [last, "axis"], ["map"]))
+        last, shape = "map", [None, *shape[2:]]
+    graph = helper.make_graph(
+        nodes,
+        "foreign",
+        [
+            helper.make_tensor_value_info(
+                "image", TensorProto.FLOAT, [None, CHANNELS, side or None, side or None]
+            )
+        ],
+        [helper.make_tensor_value_info(last, TensorProto.FLOAT, shape)],
+        [
+            numpy_helper.from_array(weights(outputs, size), "w"),
+            numpy_helper.from_array(np.array([1]), "axis"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    helper.set_model_props(model, {key: json.dumps(value) for key, value in metadata.items()})
+    onnx.save(model, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory):
+    """An image of three bytes a pixel in smooth patches."""
+    y, x = np.mgrid[:ROWS, :COLS]
+    bands = [127 + 120 * np.sin(x / (7 + i) + i) * np.cos(y / (9 + i)) for i in range(CHANNELS)]
+    path = tmp_path_factory.mktemp("photo") / "photo.tif"
+    return write_raster(path, np.stack(bands).astype(np.uint8), grid_of(ROWS, COLS))
+
+
+def run(model, photo, folder, **changes):
+    folder.mkdir(exist_ok=True)
+    sources = changes.pop("sources", (Source("p", str(photo), "photo"),))
+    result = predict.run(PredictJob(str(model), sources, **changes), folder, Channel(folder))
+    json.dumps(encode(result), allow_nan=False)
+    return result
+
+
+def classes(folder):
+    with rasterio.open(folder / "classes.tif") as dataset:
+        return dataset.read(1)
+
+
+def raw(photo, outputs, mean=0.0, std=1.0, size=1, order=(0, 1, 2)):
+    """What the convolution gives over the whole photo, without its border."""
+    with rasterio.open(photo) as dataset:
+        scores = (dataset.read().astype(np.float64)[list(order)] / 255 - mean) / std
+    views = np.lib.stride_tricks.sliding_window_view(scores, (size, size), axis=(1, 2))
+    return np.einsum("crsij,ocij->ors", views, weights(outputs, size).astype(np.float64))
+
+
+def softmax(values):
+    shares = np.exp(values - values.max(0))
+    return shares / shares.sum(0)
+
+
+def same(given, expected):
+    """Equal but where rounding decides."""
+    return (given == expected).mean() > 0.999
+
+
+@pytest.mark.parametrize("side", [SIDE, 0])
+def test_one_sigmoid_channel_is_two_classes_with_its_threshold(photo, tmp_path, side):
+    settings = {"standardization_mean": [0.5] * 3, "standardization_std": [0.25] * 3, "tiles_size": SIDE}
+    model = write_foreign(
+        tmp_path / "m.onnx", 1, "Sigmoid", side=side, seg_thresh=0.7, class_names={"0": "road"}, **settings
+    )
+    result = run(model, photo, tmp_path / "out", confidence="confidence.tif")
+    expected = 1 / (1 + np.exp(-raw(photo, 1, 0.5, 0.25)[0])) >= 0.7
+    assert same(classes(tmp_path / "out"), expected) and 0.01 < expected.mean() < 0.99
+    assert [item.name for item in result["classes"]] == ["background", "road"]
+    with rasterio.open(tmp_path / "out" / "confidence.tif") as dataset:
+        share = dataset.read(1)
+    sure = 1 / (1 + np.exp(-raw(photo, 1, 0.5, 0.25)[0]))
+    assert abs(share - np.where(expected, sure, 1 - sure)).max() < 0.02
+
+
+def test_a_channel_without_a_place_of_its_own(photo, tmp_path):
+    model = write_foreign(tmp_path / "m.onnx", 1, "Sigmoid", flat=True)
+    run(model, photo, tmp_path / "out")
+    assert same(classes(tmp_path / "out"), raw(photo, 1)[0] >= 0)
+
+
+@pytest.mark.parametrize(
+    ("activation", "shares"), [("Softmax", "softmax"), ("Sigmoid", "sigmoid"), ("", "raw")]
+)
+def test_several_classes_by_their_largest_value(photo, tmp_path, activation, shares):
+    names = {"0": "a", "1": "b", "2": "c"}
+    model = write_foreign(tmp_path / "m.onnx", 3, activation, class_names=names)
+    assert read_model(model).architecture["shares"] == shares
+    result = run(model, photo, tmp_path / "out", probability="p.tif")
+    assert same(classes(tmp_path / "out"), raw(photo, 3).argmax(0))
+    assert [item.name for item in result["classes"]] == ["a", "b", "c"] and min(result["counts"].values()) > 0
+    with rasterio.open(tmp_path / "out" / "p.tif") as dataset:
+        assert abs(dataset.read().sum(0) - 1).max() < 0.02
+
+
+def test_below_the_threshold_the_first_class_stands(photo, tmp_path):
+    model = write_foreign(tmp_path / "m.onnx", 3, seg_thresh=0.6)
+    run(model, photo, tmp_path / "out")
+    shares = softmax(raw(photo, 3))
+    expected = np.where(shares.max(0) < 0.6, 0, shares.argmax(0))
+    assert same(classes(tmp_path / "out"), expected) and (expected != shares.argmax(0)).mean() > 0.02
+
+
+@pytest.mark.parametrize("side", [SIDE, 0])
+def test_an_answer_smaller_than_its_window_has_no_seams(photo, tmp_path, side):
+    model = write_foreign(tmp_path / "m.onnx", 2, size=9, side=side, tiles_size=SIDE, tiles_overlap=40)
+    for core_px in (64, 512):
+        run(model, photo, tmp_path / "out", core_px=core_px)
+        given = classes(tmp_path / "out")[4:-4, 4:-4]
+        assert (given == raw(photo, 2, size=9).argmax(0)).mean() > (0.999 if side else 0.9)
+
+
+def test_channels_read_what_they_are_told(photo, tmp_path):
+    model = write_foreign(tmp_path / "m.onnx")
+    bands = (Band("blue", "p", 3), Band("green", "p", 2), Band("red", "p", 1))
+    result = run(model, photo, tmp_path / "out", foreign_bands=bands)
+    assert same(classes(tmp_path / "out"), raw(photo, 2, order=(2, 1, 0)).argmax(0))
+    assert result["matched"][0]["file"] == str(photo)
+
+
+def test_layers_come_to_the_pixel_size_of_the_model(photo, tmp_path):
+    model = write_foreign(tmp_path / "m.onnx", resolution=2000)
+    grid = run(model, photo, tmp_path / "a", dry_run=True)["grid"]
+    assert (grid.width, grid.height) == (COLS // 2, ROWS // 2 + 1) or grid.transform[0] == pytest.approx(
+        20, rel=1e-2
+    )
+    degrees = Grid("EPSG:4326", (9e-5, 0, 40.0, 0, -9e-5, -10.0), COLS, ROWS)
+    there = write_raster(tmp_path / "there.tif", np.ones((3, ROWS, COLS), np.uint8), degrees)
+    grid = run(model, there, tmp_path / "b", dry_run=True)["grid"]
+    assert (grid.transform[0] == 20 and "37S" in grid.crs) or "32737" in grid.crs
+    free = write_foreign(tmp_path / "free.onnx")
+    assert run(free, there, tmp_path / "c", dry_run=True)["grid"].transform == degrees.transform
+
+
+def test_what_is_missing_is_listed(photo, tmp_path):
+    model = write_foreign(tmp_path / "m.onnx")
+    assert [item.code for item in run(model, photo, tmp_path, dry_run=True, sources=())["problems"]] == [
+        "no_sources"
+    ]
+    found = run(model, photo, tmp_path, dry_run=True, foreign_bands=(Band("a", "p", 1),))["problems"]
+    assert [item.code for item in found] == ["channels"] and "3 channels; 1 band" in found[0].message
+    found = run(model, photo, tmp_path, dry_run=True, foreign_bands=(Band("a", "p", 4),) * 3)["problems"]
+    assert [item.code for item in found] == ["missing_bands"]
+
+
+def test_it_is_described_as_foreign(tmp_path):
+    model = write_foreign(tmp_path / "m.onnx", resolution=10)
+    result = reading.run(DescribeJob(str(model)), tmp_path, Channel(tmp_path))
+    json.dumps(encode(result), allow_nan=False)
+    assert result["foreign"] and result["bands"] == ["channel 1", "channel 2", "channel 3"]
+    assert result["pixel_size"] == [0.1, 0.1] and result["warnings"][0].code == "no_class_names"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"model_type": "Detector"}, "a Detector finds objects"),
+        ({"given": 2 * SIDE}, "a finer image"),
+        ({"given": SIDE // 4}, "16 × 16 answers"),
+        ({"standardization_std": [1, 2]}, "does not fit 3 channels"),
+        ({"standardization_std": [0]}, "does not fit 3 channels"),
+    ],
+)
+def test_what_gives_no_classes_is_refused_in_one_sentence(tmp_path, changes, reason):
+    model = write_foreign(tmp_path / "m.onnx", **changes)
+    with pytest.raises(GeoSegError) as caught:
+        read_model(model)
+    assert caught.value.code == "not_our_model" and reason in caught.value.message
+
+
+def test_a_file_that_gives_something_else_than_it_says_is_refused(photo, tmp_path):
+    model = write_foreign(tmp_path / "m.onnx", size=40, side=0, tiles_size=SIDE)
+    with pytest.raises(GeoSegError, match="for 64 × 64 pixels"):
+        run(model, photo, tmp_path / "out")
+
+
+def test_it_cannot_be_trained_further(tmp_path):
+    with pytest.raises(GeoSegError, match="of another program"):
+        reading.load_network(write_foreign(tmp_path / "m.onnx"))
