@@ -29,7 +29,7 @@ from .pip import Command
 from .pythons import Interpreter, ask, find_python
 
 STATE_FILE, INSTALL_LOG, LOCK_FILE = "installing.json", "install.log", "install.lock"
-ZOO_STEP = "Install the model zoo"
+ZOO_STEP, OPENVINO_STEP = "Install the model zoo", "Install OpenVINO"
 NEEDED_BYTES = {"cpu": 3_000_000_000, "gpu": 9_000_000_000}
 
 
@@ -44,6 +44,7 @@ class Plan:
         with_richdem: try to build richdem; where that fails the environment is made without it.
         dev: also what the engine's tests need.
         zoo: also the networks of segmentation-models-pytorch; once there they stay.
+        openvino: also OpenVINO, which predicts faster on some processors; once there it stays.
     """
 
     root: Path
@@ -52,6 +53,7 @@ class Plan:
     with_richdem: bool = True
     dev: bool = False
     zoo: bool = False
+    openvino: bool = False
 
 
 class Installation:
@@ -145,10 +147,17 @@ class Installation:
             self.plan.zoo or ZOO_STEP in self._state,
         )
         self._do(
+            OPENVINO_STEP,
+            0.03,
+            lambda: self._install("openvino.txt", pins=numpy),
+            digest("openvino.txt", numpy),
+            self.plan.openvino or OPENVINO_STEP in self._state,
+        )
+        self._do(
             "Install test tools", 0.02, lambda: self._install("dev.txt"), digest("dev.txt"), self.plan.dev
         )
         self._do("Write the command geoseg", 0.01, self._write_command, str(training_dir()))
-        self._begin("Check the engine", 0.09)
+        self._begin("Check the engine", 0.06)
         self._check()
         self._stamp()
         self._on_progress("Ready", 1.0)
@@ -307,6 +316,7 @@ class Installation:
             "dev": str(self.plan.dev),
             "training": str(training_dir()),
             **({"zoo": "True"} if self.plan.zoo else {}),
+            **({"openvino": "True"} if self.plan.openvino else {}),
         }
 
     def _is_whole(self) -> bool:
@@ -320,6 +330,7 @@ class Installation:
     def _stamp(self) -> None:
         made = {"richdem": self._state.get("richdem", "no"), "made": time.strftime("%Y-%m-%d %H:%M")}
         made |= {"zoo": "True"} if ZOO_STEP in self._state else {}
+        made |= {"openvino": "True"} if OPENVINO_STEP in self._state else {}
         write_json(self._root / STAMP_FILE, {**self._wish(), **made})
 
 
@@ -349,10 +360,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--python", default="", help="interpreter to make it from")
     parser.add_argument("--without-richdem", action="store_true")
     parser.add_argument("--zoo", action="store_true", help="also the networks of segmentation-models-pytorch")
+    parser.add_argument("--openvino", action="store_true", help="also OpenVINO, to predict on a CPU")
     parser.add_argument("--dev", action="store_true", help="also what the engine's tests need")
     options = parser.parse_args(arguments)
     plan = Plan(
-        options.root, options.device, options.python, not options.without_richdem, options.dev, options.zoo
+        options.root,
+        options.device,
+        options.python,
+        not options.without_richdem,
+        options.dev,
+        options.zoo,
+        options.openvino,
     )
     try:
         environment = Installation(plan, on_line=say).run()

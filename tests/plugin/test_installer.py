@@ -133,6 +133,16 @@ def test_the_zoo_is_added_to_a_whole_environment_and_stays(fake_pip: FakePip) ->
     assert fake_pip.lists() == ["torch.txt", "zoo.txt"], "torchvision follows PyTorch's build"
 
 
+def test_openvino_is_added_to_a_whole_environment_and_stays(fake_pip: FakePip) -> None:
+    Installation(Plan(fake_pip.root, python=str(PYTHON))).run()
+    fake_pip.calls.clear()
+    Installation(Plan(fake_pip.root, python=str(PYTHON), openvino=True)).run()
+    assert fake_pip.lists() == ["openvino.txt"]
+    fake_pip.calls.clear()
+    Installation(Plan(fake_pip.root, python=str(PYTHON))).run()
+    assert fake_pip.calls == [], "setting up again keeps it"
+
+
 def test_cancel_between_steps(fake_pip: FakePip) -> None:
     with pytest.raises(Cancelled):
         Installation(Plan(fake_pip.root), is_cancelled=lambda: len(fake_pip.calls) > 2).run()
