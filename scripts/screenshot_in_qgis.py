@@ -193,6 +193,39 @@ def picture_judging(plugin: object) -> None:
         desk.experiments.dialog.close()
 
 
+def picture_predict(plugin: object) -> None:
+    """The newest model of --workspace: the page as it is and with all groups open, a map, and the page after it."""
+    desk, page = plugin.controller, plugin.dock.predict
+    runs = [entry for entry in desk.view.runs() if entry.finished]
+    desk.run = runs[0].folder if runs else None
+    desk.refresh()
+    plugin.dock.show_step("predict")
+    pause(1500)
+    wait_until(lambda: not desk.questions.busy, 2 * REQUEST["wait_s"])
+    pause(1500)
+    wait_until(lambda: not desk.questions.busy, 2 * REQUEST["wait_s"])
+    picture_page(plugin, "predict-plan")
+    page.more["beyond"].setChecked(True)
+    page.least.setValue(9)
+    groups = page.findChildren(QgsCollapsibleGroupBox)
+    for group in groups:
+        group.setCollapsed(False)
+    picture_page(plugin, "predict-advanced")
+    for group in groups:
+        group.setCollapsed(True)
+    pause(1500)
+    wait_until(lambda: not desk.questions.busy, 2 * REQUEST["wait_s"])
+    page.primary.click()
+    wait_until(lambda: not desk.runner.busy, 10 * REQUEST["wait_s"])
+    wait_until(lambda: not desk.publishing, REQUEST["wait_s"])
+    pause(2500)
+    picture_page(plugin, "predict-done")
+    iface.mainWindow().grab().save(str(OUT / "window-predict-done.png"))
+    page.place_requested.emit("beyond_training")
+    pause(2500)
+    iface.mainWindow().grab().save(str(OUT / "window-predict-beyond.png"))
+
+
 def picture_page(plugin: object, name: str) -> None:
     """The panel, and all that scrolls in its page."""
     pause(500)
@@ -204,6 +237,7 @@ def picture_page(plugin: object, name: str) -> None:
 EXTRAS = {
     "train": picture_train,
     "judging": picture_judging,
+    "predict": picture_predict,
     "table": picture_table,
     "dialogs": picture_dialogs,
     "advanced": picture_advanced,

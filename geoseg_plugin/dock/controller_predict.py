@@ -19,10 +19,10 @@ from .controller_checks import as_error
 from .controller_data import PLAN_MS, is_written_raster, single_shot
 from .pages.predict import Slot
 from .predict_from_layers import Applied, Taken, band_list, problems_of, rasters_of, take
-from .predict_told import model_note, plan_sentence, result_text
+from .predict_told import model_note, plan_sentence, result_note
 from .questions import Question
 from .shown import show_layer_of
-from .slots import Need, needs_of, proposed
+from .slots import Need, needs_of, own_name, proposed
 from .words import state_names, tr
 
 if TYPE_CHECKING:
@@ -301,7 +301,8 @@ class PredictController(QObject):
         located = [BEYOND] if self._beyond else []
         if not self._beyond and any(item.get("code") == BEYOND for item in warnings):
             warnings = [with_advice(item) for item in warnings]
-        self.page.show_result(result_text(folder.name, result), warnings, located)
+        text = tr("Predicted: {}").format(folder.name)
+        self.page.show_result(text, warnings, located, result_note(result))
 
     def _on_failed(self, problem: dict[str, Any]) -> None:
         if self._retry_with_export(problem):
@@ -322,7 +323,7 @@ def slot_of(need: Need, layers: list[QgsMapLayer]) -> Slot:
     """A slot of the model with the layer that fits best."""
     source = need.source
     name = source.name or source.key
-    bands = ", ".join(band.removeprefix(f"{name}: ") for band in need.bands)
+    bands = ", ".join(own_name(band, name) for band in need.bands)
     return Slot(source.key, name, bands, proposed(need, layers), need.kind, need.rows)
 
 

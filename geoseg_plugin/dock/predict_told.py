@@ -57,9 +57,9 @@ def plan_sentence(result: Mapping[str, Any], settings: Mapping[str, Any], pace: 
     return " ".join(parts)
 
 
-def result_text(name: str, result: Mapping[str, Any]) -> str:
-    """What was done, by what, how fast."""
-    said = [tr("Predicted: {}.").format(name)]
+def result_note(result: Mapping[str, Any]) -> str:
+    """By what a map was made, from how many views, and what was done to it."""
+    said = []
     by = ", ".join(str(result[key]) for key in ("runtime", "precision", "device") if result.get(key))
     if by:
         said.append(tr("Run by {}.").format(by))

@@ -63,8 +63,13 @@ def band_rows(bands: Sequence[Mapping[str, Any]], layer: str) -> tuple[tuple[int
     named: dict[int, list[str]] = {}
     for band in bands:
         names = named.setdefault(int(band.get("index") or 1), [])
-        names.append(str(band.get("name")).removeprefix(f"{layer}: "))
+        names.append(own_name(str(band.get("name")), layer))
     return tuple((index, shortened(names)) for index, names in sorted(named.items()))
+
+
+def own_name(band: str, layer: str) -> str:
+    """The name of a band without that of its layer before it."""
+    return band.removeprefix(layer).lstrip(": ") or band
 
 
 def shortened(names: Sequence[str]) -> str:

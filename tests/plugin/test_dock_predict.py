@@ -21,7 +21,7 @@ from geoseg_plugin.dock.choices import NamedPath
 from geoseg_plugin.dock.controller import Controller
 from geoseg_plugin.dock.dock import GeoSegDock
 from geoseg_plugin.dock.pages.predict import PredictPage, Slot
-from geoseg_plugin.dock.predict_told import plan_sentence, result_text
+from geoseg_plugin.dock.predict_told import plan_sentence, result_note
 from geoseg_plugin.jobs import predict as predict_jobs
 from geoseg_plugin.jobs.submission import write
 
@@ -257,7 +257,7 @@ def test_warnings_stay_and_lead_to_where_they_apply(desk: Desk, tmp_path: Path) 
     )
     while desk.controller.publishing:
         desk.controller._on_soon()
-    assert "ONNX Runtime, int8" in page.next_step.text()
+    assert "ONNX Runtime, int8" in page.result_note.text()
     desk.controller.predict.plan()
     if desk.asked.busy:
         desk.asked.finish(sentence="Predict.", problems=[])
@@ -316,7 +316,7 @@ def test_a_plan_tells_how_often_and_how_long() -> None:
     assert "looked at 4 times: about 4 times as long" in said and "About 48 s" in said
     assert plan_sentence({"sentence": ""}, settings, 0.5) == ""
     told = {"runtime": "PyTorch", "precision": "bf16", "views": 4, "resumed_parts": 3}
-    text = result_text("north", {**told, "cleaned": {"changed_px": 5}})
+    text = result_note({**told, "cleaned": {"changed_px": 5}})
     for part in ("PyTorch, bf16", "4 views", "3 parts", "changed 5 pixels"):
         assert part in text
 

@@ -70,7 +70,10 @@ class PredictPage(Page):
         self.warnings = ProblemList(most_lines=6)
         self.warnings.setAccessibleName(tr("Warnings of the map"))
         self.warnings.place_requested.connect(self.place_requested)
-        self.foot.insertWidget(self.foot.indexOf(self.next_step) + 1, self.warnings)
+        self.result_note = small_label("")
+        self.result_note.hide()
+        for widget in (self.warnings, self.result_note):
+            self.foot.insertWidget(self.foot.indexOf(self.next_step) + 1, widget)
         self.set_ready(False)
         self.primary.clicked.connect(self.predict_requested)
         self.on_inputs_changed()
@@ -207,9 +210,16 @@ class PredictPage(Page):
         self.sentence.set_text(sentence)
         self.problem_list.set_problems(problems)
 
-    def show_result(self, text: str, warnings: Sequence[Any], located: Sequence[str] = ()) -> None:
-        """What was done; its warnings stay until the next map. `located` are codes with a layer that shows where."""
+    def show_result(
+        self, text: str, warnings: Sequence[Any], located: Sequence[str] = (), note: str = ""
+    ) -> None:
+        """What was done, with a note on how; its warnings stay until the next map.
+
+        `located` are codes of warnings with a layer that shows where.
+        """
         self.next_step.show_done(text, tr("See the results"), "results")
+        self.result_note.setText(note)
+        self.result_note.setVisible(bool(note))
         self.warnings.set_located(located)
         self.warnings.set_problems(warnings)
         self.problem_list.set_problems([])
@@ -217,6 +227,7 @@ class PredictPage(Page):
     def forget_result(self) -> None:
         """Another map is begun."""
         self.next_step.show_done("")
+        self.result_note.hide()
         self.warnings.set_problems([])
 
     def set_busy(self, busy: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -148,8 +149,7 @@ class SlotSection(QWidget):
             self._on_layer(slot.key, combo.currentLayer())
             combo.layerChanged.connect(lambda layer, key=slot.key: self._on_layer(key, layer))
         self._page.remember(f"slot {slot.key}", combo, in_project=False)
-        self._form.addRow(slot.name, combo)
-        self._form.addRow(small_label(tr("needs {}").format(slot.bands)))
+        self._add_row(slot, combo)
 
     def _add_files(self, slot: Slot) -> None:
         """A time series: files, or those of training."""
@@ -158,8 +158,14 @@ class SlotSection(QWidget):
         files.lineEdit().setPlaceholderText(tr("as at training"))
         self._page.remember(f"slot {slot.key}", files, in_project=False)
         self.files[slot.key] = files
-        self._form.addRow(slot.name, files)
-        self._form.addRow(small_label(tr("needs {}").format(slot.bands)))
+        self._add_row(slot, files)
+
+    def _add_row(self, slot: Slot, widget: QWidget) -> None:
+        """What is needed, and below it, as wide as the panel, what fills it: names of layers are long."""
+        alone = slot.bands in ("", slot.name)
+        needs = slot.name if alone else tr("{}, bands {}").format(slot.name, slot.bands)
+        self._form.addRow(small_label(html.escape(needs)))
+        self._form.addRow(widget)
 
     def _on_layer(self, key: str, layer: Any) -> None:
         self._bindings[key].set_layer(layer if isinstance(layer, QgsRasterLayer) else None)
