@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 
 def pixel_size_m(grid: Grid, row: float, col: float) -> tuple[float, float]:
     """Width and height in metres on the ground of the pixel around a (row, col) position."""
-    across, down = _pixel_vectors_m(grid, np.array([row]), np.array([col]))
+    across, down = pixel_vectors_m(grid, np.array([row]), np.array([col]))
     return float(np.hypot(*across[:, 0])), float(np.hypot(*down[:, 0]))
 
 
@@ -29,7 +29,7 @@ def pixel_areas_m2(grid: Grid, rows: NDArray[Any], cols: NDArray[Any]) -> Floats
     of the meridian and of the parallel; the error is of second order in the pixel's angular size
     (below 1e-4 for pixels of one degree). A grid without a geographic counterpart is measured in its plane.
     """
-    across, down = _pixel_vectors_m(grid, np.asarray(rows, float), np.asarray(cols, float))
+    across, down = pixel_vectors_m(grid, np.asarray(rows, float), np.asarray(cols, float))
     return np.abs(across[0] * down[1] - across[1] * down[0])
 
 
@@ -60,7 +60,7 @@ def perimeters_m(geometries: NDArray[Any], crs: str) -> Floats:
     return total.astype(np.float64)
 
 
-def _pixel_vectors_m(grid: Grid, rows: Floats, cols: Floats) -> tuple[Floats, Floats]:
+def pixel_vectors_m(grid: Grid, rows: Floats, cols: Floats) -> tuple[Floats, Floats]:
     """East and north components in metres, (2, n), of a step of one column and of one row."""
     to_degrees = _to_degrees(grid.crs)
     a, b, c, d, e, f = grid.transform

@@ -1,0 +1,149 @@
+"""Outlines on the lattice of pixel corners -> valid polygons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from .outlines_joining import Outlined
+from .outlines_tracing import CROSSING
+
+Floats = NDArray[np.float64]
+Offsets = NDArray[np.int64]
+Affine = tuple[float, float, float, float, float, float]
+
+
+def without_touching(outlined: Outlined) -> Outlined:
+    """The same areas with every outline that passes a corner twice cut into outlines that do not.
+
+    An outline that touches itself is no valid ring; cut there, it is an outline and a hole, or two holes, that touch.
+    """
+    ring = np.repeat(np.arange(len(outlined.owner)), np.diff(outlined.offsets))
+    crossing = np.flatnonzero(outlined.points[:, 2] == CROSSING)
+    key = np.stack([ring[crossing], outlined.points[crossing, 0], outlined.points[crossing, 1]], axis=1)
+    places, times = np.unique(key, axis=0, return_counts=True)
+    touching = np.unique(places[times > 1, 0])
+    if not len(touching):
+        return outlined
+    pieces, lengths, owner = [], [], []
+    bounds, previous = outlined.offsets, 0
+    for number in touching.tolist():
+        pieces.append(outlined.points[bounds[previous] : bounds[number]])
+        lengths.append(np.diff(bounds[previous : number + 1]))
+        owner.append(outlined.owner[previous:number])
+        loops = _loops(outlined.points[bounds[number] : bounds[number + 1]])
+        pieces += loops
+        lengths.append(np.array([len(loop) for loop in loops]))
+        owner.append(np.repeat(outlined.owner[number], len(loops)))
+        previous = number + 1
+    pieces.append(outlined.points[bounds[previous] :])
+    lengths.append(np.diff(bounds[previous:]))
+    owner.append(outlined.owner[previous:])
+    offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
+    return Outlined(outlined.code, outlined.sums, np.concatenate(pieces), offsets, np.concatenate(owner))
+
+
+def _loops(points: NDArray[np.int32]) -> list[NDArray[np.int32]]:
+    """An outline cut at the corners that it passes twice."""
+    loops, stack, place = [], list[int](), dict[tuple[int, int], int]()
+    corners = [(row, col) for row, col, _ in points.tolist()]
+    for index, corner in enumerate(corners):
+        if corner in place:
+            since = place[corner]
+            loops.append(points[stack[since:]])
+            for left in stack[since + 1 :]:
+                del place[corners[left]]
+            del stack[since + 1 :]
+        else:
+            place[corner] = len(stack)
+            stack.append(index)
+    return [*loops, points[stack]]
+
+
+def signed_areas(points: NDArray[Any], offsets: Offsets) -> Floats:
+    """Area in pixels within each outline of (row, column); that of a hole is negative."""
+    row, col = points[:, 0].astype(np.float64), points[:, 1].astype(np.float64)
+    after = np.arange(1, len(points) + 1)
+    after[offsets[1:] - 1] = offsets[:-1]
+    return np.add.reduceat(col * row[after] - col[after] * row, offsets[:-1]) / 2
+
+
+def polygons(
+    points: NDArray[Any],
+    offsets: Offsets,
+    owner: NDArray[np.int64],
+    count: int,
+    transform: Affine,
+    several: bool,
+) -> tuple[NDArray[Any], Floats]:
+    """Polygons of areas, and their size in pixels.
+
+    Args:
+        points: (n, 2 or more) row and column of all outlines.
+        offsets: where each begins.
+        owner: the area of each.
+        count: number of areas, each with an outline at least.
+        transform: pixels to coordinates.
+        several: areas may have several parts and become multipolygons.
+    """
+    if not count:
+        return np.zeros(0, object), np.zeros(0)
+    size = signed_areas(points, offsets)
+    hole = size < 0
+    order = np.lexsort((points[offsets[:-1], 1], points[offsets[:-1], 0], hole, owner))
+    if several:
+        rank = np.argsort(order)
+        order = np.lexsort((rank, rank[_parts(points, offsets, owner, size)]))
+    length = np.diff(offsets)[order]
+    ends = np.cumsum(length + 1)
+    begins = ends - length - 1
+    index = np.arange(ends[-1]) - np.repeat(begins - offsets[:-1][order], length + 1)
+    index[ends - 1] = offsets[:-1][order]
+    row, col = points[index, 0], points[index, 1]
+    a, b, c, d, e, f = transform
+    coordinates = np.stack([a * col + b * row + c, d * col + e * row + f], axis=1)
+    shells = np.append(np.flatnonzero(~hole[order]), len(order))
+    rings = np.concatenate([[0], ends])
+    total = np.bincount(owner, size, count).astype(np.float64)
+    if not several:
+        return shapely.from_ragged_array(shapely.GeometryType.POLYGON, coordinates, (rings, shells)), total
+    first_part = np.concatenate([[0], np.cumsum(np.bincount(owner[order][shells[:-1]], minlength=count))])
+    kind = shapely.GeometryType.MULTIPOLYGON
+    return shapely.from_ragged_array(kind, coordinates, (rings, shells, first_part)), total
+
+
+def _parts(
+    points: NDArray[Any], offsets: Offsets, owner: NDArray[np.int64], size: Floats
+) -> NDArray[np.int64]:
+    """For each outline the number of the outer outline it belongs to: of those of its area around it, the smallest."""
+    part = np.arange(len(owner))
+    outer = size > 0
+    single = np.bincount(owner[outer], minlength=owner.max() + 1) == 1
+    the_one = np.zeros(len(single), np.int64)
+    the_one[owner[outer]] = np.flatnonzero(outer)
+    easy = ~outer & single[owner]
+    part[easy] = the_one[owner[easy]]
+    holes = np.flatnonzero(~outer & ~single[owner])
+    if not len(holes):
+        return part
+    around = np.flatnonzero(outer & np.isin(owner, owner[holes]))
+    rings = [shapely.linearrings(points[offsets[i] : offsets[i + 1], :2]) for i in around.tolist()]
+    tree = shapely.STRtree(shapely.polygons(rings))
+    inside, shell = tree.query(shapely.points(_beside(points, offsets, holes)), predicate="within")
+    same = owner[holes[inside]] == owner[around[shell]]
+    inside, shell = inside[same], shell[same]
+    largest_first = np.argsort(-size[around[shell]], kind="stable")
+    part[holes[inside[largest_first]]] = around[shell[largest_first]]
+    return part
+
+
+def _beside(points: NDArray[Any], offsets: Offsets, holes: NDArray[Any]) -> Floats:
+    """A place of the area itself, close to the first line of each hole: half a pixel to the right of its middle."""
+    begin = points[offsets[holes], :2].astype(np.float64)
+    step = points[offsets[holes] + 1, :2] - begin
+    step /= np.abs(step).sum(axis=1, keepdims=True)
+    right = np.stack([step[:, 1], -step[:, 0]], axis=1)
+    return begin + step / 2 + right / 2
