@@ -38,6 +38,10 @@ def metrics(**changes):
         "dataset": "slopes",
         "model": "/runs/one/model.onnx",
         "architecture": {"name": "unet", "bands": 2, "classes": 2, "width": 16, "levels": 3},
+        "areas": [
+            {"id": 0, "name": "background", "mapped_m2": 2e6, "true_m2": 1.6e6, "difference": 0.25},
+            {"id": 1, "name": "scar <old>", "mapped_m2": 5e4, "true_m2": 0.0, "difference": None},
+        ],
         "warnings": [Problem("scores", "Look at <this>.", "Then do that.", "warning")],
         "ece": 0.034,
         "reliability": [
@@ -75,9 +79,10 @@ def page(tmp_path):
 
 
 def test_everything_has_its_place(page):
-    for title in ("Classes", "Confusion matrix", "Examples", "Calibration", "Training", "Importance of bands",
+    for title in ("Classes", "Confusion matrix", "Areas", "Examples", "Calibration", "Training", "Importance of bands",
                   "Data", "Settings"):  # fmt: skip
         assert f"<h2>{title}</h2>" in page
+    assert "on the map, km²" in page and "+25.0%" in page and "2.000" in page
     assert "64 px because slides are small" in page and "U-Net; width 16, levels 3" in page
     assert "9, the best was 5" in page and "flip, turn" in page and "ce+lovasz" in page
     assert "Where it is worst" in page and "Where it is best" not in page

@@ -30,6 +30,8 @@ class EvaluateJob(Job):
         split: of the dataset.
         truth: polygons or a raster; ground that they do not label is not judged if `truth.unlabelled` is unknown.
         area: where truth is looked at.
+        pixel_size: of polygons compared with polygons, in units of the CRS of `prediction`; 0 takes a tenth of the
+            breadth of a usual polygon. Whatever has a raster is compared on its pixels.
     """
 
     kind: ClassVar[str] = "evaluate"
@@ -43,10 +45,17 @@ class EvaluateJob(Job):
     prediction_field: str = ""
     truth: Labels | None = None
     area: Area = field(default_factory=Area)
+    pixel_size: float = 0.0
 
     def problems(self) -> list[Problem]:
         """See `Job`."""
         return [
+            *when(
+                self.pixel_size < 0,
+                "pixel_size",
+                f"The pixel size {self.pixel_size:g} is below 0.",
+                "Leave it at 0, or give one in units of the map's CRS.",
+            ),
             *when(
                 bool(self.model) == bool(self.prediction),
                 "nothing_to_evaluate",

@@ -36,11 +36,14 @@ class ClassMap:
         name: how to call it in a sentence.
         grid: its pixels.
         classes: in order of their ids, which are the raster's values.
+        ours: the file lists all its classes; of others only those are known that occur.
+        named: the file says what its classes are called.
     """
 
-    def __init__(self, source: Source, dataset: Any, classes: tuple[LabelClass, ...]) -> None:
+    def __init__(self, source: Source, dataset: Any, classes: tuple[LabelClass, ...], ours: bool) -> None:
         """Look at an open dataset; `classes` are all that its values mean."""
         self.name, self._source, self._dataset = source.name, source, dataset
+        self.ours, self.named = ours, ours or any(item.name != item.value for item in classes)
         self.grid: Grid = source_grid(source, dataset)
         self.classes = tuple(sorted(classes, key=lambda item: item.id))
         self._values = np.array([item.id for item in self.classes])
@@ -123,8 +126,8 @@ def class_map(path: Path) -> Iterator[ClassMap]:
     """
     source = Source("classes", str(path), path.stem)
     with open_source(source) as dataset:
-        classes = read_classes(dataset) or foreign_classes(source)
-        yield ClassMap(source, dataset, classes)
+        classes = read_classes(dataset)
+        yield ClassMap(source, dataset, classes or foreign_classes(source), bool(classes))
 
 
 def foreign_classes(source: Source) -> tuple[LabelClass, ...]:

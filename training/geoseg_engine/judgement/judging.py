@@ -1,8 +1,8 @@
-"""What is judged, and by what measure: truth of one split, confusion by pixel, block and tile, reliability."""
+"""What is judged, and by what measure: truth, confusion by pixel, block and tile, reliability, areas."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,14 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 
-from ..contract import IGNORE, SPLITS, Dataset, GeoSegError, LabelClass
+from ..contract import IGNORE, SPLITS, Dataset, GeoSegError, Grid, LabelClass
+from ..raster.geodesy import window_areas_m2
 from ..raster.grid import Window
 from ..scores.cells import Cells, lattice_px
 from ..scores.intervals import DEFAULT_BLOCK_PX
 from ..scores.metrics import Matrix, background_and_object, confusion
 from ..scores.reliability import Reliability
+from .classmap import row_counts
 
 BINARY_ERRORS = (
     LabelClass(0, "true negative", "", "#f0f0f0"),
@@ -27,33 +29,56 @@ BINARY_ERRORS = (
 CLASS_ERRORS = (LabelClass(1, "right", "", "#1a9641"), LabelClass(2, "wrong", "", "#d7191c"))
 
 
+Truth = Callable[[Window], NDArray[np.uint8]]
+"""Class ids (rows, cols) of a window inside the grid; IGNORE where nothing is judged."""
+
+Record = Callable[[Window, NDArray[np.uint8], NDArray[Any] | None], None]
+"""Takes class ids of the truth over a window, and their confidence if they have one."""
+
+
 class Judge:
-    """Truth of one split, and what was counted so far.
+    """The truth, and what was counted so far.
 
     Attributes:
+        classes: ids 0..K-1.
+        binary: one class against a background.
         matrix: the confusion matrix of all pixels.
-        blocks: of each block of the split, for intervals.
+        blocks: of each block of the ground, for intervals.
         tiles: of each tile, for examples.
         reliability: of the confidences, where there are any.
+        true_m2, mapped_m2: judged ground of each class in truth and on the map, on the ellipsoid.
         unpredicted_px: labelled pixels without a prediction.
     """
 
-    def __init__(self, labels: Any, split: Any, dataset: Dataset, number: int) -> None:
-        self._labels, self._split, self._number = labels, split, number
-        self.classes = dataset.classes
-        self.binary = background_and_object(dataset.classes)
-        count, size = len(dataset.classes), (dataset.recipe.grid.height, dataset.recipe.grid.width)
+    def __init__(
+        self, truth: Truth, classes: Sequence[LabelClass], grid: Grid, block_px: int, tile_px: int = 0
+    ) -> None:
+        """Begin with nothing counted.
+
+        Args:
+            truth: labels.
+            classes: ids 0..K-1.
+            grid: pixels of the truth.
+            block_px: side of blocks; doubled while there are too many.
+            tile_px: side of tiles; 0 is that of the blocks.
+        """
+        self._truth, self._grid = truth, grid
+        self._last: tuple[Window, NDArray[np.uint8]] | None = None
+        self.classes = tuple(classes)
+        self.binary = background_and_object(classes)
+        count, size = len(classes), (grid.height, grid.width)
         self.matrix: Matrix = np.zeros((count, count), np.int64)
-        self.blocks = Cells(lattice_px(dataset.block_px or DEFAULT_BLOCK_PX, *size), *size, count)
-        self.tiles = Cells(dataset.tile_px, *size, count)
+        self.blocks = Cells(lattice_px(block_px, *size), *size, count)
+        self.tiles = Cells(tile_px, *size, count) if tile_px else self.blocks
         self.reliability = Reliability()
+        self.true_m2, self.mapped_m2 = np.zeros(count), np.zeros(count)
         self.unpredicted_px = 0
 
     def truth(self, window: Window) -> NDArray[np.uint8]:
-        """Labels of a window inside the raster; IGNORE outside the split."""
-        truth: NDArray[np.uint8] = self._labels.read(1, window=window.rasterio)
-        truth[self._split.read(1, window=window.rasterio) != self._number] = IGNORE
-        return truth
+        """Labels of a window inside the grid, not to be written to; the last window's are kept."""
+        if self._last is None or self._last[0] != window:
+            self._last = window, self._truth(window)
+        return self._last[1]
 
     def judge(
         self, window: Window, ids: NDArray[np.uint8], confidence: NDArray[Any] | None = None
@@ -61,35 +86,56 @@ class Judge:
         """Count a window; returns its errors.
 
         Args:
-            window: inside the raster.
-            ids: class ids of the dataset, IGNORE where there is none.
+            window: inside the grid.
+            ids: class ids of the truth, IGNORE where there is none.
             confidence: calibrated probability of each of them.
         """
         truth = self.truth(window)
         self.matrix += confusion(truth, ids, len(self.classes))
-        for cells in (self.blocks, self.tiles):
+        for cells in {self.blocks, self.tiles}:
             cells.add(window.row, window.col, truth, ids)
+        counted = (truth != IGNORE) & (ids != IGNORE)
         if confidence is not None:
-            counted = (truth != IGNORE) & (ids != IGNORE)
             self.reliability.add(confidence[counted], (truth == ids)[counted])
-        self.unpredicted_px += int(((truth != IGNORE) & (ids == IGNORE)).sum())
+        areas = window_areas_m2(self._grid, window.row, window.col, window.height, window.width)[:, 0]
+        for ground, found in ((self.true_m2, truth), (self.mapped_m2, ids)):
+            ground += row_counts(np.where(counted, found, np.uint8(IGNORE)), len(ground)).T @ areas
+        self.unpredicted_px += int(((truth != IGNORE) & ~counted).sum())
         return errors(truth, ids, self.binary)
 
 
 @contextmanager
 def judging(dataset: Dataset, folder: Path, split: str) -> Iterator[Judge]:
-    """Open labels and split rasters."""
+    """A judge by the labels of one split of a dataset."""
+    number = SPLITS.index(split)
     with rasterio.open(folder / dataset.labels) as labels, rasterio.open(folder / dataset.split) as splits:
-        yield Judge(labels, splits, dataset, SPLITS.index(split))
+
+        def truth(window: Window) -> NDArray[np.uint8]:
+            ids: NDArray[np.uint8] = labels.read(1, window=window.rasterio)
+            ids[splits.read(1, window=window.rasterio) != number] = IGNORE
+            return ids
+
+        block_px = dataset.block_px or DEFAULT_BLOCK_PX
+        yield Judge(truth, dataset.classes, dataset.recipe.grid, block_px, dataset.tile_px)
 
 
 def class_table(given: Sequence[LabelClass], wanted: Sequence[LabelClass]) -> NDArray[np.uint8]:
-    """Lookup table from class ids of a model or raster to those of the dataset, by name.
+    """Lookup table (256,) from class ids of a model to those of the dataset, by name.
 
     Raises:
         GeoSegError: `other_classes` if a class has no namesake.
     """
     table = np.full(IGNORE + 1, IGNORE, np.uint8)
+    table[[item.id for item in given]] = namesakes(given, wanted)
+    return table
+
+
+def namesakes(given: Sequence[LabelClass], wanted: Sequence[LabelClass]) -> NDArray[np.uint8]:
+    """Id of the class of the same name for each class, as an array.
+
+    Raises:
+        GeoSegError: `other_classes` if a class has none.
+    """
     by_name = {item.name: item.id for item in wanted}
     missing = [item.name for item in given if item.name not in by_name]
     if missing:
@@ -99,9 +145,7 @@ def class_table(given: Sequence[LabelClass], wanted: Sequence[LabelClass]) -> ND
             f"{', '.join(by_name)}.",
             "Evaluate on a dataset with the same class names.",
         )
-    for item in given:
-        table[item.id] = by_name[item.name]
-    return table
+    return np.array([by_name[item.name] for item in given], np.uint8)
 
 
 def errors(truth: NDArray[np.uint8], ids: NDArray[np.uint8], binary: bool) -> NDArray[np.uint8]:

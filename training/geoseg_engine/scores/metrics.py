@@ -96,7 +96,7 @@ def score_warnings(result: dict[str, Any]) -> list[str]:
             f"'{result['majority_class']}' ({majority:.3f})."
         )
     found += [
-        f"Class '{row['name']}' has no pixel in the truth of this split: it is not judged."
+        f"Class '{row['name']}' has no pixel in the truth: it is not judged."
         for row in result["per_class"]
         if not row["support_px"]
     ]

@@ -11,8 +11,9 @@ from ...contract import Dataset, encode
 from ...outputs import whole_file
 from .charts import curve, importance_bars, reliability_chart
 from .style import SHEET, number, text
-from .tables import class_table, matrix_table, names_and_values, split_table
+from .tables import area_table, class_table, matrix_table, names_and_values, split_table
 from .words import (
+    area_sentence,
     calibration_sentences,
     data_rows,
     headline,
@@ -48,7 +49,7 @@ def write_report(
         examples: `best` and `worst` tiles with their pictures as data URIs.
     """
     data = encode(metrics)
-    title = title or f"{data.get('dataset') or 'GeoSeg'}: scores on the {data.get('split') or 'judged'} split"
+    title = title or report_title(data)
     parts = [
         f"<header><h1>{text(title)}</h1><p>{text(headline(data))}</p></header>",
         *warning_boxes(data.get("warnings", [])),
@@ -59,6 +60,7 @@ def write_report(
             paragraph("Rows are the truth, columns the prediction; in pixels, and in percent of the row."),
             matrix_table(data),
         ),
+        section("Areas", paragraph(area_sentence(data)), area_table(data)),
         examples_part(examples or {}, bool(data.get("foreground_iou") is not None)),
         calibration_part(data),
         training_part(data, run_folder),
@@ -74,6 +76,13 @@ def write_report(
     )
     with whole_file(path) as partial:
         partial.write_text(page, encoding="utf-8")
+
+
+def report_title(data: dict[str, Any]) -> str:
+    """What was judged by what."""
+    if data.get("truth"):
+        return f"{Path(data['prediction']).stem} against {data['truth']}"
+    return f"{data.get('dataset') or 'GeoSeg'}: scores on the {data.get('split') or 'judged'} split"
 
 
 def section(title: str, *parts: str) -> str:

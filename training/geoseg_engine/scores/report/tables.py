@@ -9,6 +9,8 @@ from ...contract import Dataset
 from .charts import score_bar
 from .style import number, span, text
 
+UNITS = (("km²", 1e6), ("ha", 1e4), ("m²", 1.0))
+
 
 def class_table(data: dict[str, Any]) -> str:
     """Precision, recall, F1, IoU with its interval, and pixels of each class."""
@@ -44,6 +46,27 @@ def matrix_table(data: dict[str, Any]) -> str:
         )
         rows.append(f"<tr><th>{text(name)}</th>{cells}</tr>")
     return f'<div class="scroll"><table class="matrix"><tr>{head}</tr>{"".join(rows)}</table></div>'
+
+
+def area_table(data: dict[str, Any]) -> str:
+    """Ground of each class on the map and in truth, and by how much the map is off."""
+    rows = data.get("areas") or []
+    if not rows:
+        return ""
+    colours = {item["id"]: item["color"] for item in data.get("classes", [])}
+    longest = max(max(row["mapped_m2"], row["true_m2"]) for row in rows)
+    unit, size = next((item for item in UNITS if longest >= item[1]), UNITS[-1])
+    head = "<th>class</th>" + "".join(
+        f'<th class="n">{name}</th>' for name in (f"on the map, {unit}", f"in truth, {unit}", "difference")
+    )
+    body = "".join(
+        f'<tr><td><span class="swatch" style="background:{text(colours.get(row["id"], "#888"))}"></span>'
+        f'{text(row["name"])}</td><td class="n">{row["mapped_m2"] / size:,.3f}</td>'
+        f'<td class="n">{row["true_m2"] / size:,.3f}</td>'
+        f'<td class="n">{"–" if row["difference"] is None else format(row["difference"], "+.1%")}</td></tr>'
+        for row in rows
+    )
+    return f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
 
 
 def split_table(dataset: Dataset) -> str:

@@ -32,6 +32,7 @@ def headline(data: dict[str, Any]) -> str:
     what = f"{what} ({network})" if network else what
     where = f" on the {data['split']} split" if data.get("split") else ""
     named = f" of '{data['dataset']}'" if data.get("dataset") else ""
+    where = f" by the labels of '{data['truth']}'" if data.get("truth") else where
     unseen = data.get("split") == "test" and data.get("own_split")
     return (
         f"{what}, judged{where}{named}: {data['pixels']:,} labelled pixels"
@@ -77,6 +78,16 @@ def interval_sentence(data: dict[str, Any]) -> str:
         f"Intervals hold 95 % of the scores that come out when the {bounds['blocks']} judged blocks of "
         f"{bounds['block_px']} px are drawn again at random (bootstrap): another piece of the same country would "
         "give a score in this range. Two models whose intervals overlap much are hardly different."
+    )
+
+
+def area_sentence(data: dict[str, Any]) -> str:
+    """What the areas are of; empty without any."""
+    if not data.get("areas"):
+        return ""
+    return (
+        "Over the judged pixels alone, measured on the ellipsoid. Areas of the whole map, corrected for its mistakes, "
+        "need a random sample of it that people looked at."
     )
 
 

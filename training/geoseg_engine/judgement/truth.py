@@ -1,0 +1,269 @@
+"""Any labels as the truth of a map: on which pixels the two meet, and what classes they share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from ..contract import IGNORE, Area, EvaluateJob, GeoSegError, Grid, LabelClass, Labels, Problem, Source
+from ..dataset.burning import Burner
+from ..dataset.covering import covering
+from ..dataset.labelcheck import incomplete, overlaps, rare_classes
+from ..dataset.labels import fill_id
+from ..raster.grid import Bounds, Window, grid_bounds, subgrid
+from ..raster.sources import open_source, source_grid
+from ..stacking.stackplan import on_grid
+from ..vector.area import area_bounds, area_geometry
+from ..vector.polygons import LabelPolygons, label_title, read_labels
+from .mapped import Mapped, Table
+
+BACKGROUND = "background"
+PIXELS_ACROSS, MOST_PIXELS = 10, 100_000_000
+"""Pixels across a usual polygon, and in all, where polygons are compared with polygons."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Labels on the pixels on which a map is judged.
+
+    Attributes:
+        name: how to call the labels in a sentence.
+        grid: those pixels.
+        classes: of labels and map together, ids 0..K-1.
+        of_map: id of each class of the map.
+        ids: ids of the labels in a window; IGNORE where nothing is judged.
+        told: once all windows were looked at: what there is to say, as warnings.
+    """
+
+    name: str
+    grid: Grid
+    classes: tuple[LabelClass, ...]
+    of_map: Table
+    ids: Callable[[Window], NDArray[np.uint8]]
+    told: Callable[[], list[Problem]]
+
+
+def truth_of(job: EvaluateJob, folder: Path, found: Mapped) -> Truth:
+    """Bring the labels of a job to the pixels of a map.
+
+    Those are the map's own; of polygons, those of a label raster; of polygons against polygons, `job.pixel_size`.
+
+    Raises:
+        GeoSegError: `other_classes`, `labels_outside`, `area_outside`, `too_many_pixels`; as `read_labels`.
+    """
+    assert job.truth is not None
+    labels = replace(
+        job.truth,
+        path=str(folder / job.truth.path),
+        more=tuple(replace(item, path=str(folder / item.path)) for item in job.truth.more),
+    )
+    area = replace(job.area, path=str(folder / job.area.path)) if job.area.path else job.area
+    labels, problems = judgeable(labels, found)
+    grid, said = common_grid(labels, area, found, job.pixel_size)
+    polygons = read_labels(labels, grid.crs)
+    on_grid(polygons, grid)
+    ground = area_geometry(area, polygons.geometries, grid)
+    judged = subgrid(grid, judged_window(labels, polygons, ground, grid))
+    legend, of_map, of_truth, told = common_legend(labels, polygons.classes, found)
+    burner = Burner(judged, polygons, ground, fill_id(labels))
+    problems = [*problems, *said, *told, *polygons.problems]
+
+    def in_the_end() -> list[Problem]:
+        tally = burner.tally
+        return [
+            *problems,
+            *as_background(labels, area, polygons, judged),
+            *overlaps(labels, tally.overlap_px),
+            *rare_classes(polygons, tally.pixels),
+        ]
+
+    return Truth(
+        label_title(labels), judged, legend, of_map, lambda window: of_truth[burner.burn(window)], in_the_end
+    )
+
+
+def judgeable(labels: Labels, found: Mapped) -> tuple[Labels, list[Problem]]:
+    """The labels; ground without label is not judged where the map is a raster that knows no background."""
+    known = {key(item.name) for item in found.classes}
+    if labels.unlabelled != "background" or BACKGROUND in known or not found.named or found.grid is None:
+        return labels, []
+    problem = Problem(
+        "no_background",
+        f"'{found.name}' has no class '{BACKGROUND}': ground without a label of '{label_title(labels)}' is not judged.",
+        "Say that unlabelled ground is unknown to make this message go away.",
+        "warning",
+    )
+    return replace(labels, unlabelled="unknown"), [problem]
+
+
+def common_grid(labels: Labels, area: Area, found: Mapped, pixel_size: float) -> tuple[Grid, list[Problem]]:
+    """The pixels on which a map and labels are compared; see `truth_of`."""
+    if found.grid is not None:
+        return found.grid, []
+    if labels.kind == "raster":
+        source = Source("labels", labels.path, label_title(labels))
+        with open_source(source) as dataset:
+            return source_grid(source, dataset), []
+    assert found.polygons is not None
+    drawn = read_labels(labels, found.crs).geometries
+    shapes = np.concatenate([found.polygons.geometries, drawn])
+    bounds = area_bounds(area, labels, drawn, found.crs) or tuple(shapely.total_bounds(shapes).tolist())
+    size = pixel_size or usual_breadth(shapes) / PIXELS_ACROSS
+    grid = grid_over(bounds, size, found.crs)
+    if pixel_size:
+        return grid, []
+    problem = Problem(
+        "pixel_size",
+        f"Polygons are compared on {grid.width} × {grid.height} pixels of {size:g} in {found.crs[:20]}, a tenth of the "
+        "breadth of a usual polygon.",
+        "Give a pixel size for other ones.",
+        "warning",
+    )
+    return grid, [problem]
+
+
+def usual_breadth(polygons: NDArray[np.object_]) -> float:
+    """The side of a square of the polygons' median area, rounded down to 1, 2 or 5 times a power of ten."""
+    areas = shapely.area(shapely.get_parts(polygons))
+    side = math.sqrt(float(np.median(areas[areas > 0])))
+    power = 10.0 ** math.floor(math.log10(side))
+    return power * max(factor for factor in (1, 2, 5) if factor * power <= side * (1 + 1e-12))
+
+
+def grid_over(bounds: Bounds, size: float, crs: str) -> Grid:
+    """North-up pixels of a size over bounds, counted from multiples of it.
+
+    Raises:
+        GeoSegError: `too_many_pixels`.
+    """
+    left, top = math.floor(bounds[0] / size), math.ceil(bounds[3] / size)
+    width, height = math.ceil(bounds[2] / size) - left, top - math.floor(bounds[1] / size)
+    if width * height > MOST_PIXELS:
+        enough = math.sqrt((bounds[2] - bounds[0]) * (bounds[3] - bounds[1]) / MOST_PIXELS)
+        raise GeoSegError(
+            "too_many_pixels",
+            f"Comparing the polygons on pixels of {size:g} would take {width:,} × {height:,} of them.",
+            f"Give a pixel size of {enough:.3g} or more, or an area to look at.",
+        )
+    return Grid(crs, (size, 0.0, left * size, 0.0, -size, top * size), max(width, 1), max(height, 1))
+
+
+def judged_window(
+    labels: Labels, polygons: LabelPolygons, ground: shapely.Geometry | None, grid: Grid
+) -> Window:
+    """The part of a grid outside which nothing is judged."""
+    bounds = grid_bounds(grid) if ground is None else ground.bounds
+    if labels.unlabelled == "unknown" or polygons.raster is not None:
+        drawn = shapely.total_bounds(polygons.geometries)
+        low, high = np.maximum(bounds[:2], drawn[:2]), np.minimum(bounds[2:], drawn[2:])
+        bounds = (*low.tolist(), *high.tolist())
+    found = covering(grid, bounds)
+    if found.empty or bounds[0] >= bounds[2] or bounds[1] >= bounds[3]:
+        raise GeoSegError(
+            "labels_outside",
+            f"'{label_title(labels)}' has no label inside the area on the map.",
+            "Choose another area, or check the CRS of the labels.",
+        )
+    return found
+
+
+def common_legend(
+    labels: Labels, drawn: Sequence[LabelClass], found: Mapped
+) -> tuple[tuple[LabelClass, ...], Table, Table, list[Problem]]:
+    """Classes of labels and map together, matched by name: background first, then the labels', then the map's.
+
+    A map whose file names no class has the labels' ids. Where both have one class besides the background, and one of
+    them is called so only because its layer is, they are the same.
+
+    Returns:
+        Classes with ids 0..K-1, id of each class of the map, id of each id of the labels (256,), warnings.
+
+    Raises:
+        GeoSegError: `other_classes` for a class of the labels that the map cannot have, or if they share none.
+    """
+    own, problems = aligned(labels, drawn, found)
+    known = {key(item.name) for item in own}
+    missing = [item.name for item in drawn if key(item.name) not in known]
+    shared = known & {key(item.name) for item in drawn} - ({BACKGROUND} if found.named else set())
+    if missing and (found.complete or not shared):
+        raise other_classes(labels, drawn, found, missing)
+    both = {key(item.name): item for item in (*own, *drawn)}
+    names = sorted(both, key=lambda name: name != BACKGROUND)
+    order = [name for name in names if name in {key(item.name) for item in drawn} | {BACKGROUND}]
+    order += [name for name in names if name not in order]
+    ids = {name: number for number, name in enumerate(order)}
+    legend = tuple(replace(both[name], id=number) for name, number in ids.items())
+    of_truth = np.full(IGNORE + 1, IGNORE, np.uint8)
+    for item in drawn:
+        of_truth[item.id] = ids[key(item.name)]
+    return legend, np.array([ids[key(item.name)] for item in own], np.uint8), of_truth, problems
+
+
+def aligned(
+    labels: Labels, drawn: Sequence[LabelClass], found: Mapped
+) -> tuple[list[LabelClass], list[Problem]]:
+    """The map's classes under the names that the labels have for them."""
+    if not found.named and found.grid is not None:
+        named = {item.id: item.name for item in drawn}
+        if not named.keys() >= {item.id for item in found.classes}:
+            return list(found.classes), []
+        own = [replace(item, name=named[item.id]) for item in found.classes]
+        told = ", ".join(f"{item.id} is '{item.name}'" for item in own)
+        return own, [
+            Problem(
+                "unnamed_classes",
+                f"'{found.name}' does not say what its values mean; they are taken as numbers of classes: {told}.",
+                "Give the raster categories, or a colour table with names in QGIS.",
+                "warning",
+            )
+        ]
+    own = list(found.classes)
+    objects = [item for item in own if key(item.name) != BACKGROUND]
+    wanted = [item for item in drawn if key(item.name) != BACKGROUND]
+    by_layer = found.single or (labels.kind == "polygons" and not labels.class_field)
+    if not by_layer or len(objects) != 1 or len(wanted) != 1 or key(objects[0].name) == key(wanted[0].name):
+        return own, []
+    problem = Problem(
+        "same_class",
+        f"'{objects[0].name}', the one class of '{found.name}', is compared with '{wanted[0].name}'.",
+        "",
+        "warning",
+    )
+    return [replace(item, name=wanted[0].name) if item == objects[0] else item for item in own], [problem]
+
+
+def other_classes(
+    labels: Labels, drawn: Sequence[LabelClass], found: Mapped, missing: Sequence[str]
+) -> GeoSegError:
+    """The labels have classes that the map does not know."""
+    return GeoSegError(
+        "other_classes",
+        f"'{label_title(labels)}' has the classes {', '.join(item.name for item in drawn)}; '{found.name}' has "
+        f"{', '.join(item.name for item in found.classes)}. Not on the map: {', '.join(missing)}.",
+        "Name them as on the map in the legend of the labels, merge them into one that is there, or leave them out "
+        "(excluded).",
+    )
+
+
+def as_background(labels: Labels, area: Area, polygons: LabelPolygons, grid: Grid) -> list[Problem]:
+    """The warning that much ground without label counts as background."""
+    return [
+        replace(
+            item,
+            message=f"The polygons of '{label_title(labels)}' span only part of the judged ground; all the rest counts "
+            "as background, whatever is there.",
+        )
+        for item in incomplete(labels, area, polygons, grid)
+        if polygons.raster is None
+    ]
+
+
+def key(name: str) -> str:
+    """A class name as names are compared."""
+    return name.strip().casefold()
