@@ -13,15 +13,17 @@ from qgis.core import (
     QgsProcessingParameterExtent,
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterVectorDestination,
+    QgsProviderRegistry,
+    QgsVectorLayer,
 )
 
-from ..contract import PRECISIONS, RUNTIMES, VIEWS, Area, PredictJob, Problem
+from ..contract import PRECISIONS, RUNTIMES, VIEWS, Area, Band, PredictJob, Problem
 from ..jobs import predict
 from ..jobs.inputs import RasterInput, unbound_sources
 from ..jobs.submission import Submission
 from ..layers.notes import joined, prediction_notes
 from ..layers.publish import classes_from, prediction_items
-from ..layers.snapshot import crs_text
+from ..layers.snapshot import crs_text, file_of
 from .base import GeoSegAlgorithm
 from .gather import GatheredArea, gather_area, gather_rasters, layer_problems
 from .mapoptions import cleaning_of, cleaning_options, outline_options, outlines_of
@@ -29,10 +31,12 @@ from .parameters import (
     Parameters,
     advanced,
     choice,
+    chosen_bands,
     device,
     device_problems,
     file,
     missing_file_problems,
+    polygon_layer,
     polygons,
     rasters,
     real,
@@ -64,6 +68,8 @@ class Predict(GeoSegAlgorithm):
     LOGS_WARNINGS = True
 
     area: GatheredArea | None = None
+    plain_area: Area | None = None
+    channels: tuple[Band, ...] = ()
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         self.addParameter(file("MODEL", tr("Model (.onnx)"), "onnx"))
@@ -79,6 +85,7 @@ class Predict(GeoSegAlgorithm):
             choice("RUNTIME", tr("Runtime"), RUNTIMES, "auto"),
             choice("PRECISION", tr("Precision"), PRECISIONS, "auto"),
             real("ALLOWED_LOSS", tr("int8: mean IoU that it may lose on validation ground"), 0.005, 0, 1),
+            text("BANDS", tr("Model of another program: bands for its channels, as optical:3,2,1")),
             text("SHARD", tr("Part of an array job, as 2/8 (empty: all)")),
         ):
             self.addParameter(advanced(parameter))
@@ -105,9 +112,15 @@ class Predict(GeoSegAlgorithm):
 
     def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
         model = self.parameterAsString(parameters, "MODEL", context)
+        found = layer_problems(self, parameters, context, ("LAYERS",), ("AREA",))
+        if not found:
+            try:
+                self._channels(parameters, context)
+            except ValueError as error:
+                found = [Problem("bands", str(error), tr("Write for example optical:3,2,1."))]
         return [
+            *found,
             *missing_file_problems(model, tr("Model")),
-            *layer_problems(self, parameters, context, ("LAYERS",), ("AREA",)),
             *device_problems(self.parameterAsString(parameters, "DEVICE", context)),
             *PredictJob(model, **self._settings(parameters, context)).problems(),
         ]
@@ -136,7 +149,22 @@ class Predict(GeoSegAlgorithm):
         corners = (extent.xMinimum(), extent.yMinimum(), extent.xMaximum(), extent.yMaximum())
         self.extent = corners if given else None
         self.extent_crs = crs_text(self.parameterAsExtentCrs(parameters, "EXTENT", context)) if given else ""
-        self.area = gather_area(self, parameters, context, "AREA") if parameters.get("AREA") else None
+        layer, selected_only = polygon_layer(self, parameters, "AREA", context)
+        self.plain_area = None if layer is None or selected_only else file_area(layer)
+        self.area = gather_area(self, parameters, context, "AREA") if layer is not None else None
+        self.channels = self._channels(parameters, context)
+
+    def _channels(self, parameters: Parameters, context: QgsProcessingContext) -> tuple[Band, ...]:
+        """Bands for a model of another program; their sources are called as `unbound_sources` does.
+
+        Raises:
+            ValueError: as `chosen_bands`.
+        """
+        layers = self.parameterAsLayerList(parameters, "LAYERS", context)
+        chosen = chosen_bands(self.parameterAsString(parameters, "BANDS", context), layers)
+        keys = {layer.id(): f"given{number}" for number, layer in enumerate(layers, 1)}
+        bands = [(keys[layer_id], band) for layer_id, numbers in chosen.items() for band in numbers]
+        return tuple(Band(f"channel {number}", *band) for number, band in enumerate(bands, 1))
 
     def work(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
@@ -149,7 +177,8 @@ class Predict(GeoSegAlgorithm):
             model=model,
             extent=self.extent,
             extent_crs=self.extent_crs,
-            area=self._located_area(folder),
+            area=self.plain_area or self._located_area(folder),
+            foreign_bands=self.channels,
             **files,
             **self._settings(parameters, context),
         )
@@ -192,6 +221,18 @@ class Predict(GeoSegAlgorithm):
                 details = context.layerToLoadOnCompletionDetails(outputs[key])
                 details.groupName = title
                 details.layerSortKey = height
+
+
+def file_area(layer: QgsVectorLayer) -> Area | None:
+    """The file of a layer that is used as it is: parts of an array job then know that it is the same area.
+
+    None if the layer is edited, filtered, of another CRS than its file's, or no file.
+    """
+    path, provider = file_of(layer), layer.dataProvider()
+    if path is None or layer.isModified() or layer.subsetString() or provider.crs() != layer.crs():
+        return None
+    name = QgsProviderRegistry.instance().decodeUri("ogr", layer.source()).get("layerName")
+    return Area("polygons", str(path), str(name or ""))
 
 
 def keep_from_loading(outputs: dict[str, str], context: QgsProcessingContext) -> None:

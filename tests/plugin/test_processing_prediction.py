@@ -6,7 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from qgis.core import QgsProcessingOutputLayerDefinition, QgsProject, QgsVectorLayer
+from qgis.core import (
+    QgsProcessingOutputLayerDefinition,
+    QgsProject,
+    QgsVectorFileWriter,
+    QgsVectorLayer,
+)
 from test_processing import (  # noqa: F401  (fixtures)
     CONTEXTS,
     Feedback,
@@ -22,7 +27,7 @@ from test_processing import (  # noqa: F401  (fixtures)
     slides,
 )
 
-from geoseg_plugin.contract import Cleaning, Outlines
+from geoseg_plugin.contract import Area, Cleaning, Outlines
 
 
 def model_file(tmp_path: Path) -> str:
@@ -107,6 +112,45 @@ def test_what_cannot_be_is_said_before_the_start(
 ) -> None:
     fixed = {"MODEL": model_file(tmp_path), "OUTPUT": str(tmp_path / "c.tif")}
     assert said in checked(provider, "predict", **fixed, **parameters)
+
+
+def test_channels_of_a_model_of_another_program(
+    provider: GeoSegProvider,  # noqa: F811
+    engine: None,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken = record(monkeypatch, {"classes": []})
+    layers = [str(raster(tmp_path / f"{name}.tif", 3)) for name in ("optical", "other")]
+    fixed = {"MODEL": model_file(tmp_path), "OUTPUT": str(tmp_path / "c.tif"), "LAYERS": layers}
+    run(provider, "predict", **fixed, BANDS="other:3,1")
+    job = taken[0].job
+    assert [(band.source, band.index) for band in job.foreign_bands] == [("given2", 3), ("given2", 1)]
+    assert [source.key for source in job.sources] == ["given1", "given2"]
+    assert "has bands 1 to 3" in checked(provider, "predict", **fixed, BANDS="other:4")
+
+
+def test_an_unedited_file_is_the_area_itself(
+    provider: GeoSegProvider,  # noqa: F811
+    engine: None,  # noqa: F811
+    tmp_path: Path,
+    slides: QgsVectorLayer,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken = record(monkeypatch, {"classes": []}, {"classes": []})
+    options = QgsVectorFileWriter.SaveVectorOptions()
+    options.layerName = "parts"
+    path = str(tmp_path / "area.gpkg")
+    context_ = QgsProject.instance().transformContext()
+    QgsVectorFileWriter.writeAsVectorFormatV3(slides, path, context_, options)
+    fixed = {"MODEL": model_file(tmp_path), "OUTPUT": str(tmp_path / "c.tif")}
+    layer = QgsVectorLayer(f"{path}|layername=parts", "parts", "ogr")
+    QgsProject.instance().addMapLayer(layer)
+    run(provider, "predict", **fixed, AREA=layer.id())
+    assert taken[0].job.area == Area("polygons", path, "parts")
+    layer.setSubsetString("kind = 'rock'")
+    run(provider, "predict", **fixed, AREA=layer.id())
+    assert taken[1].job.area.path != path
 
 
 def test_a_part_of_an_array_job_puts_nothing_on_the_map(
