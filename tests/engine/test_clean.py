@@ -156,3 +156,9 @@ def test_from_a_shell(tmp_path, capsys):
     options = cli.parser().parse_args([*flags, "--cleaning", "majority_px=3", "least_area_px=20"])
     job = json.loads(cli.write_job(options).read_text())["job"]
     assert job["cleaning"]["majority_px"] == 3 and job["cleaning"]["least_area_px"] == 20
+
+
+def test_help_names_the_settings_of_an_object(capsys):
+    with pytest.raises(SystemExit):
+        cli.parser().parse_args(["clean", "--help"])
+    assert "least_area_px=0" in capsys.readouterr().out

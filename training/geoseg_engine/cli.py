@@ -18,7 +18,7 @@ from typing import Any
 
 from . import __version__
 from .channel import Channel
-from .cli_flags import metavar, source_of, sources_of, takes_several, value_of
+from .cli_flags import metavar, settings, source_of, sources_of, takes_several, value_of
 from .cli_terminal import Sentences
 from .contract import (
     JOB_FILE,
@@ -111,7 +111,8 @@ def add_flag(command: argparse.ArgumentParser, job: type[Job], field: dataclasse
             required=required,
             default=argparse.SUPPRESS,
             metavar="RASTER" if raster else metavar(hint),
-            help={"bands": "left out: all bands", "sources": "files, or JSON of each"}.get(field.name),
+            help={"bands": "left out: all bands", "sources": "files, or JSON of each"}.get(field.name)
+            or settings(hint),
         )
 
 

@@ -40,6 +40,18 @@ def takes_several(hint: Any) -> bool:
     return (typing.get_origin(hint) or hint) in (tuple, dict) or dataclasses.is_dataclass(hint)
 
 
+def settings(hint: Any) -> str | None:
+    """What can be set in a value of this type, with the defaults; None for anything but an object."""
+    hint = _inner(hint)
+    if not dataclasses.is_dataclass(hint):
+        return None
+    given = {field.name: field.default for field in dataclasses.fields(hint)}
+    return ", ".join(
+        name if default in ("", None, dataclasses.MISSING) else f"{name}={default}"
+        for name, default in given.items()
+    ).replace("%", "%%")
+
+
 def value_of(flag: str, hint: Any, words: list[str]) -> Any:
     """The data of one field.
 

@@ -202,5 +202,5 @@ def clean_patches(
 
 
 def strip_rows(width: int) -> int:
-    """Rows of a strip of at most STRIP_PIXELS: a power of two, so that no block of the raster is in two by halves."""
+    """Rows of a strip of at most STRIP_PIXELS: a power of two, as the sides of blocks are: one divides the other."""
     return 1 << max((STRIP_PIXELS // max(width, 1)).bit_length() - 1, 0)
