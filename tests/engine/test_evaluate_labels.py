@@ -203,6 +203,7 @@ def test_one_class_called_like_its_layer_is_the_one_class_of_the_map(place):
     write_map(place / "map.tif", ids, classes=classes)
     result = run(place, prediction="map.tif", truth=Labels("truth.gpkg"))
     assert result["accuracy"] == 1.0 and result["errors_kind"] == "true_false"
+    assert [item.name for item in result["classes"]] == ["background", "lake"]
     assert any(item.code == "same_class" and "'lake'" in item.message for item in result["warnings"])
 
 

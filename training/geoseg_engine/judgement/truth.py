@@ -178,64 +178,67 @@ def common_legend(
 ) -> tuple[tuple[LabelClass, ...], Table, Table, list[Problem]]:
     """Classes of labels and map together, matched by name: background first, then the labels', then the map's.
 
-    A map whose file names no class has the labels' ids. Where both have one class besides the background, and one of
-    them is called so only because its layer is, they are the same.
-
     Returns:
         Classes with ids 0..K-1, id of each class of the map, id of each id of the labels (256,), warnings.
 
     Raises:
         GeoSegError: `other_classes` for a class of the labels that the map cannot have, or if they share none.
     """
-    own, problems = aligned(labels, drawn, found)
-    known = {key(item.name) for item in own}
-    missing = [item.name for item in drawn if key(item.name) not in known]
-    shared = known & {key(item.name) for item in drawn} - ({BACKGROUND} if found.named else set())
+    own, theirs, problems = aligned(labels, drawn, found)
+    known, wanted = ({key(item.name) for item in classes} for classes in (own, theirs))
+    missing = [item.name for item in theirs if key(item.name) not in known]
+    shared = known & wanted - ({BACKGROUND} if found.named else set())
     if missing and (found.complete or not shared):
         raise other_classes(labels, drawn, found, missing)
-    both = {key(item.name): item for item in (*own, *drawn)}
-    names = sorted(both, key=lambda name: name != BACKGROUND)
-    order = [name for name in names if name in {key(item.name) for item in drawn} | {BACKGROUND}]
-    order += [name for name in names if name not in order]
+    both = {key(item.name): item for item in (*theirs, *own)}
+    order = sorted(both, key=lambda name: (name != BACKGROUND, name not in wanted))
     ids = {name: number for number, name in enumerate(order)}
-    legend = tuple(replace(both[name], id=number) for name, number in ids.items())
     of_truth = np.full(IGNORE + 1, IGNORE, np.uint8)
-    for item in drawn:
-        of_truth[item.id] = ids[key(item.name)]
-    return legend, np.array([ids[key(item.name)] for item in own], np.uint8), of_truth, problems
+    of_truth[[item.id for item in drawn]] = [ids[key(item.name)] for item in theirs]
+    of_map = np.array([ids[key(item.name)] for item in own], np.uint8)
+    return tuple(replace(both[name], id=ids[name]) for name in order), of_map, of_truth, problems
 
 
 def aligned(
     labels: Labels, drawn: Sequence[LabelClass], found: Mapped
-) -> tuple[list[LabelClass], list[Problem]]:
-    """The map's classes under the names that the labels have for them."""
-    if not found.named and found.grid is not None:
-        named = {item.id: item.name for item in drawn}
-        if not named.keys() >= {item.id for item in found.classes}:
-            return list(found.classes), []
-        own = [replace(item, name=named[item.id]) for item in found.classes]
+) -> tuple[Sequence[LabelClass], Sequence[LabelClass], list[Problem]]:
+    """The classes of map and labels under names that can be compared.
+
+    A map whose file names no class has the labels' numbers. Where both have one class besides the background, and one
+    of them is called so only because its layer is, they are the same.
+    """
+    if not found.named:
+        names = {item.id: item.name for item in drawn}
+        if not names.keys() >= {item.id for item in found.classes}:
+            return found.classes, drawn, []
+        own = [replace(item, name=names[item.id]) for item in found.classes]
         told = ", ".join(f"{item.id} is '{item.name}'" for item in own)
-        return own, [
-            Problem(
-                "unnamed_classes",
-                f"'{found.name}' does not say what its values mean; they are taken as numbers of classes: {told}.",
-                "Give the raster categories, or a colour table with names in QGIS.",
-                "warning",
-            )
-        ]
-    own = list(found.classes)
-    objects = [item for item in own if key(item.name) != BACKGROUND]
-    wanted = [item for item in drawn if key(item.name) != BACKGROUND]
-    by_layer = found.single or (labels.kind == "polygons" and not labels.class_field)
-    if not by_layer or len(objects) != 1 or len(wanted) != 1 or key(objects[0].name) == key(wanted[0].name):
-        return own, []
-    problem = Problem(
-        "same_class",
-        f"'{objects[0].name}', the one class of '{found.name}', is compared with '{wanted[0].name}'.",
-        "",
-        "warning",
+        message = (
+            f"'{found.name}' does not say what its values mean; they are taken as numbers of classes: {told}."
+        )
+        hint = "Give the raster categories that name its classes."
+        return own, drawn, [Problem("unnamed_classes", message, hint, "warning")]
+    one, other = (
+        [item for item in classes if key(item.name) != BACKGROUND] for classes in (found.classes, drawn)
     )
-    return [replace(item, name=wanted[0].name) if item == objects[0] else item for item in own], [problem]
+    by_layer = labels.kind == "polygons" and not labels.class_field
+    if (
+        not (found.single or by_layer)
+        or len(one) != 1
+        or len(other) != 1
+        or key(one[0].name) == key(other[0].name)
+    ):
+        return found.classes, drawn, []
+    message = f"'{one[0].name}', the one class of '{found.name}', is compared with '{other[0].name}'."
+    problems = [Problem("same_class", message, "", "warning")]
+    if by_layer:
+        return found.classes, renamed(drawn, other[0], one[0].name), problems
+    return renamed(found.classes, one[0], other[0].name), drawn, problems
+
+
+def renamed(classes: Sequence[LabelClass], item: LabelClass, name: str) -> list[LabelClass]:
+    """Classes with another name for one of them."""
+    return [replace(each, name=name) if each == item else each for each in classes]
 
 
 def other_classes(
