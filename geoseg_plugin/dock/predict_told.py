@@ -8,6 +8,7 @@ from typing import Any
 from qgis.core import QgsCoordinateReferenceSystem, QgsUnitTypes
 
 from ..jobs.predict import views
+from ..layers.notes import runtime_text
 from .words import duration, share, tr
 
 
@@ -60,7 +61,7 @@ def plan_sentence(result: Mapping[str, Any], settings: Mapping[str, Any], pace: 
 def result_note(result: Mapping[str, Any]) -> str:
     """By what a map was made, from how many views, and what was done to it."""
     said = []
-    by = ", ".join(str(result[key]) for key in ("runtime", "precision", "device") if result.get(key))
+    by = runtime_text(result)
     if by:
         said.append(tr("Run by {}.").format(by))
     if isinstance(result.get("views"), int) and result["views"] > 1:

@@ -47,7 +47,7 @@ def prediction_notes(folder: Path, result: Mapping[str, Any]) -> dict[str, str]:
         tr("Folder"): str(folder),
         tr("Model"): model if isinstance(model, str) else str(model.get("path", "")),
         tr("Score of the model"): score_text(result.get("scores")),
-        tr("Runtime"): joined(result.get("runtime"), result.get("device"), result.get("precision")),
+        tr("Runtime"): runtime_text(result),
         tr("Averaged over"): views_text(result),
         tr("Inputs"): ", ".join(
             f"{item.get('slot', '')} ← {item.get('file', '')}" for item in result.get("matched", ())
@@ -57,6 +57,13 @@ def prediction_notes(folder: Path, result: Mapping[str, Any]) -> dict[str, str]:
         tr("Warnings"): warnings_text(result.get("warnings", ())),
     }
     return kept(facts)
+
+
+def runtime_text(result: Mapping[str, Any]) -> str:
+    """What the model was run with; precision and device where its title does not say them."""
+    title = str(result.get("runtime") or "")
+    rest = [str(result[key]) for key in ("precision", "device") if result.get(key)]
+    return joined(title, *(part for part in rest if part.casefold() not in title.casefold()))
 
 
 def score_text(scores: Any) -> str:

@@ -78,7 +78,7 @@ def publish_prediction(
     project: QgsProject | None = None,
     later: Later = at_once,
 ) -> QgsLayerTreeGroup:
-    """Show a prediction: polygons above classes above how far to trust them.
+    """Show a prediction: polygons, ground beyond training, classes, and below how far to trust them.
 
     Args:
         folder: prediction folder; relative paths of `result` start there.
@@ -103,11 +103,11 @@ def prediction_items(classes: tuple[LabelClass, ...]) -> list[Item]:
             lambda layer: styles.style_polygons(layer, classes),
             "polygons",
         ),
+        Item(Path("beyond"), tr("Beyond training"), styles.style_beyond, visible=False, expanded=False),
         Item(Path("output"), tr("Classes"), lambda layer: styles.style_classes(layer, classes)),
         *(
             Item(Path(key), name, style, visible=False, expanded=False)
             for key, name, style in (
-                ("beyond", tr("Beyond training"), styles.style_beyond),
                 ("confidence", tr("Confidence"), styles.style_confidence),
                 ("margin", tr("Margin"), styles.style_confidence),
                 ("entropy", tr("Entropy"), styles.style_entropy),

@@ -21,7 +21,7 @@ from ..contract import PRECISIONS, RUNTIMES, VIEWS, Area, Band, PredictJob, Prob
 from ..jobs import predict
 from ..jobs.inputs import RasterInput, unbound_sources
 from ..jobs.submission import Submission
-from ..layers.notes import joined, prediction_notes
+from ..layers.notes import prediction_notes, runtime_text
 from ..layers.publish import classes_from, prediction_items
 from ..layers.snapshot import crs_text, file_of
 from .base import GeoSegAlgorithm
@@ -47,8 +47,8 @@ from .parameters import (
 
 OUTPUTS = {
     "OUTPUT_POLYGONS": "polygons",
-    "OUTPUT": "output",
     "OUTPUT_BEYOND": "beyond",
+    "OUTPUT": "output",
     "OUTPUT_CONFIDENCE": "confidence",
     "OUTPUT_MARGIN": "margin",
     "OUTPUT_ENTROPY": "entropy",
@@ -194,7 +194,7 @@ class Predict(GeoSegAlgorithm):
             feedback.pushInfo(tr("The other parts are still to be done; the last one puts the map together."))
             keep_from_loading(outputs, context)
             return {}
-        feedback.pushInfo(tr("Runtime: {}").format(joined(result.get("runtime"), result.get("precision"))))
+        feedback.pushInfo(tr("Runtime: {}").format(runtime_text(result)))
         self._dress(outputs, result, model)
         self._group(outputs, context, Path(model))
         return {key: path for key, path in outputs.items() if path}

@@ -26,7 +26,7 @@ def test_all_layers_come_styled_with_fixed_ramps(tmp_path: Path, qgis_new_projec
     result["beyond"] = str(raster(tmp_path / "beyond.tif", beyond, 255))
     group = publish.publish_prediction(tmp_path, result)
     layers = {node.name(): node.layer() for node in group.findLayers()}
-    assert list(layers) == ["Classes", "Beyond training", "Confidence", "Margin", "Entropy", "Disagreement"]
+    assert list(layers) == ["Beyond training", "Classes", "Confidence", "Margin", "Entropy", "Disagreement"]
     assert layers["Margin"].renderer().classificationMax() == 1
     assert layers["Disagreement"].renderer().classificationMax() == 0.5
     shader = layers["Beyond training"].renderer().shader().rasterShaderFunction()

@@ -57,8 +57,11 @@ class SlotSection(QWidget):
         self.band_group = QgsCollapsibleGroupBox(tr("Which band is which"))
         self.band_group.setSaveCollapsedState(False)
         self.band_group.setCollapsed(True)
-        self._band_box = QVBoxLayout()
-        self.band_group.setLayout(self._band_box)
+        tables = QWidget()  # the group shows its children whenever it is unfolded, but not theirs
+        self._band_box = QVBoxLayout(tables)
+        self._band_box.setContentsMargins(0, 0, 0, 0)
+        self.band_group.setLayout(QVBoxLayout())
+        self.band_group.layout().addWidget(tables)
         self.channels = ChannelTable()
         self.channels.changed.connect(self.bands_changed)
         lines = QVBoxLayout(self)
