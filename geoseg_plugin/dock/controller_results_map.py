@@ -22,7 +22,7 @@ from ..layers.classes import class_fields, legend_field
 from ..layers.exports import LABEL_LAYER
 from ..layers.rasterclasses import raster_classes
 from ..layers.snapshot import polygon_snapshot, problems
-from ..layers.styles import is_background
+from ..layers.styles import is_background, style_classes
 from .choices import NamedPath
 from .choices_results import ComparisonChoices, SampleDesign
 from .controller_checks import as_error
@@ -44,6 +44,7 @@ class MapResultsController(QObject):
     def __init__(self, desk: Controller) -> None:
         super().__init__(desk)
         self.desk, self.part = desk, desk.dock.results.map
+        self._written, self._shown = Path(), ""
         part = self.part
         part.map_chosen.connect(self._show)
         part.labels_chosen.connect(self._on_labels_chosen)
@@ -54,6 +55,7 @@ class MapResultsController(QObject):
         part.errors_requested.connect(self.show_errors)
         part.report_requested.connect(lambda: open_file(self.place() / EVALUATION / "report.html"))
         part.sheet_requested.connect(self.export_sheet)
+        part.written.step_requested.connect(lambda _link: open_file(self._written))
         desk.runner.submission_finished.connect(self._on_job_ended)
 
     def refresh(self) -> None:
@@ -161,15 +163,18 @@ class MapResultsController(QObject):
         except (GeoSegError, OSError) as error:
             self.desk.report(as_error(error))
             return
-        self.desk.dock.offer(tr("{} is written.").format(path.name), tr("Open"), lambda: open_file(path))
+        self._written = path
+        self.part.written.show_done(tr("{} is written.").format(path.name), tr("Open"), "open")
 
     def _class_layer(self) -> QgsRasterLayer:
-        """The chosen map in the project; a prediction that was removed from it comes back."""
+        """The chosen map in the project; one that was removed from it comes back."""
         path = self.part.path()
         found = self._layer_of(path)
         if found is None:
-            folder = self.place()
-            publish.publish_prediction(folder, last_result(folder), project=self.desk.project)
+            place = self.place()
+            classes = publish.classes_from(last_result(place))
+            item = publish.Item(Path(path), tr("Classes"), lambda layer: style_classes(layer, classes))
+            publish.publish([item], title_of(place), {}, self.desk.project)
             found = self._layer_of(path)
         if found is None:
             raise GeoSegError("map_gone", tr("The map {} cannot be opened.").format(path),
@@ -223,7 +228,7 @@ class MapResultsController(QObject):
         sample.publish_sample(file, title, classes, notes, self.desk.project, self.desk.soon, group)
         self.desk.soon(lambda: self._choose_sample(file))
         said = tr("{} points are on the map. Switch editing on, click each, and choose what is really there.")
-        self.part.next_step.show_done(said.format(result.get("count")))
+        self.part.show_laid_out(said.format(result.get("count")))
         self.part.problem_list.set_problems(result.get("warnings") or [])
 
     def _choose_sample(self, file: Path) -> None:
@@ -239,6 +244,10 @@ class MapResultsController(QObject):
         self.show_errors()
 
     def _show(self, path: str) -> None:
+        if path != self._shown:
+            self.part.written.show_done("")
+            self.part.show_laid_out("")
+            self._shown = path
         if not path:
             self.part.show_areas({})
             self.part.show_comparison({})

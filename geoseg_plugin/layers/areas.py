@@ -71,15 +71,19 @@ def interval_of(row: Mapping[str, Any], unit_m2: float) -> str:
     return f"{area_text(low, unit_m2)}–{area_text(high, unit_m2)}"
 
 
-def area_table(result: Mapping[str, Any]) -> tuple[list[str], list[list[str]], list[str]]:
-    """Heads, rows and colours of the areas, ready to be shown."""
+def area_table(
+    result: Mapping[str, Any], narrow: bool = False
+) -> tuple[list[str], list[list[str]], list[str]]:
+    """Heads, rows and colours of the areas, ready to be shown; `narrow` leaves shares out beside a sample."""
     rows = list(result.get("rows", ()))
     unit, unit_m2 = unit_of(row.get("area_m2") or 0.0 for row in rows)
-    heads = [tr("Class"), tr("Share"), tr("Map, {}").format(unit)]
     adjusted = is_adjusted(result)
+    heads = [tr("Class"), tr("Share"), tr("Map, {}").format(unit)]
     if adjusted:
         heads.append(tr("Sample, {}").format(unit))
     texts = [area_row(row, unit_m2, adjusted) for row in rows]
+    if narrow and adjusted:
+        heads, texts = [head for head in heads if head != tr("Share")], [[row[0], *row[2:]] for row in texts]
     return heads, texts, [str(row.get("color") or "") for row in rows]
 
 

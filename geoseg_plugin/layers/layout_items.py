@@ -172,6 +172,7 @@ def legend(
     item.setSymbolWidth(5.5)
     item.setSymbolHeight(LEGEND_LINE_MM)
     item.setBoxSpace(0)
+    item.setBackgroundEnabled(False)
     columns = 2 if entries > 6 else 1
     item.setColumnCount(columns)
     item.setSplitLayer(True)

@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
 
-from osgeo import ogr
 from qgis.core import (
     QgsAttributeEditorField,
     QgsCategorizedSymbolRenderer,
@@ -23,10 +22,10 @@ from qgis.core import (
 from qgis.PyQt.QtGui import QColor
 
 from ..contract import LabelClass
-from ..jobs.areas import REFERENCE_FIELD
+from ..jobs.areas import REFERENCE_FIELD, SAMPLE_LAYER
 from . import publish
 from .colors import UNSEEN_POINT
-from .exports import PolygonExport, value_text
+from .exports import PolygonExport
 from .snapshot import feature_snapshot
 
 
@@ -50,7 +49,7 @@ def publish_sample(
 def sample_item(file: Path, classes: tuple[LabelClass, ...]) -> publish.Item:
     """The points of a GeoPackage as a layer to publish."""
     return publish.Item(
-        file, tr("Reference sample"), lambda layer: style_sample(layer, classes), first_layer(file)
+        file, tr("Reference sample"), lambda layer: style_sample(layer, classes), SAMPLE_LAYER
     )
 
 
@@ -112,12 +111,6 @@ def ring(color: str, size_mm: float) -> QgsMarkerSymbol:
     return symbol
 
 
-def first_layer(file: Path) -> str:
-    """Name of the first layer of a GeoPackage; empty if it cannot be read."""
-    source = ogr.Open(str(file))
-    return source.GetLayer(0).GetName() if source is not None and source.GetLayerCount() else ""
-
-
 def is_sample(layer: object) -> bool:
     """Whether a layer of points has the field that a reference sample is filled in with."""
     return isinstance(layer, QgsVectorLayer) and layer.fields().lookupField(REFERENCE_FIELD) >= 0
@@ -127,9 +120,3 @@ def sample_snapshot(layer: QgsVectorLayer, path: Path) -> PolygonExport:
     """What writes the points as they are now, with answers that are not saved yet."""
     export = feature_snapshot(layer, path, layer.fields().names())
     return dataclasses.replace(export, geometry=QgsWkbTypes.Type.Point)
-
-
-def answered(layer: QgsVectorLayer) -> int:
-    """How many points have a class."""
-    place = layer.fields().lookupField(REFERENCE_FIELD)
-    return sum(1 for feature in layer.getFeatures() if value_text(feature.attribute(place)))

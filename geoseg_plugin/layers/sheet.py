@@ -49,8 +49,13 @@ class Sheet:
 
 
 def facts_of(layer: QgsMapLayer) -> dict[str, str]:
-    """The facts that GeoSeg wrote into a layer's metadata."""
-    pairs = [line.partition(": ") for line in layer.metadata().abstract().splitlines()]
+    """The facts that GeoSeg wrote into a layer's metadata, or beside its file."""
+    written = layer.metadata().abstract()
+    if not written:
+        copy = layer.clone()
+        copy.loadDefaultMetadata()
+        written = copy.metadata().abstract()
+    pairs = [line.partition(": ") for line in written.splitlines()]
     return {name: text for name, colon, text in pairs if colon}
 
 

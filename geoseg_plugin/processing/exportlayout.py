@@ -22,6 +22,7 @@ from ..contract import GeoSegError, Problem
 from ..jobs import areas as area_jobs
 from ..layers import layout, sheet
 from .base import GeoSegAlgorithm
+from .classrasters import class_raster
 from .gather import layer_problems
 from .parameters import Parameters, file, missing_file_problems, text, tr
 
@@ -69,7 +70,7 @@ class ExportLayout(GeoSegAlgorithm):
     def gather(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> None:
-        self.classes = self.parameterAsRasterLayer(parameters, "INPUT", context)
+        self.classes = class_raster(self, parameters, "INPUT", context)
         below = self.parameterAsLayerList(parameters, "LAYERS", context)
         crs = self.classes.crs()
         extent = self.parameterAsExtent(parameters, "EXTENT", context, crs)

@@ -19,6 +19,7 @@ from ..jobs.submission import Submission
 from ..layers import sample
 from .additions import parts
 from .base import GeoSegAlgorithm
+from .classrasters import class_raster
 from .gather import layer_problems
 from .parameters import Parameters, advanced, choice, real, seed, text, tr, whole
 from .polygonize import legend_of
@@ -69,7 +70,7 @@ class SamplePoints(GeoSegAlgorithm):
     def gather(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> None:
-        raster = self.parameterAsRasterLayer(parameters, "INPUT", context)
+        raster = class_raster(self, parameters, "INPUT", context)
         self.classes = legend_of(raster)
         self.raster = raster.source()
 

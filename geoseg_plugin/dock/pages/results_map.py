@@ -107,8 +107,9 @@ class MapResults(QWidget):
         self.sample_button = QPushButton(tr("&Lay out points"))
         self.sample_button.clicked.connect(lambda: self.sample_requested.emit(self.design()))
         form.addRow(self.sample_button)
-        self.next_step = NextStep()
-        form.addRow(self.next_step)
+        self.laid_out = small_label("")
+        self.laid_out.hide()
+        form.addRow(self.laid_out)
         self.sample = layer_box(Qgis.LayerFilter.PointLayer, tr("no sample: count only"))
         form.addRow(tr("Sample"), self.sample)
         self.use_button = button(tr("&Correct the areas"), self.areas_requested)
@@ -126,11 +127,12 @@ class MapResults(QWidget):
         self.class_field = QComboBox()
         lets_shrink(self.class_field)
         self.area = layer_box(Qgis.LayerFilter.PolygonLayer, tr("everywhere"))
-        self.complete = QCheckBox(tr("Labels are complete: the rest is background"))
+        self.complete = QCheckBox(tr("The rest is background"))
         form.addRow(tr("Labels"), self.labels)
         form.addRow(tr("Class field"), self.class_field)
         form.addRow(tr("Only inside"), self.area)
         form.addRow(self.complete)
+        self.complete.setToolTip(tr("Labels are complete: what the map finds beside them is a false alarm."))
         self.compare_button = QPushButton(tr("&Compare"))
         self.compare_button.clicked.connect(lambda: self.comparison_requested.emit(self.comparison()))
         form.addRow(self.compare_button)
@@ -163,6 +165,8 @@ class MapResults(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         self.sheet_button = primary_button(tr("Map as &PDF…"))
         self.sheet_button.clicked.connect(self.sheet_requested)
+        self.written = NextStep()
+        layout.addWidget(self.written)
         layout.addWidget(self.sheet_button)
 
     def path(self) -> str:
@@ -214,7 +218,7 @@ class MapResults(QWidget):
     def show_areas(self, result: dict[str, Any], measured: bool = False) -> None:
         """Show areas; `measured` says that there is a table on disk."""
         rows = result.get("rows") or []
-        heads, texts, colors = area_table(result)
+        heads, texts, colors = area_table(result, narrow=True)
         self.table.fill(heads, texts if rows else [], colors)
         self.bars.set_rows(rows)
         self.bars_note.setVisible(any(row.get("adjusted_m2") is not None for row in rows))
@@ -229,6 +233,11 @@ class MapResults(QWidget):
         if has_rows:
             return ""
         return tr("Not measured yet.") if self.path() else tr("Predict first: maps appear here.")
+
+    def show_laid_out(self, text: str) -> None:
+        """Say what to do with the points; nothing hides the line."""
+        self.laid_out.setText(text)
+        self.laid_out.setVisible(bool(text))
 
     def show_comparison(self, result: dict[str, Any]) -> None:
         """Show the scores of the map beside labels; nothing without a result."""
@@ -288,7 +297,7 @@ def layer_box(kinds: Any, nothing: str) -> QgsMapLayerComboBox:
     found = QgsMapLayerComboBox()
     found.setFilters(Qgis.LayerFilters(kinds))
     found.setAllowEmptyLayer(True, nothing)
-    found.setLayer(None)
+    found.setCurrentIndex(0)
     lets_shrink(found)
     return found
 
@@ -302,7 +311,7 @@ def layer_id(box: QgsMapLayerComboBox) -> str:
 def allocation_names() -> dict[str, str]:
     """How points go to classes, by contract key."""
     return {
-        "mixed": tr("by area, rare classes no fewer than 50"),
+        "mixed": tr("by area, at least 50 each"),
         "proportional": tr("by area"),
-        "equal": tr("the same for each class"),
+        "equal": tr("equally"),
     }
