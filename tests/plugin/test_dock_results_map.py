@@ -1,0 +1,245 @@
+"""The Results page about a map: areas, a sample, labels beside it, a sheet; the runner is a fake."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from classmaps import ADJUSTED, AREAS, PLAIN, class_map, sample_points
+from docked import polygon_layer
+from qgis.core import QgsLayerTree, QgsProject, QgsRasterLayer, QgsVectorLayer
+from test_dock_controller import Desk
+from waiting import wait_for
+
+from geoseg_plugin.contract import PredictJob
+from geoseg_plugin.dock import controller_results_map
+from geoseg_plugin.dock.controller_results_map import place_of, unused
+from geoseg_plugin.dock.sheet_from_map import layers_below, sheet_of, title_of
+from geoseg_plugin.jobs.submission import Submission
+from geoseg_plugin.jobs.submission import write as write_job
+from geoseg_plugin.layers import publish
+
+RESULT = {
+    "output": "classes.tif",
+    "classes": PLAIN,
+    "areas_m2": {"0": 140_000.0, "1": 50_000.0, "2": 10_000.0},
+    "counts": {"0": 1400, "1": 500, "2": 100},
+}
+JUDGED = {
+    "miou": 0.5,
+    "accuracy": 0.75,
+    "per_class": [{"id": 1, "name": "scarp", "iou": 0.4}],
+    "classes": PLAIN,
+    "errors": "errors.tif",
+    "errors_kind": "right_wrong",
+}
+
+
+@pytest.fixture
+def desk(
+    qgis_app: Any, qgis_new_project: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Desk]:
+    """A panel on a workspace with one prediction that is on the map."""
+    monkeypatch.setenv("GEOSEG_WORKSPACE", str(tmp_path / "workspace"))
+    monkeypatch.setenv("GEOSEG_ENGINE_PYTHON", "/usr/bin/python3")
+    desk = Desk()
+    folder = desk.controller.workspace.new_prediction("20260101-0900-slides")
+    class_map(folder)
+    write_job(Submission(PredictJob(str(tmp_path / "runs" / "slides" / "model.onnx")), folder, ""))
+    ended(folder, RESULT)
+    publish.publish_prediction(folder, RESULT)
+    desk.controller.refresh()
+    desk.dock.results.show_map()
+    yield desk
+    desk.controller.close()
+
+
+def ended(folder: Path, result: dict[str, Any]) -> None:
+    """The record of a job that is done."""
+    folder.mkdir(parents=True, exist_ok=True)
+    events = [{"type": "hello"}, {"type": "done", "result": result}]
+    (folder / "events.jsonl").write_text("\n".join(map(json.dumps, events)), encoding="utf-8")
+
+
+def prediction(desk: Desk) -> Path:
+    return Path(desk.dock.results.map.path()).parent
+
+
+def settled(desk: Desk) -> None:
+    """All layers that were on their way are on the map."""
+    while desk.controller.publishing:
+        with wait_for(desk.controller._soon_timer.timeout):
+            pass
+
+
+def test_a_prediction_shows_the_areas_that_it_counted(desk: Desk) -> None:
+    part = desk.dock.results.map
+    assert part.path().endswith("20260101-0900-slides/classes.tif")
+    assert [part.table.item(1, column).text() for column in range(3)] == ["scarp", "25.0\u00a0%", "5.00"]
+    assert "scarp: 5.00 ha on the map" in part.bars.accessibleDescription()
+    assert not part.table_button.isEnabled() and part.sheet_button.isEnabled()
+    part.bars.resize(300, 100)
+    assert not part.bars.grab().isNull()
+
+
+def test_model_and_map_are_two_tabs(desk: Desk) -> None:
+    page = desk.dock.results
+    desk.dock.show_step("results")
+    page.show_model()
+    assert not page.model_part.isHidden() and page.map.isHidden() and page.map.foot.isHidden()
+    page.show_map()
+    assert page.model_part.isHidden() and page.model_foot.isHidden() and not page.map.isHidden()
+
+
+def test_areas_are_measured_with_the_sample_as_it_is_edited(desk: Desk) -> None:
+    part = desk.dock.results.map
+    assert not part.use_button.isEnabled(), "no sample is chosen"
+    file = sample_points(prediction(desk) / "sample" / "sample.gpkg")
+    layer = QgsVectorLayer(f"{file}|layername=sample", "sample", "ogr")
+    QgsProject.instance().addMapLayer(layer)
+    part.sample.setLayer(layer)
+    part.use_button.click()
+    job = desk.runner.job()
+    folder = desk.runner.submissions[0].folder
+    assert job.kind == "areas" and folder == prediction(desk) / "areas" and job.problems() == []
+    assert job.sample == str(folder / "sample.gpkg") and len(desk.runner.exports) == 1
+    assert not part.areas_button.isEnabled(), "one job at a time"
+    ended(folder, ADJUSTED)
+    desk.runner.finish(**ADJUSTED)
+    assert "96 points" in part.note.text() and part.table.item(1, 2).text() == "5.50\n5.00–6.00"
+    assert part.table_button.isEnabled() and not part.bars_note.isHidden()
+    part.bars.resize(300, 100)
+    assert not part.bars.grab().isNull()
+
+
+def test_points_that_are_no_sample_are_refused(desk: Desk) -> None:
+    layer = QgsVectorLayer("Point?crs=EPSG:32632&field=seen:string", "points", "memory")
+    QgsProject.instance().addMapLayer(layer)
+    desk.dock.results.map.sample.setLayer(layer)
+    desk.dock.results.map.use_button.click()
+    assert not desk.runner.submissions and "no field 'reference'" in desk.dock.footer.log.toPlainText()
+
+
+def test_a_sample_comes_into_the_group_of_its_map_and_is_chosen(desk: Desk) -> None:
+    part = desk.dock.results.map
+    part.error.setValue(2.0)
+    part.sample_button.click()
+    job, folder = desk.runner.job(), desk.runner.submissions[0].folder
+    assert job.problems() == [] and (job.count, job.standard_error, job.allocation) == (0, 0.02, "mixed")
+    sample_points(folder / "sample.gpkg")
+    desk.runner.finish(output=str(folder / "sample.gpkg"), count=4, rows=[], warnings=[])
+    settled(desk)
+    assert part.sample.currentLayer().name() == "Reference sample" and "4 points" in part.laid_out.text()
+    (group,) = [
+        node for node in QgsProject.instance().layerTreeRoot().children() if QgsLayerTree.isGroup(node)
+    ]
+    assert [node.name() for node in group.findLayers()] == ["Reference sample", "Classes"]
+    part.sample_button.click()
+    assert desk.runner.submissions[0].folder.name == "sample-2", "somebody may have filled in the first"
+
+
+def test_labels_of_the_project_judge_a_map(desk: Desk) -> None:
+    part = desk.dock.results.map
+    labels = polygon_layer()
+    part.labels.setLayer(labels)
+    assert part.class_field.currentData() == "class", "named like a class"
+    part.area.setLayer(labels)
+    part.complete.setChecked(True)
+    part.compare_button.click()
+    job, folder = desk.runner.job(), desk.runner.submissions[0].folder
+    assert job.problems() == [] and (job.kind, job.prediction) == ("evaluate", part.path())
+    assert job.truth.unlabelled == "background" and job.truth.class_field == "class"
+    assert job.area.kind == "polygons" and len(desk.runner.exports) == 2
+    class_map(folder, "errors.tif")
+    ended(folder, JUDGED)
+    desk.runner.finish(**JUDGED)
+    settled(desk)
+    assert "Mean IoU 0.500, accuracy 0.750" in part.fit.text() and part.scores.item(0, 1).text() == "0.400"
+    group = publish.group_of(prediction(desk))
+    assert [node.name() for node in group.findLayers()] == ["Errors", "Classes"]
+
+
+def test_other_class_rasters_of_the_project_are_maps_too(desk: Desk, tmp_path: Path) -> None:
+    other = QgsRasterLayer(str(class_map(tmp_path / "else", "forest.tif")), "forest 2020", "gdal")
+    QgsProject.instance().addMapLayer(other)
+    desk.dock.show_step("results")
+    part = desk.dock.results.map
+    names = [part.map.itemText(index) for index in range(part.map.count())]
+    assert names == ["20260101-0900-slides", "forest 2020  (layer)"]
+    part.map.setCurrentIndex(1)
+    assert part.table.isHidden() and "Not measured" in part.note.text()
+    part.areas_button.click()
+    folder = desk.runner.submissions[0].folder
+    assert folder.parent.parent == desk.controller.workspace.root / "maps" and folder.parent.name.startswith(
+        "forest-"
+    )
+    ended(folder, AREAS)
+    desk.runner.finish(**AREAS)
+    assert part.table.rowCount() == 3
+
+
+def test_a_new_prediction_is_the_map_that_is_shown(desk: Desk) -> None:
+    desk.dock.results.show_model()
+    folder = desk.controller.workspace.new_prediction("newer")
+    class_map(folder)
+    ended(folder, RESULT)
+    desk.runner.submission_finished.emit("predict", RESULT, str(folder))
+    assert desk.dock.results.map.path() == str(folder / "classes.tif")
+    assert desk.dock.results.tabs.currentIndex() == 1
+
+
+def test_the_sheet_knows_what_is_known_of_the_map(desk: Desk, tmp_path: Path) -> None:
+    controller = desk.controller.results.maps
+    image = QgsRasterLayer(str(class_map(tmp_path / "image", "image.tif")), "image", "gdal")
+    QgsProject.instance().addMapLayer(image)
+    ended(prediction(desk) / "evaluation", JUDGED)
+    ended(prediction(desk) / "areas", ADJUSTED)
+    layer = controller._class_layer()
+    found = sheet_of(layer, prediction(desk), desk.controller)
+    assert found.title == "Map slides" and found.areas == ADJUSTED and found.legend == (layer,)
+    assert found.layers == (layer, image) and layers_below(image, desk.controller) == []
+    assert "labels" in found.scores_title and found.scores[0] == "Mean IoU 0.50"
+    assert found.notes["Model"] == "slides"
+
+
+def test_a_sheet_is_kept_as_layout_and_written(desk: Desk, tmp_path: Path) -> None:
+    controller = desk.controller.results.maps
+    QgsProject.instance().removeAllMapLayers()
+    controller.write_sheet(tmp_path / "map.pdf")
+    settled(desk)
+    assert (tmp_path / "map.pdf").read_bytes().startswith(b"%PDF")
+    assert [item.name() for item in QgsProject.instance().layoutManager().layouts()] == ["Map slides"]
+    assert "map.pdf is written" in desk.dock.results.map.written.text()
+
+
+def test_the_button_asks_where_to(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def answer(_parent: Any, _title: str, proposed: str, _kinds: str) -> tuple[str, str]:
+        asked.append(proposed)
+        return str(tmp_path / "map"), ""
+
+    monkeypatch.setattr(controller_results_map.QFileDialog, "getSaveFileName", answer)
+    desk.dock.results.map.sheet_button.click()
+    settled(desk)
+    assert asked[0].endswith("Map_slides.pdf") and (tmp_path / "map.pdf").is_file()
+
+
+def test_a_map_that_is_gone_says_so(desk: Desk, tmp_path: Path) -> None:
+    QgsProject.instance().removeAllMapLayers()
+    Path(desk.dock.results.map.path()).unlink()
+    desk.controller.results.maps.write_sheet(tmp_path / "map.pdf")
+    assert "cannot be opened" in desk.dock.footer.log.toPlainText()
+
+
+def test_places(tmp_path: Path) -> None:
+    inside = tmp_path / "predictions" / "a" / "classes.tif"
+    assert place_of(inside, tmp_path) == inside.parent
+    one, two = (place_of(tmp_path / name / "forest.tif", tmp_path) for name in ("x", "y"))
+    assert one != two and one.parent == two.parent == tmp_path / "maps"
+    (tmp_path / "sample").mkdir()
+    assert unused(tmp_path / "sample").name == "sample-2" and unused(tmp_path / "new").name == "new"
+    assert title_of(Path("20260101-0900-land_cover")) == "Map land cover"
