@@ -1,0 +1,125 @@
+"""Maps through the plugin's tasks and the real engine: all layers, cleaning, outlines, bands in another order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from osgeo import gdal
+from qgis.core import QgsProcessingContext, QgsProcessingFeedback, QgsProject, QgsVectorLayer
+from test_engine_in_qgis import environment, run
+from test_training_in_qgis import dataset
+
+from geoseg_plugin.contract import Cleaning, Outlines, Source
+from geoseg_plugin.dock.slots import reordered
+from geoseg_plugin.engine.environment import Environment
+from geoseg_plugin.jobs import predict, train
+from geoseg_plugin.jobs.inputs import RasterInput
+from geoseg_plugin.layers import publish
+from geoseg_plugin.processing.cleanclasses import CleanClasses
+
+__all__ = ["dataset", "environment"]
+CLEANING = Cleaning(majority_px=3, least_area_px=12)
+
+
+@pytest.fixture(scope="module")
+def model(
+    qgis_app: Any, environment: Environment, dataset: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A small forest."""
+    folder = tmp_path_factory.mktemp("run")
+    settings = {"trees": 10, "depth": 6, "features": 1, "search": False}
+    _, _, failed = run(environment, train.forest(folder, dataset, **settings))
+    assert failed == []
+    return folder / train.MODEL
+
+
+@pytest.fixture(scope="module")
+def plain(environment: Environment, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A prediction as it is. Returns its folder."""
+    folder = tmp_path_factory.mktemp("maps") / "plain"
+    _, _, failed = run(environment, predict.predict(folder, model, outputs=()))
+    assert failed == []
+    return folder
+
+
+def values(path: Path) -> np.ndarray:
+    return gdal.Open(str(path)).ReadAsArray()
+
+
+def test_a_map_with_everything_comes_as_one_styled_group(
+    qgis_new_project: None, environment: Environment, model: Path, plain: Path, tmp_path: Path
+) -> None:
+    settings = {"tta": "flips", "cleaning": CLEANING, "outlines": Outlines(simplify_m=5, smooth=1)}
+    outputs = [*predict.FILES]
+    _, done, failed = run(environment, predict.predict(tmp_path / "map", model, (), outputs, **settings))
+    assert failed == [] and done[0]["views"] >= 1 and done[0]["cleaned"]["changed_px"] > 0
+    told = predict.told(tmp_path / "map", done[0])
+    group = publish.publish_prediction(tmp_path / "map", told)
+    assert [node.name() for node in group.findLayers()] == [
+        "Polygons",
+        "Beyond training",
+        "Classes",
+        "Confidence",
+        "Margin",
+        "Entropy",
+        "Disagreement",
+        "Class probabilities",
+    ]
+    assert all(node.layer().isValid() for node in group.findLayers())
+    pace = predict.pace_of(tmp_path / "map", model)
+    assert pace is not None and pace > 0
+    QgsProject.instance().clear()
+
+
+def test_the_toolbox_cleans_as_prediction_does(
+    qgis_new_project: None,
+    environment: Environment,
+    model: Path,
+    plain: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, _, failed = run(environment, predict.predict(tmp_path / "map", model, outputs=(), cleaning=CLEANING))
+    assert failed == []
+    monkeypatch.setenv("GEOSEG_ENGINE_PYTHON", str(environment.python))
+    parameters = {
+        "INPUT": str(plain / "classes.tif"),
+        "MAJORITY": 3,
+        "LEAST_AREA": 12,
+        "OUTPUT": str(tmp_path / "cleaned.tif"),
+    }
+    context, feedback = QgsProcessingContext(), QgsProcessingFeedback(False)
+    algorithm = CleanClasses()
+    algorithm.initAlgorithm()
+    found, fine = algorithm.run(parameters, context, feedback)
+    assert fine and found["CHANGED"] > 0, feedback.textLog()
+    assert np.array_equal(values(tmp_path / "cleaned.tif"), values(tmp_path / "map" / "classes.tif"))
+    assert (tmp_path / "cleaned.qml").exists()
+    context.temporaryLayerStore().removeAllMapLayers()
+
+
+def test_bands_in_another_order_give_the_same_map(
+    environment: Environment, dataset: Path, model: Path, plain: Path, tmp_path: Path
+) -> None:
+    turned = str(tmp_path / "turned.tif")
+    assert gdal.Translate(turned, str(dataset / "image.tif"), bandList=[2, 1]) is not None
+    image = RasterInput(turned, "image", ("", ""), (1, 2))
+    raster, orders = reordered(image, {1: 2, 2: 1}, tmp_path / "inputs")
+    for order in orders:
+        order()
+    sources = (Source("r1", raster.path, "image"),)
+    _, _, failed = run(environment, predict.predict(tmp_path / "map", model, sources, outputs=()))
+    assert failed == []
+    assert np.array_equal(values(tmp_path / "map" / "classes.tif"), values(plain / "classes.tif"))
+
+
+def test_polygons_carry_classes_and_areas(environment: Environment, plain: Path) -> None:
+    job = predict.polygonize(plain, plain / "classes.tif", outlines=Outlines(connectivity=8))
+    _, done, failed = run(environment, job)
+    assert failed == [] and done[0]["count"] > 0
+    layer = QgsVectorLayer(f"{plain / 'polygons.gpkg'}|layername=polygons", "p", "ogr")
+    names = {field.name() for field in layer.fields()}
+    assert {"class_id", "class_name", "score", "area_m2", "perimeter_m"} <= names
