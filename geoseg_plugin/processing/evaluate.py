@@ -45,6 +45,7 @@ from .parameters import (
     file,
     missing_file_problems,
     polygons,
+    real,
     tr,
 )
 
@@ -81,6 +82,17 @@ class Evaluate(GeoSegAlgorithm):
         self.addParameter(
             advanced(choice("UNLABELLED", tr("Ground without label is"), UNLABELLED, "unknown"))
         )
+        self.addParameter(
+            advanced(
+                real(
+                    "PIXEL_SIZE",
+                    tr("Pixel size where polygons meet polygons (empty: found)"),
+                    None,
+                    0,
+                    optional=True,
+                )
+            )
+        )
         self.addParameter(QgsProcessingParameterFolderDestination("OUTPUT", tr("Evaluation folder")))
         self.addOutput(QgsProcessingOutputNumber("MIOU", tr("Mean IoU")))
         self.addOutput(QgsProcessingOutputNumber("ACCURACY", tr("Overall accuracy")))
@@ -102,6 +114,7 @@ class Evaluate(GeoSegAlgorithm):
             device=self.parameterAsString(parameters, "DEVICE", context),
             prediction_layer=LABEL_LAYER if of_polygons else "",
             prediction_field=self._prediction_field(parameters, context) if of_polygons else "",
+            pixel_size=self.parameterAsDouble(parameters, "PIXEL_SIZE", context),
             truth=None if truth is None else self._truth(truth, parameters, context),
         )
 
