@@ -140,7 +140,7 @@ def test_a_foreign_model_is_refused(place, tmp_path):
     assert caught.value.code == "not_our_model"
 
 
-def test_cancel_keeps_the_old_result_and_leaves_nothing_half_written(place, tmp_path):
+def test_cancel_keeps_the_old_result_and_the_parts_that_are_done(place, tmp_path):
     (tmp_path / "classes.tif").write_text("the old result")
     channel = Channel(tmp_path)
     count = [0]
@@ -156,7 +156,8 @@ def test_cancel_keeps_the_old_result_and_leaves_nothing_half_written(place, tmp_
     with pytest.raises(Cancelled):
         predict.run(job(place, core_px=32, confidence="confidence.tif", polygons="p.gpkg"), tmp_path, channel)
     assert (tmp_path / "classes.tif").read_text() == "the old result"
-    assert sorted(item.name for item in tmp_path.iterdir()) == ["cancel", "classes.tif", "events.jsonl"]
+    names = sorted(item.name for item in tmp_path.iterdir())
+    assert names == [".predict-classes", "cancel", "classes.tif", "events.jsonl"]
 
 
 def test_other_units_are_noticed(place, tmp_path):

@@ -25,6 +25,8 @@ INPUTS = (
 )
 """Fields that hold the name of a file to read, at any depth of a job."""
 
+FURTHER = ("margin", "disagreement", "beyond")
+"""Rasters of a prediction that few ask for."""
 MODEL = ("model.onnx",)
 FILES_IN_FOLDER = {
     "tile": ("dataset.json", "split.tif", "tiles.gpkg"),
@@ -80,7 +82,7 @@ def output_files(job: Job) -> dict[str, tuple[str, ...]]:
         fields: dict[str, tuple[str, ...]] = {"output": POLYGONS}
     elif job.kind in ("stack", "terrain", "rasterize", "predict", "clean"):
         rasters: tuple[str, ...] = RASTERS + ((SUFFIX,) if isinstance(job, StackJob) else ())
-        fields = dict.fromkeys(("output", "confidence", "entropy", "probability"), rasters)
+        fields = dict.fromkeys(("output", "confidence", "entropy", "probability", *FURTHER), rasters)
         fields["polygons"] = POLYGONS
     elif job.kind in ("check", "summarize"):
         fields = {"output": (), "findings": POLYGONS}

@@ -13,7 +13,7 @@ from ..contract import GeoSegError
 from ..modelfile.reading import ModelFile, is_foreign
 from ..raster.grid import Window, up_to
 from ..raster.lattice import LEAST_WINDOW_PX, Lattice, blend
-from .halo import Cut, Frame
+from .halo import Cut, Frame, cores
 from .runtime import Runtime
 
 
@@ -29,12 +29,10 @@ def lattice_for(model: ModelFile, frame: Frame) -> Lattice:
     return Lattice(frame.full.height, frame.full.width, window_px, frame.align_px)
 
 
-def blended_cuts(lattice: Lattice, frame: Frame, core_px: int) -> Iterator[Cut]:
-    """Cover the raster once with cores; each reads all windows that count in it."""
-    for row in range(0, frame.height, core_px):
-        for col in range(0, frame.width, core_px):
-            core = Window(row, col, min(core_px, frame.height - row), min(core_px, frame.width - col))
-            yield Cut(core, lattice.around(core))
+def blended_cuts(lattice: Lattice, frame: Frame, core_px: int, inside: Window | None = None) -> Iterator[Cut]:
+    """Cover the raster, or a part of it, once with cores; each reads all windows that count in it."""
+    for core in cores(frame, core_px, inside):
+        yield Cut(core, lattice.around(core))
 
 
 def blended(lattice: Lattice, runtime: Runtime, cut: Cut, scores: NDArray[Any]) -> NDArray[Any]:

@@ -72,12 +72,19 @@ class Cut:
         return array[..., row : row + self.core.height, col : col + self.core.width]
 
 
-def cuts(frame: Frame, core_px: int) -> Iterator[Cut]:
-    """Cover the raster once with cores of `core_px` (rounded up to `align_px`), row by row."""
-    core_px = up_to(max(core_px, 1), frame.align_px)
-    for row in range(0, frame.height, core_px):
-        for col in range(0, frame.width, core_px):
-            yield cut_at(frame, row, col, core_px, core_px)
+def cuts(frame: Frame, core_px: int, inside: Window | None = None) -> Iterator[Cut]:
+    """Cover the raster, or an aligned part, once with cores of `core_px` (rounded up to `align_px`), row by row."""
+    for core in cores(frame, up_to(max(core_px, 1), frame.align_px), inside):
+        yield cut_at(frame, core.row, core.col, core.height, core.width)
+
+
+def cores(frame: Frame, core_px: int, inside: Window | None = None) -> Iterator[Window]:
+    """Squares of `core_px` that cover the raster, or a part of it, once, row by row; the last are smaller."""
+    part = inside or Window(0, 0, frame.height, frame.width)
+    bottom, right = part.row + part.height, part.col + part.width
+    for row in range(part.row, bottom, core_px):
+        for col in range(part.col, right, core_px):
+            yield Window(row, col, min(core_px, bottom - row), min(core_px, right - col))
 
 
 def cut_at(frame: Frame, row: int, col: int, height: int, width: int, inside: Window | None = None) -> Cut:

@@ -17,6 +17,8 @@ from ..modelfile.stats import normalise
 from ..raster.grid import Window
 from ..raster.lattice import Lattice
 from ..stacking.reader import StackReader
+from ..vector.scanfill import ScanFill
+from .averaging import averaged
 from .blending import blended, blended_cuts, lattice_for, tell
 from .budget import core_for
 from .halo import Cut, Frame, cuts, halves
@@ -32,6 +34,26 @@ BEYOND_SHARE = 0.3
 
 
 @dataclass(frozen=True)
+class Answers:
+    """Which answers to a pixel are averaged; see `averaging.averaged`."""
+
+    tta: str = "none"
+    dropout_passes: int = 0
+    disagreement: bool = False
+
+
+ONE_ANSWER = Answers()
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What a choice fell on, by name: enough to take the same again."""
+
+    runtime: str = "auto"
+    precision: str = "auto"
+
+
+@dataclass(frozen=True)
 class Block:
     """One window ready for the network.
 
@@ -39,8 +61,9 @@ class Block:
         cut: where.
         scores: z-scores (bands, rows, cols) over `cut.read`.
         valid: (rows, cols) over `cut.core`; False where any band has no value: such a pixel gets no class.
-        beyond: per band, pixels over `cut.read` beyond the range of the training pixels.
-        seen: pixels with values over `cut.read`.
+        beyond: per band, valid pixels of the core beyond the range of the training pixels.
+        seen: valid pixels of the core.
+        beyond_px: (rows, cols) over `cut.core`, number of such bands; None where it is not counted.
     """
 
     cut: Cut
@@ -48,6 +71,7 @@ class Block:
     valid: NDArray[np.bool_]
     beyond: NDArray[np.int64]
     seen: int
+    beyond_px: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True)
@@ -61,11 +85,17 @@ class Setup:
     lattice: Lattice | None = None
     """Of networks that no cut leaves exact."""
 
-    def cuts(self) -> Iterator[Cut]:
-        """Windows that cover the raster once."""
+    classes: int = 0
+    """Channels of the output that are classes; one more is the disagreement."""
+    views: int = 1
+    """Answers that are averaged."""
+    opened: Opened = Opened()
+
+    def cuts(self, inside: Window | None = None) -> Iterator[Cut]:
+        """Windows whose cores cover a part of the raster once, or all of it, row by row."""
         if self.lattice:
-            return blended_cuts(self.lattice, self.frame, self.core_px)
-        return cuts(self.frame, self.core_px)
+            return blended_cuts(self.lattice, self.frame, self.core_px, inside)
+        return cuts(self.frame, self.core_px, inside)
 
     def output(self, block: Block, log: Callable[[str], None]) -> NDArray[Any]:
         """Output q of the model (classes, rows, cols) over a block's core.
@@ -86,8 +116,19 @@ class Setup:
 class BandReader:
     """The stack's bands in the order of the model."""
 
-    def __init__(self, stack: StackReader, model: ModelFile) -> None:
+    def __init__(
+        self,
+        stack: StackReader,
+        model: ModelFile,
+        area: ScanFill | None = None,
+        count_beyond: bool = False,
+    ) -> None:
         """Find the model's bands in the stack by name.
+
+        Args:
+            stack, model: what to read for what.
+            area: outside it no pixel is valid; None is no such limit.
+            count_beyond: whether blocks tell for every pixel how many bands lie beyond the training pixels.
 
         Raises:
             GeoSegError: `missing_bands`.
@@ -103,6 +144,7 @@ class BandReader:
         order = [stack.band_names.index(name) for name in wanted]
         self._order = None if order == list(range(len(stack.band_names))) else order
         self._stack, self._statistics = stack, model.statistics
+        self._area, self._count_beyond = area, count_beyond
         self._low, self._high = (
             np.array(limits, np.float32)[:, None, None]
             for limits in (model.statistics.low, model.statistics.high)
@@ -110,24 +152,43 @@ class BandReader:
         self.count = len(wanted)
 
     def read(self, cut: Cut) -> Block:
-        """Read and normalise a window, strip by strip."""
-        window = cut.read
+        """Read and normalise a window, strip by strip; outside the area nothing is read."""
+        window, core = cut.read, cut.core
+        wanted = np.ones((core.height, core.width), bool) if self._area is None else self._area.mask(core)
+        beyond = np.zeros(self.count, np.int64)
+        if not wanted.any():
+            return Block(cut, np.empty((self.count, 0, 0), np.float32), wanted, beyond, 0)
         scores = np.empty((self.count, window.height, window.width), np.float32)
         valid = np.empty((window.height, window.width), bool)
-        beyond = np.zeros(self.count, np.int64)
+        beyond_px = np.zeros((core.height, core.width), np.uint8) if self._count_beyond else None
         for top in range(0, window.height, STRIP_PX):
-            height = min(STRIP_PX, window.height - top)
-            values = self._values(Window(window.row + top, window.col, height, window.width))
-            rows = slice(top, top + height)
+            strip = Window(window.row + top, window.col, min(STRIP_PX, window.height - top), window.width)
+            values = self._values(strip)
+            rows = slice(top, top + strip.height)
             valid[rows] = ~np.isnan(values).any(axis=0)
-            out = (values < self._low) | (values > self._high)
-            beyond += (out & valid[rows]).sum(axis=(1, 2))
+            inner = _shared(strip, core)
+            if not inner.empty:
+                seen = values[:, *inner.within(strip)]
+                good = valid[inner.within(window)] & wanted[inner.within(core)]
+                out = ((seen < self._low) | (seen > self._high)) & good
+                beyond += np.count_nonzero(out, axis=(1, 2))
+                if beyond_px is not None:
+                    beyond_px[inner.within(core)] = out.sum(axis=0)
             scores[:, rows] = normalise(values, self._statistics)
-        return Block(cut, scores, cut.keep(valid).copy(), beyond, int(valid.sum()))  # type: ignore[arg-type]
+        kept = valid[core.within(window)] & wanted
+        return Block(cut, scores, kept, beyond, int(kept.sum()), beyond_px)
 
     def _values(self, window: Window) -> NDArray[np.float32]:
         values: NDArray[np.float32] = self._stack.read(window)
         return values if self._order is None else values[self._order]
+
+
+def _shared(one: Window, other: Window) -> Window:
+    """What two windows have in common."""
+    row, col = max(one.row, other.row), max(one.col, other.col)
+    bottom = min(one.row + one.height, other.row + other.height)
+    right = min(one.col + one.width, other.col + other.width)
+    return Window(row, col, max(bottom - row, 0), max(right - col, 0))
 
 
 def probabilities(runtime: Runtime, frame: Frame, block: Block, log: Callable[[str], None]) -> NDArray[Any]:
@@ -160,19 +221,23 @@ def set_up(
     outputs_bytes_px: float,
     log: Callable[[str], None],
     job_px: int = 0,
+    precision: str = "auto",
+    int8_loss: float = 0.005,
+    answers: Answers = ONE_ANSWER,
 ) -> Setup:
     """Choose runtime and window size on a window of the raster itself.
 
     Args:
         model, stack: what to run over what.
-        device, runtime: as in the job; `auto` finds the fastest.
+        device, runtime, precision, int8_loss: as in the job; `auto` finds the fastest.
         core_px: side of a core; 0 finds one.
         outputs_bytes_px: bytes a pixel of the results of one window.
         log: told of choices.
         job_px: pixels that will be predicted; 0 is all of the raster.
+        answers: which are averaged.
 
     Raises:
-        GeoSegError: as `choose_runtime`.
+        GeoSegError: as `choose_runtime`, `averaged`.
     """
     grid = stack.grid
     frame = Frame(grid.height, grid.width, model.reach_px, model.align_px)
@@ -181,12 +246,20 @@ def set_up(
     if lattice:
         frame = replace(frame, reach_px=lattice.window_px)
     scores = sample(frame, reader)
-    choice = choose_runtime(model, scores, job_px or grid.height * grid.width, device, runtime, log)
+    choice = choose_runtime(
+        model, scores, job_px or grid.height * grid.width, device, runtime, log, precision, int8_loss
+    )
     if lattice:
         tell(lattice, choice.runtime, scores, log)
-    host = 4 * reader.count * 3 + 4 * len(model.classes) * 3 + 2 * outputs_bytes_px + 2
-    found = core_px or core_for(frame, host, choice.bytes_px, choice.runtime.device, choice.px_per_s)
-    return Setup(frame, choice, found, model.calibration, lattice)
+    chosen = choice.runtime
+    mean = averaged(chosen, model, answers.tta, answers.dropout_passes, answers.disagreement, log)
+    views = getattr(mean, "views", 1)
+    classes = len(model.classes)
+    host = 4 * reader.count * 3 + 4 * classes * (3 if views == 1 else 6) + 2 * outputs_bytes_px + 2
+    found = core_px or core_for(frame, host, choice.bytes_px, mean.device, choice.px_per_s / views)
+    opened = Opened(chosen.name, chosen.precision)
+    choice = replace(choice, runtime=mean)
+    return Setup(frame, choice, found, model.calibration, lattice, classes, views, opened)
 
 
 def sample(frame: Frame, reader: BandReader) -> NDArray[np.float32]:

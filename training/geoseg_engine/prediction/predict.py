@@ -1,97 +1,78 @@
-"""The job `predict`: class raster, confidence and polygons of any layers that have the model's bands."""
+"""The job `predict`: class raster, what is known of each pixel, and polygons, of any layers with the model's bands."""
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import shapely
 
 from ..channel import Channel
-from ..contract import (
-    IGNORE,
-    Grid,
-    LabelClass,
-    PolygonizeJob,
-    PredictJob,
-    Problem,
-)
+from ..contract import GeoSegError, Grid, PolygonizeJob, PredictJob, Problem, Recipe, encode, shard_of
+from ..contract.complaints import area_problems
+from ..maps.clean import clean
 from ..maps.polygonize import is_background, polygonize
-from ..modelfile.calibration import calibrated
 from ..modelfile.reading import ModelFile, read_model
-from ..raster.geodesy import window_areas_m2
-from ..raster.grid import Window
+from ..outputs import prepare_folder
 from ..raster.stream import pump
-from ..raster.writer import RasterWriter, rounded
+from ..raster.writer import PACKED_SHARE
 from ..results import output_files, refuse_overwriting
 from ..stacking.gridplan import raise_errors
 from ..stacking.reader import StackReader
 from ..stacking.recipes import absolute
-from .inference import (
-    BandReader,
-    Block,
-    Setup,
-    beyond_warnings,
-    class_confidence,
-    class_ids,
-    entropy,
-    set_up,
-)
+from ..vector.area import area_geometry
+from ..vector.scanfill import ScanFill
+from .assembling import Assembly, Tally
+from .inference import Answers, BandReader, Block, Setup, beyond_warnings, set_up
+from .layers import BEYOND, CLASSES, Layer, Piece, band_count, layers_of, predict_block
 from .matching import Match, match, predict_sentence
+from .parts import (
+    Gathering,
+    Parts,
+    assembling,
+    keep_only_result,
+    kept_result,
+    parts_folder,
+    prepare_parts,
+    remove_parts,
+)
+from .plan import Plan, agreed, plan_key, taking_up, unit_px_for, units
+
+FILES = (CLASSES, "confidence", "entropy", "probability", "margin", "disagreement", BEYOND)
+"""Fields of the job and keys of the result that name a raster."""
 
 
 @dataclass(frozen=True)
-class Part:
-    """The result on one core; what is not asked for is None."""
+class Work:
+    """A prediction that is set up: what is done in which parts."""
 
-    window: Window
-    ids: NDArray[np.uint8]
-    confidence: NDArray[np.float32] | None
-    entropy: NDArray[np.float32] | None
-    probability: NDArray[np.float32] | None
-
-
-class Tally:
-    """Counts over all windows: pixels and ground area of each class, values beyond the training range."""
-
-    def __init__(self, grid: Grid, classes: Sequence[LabelClass], bands: int) -> None:
-        self._grid = grid
-        self.classes = tuple(classes)
-        self.pixels = np.zeros(IGNORE + 1, np.int64)
-        self.areas_m2 = np.zeros(IGNORE + 1)
-        self.beyond = np.zeros(bands, np.int64)
-        self.seen = 0
-
-    def add(self, part: Part) -> None:
-        """Count the classes of a part."""
-        window = part.window
-        areas = window_areas_m2(self._grid, window.row, window.col, window.height, window.width)
-        weights = np.broadcast_to(areas, part.ids.shape).ravel()
-        self.pixels += np.bincount(part.ids.ravel(), minlength=IGNORE + 1)
-        self.areas_m2 += np.bincount(part.ids.ravel(), weights=weights, minlength=IGNORE + 1)
-
-    def note(self, block: Block) -> None:
-        """Count values beyond the training range."""
-        self.beyond += block.beyond
-        self.seen += block.seen
+    job: PredictJob
+    folder: Path
+    model: ModelFile
+    recipe: Recipe
+    setup: Setup
+    layers: tuple[Layer, ...]
+    parts: Parts
 
 
 def run(job: PredictJob, folder: Path, channel: Channel) -> dict[str, Any]:
     """Predict; leave the rasters and polygons whose paths are not empty.
 
+    Finished parts are kept beside the output until the files are whole: the same job goes on with them. Of a job that
+    is one of several shards, the last to end makes the files.
+
     Raises:
-        GeoSegError: `not_our_model`, `missing_bands`, `no_overlap`, `not_exact`, `out_of_memory`, …
-        Cancelled: if the user stops; nothing is left under a final name then.
+        GeoSegError: `not_our_model`, `missing_bands`, `no_overlap`, `out_of_memory`, `area_outside`, `disk_full`, …
+        Cancelled: if the user stops; nothing new is under a final name then, and finished parts are kept.
     """
     sources = tuple(absolute(source) for source in job.sources)
     model = read_model(folder / job.model, job.foreign_bands, sources)
     found = match(model, sources, job.extent, job.extent_crs)
+    found.problems += area_problems(job.area, None) if job.area is not None else []
     if job.dry_run:
         return described(model, found)
     raise_errors(found.problems)
@@ -101,19 +82,10 @@ def run(job: PredictJob, folder: Path, channel: Channel) -> dict[str, Any]:
     for problem in found.problems:
         channel.log(f"{problem.message} {problem.hint}", "warning")
     channel.log(predict_sentence(model, recipe) + ".")
-    with StackReader(recipe) as stack, ExitStack() as kept:
-        if job.polygons and not job.confidence:
-            scratch = kept.enter_context(tempfile.TemporaryDirectory(prefix=".predict-", dir=folder))
-            working = replace(job, confidence=str(Path(scratch) / "confidence.tif"))
-        else:
-            working = job
-        result = predict_stack(working, model, stack, folder, channel)
-        if working.polygons:
-            result["polygons"] = make_polygons(working, model, folder, channel)
-    result["confidence"] = _full(folder, job.confidence)
-    for kind in ("output", "confidence", "entropy", "probability"):
+    result = predict_recipe(job, model, recipe, folder, channel)
+    for kind in FILES:
         if result[kind]:
-            channel.artifact("classes" if kind == "output" else kind, result[kind])
+            channel.artifact("classes" if kind == CLASSES else kind, result[kind])
     result["warnings"] = [*found.problems, *model.warnings, *result["warnings"]]
     return {**described(model, found), **result, "problems": []}
 
@@ -129,152 +101,240 @@ def described(model: ModelFile, found: Match) -> dict[str, Any]:
     }
 
 
-def predict_stack(
-    job: PredictJob, model: ModelFile, stack: StackReader, folder: Path, channel: Channel
+def predict_recipe(
+    job: PredictJob, model: ModelFile, recipe: Recipe, folder: Path, channel: Channel
 ) -> dict[str, Any]:
-    """Predict every window of a stack into the files that the job names."""
-    wants = [bool(job.confidence), bool(job.entropy), bool(job.probability)]
-    bytes_px = 1 + 4 * wants[0] + 4 * wants[1] + 4 * len(model.classes) * wants[2]
-    setup = set_up(model, stack, job.device, job.runtime, job.core_px, bytes_px, channel.log)
-    tally = Tally(stack.grid, model.classes, len(model.recipe.bands))
+    """Predict the units of a recipe's grid that this run has to do; make the files if all are there then."""
+    shard = shard_of(job.shard)
+    beside = parts_folder(folder / job.output)
+    layers = layers_of(job, model.classes)
+    key = plan_key(job, model, recipe, layers, folder)
+    area = area_of(job, recipe.grid)
+    prepare_folder((folder / job.output).parent, expected_bytes(recipe.grid, layers))
+    plan = prepare_parts(beside, key, job.resume or shard is not None)
+    if plan is not None and (done := kept_result(beside)):
+        channel.log("All shards of this prediction have been done.")
+        return {**done, **_shard(job, len(units(recipe.grid, plan.unit_px)), True)}
     started = time.monotonic()
-    with ExitStack() as files:
-        writers = open_writers(job, model, stack.grid, folder, setup, files)
-        flow(job, setup, BandReader(stack, model), writers, tally, channel)
-        channel.send("progress", phase="finishing the files", done=0, total=1, rate="")
+    with StackReader(recipe) as stack:
+        setup, plan = planned(job, model, stack, layers, plan, key, beside, channel)
+        parts = Parts(beside, recipe.grid, plan.unit_px, layers, len(model.recipe.bands))
+        work = Work(job, folder, model, recipe, setup, layers, parts)
+        mine = [i for i in range(len(parts.units)) if shard is None or i % shard[1] == shard[0] - 1]
+        todo = sorted(set(mine) - parts.present())
+        resumed = len(mine) - len(todo)
+        if resumed:
+            channel.log(f"{resumed} of {len(mine)} parts are there from before; {len(todo)} are left to do.")
+        reader = BandReader(stack, model, area, bool(job.beyond))
+        pixels = flow(work, reader, todo, channel)
     seconds = time.monotonic() - started
-    return {
-        **{
-            key: _full(folder, getattr(job, key))
-            for key in ("output", "confidence", "entropy", "probability")
-        },
-        "polygons": "",
-        "grid": stack.grid,
-        "classes": model.classes,
-        "areas_m2": {str(item.id): round(float(tally.areas_m2[item.id]), 2) for item in model.classes},
-        "counts": {str(item.id): int(tally.pixels[item.id]) for item in model.classes},
-        "nodata_px": int(tally.pixels[IGNORE]),
+    facts = {
         "runtime": setup.runtime.title,
         "precision": setup.runtime.precision,
         "device": setup.runtime.device,
         "agreement": setup.choice.agreement,
+        "views": setup.views,
         "core_px": setup.core_px,
-        "mpx_per_s": round(stack.grid.width * stack.grid.height / 1e6 / max(seconds, 1e-9), 3),
+        "mpx_per_s": round(pixels / 1e6 / max(seconds, 1e-9), 3),
         "seconds": round(seconds, 2),
-        "warnings": result_warnings(tally, stack.band_names),
+        "resumed_parts": resumed,
+    }
+    return finished(work, facts, channel)
+
+
+def planned(
+    job: PredictJob,
+    model: ModelFile,
+    stack: StackReader,
+    layers: Sequence[Layer],
+    plan: Plan | None,
+    key: str,
+    beside: Path,
+    channel: Channel,
+) -> tuple[Setup, Plan]:
+    """Runtime and cutting: those of the plan, or chosen now and written as the plan."""
+    answers = Answers(job.tta, job.dropout_passes, bool(job.disagreement))
+    bytes_px = 2 * band_count(layers)
+
+    def opened(wanted: PredictJob) -> Setup:
+        return set_up(
+            model, stack, job.device, wanted.runtime, wanted.core_px, bytes_px, channel.log,
+            precision=wanted.precision, int8_loss=job.int8_loss, answers=answers,
+        )  # fmt: skip
+
+    setup = opened(taking_up(job, plan))
+    if plan is not None:
+        return setup, plan
+    unit_px = unit_px_for(setup.core_px, setup.frame.align_px)
+    mine = Plan(key, setup.opened.runtime, setup.opened.precision, setup.core_px, unit_px)
+    theirs = agreed(beside, mine)
+    return (setup, mine) if theirs == mine else (opened(taking_up(job, theirs)), theirs)
+
+
+def area_of(job: PredictJob, grid: Grid) -> ScanFill | None:
+    """The area of a job, ready to be asked for windows; None for no limit.
+
+    Raises:
+        GeoSegError: as `area_geometry`.
+    """
+    geometry = None if job.area is None else area_geometry(job.area, np.empty(0, object), grid)
+    if geometry is None:
+        return None
+    parts = shapely.get_parts(np.array([geometry], object))
+    polygons = parts[shapely.get_dimensions(parts) == 2]
+    return ScanFill(polygons, grid)
+
+
+def expected_bytes(grid: Grid, layers: Sequence[Layer]) -> int:
+    """Room on disk for parts and files, packed."""
+    file_bytes = sum(len(layer.bands) * (4 if layer.is_share else 1) for layer in layers)
+    return int(grid.width * grid.height * PACKED_SHARE * (2 * band_count(layers) + file_bytes))
+
+
+def flow(work: Work, reader: BandReader, todo: Sequence[int], channel: Channel) -> int:
+    """Read, predict and keep units, with progress and the cancel point between two windows. Returns their pixels."""
+    total = sum(work.parts.units[index].height * work.parts.units[index].width for index in todo)
+    done, started = 0, time.monotonic()
+    gathering = Gathering(work.parts, band_count(work.layers))
+    channel.progress("predict", 0, total)
+
+    def compute(item: tuple[int, Block]) -> tuple[int, Piece]:
+        nonlocal done
+        piece = predict_block(work.setup, item[1], work.layers, channel.log)
+        done += piece.window.height * piece.window.width
+        rate = done / 1e6 / max(time.monotonic() - started, 1e-9)
+        channel.progress("predict", done, total, f"{rate:.2f} Mpx/s")
+        return item[0], piece
+
+    items = ((index, cut) for index in todo for cut in work.setup.cuts(work.parts.units[index]))
+    pump(items, lambda item: (item[0], reader.read(item[1])), compute, lambda item: gathering.add(*item))
+    return total
+
+
+def finished(work: Work, facts: dict[str, Any], channel: Channel) -> dict[str, Any]:
+    """The result, `facts` in it: make the files if every part is there, and take the parts away; else say how many."""
+    job, parts = work.job, work.parts
+    nothing: dict[str, Any] = {
+        **facts,
+        **dict.fromkeys((*FILES, "polygons"), ""),
+        "grid": work.recipe.grid,
+        "classes": work.model.classes,
+        "areas_m2": {},
+        "counts": {},
+        "nodata_px": 0,
+        "cleaned": None,
+        "warnings": [],
+    }
+    present = len(parts.present())
+    if present < len(parts.units):
+        channel.log(f"{present} of {len(parts.units)} parts are there: other shards are still to be done.")
+        return {**nothing, **_shard(job, present, False)}
+    with assembling(parts.folder) as free:
+        if not free:
+            return {**nothing, **in_other_hands(job, present, channel)}
+        if done := kept_result(parts.folder):
+            return {**done, **_shard(job, present, True)}
+        result = {**nothing, **files_of(work, channel), **_shard(job, present, True)}
+        if job.shard:
+            keep_only_result(parts.folder, encode(result))
+    if not job.shard:
+        remove_parts(parts.folder)
+    return result
+
+
+def in_other_hands(job: PredictJob, present: int, channel: Channel) -> dict[str, Any]:
+    """What a shard says while another one makes the files.
+
+    Raises:
+        GeoSegError: `in_work` for a job that is no shard.
+    """
+    if not job.shard:
+        raise GeoSegError(
+            "in_work",
+            f"Another run is making {job.output} from the same parts.",
+            "Wait until it has ended, or choose another name for the result.",
+        )
+    channel.log("All parts are there; another shard puts them together.")
+    return _shard(job, present, False)
+
+
+def files_of(work: Work, channel: Channel) -> dict[str, Any]:
+    """Rasters, cleaned if that is asked for, and polygons. Returns what the result says of them."""
+    job, folder, scratch = work.job, work.folder, work.parts.folder
+    files = {layer.key: folder / getattr(job, layer.key) for layer in work.layers if getattr(job, layer.key)}
+    named = {key: str(path) for key, path in files.items()}
+    if job.polygons:
+        files.setdefault("confidence", scratch / "confidence.tif")
+    if job.cleaning.anything:
+        files[CLASSES] = scratch / "classes.tif"
+    tags = {"GEOSEG_MODEL": work.model.path.name, "GEOSEG_RUNTIME": work.setup.runtime.title}
+    grid, classes = work.recipe.grid, work.model.classes
+    tally = Assembly(work.parts, work.layers, grid, classes, tags).write(files, channel)
+    result = {**named, **counted(tally, work), "cleaned": None}
+    if job.cleaning.anything:
+        background = 0 if is_background(classes) else -1
+        found = clean(files[CLASSES], job.cleaning, folder / job.output, background, channel)
+        result["cleaned"] = {key: found[key] for key in ("changed_px", "patches")}
+        result |= {key: found[key] for key in ("counts", "areas_m2")}
+        result["warnings"] += found["warnings"]
+    if job.polygons:
+        result["polygons"] = make_polygons(job, work.model, files["confidence"], folder, channel)
+    return result
+
+
+def counted(tally: Tally, work: Work) -> dict[str, Any]:
+    """Pixels and ground area of each class, and what is odd about them."""
+    classes, counts = work.model.classes, tally.pixels
+    beyond, seen = work.parts.facts()
+    names = [band.name for band in work.model.recipe.bands]
+    return {
+        "areas_m2": {str(item.id): round(float(tally.areas_m2[item.id]), 2) for item in classes},
+        "counts": {str(item.id): int(counts[item.id]) for item in classes},
+        "nodata_px": int(counts[-1]),
+        "warnings": [*beyond_warnings(names, beyond, seen), *odd_counts(work.model, counts[: len(classes)])],
     }
 
 
-def open_writers(
-    job: PredictJob, model: ModelFile, grid: Grid, folder: Path, setup: Setup, files: ExitStack
-) -> dict[str, RasterWriter]:
-    """Writers of the files that the job names; they end with the ExitStack."""
-    tags = {"GEOSEG_MODEL": model.path.name, "GEOSEG_RUNTIME": setup.runtime.title}
-    names = [item.name for item in model.classes]
-    found = {"ids": RasterWriter(folder / job.output, grid, "uint8", IGNORE, ["class"], model.classes, tags)}
-    for key, path, bands in (
-        ("confidence", job.confidence, ["confidence"]),
-        ("entropy", job.entropy, ["entropy"]),
-        ("probability", job.probability, names),
-    ):
-        if path:
-            found[key] = RasterWriter(folder / path, grid, "float32", float("nan"), bands, tags=tags)
-    return {key: files.enter_context(writer) for key, writer in found.items()}
-
-
-def flow(
-    job: PredictJob,
-    setup: Setup,
-    reader: BandReader,
-    writers: dict[str, RasterWriter],
-    tally: Tally,
-    channel: Channel,
-) -> None:
-    """Read, predict and write all windows, with progress and the cancel point between two of them."""
-    total = setup.frame.height * setup.frame.width
-    done, started = 0, time.monotonic()
-    channel.progress("predict", 0, total)
-
-    def compute(block: Block) -> Part:
-        nonlocal done
-        part = predict_block(setup, block, len(tally.classes), set(writers), channel)
-        tally.note(block)
-        done += part.ids.size
-        rate = done / 1e6 / max(time.monotonic() - started, 1e-9)
-        channel.progress("predict", done, total, f"{rate:.2f} Mpx/s")
-        return part
-
-    def write(part: Part) -> None:
-        for key, writer in writers.items():
-            writer.write(getattr(part, key), part.window)
-        tally.add(part)
-
-    pump(setup.cuts(), reader.read, compute, write)
-
-
-def predict_block(setup: Setup, block: Block, classes: int, wanted: set[str], channel: Channel) -> Part:
-    """The wanted results on a block's core; without any value there, the network is not asked."""
-    missing = ~block.valid
-    if not block.valid.any():
-        shape = block.valid.shape
-        none = np.full(shape, np.nan, np.float32)
-        stack = np.broadcast_to(none, (classes, *shape))
-        return Part(block.cut.core, np.full(shape, IGNORE, np.uint8), none, none, stack)
-    output = setup.output(block, channel.log)
-    shares = calibrated(output, setup.calibration)
-
-    def masked(values: NDArray[Any]) -> NDArray[np.float32]:
-        result = rounded(values)
-        result[..., missing] = np.nan
-        return result
-
-    return Part(
-        block.cut.core,
-        class_ids(output, block.valid),
-        masked(class_confidence(shares, output)) if "confidence" in wanted else None,
-        masked(entropy(shares)) if "entropy" in wanted else None,
-        masked(shares) if "probability" in wanted else None,
-    )
-
-
-def result_warnings(tally: Tally, band_names: Sequence[str]) -> list[Problem]:
-    """What is odd about a finished prediction."""
-    found = list(beyond_warnings(band_names, tally.beyond, tally.seen))
-    counts = tally.pixels[: len(tally.classes)]
+def odd_counts(model: ModelFile, counts: Any) -> list[Problem]:
+    """A warning where nothing, or one class alone, was found."""
     if not counts.sum():
-        found.append(
+        return [
             Problem(
                 "all_nodata",
                 "No pixel has a value in every band of the model: the result is empty.",
                 "Check the nodata values and where the layers overlap.",
                 "warning",
             )
+        ]
+    if (counts > 0).sum() > 1:
+        return []
+    return [
+        Problem(
+            "one_class_predicted",
+            f"Every pixel was given the class '{model.classes[int(counts.argmax())].name}'.",
+            "Is this ground like that of the training data? Look at the confidence.",
+            "warning",
         )
-    elif (counts > 0).sum() == 1:
-        name = tally.classes[int(counts.argmax())].name
-        found.append(
-            Problem(
-                "one_class_predicted",
-                f"Every pixel was given the class '{name}'.",
-                "Is this ground like that of the training data? Look at the confidence.",
-                "warning",
-            )
-        )
-    return found
+    ]
 
 
-def make_polygons(job: PredictJob, model: ModelFile, folder: Path, channel: Channel) -> str:
+def make_polygons(job: PredictJob, model: ModelFile, confidence: Path, folder: Path, channel: Channel) -> str:
     """Polygons of the finished class raster; returns the path of the GeoPackage."""
     polygons = PolygonizeJob(
         classes=job.output,
-        confidence=job.confidence,
+        confidence=str(confidence),
         skip_background=is_background(model.classes),
         min_area_px=job.min_area_px,
         output=job.polygons,
+        outlines=job.outlines,
     )
     polygonize(polygons, folder, channel)
-    return _full(folder, job.polygons)
+    return str(folder / job.polygons)
 
 
-def _full(folder: Path, path: str) -> str:
-    return str(folder / path) if path else ""
+def _shard(job: PredictJob, done: int, complete: bool) -> dict[str, Any]:
+    """The entry `shard` of the result; None for a job that is no shard."""
+    shard = shard_of(job.shard)
+    if shard is None:
+        return {"shard": None}
+    return {"shard": {"index": shard[0], "count": shard[1], "done": done, "complete": complete}}

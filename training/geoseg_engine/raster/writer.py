@@ -79,6 +79,10 @@ class RasterWriter:
         array = array if array.ndim == 3 else array[None]
         self._dataset.write(array, window=window.rasterio)
 
+    def write_band(self, array: NDArray[Any], window: Window, band: int) -> None:
+        """Write a window (rows, cols) of one band, from 1."""
+        self._dataset.write(array, band, window=window.rasterio)
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:

@@ -1,0 +1,277 @@
+"""Finished parts of a prediction in a folder beside its output: each is there as a whole, or not at all.
+
+So a run that was stopped, killed or lost its power goes on where it was, and several machines that share the folder do
+a part each. A part is a GeoTIFF with the codes of all layers over one unit.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import sys
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.errors import RasterioIOError
+
+from ..contract import Grid
+from ..outputs import write_error
+from ..raster.grid import Window, affine_of
+from .layers import MISSING, Codes, Layer, Piece, band_count
+from .plan import PLAN_FILE, Plan, read_plan, units
+
+FACTS_TAG = "GEOSEG_FACTS"
+LOCK_FILE = "assembling.json"
+DONE_FILE = "done.json"
+STALE_S, BEAT_S = 300.0, 20.0
+"""A lock whose holder has not been heard of for so long is void; how often its holder is heard of."""
+MOST_OPEN = 64
+
+
+def parts_folder(output: Path) -> Path:
+    """Where the parts of a prediction lie."""
+    return output.with_name(f".predict-{output.stem}")
+
+
+class Parts:
+    """The parts of one prediction."""
+
+    def __init__(self, folder: Path, grid: Grid, unit_px: int, layers: Sequence[Layer], bands: int) -> None:
+        """`unit_px` is the side of a unit, `bands` the number of bands that the model reads."""
+        self.folder, self.unit_px, self.units = folder, unit_px, units(grid, unit_px)
+        self._grid, self._layers, self._bands = grid, layers, bands
+
+    @property
+    def columns(self) -> int:
+        """Units side by side."""
+        return -(-self._grid.width // self.unit_px)
+
+    def path(self, index: int) -> Path:
+        """The file of one unit."""
+        return self.folder / f"{index:07d}.tif"
+
+    def present(self) -> set[int]:
+        """Numbers of the units that are there."""
+        names = {entry.name for entry in os.scandir(self.folder)}
+        return {index for index in range(len(self.units)) if f"{index:07d}.tif" in names}
+
+    def save(self, index: int, codes: Codes | None, beyond: NDArray[np.int64], seen: int) -> None:
+        """Keep one unit; without codes it has no pixel with a result.
+
+        Raises:
+            GeoSegError: `disk_full`, `write_failed`.
+        """
+        path, unit = self.path(index), self.units[index]
+        partial = path.with_name(f"{path.stem}.{socket.gethostname()}-{os.getpid()}.part.tif")
+        profile = {
+            "driver": "GTiff",
+            "width": unit.width,
+            "height": unit.height,
+            "transform": affine_of(self._grid, unit),
+            "count": band_count(self._layers),
+            "dtype": "uint16",
+            "nodata": MISSING,
+            "tiled": True,
+            "blockxsize": 512,
+            "blockysize": 512,
+            "interleave": "band",
+            "compress": "zstd",
+            "zstd_level": 1,
+            "predictor": 2,
+            "sparse_ok": True,
+        }
+        try:
+            with rasterio.open(partial, "w", **profile) as dataset:
+                if codes is not None:
+                    dataset.write(codes)
+                dataset.update_tags(**{FACTS_TAG: json.dumps({"beyond": beyond.tolist(), "seen": seen})})
+            with rasterio.open(partial) as dataset:  # what GDAL could not write when closing shows here
+                dataset.checksum(dataset.count)
+            partial.replace(path)
+        except RasterioIOError as error:
+            raise write_error(path, error) from error
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def facts(self) -> tuple[NDArray[np.int64], int]:
+        """Sums over all units of pixels beyond the training range, per band, and of pixels with a value."""
+        beyond, seen = np.zeros(self._bands, np.int64), 0
+        for index in range(len(self.units)):
+            with rasterio.open(self.path(index)) as dataset:
+                found = json.loads(dataset.tags()[FACTS_TAG])
+            beyond += np.array(found["beyond"], np.int64)
+            seen += int(found["seen"])
+        return beyond, seen
+
+
+class Gathering:
+    """Puts the pieces of a unit together and keeps it when it is whole; pieces come unit by unit."""
+
+    def __init__(self, parts: Parts, bands: int) -> None:
+        """`bands` is the number of bands of all layers."""
+        self._parts, self._count = parts, bands
+        self._begin(-1)
+
+    def _begin(self, index: int) -> None:
+        self._index, self._pixels, self._seen = index, 0, 0
+        self._codes: Codes | None = None
+        self._beyond: Any = 0
+
+    def add(self, index: int, piece: Piece) -> None:
+        """Take one piece of a unit."""
+        if index != self._index:
+            self._begin(index)
+        unit = self._parts.units[index]
+        if piece.codes is not None:
+            if piece.window == unit:
+                self._codes = piece.codes
+            else:
+                if self._codes is None:
+                    self._codes = np.full((self._count, unit.height, unit.width), MISSING, np.uint16)
+                self._codes[:, *piece.window.within(unit)] = piece.codes
+        self._pixels += piece.window.height * piece.window.width
+        self._beyond = self._beyond + piece.beyond
+        self._seen += piece.seen
+        if self._pixels == unit.height * unit.width:
+            self._parts.save(index, self._codes, self._beyond, self._seen)
+            self._begin(-1)
+
+
+class PartsReader:
+    """Reads windows of single bands across parts; a context manager."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._open: OrderedDict[int, Any] = OrderedDict()
+
+    def __enter__(self) -> PartsReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for dataset in self._open.values():
+            dataset.close()
+        self._open.clear()
+
+    def read(self, band: int, window: Window) -> Codes:
+        """Codes (rows, cols) of a band, from 0, on a window."""
+        unit_px, columns = self._parts.unit_px, self._parts.columns
+        result = np.empty((window.height, window.width), np.uint16)
+        for row in range(window.row // unit_px, (window.row + window.height - 1) // unit_px + 1):
+            for col in range(window.col // unit_px, (window.col + window.width - 1) // unit_px + 1):
+                index = row * columns + col
+                unit = self._parts.units[index]
+                top, left = max(window.row, unit.row), max(window.col, unit.col)
+                bottom = min(window.row + window.height, unit.row + unit.height)
+                right = min(window.col + window.width, unit.col + unit.width)
+                shared = Window(top, left, bottom - top, right - left)
+                inner = Window(top - unit.row, left - unit.col, shared.height, shared.width)
+                result[shared.within(window)] = self._dataset(index).read(band + 1, window=inner.rasterio)
+        return result
+
+    def _dataset(self, index: int) -> Any:
+        if index not in self._open:
+            self._open[index] = rasterio.open(self._parts.path(index))
+            if len(self._open) > MOST_OPEN:
+                self._open.popitem(last=False)[1].close()
+        self._open.move_to_end(index)
+        return self._open[index]
+
+
+def prepare_parts(folder: Path, key: str, resume: bool) -> Plan | None:
+    """Make the folder ready: parts of another prediction are removed. Returns the plan of the same, if there is one."""
+    plan = read_plan(folder)
+    if plan is None or plan.key != key or not resume:
+        shutil.rmtree(folder, ignore_errors=True)
+        plan = None
+    folder.mkdir(parents=True, exist_ok=True)
+    return plan
+
+
+def remove_parts(folder: Path) -> None:
+    """Take the folder away, its plan first: what is left by a power cut is no prediction to go on with."""
+    (folder / PLAN_FILE).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def keep_only_result(folder: Path, result: dict[str, Any]) -> None:
+    """Take the parts away and leave the result: a shard that is run again then knows that all is done."""
+    partial = folder / f"{DONE_FILE}.part"
+    partial.write_text(json.dumps(result), encoding="utf-8")
+    partial.replace(folder / DONE_FILE)
+    for path in folder.glob("*.tif"):
+        path.unlink(missing_ok=True)
+
+
+def kept_result(folder: Path) -> dict[str, Any] | None:
+    """What `keep_only_result` left."""
+    try:
+        found: dict[str, Any] = json.loads((folder / DONE_FILE).read_text(encoding="utf-8"))
+        return found
+    except (OSError, ValueError):
+        return None
+
+
+@contextmanager
+def assembling(folder: Path) -> Iterator[bool]:
+    """Whether this process may put the parts together: one at a time, over all machines that share the folder.
+
+    The lock of a process that is gone does not hold: of this machine at once, of another after STALE_S.
+    """
+    path, mine = folder / LOCK_FILE, f"{socket.gethostname()} {os.getpid()}"
+    if _held_by_other(path):
+        yield False
+        return
+    path.unlink(missing_ok=True)
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(mine)
+    except FileExistsError:
+        yield False
+        return
+    with ExitStack() as stack:
+        stack.callback(path.unlink, missing_ok=True)
+        stop = threading.Event()
+        beat = threading.Thread(target=_beat, args=(path, stop), name="heartbeat", daemon=True)
+        beat.start()
+        stack.callback(beat.join)
+        stack.callback(stop.set)
+        yield True
+
+
+def _beat(path: Path, stop: threading.Event) -> None:
+    while not stop.wait(BEAT_S):
+        path.touch()
+
+
+def _held_by_other(path: Path) -> bool:
+    try:
+        host, pid = path.read_text(encoding="utf-8").split()
+        age_s = time.time() - path.stat().st_mtime
+    except (OSError, ValueError):
+        return False
+    if host == socket.gethostname() and sys.platform != "win32":
+        return int(pid) != os.getpid() and _alive(int(pid))
+    return age_s < STALE_S
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
