@@ -22,6 +22,7 @@ from ..modelfile import calibration
 from ..modelfile.calibration import Calibration
 from ..modelfile.description import describe
 from ..modelfile.export import export
+from ..modelfile.stac import write_sidecar
 from ..models import build
 from ..models.spectral import MaximumLikelihood
 from ..models.texture import feature_count
@@ -279,12 +280,14 @@ def write_model(
             fitted.model, samples.statistics, job.texture_px, len(dataset.classes), decision
         )
         save_forest(graph, fitted.model, metadata, decision, path)
+        write_sidecar(path)
         return
     random = torch.Generator().manual_seed(job.seed)
     bands = len(dataset.recipe.bands)
     tiles = [torch.randn((batch, bands, rows, cols), generator=random) for batch, rows, cols in SHAPES]
     tiles[1][:, :, :3, :5] = torch.nan
     export(fitted.model, samples.statistics, metadata, tiles, path, decision)
+    write_sidecar(path)
 
 
 SHAPES = ((2, 40, 48), (1, 48, 48), (3, 48, 40))

@@ -17,6 +17,7 @@ from ..modelfile.calibration import Calibration
 from ..modelfile.description import describe
 from ..modelfile.export import export
 from ..modelfile.reading import ModelFile, load_network, read_model
+from ..modelfile.stac import write_sidecar
 from ..modelfile.stats import Statistics
 from ..models import build, traits
 from ..models.member import Member
@@ -78,6 +79,7 @@ def write_ensemble(models: Sequence[Path], dataset: Dataset, summary: dict[str, 
     )
     noise = samples(len(first.recipe.bands), traits(network).align_px)
     export(network, shared, metadata, noise, path, Calibration(weights=joint_weights(files)))
+    write_sidecar(path)
 
 
 def joint(parts: Sequence[Statistics]) -> Statistics:

@@ -25,6 +25,7 @@ from ..contract import (
     job_to_json,
     write_json,
 )
+from ..modelfile.stac import write_sidecar
 from ..outputs import prepare_folder, whole_file
 from . import runs
 from .space import settings, space, values
@@ -235,6 +236,7 @@ def save(search: Search) -> dict[str, Any]:
     write_json(search.output / BEST_FILE, job_to_json(chosen))
     with whole_file(search.output / runs.MODEL_FILE) as partial:
         shutil.copyfile(folder / runs.MODEL_FILE, partial)
+    write_sidecar(search.output / runs.MODEL_FILE)
     result: dict[str, Any] = encode(
         {
             "model": str(search.output / runs.MODEL_FILE),

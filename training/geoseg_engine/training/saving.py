@@ -15,6 +15,7 @@ from ..modelfile.calibration import PLAIN, Calibration, sentence
 from ..modelfile.description import describe
 from ..modelfile.export import export
 from ..modelfile.precision import device_name
+from ..modelfile.stac import write_sidecar
 from ..models import build, traits
 from .loop import Meter, Session
 from .sample import Sampler
@@ -89,7 +90,7 @@ def write_model(
     summary: dict[str, Any],
     found: Calibration,
 ) -> None:
-    """Export the best weights, calibrated, with everything that prediction needs to know."""
+    """Export the best weights, calibrated, with everything that prediction needs to know, and its sidecar."""
     network = best_network(session, trainer)
     facts = traits(network)
     metadata = describe(
@@ -104,6 +105,7 @@ def write_model(
     )
     samples = real_samples(session, facts.align_px)
     export(network, session.scene.statistics, metadata, samples, session.output / MODEL_FILE, found)
+    write_sidecar(session.output / MODEL_FILE)
 
 
 def real_samples(session: Session, align_px: int) -> list[Tensor]:
