@@ -23,7 +23,8 @@ from geoseg_engine.contract import (
 from geoseg_engine.modelfile.precision import Precision
 from geoseg_engine.scores.metrics import scores
 from geoseg_engine.training import checkpoint, descent, fit, loop, scene
-from geoseg_engine.training.descent import Best, Descent, Plateau, make_optimiser, rate
+from geoseg_engine.training.descent import Descent, Plateau, make_optimiser, rate
+from geoseg_engine.training.keeping import Best
 from geoseg_engine.training.trainer import Trainer
 from geoseg_engine.training.validate import Verdict
 
@@ -225,7 +226,7 @@ def test_a_kill_while_writing_leaves_the_old_checkpoint(tmp_path, monkeypatch):
 
 
 def test_best_is_the_highest_iou():
-    best = Best(1, 0.5)
+    best = Best(1, 0.5, peak=0.5)
     assert best.better(0.6)
     assert not best.better(0.5)
     assert not best.better(0.4)
@@ -254,7 +255,7 @@ def test_every_monitor_knows_which_way_is_better(monitor, values, kept):
 
 
 def test_what_is_monitored_is_that_score_of_the_verdict():
-    verdict = Verdict(0.25, np.array([[90, 5], [2, 3]]))
+    verdict = Verdict(0.25, np.array([[[90, 5], [2, 3]]]))
     found = scores(verdict.matrix, CLASSES)
     assert loop.monitored("loss", found, verdict) == 0.25
     assert loop.monitored("foreground_iou", found, verdict) == pytest.approx(0.3)
@@ -301,7 +302,7 @@ def test_other_settings_train_as_well(dataset, tmp_path, unexported, changes):
 def test_training_stops_when_iou_no_longer_rises(dataset, tmp_path, monkeypatch, unexported):
     scripted = iter([0.3, 0.5, 0.7, 0.6, 0.65, 0.1, 0.9])
     judge = Trainer.judge
-    monkeypatch.setattr(Trainer, "judge", lambda self, score: judge(self, next(scripted)))
+    monkeypatch.setattr(Trainer, "judge", lambda self, *_: judge(self, next(scripted)))
     job = small_job(dataset, epochs=7, patience=3, steps_per_epoch=1)
     result = fit.run(job, tmp_path, Recorder(tmp_path))
     assert (result["epochs_run"], result["best_epoch"], result["score"]) == (6, 3, 0.7)

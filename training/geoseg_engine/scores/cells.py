@@ -24,8 +24,8 @@ class Cells:
             classes: number of classes K.
         """
         self.cell_px, self.classes = cell_px, classes
-        self._across = -(-width // cell_px)
-        self._every = -(-(-(-height // cell_px) * self._across) // MOST_CELLS)
+        self._across, self._down = -(-width // cell_px), -(-height // cell_px)
+        self._every = -(-(self._down * self._across) // MOST_CELLS)
         self._found: dict[int, NDArray[np.int32]] = {}
 
     def add(self, row: int, col: int, truth: NDArray[np.uint8], ids: NDArray[np.uint8]) -> None:
@@ -52,6 +52,13 @@ class Cells:
         """(cells, K, K) of the cells with judged pixels, in order of the lattice; rows are the truth."""
         found = [self._found[cell] for cell in sorted(self._found)]
         return np.array(found, np.int64).reshape(-1, self.classes, self.classes)
+
+    def all_matrices(self) -> NDArray[np.int64]:
+        """(cells of the lattice, K, K), also of the cells without judged pixels."""
+        found = np.zeros((self._down * self._across, self.classes, self.classes), np.int64)
+        for cell, matrix in self._found.items():
+            found[cell] = matrix
+        return found
 
     def corners(self) -> list[tuple[int, int]]:
         """First row and column of each cell of `matrices`."""

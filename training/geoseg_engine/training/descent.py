@@ -1,12 +1,12 @@
-"""How weights go down: optimiser, learning rate over time, and which epoch is the best."""
+"""How weights go down: optimiser, and learning rate over time."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 MOMENTUM = 0.9
 WARM_UP = 0.05
@@ -39,22 +39,6 @@ class Descent:
     weight_decay: float = 0.01
     average: float = 0.98
     monitor: str = "miou"
-
-
-@dataclass
-class Best:
-    """The weights to keep. `score` is the monitored one, None where there is nothing to validate on."""
-
-    epoch: int = 0
-    score: float | None = None
-    weights: dict[str, Tensor] = field(default_factory=dict)
-    lower: bool = False
-
-    def better(self, score: float | None) -> bool:
-        """Whether a score beats this one; without scores the latest wins."""
-        if score is None or self.score is None:
-            return True
-        return score < self.score if self.lower else score > self.score
 
 
 class Plateau:

@@ -14,9 +14,10 @@ from torch import Tensor
 
 from ..channel import Channel
 from ..contract import IGNORE, Cancelled, LabelClass, Problem, TrainJob, encode, write_json
-from ..scores.metrics import scores
+from ..scores.metrics import background_and_object, scores
 from . import checkpoint
 from .feeding import Feed, batches, step
+from .keeping import score_of
 from .logs import Logs
 from .plan import Plan
 from .sample import Sampler
@@ -114,7 +115,8 @@ def why_ended(session: Session, trainer: Trainer) -> str:
     elif trainer.out_of_time():
         why = f"Time is up after epoch {trainer.epoch} of {session.plan.epochs}"
     else:
-        why = f"No gain in {trainer.epoch - trainer.best.epoch} epochs, stopped after epoch {trainer.epoch}"
+        waited = trainer.epoch - trainer.best.peak_epoch
+        why = f"No gain in {waited} epochs, stopped after epoch {trainer.epoch}"
     return f"{why}; epoch {trainer.best.epoch} is kept."
 
 
@@ -128,9 +130,9 @@ def finished(session: Session, trainer: Trainer) -> bool:
     """Whether to stop; never before the first epoch."""
     if not trainer.epoch:
         return False
-    waited = trainer.epoch - trainer.best.epoch
+    waited = trainer.epoch - trainer.best.peak_epoch
     patience = session.plan.patience
-    stale = patience > 0 and trainer.best.score is not None and waited >= patience
+    stale = patience > 0 and trainer.best.peak is not None and waited >= patience
     return trainer.epoch >= session.plan.epochs or stale or trainer.out_of_time()
 
 
@@ -185,9 +187,14 @@ def judge(session: Session, trainer: Trainer) -> Verdict | None:
 
 
 def end_epoch(session: Session, trainer: Trainer, loss: float, verdict: Verdict | None) -> dict[str, Any]:
-    """Keep the weights if they are the best so far; write history.json. Returns its newest row."""
+    """Keep the weights unless they are worse than the best; write history.json. Returns its newest row."""
     found = scores(verdict.matrix, session.classes) if verdict else {}
-    best = trainer.judge(monitored(trainer.descent.monitor, found, verdict))
+    monitor = trainer.descent.monitor
+    kept = trainer.judge(
+        monitored(monitor, found, verdict),
+        verdict.blocks if verdict else None,
+        score_of(monitor, background_and_object(session.classes)),
+    )
     row = {
         "epoch": trainer.epoch,
         "train_loss": loss,
@@ -196,7 +203,7 @@ def end_epoch(session: Session, trainer: Trainer, loss: float, verdict: Verdict 
         "iou": [item["iou"] for item in found.get("per_class", [])],
         "f1": [item["f1"] for item in found.get("per_class", [])],
         "learning_rate": trainer.optimiser.param_groups[0]["lr"],
-        "best": best,
+        "best": kept,
         "scores": found,
     }
     trainer.history.append(row)

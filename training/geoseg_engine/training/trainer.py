@@ -7,15 +7,17 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ..contract import GeoSegError
 from ..modelfile.precision import Precision
 from .checkpoint import restore_rng
-from .descent import LOWER_IS_BETTER, Best, Descent, Plateau, make_optimiser, rate
+from .descent import LOWER_IS_BETTER, Descent, Plateau, make_optimiser, rate
 from .distributed import ALONE, Group
 from .ema import MovingAverage, weights_of
+from .keeping import Best, Blocks, Scored, as_good
 from .losses import Loss
 
 GRADIENT_NORM = 5.0
@@ -134,16 +136,28 @@ class Trainer:
                     "Choose a smaller learning rate or precision float32, then resume: the last checkpoint is kept.",
                 )
 
-    def judge(self, score: float | None) -> bool:
-        """End an epoch; keep the averaged weights if they are the best so far. Returns whether they are."""
+    def judge(self, score: float | None, blocks: Blocks | None = None, scored: Scored | None = None) -> bool:
+        """End an epoch; keep the averaged weights unless they are clearly worse than the best so far.
+
+        Args:
+            score: the monitored one; None without validation.
+            blocks: what was validated, block by block; and
+            scored: the monitored score of such; without either, only the best score is kept.
+
+        Returns:
+            Whether the weights are kept.
+        """
         self.epoch += 1
-        better = self.best.better(score)
+        best = self.best
+        better = best.better(score)
         if self.descent.schedule == "plateau":
             self.plateau.epoch(better)
         if better:
-            weights = weights_of(self.average.network)
-            self.best = Best(self.epoch, score, weights, self.best.lower)
-        return better
+            best.peak_epoch, best.peak, best.blocks = self.epoch, score, blocks
+        elif not (scored and as_good(blocks, best.blocks, scored)):
+            return False
+        best.epoch, best.score, best.weights = self.epoch, score, weights_of(self.average.network)
+        return True
 
     def state(self) -> dict[str, Any]:
         """Everything that `restore` needs; plain values and tensors."""
@@ -156,7 +170,14 @@ class Trainer:
             "step": self.step_number,
             "batch_size": self.batch_size,
             "progress": self.progress(),
-            "best": {"epoch": self.best.epoch, "score": self.best.score, "weights": self.best.weights},
+            "best": {
+                "epoch": self.best.epoch,
+                "score": self.best.score,
+                "weights": self.best.weights,
+                "peak_epoch": self.best.peak_epoch,
+                "peak": self.best.peak,
+            },
+            "blocks": None if self.best.blocks is None else torch.from_numpy(self.best.blocks),
             "plateau": {"factor": self.plateau.factor, "waited": self.plateau.waited},
             "history": self.history,
         }
@@ -169,7 +190,9 @@ class Trainer:
         self.scaler.load_state_dict(state["scaler"])
         self.epoch, self.step_number = state["epoch"], state["step"]
         self.batch_size = state["batch_size"]
-        self.best = Best(**state["best"], lower=self.best.lower)
+        blocks = state.get("blocks")
+        best = {"peak_epoch": state["best"]["epoch"], "peak": state["best"]["score"], **state["best"]}
+        self.best = Best(**best, lower=self.best.lower, blocks=None if blocks is None else np.asarray(blocks))
         self.plateau.factor, self.plateau.waited = state["plateau"]["factor"], state["plateau"]["waited"]
         self.history = list(state["history"])
         self._started, self._progress_at_start = time.monotonic(), state["progress"]

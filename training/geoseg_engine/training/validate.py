@@ -16,7 +16,8 @@ from ..modelfile.precision import Precision
 from ..models import traits
 from ..raster.grid import Window, up_to
 from ..raster.lattice import LEAST_WINDOW_PX, Lattice, blend
-from ..scores.metrics import confusion
+from ..scores.cells import Cells, lattice_px
+from ..scores.intervals import DEFAULT_BLOCK_PX as BLOCK_PX
 from .distributed import ALONE, Group
 from .losses import Loss
 from .scene import Scene
@@ -27,10 +28,15 @@ SMALLEST_SHARE = 1e-7
 
 @dataclass(frozen=True)
 class Verdict:
-    """Mean loss per pixel and the confusion matrix (rows are the truth)."""
+    """Mean loss per pixel, and the confusion matrices of the blocks that were validated (rows are the truth)."""
 
     loss: float
-    matrix: NDArray[np.int64]
+    blocks: NDArray[np.int64]
+
+    @property
+    def matrix(self) -> NDArray[np.int64]:
+        """Of all pixels."""
+        return np.asarray(self.blocks.sum(axis=0))
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,8 @@ def validate(
     Raises:
         Cancelled: if the user asks to stop meanwhile.
     """
-    matrix = np.zeros((scene.classes, scene.classes), dtype=np.int64)
+    height, width = scene.validation.shape
+    cells = Cells(lattice_px(BLOCK_PX, height, width), height, width, scene.classes)
     total = pixels = 0.0
     for core, logits in predict_cores(network, scene, device, precision, channel, group.share, crop_px):
         truth = scene.validation[core.row : core.row + core.height, core.col : core.col + core.width]
@@ -83,9 +90,10 @@ def validate(
         known = float((truth != IGNORE).sum())
         total += known * float(loss(logits, torch.from_numpy(truth)[None].to(device)))
         pixels += known
-        matrix += confusion(truth, logits[0].argmax(dim=0).to(torch.uint8).cpu().numpy(), scene.classes)
+        cells.add(core.row, core.col, truth, logits[0].argmax(dim=0).to(torch.uint8).cpu().numpy())
     total, pixels = group.summed(np.array([total, pixels]), device)
-    return Verdict(float(total / max(pixels, 1.0)), group.summed(matrix, device))
+    blocks = group.summed(cells.all_matrices(), device)
+    return Verdict(float(total / max(pixels, 1.0)), blocks[blocks.any(axis=(1, 2))])
 
 
 @torch.no_grad()
