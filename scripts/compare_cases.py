@@ -19,7 +19,7 @@ sys.path[:0] = [str(ROOT / "training"), str(ROOT / "scripts")]
 from comparison_cases import Comparison, comparisons, prepare  # noqa: E402
 
 from geoseg_engine.channel import Channel  # noqa: E402
-from geoseg_engine.contract import BandSet, CompareJob, Contender, ForestJob, TrainJob  # noqa: E402
+from geoseg_engine.contract import VIEWS, BandSet, CompareJob, Contender, ForestJob, TrainJob  # noqa: E402
 from geoseg_engine.run import work  # noqa: E402
 
 MARKS = ("<!-- comparison: written by scripts/compare_cases.py -->", "<!-- end of comparison -->")
@@ -42,11 +42,12 @@ def compare(name: str, comparison: Comparison, options: argparse.Namespace) -> d
     job = CompareJob(
         str(folder / "dataset"),
         tuple(chosen),
-        comparison.sets if options.sets else comparison.sets[-1:] or (BandSet("all"),),
+        comparison.sets or (BandSet("all"),),
         tuple(options.seeds),
         options.minutes,
         options.split,
         output=str(folder / f"comparison_{options.split}"),
+        tta=options.tta,
     )
     return work(job, folder, Channel(folder))
 
@@ -91,7 +92,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--minutes", type=float, default=3.0, help="limit of one training; 0 is none")
     parser.add_argument("--split", default="test")
-    parser.add_argument("--sets", action="store_true", help="every band set, not only the last")
+    parser.add_argument(
+        "--tta", choices=VIEWS, default="all", help="views that are averaged on judged ground"
+    )
     parser.add_argument("--docs", type=Path)
     options = parser.parse_args()
     options.out = options.out.resolve()

@@ -26,7 +26,7 @@ from geoseg_engine.contract import (
     job_to_json,
     write_json,
 )
-from geoseg_engine.experiments import compare, runs
+from geoseg_engine.experiments import compare, runs, together
 from geoseg_engine.training import fit
 
 torch.set_num_threads(1)
@@ -197,6 +197,21 @@ def test_several_processes_are_for_a_single_training(dataset, tmp_path, monkeypa
     with pytest.raises(GeoSegError) as caught:
         compare.run(job_for(dataset), tmp_path, Recorder(tmp_path))
     assert caught.value.code == "many_processes"
+
+
+def test_networks_of_several_seeds_also_compete_as_one(dataset, compared, tmp_path, monkeypatch):
+    one = Contender("hasty U-Net", small_job("", epochs=1, steps_per_epoch=2))
+    job = job_for(dataset, contenders=(one,), seeds=(1, 2), tta="flips")
+    result = compare.run(job, tmp_path, Recorder(tmp_path))
+    rows = {row["model"]: row for row in result["rows"]}
+    mean = rows["hasty U-Net, 2 seeds together"]
+    assert mean["seeds"] == [1, 2] and mean["spread"] is None
+    assert mean["train_s"] == pytest.approx(2 * rows["hasty U-Net"]["train_s"])
+    assert (Path(mean["runs"][0]) / "model.onnx").exists()
+    assert not any("another split" in text for text in mean["warnings"])
+    monkeypatch.setattr(together, "write_ensemble", lambda *_: pytest.fail("written again"))
+    again = compare.run(job, tmp_path, Recorder(tmp_path))
+    assert again["rows"] == result["rows"]
 
 
 def test_names_that_fall_together_get_folders_of_their_own(dataset, tmp_path):

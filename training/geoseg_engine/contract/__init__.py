@@ -80,7 +80,7 @@ from .jobs import (
     TrainJob,
 )
 from .judging_jobs import ALLOCATIONS
-from .prediction_jobs import PRECISIONS, RUNTIMES, VIEWS, Cleaning, Connectivity, Outlines, shard_of
+from .prediction_jobs import PRECISIONS, RUNTIMES, VIEWS, Cleaning, Connectivity, Outlines, Views, shard_of
 from .training_jobs import (
     ARCHITECTURES,
     AUGMENTATIONS,
@@ -175,6 +175,7 @@ __all__ = [
     "TileJob",
     "TrainJob",
     "Unlabelled",
+    "Views",
     "check_protocol",
     "decode",
     "encode",

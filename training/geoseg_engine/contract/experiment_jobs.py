@@ -8,6 +8,7 @@ from typing import ClassVar
 from .complaints import when
 from .errors import Problem
 from .job import Job
+from .prediction_jobs import Views
 from .training_jobs import ForestJob, TrainJob, unknown
 
 SEARCHED = ("learning_rate", "weight_decay", "loss", "width", "levels", "dropout", "augment", "by_class")
@@ -100,6 +101,8 @@ class CompareJob(Job):
         split: split that is judged.
         device: of every run.
         resume: keep the runs that are finished.
+        together: networks of several seeds also compete as one, the mean of their probabilities.
+        tta: test-time augmentation of networks when they are judged, see `EvaluateJob`.
     """
 
     kind: ClassVar[str] = "compare"
@@ -112,6 +115,8 @@ class CompareJob(Job):
     device: str = "auto"
     resume: bool = True
     output: str = "."
+    together: bool = True
+    tta: Views = "none"
 
     def problems(self) -> list[Problem]:
         names = [item.name for item in self.contenders]

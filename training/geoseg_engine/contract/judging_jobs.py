@@ -9,6 +9,7 @@ from .complaints import when
 from .data import SPLITS, Area, Labels
 from .errors import Problem
 from .job import Job
+from .prediction_jobs import Views
 
 ALLOCATIONS = ("proportional", "equal", "mixed")
 """How sample points go to classes: by area; the same number each; by area, but rare classes no fewer than asked."""
@@ -32,6 +33,7 @@ class EvaluateJob(Job):
         area: where truth is looked at.
         pixel_size: of polygons compared with polygons, in units of the CRS of `prediction`; 0 takes a tenth of the
             breadth of a usual polygon. Whatever has a raster is compared on its pixels.
+        tta: test-time augmentation of a model, of VIEWS: what is judged should be what is predicted.
     """
 
     kind: ClassVar[str] = "evaluate"
@@ -46,6 +48,7 @@ class EvaluateJob(Job):
     truth: Labels | None = None
     area: Area = field(default_factory=Area)
     pixel_size: float = 0.0
+    tta: Views = "none"
 
     def problems(self) -> list[Problem]:
         """See `Job`."""

@@ -11,7 +11,8 @@ from .errors import Problem
 from .job import Job
 
 Connectivity = Literal[4, 8]
-VIEWS = ("none", "flips", "all")
+Views = Literal["none", "flips", "all"]
+VIEWS: tuple[Views, ...] = ("none", "flips", "all")
 """Test-time augmentation: the image as it is; and its three mirror images; and all eight turns and mirror images."""
 RUNTIMES = ("auto", "torch", "onnx", "openvino")
 PRECISIONS = ("auto", "float32", "bf16", "fp16", "int8")
@@ -161,7 +162,7 @@ class PredictJob(Job):
     disagreement: str = ""
     beyond: str = ""
     area: Area | None = None
-    tta: Literal["none", "flips", "all"] = "none"
+    tta: Views = "none"
     dropout_passes: int = 0
     precision: Literal["auto", "float32", "bf16", "fp16", "int8"] = "auto"
     int8_loss: float = 0.005

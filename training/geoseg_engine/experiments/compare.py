@@ -31,6 +31,7 @@ from . import runs
 from .figure import figure
 from .page import write_page
 from .ranking import Cell, near_the_first, ranked, score_name, write_csv
+from .together import together
 
 RESULT_FILE, TABLE_FILE, FIGURE_FILE, REPORT_FILE = (
     "comparison.json",
@@ -81,15 +82,16 @@ def run(job: CompareJob, folder: Path, channel: Channel) -> dict[str, Any]:
     check_bands(job, dataset)
     entries = wanted(job, folder, output)
     cells: list[Cell] = []
+    networks: list[Cell] = []
     unfinished: list[dict[str, Any]] = []
     result: dict[str, Any] = {}
     cancelled = False
     for number, entry in enumerate(entries):
         try:
             channel.progress(PHASE, number, len(entries))
-            cells.append(
-                one(job, entry, dataset, channel, runs.part_of(channel, PHASE, number, len(entries)))
-            )
+            cell = one(job, entry, dataset, channel, runs.part_of(channel, PHASE, number, len(entries)))
+            cells.append(cell)
+            networks += [cell] if isinstance(entry.job, TrainJob) else []
         except Cancelled:
             cancelled = True
             break
@@ -99,6 +101,10 @@ def run(job: CompareJob, folder: Path, channel: Channel) -> dict[str, Any]:
         result = save(job, dataset, cells, unfinished, output)
     if not cells:
         raise Cancelled if cancelled else nothing_compared(unfinished)
+    if job.together and not cancelled:
+        result = save(
+            job, dataset, [*cells, *together(job, networks, dataset, output, channel)], unfinished, output
+        )
     channel.send("progress", phase=PHASE, done=len(cells) + len(unfinished), total=len(entries), rate="")
     for kind, name in (
         ("comparison", RESULT_FILE),
@@ -159,7 +165,14 @@ def one(job: CompareJob, entry: Entry, dataset: Dataset, channel: Channel, progr
         Cancelled: at the user's wish.
     """
     trained, judged = runs.train_and_judge(
-        entry.job, entry.folder, job.split, channel, entry.title, resume=job.resume, progress=progress
+        entry.job,
+        entry.folder,
+        job.split,
+        channel,
+        entry.title,
+        resume=job.resume,
+        progress=progress,
+        tta=job.tta if isinstance(entry.job, TrainJob) else "none",
     )
     model = entry.folder / runs.MODEL_FILE
     messages = [item["message"] for item in (*trained.get("warnings", ()), *judged.get("warnings", ()))]

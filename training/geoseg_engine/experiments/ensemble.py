@@ -30,9 +30,9 @@ def write_ensemble(models: Sequence[Path], dataset: Dataset, summary: dict[str, 
     """Write the model whose probabilities are the mean of the models' calibrated ones.
 
     Each network sees values by its own fold's statistics and is calibrated as in its own file; the decision is made
-    once, of the mean, so that confidence stays apart from it. The file's own fingerprint is of no dataset: its
-    networks together have seen all ground, so that no score of it on a split of the dataset would be one on
-    unseen ground.
+    once, of the mean, so that confidence stays apart from it. The file's own fingerprint is of no dataset where
+    the networks are of several folds: together they have seen all ground, so that no score of it on a split of the
+    dataset would be one on unseen ground.
 
     Args:
         models: model.onnx of every fold.
@@ -119,7 +119,9 @@ def joint_weights(files: Sequence[ModelFile]) -> tuple[float, ...]:
 
 
 def joint_fingerprint(files: Sequence[ModelFile]) -> str:
-    """One text for all folds' fingerprints; equal to that of no dataset."""
+    """That of the dataset where all were trained on the same split of it, else a text that is no dataset's."""
+    if len({file.fingerprint for file in files}) == 1:
+        return files[0].fingerprint
     return hashlib.sha256(" ".join(file.fingerprint for file in files).encode()).hexdigest()
 
 

@@ -44,6 +44,7 @@ class Cell:
         folder: of the run.
         band_names: that it was trained on.
         evaluation: result of the job `evaluate`.
+        members: seeds of the runs whose mean this is; empty of a single run.
         train_s, size_mb, parameters: time of training, size of the model file, weights in it.
         warnings: of training and evaluation.
     """
@@ -58,6 +59,7 @@ class Cell:
     size_mb: float
     parameters: int | None
     warnings: tuple[str, ...] = ()
+    members: tuple[int, ...] = ()
 
 
 def score_name(cells: Sequence[Cell]) -> str:
@@ -91,7 +93,7 @@ def row_of(cells: Sequence[Cell], score: str) -> dict[str, Any]:
         "model": first.model,
         "bands": first.bands,
         "band_names": list(first.band_names),
-        "seeds": [cell.seed for cell in cells],
+        "seeds": [seed for cell in cells for seed in (cell.members or (cell.seed,))],
         "iou": mean(values),
         "spread": statistics.stdev(known) if len(known) > 1 else None,
         "interval": mean_interval(intervals),

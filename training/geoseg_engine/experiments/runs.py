@@ -32,6 +32,7 @@ from ..contract import (
     ForestJob,
     GeoSegError,
     TrainJob,
+    Views,
     encode,
     job_to_json,
     write_json,
@@ -176,8 +177,11 @@ def train_and_judge(
     *,
     resume: bool = True,
     progress: Progress = lambda share: None,
+    tta: Views = "none",
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Train, then evaluate the model on a split, in the folder `evaluation` inside. Returns both results.
+
+    `tta` is that of the evaluation, see `EvaluateJob`.
 
     Raises:
         GeoSegError, Cancelled: as `do`.
@@ -188,7 +192,7 @@ def train_and_judge(
 
     trained = do(job, folder, outer, title, resume=resume, progress=so_far)
     device = job.device if isinstance(job, TrainJob) else "auto"
-    judging = EvaluateJob(job.dataset, str(folder / MODEL_FILE), split=split, device=device)
+    judging = EvaluateJob(job.dataset, str(folder / MODEL_FILE), split=split, device=device, tta=tta)
     judged = do(judging, folder / EVALUATION, outer, title, resume=resume)
     progress(1.0)
     return trained, judged

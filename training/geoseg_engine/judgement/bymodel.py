@@ -16,7 +16,7 @@ from ..contract import IGNORE, Dataset, EvaluateJob, Problem
 from ..dataset.datasets import open_dataset_stack
 from ..modelfile.calibration import calibrated
 from ..modelfile.reading import ModelFile, read_model
-from ..prediction.inference import BandReader, Block, Setup, class_confidence, class_ids, set_up
+from ..prediction.inference import Answers, BandReader, Block, Setup, class_confidence, class_ids, set_up
 from ..raster.grid import Window
 from ..raster.stream import pump
 from ..stacking.reader import StackReader
@@ -38,7 +38,7 @@ def judge_model(
     lut = class_table(model.classes, dataset.classes)
     with ExitStack() as files:
         stack = files.enter_context(model_stack(model, dataset, dataset_folder))
-        setup = set_up(model, stack, job.device, "auto", 0, 2, channel.log)
+        setup = set_up(model, stack, job.device, "auto", 0, 2, channel.log, answers=Answers(job.tta))
         reader = BandReader(stack, model)
         touched = [cut for cut in setup.cuts() if (judge.truth(cut.core) != IGNORE).any()]
         channel.log(f"{len(touched)} windows touch the split '{job.split}'.")
