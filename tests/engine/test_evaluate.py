@@ -9,11 +9,13 @@ from prediction_scenes import grid_of, recipe_of, scene, write_dataset, write_mo
 
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import (
+    Cleaning,
     Dataset,
     EvaluateJob,
     GeoSegError,
     LabelClass,
     PredictJob,
+    job_to_json,
     read_json,
     write_json,
 )
@@ -204,3 +206,22 @@ def test_without_the_layers_there_are_scores_but_no_examples(place, tmp_path):
     job = EvaluateJob(".", prediction=str(place / "classes.tif"))
     result = evaluate.run(job, tmp_path, Channel(tmp_path))
     assert result["miou"] and result["tiles"] == {"best": [], "worst": []}
+
+
+def test_a_map_is_as_sure_as_the_confidence_that_was_made_with_it(place, tmp_path):
+    job = PredictJob(
+        model=str(place / "model.onnx"), output="classes.tif", confidence="sure.tif", runtime="torch"
+    )
+    predict.run(job, tmp_path, Channel(tmp_path))
+    judged = EvaluateJob(str(place), prediction="classes.tif", split="train")
+    without = evaluate.run(judged, tmp_path, Channel(tmp_path))
+    assert without["ece"] is None
+    write_json(tmp_path / "job.json", job_to_json(job))
+    by_map = evaluate.run(judged, tmp_path, Channel(tmp_path))
+    by_model = evaluate.run(
+        EvaluateJob(str(place), model=str(place / "model.onnx"), split="train"), tmp_path, Channel(tmp_path)
+    )
+    assert by_map["ece"] == pytest.approx(by_model["ece"], abs=0.002)
+    cleaned = dataclasses.replace(job, cleaning=Cleaning(least_area_px=4))
+    write_json(tmp_path / "job.json", job_to_json(cleaned))
+    assert evaluate.run(judged, tmp_path, Channel(tmp_path))["ece"] is None

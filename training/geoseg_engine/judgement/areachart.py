@@ -12,11 +12,11 @@ BAR, GAP, FOOT = 20, 12, 40
 LONGEST_NAME = 26
 STYLE = """
 text { font: 13px system-ui, sans-serif; fill: #222; } .soft { fill: #666; } .head { font-weight: 600; }
-.paper { fill: #fff; } .line { stroke: #ccc; } .mark { stroke: #222; stroke-width: 1.5; fill: none; }
+.paper { fill: #fff; } .line { stroke: #ccc; } .mark { stroke: #222; } .halo { stroke: #fff; }
 .dot { fill: #222; } .bar { stroke: #888; stroke-width: .5; }
 @media (prefers-color-scheme: dark) {
  text { fill: #eee; } .soft { fill: #aaa; } .paper { fill: #1e1e1e; } .line { stroke: #555; }
- .mark { stroke: #eee; } .dot { fill: #eee; }
+ .mark { stroke: #eee; } .halo { stroke: #1e1e1e; } .dot { fill: #eee; }
 }
 """
 UNITS = (("km²", 1e6), ("ha", 1e4), ("m²", 1.0))
@@ -89,10 +89,12 @@ def bar(row: dict[str, Any], y: int, top: float, size: float) -> list[str]:
         shown = row["adjusted_m2"]
         dot, low, high = (place(row[key] / size, top) for key in ("adjusted_m2", "low_m2", "high_m2"))
         cap = BAR / 4
-        parts.append(
-            f'<path class="mark" stroke="#222" fill="none" d="M{low:.1f},{middle}H{high:.1f}'
-            f'M{low:.1f},{middle - cap:.1f}v{2 * cap:.1f}M{high:.1f},{middle - cap:.1f}v{2 * cap:.1f}"/>'
-        )
+        path = f"M{low:.1f},{middle}H{high:.1f}"
+        path += "".join(f"M{x:.1f},{middle - cap:.1f}v{2 * cap:.1f}" for x in (low, high))
+        parts += [
+            f'<path class="halo" stroke="#fff" stroke-width="4" fill="none" d="{path}"/>',
+            f'<path class="mark" stroke="#222" stroke-width="1.5" fill="none" d="{path}"/>',
+        ]
         parts.append(f'<circle class="dot" cx="{dot:.1f}" cy="{middle}" r="3.5"/>')
         end = max(end, high)
     parts.append(f'<text x="{end + 8:.1f}" y="{middle + 5}">{shown / size:,.4g}</text>')

@@ -27,6 +27,7 @@ from .bymodel import judge_model
 from .examples import best_and_worst, pictures
 from .judging import BINARY_ERRORS, CLASS_ERRORS, Judge, Record, judging
 from .mapped import Ids, map_table, mapped, resampled
+from .surety import Confidences, confidence_of
 from .truth import truth_of
 from .verdict import ERRORS_FILE, Judged, conclude
 
@@ -88,11 +89,12 @@ def judge_map(
         GeoSegError: `other_classes`; as `mapped`.
     """
     grid = dataset.recipe.grid
-    with mapped(job, folder) as found:
+    path = folder / job.prediction
+    with mapped(job, folder) as found, confidence_of(path, found.grid, grid) as confidences:
         ids = found.on(grid, map_table(found, dataset.classes))
-        compare(judge, ids, grid, record, channel)
+        compare(judge, ids, confidences, grid, record, channel)
         problems = [*found.problems, *resampled(found, grid)]
-    return {"model": "", "prediction": str(folder / job.prediction), "found": problems}
+    return {"model": "", "prediction": str(path), "found": problems}
 
 
 def on_labels(job: EvaluateJob, folder: Path, output: Path, channel: Channel) -> Judged:
@@ -103,16 +105,20 @@ def on_labels(job: EvaluateJob, folder: Path, output: Path, channel: Channel) ->
         grid = truth.grid
         block_px = max(DEFAULT_BLOCK_PX, -(-min(grid.width, grid.height) // BLOCKS_ACROSS))
         judge = Judge(truth.ids, truth.classes, grid, block_px)
-        with errors_writer(output / ERRORS_FILE, grid, judge) as errors:
+        path = folder / job.prediction
+        with (
+            errors_writer(output / ERRORS_FILE, grid, judge) as errors,
+            confidence_of(path, found.grid, grid) as confidences,
+        ):
 
             def record(window: Window, ids: NDArray[np.uint8], confidence: NDArray[Any] | None) -> None:
                 errors.write(judge.judge(window, ids, confidence), window)
 
-            compare(judge, found.on(grid, truth.of_map), grid, record, channel)
+            compare(judge, found.on(grid, truth.of_map), confidences, grid, record, channel)
             refuse_nothing(judge, f"'{truth.name}'")
         facts = {
             "model": "",
-            "prediction": str(folder / job.prediction),
+            "prediction": str(path),
             "split": "",
             "dataset": "",
             "truth": truth.name,
@@ -122,13 +128,15 @@ def on_labels(job: EvaluateJob, folder: Path, output: Path, channel: Channel) ->
         return Judged(judge, facts, [*found.problems, *truth.told()])
 
 
-def compare(judge: Judge, ids: Ids, grid: Grid, record: Record, channel: Channel) -> None:
-    """Judge a map window by window."""
+def compare(
+    judge: Judge, ids: Ids, confidences: Confidences | None, grid: Grid, record: Record, channel: Channel
+) -> None:
+    """Judge a map window by window, and its confidence where there is one."""
     parts = list(windows(grid, WINDOW_PX))
     for done, window in enumerate(parts):
         channel.progress("evaluate", done, len(parts))
         if (judge.truth(window) != IGNORE).any():
-            record(window, ids(window), None)
+            record(window, ids(window), confidences(window) if confidences else None)
     channel.progress("evaluate", len(parts), len(parts))
 
 
