@@ -1,0 +1,259 @@
+"""Parts of a prediction: resumed, in shards, with any cutting - always the same bytes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import pytest
+import rasterio
+import shapely
+from prediction_scenes import grid_of, recipe_of, scene, write_model, write_raster
+
+from geoseg_engine.channel import Channel
+from geoseg_engine.contract import (
+    CANCEL_FILE,
+    Area,
+    Cancelled,
+    Cleaning,
+    GeoSegError,
+    PredictJob,
+    job_to_json,
+    write_json,
+)
+from geoseg_engine.modelfile.calibration import Calibration
+from geoseg_engine.prediction import parts, plan, predict
+
+ROWS, COLS = 300, 260
+LAYERS = {
+    "confidence": "confidence.tif",
+    "entropy": "entropy.tif",
+    "probability": "probability.tif",
+    "margin": "margin.tif",
+    "beyond": "beyond.tif",
+}
+FILES = ("classes.tif", "classes.tif.aux.xml", *LAYERS.values())
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    grid = grid_of(ROWS, COLS)
+    values = scene(ROWS, COLS)
+    values[0, 20:30, 40:60] = -999
+    values[:, 128:192, 64:128] = -999
+    image = write_raster(folder / "image.tif", values, grid, -999)
+    write_model(
+        folder / "model.onnx", recipe_of(image, grid), calibration=Calibration(1.2, (), (1.0, 1.5, 1.0))
+    )
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def small_units(monkeypatch):
+    monkeypatch.setattr(plan, "UNIT_PX", 64)
+
+
+def run(place, folder, channel=None, **changes):
+    folder.mkdir(exist_ok=True)
+    settings = {"model": str(place / "model.onnx"), "output": "classes.tif", "runtime": "torch", **LAYERS}
+    return predict.run(PredictJob(**{**settings, **changes}), folder, channel or Channel(folder))
+
+
+def content(folder):
+    return {name: (folder / name).read_bytes() for name in FILES}
+
+
+def read(path):
+    with rasterio.open(path) as dataset:
+        return dataset.read()
+
+
+def cancelling(folder, steps):
+    """A channel that finds itself cancelled after so many reports."""
+    channel = Channel(folder)
+    progress, count = channel.progress, [0]
+
+    def counting(*args):
+        count[0] += 1
+        if count[0] == steps:
+            (folder / CANCEL_FILE).touch()
+        progress(*args)
+
+    channel.progress = counting
+    return channel
+
+
+@pytest.fixture(scope="module")
+def whole(place, tmp_path_factory):
+    """Files of a prediction in one window."""
+    folder = tmp_path_factory.mktemp("whole")
+    result = run(place, folder, core_px=512)
+    assert not (folder / ".predict-classes").exists()
+    assert result["resumed_parts"] == 0 and result["shard"] is None and result["views"] == 1
+    return folder, content(folder), result
+
+
+@pytest.mark.parametrize("core", [40, 64, 100, 128])
+def test_any_cutting_gives_the_same_bytes(place, tmp_path, whole, core):
+    result = run(place, tmp_path, core_px=core)
+    assert content(tmp_path) == whole[1]
+    for key in ("counts", "areas_m2", "nodata_px", "warnings"):
+        assert result[key] == whole[2][key]
+
+
+def test_what_was_cancelled_is_taken_up_and_gives_the_same_bytes(place, tmp_path, whole):
+    with pytest.raises(Cancelled):
+        run(place, tmp_path, cancelling(tmp_path, 9), core_px=64)
+    assert not (tmp_path / "classes.tif").exists()
+    (tmp_path / CANCEL_FILE).unlink()
+    again = run(place, tmp_path, core_px=64)
+    assert 5 <= again["resumed_parts"] <= 8
+    assert content(tmp_path) == whole[1]
+
+
+def test_cancelled_while_the_files_are_made_nothing_is_computed_again(place, tmp_path, whole):
+    with pytest.raises(Cancelled):
+        run(place, tmp_path, cancelling(tmp_path, 28), core_px=64)
+    (tmp_path / CANCEL_FILE).unlink()
+    assert run(place, tmp_path, core_px=64)["resumed_parts"] == 25
+    assert content(tmp_path) == whole[1]
+
+
+def test_parts_of_another_prediction_are_not_taken(place, tmp_path):
+    with pytest.raises(Cancelled):
+        run(place, tmp_path, cancelling(tmp_path, 9), core_px=64)
+    (tmp_path / CANCEL_FILE).unlink()
+    assert run(place, tmp_path, core_px=64, entropy="")["resumed_parts"] == 0
+
+
+def test_without_resume_all_is_done_again(place, tmp_path):
+    with pytest.raises(Cancelled):
+        run(place, tmp_path, cancelling(tmp_path, 9), core_px=64)
+    (tmp_path / CANCEL_FILE).unlink()
+    assert run(place, tmp_path, core_px=64, resume=False)["resumed_parts"] == 0
+
+
+def test_shards_make_the_files_together_and_may_be_run_again(place, tmp_path, whole):
+    first = run(place, tmp_path, core_px=64, shard="1/2")
+    assert first["shard"] == {"index": 1, "count": 2, "done": 13, "complete": False}
+    assert first["output"] == "" and not (tmp_path / "classes.tif").exists()
+    again = run(place, tmp_path, core_px=64, shard="1/2")
+    assert again["resumed_parts"] == 13 and not again["shard"]["complete"]
+    last = run(place, tmp_path, core_px=64, shard="2/2")
+    assert last["shard"] == {"index": 2, "count": 2, "done": 25, "complete": True}
+    assert content(tmp_path) == whole[1]
+    late = run(place, tmp_path, core_px=64, shard="1/2")
+    assert late["shard"]["complete"] and late["counts"] == last["counts"] and late["output"] == last["output"]
+
+
+def test_only_one_shard_puts_the_files_together(place, tmp_path):
+    run(place, tmp_path, core_px=64, shard="1/2")
+    beside = parts.parts_folder(tmp_path / "classes.tif")
+    (beside / parts.LOCK_FILE).write_text("elsewhere 1")
+    waiting = run(place, tmp_path, core_px=64, shard="2/2")
+    assert not waiting["shard"]["complete"] and waiting["shard"]["done"] == 25
+    long_ago = time.time() - 2 * parts.STALE_S
+    os.utime(beside / parts.LOCK_FILE, (long_ago, long_ago))
+    assert run(place, tmp_path, core_px=64, shard="2/2")["shard"]["complete"]
+
+
+def test_killed_at_any_moment_it_goes_on_and_gives_the_same_bytes(place, tmp_path, whole):
+    job = PredictJob(str(place / "model.onnx"), output="classes.tif", runtime="torch", core_px=64, **LAYERS)
+    write_json(tmp_path / "job.json", job_to_json(job))
+    code = (
+        "import sys; from geoseg_engine.prediction import plan; plan.UNIT_PX = 64;"
+        "from geoseg_engine.cli import main; sys.exit(main(['run', 'job.json']))"
+    )
+    root = Path(__file__).resolve().parents[2]
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(root / "training")},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    beside = parts.parts_folder(tmp_path / "classes.tif")
+    deadline = time.monotonic() + 300
+    while len(list(beside.glob("???????.tif"))) < 3 and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not (tmp_path / "classes.tif").exists()
+    assert run(place, tmp_path, core_px=64)["resumed_parts"] >= 3
+    assert content(tmp_path) == whole[1]
+
+
+def test_margin_and_beyond_are_what_they_say(place, whole):
+    folder = whole[0]
+    shares, margin = read(folder / "probability.tif"), read(folder / "margin.tif")[0]
+    known = ~np.isnan(margin)
+    two = np.sort(shares[:, known], axis=0)[-2:]
+    assert abs(margin[known] - (two[1] - two[0])).max() <= 1.01 / 512
+    values = read(place / "image.tif")
+    low, high = np.array([40, -10])[:, None, None], np.array([160, 30])[:, None, None]
+    count = ((values < low) | (values > high)).sum(axis=0)
+    beyond = read(folder / "beyond.tif")[0]
+    assert ((beyond == 255) == ~known).all() and (beyond[known] == count[known]).all()
+
+
+def test_outside_the_area_nothing_is_predicted(place, tmp_path, whole):
+    left, top = 500_000, 5_000_000
+    box = shapely.box(left + 500, top - 1800, left + 1300, top - 700)
+    geopandas.GeoDataFrame(geometry=[box], crs="EPSG:32631").to_file(tmp_path / "area.gpkg")
+    area = Area("polygons", str(tmp_path / "area.gpkg"))
+    result = run(place, tmp_path, core_px=64, area=area)
+    inside = np.zeros((ROWS, COLS), bool)
+    inside[70:180, 50:130] = True
+    ids, all_ids = read(tmp_path / "classes.tif")[0], read(whole[0] / "classes.tif")[0]
+    assert (ids == np.where(inside, all_ids, 255)).all()
+    assert (np.isnan(read(tmp_path / "confidence.tif")[0]) == (ids == 255)).all()
+    assert sum(result["counts"].values()) == (ids != 255).sum()
+
+
+def test_an_area_of_label_hulls_is_refused_in_words(place, tmp_path):
+    with pytest.raises(GeoSegError) as caught:
+        run(place, tmp_path, area=Area("convex_hull"))
+    assert caught.value.code == "no_labels"
+
+
+def test_cleaning_counts_the_cleaned_map_and_polygons_follow_it(place, tmp_path, whole):
+    result = run(place, tmp_path, cleaning=Cleaning(least_area_px=30), polygons="p.gpkg", min_area_px=1)
+    ids = read(tmp_path / "classes.tif")[0]
+    assert (ids != read(whole[0] / "classes.tif")[0]).any() and result["cleaned"]["changed_px"] > 0
+    for item in range(3):
+        assert result["counts"][str(item)] == (ids == item).sum()
+    layer = geopandas.read_file(tmp_path / "p.gpkg")
+    assert layer.area[layer.class_id == 1].sum() == pytest.approx((ids == 1).sum() * 100)
+    assert not parts.parts_folder(tmp_path / "classes.tif").exists()
+
+
+def test_views_are_averaged_and_their_disagreement_is_written(place, tmp_path):
+    results = []
+    for core in (64, 512):
+        folder = tmp_path / str(core)
+        result = run(place, folder, core_px=core, tta="flips", disagreement="disagreement.tif")
+        results.append((*content(folder).values(), (folder / "disagreement.tif").read_bytes()))
+        assert result["views"] == 4 and result["disagreement"] == str(folder / "disagreement.tif")
+    assert results[0] == results[1]
+    split = read(tmp_path / "64" / "disagreement.tif")
+    assert 0 <= np.nanmin(split) < np.nanmax(split) <= 1
+
+
+def test_disagreement_of_one_answer_is_refused_before_work_begins(place, tmp_path):
+    with pytest.raises(GeoSegError) as caught:
+        run(place, tmp_path, disagreement="disagreement.tif")
+    assert caught.value.code == "no_disagreement"
+
+
+def test_a_disk_too_small_is_told_before_work_begins(place, tmp_path, monkeypatch):
+    monkeypatch.setattr(predict, "expected_bytes", lambda *_: 1 << 60)
+    with pytest.raises(GeoSegError) as caught:
+        run(place, tmp_path)
+    assert caught.value.code == "disk_full"
+    assert not list(tmp_path.glob("*.tif"))
