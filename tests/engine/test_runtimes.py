@@ -4,16 +4,19 @@ import shutil
 
 import numpy as np
 import pytest
-from prediction_scenes import STATISTICS, grid_of, recipe_of, scene, write_model, write_raster
+import torch
+from prediction_scenes import STATISTICS, grid_of, network, recipe_of, scene, write_model, write_raster
 from training_scenes import small_job, write_dataset
 
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import GeoSegError
 from geoseg_engine.modelfile.reading import read_model
 from geoseg_engine.modelfile.stats import normalise
-from geoseg_engine.prediction import openvino_runtime, quantize, tryout
+from geoseg_engine.models import build
+from geoseg_engine.models.ensemble import Ensemble
+from geoseg_engine.prediction import banding, openvino_runtime, quantize, tryout
 from geoseg_engine.prediction.quantize import int8_path, known, quantized
-from geoseg_engine.prediction.runtime import OnnxRuntime, open_runtime
+from geoseg_engine.prediction.runtime import OnnxRuntime, fold_batch_norm, open_runtime
 from geoseg_engine.prediction.tryout import Choice, best_of, choose_runtime, offered
 from geoseg_engine.training import fit
 
@@ -48,6 +51,27 @@ def trained(tmp_path_factory):
 
 
 SCORES = normalise(scene(96, 96), STATISTICS)
+
+
+@pytest.mark.parametrize("levels", [1, 2, 4])
+def test_bands_change_no_bit_and_reach_members_of_an_ensemble(levels, monkeypatch):
+    monkeypatch.setattr(banding, "BAND_BYTES", 1)
+    net = fold_batch_norm_of(network(levels, width=8))
+    image = torch.from_numpy(scene(208, 160)[None] / 100).contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        whole = net.to(memory_format=torch.channels_last)(image)
+        cut = banding.banded(net)
+        assert banding.is_banded(cut) and (cut(image) == whole).all()
+    both = banding.banded(Ensemble([network(levels), network(levels)]))
+    assert banding.is_banded(both)
+    uneven = build({"name": "unet", "bands": 2, "classes": 3, "width": 4, "levels": 2, "norm": "group"})
+    assert not banding.is_banded(banding.banded(uneven)), "its normalisation looks at the whole window"
+
+
+def fold_batch_norm_of(net):
+    """The network as a runtime changes it."""
+    fold_batch_norm(net)
+    return net
 
 
 class Fake:

@@ -20,6 +20,7 @@ from ..modelfile.calibration import PLAIN, Calibration, Decision
 from ..modelfile.precision import find_device
 from ..modelfile.reading import load_network, read_model
 from ..models import last_layers
+from .banding import banded, is_banded
 from .openvino_runtime import OpenVinoRuntime
 
 Array = NDArray[np.floating[Any]]
@@ -58,7 +59,7 @@ class Runtime(Protocol):
 
 
 class TorchRuntime:
-    """The network in PyTorch: batch norm folded into the convolutions, channels last."""
+    """The network in PyTorch: batch norm folded into the convolutions, channels last, U-Nets in bands on a CPU."""
 
     name = "torch"
 
@@ -76,6 +77,9 @@ class TorchRuntime:
         # float64 takes the plain layout: it exists for comparison, not for speed
         layout = torch.contiguous_format if precision == "float64" else torch.channels_last
         fold_batch_norm(network.eval())
+        if device == "cpu" and precision != "float64":
+            network = banded(network)
+        self.in_bands = is_banded(network)
         self._network = network.to(device=device, dtype=self._dtype, memory_format=layout)  # type: ignore[call-overload]
         self._layout = layout
         exact = torch.float64 if precision == "float64" else torch.float32
