@@ -41,6 +41,7 @@ def test_strips_of_any_height_are_the_whole_written_plainly(
         counts = set()
         for rows in (1, 2, 4, 8, 64):
             monkeypatch.setattr(clean_patches, "STRIP_PIXELS", rows * 19)
+            monkeypatch.setattr(clean_patches, "KEPT_BYTES", 700 * rows)
             found, changed = by_strips(ids, cleaning, tmp_path)
             assert np.array_equal(found, expected), (seed, rows)
             counts.add(changed)

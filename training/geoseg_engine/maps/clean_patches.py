@@ -1,6 +1,6 @@
 """Cleaning that looks at whole patches: holes are filled, small patches go.
 
-The raster is read in strips, three times if it has more than one: to learn how large the patches are that cross
+The raster is gone through in strips, three times if it has more than one: to learn how large the patches are that cross
 borders of strips; to decide about groups of patches to go that touch such a border; and to write. In memory are one
 strip and tables of the patches and groups at the borders, so the answer does not depend on the strips, and memory
 not on the raster, unless so much of it is to go that groups span many strips.
@@ -19,9 +19,11 @@ from ..raster.grid import Window
 from ..raster.stream import pump
 from .flood import Facts, code_of, flood, seeds
 from .patch_borders import Crossing, Strips, Survey, nothing_crosses
-from .patches import Codes, Ints, Mask, Pairs, Patches, find_patches, joined, once
+from .patches import Codes, Ints, Mask, Pairs, Patches, between, find_patches, joined, once
 
-STRIP_PIXELS = 4_000_000
+STRIP_PIXELS = 1 << 22
+KEPT_BYTES = 200_000_000
+"""Patches of strips that are kept from one reading to the next, while they take no more than this."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,6 @@ class Decided:
     far: Mask
     nodes: Ints
 
-    def inside(self, chosen: Mask) -> Pairs:
-        """Pairs of chosen patches that touch."""
-        pairs = self.patches.touching
-        return pairs[:, chosen[pairs].all(axis=0)]
-
     def seeds(self) -> Ints:
         """See `flood.seeds`."""
         return seeds(self.patches.touching, self.going, self.facts.key)
@@ -91,8 +88,7 @@ class Groups:
         pieces = self._strips.crossing(index, patches)
         facts = self._crossing.completed(self._strips.facts(index, patches), pieces, index)
         going = self._step.going(facts)
-        pairs = patches.touching[:, going[patches.touching].all(axis=0)]
-        groups, group = joined(pairs, len(going))
+        groups, group = joined(between(patches.touching, going), len(going))
         at_border = np.zeros(groups, bool)
         at_border[group[pieces[going[pieces]]]] = True
         far = going & at_border[group]
@@ -111,7 +107,7 @@ class Groups:
         self._nodes.append(nodes)
         self._keys.append(found.facts.key[found.far])
         self._seeds.append(found.seeds()[found.far])
-        self._pairs.append(found.nodes[found.inside(found.far)])
+        self._pairs.append(found.nodes[between(patches.touching, found.far)])
 
     def resolve(self) -> int:
         """Decide about all groups, when all strips have been added. Returns how many patches change their class."""
@@ -125,7 +121,7 @@ class Groups:
         own[nodes] = keys
         np.maximum.at(seed, nodes, seed_of)
         seed[: len(going)] = np.maximum(seed[: len(going)], seeds(across, going, facts.key))
-        pairs = np.concatenate([across[:, going[across].all(axis=0)], *self._pairs], axis=1)
+        pairs = np.concatenate([between(across, going), *self._pairs], axis=1)
         self._nodes, self._keys, self._seeds, self._pairs = [], [], [], []
         taken = flood(seed, own, once(pairs, count))
         self._taken = code_of(taken)
@@ -139,7 +135,7 @@ class Groups:
         code[found.far] = self._taken[found.nodes[found.far]]
         if near.any():
             seed = np.where(near, found.seeds(), 0)  # what is not near is left out of the flood
-            taken = flood(seed, found.facts.key, found.inside(near))
+            taken = flood(seed, found.facts.key, between(patches.touching, near))
             code[near] = code_of(taken[near])
         changed = int((code != patches.code)[near].sum())
         return patches.runs.pixels(code[patches.of_run]), changed
@@ -167,12 +163,16 @@ def clean_patches(
     """
     strips = Strips(*size, strip_rows(size[1]), connectivity)
     passes = 3 if len(strips) > 1 else 1
+    kept: dict[int, Patches] = {}
 
-    def through(number: int, compute: Callable[[int, Codes], Codes | None]) -> None:
-        def strip(index: int) -> tuple[int, Codes]:
-            return index, read(strips.window(index))
+    def found(index: int) -> tuple[int, Patches]:
+        patches = kept.get(index) or find_patches(read(strips.window(index)), connectivity)
+        if passes > 1 and sum(item.nbytes for item in kept.values()) + patches.nbytes <= KEPT_BYTES:
+            kept[index] = patches
+        return index, patches
 
-        def computed(item: tuple[int, Codes]) -> tuple[int, Codes | None]:
+    def through(number: int, compute: Callable[[int, Patches], Codes | None]) -> None:
+        def computed(item: tuple[int, Patches]) -> tuple[int, Codes | None]:
             channel.progress(step.phase, number * len(strips) + item[0], passes * len(strips))
             return item[0], compute(*item)
 
@@ -180,19 +180,19 @@ def clean_patches(
             if item[1] is not None:
                 write(item[1], strips.window(item[0]))
 
-        pump(range(len(strips)), strip, computed, written)
+        pump(range(len(strips)), found, computed, written)
 
     survey = Survey(strips)
     if passes > 1:
-        through(0, lambda index, codes: survey.add(index, codes, find_patches(codes, connectivity)))
+        through(0, survey.add)
     groups = Groups(strips, step, survey.done() if passes > 1 else nothing_crosses())
     if passes > 1:
-        through(1, lambda index, codes: groups.add(index, find_patches(codes, connectivity)))
+        through(1, groups.add)
     changed = groups.resolve()
 
-    def finish(index: int, codes: Codes) -> Codes:
+    def finish(index: int, patches: Patches) -> Codes:
         nonlocal changed
-        pixels, near = groups.cleaned(index, find_patches(codes, connectivity))
+        pixels, near = groups.cleaned(index, patches)
         changed += near
         return pixels
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..contract import IGNORE
-from .patches import Codes, Ints, Mask, Pairs, Patches, joined
+from .patches import Codes, Ints, Mask, Pairs, Patches, chosen, joined
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ def seeds(pairs: Pairs, going: Mask, key: Ints) -> Ints:
     """Of each patch that is to go the greatest key of those it touches that stay; -1 if there is none."""
     found = np.full(len(going), -1, np.int64)
     for one, other in (pairs, pairs[::-1]):
-        chosen = going[one] & ~going[other]
-        np.maximum.at(found, one[chosen], key[other[chosen]])
+        beside = np.flatnonzero(going[one] & ~going[other])
+        np.maximum.at(found, one[beside], key[other[beside]])
     return found
 
 
@@ -80,7 +80,7 @@ def flood(seed: Ints, own: Ints, pairs: Pairs) -> Ints:
     """
     taken = seed.copy()
     while True:
-        pairs = pairs[:, (taken[pairs] < 0).any(axis=0)]
+        pairs = chosen(pairs, (taken[pairs[0]] < 0) | (taken[pairs[1]] < 0))
         source = np.concatenate([pairs[0], pairs[1]])
         target = np.concatenate([pairs[1], pairs[0]])
         ready = taken[source] >= 0

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..contract import IGNORE
 from ..raster.grid import Window
 from .flood import Facts, facts_of
-from .patches import Codes, Ints, Pairs, Patches, find_runs, joined, once, stacked_neighbours
+from .patches import Codes, Ints, Pairs, Patches, chosen, find_runs, joined, once, stacked_neighbours
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Survey:
         self._touching: list[Pairs] = []
         self._above: tuple[Codes, Ints] | None = None
 
-    def add(self, index: int, codes: Codes, patches: Patches) -> None:
+    def add(self, index: int, patches: Patches) -> None:
         """Note the patches of the next strip."""
         pieces = self._strips.crossing(index, patches)
         number = np.full(len(patches.code), -1, np.int64)
@@ -104,10 +104,10 @@ class Survey:
         facts = self._strips.facts(index, patches)
         self._facts.append(Facts(*(getattr(facts, name)[pieces] for name in facts.__dataclass_fields__)))
         self._first.append(self._first[-1] + len(pieces))
-        last = codes.shape[0] - 1
+        runs, last = patches.runs, patches.runs.shape[0] - 1
         if self._above is not None:
-            self._join(codes[0], number[patches.of_run[patches.runs.in_row(0)]])
-        self._above = codes[last].copy(), number[patches.of_run[patches.runs.in_row(last)]]
+            self._join(runs.row(0), number[patches.of_run[runs.in_row(0)]])
+        self._above = runs.row(last), number[patches.of_run[runs.in_row(last)]]
 
     def _join(self, row: Codes, numbers: Ints) -> None:
         """Compare the first row of a strip with the last of the strip above."""
@@ -117,8 +117,8 @@ class Survey:
         upper, lower = stacked_neighbours(runs, self._strips.connectivity)
         same = runs.code[upper] == runs.code[lower]
         pairs = np.stack([numbers_above[upper], numbers[lower - len(numbers_above)]])
-        self._same.append(once(pairs[:, same], self._first[-1]))
-        self._touching.append(once(pairs[:, ~same], self._first[-1]))
+        self._same.append(once(chosen(pairs, same), self._first[-1]))
+        self._touching.append(once(chosen(pairs, ~same), self._first[-1]))
 
     def done(self) -> Crossing:
         """What is known when all strips have been seen."""

@@ -7,6 +7,7 @@ nothing beside reading them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +16,8 @@ from scipy.sparse.csgraph import connected_components
 
 Codes = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
-Ints = NDArray[np.int64]
-Pairs = NDArray[np.int64]
+Ints = NDArray[np.integer[Any]]
+Pairs = NDArray[np.integer[Any]]
 """(2, n): two members of n pairs."""
 
 
@@ -44,6 +45,11 @@ class Runs:
         first, last = np.searchsorted(self.start, [row * self.shape[1], (row + 1) * self.shape[1]])
         return slice(int(first), int(last))
 
+    def row(self, row: int) -> Codes:
+        """The pixels of one row."""
+        runs = self.in_row(row)
+        return np.repeat(self.code[runs], np.diff(self.start[runs], append=(row + 1) * self.shape[1]))
+
     def pixels(self, codes: Codes) -> Codes:
         """The strip when each run has the code given."""
         return np.repeat(codes, self.length).reshape(self.shape)
@@ -66,12 +72,18 @@ class Patches:
     size_px: Ints
     touching: Pairs
 
+    @property
+    def nbytes(self) -> int:
+        """Memory that they take."""
+        arrays = (self.runs.start, self.runs.code, self.of_run, self.code, self.size_px, self.touching)
+        return sum(array.nbytes for array in arrays)
+
 
 def find_runs(codes: Codes) -> Runs:
-    """Runs of a strip (rows, cols)."""
+    """Runs of a strip (rows, cols) of at most 2³¹ pixels."""
     first = np.ones(codes.shape, bool)
     np.not_equal(codes[:, 1:], codes[:, :-1], out=first[:, 1:])
-    start = np.flatnonzero(first)
+    start = np.flatnonzero(first).astype(np.int32)
     return Runs((codes.shape[0], codes.shape[1]), start, codes.ravel()[start])
 
 
@@ -80,11 +92,11 @@ def find_patches(codes: Codes, connectivity: int) -> Patches:
     runs = find_runs(codes)
     beside = neighbours(runs, connectivity)
     same = runs.code[beside[0]] == runs.code[beside[1]]
-    count, of_run = joined(beside[:, same], len(runs.start))
+    count, of_run = joined(chosen(beside, same), len(runs.start))
     code = np.zeros(count, np.uint8)
     code[of_run] = runs.code
     size_px = np.bincount(of_run, runs.length, count).astype(np.int64)
-    return Patches(runs, of_run, code, size_px, once(of_run[beside[:, ~same]], count))
+    return Patches(runs, of_run, code, size_px, once(of_run[chosen(beside, ~same)], count))
 
 
 def neighbours(runs: Runs, connectivity: int) -> Pairs:
@@ -118,5 +130,17 @@ def joined(pairs: Pairs, count: int) -> tuple[int, NDArray[np.int32]]:
 
 def once(pairs: NDArray[np.integer], count: int) -> Pairs:
     """Each pair of 0..count-1 once, the lower number first."""
-    keys = np.unique(pairs.min(axis=0).astype(np.int64) * count + pairs.max(axis=0))
+    lower, upper = np.minimum(*pairs), np.maximum(*pairs)
+    keys = np.unique(lower.astype(np.int64) * count + upper)
     return np.stack(np.divmod(keys, max(count, 1)))
+
+
+def chosen(pairs: Pairs, wanted: Mask) -> Pairs:
+    """Those pairs that are wanted."""
+    places = np.flatnonzero(wanted)
+    return np.stack([pairs[0][places], pairs[1][places]])
+
+
+def between(pairs: Pairs, members: Mask) -> Pairs:
+    """Pairs of which both are members."""
+    return chosen(pairs, members[pairs[0]] & members[pairs[1]])
