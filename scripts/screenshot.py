@@ -4,7 +4,7 @@ Starts QGIS under Xvfb with a profile of its own and `screenshot_in_qgis.py`; st
 the pages show the datasets and runs that are there. Leaves <page>.png (the panel) and window-<page>.png in --out; with
 --extras also the table of bands, the dialogs that add bands, pages with all groups open, the findings of a check, and
 tiles with their blocks, the Train page with the newest dataset and run of --workspace, its newest comparison with
-the register of runs, and a map made with its newest model.
+the register of runs, a map made with its newest model, and its newest map with a sample, labels and a sheet to print.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--scale", type=float, default=1.0)
     pages = ["data", "tiles", "train", "predict", "results", "engine"]
     options.add_argument("--pages", nargs="*", default=pages)
-    extras = ["train", "judging", "predict", "table", "dialogs", "advanced", "findings", "blocks"]
+    extras = ["train", "judging", "predict", "map", "table", "dialogs", "advanced", "findings", "blocks"]
     options.add_argument("--extras", nargs="*", default=[], choices=extras, help="what takes an engine")
     options.add_argument("--series", type=Path, help="a NetCDF file for the dialog that adds a time series")
     options.add_argument("--wait-s", type=float, default=30, help="longest wait for the engine's answers")

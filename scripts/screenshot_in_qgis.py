@@ -226,6 +226,69 @@ def picture_predict(plugin: object) -> None:
     iface.mainWindow().grab().save(str(OUT / "window-predict-beyond.png"))
 
 
+def picture_map(plugin: object) -> None:
+    """The newest prediction of --workspace: its areas, a sample (answered mostly as the map says), labels, a sheet.
+
+    Labels are the first polygon layer of the project.
+    """
+    from geoseg_plugin.jobs.workspace import last_result
+    from geoseg_plugin.layers import publish
+
+    desk, page = plugin.controller, plugin.dock.results
+    folder = desk.view.predictions()[0].folder
+    publish.publish_prediction(folder, last_result(folder), later=desk.soon)
+
+    def done() -> bool:
+        return not desk.runner.busy and not desk.publishing
+
+    wait_until(done, REQUEST["wait_s"])
+    plugin.dock.show_step("results")
+    page.show_map()
+    part = page.map
+    picture_page(plugin, "map-counted")
+    of_sample, of_labels = part.findChildren(QgsCollapsibleGroupBox)
+    of_sample.setCollapsed(False)
+    part.points.setValue(150)
+    part.sample_button.click()
+    wait_until(done, 4 * REQUEST["wait_s"])
+    picture_page(plugin, "map-sample")
+    fill_in(part.sample.currentLayer())
+    pause(1500)
+    iface.mainWindow().grab().save(str(OUT / "window-map-sample.png"))
+    part.use_button.click()
+    wait_until(done, 4 * REQUEST["wait_s"])
+    picture_page(plugin, "map-corrected")
+    of_sample.setCollapsed(True)
+    of_labels.setCollapsed(False)
+    vectors = [
+        layer for layer in QgsProject.instance().mapLayers().values() if isinstance(layer, QgsVectorLayer)
+    ]
+    part.labels.setLayer(next(layer for layer in vectors if not layer.customProperty(publish.RESULT_MARK)))
+    part.compare_button.click()
+    wait_until(done, 10 * REQUEST["wait_s"])
+    pause(2500)
+    picture_page(plugin, "map-compared")
+    iface.mainWindow().grab().save(str(OUT / "window-map-compared.png"))
+    for kind in ("pdf", "png"):
+        began = time.monotonic()
+        desk.results.maps.write_sheet(OUT / f"sheet.{kind}")
+        wait_until(done, 4 * REQUEST["wait_s"])
+        print(f"sheet.{kind}: {time.monotonic() - began:.1f} s", flush=True)
+    picture_page(plugin, "map-sheet")
+
+
+def fill_in(layer: QgsVectorLayer) -> None:
+    """Answer most points of a sample, unsaved: as the map says, every ninth otherwise."""
+    answer, said = (layer.fields().lookupField(name) for name in ("reference", "class_name"))
+    points = list(layer.getFeatures())
+    names = sorted({point[said] for point in points})
+    layer.startEditing()
+    for number, point in enumerate(points):
+        if number % 20:
+            value = point[said] if number % 9 else names[number % len(names)]
+            layer.changeAttributeValue(point.id(), answer, value)
+
+
 def picture_page(plugin: object, name: str) -> None:
     """The panel, and all that scrolls in its page."""
     pause(500)
@@ -238,6 +301,7 @@ EXTRAS = {
     "train": picture_train,
     "judging": picture_judging,
     "predict": picture_predict,
+    "map": picture_map,
     "table": picture_table,
     "dialogs": picture_dialogs,
     "advanced": picture_advanced,

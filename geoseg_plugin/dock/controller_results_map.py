@@ -18,7 +18,7 @@ from ..jobs import evaluate as evaluate_jobs
 from ..jobs.workspace import folder_name, last_result
 from ..layers import layout, publish, sample
 from ..layers.areas import rows_of_prediction
-from ..layers.classes import class_fields, legend_field
+from ..layers.classes import class_fields
 from ..layers.exports import LABEL_LAYER
 from ..layers.rasterclasses import raster_classes
 from ..layers.snapshot import polygon_snapshot, problems
@@ -26,6 +26,7 @@ from ..layers.styles import is_background, style_classes
 from .choices import NamedPath
 from .choices_results import ComparisonChoices, SampleDesign
 from .controller_checks import as_error
+from .controller_data import proposed_field
 from .labels_from_layers import layer_gone, polygon_labels, raster_labels
 from .sheet_from_map import sheet_of, title_of
 from .words import tr
@@ -209,9 +210,8 @@ class MapResultsController(QObject):
     def _on_labels_chosen(self, layer_id: str) -> None:
         layer = self.desk.project.mapLayer(layer_id) if layer_id else None
         fields = class_fields(layer) if isinstance(layer, QgsVectorLayer) else []
-        shown = legend_field(layer) if isinstance(layer, QgsVectorLayer) else ""
-        named = [name for name in fields if "class" in name.casefold()]
-        self.part.set_class_fields(fields, shown or (named or fields or [""])[0])
+        proposed = proposed_field(layer, fields) if isinstance(layer, QgsVectorLayer) else ""
+        self.part.set_class_fields(fields, proposed)
 
     def _on_laid_out(self, result: dict[str, Any], folder: Path) -> None:
         map_folder = folder.parent

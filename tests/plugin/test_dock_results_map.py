@@ -18,6 +18,7 @@ from geoseg_plugin.contract import PredictJob
 from geoseg_plugin.dock import controller_results_map
 from geoseg_plugin.dock.controller_results_map import place_of, unused
 from geoseg_plugin.dock.sheet_from_map import layers_below, sheet_of, title_of
+from geoseg_plugin.dock.widgets.notes import small_label
 from geoseg_plugin.jobs.submission import Submission
 from geoseg_plugin.jobs.submission import write as write_job
 from geoseg_plugin.layers import publish
@@ -92,6 +93,15 @@ def test_model_and_map_are_two_tabs(desk: Desk) -> None:
     assert not page.model_part.isHidden() and page.map.isHidden() and page.map.foot.isHidden()
     page.show_map()
     assert page.model_part.isHidden() and page.model_foot.isHidden() and not page.map.isHidden()
+
+
+def test_a_note_is_as_high_as_its_text_however_narrow_it_was(qgis_app: Any) -> None:
+    note = small_label("many words " * 20)
+    note.show()
+    note.resize(80, 20)
+    narrow = note.minimumHeight()
+    note.resize(400, 20)
+    assert 0 < note.minimumHeight() < narrow / 2
 
 
 def test_areas_are_measured_with_the_sample_as_it_is_edited(desk: Desk) -> None:

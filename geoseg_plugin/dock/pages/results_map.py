@@ -83,11 +83,11 @@ class MapResults(QWidget):
         self.body.addLayout(row)
 
     def _add_sample(self) -> None:
-        form = self._folded(tr("Correct the areas by a sample"))
-        form.addRow(small_label(tr(
+        why = tr(
             "Every map confuses classes, so counted areas are off. Look at random points, write down what is really "
             "there, and the areas come with intervals that can be published."
-        )))  # fmt: skip
+        )
+        form = self._folded(tr("Correct the areas by a sample"), why)
         self.error = percent_box(1.0, 0.1, 20.0)
         self.expected = percent_box(80.0, 1.0, 99.0)
         self.points = self._page.spin_box("sample_points", 0, 100_000, 0, tr("as many as needed"))
@@ -117,8 +117,8 @@ class MapResults(QWidget):
         self.sample.layerChanged.connect(lambda _layer: self._enable())
 
     def _add_comparison(self) -> None:
-        form = self._folded(tr("Compare with labels"))
-        form.addRow(small_label(tr("Any polygons or class raster that had no part in training.")))
+        why = tr("Any polygons or class raster that had no part in training.")
+        form = self._folded(tr("Compare with labels"), why)
         kinds = Qgis.LayerFilter.PolygonLayer | Qgis.LayerFilter.RasterLayer
         self.labels = layer_box(kinds, tr("choose polygons or a raster of classes"))
         self.labels.layerChanged.connect(
@@ -148,14 +148,17 @@ class MapResults(QWidget):
         form.addRow(row)
         self.set_class_fields([], "")
 
-    def _folded(self, title: str) -> QFormLayout:
-        """A group that opens with a click; returns its form."""
+    def _folded(self, title: str, why: str) -> QFormLayout:
+        """A group that opens with a click: why one would, and a form, which is returned."""
         group = QgsCollapsibleGroupBox(title)
         group.setSaveCollapsedState(False)
         group.setCollapsed(True)
+        inside = QVBoxLayout()
+        inside.setContentsMargins(8, 4, 8, 6)
+        inside.addWidget(small_label(why))
         form = narrow_form()
-        form.setContentsMargins(8, 4, 8, 6)
-        group.setLayout(form)
+        inside.addLayout(form)
+        group.setLayout(inside)
         self.body.addWidget(group)
         return form
 

@@ -31,9 +31,10 @@ class Note(QLabel):
         self._fit()
 
     def _fit(self) -> None:
-        needed = self.heightForWidth(self.width())
-        if self.wordWrap() and needed != self.minimumHeight():
-            self.setMinimumHeight(max(needed, 0))
+        if not self.wordWrap():
+            return
+        self.setMinimumHeight(0)  # or what was needed when it was narrower counts as needed now
+        self.setMinimumHeight(max(self.heightForWidth(self.width()), 0))
 
 
 def small_label(text: str) -> QLabel:
