@@ -46,6 +46,7 @@ class PredictController(QObject):
         self._to_export: set[str] = set()
         self._planned: tuple[Job, dict[str, Any]] | None = None
         self._beyond = ""
+        self._followed: Path | None = None
         self._timer = single_shot(self, PLAN_MS, self.plan)
         self._layers_timer = single_shot(self, 100, self._propose_layers)
         desk.project.layersAdded.connect(self._on_layers_changed)
@@ -157,7 +158,7 @@ class PredictController(QObject):
     def attach(self, folder: str) -> None:
         """Follow a prediction whose engine outlived QGIS."""
         if self.desk.follow(lambda: self.desk.runner.attach(Path(folder)), self._on_predicted):
-            self.page.forget_result()
+            self._follow(Path(folder))
 
     def show_state(self) -> None:
         """Tick when the workspace holds a prediction of the current run."""
@@ -176,8 +177,13 @@ class PredictController(QObject):
         if self.desk.start(
             submission.title, taken.exports, [submission], self._on_predicted, self._on_failed
         ):
-            self.page.forget_result()
-            self._beyond = ""
+            self._follow(submission.folder)
+
+    def _follow(self, folder: Path) -> None:
+        """A prediction goes on here: what was said of the last one is past."""
+        self._followed, self._beyond = folder, ""
+        self.page.forget_result()
+        self._show_unfinished()
 
     def _question(self, choices: PredictChoices, taken: Taken, folder: Path) -> Submission:
         """The dry run; what it does not look at is left out, so that it need not be asked again."""
@@ -198,13 +204,14 @@ class PredictController(QObject):
         return [NamedPath(entry.title, str(entry.folder / "model.onnx")) for entry in found]
 
     def _show_unfinished(self) -> None:
-        """Predictions that were broken off with something done; while one runs here, none."""
-        busy = self.desk.runner.busy
+        """Predictions that were broken off with something done, but the one that goes on here."""
+        followed = self._followed if self.desk.runner.busy else None
         broken = ("stopped", "cancelled", "failed")
         entries = [
             entry
-            for entry in (() if busy else self.desk.view.predictions())
-            if entry.state == "running" or (entry.state in broken and predict.has_parts(entry.folder))
+            for entry in self.desk.view.predictions()
+            if entry.folder != followed
+            and (entry.state == "running" or (entry.state in broken and predict.has_parts(entry.folder)))
         ]
         names = state_names()
         self.page.unfinished.set_entries(

@@ -59,13 +59,11 @@ def plan_sentence(result: Mapping[str, Any], settings: Mapping[str, Any], pace: 
 
 
 def result_note(result: Mapping[str, Any]) -> str:
-    """By what a map was made, from how many views, and what was done to it."""
+    """By what a map was made (which names the views that were averaged), and what was done to it."""
     said = []
     by = runtime_text(result)
     if by:
         said.append(tr("Run by {}.").format(by))
-    if isinstance(result.get("views"), int) and result["views"] > 1:
-        said.append(tr("{} views averaged.").format(result["views"]))
     if result.get("resumed_parts"):
         said.append(tr("{} parts were there already.").format(result["resumed_parts"]))
     cleaned = result.get("cleaned")

@@ -113,6 +113,7 @@ class PredictPage(Page):
         self.rectangle = QgsExtentWidget(None, QgsExtentWidget.WidgetStyle.CondensedStyle)
         self.rectangle.setNullValueAllowed(True, tr("none yet: draw it on the map"))
         self.rectangle.setAccessibleName(tr("Rectangle to predict in"))
+        self.rectangle.setToolTip(tr("Draw it on the map, take a layer's, or write its edges."))
         self.rectangle.extentChanged.connect(self._on_input_changed)
         lets_shrink(self.rectangle)
         for widget in (self.place, self.area_layer, self.rectangle):
