@@ -20,7 +20,8 @@ ALL = Cleaning(majority_px=3, opening_px=1, closing_px=1, fill_holes_px=9, least
 
 
 def write_classes(path, ids):
-    with RasterWriter(path, grid_of(*ids.shape), "uint8", IGNORE, ["class"], CLASSES) as writer:
+    tags = {"GEOSEG_MODEL": "model.onnx"}
+    with RasterWriter(path, grid_of(*ids.shape), "uint8", IGNORE, ["class"], CLASSES, tags) as writer:
         writer.write(ids, Window(0, 0, *ids.shape))
 
 
@@ -62,6 +63,7 @@ def test_the_result_has_colours_names_and_nodata_of_the_raster(tmp_path):
         assert read_classes(one) == read_classes(other)
         assert one.colormap(1) == other.colormap(1) and one.nodata == other.nodata == IGNORE
         assert one.transform == other.transform and one.crs == other.crs
+        assert other.tags()["GEOSEG_MODEL"] == "model.onnx" and json.loads(other.tags()["GEOSEG_CLEANING"])
     sidecars = [(tmp_path / f"{name}.tif.aux.xml").read_text() for name in ("classes", "cleaned")]
     assert sidecars[0] == sidecars[1]
     assert sorted(item.name for item in tmp_path.iterdir() if "clean" in item.name) == [

@@ -16,10 +16,12 @@ from rasterio.errors import RasterioError
 from ..contract import IGNORE, GeoSegError, Grid, LabelClass, Source
 from ..raster.grid import Window
 from ..raster.sources import open_source, source_grid
-from ..raster.writer import RasterWriter, read_classes
+from ..raster.writer import CLASSES_TAG, RasterWriter, read_classes
 from ..vector.labelraster import read_raster_classes
 
 Codes = NDArray[np.uint8]
+WRITTEN_ANEW = (CLASSES_TAG, "AREA_OR_POINT")
+"""Metadata that a writer makes itself."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,9 @@ class ClassRaster:
         table[IGNORE] = self.none or 0
         return table[codes]
 
-    def writer(self, path: Path) -> RasterWriter:
-        """A raster like this one under another name: type, nodata, colours and names."""
+    def writer(self, path: Path, tags: dict[str, str]) -> RasterWriter:
+        """A raster like this one under another name: type, nodata, colours, names and metadata, with further tags."""
+        own = {key: text for key, text in self.dataset.tags().items() if key not in WRITTEN_ANEW}
         return RasterWriter(
             path,
             self.grid,
@@ -75,6 +78,7 @@ class ClassRaster:
             self.none,
             [self.dataset.descriptions[0] or "class"],
             self.classes if self.legend else (),
+            {**own, **tags},
         )
 
     @property

@@ -6,6 +6,7 @@ what the whole raster would give. Between the steps the raster lies in a folder 
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,7 +18,7 @@ import numpy as np
 import rasterio
 
 from ..channel import Channel
-from ..contract import IGNORE, Cleaning, CleanJob, Grid, Problem, Source
+from ..contract import IGNORE, Cleaning, CleanJob, Grid, Problem, Source, encode
 from ..outputs import prepare_folder, whole_file
 from ..raster.geodesy import window_areas_m2
 from ..raster.grid import Window, rasterio_profile, up_to, windows
@@ -100,7 +101,7 @@ def clean(
         grid, before = raster.grid, replace(raster, dataset=again)
         prepare_folder(output.parent, int(2 * PACKED_SHARE * grid.width * grid.height))
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".clean-", dir=output.parent)))
-        writer = stack.enter_context(raster.writer(output))
+        writer = stack.enter_context(raster.writer(output, {"GEOSEG_CLEANING": json.dumps(encode(cleaning))}))
         tally = Tally(grid, np.zeros(IGNORE + 1, np.int64), np.zeros(IGNORE + 1))
 
         def finish(codes: Codes, window: Window) -> None:
