@@ -17,7 +17,7 @@ from prediction_scenes import CLASSES, grid_of, recipe_of, scene, write_dataset,
 from geoseg_engine import cli
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import Area, EvaluateJob, GeoSegError, LabelClass, Labels
-from geoseg_engine.judgement import evaluate, mapped
+from geoseg_engine.judgement import evaluate, mapped, truth
 from geoseg_engine.raster.geodesy import window_areas_m2
 from geoseg_engine.raster.grid import Window
 from geoseg_engine.raster.writer import RasterWriter
@@ -133,9 +133,19 @@ def test_only_the_area_is_judged_and_the_errors_have_its_size(place):
     assert kinds.shape == (40, 30) and transform.c == LEFT + 20 * SIZE and transform.f == TOP - 40 * SIZE
 
 
+def test_polygons_that_span_little_of_the_ground_are_said_to_be_perhaps_incomplete(place):
+    write_polygons(place / "truth.gpkg", boxes=BOXES[:1])
+    by_hull = run(place, prediction="map.tif", truth=TRUTH, area=Area("bounds"), output="hull")
+    assert "labels_incomplete" not in {item.code for item in by_hull["warnings"]}
+    assert by_hull["pixels"] == 25 * 35
+    result = run(place, prediction="map.tif", truth=TRUTH)
+    said = next(item for item in result["warnings"] if item.code == "labels_incomplete")
+    assert "span 8% of" in said.message
+
+
 def test_unlabelled_ground_that_is_unknown_is_not_judged(place):
-    truth = dataclasses.replace(TRUTH, unlabelled="unknown")
-    result = run(place, prediction="map.tif", truth=truth)
+    labels = dataclasses.replace(TRUTH, unlabelled="unknown")
+    result = run(place, prediction="map.tif", truth=labels)
     assert result["pixels"] == ((truth_ids(255) != 255) & (map_ids() != 255)).sum()
     assert result["per_class"][0]["name"] == "background" and result["per_class"][0]["support_px"] == 0
 
@@ -162,7 +172,7 @@ def test_polygons_against_a_raster(place):
     assert (np.array(result["confusion"])[np.ix_(order, order)] == expected).all()
 
 
-def test_polygons_against_polygons(place):
+def test_polygons_against_polygons(place, monkeypatch):
     moved = [(row + 2, col, end_row + 2, end_col, name) for row, col, end_row, end_col, name in BOXES]
     write_polygons(place / "moved.gpkg", boxes=moved)
     fields = {"prediction": "moved.gpkg", "prediction_field": "kind", "truth": TRUTH}
@@ -174,6 +184,9 @@ def test_polygons_against_polygons(place):
         38 / 42, abs=0.02
     )
     assert any(item.code == "pixel_size" and "of 20 " in item.message for item in derived["warnings"])
+    monkeypatch.setattr(truth, "MOST_PIXELS", 500)
+    coarse = run(place, **fields, output="coarse")
+    assert 300 < coarse["grid"]["width"] * coarse["grid"]["height"] <= 500
     with pytest.raises(GeoSegError) as caught:
         run(place, **fields, pixel_size=0.01)
     assert caught.value.code == "too_many_pixels" and "pixel size" in caught.value.hint
@@ -190,8 +203,8 @@ def test_names_are_compared_without_regard_to_case_and_unknown_ones_are_listed(p
 
 
 def test_a_class_that_only_the_map_has_joins_the_legend(place):
-    truth = dataclasses.replace(TRUTH, excluded=("rock",))
-    result = run(place, prediction="map.tif", truth=truth)
+    labels = dataclasses.replace(TRUTH, excluded=("rock",))
+    result = run(place, prediction="map.tif", truth=labels)
     rock = next(row for row in result["per_class"] if row["name"] == "rock")
     assert rock["support_px"] == 0 and rock["predicted_px"] > 0
     assert not (read(place / "errors.tif")[0][40:80, 20:50] != 255).any()

@@ -114,8 +114,9 @@ def verdict(result: Mapping[str, Any]) -> list[str]:
     scores = result.get("scores", result)
     if not isinstance(scores, Mapping) or not {"miou", "accuracy", "majority_accuracy"} <= scores.keys():
         return []
+    ground = f"by '{result['truth']}'" if result.get("truth") else f"on the split '{result.get('split', '')}'"
     return [
-        f"Mean IoU {digits(scores['miou'])} on the split '{result.get('split', '')}', {scores['pixels']} pixels. "
+        f"Mean IoU {digits(scores['miou'])} {ground}, {scores['pixels']} pixels. "
         f"Accuracy {digits(scores['accuracy'])}; naming '{scores['majority_class']}' everywhere would reach "
         f"{digits(scores['majority_accuracy'])}."
     ]

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from ..contract import IGNORE, Area, EvaluateJob, GeoSegError, Grid, LabelClass, Labels, Problem, Source
 from ..dataset.burning import Burner
 from ..dataset.covering import covering
-from ..dataset.labelcheck import incomplete, overlaps, rare_classes
+from ..dataset.labelcheck import COVERED_SHARE, overlaps, rare_classes
 from ..dataset.labels import fill_id
-from ..raster.grid import Bounds, Window, grid_bounds, subgrid
-from ..raster.sources import open_source, source_grid
+from ..raster.grid import Bounds, Window, grid_bounds, pixel_size, subgrid
+from ..raster.sources import crs_title, open_source, source_grid
 from ..stacking.stackplan import on_grid
-from ..vector.area import area_bounds, area_geometry
+from ..vector.area import area_bounds, area_geometry, hull_of, parts_on_grid
 from ..vector.polygons import LabelPolygons, label_title, read_labels
 from .mapped import Mapped, Table
 
@@ -102,7 +102,7 @@ def judgeable(labels: Labels, found: Mapped) -> tuple[Labels, list[Problem]]:
     return replace(labels, unlabelled="unknown"), [problem]
 
 
-def common_grid(labels: Labels, area: Area, found: Mapped, pixel_size: float) -> tuple[Grid, list[Problem]]:
+def common_grid(labels: Labels, area: Area, found: Mapped, wanted: float) -> tuple[Grid, list[Problem]]:
     """The pixels on which a map and labels are compared; see `truth_of`."""
     if found.grid is not None:
         return found.grid, []
@@ -114,18 +114,27 @@ def common_grid(labels: Labels, area: Area, found: Mapped, pixel_size: float) ->
     drawn = read_labels(labels, found.crs).geometries
     shapes = np.concatenate([found.polygons.geometries, drawn])
     bounds = area_bounds(area, labels, drawn, found.crs) or tuple(shapely.total_bounds(shapes).tolist())
-    size = pixel_size or usual_breadth(shapes) / PIXELS_ACROSS
+    if wanted:
+        return grid_over(bounds, wanted, found.crs), []
+    size = max(usual_breadth(shapes) / PIXELS_ACROSS, least_size(bounds))
     grid = grid_over(bounds, size, found.crs)
-    if pixel_size:
-        return grid, []
     problem = Problem(
         "pixel_size",
-        f"Polygons are compared on {grid.width} × {grid.height} pixels of {size:g} in {found.crs[:20]}, a tenth of the "
+        f"Polygons are compared on {grid.width} × {grid.height} pixels of {size:g} in {crs_title(found.crs)}, by the "
         "breadth of a usual polygon.",
         "Give a pixel size for other ones.",
         "warning",
     )
     return grid, [problem]
+
+
+def least_size(bounds: Bounds) -> float:
+    """The smallest pixels of which MOST_PIXELS are enough, wherever the first of them begins.
+
+    The positive root of (width / size + 2) (height / size + 2) = MOST_PIXELS.
+    """
+    width, height, most = bounds[2] - bounds[0], bounds[3] - bounds[1], MOST_PIXELS - 4
+    return (width + height + math.sqrt((width + height) ** 2 + most * width * height)) / most
 
 
 def usual_breadth(polygons: NDArray[np.object_]) -> float:
@@ -145,11 +154,10 @@ def grid_over(bounds: Bounds, size: float, crs: str) -> Grid:
     left, top = math.floor(bounds[0] / size), math.ceil(bounds[3] / size)
     width, height = math.ceil(bounds[2] / size) - left, top - math.floor(bounds[1] / size)
     if width * height > MOST_PIXELS:
-        enough = math.sqrt((bounds[2] - bounds[0]) * (bounds[3] - bounds[1]) / MOST_PIXELS)
         raise GeoSegError(
             "too_many_pixels",
             f"Comparing the polygons on pixels of {size:g} would take {width:,} × {height:,} of them.",
-            f"Give a pixel size of {enough:.3g} or more, or an area to look at.",
+            f"Give a pixel size of {least_size(bounds):.3g} or more, or an area to look at.",
         )
     return Grid(crs, (size, 0.0, left * size, 0.0, -size, top * size), max(width, 1), max(height, 1))
 
@@ -255,15 +263,23 @@ def other_classes(
 
 
 def as_background(labels: Labels, area: Area, polygons: LabelPolygons, grid: Grid) -> list[Problem]:
-    """The warning that much ground without label counts as background."""
+    """The warning that much ground far from every polygon counts as background, and nobody said that it is."""
+    said = area.kind not in ("rasters", "extent") or labels.unlabelled != "background"
+    if said or polygons.raster is not None:
+        return []
+    width, height = pixel_size(grid)
+    hull = shapely.area(hull_of(parts_on_grid(polygons.geometries, grid), grid, "convex_hull", 1.0))
+    share = hull / (width * height * grid.width * grid.height)
+    if share >= COVERED_SHARE:
+        return []
     return [
-        replace(
-            item,
-            message=f"The polygons of '{label_title(labels)}' span only part of the judged ground; all the rest counts "
-            "as background, whatever is there.",
+        Problem(
+            "labels_incomplete",
+            f"The polygons of '{label_title(labels)}' span {share:.0%} of the judged ground; all the rest counts as "
+            "background, whatever is there.",
+            "Choose an area in which every object is drawn, or say that unlabelled ground is unknown.",
+            "warning",
         )
-        for item in incomplete(labels, area, polygons, grid)
-        if polygons.raster is None
     ]
 
 
