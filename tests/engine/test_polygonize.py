@@ -76,7 +76,7 @@ def smooth_ids(rows=90, cols=60, seed=5):
 
 
 @pytest.mark.parametrize("connectivity", [4, 8])
-@pytest.mark.parametrize("changes", [{}])
+@pytest.mark.parametrize("changes", [{}, {"simplify_m": 15.0}, {"smooth": 2}, {"right_angles": True}])
 def test_strips_do_not_show(tmp_path, monkeypatch, connectivity, changes):
     ids, noise = smooth_ids()
     ids[:, 30] = 1

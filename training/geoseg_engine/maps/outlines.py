@@ -16,7 +16,7 @@ from ..raster.grid import Window
 from .outlines_areas import areas_of, sums
 from .outlines_joining import Joiner, Outlined
 from .outlines_shapes import without_touching
-from .outlines_tracing import trace
+from .outlines_tracing import NODE, PLAIN, kinds, trace
 
 STRIP_PIXELS = 6_000_000
 BLOCK_PX = 512
@@ -70,10 +70,20 @@ def outlined_areas(
         pixel_m2 = window_areas_m2(grid, row, 0, window.height, grid.width)[:, 0]
         totals = sums(areas, stride, pixel_m2, surety(window) if surety else None)
         chains = trace(codes, vertical, row, shared)
+        _keep_map_corners(chains.points, grid)
         outlined = without_touching(joiner.add(areas, totals, chains, stride, row))
         if shared:
             seen.append((row, chains.corners))
-        yield Found(outlined, np.concatenate([item for _, item in seen] or [np.zeros(0, np.int64)]))
+        highest = outlined.points[:, 0].min() if len(outlined.points) else row + height
+        near = [item for begin, item in seen if begin + height > highest]
+        yield Found(outlined, np.concatenate([np.zeros(0, np.int64), *near]))
         oldest = joiner.first_row(row + height)
         seen = [(begin, item) for begin, item in seen if begin >= oldest]
     channel.progress("polygonize", grid.height, grid.height)
+
+
+def _keep_map_corners(points: NDArray[np.int32], grid: Grid) -> None:
+    """The corners of the raster count as nodes, so that drawing outlines anew does not cut them."""
+    row, col, kind = points.T
+    outermost = ((row == 0) | (row == grid.height)) & ((col == 0) | (col == grid.width))
+    kind[outermost & (kinds(points) == PLAIN)] += NODE - PLAIN

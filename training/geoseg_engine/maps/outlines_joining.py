@@ -22,7 +22,7 @@ class Outlined:
     Attributes:
         code: (areas) of each.
         sums: (areas, 3) pixels, m² on the ground, summed surety.
-        points: (n, 3) of all outlines: row, column, kind of corner.
+        points: (n, 3) of all outlines: row, column, what the corner is.
         offsets: (outlines + 1) where each outline begins; the last point joins the first.
         owner: (outlines) number of the area.
     """

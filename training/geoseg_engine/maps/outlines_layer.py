@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from ..contract import Grid, LabelClass, PolygonizeJob
 from ..vector.geopackage import write_layer
 from .outlines import Found
+from .outlines_drawing import Drawing
 from .outlines_ground import Ground
-from .outlines_shapes import polygons
+from .outlines_shapes import in_order, polygons, signed_areas
 
 LAYER = "polygons"
 BATCH_POINTS = 3_000_000
@@ -36,22 +37,33 @@ class PolygonLayer:
             job: the smallest area, and how outlines are drawn.
         """
         self.count, self.area_m2 = 0, 0.0
-        self.redraws = bool(job.outlines.simplify_m or job.outlines.smooth or job.outlines.right_angles)
         self._path, self._grid, self._job, self._scored = path, grid, job, scored
         self._names = {item.id: item.name for item in classes}
         self._ground = Ground(grid)
+        self._drawing = Drawing(job.outlines, grid, self._ground)
         self._several = job.outlines.connectivity == 8
         self._waiting: list[gpd.GeoDataFrame] = []
         self._points = 0
 
+    @property
+    def redraws(self) -> bool:
+        """Whether outlines become other than the edges of pixels."""
+        return self._drawing.anything
+
     def add(self, found: Found) -> None:
         """Add areas that are large enough."""
         outlined = found.outlined.only(found.outlined.sums[:, 0] >= self._job.min_area_px)
-        points, offsets, owner = outlined.points, outlined.offsets, outlined.owner
+        points: NDArray[Any] = outlined.points
+        offsets, owner = outlined.offsets, outlined.owner
         count = len(outlined.code)
         if not count:
             return
-        shapes, size = polygons(points, offsets, owner, count, self._grid.transform, self._several)
+        order, hole = in_order(outlined, self._several)
+        if self.redraws:
+            points, offsets = self._drawing.redrawn(outlined, found.corners, order, hole)
+        area = owner if self._several else None
+        shapes = polygons(points, offsets, order, hole, self._grid.transform, area)
+        size = np.bincount(owner, signed_areas(points, offsets), count)
         pixels, ground, surety = outlined.sums.T
         ids = outlined.code.astype(np.int64)
         ids -= ids > 0

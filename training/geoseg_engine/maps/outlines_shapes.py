@@ -9,11 +9,11 @@ import shapely
 from numpy.typing import NDArray
 
 from .outlines_joining import Outlined
-from .outlines_tracing import CROSSING
+from .outlines_tracing import CROSSING, kinds
 
 Floats = NDArray[np.float64]
 Offsets = NDArray[np.int64]
-Affine = tuple[float, float, float, float, float, float]
+Transform = tuple[float, float, float, float, float, float]
 
 
 def without_touching(outlined: Outlined) -> Outlined:
@@ -22,7 +22,7 @@ def without_touching(outlined: Outlined) -> Outlined:
     An outline that touches itself is no valid ring; cut there, it is an outline and a hole, or two holes, that touch.
     """
     ring = np.repeat(np.arange(len(outlined.owner)), np.diff(outlined.offsets))
-    crossing = np.flatnonzero(outlined.points[:, 2] == CROSSING)
+    crossing = np.flatnonzero(kinds(outlined.points) == CROSSING)
     key = np.stack([ring[crossing], outlined.points[crossing, 0], outlined.points[crossing, 1]], axis=1)
     places, times = np.unique(key, axis=0, return_counts=True)
     touching = np.unique(places[times > 1, 0])
@@ -68,51 +68,57 @@ def signed_areas(points: NDArray[Any], offsets: Offsets) -> Floats:
     row, col = points[:, 0].astype(np.float64), points[:, 1].astype(np.float64)
     after = np.arange(1, len(points) + 1)
     after[offsets[1:] - 1] = offsets[:-1]
-    return np.add.reduceat(col * row[after] - col[after] * row, offsets[:-1]) / 2
+    return np.asarray(np.add.reduceat(col * row[after] - col[after] * row, offsets[:-1]) / 2)
+
+
+def in_order(outlined: Outlined, several: bool) -> tuple[Offsets, NDArray[np.bool_]]:
+    """Outlines by area and part, the outer one of each part before its holes; and which are holes, in that order."""
+    if not len(outlined.owner):
+        return np.zeros(0, np.int64), np.zeros(0, bool)
+    size = signed_areas(outlined.points, outlined.offsets)
+    first = outlined.points[outlined.offsets[:-1]]
+    order = np.lexsort((first[:, 1], first[:, 0], size < 0, outlined.owner))
+    if several:
+        rank = np.argsort(order)
+        part = _parts(outlined.points, outlined.offsets, outlined.owner, size)
+        order = np.lexsort((rank, rank[part]))
+    return order, (size < 0)[order]
 
 
 def polygons(
     points: NDArray[Any],
     offsets: Offsets,
-    owner: NDArray[np.int64],
-    count: int,
-    transform: Affine,
-    several: bool,
-) -> tuple[NDArray[Any], Floats]:
-    """Polygons of areas, and their size in pixels.
+    order: Offsets,
+    hole: NDArray[np.bool_],
+    transform: Transform,
+    area: Offsets | None = None,
+) -> NDArray[Any]:
+    """Polygons of outlines, in the order of areas.
 
     Args:
         points: (n, 2 or more) row and column of all outlines.
         offsets: where each begins.
-        owner: the area of each.
-        count: number of areas, each with an outline at least.
+        order, hole: of `in_order`.
         transform: pixels to coordinates.
-        several: areas may have several parts and become multipolygons.
+        area: of each outline; given, areas become multipolygons of their parts.
     """
-    if not count:
-        return np.zeros(0, object), np.zeros(0)
-    size = signed_areas(points, offsets)
-    hole = size < 0
-    order = np.lexsort((points[offsets[:-1], 1], points[offsets[:-1], 0], hole, owner))
-    if several:
-        rank = np.argsort(order)
-        order = np.lexsort((rank, rank[_parts(points, offsets, owner, size)]))
     length = np.diff(offsets)[order]
     ends = np.cumsum(length + 1)
     begins = ends - length - 1
-    index = np.arange(ends[-1]) - np.repeat(begins - offsets[:-1][order], length + 1)
+    index = np.arange(ends[-1] if len(ends) else 0) - np.repeat(begins - offsets[:-1][order], length + 1)
     index[ends - 1] = offsets[:-1][order]
     row, col = points[index, 0], points[index, 1]
     a, b, c, d, e, f = transform
     coordinates = np.stack([a * col + b * row + c, d * col + e * row + f], axis=1)
-    shells = np.append(np.flatnonzero(~hole[order]), len(order))
+    outer = np.append(np.flatnonzero(~hole), len(order))
     rings = np.concatenate([[0], ends])
-    total = np.bincount(owner, size, count).astype(np.float64)
-    if not several:
-        return shapely.from_ragged_array(shapely.GeometryType.POLYGON, coordinates, (rings, shells)), total
-    first_part = np.concatenate([[0], np.cumsum(np.bincount(owner[order][shells[:-1]], minlength=count))])
+    if area is None:
+        return np.asarray(
+            shapely.from_ragged_array(shapely.GeometryType.POLYGON, coordinates, (rings, outer))
+        )
+    areas = np.concatenate([[0], np.cumsum(np.bincount(area[order][outer[:-1]]))])
     kind = shapely.GeometryType.MULTIPOLYGON
-    return shapely.from_ragged_array(kind, coordinates, (rings, shells, first_part)), total
+    return np.asarray(shapely.from_ragged_array(kind, coordinates, (rings, outer, areas)))
 
 
 def _parts(

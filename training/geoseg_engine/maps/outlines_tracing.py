@@ -24,6 +24,8 @@ OWN_ROW, OWN_COL = np.array([1, 1, 0, 0]), np.array([1, 0, 0, 1])
 
 PLAIN, NODE, CROSSING = range(3)
 """Of a corner: a turn of one border line; three lines or more meet; four meet, where an outline can touch itself."""
+LEAVES_EAST, LEAVES_SOUTH = 4, 8
+"""Added to the kind of a corner, which is its rest modulo 4."""
 
 NO_PORT, ABOVE, BELOW = range(3)
 """Where a chain comes from or goes to: nowhere, as it is closed; the strip before; the strip after."""
@@ -34,7 +36,7 @@ class Chains:
     """Outlines, or parts of them, one after another.
 
     Attributes:
-        points: (n, 3) of row and column of a corner and what it is (PLAIN, NODE, CROSSING).
+        points: (n, 3) of row and column of a corner and what it is: its kind and where border lines leave.
         offsets: (chains + 1) where each chain begins.
         own: (chains, 2) row and column in the codes of a pixel of the area.
         begin, end: (chains, 2) of NO_PORT, ABOVE, BELOW and the column of the line that is cut.
@@ -87,7 +89,9 @@ def trace(codes: NDArray[Any], vertical: Bools, row: int, straight: bool) -> Cha
         turns[offsets[:-1]] = True
         kept &= turns
     lines = edges.sum(axis=1)
-    kind = np.where(lines > 2, lines - 2, PLAIN)
+    kind = (
+        np.where(lines > 2, lines - 2, PLAIN) + LEAVES_EAST * edges[:, EAST] + LEAVES_SOUTH * edges[:, SOUTH]
+    )
     points = np.stack([line + row, col, kind], axis=1).astype(np.int32)[place[kept]]
     kept_before = np.concatenate([[0], np.cumsum(kept)])
     start, facing_first = corner[first], direction[first]
@@ -99,6 +103,11 @@ def trace(codes: NDArray[Any], vertical: Bools, row: int, straight: bool) -> Cha
         _ports(target[last], line, col, inner),
         (line[inner] + row).astype(np.int64) * vertical.shape[1] + col[inner],
     )
+
+
+def kinds(points: Ints) -> Ints:
+    """PLAIN, NODE or CROSSING of each corner."""
+    return np.asarray(points[:, 2] & 3)
 
 
 def _corners(codes: NDArray[Any], vertical: Bools) -> tuple[Ints, Ints, Bools, NDArray[Any]]:
