@@ -50,19 +50,24 @@ def tile_classes(session, tile):
 
 
 def classes_of(path, image):
-    """Classes of a whole image (channels, rows, cols) in windows that overlap; of each window the middle is kept."""
+    """Classes of a whole image (channels, rows, cols) in windows that overlap, from the upper left corner on.
+
+    Half of the overlap is cut from a window's sides, but from those at the upper and left edge of the image; beyond
+    the others the windows are filled with zeros.
+    """
     session = session_of(path)
     said = metadata(session)
     side = said["tile_size"]
-    margin = side * said["tiles_overlap"] // 200
+    overlap = side * said["tiles_overlap"] // 100
+    half, step = overlap // 2, side - overlap
     rows, cols = image.shape[1:]
-    step = side - 2 * margin
     result = np.full((rows, cols), 255, np.uint8)
-    padded = np.pad(image, ((0, 0), (margin, side), (margin, side)))
+    padded = np.pad(image, ((0, 0), (0, side), (0, side)))
     for row in range(0, rows, step):
         for col in range(0, cols, step):
             found = tile_classes(session, padded[:, row : row + side, col : col + side])
-            kept = found[margin : margin + step, margin : margin + step]
-            place = result[row : row + step, col : col + step]
+            top, left = half if row else 0, half if col else 0
+            kept = found[top : side - half, left : side - half]
+            place = result[row + top : row + side - half, col + left : col + side - half]
             place[:] = kept[: place.shape[0], : place.shape[1]]
     return result

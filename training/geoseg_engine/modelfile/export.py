@@ -33,6 +33,8 @@ from .stats import Statistics
 OPSET = 18
 PREFIX = "network."
 DEEPNESS_TILE_PX = 512
+MOST_OVERLAP = 80
+"""In percent: with more, a reader would hardly advance."""
 TOLERANCE = 1e-4
 
 
@@ -140,20 +142,32 @@ def deepness_metadata(
 ) -> dict[str, str]:
     """The keys that the QGIS plugin Deepness reads. It applies (x / 255 - mean) / std to raw values."""
     width_m, height_m = pixel_size_m(grid, grid.height / 2, grid.width / 2)
-    overlap = min(math.ceil(100 * 2 * facts.reach_px / DEEPNESS_TILE_PX), 80)
     values = {
         "model_type": "Segmentor",
         "class_names": {str(item.id): item.name for item in classes},
         "resolution": round(100 * math.sqrt(width_m * height_m), 4),
         "tile_size": DEEPNESS_TILE_PX,
         "tiles_size": DEEPNESS_TILE_PX,
-        "tiles_overlap": overlap,
+        "tiles_overlap": deepness_overlap(facts),
         "standardization_mean": [value / 255 for value in statistics.mean],
         "standardization_std": [value / 255 for value in statistics.std],
         "seg_thresh": 0.0,
         "seg_small_segment": 0,
     }
     return {key: json.dumps(value, ensure_ascii=False) for key, value in values.items()}
+
+
+def deepness_overlap(facts: Traits) -> int:
+    """Percent that windows overlap by, so that a reader who keeps their middles gets the classes that we give.
+
+    Half of it hides the reach, and the windows' distance is a multiple of the alignment; a reader takes the whole
+    pixels of the percentage. Where none does both, that which hides most of the reach.
+    """
+    for percent in range(1, MOST_OVERLAP + 1):
+        overlap_px = DEEPNESS_TILE_PX * percent // 100
+        if overlap_px >= 2 * facts.reach_px and (DEEPNESS_TILE_PX - overlap_px) % facts.align_px == 0:
+            return percent
+    return min(math.ceil(100 * 2 * facts.reach_px / DEEPNESS_TILE_PX), MOST_OVERLAP)
 
 
 def own_metadata(values: dict[str, Any]) -> dict[str, str]:
