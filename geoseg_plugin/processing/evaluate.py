@@ -20,7 +20,7 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
-from ..contract import SPLITS, Area, EvaluateJob, Labels, Problem, Unlabelled
+from ..contract import SPLITS, VIEWS, Area, EvaluateJob, Labels, Problem, Unlabelled
 from ..jobs.submission import Submission
 from ..layers import styles
 from ..layers.classes import classes_of
@@ -93,6 +93,11 @@ class Evaluate(GeoSegAlgorithm):
                 )
             )
         )
+        self.addParameter(
+            advanced(
+                choice("TTA", tr("Views of each pixel, of a model (test-time augmentation)"), VIEWS, "none")
+            )
+        )
         self.addParameter(QgsProcessingParameterFolderDestination("OUTPUT", tr("Evaluation folder")))
         self.addOutput(QgsProcessingOutputNumber("MIOU", tr("Mean IoU")))
         self.addOutput(QgsProcessingOutputNumber("ACCURACY", tr("Overall accuracy")))
@@ -114,6 +119,7 @@ class Evaluate(GeoSegAlgorithm):
             device=self.parameterAsString(parameters, "DEVICE", context),
             prediction_layer=LABEL_LAYER if of_polygons else "",
             prediction_field=self._prediction_field(parameters, context) if of_polygons else "",
+            tta=self.parameterAsEnumString(parameters, "TTA", context),
             pixel_size=self.parameterAsDouble(parameters, "PIXEL_SIZE", context),
             truth=None if truth is None else self._truth(truth, parameters, context),
         )
