@@ -21,6 +21,10 @@ ENGINE_PYTHON = sys.executable
 Command = Sequence[str]
 
 
+class NotMeasured(RuntimeError):
+    """A row that cannot be measured here, with the reason."""
+
+
 @dataclass(frozen=True)
 class Row:
     """One line of the table.
@@ -152,7 +156,11 @@ def measure_table(about: str, table: str, rows: Sequence[str], gpu_here: bool = 
             continue
         with tempfile.TemporaryDirectory(prefix=f"geoseg-{name}-", dir=options.folder) as folder:
             module = importlib.import_module(f"{table}_{name}")
-            row: Row = module.run(Path(folder), options.repeat, options.small)
+            try:
+                row: Row = module.run(Path(folder), options.repeat, options.small)
+            except NotMeasured as reason:
+                print(f"| {name} | | | | | | | – | not measured: {reason} |", flush=True)
+                continue
         print(row.line(), flush=True)
         found.append(row)
     if options.json:

@@ -1,0 +1,24 @@
+"""Speed and memory of prediction beside the usual ways of it, and beside the model alone.
+
+Run with the engine's Python: `python scripts/bench/predict.py [ROW …] [--json FILE] [--repeat 5] [--small]`.
+Each row is a module `predict_<row>.py` beside this file with `run(folder, repeat, small) -> Row`; rows whose names
+begin with `gpu` are measured only where a GPU is. Ratios come from runs of both by turns; `--small` is for trying the
+script out, its ratios mean nothing. GEOSEG_BENCH_SIDE sets another side of the raster than 8 192 pixels. The exit code
+is 1 if a row does not hold.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parents[1] / "training")]
+
+import torch  # noqa: E402
+from measuring import measure_table  # noqa: E402
+
+ROWS = ("limit", "output", "monai", "deepness", "memory", "polygonize", "gpu_limit")
+
+if __name__ == "__main__":
+    sys.exit(measure_table(__doc__, "predict", ROWS, torch.cuda.is_available()))

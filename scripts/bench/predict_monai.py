@@ -1,0 +1,84 @@
+"""Prediction beside MONAI's sliding windows at their defaults, with rasterio before and after.
+
+The peer runs in an environment of its own, build/bench-monai, which lends the engine's packages and is made if it is
+not there. It takes the network as training leaves it, the whole raster in memory, windows of 256 px by fours.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+from measuring import ENGINE_ENV, ROOT, NotMeasured, Row, compared, timed
+from predict_runs import ours, prepare, size_for
+
+PEER_ENV = ROOT / "build" / "bench-monai"
+PACKAGE = "monai==1.6.1"
+
+PEER = """
+import sys, numpy as np, rasterio, torch
+from monai.inferers import sliding_window_inference
+from geoseg_engine.modelfile.reading import load_network
+image, model, output = sys.argv[1:]
+with rasterio.open(image) as raster:
+    values, profile = raster.read().astype(np.float32), raster.profile
+values = torch.from_numpy((values - 1000) / 200)[None]
+network = load_network(model).eval()
+with torch.no_grad():
+    shares = torch.softmax(sliding_window_inference(values, (256, 256), 4, network), dim=1)[0]
+confidence, classes = shares.max(dim=0)
+for path, found, dtype in ((output, classes, "uint8"), (output + ".confidence.tif", confidence, "float32")):
+    with rasterio.open(path, "w", **{**profile, "count": 1, "dtype": dtype}) as raster:
+        raster.write(found.numpy().astype(dtype), 1)
+"""
+
+
+def run(folder: Path, repeat: int, small: bool) -> Row:
+    """Both by turns.
+
+    Raises:
+        NotMeasured: where MONAI cannot be had.
+    """
+    peer = peer_python()
+    prepare(folder, size_for(small))
+    files = [str(folder / name) for name in ("image.tif", "model.onnx", "monai.tif")]
+
+    def whole() -> tuple[float, float]:
+        found = ours(folder)
+        return found.wall_s, found.peak_mb
+
+    ours_s, beside_s, ratio, peak_mb = compared(
+        whole, lambda: timed([[peer, "-c", PEER, *files]], ENGINE_ENV), repeat
+    )
+    return Row(
+        f"{size_for(small).work}, cpu, whole process",
+        "MONAI sliding_window_inference at its defaults, rasterio in and out",
+        ours_s,
+        beside_s,
+        ratio,
+        1 / 2.5,
+        peak_mb,
+        note=f"{1 / ratio:.2f} times as fast",
+    )
+
+
+def peer_python() -> str:
+    """The peer's interpreter, in an environment that is made the first time.
+
+    Raises:
+        NotMeasured: if the package cannot be installed.
+    """
+    python = PEER_ENV / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(PEER_ENV)], check=True)
+        own = subprocess.check_output(
+            [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+        )
+        Path(own.decode().strip(), "engine.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
+    if subprocess.run([str(python), "-c", "import monai"], capture_output=True).returncode:
+        pip = [str(python), "-m", "pip", "install", "-q", "--no-deps", PACKAGE]
+        if subprocess.run(pip, capture_output=True).returncode:
+            raise NotMeasured(f"{PACKAGE} cannot be installed")
+    return str(python)

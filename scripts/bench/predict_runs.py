@@ -1,0 +1,171 @@
+"""One raster, one untrained U-Net, and runs over them, for the rows of scripts/bench/predict.py.
+
+As a command it is the model alone: `predict_runs.py MODEL RUNTIME PRECISION DEVICE SIDE OUT` runs it on a window that
+is there already, for some seconds, and writes pixels a second and peak memory as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "training"))
+
+import numpy as np  # noqa: E402
+import rasterio  # noqa: E402
+import torch  # noqa: E402
+from measuring import ENGINE_ENV, ENGINE_PYTHON, engine_command, timed  # noqa: E402
+
+from geoseg_engine.contract import Band, Grid, LabelClass, Recipe, Source  # noqa: E402
+from geoseg_engine.modelfile import export  # noqa: E402
+from geoseg_engine.modelfile.reading import read_model  # noqa: E402
+from geoseg_engine.modelfile.stats import Statistics  # noqa: E402
+from geoseg_engine.models import build, traits  # noqa: E402
+from geoseg_engine.prediction.halo import Frame, cuts  # noqa: E402
+from geoseg_engine.prediction.runtime import open_runtime  # noqa: E402
+from geoseg_engine.raster.grid import Window, rasterio_profile  # noqa: E402
+
+BANDS, CLASSES, PATTERN_PX = 6, 3, 1024
+LEAST_S, LEAST_RUNS = 20.0, 3
+RUNTIMES = {"torch": "torch", "ONNX": "onnx", "OpenVINO": "openvino"}
+"""First word of a runtime's title to its name."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """Side of the raster, width and levels of the U-Net."""
+
+    side: int
+    width: int
+    levels: int
+
+    @property
+    def work(self) -> str:
+        """In words."""
+        return f"{self.side:,}² × {BANDS}, U-Net base {self.width}".replace(",", " ", 1)
+
+
+def size_for(small: bool) -> Size:
+    """The size of a row."""
+    side = int(os.environ.get("GEOSEG_BENCH_SIDE", "8192"))
+    return Size(1024, 8, 3) if small else Size(side, 32, 4)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the job.
+
+    Attributes:
+        seconds: from the first window read to the files finished.
+        wall_s: of the whole process, with imports and the choice of a runtime.
+        peak_mb: of the process.
+        result: as the engine gave it.
+        input_px: pixels of all windows that the network saw.
+        window_px: side of an inner window.
+    """
+
+    seconds: float
+    wall_s: float
+    peak_mb: float
+    result: dict[str, Any]
+    input_px: int
+    window_px: int
+
+
+def prepare(folder: Path, size: Size) -> None:
+    """Write image.tif, int16 as sensors give it, and model.onnx."""
+    grid = Grid("EPSG:32631", (10.0, 0.0, 300_000.0, 0.0, -10.0, 5_000_000.0), size.side, size.side)
+    random = np.random.default_rng(0)
+    pattern = random.normal(1000, 200, (BANDS, PATTERN_PX, PATTERN_PX)).astype(np.int16)
+    with rasterio.open(folder / "image.tif", "w", **rasterio_profile(grid, BANDS, "int16", None)) as image:
+        for row in range(0, size.side, PATTERN_PX):
+            for col in range(0, size.side, PATTERN_PX):
+                height, width = min(PATTERN_PX, size.side - row), min(PATTERN_PX, size.side - col)
+                image.write(pattern[:, :height, :width], window=Window(row, col, height, width).rasterio)
+    bands = tuple(Band(f"b{index}", "r1", index) for index in range(1, BANDS + 1))
+    classes = [LabelClass(index, f"class {index}") for index in range(CLASSES)]
+    architecture = {
+        "name": "unet",
+        "bands": BANDS,
+        "classes": CLASSES,
+        "width": size.width,
+        "levels": size.levels,
+    }
+    torch.manual_seed(0)
+    network = build(architecture).eval()
+    facts = traits(network)
+    statistics = Statistics((1000.0,) * BANDS, (200.0,) * BANDS, (400.0,) * BANDS, (1600.0,) * BANDS)
+    own = {
+        "recipe": Recipe((Source("r1", str(folder / "image.tif")),), bands, grid),
+        "classes": classes,
+        "statistics": statistics,
+        "architecture": architecture,
+        "reach_px": facts.reach_px,
+        "align_px": facts.align_px,
+        "tile_exact": facts.tile_exact,
+        "tile_px": 256,
+        "metrics": {},
+        "unlabelled": "unknown",
+        "warnings": [],
+        "trained": {},
+    }
+    metadata = {**export.deepness_metadata(grid, classes, statistics, facts), **export.own_metadata(own)}
+    sample = torch.randn(2, BANDS, 4 * facts.align_px, 4 * facts.align_px)
+    export.export(network, statistics, metadata, [sample], folder / "model.onnx")
+
+
+def ours(folder: Path, device: str = "cpu") -> Run:
+    """Run the job `predict` as QGIS does: classes and confidence of the whole raster."""
+    place = folder / "ours"
+    model = str(folder / "model.onnx")
+    job = {
+        "model": model,
+        "output": "classes.tif",
+        "confidence": "confidence.tif",
+        "device": device,
+        "resume": False,
+    }
+    wall_s, peak_mb = timed([engine_command(place, "predict", job)], ENGINE_ENV)
+    result = json.loads((place / "events.jsonl").read_text().splitlines()[-1])["result"]
+    (place / "events.jsonl").unlink()
+    described, side = read_model(model), result["grid"]["width"]
+    frame = Frame(side, side, described.reach_px, described.align_px)
+    areas = [cut.read.height * cut.read.width for cut in cuts(frame, result["core_px"])]
+    window_px = min(result["core_px"] + 2 * frame.halo_px, frame.full.width)
+    return Run(float(result["seconds"]), wall_s, peak_mb, result, sum(areas), window_px)
+
+
+def limit(folder: Path, run: Run) -> float:
+    """Pixels a second of the model alone, run as a run of ours has chosen, on windows as large as its own."""
+    out = folder / "limit.json"
+    facts = run.result
+    name = RUNTIMES[facts["runtime"].split()[0]]
+    settings = [name, facts["precision"], facts["device"], str(run.window_px), str(out)]
+    timed([[ENGINE_PYTHON, __file__, str(folder / "model.onnx"), *settings]])
+    return float(json.loads(out.read_text())["px_per_s"])
+
+
+def alone(model: str, name: str, precision: str, device: str, side: int) -> dict[str, float]:
+    """Pixels a second of a runtime on a window that is there already, after one to warm up."""
+    runtime = open_runtime(model, name, device, precision)
+    scores = np.random.default_rng(0).normal(0, 1, (BANDS, side, side)).astype(np.float32)
+    runtime.predict_window(scores)
+    runs, started = 0, time.perf_counter()
+    while runs < LEAST_RUNS or time.perf_counter() - started < LEAST_S:
+        runtime.predict_window(scores)
+        runs += 1
+    seconds = time.perf_counter() - started
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"px_per_s": runs * side * side / seconds, "peak_mb": peak_mb}
+
+
+if __name__ == "__main__":
+    *settings, side_px, file = sys.argv[1:]
+    Path(file).write_text(json.dumps(alone(*settings, int(side_px))))
