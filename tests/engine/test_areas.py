@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 import geopandas
 import numpy as np
 import pytest
+import rasterio.shutil
 import shapely
 from prediction_scenes import CLASSES, grid_of, write_raster
 
@@ -220,6 +221,29 @@ def test_a_foreign_raster_has_a_class_for_every_value(tmp_path, dtype):
         (10, "10", 2),
         (20, "20", 3),
     ]
+
+
+@pytest.mark.parametrize("nodata", ["255", "-9999", "nan"])
+def test_a_byte_raster_with_any_nodata(tmp_path, nodata):
+    write_raster(tmp_path / "a.tif", np.array([[1, 1, 2], [2, 2, 255]], np.uint8), grid_of(2, 3), 255)
+    rasterio.shutil.copy(tmp_path / "a.tif", tmp_path / "a.vrt", driver="VRT")
+    text = (tmp_path / "a.vrt").read_text().replace("NoDataValue>255<", f"NoDataValue>{nodata}<")
+    (tmp_path / "a.vrt").write_text(text)
+    result = areas.run(AreasJob("a.vrt"), tmp_path, Channel(tmp_path))
+    pixels = {row["id"]: row["pixels"] for row in result["rows"]}
+    assert pixels == ({1: 2, 2: 3} if nodata == "255" else {1: 2, 2: 3, 255: 1})
+
+
+def test_points_of_multipoint_layers_and_several_places_in_one(tmp_path, ids):
+    rows, cols = np.full(12, 20), np.arange(12) * 5
+    write_points(tmp_path / "s.gpkg", rows, cols, reference=["water"] * 12)
+    frame = geopandas.read_file(tmp_path / "s.gpkg")
+    frame.geometry = [shapely.MultiPoint([point]) for point in frame.geometry]
+    frame.to_file(tmp_path / "multi.gpkg")
+    assert run(tmp_path, sample="multi.gpkg")["sample"]["used"] == 12
+    frame.dissolve().to_file(tmp_path / "several.gpkg")
+    with pytest.raises(GeoSegError, match="than points"):
+        run(tmp_path, sample="several.gpkg")
 
 
 def test_what_is_no_map_of_classes_is_refused(tmp_path):

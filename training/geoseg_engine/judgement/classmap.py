@@ -195,6 +195,6 @@ def _table(dataset: Any, values: NDArray[Any]) -> NDArray[np.uint8] | None:
         return None
     table = np.full(256, UNKNOWN, np.uint8)
     table[values] = np.arange(len(values))
-    if dataset.nodata is not None:
+    if dataset.nodata in range(256):
         table[int(dataset.nodata)] = IGNORE
     return table

@@ -2,7 +2,8 @@
 
 Olofsson, Foody, Herold, Stehman, Woodcock & Wulder 2014, "Good practices for estimating area and assessing accuracy of
 land change", Remote Sensing of Environment 148: 42-57; equation numbers are of that paper. The map's classes are the
-strata. Inside a class every pixel was as likely to be drawn as any other.
+strata. Inside a class every pixel was as likely to be drawn as any other; where pixels are not equally large (grids in
+degrees), the estimates suppose that the map's mistakes do not go with their size.
 """
 
 from __future__ import annotations
