@@ -133,13 +133,15 @@ def ours(folder: Path, device: str = "cpu") -> Run:
         "resume": False,
     }
     wall_s, peak_mb = timed([engine_command(place, "predict", job)], ENGINE_ENV)
-    result = json.loads((place / "events.jsonl").read_text().splitlines()[-1])["result"]
+    events = [json.loads(line) for line in (place / "events.jsonl").read_text().splitlines()]
     (place / "events.jsonl").unlink()
+    result = events[-1]["result"]
+    began = next(event["t"] for event in events if event.get("phase") == "predict")
     described, side = read_model(model), result["grid"]["width"]
     frame = Frame(side, side, described.reach_px, described.align_px)
     areas = [cut.read.height * cut.read.width for cut in cuts(frame, result["core_px"])]
     window_px = min(result["core_px"] + 2 * frame.halo_px, frame.full.width)
-    return Run(float(result["seconds"]), wall_s, peak_mb, result, sum(areas), window_px)
+    return Run(events[-1]["t"] - began, wall_s, peak_mb, result, sum(areas), window_px)
 
 
 def limit(folder: Path, run: Run) -> float:

@@ -133,6 +133,7 @@ def predict_recipe(
         "precision": setup.runtime.precision,
         "device": setup.runtime.device,
         "agreement": setup.choice.agreement,
+        "int8_loss": setup.choice.int8_loss,
         "views": setup.views,
         "core_px": setup.core_px,
         "mpx_per_s": round(pixels / 1e6 / max(seconds, 1e-9), 3),
