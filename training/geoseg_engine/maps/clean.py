@@ -10,12 +10,13 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rasterio
+from numpy.typing import NDArray
 
 from ..channel import Channel
 from ..contract import IGNORE, Cleaning, CleanJob, Grid, Problem, Source, encode
@@ -32,28 +33,48 @@ from .clean_patches import Step, clean_patches
 WINDOW_PX, COLUMNS_PX = 1024, 4096
 """Least side of windows; columns whose pixels are taken to be equally large."""
 
+FEW_CODES = 16
+
 Read = Callable[[Window], Codes]
 Write = Callable[[Codes, Window], None]
 
 
-@dataclass
 class Tally:
-    """Counts of the finished raster, per code: pixels, ground, and how many pixels are not what they were."""
+    """Counts of the finished raster: pixels and ground of each class, and how many pixels are not what they were."""
 
-    grid: Grid
-    pixels: Any
-    areas_m2: Any
-    changed_px: int = 0
+    def __init__(self, raster: ClassRaster) -> None:
+        self._grid = raster.grid
+        self._codes = [*(raster.code(item.id) for item in raster.classes), IGNORE]
+        self._names = [*(str(item.id) for item in raster.classes), ""]
+        self._pixels = np.zeros(len(self._codes), np.int64)
+        self._areas_m2 = np.zeros(len(self._codes))
+        self._changed_px = 0
 
     def add(self, codes: Codes, before: Codes, window: Window) -> None:
         """Count a window."""
-        self.changed_px += int(np.count_nonzero(codes != before))
+        self._changed_px += int(np.count_nonzero(codes != before))
         for col in range(0, window.width, COLUMNS_PX):
             part = codes[:, col : col + COLUMNS_PX]
-            areas = window_areas_m2(self.grid, window.row, window.col + col, *part.shape)
-            weights = np.broadcast_to(areas, part.shape).ravel()
-            self.pixels += np.bincount(part.ravel(), minlength=IGNORE + 1)
-            self.areas_m2 += np.bincount(part.ravel(), weights, IGNORE + 1)
+            areas = window_areas_m2(self._grid, window.row, window.col + col, *part.shape)
+            counts = row_counts(part, self._codes)
+            self._pixels += counts.sum(axis=0)
+            self._areas_m2 += areas[:, 0] @ counts
+
+    def result(self) -> dict[str, Any]:
+        """changed_px, counts and areas_m2 by value, nodata_px."""
+        pixels = dict(zip(self._names, self._pixels.tolist(), strict=True))
+        areas_m2 = dict(zip(self._names, self._areas_m2.round(2).tolist(), strict=True))
+        none = pixels.pop("")
+        areas_m2.pop("")
+        return {"changed_px": self._changed_px, "counts": pixels, "areas_m2": areas_m2, "nodata_px": none}
+
+
+def row_counts(codes: Codes, wanted: list[int]) -> NDArray[np.int64]:
+    """Pixels of each wanted code in each row, (rows, wanted); few codes are compared one by one, which is faster."""
+    if len(wanted) > FEW_CODES:
+        return np.stack([np.bincount(row, minlength=IGNORE + 1)[wanted] for row in codes])
+    found = [np.add.reduce((codes == item).view(np.uint8), axis=1, dtype=np.int64) for item in wanted]
+    return np.stack(found, axis=1)
 
 
 def run(job: CleanJob, folder: Path, channel: Channel) -> dict[str, Any]:
@@ -102,7 +123,7 @@ def clean(
         prepare_folder(output.parent, int(2 * PACKED_SHARE * grid.width * grid.height))
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".clean-", dir=output.parent)))
         writer = stack.enter_context(raster.writer(output, {"GEOSEG_CLEANING": json.dumps(encode(cleaning))}))
-        tally = Tally(grid, np.zeros(IGNORE + 1, np.int64), np.zeros(IGNORE + 1))
+        tally = Tally(raster)
 
         def finish(codes: Codes, window: Window) -> None:
             tally.add(codes, before.read(window), window)
@@ -111,13 +132,8 @@ def clean(
         patches = in_steps(raster, cleaning, raster.code(background), scratch, finish, channel)
         channel.send("progress", phase="finishing the file", done=0, total=1, rate="")
     return {
-        "changed_px": tally.changed_px,
+        **tally.result(),
         "patches": patches,
-        "counts": {str(item.id): int(tally.pixels[raster.code(item.id)]) for item in raster.classes},
-        "areas_m2": {
-            str(item.id): round(float(tally.areas_m2[raster.code(item.id)]), 2) for item in raster.classes
-        },
-        "nodata_px": int(tally.pixels[IGNORE]),
         "classes": raster.classes,
         "grid": grid,
         "warnings": _warnings(cleaning, background),
