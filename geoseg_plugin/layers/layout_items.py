@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from qgis.core import (
     Qgis,
     QgsFillSymbol,
+    QgsLayerTreeLayer,
     QgsLayoutFrame,
     QgsLayoutItem,
     QgsLayoutItemLabel,
@@ -38,7 +39,11 @@ from ..paths import icon
 DARK, QUIET, HAIR = "#22313a", "#5c6b73", "#c9d0d4"
 UNIT = Qgis.LayoutUnit.Millimeters
 CELL_MM, GRID_MM = 0.8, 0.15
-LEGEND_LINE_MM, LEGEND_GAP_MM, LEGEND_TOP_MM = 3.4, 1.6, 2.5
+LEGEND_LINE_MM, LEGEND_GAP_MM, LEGEND_TOP_MM, LEGEND_TEXT_MM = 3.4, 1.6, 2.5, 10.0
+FEW_ROWS = 8
+"""With more, an interval stands beside its area and not below it."""
+COLUMN_SHARES = {3: (0.4, 0.3, 0.3), 4: (0.33, 0.14, 0.2, 0.33)}
+"""Of the table of areas, by the number of its columns."""
 Box = tuple[float, float, float, float]
 """Left, top, width, height on the page."""
 
@@ -156,31 +161,61 @@ def legend(
     item.setAutoUpdateModel(False)
     model = item.model()
     model.rootGroup().removeAllChildren()
-    entries = 0
-    for layer in layers:
-        node = model.rootGroup().addLayer(layer)
-        shown = drawn_entries(layer, len(model.layerOriginalLegendNodes(node)))
+    nodes = [model.rootGroup().addLayer(layer) for layer in layers]
+    for node in nodes:
+        shown = drawn_entries(node.layer(), len(model.layerOriginalLegendNodes(node)))
         if shown is not None:
             QgsMapLayerLegendUtils.setLegendNodeOrder(node, shown)
         model.refreshLayerLegend(node)
-        entries += len(model.layerLegendNodes(node))
         QgsLegendRenderer.setNodeLegendStyle(node, QgsLegendStyle.Style.Hidden)
+    entries = sum(len(model.layerLegendNodes(node)) for node in nodes)
+    columns = 2 if entries > 6 else 1
+    letters = text_format(8.5 if columns == 1 else 7.5)
+    for node in nodes:
+        shorten_names(layout, item, node, letters, width / columns - LEGEND_TEXT_MM)
     style = item.style(QgsLegendStyle.Style.SymbolLabel)
-    style.setTextFormat(text_format(8.5))
+    style.setTextFormat(letters)
     item.setStyle(QgsLegendStyle.Style.SymbolLabel, style)
     item.rstyle(QgsLegendStyle.Style.Symbol).setMargin(QgsLegendStyle.Side.Top, LEGEND_GAP_MM)
     item.setSymbolWidth(5.5)
     item.setSymbolHeight(LEGEND_LINE_MM)
     item.setBoxSpace(0)
     item.setBackgroundEnabled(False)
-    columns = 2 if entries > 6 else 1
     item.setColumnCount(columns)
     item.setSplitLayer(True)
     layout.addLayoutItem(item)
-    lines = -(-entries // columns)
-    height = lines * (LEGEND_LINE_MM + LEGEND_GAP_MM)
+    height = -(-entries // columns) * (LEGEND_LINE_MM + LEGEND_GAP_MM)
     put(item, (left, top - LEGEND_TOP_MM, width, height))
     return height
+
+
+def shorten_names(
+    layout: QgsPrintLayout,
+    item: QgsLayoutItemLegend,
+    node: QgsLayerTreeLayer,
+    letters: QgsTextFormat,
+    width: float,
+) -> None:
+    """Names in the legend that are wider than their column end in an ellipsis."""
+    model = item.model()
+    order = QgsMapLayerLegendUtils.legendNodeOrder(node)
+    for place, entry in enumerate(model.layerLegendNodes(node)):
+        name = str(entry.data(Qt.ItemDataRole.DisplayRole))
+        short = fitted(layout, name, letters, width)
+        if short != name:
+            original = order[place] if place < len(order) else place
+            QgsMapLayerLegendUtils.setLegendNodeUserLabel(node, original, short)
+    model.refreshLayerLegend(node)
+
+
+def fitted(layout: QgsPrintLayout, text: str, letters: QgsTextFormat, width: float) -> str:
+    """The text, or as much of it as the width takes and an ellipsis."""
+    context = QgsLayoutUtils.createRenderContextForLayout(layout, None)
+    room = width * context.convertToPainterUnits(1.0, Qgis.RenderUnit.Millimeters)
+    short = text
+    while len(short) > 1 and QgsTextRenderer.textWidth(context, letters, [short]) > room:
+        short = f"{short[:-2].rstrip()}…"
+    return short
 
 
 def drawn_entries(layer: QgsMapLayer, nodes: int) -> list[int] | None:
@@ -201,7 +236,16 @@ def table(
 ) -> float:
     """A table with texts to the left and numbers to the right; returns its height."""
     left, top, width = place
-    small = text_format(7.5 if len(rows) <= 12 else 6.5)
+    many = len(rows) > FEW_ROWS
+    small = text_format(6.5 if many else 7.5)
+    widths = [(width - 2 * CELL_MM * len(heads)) * share for share in COLUMN_SHARES[len(heads)]]
+    rows = [
+        [
+            fitted(layout, row[0], small, widths[0]),
+            *(one_line(text) if many else text for text in row[1:]),
+        ]
+        for row in rows
+    ]
     quiet = QgsTextFormat(small)
     quiet.setColor(QColor(QUIET))
     item = QgsLayoutItemManualTable.create(layout)
@@ -212,9 +256,7 @@ def table(
     item.setGridColor(QColor(HAIR))
     item.setGridStrokeWidth(GRID_MM)
     item.setCellMargin(CELL_MM)
-    texts_mm = width - 2 * CELL_MM * len(heads)
-    first = 0.4 if len(heads) < 4 else 0.3
-    item.setColumnWidths([texts_mm * first, *[texts_mm * (1 - first) / (len(heads) - 1)] * (len(heads) - 1)])
+    item.setColumnWidths(widths)
     layout.addMultiFrame(item)
     frame = QgsLayoutFrame(layout, item)
     layout.addLayoutItem(frame)
@@ -224,6 +266,12 @@ def table(
     put(frame, (left, top, width, height + 0.5))
     item.refresh()
     return height
+
+
+def one_line(text: str) -> str:
+    """`12.3 (11.0–13.6)` of two lines."""
+    best, _, interval = text.partition("\n")
+    return f"{best} ({interval})" if interval else best
 
 
 def cells(texts: Sequence[str], style: QgsTextFormat) -> list[QgsTableCell]:

@@ -21,7 +21,7 @@ from qgis.core import (
 from qgis.PyQt.QtGui import QImage
 
 from geoseg_plugin.contract import GeoSegError
-from geoseg_plugin.layers import areas, layout, publish, sample
+from geoseg_plugin.layers import areas, layout, layout_items, publish, sample
 from geoseg_plugin.layers.sheet import (
     Sheet,
     attribution_of,
@@ -100,6 +100,15 @@ def test_everything_stays_on_the_page(qgis_new_project: None, tmp_path: Path) ->
         assert page.contains(item.mapRectToScene(item.rect())), item
     frames = of_kind(made, QgsLayoutFrame)
     assert len(frames[0].multiFrame().tableContents()) == layout.MOST_ROWS + 1, "the largest, and the heads"
+
+
+def test_long_names_are_shortened_to_their_column(qgis_new_project: None, tmp_path: Path) -> None:
+    made = layout.map_layout(sheet(classes_layer(tmp_path)), QgsProject.instance())
+    letters = layout_items.text_format(8)
+    assert layout_items.fitted(made, "scarp", letters, 40) == "scarp"
+    short = layout_items.fitted(made, "a scarp with a long name", letters, 12)
+    assert short.endswith("…") and 2 < len(short) < 16
+    assert layout_items.one_line("5.5\n5.0–6.0") == "5.5 (5.0–6.0)" and layout_items.one_line("5.5") == "5.5"
 
 
 def test_the_same_title_replaces_the_layout(qgis_new_project: None, tmp_path: Path) -> None:
