@@ -78,7 +78,7 @@ def test_the_whole_result(place, tmp_path):
     for item in range(3):
         assert result["counts"][str(item)] == (ids == item).sum()
         assert result["areas_m2"][str(item)] == pytest.approx((ids == item).sum() * 100, rel=2e-3)
-    assert result["matched"] == [{"slot": "image", "file": str(place / "image.tif")}]
+    assert [(row["slot"], row["file"]) for row in result["matched"]] == [("image", str(place / "image.tif"))]
     assert (tmp_path / "polygons.gpkg").exists()
     assert "<Category>water</Category>" in (tmp_path / "classes.tif.aux.xml").read_text()
 

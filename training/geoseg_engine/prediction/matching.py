@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import pyproj
 
-from ..contract import GeoSegError, Grid, GridRequest, Problem, Recipe, Source
+from ..contract import EXPRESSION, GeoSegError, Grid, GridRequest, Problem, Recipe, Source
 from ..modelfile.reading import ModelFile, is_foreign
 from ..raster.geodesy import pixel_size_m
 from ..raster.grid import pixel_size
@@ -26,17 +27,13 @@ COARSER = 1.5
 class Match:
     """How layers fill the model's slots; `recipe` is None when a problem of severity error stands in its way.
 
-    `slots` are pairs of the model's slot and the layer that fills it.
+    `matched` has a row for each layer: `slot` as the model calls it, its `key` (a source of this key fills it, whatever
+    its name), the `file`, and its `bands`: `band` of the model, `index` in the file and what is derived from it.
     """
 
     recipe: Recipe | None = None
-    slots: list[tuple[str, str]] = field(default_factory=list)
+    matched: list[dict[str, Any]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
-
-    @property
-    def matched(self) -> list[dict[str, str]]:
-        """The slots as a result lists them."""
-        return [{"slot": slot, "file": file} for slot, file in self.slots]
 
 
 def match(
@@ -64,8 +61,7 @@ def match(
     except GeoSegError as error:
         found.problems.append(as_problem(error))
         return found
-    slots = {source.key: title(source) for source in model.recipe.sources}
-    found.slots = [(slots.get(source.key, source.key), source.path) for source in recipe.sources]
+    found.matched = matched_rows(model.recipe, recipe)
     request = GridRequest(request.reference, request.crs, request.pixel_size, extent, extent_crs)
     plan = plan_recipe(recipe.sources, recipe.bands, request, None, recipe.intermediates)
     found.problems += plan.problems
@@ -73,6 +69,25 @@ def match(
     if plan.recipe is not None:
         found.problems += coarse_warnings(plan.recipe, grids)
     return found
+
+
+def matched_rows(trained: Recipe, recipe: Recipe) -> list[dict[str, Any]]:
+    """Which layer fills which slot of the recipe that was trained on, and with which of its bands; see `Match`."""
+    slots = {source.key: title(source) for source in trained.sources}
+    every = [band for band in (*recipe.bands, *recipe.intermediates) if band.derive != EXPRESSION]
+    return [
+        {
+            "slot": slots.get(source.key, source.key),
+            "key": source.key,
+            "file": source.path,
+            "bands": [
+                {"band": band.name, "index": band.index, "derive": band.derive}
+                for band in every
+                if band.source == source.key
+            ],
+        }
+        for source in recipe.sources
+    ]
 
 
 def foreign_recipe(model: ModelFile, sources: tuple[Source, ...]) -> Recipe:
