@@ -58,8 +58,10 @@ class PredictController(QObject):
         self.page.resume_requested.connect(self.resume)
         self.page.attach_requested.connect(self.attach)
         self.page.place_requested.connect(lambda _code: show_layer_of(self._beyond, desk.project))
-        if desk.iface is not None:
-            self.page.rectangle.setMapCanvas(desk.iface.mapCanvas())
+        self._canvas = desk.iface.mapCanvas() if desk.iface is not None else None
+        if self._canvas is not None:
+            self.page.rectangle.setMapCanvas(self._canvas)
+            self._canvas.extentsChanged.connect(self._on_map_moved)
 
     def close(self) -> None:
         """Let go of the project."""
@@ -67,6 +69,8 @@ class PredictController(QObject):
         self._layers_timer.stop()
         self.desk.project.layersAdded.disconnect(self._on_layers_changed)
         self.desk.project.layersRemoved.disconnect(self._on_layers_changed)
+        if self._canvas is not None:
+            self._canvas.extentsChanged.disconnect(self._on_map_moved)
 
     def refresh(self) -> None:
         """Show the models of the workspace, newest first, and what can be gone on with."""
@@ -193,8 +197,7 @@ class PredictController(QObject):
         return predict.plan(folder, Path(choices.model), taken.sources, **settings)
 
     def _take(self, choices: PredictChoices, folder: Path) -> Taken:
-        canvas = self.desk.iface.mapCanvas() if self.desk.iface is not None else None
-        taken = take(choices, self._model, folder, self.desk.project, canvas, self._to_export)
+        taken = take(choices, self._model, folder, self.desk.project, self._canvas, self._to_export)
         for note in taken.notes:
             self.desk.dock.footer.add_log("info", note)
         return taken
@@ -266,6 +269,11 @@ class PredictController(QObject):
 
     def _on_layers_changed(self, *_layers: object) -> None:
         self._layers_timer.start()
+
+    def _on_map_moved(self) -> None:
+        """What the map shows is another area now: the sentence shall say so, where anybody reads it."""
+        if self.page.isVisible() and self.page.place.currentData() == "map":
+            self._timer.start()
 
     def _propose_layers(self) -> None:
         for slot in self._slots():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from docked import FakeRunner, polygon_layer, raster_layer
 from osgeo import gdal
 from qgis.core import QgsCoordinateReferenceSystem, QgsProject, QgsRectangle
+from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QUrl
 from test_layers_publish import raster
 
@@ -39,11 +41,11 @@ DESCRIBED = {"recipe": RECIPE, "bands": ["optical: red", "optical: nir"], "class
 class Desk:
     """A dock with its controller and fake runners."""
 
-    def __init__(self) -> None:
+    def __init__(self, iface: Any = None) -> None:
         self.dock = GeoSegDock(paths.guide())
         self.page = self.dock.predict
         self.runner, self.asked = FakeRunner(), FakeRunner()
-        self.controller = Controller(self.dock, None, self.runner, self.asked)  # type: ignore[arg-type]
+        self.controller = Controller(self.dock, iface, self.runner, self.asked)  # type: ignore[arg-type]
         self.controller.questions.wake()
 
     def use(self, model: Path, described: dict[str, Any]) -> None:
@@ -133,6 +135,31 @@ def test_a_rectangle_and_what_is_still_missing(desk: Desk, tmp_path: Path) -> No
     page.primary.click()
     job = desk.runner.job()
     assert job.extent == (500_000, 4_999_800, 500_100, 4_999_900) and job.extent_crs == "EPSG:32632"
+
+
+def test_the_area_of_the_map_follows_the_map(
+    qgis_app: Any, qgis_new_project: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GEOSEG_WORKSPACE", str(tmp_path / "workspace"))
+    monkeypatch.setenv("GEOSEG_ENGINE_PYTHON", "/usr/bin/python3")
+    canvas = QgsMapCanvas()
+    canvas.resize(200, 100)
+    desk = Desk(SimpleNamespace(mapCanvas=lambda: canvas))
+    raster_layer(tmp_path, "optical", 2)
+    desk.use(tmp_path / "north" / "model.onnx", DESCRIBED)
+    choose(desk.page.place, "map")
+    desk.controller.predict._timer.stop()
+    canvas.setExtent(QgsRectangle(500_000, 4_999_800, 500_200, 4_999_900))
+    assert not desk.controller.predict._timer.isActive(), "nobody reads the page"
+    desk.dock.show()
+    desk.dock.show_step("predict")
+    desk.controller.predict._timer.stop()
+    canvas.setExtent(QgsRectangle(500_100, 4_999_800, 500_300, 4_999_900))
+    assert desk.controller.predict._timer.isActive()
+    desk.page.primary.click()
+    assert desk.runner.job().extent[0] == pytest.approx(500_100)
+    desk.controller.close()
+    desk.dock.close()
 
 
 def test_the_engine_is_asked_once_for_the_same_thing(desk: Desk, tmp_path: Path) -> None:
