@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from qgis.core import QgsPalettedRasterRenderer, QgsRasterLayer, QgsVectorLayer
-from qgis.PyQt.QtCore import QObject, QUrl
+from qgis.PyQt.QtCore import QObject, Qt, QUrl
 from qgis.PyQt.QtGui import QDesktopServices
-from qgis.PyQt.QtWidgets import QFileDialog
+from qgis.PyQt.QtWidgets import QApplication, QFileDialog
 
 from ..contract import Area, GeoSegError, LabelClass, Unlabelled
 from ..jobs import areas as area_jobs
@@ -159,11 +159,15 @@ class MapResultsController(QObject):
         self.desk.soon(lambda: self._export(made, path))
 
     def _export(self, made: Any, path: Path) -> None:
+        """QGIS draws a layout on the main thread only: it stands still meanwhile, and says so by its cursor."""
+        QApplication.setOverrideCursor(Qt.CursorShape.WaitCursor)
         try:
             layout.export(made, path)
         except (GeoSegError, OSError) as error:
             self.desk.report(as_error(error))
             return
+        finally:
+            QApplication.restoreOverrideCursor()
         self._written = path
         self.part.written.show_done(tr("{} is written.").format(path.name), tr("Open"), "open")
 

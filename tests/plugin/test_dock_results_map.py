@@ -201,6 +201,16 @@ def test_a_new_prediction_is_the_map_that_is_shown(desk: Desk) -> None:
     assert desk.dock.results.tabs.currentIndex() == 1
 
 
+def test_errors_of_a_run_come_into_the_group_of_its_map(desk: Desk) -> None:
+    run = desk.controller.workspace.root / "runs" / "20260101-0900-slides"
+    class_map(run / "evaluation", "errors.tif")
+    ended(run / "evaluation", JUDGED)
+    desk.controller.results.show_errors(str(run))
+    settled(desk)
+    group = publish.group_of(prediction(desk))
+    assert [node.name() for node in group.findLayers()] == ["Errors", "Classes"]
+
+
 def test_the_sheet_knows_what_is_known_of_the_map(desk: Desk, tmp_path: Path) -> None:
     controller = desk.controller.results.maps
     image = QgsRasterLayer(str(class_map(tmp_path / "image", "image.tif")), "image", "gdal")
