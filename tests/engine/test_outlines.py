@@ -1,7 +1,10 @@
 """Outlines drawn anew: neighbours keep their common border, nothing crosses, nothing moves too far."""
 
+from xml.etree import ElementTree
+
 import geopandas
 import numpy as np
+import pyogrio
 import pytest
 import shapely
 from prediction_scenes import grid_of
@@ -138,3 +141,15 @@ def test_right_angles_are_valid_whatever_the_areas(tmp_path, ids, connectivity):
     frame = drawn(tmp_path, ids, connectivity=connectivity, right_angles=True)
     assert len(frame) == len(edges)
     assert frame.area.sum() == pytest.approx(edges.area.sum(), rel=0.1)
+
+
+def test_the_layer_carries_its_classes_colours_for_qgis(tmp_path):
+    drawn(tmp_path, noise_ids(5, 1))
+    styles = pyogrio.read_dataframe(tmp_path / "polygons.gpkg", layer="layer_styles")
+    assert styles.f_table_name.tolist() == ["polygons"] and styles.useAsDefault.tolist() == [True]
+    assert geopandas.list_layers(tmp_path / "polygons.gpkg").name.tolist()[0] == "polygons"
+    root = ElementTree.fromstring(styles.styleQML[0].split("\n", 1)[1])
+    categories = {item.get("value"): item.get("label") for item in root.iter("category")}
+    assert categories == {"0": "background", "1": "water", "2": "rock"}
+    colours = [item.get("value") for item in root.iter("Option") if item.get("name") == "color"]
+    assert len(colours) == 3 and all(colour.endswith(",255") for colour in colours)

@@ -18,8 +18,8 @@ from .outlines_joining import Joiner, Outlined
 from .outlines_shapes import without_touching
 from .outlines_tracing import NODE, PLAIN, kinds, trace
 
-STRIP_PIXELS = 6_000_000
-BLOCK_PX = 512
+STRIP_PIXELS = 4_000_000
+BLOCK_PX = 64
 Read = Callable[[Window], NDArray[Any]]
 
 

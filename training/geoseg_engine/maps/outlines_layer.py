@@ -16,6 +16,7 @@ from .outlines import Found
 from .outlines_drawing import Drawing
 from .outlines_ground import Ground
 from .outlines_shapes import in_order, polygons, signed_areas
+from .outlines_style import write_style
 
 LAYER = "polygons"
 BATCH_POINTS = 3_000_000
@@ -38,6 +39,7 @@ class PolygonLayer:
         """
         self.count, self.area_m2 = 0, 0.0
         self._path, self._grid, self._job, self._scored = path, grid, job, scored
+        self._classes = classes
         self._names = {item.id: item.name for item in classes}
         self._ground = Ground(grid)
         self._drawing = Drawing(job.outlines, grid, self._ground)
@@ -78,9 +80,10 @@ class PolygonLayer:
             self._write()
 
     def finish(self) -> None:
-        """Write what waits; a layer without polygons has its fields all the same."""
+        """Write what waits, and the style; a layer without polygons has its fields all the same."""
         if self._waiting or not self._path.exists():
             self._write()
+        write_style(self._path, LAYER, self._classes)
 
     def _frame(
         self,
