@@ -24,6 +24,7 @@ from geoseg_plugin.dock.controller import Controller
 from geoseg_plugin.dock.dock import GeoSegDock
 from geoseg_plugin.dock.pages.predict import PredictPage, Slot
 from geoseg_plugin.dock.predict_told import plan_sentence, result_note
+from geoseg_plugin.dock.widgets.band_binding import by_name
 from geoseg_plugin.jobs import predict as predict_jobs
 from geoseg_plugin.jobs.submission import write
 
@@ -193,6 +194,14 @@ def test_bands_are_matched_by_name_and_can_be_corrected(desk: Desk, tmp_path: Pa
     table.choose({1: 1, 2: 2})
     assert desk.page.choices().bindings == {"r1": {1: 1, 2: 2}}, "a choice of the user is kept as it is"
     assert layer.isValid()
+
+
+def test_names_of_a_written_stack_are_found_too() -> None:
+    rows = ((1, "red"), (2, "nir"))
+    stack = ["Band 1: optical: nir", "Band 2: dem", "Band 3: optical: red"]
+    assert by_name(rows, stack, "optical") == {1: 3, 2: 1}
+    assert by_name(rows, ["Band 1: red", "Band 2: red"], "optical") == {}, "two of one name tell nothing"
+    assert by_name(rows, ["Band 1", "Band 2"]) == {}
 
 
 def test_bands_without_names_stay_at_their_numbers(desk: Desk, tmp_path: Path) -> None:

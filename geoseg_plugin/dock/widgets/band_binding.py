@@ -28,7 +28,7 @@ class BandBinding(QWidget):
 
     def __init__(self, title: str, rows: Sequence[tuple[int, str]], parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._rows = tuple(rows)
+        self._title, self._rows = title, tuple(rows)
         self._touched = False
         self._combos: dict[int, QComboBox] = {}
         form: QFormLayout = narrow_form()
@@ -51,7 +51,7 @@ class BandBinding(QWidget):
         """Offer the bands of a layer, and propose: by name where every name is found, else the same number."""
         count = layer.bandCount() if layer is not None else 0
         names = [layer.bandName(band) for band in range(1, count + 1)] if layer is not None else []
-        proposed = by_name(self._rows, names) or {index: index for index, _name in self._rows}
+        proposed = by_name(self._rows, names, self._title) or {index: index for index, _name in self._rows}
         self._touched = False
         for index, combo in self._combos.items():
             with QSignalBlocker(combo):
@@ -124,18 +124,25 @@ class ChannelTable(QWidget):
                 combo.setCurrentIndex(index)
 
 
-def by_name(rows: Sequence[tuple[int, str]], names: Sequence[str]) -> dict[int, int]:
+def by_name(rows: Sequence[tuple[int, str]], names: Sequence[str], title: str = "") -> dict[int, int]:
     """Bands whose description is the row's name; empty unless every row finds exactly one.
 
     Args:
         rows: band at training and its name.
         names: of the layer's bands, as QGIS shows them: `Band 1: red`.
+        title: of the layer at training, which may stand before the name: `Band 1: optical: red`.
     """
     plain = [name.partition(": ")[2].strip().casefold() for name in names]
+    before = title.strip().casefold()
     found = {}
     for index, name in rows:
         wanted = name.strip().casefold()
-        if plain.count(wanted) != 1:
+        fitting = [
+            band
+            for band, text in enumerate(plain, 1)
+            if text in (wanted, f"{before}: {wanted}", f"{before} {wanted}")
+        ]
+        if len(fitting) != 1:
             return {}
-        found[index] = plain.index(wanted) + 1
+        found[index] = fitting[0]
     return found
