@@ -10,7 +10,6 @@ import argparse
 import json
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +19,10 @@ sys.path[:0] = [str(ROOT / "training")]
 
 from geoseg_engine.contract import IGNORE, GeoSegError  # noqa: E402
 from geoseg_engine.dataset.datasets import load_dataset  # noqa: E402
-from geoseg_engine.judgement.evaluate import model_stack, predicted  # noqa: E402
+from geoseg_engine.judgement.bymodel import model_stack, predicted  # noqa: E402
 from geoseg_engine.judgement.judging import class_table, judging  # noqa: E402
 from geoseg_engine.modelfile.reading import read_model  # noqa: E402
-from geoseg_engine.prediction.averaging import averaged  # noqa: E402
-from geoseg_engine.prediction.inference import BandReader, Setup, set_up  # noqa: E402
+from geoseg_engine.prediction.inference import Answers, BandReader, set_up  # noqa: E402
 from geoseg_engine.scores.metrics import scores  # noqa: E402
 
 WAYS = {
@@ -62,9 +60,9 @@ def score(run: Path, tta: str, passes: int) -> tuple[float, float] | None:
     dataset, folder = load_dataset(run / job["dataset"])
     table = class_table(model.classes, dataset.classes)
     with judging(dataset, folder, "test") as judge, model_stack(model, dataset, folder) as stack:
-        setup = set_up(model, stack, "auto", "torch", 0, 2, lambda text: None)
         try:
-            setup = asked(setup, averaged(setup.runtime, model, tta, passes, False, told))
+            answers = Answers(tta, passes)
+            setup = set_up(model, stack, "auto", "torch", 0, 2, told, answers=answers)
         except GeoSegError as error:
             told(error.message)
             return None
@@ -82,11 +80,6 @@ def score(run: Path, tta: str, passes: int) -> tuple[float, float] | None:
 def told(text: str) -> None:
     """Beside the table."""
     print(" ", text, file=sys.stderr)
-
-
-def asked(setup: Setup, runtime: object) -> Setup:
-    """The same with another runtime."""
-    return replace(setup, choice=replace(setup.choice, runtime=runtime))
 
 
 if __name__ == "__main__":
