@@ -1,85 +1,49 @@
-"""Peak memory of the job `predict` on rasters of growing size.
+"""Peak memory of the job `predict` on a raster of 50 000 × 50 000 × 6 beside one of 10 000 × 10 000.
 
-Run with the engine's Python: `python scripts/bench/predict_memory.py --sizes 5000 20000`. Makes a sparse raster and
-an untrained model in a temporary folder, runs the engine as QGIS does (one process a job) and prints a table.
+The raster is sparse: squares of 1024 pixels on its diagonal have values, the rest is nodata, which is read but not
+predicted. The network is a U-Net of 4 levels and 8 channels, untrained. The engine runs as QGIS starts it, one process
+a job, with confidence written. Ratio and bar are of the peaks; seconds are told, not judged.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import subprocess
-import sys
-import tempfile
-import time
 from pathlib import Path
+from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "training"))
+from measuring import ENGINE_ENV, Row, engine_command, timed
 
-LIMIT_MB = 2000
-CLASSES = 3
-
-
-def main() -> int:
-    """Measure every size; the exit code is 1 if one needs more than LIMIT_MB."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[5000, 20000], metavar="PX")
-    parser.add_argument("--bands", type=int, default=6)
-    parser.add_argument("--width", type=int, default=8, help="channels of the first level of the U-Net")
-    parser.add_argument("--levels", type=int, default=4)
-    parser.add_argument("--core", type=int, default=0, help="side of a core; 0 lets the engine choose")
-    parser.add_argument("--runtime", default="auto", choices=["auto", "torch", "onnx"])
-    parser.add_argument("--device", default="auto")
-    options = parser.parse_args()
-    print("| raster | peak MB | minutes | Mpx/s | runtime | core px |")
-    print("|---|---|---|---|---|---|")
-    worst = 0.0
-    for size in options.sizes:
-        with tempfile.TemporaryDirectory(prefix="geoseg-bench-") as name:
-            worst = max(worst, measure(size, options, Path(name)))
-    return int(worst > LIMIT_MB)
+SIZES, SMALL = (10_000, 50_000), (600, 1500)
+BANDS, WIDTH, LEVELS, CLASSES = 6, 8, 4, 3
+BAR, PEAK_BAR_MB = 1.1, 2000.0
 
 
-def measure(size: int, options: argparse.Namespace, folder: Path) -> float:
-    """Predict a raster of size × size pixels; print a row and return the peak in MB."""
-    prepare(size, options, folder)
-    job = {
-        "model": "model.onnx",
-        "output": "classes.tif",
-        "confidence": "confidence.tif",
-        "core_px": options.core,
-        "runtime": options.runtime,
-        "device": options.device,
-    }
-    (folder / "job.json").write_text(json.dumps({"protocol": "1.0", "kind": "predict", "job": job}))
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "training")}
-    started = time.monotonic()
-    with (folder / "out.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-u", "-m", "geoseg_engine", "run", "job.json"],
-            cwd=folder,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=environment,
-        )
-        usage = os.wait4(process.pid, 0)[2]
-    minutes = (time.monotonic() - started) / 60
-    last = json.loads((folder / "events.jsonl").read_text().splitlines()[-1])
-    if last["type"] != "done":
-        raise SystemExit(f"{last['message']} {last['hint']}\n{last['details']}")
-    result = last["result"]
-    peak_mb = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
-    print(
-        f"| {size} × {size} × {options.bands} | {peak_mb:.0f} | {minutes:.1f} | {result['mpx_per_s']} | "
-        f"{result['runtime']} | {result['core_px']} |",
-        flush=True,
+def run(folder: Path, repeat: int, small: bool) -> Row:
+    """Measure both sizes once, whatever `repeat` says: memory does not vary as time does."""
+    few, many = SMALL if small else SIZES
+    beside_s, beside_mb = measured(few, folder / "few")
+    ours_s, ours_mb = measured(many, folder / "many")
+    return Row(
+        f"memory, {many}² × {BANDS}",
+        f"{few}² × {BANDS}",
+        ours_s,
+        beside_s,
+        ours_mb / beside_mb,
+        BAR,
+        ours_mb,
+        PEAK_BAR_MB,
+        f"ratio of peaks, {ours_mb:.0f} and {beside_mb:.0f} MB; U-Net of {WIDTH} channels, sparse raster",
     )
-    return float(peak_mb)
 
 
-def prepare(size: int, options: argparse.Namespace, folder: Path) -> None:
+def measured(size: int, folder: Path) -> tuple[float, float]:
+    """Predict size × size pixels; seconds and peak MB."""
+    folder.mkdir()
+    prepare(size, folder)
+    job: dict[str, Any] = {"model": "model.onnx", "output": "classes.tif", "confidence": "confidence.tif"}
+    return timed([engine_command(folder, "predict", job)], ENGINE_ENV)
+
+
+def prepare(size: int, folder: Path) -> None:
     """Write a sparse raster and an untrained model that expects it."""
     import numpy as np
     import rasterio
@@ -91,26 +55,27 @@ def prepare(size: int, options: argparse.Namespace, folder: Path) -> None:
     from geoseg_engine.models import build, traits
     from geoseg_engine.raster.grid import Window, rasterio_profile
 
+    side = min(size, 1024)
     grid = Grid("EPSG:32631", (10.0, 0.0, 300_000.0, 0.0, -10.0, 5_000_000.0), size, size)
-    profile = {**rasterio_profile(grid, options.bands, "float32", None), "sparse_ok": True}
+    profile = {**rasterio_profile(grid, BANDS, "float32", 0.0), "sparse_ok": True}
     with rasterio.open(folder / "image.tif", "w", **profile) as dataset:
-        values = np.random.default_rng(0).normal(size=(options.bands, 1024, 1024)).astype(np.float32)
-        for corner in range(0, size - 1024, 4096):
-            dataset.write(values, window=Window(corner, corner, 1024, 1024).rasterio)
-    bands = tuple(Band(f"b{index}", "r1", index) for index in range(1, options.bands + 1))
+        values = np.random.default_rng(0).normal(size=(BANDS, side, side)).astype(np.float32)
+        for corner in range(0, max(size - 1024, 1), 4096):
+            dataset.write(values, window=Window(corner, corner, side, side).rasterio)
+    bands = tuple(Band(f"b{index}", "r1", index) for index in range(1, BANDS + 1))
     recipe = Recipe((Source("r1", str(folder / "image.tif")),), bands, grid)
     architecture = {
         "name": "unet",
-        "bands": options.bands,
+        "bands": BANDS,
         "classes": CLASSES,
-        "width": options.width,
-        "levels": options.levels,
+        "width": WIDTH,
+        "levels": LEVELS,
         "dropout": 0.0,
     }
     torch.manual_seed(0)
     network = build(architecture).eval()
     facts = traits(network)
-    zeros, ones = (0.0,) * options.bands, (1.0,) * options.bands
+    zeros, ones = (0.0,) * BANDS, (1.0,) * BANDS
     statistics = Statistics(zeros, ones, tuple(-3.0 for _ in ones), tuple(3.0 for _ in ones))
     metadata = export.own_metadata(
         {
@@ -128,11 +93,7 @@ def prepare(size: int, options: argparse.Namespace, folder: Path) -> None:
             "trained": {},
         }
     )
-    side = 4 * facts.align_px
+    crop_px = 4 * facts.align_px
     export.export(
-        network, statistics, metadata, [torch.randn(2, options.bands, side, side)], folder / "model.onnx"
+        network, statistics, metadata, [torch.randn(2, BANDS, crop_px, crop_px)], folder / "model.onnx"
     )
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
