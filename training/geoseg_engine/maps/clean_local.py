@@ -177,22 +177,24 @@ def _elected(
 ) -> Codes:
     """The most frequent class but their own in the disc around pixels of `standing`, which has that halo."""
     present = classes_in(standing)
-    column = np.full(IGNORE + 1, len(present))
+    column = np.full(IGNORE + 1, len(present), np.uint8)
     column[present] = np.arange(len(present))
     code = np.array([*present, IGNORE], np.uint8)
+    columns, width = column[standing].ravel(), standing.shape[1]
+    centre = (rows + radius_px) * width + cols + radius_px
     result = own.copy()
     step = max(VOTES_AT_ONCE // len(code), 1)
     for start in range(0, len(rows), step):
         part = slice(start, start + step)
-        each = np.arange(len(rows[part]))
-        votes = np.zeros((len(each), len(code)), np.int32)
+        first = np.arange(len(rows[part])) * len(code)
+        votes = np.zeros(len(first) * len(code), np.int32)
         for down, right in disc_offsets(radius_px):
-            near = standing[rows[part] + down + radius_px, cols[part] + right + radius_px]
-            votes[each, column[near]] += 1
-        votes[:, -1] = 0
-        votes[each, column[own[part]]] = 0
+            votes[first + columns.take(centre[part] + (down * width + right))] += 1
+        votes[first + column[own[part]]] = 0
+        table = votes.reshape(-1, len(code))[:, :-1]  # the last column is of pixels that do not vote
         fallback = own[part] if background < 0 else background
-        result[part] = np.where(votes.any(axis=1), code[votes.argmax(axis=1)], fallback)
+        chosen = code[table.argmax(axis=1)] if len(present) else own[part]
+        result[part] = np.where(table.any(axis=1), chosen, fallback)
     return result
 
 
