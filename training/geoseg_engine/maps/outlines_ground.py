@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import map_coordinates
 
 from ..contract import Grid
 from ..raster.geodesy import pixel_vectors_m
@@ -27,13 +26,19 @@ class Ground:
         across, down = pixel_vectors_m(
             grid, *(item.ravel() for item in np.meshgrid(rows, cols, indexing="ij"))
         )
-        self._table = np.concatenate([across, down]).reshape(4, ROWS, COLS)
+        self._table = np.ascontiguousarray(np.concatenate([across, down]).T)
         self._step = rows[1], cols[1]
 
     def pixel_m(self, row: Floats, col: Floats) -> Floats:
         """(4, n) metres east and north of a step of one column, and of a step of one row, at corners of pixels."""
-        place = np.stack([(row - 0.5) / self._step[0], (col - 0.5) / self._step[1]])
-        return np.stack([map_coordinates(item, place, order=1, mode="nearest") for item in self._table])
+        down = np.clip((row - 0.5) / self._step[0], 0, ROWS - 1)
+        across = np.clip((col - 0.5) / self._step[1], 0, COLS - 1)
+        i, j = np.minimum(down.astype(np.intp), ROWS - 2), np.minimum(across.astype(np.intp), COLS - 2)
+        down, across = (down - i)[:, None], (across - j)[:, None]
+        corner = i * COLS + j
+        upper = self._table[corner] * (1 - across) + self._table[corner + 1] * across
+        lower = self._table[corner + COLS] * (1 - across) + self._table[corner + COLS + 1] * across
+        return np.asarray((upper * (1 - down) + lower * down).T)
 
     def perimeters_m(
         self, points: NDArray[Any], offsets: NDArray[np.int64], owner: NDArray[np.int64], count: int

@@ -47,20 +47,19 @@ def without_touching(outlined: Outlined) -> Outlined:
 
 
 def _loops(points: NDArray[np.int32]) -> list[NDArray[np.int32]]:
-    """An outline cut at the corners that it passes twice."""
-    loops, stack, place = [], list[int](), dict[tuple[int, int], int]()
-    corners = [(row, col) for row, col, _ in points.tolist()]
-    for index, corner in enumerate(corners):
-        if corner in place:
-            since = place[corner]
-            loops.append(points[stack[since:]])
-            for left in stack[since + 1 :]:
-                del place[corners[left]]
-            del stack[since + 1 :]
-        else:
-            place[corner] = len(stack)
-            stack.append(index)
-    return [*loops, points[stack]]
+    """An outline cut at the corners that it passes twice; none is passed more often, and no loop crosses another."""
+    loops, stretches, place = [], list[NDArray[np.int32]](), dict[tuple[int, int], int]()
+    begin = 0
+    crossing = np.flatnonzero(kinds(points) == CROSSING)
+    for end, (row, col) in zip(crossing.tolist(), points[crossing, :2].tolist(), strict=True):
+        stretches.append(points[begin:end])
+        if (row, col) in place:
+            since = place[row, col]
+            loops.append(np.concatenate(stretches[since:]))
+            del stretches[since:]
+        place[row, col] = len(stretches)
+        begin = end
+    return [*loops, np.concatenate([*stretches, points[begin:]])]
 
 
 def signed_areas(points: NDArray[Any], offsets: Offsets) -> Floats:
