@@ -26,7 +26,11 @@ from geoseg_engine.contract import (
     write_json,
 )
 from geoseg_engine.modelfile.calibration import Calibration
+from geoseg_engine.modelfile.reading import read_model
 from geoseg_engine.prediction import parts, plan, predict
+from geoseg_engine.prediction.halo import Frame, cuts
+from geoseg_engine.prediction.inference import BandReader
+from geoseg_engine.stacking.reader import StackReader
 
 ROWS, COLS = 300, 260
 LAYERS = {
@@ -257,3 +261,24 @@ def test_a_disk_too_small_is_told_before_work_begins(place, tmp_path, monkeypatc
         run(place, tmp_path)
     assert caught.value.code == "disk_full"
     assert not list(tmp_path.glob("*.tif"))
+
+
+def test_columns_that_windows_share_are_read_once(place):
+    model = read_model(place / "model.onnx")
+    frame = Frame(ROWS, COLS, model.reach_px, model.align_px)
+    with StackReader(model.recipe) as stack:
+        read_px, real = [0], stack.read
+
+        def counting(window):
+            read_px[0] += window.height * window.width
+            return real(window)
+
+        stack.read = counting
+        reader = BandReader(stack, model)
+        blocks = [reader.read(cut) for cut in cuts(frame, 132)]
+        stack.read = real
+        for block in blocks:
+            alone = BandReader(stack, model).read(block.cut)
+            assert np.array_equal(block.scores, alone.scores) and np.array_equal(block.valid, alone.valid)
+    rows = {(block.cut.read.row, block.cut.read.height) for block in blocks}
+    assert read_px[0] == sum(height for _, height in rows) * frame.full.width

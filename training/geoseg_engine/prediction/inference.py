@@ -150,6 +150,7 @@ class BandReader:
             for limits in (model.statistics.low, model.statistics.high)
         )
         self.count = len(wanted)
+        self._last = (Window(0, 0, 0, 0), np.empty((self.count, 0, 0), np.float32))
 
     def read(self, cut: Cut) -> Block:
         """Read and normalise a window, strip by strip; outside the area nothing is read.
@@ -164,10 +165,16 @@ class BandReader:
         scores = np.empty((self.count, window.height, window.width), np.float32)
         valid = np.empty((window.height, window.width), bool)
         beyond_px = np.zeros((core.height, core.width), np.uint8) if self._count_beyond else None
+        known = self._known(window)
+        have = known.shape[2]
         for top in range(0, window.height, STRIP_PX):
             strip = Window(window.row + top, window.col, min(STRIP_PX, window.height - top), window.width)
-            values = self._values(strip)
             rows = slice(top, top + strip.height)
+            scores[:, rows, :have] = known[:, rows]
+            scores[:, rows, have:] = self._values(
+                Window(strip.row, strip.col + have, strip.height, strip.width - have)
+            )
+            values = scores[:, rows]
             valid[rows] = ~np.isnan(values).any(axis=0)
             inner = _shared(strip, core)
             if not inner.empty:
@@ -177,13 +184,34 @@ class BandReader:
                 beyond += np.count_nonzero(out, axis=(1, 2))
                 if beyond_px is not None:
                     beyond_px[inner.within(core)] = out.sum(axis=0)
-            scores[:, rows] = values
+        self._keep(cut, scores)
         kept = valid[core.within(window)] & wanted
         if kept.any():
             for top in range(0, window.height, SCALED_PX):
                 part = scores[:, top : top + SCALED_PX]
                 part[:] = normalise(part, self._statistics)
         return Block(cut, scores, kept, beyond, int(kept.sum()), beyond_px)
+
+    def _keep(self, cut: Cut, values: NDArray[np.float32]) -> None:
+        """Remember the last columns of a window: the next one to its right begins with them."""
+        window, core = cut.read, cut.core
+        right = window.col + window.width
+        width = min(2 * (right - core.col - core.width), window.width)
+        last = Window(window.row, right - width, window.height, width)
+        self._last = (last, values[:, :, window.width - width :].copy())
+
+    def _known(self, window: Window) -> NDArray[np.float32]:
+        """The first columns of a window as the one before left them; none where it was another's neighbour."""
+        last, values = self._last
+        skipped = window.col - last.col
+        same_rows = (last.row, last.height) == (window.row, window.height)
+        if (
+            not same_rows
+            or not 0 <= skipped < last.width
+            or last.col + last.width >= window.col + window.width
+        ):
+            return np.empty((self.count, window.height, 0), np.float32)
+        return values[:, :, skipped:]
 
     def _values(self, window: Window) -> NDArray[np.float32]:
         values: NDArray[np.float32] = self._stack.read(window)
