@@ -8,6 +8,7 @@ from prediction_scenes import grid_of, write_raster
 from scipy.ndimage import label
 
 from geoseg_engine.channel import Channel
+from geoseg_engine.cli_flags import value_of
 from geoseg_engine.contract import CANCEL_FILE, Cancelled, GeoSegError, LabelClass, Outlines, PolygonizeJob
 from geoseg_engine.maps import outlines, polygonize
 from geoseg_engine.raster.grid import Window
@@ -182,3 +183,10 @@ def test_a_confidence_on_other_pixels_is_refused(tmp_path, other):
     assert caught.value.code == "other_grid"
     assert "sure.tif" in caught.value.message and "classes.tif" in caught.value.message
     assert not (tmp_path / "polygons.gpkg").exists()
+
+
+def test_outlines_are_asked_for_in_the_shell():
+    words = ["connectivity=8", "simplify_m=15", "right_angles=yes"]
+    drawn = value_of("outlines", Outlines, words)
+    assert drawn == {"connectivity": 8, "simplify_m": 15.0, "right_angles": True}
+    assert value_of("outlines", Outlines, ["connectivity=six"]) == {"connectivity": "six"}

@@ -181,6 +181,8 @@ def _scalar(flag: str, hint: Any, word: str) -> Any:
             return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}[
                 word.lower()
             ]
+        if typing.get_origin(hint) is typing.Literal:
+            return next((item for item in typing.get_args(hint) if str(item) == word), word)
         return hint(word) if hint in NUMBERS else absolute(word)
     except (ValueError, KeyError) as error:
         wanted = {int: "a whole number", float: "a number"}.get(hint, "true or false")
