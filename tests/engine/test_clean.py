@@ -11,10 +11,10 @@ from test_clean_local import patchy
 
 from geoseg_engine import cli, run
 from geoseg_engine.channel import Channel
-from geoseg_engine.contract import CANCEL_FILE, IGNORE, Cancelled, Cleaning, CleanJob, GeoSegError
+from geoseg_engine.contract import CANCEL_FILE, IGNORE, Cancelled, Cleaning, CleanJob, GeoSegError, encode
 from geoseg_engine.maps import clean, clean_patches
 from geoseg_engine.raster.grid import Window, rasterio_profile
-from geoseg_engine.raster.writer import RasterWriter, read_classes
+from geoseg_engine.raster.writer import CLASSES_TAG, RasterWriter, read_classes
 
 ALL = Cleaning(majority_px=3, opening_px=1, closing_px=1, fill_holes_px=9, least_area_px=7)
 
@@ -90,6 +90,20 @@ def test_rasters_of_other_programs_keep_their_values(tmp_path, dtype, values, no
     with rasterio.open(tmp_path / "cleaned.tif") as dataset:
         assert dataset.nodata == nodata and read_classes(dataset) == ()
     assert set(result["counts"]) == {str(value) for value in values}
+
+
+@pytest.mark.parametrize(("dtype", "nodata"), [("int16", -9999), ("uint8", 0), ("uint8", 7)])
+def test_a_raster_of_ours_that_was_converted_keeps_what_is_no_class(tmp_path, dtype, nodata):
+    codes = patchy(3, classes=3, none=0.05)
+    values = np.where(codes == IGNORE, nodata, codes + (nodata == 0)).astype(dtype)
+    write_raster(tmp_path / "classes.tif", values, grid_of(*codes.shape), nodata)
+    with rasterio.open(tmp_path / "classes.tif", "r+") as dataset:
+        dataset.update_tags(**{CLASSES_TAG: json.dumps(encode(CLASSES))})
+    result, found = cleaned(tmp_path)
+    assert (
+        np.array_equal(found == nodata, codes == IGNORE) and result["changed_px"] == (found != values).sum()
+    )
+    assert result["nodata_px"] == (codes == IGNORE).sum()
 
 
 def test_a_palette_of_another_program_is_kept(tmp_path):

@@ -4,7 +4,7 @@ import geopandas
 import numpy as np
 import pyogrio
 import pytest
-from prediction_scenes import CLASSES, grid_of
+from prediction_scenes import CLASSES, grid_of, write_raster
 from test_areas import write_map
 
 from geoseg_engine.channel import Channel
@@ -147,6 +147,32 @@ def test_expectations_by_name(tmp_path, ids):
     with pytest.raises(GeoSegError) as caught:
         run(tmp_path, expected={"forest": 0.6})
     assert caught.value.code == "unknown_expected" and "water" in caught.value.hint
+
+
+def test_a_sample_that_was_looked_at_is_never_replaced(tmp_path, ids):
+    _, frame = run(tmp_path, count=20)
+    run(tmp_path, count=30)  # nobody has written into the first
+    frame.loc[3, "reference"] = "field"
+    frame.to_file(tmp_path / "sample.gpkg", layer="sample", engine="pyogrio")
+    before = (tmp_path / "sample.gpkg").read_bytes()
+    with pytest.raises(GeoSegError, match="1 points") as caught:
+        run(tmp_path, count=30)
+    assert caught.value.code == "judged_sample" and caught.value.hint
+    assert (tmp_path / "sample.gpkg").read_bytes() == before
+
+
+def test_classes_below_zero_can_be_sampled(tmp_path):
+    values = np.random.default_rng(1).integers(-2, 2, (20, 30)).astype(np.int16)
+    write_raster(tmp_path / "map.tif", values, grid_of(20, 30), None)
+    result, _ = run(tmp_path, count=40)
+    assert [row["id"] for row in result["rows"]] == [-2, -1, 0, 1] and result["count"] == 40
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"), [({"seed": -1}, "seed"), ({"expected": {"field": "most"}}, "expected")]
+)
+def test_settings_that_cannot_be_are_named(fields, code):
+    assert [item.code for item in SampleJob("map.tif", **fields).problems()] == [code]
 
 
 def test_absurd_sizes_are_refused(tmp_path, ids):

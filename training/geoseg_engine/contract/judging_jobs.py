@@ -147,8 +147,12 @@ class SampleJob(Job):
 
     def problems(self) -> list[Problem]:
         """See `Job`."""
-        shares = {**self.expected, "others": self.expected_else}
-        wrong = [f"{name}: {value:g}" for name, value in shares.items() if not 0 < value < 1]
+        shares: dict[str, object] = {**self.expected, "others": self.expected_else}
+        wrong = [
+            f"{name}: {value}"
+            for name, value in shares.items()
+            if not (isinstance(value, (int, float)) and 0 < value < 1)
+        ]
         return [
             *when(
                 self.count < 0 or self.least < 0,
@@ -156,6 +160,7 @@ class SampleJob(Job):
                 f"{min(self.count, self.least)} points.",
                 "Give 0 or more.",
             ),
+            *when(self.seed < 0, "seed", f"The seed is {self.seed}.", "Give 0 or more."),
             *when(
                 not 0 < self.standard_error < 0.5,
                 "standard_error",

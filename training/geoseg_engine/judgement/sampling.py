@@ -12,6 +12,7 @@ from typing import Any
 
 import geopandas
 import numpy as np
+import pyogrio
 from numpy.typing import NDArray
 
 from ..channel import Channel
@@ -22,7 +23,7 @@ from ..vector.geopackage import write_layer
 from .allocation import Counts, allocated, expected_error, points_needed
 from .classmap import ClassMap, Cover, class_map, cover
 
-LAYER = "sample"
+LAYER, REFERENCE = "sample", "reference"
 MOST_POINTS, PROGRESS_ROWS = 1_000_000, 64
 
 
@@ -30,9 +31,10 @@ def run(job: SampleJob, folder: Path, channel: Channel) -> dict[str, Any]:
     """Lay out the sample as points at pixel centres.
 
     Raises:
-        GeoSegError: `empty_map`, `unknown_expected`, `too_many_points`; as `class_map`.
+        GeoSegError: `judged_sample`, `empty_map`, `unknown_expected`, `too_many_points`; as `class_map`.
     """
     output = folder / job.output
+    refuse_judged(output)
     with class_map(folder / job.classes) as found:
         held = cover(found, channel, "count")
         if not held.pixels.any():
@@ -67,6 +69,27 @@ def run(job: SampleJob, folder: Path, channel: Channel) -> dict[str, Any]:
         ],
         "warnings": encode(warnings),
     }
+
+
+def refuse_judged(output: Path) -> None:
+    """Raise if a new sample would take the place of one into which somebody has written what is there.
+
+    Raises:
+        GeoSegError: `judged_sample`.
+    """
+    if not output.is_file():
+        return
+    try:
+        old = pyogrio.read_dataframe(output, layer=LAYER, columns=[REFERENCE], read_geometry=False)
+    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError):
+        return
+    judged = int(old[REFERENCE].notna().sum()) if REFERENCE in old else 0
+    if judged:
+        raise GeoSegError(
+            "judged_sample",
+            f"{output} is a sample with {judged} points that were looked at already.",
+            "Choose another name for the new sample, or delete that file first.",
+        )
 
 
 def expectations(job: SampleJob, classes: Sequence[LabelClass]) -> NDArray[np.float64]:
@@ -109,7 +132,7 @@ def drawn(found: ClassMap, held: Cover, points: Counts, seed: int, channel: Chan
     """Rows and columns of the drawn pixels, class by class; each in the order of the raster."""
     row_of, nth = [], []
     for place, count in enumerate(points.tolist()):
-        random = np.random.default_rng([seed, found.classes[place].id])
+        random = np.random.default_rng([seed, found.classes[place].id % 2**64])
         numbers = (
             np.sort(random.choice(held.pixels[place], count, replace=False)) if count else np.empty(0, int)
         )
@@ -147,7 +170,7 @@ def as_points(
             "class_id": np.array([item.id for item in found.classes])[place],
             "class_name": names[place],
             "weight": weight[place],
-            "reference": np.full(len(place), None, object),
+            REFERENCE: np.full(len(place), None, object),
         },
         geometry=geopandas.points_from_xy(xs, ys),
         crs=found.grid.crs,

@@ -111,7 +111,7 @@ class ClassRaster:
 
 @contextmanager
 def open_classes(path: Path) -> Iterator[ClassRaster]:
-    """Open a class raster; one of another program is looked through for its values first.
+    """Open a class raster; one of another program, or converted by one, is looked through for its values first.
 
     Raises:
         GeoSegError: `not_classes` for values that are no whole numbers, `masked_classes` where a mask says which
@@ -121,7 +121,7 @@ def open_classes(path: Path) -> Iterator[ClassRaster]:
     with open_source(source) as dataset:
         grid = source_grid(source, dataset)
         ours = read_classes(dataset)
-        if ours:
+        if ours and dataset.dtypes[0] == "uint8" and dataset.nodata in (None, IGNORE):
             yield ClassRaster(dataset, grid, np.arange(IGNORE), IGNORE, ours, True)
             return
         _refuse_unusable(path, dataset)
