@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -63,11 +64,9 @@ class MapResultsController(QObject):
         """Show the predictions of the workspace, newest first, and other class rasters of the project."""
         found = [entry for entry in self.desk.view.predictions() if entry.finished]
         named = [NamedPath(entry.title, str(entry.folder / CLASSES)) for entry in found]
-        known = {item.path for item in named}
         for layer in self.desk.project.mapLayers().values():
             path = file_of(layer) if is_class_raster(layer) else ""
-            if path and path not in known:
-                known.add(path)
+            if path and not any(same_file(item.path, path) for item in named):
                 named.append(NamedPath(layer.name(), path, tr("(layer)")))
         self.part.set_maps(named, self.part.path())
 
@@ -107,8 +106,11 @@ class MapResultsController(QObject):
     def lay_out(self, design: SampleDesign) -> None:
         """Lay out a sample; an earlier one is never written over, somebody may have filled it in."""
         folder = unused(self.place() / SAMPLE)
-        submission = area_jobs.sample_points(folder, Path(self.part.path()), **design.settings)
-        self.desk.start(submission.title, [], [submission], self._on_laid_out)
+        path = self.part.path()
+        submission = area_jobs.sample_points(folder, Path(path), **design.settings)
+        self.desk.start(
+            submission.title, [], [submission], lambda result, place: self._on_laid_out(result, place, path)
+        )
 
     def compare(self, choices: ComparisonChoices) -> None:
         """Compare the map with labels that are in the project."""
@@ -128,13 +130,14 @@ class MapResultsController(QObject):
 
     def show_errors(self) -> None:
         """Put the error layer of the comparison on the map, into the map's group."""
-        folder = self.place() / EVALUATION
+        self._publish_errors(self.place())
+
+    def _publish_errors(self, place: Path) -> None:
+        folder = place / EVALUATION
         result = last_result(folder)
         if result.get("errors"):
-            group = publish.group_of(self.place(), self.desk.project)
-            publish.publish_evaluation(
-                folder, result, title_of(self.place()), later=self.desk.soon, group=group
-            )
+            group = publish.group_of(place, self.desk.project)
+            publish.publish_evaluation(folder, result, title_of(place), later=self.desk.soon, group=group)
 
     def export_sheet(self) -> None:
         """Ask where to, then draw the sheet, keep it as a layout of the project, and write it as PDF."""
@@ -176,20 +179,28 @@ class MapResultsController(QObject):
         path = self.part.path()
         found = self._layer_of(path)
         if found is None:
-            place = self.place()
-            classes = publish.classes_from(last_result(place))
-            item = publish.Item(Path(path), tr("Classes"), lambda layer: style_classes(layer, classes))
-            publish.publish([item], title_of(place), {}, self.desk.project)
+            self._bring_back(Path(path), self.place())
             found = self._layer_of(path)
         if found is None:
             raise GeoSegError("map_gone", tr("The map {} cannot be opened.").format(path),
                               tr("Choose another map."))  # fmt: skip
         return found
 
+    def _bring_back(self, path: Path, place: Path) -> None:
+        """Put a map on the map again; what lies beside its file, style and facts, stays as it is."""
+        if path.parent == place:
+            classes = publish.classes_from(last_result(place))
+            item = publish.Item(path, tr("Classes"), lambda layer: styled(layer, classes), keeps_style=False)
+            publish.publish([item], title_of(place), {}, self.desk.project)
+            return
+        layer = QgsRasterLayer(str(path), path.stem, "gdal")
+        if layer.isValid():
+            self.desk.project.addMapLayer(layer)
+
     def _layer_of(self, path: str) -> QgsRasterLayer | None:
         layers = self.desk.project.mapLayers().values()
-        same = (layer for layer in layers if isinstance(layer, QgsRasterLayer) and file_of(layer) == path)
-        return next(same, None)
+        rasters = (layer for layer in layers if isinstance(layer, QgsRasterLayer))
+        return next((layer for layer in rasters if same_file(file_of(layer), path)), None)
 
     def _labels(self, choices: ComparisonChoices, folder: Path) -> Any:
         layer = self.desk.project.mapLayer(choices.label_layer_id)
@@ -217,19 +228,22 @@ class MapResultsController(QObject):
         proposed = proposed_field(layer, fields) if isinstance(layer, QgsVectorLayer) else ""
         self.part.set_class_fields(fields, proposed)
 
-    def _on_laid_out(self, result: dict[str, Any], folder: Path) -> None:
+    def _on_laid_out(self, result: dict[str, Any], folder: Path, path: str) -> None:
+        """Points on the map of classes `path`; by now another one may be chosen."""
         map_folder = folder.parent
-        layer = self._layer_of(self.part.path())
+        layer = self._layer_of(path)
         found = raster_classes(layer) if layer is not None else ()
         rows = result.get("rows") or ()
         classes = tuple(item for item in found if not is_hidden(item)) or tuple(
             LabelClass(int(row["id"]), str(row["name"])) for row in rows
         )
         file = folder / str(result["output"])
-        notes = {tr("Made by"): tr("GeoSeg, reference sample"), tr("Class raster"): self.part.path()}
+        notes = {tr("Made by"): tr("GeoSeg, reference sample"), tr("Class raster"): path}
         group = publish.group_of(map_folder, self.desk.project)
         title = tr("Sample of {}").format(map_folder.name)
         sample.publish_sample(file, title, classes, notes, self.desk.project, self.desk.soon, group)
+        if path != self.part.path():
+            return
         self.desk.soon(lambda: self._choose_sample(file))
         said = tr("{} points are on the map. Switch editing on, click each, and choose what is really there.")
         self.part.show_laid_out(said.format(result.get("count")))
@@ -237,15 +251,16 @@ class MapResultsController(QObject):
 
     def _choose_sample(self, file: Path) -> None:
         layers = self.desk.project.mapLayers().values()
-        layer = next((item for item in layers if sample.is_sample(item) and file_of(item) == str(file)), None)
+        samples = (item for item in layers if sample.is_sample(item))
+        layer = next((item for item in samples if same_file(file_of(item), str(file))), None)
         if layer is not None:
             self.part.sample.setLayer(layer)
             if self.desk.iface is not None:
                 self.desk.iface.setActiveLayer(layer)
 
-    def _on_compared(self, _result: dict[str, Any], _folder: Path) -> None:
+    def _on_compared(self, _result: dict[str, Any], folder: Path) -> None:
         self._show(self.part.path())
-        self.show_errors()
+        self._publish_errors(folder.parent)
 
     def _show(self, path: str) -> None:
         if path != self._shown:
@@ -279,6 +294,12 @@ def unused(folder: Path) -> Path:
     return candidate
 
 
+def styled(layer: QgsRasterLayer, classes: Sequence[LabelClass]) -> None:
+    """Draw a raster as classes, unless the style beside its file does."""
+    if not isinstance(layer.renderer(), QgsPalettedRasterRenderer):
+        style_classes(layer, classes)
+
+
 def is_class_raster(layer: Any) -> bool:
     """Whether a layer is a file with one band that is drawn as classes, and no layer of errors."""
     return (
@@ -299,6 +320,12 @@ def is_hidden(item: LabelClass) -> bool:
 def file_of(layer: Any) -> str:
     """The file of a layer, without what follows its name."""
     return str(layer.source()).split("|")[0]
+
+
+def same_file(one: str, other: str) -> bool:
+    """Whether two names are of one file, whatever links lead to it."""
+    first, second = Path(one), Path(other)
+    return first.name == second.name and first.resolve() == second.resolve()
 
 
 def open_file(path: Path) -> None:

@@ -95,6 +95,10 @@ def problems_of(choices: PredictChoices, model: Applied, project: QgsProject) ->
     if len(choices.channels) < len(model.channels):
         hint = tr("Load a raster layer, and choose a band for every channel.")
         found.append(Problem("no_layer", tr("A band is missing."), hint))
+    for key, binding in choices.bindings.items():
+        layer, most = project.mapLayer(choices.slots.get(key, "")), max(binding.values())
+        if isinstance(layer, QgsRasterLayer) and most > layer.bandCount():
+            found.append(band_missing(layer, most))
     if choices.place == "polygons" and not choices.area_layer_id:
         found.append(Problem("no_area", tr("No area layer is chosen."), tr("Choose a polygon layer.")))
     if choices.place == "rectangle" and choices.rectangle is None:
@@ -107,6 +111,15 @@ def problems_of(choices: PredictChoices, model: Applied, project: QgsProject) ->
         if layer is not None and (isinstance(layer, QgsRasterLayer) or layer_id == choices.area_layer_id):
             found += snapshot.problems(layer)
     return found
+
+
+def band_missing(layer: QgsRasterLayer, number: int) -> Problem:
+    """A layer has fewer bands than the model takes from it."""
+    said = tr("Layer '{}' has {} bands; the model takes band {}.").format(
+        layer.name(), layer.bandCount(), number
+    )
+    hint = tr("Choose another layer, or another band under “Which band is which”.")
+    return Problem("missing_bands", said, hint)
 
 
 def rasters_of(choices: PredictChoices, project: QgsProject) -> list[QgsRasterLayer]:

@@ -50,6 +50,9 @@ class BandOrder:
         partial.replace(self.path)
 
     def bands(self, count: int) -> list[int]:
-        """Bands of a source with `count` bands in the order of training; no shorter than what training used."""
-        most = max(self.binding)
+        """Bands of a source with `count` bands in the order of training.
+
+        Those behind them stay too: the last one may be the alpha that says which pixels have a value.
+        """
+        most = max(*self.binding, count)
         return [self.binding.get(band, min(band, count)) for band in range(1, most + 1)]

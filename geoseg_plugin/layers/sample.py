@@ -116,7 +116,7 @@ def is_sample(layer: object) -> bool:
     return isinstance(layer, QgsVectorLayer) and layer.fields().lookupField(REFERENCE_FIELD) >= 0
 
 
-def sample_snapshot(layer: QgsVectorLayer, path: Path) -> PolygonExport:
-    """What writes the points as they are now, with answers that are not saved yet."""
-    export = feature_snapshot(layer, path, layer.fields().names())
+def sample_snapshot(layer: QgsVectorLayer, path: Path, selected_only: bool = False) -> PolygonExport:
+    """What writes the points as they are now, with answers that are not saved yet; or the selected ones."""
+    export = feature_snapshot(layer, path, layer.fields().names(), selected_only)
     return dataclasses.replace(export, geometry=QgsWkbTypes.Type.Point)

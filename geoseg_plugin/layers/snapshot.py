@@ -182,13 +182,10 @@ def polygon_snapshot(
 
     The field `geoseg_legend` gets the class that the legend gives each polygon.
     """
-    request = QgsFeatureRequest()
-    if selected_only:
-        request.setFilterFids(layer.selectedFeatureIds())
     fields = tuple(dict.fromkeys(name for name in fields if name))
     return PolygonExport(
         features=QgsVectorLayerFeatureSource(layer),
-        request=request,
+        request=request_of(layer, selected_only),
         crs=layer.crs(),
         path=path,
         fields=fields,
@@ -197,7 +194,15 @@ def polygon_snapshot(
     )
 
 
-def feature_snapshot(layer: QgsVectorLayer, path: Path, fields: Iterable[str] = ()) -> PolygonExport:
+def request_of(layer: QgsVectorLayer, selected_only: bool) -> QgsFeatureRequest:
+    """Asks for all features, or for those that are selected now."""
+    request = QgsFeatureRequest()
+    return request.setFilterFids(layer.selectedFeatureIds()) if selected_only else request
+
+
+def feature_snapshot(
+    layer: QgsVectorLayer, path: Path, fields: Iterable[str] = (), selected_only: bool = False
+) -> PolygonExport:
     """What writes points, lines or polygons, as they are now, for bands made of them; numbers stay numbers."""
     kinds = {
         Qgis.GeometryType.Point: QgsWkbTypes.Type.MultiPoint,
@@ -205,7 +210,7 @@ def feature_snapshot(layer: QgsVectorLayer, path: Path, fields: Iterable[str] = 
     }
     return PolygonExport(
         features=QgsVectorLayerFeatureSource(layer),
-        request=QgsFeatureRequest(),
+        request=request_of(layer, selected_only),
         crs=layer.crs(),
         path=path,
         fields=tuple(dict.fromkeys(name for name in fields if name)),

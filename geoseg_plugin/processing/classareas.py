@@ -23,7 +23,7 @@ from ..layers.areas import area_sentences
 from ..layers.exports import LABEL_LAYER
 from ..layers.sample import sample_snapshot
 from .base import GeoSegAlgorithm
-from .gather import layer_problems
+from .gather import COPIES, layer_problems
 from .labelling import field_problems
 from .parameters import Parameters, field, polygon_layer, real, tr
 
@@ -69,11 +69,11 @@ class ClassAreas(GeoSegAlgorithm):
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> None:
         self.raster = self.parameterAsRasterLayer(parameters, "INPUT", context).source()
-        sample, _selected = polygon_layer(self, parameters, "SAMPLE", context)
+        sample, selected_only = polygon_layer(self, parameters, "SAMPLE", context)
         folder = Path(self.parameterAsString(parameters, "OUTPUT", context)).resolve()
         self.sample = ""
         if sample is not None:
-            export = sample_snapshot(sample, folder / "sample.gpkg")
+            export = sample_snapshot(sample, folder / COPIES / "sample.gpkg", selected_only)
             self.sample = str(export.path)
             self.exports.append(export)
 

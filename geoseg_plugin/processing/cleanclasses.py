@@ -19,6 +19,7 @@ from ..layers import styles
 from ..layers.notes import areas_text, cleaning_text
 from ..layers.publish import Item, classes_from
 from .base import GeoSegAlgorithm
+from .classrasters import class_raster
 from .gather import layer_problems
 from .mapoptions import cleaning_of, cleaning_options
 from .parameters import Parameters, tr, whole
@@ -49,7 +50,7 @@ class CleanClasses(GeoSegAlgorithm):
     def gather(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> None:
-        raster = self.parameterAsRasterLayer(parameters, "INPUT", context)
+        raster = class_raster(self, parameters, "INPUT", context)
         self.classes = legend_of(raster)
         self.raster = Path(raster.source())
 

@@ -30,7 +30,7 @@ from ..layers.publish import Item
 from ..layers.rasterclasses import raster_classes
 from ..layers.snapshot import labels_of, polygon_snapshot, problems
 from .base import GeoSegAlgorithm
-from .gather import NOWHERE, gather_area, layer_problems
+from .gather import COPIES, NOWHERE, gather_area, layer_problems
 from .labelling import UNLABELLED, class_field, field_problems
 from .parameters import (
     Parameters,
@@ -154,7 +154,7 @@ class Evaluate(GeoSegAlgorithm):
     def gather(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> None:
-        folder = Path(self.parameterAsString(parameters, "OUTPUT", context)).resolve()
+        folder = Path(self.parameterAsString(parameters, "OUTPUT", context)).resolve() / COPIES
         self.job = self._job(parameters, context)
         changes: dict[str, Any] = {}
         prediction = self.parameterAsLayer(parameters, "PREDICTION", context)

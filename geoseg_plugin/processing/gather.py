@@ -22,6 +22,8 @@ from ..layers.snapshot import needs_export, polygon_snapshot, problems, raster_e
 from .parameters import Parameters, polygon_layer, tr
 
 NOWHERE = Path("copies")
+COPIES = "inputs"
+"""Folder for copies of layers inside a folder that the user chose, where files of the user's own may lie."""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from ..jobs import predict
 from ..layers import styles
 from ..layers.publish import Item
 from .base import GeoSegAlgorithm
+from .classrasters import class_raster
 from .gather import layer_problems
 from .mapoptions import outline_options, outlines_of
 from .parameters import Parameters, tr, whole
@@ -63,7 +64,7 @@ class Polygonize(GeoSegAlgorithm):
     def gather(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> None:
-        raster = self.parameterAsRasterLayer(parameters, "INPUT", context)
+        raster = class_raster(self, parameters, "INPUT", context)
         confidence = self.parameterAsRasterLayer(parameters, "CONFIDENCE", context)
         self.classes = legend_of(raster)
         self.raster = Path(raster.source())

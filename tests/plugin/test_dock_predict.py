@@ -27,6 +27,7 @@ from geoseg_plugin.dock.predict_told import plan_sentence, result_note
 from geoseg_plugin.dock.widgets.band_binding import by_name
 from geoseg_plugin.jobs import predict as predict_jobs
 from geoseg_plugin.jobs.submission import write
+from geoseg_plugin.layers.bandorder import BandOrder
 
 RECIPE = {
     "sources": [{"key": "r1", "path": "/a/optical.tif", "name": "optical"}],
@@ -194,6 +195,47 @@ def test_bands_are_matched_by_name_and_can_be_corrected(desk: Desk, tmp_path: Pa
     table.choose({1: 1, 2: 2})
     assert desk.page.choices().bindings == {"r1": {1: 1, 2: 2}}, "a choice of the user is kept as it is"
     assert layer.isValid()
+
+
+def test_a_band_that_a_layer_does_not_have_is_not_replaced_by_another(desk: Desk, tmp_path: Path) -> None:
+    raster_layer(tmp_path, "optical", 1)
+    desk.use(tmp_path / "north" / "model.onnx", DESCRIBED)
+    assert desk.page.choices().bindings == {}, (
+        "the engine is given the layer as it is, and says what is missing"
+    )
+    page = desk.page.slots
+    page._bindings["r1"].choose({1: 1})
+    assert desk.page.choices().bindings == {"r1": {1: 1, 2: 2}}
+    before = len(desk.runner.submissions)
+    desk.page.primary.click()
+    assert len(desk.runner.submissions) == before
+    assert "has 1 bands; the model takes band 2" in desk.dock.footer.log.toPlainText()
+
+
+def test_bands_in_another_order_keep_what_says_where_there_are_values(tmp_path: Path) -> None:
+    path = tmp_path / "rgba.tif"
+    made = gdal.GetDriverByName("GTiff").Create(str(path), 4, 3, 4, gdal.GDT_Byte, options=["ALPHA=YES"])
+    for band in range(1, 5):
+        made.GetRasterBand(band).Fill(band)
+    made = None
+    BandOrder(str(path), tmp_path / "order.vrt", {1: 3, 2: 2, 3: 1})()
+    found = gdal.Open(str(tmp_path / "order.vrt"))
+    assert [int(found.GetRasterBand(band).ReadAsArray()[0, 0]) for band in (1, 2, 3)] == [3, 2, 1]
+    assert all(found.GetRasterBand(band).GetMaskFlags() & gdal.GMF_ALPHA for band in (1, 2, 3))
+
+
+def test_what_the_project_remembers_is_not_lost_before_the_model_is_read(desk: Desk, tmp_path: Path) -> None:
+    remembered = {
+        "model": str(tmp_path / "a" / "model.onnx"),
+        "slots": {"r1": "x"},
+        "bindings": {},
+        "channels": [],
+    }
+    desk.page.restore(remembered)
+    assert desk.page.values().items() >= remembered.items()
+    desk.use(tmp_path / "b" / "model.onnx", DESCRIBED)
+    assert desk.page.wanted_model == "", "the user has chosen another"
+    assert desk.page.values()["model"] == str(tmp_path / "b" / "model.onnx")
 
 
 def test_names_of_a_written_stack_are_found_too() -> None:

@@ -16,7 +16,7 @@ from waiting import wait_for
 
 from geoseg_plugin.contract import PredictJob
 from geoseg_plugin.dock import controller_results_map
-from geoseg_plugin.dock.controller_results_map import place_of, unused
+from geoseg_plugin.dock.controller_results_map import place_of, same_file, unused
 from geoseg_plugin.dock.sheet_from_map import layers_below, sheet_of, title_of
 from geoseg_plugin.dock.widgets.notes import small_label
 from geoseg_plugin.jobs.submission import Submission
@@ -233,6 +233,48 @@ def test_a_sheet_is_kept_as_layout_and_written(desk: Desk, tmp_path: Path) -> No
     assert (tmp_path / "map.pdf").read_bytes().startswith(b"%PDF")
     assert [item.name() for item in QgsProject.instance().layoutManager().layouts()] == ["Map slides"]
     assert "map.pdf is written" in desk.dock.results.map.written.text()
+
+
+def test_a_map_that_comes_back_keeps_the_facts_beside_its_file(desk: Desk, tmp_path: Path) -> None:
+    controller, place = desk.controller.results.maps, prediction(desk)
+    QgsProject.instance().removeAllMapLayers()
+    beside = {path: path.read_bytes() for path in (place / "classes.qml", place / "classes.qmd")}
+    found = sheet_of(controller._class_layer(), place, desk.controller)
+    assert {path: path.read_bytes() for path in beside} == beside
+    assert found.notes["Made"] and len(found.legend[0].renderer().classes()) == 3
+
+
+def test_a_raster_of_somebody_else_comes_back_as_it_is(desk: Desk, tmp_path: Path) -> None:
+    layer = QgsRasterLayer(str(class_map(tmp_path / "other", "forest.tif")), "forest", "gdal")
+    QgsProject.instance().addMapLayer(layer)
+    desk.controller.results.maps.show_map(tmp_path / "other" / "forest.tif")
+    QgsProject.instance().removeAllMapLayers()
+    before = {path: path.read_bytes() for path in (tmp_path / "other").iterdir()}
+    assert desk.controller.results.maps._class_layer().isValid()
+    assert {path: path.read_bytes() for path in (tmp_path / "other").iterdir()} == before
+
+
+def test_a_map_behind_a_link_is_the_same_map(desk: Desk, tmp_path: Path) -> None:
+    place = prediction(desk)
+    (tmp_path / "link").symlink_to(place, target_is_directory=True)
+    assert desk.controller.results.maps._layer_of(str(tmp_path / "link" / "classes.tif")) is not None
+    assert same_file(str(place / "classes.tif"), str(tmp_path / "link" / "classes.tif"))
+    assert not same_file(str(place / "classes.tif"), str(tmp_path / "classes.tif"))
+
+
+def test_a_comparison_belongs_to_the_map_it_was_begun_for(desk: Desk) -> None:
+    place, other = prediction(desk), desk.controller.workspace.new_prediction("other")
+    class_map(other)
+    ended(other, RESULT)
+    desk.dock.results.map.labels.setLayer(polygon_layer("truth", ("scarp",)))
+    desk.dock.results.map.compare_button.click()
+    desk.controller.results.maps.show_map(other / "classes.tif")
+    class_map(place / "evaluation", "errors.tif")
+    ended(place / "evaluation", JUDGED)
+    desk.runner.finish(**JUDGED)
+    settled(desk)
+    names = [node.name() for node in publish.group_of(place).findLayers()]
+    assert names == ["Errors", "Classes"]
 
 
 def test_the_button_asks_where_to(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

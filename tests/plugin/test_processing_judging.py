@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from classmaps import ADJUSTED, AREAS, class_map, sample_points
-from qgis.core import QgsProject, QgsRasterLayer, QgsVectorLayer
+from qgis.core import QgsProcessingFeatureSourceDefinition, QgsProject, QgsRasterLayer, QgsVectorLayer
 from test_processing import checked, engine, provider, record, run, slides
 
 from geoseg_plugin.contract import GeoSegError
@@ -49,6 +49,26 @@ def test_areas_take_answers_that_are_not_saved(
     assert "scarp" in [feature["reference"] for feature in copy.getFeatures()]
     assert results["TABLE"] == str(tmp_path / "areas" / "areas.csv") and results["ACCURACY"] == 0.9
     points.rollBack()
+
+
+def test_a_sample_in_the_folder_of_the_areas_is_not_written_over(
+    provider: GeoSegProvider,
+    engine: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    slides: QgsVectorLayer,
+) -> None:
+    taken = record(monkeypatch, {**MEASURED, **ADJUSTED})
+    file = sample_points(tmp_path / "sample.gpkg")
+    before = file.read_bytes()
+    points = QgsVectorLayer(f"{file}|layername=sample", "sample", "ogr")
+    QgsProject.instance().addMapLayer(points)
+    points.selectByExpression("point_id = 2")
+    chosen = QgsProcessingFeatureSourceDefinition(points.id(), selectedFeaturesOnly=True)
+    run(provider, "classareas", INPUT=str(class_map(tmp_path)), SAMPLE=chosen, OUTPUT=str(tmp_path))
+    assert file.read_bytes() == before
+    copy = QgsVectorLayer(f"{taken[0].job.sample}|layername={taken[0].job.sample_layer}", "copy", "ogr")
+    assert [feature["point_id"] for feature in copy.getFeatures()] == [2]
 
 
 def test_areas_without_a_sample(

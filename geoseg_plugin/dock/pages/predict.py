@@ -11,6 +11,7 @@ from qgis.PyQt.QtCore import QSignalBlocker, pyqtSignal
 from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QPushButton, QSpinBox, QWidget
 
 from ...jobs.predict import views
+from ...layers.snapshot import crs_text
 from ..choices import NamedPath, PredictChoices
 from ..widgets.legend import ClassLegend
 from ..widgets.notes import ProblemList, small_label
@@ -252,7 +253,7 @@ class PredictPage(Page):
             place=self.place.currentData(),
             area_layer_id=area_layer.id() if area_layer is not None else "",
             rectangle=None if box.isNull() or box.isEmpty() else corners,
-            rectangle_crs=(crs.authid() or crs.toWkt()) if crs.isValid() else "",
+            rectangle_crs=crs_text(crs),
             outputs=tuple(key for key, box in ticks.items() if box.isChecked() and box.isEnabled()),
             settings=advanced.settings_of(self),
         )
@@ -261,7 +262,9 @@ class PredictPage(Page):
         """As of Page, with the model, its layers and the rectangle, once a model was chosen."""
         found = super().values()
         model = self.model.currentData()
-        if model:
+        if self._kept.get("model") and model in ("", None, self._kept["model"]):
+            found |= self._kept  # the engine has not told of this model yet
+        elif model:
             found |= {"model": model, **self.slots.values()}
         choices = self.choices()
         if choices.rectangle is not None:
@@ -300,6 +303,8 @@ class PredictPage(Page):
             group.setTitle(title)
 
     def _on_model_changed(self, *_index: int) -> None:
+        if self.model.currentData() not in ("", self._kept.get("model")):
+            self._kept = {}
         self.show_plan("", [])
         self.forget_result()
         self.set_slots([], "", [])

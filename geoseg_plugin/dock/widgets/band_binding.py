@@ -37,6 +37,7 @@ class BandBinding(QWidget):
         for index, name in self._rows:
             combo = QComboBox()
             combo.setAccessibleName(tr("Band for {}").format(name))
+            combo.setPlaceholderText(tr("choose a band"))
             lets_shrink(combo)
             combo.activated.connect(self._on_activated)
             self._combos[index] = combo
@@ -48,7 +49,10 @@ class BandBinding(QWidget):
         return any(combo.count() > 1 for combo in self._combos.values())
 
     def set_layer(self, layer: QgsRasterLayer | None) -> None:
-        """Offer the bands of a layer, and propose: by name where every name is found, else the same number."""
+        """Offer the bands of a layer, and propose: by name where every name is found, else the same number.
+
+        Where the layer has no band of that number nothing is proposed: another band in its place would be wrong.
+        """
         count = layer.bandCount() if layer is not None else 0
         names = [layer.bandName(band) for band in range(1, count + 1)] if layer is not None else []
         proposed = by_name(self._rows, names, self._title) or {index: index for index, _name in self._rows}
@@ -58,10 +62,13 @@ class BandBinding(QWidget):
                 combo.clear()
                 for band, name in enumerate(names, 1):
                     combo.addItem(name, band)
-                combo.setCurrentIndex(max(combo.findData(proposed[index]), 0))
+                combo.setCurrentIndex(combo.findData(proposed[index]))
 
     def binding(self) -> dict[int, int]:
-        """Band at training -> band of the layer; empty where the numbers are the same and nobody chose."""
+        """Band at training -> band of the layer; empty where the numbers are the same and nobody chose.
+
+        A band that the layer does not have keeps its number.
+        """
         found = {index: int(combo.currentData() or index) for index, combo in self._combos.items()}
         return {} if not self._touched and all(index == band for index, band in found.items()) else found
 
