@@ -2,10 +2,12 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import geopandas
 import numpy as np
@@ -18,6 +20,7 @@ from geoseg_engine.channel import Channel
 from geoseg_engine.contract import (
     CANCEL_FILE,
     Area,
+    Band,
     Cancelled,
     Cleaning,
     GeoSegError,
@@ -27,9 +30,12 @@ from geoseg_engine.contract import (
 )
 from geoseg_engine.modelfile.calibration import Calibration
 from geoseg_engine.modelfile.reading import read_model
+from geoseg_engine.modelfile.stats import Statistics
 from geoseg_engine.prediction import parts, plan, predict
-from geoseg_engine.prediction.halo import Frame, cuts
-from geoseg_engine.prediction.inference import BandReader
+from geoseg_engine.prediction.halo import Cut, Frame, cuts
+from geoseg_engine.prediction.inference import BandReader, Setup
+from geoseg_engine.raster.grid import Window
+from geoseg_engine.raster.lattice import Lattice
 from geoseg_engine.stacking.reader import StackReader
 
 ROWS, COLS = 300, 260
@@ -155,6 +161,56 @@ def test_shards_make_the_files_together_and_may_be_run_again(place, tmp_path, wh
     assert late["shard"]["complete"] and late["counts"] == last["counts"] and late["output"] == last["output"]
 
 
+def test_shards_are_done_again_where_a_file_is_gone_or_another_is_wanted(place, tmp_path, whole):
+    for shard in ("1/2", "2/2"):
+        run(place, tmp_path, core_px=64, shard=shard)
+    (tmp_path / "margin.tif").unlink()
+    assert not run(place, tmp_path, core_px=64, shard="1/2")["shard"]["complete"]
+    assert run(place, tmp_path, core_px=64, shard="2/2")["shard"]["complete"]
+    assert content(tmp_path) == whole[1]
+    cleaning = Cleaning(majority_px=5)
+    assert not run(place, tmp_path, core_px=64, shard="1/2", cleaning=cleaning)["shard"]["complete"]
+    cleaned = run(place, tmp_path, core_px=64, shard="2/2", cleaning=cleaning)
+    assert cleaned["shard"]["complete"] and cleaned["cleaned"]["changed_px"] > 0
+    (tmp_path / "classes.tif").unlink()
+    run(place, tmp_path, core_px=64)
+    assert content(tmp_path) == whole[1]
+
+
+def test_two_predictions_to_one_file_never_mix(place, tmp_path):
+    channel = Channel(tmp_path)
+    progress, count = channel.progress, [0]
+
+    def interrupted(*args):
+        count[0] += 1
+        if count[0] == 8:
+            run(place, tmp_path, core_px=64, tta="flips", shard="1/2")
+        progress(*args)
+
+    channel.progress = interrupted
+    with pytest.raises(GeoSegError) as caught:
+        run(place, tmp_path, channel, core_px=64)
+    assert caught.value.code == "in_work"
+    assert not (tmp_path / "classes.tif").exists()
+
+
+def test_a_lock_that_has_just_been_made_is_held(tmp_path):
+    lock = tmp_path / parts.LOCK_FILE
+    lock.touch()  # its maker has not written its name yet
+    with parts.assembling(tmp_path) as free:
+        assert not free
+    assert lock.exists()
+    sleeping = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    lock.write_text(f"{socket.gethostname()} {sleeping.pid}")
+    with parts.assembling(tmp_path) as free:
+        assert not free
+    sleeping.kill()
+    sleeping.wait()
+    with parts.assembling(tmp_path) as free:
+        assert free
+    assert not lock.exists()
+
+
 def test_only_one_shard_puts_the_files_together(place, tmp_path):
     run(place, tmp_path, core_px=64, shard="1/2")
     beside = parts.parts_folder(tmp_path / "classes.tif")
@@ -204,6 +260,28 @@ def test_margin_and_beyond_are_what_they_say(place, whole):
     count = ((values < low) | (values > high)).sum(axis=0)
     beyond = read(folder / "beyond.tif")[0]
     assert ((beyond == 255) == ~known).all() and (beyond[known] == count[known]).all()
+
+
+def test_more_bands_beyond_training_than_a_byte_counts():
+    count = 300
+    bands = tuple(Band(f"b{number}", "r1", number) for number in range(count))
+    flat = Statistics((0.0,) * count, (1.0,) * count, (-1.0,) * count, (1.0,) * count)
+    model = SimpleNamespace(recipe=SimpleNamespace(bands=bands), statistics=flat)
+    values = np.full((count, 4, 4), 9, np.float32)
+    values[1:, 0, 0] = 0
+    stack = SimpleNamespace(
+        band_names=[band.name for band in bands],
+        read=lambda window: values[:, *window.within(Window(0, 0, 4, 4))],
+    )
+    found = BandReader(stack, model, None, True).read(Cut(Window(0, 0, 4, 4), Window(0, 0, 4, 4)))
+    assert found.beyond_px[0, 0] == 1 and found.beyond_px[3, 3] == 254
+
+
+def test_windows_that_may_begin_anywhere_make_no_huge_parts():
+    frame = Frame(20_000, 20_000, 500, 500)
+    setup = Setup(frame, None, 1536, lattice=Lattice(20_000, 20_000, 500, 1))
+    assert plan.unit_px_for(setup.core_px, setup.step_px) == 1536
+    assert Setup(frame, None, 1536).step_px == 500
 
 
 def test_outside_the_area_nothing_is_predicted(place, tmp_path, whole):

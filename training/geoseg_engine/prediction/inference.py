@@ -63,7 +63,7 @@ class Block:
         valid: (rows, cols) over `cut.core`; False where any band has no value: such a pixel gets no class.
         beyond: per band, valid pixels of the core beyond the range of the training pixels.
         seen: valid pixels of the core.
-        beyond_px: (rows, cols) over `cut.core`, number of such bands; None where it is not counted.
+        beyond_px: (rows, cols) over `cut.core`, number of such bands, at most 254; None where it is not counted.
     """
 
     cut: Cut
@@ -106,6 +106,11 @@ class Setup:
         if self.lattice:
             return blended(self.lattice, self.runtime, block.cut, block.scores)
         return probabilities(self.runtime, self.frame, block, log)
+
+    @property
+    def step_px(self) -> int:
+        """Parts of the raster that are predicted apart begin at multiples of it."""
+        return self.lattice.align_px if self.lattice else self.frame.align_px
 
     @property
     def runtime(self) -> Runtime:
@@ -183,7 +188,7 @@ class BandReader:
                 out = ((seen < self._low) | (seen > self._high)) & good
                 beyond += np.count_nonzero(out, axis=(1, 2))
                 if beyond_px is not None:
-                    beyond_px[inner.within(core)] = out.sum(axis=0)
+                    beyond_px[inner.within(core)] = np.minimum(out.sum(axis=0), IGNORE - 1)
         self._keep(cut, scores)
         kept = valid[core.within(window)] & wanted
         if kept.any():

@@ -15,7 +15,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -25,7 +25,7 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.errors import RasterioIOError
 
-from ..contract import Grid
+from ..contract import GeoSegError, Grid
 from ..outputs import write_error
 from ..raster.grid import Window, affine_of
 from .layers import MISSING, Codes, Layer, Piece, band_count
@@ -47,10 +47,10 @@ def parts_folder(output: Path) -> Path:
 class Parts:
     """The parts of one prediction."""
 
-    def __init__(self, folder: Path, grid: Grid, unit_px: int, layers: Sequence[Layer], bands: int) -> None:
-        """`unit_px` is the side of a unit, `bands` the number of bands that the model reads."""
-        self.folder, self.unit_px, self.units = folder, unit_px, units(grid, unit_px)
-        self._grid, self._layers, self._bands = grid, layers, bands
+    def __init__(self, folder: Path, grid: Grid, plan: Plan, layers: Sequence[Layer], bands: int) -> None:
+        """`bands` is the number of bands that the model reads."""
+        self.folder, self.unit_px, self.units = folder, plan.unit_px, units(grid, plan.unit_px)
+        self._key, self._grid, self._layers, self._bands = plan.key, grid, layers, bands
 
     @property
     def columns(self) -> int:
@@ -61,8 +61,28 @@ class Parts:
         """The file of one unit."""
         return self.folder / f"{index:07d}.tif"
 
+    def still_ours(self) -> None:
+        """Raise if another run has taken the folder since: its parts would be put together with ours.
+
+        Raises:
+            GeoSegError: `in_work`.
+        """
+        plan = read_plan(self.folder)
+        if plan is None or plan.key != self._key:
+            raise GeoSegError(
+                "in_work",
+                f"Another prediction to the same file has begun or ended: the parts in {self.folder} are not "
+                "of this one any more.",
+                "Wait until it has ended and start again, or choose another name for the result.",
+            )
+
     def present(self) -> set[int]:
-        """Numbers of the units that are there."""
+        """Numbers of the units that are there.
+
+        Raises:
+            GeoSegError: `in_work`.
+        """
+        self.still_ours()
         names = {entry.name for entry in os.scandir(self.folder)}
         return {index for index in range(len(self.units)) if f"{index:07d}.tif" in names}
 
@@ -70,8 +90,9 @@ class Parts:
         """Keep one unit; without codes it has no pixel with a result.
 
         Raises:
-            GeoSegError: `disk_full`, `write_failed`.
+            GeoSegError: `in_work`, `disk_full`, `write_failed`.
         """
+        self.still_ours()
         path, unit = self.path(index), self.units[index]
         partial = path.with_name(f"{path.stem}.{socket.gethostname()}-{os.getpid()}.part.tif")
         profile = {
@@ -206,22 +227,37 @@ def remove_parts(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def keep_only_result(folder: Path, result: dict[str, Any]) -> None:
-    """Take the parts away and leave the result: a shard that is run again then knows that all is done."""
+def keep_only_result(folder: Path, wanted: Any, result: dict[str, Any]) -> None:
+    """Take the parts away and leave the result: a shard that is run again then knows that all is done.
+
+    Args:
+        folder: of the parts.
+        wanted: the job as plain data, but for its shard.
+        result: what it gave.
+    """
     partial = folder / f"{DONE_FILE}.part"
-    partial.write_text(json.dumps(result), encoding="utf-8")
+    partial.write_text(json.dumps({"wanted": wanted, "result": result}), encoding="utf-8")
     partial.replace(folder / DONE_FILE)
     for path in folder.glob("*.tif"):
         path.unlink(missing_ok=True)
 
 
-def kept_result(folder: Path) -> dict[str, Any] | None:
-    """What `keep_only_result` left."""
+def kept_result(folder: Path, wanted: Any, kinds: Sequence[str]) -> dict[str, Any] | None:
+    """What `keep_only_result` left of the same job; None if any of its files is not there any more.
+
+    Args:
+        folder: of the parts.
+        wanted: as there.
+        kinds: keys of the result that name a file.
+    """
     try:
-        found: dict[str, Any] = json.loads((folder / DONE_FILE).read_text(encoding="utf-8"))
-        return found
-    except (OSError, ValueError):
+        found = json.loads((folder / DONE_FILE).read_text(encoding="utf-8"))
+        result: dict[str, Any] = found["result"]
+        same = found["wanted"] == json.loads(json.dumps(wanted))
+    except (OSError, ValueError, KeyError):
         return None
+    files = [result[kind] for kind in kinds if result[kind]]
+    return result if same and all(Path(file).is_file() for file in files) else None
 
 
 @contextmanager
@@ -230,15 +266,8 @@ def assembling(folder: Path) -> Iterator[bool]:
 
     The lock of a process that is gone does not hold: of this machine at once, of another after STALE_S.
     """
-    path, mine = folder / LOCK_FILE, f"{socket.gethostname()} {os.getpid()}"
-    if _held_by_other(path):
-        yield False
-        return
-    path.unlink(missing_ok=True)
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(mine)
-    except FileExistsError:
+    path = folder / LOCK_FILE
+    if not _taken(path) and not (_cleared(path) and _taken(path)):
         yield False
         return
     with ExitStack() as stack:
@@ -253,18 +282,44 @@ def assembling(folder: Path) -> Iterator[bool]:
 
 def _beat(path: Path, stop: threading.Event) -> None:
     while not stop.wait(BEAT_S):
-        path.touch()
+        with suppress(OSError):
+            os.utime(path)
 
 
-def _held_by_other(path: Path) -> bool:
+def _taken(path: Path) -> bool:
+    """Make the lock, unless it is there."""
     try:
-        host, pid = path.read_text(encoding="utf-8").split()
-        age_s = time.time() - path.stat().st_mtime
-    except (OSError, ValueError):
+        with path.open("x", encoding="utf-8") as file:
+            file.write(f"{socket.gethostname()} {os.getpid()}")
+    except FileExistsError:
         return False
-    if host == socket.gethostname() and sys.platform != "win32":
+    return True
+
+
+def _cleared(path: Path) -> bool:
+    """Take a void lock away. What is moved is looked at again: it may be one that was made anew in between."""
+    aside = path.with_name(f"{path.name}.{socket.gethostname()}-{os.getpid()}")
+    try:
+        if _held(path):
+            return False
+        path.rename(aside)
+        if _held(aside):
+            aside.replace(path)
+            return False
+        aside.unlink()
+    except FileNotFoundError:
+        return True
+    return True
+
+
+def _held(path: Path) -> bool:
+    """Whether the process that made a lock is at work; of a lock without text yet, its age alone tells."""
+    if time.time() - path.stat().st_mtime >= STALE_S:
+        return False
+    host, _, pid = path.read_text(encoding="utf-8").partition(" ")
+    if host == socket.gethostname() and pid.isdigit() and sys.platform != "win32":
         return int(pid) != os.getpid() and _alive(int(pid))
-    return age_s < STALE_S
+    return True
 
 
 def _alive(pid: int) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import lcm
@@ -98,7 +99,7 @@ def read_plan(folder: Path) -> Plan | None:
 def agreed(folder: Path, plan: Plan) -> Plan:
     """Write the plan, or take the one of the same key that another run was quicker to write."""
     path = folder / PLAN_FILE
-    partial = path.with_name(f"{PLAN_FILE}.{os.getpid()}.part")
+    partial = path.with_name(f"{PLAN_FILE}.{socket.gethostname()}-{os.getpid()}.part")
     partial.write_text(json.dumps(encode(plan)), encoding="utf-8")
     try:
         os.link(partial, path)

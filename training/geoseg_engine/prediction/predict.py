@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ from .plan import Plan, agreed, plan_key, taking_up, unit_px_for, units
 
 FILES = (CLASSES, "confidence", "entropy", "probability", "margin", "disagreement", BEYOND)
 """Fields of the job and keys of the result that name a raster."""
+RESULTS = (*FILES, "polygons")
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def run(job: PredictJob, folder: Path, channel: Channel) -> dict[str, Any]:
 
     Raises:
         GeoSegError: `not_our_model`, `missing_bands`, `no_overlap`, `out_of_memory`, `area_outside`, `disk_full`, …
-        Cancelled: if the user stops; nothing new is under a final name then, and finished parts are kept.
+        Cancelled: if the user stops; a file is whole under its final name or not there, and finished parts are kept.
     """
     sources = tuple(absolute(source) for source in job.sources)
     model = read_model(folder / job.model, job.foreign_bands, sources)
@@ -78,7 +79,8 @@ def run(job: PredictJob, folder: Path, channel: Channel) -> dict[str, Any]:
     raise_errors(found.problems)
     recipe = found.recipe
     assert recipe is not None
-    refuse_overwriting(list(output_files(job)), [source.path for source in recipe.sources], folder)
+    read = [path for source in recipe.sources for path in (source.path, *source.paths)]
+    refuse_overwriting(list(output_files(job)), read, folder)
     for problem in found.problems:
         channel.log(f"{problem.message} {problem.hint}", "warning")
     channel.log(predict_sentence(model, recipe) + ".")
@@ -112,13 +114,13 @@ def predict_recipe(
     area = area_of(job, recipe.grid)
     prepare_folder((folder / job.output).parent, expected_bytes(recipe.grid, layers))
     plan = prepare_parts(beside, key, job.resume or shard is not None)
-    if plan is not None and (done := kept_result(beside)):
+    if plan is not None and (done := kept_result(beside, unsharded(job), RESULTS)):
         channel.log("All shards of this prediction have been done.")
         return {**done, **_shard(job, len(units(recipe.grid, plan.unit_px)), True)}
     started = time.monotonic()
     with StackReader(recipe) as stack:
         setup, plan = planned(job, model, stack, layers, plan, key, beside, channel)
-        parts = Parts(beside, recipe.grid, plan.unit_px, layers, len(model.recipe.bands))
+        parts = Parts(beside, recipe.grid, plan, layers, len(model.recipe.bands))
         work = Work(job, folder, model, recipe, setup, layers, parts)
         mine = [i for i in range(len(parts.units)) if shard is None or i % shard[1] == shard[0] - 1]
         todo = sorted(set(mine) - parts.present())
@@ -166,7 +168,7 @@ def planned(
     setup = opened(taking_up(job, plan))
     if plan is not None:
         return setup, plan
-    unit_px = unit_px_for(setup.core_px, setup.frame.align_px)
+    unit_px = unit_px_for(setup.core_px, setup.step_px)
     mine = Plan(key, setup.opened.runtime, setup.opened.precision, setup.core_px, unit_px)
     theirs = agreed(beside, mine)
     return (setup, mine) if theirs == mine else (opened(taking_up(job, theirs)), theirs)
@@ -214,10 +216,12 @@ def flow(work: Work, reader: BandReader, todo: Sequence[int], channel: Channel) 
 
 def finished(work: Work, facts: dict[str, Any], channel: Channel) -> dict[str, Any]:
     """The result, `facts` in it: make the files if every part is there, and take the parts away; else say how many."""
-    job, parts = work.job, work.parts
+    job, parts, wanted = work.job, work.parts, unsharded(work.job)
+    if done := kept_result(parts.folder, wanted, RESULTS):
+        return {**done, **_shard(job, len(parts.units), True)}
     nothing: dict[str, Any] = {
         **facts,
-        **dict.fromkeys((*FILES, "polygons"), ""),
+        **dict.fromkeys(RESULTS, ""),
         "grid": work.recipe.grid,
         "classes": work.model.classes,
         "areas_m2": {},
@@ -233,14 +237,19 @@ def finished(work: Work, facts: dict[str, Any], channel: Channel) -> dict[str, A
     with assembling(parts.folder) as free:
         if not free:
             return {**nothing, **in_other_hands(job, present, channel)}
-        if done := kept_result(parts.folder):
+        if done := kept_result(parts.folder, wanted, RESULTS):
             return {**done, **_shard(job, present, True)}
         result = {**nothing, **files_of(work, channel), **_shard(job, present, True)}
         if job.shard:
-            keep_only_result(parts.folder, encode(result))
+            keep_only_result(parts.folder, wanted, encode(result))
     if not job.shard:
         remove_parts(parts.folder)
     return result
+
+
+def unsharded(job: PredictJob) -> Any:
+    """What all shards of a job have in common, as plain data."""
+    return encode(replace(job, shard="", resume=True))
 
 
 def in_other_hands(job: PredictJob, present: int, channel: Channel) -> dict[str, Any]:
