@@ -178,10 +178,3 @@ def test_help_names_the_settings_of_an_object(capsys):
     with pytest.raises(SystemExit):
         cli.parser().parse_args(["clean", "--help"])
     assert "least_area_px=0" in capsys.readouterr().out
-
-
-def test_many_classes_are_counted_like_few():
-    codes = patchy(5, classes=5)
-    few = clean.row_counts(codes, [0, 3, IGNORE])
-    many = clean.row_counts(codes, [*range(40), IGNORE])
-    assert np.array_equal(few, many[:, [0, 3, 40]]) and many.sum() == codes.size

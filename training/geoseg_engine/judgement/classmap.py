@@ -15,17 +15,16 @@ from rasterio.errors import RasterioError
 
 from ..channel import Channel
 from ..contract import IGNORE, GeoSegError, Grid, LabelClass, Source
-from ..raster.geodesy import window_areas_m2
+from ..raster.classground import class_ground
 from ..raster.grid import Window, affine_of
 from ..raster.sources import open_source, source_grid
 from ..raster.values import raster_values
 from ..raster.writer import read_classes
 from ..vector.labelraster import read_raster_classes
 
-STRIP_PX, COLUMNS_PX, CELL_PX = 1 << 22, 4096, 512
-"""Pixels counted at once; columns whose pixels are taken to be equally large; side of what is read around points."""
+STRIP_PX, CELL_PX = 1 << 22, 512
+"""Pixels counted at once; side of what is read around points."""
 
-FEW_CLASSES = 16
 UNKNOWN = 254
 
 
@@ -157,13 +156,9 @@ def cover(found: ClassMap, channel: Channel, phase: str) -> Cover:
     area_m2 = np.zeros(count)
     for strip in strips(grid):
         channel.progress(phase, strip.row, grid.height)
-        places = found.places(strip)
-        for col in range(0, grid.width, COLUMNS_PX):
-            part = places[:, col : col + COLUMNS_PX]
-            counts = row_counts(part, count)
-            rows_px[strip.row : strip.row + strip.height] += counts
-            areas = window_areas_m2(grid, strip.row, col, strip.height, part.shape[1])
-            area_m2 += counts.T @ areas[:, 0]
+        counts, areas_m2 = class_ground(grid, found.places(strip), strip, range(count))
+        rows_px[strip.row : strip.row + strip.height] = counts
+        area_m2 += areas_m2
     channel.progress(phase, grid.height, grid.height)
     return Cover(rows_px, rows_px.sum(axis=0, dtype=np.int64), area_m2)
 
@@ -173,18 +168,6 @@ def strips(grid: Grid) -> Iterator[Window]:
     rows = max(STRIP_PX // grid.width, 1)
     for row in range(0, grid.height, rows):
         yield Window(row, 0, min(rows, grid.height - row), grid.width)
-
-
-def row_counts(places: NDArray[np.uint8], classes: int) -> NDArray[np.int32]:
-    """Pixels of each class in each row (rows, classes); few classes are compared one by one, which is faster."""
-    counts = np.zeros((len(places), classes), np.int32)
-    if classes > FEW_CLASSES:
-        for line, row in zip(counts, places, strict=True):
-            line[:] = np.bincount(row, minlength=IGNORE + 1)[:classes]
-        return counts
-    for place in range(classes):
-        counts[:, place] = [np.count_nonzero(row) for row in places == place]
-    return counts
 
 
 def _table(dataset: Any, values: NDArray[Any]) -> NDArray[np.uint8] | None:

@@ -12,13 +12,12 @@ import rasterio
 from numpy.typing import NDArray
 
 from ..contract import IGNORE, SPLITS, Dataset, GeoSegError, Grid, LabelClass
-from ..raster.geodesy import window_areas_m2
+from ..raster.classground import class_ground
 from ..raster.grid import Window
 from ..scores.cells import Cells, lattice_px
 from ..scores.intervals import DEFAULT_BLOCK_PX
 from ..scores.metrics import Matrix, background_and_object, confusion
 from ..scores.reliability import Reliability
-from .classmap import row_counts
 
 BINARY_ERRORS = (
     LabelClass(0, "true negative", "", "#f0f0f0"),
@@ -97,9 +96,9 @@ class Judge:
         counted = (truth != IGNORE) & (ids != IGNORE)
         if confidence is not None:
             self.reliability.add(confidence[counted], (truth == ids)[counted])
-        areas = window_areas_m2(self._grid, window.row, window.col, window.height, window.width)[:, 0]
         for ground, found in ((self.true_m2, truth), (self.mapped_m2, ids)):
-            ground += row_counts(np.where(counted, found, np.uint8(IGNORE)), len(ground)).T @ areas
+            judged = np.where(counted, found, np.uint8(IGNORE))
+            ground += class_ground(self._grid, judged, window, range(len(ground)))[1]
         self.unpredicted_px += int(((truth != IGNORE) & ~counted).sum())
         return errors(truth, ids, self.binary)
 

@@ -16,12 +16,11 @@ from typing import Any
 
 import numpy as np
 import rasterio
-from numpy.typing import NDArray
 
 from ..channel import Channel
 from ..contract import IGNORE, Cleaning, CleanJob, Grid, Problem, Source, encode
 from ..outputs import prepare_folder, whole_file
-from ..raster.geodesy import window_areas_m2
+from ..raster.classground import class_ground
 from ..raster.grid import Window, rasterio_profile, up_to, windows
 from ..raster.sources import open_source
 from ..raster.stream import pump
@@ -30,10 +29,8 @@ from .classraster import ClassRaster, Codes, open_classes
 from .clean_local import filtered, halo_px
 from .clean_patches import Step, clean_patches
 
-WINDOW_PX, COLUMNS_PX = 1024, 4096
-"""Least side of windows; columns whose pixels are taken to be equally large."""
-
-FEW_CODES = 16
+WINDOW_PX = 1024
+"""Least side of windows."""
 
 Read = Callable[[Window], Codes]
 Write = Callable[[Codes, Window], None]
@@ -53,12 +50,9 @@ class Tally:
     def add(self, codes: Codes, before: Codes, window: Window) -> None:
         """Count a window."""
         self._changed_px += int(np.count_nonzero(codes != before))
-        for col in range(0, window.width, COLUMNS_PX):
-            part = codes[:, col : col + COLUMNS_PX]
-            areas = window_areas_m2(self._grid, window.row, window.col + col, *part.shape)
-            counts = row_counts(part, self._codes)
-            self._pixels += counts.sum(axis=0)
-            self._areas_m2 += areas[:, 0] @ counts
+        counts, areas_m2 = class_ground(self._grid, codes, window, self._codes)
+        self._pixels += counts.sum(axis=0)
+        self._areas_m2 += areas_m2
 
     def result(self) -> dict[str, Any]:
         """changed_px, counts and areas_m2 by value, nodata_px."""
@@ -67,14 +61,6 @@ class Tally:
         none = pixels.pop("")
         areas_m2.pop("")
         return {"changed_px": self._changed_px, "counts": pixels, "areas_m2": areas_m2, "nodata_px": none}
-
-
-def row_counts(codes: Codes, wanted: list[int]) -> NDArray[np.int64]:
-    """Pixels of each wanted code in each row, (rows, wanted); few codes are compared one by one, which is faster."""
-    if len(wanted) > FEW_CODES:
-        return np.stack([np.bincount(row, minlength=IGNORE + 1)[wanted] for row in codes])
-    found = [np.add.reduce((codes == item).view(np.uint8), axis=1, dtype=np.int64) for item in wanted]
-    return np.stack(found, axis=1)
 
 
 def run(job: CleanJob, folder: Path, channel: Channel) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..channel import Channel
 from ..contract import Grid
-from ..raster.geodesy import window_areas_m2
+from ..raster.geodesy import even_columns_px, row_areas_m2
 from ..raster.grid import Window
 from .outlines_areas import areas_of, sums
 from .outlines_joining import Joiner, Outlined
@@ -67,8 +67,8 @@ def outlined_areas(
         above = codes[window.height, 1:-1].copy()
         vertical = codes[:, 1:] != codes[:, :-1]
         areas = areas_of(codes, vertical, connectivity)
-        pixel_m2 = window_areas_m2(grid, row, 0, window.height, grid.width)[:, 0]
-        totals = sums(areas, stride, pixel_m2, surety(window) if surety else None)
+        pixel_m2 = row_areas_m2(grid, row, window.height)
+        totals = sums(areas, stride, pixel_m2, even_columns_px(grid), surety(window) if surety else None)
         chains = trace(codes, vertical, row, shared)
         _keep_map_corners(chains.points, grid)
         outlined = without_touching(joiner.add(areas, totals, chains, stride, row))

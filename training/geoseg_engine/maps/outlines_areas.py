@@ -72,12 +72,13 @@ def areas_of(codes: NDArray[Any], vertical: NDArray[np.bool_], connectivity: int
     return Areas(start, stop, area, area_code, first, last)
 
 
-def sums(areas: Areas, stride: int, pixel_m2: Floats, surety: NDArray[Any] | None) -> Floats:
+def sums(areas: Areas, stride: int, pixel_m2: Floats, columns_px: int, surety: NDArray[Any] | None) -> Floats:
     """(areas, 3) pixels, m² on the ground and summed surety over the strip's own pixels.
 
     Args:
         stride: width + 1.
-        pixel_m2: (rows) size of a pixel of each row.
+        pixel_m2: (rows, n) size of a pixel of each row, for each so many columns.
+        columns_px: how many columns these are.
         surety: (rows, width); NaN counts as 0.
     """
     own = slice(areas.first, None)
@@ -86,10 +87,25 @@ def sums(areas: Areas, stride: int, pixel_m2: Floats, surety: NDArray[Any] | Non
     row, col = np.divmod(areas.start[own], stride)
     total = np.zeros((areas.count, 3))
     total[:, 0] = np.bincount(area, length, areas.count)
-    total[:, 1] = np.bincount(area, length * pixel_m2[row - 1], areas.count)
+    total[:, 1] = np.bincount(area, _ground_m2(row - 1, col, length, pixel_m2, columns_px), areas.count)
     if surety is not None and len(area):
         flat = np.append(np.nan_to_num(surety, copy=True).ravel(), 0)
         begin = (row - 1) * (stride - 1) + col
         bounds = np.stack([begin, begin + length], axis=1).ravel()
         total[:, 2] = np.bincount(area, np.add.reduceat(flat, bounds, dtype=np.float64)[::2], areas.count)
     return total
+
+
+def _ground_m2(
+    row: NDArray[Any], col: NDArray[Any], length: NDArray[Any], pixel_m2: Floats, columns_px: int
+) -> Floats:
+    """Ground of runs of pixels; the rest as of `sums`."""
+    if pixel_m2.shape[1] == 1:
+        return np.asarray(length * pixel_m2[row, 0])
+    before = np.cumsum(pixel_m2, axis=1) * columns_px - pixel_m2 * columns_px
+
+    def up_to(end: NDArray[Any]) -> Floats:
+        part = np.minimum(end // columns_px, pixel_m2.shape[1] - 1)
+        return np.asarray(before[row, part] + (end - part * columns_px) * pixel_m2[row, part])
+
+    return up_to(col + length) - up_to(col)

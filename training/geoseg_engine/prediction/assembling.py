@@ -13,7 +13,7 @@ import numpy as np
 
 from ..channel import Channel
 from ..contract import IGNORE, Grid, LabelClass
-from ..raster.geodesy import window_areas_m2
+from ..raster.classground import class_ground
 from ..raster.grid import Window
 from ..raster.stream import pump
 from ..raster.writer import RasterWriter
@@ -34,11 +34,9 @@ class Tally:
 
     def add(self, ids: np.ndarray, window: Window) -> None:
         """Count the classes (rows, cols) of a window."""
-        areas = window_areas_m2(self._grid, window.row, window.col, window.height, window.width)
-        for row, area in enumerate(areas[:, 0]):
-            counts = np.bincount(ids[row], minlength=IGNORE + 1)
-            self.pixels += counts
-            self.areas_m2 += counts * area
+        counts, areas_m2 = class_ground(self._grid, ids, window, range(IGNORE + 1))
+        self.pixels += counts.sum(axis=0)
+        self.areas_m2 += areas_m2
 
 
 @dataclass(frozen=True)

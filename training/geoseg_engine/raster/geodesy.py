@@ -15,6 +15,11 @@ from ..contract import Grid
 
 Floats = NDArray[np.float64]
 
+EVEN_SHARE = 1e-3
+"""Pixels of a row are taken to be equally large while none differs from the middle one by more."""
+
+LEAST_COLUMNS_PX, MOST_COLUMNS_PX = 16, 4096
+
 
 def pixel_size_m(grid: Grid, row: float, col: float) -> tuple[float, float]:
     """Width and height in metres on the ground of the pixel around a (row, col) position."""
@@ -34,14 +39,51 @@ def pixel_areas_m2(grid: Grid, rows: NDArray[Any], cols: NDArray[Any]) -> Floats
 
 
 def window_areas_m2(grid: Grid, row: int, col: int, height: int, width: int) -> Floats:
-    """Pixel areas of a window as (height, 1) float64, taken along its middle column.
+    """Pixel areas of a window as (height, 1) float64, taken along its middle column; 0 beside the earth.
 
-    Across one window the scale of a projection changes by less than 1e-3; down it, latitude matters.
+    Right to EVEN_SHARE for windows that are no wider than `even_columns_px`.
     """
     lattice = np.unique(np.linspace(0, height - 1, min(height, 65)).round()) if height else np.zeros(1)
     middle = np.full(lattice.shape, col + (width - 1) / 2)
-    areas = pixel_areas_m2(grid, row + lattice, middle)
+    areas = _areas_m2(grid, row + lattice, middle)
     return np.interp(np.arange(height), lattice, areas)[:, None]
+
+
+@lru_cache(maxsize=64)
+def even_columns_px(grid: Grid) -> int:
+    """A power of two of columns over which pixels of a row are equally large, up to EVEN_SHARE.
+
+    Thousands in UTM, in degrees and in Web Mercator; few where coarse pixels meet a projection whose scale changes
+    along a row, as in polar stereographic ones.
+    """
+    rows = np.unique(np.linspace(0, grid.height - 1, min(grid.height, 33)).round())
+    cols = np.unique(np.linspace(0, grid.width - 1, min(grid.width, 65)).round())
+    lattice = np.meshgrid(rows, cols, indexing="ij")
+    areas = _areas_m2(grid, *(item.ravel() for item in lattice)).reshape(len(rows), len(cols))
+    left, right = areas[:, :-1], areas[:, 1:]
+    known = (left > 0) & (right > 0)
+    change = np.abs(right / np.where(known, left, 1) - 1) / np.diff(cols)
+    steepest = float(change[known].max(initial=0.0))
+    if steepest * MOST_COLUMNS_PX <= 2 * EVEN_SHARE:
+        return MOST_COLUMNS_PX
+    return max(1 << int(np.log2(max(2 * EVEN_SHARE / steepest, 1))), LEAST_COLUMNS_PX)
+
+
+def row_areas_m2(grid: Grid, row: int, height: int) -> Floats:
+    """Pixel areas of whole rows, (height, n): of `even_columns_px` columns each, the last of them perhaps of fewer."""
+    step = even_columns_px(grid)
+    parts = [
+        window_areas_m2(grid, row, col, height, min(step, grid.width - col))
+        for col in range(0, grid.width, step)
+    ]
+    return np.concatenate(parts, axis=1)
+
+
+def _areas_m2(grid: Grid, rows: Floats, cols: Floats) -> Floats:
+    """As `pixel_areas_m2`; 0 where the projection has no ground."""
+    with np.errstate(invalid="ignore"):
+        areas = pixel_areas_m2(grid, rows, cols)
+    return np.where(np.isfinite(areas), areas, 0.0)
 
 
 def perimeters_m(geometries: NDArray[Any], crs: str) -> Floats:
