@@ -286,17 +286,26 @@ def set_up(
     if lattice:
         frame = replace(frame, reach_px=lattice.window_px)
     scores = sample(frame, reader)
-    choice = choose_runtime(
-        model, scores, job_px or grid.height * grid.width, device, runtime, log, precision, int8_loss
-    )
+    classes = len(model.classes)
+    several = answers != ONE_ANSWER
+    host = 4 * reader.count * 3 + 4 * classes * (6 if several else 3) + 2 * outputs_bytes_px + 2
+
+    def core_of(choice: Choice, views: int = 1) -> int:
+        speed = choice.px_per_s / views
+        return core_px or core_for(frame, host, choice.bytes_px, choice.runtime.device, speed)
+
+    def map_px_per_s(choice: Choice) -> float:
+        side = core_of(choice)
+        return choice.px_per_s * (side / (side + 2 * frame.halo_px)) ** 2
+
+    job_px = job_px or grid.height * grid.width
+    choice = choose_runtime(model, scores, job_px, device, runtime, log, precision, int8_loss, map_px_per_s)
     if lattice:
         tell(lattice, choice.runtime, scores, log)
     chosen = choice.runtime
     mean = averaged(chosen, model, answers.tta, answers.dropout_passes, answers.disagreement, log)
     views = getattr(mean, "views", 1)
-    classes = len(model.classes)
-    host = 4 * reader.count * 3 + 4 * classes * (3 if views == 1 else 6) + 2 * outputs_bytes_px + 2
-    found = core_px or core_for(frame, host, choice.bytes_px, mean.device, choice.px_per_s / views)
+    found = core_of(choice, views)
     opened = Opened(chosen.name, chosen.precision)
     choice = replace(choice, runtime=mean)
     return Setup(frame, choice, found, model.calibration, lattice, classes, views, opened)

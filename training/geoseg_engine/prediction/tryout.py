@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,9 @@ class Choice:
     int8_loss: float | None = None
 
 
+SPEED: Callable[[Choice], float] = attrgetter("px_per_s")
+
+
 def choose_runtime(
     model: ModelFile,
     sample: NDArray[Any],
@@ -63,6 +67,7 @@ def choose_runtime(
     log: Callable[[str], None] = lambda text: None,
     precision: str = "auto",
     int8_loss: float = 0.005,
+    worth: Callable[[Choice], float] = SPEED,
 ) -> Choice:
     """Open the fastest runtime that gives the classes of float32 torch.
 
@@ -76,6 +81,7 @@ def choose_runtime(
         precision: `auto`, or the only one to take. What is wanted by name is taken even where it gives other
             classes than float32, and its agreement told; but int8 only if it loses at most `int8_loss`.
         int8_loss: mean IoU that int8 may lose on validation blocks.
+        worth: pixels of the map a second that a choice gives; by itself those that the network sees.
 
     Raises:
         GeoSegError: if a device, runtime or precision is wanted by name that is not there.
@@ -106,7 +112,7 @@ def choose_runtime(
             log(f"Not tried: {error.message} {error.details}".strip())
             continue
         tried.append(_checked(runtime, sample, reference, largest, log))
-    best = replace(best_of(tried), int8_loss=loss)
+    best = replace(best_of(tried, worth), int8_loss=loss)
     log(f"Predicting with {best.runtime.title}.")
     return best
 
@@ -139,7 +145,7 @@ def offered(device: str, wanted: str, precision: str) -> list[tuple[str, str]]:
     return found
 
 
-def best_of(tried: Sequence[Choice]) -> Choice:
+def best_of(tried: Sequence[Choice], worth: Callable[[Choice], float] = SPEED) -> Choice:
     """The fastest of those with the classes of float32, the first unless another gains; if none has them, the closest.
 
     Raises:
@@ -157,7 +163,7 @@ def best_of(tried: Sequence[Choice]) -> Choice:
     best = good[0]
     for item in good[1:]:
         gain = GAIN if best is tried[0] else 1.0
-        best = item if best.px_per_s < gain * item.px_per_s else best
+        best = item if worth(best) < gain * worth(item) else best
     return best
 
 
