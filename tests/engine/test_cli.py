@@ -92,6 +92,28 @@ def test_areas_of_splits_grid_and_parameters(tmp_path):
     assert terrain["parameters"] == {"radius_m": 500.0, "radii": "100,300"}
 
 
+def test_only_files_to_read_become_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("map.tif", "sure.tif", "result.gpkg", "kind", "m.onnx"):
+        (tmp_path / name).touch()
+    words = ["--classes", "map.tif", "--confidence", "sure.tif", "--output", "result.gpkg"]
+    polygons = job(tmp_path / "run", "polygonize", *words)
+    assert [polygons["classes"], polygons["confidence"]] == [
+        str(tmp_path / name) for name in ("map.tif", "sure.tif")
+    ]
+    assert polygons["output"] == "result.gpkg"
+    predicted = job(tmp_path / "run", "predict", "--model", "m.onnx", "--confidence", "sure.tif")
+    assert (predicted["model"], predicted["confidence"]) == (str(tmp_path / "m.onnx"), "sure.tif")
+    judged = job(
+        tmp_path / "run", "areas", "--classes", "map.tif", "--sample", "s", "--reference-field", "kind"
+    )
+    assert judged["reference_field"] == "kind"
+    labels = job(
+        tmp_path / "run", "rasterize", "--stack", "map.tif", "--labels", "l.gpkg", "class_field=kind"
+    )
+    assert labels["labels"]["class_field"] == "kind"
+
+
 def test_sources_in_a_file_have_absolute_paths(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("a.tif", "b.tif"):

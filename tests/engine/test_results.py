@@ -141,3 +141,10 @@ def test_what_exists_and_is_not_read_is_replaced(tmp_path):
     (tmp_path / "stack.TIF").write_text("older")
     run.work(stack_job(image, output="stack.TIF"), tmp_path, Channel(tmp_path))
     assert (tmp_path / "stack.TIF").stat().st_size > 1000
+
+
+def test_two_results_never_share_a_file(tmp_path):
+    job = PredictJob("m.onnx", output="map.tif", margin="./map.tif")
+    with pytest.raises(GeoSegError, match="output and margin") as caught:
+        run.work(job, tmp_path, Channel(tmp_path))
+    assert caught.value.code == "same_name" and caught.value.hint

@@ -18,7 +18,7 @@ from typing import Any
 
 from . import __version__
 from .channel import Channel
-from .cli_flags import metavar, settings, source_of, sources_of, takes_several, value_of
+from .cli_flags import absolute, metavar, settings, source_of, sources_of, takes_several, value_of
 from .cli_terminal import Sentences
 from .contract import (
     JOB_FILE,
@@ -29,6 +29,7 @@ from .contract import (
     Source,
     job_from_json,
     job_to_json,
+    names_input,
     write_json,
 )
 from .run import run_file
@@ -117,7 +118,7 @@ def add_flag(command: argparse.ArgumentParser, job: type[Job], field: dataclasse
 
 
 def write_job(options: argparse.Namespace) -> Path:
-    """Turn flags into a job.json in the job folder. Files named on the command line become absolute.
+    """Turn flags into a job.json in the job folder. Files to read become absolute; results stay in the job folder.
 
     Raises:
         GeoSegError: `bad_json` or `bad_flag` for flags that make no job.
@@ -143,6 +144,8 @@ def _value(command: str, key: str, value: Any, hint: Any) -> Any:
         return sources_of(key, value, "given" if command == "predict" else "r")
     if hint is Source and len(value) == 1:
         return source_of(key, value[0], key)
+    if hint is str:
+        return absolute(value) if names_input(key, command) else value
     return value_of(key, hint, value if isinstance(value, list) else [value]) if not _plain(value) else value
 
 

@@ -15,7 +15,7 @@ import typing
 from pathlib import Path
 from typing import Any
 
-from .contract import Area, GeoSegError
+from .contract import Area, GeoSegError, names_input
 
 AREA_KINDS = typing.get_args(typing.get_type_hints(Area)["kind"])
 NUMBERS = (int, float)
@@ -183,7 +183,9 @@ def _scalar(flag: str, hint: Any, word: str) -> Any:
             ]
         if typing.get_origin(hint) is typing.Literal:
             return next((item for item in typing.get_args(hint) if str(item) == word), word)
-        return hint(word) if hint in NUMBERS else absolute(word)
+        if hint in NUMBERS:
+            return hint(word)
+        return absolute(word) if names_input(flag.rpartition(" ")[2]) else word
     except (ValueError, KeyError) as error:
         wanted = {int: "a whole number", float: "a number"}.get(hint, "true or false")
         raise GeoSegError("bad_flag", f"--{flag} is '{word}', not {wanted}.", "Write it again.") from error

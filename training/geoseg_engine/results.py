@@ -7,24 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .contract import GeoSegError, Job, StackJob
+from .contract import GeoSegError, Job, StackJob, names_input
 from .stacking.recipes import SUFFIX, read_recipe
 
 RASTERS, POLYGONS = (".tif", ".tiff"), (".gpkg",)
-INPUTS = (
-    "stack",
-    "labels",
-    "classes",
-    "model",
-    "dataset",
-    "prediction",
-    "path",
-    "start_from",
-    "weights",
-    "sample",
-)
-"""Fields that hold the name of a file to read, at any depth of a job."""
-
 FURTHER = ("margin", "disagreement", "beyond")
 """Rasters of a prediction that few ask for."""
 MODEL = ("model.onnx",)
@@ -44,8 +30,9 @@ def check_results(job: Job, folder: Path) -> None:
     """Raise if a result would replace an input of the job, or has a name that does not fit.
 
     Raises:
-        GeoSegError: `would_overwrite`, `bad_name`.
+        GeoSegError: `would_overwrite`, `bad_name`, `same_name`.
     """
+    refuse_same_name(job, folder)
     written = output_files(job)
     for name, suffixes in written.items():
         if suffixes and not name.lower().endswith(suffixes):
@@ -55,6 +42,24 @@ def check_results(job: Job, folder: Path) -> None:
                 f"Choose a name that ends in {' or '.join(suffixes)}.",
             )
     refuse_overwriting(list(written), list(input_files(job, folder)), folder)
+
+
+def refuse_same_name(job: Job, folder: Path) -> None:
+    """Raise if two results of a job would be written to one file.
+
+    Raises:
+        GeoSegError: `same_name`.
+    """
+    taken: dict[Path, str] = {}
+    for field in result_fields(job):
+        if name := getattr(job, field, ""):
+            other = taken.setdefault((folder / name).resolve(), field)
+            if other != field:
+                raise GeoSegError(
+                    "same_name",
+                    f"Two results, {other} and {field}, would both be written to {name}.",
+                    "Give each a name of its own.",
+                )
 
 
 def refuse_overwriting(written: list[str], read: list[str], folder: Path) -> None:
@@ -78,26 +83,29 @@ def output_files(job: Job) -> dict[str, tuple[str, ...]]:
     """Each file that a job is to write -> the suffixes it may have; none where any will do."""
     if getattr(job, "dry_run", False):
         return {}
+    fields = result_fields(job)
+    if fields:
+        return {name: suffixes for field, suffixes in fields.items() if (name := getattr(job, field, ""))}
+    names = FILES_IN_FOLDER.get(job.kind, ())
+    return {str(Path(getattr(job, "output", ".")) / name): () for name in names}
+
+
+def result_fields(job: Job) -> dict[str, tuple[str, ...]]:
+    """Fields of a job that name a file to write -> the suffixes it may have; none for jobs that fill a folder."""
     if job.kind in ("polygonize", "samplepoints"):
-        fields: dict[str, tuple[str, ...]] = {"output": POLYGONS}
-    elif job.kind in ("stack", "terrain", "rasterize", "predict", "clean"):
+        return {"output": POLYGONS}
+    if job.kind in ("stack", "terrain", "rasterize", "predict", "clean"):
         rasters: tuple[str, ...] = RASTERS + ((SUFFIX,) if isinstance(job, StackJob) else ())
-        fields = dict.fromkeys(("output", "confidence", "entropy", "probability", *FURTHER), rasters)
-        fields["polygons"] = POLYGONS
-    elif job.kind in ("check", "summarize"):
-        fields = {"output": (), "findings": POLYGONS}
-    else:
-        names = FILES_IN_FOLDER.get(job.kind, ())
-        return {str(Path(getattr(job, "output", ".")) / name): () for name in names}
-    return {name: suffixes for field, suffixes in fields.items() if (name := getattr(job, field, ""))}
+        fields = ("output", "confidence", "entropy", "probability", *FURTHER)
+        return {**dict.fromkeys(fields, rasters), "polygons": POLYGONS}
+    if job.kind in ("check", "summarize"):
+        return {"output": (), "findings": POLYGONS}
+    return {}
 
 
 def input_files(job: Job, folder: Path) -> Iterator[str]:
     """Names of all that a job reads; of a recipe also the rasters that it is made of."""
-    texts = list(_inputs(job))
-    if job.kind == "polygonize":
-        texts.append(getattr(job, "confidence", ""))
-    for text in texts:
+    for text in _inputs(job, job.kind):
         yield text
         if text.endswith(SUFFIX) and (folder / text).is_file():
             for source in read_recipe(folder / text).sources:
@@ -114,7 +122,7 @@ def files_in(text: str, folder: Path) -> list[Path]:
         return []
 
 
-def _inputs(value: Any) -> Iterator[str]:
+def _inputs(value: Any, kind: str = "") -> Iterator[str]:
     if isinstance(value, tuple):
         for item in value:
             yield from _inputs(item)
@@ -122,7 +130,7 @@ def _inputs(value: Any) -> Iterator[str]:
         for field in dataclasses.fields(value):
             inner = getattr(value, field.name)
             if isinstance(inner, str):
-                if field.name in INPUTS and inner:
+                if names_input(field.name, kind) and inner:
                     yield inner
             elif field.name == "paths":
                 yield from inner

@@ -78,6 +78,7 @@ from .jobs import (
     TerrainJob,
     TileJob,
     TrainJob,
+    names_input,
 )
 from .judging_jobs import ALLOCATIONS
 from .prediction_jobs import PRECISIONS, RUNTIMES, VIEWS, Cleaning, Connectivity, Outlines, Views, shard_of
@@ -183,6 +184,7 @@ __all__ = [
     "index_band",
     "job_from_json",
     "job_to_json",
+    "names_input",
     "read_json",
     "shard_of",
     "write_json",

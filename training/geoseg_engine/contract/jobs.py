@@ -50,3 +50,22 @@ JOBS: dict[str, type[Job]] = {
         ProbeJob,
     )
 }
+
+INPUTS = (
+    "stack",
+    "labels",
+    "classes",
+    "model",
+    "dataset",
+    "prediction",
+    "path",
+    "start_from",
+    "weights",
+    "sample",
+)
+"""Fields that hold the name of a file to read, at any depth of a job."""
+
+
+def names_input(field: str, kind: str = "") -> bool:
+    """Whether a field of that name holds a file to read, in a job of that kind or in what a job is made of."""
+    return field in INPUTS or (kind, field) == ("polygonize", "confidence")
