@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from ..contract import (
 )
 from .submission import Submission
 from .train import METRICS, job_of
-from .workspace import result_of
+from .workspace import kept_in, result_of
 
 FILES = {
     "polygons": "polygons.gpkg",
@@ -132,7 +131,7 @@ def scores_of(model: Path) -> dict[str, Any]:
         `miou` and `split`, and `interval` where there is one; empty where nothing is known.
     """
     judged = result_of(model.parent / "evaluation")
-    found = judged or _json(model.parent / METRICS)
+    found = judged or kept_in(model.parent / METRICS)
     miou = found.get("miou")
     if not isinstance(miou, (int, float)):
         return {}
@@ -158,11 +157,3 @@ def told(folder: Path, result: dict[str, Any]) -> dict[str, Any]:
         "dropout_passes": job.dropout_passes,
         **result,
     }
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
-        return {}
-    return found if isinstance(found, dict) else {}

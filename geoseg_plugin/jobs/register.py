@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +23,7 @@ from ..engine.liveness import running_pid
 from .experiments import BASELINES, NETWORKS
 from .submission import Submission
 from .train import job_of
-from .workspace import Entry, parsed, result_of
+from .workspace import Entry, kept_in, parsed, result_of
 
 EVALUATION, PLAN, METRICS = "evaluation", "plan.json", "metrics.json"
 NO_SETTINGS = ("output", "resume", "dry_run", "device")
@@ -93,7 +92,7 @@ def run_of(entry: Entry) -> Run:
 def evaluation_of(folder: Path, job: Job | None = None) -> dict[str, Any]:
     """Scores of a run on ground it has not seen; empty if there are none."""
     if isinstance(job, CrossValidateJob) or (job is None and is_cross_validation(folder)):
-        return _json(folder / METRICS)
+        return kept_in(folder / METRICS)
     return result_of(folder / EVALUATION)
 
 
@@ -165,7 +164,7 @@ def settings_of(folder: Path) -> dict[str, str]:
         return {}
     found = {"job": str(asked.get("kind", ""))}
     found |= flat(asked.get("job") or {})
-    planned = _json(folder / PLAN)
+    planned = kept_in(folder / PLAN)
     found |= flat(planned.get("plan") or planned, "plan: ")
     return {key: value for key, value in found.items() if key not in NO_SETTINGS}
 
@@ -233,11 +232,3 @@ def delete(folder: Path, in_use: Path | None) -> None:
 def number(value: Any) -> float | None:
     """A number, or None."""
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -174,12 +174,17 @@ def result_of(folder: Path) -> dict[str, Any]:
     told = last_result(folder)
     if told:
         return told
-    try:
-        kept = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
-        return {}
-    found = kept.get("result") if isinstance(kept, dict) else None
+    found = kept_in(folder / "result.json").get("result")
     return dict(found) if isinstance(found, dict) else {}
+
+
+def kept_in(path: Path) -> dict[str, Any]:
+    """What a JSON file holds; empty if it is missing, broken or something else."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def folder_name(name: str) -> str:

@@ -34,12 +34,14 @@ MOST_ROWS = 16
 GROUND = "#f2f4f5"
 GAP, LEAST_ROOM = 6.0, 10.0
 PDF_DPI, PNG_DPI = 300, 150
+SHEET_MARK = "geoseg/sheet"
+"""Custom property of layouts that GeoSeg drew."""
 AROUND = 1.01
 """The map shows a little more than its extent."""
 
 
 def map_layout(sheet: Sheet, project: QgsProject, keep: bool = True) -> QgsPrintLayout:
-    """The sheet as a print layout; with `keep` in the project, in the place of one of the same name."""
+    """The sheet as a print layout; with `keep` in the project, in the place of an earlier one."""
     layout = QgsPrintLayout(project)
     layout.initializeDefaults()
     layout.setName(sheet.title)
@@ -53,7 +55,9 @@ def map_layout(sheet: Sheet, project: QgsProject, keep: bool = True) -> QgsPrint
     below = MAP[1] + MAP[3] + 2.5
     items.scale_bar(layout, shown, MARGIN, below)
     place = (MARGIN + 70, below, MAP[2] - 70, 8)
-    said = tr("1 : {}\n{}").format(f"{shown.scale():,.0f}".replace(",", "\u202f"), crs_words(sheet))
+    said = tr("1 : {}\n{}").format(
+        f"{items.ground_scale(shown):,.0f}".replace(",", "\u202f"), crs_words(sheet)
+    )
     items.label(layout, said, place, items.text_format(7.5, items.QUIET), to_right=True)
     items.north_arrow(layout, shown, (MAP[0] + MAP[2] - 15, MAP[1] + 3, 12, 15))
     add_side(layout, shown, sheet)
@@ -79,7 +83,8 @@ def add_map(layout: QgsPrintLayout, sheet: Sheet) -> QgsLayoutItemMap:
     extent = QgsRectangle(sheet.extent)
     extent.scale(AROUND)
     item.zoomToExtent(extent)
-    item.setScale(round_scale(item.scale()))
+    true = items.ground_scale(item)
+    item.setScale(item.scale() * round_scale(true) / true)
     items.framed(item)
     return item
 
@@ -151,11 +156,15 @@ def round_scale(scale: float) -> float:
 
 
 def replace_layout(layout: QgsPrintLayout, project: QgsProject) -> None:
-    """Put a layout into the project in the place of one of its name."""
-    found = project.layoutManager()
-    old = found.layoutByName(layout.name())
-    if old is not None:
-        found.removeLayout(old)
+    """Put a layout into the project in the place of an earlier one of its name; one of the user's own stays."""
+    found, title, number = project.layoutManager(), layout.name(), 1
+    while (old := found.layoutByName(layout.name())) is not None:
+        if isinstance(old, QgsPrintLayout) and old.customProperty(SHEET_MARK):
+            found.removeLayout(old)
+        else:
+            number += 1
+            layout.setName(f"{title} {number}")
+    layout.setCustomProperty(SHEET_MARK, True)
     found.addLayout(layout)
 
 

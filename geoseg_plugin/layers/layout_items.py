@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from qgis.core import (
     Qgis,
+    QgsCoordinateTransformContext,
+    QgsDistanceArea,
     QgsFillSymbol,
     QgsLayerTreeLayer,
     QgsLayoutFrame,
@@ -26,6 +29,7 @@ from qgis.core import (
     QgsMapLayer,
     QgsMapLayerLegendUtils,
     QgsPalettedRasterRenderer,
+    QgsPointXY,
     QgsPrintLayout,
     QgsTableCell,
     QgsTextFormat,
@@ -44,6 +48,11 @@ FEW_ROWS = 8
 """With more, an interval stands beside its area and not below it."""
 COLUMN_SHARES = {3: (0.4, 0.3, 0.3), 4: (0.33, 0.14, 0.2, 0.33)}
 """Of the table of areas, by the number of its columns."""
+MEASURED_PARTS = 100
+"""Of a map's width one such part is measured: a straight way across half the earth would lead over the pole."""
+SAME_SCALE = 0.01
+BAR_SEGMENTS = 6
+"""At least so many segments of a scale bar would be as wide as the map."""
 Box = tuple[float, float, float, float]
 """Left, top, width, height on the page."""
 
@@ -118,12 +127,44 @@ def rule(layout: QgsPrintLayout, left: float, top: float, width: float) -> None:
     put(item, (left, top, width, 0.3))
 
 
+def ground_width_m(item: QgsLayoutItemMap) -> float:
+    """How wide the map is on the ground along its middle; 0 if it has no CRS.
+
+    Measured on the ellipsoid of the map's own CRS: QGIS takes the project's, which has none where it has no CRS.
+    """
+    extent, crs = item.extent(), item.crs()
+    if not crs.isValid():
+        return 0.0
+    measure = QgsDistanceArea()
+    measure.setSourceCrs(crs, QgsCoordinateTransformContext())
+    measure.setEllipsoid(crs.ellipsoidAcronym())
+    middle = extent.center()
+    step = extent.width() / MEASURED_PARTS
+    return MEASURED_PARTS * float(
+        measure.measureLine(
+            QgsPointXY(middle.x() - step / 2, middle.y()), QgsPointXY(middle.x() + step / 2, middle.y())
+        )
+    )
+
+
+def ground_scale(item: QgsLayoutItemMap) -> float:
+    """The scale at which the ground is shown in the middle of the map, as far as it is not that of its CRS.
+
+    That which QGIS tells of maps in degrees is too small by a third at 50° north, of those in Web Mercator too large.
+    """
+    told = float(item.scale())
+    true = 1000 * ground_width_m(item) / item.rect().width()
+    return true if true > 0 and abs(true / told - 1) > SAME_SCALE else told
+
+
 def scale_bar(layout: QgsPrintLayout, linked: QgsLayoutItemMap, left: float, top: float) -> None:
     """A scale bar of ground distances that is about a third of the map wide."""
     item = QgsLayoutItemScaleBar(layout)
     item.setLinkedMap(linked)
     item.setStyle("Single Box")
     item.applyDefaultSize(item.guessUnits())
+    if ground_scale(linked) != linked.scale():
+        measure_bar(item, linked)
     item.setNumberOfSegmentsLeft(0)
     item.setNumberOfSegments(2)
     item.setHeight(1.6)
@@ -136,6 +177,19 @@ def scale_bar(layout: QgsPrintLayout, linked: QgsLayoutItemMap, left: float, top
     layout.addLayoutItem(item)
     item.attemptMove(QgsLayoutPoint(left, top, UNIT))
     item.update()
+
+
+def measure_bar(item: QgsLayoutItemScaleBar, linked: QgsLayoutItemMap) -> None:
+    """Give a scale bar lengths of the ground where units of the map are no lengths."""
+    width_m = ground_width_m(linked)
+    segment_m = 10.0 ** math.floor(math.log10(width_m / BAR_SEGMENTS))
+    segment_m *= max(step for step in (1, 2, 5) if step * segment_m <= width_m / BAR_SEGMENTS)
+    unit_m, name = (1000, "km") if segment_m >= 1000 else (1, "m")
+    units_per_m = linked.extent().width() / width_m
+    item.setUnits(Qgis.DistanceUnit.Unknown)
+    item.setMapUnitsPerScaleBarUnit(unit_m * units_per_m)
+    item.setUnitsPerSegment(segment_m * units_per_m)
+    item.setUnitLabel(name)
 
 
 def north_arrow(layout: QgsPrintLayout, linked: QgsLayoutItemMap, box: Box) -> None:

@@ -8,14 +8,17 @@ from typing import Any
 import pytest
 from classmaps import ADJUSTED, AREAS, class_map, sample_points
 from qgis.core import (
+    QgsCoordinateReferenceSystem,
     QgsLayoutFrame,
     QgsLayoutItemLabel,
     QgsLayoutItemLegend,
     QgsLayoutItemMap,
     QgsLayoutItemPicture,
     QgsLayoutItemScaleBar,
+    QgsPrintLayout,
     QgsProject,
     QgsRasterLayer,
+    QgsRectangle,
     QgsVectorLayer,
 )
 from qgis.PyQt.QtGui import QImage
@@ -144,6 +147,34 @@ def test_what_cannot_be_written_says_so(qgis_new_project: None, tmp_path: Path) 
 )
 def test_scales_are_round_and_never_smaller(scale: float, nice: float) -> None:
     assert layout.round_scale(scale) == nice
+
+
+def test_scale_and_bar_in_degrees_are_those_of_the_ground(qgis_new_project: None, tmp_path: Path) -> None:
+    layer = classes_layer(tmp_path)
+    crs = QgsCoordinateReferenceSystem("EPSG:4326")
+    made = layout.map_layout(
+        sheet(layer, crs=crs, extent=QgsRectangle(10, 59.99, 10.04, 60.01)), QgsProject.instance()
+    )
+    shown, bar = of_kind(made, QgsLayoutItemMap)[0], of_kind(made, QgsLayoutItemScaleBar)[0]
+    m_of_degree = 55_800  # along the parallel of 60° north
+    true = 1000 * m_of_degree * shown.extent().width() / shown.rect().width()
+    assert layout_items.ground_scale(shown) == pytest.approx(true, rel=1e-3)
+    assert any(item.text().startswith(f"1 : {round(true, -2):,.0f}".replace(",", "\u202f"))
+               for item in of_kind(made, QgsLayoutItemLabel))  # fmt: skip
+    told = bar.unitsPerSegment() / bar.mapUnitsPerScaleBarUnit()
+    assert (round(told), bar.unitLabel()) == (200, "m")
+    assert bar.unitsPerSegment() * m_of_degree == pytest.approx(told, rel=1e-3)
+
+
+def test_a_layout_of_the_user_is_not_replaced(qgis_new_project: None, tmp_path: Path) -> None:
+    layer, manager = classes_layer(tmp_path), QgsProject.instance().layoutManager()
+    own = QgsPrintLayout(QgsProject.instance())
+    own.setName("Slides")
+    manager.addLayout(own)
+    for _ in range(2):
+        layout.map_layout(sheet(layer), QgsProject.instance())
+    assert [item.name() for item in manager.layouts()] == ["Slides", "Slides 2"]
+    assert manager.layoutByName("Slides") is own
 
 
 def test_notes_are_those_that_a_reader_wants(qgis_new_project: None, tmp_path: Path) -> None:
