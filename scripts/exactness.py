@@ -50,8 +50,10 @@ def main() -> int:
         **LAYERS,
     }
     print("| way | seconds | runtime | parts kept | files as the first |\n|---|---|---|---|---|")
+    if options.folder:
+        options.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="geoseg-exact-", dir=options.folder) as folder:
-        return int(not all(compared(job, Path(folder), options.cores)))
+        return int(not all(list(compared(job, Path(folder), options.cores))))
 
 
 def compared(job: dict[str, Any], folder: Path, cores: list[int]) -> Iterator[bool]:
