@@ -99,8 +99,9 @@ class ExportLayout(GeoSegAlgorithm):
             areas = self.run_engine([area_jobs.areas(self.job_folder(), source)], feedback)
         self.sheet["areas"] = areas
         if metrics:
-            self.sheet["scores"] = tuple(sheet.score_lines(read(Path(metrics))))
-            self.sheet["scores_title"] = sheet.scores_title(bool(read(Path(metrics)).get("split")))
+            evaluation = read(Path(metrics))
+            self.sheet["scores"] = tuple(sheet.score_lines(evaluation))
+            self.sheet["scores_title"] = sheet.scores_title(bool(evaluation.get("split")))
         self.outputs = {
             key: self.parameterAsFileOutput(parameters, key, context) for key in ("OUTPUT", "OUTPUT_PICTURE")
         }
@@ -131,9 +132,8 @@ def read(path: Path) -> dict[str, Any]:
         GeoSegError: `bad_json`.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
         raise GeoSegError(
-            "bad_json", tr("{} is not valid JSON: {}.").format(path, error), tr("Choose another file.")
+            "bad_json", tr("{} is no result of GeoSeg: {}.").format(path, error), tr("Choose another file.")
         ) from error
-    return dict(found)

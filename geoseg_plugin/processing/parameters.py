@@ -215,14 +215,26 @@ def chosen_bands(text: str, layers: Sequence[QgsRasterLayer]) -> dict[str, tuple
         ValueError: with a sentence that names the part that is wrong.
     """
     chosen: dict[str, tuple[int, ...]] = {}
+    for layer_id, numbers in listed_bands(text, layers):
+        chosen[layer_id] = tuple(dict.fromkeys((*chosen.get(layer_id, ()), *numbers)))
+    return chosen
+
+
+def listed_bands(text: str, layers: Sequence[QgsRasterLayer]) -> list[tuple[str, tuple[int, ...]]]:
+    """The same in the order in which they stand there: a layer may be named more than once.
+
+    Raises:
+        ValueError: as `chosen_bands`.
+    """
+    listed = []
     for part in filter(None, (part.strip() for part in text.split(";"))):
         name, _, numbers = part.rpartition(":")
         layer = next((item for item in layers if item.name() == name.strip()), None)
         if layer is None:
             known = ", ".join(item.name() for item in layers)
             raise ValueError(tr("BANDS names the layer '{}', but the layers are: {}.").format(name, known))
-        chosen[layer.id()] = band_numbers(numbers, layer)
-    return chosen
+        listed.append((layer.id(), band_numbers(numbers, layer)))
+    return listed
 
 
 def band_numbers(text: str, layer: QgsRasterLayer) -> tuple[int, ...]:

@@ -31,10 +31,10 @@ from .parameters import (
     Parameters,
     advanced,
     choice,
-    chosen_bands,
     device,
     device_problems,
     file,
+    listed_bands,
     missing_file_problems,
     polygon_layer,
     polygons,
@@ -158,12 +158,12 @@ class Predict(GeoSegAlgorithm):
         """Bands for a model of another program; their sources are called as `unbound_sources` does.
 
         Raises:
-            ValueError: as `chosen_bands`.
+            ValueError: as `listed_bands`.
         """
         layers = self.parameterAsLayerList(parameters, "LAYERS", context)
-        chosen = chosen_bands(self.parameterAsString(parameters, "BANDS", context), layers)
+        listed = listed_bands(self.parameterAsString(parameters, "BANDS", context), layers)
         keys = {layer.id(): f"given{number}" for number, layer in enumerate(layers, 1)}
-        bands = [(keys[layer_id], band) for layer_id, numbers in chosen.items() for band in numbers]
+        bands = [(keys[layer_id], band) for layer_id, numbers in listed for band in numbers]
         return tuple(Band(f"channel {number}", *band) for number, band in enumerate(bands, 1))
 
     def work(
@@ -226,12 +226,15 @@ class Predict(GeoSegAlgorithm):
 def file_area(layer: QgsVectorLayer) -> Area | None:
     """The file of a layer that is used as it is: parts of an array job then know that it is the same area.
 
-    None if the layer is edited, filtered, of another CRS than its file's, or no file.
+    None if the layer is edited, filtered, of another CRS than its file's, no file, or a layer inside one without name.
     """
     path, provider = file_of(layer), layer.dataProvider()
     if path is None or layer.isModified() or layer.subsetString() or provider.crs() != layer.crs():
         return None
-    name = QgsProviderRegistry.instance().decodeUri("ogr", layer.source()).get("layerName")
+    parts = QgsProviderRegistry.instance().decodeUri("ogr", layer.source())
+    name = parts.get("layerName")
+    if not name and parts.get("layerId") not in (None, 0):
+        return None
     return Area("polygons", str(path), str(name or ""))
 
 

@@ -214,5 +214,8 @@ def test_areas_that_are_no_json(tmp_path: Path) -> None:
     from geoseg_plugin.processing.exportlayout import read
 
     (tmp_path / "areas.json").write_text("{")
-    with pytest.raises(GeoSegError, match="not valid JSON"):
+    with pytest.raises(GeoSegError, match="no result of GeoSeg"):
+        read(tmp_path / "areas.json")
+    (tmp_path / "areas.json").write_text("[1]")
+    with pytest.raises(GeoSegError, match="no result of GeoSeg"):
         read(tmp_path / "areas.json")
