@@ -214,6 +214,15 @@ def test_a_file_that_gives_something_else_than_it_says_is_refused(photo, tmp_pat
         run(model, photo, tmp_path / "out")
 
 
+def test_a_runtime_or_precision_it_has_not_is_no_silent_replacement(photo, tmp_path):
+    model = write_foreign(tmp_path / "model.onnx")
+    for wish in ({"runtime": "openvino"}, {"precision": "bf16"}):
+        with pytest.raises(GeoSegError) as caught:
+            run(model, photo, tmp_path, **wish)
+        assert caught.value.code == "no_precision"
+    assert run(model, photo, tmp_path, precision="int8")["precision"] == "float32"
+
+
 def test_it_cannot_be_trained_further(tmp_path):
     with pytest.raises(GeoSegError, match="of another program"):
         reading.load_network(write_foreign(tmp_path / "m.onnx"))

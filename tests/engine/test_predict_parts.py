@@ -13,6 +13,7 @@ import geopandas
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 import shapely
 from prediction_scenes import grid_of, recipe_of, scene, write_model, write_raster
 
@@ -139,6 +140,12 @@ def test_parts_of_another_prediction_are_not_taken(place, tmp_path):
         run(place, tmp_path, cancelling(tmp_path, 9), core_px=64)
     (tmp_path / CANCEL_FILE).unlink()
     assert run(place, tmp_path, core_px=64, entropy="")["resumed_parts"] == 0
+
+
+def test_rasters_behind_a_vrt_count_as_read(place, tmp_path):
+    rasterio.shutil.copy(place / "image.tif", tmp_path / "image.vrt", driver="VRT")
+    assert plan.behind(tmp_path / "image.vrt") == [place / "image.tif"]
+    assert plan.behind(place / "image.tif") == []
 
 
 def test_without_resume_all_is_done_again(place, tmp_path):

@@ -56,8 +56,8 @@ def mean_of(job: CompareJob, cells: Sequence[Cell], dataset: Dataset, output: Pa
         told.unlink(missing_ok=True)
         channel.log(f"{title} on {first.bands}: writing the mean of their probabilities.")
         write_ensemble(models, dataset, summary_of(cells), model)
-        told.write_text(members, "utf-8")
         runs.forget(folder, [])
+        told.write_text(members, "utf-8")
     judging = EvaluateJob(job.dataset, str(model), split=job.split, device=job.device, tta=job.tta)
     judged = runs.do(judging, folder / runs.EVALUATION, channel, title, resume=job.resume)
     return replace(

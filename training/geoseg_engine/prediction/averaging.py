@@ -164,7 +164,7 @@ def unseen(answer: Array, view: View) -> Array:
 
 
 def entropy(shares: Array) -> Array:
-    """Shannon entropy of (classes, …) over its largest value."""
+    """Shannon entropy of (classes, …) over its largest value: 0 certain, 1 undecided."""
     positive = np.maximum(shares, np.finfo(np.float32).tiny)
     result: Array = -(shares * np.log(positive)).sum(axis=0) / shares.dtype.type(np.log(max(len(shares), 2)))
     return result

@@ -312,7 +312,7 @@ def set_up(
 
 
 def sample(frame: Frame, reader: BandReader) -> NDArray[np.float32]:
-    """Z-scores of an aligned window with values: the middle one, or else the first that has any."""
+    """Z-scores of an aligned window with values: the middle one, or else the first that has any; zeros without."""
     size = min(SAMPLE_PX, max(frame.height, frame.width))
     all_cuts = list(islice(cuts(Frame(frame.height, frame.width, 0, frame.align_px), size), 10_000))
     middle = len(all_cuts) // 2
@@ -320,8 +320,8 @@ def sample(frame: Frame, reader: BandReader) -> NDArray[np.float32]:
     for cut in (all_cuts[middle], *all_cuts[::step]):
         block = reader.read(cut)
         if block.valid.any():
-            break
-    return block.scores
+            return block.scores
+    return np.zeros_like(block.scores)
 
 
 def class_ids(output: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
@@ -341,13 +341,6 @@ def class_confidence(shares: NDArray[Any], output: NDArray[Any]) -> NDArray[Any]
     if shares is output:
         return np.asarray(shares.max(axis=0))
     return np.take_along_axis(shares, output.argmax(axis=0)[None], axis=0)[0]
-
-
-def entropy(shares: NDArray[Any]) -> NDArray[np.float32]:
-    """Shannon entropy of the classes divided by its largest value: 0 certain, 1 undecided."""
-    positive = np.maximum(shares, np.finfo(np.float32).tiny)
-    bits = -(shares * np.log(positive)).sum(axis=0)
-    return np.asarray(bits / np.log(max(len(shares), 2)), np.float32)
 
 
 def beyond_warnings(names: Sequence[str], beyond: NDArray[np.int64], seen: int) -> Iterable[Problem]:

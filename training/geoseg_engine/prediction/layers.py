@@ -17,7 +17,8 @@ from ..contract import IGNORE, LabelClass, PredictJob
 from ..modelfile.calibration import calibrated
 from ..raster.grid import Window
 from ..raster.writer import STEPS_OF_ONE
-from .inference import Block, Setup, class_confidence, class_ids, entropy
+from .averaging import entropy
+from .inference import Block, Setup, class_confidence, class_ids
 
 MISSING = 65535
 """Code of a pixel without result."""

@@ -11,9 +11,13 @@ from dataclasses import dataclass, replace
 from math import lcm
 from pathlib import Path
 
+import rasterio
+from rasterio.errors import RasterioIOError
+
+from .. import __version__
 from ..contract import Grid, PredictJob, Recipe, decode, encode
 from ..modelfile.reading import ModelFile
-from ..raster.grid import Window, up_to
+from ..raster.grid import Window, up_to, windows
 from ..results import files_in
 from .layers import Layer
 
@@ -45,12 +49,13 @@ class Plan:
 def plan_key(
     job: PredictJob, model: ModelFile, recipe: Recipe, layers: tuple[Layer, ...], folder: Path
 ) -> str:
-    """Hash of the model's bytes, the files with size and time, the recipe with its grid, and the options."""
+    """Hash of engine, model, files with size and time, the recipe with its grid, and the options."""
     digest = hashlib.sha256()
     with model.path.open("rb") as file:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
     facts = {
+        "engine": __version__,
         "format": FORMAT,
         "recipe": encode(recipe),
         "files": [list(stamp) for stamp in stamps(job, recipe, folder)],
@@ -64,14 +69,26 @@ def plan_key(
 
 
 def stamps(job: PredictJob, recipe: Recipe, folder: Path) -> Iterator[tuple[str, int, int]]:
-    """Path, size and time of every file that is read; of what is no file, the name alone."""
+    """Path, size and time of every file that is read, those behind a VRT too; of what is no file, the name alone."""
     texts = [text for source in recipe.sources for text in (source.path, *source.paths)]
     texts += [job.area.path] if job.area is not None and job.area.path else []
     for text in texts:
-        found = files_in(text, folder)
+        found = [each for path in files_in(text, folder) for each in (path, *behind(path))]
         yield from ((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in found)
         if not found:
             yield text, 0, 0
+
+
+def behind(path: Path) -> list[Path]:
+    """The rasters that a VRT is made of; none for other files and for one that cannot be read."""
+    if path.suffix.lower() != ".vrt":
+        return []
+    try:
+        with rasterio.open(path) as dataset:
+            files = [Path(name) for name in dataset.files]
+    except RasterioIOError:
+        return []
+    return [file for file in files if file != path and file.suffix != ".xml" and file.is_file()]
 
 
 def unit_px_for(core_px: int, align_px: int) -> int:
@@ -81,11 +98,7 @@ def unit_px_for(core_px: int, align_px: int) -> int:
 
 def units(grid: Grid, unit_px: int) -> list[Window]:
     """The squares that parts hold, row by row; a unit's number is its place here."""
-    return [
-        Window(row, col, min(unit_px, grid.height - row), min(unit_px, grid.width - col))
-        for row in range(0, grid.height, unit_px)
-        for col in range(0, grid.width, unit_px)
-    ]
+    return list(windows(grid, unit_px))
 
 
 def read_plan(folder: Path) -> Plan | None:

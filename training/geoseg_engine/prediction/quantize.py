@@ -11,6 +11,8 @@ import hashlib
 import importlib
 import json
 import logging
+import os
+import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -117,8 +119,10 @@ def _make(model: ModelFile, path: Path, most_loss: float, log: Log) -> Verdict:
         if verdict.loss <= most_loss:
             graph = onnx.load(trial)
             onnx.helper.set_model_props(graph, {KEY: json.dumps(asdict(verdict))})
-            with whole_file(path) as partial:
+            mine = path.with_name(f"{path.stem}.{socket.gethostname()}-{os.getpid()}.onnx")
+            with whole_file(mine) as partial:  # several shards may make it at the same time
                 onnx.save(graph, partial)
+            mine.replace(path)
     return verdict
 
 

@@ -87,7 +87,7 @@ def choose_runtime(
         GeoSegError: if a device, runtime or precision is wanted by name that is not there.
     """
     if onnx_only(model):
-        return _graph_alone(model, sample, job_px, wanted, log)
+        return _graph_alone(model, sample, job_px, wanted, precision, log)
     found = "cpu" if wanted == "openvino" and device == "auto" else str(find_device(device))
     path, loss = model.path, None
     if precision == "int8":
@@ -168,15 +168,29 @@ def best_of(tried: Sequence[Choice], worth: Callable[[Choice], float] = SPEED) -
 
 
 def _graph_alone(
-    model: ModelFile, sample: NDArray[Any], job_px: int, wanted: str, log: Callable[[str], None]
+    model: ModelFile,
+    sample: NDArray[Any],
+    job_px: int,
+    wanted: str,
+    precision: str,
+    log: Callable[[str], None],
 ) -> Choice:
     """ONNX Runtime on the CPU, for a model that has no torch network.
 
     Raises:
-        GeoSegError: `no_network` if torch is wanted.
+        GeoSegError: `no_network` if torch is wanted, `no_precision` if OpenVINO or another arithmetic is.
     """
     if wanted == "torch":
         load_network(model.path)
+    if precision == "int8":
+        log(f"int8 is not used: {model.path.name} is no network of ours.")
+    elif wanted == "openvino" or precision not in ("auto", "float32"):
+        asked = "OpenVINO" if wanted == "openvino" else precision
+        raise GeoSegError(
+            "no_precision",
+            f"{model.path.name} runs only in ONNX Runtime and float32; {asked} is asked for.",
+            "Choose the runtime and the precision 'auto'.",
+        )
     runtime = foreign_runtime(model) if is_foreign(model) else OnnxRuntime(model.path)
     features = max(int(model.architecture.get("features", 0)), len(sample))
     bytes_px = 4.0 * GRAPH_COPIES * (features + len(model.classes))

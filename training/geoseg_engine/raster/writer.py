@@ -144,11 +144,6 @@ def read_classes(dataset: Any) -> tuple[LabelClass, ...]:
     return tuple(LabelClass(**item) for item in json.loads(text)) if text else ()
 
 
-def rounded(shares: NDArray[Any]) -> NDArray[np.float32]:
-    """Shares 0..1 rounded to 1/512, as float32."""
-    return (np.rint(shares * STEPS_OF_ONE) / STEPS_OF_ONE).astype(np.float32)
-
-
 def _rgb(color: str) -> tuple[int, int, int]:
     text = color.lstrip("#")
     try:
