@@ -150,6 +150,17 @@ def test_unlabelled_ground_that_is_unknown_is_not_judged(place):
     assert result["per_class"][0]["name"] == "background" and result["per_class"][0]["support_px"] == 0
 
 
+def test_no_value_of_a_raster_with_a_background_is_no_background(place):
+    ids = truth_ids()
+    ids[:, :6] = 255
+    write_map(place / "truth.tif", ids)
+    judged = (ids != 255) & (map_ids() != 255)
+    for classes in ((), tuple(dataclasses.replace(item, value=str(item.id)) for item in CLASSES)):
+        result = run(place, prediction="map.tif", truth=Labels("truth.tif", kind="raster", classes=classes))
+        assert result["pixels"] == judged.sum()
+        assert result["accuracy"] == pytest.approx((ids == map_ids())[judged].mean(), abs=1e-4)
+
+
 def test_a_raster_against_a_raster_of_other_pixels(place):
     fine = np.kron(truth_ids(), np.ones((2, 2), np.uint8))
     write_map(place / "truth.tif", fine, grid_of(2 * ROWS, 2 * COLS, size=5.0))

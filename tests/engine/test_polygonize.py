@@ -5,6 +5,7 @@ import rasterio
 import rasterio.features
 import shapely
 from prediction_scenes import grid_of, write_raster
+from rasterio.control import GroundControlPoint
 from scipy.ndimage import label
 
 from geoseg_engine.channel import Channel
@@ -164,6 +165,38 @@ def test_a_class_raster_of_another_program(tmp_path):
     write_raster(tmp_path / "classes.tif", ids, grid_of(6, 6))
     frame = run(tmp_path)[1]
     assert frame.class_name.tolist() == ["class 255"]
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_a_mask_and_control_points_are_respected(tmp_path):
+    ids = np.zeros((6, 8), np.uint8)
+    ids[2:5, 2:6] = 9
+    profile = {"driver": "GTiff", "width": 8, "height": 6, "count": 1, "dtype": "uint8"}
+    with rasterio.open(tmp_path / "classes.tif", "w", **profile) as dataset:
+        corners = [
+            GroundControlPoint(row, col, 5e5 + 10 * col, 5e6 - 9 * row) for row in (0, 6) for col in (0, 8)
+        ]
+        dataset.gcps = corners, rasterio.crs.CRS.from_epsg(32632)
+        dataset.write(ids, 1)
+    frame = run(tmp_path)[1]
+    assert set(frame.class_id) == {9}  # nothing between 0 and 9
+    write_raster(tmp_path / "classes.tif", ids, grid_of(6, 8))
+    with rasterio.open(tmp_path / "classes.tif", "r+") as dataset:
+        dataset.write_mask(np.arange(8) < np.full((6, 1), 4))
+    assert run(tmp_path)[1].area_m2.sum() == pytest.approx(600, rel=1e-3)
+
+
+def test_a_class_that_is_left_out_is_named(tmp_path):
+    ids = np.zeros((6, 8), np.uint8)
+    ids[2:5, 2:6] = 1
+    write_ids(tmp_path, ids)
+    assert run(tmp_path)[0]["warnings"] == []
+    classes = (LabelClass(0, "water"), LabelClass(1, "rock"))
+    with RasterWriter(tmp_path / "classes.tif", grid_of(6, 8), "uint8", 255, ["class"], classes) as writer:
+        writer.write(ids, Window(0, 0, 6, 8))
+    warning = run(tmp_path)[0]["warnings"][0]
+    assert warning.code == "class_left_out" and "'water'" in warning.message
+    assert run(tmp_path, skip_background=False)[0]["warnings"] == []
 
 
 def test_overviews_are_written_for_large_rasters(tmp_path):

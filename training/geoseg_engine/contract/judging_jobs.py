@@ -29,7 +29,8 @@ class EvaluateJob(Job):
         prediction: a class raster, or polygons where `prediction_field` or `prediction_layer` says so.
         prediction_layer, prediction_field: of polygons; the field holds the names of the classes.
         split: of the dataset.
-        truth: polygons or a raster; ground that they do not label is not judged if `truth.unlabelled` is unknown.
+        truth: polygons or a raster; ground that they do not label is not judged if `truth.unlabelled` is unknown, or
+            if they are a raster with a class `background`.
         area: where truth is looked at.
         pixel_size: of polygons compared with polygons, in units of the CRS of `prediction`; 0 takes a tenth of the
             breadth of a usual polygon. Whatever has a raster is compared on its pixels.

@@ -71,7 +71,7 @@ class Cleaning:
 
 @dataclass(frozen=True)
 class Outlines:
-    """How the outlines of polygons are drawn. Neighbours keep their common border, whatever is done to it.
+    """How the outlines of polygons are drawn. Neighbours keep their common border, except with `right_angles`.
 
     Attributes:
         connectivity: whether pixels that touch at a corner only are of one polygon (8) or not (4).
@@ -229,7 +229,7 @@ class CleanJob(Job):
 
 @dataclass(frozen=True)
 class PolygonizeJob(Job):
-    """Class raster to polygons. `confidence` gives the score; background (id 0) is left out on request."""
+    """Class raster to polygons. `confidence` gives the score; `skip_background` leaves out the class with id 0."""
 
     kind: ClassVar[str] = "polygonize"
     classes: str

@@ -36,7 +36,7 @@ class RasterGround:
         self._classes, self._fill = classes, fill
         self._excluded = ids == EXCLUDED
         self._ids = np.where((ids == UNKNOWN_CLASS) | (ids == EXCLUDED), IGNORE, ids).astype(np.uint8)
-        with open_source(classes.source) as dataset:
+        with open_source(classes.source, classes=True) as dataset:
             self._mapping = mapping(grid, source_grid(classes.source, dataset))
 
     def ids(self, window: Window) -> NDArray[np.uint8]:
@@ -65,7 +65,7 @@ class RasterGround:
         inside = inside_source(self._mapping.source, rows, cols)
         result = np.full(inside.shape, -1, np.int32)
         if inside.any():
-            with open_source(self._classes.source) as dataset:
+            with open_source(self._classes.source, classes=True) as dataset:
                 raw = raster_values(self._classes.source, dataset, [1], part)[0]
             places = np.searchsorted(self._classes.values, raw).astype(np.int32)
             places[np.isnan(raw)] = -1

@@ -124,7 +124,7 @@ def class_map(path: Path) -> Iterator[ClassMap]:
         GeoSegError: as `open_source`, `read_raster_classes`.
     """
     source = Source("classes", str(path), path.stem)
-    with open_source(source) as dataset:
+    with open_source(source, classes=True) as dataset:
         classes = read_classes(dataset)
         yield ClassMap(source, dataset, classes or foreign_classes(source), bool(classes))
 

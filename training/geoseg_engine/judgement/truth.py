@@ -18,6 +18,7 @@ from ..dataset.labelcheck import COVERED_SHARE, overlaps, rare_classes
 from ..dataset.labels import fill_id
 from ..raster.grid import Bounds, Window, grid_bounds, pixel_size, subgrid
 from ..raster.sources import crs_title, open_source, source_grid
+from ..raster.writer import read_classes
 from ..stacking.stackplan import on_grid
 from ..vector.area import area_bounds, area_geometry, hull_of, parts_on_grid
 from ..vector.polygons import LabelPolygons, label_title, read_labels
@@ -89,7 +90,12 @@ def truth_of(job: EvaluateJob, folder: Path, found: Mapped) -> Truth:
 
 
 def judgeable(labels: Labels, found: Mapped) -> tuple[Labels, list[Problem]]:
-    """The labels; ground without label is not judged where the map is a raster that knows no background."""
+    """The labels; ground without label is not judged where it cannot be background.
+
+    That is where the labels are a raster with a class of that name, or the map is one that knows no background.
+    """
+    if names_background(labels):
+        return replace(labels, unlabelled="unknown"), []
     known = {key(item.name) for item in found.classes}
     if labels.unlabelled != "background" or BACKGROUND in known or not found.named or found.grid is None:
         return labels, []
@@ -102,13 +108,24 @@ def judgeable(labels: Labels, found: Mapped) -> tuple[Labels, list[Problem]]:
     return replace(labels, unlabelled="unknown"), [problem]
 
 
+def names_background(labels: Labels) -> bool:
+    """Whether labels are a raster in which background is a value, and so no other than a pixel without value."""
+    if labels.kind != "raster":
+        return False
+    classes: Sequence[LabelClass] = labels.classes
+    if not classes:
+        with open_source(Source("labels", labels.path, label_title(labels))) as dataset:
+            classes = read_classes(dataset)
+    return any(key(item.name) == BACKGROUND for item in classes)
+
+
 def common_grid(labels: Labels, area: Area, found: Mapped, wanted: float) -> tuple[Grid, list[Problem]]:
     """The pixels on which a map and labels are compared; see `truth_of`."""
     if found.grid is not None:
         return found.grid, []
     if labels.kind == "raster":
         source = Source("labels", labels.path, label_title(labels))
-        with open_source(source) as dataset:
+        with open_source(source, classes=True) as dataset:
             return source_grid(source, dataset), []
     assert found.polygons is not None
     drawn = read_labels(labels, found.crs).geometries

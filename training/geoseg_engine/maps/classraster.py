@@ -118,7 +118,7 @@ def open_classes(path: Path) -> Iterator[ClassRaster]:
             pixels have no class; as `open_source` and `read_raster_classes`.
     """
     source = Source("classes", str(path), path.stem)
-    with open_source(source) as dataset:
+    with open_source(source, classes=True) as dataset:
         grid = source_grid(source, dataset)
         ours = read_classes(dataset)
         if ours and dataset.dtypes[0] == "uint8" and dataset.nodata in (None, IGNORE):

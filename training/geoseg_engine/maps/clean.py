@@ -104,7 +104,7 @@ def clean(
     """
     with ExitStack() as stack:
         raster = stack.enter_context(open_classes(classes))
-        again = stack.enter_context(open_source(Source("classes", str(classes), classes.stem)))
+        again = stack.enter_context(open_source(Source("classes", str(classes), classes.stem), classes=True))
         grid, before = raster.grid, replace(raster, dataset=again)
         prepare_folder(output.parent, int(2 * PACKED_SHARE * grid.width * grid.height))
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".clean-", dir=output.parent)))

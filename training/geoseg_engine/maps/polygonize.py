@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.enums import MaskFlags
 
 from ..channel import Channel
-from ..contract import GeoSegError, Grid, LabelClass, PolygonizeJob, Source
+from ..contract import GeoSegError, Grid, LabelClass, PolygonizeJob, Problem, Source
 from ..outputs import whole_file
 from ..raster.grid import Window
 from ..raster.sources import coincide, crs_title, open_source, source_grid
@@ -37,23 +38,43 @@ def run(job: PolygonizeJob, folder: Path, channel: Channel) -> dict[str, Any]:
 
 
 def polygonize(job: PolygonizeJob, folder: Path, channel: Channel) -> dict[str, Any]:
-    """Trace a class raster; see `run`. Returns output, count, area_m2."""
+    """Trace a class raster; see `run`. Returns output, count, area_m2, warnings."""
     source = Source("classes", str(folder / job.classes), Path(job.classes).stem)
     output = folder / job.output
     with ExitStack() as stack:
-        dataset = stack.enter_context(open_source(source))
+        dataset = stack.enter_context(open_source(source, classes=True))
         grid = source_grid(source, dataset)
         surety = (
             stack.enter_context(scores_on(folder / job.confidence, source, grid)) if job.confidence else None
         )
         partial = stack.enter_context(whole_file(output))
-        layer = PolygonLayer(partial, grid, read_classes(dataset), surety is not None, job)
+        classes = read_classes(dataset)
+        layer = PolygonLayer(partial, grid, classes, surety is not None, job)
         codes = codes_of(dataset, {dataset.nodata} | ({0} if job.skip_background else set()))
         for found in outlined_areas(codes, surety, grid, job.outlines.connectivity, layer.redraws, channel):
             layer.add(found)
         layer.finish()
     channel.artifact("polygons", output)
-    return {"output": str(output), "count": layer.count, "area_m2": round(layer.area_m2, 2)}
+    return {
+        "output": str(output),
+        "count": layer.count,
+        "area_m2": round(layer.area_m2, 2),
+        "warnings": left_out(classes) if job.skip_background else [],
+    }
+
+
+def left_out(classes: Sequence[LabelClass]) -> list[Problem]:
+    """The warning that the class with id 0, which is left out, is one of the legend."""
+    if not classes or classes[0].id or is_background(classes):
+        return []
+    return [
+        Problem(
+            "class_left_out",
+            f"Class '{classes[0].name}' has id 0 and so has no polygons.",
+            "Keep the background (skip_background false) to have them.",
+            "warning",
+        )
+    ]
 
 
 @contextmanager
@@ -82,13 +103,20 @@ def _described(grid: Grid) -> str:
 
 
 def codes_of(dataset: Any, left_out: set[float | None]) -> Read:
-    """How to read a class raster as codes: 0 is left out, a value of 0 or more is one less than its code."""
+    """How to read a class raster as codes: 0 is left out or masked, a value of 0 or more is one less than its code."""
     values = [value for value in left_out if value is not None]
     table = (np.arange(256) + 1) * ~np.isin(np.arange(256), values)
     table = table.astype(np.uint8 if table.max() < 256 else np.uint16)
+    flags = dataset.mask_flag_enums[0]
+    masked = MaskFlags.per_dataset in flags or MaskFlags.alpha in flags
 
     def read(window: Window) -> NDArray[Any]:
-        ids = dataset.read(1, window=window.rasterio)
+        codes = coded(dataset.read(1, window=window.rasterio))
+        if masked:
+            codes[dataset.read_masks(1, window=window.rasterio) == 0] = 0
+        return codes
+
+    def coded(ids: NDArray[Any]) -> NDArray[Any]:
         if ids.dtype == np.uint8:
             return np.asarray(table[ids])
         out = np.isin(ids, values)

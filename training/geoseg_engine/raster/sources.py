@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pyproj
 import rasterio.crs
-from rasterio.enums import ColorInterp
+from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import CRSError as RasterioCRSError
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 from rasterio.vrt import WarpedVRT
@@ -35,8 +35,10 @@ def title(source: Source) -> str:
 
 
 @contextmanager
-def open_source(source: Source) -> Iterator[Any]:
+def open_source(source: Source, classes: bool = False) -> Iterator[Any]:
     """Open a raster for reading; with ground control points only, as the raster warped by them.
+
+    Its values are interpolated then, unless they are `classes`: those are of the nearest pixel.
 
     The dataset's own CRS and nodata are untouched: ask `source_crs` and `source_nodata` for those in force.
 
@@ -52,7 +54,8 @@ def open_source(source: Source) -> Iterator[Any]:
             refuse_lying_crs(source, dataset)
             yield dataset
             return
-        with _warped_by_control_points(source, dataset) as warped:
+        resampling = Resampling.nearest if classes else Resampling.bilinear
+        with _warped_by_control_points(source, dataset, resampling) as warped:
             yield warped
     finally:
         dataset.close()
@@ -102,7 +105,7 @@ def _refuse_unusable(source: Source, dataset: Any) -> None:
 
 
 @contextmanager
-def _warped_by_control_points(source: Source, dataset: Any) -> Iterator[Any]:
+def _warped_by_control_points(source: Source, dataset: Any, resampling: Resampling) -> Iterator[Any]:
     points, crs = dataset.gcps
     if crs is None or not points:
         reason = "only rational polynomial coefficients" if dataset.rpcs else "no position on the ground"
@@ -111,7 +114,7 @@ def _warped_by_control_points(source: Source, dataset: Any) -> Iterator[Any]:
             f"Layer '{title(source)}' has {reason}.",
             "Georeference it in QGIS (Layer > Georeferencer) or orthorectify it, then use the result.",
         )
-    with WarpedVRT(dataset, src_crs=crs, crs=crs, resampling=rasterio.enums.Resampling.bilinear) as warped:
+    with WarpedVRT(dataset, src_crs=crs, crs=crs, resampling=resampling) as warped:
         if warped.transform.a == 1 and warped.transform.c == 0:
             raise GeoSegError(
                 "not_georeferenced",

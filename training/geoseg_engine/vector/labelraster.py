@@ -53,7 +53,7 @@ def read_raster_classes(source: Source, crs: str) -> RasterClasses:
     Raises:
         GeoSegError: as `open_source`; `too_many_classes`, `no_labels` if no pixel has a value.
     """
-    with open_source(source) as dataset:
+    with open_source(source, classes=True) as dataset:
         values = _distinct(source, dataset)
         own = source_grid(source, dataset)
         known = _known(dataset, values)
