@@ -23,7 +23,7 @@ from ..layers.classes import class_fields
 from ..layers.exports import LABEL_LAYER
 from ..layers.rasterclasses import raster_classes
 from ..layers.snapshot import polygon_snapshot, problems
-from ..layers.styles import is_background, style_classes
+from ..layers.styles import style_classes
 from .choices import NamedPath
 from .choices_results import ComparisonChoices, SampleDesign
 from .controller_checks import as_error
@@ -232,11 +232,8 @@ class MapResultsController(QObject):
         """Points on the map of classes `path`; by now another one may be chosen."""
         map_folder = folder.parent
         layer = self._layer_of(path)
-        found = raster_classes(layer) if layer is not None else ()
-        rows = result.get("rows") or ()
-        classes = tuple(item for item in found if not is_hidden(item)) or tuple(
-            LabelClass(int(row["id"]), str(row["name"])) for row in rows
-        )
+        legend = raster_classes(layer) if layer is not None else ()
+        classes = sample.sample_classes(result.get("rows") or (), legend)
         file = folder / str(result["output"])
         notes = {tr("Made by"): tr("GeoSeg, reference sample"), tr("Class raster"): path}
         group = publish.group_of(map_folder, self.desk.project)
@@ -310,11 +307,6 @@ def is_class_raster(layer: Any) -> bool:
         and Path(file_of(layer)).is_file()
         and Path(file_of(layer)).name not in ("errors.tif", "labels.tif")
     )
-
-
-def is_hidden(item: LabelClass) -> bool:
-    """The value that stands for no class."""
-    return item.id == 255 and not is_background(item)
 
 
 def file_of(layer: Any) -> str:

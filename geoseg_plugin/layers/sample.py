@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from qgis.core import (
     QgsAttributeEditorField,
@@ -21,10 +22,10 @@ from qgis.core import (
 )
 from qgis.PyQt.QtGui import QColor
 
-from ..contract import LabelClass
+from ..contract import IGNORE, LabelClass
 from ..jobs.areas import REFERENCE_FIELD, SAMPLE_LAYER
 from . import publish
-from .colors import UNSEEN_POINT
+from .colors import UNSEEN_POINT, class_color
 from .exports import PolygonExport
 from .snapshot import feature_snapshot
 
@@ -51,6 +52,32 @@ def sample_item(file: Path, classes: tuple[LabelClass, ...]) -> publish.Item:
     return publish.Item(
         file, tr("Reference sample"), lambda layer: style_sample(layer, classes), SAMPLE_LAYER
     )
+
+
+def sample_classes(rows: Iterable[Mapping[str, Any]], legend: Iterable[LabelClass]) -> tuple[LabelClass, ...]:
+    """What may be found at a point, by the names that the engine will know again.
+
+    Args:
+        rows: classes on the map as the engine calls them: `id`, the value of the raster, and `name`.
+        legend: of the map's layer, `value` being that of the raster; whoever styles a layer may call them otherwise.
+
+    Returns:
+        The whole legend where it calls every class as the engine does: what the map lacks may be there all the same.
+    """
+    rows = list(rows)
+    drawn = {item.value: item for item in legend}
+    if all(str(row["id"]) in drawn and drawn[str(row["id"])].name == str(row["name"]) for row in rows):
+        return tuple(item for item in drawn.values() if item.value != str(IGNORE))
+    return tuple(
+        LabelClass(int(row["id"]), str(row["name"]), str(row["name"]), color_of(drawn, row["id"], place))
+        for place, row in enumerate(rows)
+    )
+
+
+def color_of(drawn: Mapping[str, LabelClass], value: object, place: int) -> str:
+    """The colour of a value in a legend, else one for its place."""
+    found = drawn.get(str(value))
+    return found.color if found is not None else class_color(place)
 
 
 def style_sample(layer: QgsVectorLayer, classes: Iterable[LabelClass]) -> None:

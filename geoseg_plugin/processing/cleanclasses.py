@@ -72,7 +72,8 @@ class CleanClasses(GeoSegAlgorithm):
             tr("Area"): areas_text(result),
         }
         item = Item(output, tr("Cleaned classes"), lambda layer: styles.style_classes(layer, classes))
-        self.dress_later(item, {name: text for name, text in notes.items() if text})
+        if classes:
+            self.dress_later(item, {name: text for name, text in notes.items() if text})
         return {
             "OUTPUT": str(output),
             "CHANGED": result.get("changed_px"),

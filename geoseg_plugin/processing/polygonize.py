@@ -88,7 +88,8 @@ class Polygonize(GeoSegAlgorithm):
         classes = self.classes
         notes = {tr("Made by"): tr("GeoSeg, polygons"), tr("Class raster"): str(self.raster)}
         item = Item(output, tr("Polygons"), lambda layer: styles.style_polygons(layer, classes), "polygons")
-        self.dress_later(item, notes)
+        if classes:
+            self.dress_later(item, notes)
         return {"OUTPUT": str(output), "COUNT": result.get("count"), "AREA": result.get("area_m2")}
 
 

@@ -17,12 +17,12 @@ from qgis.core import (
 from ..contract import ALLOCATIONS, Problem, SampleJob
 from ..jobs.submission import Submission
 from ..layers import sample
+from ..layers.rasterclasses import raster_classes
 from .additions import parts
 from .base import GeoSegAlgorithm
 from .classrasters import class_raster
 from .gather import layer_problems
 from .parameters import Parameters, advanced, choice, real, seed, text, tr, whole
-from .polygonize import legend_of
 
 
 class SamplePoints(GeoSegAlgorithm):
@@ -71,7 +71,7 @@ class SamplePoints(GeoSegAlgorithm):
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> None:
         raster = class_raster(self, parameters, "INPUT", context)
-        self.classes = legend_of(raster)
+        self.legend = raster_classes(raster)
         self.raster = raster.source()
 
     def work(
@@ -94,7 +94,8 @@ class SamplePoints(GeoSegAlgorithm):
         for row in result.get("rows", ()):
             feedback.pushInfo(tr("{}: {} points").format(row.get("name"), row.get("points")))
         notes = {tr("Made by"): tr("GeoSeg, reference sample"), tr("Class raster"): self.raster}
-        self.dress_later(sample.sample_item(output, self.classes), notes)
+        classes = sample.sample_classes(result.get("rows") or (), self.legend)
+        self.dress_later(sample.sample_item(output, classes), notes)
         return {
             "OUTPUT": str(output),
             "POINTS": result.get("count"),

@@ -23,8 +23,9 @@ from qgis.core import (
 )
 from qgis.PyQt.QtGui import QImage
 
-from geoseg_plugin.contract import GeoSegError
+from geoseg_plugin.contract import GeoSegError, LabelClass
 from geoseg_plugin.layers import areas, layout, layout_items, publish, sample
+from geoseg_plugin.layers.colors import class_color
 from geoseg_plugin.layers.sheet import (
     Sheet,
     attribution_of,
@@ -222,6 +223,16 @@ def test_sample_points_are_ready_to_be_filled_in(qgis_new_project: None, tmp_pat
     assert [item.value() for item in layer.renderer().categories()] == ["", "scarp", "deposit"]
     again = QgsVectorLayer(f"{file}|layername=sample", "again", "ogr")
     assert again.editorWidgetSetup(place).type() == "ValueMap", "the style lies in the file"
+
+
+def test_classes_of_a_sample_are_called_as_the_engine_calls_them(qgis_new_project: None) -> None:
+    legend = [LabelClass(0, "Wood", "1", "#00aa00"), LabelClass(1, "255", "255"), LabelClass(2, "Lake", "4")]
+    agreed = [{"id": 1, "name": "Wood"}]
+    assert [item.name for item in sample.sample_classes(agreed, legend)] == ["Wood", "Lake"], (
+        "not on the map, but there"
+    )
+    own = sample.sample_classes([{"id": 1, "name": "1"}, {"id": 9, "name": "9"}], legend)
+    assert [(item.name, item.color) for item in own] == [("1", "#00aa00"), ("9", class_color(1))]
 
 
 def test_answers_that_are_not_saved_yet_count(qgis_new_project: None, tmp_path: Path) -> None:
