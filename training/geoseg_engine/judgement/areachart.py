@@ -7,6 +7,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from ..scores.report.tables import unit_of
+
 WIDTH, NAMES, RIGHT, TOP = 760, 200, 110, 62
 BAR, GAP, FOOT = 20, 12, 40
 LONGEST_NAME = 26
@@ -19,7 +21,6 @@ text { font: 13px system-ui, sans-serif; fill: #222; } .soft { fill: #666; } .he
  .mark { stroke: #eee; } .halo { stroke: #1e1e1e; } .dot { fill: #eee; }
 }
 """
-UNITS = (("km²", 1e6), ("ha", 1e4), ("m²", 1.0))
 
 
 def area_chart(rows: Sequence[dict[str, Any]], level: float) -> str:
@@ -48,11 +49,6 @@ def area_chart(rows: Sequence[dict[str, Any]], level: float) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
         f'height="{height}" role="img"><style>{STYLE}</style>{"".join(parts)}</svg>\n'
     )
-
-
-def unit_of(area_m2: float) -> tuple[str, float]:
-    """The largest unit of which an area has one or more: its name and how many m² it is."""
-    return next((item for item in UNITS if area_m2 >= item[1]), UNITS[-1])
 
 
 def nice_step(most: float) -> float:

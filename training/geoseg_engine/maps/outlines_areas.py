@@ -78,7 +78,7 @@ def sums(areas: Areas, stride: int, pixel_m2: Floats, columns_px: int, surety: N
     Args:
         stride: width + 1.
         pixel_m2: (rows, n) size of a pixel of each row, for each so many columns.
-        columns_px: how many columns these are.
+        columns_px: how many columns these are, a power of two.
         surety: (rows, width); NaN counts as 0.
     """
     own = slice(areas.first, None)
@@ -100,12 +100,20 @@ def _ground_m2(
     row: NDArray[Any], col: NDArray[Any], length: NDArray[Any], pixel_m2: Floats, columns_px: int
 ) -> Floats:
     """Ground of runs of pixels; the rest as of `sums`."""
-    if pixel_m2.shape[1] == 1:
+    count = pixel_m2.shape[1]
+    if count == 1:
         return np.asarray(length * pixel_m2[row, 0])
+    shift = columns_px.bit_length() - 1
+    first, last = col >> shift, (col + length - 1) >> shift
+    ground = length * pixel_m2.ravel().take(row * count + first)
+    across = np.flatnonzero(last > first)
+    if not len(across):
+        return np.asarray(ground)
     before = np.cumsum(pixel_m2, axis=1) * columns_px - pixel_m2 * columns_px
+    row, begin, end = row[across], col[across], (col + length)[across]
 
-    def up_to(end: NDArray[Any]) -> Floats:
-        part = np.minimum(end // columns_px, pixel_m2.shape[1] - 1)
-        return np.asarray(before[row, part] + (end - part * columns_px) * pixel_m2[row, part])
+    def up_to(place: NDArray[Any], part: NDArray[Any]) -> Floats:
+        return np.asarray(before[row, part] + (place - part * columns_px) * pixel_m2[row, part])
 
-    return up_to(col + length) - up_to(col)
+    ground[across] = up_to(end, last[across]) - up_to(begin, first[across])
+    return np.asarray(ground)

@@ -55,7 +55,7 @@ def area_table(data: dict[str, Any]) -> str:
         return ""
     colours = {item["id"]: item["color"] for item in data.get("classes", [])}
     longest = max(max(row["mapped_m2"], row["true_m2"]) for row in rows)
-    unit, size = next((item for item in UNITS if longest >= item[1]), UNITS[-1])
+    unit, size = unit_of(longest)
     head = "<th>class</th>" + "".join(
         f'<th class="n">{name}</th>' for name in (f"on the map, {unit}", f"in truth, {unit}", "difference")
     )
@@ -67,6 +67,11 @@ def area_table(data: dict[str, Any]) -> str:
         for row in rows
     )
     return f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
+
+
+def unit_of(area_m2: float) -> tuple[str, float]:
+    """The largest unit of which an area has one or more: its name and how many m² it is."""
+    return next((item for item in UNITS if area_m2 >= item[1]), UNITS[-1])
 
 
 def split_table(dataset: Dataset) -> str:
