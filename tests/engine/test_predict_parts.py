@@ -201,6 +201,16 @@ def test_two_predictions_to_one_file_never_mix(place, tmp_path):
     assert not (tmp_path / "classes.tif").exists()
 
 
+def test_a_shard_that_begins_leaves_the_plan_that_another_is_writing(tmp_path, monkeypatch):
+    wanted = plan.Plan("key", "torch", "float32", 64, 64)
+    monkeypatch.setattr(parts, "read_plan", lambda folder: None)  # looked just before it was there
+    plan.agreed(tmp_path, wanted)
+    (tmp_path / "0000000.tif").touch()
+    assert parts.prepare_parts(tmp_path, "key", True) is None
+    assert plan.agreed(tmp_path, plan.Plan("key", "onnx", "float32", 64, 64)) == wanted
+    assert not list(tmp_path.glob("*.tif"))
+
+
 def test_a_lock_that_has_just_been_made_is_held(tmp_path):
     lock = tmp_path / parts.LOCK_FILE
     lock.touch()  # its maker has not written its name yet

@@ -69,12 +69,7 @@ class Parts:
         """
         plan = read_plan(self.folder)
         if plan is None or plan.key != self._key:
-            raise GeoSegError(
-                "in_work",
-                f"Another prediction to the same file has begun or ended: the parts in {self.folder} are not "
-                "of this one any more.",
-                "Wait until it has ended and start again, or choose another name for the result.",
-            )
+            raise in_work(self.folder)
 
     def present(self) -> set[int]:
         """Numbers of the units that are there.
@@ -212,13 +207,33 @@ class PartsReader:
 
 
 def prepare_parts(folder: Path, key: str, resume: bool) -> Plan | None:
-    """Make the folder ready: parts of another prediction are removed. Returns the plan of the same, if there is one."""
-    plan = read_plan(folder)
-    if plan is None or plan.key != key or not resume:
-        shutil.rmtree(folder, ignore_errors=True)
-        plan = None
+    """Make the folder ready: parts of another prediction are removed. Returns the plan of the same, if there is one.
+
+    Where there is no plan, none is removed: another shard that begins now may be about to write it.
+
+    Raises:
+        GeoSegError: `in_work` if parts cannot be removed.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    return plan
+    plan = read_plan(folder)
+    if plan is not None and plan.key == key and resume:
+        return plan
+    old = [folder / PLAN_FILE] if plan is not None else []
+    try:
+        for path in (*old, folder / DONE_FILE, *folder.glob("*.tif")):
+            path.unlink(missing_ok=True)
+    except PermissionError as error:
+        raise in_work(folder) from error
+    return None
+
+
+def in_work(folder: Path) -> GeoSegError:
+    """The error of a run whose parts are another's."""
+    return GeoSegError(
+        "in_work",
+        f"Another prediction to the same file has begun or ended: the parts in {folder} are not of this one.",
+        "Wait until it has ended and start again, or choose another name for the result.",
+    )
 
 
 def remove_parts(folder: Path) -> None:
