@@ -356,6 +356,16 @@ def test_a_disk_too_small_is_told_before_work_begins(place, tmp_path, monkeypatc
         run(place, tmp_path)
     assert caught.value.code == "disk_full"
     assert not list(tmp_path.glob("*.tif"))
+    monkeypatch.setattr(
+        predict, "held_bytes", lambda *_: 1 << 60
+    )  # the parts of a run that goes on are there
+    assert run(place, tmp_path)["output"]
+
+
+def test_parts_that_are_there_need_no_more_room(tmp_path):
+    assert parts.held_bytes(tmp_path / "none") == 0
+    (tmp_path / "0000000.tif").write_bytes(b"12345")
+    assert parts.held_bytes(tmp_path) == 5
 
 
 def test_columns_that_windows_share_are_read_once(place):

@@ -236,6 +236,15 @@ def in_work(folder: Path) -> GeoSegError:
     )
 
 
+def held_bytes(folder: Path) -> int:
+    """Room on disk that parts take already."""
+    total = 0
+    for path in folder.glob("*.tif"):
+        with suppress(FileNotFoundError):  # another shard has just renamed it
+            total += path.stat().st_size
+    return total
+
+
 def remove_parts(folder: Path) -> None:
     """Take the folder away, its plan first: what is left by a power cut is no prediction to go on with."""
     (folder / PLAN_FILE).unlink(missing_ok=True)

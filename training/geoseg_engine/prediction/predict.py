@@ -34,6 +34,7 @@ from .parts import (
     Gathering,
     Parts,
     assembling,
+    held_bytes,
     keep_only_result,
     kept_result,
     parts_folder,
@@ -112,7 +113,8 @@ def predict_recipe(
     layers = layers_of(job, model.classes)
     key = plan_key(job, model, recipe, layers, folder)
     area = area_of(job, recipe.grid)
-    prepare_folder((folder / job.output).parent, expected_bytes(recipe.grid, layers))
+    needed = expected_bytes(recipe.grid, layers) - held_bytes(beside)
+    prepare_folder((folder / job.output).parent, max(needed, 0))
     plan = prepare_parts(beside, key, job.resume or shard is not None)
     if plan is not None and (done := kept_result(beside, unsharded(job), RESULTS)):
         channel.log("All shards of this prediction have been done.")
