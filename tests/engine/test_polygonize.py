@@ -223,3 +223,11 @@ def test_outlines_are_asked_for_in_the_shell():
     drawn = value_of("outlines", Outlines, words)
     assert drawn == {"connectivity": 8, "simplify_m": 15.0, "right_angles": True}
     assert value_of("outlines", Outlines, ["connectivity=six"]) == {"connectivity": "six"}
+
+
+def test_a_raster_of_shares_is_refused(tmp_path):
+    path = write_raster(tmp_path / "confidence.tif", np.full((8, 8), 0.5, np.float32), grid_of(8, 8))
+    with pytest.raises(GeoSegError) as caught:
+        polygonize.run(PolygonizeJob(str(path)), tmp_path, Channel(tmp_path))
+    assert caught.value.code == "no_classes" and "0.5" in caught.value.message
+    assert not (tmp_path / "polygons.gpkg").exists()

@@ -54,8 +54,6 @@ IDS = {
     "classareas",
     "samplepoints",
     "exportlayout",
-    "classareas",
-    "samplepoints",
 }
 
 

@@ -31,8 +31,8 @@ def run(job: PolygonizeJob, folder: Path, channel: Channel) -> dict[str, Any]:
     """Write the polygons of a class raster to a GeoPackage, layer `polygons`.
 
     Raises:
-        GeoSegError: `other_grid` if the confidence is not on the classes' pixels; as `open_source`; `not_writable`,
-            `disk_full`.
+        GeoSegError: `other_grid` if the confidence is not on the classes' pixels; `no_classes` for a raster with
+            fractions; as `open_source`; `not_writable`, `disk_full`.
     """
     return polygonize(job, folder, channel)
 
@@ -122,7 +122,13 @@ def codes_of(dataset: Any, left_out: set[float | None]) -> Read:
         out = np.isin(ids, values)
         if ids.dtype.kind == "f":
             out |= ~np.isfinite(ids)
-            ids = np.rint(np.where(out, 0, ids))
+            ids = np.where(out, 0, ids)
+            if (ids != np.rint(ids)).any():
+                raise GeoSegError(
+                    "no_classes",
+                    f"{Path(dataset.name).name} holds {ids[ids != np.rint(ids)][0]:.6g}, which is no class.",
+                    "Choose a raster of classes, not one of confidence or of values.",
+                )
         ids = ids.astype(np.int64)
         return np.where(out, 0, ids + (ids >= 0))
 

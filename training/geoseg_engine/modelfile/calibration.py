@@ -114,6 +114,7 @@ def fit(
     truth: NDArray[Any],
     half: NDArray[np.bool_] | None = None,
     learned: Sequence[bool] = (),
+    decide: bool = True,
 ) -> Calibration:
     """Find temperature, bias and weights on validation pixels.
 
@@ -124,6 +125,7 @@ def fit(
             halves the pixels in the order given, which should be that of the ground.
         learned: of every class, whether the model had pixels to learn it from; empty for all. Pixels of others are
             left out: they are always wrong, and would make the model unsure of everything.
+        decide: whether bias and weights are found, which move classes; else the temperature alone.
 
     Returns:
         `Calibration()` without pixels of two classes, or with logits that are not finite.
@@ -137,13 +139,14 @@ def fit(
     half = half[::step]
     if len(np.unique(truth)) < 2 or not np.isfinite(logits).all():
         return PLAIN
-    found = _temperature_and_bias(logits, truth)
+    found = _temperature_and_bias(logits, truth, decide)
     before, after = output(logits.T, PLAIN), output(logits.T, found)
     if not _loss(after, truth) < _loss(before, truth):
         found, after = PLAIN, before
+    plain = np.exp(-np.array(found.bias)) if any(found.bias) else None
     return replace(
         found,
-        weights=class_weights(after, truth, half, np.exp(-np.array(found.bias)) if any(found.bias) else None),
+        weights=class_weights(after, truth, half, plain) if decide else (),
         ece=(round(calibration_error(before, truth), 6), round(calibration_error(after, truth), 6)),
     )
 
@@ -169,7 +172,9 @@ def calibration_error(shares: NDArray[Any], truth: NDArray[np.int64], bins: int 
     return float(np.abs(gap).sum() / max(len(truth), 1))
 
 
-def _temperature_and_bias(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> Calibration:
+def _temperature_and_bias(
+    logits: NDArray[np.float64], truth: NDArray[np.int64], shift: bool = True
+) -> Calibration:
     """Minimise the negative log-likelihood by L-BFGS.
 
     The bias of a class without pixels stays 0, and the others' mean is 0: nothing is known of it.
@@ -178,9 +183,11 @@ def _temperature_and_bias(logits: NDArray[np.float64], truth: NDArray[np.int64])
     present = torch.zeros(logits.shape[1], dtype=torch.float64)
     present[labels.unique()] = 1
     log_temperature = torch.zeros((), dtype=torch.float64, requires_grad=True)
-    free = torch.zeros(logits.shape[1], dtype=torch.float64, requires_grad=True)
+    free = torch.zeros(logits.shape[1], dtype=torch.float64, requires_grad=shift)
     limits = float(np.log(LOWEST_TEMPERATURE)), float(np.log(HIGHEST_TEMPERATURE))
-    optimiser = torch.optim.LBFGS([log_temperature, free], max_iter=60, line_search_fn="strong_wolfe")
+    optimiser = torch.optim.LBFGS(
+        [log_temperature, *([free] if shift else [])], max_iter=60, line_search_fn="strong_wolfe"
+    )
 
     def values() -> tuple[Tensor, Tensor]:
         bias = (free - (free * present).sum() / present.sum()) * present

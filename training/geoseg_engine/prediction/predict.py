@@ -89,7 +89,8 @@ def run(job: PredictJob, folder: Path, channel: Channel) -> dict[str, Any]:
     for kind in FILES:
         if result[kind]:
             channel.artifact("classes" if kind == CLASSES else kind, result[kind])
-    result["warnings"] = [*found.problems, *model.warnings, *result["warnings"]]
+    of_training = [replace(item, message=f"Of the training: {item.message}") for item in model.warnings]
+    result["warnings"] = [*found.problems, *result["warnings"], *of_training]
     return {**described(model, found), **result, "problems": []}
 
 

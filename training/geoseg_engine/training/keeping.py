@@ -4,7 +4,8 @@ The highest of many validation scores is partly luck, the more so the less groun
 getting better as the learning rate falls. So the later epoch is kept unless its score falls short of the highest by
 more than the standard error of the difference (the one-standard-error rule of Breiman et al. 1984, turned towards
 training longer). Both epochs are judged on the same blocks of ground, so the error is that of paired differences,
-by leaving out one block at a time (jackknife, Efron & Tibshirani 1993). docs/training.md has the figures behind it.
+by leaving out one block at a time (jackknife, Efron & Tibshirani 1993). Where the ground is too little to be blocks, it
+comes as one, and the latest epoch is kept. docs/training.md has the figures behind it.
 """
 
 from __future__ import annotations

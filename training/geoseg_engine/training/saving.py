@@ -18,6 +18,7 @@ from ..modelfile.precision import device_name
 from ..modelfile.stac import write_sidecar
 from ..models import build, traits
 from .loop import Meter, Session
+from .pieces import ENOUGH
 from .sample import Sampler
 from .trainer import Trainer
 from .validate import predict_cores
@@ -77,8 +78,14 @@ def calibrate(session: Session, trainer: Trainer) -> Calibration:
         flat = found[0, :, : truth.shape[0], : truth.shape[1]].flatten(1).T
         logits.append(flat[torch.from_numpy(chosen).to(flat.device)].cpu().numpy())
         truths.append(truth.ravel()[chosen])
-    result = calibration.fit(np.concatenate(logits), np.concatenate(truths), learned=learned)
+    enough = session.scene.validation_pieces >= ENOUGH
+    result = calibration.fit(np.concatenate(logits), np.concatenate(truths), learned=learned, decide=enough)
     session.channel.log(sentence(result, session.classes))
+    if not enough:
+        session.channel.log(
+            f"Validation ground is {session.scene.validation_pieces} separate pieces, fewer than {ENOUGH}: too little "
+            "to choose the epoch or to weigh classes by. The last epoch and the most probable class are taken."
+        )
     return result
 
 

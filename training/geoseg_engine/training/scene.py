@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,6 +28,7 @@ from ..dataset.subset import places
 from ..modelfile.stats import Statistics, measure, normalise
 from ..raster.grid import Window
 from ..stacking.stack import StackReader
+from .pieces import pieces
 
 MEMORY_BUDGET_BYTES = 2 * 2**30
 STATISTICS_PIXELS = 2_000_000
@@ -130,6 +132,11 @@ class Scene:
     statistics: Statistics
     region: Window
     intermediates: tuple[Band, ...] = ()
+
+    @cached_property
+    def validation_pieces(self) -> int:
+        """Pieces of validation ground that tell something of their own; see `pieces`."""
+        return pieces(self.validation != IGNORE)
 
     def train_counts(self) -> list[int]:
         """Train pixels of every class."""

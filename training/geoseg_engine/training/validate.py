@@ -20,6 +20,7 @@ from ..scores.cells import Cells, lattice_px
 from ..scores.intervals import DEFAULT_BLOCK_PX as BLOCK_PX
 from .distributed import ALONE, Group
 from .losses import Loss
+from .pieces import ENOUGH
 from .scene import Scene
 
 CORE_PX = 512
@@ -93,7 +94,10 @@ def validate(
         cells.add(core.row, core.col, truth, logits[0].argmax(dim=0).to(torch.uint8).cpu().numpy())
     total, pixels = group.summed(np.array([total, pixels]), device)
     blocks = group.summed(cells.all_matrices(), device)
-    return Verdict(float(total / max(pixels, 1.0)), blocks[blocks.any(axis=(1, 2))])
+    blocks = blocks[blocks.any(axis=(1, 2))]
+    if scene.validation_pieces < ENOUGH:  # then cells of one piece are no ground of their own
+        blocks = blocks.sum(axis=0, keepdims=True)
+    return Verdict(float(total / max(pixels, 1.0)), blocks)
 
 
 @torch.no_grad()
