@@ -111,7 +111,10 @@ def accuracy_sentence(result: Mapping[str, Any]) -> str:
         percent_text(overall.get("high")),
     )
     left_out = sample.get("left_out") or 0
-    return f"{text} {tr('{} points have no class yet.').format(left_out)}" if left_out else text
+    if not left_out:
+        return text
+    open_points = tr("1 point has no class yet.") if left_out == 1 else tr("{} points have no class yet.")
+    return f"{text} {open_points.format(left_out)}"
 
 
 def area_sentences(result: Mapping[str, Any]) -> Sequence[str]:

@@ -90,11 +90,13 @@ def score_lines(evaluation: Mapping[str, Any], most: int = 8) -> list[str]:
     binary = evaluation.get("foreground_iou") is not None
     key, name = ("foreground_iou", tr("IoU {}")) if binary else ("miou", tr("Mean IoU {}"))
     intervals = evaluation.get("intervals") or {}
+    per_class = list(evaluation.get("per_class") or [])
+    overall = with_interval(evaluation.get(key), intervals.get(key))
+    of_one = binary and len(per_class) > 1
     lines = [
-        name.format(with_interval(evaluation.get(key), intervals.get(key))),
+        tr("IoU of {}: {}").format(per_class[1].get("name"), overall) if of_one else name.format(overall),
         tr("Accuracy {}").format(with_interval(evaluation.get("accuracy"), intervals.get("accuracy"))),
     ]
-    per_class = list(evaluation.get("per_class") or [])
     ends = list(intervals.get("per_class") or [])
     if not binary and len(per_class) <= most:
         for number, item in enumerate(per_class):

@@ -80,6 +80,18 @@ def style_classes(layer: QgsRasterLayer, classes: Iterable[LabelClass]) -> None:
     layer.setOpacity(RASTER_OPACITY)
 
 
+def hide_background(layer: QgsRasterLayer) -> None:
+    """Let what lies below be seen where a palette of the file's own names the background."""
+    renderer = layer.renderer()
+    if not isinstance(renderer, QgsPalettedRasterRenderer):
+        return
+    entries = [(int(item.value), QColor(item.color), item.label) for item in renderer.classes()]
+    for value, color, name in entries:
+        if value == 0 and name.strip().casefold() == "background":
+            color.setAlpha(BACKGROUND_ALPHA)
+    set_palette(layer, entries)
+
+
 def style_errors(layer: QgsRasterLayer, kind: str) -> None:
     """Paletted, by the `errors_kind` of an evaluation.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qgis.core import QgsProcessingAlgorithm, QgsProcessingContext, QgsProject, QgsRasterLayer
 
+from ..layers.styles import hide_background
 from .parameters import Parameters
 
 
@@ -14,5 +15,7 @@ def class_raster(
     layer = algorithm.parameterAsRasterLayer(dict(parameters), key, context)
     project = context.project() or QgsProject.instance()
     if project.mapLayer(layer.id()) is None:
-        layer.loadDefaultStyle()
+        _said, styled = layer.loadDefaultStyle()
+        if not styled:
+            hide_background(layer)
     return layer
