@@ -387,3 +387,29 @@ def test_columns_that_windows_share_are_read_once(place):
             assert np.array_equal(block.scores, alone.scores) and np.array_equal(block.valid, alone.valid)
     rows = {(block.cut.read.row, block.cut.read.height) for block in blocks}
     assert read_px[0] == sum(height for _, height in rows) * frame.full.width
+
+
+@pytest.mark.parametrize("core", [40, 128])
+def test_an_extent_gives_the_same_pixels_as_the_whole_map(place, tmp_path, whole, core):
+    grid, row, col, height, width = whole[2]["grid"], 37, 121, 170, 99
+    x, y, side = grid.transform[2], grid.transform[5], grid.transform[0]
+    extent = (
+        x + (col + 0.3) * side,
+        y - (row + height - 0.2) * side,
+        x + (col + width - 0.4) * side,
+        y - (row + 0.1) * side,
+    )
+    settings = {"extent": extent, "extent_crs": grid.crs, "core_px": core}
+    result = run(place, tmp_path / "one", **settings)
+    assert (result["grid"].height, result["grid"].width) == (height, width)
+    for shard in ("1/2", "2/2"):
+        last = run(place, tmp_path / "two", shard=shard, **settings)
+    assert last["shard"]["complete"]
+    for name in ("classes.tif", *LAYERS.values()):
+        cut = read(whole[0] / name)[:, row : row + height, col : col + width]
+        assert np.array_equal(
+            read(tmp_path / "one" / name), cut, equal_nan=name != "classes.tif" and name != "beyond.tif"
+        )
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    with rasterio.open(tmp_path / "one" / "classes.tif") as cut_map:
+        assert cut_map.transform[2] == x + col * side and cut_map.transform[5] == y - row * side

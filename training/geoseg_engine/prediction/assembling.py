@@ -48,6 +48,7 @@ class Assembly:
         layers: of the parts.
         grid, classes: of the files.
         tags: metadata of every file.
+        row, col: of the grid's first pixel among those of the parts.
     """
 
     parts: Parts
@@ -55,6 +56,8 @@ class Assembly:
     grid: Grid
     classes: Sequence[LabelClass]
     tags: Mapping[str, str]
+    row: int = 0
+    col: int = 0
 
     def write(self, files: Mapping[str, Path], channel: Channel) -> Tally:
         """Write the layers that have a file; returns the counts of classes.
@@ -92,7 +95,9 @@ class Assembly:
         first = first_band(self.layers, layer.key)
 
         def read(item: tuple[int, Window]) -> tuple[int, Window, np.ndarray]:
-            codes = reader.read(first + item[0], item[1])
+            window = item[1]
+            there = Window(window.row + self.row, window.col + self.col, window.height, window.width)
+            codes = reader.read(first + item[0], there)
             return *item, layer.values(codes)
 
         def count(item: tuple[int, Window, np.ndarray]) -> tuple[int, Window, np.ndarray]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyproj
@@ -11,7 +11,7 @@ import pyproj
 from ..contract import EXPRESSION, GeoSegError, Grid, GridRequest, Problem, Recipe, Source
 from ..modelfile.reading import ModelFile, is_foreign
 from ..raster.geodesy import pixel_size_m
-from ..raster.grid import pixel_size
+from ..raster.grid import Window, affine_of, pixel_size, subgrid, whole
 from ..raster.sources import crs_title, parse_crs, title
 from ..stacking.gridplan import as_problem, own_grids, plan_recipe
 from ..stacking.rebind import rebind
@@ -69,6 +69,41 @@ def match(
     if plan.recipe is not None:
         found.problems += coarse_warnings(plan.recipe, grids)
     return found
+
+
+def placed(
+    model: ModelFile,
+    sources: tuple[Source, ...],
+    extent: tuple[float, float, float, float] | None = None,
+    extent_crs: str = "",
+) -> tuple[Match, Recipe | None, Window | None]:
+    """What matches, the recipe on all ground of the layers, and the window of its grid that the extent covers.
+
+    The grid of `Match` is that window: an extent is moved to whole pixels of the whole, so that a pixel is the same
+    pixel whatever part of the map is asked for.
+    """
+    found = match(model, sources, extent, extent_crs)
+    if found.recipe is None or extent is None:
+        return found, found.recipe, None if found.recipe is None else whole(found.recipe.grid)
+    recipe = match(model, sources).recipe or found.recipe
+    window = window_of(recipe.grid, found.recipe.grid)
+    found.recipe = replace(found.recipe, grid=subgrid(recipe.grid, window))
+    return found, recipe, window
+
+
+def window_of(grid: Grid, part: Grid) -> Window:
+    """The pixels of a grid that a part in the same CRS covers, to the nearest whole ones."""
+    to_pixels = ~affine_of(grid)
+    left, top = to_pixels * (affine_of(part) * (0, 0))
+    right, bottom = to_pixels * (affine_of(part) * (part.width, part.height))
+    col, row = (
+        min(max(round(value), 0), most - 1) for value, most in ((left, grid.width), (top, grid.height))
+    )
+    last_col, last_row = (
+        min(max(round(value), first + 1), most)
+        for value, first, most in ((right, col, grid.width), (bottom, row, grid.height))
+    )
+    return Window(row, col, last_row - row, last_col - col)
 
 
 def matched_rows(trained: Recipe, recipe: Recipe) -> list[dict[str, Any]]:

@@ -29,7 +29,7 @@ from ..contract import GeoSegError, Grid
 from ..outputs import write_error
 from ..raster.grid import Window, affine_of
 from .layers import MISSING, Codes, Layer, Piece, band_count
-from .plan import PLAN_FILE, Plan, read_plan, units
+from .plan import PLAN_FILE, Plan, needed, read_plan, units
 
 FACTS_TAG = "GEOSEG_FACTS"
 LOCK_FILE = "assembling.json"
@@ -47,9 +47,12 @@ def parts_folder(output: Path) -> Path:
 class Parts:
     """The parts of one prediction."""
 
-    def __init__(self, folder: Path, grid: Grid, plan: Plan, layers: Sequence[Layer], bands: int) -> None:
-        """`bands` is the number of bands that the model reads."""
+    def __init__(
+        self, folder: Path, grid: Grid, window: Window, plan: Plan, layers: Sequence[Layer], bands: int
+    ) -> None:
+        """`window` is the part of the grid that is wanted, `bands` the number of bands that the model reads."""
         self.folder, self.unit_px, self.units = folder, plan.unit_px, units(grid, plan.unit_px)
+        self.needed = needed(grid, plan.unit_px, window)
         self._key, self._grid, self._layers, self._bands = plan.key, grid, layers, bands
 
     @property
@@ -79,7 +82,7 @@ class Parts:
         """
         self.still_ours()
         names = {entry.name for entry in os.scandir(self.folder)}
-        return {index for index in range(len(self.units)) if f"{index:07d}.tif" in names}
+        return {index for index in self.needed if f"{index:07d}.tif" in names}
 
     def save(self, index: int, codes: Codes | None, beyond: NDArray[np.int64], seen: int) -> None:
         """Keep one unit; without codes it has no pixel with a result.
@@ -123,7 +126,7 @@ class Parts:
     def facts(self) -> tuple[NDArray[np.int64], int]:
         """Sums over all units of pixels beyond the training range, per band, and of pixels with a value."""
         beyond, seen = np.zeros(self._bands, np.int64), 0
-        for index in range(len(self.units)):
+        for index in self.needed:
             with rasterio.open(self.path(index)) as dataset:
                 found = json.loads(dataset.tags()[FACTS_TAG])
             beyond += np.array(found["beyond"], np.int64)

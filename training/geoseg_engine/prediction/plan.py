@@ -47,9 +47,9 @@ class Plan:
 
 
 def plan_key(
-    job: PredictJob, model: ModelFile, recipe: Recipe, layers: tuple[Layer, ...], folder: Path
+    job: PredictJob, model: ModelFile, recipe: Recipe, window: Window, layers: tuple[Layer, ...], folder: Path
 ) -> str:
-    """Hash of engine, model, files with size and time, the recipe with its grid, and the options."""
+    """Hash of engine, model, files with size and time, the recipe with its grid and the part of it, and the options."""
     digest = hashlib.sha256()
     with model.path.open("rb") as file:
         while chunk := file.read(1 << 20):
@@ -63,6 +63,7 @@ def plan_key(
         "options": [job.runtime, job.precision, job.device, job.int8_loss, job.core_px, job.tta],
         "passes": job.dropout_passes,
         "area": encode(job.area),
+        "window": encode(window),
     }
     digest.update(json.dumps(facts, sort_keys=True).encode())
     return digest.hexdigest()
@@ -99,6 +100,17 @@ def unit_px_for(core_px: int, align_px: int) -> int:
 def units(grid: Grid, unit_px: int) -> list[Window]:
     """The squares that parts hold, row by row; a unit's number is its place here."""
     return list(windows(grid, unit_px))
+
+
+def needed(grid: Grid, unit_px: int, window: Window) -> list[int]:
+    """Numbers of the units that hold a pixel of a window."""
+    bottom, right = window.row + window.height, window.col + window.width
+    return [
+        number
+        for number, unit in enumerate(units(grid, unit_px))
+        if unit.row < bottom and window.row < unit.row + unit.height
+        if unit.col < right and window.col < unit.col + unit.width
+    ]
 
 
 def read_plan(folder: Path) -> Plan | None:

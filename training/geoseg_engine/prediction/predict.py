@@ -18,6 +18,7 @@ from ..maps.clean import clean
 from ..maps.polygonize import is_background, polygonize
 from ..modelfile.reading import ModelFile, read_model
 from ..outputs import prepare_folder
+from ..raster.grid import Window, grid_bounds, subgrid, whole
 from ..raster.stream import pump
 from ..raster.writer import PACKED_SHARE
 from ..results import output_files, refuse_overwriting
@@ -29,7 +30,7 @@ from ..vector.scanfill import ScanFill
 from .assembling import Assembly, Tally
 from .inference import Answers, BandReader, Block, Setup, beyond_warnings, set_up
 from .layers import BEYOND, CLASSES, Layer, Piece, band_count, layers_of, predict_block
-from .matching import Match, match, predict_sentence
+from .matching import Match, placed, predict_sentence
 from .parts import (
     Gathering,
     Parts,
@@ -41,7 +42,7 @@ from .parts import (
     prepare_parts,
     remove_parts,
 )
-from .plan import Plan, agreed, plan_key, taking_up, unit_px_for, units
+from .plan import Plan, agreed, needed, plan_key, taking_up, unit_px_for
 
 FILES = (CLASSES, "confidence", "entropy", "probability", "margin", "disagreement", BEYOND)
 """Fields of the job and keys of the result that name a raster."""
@@ -50,12 +51,16 @@ RESULTS = (*FILES, "polygons")
 
 @dataclass(frozen=True)
 class Work:
-    """A prediction that is set up: what is done in which parts."""
+    """A prediction that is set up: what is done in which parts.
+
+    `window` is the part of the recipe's grid that is mapped; around it the network sees what is there.
+    """
 
     job: PredictJob
     folder: Path
     model: ModelFile
     recipe: Recipe
+    window: Window
     setup: Setup
     layers: tuple[Layer, ...]
     parts: Parts
@@ -73,19 +78,18 @@ def run(job: PredictJob, folder: Path, channel: Channel) -> dict[str, Any]:
     """
     sources = tuple(absolute(source) for source in job.sources)
     model = read_model(folder / job.model, job.foreign_bands, sources)
-    found = match(model, sources, job.extent, job.extent_crs)
+    found, recipe, window = placed(model, sources, job.extent, job.extent_crs)
     found.problems += area_problems(job.area, None) if job.area is not None else []
     if job.dry_run:
         return described(model, found)
     raise_errors(found.problems)
-    recipe = found.recipe
-    assert recipe is not None
+    assert found.recipe is not None and recipe is not None and window is not None
     read = [path for source in recipe.sources for path in (source.path, *source.paths)]
     refuse_overwriting(list(output_files(job)), read, folder)
     for problem in found.problems:
         channel.log(f"{problem.message} {problem.hint}", "warning")
-    channel.log(predict_sentence(model, recipe) + ".")
-    result = predict_recipe(job, model, recipe, folder, channel)
+    channel.log(predict_sentence(model, found.recipe) + ".")
+    result = predict_recipe(job, model, recipe, window, folder, channel)
     for kind in FILES:
         if result[kind]:
             channel.artifact("classes" if kind == CLASSES else kind, result[kind])
@@ -106,26 +110,26 @@ def described(model: ModelFile, found: Match) -> dict[str, Any]:
 
 
 def predict_recipe(
-    job: PredictJob, model: ModelFile, recipe: Recipe, folder: Path, channel: Channel
+    job: PredictJob, model: ModelFile, recipe: Recipe, window: Window, folder: Path, channel: Channel
 ) -> dict[str, Any]:
-    """Predict the units of a recipe's grid that this run has to do; make the files if all are there then."""
+    """Predict what this run has to do of a window of a recipe's grid; make the files if all parts are there then."""
     shard = shard_of(job.shard)
     beside = parts_folder(folder / job.output)
     layers = layers_of(job, model.classes)
-    key = plan_key(job, model, recipe, layers, folder)
-    area = area_of(job, recipe.grid)
-    needed = expected_bytes(recipe.grid, layers) - held_bytes(beside)
-    prepare_folder((folder / job.output).parent, max(needed, 0))
+    key = plan_key(job, model, recipe, window, layers, folder)
+    area = area_of(job, recipe.grid, window)
+    room = expected_bytes(window, layers) - held_bytes(beside)
+    prepare_folder((folder / job.output).parent, max(room, 0))
     plan = prepare_parts(beside, key, job.resume or shard is not None)
     if plan is not None and (done := kept_result(beside, unsharded(job), RESULTS)):
         channel.log("All shards of this prediction have been done.")
-        return {**done, **_shard(job, len(units(recipe.grid, plan.unit_px)), True)}
+        return {**done, **_shard(job, len(needed(recipe.grid, plan.unit_px, window)), True)}
     started = time.monotonic()
     with StackReader(recipe) as stack:
         setup, plan = planned(job, model, stack, layers, plan, key, beside, channel)
-        parts = Parts(beside, recipe.grid, plan, layers, len(model.recipe.bands))
-        work = Work(job, folder, model, recipe, setup, layers, parts)
-        mine = [i for i in range(len(parts.units)) if shard is None or i % shard[1] == shard[0] - 1]
+        parts = Parts(beside, recipe.grid, window, plan, layers, len(model.recipe.bands))
+        work = Work(job, folder, model, recipe, window, setup, layers, parts)
+        mine = parts.needed if shard is None else parts.needed[shard[0] - 1 :: shard[1]]
         todo = sorted(set(mine) - parts.present())
         resumed = len(mine) - len(todo)
         if resumed:
@@ -177,13 +181,16 @@ def planned(
     return (setup, mine) if theirs == mine else (opened(taking_up(job, theirs)), theirs)
 
 
-def area_of(job: PredictJob, grid: Grid) -> ScanFill | None:
-    """The area of a job, ready to be asked for windows; None for no limit.
+def area_of(job: PredictJob, grid: Grid, window: Window) -> ScanFill | None:
+    """The area of a job inside a window of the grid, ready to be asked for windows; None for no limit.
 
     Raises:
         GeoSegError: as `area_geometry`.
     """
     geometry = None if job.area is None else area_geometry(job.area, np.empty(0, object), grid)
+    if window != whole(grid):
+        mapped = shapely.box(*grid_bounds(grid, window))
+        geometry = mapped if geometry is None else shapely.intersection(geometry, mapped)
     if geometry is None:
         return None
     parts = shapely.get_parts(np.array([geometry], object))
@@ -191,10 +198,10 @@ def area_of(job: PredictJob, grid: Grid) -> ScanFill | None:
     return ScanFill(polygons, grid)
 
 
-def expected_bytes(grid: Grid, layers: Sequence[Layer]) -> int:
+def expected_bytes(window: Window, layers: Sequence[Layer]) -> int:
     """Room on disk for parts and files, packed."""
     file_bytes = sum(len(layer.bands) * (4 if layer.is_share else 1) for layer in layers)
-    return int(grid.width * grid.height * PACKED_SHARE * (2 * band_count(layers) + file_bytes))
+    return int(window.width * window.height * PACKED_SHARE * (2 * band_count(layers) + file_bytes))
 
 
 def flow(work: Work, reader: BandReader, todo: Sequence[int], channel: Channel) -> int:
@@ -221,11 +228,11 @@ def finished(work: Work, facts: dict[str, Any], channel: Channel) -> dict[str, A
     """The result, `facts` in it: make the files if every part is there, and take the parts away; else say how many."""
     job, parts, wanted = work.job, work.parts, unsharded(work.job)
     if done := kept_result(parts.folder, wanted, RESULTS):
-        return {**done, **_shard(job, len(parts.units), True)}
+        return {**done, **_shard(job, len(parts.needed), True)}
     nothing: dict[str, Any] = {
         **facts,
         **dict.fromkeys(RESULTS, ""),
-        "grid": work.recipe.grid,
+        "grid": subgrid(work.recipe.grid, work.window),
         "classes": work.model.classes,
         "areas_m2": {},
         "counts": {},
@@ -234,8 +241,8 @@ def finished(work: Work, facts: dict[str, Any], channel: Channel) -> dict[str, A
         "warnings": [],
     }
     present = len(parts.present())
-    if present < len(parts.units):
-        channel.log(f"{present} of {len(parts.units)} parts are there: other shards are still to be done.")
+    if present < len(parts.needed):
+        channel.log(f"{present} of {len(parts.needed)} parts are there: other shards are still to be done.")
         return {**nothing, **_shard(job, present, False)}
     with assembling(parts.folder) as free:
         if not free:
@@ -281,8 +288,9 @@ def files_of(work: Work, channel: Channel) -> dict[str, Any]:
     if job.cleaning.anything:
         files[CLASSES] = scratch / "classes.tif"
     tags = {"GEOSEG_MODEL": work.model.path.name, "GEOSEG_RUNTIME": work.setup.runtime.title}
-    grid, classes = work.recipe.grid, work.model.classes
-    tally = Assembly(work.parts, work.layers, grid, classes, tags).write(files, channel)
+    grid, classes = subgrid(work.recipe.grid, work.window), work.model.classes
+    row, col = work.window.row, work.window.col
+    tally = Assembly(work.parts, work.layers, grid, classes, tags, row, col).write(files, channel)
     result = {**named, **counted(tally, work), "cleaned": None}
     if job.cleaning.anything:
         background = 0 if is_background(classes) else -1
