@@ -25,7 +25,7 @@ from ..layers.notes import tiles_notes
 from ..layers.publish import Item, read_dataset
 from ..layers.snapshot import problems
 from .base import GeoSegAlgorithm
-from .gather import GatheredArea, GatheredLabels, gather_area, layer_problems
+from .gather import COPIES, GatheredArea, GatheredLabels, gather_area, layer_problems
 from .labelling import add_labels, field_problems, label_problems, read_area, read_labels
 from .parameters import Parameters, advanced, field, real, seed, tr, whole
 from .splitting import add_tile_options, gather_split_areas, located_split_areas, split_area_problems
@@ -126,9 +126,10 @@ class MakeTiles(GeoSegAlgorithm):
     ) -> dict[str, Any]:
         folder = Path(self.parameterAsString(parameters, "OUTPUT", context))
         folder.mkdir(parents=True, exist_ok=True)
-        area, exports = self.area.located(folder)
+        copies = folder / COPIES
+        area, exports = self.area.located(copies)
         self.exports += exports
-        split_areas, exports = located_split_areas(self.split_areas, folder)
+        split_areas, exports = located_split_areas(self.split_areas, copies)
         self.exports += exports
         submissions = self._rasterized(folder, area)
         submissions.append(
@@ -160,6 +161,6 @@ class MakeTiles(GeoSegAlgorithm):
     def _rasterized(self, folder: Path, area: Area) -> list[Submission]:
         if self.labels is None:
             return []
-        labels, polygons = self.labels.located(folder)
+        labels, polygons = self.labels.located(folder / COPIES)
         self.exports += polygons
         return [prepare.rasterize(folder, labels, area, self.stack)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ class OpenVinoRuntime:
             raise GeoSegError(
                 "no_openvino",
                 "OpenVINO is not installed.",
-                "Run: pip install -r training/requirements/openvino.txt, or choose another runtime.",
+                f'Run: "{sys.executable}" -m pip install openvino, or choose another runtime.',
             ) from error
         self.precision = precision
         self.title = f"OpenVINO {precision} on cpu"
