@@ -3,8 +3,10 @@
 import csv
 import dataclasses
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import geopandas
 import numpy as np
@@ -331,9 +333,9 @@ def test_from_the_shell(place):
     words = ["evaluate", "--prediction", str(place / "map.tif"), "--truth", str(place / "truth.gpkg")]
     words += ["class_field=kind", "--job-folder", str(place / "job")]
     (place / "job").mkdir()
-    done = subprocess.run(
-        [sys.executable, "-m", "geoseg_engine", *words], capture_output=True, text=True, check=True
-    )
+    command = [sys.executable, "-m", "geoseg_engine", *words]
+    there = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=there)
     last = json.loads(done.stdout.splitlines()[-1])
     assert last["type"] == "done" and last["result"]["truth"] == "truth"
     assert (place / "job" / "report.html").exists()

@@ -25,7 +25,7 @@ from ..contract import (
     job_to_json,
     write_json,
 )
-from ..modelfile.stac import write_sidecar
+from ..modelfile.stac import sidecar_path
 from ..outputs import prepare_folder, whole_file
 from . import runs
 from .space import settings, space, values
@@ -236,7 +236,9 @@ def save(search: Search) -> dict[str, Any]:
     write_json(search.output / BEST_FILE, job_to_json(chosen))
     with whole_file(search.output / runs.MODEL_FILE) as partial:
         shutil.copyfile(folder / runs.MODEL_FILE, partial)
-    write_sidecar(search.output / runs.MODEL_FILE)
+    beside = sidecar_path(folder / runs.MODEL_FILE)
+    if beside.exists():
+        shutil.copyfile(beside, sidecar_path(search.output / runs.MODEL_FILE))
     result: dict[str, Any] = encode(
         {
             "model": str(search.output / runs.MODEL_FILE),
