@@ -83,7 +83,7 @@ class SeriesBands:
         own = [place for place, band in enumerate(self.bands) if band.index == index]
 
         def put(tile: Window, found: np.ndarray) -> None:
-            shared = _shared(tile, inside)
+            shared = tile.shared(inside)
             rows, cols = shared.within(part)
             from_rows, from_cols = shared.within(tile)
             result[own, rows, cols] = found[:, from_rows, from_cols]
@@ -156,13 +156,6 @@ def tiles(grid: Grid, part: Window, block: tuple[int, int], limit_px: int) -> It
     for top in range(part.row // height * height, part.row + part.height, height):
         for left in range(part.col // width * width, part.col + part.width, width):
             yield Window(top, left, height, width).clipped(grid.height, grid.width)
-
-
-def _shared(one: Window, other: Window) -> Window:
-    row, col = max(one.row, other.row), max(one.col, other.col)
-    bottom = min(one.row + one.height, other.row + other.height)
-    right = min(one.col + one.width, other.col + other.width)
-    return Window(row, col, bottom - row, right - col)
 
 
 def nearest(days: np.ndarray, band: Band) -> int:

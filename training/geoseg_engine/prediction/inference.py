@@ -181,7 +181,7 @@ class BandReader:
             )
             values = scores[:, rows]
             valid[rows] = ~np.isnan(values).any(axis=0)
-            inner = _shared(strip, core)
+            inner = strip.shared(core)
             if not inner.empty:
                 seen = values[:, *inner.within(strip)]
                 good = valid[inner.within(window)] & wanted[inner.within(core)]
@@ -221,14 +221,6 @@ class BandReader:
     def _values(self, window: Window) -> NDArray[np.float32]:
         values: NDArray[np.float32] = self._stack.read(window)
         return values if self._order is None else values[self._order]
-
-
-def _shared(one: Window, other: Window) -> Window:
-    """What two windows have in common."""
-    row, col = max(one.row, other.row), max(one.col, other.col)
-    bottom = min(one.row + one.height, other.row + other.height)
-    right = min(one.col + one.width, other.col + other.width)
-    return Window(row, col, max(bottom - row, 0), max(right - col, 0))
 
 
 def probabilities(runtime: Runtime, frame: Frame, block: Block, log: Callable[[str], None]) -> NDArray[Any]:

@@ -192,11 +192,8 @@ class PartsReader:
             for col in range(window.col // unit_px, (window.col + window.width - 1) // unit_px + 1):
                 index = row * columns + col
                 unit = self._parts.units[index]
-                top, left = max(window.row, unit.row), max(window.col, unit.col)
-                bottom = min(window.row + window.height, unit.row + unit.height)
-                right = min(window.col + window.width, unit.col + unit.width)
-                shared = Window(top, left, bottom - top, right - left)
-                inner = Window(top - unit.row, left - unit.col, shared.height, shared.width)
+                shared = window.shared(unit)
+                inner = Window(shared.row - unit.row, shared.col - unit.col, shared.height, shared.width)
                 result[shared.within(window)] = self._dataset(index).read(band + 1, window=inner.rasterio)
         return result
 

@@ -104,13 +104,7 @@ def units(grid: Grid, unit_px: int) -> list[Window]:
 
 def needed(grid: Grid, unit_px: int, window: Window) -> list[int]:
     """Numbers of the units that hold a pixel of a window."""
-    bottom, right = window.row + window.height, window.col + window.width
-    return [
-        number
-        for number, unit in enumerate(units(grid, unit_px))
-        if unit.row < bottom and window.row < unit.row + unit.height
-        if unit.col < right and window.col < unit.col + unit.width
-    ]
+    return [number for number, unit in enumerate(units(grid, unit_px)) if not unit.shared(window).empty]
 
 
 def read_plan(folder: Path) -> Plan | None:

@@ -36,6 +36,13 @@ class Window:
         end_col = max(col, min(self.col + self.width, width))
         return Window(row, col, end_row - row, end_col - col)
 
+    def shared(self, other: Window) -> Window:
+        """What two windows have in common; height or width is 0 if that is nothing."""
+        row, col = max(self.row, other.row), max(self.col, other.col)
+        bottom = min(self.row + self.height, other.row + other.height)
+        right = min(self.col + self.width, other.col + other.width)
+        return Window(row, col, max(bottom - row, 0), max(right - col, 0))
+
     def within(self, outer: Window) -> tuple[slice, slice]:
         """Row and column slices that cut this window out of an array of `outer`."""
         row, col = self.row - outer.row, self.col - outer.col

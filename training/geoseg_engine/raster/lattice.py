@@ -126,7 +126,7 @@ def blend(
         answer = predict(image[:, rows, cols])
         if total is None:
             total = np.zeros((len(answer), core.height, core.width), np.float32)
-        shared = _shared(window, core)
+        shared = window.shared(core)
         inside, outside = shared.within(window), shared.within(core)
         part = lattice.weights(window)[inside]
         total[:, *outside] += answer[:, *inside] * part
@@ -134,10 +134,3 @@ def blend(
     assert total is not None
     total /= weight
     return total
-
-
-def _shared(one: Window, other: Window) -> Window:
-    row, col = max(one.row, other.row), max(one.col, other.col)
-    bottom = min(one.row + one.height, other.row + other.height)
-    right = min(one.col + one.width, other.col + other.width)
-    return Window(row, col, bottom - row, right - col)

@@ -78,7 +78,7 @@ def calibrate(session: Session, trainer: Trainer) -> Calibration:
         flat = found[0, :, : truth.shape[0], : truth.shape[1]].flatten(1).T
         logits.append(flat[torch.from_numpy(chosen).to(flat.device)].cpu().numpy())
         truths.append(truth.ravel()[chosen])
-    enough = session.scene.validation_pieces >= ENOUGH
+    enough = session.scene.validation_decides
     result = calibration.fit(np.concatenate(logits), np.concatenate(truths), learned=learned, decide=enough)
     session.channel.log(sentence(result, session.classes))
     if not enough:

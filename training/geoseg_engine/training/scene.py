@@ -28,7 +28,7 @@ from ..dataset.subset import places
 from ..modelfile.stats import Statistics, measure, normalise
 from ..raster.grid import Window
 from ..stacking.stack import StackReader
-from .pieces import pieces
+from .pieces import ENOUGH, pieces
 
 MEMORY_BUDGET_BYTES = 2 * 2**30
 STATISTICS_PIXELS = 2_000_000
@@ -137,6 +137,11 @@ class Scene:
     def validation_pieces(self) -> int:
         """Pieces of validation ground that tell something of their own; see `pieces`."""
         return pieces(self.validation != IGNORE)
+
+    @property
+    def validation_decides(self) -> bool:
+        """Whether that is enough to choose the epoch and to weigh classes by."""
+        return self.validation_pieces >= ENOUGH
 
     def train_counts(self) -> list[int]:
         """Train pixels of every class."""

@@ -20,7 +20,6 @@ from ..scores.cells import Cells, lattice_px
 from ..scores.intervals import DEFAULT_BLOCK_PX as BLOCK_PX
 from .distributed import ALONE, Group
 from .losses import Loss
-from .pieces import ENOUGH
 from .scene import Scene
 
 CORE_PX = 512
@@ -95,7 +94,7 @@ def validate(
     total, pixels = group.summed(np.array([total, pixels]), device)
     blocks = group.summed(cells.all_matrices(), device)
     blocks = blocks[blocks.any(axis=(1, 2))]
-    if scene.validation_pieces < ENOUGH:  # then cells of one piece are no ground of their own
+    if not scene.validation_decides:  # then cells of one piece are no ground of their own
         blocks = blocks.sum(axis=0, keepdims=True)
     return Verdict(float(total / max(pixels, 1.0)), blocks)
 
