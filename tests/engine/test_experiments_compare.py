@@ -212,6 +212,10 @@ def test_networks_of_several_seeds_also_compete_as_one(dataset, compared, tmp_pa
     monkeypatch.setattr(together, "write_ensemble", lambda *_: pytest.fail("written again"))
     again = compare.run(job, tmp_path, Recorder(tmp_path))
     assert again["rows"] == result["rows"]
+    for error, cancelled in ((Cancelled(), True), (GeoSegError("export_mismatch", "It differs."), False)):
+        monkeypatch.setattr(compare, "together", lambda *_, error=error: (_ for _ in ()).throw(error))
+        left = compare.run(job, tmp_path, Recorder(tmp_path))
+        assert [row["model"] for row in left["rows"]] == ["hasty U-Net"] and left["cancelled"] is cancelled
 
 
 def test_names_that_fall_together_get_folders_of_their_own(dataset, tmp_path):

@@ -102,9 +102,13 @@ def run(job: CompareJob, folder: Path, channel: Channel) -> dict[str, Any]:
     if not cells:
         raise Cancelled if cancelled else nothing_compared(unfinished)
     if job.together and not cancelled:
-        result = save(
-            job, dataset, [*cells, *together(job, networks, dataset, output, channel)], unfinished, output
-        )
+        try:
+            means = together(job, networks, dataset, output, channel)
+            result = save(job, dataset, [*cells, *means], unfinished, output)
+        except Cancelled:
+            cancelled = True
+        except GeoSegError as error:  # the runs themselves are finished
+            channel.log(f"The mean of the seeds failed: {error.message} {error.hint}", "warning")
     channel.send("progress", phase=PHASE, done=len(cells) + len(unfinished), total=len(entries), rate="")
     for kind, name in (
         ("comparison", RESULT_FILE),
