@@ -39,10 +39,11 @@ def compare(name: str, comparison: Comparison, options: argparse.Namespace) -> d
     if not (folder / "dataset" / "dataset.json").exists():
         prepare(comparison, folder)
     chosen = [item for item in CONTENDERS if not options.models or item.name in options.models]
+    sets = [item for item in comparison.sets if not options.sets or item.name in options.sets]
     job = CompareJob(
         str(folder / "dataset"),
         tuple(chosen),
-        comparison.sets or (BandSet("all"),),
+        tuple(sets) or (BandSet("all"),),
         tuple(options.seeds),
         options.minutes,
         options.split,
@@ -89,6 +90,7 @@ def main() -> None:
     parser.add_argument("cases", nargs="*", metavar="CASE")
     parser.add_argument("--out", type=Path, default=Path("build/comparisons"))
     parser.add_argument("--models", nargs="*", default=[], help="names; left out: all")
+    parser.add_argument("--sets", nargs="*", default=[], help="names of band sets; left out: all of the case")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--minutes", type=float, default=3.0, help="limit of one training; 0 is none")
     parser.add_argument("--split", default="test")

@@ -17,9 +17,10 @@ from geoseg_engine.modelfile.stats import normalise
 from geoseg_engine.models import traits
 from geoseg_engine.models.ensemble import Ensemble
 from geoseg_engine.prediction import averaging
-from geoseg_engine.prediction.averaging import VIEWS, averaged, seen, unseen
+from geoseg_engine.prediction.averaging import VIEWS, averaged, seen, seen_window, unseen
 from geoseg_engine.prediction.halo import Frame, cuts
 from geoseg_engine.prediction.runtime import TorchRuntime
+from geoseg_engine.raster.grid import Window
 
 WEIGHTED = Calibration(1.5, (0.2, -0.1, -0.1), (1.0, 0.6, 0.8))
 NONE = Directions()
@@ -75,10 +76,13 @@ def test_views_of_a_symmetric_network_change_nothing(model):
 def test_a_turned_image_gives_the_turned_answer(model, tta):
     found = averaged(runtime_of(model), model, tta, 0, True)
     image = scores()
-    straight = found.predict_window(image)
+    straight, kept = found.predict_window(image), Window(8, 16, 24, 9)
     for view in VIEWS[tta]:
         moved = found.predict_window(seen(image, view, NONE))
         assert abs(unseen(moved, view) - straight).max() < 1e-12
+        part = seen_window(kept, *image.shape[1:], view)
+        assert (seen(kept.of(image), view, NONE) == part.of(seen(image, view, NONE))).all()
+    assert abs(found.predict_window(image, kept) - kept.of(straight)).max() < 1e-12
     assert straight[3].max() > 1e-3 and straight[3].min() >= 0 and straight[3].max() <= 1
     assert np.allclose(straight[:3].sum(0), 1)
 
@@ -104,7 +108,7 @@ def test_windows_are_the_whole_bit_for_bit(model, tta, passes):
     for core_px in (32, 48):
         for cut in cuts(frame, core_px):
             rows, cols = cut.read.within(frame.full)
-            part = cut.keep(found.predict_window(np.ascontiguousarray(image[:, rows, cols])))
+            part = found.predict_window(np.ascontiguousarray(image[:, rows, cols]), cut.kept)
             assert (part == whole[:, *cut.core.within(frame.full)]).all()
 
 

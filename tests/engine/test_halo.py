@@ -20,7 +20,7 @@ def tiled(runtime, full, frame, core_px):
     result = None
     for cut in cuts(frame, core_px):
         rows, cols = cut.read.within(frame.full)
-        part = cut.keep(runtime.predict_window(full[:, rows, cols]))
+        part = runtime.predict_window(full[:, rows, cols], cut.kept)
         if result is None:
             result = np.full((len(part), frame.height, frame.width), np.nan, part.dtype)
         rows, cols = cut.core.within(frame.full)
@@ -94,10 +94,10 @@ class Small:
     def __init__(self, runtime, largest):
         self.runtime, self.largest = runtime, largest
 
-    def predict_window(self, scores):
+    def predict_window(self, scores, kept=None):
         if scores.shape[1] * scores.shape[2] > self.largest:
             raise MemoryError("too large")
-        return self.runtime.predict_window(scores)
+        return self.runtime.predict_window(scores, kept)
 
 
 def test_out_of_memory_halves_the_window_and_keeps_the_result():

@@ -63,7 +63,7 @@ def equal_by_windows(network, size, core_px):
         whole = network(image)[0].numpy()
         for cut in cuts(frame, core_px):
             rows, cols = cut.read.within(frame.full)
-            part = cut.keep(network(image[:, :, rows, cols])[0].numpy())
+            part = cut.kept.of(network(image[:, :, rows, cols])[0].numpy())
             rows, cols = cut.core.within(frame.full)
             assert np.abs(part - whole[:, rows, cols]).max() < 1e-10
 

@@ -14,10 +14,12 @@ from geoseg_engine.modelfile.reading import read_model
 from geoseg_engine.modelfile.stats import normalise
 from geoseg_engine.models import build
 from geoseg_engine.models.ensemble import Ensemble
+from geoseg_engine.models.segnet import SegNet
 from geoseg_engine.prediction import banding, openvino_runtime, quantize, tryout
 from geoseg_engine.prediction.quantize import int8_path, known, quantized
-from geoseg_engine.prediction.runtime import OnnxRuntime, fold_batch_norm, open_runtime
+from geoseg_engine.prediction.runtime import OnnxRuntime, TorchRuntime, fold_batch_norm, open_runtime
 from geoseg_engine.prediction.tryout import Choice, best_of, choose_runtime, offered
+from geoseg_engine.raster.grid import Window
 from geoseg_engine.training import fit
 
 
@@ -61,11 +63,44 @@ def test_bands_change_no_bit_and_reach_members_of_an_ensemble(levels, monkeypatc
     with torch.inference_mode():
         whole = net.to(memory_format=torch.channels_last)(image)
         cut = banding.banded(net)
-        assert banding.is_banded(cut) and (cut(image) == whole).all()
+        assert banding.unets(cut) and (cut(image) == whole).all()
     both = banding.banded(Ensemble([network(levels), network(levels)]))
-    assert banding.is_banded(both)
+    assert len(banding.unets(both)) == 2
+    mixed = Ensemble([network(levels), segnet()])
+    assert not banding.unets(banding.banded(mixed)), "its members would give parts of different size"
     uneven = build({"name": "unet", "bands": 2, "classes": 3, "width": 4, "levels": 2, "norm": "group"})
-    assert not banding.is_banded(banding.banded(uneven)), "its normalisation looks at the whole window"
+    assert not banding.unets(banding.banded(uneven)), "its normalisation looks at the whole window"
+
+
+KEPT = [Window(0, 0, 16, 16), Window(48, 32, 100, 97), Window(96, 0, 112, 160), Window(64, 80, 1, 33)]
+
+
+@pytest.mark.parametrize("precision", ["float64", "float32"])
+@pytest.mark.parametrize("kept", KEPT)
+def test_what_is_kept_of_a_window_has_the_bits_of_the_whole(kept, precision, monkeypatch):
+    monkeypatch.setattr(banding, "BAND_BYTES", 1)
+    scores = scene(208, 160).astype(precision) / 100
+    for net in (network(4, width=8), Ensemble([network(3), network(3)]), segnet()):
+        runtime = TorchRuntime(net, precision=precision)
+        assert (runtime.predict_window(scores, kept) == kept.of(runtime.predict_window(scores))).all()
+        assert runtime.crops == (not isinstance(net, SegNet))
+
+
+@pytest.mark.parametrize("kept", KEPT)
+def test_a_decoder_computes_little_around_what_is_kept(kept):
+    parts = banding.decoded_parts(kept, 208, 160, 3)
+    for level, part in enumerate(parts):
+        whole = Window(0, 0, 208 >> level, 160 >> level)
+        wanted, given = part.wanted, part.given
+        needed = wanted.padded(banding.REACH)
+        assert given.shared(whole) == given and given.shared(needed) == needed.shared(whole)
+        assert given.height <= max(wanted.height + 6, 26) and given.width <= max(wanted.width + 6, 26)
+        if level:
+            assert wanted == banding.halved(parts[level - 1].given)
+
+
+def segnet():
+    return build({"name": "segnet", "bands": 2, "classes": 3, "width": 4})
 
 
 def fold_batch_norm_of(net):

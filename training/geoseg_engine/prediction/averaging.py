@@ -11,6 +11,7 @@ dropout are drawn once a pass and layer, for whole channels, not for pixels.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,12 +24,13 @@ from ..modelfile.calibration import PLAIN, Calibration, calibrated
 from ..modelfile.directions import Directions
 from ..modelfile.reading import ModelFile, load_network, onnx_only
 from ..models import ENSEMBLE
+from ..raster.grid import Window
 from .runtime import Array, Runtime, TorchRuntime
 
 View = tuple[int, int]
 """Quarter turns counter-clockwise (0..3), then 1 to mirror east and west, else 0."""
-Voice = Callable[[Array], Array]
-"""Calibrated probabilities (classes, rows, cols) of z-scores (bands, rows, cols)."""
+Voice = Callable[[Array, Window | None], Array]
+"""Calibrated probabilities (classes, rows, cols) of z-scores (bands, rows, cols), or of the part that is kept."""
 FLIPS: tuple[View, ...] = ((0, 0), (0, 1), (2, 1), (2, 0))
 VIEWS: dict[str, tuple[View, ...]] = {
     "none": FLIPS[:1],
@@ -64,14 +66,15 @@ class Averaged:
         self._voices, self._views, self._directions = voices, views, directions
         self._calibration, self._disagreement = calibration, with_disagreement
 
-    def predict_window(self, scores: Array) -> Array:
+    def predict_window(self, scores: Array, kept: Window | None = None) -> Array:
         """Output q of the mean (classes, rows, cols); one more channel, the disagreement 0..1, if asked for."""
         total: Array | None = None
         unsure: Array | None = None
         for view in self._views:
             image = seen(scores, view, self._directions)
+            part = kept and seen_window(kept, scores.shape[1], scores.shape[2], view)
             for voice in self._voices:
-                shares = unseen(voice(image), view)
+                shares = unseen(voice(image, part), view)
                 total = shares.copy() if total is None else np.add(total, shares, out=total)
                 if self._disagreement:
                     own = entropy(shares)
@@ -155,6 +158,15 @@ def seen(scores: Array, view: View, directions: Directions) -> Array:
     moved = directions.turned(tensor, *(torch.full((1,), number, dtype=tensor.dtype) for number in numbers))
     result: Array = moved[0].numpy()
     return result
+
+
+def seen_window(window: Window, height: int, width: int, view: View) -> Window:
+    """Where a part of an image of that size lies in a view of it."""
+    turns, mirrored = view
+    for _ in range(turns):
+        window = Window(width - window.col - window.width, window.row, window.width, window.height)
+        height, width = width, height
+    return replace(window, col=width - window.col - window.width) if mirrored else window
 
 
 def unseen(answer: Array, view: View) -> Array:
@@ -250,9 +262,9 @@ def _parts(views: int, passes: int) -> str:
 def _voice(
     runtime: Runtime, calibration: Calibration, masks: Sequence[ChannelMask] = (), number: int = 0
 ) -> Voice:
-    def ask(scores: NDArray[Any]) -> NDArray[Any]:
+    def ask(scores: NDArray[Any], kept: Window | None) -> NDArray[Any]:
         for mask in masks:
             mask.number = number
-        return calibrated(runtime.predict_window(scores), calibration)
+        return calibrated(runtime.predict_window(scores, kept), calibration)
 
     return ask

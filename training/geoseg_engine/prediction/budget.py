@@ -13,12 +13,10 @@ from .halo import Frame
 
 BLOCK_PX = 512
 """Cores are multiples of the blocks of the written file, so that each block is compressed once."""
-HOST_CAP_BYTES, SLOW_CAP_BYTES = 1300 << 20, 3 << 30
-SLOW_PX_PER_S = 1e6
-"""Slower models get the higher cap: what they compute of the halo costs more than reading and writing do."""
+HOST_CAP_BYTES = 1300 << 20
 HOST_SHARE, DEVICE_SHARE = 0.4, 0.6
 LARGEST_CORE_PX = {"cpu": 2048, "cuda": 4096}
-"""On a CPU a U-Net of four levels spends a fifth of its time on the halo of such a core, half on that of 512 pixels."""
+"""On a CPU a U-Net of four levels spends 7 % of its time on the halo of such a core, a quarter on that of 512 pixels."""
 LONGEST_WINDOW_S = 12.0
 """Between two cancel points."""
 UNKNOWN_BYTES = 4 << 30
@@ -37,8 +35,7 @@ def core_for(frame: Frame, host_bytes_px: float, device_bytes_px: float, device:
     Returns:
         A multiple of BLOCK_PX where there is room, else of `align_px`; never more than the raster needs.
     """
-    cap = SLOW_CAP_BYTES if 0 < px_per_s < SLOW_PX_PER_S else HOST_CAP_BYTES
-    host = min(cap, HOST_SHARE * available_bytes())
+    host = min(HOST_CAP_BYTES, HOST_SHARE * available_bytes())
     largest = host / (host_bytes_px + (device_bytes_px if device == "cpu" else 0))
     if device != "cpu":
         largest = min(largest, DEVICE_SHARE * torch.cuda.mem_get_info(device)[0] / device_bytes_px)

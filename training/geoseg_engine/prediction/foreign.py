@@ -6,6 +6,7 @@ import numpy as np
 
 from ..modelfile.foreign import refused
 from ..modelfile.reading import ModelFile
+from ..raster.grid import Window
 from .averaging import decided
 from .runtime import Array, OnnxRuntime, Runtime
 
@@ -30,7 +31,7 @@ class ForeignRuntime:
         self._shares = str(model.architecture["shares"])
         self._threshold = float(model.architecture["threshold"])
 
-    def predict_window(self, scores: Array) -> Array:
+    def predict_window(self, scores: Array, kept: Window | None = None) -> Array:
         """See `Runtime`. A window larger than the model's is made of several, side by side.
 
         Where the model gives no answer at the edges of a window, the nearest one stands there.
@@ -43,7 +44,8 @@ class ForeignRuntime:
                 part = scores[:, row : row + self._side, col : col + self._side]
                 parts.append(self._window(np.ascontiguousarray(part)))
             rows.append(np.concatenate(parts, axis=2))
-        return np.concatenate(rows, axis=1)
+        whole = np.concatenate(rows, axis=1)
+        return kept.of(whole) if kept else whole
 
     def _window(self, scores: Array) -> Array:
         values = np.asarray(self._session.predict_window(scores), np.float32)

@@ -13,10 +13,7 @@ another way. So no window is smaller than LEAST_FEATURES of the deepest map: sma
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import dataclass, replace
 
 from ..contract import GeoSegError
 from ..raster.grid import Window, up_to
@@ -66,10 +63,10 @@ class Cut:
     core: Window
     read: Window
 
-    def keep(self, array: NDArray[np.generic]) -> NDArray[np.generic]:
-        """The core's part of an array (…, rows, cols) over `read`."""
-        row, col = self.core.row - self.read.row, self.core.col - self.read.col
-        return array[..., row : row + self.core.height, col : col + self.core.width]
+    @property
+    def kept(self) -> Window:
+        """The core, in pixels of `read`."""
+        return replace(self.core, row=self.core.row - self.read.row, col=self.core.col - self.read.col)
 
 
 def cuts(frame: Frame, core_px: int, inside: Window | None = None) -> Iterator[Cut]:

@@ -23,7 +23,7 @@ from .blending import blended, blended_cuts, lattice_for, tell
 from .budget import core_for
 from .halo import Cut, Frame, cuts, halves
 from .runtime import Runtime
-from .tryout import Choice, choose_runtime
+from .tryout import Choice, choose_runtime, halo_work
 
 STRIP_PX, SCALED_PX = 256, 32
 """Rows read and rows normalised at once: what is on the way to z-scores stays small, and in the processor's cache."""
@@ -230,7 +230,7 @@ def probabilities(runtime: Runtime, frame: Frame, block: Block, log: Callable[[s
         GeoSegError: `out_of_memory` if even the smallest window does not fit.
     """
     try:
-        return block.cut.keep(runtime.predict_window(block.scores))
+        return runtime.predict_window(block.scores, block.cut.kept)
     except MemoryError:
         parts = halves(frame, block.cut)
     size = f"{block.cut.read.width} × {block.cut.read.height}"
@@ -288,7 +288,8 @@ def set_up(
 
     def map_px_per_s(choice: Choice) -> float:
         side = core_of(choice)
-        return choice.px_per_s * (side / (side + 2 * frame.halo_px)) ** 2
+        around = ((side + 2 * frame.halo_px) / side) ** 2 - 1
+        return choice.px_per_s / (1 + halo_work(choice.runtime) * around)
 
     job_px = job_px or grid.height * grid.width
     choice = choose_runtime(model, scores, job_px, device, runtime, log, precision, int8_loss, map_px_per_s)

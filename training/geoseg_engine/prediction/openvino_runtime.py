@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..contract import GeoSegError
+from ..raster.grid import Window
 
 HINTS = {"float32": "f32", "int8": "f32", "bf16": "bf16"}
 """Arithmetic of what is not quantised."""
@@ -57,7 +58,7 @@ class OpenVinoRuntime:
                 "openvino_model", "OpenVINO cannot run this model.", "Choose another runtime.", str(error)
             ) from error
 
-    def predict_window(self, scores: NDArray[Any]) -> NDArray[Any]:
+    def predict_window(self, scores: NDArray[Any], kept: Window | None = None) -> NDArray[Any]:
         """See `runtime.Runtime`."""
         image = np.ascontiguousarray(scores, np.float32)[None]
         try:
@@ -66,4 +67,4 @@ class OpenVinoRuntime:
             if "alloc" in str(error).lower() or "memory" in str(error).lower():
                 raise MemoryError(str(error)) from error
             raise
-        return result[0]
+        return kept.of(result[0]) if kept else result[0]

@@ -20,7 +20,8 @@ from ..modelfile.calibration import PLAIN, Calibration, Decision
 from ..modelfile.precision import find_device
 from ..modelfile.reading import load_network, read_model
 from ..models import last_layers
-from .banding import banded, is_banded
+from ..raster.grid import Window, up_to
+from .banding import LEVELS, banded, unets
 from .openvino_runtime import OpenVinoRuntime
 
 Array = NDArray[np.floating[Any]]
@@ -30,6 +31,8 @@ DTYPES = {
     "bf16": torch.bfloat16,
     "fp16": torch.float16,
 }
+VECTOR_PX = 16
+"""What remains of a row beyond whole vectors, an exponential rounds in another way."""
 
 
 class Runtime(Protocol):
@@ -47,10 +50,11 @@ class Runtime(Protocol):
     precision: str
     device: str
 
-    def predict_window(self, scores: Array) -> Array:
+    def predict_window(self, scores: Array, kept: Window | None = None) -> Array:
         """Output q (classes, rows, cols), see `modelfile.calibration`, of z-scores (bands, rows, cols).
 
-        Rows and columns must be multiples of the network's total stride.
+        Rows and columns must be multiples of the network's total stride. Of a window of which only a part is kept,
+        that part alone is given, and some runtimes compute little more.
 
         Raises:
             MemoryError: if the window does not fit into the device's memory.
@@ -59,7 +63,10 @@ class Runtime(Protocol):
 
 
 class TorchRuntime:
-    """The network in PyTorch: batch norm folded into the convolutions, channels last, U-Nets in bands on a CPU."""
+    """The network in PyTorch: batch norm folded into the convolutions, channels last.
+
+    U-Nets compute no more than what is kept, on a CPU in bands.
+    """
 
     name = "torch"
 
@@ -77,9 +84,10 @@ class TorchRuntime:
         # float64 takes the plain layout: it exists for comparison, not for speed
         layout = torch.contiguous_format if precision == "float64" else torch.channels_last
         fold_batch_norm(network.eval())
-        if device == "cpu" and precision != "float64":
-            network = banded(network)
-        self.in_bands = is_banded(network)
+        short = device == "cpu" and precision != "float64"
+        network = banded(network, LEVELS if short else 0)
+        self._unets = unets(network)
+        self.in_bands, self.crops = short and bool(self._unets), bool(self._unets)
         self._network = network.to(device=device, dtype=self._dtype, memory_format=layout)  # type: ignore[call-overload]
         self._layout = layout
         exact = torch.float64 if precision == "float64" else torch.float32
@@ -87,17 +95,22 @@ class TorchRuntime:
         if self._dtype in (torch.bfloat16, torch.float16):
             last_in_float32(self._network)
 
-    def predict_window(self, scores: Array) -> Array:
+    def predict_window(self, scores: Array, kept: Window | None = None) -> Array:
         """See `Runtime`."""
         try:
             with torch.inference_mode():
                 image = torch.from_numpy(np.ascontiguousarray(scores))[None]
                 image = image.to(self.device, self._dtype).contiguous(memory_format=self._layout)
+                frame = Window(0, 0, *scores.shape[1:])
+                kept = kept or frame
+                made = up_to_vectors(kept).shared(frame) if self.crops else frame
+                for unet in self._unets:
+                    unet.kept = made
                 logits = self._network(image)
                 if self._dtype != torch.float64:
                     logits = logits.float()
                 result: Array = self._decision(logits)[0].cpu().numpy()
-                return result
+                return result[:, *kept.within(made)]
         except torch.OutOfMemoryError as error:
             torch.cuda.empty_cache()
             raise MemoryError(str(error)) from error
@@ -154,13 +167,13 @@ class OnnxRuntime:
                               str(error)) from error  # fmt: skip
         self._input = self._session.get_inputs()[0].name
 
-    def predict_window(self, scores: Array) -> Array:
+    def predict_window(self, scores: Array, kept: Window | None = None) -> Array:
         """See `Runtime`."""
         try:
             result: Array = self._session.run(
                 None, {self._input: scores[None].astype(np.float32, copy=False)}
             )[0]
-            return result[0]
+            return kept.of(result[0]) if kept else result[0]
         except self._errors as error:
             if "alloc" in str(error).lower() or "memory" in str(error).lower():
                 raise MemoryError(str(error)) from error
@@ -179,6 +192,15 @@ def open_runtime(path: Path | str, name: str, device: str, precision: str = "flo
     if name == "onnx":
         return OnnxRuntime(path, found, precision)
     return TorchRuntime(load_network(path), found, precision, read_model(path).calibration)
+
+
+def up_to_vectors(window: Window) -> Window:
+    """The least window around one whose sides begin and end at multiples of VECTOR_PX."""
+    top, left = window.row // VECTOR_PX * VECTOR_PX, window.col // VECTOR_PX * VECTOR_PX
+    bottom, right = (
+        up_to(last, VECTOR_PX) for last in (window.row + window.height, window.col + window.width)
+    )
+    return Window(top, left, bottom - top, right - left)
 
 
 def fold_batch_norm(network: nn.Module) -> None:

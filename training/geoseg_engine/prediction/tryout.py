@@ -34,6 +34,8 @@ GRAPH_COPIES = 3
 SCRATCH, BANDED_SCRATCH = 2.7, 1.3
 """Activations alive at once, over the largest single operation's input and output: 2.2 to 2.7 on U-Nets in all
 runtimes, 1.2 to 1.3 in bands."""
+CROPPED_WORK = 0.4
+"""Of what a pixel costs, what one of the halo does where nothing else is computed of it than a U-Net's encoder."""
 
 
 @dataclass(frozen=True)
@@ -222,6 +224,11 @@ def _checked(
 def scratch(runtime: Runtime) -> float:
     """Activations that a runtime holds at once, over the largest operation's input and output."""
     return BANDED_SCRATCH if isinstance(runtime, TorchRuntime) and runtime.in_bands else SCRATCH
+
+
+def halo_work(runtime: Runtime) -> float:
+    """What a pixel of the halo costs, over what one of the core does."""
+    return CROPPED_WORK if isinstance(runtime, TorchRuntime) and runtime.crops else 1.0
 
 
 def timed(runtime: Runtime, sample: NDArray[Any]) -> tuple[NDArray[Any], float]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from rasterio.transform import Affine
 from rasterio.windows import Window as RasterioWindow
 
 from ..contract import Grid
+
+Pixels = TypeVar("Pixels")
 
 Bounds = tuple[float, float, float, float]
 """(xmin, ymin, xmax, ymax)."""
@@ -47,6 +49,11 @@ class Window:
         """Row and column slices that cut this window out of an array of `outer`."""
         row, col = self.row - outer.row, self.col - outer.col
         return slice(row, row + self.height), slice(col, col + self.width)
+
+    def of(self, pixels: Pixels) -> Pixels:
+        """This part of an array or tensor (…, rows, cols) that begins at row 0 and column 0."""
+        rows, cols = self.within(Window(0, 0, 0, 0))
+        return pixels[..., rows, cols]  # type: ignore[index, no-any-return]
 
     @property
     def empty(self) -> bool:
