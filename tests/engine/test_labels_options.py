@@ -258,6 +258,15 @@ def test_label_raster_keeps_names_and_colours(scene):
     assert "not_in_legend" in codes(result)
 
 
+def test_a_raster_with_a_background_of_its_own_leaves_pixels_without_value_out(scene):
+    values = np.full((60, 80), 1, np.uint8)
+    values[10:20, 10:20], values[30:40] = 2, 0
+    path = label_raster(scene / "r.tif", values, ("", "Background", "ice"), {}, nodata=0)
+    ids, result = burn(scene, Labels(str(path), kind="raster"))
+    assert names(result) == ["Background", "ice"]
+    np.testing.assert_array_equal(ids, np.array([IGNORE, 0, 1])[values])
+
+
 def test_label_raster_comes_by_nearest_from_another_grid(scene, monkeypatch):
     rng = np.random.default_rng(0)
     coarse = rng.integers(1, 4, (15, 20)).astype(np.int16)

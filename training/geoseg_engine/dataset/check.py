@@ -153,7 +153,7 @@ def _check_on_grid(job: CheckJob, polygons: LabelPolygons, findings: Findings) -
     except GeoSegError as error:
         findings.problems.append(as_problem(error))
         return
-    burner = Burner(grid, polygons, area, fill_id(job.labels))
+    burner = Burner(grid, polygons, area, fill_id(job.labels, polygons))
     for window in windows(grid, BURN_PX):
         burner.burn(window)
     findings.tally = burner.tally

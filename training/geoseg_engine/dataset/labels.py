@@ -3,7 +3,7 @@
 A pixel takes the class of the polygon that holds its centre; where polygons of two classes overlap, the class
 later in the legend wins. IGNORE is what lies outside the area, has no value in some band, lies under a
 polygon of unknown class, under what the user excluded, in the band along borders, in a piece that is too small, or,
-with `unlabelled="unknown"`, under no polygon.
+with `unlabelled="unknown"`, under no polygon. So is a pixel without value of a raster that has a class background.
 """
 
 from __future__ import annotations
@@ -47,9 +47,14 @@ BURN_PX = 1024
 STRIP_COLS = 32_768
 
 
-def fill_id(labels: Labels) -> int:
-    """Id of ground inside the area without polygon."""
-    return 0 if labels.unlabelled == "background" else IGNORE
+def fill_id(labels: Labels, polygons: LabelPolygons) -> int:
+    """Id of ground inside the area without label.
+
+    In a raster in which background is a value of its own, a pixel without value is not known to be background.
+    """
+    if labels.unlabelled != "background":
+        return IGNORE
+    return IGNORE if polygons.raster is not None and 0 in polygons.ids else 0
 
 
 def run(job: RasterizeJob, folder: Path, channel: Channel) -> dict[str, Any]:
@@ -63,7 +68,7 @@ def run(job: RasterizeJob, folder: Path, channel: Channel) -> dict[str, Any]:
         polygons = read_labels(job.labels, reader.grid.crs)
         on_grid(polygons, reader.grid)
         area = area_geometry(job.area, polygons.geometries, reader.grid)
-        burner = Burner(reader.grid, polygons, area, fill_id(job.labels))
+        burner = Burner(reader.grid, polygons, area, fill_id(job.labels, polygons))
         _burn_all(burner, reader, folder / job.stack, output, polygons, channel)
         warnings = [
             *polygons.problems,

@@ -72,7 +72,7 @@ def truth_of(job: EvaluateJob, folder: Path, found: Mapped) -> Truth:
     ground = area_geometry(area, polygons.geometries, grid)
     judged = subgrid(grid, judged_window(labels, polygons, ground, grid))
     legend, of_map, of_truth, told = common_legend(labels, polygons.classes, found)
-    burner = Burner(judged, polygons, ground, fill_id(labels))
+    burner = Burner(judged, polygons, ground, fill_id(labels, polygons))
     problems = [*problems, *said, *told, *polygons.problems]
 
     def in_the_end() -> list[Problem]:
