@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -29,7 +30,20 @@ def test_every_job_has_a_command_with_help(capsys):
     for kind in JOBS:
         with pytest.raises(SystemExit) as ended:
             cli.parser().parse_args([kind, "--help"])
-        assert ended.value.code == 0 and "--job-folder" in capsys.readouterr().out
+        said = capsys.readouterr().out
+        assert ended.value.code == 0 and "--job-folder" in said
+        unknown = re.search(r"\bof [A-Z_]{4,}\b", said)
+        assert not unknown, f"{kind}: a person does not know {unknown}"
+        assert "Attributes:" not in said and "Args:" not in said
+
+
+def test_a_flag_says_what_it_takes_and_what_is_taken_without_it(capsys):
+    with pytest.raises(SystemExit):
+        cli.parser().parse_args(["train", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "--architecture TEXT one of unet, " in said and "[unet]" in said
+    assert "--augment TEXT [TEXT ...] one of " in said and "`auto` finds them" in said
+    assert "--patience N epochs without a better `monitor`" in said
 
 
 def test_lists_are_repeated_values(tmp_path):

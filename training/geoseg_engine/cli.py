@@ -19,6 +19,7 @@ from typing import Any
 from . import __version__
 from .channel import Channel
 from .cli_flags import absolute, metavar, settings, source_of, sources_of, takes_several, value_of
+from .cli_help import about, words_of
 from .cli_terminal import Sentences
 from .contract import (
     JOB_FILE,
@@ -36,6 +37,8 @@ from .run import run_file
 
 OF_THE_SHELL = ("command", "job_folder", "json")
 """Flags that are no field of a job."""
+WRITTEN = {"bands": "left out: all bands", "sources": "files, or JSON of each"}
+"""How fields of nested objects are written, where that is not key=value."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -74,19 +77,15 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("job_file")
     add_json(run)
     for kind, job in JOBS.items():
-        doc = (job.__doc__ or "").strip()
-        command = commands.add_parser(
-            kind,
-            help=doc.splitlines()[0],
-            description=doc,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
+        text = about(job)
+        command = commands.add_parser(kind, help=text.partition("\n")[0], description=text)
         command.add_argument(
             "--job-folder", default=".", help="folder for job.json, events and relative outputs"
         )
         add_json(command)
+        words = words_of(job)
         for field in dataclasses.fields(job):
-            add_flag(command, job, field)
+            add_flag(command, job, field, words.get(field.name))
     return top
 
 
@@ -94,16 +93,26 @@ def add_json(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="events as JSON also at a terminal")
 
 
-def add_flag(command: argparse.ArgumentParser, job: type[Job], field: dataclasses.Field[Any]) -> None:
-    """One flag for one field of a job."""
+def add_flag(
+    command: argparse.ArgumentParser, job: type[Job], field: dataclasses.Field[Any], words: str | None
+) -> None:
+    """One flag for one field of a job; `words` are what is said of it."""
     hint = typing.get_type_hints(job)[field.name]
     flag = "--" + field.name.replace("_", "-")
     required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
     required = required and not (field.name == "bands" and "sources" in typing.get_type_hints(job))
     if hint is bool:
-        command.add_argument(flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS)
+        action = argparse.BooleanOptionalAction
+        command.add_argument(flag, action=action, default=argparse.SUPPRESS, help=words)
     elif hint in (int, float, str):
-        command.add_argument(flag, type=hint, required=required, default=argparse.SUPPRESS)
+        command.add_argument(
+            flag,
+            type=hint,
+            required=required,
+            default=argparse.SUPPRESS,
+            metavar=metavar(hint),
+            help=words,
+        )
     else:
         raster = hint is Source or Source in typing.get_args(hint)
         command.add_argument(
@@ -112,8 +121,7 @@ def add_flag(command: argparse.ArgumentParser, job: type[Job], field: dataclasse
             required=required,
             default=argparse.SUPPRESS,
             metavar="RASTER" if raster else metavar(hint),
-            help={"bands": "left out: all bands", "sources": "files, or JSON of each"}.get(field.name)
-            or settings(hint),
+            help="; ".join(text for text in (words or WRITTEN.get(field.name), settings(hint)) if text),
         )
 
 

@@ -76,12 +76,18 @@ class TrainJob(Job):
         class_weights: of CLASS_WEIGHTS, or `auto`.
         augment: of AUGMENTATIONS; ("auto",) finds them; empty or ("none",) is none.
         by_class: share of crops drawn class first, then polygon, then pixel, 0..1; the others are drawn evenly.
-        optimiser, schedule, learning_rate, weight_decay: of the descent; learning rate 0 takes the plan's.
+        optimiser: how weights are changed.
+        schedule: of the learning rate: `cosine` falls by epochs, `plateau` where the validation score no longer rises.
+        learning_rate: at the height of the schedule; 0 takes the plan's.
+        weight_decay: pull of all weights towards zero.
         find_rate: try rising learning rates first and take the best.
         average: decay of the running mean of the weights, 0..1; 0 takes the weights as they are.
         monitor: validation score that decides which epoch is kept.
-        epochs, patience: at most / without improvement of `monitor`; patience 0 never stops early.
-        steps_per_epoch, batch_size, crop_px: of the sampling.
+        epochs: at most so many.
+        patience: epochs without a better `monitor` after which training ends; 0 never ends early.
+        steps_per_epoch: batches between two looks at validation.
+        batch_size: crops of a step.
+        crop_px: side of a crop.
         start_from: model.onnx to begin from: weights whose bands, classes and shapes fit are kept.
         freeze_epochs: epochs in which the encoder is left as it is; -1 is all.
         calibrate: find temperature, bias and class weights on the validation pixels after training.

@@ -16,7 +16,7 @@ BLOCK_PX = 512
 HOST_CAP_BYTES = 1300 << 20
 HOST_SHARE, DEVICE_SHARE = 0.4, 0.6
 LARGEST_CORE_PX = {"cpu": 2048, "cuda": 4096}
-"""On a CPU a U-Net of four levels spends 7 % of its time on the halo of such a core, a quarter on that of 512 pixels."""
+"""On a CPU a U-Net of four levels spends 7 % of its time on the halo of such a core, a quarter on that of 512 px."""
 LONGEST_WINDOW_S = 12.0
 """Between two cancel points."""
 UNKNOWN_BYTES = 4 << 30

@@ -1,0 +1,58 @@
+"""What `geoseg COMMAND --help` says of a flag: what the job's docstring says of the field, and its default."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+from typing import Any
+
+from . import contract
+from .contract import Job
+
+ATTRIBUTES = "Attributes:"
+FIELDS = re.compile(r" {4}(?P<names>\w+(?:, \w+)*): (?P<text>.+)")
+CHOICES = re.compile(r"\bof ([A-Z][A-Z_]{3,})\b")
+ONE_TUPLE = re.compile(r'\("(\w+)",\)')
+
+
+def about(job: type[Job]) -> str:
+    """The docstring without its list of fields."""
+    return (inspect.getdoc(job) or "").partition(ATTRIBUTES)[0].strip()
+
+
+def words_of(job: type[Job]) -> dict[str, str]:
+    """What the docstring says of every field it lists, lists of choices spelled out, with the default."""
+    found: dict[str, str] = {}
+    names: list[str] = []
+    for line in (inspect.getdoc(job) or "").partition(ATTRIBUTES)[2].splitlines():
+        if match := FIELDS.fullmatch(line):
+            names = match["names"].split(", ")
+            found |= dict.fromkeys(names, match["text"])
+        else:
+            found |= {name: f"{found[name]} {line.strip()}".strip() for name in names}
+    return {
+        field.name: spelled(found[field.name].rstrip(".")) + default_of(field)
+        for field in dataclasses.fields(job)
+        if field.name in found
+    }
+
+
+def spelled(text: str) -> str:
+    """The text with the names of lists of choices replaced by the choices; safe for argparse."""
+
+    def choices(match: re.Match[str]) -> str:
+        known = getattr(contract, match[1], None)
+        return f"one of {', '.join(known)}" if isinstance(known, (tuple, dict)) else match[0]
+
+    return ONE_TUPLE.sub(r"`\1`", CHOICES.sub(choices, text)).replace("%", "%%")
+
+
+def default_of(field: dataclasses.Field[Any]) -> str:
+    """What is taken where the flag is left out, in brackets; nothing for what is empty."""
+    value = field.default
+    if isinstance(value, tuple) and all(isinstance(item, (str, int, float)) for item in value):
+        value = " ".join(str(item) for item in value)
+    if isinstance(value, bool):
+        return " [on]" if value else ""
+    return f" [{value}]".replace("%", "%%") if isinstance(value, (str, int, float)) and value != "" else ""
