@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from geoseg_engine import cli
+from geoseg_engine import cli, cli_help
 from geoseg_engine.cli_terminal import Sentences, done_lines, sentences
 from geoseg_engine.contract import JOBS, GeoSegError
 
@@ -32,9 +32,14 @@ def test_every_job_has_a_command_with_help(capsys):
             cli.parser().parse_args([kind, "--help"])
         said = capsys.readouterr().out
         assert ended.value.code == 0 and "--job-folder" in said
-        unknown = re.search(r"\bof [A-Z_]{4,}\b", said)
+        unknown = re.search(r"\b[A-Z]+_[A-Z_]+\b|\bof [A-Z]{4,}\b|\b[A-Z]\w+Job\b", told(kind))
         assert not unknown, f"{kind}: a person does not know {unknown}"
         assert "Attributes:" not in said and "Args:" not in said
+
+
+def told(kind):
+    """All that the shell says of a job's flags in words."""
+    return " ".join([cli_help.about(JOBS[kind]), *cli_help.words_of(JOBS[kind]).values()])
 
 
 def test_a_flag_says_what_it_takes_and_what_is_taken_without_it(capsys):

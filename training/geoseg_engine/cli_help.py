@@ -13,6 +13,12 @@ from .contract import Job
 ATTRIBUTES = "Attributes:"
 FIELDS = re.compile(r" {4}(?P<names>\w+(?:, \w+)*): (?P<text>.+)")
 CHOICES = re.compile(r"\bof ([A-Z][A-Z_]{3,})\b")
+COMMON = {
+    "output": "where the result goes",
+    "seed": "of all that is random",
+    "device": "`auto`, `cpu`, `cuda` or `cuda:N`",
+}
+"""What is said of fields that need no word in a docstring."""
 ONE_TUPLE = re.compile(r'\("(\w+)",\)')
 
 
@@ -32,9 +38,10 @@ def words_of(job: type[Job]) -> dict[str, str]:
         else:
             found |= {name: f"{found[name]} {line.strip()}".strip() for name in names}
     return {
-        field.name: spelled(found[field.name].rstrip(".")) + default_of(field)
+        field.name: (
+            spelled(found.get(field.name, COMMON.get(field.name, "")).rstrip(".")) + default_of(field)
+        ).strip()
         for field in dataclasses.fields(job)
-        if field.name in found
     }
 
 

@@ -233,7 +233,8 @@ class Labels:
         classes: legend order with names and colours; empty takes the field's values in sorted order.
             Ids are given by the engine: with `unlabelled="background"` id 0 is the background and the
             legend follows from 1; with "unknown" the legend starts at 0.
-        unlabelled: what ground inside the area without polygon means.
+        unlabelled: what ground inside the area without polygon means. Of a raster with a class background of its own,
+            pixels without value are unknown all the same.
         kind: `polygons` or `raster`; values of a raster are classes, named by its categories and coloured by
             its palette; its nodata is ground without label, ground outside it is ignored.
         excluded: values of the field whose ground is ignored, whatever else is drawn there.

@@ -57,7 +57,7 @@ class TerrainJob(Job):
 
     Attributes:
         dem: heights in metres; its first band is used.
-        attributes: of TERRAIN_ATTRIBUTES and RELIEF_ATTRIBUTES.
+        attributes: of TERRAIN_ATTRIBUTES, or of RELIEF_ATTRIBUTES.
         parameters: `radius_m` of `tpi` (0: the eight neighbours) and `local_relief` (500); `radii` of
             `multiscale_tpi` ("50,150,450"); `azimuth` (315) and `altitude` (45) of `hillshade`; `engine` is
             `richdem` or `numpy`, by default what is right and quickest.

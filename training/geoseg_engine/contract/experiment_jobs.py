@@ -44,7 +44,8 @@ class SearchJob(Job):
     Attributes:
         training: settings that are kept; its `max_minutes` or `epochs` bound one trial.
         parameters: of SEARCHED.
-        trials, max_minutes: when to stop, whichever is first; 0 minutes sets no limit.
+        trials: at most so many.
+        max_minutes: of the whole search, if that is sooner; 0 sets no limit.
         resume: go on with the study of the output folder.
     """
 
@@ -102,7 +103,7 @@ class CompareJob(Job):
         device: of every run.
         resume: keep the runs that are finished.
         together: networks of several seeds also compete as one, the mean of their probabilities.
-        tta: test-time augmentation of networks when they are judged, see `EvaluateJob`.
+        tta: test-time augmentation of networks when they are judged, see `evaluate`.
     """
 
     kind: ClassVar[str] = "compare"

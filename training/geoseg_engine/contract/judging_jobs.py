@@ -25,8 +25,8 @@ class EvaluateJob(Job):
 
     Attributes:
         dataset: dataset.json or its folder; empty with `truth`.
-        model: a model; or
-        prediction: a class raster, or polygons where `prediction_field` or `prediction_layer` says so.
+        model: what is judged, or else `prediction`.
+        prediction: a map: a class raster, or polygons where `prediction_field` or `prediction_layer` says so.
         prediction_layer, prediction_field: of polygons; the field holds the names of the classes.
         split: of the dataset.
         truth: polygons or a raster; ground that they do not label is not judged if `truth.unlabelled` is unknown, or

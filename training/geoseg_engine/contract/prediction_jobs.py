@@ -117,7 +117,8 @@ class PredictJob(Job):
         model: model.onnx, ours or of Deepness.
         sources: rasters to use. A source whose key is one of the model's fills that slot; the others are
             matched by name and band count. Empty uses the files the model was trained on.
-        extent, extent_crs: part to predict; None is all that the rasters share.
+        extent: part to predict (west, south, east, north); left out, all that the rasters share.
+        extent_crs: of `extent`; empty is that of the map.
         output: class raster. The others are written when their path is not empty.
         confidence: calibrated probability of the class given.
         entropy: of the calibrated probabilities, 0 certain to 1 undecided.
@@ -130,7 +131,7 @@ class PredictJob(Job):
         disagreement: share of the uncertainty on which views, members or passes disagree (mutual information over
             the largest entropy, 0 to 1); needs more than one of them.
         beyond: number of bands whose value lies outside what training saw, uint8.
-        area: polygons outside which nothing is predicted; None is no such limit.
+        area: polygons outside which nothing is predicted.
         tta: of VIEWS; turns that a band with a direction does not allow are left out.
         dropout_passes: Monte Carlo dropout: so many passes with dropout on are averaged; 0 is none.
         runtime, precision: how the model is run; `auto` takes the fastest that gives the classes of float32.

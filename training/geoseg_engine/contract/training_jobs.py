@@ -56,7 +56,7 @@ AUTO, NONE = "auto", "none"
 class TrainJob(Job):
     """Train a segmentation model; leaves model.onnx, checkpoint.pt, history.json, metrics.json, plan.json.
 
-    What is left at `auto`, 0, None or ("auto",) follows from the data and the device; plan.json says what was
+    What is left at `auto`, at 0 or unset follows from the data and the device; plan.json says what was
     chosen and why.
 
     Attributes:
@@ -183,9 +183,12 @@ class ForestJob(Job):
     """Train a baseline on the same pixels: random forest, maximum likelihood or spectral angle; leaves model.onnx.
 
     Attributes:
-        dataset, bands: as in TrainJob.
+        dataset: dataset.json or its folder.
+        bands: names of the bands to use; empty takes all.
         method: of BASELINES.
-        trees, depth, features: of the forest; 0 takes 200, no limit, and the square root of the features.
+        trees: of the forest; 0 takes 200.
+        depth: of a tree; 0 is no limit.
+        features: looked at for a split; 0 takes the square root of their number.
         texture_px: windows, odd numbers, of which mean and deviation of every band are further features.
         search: find depth, features and leaf size on the validation pixels first.
         pixels: at most so many training pixels, evenly over the classes.
@@ -232,9 +235,10 @@ class PretrainJob(Job):
 
     Attributes:
         dataset: whose whole stack is looked at, but for the ground of its test split.
-        bands, architecture, encoder, width, levels: as in TrainJob; the network that will start from it.
+        bands, architecture, encoder, width, levels: of the network that will start from it, as in `train`.
         mask_share: share of the image that is hidden, 0..1.
-        epochs, max_minutes: how long.
+        epochs: at most so many; 0 finds them.
+        max_minutes: stop in time to end by then; 0 is no limit.
     """
 
     kind: ClassVar[str] = "pretrain"

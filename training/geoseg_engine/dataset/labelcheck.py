@@ -130,7 +130,7 @@ def empty_classes(labels: Labels, polygons: LabelPolygons, pixels: dict[int, int
     for item in polygons.classes:
         if pixels.get(item.id):
             continue
-        if item.id == 0 and labels.unlabelled == "background":
+        if item.id == 0 and labels.unlabelled == "background" and not polygons.raster:
             message = "No ground is left for the background: polygons cover the whole area."
             hint = "Choose a wider area, or unlabelled ground as unknown."
         else:

@@ -5,7 +5,7 @@ is two thirds of the work: each level of the decoder computes only those (`decod
 
 Features of the first levels are most of what a U-Net holds, and all but the skip connections are looked at once. Made
 band by band they are never whole: windows can be larger, which wastes less on halos, and the processor is not given
-fresh memory for every operation. Neither changes a bit of the result.
+fresh memory for every operation. On a CPU neither changes a bit of the result.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
 
 from ..models.ensemble import Ensemble
+from ..models.member import Member
 from ..models.unet import UNet
 from ..raster.grid import Window, up_to
 from .halo import LEAST_FEATURES
@@ -29,7 +29,7 @@ BAND_BYTES = 24 << 20
 """Of the widest features in a band. Allocators keep what is smaller than 32 MiB for the next operation."""
 LEAST_ROWS = 32
 REACH = 2
-"""Rows that a block of two 3 × 3 convolutions looks beyond a band."""
+"""Pixels that a block of two 3 × 3 convolutions looks beyond what it gives."""
 Rows = Callable[[int, int], Tensor]
 """What a block is given for the rows from the first to the last, half-open."""
 
@@ -166,20 +166,29 @@ def channels(block: nn.Module) -> int:
 
 
 def banded(network: nn.Module, levels: int = LEVELS) -> nn.Module:
-    """A U-Net made band by band, or an ensemble of such; any other network as it is.
+    """A U-Net that computes what is kept, band by band, or an ensemble of such; any other network as it is.
 
     Args:
         network: changed in place but for the outermost.
         levels: how many, from the first, are computed in bands.
     """
-    if _exact(network):
+    if not _of_exact_unets(network):
+        return network
+    if isinstance(network, UNet):
         return BandedUNet(network, levels)
-    if isinstance(network, Ensemble) and all(_exact(member) for member in network.members):
-        network.members = nn.ModuleList(BandedUNet(member, levels) for member in network.members)
+    if isinstance(network, Member):
+        network.network = banded(network.network, levels)
+    if isinstance(network, Ensemble):
+        network.members = nn.ModuleList(banded(member, levels) for member in network.members)
     return network
 
 
-def _exact(network: nn.Module) -> TypeGuard[UNet]:
+def _of_exact_unets(network: nn.Module) -> bool:
+    """Whether a network, or each of an ensemble, is a U-Net that sees a bounded neighbourhood."""
+    if isinstance(network, Member):
+        return _of_exact_unets(network.network)
+    if isinstance(network, Ensemble):
+        return all(_of_exact_unets(member) for member in network.members)
     return isinstance(network, UNet) and network.tile_exact
 
 

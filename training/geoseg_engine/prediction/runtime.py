@@ -65,7 +65,7 @@ class Runtime(Protocol):
 class TorchRuntime:
     """The network in PyTorch: batch norm folded into the convolutions, channels last.
 
-    U-Nets compute no more than what is kept, on a CPU in bands.
+    U-Nets compute no more than what is kept, on a CPU and but for float64 in bands.
     """
 
     name = "torch"
@@ -84,10 +84,11 @@ class TorchRuntime:
         # float64 takes the plain layout: it exists for comparison, not for speed
         layout = torch.contiguous_format if precision == "float64" else torch.channels_last
         fold_batch_norm(network.eval())
-        short = device == "cpu" and precision != "float64"
-        network = banded(network, LEVELS if short else 0)
+        self.in_bands = device == "cpu" and precision != "float64"
+        network = banded(network, LEVELS if self.in_bands else 0)
         self._unets = unets(network)
-        self.in_bands, self.crops = short and bool(self._unets), bool(self._unets)
+        self.crops = bool(self._unets)
+        self.in_bands &= self.crops
         self._network = network.to(device=device, dtype=self._dtype, memory_format=layout)  # type: ignore[call-overload]
         self._layout = layout
         exact = torch.float64 if precision == "float64" else torch.float32

@@ -135,7 +135,12 @@ def data_rows(dataset: Dataset) -> list[tuple[str, Any]]:
         ),
         ("bands", f"{len(dataset.recipe.bands)}: {', '.join(band.name for band in dataset.recipe.bands)}"),
         ("layers", ", ".join(source.name or source.path for source in dataset.recipe.sources)),
-        ("ground without label", {"background": "is background"}.get(dataset.unlabelled, "is left out")),
+        (
+            "ground without label",
+            {"background": "is background, but for pixels without value of labels that name it"}.get(
+                dataset.unlabelled, "is left out"
+            ),
+        ),
         ("tiles", f"{dataset.tile_px} px, every {dataset.stride_px} px"),
     ]
 
