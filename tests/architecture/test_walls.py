@@ -37,7 +37,7 @@ ROOMS = (
     {"judgement"},
     {"experiments"},
     {"run"},
-    {"cli_flags", "cli_terminal"},
+    {"cli_flags", "cli_help", "cli_terminal"},
     {"cli"},
     {"__main__"},
 )
