@@ -35,6 +35,7 @@ from geoseg_engine.modelfile.stats import Statistics
 from geoseg_engine.prediction import parts, plan, predict
 from geoseg_engine.prediction.halo import Cut, Frame, cuts
 from geoseg_engine.prediction.inference import BandReader, Setup
+from geoseg_engine.prediction.layers import Layer
 from geoseg_engine.raster.grid import Window
 from geoseg_engine.raster.lattice import Lattice
 from geoseg_engine.stacking.reader import StackReader
@@ -199,6 +200,31 @@ def test_two_predictions_to_one_file_never_mix(place, tmp_path):
         run(place, tmp_path, channel, core_px=64)
     assert caught.value.code == "in_work"
     assert not (tmp_path / "classes.tif").exists()
+
+
+@pytest.mark.parametrize("removed", [True, False])
+def test_a_part_is_not_saved_where_another_run_has_taken_the_folder_while_it_was_written(
+    tmp_path, monkeypatch, removed
+):
+    grid = grid_of(64, 64)
+    ours, theirs = (plan.Plan(key, "torch", "float32", 64, 64) for key in ("ours", "theirs"))
+    plan.agreed(tmp_path, ours)
+    layers = [Layer("classes", ("class",))]
+    part = parts.Parts(tmp_path, grid, Window(0, 0, 64, 64), ours, layers, 1)
+    opened = rasterio.open
+
+    def taken(path, mode="r", **profile):
+        if mode == "r":  # the part is looked at before it gets its name
+            if removed:
+                parts.prepare_parts(tmp_path, theirs.key, False)
+            plan.agreed(tmp_path, theirs)
+        return opened(path, mode, **profile)
+
+    monkeypatch.setattr(rasterio, "open", taken)
+    with pytest.raises(GeoSegError) as caught:
+        part.save(0, np.zeros((1, 64, 64), np.uint16), np.zeros(1, np.int64), 1)
+    assert caught.value.code == "in_work"
+    assert not list(tmp_path.glob("*.tif"))
 
 
 def test_a_shard_that_begins_leaves_the_plan_that_another_is_writing(tmp_path, monkeypatch):

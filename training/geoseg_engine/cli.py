@@ -37,8 +37,6 @@ from .run import run_file
 
 OF_THE_SHELL = ("command", "job_folder", "json")
 """Flags that are no field of a job."""
-WRITTEN = {"bands": "left out: all bands", "sources": "files, or JSON of each"}
-"""How fields of nested objects are written, where that is not key=value."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -85,7 +83,7 @@ def parser() -> argparse.ArgumentParser:
         add_json(command)
         words = words_of(job)
         for field in dataclasses.fields(job):
-            add_flag(command, job, field, words.get(field.name))
+            add_flag(command, job, field, words[field.name])
     return top
 
 
@@ -94,7 +92,7 @@ def add_json(command: argparse.ArgumentParser) -> None:
 
 
 def add_flag(
-    command: argparse.ArgumentParser, job: type[Job], field: dataclasses.Field[Any], words: str | None
+    command: argparse.ArgumentParser, job: type[Job], field: dataclasses.Field[Any], words: str
 ) -> None:
     """One flag for one field of a job; `words` are what is said of it."""
     hint = typing.get_type_hints(job)[field.name]
@@ -114,14 +112,16 @@ def add_flag(
             help=words,
         )
     else:
-        raster = hint is Source or Source in typing.get_args(hint)
+        rasters = Source in typing.get_args(hint)
+        raster = hint is Source or rasters
+        written = "files, or JSON of each" if rasters else settings(hint)
         command.add_argument(
             flag,
             nargs="+" if raster or takes_several(hint) else None,
             required=required,
             default=argparse.SUPPRESS,
             metavar="RASTER" if raster else metavar(hint),
-            help="; ".join(text for text in (words or WRITTEN.get(field.name), settings(hint)) if text),
+            help="; ".join(text for text in (words, written) if text),
         )
 
 

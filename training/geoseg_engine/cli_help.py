@@ -14,12 +14,12 @@ ATTRIBUTES = "Attributes:"
 FIELDS = re.compile(r" {4}(?P<names>\w+(?:, \w+)*): (?P<text>.+)")
 CHOICES = re.compile(r"\bof ([A-Z][A-Z_]{3,})\b")
 COMMON = {
+    "bands": "left out: all bands",
     "output": "where the result goes",
     "seed": "of all that is random",
     "device": "`auto`, `cpu`, `cuda` or `cuda:N`",
 }
 """What is said of fields that need no word in a docstring."""
-ONE_TUPLE = re.compile(r'\("(\w+)",\)')
 
 
 def about(job: type[Job]) -> str:
@@ -28,7 +28,7 @@ def about(job: type[Job]) -> str:
 
 
 def words_of(job: type[Job]) -> dict[str, str]:
-    """What the docstring says of every field it lists, lists of choices spelled out, with the default."""
+    """What is said of every field: by the docstring, or COMMON; lists of choices are spelled out. With the default."""
     found: dict[str, str] = {}
     names: list[str] = []
     for line in (inspect.getdoc(job) or "").partition(ATTRIBUTES)[2].splitlines():
@@ -52,7 +52,7 @@ def spelled(text: str) -> str:
         known = getattr(contract, match[1], None)
         return f"one of {', '.join(known)}" if isinstance(known, (tuple, dict)) else match[0]
 
-    return ONE_TUPLE.sub(r"`\1`", CHOICES.sub(choices, text)).replace("%", "%%")
+    return CHOICES.sub(choices, text).replace("%", "%%")
 
 
 def default_of(field: dataclasses.Field[Any]) -> str:

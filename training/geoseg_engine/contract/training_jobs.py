@@ -74,7 +74,7 @@ class TrainJob(Job):
         norm: normalisation; only `batch` allows prediction by windows that is exact.
         loss: of LOSSES, joined by `+`, or `auto`.
         class_weights: of CLASS_WEIGHTS, or `auto`.
-        augment: of AUGMENTATIONS; ("auto",) finds them; empty or ("none",) is none.
+        augment: of AUGMENTATIONS; `auto` finds them; empty or `none` is none.
         by_class: share of crops drawn class first, then polygon, then pixel, 0..1; the others are drawn evenly.
         optimiser: how weights are changed.
         schedule: of the learning rate: `cosine` falls by epochs, `plateau` where the validation score no longer rises.

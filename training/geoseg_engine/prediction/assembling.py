@@ -95,9 +95,7 @@ class Assembly:
         first = first_band(self.layers, layer.key)
 
         def read(item: tuple[int, Window]) -> tuple[int, Window, np.ndarray]:
-            window = item[1]
-            there = Window(window.row + self.row, window.col + self.col, window.height, window.width)
-            codes = reader.read(first + item[0], there)
+            codes = reader.read(first + item[0], item[1].moved(self.row, self.col))
             return *item, layer.values(codes)
 
         def count(item: tuple[int, Window, np.ndarray]) -> tuple[int, Window, np.ndarray]:

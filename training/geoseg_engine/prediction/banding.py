@@ -10,7 +10,6 @@ fresh memory for every operation. On a CPU neither changes a bit of the result.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -22,7 +21,7 @@ from ..models.ensemble import Ensemble
 from ..models.member import Member
 from ..models.unet import UNet
 from ..raster.grid import Window, up_to
-from .halo import LEAST_FEATURES
+from .halo import LEAST_FEATURES, lengthened
 
 LEVELS = 2
 BAND_BYTES = 24 << 20
@@ -119,8 +118,7 @@ def _span(start: int, length: int, size: int) -> tuple[int, int]:
     """First and last row (or column) to look at; never so few that a convolution adds in another order."""
     low = max(start - REACH, 0) // 2 * 2
     high = min(up_to(start + length + REACH, 2), size)
-    low = max(min(low, high - LEAST_FEATURES), 0)
-    return low, min(max(high, low + LEAST_FEATURES), size)
+    return lengthened(low, high, LEAST_FEATURES, 0, size)
 
 
 def halved(window: Window) -> Window:
@@ -140,18 +138,16 @@ def in_bands(block: Callable[[Tensor], Tensor], rows: Rows, part: Part, widest: 
     height, width = part.given.height, part.given.width
     wanted, cols = part.wanted.within(part.given)
     first_row, last_row = wanted.start, wanted.stop
-    fitting = max(BAND_BYTES // (4 * widest * width), LEAST_ROWS) if widest else sys.maxsize
-    count = max((last_row - first_row) // fitting, 1)
+    fitting = max(BAND_BYTES // (4 * widest * width), LEAST_ROWS) if widest else height
+    count = (last_row - first_row) // fitting
+    if count <= 1:
+        return block(rows(0, height))[:, :, wanted, cols]
     # bands of nearly equal height: in very low ones a convolution would add in another order, see `halo`
     inner = [(first_row + (last_row - first_row) * place // count) // 2 * 2 for place in range(1, count)]
     whole = None
     for top, bottom in pairwise([first_row, *inner, last_row]):
         first, last = max(top - REACH, 0) // 2 * 2, min(up_to(bottom + REACH, 2), height)
-        if count == 1:
-            first, last = 0, height
         made = block(rows(first, last))[:, :, top - first : bottom - first, cols]
-        if count == 1:
-            return made
         if whole is None:
             size = (1, made.shape[1], last_row - first_row, made.shape[3])
             whole = torch.empty(size, dtype=made.dtype, memory_format=torch.channels_last)

@@ -13,7 +13,7 @@ another way. So no window is smaller than LEAST_FEATURES of the deepest map: sma
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ..contract import GeoSegError
 from ..raster.grid import Window, up_to
@@ -66,7 +66,7 @@ class Cut:
     @property
     def kept(self) -> Window:
         """The core, in pixels of `read`."""
-        return replace(self.core, row=self.core.row - self.read.row, col=self.core.col - self.read.col)
+        return self.core.moved(-self.read.row, -self.read.col)
 
 
 def cuts(frame: Frame, core_px: int, inside: Window | None = None) -> Iterator[Cut]:
@@ -97,7 +97,11 @@ def _span(frame: Frame, start: int, size: int, first: int, last: int, across_px:
     """First and last row (or column) to read for a core: its halo, and no less than the least."""
     low = max(start - frame.halo_px, first)
     high = min(up_to(start + size, frame.align_px) + frame.halo_px, last)
-    least = frame.least_px(across_px)
+    return lengthened(low, high, frame.least_px(across_px), first, last)
+
+
+def lengthened(low: int, high: int, least: int, first: int, last: int) -> tuple[int, int]:
+    """A span made at least so long where there is room between `first` and `last`, downwards before upwards."""
     low = max(min(low, high - least), first)
     return low, min(max(high, low + least), last)
 

@@ -52,7 +52,7 @@ class Parts:
     ) -> None:
         """`window` is the part of the grid that is wanted, `bands` the number of bands that the model reads."""
         self.folder, self.unit_px, self.units = folder, plan.unit_px, units(grid, plan.unit_px)
-        self.needed = needed(grid, plan.unit_px, window)
+        self.needed = needed(self.units, window)
         self._key, self._grid, self._layers, self._bands = plan.key, grid, layers, bands
 
     @property
@@ -117,8 +117,10 @@ class Parts:
                 dataset.update_tags(**{FACTS_TAG: json.dumps({"beyond": beyond.tolist(), "seen": seen})})
             with rasterio.open(partial) as dataset:  # what GDAL could not write when closing shows here
                 dataset.checksum(dataset.count)
+            self.still_ours()
             partial.replace(path)
-        except RasterioIOError as error:
+        except (RasterioIOError, FileNotFoundError) as error:
+            self.still_ours()  # the run that has taken the folder took what was just being written, too
             raise write_error(path, error) from error
         finally:
             partial.unlink(missing_ok=True)
@@ -193,7 +195,7 @@ class PartsReader:
                 index = row * columns + col
                 unit = self._parts.units[index]
                 shared = window.shared(unit)
-                inner = Window(shared.row - unit.row, shared.col - unit.col, shared.height, shared.width)
+                inner = shared.moved(-unit.row, -unit.col)
                 result[shared.within(window)] = self._dataset(index).read(band + 1, window=inner.rasterio)
         return result
 

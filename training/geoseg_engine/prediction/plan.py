@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import lcm
 from pathlib import Path
@@ -102,9 +102,9 @@ def units(grid: Grid, unit_px: int) -> list[Window]:
     return list(windows(grid, unit_px))
 
 
-def needed(grid: Grid, unit_px: int, window: Window) -> list[int]:
+def needed(units: Sequence[Window], window: Window) -> list[int]:
     """Numbers of the units that hold a pixel of a window."""
-    return [number for number, unit in enumerate(units(grid, unit_px)) if not unit.shared(window).empty]
+    return [number for number, unit in enumerate(units) if not unit.shared(window).empty]
 
 
 def read_plan(folder: Path) -> Plan | None:

@@ -42,7 +42,7 @@ from .parts import (
     prepare_parts,
     remove_parts,
 )
-from .plan import Plan, agreed, needed, plan_key, taking_up, unit_px_for
+from .plan import Plan, agreed, needed, plan_key, taking_up, unit_px_for, units
 
 FILES = (CLASSES, "confidence", "entropy", "probability", "margin", "disagreement", BEYOND)
 """Fields of the job and keys of the result that name a raster."""
@@ -123,7 +123,7 @@ def predict_recipe(
     plan = prepare_parts(beside, key, job.resume or shard is not None)
     if plan is not None and (done := kept_result(beside, unsharded(job), RESULTS)):
         channel.log("All shards of this prediction have been done.")
-        return {**done, **_shard(job, len(needed(recipe.grid, plan.unit_px, window)), True)}
+        return {**done, **_shard(job, len(needed(units(recipe.grid, plan.unit_px), window)), True)}
     started = time.monotonic()
     with StackReader(recipe) as stack:
         setup, plan = planned(job, model, stack, layers, plan, key, beside, channel)

@@ -84,11 +84,11 @@ class TorchRuntime:
         # float64 takes the plain layout: it exists for comparison, not for speed
         layout = torch.contiguous_format if precision == "float64" else torch.channels_last
         fold_batch_norm(network.eval())
-        self.in_bands = device == "cpu" and precision != "float64"
-        network = banded(network, LEVELS if self.in_bands else 0)
+        levels = LEVELS if device == "cpu" and precision != "float64" else 0
+        network = banded(network, levels)
         self._unets = unets(network)
         self.crops = bool(self._unets)
-        self.in_bands &= self.crops
+        self.in_bands = self.crops and levels > 0
         self._network = network.to(device=device, dtype=self._dtype, memory_format=layout)  # type: ignore[call-overload]
         self._layout = layout
         exact = torch.float64 if precision == "float64" else torch.float32

@@ -27,6 +27,10 @@ class Window:
     height: int
     width: int
 
+    def moved(self, rows: int, cols: int) -> Window:
+        """The window so many pixels further down and to the right."""
+        return Window(self.row + rows, self.col + cols, self.height, self.width)
+
     def padded(self, px: int) -> Window:
         """The window with `px` more pixels on every side."""
         return Window(self.row - px, self.col - px, self.height + 2 * px, self.width + 2 * px)

@@ -137,9 +137,9 @@ def data_rows(dataset: Dataset) -> list[tuple[str, Any]]:
         ("layers", ", ".join(source.name or source.path for source in dataset.recipe.sources)),
         (
             "ground without label",
-            {"background": "is background, but for pixels without value of labels that name it"}.get(
-                dataset.unlabelled, "is left out"
-            ),
+            "is background (where labels are a raster with a class of that name, left out)"
+            if dataset.unlabelled == "background"
+            else "is left out",
         ),
         ("tiles", f"{dataset.tile_px} px, every {dataset.stride_px} px"),
     ]
