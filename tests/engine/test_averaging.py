@@ -9,7 +9,7 @@ from network_scenes import NAMES, small
 from prediction_scenes import STATISTICS, grid_of, network, recipe_of, scene, write_model, write_raster
 from torch import nn
 
-from geoseg_engine.contract import Band, GeoSegError, Recipe
+from geoseg_engine.contract import BASELINES, Band, GeoSegError, Recipe
 from geoseg_engine.modelfile.calibration import Calibration, calibrated
 from geoseg_engine.modelfile.directions import Directions
 from geoseg_engine.modelfile.reading import load_network, read_model
@@ -203,3 +203,12 @@ def test_bands_with_a_direction_turn_with_the_image_or_forbid_it(model):
         found = averaged(runtime_of(model), described, tta, 0, False, said.append)
         assert getattr(found, "views", 1) == count
     assert "only half turns" in " ".join(said) and "'light' has a fixed light" in " ".join(said)
+
+
+@pytest.mark.parametrize("method", BASELINES)
+def test_a_model_of_pixels_is_asked_once(model, method):
+    said = []
+    described = replace(model, architecture={"name": method})
+    runtime = runtime_of(model)
+    assert averaged(runtime, described, "all", 0, False, said.append) is runtime
+    assert said == ["7 of 8 views left out: the model knows no shapes."]

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..contract import GeoSegError
+from ..contract import BASELINES, GeoSegError
 from ..modelfile.calibration import PLAIN, Calibration, calibrated
 from ..modelfile.directions import Directions
 from ..modelfile.reading import ModelFile, load_network, onnx_only
@@ -103,7 +103,7 @@ def averaged(
     Args:
         runtime: of the model; lends device and, if it is torch, precision.
         model: its file.
-        tta: of `contract.VIEWS`; views that a band with a direction forbids are left out, and that is logged.
+        tta: of `contract.VIEWS`; views that can do no good are left out, see `allowed`.
         dropout_passes: passes with dropout on; they replace the pass without. 0 is none.
         with_disagreement: add the channel of disagreement.
         log: told what is averaged and what is left out.
@@ -112,7 +112,7 @@ def averaged(
         GeoSegError: `no_dropout` for a model without such layers, `no_disagreement` if there is but one answer.
     """
     directions = Directions.of(model.recipe.bands, model.recipe.intermediates)
-    views = allowed(tta, directions, log)
+    views = allowed(tta, model.architecture.get("name") in BASELINES, directions, log)
     members = model.architecture.get("name") == ENSEMBLE and (with_disagreement or dropout_passes > 0)
     if len(views) == 1 and not members and not dropout_passes and not with_disagreement:
         return runtime
@@ -132,17 +132,24 @@ def averaged(
     return found
 
 
-def allowed(tta: str, directions: Directions, log: Callable[[str], None]) -> tuple[View, ...]:
-    """The views of one of VIEWS that leave every band right."""
+def allowed(
+    tta: str, of_pixels: bool, directions: Directions, log: Callable[[str], None]
+) -> tuple[View, ...]:
+    """The views of one of VIEWS that leave every band right and can do some good; the log says which do not.
+
+    A model of pixels (and of what lies around them in any order) sees in a mirror image only that directions are
+    turned: the slope faces north that faced south in training, and nothing else has changed.
+    """
     wanted = VIEWS[tta]
-    if not directions.turns:
+    if of_pixels or not directions.turns:
         kept = wanted[:1]
     elif not directions.quarter_turns:
         kept = tuple(view for view in wanted if view[0] % 2 == 0)
     else:
         kept = wanted
     if len(kept) < len(wanted):
-        log(f"Views left out, {directions.why()}: {len(kept)} of {len(wanted)}.")
+        why = "the model knows no shapes" if of_pixels else directions.why()
+        log(f"{len(wanted) - len(kept)} of {len(wanted)} views left out: {why}.")
     return kept
 
 
