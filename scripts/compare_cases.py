@@ -10,8 +10,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "training"), str(ROOT / "scripts")]
@@ -22,6 +23,7 @@ from geoseg_engine.channel import Channel  # noqa: E402
 from geoseg_engine.contract import VIEWS, BandSet, CompareJob, Contender, ForestJob, TrainJob  # noqa: E402
 from geoseg_engine.run import work  # noqa: E402
 
+Named = TypeVar("Named", Contender, BandSet)
 MARKS = ("<!-- comparison: written by scripts/compare_cases.py -->", "<!-- end of comparison -->")
 CONTENDERS = (
     Contender("random forest", baseline=ForestJob("")),
@@ -33,17 +35,27 @@ CONTENDERS = (
 )
 
 
+def named(known: Sequence[Named], names: list[str]) -> tuple[Named, ...]:
+    """Those of the names, or all without names; ends the script at a name that is not known."""
+    unknown = set(names) - {item.name for item in known}
+    if unknown:
+        sys.exit(
+            f"Not known: {', '.join(sorted(unknown))}; choose of {', '.join(item.name for item in known)}."
+        )
+    return tuple(item for item in known if not names or item.name in names)
+
+
 def compare(name: str, comparison: Comparison, options: argparse.Namespace) -> dict[str, Any]:
     """Prepare a case unless it is there, compare on it, and return the comparison's result."""
     folder = options.out / name
     if not (folder / "dataset" / "dataset.json").exists():
         prepare(comparison, folder)
-    chosen = [item for item in CONTENDERS if not options.models or item.name in options.models]
-    sets = [item for item in comparison.sets if not options.sets or item.name in options.sets]
+    chosen = named(CONTENDERS, options.models)
+    sets = named(comparison.sets, options.sets)
     job = CompareJob(
         str(folder / "dataset"),
-        tuple(chosen),
-        tuple(sets) or (BandSet("all"),),
+        chosen,
+        sets or (BandSet("all"),),
         tuple(options.seeds),
         options.minutes,
         options.split,
