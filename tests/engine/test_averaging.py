@@ -205,10 +205,35 @@ def test_bands_with_a_direction_turn_with_the_image_or_forbid_it(model):
     assert "only half turns" in " ".join(said) and "'light' has a fixed light" in " ".join(said)
 
 
+def views_of(model, tta="all", said=None, **changes):
+    described = replace(model, **changes)
+    found = averaged(runtime_of(model), described, tta, 0, False, (said if said is not None else []).append)
+    return getattr(found, "views", 1)
+
+
 @pytest.mark.parametrize("method", BASELINES)
 def test_a_model_of_pixels_is_asked_once(model, method):
     said = []
-    described = replace(model, architecture={"name": method})
-    runtime = runtime_of(model)
-    assert averaged(runtime, described, "all", 0, False, said.append) is runtime
-    assert said == ["7 of 8 views left out: the model knows no shapes."]
+    assert views_of(model, said=said, architecture={"name": method}) == 1
+    assert said == ["7 of 8 views left out: training has not shown them."]
+
+
+@pytest.mark.parametrize(
+    ("augment", "tta", "count"),
+    [
+        (("flip", "turn", "noise"), "all", 8),
+        (("flip", "rotate"), "all", 8),
+        (("flip",), "all", 4),
+        (("flip",), "flips", 4),
+        (("turn",), "all", 4),
+        (("turn",), "flips", 2),
+        (("scale", "noise"), "all", 1),
+        ((), "flips", 1),
+    ],
+)
+def test_only_views_that_training_has_shown_are_asked(model, augment, tta, count):
+    assert views_of(model, tta, trained={"plan": {"augment": list(augment)}}) == count
+
+
+def test_a_file_that_does_not_say_how_it_was_trained_is_asked_in_all_views(model):
+    assert views_of(model, trained={}) == 8

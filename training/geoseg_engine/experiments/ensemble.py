@@ -75,7 +75,10 @@ def write_ensemble(models: Sequence[Path], dataset: Dataset, summary: dict[str, 
         first.tile_px,
         own,
         [decode(Problem, item) for item in summary["warnings"]],
-        {**{key: summary[key] for key in KEPT}, "job": first.trained.get("job", {})},
+        {
+            **{key: summary[key] for key in KEPT},
+            **{key: first.trained.get(key, {}) for key in ("job", "plan")},
+        },
     )
     noise = samples(len(first.recipe.bands), traits(network).align_px)
     export(network, shared, metadata, noise, path, Calibration(weights=joint_weights(files)))

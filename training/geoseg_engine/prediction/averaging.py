@@ -103,7 +103,7 @@ def averaged(
     Args:
         runtime: of the model; lends device and, if it is torch, precision.
         model: its file.
-        tta: of `contract.VIEWS`; views that can do no good are left out, see `allowed`.
+        tta: of `contract.VIEWS`; views that can do no good are left out, see `shown` and `allowed`.
         dropout_passes: passes with dropout on; they replace the pass without. 0 is none.
         with_disagreement: add the channel of disagreement.
         log: told what is averaged and what is left out.
@@ -112,7 +112,7 @@ def averaged(
         GeoSegError: `no_dropout` for a model without such layers, `no_disagreement` if there is but one answer.
     """
     directions = Directions.of(model.recipe.bands, model.recipe.intermediates)
-    views = allowed(tta, model.architecture.get("name") in BASELINES, directions, log)
+    views = allowed(tta, shown(model), directions, log)
     members = model.architecture.get("name") == ENSEMBLE and (with_disagreement or dropout_passes > 0)
     if len(views) == 1 and not members and not dropout_passes and not with_disagreement:
         return runtime
@@ -132,23 +132,38 @@ def averaged(
     return found
 
 
-def allowed(
-    tta: str, of_pixels: bool, directions: Directions, log: Callable[[str], None]
-) -> tuple[View, ...]:
-    """The views of one of VIEWS that leave every band right and can do some good; the log says which do not.
+def shown(model: ModelFile) -> tuple[View, ...]:
+    """The views in which a model knows the ground: those of its augmentation; all if its file does not say.
 
-    A model of pixels (and of what lies around them in any order) sees in a mirror image only that directions are
-    turned: the slope faces north that faced south in training, and nothing else has changed.
+    To others it gives answers that training never judged. A model of pixels (and of what lies around them in any
+    order) knows none: in a mirror image it sees only that slopes face north that faced south.
     """
+    kinds = (
+        () if model.architecture.get("name") in BASELINES else model.trained.get("plan", {}).get("augment")
+    )
+    if kinds is None:
+        return VIEWS["all"]
+    turned = "turn" in kinds or "rotate" in kinds
+    if "flip" in kinds:
+        return VIEWS["all"] if turned else FLIPS
+    return tuple(view for view in VIEWS["all"] if not view[1] and (turned or view == FLIPS[0]))
+
+
+def allowed(
+    tta: str, shown: Sequence[View], directions: Directions, log: Callable[[str], None]
+) -> tuple[View, ...]:
+    """The views of one of VIEWS that training has shown and that leave every band right; others are logged."""
     wanted = VIEWS[tta]
-    if of_pixels or not directions.turns:
-        kept = wanted[:1]
+    known = tuple(view for view in wanted if view in shown)
+    if not directions.turns:
+        kept = known[:1]
     elif not directions.quarter_turns:
-        kept = tuple(view for view in wanted if view[0] % 2 == 0)
+        kept = tuple(view for view in known if view[0] % 2 == 0)
     else:
-        kept = wanted
+        kept = known
     if len(kept) < len(wanted):
-        why = "the model knows no shapes" if of_pixels else directions.why()
+        unknown = "training has not shown them" if len(known) < len(wanted) else ""
+        why = ", and ".join(text for text in (unknown, directions.why()) if text)
         log(f"{len(wanted) - len(kept)} of {len(wanted)} views left out: {why}.")
     return kept
 
