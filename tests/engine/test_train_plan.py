@@ -9,13 +9,13 @@ import torch
 from training_scenes import small_job, write_dataset
 
 from geoseg_engine.channel import Channel
-from geoseg_engine.contract import Band, TrainJob, decode
+from geoseg_engine.contract import IGNORE, Band, TrainJob, decode
 from geoseg_engine.modelfile import precision as arithmetic
 from geoseg_engine.training import fit, plan, trial
 from geoseg_engine.training.augment import Directions
 from geoseg_engine.training.losses import loss_of
 from geoseg_engine.training.plan import MANY_PIXELS, Plan, fit_to_time, make_plan
-from geoseg_engine.training.survey import object_side
+from geoseg_engine.training.survey import Survey, ground_side, object_side
 
 torch.set_num_threads(1)
 CPU = torch.device("cpu")
@@ -23,7 +23,7 @@ CPU = torch.device("cpu")
 
 def planned(changes=(), pixels=(9000, 1000), **more):
     job = TrainJob("d", **dict(changes))
-    return make_plan(job, 64, (1000, 1000), pixels, CPU, **more)
+    return make_plan(job, 64, Survey((1000, 1000), pixels, **more), CPU)
 
 
 @pytest.mark.parametrize(("pixels", "augmented"), [(MANY_PIXELS - 1, True), (MANY_PIXELS, False)])
@@ -68,7 +68,7 @@ CHOSEN = {
 @pytest.mark.parametrize("preset", ["quick", "balanced", "best"])
 def test_what_the_user_chose_is_kept_and_needs_no_reason(preset):
     job = TrainJob("d", **CHOSEN, crop_px=100, preset=preset, max_minutes=3)
-    found = make_plan(job, 64, (1000, 1000), (9000, 1000), CPU)
+    found = make_plan(job, 64, Survey((1000, 1000), (9000, 1000)), CPU)
     assert {name: getattr(found, name) for name in CHOSEN} == CHOSEN
     assert found.crop_px == 112  # rounded up to a multiple of 2**levels
     assert found.minutes == 3
@@ -89,7 +89,7 @@ def test_classes_that_are_even_are_not_weighed():
 
 def test_a_time_limit_holds_several_epochs_whatever_a_step_takes():
     job = TrainJob("d", max_minutes=2)
-    found = make_plan(job, 64, (1000, 1000), (900_000, 100_000), CPU)
+    found = make_plan(job, 64, Survey((1000, 1000), (900_000, 100_000)), CPU)
     for seconds in (0.01, 0.3, 2.0):
         timed = fit_to_time(found, job, seconds, 1.0)
         epoch_s = timed.steps_per_epoch * seconds + 1.0
@@ -168,3 +168,23 @@ def test_a_run_leaves_the_plan_that_it_follows(tmp_path, monkeypatch):
     assert result["epochs_run"] == 1
     told = json.loads((tmp_path / "plan.json").read_text())
     assert told["plan"]["steps_per_epoch"] == 15 and told["plan"]["first_steps"] == 0
+
+
+@pytest.mark.parametrize(
+    ("ground_px", "crop_px"), [(0, 128), (1000, 128), (256, 128), (180, 96), (100, 56), (50, 32), (9, 32)]
+)
+def test_two_crops_fit_across_the_ground_with_labels(ground_px, crop_px):
+    found = planned(ground_px=ground_px)
+    assert found.crop_px == crop_px
+    assert any(f"only {ground_px} px across" in reason for reason in found.reasons) is (0 < crop_px < 128)
+
+
+def test_a_crop_that_the_user_chose_is_kept_on_narrow_ground():
+    assert planned({"crop_px": 96}, ground_px=50).crop_px == 96
+
+
+def test_the_ground_is_the_box_around_all_labels():
+    labels = np.full((60, 80), IGNORE, np.uint8)
+    assert ground_side(labels) == 0
+    labels[10, 20] = labels[29, 70] = 1
+    assert ground_side(labels) == 20

@@ -25,6 +25,7 @@ from geoseg_engine.training import pretrain, pretrain_ground
 from geoseg_engine.training.plan import make_plan
 from geoseg_engine.training.pretrain_hiding import Hiding, draw_visible, hidden_error, patch_px
 from geoseg_engine.training.pretrained import with_encoder
+from geoseg_engine.training.survey import Survey
 
 torch.set_num_threads(1)
 UNET = {"name": "unet", "bands": 3, "classes": 3, "width": 4, "levels": 2, "dropout": 0.0}
@@ -108,7 +109,7 @@ def test_a_training_takes_size_and_bands_from_the_encoder(dataset, tmp_path):
 def test_what_is_left_open_is_chosen_as_the_plan_chooses_it():
     device = torch.device("cpu")
     open_ = PretrainJob("d", architecture="attention_resunet")
-    plan = make_plan(TrainJob("d"), 64, (512, 512), (1000, 1000), device)
+    plan = make_plan(TrainJob("d"), 64, Survey((512, 512), (1000, 1000)), device)
     made = pretrain.architecture_for(open_, 3, device)
     assert (made["width"], made["levels"]) == (plan.width, plan.levels)
 

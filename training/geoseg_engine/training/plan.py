@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 
 from ..contract import TrainJob
 from ..contract.training_jobs import AUTO, NONE
-from .augment import Directions
 from .survey import Survey
 
 # What the plan follows from; the figures behind it are in docs/training.md.
@@ -18,6 +16,8 @@ CPU_BATCH_PIXELS, GPU_BATCH_PIXELS = 8 * 128 * 128, 16 * 256 * 256
 CROP_PX, CPU_CROP_MAX, GPU_CROP_MAX = 128, 128, 256
 OBJECTS_ACROSS = 2
 """A crop is as wide as so many typical objects, within the limits above."""
+CROPS_ACROSS, CROP_LEAST = 2, 32
+"""So many crops fit across the ground with labels: one that always holds all of it is learnt by heart."""
 STEPS_MIN, STEPS_MAX = 20, 200
 LEVELS, BEST_LEVELS, DROPOUT = 3, 4, 0.1
 EPOCHS, PATIENCE = 60, 12
@@ -92,11 +92,8 @@ class Plan:
 def make_plan(
     job: TrainJob,
     tile_px: int,
-    shape: tuple[int, int],
-    class_pixels: Sequence[int],
+    found: Survey,
     device: torch.device,
-    object_px: float = 0.0,
-    directions: Directions | None = None,
     align_px: int = 0,
 ) -> Plan:
     """Fill in what the job leaves open, before anything is timed.
@@ -104,14 +101,10 @@ def make_plan(
     Args:
         job: settings of the user; what is not open is kept (the crop rounded up to the alignment).
         tile_px: side of the dataset's tiles.
-        shape: rows and columns of the scene.
-        class_pixels: labelled pixels of each class in the train split.
+        found: facts of the scene.
         device: GPU or CPU.
-        object_px: side of a typical object; 0 is unknown.
-        directions: bands that allow only some turns; None is no such band.
         align_px: what the network's windows are multiples of; 0 is 2**levels.
     """
-    found = Survey(shape, tuple(class_pixels), object_px, directions=directions or Directions())
     best, on_gpu = job.preset == "best", device.type == "cuda"
     reasons: list[str] = []
     width, levels = _size(job, on_gpu, best, reasons)
@@ -197,11 +190,15 @@ def _crop(job: TrainJob, align_px: int, tile_px: int, found: Survey, on_gpu: boo
     """Side of a crop: the tile's, or wider where objects are."""
     most = GPU_CROP_MAX if on_gpu or job.preset == "best" else CPU_CROP_MAX
     wanted = max(tile_px, CROP_PX, min(round(OBJECTS_ACROSS * found.object_px), most))
-    crop_px = find_crop(job.crop_px, align_px, wanted, found.shape)
+    room = max(found.ground_px // CROPS_ACROSS, CROP_LEAST) if found.ground_px else wanted
+    crop_px = find_crop(job.crop_px, align_px, min(wanted, room), found.shape)
     if not job.crop_px:
         objects = f", objects of about {found.object_px:.0f} px" if found.object_px else ""
         rows, cols = found.shape
-        reasons.append(f"crops of {crop_px} px, for tiles of {tile_px} px{objects} on {rows} × {cols} pixels")
+        narrow = f", labels on ground only {found.ground_px} px across" if room < wanted else ""
+        reasons.append(
+            f"crops of {crop_px} px, for tiles of {tile_px} px{objects} on {rows} × {cols} pixels{narrow}"
+        )
     return crop_px
 
 

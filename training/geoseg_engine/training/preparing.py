@@ -122,20 +122,7 @@ def first_plan(
     job: TrainJob, dataset: Dataset, found: Survey, device: torch.device
 ) -> tuple[Plan, dict[str, Any]]:
     """The plan as far as it follows from data and device, and the network it is for."""
-
-    def planned(align_px: int = 0) -> Plan:
-        return make_plan(
-            job,
-            dataset.tile_px,
-            found.shape,
-            found.class_pixels,
-            device,
-            found.object_px,
-            found.directions,
-            align_px,
-        )
-
-    plan = planned()
+    plan = make_plan(job, dataset.tile_px, found, device)
     architecture = architecture_of(
         job,
         width=plan.width,
@@ -144,7 +131,8 @@ def first_plan(
         bands=len(dataset.recipe.bands),
         classes=len(dataset.classes),
     )
-    return planned(traits(build(architecture)).align_px), architecture
+    align_px = traits(build(architecture)).align_px
+    return make_plan(job, dataset.tile_px, found, device, align_px), architecture
 
 
 def begin(

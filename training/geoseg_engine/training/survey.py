@@ -26,6 +26,7 @@ class Survey:
         class_pixels: labelled training pixels of every class.
         object_px: side of a typical object in pixels, see `object_side`; 0 without objects.
         validation_px: labelled validation pixels.
+        ground_px: shorter side of the box around all labelled training pixels; 0 is unknown.
         directions: bands that allow only some turns, or none.
     """
 
@@ -33,6 +34,7 @@ class Survey:
     class_pixels: tuple[int, ...]
     object_px: float = 0.0
     validation_px: int = 0
+    ground_px: int = 0
     directions: Directions = Directions()
 
     @property
@@ -53,8 +55,16 @@ def survey(scene: Scene) -> Survey:
         tuple(scene.train_counts()),
         object_side(scene.train, scene.classes),
         int((scene.validation != IGNORE).sum()),
+        ground_side(scene.train),
         Directions.of(scene.bands, scene.intermediates),
     )
+
+
+def ground_side(labels: NDArray[Any]) -> int:
+    """Shorter side in pixels of the box around all labelled pixels; 0 without any."""
+    known = labels != IGNORE
+    sides = [np.flatnonzero(known.any(axis=axis)) for axis in (1, 0)]
+    return min(int(side[-1] - side[0]) + 1 if side.size else 0 for side in sides)
 
 
 def object_side(labels: NDArray[Any], classes: int) -> float:
