@@ -179,6 +179,10 @@ def test_two_crops_fit_across_the_ground_with_labels(ground_px, crop_px):
     assert any(f"only {ground_px} px across" in reason for reason in found.reasons) is (0 < crop_px < 128)
 
 
+def test_a_crop_on_narrow_ground_holds_an_object():
+    assert planned(ground_px=90, object_px=70).crop_px == 72
+
+
 def test_a_crop_that_the_user_chose_is_kept_on_narrow_ground():
     assert planned({"crop_px": 96}, ground_px=50).crop_px == 96
 

@@ -17,7 +17,7 @@ CROP_PX, CPU_CROP_MAX, GPU_CROP_MAX = 128, 128, 256
 OBJECTS_ACROSS = 2
 """A crop is as wide as so many typical objects, within the limits above."""
 CROPS_ACROSS, CROP_LEAST = 2, 32
-"""So many crops fit across the ground with labels: one that always holds all of it is learnt by heart."""
+"""So many crops of an object or more fit across the ground with labels: what always holds all is learnt by heart."""
 STEPS_MIN, STEPS_MAX = 20, 200
 LEVELS, BEST_LEVELS, DROPOUT = 3, 4, 0.1
 EPOCHS, PATIENCE = 60, 12
@@ -190,7 +190,8 @@ def _crop(job: TrainJob, align_px: int, tile_px: int, found: Survey, on_gpu: boo
     """Side of a crop: the tile's, or wider where objects are."""
     most = GPU_CROP_MAX if on_gpu or job.preset == "best" else CPU_CROP_MAX
     wanted = max(tile_px, CROP_PX, min(round(OBJECTS_ACROSS * found.object_px), most))
-    room = max(found.ground_px // CROPS_ACROSS, CROP_LEAST) if found.ground_px else wanted
+    least = max(CROP_LEAST, round(found.object_px))
+    room = max(found.ground_px // CROPS_ACROSS, least) if found.ground_px else wanted
     crop_px = find_crop(job.crop_px, align_px, min(wanted, room), found.shape)
     if not job.crop_px:
         objects = f", objects of about {found.object_px:.0f} px" if found.object_px else ""
