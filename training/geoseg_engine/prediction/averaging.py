@@ -125,7 +125,7 @@ def averaged(
         raise GeoSegError(
             "no_disagreement",
             f"{model.path.name} gives one answer to a pixel: there is nothing to disagree.",
-            "Choose mirror images (flips), passes of dropout, or a model of several folds.",
+            "Choose passes of dropout, a model of several folds, or flips for a network that was trained with them.",
         )
     what = _parts(len(views), dropout_passes)
     log(f"{found.views} answers to every pixel are averaged{what}: so many times the work.")
