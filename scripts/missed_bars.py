@@ -32,11 +32,11 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "training"))
 
 from geoseg_engine.channel import Channel  # noqa: E402
-from geoseg_engine.contract import PredictJob  # noqa: E402
+from geoseg_engine.contract import SPLITS, PredictJob  # noqa: E402
 from geoseg_engine.run import work  # noqa: E402
 
 THRESHOLDS = np.arange(0.02, 0.98, 0.01)
-VALIDATION, TEST = 1, 2
+VALIDATION, TEST = SPLITS.index("validation"), SPLITS.index("test")
 BLOCK_PX, DRAWS, SHARES = 64, 14, (0.65, 0.8)
 NEIGHBOURS = [(row, col) for row, col in product((-1, 0, 1), repeat=2) if row or col]
 

@@ -84,14 +84,14 @@ class JoinedRaster:
         dtype = dtype or max(part.dtype for part in self.parts)
         result = np.full((len(indexes), window.height, window.width), np.nan, dtype)
         for part in self.parts:
-            shared = _common(window, part.window)
+            shared = window.shared(part.window)
             if shared.empty:
                 continue
             rows, cols = shared.within(window)
             target = result[:, rows, cols]
             gaps = np.isnan(target)
             if gaps.any():
-                own = Window(shared.row - part.row, shared.col - part.col, shared.height, shared.width)
+                own = shared.moved(-part.row, -part.col)
                 dataset = self.files.dataset(part.source)
                 np.copyto(target, raster_values(part.source, dataset, indexes, own, dtype), where=gaps)
         return result
@@ -112,7 +112,7 @@ class MosaicBands:
         """
         result = np.full((self.bands, window.height, window.width), np.nan, np.float32)
         for reach, layer in self.layers:
-            shared = _common(window, reach)
+            shared = window.shared(reach)
             if shared.empty:
                 continue
             rows, cols = shared.within(window)
@@ -258,11 +258,3 @@ def _around(first: Grid, grids: list[Grid]) -> Grid:
     affine = affine_of(first, Window(top, left, 1, 1))
     transform = (affine.a, affine.b, affine.c, affine.d, affine.e, affine.f)
     return Grid(first.crs, transform, right - left, bottom - top)
-
-
-def _common(one: Window, other: Window) -> Window:
-    """The pixels of both; empty if there are none."""
-    row, col = max(one.row, other.row), max(one.col, other.col)
-    end_row = min(one.row + one.height, other.row + other.height)
-    end_col = min(one.col + one.width, other.col + other.width)
-    return Window(row, col, max(end_row - row, 0), max(end_col - col, 0))

@@ -82,10 +82,7 @@ def gridded(
         Float32 (bands, rows, cols), NaN where there is no value.
     """
     if mapping.shift is not None:
-        part = Window(
-            window.row + mapping.shift[0], window.col + mapping.shift[1], window.height, window.width
-        )
-        return values(part, bands)
+        return values(window.moved(*mapping.shift), bands)
     rows, cols = source_pixels(mapping, window)
     part = needed(mapping, rows, cols, 2)
     if part.height * part.width > limit_px and window.height * window.width > 1:

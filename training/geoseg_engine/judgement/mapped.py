@@ -125,7 +125,7 @@ class OnGrid:
         if shift is None:
             return self._nearest(window)
         own = self._found.grid
-        there = Window(window.row + shift[0], window.col + shift[1], window.height, window.width)
+        there = window.moved(*shift)
         inside = there.clipped(own.height, own.width)
         ids = np.full((window.height, window.width), IGNORE, np.uint8)
         if not inside.empty:

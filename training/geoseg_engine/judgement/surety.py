@@ -44,7 +44,7 @@ def confidence_of(path: Path, own: Grid | None, grid: Grid) -> Iterator[Confiden
             return
 
         def confidences(window: Window) -> NDArray[Any]:
-            there = Window(window.row + shift[0], window.col + shift[1], window.height, window.width)
+            there = window.moved(*shift)
             inside = there.clipped(own.height, own.width)
             found = np.zeros((window.height, window.width), np.float32)
             if not inside.empty:

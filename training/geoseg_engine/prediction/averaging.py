@@ -32,6 +32,7 @@ View = tuple[int, int]
 Voice = Callable[[Array, Window | None], Array]
 """Calibrated probabilities (classes, rows, cols) of z-scores (bands, rows, cols), or of the part that is kept."""
 FLIPS: tuple[View, ...] = ((0, 0), (0, 1), (2, 1), (2, 0))
+TURNS: tuple[View, ...] = ((0, 0), (1, 0), (2, 0), (3, 0))
 VIEWS: dict[str, tuple[View, ...]] = {
     "none": FLIPS[:1],
     "flips": FLIPS,
@@ -146,7 +147,7 @@ def shown(model: ModelFile) -> tuple[View, ...]:
     turned = "turn" in kinds or "rotate" in kinds
     if "flip" in kinds:
         return VIEWS["all"] if turned else FLIPS
-    return tuple(view for view in VIEWS["all"] if not view[1] and (turned or view == FLIPS[0]))
+    return TURNS if turned else FLIPS[:1]
 
 
 def allowed(

@@ -90,7 +90,6 @@ class Parts:
         Raises:
             GeoSegError: `in_work`, `disk_full`, `write_failed`.
         """
-        self.still_ours()
         path, unit = self.path(index), self.units[index]
         partial = path.with_name(f"{path.stem}.{socket.gethostname()}-{os.getpid()}.part.tif")
         profile = {

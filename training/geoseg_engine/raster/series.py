@@ -93,7 +93,7 @@ class OpenSeries:
             piece = chosen[first]
             dataset = self.files.get(piece.path)
             bands = [one.band for one in chosen[first:last]]
-            fill_values(self.source, dataset, bands, _moved(part, piece), result[first:last])
+            fill_values(self.source, dataset, bands, part.moved(-piece.row, -piece.col), result[first:last])
 
     def _clear(self, chosen: list[Slice], part: Window) -> np.ndarray:
         """Boolean (dates, rows, cols): where the mask says that the ground is seen; False outside its file."""
@@ -102,7 +102,7 @@ class OpenSeries:
         for first, last in _runs(chosen):
             piece = chosen[first]
             dataset = self.files.get(piece.path)
-            wanted = _moved(part, piece)
+            wanted = part.moved(-piece.row, -piece.col)
             inside = wanted.clipped(dataset.height, dataset.width)
             if inside.empty:
                 continue
@@ -128,10 +128,6 @@ def _runs(chosen: list[Slice]) -> Iterator[tuple[int, int]]:
         if place == len(chosen) or chosen[place].path != chosen[first].path:
             yield first, place
             first = place
-
-
-def _moved(part: Window, piece: Slice) -> Window:
-    return Window(part.row - piece.row, part.col - piece.col, part.height, part.width)
 
 
 def fill_values(source: Source, dataset: Any, bands: list[int], part: Window, result: np.ndarray) -> None:
