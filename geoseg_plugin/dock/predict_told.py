@@ -7,7 +7,6 @@ from typing import Any
 
 from qgis.core import QgsCoordinateReferenceSystem, QgsUnitTypes
 
-from ..jobs.predict import views
 from ..layers.notes import runtime_text
 from .words import duration, share, tr
 
@@ -44,7 +43,7 @@ def plan_sentence(result: Mapping[str, Any], settings: Mapping[str, Any], pace: 
     said = str(result.get("sentence") or "")
     if not said:
         return ""
-    looks = views(settings.get("tta", "none"), settings.get("dropout_passes", 0))
+    looks = int(result.get("looks") or 1)
     parts = [said if said.endswith(".") else f"{said}."]
     if looks > 1:
         parts.append(tr("Each pixel is looked at {0} times: about {0} times as long.").format(looks))

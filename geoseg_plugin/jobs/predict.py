@@ -79,7 +79,7 @@ def has_parts(folder: Path) -> bool:
 
 
 def views(tta: str, dropout_passes: int) -> int:
-    """How many times the network looks at each pixel."""
+    """How many times each pixel is to be looked at; the engine leaves out views that the model was not trained on."""
     return VIEWS_OF.get(tta, 1) * max(dropout_passes, 1)
 
 
@@ -91,10 +91,11 @@ def pace_of(folder: Path, model: Path) -> float | None:
         return None
     if not isinstance(job, PredictJob) or Path(job.model) != model:
         return None
-    rate = result_of(folder).get("mpx_per_s")
+    result = result_of(folder)
+    rate = result.get("mpx_per_s")
     if not isinstance(rate, (int, float)) or rate <= 0:
         return None
-    return float(rate) * views(job.tta, job.dropout_passes)
+    return float(rate) * int(result.get("looks") or views(job.tta, job.dropout_passes))
 
 
 def clean(folder: Path, classes: Path, cleaning: Cleaning, background: int, output: Path) -> Submission:

@@ -17,7 +17,7 @@ from rasterio.transform import Affine
 sys.path.insert(0, str(ROOT / "training"))
 
 SIDE_PX, SMALL_PX = 7072, 1000
-BANDS, TREES = 6, 200
+BANDS, TREES = 6, 100
 LABELLED_PX = 448
 """Side of the two labelled grounds, 200 000 pixels each: one to train, one to validate."""
 CLASSES = ("water", "field", "forest", "town")

@@ -207,8 +207,11 @@ def test_bands_with_a_direction_turn_with_the_image_or_forbid_it(model):
 
 def views_of(model, tta="all", said=None, **changes):
     described = replace(model, **changes)
+    assert averaging.looks(described, tta, 5) == 5 * averaging.looks(described, tta, 0)
     found = averaged(runtime_of(model), described, tta, 0, False, (said if said is not None else []).append)
-    return getattr(found, "views", 1)
+    views = getattr(found, "views", 1)
+    assert averaging.looks(described, tta, 0) == views
+    return views
 
 
 @pytest.mark.parametrize("method", BASELINES)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import rasterio
@@ -35,6 +39,7 @@ from geoseg_engine.models.spectral import MaximumLikelihood, SpectralAngle
 from geoseg_engine.models.texture import FLOOR, Texture
 from geoseg_engine.prediction import predict
 
+ENGINE = Path(__file__).parents[2] / "training"
 BANDS = 3
 FLAT = Statistics((0.0,) * BANDS, (1.0,) * BANDS, (-4.0,) * BANDS, (4.0,) * BANDS)
 
@@ -181,6 +186,29 @@ def test_the_graph_gives_what_scikit_learn_gives(classes, leaf):
     np.testing.assert_array_equal(ids[clear], expected.argmax(axis=1)[clear])
 
 
+MEMORY = """
+import resource, sys
+import numpy as np
+from geoseg_engine.prediction.onnx_runtime import OnnxRuntime
+runtime = OnnxRuntime(sys.argv[1])
+image = np.zeros((3, 800, 800), np.float32)
+runtime.predict_window(image[:, :8, :8])
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+runtime.predict_window(image)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / image[0].size)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="getrusage is not there")
+def test_trees_are_added_up_one_after_the_other(tmp_path):
+    values, truth = pixels(300, 5)
+    grown = forest.grow(forest.Settings(60, 3, 1, 1), values, truth, 1)
+    onnx.save(forestgraph.forest_graph(grown, FLAT, (), 5, Calibration()), tmp_path / "model.onnx")
+    command = [sys.executable, "-c", MEMORY, str(tmp_path / "model.onnx")]
+    made = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ENGINE)
+    assert float(made.stdout) < 400, "bytes a pixel; the answers of 60 trees at once would be 960"
+
+
 def test_thresholds_compare_as_in_scikit_learn():
     thresholds = np.array([0.1, 1 / 3, -0.1, 1.0, 1e-9, np.pi])
     found = forestgraph.below(thresholds)
@@ -197,6 +225,19 @@ def test_a_class_without_pixels_gets_nothing():
     given = session.run(None, {"image": np.zeros((1, BANDS, 4, 4), np.float32)})[0]
     assert (given[:, [1, 3]] == 0).all()
     np.testing.assert_allclose(given.sum(axis=1), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_a_tree_may_be_a_single_leaf(classes):
+    values, truth = pixels(60, classes)
+    grown = forest.grow(forest.Settings(3, 0, 1, 40), values, truth, 1)
+    assert [tree.tree_.node_count for tree in grown.estimators_] == [1, 1, 1]
+    model = forestgraph.forest_graph(grown, FLAT, (), classes, Calibration())
+    onnx.checker.check_model(model)
+    given = onnxruntime.InferenceSession(model.SerializeToString()).run(
+        None, {"image": np.zeros((1, BANDS, 2, 2), np.float32)}
+    )[0]
+    np.testing.assert_allclose(given[0, :, 0, 0], grown.predict_proba(np.zeros((1, BANDS)))[0], atol=1e-6)
 
 
 def test_calibration_is_part_of_the_graph():

@@ -17,7 +17,8 @@ from geoseg_engine.modelfile.calibration import PLAIN, Calibration, Decision, ca
 from geoseg_engine.modelfile.decision import class_weights
 from geoseg_engine.modelfile.reading import load_network, onnx_only, read_model
 from geoseg_engine.prediction import predict, tryout
-from geoseg_engine.prediction.runtime import OnnxRuntime, open_runtime
+from geoseg_engine.prediction.onnx_runtime import OnnxRuntime
+from geoseg_engine.prediction.runtime import open_runtime
 
 SOME = Calibration(1.7, (0.3, -0.5, 0.2), (0.2, 1.0, 0.6))
 

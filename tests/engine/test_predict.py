@@ -16,7 +16,9 @@ from geoseg_engine.modelfile.stats import normalise
 from geoseg_engine.prediction import predict, tryout
 from geoseg_engine.prediction.budget import available_bytes, core_for
 from geoseg_engine.prediction.halo import Frame
-from geoseg_engine.prediction.runtime import OnnxRuntime, TorchRuntime, open_runtime
+from geoseg_engine.prediction.onnx_runtime import OnnxRuntime
+from geoseg_engine.prediction.plan import unit_px_for
+from geoseg_engine.prediction.runtime import TorchRuntime, open_runtime
 
 ROWS, COLS = 150, 203
 
@@ -228,7 +230,15 @@ def test_the_core_follows_memory_and_blocks():
     assert core % 512 == 0 and (core + 192) ** 2 * 400 < available_bytes()
     assert core_for(frame, 1e6, 1e6, "cpu", 0) == 16
     assert core_for(Frame(100, 90, 96, 16), 100, 300, "cpu", 0) == 112
-    assert core_for(frame, 1, 1, "cpu", 100_000) == 512
+    assert core_for(frame, 1, 1, "cpu", 60_000) == 512, "windows of 12 s"
+    assert core_for(frame, 1, 1, "cpu", 100_000) == 768, "and of half a block more"
+
+
+@pytest.mark.parametrize(
+    ("core_px", "unit_px"), [(112, 512), (512, 512), (768, 1536), (1024, 1024), (600, 1024)]
+)
+def test_units_are_whole_cores_and_whole_blocks_of_the_file(core_px, unit_px):
+    assert unit_px_for(core_px, 16) == unit_px
 
 
 def test_memory_does_not_grow_with_the_raster(place, tmp_path):

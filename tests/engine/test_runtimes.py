@@ -10,14 +10,16 @@ from training_scenes import small_job, write_dataset
 
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import GeoSegError
+from geoseg_engine.modelfile import export
 from geoseg_engine.modelfile.reading import read_model
 from geoseg_engine.modelfile.stats import normalise
 from geoseg_engine.models import build
 from geoseg_engine.models.ensemble import Ensemble
 from geoseg_engine.models.segnet import SegNet
 from geoseg_engine.prediction import banding, openvino_runtime, quantize, tryout
+from geoseg_engine.prediction.onnx_runtime import CroppedOnnxRuntime, OnnxRuntime
 from geoseg_engine.prediction.quantize import int8_path, known, quantized
-from geoseg_engine.prediction.runtime import OnnxRuntime, TorchRuntime, fold_batch_norm, open_runtime
+from geoseg_engine.prediction.runtime import TorchRuntime, fold_batch_norm, open_runtime
 from geoseg_engine.prediction.tryout import Choice, best_of, choose_runtime, offered
 from geoseg_engine.raster.grid import Window
 from geoseg_engine.training import fit
@@ -88,6 +90,28 @@ def test_what_is_kept_of_a_window_has_the_bits_of_the_whole(precision, monkeypat
             assert (runtime.predict_window(scores, kept) == kept.of(whole)).all()
 
 
+@pytest.mark.parametrize("names", [["unet"], ["unet", "unet"], ["segnet"]])
+def test_a_graph_that_crops_has_the_bits_of_the_whole(names, tmp_path):
+    net = ensemble(*names) if len(names) > 1 else build(member(names[0])["network"]).eval()
+    path = tmp_path / "model.onnx"
+    export.export(net, STATISTICS, {}, [torch.randn(2, 2, 48, 64)], path)
+    scores, plain = scene(208, 160).astype(np.float32) / 100, OnnxRuntime(path)
+    whole = plain.predict_window(scores)
+    if names == ["segnet"]:
+        assert not banding.of_exact_unets(net) and not plain.crops
+        return
+    runtime = CroppedOnnxRuntime(path, net)
+    assert runtime.crops and banding.of_exact_unets(net)
+    assert (runtime.predict_window(scores) == whole).all()
+    for kept in KEPT:
+        assert (runtime.predict_window(scores, kept) == kept.of(whole)).all()
+
+
+def test_onnx_runtime_is_opened_with_the_graph_that_crops(model):
+    assert open_runtime(model.path, "onnx", "cpu").crops
+    assert not open_runtime(model.path, "onnx", "cpu", "int8").crops, "its graph is another"
+
+
 @pytest.mark.parametrize("kept", KEPT)
 def test_a_decoder_computes_little_around_what_is_kept(kept):
     parts = banding.decoded_parts(kept, 208, 160, 3)
@@ -103,12 +127,13 @@ def test_a_decoder_computes_little_around_what_is_kept(kept):
 
 def ensemble(*names):
     """As folds and seeds are written."""
-    members = [
-        {"name": "member", "network": {"name": name, "bands": 2, "classes": 3, "width": 4, "levels": 3},
-         "bands": 2, "classes": 3}
-        for name in names
-    ]  # fmt: skip
+    members = [member(name) for name in names]
     return build({"name": "ensemble", "members": members, "bands": 2, "classes": 3}).eval()
+
+
+def member(name):
+    network = {"name": name, "bands": 2, "classes": 3, "width": 4, "levels": 3}
+    return {"name": "member", "network": network, "bands": 2, "classes": 3}
 
 
 def segnet():

@@ -388,8 +388,8 @@ def test_a_remembered_model_from_elsewhere_is_in_the_list_again(desk: Desk, tmp_
 
 
 def test_a_plan_tells_how_often_and_how_long() -> None:
-    result = {"sentence": "Predict 2 classes", "grid": {"width": 6000, "height": 1000}}
-    settings = {"tta": "flips", "dropout_passes": 0, "cleaning": Cleaning()}
+    result = {"sentence": "Predict 2 classes", "grid": {"width": 6000, "height": 1000}, "looks": 4}
+    settings = {"cleaning": Cleaning()}
     said = plan_sentence(result, settings, 0.5)
     assert "looked at 4 times: about 4 times as long" in said and "About 48 s" in said
     assert plan_sentence({"sentence": ""}, settings, 0.5) == ""
@@ -405,6 +405,11 @@ def test_the_pace_is_that_of_the_same_model(tmp_path: Path) -> None:
     events = [{"type": "hello"}, {"type": "done", "result": {"mpx_per_s": 0.25}}]
     (folder / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
     assert predict_jobs.pace_of(folder, model) == 1.0
+    events[1]["result"]["looks"] = 1  # type: ignore[index]
+    (folder / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    assert predict_jobs.pace_of(folder, model) == 0.25, (
+        "a model of pixels was asked once, whatever was wanted"
+    )
     assert predict_jobs.pace_of(folder, tmp_path / "other.onnx") is None
 
 

@@ -21,7 +21,7 @@ from ..dataset.subset import with_bands
 from ..modelfile import calibration
 from ..modelfile.calibration import Calibration
 from ..modelfile.description import describe
-from ..modelfile.export import export
+from ..modelfile.export import export, own_metadata
 from ..modelfile.stac import write_sidecar
 from ..models import build
 from ..models.spectral import MaximumLikelihood
@@ -276,10 +276,11 @@ def write_model(
         trained,
     )
     if job.method == "forest":
-        graph = forestgraph.forest_graph(
-            fitted.model, samples.statistics, job.texture_px, len(dataset.classes), decision
-        )
-        save_forest(graph, fitted.model, metadata, decision, path)
+        graph = partial(
+            forestgraph.forest_graph,
+            fitted.model, samples.statistics, job.texture_px, len(dataset.classes), decision,
+        )  # fmt: skip
+        save_forest(graph, fitted.model, {**metadata, **own_metadata({"calibration": decision})}, path)
         write_sidecar(path)
         return
     random = torch.Generator().manual_seed(job.seed)

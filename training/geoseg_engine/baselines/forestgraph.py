@@ -1,49 +1,51 @@
 """A forest as one ONNX graph: image of z-scores in, class probabilities out.
 
 Every tree is a node of its own: its thresholds then stay in the processor's cache while all pixels pass it, which
-is several times faster than all trees for one pixel after another, and sums are always taken in the same order.
+is several times faster than all trees for one pixel after another, and sums are always taken in the same order. The
+operator is that of ONNX 1.16, which ONNX Runtime has since 1.21: the one before it took three times the memory.
 scikit-learn compares float32 values with float64 thresholds; the largest float32 that is not above the threshold
 gives the same answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import AttributeProto, TensorProto, helper, numpy_helper
 
 from ..modelfile.calibration import Calibration
 from ..modelfile.export import OPSET
 from ..modelfile.stats import Statistics
 from ..models.texture import FLOOR
 
-ML_OPSET, IR_VERSION = 3, 9
+ML_OPSET, IR_VERSION = 5, 10
+SUM, LESS_OR_EQUAL = 1, 0
+"""Numbers of the operator TreeEnsemble."""
 FEATURES, SHARES = "features", "shares"
 LEAST_SHARE = 1e-3
 """Some trees of a few hundred may all miss a class that is there."""
 
 
 class Graph:
-    """Nodes and constants of a graph in the making."""
+    """A graph in the making, in its place in the model: a second copy of a forest would be hundreds of megabytes."""
 
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
+    def __init__(self, made: onnx.GraphProto) -> None:
+        self.made = made
 
     def add(self, kind: str, inputs: Sequence[str], output: str = "", **attributes: Any) -> str:
         """Append a node; returns the name of its output."""
-        name = output or f"{kind.lower()}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
+        name = output or f"{kind.lower()}_{len(self.made.node)}"
+        self.made.node.append(helper.make_node(kind, list(inputs), [name], **attributes))
         return name
 
     def constant(self, value: Any, dtype: type = np.float32) -> str:
         """Append a constant; returns its name."""
-        name = f"constant_{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.asarray(value, dtype), name))
+        name = f"constant_{len(self.made.initializer)}"
+        self.made.initializer.append(numpy_helper.from_array(np.asarray(value, dtype), name))
         return name
 
 
@@ -64,7 +66,17 @@ def forest_graph(
         calibration: what becomes of the logarithms of the forest's shares, see `logits`.
     """
     bands = len(statistics.mean)
-    graph = Graph()
+    given = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", bands, "rows", "cols"])
+    made = helper.make_tensor_value_info(
+        "probabilities", TensorProto.FLOAT, ["batch", classes, "rows", "cols"]
+    )
+    model = helper.make_model(
+        helper.make_graph([], "forest", [given], [made]),
+        opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="GeoSeg",
+    )
+    graph = Graph(model.graph)
     image = _clean(graph, statistics)
     features = _texture(graph, image, texture_px)
     pixels = graph.add("Transpose", [features], perm=[0, 2, 3, 1])
@@ -75,17 +87,7 @@ def forest_graph(
     shape = graph.add("Concat", [size, graph.constant([classes], np.int64)], axis=0)
     maps = graph.add("Transpose", [graph.add("Reshape", [shares, shape])], SHARES, perm=[0, 3, 1, 2])
     graph.add("Identity", [_decided(graph, maps, calibration)], "probabilities")
-    given = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", bands, "rows", "cols"])
-    made = helper.make_tensor_value_info(
-        "probabilities", TensorProto.FLOAT, ["batch", classes, "rows", "cols"]
-    )
-    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
-    return helper.make_model(
-        helper.make_graph(graph.nodes, "forest", [given], [made], graph.constants),
-        opset_imports=opsets,
-        ir_version=IR_VERSION,
-        producer_name="GeoSeg",
-    )
+    return model
 
 
 def _clean(graph: Graph, statistics: Statistics) -> str:
@@ -163,37 +165,47 @@ def _tree(graph: Graph, tree: Any, rows: str, axis: str) -> str:
     Of more than two classes the tree gives the leaf's number, which looks the shares up: a tree with several targets
     is slower in ONNX Runtime.
     """
+    shares = tree.value[:, 0, 1:] / tree.value[:, 0].sum(axis=1, keepdims=True)
     leaves = np.flatnonzero(tree.children_left < 0)
-    shares = (tree.value[:, 0, 1:] / tree.value[:, 0].sum(axis=1, keepdims=True))[leaves]
     several = shares.shape[1] > 1
-    weights = np.arange(len(leaves), dtype=np.float32) if several else shares[:, 0]
-    attributes = tree_attributes(tree, leaves, weights)
-    found = graph.add("TreeEnsembleRegressor", [rows], domain="ai.onnx.ml", **attributes)
+    weights = np.arange(len(leaves)) if several else shares[leaves, 0]
+    found = graph.add("TreeEnsemble", [rows], domain="ai.onnx.ml", n_targets=1, aggregate_function=SUM)
+    graph.made.node[-1].attribute.extend(tree_attributes(tree, weights))
     if not several:
         return found
     number = graph.add("Squeeze", [graph.add("Cast", [found], to=TensorProto.INT32), axis])
-    return graph.add("Gather", [graph.constant(shares), number], axis=0)
+    return graph.add("Gather", [graph.constant(shares[leaves]), number], axis=0)
 
 
-def tree_attributes(tree: Any, leaves: NDArray[np.int64], weights: NDArray[Any]) -> dict[str, Any]:
-    """Attributes of a TreeEnsembleRegressor with one tree that gives its leaves' weights."""
+def tree_attributes(tree: Any, weights: NDArray[Any]) -> Iterator[onnx.AttributeProto]:
+    """Attributes of a TreeEnsemble with one tree: nodes and leaves, each numbered from 0 in the tree's order.
+
+    Args:
+        tree: of scikit-learn.
+        weights: what the leaves give.
+    """
     leaf = tree.children_left < 0
-    return {
-        "nodes_treeids": [0] * tree.node_count,
-        "nodes_nodeids": list(range(tree.node_count)),
-        "nodes_featureids": np.where(leaf, 0, tree.feature).tolist(),
-        "nodes_values": np.where(leaf, 0, below(tree.threshold)).tolist(),
-        "nodes_modes": np.where(leaf, "LEAF", "BRANCH_LEQ").tolist(),
-        "nodes_truenodeids": np.where(leaf, 0, tree.children_left).tolist(),
-        "nodes_falsenodeids": np.where(leaf, 0, tree.children_right).tolist(),
-        "target_treeids": [0] * len(leaves),
-        "target_nodeids": leaves.tolist(),
-        "target_ids": [0] * len(leaves),
-        "target_weights": weights.tolist(),
-        "n_targets": 1,
-        "aggregate_function": "SUM",
-        "post_transform": "NONE",
-    }
+    number = np.where(leaf, np.cumsum(leaf), np.cumsum(~leaf)) - 1
+    # a lone leaf, whose children have the number -1, stands on both sides of a node
+    node = np.flatnonzero(~leaf) if tree.node_count > 1 else np.zeros(1, np.int64)
+    yield _integers("tree_roots", np.zeros(1, np.int64))
+    yield _integers("nodes_featureids", np.maximum(tree.feature[node], 0))
+    yield _numbers("nodes_splits", below(tree.threshold[node]))
+    yield _numbers("nodes_modes", np.full(len(node), LESS_OR_EQUAL, np.uint8))
+    for side, children in (("true", tree.children_left[node]), ("false", tree.children_right[node])):
+        yield _integers(f"nodes_{side}nodeids", number[children])
+        yield _integers(f"nodes_{side}leafs", leaf[children])
+    yield _integers("leaf_targetids", np.zeros(len(weights), np.int64))
+    yield _numbers("leaf_weights", weights.astype(np.float32))
+
+
+def _integers(name: str, values: NDArray[Any]) -> AttributeProto:
+    """Made without the library's help, which looks at every number of millions."""
+    return AttributeProto(name=name, type=AttributeProto.INTS, ints=values.astype(np.int64).tolist())
+
+
+def _numbers(name: str, values: NDArray[Any]) -> AttributeProto:
+    return AttributeProto(name=name, type=AttributeProto.TENSOR, t=numpy_helper.from_array(values, name))
 
 
 def below(thresholds: NDArray[np.float64]) -> NDArray[np.float32]:

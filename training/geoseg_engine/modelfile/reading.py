@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import onnx
@@ -20,8 +20,10 @@ from ..models import build
 from .calibration import PLAIN, Calibration
 from .export import PREFIX
 from .foreign import FOREIGN, understand
+from .metadata import read_metadata
 from .stats import Statistics
 
+T = TypeVar("T")
 ONNX_ONLY = ("forest", FOREIGN)
 """Architectures that exist only as a graph, not as a torch network."""
 
@@ -77,10 +79,9 @@ def read_model(
             gives no classes to pixels.
     """
     path = Path(path)
-    model = _load(path)
-    found = {item.key: item.value for item in model.metadata_props}
+    found = _read(path, read_metadata)
     if not any(key.startswith("geoseg:") for key in found):
-        return _foreign(path, model, tuple(foreign_bands), tuple(sources))
+        return _foreign(path, _read(path, _graph), tuple(foreign_bands), tuple(sources))
     try:
         values = {
             key.removeprefix("geoseg:"): json.loads(text)
@@ -165,7 +166,7 @@ def load_network(path: Path | str, device: torch.device | str = "cpu") -> nn.Mod
     network = build(described.architecture)
     weights = {
         item.name.removeprefix(PREFIX): torch.from_numpy(np.array(onnx.numpy_helper.to_array(item)))
-        for item in _load(path).graph.initializer
+        for item in _read(path, _graph).graph.initializer
         if item.name.startswith(PREFIX)
     }
     try:
@@ -220,12 +221,16 @@ def not_our_model(path: Path, why: str, details: str = "") -> GeoSegError:
     )
 
 
-def _load(path: Path) -> onnx.ModelProto:
+def _graph(path: Path) -> onnx.ModelProto:
+    return onnx.load(path, load_external_data=False)
+
+
+def _read(path: Path, what: Callable[[Path], T]) -> T:
     if not path.is_file():
         raise GeoSegError(
             "model_missing", f"There is no model file {path}.", "Was it moved or deleted? Choose it again."
         )
     try:
-        return onnx.load(path, load_external_data=False)
+        return what(path)
     except (DecodeError, ValueError) as error:
         raise not_our_model(path, "it is no ONNX file") from error

@@ -21,7 +21,7 @@ from ..raster.geodesy import pixel_size_m
 from ..raster.grid import grid_bounds
 from ..stacking.gridplan import reprojected_bounds
 from .export import PREFIX
-from .reading import ModelFile, read_model
+from .reading import ModelFile, onnx_only, read_model
 
 STAC_VERSION = "1.1.0"
 EXTENSION = "https://stac-extensions.github.io/mlm/v1.4.0/schema.json"
@@ -42,7 +42,8 @@ def write_sidecar(model: Path) -> Path:
         GeoSegError: as `read_model`.
     """
     path = sidecar_path(model)
-    write_json(path, item(read_model(model), parameters(model)))
+    described = read_model(model)
+    write_json(path, item(described, 0 if onnx_only(described) else parameters(model)))
     return path
 
 

@@ -47,7 +47,7 @@ class Averaged:
     """A runtime that asks several voices through several views; see `averaged`.
 
     Attributes:
-        title, name, precision, device: see `Runtime`.
+        title, name, precision, device, crops: see `Runtime`.
         views: answers that are averaged for every pixel.
     """
 
@@ -64,6 +64,7 @@ class Averaged:
         self.views = len(voices) * len(views)
         self.title = f"{runtime.title}, mean of {self.views}"
         self.name, self.precision, self.device = runtime.name, runtime.precision, runtime.device
+        self.crops = runtime.crops
         self._voices, self._views, self._directions = voices, views, directions
         self._calibration, self._disagreement = calibration, with_disagreement
 
@@ -151,7 +152,10 @@ def shown(model: ModelFile) -> tuple[View, ...]:
 
 
 def allowed(
-    tta: str, shown: Sequence[View], directions: Directions, log: Callable[[str], None]
+    tta: str,
+    shown: Sequence[View],
+    directions: Directions,
+    log: Callable[[str], None] = lambda text: None,
 ) -> tuple[View, ...]:
     """The views of one of VIEWS that training has shown and that leave every band right; others are logged."""
     wanted = VIEWS[tta]
@@ -167,6 +171,12 @@ def allowed(
         why = ", and ".join(text for text in (unknown, directions.why()) if text)
         log(f"{len(wanted) - len(kept)} of {len(wanted)} views left out: {why}.")
     return kept
+
+
+def looks(model: ModelFile, tta: str, dropout_passes: int) -> int:
+    """How often a model looks at each pixel: the views that `averaged` takes, times passes."""
+    directions = Directions.of(model.recipe.bands, model.recipe.intermediates)
+    return len(allowed(tta, shown(model), directions)) * max(dropout_passes, 1)
 
 
 def seen(scores: Array, view: View, directions: Directions) -> Array:

@@ -11,8 +11,8 @@ import torch
 from ..raster.grid import up_to
 from .halo import Frame
 
-BLOCK_PX = 512
-"""Cores are multiples of the blocks of the written file, so that each block is compressed once."""
+BLOCK_PX, HALF_BLOCK_PX = 512, 256
+"""Cores are multiples of the blocks of the written file, or of half of one while they are no larger than two."""
 HOST_CAP_BYTES = 1300 << 20
 HOST_SHARE, DEVICE_SHARE = 0.4, 0.6
 LARGEST_CORE_PX = {"cpu": 2048, "cuda": 4096}
@@ -33,7 +33,8 @@ def core_for(frame: Frame, host_bytes_px: float, device_bytes_px: float, device:
         px_per_s: speed of the model; 0 if unknown.
 
     Returns:
-        A multiple of BLOCK_PX where there is room, else of `align_px`; never more than the raster needs.
+        A multiple of BLOCK_PX or HALF_BLOCK_PX where there is room, else of `align_px`; never more than the raster
+        needs.
     """
     host = min(HOST_CAP_BYTES, HOST_SHARE * available_bytes())
     largest = host / (host_bytes_px + (device_bytes_px if device == "cpu" else 0))
@@ -44,7 +45,10 @@ def core_for(frame: Frame, host_bytes_px: float, device_bytes_px: float, device:
     core_px = int(largest**0.5) - 2 * frame.halo_px
     needed = up_to(max(frame.height, frame.width), frame.align_px)
     core_px = min(core_px, LARGEST_CORE_PX[device.partition(":")[0]], needed)
-    step = BLOCK_PX if core_px >= BLOCK_PX and core_px < needed else frame.align_px
+    if core_px == needed or core_px < BLOCK_PX:
+        step = frame.align_px
+    else:
+        step = BLOCK_PX if core_px >= 2 * BLOCK_PX else HALF_BLOCK_PX
     return max(core_px // step * step, frame.align_px)
 
 

@@ -8,7 +8,8 @@ from ..modelfile.foreign import refused
 from ..modelfile.reading import ModelFile
 from ..raster.grid import Window
 from .averaging import decided
-from .runtime import Array, OnnxRuntime, Runtime
+from .onnx_runtime import OnnxRuntime
+from .runtime import Array, Runtime
 
 LEAST_SHARE = 1e-7
 
@@ -17,8 +18,10 @@ class ForeignRuntime:
     """Windows of the side that the model wants, its values as probabilities, its threshold as decision.
 
     Attributes:
-        title, name, precision, device: see `Runtime`.
+        title, name, precision, device, crops: see `Runtime`.
     """
+
+    crops = False
 
     def __init__(self, session: Runtime, model: ModelFile) -> None:
         """`session` gives the graph's first output of z-scores."""

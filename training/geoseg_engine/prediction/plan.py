@@ -93,7 +93,9 @@ def behind(path: Path) -> list[Path]:
 
 
 def unit_px_for(core_px: int, align_px: int) -> int:
-    """Side of a unit: whole cores where these are multiples of the files' blocks, else the next multiple above."""
+    """Side of a unit: whole cores where these are multiples of half a block of the files, else a core fits into it."""
+    if core_px and core_px % (UNIT_PX // 2) == 0:
+        return lcm(core_px, UNIT_PX, align_px)
     return up_to(max(core_px, 1), lcm(UNIT_PX, align_px))
 
 

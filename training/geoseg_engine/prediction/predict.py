@@ -28,6 +28,7 @@ from ..stacking.recipes import absolute
 from ..vector.area import area_geometry
 from ..vector.scanfill import ScanFill
 from .assembling import Assembly, Tally
+from .averaging import looks
 from .inference import Answers, BandReader, Block, Setup, beyond_warnings, set_up
 from .layers import BEYOND, CLASSES, Layer, Piece, band_count, layers_of, predict_block
 from .matching import Match, placed, predict_sentence
@@ -51,7 +52,7 @@ RESULTS = (*FILES, "polygons")
 
 @dataclass(frozen=True)
 class Work:
-    """A prediction that is set up: what is done in which parts.
+    """A prediction that is set up: what is kept in which parts.
 
     `window` is the part of the recipe's grid that is mapped; around it the network sees what is there.
     """
@@ -61,7 +62,6 @@ class Work:
     model: ModelFile
     recipe: Recipe
     window: Window
-    setup: Setup
     layers: tuple[Layer, ...]
     parts: Parts
 
@@ -81,7 +81,7 @@ def run(job: PredictJob, folder: Path, channel: Channel) -> dict[str, Any]:
     found, recipe, window = placed(model, sources, job.extent, job.extent_crs)
     found.problems += area_problems(job.area, None) if job.area is not None else []
     if job.dry_run:
-        return described(model, found)
+        return described(job, model, found)
     raise_errors(found.problems)
     assert found.recipe is not None and recipe is not None and window is not None
     read = [path for source in recipe.sources for path in (source.path, *source.paths)]
@@ -95,17 +95,18 @@ def run(job: PredictJob, folder: Path, channel: Channel) -> dict[str, Any]:
             channel.artifact("classes" if kind == CLASSES else kind, result[kind])
     of_training = [replace(item, message=f"Of the training: {item.message}") for item in model.warnings]
     result["warnings"] = [*found.problems, *result["warnings"], *of_training]
-    return {**described(model, found), **result, "problems": []}
+    return {**described(job, model, found), **result, "problems": []}
 
 
-def described(model: ModelFile, found: Match) -> dict[str, Any]:
-    """What a dry run returns."""
+def described(job: PredictJob, model: ModelFile, found: Match) -> dict[str, Any]:
+    """What a dry run returns; `looks` is how often the model looks at each pixel."""
     return {
         "problems": found.problems,
         "matched": found.matched,
         "grid": found.recipe.grid if found.recipe else None,
         "sentence": predict_sentence(model, found.recipe) if found.recipe else "",
         "classes": model.classes,
+        "looks": looks(model, job.tta, job.dropout_passes),
     }
 
 
@@ -128,14 +129,14 @@ def predict_recipe(
     with StackReader(recipe) as stack:
         setup, plan = planned(job, model, stack, layers, plan, key, beside, channel)
         parts = Parts(beside, recipe.grid, window, plan, layers, len(model.recipe.bands))
-        work = Work(job, folder, model, recipe, window, setup, layers, parts)
+        work = Work(job, folder, model, recipe, window, layers, parts)
         mine = parts.needed if shard is None else parts.needed[shard[0] - 1 :: shard[1]]
         todo = sorted(set(mine) - parts.present())
         resumed = len(mine) - len(todo)
         if resumed:
             channel.log(f"{resumed} of {len(mine)} parts are there from before; {len(todo)} are left to do.")
         reader = BandReader(stack, model, area, bool(job.beyond))
-        pixels = flow(work, reader, todo, channel)
+        pixels = flow(work, setup, reader, todo, channel)
     seconds = time.monotonic() - started
     facts = {
         "runtime": setup.runtime.title,
@@ -149,6 +150,7 @@ def predict_recipe(
         "seconds": round(seconds, 2),
         "resumed_parts": resumed,
     }
+    del setup, reader  # making the files needs memory too
     return finished(work, facts, channel)
 
 
@@ -204,7 +206,7 @@ def expected_bytes(window: Window, layers: Sequence[Layer]) -> int:
     return int(window.width * window.height * PACKED_SHARE * (2 * band_count(layers) + file_bytes))
 
 
-def flow(work: Work, reader: BandReader, todo: Sequence[int], channel: Channel) -> int:
+def flow(work: Work, setup: Setup, reader: BandReader, todo: Sequence[int], channel: Channel) -> int:
     """Read, predict and keep units, with progress and the cancel point between two windows. Returns their pixels."""
     total = sum(work.parts.units[index].height * work.parts.units[index].width for index in todo)
     done, started = 0, time.monotonic()
@@ -213,13 +215,13 @@ def flow(work: Work, reader: BandReader, todo: Sequence[int], channel: Channel) 
 
     def compute(item: tuple[int, Block]) -> tuple[int, Piece]:
         nonlocal done
-        piece = predict_block(work.setup, item[1], work.layers, channel.log)
+        piece = predict_block(setup, item[1], work.layers, channel.log)
         done += piece.window.height * piece.window.width
         rate = done / 1e6 / max(time.monotonic() - started, 1e-9)
         channel.progress("predict", done, total, f"{rate:.2f} Mpx/s")
         return item[0], piece
 
-    items = ((index, cut) for index in todo for cut in work.setup.cuts(work.parts.units[index]))
+    items = ((index, cut) for index in todo for cut in setup.cuts(work.parts.units[index]))
     pump(items, lambda item: (item[0], reader.read(item[1])), compute, lambda item: gathering.add(*item))
     return total
 
@@ -249,7 +251,7 @@ def finished(work: Work, facts: dict[str, Any], channel: Channel) -> dict[str, A
             return {**nothing, **in_other_hands(job, present, channel)}
         if done := kept_result(parts.folder, wanted, RESULTS):
             return {**done, **_shard(job, present, True)}
-        result = {**nothing, **files_of(work, channel), **_shard(job, present, True)}
+        result = {**nothing, **files_of(work, facts["runtime"], channel), **_shard(job, present, True)}
         if job.shard:
             keep_only_result(parts.folder, wanted, encode(result))
     if not job.shard:
@@ -278,8 +280,11 @@ def in_other_hands(job: PredictJob, present: int, channel: Channel) -> dict[str,
     return _shard(job, present, False)
 
 
-def files_of(work: Work, channel: Channel) -> dict[str, Any]:
-    """Rasters, cleaned if that is asked for, and polygons. Returns what the result says of them."""
+def files_of(work: Work, runtime: str, channel: Channel) -> dict[str, Any]:
+    """Rasters, cleaned if that is asked for, and polygons. Returns what the result says of them.
+
+    `runtime`, in words, is noted in the rasters.
+    """
     job, folder, scratch = work.job, work.folder, work.parts.folder
     files = {layer.key: folder / getattr(job, layer.key) for layer in work.layers if getattr(job, layer.key)}
     named = {key: str(path) for key, path in files.items()}
@@ -287,7 +292,7 @@ def files_of(work: Work, channel: Channel) -> dict[str, Any]:
         files.setdefault("confidence", scratch / "confidence.tif")
     if job.cleaning.anything:
         files[CLASSES] = scratch / "classes.tif"
-    tags = {"GEOSEG_MODEL": work.model.path.name, "GEOSEG_RUNTIME": work.setup.runtime.title}
+    tags = {"GEOSEG_MODEL": work.model.path.name, "GEOSEG_RUNTIME": runtime}
     grid, classes = subgrid(work.recipe.grid, work.window), work.model.classes
     row, col = work.window.row, work.window.col
     tally = Assembly(work.parts, work.layers, grid, classes, tags, row, col).write(files, channel)

@@ -23,10 +23,11 @@ import onnx
 from numpy.typing import NDArray
 
 from ..contract import GeoSegError
+from ..modelfile.metadata import read_metadata
 from ..modelfile.reading import ModelFile
 from ..outputs import whole_file
 from ..scores.metrics import scores
-from .runtime import OnnxRuntime
+from .onnx_runtime import OnnxRuntime
 from .trainingground import Tile, TrainingGround, counted, open_ground
 
 QUANTISED = ("Conv", "ConvTranspose", "MaxPool", "AveragePool", "Concat", "Relu", "Add", "Resize")
@@ -92,7 +93,7 @@ def known(path: Path, model: ModelFile) -> Verdict | None:
     """The verdict on an int8 graph that was made before; None if there is none of this model."""
     if not path.is_file():
         return None
-    found = {item.key: item.value for item in onnx.load(path, load_external_data=False).metadata_props}
+    found = read_metadata(path)
     verdict = Verdict(**json.loads(found[KEY])) if KEY in found else None
     return verdict if verdict and verdict.source == digest(model.path) else None
 

@@ -1,12 +1,10 @@
 """Running a trained network: one interface over torch, ONNX Runtime and OpenVINO, on CPU or GPU.
 
-A runtime is what it says: ONNX Runtime's GPU provider is asked with its fallback to the CPU switched off, because a
-session otherwise runs on the CPU without a word where the GPU libraries are missing.
+See `onnx_runtime` and `openvino_runtime` for the other two.
 """
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ..contract import GeoSegError
 from ..modelfile.calibration import PLAIN, Calibration, Decision
 from ..modelfile.precision import find_device
 from ..modelfile.reading import load_network, read_model
 from ..models import last_layers
 from ..raster.grid import Window, up_to
-from .banding import LEVELS, banded, unets
+from .banding import LEVELS, banded, of_exact_unets, unets
+from .onnx_runtime import CroppedOnnxRuntime, OnnxRuntime
 from .openvino_runtime import OpenVinoRuntime
 
 Array = NDArray[np.floating[Any]]
@@ -43,12 +41,14 @@ class Runtime(Protocol):
         name: `torch`, `onnx` or `openvino`.
         precision: `float32`, `bf16`, `fp16`, `int8` or `float64`.
         device: `cpu` or `cuda:N`.
+        crops: whether little more is computed than what is kept of a window.
     """
 
     title: str
     name: str
     precision: str
     device: str
+    crops: bool
 
     def predict_window(self, scores: Array, kept: Window | None = None) -> Array:
         """Output q (classes, rows, cols), see `modelfile.calibration`, of z-scores (bands, rows, cols).
@@ -121,66 +121,6 @@ class TorchRuntime:
             raise
 
 
-class OnnxRuntime:
-    """The model file itself in ONNX Runtime, in the arithmetic of its graph."""
-
-    name = "onnx"
-
-    def __init__(self, path: Path | str, device: str = "cpu", precision: str = "float32") -> None:
-        """Open a session on exactly one device.
-
-        Memory stays with the session between two runs: given back and taken again it costs a fifth of the time. A
-        plan of it for each shape of window would double it.
-
-        Args:
-            path: of the graph.
-            device: `cpu` or `cuda:N`.
-            precision: what the graph computes in, `float32` or `int8`.
-
-        Raises:
-            GeoSegError: `no_onnx_runtime` if the package is missing, `no_onnx_gpu` if its GPU provider does not work.
-        """
-        try:
-            import onnxruntime
-            from onnxruntime.capi import onnxruntime_pybind11_state as native
-        except ImportError as error:
-            raise GeoSegError("no_onnx_runtime", "ONNX Runtime is not installed.", "Use torch.") from error
-        self._errors = tuple(
-            item for item in vars(native).values() if isinstance(item, type) and issubclass(item, Exception)
-        )
-        self.device, self.precision = device, precision
-        self.title = f"ONNX Runtime {precision} on {device}"
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4
-        options.enable_mem_pattern = False
-        options.intra_op_num_threads = torch.get_num_threads()
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        providers: list[Any] = [("CPUExecutionProvider", {"arena_extend_strategy": "kSameAsRequested"})]
-        if device != "cpu":
-            getattr(onnxruntime, "preload_dlls", lambda: None)()
-            options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-            providers = [("CUDAExecutionProvider", {"device_id": torch.device(device).index or 0})]
-        try:
-            self._session = onnxruntime.InferenceSession(os.fspath(path), options, providers=providers)
-        except self._errors as error:
-            raise GeoSegError("no_onnx_gpu" if device != "cpu" else "no_onnx_runtime",
-                              f"ONNX Runtime cannot run this model on {device}.", "Use torch.",
-                              str(error)) from error  # fmt: skip
-        self._input = self._session.get_inputs()[0].name
-
-    def predict_window(self, scores: Array, kept: Window | None = None) -> Array:
-        """See `Runtime`."""
-        try:
-            result: Array = self._session.run(
-                None, {self._input: scores[None].astype(np.float32, copy=False)}
-            )[0]
-            return kept.of(result[0]) if kept else result[0]
-        except self._errors as error:
-            if "alloc" in str(error).lower() or "memory" in str(error).lower():
-                raise MemoryError(str(error)) from error
-            raise
-
-
 def open_runtime(path: Path | str, name: str, device: str, precision: str = "float32") -> Runtime:
     """One runtime of a model file; `device` is `auto`, `cpu`, `cuda` or `cuda:N`. OpenVINO takes the CPU.
 
@@ -190,9 +130,13 @@ def open_runtime(path: Path | str, name: str, device: str, precision: str = "flo
     if name == "openvino":
         return OpenVinoRuntime(path, precision)
     found = str(find_device(device))
-    if name == "onnx":
+    if name == "onnx" and precision != "float32":
         return OnnxRuntime(path, found, precision)
-    return TorchRuntime(load_network(path), found, precision, read_model(path).calibration)
+    network = load_network(path)
+    if name == "onnx":
+        crops = of_exact_unets(network)
+        return CroppedOnnxRuntime(path, network, found) if crops else OnnxRuntime(path, found)
+    return TorchRuntime(network, found, precision, read_model(path).calibration)
 
 
 def up_to_vectors(window: Window) -> Window:

@@ -17,8 +17,9 @@ from ..contract import GeoSegError
 from ..modelfile.precision import find_device, reduced_precision
 from ..modelfile.reading import ModelFile, is_foreign, load_network, onnx_only
 from .foreign import foreign_runtime
+from .onnx_runtime import OnnxRuntime
 from .quantize import quantized
-from .runtime import OnnxRuntime, Runtime, TorchRuntime, open_runtime
+from .runtime import Runtime, TorchRuntime, open_runtime
 
 STEPS = 2
 WORTHWHILE_PX = 1_000_000
@@ -31,9 +32,9 @@ BYTES = {"float32": 4, "bf16": 2, "fp16": 2, "int8": 2}
 """Of an activation; int8 keeps some of its layers in float32."""
 GRAPH_COPIES = 3
 """Copies of features and probabilities alive at once in a graph of ONNX_ONLY."""
-SCRATCH, BANDED_SCRATCH = 2.7, 1.3
+SCRATCH, CROPPED_SCRATCH, BANDED_SCRATCH = 2.7, 2.3, 1.3
 """Activations alive at once, over the largest single operation's input and output: 2.2 to 2.7 on U-Nets in all
-runtimes, 1.2 to 1.3 in bands."""
+runtimes, 1.6 to 2.2 where a decoder computes only what is kept, 1.2 to 1.3 in bands."""
 CROPPED_WORK = 0.4
 """Of what a pixel costs, what one of the halo does where nothing else is computed of it than a U-Net's encoder."""
 
@@ -193,7 +194,7 @@ def _graph_alone(
             f"{model.path.name} runs only in ONNX Runtime and float32; {asked} is asked for.",
             "Choose the runtime and the precision 'auto'.",
         )
-    runtime = foreign_runtime(model) if is_foreign(model) else OnnxRuntime(model.path)
+    runtime = foreign_runtime(model) if is_foreign(model) else OnnxRuntime(model.path, spinning=True)
     features = max(int(model.architecture.get("features", 0)), len(sample))
     bytes_px = 4.0 * GRAPH_COPIES * (features + len(model.classes))
     if job_px < WORTHWHILE_PX:
@@ -223,12 +224,14 @@ def _checked(
 
 def scratch(runtime: Runtime) -> float:
     """Activations that a runtime holds at once, over the largest operation's input and output."""
-    return BANDED_SCRATCH if isinstance(runtime, TorchRuntime) and runtime.in_bands else SCRATCH
+    if isinstance(runtime, TorchRuntime) and runtime.in_bands:
+        return BANDED_SCRATCH
+    return CROPPED_SCRATCH if runtime.crops else SCRATCH
 
 
 def halo_work(runtime: Runtime) -> float:
     """What a pixel of the halo costs, over what one of the core does."""
-    return CROPPED_WORK if isinstance(runtime, TorchRuntime) and runtime.crops else 1.0
+    return CROPPED_WORK if runtime.crops else 1.0
 
 
 def timed(runtime: Runtime, sample: NDArray[Any]) -> tuple[NDArray[Any], float]:

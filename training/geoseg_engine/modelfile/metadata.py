@@ -1,0 +1,58 @@
+"""The metadata of an ONNX file without its graph, which of a forest is millions of nodes.
+
+A protobuf message is a row of fields, each with its number, its kind and, but for numbers, its length
+(https://protobuf.dev/programming-guides/encoding): what is not asked for is passed over unread.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import BinaryIO
+
+import onnx
+
+METADATA_FIELD = onnx.ModelProto.DESCRIPTOR.fields_by_name["metadata_props"].number
+NUMBER, EIGHT_BYTES, WITH_LENGTH, FOUR_BYTES = 0, 1, 2, 5
+LONGEST_NUMBER = 10
+"""Bytes of 64 bits in groups of seven."""
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Key to text.
+
+    Raises:
+        ValueError: for a file that is no row of fields to its end.
+        google.protobuf.message.DecodeError: for damaged metadata.
+    """
+    found, size = {}, path.stat().st_size
+    with path.open("rb") as file:
+        while file.tell() < size:
+            field, kind = divmod(_number(file), 8)
+            length = {EIGHT_BYTES: 8, FOUR_BYTES: 4}.get(kind, 0)
+            if kind == NUMBER:
+                _number(file)
+            elif kind == WITH_LENGTH:
+                length = _number(file)
+            elif not length:
+                raise ValueError(f"{path.name}: no kind of field has the number {kind}")
+            if file.tell() + length > size:
+                raise ValueError(f"{path.name} ends in the middle of field {field}")
+            if field == METADATA_FIELD and kind == WITH_LENGTH:
+                entry = onnx.StringStringEntryProto.FromString(file.read(length))
+                found[entry.key] = entry.value
+            else:
+                file.seek(length, 1)
+    return found
+
+
+def _number(file: BinaryIO) -> int:
+    """Groups of seven bits, the lowest first; the last one's highest bit is 0."""
+    value = 0
+    for place in range(LONGEST_NUMBER):
+        byte = file.read(1)
+        if not byte:
+            raise ValueError("the file ends in the middle of a number")
+        value |= (byte[0] & 127) << 7 * place
+        if byte[0] < 128:
+            return value
+    raise ValueError("a number of more than 64 bits")

@@ -1,0 +1,120 @@
+"""The model file in ONNX Runtime, on CPU or GPU.
+
+A runtime is what it says: the GPU provider is asked with its fallback to the CPU switched off, because a session
+otherwise runs on the CPU without a word where the GPU libraries are missing.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from ..contract import GeoSegError
+from ..raster.grid import Window
+from .cropping import bounds, cropped, depths
+
+Array = NDArray[Any]
+
+
+class OnnxRuntime:
+    """The model file itself in ONNX Runtime, in the arithmetic of its graph."""
+
+    name, crops = "onnx", False
+
+    def __init__(
+        self,
+        graph: Path | str | bytes,
+        device: str = "cpu",
+        precision: str = "float32",
+        spinning: bool = False,
+    ) -> None:
+        """Open a session on exactly one device.
+
+        Memory stays with the session between two runs: given back and taken again it costs a fifth of the time. A
+        plan of it for each shape of window would double it. Operations come in the order of the file: in its own,
+        ONNX Runtime asks all trees of a forest before it adds up, and holds 2.5 kB a pixel.
+
+        Args:
+            graph: its file, or what would stand in it.
+            device: `cpu` or `cuda:N`.
+            precision: what the graph computes in, `float32` or `int8`.
+            spinning: whether threads stay awake between two operations: a third faster where a graph is a thousand
+                short ones, as a forest's is; otherwise the processor is left to the other stages.
+
+        Raises:
+            GeoSegError: `no_onnx_runtime` if the package is missing, `no_onnx_gpu` if its GPU provider does not work.
+        """
+        try:
+            import onnxruntime
+            from onnxruntime.capi import onnxruntime_pybind11_state as native
+        except ImportError as error:
+            raise GeoSegError("no_onnx_runtime", "ONNX Runtime is not installed.", "Use torch.") from error
+        self._errors = tuple(
+            item for item in vars(native).values() if isinstance(item, type) and issubclass(item, Exception)
+        )
+        self.device, self.precision = device, precision
+        self.title = f"ONNX Runtime {precision} on {device}"
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        options.enable_mem_pattern = False
+        options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
+        options.intra_op_num_threads = torch.get_num_threads()
+        options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
+        providers: list[Any] = [("CPUExecutionProvider", {"arena_extend_strategy": "kSameAsRequested"})]
+        if device != "cpu":
+            getattr(onnxruntime, "preload_dlls", lambda: None)()
+            options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+            providers = [("CUDAExecutionProvider", {"device_id": torch.device(device).index or 0})]
+        try:
+            opened = graph if isinstance(graph, bytes) else os.fspath(graph)
+            self._session = onnxruntime.InferenceSession(opened, options, providers=providers)
+        except self._errors as error:
+            raise GeoSegError("no_onnx_gpu" if device != "cpu" else "no_onnx_runtime",
+                              f"ONNX Runtime cannot run this model on {device}.", "Use torch.",
+                              str(error)) from error  # fmt: skip
+        self._input = self._session.get_inputs()[0].name
+
+    def predict_window(self, scores: Array, kept: Window | None = None) -> Array:
+        """See `Runtime`."""
+        made = self._run(scores, {})
+        return kept.of(made) if kept else made
+
+    def _run(self, scores: Array, bounds: dict[str, Array]) -> Array:
+        image = scores[None].astype(np.float32, copy=False)
+        try:
+            made: Array = self._session.run(None, {self._input: image, **bounds})[0][0]
+            return made
+        except self._errors as error:
+            if "alloc" in str(error).lower() or "memory" in str(error).lower():
+                raise MemoryError(str(error)) from error
+            raise
+
+
+class CroppedOnnxRuntime(OnnxRuntime):
+    """A U-Net, or an ensemble of such, that computes little more than what is kept of a window; see `cropping`."""
+
+    crops = True
+
+    def __init__(self, path: Path | str, network: nn.Module, device: str = "cpu") -> None:
+        """See `OnnxRuntime`.
+
+        Args:
+            path: of the model file.
+            network: rebuilt from it, one of `cropping.can_crop`.
+            device: `cpu` or `cuda:N`.
+        """
+        super().__init__(cropped(onnx.load(path), network), device)
+        self._depths = depths(network)
+
+    def predict_window(self, scores: Array, kept: Window | None = None) -> Array:
+        """See `Runtime`."""
+        height, width = scores.shape[1:]
+        kept = kept or Window(0, 0, height, width)
+        return self._run(scores, bounds(kept, height, width, self._depths))
