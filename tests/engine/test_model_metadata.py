@@ -39,7 +39,7 @@ def test_a_file_that_ends_too_early_is_refused(path, share):
         read_metadata(path)
 
 
-@pytest.mark.parametrize("content", [b"\x0b", b"\xff" * 20, b"PK\x03\x04 a zip, not a model"])
+@pytest.mark.parametrize("content", [b"\x0b", b"\0" * 20, b"\xff" * 20, b"PK\x03\x04 a zip, not a model"])
 def test_a_file_of_another_kind_is_refused(path, content):
     path.write_bytes(content)
     with pytest.raises(ValueError):

@@ -235,9 +235,10 @@ def test_the_core_follows_memory_and_blocks():
 
 
 @pytest.mark.parametrize(
-    ("core_px", "unit_px"), [(112, 512), (512, 512), (768, 1536), (1024, 1024), (600, 1024)]
+    ("core_px", "unit_px"),
+    [(112, 512), (256, 512), (512, 512), (600, 1024), (768, 1536), (1280, 1536), (3840, 4096)],
 )
-def test_units_are_whole_cores_and_whole_blocks_of_the_file(core_px, unit_px):
+def test_units_are_whole_blocks_of_the_file_and_little_larger_than_a_core(core_px, unit_px):
     assert unit_px_for(core_px, 16) == unit_px
 
 

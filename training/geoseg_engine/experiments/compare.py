@@ -47,7 +47,7 @@ CONTENDERS = (
     Contender("DeepLabV3+", TrainJob("", architecture="deeplabv3plus", encoder="resnet18")),
 )
 ALL_BANDS = BandSet("all bands")
-NODES = ("nodes_splits", "leaf_weights")
+NODES = ("nodes_splits", "leaf_weights", "nodes_values")
 """What the numbers of a tree are called in a model file."""
 
 
@@ -206,7 +206,7 @@ def parameters_of(path: Path) -> int:
     graph = onnx.load(path, load_external_data=False).graph
     held = sum(math.prod(item.dims) for item in graph.initializer)
     attributes = (item for node in graph.node for item in node.attribute)
-    return held + sum(math.prod(item.t.dims) for item in attributes if item.name in NODES)
+    return held + sum(len(item.floats) or math.prod(item.t.dims) for item in attributes if item.name in NODES)
 
 
 def failure(entry: Entry, error: GeoSegError) -> dict[str, Any]:

@@ -28,6 +28,8 @@ def read_metadata(path: Path) -> dict[str, str]:
     with path.open("rb") as file:
         while file.tell() < size:
             field, kind = divmod(_number(file), 8)
+            if not field:
+                raise ValueError(f"{path.name}: no field has the number 0")
             length = {EIGHT_BYTES: 8, FOUR_BYTES: 4}.get(kind, 0)
             if kind == NUMBER:
                 _number(file)

@@ -28,13 +28,16 @@ def cropped(model: onnx.ModelProto, network: nn.Module) -> bytes:
     Args:
         model: as `modelfile.export` writes it; changed.
         network: rebuilt from it, one of `banding.of_exact_unets`.
+
+    Raises:
+        LookupError: for a graph that another program has written anew.
     """
     graph = model.graph
     nodes = list(graph.node)
     for name, unet in network.named_modules():
         if isinstance(unet, UNet):
             nodes = _cropped(nodes, f"{PREFIX}{name}." if name else PREFIX, len(unet.up))
-    del graph.node[:]
+    del graph.node[:], graph.value_info[:]
     graph.node.extend(nodes)
     graph.initializer.append(numpy_helper.from_array(np.array([2, 3], np.int64), AXES))
     wanted = {item for node in nodes for item in node.input if item.startswith(f"{AXES}:")}
@@ -60,8 +63,8 @@ def bounds(kept: Window, height: int, width: int, depths: set[int]) -> dict[str,
     for levels in depths:
         for place, part in _slices(kept, height, width, levels):
             first, last = _names(place, levels)
-            found[first] = np.array([part.row, part.col])
-            found[last] = np.array([part.row + part.height, part.col + part.width])
+            found[first] = np.array([part.row, part.col], np.int64)
+            found[last] = np.array([part.row + part.height, part.col + part.width], np.int64)
     return found
 
 
@@ -88,9 +91,9 @@ def _cropped(nodes: list[onnx.NodeProto], prefix: str, levels: int) -> list[onnx
     cut(by_weight[f"{prefix}head.weight"], 0, "made 0")
     for level in range(levels):
         raised = by_weight[f"{prefix}up.{level}.weight"]
-        joined = next(node for node in nodes if node.op_type == "Concat" and raised.output[0] in node.input)
+        joins = [node for node in nodes if node.op_type == "Concat" and raised.output[0] in node.input]
         cut(raised, 0, f"made {level + 1}")
-        cut(joined, 1, f"skip {level}")
+        cut(joins[0], 1, f"skip {level}")
     return [item for node in nodes for item in (before.get(node.output[0]), node) if item]
 
 

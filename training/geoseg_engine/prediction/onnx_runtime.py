@@ -33,20 +33,20 @@ class OnnxRuntime:
         graph: Path | str | bytes,
         device: str = "cpu",
         precision: str = "float32",
-        spinning: bool = False,
+        of_trees: bool = False,
     ) -> None:
         """Open a session on exactly one device.
 
         Memory stays with the session between two runs: given back and taken again it costs a fifth of the time. A
-        plan of it for each shape of window would double it. Operations come in the order of the file: in its own,
-        ONNX Runtime asks all trees of a forest before it adds up, and holds 2.5 kB a pixel.
+        plan of it for each shape of window would double it.
 
         Args:
             graph: its file, or what would stand in it.
             device: `cpu` or `cuda:N`.
             precision: what the graph computes in, `float32` or `int8`.
-            spinning: whether threads stay awake between two operations: a third faster where a graph is a thousand
-                short ones, as a forest's is; otherwise the processor is left to the other stages.
+            of_trees: whether it is a forest. Its operations run in the order of the file: in its own, ONNX Runtime
+                asks all trees before it adds up, and holds 2.5 kB a pixel. Threads stay awake between two of its
+                thousand short operations, which is a third faster; others leave the processor to the other stages.
 
         Raises:
             GeoSegError: `no_onnx_runtime` if the package is missing, `no_onnx_gpu` if its GPU provider does not work.
@@ -64,9 +64,10 @@ class OnnxRuntime:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         options.enable_mem_pattern = False
-        options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
+        if of_trees:
+            options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
         options.intra_op_num_threads = torch.get_num_threads()
-        options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
+        options.add_session_config_entry("session.intra_op.allow_spinning", str(int(of_trees)))
         providers: list[Any] = [("CPUExecutionProvider", {"arena_extend_strategy": "kSameAsRequested"})]
         if device != "cpu":
             getattr(onnxruntime, "preload_dlls", lambda: None)()
@@ -107,8 +108,11 @@ class CroppedOnnxRuntime(OnnxRuntime):
 
         Args:
             path: of the model file.
-            network: rebuilt from it, one of `cropping.can_crop`.
+            network: rebuilt from it, one of `banding.of_exact_unets`.
             device: `cpu` or `cuda:N`.
+
+        Raises:
+            LookupError: see `cropping.cropped`.
         """
         super().__init__(cropped(onnx.load(path), network), device)
         self._depths = depths(network)

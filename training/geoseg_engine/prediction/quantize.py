@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from ..contract import GeoSegError
@@ -93,8 +94,11 @@ def known(path: Path, model: ModelFile) -> Verdict | None:
     """The verdict on an int8 graph that was made before; None if there is none of this model."""
     if not path.is_file():
         return None
-    found = read_metadata(path)
-    verdict = Verdict(**json.loads(found[KEY])) if KEY in found else None
+    try:
+        found = read_metadata(path)
+        verdict = Verdict(**json.loads(found[KEY])) if KEY in found else None
+    except (ValueError, DecodeError, TypeError):
+        return None
     return verdict if verdict and verdict.source == digest(model.path) else None
 
 

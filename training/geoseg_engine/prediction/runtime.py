@@ -134,8 +134,14 @@ def open_runtime(path: Path | str, name: str, device: str, precision: str = "flo
         return OnnxRuntime(path, found, precision)
     network = load_network(path)
     if name == "onnx":
-        crops = of_exact_unets(network)
-        return CroppedOnnxRuntime(path, network, found) if crops else OnnxRuntime(path, found)
+        try:
+            return (
+                CroppedOnnxRuntime(path, network, found)
+                if of_exact_unets(network)
+                else OnnxRuntime(path, found)
+            )
+        except LookupError:
+            return OnnxRuntime(path, found)
     return TorchRuntime(network, found, precision, read_model(path).calibration)
 
 

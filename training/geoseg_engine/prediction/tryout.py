@@ -15,7 +15,7 @@ from torch import nn
 
 from ..contract import GeoSegError
 from ..modelfile.precision import find_device, reduced_precision
-from ..modelfile.reading import ModelFile, is_foreign, load_network, onnx_only
+from ..modelfile.reading import ModelFile, is_foreign, load_network, not_our_model, onnx_only
 from .foreign import foreign_runtime
 from .onnx_runtime import OnnxRuntime
 from .quantize import quantized
@@ -194,7 +194,7 @@ def _graph_alone(
             f"{model.path.name} runs only in ONNX Runtime and float32; {asked} is asked for.",
             "Choose the runtime and the precision 'auto'.",
         )
-    runtime = foreign_runtime(model) if is_foreign(model) else OnnxRuntime(model.path, spinning=True)
+    runtime = foreign_runtime(model) if is_foreign(model) else _forest(model)
     features = max(int(model.architecture.get("features", 0)), len(sample))
     bytes_px = 4.0 * GRAPH_COPIES * (features + len(model.classes))
     if job_px < WORTHWHILE_PX:
@@ -202,6 +202,14 @@ def _graph_alone(
     _, speed = timed(runtime, sample)
     log(f"{runtime.title}: {speed / 1e6:.2f} Mpx/s")
     return Choice(runtime, speed, bytes_px)
+
+
+def _forest(model: ModelFile) -> Runtime:
+    try:
+        return OnnxRuntime(model.path, of_trees=True)
+    except GeoSegError as error:
+        why = "ONNX Runtime, which must be 1.21 or newer for a forest, cannot read its trees"
+        raise not_our_model(model.path, why, error.details) from error
 
 
 def _checked(
@@ -224,8 +232,8 @@ def _checked(
 
 def scratch(runtime: Runtime) -> float:
     """Activations that a runtime holds at once, over the largest operation's input and output."""
-    if isinstance(runtime, TorchRuntime) and runtime.in_bands:
-        return BANDED_SCRATCH
+    if isinstance(runtime, TorchRuntime):
+        return BANDED_SCRATCH if runtime.in_bands else SCRATCH
     return CROPPED_SCRATCH if runtime.crops else SCRATCH
 
 
