@@ -38,6 +38,7 @@ from geoseg_engine.modelfile.stats import Statistics
 from geoseg_engine.models.spectral import MaximumLikelihood, SpectralAngle
 from geoseg_engine.models.texture import FLOOR, Texture
 from geoseg_engine.prediction import predict
+from geoseg_engine.prediction.tryout import choose_runtime
 
 ENGINE = Path(__file__).parents[2] / "training"
 BANDS = 3
@@ -98,6 +99,15 @@ def test_the_model_file_says_what_it_is(made):
     assert model.trained["settings"]["method"] == "forest"
     with pytest.raises(GeoSegError, match="no network"):
         load_network(model.path)
+
+
+def test_a_forest_with_damaged_trees_is_named(made, tmp_path):
+    _, results = made
+    whole = Path(results["forest"]["model"]).read_bytes()
+    (tmp_path / "model.onnx").write_bytes(whole.replace(b"TreeEnsemble", b"TreeEnsembl?"))
+    with pytest.raises(GeoSegError, match="cannot read its trees") as caught:
+        choose_runtime(read_model(tmp_path / "model.onnx"), np.zeros((BANDS, 8, 8), np.float32), 64)
+    assert caught.value.code == "not_our_model"
 
 
 def test_importance_finds_the_bands_that_tell_the_classes_apart(made):

@@ -3,7 +3,6 @@
 import shutil
 
 import numpy as np
-import onnx
 import pytest
 import torch
 from prediction_scenes import STATISTICS, grid_of, network, recipe_of, scene, write_model, write_raster
@@ -11,15 +10,13 @@ from training_scenes import small_job, write_dataset
 
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import GeoSegError
-from geoseg_engine.modelfile import export
 from geoseg_engine.modelfile.reading import read_model
 from geoseg_engine.modelfile.stats import normalise
 from geoseg_engine.models import build
 from geoseg_engine.models.ensemble import Ensemble
 from geoseg_engine.models.segnet import SegNet
 from geoseg_engine.prediction import banding, openvino_runtime, quantize, tryout
-from geoseg_engine.prediction.cropping import bounds
-from geoseg_engine.prediction.onnx_runtime import CroppedOnnxRuntime, OnnxRuntime
+from geoseg_engine.prediction.onnx_runtime import OnnxRuntime
 from geoseg_engine.prediction.quantize import int8_path, known, quantized
 from geoseg_engine.prediction.runtime import TorchRuntime, fold_batch_norm, open_runtime
 from geoseg_engine.prediction.tryout import Choice, best_of, choose_runtime, offered
@@ -90,33 +87,6 @@ def test_what_is_kept_of_a_window_has_the_bits_of_the_whole(precision, monkeypat
         whole = runtime.predict_window(scores)
         for kept in KEPT:
             assert (runtime.predict_window(scores, kept) == kept.of(whole)).all()
-
-
-@pytest.mark.parametrize("levels", [(3,), (2, 3)])
-def test_a_graph_that_crops_has_the_bits_of_the_whole(levels, tmp_path):
-    net, path = Ensemble([network(each) for each in levels]).eval(), tmp_path / "model.onnx"
-    export.export(net, STATISTICS, {}, [torch.randn(2, 2, 48, 64)], path)
-    scores = scene(208, 160).astype(np.float32) / 100
-    whole = OnnxRuntime(path).predict_window(scores)
-    runtime = CroppedOnnxRuntime(path, net)
-    assert (runtime.predict_window(scores) == whole).all()
-    for kept in KEPT:
-        assert (runtime.predict_window(scores, kept) == kept.of(whole)).all()
-
-
-def test_onnx_runtime_is_opened_with_the_graph_that_crops_where_there_is_one(model, tmp_path):
-    assert open_runtime(model.path, "onnx", "cpu").crops
-    assert not open_runtime(model.path, "onnx", "cpu", "int8").crops, "its graph is another"
-    rewritten = onnx.load(model.path)
-    head = next(node for node in rewritten.graph.node if "network.head.weight" in node.input)
-    head.input[1] = "same"
-    rewritten.graph.node.insert(0, onnx.helper.make_node("Identity", ["network.head.weight"], ["same"]))
-    onnx.save(rewritten, tmp_path / "model.onnx")
-    assert not open_runtime(tmp_path / "model.onnx", "onnx", "cpu").crops
-
-
-def test_bounds_of_slices_are_whole_numbers_of_64_bits():
-    assert {item.dtype for item in bounds(KEPT[1], 208, 160, {2, 3}).values()} == {np.dtype(np.int64)}
 
 
 @pytest.mark.parametrize("kept", KEPT)

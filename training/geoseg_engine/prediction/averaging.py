@@ -47,7 +47,7 @@ class Averaged:
     """A runtime that asks several voices through several views; see `averaged`.
 
     Attributes:
-        title, name, precision, device, crops: see `Runtime`.
+        title, name, precision, device: see `Runtime`.
         views: answers that are averaged for every pixel.
     """
 
@@ -64,7 +64,6 @@ class Averaged:
         self.views = len(voices) * len(views)
         self.title = f"{runtime.title}, mean of {self.views}"
         self.name, self.precision, self.device = runtime.name, runtime.precision, runtime.device
-        self.crops = runtime.crops
         self._voices, self._views, self._directions = voices, views, directions
         self._calibration, self._disagreement = calibration, with_disagreement
 

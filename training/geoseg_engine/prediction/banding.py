@@ -168,7 +168,7 @@ def banded(network: nn.Module, levels: int = LEVELS) -> nn.Module:
         network: changed in place but for the outermost.
         levels: how many, from the first, are computed in bands.
     """
-    if not of_exact_unets(network):
+    if not _of_exact_unets(network):
         return network
     if isinstance(network, UNet):
         return BandedUNet(network, levels)
@@ -179,12 +179,12 @@ def banded(network: nn.Module, levels: int = LEVELS) -> nn.Module:
     return network
 
 
-def of_exact_unets(network: nn.Module) -> bool:
+def _of_exact_unets(network: nn.Module) -> bool:
     """Whether a network, or each of an ensemble, is a U-Net that sees a bounded neighbourhood."""
     if isinstance(network, Member):
-        return of_exact_unets(network.network)
+        return _of_exact_unets(network.network)
     if isinstance(network, Ensemble):
-        return all(of_exact_unets(member) for member in network.members)
+        return all(_of_exact_unets(member) for member in network.members)
     return isinstance(network, UNet) and network.tile_exact
 
 

@@ -18,10 +18,8 @@ class ForeignRuntime:
     """Windows of the side that the model wants, its values as probabilities, its threshold as decision.
 
     Attributes:
-        title, name, precision, device, crops: see `Runtime`.
+        title, name, precision, device: see `Runtime`.
     """
-
-    crops = False
 
     def __init__(self, session: Runtime, model: ModelFile) -> None:
         """`session` gives the graph's first output of z-scores."""

@@ -11,26 +11,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from ..contract import GeoSegError
 from ..raster.grid import Window
-from .cropping import bounds, cropped, depths
 
-Array = NDArray[Any]
+Array = NDArray[np.floating[Any]]
 
 
 class OnnxRuntime:
     """The model file itself in ONNX Runtime, in the arithmetic of its graph."""
 
-    name, crops = "onnx", False
+    name = "onnx"
 
     def __init__(
         self,
-        graph: Path | str | bytes,
+        path: Path | str,
         device: str = "cpu",
         precision: str = "float32",
         of_trees: bool = False,
@@ -41,7 +38,7 @@ class OnnxRuntime:
         plan of it for each shape of window would double it.
 
         Args:
-            graph: its file, or what would stand in it.
+            path: of the graph.
             device: `cpu` or `cuda:N`.
             precision: what the graph computes in, `float32` or `int8`.
             of_trees: whether it is a forest. Its operations run in the order of the file: in its own, ONNX Runtime
@@ -74,8 +71,7 @@ class OnnxRuntime:
             options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
             providers = [("CUDAExecutionProvider", {"device_id": torch.device(device).index or 0})]
         try:
-            opened = graph if isinstance(graph, bytes) else os.fspath(graph)
-            self._session = onnxruntime.InferenceSession(opened, options, providers=providers)
+            self._session = onnxruntime.InferenceSession(os.fspath(path), options, providers=providers)
         except self._errors as error:
             raise GeoSegError("no_onnx_gpu" if device != "cpu" else "no_onnx_runtime",
                               f"ONNX Runtime cannot run this model on {device}.", "Use torch.",
@@ -84,41 +80,11 @@ class OnnxRuntime:
 
     def predict_window(self, scores: Array, kept: Window | None = None) -> Array:
         """See `Runtime`."""
-        made = self._run(scores, {})
-        return kept.of(made) if kept else made
-
-    def _run(self, scores: Array, bounds: dict[str, Array]) -> Array:
         image = scores[None].astype(np.float32, copy=False)
         try:
-            made: Array = self._session.run(None, {self._input: image, **bounds})[0][0]
-            return made
+            made: Array = self._session.run(None, {self._input: image})[0][0]
+            return kept.of(made) if kept else made
         except self._errors as error:
             if "alloc" in str(error).lower() or "memory" in str(error).lower():
                 raise MemoryError(str(error)) from error
             raise
-
-
-class CroppedOnnxRuntime(OnnxRuntime):
-    """A U-Net, or an ensemble of such, that computes little more than what is kept of a window; see `cropping`."""
-
-    crops = True
-
-    def __init__(self, path: Path | str, network: nn.Module, device: str = "cpu") -> None:
-        """See `OnnxRuntime`.
-
-        Args:
-            path: of the model file.
-            network: rebuilt from it, one of `banding.of_exact_unets`.
-            device: `cpu` or `cuda:N`.
-
-        Raises:
-            LookupError: see `cropping.cropped`.
-        """
-        super().__init__(cropped(onnx.load(path), network), device)
-        self._depths = depths(network)
-
-    def predict_window(self, scores: Array, kept: Window | None = None) -> Array:
-        """See `Runtime`."""
-        height, width = scores.shape[1:]
-        kept = kept or Window(0, 0, height, width)
-        return self._run(scores, bounds(kept, height, width, self._depths))

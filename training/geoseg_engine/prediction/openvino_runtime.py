@@ -21,7 +21,7 @@ HINTS = {"float32": "f32", "int8": "f32", "bf16": "bf16"}
 class OpenVinoRuntime:
     """See `runtime.Runtime`; computes on the CPU."""
 
-    name, device, crops = "openvino", "cpu", False
+    name, device = "openvino", "cpu"
 
     def __init__(self, path: Path | str, precision: str = "float32") -> None:
         """Compile the graph for this processor.

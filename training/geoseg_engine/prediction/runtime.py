@@ -18,8 +18,8 @@ from ..modelfile.precision import find_device
 from ..modelfile.reading import load_network, read_model
 from ..models import last_layers
 from ..raster.grid import Window, up_to
-from .banding import LEVELS, banded, of_exact_unets, unets
-from .onnx_runtime import CroppedOnnxRuntime, OnnxRuntime
+from .banding import LEVELS, banded, unets
+from .onnx_runtime import OnnxRuntime
 from .openvino_runtime import OpenVinoRuntime
 
 Array = NDArray[np.floating[Any]]
@@ -41,14 +41,12 @@ class Runtime(Protocol):
         name: `torch`, `onnx` or `openvino`.
         precision: `float32`, `bf16`, `fp16`, `int8` or `float64`.
         device: `cpu` or `cuda:N`.
-        crops: whether little more is computed than what is kept of a window.
     """
 
     title: str
     name: str
     precision: str
     device: str
-    crops: bool
 
     def predict_window(self, scores: Array, kept: Window | None = None) -> Array:
         """Output q (classes, rows, cols), see `modelfile.calibration`, of z-scores (bands, rows, cols).
@@ -130,19 +128,9 @@ def open_runtime(path: Path | str, name: str, device: str, precision: str = "flo
     if name == "openvino":
         return OpenVinoRuntime(path, precision)
     found = str(find_device(device))
-    if name == "onnx" and precision != "float32":
-        return OnnxRuntime(path, found, precision)
-    network = load_network(path)
     if name == "onnx":
-        try:
-            return (
-                CroppedOnnxRuntime(path, network, found)
-                if of_exact_unets(network)
-                else OnnxRuntime(path, found)
-            )
-        except LookupError:
-            return OnnxRuntime(path, found)
-    return TorchRuntime(network, found, precision, read_model(path).calibration)
+        return OnnxRuntime(path, found, precision)
+    return TorchRuntime(load_network(path), found, precision, read_model(path).calibration)
 
 
 def up_to_vectors(window: Window) -> Window:

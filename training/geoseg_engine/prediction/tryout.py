@@ -32,9 +32,9 @@ BYTES = {"float32": 4, "bf16": 2, "fp16": 2, "int8": 2}
 """Of an activation; int8 keeps some of its layers in float32."""
 GRAPH_COPIES = 3
 """Copies of features and probabilities alive at once in a graph of ONNX_ONLY."""
-SCRATCH, CROPPED_SCRATCH, BANDED_SCRATCH = 2.7, 2.3, 1.3
+SCRATCH, BANDED_SCRATCH = 2.7, 1.3
 """Activations alive at once, over the largest single operation's input and output: 2.2 to 2.7 on U-Nets in all
-runtimes, 1.6 to 2.2 where a decoder computes only what is kept, 1.2 to 1.3 in bands."""
+runtimes, 1.2 to 1.3 in bands."""
 CROPPED_WORK = 0.4
 """Of what a pixel costs, what one of the halo does where nothing else is computed of it than a U-Net's encoder."""
 
@@ -232,14 +232,12 @@ def _checked(
 
 def scratch(runtime: Runtime) -> float:
     """Activations that a runtime holds at once, over the largest operation's input and output."""
-    if isinstance(runtime, TorchRuntime):
-        return BANDED_SCRATCH if runtime.in_bands else SCRATCH
-    return CROPPED_SCRATCH if runtime.crops else SCRATCH
+    return BANDED_SCRATCH if isinstance(runtime, TorchRuntime) and runtime.in_bands else SCRATCH
 
 
 def halo_work(runtime: Runtime) -> float:
     """What a pixel of the halo costs, over what one of the core does."""
-    return CROPPED_WORK if runtime.crops else 1.0
+    return CROPPED_WORK if isinstance(runtime, TorchRuntime) and runtime.crops else 1.0
 
 
 def timed(runtime: Runtime, sample: NDArray[Any]) -> tuple[NDArray[Any], float]:
