@@ -18,6 +18,7 @@ sys.path.insert(0, str(ROOT / "training"))
 
 SIDE_PX, SMALL_PX = 7072, 1000
 BANDS, TREES = 6, 100
+"""As many trees as scikit-learn grows unless it is told."""
 LABELLED_PX = 448
 """Side of the two labelled grounds, 200 000 pixels each: one to train, one to validate."""
 CLASSES = ("water", "field", "forest", "town")

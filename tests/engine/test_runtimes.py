@@ -104,13 +104,12 @@ def test_a_decoder_computes_little_around_what_is_kept(kept):
 
 def ensemble(*names):
     """As folds and seeds are written."""
-    members = [member(name) for name in names]
+    members = [
+        {"name": "member", "network": {"name": name, "bands": 2, "classes": 3, "width": 4, "levels": 3},
+         "bands": 2, "classes": 3}
+        for name in names
+    ]  # fmt: skip
     return build({"name": "ensemble", "members": members, "bands": 2, "classes": 3}).eval()
-
-
-def member(name):
-    network = {"name": name, "bands": 2, "classes": 3, "width": 4, "levels": 3}
-    return {"name": "member", "network": network, "bands": 2, "classes": 3}
 
 
 def segnet():

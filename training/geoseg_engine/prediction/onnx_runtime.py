@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 from ..contract import GeoSegError
 from ..raster.grid import Window
 
-Array = NDArray[np.floating[Any]]
-
 
 class OnnxRuntime:
     """The model file itself in ONNX Runtime, in the arithmetic of its graph."""
@@ -78,11 +76,11 @@ class OnnxRuntime:
                               str(error)) from error  # fmt: skip
         self._input = self._session.get_inputs()[0].name
 
-    def predict_window(self, scores: Array, kept: Window | None = None) -> Array:
+    def predict_window(self, scores: NDArray[Any], kept: Window | None = None) -> NDArray[Any]:
         """See `Runtime`."""
         image = scores[None].astype(np.float32, copy=False)
         try:
-            made: Array = self._session.run(None, {self._input: image})[0][0]
+            made: NDArray[Any] = self._session.run(None, {self._input: image})[0][0]
             return kept.of(made) if kept else made
         except self._errors as error:
             if "alloc" in str(error).lower() or "memory" in str(error).lower():

@@ -93,8 +93,8 @@ def behind(path: Path) -> list[Path]:
 
 
 def unit_px_for(core_px: int, align_px: int) -> int:
-    """Side of a unit, in whole blocks of the files: of two cores if these are a half or one and a half, else of one."""
-    if core_px in (UNIT_PX // 2, 3 * UNIT_PX // 2):
+    """Side of a unit: the whole blocks of the files that hold a core, or two cores of one and a half blocks."""
+    if core_px == 3 * UNIT_PX // 2:
         return lcm(core_px, UNIT_PX, align_px)
     return up_to(max(core_px, 1), lcm(UNIT_PX, align_px))
 

@@ -1,6 +1,6 @@
 """Running a trained network: one interface over torch, ONNX Runtime and OpenVINO, on CPU or GPU.
 
-See `onnx_runtime` and `openvino_runtime` for the other two.
+Here is torch; the others have modules of their own.
 """
 
 from __future__ import annotations
