@@ -258,11 +258,12 @@ class Installation:
         """Build richdem; where it cannot be built say so and go on without.
 
         richdem brings a pybind11 that is too old for Python 3.11, so the installed one has to come first on the
-        compiler's line. Newer setuptools give CFLAGS to C only; CPPFLAGS reaches C++ with all of them.
+        compiler's line. Newer setuptools give CFLAGS to C only; CPPFLAGS reaches C++ with all of them. Its numpy is not
+        built from source: that of Python 3.13 and newer would take an hour, or fail.
         """
         python = str(interpreter(self._root))
         try:
-            self._install("numpy1.txt")
+            self._install("numpy1.txt", extra=("--only-binary", "numpy"))
             include = self._command.run([python, "-c", "import pybind11; print(pybind11.get_include())"])[-1]
             requirements = str(training_dir() / "requirements" / "richdem.txt")
             self._command.run(

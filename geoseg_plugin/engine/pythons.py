@@ -18,7 +18,7 @@ from ..contract import GeoSegError
 from .environment import cleaned
 from .liveness import no_window
 
-SUPPORTED = ((3, 11), (3, 12))
+SUPPORTED = ((3, 11), (3, 12), (3, 13), (3, 14))
 """Versions for which all pinned packages exist, the one that was tested most first."""
 
 QUESTION = "import sys, venv, ensurepip; print('%d.%d.%d' % sys.version_info[:3], sys.maxsize > 2**32)"
@@ -44,9 +44,9 @@ def find_python(chosen: str = "") -> Interpreter:
         if isinstance(answer, Interpreter):
             return answer
         tried.append(f"{path}: {answer}")
-    versions = " or ".join(f"{major}.{minor}" for major, minor in SUPPORTED)
+    oldest, newest = (f"{major}.{minor}" for major, minor in (SUPPORTED[0], SUPPORTED[-1]))
     what = f"{chosen} cannot be used: {tried[0].partition(': ')[2]}." if chosen else "No usable Python found."
-    raise GeoSegError("no_python", what, f"Install Python {versions} (with venv, 64 bit) and choose it here.",
+    raise GeoSegError("no_python", what, f"Install Python {oldest} to {newest} (with venv, 64 bit) and choose it here.",
                       "\n".join(tried))  # fmt: skip
 
 

@@ -95,7 +95,7 @@ def test_rasters_of_other_programs_keep_their_values(tmp_path, dtype, values, no
 @pytest.mark.parametrize(("dtype", "nodata"), [("int16", -9999), ("uint8", 0), ("uint8", 7)])
 def test_a_raster_of_ours_that_was_converted_keeps_what_is_no_class(tmp_path, dtype, nodata):
     codes = patchy(3, classes=3, none=0.05)
-    values = np.where(codes == IGNORE, nodata, codes + (nodata == 0)).astype(dtype)
+    values = np.where(codes == IGNORE, nodata, codes.astype(np.int64) + (nodata == 0)).astype(dtype)
     write_raster(tmp_path / "classes.tif", values, grid_of(*codes.shape), nodata)
     with rasterio.open(tmp_path / "classes.tif", "r+") as dataset:
         dataset.update_tags(**{CLASSES_TAG: json.dumps(encode(CLASSES))})

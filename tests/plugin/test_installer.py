@@ -205,6 +205,20 @@ def test_a_python_that_will_not_do_is_named_with_the_reason(tmp_path: Path) -> N
         pythons.find_python(str(tmp_path / "nothing"))
 
 
+@pytest.mark.parametrize("version", ["3.11.2", "3.12.4", "3.13.1", "3.14.0"])
+def test_the_pythons_of_current_systems_will_do(tmp_path: Path, version: str) -> None:
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\necho {version} True\n")
+    python.chmod(0o755)
+    assert version.startswith("{}.{}.".format(*pythons.find_python(str(python)).version))
+
+
+def test_numpy_1_is_not_built_from_source_where_python_is_too_new_for_it(fake_pip: FakePip) -> None:
+    Installation(Plan(fake_pip.root, python=str(PYTHON))).run()
+    first = next(call for call in fake_pip.calls if any(word.endswith("numpy1.txt") for word in call))
+    assert first[first.index("--only-binary") + 1] == "numpy"
+
+
 def test_two_installations_do_not_meet(tmp_path: Path) -> None:
     with locked(tmp_path / "lock"), pytest.raises(GeoSegError) as error, locked(tmp_path / "lock"):
         pass
