@@ -71,6 +71,18 @@ def test_no_outline_moves_by_more_than_the_tolerance_and_corners_become_few(tmp_
     assert counts == sorted(counts, reverse=True) and counts[-1] < counts[0] / 6
 
 
+@pytest.mark.parametrize(
+    ("ids", "tolerance"),
+    [([[2, 2, 1], [2, 1, 1]], 6), (smooth_ids(40, 1.2, 8), 6), (noise_ids(25, 9), 8), (noise_ids(25, 9), 25)],
+    ids=["a stair of two", "fine", "noise", "noise, wider"],
+)
+def test_nothing_moves_too_far_where_a_border_may_not_become_straight(tmp_path, ids, tolerance):
+    ids = np.array(ids, np.uint8)
+    borders = shapely.union_all(shapely.boundary(drawn(tmp_path, ids).geometry.values))
+    moved = shapely.union_all(shapely.boundary(drawn(tmp_path, ids, simplify_m=tolerance).geometry.values))
+    assert shapely.hausdorff_distance(borders, moved) <= tolerance * 1.001
+
+
 def test_the_tolerance_is_metres_on_the_ground_in_any_crs(tmp_path):
     """A step of two pixels is 222 m in north, and 19 m in east at 85 degrees."""
     ids = np.zeros((30, 30), np.uint8)
@@ -105,6 +117,17 @@ def test_a_small_area_never_vanishes(tmp_path):
     ids[4, 4], ids[0, 3:6] = 1, 2
     frame = drawn(tmp_path, ids, simplify_m=1000)
     assert len(frame) == 3 and (frame.area > 30).all()
+
+
+@pytest.mark.parametrize("turns", range(4))
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize(
+    "how", [{"simplify_m": 15}, {"right_angles": True}], ids=["simplified", "right angles"]
+)
+def test_a_border_does_not_fall_onto_a_straight_one(tmp_path, turns, mirrored, how):
+    ids = np.rot90(np.array([[255, 1, 1, 255], [255, 255, 2, 255]], np.uint8), turns)
+    frame = drawn(tmp_path, ids[:, ::-1] if mirrored else ids, **how)
+    assert len(frame) == 2 and (frame.area_m2 > 30).all()
 
 
 def turned_building(degrees, side=80):

@@ -22,6 +22,7 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 ROUNDS = 10
 """A stretch that would not fit is tried again with half the tolerance; after so many times it stays as it was."""
+ROUNDING = 1e-9
 
 
 class Surroundings:
@@ -91,6 +92,8 @@ def simplified(
         one, other = one[chord], other[chord]
         cut = other - one > 1
         bad = np.zeros(len(one), bool)
+        bad[cut] = _too_far(metres, one[cut], other[cut], tolerance_m)
+        cut &= ~bad
         bad[cut] = _hull_intruded(points, key, one[cut], other[cut], surroundings)
         kept[one] = kept[other] = True
         begin, end = np.append(begin[spoilt], one[bad]), np.append(end[spoilt], other[bad])
@@ -121,8 +124,8 @@ def _bent(
     whole = (arcs.offsets[at] == begin) & (arcs.offsets[at + 1] - 1 == end)
     apart = arcs.points[end] - arcs.points[begin]
     first = arcs.points[begin + 1] - arcs.points[begin]
-    along_row = (apart[:, 0] == 0) & arcs.east[at] & (first[:, 0] != 0)
-    along_col = (apart[:, 1] == 0) & arcs.south[at] & (first[:, 1] != 0)
+    along_row = (apart[:, 0] == 0) & arcs.east[at] & ((first[:, 0] != 0) | (first[:, 1] < 0))
+    along_col = (apart[:, 1] == 0) & arcs.south[at] & ((first[:, 1] != 0) | (first[:, 0] < 0))
     two = (np.bincount(stretch, minlength=len(begin)) == 2) & whole & (apart != 0).any(axis=1)
     step = ragged(begin, end - begin)
     row, col = arcs.points.T.astype(np.float64)
@@ -138,6 +141,18 @@ def _bent(
     farthest = index[np.lexsort((distance, owner))[np.cumsum((end - begin - 1)[spoilt]) - 1]]
     before = np.searchsorted(stretch, spoilt, "right") - 1
     return np.insert(chosen, before, farthest), np.insert(stretch, before, spoilt)
+
+
+def _too_far(metres: Floats, begin: Ints, end: Ints, tolerance_m: float) -> Bools:
+    """Whether a corner between begin and end lies farther than the tolerance from the line between both."""
+    if not len(begin):
+        return np.zeros(0, bool)
+    index = ragged(begin + 1, end - begin - 1)
+    owner = np.repeat(np.arange(len(begin)), end - begin - 1)
+    line, to = (metres[end] - metres[begin])[owner], metres[index] - metres[begin][owner]
+    along = (line * to).sum(axis=1) / np.maximum((line**2).sum(axis=1), np.finfo(np.float64).tiny)
+    beside = to - line * np.clip(along, 0, 1)[:, None]
+    return np.bincount(owner[np.hypot(*beside.T) > tolerance_m * (1 + ROUNDING)], minlength=len(begin)) > 0
 
 
 def _hull_intruded(points: Floats, key: Ints, begin: Ints, end: Ints, surroundings: Surroundings) -> Bools:
