@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,45 @@ from ..raster.geodesy import pixel_vectors_m
 
 Floats = NDArray[np.float64]
 ROWS, COLS = 257, 65
+EDGES = 1_000_000
+"""Lines that are measured at once: one outline may have a hundred times as many."""
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Successive lines of outlines, from each point to the next one.
+
+    Attributes:
+        place: which of all points they begin at.
+        row, col: (n) where they begin.
+        rows, cols: (n) how far they go.
+    """
+
+    place: slice
+    row: Floats
+    col: Floats
+    rows: Floats
+    cols: Floats
+
+
+def edges(points: NDArray[Any], offsets: NDArray[np.int64]) -> Iterator[Edges]:
+    """All lines of outlines, EDGES at a time.
+
+    Args:
+        points: (n, 2 or more) row and column.
+        offsets: where each outline begins; its last point joins its first.
+    """
+    last, first = points[offsets[1:] - 1, :2], points[offsets[:-1], :2]
+    for begin in range(0, len(points), EDGES):
+        end = min(begin + EDGES, len(points))
+        row, col = points[begin:end, :2].T.astype(np.float64)
+        step = np.zeros((end - begin, 2))
+        step[:-1] = np.diff(np.stack([row, col], axis=1), axis=0)
+        if end < len(points):
+            step[-1] = points[end, :2] - np.array([row[-1], col[-1]])
+        closing = slice(*np.searchsorted(offsets[1:], [begin + 1, end + 1]).tolist())
+        step[offsets[1:][closing] - 1 - begin] = first[closing].astype(np.float64) - last[closing]
+        yield Edges(slice(begin, end), row, col, *step.T)
 
 
 class Ground:
@@ -52,10 +93,12 @@ class Ground:
         """
         if not len(owner):
             return np.zeros(count)
-        after = np.arange(1, len(points) + 1)
-        after[offsets[1:] - 1] = offsets[:-1]
-        row, col = points[:, 0].astype(np.float64), points[:, 1].astype(np.float64)
-        rows, cols = row[after] - row, col[after] - col
-        east, north, east_down, north_down = self.pixel_m(row + rows / 2, col + cols / 2)
-        length = np.hypot(cols * east + rows * east_down, cols * north + rows * north_down)
+        length = np.empty(len(points))
+        for line in edges(points, offsets):
+            east, north, east_down, north_down = self.pixel_m(
+                line.row + line.rows / 2, line.col + line.cols / 2
+            )
+            length[line.place] = np.hypot(
+                line.cols * east + line.rows * east_down, line.cols * north + line.rows * north_down
+            )
         return np.bincount(owner, np.add.reduceat(length, offsets[:-1]), count).astype(np.float64)

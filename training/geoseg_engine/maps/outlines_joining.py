@@ -35,6 +35,8 @@ class Outlined:
 
     def only(self, areas: NDArray[np.bool_]) -> Outlined:
         """Some of the areas."""
+        if areas.all():
+            return self
         number = np.cumsum(areas) - 1
         outlines = areas[self.owner]
         length = np.diff(self.offsets)
@@ -168,7 +170,8 @@ def _last(taken: dict[int, int], key: int) -> int:
 
 
 def _chain(chains: Chains, number: int) -> Ints:
-    return chains.points[chains.offsets[number] : chains.offsets[number + 1]]
+    """A copy: what waits for the rest of its area must not keep all chains of its strip."""
+    return chains.points[chains.offsets[number] : chains.offsets[number + 1]].copy()
 
 
 def _from_first_corner(outline: Ints) -> Ints:

@@ -8,6 +8,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from .outlines_ground import EDGES, edges
 from .outlines_joining import Outlined
 from .outlines_tracing import CROSSING, kinds
 
@@ -64,10 +65,10 @@ def _loops(points: NDArray[np.int32]) -> list[NDArray[np.int32]]:
 
 def signed_areas(points: NDArray[Any], offsets: Offsets) -> Floats:
     """Area in pixels within each outline of (row, column); that of a hole is negative."""
-    row, col = points[:, 0].astype(np.float64), points[:, 1].astype(np.float64)
-    after = np.arange(1, len(points) + 1)
-    after[offsets[1:] - 1] = offsets[:-1]
-    return np.asarray(np.add.reduceat(col * row[after] - col[after] * row, offsets[:-1]) / 2)
+    cross = np.empty(len(points))
+    for line in edges(points, offsets):
+        cross[line.place] = line.col * line.rows - line.cols * line.row
+    return np.asarray(np.add.reduceat(cross, offsets[:-1]) / 2)
 
 
 def in_order(outlined: Outlined, several: bool) -> tuple[Offsets, NDArray[np.bool_]]:
@@ -104,11 +105,16 @@ def polygons(
     length = np.diff(offsets)[order]
     ends = np.cumsum(length + 1)
     begins = ends - length - 1
-    index = np.arange(ends[-1] if len(ends) else 0) - np.repeat(begins - offsets[:-1][order], length + 1)
+    index = np.arange(ends[-1] if len(ends) else 0)
+    index -= np.repeat(begins - offsets[:-1][order], length + 1)
     index[ends - 1] = offsets[:-1][order]
-    row, col = points[index, 0], points[index, 1]
+    coordinates = np.empty((len(index), 2))
     a, b, c, d, e, f = transform
-    coordinates = np.stack([a * col + b * row + c, d * col + e * row + f], axis=1)
+    for begin in range(0, len(index), EDGES):
+        part = slice(begin, begin + EDGES)
+        row, col = points[index[part], :2].T
+        coordinates[part, 0] = a * col + b * row + c
+        coordinates[part, 1] = d * col + e * row + f
     outer = np.append(np.flatnonzero(~hole), len(order))
     rings = np.concatenate([[0], ends])
     if area is None:
