@@ -265,3 +265,14 @@ def test_a_calibration_on_ground_unlike_the_rest_moves_no_class():
     assert found.bias[1] < 0 and found.decides
     classes = output(logits.T, found).argmax(axis=0)
     assert (classes == logits.argmax(axis=1)).mean() > 0.95
+
+
+@pytest.mark.parametrize("right", [0, 1])
+def test_a_tie_is_decided_in_the_search_as_on_the_map(right):
+    random = np.random.default_rng(0)
+    truth = random.integers(0, 2, 2000)
+    shares = np.where(truth == 1, 0.25, 0.75)
+    tied = random.random(2000) < 0.4
+    shares[tied], truth[tied] = 0.5, right
+    weights = class_weights(np.stack([shares, 1 - shares]), truth, np.arange(2000) < 1000)
+    assert (weights == ()) == (right == 0)

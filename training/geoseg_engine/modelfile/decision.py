@@ -119,7 +119,9 @@ def _mean_ious(
     weighted[index] = -1
     rival = weighted.argmax(axis=0)
     needed = weighted.max(axis=0) / np.maximum(own, np.finfo(np.float64).tiny)
-    place = np.searchsorted(STEPS, needed, side="left")  # the first factor that is as large as needed
+    # the first factor that is as large as needed; of a tie, the class that comes first
+    before = rival < index
+    place = np.where(before, np.searchsorted(STEPS, needed, "right"), np.searchsorted(STEPS, needed, "left"))
     cells = (truth * count + rival) * (steps + 1) + place
     histogram = np.bincount(cells, minlength=count * count * (steps + 1)).reshape(count, count, steps + 1)
     taken = histogram.cumsum(axis=2)[:, :, :steps]
