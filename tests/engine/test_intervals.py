@@ -6,7 +6,7 @@ import pytest
 from geoseg_engine.contract import LabelClass
 from geoseg_engine.scores import cells
 from geoseg_engine.scores.cells import Cells, ious, lattice_px
-from geoseg_engine.scores.intervals import interval_warnings, intervals
+from geoseg_engine.scores.intervals import interval_warnings, intervals, outer_share
 from geoseg_engine.scores.metrics import confusion, scores
 from geoseg_engine.scores.reliability import Reliability
 
@@ -86,6 +86,15 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says():
         low, high = intervals(blocks(40, 0.15, seed), BINARY, 64)["miou"]
         held += low <= true <= high
     assert 50 <= held <= 60
+
+
+def test_of_few_blocks_the_interval_is_wider_than_the_percentiles_of_the_draws():
+    assert outer_share(5) < 0.002 < outer_share(20) < outer_share(1000) < 0.025
+    true, held = scores(blocks(200_000, 0.15, 99).sum(axis=0), BINARY)["miou"], 0
+    for seed in range(100):
+        low, high = intervals(blocks(6, 0.15, seed), BINARY, 64)["miou"]
+        held += low <= true <= high
+    assert held >= 88
 
 
 def test_few_blocks_are_told_and_absent_classes_have_no_interval():

@@ -2,7 +2,8 @@
 
 Pixels of one block are alike and tell the same; whole blocks are drawn again, with replacement, and the score is taken
 of each draw (Efron & Tibshirani 1993; blocks: Künsch 1989). Drawing single pixels would give intervals that
-are far too narrow.
+are far too narrow. Of few blocks the percentiles are taken farther out, as Student's t lies farther out than the normal
+distribution (Hesterberg 2015, doi:10.1080/00031305.2015.1089789).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr, stdtrit
 
 from ..contract import LabelClass
 from .cells import ious
@@ -53,9 +55,10 @@ def intervals(
     values = np.where(sums.sum(axis=2) > 0, ious(sums), np.nan)
     with np.errstate(invalid="ignore"):
         means = np.nansum(values, axis=1) / (~np.isnan(values)).sum(axis=1)
-    per_class = [_interval(column) for column in values.T]
+    edge = outer_share(count)
+    per_class = [_interval(column, edge) for column in values.T]
     return {
-        "miou": _interval(means),
+        "miou": _interval(means, edge),
         "foreground_iou": per_class[1] if background_and_object(classes) else None,
         "per_class": per_class,
         **facts,
@@ -76,9 +79,14 @@ def interval_warnings(found: dict[str, Any]) -> list[str]:
     return []
 
 
-def _interval(values: NDArray[np.float64]) -> list[float] | None:
+def outer_share(blocks: int) -> float:
+    """Share of the draws that lies beyond either end of an interval: 2.5 % of many blocks, less of few."""
+    spread = float(stdtrit(blocks - 1, (1 - LEVEL) / 2)) * (blocks / (blocks - 1)) ** 0.5
+    return float(ndtr(spread))
+
+
+def _interval(values: NDArray[np.float64], edge: float) -> list[float] | None:
     known = values[~np.isnan(values)]
     if not known.size:
         return None
-    edge = (1 - LEVEL) / 2
     return [round(float(value), 6) for value in np.quantile(known, (edge, 1 - edge))]
