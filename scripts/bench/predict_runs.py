@@ -121,8 +121,8 @@ def prepare(folder: Path, size: Size) -> None:
     export.export(network, statistics, metadata, [sample], folder / "model.onnx")
 
 
-def ours(folder: Path, device: str = "cpu") -> Run:
-    """Run the job `predict` as QGIS does: classes and confidence of the whole raster."""
+def ours(folder: Path, device: str = "cpu", **options: Any) -> Run:
+    """Run the job `predict` as QGIS does: classes and confidence of the whole raster, with options of the job."""
     place = folder / "ours"
     model = str(folder / "model.onnx")
     job = {
@@ -131,6 +131,7 @@ def ours(folder: Path, device: str = "cpu") -> Run:
         "confidence": "confidence.tif",
         "device": device,
         "resume": False,
+        **options,
     }
     wall_s, peak_mb = timed([engine_command(place, "predict", job)], ENGINE_ENV)
     events = [json.loads(line) for line in (place / "events.jsonl").read_text().splitlines()]
