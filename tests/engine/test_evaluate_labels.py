@@ -185,6 +185,16 @@ def test_polygons_against_a_raster(place):
     assert (np.array(result["confusion"])[np.ix_(order, order)] == expected).all()
 
 
+def test_labels_beyond_a_map_of_polygons_are_told_of(place):
+    write_polygons(place / "part.gpkg", boxes=BOXES[:2], crs="EPSG:4326")
+    fields = {"prediction": "part.gpkg", "prediction_field": "kind", "pixel_size": 1e-4, "truth": TRUTH}
+    told = [item for item in run(place, **fields)["warnings"] if item.code == "beyond_map"]
+    assert "52% of the ground labelled by 'truth'" in told[0].message and "'part'" in told[0].message
+    within = write_polygons(place / "area.gpkg", boxes=[(0, 0, 90, 50, "here")])
+    result = run(place, **fields, area=Area("polygons", str(within)), output="within")
+    assert not any(item.code == "beyond_map" for item in result["warnings"])
+
+
 def test_polygons_against_polygons(place, monkeypatch):
     moved = [(row + 2, col, end_row + 2, end_col, name) for row, col, end_row, end_col, name in BOXES]
     write_polygons(place / "moved.gpkg", boxes=moved)

@@ -38,6 +38,7 @@ from geoseg_engine.prediction.inference import BandReader, Setup
 from geoseg_engine.prediction.layers import Layer
 from geoseg_engine.raster.grid import Window
 from geoseg_engine.raster.lattice import Lattice
+from geoseg_engine.results import behind
 from geoseg_engine.stacking.reader import StackReader
 
 ROWS, COLS = 300, 260
@@ -145,8 +146,11 @@ def test_parts_of_another_prediction_are_not_taken(place, tmp_path):
 
 def test_rasters_behind_a_vrt_count_as_read(place, tmp_path):
     rasterio.shutil.copy(place / "image.tif", tmp_path / "image.vrt", driver="VRT")
-    assert plan.behind(tmp_path / "image.vrt") == [place / "image.tif"]
-    assert plan.behind(place / "image.tif") == []
+    text = (tmp_path / "image.vrt").read_text().replace(str(place / "image.tif"), str(tmp_path / "image.vrt"))
+    (tmp_path / "outer.vrt").write_text(text)
+    assert behind(tmp_path / "image.vrt") == [place / "image.tif"]
+    assert set(behind(tmp_path / "outer.vrt")) == {tmp_path / "image.vrt", place / "image.tif"}
+    assert behind(place / "image.tif") == []
 
 
 def test_without_resume_all_is_done_again(place, tmp_path):

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import rasterio.shutil
 from data_scenes import hills, one_band_each, pixel_box, sources_of, write_polygons, write_raster
 
 from geoseg_engine import run
@@ -43,6 +44,7 @@ def overwriting(folder: Path) -> dict[str, Job]:
     slides = str(write_polygons(folder / "slides.gpkg", [pixel_box(4, 4, 20, 20)]))
     write_recipe(recipe_of_raster(Path(image)), folder / "made.recipe.json")
     (folder / "link.tif").symlink_to(image)
+    rasterio.shutil.copy(image, folder / "image.vrt", driver="VRT")
     (folder / "slides.tif").write_bytes(Path(slides).read_bytes())
     (folder / "out").mkdir()
     (folder / "out" / "tiles.gpkg").write_bytes(Path(slides).read_bytes())
@@ -69,6 +71,7 @@ def overwriting(folder: Path) -> dict[str, Job]:
         "predict": PredictJob("model.onnx", (Source("r", f"GTIFF_DIR:1:{image}"),), confidence=image),
         "polygonize": PolygonizeJob(image, confidence=slides, output=slides),
         "clean": CleanJob(image, output="link.tif"),
+        "clean_vrt": CleanJob("image.vrt", output="image.tif"),
         "areas": AreasJob(image, "judged/areas.csv", output="judged"),
         "evaluate": EvaluateJob("d", prediction=image, output="judged"),
         "train": TrainJob("d", start_from="run/model.onnx", output="run"),
@@ -79,7 +82,7 @@ def overwriting(folder: Path) -> dict[str, Job]:
 
 KINDS = ("stack", "stack_relative", "stack_link", "terrain", "rasterize_stack", "rasterize_recipe",
          "rasterize_labels", "rasterize_area", "tile", "check", "findings", "predict", "polygonize", "evaluate",
-         "train", "crossvalidate", "search", "clean", "areas")  # fmt: skip
+         "train", "crossvalidate", "search", "clean", "clean_vrt", "areas")  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import rasterio
+from rasterio.errors import RasterioIOError
+
 from .contract import GeoSegError, Job, StackJob, names_input
 from .stacking.recipes import SUFFIX, read_recipe
 
@@ -63,12 +66,13 @@ def refuse_same_name(job: Job, folder: Path) -> None:
 
 
 def refuse_overwriting(written: list[str], read: list[str], folder: Path) -> None:
-    """Raise if a file to write is a file to read; names are relative to `folder`.
+    """Raise if a file to write is a file to read, be it behind a VRT; names are relative to `folder`.
 
     Raises:
         GeoSegError: `would_overwrite`.
     """
-    sources = [file for text in read for file in files_in(text, folder)]
+    named = [file for text in read for file in files_in(text, folder)]
+    sources = [*named, *(file for path in named for file in behind(path))]
     for name in written:
         path = folder / name
         if path.is_file() and any(path.samefile(file) for file in sources):
@@ -120,6 +124,27 @@ def files_in(text: str, folder: Path) -> list[Path]:
         return [path for path in paths if path.is_file()]
     except (OSError, ValueError):  # text that no file can be named
         return []
+
+
+def behind(path: Path) -> list[Path]:
+    """The rasters that a VRT is made of, those behind VRTs in it too; none for other files and for a damaged one."""
+    found: list[Path] = []
+    waiting = [path]
+    while waiting:
+        vrt = waiting.pop()
+        if vrt.suffix.lower() != ".vrt":
+            continue
+        try:
+            with rasterio.open(vrt) as dataset:
+                files = [Path(name) for name in dataset.files]
+        except RasterioIOError:
+            continue
+        new = [
+            file for file in files if file not in (path, *found) and file.is_file() and file.suffix != ".xml"
+        ]
+        found += new
+        waiting += new
+    return found
 
 
 def _inputs(value: Any, kind: str = "") -> Iterator[str]:

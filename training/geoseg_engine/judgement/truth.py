@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from rasterio.warp import transform_bounds
 
 from ..contract import IGNORE, Area, EvaluateJob, GeoSegError, Grid, LabelClass, Labels, Problem, Source
 from ..dataset.burning import Burner
@@ -27,6 +28,8 @@ from .mapped import Mapped, Table
 BACKGROUND = "background"
 PIXELS_ACROSS, MOST_PIXELS = 10, 100_000_000
 """Pixels across a usual polygon, and in all, where polygons are compared with polygons."""
+BEYOND_SHARE = 0.01
+"""Share of the labelled ground that may lie beyond the polygons of a map without a word."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,13 @@ def truth_of(job: EvaluateJob, folder: Path, found: Mapped) -> Truth:
     judged = subgrid(grid, judged_window(labels, polygons, ground, grid))
     legend, of_map, of_truth, told = common_legend(labels, polygons.classes, found)
     burner = Burner(judged, polygons, ground, fill_id(labels, polygons))
-    problems = [*problems, *said, *told, *polygons.problems]
+    problems = [
+        *problems,
+        *said,
+        *told,
+        *polygons.problems,
+        *beyond_map(labels, polygons, ground, grid, found),
+    ]
 
     def in_the_end() -> list[Problem]:
         tally = burner.tally
@@ -295,6 +304,30 @@ def as_background(labels: Labels, area: Area, polygons: LabelPolygons, grid: Gri
             f"The polygons of '{label_title(labels)}' span {share:.0%} of the judged ground; all the rest counts as "
             "background, whatever is there.",
             "Choose an area in which every object is drawn, or say that unlabelled ground is unknown.",
+            "warning",
+        )
+    ]
+
+
+def beyond_map(
+    labels: Labels, polygons: LabelPolygons, ground: shapely.Geometry | None, grid: Grid, found: Mapped
+) -> list[Problem]:
+    """The warning that many drawn labels lie where a map of polygons may not reach: it has no extent to ask for."""
+    if found.polygons is None or polygons.raster is not None:
+        return []
+    bounds = shapely.total_bounds(found.polygons.geometries).tolist()
+    extent = shapely.box(*transform_bounds(found.crs, grid.crs, *bounds))
+    drawn = polygons.geometries if ground is None else shapely.intersection(polygons.geometries, ground)
+    everything = float(shapely.area(drawn).sum())
+    beyond = everything - float(shapely.area(shapely.intersection(drawn, extent)).sum())
+    if beyond <= BEYOND_SHARE * everything:
+        return []
+    return [
+        Problem(
+            "beyond_map",
+            f"{beyond / everything:.0%} of the ground labelled by '{label_title(labels)}' lies beyond the polygons of "
+            f"'{found.name}' and counts as {BACKGROUND} there, also where the map does not reach.",
+            "Give an area that lies within the map, or compare the class raster.",
             "warning",
         )
     ]

@@ -11,14 +11,11 @@ from dataclasses import dataclass, replace
 from math import lcm
 from pathlib import Path
 
-import rasterio
-from rasterio.errors import RasterioIOError
-
 from .. import __version__
 from ..contract import Grid, PredictJob, Recipe, decode, encode
 from ..modelfile.reading import ModelFile
 from ..raster.grid import Window, up_to, windows
-from ..results import files_in
+from ..results import behind, files_in
 from .layers import Layer
 
 PLAN_FILE = "plan.json"
@@ -78,18 +75,6 @@ def stamps(job: PredictJob, recipe: Recipe, folder: Path) -> Iterator[tuple[str,
         yield from ((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in found)
         if not found:
             yield text, 0, 0
-
-
-def behind(path: Path) -> list[Path]:
-    """The rasters that a VRT is made of; none for other files and for one that cannot be read."""
-    if path.suffix.lower() != ".vrt":
-        return []
-    try:
-        with rasterio.open(path) as dataset:
-            files = [Path(name) for name in dataset.files]
-    except RasterioIOError:
-        return []
-    return [file for file in files if file != path and file.suffix != ".xml" and file.is_file()]
 
 
 def unit_px_for(core_px: int, align_px: int) -> int:
