@@ -8,8 +8,9 @@ import rasterio
 from data_scenes import hills, pixel_box, utm_grid, write_polygons, write_raster
 
 from geoseg_engine.channel import Channel
-from geoseg_engine.contract import Band, GeoSegError, Recipe, Series, Source, index_band
+from geoseg_engine.contract import Band, GeoSegError, GridRequest, Recipe, Series, Source, index_band
 from geoseg_engine.raster.grid import whole
+from geoseg_engine.stacking.gridplan import plan_recipe
 from geoseg_engine.stacking.reader import StackReader
 from geoseg_engine.stacking.rebind import rebind
 from geoseg_engine.stacking.stack import write_stack
@@ -85,6 +86,20 @@ def test_a_stack_of_bands_from_one_layer_is_not_derived_again(tmp_path):
     write_stack(recipe, tmp_path / "stack.tif", Channel(tmp_path))
     moved = rebind(recipe, (Source("s", str(tmp_path / "stack.tif")),))
     np.testing.assert_array_equal(read(moved), read(recipe))
+
+
+def test_bands_that_the_user_named_are_found_by_the_names_in_the_file(tmp_path):
+    values = np.stack([hills(40, 50, seed) for seed in range(3)])
+    names = ("B2", "B3", "DEM")
+    for name, order in (("here", (0, 1, 2)), ("there", (2, 1, 0)), ("bare", (0, 1, 2))):
+        with rasterio.open(write_raster(tmp_path / f"{name}.tif", values[list(order)]), "r+") as dataset:
+            dataset.descriptions = [names[place] if name != "bare" else "" for place in order]
+    bands = (Band("blue", "s", 1), Band("green", "s", 2), Band("slope", "s", 3, "slope"))
+    plan = plan_recipe((Source("s", str(tmp_path / "here.tif")),), bands, GridRequest())
+    assert [band.described for band in plan.recipe.bands] == list(names)
+    for name in ("there", "bare"):
+        moved = rebind(plan.recipe, (Source("other", str(tmp_path / f"{name}.tif")),))
+        np.testing.assert_array_equal(read(moved), read(plan.recipe))
 
 
 def test_a_filtered_band_that_is_called_as_the_raw_one_is_filtered_elsewhere_too(tmp_path):

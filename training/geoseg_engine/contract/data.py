@@ -126,6 +126,8 @@ class Band:
         scaling: how training puts values onto one scale: mean and standard deviation, median and
             interquartile range, the clip limits to 0..1, or not at all.
         clip_percent: percentiles of the training pixels that values are clipped to.
+        described: what the source's file calls the band, found when the stack is planned; by it the band is found
+            again in other files, however the user calls it.
     """
 
     name: str
@@ -138,6 +140,7 @@ class Band:
     fill: str = ""
     scaling: Scaling = "zscore"
     clip_percent: tuple[float, float] = (0.5, 99.5)
+    described: str = ""
 
 
 @dataclass(frozen=True)

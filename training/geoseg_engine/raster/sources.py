@@ -262,6 +262,16 @@ def all_bands(sources: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return bands
 
 
+def band_descriptions(source: Source) -> list[str]:
+    """What a raster's file calls each of its bands; empty where it does not say.
+
+    Raises:
+        GeoSegError: as `open_source`.
+    """
+    with open_source(source) as dataset:
+        return [str(text or "") for text in dataset.descriptions]
+
+
 def band_title(source: Source, dataset: Any, index: int) -> str:
     """A band's description, or the layer's name (with the band's number if there are several)."""
     description = dataset.descriptions[index - 1]

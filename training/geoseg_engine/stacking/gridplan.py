@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyproj
@@ -13,7 +14,7 @@ from ..bands.expressions import expression_problems
 from ..bands.opening import own_grid
 from ..contract import Band, GeoSegError, Grid, GridRequest, Problem, Recipe, Source
 from ..raster.grid import Bounds, grid_bounds, pixel_size
-from ..raster.sources import crs_text, crs_title, parse_crs, title
+from ..raster.sources import band_descriptions, crs_text, crs_title, parse_crs, title
 
 GRID_LIMIT_PX = 40_000_000_000
 ROUNDING_PX = 0.01
@@ -132,8 +133,19 @@ def plan_recipe(
     except GeoSegError as error:
         plan.problems.append(as_problem(error))
         return plan
-    plan.recipe = Recipe(used, bands, grid, intermediates=intermediates)
+    texts = {source.key: band_descriptions(source) for source in used if source.kind == "raster"}
+    plan.recipe = Recipe(used, described(bands, texts), grid, intermediates=described(intermediates, texts))
     return plan
+
+
+def described(bands: tuple[Band, ...], texts: Mapping[str, list[str]]) -> tuple[Band, ...]:
+    """Bands with what their files call them; what was noted when the stack was first planned stays."""
+    return tuple(
+        replace(band, described=texts[band.source][band.index - 1])
+        if band.source in texts and not band.described
+        else band
+        for band in bands
+    )
 
 
 def _no_pixels(reference: Source) -> Problem:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..contract import EXPRESSION, Band, GeoSegError, Recipe, Source
-from ..raster.sources import open_source, title
+from ..raster.sources import band_descriptions, title
 from ..vector.features import layer_names
 from .recipes import read_recipe, recipe_path
 
@@ -57,8 +57,7 @@ def _descriptions(source: Source, slots: list[Source]) -> list[str] | None:
     slot = by_key or by_name
     if source.kind != "raster" or (slot is not None and slot.kind != "raster"):
         return None
-    with open_source(source) as dataset:
-        return [str(text or "") for text in dataset.descriptions]
+    return band_descriptions(source)
 
 
 def _same_name(slot: Source, source: Source) -> bool:
@@ -132,17 +131,20 @@ def _has_bands(recipe: Recipe, slot: Source, source: Source, found: list[str] | 
 
 
 def _renumbered(recipe: Recipe, band: Band, matched: dict[str, Source], described: Descriptions) -> Band:
-    """The same band in another file: by description where all the slot's bands have one, else by number."""
-    if band.derive:
+    """The same band in another file: by name where the file has all the slot's names, else by number.
+
+    Names are those of the recipe (of bands from which nothing is derived), or else those of the file that was
+    stacked.
+    """
+    found = None if band.derive == EXPRESSION else described[matched[band.source]]
+    if found is None:
         return band
-    found = described[matched[band.source]]
-    names = {
-        other.index: other.name
-        for other in _every(recipe)
-        if other.source == band.source and not other.derive
-    }
-    if found is not None and all(found.count(name) == 1 for name in names.values()):
-        return replace(band, index=found.index(names[band.index]) + 1)
+    others = [other for other in _every(recipe) if other.source == band.source]
+    raw = [other.name for other in others if not other.derive]
+    if not band.derive and all(found.count(name) == 1 for name in raw):
+        return replace(band, index=found.index(band.name) + 1)
+    if all(other.described and found.count(other.described) == 1 for other in others):
+        return replace(band, index=found.index(band.described) + 1)
     return band
 
 
