@@ -43,7 +43,7 @@ def run(folder: Path, repeat: int, small: bool) -> Row:
         ratio,
         0.7,
         peak_mb,
-        1500,
+        2000,
         note,
         agrees,
     )
