@@ -98,8 +98,10 @@ def pace_of(folder: Path, model: Path) -> float | None:
     return float(rate) * int(result.get("looks") or views(job.tta, job.dropout_passes))
 
 
-def clean(folder: Path, classes: Path, cleaning: Cleaning, background: int, output: Path) -> Submission:
-    """Clean a class raster."""
+def clean(
+    folder: Path, classes: Path, cleaning: Cleaning, background: int | None, output: Path
+) -> Submission:
+    """Clean a class raster; without `background` as its class names say."""
     job = CleanJob(str(classes), cleaning, background, str(output))
     return Submission(job, folder, "Clean classes")
 
@@ -109,7 +111,7 @@ def polygonize(
     classes: Path,
     confidence: Path | None = None,
     min_area_px: int = 4,
-    skip_background: bool = True,
+    skip_background: bool | None = None,
     output: Path | None = None,
     outlines: Outlines | None = None,
 ) -> Submission:

@@ -38,7 +38,9 @@ class CleanClasses(GeoSegAlgorithm):
         self.addParameter(QgsProcessingParameterRasterLayer("INPUT", tr("Class raster")))
         for parameter in cleaning_options(least_area_px=4):
             self.addParameter(parameter)
-        self.addParameter(whole("BACKGROUND", tr("Background class, not opened or closed (-1: none)"), 0, -1))
+        self.addParameter(
+            whole("BACKGROUND", tr("Background class, not opened or closed (-1: none)"), None, -1)
+        )
         self.addParameter(QgsProcessingParameterRasterDestination("OUTPUT", tr("Cleaned classes")))
         self.addOutput(QgsProcessingOutputNumber("CHANGED", tr("Pixels that changed class")))
         self.addOutput(QgsProcessingOutputNumber("PATCHES", tr("Patches that were removed")))
@@ -59,7 +61,8 @@ class CleanClasses(GeoSegAlgorithm):
     ) -> dict[str, Any]:
         output = Path(self.parameterAsOutputLayer(parameters, "OUTPUT", context))
         cleaning = cleaning_of(self, parameters, context)
-        background = self.parameterAsInt(parameters, "BACKGROUND", context)
+        given = parameters.get("BACKGROUND") not in (None, "")
+        background = self.parameterAsInt(parameters, "BACKGROUND", context) if given else None
         submission = predict.clean(self.job_folder(), self.raster, cleaning, background, output)
         result = self.run_engine([submission], feedback)
         feedback.pushInfo(tr("{} pixels changed class.").format(result.get("changed_px", 0)))

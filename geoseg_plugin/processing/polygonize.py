@@ -43,7 +43,9 @@ class Polygonize(GeoSegAlgorithm):
         )
         self.addParameter(whole("MIN_AREA", tr("Leave out polygons smaller than (pixels)"), 4, 0))
         self.addParameter(
-            QgsProcessingParameterBoolean("SKIP_BACKGROUND", tr("Leave out the background (class 0)"), True)
+            QgsProcessingParameterBoolean(
+                "SKIP_BACKGROUND", tr("Leave out the background, if there is one"), True
+            )
         )
         for parameter in outline_options():
             self.addParameter(parameter)
@@ -79,7 +81,7 @@ class Polygonize(GeoSegAlgorithm):
             self.raster,
             self.confidence,
             self.parameterAsInt(parameters, "MIN_AREA", context),
-            self.parameterAsBoolean(parameters, "SKIP_BACKGROUND", context),
+            None if self.parameterAsBoolean(parameters, "SKIP_BACKGROUND", context) else False,
             output,
             outlines_of(self, parameters, context),
         )

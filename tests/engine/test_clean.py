@@ -11,7 +11,16 @@ from test_clean_local import patchy
 
 from geoseg_engine import cli, run
 from geoseg_engine.channel import Channel
-from geoseg_engine.contract import CANCEL_FILE, IGNORE, Cancelled, Cleaning, CleanJob, GeoSegError, encode
+from geoseg_engine.contract import (
+    CANCEL_FILE,
+    IGNORE,
+    Cancelled,
+    Cleaning,
+    CleanJob,
+    GeoSegError,
+    LabelClass,
+    encode,
+)
 from geoseg_engine.maps import clean, clean_patches
 from geoseg_engine.raster.grid import Window, rasterio_profile
 from geoseg_engine.raster.writer import CLASSES_TAG, RasterWriter, read_classes
@@ -178,3 +187,25 @@ def test_help_names_the_settings_of_an_object(capsys):
     with pytest.raises(SystemExit):
         cli.parser().parse_args(["clean", "--help"])
     assert "least_area_px=0" in capsys.readouterr().out
+
+
+def test_class_0_is_the_background_unless_the_names_of_the_classes_say_otherwise(tmp_path):
+    ids = patchy(1)
+    named = (LabelClass(0, "cleared", "cleared"), *CLASSES[1:])
+    found = {}
+    for key, classes, background in (
+        ("by its name", CLASSES, None),
+        ("given", named, 0),
+        ("a class", named, None),
+        ("none", named, -1),
+        ("without names", (), None),
+    ):
+        with RasterWriter(
+            tmp_path / "classes.tif", grid_of(*ids.shape), "uint8", IGNORE, ["class"], classes
+        ) as writer:
+            writer.write(ids, Window(0, 0, *ids.shape))
+        found[key] = cleaned(tmp_path, Cleaning(opening_px=1), background=background)[1]
+    for key in ("by its name", "without names"):
+        assert np.array_equal(found[key], found["given"])
+    assert np.array_equal(found["a class"], found["none"])
+    assert not np.array_equal(found["a class"], found["given"])

@@ -51,6 +51,18 @@ def test_a_flag_says_what_it_takes_and_what_is_taken_without_it(capsys):
     assert "--patience N epochs without a better `monitor`" in said
 
 
+def test_what_is_cleaned_without_a_word_is_said(tmp_path):
+    words = cli_help.words_of(JOBS["clean"])["cleaning"]
+    assert "[least_area_px=4]" in words
+    assert job(tmp_path, "clean", "--classes", "c.tif")["cleaning"]["least_area_px"] == 4
+
+
+def test_a_switch_may_be_left_to_the_file(tmp_path):
+    for flags, value in ((), None), (("--skip-background",), True), (("--no-skip-background",), False):
+        assert job(tmp_path, "polygonize", "--classes", "c.tif", *flags)["skip_background"] is value
+    assert job(tmp_path, "clean", "--classes", "c.tif", "--background", "-1")["background"] == -1
+
+
 def test_lists_are_repeated_values(tmp_path):
     chips = job(tmp_path, "exportchips", "--dataset", "d", "--splits", "train", "test")
     assert chips["splits"] == ["train", "test"]

@@ -191,12 +191,14 @@ def test_a_class_that_is_left_out_is_named(tmp_path):
     ids[2:5, 2:6] = 1
     write_ids(tmp_path, ids)
     assert run(tmp_path)[0]["warnings"] == []
-    classes = (LabelClass(0, "water"), LabelClass(1, "rock"))
+    classes = (LabelClass(0, "water", "water"), LabelClass(1, "rock", "rock"))
     with RasterWriter(tmp_path / "classes.tif", grid_of(6, 8), "uint8", 255, ["class"], classes) as writer:
         writer.write(ids, Window(0, 0, 6, 8))
-    warning = run(tmp_path)[0]["warnings"][0]
+    warning = run(tmp_path, skip_background=True)[0]["warnings"][0]
     assert warning.code == "class_left_out" and "'water'" in warning.message
-    assert run(tmp_path, skip_background=False)[0]["warnings"] == []
+    for keeping in (False, None):
+        result, frame = run(tmp_path, skip_background=keeping)
+        assert result["warnings"] == [] and set(frame.class_name) == {"water", "rock"}
 
 
 def test_overviews_are_written_for_large_rasters(tmp_path):

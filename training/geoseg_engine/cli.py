@@ -18,7 +18,7 @@ from typing import Any
 
 from . import __version__
 from .channel import Channel
-from .cli_flags import absolute, metavar, settings, source_of, sources_of, takes_several, value_of
+from .cli_flags import absolute, inner, metavar, settings, source_of, sources_of, takes_several, value_of
 from .cli_help import about, words_of
 from .cli_terminal import Sentences
 from .contract import (
@@ -95,7 +95,8 @@ def add_flag(
     command: argparse.ArgumentParser, job: type[Job], field: dataclasses.Field[Any], words: str
 ) -> None:
     """One flag for one field of a job; `words` are what is said of it."""
-    hint = typing.get_type_hints(job)[field.name]
+    given = typing.get_type_hints(job)[field.name]
+    hint = inner(given) if inner(given) in (bool, int, float) else given
     flag = "--" + field.name.replace("_", "-")
     required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
     required = required and not (field.name == "bands" and "sources" in typing.get_type_hints(job))

@@ -23,7 +23,7 @@ NUMBERS = (int, float)
 
 def metavar(hint: Any) -> str:
     """How a value of this type is shown in the help."""
-    hint = _inner(hint)
+    hint = inner(hint)
     if typing.get_origin(hint) is typing.Literal:
         return "{" + ",".join(str(item) for item in typing.get_args(hint)) + "}"
     if typing.get_origin(hint) is tuple:
@@ -36,13 +36,13 @@ def metavar(hint: Any) -> str:
 
 def takes_several(hint: Any) -> bool:
     """Whether a value of this type is written as several words."""
-    hint = _inner(hint)
+    hint = inner(hint)
     return (typing.get_origin(hint) or hint) in (tuple, dict) or dataclasses.is_dataclass(hint)
 
 
 def settings(hint: Any) -> str | None:
     """What can be set in a value of this type, with the defaults; None for anything but an object."""
-    hint = _inner(hint)
+    hint = inner(hint)
     if not dataclasses.is_dataclass(hint):
         return None
     given = {field.name: field.default for field in dataclasses.fields(hint)}
@@ -63,7 +63,7 @@ def value_of(flag: str, hint: Any, words: list[str]) -> Any:
     Raises:
         GeoSegError: `bad_flag` for words that the type cannot take.
     """
-    hint = _inner(hint)
+    hint = inner(hint)
     if hint is not str and len(words) == 1 and words[0].startswith(("[", "{", "@")):
         data = with_absolute_paths(json_of(flag, words[0]))
         return [data] if typing.get_origin(hint) is tuple and isinstance(data, dict) else data
@@ -150,7 +150,7 @@ def _object(flag: str, cls: Any, words: list[str]) -> dict[str, Any]:
     for word in words:
         key, equals, text = word.partition("=")
         if equals and key in hints:
-            several = typing.get_origin(_inner(hints[key])) is tuple and not text.startswith(("[", "{", "@"))
+            several = typing.get_origin(inner(hints[key])) is tuple and not text.startswith(("[", "{", "@"))
             data[key] = value_of(f"{flag} {key}", hints[key], text.split(",") if several else [text])
         elif cls is Area and word in AREA_KINDS:
             data["kind"] = word
@@ -198,7 +198,7 @@ def _number_or_text(text: str) -> float | str:
         return text
 
 
-def _inner(hint: Any) -> Any:
+def inner(hint: Any) -> Any:
     """The type of an optional value."""
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         return next(item for item in typing.get_args(hint) if item is not type(None))

@@ -55,9 +55,23 @@ def spelled(text: str) -> str:
     return CHOICES.sub(choices, text).replace("%", "%%")
 
 
+def unlike_default(value: Any) -> str:
+    """The settings of an object that are not those of its class: what is taken without the flag, and not with it."""
+    if not dataclasses.is_dataclass(value):
+        return ""
+    own = {item.name: getattr(value, item.name) for item in dataclasses.fields(value)}
+    return " ".join(
+        f"{item.name}={own[item.name]}"
+        for item in dataclasses.fields(value)
+        if own[item.name] != item.default and isinstance(own[item.name], (str, int, float))
+    )
+
+
 def default_of(field: dataclasses.Field[Any]) -> str:
     """What is taken where the flag is left out, in brackets; nothing for what is empty."""
     value = field.default
+    if field.default_factory is not dataclasses.MISSING:
+        value = unlike_default(field.default_factory())
     if isinstance(value, tuple) and all(isinstance(item, (str, int, float)) for item in value):
         value = " ".join(str(item) for item in value)
     if isinstance(value, bool):

@@ -205,14 +205,16 @@ class CleanJob(Job):
 
     Attributes:
         classes: class raster.
-        background: id of the class that is not opened or closed; -1 is none.
+        cleaning: the steps that are done; by default only small patches are removed.
+        background: id of the class that is not opened or closed; -1 is none. Left out, 0 unless the file's class names
+            make it a class like the others.
         output: the cleaned raster.
     """
 
     kind: ClassVar[str] = "clean"
     classes: str
     cleaning: Cleaning = field(default_factory=lambda: Cleaning(least_area_px=4))
-    background: int = 0
+    background: int | None = None
     output: str = "cleaned.tif"
 
     def problems(self) -> list[Problem]:
@@ -230,12 +232,21 @@ class CleanJob(Job):
 
 @dataclass(frozen=True)
 class PolygonizeJob(Job):
-    """Class raster to polygons. `confidence` gives the score; `skip_background` leaves out the class with id 0."""
+    """Class raster to polygons.
+
+    Attributes:
+        classes: class raster.
+        confidence: raster on the same pixels that gives the score.
+        skip_background: leave out the class with id 0. Neither on nor off, it is left out unless the file's class names
+            make it a class like the others.
+        min_area_px: polygons smaller than this are left out.
+        output: GeoPackage with class_id, class_name, score, area_m2, perimeter_m.
+    """
 
     kind: ClassVar[str] = "polygonize"
     classes: str
     confidence: str = ""
-    skip_background: bool = True
+    skip_background: bool | None = None
     min_area_px: int = 4
     output: str = "polygons.gpkg"
     outlines: Outlines = field(default_factory=Outlines)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -107,6 +107,11 @@ class ClassRaster:
         if self.none is not None:
             codes[raw == self.none] = IGNORE
         return codes
+
+
+def has_background(classes: Sequence[LabelClass]) -> bool:
+    """Whether class 0 is the ground between the others: it has no name, or is what no polygon was drawn on."""
+    return all(item.name == "background" and not item.value for item in classes if item.id == 0)
 
 
 @contextmanager

@@ -24,8 +24,8 @@ from ..raster.classground import class_ground
 from ..raster.grid import Window, rasterio_profile, up_to, windows
 from ..raster.sources import open_source
 from ..raster.stream import pump
-from ..raster.writer import PACKED_SHARE
-from .classraster import ClassRaster, Codes, open_classes
+from ..raster.writer import PACKED_SHARE, read_classes
+from .classraster import ClassRaster, Codes, has_background, open_classes
 from .clean_local import filtered, halo_px
 from .clean_patches import Step, clean_patches
 
@@ -83,7 +83,7 @@ def run(job: CleanJob, folder: Path, channel: Channel) -> dict[str, Any]:
 
 
 def clean(
-    classes: Path, cleaning: Cleaning, output: Path, background: int, channel: Channel
+    classes: Path, cleaning: Cleaning, output: Path, background: int | None, channel: Channel
 ) -> dict[str, Any]:
     """Clean a class raster from file to file, in the order of the fields of `Cleaning`.
 
@@ -91,7 +91,8 @@ def clean(
         classes: the raster.
         cleaning: what is done.
         output: the result; has the raster's type, nodata, colours and names.
-        background: value of the class that is neither opened nor closed, and that closing takes from; -1 is none.
+        background: value of the class that is neither opened nor closed, and that closing takes from; -1 is none,
+            None as the raster's class names say.
         channel: for progress and cancelling.
 
     Returns:
@@ -109,6 +110,8 @@ def clean(
         prepare_folder(output.parent, int(2 * PACKED_SHARE * grid.width * grid.height))
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".clean-", dir=output.parent)))
         writer = stack.enter_context(raster.writer(output, {"GEOSEG_CLEANING": json.dumps(encode(cleaning))}))
+        if background is None:
+            background = 0 if has_background(read_classes(raster.dataset)) else -1
         tally = Tally(raster)
 
         def finish(codes: Codes, window: Window) -> None:

@@ -23,6 +23,7 @@ from ..outputs import whole_file
 from ..raster.grid import Window
 from ..raster.sources import coincide, crs_title, open_source, source_grid
 from ..raster.writer import read_classes
+from .classraster import has_background
 from .outlines import Read, outlined_areas
 from .outlines_layer import PolygonLayer
 
@@ -50,7 +51,8 @@ def polygonize(job: PolygonizeJob, folder: Path, channel: Channel) -> dict[str, 
         partial = stack.enter_context(whole_file(output))
         classes = read_classes(dataset)
         layer = PolygonLayer(partial, grid, classes, surety is not None, job)
-        codes = codes_of(dataset, {dataset.nodata} | ({0} if job.skip_background else set()))
+        skip = has_background(classes) if job.skip_background is None else job.skip_background
+        codes = codes_of(dataset, {dataset.nodata} | ({0} if skip else set()))
         for found in outlined_areas(codes, surety, grid, job.outlines.connectivity, layer.redraws, channel):
             layer.add(found)
         layer.finish()
@@ -59,18 +61,19 @@ def polygonize(job: PolygonizeJob, folder: Path, channel: Channel) -> dict[str, 
         "output": str(output),
         "count": layer.count,
         "area_m2": round(layer.area_m2, 2),
-        "warnings": left_out(classes) if job.skip_background else [],
+        "warnings": left_out(classes) if skip else [],
     }
 
 
 def left_out(classes: Sequence[LabelClass]) -> list[Problem]:
     """The warning that the class with id 0, which is left out, is one of the legend."""
-    if not classes or classes[0].id or is_background(classes):
+    if has_background(classes):
         return []
+    named = next(item.name for item in classes if item.id == 0)
     return [
         Problem(
             "class_left_out",
-            f"Class '{classes[0].name}' has id 0 and so has no polygons.",
+            f"Class '{named}' has id 0 and so has no polygons.",
             "Keep the background (skip_background false) to have them.",
             "warning",
         )
@@ -133,8 +136,3 @@ def codes_of(dataset: Any, left_out: set[float | None]) -> Read:
         return np.where(out, 0, ids + (ids >= 0))
 
     return read
-
-
-def is_background(classes: Sequence[LabelClass]) -> bool:
-    """Whether class 0 is the ground between the polygons, not a class of the legend."""
-    return bool(classes) and classes[0].name == "background" and not classes[0].value

@@ -15,7 +15,7 @@ from ..channel import Channel
 from ..contract import GeoSegError, Grid, PolygonizeJob, PredictJob, Problem, Recipe, encode, shard_of
 from ..contract.complaints import area_problems
 from ..maps.clean import clean
-from ..maps.polygonize import is_background, polygonize
+from ..maps.polygonize import polygonize
 from ..modelfile.reading import ModelFile, read_model
 from ..outputs import prepare_folder
 from ..raster.grid import Window, grid_bounds, subgrid, whole
@@ -298,13 +298,12 @@ def files_of(work: Work, runtime: str, channel: Channel) -> dict[str, Any]:
     tally = Assembly(work.parts, work.layers, grid, classes, tags, row, col).write(files, channel)
     result = {**named, **counted(tally, work), "cleaned": None}
     if job.cleaning.anything:
-        background = 0 if is_background(classes) else -1
-        found = clean(files[CLASSES], job.cleaning, folder / job.output, background, channel)
+        found = clean(files[CLASSES], job.cleaning, folder / job.output, None, channel)
         result["cleaned"] = {key: found[key] for key in ("changed_px", "patches")}
         result |= {key: found[key] for key in ("counts", "areas_m2")}
         result["warnings"] += found["warnings"]
     if job.polygons:
-        result["polygons"] = make_polygons(job, work.model, files["confidence"], folder, channel)
+        result["polygons"] = make_polygons(job, files["confidence"], folder, channel)
     return result
 
 
@@ -344,12 +343,11 @@ def odd_counts(model: ModelFile, counts: Any) -> list[Problem]:
     ]
 
 
-def make_polygons(job: PredictJob, model: ModelFile, confidence: Path, folder: Path, channel: Channel) -> str:
+def make_polygons(job: PredictJob, confidence: Path, folder: Path, channel: Channel) -> str:
     """Polygons of the finished class raster; returns the path of the GeoPackage."""
     polygons = PolygonizeJob(
         classes=job.output,
         confidence=str(confidence),
-        skip_background=is_background(model.classes),
         min_area_px=job.min_area_px,
         output=job.polygons,
         outlines=job.outlines,
