@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import rasterio.shutil
 from data_scenes import hills, one_band_each, pixel_box, sources_of, write_polygons, write_raster
+from test_tiles import labelled_scene
 
 from geoseg_engine import run
 from geoseg_engine.channel import Channel
@@ -29,6 +31,7 @@ from geoseg_engine.contract import (
     TileJob,
     TrainJob,
 )
+from geoseg_engine.results import LAYERS, tables_in
 from geoseg_engine.stacking.recipes import recipe_of_raster, write_recipe
 
 
@@ -151,3 +154,42 @@ def test_two_results_never_share_a_file(tmp_path):
     with pytest.raises(GeoSegError, match="output and margin") as caught:
         run.work(job, tmp_path, Channel(tmp_path))
     assert caught.value.code == "same_name" and caught.value.hint
+
+
+def test_a_users_layer_in_a_geopackage_is_never_deleted(tmp_path):
+    image = str(write_raster(tmp_path / "image.tif", hills(40, 50)))
+    drawn = write_polygons(tmp_path / "polygons.gpkg", [pixel_box(4, 4, 20, 20)])
+    mine = drawn.rename(tmp_path / "mine.gpkg")
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "tiles.gpkg").write_bytes(mine.read_bytes())
+    before = mine.read_bytes()
+    for job in (
+        PolygonizeJob(image, output="mine.gpkg"),
+        SampleJob(image, output=str(mine)),
+        PredictJob("m.onnx", polygons="mine.gpkg"),
+        CheckJob(sources_of(Path(image)), Labels("l.gpkg"), findings="mine.gpkg"),
+        TileJob(image, "labels.tif", output="set"),
+    ):
+        with pytest.raises(GeoSegError) as caught:
+            run.work(job, tmp_path, Channel(tmp_path))
+        assert caught.value.code == "would_overwrite" and "another name" in caught.value.hint
+        assert ".gpkg" in caught.value.message and "'polygons'" in caught.value.message
+    assert mine.read_bytes() == before == (tmp_path / "set" / "tiles.gpkg").read_bytes()
+
+
+def test_what_a_job_wrote_itself_is_made_anew(tmp_path):
+    """Every kind of layer that we write is known again; a file that only has the name of a GeoPackage is in no way."""
+    labelled_scene(tmp_path, rows=120, cols=120)
+    image = str(write_raster(tmp_path / "ids.tif", np.ones((20, 30), np.uint8)))
+    boxes = [pixel_box(4, 4, 20, 20), pixel_box(4, 4, 20, 20)]
+    labels = Labels(str(write_polygons(tmp_path / "l.gpkg", boxes)), name="l")
+    for job, written in (
+        (PolygonizeJob(image, output="p.gpkg"), "p.gpkg"),
+        (SampleJob(image, count=10, output="s.gpkg"), "s.gpkg"),
+        (CheckJob(sources_of(Path(image)), labels, findings="f.gpkg"), "f.gpkg"),
+        (TileJob("stack.tif", "labels.tif", tile_px=32), "tiles.gpkg"),
+    ):
+        (tmp_path / written).write_bytes(b"no GeoPackage")
+        for _ in range(2):
+            run.work(job, tmp_path, Channel(tmp_path))
+        assert set(tables_in(tmp_path / written)) - {"layer_styles"} == set(LAYERS[job.kind])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,16 @@ FILES_IN_FOLDER = {
     "areas": ("areas.json", "areas.csv", "areas.svg"),
 }
 """Of jobs whose results fill a folder: those that are of a kind which such a job also reads."""
+LAYERS = {
+    "polygonize": {"polygons": "perimeter_m"},
+    "predict": {"polygons": "perimeter_m"},
+    "samplepoints": {"sample": "point_id"},
+    "check": {"findings": "reason"},
+    "tile": {"tiles": "tile_id", "blocks": "split"},
+}
+"""Job kind -> the layers of the GeoPackage that it writes, each with a field by which ours is known."""
+STYLES = {"layer_styles": "styleQML"}
+"""Stands in a GeoPackage beside the layers that it is about."""
 
 
 def check_results(job: Job, folder: Path) -> None:
@@ -45,6 +57,7 @@ def check_results(job: Job, folder: Path) -> None:
                 f"Choose a name that ends in {' or '.join(suffixes)}.",
             )
     refuse_overwriting(list(written), list(input_files(job, folder)), folder)
+    refuse_other_layers(job, folder)
 
 
 def refuse_same_name(job: Job, folder: Path) -> None:
@@ -81,6 +94,36 @@ def refuse_overwriting(written: list[str], read: list[str], folder: Path) -> Non
                 f"The result {name} would overwrite a file that it is made from.",
                 "Choose another name or folder for the result.",
             )
+
+
+def refuse_other_layers(job: Job, folder: Path) -> None:
+    """Raise if a GeoPackage that the job would make anew holds a layer, map or table that is not of such a job.
+
+    Raises:
+        GeoSegError: `would_overwrite`.
+    """
+    ours = {**LAYERS.get(job.kind, {}), **STYLES}
+    for name in output_files(job):
+        for layer, fields in tables_in(folder / name).items():
+            if ours.get(layer) not in fields:
+                raise GeoSegError(
+                    "would_overwrite",
+                    f"The result {name} would replace a GeoPackage that holds '{layer}', which is not of this job.",
+                    "Choose another name for the result.",
+                )
+
+
+def tables_in(path: Path) -> dict[str, set[str]]:
+    """Layers, maps and tables of a GeoPackage with their fields; none for any other file, or where there is none."""
+    if path.suffix.lower() not in POLYGONS or not path.is_file():
+        return {}
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
+            names = [str(row[0]) for row in database.execute("SELECT table_name FROM gpkg_contents")]
+            fields = "SELECT name FROM pragma_table_info(?)"
+            return {name: {str(row[0]) for row in database.execute(fields, (name,))} for name in names}
+    except sqlite3.DatabaseError:
+        return {}
 
 
 def output_files(job: Job) -> dict[str, tuple[str, ...]]:
