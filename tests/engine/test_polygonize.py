@@ -1,3 +1,5 @@
+import re
+
 import geopandas
 import numpy as np
 import pytest
@@ -199,6 +201,56 @@ def test_a_class_that_is_left_out_is_named(tmp_path):
     for keeping in (False, None):
         result, frame = run(tmp_path, skip_background=keeping)
         assert result["warnings"] == [] and set(frame.class_name) == {"water", "rock"}
+
+
+def ground_shares(text):
+    """What a warning of `other_ground` says, in percent."""
+    found = re.findall(r"('\w+'|all together) ([\d.]+) % (more|less)", text)
+    return {name: float(share) * (1 if word == "more" else -1) for name, share, word in found}
+
+
+def ground_m2(folder, outlines):
+    """Warnings, and ground of all polygons by class and together."""
+    result, frame = run(folder, skip_background=False, outlines=outlines)
+    sums = {f"'{name}'": area_m2 for name, area_m2 in frame.groupby("class_name").area_m2.sum().items()}
+    return result["warnings"], {**sums, "all together": frame.area_m2.sum()}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"simplify_m": 35.0}, "simplified by 35 m"),
+        ({"simplify_m": 5.0, "smooth": 2}, "simplified by 5 m, smoothed in 2 rounds"),
+        ({"right_angles": True}, "with right angles"),
+    ],
+)
+def test_ground_that_outlines_give_or_take_is_said(tmp_path, changes, words):
+    ids = np.zeros((60, 60), np.uint8)
+    ids[:, 30:] = 2
+    for row in range(4, 50, 12):
+        ids[row : row + 6, 4:8] = ids[row + 2 : row + 4, 2:10] = 1
+        ids[row : row + 5, 15:17] = ids[row + 5 : row + 7, 15:22] = 1
+    write_ids(tmp_path, ids)
+    none, map_m2 = ground_m2(tmp_path, Outlines())
+    (warning,), drawn_m2 = ground_m2(tmp_path, Outlines(**changes))
+    more = {name: 100 * (drawn_m2[name] / map_m2[name] - 1) for name in map_m2}
+    off = {name: pytest.approx(share, abs=0.051) for name, share in more.items() if abs(share) > 2}
+    assert none == [] and 0 < len(off) < len(more)
+    assert (warning.code, warning.severity) == ("other_ground", "warning")
+    assert f"({words})" in warning.message and "areas from the map" in warning.hint
+    assert ground_shares(warning.message) == off
+
+
+def test_right_angles_that_overlap_are_said(tmp_path):
+    ids = np.zeros((60, 60), np.uint8)
+    rows, cols = np.mgrid[:60, :60]
+    ids[(abs(rows - cols) < 6) & (rows % 14 < 11)] = 1
+    ids[abs(rows + cols - 70) < 4] = 2
+    write_ids(tmp_path, ids)
+    _, map_m2 = ground_m2(tmp_path, Outlines())
+    (warning,), drawn_m2 = ground_m2(tmp_path, Outlines(right_angles=True))
+    assert drawn_m2["'water'"] > 1.02 * map_m2["'water'"]
+    assert "overlap, ground counts twice" in warning.message
 
 
 def test_overviews_are_written_for_large_rasters(tmp_path):

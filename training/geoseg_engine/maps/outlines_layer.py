@@ -23,7 +23,12 @@ BATCH_POINTS = 3_000_000
 
 
 class PolygonLayer:
-    """Polygons on their way to a file. Areas and perimeters are those of the polygons as they are drawn."""
+    """Polygons on their way to a file. Areas and perimeters are those of the polygons as they are drawn.
+
+    Attributes:
+        count, area_m2: of all polygons.
+        by_class_m2: class id -> ground of its pixels in the map, and of its polygons as they are drawn.
+    """
 
     def __init__(
         self, path: Path, grid: Grid, classes: Sequence[LabelClass], scored: bool, job: PolygonizeJob
@@ -38,6 +43,7 @@ class PolygonLayer:
             job: the smallest area, and how outlines are drawn.
         """
         self.count, self.area_m2 = 0, 0.0
+        self.by_class_m2: dict[int, NDArray[np.float64]] = {}
         self._path, self._grid, self._job, self._scored = path, grid, job, scored
         self._classes = classes
         self._names = {item.id: item.name for item in classes}
@@ -51,6 +57,10 @@ class PolygonLayer:
     def redraws(self) -> bool:
         """Whether outlines become other than the edges of pixels."""
         return self._drawing.anything
+
+    def name_of(self, class_id: int) -> str:
+        """Name of a class."""
+        return self._names.get(class_id, f"class {class_id}")
 
     def add(self, found: Found) -> None:
         """Add areas that are large enough."""
@@ -72,6 +82,7 @@ class PolygonLayer:
         area_m2 = ground * size / pixels
         score = surety / pixels if self._scored else np.full(count, np.nan)
         perimeter_m = self._ground.perimeters_m(points, offsets, owner, count)
+        self._count_ground(ids, ground, area_m2)
         self._waiting.append(self._frame(shapes, ids, score, area_m2, perimeter_m))
         self._points += len(points)
         self.count += count
@@ -85,6 +96,14 @@ class PolygonLayer:
             self._write()
         write_style(self._path, LAYER, self._classes)
 
+    def _count_ground(
+        self, ids: NDArray[np.int64], map_m2: NDArray[np.float64], drawn_m2: NDArray[np.float64]
+    ) -> None:
+        values, which = np.unique(ids, return_inverse=True)
+        sums = np.stack([np.bincount(which, map_m2), np.bincount(which, drawn_m2)], axis=1)
+        for value, both in zip(values.tolist(), sums, strict=True):
+            self.by_class_m2[value] = self.by_class_m2.get(value, 0) + both
+
     def _frame(
         self,
         shapes: NDArray[Any],
@@ -94,7 +113,7 @@ class PolygonLayer:
         perimeter_m: NDArray[np.float64],
     ) -> gpd.GeoDataFrame:
         values, which = np.unique(ids, return_inverse=True)
-        names = np.array([self._names.get(value, f"class {value}") for value in values.tolist()], object)
+        names = np.array([self.name_of(value) for value in values.tolist()], object)
         return gpd.GeoDataFrame(
             {
                 "class_id": ids.astype(np.int32),

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rasterio.enums import MaskFlags
 
 from ..channel import Channel
-from ..contract import GeoSegError, Grid, LabelClass, PolygonizeJob, Problem, Source
+from ..contract import GeoSegError, Grid, LabelClass, Outlines, PolygonizeJob, Problem, Source
 from ..outputs import whole_file
 from ..raster.grid import Window
 from ..raster.sources import coincide, crs_title, open_source, source_grid
@@ -26,6 +26,9 @@ from ..raster.writer import read_classes
 from .classraster import has_background
 from .outlines import Read, outlined_areas
 from .outlines_layer import PolygonLayer
+
+SAME_GROUND = 0.02
+"""Share by which the ground of a class may change where its outlines are drawn anew, before that is said."""
 
 
 def run(job: PolygonizeJob, folder: Path, channel: Channel) -> dict[str, Any]:
@@ -61,7 +64,7 @@ def polygonize(job: PolygonizeJob, folder: Path, channel: Channel) -> dict[str, 
         "output": str(output),
         "count": layer.count,
         "area_m2": round(layer.area_m2, 2),
-        "warnings": left_out(classes) if skip else [],
+        "warnings": [*(left_out(classes) if skip else []), *other_ground(layer, job.outlines)],
     }
 
 
@@ -75,6 +78,36 @@ def left_out(classes: Sequence[LabelClass]) -> list[Problem]:
             "class_left_out",
             f"Class '{named}' has id 0 and so has no polygons.",
             "Keep the background (skip_background false) to have them.",
+            "warning",
+        )
+    ]
+
+
+def other_ground(layer: PolygonLayer, drawn: Outlines) -> list[Problem]:
+    """The warning that classes have more or less ground in the polygons, as they are drawn, than in the map."""
+    sums = {f"'{layer.name_of(value)}'": both for value, both in sorted(layer.by_class_m2.items())}
+    if len(sums) > 1:
+        sums["all together"] = np.sum(list(sums.values()), axis=0)
+    shares = {name: drawn_m2 / map_m2 - 1 for name, (map_m2, drawn_m2) in sums.items()}
+    off = {name: share for name, share in shares.items() if abs(share) > SAME_GROUND}
+    if not off:
+        return []
+    ways = {
+        f"simplified by {drawn.simplify_m:g} m": drawn.simplify_m,
+        f"smoothed in {drawn.smooth} rounds": drawn.smooth,
+        "with right angles": drawn.right_angles,
+    }
+    how = ", ".join(text for text, asked in ways.items() if asked)
+    said = ", ".join(
+        f"{name} {100 * abs(share):.1f} % {'more' if share > 0 else 'less'}" for name, share in off.items()
+    )
+    overlap = drawn.right_angles and any(share > 0 for share in off.values())
+    return [
+        Problem(
+            "other_ground",
+            f"The polygons have other ground than the classes in the map ({how}): {said}."
+            + " Where right angles make polygons overlap, ground counts twice." * overlap,
+            "Take areas from the map, or choose a smaller tolerance or less smoothing.",
             "warning",
         )
     ]

@@ -303,7 +303,8 @@ def files_of(work: Work, runtime: str, channel: Channel) -> dict[str, Any]:
         result |= {key: found[key] for key in ("counts", "areas_m2")}
         result["warnings"] += found["warnings"]
     if job.polygons:
-        result["polygons"] = make_polygons(job, files["confidence"], folder, channel)
+        result["polygons"], found_wrong = make_polygons(job, files["confidence"], folder, channel)
+        result["warnings"] += found_wrong
     return result
 
 
@@ -343,8 +344,10 @@ def odd_counts(model: ModelFile, counts: Any) -> list[Problem]:
     ]
 
 
-def make_polygons(job: PredictJob, confidence: Path, folder: Path, channel: Channel) -> str:
-    """Polygons of the finished class raster; returns the path of the GeoPackage."""
+def make_polygons(
+    job: PredictJob, confidence: Path, folder: Path, channel: Channel
+) -> tuple[str, list[Problem]]:
+    """Polygons of the finished class raster; returns the path of the GeoPackage, and warnings."""
     polygons = PolygonizeJob(
         classes=job.output,
         confidence=str(confidence),
@@ -352,8 +355,8 @@ def make_polygons(job: PredictJob, confidence: Path, folder: Path, channel: Chan
         output=job.polygons,
         outlines=job.outlines,
     )
-    polygonize(polygons, folder, channel)
-    return str(folder / job.polygons)
+    result = polygonize(polygons, folder, channel)
+    return result["output"], result["warnings"]
 
 
 def _shard(job: PredictJob, done: int, complete: bool) -> dict[str, Any]:
