@@ -209,7 +209,15 @@ def test_gaps_of_intermediates_cannot_be_filled():
         (TileJob("s.tif", "l.tif", fractions=(float("nan"), 0.5, 0.5)), "fractions"),
         (RasterizeJob("s.tif", Labels("l.gpkg", border_px=-3)), "label_px"),
         (SummarizeJob("s.tif", sample_px=-1), "sample"),
+        (PredictJob("m.onnx", core_px=-5), "core_px"),
+        (PredictJob("m.onnx", core_px=15), "core_px"),
     ],
 )
 def test_numbers_and_areas_that_cannot_be_are_refused_beforehand(job, code):
     assert [problem.code for problem in job.problems()] == [code]
+
+
+def test_the_value_of_a_core_is_said_and_that_0_finds_one():
+    (problem,) = PredictJob("m.onnx", core_px=7).problems()
+    assert "7 pixels" in problem.message and "16 or more, or 0" in problem.hint
+    assert not PredictJob("m.onnx", core_px=16).problems()

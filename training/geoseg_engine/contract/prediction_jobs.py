@@ -14,6 +14,7 @@ Connectivity = Literal[4, 8]
 Views = Literal["none", "flips", "all"]
 VIEWS: tuple[Views, ...] = ("none", "flips", "all")
 """Test-time augmentation: the image as it is; and its three mirror images; and all eight turns and mirror images."""
+LEAST_CORE_PX = 16
 RUNTIMES = ("auto", "torch", "onnx", "openvino")
 PRECISIONS = ("auto", "float32", "bf16", "fp16", "int8")
 
@@ -125,7 +126,7 @@ class PredictJob(Job):
         probability: calibrated probabilities, one band a class.
         polygons: GeoPackage with class_id, class_name, score, area_m2, perimeter_m.
         min_area_px: polygons smaller than this are left out.
-        core_px: side of the part of a window that is kept; 0 finds one from memory.
+        core_px: side of the part of a window that is kept, 16 or more; 0 finds one from memory.
         dry_run: only match bands and say what would be done.
         margin: probability of the most likely class minus that of the second.
         disagreement: share of the uncertainty on which views, members or passes disagree (mutual information over
@@ -178,6 +179,12 @@ class PredictJob(Job):
         return [
             *self.cleaning.problems(),
             *self.outlines.problems(),
+            *when(
+                self.core_px != 0 and self.core_px < LEAST_CORE_PX,
+                "core_px",
+                f"The part of a window that is kept is {self.core_px} pixels wide.",
+                f"Give {LEAST_CORE_PX} or more, or 0 to have one found.",
+            ),
             *when(
                 self.dropout_passes < 0,
                 "dropout_passes",
