@@ -40,6 +40,29 @@ def test_a_job_file_may_be_named_relative_to_the_caller(tmp_path):
     assert "dance" in events[0]["message"]
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[1, 2]", "mine.json is no job: it holds [1, 2]"),
+        ("{}", "mine.json is no job: it holds {}"),
+        ('{"protocol": "1.0", "kind": ["probe"]}', "mine.json is no job"),
+        ("kind: probe", "mine.json is not valid JSON"),
+    ],
+)
+def test_a_file_that_is_no_job_is_named_without_a_traceback(text, words, tmp_path):
+    (tmp_path / "mine.json").write_text(text)
+    run.run_file(tmp_path / "mine.json", channels.Channel(tmp_path))
+    failed = json.loads((tmp_path / "events.jsonl").read_text())
+    assert (failed["type"], failed["code"], failed["details"]) == ("failed", "bad_json", "")
+    assert words in failed["message"] and '"kind"' in failed["hint"]
+
+
+def test_a_job_file_that_is_not_there_is_no_fault_of_ours(tmp_path):
+    run.run_file(tmp_path / "gone.json", channels.Channel(tmp_path))
+    failed = json.loads((tmp_path / "events.jsonl").read_text())
+    assert failed["code"] == "file_missing" and "gone.json" in failed["message"] and not failed["details"]
+
+
 def test_complaints_of_a_job_are_joined(tmp_path):
     data = {"protocol": "1.0", "kind": "train", "job": {"dataset": "d", "epochs": -1, "dropout": 2.0}}
     (tmp_path / "job.json").write_text(json.dumps(data))

@@ -14,7 +14,8 @@ from typing import Any
 
 from . import __version__
 from .channel import Channel, is_first
-from .contract import CANCEL_FILE, JOB_FILE, PID_FILE, PROTOCOL, GeoSegError, Job, job_from_json
+from .contract import CANCEL_FILE, PID_FILE, PROTOCOL, GeoSegError, Job, job_from_json
+from .contract.decoding import shown
 from .versions import installed_versions
 
 WORKERS = {
@@ -59,8 +60,7 @@ def run_file(job_file: Path, channel: Channel) -> int:
             if is_first():
                 (folder / CANCEL_FILE).unlink(missing_ok=True)
                 (folder / PID_FILE).write_text(str(os.getpid()), encoding="ascii")
-            job = job_from_json(json.loads(job_file.read_text(encoding="utf-8")))
-            result = work(job, folder, channel)
+            result = work(read_job(job_file), folder, channel)
     except GeoSegError as error:
         channel.fail(error)
         return EXIT_FAILED
@@ -69,6 +69,22 @@ def run_file(job_file: Path, channel: Channel) -> int:
             (folder / PID_FILE).unlink(missing_ok=True)
     channel.send("done", result=result)
     return EXIT_DONE
+
+
+def read_job(job_file: Path) -> Job:
+    """The job in a file.
+
+    Raises:
+        GeoSegError: `bad_json` for a file that holds no job; as `job_from_json`.
+    """
+    form = 'A job is {"protocol": "' + PROTOCOL + '", "kind": "…", "job": {…}}; `geoseg KIND …` writes one.'
+    try:
+        data = json.loads(job_file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise GeoSegError("bad_json", f"{job_file.name} is not valid JSON: {error}.", form) from error
+    if not isinstance(data, dict) or not isinstance(data.get("kind"), str):
+        raise GeoSegError("bad_json", f"{job_file.name} is no job: it holds {shown(data)}.", form)
+    return job_from_json(data)
 
 
 def work(job: Job, folder: Path, channel: Channel) -> dict[str, Any]:
@@ -115,7 +131,7 @@ def translate(error: Exception, details: str) -> GeoSegError:
     text = str(error)
     if isinstance(error, json.JSONDecodeError):
         return GeoSegError(
-            "bad_json", f"{JOB_FILE} is not valid JSON: {error}.", "Write the file again.", details
+            "bad_json", f"A file that is to hold JSON does not: {error}.", "Write the file again.", details
         )
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return GeoSegError(
@@ -136,7 +152,6 @@ def translate(error: Exception, details: str) -> GeoSegError:
             "file_missing",
             f"The file {error.filename or text} does not exist.",
             "Was it moved or deleted? Choose it again.",
-            details,
         )
     if isinstance(error, MemoryError) or "DefaultCPUAllocator: can't allocate" in text:
         return GeoSegError(
