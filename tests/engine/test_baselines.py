@@ -362,3 +362,14 @@ def test_search_is_told_and_judged_on_validation(tmp_path):
     logged = [json.loads(line) for line in events.getvalue().splitlines()]
     assert sum("IoU" in item.get("text", "") and "leaves" in item["text"] for item in logged) == 3
     assert {"searching", "growing trees"} <= {item["phase"] for item in logged if item["type"] == "progress"}
+
+
+@pytest.mark.parametrize(("texture_px", "warned"), [((), False), ((3,), False), ((3, 21), True)])
+def test_close_splits_are_no_fault_for_who_does_not_look_as_far(tmp_path, texture_px, warned):
+    dataset = write_dataset(tmp_path / "data")
+    data = json.loads(dataset.read_text())
+    close = {"code": "splits_close", "message": "A network looks 48 px.", "hint": "", "severity": "warning"}
+    other = {**close, "code": "hull_only"}
+    dataset.write_text(json.dumps({**data, "split_distance_px": 9.0, "warnings": [close, other]}))
+    result = run(tmp_path / "plan", dataset, texture_px=texture_px, dry_run=True)
+    assert [item.code for item in result["warnings"]] == ["splits_close"] * warned + ["hull_only"]

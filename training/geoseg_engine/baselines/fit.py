@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from .. import __version__
 from ..channel import Channel
 from ..contract import PROTOCOL, SAVING_PHASE, Dataset, ForestJob, Problem, encode, write_json
 from ..dataset.datasets import load_dataset
+from ..dataset.leakage import SPLITS_CLOSE
 from ..dataset.subset import with_bands
 from ..modelfile import calibration
 from ..modelfile.calibration import Calibration
@@ -94,8 +95,9 @@ def run(job: ForestJob, folder: Path, channel: Channel) -> dict[str, Any]:
         device_memory_mb=0,
     )
     samples = draw(dataset, whole, dataset_folder, job.texture_px, job.pixels, job.seed, channel)
-    warnings = [*dataset.warnings, *samples.problems, *label_warnings(dataset, samples)]
-    for problem in warnings[len(dataset.warnings) :]:
+    of_dataset = dataset_warnings(dataset, job.texture_px)
+    warnings = [*of_dataset, *samples.problems, *label_warnings(dataset, samples)]
+    for problem in warnings[len(of_dataset) :]:
         channel.log(f"{problem.message} {problem.hint}", "warning")
     channel.log(sentence(job, dataset, len(samples.train)))
     fitted = fit(job, dataset, samples, channel)
@@ -135,7 +137,7 @@ def described(job: ForestJob, dataset: Dataset, folder: Path) -> dict[str, Any]:
     counts = count_labels(dataset, folder)
     refuse_single(counts[TRAIN], dataset)
     pixels = min(int(counts[TRAIN].sum()), job.pixels)
-    facts = Reach(max(job.texture_px, default=1) // 2)
+    facts = Reach(reach_of(job.texture_px))
     return {
         "plan": {"method": job.method, "texture_px": list(job.texture_px), "pixels": pixels},
         "reasons": [sentence(job, dataset, pixels)],
@@ -144,7 +146,7 @@ def described(job: ForestJob, dataset: Dataset, folder: Path) -> dict[str, Any]:
         "validation_pixels": int(counts[VALIDATION].sum()),
         "precision": "float32",
         "device": "CPU",
-        "warnings": list(dataset.warnings),
+        "warnings": dataset_warnings(dataset, job.texture_px),
     }
 
 
@@ -156,6 +158,17 @@ def sentence(job: ForestJob, dataset: Dataset, pixels: int) -> str:
     return (
         f"Fitting {WORDS[job.method]} on {pixels} train pixels of {bands} bands{texture}, even over classes."
     )
+
+
+def reach_of(texture_px: Sequence[int]) -> int:
+    """How far a baseline looks around a pixel."""
+    return max(texture_px, default=1) // 2
+
+
+def dataset_warnings(dataset: Dataset, texture_px: Sequence[int]) -> list[Problem]:
+    """Warnings of the dataset, without that of close splits where the baseline does not look as far."""
+    far = dataset.split_distance_px > reach_of(texture_px)
+    return [item for item in dataset.warnings if not (far and item.code == SPLITS_CLOSE)]
 
 
 def label_warnings(dataset: Dataset, samples: Samples) -> list[Problem]:
@@ -263,7 +276,7 @@ def write_model(
     path: Path,
 ) -> None:
     """The model file, with everything that prediction needs to know."""
-    facts = Reach(max(job.texture_px, default=1) // 2)
+    facts = Reach(reach_of(job.texture_px))
     trained = {key: value for key, value in summary.items() if key not in ("scores", "architecture")}
     metadata = describe(
         dataset,

@@ -18,6 +18,7 @@ from .cellcounts import CellCounts
 from .split import NONE
 
 CELL_PX = 16
+SPLITS_CLOSE = "splits_close"
 STRIP_ROWS = 512
 ROUNDING = math.sqrt(2) + 1e-6
 """Two pixels are nearer or farther than the corners of their cells by at most a cell's diagonal."""
@@ -54,7 +55,7 @@ def distance_sentence(distance_px: float, grid: Grid, reach_px: int) -> str:
     apart = f"The nearest pixels of different splits are {distance_px:.4g} px ({_metres(distance_px, grid)}) apart"
     if distance_px <= reach_px:
         return f"{apart}."
-    return f"{apart}, farther than the {reach_px} px that the network looks around a pixel."
+    return f"{apart}, farther than the {reach_px} px that a network may look around a pixel."
 
 
 def distance_m(distance_px: float, grid: Grid) -> float:
@@ -69,8 +70,8 @@ def distance_problems(distance_px: float, grid: Grid, reach_px: int) -> list[Pro
         return []
     return [
         Problem(
-            "splits_close",
-            f"The network looks {reach_px} px around a pixel, and splits are only {distance_px:.4g} px "
+            SPLITS_CLOSE,
+            f"A network may look {reach_px} px around a pixel, and splits are only {distance_px:.4g} px "
             f"({_metres(distance_px, grid)}) apart: scores near their borders may be a little too good.",
             f"Choose a buffer of {reach_px} px and blocks of at least {8 * reach_px} px where the labels allow it.",
             "warning",
