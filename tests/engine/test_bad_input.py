@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import geopandas
 import numpy as np
 import onnx
 import prediction_scenes
@@ -213,6 +214,45 @@ def area_vanished(folder: Path) -> Job:
     return replace(labels_on(folder), area=Area("polygons", str(folder / "gone_area.gpkg")))
 
 
+def area_of_another_layer(folder: Path) -> Job:
+    job = labels_on(folder)
+    return replace(job, area=Area("polygons", job.labels.path, "zz"))
+
+
+def area_is_empty(folder: Path) -> Job:
+    job = labels_on(folder)
+    empty = geopandas.GeoDataFrame({"n": []}, geometry=[], crs=UTM)
+    empty.to_file(folder / "empty.gpkg", driver="GPKG", engine="pyogrio", geometry_type="Polygon")
+    return replace(job, area=Area("polygons", str(folder / "empty.gpkg")))
+
+
+def extent_of(folder: Path, *numbers: float) -> Job:
+    """Part of the raster of `our_model`."""
+    return PredictJob(str(our_model(folder)), extent=numbers)
+
+
+def extent_from_east_to_west(folder: Path) -> Job:
+    return extent_of(folder, 500_200.0, 4_999_700.0, 500_100.0, 4_999_800.0)
+
+
+def extent_from_north_to_south(folder: Path) -> Job:
+    return extent_of(folder, 500_100.0, 4_999_800.0, 500_200.0, 4_999_700.0)
+
+
+def extent_elsewhere(folder: Path) -> Job:
+    return extent_of(folder, 1.0, 2.0, 3.0, 4.5)
+
+
+def empty_model(folder: Path) -> Job:
+    (folder / "empty.onnx").touch()
+    return DescribeJob(str(folder / "empty.onnx"))
+
+
+def confidence_of_another_map(folder: Path) -> Job:
+    classes = write_raster(folder / "classes.tif", np.ones((40, 50), np.uint8))
+    return PolygonizeJob(str(classes), confidence=str(raster(folder, "sure.tif", pixel=20)))
+
+
 def tiles_of_other_labels(folder: Path) -> Job:
     foreign = write_raster(folder / "foreign.tif", np.ones((40, 50), np.uint8))
     return TileJob(str(raster(folder)), str(foreign))
@@ -320,6 +360,13 @@ REFUSED: list[tuple[Callable[[Path], Job], str, tuple[str, ...]]] = [
     (labels_are_points, "not_polygons", ("'plots'", "Point")),
     (no_such_field, "no_field", ("'klass'", "kind")),
     (area_vanished, "file_missing", ("gone_area",)),
+    (area_of_another_layer, "no_layer", ("no layer 'zz' in plots.gpkg", "it has: plots")),
+    (area_is_empty, "no_polygons", ("'empty' is empty",)),
+    (extent_from_east_to_west, "bad_extent", ("west", "500200", "east", "500100")),
+    (extent_from_north_to_south, "bad_extent", ("south", "4999800", "north", "4999700")),
+    (extent_elsewhere, "outside_rasters", ("1 2 3 4.5", "500000 4999360 500640 5000000")),
+    (empty_model, "not_our_model", ("empty.onnx", "the file is empty")),
+    (confidence_of_another_map, "other_grid", ("pixels of 20 m", "pixels of 10 m")),
     (tiles_of_other_labels, "not_our_labels", ("foreign.tif",)),
     (tiles_of_polygons, "not_our_labels", ("slides.gpkg is no label raster", "geoseg rasterize")),
     (dataset_vanished, "no_dataset", ("dataset",)),
@@ -330,7 +377,7 @@ REFUSED: list[tuple[Callable[[Path], Job], str, tuple[str, ...]]] = [
     (describe_garbage, "not_our_model", ("garbage.onnx",)),
     (evaluate_foreign, "not_our_model", ("detector.onnx",)),
     (model_vanished, "model_missing", ("gone.onnx",)),
-    (lacks_a_band, "missing_bands", ("height", "one_band")),
+    (lacks_a_band, "missing_bands", ("height", "'one_band' (1 band)")),
     (layers_of_model_vanished, "file_missing", ("image.tif",)),
     (polygons_of_vanished, "file_missing", ("gone.tif",)),
     (terrain_of_lying_dem, "crs_lies", ("'dem'", "EPSG:4326")),

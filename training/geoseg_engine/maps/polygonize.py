@@ -21,7 +21,7 @@ from ..channel import Channel
 from ..contract import GeoSegError, Grid, LabelClass, Outlines, PolygonizeJob, Problem, Source
 from ..outputs import whole_file
 from ..raster.grid import Window
-from ..raster.sources import coincide, crs_title, open_source, source_grid
+from ..raster.sources import coincide, crs_title, open_source, source_grid, unit_title
 from ..raster.writer import read_classes
 from .classraster import has_background
 from .outlines import Read, outlined_areas
@@ -135,7 +135,8 @@ def scores_on(path: Path, classes: Source, grid: Grid) -> Iterator[Read]:
 
 def _described(grid: Grid) -> str:
     a, _, c, _, _, f = grid.transform
-    return f"{grid.width} × {grid.height} pixels of {a:g} from {c:.10g}, {f:.10g} in {crs_title(grid.crs)}"
+    size = f"{a:g} {unit_title(grid.crs)}"
+    return f"{grid.width} × {grid.height} pixels of {size} from {c:.10g}, {f:.10g} in {crs_title(grid.crs)}"
 
 
 def codes_of(dataset: Any, left_out: set[float | None]) -> Read:

@@ -230,6 +230,8 @@ def _read(path: Path, what: Callable[[Path], T]) -> T:
         raise GeoSegError(
             "model_missing", f"There is no model file {path}.", "Was it moved or deleted? Choose it again."
         )
+    if not path.stat().st_size:
+        raise not_our_model(path, "the file is empty")
     try:
         return what(path)
     except (DecodeError, ValueError) as error:

@@ -178,6 +178,13 @@ def crs_title(text: str) -> str:
     return text if len(text) < 20 else str(parse_crs(text).name)
 
 
+def unit_title(crs: str) -> str:
+    """Abbreviation of a CRS's unit."""
+    axes = parse_crs(crs).axis_info
+    unit = axes[0].unit_name if axes else "metre"
+    return {"metre": "m", "degree": "°", "foot": "ft", "US survey foot": "ft"}.get(unit, unit)
+
+
 def refuse_lying_crs(source: Source, dataset: Any) -> None:
     """Raise if the coordinates cannot belong to the CRS, e.g. metres in EPSG:4326.
 

@@ -14,7 +14,7 @@ from ..bands.expressions import expression_problems
 from ..bands.opening import own_grid
 from ..contract import Band, GeoSegError, Grid, GridRequest, Problem, Recipe, Source
 from ..raster.grid import Bounds, grid_bounds, pixel_size
-from ..raster.sources import band_descriptions, crs_text, crs_title, parse_crs, title
+from ..raster.sources import band_descriptions, crs_text, crs_title, parse_crs, title, unit_title
 
 GRID_LIMIT_PX = 40_000_000_000
 ROUNDING_PX = 0.01
@@ -223,7 +223,7 @@ def plan_extent(
     """The pixels of the lattice whose centres all rasters cover, cut to the area and the requested extent.
 
     Raises:
-        GeoSegError: `no_overlap`, `outside_rasters`, `grid_too_large`, `grid_too_small`.
+        GeoSegError: `no_overlap`, `outside_rasters`, `bad_extent`, `grid_too_large`, `grid_too_small`.
     """
     shared: tuple[int, int, int, int] | None = None
     before: list[str] = []
@@ -236,18 +236,36 @@ def plan_extent(
             raise _no_overlap(title(source), before)
         before.append(title(source))
     assert shared is not None
+    ground = shared
     cuts = [] if area is None else [area]
     if request.extent is not None:
         cuts.append((request.extent, request.extent_crs or lattice.crs, "the chosen extent"))
     for bounds, crs, name in cuts:
         shared = _common(shared, _pixels(lattice, reprojected_bounds(bounds, crs, lattice.crs), outward=True))
         if _is_empty(shared):
-            raise GeoSegError(
-                "outside_rasters",
-                f"{name[:1].upper() + name[1:]} lies outside the ground that the rasters share ({', '.join(before)}).",
-                "Check its position and CRS, or choose other rasters.",
-            )
+            raise _outside(name, bounds, crs, _grid(lattice, ground), before)
     return _grid(lattice, shared)
+
+
+def _outside(name: str, bounds: Bounds, crs: str, ground: Grid, rasters: list[str]) -> GeoSegError:
+    for low, high, first, last in ((0, 2, "west", "east"), (1, 3, "south", "north")):
+        if bounds[low] >= bounds[high]:
+            return GeoSegError(
+                "bad_extent",
+                f"The {first} of {name}, {bounds[low]:.10g}, is not less than its {last}, {bounds[high]:.10g}.",
+                "Write west, south, east, north.",
+            )
+    return GeoSegError(
+        "outside_rasters",
+        f"{name[:1].upper() + name[1:]} ({_corners(bounds, crs)}) lies outside the ground that the rasters share "
+        f"({', '.join(rasters)}: {_corners(grid_bounds(ground), ground.crs)}).",
+        "Check its position and CRS, or choose other rasters.",
+    )
+
+
+def _corners(bounds: Bounds, crs: str) -> str:
+    """West, south, east and north of a box."""
+    return f"{' '.join(f'{value:.10g}' for value in bounds)} in {crs_title(crs)}"
 
 
 def _no_overlap(name: str, before: list[str]) -> GeoSegError:
@@ -271,7 +289,7 @@ def _grid(lattice: Lattice, pixels: tuple[int, int, int, int]) -> Grid:
     if width * height > GRID_LIMIT_PX:
         raise GeoSegError(
             "grid_too_large",
-            f"The grid would have {width:,} × {height:,} pixels of {lattice.width:g}.",
+            f"The grid would have {width:,} × {height:,} pixels of {lattice.width:g} {unit_title(lattice.crs)}.",
             "Choose a larger pixel size (in units of the target CRS: degrees are not metres) or a smaller area.",
         )
     x, y = lattice.x + left * lattice.width, lattice.y - top * lattice.height

@@ -154,11 +154,12 @@ def _missing_bands(recipe: Recipe, missing: list[Source], described: Description
         return f"'{title(slot)}' ({', '.join(names[:8])}{' …' if len(names) > 8 else ''})"
 
     def has(source: Source, found: list[str] | None) -> str:
-        return f"'{title(source)}' ({source.kind if found is None else f'{len(found)} bands'})"
+        bands = "" if found is None else f"{len(found)} band{'s' * (len(found) != 1)}"
+        return f"'{title(source)}' ({bands or source.kind})"
 
     given = ", ".join(has(source, found) for source, found in described.items())
     return GeoSegError(
         "missing_bands",
-        f"The model needs {'; '.join(wants(slot) for slot in missing)}; given were {given}.",
+        f"The model needs {'; '.join(wants(slot) for slot in missing)}; given: {given}.",
         "Choose a layer with these bands, in this order, for each input of the model.",
     )

@@ -13,7 +13,7 @@ from ..channel import Channel
 from ..contract import GeoSegError, Problem, Recipe, StackJob, encode
 from ..outputs import not_writable, prepare_folder, takes_files, whole_file
 from ..raster.grid import pixel_size, rasterio_profile, window_count, window_px, windows
-from ..raster.sources import crs_title, parse_crs
+from ..raster.sources import crs_title, unit_title
 from .gridplan import as_problem, raise_errors
 from .parallel import ParallelReader
 from .reader import StackReader, open_stack
@@ -89,13 +89,6 @@ def sentence(recipe: Recipe) -> str:
         f"Stack {bands} band{'s' * (bands != 1)} from {layers} layer{'s' * (layers != 1)} onto {cols} × {rows} "
         f"pixels of {size}, {crs_title(grid.crs)}; {size_title(stack_bytes(recipe))}"
     )
-
-
-def unit_title(crs: str) -> str:
-    """Abbreviation of a CRS's unit."""
-    axes = parse_crs(crs).axis_info
-    unit = axes[0].unit_name if axes else "metre"
-    return {"metre": "m", "degree": "°", "foot": "ft", "US survey foot": "ft"}.get(unit, unit)
 
 
 def size_title(size: int) -> str:

@@ -73,7 +73,9 @@ def read_area(area: Area, crs: str) -> geopandas.GeoDataFrame:
     frame, _, _ = read_polygons(area.path, area.layer, area.layer or Path(area.path).stem, crs)
     if not len(frame):
         raise GeoSegError(
-            "no_polygons", f"{sentence_start(area_title(area))} has no polygon.", "Choose another."
+            "no_polygons",
+            f"{sentence_start(area_title(area))} is empty: it has no polygon.",
+            "Draw what is meant in it, or choose another layer.",
         )
     return frame
 

@@ -27,7 +27,7 @@ def read_polygons(path: str, layer: str, name: str, crs: str) -> tuple[geopandas
         The features that have polygons, how many were repaired, how many skipped.
 
     Raises:
-        GeoSegError: `file_missing`, `cannot_open`, `not_polygons`, `no_crs`, `crs_lies`.
+        GeoSegError: `file_missing`, `cannot_open`, `no_layer`, `not_polygons`, `no_crs`, `crs_lies`.
     """
     frame = _read(path, layer, name)
     geometry = shapely.force_2d(np.asarray(frame.geometry.array, dtype=object))
@@ -51,8 +51,8 @@ def read_polygons(path: str, layer: str, name: str, crs: str) -> tuple[geopandas
 
 
 @contextmanager
-def _refusals(path: str, name: str) -> Iterator[None]:
-    """What stands in the way of reading a layer, as sentences."""
+def _refusals(path: str, name: str, layer: str = "") -> Iterator[None]:
+    """What stands in the way of reading a layer, as sentences; `layer` is what it is called in the file."""
     if is_plain_file(path) and not Path(path).exists():
         raise GeoSegError(
             "file_missing",
@@ -66,6 +66,7 @@ def _refusals(path: str, name: str) -> Iterator[None]:
         pyogrio.errors.DataLayerError,
         pyogrio.errors.GeometryError,
     ) as error:
+        refuse_layer(path, layer, error)
         raise GeoSegError(
             "cannot_open",
             f"The engine cannot read layer '{name}': {path}",
@@ -74,8 +75,25 @@ def _refusals(path: str, name: str) -> Iterator[None]:
         ) from error
 
 
+def refuse_layer(path: str, layer: str, error: Exception) -> None:
+    """Raise if what could not be read is a layer that the file does not have.
+
+    Raises:
+        GeoSegError: `no_layer`.
+    """
+    if not layer or not isinstance(error, pyogrio.errors.DataLayerError):
+        return
+    names = [str(name) for name, _ in pyogrio.list_layers(path)]
+    if layer not in names:
+        raise GeoSegError(
+            "no_layer",
+            f"There is no layer '{layer}' in {Path(path).name}; it has: {', '.join(names) or 'none'}.",
+            "Write the name of one of its layers, or none for the first.",
+        ) from error
+
+
 def _read(path: str, layer: str, name: str, own_crs: str = "") -> geopandas.GeoDataFrame:
-    with _refusals(path, name):
+    with _refusals(path, name, layer):
         frame = pyogrio.read_dataframe(path, layer=layer or first_with_geometry(path))
     if not isinstance(frame, geopandas.GeoDataFrame):
         raise GeoSegError("not_polygons", f"Layer '{name}' has no geometry.", "Choose a polygon layer.")
@@ -148,7 +166,7 @@ def read_fields(path: str, layer: str, name: str) -> tuple[str, ...]:
     Raises:
         GeoSegError: `file_missing`, `cannot_open`.
     """
-    with _refusals(path, name):
+    with _refusals(path, name, layer):
         return tuple(pyogrio.read_info(path, layer=layer or first_with_geometry(path))["fields"])
 
 
@@ -162,7 +180,8 @@ def read_features(path: str, layer: str, name: str, crs: str, own_crs: str = "")
         own_crs: replaces the file's own; empty keeps it.
 
     Raises:
-        GeoSegError: `file_missing`, `cannot_open`, `not_polygons` (no geometry at all), `no_crs`, `crs_lies`.
+        GeoSegError: `file_missing`, `cannot_open`, `no_layer`, `not_polygons` (no geometry at all), `no_crs`,
+            `crs_lies`.
     """
     frame = _read(path, layer, name, own_crs)
     geometry = shapely.force_2d(np.asarray(frame.geometry.array, dtype=object))
