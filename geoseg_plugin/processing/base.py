@@ -31,6 +31,7 @@ from ..tasks.execution import engine_environment
 from ..tasks.feedback import run_with_feedback
 from .gather import GatheredRaster
 from .parameters import Parameters, tr, with_names
+from .wholepaths import with_whole_paths
 
 Export = Callable[[], None]
 
@@ -56,6 +57,7 @@ class GeoSegAlgorithm(QgsProcessingAlgorithm):
         self.rasters: list[GatheredRaster] = []
         self.exports: list[Export] = []
         self.dressed: list[tuple[Item, dict[str, str]]] = []
+        self._given: Parameters = {}
 
     def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
         """Everything that can be known to be wrong before the start."""
@@ -122,7 +124,7 @@ class GeoSegAlgorithm(QgsProcessingAlgorithm):
     def prepareAlgorithm(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> bool:
-        parameters = with_names(self, parameters)
+        self._given = parameters = self._plain(parameters, context)
         problems = [*engine_problems(), *self.complaints(parameters, context)]
         errors = [item for item in problems if item.severity == "error"]
         for item in problems:
@@ -140,7 +142,7 @@ class GeoSegAlgorithm(QgsProcessingAlgorithm):
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         try:
-            return self.work(with_names(self, parameters), context, feedback)
+            return self.work(self._given, context, feedback)
         except Cancelled:
             feedback.pushInfo(tr("Cancelled."))
             return {}
@@ -164,13 +166,17 @@ class GeoSegAlgorithm(QgsProcessingAlgorithm):
         return {}
 
     def checkParameterValues(self, parameters: Parameters, context: QgsProcessingContext) -> tuple[bool, str]:
-        parameters = with_names(self, parameters)
+        parameters = self._plain(parameters, context)
         valid, message = super().checkParameterValues(parameters, context)
         if not valid:
             return valid, message
         problems = [*engine_problems(), *self.complaints(parameters, context)]
         errors = [item for item in problems if item.severity == "error"]
         return not errors, as_text(errors)
+
+    def _plain(self, parameters: Parameters, context: QgsProcessingContext) -> dict[str, Any]:
+        """The parameters with names for numbers of options, and no relative path."""
+        return with_whole_paths(self, with_names(self, parameters), context)
 
     def name(self) -> str:
         return self.ID

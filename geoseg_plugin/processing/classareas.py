@@ -70,7 +70,7 @@ class ClassAreas(GeoSegAlgorithm):
     ) -> None:
         self.raster = self.parameterAsRasterLayer(parameters, "INPUT", context).source()
         sample, selected_only = polygon_layer(self, parameters, "SAMPLE", context)
-        folder = Path(self.parameterAsString(parameters, "OUTPUT", context)).resolve()
+        folder = Path(self.parameterAsString(parameters, "OUTPUT", context))
         self.sample = ""
         if sample is not None:
             export = sample_snapshot(sample, folder / COPIES / "sample.gpkg", selected_only)
@@ -80,7 +80,7 @@ class ClassAreas(GeoSegAlgorithm):
     def work(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
-        folder = Path(self.parameterAsString(parameters, "OUTPUT", context)).resolve()
+        folder = Path(self.parameterAsString(parameters, "OUTPUT", context))
         job = AreasJob(
             classes=self.raster,
             sample=self.sample,

@@ -83,7 +83,7 @@ class Compare(GeoSegAlgorithm):
             return [Problem(error.code, error.message, error.hint)]
 
     def _submission(self, parameters: Parameters, context: QgsProcessingContext) -> Submission:
-        source = dataset_folder(self.parameterAsString(parameters, "DATASET", context)).resolve()
+        source = dataset_folder(self.parameterAsString(parameters, "DATASET", context))
         listed = self.parameterAsString(parameters, "BAND_SETS", context).strip()
         if listed == KINDS:
             sets = experiments.band_sets_of(publish.read_dataset(source))

@@ -82,7 +82,7 @@ class CrossValidate(GeoSegAlgorithm):
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         folder = Path(self.parameterAsString(parameters, "OUTPUT", context))
-        source = dataset_folder(self.parameterAsString(parameters, "DATASET", context)).resolve()
+        source = dataset_folder(self.parameterAsString(parameters, "DATASET", context))
         training = TrainJob(str(source), **training_settings(self, parameters, context))
         submission = experiments.cross_validate(
             folder,

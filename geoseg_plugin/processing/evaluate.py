@@ -112,8 +112,8 @@ class Evaluate(GeoSegAlgorithm):
         model = self.parameterAsString(parameters, "MODEL", context)
         of_polygons = isinstance(prediction, QgsVectorLayer)
         return EvaluateJob(
-            dataset=str(dataset_folder(given).resolve()) if given else "",
-            model=str(Path(model).resolve()) if model else "",
+            dataset=str(dataset_folder(given)) if given else "",
+            model=model,
             prediction="" if prediction is None else str(NOWHERE) if of_polygons else file_of(prediction),
             split=self.parameterAsEnumString(parameters, "SPLIT", context),
             device=self.parameterAsString(parameters, "DEVICE", context),
@@ -154,7 +154,7 @@ class Evaluate(GeoSegAlgorithm):
     def gather(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> None:
-        folder = Path(self.parameterAsString(parameters, "OUTPUT", context)).resolve() / COPIES
+        folder = Path(self.parameterAsString(parameters, "OUTPUT", context)) / COPIES
         self.job = self._job(parameters, context)
         changes: dict[str, Any] = {}
         prediction = self.parameterAsLayer(parameters, "PREDICTION", context)
@@ -174,7 +174,7 @@ class Evaluate(GeoSegAlgorithm):
     def work(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
-        folder = Path(self.parameterAsString(parameters, "OUTPUT", context)).resolve()
+        folder = Path(self.parameterAsString(parameters, "OUTPUT", context))
         result = self.run_engine([Submission(self.job, folder, tr("Evaluate"))], feedback)
         notes = evaluation_notes(folder, result)
         for name, text in notes.items():

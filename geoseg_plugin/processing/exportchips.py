@@ -48,7 +48,7 @@ class ExportChips(GeoSegAlgorithm):
         layout: Any = self.parameterAsEnumString(parameters, "LAYOUT", context)
         image_format: Any = self.parameterAsEnumString(parameters, "FORMAT", context)
         job = ExportChipsJob(
-            str(dataset_folder(self.parameterAsString(parameters, "DATASET", context)).resolve()),
+            str(dataset_folder(self.parameterAsString(parameters, "DATASET", context))),
             layout,
             image_format,
             tuple(self.parameterAsEnumStrings(parameters, "SPLITS", context)),

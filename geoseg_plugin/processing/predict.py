@@ -170,7 +170,7 @@ class Predict(GeoSegAlgorithm):
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         outputs = {key: self.parameterAsOutputLayer(parameters, key, context) or "" for key in OUTPUTS}
-        model = str(Path(self.parameterAsString(parameters, "MODEL", context)).resolve())
+        model = self.parameterAsString(parameters, "MODEL", context)
         folder = self.job_folder()
         files: dict[str, Any] = {OUTPUTS[key]: path for key, path in outputs.items()}
         job = PredictJob(

@@ -89,7 +89,7 @@ class Pretrain(GeoSegAlgorithm):
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         folder = Path(self.parameterAsString(parameters, "OUTPUT", context))
-        source = dataset_folder(self.parameterAsString(parameters, "DATASET", context)).resolve()
+        source = dataset_folder(self.parameterAsString(parameters, "DATASET", context))
         try:
             result = self.run_engine(
                 [train.pretrain(folder, source, **self._settings(parameters, context))], feedback

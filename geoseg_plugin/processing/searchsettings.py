@@ -75,7 +75,7 @@ class SearchSettings(GeoSegAlgorithm):
         ]
 
     def _submission(self, parameters: Parameters, context: QgsProcessingContext) -> Submission:
-        source = dataset_folder(self.parameterAsString(parameters, "DATASET", context)).resolve()
+        source = dataset_folder(self.parameterAsString(parameters, "DATASET", context))
         return experiments.search(
             Path(self.parameterAsString(parameters, "OUTPUT", context)),
             TrainJob(str(source), **training_settings(self, parameters, context)),

@@ -90,7 +90,7 @@ class TrainForest(GeoSegAlgorithm):
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         folder = Path(self.parameterAsString(parameters, "OUTPUT", context))
-        source = dataset_folder(self.parameterAsString(parameters, "DATASET", context)).resolve()
+        source = dataset_folder(self.parameterAsString(parameters, "DATASET", context))
         submission = train.forest(folder, source, **self._settings(parameters, context))
         result = self.run_engine([submission], feedback)
         if isinstance(result.get("miou"), (int, float)):

@@ -74,7 +74,7 @@ class TrainModel(GeoSegAlgorithm):
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         folder = Path(self.parameterAsString(parameters, "OUTPUT", context))
-        source = dataset_folder(self.parameterAsString(parameters, "DATASET", context)).resolve()
+        source = dataset_folder(self.parameterAsString(parameters, "DATASET", context))
         submission = train.train(folder, source, **self._settings(parameters, context))
         try:
             result = self.run_engine([submission], feedback)

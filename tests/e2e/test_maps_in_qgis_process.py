@@ -68,3 +68,11 @@ def test_from_a_map_to_a_sheet_that_can_be_handed_over(config: Path, tmp_path: P
     )
     assert (drawn["OUTPUT"], drawn["OUTPUT_PICTURE"]) == (str(sheet), str(picture))
     assert sheet.read_bytes().startswith(b"%PDF") and gdal.Open(str(picture)).RasterXSize > 1500
+
+
+def test_relative_paths_mean_the_folder_one_works_in(config: Path, tmp_path: Path, classes: Path) -> None:
+    cleaned = run(config, "cleanclasses", "--INPUT=classes.tif", "--OUTPUT=out/clean.tif", folder=tmp_path)
+    assert cleaned["OUTPUT"] == str(tmp_path / "out" / "clean.tif")
+    assert gdal.Open(cleaned["OUTPUT"]).RasterXSize == 150
+    run(config, "classareas", "--INPUT=out/clean.tif", "--OUTPUT=areas", folder=tmp_path)
+    assert (tmp_path / "areas" / "areas.csv").is_file()

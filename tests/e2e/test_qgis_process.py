@@ -32,7 +32,9 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def qgis_process(config: Path, *arguments: str, engine: bool = True) -> subprocess.CompletedProcess[str]:
+def qgis_process(
+    config: Path, *arguments: str, engine: bool = True, folder: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     environ = {
         key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "QGIS_PLUGINPATH")
     }
@@ -47,6 +49,7 @@ def qgis_process(config: Path, *arguments: str, engine: bool = True) -> subproce
     return subprocess.run(
         ["qgis_process", *arguments],
         env=environ,
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=TIMEOUT_S,
@@ -54,9 +57,9 @@ def qgis_process(config: Path, *arguments: str, engine: bool = True) -> subproce
     )
 
 
-def run(config: Path, name: str, *parameters: str) -> dict[str, Any]:
-    """Results of `qgis_process --json run geoseg:<name>`."""
-    done = qgis_process(config, "--json", "run", f"geoseg:{name}", *parameters)
+def run(config: Path, name: str, *parameters: str, folder: Path | None = None) -> dict[str, Any]:
+    """Results of `qgis_process --json run geoseg:<name>` in a folder."""
+    done = qgis_process(config, "--json", "run", f"geoseg:{name}", *parameters, folder=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     answer: dict[str, Any] = json.loads(done.stdout[done.stdout.index("{") :])
     return dict(answer["results"])
