@@ -343,6 +343,11 @@ def test_outside_the_area_nothing_is_predicted(place, tmp_path, whole):
     assert (ids == np.where(inside, all_ids, 255)).all()
     assert (np.isnan(read(tmp_path / "confidence.tif")[0]) == (ids == 255)).all()
     assert sum(result["counts"].values()) == (ids != 255).sum()
+    assert result["nodata_px"] == (all_ids[inside] == 255).sum()
+    part = (left + 900, top - 1000, left + 1500, top - 400)
+    result = run(place, tmp_path, core_px=64, area=area, extent=part, extent_crs="EPSG:32631")
+    assert result["nodata_px"] == (all_ids[70:100, 90:130] == 255).sum()
+    assert sum(result["counts"].values()) + result["nodata_px"] == 30 * 40
 
 
 def test_an_area_of_label_hulls_is_refused_in_words(place, tmp_path):

@@ -27,7 +27,7 @@ from ..stacking.reader import StackReader
 from ..stacking.recipes import absolute
 from ..vector.area import area_geometry
 from ..vector.scanfill import ScanFill
-from .assembling import Assembly, Tally
+from .assembling import Assembly, Tally, chunks
 from .averaging import looks
 from .inference import Answers, BandReader, Block, Setup, beyond_warnings, set_up
 from .layers import BEYOND, CLASSES, Layer, Piece, band_count, layers_of, predict_block
@@ -54,7 +54,8 @@ RESULTS = (*FILES, "polygons")
 class Work:
     """A prediction that is set up: what is kept in which parts.
 
-    `window` is the part of the recipe's grid that is mapped; around it the network sees what is there.
+    `window` is the part of the recipe's grid that is mapped; around it the network sees what is there. Nothing is
+    predicted outside `area`.
     """
 
     job: PredictJob
@@ -62,6 +63,7 @@ class Work:
     model: ModelFile
     recipe: Recipe
     window: Window
+    area: ScanFill | None
     layers: tuple[Layer, ...]
     parts: Parts
 
@@ -129,7 +131,7 @@ def predict_recipe(
     with StackReader(recipe) as stack:
         setup, plan = planned(job, model, stack, layers, plan, key, beside, channel)
         parts = Parts(beside, recipe.grid, window, plan, layers, len(model.recipe.bands))
-        work = Work(job, folder, model, recipe, window, layers, parts)
+        work = Work(job, folder, model, recipe, window, area, layers, parts)
         mine = parts.needed if shard is None else parts.needed[shard[0] - 1 :: shard[1]]
         todo = sorted(set(mine) - parts.present())
         resumed = len(mine) - len(todo)
@@ -309,16 +311,25 @@ def files_of(work: Work, runtime: str, channel: Channel) -> dict[str, Any]:
 
 
 def counted(tally: Tally, work: Work) -> dict[str, Any]:
-    """Pixels and ground area of each class, and what is odd about them."""
+    """Pixels and ground area of each class, pixels of the area without one, and what is odd about them."""
     classes, counts = work.model.classes, tally.pixels
     beyond, seen = work.parts.facts()
     names = [band.name for band in work.model.recipe.bands]
     return {
         "areas_m2": {str(item.id): round(float(tally.areas_m2[item.id]), 2) for item in classes},
         "counts": {str(item.id): int(counts[item.id]) for item in classes},
-        "nodata_px": int(counts[-1]),
+        "nodata_px": int(counts[-1]) - outside_px(work),
         "warnings": [*beyond_warnings(names, beyond, seen), *odd_counts(work.model, counts[: len(classes)])],
     }
+
+
+def outside_px(work: Work) -> int:
+    """Pixels of the map that the area leaves out."""
+    if work.area is None:
+        return 0
+    parts = chunks(subgrid(work.recipe.grid, work.window))
+    masks = (work.area.mask(part.moved(work.window.row, work.window.col)) for part in parts)
+    return sum(int(np.count_nonzero(~mask)) for mask in masks)
 
 
 def odd_counts(model: ModelFile, counts: Any) -> list[Problem]:
