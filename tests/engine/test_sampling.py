@@ -141,6 +141,13 @@ def test_expected_error_of_the_design_is_what_repeated_samples_show():
     assert expected_error(weights, accuracy, points, pixels) == pytest.approx(np.std(seen), rel=0.05)
 
 
+@pytest.mark.parametrize("how", ["proportional", "mixed", "equal"])
+@pytest.mark.parametrize("error", [0.01, 0.02, 0.05])
+def test_the_standard_error_asked_for_is_reached(tmp_path, ids, how, error):
+    result, _ = run(tmp_path, standard_error=error, allocation=how, expected={"water": 0.6})
+    assert result["standard_error"] <= error + 1e-6
+
+
 def test_expectations_by_name(tmp_path, ids):
     better, _ = run(tmp_path, expected={"Background": 0.98}, standard_error=0.02)
     worse, _ = run(tmp_path, expected={"background": 0.6}, standard_error=0.02)

@@ -6,6 +6,7 @@ rows that hold a drawn one are read again. So no raster is held, and the sample 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -45,8 +46,7 @@ def run(job: SampleJob, folder: Path, channel: Channel) -> dict[str, Any]:
         weights = held.area_m2[kept] / held.area_m2.sum()
         expected = expectations(job, found.classes)[kept]
         points = np.zeros(len(held.pixels), np.int64)
-        wanted = asked_for(job, weights, expected, held)
-        points[kept] = allocated(wanted, weights, held.pixels[kept], job.allocation, job.least)
+        wanted, points[kept] = laid_out(job, weights, expected, held.pixels[kept])
         rows, cols = drawn(found, held, points, job.seed, channel)
     frame = as_points(found, points, held, rows, cols, job.seed)
     with whole_file(output) as partial:
@@ -110,22 +110,29 @@ def expectations(job: SampleJob, classes: Sequence[LabelClass]) -> NDArray[np.fl
     return np.array([given.get(name, job.expected_else) for name in names], np.float64)
 
 
-def asked_for(
-    job: SampleJob, weights: NDArray[np.float64], expected: NDArray[np.float64], held: Cover
-) -> int:
-    """Points in all.
+def laid_out(
+    job: SampleJob, weights: NDArray[np.float64], expected: NDArray[np.float64], pixels: Counts
+) -> tuple[int, Counts]:
+    """Points asked for in all, and of each class: as many as the job says, or as its standard error needs.
+
+    The formula is that of the best allocation; with another one, more are needed.
 
     Raises:
         GeoSegError: `too_many_points`.
     """
-    count = job.count or points_needed(weights, expected, job.standard_error, int(held.pixels.sum()))
-    if count > MOST_POINTS:
-        raise GeoSegError(
-            "too_many_points",
-            f"That would be {count:,} points.",
-            f"Give fewer than {MOST_POINTS:,}, or a larger standard error: 0.01 is usual.",
-        )
-    return count
+    count = job.count or points_needed(weights, expected, job.standard_error, int(pixels.sum()))
+    while True:
+        if count > MOST_POINTS:
+            raise GeoSegError(
+                "too_many_points",
+                f"That would be {count:,} points.",
+                f"Give fewer than {MOST_POINTS:,}, or a larger standard error: 0.01 is usual.",
+            )
+        points = allocated(count, weights, pixels, job.allocation, job.least)
+        error = expected_error(weights, expected, points, pixels)
+        if job.count or error <= job.standard_error:
+            return count, points
+        count = max(count + 1, math.ceil(count * (error / job.standard_error) ** 2))
 
 
 def drawn(found: ClassMap, held: Cover, points: Counts, seed: int, channel: Channel) -> tuple[Counts, Counts]:

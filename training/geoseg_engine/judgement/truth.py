@@ -18,7 +18,7 @@ from ..dataset.covering import covering
 from ..dataset.labelcheck import COVERED_SHARE, overlaps, rare_classes
 from ..dataset.labels import fill_id
 from ..raster.grid import Bounds, Window, grid_bounds, pixel_size, subgrid
-from ..raster.sources import crs_title, open_source, source_grid
+from ..raster.sources import crs_title, open_source, source_grid, unit_title
 from ..raster.writer import read_classes
 from ..stacking.stackplan import on_grid
 from ..vector.area import area_bounds, area_geometry, hull_of, parts_on_grid
@@ -146,8 +146,8 @@ def common_grid(labels: Labels, area: Area, found: Mapped, wanted: float) -> tup
     grid = grid_over(bounds, size, found.crs)
     problem = Problem(
         "pixel_size",
-        f"Polygons are compared on {grid.width} × {grid.height} pixels of {size:g} in {crs_title(found.crs)}, by the "
-        "breadth of a usual polygon.",
+        f"Polygons are compared on {grid.width} × {grid.height} pixels of {size:g} {unit_title(found.crs)} in "
+        f"{crs_title(found.crs)}, by the breadth of a usual polygon.",
         "Give a pixel size for other ones.",
         "warning",
     )
@@ -182,7 +182,7 @@ def grid_over(bounds: Bounds, size: float, crs: str) -> Grid:
     if width * height > MOST_PIXELS:
         raise GeoSegError(
             "too_many_pixels",
-            f"Comparing the polygons on pixels of {size:g} would take {width:,} × {height:,} of them.",
+            f"Comparing the polygons on pixels of {size:g} {unit_title(crs)} would take {width:,} × {height:,}.",
             f"Give a pixel size of {least_size(bounds):.3g} or more, or an area to look at.",
         )
     return Grid(crs, (size, 0.0, left * size, 0.0, -size, top * size), max(width, 1), max(height, 1))
