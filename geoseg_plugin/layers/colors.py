@@ -35,8 +35,9 @@ ENTROPY_STOPS = (
 )
 """Entropy 0 (sure) to 1 (all classes alike), light to dark, after magma."""
 
-RIGHT, WRONG = "#009e73", "#d55e00"
-TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = "#009e73", "#e69f00", "#2f8fdd"
+RIGHT, WRONG = "#c8c8c8", "#e5007d"
+TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = RIGHT, "#e69f00", "#2f8fdd"
+"""What is right is a grey veil, so that it is not taken for one more class of the map below."""
 
 DISAGREEMENT_STOPS = tuple((value / 2, color) for value, color in ENTROPY_STOPS)
 """Disagreement as entropy, but to 0.5: more than half of the uncertainty is hardly ever due to it."""

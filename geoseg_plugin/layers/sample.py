@@ -29,6 +29,8 @@ from .colors import UNSEEN_POINT, class_color
 from .exports import PolygonExport
 from .snapshot import feature_snapshot
 
+DARK = "#1b1b1b"
+
 
 def tr(text: str) -> str:
     return publish.tr(text)
@@ -120,10 +122,18 @@ def unseen() -> QgsMarkerSymbol:
 
 
 def seen(color: str) -> QgsMarkerSymbol:
-    """A filled dot in the class's colour."""
-    return QgsMarkerSymbol.createSimple(
-        {"name": "circle", "color": color, "size": "2.6", "outline_color": "#ffffff", "outline_width": "0.5"}
-    )
+    """A dot in the class's colour in a dark and a light ring: one of them is seen on any ground."""
+    dot = {"name": "circle", "color": color, "size": "2.6", "outline_color": DARK, "outline_width": "0.4"}
+    symbol = QgsMarkerSymbol.createSimple(dot)
+    halo = {
+        "name": "circle",
+        "color": "#ffffff",
+        "size": "4.2",
+        "outline_color": DARK,
+        "outline_width": "0.2",
+    }
+    symbol.insertSymbolLayer(0, QgsSimpleMarkerSymbolLayer.create(halo))
+    return symbol
 
 
 def ring(color: str, size_mm: float) -> QgsMarkerSymbol:

@@ -52,7 +52,7 @@ BACKGROUND_ALPHA = 0
 """Background shows the map below; its entry stays in the legend."""
 
 RASTER_OPACITY = 0.85
-RIGHT_ALPHA = 130
+RIGHT_ALPHA = 180
 """What is right lets the map below through, what is wrong does not."""
 
 SAMPLED_PX = 512

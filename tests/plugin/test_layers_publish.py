@@ -158,7 +158,9 @@ def test_errors_say_true_and_false(prediction: tuple[Path, dict]) -> None:
     assert [item.value for item in layer.renderer().classes()] == [1, 2, 3]
     result["errors_kind"] = "right_wrong"
     layer = publish.publish_evaluation(folder, result).findLayers()[0].layer()
-    assert [item.label for item in layer.renderer().classes()] == ["Right", "Wrong"]
+    right, wrong = layer.renderer().classes()
+    assert (right.label, wrong.label) == ("Right", "Wrong")
+    assert right.color.saturation() == 0 and 0 < right.color.alpha() < 255 == wrong.color.alpha()
 
 
 def dataset_json(folder: Path) -> None:
