@@ -11,6 +11,7 @@ from qgis.core import QgsRasterLayer
 from ..contract import GeoSegError, PredictJob
 from ..jobs.train import job_of
 from ..jobs.workspace import last_result
+from ..layers import sheet
 from ..layers.areas import rows_of_prediction
 from ..layers.notes import prediction_notes
 from ..layers.publish import RESULT_MARK
@@ -42,7 +43,7 @@ def sheet_of(classes: QgsRasterLayer, place: Path, desk: Controller) -> Sheet:
     notes = printed_notes({**made, **facts_of(classes)})
     layers = (classes, *layers_below(classes, desk))
     return Sheet(
-        title=title_of(place),
+        title=sheet.title_of(classes, desk.project),
         layers=layers,
         legend=(classes,),
         extent=classes.extent(),
@@ -53,6 +54,7 @@ def sheet_of(classes: QgsRasterLayer, place: Path, desk: Controller) -> Sheet:
         scores_title=scores_title(of_model),
         notes=notes,
         attribution=attribution_of(layers),
+        name=title_of(place),
     )
 
 

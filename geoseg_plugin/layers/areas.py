@@ -97,21 +97,23 @@ def area_row(row: Mapping[str, Any], unit_m2: float, adjusted: bool) -> list[str
     return texts
 
 
-def accuracy_sentence(result: Mapping[str, Any]) -> str:
-    """What the sample says of the whole map."""
+def accuracy_sentence(result: Mapping[str, Any], printed: bool = False) -> str:
+    """What the sample says of the whole map, and what is still to be done for it; `printed` leaves that out."""
     overall, sample = result.get("overall") or {}, result.get("sample") or {}
     if overall.get("accuracy") is None:
         return ""
     level = round(100 * float(result.get("confidence_level") or 0.95))
+    left_out = sample.get("left_out") or 0
+    used = sample.get("used", "?")
+    points = tr("{} of {}").format(used, sample.get("points", "?")) if printed and left_out else used
     text = tr("By {} points, {} of the map is right ({} % interval {}–{}).").format(
-        sample.get("used", "?"),
+        points,
         percent_text(overall["accuracy"]),
         level,
         percent_text(overall.get("low")),
         percent_text(overall.get("high")),
     )
-    left_out = sample.get("left_out") or 0
-    if not left_out:
+    if not left_out or printed:
         return text
     open_points = tr("1 point has no class yet.") if left_out == 1 else tr("{} points have no class yet.")
     return f"{text} {open_points.format(left_out)}"

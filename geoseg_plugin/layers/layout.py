@@ -5,10 +5,13 @@ Main thread: layouts belong to it, and QGIS offers no other way to export one.
 
 from __future__ import annotations
 
+import html
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from osgeo import gdal
 from qgis.core import (
     Qgis,
     QgsLayoutExporter,
@@ -36,6 +39,9 @@ GAP, LEAST_ROOM = 6.0, 10.0
 PDF_DPI, PNG_DPI = 300, 150
 SHEET_MARK = "geoseg/sheet"
 """Custom property of layouts that GeoSeg drew."""
+TITLE = "geoseg/title"
+"""Custom property: what is written above the map, and into the PDF's metadata."""
+XMP = "xml:XMP"
 AROUND = 1.01
 """The map shows a little more than its extent."""
 
@@ -44,7 +50,8 @@ def map_layout(sheet: Sheet, project: QgsProject, keep: bool = True) -> QgsPrint
     """The sheet as a print layout; with `keep` in the project, in the place of an earlier one."""
     layout = QgsPrintLayout(project)
     layout.initializeDefaults()
-    layout.setName(sheet.title)
+    layout.setName(sheet.name or sheet.title)
+    layout.setCustomProperty(TITLE, sheet.title)
     layout.pageCollection().page(0).setPageSize("A4", QgsLayoutItemPage.Orientation.Landscape)
     layout.renderContext().setDpi(PDF_DPI)
     width = PAGE_WIDTH - 2 * MARGIN
@@ -97,7 +104,7 @@ def add_side(layout: QgsPrintLayout, shown: QgsLayoutItemMap, sheet: Sheet) -> N
         y = add_heading(layout, tr("Areas"), y)
         heads, rows, _colors = area_table(shortened(sheet))
         y += items.table(layout, heads, rows, (SIDE_LEFT, y, SIDE_WIDTH)) + GAP / 3
-        y = add_text(layout, accuracy_sentence(sheet.areas), y) + GAP * 2 / 3
+        y = add_text(layout, accuracy_sentence(sheet.areas, printed=True), y) + GAP * 2 / 3
     if sheet.scores:
         y = add_heading(layout, sheet.scores_title, y)
         y = add_text(layout, "\n".join(sheet.scores), y) + GAP
@@ -183,6 +190,8 @@ def export(layout: QgsPrintLayout, path: Path) -> None:
         pdf.dpi = PDF_DPI
         pdf.textRenderFormat = Qgis.TextRenderFormat.AlwaysText
         written = exporter.exportToPdf(str(partial), pdf) == QgsLayoutExporter.ExportResult.Success
+        if written:
+            entitle(partial, str(layout.customProperty(TITLE) or layout.name()))
     if not written:
         partial.unlink(missing_ok=True)
         raise GeoSegError(
@@ -191,3 +200,25 @@ def export(layout: QgsPrintLayout, path: Path) -> None:
             "Is the file open in another program? Close it, or choose another name.",
         )
     partial.replace(path)
+
+
+def entitle(pdf: Path, title: str) -> None:
+    """Give a PDF its title: QGIS writes that of the project, and Qt the name of the file.
+
+    Where this GDAL cannot change a PDF, it keeps theirs.
+    """
+    gdal.PushErrorHandler("CPLQuietErrorHandler")
+    try:
+        dataset = gdal.OpenEx(str(pdf), gdal.OF_RASTER | gdal.OF_VECTOR | gdal.OF_UPDATE)
+    except RuntimeError:  # where another plugin switched exceptions on
+        dataset = None
+    finally:
+        gdal.PopErrorHandler()
+    if dataset is None:
+        return
+    dataset.SetMetadataItem("TITLE", title)
+    for told in dataset.GetMetadata(XMP) or ():
+        of_title = r"(<dc:title>.*?<rdf:li[^>]*>)[^<]*"
+        renamed = re.sub(of_title, lambda found: found[1] + html.escape(title), told, flags=re.DOTALL)
+        dataset.SetMetadata([renamed], XMP)
+    dataset.FlushCache()

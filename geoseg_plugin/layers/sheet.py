@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from qgis.core import QgsCoordinateReferenceSystem, QgsMapLayer, QgsRectangle
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsMapLayer,
+    QgsPalettedRasterRenderer,
+    QgsProject,
+    QgsRasterLayer,
+    QgsRectangle,
+)
 from qgis.PyQt.QtCore import QCoreApplication
 
 from . import notes
 
 LONGEST_NAME = 40
+FEW_CLASSES, FEW_FILES = 5, 3
+"""As many are named in a line."""
+DATED = re.compile(r"^(\d{4})(\d{2})(\d{2})-\d{4}-(.+)$")
+"""Name of a run: day, time of day, name."""
+TOO_GOOD = ("seen_ground", "other_split")
+"""Warnings of an evaluation without which its scores would mislead."""
 
 
 def tr(text: str) -> str:
@@ -24,7 +38,7 @@ class Sheet:
     """A map to print.
 
     Attributes:
-        title: above everything; also the name of the layout.
+        title: above everything.
         layers: on the map, the uppermost first.
         legend: those of them that the legend explains.
         extent, crs: of the map.
@@ -33,6 +47,7 @@ class Sheet:
         scores: lines about how good the map is, below `scores_title`.
         notes: name -> text, about model and data.
         attribution: whose data it is.
+        name: of the layout; empty is the title.
     """
 
     title: str
@@ -46,6 +61,7 @@ class Sheet:
     scores_title: str = ""
     notes: Mapping[str, str] = field(default_factory=dict)
     attribution: str = ""
+    name: str = ""
 
 
 def facts_of(layer: QgsMapLayer) -> dict[str, str]:
@@ -59,13 +75,31 @@ def facts_of(layer: QgsMapLayer) -> dict[str, str]:
     return {name: text for name, colon, text in pairs if colon}
 
 
+def model_of(layer: QgsMapLayer) -> str:
+    """The model file by which a map was made; empty if that is not known or the file is gone."""
+    path = facts_of(layer).get(notes.tr("Model"), "")
+    return path if path and Path(path).is_file() else ""
+
+
+def title_of(classes: QgsRasterLayer, project: QgsProject) -> str:
+    """The project's title, else what is drawn: `Map of forest, water`."""
+    if project.title():
+        return str(project.title())
+    renderer = classes.renderer()
+    entries = renderer.classes() if isinstance(renderer, QgsPalettedRasterRenderer) else []
+    drawn = [item.label.replace("_", " ") for item in entries if item.color.alpha() > 0]
+    if len(drawn) > FEW_CLASSES:
+        return tr("Map of {} classes").format(len(drawn))
+    return tr("Map of {}").format(", ".join(drawn)) if drawn else str(classes.name())
+
+
 def printed_notes(facts: Mapping[str, str]) -> dict[str, str]:
     """Of the facts of a prediction those that a reader of the map wants."""
     model, inputs = facts.get(notes.tr("Model"), ""), facts.get(notes.tr("Inputs"), "")
     found = {
         tr("Model"): model_name(model),
         tr("Data"): ", ".join(file_name(item) for item in inputs.split(", ") if item),
-        tr("Run on"): facts.get(notes.tr("Runtime"), ""),
+        tr("Cleaned"): facts.get(notes.tr("Cleaned"), ""),
         tr("Made"): facts.get(notes.tr("Made at"), "")[:10],
     }
     return {name: text for name, text in found.items() if text}
@@ -78,13 +112,15 @@ def file_name(item: str) -> str:
 
 
 def model_name(path: str) -> str:
-    """`<run>` of `…/<run>/model.onnx`, else the file's name."""
+    """The run of `…/<run>/model.onnx`, else the file's name: `20260101-0900-slides` is `slides (2026-01-01)`."""
     file = Path(path)
-    return file.parent.name if file.stem == "model" and file.parent.name else file.stem
+    name = file.parent.name if file.stem == "model" and file.parent.name else file.stem
+    dated = DATED.match(name)
+    return f"{dated[4]} ({dated[1]}-{dated[2]}-{dated[3]})" if dated else name
 
 
 def score_lines(evaluation: Mapping[str, Any], most: int = 8) -> list[str]:
-    """Scores with their intervals: overall first, then each class."""
+    """What was judged, what makes it look too good, and scores with their intervals: overall, then each class."""
     if not evaluation:
         return []
     binary = evaluation.get("foreground_iou") is not None
@@ -94,6 +130,7 @@ def score_lines(evaluation: Mapping[str, Any], most: int = 8) -> list[str]:
     overall = with_interval(evaluation.get(key), intervals.get(key))
     of_one = binary and len(per_class) > 1
     lines = [
+        *judged_on(evaluation),
         tr("IoU of {}: {}").format(per_class[1].get("name"), overall) if of_one else name.format(overall),
         tr("Accuracy {}").format(with_interval(evaluation.get("accuracy"), intervals.get("accuracy"))),
     ]
@@ -103,6 +140,21 @@ def score_lines(evaluation: Mapping[str, Any], most: int = 8) -> list[str]:
             pair = ends[number] if number < len(ends) else None
             lines.append(tr("{}: IoU {}").format(item.get("name"), with_interval(item.get("iou"), pair)))
     return lines
+
+
+def judged_on(evaluation: Mapping[str, Any]) -> list[str]:
+    """Which labels the scores are from and how many pixels were judged, and warnings of TOO_GOOD."""
+    labels = str(evaluation.get("truth") or "")
+    if not labels and evaluation.get("dataset"):
+        labels = tr("{} blocks of '{}'").format(evaluation.get("split", ""), evaluation["dataset"])
+    pixels = evaluation.get("pixels")
+    counted = tr("{} pixels").format(f"{pixels:,}".replace(",", "\u202f")) if isinstance(pixels, int) else ""
+    said = ", ".join(part for part in (labels, counted) if part)
+    warned = [item for item in evaluation.get("warnings") or () if item.get("code") in TOO_GOOD]
+    return [
+        *([tr("Judged on: {}").format(said)] if said else []),
+        *(tr("Caution: {}").format(item.get("message", "")) for item in warned),
+    ]
 
 
 def with_interval(value: Any, ends: Sequence[float | None] | None) -> str:
@@ -131,8 +183,9 @@ def scores_title(of_model: bool) -> str:
 
 
 def subtitle_of(notes: Mapping[str, str]) -> str:
-    """Model and day in one line."""
-    parts = (tr("predicted by {}").format(notes.get(tr("Model"), "")), notes.get(tr("Made"), ""))
-    known = parts if tr("Model") in notes else parts[1:]
-    line = ", ".join(part for part in known if part)
-    return f"{line[:1].upper()}{line[1:]}"
+    """Data and day in one line."""
+    files = [name for name in notes.get(tr("Data"), "").split(", ") if name]
+    more = len(files) - FEW_FILES
+    named = ", ".join(files[:FEW_FILES]) + (tr(" and {} more").format(more) if more > 0 else "")
+    parts = (tr("Predicted from {}").format(named) if files else "", notes.get(tr("Made"), ""))
+    return ", ".join(part for part in parts if part)

@@ -17,7 +17,9 @@ from ..contract import Problem
 from ..jobs import predict
 from ..layers import styles
 from ..layers.notes import areas_text, cleaning_text
+from ..layers.notes import tr as noted
 from ..layers.publish import Item, classes_from
+from ..layers.sheet import facts_of
 from .base import GeoSegAlgorithm
 from .classrasters import class_raster
 from .gather import layer_problems
@@ -55,6 +57,7 @@ class CleanClasses(GeoSegAlgorithm):
         raster = class_raster(self, parameters, "INPUT", context)
         self.classes = legend_of(raster)
         self.raster = Path(raster.source())
+        self.facts = facts_of(raster)
 
     def work(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
@@ -68,11 +71,13 @@ class CleanClasses(GeoSegAlgorithm):
         feedback.pushInfo(tr("{} pixels changed class.").format(result.get("changed_px", 0)))
         classes = classes_from(result) or self.classes
         asked = {"cleaning": vars(cleaning), "cleaned": result}
+        before = self.facts.get(noted("Cleaned"), "")
         notes = {
-            tr("Made by"): tr("GeoSeg, cleaning"),
-            tr("Class raster"): str(self.raster),
-            tr("Cleaned"): cleaning_text(asked),
-            tr("Area"): areas_text(result),
+            **self.facts,
+            noted("Made by"): tr("GeoSeg, cleaning"),
+            noted("Class raster"): str(self.raster),
+            noted("Cleaned"): "; ".join(filter(None, (before, cleaning_text(asked)))),
+            noted("Area"): areas_text(result),
         }
         item = Item(output, tr("Cleaned classes"), lambda layer: styles.style_classes(layer, classes))
         if classes:

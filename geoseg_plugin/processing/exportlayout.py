@@ -76,8 +76,10 @@ class ExportLayout(GeoSegAlgorithm):
         extent = self.parameterAsExtent(parameters, "EXTENT", context, crs)
         notes = sheet.printed_notes(sheet.facts_of(self.classes))
         said = self.parameterAsString(parameters, "ATTRIBUTION", context)
+        title = self.parameterAsString(parameters, "TITLE", context)
         self.sheet = {
-            "title": self.parameterAsString(parameters, "TITLE", context) or self.classes.name(),
+            "title": title or sheet.title_of(self.classes, context.project() or QgsProject.instance()),
+            "name": title or self.classes.name(),
             "layers": (self.classes, *below),
             "legend": (self.classes,),
             "extent": self.classes.extent() if extent.isNull() else extent,

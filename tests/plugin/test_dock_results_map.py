@@ -219,7 +219,8 @@ def test_the_sheet_knows_what_is_known_of_the_map(desk: Desk, tmp_path: Path) ->
     ended(prediction(desk) / "areas", ADJUSTED)
     layer = controller._class_layer()
     found = sheet_of(layer, prediction(desk), desk.controller)
-    assert found.title == "Map slides" and found.areas == ADJUSTED and found.legend == (layer,)
+    assert (found.title, found.name) == ("Map of scarp, deposit", "Map slides")
+    assert found.areas == ADJUSTED and found.legend == (layer,)
     assert found.layers == (layer, image) and layers_below(image, desk.controller) == []
     assert "labels" in found.scores_title and found.scores[0] == "Mean IoU 0.50"
     assert found.notes["Model"] == "slides"

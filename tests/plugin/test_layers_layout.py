@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from classmaps import ADJUSTED, AREAS, class_map, sample_points
+from osgeo import gdal
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsLayoutFrame,
@@ -21,18 +22,20 @@ from qgis.core import (
     QgsRectangle,
     QgsVectorLayer,
 )
-from qgis.PyQt.QtGui import QImage
+from qgis.PyQt.QtGui import QColor, QImage
 
 from geoseg_plugin.contract import GeoSegError, LabelClass
-from geoseg_plugin.layers import areas, layout, layout_items, publish, sample
+from geoseg_plugin.layers import areas, layout, layout_items, publish, sample, styles
 from geoseg_plugin.layers.colors import class_color
 from geoseg_plugin.layers.sheet import (
+    FEW_CLASSES,
     Sheet,
     attribution_of,
     facts_of,
     printed_notes,
     score_lines,
     subtitle_of,
+    title_of,
 )
 
 from classmaps import CLASSES  # isort: skip
@@ -86,12 +89,13 @@ def test_a_sheet_has_everything_that_a_map_needs(qgis_new_project: None, tmp_pat
     for text in (
         "Slides",
         "Mean IoU 0.75 (0.70–0.80)",
-        "20260101-0900-slides",
+        "Model: slides (2026-01-01)",
         "a.tif",
         "© survey",
-        "96 points",
+        "96 of 100 points",
     ):
         assert text in said, text
+    assert "no class yet" not in said, "that is for whoever fills in the sample"
 
 
 def test_everything_stays_on_the_page(qgis_new_project: None, tmp_path: Path) -> None:
@@ -181,13 +185,59 @@ def test_a_layout_of_the_user_is_not_replaced(qgis_new_project: None, tmp_path: 
 def test_notes_are_those_that_a_reader_wants(qgis_new_project: None, tmp_path: Path) -> None:
     layer = classes_layer(tmp_path)
     notes = printed_notes(facts_of(layer))
-    assert notes == {"Model": "20260101-0900-slides", "Data": "a.tif", "Made": "2026-01-02"}
-    assert subtitle_of(notes) == "Predicted by 20260101-0900-slides, 2026-01-02" and subtitle_of({}) == ""
+    assert notes == {"Model": "slides (2026-01-01)", "Data": "a.tif", "Made": "2026-01-02"}
+    assert printed_notes({"Cleaned": "holes below 9 px"}) == {"Cleaned": "holes below 9 px"}
+    assert subtitle_of(notes) == "Predicted from a.tif, 2026-01-02" and subtitle_of({}) == ""
+    many = subtitle_of({"Data": "a.tif, b.tif, c.tif, d.tif, e.tif"})
+    assert many == "Predicted from a.tif, b.tif, c.tif and 2 more"
     assert score_lines({}) == [] and "scarp: IoU –" in score_lines(EVALUATION)
     metadata = layer.metadata()
     metadata.setRights(["© survey"])
     layer.setMetadata(metadata)
     assert attribution_of([layer, layer]) == "© survey"
+
+
+def test_the_title_says_what_is_drawn_or_is_that_of_the_project(
+    qgis_new_project: None, tmp_path: Path
+) -> None:
+    layer, project = classes_layer(tmp_path), QgsProject.instance()
+    assert title_of(layer, project) == "Map of scarp, deposit"
+    entries = [(number, QColor("#ff0000"), f"dry_wood {number}") for number in range(FEW_CLASSES + 1)]
+    styles.set_palette(layer, entries[:1])
+    assert title_of(layer, project) == "Map of dry wood 0"
+    styles.set_palette(layer, entries)
+    assert title_of(layer, project) == f"Map of {FEW_CLASSES + 1} classes"
+    project.setTitle("Landslides of the valley")
+    assert title_of(layer, project) == "Landslides of the valley"
+
+
+def test_scores_say_what_they_are_from_and_what_makes_them_too_good() -> None:
+    seen = {"code": "seen_ground", "message": "All of it was trained on.", "hint": "Take others."}
+    judged = {**EVALUATION, "truth": "plots", "pixels": 4077, "warnings": [seen, {"code": "scores"}]}
+    assert score_lines(judged)[:2] == [
+        "Judged on: plots, 4\u202f077 pixels",
+        "Caution: All of it was trained on.",
+    ]
+    of_model = {**EVALUATION, "split": "test", "dataset": "valley", "truth": "", "pixels": 12}
+    assert score_lines(of_model)[0] == "Judged on: test blocks of 'valley', 12 pixels"
+    assert score_lines(EVALUATION)[0].startswith("Mean IoU")
+
+
+def test_the_pdf_is_called_as_the_map_is(qgis_new_project: None, tmp_path: Path) -> None:
+    made = layout.map_layout(sheet(classes_layer(tmp_path), title="Slides & <scars>"), QgsProject.instance())
+    layout.export(made, tmp_path / "map.pdf")
+    written = gdal.Open(str(tmp_path / "map.pdf"))
+    if written is None:
+        pytest.skip("this GDAL reads no PDF")
+    assert written.GetMetadata()["TITLE"] == "Slides & <scars>"
+    assert "Slides &amp; &lt;scars&gt;</rdf:li>" in written.GetMetadata("xml:XMP")[0]
+
+
+def test_answered_points_have_a_dark_and_a_light_ring() -> None:
+    symbol = sample.seen("#009e73")
+    halo, dot = symbol.symbolLayers()
+    assert (dot.color().name(), halo.color().name()) == ("#009e73", "#ffffff")
+    assert dot.strokeColor().lightness() < 50 and halo.size() > dot.size() + 1
 
 
 def test_areas_are_told_in_one_unit_with_intervals() -> None:
