@@ -22,6 +22,7 @@ from ..layers.areas import rows_of_prediction
 from ..layers.classes import class_fields
 from ..layers.exports import LABEL_LAYER
 from ..layers.rasterclasses import raster_classes
+from ..layers.sheet import model_of
 from ..layers.snapshot import polygon_snapshot, problems
 from ..layers.styles import style_classes
 from .choices import NamedPath
@@ -29,7 +30,7 @@ from .choices_results import ComparisonChoices, SampleDesign
 from .controller_checks import as_error
 from .controller_data import proposed_field
 from .labels_from_layers import layer_gone, polygon_labels, raster_labels
-from .sheet_from_map import sheet_of, title_of
+from .sheet_from_map import prediction_job, sheet_of, title_of
 from .words import tr
 
 if TYPE_CHECKING:
@@ -121,7 +122,8 @@ class MapResultsController(QObject):
         except (GeoSegError, OSError) as error:
             self.desk.report(as_error(error))
             return
-        submission = evaluate_jobs.compare_with_labels(folder, Path(self.part.path()), labels, area)
+        path = self.part.path()
+        submission = evaluate_jobs.compare_with_labels(folder, Path(path), labels, area, self._model_of(path))
         wrong = [item for item in submission.job.problems() if item.severity == "error"]
         if wrong:
             self.desk.report(GeoSegError(wrong[0].code, wrong[0].message, wrong[0].hint))
@@ -196,6 +198,13 @@ class MapResultsController(QObject):
         layer = QgsRasterLayer(str(path), path.stem, "gdal")
         if layer.isValid():
             self.desk.project.addMapLayer(layer)
+
+    def _model_of(self, path: str) -> str:
+        """The model that made the chosen map, if it is known and still there."""
+        job, layer = prediction_job(self.place()), self._layer_of(path)
+        if job is not None:
+            return job.model if Path(job.model).is_file() else ""
+        return model_of(layer) if layer is not None else ""
 
     def _layer_of(self, path: str) -> QgsRasterLayer | None:
         layers = self.desk.project.mapLayers().values()

@@ -19,7 +19,9 @@ def evaluate(
     return Submission(job, folder, "Evaluate on held-out blocks")
 
 
-def compare_with_labels(folder: Path, prediction: Path, truth: Labels, area: Area) -> Submission:
-    """The same of a class raster and labels that have nothing to do with each other."""
-    job = EvaluateJob(prediction=str(prediction), truth=truth, area=area)
+def compare_with_labels(
+    folder: Path, prediction: Path, truth: Labels, area: Area, made_by: str = ""
+) -> Submission:
+    """The same of a class raster and any labels; `made_by` is the model of the raster, if known."""
+    job = EvaluateJob(prediction=str(prediction), truth=truth, area=area, made_by=made_by)
     return Submission(job, folder, "Compare a map with labels")

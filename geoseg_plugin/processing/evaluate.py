@@ -26,8 +26,10 @@ from ..layers import styles
 from ..layers.classes import classes_of
 from ..layers.exports import LABEL_LAYER
 from ..layers.notes import evaluation_notes
+from ..layers.notes import tr as noted
 from ..layers.publish import Item
 from ..layers.rasterclasses import raster_classes
+from ..layers.sheet import model_of
 from ..layers.snapshot import labels_of, polygon_snapshot, problems
 from .base import GeoSegAlgorithm
 from .gather import COPIES, NOWHERE, gather_area, layer_problems
@@ -122,6 +124,7 @@ class Evaluate(GeoSegAlgorithm):
             tta=self.parameterAsEnumString(parameters, "TTA", context),
             pixel_size=self.parameterAsDouble(parameters, "PIXEL_SIZE", context),
             truth=None if truth is None else self._truth(truth, parameters, context),
+            made_by="" if prediction is None else model_of(prediction),
         )
 
     def _prediction_field(self, parameters: Parameters, context: QgsProcessingContext) -> str:
@@ -178,7 +181,8 @@ class Evaluate(GeoSegAlgorithm):
         result = self.run_engine([Submission(self.job, folder, tr("Evaluate"))], feedback)
         notes = evaluation_notes(folder, result)
         for name, text in notes.items():
-            feedback.pushInfo(f"{name}: {text}")
+            if name != noted("Warnings"):  # they are said already
+                feedback.pushInfo(f"{name}: {text}")
         errors = folder / str(result["errors"])
         kind = str(result.get("errors_kind", ""))
         self.dress_later(Item(errors, tr("Errors"), lambda layer: styles.style_errors(layer, kind)), notes)

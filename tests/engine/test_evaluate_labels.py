@@ -14,11 +14,20 @@ import pytest
 import rasterio
 import rasterio.features
 import shapely
-from prediction_scenes import CLASSES, grid_of, recipe_of, scene, write_dataset, write_raster
+from prediction_scenes import CLASSES, grid_of, recipe_of, scene, write_dataset, write_model, write_raster
 
 from geoseg_engine import cli
 from geoseg_engine.channel import Channel
-from geoseg_engine.contract import Area, EvaluateJob, GeoSegError, LabelClass, Labels
+from geoseg_engine.contract import (
+    Area,
+    Dataset,
+    EvaluateJob,
+    GeoSegError,
+    LabelClass,
+    Labels,
+    read_json,
+    write_json,
+)
 from geoseg_engine.judgement import evaluate, mapped, truth
 from geoseg_engine.raster.geodesy import window_areas_m2
 from geoseg_engine.raster.grid import Window
@@ -350,3 +359,31 @@ def test_from_the_shell(place):
     assert last["type"] == "done" and last["result"]["truth"] == "truth"
     assert (place / "job" / "report.html").exists()
     assert cli.parser().parse_args(words).truth
+
+
+@pytest.mark.parametrize("pixel_m", [10.0, 20.0])
+def test_ground_that_the_model_of_the_map_has_seen_is_told(place, pixel_m):
+    """The upper half of a dataset was trained on; its lower half is for the test. On its own pixels or on others."""
+    times = int(pixel_m / SIZE)
+    grid = grid_of(ROWS // times, COLS // times, size=pixel_m)
+    recipe = recipe_of(place / "image.tif", grid)
+    split = np.zeros((grid.height, grid.width), np.uint8)
+    half = grid.height // 2
+    split[half:] = 2
+    file = write_dataset(place, recipe, np.ones_like(split), split)
+    write_json(file, dataclasses.replace(read_json(Dataset, file), fingerprint="one"))
+    (place / "job.json").write_text(json.dumps({"job": {"dataset": "dataset.json"}}))
+
+    def warned(fingerprint="one", **fields):
+        write_model(place / "model.onnx", recipe, fingerprint=fingerprint)
+        result = run(place, prediction="map.tif", truth=TRUTH, output="out", **fields)
+        return [item.message for item in result["warnings"] if item.code == "seen_ground"]
+
+    seen = int((map_ids()[: half * times] != 255).sum())
+    judged = int((map_ids() != 255).sum())
+    told = warned(made_by="model.onnx")
+    assert len(told) == 1 and f"{seen:,} of the {judged:,} judged pixels" in told[0]
+    assert warned() == [] and warned("another", made_by="model.onnx") == []
+    assert warned(made_by="gone.onnx") == []
+    (place / "job.json").unlink()
+    assert warned(made_by="model.onnx") == []

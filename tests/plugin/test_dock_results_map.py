@@ -172,6 +172,29 @@ def test_labels_of_the_project_judge_a_map(desk: Desk) -> None:
     assert [node.name() for node in group.findLayers()] == ["Errors", "Classes"]
 
 
+def test_labels_that_the_model_was_trained_on_are_warned_of(desk: Desk, tmp_path: Path) -> None:
+    part = desk.dock.results.map
+    part.labels.setLayer(polygon_layer())
+    part.compare_button.click()
+    assert desk.runner.job().made_by == "", "its model is gone"
+    desk.runner.finish()
+    model = tmp_path / "runs" / "slides" / "model.onnx"
+    model.parent.mkdir(parents=True)
+    model.touch()
+    part.compare_button.click()
+    assert desk.runner.job().made_by == str(model)
+    warning = {
+        "code": "seen_ground",
+        "message": "Trained on it.",
+        "hint": "Take others.",
+        "severity": "warning",
+    }
+    ended(desk.runner.submissions[0].folder, {**JUDGED, "warnings": [warning]})
+    desk.runner.finish(**JUDGED)
+    settled(desk)
+    assert "Trained on it." in part.fit_problems.toPlainText()
+
+
 def test_other_class_rasters_of_the_project_are_maps_too(desk: Desk, tmp_path: Path) -> None:
     other = QgsRasterLayer(str(class_map(tmp_path / "else", "forest.tif")), "forest 2020", "gdal")
     QgsProject.instance().addMapLayer(other)

@@ -11,6 +11,9 @@ from qgis.core import QgsProcessingFeatureSourceDefinition, QgsProject, QgsRaste
 from test_processing import checked, engine, provider, record, run, slides
 
 from geoseg_plugin.contract import GeoSegError
+from geoseg_plugin.layers import publish
+from geoseg_plugin.layers.sheet import facts_of
+from geoseg_plugin.layers.styles import hide_background
 from geoseg_plugin.processing.provider import GeoSegProvider
 
 __all__ = ["engine", "provider", "slides"]
@@ -166,6 +169,31 @@ def test_any_map_with_any_labels(
     assert (job.prediction_layer, job.prediction_field) == ("polygons", "kind")
     assert (job.truth.kind, job.truth.path, job.truth.unlabelled) == ("raster", classes, "background")
     assert [item.name for item in job.truth.classes] == ["background", "scarp", "deposit"]
+
+
+def test_a_comparison_knows_the_model_of_a_map_also_through_cleaning(
+    provider: GeoSegProvider,
+    engine: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    slides: QgsVectorLayer,
+) -> None:
+    cleaned = {"changed_px": 7, "classes": [{"id": 0, "name": "ground", "color": "#00ff00"}]}
+    taken = record(monkeypatch, cleaned, JUDGED)
+    model = tmp_path / "run" / "model.onnx"
+    model.parent.mkdir()
+    model.touch()
+    facts = {"Model": str(model), "Inputs": "r1 ← a.tif", "Cleaned": "majority in 3 px"}
+    classes, clean = class_map(tmp_path), class_map(tmp_path / "clean")
+    publish.dress(publish.Item(classes, "Classes", hide_background), facts)
+    run(provider, "cleanclasses", INPUT=str(classes), FILL_HOLES=9, OUTPUT=str(clean))
+    kept = facts_of(QgsRasterLayer(str(clean), "clean", "gdal"))
+    assert kept["Cleaned"].startswith("majority in 3 px; ") and "holes below 9 px" in kept["Cleaned"]
+    assert (kept["Model"], kept["Class raster"]) == (str(model), str(classes))
+    given = {"PREDICTION": str(clean), "TRUTH": slides.id(), "CLASS_FIELD": "kind"}
+    class_map(tmp_path / "eval", "errors.tif")
+    run(provider, "evaluate", **given, OUTPUT=str(tmp_path / "eval"))
+    assert taken[1].job.made_by == str(model)
 
 
 def test_a_comparison_says_what_is_missing(

@@ -138,6 +138,8 @@ class MapResults(QWidget):
         form.addRow(self.compare_button)
         self.fit = wrap(QLabel())
         self.scores = ReadOnlyTable(tr("Scores a class"))
+        self.fit_problems = ProblemList(most_lines=12)
+        form.addRow(self.fit_problems)
         form.addRow(self.fit)
         form.addRow(self.scores)
         row = QHBoxLayout()
@@ -256,6 +258,7 @@ class MapResults(QWidget):
             else ""
         )
         self.fit.setVisible(bool(result))
+        self.fit_problems.set_problems(result.get("warnings") or [])
         self._compared = bool(result)
         self._enable()
 

@@ -35,6 +35,7 @@ class EvaluateJob(Job):
         pixel_size: of polygons compared with polygons, in units of the CRS of `prediction`; 0 takes a tenth of the
             breadth of a usual polygon. Whatever has a raster is compared on its pixels.
         tta: test-time augmentation of a model, of VIEWS: what is judged should be what is predicted.
+        made_by: the model that made `prediction`, if known: where `truth` is ground that it has seen, that is said.
     """
 
     kind: ClassVar[str] = "evaluate"
@@ -50,6 +51,7 @@ class EvaluateJob(Job):
     area: Area = field(default_factory=Area)
     pixel_size: float = 0.0
     tta: Views = "none"
+    made_by: str = ""
 
     def problems(self) -> list[Problem]:
         """See `Job`."""

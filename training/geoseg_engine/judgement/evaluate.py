@@ -27,6 +27,7 @@ from .bymodel import judge_model
 from .examples import best_and_worst, pictures
 from .judging import BINARY_ERRORS, CLASS_ERRORS, Judge, Record, judging
 from .mapped import Ids, map_table, mapped, resampled
+from .seenground import seen_count
 from .surety import Confidences, confidence_of
 from .truth import truth_of
 from .verdict import ERRORS_FILE, Judged, conclude
@@ -106,6 +107,7 @@ def on_labels(job: EvaluateJob, folder: Path, output: Path, channel: Channel) ->
         block_px = max(DEFAULT_BLOCK_PX, -(-min(grid.width, grid.height) // BLOCKS_ACROSS))
         judge = Judge(truth.ids, truth.classes, grid, block_px)
         path = folder / job.prediction
+        seen = seen_count(folder / job.made_by, grid, channel) if job.made_by else None
         with (
             errors_writer(output / ERRORS_FILE, grid, judge) as errors,
             confidence_of(path, found.grid, grid) as confidences,
@@ -113,6 +115,8 @@ def on_labels(job: EvaluateJob, folder: Path, output: Path, channel: Channel) ->
 
             def record(window: Window, ids: NDArray[np.uint8], confidence: NDArray[Any] | None) -> None:
                 errors.write(judge.judge(window, ids, confidence), window)
+                if seen is not None:
+                    seen.add(window, (judge.truth(window) != IGNORE) & (ids != IGNORE))
 
             compare(judge, found.on(grid, truth.of_map), confidences, grid, record, channel)
             refuse_nothing(judge, f"'{truth.name}'")
@@ -125,7 +129,8 @@ def on_labels(job: EvaluateJob, folder: Path, output: Path, channel: Channel) ->
             "grid": encode(grid),
             "seconds": round(time.monotonic() - started, 2),
         }
-        return Judged(judge, facts, [*found.problems, *truth.told()])
+        said = seen.problems() if seen is not None else []
+        return Judged(judge, facts, [*said, *found.problems, *truth.told()])
 
 
 def compare(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pyogrio
@@ -18,7 +19,7 @@ from ..raster.resample import inside_source, mapping, needed, source_pixels
 from ..raster.sources import crs_text, parse_crs
 from ..vector.features import first_with_geometry, read_fields
 from ..vector.polygons import LabelPolygons, read_labels
-from .classmap import ClassMap, class_map
+from .classmap import class_map
 from .judging import namesakes
 
 VECTOR_SUFFIXES = (".gpkg", ".shp", ".geojson", ".json", ".fgb", ".gml", ".kml")
@@ -110,10 +111,21 @@ def layer_crs(path: Path, layer: str) -> str:
     return crs_text(parse_crs(text or "EPSG:4326"))
 
 
+class Places(Protocol):
+    """Pixels with an index each, such as a `ClassMap`."""
+
+    @property
+    def grid(self) -> Grid:
+        """Its pixels."""
+
+    def places(self, window: Window) -> NDArray[np.uint8]:
+        """(rows, cols) of a window inside the grid: index, IGNORE where there is none."""
+
+
 class OnGrid:
     """Classes of a raster on the pixels of a grid: each takes the class of the map's pixel that holds its centre."""
 
-    def __init__(self, found: ClassMap, grid: Grid, table: Table) -> None:
+    def __init__(self, found: Places, grid: Grid, table: Table) -> None:
         """Find how the grid lies on the map; `table` gives the id of each of its classes."""
         self._found, self._mapping = found, mapping(grid, found.grid)
         self._table = np.full(IGNORE + 1, IGNORE, np.uint8)
