@@ -18,6 +18,8 @@ from .mapped import Ids, OnGrid
 
 SEEN = (SPLITS.index("train"), SPLITS.index("validation"))
 """Validation ground decides which epoch is kept, and calibrates."""
+LEAST_SHARE = 0.005
+"""Of the judged pixels; of fewer, nothing is said."""
 ONLY_SEEN = np.zeros(1, np.uint8)
 
 
@@ -54,9 +56,9 @@ class SeenCount:
 
     def problems(self) -> list[Problem]:
         """The warning, if there is anything to warn of."""
-        if not self._seen:
+        share = self._seen / max(self._judged, 1)
+        if share < LEAST_SHARE:
             return []
-        share = self._seen / self._judged
         return [
             Problem(
                 "seen_ground",
