@@ -130,7 +130,7 @@ def test_missing_bands_are_named(place, tmp_path):
     one = write_raster(tmp_path / "one.tif", scene(20, 20)[0], grid_of(20, 20))
     found = run(place, tmp_path / "dry", sources=(Source("x", str(one), "one"),), dry_run=True)["problems"]
     assert [item.code for item in found] == ["missing_bands"]
-    assert "red, height" in found[0].message and "'one' (1 bands)" in found[0].message
+    assert "red, height" in found[0].message and "'one' (1 band)" in found[0].message
     with pytest.raises(GeoSegError, match="red, height"):
         run(place, tmp_path / "run", sources=(Source("x", str(one), "one"),))
 
