@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,14 +10,15 @@ from qgis.core import QgsRasterLayer
 from ..contract import GeoSegError, PredictJob
 from ..jobs.train import job_of
 from ..jobs.workspace import last_result
-from ..layers import sheet
 from ..layers.areas import rows_of_prediction
 from ..layers.notes import prediction_notes
 from ..layers.publish import RESULT_MARK
 from ..layers.sheet import (
+    DATED,
     Sheet,
     attribution_of,
     facts_of,
+    heading_of,
     printed_notes,
     score_lines,
     scores_title,
@@ -28,8 +28,6 @@ from .words import tr
 
 if TYPE_CHECKING:
     from .controller import Controller
-
-DATED = re.compile(r"^\d{8}-\d{4}-")
 
 
 def sheet_of(classes: QgsRasterLayer, place: Path, desk: Controller) -> Sheet:
@@ -43,7 +41,7 @@ def sheet_of(classes: QgsRasterLayer, place: Path, desk: Controller) -> Sheet:
     notes = printed_notes({**made, **facts_of(classes)})
     layers = (classes, *layers_below(classes, desk))
     return Sheet(
-        title=sheet.title_of(classes, desk.project),
+        title=heading_of(classes, desk.project),
         layers=layers,
         legend=(classes,),
         extent=classes.extent(),

@@ -23,8 +23,8 @@ from . import notes
 LONGEST_NAME = 40
 FEW_CLASSES, FEW_FILES = 5, 3
 """As many are named in a line."""
-DATED = re.compile(r"^(\d{4})(\d{2})(\d{2})-\d{4}-(.+)$")
-"""Name of a run: day, time of day, name."""
+DATED = re.compile(r"^(\d{4})(\d{2})(\d{2})-\d{4}-")
+"""With what the name of a run begins: day, time of day."""
 TOO_GOOD = ("seen_ground", "other_split")
 """Warnings of an evaluation without which its scores would mislead."""
 
@@ -81,7 +81,7 @@ def model_of(layer: QgsMapLayer) -> str:
     return path if path and Path(path).is_file() else ""
 
 
-def title_of(classes: QgsRasterLayer, project: QgsProject) -> str:
+def heading_of(classes: QgsRasterLayer, project: QgsProject) -> str:
     """The project's title, else what is drawn: `Map of forest, water`."""
     if project.title():
         return str(project.title())
@@ -116,7 +116,7 @@ def model_name(path: str) -> str:
     file = Path(path)
     name = file.parent.name if file.stem == "model" and file.parent.name else file.stem
     dated = DATED.match(name)
-    return f"{dated[4]} ({dated[1]}-{dated[2]}-{dated[3]})" if dated else name
+    return f"{name[dated.end() :]} ({dated[1]}-{dated[2]}-{dated[3]})" if dated else name
 
 
 def score_lines(evaluation: Mapping[str, Any], most: int = 8) -> list[str]:

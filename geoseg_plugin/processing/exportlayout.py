@@ -78,7 +78,7 @@ class ExportLayout(GeoSegAlgorithm):
         said = self.parameterAsString(parameters, "ATTRIBUTION", context)
         title = self.parameterAsString(parameters, "TITLE", context)
         self.sheet = {
-            "title": title or sheet.title_of(self.classes, context.project() or QgsProject.instance()),
+            "title": title or sheet.heading_of(self.classes, context.project() or QgsProject.instance()),
             "name": title or self.classes.name(),
             "layers": (self.classes, *below),
             "legend": (self.classes,),

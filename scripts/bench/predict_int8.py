@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
-from measuring import ENGINE_ENV, Row, compared, engine_command, timed
-from predict_monai import PEER, peer_python
-from predict_runs import CLASSES, ours, prepare, size_for
+from measuring import ENGINE_ENV, Row, engine_command, timed
+from predict_monai import beside_monai, peer_python
+from predict_runs import CLASSES, prepare, size_for
 
 from geoseg_engine.contract import SPLITS, Dataset
 from geoseg_engine.dataset.datasets import save_dataset
@@ -36,27 +36,7 @@ def run(folder: Path, repeat: int, small: bool) -> Row:
     give_ground(folder)
     first = {"model": "../model.onnx", "output": "classes.tif", "extent": corner(folder), **OPTIONS}
     timed([engine_command(folder / "run", "predict", first)], ENGINE_ENV)
-    files = [str(folder / name) for name in ("image.tif", "model.onnx", "monai.tif")]
-    chosen = set()
-
-    def whole() -> tuple[float, float]:
-        found = ours(folder, **OPTIONS)
-        chosen.add(f"{found.result['runtime']}, cores of {found.result['core_px']} px")
-        return found.wall_s, found.peak_mb
-
-    ours_s, beside_s, ratio, peak_mb = compared(
-        whole, lambda: timed([[peer, "-c", PEER, *files]], ENGINE_ENV), repeat
-    )
-    return Row(
-        f"{size.work}, cpu, whole process, in int8",
-        "MONAI sliding_window_inference at its defaults in float32, rasterio in and out",
-        ours_s,
-        beside_s,
-        ratio,
-        1 / 2.5,
-        peak_mb,
-        note=f"{1 / ratio:.2f} times as fast; {'; '.join(sorted(chosen))}",
-    )
+    return beside_monai(folder, peer, repeat, f"{size.work}, cpu, whole process, in int8", **OPTIONS)
 
 
 def give_ground(folder: Path) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import sysconfig
 from pathlib import Path
+from typing import Any
 
 from measuring import ENGINE_ENV, ROOT, NotMeasured, Row, compared, timed
 from predict_runs import ours, prepare, size_for
@@ -43,24 +44,31 @@ def run(folder: Path, repeat: int, small: bool) -> Row:
     """
     peer = peer_python()
     prepare(folder, size_for(small))
+    return beside_monai(folder, peer, repeat, f"{size_for(small).work}, cpu, whole process")
+
+
+def beside_monai(folder: Path, peer: str, repeat: int, work: str, **options: Any) -> Row:
+    """The row of a job `predict` with options, over what `prepare` left in a folder."""
     files = [str(folder / name) for name in ("image.tif", "model.onnx", "monai.tif")]
+    chosen = set()
 
     def whole() -> tuple[float, float]:
-        found = ours(folder)
+        found = ours(folder, **options)
+        chosen.add(f"{found.result['runtime']}, cores of {found.result['core_px']} px")
         return found.wall_s, found.peak_mb
 
     ours_s, beside_s, ratio, peak_mb = compared(
         whole, lambda: timed([[peer, "-c", PEER, *files]], ENGINE_ENV), repeat
     )
     return Row(
-        f"{size_for(small).work}, cpu, whole process",
-        "MONAI sliding_window_inference at its defaults, rasterio in and out",
+        work,
+        "MONAI sliding_window_inference at its defaults in float32, rasterio in and out",
         ours_s,
         beside_s,
         ratio,
         1 / 2.5,
         peak_mb,
-        note=f"{1 / ratio:.2f} times as fast",
+        note=f"{1 / ratio:.2f} times as fast; {'; '.join(sorted(chosen))}",
     )
 
 

@@ -32,10 +32,10 @@ from geoseg_plugin.layers.sheet import (
     Sheet,
     attribution_of,
     facts_of,
+    heading_of,
     printed_notes,
     score_lines,
     subtitle_of,
-    title_of,
 )
 
 from classmaps import CLASSES  # isort: skip
@@ -201,14 +201,14 @@ def test_the_title_says_what_is_drawn_or_is_that_of_the_project(
     qgis_new_project: None, tmp_path: Path
 ) -> None:
     layer, project = classes_layer(tmp_path), QgsProject.instance()
-    assert title_of(layer, project) == "Map of scarp, deposit"
+    assert heading_of(layer, project) == "Map of scarp, deposit"
     entries = [(number, QColor("#ff0000"), f"dry_wood {number}") for number in range(FEW_CLASSES + 1)]
     styles.set_palette(layer, entries[:1])
-    assert title_of(layer, project) == "Map of dry wood 0"
+    assert heading_of(layer, project) == "Map of dry wood 0"
     styles.set_palette(layer, entries)
-    assert title_of(layer, project) == f"Map of {FEW_CLASSES + 1} classes"
+    assert heading_of(layer, project) == f"Map of {FEW_CLASSES + 1} classes"
     project.setTitle("Landslides of the valley")
-    assert title_of(layer, project) == "Landslides of the valley"
+    assert heading_of(layer, project) == "Landslides of the valley"
 
 
 def test_scores_say_what_they_are_from_and_what_makes_them_too_good() -> None:

@@ -114,9 +114,10 @@ def on_labels(job: EvaluateJob, folder: Path, output: Path, channel: Channel) ->
         ):
 
             def record(window: Window, ids: NDArray[np.uint8], confidence: NDArray[Any] | None) -> None:
-                errors.write(judge.judge(window, ids, confidence), window)
+                kinds = judge.judge(window, ids, confidence)
+                errors.write(kinds, window)
                 if seen is not None:
-                    seen.add(window, (judge.truth(window) != IGNORE) & (ids != IGNORE))
+                    seen.add(window, kinds != IGNORE)
 
             compare(judge, found.on(grid, truth.of_map), confidences, grid, record, channel)
             refuse_nothing(judge, f"'{truth.name}'")

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from ..channel import Channel
 from ..contract import IGNORE, SPLITS, Dataset, GeoSegError, Grid, Problem
-from ..dataset.datasets import load_dataset, read_ids
+from ..dataset.datasets import read_ids
 from ..modelfile.reading import read_model
-from ..prediction.trainingground import dataset_path
+from ..prediction.trainingground import trained_on
 from ..raster.grid import Window
 from .mapped import Ids, OnGrid
 
@@ -73,12 +73,8 @@ class SeenCount:
 def seen_count(model: Path, grid: Grid, channel: Channel) -> SeenCount | None:
     """A count over the pixels of a grid; None, and a line in the log, where the model's dataset is not found."""
     try:
-        found = read_model(model)
-        dataset, folder = load_dataset(dataset_path(found))
+        seen = SeenGround(*trained_on(read_model(model)))
     except GeoSegError as error:
         channel.log(f"Whether the labels had a part in training is not known. {error.message}")
         return None
-    if dataset.fingerprint != found.fingerprint:
-        channel.log(f"Whether the labels had a part in training is not known: {folder} was made again since.")
-        return None
-    return SeenCount(OnGrid(SeenGround(dataset, folder), grid, ONLY_SEEN).ids)
+    return SeenCount(OnGrid(seen, grid, ONLY_SEEN).ids)

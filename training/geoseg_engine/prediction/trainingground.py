@@ -102,8 +102,19 @@ def open_ground(model: ModelFile) -> Iterator[TrainingGround]:
     """Open the dataset that a model was trained on.
 
     Raises:
+        GeoSegError: as `trained_on`, `open_dataset_stack`.
+    """
+    dataset, folder = trained_on(model)
+    with open_dataset_stack(dataset, folder) as stack:
+        yield TrainingGround(model, dataset, folder, stack)
+
+
+def trained_on(model: ModelFile) -> tuple[Dataset, Path]:
+    """The dataset that a model was trained on, and the folder that its paths are relative to.
+
+    Raises:
         GeoSegError: `no_dataset` if it is not known where it is, `dataset_changed` if it is another by now; as
-            `load_dataset`, `open_dataset_stack`.
+            `load_dataset`.
     """
     dataset, folder = load_dataset(dataset_path(model))
     names = {band.name for band in dataset.recipe.bands}
@@ -113,8 +124,7 @@ def open_ground(model: ModelFile) -> Iterator[TrainingGround]:
             f"The dataset at {folder} is not the one that {model.path.name} was trained on.",
             "Train again on it.",
         )
-    with open_dataset_stack(dataset, folder) as stack:
-        yield TrainingGround(model, dataset, folder, stack)
+    return dataset, folder
 
 
 def dataset_path(model: ModelFile) -> Path:
