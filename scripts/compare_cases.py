@@ -118,7 +118,7 @@ def main() -> None:
             continue
         result = compare(name, comparison, options)
         (options.out / name / f"comparison_{options.split}.json").write_text(
-            json.dumps(result, indent=1, default=str)
+            json.dumps(result, indent=1, default=str), encoding="utf-8"
         )
         tables.append(table(name, comparison, result))
         print(tables[-1], flush=True)

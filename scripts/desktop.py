@@ -58,7 +58,13 @@ def run(
     }
     with (out / "qgis.log").open("w", encoding="utf-8") as log:
         qgis = subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
+            command,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            start_new_session=True,
+            encoding="utf-8",
         )
         watchdog = threading.Timer(timeout_s, os.killpg, (qgis.pid, signal.SIGTERM))
         watchdog.daemon = True

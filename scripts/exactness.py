@@ -86,7 +86,9 @@ def compared(job: dict[str, Any], folder: Path, cores: list[int]) -> Iterator[bo
 
 def start(job: dict[str, Any], folder: Path) -> subprocess.Popen[bytes]:
     """Start the engine as QGIS does."""
-    (folder / "job.json").write_text(json.dumps({"protocol": "1.0", "kind": "predict", "job": job}))
+    (folder / "job.json").write_text(
+        json.dumps({"protocol": "1.0", "kind": "predict", "job": job}), encoding="utf-8"
+    )
     (folder / "events.jsonl").unlink(missing_ok=True)
     return subprocess.Popen(
         [sys.executable, "-u", "-m", "geoseg_engine", "run", "job.json"],
@@ -100,7 +102,7 @@ def start(job: dict[str, Any], folder: Path) -> subprocess.Popen[bytes]:
 def predicted(job: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Run a job to its end; its result."""
     start(job, folder).wait()
-    last: dict[str, Any] = json.loads((folder / "events.jsonl").read_text().splitlines()[-1])
+    last: dict[str, Any] = json.loads((folder / "events.jsonl").read_text(encoding="utf-8").splitlines()[-1])
     if last["type"] != "done":
         raise SystemExit(f"{last['message']} {last['hint']}\n{last['details']}")
     result: dict[str, Any] = last["result"]

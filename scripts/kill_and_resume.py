@@ -104,7 +104,7 @@ def run(job: TrainJob, folder: Path, kill: Moment | None = None) -> bool:
     before = events.stat().st_size if events.exists() else 0
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "training")}
     command = [sys.executable, "-m", "geoseg_engine", "run", "job.json"]
-    with (folder / "engine.log").open("a") as log:
+    with (folder / "engine.log").open("a", encoding="utf-8") as log:
         process = subprocess.Popen(
             command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=log
         )
@@ -116,7 +116,7 @@ def run(job: TrainJob, folder: Path, kill: Moment | None = None) -> bool:
                 return True
         code = process.wait()
     if code:
-        raise RuntimeError(f"the training ended with {code}: {events.read_text()[-600:]}")
+        raise RuntimeError(f"the training ended with {code}: {events.read_text(encoding='utf-8')[-600:]}")
     return False
 
 
@@ -140,7 +140,7 @@ def differences(whole: Path, parts: Path) -> list[str]:
     """What two runs differ in: state of the checkpoint, rows of the history, calibration of the model."""
     one, other = (checkpoint.load(folder / checkpoint.FILE) for folder in (whole, parts))
     found = [key for key in STATE if not equal(one[key], other[key])]
-    rows = [json.loads((folder / "history.json").read_text()) for folder in (whole, parts)]
+    rows = [json.loads((folder / "history.json").read_text(encoding="utf-8")) for folder in (whole, parts)]
     if [row["epoch"] for row in rows[1]] != list(range(1, len(rows[0]) + 1)):
         found.append("epochs of history.json")
     if calibration(whole) != calibration(parts):

@@ -20,6 +20,8 @@ from typing import Any
 from ..contract import JOB_FILE, PID_FILE, GeoSegError
 
 WINDOWS = sys.platform == "win32"
+READABLE: dict[str, Any] = {"encoding": "utf-8", "errors": "replace"}
+"""Keyword arguments for reading what other programs print, whatever the user's code page."""
 
 
 def own_group() -> dict[str, Any]:
@@ -61,18 +63,18 @@ def is_alive(pid: int, mark: str) -> bool:
     """Whether the process lives and its command line holds `mark` (not checked on Windows)."""
     if WINDOWS:
         command = ["tasklist", "/FI", f"PID eq {pid}", "/NH", "/FO", "CSV"]
-        listed = subprocess.run(command, capture_output=True, text=True, check=False, **no_window())
+        listed = subprocess.run(command, capture_output=True, **READABLE, check=False, **no_window())
         return f'"{pid}"' in listed.stdout and "python" in listed.stdout.lower()
     record = Path("/proc") / str(pid)
     if Path("/proc/self/stat").exists():
         try:
-            state = (record / "stat").read_text(errors="replace").rpartition(")")[2].split()[0]
+            state = (record / "stat").read_text(**READABLE).rpartition(")")[2].split()[0]
             command_line = (record / "cmdline").read_bytes().decode("utf-8", "replace")
         except (OSError, IndexError):
             return False
         return state != "Z" and mark in command_line
     asked = ["ps", "-ww", "-o", "stat=,args=", "-p", str(pid)]
-    shown = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+    shown = subprocess.run(asked, capture_output=True, **READABLE, check=False).stdout.strip()
     return bool(shown) and not shown.startswith("Z") and mark in shown
 
 

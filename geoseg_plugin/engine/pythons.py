@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..contract import GeoSegError
 from .environment import cleaned
-from .liveness import no_window
+from .liveness import READABLE, no_window
 
 SUPPORTED = ((3, 11), (3, 12), (3, 13), (3, 14))
 """Versions for which all pinned packages exist, the one that was tested most first."""
@@ -53,7 +53,7 @@ def find_python(chosen: str = "") -> Interpreter:
 def ask(path: Path) -> Interpreter | str:
     """What an interpreter is, or in words why it will not do."""
     try:
-        done = subprocess.run([str(path), "-c", QUESTION], env=cleaned(), capture_output=True, text=True,
+        done = subprocess.run([str(path), "-c", QUESTION], env=cleaned(), capture_output=True, **READABLE,
                               timeout=20, check=False, stdin=subprocess.DEVNULL, **no_window())  # fmt: skip
     except OSError as error:
         return f"does not start ({error.strerror or error})"

@@ -118,7 +118,9 @@ def timed(commands: Sequence[Command], env: dict[str, str] | None = None) -> tup
 def engine_command(folder: Path, kind: str, job: dict[str, Any]) -> Command:
     """Write job.json into a folder; the command that runs it as QGIS does. Needs `ENGINE_ENV`."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "job.json").write_text(json.dumps({"protocol": "1.0", "kind": kind, "job": job}))
+    (folder / "job.json").write_text(
+        json.dumps({"protocol": "1.0", "kind": kind, "job": job}), encoding="utf-8"
+    )
     return [ENGINE_PYTHON, "-u", "-m", "geoseg_engine", "run", str(folder / "job.json")]
 
 

@@ -134,7 +134,7 @@ def ours(folder: Path, device: str = "cpu", **options: Any) -> Run:
         **options,
     }
     wall_s, peak_mb = timed([engine_command(place, "predict", job)], ENGINE_ENV)
-    events = [json.loads(line) for line in (place / "events.jsonl").read_text().splitlines()]
+    events = [json.loads(line) for line in (place / "events.jsonl").read_text(encoding="utf-8").splitlines()]
     (place / "events.jsonl").unlink()
     result = events[-1]["result"]
     began = next(event["t"] for event in events if event.get("phase") == "predict")
@@ -152,7 +152,7 @@ def limit(folder: Path, run: Run) -> float:
     name = RUNTIMES[facts["runtime"].split()[0]]
     settings = [name, facts["precision"], facts["device"], str(run.window_px), str(out)]
     timed([[ENGINE_PYTHON, __file__, str(folder / "model.onnx"), *settings]])
-    return float(json.loads(out.read_text())["px_per_s"])
+    return float(json.loads(out.read_text(encoding="utf-8"))["px_per_s"])
 
 
 def alone(model: str, name: str, precision: str, device: str, side: int) -> dict[str, float]:
@@ -171,4 +171,4 @@ def alone(model: str, name: str, precision: str, device: str, side: int) -> dict
 
 if __name__ == "__main__":
     *settings, side_px, file = sys.argv[1:]
-    Path(file).write_text(json.dumps(alone(*settings, int(side_px))))
+    Path(file).write_text(json.dumps(alone(*settings, int(side_px))), encoding="utf-8")

@@ -29,7 +29,7 @@ def run(folder: Path, repeat: int, small: bool) -> Row:
     ours_s, beside_s, ratio, peak_mb = compared(
         lambda: child(folder, "index", labels), lambda: child(folder, "read", labels), repeat
     )
-    counting = json.loads((folder / "index.json").read_text())["counting_s"]
+    counting = json.loads((folder / "index.json").read_text(encoding="utf-8"))["counting_s"]
     job_s = timed([engine_command(folder / "job", "tile", job(folder, labels))], ENGINE_ENV)
     return Row(
         f"tile index with class counts, {side}², tiles of {TILE_PX} px",
@@ -84,14 +84,14 @@ def make(folder: Path, side: int) -> Path:
         "classes": [{"id": number, "name": name} for number, name in enumerate(names)],
         "unlabelled": "background",
     }
-    (folder / "labels.classes.json").write_text(json.dumps(facts))
+    (folder / "labels.classes.json").write_text(json.dumps(facts), encoding="utf-8")
     return path
 
 
 def child(folder: Path, what: str, labels: Path) -> tuple[float, float]:
     """Seconds that a process says it took, and its peak memory in MB."""
     _, peak_mb = timed([[ENGINE_PYTHON, __file__, what, str(labels)]], ENGINE_ENV)
-    seconds: float = json.loads((folder / f"{what}.json").read_text())["s"]
+    seconds: float = json.loads((folder / f"{what}.json").read_text(encoding="utf-8"))["s"]
     return seconds, peak_mb
 
 
@@ -113,7 +113,7 @@ def same_counts(folder: Path, labels: Path) -> bool:
             window = rasterio.windows.Window(0, row, raster.width, min(STRIP_PX, raster.height - row))
             total += np.bincount(raster.read(1, window=window).ravel(), minlength=256)
         whole = raster.width % TILE_PX == 0 and raster.height % TILE_PX == 0
-    found = json.loads((folder / "index.json").read_text())["counts"]
+    found = json.loads((folder / "index.json").read_text(encoding="utf-8"))["counts"]
     return found == total[:CLASSES].tolist() if whole else all(np.array(found) >= total[:CLASSES])
 
 
@@ -152,4 +152,4 @@ def read(labels: Path) -> dict:
 if __name__ == "__main__":
     work, raster_path = sys.argv[1], Path(sys.argv[2])
     answer = index(raster_path) if work == "index" else read(raster_path)
-    raster_path.with_name(f"{work}.json").write_text(json.dumps(answer))
+    raster_path.with_name(f"{work}.json").write_text(json.dumps(answer), encoding="utf-8")

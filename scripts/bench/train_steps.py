@@ -67,7 +67,7 @@ def measured(
     numbers = [str(value) for value in (size.px, size.batch, size.width, size.levels, size.steps)]
     command = [ENGINE_PYTHON, __file__, kind, str(folder), str(out), device, precision, *numbers]
     timed([command])
-    found: dict[str, float | str] = json.loads(out.read_text())
+    found: dict[str, float | str] = json.loads(out.read_text(encoding="utf-8"))
     return found
 
 
@@ -87,7 +87,7 @@ def main() -> None:
     else:
         found = of_engine(options.kind, size, options.folder, device, options.precision)
     found["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    options.out.write_text(json.dumps(found))
+    options.out.write_text(json.dumps(found), encoding="utf-8")
 
 
 def ground(size: Size) -> tuple[np.ndarray, np.ndarray]:

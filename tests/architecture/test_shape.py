@@ -89,6 +89,37 @@ def test_one_source_for_both_qt_versions_and_no_spinning(file: Path) -> None:
     assert [place(file, node.lineno) for name, node in calls(file) if name in taboo] == []
 
 
+@for_each([*FILES, *python_files(ROOT / "tests")])
+def test_text_is_read_and_written_with_its_encoding_named(file: Path) -> None:
+    """Without UTF-8 as default (Windows, LC_ALL=C) anything else depends on the machine."""
+    wrong = [
+        place(file, node.lineno)
+        for name, node in calls(file)
+        if not any(word.arg in (None, "encoding") for word in node.keywords) and _is_text(name, node)
+    ]
+    assert wrong == []
+
+
+def _is_text(name: str, call: ast.Call) -> bool:
+    """Whether a call reads or writes text and says nothing of its encoding."""
+    words = {word.arg: word.value for word in call.keywords}
+    if name in ("read_text", "write_text"):
+        return len(call.args) < (1 if name == "read_text" else 2)
+    if name in ("run", "Popen", "check_output", "check_call"):
+        return "text" in words or "universal_newlines" in words
+    if name in ("open", "fdopen", "NamedTemporaryFile", "TemporaryFile"):
+        default = "w+b" if name.endswith("File") else "r"
+        first = 0 if name.endswith("File") or (isinstance(call.func, ast.Attribute) and name == "open") else 1
+        mode = words.get("mode", call.args[first] if len(call.args) > first else ast.Constant(default))
+        opens = isinstance(call.func, ast.Name) or len(call.args) > first or "mode" in words
+        return (
+            opens
+            and isinstance(mode, ast.Constant)
+            and re.fullmatch("[rwxat+]+", str(mode.value)) is not None
+        )
+    return False
+
+
 def test_no_hosts_and_no_workplace_in_the_project() -> None:
     """Packages come from where the user's pip looks; nothing names the machine that this was written on."""
     hosts = [
@@ -137,5 +168,9 @@ def test_metadata_makes_the_plugin_visible_in_qgis_3_40_to_4() -> None:
 def test_licence_and_pins() -> None:
     assert "GNU GENERAL PUBLIC LICENSE" in (ROOT / "LICENSE").read_text(encoding="utf-8")
     for file in (ROOT / "training" / "requirements").glob("*.txt"):
-        lines = [line for line in file.read_text().splitlines() if line and not line.startswith("#")]
+        lines = [
+            line
+            for line in file.read_text(encoding="utf-8").splitlines()
+            if line and not line.startswith("#")
+        ]
         assert [line for line in lines if "==" not in line and line != "pip>=23"] == [], file.name

@@ -22,7 +22,7 @@ def test_closing_qgis_while_training(tmp_path: Path, on_close: str, state: str) 
         pytest.skip("needs the programs qgis and xvfb-run")
     settings = tmp_path / "profiles" / "default" / "QGIS" / "QGIS3.ini"
     settings.parent.mkdir(parents=True)
-    settings.write_text(f"[geoseg]\non_close={on_close}\n")
+    settings.write_text(f"[geoseg]\non_close={on_close}\n", encoding="utf-8")
     run = tmp_path / "run"
     run.mkdir()
     environ = {name: value for name, value in os.environ.items()

@@ -191,7 +191,7 @@ def test_a_model_keeps_expressions_and_settings_of_bands(
     parameters = {"rasters": [str(scene.optical)], "stackrasters:stack": str(tmp_path / "stack.tif")}
     _, fine = again.run(parameters, context, feedback, {}, False)
     assert fine and feedback.errors == []
-    recipe = json.loads((tmp_path / "stack.recipe.json").read_text())
+    recipe = json.loads((tmp_path / "stack.recipe.json").read_text(encoding="utf-8"))
     bands = {band["name"]: band for band in recipe["bands"]}
     assert (bands["ratio"]["scaling"], bands["ratio"]["clip_percent"]) == ("robust", [1, 99])
     assert bands["ratio"]["fill"] == "0" and bands["optical: band 1"]["resampling"] == "cubic"

@@ -54,6 +54,7 @@ def qgis_process(
         text=True,
         timeout=TIMEOUT_S,
         check=False,
+        encoding="utf-8",
     )
 
 
@@ -156,7 +157,7 @@ def test_preparation_with_computed_bands_options_and_chips(config: Path, tmp_pat
         "--FILL=median",
         f"--OUTPUT={tmp_path}/stack.tif",
     )
-    recipe = json.loads(Path(stack["RECIPE"]).read_text())
+    recipe = json.loads(Path(stack["RECIPE"]).read_text(encoding="utf-8"))
     names = [band["name"] for band in recipe["bands"]]
     assert names[2:] == ["dem: slope", "dem: tri", "labels: distance", "NDVI", "sum"]
     checked = run(
@@ -170,7 +171,7 @@ def test_preparation_with_computed_bands_options_and_chips(config: Path, tmp_pat
         f"--REPORT={tmp_path}/report.json",
     )
     assert Path(checked["OUTPUT"]).exists() and "problems" in json.loads(
-        (tmp_path / "report.json").read_text()
+        (tmp_path / "report.json").read_text(encoding="utf-8")
     )
     tiles = run(
         config,

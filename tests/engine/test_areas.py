@@ -220,8 +220,10 @@ def test_a_foreign_raster_has_a_class_for_every_value(tmp_path, dtype):
 def test_a_byte_raster_with_any_nodata(tmp_path, nodata):
     write_raster(tmp_path / "a.tif", np.array([[1, 1, 2], [2, 2, 255]], np.uint8), grid_of(2, 3), 255)
     rasterio.shutil.copy(tmp_path / "a.tif", tmp_path / "a.vrt", driver="VRT")
-    text = (tmp_path / "a.vrt").read_text().replace("NoDataValue>255<", f"NoDataValue>{nodata}<")
-    (tmp_path / "a.vrt").write_text(text)
+    text = (
+        (tmp_path / "a.vrt").read_text(encoding="utf-8").replace("NoDataValue>255<", f"NoDataValue>{nodata}<")
+    )
+    (tmp_path / "a.vrt").write_text(text, encoding="utf-8")
     result = areas.run(AreasJob("a.vrt"), tmp_path, Channel(tmp_path))
     pixels = {row["id"]: row["pixels"] for row in result["rows"]}
     assert pixels == ({1: 2, 2: 3} if nodata == "255" else {1: 2, 2: 3, 255: 1})

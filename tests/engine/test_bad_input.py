@@ -493,7 +493,9 @@ KINDS = ("stack", "recipe", "terrain", "rasterize", "train", "predict", "evaluat
 def test_a_folder_that_cannot_be_written(kind, tmp_path, monkeypatch):
     inputs = tmp_path / "inputs"
     inputs.mkdir()
-    (inputs / "file").write_text("a file where a folder should be")  # root may write anywhere else
+    (inputs / "file").write_text(
+        "a file where a folder should be", encoding="utf-8"
+    )  # root may write anywhere else
     job = writers(inputs, str(inputs / "file" / "out"))[kind]
     before = checksums(inputs)
     end = ended(job, tmp_path / "job", monkeypatch)
@@ -600,7 +602,9 @@ def test_a_killed_engine_leaves_nothing_under_a_final_name(tmp_path):
     before = hashlib.sha256(height.read_bytes()).hexdigest()
     command = [sys.executable, "-m", "geoseg_engine", "run", str(folder / "job.json")]
     environ = {**os.environ, "PYTHONPATH": str(ENGINE)}
-    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, env=environ, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+    ) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if json.loads(line)["type"] == "progress":

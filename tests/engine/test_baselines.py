@@ -177,7 +177,7 @@ def test_cancel_stops_between_trees(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         forest.grow(forest.Settings(40, 0, 1, 1), values, truth, 0, stop)
     assert stopped == [0]
-    assert json.loads(dataset.read_text())["name"] == "blobs"
+    assert json.loads(dataset.read_text(encoding="utf-8"))["name"] == "blobs"
 
 
 @pytest.mark.parametrize(("classes", "leaf"), [(2, 1), (2, 7), (5, 1), (5, 4)])
@@ -215,7 +215,7 @@ def test_trees_are_added_up_one_after_the_other(tmp_path):
     grown = forest.grow(forest.Settings(60, 3, 1, 1), values, truth, 1)
     onnx.save(forestgraph.forest_graph(grown, FLAT, (), 5, Calibration()), tmp_path / "model.onnx")
     command = [sys.executable, "-c", MEMORY, str(tmp_path / "model.onnx")]
-    made = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ENGINE)
+    made = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ENGINE, encoding="utf-8")
     assert float(made.stdout) < 400, "bytes a pixel; the answers of 60 trees at once would be 960"
 
 
@@ -367,9 +367,11 @@ def test_search_is_told_and_judged_on_validation(tmp_path):
 @pytest.mark.parametrize(("texture_px", "warned"), [((), False), ((3,), False), ((3, 21), True)])
 def test_close_splits_are_no_fault_for_who_does_not_look_as_far(tmp_path, texture_px, warned):
     dataset = write_dataset(tmp_path / "data")
-    data = json.loads(dataset.read_text())
+    data = json.loads(dataset.read_text(encoding="utf-8"))
     close = {"code": "splits_close", "message": "A network looks 48 px.", "hint": "", "severity": "warning"}
     other = {**close, "code": "hull_only"}
-    dataset.write_text(json.dumps({**data, "split_distance_px": 9.0, "warnings": [close, other]}))
+    dataset.write_text(
+        json.dumps({**data, "split_distance_px": 9.0, "warnings": [close, other]}), encoding="utf-8"
+    )
     result = run(tmp_path / "plan", dataset, texture_px=texture_px, dry_run=True)
     assert [item.code for item in result["warnings"]] == ["splits_close"] * warned + ["hull_only"]

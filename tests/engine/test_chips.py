@@ -64,7 +64,7 @@ def test_pairs_of_float_values_are_geotiffs_with_their_place(tmp_path):
                 assert raster.nodata == IGNORE and raster.dtypes == ("uint8",)
                 seen += 1
     assert seen == result["count"] == result["verified"]
-    facts = json.loads((tmp_path / "chips" / "chips.json").read_text())
+    facts = json.loads((tmp_path / "chips" / "chips.json").read_text(encoding="utf-8"))
     assert facts["chips"] == seen and [item["name"] for item in facts["classes"]] == [
         item.name for item in dataset.classes
     ]
@@ -103,10 +103,10 @@ def test_arcgis_layout(tmp_path):
     names = [f"{number:012d}.tif" for number in range(count)]
     assert sorted(path.name for path in (folder / "images").iterdir()) == names
     assert sorted(path.name for path in (folder / "labels").iterdir()) == names
-    lines = (folder / "map.txt").read_text().splitlines()
+    lines = (folder / "map.txt").read_text(encoding="utf-8").splitlines()
     assert lines == [f"images/{name} labels/{name}" for name in names]
-    accumulated = json.loads((folder / "esri_accumulated_stats.json").read_text())
-    definition = json.loads((folder / "esri_model_definition.emd").read_text())
+    accumulated = json.loads((folder / "esri_accumulated_stats.json").read_text(encoding="utf-8"))
+    definition = json.loads((folder / "esri_model_definition.emd").read_text(encoding="utf-8"))
     assert accumulated["MetaDataMode"] == definition["MetaDataMode"] == "Classified_Tiles"
     assert accumulated["NumTiles"] == count and accumulated["TileSizeX"] == definition["ImageWidth"] == 64
     assert [item["Value"] for item in definition["Classes"]] == [1, 2, 3]
@@ -119,7 +119,7 @@ def test_arcgis_layout(tmp_path):
     stats = definition["AllTilesStats"][0]
     assert stats["Mean"] == pytest.approx(images.mean()) and stats["StdDev"] == pytest.approx(images.std())
     assert (stats["Min"], stats["Max"]) == (images.min(), images.max())
-    assert f"images = {count} *1*64*64" in (folder / "stats.txt").read_text()
+    assert f"images = {count} *1*64*64" in (folder / "stats.txt").read_text(encoding="utf-8")
 
 
 def test_a_raster_smaller_than_a_tile_is_padded_with_nothing(tmp_path):

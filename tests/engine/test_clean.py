@@ -59,7 +59,10 @@ def test_all_steps_in_order_are_the_whole_written_plainly(tmp_path, small_parts,
     assert result["counts"] == {str(item.id): int((found == item.id).sum()) for item in CLASSES}
     assert result["areas_m2"]["1"] == pytest.approx(100 * result["counts"]["1"], rel=2e-3)
     assert sum(result["counts"].values()) + result["nodata_px"] == ids.size
-    phases = [json.loads(line).get("phase") for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    phases = [
+        json.loads(line).get("phase")
+        for line in (tmp_path / "events.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     told = ["smoothing", "filling holes", "removing small patches", "finishing the file"]
     assert list(dict.fromkeys(filter(None, phases))) == told
 
@@ -73,7 +76,9 @@ def test_the_result_has_colours_names_and_nodata_of_the_raster(tmp_path):
         assert one.colormap(1) == other.colormap(1) and one.nodata == other.nodata == IGNORE
         assert one.transform == other.transform and one.crs == other.crs
         assert other.tags()["GEOSEG_MODEL"] == "model.onnx" and json.loads(other.tags()["GEOSEG_CLEANING"])
-    sidecars = [(tmp_path / f"{name}.tif.aux.xml").read_text() for name in ("classes", "cleaned")]
+    sidecars = [
+        (tmp_path / f"{name}.tif.aux.xml").read_text(encoding="utf-8") for name in ("classes", "cleaned")
+    ]
     assert sidecars[0] == sidecars[1]
     assert sorted(item.name for item in tmp_path.iterdir() if "clean" in item.name) == [
         "cleaned.tif",
@@ -151,7 +156,7 @@ def test_a_background_that_the_raster_does_not_have_is_none(tmp_path):
 
 def test_cancel_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
     write_classes(tmp_path / "classes.tif", patchy(0))
-    (tmp_path / "cleaned.tif").write_text("old")
+    (tmp_path / "cleaned.tif").write_text("old", encoding="utf-8")
     before = sorted(tmp_path.iterdir())
     progress = Channel.progress
 
@@ -164,7 +169,7 @@ def test_cancel_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
     with pytest.raises(Cancelled):
         cleaned(tmp_path)
     left = sorted(item for item in tmp_path.iterdir() if item.name not in (CANCEL_FILE, "events.jsonl"))
-    assert left == before and (tmp_path / "cleaned.tif").read_text() == "old"
+    assert left == before and (tmp_path / "cleaned.tif").read_text(encoding="utf-8") == "old"
 
 
 def test_the_raster_itself_is_never_written_over(tmp_path):
@@ -179,7 +184,7 @@ def test_from_a_shell(tmp_path, capsys):
     write_classes(tmp_path / "classes.tif", patchy(0))
     flags = ["clean", "--classes", str(tmp_path / "classes.tif"), "--job-folder", str(tmp_path)]
     options = cli.parser().parse_args([*flags, "--cleaning", "majority_px=3", "least_area_px=20"])
-    job = json.loads(cli.write_job(options).read_text())["job"]
+    job = json.loads(cli.write_job(options).read_text(encoding="utf-8"))["job"]
     assert job["cleaning"]["majority_px"] == 3 and job["cleaning"]["least_area_px"] == 20
 
 

@@ -22,7 +22,7 @@ ENGINE = Path(cli.__file__).resolve().parents[1]
 
 def job(folder: Path, *flags: str) -> dict[str, Any]:
     options = cli.parser().parse_args([*flags, "--job-folder", str(folder)])
-    written: dict[str, Any] = json.loads(cli.write_job(options).read_text())["job"]
+    written: dict[str, Any] = json.loads(cli.write_job(options).read_text(encoding="utf-8"))["job"]
     return written
 
 
@@ -82,7 +82,9 @@ def test_objects_are_pairs_or_json_or_a_file(tmp_path):
     assert Path(labels["path"]).name == "slides.gpkg" and Path(labels["path"]).is_absolute()
     assert (labels["class_field"], labels["unlabelled"], labels["border_px"]) == ("kind", "unknown", 2)
     assert labels["excluded"] == ["road", "lake"]
-    (tmp_path / "labels.json").write_text(json.dumps({"path": "slides.gpkg", "all_touched": True}))
+    (tmp_path / "labels.json").write_text(
+        json.dumps({"path": "slides.gpkg", "all_touched": True}), encoding="utf-8"
+    )
     assert job(tmp_path, *common, "--labels", f"@{tmp_path}/labels.json")["labels"]["all_touched"] is True
     asked = [*common, "--labels", "s.gpkg", "all_touched=yes", "--area", "concave_hull", "ratio=0.5"]
     done = job(tmp_path, *asked)
@@ -150,7 +152,7 @@ def test_sources_in_a_file_have_absolute_paths(tmp_path, monkeypatch):
     for name in ("a.tif", "b.tif"):
         (tmp_path / name).touch()
     sources = [{"key": "r1", "path": "a.tif", "paths": ["b.tif"]}]
-    (tmp_path / "sources.json").write_text(json.dumps(sources))
+    (tmp_path / "sources.json").write_text(json.dumps(sources), encoding="utf-8")
     bands = json.dumps([{"name": "b", "source": "r1"}])
     stacked = job(tmp_path, "stack", "--sources", "@sources.json", "--bands", bands)
     assert stacked["sources"][0]["path"] == str(tmp_path / "a.tif")
@@ -275,7 +277,7 @@ def test_contenders_and_a_training_are_written_as_other_objects_are(tmp_path):
         {"name": "small", "network": {"dataset": "", "width": 8}},
         {"name": "ml", "baseline": {"dataset": ""}},
     ]
-    (tmp_path / "models.json").write_text(json.dumps(contenders))
+    (tmp_path / "models.json").write_text(json.dumps(contenders), encoding="utf-8")
     asked = [
         "--dataset",
         "d",

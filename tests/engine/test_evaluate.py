@@ -82,7 +82,7 @@ def test_what_it_leaves_behind(place, tmp_path):
         tmp_path,
         Channel(tmp_path),
     )
-    metrics = json.loads((tmp_path / "e" / "metrics.json").read_text())
+    metrics = json.loads((tmp_path / "e" / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["split"] == "test" and metrics["majority_accuracy"] > 0
     rows = list(csv.reader((tmp_path / "e" / "confusion.csv").open(encoding="utf-8")))
     assert rows[0][1:] == ["background", "water", "rock"]
@@ -173,7 +173,7 @@ def test_curves_survive_gaps():
 def test_intervals_reliability_and_examples_of_a_model(place, tmp_path):
     job = EvaluateJob(str(place), model=str(place / "model.onnx"), split="train")
     result = evaluate.run(job, tmp_path, Channel(tmp_path))
-    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    metrics = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
     low, high = metrics["intervals"]["miou"]
     assert low <= metrics["miou"] <= high and metrics["intervals"]["blocks"] == 4
     assert len(metrics["intervals"]["per_class"]) == 3

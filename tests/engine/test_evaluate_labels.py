@@ -354,7 +354,7 @@ def test_from_the_shell(place):
     (place / "job").mkdir()
     command = [sys.executable, "-m", "geoseg_engine", *words]
     there = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])}
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=there)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=there, encoding="utf-8")
     last = json.loads(done.stdout.splitlines()[-1])
     assert last["type"] == "done" and last["result"]["truth"] == "truth"
     assert (place / "job" / "report.html").exists()
@@ -372,7 +372,7 @@ def test_ground_that_the_model_of_the_map_has_seen_is_told(place, pixel_m):
     split[half:] = 2
     file = write_dataset(place, recipe, np.ones_like(split), split)
     write_json(file, dataclasses.replace(read_json(Dataset, file), fingerprint="one"))
-    (place / "job.json").write_text(json.dumps({"job": {"dataset": "dataset.json"}}))
+    (place / "job.json").write_text(json.dumps({"job": {"dataset": "dataset.json"}}), encoding="utf-8")
 
     def warned(fingerprint="one", **fields):
         write_model(place / "model.onnx", recipe, fingerprint=fingerprint)

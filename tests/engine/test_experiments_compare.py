@@ -97,7 +97,7 @@ def test_the_comparison_ranks_and_leaves_its_files(compared):
     assert first["parameters"] > 1000 and first["seeds"] == [1] and first["device"]
     assert result["unfinished"] == [] and not result["cancelled"]
     assert all((folder / name).stat().st_size > 0 for name in FILES)
-    saved = json.loads((folder / "comparison.json").read_text())
+    saved = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
     assert saved["rows"] == result["rows"]
     table = csv.DictReader((folder / "comparison.csv").open())
     assert [row["model"] for row in table] == [row["model"] for row in result["rows"]]
@@ -109,9 +109,9 @@ def test_every_run_has_a_folder_that_stands_alone(compared):
     assert run.parent == folder / "runs"
     for name in ("job.json", "events.jsonl", "model.onnx", "metrics.json", "evaluation/metrics.json"):
         assert (run / name).exists()
-    job = job_from_json(json.loads((run / "job.json").read_text()))
+    job = job_from_json(json.loads((run / "job.json").read_text(encoding="utf-8")))
     assert job.seed == 1 and Path(job.dataset).is_absolute() and job.problems() == []
-    last = json.loads((run / "events.jsonl").read_text().splitlines()[-1])
+    last = json.loads((run / "events.jsonl").read_text(encoding="utf-8").splitlines()[-1])
     assert last["type"] == "done"
 
 
@@ -135,7 +135,7 @@ def test_finished_runs_are_not_done_again(dataset, compared, untrained):
 
 def test_other_settings_and_another_dataset_are_done_again(dataset, compared, tmp_path, untrained):
     run = Path(compared[0]["rows"][0]["runs"][0])
-    job = job_from_json(json.loads((run / "job.json").read_text()))
+    job = job_from_json(json.loads((run / "job.json").read_text(encoding="utf-8")))
     assert runs.same_job(run, job) and not runs.same_job(run, small_job(job.dataset, seed=2))
     assert runs.finished(run, runs.dataset_digest(job.dataset)) is not None
     assert runs.finished(run, "another") is None
@@ -157,9 +157,9 @@ def test_a_failure_is_kept_and_the_others_go_on(dataset, tmp_path, monkeypatch):
     assert {row["model"] for row in result["rows"]} == {"hasty U-Net", "likelihood"}
     (failed,) = result["unfinished"]
     assert failed["name"] == "small U-Net, all bands, seed 1" and failed["code"] == "out_of_memory"
-    last = (Path(failed["folder"]) / "events.jsonl").read_text().splitlines()[-1]
+    last = (Path(failed["folder"]) / "events.jsonl").read_text(encoding="utf-8").splitlines()[-1]
     assert json.loads(last)["code"] == "out_of_memory"
-    assert "Not finished" in (tmp_path / "report.html").read_text()
+    assert "Not finished" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_where_nothing_can_be_trained_the_reason_is_told(dataset, tmp_path, monkeypatch):
@@ -185,7 +185,7 @@ def test_cancel_gives_what_is_finished_and_resume_the_rest(dataset, tmp_path):
     job = job_for(dataset, seeds=(1, 2))
     result = compare.run(job, tmp_path, channel)
     assert result["cancelled"] and [row["model"] for row in result["rows"]] == ["small U-Net"]
-    assert json.loads((tmp_path / "comparison.json").read_text())["rows"] == result["rows"]
+    assert json.loads((tmp_path / "comparison.json").read_text(encoding="utf-8"))["rows"] == result["rows"]
     early = Recorder(tmp_path / "early", stop_at="small U-Net")
     with pytest.raises(Cancelled):
         compare.run(job, tmp_path / "early", early)
@@ -245,10 +245,12 @@ def test_a_kill_in_the_middle_costs_only_the_run_that_was_on(dataset, tmp_path):
         time.sleep(0.05)
     engine.send_signal(signal.SIGKILL)
     engine.wait()
-    assert json.loads((tmp_path / "comparison.json").read_text())["rows"][0]["model"] == "first"
+    assert (
+        json.loads((tmp_path / "comparison.json").read_text(encoding="utf-8"))["rows"][0]["model"] == "first"
+    )
     made = (first / "model.onnx").stat().st_mtime_ns
     subprocess.run(start, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
     assert (first / "model.onnx").stat().st_mtime_ns == made, "the finished run is kept"
-    assert "Resumed after epoch" in (second / "events.jsonl").read_text()
-    rows = json.loads((tmp_path / "comparison.json").read_text())["rows"]
+    assert "Resumed after epoch" in (second / "events.jsonl").read_text(encoding="utf-8")
+    rows = json.loads((tmp_path / "comparison.json").read_text(encoding="utf-8"))["rows"]
     assert {row["model"] for row in rows} == {"first", "second"}

@@ -71,9 +71,9 @@ def test_every_labelled_pixel_is_judged_once(crossed):
     assert result["foreground_iou"] > 0.5
     low, high = result["intervals"]["foreground_iou"]
     assert low < result["foreground_iou"] < high and len(result["intervals"]["per_class"]) == 2
-    saved = json.loads((folder / "out" / "metrics.json").read_text())
+    saved = json.loads((folder / "out" / "metrics.json").read_text(encoding="utf-8"))
     assert saved["confusion"] == result["confusion"] and saved["own_split"]
-    assert "none of them used for training" in (folder / "out" / "report.html").read_text()
+    assert "none of them used for training" in (folder / "out" / "report.html").read_text(encoding="utf-8")
 
 
 def test_progress_counts_folds(crossed):

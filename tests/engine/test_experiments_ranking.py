@@ -74,7 +74,7 @@ def test_the_table_holds_every_number(tmp_path):
     assert (first["model"], first["iou"], first["low"], first["high"]) == ("unet", "0.8", "0.7", "0.9")
     assert (first["iou scar"], first["recall scar"], second["low"]) == ("0.8", "", "")
     write_csv(tmp_path / "empty.csv", [])
-    assert (tmp_path / "empty.csv").read_text().startswith("rank,model,bands")
+    assert (tmp_path / "empty.csv").read_text(encoding="utf-8").startswith("rank,model,bands")
 
 
 def numbers(root, tag):
@@ -116,7 +116,7 @@ def test_the_report_says_all_in_one_file(tmp_path):
     result = {"rows": rows, "score": "miou", "split": "test", "unfinished": [failed], "warnings": warnings}
     job = CompareJob("d", band_sets=(BandSet("optical", ("red", "nir")),), seeds=(1, 2), minutes=5)
     write_page(tmp_path / "report.html", result, dataset, job, figure(rows, "miou", "test"))
-    page = (tmp_path / "report.html").read_text()
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
     for part in ("unet &lt;b&gt; on all is first of 2", "Few polygons.", "Out of memory.", "Band &#x27;x&#x27;",
                  "red, nir", "at most 5 min", "<svg", "blocks of 64 px", "0.800"):  # fmt: skip
         assert part in page

@@ -58,7 +58,7 @@ class Pretended:
             channel.send("epoch", epochs=self.epochs, tiles_per_s=1.0, seconds_left=0.0, **row)
         plan = {**PLAN, "learning_rate": rate}
         write_json(folder / "history.json", history)
-        (folder / "model.onnx").write_text(f"rate {rate}")
+        (folder / "model.onnx").write_text(f"rate {rate}", encoding="utf-8")
         write_json(
             folder / "metrics.json",
             {"job": encode(job), "plan": plan, "architecture": {"name": "unet", "width": 20, "dropout": 0.1}},
@@ -84,10 +84,10 @@ def test_the_first_trial_is_the_automatic_one_and_the_best_is_kept(dataset, tmp_
     assert {row["state"] for row in rows} <= {"finished", "pruned"}
     finished = [float(row["score"]) for row in rows if row["state"] == "finished"]
     assert result["score"] == max(finished) >= result["automatic"]
-    best = job_from_json(json.loads((tmp_path / "best.json").read_text()))
+    best = job_from_json(json.loads((tmp_path / "best.json").read_text(encoding="utf-8")))
     assert best.problems() == []
     rate = best.learning_rate or 1e-3
-    assert (tmp_path / "model.onnx").read_text() == f"rate {rate}"
+    assert (tmp_path / "model.onnx").read_text(encoding="utf-8") == f"rate {rate}"
     progress = channel.of("progress")
     assert {item["phase"] for item in progress} == {"searching"} and progress[-1]["total"] == 8
 
@@ -97,7 +97,11 @@ def test_trials_that_fall_behind_are_pruned_and_that_is_no_error(dataset, tmp_pa
     result = search.run(job_for(dataset, trials=16), tmp_path, Recorder(tmp_path))
     pruned = [row for row in result["trials"] if row["state"] == "pruned"]
     assert pruned and all(3 <= row["epochs"] < 8 and not row["error"] for row in pruned)
-    events = (tmp_path / "trials" / str(pruned[0]["trial"]) / "events.jsonl").read_text().splitlines()
+    events = (
+        (tmp_path / "trials" / str(pruned[0]["trial"]) / "events.jsonl")
+        .read_text(encoding="utf-8")
+        .splitlines()
+    )
     last = json.loads(events[-1])
     assert last["type"] == "done" and "pruned" in last["result"]["ended_early"]
 

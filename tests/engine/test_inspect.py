@@ -60,7 +60,7 @@ def test_vector_layers_and_their_fields(tmp_path):
 
 
 def test_what_is_no_geodata_is_said(tmp_path):
-    (tmp_path / "notes.txt").write_text("nothing")
+    (tmp_path / "notes.txt").write_text("nothing", encoding="utf-8")
     (tmp_path / "zeros.nc").write_bytes(bytes(1000))
     for name, words in (
         ("notes.txt", "neither a raster nor"),

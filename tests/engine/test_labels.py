@@ -202,10 +202,12 @@ def test_raster_carries_names_colours_and_facts(scene):
     burn(scene, Labels(str(path), class_field="kind", classes=legend))
     with rasterio.open(scene / "labels.tif") as dataset:
         assert dataset.nodata == IGNORE and dataset.colormap(1)[1] == (16, 32, 48, 255)
-    assert "<Category>Scarp</Category>" in (scene / "labels.tif.aux.xml").read_text()
+    assert "<Category>Scarp</Category>" in (scene / "labels.tif.aux.xml").read_text(encoding="utf-8")
     facts = labels.read_facts(scene / "labels.tif")
     assert facts.classes[1].name == "Scarp" and facts.counts == {"0": 4775, "1": 25}
-    assert json.loads((scene / "labels.classes.json").read_text())["unlabelled"] == "background"
+    assert (
+        json.loads((scene / "labels.classes.json").read_text(encoding="utf-8"))["unlabelled"] == "background"
+    )
 
 
 @pytest.mark.parametrize(
@@ -234,7 +236,7 @@ def test_labels_that_cannot_be_used_say_why(scene, make, code):
 def checked(folder, source: Labels, **more) -> dict[str, str]:
     job = CheckJob(sources_of(folder / "a.tif"), source, **more)
     result = check.run(job, folder, channel(folder))
-    assert json.loads((folder / "checks.json").read_text())["problems"] == result["problems"]
+    assert json.loads((folder / "checks.json").read_text(encoding="utf-8"))["problems"] == result["problems"]
     assert all(item["hint"] for item in result["problems"])
     return {item["code"]: item["severity"] for item in result["problems"]}
 

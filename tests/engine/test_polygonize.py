@@ -153,11 +153,11 @@ def test_no_polygon_gives_an_empty_layer_with_its_fields(tmp_path):
 
 def test_cancel_keeps_the_old_file(tmp_path):
     write_ids(tmp_path, np.ones((5, 5), np.uint8))
-    (tmp_path / "polygons.gpkg").write_text("old")
+    (tmp_path / "polygons.gpkg").write_text("old", encoding="utf-8")
     (tmp_path / CANCEL_FILE).touch()
     with pytest.raises(Cancelled):
         run(tmp_path)
-    assert (tmp_path / "polygons.gpkg").read_text() == "old"
+    assert (tmp_path / "polygons.gpkg").read_text(encoding="utf-8") == "old"
     assert not list(tmp_path.glob("*.part*"))
 
 

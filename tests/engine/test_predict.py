@@ -82,7 +82,7 @@ def test_the_whole_result(place, tmp_path):
         assert result["areas_m2"][str(item)] == pytest.approx((ids == item).sum() * 100, rel=2e-3)
     assert [(row["slot"], row["file"]) for row in result["matched"]] == [("image", str(place / "image.tif"))]
     assert (tmp_path / "polygons.gpkg").exists()
-    assert "<Category>water</Category>" in (tmp_path / "classes.tif.aux.xml").read_text()
+    assert "<Category>water</Category>" in (tmp_path / "classes.tif.aux.xml").read_text(encoding="utf-8")
 
 
 def values_of(place):
@@ -143,7 +143,7 @@ def test_a_foreign_model_is_refused(place, tmp_path):
 
 
 def test_cancel_keeps_the_old_result_and_the_parts_that_are_done(place, tmp_path):
-    (tmp_path / "classes.tif").write_text("the old result")
+    (tmp_path / "classes.tif").write_text("the old result", encoding="utf-8")
     channel = Channel(tmp_path)
     count = [0]
     progress = channel.progress
@@ -157,7 +157,7 @@ def test_cancel_keeps_the_old_result_and_the_parts_that_are_done(place, tmp_path
     channel.progress = cancelling
     with pytest.raises(Cancelled):
         predict.run(job(place, core_px=32, confidence="confidence.tif", polygons="p.gpkg"), tmp_path, channel)
-    assert (tmp_path / "classes.tif").read_text() == "the old result"
+    assert (tmp_path / "classes.tif").read_text(encoding="utf-8") == "the old result"
     names = sorted(item.name for item in tmp_path.iterdir())
     assert names == [".predict-classes", "cancel", "classes.tif", "events.jsonl"]
 

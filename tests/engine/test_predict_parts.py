@@ -146,8 +146,12 @@ def test_parts_of_another_prediction_are_not_taken(place, tmp_path):
 
 def test_rasters_behind_a_vrt_count_as_read(place, tmp_path):
     rasterio.shutil.copy(place / "image.tif", tmp_path / "image.vrt", driver="VRT")
-    text = (tmp_path / "image.vrt").read_text().replace(str(place / "image.tif"), str(tmp_path / "image.vrt"))
-    (tmp_path / "outer.vrt").write_text(text)
+    text = (
+        (tmp_path / "image.vrt")
+        .read_text(encoding="utf-8")
+        .replace(str(place / "image.tif"), str(tmp_path / "image.vrt"))
+    )
+    (tmp_path / "outer.vrt").write_text(text, encoding="utf-8")
     assert behind(tmp_path / "image.vrt") == [place / "image.tif"]
     assert set(behind(tmp_path / "outer.vrt")) == {tmp_path / "image.vrt", place / "image.tif"}
     assert behind(place / "image.tif") == []
@@ -248,7 +252,7 @@ def test_a_lock_that_has_just_been_made_is_held(tmp_path):
         assert not free
     assert lock.exists()
     sleeping = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    lock.write_text(f"{socket.gethostname()} {sleeping.pid}")
+    lock.write_text(f"{socket.gethostname()} {sleeping.pid}", encoding="utf-8")
     with parts.assembling(tmp_path) as free:
         assert not free
     sleeping.kill()
@@ -261,7 +265,7 @@ def test_a_lock_that_has_just_been_made_is_held(tmp_path):
 def test_only_one_shard_puts_the_files_together(place, tmp_path):
     run(place, tmp_path, core_px=64, shard="1/2")
     beside = parts.parts_folder(tmp_path / "classes.tif")
-    (beside / parts.LOCK_FILE).write_text("elsewhere 1")
+    (beside / parts.LOCK_FILE).write_text("elsewhere 1", encoding="utf-8")
     waiting = run(place, tmp_path, core_px=64, shard="2/2")
     assert not waiting["shard"]["complete"] and waiting["shard"]["done"] == 25
     long_ago = time.time() - 2 * parts.STALE_S

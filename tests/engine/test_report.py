@@ -62,10 +62,12 @@ def metrics(**changes):
 @pytest.fixture
 def page(tmp_path):
     rows = [{"epoch": n, "train_loss": 1 / n, "validation_loss": 2 / n, "miou": 1 - 1 / n} for n in (1, 2, 3)]
-    (tmp_path / "history.json").write_text(json.dumps(rows))
-    (tmp_path / "plan.json").write_text(json.dumps({"reasons": ["64 px because slides are small"]}))
+    (tmp_path / "history.json").write_text(json.dumps(rows), encoding="utf-8")
+    (tmp_path / "plan.json").write_text(
+        json.dumps({"reasons": ["64 px because slides are small"]}), encoding="utf-8"
+    )
     bands = [{"name": "slope", "permutation": 0.2, "impurity": None}, {"name": "b1", "permutation": -0.1}]
-    (tmp_path / "importance.json").write_text(json.dumps({"bands": bands}))
+    (tmp_path / "importance.json").write_text(json.dumps({"bands": bands}), encoding="utf-8")
     uri = "data:image/png;base64,AAAA"
     tile = {"row": 1, "col": 2, "size_px": 64, "iou": 0.25, "image": uri, "truth": uri, "prediction": uri}
     write_report(
@@ -125,7 +127,7 @@ def test_a_report_of_a_class_raster_leaves_out_what_there_is_not(tmp_path):
 
 def test_damaged_files_of_the_run_are_left_out(tmp_path):
     for name in ("history.json", "plan.json", "importance.json"):
-        (tmp_path / name).write_text("{half")
+        (tmp_path / name).write_text("{half", encoding="utf-8")
     write_report(tmp_path / "report.html", metrics(), run_folder=tmp_path)
     assert "<h2>Calibration</h2>" in (tmp_path / "report.html").read_text(encoding="utf-8")
 

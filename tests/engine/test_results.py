@@ -144,7 +144,7 @@ def test_a_name_that_does_not_fit(job, name, suffix, tmp_path):
 
 def test_what_exists_and_is_not_read_is_replaced(tmp_path):
     image = write_raster(tmp_path / "image.tif", hills(40, 50))
-    (tmp_path / "stack.TIF").write_text("older")
+    (tmp_path / "stack.TIF").write_text("older", encoding="utf-8")
     run.work(stack_job(image, output="stack.TIF"), tmp_path, Channel(tmp_path))
     assert (tmp_path / "stack.TIF").stat().st_size > 1000
 

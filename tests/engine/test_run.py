@@ -20,12 +20,14 @@ def engine(folder: Path, *arguments: str) -> tuple[int, list[dict], str]:
     """Run the engine as a process; returns exit code, events and stderr."""
     environment = {**os.environ, "PYTHONPATH": str(TRAINING)}
     command = [sys.executable, "-u", "-m", "geoseg_engine", *arguments]
-    ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, encoding="utf-8"
+    )
     return ended.returncode, [json.loads(line) for line in ended.stdout.splitlines()], ended.stderr
 
 
 def test_job_that_cannot_start_fails_with_one_last_event(tmp_path):
-    (tmp_path / "job.json").write_text(json.dumps({"protocol": "1.0", "kind": "dance"}))
+    (tmp_path / "job.json").write_text(json.dumps({"protocol": "1.0", "kind": "dance"}), encoding="utf-8")
     code, events, _ = engine(tmp_path, "run", "job.json")
     assert code == run.EXIT_FAILED
     assert [event["type"] for event in events] == ["failed"]
@@ -35,7 +37,9 @@ def test_job_that_cannot_start_fails_with_one_last_event(tmp_path):
 
 def test_a_job_file_may_be_named_relative_to_the_caller(tmp_path):
     (tmp_path / "inner").mkdir()
-    (tmp_path / "inner" / "job.json").write_text(json.dumps({"protocol": "1.0", "kind": "dance"}))
+    (tmp_path / "inner" / "job.json").write_text(
+        json.dumps({"protocol": "1.0", "kind": "dance"}), encoding="utf-8"
+    )
     _, events, _ = engine(tmp_path, "run", "inner/job.json")
     assert "dance" in events[0]["message"]
 
@@ -50,22 +54,22 @@ def test_a_job_file_may_be_named_relative_to_the_caller(tmp_path):
     ],
 )
 def test_a_file_that_is_no_job_is_named_without_a_traceback(text, words, tmp_path):
-    (tmp_path / "mine.json").write_text(text)
+    (tmp_path / "mine.json").write_text(text, encoding="utf-8")
     run.run_file(tmp_path / "mine.json", channels.Channel(tmp_path))
-    failed = json.loads((tmp_path / "events.jsonl").read_text())
+    failed = json.loads((tmp_path / "events.jsonl").read_text(encoding="utf-8"))
     assert (failed["type"], failed["code"], failed["details"]) == ("failed", "bad_json", "")
     assert words in failed["message"] and '"kind"' in failed["hint"]
 
 
 def test_a_job_file_that_is_not_there_is_no_fault_of_ours(tmp_path):
     run.run_file(tmp_path / "gone.json", channels.Channel(tmp_path))
-    failed = json.loads((tmp_path / "events.jsonl").read_text())
+    failed = json.loads((tmp_path / "events.jsonl").read_text(encoding="utf-8"))
     assert failed["code"] == "file_missing" and "gone.json" in failed["message"] and not failed["details"]
 
 
 def test_complaints_of_a_job_are_joined(tmp_path):
     data = {"protocol": "1.0", "kind": "train", "job": {"dataset": "d", "epochs": -1, "dropout": 2.0}}
-    (tmp_path / "job.json").write_text(json.dumps(data))
+    (tmp_path / "job.json").write_text(json.dumps(data), encoding="utf-8")
     code, events, _ = engine(tmp_path, "run", "job.json")
     assert code == run.EXIT_FAILED
     assert "Epochs (-1)" in events[-1]["message"] and "dropout 2" in events[-1]["message"]
@@ -85,10 +89,11 @@ def test_native_prints_do_not_reach_the_channel(tmp_path):
         capture_output=True,
         text=True,
         check=True,
+        encoding="utf-8",
     )
     assert json.loads(ended.stdout)["text"] == "clean"
     assert "native rubbish" in ended.stderr and "python rubbish" in ended.stderr
-    assert (tmp_path / "events.jsonl").read_text() == ended.stdout
+    assert (tmp_path / "events.jsonl").read_text(encoding="utf-8") == ended.stdout
 
 
 def test_progress_is_the_cancel_point(tmp_path):
@@ -101,11 +106,11 @@ def test_progress_is_the_cancel_point(tmp_path):
 
 def test_reader_that_goes_away_does_not_stop_the_job(tmp_path):
     reading, writing = os.pipe()
-    channel = channels.Channel(tmp_path, os.fdopen(writing, "w"))
+    channel = channels.Channel(tmp_path, os.fdopen(writing, "w", encoding="utf-8"))
     os.close(reading)
     for number in range(3):
         channel.log(f"line {number}")
-    assert len((tmp_path / "events.jsonl").read_text().splitlines()) == 3
+    assert len((tmp_path / "events.jsonl").read_text(encoding="utf-8").splitlines()) == 3
 
 
 @pytest.mark.parametrize(
@@ -127,7 +132,7 @@ def test_every_failure_has_a_code_and_a_next_step(error, code):
 def test_flags_and_job_file_make_the_same_job(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     options = cli.parser().parse_args(["train", "--dataset", "d.json", "--epochs", "3", "--augment", "none"])
-    data = json.loads(cli.write_job(options).read_text())
+    data = json.loads(cli.write_job(options).read_text(encoding="utf-8"))
     assert data["kind"] == "train"
     assert (
         data["job"]["epochs"] == 3
@@ -154,16 +159,18 @@ def test_labels_are_a_file_where_the_job_wants_one_and_polygons_where_it_wants_t
     slides = str(tmp_path / "slides.gpkg")
     common = ["--stack", str(tmp_path / "s.tif"), "--job-folder", str(tmp_path)]
     tile = json.loads(
-        cli.write_job(cli.parser().parse_args(["tile", "--labels", slides, *common])).read_text()
+        cli.write_job(cli.parser().parse_args(["tile", "--labels", slides, *common])).read_text(
+            encoding="utf-8"
+        )
     )
     assert tile["job"]["labels"] == slides
     for name in ("slides.gpkg", "slides.tif"):
         flags = ["rasterize", "--labels", str(tmp_path / name), *common]
-        burnt = json.loads(cli.write_job(cli.parser().parse_args(flags)).read_text())
+        burnt = json.loads(cli.write_job(cli.parser().parse_args(flags)).read_text(encoding="utf-8"))
         assert burnt["job"]["labels"]["path"] == str(tmp_path / name)
 
 
 def test_an_empty_flag_is_an_empty_text(tmp_path):
     flags = ["predict", "--model", "m.onnx", "--confidence", "", "--job-folder", str(tmp_path)]
-    job = json.loads(cli.write_job(cli.parser().parse_args(flags)).read_text())["job"]
+    job = json.loads(cli.write_job(cli.parser().parse_args(flags)).read_text(encoding="utf-8"))["job"]
     assert job["confidence"] == ""

@@ -28,7 +28,7 @@ def test_vanished_file(tmp_path):
 
 
 def test_file_that_gdal_cannot_open(tmp_path):
-    (tmp_path / "a.tif").write_text("not a raster")
+    (tmp_path / "a.tif").write_text("not a raster", encoding="utf-8")
     error = refusal(tmp_path / "a.tif")
     assert error.code == "cannot_open" and "Export" in error.hint
 
@@ -174,7 +174,9 @@ def test_the_shell_finds_the_slots_of_a_model_by_name_not_by_order(tmp_path):
             sources, (Band("optical", "r1", 1), Band("dem", "r2", 1)), source_grid(sources[0], dataset)
         )
     flags = ["--job-folder", str(tmp_path), "--model", "m.onnx", "--sources", str(dem), str(optical)]
-    written = json.loads(cli.write_job(cli.parser().parse_args(["predict", *flags])).read_text())
+    written = json.loads(
+        cli.write_job(cli.parser().parse_args(["predict", *flags])).read_text(encoding="utf-8")
+    )
     assert written["protocol"] == PROTOCOL
     given = job_from_json(written).sources
     assert not {source.key for source in given} & {"r1", "r2"}

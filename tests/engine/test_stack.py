@@ -320,7 +320,7 @@ def test_area_of_polygons_cuts_the_grid(tmp_path):
 
 def test_output_that_cannot_be_written_is_a_clear_error(tmp_path):
     sources = sources_of(write_raster(tmp_path / "a.tif", hills(20, 20)))
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(GeoSegError) as caught:
         stack.run(StackJob(sources, one_band_each(sources), output="file/s.tif"), tmp_path, channel(tmp_path))
     assert caught.value.code == "not_writable" and caught.value.hint

@@ -95,7 +95,9 @@ def server(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
     script = Path(__file__).with_name("range_server.py")
-    process = subprocess.Popen([sys.executable, script, tmp_path], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, script, tmp_path], stdout=subprocess.PIPE, text=True, encoding="utf-8"
+    )
     port = int(process.stdout.readline())
     with rasterio.Env(GDAL_HTTP_MAX_RETRY=0, GDAL_HTTP_TIMEOUT=10):
         yield f"http://127.0.0.1:{port}", process

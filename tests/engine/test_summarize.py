@@ -23,7 +23,7 @@ def test_numbers_are_those_of_numpy(tmp_path):
     job = SummarizeJob(sources=(source,), bands=bands, intermediates=(Band("b", "s", 2),), bins=20)
     assert job.problems() == []
     result = summarize.run(job, tmp_path, channel(tmp_path))
-    assert json.loads((tmp_path / "summary.json").read_text())["bands"] == result["bands"]
+    assert json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))["bands"] == result["bands"]
     assert result["complete"] and result["pixels"] == 4800
     values = hills(60, 80)[15:]
     found = result["bands"][0]

@@ -310,9 +310,9 @@ def test_the_fingerprint_tells_one_split_from_another(tmp_path):
     first, again = (tile(tmp_path)[1].fingerprint for _ in range(2))
     other = tile(tmp_path, seed=7)[1].fingerprint
     assert len(first) == 64 and first == again != other
-    known = json.loads((tmp_path / "dataset.json").read_text())
+    known = json.loads((tmp_path / "dataset.json").read_text(encoding="utf-8"))
     del known["fingerprint"]
-    (tmp_path / "dataset.json").write_text(json.dumps(known))
+    (tmp_path / "dataset.json").write_text(json.dumps(known), encoding="utf-8")
     assert load_dataset(tmp_path)[0].fingerprint == ""
 
 

@@ -33,7 +33,9 @@ def started(job, folder, processes):
     command = alone if processes == 1 else [*shared, *alone[1:]]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "training"), "OMP_NUM_THREADS": "1"}
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, cwd=folder, env=environment, stdout=pipe, stderr=pipe, text=True)
+    return subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=pipe, stderr=pipe, text=True, encoding="utf-8"
+    )
 
 
 def launched(job, folder, processes):
@@ -53,7 +55,7 @@ def runs(tmp_path_factory):
 
 
 def history(folder):
-    return json.loads((folder / "history.json").read_text())
+    return json.loads((folder / "history.json").read_text(encoding="utf-8"))
 
 
 def test_the_loss_curve_is_that_of_one_process(runs):
@@ -72,7 +74,8 @@ def test_files_are_written_and_events_told_once(runs):
     folder, _, said = runs
     for count in (1, 2):
         events = [
-            json.loads(line) for line in (folder / str(count) / "events.jsonl").read_text().splitlines()
+            json.loads(line)
+            for line in (folder / str(count) / "events.jsonl").read_text(encoding="utf-8").splitlines()
         ]
         kinds = [event["type"] for event in events]
         assert kinds.count("epoch") == 2 and kinds.count("done") == 1 and kinds[-1] == "done"
@@ -94,12 +97,14 @@ def test_cancel_stops_both_and_keeps_the_best(runs, tmp_path):
     long = small_job(Path(job.dataset), **SETTINGS | {"epochs": 1000, "patience": 0})
     process = started(long, tmp_path, 2)
     events = tmp_path / "events.jsonl"
-    while process.poll() is None and not (events.exists() and '"epoch", ' in events.read_text()):
+    while process.poll() is None and not (
+        events.exists() and '"epoch", ' in events.read_text(encoding="utf-8")
+    ):
         time.sleep(0.05)
     (tmp_path / CANCEL_FILE).touch()
     _, complaints = process.communicate(timeout=300)
     assert process.returncode == 0, complaints[-2000:]
-    last = json.loads(events.read_text().splitlines()[-1])
+    last = json.loads(events.read_text(encoding="utf-8").splitlines()[-1])
     assert last["type"] == "done" and last["result"]["cancelled"] and (tmp_path / "model.onnx").exists()
 
 

@@ -44,7 +44,7 @@ def events(folder):
 def test_tensorboard_gets_curves_and_a_picture(run):
     folder, _ = run
     found = events(folder)
-    history = json.loads((folder / "history.json").read_text())
+    history = json.loads((folder / "history.json").read_text(encoding="utf-8"))
     for tag, key in (("loss/train", "train_loss"), ("miou", "miou"), ("learning rate", "learning_rate")):
         assert [item.value for item in found.Scalars(tag)] == pytest.approx([row[key] for row in history])
     assert {f"iou/{item.name}" for item in CLASSES} <= set(found.Tags()["scalars"])
@@ -55,7 +55,7 @@ def test_the_table_holds_the_rows_of_the_history(run):
     folder, _ = run
     with (folder / logs.CSV_FILE).open() as file:
         table = list(csv.DictReader(file))
-    history = json.loads((folder / "history.json").read_text())
+    history = json.loads((folder / "history.json").read_text(encoding="utf-8"))
     assert [int(row["epoch"]) for row in table] == [1, 2]
     for row, kept in zip(table, history, strict=True):
         assert float(row["train_loss"]) == kept["train_loss"]
@@ -85,13 +85,18 @@ def test_a_row_without_validation_has_empty_cells_and_no_curves(tmp_path):
     row = {"epoch": 1, "train_loss": 0.5, "validation_loss": None, "miou": None, "iou": [], "f1": []}
     row |= {"learning_rate": 1e-3, "best": True}
     logs.write_csv(tmp_path / "history.csv", [row], CLASSES)
-    assert (tmp_path / "history.csv").read_text().splitlines()[1].startswith("1,0.5,,,0.001,True")
+    assert (
+        (tmp_path / "history.csv")
+        .read_text(encoding="utf-8")
+        .splitlines()[1]
+        .startswith("1,0.5,,,0.001,True")
+    )
     assert logs.scalars(row, CLASSES) == {"loss/train": 0.5, "learning rate": 1e-3}
 
 
 def test_provenance_tells_versions_and_data(run):
     folder, dataset = run
-    metrics = json.loads((folder / "metrics.json").read_text())["provenance"]
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["provenance"]
     assert {"geoseg", "python", "torch", "numpy", "rasterio"} <= set(metrics["versions"])
     files = {item["path"]: item for item in metrics["dataset"]["files"]}
     image = dataset.parent / "image.tif"

@@ -119,7 +119,7 @@ def test_a_mismatch_leaves_no_model(run, tmp_path, monkeypatch):
 
 
 def test_foreign_broken_and_missing_models_are_named(run, tmp_path):
-    (tmp_path / "text.onnx").write_text("this is no model")
+    (tmp_path / "text.onnx").write_text("this is no model", encoding="utf-8")
     model = onnx.load(run / "model.onnx")
     del model.metadata_props[:]
     onnx.helper.set_model_props(model, {"model_type": '"Detector"'})

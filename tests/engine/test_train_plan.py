@@ -153,7 +153,7 @@ def test_a_dry_run_tells_all_and_writes_only_the_plan(tmp_path):
     folder.mkdir()
     result = fit.run(TrainJob(str(dataset), dry_run=True, precision="float32"), folder, Channel(folder))
     assert {path.name for path in folder.iterdir()} == {"plan.json", "events.jsonl"}
-    assert json.loads((folder / "plan.json").read_text())["plan"] == result["plan"]
+    assert json.loads((folder / "plan.json").read_text(encoding="utf-8"))["plan"] == result["plan"]
     assert decode(Plan, result["plan"]).reasons == tuple(result["reasons"])
     assert result["facts"]["parameters"] > 100_000 and result["facts"]["memory_mb"] > 0
     assert {"reach_px", "align_px", "tile_exact"} < set(result["facts"])
@@ -166,7 +166,7 @@ def test_a_run_leaves_the_plan_that_it_follows(tmp_path, monkeypatch):
     dataset = write_dataset(tmp_path / "data")
     result = fit.run(small_job(dataset, epochs=1), tmp_path, Channel(tmp_path))
     assert result["epochs_run"] == 1
-    told = json.loads((tmp_path / "plan.json").read_text())
+    told = json.loads((tmp_path / "plan.json").read_text(encoding="utf-8"))
     assert told["plan"]["steps_per_epoch"] == 15 and told["plan"]["first_steps"] == 0
 
 

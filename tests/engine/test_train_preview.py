@@ -37,7 +37,7 @@ def test_crops_stand_side_by_side_as_they_are_and_as_augmented(dataset, tmp_path
     assert image.shape == (3, 4 * 132, 3 * 132)
     plain, tinted, augmented = (image[:, row : row + 128, :128].astype(int) for row in (0, 132, 264))
     assert (plain != tinted).any() and (plain != augmented).any()
-    facts = json.loads((tmp_path / "preview.json").read_text())
+    facts = json.loads((tmp_path / "preview.json").read_text(encoding="utf-8"))
     assert [row["kind"] for row in facts["rows"]] == ["as it is"] * 3 + ["augmented"] * 3
     assert facts["rows"][0]["row"] == facts["rows"][3]["row"] >= 0
     assert facts["augment"] == result["augment"] and facts["why"] == result["sentences"]
@@ -61,7 +61,7 @@ def test_the_colours_are_those_of_the_classes(dataset, tmp_path):
 
 
 def test_what_cannot_be_turned_is_not_and_said(dataset, tmp_path):
-    found = decode(Dataset, json.loads(dataset.read_text()))
+    found = decode(Dataset, json.loads(dataset.read_text(encoding="utf-8")))
     labels, split = (str(dataset.parent / f"{name}.tif") for name in ("labels", "split"))
     bands = (Band("hillshade of 2019", "r1", 1), *found.recipe.bands[1:])
     recipe = replace(found.recipe, bands=bands)

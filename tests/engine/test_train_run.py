@@ -87,13 +87,13 @@ def test_training_learns_and_leaves_its_files(trained):
     assert result["epochs_run"] == 4
     assert result["calibration_sentence"].startswith("Calibration")
     assert (
-        json.loads((folder / "metrics.json").read_text())["calibration_sentence"]
+        json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["calibration_sentence"]
         == result["calibration_sentence"]
     )
     for name in ("model.onnx", "checkpoint.pt", "history.json", "metrics.json"):
         assert (folder / name).stat().st_size > 0
     assert not list(folder.glob("*.part*"))
-    history = json.loads((folder / "history.json").read_text())
+    history = json.loads((folder / "history.json").read_text(encoding="utf-8"))
     assert [row["epoch"] for row in history] == [1, 2, 3, 4]
     assert {item["kind"] for item in channel.of("artifact")} == {"model", "history", "metrics"}
 
@@ -424,7 +424,7 @@ def test_the_time_budget_ends_training_and_its_schedule(dataset, tmp_path, monke
     job = small_job(dataset, epochs=10_000, max_minutes=0.05)
     result = fit.run(job, tmp_path, Recorder(tmp_path))
     assert 1 <= result["epochs_run"] < 10_000
-    history = json.loads((tmp_path / "history.json").read_text())
+    history = json.loads((tmp_path / "history.json").read_text(encoding="utf-8"))
     assert history[-1]["learning_rate"] < 0.1 * job.learning_rate
 
 

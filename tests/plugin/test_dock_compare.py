@@ -42,7 +42,7 @@ def row(rank: int, model: str, iou: float | None, folder: Path, **more: Any) -> 
 
 def compared(folder: Path, **more: Any) -> dict[str, Any]:
     """A comparison of two models."""
-    (folder / "comparison.svg").write_text(SVG)
+    (folder / "comparison.svg").write_text(SVG, encoding="utf-8")
     rows = [row(1, "Random forest", 0.5, folder), row(2, "U-Net", 0.4, folder, interval=None)]
     result = {"rows": rows, "score": "miou", "split": "test", "dataset": "landslides", "unfinished": [],
               "figure": str(folder / "comparison.svg"), "warnings": [], **more}  # fmt: skip
@@ -119,7 +119,9 @@ def test_a_row_becomes_the_current_model(desk: Desk, tmp_path: Path) -> None:
     run = folder / "U-Net"
     (run / "evaluation").mkdir(parents=True)
     write_json(run / "evaluation" / "result.json", {"dataset": "x", "result": {"miou": 0.4, "per_class": []}})
-    (run / "evaluation" / EVENTS_FILE).write_text('{"type": "hello"}\n{"type": "done", "result": {}}\n')
+    (run / "evaluation" / EVENTS_FILE).write_text(
+        '{"type": "hello"}\n{"type": "done", "result": {}}\n', encoding="utf-8"
+    )
     (run / "model.onnx").touch()
     window = opened(desk)
     window.table.selectRow(1)
@@ -134,7 +136,7 @@ def test_a_broken_comparison_goes_on(desk: Desk, tmp_path: Path) -> None:
     dataset = prepared(desk, tmp_path)
     folder = desk.controller.workspace.new_comparison("landslides")
     write_job(experiments.compare(folder, dataset, ("forest", "unet")))
-    (folder / EVENTS_FILE).write_text('{"type": "hello"}\n')
+    (folder / EVENTS_FILE).write_text('{"type": "hello"}\n', encoding="utf-8")
     compared(folder, unfinished=[{"name": "U-Net", "error": "No memory.", "hint": "Smaller crops."}])
     window = opened(desk)
     assert "U-Net: No memory." in window.problems.texts()
@@ -163,7 +165,7 @@ def test_a_figure_that_cannot_be_read_is_hidden(qgis_app: Any, tmp_path: Path) -
     figure = Figure("f")
     figure.show_file(tmp_path / "none.svg")
     assert figure.isHidden()
-    (tmp_path / "f.svg").write_text(SVG)
+    (tmp_path / "f.svg").write_text(SVG, encoding="utf-8")
     figure.show_file(tmp_path / "f.svg")
     figure.resize(60, 30)
     assert not figure.isHidden() and not figure.grab().isNull()

@@ -312,7 +312,7 @@ def test_an_unwritable_workspace_stops_before_the_engine(
 ) -> None:
     with_layers(desk, tmp_path)
     in_the_way = tmp_path / "file"
-    in_the_way.write_text("x")
+    in_the_way.write_text("x", encoding="utf-8")
     monkeypatch.setenv("GEOSEG_WORKSPACE", str(in_the_way))
     desk.dock.data.primary.click()
     assert not desk.runner.busy and "cannot be written" in desk.dock.footer.log.toPlainText()

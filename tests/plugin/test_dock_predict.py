@@ -293,7 +293,9 @@ def broken_off(desk: Desk, tmp_path: Path) -> Path:
     folder = desk.controller.workspace.new_prediction("north")
     write(predict_jobs.predict(folder, tmp_path / "model.onnx", tta="flips", resume=False))
     events = [{"v": "1.0", "type": "hello", "t": 0}, {"v": "1.0", "type": "progress", "t": 1}]
-    (folder / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    (folder / "events.jsonl").write_text(
+        "".join(json.dumps(event) + "\n" for event in events), encoding="utf-8"
+    )
     return folder
 
 
@@ -403,10 +405,14 @@ def test_the_pace_is_that_of_the_same_model(tmp_path: Path) -> None:
     folder, model = tmp_path / "map", tmp_path / "model.onnx"
     write(predict_jobs.predict(folder, model, tta="flips"))
     events = [{"type": "hello"}, {"type": "done", "result": {"mpx_per_s": 0.25}}]
-    (folder / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    (folder / "events.jsonl").write_text(
+        "".join(json.dumps(event) + "\n" for event in events), encoding="utf-8"
+    )
     assert predict_jobs.pace_of(folder, model) == 1.0
     events[1]["result"]["looks"] = 1  # type: ignore[index]
-    (folder / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    (folder / "events.jsonl").write_text(
+        "".join(json.dumps(event) + "\n" for event in events), encoding="utf-8"
+    )
     assert predict_jobs.pace_of(folder, model) == 0.25, (
         "a model of pixels was asked once, whatever was wanted"
     )

@@ -33,7 +33,7 @@ def record(folder: Path, *events: dict[str, Any]) -> None:
     """The events of a run, a minute apart."""
     lines = [json.dumps({"t": 60.0 * number, **event}) for number, event in enumerate(events)]
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / EVENTS_FILE).write_text("\n".join(lines))
+    (folder / EVENTS_FILE).write_text("\n".join(lines), encoding="utf-8")
 
 
 def trained(desk: Desk, name: str, job: Any, miou: float = 0.5) -> Path:
@@ -159,7 +159,7 @@ def test_every_model_of_a_comparison_has_a_name() -> None:
 
 def test_what_cannot_be_read_is_listed_empty(desk: Desk, tmp_path: Path) -> None:
     run = desk.controller.workspace.new_run("broken")
-    (run / "job.json").write_text("{")
+    (run / "job.json").write_text("{", encoding="utf-8")
     (found,) = desk.controller.view.register()
     assert (found.model, found.score, found.minutes) == ("", None, None)
     window = opened(desk)
@@ -180,7 +180,7 @@ def test_folds_are_offered_where_there_are_none(desk: Desk, tmp_path: Path) -> N
     assert desk.dock.messages.currentItem() is not None
     for number in "123":
         (dataset / "folds" / number).mkdir(parents=True)
-        (dataset / "folds" / number / "dataset.json").write_text("{}")
+        (dataset / "folds" / number / "dataset.json").write_text("{}", encoding="utf-8")
     dialog = way(desk, "Cross-validate this model…")
     dialog.ensemble.setChecked(False)
     dialog.accept()

@@ -109,7 +109,7 @@ def test_an_engine_that_writes_its_model_is_not_cut_short(
 
 @pytest.mark.parametrize(("kind", "longest_s"), [("stack", 9.0), ("train", 15.0)])
 def test_cancel_ends_a_hanging_engine_and_its_children(tmp_path: Path, kind: str, longest_s: float) -> None:
-    (tmp_path / "job.json").write_text(json.dumps({"kind": kind}))
+    (tmp_path / "job.json").write_text(json.dumps({"kind": kind}), encoding="utf-8")
     session = fake_session("hangs", tmp_path)
     session.start()
     session.poll(2.0)
@@ -126,7 +126,7 @@ def living_members(group: int) -> list[str]:
     members = []
     for record in Path("/proc").glob("[0-9]*/stat"):
         try:
-            state, _, its_group = record.read_text().rpartition(")")[2].split()[:3]
+            state, _, its_group = record.read_text(encoding="utf-8").rpartition(")")[2].split()[:3]
         except OSError:
             continue
         if int(its_group) == group and state != "Z":
@@ -220,7 +220,9 @@ def test_attach_judges_the_last_session_of_a_resumed_run(tmp_path: Path) -> None
         {"v": "1.0", "type": "hello", "t": 3},
         {"v": "1.0", "type": "done", "t": 4, "result": {"model": "model.onnx"}},
     ]
-    (tmp_path / "events.jsonl").write_text("\n".join(json.dumps(line) for line in lines) + "\n")
+    (tmp_path / "events.jsonl").write_text(
+        "\n".join(json.dumps(line) for line in lines) + "\n", encoding="utf-8"
+    )
     session = Attached(tmp_path)
     session.start()
     assert len(poll_to_end(session)) == 4
@@ -228,7 +230,7 @@ def test_attach_judges_the_last_session_of_a_resumed_run(tmp_path: Path) -> None
 
 
 def test_a_process_id_used_again_is_not_our_engine(tmp_path: Path) -> None:
-    (tmp_path / "engine.pid").write_text(str(os.getpid()))
+    (tmp_path / "engine.pid").write_text(str(os.getpid()), encoding="utf-8")
     assert running_pid(tmp_path) is None
 
 

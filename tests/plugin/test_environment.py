@@ -52,14 +52,16 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_an_environment_counts_when_its_stamp_is_there(root: Path) -> None:
     assert find(root) is None
-    (root / STAMP_FILE).write_text(json.dumps({"requirements": environment.requirements_hash()}))
+    (root / STAMP_FILE).write_text(
+        json.dumps({"requirements": environment.requirements_hash()}), encoding="utf-8"
+    )
     found = find(root)
     assert found == Environment(interpreter(root), managed=True)
     assert check(found) == []
 
 
 def test_another_versions_environment_is_a_warning(root: Path) -> None:
-    (root / STAMP_FILE).write_text(json.dumps({"requirements": "old"}))
+    (root / STAMP_FILE).write_text(json.dumps({"requirements": "old"}), encoding="utf-8")
     problems = check(find(root))
     assert [(item.code, item.severity) for item in problems] == [("engine_outdated", "warning")]
 

@@ -83,7 +83,7 @@ def test_without_a_compiler_the_set_of_numpy_2_is_taken_and_said(fake_pip: FakeP
     Installation(Plan(fake_pip.root, python=str(PYTHON)), on_line=said.append).run()
     assert fake_pip.lists()[3:] == ["numpy2.txt", "geo.txt", "torch.txt", "onnx.txt", "learn.txt"]
     assert any("richdem cannot be built" in line for line in said)
-    assert json.loads((fake_pip.root / STAMP_FILE).read_text())["richdem"].startswith("no")
+    assert json.loads((fake_pip.root / STAMP_FILE).read_text(encoding="utf-8"))["richdem"].startswith("no")
 
 
 def test_richdem_sees_the_installed_pybind11_first(
@@ -159,7 +159,7 @@ def test_cancel_ends_pip_and_what_it_started(tmp_path: Path) -> None:
     assert time.monotonic() - began < 5.0
     state = Path(f"/proc/{lines[0]}/stat")
     time.sleep(0.2)
-    assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
+    assert not state.exists() or state.read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z"
 
 
 def test_a_failing_command_names_the_cure(tmp_path: Path) -> None:
@@ -167,7 +167,9 @@ def test_a_failing_command_names_the_cure(tmp_path: Path) -> None:
     script = "print('ERROR: [Errno 28] No space left on device'); raise SystemExit(1)"
     with pytest.raises(GeoSegError) as error:
         command.run([str(PYTHON), "-c", script])
-    assert error.value.code == "disk_full" and "No space left" in (tmp_path / "log").read_text()
+    assert error.value.code == "disk_full" and "No space left" in (tmp_path / "log").read_text(
+        encoding="utf-8"
+    )
 
 
 @pytest.mark.parametrize(("line", "code"), [
@@ -197,7 +199,7 @@ def test_qgis_itself_is_never_taken_for_a_python(monkeypatch: pytest.MonkeyPatch
 
 def test_a_python_that_will_not_do_is_named_with_the_reason(tmp_path: Path) -> None:
     old = tmp_path / "python"
-    old.write_text("#!/bin/sh\necho 3.9.1 True\n")
+    old.write_text("#!/bin/sh\necho 3.9.1 True\n", encoding="utf-8")
     old.chmod(0o755)
     with pytest.raises(GeoSegError, match=r"is Python 3\.9\.1"):
         pythons.find_python(str(old))
@@ -208,7 +210,7 @@ def test_a_python_that_will_not_do_is_named_with_the_reason(tmp_path: Path) -> N
 @pytest.mark.parametrize("version", ["3.11.2", "3.12.4", "3.13.1", "3.14.0"])
 def test_the_pythons_of_current_systems_will_do(tmp_path: Path, version: str) -> None:
     python = tmp_path / "python"
-    python.write_text(f"#!/bin/sh\necho {version} True\n")
+    python.write_text(f"#!/bin/sh\necho {version} True\n", encoding="utf-8")
     python.chmod(0o755)
     assert version.startswith("{}.{}.".format(*pythons.find_python(str(python)).version))
 
@@ -227,7 +229,7 @@ def test_two_installations_do_not_meet(tmp_path: Path) -> None:
 
 def test_the_installer_runs_under_a_plain_python(tmp_path: Path) -> None:
     command = [str(PYTHON), "-S", "-m", "geoseg_plugin.engine.installer", "--help"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, encoding="utf-8")
     assert done.returncode == 0 and "--without-richdem" in done.stdout
 
 
@@ -236,13 +238,15 @@ def test_the_shell_command_finds_the_engine(tmp_path: Path) -> None:
     interpreter(tmp_path / "a folder").symlink_to(PYTHON)
     command = write_command(tmp_path / "a folder")
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run([command, "--version"], env=environ, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [command, "--version"], env=environ, capture_output=True, text=True, check=False, encoding="utf-8"
+    )
     assert done.returncode == 0, done.stderr
 
 
 def test_every_pinned_list_is_used() -> None:
     lists = {file.name for file in (ROOT / "training" / "requirements").glob("*.txt")}
-    source = Path(installer.__file__).read_text()
+    source = Path(installer.__file__).read_text(encoding="utf-8")
     assert {name for name in lists if name not in source} == set()
     assert pip.REFUSED
 

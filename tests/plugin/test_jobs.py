@@ -87,7 +87,7 @@ def test_every_job_is_whole_and_survives_its_file(tmp_path: Path) -> None:
     folders = set()
     for submission in every_submission(tmp_path):
         job_file = write(submission)
-        assert job_from_json(json.loads(job_file.read_text())) == submission.job
+        assert job_from_json(json.loads(job_file.read_text(encoding="utf-8"))) == submission.job
         assert submission.job.problems() == [], submission.title
         folders.add(submission.folder)
     assert len(folders) == len(every_submission(tmp_path)), "two jobs would share one record"
@@ -118,7 +118,9 @@ def test_writing_a_job_takes_an_old_cancel_away(tmp_path: Path) -> None:
 def record(folder: Path, *events: dict[str, object]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     write(train.train(folder, folder / "dataset"))
-    (folder / "events.jsonl").write_text("\n".join(json.dumps(event) for event in events) + "\n")
+    (folder / "events.jsonl").write_text(
+        "\n".join(json.dumps(event) for event in events) + "\n", encoding="utf-8"
+    )
     return folder
 
 
@@ -138,7 +140,7 @@ def test_runs_and_how_they_ended(tmp_path: Path) -> None:
     record(runs / "cancelled", hello, {"type": "done", "result": {"cancelled": True}})
     record(runs / "failed", hello, done, hello, {"type": "failed", "code": "disk_full"})
     record(runs / "running", hello)
-    (runs / "running" / "engine.pid").write_text("not a number")
+    (runs / "running" / "engine.pid").write_text("not a number", encoding="utf-8")
     (runs / "stopped" / "checkpoint.pt").touch()
     (runs / "done" / "model.onnx").touch()
     workspace = Workspace(tmp_path)

@@ -177,7 +177,7 @@ def dataset_json(folder: Path) -> None:
         "classes": CLASSES,
         "counts": {"train": {"0": 5, "1": 7}},
     }
-    (folder / "dataset.json").write_text(json.dumps(data))
+    (folder / "dataset.json").write_text(json.dumps(data), encoding="utf-8")
 
 
 def test_tiles_are_coloured_by_split_and_counted(prediction: tuple[Path, dict]) -> None:
@@ -205,7 +205,7 @@ def test_tiles_are_coloured_by_split_and_counted(prediction: tuple[Path, dict]) 
 def test_a_broken_dataset_says_so(tmp_path: Path) -> None:
     with pytest.raises(GeoSegError, match=r"dataset.json"):
         publish.publish_tiles(tmp_path)
-    (tmp_path / "dataset.json").write_text("{")
+    (tmp_path / "dataset.json").write_text("{", encoding="utf-8")
     with pytest.raises(GeoSegError) as caught:
         publish.publish_tiles(tmp_path)
     assert caught.value.code == "bad_json"

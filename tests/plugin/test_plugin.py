@@ -55,6 +55,11 @@ def test_the_engine_stays_out_of_qgis(tmp_path: Path) -> None:
     environ = {"GEOSEG_WORKSPACE": str(tmp_path), "QT_QPA_PLATFORM": "offscreen", "PYTHONPATH": str(ROOT)}
     environ |= {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environ, timeout=120
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=environ,
+        timeout=120,
+        encoding="utf-8",
     )
     assert "FOUND [] False" in done.stdout, done.stdout[-2000:] + done.stderr[-2000:]

@@ -216,7 +216,7 @@ def test_train_and_evaluate_name_what_is_missing(
 ) -> None:
     said = checked(provider, "trainmodel", DATASET=str(tmp_path), DEVICE="gpu", OUTPUT=str(tmp_path / "run"))
     assert "no dataset" in said and "maketiles" in said and "'gpu' is no device" in said
-    (tmp_path / "dataset.json").write_text("{}")
+    (tmp_path / "dataset.json").write_text("{}", encoding="utf-8")
     assert checked(provider, "trainmodel", DATASET=str(tmp_path), OUTPUT=str(tmp_path / "run")) == ""
     both = checked(provider, "evaluate", DATASET=str(tmp_path), OUTPUT=str(tmp_path / "eval"))
     assert "either a model or a map" in both
@@ -404,7 +404,7 @@ def test_cancelled_training_keeps_its_model(
 ) -> None:
     from geoseg_plugin.contract import Cancelled
 
-    (tmp_path / "dataset.json").write_text("{}")
+    (tmp_path / "dataset.json").write_text("{}", encoding="utf-8")
     (tmp_path / "run").mkdir()
     record(monkeypatch, Cancelled(), Cancelled())
     settings = {"DATASET": str(tmp_path), "OUTPUT": str(tmp_path / "run")}

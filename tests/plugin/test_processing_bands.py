@@ -309,7 +309,7 @@ def test_chips_need_a_dataset_and_an_empty_folder(
 ) -> None:
     said = checked(provider, "exportchips", DATASET=str(tmp_path), OUTPUT=str(tmp_path))
     assert "no dataset" in said
-    (tmp_path / "dataset.json").write_text("{}")
+    (tmp_path / "dataset.json").write_text("{}", encoding="utf-8")
     assert "not empty" in checked(provider, "exportchips", DATASET=str(tmp_path), OUTPUT=str(tmp_path))
     taken = record(monkeypatch, {"count": 7})
     settings = {"DATASET": str(tmp_path), "LAYOUT": "arcgis", "SPLITS": ["train"]}
@@ -336,7 +336,7 @@ def test_findings_and_report_of_a_check(
         REPORT=str(tmp_path / "report.html"),
     )
     assert taken[0].job.findings == str(tmp_path / "findings.gpkg")  # type: ignore[attr-defined]
-    assert found["PROBLEMS"] == 1 and "Too small." in (tmp_path / "report.html").read_text()
+    assert found["PROBLEMS"] == 1 and "Too small." in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_findings_of_two_kinds_come_as_two_styled_layers(

@@ -123,7 +123,7 @@ def test_folds_are_wanted_and_scored(
     given: dict[str, Any] = {"DATASET": str(dataset), "OUTPUT": str(dataset / "cv"), "EPOCHS": 3}
     assert "has no folds" in checked(provider, "crossvalidate", **given)
     (dataset / "folds" / "1").mkdir(parents=True)
-    (dataset / "folds" / "1" / "dataset.json").write_text("{}")
+    (dataset / "folds" / "1" / "dataset.json").write_text("{}", encoding="utf-8")
     assert checked(provider, "crossvalidate", **given) == ""
     result = {"miou": 0.6, "intervals": {"miou": [0.5, 0.7]}, "folds": [{"fold": 1, "miou": 0.6}]}
     taken = record(monkeypatch, result)

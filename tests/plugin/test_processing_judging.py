@@ -215,7 +215,9 @@ def test_a_sheet_is_written_and_stays_in_the_project(
     taken = record(monkeypatch, MEASURED)
     layer = QgsRasterLayer(str(class_map(tmp_path)), "Slides", "gdal")
     QgsProject.instance().addMapLayer(layer)
-    (tmp_path / "metrics.json").write_text(json.dumps({"split": "test", "miou": 0.5, "accuracy": 0.7}))
+    (tmp_path / "metrics.json").write_text(
+        json.dumps({"split": "test", "miou": 0.5, "accuracy": 0.7}), encoding="utf-8"
+    )
     files = {"OUTPUT": str(tmp_path / "map.pdf"), "OUTPUT_PICTURE": str(tmp_path / "map.png")}
     results = run(provider, "exportlayout", INPUT=layer.id(), METRICS=str(tmp_path / "metrics.json"), **files)
     assert results == files and all(Path(path).stat().st_size > 10_000 for path in files.values())
@@ -231,7 +233,7 @@ def test_a_sheet_of_a_file_leaves_no_layout_behind(
     slides: QgsVectorLayer,
 ) -> None:
     taken = record(monkeypatch)
-    (tmp_path / "areas.json").write_text(json.dumps(ADJUSTED))
+    (tmp_path / "areas.json").write_text(json.dumps(ADJUSTED), encoding="utf-8")
     given = {"INPUT": str(class_map(tmp_path)), "AREAS": str(tmp_path / "areas.json"), "TITLE": "Slides"}
     run(provider, "exportlayout", **given, OUTPUT=str(tmp_path / "map.pdf"))
     assert taken == [] and (tmp_path / "map.pdf").is_file()
@@ -241,9 +243,9 @@ def test_a_sheet_of_a_file_leaves_no_layout_behind(
 def test_areas_that_are_no_json(tmp_path: Path) -> None:
     from geoseg_plugin.processing.exportlayout import read
 
-    (tmp_path / "areas.json").write_text("{")
+    (tmp_path / "areas.json").write_text("{", encoding="utf-8")
     with pytest.raises(GeoSegError, match="no result of GeoSeg"):
         read(tmp_path / "areas.json")
-    (tmp_path / "areas.json").write_text("[1]")
+    (tmp_path / "areas.json").write_text("[1]", encoding="utf-8")
     with pytest.raises(GeoSegError, match="no result of GeoSeg"):
         read(tmp_path / "areas.json")

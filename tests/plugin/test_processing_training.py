@@ -16,7 +16,7 @@ __all__ = ["engine", "provider"]
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Path:
-    (tmp_path / "dataset.json").write_text("{}")
+    (tmp_path / "dataset.json").write_text("{}", encoding="utf-8")
     return tmp_path
 
 

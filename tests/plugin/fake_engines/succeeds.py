@@ -28,7 +28,7 @@ def send(kind: str, /, **fields: object) -> None:
             listening = False
 
 
-(folder / "engine.pid").write_text(str(os.getpid()))
+(folder / "engine.pid").write_text(str(os.getpid()), encoding="utf-8")
 send("hello", protocol="1.0", engine="0", versions={}, device="cpu", device_memory_mb=0)
 total = int(os.environ.get("FAKE_EVENTS", "5"))
 pause_s = float(os.environ.get("FAKE_PAUSE_S", "0"))
@@ -47,7 +47,7 @@ for done in range(total):
 if "FAKE_SAVE_S" in os.environ:
     send("progress", phase="writing the model", done=0, total=1, rate="")
     time.sleep(float(os.environ["FAKE_SAVE_S"]))
-(folder / "result.txt").write_text("whole")
+(folder / "result.txt").write_text("whole", encoding="utf-8")
 send("artifact", kind="text", path="result.txt")
 (folder / "engine.pid").unlink()
 send("done", result={"output": "result.txt", "cancelled": cancelled})
