@@ -101,8 +101,8 @@ def test_the_answer_is_the_mean_of_calibrated_probabilities(model):
 
 @pytest.mark.parametrize(("tta", "passes"), [("all", 0), ("flips", 3)])
 def test_windows_are_the_whole_bit_for_bit(model, tta, passes):
-    found = averaged(runtime_of(model), model, tta, passes, True)
-    image = scores(128, 160)
+    found = averaged(runtime_of(model, "float32"), model, tta, passes, True)
+    image = scores(128, 160, np.float32)
     whole = found.predict_window(image)
     frame = Frame(128, 160, model.reach_px, model.align_px)
     for core_px in (32, 48):

@@ -241,7 +241,7 @@ def test_a_model_without_a_network_runs_in_onnx_runtime_alone(place, tmp_path):
     assert caught.value.code == "no_network" and "forest" in caught.value.message
     scores = np.zeros((2, 16, 16), np.float32)
     for pixels in (100, 10**9):
-        choice = tryout.choose_runtime(described, scores, pixels)
+        choice = tryout.choose_runtime(described, scores, pixels)[0]
         assert choice.runtime.name == "onnx" and choice.runtime.device == "cpu" and choice.bytes_px > 0
     with pytest.raises(GeoSegError):
         tryout.choose_runtime(described, scores, 100, wanted="torch")

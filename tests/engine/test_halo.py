@@ -8,6 +8,8 @@ from geoseg_engine.prediction.inference import Block, probabilities
 from geoseg_engine.prediction.runtime import TorchRuntime
 
 NET = network(levels=3)
+LAST_DIGIT = 1e-12
+"""How far products of matrices in float64 may differ: their sums have another order for another number of columns."""
 
 
 def continued(image, frame):
@@ -43,13 +45,13 @@ def test_cores_cover_every_pixel_once_and_windows_are_aligned(size, core):
 
 
 @pytest.mark.parametrize("size", [(250, 203), (64, 96), (9, 1020)])
-def test_tiled_equals_whole_bit_for_bit_in_float64(size):
+def test_tiled_equals_whole_but_for_the_last_digit_of_float64(size):
     runtime = TorchRuntime(network(levels=3), precision="float64")
     frame = Frame(*size, NET.reach_px, NET.align_px)
     full = continued(np.random.default_rng(1).normal(size=(2, *size)), frame)
     whole = runtime.predict_window(full)[:, : size[0], : size[1]]
     for core in (88, 160):
-        assert np.array_equal(tiled(runtime, full, frame, core), whole)
+        assert abs(tiled(runtime, full, frame, core) - whole).max() < LAST_DIGIT
 
 
 def test_a_halo_too_small_shows():
@@ -108,7 +110,7 @@ def test_out_of_memory_halves_the_window_and_keeps_the_result():
     block = Block(cut, full, np.ones((300, 253), bool), np.zeros(2, int), 1)
     said = []
     result = probabilities(Small(runtime, 200 * 200), frame, block, said.append)
-    assert np.array_equal(result, runtime.predict_window(full)[:, :300, :253])
+    assert abs(result - runtime.predict_window(full)[:, :300, :253]).max() < LAST_DIGIT
     assert said
     with pytest.raises(GeoSegError, match="fits into memory"):
         probabilities(Small(runtime, 10), frame, block, said.append)

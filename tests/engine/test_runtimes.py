@@ -19,7 +19,8 @@ from geoseg_engine.prediction import banding, openvino_runtime, quantize, tryout
 from geoseg_engine.prediction.onnx_runtime import OnnxRuntime
 from geoseg_engine.prediction.quantize import int8_path, known, quantized
 from geoseg_engine.prediction.runtime import TorchRuntime, fold_batch_norm, open_runtime
-from geoseg_engine.prediction.tryout import Choice, best_of, choose_runtime, offered
+from geoseg_engine.prediction.tiling_invariance import make_invariant
+from geoseg_engine.prediction.tryout import Choice, choose_runtime, offered, ranked
 from geoseg_engine.raster.grid import Window
 from geoseg_engine.training import fit
 
@@ -62,7 +63,7 @@ def test_bands_change_no_bit_and_reach_members_of_an_ensemble(levels, monkeypatc
     net = fold_batch_norm_of(network(levels, width=8))
     image = torch.from_numpy(scene(208, 160)[None] / 100).contiguous(memory_format=torch.channels_last)
     with torch.inference_mode():
-        whole = net.to(memory_format=torch.channels_last)(image)
+        whole = net(image)
         cut = banding.banded(net)
         assert banding.unets(cut) and (cut(image) == whole).all()
     both = banding.banded(Ensemble([network(levels), network(levels)]))
@@ -83,7 +84,7 @@ def test_what_is_kept_of_a_window_has_the_bits_of_the_whole(precision, monkeypat
     scores = scene(208, 160).astype("float64" if precision == "float64" else "float32") / 100
     for net in (network(4, width=8), ensemble("unet", "unet"), segnet()):
         runtime = TorchRuntime(net, precision=precision)
-        assert runtime.crops == (not isinstance(net, SegNet))
+        assert runtime.crops == (precision != "float64" and not isinstance(net, SegNet))
         whole = runtime.predict_window(scores)
         for kept in KEPT:
             assert (runtime.predict_window(scores, kept) == kept.of(whole)).all()
@@ -119,6 +120,7 @@ def segnet():
 def fold_batch_norm_of(net):
     """The network as a runtime changes it."""
     fold_batch_norm(net)
+    make_invariant(net.to(memory_format=torch.channels_last))
     return net
 
 
@@ -133,7 +135,7 @@ class Fake:
 
 def chosen(*facts):
     """Title of the best of (title, speed, agreement, precision)."""
-    return best_of([Choice(Fake(t, p), speed, 1.0, same) for t, speed, same, p in facts]).runtime.title
+    return ranked([Choice(Fake(t, p), speed, 1.0, same) for t, speed, same, p in facts])[0].runtime.title
 
 
 def test_offers_follow_the_wishes(monkeypatch):
@@ -165,20 +167,20 @@ def test_the_fastest_of_those_that_agree_is_taken():
     assert chosen(plain, ("one", 200.0, 1.0, "float32"), ("two", 210.0, 1.0, "float32")) == "two"
     assert chosen(("far", 900.0, 0.5, "bf16"), ("near", 100.0, 0.9, "bf16")) == "near"
     with pytest.raises(GeoSegError) as caught:
-        best_of([])
+        ranked([])
     assert caught.value.code == "no_runtime"
 
 
 def test_a_precision_by_name_is_the_only_one_taken(model):
     said = []
-    choice = choose_runtime(model, SCORES, 10**9, "cpu", "auto", said.append, "float32")
+    choice = choose_runtime(model, SCORES, 10**9, "cpu", "auto", said.append, "float32")[0]
     assert choice.runtime.precision == "float32" and not any("bf16" in line for line in said)
 
 
 def test_openvino_by_name_without_it_is_an_error_and_else_a_line(model, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "openvino", None)
     said = []
-    assert choose_runtime(model, SCORES, 10**9, "cpu", "auto", said.append).runtime.name != "openvino"
+    assert choose_runtime(model, SCORES, 10**9, "cpu", "auto", said.append)[0].runtime.name != "openvino"
     assert sum("OpenVINO is not installed" in line for line in said) == 1
     with pytest.raises(GeoSegError) as caught:
         choose_runtime(model, SCORES, 10**9, "cpu", "openvino")
@@ -235,7 +237,7 @@ def test_int8_is_kept_where_validation_tiles_lose_little(trained):
     assert quantized(model, 0.05, again.append) == (path, loss) and len(again) == 1, "made once"
     choice = choose_runtime(
         model, scores, 10**9, "cpu", "onnx", again.append, precision="int8", int8_loss=0.05
-    )
+    )[0]
     assert choice.runtime.title == "ONNX Runtime int8 on cpu"
     assert choice.int8_loss == loss
 
@@ -257,7 +259,7 @@ def test_without_its_dataset_a_model_stays_in_float32(trained, tmp_path):
         model = read_model(tmp_path / "model.onnx")
         choice = choose_runtime(
             model, np.zeros((3, 32, 32), np.float32), 100, "cpu", "auto", said.append, "int8"
-        )
+        )[0]
         assert choice.runtime.precision == "float32" and choice.int8_loss is None
         assert "int8 is not used" in said[0] and "not found" in said[0]
     finally:

@@ -5,9 +5,9 @@ and size of every window are multiples of the network's total stride and the hal
 reach, no kept pixel can tell a window from the whole raster. At the raster's true border there is no
 halo: the network pads there, as it does at the border of the whole.
 
-In short arithmetic that holds to the last bit only while a convolution adds in the same order in every window. On CPUs
-it does, but for maps of features of a few pixels (measured with oneDNN: sides up to 17), which are multiplied in
-another way. So no window is smaller than LEAST_FEATURES of the deepest map: small cores read more around them.
+In short arithmetic that holds to the last bit only while a convolution adds in the same order in every window, see
+`tiling_invariance`. Measured with oneDNN, narrow maps have kernels of their own (1024 channels: up to 14 pixels). So no
+window is smaller than LEAST_FEATURES of the deepest map, and LEAST_PX of the first: small cores read more around them.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from ..raster.grid import Window, up_to
 
 LEAST_FEATURES = 24
 """Side of the deepest map of features in the smallest window."""
+LEAST_PX = 64
+"""Side of the smallest window."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Frame:
 
     def least_px(self, across_px: int) -> int:
         """The least side of a window; more in a raster that is narrower than it in the other direction."""
-        least = LEAST_FEATURES * self.align_px
+        least = up_to(max(LEAST_FEATURES * self.align_px, LEAST_PX), self.align_px)
         return up_to(least * least // min(across_px, least), self.align_px)
 
     @property

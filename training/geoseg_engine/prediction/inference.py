@@ -23,12 +23,17 @@ from .blending import blended, blended_cuts, lattice_for, tell
 from .budget import core_for
 from .halo import Cut, Frame, cuts, halves
 from .runtime import Runtime
+from .tiling_invariance import largest_difference
 from .tryout import Choice, choose_runtime, halo_work
 
 STRIP_PX, SCALED_PX = 256, 32
 """Rows read and rows normalised at once: what is on the way to z-scores stays small, and in the processor's cache."""
 SAMPLE_PX = 384
 SAMPLE_TRIES = 25
+CHECK_PX = 128
+"""By so much the window that is checked is larger than the smallest allowed."""
+CHECKED_WORTH = 0.5
+"""Share of the best speed that a runtime must have to be preferred because windows do not change its answers."""
 BEYOND_SHARE = 0.3
 """Share of a band's pixels beyond the range of the training pixels from which the user is warned."""
 
@@ -256,6 +261,7 @@ def set_up(
     precision: str = "auto",
     int8_loss: float = 0.005,
     answers: Answers = ONE_ANSWER,
+    check_windows: bool = False,
 ) -> Setup:
     """Choose runtime and window size on a window of the raster itself.
 
@@ -267,6 +273,7 @@ def set_up(
         log: told of choices.
         job_px: pixels that will be predicted; 0 is all of the raster.
         answers: which are averaged.
+        check_windows: whether a runtime is preferred whose answers do not depend on the size of the windows.
 
     Raises:
         GeoSegError: as `choose_runtime`, `averaged`.
@@ -292,9 +299,14 @@ def set_up(
         return choice.px_per_s / (1 + halo_work(choice.runtime) * around)
 
     job_px = job_px or grid.height * grid.width
-    choice = choose_runtime(model, scores, job_px, device, runtime, log, precision, int8_loss, map_px_per_s)
+    choices = choose_runtime(model, scores, job_px, device, runtime, log, precision, int8_loss, map_px_per_s)
+    choice = choices[0]
     if lattice:
         tell(lattice, choice.runtime, scores, log)
+    elif check_windows and core_of(choice) < max(frame.height, frame.width):
+        larger = sample(frame, reader, CHECK_PX + frame.least_px(frame.width))
+        choice = window_independent(choices, larger, frame, map_px_per_s)
+    log(f"Predicting with {choice.runtime.title}.")
     chosen = choice.runtime
     mean = averaged(chosen, model, answers.tta, answers.dropout_passes, answers.disagreement, log)
     views = getattr(mean, "views", 1)
@@ -304,9 +316,37 @@ def set_up(
     return Setup(frame, choice, found, model.calibration, lattice, classes, views, opened)
 
 
-def sample(frame: Frame, reader: BandReader) -> NDArray[np.float32]:
+def window_independent(
+    choices: Sequence[Choice], scores: NDArray[np.float32], frame: Frame, worth: Callable[[Choice], float]
+) -> Choice:
+    """The fastest whose answers do not depend on the size of the windows, if it is half as fast as the first.
+
+    Args:
+        choices: the fastest first.
+        scores: z-scores (bands, rows, cols) of a window that is larger than the smallest allowed.
+        frame: raster and network.
+        worth: as in `choose_runtime`.
+
+    Returns:
+        A choice with its `difference`; the first if all differ.
+    """
+    tried: list[Choice] = []
+    for choice in choices:
+        if worth(choice) < CHECKED_WORTH * worth(choices[0]):
+            break
+        try:
+            difference = largest_difference(choice.runtime.predict_window, scores, frame)
+        except MemoryError:
+            return choice
+        tried.append(replace(choice, difference=difference))
+        if not difference:
+            return tried[-1]
+    return tried[0]
+
+
+def sample(frame: Frame, reader: BandReader, most_px: int = SAMPLE_PX) -> NDArray[np.float32]:
     """Z-scores of an aligned window with values: the middle one, or else the first that has any; zeros without."""
-    size = min(SAMPLE_PX, max(frame.height, frame.width))
+    size = min(most_px, max(frame.height, frame.width))
     all_cuts = list(islice(cuts(Frame(frame.height, frame.width, 0, frame.align_px), size), 10_000))
     middle = len(all_cuts) // 2
     step = max(len(all_cuts) // SAMPLE_TRIES, 1)
@@ -334,6 +374,21 @@ def class_confidence(shares: NDArray[Any], output: NDArray[Any]) -> NDArray[Any]
     if shares is output:
         return np.asarray(shares.max(axis=0))
     return np.take_along_axis(shares, output.argmax(axis=0)[None], axis=0)[0]
+
+
+def windows_warning(runtime: str, difference: float | None) -> list[Problem]:
+    """What is said where the answers of a runtime depend on the size of the windows."""
+    if not difference:
+        return []
+    return [
+        Problem(
+            "windows_differ",
+            f"On this computer {runtime} gives other values in windows of another size (at most {difference:.1g} of "
+            "the probability), so single pixels of the map depend on how the raster was divided.",
+            "Resumed and shared runs are not affected: they keep the windows of the first run.",
+            "warning",
+        )
+    ]
 
 
 def beyond_warnings(names: Sequence[str], beyond: NDArray[np.int64], seen: int) -> Iterable[Problem]:

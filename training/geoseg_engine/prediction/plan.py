@@ -34,6 +34,7 @@ class Plan:
         runtime, precision: what the network is run with.
         core_px: side of a core.
         unit_px: side of a unit, the square that one part holds.
+        difference: see `tiling_invariance.largest_difference`; None where it was not asked.
     """
 
     key: str
@@ -41,6 +42,7 @@ class Plan:
     precision: str
     core_px: int
     unit_px: int
+    difference: float | None = None
 
 
 def plan_key(

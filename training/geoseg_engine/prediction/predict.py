@@ -29,7 +29,7 @@ from ..vector.area import area_geometry
 from ..vector.scanfill import ScanFill
 from .assembling import Assembly, Tally, chunks
 from .averaging import looks
-from .inference import Answers, BandReader, Block, Setup, beyond_warnings, set_up
+from .inference import Answers, BandReader, Block, Setup, beyond_warnings, set_up, windows_warning
 from .layers import BEYOND, CLASSES, Layer, Piece, band_count, layers_of, predict_block
 from .matching import Match, placed, predict_sentence
 from .parts import (
@@ -146,6 +146,7 @@ def predict_recipe(
         "device": setup.runtime.device,
         "agreement": setup.choice.agreement,
         "int8_loss": setup.choice.int8_loss,
+        "largest_difference": plan.difference,
         "views": setup.views,
         "core_px": setup.core_px,
         "mpx_per_s": round(pixels / 1e6 / max(seconds, 1e-9), 3),
@@ -173,14 +174,15 @@ def planned(
     def opened(wanted: PredictJob) -> Setup:
         return set_up(
             model, stack, job.device, wanted.runtime, wanted.core_px, bytes_px, channel.log,
-            precision=wanted.precision, int8_loss=job.int8_loss, answers=answers,
+            precision=wanted.precision, int8_loss=job.int8_loss, answers=answers, check_windows=plan is None,
         )  # fmt: skip
 
     setup = opened(taking_up(job, plan))
     if plan is not None:
         return setup, plan
     unit_px = unit_px_for(setup.core_px, setup.step_px)
-    mine = Plan(key, setup.opened.runtime, setup.opened.precision, setup.core_px, unit_px)
+    choice = setup.choice
+    mine = Plan(key, setup.opened.runtime, setup.opened.precision, setup.core_px, unit_px, choice.difference)
     theirs = agreed(beside, mine)
     return (setup, mine) if theirs == mine else (opened(taking_up(job, theirs)), theirs)
 
@@ -242,7 +244,7 @@ def finished(work: Work, facts: dict[str, Any], channel: Channel) -> dict[str, A
         "counts": {},
         "nodata_px": 0,
         "cleaned": None,
-        "warnings": [],
+        "warnings": windows_warning(facts["runtime"], facts["largest_difference"]),
     }
     present = len(parts.present())
     if present < len(parts.needed):
@@ -253,7 +255,9 @@ def finished(work: Work, facts: dict[str, Any], channel: Channel) -> dict[str, A
             return {**nothing, **in_other_hands(job, present, channel)}
         if done := kept_result(parts.folder, wanted, RESULTS):
             return {**done, **_shard(job, present, True)}
-        result = {**nothing, **files_of(work, facts["runtime"], channel), **_shard(job, present, True)}
+        made = files_of(work, facts["runtime"], channel)
+        made["warnings"] = [*nothing["warnings"], *made["warnings"]]
+        result = {**nothing, **made, **_shard(job, present, True)}
         if job.shard:
             keep_only_result(parts.folder, wanted, encode(result))
     if not job.shard:

@@ -5,22 +5,25 @@ Here is torch; the others have modules of their own.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from ..modelfile.calibration import PLAIN, Calibration, Decision
 from ..modelfile.precision import find_device
 from ..modelfile.reading import load_network, read_model
 from ..models import last_layers
-from ..raster.grid import Window, up_to
+from ..raster.grid import Window
 from .banding import LEVELS, banded, unets
 from .onnx_runtime import OnnxRuntime
 from .openvino_runtime import OpenVinoRuntime
+from .tiling_invariance import make_invariant, over_classes
 
 Array = NDArray[np.floating[Any]]
 DTYPES = {
@@ -29,8 +32,6 @@ DTYPES = {
     "bf16": torch.bfloat16,
     "fp16": torch.float16,
 }
-VECTOR_PX = 16
-"""What remains of a row beyond whole vectors, an exponential rounds in another way."""
 
 
 class Runtime(Protocol):
@@ -63,7 +64,8 @@ class Runtime(Protocol):
 class TorchRuntime:
     """The network in PyTorch: batch norm folded into the convolutions, channels last.
 
-    U-Nets compute no more than what is kept, on a CPU and but for float64 in bands.
+    But for float64, which is for comparison, U-Nets compute no more than what is kept, on a CPU in bands; and what a
+    CPU computes does not depend on the window.
     """
 
     name = "torch"
@@ -82,17 +84,21 @@ class TorchRuntime:
         # float64 takes the plain layout: it exists for comparison, not for speed
         layout = torch.contiguous_format if precision == "float64" else torch.channels_last
         fold_batch_norm(network.eval())
-        levels = LEVELS if device == "cpu" and precision != "float64" else 0
-        network = banded(network, levels)
+        if precision != "float64":
+            network = banded(network, LEVELS if device == "cpu" else 0)
         self._unets = unets(network)
         self.crops = bool(self._unets)
-        self.in_bands = self.crops and levels > 0
+        self.in_bands = self.crops and device == "cpu"
         self._network = network.to(device=device, dtype=self._dtype, memory_format=layout)  # type: ignore[call-overload]
         self._layout = layout
         exact = torch.float64 if precision == "float64" else torch.float32
         self._decision = Decision(calibration).to(device=device, dtype=exact)
         if self._dtype in (torch.bfloat16, torch.float16):
             last_in_float32(self._network)
+        self._decide: Callable[[Tensor], Tensor] = self._decision
+        if device == "cpu":
+            make_invariant(self._network)
+            self._decide = partial(over_classes, self._decision)
 
     def predict_window(self, scores: Array, kept: Window | None = None) -> Array:
         """See `Runtime`."""
@@ -100,16 +106,15 @@ class TorchRuntime:
             with torch.inference_mode():
                 image = torch.from_numpy(np.ascontiguousarray(scores))[None]
                 image = image.to(self.device, self._dtype).contiguous(memory_format=self._layout)
-                frame = Window(0, 0, *scores.shape[1:])
-                kept = kept or frame
-                made = up_to_vectors(kept).shared(frame) if self.crops else frame
                 for unet in self._unets:
-                    unet.kept = made
+                    unet.kept = kept
                 logits = self._network(image)
+                if kept is not None and not self.crops:
+                    logits = kept.of(logits)
                 if self._dtype != torch.float64:
                     logits = logits.float()
-                result: Array = self._decision(logits)[0].cpu().numpy()
-                return result[:, *kept.within(made)]
+                result: Array = self._decide(logits)[0].cpu().numpy()
+                return result
         except torch.OutOfMemoryError as error:
             torch.cuda.empty_cache()
             raise MemoryError(str(error)) from error
@@ -131,15 +136,6 @@ def open_runtime(path: Path | str, name: str, device: str, precision: str = "flo
     if name == "onnx":
         return OnnxRuntime(path, found, precision)
     return TorchRuntime(load_network(path), found, precision, read_model(path).calibration)
-
-
-def up_to_vectors(window: Window) -> Window:
-    """The least window around one whose sides begin and end at multiples of VECTOR_PX."""
-    top, left = window.row // VECTOR_PX * VECTOR_PX, window.col // VECTOR_PX * VECTOR_PX
-    bottom, right = (
-        up_to(last, VECTOR_PX) for last in (window.row + window.height, window.col + window.width)
-    )
-    return Window(top, left, bottom - top, right - left)
 
 
 def fold_batch_norm(network: nn.Module) -> None:

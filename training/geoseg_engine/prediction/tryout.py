@@ -49,6 +49,7 @@ class Choice:
         bytes_px: of activations for every pixel.
         agreement: share of the trial window's pixels with the class of float32.
         int8_loss: mean IoU that int8 loses on validation tiles; None for other precisions.
+        difference: see `tiling_invariance.largest_difference`; None where it was not asked.
     """
 
     runtime: Runtime
@@ -56,6 +57,7 @@ class Choice:
     bytes_px: float
     agreement: float = 1.0
     int8_loss: float | None = None
+    difference: float | None = None
 
 
 SPEED: Callable[[Choice], float] = attrgetter("px_per_s")
@@ -71,8 +73,8 @@ def choose_runtime(
     precision: str = "auto",
     int8_loss: float = 0.005,
     worth: Callable[[Choice], float] = SPEED,
-) -> Choice:
-    """Open the fastest runtime that gives the classes of float32 torch.
+) -> list[Choice]:
+    """Open the runtimes that give the classes of float32 torch.
 
     Args:
         model: the model file.
@@ -86,11 +88,14 @@ def choose_runtime(
         int8_loss: mean IoU that int8 may lose on validation blocks.
         worth: pixels of the map a second that a choice gives; by itself those that the network sees.
 
+    Returns:
+        What may be taken, the best first.
+
     Raises:
         GeoSegError: if a device, runtime or precision is wanted by name that is not there.
     """
     if onnx_only(model):
-        return _graph_alone(model, sample, job_px, wanted, precision, log)
+        return [_graph_alone(model, sample, job_px, wanted, precision, log)]
     found = "cpu" if wanted == "openvino" and device == "auto" else str(find_device(device))
     path, loss = model.path, None
     if precision == "int8":
@@ -102,22 +107,24 @@ def choose_runtime(
     plain = TorchRuntime(network, found, "float32", model.calibration)
     bytes_px = scratch(plain) * largest
     if ways[0] == ("torch", "float32") and job_px < WORTHWHILE_PX:
-        return Choice(plain, 0.0, bytes_px)
+        return [Choice(plain, 0.0, bytes_px)]
     reference, speed = timed(plain, sample)
     log(f"{plain.title}: {speed / 1e6:.2f} Mpx/s")
     tried = [Choice(plain, speed, bytes_px)] if ways[0] == ("torch", "float32") else []
+    missing: set[str] = set()
     for name, arithmetic in ways[len(tried) :]:
+        if name in missing:
+            continue
         try:
             runtime = open_runtime(path, name, found, arithmetic)
         except GeoSegError as error:
             if wanted == name:
                 raise
             log(f"Not tried: {error.message} {error.details}".strip())
+            missing.add(name)
             continue
         tried.append(_checked(runtime, sample, reference, largest, log))
-    best = replace(best_of(tried, worth), int8_loss=loss)
-    log(f"Predicting with {best.runtime.title}.")
-    return best
+    return [replace(choice, int8_loss=loss) for choice in ranked(tried, worth)]
 
 
 def offered(device: str, wanted: str, precision: str) -> list[tuple[str, str]]:
@@ -148,8 +155,10 @@ def offered(device: str, wanted: str, precision: str) -> list[tuple[str, str]]:
     return found
 
 
-def best_of(tried: Sequence[Choice], worth: Callable[[Choice], float] = SPEED) -> Choice:
-    """The fastest of those with the classes of float32, the first unless another gains; if none has them, the closest.
+def ranked(tried: Sequence[Choice], worth: Callable[[Choice], float] = SPEED) -> list[Choice]:
+    """Those with the classes of float32, the fastest first; if none has them, the closest alone.
+
+    The first that was tried gives way only to one that gains more than GAIN.
 
     Raises:
         GeoSegError: `no_runtime` if nothing could be opened.
@@ -162,12 +171,8 @@ def best_of(tried: Sequence[Choice], worth: Callable[[Choice], float] = SPEED) -
         )
     good = [item for item in tried if item.agreement >= SAME_CLASS[item.runtime.precision]]
     if not good:
-        return max(tried, key=lambda item: item.agreement)
-    best = good[0]
-    for item in good[1:]:
-        gain = GAIN if best is tried[0] else 1.0
-        best = item if worth(best) < gain * worth(item) else best
-    return best
+        return [max(tried, key=lambda item: item.agreement)]
+    return sorted(good, key=lambda item: worth(item) / (GAIN if item is tried[0] else 1), reverse=True)
 
 
 def _graph_alone(
