@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from ..raster.grid import Window
 from ..raster.resample import Mapping, mapping
 from ..raster.series import OpenSeries, open_series
 from ..raster.sources import title
-from ..raster.stream import pump
+from ..raster.stream import pump, worker_count
 from ..raster.unpacked import Unpacked
 from .rasterbands import SOURCE_LIMIT_PX, gridded
 from .temporal import statistics
@@ -26,7 +25,7 @@ from .temporal import statistics
 DATES_LIMIT = 8 << 20
 """Bytes of float32 values of all dates that are read at once; up to three such pieces are in memory."""
 
-KEPT_LIMIT = 96 << 20
+KEPT_LIMIT = 32 << 20
 """Bytes of statistics that are kept for the next window."""
 
 
@@ -173,7 +172,7 @@ def open_series_bands(source: Source, bands: tuple[Band, ...], grid: Grid) -> It
     """
     with (
         open_series(source) as series,
-        ThreadPoolExecutor(os.cpu_count() or 1, "series") as pool,
+        ThreadPoolExecutor(worker_count(), "series") as pool,
         closing(Unpacked(series)) as values,
     ):
         refuse_unknown(series, bands)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,6 +11,16 @@ from typing import TypeVar
 Item = TypeVar("Item")
 Read = TypeVar("Read")
 Done = TypeVar("Done")
+
+
+MOST_THREADS = 4
+"""Each holds arrays of its own, so memory must not grow with the computer."""
+
+
+def worker_count() -> int:
+    """Processor cores that this process may use, MOST_THREADS at most."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, MOST_THREADS)
 
 
 def pump(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,16 +12,8 @@ import numpy as np
 
 from ..contract import Recipe
 from ..raster.grid import Window
+from ..raster.stream import worker_count
 from .reader import StackReader
-
-MOST_WORKERS = 4
-"""Each has its own files open and some windows in memory."""
-
-
-def worker_count() -> int:
-    """Cores that this process may use, MOST_WORKERS at most."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, MOST_WORKERS)
 
 
 class ParallelReader:
