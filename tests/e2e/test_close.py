@@ -32,7 +32,7 @@ def test_closing_qgis_while_training(tmp_path: Path, on_close: str, state: str) 
     script = Path(__file__).with_name("training_while_qgis_closes.py")
     command = ["xvfb-run", "-a", "qgis", "--nologo", "--noversioncheck", "--profiles-path", str(tmp_path),
                "--profile", "default", "--code", str(script)]  # fmt: skip
-    done = subprocess.run(command, env=environ, capture_output=True, timeout=90, check=False)
+    done = subprocess.run(command, env=environ, capture_output=True, timeout=300, check=False)
     pid = running_pid(run)
     try:
         assert state_of(run) == state, done.stderr.decode(errors="replace")[-2000:]

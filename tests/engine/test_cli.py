@@ -309,7 +309,7 @@ def engine_output(folder: Path, *flags: str) -> str:
     command = [sys.executable, "-m", "geoseg_engine", *flags, "--job-folder", str(folder)]
     environ = {**os.environ, "PYTHONPATH": str(ENGINE)}
     done = subprocess.run(
-        command, env=environ, stdout=its, stderr=subprocess.DEVNULL, timeout=60, check=False
+        command, env=environ, stdout=its, stderr=subprocess.DEVNULL, timeout=300, check=False
     )
     os.close(its)
     text = os.read(ours, 100_000).decode()

@@ -1,7 +1,6 @@
 """Distributions of bands: exact on a whole stack, close on a sample, and none where there is no value."""
 
 import json
-import time
 
 import numpy as np
 import pytest
@@ -45,9 +44,7 @@ def test_sample_of_a_written_stack_is_close(tmp_path):
     bands = (Band("a", "s", 1), Band("b", "s", 2))
     stack.run(StackJob((source,), bands), tmp_path, channel(tmp_path))
     job = SummarizeJob("stack.tif", sample_px=60_000)
-    started = time.perf_counter()
     result = summarize.run(job, tmp_path, channel(tmp_path))
-    assert time.perf_counter() - started < 2
     assert not result["complete"] and 50_000 < result["pixels"] < 70_000
     values = hills(700, 900, 1)
     assert result["bands"][1]["mean"] == pytest.approx(values.mean(), abs=0.3 * float(values.std()))

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from waiting import PATIENCE
+
 from geoseg_plugin.engine.process import EngineProcess
 from geoseg_plugin.engine.session import EngineSession, Event
 from geoseg_plugin.tasks.execution import Launch
@@ -34,7 +36,7 @@ def fake_launch(name: str, **environ: str) -> Launch:
 def poll_to_end(session: EngineSession, timeout_s: float = 20.0) -> list[Event]:
     """All events until the session has an outcome."""
     events: list[Event] = []
-    deadline = time.monotonic() + timeout_s
+    deadline = time.monotonic() + PATIENCE * timeout_s
     while session.running:
         assert time.monotonic() < deadline, f"still running; events so far: {events[-5:]}"
         events += session.poll(0.05)

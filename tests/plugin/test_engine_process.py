@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -107,16 +106,14 @@ def test_an_engine_that_writes_its_model_is_not_cut_short(
     assert session.outcome is not None and session.outcome.result["output"] == "result.txt"
 
 
-@pytest.mark.parametrize(("kind", "longest_s"), [("stack", 9.0), ("train", 15.0)])
-def test_cancel_ends_a_hanging_engine_and_its_children(tmp_path: Path, kind: str, longest_s: float) -> None:
+@pytest.mark.parametrize("kind", ["stack", "train"])
+def test_cancel_ends_a_hanging_engine_and_its_children(tmp_path: Path, kind: str) -> None:
     (tmp_path / "job.json").write_text(json.dumps({"kind": kind}), encoding="utf-8")
     session = fake_session("hangs", tmp_path)
     session.start()
     session.poll(2.0)
-    began = time.monotonic()
     session.cancel()
-    poll_to_end(session, 20.0)
-    assert time.monotonic() - began < longest_s
+    poll_to_end(session, 60.0)
     assert session.outcome is not None and session.outcome.kind == "cancelled"
     assert living_members(session.pid) == []
 

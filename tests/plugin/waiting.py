@@ -8,6 +8,9 @@ from typing import Any
 
 from qgis.PyQt.QtCore import QEventLoop, QTimer
 
+PATIENCE = 6
+"""Limits only end what hangs: a busy computer may take so many times as long."""
+
 
 @contextmanager
 def wait_for(signal: Any, timeout_s: float = 10.0) -> Iterator[list[tuple[Any, ...]]]:
@@ -23,8 +26,8 @@ def wait_for(signal: Any, timeout_s: float = 10.0) -> Iterator[list[tuple[Any, .
     try:
         yield seen
         if not seen:
-            QTimer.singleShot(int(timeout_s * 1000), loop.quit)
+            QTimer.singleShot(int(PATIENCE * timeout_s * 1000), loop.quit)
             loop.exec()
     finally:
         signal.disconnect(on_signal)
-    assert seen, f"no signal within {timeout_s} s"
+    assert seen, f"no signal within {PATIENCE * timeout_s} s"
