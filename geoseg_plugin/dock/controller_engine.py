@@ -100,7 +100,7 @@ class EngineController(QObject):
         log = self.desk.dock.footer.log.toPlainText().splitlines()[-40:]
         text = "\n".join([diagnostics(engine_environment(), self.probe), "", "Log:", *log])
         QApplication.clipboard().setText(text)
-        self.desk.dock.show_note(tr("GeoSeg"), tr("The diagnostics are on the clipboard."))
+        self.desk.dock.show_note(tr("The diagnostics are on the clipboard."))
 
     def show_state(self) -> None:
         """Headline, facts, badge and tick."""

@@ -42,7 +42,7 @@ class ExperimentsController(QObject):
         folds = experiments.fold_count(self.desk.dataset)
         if not folds:
             text = tr("This dataset has no folds: make tiles again with 5 of them (Advanced).")
-            self.desk.dock.offer(text, tr("Tiles"), lambda *_checked: self.desk.dock.show_step("tiles"))
+            self.desk.dock.offer(text, tr("Tiles"), lambda: self.desk.dock.show_step("tiles"))
             return
         dialog = FoldsDialog(model_of(training), folds, self.desk.dock)
 

@@ -102,7 +102,7 @@ class ResultsController(QObject):
         )
         if result:
             text = tr("Mean IoU {} on the test blocks").format(share(result.get("miou")))
-        self.desk.dock.steps.set_state("results", bool(result), text)
+        self.desk.fresh.show("results", self.desk.states["results"], text)
 
     def _on_evaluated(self, _result: dict[str, Any], folder: Path) -> None:
         self.page.set_runs([NamedPath(folder.parent.name, str(folder.parent))], str(folder.parent))

@@ -21,7 +21,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ..choices import EngineChoices
-from ..widgets.notes import ProblemList, small_label, wrap
+from ..widgets.notes import Note, ProblemList, small_label, wrap
 from ..widgets.page import Page, narrow_form, primary_button
 from ..words import memory, tr
 
@@ -50,7 +50,7 @@ class EnginePage(Page):
         self.on_inputs_changed()
 
     def _add_state(self) -> None:
-        self.headline = wrap(QLabel())
+        self.headline = wrap(Note())
         font = self.headline.font()
         font.setBold(True)
         font.setPointSizeF(max(font.pointSizeF(), 6) * 1.2)
@@ -157,7 +157,7 @@ class EnginePage(Page):
             old.hide()
             old.deleteLater()
         for row, (name, value) in enumerate(facts):
-            label = wrap(QLabel(value))
+            label = wrap(Note(value))
             label.setToolTip(value)
             self.facts.addWidget(QLabel(name), row, 0, Qt.AlignmentFlag.AlignTop)
             self.facts.addWidget(label, row, 1)

@@ -14,7 +14,6 @@ from qgis.PyQt.QtWidgets import (
     QDoubleSpinBox,
     QFormLayout,
     QHBoxLayout,
-    QLabel,
     QPushButton,
     QSizePolicy,
     QVBoxLayout,
@@ -25,7 +24,7 @@ from ...layers.areas import accuracy_sentence, area_table
 from ..choices import NamedPath
 from ..choices_results import ComparisonChoices, SampleDesign
 from ..widgets.area_bars import AreaBars
-from ..widgets.notes import NextStep, ProblemList, small_label, wrap
+from ..widgets.notes import NextStep, Note, ProblemList, small_label, wrap
 from ..widgets.page import Page, heading, lets_shrink, narrow_form, primary_button
 from ..widgets.tables import ReadOnlyTable, fill_scores
 from ..words import interval_text, share, tr
@@ -136,7 +135,7 @@ class MapResults(QWidget):
         self.compare_button = QPushButton(tr("&Compare"))
         self.compare_button.clicked.connect(lambda: self.comparison_requested.emit(self.comparison()))
         form.addRow(self.compare_button)
-        self.fit = wrap(QLabel())
+        self.fit = wrap(Note())
         self.scores = ReadOnlyTable(tr("Scores a class"))
         self.fit_problems = ProblemList(most_lines=12)
         form.addRow(self.fit_problems)

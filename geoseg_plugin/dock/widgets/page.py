@@ -41,6 +41,7 @@ class Page(QWidget):
         self._restoring = True
         self._busy, self._ready = False, True
         self.primary: Any = None
+        self.next_step = NextStep()
         self._wheel_guard = WheelGuard(self)
         content = Content()
         self.body = QVBoxLayout(content)
@@ -78,11 +79,14 @@ class Page(QWidget):
         self.body.addStretch(1)
         self.problem_list = ProblemList()
         self.sentence = Sentence()
-        self.next_step = NextStep()
         self.primary = primary_button(button_text)
         for widget in (self.problem_list, self.next_step, self.sentence, self.primary):
             self.foot.addWidget(widget)
         self.settle()
+
+    def show_outdated(self, why: str) -> None:
+        """Say why the result of this page is out of date; an empty text takes that back."""
+        self.next_step.show_outdated(why)
 
     def settle(self) -> None:
         """All widgets are there: from now on inputs speak."""
