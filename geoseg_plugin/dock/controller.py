@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from qgis.core import QgsLayerTree, QgsProject
+from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QObject, QTimer
-from qgis.PyQt.QtWidgets import QApplication
+from qgis.PyQt.QtWidgets import QApplication, QWidget
 
 from ..contract import GeoSegError, Problem
 from ..jobs.freshness import Step
@@ -59,13 +60,14 @@ class Controller(QObject):
         self.dock, self.iface = dock, iface
         self.project = QgsProject.instance()
         self.runner = runner or TaskRunner(self)
-        self.questions = Questions(questions or TaskRunner(self), self)
+        self.questions = Questions(questions or TaskRunner(self, silent=True), self)
         self.view = WorkspaceView(settings.workspace_folder)
         self.dataset: Path | None = None
         self.run: Path | None = None
         self._on_done: Done | None = None
         self._on_failed: Answer | None = None
         self._made: Path | None = None
+        self._focused: QWidget | None = None
         self._then: list[Callable[[], None]] = []
         self._soon: deque[Callable[[], None]] = deque()
         self._soon_timer = QTimer(self)
@@ -351,11 +353,24 @@ class Controller(QObject):
             self._then.pop(0)()
 
     def _set_busy(self, busy: bool) -> None:
-        for page in (self.dock.data, self.dock.tiles, self.dock.train, self.dock.predict, self.dock.results):
-            page.set_busy(busy)
-        self.dock.engine.set_busy(busy)
+        """Let nothing else be started while a job runs."""
+        focused = QApplication.focusWidget()
+        for step in STEPS:
+            self.dock.page(step).set_busy(busy)
         self.compare.set_busy(busy)
         self.runs.set_busy(busy)
+        self._keep_focus(busy, focused)
+
+    def _keep_focus(self, busy: bool, focused: QWidget | None) -> None:
+        """A button that is disabled gives its focus to the page, not to a field where the next key would write."""
+        page = self.dock.page(self.dock.current_step())
+        if busy and focused is not None and self.dock.isAncestorOf(focused) and not focused.isEnabled():
+            self._focused = focused
+            page.setFocus()
+        elif not busy and self._focused is not None:
+            waiting, self._focused = self._focused, None
+            if page.hasFocus() and not sip.isdeleted(waiting) and waiting.isVisible():
+                waiting.setFocus()
 
 
 def existing(folder: Any) -> Path | None:

@@ -134,8 +134,7 @@ class ExperimentsController(QObject):
         text = tr("{} folds: mean IoU {}").format(len(result.get("folds") or []), share(result.get("miou")))
         self.desk.dock.train.next_step.show_done(f"{text} ({ends})." if ends else f"{text}.")
         if mapped:
-            self.desk.results.show_run(str(folder))
-            self.desk.dock.show_step("results")
+            self.desk.results.offer_scores(str(folder), text)
 
     def _on_searched(self, result: dict[str, Any], folder: Path) -> None:
         self.desk.run = folder

@@ -207,6 +207,9 @@ def test_train_then_evaluate_then_results(desk: Desk, tmp_path: Path) -> None:
     events = [{"type": "hello"}, {"type": "done", "result": result}]
     (evaluation / "events.jsonl").write_text("\n".join(map(json.dumps, events)), encoding="utf-8")
     desk.runner.finish(**result)
+    assert desk.dock.current_step() == "data", "nobody is taken from his page"
+    assert "0.400" in desk.dock.messages.text()
+    desk.dock.messages.button.click()
     assert desk.dock.current_step() == "results"
     assert "0.400" in desk.dock.results.headline.text()
     assert desk.dock.steps.is_done("results") and desk.dock.steps.is_done("train")

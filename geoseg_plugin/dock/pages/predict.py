@@ -168,6 +168,8 @@ class PredictPage(Page):
             self.model.setCurrentIndex(max(self.model.findData(kept), 0))
         if self.model.currentData() != before:
             self._on_model_changed()
+        elif not self.model.currentData():
+            self.show_plan("", [])
 
     def set_slots(
         self, slots: Sequence[Slot], note: str, classes: Sequence[Any], ensemble: bool = False
@@ -209,6 +211,8 @@ class PredictPage(Page):
 
     def show_plan(self, sentence: str, problems: Sequence[Any]) -> None:
         """What would be done, and what stands in the way."""
+        if not sentence and not self.model.currentData():
+            sentence = tr("Train a model first, or browse for one.")
         self.sentence.set_text(sentence)
         self.problem_list.set_problems(problems)
 

@@ -80,6 +80,10 @@ class ResultsPage(Page):
         """Turn to the tab about models."""
         self.tabs.setCurrentIndex(0)
 
+    def shows_model(self) -> bool:
+        """Whether the tab about models is the one that is shown."""
+        return bool(self.tabs.currentIndex() == 0)
+
     def set_busy(self, busy: bool) -> None:
         """While a job runs no other can be started."""
         super().set_busy(busy)

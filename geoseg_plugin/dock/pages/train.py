@@ -338,8 +338,17 @@ class TrainPage(Page):
         self._show_sentence()
 
     def _on_changed(self) -> None:
-        """What the engine said is about other settings now."""
-        self.show_plan("", [], [])
+        """The plan is about other settings now; hints stay until the next one, so that nothing jumps."""
+        self._plan = ""
+        self.sentence.set_text(self._dataset or self.sentence.text(), for_now=True)
+
+    def show_planning(self) -> None:
+        """The engine works out a plan; what it said before stays until it answers, so that nothing jumps."""
+        self.sentence.set_text(f"{self._dataset} {tr('Working out a plan…')}".strip(), for_now=True)
+
+    def end_planning(self) -> None:
+        """No answer will come: say again what is known."""
+        self._show_sentence()
 
     def _show_sentence(self) -> None:
         if not self._dataset:

@@ -26,9 +26,9 @@ class Messages(QFrame):
         self._picture, self._note = QLabel(), wrap(Note())
         side = round(self.fontMetrics().height() * 1.1)
         self._picture.setPixmap(QIcon(icon("geoseg.svg")).pixmap(side, side))
-        self._button = QPushButton()
+        self.button = QPushButton()
         self._action: Callable[[], None] | None = None
-        self._button.clicked.connect(self._on_clicked)
+        self.button.clicked.connect(self._on_clicked)
         close = QToolButton()
         close.setText("✕")
         close.setAutoRaise(True)
@@ -42,7 +42,7 @@ class Messages(QFrame):
         row.addWidget(self._picture, 0, Qt.AlignmentFlag.AlignTop)
         row.addWidget(self._note, 1)
         column.addLayout(row)
-        column.addWidget(self._button)
+        column.addWidget(self.button)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(6, 4, 4, 4)
         layout.addLayout(column, 1)
@@ -82,10 +82,10 @@ class Messages(QFrame):
         self._action = action
         self._error.set_problems([])
         self._note.setText(text)
-        self._button.setText(button_text)
+        self.button.setText(button_text)
         for widget in (self._note, self._picture):
             widget.setVisible(bool(text))
-        self._button.setVisible(bool(button_text))
+        self.button.setVisible(bool(button_text))
         self.setAccessibleDescription(text)
         self.show()
 
