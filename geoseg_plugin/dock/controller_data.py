@@ -84,7 +84,8 @@ class DataController(QObject):
         """Layers have changed: show them as they are now, and plan anew where an input is another one."""
         self.refresh_layers()
         self._refresh_labels()
-        if self.desk.fresh.prints() != self._planned:
+        prints = self.desk.fresh.prints()
+        if prints != self._planned and not self.desk.fresh.reading:
             self.plan()
         self.desk.show_states()
 
@@ -183,7 +184,7 @@ class DataController(QObject):
             self.desk.report(as_error(error))
             return
         self._log_notes(taken)
-        prints = self.desk.fresh.prints()
+        prints = self.desk.fresh.prints(hurry=True)
 
         def prepared(result: dict[str, Any], _folder: Path) -> None:
             with contextlib.suppress(OSError):  # then it is not known what the dataset was made from

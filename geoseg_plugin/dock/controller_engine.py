@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,10 @@ from .words import tr
 
 if TYPE_CHECKING:
     from .controller import Controller
+
+NAMED = "GEOSEG_ENGINE_PYTHON"
+"""Environment variable that names the engine's Python. Without it and without an engine nothing is wrong: the form
+that sets it up is there."""
 
 
 class EngineController(QObject):
@@ -105,12 +109,7 @@ class EngineController(QObject):
     def show_state(self) -> None:
         """Headline, facts, badge and tick."""
         environment = engine_environment()
-        found = check(environment)
-        if environment is None:
-            hint = tr("Choose how below, and press the button.")
-            found = [
-                dataclasses.replace(item, hint=hint) if item.code == "no_engine" else item for item in found
-            ]
+        found = check(environment) if environment is not None or NAMED in os.environ else []
         problems: list[Any] = [*found, *(self.probe.get("problems") or [])]
         if self._failed is not None:
             problems.append(self._failed)

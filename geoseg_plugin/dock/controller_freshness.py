@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qgis.PyQt.QtCore import QObject
+from qgis.core import QgsVectorLayer
+from qgis.PyQt.QtCore import QObject, QTimer
 
 from ..contract import EVENTS_FILE, GeoSegError
 from ..jobs import freshness, prepare, train
 from ..jobs.freshness import Step
-from ..layers.facts import file_state, state_of
+from ..layers.facts import file_state, state_of, vector_state
 from .controller_results import dataset_of
 from .inputs_from_layers import inputs_of
 from .watch import LayerWatch
@@ -19,6 +21,13 @@ from .words import outdated_text
 
 if TYPE_CHECKING:
     from .controller import Controller
+
+MOST_AT_ONCE = 1000
+"""Features of a layer that are read at once, in some ten milliseconds; larger layers are read in slices."""
+SLICE_S, PAUSE_MS = 0.008, 12
+
+Key = tuple[str, tuple[str, ...]]
+"""A layer, by id, and the fields of it that count."""
 
 
 class FreshnessController(QObject):
@@ -28,19 +37,38 @@ class FreshnessController(QObject):
         super().__init__(desk)
         self.desk = desk
         self.watch = LayerWatch(desk.project, self)
-        self._states: dict[tuple[str, tuple[str, ...]], tuple[object, dict[str, Any]]] = {}
+        self._states: dict[Key, tuple[object, dict[str, Any]]] = {}
+        self._reading: dict[Key, tuple[object, Generator[None, None, dict[str, Any]]]] = {}
+        self._hurry = False
+        self._slices = QTimer(self)
+        self._slices.setInterval(PAUSE_MS)
+        self._slices.timeout.connect(self._on_slice)
 
     def close(self) -> None:
         """Let go of the project."""
+        self._slices.stop()
+        self._reading.clear()
         self.watch.close()
 
-    def prints(self) -> dict[str, str]:
-        """Fingerprints of the inputs as they are chosen and stand now; empty while no dataset could be made."""
+    @property
+    def reading(self) -> bool:
+        """Whether large layers are still being read, so that nothing can be said of the inputs."""
+        return bool(self._reading)
+
+    def prints(self, hurry: bool = False) -> dict[str, str]:
+        """Fingerprints of the inputs as they are chosen and stand now; empty while they are not known.
+
+        Args:
+            hurry: read large layers at once.
+        """
         choices = self.desk.dock.data.choices()
         if not choices.band_count or not choices.label_layer_id:
             return {}
         canvas = self.desk.iface.mapCanvas() if self.desk.iface is not None else None
-        return freshness.fingerprints(inputs_of(choices, self.desk.project, canvas, self._state))
+        self._hurry = hurry
+        inputs = inputs_of(choices, self.desk.project, canvas, self._state)
+        self._hurry = False
+        return {} if self._reading else freshness.fingerprints(inputs)
 
     def steps(self) -> dict[str, Step]:
         """How every step stands but the engine's."""
@@ -64,15 +92,41 @@ class FreshnessController(QObject):
         self.desk.dock.page(key).show_outdated("" if self.desk.runner.busy else why)
 
     def _state(self, layer_id: str, fields: Sequence[str]) -> dict[str, Any]:
-        """The state of a layer; read again only after it has changed, or its file."""
+        """The state of a layer; read again only after it has changed, or its file. Large layers are read later."""
         layer = self.desk.project.mapLayer(layer_id)
         if layer is None:
             return {}
         key = (layer_id, tuple(fields))
         stamp = (self.watch.revision(layer_id), file_state(layer))
         if key not in self._states or self._states[key][0] != stamp:
+            if isinstance(layer, QgsVectorLayer) and layer.featureCount() > MOST_AT_ONCE and not self._hurry:
+                self._read_later(key, stamp, layer)
+                return {}
+            self._reading.pop(key, None)
             self._states[key] = (stamp, state_of(layer, fields))
         return self._states[key][1]
+
+    def _read_later(self, key: Key, stamp: object, layer: QgsVectorLayer) -> None:
+        if self._reading.get(key, (None,))[0] != stamp:
+            self._reading[key] = (stamp, vector_state(layer, key[1]))
+        self._slices.start()
+
+    def _on_slice(self) -> None:
+        """Read large layers on for a few milliseconds; when all are read, it is looked at again what is out of date."""
+        end = time.monotonic() + SLICE_S
+        while self._reading and time.monotonic() < end:
+            key, (stamp, steps) = next(iter(self._reading.items()))
+            if self.desk.project.mapLayer(key[0]) is None:
+                del self._reading[key]
+                continue
+            try:
+                next(steps)
+            except StopIteration as done:
+                del self._reading[key]
+                self._states[key] = (stamp, done.value)
+        if not self._reading:
+            self._slices.stop()
+            self.watch.touch()
 
     def _map_of(self, run: Path | None) -> Path | None:
         """The newest map that was made with the model of a run."""

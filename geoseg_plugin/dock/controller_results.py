@@ -26,13 +26,13 @@ class ResultsController(QObject):
     def __init__(self, desk: Controller) -> None:
         super().__init__(desk)
         self.desk, self.page = desk, desk.dock.results
-        self._chosen = ""
+        self._chosen = self._offered = ""
         self.page.run_chosen.connect(self._show)
         self.page.evaluate_requested.connect(self.evaluate)
         self.page.errors_requested.connect(self.show_errors)
         self.page.report_requested.connect(self.open_report)
         self.maps = MapResultsController(desk)
-        desk.dock.step_shown.connect(lambda step: self.maps.refresh() if step == "results" else None)
+        desk.dock.step_shown.connect(self._on_step_shown)
 
     def refresh(self) -> None:
         """Show the finished runs, newest first."""
@@ -126,7 +126,14 @@ class ResultsController(QObject):
             self.show_run(run)
             self.desk.dock.show_step("results")
 
+        self._offered = text
         self.desk.dock.offer(text, tr("Show the scores"), lead)
+
+    def _on_step_shown(self, step: str) -> None:
+        if step == "results":
+            self.maps.refresh()
+            if self._offered and self.desk.dock.messages.text() == self._offered:
+                self.desk.dock.messages.clear()
 
     def _show(self, run_folder: str) -> None:
         if not run_folder:

@@ -110,7 +110,7 @@ def side_by_side(one: RasterFacts, other: RasterFacts, most_overlap: float = MOS
     if any(a[1] != b[1] or (named and a[0] != b[0]) for a, b in zip(one.bands, other.bands, strict=True)):
         return False
     smaller = min(area(one.extent), area(other.extent))
-    return area(common(one.extent, other.extent)) <= most_overlap * smaller
+    return smaller > 0 and area(common(one.extent, other.extent)) <= most_overlap * smaller
 
 
 def strip_problem(rasters: Sequence[RasterFacts]) -> Problem | None:

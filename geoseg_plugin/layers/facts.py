@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from typing import Any
 
 from qgis.core import (
@@ -29,8 +29,10 @@ from .legendclasses import LEGEND_FIELD
 from .snapshot import band_name, crs_text, export_reason, file_of, is_categorical, user_nodata
 
 METRES_PER_DEGREE = 111_320.0
-MOST_READ = 2000
-"""Features of a layer whose geometries are compared one by one; of larger layers the file's time and the edits."""
+MOST_READ = 200_000
+"""Features of a layer that are compared one by one; of larger layers the number, the extent and the edits."""
+AT_ONCE = 50
+"""Features that are read before a pause: about half a millisecond."""
 
 
 def raster_facts(
@@ -73,9 +75,15 @@ def state_of(layer: QgsMapLayer | None, fields: Iterable[str] = ()) -> dict[str,
     """
     if isinstance(layer, QgsRasterLayer):
         return {**common_state(layer), **raster_state(layer)}
-    if isinstance(layer, QgsVectorLayer):
-        return {**common_state(layer), **vector_state(layer, tuple(fields))}
-    return {}
+    if not isinstance(layer, QgsVectorLayer):
+        return {}
+    steps = vector_state(layer, tuple(fields))
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: dict[str, Any] = end.value
+            return found
 
 
 def common_state(layer: QgsMapLayer) -> dict[str, Any]:
@@ -104,32 +112,33 @@ def raster_state(layer: QgsRasterLayer) -> dict[str, Any]:
     }
 
 
-def vector_state(layer: QgsVectorLayer, fields: tuple[str, ...]) -> dict[str, Any]:
-    """The features with these fields, whether they are saved or not; of large layers the file and the edits."""
+def vector_state(layer: QgsVectorLayer, fields: tuple[str, ...]) -> Generator[None, None, dict[str, Any]]:
+    """Name, CRS and features with these fields, whether they are saved or not, as `state_of` gives them.
+
+    A generator that pauses every few features, so that large layers can be read without holding QGIS up; its return
+    value is the state. Of layers with more than MOST_READ features only the number, the extent and the unsaved
+    edits count. The time of the file says nothing: to open a GeoPackage for editing changes it.
+    """
     if not layer.isValid():
-        return {"source": layer.source()}
+        return {**common_state(layer), "source": layer.source()}
     legend = layer.renderer().dump() if LEGEND_FIELD in fields and layer.renderer() is not None else ""
     fields = tuple(layer.fields().names()) if legend else tuple(dict.fromkeys(filter(None, fields)))
-    places = [layer.fields().lookupField(name) for name in fields]
+    found = {**common_state(layer), "legend": legend, "fields": fields}
     count = layer.featureCount()
-    if 0 <= count <= MOST_READ:
-        return {"fields": fields, "legend": legend, "features": features_state(layer, places)}
-    return {
-        "legend": legend,
-        "source": layer.source(),
-        "filter": layer.subsetString(),
-        "fields": fields,
-        "count": count,
-        "file": file_state(layer),
-        "edits": edits_state(layer),
-    }
-
-
-def features_state(layer: QgsVectorLayer, places: Sequence[int]) -> str:
-    """A text that is equal for equal features in whatever order: saving edits gives features another order and id."""
+    if count > MOST_READ:
+        saved = layer.dataProvider()
+        whole = {"source": layer.source(), "filter": layer.subsetString()}
+        kept = {"extent": saved.extent().toString(), "count": saved.featureCount()}
+        return {**found, **whole, **kept, "edits": edits_state(layer)}
+    places = [layer.fields().lookupField(name) for name in fields]
     request = QgsFeatureRequest()
     request.setSubsetOfAttributes([place for place in places if place >= 0])
-    return summed(feature_state(item, places) for item in layer.getFeatures(request))
+    total = Multiset()
+    for number, feature in enumerate(layer.getFeatures(request), 1):
+        total.add(feature_state(feature, places))
+        if number % AT_ONCE == 0:
+            yield
+    return {**found, "features": total.text()}
 
 
 def feature_state(feature: QgsFeature, places: Sequence[int]) -> bytes:
@@ -143,27 +152,38 @@ def feature_state(feature: QgsFeature, places: Sequence[int]) -> bytes:
 
 
 def edits_state(layer: QgsVectorLayer) -> str:
-    """A text for the unsaved edits of a layer."""
-    buffer = layer.editBuffer()
-    if buffer is None:
-        return ""
-    parts = [
-        repr((fid, bytes(item.geometry().asWkb()), item.attributes()))
-        for fid, item in buffer.addedFeatures().items()
-    ]
-    parts += [repr((fid, bytes(item.asWkb()))) for fid, item in buffer.changedGeometries().items()]
-    parts += [repr((fid, values)) for fid, values in buffer.changedAttributeValues().items()]
-    parts += [repr(fid) for fid in buffer.deletedFeatureIds()]
-    return summed(part.encode("utf-8", "surrogatepass") for part in parts)
+    """A text for the unsaved edits of a layer; the same without any."""
+    buffer, total = layer.editBuffer(), Multiset()
+    if buffer is not None:
+        for fid, feature in buffer.addedFeatures().items():
+            total.add(
+                repr((fid, bytes(feature.geometry().asWkb()), feature.attributes())).encode(
+                    "utf-8", "replace"
+                )
+            )
+        for fid, geometry in buffer.changedGeometries().items():
+            total.add(repr((fid, bytes(geometry.asWkb()))).encode("utf-8", "replace"))
+        for fid, values in buffer.changedAttributeValues().items():
+            total.add(repr((fid, values)).encode("utf-8", "replace"))
+        for fid in buffer.deletedFeatureIds():
+            total.add(repr(fid).encode("utf-8"))
+    return total.text()
 
 
-def summed(parts: Iterable[bytes]) -> str:
-    """A text for a multiset: the sum of the fingerprints of its items."""
-    total = count = 0
-    for part in parts:
-        total += int.from_bytes(hashlib.blake2b(part, digest_size=16).digest(), "big")
-        count += 1
-    return f"{count}:{total % 2**128:032x}"
+class Multiset:
+    """A text that is equal for equal items in whatever order: saving gives features another order and other ids."""
+
+    def __init__(self) -> None:
+        self._sum = self._count = 0
+
+    def add(self, item: bytes) -> None:
+        """Count an item in."""
+        self._sum += int.from_bytes(hashlib.blake2b(item, digest_size=16).digest(), "big")
+        self._count += 1
+
+    def text(self) -> str:
+        """Number of items and the sum of their fingerprints."""
+        return f"{self._count}:{self._sum % 2**128:032x}"
 
 
 def file_state(layer: QgsMapLayer) -> list[int]:

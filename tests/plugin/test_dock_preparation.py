@@ -89,8 +89,8 @@ def layer_id(name: str) -> str:
     return str(QgsProject.instance().mapLayersByName(name)[0].id())
 
 
-def ratio(name: str = "ratio") -> Any:
-    inputs = (Input("a", layer_id("optical"), 1), Input("b", layer_id("dem"), 1))
+def ratio(name: str = "ratio", over: str = "optical") -> Any:
+    inputs = (Input("a", layer_id(over), 1), Input("b", layer_id("dem"), 1))
     return index_addition(name, "a / b", inputs)
 
 

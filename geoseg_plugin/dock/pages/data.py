@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qgis.core import Qgis, QgsCoordinateReferenceSystem
-from qgis.gui import QgsDoubleSpinBox, QgsMapLayerComboBox, QgsProjectionSelectionWidget
+from qgis.gui import QgsDoubleSpinBox, QgsProjectionSelectionWidget
 from qgis.PyQt.QtCore import QSignalBlocker, pyqtSignal
 from qgis.PyQt.QtWidgets import (
     QButtonGroup,
@@ -26,6 +26,7 @@ from ...layers.legendclasses import LEGEND_FIELD
 from ..choices import DataChoices, LabelEdits, MoreLabels, RasterChoice, RasterRow
 from ..widgets.band_section import BandSection
 from ..widgets.class_table import ClassTable
+from ..widgets.layer_box import LayerBox
 from ..widgets.more_labels import MoreLabelLayers
 from ..widgets.notes import small_label
 from ..widgets.page import Page
@@ -86,11 +87,8 @@ class DataPage(Page):
 
     def _add_labels(self) -> None:
         form = self.section(tr("Labels"))
-        self.label_layer = QgsMapLayerComboBox()
-        filters = Qgis.LayerFilter.PolygonLayer | Qgis.LayerFilter.RasterLayer
-        self.label_layer.setFilters(Qgis.LayerFilters(filters))
-        self.label_layer.setAllowEmptyLayer(True, tr("choose polygons or a raster of classes"))
-        self.label_layer.setLayer(None)
+        kinds = Qgis.LayerFilter.PolygonLayer | Qgis.LayerFilter.RasterLayer
+        self.label_layer = LayerBox(kinds, tr("choose polygons or a raster of classes"))
         self.label_layer.setAccessibleName(tr("Layer with the labels"))
         self.remember("label_layer", self.label_layer)
         self.class_field = self.remember("class_field", QComboBox())
@@ -119,10 +117,7 @@ class DataPage(Page):
         for key, name in area_names().items():
             self.area_kind.addItem(name, key)
         self.area_kind.setToolTip(tr("Only ground inside the area is used for training and testing."))
-        self.area_layer = QgsMapLayerComboBox()
-        self.area_layer.setFilters(Qgis.LayerFilter.PolygonLayer)
-        self.area_layer.setAllowEmptyLayer(True, tr("choose a polygon layer"))
-        self.area_layer.setLayer(None)
+        self.area_layer = LayerBox(Qgis.LayerFilter.PolygonLayer, tr("choose a polygon layer"))
         self.remember("area_layer", self.area_layer)
         self.area_ratio = self.remember("area_ratio", QgsDoubleSpinBox())
         self.area_ratio.setRange(0, 1)
@@ -207,7 +202,7 @@ class DataPage(Page):
         self._update_ready()
 
     def _with_missing(self, sentence: str) -> str:
-        return " ".join([sentence, *self._missing]).strip()
+        return "\n".join(filter(None, (sentence, " ".join(self._missing))))
 
     def _update_ready(self) -> None:
         self.set_ready(not self._blocked and not self._missing)
@@ -256,15 +251,14 @@ class DataPage(Page):
 
     def choices(self) -> DataChoices:
         """What is chosen now."""
-        label_layer, area_layer = self.label_layer.currentLayer(), self.area_layer.currentLayer()
         crs = self.crs.crs()
         return DataChoices(
             name=self.name.text().strip(),
             rasters=self.tree.choices(),
-            label_layer_id=label_layer.id() if label_layer else "",
+            label_layer_id=self.label_layer.layer_id(),
             class_field=self.class_field.currentData() or "",
             area_kind=self.area_kind.currentData(),
-            area_layer_id=area_layer.id() if area_layer else "",
+            area_layer_id=self.area_layer.layer_id(),
             area_ratio=self.area_ratio.value(),
             unlabelled="background" if self.background.isChecked() else "unknown",
             crs=(crs.authid() or crs.toWkt()) if crs.isValid() else "",

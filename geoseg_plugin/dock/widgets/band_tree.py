@@ -79,7 +79,7 @@ class BandTree(QTreeWidget):
             return
         self._rows = tuple(rows)
         before = {choice.layer_id: choice for choice in self.choices()}
-        known = {self._layer_id(item) for item in self._layer_items()}
+        known = {self._layer_id(item) for item in self._layer_items() if is_usable(item)}
         expanded = {self._layer_id(item) for item in self._layer_items() if item.isExpanded()}
         open_heads = {item.data(0, ROLE_KIND) for item in self._top_items() if item.isExpanded()}
         self._filling = True
@@ -216,7 +216,7 @@ class BandTree(QTreeWidget):
     def selected_layers(self) -> list[QTreeWidgetItem]:
         """Selected rows that are layers and can be used."""
         items = [item for item in self.selectedItems() if item.data(0, ROLE_KIND) == "layer"]
-        return [item for item in items if item.flags() & Qt.ItemFlag.ItemIsUserCheckable]
+        return [item for item in items if is_usable(item)]
 
     def menu(self) -> QMenu:
         """What can be done with the selected rows."""
@@ -327,6 +327,11 @@ def children(item: QTreeWidgetItem, kind: str) -> list[QTreeWidgetItem]:
     """Children of one kind: `band`, `dem` or `terrain`."""
     found = [item.child(index) for index in range(item.childCount())]
     return [child for child in found if child.data(0, ROLE_KIND) == kind]
+
+
+def is_usable(item: QTreeWidgetItem) -> bool:
+    """Whether a layer can be ticked; one that has become usable counts as new."""
+    return bool(item.flags() & Qt.ItemFlag.ItemIsUserCheckable)
 
 
 def ticked(item: QTreeWidgetItem) -> bool:

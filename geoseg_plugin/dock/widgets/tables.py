@@ -46,12 +46,15 @@ class ReadOnlyTable(QTableWidget):
     ) -> None:
         """Show numbers below the name of their row, which has a line of its own: names are never cut."""
         self.clearSpans()
+        first = max((line for row in rows for line in row[0].split("\n")), key=len, default="")
         every = [texts for name, row in zip(names, rows, strict=True) for texts in ([name], row)]
         self.fill(headers, every, [color for one in colors for color in (one, "")], stretch_all=True)
         for row in range(0, len(every), 2):
             self.setSpan(row, 0, 1, len(headers))
             self.item(row, 0).setTextAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         self.setAlternatingRowColors(False)
+        self.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Fixed)
+        self.setColumnWidth(0, self.fontMetrics().horizontalAdvance(first) + 18)
         self._fit_height()
 
     def fill(
