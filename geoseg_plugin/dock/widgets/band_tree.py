@@ -89,6 +89,8 @@ class BandTree(QTreeWidget):
             item.setExpanded(row.layer_id in expanded or (row.dem and row.tick and row.layer_id not in known))
             if row.problem:
                 continue
+            if row.result and not self.touched:
+                continue
             if row.layer_id in known or self.touched:
                 choice = before.get(row.layer_id, RasterChoice(row.layer_id, ()))
                 self._tick(item, choice.bands, choice.terrain)

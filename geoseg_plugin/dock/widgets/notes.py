@@ -17,7 +17,7 @@ from ..words import tr
 from .shades import faint, ground
 
 SMALLER = 0.92
-LEAST_LINES = 3
+LEAST_LINES = 2
 USUAL_WIDTH_PX = 340
 
 
