@@ -67,7 +67,7 @@ class DataController(QObject):
             desk, lambda: self._take(self.page.choices(), desk.workspace.scratch(scratch) / "inputs")
         )
         self.checks = ChecksController(desk, lambda folder: self._take(self.page.choices(), folder))
-        desk.fresh.watch.settled.connect(self.look_again)
+        desk.fresh.layers_changed.connect(self.look_again)
         if canvas is not None:
             canvas.extentsChanged.connect(self._on_map_moved)
 

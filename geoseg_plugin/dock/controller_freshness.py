@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qgis.core import QgsVectorLayer
-from qgis.PyQt.QtCore import QObject, QTimer
+from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
 from ..contract import EVENTS_FILE, GeoSegError
 from ..jobs import freshness, prepare, train
@@ -31,12 +31,21 @@ Key = tuple[str, tuple[str, ...]]
 
 
 class FreshnessController(QObject):
-    """Watches the layers, and says of each step whether its result exists and is up to date."""
+    """Watches the layers, and says of each step whether its result exists and is up to date.
+
+    Signals:
+        layers_changed: layers have changed and come to rest; of a panel that nobody sees, when it is seen again.
+    """
+
+    layers_changed = pyqtSignal()
 
     def __init__(self, desk: Controller) -> None:
         super().__init__(desk)
         self.desk = desk
         self.watch = LayerWatch(desk.project, self)
+        self._waiting = False
+        self.watch.settled.connect(self._on_settled)
+        desk.dock.visibilityChanged.connect(self._on_visibility_changed)
         self._states: dict[Key, tuple[object, dict[str, Any]]] = {}
         self._reading: dict[Key, tuple[object, Generator[None, None, dict[str, Any]]]] = {}
         self._hurry = False
@@ -46,9 +55,20 @@ class FreshnessController(QObject):
 
     def close(self) -> None:
         """Let go of the project."""
+        self.desk.dock.visibilityChanged.disconnect(self._on_visibility_changed)
         self._slices.stop()
         self._reading.clear()
         self.watch.close()
+
+    def _on_settled(self) -> None:
+        """Nothing is read of layers for a panel that nobody looks at."""
+        self._waiting = not self.desk.dock.isUserVisible()
+        if not self._waiting:
+            self.layers_changed.emit()
+
+    def _on_visibility_changed(self, visible: bool) -> None:
+        if visible and self._waiting:
+            self.watch.touch()
 
     @property
     def reading(self) -> bool:

@@ -50,7 +50,7 @@ class PredictController(QObject):
         self._beyond = ""
         self._followed: Path | None = None
         self._timer = single_shot(self, PLAN_MS, self.plan)
-        desk.fresh.watch.settled.connect(self._on_layers_changed)
+        desk.fresh.layers_changed.connect(self._on_layers_changed)
         self.page.changed.connect(self._timer.start)
         self.page.model_chosen.connect(self._on_model_chosen)
         self.page.browse_requested.connect(self.browse)

@@ -263,11 +263,14 @@ def test_the_next_step_is_as_high_as_its_words(text: str, qgis_app: Any) -> None
 def test_a_message_wraps_and_waits_for_its_button(qgis_app: Any) -> None:
     strip = Messages()
     strip.resize(WIDTH_PX, 20)
+    strip.show()
     heard: list[str] = []
     strip.offer(LONG * 2, "Show", lambda: heard.append("shown"))
     assert strip.text() == LONG * 2 and strip._note.wordWrap()
     strip.show_error(LONG, "Do this.")
     assert LONG in strip.text() and strip.button.isHidden(), "a newer message takes its place"
+    QApplication.sendPostedEvents()
+    assert strip._error.width() > 0.7 * strip.width(), "it is as wide as the panel"
     strip.offer("Done.", "Show", lambda: heard.append("shown"))
     strip.button.click()
     assert heard == ["shown"] and strip.text() == ""

@@ -157,21 +157,35 @@ def test_nobody_listens_after_the_end(seen: watch.LayerWatch) -> None:
 
 def test_many_edits_are_looked_at_once_and_unsaved_ones_count(desk: Desk) -> None:
     QgsProject.instance().removeMapLayer(layer_id("labels"))
+    desk.dock.show()
     drawn = polygon_layer("drawn", ())
-    seen = desk.controller.fresh.watch
-    with wait_for(seen.settled):
+    changed = desk.controller.fresh.layers_changed
+    with wait_for(changed):
         pass
     assert any("no features" in text for text in desk.page.problem_list.texts())
     assert not desk.page.primary.isEnabled() and desk.page.legend.isHidden()
     drawn.startEditing()
     nine_boxes(drawn)
-    with wait_for(seen.settled) as times:
+    with wait_for(changed) as times:
         pass
     assert len(times) == 1 and desk.page.legend.names() == ["class 0", "class 1", "class 2"]
     assert desk.asked.job().labels.name == "drawn", "it is planned by itself"
     desk.asked.finish(sentence="Stack.", problems=[])
     assert desk.page.primary.isEnabled() and desk.page.problem_list.texts() == []
     drawn.rollBack()
+
+
+def test_nothing_is_read_for_a_panel_that_nobody_sees(desk: Desk) -> None:
+    fresh, heard = desk.controller.fresh, []
+    fresh.layers_changed.connect(lambda: heard.append(1))
+    desk.dock.hide()
+    fresh.watch.settled.emit()
+    assert heard == []
+    fresh.watch._timer.stop()
+    desk.dock.show()
+    assert fresh.watch._timer.isActive(), "it is caught up with"
+    fresh.watch.settled.emit()
+    assert heard == [1]
 
 
 def test_a_box_is_empty_after_its_layer_has_gone(desk: Desk) -> None:
@@ -184,12 +198,12 @@ def test_a_box_is_empty_after_its_layer_has_gone(desk: Desk) -> None:
 
 
 def test_layers_may_go_while_the_look_is_still_to_come(desk: Desk) -> None:
-    seen = desk.controller.fresh.watch
+    desk.dock.show()
     labels = project_layer("labels")
     labels.startEditing()
     labels.addFeature(box(labels, "x"))
     QgsProject.instance().removeAllMapLayers()
-    with wait_for(seen.settled):
+    with wait_for(desk.controller.fresh.layers_changed):
         pass
     assert desk.page.tree.layer_count() == 0 and desk.page.legend.isHidden()
     assert desk.dock.data.problem_list.texts() == []

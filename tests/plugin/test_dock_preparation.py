@@ -210,6 +210,19 @@ def test_metres_are_suggested_where_pixels_are_degrees(desk: Desk) -> None:
     assert desk.page.choices().crs == "EPSG:32631" and desk.page.suggestion.isHidden()
 
 
+def test_the_grid_follows_the_image_and_not_the_uppermost_layer(desk: Desk) -> None:
+    dem = QgsProject.instance().mapLayersByName("dem")[0]
+    dem.setCrs(QgsCoordinateReferenceSystem("EPSG:4326"))
+    desk.data.look_again()
+    job = desk.asked.job()
+    names = [item.name for item in job.sources]
+    assert names == ["dem", "optical"] and job.grid.reference == "r2"
+    assert desk.page.reference.itemText(0) == "automatic: optical"
+    desk.page.reference.setCurrentIndex(desk.page.reference.findData(dem.id()))
+    desk.page.primary.click()
+    assert desk.runner.submissions[0].job.grid.reference == "r1", "what the user chooses counts"  # type: ignore[attr-defined]
+
+
 def test_rules_of_a_legend_are_offered_as_classes(desk: Desk) -> None:
     labels = QgsProject.instance().mapLayersByName("labels")[0]
     root = QgsRuleBasedRenderer.Rule(None)

@@ -90,8 +90,8 @@ class TrainPage(Page):
         self.chart, self.epoch_line = self.curves.chart, self.curves.epoch_line
         self.body.addWidget(self.curves)
         self._add_unfinished()
-        self._add_buttons()
         self.finish(tr("Tr&ain"))
+        self._add_buttons()
         self.primary.clicked.connect(self.train_requested)
         self.changed.connect(self._on_changed)
         self.on_inputs_changed()
@@ -201,7 +201,7 @@ class TrainPage(Page):
         for button in (self.preview_button, self.tensorboard_button, self.ways_button):
             lets_shrink(button)
             self.more.addWidget(button)
-        self.foot.addLayout(self.more)
+        self.foot.insertLayout(self.foot.indexOf(self.primary), self.more)
 
     # what is shown
 

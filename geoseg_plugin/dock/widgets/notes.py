@@ -134,7 +134,7 @@ class ProblemList(QTextBrowser):
         self._height = 0
         self.setOpenLinks(False)
         self.anchorClicked.connect(self._on_link)
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.setTabChangesFocus(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.viewport().setAutoFillBackground(False)
