@@ -109,7 +109,7 @@ class EngineController(QObject):
     def show_state(self) -> None:
         """Headline, facts, badge and tick."""
         environment = engine_environment()
-        found = check(environment) if environment is not None or NAMED in os.environ else []
+        found = check(environment) if environment is not None or os.environ.get(NAMED) else []
         problems: list[Any] = [*found, *(self.probe.get("problems") or [])]
         if self._failed is not None:
             problems.append(self._failed)

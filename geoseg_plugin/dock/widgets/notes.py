@@ -131,7 +131,7 @@ class ProblemList(QTextBrowser):
         self._rows: tuple[Row, ...] = ()
         self._located: frozenset[str] = frozenset()
         self._cures: dict[str, str] = {}
-        self._height = 0
+        self._height = self._limit_px = 0
         self.setOpenLinks(False)
         self.anchorClicked.connect(self._on_link)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
@@ -167,6 +167,12 @@ class ProblemList(QTextBrowser):
         self._located = frozenset(codes)
         self._show()
 
+    def set_limit(self, pixels: int) -> None:
+        """Take no more than so many pixels of height, but at least LEAST_LINES."""
+        if pixels != self._limit_px:
+            self._limit_px = pixels
+            self._fit()
+
     def _show(self) -> None:
         rows = self._rows
         side = round(self.fontMetrics().height() * 1.1)
@@ -193,7 +199,10 @@ class ProblemList(QTextBrowser):
     def _fit(self) -> None:
         self.document().setTextWidth(self.width())
         needed = ceil(self.document().size().height()) + 4
-        most = self._most_lines * self.fontMetrics().lineSpacing()
+        line = self.fontMetrics().lineSpacing()
+        most = self._most_lines * line
+        if self._limit_px:
+            most = min(most, max(self._limit_px, LEAST_LINES * line))
         policy = Qt.ScrollBarPolicy
         if needed > most:
             self.document().setTextWidth(self.width() - self.verticalScrollBar().sizeHint().width())
@@ -201,7 +210,7 @@ class ProblemList(QTextBrowser):
             policy.ScrollBarAsNeeded if needed > most else policy.ScrollBarAlwaysOff
         )
         self._height = min(needed, most)
-        self.setMinimumHeight(min(self._height, LEAST_LINES * self.fontMetrics().lineSpacing()))
+        self.setMinimumHeight(min(self._height, LEAST_LINES * line))
         self.setMaximumHeight(self._height)
         self.updateGeometry()
 
