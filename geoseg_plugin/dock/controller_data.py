@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from .controller import Controller
 
 PLAN_MS = 600
+MOST_LIVE = 20_000
+"""Features of a label layer that is being edited: all of them are read for its classes, on the main thread."""
 DEM_WORDS = ("dem", "dtm", "dsm", "dgm", "srtm", "elevation", "height", "altitude")
 CLASS_WORDS = ("class", "type", "label", "category", "landcover", "landuse", "code")
 
@@ -83,10 +85,15 @@ class DataController(QObject):
     def look_again(self) -> None:
         """Layers have changed: show them as they are now, and plan anew where an input is another one."""
         self.refresh_layers()
-        self._refresh_labels()
-        prints = self.desk.fresh.prints()
-        if prints != self._planned and not self.desk.fresh.reading:
-            self.plan()
+        layer = self.page.label_layer.currentLayer()
+        if isinstance(layer, QgsVectorLayer) and layer.isModified() and layer.featureCount() > MOST_LIVE:
+            text = tr("{} features: classes and plan follow when the edits are saved.")
+            self.page.show_label_notes("", text.format(layer.featureCount()))
+        else:
+            self._on_label_layer_changed(self.page.label_layer.layer_id())
+            prints = self.desk.fresh.prints()
+            if prints != self._planned and not self.desk.fresh.reading:
+                self.plan()
         self.desk.show_states()
 
     def refresh_layers(self) -> None:
@@ -332,11 +339,6 @@ class DataController(QObject):
             "" if layer is not None else unlisted_text(vectors),
             filter_text(layer) if isinstance(layer, QgsVectorLayer) else "",
         )
-
-    def _refresh_labels(self) -> None:
-        """Fields, classes and filter of the label layer as they are now."""
-        layer = self.page.label_layer.currentLayer()
-        self._on_label_layer_changed(layer.id() if layer is not None else "")
 
     def _on_class_field_changed(self, _field: str) -> None:
         self._show_classes()

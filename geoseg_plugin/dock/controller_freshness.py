@@ -15,7 +15,7 @@ from ..jobs import freshness, prepare, train
 from ..jobs.freshness import Step
 from ..layers.facts import file_state, state_of, vector_state
 from .controller_results import dataset_of
-from .inputs_from_layers import inputs_of
+from .inputs_from_layers import inputs_of, missing_choices
 from .watch import LayerWatch
 from .words import outdated_text
 
@@ -82,8 +82,6 @@ class FreshnessController(QObject):
             hurry: read large layers at once.
         """
         choices = self.desk.dock.data.choices()
-        if not choices.band_count or not choices.label_layer_id:
-            return {}
         canvas = self.desk.iface.mapCanvas() if self.desk.iface is not None else None
         self._hurry = hurry
         inputs = inputs_of(choices, self.desk.project, canvas, self._state)
@@ -93,7 +91,8 @@ class FreshnessController(QObject):
     def steps(self) -> dict[str, Step]:
         """How every step stands but the engine's."""
         dataset, run = self.desk.dataset, self.desk.run
-        data = freshness.data_step(dataset, prepare.LABELS, self.prints())
+        chosen = not missing_choices(self.desk.dock.data.choices())
+        data = freshness.data_step(dataset, prepare.LABELS, self.prints() if chosen else {})
         tiles = freshness.tiles_step(dataset, data, prepare.LABELS)
         model = run / train.MODEL if run is not None else None
         trained = freshness.model_step(model, trained_on(run), dataset, tiles)

@@ -150,7 +150,7 @@ class PredictController(QObject):
             self.desk.report(as_error(error))
             return
         submission = predict.predict(folder, model, taken.sources, choices.outputs, **taken.settings)
-        self._run(submission, taken)
+        self._run(submission, taken, made=folder)
 
     def resume(self, folder: str) -> None:
         """Go on with a prediction where it was broken off."""
@@ -173,14 +173,14 @@ class PredictController(QObject):
         text = tr("Choose a model and layers.") if models else tr("Train a model first, or browse for one.")
         self.desk.fresh.show("predict", step, tr("Predicted with {}").format(name) if step.done else text)
 
-    def _run(self, submission: Submission, taken: Taken) -> None:
+    def _run(self, submission: Submission, taken: Taken, made: Path | None = None) -> None:
         if self.desk.start(
             submission.title,
             taken.exports,
             [submission],
             self._on_predicted,
             self._on_failed,
-            made=submission.folder,
+            made=made,
         ):
             self._follow(submission.folder)
 

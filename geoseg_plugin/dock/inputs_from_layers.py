@@ -24,10 +24,10 @@ from ..jobs.inputs import RasterInput
 from ..jobs.rasterfacts import RasterFacts, strip_problem
 from ..layers import snapshot
 from ..layers.exports import LABEL_LAYER
-from ..layers.facts import raster_facts
+from ..layers.facts import legend_state, raster_facts
 from ..layers.results import result_kind
 from .choices import DataChoices, RasterChoice
-from .labels_from_layers import all_classes, layer_gone, split_fields_of, take_labels
+from .labels_from_layers import layer_gone, split_fields_of, take_labels
 from .words import tr
 
 Export = Callable[[], None]
@@ -187,15 +187,17 @@ def inputs_of(
         [of_layer(layer_id, item.fields) for layer_id in item.layer_ids] for item in choices.additions
     ]
     labels = of_layer(choices.label_layer_id, [choices.class_field], named=False)
+    fields = [(choices.label_layer_id, choices.class_field)]
+    fields += [(item.layer_id, item.class_field) for item in choices.more_labels]
+    legends = [legend_state(project.mapLayer(layer_id), field) for layer_id, field in fields]
     more = [[of_layer(item.layer_id, [item.class_field]), item.class_field] for item in choices.more_labels]
-    classes = [(item.value, item.name, item.color) for item in all_classes(choices, project)]
     edits = (choices.edits.same_as, choices.edits.left_out)
     options = (choices.unlabelled, choices.border_px, choices.all_touched, choices.min_area_px)
     reference = project.mapLayer(choices.reference_layer_id)
     return {
         "rasters": [rasters, choices.settings],
         "additions": [additions_to_json(added), of_added],
-        "labels": [labels, choices.class_field, more, classes, edits, options],
+        "labels": [labels, choices.class_field, more, legends, edits, options],
         "area": [choices.area_kind, *area_state(choices, project, canvas, of_layer)],
         "grid": [choices.crs, choices.pixel_size, reference.name() if reference is not None else ""],
     }

@@ -6,6 +6,7 @@ equal states mean that nothing has changed.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import math
 from collections.abc import Generator, Iterable, Sequence
@@ -24,8 +25,10 @@ from qgis.core import (
 )
 
 from ..jobs.rasterfacts import RasterFacts, union
+from .classes import legend_entries, single_color
 from .exports import straightened, value_text
 from .legendclasses import LEGEND_FIELD
+from .rasterclasses import raster_classes
 from .snapshot import band_name, crs_text, export_reason, file_of, is_categorical, user_nodata
 
 METRES_PER_DEGREE = 111_320.0
@@ -149,6 +152,15 @@ def feature_state(feature: QgsFeature, places: Sequence[int]) -> bytes:
     ]
     values = [value_text(feature.attribute(place)) if place >= 0 else None for place in places]
     return b"".join([*parts, repr(values).encode("utf-8", "surrogatepass")])
+
+
+def legend_state(layer: QgsMapLayer | None, field: str) -> list[Any]:
+    """What classes take from the style of a layer: names and colours; without a field also what the layer is called."""
+    if isinstance(layer, QgsRasterLayer):
+        return [dataclasses.astuple(item) for item in raster_classes(layer)]
+    if not isinstance(layer, QgsVectorLayer):
+        return []
+    return list(legend_entries(layer, field)) if field else [layer.name(), single_color(layer)]
 
 
 def edits_state(layer: QgsVectorLayer) -> str:

@@ -307,6 +307,17 @@ def test_the_panel_can_be_low_and_narrow_whatever_it_says(desk: Desk) -> None:
     assert smallest.height() <= LOWEST * line and smallest.width() <= NARROWEST * line, (smallest, line)
 
 
+def test_what_is_out_of_date_is_said_on_its_page_and_in_no_window_of_its_own(desk: Desk) -> None:
+    desk.dock.show()
+    for step in STEPS:
+        page = desk.dock.page(step)
+        desk.dock.show_step(step)
+        page.show_outdated("Out of date.")
+        assert not page.next_step.isWindow() and page.next_step.isVisible(), step
+        page.show_outdated("")
+        assert page.next_step.isHidden()
+
+
 # by keyboard
 
 

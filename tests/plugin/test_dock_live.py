@@ -25,7 +25,7 @@ from test_dock_preparation import Desk, desk, layer_id, ratio
 from test_freshness import later
 from waiting import wait_for
 
-from geoseg_plugin.dock import controller_freshness, watch
+from geoseg_plugin.dock import controller_data, controller_freshness, watch
 from geoseg_plugin.dock.choices import RasterChoice
 
 __all__ = ["desk"]
@@ -219,6 +219,17 @@ def test_a_raster_that_gets_its_crs_is_taken_up(desk: Desk) -> None:
     assert len(desk.page.tree.choices()) == 2, "it is proposed like a new one"
 
 
+def test_a_change_is_seen_before_there_are_labels(desk: Desk) -> None:
+    QgsProject.instance().removeMapLayer(layer_id("labels"))
+    desk.data.look_again()
+    before = desk.asked.job()
+    desk.asked.finish(problems=[])
+    project_layer("optical").setCrs(QgsCoordinateReferenceSystem("EPSG:32633"))
+    desk.data.look_again()
+    assert desk.asked.busy and desk.asked.job() != before
+    assert not desk.dock.steps.is_outdated("data")
+
+
 def made(desk: Desk) -> Path:
     """A dataset of the layers as they are, with tiles, a run on it, its evaluation and a map."""
     desk.data.look_again()
@@ -305,6 +316,23 @@ def test_the_area_on_the_map_moves_with_the_map(desk: Desk) -> None:
     assert desk.controller.fresh.watch._timer.isActive()
     desk.data.look_again()
     assert desk.dock.steps.is_outdated("data") and "area" in desk.dock.steps.tooltip("data")
+
+
+def test_classes_of_a_very_large_layer_wait_until_it_is_saved(
+    desk: Desk,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made(desk)
+    monkeypatch.setattr(controller_data, "MOST_LIVE", 1)
+    labels = project_layer("labels")
+    labels.startEditing()
+    labels.addFeature(box(labels, "new"))
+    desk.data.look_again()
+    assert desk.dock.steps.is_outdated("data") and "new" not in desk.page.legend.names()
+    assert desk.page.filter_note.text() == "3 features: classes and plan follow when the edits are saved."
+    labels.commitChanges()
+    desk.data.look_again()
+    assert "new" in desk.page.legend.names() and desk.page.filter_note.isHidden()
 
 
 def test_a_large_layer_is_read_in_slices(

@@ -43,6 +43,7 @@ class ResultsPage(Page):
         self.map = MapResults(self)
         self.body.addWidget(self.map)
         self.body.addStretch(1)
+        self.foot.addWidget(self.next_step)
         self.foot.addWidget(self.model_foot)
         self.foot.addWidget(self.map.foot)
         self.tabs.currentChanged.connect(self._show_part)

@@ -47,7 +47,7 @@ class Page(QWidget):
         self._restoring = True
         self._busy, self._ready = False, True
         self.primary: Any = None
-        self.next_step = NextStep()
+        self.next_step = NextStep(self)
         self._wheel_guard = WheelGuard(self)
         content = Content()
         self.body = QVBoxLayout(content)
