@@ -11,6 +11,7 @@ from qgis.PyQt.QtWidgets import QApplication
 
 from ..contract import GeoSegError
 from ..engine.environment import Environment, check, default_root, diagnostics, stamp
+from ..engine.installer import FREE_GB, TAKES_GB
 from ..jobs import engine as engine_jobs
 from ..tasks.execution import engine_environment
 from . import settings
@@ -42,6 +43,7 @@ class EngineController(QObject):
         self.page.workspace_chosen.connect(self.use_workspace)
         self.page.on_close_chosen.connect(settings.set_on_close)
         desk.runner.hello_received.connect(self._on_hello_received)
+        self.page.show_sizes(TAKES_GB, FREE_GB)
         self.page.show_settings(str(settings.workspace_folder()), settings.on_close(), settings.own_python())
 
     def begin(self) -> None:

@@ -128,7 +128,8 @@ def test_while_a_job_runs_the_focus_is_in_no_field(desk: Desk) -> None:
 
 def test_sizes_on_disk_are_said_in_one_way() -> None:
     page, root = EnginePage(), paths.plugin_dir().parent
-    notes = " ".join(label.text() for label in page.setup.findChildren(type(page.install_note)))
+    page.show_sizes(TAKES_GB, FREE_GB)
+    notes = " ".join(label.text() for label in page.kind_notes.values())
     for place in (notes, *((root / name).read_text("utf-8") for name in ("README.md", "metadata.txt"))):
         assert all(f"{size:g} GB" in place for size in TAKES_GB.values())
     assert f"{FREE_GB['cpu']:g} GB must be free" in notes

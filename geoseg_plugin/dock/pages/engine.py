@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qgis.gui import QgsFileWidget
@@ -20,7 +20,6 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from ...engine.installer import FREE_GB, TAKES_GB
 from ..choices import EngineChoices
 from ..widgets.notes import Note, ProblemList, small_label, wrap
 from ..widgets.page import Page, narrow_form, primary_button
@@ -82,14 +81,15 @@ class EnginePage(Page):
 
     def _add_setup(self) -> None:
         self.setup = QGroupBox(tr("Set up the engine"))
+        self.kind_notes: dict[str, QLabel] = {}
         layout = QVBoxLayout(self.setup)
         self.cpu, self.gpu = QRadioButton(tr("CPU: works everywhere")), QRadioButton(tr("NVIDIA GPU"))
         self.own = QRadioButton(tr("Use my own Python as it is"))
         self.cpu.setChecked(True)
         self.kind = QButtonGroup(self)
         notes = (
-            tr("Takes {:g} GB of disk; {:g} GB must be free.").format(TAKES_GB["cpu"], FREE_GB["cpu"]),
-            tr("Takes up to {:g} GB of disk. Training is 20 to 100 times faster.").format(TAKES_GB["gpu"]),
+            "",
+            "",
             tr("Nothing is installed: it must have torch, rasterio, geopandas and onnxruntime."),
         )
         for button, value, note in zip(
@@ -101,6 +101,7 @@ class EnginePage(Page):
             label = small_label(note)
             label.setIndent(22)
             layout.addWidget(label)
+            self.kind_notes[value] = label
         self.remember("kind", self.kind, in_project=False)
         form = narrow_form()
         self.python = QgsFileWidget()
@@ -156,6 +157,15 @@ class EnginePage(Page):
         self.setup.setVisible(shown)
         self.setup_button.setVisible(not shown)
         self.close_button.setVisible(self._is_set_up)
+
+    def show_sizes(self, takes_gb: Mapping[str, float], free_gb: Mapping[str, float]) -> None:
+        """Say how much disk space the kinds of engine take, and how much must be free."""
+        of_cpu = tr("Takes {:g} GB of disk; {:g} GB must be free.").format(takes_gb["cpu"], free_gb["cpu"])
+        of_gpu = tr("Takes up to {:g} GB of disk. Training is 20 to 100 times faster.").format(
+            takes_gb["gpu"]
+        )
+        self.kind_notes["cpu"].setText(of_cpu)
+        self.kind_notes["gpu"].setText(of_gpu)
 
     def set_set_up(self, is_set_up: bool) -> None:
         """Whether there is an engine, working or not."""
