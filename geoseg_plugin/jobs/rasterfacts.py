@@ -134,7 +134,8 @@ def tiles_named(problem: Problem | Mapping[str, Any], rasters: Sequence[RasterFa
     """Ids of the layers that a problem of tiles speaks of; empty where merging is no answer to it.
 
     Layers named in the problem's details (a list, or a text with a name a line) go first, then those whose names
-    stand in quotes in its message. Where fewer than two are found, the largest group of tiles is meant.
+    stand in quotes in its message. Where fewer than two are found, `tiles_of_one` means the largest group of tiles;
+    `sliver` is also a finding about polygons, and then means none.
     """
     facts = problem if isinstance(problem, Mapping) else vars(problem)
     if facts.get("code") not in (TILES_OF_ONE, SLIVER):
@@ -147,7 +148,7 @@ def tiles_named(problem: Problem | Mapping[str, Any], rasters: Sequence[RasterFa
     ):
         if len(meant) > 1 and tile_groups(meant) == [meant]:
             return [item.layer_id for item in meant]
-    groups = tile_groups(rasters)
+    groups = tile_groups(rasters) if facts["code"] == TILES_OF_ONE else []
     return [item.layer_id for item in max(groups, key=len)] if groups else []
 
 

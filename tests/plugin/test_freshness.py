@@ -120,7 +120,8 @@ def test_tiles_as_layers_of_their_own_are_told_with_the_strip_that_they_share() 
         ({"code": "tiles_of_one", "details": ["east", "west"]}, ["west", "east"]),
         ({"code": "tiles_of_one", "details": "west\neast"}, ["west", "east"]),
         ({"code": "sliver", "message": "Layers 'east' and 'west' share 3 columns."}, ["west", "east"]),
-        ({"code": "sliver", "message": "The grid has 3 columns."}, ["west", "east", "north"]),
+        ({"code": "tiles_of_one", "message": "They share a strip."}, ["west", "east", "north"]),
+        ({"code": "sliver", "message": "3 polygons are narrower than a pixel."}, []),
         ({"code": "tiles_of_one", "details": ["west", "image"]}, ["west", "east", "north"]),
         (Problem("tiles_of_one", "Layers 'west', 'north' …"), ["west", "north"]),
         ({"code": "labels_outside", "details": ["east", "west"]}, []),
@@ -129,7 +130,7 @@ def test_tiles_as_layers_of_their_own_are_told_with_the_strip_that_they_share() 
 def test_a_problem_of_tiles_names_the_layers_to_merge(problem: Any, named: list[str]) -> None:
     layers = [image(), tile("west", 0.0), tile("east", 0.097), tile("north", 0.3)]
     assert tiles_named(problem, layers) == named
-    assert tiles_named({"code": "sliver"}, [image(), tile("west", 0.0)]) == [], "nothing could be merged"
+    assert tiles_named({"code": "tiles_of_one"}, [image(), tile("west", 0.0)]) == [], "nothing could be merged"
 
 
 def test_fingerprints_are_equal_for_equal_data_only() -> None:
