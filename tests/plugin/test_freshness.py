@@ -130,7 +130,9 @@ def test_tiles_as_layers_of_their_own_are_told_with_the_strip_that_they_share() 
 def test_a_problem_of_tiles_names_the_layers_to_merge(problem: Any, named: list[str]) -> None:
     layers = [image(), tile("west", 0.0), tile("east", 0.097), tile("north", 0.3)]
     assert tiles_named(problem, layers) == named
-    assert tiles_named({"code": "tiles_of_one"}, [image(), tile("west", 0.0)]) == [], "nothing could be merged"
+    assert tiles_named({"code": "tiles_of_one"}, [image(), tile("west", 0.0)]) == [], (
+        "nothing could be merged"
+    )
 
 
 def test_fingerprints_are_equal_for_equal_data_only() -> None:
