@@ -13,7 +13,7 @@ class RasterRow:
     """A raster layer as the band tree shows it.
 
     `facts` fit beside the name, `details` go into the tooltip, `problem` is why it cannot be ticked. `also` are
-    ids of further layers that make one mosaic with it.
+    ids of further layers that make one mosaic with it. `result`: GeoSeg made it, so it is listed apart.
     """
 
     layer_id: str
@@ -25,6 +25,7 @@ class RasterRow:
     dem: bool = False
     problem: str = ""
     also: tuple[str, ...] = ()
+    result: bool = False
 
 
 @dataclass(frozen=True)

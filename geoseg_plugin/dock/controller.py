@@ -8,19 +8,22 @@ from pathlib import Path
 from typing import Any
 
 from qgis.core import QgsLayerTree, QgsProject
+from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QObject, QTimer
-from qgis.PyQt.QtWidgets import QApplication
+from qgis.PyQt.QtWidgets import QApplication, QWidget
 
-from ..contract import GeoSegError
+from ..contract import GeoSegError, Problem
+from ..jobs.freshness import Step
 from ..jobs.submission import Submission
-from ..jobs.workspace import Workspace
-from ..layers.publish import RESULT_MARK
+from ..jobs.workspace import Workspace, discard
+from ..layers.results import SHOWN, result_kind
 from ..tasks.runner import TaskRunner
 from . import settings
 from .controller_compare import CompareController
 from .controller_data import DataController
 from .controller_engine import EngineController
 from .controller_experiments import ExperimentsController
+from .controller_freshness import FreshnessController
 from .controller_predict import PredictController
 from .controller_results import ResultsController
 from .controller_runs import RunsController
@@ -57,12 +60,14 @@ class Controller(QObject):
         self.dock, self.iface = dock, iface
         self.project = QgsProject.instance()
         self.runner = runner or TaskRunner(self)
-        self.questions = Questions(questions or TaskRunner(self), self)
+        self.questions = Questions(questions or TaskRunner(self, silent=True), self)
         self.view = WorkspaceView(settings.workspace_folder)
         self.dataset: Path | None = None
         self.run: Path | None = None
         self._on_done: Done | None = None
         self._on_failed: Answer | None = None
+        self._made: Path | None = None
+        self._focused: QWidget | None = None
         self._then: list[Callable[[], None]] = []
         self._soon: deque[Callable[[], None]] = deque()
         self._soon_timer = QTimer(self)
@@ -72,6 +77,8 @@ class Controller(QObject):
         self._save_timer.setSingleShot(True)
         self._save_timer.setInterval(SAVE_MS)
         self._save_timer.timeout.connect(self.save)
+        self.fresh = FreshnessController(self)
+        self.states: dict[str, Step] = {}
         self.engine = EngineController(self)
         self.data = DataController(self)
         self.tiles = TilesController(self)
@@ -101,10 +108,7 @@ class Controller(QObject):
         runner.idle.connect(self._on_idle)
         for step in STEPS:
             self.dock.page(step).changed.connect(self._on_page_changed)
-        self.dock.data.next_step.step_requested.connect(self.dock.show_step)
-        self.dock.tiles.next_step.step_requested.connect(self.dock.show_step)
-        self.dock.train.next_step.step_requested.connect(self.dock.show_step)
-        self.dock.predict.next_step.step_requested.connect(self.dock.show_step)
+            self.dock.page(step).next_step.step_requested.connect(self.dock.show_step)
         self.dock.step_shown.connect(lambda _step: self.show_states())
         self.project.readProject.connect(self._on_project_read)
         self.project.writeProject.connect(self._on_project_written)
@@ -119,6 +123,7 @@ class Controller(QObject):
         """Let go of QGIS: disconnect from the project and end the runners."""
         self._save_timer.stop()
         self._soon_timer.stop()
+        self.fresh.close()
         self.data.close()
         self.train.close()
         self.predict.close()
@@ -140,15 +145,24 @@ class Controller(QObject):
         submissions: Sequence[Submission],
         on_done: Done,
         on_failed: Answer | None = None,
+        made: Path | None = None,
     ) -> bool:
-        """Run jobs; `on_done` gets the last result and its folder. Returns whether they were started."""
+        """Run jobs. Returns whether they were started.
+
+        Args:
+            on_done: gets the last result and its folder.
+            on_failed: gets the problem.
+            made: a folder that was made for these jobs: without a result in it, it goes again.
+        """
         try:
             self.refuse_unwritable()
             self.runner.start(title, list(exports), list(submissions))
         except GeoSegError as error:
+            if made is not None:
+                discard(made)
             self.report(error)
             return False
-        self._on_done, self._on_failed = on_done, on_failed
+        self._on_done, self._on_failed, self._made = on_done, on_failed, made
         return True
 
     def follow(self, begin: Callable[[], None], on_done: Done) -> bool:
@@ -158,7 +172,7 @@ class Controller(QObject):
         except GeoSegError as error:
             self.report(error)
             return False
-        self._on_done, self._on_failed = on_done, None
+        self._on_done, self._on_failed, self._made = on_done, None, None
         return True
 
     def afterwards(self, action: Callable[[], None]) -> None:
@@ -191,12 +205,17 @@ class Controller(QObject):
         """Show a failure as the runner tells it."""
         message, hint = str(problem.get("message", "")), str(problem.get("hint", ""))
         self.dock.show_error(message, hint)
-        self.dock.footer.add_log("error", f"{message} {hint}".strip())
+        self.log_problem(Problem(str(problem.get("code", "")), message, hint))
         for line in str(problem.get("details") or "").splitlines():
             self.dock.footer.add_log("debug", line)
 
+    def log_problem(self, problem: Problem) -> None:
+        """Write a problem into the log, where its page shows it already."""
+        self.dock.footer.add_log("error", f"{problem.message} {problem.hint}".strip())
+
     def show_states(self) -> None:
         """Ticks and tooltips of the step bar."""
+        self.states = self.fresh.steps()
         self.engine.show_state()
         self.data.show_state()
         self.tiles.show_state()
@@ -254,13 +273,13 @@ class Controller(QObject):
             self._soon.popleft()()
         if not self._soon:
             self._soon_timer.stop()
-            self.data.refresh_layers_later()
+            self.fresh.watch.touch()
 
     def step_back(self) -> None:
         """Untick and fold the groups of earlier results, so that they do not cover the next one."""
         for node in self.project.layerTreeRoot().children():
             layers = [item.layer() for item in node.findLayers()] if QgsLayerTree.isGroup(node) else []
-            if layers and all(layer is not None and layer.customProperty(RESULT_MARK) for layer in layers):
+            if layers and all(layer is not None and result_kind(layer) == SHOWN for layer in layers):
                 node.setItemVisibilityChecked(False)
                 node.setExpanded(False)
 
@@ -268,6 +287,8 @@ class Controller(QObject):
         focused = QApplication.focusWidget()
         if focused is not None and self.dock.isAncestorOf(focused):
             self._save_timer.start()
+            if not self.runner.busy:
+                self.dock.footer.show_idle()
 
     def _on_project_read(self, *_document: object) -> None:
         QTimer.singleShot(0, self.restore)
@@ -277,13 +298,16 @@ class Controller(QObject):
 
     def _on_project_cleared(self) -> None:
         self.dock.data.forget()
+        self.dock.messages.clear()
+        if not self.runner.busy:
+            self.dock.footer.show_idle()
         self.dataset = self.run = None
         self.refresh()
 
     # the runner's signals
 
     def _on_started(self, title: str) -> None:
-        self.dock.messages.clearWidgets()
+        self.dock.messages.clear()
         self.dock.footer.show_running(title)
         self._set_busy(True)
 
@@ -301,7 +325,8 @@ class Controller(QObject):
         self.refresh()
 
     def _on_failed_job(self, problem: dict[str, Any]) -> None:
-        self.dock.footer.show_idle(tr("Stopped by an error"))
+        self.dock.footer.show_idle(tr("Failed"))
+        self._discard_made()
         on_failed, self._on_failed = self._on_failed, None
         self.show_problem(problem)
         if on_failed is not None:
@@ -310,8 +335,15 @@ class Controller(QObject):
 
     def _on_cancelled(self) -> None:
         self.dock.footer.show_idle(tr("Cancelled"))
+        self._discard_made()
         self.dock.footer.add_log("info", tr("Cancelled"))
         self.refresh()
+
+    def _discard_made(self) -> None:
+        """A job that ended without a result leaves no empty folder."""
+        made, self._made = self._made, None
+        if made is not None:
+            discard(made)
 
     def _on_idle(self) -> None:
         if self.runner.busy:
@@ -321,11 +353,24 @@ class Controller(QObject):
             self._then.pop(0)()
 
     def _set_busy(self, busy: bool) -> None:
-        for page in (self.dock.data, self.dock.tiles, self.dock.train, self.dock.predict, self.dock.results):
-            page.set_busy(busy)
-        self.dock.engine.set_busy(busy)
+        """Let nothing else be started while a job runs."""
+        focused = QApplication.focusWidget()
+        for step in STEPS:
+            self.dock.page(step).set_busy(busy)
         self.compare.set_busy(busy)
         self.runs.set_busy(busy)
+        self._keep_focus(busy, focused)
+
+    def _keep_focus(self, busy: bool, focused: QWidget | None) -> None:
+        """A button that is disabled gives its focus to the page, not to a field where the next key would write."""
+        page = self.dock.page(self.dock.current_step())
+        if busy and focused is not None and self.dock.isAncestorOf(focused) and not focused.isEnabled():
+            self._focused = focused
+            page.setFocus()
+        elif not busy and self._focused is not None:
+            waiting, self._focused = self._focused, None
+            if page.hasFocus() and not sip.isdeleted(waiting) and waiting.isVisible():
+                waiting.setFocus()
 
 
 def existing(folder: Any) -> Path | None:

@@ -12,6 +12,7 @@ from qgis.PyQt.QtCore import QObject
 
 from ..contract import GeoSegError, Problem
 from ..jobs import prepare
+from ..jobs.workspace import discard
 from ..layers import findings
 from .inputs_from_layers import Snapshot, data_problems
 from .words import tr
@@ -44,13 +45,18 @@ class ChecksController(QObject):
         wrong = [item for item in wrong if item.severity == "error"]
         if wrong:
             self.page.problem_list.set_problems(wrong)
-            self.desk.report(GeoSegError(wrong[0].code, wrong[0].message, wrong[0].hint))
+            self.desk.log_problem(wrong[0])
             return
         try:
             self.desk.refuse_unwritable()
             folder = self.desk.workspace.new_check("labels")
+        except (GeoSegError, OSError) as error:
+            self.desk.report(as_error(error))
+            return
+        try:
             taken = self._take(folder / "inputs")
         except (GeoSegError, OSError) as error:
+            discard(folder)
             self.desk.report(as_error(error))
             return
         assert taken.labels is not None
@@ -63,6 +69,7 @@ class ChecksController(QObject):
             taken.exports,
             [submission],
             lambda result, _folder: self._on_checked(result, file, title),
+            made=folder,
         )
 
     def go_to(self, code: str) -> None:

@@ -211,7 +211,18 @@ class CompareController(QObject):
         )
         self.desk.dock.train.next_step.show_done(text)
         self._running = None
-        self.open()
+        if self.window is not None and self.window.isVisible():
+            self.refresh()
+            self._choose(folder)
+            return
+
+        def lead() -> None:
+            self.open()
+            self._choose(folder)
+
+        self.desk.dock.offer(text, tr("Show the comparison"), lead)
+
+    def _choose(self, folder: Path) -> None:
         if self.window is not None:
             self.window.comparisons.setCurrentIndex(self.window.comparisons.findData(str(folder)))
 

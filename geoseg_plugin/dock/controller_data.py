@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qgis.core import QgsMapLayer, QgsRasterLayer, QgsUnitTypes, QgsVectorLayer
+from qgis.core import Qgis, QgsMapLayer, QgsRasterLayer, QgsUnitTypes, QgsVectorLayer
 from qgis.PyQt.QtCore import QObject, QTimer
 
 from ..contract import GeoSegError, Problem
-from ..jobs import prepare
+from ..jobs import freshness, prepare
+from ..jobs.rasterfacts import reference_of, tiles_named
 from ..jobs.submission import Submission
-from ..layers import publish, snapshot
+from ..jobs.workspace import discard
+from ..layers import snapshot
 from ..layers.classes import class_fields, legend_field
+from ..layers.facts import unfiltered_count
 from ..layers.legendclasses import LEGEND_FIELD, has_legend_classes
+from ..layers.results import SHOWN, result_kind
 from .area_band import AreaBand, area_of_result
 from .choices import DataChoices, RasterRow
 from .controller_bands import BandsController
 from .controller_checks import ChecksController, as_error
-from .inputs_from_layers import Snapshot, data_problems, take
+from .inputs_from_layers import Snapshot, data_problems, facts_of, missing_choices, take
 from .labels_from_layers import all_classes
 from .questions import Question
+from .widgets.notes import as_row
 from .words import tr
 
 if TYPE_CHECKING:
     from .controller import Controller
 
 PLAN_MS = 600
+MOST_LIVE = 20_000
+"""Features of a label layer that is being edited: all of them are read for its classes, on the main thread."""
 DEM_WORDS = ("dem", "dtm", "dsm", "dgm", "srtm", "elevation", "height", "altitude")
 CLASS_WORDS = ("class", "type", "label", "category", "landcover", "landuse", "code")
 
@@ -35,18 +44,23 @@ CLASS_WORDS = ("class", "type", "label", "category", "landcover", "landuse", "co
 class DataController(QObject):
     """Keeps the Data page up to date and prepares datasets."""
 
+    _found: list[Any]
+
     def __init__(self, desk: Controller) -> None:
         super().__init__(desk)
         self.desk, self.page = desk, desk.dock.data
         self._to_export: set[str] = set()
         self._timer = single_shot(self, PLAN_MS, self.plan)
-        self._layers_timer = single_shot(self, 50, self.refresh_layers)
-        self.page.changed.connect(self._timer.start)
+        self._planned: dict[str, str] = {}
+        self._tiles: dict[str, list[str]] = {}
+        self._sentence, self._found = "", []
+        self.page.changed.connect(self._on_page_changed)
         self.page.label_layer_changed.connect(self._on_label_layer_changed)
         self.page.class_field_changed.connect(self._on_class_field_changed)
         self.page.labels_edited.connect(self._show_classes)
         self.page.prepare_requested.connect(self.prepare)
         self.page.bands.mosaics_changed.connect(self.refresh_layers)
+        self.page.problem_list.cure_requested.connect(self.merge_tiles)
         canvas = desk.iface.mapCanvas() if desk.iface is not None else None
         self.area = AreaBand(canvas)
         desk.dock.visibilityChanged.connect(self._show_area)
@@ -55,8 +69,9 @@ class DataController(QObject):
             desk, lambda: self._take(self.page.choices(), desk.workspace.scratch(scratch) / "inputs")
         )
         self.checks = ChecksController(desk, lambda folder: self._take(self.page.choices(), folder))
-        desk.project.layersAdded.connect(self.refresh_layers_later)
-        desk.project.layersRemoved.connect(self.refresh_layers_later)
+        desk.fresh.layers_changed.connect(self.look_again)
+        if canvas is not None:
+            canvas.extentsChanged.connect(self._on_map_moved)
 
     def close(self) -> None:
         """Let go of the project."""
@@ -64,76 +79,137 @@ class DataController(QObject):
         self.area.close()
         self.bands.close()
         self._timer.stop()
-        self._layers_timer.stop()
-        self.desk.project.layersAdded.disconnect(self.refresh_layers_later)
-        self.desk.project.layersRemoved.disconnect(self.refresh_layers_later)
+        if self.desk.iface is not None:
+            self.desk.iface.mapCanvas().extentsChanged.disconnect(self._on_map_moved)
 
-    def refresh_layers_later(self, *_layers: object) -> None:
-        """Read the project's layers again once it has settled."""
-        self._layers_timer.start()
+    def look_again(self) -> None:
+        """Layers have changed: show them as they are now, and plan anew where an input is another one."""
+        self.refresh_layers()
+        layer = self.page.label_layer.currentLayer()
+        if isinstance(layer, QgsVectorLayer) and layer.isModified() and layer.featureCount() > MOST_LIVE:
+            text = tr("{} features: classes and plan follow when the edits are saved.")
+            self.page.show_label_notes("", text.format(layer.featureCount()))
+        else:
+            self._on_label_layer_changed(self.page.label_layer.layer_id())
+            prints = self.desk.fresh.prints()
+            if prints != self._planned and not self.desk.fresh.reading:
+                self.plan()
+        self.desk.show_states()
 
     def refresh_layers(self) -> None:
-        """Show the raster layers of the project, in the order of the layer tree."""
+        """Show the raster layers of the project, in the order of the layer tree; results of GeoSeg last."""
         ordered = [node.layer() for node in self.desk.project.layerTreeRoot().findLayers()]
         layers = [layer for layer in ordered if layer is not None]
-        results = [layer for layer in layers if layer.customProperty(publish.RESULT_MARK)]
+        kinds = {layer.id(): result_kind(layer) for layer in layers}
+        shown = [layer for layer in layers if kinds[layer.id()] == SHOWN]
         for combo in (self.page.label_layer, self.page.area_layer):
-            combo.setExceptedLayerList(results)
-        rasters = [layer for layer in layers if isinstance(layer, QgsRasterLayer) and layer not in results]
-        rows = mosaic_rows([raster_row(layer) for layer in rasters], self.page.bands.mosaics)
-        self.bands.rows = tuple(rows)
+            combo.setExceptedLayerList(shown)
+        rasters = [layer for layer in layers if isinstance(layer, QgsRasterLayer)]
+        rows = [raster_row(layer, bool(kinds[layer.id()])) for layer in rasters]
+        rows = mosaic_rows(rows, self.page.bands.mosaics)
+        self.bands.rows = tuple(row for row in rows if not row.result)
         self.page.set_rasters(rows)
-        self._propose_labels([layer for layer in layers if layer not in results])
+        self._propose_labels([layer for layer in layers if not kinds[layer.id()]])
+
+    def merge_tiles(self, code: str) -> None:
+        """Take the layers that a problem speaks of as one raster."""
+        layer_ids = self._tiles.pop(code, None)
+        if layer_ids:
+            self.page.bands.add_mosaic(layer_ids)
+            self.plan()
 
     def plan(self) -> None:
         """Ask the engine what would result; the answer is a sentence and a list of problems."""
         choices = self.page.choices()
+        self._planned = self.desk.fresh.prints()
+        self.page.show_reference(self._automatic_reference(choices))
+        missing = missing_choices(choices)
         problems = data_problems(choices, self.desk.project)
-        self.page.show_plan("", problems)
+        known = [item for item in problems if item not in missing]
         self.desk.forget("check")
-        blocking = [item for item in problems if item.severity == "error"]
-        if not choices.band_count or any(item.code not in ("no_labels", "no_area") for item in blocking):
+        if not choices.band_count or any(item.severity == "error" for item in known):
             self.desk.forget("plan")
             self.area.set_area("", "")
             self.page.show_suggestion(None)
+            self._found = []
+            self._show("", known)
             return
-        labels_needed = bool(choices.label_layer_id)
-        if not labels_needed or any(item.code == "no_area" for item in problems):
+        if any(item.code in ("no_labels", "no_area") for item in missing):
             choices = dataclasses.replace(choices, area_kind="rasters")
-        self._ask(choices, problems)
+        self._ask(choices, known)
+
+    def _show(self, sentence: str, problems: Sequence[Any], failure: dict[str, Any] | None = None) -> None:
+        """Show a plan; with an error in it, or while something must still be chosen, nothing can be prepared.
+
+        A `failure` of the engine to look at the inputs says nothing of them: only without an engine it stands in
+        the way, too.
+        """
+        choices = self.page.choices()
+        facts = facts_of(choices, self.desk.project)
+        tiles = [(as_row(item).code, tiles_named(item, facts)) for item in problems]
+        self._tiles = {code: layer_ids for code, layer_ids in tiles if len(layer_ids) > 1}
+        cures = dict.fromkeys(self._tiles, tr("Merge tiles into one raster"))
+        self.page.show_plan(sentence, [*problems, *([failure] if failure else [])], cures)
+        self.page.show_missing([item.hint for item in missing_choices(choices)])
+        errors = [item for item in problems if as_row(item).severity == "error"]
+        self.page.set_blocked(bool(errors) or (failure or {}).get("code") == "no_engine")
+
+    def _automatic_reference(self, choices: DataChoices) -> str:
+        """Name of the layer that gives the grid where the user chooses none."""
+        facts = facts_of(choices, self.desk.project)
+        layer = self.desk.project.mapLayer(reference_of(facts))
+        return layer.name() if layer is not None and len(facts) > 1 else ""
+
+    def _on_page_changed(self) -> None:
+        self.page.show_missing([item.hint for item in missing_choices(self.page.choices())])
+        self._timer.start()
+
+    def _on_map_moved(self) -> None:
+        """What the map shows is another area now."""
+        if self.page.area_kind.currentData() == "extent":
+            self.desk.fresh.watch.touch()
 
     def prepare(self) -> None:
         """Write the stack and the label raster of a new dataset."""
         choices = self.page.choices()
         problems = [item for item in data_problems(choices, self.desk.project) if item.severity == "error"]
         if problems:
-            self.page.show_plan("", problems)
-            self.desk.report(GeoSegError(problems[0].code, problems[0].message, problems[0].hint))
+            self.plan()
+            self.desk.log_problem(problems[0])
             return
         layer = self.desk.project.mapLayer(choices.label_layer_id)
         try:
             self.desk.refuse_unwritable()
             folder = self.desk.workspace.new_dataset(choices.name or layer.name())
-            taken = self._take(choices, folder / "inputs")
         except (GeoSegError, OSError) as error:
             self.desk.report(as_error(error))
             return
+        try:
+            taken = self._take(choices, folder / "inputs")
+        except (GeoSegError, OSError) as error:
+            discard(folder)
+            self.desk.report(as_error(error))
+            return
         self._log_notes(taken)
+        prints = self.desk.fresh.prints(hurry=True)
+
+        def prepared(result: dict[str, Any], _folder: Path) -> None:
+            with contextlib.suppress(OSError):  # then it is not known what the dataset was made from
+                freshness.keep_inputs(folder, prints)
+            self._on_prepared(result)
+
         title = tr("Prepare {}").format(folder.name)
         submissions = dataset_submissions(folder, taken, choices.write_stack)
-        self.desk.start(title, taken.exports, submissions, self._on_prepared, self._on_failed)
+        self.desk.start(title, taken.exports, submissions, prepared, self._on_failed, made=folder)
 
     def show_state(self) -> None:
         """Tick when the current dataset has labels on a grid."""
-        folder = self.desk.dataset
         self._show_area()
-        done = folder is not None and (folder / prepare.LABELS).exists()
-        text = (
-            tr("Prepared: {}").format(folder)
-            if done
-            else tr("Choose rasters and polygons, then prepare them.")
+        step = self.desk.states["data"]
+        text = tr("Choose rasters and polygons, then prepare them.")
+        self.desk.fresh.show(
+            "data", step, tr("Prepared: {}").format(self.desk.dataset) if step.done else text
         )
-        self.desk.dock.steps.set_state("data", done, text)
 
     def _show_area(self, *_visible: object) -> None:
         """The area is on the map while somebody looks at this page."""
@@ -145,11 +221,12 @@ class DataController(QObject):
             taken = self._take(choices, folder / "inputs")
         except (GeoSegError, OSError) as error:
             failed = as_error(error)
-            self.page.show_plan("", [*known, Problem(failed.code, failed.message, failed.hint)])
+            self._show("", known, {"code": failed.code, "message": failed.message, "hint": failed.hint})
             return
         exports = [item for item in taken.exports if not is_written_raster(item)]
         self.bands.show(taken.bands)
         submission = prepare.plan(folder, taken.bands, taken.grid, taken.area, taken.labels)
+        self._show(self._sentence, [*known, *self._found])
         self.page.show_planning()
         self.desk.ask(
             Question(
@@ -169,14 +246,15 @@ class DataController(QObject):
     def _on_planned(self, result: dict[str, Any], known: list[Problem], taken: Snapshot) -> None:
         found = [*(result.get("problems") or []), *(result.get("warnings") or [])]
         sentence = str(result.get("sentence") or "")
-        self.page.show_plan(sentence, [*known, *found])
+        self._sentence, self._found = sentence, found
+        self._show(sentence, [*known, *found])
         self.page.show_suggestion(result.get("suggestion"))
         self.area.set_area(*area_of_result(result))
         blocking = [item for item in known if item.severity == "error"]
         if taken.labels is not None and not blocking and not result.get("problems"):
-            self._check(taken, sentence, found)
+            self._check(taken, known)
 
-    def _check(self, taken: Snapshot, sentence: str, found: list[Any]) -> None:
+    def _check(self, taken: Snapshot, known: list[Problem]) -> None:
         """Look at the labels themselves, from the files that were written for the plan."""
         assert taken.labels is not None
         tile_px = self.desk.dock.tiles.choices().tile_px
@@ -188,18 +266,23 @@ class DataController(QObject):
                 tr("Check the labels"),
                 [],
                 [submission],
-                lambda result: self.page.show_plan(sentence, [*found, *(result.get("problems") or [])]),
-                lambda problem: self.page.show_plan(sentence, [*found, problem]),
+                lambda result: self._on_looked(result, known),
+                lambda problem: self._show(self._sentence, [*known, *self._found], problem),
             )
         )
+
+    def _on_looked(self, result: dict[str, Any], known: list[Problem]) -> None:
+        self._found = [*self._found, *(result.get("problems") or [])]
+        self._show(self._sentence, [*known, *self._found])
 
     def _on_not_planned(self, problem: dict[str, Any], known: list[Problem]) -> None:
         if self._retry_with_export(problem):
             self.plan()
             return
-        self.page.show_plan("", [*known, problem])
+        self._sentence, self._found = "", []
+        self._show("", known, problem)
 
-    def _on_prepared(self, result: dict[str, Any], _folder: Path) -> None:
+    def _on_prepared(self, result: dict[str, Any]) -> None:
         output = Path(str(result.get("output", "")))
         self.desk.dataset = output.parent
         problems = result.get("warnings") or []
@@ -223,7 +306,7 @@ class DataController(QObject):
             return False
         self._to_export.add(found.id())
         text = tr("The engine cannot open layer “{}”: QGIS writes a copy for it.").format(found.name())
-        self.desk.dock.show_note(tr("GeoSeg"), text)
+        self.desk.dock.show_note(text)
         self.desk.dock.footer.add_log("warning", text)
         return True
 
@@ -242,13 +325,20 @@ class DataController(QObject):
 
     def _on_label_layer_changed(self, layer_id: str) -> None:
         layer = self.desk.project.mapLayer(layer_id)
-        if not isinstance(layer, QgsVectorLayer):
+        if isinstance(layer, QgsVectorLayer):
+            fields = class_fields(layer)
+            if has_legend_classes(layer):
+                fields = [LEGEND_FIELD, *fields]
+            self.page.set_class_fields(fields, proposed_field(layer, fields))
+        else:
             self.page.set_class_fields([], is_raster=isinstance(layer, QgsRasterLayer))
-            return
-        fields = class_fields(layer)
-        if has_legend_classes(layer):
-            fields = [LEGEND_FIELD, *fields]
-        self.page.set_class_fields(fields, proposed_field(layer, fields))
+        vectors = [
+            item for item in self.desk.project.mapLayers().values() if isinstance(item, QgsVectorLayer)
+        ]
+        self.page.show_label_notes(
+            "" if layer is not None else unlisted_text(vectors),
+            filter_text(layer) if isinstance(layer, QgsVectorLayer) else "",
+        )
 
     def _on_class_field_changed(self, _field: str) -> None:
         self._show_classes()
@@ -268,8 +358,8 @@ def dataset_submissions(folder: Path, taken: Snapshot, write_stack: bool) -> lis
     return [recipe, prepare.rasterize(folder, taken.labels, taken.area, stack_path=recipe_file)]
 
 
-def raster_row(layer: QgsRasterLayer) -> RasterRow:
-    """A raster layer as the band tree shows it."""
+def raster_row(layer: QgsRasterLayer, is_result: bool = False) -> RasterRow:
+    """A raster layer as the band tree shows it; results of GeoSeg are not proposed."""
     problems = [item for item in snapshot.problems(layer) if item.severity == "error"]
     names = tuple(layer.bandName(band) for band in range(1, layer.bandCount() + 1))
     unit = QgsUnitTypes.toAbbreviatedString(layer.crs().mapUnits()) if layer.crs().isValid() else ""
@@ -280,7 +370,8 @@ def raster_row(layer: QgsRasterLayer) -> RasterRow:
     words = layer.name().lower().replace("_", " ").replace("-", " ").split()
     dem = layer.bandCount() == 1 and any(word in DEM_WORDS for word in words)
     problem = " ".join(f"{item.message} {item.hint}" for item in problems)
-    return RasterRow(layer.id(), layer.name(), names, size, details, not problems, dem, problem)
+    tick = not problems and not is_result
+    return RasterRow(layer.id(), layer.name(), names, size, details, tick, dem, problem, result=is_result)
 
 
 def mosaic_rows(rows: list[RasterRow], mosaics: tuple[tuple[str, ...], ...]) -> list[RasterRow]:
@@ -313,6 +404,29 @@ def proposed_field(layer: QgsVectorLayer, fields: list[str]) -> str:
     if shown:
         return shown
     return next((name for name in fields if name.lower().strip("_ 0123456789") in CLASS_WORDS), "")
+
+
+def unlisted_text(layers: Sequence[QgsVectorLayer]) -> str:
+    """Which vector layers cannot be labels, and why; empty if all can."""
+    kinds = {Qgis.GeometryType.Point: tr("points"), Qgis.GeometryType.Line: tr("lines")}
+    names = [
+        f"“{layer.name()}” ({kinds[layer.geometryType()]})"
+        for layer in layers
+        if layer.geometryType() in kinds
+    ]
+    if not names:
+        return ""
+    listed = ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
+    return tr("Not listed: {}. Labels are polygons or a raster of classes: buffer points and lines.").format(
+        listed
+    )
+
+
+def filter_text(layer: QgsVectorLayer) -> str:
+    """How many features the layer's filter leaves; empty without a filter."""
+    if not layer.subsetString():
+        return ""
+    return tr("Filtered: {} of {} features are used.").format(layer.featureCount(), unfiltered_count(layer))
 
 
 def polygon_problem(layer: QgsVectorLayer) -> bool:

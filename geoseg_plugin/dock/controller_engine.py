@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,8 @@ from qgis.PyQt.QtCore import QObject
 from qgis.PyQt.QtWidgets import QApplication
 
 from ..contract import GeoSegError
-from ..engine.environment import check, default_root, diagnostics
+from ..engine.environment import Environment, check, default_root, diagnostics, stamp
+from ..engine.installer import FREE_GB, TAKES_GB
 from ..jobs import engine as engine_jobs
 from ..tasks.execution import engine_environment
 from . import settings
@@ -19,6 +21,10 @@ from .words import tr
 
 if TYPE_CHECKING:
     from .controller import Controller
+
+NAMED = "GEOSEG_ENGINE_PYTHON"
+"""Environment variable that names the engine's Python. Without it and without an engine nothing is wrong: the form
+that sets it up is there."""
 
 
 class EngineController(QObject):
@@ -37,12 +43,12 @@ class EngineController(QObject):
         self.page.workspace_chosen.connect(self.use_workspace)
         self.page.on_close_chosen.connect(settings.set_on_close)
         desk.runner.hello_received.connect(self._on_hello_received)
+        self.page.show_sizes(TAKES_GB, FREE_GB)
         self.page.show_settings(str(settings.workspace_folder()), settings.on_close(), settings.own_python())
 
     def begin(self) -> None:
         """The panel is shown for the first time: look at the engine, and set it up if there is none."""
         if engine_environment() is None:
-            self.page.show_setup(True)
             self.desk.dock.show_step("engine")
         elif not self.probe:
             self.ask_probe()
@@ -66,7 +72,7 @@ class EngineController(QObject):
             self.desk.report(GeoSegError("no_python", text, tr("Choose the python program itself.")))
             return
         settings.set_own_python(path)
-        self.page.show_setup(False)
+        self.page.show_installed()
         self.ask_probe()
 
     def use_workspace(self, folder: str) -> None:
@@ -100,12 +106,13 @@ class EngineController(QObject):
         log = self.desk.dock.footer.log.toPlainText().splitlines()[-40:]
         text = "\n".join([diagnostics(engine_environment(), self.probe), "", "Log:", *log])
         QApplication.clipboard().setText(text)
-        self.desk.dock.show_note(tr("GeoSeg"), tr("The diagnostics are on the clipboard."))
+        self.desk.dock.show_note(tr("The diagnostics are on the clipboard."))
 
     def show_state(self) -> None:
         """Headline, facts, badge and tick."""
         environment = engine_environment()
-        problems: list[Any] = [*check(environment), *(self.probe.get("problems") or [])]
+        found = check(environment) if environment is not None or os.environ.get(NAMED) else []
+        problems: list[Any] = [*found, *(self.probe.get("problems") or [])]
         if self._failed is not None:
             problems.append(self._failed)
         ready = environment is not None and self._failed is None
@@ -119,19 +126,22 @@ class EngineController(QObject):
             headline = tr("Ready, on {}").format(device_text(self.probe))
         else:
             headline = tr("Ready")
-        self.page.show_state(headline, problems, engine_facts(python, self.probe))
+        self.page.set_set_up(environment is not None)
+        facts = engine_facts(python, self.probe, wants_gpu(environment, self.probe))
+        self.page.show_state(headline, problems, facts)
         self.page.show_workspace(str(settings.workspace_folder()))
         self.page.set_workspace_problems(self.desk.workspace.problems())
         self.desk.dock.footer.set_device(badge_text(self.probe), device_text(self.probe))
         self.desk.dock.steps.set_state("engine", ready, headline)
 
     def _on_installed(self, _result: dict[str, Any], _folder: Path) -> None:
-        self.page.show_setup(False)
+        self.page.show_installed()
         self.desk.afterwards(self.ask_probe)
 
     def _on_probed(self, result: dict[str, Any]) -> None:
         self.probe, self._failed = result, None
         self.desk.show_states()
+        self.desk.data.plan()
 
     def _on_not_probed(self, problem: dict[str, Any]) -> None:
         self.probe, self._failed = {}, problem
@@ -141,6 +151,13 @@ class EngineController(QObject):
         if event.get("device"):
             name = badge_text({**event, "device_name": event.get("device_name") or event["device"]})
             self.desk.dock.footer.set_device(name)
+
+
+def wants_gpu(environment: Environment | None, probe: dict[str, Any]) -> bool:
+    """Whether a GPU was asked for when the environment was made; of the user's own, whether it runs on one."""
+    if environment is not None and environment.managed:
+        return stamp(environment).get("device") == "gpu"
+    return str(probe.get("device") or "").startswith("cuda")
 
 
 def severity(problem: Any) -> str:

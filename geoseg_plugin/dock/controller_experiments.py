@@ -42,7 +42,7 @@ class ExperimentsController(QObject):
         folds = experiments.fold_count(self.desk.dataset)
         if not folds:
             text = tr("This dataset has no folds: make tiles again with 5 of them (Advanced).")
-            self.desk.dock.offer(text, tr("Tiles"), lambda *_checked: self.desk.dock.show_step("tiles"))
+            self.desk.dock.offer(text, tr("Tiles"), lambda: self.desk.dock.show_step("tiles"))
             return
         dialog = FoldsDialog(model_of(training), folds, self.desk.dock)
 
@@ -134,8 +134,7 @@ class ExperimentsController(QObject):
         text = tr("{} folds: mean IoU {}").format(len(result.get("folds") or []), share(result.get("miou")))
         self.desk.dock.train.next_step.show_done(f"{text} ({ends})." if ends else f"{text}.")
         if mapped:
-            self.desk.results.show_run(str(folder))
-            self.desk.dock.show_step("results")
+            self.desk.results.offer_scores(str(folder), text)
 
     def _on_searched(self, result: dict[str, Any], folder: Path) -> None:
         self.desk.run = folder

@@ -13,7 +13,9 @@ from ..engine.liveness import job_kind
 from ..jobs import engine as engine_jobs
 from ..jobs import predict
 from ..jobs.submission import Submission
+from ..jobs.workspace import discard
 from ..layers import publish, snapshot
+from ..layers.results import result_kind
 from .choices import NamedPath, PredictChoices
 from .controller_checks import as_error
 from .controller_data import PLAN_MS, is_written_raster, single_shot
@@ -48,9 +50,7 @@ class PredictController(QObject):
         self._beyond = ""
         self._followed: Path | None = None
         self._timer = single_shot(self, PLAN_MS, self.plan)
-        self._layers_timer = single_shot(self, 100, self._propose_layers)
-        desk.project.layersAdded.connect(self._on_layers_changed)
-        desk.project.layersRemoved.connect(self._on_layers_changed)
+        desk.fresh.layers_changed.connect(self._on_layers_changed)
         self.page.changed.connect(self._timer.start)
         self.page.model_chosen.connect(self._on_model_chosen)
         self.page.browse_requested.connect(self.browse)
@@ -66,9 +66,6 @@ class PredictController(QObject):
     def close(self) -> None:
         """Let go of the project."""
         self._timer.stop()
-        self._layers_timer.stop()
-        self.desk.project.layersAdded.disconnect(self._on_layers_changed)
-        self.desk.project.layersRemoved.disconnect(self._on_layers_changed)
         if self._canvas is not None:
             self._canvas.extentsChanged.disconnect(self._on_map_moved)
 
@@ -136,19 +133,24 @@ class PredictController(QObject):
         problems = [item for item in problems if item.severity == "error"]
         if problems:
             self.page.problem_list.set_problems(problems)
-            self.desk.report(GeoSegError(problems[0].code, problems[0].message, problems[0].hint))
+            self.desk.log_problem(problems[0])
             return
         model = Path(choices.model)
         try:
             self.desk.refuse_unwritable()
             name = model.parent.name if model.stem == "model" else model.stem
             folder = self.desk.workspace.new_prediction(name)
-            taken = self._take(choices, folder / "inputs")
         except (GeoSegError, OSError) as error:
             self.desk.report(as_error(error))
             return
+        try:
+            taken = self._take(choices, folder / "inputs")
+        except (GeoSegError, OSError) as error:
+            discard(folder)
+            self.desk.report(as_error(error))
+            return
         submission = predict.predict(folder, model, taken.sources, choices.outputs, **taken.settings)
-        self._run(submission, taken)
+        self._run(submission, taken, made=folder)
 
     def resume(self, folder: str) -> None:
         """Go on with a prediction where it was broken off."""
@@ -166,20 +168,19 @@ class PredictController(QObject):
 
     def show_state(self) -> None:
         """Tick when the workspace holds a prediction of the current run."""
-        name = self.desk.run.name if self.desk.run is not None else ""
-        done = any(
-            entry.finished and name and entry.folder.name.startswith(name)
-            for entry in self.desk.view.predictions()
-        )
+        name, step = self.desk.run.name if self.desk.run is not None else "", self.desk.states["predict"]
         models = self.page.model.currentData()
         text = tr("Choose a model and layers.") if models else tr("Train a model first, or browse for one.")
-        self.desk.dock.steps.set_state(
-            "predict", done, tr("Predicted with {}").format(name) if done else text
-        )
+        self.desk.fresh.show("predict", step, tr("Predicted with {}").format(name) if step.done else text)
 
-    def _run(self, submission: Submission, taken: Taken) -> None:
+    def _run(self, submission: Submission, taken: Taken, made: Path | None = None) -> None:
         if self.desk.start(
-            submission.title, taken.exports, [submission], self._on_predicted, self._on_failed
+            submission.title,
+            taken.exports,
+            [submission],
+            self._on_predicted,
+            self._on_failed,
+            made=made,
         ):
             self._follow(submission.folder)
 
@@ -260,15 +261,14 @@ class PredictController(QObject):
         self.plan()
 
     def _slots(self) -> list[Slot]:
-        layers = [
-            layer
-            for layer in self.desk.project.mapLayers().values()
-            if not layer.customProperty(publish.RESULT_MARK)
-        ]
+        layers = [layer for layer in self.desk.project.mapLayers().values() if not result_kind(layer)]
         return [slot_of(item, layers) for item in self._model.needs]
 
-    def _on_layers_changed(self, *_layers: object) -> None:
-        self._layers_timer.start()
+    def _on_layers_changed(self) -> None:
+        """Propose layers anew; where the job is another one now (a CRS, a nodata value), plan it again."""
+        self._propose_layers()
+        if self._model.known:
+            self._timer.start()
 
     def _on_map_moved(self) -> None:
         """What the map shows is another area now: the sentence shall say so, where anybody reads it."""

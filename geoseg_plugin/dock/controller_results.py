@@ -26,12 +26,13 @@ class ResultsController(QObject):
     def __init__(self, desk: Controller) -> None:
         super().__init__(desk)
         self.desk, self.page = desk, desk.dock.results
+        self._chosen = self._offered = ""
         self.page.run_chosen.connect(self._show)
         self.page.evaluate_requested.connect(self.evaluate)
         self.page.errors_requested.connect(self.show_errors)
         self.page.report_requested.connect(self.open_report)
         self.maps = MapResultsController(desk)
-        desk.dock.step_shown.connect(lambda step: self.maps.refresh() if step == "results" else None)
+        desk.dock.step_shown.connect(self._on_step_shown)
 
     def refresh(self) -> None:
         """Show the finished runs, newest first."""
@@ -41,7 +42,8 @@ class ResultsController(QObject):
             result = self.desk.view.evaluation(entry.folder)
             note = tr("IoU {}").format(share(result["miou"])) if result.get("miou") is not None else ""
             named.append(NamedPath(entry.title, str(entry.folder), note))
-        self.page.set_runs(named, self.page.folder() or str(self.desk.run or ""))
+        chosen, self._chosen = self._chosen, ""
+        self.page.set_runs(named, chosen or self.page.folder() or str(self.desk.run or ""))
         self.maps.refresh()
 
     def show_run(self, run_folder: str) -> None:
@@ -102,12 +104,36 @@ class ResultsController(QObject):
         )
         if result:
             text = tr("Mean IoU {} on the test blocks").format(share(result.get("miou")))
-        self.desk.dock.steps.set_state("results", bool(result), text)
+        self.desk.fresh.show("results", self.desk.states["results"], text)
 
-    def _on_evaluated(self, _result: dict[str, Any], folder: Path) -> None:
-        self.page.set_runs([NamedPath(folder.parent.name, str(folder.parent))], str(folder.parent))
-        self.page.show_model()
-        self.desk.dock.show_step("results")
+    def _on_evaluated(self, result: dict[str, Any], folder: Path) -> None:
+        """The page that the user looks at stays, and so does the run: a note leads to the scores."""
+        run = str(folder.parent)
+        looked_at = self.desk.dock.current_step() == "results" and self.page.shows_model()
+        if looked_at and self.page.folder() == run:
+            return
+        if not looked_at:
+            self._chosen = run
+        text = tr("“{}” is evaluated: mean IoU {} on the test blocks.").format(
+            folder.parent.name, share(result.get("miou"))
+        )
+        self.offer_scores(run, text)
+
+    def offer_scores(self, run: str, text: str) -> None:
+        """Say that a run has scores, and lead there if the user wants it."""
+
+        def lead() -> None:
+            self.show_run(run)
+            self.desk.dock.show_step("results")
+
+        self._offered = text
+        self.desk.dock.offer(text, tr("Show the scores"), lead)
+
+    def _on_step_shown(self, step: str) -> None:
+        if step == "results":
+            self.maps.refresh()
+            if self._offered and self.desk.dock.messages.text() == self._offered:
+                self.desk.dock.messages.clear()
 
     def _show(self, run_folder: str) -> None:
         if not run_folder:

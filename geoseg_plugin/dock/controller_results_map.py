@@ -80,8 +80,12 @@ class MapResultsController(QObject):
             self.desk.dock.results.show_map()
 
     def _on_job_ended(self, kind: str, _result: dict[str, Any], folder: str) -> None:
+        """A new map waits on the page, unless somebody looks at something else there."""
         if kind == "predict" and Path(folder).parent == self.desk.workspace.root / "predictions":
-            self.show_map(Path(folder) / CLASSES)
+            if self.desk.dock.current_step() == "results":
+                self.refresh()
+            else:
+                self.show_map(Path(folder) / CLASSES)
 
     def place(self) -> Path:
         """Folder for what is found out about the chosen map: its own if it is a prediction of the workspace."""

@@ -65,15 +65,14 @@ class TilesController(QObject):
 
     def show_state(self) -> None:
         """Tick when the current dataset has tiles."""
-        folder = self.desk.dataset
-        done = folder is not None and (folder / "dataset.json").exists()
-        if done:
+        folder, step = self.desk.dataset, self.desk.states["tiles"]
+        if step.done:
             text = tr("Tiles of {} are there.").format(folder.name if folder else "")
         elif folder is not None:
             text = tr("Make tiles of {}.").format(folder.name)
         else:
             text = tr("Prepare data first.")
-        self.desk.dock.steps.set_state("tiles", done, text)
+        self.desk.fresh.show("tiles", step, text)
 
     def _split_areas(self, folder: Path, choices: TileChoices) -> tuple[list[Export], tuple[Area, ...]]:
         """Areas of train, validation and test as files, where layers say the split.

@@ -211,7 +211,7 @@ class TrainController(QObject):
             return
         folder = str(entry.folder)
         text = tr("The training “{}” is still running.").format(entry.title)
-        self.desk.dock.offer(text, tr("Re-attach"), lambda *_checked: self.attach(folder))
+        self.desk.dock.offer(text, tr("Re-attach"), lambda: self.attach(folder))
 
     def running_run(self) -> Entry | None:
         """A run whose engine is alive although nothing here follows it."""
@@ -221,15 +221,14 @@ class TrainController(QObject):
 
     def show_state(self) -> None:
         """Tick when the current run has a model."""
-        run = self.desk.run
-        done = run is not None and (run / "model.onnx").exists()
-        if done:
+        run, step = self.desk.run, self.desk.states["train"]
+        if step.done:
             text = tr("Trained: {}").format(run.name if run else "")
         elif read_dataset(self.desk.dataset) is not None:
             text = tr("Train a model on {}.").format(self.desk.dataset.name if self.desk.dataset else "")
         else:
             text = tr("Make tiles first.")
-        self.desk.dock.steps.set_state("train", done, text)
+        self.desk.fresh.show("train", step, text)
 
     def _on_submission_finished(self, kind: str, result: dict[str, Any], folder: str) -> None:
         if kind == TrainJob.kind and result.get("cancelled"):

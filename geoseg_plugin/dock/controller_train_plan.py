@@ -54,6 +54,7 @@ class TrainPlanner(QObject):
         """A training begins: whoever works on a plan stops."""
         self._timer.stop()
         self.desk.questions.stop("trainplan")
+        self.page.end_planning()
 
     def plan_soon(self) -> None:
         """Ask once the page has settled."""
@@ -85,7 +86,7 @@ class TrainPlanner(QObject):
         except OSError as error:
             self.page.show_plan("", [], [problem_row(GeoSegError("not_writable", str(error)))])
             return
-        self.page.show_plan(tr("Working out a plan…"), [], [])
+        self.page.show_planning()
         self.desk.ask(
             Question(
                 "trainplan",

@@ -1,14 +1,13 @@
-"""The panel: step bar, pages, message bar and footer."""
+"""The panel: step bar, messages, pages and footer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
-from qgis.core import Qgis
-from qgis.gui import QgsDockWidget, QgsMessageBar
+from qgis.gui import QgsDockWidget
 from qgis.PyQt.QtCore import QSize, pyqtSignal
-from qgis.PyQt.QtWidgets import QPushButton, QStackedWidget, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from ..paths import icon
 from .pages.data import DataPage
@@ -19,12 +18,12 @@ from .pages.tiles import TilesPage
 from .pages.train import TrainPage
 from .widgets.footer import Footer
 from .widgets.guide import GuideWindow
+from .widgets.messages import Messages
 from .widgets.page import Page
 from .widgets.step_bar import StepBar
 from .words import STEPS, tr
 
 WIDTH_PX = 380
-NOTE_S = 8
 
 
 class GeoSegDock(QgsDockWidget):
@@ -40,7 +39,7 @@ class GeoSegDock(QgsDockWidget):
         self.data, self.tiles, self.train = DataPage(), TilesPage(), TrainPage()
         self.predict, self.results, self.engine = PredictPage(), ResultsPage(), EnginePage()
         self.steps = StepBar(icon)
-        self.messages = QgsMessageBar()
+        self.messages = Messages()
         self.footer = Footer()
         self._stack = QStackedWidget()
         for step in STEPS:
@@ -81,21 +80,15 @@ class GeoSegDock(QgsDockWidget):
 
     def show_error(self, message: str, hint: str) -> None:
         """The one place where errors are shown; stays until it is closed or the next job starts."""
-        self.messages.clearWidgets()
-        self.messages.pushMessage(message, hint, Qgis.MessageLevel.Critical, 0)
+        self.messages.show_error(message, hint)
 
-    def show_note(self, title: str, text: str) -> None:
+    def show_note(self, text: str) -> None:
         """A passing note."""
-        self.messages.pushMessage(title, text, Qgis.MessageLevel.Info, NOTE_S)
+        self.messages.show_note(text)
 
     def offer(self, text: str, button_text: str, action: Callable[[], None]) -> None:
         """A message with a button, e.g. to attach to a run that is still alive."""
-        item = self.messages.createMessage(tr("GeoSeg"), text)
-        button = QPushButton(button_text)
-        button.clicked.connect(lambda: self.messages.popWidget(item))
-        button.clicked.connect(action)
-        item.layout().addWidget(button)
-        self.messages.pushWidget(item, Qgis.MessageLevel.Info, 0)
+        self.messages.offer(text, button_text, action)
 
 
 class DockContent(QWidget):

@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from qgis.core import QgsProject, QgsRasterLayer, QgsVectorLayer
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsMapLayer,
+    QgsProject,
+    QgsRasterLayer,
+    QgsVectorLayer,
+)
 from qgis.gui import QgsMapCanvas
 
 from ..contract import Area, GridRequest, Labels, Problem
-from ..jobs.additions import Addition, written_to
+from ..jobs.additions import Addition, Input, additions_to_json, written_to
 from ..jobs.composition import Composition, compose
 from ..jobs.inputs import RasterInput
+from ..jobs.rasterfacts import RasterFacts, strip_problem
 from ..layers import snapshot
 from ..layers.exports import LABEL_LAYER
+from ..layers.facts import legend_state, raster_facts
+from ..layers.results import result_kind
 from .choices import DataChoices, RasterChoice
 from .labels_from_layers import layer_gone, split_fields_of, take_labels
 from .words import tr
 
 Export = Callable[[], None]
+StateOf = Callable[[str, Sequence[str]], dict[str, Any]]
 
 
 @dataclass
@@ -43,8 +53,8 @@ class Snapshot:
         return compose(self.rasters, self.additions, self.settings)
 
 
-def data_problems(choices: DataChoices, project: QgsProject) -> list[Problem]:
-    """Complaints about the choices and the layers themselves, known without the engine."""
+def missing_choices(choices: DataChoices) -> list[Problem]:
+    """What must still be chosen before a dataset can be prepared."""
     found: list[Problem] = []
     if not choices.band_count:
         found.append(Problem("no_bands", tr("No band is ticked."), tr("Tick at least one raster band.")))
@@ -54,6 +64,12 @@ def data_problems(choices: DataChoices, project: QgsProject) -> list[Problem]:
         )
     if choices.area_kind == "polygons" and not choices.area_layer_id:
         found.append(Problem("no_area", tr("No area layer is chosen."), tr("Choose a polygon layer.")))
+    return found
+
+
+def data_problems(choices: DataChoices, project: QgsProject) -> list[Problem]:
+    """Complaints about the choices and the layers themselves, known without the engine; what is missing is in it."""
+    found = missing_choices(choices)
     for addition in choices.additions:
         if any(project.mapLayer(layer_id) is None for layer_id in addition.layer_ids):
             found.append(
@@ -63,6 +79,9 @@ def data_problems(choices: DataChoices, project: QgsProject) -> list[Problem]:
                     tr("Remove the band from the list, or load the layer again."),
                 )
             )
+    strip = strip_problem(facts_of(choices, project))
+    if strip is not None:
+        found.append(strip)
     used = {item.layer_id for item in choices.rasters}
     used |= {layer_id for item in choices.additions for layer_id in item.layer_ids}
     if choices.label_layer_id in used:
@@ -74,6 +93,7 @@ def data_problems(choices: DataChoices, project: QgsProject) -> list[Problem]:
                 "warning",
             )
         )
+    found += [result_warning(layer) for layer in result_layers(choices, project)]
     ids = [*(item.layer_id for item in choices.rasters), choices.label_layer_id]
     ids += [layer_id for item in choices.rasters for layer_id in item.also]
     ids += [choices.area_layer_id] if choices.area_kind == "polygons" else []
@@ -98,14 +118,106 @@ def take(
     """
     taken = Snapshot(settings=choices.settings)
     for choice in [*choices.rasters, *unticked(choices)]:
-        _take_raster(choice, folder, project, to_export, taken)
+        _take_raster(choice, folder, project, to_export, taken, labels_crs_of(choices, project))
     taken.additions = [_take_addition(item, folder, project, taken) for item in choices.additions]
-    taken.grid = grid_request(choices)
+    taken.grid = grid_request(choices, taken.bands.keys)
     taken.area = _take_area(choices, folder, project, canvas, taken)
     if choices.label_layer_id:
         taken.labels, exports = take_labels(choices, folder, project, to_export)
         taken.exports += exports
     return taken
+
+
+def labels_crs_of(choices: DataChoices, project: QgsProject) -> QgsCoordinateReferenceSystem | None:
+    """The CRS of the label layer; None without one."""
+    layer = project.mapLayer(choices.label_layer_id)
+    return layer.crs() if layer is not None else None
+
+
+def facts_of(choices: DataChoices, project: QgsProject) -> list[RasterFacts]:
+    """Facts of the ticked rasters that are still in the project, each mosaic as one."""
+    found = []
+    for choice in choices.rasters:
+        layers = [project.mapLayer(layer_id) for layer_id in (choice.layer_id, *choice.also)]
+        rasters = [layer for layer in layers if isinstance(layer, QgsRasterLayer) and layer.isValid()]
+        if rasters and rasters[0].id() == choice.layer_id:
+            found.append(raster_facts(rasters, labels_crs_of(choices, project)))
+    return found
+
+
+def result_layers(choices: DataChoices, project: QgsProject) -> list[QgsRasterLayer]:
+    """Ticked rasters that are results of GeoSeg."""
+    layers = [project.mapLayer(item.layer_id) for item in choices.rasters]
+    return [layer for layer in layers if isinstance(layer, QgsRasterLayer) and result_kind(layer)]
+
+
+def result_warning(layer: QgsRasterLayer) -> Problem:
+    """A result is among the inputs."""
+    return Problem(
+        "result_is_band",
+        tr("Layer '{}' is a result of GeoSeg: a model that sees it learns an earlier answer.").format(
+            layer.name()
+        ),
+        tr("Untick it, unless that is what you want."),
+        "warning",
+    )
+
+
+def inputs_of(
+    choices: DataChoices, project: QgsProject, canvas: QgsMapCanvas | None, state: StateOf
+) -> dict[str, Any]:
+    """Everything that a dataset is made from, part by part, as JSON-able data: equal where nothing has changed.
+
+    Args:
+        state: the state of a layer, by its id and the fields that count (`layers.facts.state_of`).
+    """
+
+    def of_layer(layer_id: str, fields: Sequence[str] = (), named: bool = True) -> dict[str, Any]:
+        layer = project.mapLayer(layer_id)
+        own = split_fields_of(layer) if isinstance(layer, QgsVectorLayer) else []
+        found = state(layer_id, (*fields, *own)) if layer is not None else {}
+        return found if named else {key: value for key, value in found.items() if key != "name"}
+
+    rasters = [
+        [[of_layer(layer_id) for layer_id in (item.layer_id, *item.also)], item.bands, item.terrain]
+        for item in (*choices.rasters, *unticked(choices))
+    ]
+    added = [dataclasses.replace(item, layer_id="", inputs=without_ids(item)) for item in choices.additions]
+    of_added = [
+        [of_layer(layer_id, item.fields) for layer_id in item.layer_ids] for item in choices.additions
+    ]
+    labels = of_layer(choices.label_layer_id, [choices.class_field], named=False)
+    fields = [(choices.label_layer_id, choices.class_field)]
+    fields += [(item.layer_id, item.class_field) for item in choices.more_labels]
+    legends = [legend_state(project.mapLayer(layer_id), field) for layer_id, field in fields]
+    more = [[of_layer(item.layer_id, [item.class_field]), item.class_field] for item in choices.more_labels]
+    edits = (choices.edits.same_as, choices.edits.left_out)
+    options = (choices.unlabelled, choices.border_px, choices.all_touched, choices.min_area_px)
+    reference = project.mapLayer(choices.reference_layer_id)
+    return {
+        "rasters": [rasters, choices.settings],
+        "additions": [additions_to_json(added), of_added],
+        "labels": [labels, choices.class_field, more, legends, edits, options],
+        "area": [choices.area_kind, *area_state(choices, project, canvas, of_layer)],
+        "grid": [choices.crs, choices.pixel_size, reference.name() if reference is not None else ""],
+    }
+
+
+def area_state(
+    choices: DataChoices, project: QgsProject, canvas: QgsMapCanvas | None, of_layer: Callable[..., Any]
+) -> list[Any]:
+    """What an area of this kind depends on, besides the labels."""
+    if choices.area_kind == "polygons":
+        fields = area_fields(project.mapLayer(choices.area_layer_id))
+        return [of_layer(choices.area_layer_id, fields, named=False)]
+    if choices.area_kind == "concave_hull":
+        return [choices.area_ratio]
+    return [canvas_extent(canvas)] if choices.area_kind == "extent" else []
+
+
+def without_ids(addition: Addition) -> tuple[Input, ...]:
+    """The variables of an expression without layer ids, which another project gives anew."""
+    return tuple(dataclasses.replace(item, layer_id="") for item in addition.inputs)
 
 
 def unticked(choices: DataChoices) -> list[RasterChoice]:
@@ -123,7 +235,12 @@ def unticked(choices: DataChoices) -> list[RasterChoice]:
 
 
 def _take_raster(
-    choice: RasterChoice, folder: Path, project: QgsProject, to_export: set[str], taken: Snapshot
+    choice: RasterChoice,
+    folder: Path,
+    project: QgsProject,
+    to_export: set[str],
+    taken: Snapshot,
+    labels_crs: QgsCoordinateReferenceSystem | None,
 ) -> None:
     """One source: a layer, or several that make a mosaic."""
     found: list[RasterInput] = []
@@ -140,8 +257,11 @@ def _take_raster(
             taken.exports.append(export)
             taken.notes.append(export.note)
     more = tuple(item.path for item in found[1:])
+    facts = raster_facts([raster_layer(project, choice.layer_id)], labels_crs)
     taken.rasters.append(
-        dataclasses.replace(found[0], ticked=choice.bands, layer_id=choice.layer_id, more_paths=more)
+        dataclasses.replace(
+            found[0], ticked=choice.bands, layer_id=choice.layer_id, more_paths=more, facts=facts
+        )
     )
 
 
@@ -155,11 +275,9 @@ def _take_addition(addition: Addition, folder: Path, project: QgsProject, taken:
     return written_to(addition, str(path), LABEL_LAYER, layer.name())
 
 
-def grid_request(choices: DataChoices) -> GridRequest:
-    """The grid as chosen; sources are r1, r2, … in the order of the ticked layers."""
-    ids = [choice.layer_id for choice in choices.rasters]
-    reference = choices.reference_layer_id
-    key = f"r{ids.index(reference) + 1}" if reference in ids else ""
+def grid_request(choices: DataChoices, keys: Mapping[str, str]) -> GridRequest:
+    """The grid as chosen; `keys` are those of the sources, by layer id."""
+    key = keys.get(choices.reference_layer_id, "")
     size = (choices.pixel_size, choices.pixel_size) if choices.pixel_size else None
     return GridRequest(reference=key, crs=choices.crs, pixel_size=size)
 
@@ -206,14 +324,18 @@ def text_fields(layer: QgsVectorLayer) -> list[str]:
     ]
 
 
+def area_fields(layer: QgsMapLayer | None) -> list[str]:
+    """Fields of an area layer that are written along: its text fields, and those that could name a split."""
+    return [*text_fields(layer), *split_fields_of(layer)] if isinstance(layer, QgsVectorLayer) else []
+
+
 def _take_area(
     choices: DataChoices, folder: Path, project: QgsProject, canvas: QgsMapCanvas | None, taken: Snapshot
 ) -> Area:
     if choices.area_kind == "polygons" and choices.area_layer_id:
         layer = vector_layer(project, choices.area_layer_id)
         path = folder / "area.gpkg"
-        fields = [*text_fields(layer), *split_fields_of(layer)]
-        taken.exports.append(snapshot.polygon_snapshot(layer, path, fields))
+        taken.exports.append(snapshot.polygon_snapshot(layer, path, area_fields(layer)))
         return Area("polygons", str(path), LABEL_LAYER)
     if choices.area_kind == "extent":
         extent, crs = canvas_extent(canvas)

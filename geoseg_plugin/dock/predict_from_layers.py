@@ -13,7 +13,7 @@ from qgis.gui import QgsMapCanvas
 from ..contract import Area, Problem, Source
 from ..layers import snapshot
 from ..layers.exports import LABEL_LAYER
-from ..layers.publish import RESULT_MARK
+from ..layers.results import result_kind
 from .choices import PredictChoices
 from .inputs_from_layers import Export, canvas_extent, vector_layer
 from .slots import Need, channel_sources, slot_sources
@@ -133,7 +133,7 @@ def band_list(project: QgsProject) -> list[tuple[str, str, int]]:
     """Every band of every raster layer that is no result: title, layer id, band."""
     found = []
     for layer in in_order(project):
-        if isinstance(layer, QgsRasterLayer) and not layer.customProperty(RESULT_MARK):
+        if isinstance(layer, QgsRasterLayer) and not result_kind(layer):
             for band in range(1, layer.bandCount() + 1):
                 found.append((f"{layer.name()}, {layer.bandName(band)}", layer.id(), band))
     return found

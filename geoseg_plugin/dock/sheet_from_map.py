@@ -12,7 +12,7 @@ from ..jobs.train import job_of
 from ..jobs.workspace import last_result
 from ..layers.areas import rows_of_prediction
 from ..layers.notes import prediction_notes
-from ..layers.publish import RESULT_MARK
+from ..layers.results import result_kind
 from ..layers.sheet import (
     DATED,
     Sheet,
@@ -75,7 +75,7 @@ def layers_below(classes: QgsRasterLayer, desk: Controller) -> list[QgsRasterLay
         if isinstance(layer, QgsRasterLayer)
         and layer.id() in ticked
         and layer.id() != classes.id()
-        and not layer.customProperty(RESULT_MARK)
+        and not result_kind(layer)
     ]
 
 

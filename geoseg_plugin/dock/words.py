@@ -98,6 +98,27 @@ def phase_names() -> dict[str, str]:
     }
 
 
+def input_names() -> dict[str, str]:
+    """Parts of the inputs of a dataset, by their keys in its record."""
+    return {
+        "rasters": tr("rasters or their bands"),
+        "additions": tr("added bands"),
+        "labels": tr("labels"),
+        "area": tr("area"),
+        "grid": tr("grid"),
+    }
+
+
+def outdated_text(reasons: Sequence[str]) -> str:
+    """Why a result is out of date, from the reasons of a `jobs.freshness.Step`."""
+    if "dataset" in reasons:
+        return tr("Out of date: made from another dataset than the one that is chosen now.")
+    names = [name for key, name in input_names().items() if key in reasons]
+    if names:
+        return tr("Out of date. Changed since the data were prepared: {}.").format(", ".join(names))
+    return tr("Out of date: the step before was done again.")
+
+
 def duration(seconds: float) -> str:
     """A time left in words: "35 s", "4 min", "1 h 20 min"; empty when it is not known."""
     if seconds < 0:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..contract import Band, Source
 from .additions import Addition, Input
 from .inputs import RasterInput, as_source, band_name, sources_and_bands, unique
+from .rasterfacts import reference_of
 
 Settings = Mapping[str, Mapping[str, Any]]
 """Band name -> fields of the contract's Band that the user set."""
@@ -19,11 +20,21 @@ SETTABLE = ("resampling", "fill", "scaling", "clip_percent")
 
 @dataclass(frozen=True)
 class Composition:
-    """What a stack is made of. `intermediates` are computed for expressions and are no part of the stack."""
+    """What a stack is made of.
+
+    Attributes:
+        sources, bands: of the stack.
+        intermediates: bands that are computed for expressions and are no part of the stack.
+        keys: layer id -> key of its source, of rasters that came with an id.
+        reference: key of the source that gives the grid where the user chose none (`reference_of`); empty leaves it
+            to the engine, which takes the first.
+    """
 
     sources: tuple[Source, ...] = ()
     bands: tuple[Band, ...] = ()
     intermediates: tuple[Band, ...] = ()
+    keys: Mapping[str, str] = field(default_factory=dict, compare=False)
+    reference: str = ""
 
     def source_name(self, band: Band) -> str:
         """What a band is taken from, in a user's words; empty for expressions."""
@@ -32,10 +43,7 @@ class Composition:
 
 def composed(rasters: Iterable[RasterInput] | Composition) -> Composition:
     """Rasters alone as a composition; a composition stays as it is."""
-    if isinstance(rasters, Composition):
-        return rasters
-    sources, bands = sources_and_bands(rasters)
-    return Composition(sources, bands)
+    return rasters if isinstance(rasters, Composition) else compose(rasters)
 
 
 def compose(
@@ -62,10 +70,14 @@ def compose(
             builder.rasters[raster.layer_id] = (key, raster)
     for addition in additions:
         builder.add(addition)
+    keys = {layer_id: key for layer_id, (key, _raster) in builder.rasters.items()}
+    facts = [item.facts for item in (ticked or more) if item.facts is not None]
     return Composition(
         tuple(builder.sources),
         tuple(with_settings(band, settings or {}) for band in builder.bands),
         tuple(builder.intermediates.values()),
+        keys,
+        keys.get(reference_of(facts), ""),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..contract import Band, Resampling, Source
+from .rasterfacts import RasterFacts
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class RasterInput:
         categorical: values are codes: resampled by nearest neighbour.
         layer_id: by which added bands name this raster; empty outside the panel.
         more_paths: further files with the same bands, mosaicked with `path`.
+        facts: what the choice of the grid's reference needs to know; None leaves it out of that choice.
     """
 
     path: str
@@ -36,6 +38,7 @@ class RasterInput:
     categorical: bool = False
     layer_id: str = ""
     more_paths: tuple[str, ...] = ()
+    facts: RasterFacts | None = None
 
 
 def sources_and_bands(rasters: Iterable[RasterInput]) -> tuple[tuple[Source, ...], tuple[Band, ...]]:

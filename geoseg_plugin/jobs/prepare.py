@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -33,6 +34,12 @@ def job_folder(dataset_folder: Path, kind: str) -> Path:
     return dataset_folder / "jobs" / kind
 
 
+def grid_of(parts: Composition, grid: GridRequest | None) -> GridRequest:
+    """The grid as asked for; without a reference that of the composition, written down, so that the job says it."""
+    grid = grid or GridRequest()
+    return grid if grid.reference else dataclasses.replace(grid, reference=parts.reference)
+
+
 def plan(
     folder: Path,
     rasters: Bands,
@@ -45,7 +52,7 @@ def plan(
     job = StackJob(
         parts.sources,
         parts.bands,
-        grid or GridRequest(),
+        grid_of(parts, grid),
         area or Area(),
         labels,
         dry_run=True,
@@ -70,7 +77,7 @@ def check(
         labels,
         parts.bands,
         area or Area(),
-        grid or GridRequest(),
+        grid_of(parts, grid),
         tile_px,
         findings=str(findings or ""),
         intermediates=parts.intermediates,
@@ -85,7 +92,7 @@ def summarize(folder: Path, rasters: Bands, grid: GridRequest | None = None) -> 
         sources=parts.sources,
         bands=parts.bands,
         intermediates=parts.intermediates,
-        grid=grid or GridRequest(),
+        grid=grid_of(parts, grid),
     )
     return Submission(job, job_folder(folder, "summarize"), "Look at the values")
 
@@ -119,7 +126,7 @@ def stack(
     job = StackJob(
         parts.sources,
         parts.bands,
-        grid or GridRequest(),
+        grid_of(parts, grid),
         area or Area(),
         labels,
         str(output or folder / STACK),

@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ..contract import EVENTS_FILE, JOB_FILE, LAST_EVENTS, Problem
+from ..contract import CANCEL_FILE, EVENTS_FILE, JOB_FILE, LAST_EVENTS, LOG_FILE, PID_FILE, Problem
 from ..engine.liveness import job_kind, running_pid
 
 NEARLY_FULL_BYTES = 2_000_000_000
 TAIL_BYTES = 262_144
+
+OF_A_JOB = ("jobs", "inputs", "stack.recipe.json", JOB_FILE, EVENTS_FILE, CANCEL_FILE, LOG_FILE, PID_FILE)
+"""What a job's folder holds besides its results, and files that were being written (`.part`)."""
 
 State = Literal["done", "running", "stopped", "cancelled", "failed", "new"]
 
@@ -143,6 +146,20 @@ def entry_of(folder: Path, result: str) -> Entry:
         state=state,
         resumable=state not in ("running", "done", "new") and (folder / "checkpoint.pt").exists(),
     )
+
+
+def discard(folder: Path) -> bool:
+    """Remove a folder that was made for a job, if nothing but the job's own record and inputs is in it.
+
+    Returns whether it is gone: a folder with a result, or with parts of one that can be gone on with, stays.
+    """
+    if not folder.is_dir():
+        return False
+    names = [item.name for item in folder.iterdir()]
+    if any(name not in OF_A_JOB and ".part" not in Path(name).suffixes for name in names):
+        return False
+    shutil.rmtree(folder, ignore_errors=True)
+    return not folder.exists()
 
 
 def state_of(folder: Path) -> State:

@@ -27,6 +27,7 @@ from qgis.PyQt.QtCore import QCoreApplication
 from ..contract import Dataset, GeoSegError, LabelClass, decode, read_json
 from . import styles
 from .notes import describe, evaluation_notes, prediction_notes, tiles_notes
+from .results import RESULT_MARK, SHOWN, WRITTEN
 
 Style = Callable[[Any], None]
 Later = Callable[[Callable[[], None]], None]
@@ -34,9 +35,6 @@ Later = Callable[[Callable[[], None]], None]
 
 PLAIN_STYLE = '<qgis><pipe><rasterrenderer type="singlebandgray" grayBand="1"/></pipe></qgis>'
 """The least that QGIS takes for the style of a raster."""
-
-RESULT_MARK = "geoseg/result"
-"""Custom property of layers that GeoSeg made: they are no input unless the user says so."""
 
 
 def at_once(action: Callable[[], None]) -> None:
@@ -60,6 +58,7 @@ class Item:
         visible: whether its box is ticked.
         expanded: whether its legend is open.
         keeps_style: whether its style and facts are saved with its file.
+        is_result: whether it is no input for a model: the answer, or made from it.
     """
 
     path: Path
@@ -69,6 +68,7 @@ class Item:
     visible: bool = True
     expanded: bool = True
     keeps_style: bool = True
+    is_result: bool = True
 
 
 def publish_prediction(
@@ -141,7 +141,12 @@ def publish_tiles(
     if dataset.stack:
         items.append(
             Item(
-                dataset_folder / dataset.stack, tr("Stack"), styles.style_stack, visible=False, expanded=False
+                dataset_folder / dataset.stack,
+                tr("Stack"),
+                styles.style_stack,
+                visible=False,
+                expanded=False,
+                is_result=False,
             )
         )
     notes = tiles_notes(dataset_folder, dataset)
@@ -241,7 +246,7 @@ class Arrival:
 
     def _show(self, layer: QgsMapLayer) -> None:
         self._layer = None
-        layer.setCustomProperty(RESULT_MARK, True)
+        layer.setCustomProperty(RESULT_MARK, SHOWN)
         self._project.addMapLayer(layer, False)
         node = self._group.insertLayer(self._place, layer)
         node.setItemVisibilityChecked(self._item.visible)
@@ -283,9 +288,11 @@ def open_layer(item: Item) -> QgsMapLayer | None:
 
 
 def save_style(layer: QgsMapLayer, item: Item) -> None:
-    """Keep the style with the data: in the GeoPackage, or as .qml beside the raster."""
+    """Keep the style with the data, and that it is a result: in the GeoPackage, or as .qml beside the raster."""
     if not item.keeps_style:
         return
+    if item.is_result:
+        layer.setCustomProperty(RESULT_MARK, WRITTEN)
     if isinstance(layer, QgsVectorLayer):
         save = getattr(layer, "saveStyleToDatabaseV2", None) or layer.saveStyleToDatabase
         save(item.layer, tr("Written by GeoSeg"), True, "")

@@ -30,7 +30,7 @@ from ..paths import icon, plugin_dir, resource
 from ..tasks.execution import engine_environment
 from ..tasks.feedback import run_with_feedback
 from .gather import GatheredRaster
-from .parameters import Parameters, tr, with_names
+from .parameters import Parameters, tr, with_files_in_folders, with_names
 from .wholepaths import with_whole_paths
 
 Export = Callable[[], None]
@@ -175,8 +175,8 @@ class GeoSegAlgorithm(QgsProcessingAlgorithm):
         return not errors, as_text(errors)
 
     def _plain(self, parameters: Parameters, context: QgsProcessingContext) -> dict[str, Any]:
-        """The parameters with names for numbers of options, and no relative path."""
-        return with_whole_paths(self, with_names(self, parameters), context)
+        """The parameters with names for numbers of options, no relative path, and files instead of their folders."""
+        return with_files_in_folders(with_whole_paths(self, with_names(self, parameters), context))
 
     def name(self) -> str:
         return self.ID
@@ -198,10 +198,15 @@ class GeoSegAlgorithm(QgsProcessingAlgorithm):
 
     def shortHelpString(self) -> str:
         path = resource("help", f"{self.ID}.html")
-        return path.read_text(encoding="utf-8") if path.exists() else ""
+        return one_line(path.read_text(encoding="utf-8")) if path.exists() else ""
 
     def createInstance(self) -> GeoSegAlgorithm:
         return type(self)()
+
+
+def one_line(text: str) -> str:
+    """The text without line breaks: QGIS makes a paragraph of every line of a help text."""
+    return " ".join(text.split())
 
 
 GROUPS = {"data": "1 Data", "training": "2 Training", "map": "3 Prediction"}

@@ -23,7 +23,7 @@ from ..layers.findings import parts_of, shape_name, style_findings
 from ..layers.publish import Item
 from .base import GeoSegAlgorithm
 from .gather import gather_rasters, layer_problems
-from .labelling import add_labels, label_problems, read_area, read_labels
+from .labelling import add_labels, label_layer, label_problems, read_area, read_labels
 from .parameters import Parameters, advanced, rasters, tr, whole
 from .reports import checks_html
 
@@ -70,7 +70,8 @@ class CheckLabels(GeoSegAlgorithm):
     def gather(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> None:
-        self.rasters = gather_rasters(self.parameterAsLayerList(parameters, "LAYERS", context))
+        layers = self.parameterAsLayerList(parameters, "LAYERS", context)
+        self.rasters = gather_rasters(layers, labels=label_layer(self, parameters, context))
         self.labels = read_labels(self, parameters, context)
         self.area = read_area(self, parameters, context)
 

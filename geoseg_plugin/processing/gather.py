@@ -18,6 +18,7 @@ from qgis.core import (
 from ..contract import Area, Labels, Problem
 from ..jobs.inputs import RasterInput
 from ..layers.exports import LABEL_LAYER, PolygonExport, RasterExport
+from ..layers.facts import raster_facts
 from ..layers.snapshot import needs_export, polygon_snapshot, problems, raster_export, raster_input
 from .parameters import Parameters, polygon_layer, tr
 
@@ -60,13 +61,19 @@ def gather_rasters(
     layers: Iterable[QgsRasterLayer],
     bands: Mapping[str, tuple[int, ...]] | None = None,
     terrain: Mapping[str, tuple[str, ...]] | None = None,
+    labels: QgsMapLayer | None = None,
 ) -> list[GatheredRaster]:
-    """Snapshots of rasters; `bands` and `terrain` by layer id, all bands where nothing is said."""
+    """Snapshots of rasters; `bands` and `terrain` by layer id, all bands where nothing is said.
+
+    `labels` has a say in which raster is the reference of the grid (see `reference_of`).
+    """
+    labels_crs = labels.crs() if labels is not None else None
     gathered = []
     for layer in layers:
         ticked = (bands or {}).get(layer.id(), all_bands(layer))
         found, export = raster_input(layer, ticked, (terrain or {}).get(layer.id(), ()), NOWHERE)
-        found = dataclasses.replace(found, ticked=ticked, layer_id=layer.id())
+        facts = raster_facts([layer], labels_crs)
+        found = dataclasses.replace(found, ticked=ticked, layer_id=layer.id(), facts=facts)
         copy = export or raster_export(layer, NOWHERE, tr("the engine cannot open its file"))
         gathered.append(GatheredRaster(found, copy, needs_export(layer)))
     return gathered

@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any, Literal, cast
 
 from qgis.core import (
+    QgsMapLayer,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
     QgsProcessingParameterExtent,
@@ -100,6 +101,17 @@ def field_problems(
             tr("Its fields are: {}. Choose one for {}.").format(", ".join(known), key),
         )
     ]
+
+
+def label_layer(
+    algorithm: QgsProcessingAlgorithm, parameters: Parameters, context: QgsProcessingContext
+) -> QgsMapLayer | None:
+    """The layer of LABELS, or of LABEL_RASTER."""
+    layer, _selected_only = polygon_layer(algorithm, parameters, "LABELS", context)
+    if layer is not None:
+        return layer
+    raster: QgsMapLayer | None = algorithm.parameterAsRasterLayer(dict(parameters), "LABEL_RASTER", context)
+    return raster
 
 
 def read_labels(

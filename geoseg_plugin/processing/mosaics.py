@@ -9,41 +9,14 @@ from qgis.core import QgsRasterLayer
 
 from ..jobs.additions import Addition, Input
 from ..jobs.inputs import RasterInput
-from ..layers.snapshot import band_name
-
-MOST_OVERLAP = 0.5
-"""Share of a raster that another may cover and still be its neighbour; more, and they show the same ground."""
+from ..jobs.rasterfacts import tile_groups
+from ..layers.facts import raster_facts
 
 
 def tiles_of_mosaics(layers: Sequence[QgsRasterLayer]) -> dict[str, str]:
-    """Layer id -> id of the first layer of its mosaic, for layers that are not that first one.
-
-    Layers are tiles of one mosaic if number, names and type of their bands and their CRS agree and none covers
-    more than half of another.
-    """
-    groups: list[list[QgsRasterLayer]] = []
-    for layer in layers:
-        group = next((group for group in groups if all(side_by_side(layer, item) for item in group)), None)
-        if group is None:
-            groups.append([layer])
-        else:
-            group.append(layer)
-    return {layer.id(): group[0].id() for group in groups for layer in group[1:]}
-
-
-def side_by_side(one: QgsRasterLayer, other: QgsRasterLayer) -> bool:
-    """Whether two rasters could be tiles of one mosaic."""
-    if kind(one) != kind(other) or one.crs() != other.crs():
-        return False
-    shared = one.extent().intersect(other.extent()).area()
-    return shared <= MOST_OVERLAP * min(one.extent().area(), other.extent().area())
-
-
-def kind(layer: QgsRasterLayer) -> tuple[object, ...]:
-    """What tiles of one mosaic have in common."""
-    provider = layer.dataProvider()
-    bands = range(1, layer.bandCount() + 1)
-    return tuple((band_name(provider, band), provider.dataType(band)) for band in bands)
+    """Layer id -> id of the first layer of its mosaic, for layers that are not that first one."""
+    groups = tile_groups([raster_facts([layer]) for layer in layers])
+    return {item.layer_id: group[0].layer_id for group in groups for item in group[1:]}
 
 
 def merged(

@@ -25,7 +25,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QCoreApplication
 
-from ..contract import RELIEF_ATTRIBUTES, TERRAIN_ATTRIBUTES, Problem
+from ..contract import ENCODER_FILE, MODEL_FILE, RELIEF_ATTRIBUTES, TERRAIN_ATTRIBUTES, Problem, file_of_run
 
 Parameters = Mapping[str, Any]
 P = TypeVar("P", bound=QgsProcessingParameterDefinition)
@@ -126,10 +126,37 @@ def field(key: str, title: str, parent: str) -> QgsProcessingParameterField:
 
 
 def file(key: str, title: str, extension: str, optional: bool = False) -> QgsProcessingParameterFile:
-    """An existing file; in a model the file output of another algorithm fits."""
+    """An existing file, or the folder that holds it (see `FILES_IN_FOLDERS`).
+
+    In a model both outputs of the algorithm that wrote it fit; a fixed extension would refuse the folder.
+    """
     return QgsProcessingParameterFile(
-        key, title, Qgis.ProcessingFileParameterBehavior.File, extension, None, optional
+        key,
+        title,
+        Qgis.ProcessingFileParameterBehavior.File,
+        optional=optional,
+        fileFilter=tr("Files (*.{});;All files (*)").format(extension),
     )
+
+
+FILES_IN_FOLDERS = {
+    "MODEL": MODEL_FILE,
+    "START_FROM": MODEL_FILE,
+    "WEIGHTS": ENCODER_FILE,
+    "AREAS": "areas.json",
+    "METRICS": "metrics.json",
+}
+"""Parameter -> file that is meant where the folder of a run, of an evaluation or of areas is given."""
+
+
+def with_files_in_folders(parameters: Parameters) -> dict[str, Any]:
+    """The parameters with files where folders that hold them are given."""
+    return {
+        key: file_of_run(value, FILES_IN_FOLDERS[key])
+        if key in FILES_IN_FOLDERS and isinstance(value, str)
+        else value
+        for key, value in parameters.items()
+    }
 
 
 def dataset() -> QgsProcessingParameterFile:
@@ -285,8 +312,8 @@ def missing_file_problems(text: str, title: str) -> list[Problem]:
     """Complaint about a file that does not exist; an empty text is none."""
     if not text or Path(text).is_file():
         return []
-    return [
-        Problem(
-            "file_missing", tr("{}: the file {} does not exist.").format(title, text), tr("Choose again.")
-        )
-    ]
+    if Path(text).is_dir():
+        message = tr("{}: the folder {} holds no such file.").format(title, text)
+    else:
+        message = tr("{}: the file {} does not exist.").format(title, text)
+    return [Problem("file_missing", message, tr("Choose again."))]

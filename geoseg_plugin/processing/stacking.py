@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from .additions import (
 from .expressions import expression_additions, index_additions
 from .gather import NOWHERE, GatheredRaster, all_bands, gather_rasters
 from .mosaics import merged, tiles_of_mosaics
-from .parameters import Parameters, chosen_bands, terrain_settings
+from .parameters import Parameters, chosen_bands, polygon_layer, terrain_settings, tr
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +41,7 @@ class Ingredients:
         same: layer id -> id of the layer whose mosaic it is a tile of.
         fill: what gaps become where nothing else is said.
         settings: the cells of BAND_SETTINGS.
+        reference: id of the layer that gives the grid; empty follows the rule of `reference_of`.
     """
 
     rasters: list[GatheredRaster]
@@ -49,6 +50,7 @@ class Ingredients:
     same: dict[str, str]
     fill: str
     settings: tuple[Any, ...]
+    reference: str = ""
 
     def composition(self, inputs: Sequence[RasterInput]) -> Composition:
         """Sources, bands and intermediates; `inputs` are the rasters as the engine can read them.
@@ -61,7 +63,14 @@ class Ingredients:
         settings: dict[str, dict[str, Any]] = {name: {"fill": self.fill} for name in names if self.fill}
         for name, chosen in settings_of(self.settings, names).items():
             settings[name] = {**settings.get(name, {}), **chosen}
-        return compose(rasters, additions, settings)
+        parts = compose(rasters, additions, settings)
+        if not self.reference:
+            return parts
+        if self.reference not in parts.keys:
+            raise ValueError(
+                tr("REFERENCE is a layer of which nothing is stacked. Choose one of the others.")
+            )
+        return dataclasses.replace(parts, reference=parts.keys[self.reference])
 
     def located(self, folder: Path) -> tuple[Ingredients, list[PolygonExport]]:
         """The same with the features of vector layers in files of this folder, and what writes them."""
@@ -93,7 +102,9 @@ def ingredients(
     attributes = algorithm.parameterAsEnumStrings(given, "TERRAIN", context) if dem is not None else []
     plain = tuple(item for item in attributes if item in TERRAIN_ATTRIBUTES)
     terrain = {one_of(dem, every).id(): plain} if plain else {}
-    rasters = gather_rasters(every, {layer.id(): ticked.get(layer.id(), ()) for layer in every}, terrain)
+    mask, _selected_only = polygon_layer(algorithm, parameters, "MASK", context)
+    chosen = {layer.id(): ticked.get(layer.id(), ()) for layer in every}
+    rasters = gather_rasters(every, chosen, terrain, labels=mask)
     additions: list[Addition] = []
     if dem is not None:
         settings = terrain_settings(algorithm, parameters, context)
@@ -115,15 +126,33 @@ def ingredients(
     additions += expression_additions(
         algorithm.parameterAsString(given, "EXPRESSIONS", context), inputs, names
     )
-    mosaic = algorithm.parameterAsBoolean(given, "MOSAIC", context)
+    same = tiles_of_mosaics(layers) if algorithm.parameterAsBoolean(given, "MOSAIC", context) else {}
     return Ingredients(
         rasters,
         tuple(additions),
         {layer.id(): feature_snapshot(layer, NOWHERE, fields[layer.id()]) for layer in vectors},
-        tiles_of_mosaics(layers) if mosaic else {},
+        same,
         algorithm.parameterAsString(given, "FILL", context).strip(),
         tuple(algorithm.parameterAsMatrix(given, "BAND_SETTINGS", context)),
+        reference_id(algorithm.parameterAsRasterLayer(given, "REFERENCE", context), every, same),
     )
+
+
+def reference_id(
+    layer: QgsRasterLayer | None, every: Sequence[QgsRasterLayer], same: Mapping[str, str]
+) -> str:
+    """Id of the stacked layer that REFERENCE means: that of its mosaic; empty where none is given.
+
+    Raises:
+        ValueError: if it is not among the layers.
+    """
+    if layer is None:
+        return ""
+    found = next((item.id() for item in every if item.source() == layer.source()), "")
+    if not found:
+        names = ", ".join(item.name() for item in every)
+        raise ValueError(tr("REFERENCE is '{}', but the layers are: {}.").format(layer.name(), names))
+    return same.get(found, found)
 
 
 def _series(

@@ -46,6 +46,16 @@ class StackRasters(GeoSegAlgorithm):
         add_computed_bands(self)
         self.addParameter(QgsProcessingParameterExtent("EXTENT", tr("Extent"), None, True))
         self.addParameter(advanced(polygons("MASK", tr("Polygons to cover"), optional=True)))
+        self.addParameter(
+            advanced(
+                QgsProcessingParameterRasterLayer(
+                    "REFERENCE",
+                    tr("Layer that gives the grid its CRS and pixels (empty: automatic)"),
+                    None,
+                    True,
+                )
+            )
+        )
         self.addParameter(advanced(QgsProcessingParameterCrs("TARGET_CRS", tr("Target CRS"), None, True)))
         self.addParameter(
             advanced(
@@ -107,5 +117,5 @@ class StackRasters(GeoSegAlgorithm):
         )
         feedback.pushInfo(str(result.get("sentence", "")))
         notes = {tr("Made by"): tr("GeoSeg, stack"), tr("Bands"): ", ".join(result.get("bands", ()))}
-        self.dress_later(Item(output, tr("Stack"), styles.style_stack), notes)
+        self.dress_later(Item(output, tr("Stack"), styles.style_stack, is_result=False), notes)
         return {"OUTPUT": str(output), "RECIPE": result.get("recipe", "")}

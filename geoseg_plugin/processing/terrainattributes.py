@@ -62,7 +62,7 @@ class TerrainAttributes(GeoSegAlgorithm):
         )
         feedback.pushInfo(tr("Computed with {}.").format(result.get("engine", "")))
         notes = {tr("Made by"): tr("GeoSeg, terrain attributes"), tr("Engine"): str(result.get("engine", ""))}
-        self.dress_later(Item(output, tr("Terrain attributes"), styles.style_stack), notes)
+        self.dress_later(Item(output, tr("Terrain attributes"), styles.style_stack, is_result=False), notes)
         return {"OUTPUT": str(output)}
 
 

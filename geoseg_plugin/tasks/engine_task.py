@@ -32,6 +32,7 @@ class EngineTask(GuardedTask):
         exports: run first; each writes a snapshot of a layer to a file.
         submissions: jobs, or a function that makes them once the exports are written.
         attach: folder of a run whose engine outlived QGIS; instead of exports and submissions.
+        silent: a look in the background: QGIS neither lists it nor announces its end.
     """
 
     def __init__(
@@ -41,11 +42,16 @@ class EngineTask(GuardedTask):
         exports: list[Export] | None = None,
         submissions: Submissions | None = None,
         attach: Path | None = None,
+        silent: bool = False,
     ) -> None:
         listed = submissions if isinstance(submissions, list) else []
         trains = attach is not None or any(item.job.kind == "train" for item in listed)
-        asks = QgsTask.Flag.CanCancel
-        super().__init__(title, asks | QgsTask.Flag.CancelWithoutPrompt if trains else asks)
+        flags = QgsTask.Flag.CanCancel
+        if trains:
+            flags |= QgsTask.Flag.CancelWithoutPrompt
+        if silent:
+            flags |= QgsTask.Flag.Hidden | QgsTask.Flag.Silent
+        super().__init__(title, flags)
         self._launch = launch
         self._exports = exports or []
         self._submissions = submissions or []

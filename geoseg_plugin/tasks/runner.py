@@ -32,6 +32,7 @@ class TaskRunner(QObject):
 
     Args:
         launch: says how engines are started when a task begins; the default follows the settings.
+        silent: its tasks are looks in the background, which QGIS neither lists nor announces.
     """
 
     started = pyqtSignal(str)
@@ -46,8 +47,14 @@ class TaskRunner(QObject):
     cancelled = pyqtSignal()
     idle = pyqtSignal()
 
-    def __init__(self, parent: QObject | None = None, launch: Callable[[], Launch] = default_launch) -> None:
+    def __init__(
+        self,
+        parent: QObject | None = None,
+        launch: Callable[[], Launch] = default_launch,
+        silent: bool = False,
+    ) -> None:
         super().__init__(parent)
+        self._silent = silent
         self._find_launch = launch
         self._task: GuardedTask | None = None
         self._left = TimeLeft()
@@ -72,7 +79,7 @@ class TaskRunner(QObject):
             GeoSegError: `busy` if a task runs, `no_engine` if the engine is not set up.
         """
         self._refuse_if_busy()
-        self._begin(title, EngineTask(title, self._find_launch(), exports, submissions))
+        self._begin(title, EngineTask(title, self._find_launch(), exports, submissions, silent=self._silent))
 
     def attach(self, run_folder: Path) -> None:
         """Follow an engine that outlived QGIS; its record is replayed first.

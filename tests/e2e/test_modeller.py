@@ -151,8 +151,9 @@ def test_the_modeller_offers_files_of_one_step_to_the_next(provider: GeoSegProvi
         if item.outputChildId() == "maketiles"
     }
     assert {"DATASET", "OUTPUT"} <= set(kinds)
-    offered = model.availableSourcesForChild("predict", ["file"], ["outputFile"])
-    assert ("trainmodel", "MODEL") in {(item.outputChildId(), item.outputName()) for item in offered}
+    offered = model.availableSourcesForChild("predict", ["file"], ["outputFile", "outputFolder"])
+    names = {(item.outputChildId(), item.outputName()) for item in offered}
+    assert {("trainmodel", "MODEL"), ("trainmodel", "OUTPUT")} <= names, "and predict takes both"
 
 
 def test_findings_and_chips_have_their_place_in_a_model(provider: GeoSegProvider) -> None:

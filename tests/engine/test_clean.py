@@ -75,6 +75,7 @@ def test_the_result_has_colours_names_and_nodata_of_the_raster(tmp_path):
         assert read_classes(one) == read_classes(other)
         assert one.colormap(1) == other.colormap(1) and one.nodata == other.nodata == IGNORE
         assert one.transform == other.transform and one.crs == other.crs
+        assert other.tags()["GEOSEG_RESULT"], "the panel takes it for no input"
         assert other.tags()["GEOSEG_MODEL"] == "model.onnx" and json.loads(other.tags()["GEOSEG_CLEANING"])
     sidecars = [
         (tmp_path / f"{name}.tif.aux.xml").read_text(encoding="utf-8") for name in ("classes", "cleaned")

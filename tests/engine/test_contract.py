@@ -43,6 +43,7 @@ from geoseg_engine.contract import (
     encode,
     job_from_json,
     job_to_json,
+    with_files_of_runs,
 )
 
 LABELS = Labels("a.gpkg", class_field="class", classes=(LabelClass(0, "field", "field", "#00ff00"),))
@@ -221,3 +222,24 @@ def test_the_value_of_a_core_is_said_and_that_0_finds_one():
     (problem,) = PredictJob("m.onnx", core_px=7).problems()
     assert "7 pixels" in problem.message and "16 or more, or 0" in problem.hint
     assert not PredictJob("m.onnx", core_px=16).problems()
+
+
+def test_a_run_folder_stands_for_its_model(tmp_path):
+    run = tmp_path / "runs" / "north"
+    run.mkdir(parents=True)
+    for name in ("model.onnx", "encoder.pt"):
+        (run / name).touch()
+    asked = TrainJob(dataset="d", start_from="runs/north", weights=str(run))
+    search = with_files_of_runs(SearchJob(asked), tmp_path)
+    assert search.training.start_from == "runs/north/model.onnx" and search.training.weights == str(
+        run / "encoder.pt"
+    )
+    assert with_files_of_runs(PredictJob(str(run)), tmp_path).model == str(run / "model.onnx")
+    for job in (
+        TrainJob(dataset="d", weights="imagenet"),
+        DescribeJob("runs/north/model.onnx"),
+        DescribeJob(str(tmp_path)),
+        EvaluateJob(dataset="d", prediction="runs/north"),
+        ProbeJob(),
+    ):
+        assert with_files_of_runs(job, tmp_path) == job

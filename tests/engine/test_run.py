@@ -11,7 +11,7 @@ import pytest
 
 from geoseg_engine import channel as channels
 from geoseg_engine import cli, run
-from geoseg_engine.contract import Cancelled, GeoSegError, ProbeJob, job_to_json
+from geoseg_engine.contract import Cancelled, DescribeJob, GeoSegError, ProbeJob, job_to_json
 
 TRAINING = Path(run.__file__).parents[1]
 
@@ -33,6 +33,17 @@ def test_job_that_cannot_start_fails_with_one_last_event(tmp_path):
     assert [event["type"] for event in events] == ["failed"]
     assert "dance" in events[0]["message"] and events[0]["hint"]
     assert not (tmp_path / "engine.pid").exists()
+
+
+def test_the_folder_of_a_run_is_taken_for_its_model(tmp_path, capfd):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "model.onnx").write_bytes(b"no model")
+    for name in ("run", "nothing"):
+        (tmp_path / "job.json").write_text(json.dumps(job_to_json(DescribeJob(name))), encoding="utf-8")
+        run.run_file(tmp_path / "job.json", channels.Channel(tmp_path))
+    told = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text("utf-8").splitlines()]
+    codes = [event["code"] for event in told if event["type"] == "failed"]
+    assert codes == ["not_our_model", "model_missing"]
 
 
 def test_a_job_file_may_be_named_relative_to_the_caller(tmp_path):

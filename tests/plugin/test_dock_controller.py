@@ -103,7 +103,9 @@ def test_results_are_no_inputs(desk: Desk, tmp_path: Path) -> None:
     labels = polygon_layer()
     labels.setCustomProperty(RESULT_MARK, True)
     desk.controller.data.refresh_layers()
-    assert desk.dock.data.tree.topLevelItemCount() == 0
+    tree = desk.dock.data.tree
+    assert tree.choices() == () and tree.topLevelItemCount() == 1, "they stand apart, unticked"
+    assert tree.topLevelItem(0).text(0) == "Made by GeoSeg: 1" and "answer" in tree.topLevelItem(0).toolTip(0)
     assert desk.dock.data.label_layer.currentLayer() is None
 
 
@@ -160,11 +162,14 @@ def test_prepare_without_writing_the_stack_uses_its_recipe(desk: Desk, tmp_path:
     assert stack.dry_run and rasterize.stack.endswith("stack.recipe.json")
 
 
-def test_nothing_ticked_is_refused_with_a_cure(desk: Desk) -> None:
-    desk.dock.data.primary.click()
-    assert not desk.runner.busy
-    assert "No band is ticked." in desk.dock.data.problem_list.texts()
-    assert "No band is ticked." in desk.dock.footer.log.toPlainText()
+def test_an_empty_project_says_what_is_next_and_not_that_anything_is_wrong(desk: Desk) -> None:
+    desk.controller.data.plan()
+    page = desk.dock.data
+    assert page.problem_list.texts() == [] and not page.primary.isEnabled()
+    assert "Tick at least one raster band." in page.sentence.text()
+    assert "Choose the layer with your labels." in page.primary.toolTip()
+    desk.controller.data.prepare()
+    assert not desk.runner.busy and not (desk.controller.workspace.root / "datasets").exists()
 
 
 def test_a_layer_that_the_engine_cannot_open_is_exported_once(desk: Desk, tmp_path: Path) -> None:
@@ -202,6 +207,9 @@ def test_train_then_evaluate_then_results(desk: Desk, tmp_path: Path) -> None:
     events = [{"type": "hello"}, {"type": "done", "result": result}]
     (evaluation / "events.jsonl").write_text("\n".join(map(json.dumps, events)), encoding="utf-8")
     desk.runner.finish(**result)
+    assert desk.dock.current_step() == "data", "nobody is taken from his page"
+    assert "0.400" in desk.dock.messages.text()
+    desk.dock.messages.button.click()
     assert desk.dock.current_step() == "results"
     assert "0.400" in desk.dock.results.headline.text()
     assert desk.dock.steps.is_done("results") and desk.dock.steps.is_done("train")
@@ -229,8 +237,7 @@ def test_a_failure_is_shown_in_one_place_with_its_details_in_the_log(desk: Desk,
     prepared(desk, tmp_path)
     desk.dock.train.primary.click()
     desk.runner.fail("out_of_memory", "There is not enough memory.", "Choose a smaller batch.")
-    item = desk.dock.messages.currentItem()
-    assert item is not None and "not enough memory" in f"{item.title()} {item.text()}"
+    assert "not enough memory" in desk.dock.messages.text()
     assert "line two" in desk.dock.footer.log.toPlainText()
     assert desk.dock.train.primary.isEnabled()
 
@@ -343,7 +350,7 @@ def test_a_run_that_outlived_qgis_is_offered(
     )
     (run / "events.jsonl").write_text('{"type": "hello"}\n', encoding="utf-8")
     desk.controller.train.offer_running()
-    assert run.name in desk.dock.messages.currentItem().text()
+    assert run.name in desk.dock.messages.text()
     desk.controller.train.attach(str(run))
     assert desk.runner.wishes == [f"attach {run.name}"]
 

@@ -162,6 +162,8 @@ def test_shares_always_sum_to_one_hundred() -> None:
 
 def test_the_tile_sentence_names_ground_size_and_step() -> None:
     page = TilesPage()
+    assert "Prepare data first" in page.sentence.text()
+    page.set_datasets([NamedPath("a", "/a")], "/a")
     page.set_pixel_size(10, "m")
     page.overlap.setCurrentIndex(page.overlap.findData(50))
     assert "640 m" in page.sentence.text() and "every 32 px" in page.sentence.text()
@@ -221,7 +223,7 @@ def test_results_show_scores_baseline_and_warnings() -> None:
     page.show_result(RESULT)
     assert "0.750" in page.headline.text()
     assert "0.850" in page.baseline.text(), "the largest class is named beside the accuracy"
-    assert [page.scores.item(1, column).text() for column in (1, 2)] == ["0.500", "–"]
+    assert [page.scores.item(3, column).text() for column in (0, 1)] == ["0.500", "–"]
     assert page.problem_list.texts() == ["Few pixels."]
     assert "scarp predicted as none: 5 px" in page.matrix.accessibleDescription()
     page.show_nothing("Not yet.")
@@ -251,7 +253,7 @@ def test_results_show_intervals_and_calibration() -> None:
     page.show_result({**RESULT, **more})
     assert page.headline.text() == "IoU 0.500 (0.40–0.58)"
     assert "kappa 0.610" in page.more_scores.text() and "weighted by area 0.700" in page.more_scores.text()
-    assert page.scores.item(0, 1).text() == "0.800" and page.scores.item(1, 1).text() == "0.500\n0.40–0.58"
+    assert page.scores.item(1, 0).text() == "0.800" and page.scores.item(3, 0).text() == "0.500\n0.40–0.58"
     assert "9 blocks" in page.intervals_note.text()
     assert "3.4 percent" in page.reliability_note.text()
     assert "90 pixels" in page.reliability.accessibleDescription()

@@ -89,8 +89,8 @@ def layer_id(name: str) -> str:
     return str(QgsProject.instance().mapLayersByName(name)[0].id())
 
 
-def ratio(name: str = "ratio") -> Any:
-    inputs = (Input("a", layer_id("optical"), 1), Input("b", layer_id("dem"), 1))
+def ratio(name: str = "ratio", over: str = "optical") -> Any:
+    inputs = (Input("a", layer_id(over), 1), Input("b", layer_id("dem"), 1))
     return index_addition(name, "a / b", inputs)
 
 
@@ -208,6 +208,19 @@ def test_metres_are_suggested_where_pixels_are_degrees(desk: Desk) -> None:
     assert "Degrees." in desk.page.suggestion.text() and not desk.page.suggestion.isHidden()
     desk.page.suggestion.linkActivated.emit("EPSG:32631")
     assert desk.page.choices().crs == "EPSG:32631" and desk.page.suggestion.isHidden()
+
+
+def test_the_grid_follows_the_image_and_not_the_uppermost_layer(desk: Desk) -> None:
+    dem = QgsProject.instance().mapLayersByName("dem")[0]
+    dem.setCrs(QgsCoordinateReferenceSystem("EPSG:4326"))
+    desk.data.look_again()
+    job = desk.asked.job()
+    names = [item.name for item in job.sources]
+    assert names == ["dem", "optical"] and job.grid.reference == "r2"
+    assert desk.page.reference.itemText(0) == "automatic: optical"
+    desk.page.reference.setCurrentIndex(desk.page.reference.findData(dem.id()))
+    desk.page.primary.click()
+    assert desk.runner.submissions[0].job.grid.reference == "r1", "what the user chooses counts"  # type: ignore[attr-defined]
 
 
 def test_rules_of_a_legend_are_offered_as_classes(desk: Desk) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from classmaps import ADJUSTED, AREAS, PLAIN, class_map, sample_points
-from docked import polygon_layer
+from docked import polygon_layer, raster_layer
 from qgis.core import QgsLayerTree, QgsProject, QgsRasterLayer, QgsVectorLayer
 from test_dock_controller import Desk
 from waiting import wait_for
@@ -167,7 +167,7 @@ def test_labels_of_the_project_judge_a_map(desk: Desk) -> None:
     ended(folder, JUDGED)
     desk.runner.finish(**JUDGED)
     settled(desk)
-    assert "Mean IoU 0.500, accuracy 0.750" in part.fit.text() and part.scores.item(0, 1).text() == "0.400"
+    assert "Mean IoU 0.500, accuracy 0.750" in part.fit.text() and part.scores.item(1, 0).text() == "0.400"
     group = publish.group_of(prediction(desk))
     assert [node.name() for node in group.findLayers()] == ["Errors", "Classes"]
 
@@ -236,8 +236,7 @@ def test_errors_of_a_run_come_into_the_group_of_its_map(desk: Desk) -> None:
 
 def test_the_sheet_knows_what_is_known_of_the_map(desk: Desk, tmp_path: Path) -> None:
     controller = desk.controller.results.maps
-    image = QgsRasterLayer(str(class_map(tmp_path / "image", "image.tif")), "image", "gdal")
-    QgsProject.instance().addMapLayer(image)
+    image = raster_layer(tmp_path, "image", 3)
     ended(prediction(desk) / "evaluation", JUDGED)
     ended(prediction(desk) / "areas", ADJUSTED)
     layer = controller._class_layer()

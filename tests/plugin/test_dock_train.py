@@ -140,6 +140,10 @@ def test_the_plan_is_asked_once_and_read_in_words(desk: Desk, tmp_path: Path) ->
     assert asked.submissions == [] and "Crops of 128 px" in page.sentence.text()
     page.crop.setValue(64)
     assert "Crops of" not in page.sentence.text(), "that was about another crop"
+    assert page.problem_list.texts() == ["Few pixels."] and not page.why_group.isHidden(), "nothing jumps"
+    assert page.foot.indexOf(page.more) == page.foot.indexOf(page.primary) - 1, (
+        "hints appear above the buttons"
+    )
     desk.controller.train.planner.plan()
     assert asked.job().crop_px == 64
 

@@ -366,3 +366,46 @@ def test_findings_of_two_kinds_come_as_two_styled_layers(
     for layer_id in loaded:
         shown = used.temporaryLayerStore().mapLayer(layer_id)
         assert shown.featureCount() == 1 and len(shown.renderer().categories()) == 1
+
+
+def in_degrees(path: Path) -> str:
+    """A raster of about ten metres in degrees."""
+    opened = gdal.Open(str(raster(path, 1)), gdal.GA_Update)
+    opened.SetGeoTransform((10.3, 0.0001, 0, 46.0, 0, -0.0001))
+    opened.SetProjection(QgsVectorLayer("Point?crs=EPSG:4326", "", "memory").crs().toWkt())
+    opened = None
+    return str(path)
+
+
+def test_the_grid_is_that_of_the_panel_or_of_a_reference(provider: Any, stacked: Any, tmp_path: Path) -> None:
+    dem, optical = in_degrees(tmp_path / "dem.tif"), str(raster(tmp_path / "optical.tif"))
+    job = stacked(LAYERS=[dem, optical])
+    assert next(item.name for item in job.sources if item.key == job.grid.reference) == "optical"
+    job = stacked(LAYERS=[dem, optical], REFERENCE=dem)
+    assert next(item.name for item in job.sources if item.key == job.grid.reference) == "dem"
+    assert stacked(LAYERS=[dem], DEM=optical, TERRAIN=["slope"]).grid.reference == "r2"
+    given = {"LAYERS": [dem], "REFERENCE": optical, "OUTPUT": str(tmp_path / "o.tif")}
+    assert "REFERENCE is 'optical', but the layers are: dem." in checked(provider, "stackrasters", **given)
+    east = str(raster(tmp_path / "east.tif"))
+    opened = gdal.Open(east, gdal.GA_Update)
+    opened.SetGeoTransform((600080, 10, 0, 5100000, 0, -10))
+    opened = None
+    job = stacked(LAYERS=[dem, optical, east], MOSAIC=True, REFERENCE=east)
+    assert (job.grid.reference, job.sources[1].paths) == ("r2", (east,)), "a tile means its mosaic"
+
+
+def test_labels_have_a_say_in_the_grid(
+    provider: Any, tmp_path: Path, slides: QgsVectorLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = gdal.Open(str(raster(tmp_path / "fine.tif", 1)), gdal.GA_Update)
+    other.SetGeoTransform((300000, 5, 0, 5100000, 0, -5))
+    other.SetProjection(QgsVectorLayer("Point?crs=EPSG:32633", "", "memory").crs().toWkt())
+    other = None
+    layers = [str(tmp_path / "fine.tif"), str(raster(tmp_path / "same_zone.tif", 1))]
+    taken = record(monkeypatch, {"problems": []})
+    run(provider, "checklabels", LAYERS=layers, LABELS=slides, CLASS_FIELD="kind")
+    assert taken[0].job.grid.reference == "r2", "it has the labels' CRS"
+    run(provider, "stackrasters", LAYERS=layers, OUTPUT=str(tmp_path / "o.tif"))
+    assert taken[1].job.grid.reference == "r1", "without labels the finest"
+    run(provider, "stackrasters", LAYERS=layers, MASK=slides, OUTPUT=str(tmp_path / "o.tif"))
+    assert taken[2].job.grid.reference == "r2", "polygons to cover count like labels"

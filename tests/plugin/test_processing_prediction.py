@@ -9,6 +9,7 @@ import pytest
 from qgis.core import (
     QgsProcessingOutputLayerDefinition,
     QgsProject,
+    QgsRasterLayer,
     QgsVectorFileWriter,
     QgsVectorLayer,
 )
@@ -28,6 +29,7 @@ from test_processing import (  # noqa: F401  (fixtures)
 )
 
 from geoseg_plugin.contract import Area, Cleaning, Outlines
+from geoseg_plugin.layers.results import result_kind
 
 
 def model_file(tmp_path: Path) -> str:
@@ -206,3 +208,49 @@ def test_polygons_have_the_outlines_that_are_asked_for(
     assert taken[0].job.outlines == Outlines(connectivity=8, right_angles=True)
     said = checked(provider, "polygonize", INPUT=classes, RIGHT_ANGLES=True, SMOOTH=1, OUTPUT=output)
     assert "Choose one of the two" in said
+
+
+@pytest.mark.parametrize("name", ["predict", "evaluate", "trainmodel"])
+def test_a_run_folder_stands_for_the_model_in_it(
+    name: str,
+    provider: GeoSegProvider,  # noqa: F811
+    engine: None,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = Path(model_file(tmp_path))
+    (tmp_path / "dataset.json").touch()
+    more = {"predict": {}, "evaluate": {"DATASET": str(tmp_path)}, "trainmodel": {"DATASET": str(tmp_path)}}[
+        name
+    ]
+    key = "START_FROM" if name == "trainmodel" else "MODEL"
+    given = {
+        key: str(model.parent),
+        **more,
+        "OUTPUT": str(tmp_path / ("c.tif" if name == "predict" else "out")),
+    }
+    definition = provider.algorithm(name).parameterDefinition(key)
+    assert definition.checkValueIsAcceptable(str(model.parent)), "the dialog asks the parameter first"
+    assert checked(provider, name, **given) == ""
+    taken = record(monkeypatch, {"classes": [], "model": "model.onnx", "errors": "errors.tif"})
+    run(provider, name, **given)
+    assert str(model) in (getattr(taken[0].job, "model", ""), getattr(taken[0].job, "start_from", ""))
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    if key == "MODEL":
+        assert "holds no such file" in checked(provider, name, **{**given, key: str(empty)})
+
+
+def test_results_are_marked_as_such_and_inputs_are_not(
+    provider: GeoSegProvider,  # noqa: F811
+    engine: None,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = {name: str(raster(tmp_path / f"{name}.tif", 1)) for name in ("classes", "confidence", "terrain")}
+    record(monkeypatch, {"classes": [], "output": "classes.tif", "confidence": "confidence.tif"})
+    outputs = {"OUTPUT": made["classes"], "OUTPUT_CONFIDENCE": made["confidence"]}
+    run(provider, "predict", MODEL=model_file(tmp_path), **outputs)
+    run(provider, "terrainattributes", DEM=made["terrain"], ATTRIBUTES=["slope"], OUTPUT=made["terrain"])
+    kinds = {name: result_kind(QgsRasterLayer(path, "loaded later")) for name, path in made.items()}
+    assert kinds == {"classes": "written", "confidence": "written", "terrain": ""}

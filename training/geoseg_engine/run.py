@@ -14,7 +14,7 @@ from typing import Any
 
 from . import __version__
 from .channel import Channel, is_first
-from .contract import CANCEL_FILE, PID_FILE, PROTOCOL, GeoSegError, Job, job_from_json
+from .contract import CANCEL_FILE, PID_FILE, PROTOCOL, GeoSegError, Job, job_from_json, with_files_of_runs
 from .contract.decoding import shown
 from .versions import installed_versions
 
@@ -101,6 +101,7 @@ def work(job: Job, folder: Path, channel: Channel) -> dict[str, Any]:
         device="",
         device_memory_mb=0,
     )
+    job = with_files_of_runs(job, folder)
     problems = [problem for problem in job.problems() if problem.severity == "error"]
     if problems:
         raise GeoSegError(

@@ -13,7 +13,6 @@ from qgis.PyQt.QtWidgets import (
     QComboBox,
     QDialog,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QPushButton,
     QSplitter,
@@ -24,7 +23,7 @@ from qgis.PyQt.QtWidgets import (
 from ...contract import BandSet
 from ...jobs.experiments import CONTENDERS, USUAL
 from ..choices import NamedPath
-from ..widgets.notes import ProblemList, small_label, wrap
+from ..widgets.notes import Note, ProblemList, small_label, wrap
 from ..widgets.page import Page, lets_shrink
 from ..widgets.ranking import Figure, RankingTable
 from ..widgets.ticks import TickList
@@ -154,7 +153,7 @@ class CompareWindow(QDialog):
         self.comparisons.setAccessibleName(tr("Comparisons"))
         lets_shrink(self.comparisons)
         self.comparisons.currentIndexChanged.connect(lambda _index: self.shown_requested.emit(self.folder()))
-        self.state = wrap(QLabel())
+        self.state = wrap(Note())
         self.table = RankingTable()
         self.problems = ProblemList(most_lines=6)
         self.figure = Figure(tr("Scores with their intervals"))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qgis.core import Qgis, QgsCoordinateReferenceSystem
-from qgis.gui import QgsDoubleSpinBox, QgsMapLayerComboBox, QgsProjectionSelectionWidget
+from qgis.gui import QgsDoubleSpinBox, QgsProjectionSelectionWidget
 from qgis.PyQt.QtCore import QSignalBlocker, pyqtSignal
 from qgis.PyQt.QtWidgets import (
     QButtonGroup,
@@ -26,6 +26,7 @@ from ...layers.legendclasses import LEGEND_FIELD
 from ..choices import DataChoices, LabelEdits, MoreLabels, RasterChoice, RasterRow
 from ..widgets.band_section import BandSection
 from ..widgets.class_table import ClassTable
+from ..widgets.layer_box import LayerBox
 from ..widgets.more_labels import MoreLabelLayers
 from ..widgets.notes import small_label
 from ..widgets.page import Page
@@ -60,11 +61,13 @@ class DataPage(Page):
     crs: QgsProjectionSelectionWidget
     pixel_size: QgsDoubleSpinBox
     write_stack: QCheckBox
+    _missing: tuple[str, ...]
 
     def __init__(self, parent: QWidget | None = None) -> None:
         intro = tr("Choose what the model may see (rasters) and what it shall learn (labels).")
         super().__init__(tr("Data"), intro, parent)
         self._unlabelled_chosen = False
+        self._plan, self._missing, self._blocked = "", (), False
         self._add_rasters()
         self._add_labels()
         self._add_area()
@@ -84,11 +87,8 @@ class DataPage(Page):
 
     def _add_labels(self) -> None:
         form = self.section(tr("Labels"))
-        self.label_layer = QgsMapLayerComboBox()
-        filters = Qgis.LayerFilter.PolygonLayer | Qgis.LayerFilter.RasterLayer
-        self.label_layer.setFilters(Qgis.LayerFilters(filters))
-        self.label_layer.setAllowEmptyLayer(True, tr("choose polygons or a raster of classes"))
-        self.label_layer.setLayer(None)
+        kinds = Qgis.LayerFilter.PolygonLayer | Qgis.LayerFilter.RasterLayer
+        self.label_layer = LayerBox(kinds, tr("choose polygons or a raster of classes"))
         self.label_layer.setAccessibleName(tr("Layer with the labels"))
         self.remember("label_layer", self.label_layer)
         self.class_field = self.remember("class_field", QComboBox())
@@ -100,9 +100,13 @@ class DataPage(Page):
             tr("Shows on the map what is wrong with the labels, each with its reason.")
         )
         self.check_button.clicked.connect(self.check_requested)
+        self.unlisted_note, self.filter_note = small_label(""), small_label("")
         form.addRow(tr("La&yer"), self.label_layer)
+        form.addRow(self.unlisted_note)
         form.addRow(tr("Class field"), self.class_field)
         form.addRow(self.legend)
+        form.addRow(self.filter_note)
+        self.show_label_notes("", "")
         form.addRow(self.check_button)
         self.label_layer.layerChanged.connect(self._on_label_layer_changed)
         self.class_field.currentIndexChanged.connect(self._on_class_field_changed)
@@ -113,10 +117,7 @@ class DataPage(Page):
         for key, name in area_names().items():
             self.area_kind.addItem(name, key)
         self.area_kind.setToolTip(tr("Only ground inside the area is used for training and testing."))
-        self.area_layer = QgsMapLayerComboBox()
-        self.area_layer.setFilters(Qgis.LayerFilter.PolygonLayer)
-        self.area_layer.setAllowEmptyLayer(True, tr("choose a polygon layer"))
-        self.area_layer.setLayer(None)
+        self.area_layer = LayerBox(Qgis.LayerFilter.PolygonLayer, tr("choose a polygon layer"))
         self.remember("area_layer", self.area_layer)
         self.area_ratio = self.remember("area_ratio", QgsDoubleSpinBox())
         self.area_ratio.setRange(0, 1)
@@ -160,27 +161,64 @@ class DataPage(Page):
 
     def set_class_fields(self, fields: Sequence[str], proposed: str = "", is_raster: bool = False) -> None:
         """Fields of the chosen label layer; keeps the chosen one where it still exists."""
-        current = self.class_field.currentData()
+        one = tr("Values of the raster") if is_raster else tr("One class: every polygon")
+        shown = {LEGEND_FIELD: tr("As the legend shows")}
+        entries = [(one, ""), *((shown.get(name, name), name) for name in fields)]
+        box, current = self.class_field, self.class_field.currentData()
+        if entries == [(box.itemText(place), box.itemData(place)) for place in range(box.count())]:
+            self.labels_edited.emit()
+            return
         with QSignalBlocker(self.class_field):
             self.class_field.clear()
-            one = tr("Values of the raster") if is_raster else tr("One class: every polygon")
-            self.class_field.addItem(one, "")
-            for name in fields:
-                shown = tr("As the legend shows") if name == LEGEND_FIELD else name
-                self.class_field.addItem(shown, name)
+            for text, name in entries:
+                self.class_field.addItem(text, name)
             self.class_field.setEnabled(not is_raster)
             index = self.class_field.findData(current or proposed)
             self.class_field.setCurrentIndex(max(index, 0))
         self._on_class_field_changed()
 
     def show_planning(self) -> None:
-        """The engine is working out the grid."""
-        self.sentence.set_text(tr("Working out the grid…"))
+        """The engine is working out the grid; what it found before stays until it answers."""
+        self.sentence.set_text(self._with_missing(tr("Working out the grid…")), for_now=True)
 
-    def show_plan(self, sentence: str, problems: Sequence[Any]) -> None:
-        """What would result, and what stands in the way."""
-        self.sentence.set_text(sentence)
-        self.problem_list.set_problems(problems)
+    def show_plan(
+        self, sentence: str, problems: Sequence[Any], cures: Mapping[str, str] | None = None
+    ) -> None:
+        """What would result, what stands in the way, and links that solve it (by code)."""
+        self._plan = sentence
+        self.sentence.set_text(self._with_missing(sentence))
+        self.problem_list.set_problems(problems, cures)
+
+    def show_missing(self, hints: Sequence[str]) -> None:
+        """What must still be chosen before anything can be prepared: nothing that is wrong, but what is next."""
+        if tuple(hints) != self._missing:
+            self._missing = tuple(hints)
+            self.sentence.set_text(self._with_missing(self._plan))
+        self._update_ready()
+
+    def set_blocked(self, blocked: bool) -> None:
+        """Whether an error of the plan stands in the way."""
+        self._blocked = blocked
+        self._update_ready()
+
+    def _with_missing(self, sentence: str) -> str:
+        return "\n".join(filter(None, (sentence, " ".join(self._missing))))
+
+    def _update_ready(self) -> None:
+        self.set_ready(not self._blocked and not self._missing)
+        why = [*self._missing, *([tr("First solve the errors above.")] if self._blocked else [])]
+        self.primary.setToolTip(" ".join(why))
+
+    def show_label_notes(self, unlisted: str, filtered: str) -> None:
+        """Which layers cannot be labels, and how many features a filter leaves."""
+        for label, text in ((self.unlisted_note, unlisted), (self.filter_note, filtered)):
+            label.setText(text)
+            label.setVisible(bool(text))
+
+    def show_reference(self, name: str) -> None:
+        """The layer that gives the grid where the user chooses none."""
+        text = tr("automatic: {}").format(name) if name else tr("automatic")
+        self.reference.setItemText(0, text)
 
     def show_suggestion(self, suggestion: dict[str, Any] | None) -> None:
         """Propose another CRS and say why; None proposes nothing."""
@@ -208,18 +246,19 @@ class DataPage(Page):
         self.more_labels.set_layers([])
         self.show_suggestion(None)
         self.next_step.show_done("")
+        self.show_plan("", [])
+        self.set_blocked(False)
 
     def choices(self) -> DataChoices:
         """What is chosen now."""
-        label_layer, area_layer = self.label_layer.currentLayer(), self.area_layer.currentLayer()
         crs = self.crs.crs()
         return DataChoices(
             name=self.name.text().strip(),
             rasters=self.tree.choices(),
-            label_layer_id=label_layer.id() if label_layer else "",
+            label_layer_id=self.label_layer.layer_id(),
             class_field=self.class_field.currentData() or "",
             area_kind=self.area_kind.currentData(),
-            area_layer_id=area_layer.id() if area_layer else "",
+            area_layer_id=self.area_layer.layer_id(),
             area_ratio=self.area_ratio.value(),
             unlabelled="background" if self.background.isChecked() else "unknown",
             crs=(crs.authid() or crs.toWkt()) if crs.isValid() else "",
@@ -302,9 +341,10 @@ class DataPage(Page):
 
     def _fill_reference(self, choices: Sequence[RasterChoice]) -> None:
         current = self.reference.currentData()
+        automatic = self.reference.itemText(0) or tr("automatic")
         with QSignalBlocker(self.reference):
             self.reference.clear()
-            self.reference.addItem(tr("first ticked layer"), "")
+            self.reference.addItem(automatic, "")
             for choice in choices:
                 self.reference.addItem(self.tree.layer_name(choice.layer_id), choice.layer_id)
             self.reference.setCurrentIndex(max(self.reference.findData(current), 0))

@@ -57,7 +57,11 @@ def add_grid_options(page: DataPage, group: AdvancedGroup) -> None:
     group.add_choice(
         tr("Reference"),
         page.reference,
-        tr("This layer lends its CRS, pixel size and alignment, so its pixels stay as they are."),
+        tr(
+            "The output grid takes its CRS, pixel size and alignment from this layer, whose pixels stay as they are. "
+            "Automatic: a layer in the projected CRS of the labels, else a projected one, else one in degrees; among "
+            "equals the finest pixels."
+        ),
         "grid",
     )
     page.crs = QgsProjectionSelectionWidget()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qgis.gui import QgsFileWidget
@@ -21,7 +21,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ..choices import EngineChoices
-from ..widgets.notes import ProblemList, small_label, wrap
+from ..widgets.notes import Note, ProblemList, small_label, wrap
 from ..widgets.page import Page, narrow_form, primary_button
 from ..words import memory, tr
 
@@ -45,12 +45,14 @@ class EnginePage(Page):
         self._add_setup()
         self._add_settings()
         self.body.addStretch(1)
+        self.foot.addWidget(self.next_step)
+        self._is_set_up = True
         self.settle()
         self.show_setup(False)
         self.on_inputs_changed()
 
     def _add_state(self) -> None:
-        self.headline = wrap(QLabel())
+        self.headline = wrap(Note())
         font = self.headline.font()
         font.setBold(True)
         font.setPointSizeF(max(font.pointSizeF(), 6) * 1.2)
@@ -64,9 +66,9 @@ class EnginePage(Page):
         self.body.addWidget(self.problem_list)
         self.body.addLayout(self.facts)
         row = QHBoxLayout()
-        self.setup_button = primary_button(tr("Set &up…"))
-        self.setup_button.setCheckable(True)
-        self.setup_button.toggled.connect(self.show_setup)
+        self.setup_button = QPushButton(tr("Change the set-&up…"))
+        self.setup_button.setToolTip(tr("Complete or repair the engine, or use another Python or a GPU."))
+        self.setup_button.clicked.connect(self._on_setup_clicked)
         self.check_button = QPushButton(tr("Chec&k again"))
         self.check_button.clicked.connect(self.check_requested)
         self.copy_button = QPushButton(tr("Cop&y diagnostics"))
@@ -79,14 +81,15 @@ class EnginePage(Page):
 
     def _add_setup(self) -> None:
         self.setup = QGroupBox(tr("Set up the engine"))
+        self.kind_notes: dict[str, QLabel] = {}
         layout = QVBoxLayout(self.setup)
         self.cpu, self.gpu = QRadioButton(tr("CPU: works everywhere")), QRadioButton(tr("NVIDIA GPU"))
         self.own = QRadioButton(tr("Use my own Python as it is"))
         self.cpu.setChecked(True)
         self.kind = QButtonGroup(self)
         notes = (
-            tr("Downloads about 1 GB, takes 3 GB of disk."),
-            tr("Downloads about 4 GB, takes 9 GB. Training is 20 to 100 times faster."),
+            "",
+            "",
             tr("Nothing is installed: it must have torch, rasterio, geopandas and onnxruntime."),
         )
         for button, value, note in zip(
@@ -98,6 +101,7 @@ class EnginePage(Page):
             label = small_label(note)
             label.setIndent(22)
             layout.addWidget(label)
+            self.kind_notes[value] = label
         self.remember("kind", self.kind, in_project=False)
         form = narrow_form()
         self.python = QgsFileWidget()
@@ -106,15 +110,20 @@ class EnginePage(Page):
         self.remember("python", self.python, in_project=False)
         form.addRow(tr("Python"), self.python)
         layout.addLayout(form)
-        self.with_richdem = QCheckBox(tr("Build richdem (needs a C++ compiler)"))
+        self.with_richdem = QCheckBox(tr("Build richdem"))
         self.with_richdem.setChecked(True)
-        self.with_richdem.setToolTip(
-            tr("It derives terrain; without it the same attributes come from GDAL's DEM tools.")
+        self.richdem_note = small_label(
+            tr("Terrain attributes; needs a C++ compiler. Without it they are computed by GeoSeg itself.")
         )
+        self.richdem_note.setIndent(22)
         layout.addWidget(self.with_richdem)
+        layout.addWidget(self.richdem_note)
         self.install_button = primary_button("")
         self.install_button.clicked.connect(self._on_install_clicked)
         layout.addWidget(self.install_button)
+        self.close_button = QPushButton(tr("Leave it as it is"))
+        self.close_button.clicked.connect(lambda: self.show_setup(False))
+        layout.addWidget(self.close_button)
         self.install_note = small_label(
             tr("Progress and Cancel are below. An interrupted set-up goes on where it stopped.")
         )
@@ -143,10 +152,36 @@ class EnginePage(Page):
             button.clicked.connect(lambda _checked=False, chosen=value: self.on_close_chosen.emit(chosen))
 
     def show_setup(self, shown: bool) -> None:
-        """Unfold or fold the set-up panel."""
+        """Show the form that sets the engine up, or the button that opens it; without an engine always the form."""
+        shown = shown or not self._is_set_up
         self.setup.setVisible(shown)
-        with QSignalBlocker(self.setup_button):
-            self.setup_button.setChecked(shown)
+        self.setup_button.setVisible(not shown)
+        self.close_button.setVisible(self._is_set_up)
+
+    def show_sizes(self, takes_gb: Mapping[str, float], free_gb: Mapping[str, float]) -> None:
+        """Say how much disk space the kinds of engine take, and how much must be free."""
+        of_cpu = tr("Takes {:g} GB of disk; {:g} GB must be free.").format(takes_gb["cpu"], free_gb["cpu"])
+        of_gpu = tr("Takes up to {:g} GB of disk. Training is 20 to 100 times faster.").format(
+            takes_gb["gpu"]
+        )
+        self.kind_notes["cpu"].setText(of_cpu)
+        self.kind_notes["gpu"].setText(of_gpu)
+
+    def set_set_up(self, is_set_up: bool) -> None:
+        """Whether there is an engine, working or not."""
+        if is_set_up != self._is_set_up:
+            self._is_set_up = is_set_up
+            self.show_setup(not is_set_up)
+            self.on_inputs_changed()
+
+    def show_installed(self) -> None:
+        """The engine was set up: say what comes next."""
+        self.show_setup(False)
+        self.next_step.show_done(tr("The engine is set up."), tr("Next: choose rasters and labels"), "data")
+
+    def _on_setup_clicked(self) -> None:
+        self.show_setup(True)
+        self.install_button.setFocus()
 
     def show_state(self, headline: str, problems: Sequence[Any], facts: Sequence[tuple[str, str]]) -> None:
         """Say whether the engine is ready; `facts` are names and values."""
@@ -157,7 +192,7 @@ class EnginePage(Page):
             old.hide()
             old.deleteLater()
         for row, (name, value) in enumerate(facts):
-            label = wrap(QLabel(value))
+            label = wrap(Note(value))
             label.setToolTip(value)
             self.facts.addWidget(QLabel(name), row, 0, Qt.AlignmentFlag.AlignTop)
             self.facts.addWidget(label, row, 1)
@@ -191,14 +226,17 @@ class EnginePage(Page):
 
     def set_busy(self, busy: bool) -> None:
         """While a job runs nothing can be installed."""
+        super().set_busy(busy)
         self.install_button.setEnabled(not busy)
         self.check_button.setEnabled(not busy)
 
     def on_inputs_changed(self) -> None:
         own = self.own.isChecked()
-        self.install_button.setText(tr("Use this Python") if own else tr("&Install or complete"))
+        install = tr("&Install again") if self._is_set_up else tr("&Install")
+        self.install_button.setText(tr("Use this Python") if own else install)
         self.install_button.setAccessibleName(self.install_button.text().replace("&", ""))
         self.with_richdem.setVisible(not own)
+        self.richdem_note.setVisible(not own)
 
     def _on_install_clicked(self) -> None:
         choices = self.choices()
@@ -208,16 +246,21 @@ class EnginePage(Page):
             self.install_requested.emit()
 
 
-def engine_facts(python: str, probe: dict[str, Any]) -> list[tuple[str, str]]:
-    """What a probe found, in reading order."""
+def engine_facts(python: str, probe: dict[str, Any], with_gpu: bool = False) -> list[tuple[str, str]]:
+    """What a probe found, in reading order.
+
+    Args:
+        with_gpu: a GPU was asked for: then it is said what of ONNX Runtime does not run on it.
+    """
     facts = [(tr("Python"), python)] if python else []
     if not probe:
         return facts
     versions = probe.get("versions") or {}
     named = ("torch", "numpy", "rasterio", "geopandas", "onnxruntime-gpu", "onnxruntime")
     shown = ", ".join(f"{name} {versions[name]}" for name in named if versions.get(name))
-    runtime = ", ".join(str(item) for item in probe.get("providers") or [])
-    note = str(probe.get("provider_note") or "")
+    names = [str(item).removesuffix("ExecutionProvider") for item in probe.get("providers") or []]
+    runtime = ", ".join(names)
+    note = str(probe.get("provider_note") or "") if with_gpu else ""
     richdem = tr("richdem {}").format(versions.get("richdem", "")) if probe.get("richdem") else tr("GDAL")
     facts += [
         (tr("Device"), device_text(probe)),

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from qgis.core import Qgis, QgsCoordinateReferenceSystem, QgsRectangle
-from qgis.gui import QgsDoubleSpinBox, QgsExtentWidget, QgsMapLayerComboBox
+from qgis.gui import QgsDoubleSpinBox, QgsExtentWidget
 from qgis.PyQt.QtCore import QSignalBlocker, pyqtSignal
 from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QPushButton, QSpinBox, QWidget
 
 from ...jobs.predict import views
 from ...layers.snapshot import crs_text
 from ..choices import NamedPath, PredictChoices
+from ..widgets.layer_box import LayerBox
 from ..widgets.legend import ClassLegend
 from ..widgets.notes import ProblemList, small_label
 from ..widgets.page import AdvancedGroup, Page, lets_shrink
@@ -105,10 +106,7 @@ class PredictPage(Page):
         self.place.setAccessibleName(tr("Where to predict"))
         for key, name in place_names().items():
             self.place.addItem(name, key)
-        self.area_layer = QgsMapLayerComboBox()
-        self.area_layer.setFilters(Qgis.LayerFilter.PolygonLayer)
-        self.area_layer.setAllowEmptyLayer(True, tr("choose a polygon layer"))
-        self.area_layer.setLayer(None)
+        self.area_layer = LayerBox(Qgis.LayerFilter.PolygonLayer, tr("choose a polygon layer"))
         self.area_layer.setAccessibleName(tr("Polygons to predict in"))
         self.remember("area_layer", self.area_layer)
         self.rectangle = QgsExtentWidget(None, QgsExtentWidget.WidgetStyle.CondensedStyle)
@@ -168,6 +166,8 @@ class PredictPage(Page):
             self.model.setCurrentIndex(max(self.model.findData(kept), 0))
         if self.model.currentData() != before:
             self._on_model_changed()
+        elif not self.model.currentData():
+            self.show_plan("", [])
 
     def set_slots(
         self, slots: Sequence[Slot], note: str, classes: Sequence[Any], ensemble: bool = False
@@ -209,6 +209,8 @@ class PredictPage(Page):
 
     def show_plan(self, sentence: str, problems: Sequence[Any]) -> None:
         """What would be done, and what stands in the way."""
+        if not sentence and not self.model.currentData():
+            sentence = tr("Train a model first, or browse for one.")
         self.sentence.set_text(sentence)
         self.problem_list.set_problems(problems)
 
@@ -240,7 +242,6 @@ class PredictPage(Page):
 
     def choices(self) -> PredictChoices:
         """What is chosen now."""
-        area_layer = self.area_layer.currentLayer()
         box = self.rectangle.outputExtent() if self.rectangle.isValid() else QgsRectangle()
         corners = (box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum())
         crs: QgsCoordinateReferenceSystem = self.rectangle.outputCrs()
@@ -251,7 +252,7 @@ class PredictPage(Page):
             bindings=self.slots.bindings(),
             channels=tuple(self.slots.channels.channels()),
             place=self.place.currentData(),
-            area_layer_id=area_layer.id() if area_layer is not None else "",
+            area_layer_id=self.area_layer.layer_id(),
             rectangle=None if box.isNull() or box.isEmpty() else corners,
             rectangle_crs=crs_text(crs),
             outputs=tuple(key for key, box in ticks.items() if box.isChecked() and box.isEnabled()),

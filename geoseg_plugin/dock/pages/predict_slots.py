@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from qgis.core import Qgis, QgsRasterLayer
-from qgis.gui import QgsCollapsibleGroupBox, QgsFileWidget, QgsMapLayerComboBox
+from qgis.gui import QgsCollapsibleGroupBox, QgsFileWidget
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QVBoxLayout, QWidget
 
 from ..widgets.band_binding import BandBinding, ChannelTable
+from ..widgets.layer_box import LayerBox
 from ..widgets.notes import small_label
 from ..widgets.page import narrow_form
 from ..words import tr
@@ -49,7 +50,7 @@ class SlotSection(QWidget):
     def __init__(self, page: PredictPage) -> None:
         super().__init__(page)
         self._page = page
-        self.combos: dict[str, QgsMapLayerComboBox] = {}
+        self.combos: dict[str, LayerBox] = {}
         self.files: dict[str, QgsFileWidget] = {}
         self._bindings: dict[str, BandBinding] = {}
         self.note = small_label(tr("Choose a model: it knows which bands it needs."))
@@ -101,10 +102,7 @@ class SlotSection(QWidget):
 
     def slots(self) -> dict[str, str]:
         """Slot key -> layer id, or files with newlines between them; empty where nothing is chosen."""
-        found = {}
-        for key, combo in self.combos.items():
-            layer = combo.currentLayer()
-            found[key] = layer.id() if layer is not None else ""
+        found = {key: combo.layer_id() for key, combo in self.combos.items()}
         for key, files in self.files.items():
             found[key] = "\n".join(sorted(QgsFileWidget.splitFilePaths(files.filePath())))
         return found
@@ -135,11 +133,9 @@ class SlotSection(QWidget):
         self.channels.choose(values.get("channels") or [])
 
     def _add_layers(self, slot: Slot) -> None:
-        combo = QgsMapLayerComboBox()
         is_vector = slot.kind == "vector"
-        combo.setFilters(Qgis.LayerFilter.VectorLayer if is_vector else Qgis.LayerFilter.RasterLayer)
-        combo.setAllowEmptyLayer(True, tr("as at training") if is_vector else tr("choose a raster layer"))
-        combo.setLayer(None)
+        kinds = Qgis.LayerFilter.VectorLayer if is_vector else Qgis.LayerFilter.RasterLayer
+        combo = LayerBox(kinds, tr("as at training") if is_vector else tr("choose a raster layer"))
         combo.setToolTip(slot.bands)
         combo.setAccessibleName(slot.name)
         if slot.proposed:
@@ -180,7 +176,7 @@ class SlotSection(QWidget):
         self.band_group.setVisible(any(table.needed for table in self._bindings.values()))
 
 
-def choose_layer(combo: QgsMapLayerComboBox, layer_id: str) -> None:
+def choose_layer(combo: LayerBox, layer_id: str) -> None:
     """Choose the layer with this id, if the list has it."""
     for position in range(combo.count()):
         layer = combo.layer(position)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from qgis.PyQt.QtCore import QSignalBlocker, pyqtSignal
-from qgis.PyQt.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QTabBar, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QTabBar, QVBoxLayout, QWidget
 
 from ..choices import NamedPath
 from ..widgets.matrix import ConfusionMatrix
-from ..widgets.notes import ProblemList, small_label, wrap
+from ..widgets.notes import Note, ProblemList, small_label, wrap
 from ..widgets.page import Page, heading, primary_button
 from ..widgets.reliability import ReliabilityChart, calibration_sentence
 from ..widgets.tables import ReadOnlyTable, fill_scores
@@ -43,6 +43,7 @@ class ResultsPage(Page):
         self.map = MapResults(self)
         self.body.addWidget(self.map)
         self.body.addStretch(1)
+        self.foot.addWidget(self.next_step)
         self.foot.addWidget(self.model_foot)
         self.foot.addWidget(self.map.foot)
         self.tabs.currentChanged.connect(self._show_part)
@@ -80,6 +81,10 @@ class ResultsPage(Page):
         """Turn to the tab about models."""
         self.tabs.setCurrentIndex(0)
 
+    def shows_model(self) -> bool:
+        """Whether the tab about models is the one that is shown."""
+        return bool(self.tabs.currentIndex() == 0)
+
     def set_busy(self, busy: bool) -> None:
         """While a job runs no other can be started."""
         super().set_busy(busy)
@@ -91,12 +96,12 @@ class ResultsPage(Page):
                 part.setVisible(number == index)
 
     def _add_scores(self) -> None:
-        self.headline = wrap(QLabel())
+        self.headline = wrap(Note())
         font = self.headline.font()
         font.setPointSizeF(max(font.pointSizeF(), 6) * 1.5)
         font.setBold(True)
         self.headline.setFont(font)
-        self.baseline = wrap(QLabel())
+        self.baseline = wrap(Note())
         self.more_scores = small_label("")
         self.scores = ReadOnlyTable(tr("Scores a class"))
         self.intervals_note = small_label("")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from qgis.core import Qgis
-from qgis.gui import QgsCollapsibleGroupBox, QgsMapLayerComboBox
+from qgis.gui import QgsCollapsibleGroupBox
 from qgis.PyQt.QtCore import QSignalBlocker, pyqtSignal
 from qgis.PyQt.QtWidgets import (
     QCheckBox,
@@ -14,7 +14,6 @@ from qgis.PyQt.QtWidgets import (
     QDoubleSpinBox,
     QFormLayout,
     QHBoxLayout,
-    QLabel,
     QPushButton,
     QSizePolicy,
     QVBoxLayout,
@@ -25,7 +24,8 @@ from ...layers.areas import accuracy_sentence, area_table
 from ..choices import NamedPath
 from ..choices_results import ComparisonChoices, SampleDesign
 from ..widgets.area_bars import AreaBars
-from ..widgets.notes import NextStep, ProblemList, small_label, wrap
+from ..widgets.layer_box import LayerBox
+from ..widgets.notes import NextStep, Note, ProblemList, small_label, wrap
 from ..widgets.page import Page, heading, lets_shrink, narrow_form, primary_button
 from ..widgets.tables import ReadOnlyTable, fill_scores
 from ..words import interval_text, share, tr
@@ -110,7 +110,7 @@ class MapResults(QWidget):
         self.laid_out = small_label("")
         self.laid_out.hide()
         form.addRow(self.laid_out)
-        self.sample = layer_box(Qgis.LayerFilter.PointLayer, tr("no sample: count only"))
+        self.sample = LayerBox(Qgis.LayerFilter.PointLayer, tr("no sample: count only"))
         form.addRow(tr("Sample"), self.sample)
         self.use_button = button(tr("&Correct the areas"), self.areas_requested)
         form.addRow(self.use_button)
@@ -120,13 +120,13 @@ class MapResults(QWidget):
         why = tr("Any polygons or class raster that had no part in training.")
         form = self._folded(tr("Compare with labels"), why)
         kinds = Qgis.LayerFilter.PolygonLayer | Qgis.LayerFilter.RasterLayer
-        self.labels = layer_box(kinds, tr("choose polygons or a raster of classes"))
+        self.labels = LayerBox(kinds, tr("choose polygons or a raster of classes"))
         self.labels.layerChanged.connect(
             lambda layer: self.labels_chosen.emit(layer.id() if layer is not None else "")
         )
         self.class_field = QComboBox()
         lets_shrink(self.class_field)
-        self.area = layer_box(Qgis.LayerFilter.PolygonLayer, tr("everywhere"))
+        self.area = LayerBox(Qgis.LayerFilter.PolygonLayer, tr("everywhere"))
         self.complete = QCheckBox(tr("The rest is background"))
         form.addRow(tr("Labels"), self.labels)
         form.addRow(tr("Class field"), self.class_field)
@@ -136,7 +136,7 @@ class MapResults(QWidget):
         self.compare_button = QPushButton(tr("&Compare"))
         self.compare_button.clicked.connect(lambda: self.comparison_requested.emit(self.comparison()))
         form.addRow(self.compare_button)
-        self.fit = wrap(QLabel())
+        self.fit = wrap(Note())
         self.scores = ReadOnlyTable(tr("Scores a class"))
         self.fit_problems = ProblemList(most_lines=12)
         form.addRow(self.fit_problems)
@@ -192,9 +192,9 @@ class MapResults(QWidget):
     def comparison(self) -> ComparisonChoices:
         """The labels to compare with."""
         return ComparisonChoices(
-            layer_id(self.labels),
+            self.labels.layer_id(),
             self.class_field.currentData() or "",
-            layer_id(self.area),
+            self.area.layer_id(),
             "background" if self.complete.isChecked() else "unknown",
         )
 
@@ -273,8 +273,8 @@ class MapResults(QWidget):
         ready = bool(self.path()) and not self._busy
         for widget in (self.areas_button, self.sample_button, self.sheet_button):
             widget.setEnabled(ready)
-        self.use_button.setEnabled(ready and bool(layer_id(self.sample)))
-        self.compare_button.setEnabled(ready and bool(layer_id(self.labels)))
+        self.use_button.setEnabled(ready and bool(self.sample.layer_id()))
+        self.compare_button.setEnabled(ready and bool(self.labels.layer_id()))
         self.table_button.setEnabled(self._measured)
         for widget in (self.errors_button, self.report_button):
             widget.setEnabled(self._compared)
@@ -296,22 +296,6 @@ def percent_box(value: float, least: float, most: float) -> QDoubleSpinBox:
     found.setValue(value)
     found.setSuffix(" %")
     return found
-
-
-def layer_box(kinds: Any, nothing: str) -> QgsMapLayerComboBox:
-    """A layer of these kinds, or none."""
-    found = QgsMapLayerComboBox()
-    found.setFilters(Qgis.LayerFilters(kinds))
-    found.setAllowEmptyLayer(True, nothing)
-    found.setCurrentIndex(0)
-    lets_shrink(found)
-    return found
-
-
-def layer_id(box: QgsMapLayerComboBox) -> str:
-    """Id of the chosen layer; empty without one."""
-    layer = box.currentLayer()
-    return str(layer.id()) if layer is not None else ""
 
 
 def allocation_names() -> dict[str, str]:

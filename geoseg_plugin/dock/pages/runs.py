@@ -174,6 +174,7 @@ class RunsWindow(QDialog):
 def plain_table(name: str) -> QTableWidget:
     """A table of texts."""
     table = QTableWidget()
+    table.setTabKeyNavigation(False)
     table.setAccessibleName(name)
     table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
     table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)

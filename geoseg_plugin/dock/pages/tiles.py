@@ -115,6 +115,7 @@ class TilesPage(Page):
             for entry in entries:
                 self.dataset.addItem(f"{entry.title}  {entry.note}".strip(), entry.path)
             self.dataset.setCurrentIndex(max(self.dataset.findData(current), 0))
+        self.on_inputs_changed()
 
     def set_split_fields(self, fields: Sequence[str], of_labels: Sequence[str] = ()) -> None:
         """Fields of the area layer, and of the label polygons, that could name the split."""
@@ -161,12 +162,15 @@ class TilesPage(Page):
 
     def on_inputs_changed(self) -> None:
         choices = self.choices()
+        self.split_layers.setVisible(choices.split_field == LAYERS)
+        if self.primary is not None and not self.dataset.currentData():
+            self.sentence.set_text(tr("Prepare data first: there is nothing to cut into tiles."))
+            return
         side = choices.tile_px * self.pixel_size
         size = tr(" ({:g} {})").format(round(side, 6), self.unit) if side else ""
         text = tr("Tiles of {0} × {0} px{1}, one every {2} px.").format(
             choices.tile_px, size, choices.stride_px
         )
-        self.split_layers.setVisible(choices.split_field == LAYERS)
         if choices.split_field == LAYERS:
             text += " " + tr("Your layers say which ground trains and tests.")
         elif choices.split_field:

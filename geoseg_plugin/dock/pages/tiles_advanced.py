@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from qgis.core import Qgis
-from qgis.gui import QgsMapLayerComboBox
 from qgis.PyQt.QtCore import QSignalBlocker
 from qgis.PyQt.QtWidgets import QComboBox, QLabel, QWidget
 
-from ..widgets.page import AdvancedGroup, lets_shrink, narrow_form
+from ..widgets.layer_box import LayerBox
+from ..widgets.page import AdvancedGroup, narrow_form
 from ..words import split_names, tr
 
 if TYPE_CHECKING:
@@ -28,22 +28,17 @@ class SplitLayers(QWidget):
         super().__init__(page)
         form = narrow_form()
         self.setLayout(form)
-        self.combos: dict[str, QgsMapLayerComboBox] = {}
+        self.combos: dict[str, LayerBox] = {}
         for key, name in split_names().items():
-            combo = QgsMapLayerComboBox()
-            combo.setFilters(Qgis.LayerFilter.PolygonLayer)
-            combo.setAllowEmptyLayer(True, tr("choose a polygon layer"))
-            combo.setLayer(None)
+            combo = LayerBox(Qgis.LayerFilter.PolygonLayer, tr("choose a polygon layer"))
             combo.setAccessibleName(tr("Area for {}").format(name))
-            lets_shrink(combo)
             page.remember(f"split_layer_{key}", combo)
             form.addRow(QLabel(name), combo)
             self.combos[key] = combo
 
     def ids(self) -> tuple[str, str, str]:
         """Layer ids of train, validation, test; empty where none is chosen."""
-        layers = [combo.currentLayer() for combo in self.combos.values()]
-        train, validation, test = (layer.id() if layer is not None else "" for layer in layers)
+        train, validation, test = (combo.layer_id() for combo in self.combos.values())
         return train, validation, test
 
 

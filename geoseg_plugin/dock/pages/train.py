@@ -90,8 +90,8 @@ class TrainPage(Page):
         self.chart, self.epoch_line = self.curves.chart, self.curves.epoch_line
         self.body.addWidget(self.curves)
         self._add_unfinished()
-        self._add_buttons()
         self.finish(tr("Tr&ain"))
+        self._add_buttons()
         self.primary.clicked.connect(self.train_requested)
         self.changed.connect(self._on_changed)
         self.on_inputs_changed()
@@ -201,7 +201,7 @@ class TrainPage(Page):
         for button in (self.preview_button, self.tensorboard_button, self.ways_button):
             lets_shrink(button)
             self.more.addWidget(button)
-        self.foot.addLayout(self.more)
+        self.foot.insertLayout(self.foot.indexOf(self.primary), self.more)
 
     # what is shown
 
@@ -338,8 +338,17 @@ class TrainPage(Page):
         self._show_sentence()
 
     def _on_changed(self) -> None:
-        """What the engine said is about other settings now."""
-        self.show_plan("", [], [])
+        """The plan is about other settings now; hints stay until the next one, so that nothing jumps."""
+        self._plan = ""
+        self.sentence.set_text(self._dataset or self.sentence.text(), for_now=True)
+
+    def show_planning(self) -> None:
+        """The engine works out a plan; what it said before stays until it answers, so that nothing jumps."""
+        self.sentence.set_text(f"{self._dataset} {tr('Working out a plan…')}".strip(), for_now=True)
+
+    def end_planning(self) -> None:
+        """No answer will come: say again what is known."""
+        self._show_sentence()
 
     def _show_sentence(self) -> None:
         if not self._dataset:

@@ -75,8 +75,11 @@ class BandSection(QWidget):
         self._set_additions(tuple(kept))
 
     def add_mosaic(self, layer_ids: Sequence[str]) -> None:
-        """Take several layers as one source."""
-        self.mosaics = (*self.mosaics, tuple(layer_ids))
+        """Take several layers as one source; a mosaic among them is taken with all its layers."""
+        members = {item[0]: item for item in self.mosaics}
+        joined = tuple(one for layer_id in layer_ids for one in members.get(layer_id, (layer_id,)))
+        kept = tuple(item for item in self.mosaics if item[0] not in layer_ids)
+        self.mosaics = (*kept, joined)
         self.mosaics_changed.emit()
 
     def part_mosaic(self, layer_id: str) -> None:

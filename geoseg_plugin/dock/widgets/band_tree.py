@@ -39,7 +39,8 @@ class BandTree(QTreeWidget):
         parting_requested: a mosaic, by its first layer's id, to take apart.
 
     New layers are ticked as their row proposes until the user has touched the tree. Of a DEM only the
-    terrain is proposed: absolute elevation does not carry over to another valley.
+    terrain is proposed: absolute elevation does not carry over to another valley. Results of GeoSeg stand below the
+    others, under a heading that says why, and are never ticked by themselves.
     """
 
     ticks_changed = pyqtSignal()
@@ -78,14 +79,17 @@ class BandTree(QTreeWidget):
             return
         self._rows = tuple(rows)
         before = {choice.layer_id: choice for choice in self.choices()}
-        known = {self._layer_id(item) for item in self._layer_items()}
+        known = {self._layer_id(item) for item in self._layer_items() if is_usable(item)}
         expanded = {self._layer_id(item) for item in self._layer_items() if item.isExpanded()}
+        open_heads = {item.data(0, ROLE_KIND) for item in self._top_items() if item.isExpanded()}
         self._filling = True
         self.clear()
-        for row in rows:
+        for row in sorted(rows, key=lambda row: row.result):
             item = self._add_layer(row)
-            item.setExpanded(row.layer_id in expanded or (row.dem and row.layer_id not in known))
+            item.setExpanded(row.layer_id in expanded or (row.dem and row.tick and row.layer_id not in known))
             if row.problem:
+                continue
+            if row.result and not self.touched:
                 continue
             if row.layer_id in known or self.touched:
                 choice = before.get(row.layer_id, RasterChoice(row.layer_id, ()))
@@ -94,6 +98,7 @@ class BandTree(QTreeWidget):
                 bands = () if row.dem else tuple(range(1, len(row.band_names) + 1))
                 self._tick(item, bands, tuple(terrain_names()) if row.dem else ())
         self._add_additions()
+        self._show_result_count("results" in open_heads)
         self._filling = False
         self._fit_height()
         self.ticks_changed.emit()
@@ -150,7 +155,7 @@ class BandTree(QTreeWidget):
         return QSize(200, self.height())
 
     def _add_layer(self, row: RasterRow) -> QTreeWidgetItem:
-        item = QTreeWidgetItem(self, [row.name, row.facts])
+        item = QTreeWidgetItem(self._results() if row.result else self, [row.name, row.facts])
         item.setData(0, ROLE_KIND, "layer")
         item.setData(0, ROLE_VALUE, row.layer_id)
         item.setData(0, ROLE_ALSO, list(row.also))
@@ -169,6 +174,27 @@ class BandTree(QTreeWidget):
         for key, name in terrain_names().items():
             self._add(dem, name, "terrain", key)
         return item
+
+    def _results(self) -> QTreeWidgetItem:
+        """The heading of the results of GeoSeg."""
+        for head in self._top_items():
+            if head.data(0, ROLE_KIND) == "results":
+                return head
+        head = QTreeWidgetItem(self, ["", tr("not used")])
+        head.setData(0, ROLE_KIND, "results")
+        why = tr(
+            "A model that sees an earlier result would learn that answer. Tick a layer to use it all the same."
+        )
+        head.setToolTip(0, why)
+        head.setToolTip(1, why)
+        head.setIcon(0, QIcon(icon("geoseg.svg")))
+        return head
+
+    def _show_result_count(self, expanded: bool) -> None:
+        for head in self._top_items():
+            if head.data(0, ROLE_KIND) == "results":
+                head.setText(0, tr("Made by GeoSeg: {}").format(head.childCount()))
+                head.setExpanded(expanded or any(ticked(item) for item in children(head, "layer")))
 
     def _add_additions(self) -> None:
         if not self._added:
@@ -192,7 +218,7 @@ class BandTree(QTreeWidget):
     def selected_layers(self) -> list[QTreeWidgetItem]:
         """Selected rows that are layers and can be used."""
         items = [item for item in self.selectedItems() if item.data(0, ROLE_KIND) == "layer"]
-        return [item for item in items if item.flags() & Qt.ItemFlag.ItemIsUserCheckable]
+        return [item for item in items if is_usable(item)]
 
     def menu(self) -> QMenu:
         """What can be done with the selected rows."""
@@ -203,17 +229,17 @@ class BandTree(QTreeWidget):
             action = menu.addAction(tr("Remove from the added bands"))
             action.triggered.connect(lambda: self.removal_requested.emit(places))
         if len(layers) > 1 and not any(item.data(0, ROLE_ALSO) for item in layers):
-            action = menu.addAction(tr("Mosaic as one source"))
+            action = menu.addAction(tr("Merge tiles into one raster"))
             action.triggered.connect(lambda: self.mosaic_requested.emit(ids))
         if len(layers) == 1 and layers[0].data(0, ROLE_ALSO):
-            action = menu.addAction(tr("Take the mosaic apart"))
+            action = menu.addAction(tr("Take the merged raster apart"))
             action.triggered.connect(lambda: self.parting_requested.emit(ids[0]))
         return menu
 
     def _on_menu_requested(self, place: QPoint) -> None:
         menu = self.menu()
         if menu.isEmpty():
-            hint = menu.addAction(tr("Select several layers to mosaic them"))
+            hint = menu.addAction(tr("Select several layers to merge them"))
             hint.setEnabled(False)
         menu.exec(self.viewport().mapToGlobal(place))
 
@@ -248,7 +274,7 @@ class BandTree(QTreeWidget):
         self._filling = True
         kind = item.data(0, ROLE_KIND)
         layer_item = item
-        while layer_item.parent() is not None:
+        while layer_item.data(0, ROLE_KIND) != "layer" and layer_item.parent() is not None:
             layer_item = layer_item.parent()
         if kind == "layer":
             self._set_all(item, "band", item.checkState(0))
@@ -281,7 +307,10 @@ class BandTree(QTreeWidget):
         item.setCheckState(0, PARTIAL if state == UNCHECKED and any(terrain) else state)
 
     def _layer_items(self) -> list[QTreeWidgetItem]:
-        return [item for item in self._top_items() if item.data(0, ROLE_KIND) == "layer"]
+        found = []
+        for item in self._top_items():
+            found += [item, *children(item, "layer")]
+        return [item for item in found if item.data(0, ROLE_KIND) == "layer"]
 
     def _top_items(self) -> list[QTreeWidgetItem]:
         return [self.topLevelItem(index) for index in range(self.topLevelItemCount())]
@@ -300,6 +329,11 @@ def children(item: QTreeWidgetItem, kind: str) -> list[QTreeWidgetItem]:
     """Children of one kind: `band`, `dem` or `terrain`."""
     found = [item.child(index) for index in range(item.childCount())]
     return [child for child in found if child.data(0, ROLE_KIND) == kind]
+
+
+def is_usable(item: QTreeWidgetItem) -> bool:
+    """Whether a layer can be ticked; one that has become usable counts as new."""
+    return bool(item.flags() & Qt.ItemFlag.ItemIsUserCheckable)
 
 
 def ticked(item: QTreeWidgetItem) -> bool:

@@ -69,6 +69,7 @@ class BandWindow(QDialog):
 
     def _make_table(self) -> QTableWidget:
         table = QTableWidget()
+        table.setTabKeyNavigation(False)
         headers = [
             tr("Band"),
             tr("From"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qgis.PyQt.QtCore import QSignalBlocker, Qt, pyqtSignal
+from qgis.PyQt.QtGui import QResizeEvent
 from qgis.PyQt.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -49,16 +50,22 @@ class ClassTable(QTableWidget):
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.setShowGrid(False)
+        self.setTabKeyNavigation(False)
         self.verticalHeader().hide()
-        for column in (0, 1):
-            self.horizontalHeader().setSectionResizeMode(column, QHeaderView.ResizeMode.Stretch)
+        self.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        self.horizontalHeader().setSectionResizeMode(1, QHeaderView.ResizeMode.Fixed)
+        self.horizontalHeader().setMinimumSectionSize(20)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.itemChanged.connect(self._on_item_changed)
         self.hide()
 
     def set_classes(self, classes: Sequence[LabelClass]) -> None:
-        """Show classes; one class alone can be neither merged nor left out."""
-        self._classes = tuple(classes)
+        """Show classes; one class alone can be neither merged nor left out. The same again change nothing."""
+        if tuple(classes) != self._classes:
+            self._classes = tuple(classes)
+            self._fill()
+
+    def _fill(self) -> None:
         with QSignalBlocker(self):
             self.setRowCount(len(self._classes))
             for row, item in enumerate(self._classes):
@@ -77,7 +84,7 @@ class ClassTable(QTableWidget):
     def set_edits(self, edits: LabelEdits) -> None:
         """Choose these."""
         self._same_as, self._left_out = dict(edits.same_as), set(edits.left_out)
-        self.set_classes(self._classes)
+        self._fill()
 
     def names(self) -> list[str]:
         """Names of the classes shown."""
@@ -123,8 +130,15 @@ class ClassTable(QTableWidget):
 
     def _fit_height(self) -> None:
         line = round(self.fontMetrics().height() * 1.6)
+        self.setColumnWidth(1, min(round(self.viewport().width() * 0.45), line * 5))
+        heights = []
         for row in range(self.rowCount()):
-            self.setRowHeight(row, line)
+            heights.append(max(line, self.sizeHintForRow(row)))
+            self.setRowHeight(row, heights[-1])
         self.horizontalHeader().setFixedHeight(line)
-        shown = min(self.rowCount(), MOST_ROWS)
-        self.setFixedHeight(line * (shown + 1) + 2 * self.frameWidth())
+        self.setFixedHeight(line + sum(heights[:MOST_ROWS]) + 2 * self.frameWidth())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if event.oldSize().width() != event.size().width():
+            self._fit_height()

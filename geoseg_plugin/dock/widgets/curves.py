@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from qgis.PyQt.QtCore import Qt
-from qgis.PyQt.QtWidgets import QAction, QLabel, QMenu, QToolButton, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QAction, QMenu, QToolButton, QVBoxLayout, QWidget
 
 from ..words import duration, share, tr
 from .chart import TrainingChart, number
-from .notes import wrap
+from .notes import Note, wrap
 from .tables import swatch
 
 
@@ -19,7 +19,7 @@ class Curves(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.epoch_line, self.kept_line = wrap(QLabel()), wrap(QLabel())
+        self.epoch_line, self.kept_line = wrap(Note()), wrap(Note())
         self.chart = TrainingChart()
         self.classes = QToolButton()
         self.classes.setText(tr("&Classes"))

@@ -47,6 +47,7 @@ class Footer(QFrame):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setFrameShape(QFrame.Shape.StyledPanel)
+        self._running = ""
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 5, 8, 6)
         layout.setSpacing(4)
@@ -55,9 +56,9 @@ class Footer(QFrame):
         self.log = QPlainTextEdit()
         self.log.setReadOnly(True)
         self.log.setMaximumBlockCount(LOG_LINES)
-        self.log.setMinimumHeight(90)
+        self.log.setMinimumHeight(3 * self.log.fontMetrics().lineSpacing())
         self.log.setMaximumHeight(220)
-        self.log.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+        self.log.setLineWrapMode(QPlainTextEdit.LineWrapMode.WidgetWidth)
         self.log.setAccessibleName(tr("Log"))
         self.log.hide()
         layout.addWidget(self.log)
@@ -108,6 +109,7 @@ class Footer(QFrame):
 
     def show_running(self, title: str) -> None:
         """A job has started; its progress is not known yet."""
+        self._running = title
         self._title.setText(title)
         self._title.setToolTip(title)
         self._progress.setEnabled(True)
@@ -118,14 +120,14 @@ class Footer(QFrame):
         self.add_log("info", title)
 
     def show_progress(self, phase: str, fraction: float, seconds_left: float) -> None:
-        """Progress 0 to 1 of a phase; negative seconds mean that the time left is not known."""
+        """Progress 0 to 1 of a phase, which is named beside the job; negative seconds: the time left is not known."""
         if fraction < 0:
             self._progress.setRange(0, 0)
         else:
             self._progress.setRange(0, 1000)
             self._progress.setValue(round(min(fraction, 1.0) * 1000))
-        self._progress.setToolTip(phase)
-        self._progress.setFormat(f"{phase}  %p%" if phase else "%p%")
+        self._title.setText(f"{self._running}: {phase}" if phase else self._running)
+        self._title.setToolTip(self._title.text())
         left = duration(seconds_left)
         self._time_left.setText(tr("{} left").format(left) if left else "")
 

@@ -37,7 +37,7 @@ class ConfusionMatrix(QWidget):
         self.update()
 
     def sizeHint(self) -> QSize:
-        cell = round(self.fontMetrics().height() * (2.0 if len(self._names) < 8 else 1.6))
+        cell = round(self.fontMetrics().height() * 2.1)
         return QSize(300, cell * max(len(self._rows), 1) + round(self.fontMetrics().height() * 2.6) + 4)
 
     def minimumSizeHint(self) -> QSize:
@@ -56,13 +56,13 @@ class ConfusionMatrix(QWidget):
         painter.drawText(top, Qt.AlignmentFlag.AlignCenter, tr("predicted as"))
         count = len(self._rows)
         width, height = area.width() / count, area.height() / count
-        for index, name in enumerate(self._names):
+        right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        for index, (name, number) in enumerate(self._labels(width)):
             box = QRectF(area.left() + index * width, line * 1.1, width, line * 1.2)
-            text = metrics.elidedText(name, Qt.TextElideMode.ElideRight, int(width) - 4)
-            painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
+            painter.drawText(box, Qt.AlignmentFlag.AlignCenter, number or name)
             side = QRectF(0, area.top() + index * height, area.left() - 6, height)
-            text = metrics.elidedText(name, Qt.TextElideMode.ElideRight, int(side.width()))
-            painter.drawText(side, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, text)
+            text = f"{name}  {number}" if number else name
+            painter.drawText(side, int(right | Qt.TextFlag.TextWordWrap), text)
         for row in range(count):
             for column in range(count):
                 box = QRectF(area.left() + column * width, area.top() + row * height, width, height)
@@ -76,10 +76,15 @@ class ConfusionMatrix(QWidget):
         column = min(int((event.pos().x() - area.left()) / area.width() * count), count - 1)
         QToolTip.showText(self.mapToGlobal(event.pos()), self._describe(row, column), self)
 
+    def _labels(self, width: float) -> list[tuple[str, str]]:
+        """Name and number of each class; columns have numbers where a name is wider than `width`, in pixels."""
+        fits = all(self.fontMetrics().horizontalAdvance(name) < width - 4 for name in self._names)
+        return [(name, "" if fits else str(number)) for number, name in enumerate(self._names, 1)]
+
     def _area(self) -> QRectF:
         metrics = self.fontMetrics()
-        widest = max((metrics.horizontalAdvance(name) for name in self._names), default=0)
-        left = min(widest + 10, self.width() * 0.3)
+        widest = max((metrics.horizontalAdvance(f"{name}  9") for name in self._names), default=0)
+        left = min(widest + 10, self.width() * 0.42)
         top = metrics.height() * 2.4
         return QRectF(left, top, self.width() - left - 1, self.height() - top - 3)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qgis.core import Qgis, QgsProject, QgsVectorLayer
-from qgis.gui import QgsMapLayerComboBox
 from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import (
     QComboBox,
@@ -19,6 +18,7 @@ from qgis.PyQt.QtWidgets import (
 from ...layers.classes import class_fields
 from ..choices import MoreLabels
 from ..words import tr
+from .layer_box import LayerBox
 from .page import lets_shrink
 
 VALUE = Qt.ItemDataRole.UserRole
@@ -31,10 +31,7 @@ class MoreLabelLayers(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.layer = QgsMapLayerComboBox()
-        self.layer.setFilters(Qgis.LayerFilter.PolygonLayer)
-        self.layer.setAllowEmptyLayer(True, tr("choose a polygon layer"))
-        self.layer.setLayer(None)
+        self.layer = LayerBox(Qgis.LayerFilter.PolygonLayer, tr("choose a polygon layer"))
         self.field = QComboBox()
         self.field.setAccessibleName(tr("Field with the class"))
         self.add_button, self.remove_button = QPushButton(tr("Add")), QPushButton(tr("Remove"))
@@ -49,8 +46,7 @@ class MoreLabelLayers(QWidget):
         grid.addWidget(self.list, 2, 0)
         grid.addWidget(self.remove_button, 2, 1, Qt.AlignmentFlag.AlignTop)
         grid.setColumnStretch(0, 1)
-        for widget in (self.layer, self.field):
-            lets_shrink(widget)
+        lets_shrink(self.field)
         self.layer.layerChanged.connect(self._on_layer_changed)
         self.add_button.clicked.connect(self._on_add)
         self.remove_button.clicked.connect(self._on_remove)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
@@ -16,6 +17,7 @@ from ..words import tr
 from .shades import faint, ground
 
 SMALLER = 0.92
+LEAST_LINES = 2
 USUAL_WIDTH_PX = 340
 
 
@@ -70,7 +72,7 @@ class Sentence(QWidget):
         self.setSizePolicy(policy)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(8, 6, 8, 6)
-        self._label = wrap(QLabel())
+        self._label = wrap(Note())
         layout.addWidget(self._label)
         self.hide()
 
@@ -97,8 +99,13 @@ class Sentence(QWidget):
         """The sentence as shown."""
         return self._label.text()
 
-    def set_text(self, text: str) -> None:
-        """Show a sentence; an empty one hides the box."""
+    def set_text(self, text: str, for_now: bool = False) -> None:
+        """Show a sentence; an empty one hides the box.
+
+        Args:
+            for_now: another one follows soon: the box stays as high as it is, so that nothing below it jumps.
+        """
+        self.setMinimumHeight(self.height() if for_now and self.isVisible() else 0)
         self._label.setText(text)
         self._label.setAccessibleName(text)
         self.setVisible(bool(text))
@@ -108,21 +115,27 @@ class ProblemList(QTextBrowser):
     """Every complaint at once, each with its cure; as high as its text up to a limit, then it scrolls.
 
     Args:
-        most_lines: the limit in lines.
+        most_lines: the limit in lines; where the panel is low, it can be made as low as LEAST_LINES.
 
     Signals:
         place_requested: the code of a problem whose places on the map the user wants to see.
+        cure_requested: the code of a problem that the user wants to have solved as its row offers.
     """
 
     place_requested = pyqtSignal(str)
+    cure_requested = pyqtSignal(str)
 
     def __init__(self, most_lines: int = 9, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._most_lines = most_lines
-        self._problems: tuple[tuple[str, str, str, str], ...] = ()
+        self._rows: tuple[Row, ...] = ()
         self._located: frozenset[str] = frozenset()
+        self._cures: dict[str, str] = {}
+        self._height = self._limit_px = 0
         self.setOpenLinks(False)
-        self.anchorClicked.connect(lambda url: self.place_requested.emit(url.path()))
+        self.anchorClicked.connect(self._on_link)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        self.setTabChangesFocus(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.viewport().setAutoFillBackground(False)
         self.document().setDocumentMargin(0)
@@ -136,13 +149,17 @@ class ProblemList(QTextBrowser):
 
     def texts(self) -> list[str]:
         """The messages shown."""
-        return [message for _severity, message, _hint, _code in self._problems]
+        return [row.message for row in self._rows]
 
-    def set_problems(self, problems: Sequence[Any]) -> None:
-        """Show problems of the contract, as objects or as the mappings that results carry."""
-        rows = tuple(dict.fromkeys(sorted((as_row(item) for item in problems), key=lambda row: row[0])))
-        if rows != self._problems:
-            self._problems = rows
+    def set_problems(self, problems: Sequence[Any], cures: Mapping[str, str] | None = None) -> None:
+        """Show problems of the contract, as objects or as the mappings that results carry.
+
+        Args:
+            cures: code -> words of a link in the row of that problem.
+        """
+        rows = tuple(dict.fromkeys(sorted(map(as_row, problems), key=lambda row: row.severity)))
+        if rows != self._rows or dict(cures or {}) != self._cures:
+            self._rows, self._cures = rows, dict(cures or {})
             self._show()
 
     def set_located(self, codes: Iterable[str]) -> None:
@@ -150,19 +167,27 @@ class ProblemList(QTextBrowser):
         self._located = frozenset(codes)
         self._show()
 
+    def set_limit(self, pixels: int) -> None:
+        """Take no more than so many pixels of height, but at least LEAST_LINES."""
+        if pixels != self._limit_px:
+            self._limit_px = pixels
+            self._fit()
+
     def _show(self) -> None:
-        rows = self._problems
+        rows = self._rows
         side = round(self.fontMetrics().height() * 1.1)
         cells = []
-        for severity, message, hint, code in rows:
-            picture = QIcon(icon(f"{severity}.svg")).pixmap(side, side)
-            self.document().addResource(
-                QTextDocument.ResourceType.ImageResource, QUrl(f"icon:{severity}"), picture
-            )
-            text = html.escape(message) + (f" <i>{html.escape(hint)}</i>" if hint else "")
-            if code in self._located:
-                text += f' <a href="{html.escape(code)}">{html.escape(tr("Show on the map"))}</a>'
-            cells.append(f'<tr><td><img src="icon:{severity}"></td><td>{text}</td></tr>')
+        for row in rows:
+            picture = QIcon(icon(f"{row.severity}.svg")).pixmap(side, side)
+            name = QUrl(f"icon:{row.severity}")
+            self.document().addResource(QTextDocument.ResourceType.ImageResource, name, picture)
+            text = html.escape(row.message) + (f" <i>{html.escape(row.hint)}</i>" if row.hint else "")
+            code = html.escape(row.code)
+            if row.code in self._cures:
+                text += f' <a href="cure:{code}">{html.escape(self._cures[row.code])}</a>'
+            if row.code in self._located:
+                text += f' <a href="{code}">{html.escape(tr("Show on the map"))}</a>'
+            cells.append(f'<tr><td><img src="icon:{row.severity}"></td><td>{text}</td></tr>')
         self.setHtml(f'<table cellspacing="0" cellpadding="3">{"".join(cells)}</table>')
         self.setVisible(bool(rows))
         self._fit()
@@ -174,39 +199,53 @@ class ProblemList(QTextBrowser):
     def _fit(self) -> None:
         self.document().setTextWidth(self.width())
         needed = ceil(self.document().size().height()) + 4
-        most = self._most_lines * self.fontMetrics().lineSpacing()
+        line = self.fontMetrics().lineSpacing()
+        most = self._most_lines * line
+        if self._limit_px:
+            most = min(most, max(self._limit_px, LEAST_LINES * line))
         policy = Qt.ScrollBarPolicy
         if needed > most:
             self.document().setTextWidth(self.width() - self.verticalScrollBar().sizeHint().width())
         self.setVerticalScrollBarPolicy(
             policy.ScrollBarAsNeeded if needed > most else policy.ScrollBarAlwaysOff
         )
-        self.setFixedHeight(min(needed, most))
+        self._height = min(needed, most)
+        self.setMinimumHeight(min(self._height, LEAST_LINES * line))
+        self.setMaximumHeight(self._height)
+        self.updateGeometry()
+
+    def sizeHint(self) -> QSize:
+        return QSize(USUAL_WIDTH_PX, self._height)
+
+    def _on_link(self, url: QUrl) -> None:
+        (self.cure_requested if url.scheme() == "cure" else self.place_requested).emit(url.path())
 
 
-def as_row(problem: Any) -> tuple[str, str, str, str]:
-    """(severity, message, hint, code) of a problem object or mapping."""
-    if isinstance(problem, dict):
-        severity = str(problem.get("severity", "error"))
-        return (
-            severity,
-            str(problem.get("message", "")),
-            str(problem.get("hint", "")),
-            str(problem.get("code", "")),
-        )
-    return str(problem.severity), str(problem.message), str(problem.hint), str(problem.code)
+@dataclass(frozen=True)
+class Row:
+    """One problem as it is shown; `severity` is `error` or `warning`."""
+
+    severity: str
+    message: str
+    hint: str
+    code: str
 
 
-class NextStep(QLabel):
-    """A line that says what was done and links to the next step."""
+def as_row(problem: Any) -> Row:
+    """A problem object or mapping as a row."""
+    facts = problem if isinstance(problem, Mapping) else vars(problem)
+    severity = str(facts.get("severity") or "error")
+    return Row(severity, *(str(facts.get(key) or "") for key in ("message", "hint", "code")))
+
+
+class NextStep(Note):
+    """Says what was done and links to the next step, or that it is out of date."""
 
     step_requested = pyqtSignal(str)
 
-    def sizeHint(self) -> QSize:
-        return QSize(USUAL_WIDTH_PX, self.heightForWidth(self.width() or USUAL_WIDTH_PX))
-
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._done = ""
         wrap(self)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.linkActivated.connect(self.step_requested)
@@ -215,5 +254,11 @@ class NextStep(QLabel):
     def show_done(self, text: str, link: str = "", step: str = "") -> None:
         """Say what was done; an empty text hides the line."""
         anchor = f' <a href="{step}">{html.escape(link)}</a>' if link else ""
-        self.setText(f"✓ {html.escape(text)}{anchor}" if text else "")
+        self._done = f"✓ {html.escape(text)}{anchor}" if text else ""
+        self.setText(self._done)
         self.setVisible(bool(text))
+
+    def show_outdated(self, why: str) -> None:
+        """Say why what was done is out of date; an empty text says again what was done."""
+        self.setText(f"● {html.escape(why)}" if why else self._done)
+        self.setVisible(bool(self.text()))

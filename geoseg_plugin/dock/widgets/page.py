@@ -6,6 +6,7 @@ from typing import Any
 
 from qgis.gui import QgsCollapsibleGroupBox
 from qgis.PyQt.QtCore import QObject, QSize, Qt, pyqtSignal
+from qgis.PyQt.QtGui import QResizeEvent
 from qgis.PyQt.QtWidgets import (
     QComboBox,
     QFormLayout,
@@ -22,6 +23,11 @@ from qgis.PyQt.QtWidgets import (
 from ..words import tr
 from .notes import NextStep, ProblemList, Sentence, small_label
 from .remembered import WheelGuard, changed_signal, set_value, takes_wheel, value_of
+
+LEAST_LINES = 4
+"""Of what scrolls, however low the panel is."""
+MOST_OF_PAGE = 0.25
+"""Share of the page's height that the list of problems takes at most."""
 
 
 class Page(QWidget):
@@ -41,6 +47,7 @@ class Page(QWidget):
         self._restoring = True
         self._busy, self._ready = False, True
         self.primary: Any = None
+        self.next_step = NextStep(self)
         self._wheel_guard = WheelGuard(self)
         content = Content()
         self.body = QVBoxLayout(content)
@@ -56,6 +63,11 @@ class Page(QWidget):
         layout.addLayout(self.foot)
         self.setAccessibleName(title)
         self.body.addWidget(small_label(intro))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if self.primary is not None and self.foot.indexOf(self.problem_list) >= 0:
+            self.problem_list.set_limit(round(MOST_OF_PAGE * self.height()))
 
     def section(self, title: str) -> QFormLayout:
         """A titled block; returns its form, to which rows are added."""
@@ -78,11 +90,14 @@ class Page(QWidget):
         self.body.addStretch(1)
         self.problem_list = ProblemList()
         self.sentence = Sentence()
-        self.next_step = NextStep()
         self.primary = primary_button(button_text)
         for widget in (self.problem_list, self.next_step, self.sentence, self.primary):
             self.foot.addWidget(widget)
         self.settle()
+
+    def show_outdated(self, why: str) -> None:
+        """Say why the result of this page is out of date; an empty text takes that back."""
+        self.next_step.show_outdated(why)
 
     def settle(self) -> None:
         """All widgets are there: from now on inputs speak."""
@@ -202,6 +217,7 @@ def scrolling(content: QWidget) -> QScrollArea:
     area.setFrameShape(QFrame.Shape.NoFrame)
     area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    area.setMinimumHeight(LEAST_LINES * area.fontMetrics().height())
     area.setWidget(content)
     return area
 

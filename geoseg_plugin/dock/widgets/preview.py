@@ -10,7 +10,7 @@ from qgis.PyQt.QtGui import QPixmap, QResizeEvent
 from qgis.PyQt.QtWidgets import QDialog, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from ..words import tr
-from .notes import wrap
+from .notes import Note, wrap
 
 
 class PreviewWindow(QDialog):
@@ -27,7 +27,7 @@ class PreviewWindow(QDialog):
         self.setWindowTitle(tr("Crops as the network sees them"))
         self.setModal(False)
         self.resize(760, 560)
-        self.note = wrap(QLabel())
+        self.note = wrap(Note())
         self.picture = Picture()
         self.again = QPushButton(tr("&Draw again"))
         self.again.clicked.connect(self.again_requested)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from qgis.PyQt.QtCore import Qt
-from qgis.PyQt.QtGui import QColor, QIcon, QPixmap
+from qgis.PyQt.QtGui import QColor, QIcon, QPixmap, QResizeEvent
 from qgis.PyQt.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
 from ..words import interval_text, pixels, share, split_names, tr
@@ -16,7 +16,7 @@ SWATCH_PX = 12
 
 
 class ReadOnlyTable(QTableWidget):
-    """A table of texts: the first column to the left, numbers to the right."""
+    """A table of texts: the first column to the left, numbers to the right; long names take more than one line."""
 
     def __init__(self, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -27,7 +27,8 @@ class ReadOnlyTable(QTableWidget):
         self.verticalHeader().hide()
         self.setShowGrid(False)
         self.setAlternatingRowColors(True)
-        self.setWordWrap(False)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setTabKeyNavigation(False)
         font = self.font()
         if font.pointSizeF() > 0:
             font.setPointSizeF(font.pointSizeF() * SMALLER)
@@ -36,15 +37,42 @@ class ReadOnlyTable(QTableWidget):
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.hide()
 
-    def fill(self, headers: Sequence[str], rows: Sequence[Sequence[str]], colors: Sequence[str] = ()) -> None:
-        """Show texts; `colors` are swatches of the rows."""
+    def fill_named(
+        self,
+        headers: Sequence[str],
+        names: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        colors: Sequence[str] = (),
+    ) -> None:
+        """Show numbers below the name of their row, which has a line of its own: names are never cut."""
+        self.clearSpans()
+        first = max((line for row in rows for line in row[0].split("\n")), key=len, default="")
+        every = [texts for name, row in zip(names, rows, strict=True) for texts in ([name], row)]
+        self.fill(headers, every, [color for one in colors for color in (one, "")], stretch_all=True)
+        for row in range(0, len(every), 2):
+            self.setSpan(row, 0, 1, len(headers))
+            self.item(row, 0).setTextAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        self.setAlternatingRowColors(False)
+        self.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Fixed)
+        self.setColumnWidth(0, self.fontMetrics().horizontalAdvance(first) + 18)
+        self._fit_height()
+
+    def fill(
+        self,
+        headers: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        colors: Sequence[str] = (),
+        stretch_all: bool = False,
+    ) -> None:
+        """Show texts; `colors` are swatches of the rows. Columns are equally wide, or the first takes what is left."""
         self.setColumnCount(len(headers))
         self.setRowCount(len(rows))
         self.setHorizontalHeaderLabels(list(headers))
         for row, texts in enumerate(rows):
             for column, text in enumerate(texts):
                 item = QTableWidgetItem(text)
-                side = Qt.AlignmentFlag.AlignLeft if column == 0 else Qt.AlignmentFlag.AlignRight
+                left = column == 0 and not stretch_all
+                side = Qt.AlignmentFlag.AlignLeft if left else Qt.AlignmentFlag.AlignRight
                 item.setTextAlignment(side | Qt.AlignmentFlag.AlignVCenter)
                 item.setToolTip(text)
                 self.setItem(row, column, item)
@@ -52,10 +80,11 @@ class ReadOnlyTable(QTableWidget):
                 self.item(row, 0).setIcon(swatch(colors[row]))
         header = self.horizontalHeader()
         header.setMinimumSectionSize(20)
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        mode = QHeaderView.ResizeMode
+        header.setSectionResizeMode(mode.Stretch if stretch_all else mode.ResizeToContents)
         if headers:
             header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        for column in range(1, len(headers)):
+        for column in range(0 if stretch_all else 1, len(headers)):
             right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
             self.horizontalHeaderItem(column).setTextAlignment(right)
         self.setVisible(bool(rows))
@@ -66,11 +95,30 @@ class ReadOnlyTable(QTableWidget):
         total = round(line * 1.65)
         self.horizontalHeader().setFixedHeight(total)
         for row in range(self.rowCount()):
-            texts = [self.item(row, column).text() for column in range(self.columnCount())]
-            height = round(line * (0.5 + max(text.count("\n") + 1 for text in texts)))
+            height = round(
+                line * (0.5 + max(self._lines(row, column) for column in range(self.columnCount())))
+            )
             self.setRowHeight(row, height)
             total += height
         self.setFixedHeight(total + 2 * self.frameWidth())
+
+    def _lines(self, row: int, column: int) -> int:
+        """Lines that a cell needs: its own, and those of a name that is longer than the first column is wide."""
+        item = self.item(row, column)
+        if item is None:
+            return 1
+        own = int(item.text().count("\n")) + 1
+        if column:
+            return own
+        width = self.viewport().width() if self.columnSpan(row, 0) > 1 else self.columnWidth(0)
+        room = max(width - SWATCH_PX - 16, 20)
+        box = self.fontMetrics().boundingRect(0, 0, room, 10_000, int(Qt.TextFlag.TextWordWrap), item.text())
+        return max(own, round(box.height() / self.fontMetrics().lineSpacing()))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if event.oldSize().width() != event.size().width():
+            self._fit_height()
 
 
 def fill_counts(table: ReadOnlyTable, classes: Sequence[Any], counts: dict[str, dict[str, int]]) -> None:
@@ -91,20 +139,20 @@ def fill_scores(
     intervals: Sequence[Sequence[float | None] | None] = (),
 ) -> None:
     """IoU with its interval below it, precision, recall, F1 and support a class; `colors` by class id as text."""
-    rows = []
+    rows, names = [], []
     for index, item in enumerate(per_class):
         ends = interval_text(intervals[index]) if index < len(intervals) else ""
         iou = share(item.get("iou"))
+        names.append(str(item.get("name", item.get("id"))))
         rows.append(
             [
-                str(item.get("name", item.get("id"))),
                 f"{iou}\n{ends}" if ends else iou,
                 *(share(item.get(key)) for key in ("precision", "recall", "f1")),
                 pixels(item.get("support_px") or 0),
             ]
         )
-    headers = [tr("Class"), tr("IoU"), tr("Prec."), tr("Recall"), tr("F1"), tr("Pixels")]
-    table.fill(headers, rows, [colors.get(str(item.get("id")), "") for item in per_class])
+    headers = [tr("IoU"), tr("Prec."), tr("Recall"), tr("F1"), tr("Pixels")]
+    table.fill_named(headers, names, rows, [colors.get(str(item.get("id")), "") for item in per_class])
 
 
 def swatch(color: str) -> QIcon:

@@ -82,6 +82,7 @@ from .jobs import (
 )
 from .judging_jobs import ALLOCATIONS
 from .prediction_jobs import PRECISIONS, RUNTIMES, VIEWS, Cleaning, Connectivity, Outlines, Views, shard_of
+from .run_files import ENCODER_FILE, MODEL_FILE, file_of_run, with_files_of_runs
 from .training_jobs import (
     ARCHITECTURES,
     AUGMENTATIONS,
@@ -101,6 +102,7 @@ __all__ = [
     "CANCEL_FILE",
     "CLASS_WEIGHTS",
     "ENCODERS",
+    "ENCODER_FILE",
     "EVENTS_FILE",
     "EVENT_FIELDS",
     "EXPRESSION",
@@ -111,6 +113,7 @@ __all__ = [
     "LAST_EVENTS",
     "LOG_FILE",
     "LOSSES",
+    "MODEL_FILE",
     "MONITORS",
     "PID_FILE",
     "PRECISIONS",
@@ -180,6 +183,7 @@ __all__ = [
     "check_protocol",
     "decode",
     "encode",
+    "file_of_run",
     "guess_roles",
     "index_band",
     "job_from_json",
@@ -187,5 +191,6 @@ __all__ = [
     "names_input",
     "read_json",
     "shard_of",
+    "with_files_of_runs",
     "write_json",
 ]

@@ -21,6 +21,8 @@ from .grid import Window, rasterio_profile
 
 OVERVIEW_FROM_PX = 1024
 CLASSES_TAG = "GEOSEG_CLASSES"
+RESULT_TAG = "GEOSEG_RESULT"
+"""In every raster written here: the panel does not take it for an input, whatever project it is loaded into."""
 STEPS_OF_ONE = 512
 """Shares are rounded to 1/512: float32 holds that exactly and it compresses four times better."""
 
@@ -56,7 +58,7 @@ class RasterWriter:
         self._profile = rasterio_profile(grid, len(self._bands), dtype, nodata)
         if dtype.startswith("float"):
             self._profile["predictor"] = 3
-        self._tags = dict(tags or {})
+        self._tags = {**(tags or {}), RESULT_TAG: "yes"}
         self._stack = ExitStack()
 
     def __enter__(self) -> RasterWriter:
