@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..contract import IGNORE, EvaluateJob, Grid, LabelClass, Labels, Problem
 from ..dataset.burning import PolygonGround
 from ..raster.grid import Window, pixel_size
+from ..raster.interpolation import pixels_at
 from ..raster.resample import inside_source, mapping, needed, source_pixels
 from ..raster.sources import crs_text, parse_crs
 from ..vector.features import first_with_geometry, read_fields
@@ -155,8 +156,7 @@ class OnGrid:
         inside = inside_source(self._mapping.source, rows, cols)
         ids = np.full(inside.shape, IGNORE, np.uint8)
         if inside.any():
-            at_rows = np.floor(rows[inside]).astype(np.int64) - part.row
-            at_cols = np.floor(cols[inside]).astype(np.int64) - part.col
+            at_rows, at_cols = pixels_at(rows[inside]) - part.row, pixels_at(cols[inside]) - part.col
             ids[inside] = self._table[self._found.places(part)[at_rows, at_cols]]
         return ids
 
