@@ -21,7 +21,7 @@ from ..raster.sources import crs_text, parse_crs
 from ..vector.features import first_with_geometry, read_fields
 from ..vector.polygons import LabelPolygons, read_labels
 from .classmap import class_map
-from .judging import namesakes
+from .judging import joined_classes
 
 VECTOR_SUFFIXES = (".gpkg", ".shp", ".geojson", ".json", ".fgb", ".gml", ".kml")
 CLASS_FIELD = "class_name"
@@ -161,16 +161,18 @@ class OnGrid:
         return ids
 
 
-def map_table(found: Mapped, wanted: Sequence[LabelClass]) -> Table:
-    """Id of the class of a dataset for each class of a map: by name, or by number where the map names none.
+def map_classes(
+    found: Mapped, wanted: Sequence[LabelClass]
+) -> tuple[tuple[LabelClass, ...], Table, list[Problem]]:
+    """As `joined_classes` of a map and a dataset: by name, or by number where the map names none.
 
     Raises:
         GeoSegError: `other_classes`.
     """
     ids = {item.id for item in wanted}
     if found.named or not ids >= {item.id for item in found.classes}:
-        return namesakes(found.classes, wanted)
-    return np.array([item.id for item in found.classes], np.uint8)
+        return joined_classes(found.classes, wanted)
+    return tuple(wanted), np.array([item.id for item in found.classes], np.uint8), []
 
 
 def resampled(found: Mapped, grid: Grid) -> list[Problem]:
