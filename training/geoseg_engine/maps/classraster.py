@@ -16,6 +16,7 @@ from rasterio.errors import RasterioError
 from ..contract import IGNORE, GeoSegError, Grid, LabelClass, Source
 from ..raster.grid import Window
 from ..raster.sources import open_source, source_grid
+from ..raster.values import check_exact
 from ..raster.writer import CLASSES_TAG, RasterWriter, read_classes
 from ..vector.labelraster import read_raster_classes
 
@@ -120,7 +121,7 @@ def open_classes(path: Path) -> Iterator[ClassRaster]:
 
     Raises:
         GeoSegError: `not_classes` for values that are no whole numbers, `masked_classes` where a mask says which
-            pixels have no class; as `open_source` and `read_raster_classes`.
+            pixels have no class; as `open_source`, `check_exact` and `read_raster_classes`.
     """
     source = Source("classes", str(path), path.stem)
     with open_source(source, classes=True) as dataset:
@@ -131,6 +132,7 @@ def open_classes(path: Path) -> Iterator[ClassRaster]:
             return
         _refuse_unusable(path, dataset)
         found = read_raster_classes(source, grid.crs)
+        check_exact(found.values, source.name)
         values = found.values.astype(np.int64)
         if (values != found.values).any():
             raise _no_classes(path, f"holds {found.values[values != found.values][0]:g}")
