@@ -16,7 +16,7 @@ from rasterio.errors import RasterioError
 from ..contract import IGNORE, GeoSegError, Grid, LabelClass, Source
 from ..raster.grid import Window
 from ..raster.sources import open_source, source_grid
-from ..raster.values import check_exact
+from ..raster.values import EXACT_BELOW, check_exact
 from ..raster.writer import CLASSES_TAG, RasterWriter, read_classes
 from ..vector.labelraster import read_raster_classes
 
@@ -66,7 +66,7 @@ class ClassRaster:
             return codes
         table = np.zeros(IGNORE + 1, self.dataset.dtypes[0])
         table[: len(self.values)] = self.values
-        table[IGNORE] = self.none or 0
+        table[IGNORE] = self._written_none or 0
         return table[codes]
 
     def writer(self, path: Path, tags: dict[str, str]) -> RasterWriter:
@@ -76,11 +76,18 @@ class ClassRaster:
             path,
             self.grid,
             self.dataset.dtypes[0],
-            self.none,
+            self._written_none,
             [self.dataset.descriptions[0] or "class"],
             self.classes if self.legend else (),
             {**own, **tags},
         )
+
+    @property
+    def _written_none(self) -> int | None:
+        """`none`, or the number after all classes for one of 64 bits that a GeoTIFF would not give back."""
+        if self.none is None or abs(self.none) < EXACT_BELOW:
+            return self.none
+        return int(self.values[-1]) + 1
 
     @property
     def _plain(self) -> bool:
@@ -154,6 +161,12 @@ def _refuse_unusable(path: Path, dataset: Any) -> None:
             "masked_classes",
             f"A mask or an alpha band of {path.name} says which pixels have no class.",
             "Export it with a nodata value instead (layer menu, Export > Save As).",
+        )
+    if MaskFlags.nodata in flags and dataset.nodata is None:
+        raise GeoSegError(
+            "masked_classes",
+            f"The nodata value of {path.name} is too large to be read.",
+            "Export it with a smaller nodata value (layer menu, Export > Save As).",
         )
 
 

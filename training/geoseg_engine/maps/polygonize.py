@@ -149,13 +149,15 @@ def codes_of(dataset: Any, left_out: set[float | None]) -> Read:
     table = (np.arange(256) + 1) * ~np.isin(np.arange(256), values)
     table = table.astype(np.uint8 if table.max() < 256 else np.uint16)
     flags = dataset.mask_flag_enums[0]
-    masked = MaskFlags.per_dataset in flags or MaskFlags.alpha in flags
+    unread = MaskFlags.nodata in flags and dataset.nodata is None  # of 64 bits, larger than can be told
+    masked = MaskFlags.per_dataset in flags or MaskFlags.alpha in flags or unread
 
     def read(window: Window) -> NDArray[Any]:
-        codes = coded(dataset.read(1, window=window.rasterio))
-        if masked:
-            codes[dataset.read_masks(1, window=window.rasterio) == 0] = 0
-        return codes
+        ids = dataset.read(1, window=window.rasterio)
+        if not masked:
+            return coded(ids)
+        none = dataset.read_masks(1, window=window.rasterio) == 0
+        return np.where(none, 0, coded(np.where(none, 0, ids).astype(ids.dtype)))
 
     def coded(ids: NDArray[Any]) -> NDArray[Any]:
         if ids.dtype == np.uint8:
