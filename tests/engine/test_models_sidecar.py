@@ -52,7 +52,8 @@ def check(found):
     (given,), (answer,) = said["mlm:input"], said["mlm:output"]
     for entry, part in ((given, given["input"]), (answer, answer["result"])):
         assert all(re.fullmatch("[a-z-_]+", name) for name in part["dim_order"])
-        for kind in ("bands", "variables"):  # MLM 1.5.0: these dimensions stand for what is listed, and only for that
+        # MLM 1.5.0: dimensions of these names stand for what is listed, and only for that
+        for kind in ("bands", "variables"):
             assert (kind in part["dim_order"]) == bool(entry.get(kind))
         assert len(set(part["dim_order"])) == 4
         assert len(part["shape"]) == len(part["dim_order"]) == 4 and part["data_type"] == "float32"
