@@ -1,5 +1,6 @@
 """Bands on coarser, finer, turned and other pixels: means and majorities of what a pixel covers, by exact areas."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -123,8 +124,15 @@ def test_a_pixel_takes_the_mean_or_majority_of_what_it_covers(scene, grid, name,
         np.testing.assert_allclose(found, exact, atol=2e-6 if grid.crs == UTM else 3e-3)
     else:
         np.testing.assert_array_equal(found, exact.astype(np.float32))
-    for size in (5, 7):
-        np.testing.assert_array_equal(read(path, grid, method, size), found)
+    np.testing.assert_array_equal(read(path, grid, method, 5 if name == "noise" else 7), found)
+
+
+@pytest.mark.parametrize("name", ["3.3", "turned", "degrees"])
+def test_a_pixel_alone_is_what_it_is_among_others(scene, name):
+    grid = dataclasses.replace(GRIDS[name], width=4, height=4)
+    for method in ("average", "mode", "bilinear"):
+        found = read(scene["gaps"][1], grid, method)
+        np.testing.assert_array_equal(read(scene["gaps"][1], grid, method, 1), found)
 
 
 @pytest.mark.parametrize("grid", [GRIDS["thirds, half a pixel off"], GRIDS["3.3"], GRIDS["finer"]])
@@ -164,6 +172,29 @@ def test_bilinear_interpolates_along_the_direction_that_is_finer(scene):
     steps = np.abs(np.diff(read(path, degrees, "bilinear"), axis=0))
     blocks = np.abs(np.diff(read(path, degrees, "average"), axis=0))
     assert steps.max() < 0.7 * blocks.max()
+
+
+@pytest.mark.parametrize("method", ["average", "bilinear"])
+@pytest.mark.parametrize(
+    ("crs", "transform", "size"),
+    [
+        ("EPSG:3832", (250_000, 0, 2e6, 0, -250_000, 2e6), (24, 16)),
+        ("EPSG:3413", (250_000, 0, -3e6, 0, -250_000, 3e6), (24, 24)),
+        ("EPSG:32601", (200_000, 0, -5e5, 0, -200_000, 6e6), (6, 12)),
+    ],
+)
+def test_ground_across_a_turn_of_longitude_is_not_the_whole_globe(tmp_path, method, crs, transform, size):
+    lon, lat = np.meshgrid(np.arange(-179.5, 180), np.arange(89.5, -90, -1))
+    globe = lat + 10 * np.cos(np.radians(lon))
+    path = write_raster(tmp_path / "globe.tif", globe.astype(np.float32), 1.0, (-180, 90), "EPSG:4326")
+    grid = Grid(crs, transform, *size)
+    cols, rows = np.meshgrid(np.arange(size[0]) + 0.5, np.arange(size[1]) + 0.5)
+    to_degrees = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
+    lon, lat = to_degrees.transform(*(Affine(*transform) @ (cols, rows)))
+    assert (np.abs(lon) > 177).any()
+    found = read(path, grid, method)
+    assert np.abs(found - lat - 10 * np.cos(np.radians(lon)))[lat < 88].max() < 0.4
+    np.testing.assert_array_equal(read(path, grid, method, 7), found)
 
 
 def test_codes_with_the_same_area_give_the_smallest(tmp_path):

@@ -17,6 +17,9 @@ from .interpolation import BORDER_PX, separable
 CELLS_AT_ONCE = STRIP_PX = 1 << 15
 """Pairs of a pixel and a source pixel, and values, that are computed at once: they stay in the processor's cache."""
 
+TORN = 3
+"""A corner that lies so many times as far from the centre as the one across is not of the same piece of ground."""
+
 TIE = 1e-6
 """Areas that differ by less, as a share of the footprint, are equal."""
 
@@ -39,6 +42,9 @@ class Footprints:
         inside: whether the centre lies on the source.
         shape: rows and columns of the source.
         widened: footprints narrower than a source pixel are made one wide, which interpolates between two.
+
+    Where the way to the source is torn, as at a turn of longitude, or ends, a corner beyond is the mirror image of the
+    one across.
     """
 
     rows: np.ndarray
@@ -47,7 +53,54 @@ class Footprints:
     corner_cols: np.ndarray
     inside: np.ndarray
     shape: tuple[int, int]
-    widened: bool
+    widened: bool = False
+
+    @property
+    def upright(self) -> bool:
+        """Whether rows of the pixels are rows of the source, and columns columns."""
+        return separable(self.corner_rows, self.corner_cols)
+
+    def ranges(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Lowest and highest row, and column, of the source that are covered; NaN if there is no footprint."""
+        if self.upright:
+            rows, cols = self.corner_rows[:, 0], self.corner_cols[0]
+            return (float(rows.min()), float(rows.max())), (float(cols.min()), float(cols.max()))
+        low, high = np.full(2, np.inf), np.full(2, -np.inf)
+        for strip in self.strips():
+            rows, cols, known = self.quads(strip)
+            if known.any():
+                found = rows[:, known], cols[:, known]
+                low = np.minimum(low, [axis.min() for axis in found])
+                high = np.maximum(high, [axis.max() for axis in found])
+        if not np.isfinite(low).all():
+            return (np.nan, np.nan), (np.nan, np.nan)
+        return (float(low[0]), float(high[0])), (float(low[1]), float(high[1]))
+
+    def strips(self) -> Iterator[slice]:
+        """Rows of the pixels, a few at a time."""
+        height, width = self.rows.shape
+        step = max(STRIP_PX // width, 1)
+        return (slice(row, min(row + step, height)) for row in range(0, height, step))
+
+    def quads(self, strip: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Rows and columns (4, rows, cols) of the corners of footprints, and which pixels (rows, cols) have one."""
+        above, below = strip, slice(strip.start + 1, strip.stop + 1)
+        arms = []
+        for centres, corners in ((self.rows, self.corner_rows), (self.cols, self.corner_cols)):
+            corner = (corners[above, :-1], corners[above, 1:], corners[below, 1:], corners[below, :-1])
+            arms.append(np.stack(corner) - centres[strip])
+        length = np.abs(arms[0]) + np.abs(arms[1])
+        across = length[[2, 3, 0, 1]]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            torn = ~(length <= TORN * across) & np.isfinite(across)
+            if torn.any():
+                arms = [np.where(torn, -arm[[2, 3, 0, 1]], arm) for arm in arms]
+            if self.widened:
+                spans = [np.ptp(arm, axis=0) for arm in arms]
+                arms = [np.where(span < 1, arm / span, arm) for arm, span in zip(arms, spans, strict=True)]
+        known = self.inside[strip] & np.isfinite(arms[0] + arms[1]).all(axis=0)
+        rows, cols = self.rows[strip] + arms[0], self.cols[strip] + arms[1]
+        return rows, cols, known
 
 
 def covered(
@@ -68,7 +121,7 @@ def covered(
         its centre is not on the source.
     """
     result = np.full((len(values), *footprints.rows.shape), np.nan, np.float32)
-    if statistic == "mean" and separable(footprints.rows, footprints.cols):
+    if statistic == "mean" and footprints.upright:
         down, right = _overlaps(footprints, 0), _overlaps(footprints, 1)
         for layer, out in zip(values, result, strict=True):
             _mean_by_axes(layer, corner, down, right, out)
@@ -215,35 +268,16 @@ class Cells:
 
 def _cells(footprints: Footprints) -> Iterator[tuple[slice, Cells]]:
     """What the footprints cover, piece by piece: which pixels, counted row by row, and their `Cells`."""
-    height, width = footprints.rows.shape
-    step = max(STRIP_PX // width, 1)
-    for row in range(0, height, step):
-        strip = slice(row, min(row + step, height))
-        rows, cols = (quads.reshape(4, -1) for quads in _quads(footprints, strip))
-        counts = [int(np.ceil(np.ptp(corners, axis=0).max())) + 1 for corners in (rows, cols)]
+    width = footprints.rows.shape[1]
+    for strip in footprints.strips():
+        rows, cols, known = footprints.quads(strip)
+        rows, cols = (np.where(known, axis, 0).reshape(4, -1) for axis in (rows, cols))
+        counts = [int(np.ceil(np.ptp(axis, axis=0).max())) + 1 for axis in (rows, cols)]
         pixels = max(CELLS_AT_ONCE // (counts[0] * counts[1]), 1)
         for start in range(0, rows.shape[1], pixels):
             part = slice(start, min(start + pixels, rows.shape[1]))
-            place = slice(row * width + part.start, row * width + part.stop)
+            place = slice(strip.start * width + part.start, strip.start * width + part.stop)
             yield place, _overlapped(rows[:, part], cols[:, part], footprints.shape)
-
-
-def _quads(footprints: Footprints, strip: slice) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns (4, rows, cols) of the corners of footprints, all 0 where the pixel has no value."""
-    above, below = strip, slice(strip.start + 1, strip.stop + 1)
-    found = []
-    for centres, corners in (
-        (footprints.rows[strip], footprints.corner_rows),
-        (footprints.cols[strip], footprints.corner_cols),
-    ):
-        quads = np.stack([corners[above, :-1], corners[above, 1:], corners[below, 1:], corners[below, :-1]])
-        if footprints.widened:
-            span = np.ptp(quads, axis=0)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                quads = np.where(span < 1, centres + (quads - centres) / span, quads)
-        found.append(quads)
-    known = footprints.inside[strip] & np.isfinite(found[0] + found[1]).all(axis=0)
-    return np.where(known, found[0], 0), np.where(known, found[1], 0)
 
 
 def _overlapped(rows: np.ndarray, cols: np.ndarray, shape: tuple[int, int]) -> Cells:

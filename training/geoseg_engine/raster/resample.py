@@ -207,13 +207,13 @@ class Placed:
 
     Attributes:
         rows, cols: source positions of the pixels' centres, as of `source_pixels`.
-        corners: those of their corners, as of `source_corners`; None where no method needs them.
+        footprints: what they cover; None where no method looks at that.
         part: what of the source to read for them; empty where the source has none of it.
     """
 
     rows: np.ndarray
     cols: np.ndarray
-    corners: tuple[np.ndarray, np.ndarray] | None
+    footprints: Footprints | None
     part: Window
 
 
@@ -223,17 +223,13 @@ def placed(mapping: Mapping, window: Window, methods: Collection[str]) -> Placed
     part = needed(mapping, rows, cols, 2)
     if part.empty or not any(_covers(mapping, method) for method in methods):
         return Placed(rows, cols, None, part)
-    corners = source_corners(mapping, window)
+    shape = mapping.source.height, mapping.source.width
     inside = inside_source(mapping.source, rows, cols)
-    touching = np.zeros(corners[0].shape, bool)
-    for down in (slice(None, -1), slice(1, None)):
-        for right in (slice(None, -1), slice(1, None)):
-            touching[down, right] |= inside
-    touching &= np.isfinite(corners[0]) & np.isfinite(corners[1])
-    if touching.any():
-        ranges = _ranges(corners[0][touching], corners[1][touching])
+    footprints = Footprints(rows, cols, *source_corners(mapping, window), inside, shape)
+    ranges = footprints.ranges()
+    if np.isfinite(ranges).all():
         part = _around(mapping.source, ranges, 2)
-    return Placed(rows, cols, corners, part)
+    return Placed(rows, cols, footprints, part)
 
 
 def _covers(mapping: Mapping, method: str) -> bool:
@@ -260,10 +256,8 @@ def resampled(mapping: Mapping, values: np.ndarray, at: Placed, method: str) -> 
         return np.full((len(values), *rows.shape), np.nan, np.float32)
     corner = part.row, part.col
     if _covers(mapping, method):
-        assert at.corners is not None
-        inside = inside_source(mapping.source, rows, cols)
-        shape = mapping.source.height, mapping.source.width
-        footprints = Footprints(rows, cols, *at.corners, inside, shape, method in ("bilinear", "cubic"))
+        assert at.footprints is not None
+        footprints = replace(at.footprints, widened=method in ("bilinear", "cubic"))
         return covered(values, corner, footprints, "majority" if method == "mode" else "mean")
     if _within(mapping.source, _ranges(rows, cols)):
         return interpolated(values, corner, rows, cols, method)
