@@ -1,6 +1,7 @@
 """Bands on coarser, finer, turned and other pixels: means and majorities of what a pixel covers, by exact areas."""
 
 import dataclasses
+import functools
 import math
 
 import numpy as np
@@ -83,41 +84,52 @@ def read(path, grid: Grid, method: str, size: int = 0, **source) -> np.ndarray:
         return found
 
 
-def by_polygons(values: np.ndarray, grid: Grid, method: str) -> np.ndarray:
-    """Mean or majority of every pixel from the areas that polygons share."""
+@functools.cache
+def covered_by(name: str) -> list[tuple[tuple[int, int], np.ndarray, np.ndarray, np.ndarray]]:
+    """Of each pixel of a grid: its place, and rows, columns and shared areas of the source pixels under it."""
+    grid = GRIDS[name]
     back = pyproj.Transformer.from_crs(grid.crs, UTM, always_xy=True)
-    found = np.full((grid.height, grid.width), np.nan)
-    for row, col in np.ndindex(*found.shape):
+    found = []
+    for row, col in np.ndindex(grid.height, grid.width):
         points = [(col, row), (col + 1, row), (col + 1, row + 1), (col, row + 1), (col + 0.5, row + 0.5)]
         *corners, (x, y) = (~NATIVE @ back.transform(*(Affine(*grid.transform) @ point)) for point in points)
-        if not (0 <= x < values.shape[1] and 0 <= y < values.shape[0]):
+        if not (0 <= x < SHAPE[1] and 0 <= y < SHAPE[0]):
             continue
         ground = shapely.Polygon(corners)
         left, top, right, bottom = ground.bounds
-        cols = np.arange(max(math.floor(left), 0), min(math.ceil(right), values.shape[1]))
-        rows = np.arange(max(math.floor(top), 0), min(math.ceil(bottom), values.shape[0]))
+        cols = np.arange(max(math.floor(left), 0), min(math.ceil(right), SHAPE[1]))
+        rows = np.arange(max(math.floor(top), 0), min(math.ceil(bottom), SHAPE[0]))
         cols, rows = (axis.ravel() for axis in np.meshgrid(cols, rows))
         areas = shapely.area(shapely.intersection(shapely.box(cols, rows, cols + 1, rows + 1), ground))
+        found.append(((row, col), rows, cols, areas))
+    return found
+
+
+def by_polygons(values: np.ndarray, name: str, method: str) -> np.ndarray:
+    """Mean or majority of every pixel of a grid from the areas that polygons share."""
+    found = np.full((GRIDS[name].height, GRIDS[name].width), np.nan)
+    for place, rows, cols, areas in covered_by(name):
         there = values[rows, cols]
         valid = np.isfinite(there)
         if areas[valid].sum() < (0.5 - 1e-6) * areas.sum():
             continue
         if method == "average":
-            found[row, col] = (areas * np.where(valid, there, 0)).sum() / areas[valid].sum()
+            found[place] = (areas * np.where(valid, there, 0)).sum() / areas[valid].sum()
         else:
             codes = np.unique(there[valid])
             shares = np.array([areas[there == code].sum() for code in codes])
-            found[row, col] = codes[(shares > shares.max() - 1e-6 * areas.sum()).argmax()]
+            found[place] = codes[(shares > shares.max() - 1e-6 * areas.sum()).argmax()]
     return found
 
 
-@pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS)
+@pytest.mark.parametrize("grid_name", GRIDS)
 @pytest.mark.parametrize(
     ("name", "method"), [("noise", "average"), ("gaps", "average"), ("codes", "mode"), ("gaps", "mode")]
 )
-def test_a_pixel_takes_the_mean_or_majority_of_what_it_covers(scene, grid, name, method):
+def test_a_pixel_takes_the_mean_or_majority_of_what_it_covers(scene, grid_name, name, method):
     values, path = scene[name]
-    found, exact = read(path, grid, method), by_polygons(values, grid, method)
+    grid = GRIDS[grid_name]
+    found, exact = read(path, grid, method), by_polygons(values, grid_name, method)
     assert np.isfinite(found).sum() > 20
     np.testing.assert_array_equal(np.isnan(found), np.isnan(exact))
     if method == "average":
