@@ -21,7 +21,7 @@ from geoseg_engine.contract import (
 )
 from geoseg_engine.dataset.datasets import load_dataset
 from geoseg_engine.judgement import evaluate
-from geoseg_engine.judgement.judging import errors
+from geoseg_engine.judgement.judging import errors, joined_classes
 from geoseg_engine.prediction import predict
 from geoseg_engine.scores.metrics import confusion
 from geoseg_engine.scores.report.charts import curve
@@ -147,6 +147,19 @@ def test_a_class_that_the_dataset_lacks_counts_as_wrong_where_it_is_predicted(pl
     (said,) = [item for item in result["warnings"] if item.code == "other_classes"]
     assert "rock" in said.message and "water" not in said.message
     assert "rock" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_classes_that_differ_by_case_alone_stay_apart():
+    wanted = (LabelClass(0, "background"), LabelClass(1, "Water"), LabelClass(2, "water"))
+    given = (
+        LabelClass(0, "water"),
+        LabelClass(1, "Water"),
+        LabelClass(2, "ROCK"),
+        LabelClass(3, "Background"),
+    )
+    classes, numbers, problems = joined_classes(given, wanted)
+    assert numbers.tolist() == [2, 1, 3, 0] and [item.id for item in classes] == [0, 1, 2, 3]
+    assert "ROCK" in problems[0].message
 
 
 def test_a_prediction_of_other_classes_altogether_is_refused(place, tmp_path):

@@ -21,7 +21,7 @@ from ..raster.grid import Window
 from ..raster.stream import pump
 from ..stacking.reader import StackReader
 from ..stacking.rebind import rebind
-from .judging import Judge, Record
+from .judging import Judge, Record, lookup_table
 
 
 def judge_model(
@@ -38,8 +38,7 @@ def judge_model(
 
     Returns facts for the metrics.
     """
-    lut = np.full(IGNORE + 1, IGNORE, np.uint8)
-    lut[[item.id for item in model.classes]] = of_model
+    lut = lookup_table(model.classes, of_model)
     with ExitStack() as files:
         stack = files.enter_context(model_stack(model, dataset, dataset_folder))
         setup = set_up(model, stack, job.device, "auto", 0, 2, channel.log, answers=Answers(job.tta))

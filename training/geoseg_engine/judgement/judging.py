@@ -135,8 +135,9 @@ def joined_classes(
     Raises:
         GeoSegError: `other_classes` if the two share none but the background.
     """
-    ids = {name_key(item.name): item.id for item in wanted}
-    added = [item for item in given if name_key(item.name) not in ids]
+    ids = {name_key(item.name): item.id for item in wanted} | {item.name: item.id for item in wanted}
+    found = [ids.get(item.name, ids.get(name_key(item.name))) for item in given]
+    added = [item for item, number in zip(given, found, strict=True) if number is None]
     shared = {name_key(item.name) for item in given} & ids.keys() - {BACKGROUND}
     if added and not shared:
         raise GeoSegError(
@@ -146,9 +147,17 @@ def joined_classes(
             "Evaluate on a dataset with the same class names.",
         )
     more = [replace(item, id=len(wanted) + number) for number, item in enumerate(added)]
-    ids |= {name_key(item.name): item.id for item in more}
+    free = iter(item.id for item in more)
     problems = [only_one_has(added, "The prediction", "the dataset")] if added else []
-    return (*wanted, *more), np.array([ids[name_key(item.name)] for item in given], np.uint8), problems
+    numbers = [next(free) if number is None else number for number in found]
+    return (*wanted, *more), np.array(numbers, np.uint8), problems
+
+
+def lookup_table(given: Sequence[LabelClass], numbers: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Table (256,) from the ids of classes to their numbers, IGNORE for any other id."""
+    table = np.full(IGNORE + 1, IGNORE, np.uint8)
+    table[[item.id for item in given]] = numbers
+    return table
 
 
 def only_one_has(classes: Sequence[LabelClass], one: str, other: str) -> Problem:

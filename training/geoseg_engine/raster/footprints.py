@@ -85,22 +85,21 @@ class Footprints:
     def quads(self, strip: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Rows and columns (4, rows, cols) of the corners of footprints, and which pixels (rows, cols) have one."""
         above, below = strip, slice(strip.start + 1, strip.stop + 1)
-        arms = []
-        for centres, corners in ((self.rows, self.corner_rows), (self.cols, self.corner_cols)):
-            corner = (corners[above, :-1], corners[above, 1:], corners[below, 1:], corners[below, :-1])
-            arms.append(np.stack(corner) - centres[strip])
-        length = np.abs(arms[0]) + np.abs(arms[1])
-        across = length[[2, 3, 0, 1]]
         with np.errstate(invalid="ignore", divide="ignore"):
+            arms = []
+            for centres, corners in ((self.rows, self.corner_rows), (self.cols, self.corner_cols)):
+                corner = (corners[above, :-1], corners[above, 1:], corners[below, 1:], corners[below, :-1])
+                arms.append(np.stack(corner) - centres[strip])
+            length = np.abs(arms[0]) + np.abs(arms[1])
+            across = length[[2, 3, 0, 1]]
             torn = ~(length <= TORN * across) & np.isfinite(across)
             if torn.any():
                 arms = [np.where(torn, -arm[[2, 3, 0, 1]], arm) for arm in arms]
             if self.widened:
                 spans = [np.ptp(arm, axis=0) for arm in arms]
                 arms = [np.where(span < 1, arm / span, arm) for arm, span in zip(arms, spans, strict=True)]
-        known = self.inside[strip] & np.isfinite(arms[0] + arms[1]).all(axis=0)
-        rows, cols = self.rows[strip] + arms[0], self.cols[strip] + arms[1]
-        return rows, cols, known
+            known = self.inside[strip] & np.isfinite(arms[0] + arms[1]).all(axis=0)
+            return self.rows[strip] + arms[0], self.cols[strip] + arms[1], known
 
 
 def covered(
