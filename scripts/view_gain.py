@@ -20,7 +20,7 @@ sys.path[:0] = [str(ROOT / "training")]
 from geoseg_engine.contract import IGNORE, GeoSegError  # noqa: E402
 from geoseg_engine.dataset.datasets import load_dataset  # noqa: E402
 from geoseg_engine.judgement.bymodel import model_stack, predicted  # noqa: E402
-from geoseg_engine.judgement.judging import class_table, judging  # noqa: E402
+from geoseg_engine.judgement.judging import joined_classes, judging, lookup_table  # noqa: E402
 from geoseg_engine.modelfile.reading import read_model  # noqa: E402
 from geoseg_engine.prediction.inference import Answers, BandReader, set_up  # noqa: E402
 from geoseg_engine.scores.metrics import scores  # noqa: E402
@@ -58,8 +58,9 @@ def score(run: Path, tta: str, passes: int) -> tuple[float, float] | None:
     model = read_model(run / "model.onnx")
     job = json.loads((run / "job.json").read_text(encoding="utf-8"))["job"]
     dataset, folder = load_dataset(run / job["dataset"])
-    table = class_table(model.classes, dataset.classes)
-    with judging(dataset, folder, "test") as judge, model_stack(model, dataset, folder) as stack:
+    classes, numbers, _ = joined_classes(model.classes, dataset.classes)
+    table = lookup_table(model.classes, numbers)
+    with judging(dataset, folder, "test", classes) as judge, model_stack(model, dataset, folder) as stack:
         try:
             answers = Answers(tta, passes)
             setup = set_up(model, stack, "auto", "torch", 0, 2, told, answers=answers)
@@ -73,7 +74,7 @@ def score(run: Path, tta: str, passes: int) -> tuple[float, float] | None:
                 ids, _ = predicted(setup, reader.read(cut), lambda text: None)
                 judge.judge(cut.core, table[ids])
         seconds = time.monotonic() - started
-        result = scores(judge.matrix, dataset.classes)
+        result = scores(judge.matrix, classes)
     return float(np.round(result["miou"], 5)), seconds
 
 

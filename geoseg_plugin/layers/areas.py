@@ -63,6 +63,11 @@ def is_adjusted(result: Mapping[str, Any]) -> bool:
     return any(row.get("adjusted_m2") is not None for row in result.get("rows", ()))
 
 
+def largest_area(row: Mapping[str, Any]) -> float:
+    """The area of a class on the map or by the sample, whichever is larger: some are only in the sample."""
+    return max(float(row.get(key) or 0.0) for key in ("area_m2", "adjusted_m2"))
+
+
 def interval_of(row: Mapping[str, Any], unit_m2: float) -> str:
     """`12.1–14.9`, or nothing."""
     low, high = row.get("low_m2"), row.get("high_m2")

@@ -26,7 +26,7 @@ from qgis.PyQt.QtGui import QColor
 
 from ..contract import GeoSegError
 from . import layout_items as items
-from .areas import accuracy_sentence, area_table
+from .areas import accuracy_sentence, area_table, largest_area
 from .exports import partial_path
 from .sheet import Sheet, tr
 
@@ -134,7 +134,7 @@ def shortened(sheet: Sheet) -> dict[str, object]:
     rows: Sequence[dict[str, object]] = sheet.areas["rows"]
     if len(rows) <= MOST_ROWS:
         return dict(sheet.areas)
-    largest = sorted(rows, key=lambda row: -float(str(row.get("area_m2") or 0)))[:MOST_ROWS]
+    largest = sorted(rows, key=lambda row: -largest_area(row))[:MOST_ROWS]
     return {**sheet.areas, "rows": largest}
 
 

@@ -30,6 +30,8 @@ from .exports import PolygonExport
 from .snapshot import feature_snapshot
 
 DARK = "#1b1b1b"
+ANOTHER_CLASS, ANOTHER_COLOR = "another class", "#999999"
+"""What a point has whose true class is none of the map's; the engine counts it as a class of its own."""
 
 
 def tr(text: str) -> str:
@@ -83,17 +85,18 @@ def color_of(drawn: Mapping[str, LabelClass], value: object, place: int) -> str:
 
 
 def style_sample(layer: QgsVectorLayer, classes: Iterable[LabelClass]) -> None:
-    """Points without a class stand out; the form offers the classes and keeps back what the map says.
+    """Points without a class stand out; the form offers the classes, and another, and keeps back what the map says.
 
     Who looks at a point must not know the map's answer, or the sample only confirms the map.
     """
     classes = tuple(classes)
     categories = [QgsRendererCategory("", unseen(), tr("To be looked at"))]
     categories += [QgsRendererCategory(item.name, seen(item.color), item.name) for item in classes]
+    categories.append(QgsRendererCategory(ANOTHER_CLASS, seen(ANOTHER_COLOR), tr("Another class")))
     layer.setRenderer(
         QgsCategorizedSymbolRenderer(f"coalesce(to_string(\"{REFERENCE_FIELD}\"), '')", categories)
     )
-    names = [{item.name: item.name} for item in classes]
+    names = [*({item.name: item.name} for item in classes), {tr("Another class"): ANOTHER_CLASS}]
     place = layer.fields().lookupField(REFERENCE_FIELD)
     layer.setEditorWidgetSetup(place, QgsEditorWidgetSetup("ValueMap", {"map": names}))
     layer.setFieldAlias(place, tr("What is really there"))

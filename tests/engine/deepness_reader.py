@@ -1,7 +1,8 @@
 """A reader of model files by the rules of the QGIS plugin Deepness, as docs and field notes tell them: no code of ours.
 
 Metadata are JSON texts; raw values become (x / 255 - mean) / std; windows of `tile_size` overlap by `tiles_overlap`
-percent, and of each its middle is kept; values below `seg_thresh` do not count, the largest of the others is the class.
+percent, and of each its middle is kept; values below `seg_thresh` (0.5 where a file has none) become 0, the largest
+channel is the class, of a single channel what is not 0. `resolution` is turned into units of the layer's CRS.
 """
 
 import json
@@ -21,6 +22,8 @@ KEYS = {
     "seg_thresh",
     "seg_small_segment",
 }
+METRES = {"metre": 1.0, "degree": 111319.49079327358, "foot": 0.3048, "US survey foot": 0.30480060960122}
+"""Metres of a map unit, as QGIS converts them."""
 
 
 def session_of(path):
@@ -33,17 +36,23 @@ def metadata(session):
     return {key: json.loads(given[key]) for key in KEYS if key in given}
 
 
+def units_per_pixel(resolution_cm, unit):
+    """Side of a pixel in units of a layer's CRS."""
+    return resolution_cm / 100 * (1 / METRES[unit])
+
+
 def tile_classes(session, tile):
     """Classes (rows, cols) of one window of raw values (channels, rows, cols)."""
     said = metadata(session)
+    scaled = {"standardization_mean", "standardization_std"} <= said.keys()
     mean, std = (
-        np.asarray(said.get(f"standardization_{key}", default), np.float32).reshape(-1, 1, 1)
+        np.asarray(said[f"standardization_{key}"] if scaled else default, np.float32).reshape(-1, 1, 1)
         for key, default in (("mean", 0.0), ("std", 1.0))
     )
     scores = ((tile.astype(np.float32) / np.float32(255) - mean) / std).astype(np.float32)
     values = session.run(None, {session.get_inputs()[0].name: scores[None]})[0][0]
     single = values.ndim == 2 or len(values) == 1
-    values = np.where(values < said.get("seg_thresh", 0.5 if single else 0.0), 0, values)
+    values = np.where(values < said.get("seg_thresh", 0.5), 0, values)
     if single:
         return (values.reshape(values.shape[-2:]) != 0).astype(np.uint8)
     return values.argmax(axis=0).astype(np.uint8)

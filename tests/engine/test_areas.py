@@ -12,7 +12,7 @@ import shapely
 from prediction_scenes import CLASSES, grid_of, write_raster
 
 from geoseg_engine.channel import Channel
-from geoseg_engine.contract import AreasJob, GeoSegError
+from geoseg_engine.contract import AreasJob, GeoSegError, LabelClass
 from geoseg_engine.judgement import areas, classmap
 from geoseg_engine.judgement.areachart import area_chart, nice_step, unit_of
 from geoseg_engine.judgement.estimation import estimates, half_widths
@@ -63,6 +63,85 @@ def test_the_worked_example_of_the_paper():
     assert found.producers.round(2).tolist() == [0.75, 0.85, 0.93, 0.96]
     assert round(found.overall, 2) == 0.95 and round(found.overall_error * 1.96, 2) == 0.02
     assert found.cells.sum() == pytest.approx(1)
+
+
+def test_the_worked_example_of_the_paper_before_it():
+    """Example 1 of Olofsson et al. 2013, Remote Sensing of Environment 129: 122-131."""
+    counts = np.array([[97, 0, 3], [3, 279, 18], [2, 1, 97]])
+    pixels = np.array([22_353, 1_122_543, 610_228])
+    found = estimates(counts, pixels / pixels.sum())
+    assert found.shares[0] * pixels.sum() == pytest.approx(45_112, abs=1)
+    assert found.shares_error[0] * pixels.sum() == pytest.approx(10_751, abs=1)
+    assert found.users.round(2).tolist() == [0.97, 0.93, 0.97]
+    assert found.producers.round(2).tolist() == [0.48, 0.99, 0.90]
+    assert round(found.overall, 3) == 0.944 and round(found.overall_error, 4) == 0.0112
+
+
+def paper_sample(folder, other=0):
+    """A map whose classes cover as much as in table 8, and its points; some are truly of a class that it lacks."""
+    counts = np.array([[66, 0, 5, 4], [0, 55, 8, 12], [1, 0, 153, 11], [2, 1, 9, 313]])
+    ids = np.repeat(np.arange(4, dtype=np.uint8), [20, 15, 320, 645]).reshape(25, 40)
+    classes = [LabelClass(number, name, "", "#ff0000") for number, name in enumerate(PAPER)]
+    with RasterWriter(folder / "map.tif", grid_of(25, 40), "uint8", 255, ("class",), classes) as writer:
+        writer.write(ids, Window(0, 0, 25, 40))
+    drawn, truth = (axis.ravel() for axis in np.indices(counts.shape))
+    drawn, truth = np.repeat(drawn, counts.ravel()), np.repeat(truth, counts.ravel())
+    names = np.array(PAPER, object)[truth]
+    names[np.flatnonzero((drawn == 3) & (truth == 3))[:other]] = "Quarry "
+    first = np.array([np.argwhere(ids == number)[0] for number in range(4)])
+    rows, cols = first[drawn].T
+    write_points(folder / "s.gpkg", rows, cols, grid_of(25, 40), class_id=drawn, reference=names)
+    return drawn
+
+
+PAPER = ("Deforestation", "Forest gain", "Stable forest", "Stable non-forest")
+
+
+def test_a_true_class_that_the_map_lacks_is_an_error_with_an_area_of_its_own(tmp_path):
+    paper_sample(tmp_path)
+    assert run(tmp_path, sample="s.gpkg", output="all")["overall"]["accuracy"] == pytest.approx(
+        0.9465, abs=2e-4
+    )
+    drawn = paper_sample(tmp_path, other=11)
+    result = run(tmp_path, sample="s.gpkg", output="other")
+    assert result["sample"] == {"points": len(drawn), "used": len(drawn), "left_out": 0}
+    weight = 0.645 / 325
+    assert result["overall"]["accuracy"] == pytest.approx(0.9465 - 11 * weight, abs=2e-4)
+    *known, quarry = result["rows"]
+    assert [row["name"] for row in known] == list(PAPER)
+    assert (quarry["name"], quarry["id"], quarry["pixels"], quarry["area_m2"]) == ("Quarry", None, 0, 0.0)
+    assert quarry["adjusted_m2"] == pytest.approx(11 * weight * result["total_m2"], rel=1e-3)
+    spread = 0.645 * np.sqrt(11 / 325 * 314 / 325 / 324) * half_widths(0.95) * result["total_m2"]
+    assert quarry["high_m2"] - quarry["adjusted_m2"] == pytest.approx(spread, rel=1e-3)
+    assert quarry["users"] is None and quarry["producers"] == 0.0
+    assert sum(row["adjusted_m2"] for row in result["rows"]) == pytest.approx(result["total_m2"])
+    (said,) = [item["message"] for item in result["warnings"] if item["code"] == "unmapped_classes"]
+    assert "'Quarry' (11)" in said
+    held = json.loads((tmp_path / "other" / "areas.json").read_text(encoding="utf-8"))
+    assert held["matrix_classes"] == [*PAPER, "Quarry"]
+    assert held["matrix_points"][3] == [2, 1, 9, 302, 11] and held["matrix_points"][4] == [0] * 5
+    table = list(csv.DictReader((tmp_path / "other" / "areas.csv").open(encoding="utf-8")))
+    assert table[4]["name"] == "Quarry" and table[4]["id"] == ""
+    assert "Quarry" in (tmp_path / "other" / "areas.svg").read_text(encoding="utf-8")
+
+
+def test_a_field_of_remarks_is_no_field_of_classes(tmp_path, ids):
+    rows, cols = np.repeat([10, 20, 30, 40], 10), np.tile(np.arange(10) * 7, 4)
+    write_points(tmp_path / "s.gpkg", rows, cols, reference=["water", *(f"remark {n}" for n in range(39))])
+    with pytest.raises(GeoSegError) as caught:
+        run(tmp_path, sample="s.gpkg")
+    assert caught.value.code == "unknown_reference" and "water" in caught.value.hint
+
+
+def test_points_drawn_in_a_class_that_the_map_no_longer_has_are_said(tmp_path, ids):
+    rows, cols = np.repeat([10, 20, 30], 10), np.tile(np.arange(10) * 4, 3)
+    drawn = ids[rows, cols].astype(int)
+    truth = np.array(["background", "water", "rock"])[drawn]
+    drawn[:5] = 9
+    write_points(tmp_path / "s.gpkg", rows, cols, class_id=drawn, reference=truth)
+    result = run(tmp_path, sample="s.gpkg")
+    (said,) = [item["message"] for item in result["warnings"] if item["code"] == "other_map"]
+    assert said.startswith("5 points")
 
 
 def test_estimates_are_unbiased_and_intervals_hold_as_often_as_they_say():

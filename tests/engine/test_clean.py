@@ -6,6 +6,7 @@ import clean_references as plain
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from prediction_scenes import CLASSES, grid_of, write_raster
 from test_clean_local import patchy
 
@@ -215,3 +216,20 @@ def test_class_0_is_the_background_unless_the_names_of_the_classes_say_otherwise
         assert np.array_equal(found[key], found["given"])
     assert np.array_equal(found["a class"], found["none"])
     assert not np.array_equal(found["a class"], found["given"])
+
+
+@pytest.mark.parametrize("nodata", [-(2**63), -9999])
+def test_whole_numbers_of_64_bits_keep_what_has_no_class(tmp_path, nodata):
+    values = np.repeat(np.array([[1, 2], [2, 3]], np.int64), 8, axis=0).repeat(8, axis=1)
+    values[:3] = nodata
+    write_raster(tmp_path / "wide.tif", values, grid_of(*values.shape))
+    rasterio.shutil.copy(tmp_path / "wide.tif", tmp_path / "wide.vrt", driver="VRT")
+    text = (tmp_path / "wide.vrt").read_text(encoding="utf-8")
+    text = text.replace("<ColorInterp>", f"<NoDataValue>{nodata}</NoDataValue><ColorInterp>")
+    (tmp_path / "wide.vrt").write_text(text, encoding="utf-8")
+    job = CleanJob("wide.vrt", output="clean.tif", cleaning=Cleaning(majority_px=3))
+    result = clean.run(job, tmp_path, Channel(tmp_path))
+    with rasterio.open(tmp_path / "clean.tif") as dataset:
+        found, valid = dataset.read(1), dataset.read_masks(1) > 0
+    assert result["nodata_px"] == 48 and (valid == (values != nodata)).all()
+    assert set(np.unique(found[valid])) == {1, 2, 3}

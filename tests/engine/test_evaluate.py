@@ -21,7 +21,7 @@ from geoseg_engine.contract import (
 )
 from geoseg_engine.dataset.datasets import load_dataset
 from geoseg_engine.judgement import evaluate
-from geoseg_engine.judgement.judging import errors
+from geoseg_engine.judgement.judging import errors, joined_classes
 from geoseg_engine.prediction import predict
 from geoseg_engine.scores.metrics import confusion
 from geoseg_engine.scores.report.charts import curve
@@ -128,6 +128,52 @@ def test_scores_of_training_ground_are_no_surprise(place, tmp_path):
     job = EvaluateJob(str(place), model=str(place / "model.onnx"), split="train")
     result = evaluate.run(job, tmp_path, Channel(tmp_path))
     assert "other_split" not in {item.code for item in result["warnings"]}
+
+
+@pytest.mark.parametrize("by", ["model", "prediction"])
+def test_a_class_that_the_dataset_lacks_counts_as_wrong_where_it_is_predicted(place, tmp_path, by):
+    known = read_json(Dataset, place / "dataset.json")
+    labels = read(place / "labels.tif")
+    labels[labels == 2] = 0
+    file = write_dataset(tmp_path, known.recipe, labels, read(place / "split.tif"))
+    write_json(file, dataclasses.replace(known, classes=known.classes[:2]))
+    path = place / ("model.onnx" if by == "model" else "classes.tif")
+    result = evaluate.run(EvaluateJob(".", **{by: str(path)}), tmp_path, Channel(tmp_path))
+    labels[read(place / "split.tif") != 2] = 255
+    assert result["confusion"] == confusion(labels, read(place / "classes.tif"), 3).tolist()
+    assert [item.name for item in result["classes"]] == ["background", "water", "rock"]
+    rock = result["per_class"][2]
+    assert rock["support_px"] == 0 and rock["predicted_px"] > 0 and rock["iou"] == 0
+    (said,) = [item for item in result["warnings"] if item.code == "other_classes"]
+    assert "rock" in said.message and "water" not in said.message
+    assert "rock" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_classes_that_differ_by_case_alone_stay_apart():
+    wanted = (LabelClass(0, "background"), LabelClass(1, "Water"), LabelClass(2, "water"))
+    given = (
+        LabelClass(0, "water"),
+        LabelClass(1, "Water"),
+        LabelClass(2, "ROCK"),
+        LabelClass(3, "Background"),
+    )
+    classes, numbers, problems = joined_classes(given, wanted)
+    assert numbers.tolist() == [2, 1, 3, 0] and [item.id for item in classes] == [0, 1, 2, 3]
+    assert "ROCK" in problems[0].message
+
+
+def test_a_prediction_of_other_classes_altogether_is_refused(place, tmp_path):
+    known = read_json(Dataset, place / "dataset.json")
+    file = write_dataset(tmp_path, known.recipe, read(place / "labels.tif"), read(place / "split.tif"))
+    names = ("background", "road", "house")
+    other = tuple(
+        dataclasses.replace(item, name=name) for item, name in zip(known.classes, names, strict=True)
+    )
+    write_json(file, dataclasses.replace(known, classes=other))
+    for job in ({"model": str(place / "model.onnx")}, {"prediction": str(place / "classes.tif")}):
+        with pytest.raises(GeoSegError) as caught:
+            evaluate.run(EvaluateJob(".", **job), tmp_path, Channel(tmp_path))
+        assert caught.value.code == "other_classes" and "road" in caught.value.message
 
 
 def test_binary_errors():

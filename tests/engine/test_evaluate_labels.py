@@ -227,11 +227,26 @@ def test_polygons_against_polygons(place, monkeypatch):
 def test_names_are_compared_without_regard_to_case_and_unknown_ones_are_listed(place):
     write_polygons(place / "truth.gpkg", ["Water", "ROCK ", "water"])
     assert run(place, prediction="map.tif", truth=TRUTH)["accuracy"] > 0.7
-    write_polygons(place / "truth.gpkg", ["Wasser", "rock", "rock"])
+    write_polygons(place / "truth.gpkg", ["Wasser", "Fels", "Fels"])
     with pytest.raises(GeoSegError) as caught:
         run(place, prediction="map.tif", truth=TRUTH)
     assert caught.value.code == "other_classes"
     assert "Wasser" in caught.value.message and "water" in caught.value.message
+
+
+def test_a_class_that_only_the_labels_have_counts_as_wrong_and_is_said(place):
+    write_polygons(place / "truth.gpkg", ["quarry", "rock", "water"])
+    result = run(place, prediction="map.tif", truth=TRUTH)
+    known = run(
+        place, prediction="map.tif", truth=dataclasses.replace(TRUTH, excluded=("quarry",)), output="k"
+    )
+    quarry = next(row for row in result["per_class"] if row["name"] == "quarry")
+    assert quarry["support_px"] > 0 and quarry["recall"] == 0 and quarry["iou"] == 0
+    right = np.trace(np.array(known["confusion"]))
+    assert np.trace(np.array(result["confusion"])) == right
+    assert result["accuracy"] == pytest.approx(right / (known["pixels"] + quarry["support_px"]))
+    (said,) = [item for item in result["warnings"] if item.code == "other_classes"]
+    assert "quarry" in said.message and said.severity == "warning"
 
 
 def test_a_class_that_only_the_map_has_joins_the_legend(place):

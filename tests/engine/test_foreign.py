@@ -2,6 +2,7 @@
 
 import json
 
+import deepness_reader
 import numpy as np
 import onnx
 import pytest
@@ -24,8 +25,10 @@ def weights(outputs, size=1, seed=5):
     return drawn - drawn.mean(axis=(1, 2, 3), keepdims=True)  # so that no class wins everywhere
 
 
-def write_foreign(path, outputs=2, activation="Softmax", size=1, side=SIDE, flat=False, given=0, **metadata):
-    """One valid convolution of `size` px and an activation over channels."""
+def write_foreign(
+    path, outputs=2, activation="Softmax", size=1, side=SIDE, flat=False, given=0, times=1.0, **metadata
+):
+    """One valid convolution of `size` px, whose values are multiplied, and an activation over channels."""
     out_side = given or (side - size + 1 if side else 0)
     nodes = [helper.make_node("Conv", ["image", "w"], ["raw"], kernel_shape=[size, size])]
     last = "raw"
@@ -47,7 +50,7 @@ def write_foreign(path, outputs=2, activation="Softmax", size=1, side=SIDE, flat
         ],
         [helper.make_tensor_value_info(last, TensorProto.FLOAT, shape)],
         [
-            numpy_helper.from_array(weights(outputs, size), "w"),
+            numpy_helper.from_array(weights(outputs, size) * np.float32(times), "w"),
             numpy_helper.from_array(np.array([1]), "axis"),
         ],
     )
@@ -124,13 +127,82 @@ def test_a_channel_without_a_place_of_its_own(photo, tmp_path):
 )
 def test_several_classes_by_their_largest_value(photo, tmp_path, activation, shares):
     names = {"0": "a", "1": "b", "2": "c"}
-    model = write_foreign(tmp_path / "m.onnx", 3, activation, class_names=names)
+    model = write_foreign(tmp_path / "m.onnx", 3, activation, class_names=names, seg_thresh=0)
     assert read_model(model).architecture["shares"] == shares
     result = run(model, photo, tmp_path / "out", probability="p.tif")
-    assert same(classes(tmp_path / "out"), raw(photo, 3).argmax(0))
+    values = raw(photo, 3)
+    values = np.where(values < 0, 0, values) if shares == "raw" else values  # below the threshold
+    assert same(classes(tmp_path / "out"), values.argmax(0))
     assert [item.name for item in result["classes"]] == ["a", "b", "c"] and min(result["counts"].values()) > 0
     with rasterio.open(tmp_path / "out" / "p.tif") as dataset:
         assert abs(dataset.read().sum(0) - 1).max() < 0.02
+
+
+def by_its_own_program(model, photo):
+    """Classes of the first window of a model."""
+    with rasterio.open(photo) as dataset:
+        return deepness_reader.tile_classes(
+            deepness_reader.session_of(model), dataset.read()[:, :SIDE, :SIDE]
+        )
+
+
+@pytest.mark.parametrize("threshold", [{}, {"seg_thresh": 0.0}, {"seg_thresh": 0.3}, {"seg_thresh": 0.999}])
+@pytest.mark.parametrize("times", [1.0, 6.0, 1e-9, -1e-9])
+@pytest.mark.parametrize(
+    ("outputs", "activation"), [(1, "Sigmoid"), (1, ""), (3, "Softmax"), (3, "Sigmoid"), (4, "")]
+)
+def test_every_pixel_has_the_class_of_its_own_program(photo, tmp_path, outputs, activation, times, threshold):
+    model = write_foreign(tmp_path / "m.onnx", outputs, activation, times=times, **threshold)
+    run(model, photo, tmp_path / "out")
+    expected = by_its_own_program(model, photo)
+    np.testing.assert_array_equal(classes(tmp_path / "out")[:48, :48], expected[:48, :48])
+
+
+@pytest.mark.parametrize(
+    "given", [{"mean": [0.5] * 3}, {"std": [0.2] * 3}, {"mean": [0.5] * 3, "std": [0.2] * 3}]
+)
+def test_values_are_scaled_only_by_a_file_that_has_both_numbers(photo, tmp_path, given):
+    settings = {f"standardization_{key}": values for key, values in given.items()}
+    model = write_foreign(tmp_path / "m.onnx", 3, "Softmax", **settings)
+    run(model, photo, tmp_path / "out")
+    np.testing.assert_array_equal(
+        classes(tmp_path / "out")[:48, :48], by_its_own_program(model, photo)[:48, :48]
+    )
+
+
+def test_a_value_at_its_threshold_counts(photo, tmp_path):
+    black = write_raster(
+        tmp_path / "black.tif", np.zeros((CHANNELS, ROWS, COLS), np.uint8), grid_of(ROWS, COLS)
+    )
+    model = write_foreign(tmp_path / "m.onnx", 1, "Sigmoid")
+    run(model, black, tmp_path / "out")
+    assert (by_its_own_program(model, black) == 1).all() and (classes(tmp_path / "out") == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"), [({}, "9 px"), ({"seg_small_segment": 5}, "5 px"), ({"seg_small_segment": 0}, "")]
+)
+def test_a_filter_that_its_program_applies_afterwards_is_named(tmp_path, given, said):
+    model = write_foreign(tmp_path / "m.onnx", **given)
+    found = [item for item in read_model(model).warnings if item.code == "median_filter"]
+    assert len(found) == bool(said) and all(said in item.message and said in item.hint for item in found)
+
+
+@pytest.mark.parametrize(
+    ("crs", "corner", "own", "wanted"),
+    [
+        ("EPSG:3857", (800_000, 6_800_000), 10.0, 20.0),
+        ("EPSG:2222", (700_000, 800_000), 10.0, 20 / 0.3048),
+        ("EPSG:32633", (500_000, 5_000_000), 20.0, 20.0),
+    ],
+)
+def test_its_pixel_size_is_in_units_of_the_layer(tmp_path, crs, corner, own, wanted):
+    model = write_foreign(tmp_path / "m.onnx", resolution=2000)
+    grid = Grid(crs, (own, 0, corner[0], 0, -own, corner[1]), COLS, ROWS)
+    image = write_raster(tmp_path / "image.tif", np.ones((CHANNELS, ROWS, COLS), np.uint8), grid)
+    found = run(model, image, tmp_path / "out", dry_run=True)["grid"]
+    assert found.transform[0] == -found.transform[4] == pytest.approx(wanted, rel=1e-12)
+    assert found.crs == crs
 
 
 def test_below_the_threshold_the_first_class_stands(photo, tmp_path):
@@ -188,7 +260,8 @@ def test_it_is_described_as_foreign(tmp_path):
     result = reading.run(DescribeJob(str(model)), tmp_path, Channel(tmp_path))
     json.dumps(encode(result), allow_nan=False)
     assert result["foreign"] and result["bands"] == ["channel 1", "channel 2", "channel 3"]
-    assert result["pixel_size"] == [0.1, 0.1] and result["warnings"][0].code == "no_class_names"
+    assert result["pixel_size"] == [0.1, 0.1]
+    assert [item.code for item in result["warnings"]] == ["no_class_names", "median_filter"]
 
 
 @pytest.mark.parametrize(

@@ -88,3 +88,36 @@ def test_kappa_and_weighted_iou_by_hand():
     assert result["kappa"] == pytest.approx((0.7 - 0.5) / 0.5)
     assert result["fw_iou"] == pytest.approx(0.5 * 40 / 70 + 0.5 * 30 / 60)
     assert scores(np.array([[9, 0], [0, 0]]), CLASSES[:2])["kappa"] is None
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_every_score_is_that_of_scikit_learn(seed):
+    from sklearn import metrics
+
+    random = np.random.default_rng(seed)
+    count, pixels = int(random.integers(2, 6)), int(random.integers(1, 200))
+    truth = random.integers(0, count, pixels)
+    given = np.where(random.random(pixels) < 0.6, truth, random.integers(0, count, pixels))
+    if seed % 3 == 0:
+        truth[truth == count - 1] = 0  # a class that is predicted only
+    if seed % 4 == 0:
+        given[given == 0] = 1  # one that is never predicted
+    classes = [LabelClass(number, str(number)) for number in range(count)]
+    found = scores(confusion(truth.astype(np.uint8), given.astype(np.uint8), count), classes)
+    every, present = list(range(count)), sorted(set(truth.tolist()))
+    assert found["accuracy"] == pytest.approx(metrics.accuracy_score(truth, given))
+    assert found["mean_f1"] == pytest.approx(
+        metrics.f1_score(truth, given, labels=present, average="macro", zero_division=0)
+    )
+    for name, average in (("miou", "macro"), ("fw_iou", "weighted")):
+        theirs = metrics.jaccard_score(truth, given, labels=present, average=average, zero_division=0)
+        assert found[name] == pytest.approx(theirs)
+    theirs = metrics.precision_recall_fscore_support(truth, given, labels=every, zero_division=np.nan)
+    for place, row in enumerate(found["per_class"]):
+        ours = [
+            np.nan if row[key] is None else row[key] for key in ("precision", "recall", "f1", "support_px")
+        ]
+        assert ours == pytest.approx([values[place] for values in theirs], nan_ok=True)
+        union = (truth == place) | (given == place)
+        both = (truth == place) & (given == place)
+        assert row["iou"] == (pytest.approx(both.sum() / union.sum()) if union.any() else None)

@@ -1,6 +1,7 @@
 """Our model files in the hands of others: the ONNX checker, ONNX Runtime alone, and a reader by Deepness's rules."""
 
 import json
+import math
 from dataclasses import dataclass
 
 import deepness_reader
@@ -11,7 +12,7 @@ import rasterio
 from prediction_scenes import CLASSES, STATISTICS, grid_of, recipe_of, scene, write_model, write_raster
 
 from geoseg_engine.channel import Channel
-from geoseg_engine.contract import PredictJob
+from geoseg_engine.contract import Grid, PredictJob
 from geoseg_engine.modelfile.calibration import Calibration
 from geoseg_engine.modelfile.export import deepness_metadata, deepness_overlap
 from geoseg_engine.modelfile.reading import read_model
@@ -51,9 +52,34 @@ def test_metadata_are_exactly_the_keys_that_deepness_reads_and_ours(place):
         and said["seg_small_segment"] in (0, 1)
     )
     assert said["class_names"] == {"0": "background", "1": "water", "2": "rock"}
-    assert said["resolution"] == pytest.approx(1000, rel=2e-3) and said["tile_size"] == said["tiles_size"]
+    assert said["resolution"] == 1000 and said["tile_size"] == said["tiles_size"]
     assert said["standardization_mean"] == [value / 255 for value in STATISTICS.mean]
     assert said["standardization_std"] == [value / 255 for value in STATISTICS.std]
+
+
+@pytest.mark.parametrize(
+    ("crs", "unit", "width", "height", "side"),
+    [
+        ("EPSG:32633", "metre", 10.0, 10.0, 10.0),
+        ("EPSG:32633", "metre", 0.07, 0.07, 0.07),
+        ("EPSG:3857", "metre", 10.0, 10.0, 10.0),
+        ("EPSG:3413", "metre", 25.0, 25.0, 25.0),
+        ("EPSG:4326", "degree", 1e-4, 1e-4, 1e-4),
+        ("EPSG:4979", "degree", 1 / 3600, 1 / 3600, 1 / 3600),
+        ("EPSG:2222", "foot", 2.5, 2.5, 2.5),
+        ("EPSG:2263", "US survey foot", 3.0, 3.0, 3.0),
+        ("EPSG:32633", "metre", 10.0, 20.0, 200**0.5),
+        ("EPSG:4326", "degree", 2e-4, 1e-4, 2**0.5 * 1e-4),
+    ],
+)
+@pytest.mark.parametrize("degrees", [0.0, 30.0])
+def test_its_reader_gets_our_pixel_size_back_in_units_of_the_layer(crs, unit, width, height, side, degrees):
+    turn = math.radians(degrees)
+    rows = (width * math.cos(turn), height * math.sin(turn), width * math.sin(turn), -height * math.cos(turn))
+    grid = Grid(crs, (rows[0], rows[1], 13.0, rows[2], rows[3], 52.0), 400, 300)
+    facts = Facts(8, 4)
+    said = json.loads(deepness_metadata(grid, CLASSES, STATISTICS, facts)["resolution"])
+    assert deepness_reader.units_per_pixel(said, unit) == pytest.approx(side, rel=1e-12)
 
 
 def test_it_takes_one_image_of_any_aligned_size_and_gives_probabilities(place):

@@ -1,4 +1,4 @@
-"""The STAC sidecar says what the model file says, in the fields that MLM 1.4.0 asks for."""
+"""The STAC sidecar says what the model file says, in the fields that MLM 1.4.0 and 1.5.0 ask for."""
 
 import json
 import re
@@ -50,10 +50,16 @@ def check(found):
     assert re.fullmatch(r"\d+\.\d+\.\d+", said["mlm:framework_version"])
     assert said["mlm:tasks"] == ["semantic-segmentation"]
     (given,), (answer,) = said["mlm:input"], said["mlm:output"]
-    for part in (given["input"], answer["result"]):
+    for entry, part in ((given, given["input"]), (answer, answer["result"])):
+        assert all(re.fullmatch("[a-z-_]+", name) for name in part["dim_order"])
+        # MLM 1.5.0: dimensions of these names stand for what is listed, and only for that
+        for kind in ("bands", "variables"):
+            assert (kind in part["dim_order"]) == bool(entry.get(kind))
+        assert len(set(part["dim_order"])) == 4
         assert len(part["shape"]) == len(part["dim_order"]) == 4 and part["data_type"] == "float32"
         assert part["shape"][0] == -1 and min(part["shape"][1:]) > 0
-    assert len(given["value_scaling"]) == len(given["bands"]) == given["input"]["shape"][1]
+    bands = given["input"]["shape"][given["input"]["dim_order"].index("bands")]
+    assert len(given["value_scaling"]) == len(given["bands"]) == bands
     for scaling in given["value_scaling"]:
         assert scaling["type"] == "z-score" and scaling.keys() == {"type", "mean", "stddev"}
     for band in given["bands"]:

@@ -12,8 +12,20 @@ from scipy.ndimage import label
 
 from geoseg_engine.channel import Channel
 from geoseg_engine.cli_flags import value_of
-from geoseg_engine.contract import CANCEL_FILE, Cancelled, GeoSegError, LabelClass, Outlines, PolygonizeJob
-from geoseg_engine.maps import outlines, polygonize
+from geoseg_engine.contract import (
+    CANCEL_FILE,
+    AreasJob,
+    Cancelled,
+    Cleaning,
+    CleanJob,
+    GeoSegError,
+    LabelClass,
+    Outlines,
+    PolygonizeJob,
+    SampleJob,
+)
+from geoseg_engine.judgement import areas, sampling
+from geoseg_engine.maps import clean, outlines, polygonize
 from geoseg_engine.raster.grid import Window
 from geoseg_engine.raster.writer import RasterWriter
 
@@ -285,3 +297,69 @@ def test_a_raster_of_shares_is_refused(tmp_path):
         polygonize.run(PolygonizeJob(str(path)), tmp_path, Channel(tmp_path))
     assert caught.value.code == "no_classes" and "0.5" in caught.value.message
     assert not (tmp_path / "polygons.gpkg").exists()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array([3_000_000_000, 4_294_967_295], np.uint32),
+        np.array([5_000_000_000, -5_000_000_000], np.int64),
+        np.array([2**53 - 1, 2**40], np.uint64),
+        np.array([3e9, 7.0]),
+        np.array([-(2**31), 2**31 - 1], np.int32),
+    ],
+)
+def test_classes_keep_numbers_of_any_width(tmp_path, values):
+    write_raster(tmp_path / "wide.tif", values[np.eye(6, dtype=int)], grid_of(6, 6))
+    job = PolygonizeJob("wide.tif", output="p.gpkg", min_area_px=0, skip_background=False)
+    polygonize.run(job, tmp_path, Channel(tmp_path))
+    found = geopandas.read_file(tmp_path / "p.gpkg")
+    assert set(found.class_id) == {int(value) for value in values}
+    assert all(
+        name == f"class {number}" for name, number in zip(found.class_name, found.class_id, strict=True)
+    )
+    held = areas.run(AreasJob("wide.tif"), tmp_path, Channel(tmp_path))
+    assert {row["id"]: row["pixels"] for row in held["rows"]} == {int(values[0]): 30, int(values[1]): 6}
+    drawn = sampling.run(SampleJob("wide.tif", count=8), tmp_path, Channel(tmp_path))
+    assert set(geopandas.read_file(drawn["output"]).class_id) == set(found.class_id)
+    if values.dtype.kind != "f":
+        counts = clean.run(
+            CleanJob("wide.tif", output="c.tif", cleaning=Cleaning(5)), tmp_path, Channel(tmp_path)
+        )
+        assert set(counts["counts"]) == {str(value) for value in values.tolist()}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array([2**53, 2**53 + 1], np.int64),
+        np.array([-(2**53), 1], np.int64),
+        np.array([2**63 + 5, 5], np.uint64),
+        np.array([1e19, 5.0]),
+    ],
+)
+def test_numbers_that_cannot_be_told_apart_are_refused_by_every_job(tmp_path, values):
+    write_raster(tmp_path / "wide.tif", values[np.eye(6, dtype=int)], grid_of(6, 6))
+    jobs = [
+        lambda: polygonize.run(
+            PolygonizeJob("wide.tif", output="p.gpkg", min_area_px=0), tmp_path, Channel(tmp_path)
+        ),
+        lambda: areas.run(AreasJob("wide.tif"), tmp_path, Channel(tmp_path)),
+        lambda: sampling.run(SampleJob("wide.tif", count=8), tmp_path, Channel(tmp_path)),
+    ]
+    if values.dtype.kind != "f":
+        jobs.append(
+            lambda: clean.run(CleanJob("wide.tif", cleaning=Cleaning(5)), tmp_path, Channel(tmp_path))
+        )
+    for job in jobs:
+        with pytest.raises(GeoSegError) as caught:
+            job()
+        assert caught.value.code == "large_class" and "9007199254740992" in caught.value.message
+    assert not (tmp_path / "p.gpkg").exists()
+
+
+def test_only_nodata_itself_is_left_out_where_numbers_are_large(tmp_path):
+    values = np.array([2**52 + 1, 2**52], np.int64)[np.eye(6, dtype=int)]
+    write_raster(tmp_path / "wide.tif", values, grid_of(6, 6), nodata=2**52)
+    polygonize.run(PolygonizeJob("wide.tif", output="p.gpkg", min_area_px=0), tmp_path, Channel(tmp_path))
+    assert set(geopandas.read_file(tmp_path / "p.gpkg").class_id) == {2**52 + 1}

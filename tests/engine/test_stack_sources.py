@@ -11,7 +11,6 @@ import rasterio.shutil
 from data_scenes import hills, pixel_box, sources_of, utm_grid, write_polygons, write_raster
 
 from geoseg_engine.contract import Band, GeoSegError, GridRequest, Recipe, Source
-from geoseg_engine.raster.coarsening import commonest
 from geoseg_engine.raster.grid import whole, windows
 from geoseg_engine.raster.sources import open_source
 from geoseg_engine.stacking.bandcheck import band_problems
@@ -43,11 +42,6 @@ def test_whole_numbers_beyond_float32_are_warned_of(tmp_path, dtype, warned):
     problems = band_problems(Recipe(sources, (Band("code", "r1"),), utm_grid(20, 20)))
     assert [problem.code for problem in problems] == ["rounded"] * warned
     assert all(problem.severity == "warning" and "'code'" in problem.message for problem in problems)
-
-
-def test_mode_takes_the_commonest_code_of_a_block():
-    values = np.array([[[1, 1, 5, np.nan, 2], [3, 1, 5, np.nan, 2], [4, 4, 9, 9, np.nan]]], np.float32)
-    np.testing.assert_array_equal(commonest(values, (2, 2))[0], [[1, 5, 2], [4, 9, np.nan]])
 
 
 def test_codes_coarsen_without_inventing_any_and_without_seams(tmp_path):

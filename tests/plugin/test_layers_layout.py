@@ -252,6 +252,18 @@ def test_areas_are_told_in_one_unit_with_intervals() -> None:
     assert "96 points, 90.0\u00a0% of the map" in said[-1] and "4 points have no class" in said[-1]
 
 
+def test_a_class_that_only_the_sample_has_is_told_with_its_area(
+    qgis_new_project: None, tmp_path: Path
+) -> None:
+    other = {"id": None, "name": "quarry", "color": "#999999", "pixels": 0, "share": 0.0, "area_m2": 0.0}
+    other |= {"adjusted_m2": 40_000.0, "low_m2": 30_000.0, "high_m2": 50_000.0}
+    found = {**ADJUSTED, "rows": [*ADJUSTED["rows"], other]}
+    assert areas.area_table(found)[1][-1] == ["quarry", "0.0\u00a0%", "0.00", "4.00\n3.00–5.00"]
+    many = [{**AREAS["rows"][1], "id": number, "area_m2": 1.0} for number in range(40)]
+    made = sheet(classes_layer(tmp_path), areas={**found, "rows": [*many, other]})
+    assert other in layout.shortened(made)["rows"]
+
+
 def test_a_prediction_counts_its_own_areas() -> None:
     classes = [{"id": 0, "name": "none", "color": "#000000"}, {"id": 1, "name": "scarp", "color": "#ff0000"}]
     found = areas.rows_of_prediction(
@@ -267,10 +279,15 @@ def test_sample_points_are_ready_to_be_filled_in(qgis_new_project: None, tmp_pat
     (layer,) = [node.layer() for node in group.findLayers()]
     place = layer.fields().lookupField("reference")
     assert layer.editorWidgetSetup(place).type() == "ValueMap"
-    assert layer.editorWidgetSetup(place).config()["map"] == [{"scarp": "scarp"}, {"deposit": "deposit"}]
+    assert layer.editorWidgetSetup(place).config()["map"] == [
+        {"scarp": "scarp"},
+        {"deposit": "deposit"},
+        {"Another class": "another class"},
+    ]
     shown = [item.name() for item in layer.editFormConfig().invisibleRootContainer().children()]
     assert shown == ["point_id", "reference"], "the form does not tell what the map says"
-    assert [item.value() for item in layer.renderer().categories()] == ["", "scarp", "deposit"]
+    values = [item.value() for item in layer.renderer().categories()]
+    assert values == ["", "scarp", "deposit", "another class"]
     again = QgsVectorLayer(f"{file}|layername=sample", "again", "ogr")
     assert again.editorWidgetSetup(place).type() == "ValueMap", "the style lies in the file"
 

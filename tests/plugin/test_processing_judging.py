@@ -123,7 +123,7 @@ def test_a_sample_is_designed_and_styled(
     assert (results["POINTS"], results["ERROR"]) == (4, 0.02)
     layer = QgsVectorLayer(f"{output}|layername=sample", "sample", "ogr")
     names = layer.editorWidgetSetup(layer.fields().lookupField("reference")).config()["map"]
-    assert [next(iter(item)) for item in names] == ["background", "scarp", "deposit"]
+    assert [next(iter(item)) for item in names] == ["background", "scarp", "deposit", "Another class"]
     assert "is not 'class=share'" in checked(
         provider, "samplepoints", **{**given, "EXPECTED_BY_CLASS": "scarp:2"}
     )

@@ -64,9 +64,8 @@ def test_each_foreign_model_is_refused_with_a_reason_or_gives_the_classes_of_its
             given = dataset.read(1, window=((0, 512), (0, 512)))[FIRST_WINDOW_PX, FIRST_WINDOW_PX]
         expected = by_the_rules(path, tile)
         known = given != 255
-        # dummy_model gives x⁸: between values below 1e-7 a probability does not decide
-        least = 0.99 if path.stem == "dummy_model" else 0.9999
-        assert known.any() and (given == expected)[known].mean() > least, path.name
+        # dummy_model gives x⁸: often all of its values are below 1e-7
+        assert known.any() and (given == expected)[known].mean() > 0.9999, path.name
     assert len(found) == 13 and REFUSED.keys() | NAMED.keys() <= {path.stem for path in found}
 
 

@@ -9,7 +9,7 @@ from qgis.PyQt.QtCore import QPointF, QRectF, QSize, Qt
 from qgis.PyQt.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen
 from qgis.PyQt.QtWidgets import QSizePolicy, QToolTip, QWidget
 
-from ...layers.areas import area_text, interval_of, unit_of
+from ...layers.areas import area_text, interval_of, largest_area, unit_of
 from ..words import tr
 from .shades import faint, ink, paper
 
@@ -29,7 +29,7 @@ class AreaBars(QWidget):
 
     def set_rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Show the rows of an areas result; the largest where there are too many."""
-        largest = sorted(rows, key=lambda row: -(row.get("area_m2") or 0.0))[:MOST_BARS]
+        largest = sorted(rows, key=lambda row: -largest_area(row))[:MOST_BARS]
         self._rows = [dict(row) for row in rows if row in largest]
         self.setAccessibleDescription("; ".join(map(self._describe, self._rows)))
         self.setVisible(bool(self._rows))

@@ -28,7 +28,13 @@ class BandSettings(QWidget):
         self.setLayout(form)
         self.heading = QLabel()
         self.heading.setWordWrap(True)
-        self.resampling = combo(resampling_names(), tr("How values come onto other pixels."))
+        self.resampling = combo(
+            resampling_names(),
+            tr(
+                "How values come onto other pixels. Average and majority count what a pixel covers, by its area; "
+                "bilinear and cubic interpolate, and are the average where the grid is coarser."
+            ),
+        )
         self.fill = combo(gap_names(), tr("What pixels without a value get."))
         self.constant = QgsDoubleSpinBox()
         self.constant.setRange(-1e9, 1e9)

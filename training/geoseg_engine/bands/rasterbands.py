@@ -10,7 +10,7 @@ import numpy as np
 
 from ..contract import Band, Grid, Source
 from ..raster.grid import Window
-from ..raster.resample import Mapping, mapping, needed, resampled, source_pixels
+from ..raster.resample import Mapping, mapping, placed, resampled
 from ..raster.sources import source_grid
 from ..raster.values import exact_dtype, raster_values
 from . import neighbourhood
@@ -46,7 +46,7 @@ class RasterBands:
     @classmethod
     def as_written(cls, source: Source, dataset: Any, bands: tuple[Band, ...], grid: Grid) -> RasterBands:
         """Bands of an open raster whose pixels are those of the grid."""
-        return cls(_of_file(source, dataset), Mapping(grid, grid, (0, 0), (1, 1), 0, None), bands)
+        return cls(_of_file(source, dataset), Mapping(grid, grid, (0, 0), False, 0, None), bands)
 
     def read(self, window: Window) -> np.ndarray:
         """Float32 (bands, rows, cols) of a window inside the grid; NaN where there is no value.
@@ -83,15 +83,15 @@ def gridded(
     """
     if mapping.shift is not None:
         return values(window.moved(*mapping.shift), bands)
-    rows, cols = source_pixels(mapping, window)
-    part = needed(mapping, rows, cols, 2)
+    at = placed(mapping, window, {band.resampling for band in bands})
+    part = at.part
     if part.height * part.width > limit_px and window.height * window.width > 1:
         halves, axis = _halves(window)
         return np.concatenate([gridded(mapping, bands, half, values, limit_px) for half in halves], axis)
     result = np.empty((len(bands), window.height, window.width), np.float32)
     for method, places in _passes(bands):
         found = values(part, tuple(bands[place] for place in places))
-        result[places] = resampled(mapping, found, part, rows, cols, method)
+        result[places] = resampled(mapping, found, at, method)
     return result
 
 

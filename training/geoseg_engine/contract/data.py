@@ -118,7 +118,9 @@ class Band:
         index: band of the source, from 1; of a NetCDF series, its variable.
         derive: empty, or what is computed: of TERRAIN_ATTRIBUTES or RELIEF_ATTRIBUTES (a DEM), SPECKLE_FILTERS
             (SAR intensity), TEMPORAL_STATISTICS (kind `series`), VECTOR_FEATURES (kind `vector`), EXPRESSION.
-        resampling: how values come onto the grid; `mode` only coarsens codes.
+        resampling: how values come onto the grid. `nearest` takes the source pixel that holds the pixel's centre,
+            `bilinear` and `cubic` interpolate (where the grid is coarser than the source they are `average`),
+            `average` is the mean and `mode` the commonest code of what the pixel covers, by area.
         parameters: of the derivation, e.g. `{"radius_m": 500}`; see `geoseg_engine.bands`.
         inputs: of an expression, variable -> name of a band of the recipe or of its intermediates.
         fill: what gaps become: empty leaves them (pixels without value are not used), `median`, `interpolate`

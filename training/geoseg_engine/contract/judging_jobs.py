@@ -97,7 +97,8 @@ class AreasJob(Job):
 
     Attributes:
         classes: class raster.
-        sample: points with the true class of each, as `samplepoints` lays them out; empty is none.
+        sample: points with the true class of each, as `samplepoints` lays them out; a class that the map does not have
+            counts as wrong; empty is none.
         sample_layer: layer of it.
         reference_field: field with the true class, by name or id; points without one are left out.
         confidence_level: of the intervals.

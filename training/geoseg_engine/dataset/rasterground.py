@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from ..contract import IGNORE, Grid
 from ..raster.grid import Window
+from ..raster.interpolation import pixels_at
 from ..raster.resample import inside_source, mapping, needed, source_pixels
 from ..raster.sources import open_source, source_grid
 from ..raster.values import raster_values
@@ -69,7 +70,5 @@ class RasterGround:
                 raw = raster_values(self._classes.source, dataset, [1], part)[0]
             places = np.searchsorted(self._classes.values, raw).astype(np.int32)
             places[np.isnan(raw)] = -1
-            at_rows = np.floor(rows[inside]).astype(np.int64) - part.row
-            at_cols = np.floor(cols[inside]).astype(np.int64) - part.col
-            result[inside] = places[at_rows, at_cols]
+            result[inside] = places[pixels_at(rows[inside]) - part.row, pixels_at(cols[inside]) - part.col]
         return result, inside

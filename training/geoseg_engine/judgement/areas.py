@@ -26,6 +26,8 @@ from .referencepoints import ReferencePoints, read_points
 
 TABLE_FILE, CHART_FILE, JSON_FILE = "areas.csv", "areas.svg", "areas.json"
 FEWEST_POINTS = 2
+OTHER_COLOR = "#999999"
+"""Of true classes that the map does not have."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,8 @@ def run(job: AreasJob, folder: Path, channel: Channel) -> dict[str, Any]:
 
 def adjust(held: Cover, sample: ReferencePoints, level: float) -> Adjusted:
     """Estimates over the classes that have points; the ground of the others is left out of them."""
-    area_m2 = np.where(sample.counts.sum(axis=1) > 0, held.area_m2, 0.0)
+    area_m2 = np.append(held.area_m2, np.zeros(len(sample.other)))
+    area_m2 = np.where(sample.counts.sum(axis=1) > 0, area_m2, 0.0)
     total_m2 = float(area_m2.sum())
     if not total_m2:
         raise GeoSegError(
@@ -98,7 +101,7 @@ def adjust(held: Cover, sample: ReferencePoints, level: float) -> Adjusted:
 
 
 def class_rows(classes: Sequence[LabelClass], held: Cover, adjusted: Adjusted | None) -> list[dict[str, Any]]:
-    """One row a class: what the map has, and what the sample says of it."""
+    """One row a class: what the map has, and what the sample says of it; true classes that the map lacks come last."""
     total = float(held.area_m2.sum())
     rows = [
         {
@@ -112,6 +115,8 @@ def class_rows(classes: Sequence[LabelClass], held: Cover, adjusted: Adjusted | 
         for place, item in enumerate(classes)
     ]
     if adjusted is not None:
+        nothing = {"id": None, "color": OTHER_COLOR, "pixels": 0, "share": 0.0, "area_m2": 0.0}
+        rows += [{**nothing, "name": name} for name in adjusted.sample.other]
         for place, row in enumerate(rows):
             row |= estimated(adjusted, place)
     return rows
@@ -163,7 +168,7 @@ def sample_facts(sample: ReferencePoints) -> dict[str, int]:
 
 def thin_classes(found: ClassMap, held: Cover, sample: ReferencePoints) -> list[Problem]:
     """Warnings of classes whose points are too few."""
-    points = sample.counts.sum(axis=1)
+    points = sample.counts.sum(axis=1)[: len(found.classes)]
     problems = []
     for item, count, area_m2 in zip(found.classes, points.tolist(), held.area_m2.tolist(), strict=True):
         if not area_m2 or count >= FEWEST_POINTS:
@@ -187,7 +192,7 @@ def thin_classes(found: ClassMap, held: Cover, sample: ReferencePoints) -> list[
 def matrices(adjusted: Adjusted, found: ClassMap) -> dict[str, Any]:
     """The matrix of points, and that of shares of the ground; rows are the map, columns the truth."""
     return {
-        "matrix_classes": [item.name for item in found.classes],
+        "matrix_classes": [*(item.name for item in found.classes), *adjusted.sample.other],
         "matrix_points": adjusted.sample.counts.tolist(),
         "matrix_shares": adjusted.found.cells.round(8).tolist(),
     }

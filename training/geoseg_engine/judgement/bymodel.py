@@ -15,27 +15,30 @@ from ..channel import Channel
 from ..contract import IGNORE, Dataset, EvaluateJob, Problem
 from ..dataset.datasets import open_dataset_stack
 from ..modelfile.calibration import calibrated
-from ..modelfile.reading import ModelFile, read_model
+from ..modelfile.reading import ModelFile
 from ..prediction.inference import Answers, BandReader, Block, Setup, class_confidence, class_ids, set_up
 from ..raster.grid import Window
 from ..raster.stream import pump
 from ..stacking.reader import StackReader
 from ..stacking.rebind import rebind
-from .judging import Judge, Record, class_table
+from .judging import Judge, Record, lookup_table
 
 
 def judge_model(
     job: EvaluateJob,
-    folder: Path,
+    model: ModelFile,
+    of_model: NDArray[np.uint8],
     dataset: Dataset,
     dataset_folder: Path,
     judge: Judge,
     record: Record,
     channel: Channel,
 ) -> dict[str, Any]:
-    """Predict the windows that touch the split. Returns facts for the metrics."""
-    model = read_model(folder / job.model)
-    lut = class_table(model.classes, dataset.classes)
+    """Predict the windows that touch the split; `of_model` is the judge's id of each class of the model.
+
+    Returns facts for the metrics.
+    """
+    lut = lookup_table(model.classes, of_model)
     with ExitStack() as files:
         stack = files.enter_context(model_stack(model, dataset, dataset_folder))
         setup = set_up(model, stack, job.device, "auto", 0, 2, channel.log, answers=Answers(job.tta))
@@ -58,7 +61,7 @@ def judge_model(
     if not own_split and job.split != "train":
         warnings.append(other_split(model, dataset))
     return {
-        "model": str(folder / job.model),
+        "model": str(model.path),
         "prediction": "",
         "runtime": setup.runtime.title,
         "device": setup.runtime.device,

@@ -18,7 +18,7 @@ from ..contract import IGNORE, GeoSegError, Grid, LabelClass, Source
 from ..raster.classground import class_ground
 from ..raster.grid import Window, affine_of
 from ..raster.sources import open_source, source_grid
-from ..raster.values import raster_values
+from ..raster.values import check_exact, raster_values
 from ..raster.writer import read_classes
 from ..vector.labelraster import read_raster_classes
 
@@ -133,9 +133,10 @@ def foreign_classes(source: Source) -> tuple[LabelClass, ...]:
     """A class for every value that occurs, named by the raster's categories.
 
     Raises:
-        GeoSegError: `not_classes` for values that are no whole numbers; as `read_raster_classes`.
+        GeoSegError: `not_classes` for values that are no whole numbers; as `check_exact`, `read_raster_classes`.
     """
     found = read_raster_classes(source, "EPSG:4326")
+    check_exact(found.values, source.name)
     broken = found.values[found.values % 1 != 0]
     if broken.size:
         raise GeoSegError(

@@ -10,6 +10,8 @@ from __future__ import annotations
 import tempfile
 import time
 from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +21,15 @@ from numpy.typing import NDArray
 from ..channel import Channel
 from ..contract import IGNORE, Dataset, EvaluateJob, GeoSegError, Grid, encode
 from ..dataset.datasets import load_dataset, open_dataset_stack
+from ..modelfile.reading import read_model
 from ..outputs import prepare_folder
 from ..raster.grid import Window, windows
 from ..raster.writer import RasterWriter
 from ..scores.intervals import DEFAULT_BLOCK_PX
 from .bymodel import judge_model
 from .examples import best_and_worst, pictures
-from .judging import BINARY_ERRORS, CLASS_ERRORS, Judge, Record, judging
-from .mapped import Ids, map_table, mapped, resampled
+from .judging import BINARY_ERRORS, CLASS_ERRORS, Judge, Record, joined_classes, judging
+from .mapped import Ids, Mapped, Table, map_classes, mapped, resampled
 from .seenground import seen_count
 from .surety import Confidences, confidence_of
 from .truth import truth_of
@@ -57,7 +60,15 @@ def on_dataset(job: EvaluateJob, folder: Path, output: Path, channel: Channel) -
     started = time.monotonic()
     grid = dataset.recipe.grid
     with ExitStack() as kept:
-        judge = kept.enter_context(judging(dataset, dataset_folder, job.split))
+        if job.model:
+            model = read_model(folder / job.model)
+            legend, ids_of, other = joined_classes(model.classes, dataset.classes)
+            judged = partial(judge_model, job, model, ids_of, dataset, dataset_folder)
+        else:
+            of_map = kept.enter_context(mapped(job, folder))
+            legend, ids_of, other = map_classes(of_map, dataset.classes)
+            judged = partial(judge_map, folder / job.prediction, of_map, ids_of, grid)
+        judge = kept.enter_context(judging(dataset, dataset_folder, job.split, legend))
         scratch = kept.enter_context(tempfile.TemporaryDirectory(prefix=".evaluate-", dir=output))
         given = Path(scratch) / "classes.tif"
         with (
@@ -69,33 +80,25 @@ def on_dataset(job: EvaluateJob, folder: Path, output: Path, channel: Channel) -
                 errors.write(judge.judge(window, ids, confidence), window)
                 classes.write(ids, window)
 
-            if job.model:
-                facts = judge_model(job, folder, dataset, dataset_folder, judge, record, channel)
-            else:
-                facts = judge_map(job, folder, dataset, judge, record, channel)
+            facts = judged(judge, record, channel)
             refuse_nothing(judge, f"the split '{job.split}' of the dataset")
-        found = [*dataset.warnings, *facts.pop("found")]
+        found = [*dataset.warnings, *other, *facts.pop("found")]
         facts |= {"split": job.split, "dataset": dataset.name, "truth": ""}
         facts["seconds"] = round(time.monotonic() - started, 2)
-        shown = examples(dataset, dataset_folder, judge, given, channel)
+        shown = examples(replace(dataset, classes=legend), dataset_folder, judge, given, channel)
     return Judged(judge, facts, found, shown, dataset)
 
 
 def judge_map(
-    job: EvaluateJob, folder: Path, dataset: Dataset, judge: Judge, record: Record, channel: Channel
+    path: Path, found: Mapped, ids_of: Table, grid: Grid, judge: Judge, record: Record, channel: Channel
 ) -> dict[str, Any]:
-    """Compare a map with the dataset's labels, on their pixels. Returns facts for the metrics.
+    """Compare a map with the dataset's labels, on their pixels; `ids_of` is the judge's id of each class of the map.
 
-    Raises:
-        GeoSegError: `other_classes`; as `mapped`.
+    Returns facts for the metrics.
     """
-    grid = dataset.recipe.grid
-    path = folder / job.prediction
-    with mapped(job, folder) as found, confidence_of(path, found.grid, grid) as confidences:
-        ids = found.on(grid, map_table(found, dataset.classes))
-        compare(judge, ids, confidences, grid, record, channel)
-        problems = [*found.problems, *resampled(found, grid)]
-    return {"model": "", "prediction": str(path), "found": problems}
+    with confidence_of(path, found.grid, grid) as confidences:
+        compare(judge, found.on(grid, ids_of), confidences, grid, record, channel)
+    return {"model": "", "prediction": str(path), "found": [*found.problems, *resampled(found, grid)]}
 
 
 def on_labels(job: EvaluateJob, folder: Path, output: Path, channel: Channel) -> Judged:

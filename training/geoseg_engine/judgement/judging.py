@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 
-from ..contract import IGNORE, SPLITS, Dataset, GeoSegError, Grid, LabelClass
+from ..contract import IGNORE, SPLITS, Dataset, GeoSegError, Grid, LabelClass, Problem
 from ..raster.classground import class_ground
 from ..raster.grid import Window
 from ..scores.cells import Cells, lattice_px
@@ -19,6 +20,7 @@ from ..scores.intervals import DEFAULT_BLOCK_PX
 from ..scores.metrics import Matrix, background_and_object, confusion
 from ..scores.reliability import Reliability
 
+BACKGROUND = "background"
 BINARY_ERRORS = (
     LabelClass(0, "true negative", "", "#f0f0f0"),
     LabelClass(1, "true positive", "", "#1a9641"),
@@ -104,8 +106,8 @@ class Judge:
 
 
 @contextmanager
-def judging(dataset: Dataset, folder: Path, split: str) -> Iterator[Judge]:
-    """A judge by the labels of one split of a dataset."""
+def judging(dataset: Dataset, folder: Path, split: str, classes: Sequence[LabelClass]) -> Iterator[Judge]:
+    """A judge by the labels of one split of a dataset; `classes` are its own, and more of the prediction perhaps."""
     number = SPLITS.index(split)
     with rasterio.open(folder / dataset.labels) as labels, rasterio.open(folder / dataset.split) as splits:
 
@@ -115,36 +117,63 @@ def judging(dataset: Dataset, folder: Path, split: str) -> Iterator[Judge]:
             return ids
 
         block_px = dataset.block_px or DEFAULT_BLOCK_PX
-        yield Judge(truth, dataset.classes, dataset.recipe.grid, block_px, dataset.tile_px)
+        yield Judge(truth, classes, dataset.recipe.grid, block_px, dataset.tile_px)
 
 
-def class_table(given: Sequence[LabelClass], wanted: Sequence[LabelClass]) -> NDArray[np.uint8]:
-    """Lookup table (256,) from class ids of a model to those of the dataset, by name.
+def joined_classes(
+    given: Sequence[LabelClass], wanted: Sequence[LabelClass]
+) -> tuple[tuple[LabelClass, ...], NDArray[np.uint8], list[Problem]]:
+    """The classes of a dataset, then those that only a prediction has: what is mapped as one of these is wrong.
 
-    Raises:
-        GeoSegError: `other_classes` if a class has no namesake.
-    """
-    table = np.full(IGNORE + 1, IGNORE, np.uint8)
-    table[[item.id for item in given]] = namesakes(given, wanted)
-    return table
+    Args:
+        given: of the prediction.
+        wanted: of the dataset, ids 0..K-1.
 
-
-def namesakes(given: Sequence[LabelClass], wanted: Sequence[LabelClass]) -> NDArray[np.uint8]:
-    """Id of the class of the same name for each class, as an array.
+    Returns:
+        Classes with ids from 0, the id among them of each given one, and the warning of those that were added.
 
     Raises:
-        GeoSegError: `other_classes` if a class has none.
+        GeoSegError: `other_classes` if the two share none but the background.
     """
-    by_name = {item.name: item.id for item in wanted}
-    missing = [item.name for item in given if item.name not in by_name]
-    if missing:
+    ids = {name_key(item.name): item.id for item in wanted} | {item.name: item.id for item in wanted}
+    found = [ids.get(item.name, ids.get(name_key(item.name))) for item in given]
+    added = [item for item, number in zip(given, found, strict=True) if number is None]
+    shared = {name_key(item.name) for item in given} & ids.keys() - {BACKGROUND}
+    if added and not shared:
         raise GeoSegError(
             "other_classes",
             f"The prediction has the classes {', '.join(item.name for item in given)}; the dataset has "
-            f"{', '.join(by_name)}.",
+            f"{', '.join(item.name for item in wanted)}.",
             "Evaluate on a dataset with the same class names.",
         )
-    return np.array([by_name[item.name] for item in given], np.uint8)
+    more = [replace(item, id=len(wanted) + number) for number, item in enumerate(added)]
+    free = iter(item.id for item in more)
+    problems = [only_one_has(added, "The prediction", "the dataset")] if added else []
+    numbers = [next(free) if number is None else number for number in found]
+    return (*wanted, *more), np.array(numbers, np.uint8), problems
+
+
+def lookup_table(given: Sequence[LabelClass], numbers: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Table (256,) from the ids of classes to their numbers, IGNORE for any other id."""
+    table = np.full(IGNORE + 1, IGNORE, np.uint8)
+    table[[item.id for item in given]] = numbers
+    return table
+
+
+def only_one_has(classes: Sequence[LabelClass], one: str, other: str) -> Problem:
+    """The warning of classes that one of map and labels has and the other has not."""
+    names = ", ".join(item.name for item in classes)
+    return Problem(
+        "other_classes",
+        f"{one} has classes that {other} does not have: {names}. Pixels of them count as wrong.",
+        "If one of them only has another name there, give both the same name.",
+        "warning",
+    )
+
+
+def name_key(name: str) -> str:
+    """A class name as names are compared."""
+    return name.strip().casefold()
 
 
 def errors(truth: NDArray[np.uint8], ids: NDArray[np.uint8], binary: bool) -> NDArray[np.uint8]:

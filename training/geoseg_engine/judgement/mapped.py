@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from ..contract import IGNORE, EvaluateJob, Grid, LabelClass, Labels, Problem
 from ..dataset.burning import PolygonGround
 from ..raster.grid import Window, pixel_size
+from ..raster.interpolation import pixels_at
 from ..raster.resample import inside_source, mapping, needed, source_pixels
 from ..raster.sources import crs_text, parse_crs
 from ..vector.features import first_with_geometry, read_fields
 from ..vector.polygons import LabelPolygons, read_labels
 from .classmap import class_map
-from .judging import namesakes
+from .judging import joined_classes
 
 VECTOR_SUFFIXES = (".gpkg", ".shp", ".geojson", ".json", ".fgb", ".gml", ".kml")
 CLASS_FIELD = "class_name"
@@ -155,22 +156,23 @@ class OnGrid:
         inside = inside_source(self._mapping.source, rows, cols)
         ids = np.full(inside.shape, IGNORE, np.uint8)
         if inside.any():
-            at_rows = np.floor(rows[inside]).astype(np.int64) - part.row
-            at_cols = np.floor(cols[inside]).astype(np.int64) - part.col
+            at_rows, at_cols = pixels_at(rows[inside]) - part.row, pixels_at(cols[inside]) - part.col
             ids[inside] = self._table[self._found.places(part)[at_rows, at_cols]]
         return ids
 
 
-def map_table(found: Mapped, wanted: Sequence[LabelClass]) -> Table:
-    """Id of the class of a dataset for each class of a map: by name, or by number where the map names none.
+def map_classes(
+    found: Mapped, wanted: Sequence[LabelClass]
+) -> tuple[tuple[LabelClass, ...], Table, list[Problem]]:
+    """As `joined_classes` of a map and a dataset: by name, or by number where the map names none.
 
     Raises:
         GeoSegError: `other_classes`.
     """
     ids = {item.id for item in wanted}
     if found.named or not ids >= {item.id for item in found.classes}:
-        return namesakes(found.classes, wanted)
-    return np.array([item.id for item in found.classes], np.uint8)
+        return joined_classes(found.classes, wanted)
+    return tuple(wanted), np.array([item.id for item in found.classes], np.uint8), []
 
 
 def resampled(found: Mapped, grid: Grid) -> list[Problem]:

@@ -16,9 +16,13 @@ from ..contract import AreasJob, GeoSegError, LabelClass, Problem
 from ..vector.features import read_features, refuse_field
 from ..vector.legend import is_null, value_text
 from .classmap import ClassMap
+from .judging import name_key
 
 ID_FIELD, NAME_FIELD = "class_id", "class_name"
 POINT, MULTIPOINT = 0, 4
+NONE, NOT_HERE = -1, -2
+MOST_OTHER = 32
+"""True classes that the map does not have; a field with more values holds something else."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +30,15 @@ class ReferencePoints:
     """What a sample says.
 
     Attributes:
-        counts: points by class of the map (row) and true class (column), int64 (K, K).
+        other: names of true classes that the map does not have.
+        counts: points by class of the map (row) and true class (column), int64 (K, K), over the map's classes and then
+            the others; no point lies on those.
         points: in the file.
         left_out: of them, without true class or class of the map.
         problems: what there is to say, as warnings.
     """
 
+    other: tuple[str, ...]
     counts: NDArray[np.int64]
     points: int
     left_out: int
@@ -41,7 +48,8 @@ class ReferencePoints:
 def read_points(job: AreasJob, folder: Path, found: ClassMap) -> ReferencePoints:
     """Read the sample of a job.
 
-    A point belongs to the class that `class_id` names, else to that of the map under it.
+    A point belongs to the class that `class_id` names, else to that of the map under it. A true class that the map does
+    not have is a class of its own: what the map says there is wrong.
 
     Raises:
         GeoSegError: `not_points`, `no_field`, `unknown_reference`, `no_reference`; as `read_features`.
@@ -51,10 +59,10 @@ def read_points(job: AreasJob, folder: Path, found: ClassMap) -> ReferencePoints
     positions = _positions(np.asarray(frame.geometry.array, dtype=object), name)
     fields = list(frame.columns.drop(frame.geometry.name))
     refuse_field(fields, job.reference_field, name)
-    truth = _reference(frame[job.reference_field].tolist(), found.classes, name)
+    truth, other = _reference(frame[job.reference_field].tolist(), found.classes, job.reference_field, name)
     under = found.at(positions[:, 0], positions[:, 1])
     drawn = (
-        _strata(frame[ID_FIELD].tolist(), found.classes) if ID_FIELD in fields else np.full(len(under), -1)
+        _strata(frame[ID_FIELD].tolist(), found.classes) if ID_FIELD in fields else np.full(len(under), NONE)
     )
     mapped = np.where(drawn >= 0, drawn, under)
     used = (truth >= 0) & (mapped >= 0)
@@ -64,15 +72,16 @@ def read_points(job: AreasJob, folder: Path, found: ClassMap) -> ReferencePoints
             f"None of the {len(used)} points of '{name}' has a class both in '{job.reference_field}' and on the map.",
             f"Look at the points and write the class that is really there into '{job.reference_field}'.",
         )
-    counts = np.zeros((len(found.classes),) * 2, np.int64)
+    counts = np.zeros((len(found.classes) + len(other),) * 2, np.int64)
     np.add.at(counts, (mapped[used], truth[used]), 1)
-    moved = int(((drawn >= 0) & (under != drawn) & used).sum())
+    moved = int(((drawn != NONE) & (under != drawn) & used).sum())
     problems = [
         *_unanswered(int((truth < 0).sum()), job.reference_field),
+        *_not_mapped(other, counts.sum(axis=0)[len(found.classes) :].tolist(), found),
         *_outside(int((mapped < 0).sum()), found.name),
         *_moved(moved, found.name),
     ]
-    return ReferencePoints(counts, len(used), int((~used).sum()), tuple(problems))
+    return ReferencePoints(tuple(other), counts, len(used), int((~used).sum()), tuple(problems))
 
 
 def _positions(geometries: NDArray[Any], name: str) -> NDArray[np.float64]:
@@ -90,32 +99,56 @@ def _positions(geometries: NDArray[Any], name: str) -> NDArray[np.float64]:
     return shapely.get_coordinates(geometries)
 
 
-def _reference(values: Sequence[Any], classes: Sequence[LabelClass], name: str) -> NDArray[np.int64]:
-    """Index of the class that each value names or numbers; -1 for none.
+def _reference(
+    values: Sequence[Any], classes: Sequence[LabelClass], field: str, name: str
+) -> tuple[NDArray[np.int64], list[str]]:
+    """Index of the class that each value names or numbers, NONE for none, and the names of classes that the map lacks.
+
+    Their indices follow on the map's, in the order in which they are named.
 
     Raises:
-        GeoSegError: `unknown_reference`.
+        GeoSegError: `unknown_reference` if hardly any value is a class.
     """
     known = {str(item.id): place for place, item in enumerate(classes)}
-    known |= {item.name.strip().casefold(): place for place, item in enumerate(classes)}
-    texts = ["" if is_null(value) else value_text(value).casefold() for value in values]
-    strange = Counter(text for text in texts if text and text not in known)
-    if strange:
+    known |= {name_key(item.name): place for place, item in enumerate(classes)}
+    texts = ["" if is_null(value) else value_text(value) for value in values]
+    strange = Counter(name_key(text) for text in texts if text and name_key(text) not in known)
+    if len(strange) > MOST_OTHER or (strange and not any(name_key(text) in known for text in texts)):
         listed = ", ".join(f"'{text}' ({count})" for text, count in strange.most_common(6))
         raise GeoSegError(
             "unknown_reference",
-            f"Points of '{name}' name classes that the map does not have: {listed}.",
-            f"The classes are: {', '.join(item.name for item in classes)}. Leave the field empty where none fits.",
+            f"The field '{field}' of '{name}' does not hold classes of the map, but {listed}.",
+            f"Choose the field of the true classes. The map has: {', '.join(item.name for item in classes)}.",
         )
-    return np.array([known.get(text, -1) if text else -1 for text in texts], np.int64)
+    other: list[str] = []
+    for text in texts:
+        if text and name_key(text) not in known:
+            known[name_key(text)] = len(classes) + len(other)
+            other.append(text.strip())
+    return np.array([known[name_key(text)] if text else NONE for text in texts], np.int64), other
 
 
 def _strata(values: Sequence[Any], classes: Sequence[LabelClass]) -> NDArray[np.int64]:
-    """Index of the class of each id; -1 for none."""
+    """Index of the class of each id; NONE without id, NOT_HERE for one that the map does not have."""
     known = {str(item.id): place for place, item in enumerate(classes)}
     return np.array(
-        [-1 if is_null(value) else known.get(value_text(value), -1) for value in values], np.int64
+        [NONE if is_null(value) else known.get(value_text(value), NOT_HERE) for value in values], np.int64
     )
+
+
+def _not_mapped(other: Sequence[str], counts: Sequence[int], found: ClassMap) -> list[Problem]:
+    if not other:
+        return []
+    listed = ", ".join(f"'{name}' ({count})" for name, count in zip(other, counts, strict=True))
+    known = ", ".join(item.name for item in found.classes)
+    return [
+        Problem(
+            "unmapped_classes",
+            f"Points are of classes that '{found.name}' does not have: {listed}. The map counts as wrong there.",
+            f"If that is only another spelling, correct it. The map has: {known}.",
+            "warning",
+        )
+    ]
 
 
 def _unanswered(count: int, field: str) -> list[Problem]:

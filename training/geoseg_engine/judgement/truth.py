@@ -23,9 +23,9 @@ from ..raster.writer import read_classes
 from ..stacking.stackplan import on_grid
 from ..vector.area import area_bounds, area_geometry, hull_of, parts_on_grid
 from ..vector.polygons import LabelPolygons, label_title, read_labels
+from .judging import BACKGROUND, name_key, only_one_has
 from .mapped import Mapped, Table
 
-BACKGROUND = "background"
 PIXELS_ACROSS, MOST_PIXELS = 10, 100_000_000
 """Pixels across a usual polygon, and in all, where polygons are compared with polygons."""
 BEYOND_SHARE = 0.01
@@ -105,7 +105,7 @@ def judgeable(labels: Labels, found: Mapped) -> tuple[Labels, list[Problem]]:
     """
     if names_background(labels):
         return replace(labels, unlabelled="unknown"), []
-    known = {key(item.name) for item in found.classes}
+    known = {name_key(item.name) for item in found.classes}
     if labels.unlabelled != "background" or BACKGROUND in known or not found.named or found.grid is None:
         return labels, []
     problem = Problem(
@@ -125,7 +125,7 @@ def names_background(labels: Labels) -> bool:
     if not classes:
         with open_source(Source("labels", labels.path, label_title(labels))) as dataset:
             classes = read_classes(dataset)
-    return any(key(item.name) == BACKGROUND for item in classes)
+    return any(name_key(item.name) == BACKGROUND for item in classes)
 
 
 def common_grid(labels: Labels, area: Area, found: Mapped, wanted: float) -> tuple[Grid, list[Problem]]:
@@ -216,20 +216,21 @@ def common_legend(
         Classes with ids 0..K-1, id of each class of the map, id of each id of the labels (256,), warnings.
 
     Raises:
-        GeoSegError: `other_classes` for a class of the labels that the map cannot have, or if they share none.
+        GeoSegError: `other_classes` if they share none.
     """
     own, theirs, problems = aligned(labels, drawn, found)
-    known, wanted = ({key(item.name) for item in classes} for classes in (own, theirs))
-    missing = [item.name for item in theirs if key(item.name) not in known]
-    shared = known & wanted - ({BACKGROUND} if found.named else set())
-    if missing and (found.complete or not shared):
-        raise other_classes(labels, drawn, found, missing)
-    both = {key(item.name): item for item in (*theirs, *own)}
+    known, wanted = ({name_key(item.name) for item in classes} for classes in (own, theirs))
+    missing = [item for item in theirs if name_key(item.name) not in known]
+    if missing and not known & wanted - ({BACKGROUND} if found.named else set()):
+        raise other_classes(labels, drawn, found, [item.name for item in missing])
+    if missing and found.complete:
+        problems = [*problems, only_one_has(missing, f"'{label_title(labels)}'", f"'{found.name}'")]
+    both = {name_key(item.name): item for item in (*theirs, *own)}
     order = sorted(both, key=lambda name: (name != BACKGROUND, name not in wanted))
     ids = {name: number for number, name in enumerate(order)}
     of_truth = np.full(IGNORE + 1, IGNORE, np.uint8)
-    of_truth[[item.id for item in drawn]] = [ids[key(item.name)] for item in theirs]
-    of_map = np.array([ids[key(item.name)] for item in own], np.uint8)
+    of_truth[[item.id for item in drawn]] = [ids[name_key(item.name)] for item in theirs]
+    of_map = np.array([ids[name_key(item.name)] for item in own], np.uint8)
     return tuple(replace(both[name], id=ids[name]) for name in order), of_map, of_truth, problems
 
 
@@ -253,14 +254,14 @@ def aligned(
         hint = "Give the raster categories that name its classes."
         return own, drawn, [Problem("unnamed_classes", message, hint, "warning")]
     one, other = (
-        [item for item in classes if key(item.name) != BACKGROUND] for classes in (found.classes, drawn)
+        [item for item in classes if name_key(item.name) != BACKGROUND] for classes in (found.classes, drawn)
     )
     by_layer = labels.kind == "polygons" and not labels.class_field
     if (
         not (found.single or by_layer)
         or len(one) != 1
         or len(other) != 1
-        or key(one[0].name) == key(other[0].name)
+        or name_key(one[0].name) == name_key(other[0].name)
     ):
         return found.classes, drawn, []
     message = f"'{one[0].name}', the one class of '{found.name}', is compared with '{other[0].name}'."
@@ -278,13 +279,12 @@ def renamed(classes: Sequence[LabelClass], item: LabelClass, name: str) -> list[
 def other_classes(
     labels: Labels, drawn: Sequence[LabelClass], found: Mapped, missing: Sequence[str]
 ) -> GeoSegError:
-    """The labels have classes that the map does not know."""
+    """Map and labels have no class in common."""
     return GeoSegError(
         "other_classes",
         f"'{label_title(labels)}' has the classes {', '.join(item.name for item in drawn)}; '{found.name}' has "
         f"{', '.join(item.name for item in found.classes)}. Not on the map: {', '.join(missing)}.",
-        "Name them as on the map in the legend of the labels, merge them into one that is there, or leave them out "
-        "(excluded).",
+        "Name them as on the map in the legend of the labels.",
     )
 
 
@@ -331,8 +331,3 @@ def beyond_map(
             "warning",
         )
     ]
-
-
-def key(name: str) -> str:
-    """A class name as names are compared."""
-    return name.strip().casefold()

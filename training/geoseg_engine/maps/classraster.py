@@ -16,6 +16,7 @@ from rasterio.errors import RasterioError
 from ..contract import IGNORE, GeoSegError, Grid, LabelClass, Source
 from ..raster.grid import Window
 from ..raster.sources import open_source, source_grid
+from ..raster.values import EXACT_BELOW, check_exact
 from ..raster.writer import CLASSES_TAG, RasterWriter, read_classes
 from ..vector.labelraster import read_raster_classes
 
@@ -65,7 +66,7 @@ class ClassRaster:
             return codes
         table = np.zeros(IGNORE + 1, self.dataset.dtypes[0])
         table[: len(self.values)] = self.values
-        table[IGNORE] = self.none or 0
+        table[IGNORE] = self._written_none or 0
         return table[codes]
 
     def writer(self, path: Path, tags: dict[str, str]) -> RasterWriter:
@@ -75,11 +76,18 @@ class ClassRaster:
             path,
             self.grid,
             self.dataset.dtypes[0],
-            self.none,
+            self._written_none,
             [self.dataset.descriptions[0] or "class"],
             self.classes if self.legend else (),
             {**own, **tags},
         )
+
+    @property
+    def _written_none(self) -> int | None:
+        """`none`, or the number after all classes for one of 64 bits that a GeoTIFF would not give back."""
+        if self.none is None or abs(self.none) < EXACT_BELOW:
+            return self.none
+        return int(self.values[-1]) + 1
 
     @property
     def _plain(self) -> bool:
@@ -120,7 +128,7 @@ def open_classes(path: Path) -> Iterator[ClassRaster]:
 
     Raises:
         GeoSegError: `not_classes` for values that are no whole numbers, `masked_classes` where a mask says which
-            pixels have no class; as `open_source` and `read_raster_classes`.
+            pixels have no class; as `open_source`, `check_exact` and `read_raster_classes`.
     """
     source = Source("classes", str(path), path.stem)
     with open_source(source, classes=True) as dataset:
@@ -131,6 +139,7 @@ def open_classes(path: Path) -> Iterator[ClassRaster]:
             return
         _refuse_unusable(path, dataset)
         found = read_raster_classes(source, grid.crs)
+        check_exact(found.values, source.name)
         values = found.values.astype(np.int64)
         if (values != found.values).any():
             raise _no_classes(path, f"holds {found.values[values != found.values][0]:g}")
@@ -152,6 +161,12 @@ def _refuse_unusable(path: Path, dataset: Any) -> None:
             "masked_classes",
             f"A mask or an alpha band of {path.name} says which pixels have no class.",
             "Export it with a nodata value instead (layer menu, Export > Save As).",
+        )
+    if MaskFlags.nodata in flags and dataset.nodata is None:
+        raise GeoSegError(
+            "masked_classes",
+            f"The nodata value of {path.name} is too large to be read.",
+            "Export it with a smaller nodata value (layer menu, Export > Save As).",
         )
 
 

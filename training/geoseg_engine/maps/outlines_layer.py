@@ -31,7 +31,13 @@ class PolygonLayer:
     """
 
     def __init__(
-        self, path: Path, grid: Grid, classes: Sequence[LabelClass], scored: bool, job: PolygonizeJob
+        self,
+        path: Path,
+        grid: Grid,
+        classes: Sequence[LabelClass],
+        scored: bool,
+        job: PolygonizeJob,
+        id_type: type[np.integer[Any]] = np.int32,
     ) -> None:
         """Describe the layer.
 
@@ -41,11 +47,12 @@ class PolygonLayer:
             classes: names and colours.
             scored: whether the summed surety means anything.
             job: the smallest area, and how outlines are drawn.
+            id_type: of the field `class_id`; holds every value of the raster.
         """
         self.count, self.area_m2 = 0, 0.0
         self.by_class_m2: dict[int, NDArray[np.float64]] = {}
         self._path, self._grid, self._job, self._scored = path, grid, job, scored
-        self._classes = classes
+        self._classes, self._id_type = classes, id_type
         self._names = {item.id: item.name for item in classes}
         self._ground = Ground(grid)
         self._drawing = Drawing(job.outlines, grid, self._ground)
@@ -116,7 +123,7 @@ class PolygonLayer:
         names = np.array([self.name_of(value) for value in values.tolist()], object)
         return gpd.GeoDataFrame(
             {
-                "class_id": ids.astype(np.int32),
+                "class_id": ids.astype(self._id_type),
                 "class_name": names[which],
                 "score": score.round(4),
                 "area_m2": area_m2.round(3),

@@ -22,6 +22,7 @@ from ..contract import GeoSegError, Grid, LabelClass, Outlines, PolygonizeJob, P
 from ..outputs import whole_file
 from ..raster.grid import Window
 from ..raster.sources import coincide, crs_title, open_source, source_grid, unit_title
+from ..raster.values import check_exact
 from ..raster.writer import read_classes
 from .classraster import has_background
 from .outlines import Read, outlined_areas
@@ -36,7 +37,7 @@ def run(job: PolygonizeJob, folder: Path, channel: Channel) -> dict[str, Any]:
 
     Raises:
         GeoSegError: `other_grid` if the confidence is not on the classes' pixels; `no_classes` for a raster with
-            fractions; as `open_source`; `not_writable`, `disk_full`.
+            fractions; as `check_exact`, `open_source`; `not_writable`, `disk_full`.
     """
     return polygonize(job, folder, channel)
 
@@ -53,7 +54,8 @@ def polygonize(job: PolygonizeJob, folder: Path, channel: Channel) -> dict[str, 
         )
         partial = stack.enter_context(whole_file(output))
         classes = read_classes(dataset)
-        layer = PolygonLayer(partial, grid, classes, surety is not None, job)
+        wide = not np.can_cast(dataset.dtypes[0], np.int32)
+        layer = PolygonLayer(partial, grid, classes, surety is not None, job, np.int64 if wide else np.int32)
         skip = has_background(classes) if job.skip_background is None else job.skip_background
         codes = codes_of(dataset, {dataset.nodata} | ({0} if skip else set()))
         for found in outlined_areas(codes, surety, grid, job.outlines.connectivity, layer.redraws, channel):
@@ -142,16 +144,20 @@ def _described(grid: Grid) -> str:
 def codes_of(dataset: Any, left_out: set[float | None]) -> Read:
     """How to read a class raster as codes: 0 is left out or masked, a value of 0 or more is one less than its code."""
     values = [value for value in left_out if value is not None]
+    if dataset.dtypes[0] in ("int64", "uint64"):  # as float64, neighbours of a large nodata would be it
+        values = [int(value) for value in values if value == int(value)]
     table = (np.arange(256) + 1) * ~np.isin(np.arange(256), values)
     table = table.astype(np.uint8 if table.max() < 256 else np.uint16)
     flags = dataset.mask_flag_enums[0]
-    masked = MaskFlags.per_dataset in flags or MaskFlags.alpha in flags
+    unread = MaskFlags.nodata in flags and dataset.nodata is None  # of 64 bits, larger than can be told
+    masked = MaskFlags.per_dataset in flags or MaskFlags.alpha in flags or unread
 
     def read(window: Window) -> NDArray[Any]:
-        codes = coded(dataset.read(1, window=window.rasterio))
-        if masked:
-            codes[dataset.read_masks(1, window=window.rasterio) == 0] = 0
-        return codes
+        ids = dataset.read(1, window=window.rasterio)
+        if not masked:
+            return coded(ids)
+        none = dataset.read_masks(1, window=window.rasterio) == 0
+        return np.where(none, 0, coded(np.where(none, 0, ids).astype(ids.dtype)))
 
     def coded(ids: NDArray[Any]) -> NDArray[Any]:
         if ids.dtype == np.uint8:
@@ -166,7 +172,8 @@ def codes_of(dataset: Any, left_out: set[float | None]) -> Read:
                     f"{Path(dataset.name).name} holds {ids[ids != np.rint(ids)][0]:.6g}, which is no class.",
                     "Choose a raster of classes, not one of confidence or of values.",
                 )
-        ids = ids.astype(np.int64)
+        check_exact(ids[~out], Path(dataset.name).name)
+        ids = np.where(out, 0, ids).astype(np.int64)
         return np.where(out, 0, ids + (ids >= 0))
 
     return read

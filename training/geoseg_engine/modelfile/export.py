@@ -26,8 +26,9 @@ from torch import Tensor, nn
 
 from ..contract import GeoSegError, Grid, LabelClass, encode
 from ..models import Traits
-from ..raster.geodesy import pixel_size_m
+from ..raster.grid import pixel_size
 from .calibration import PLAIN, Calibration, Decision
+from .foreign import map_unit_m
 from .stats import Statistics
 
 OPSET = 18
@@ -140,12 +141,17 @@ def _write(module: nn.Module, sample: Tensor, path: Path) -> None:
 def deepness_metadata(
     grid: Grid, classes: Sequence[LabelClass], statistics: Statistics, facts: Traits
 ) -> dict[str, str]:
-    """The keys that the QGIS plugin Deepness reads. It applies (x / 255 - mean) / std to raw values."""
-    width_m, height_m = pixel_size_m(grid, grid.height / 2, grid.width / 2)
+    """The keys that the QGIS plugin Deepness reads. It applies (x / 255 - mean) / std to raw values.
+
+    It turns `resolution`, in cm, into units of the layer's CRS and resamples to square pixels of that side, so what is
+    written is the side of our pixel in units of its CRS, not its length on the ground; of oblong pixels, that of a
+    square of the same area.
+    """
+    width, height = pixel_size(grid)
     values = {
         "model_type": "Segmentor",
         "class_names": {str(item.id): item.name for item in classes},
-        "resolution": round(100 * math.sqrt(width_m * height_m), 4),
+        "resolution": 100 * math.sqrt(width * height) * map_unit_m(grid.crs),
         "tile_size": DEEPNESS_TILE_PX,
         "tiles_size": DEEPNESS_TILE_PX,
         "tiles_overlap": deepness_overlap(facts),

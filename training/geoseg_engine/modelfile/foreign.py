@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 import onnx
 
 from ..contract import GeoSegError, LabelClass, Problem
+from ..raster.sources import parse_crs
 from .calibration import PLAIN, Calibration
 from .stats import Statistics
 
@@ -23,7 +25,11 @@ FOREIGN = "foreign"
 """Name of their architecture; what else it holds, see `Foreign`."""
 TILE_PX = 512
 OVERLAP_PERCENT = 15.0
+THRESHOLD, SMOOTHED_PX = 0.5, 9
+"""What Deepness takes where a file has no `seg_thresh` and no `seg_small_segment`."""
 LEAST_THRESHOLD = 1e-3
+DEGREE_M = 111319.49079327358
+"""Metres of a degree where QGIS converts map units."""
 COLORS = ("#dddddd", "#e41a1c", "#377eb8", "#4daf4a", "#984ea3", "#ff7f00", "#ffff33", "#a65628", "#f781bf")
 SHAPING = ("Transpose", "Reshape", "Identity", "Cast", "Squeeze", "Unsqueeze", "Slice", "Crop")
 """Operations that only move values."""
@@ -46,7 +52,7 @@ class Foreign:
             side of its windows, `fixed` whether others are impossible, `margin_px` how much smaller its answer is
             on every side, `overlap` the share of a window that the next covers, `shares` what its values are
             (softmax, sigmoid, or raw for none of both), `threshold` below which a value does not count,
-            `resolution_cm` its pixel's side on the ground, 0 if any will do.
+            `resolution_cm` the side of its pixel, which `map_unit_m` turns into units of a layer, 0 if any will do.
         classes: in the order of what its runtime gives; of one channel, a background and it.
         statistics: by which values become scores.
         calibration: the threshold of one channel, as weights of the two classes.
@@ -69,11 +75,12 @@ def understand(path: Path, model: onnx.ModelProto) -> Foreign:
     found = {item.key: parsed(item.value) for item in model.metadata_props}
     _refuse_kind(path, found)
     channels, side = _input(path, model)
-    tile_px = side or int(number(found, ("tiles_size", "tile_size"), TILE_PX))
+    tile_px = side or int(number(found, ("tile_size", "tiles_size"), TILE_PX))
     outputs, margin_px = _output(path, model, tile_px)
     mean, std = (_per_channel(path, found, key, channels) for key in ("mean", "std"))
-    threshold = number(found, ("seg_thresh",), 0.5 if outputs == 1 else 0.0)
+    threshold = number(found, ("seg_thresh",), THRESHOLD)
     names, warnings = class_names(found, outputs)
+    warnings += _smoothing(path, found)
     if len(model.graph.output) > 1:
         warnings.append(
             _warning(
@@ -106,6 +113,28 @@ def understand(path: Path, model: onnx.ModelProto) -> Foreign:
         LabelClass(index, name, "", COLORS[index % len(COLORS)]) for index, name in enumerate(names)
     )
     return Foreign(architecture, classes, statistics, calibration, tuple(warnings))
+
+
+def map_unit_m(crs: str) -> float:
+    """Metres of a unit of a CRS as QGIS converts map units, whatever the scale of the projection there."""
+    known = parse_crs(crs)
+    factor = float(known.axis_info[0].unit_conversion_factor) if known.axis_info else 1.0
+    return math.degrees(factor) * DEGREE_M if known.is_geographic else factor
+
+
+def _smoothing(path: Path, found: dict[str, Any]) -> list[Problem]:
+    """What Deepness does to a map afterwards, and we do only where it is asked for."""
+    size = int(number(found, ("seg_small_segment",), SMOOTHED_PX)) // 2 * 2 + 1
+    if size <= 1:
+        return []
+    return [
+        _warning(
+            "median_filter",
+            f"Deepness smooths the maps of {path.name} by a median filter of {size} px; here the map is as the model "
+            "gives it.",
+            f"For the same map of two classes, choose a majority of {size} px as well.",
+        )
+    ]
 
 
 def of_threshold(threshold: float) -> Calibration:
@@ -255,7 +284,8 @@ def _per_channel(path: Path, found: dict[str, Any], key: str, channels: int) -> 
     numbers = numbers * channels if len(numbers) == 1 else numbers
     if len(numbers) != channels or (key == "std" and not all(value > 0 for value in numbers)):
         raise refused(path, f"its standardization_{key} {given} does not fit {channels} channels")
-    return numbers
+    both = {"standardization_mean", "standardization_std"} <= found.keys()
+    return numbers if both else [default] * channels  # Deepness leaves values alone where one is missing
 
 
 def _warning(code: str, message: str, hint: str) -> Problem:

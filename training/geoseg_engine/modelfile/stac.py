@@ -2,6 +2,7 @@
 
 It says again, in the words of that extension, what the model file says of itself, and stands beside it as
 model.stac.json. Bands are listed twice: MLM wants them of the item, STAC 1.1 allows that only where an asset has them.
+What MLM 1.5.0 asks for besides holds as well: what has bands has a dimension of that name, and nothing else has one.
 """
 
 from __future__ import annotations
@@ -129,7 +130,7 @@ def _input(model: ModelFile) -> dict[str, Any]:
         "bands": [_band(band) for band in model.recipe.bands],
         "input": {
             "shape": [-1, len(model.recipe.bands), model.tile_px, model.tile_px],
-            "dim_order": ["batch", "channel", "height", "width"],
+            "dim_order": ["batch", "bands", "height", "width"],
             "data_type": "float32",
         },
         "description": f"Rows and columns may be any multiple of {model.align_px}. NaN stands for no value.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..modelfile.foreign import refused
 from ..modelfile.reading import ModelFile
@@ -12,6 +13,8 @@ from .onnx_runtime import OnnxRuntime
 from .runtime import Array, Runtime
 
 LEAST_SHARE = 1e-7
+LEAD = 1e-4
+"""Lead of the class of a pixel over the next, as a share of its probability: more than rounding takes away."""
 
 
 class ForeignRuntime:
@@ -52,9 +55,12 @@ class ForeignRuntime:
         values = np.asarray(self._session.predict_window(scores), np.float32)
         values = values[None] if values.ndim == 2 else values
         values = as_large_as(self._fitting(values), scores.shape[1:])
+        known = np.nan_to_num(values)
         if len(values) == 1:
-            return decided(two_classes(values), self._calibration)
-        return below_threshold(several_classes(values, self._shares), values, self._threshold, self._shares)
+            found = decided(two_classes(known), self._calibration)
+        else:
+            found = several_classes(known, self._shares)
+        return led_by(found, class_of(values, self._threshold))
 
     def _fitting(self, values: Array) -> Array:
         """What came out, if it is what the file promised; a file may leave its sizes open.
@@ -98,21 +104,37 @@ def two_classes(values: Array) -> Array:
 
 def several_classes(values: Array, shares: str) -> Array:
     """Probabilities that sum to one: of independent ones their share, of raw values the softmax."""
-    if shares == "raw":
-        values = np.exp(values - values.max(axis=0))
-    result: Array = np.maximum(values, LEAST_SHARE)
-    return result / result.sum(axis=0)
+    values = np.exp(values - values.max(axis=0)) if shares == "raw" else np.maximum(values, 0)
+    total = values.sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found: Array = np.where(total > 0, values / total, np.float32(1 / len(values)))
+    found = np.maximum(found, LEAST_SHARE)
+    return found / found.sum(axis=0)
 
 
-def below_threshold(result: Array, values: Array, threshold: float, shares: str) -> Array:
-    """Change q where no value reaches the threshold: the first class changes places with the best.
+def class_of(values: Array, threshold: float) -> NDArray[np.int64]:
+    """The class (rows, cols) that Deepness gives to values (channels, rows, cols).
 
-    Deepness drops values below its threshold and takes the largest of what is left, of nothing the first.
+    What is below the threshold becomes 0; the largest channel wins, the first of several. A single channel is class 1
+    where anything is left.
     """
-    best = result.argmax(axis=0)
-    highest = (result if shares == "raw" else values).max(axis=0)
-    rows, cols = np.nonzero((highest < threshold) & (best > 0))
-    places = best[rows, cols]
-    first, other = result[0, rows, cols], result[places, rows, cols]
-    result[0, rows, cols], result[places, rows, cols] = other, first
+    with np.errstate(invalid="ignore"):
+        left = np.where(values < np.float32(threshold), np.float32(0), values)
+    found: NDArray[np.int64] = left.argmax(axis=0) if len(left) > 1 else (left[0] != 0).astype(np.int64)
+    return found
+
+
+def led_by(shares: Array, classes: NDArray[np.int64]) -> Array:
+    """Probabilities (classes, rows, cols) whose largest is that of the classes (rows, cols) given, by LEAD or more.
+
+    Where another is larger, both change places.
+    """
+    best = shares.argmax(axis=0)[None]
+    wanted = classes[None]
+    highest, own = (np.take_along_axis(shares, place, axis=0) for place in (best, wanted))
+    np.put_along_axis(shares, best, own, axis=0)
+    np.put_along_axis(shares, wanted, np.float32(-1), axis=0)
+    second = shares.max(axis=0, keepdims=True)
+    np.put_along_axis(shares, wanted, np.maximum(highest, second * np.float32(1 + LEAD)), axis=0)
+    result: Array = shares / shares.sum(axis=0)
     return result

@@ -9,6 +9,7 @@ from typing import Any
 import pyproj
 
 from ..contract import EXPRESSION, GeoSegError, Grid, GridRequest, Problem, Recipe, Source
+from ..modelfile.foreign import map_unit_m
 from ..modelfile.reading import ModelFile, is_foreign
 from ..raster.geodesy import pixel_size_m
 from ..raster.grid import Window, affine_of, pixel_size, subgrid, whole
@@ -149,9 +150,10 @@ def foreign_recipe(model: ModelFile, sources: tuple[Source, ...]) -> Recipe:
 
 
 def foreign_request(model: ModelFile, recipe: Recipe, grids: dict[str, Grid]) -> GridRequest:
-    """The grid of the layer that the first channel reads, with the model's pixel size on the ground if it says one.
+    """The grid of the layer that the first channel reads, with the model's pixel size if it says one.
 
-    A layer in degrees is put into its UTM zone then: the model knows square pixels.
+    As in Deepness that is in units of the layer, so in Web Mercator not the size on the ground. A layer in degrees is
+    put into its UTM zone: the model knows square pixels.
     """
     first = next((band.source for band in recipe.bands if band.source in grids), "")
     wanted_m = model.architecture["resolution_cm"] / 100
@@ -160,11 +162,10 @@ def foreign_request(model: ModelFile, recipe: Recipe, grids: dict[str, Grid]) ->
     own = grids[first]
     if parse_crs(own.crs).is_geographic:
         return GridRequest(first, utm_zone(own), (wanted_m, wanted_m))
-    size_m, size = pixel_size_m(own, own.height / 2, own.width / 2), pixel_size(own)
-    if _close(size_m, (wanted_m, wanted_m)):
+    side = wanted_m / map_unit_m(own.crs)
+    if _close(pixel_size(own), (side, side)):
         return GridRequest(first)
-    width, height = (side * wanted_m / its_m for side, its_m in zip(size, size_m, strict=True))
-    return GridRequest(first, "", (float(f"{width:.6g}"), float(f"{height:.6g}")))
+    return GridRequest(first, "", (side, side))
 
 
 def utm_zone(grid: Grid) -> str:

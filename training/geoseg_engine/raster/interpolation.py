@@ -7,6 +7,14 @@ import numpy as np
 CHUNK_PX, STRIP_ROWS = 1 << 15, 32
 """Pixels, and rows, that are interpolated at once: temporary arrays then stay in the processor's cache."""
 
+BORDER_PX = 1e-6
+"""Positions this close to the border between pixels lie on it: the rest is rounding of coordinates."""
+
+
+def pixels_at(positions: np.ndarray) -> np.ndarray:
+    """Rows or columns of the pixels that hold positions; one on a border belongs to the pixel that begins there."""
+    return np.floor(positions + BORDER_PX).astype(np.int64)
+
 
 def interpolated(
     values: np.ndarray, corner: tuple[int, int], rows: np.ndarray, cols: np.ndarray, method: str
@@ -26,7 +34,7 @@ def interpolated(
         Float32 of shape (bands, *rows.shape).
     """
     if method == "nearest":
-        return _taken(values, corner, np.floor(rows).astype(np.int64), np.floor(cols).astype(np.int64))
+        return _taken(values, corner, pixels_at(rows), pixels_at(cols))
     if method == "cubic":
         sharp = _weighted(values, corner, rows, cols, "cubic")
         return np.where(np.isfinite(sharp), sharp, _weighted(values, corner, rows, cols, "bilinear"))

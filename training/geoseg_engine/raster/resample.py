@@ -1,27 +1,33 @@
 """Resample arrays of a source onto pixels of another grid, with NaN for what is not there.
 
 Done here rather than by GDAL's warper because every result must depend on the pixel alone, not on the window
-it is computed in: coordinates are interpolated on one lattice of the whole grid, and coarsening uses blocks
-counted from the source's corner.
+it is computed in: coordinates are interpolated on one lattice of the whole grid.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyproj
 
 from ..contract import Grid
-from .coarsening import coarsened, commonest
+from .footprints import Footprints, covered
 from .grid import Window, affine_of
-from .interpolation import interpolated, separable
+from .interpolation import BORDER_PX, interpolated, separable
 from .sources import parse_crs
 
 ALIGNED_PX = 0.01
 LATTICE_PX = (64, 16, 4)
-LATTICE_ERROR_PX = 0.02
+LATTICE_ERROR_PX = 0.0005
+
+COARSER_PX = 1.05
+"""Source pixels along a pixel from which on `bilinear` and `cubic` are the mean of what the pixel covers."""
+
+
+Range = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -30,14 +36,14 @@ class Mapping:
 
     Attributes:
         shift: (rows, cols) to add when the pixels of both coincide, else None.
-        factors: source pixels averaged to one (rows, cols) before interpolation; 1 unless coarsening.
+        coarser: whether pixels of the grid span more than COARSER_PX source pixels in either direction.
         step_px: lattice on which the projection is exact; 0 where it is affine, 1 exact at every pixel.
     """
 
     grid: Grid
     source: Grid
     shift: tuple[int, int] | None
-    factors: tuple[int, int]
+    coarser: bool
     step_px: int
     transformer: pyproj.Transformer | None
 
@@ -47,12 +53,10 @@ def mapping(grid: Grid, source: Grid) -> Mapping:
     crs, source_crs = parse_crs(grid.crs), parse_crs(source.crs)
     same = crs == source_crs or crs.equals(source_crs, ignore_axis_order=True)
     transformer = None if same else pyproj.Transformer.from_crs(crs, source_crs, always_xy=True)
-    if transformer is not None:
-        step = _lattice_step(grid, source, transformer)
-        first = Mapping(grid, source, None, (1, 1), step, transformer)
-        return Mapping(grid, source, None, _factors(first), step, transformer)
-    first = Mapping(grid, source, None, (1, 1), 0, None)
-    return Mapping(grid, source, _whole_shift(grid, source), _factors(first), 0, None)
+    step = 0 if transformer is None else _lattice_step(grid, source, transformer)
+    shift = _whole_shift(grid, source) if transformer is None else None
+    found = Mapping(grid, source, shift, False, step, transformer)
+    return replace(found, coarser=_widest_px(found) > COARSER_PX)
 
 
 def _whole_shift(grid: Grid, source: Grid) -> tuple[int, int] | None:
@@ -97,14 +101,13 @@ def _lattice_step(grid: Grid, source: Grid, transformer: pyproj.Transformer) -> 
     return 1
 
 
-def _factors(mapping: Mapping) -> tuple[int, int]:
-    """How many source pixels, whole and at least 1, a pixel in the middle of the grid spans."""
+def _widest_px(mapping: Mapping) -> float:
+    """Source pixels, along a row or column, that a pixel in the middle of the grid spans; 1 if there is no answer."""
     row, col = mapping.grid.height // 2, mapping.grid.width // 2
-    rows, cols = source_pixels(mapping, Window(row, col, 2, 2))
-    down = max(abs(rows[1, 0] - rows[0, 0]), abs(rows[0, 1] - rows[0, 0]))
-    right = max(abs(cols[1, 0] - cols[0, 0]), abs(cols[0, 1] - cols[0, 0]))
-    spans = [int(span + 0.25) if math.isfinite(span) else 1 for span in (down, right)]
-    return max(spans[0], 1), max(spans[1], 1)
+    spans = []
+    for places in source_pixels(mapping, Window(row, col, 2, 2)):
+        spans += [abs(places[1, 0] - places[0, 0]), abs(places[0, 1] - places[0, 0])]
+    return max((float(span) for span in spans if math.isfinite(span)), default=1.0)
 
 
 def source_pixels(mapping: Mapping, window: Window) -> tuple[np.ndarray, np.ndarray]:
@@ -114,10 +117,24 @@ def source_pixels(mapping: Mapping, window: Window) -> tuple[np.ndarray, np.ndar
         Two float64 arrays of shape (rows, cols); not finite where the projection has no answer.
     """
     rows, cols = np.arange(window.height) + window.row + 0.5, np.arange(window.width) + window.col + 0.5
+    return _positions(mapping, rows, cols)
+
+
+def source_corners(mapping: Mapping, window: Window) -> tuple[np.ndarray, np.ndarray]:
+    """Source row and column of every pixel corner of a window: as `source_pixels`, with one more row and column."""
+    rows, cols = np.arange(window.height + 1) + window.row, np.arange(window.width + 1) + window.col
+    return _positions(mapping, rows.astype(float), cols.astype(float))
+
+
+def _positions(mapping: Mapping, rows: np.ndarray, cols: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Source rows and columns of grid rows and columns; broadcast from one axis where the grid is not turned."""
     if mapping.transformer is None:
         to_source = ~affine_of(mapping.source) * affine_of(mapping.grid)
+        shape = (len(rows), len(cols))
+        if to_source.b == 0 and to_source.d == 0:
+            at_rows, at_cols = to_source.e * rows + to_source.f, to_source.a * cols + to_source.c
+            return np.broadcast_to(at_rows[:, None], shape), np.broadcast_to(at_cols[None, :], shape)
         source_cols, source_rows = to_source * (cols[None, :], rows[:, None])
-        shape = (window.height, window.width)
         return np.broadcast_to(source_rows, shape), np.broadcast_to(source_cols, shape)
     if mapping.step_px == 1:
         grid_rows, grid_cols = np.meshgrid(rows, cols, indexing="ij")
@@ -146,27 +163,21 @@ def _interpolated(mapping: Mapping, rows: np.ndarray, cols: np.ndarray) -> tuple
     return results[0], results[1]
 
 
-def needed(mapping: Mapping, rows: np.ndarray, cols: np.ndarray, taps_px: int) -> Window:
-    """The part of the source to read for those pixels: whole averaging blocks, clipped to the source."""
+def needed(mapping: Mapping, rows: np.ndarray, cols: np.ndarray, margin_px: int) -> Window:
+    """The part of the source to read for what lies at those positions, with a margin, cut to the source."""
     ranges = _ranges(rows, cols)
     if not _within(mapping.source, ranges):
         inside = inside_source(mapping.source, rows, cols)
         if not inside.any():
             return Window(0, 0, 0, 0)
         ranges = _ranges(rows[inside], cols[inside])
-    starts, sizes = [], []
-    for (lowest, highest), factor, length in zip(
-        ranges, mapping.factors, (mapping.source.height, mapping.source.width), strict=True
-    ):
-        low = math.floor(lowest / factor) - taps_px
-        high = math.floor(highest / factor) + taps_px + 1
-        start, end = max(low * factor, 0), min(high * factor, length)
-        starts.append(start)
-        sizes.append(end - start)
-    return Window(starts[0], starts[1], sizes[0], sizes[1])
+    return _around(mapping.source, ranges, margin_px)
 
 
-Range = tuple[float, float]
+def _around(source: Grid, ranges: tuple[Range, Range], margin_px: int) -> Window:
+    (top, bottom), (left, right) = ((math.floor(low), math.floor(high) + 1) for low, high in ranges)
+    part = Window(top, left, bottom - top, right - left).padded(margin_px)
+    return part.clipped(source.height, source.width)
 
 
 def _ranges(rows: np.ndarray, cols: np.ndarray) -> tuple[Range, Range]:
@@ -179,40 +190,79 @@ def _ranges(rows: np.ndarray, cols: np.ndarray) -> tuple[Range, Range]:
 def _within(source: Grid, ranges: tuple[Range, Range]) -> bool:
     """Whether all rows and columns between these lie on the source."""
     (top, bottom), (left, right) = ranges
-    return top >= 0 and bottom < source.height and left >= 0 and right < source.width
+    first, height, width = -BORDER_PX, source.height - BORDER_PX, source.width - BORDER_PX
+    return top >= first and bottom < height and left >= first and right < width
 
 
 def inside_source(source: Grid, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
     """Where pixel coordinates lie on the source."""
     with np.errstate(invalid="ignore"):
-        return (rows >= 0) & (rows < source.height) & (cols >= 0) & (cols < source.width)
+        rows_inside = (rows >= -BORDER_PX) & (rows < source.height - BORDER_PX)
+        return rows_inside & (cols >= -BORDER_PX) & (cols < source.width - BORDER_PX)
 
 
-def _divided(axis: np.ndarray, factor: int) -> np.ndarray:
-    """Positions in blocks; arrays that are broadcast from one axis stay so."""
-    if factor == 1:
-        return axis
-    if axis.ndim == 2 and 0 in axis.strides:
-        one = axis[:, :1] if axis.strides[1] == 0 else axis[:1]
-        return np.broadcast_to(one / factor, axis.shape)
-    return axis / factor
+@dataclass(frozen=True)
+class Placed:
+    """Pixels of a window of a grid on a source.
+
+    Attributes:
+        rows, cols: source positions of the pixels' centres, as of `source_pixels`.
+        footprints: what they cover; None where no method looks at that.
+        part: what of the source to read for them; empty where the source has none of it.
+    """
+
+    rows: np.ndarray
+    cols: np.ndarray
+    footprints: Footprints | None
+    part: Window
 
 
-def resampled(
-    mapping: Mapping, values: np.ndarray, part: Window, rows: np.ndarray, cols: np.ndarray, method: str
-) -> np.ndarray:
-    """Values of a part of the source (bands, rows, cols) on the pixels at source positions rows, cols."""
+def placed(mapping: Mapping, window: Window, methods: Collection[str]) -> Placed:
+    """Find what to read of a source for a window of a grid that is resampled by these methods."""
+    rows, cols = source_pixels(mapping, window)
+    part = needed(mapping, rows, cols, 2)
+    if part.empty or not any(_covers(mapping, method) for method in methods):
+        return Placed(rows, cols, None, part)
+    shape = mapping.source.height, mapping.source.width
+    inside = inside_source(mapping.source, rows, cols)
+    footprints = Footprints(rows, cols, *source_corners(mapping, window), inside, shape)
+    ranges = footprints.ranges()
+    if np.isfinite(ranges).all():
+        part = _around(mapping.source, ranges, 2)
+    return Placed(rows, cols, footprints, part)
+
+
+def _covers(mapping: Mapping, method: str) -> bool:
+    """Whether a method looks at all that a pixel covers rather than at what lies around its centre."""
+    return method in ("average", "mode") or (mapping.coarser and method in ("bilinear", "cubic"))
+
+
+def resampled(mapping: Mapping, values: np.ndarray, at: Placed, method: str) -> np.ndarray:
+    """Values of the part of a source that was placed, on the pixels of the window.
+
+    Args:
+        mapping: how the grid lies on the source.
+        values: float32 (bands, rows, cols) of `at.part`, NaN where invalid.
+        at: where the pixels lie, placed for this method.
+        method: `nearest`, the source pixel that holds the centre. `bilinear` and `cubic`, between source pixels; where
+            `mapping.coarser`, both are the mean of what the pixel covers, and along a direction in which it is finer
+            bilinear. `average`, the mean of what the pixel covers; `mode`, the value that covers most of it.
+
+    Returns:
+        Float32 (bands, rows, cols), NaN where there is no value.
+    """
+    rows, cols, part = at.rows, at.cols, at.part
     if part.empty:
         return np.full((len(values), *rows.shape), np.nan, np.float32)
-    factors = mapping.factors if method != "nearest" else (1, 1)
-    corner = part.row // factors[0], part.col // factors[1]
-    coarse = (commonest if method == "mode" else coarsened)(values, factors).astype(np.float32)
-    method = {"average": "bilinear", "mode": "nearest"}.get(method, method)
+    corner = part.row, part.col
+    if _covers(mapping, method):
+        assert at.footprints is not None
+        footprints = replace(at.footprints, widened=method in ("bilinear", "cubic"))
+        return covered(values, corner, footprints, "majority" if method == "mode" else "mean")
     if _within(mapping.source, _ranges(rows, cols)):
-        return interpolated(coarse, corner, _divided(rows, factors[0]), _divided(cols, factors[1]), method)
+        return interpolated(values, corner, rows, cols, method)
     inside = inside_source(mapping.source, rows, cols)
     result = np.full((len(values), *rows.shape), np.nan, np.float32)
     if inside.any():
-        at_rows, at_cols = rows[inside] / factors[0], cols[inside] / factors[1]
-        result[:, inside] = interpolated(coarse, corner, at_rows, at_cols, method)
+        result[:, inside] = interpolated(values, corner, rows[inside], cols[inside], method)
     return result

@@ -14,6 +14,8 @@ from ..contract import GeoSegError, Source
 from .grid import Window
 from .sources import title
 
+EXACT_BELOW = 2**53
+"""Whole numbers from here on share their float64 with others."""
 FITS_FLOAT32 = ("uint8", "int8", "int16", "uint16", "float32")
 
 
@@ -55,6 +57,26 @@ def raster_values(
     rows, cols = inside.within(part)
     result[:, rows, cols] = values
     return result
+
+
+def check_exact(values: np.ndarray, name: str) -> None:
+    """Raise if numbers of classes are too large to be told apart.
+
+    Args:
+        values: of any type, without NaN.
+        name: of the raster.
+
+    Raises:
+        GeoSegError: `large_class` for a number of EXACT_BELOW or more on either side of 0.
+    """
+    large = (values >= EXACT_BELOW) | (values <= -EXACT_BELOW)
+    if large.any():
+        raise GeoSegError(
+            "large_class",
+            f"'{name}' holds the value {int(values[large][0])}: classes from {EXACT_BELOW} (2^53) on cannot be told "
+            "apart.",
+            "Give the classes smaller numbers first, e.g. with the raster calculator.",
+        )
 
 
 def exact_dtype(dataset: Any, indexes: Sequence[int]) -> str:
