@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyproj
 
 from ..contract import Band, GeoSegError, Grid, Source
+from ..raster.crs import same_crs, way_between
 from ..raster.grid import Window, affine_of
 from ..raster.resample import ALIGNED_PX
 from ..raster.sources import open_source, parse_crs, source_grid, title
@@ -213,7 +213,7 @@ def _join(parts: list[Part], files: OpenFiles) -> JoinedRaster:
 
 def offset_px(grid: Grid, other: Grid) -> tuple[int, int] | None:
     """Row and column of the first pixel of a grid on another whose pixels it shares; None if it does not."""
-    if not parse_crs(grid.crs).equals(parse_crs(other.crs), ignore_axis_order=True):
+    if not same_crs(parse_crs(grid.crs), parse_crs(other.crs)):
         return None
     to_other = ~affine_of(other) * affine_of(grid)
     col, row = round(to_other.c), round(to_other.f)
@@ -235,9 +235,9 @@ def pixel_envelope(grid: Grid, on: Grid) -> tuple[int, int, int, int] | None:
         np.linspace(0, grid.width, EDGE_POINTS), np.linspace(0, grid.height, EDGE_POINTS)
     )
     xs, ys = affine_of(grid) * (cols.ravel(), rows.ravel())
-    crs, other = parse_crs(grid.crs), parse_crs(on.crs)
-    if not crs.equals(other, ignore_axis_order=True):
-        xs, ys = pyproj.Transformer.from_crs(crs, other, always_xy=True).transform(xs, ys)
+    way = way_between(parse_crs(grid.crs), parse_crs(on.crs))
+    if way is not None:
+        xs, ys = way.transform(xs, ys)
     finite = np.isfinite(xs) & np.isfinite(ys)
     if not finite.any():
         return None

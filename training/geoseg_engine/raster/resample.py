@@ -15,6 +15,7 @@ import pyproj
 
 from ..contract import Grid
 from .coarsening import coarsened, commonest
+from .crs import way_between
 from .grid import Window, affine_of
 from .interpolation import interpolated, separable
 from .sources import parse_crs
@@ -44,9 +45,7 @@ class Mapping:
 
 def mapping(grid: Grid, source: Grid) -> Mapping:
     """Find how pixels of `grid` lie on pixels of `source`."""
-    crs, source_crs = parse_crs(grid.crs), parse_crs(source.crs)
-    same = crs == source_crs or crs.equals(source_crs, ignore_axis_order=True)
-    transformer = None if same else pyproj.Transformer.from_crs(crs, source_crs, always_xy=True)
+    transformer = way_between(parse_crs(grid.crs), parse_crs(source.crs))
     if transformer is not None:
         step = _lattice_step(grid, source, transformer)
         first = Mapping(grid, source, None, (1, 1), step, transformer)

@@ -22,7 +22,7 @@ from rasterio.errors import RasterioError
 from ..contract import GeoSegError, Grid, Series, Source
 from .dates import date_from
 from .grid import Window
-from .netcdf import inside_file, with_crs_of_degrees
+from .netcdf import inside_file
 from .slices import OpenFiles, Slice, by_file, by_variable, kept_dates, union
 from .sources import is_plain_file, title
 from .values import raster_values
@@ -186,7 +186,6 @@ def open_series(source: Source) -> Iterator[OpenSeries]:
                 f"A file of layer '{title(source)}' does not exist: {path}",
                 "Was it moved or deleted? Choose the layer again.",
             )
-    source = with_crs_of_degrees(source)
     files = OpenFiles(source)
     try:
         yield _opened(source, files)

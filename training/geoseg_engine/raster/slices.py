@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from ..contract import GeoSegError, Grid, Series, Source
+from .crs import same_crs
 from .dates import cf_days, date_from, date_in, iso, month
 from .grid import Window, affine_of
-from .netcdf import refuse_other_order
 from .sources import crs_title, open_source, parse_crs, source_grid, title, value_bands
 
 OPEN_FILES = 64
@@ -137,7 +137,6 @@ def _variable(
             "Choose one of the file's variables.",
             error.details,
         ) from error
-    refuse_other_order(source, path, dataset)
     groups, days = netcdf_dates(dataset)
     if number > len(groups):
         raise GeoSegError(
@@ -248,7 +247,7 @@ def union(source: Source, files: OpenFiles, paths: list[str]) -> tuple[Grid, dic
         corners = ((0, 0), (grid.width, 0), (0, grid.height))
         moved = [abs(part) for corner in corners
                  for part in np.subtract(to_base * corner, (corner[0] + col, corner[1] + row))]  # fmt: skip
-        same = parse_crs(grid.crs).equals(parse_crs(base.crs), ignore_axis_order=True)
+        same = same_crs(parse_crs(grid.crs), parse_crs(base.crs))
         if not same or max(moved) > SHIFT_PX:
             crs = f"the CRS {crs_title(grid.crs)}, the first {crs_title(base.crs)}"
             what = "another pixel lattice" if same else crs

@@ -20,7 +20,9 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 from rasterio.vrt import WarpedVRT
 
 from ..contract import GeoSegError, Grid, Source
+from .crs import same_crs, way_to_degrees
 from .grid import same_grid
+from .netcdf import crs_of, refuse_other_order
 
 os.environ.setdefault("GDAL_CACHEMAX", "256")  # MB; GDAL's own default grows with the machine
 os.environ.setdefault("GDAL_HTTP_CONNECTTIMEOUT", "10")  # seconds; GDAL's own is for ever
@@ -43,8 +45,8 @@ def open_source(source: Source, classes: bool = False) -> Iterator[Any]:
     The dataset's own CRS and nodata are untouched: ask `source_crs` and `source_nodata` for those in force.
 
     Raises:
-        GeoSegError: `file_missing`, `cannot_open`, `no_bands`, `complex_values`, `not_georeferenced`, `no_crs`,
-            `crs_lies`.
+        GeoSegError: `file_missing`, `cannot_open`, `no_bands`, `complex_values`, `other_order`, `not_georeferenced`,
+            `no_crs`, `crs_lies`.
     """
     dataset = _open(source)
     try:
@@ -102,6 +104,8 @@ def _refuse_unusable(source: Source, dataset: Any) -> None:
             f"Layer '{title(source)}' holds complex numbers ({dataset.dtypes[0]}).",
             "Convert it to amplitude or intensity with the raster calculator first.",
         )
+    if dataset.driver == "netCDF":
+        refuse_other_order(title(source), dataset)
 
 
 @contextmanager
@@ -132,13 +136,33 @@ def source_crs(source: Source, dataset: Any) -> pyproj.CRS:
     """
     if source.crs:
         return parse_crs(source.crs)
+    if dataset.driver == "netCDF":
+        return _netcdf_crs(source, dataset)
     if dataset.crs is None:
+        raise _no_crs(source)
+    return parse_crs(dataset.crs.to_wkt())
+
+
+def _no_crs(source: Source) -> GeoSegError:
+    return GeoSegError(
+        "no_crs",
+        f"Layer '{title(source)}' has no coordinate reference system.",
+        "Set its CRS in QGIS (layer properties, Source) if you know it.",
+    )
+
+
+def _netcdf_crs(source: Source, dataset: Any) -> pyproj.CRS:
+    try:
+        crs, _ = crs_of(dataset)
+    except pyproj.exceptions.CRSError as error:
         raise GeoSegError(
             "no_crs",
-            f"Layer '{title(source)}' has no coordinate reference system.",
+            f"Layer '{title(source)}' has a grid mapping that is not known: {error}.",
             "Set its CRS in QGIS (layer properties, Source) if you know it.",
-        )
-    return parse_crs(dataset.crs.to_wkt())
+        ) from error
+    if crs is None:
+        raise _no_crs(source)
+    return parse_crs(crs.to_wkt())
 
 
 @lru_cache(maxsize=256)
@@ -148,17 +172,25 @@ def parse_crs(text: str) -> pyproj.CRS:
     WKT that describes a registered CRS becomes that one, as in QGIS: only then are datum shifts known.
 
     Raises:
-        GeoSegError: `bad_crs`.
+        GeoSegError: `bad_crs`, also for one that has no plane or no longitude and latitude.
     """
     try:
         crs = pyproj.CRS.from_user_input(text)
         if crs.is_compound:
             crs = crs.sub_crs_list[0]
-        return pyproj.CRS.from_user_input(_registered(crs.to_wkt()))
+        crs = pyproj.CRS.from_user_input(_registered(crs.to_wkt()))
     except (pyproj.exceptions.CRSError, RasterioCRSError) as error:
         raise GeoSegError(
             "bad_crs", f"'{text[:60]}' is not a known CRS.", "Choose another CRS.", str(error)
         ) from error
+    if crs.is_geocentric or crs.is_vertical:
+        what = "measures from the centre of the earth" if crs.is_geocentric else "says only how heights are measured"
+        raise GeoSegError(
+            "bad_crs",
+            f"The CRS '{crs.name}' {what}: there is no map in it.",
+            "Assign the CRS of the layer's x and y (layer properties, Source).",
+        )
+    return crs
 
 
 @lru_cache(maxsize=256)
@@ -210,7 +242,10 @@ def lie_of_coordinates(crs: pyproj.CRS, xs: np.ndarray, ys: np.ndarray) -> str:
         degrees = crs.axis_info[0].unit_conversion_factor / (np.pi / 180)
         out = np.abs(xs * degrees).max() > LONGITUDE_LIMIT or np.abs(ys * degrees).max() > LATITUDE_LIMIT
         return f"{sample} are not degrees" if out else ""
-    longitude, latitude = pyproj.Transformer.from_crs(crs, crs.geodetic_crs, always_xy=True).transform(xs, ys)
+    to_degrees = way_to_degrees(crs)
+    if to_degrees is None:
+        return ""
+    longitude, latitude = to_degrees.transform(xs, ys)
     if not (np.isfinite(longitude) & np.isfinite(latitude)).any():
         return f"{sample} lie outside its domain"
     looks_like_degrees = np.abs(xs).max() <= 360 and np.abs(ys).max() <= 90
@@ -231,7 +266,7 @@ def source_grid(source: Source, dataset: Any) -> Grid:
 
 def coincide(one: Grid, other: Grid) -> bool:
     """Whether two grids have the same CRS, the same size and the same pixels."""
-    return same_grid(one, other) and parse_crs(one.crs).equals(parse_crs(other.crs), ignore_axis_order=True)
+    return same_grid(one, other) and same_crs(parse_crs(one.crs), parse_crs(other.crs))
 
 
 def value_bands(dataset: Any) -> list[int]:

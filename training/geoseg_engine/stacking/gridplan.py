@@ -13,6 +13,7 @@ from rasterio.transform import Affine
 from ..bands.expressions import expression_problems
 from ..bands.opening import own_grid
 from ..contract import Band, GeoSegError, Grid, GridRequest, Problem, Recipe, Source
+from ..raster.crs import same_crs, way_between
 from ..raster.grid import Bounds, grid_bounds, pixel_size
 from ..raster.sources import band_descriptions, crs_text, crs_title, parse_crs, title, unit_title
 
@@ -183,7 +184,7 @@ def plan_lattice(reference: Grid, request: GridRequest) -> Lattice:
     """
     own_crs = parse_crs(reference.crs)
     crs = parse_crs(request.crs) if request.crs else own_crs
-    same = crs.equals(own_crs, ignore_axis_order=True)
+    same = same_crs(crs, own_crs)
     a, b, _, d, e, _ = reference.transform
     if same:
         size = request.pixel_size or (math.hypot(a, d), math.hypot(b, e))
@@ -201,7 +202,8 @@ def _projected_pixel(reference: Grid, own_crs: pyproj.CRS, crs: pyproj.CRS) -> t
     cols = np.array([0, 1, 0]) + middle_col
     rows = np.array([0, 0, 1]) + middle_row
     xs, ys = Affine(*reference.transform) * (cols, rows)
-    xs, ys = pyproj.Transformer.from_crs(own_crs, crs, always_xy=True).transform(xs, ys)
+    way = way_between(own_crs, crs)
+    xs, ys = way.transform(xs, ys) if way is not None else (xs, ys)
     area = abs((xs[1] - xs[0]) * (ys[2] - ys[0]) - (xs[2] - xs[0]) * (ys[1] - ys[0]))
     if not math.isfinite(area) or area == 0:
         raise GeoSegError(
@@ -326,12 +328,12 @@ def reprojected_bounds(bounds: Bounds, crs: str, target: str) -> Bounds:
     """Envelope of a box in another CRS, its sides followed at 21 points; across the date line xmax exceeds 180.
 
     Raises:
-        GeoSegError: `no_overlap` if the box has no image there.
+        GeoSegError: `no_overlap` if the box has no image there, `no_way`.
     """
-    one, other = parse_crs(crs), parse_crs(target)
-    if one.equals(other, ignore_axis_order=True):
+    other = parse_crs(target)
+    transformer = way_between(parse_crs(crs), other)
+    if transformer is None:
         return bounds
-    transformer = pyproj.Transformer.from_crs(one, other, always_xy=True)
     try:
         found = transformer.transform_bounds(*bounds, densify_pts=21)
     except pyproj.exceptions.ProjError:

@@ -20,6 +20,7 @@ from ..raster.grid import grid_bounds, windows
 from ..raster.sources import open_source, parse_crs, source_grid, title
 from ..raster.values import raster_values
 from ..raster.writer import read_classes
+from .features import in_crs
 from .legend import MOST_CLASSES, PALETTE, value_text
 
 SCAN_PX = 2048
@@ -59,8 +60,8 @@ def read_raster_classes(source: Source, crs: str) -> RasterClasses:
         known = _known(dataset, values)
     xmin, ymin, xmax, ymax = grid_bounds(own)
     box = shapely.segmentize(shapely.box(xmin, ymin, xmax, ymax), max(xmax - xmin, ymax - ymin) / 20)
-    series = geopandas.GeoSeries([box], crs=parse_crs(own.crs)).to_crs(parse_crs(crs))
-    return RasterClasses(source, values, known, series.iloc[0])
+    footprint = in_crs(geopandas.GeoSeries([box], crs=parse_crs(own.crs)), parse_crs(crs)).iloc[0]
+    return RasterClasses(source, values, known, footprint)
 
 
 def _distinct(source: Source, dataset: Any) -> NDArray[np.float64]:
