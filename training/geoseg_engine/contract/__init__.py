@@ -82,6 +82,7 @@ from .jobs import (
 )
 from .judging_jobs import ALLOCATIONS
 from .prediction_jobs import PRECISIONS, RUNTIMES, VIEWS, Cleaning, Connectivity, Outlines, Views, shard_of
+from .sidecars import beside, remove_with_sidecars, replace_with_sidecars
 from .training_jobs import (
     ARCHITECTURES,
     AUGMENTATIONS,
@@ -177,6 +178,7 @@ __all__ = [
     "TrainJob",
     "Unlabelled",
     "Views",
+    "beside",
     "check_protocol",
     "decode",
     "encode",
@@ -186,6 +188,8 @@ __all__ = [
     "job_to_json",
     "names_input",
     "read_json",
+    "remove_with_sidecars",
+    "replace_with_sidecars",
     "shard_of",
     "write_json",
 ]

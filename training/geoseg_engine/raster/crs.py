@@ -46,7 +46,8 @@ def _same_parameters(one: pyproj.CRS, other: pyproj.CRS) -> bool:
         return False
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        return bool(one.to_proj4()) and one.to_proj4() == other.to_proj4()
+        words = [set((crs.to_proj4() or "").split()) - {"+wktext", "+units=m"} for crs in (one, other)]
+    return words[0] == words[1] and len(words[0]) > 2 and unit_m(one) == unit_m(other)
 
 
 @lru_cache(maxsize=256)

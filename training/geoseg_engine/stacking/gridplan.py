@@ -16,6 +16,7 @@ from ..contract import Band, GeoSegError, Grid, GridRequest, Problem, Recipe, So
 from ..raster.crs import same_crs, way_between
 from ..raster.grid import Bounds, grid_bounds, pixel_size
 from ..raster.sources import band_descriptions, crs_text, crs_title, parse_crs, title, unit_title
+from ..raster.writer import refuse_unkept_crs
 
 GRID_LIMIT_PX = 40_000_000_000
 ROUNDING_PX = 0.01
@@ -131,6 +132,7 @@ def plan_recipe(
             plan.problems.append(_rotated(reference, own))
         lattice = plan_lattice(own, request)
         grid = plan_extent(lattice, gridded, grids, request, area)
+        refuse_unkept_crs(grid.crs)
     except GeoSegError as error:
         plan.problems.append(as_problem(error))
         return plan
@@ -230,9 +232,11 @@ def plan_extent(
     shared: tuple[int, int, int, int] | None = None
     before: list[str] = []
     for source in used:
-        pixels = _pixels(
-            lattice, reprojected_bounds(grid_bounds(grids[source.key]), grids[source.key].crs, lattice.crs)
-        )
+        own = grids[source.key]
+        try:
+            pixels = _pixels(lattice, reprojected_bounds(grid_bounds(own), own.crs, lattice.crs))
+        except GeoSegError as error:
+            raise GeoSegError(error.code, f"Layer '{title(source)}': {error.message}", error.hint, error.details) from error
         shared = pixels if shared is None else _common(shared, pixels)
         if _is_empty(shared):
             raise _no_overlap(title(source), before)

@@ -136,7 +136,10 @@ def _reprojected(frame: geopandas.GeoDataFrame, name: str, crs: str) -> geopanda
                 f"The coordinates of layer '{name}' do not fit its CRS {crs_title(crs_text(own))}: {reason}.",
                 "Assign the CRS in which the coordinates really are (layer properties, Source).",
             )
-    moved = in_crs(frame.set_crs(own, allow_override=True), target)
+    try:
+        moved = in_crs(frame.set_crs(own, allow_override=True), target)
+    except GeoSegError as error:
+        raise GeoSegError(error.code, f"Layer '{name}': {error.message}", error.hint, error.details) from error
     finite = np.isfinite(moved.geometry.bounds.to_numpy()).all(axis=1) if len(moved) else np.ones(0, bool)
     return moved[finite]
 
