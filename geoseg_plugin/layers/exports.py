@@ -31,7 +31,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QMetaType
 
-from ..contract import GeoSegError
+from ..contract import GeoSegError, remove_with_sidecars, replace_with_sidecars
 from .legendclasses import LEGEND_FIELD, LegendNamer
 
 LABEL_LAYER = "polygons"
@@ -88,7 +88,7 @@ class RasterExport:
             raise export_failed(self.path, f"QGIS answered with code {int(outcome)}")
         if not any(self.nodata_values) and not all(self.source_nodata_used):
             forget_nodata(partial)
-        partial.replace(self.path)
+        replace_with_sidecars(partial, self.path)
 
     def _open(self) -> QgsRasterDataProvider:
         registry = QgsProviderRegistry.instance()
@@ -166,7 +166,7 @@ class PolygonExport:
         del writer
         if message:
             raise export_failed(self.path, message)
-        partial.replace(self.path)
+        replace_with_sidecars(partial, self.path)
 
     def _fields(self) -> QgsFields:
         fields = QgsFields()
@@ -242,7 +242,7 @@ def partial_path(path: Path) -> Path:
     """The temporary name beside `path`; makes the folder and removes what an earlier try left."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.stem}.part{path.suffix}")
-    partial.unlink(missing_ok=True)
+    remove_with_sidecars(partial)
     return partial
 
 

@@ -235,7 +235,9 @@ def _write(
 
 def _refuse_missing(folder: Path, written: list[str]) -> None:
     there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    there -= {beside(Path(name), ".aux.xml").as_posix() for name in written}  # of a CRS that GeoTIFF cannot hold
+    there -= {
+        beside(Path(name), ".aux.xml").as_posix() for name in written
+    }  # of a CRS that GeoTIFF cannot hold
     if there != set(written):
         raise GeoSegError(
             "chip_differs",

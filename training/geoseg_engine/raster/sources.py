@@ -118,7 +118,9 @@ def _warped_by_control_points(source: Source, dataset: Any, resampling: Resampli
             f"Layer '{title(source)}' has {reason}.",
             "Georeference it in QGIS (Layer > Georeferencer) or orthorectify it, then use the result.",
         )
-    with WarpedVRT(dataset, src_crs=crs, crs=crs, resampling=resampling) as warped:
+    bare = set(dataset.nodatavals) == {None} and ColorInterp.alpha not in dataset.colorinterp
+    # alpha says that there is no value beside the picture, where no nodata does
+    with WarpedVRT(dataset, src_crs=crs, crs=crs, resampling=resampling, add_alpha=bare) as warped:
         if warped.transform.a == 1 and warped.transform.c == 0:
             raise GeoSegError(
                 "not_georeferenced",
@@ -184,7 +186,11 @@ def parse_crs(text: str) -> pyproj.CRS:
             "bad_crs", f"'{text[:60]}' is not a known CRS.", "Choose another CRS.", str(error)
         ) from error
     if crs.is_geocentric or crs.is_vertical:
-        what = "measures from the centre of the earth" if crs.is_geocentric else "says only how heights are measured"
+        what = (
+            "measures from the centre of the earth"
+            if crs.is_geocentric
+            else "says only how heights are measured"
+        )
         raise GeoSegError(
             "bad_crs",
             f"The CRS '{crs.name}' {what}: there is no map in it.",

@@ -236,7 +236,9 @@ def plan_extent(
         try:
             pixels = _pixels(lattice, reprojected_bounds(grid_bounds(own), own.crs, lattice.crs))
         except GeoSegError as error:
-            raise GeoSegError(error.code, f"Layer '{title(source)}': {error.message}", error.hint, error.details) from error
+            raise GeoSegError(
+                error.code, f"Layer '{title(source)}': {error.message}", error.hint, error.details
+            ) from error
         shared = pixels if shared is None else _common(shared, pixels)
         if _is_empty(shared):
             raise _no_overlap(title(source), before)

@@ -139,7 +139,9 @@ def _reprojected(frame: geopandas.GeoDataFrame, name: str, crs: str) -> geopanda
     try:
         moved = in_crs(frame.set_crs(own, allow_override=True), target)
     except GeoSegError as error:
-        raise GeoSegError(error.code, f"Layer '{name}': {error.message}", error.hint, error.details) from error
+        raise GeoSegError(
+            error.code, f"Layer '{name}': {error.message}", error.hint, error.details
+        ) from error
     finite = np.isfinite(moved.geometry.bounds.to_numpy()).all(axis=1) if len(moved) else np.ones(0, bool)
     return moved[finite]
 
