@@ -41,8 +41,8 @@ def _local_name(crs: pyproj.CRS) -> str:
 
 def _same_parameters(one: pyproj.CRS, other: pyproj.CRS) -> bool:
     """Whether two projected CRS differ in words alone, as after a GeoTIFF has kept one: name of axes, remarks."""
-    bases = one.geodetic_crs, other.geodetic_crs
-    if not (one.is_projected and other.is_projected) or None in bases or not bases[0].equals(bases[1]):
+    base, other_base = one.geodetic_crs, other.geodetic_crs
+    if not (one.is_projected and other.is_projected) or base is None or not base.equals(other_base):
         return False
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
