@@ -21,7 +21,7 @@ from ..contract import GeoSegError, Grid, LabelClass, Outlines, PolygonizeJob, P
 from ..outputs import whole_file
 from ..raster.grid import Window
 from ..raster.novalue import invalid_pixels, no_values
-from ..raster.sources import coincide, crs_title, open_source, source_grid, unit_title
+from ..raster.sources import coincide, crs_title, open_source, refuse_several_bands, source_grid, unit_title
 from ..raster.writer import read_classes
 from .classraster import has_background
 from .outlines import Read, outlined_areas
@@ -118,10 +118,11 @@ def scores_on(path: Path, classes: Source, grid: Grid) -> Iterator[Read]:
     """How to read the confidence raster of a class raster.
 
     Raises:
-        GeoSegError: `other_grid`; as `open_source`.
+        GeoSegError: `other_grid`, `several_bands`; as `open_source`.
     """
     source = Source("confidence", str(path), path.stem)
     with open_source(source) as dataset:
+        refuse_several_bands(source, dataset, "a raster of confidence")
         own = source_grid(source, dataset)
         if not coincide(own, grid):
             raise GeoSegError(

@@ -7,6 +7,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -40,17 +41,19 @@ def title(source: Source) -> str:
 def open_source(source: Source, classes: bool = False) -> Iterator[Any]:
     """Open a raster for reading; with ground control points only, as the raster warped by them.
 
-    Its values are interpolated then, unless they are `classes`: those are of the nearest pixel.
+    Its values are interpolated then, unless they are `classes`: those are of the nearest pixel, and of one band.
 
     The dataset's own CRS and nodata are untouched: ask `source_crs` and `source_nodata` for those in force.
 
     Raises:
         GeoSegError: `file_missing`, `cannot_open`, `no_bands`, `complex_values`, `other_order`, `not_georeferenced`,
-            `no_crs`, `crs_lies`.
+            `no_crs`, `crs_lies`; `several_bands` where one band of classes is asked for.
     """
     dataset = _open(source)
     try:
         _refuse_unusable(source, dataset)
+        if classes:
+            refuse_several_bands(source, dataset, "a raster of classes")
         if not dataset.transform.is_identity:
             source_crs(source, dataset)
             refuse_lying_crs(source, dataset)
@@ -106,6 +109,37 @@ def _refuse_unusable(source: Source, dataset: Any) -> None:
         )
     if dataset.driver == "netCDF":
         refuse_other_order(title(source), dataset)
+
+
+def refuse_several_bands(source: Source, dataset: Any, what: str) -> None:
+    """Raise unless a raster has one band: which of several is meant nobody can tell.
+
+    Args:
+        source: the raster.
+        dataset: the same, open.
+        what: the kind of raster that has one band, as in "a raster of classes".
+
+    Raises:
+        GeoSegError: `several_bands`.
+    """
+    bands, images = value_bands(dataset), max(len(dataset.subdatasets), 1)
+    if len(bands) == 1 and images == 1:
+        return
+    picture = {ColorInterp.red, ColorInterp.green, ColorInterp.blue} <= set(dataset.colorinterp)
+    found = (
+        "the three bands of a picture"
+        if picture
+        else f"{len(bands)} bands"
+        if len(bands) > 1
+        else f"{images} images"
+    )
+    raise GeoSegError(
+        "several_bands",
+        f"'{title(source)}' has {found}; {what} has one band.",
+        "Turn its colours into one band of codes first (Raster > Conversion > RGB to PCT, as many colours as classes)."
+        if picture
+        else "Save the band that is meant as a raster of its own (Raster > Conversion > Translate) and choose that.",
+    )
 
 
 @contextmanager
@@ -282,6 +316,48 @@ def value_bands(dataset: Any) -> list[int]:
         for index, meaning in zip(dataset.indexes, dataset.colorinterp, strict=True)
         if meaning != ColorInterp.alpha
     ]
+
+
+@dataclass(frozen=True)
+class BandSet:
+    """The bands with values of a file, and what tells them apart: descriptions, else colours, else nothing."""
+
+    indexes: tuple[int, ...]
+    marks: tuple[str, ...]
+
+    @classmethod
+    def of(cls, dataset: Any) -> BandSet:
+        """Of an open raster."""
+        indexes = tuple(value_bands(dataset))
+        named = tuple(str(dataset.descriptions[index - 1] or "") for index in indexes)
+        meant = tuple(dataset.colorinterp[index - 1].name for index in indexes)
+        marks = next(
+            (marks for marks in (named, meant) if "" not in marks and len(set(marks)) == len(marks)), ()
+        )
+        return cls(indexes, marks if len(indexes) > 1 else ())
+
+    @property
+    def listed(self) -> str:
+        """`3 bands (red, green, blue)`."""
+        names = ", ".join(self.marks[:6]) + (" …" if len(self.marks) > 6 else "")
+        return f"{len(self.indexes)} band{'s' * (len(self.indexes) != 1)}{f' ({names})' if names else ''}"
+
+    def order_in(self, other: BandSet) -> dict[int, int] | None:
+        """Band -> the same band of another file: by number, unless what tells them apart stands in another order.
+
+        None if the file has other bands.
+        """
+        if len(self.indexes) != len(other.indexes):
+            return None
+        shared = set(self.marks) & set(other.marks)
+        if all(self.marks.index(mark) == other.marks.index(mark) for mark in shared):
+            return dict(zip(self.indexes, other.indexes, strict=True))
+        if set(self.marks) != set(other.marks):
+            return None
+        return {
+            index: other.indexes[other.marks.index(mark)]
+            for index, mark in zip(self.indexes, self.marks, strict=True)
+        }
 
 
 def all_bands(sources: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ..contract import EXPRESSION, Band, GeoSegError, Problem, Recipe, Source
+from ..contract import EXPRESSION, SPECKLE_FILTERS, Band, GeoSegError, Problem, Recipe, Source
 from ..raster.grid import Window, windows_on_lattice
 from ..raster.netcdf import crs_of, numbers_in
 from ..raster.novalue import no_values
 from ..raster.series import open_series
-from ..raster.sources import open_source, source_grid, title
+from ..raster.sources import band_title, open_source, source_grid, title, value_bands
 from ..raster.values import exact_dtype, raster_values
 
 LOOKED_AT = 1 << 21
@@ -40,7 +40,8 @@ def file_problems(recipe: Recipe) -> list[Problem]:
     """Warnings about the files of a recipe.
 
     Codes: `assumed_crs` (degrees without a CRS), `bad_bands` (marked so in the file), `more_images` (the file holds
-    more than is read), `undeclared_gaps` and `undeclared_rim` (values that look like pixels without value).
+    more than is read), `first_band` (heights from one of several bands), `undeclared_gaps` and `undeclared_rim`
+    (values that look like pixels without value).
     """
     found: list[Problem] = []
     every = [band for band in (*recipe.bands, *recipe.intermediates) if band.derive != EXPRESSION]
@@ -63,7 +64,12 @@ def _of_source(source: Source, bands: list[Band]) -> Iterator[Problem]:
     for path in (source.path, *source.paths)[:FILES_LOOKED_AT]:
         one = replace(source, path=path, paths=(), name=title(source))
         with open_source(one) as dataset:
-            looks = _assumed_crs(one, dataset), _bad_bands(one, dataset, bands), _more_images(one, dataset)
+            looks = (
+                _assumed_crs(one, dataset),
+                _bad_bands(one, dataset, bands),
+                _more_images(one, dataset),
+                _first_of_several(one, dataset, bands),
+            )
             for problem in chain(*looks, _gaps(one, dataset, bands)):
                 if path == source.path or problem.code not in said:
                     yield problem
@@ -101,6 +107,21 @@ def _bad_bands(source: Source, dataset: Any, bands: list[Band]) -> Iterator[Prob
             f"{len(used)} of the {dataset.count} bands of layer '{title(source)}' are marked as bad in its file and "
             f"are used: {ranges(used)}.",
             "Untick them, or name the other bands.",
+            "warning",
+        )
+
+
+def _first_of_several(source: Source, dataset: Any, bands: list[Band]) -> Iterator[Problem]:
+    """Terrain of band 1 where there are others: nobody may have chosen it."""
+    names = [
+        band.name for band in bands if band.derive and band.derive not in SPECKLE_FILTERS and band.index == 1
+    ]
+    if names and len(value_bands(dataset)) > 1:
+        yield Problem(
+            "first_band",
+            f"Layer '{title(source)}' has {dataset.count} bands; heights are taken from the first, "
+            f"'{band_title(source, dataset, 1)}'.",
+            "Choose the band of heights, or a layer of its own.",
             "warning",
         )
 
