@@ -24,9 +24,13 @@ class Channel:
         self.folder = folder
         self._stream: TextIO | None = None
         self._record: TextIO | None = None
+        self._unrecorded: OSError | None = None
         if is_first():
             self._stream = stream
-            self._record = (folder / EVENTS_FILE).open("a", encoding="utf-8")
+            try:
+                self._record = (folder / EVENTS_FILE).open("a", encoding="utf-8")
+            except OSError as error:
+                self._unrecorded = error
 
     @classmethod
     def guarding_stdout(cls, folder: Path, shown_by: Callable[[TextIO], Any] | None = None) -> Channel:
@@ -38,6 +42,19 @@ class Channel:
         os.dup2(2, 1)
         sys.stdout = sys.stderr
         return cls(folder, shown_by(events) if shown_by else events)
+
+    def refuse_unrecorded(self) -> None:
+        """Raise if events cannot be recorded in the folder.
+
+        Raises:
+            GeoSegError: `not_writable`.
+        """
+        if self._unrecorded is not None:
+            raise GeoSegError(
+                "not_writable",
+                f"The job folder {self.folder} cannot be written to: {self._unrecorded.strerror}.",
+                "Choose another job folder.",
+            )
 
     def send(self, event_type: str, /, **fields: Any) -> None:
         """Send one event; neither a reader that has gone away nor a full disk stops the job here."""

@@ -16,7 +16,7 @@ from rasterio.errors import RasterioError
 from ..contract import IGNORE, GeoSegError, Grid, LabelClass, Source
 from ..raster.grid import Window
 from ..raster.novalue import no_values
-from ..raster.sources import open_source, source_grid
+from ..raster.sources import descriptions, open_source, source_grid
 from ..raster.writer import CLASSES_TAG, RasterWriter, read_classes
 from ..vector.labelraster import read_raster_classes
 
@@ -77,7 +77,7 @@ class ClassRaster:
             self.grid,
             self.dataset.dtypes[0],
             self.none,
-            [self.dataset.descriptions[0] or "class"],
+            [descriptions(self.dataset)[0] or "class"],
             self.classes if self.legend else (),
             {**own, **tags},
         )

@@ -7,17 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
-from xml.etree import ElementTree
 
 import numpy as np
-import rasterio.shutil
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.io import MemoryFile
 
 from ..contract import Source
 from .grid import Window
 from .netcdf import numbers_in
+from .virtual import virtual_bands
 
 WIDE = ("int64", "uint64")
 """Types whose values a float64 does not hold exactly."""
@@ -93,11 +91,8 @@ def _declared(dataset: Any) -> list[NoValue]:
 
 
 def _exact_nodata(dataset: Any) -> list[float | int | None]:
-    """Nodata of each band, exact also beyond 2**53: rasterio rounds it, or leaves it out. GDAL writes it into a VRT."""
-    with MemoryFile(ext=".vrt") as memory:
-        rasterio.shutil.copy(dataset, memory.name, driver="VRT")
-        bands = ElementTree.fromstring(memory.read()).findall("VRTRasterBand")
-    texts = [band.findtext("NoDataValue") for band in bands]
+    """Nodata of each band, exact also beyond 2**53, where rasterio rounds it or leaves it out."""
+    texts = [band.findtext("NoDataValue") for band in virtual_bands(dataset)]
     return [
         None if text is None else int(text) if kind in WIDE else float(text)
         for text, kind in zip(texts, dataset.dtypes, strict=True)

@@ -15,7 +15,7 @@ from ..contract import GeoSegError, Grid, Series, Source
 from .crs import same_crs
 from .dates import cf_days, date_from, date_in, iso, month
 from .grid import Window, affine_of
-from .sources import BandSet, crs_title, open_source, parse_crs, source_grid, title, value_bands
+from .sources import BandSet, crs_title, descriptions, open_source, parse_crs, source_grid, title, value_bands
 
 OPEN_FILES = 64
 SHIFT_PX = 0.05
@@ -215,8 +215,9 @@ def band_dates(dataset: Any) -> list[float | None]:
     if dataset.driver == "netCDF":
         _, days = netcdf_dates(dataset)
         return days
+    names = descriptions(dataset)
     return [
-        next((day for text in (dataset.descriptions[band - 1] or "", *_dated(dataset.tags(band)))
+        next((day for text in (names[band - 1], *_dated(dataset.tags(band)))
               if (day := date_in(text)) is not None), None)
         for band in value_bands(dataset)
     ]  # fmt: skip

@@ -21,9 +21,11 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 from rasterio.vrt import WarpedVRT
 
 from ..contract import GeoSegError, Grid, Source
+from ..contract.text import plain_text
 from .crs import same_crs, way_to_degrees
 from .grid import same_grid
 from .netcdf import crs_of, refuse_other_order
+from .virtual import virtual_bands
 
 os.environ.setdefault("GDAL_CACHEMAX", "256")  # MB; GDAL's own default grows with the machine
 os.environ.setdefault("GDAL_HTTP_CONNECTTIMEOUT", "10")  # seconds; GDAL's own is for ever
@@ -329,7 +331,7 @@ class BandSet:
     def of(cls, dataset: Any) -> BandSet:
         """Of an open raster."""
         indexes = tuple(value_bands(dataset))
-        named = tuple(str(dataset.descriptions[index - 1] or "") for index in indexes)
+        named = tuple(descriptions(dataset)[index - 1] for index in indexes)
         meant = tuple(dataset.colorinterp[index - 1].name for index in indexes)
         marks = next(
             (marks for marks in (named, meant) if "" not in marks and len(set(marks)) == len(marks)), ()
@@ -386,6 +388,15 @@ def all_bands(sources: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return bands
 
 
+def descriptions(dataset: Any) -> tuple[str, ...]:
+    """What an open raster calls each of its bands; empty where it does not say."""
+    try:
+        texts = dataset.descriptions
+    except UnicodeDecodeError:
+        texts = [band.findtext("Description") for band in virtual_bands(dataset)]
+    return tuple(plain_text(text or "") for text in texts)
+
+
 def band_descriptions(source: Source) -> list[str]:
     """What a raster's file calls each of its bands; empty where it does not say.
 
@@ -393,12 +404,12 @@ def band_descriptions(source: Source) -> list[str]:
         GeoSegError: as `open_source`.
     """
     with open_source(source) as dataset:
-        return [str(text or "") for text in dataset.descriptions]
+        return list(descriptions(dataset))
 
 
 def band_title(source: Source, dataset: Any, index: int) -> str:
     """A band's description, or the layer's name (with the band's number if there are several)."""
-    description = dataset.descriptions[index - 1]
+    description = descriptions(dataset)[index - 1]
     if description:
-        return str(description)
+        return description
     return title(source) if dataset.count == 1 else f"{title(source)} {index}"

@@ -17,7 +17,7 @@ from ..channel import Channel
 from ..contract import GeoSegError, InspectJob
 from ..raster.dates import iso
 from ..raster.slices import band_dates, file_date, netcdf_dates
-from ..raster.sources import crs_text, is_plain_file, parse_crs, value_bands
+from ..raster.sources import crs_text, descriptions, is_plain_file, parse_crs, value_bands
 
 MASK_NAME = re.compile(
     r"(^|[^a-z])(clm|scl|qa|fmask|f?mask|cloud\w*|clear|quality|valid|flags?)([^a-z]|$)", re.IGNORECASE
@@ -89,12 +89,13 @@ def _raster(path: str, found: dict[str, Any]) -> str:
             _container(found)
             return ""
         _ground(dataset, found)
+        names = descriptions(dataset)
         found["bands"] = [
             {
                 "index": index,
-                "name": dataset.descriptions[index - 1] or f"Band {index}",
+                "name": names[index - 1] or f"Band {index}",
                 "dtype": dataset.dtypes[index - 1],
-                "description": dataset.descriptions[index - 1] or "",
+                "description": names[index - 1],
             }
             for index in value_bands(dataset)
         ]

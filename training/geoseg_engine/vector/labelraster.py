@@ -9,16 +9,15 @@ from xml.etree import ElementTree
 
 import geopandas
 import numpy as np
-import rasterio.shutil
 import shapely
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
-from rasterio.io import MemoryFile
 
 from ..contract import GeoSegError, LabelClass, Source
 from ..raster.grid import grid_bounds, windows
 from ..raster.sources import open_source, parse_crs, source_grid, title
 from ..raster.values import raster_values
+from ..raster.virtual import virtual_bands
 from ..raster.writer import read_classes
 from .features import in_crs
 from .legend import MOST_CLASSES, PALETTE, value_text
@@ -108,15 +107,8 @@ def _known(dataset: Any, values: NDArray[np.float64]) -> tuple[LabelClass, ...]:
 
 
 def _described(dataset: Any) -> tuple[dict[float, str], dict[float, str]]:
-    """Names and colours by value from category names and the attribute table.
-
-    Rasterio does not show them; GDAL writes both into a virtual copy of the raster, whatever format they came in.
-    """
-    with MemoryFile(ext=".vrt") as memory:
-        rasterio.shutil.copy(dataset, memory.name, driver="VRT")
-        band = ElementTree.fromstring(memory.read()).find("VRTRasterBand")
-    if band is None:
-        return {}, {}
+    """Names and colours by value from category names and the attribute table."""
+    band = virtual_bands(dataset)[0]
     categories = band.findall("CategoryNames/Category")
     names = {float(value): item.text.strip() for value, item in enumerate(categories) if item.text}
     colors: dict[float, str] = {}
