@@ -19,7 +19,7 @@ from ..raster.series import open_series
 from ..raster.sources import band_title, open_source, source_grid, title, value_bands
 from ..raster.values import exact_dtype, raster_values
 
-LOOKED_AT = 1 << 21
+LOOKED_AT = 1 << 20
 """Values of a source that are looked at for undeclared gaps."""
 
 FILES_LOOKED_AT = 4
