@@ -107,12 +107,10 @@ def _attributes(dataset: Any) -> tuple[tuple[float, ...], tuple[float, float] | 
     if kind.kind == "u":  # bytes kept as signed that are meant to be unsigned
         numbers = [number + 256**kind.itemsize if number < 0 else number for number in numbers]
     more = tuple(dict.fromkeys(number for number in numbers if not math.isnan(number)))
-    if dataset.driver == "netCDF":
-        return more, None
     low, high = (numbers_in(tags.get(key, "")) for key in ("valid_min", "valid_max"))
     both = numbers_in(tags.get("valid_range", ""))
     low, high = (both[:1], both[1:]) if len(both) == 2 else (low, high)
-    if not low and not high:
+    if not (low or high) or (dataset.driver == "netCDF" and low and high):  # those GDAL has looked at
         return more, None
     return more, (low[0] if low else -math.inf, high[0] if high else math.inf)
 

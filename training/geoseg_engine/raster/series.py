@@ -137,7 +137,7 @@ def fill_values(source: Source, dataset: Any, bands: list[int], part: Window, re
     """
     facts = [no_values(dataset)[band - 1] for band in bands]
     inside = part.clipped(dataset.height, dataset.width)
-    plain = all(fact.by != "mask" and fact.limits is None and not fact.alpha for fact in facts)
+    plain = all(fact.by != "mask" and not fact.alpha for fact in facts)
     if not plain or inside != part:
         result[:] = raster_values(source, dataset, bands, part, "float32")
         return
@@ -159,6 +159,8 @@ def fill_values(source: Source, dataset: Any, bands: list[int], part: Window, re
         for own in named:
             if own is not None and (codes.dtype.kind == "f" or float(own).is_integer()):
                 np.copyto(values, np.nan, where=codes == of_type(own, codes.dtype))
+        if fact.limits is not None and source.nodata is None:
+            np.copyto(values, np.nan, where=(codes < fact.limits[0]) | (codes > fact.limits[1]))
         if codes.dtype.kind == "f":
             np.copyto(values, np.nan, where=np.isinf(values))
 
