@@ -6,7 +6,6 @@ the channel keeps a duplicate and descriptor 1 then leads where descriptor 2 lea
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from .contract import CANCEL_FILE, EVENT_FIELDS, EVENTS_FILE, PROTOCOL, Cancelled, GeoSegError, encode
+from .contract.text import json_text
 
 
 class Channel:
@@ -62,7 +62,7 @@ class Channel:
         if unknown:
             raise ValueError(f"event {event_type} has no field {sorted(unknown)}")
         event = {"v": PROTOCOL, "type": event_type, "t": round(time.time(), 3), **encode(fields)}
-        line = json.dumps(event, ensure_ascii=False, allow_nan=False) + "\n"
+        line = json_text(event) + "\n"
         self._record = _written(self._record, line)
         self._stream = _written(self._stream, line)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any
 
 _BREAKS = re.compile("[\t\n\x0b\x0c\r\x85\u2028\u2029]+")
 _UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\ufffe\uffff]")
 _HALVES = re.compile("[\ud800-\udfff]")
+_ESCAPED = re.compile("[\x85\u2028\u2029\ud800-\udfff]")
 
 
 def plain_text(text: str) -> str:
@@ -14,6 +17,16 @@ def plain_text(text: str) -> str:
     if text.isprintable():
         return text
     return _HALVES.sub("\ufffd", _UNFIT.sub("", _BREAKS.sub(" ", text)))
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """JSON as people read it; escaped where a text in it would break lines, or cannot be written as UTF-8.
+
+    Raises:
+        ValueError: for NaN and infinities.
+    """
+    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
+    return json.dumps(value, indent=indent, allow_nan=False) if _ESCAPED.search(text) else text
 
 
 def make_plain(item: object, *fields: str) -> None:
