@@ -111,7 +111,8 @@ def test_odd_nodata_beyond_float64_is_exact_beside_a_mask(tmp_path):
         <GeoTransform>{CORNER[0]}, 10, 0, {CORNER[1]}, 0, -10</GeoTransform>
         <VRTRasterBand dataType="Int64" band="1"><NoDataValue>{2**60 + 1}</NoDataValue><SimpleSource>
         <SourceFilename relativeToVRT="1">a.tif</SourceFilename><SourceBand>1</SourceBand></SimpleSource>
-        </VRTRasterBand><MaskBand><VRTRasterBand dataType="Byte"><SimpleSource><SourceFilename relativeToVRT="1">a.tif</SourceFilename>
+        </VRTRasterBand><MaskBand><VRTRasterBand dataType="Byte"><SimpleSource>
+        <SourceFilename relativeToVRT="1">a.tif</SourceFilename>
         <SourceBand>mask,1</SourceBand></SimpleSource></VRTRasterBand></MaskBand></VRTDataset>""",
         encoding="utf-8",
     )
