@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from osgeo import gdal
+from osgeo import gdal, osr
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransformContext,
@@ -90,6 +90,8 @@ class RasterExport:
             raise export_failed(self.path, f"QGIS answered with code {int(outcome)}")
         if not any(self.nodata_values) and not all(self.source_nodata_used):
             forget_nodata(partial)
+        if self.crs.isValid() and not self.crs.authid().startswith("EPSG:"):
+            write_crs(partial, self.crs)
         if self.alpha:
             mark_alpha(partial, self.alpha, self._own_nodata(provider))
         replace_with_sidecars(partial, self.path)
@@ -123,6 +125,16 @@ def forget_nodata(path: Path) -> None:
     for index in range(dataset.RasterCount):
         dataset.GetRasterBand(index + 1).DeleteNoDataValue()
     dataset.FlushCache()
+
+
+def write_crs(path: Path, crs: QgsCoordinateReferenceSystem) -> None:
+    """Give a GeoTIFF a CRS in full: QGIS writes it as WKT 1, which holds no rotated pole."""
+    reference = osr.SpatialReference()
+    if reference.SetFromUserInput(crs.toWkt(QgsCoordinateReferenceSystem.WktVariant.WKT2_2019)) == 0:
+        reference.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
+        dataset = gdal.Open(str(path), gdal.GA_Update)
+        dataset.SetSpatialRef(reference)
+        dataset.FlushCache()
 
 
 def mark_alpha(path: Path, bands: tuple[int, ...], nodata: float | None) -> None:
