@@ -107,7 +107,11 @@ class RasterExport:
 
     def _own_nodata(self, provider: QgsRasterDataProvider) -> float | None:
         """The nodata value of the file, if it counts: QGIS leaves it out where there is a band of alpha."""
-        used = [band for band, counts in enumerate(self.source_nodata_used, 1) if counts and band not in self.alpha]
+        used = [
+            band
+            for band, counts in enumerate(self.source_nodata_used, 1)
+            if counts and band not in self.alpha
+        ]
         known = [provider.sourceNoDataValue(band) for band in used if provider.sourceHasNoDataValue(band)]
         return known[0] if known and not any(self.nodata_values) else None
 

@@ -1,15 +1,18 @@
 """CRS that are not on the earth, not in a register or not in a GeoTIFF: used as they are, kept, or refused by name."""
 
+import re
+
 import geopandas
 import numpy as np
 import pyogrio
 import pyproj
 import pytest
-import rasterio
+import rasterio.shutil
 from data_scenes import channel, hills, one_band_each, sources_of, write_cf, write_polygons, write_raster
 from shapely import box
 
 from geoseg_engine.contract import (
+    AreasJob,
     Band,
     GeoSegError,
     Grid,
@@ -22,6 +25,7 @@ from geoseg_engine.contract import (
     TileJob,
 )
 from geoseg_engine.dataset import labels, tiles
+from geoseg_engine.judgement import areas
 from geoseg_engine.raster.crs import same_crs, way_between, way_to_degrees
 from geoseg_engine.raster.geodesy import pixel_areas_m2, pixel_size_m
 from geoseg_engine.raster.sources import open_source, parse_crs, source_crs
@@ -126,6 +130,24 @@ def test_terrain_needs_a_unit_of_length(tmp_path):
             channel(tmp_path),
         )
     assert caught.value.code == "unknown_unit" and not (tmp_path / "t.tif").exists()
+
+
+def test_a_unit_that_nobody_knows_is_said_and_areas_are_refused(tmp_path):
+    image = write_raster(tmp_path / "a.tif", hills(20, 20), 1, (100, 420), SITE)
+    source = (Source("a", str(image), crs=NO_UNIT),)
+    result = stack.run(StackJob(source, (Band("v", "a"),), output="s.tif"), tmp_path, channel(tmp_path))
+    assert [item["code"] for item in result["warnings"]] == ["unknown_unit"]
+    write_raster(tmp_path / "c.tif", np.ones((8, 8), np.uint8), 1, (100, 420), SITE)
+    assert areas.run(AreasJob("c.tif", output="areas"), tmp_path, channel(tmp_path))["total_m2"] == 64
+    rasterio.shutil.copy(tmp_path / "c.tif", tmp_path / "c.vrt", driver="VRT")
+    text = (tmp_path / "c.vrt").read_text(encoding="utf-8")
+    srs = NO_UNIT.replace('"', "&quot;")
+    (tmp_path / "c.vrt").write_text(
+        re.sub(r">(LOCAL_CS|ENGCRS).*</SRS>", f">{srs}</SRS>", text), encoding="utf-8"
+    )
+    with pytest.raises(GeoSegError) as caught:
+        areas.run(AreasJob(str(tmp_path / "c.vrt"), output="areas"), tmp_path, channel(tmp_path))
+    assert caught.value.code == "unknown_unit"
 
 
 def test_degrees_of_another_planet_have_no_utm_zone_and_no_way_to_the_earth():

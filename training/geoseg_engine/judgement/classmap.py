@@ -135,7 +135,7 @@ def foreign_classes(source: Source) -> tuple[LabelClass, ...]:
     Raises:
         GeoSegError: `not_classes` for values that are no whole numbers; as `read_raster_classes`.
     """
-    found = read_raster_classes(source, "EPSG:4326")
+    found = read_raster_classes(source)
     broken = found.values[found.values % 1 != 0]
     if broken.size:
         raise GeoSegError(

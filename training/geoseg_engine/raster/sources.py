@@ -97,10 +97,11 @@ def is_plain_file(path: str) -> bool:
 
 def _refuse_unusable(source: Source, dataset: Any) -> None:
     if dataset.count == 0:
-        inside = ", ".join(name.rsplit(":", 1)[-1] for name in dataset.subdatasets[:6])
+        names = [name.rsplit(":", 1)[-1] for name in dataset.subdatasets]
+        inside = f"{len(names)} rasters: {', '.join(names[:6])}{' …' if len(names) > 6 else ''}"
         raise GeoSegError(
             "no_bands",
-            f"Layer '{title(source)}' has no bands of its own; it holds {inside or 'nothing readable'}.",
+            f"Layer '{title(source)}' has no bands of its own; it holds {inside if names else 'nothing readable'}.",
             "Add one of its variables to the project as a layer and use that.",
         )
     if any(dtype.startswith("complex") for dtype in dataset.dtypes):

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..contract import EXPRESSION, SPECKLE_FILTERS, Band, GeoSegError, Problem, Recipe, Source
+from ..raster.crs import unit_m
 from ..raster.grid import Window, windows_on_lattice
 from ..raster.netcdf import crs_of, numbers_in
 from ..raster.novalue import no_values
 from ..raster.series import open_series
-from ..raster.sources import band_title, open_source, source_grid, title, value_bands
+from ..raster.sources import band_title, open_source, parse_crs, source_grid, title, value_bands
 from ..raster.values import exact_dtype, raster_values
 
 LOOKED_AT = 1 << 20
@@ -39,11 +40,11 @@ raster that is taken for classes."""
 def file_problems(recipe: Recipe) -> list[Problem]:
     """Warnings about the files of a recipe.
 
-    Codes: `assumed_crs` (degrees without a CRS), `bad_bands` (marked so in the file), `more_images` (the file holds
-    more than is read), `first_band` (heights from one of several bands), `undeclared_gaps` and `undeclared_rim`
-    (values that look like pixels without value).
+    Codes: `unknown_unit` (of the grid's CRS), `assumed_crs` (degrees without a CRS), `bad_bands` (marked so in the
+    file), `more_images` (the file holds more than is read), `first_band` (heights from one of several bands),
+    `undeclared_gaps` and `undeclared_rim` (values that look like pixels without value).
     """
-    found: list[Problem] = []
+    found: list[Problem] = list(_unknown_unit(recipe.grid.crs))
     every = [band for band in (*recipe.bands, *recipe.intermediates) if band.derive != EXPRESSION]
     for source in recipe.sources:
         bands = [band for band in every if band.source == source.key]
@@ -74,6 +75,17 @@ def _of_source(source: Source, bands: list[Band]) -> Iterator[Problem]:
                 if path == source.path or problem.code not in said:
                     yield problem
                 said.add(problem.code)
+
+
+def _unknown_unit(crs: str) -> Iterator[Problem]:
+    found = parse_crs(crs)
+    if not found.is_geographic and unit_m(found) is None:
+        yield Problem(
+            "unknown_unit",
+            f"The CRS '{found.name}' does not say how long its unit is: it is taken as one metre.",
+            "Assign a CRS with a unit to the layers (layer properties, Source) if that is wrong.",
+            "warning",
+        )
 
 
 def _assumed_crs(source: Source, dataset: Any) -> Iterator[Problem]:

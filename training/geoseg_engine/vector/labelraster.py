@@ -47,8 +47,12 @@ class RasterClasses:
     footprint: shapely.Geometry
 
 
-def read_raster_classes(source: Source, crs: str) -> RasterClasses:
+def read_raster_classes(source: Source, crs: str = "") -> RasterClasses:
     """Look at every pixel of a label raster for its values; names from its categories, colours from its palette.
+
+    Args:
+        source: the raster.
+        crs: of the footprint; empty is the raster's own.
 
     Raises:
         GeoSegError: as `open_source`; `too_many_classes`, `no_labels` if no pixel has a value.
@@ -59,7 +63,7 @@ def read_raster_classes(source: Source, crs: str) -> RasterClasses:
         known = _known(dataset, values)
     xmin, ymin, xmax, ymax = grid_bounds(own)
     box = shapely.segmentize(shapely.box(xmin, ymin, xmax, ymax), max(xmax - xmin, ymax - ymin) / 20)
-    footprint = in_crs(geopandas.GeoSeries([box], crs=parse_crs(own.crs)), parse_crs(crs)).iloc[0]
+    footprint = in_crs(geopandas.GeoSeries([box], crs=parse_crs(own.crs)), parse_crs(crs or own.crs)).iloc[0]
     return RasterClasses(source, values, known, footprint)
 
 
