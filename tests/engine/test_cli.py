@@ -330,7 +330,7 @@ def failure(folder: Path, *flags: str) -> dict[str, Any]:
     command = [sys.executable, "-m", "geoseg_engine", *flags, "--json"]
     environ = {**os.environ, "PYTHONPATH": str(ENGINE)}
     done = subprocess.run(
-        command, cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=folder, env=environ, capture_output=True, encoding="utf-8", timeout=60, check=False
     )
     (line,) = done.stdout.splitlines()
     assert done.returncode == 1 and json.loads(line)["type"] == "failed"

@@ -80,7 +80,7 @@ def test_a_notebook_works_beside_another_proj(tmp_path):
     names = ("PROJ_LIB", "PROJ_DATA", "GDAL_DATA", "GDAL_DRIVER_PATH")
     environ = {**os.environ, **dict.fromkeys(names, str(tmp_path)), "PYTHONPATH": str(TRAINING)}
     done = subprocess.run(
-        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code], env=environ, capture_output=True, encoding="utf-8", check=False
     )
     assert done.stdout.split() == ["WGS", "84", "/", "UTM", "zone", "32N", "True"], done.stderr
 
@@ -92,7 +92,7 @@ def test_inside_qgis_they_are_its_own(tmp_path):
         [sys.executable, "-c", code + "print(os.environ['PROJ_LIB'])"],
         env=environ,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
     )
     assert done.stdout.strip() == str(tmp_path)

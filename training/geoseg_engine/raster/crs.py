@@ -62,12 +62,8 @@ def way_between(one: pyproj.CRS, other: pyproj.CRS) -> pyproj.Transformer | None
     try:
         return pyproj.Transformer.from_crs(one, other, always_xy=True)
     except (ProjError, CRSError) as error:
-        local = [f"'{crs.name}'" for crs in (one, other) if is_local(crs)]
-        why = (
-            f"{' and '.join(local)} cannot be placed on the earth"
-            if local
-            else "they are of different bodies"
-        )
+        local = " and ".join(f"'{crs.name}'" for crs in (one, other) if is_local(crs))
+        why = f"{local} cannot be placed on the earth" if local else "no transformation is known"
         raise GeoSegError(
             "no_way",
             f"Nothing leads from the CRS '{one.name}' to '{other.name}': {why}.",

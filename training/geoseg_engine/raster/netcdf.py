@@ -76,8 +76,8 @@ def crs_of(dataset: Any) -> tuple[pyproj.CRS | None, bool]:
     if own is not None:
         return own, False
     for key in CRS_KEYS:
-        if mapping.get(key):
-            return pyproj.CRS.from_user_input(mapping[key]), False
+        if found := mapping.get(key):
+            return pyproj.CRS.from_user_input(int(found) if isinstance(found, float) else found), False
     return (pyproj.CRS(GEOGRAPHIC), True) if in_plain_degrees(tags) else (None, False)
 
 

@@ -79,13 +79,16 @@ def _declared(dataset: Any) -> list[NoValue]:
     wide = any(kind in WIDE for kind in dataset.dtypes)
     own = _exact_nodata(dataset) if wide else dataset.nodatavals
     for index, flags, nodata in zip(dataset.indexes, dataset.mask_flag_enums, own, strict=True):
-        by: Literal["nothing", "nodata", "mask"] = "mask"
-        if MaskFlags.all_valid in flags or flags == [MaskFlags.nodata]:
-            by = "nothing" if MaskFlags.all_valid in flags else "nodata"
+        by: Literal["nothing", "nodata", "mask"] = "nothing" if MaskFlags.all_valid in flags else "mask"
+        if flags == [MaskFlags.nodata]:
+            by = "nodata"
         if MaskFlags.nodata in flags and MaskFlags.per_dataset in flags:
             nodata = None  # NODATA_VALUES: only where all bands have theirs
         besides = alpha if alpha != index and MaskFlags.alpha not in flags else 0
-        further = tuple(value for value in more if value != nodata)
+        kind = np.dtype(dataset.dtypes[index - 1])
+        further = tuple(
+            value for value in more if nodata is None or of_type(value, kind) != of_type(nodata, kind)
+        )
         found.append(NoValue(by, nodata, further, limits, besides))
     return found
 
@@ -164,5 +167,5 @@ def of_type(number: float, dtype: np.dtype[Any]) -> Any:
     if dtype.kind == "f":
         return dtype.type(number)
     limits = np.iinfo(dtype)
-    whole = number == int(number) and limits.min <= number <= limits.max
-    return dtype.type(int(number)) if whole else number
+    held = limits.min <= number <= limits.max and number == int(number)
+    return dtype.type(int(number)) if held else number

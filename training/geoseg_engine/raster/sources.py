@@ -128,14 +128,10 @@ def refuse_several_bands(source: Source, dataset: Any, what: str) -> None:
     bands, images = value_bands(dataset), max(len(dataset.subdatasets), 1)
     if len(bands) == 1 and images == 1:
         return
-    picture = {ColorInterp.red, ColorInterp.green, ColorInterp.blue} <= set(dataset.colorinterp)
-    found = (
-        "the three bands of a picture"
-        if picture
-        else f"{len(bands)} bands"
-        if len(bands) > 1
-        else f"{images} images"
-    )
+    colours = {ColorInterp.red, ColorInterp.green, ColorInterp.blue}
+    picture = len(bands) == 3 and colours <= set(dataset.colorinterp)
+    found = f"{len(bands)} bands" if len(bands) > 1 else f"{images} images"
+    found = "the three bands of a picture" if picture else found
     raise GeoSegError(
         "several_bands",
         f"'{title(source)}' has {found}; {what} has one band.",
@@ -211,7 +207,7 @@ def parse_crs(text: str) -> pyproj.CRS:
     WKT that describes a registered CRS becomes that one, as in QGIS: only then are datum shifts known.
 
     Raises:
-        GeoSegError: `bad_crs`, also for one that has no plane or no longitude and latitude.
+        GeoSegError: `bad_crs`, also for one that is not of a map.
     """
     try:
         crs = pyproj.CRS.from_user_input(text)
@@ -223,14 +219,10 @@ def parse_crs(text: str) -> pyproj.CRS:
             "bad_crs", f"'{text[:60]}' is not a known CRS.", "Choose another CRS.", str(error)
         ) from error
     if crs.is_geocentric or crs.is_vertical:
-        what = (
-            "measures from the centre of the earth"
-            if crs.is_geocentric
-            else "says only how heights are measured"
-        )
+        what = "geocentric coordinates" if crs.is_geocentric else "heights alone"
         raise GeoSegError(
             "bad_crs",
-            f"The CRS '{crs.name}' {what}: there is no map in it.",
+            f"The CRS '{crs.name}' is one of {what}, not of a map.",
             "Assign the CRS of the layer's x and y (layer properties, Source).",
         )
     return crs

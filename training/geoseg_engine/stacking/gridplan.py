@@ -262,7 +262,7 @@ def plan_extent(
         before.append(title(source))
     assert shared is not None
     if request.extent is None:
-        _refuse_sliver(_grid(lattice, shared), used, grids)
+        _refuse_sliver(lattice, shared, used, grids)
     ground = shared
     cuts = [] if area is None else [area]
     if request.extent is not None:
@@ -274,20 +274,20 @@ def plan_extent(
     return _grid(lattice, shared)
 
 
-def _refuse_sliver(shared: Grid, used: tuple[Source, ...], grids: dict[str, Grid]) -> None:
+def _refuse_sliver(
+    lattice: Lattice, shared: tuple[int, int, int, int], used: tuple[Source, ...], grids: dict[str, Grid]
+) -> None:
     """Raise if rasters share so little that hardly anybody means it; who gives an extent does.
 
     Raises:
         GeoSegError: `sliver`.
     """
-    width, height = pixel_size(shared)
-    for place, (count, size, what) in enumerate(
-        ((shared.width, width, "columns"), (shared.height, height, "rows"))
-    ):
-        own = [
-            reprojected_bounds(grid_bounds(grids[source.key]), grids[source.key].crs, shared.crs)
-            for source in used
-        ]
+    own = [
+        reprojected_bounds(grid_bounds(grids[source.key]), grids[source.key].crs, lattice.crs)
+        for source in used
+    ]
+    for place, size, what in ((0, lattice.width, "columns"), (1, lattice.height, "rows")):
+        count = shared[place + 2] - shared[place]
         share = count * size / min(bounds[place + 2] - bounds[place] for bounds in own)
         if share < SLIVER_SHARE or (count < SLIVER_PX and share < LITTLE_SHARE):
             names = ", ".join(f"'{title(source)}'" for source in used)
