@@ -16,7 +16,8 @@ from ..raster.crs import unit_m
 from ..raster.grid import Window, windows_on_lattice
 from ..raster.netcdf import crs_of, numbers_in
 from ..raster.novalue import no_values
-from ..raster.series import open_series
+from ..raster.series import OpenSeries, open_series
+from ..raster.slices import NUMBERED, netcdf_dates
 from ..raster.sources import band_title, open_source, parse_crs, source_grid, title, value_bands
 from ..raster.values import exact_dtype, raster_values
 
@@ -41,8 +42,8 @@ def file_problems(recipe: Recipe) -> list[Problem]:
     """Warnings about the files of a recipe.
 
     Codes: `unknown_unit` (of the grid's CRS), `assumed_crs` (degrees without a CRS), `bad_bands` (marked so in the
-    file), `more_images` (the file holds more than is read), `first_band` (heights from one of several bands),
-    `undeclared_gaps` and `undeclared_rim` (values that look like pixels without value).
+    file), `more_images`, `first_of_several`, `first_band` (more is there than is read), `undeclared_gaps` and
+    `undeclared_rim` (values that look like pixels without value).
     """
     found: list[Problem] = list(_unknown_unit(recipe.grid.crs))
     every = [band for band in (*recipe.bands, *recipe.intermediates) if band.derive != EXPRESSION]
@@ -59,6 +60,7 @@ def _of_source(source: Source, bands: list[Band]) -> Iterator[Problem]:
     if source.kind == "series":
         with open_series(source) as series:
             yield from _assumed_crs(source, series.files.get(series.variables[0][0].path))
+            yield from _first_of_dimension(series)
     if source.kind != "raster":
         return
     said: set[str] = set()
@@ -96,6 +98,20 @@ def _assumed_crs(source: Source, dataset: Any) -> Iterator[Problem]:
             "Set its CRS (layer properties, Source) if it is another.",
             "warning",
         )
+
+
+def _first_of_dimension(series: OpenSeries) -> Iterator[Problem]:
+    """Variables with a further dimension, such as depth, of which no number says which part is meant."""
+    names = series.source.series.variables if series.source.series else ()
+    for name, slices in zip(names, series.variables, strict=False):
+        count = len(netcdf_dates(series.files.get(slices[0].path))[0])
+        if count > 1 and not NUMBERED.match(name):
+            yield Problem(
+                "first_of_several",
+                f"Variable '{name}' of layer '{title(series.source)}' has {count} rasters a date; the first is used.",
+                f"Choose one of {name}[1] to {name}[{count}].",
+                "warning",
+            )
 
 
 def _more_images(source: Source, dataset: Any) -> Iterator[Problem]:
