@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
@@ -49,10 +50,8 @@ def file_problems(recipe: Recipe) -> list[Problem]:
     every = [band for band in (*recipe.bands, *recipe.intermediates) if band.derive != EXPRESSION]
     for source in recipe.sources:
         bands = [band for band in every if band.source == source.key]
-        try:
+        with suppress(GeoSegError):  # whoever reads the file says what is wrong with it
             found += _of_source(source, bands)
-        except GeoSegError as error:
-            found.append(Problem(error.code, error.message, error.hint))
     return found
 
 
