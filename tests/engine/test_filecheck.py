@@ -11,7 +11,7 @@ from geoseg_engine.contract import Band, GridRequest, Recipe, Series, Source, St
 from geoseg_engine.raster.grid import whole
 from geoseg_engine.raster.sources import band_title, open_source
 from geoseg_engine.stacking import filecheck, stack, terrain
-from geoseg_engine.stacking.filecheck import file_problems, outliers, ranges
+from geoseg_engine.stacking.filecheck import Extremes, file_problems, ranges
 from geoseg_engine.stacking.gridplan import plan_recipe
 from geoseg_engine.stacking.recipes import recipe_of_raster
 
@@ -72,10 +72,16 @@ def test_plain_values_are_no_gaps(tmp_path, values):
 
 
 def test_an_outlier_is_far_from_the_rest_and_of_a_usual_kind():
-    values = np.array([1.0, 2.0, 3.0, -9999.0, -9999.0, 1e38])
-    assert (
-        sorted(outliers(values)) == [-9999.0, 1e38] and outliers(np.array([-9999.0, 4000.0, -4000.0])) == []
-    )
+    found = Extremes()
+    for values in ([1.0, 2.0, np.nan, -9999.0], [3.0, -9999.0, 1e38], [np.nan]):
+        found.add(np.array(values))
+    assert found.outliers() == {-9999.0: 2, 1e38: 1} and (found.low, found.high) == (1, 3)
+    usual = Extremes()
+    usual.add(np.array([-999.0, -1000.0, 500.0, 900.0]))
+    assert usual.outliers() == {}
+    alone = Extremes()
+    alone.add(np.full(5, -9999.0))
+    assert alone.outliers() == {}
 
 
 @pytest.mark.parametrize(("value", "dtype"), [(0, "uint8"), (255, "uint8"), (0, "float32")])
