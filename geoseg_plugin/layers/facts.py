@@ -29,7 +29,7 @@ from .classes import legend_entries, single_color
 from .exports import straightened, value_text
 from .legendclasses import LEGEND_FIELD
 from .rasterclasses import raster_classes
-from .snapshot import band_name, crs_text, export_reason, file_of, is_categorical, user_nodata
+from .snapshot import band_name, crs_text, export_reason, file_of, is_categorical, user_nodata, value_bands
 
 METRES_PER_DEGREE = 111_320.0
 MOST_READ = 200_000
@@ -47,7 +47,7 @@ def raster_facts(
     boxes = [layer.extent() for layer in layers]
     extent = union((box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum()) for box in boxes)
     width, height = abs(layer.rasterUnitsPerPixelX()), abs(layer.rasterUnitsPerPixelY())
-    bands = range(1, layer.bandCount() + 1)
+    bands = value_bands(layer)
     return RasterFacts(
         layer_id=layer.id(),
         name=layer.name(),

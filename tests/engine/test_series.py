@@ -200,7 +200,7 @@ def test_files_of_other_pixels_bands_or_crs_are_refused(tmp_path):
             tmp_path / "b_2019-02-01.tif", values[1], corner=(CORNER[0] + 4, CORNER[1])
         ),
         "the CRS EPSG:32633": write_raster(tmp_path / "c_2019-02-01.tif", values[1], crs="EPSG:32633"),
-        "1 and 2 bands": write_raster(tmp_path / "d_2019-02-01.tif", values),
+        "1 band and 2 bands": write_raster(tmp_path / "d_2019-02-01.tif", values),
         "does not exist": tmp_path / "e_2019-02-01.tif",
     }
     for words, other in others.items():
@@ -394,6 +394,8 @@ def test_a_further_dimension_is_chosen_by_number(tmp_path, dims):
     values = np.moveaxis(values, dims.index("b"), 0)
     found = read(source, statistic("maximum", 1), statistic("maximum", 2))
     np.testing.assert_allclose(found, [values[2].max(axis=0), values[0].max(axis=0)])
+    with pytest.raises(GeoSegError, match=r"'a' of layer 's' has 3 rasters a date"):
+        own_grid(Source("s", str(file), kind="series"))
     with pytest.raises(GeoSegError, match=r"has 3 rasters a date, 4 is asked for"):
         own_grid(Source("s", str(file), kind="series", series=Series(("a[4]",))))
 

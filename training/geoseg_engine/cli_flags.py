@@ -119,7 +119,17 @@ def json_of(flag: str, word: str) -> Any:
 
 
 def absolute(text: str) -> str:
-    """The absolute path of something that exists; any other text as it is."""
+    """The absolute path of something that exists; any other text as it is.
+
+    Raises:
+        GeoSegError: `bad_name` for a name that is not in UTF-8, which neither GDAL nor JSON takes.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise GeoSegError(
+            "bad_name", f"The name of the file {text!a} is not in UTF-8.", "Rename it."
+        ) from error
     return str(Path(text).resolve()) if text and Path(text).exists() else text
 
 

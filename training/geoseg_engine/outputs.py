@@ -12,7 +12,7 @@ from pathlib import Path
 import rasterio
 from rasterio.errors import RasterioIOError
 
-from .contract import GeoSegError
+from .contract import GeoSegError, remove_with_sidecars, replace_with_sidecars
 
 SPARE_BYTES = 4 << 20
 
@@ -20,6 +20,8 @@ SPARE_BYTES = 4 << 20
 @contextmanager
 def whole_file(path: Path, needs_bytes: int = 0) -> Iterator[Path]:
     """Give a temporary name beside `path`; it becomes `path` when the block ends, or vanishes if it fails.
+
+    So does what GDAL and SQLite keep beside it; what lay beside an older `path` goes.
 
     Args:
         path: the final name; missing folders are made.
@@ -30,16 +32,16 @@ def whole_file(path: Path, needs_bytes: int = 0) -> Iterator[Path]:
     """
     prepare_folder(path.parent, needs_bytes)
     partial = path.with_name(f"{path.stem}.part{path.suffix}")
-    partial.unlink(missing_ok=True)
+    remove_with_sidecars(partial)
     try:
         yield partial
         if partial.suffix in (".tif", ".tiff"):
             refuse_truncated(partial, path)
-        partial.replace(path)
+        replace_with_sidecars(partial, path)
     except RasterioIOError as error:
         raise write_error(path, error) from error
     finally:
-        partial.unlink(missing_ok=True)
+        remove_with_sidecars(partial)
 
 
 def prepare_folder(folder: Path, needs_bytes: int = 0) -> None:

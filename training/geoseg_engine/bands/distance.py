@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import pyproj
 import shapely
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from ..contract import Grid
+from ..raster.crs import refuse_unknown_unit, unit_m, way_to_degrees
 from ..raster.geodesy import pixel_size_m
 from ..raster.grid import Window, affine_of, pixel_size
 from ..raster.sources import parse_crs
@@ -96,19 +96,18 @@ class Measure:
         """Compare metres of the map with metres on the ground at nine places."""
         crs = parse_crs(grid.crs)
         self._grid, self._crs = grid, crs
-        self._unit_m = float(crs.axis_info[0].unit_conversion_factor) if crs.axis_info else 1.0
+        refuse_unknown_unit(crs, "A distance")
+        self._unit_m = unit_m(crs) or 1.0
         places = [(grid.height * y / 2, grid.width * x / 2) for y in range(3) for x in range(3)]
         width, height = (side * self._unit_m for side in pixel_size(grid))
         ratios = [pixel_size_m(grid, *place) for place in places]
         off = max(max(abs(w / width - 1), abs(h / height - 1)) for w, h in ratios)
-        self._plane = crs.geodetic_crs is None or (not crs.is_geographic and off < TRUE_SCALE)
-        if not self._plane:
-            self._to_degrees = pyproj.Transformer.from_crs(crs, crs.geodetic_crs, always_xy=True)
+        self._to_degrees = None if not crs.is_geographic and off < TRUE_SCALE else way_to_degrees(crs)
 
     def metres(self, cols: Floats, rows: Floats) -> Floats:
         """(points, 2) on the map or (points, 3) in space."""
         a, b, _, d, e, _ = self._grid.transform
-        if self._plane:
+        if self._to_degrees is None:
             return np.column_stack([a * cols + b * rows, d * cols + e * rows]) * self._unit_m
         xs, ys = affine_of(self._grid) * (cols, rows)
         lon, lat = (np.radians(part) for part in self._to_degrees.transform(xs, ys))

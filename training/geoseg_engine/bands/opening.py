@@ -8,9 +8,10 @@ from typing import Protocol
 
 import numpy as np
 
-from ..contract import Band, GeoSegError, Grid, Source
+from ..contract import SPECKLE_FILTERS, Band, GeoSegError, Grid, Source
+from ..raster.crs import refuse_unknown_unit
 from ..raster.grid import Window
-from ..raster.sources import open_source, source_grid, title
+from ..raster.sources import open_source, parse_crs, source_grid, title
 from .mosaic import mosaic_grid, open_mosaic
 from .neighbourhood import DERIVATIONS
 from .rasterbands import RasterBands
@@ -60,7 +61,7 @@ def own_grid(source: Source, bands: tuple[Band, ...] = ()) -> Grid | None:
     """The source's own grid, None for one that has none (vectors); raises if the bands cannot be had.
 
     Raises:
-        GeoSegError: as `open_bands`.
+        GeoSegError: as `open_bands`; `unknown_unit` if terrain is asked for where lengths are not known in metres.
     """
     if source.kind == "vector":
         refuse_bands(source, bands)
@@ -69,10 +70,14 @@ def own_grid(source: Source, bands: tuple[Band, ...] = ()) -> Grid | None:
         return series_grid(source, bands)
     refuse_derivations(source, bands)
     if source.paths:
-        return mosaic_grid(source, bands)
-    with open_source(source) as dataset:
-        refuse_missing(source, dataset.count, bands)
-        return source_grid(source, dataset)
+        grid = mosaic_grid(source, bands)
+    else:
+        with open_source(source) as dataset:
+            refuse_missing(source, dataset.count, bands)
+            grid = source_grid(source, dataset)
+    if any(band.derive and band.derive not in SPECKLE_FILTERS for band in bands):
+        refuse_unknown_unit(parse_crs(grid.crs), f"Terrain of layer '{title(source)}'")
+    return grid
 
 
 def refuse_derivations(source: Source, bands: tuple[Band, ...]) -> None:

@@ -39,6 +39,7 @@ from .data import (
     SourceKind,
     Unlabelled,
 )
+from .environment import is_foreign
 from .errors import Cancelled, GeoSegError, Problem
 from .events import (
     CANCEL_FILE,
@@ -83,6 +84,7 @@ from .jobs import (
 from .judging_jobs import ALLOCATIONS
 from .prediction_jobs import PRECISIONS, RUNTIMES, VIEWS, Cleaning, Connectivity, Outlines, Views, shard_of
 from .run_files import ENCODER_FILE, MODEL_FILE, file_of_run, with_files_of_runs
+from .sidecars import beside, remove_with_sidecars, replace_with_sidecars
 from .training_jobs import (
     ARCHITECTURES,
     AUGMENTATIONS,
@@ -180,16 +182,20 @@ __all__ = [
     "TrainJob",
     "Unlabelled",
     "Views",
+    "beside",
     "check_protocol",
     "decode",
     "encode",
     "file_of_run",
     "guess_roles",
     "index_band",
+    "is_foreign",
     "job_from_json",
     "job_to_json",
     "names_input",
     "read_json",
+    "remove_with_sidecars",
+    "replace_with_sidecars",
     "shard_of",
     "with_files_of_runs",
     "write_json",

@@ -14,7 +14,7 @@ import rasterio
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 
 from ..channel import Channel
-from ..contract import IGNORE, SPLITS, Dataset, ExportChipsJob, GeoSegError, Grid, encode, write_json
+from ..contract import IGNORE, SPLITS, Dataset, ExportChipsJob, GeoSegError, Grid, beside, encode, write_json
 from ..outputs import write_error
 from ..raster.grid import Window, affine_of
 from ..stacking.reader import StackReader
@@ -216,7 +216,7 @@ def _write(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.Env(GDAL_PAM_ENABLED="NO"):
+            with rasterio.Env(GDAL_PAM_ENABLED="NO" if path.suffix == ".png" else "YES"):
                 with rasterio.open(path, "w", **profile) as dataset:
                     dataset.write(values)
                     if path.suffix != ".png":
@@ -235,6 +235,9 @@ def _write(
 
 def _refuse_missing(folder: Path, written: list[str]) -> None:
     there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    there -= {
+        beside(Path(name), ".aux.xml").as_posix() for name in written
+    }  # of a CRS that GeoTIFF cannot hold
     if there != set(written):
         raise GeoSegError(
             "chip_differs",

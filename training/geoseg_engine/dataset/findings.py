@@ -16,8 +16,9 @@ import shapely
 from ..contract import Grid, LabelLayer, Labels, Problem
 from ..outputs import whole_file
 from ..raster.grid import pixel_size
+from ..raster.sources import parse_crs
 from ..stacking.stackplan import touching
-from ..vector.features import first_with_geometry
+from ..vector.features import first_with_geometry, in_crs
 from ..vector.geopackage import write_layer
 from ..vector.legend import is_null, value_text
 from ..vector.polygons import label_title
@@ -95,7 +96,7 @@ class DrawnLayer:
 
     def moved(self, geometry: shapely.Geometry) -> shapely.Geometry:
         """A geometry of the file in the CRS of the findings."""
-        return geopandas.GeoSeries([geometry], crs=self.own_crs).to_crs(self.crs).iloc[0]
+        return in_crs(geopandas.GeoSeries([geometry], crs=self.own_crs), parse_crs(self.crs)).iloc[0]
 
 
 def read_drawn(labels: Labels, crs: str) -> list[DrawnLayer]:
@@ -119,7 +120,7 @@ def _read_layer(
     bad = ~shapely.is_valid(shapes) & ~shapely.is_missing(shapes)
     shapes[bad] = shapely.make_valid(shapes[bad], method="structure", keep_collapsed=False)
     shapes[~np.isin(shapely.get_type_id(shapes), (3, 6)) | shapely.is_empty(shapes)] = None
-    moved = geopandas.GeoSeries(list(shapes), crs=frame.crs).to_crs(crs)
+    moved = in_crs(geopandas.GeoSeries(list(shapes), crs=frame.crs), parse_crs(crs))
     values = frame[layer.class_field].tolist() if layer.class_field else [name] * len(frame)
     texts = ["" if is_null(value) else value_text(value) for value in values]
     kept = np.array([text not in excluded or not layer.class_field for text in texts], bool)

@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.enums import MaskFlags
 
 from ..channel import Channel
 from ..contract import GeoSegError, Grid, LabelClass, Outlines, PolygonizeJob, Problem, Source
 from ..outputs import whole_file
 from ..raster.grid import Window
-from ..raster.sources import coincide, crs_title, open_source, source_grid, unit_title
+from ..raster.novalue import invalid_pixels, no_values
+from ..raster.sources import coincide, crs_title, open_source, refuse_several_bands, source_grid, unit_title
 from ..raster.values import check_exact
 from ..raster.writer import read_classes
 from .classraster import has_background
@@ -57,7 +57,7 @@ def polygonize(job: PolygonizeJob, folder: Path, channel: Channel) -> dict[str, 
         wide = not np.can_cast(dataset.dtypes[0], np.int32)
         layer = PolygonLayer(partial, grid, classes, surety is not None, job, np.int64 if wide else np.int32)
         skip = has_background(classes) if job.skip_background is None else job.skip_background
-        codes = codes_of(dataset, {dataset.nodata} | ({0} if skip else set()))
+        codes = codes_of(source, dataset, {dataset.nodata} | ({0} if skip else set()))
         for found in outlined_areas(codes, surety, grid, job.outlines.connectivity, layer.redraws, channel):
             layer.add(found)
         layer.finish()
@@ -120,10 +120,11 @@ def scores_on(path: Path, classes: Source, grid: Grid) -> Iterator[Read]:
     """How to read the confidence raster of a class raster.
 
     Raises:
-        GeoSegError: `other_grid`; as `open_source`.
+        GeoSegError: `other_grid`, `several_bands`; as `open_source`.
     """
     source = Source("confidence", str(path), path.stem)
     with open_source(source) as dataset:
+        refuse_several_bands(source, dataset, "a raster of confidence")
         own = source_grid(source, dataset)
         if not coincide(own, grid):
             raise GeoSegError(
@@ -141,23 +142,25 @@ def _described(grid: Grid) -> str:
     return f"{grid.width} × {grid.height} pixels of {size} from {c:.10g}, {f:.10g} in {crs_title(grid.crs)}"
 
 
-def codes_of(dataset: Any, left_out: set[float | None]) -> Read:
+def codes_of(source: Source, dataset: Any, left_out: set[float | None]) -> Read:
     """How to read a class raster as codes: 0 is left out or masked, a value of 0 or more is one less than its code."""
     values = [value for value in left_out if value is not None]
     if dataset.dtypes[0] in ("int64", "uint64"):  # as float64, neighbours of a large nodata would be it
         values = [int(value) for value in values if value == int(value)]
     table = (np.arange(256) + 1) * ~np.isin(np.arange(256), values)
     table = table.astype(np.uint8 if table.max() < 256 else np.uint16)
-    flags = dataset.mask_flag_enums[0]
-    unread = MaskFlags.nodata in flags and dataset.nodata is None  # of 64 bits, larger than can be told
-    masked = MaskFlags.per_dataset in flags or MaskFlags.alpha in flags or unread
+    facts = no_values(dataset)[0]
+    masked = not facts.simple or (
+        facts.by == "nodata" and dataset.nodata is None
+    )  # of 64 bits, beyond rasterio
 
     def read(window: Window) -> NDArray[Any]:
-        ids = dataset.read(1, window=window.rasterio)
+        ids = dataset.read([1], window=window.rasterio)
         if not masked:
-            return coded(ids)
-        none = dataset.read_masks(1, window=window.rasterio) == 0
-        return np.where(none, 0, coded(np.where(none, 0, ids).astype(ids.dtype)))
+            return coded(ids[0])
+        invalid = invalid_pixels(source, dataset, [1], window, ids)
+        none = np.zeros(ids.shape, bool) if invalid is None else invalid
+        return np.where(none[0], 0, coded(np.where(none, 0, ids)[0].astype(ids.dtype)))
 
     def coded(ids: NDArray[Any]) -> NDArray[Any]:
         if ids.dtype == np.uint8:

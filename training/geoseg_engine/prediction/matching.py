@@ -11,6 +11,7 @@ import pyproj
 from ..contract import EXPRESSION, GeoSegError, Grid, GridRequest, Problem, Recipe, Source
 from ..modelfile.foreign import map_unit_m
 from ..modelfile.reading import ModelFile, is_foreign
+from ..raster.crs import same_crs, way_between
 from ..raster.geodesy import pixel_size_m
 from ..raster.grid import Window, affine_of, pixel_size, subgrid, whole
 from ..raster.sources import crs_title, parse_crs, title
@@ -186,9 +187,7 @@ def grid_request(trained: Grid, grids: dict[str, Grid]) -> GridRequest:
     """
     crs = parse_crs(trained.crs)
     width, height = pixel_size(trained)
-    in_crs = {
-        key: grid for key, grid in grids.items() if parse_crs(grid.crs).equals(crs, ignore_axis_order=True)
-    }
+    in_crs = {key: grid for key, grid in grids.items() if same_crs(parse_crs(grid.crs), crs)}
     if in_crs:
         best = min(in_crs, key=lambda key: abs(math.log(pixel_size(in_crs[key])[0] / width)))
         if true_to_scale(trained, in_crs[best]):
@@ -213,10 +212,9 @@ def true_to_scale(trained: Grid, layer: Grid) -> bool:
     col, row = layer.width / 2, layer.height / 2
     x, y = a * col + b * row + c, d * col + e * row + f
     try:
-        x, y = pyproj.Transformer.from_crs(
-            parse_crs(layer.crs), parse_crs(trained.crs), always_xy=True
-        ).transform(x, y, errcheck=True)
-    except pyproj.exceptions.ProjError:
+        way = way_between(parse_crs(layer.crs), parse_crs(trained.crs))
+        x, y = way.transform(x, y, errcheck=True) if way is not None else (x, y)
+    except (GeoSegError, pyproj.exceptions.ProjError):
         return False
     if not (math.isfinite(x) and math.isfinite(y)):
         return False

@@ -12,6 +12,7 @@ from pyproj import CRS, Geod, Transformer
 from pyproj.exceptions import CRSError, ProjError
 
 from ..contract import Grid
+from .crs import unit_m, way_to_degrees
 
 Floats = NDArray[np.float64]
 
@@ -137,10 +138,7 @@ def _metres_per_degree(geod: Geod, latitude: Floats) -> tuple[Floats, Floats]:
 def _to_degrees(crs: str) -> Transformer | None:
     """From the CRS to longitude and latitude on its own datum; None if it has none."""
     try:
-        own = CRS.from_user_input(crs)
-        if own.geodetic_crs is None or not (own.is_projected or own.is_geographic):
-            return None
-        return Transformer.from_crs(own, own.geodetic_crs, always_xy=True)
+        return way_to_degrees(CRS.from_user_input(crs))
     except (CRSError, ProjError):
         return None
 
@@ -152,7 +150,8 @@ def _geod(crs: str) -> Geod:
 
 @lru_cache(maxsize=16)
 def _unit_m(crs: str) -> float:
+    """Metres in one unit of the CRS; 1 where it does not say."""
     try:
-        return float(CRS.from_user_input(crs).axis_info[0].unit_conversion_factor) or 1.0
-    except (CRSError, IndexError):
+        return unit_m(CRS.from_user_input(crs)) or 1.0
+    except CRSError:
         return 1.0

@@ -1,4 +1,4 @@
-"""What GDAL leaves open about a NetCDF variable: the order of its dimensions, the CRS of bare coordinates."""
+"""What GDAL leaves open about a NetCDF variable: the order of its dimensions, and a CRS that it does not know."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pyproj
 import rasterio
+from pyproj.exceptions import CRSError
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 
 from ..contract import GeoSegError, Series, Source
-from .sources import title
 
 AXES = {
     "x": ("projection_x_coordinate", "longitude", "degrees_east", "degree_east", "x", "lon", "easting"),
@@ -21,6 +22,10 @@ AXES = {
 """What the standard name, the units, the axis or the name of a coordinate may be (CF conventions, section 4)."""
 
 GEOGRAPHIC = "EPSG:4326"
+METRES = ("", "m", "metre", "metres", "meter", "meters")
+CRS_KEYS = ("crs_wkt", "spatial_ref", "esri_pe_string", "proj4", "proj4_params", "epsg_code")
+"""Attributes of a grid mapping without a name in which programs keep a whole CRS."""
+
 SUBDATASET = re.compile(r'^NETCDF:"?(.+?)"?:([^:"]+)$', re.IGNORECASE)
 
 
@@ -45,36 +50,96 @@ def inside_file(source: Source) -> Source:
     return replace(source, path=match.group(1), paths=paths, series=named)
 
 
-def with_crs_of_degrees(source: Source) -> Source:
-    """The source, in WGS 84 if its file has longitude and latitude in degrees and neither of them names a CRS.
+def crs_of(dataset: Any) -> tuple[pyproj.CRS | None, bool]:
+    """The CRS of a NetCDF variable, None without one, and whether it is only assumed.
+
+    GDAL's own, unless it has none or degrees for a grid mapping that is a projection: then what the attributes of
+    the grid mapping say (CF conventions, appendix F). Longitude and latitude in degrees without any CRS are assumed
+    to be WGS 84; a rotated pole without a grid mapping is not.
 
     Raises:
-        GeoSegError: `other_order`.
+        CRSError: if the grid mapping is not understood.
     """
-    variables = (source.series or Series()).variables
-    first = f'NETCDF:"{source.path}":{variables[0].split("[")[0]}' if variables else source.path
+    own = pyproj.CRS.from_wkt(dataset.crs.to_wkt()) if dataset.crs else None
+    tags = dataset.tags()
+    mapping = grid_mapping(dataset, tags)
+    kind = str(mapping.get("grid_mapping_name", ""))
+    in_degrees = kind in ("", "latitude_longitude", "rotated_latitude_longitude")
+    if (
+        own is not None
+        and (in_degrees or not own.is_geographic)
+        and ("towgs84" not in mapping or own.is_bound)
+    ):
+        return own, False
+    if kind:
+        return _from_mapping(mapping, tags), False
+    if own is not None:
+        return own, False
+    for key in CRS_KEYS:
+        if found := mapping.get(key):
+            return pyproj.CRS.from_user_input(int(found) if isinstance(found, float) else found), False
+    return (pyproj.CRS(GEOGRAPHIC), True) if in_plain_degrees(tags) else (None, False)
+
+
+def _from_mapping(mapping: dict[str, Any], tags: dict[str, str]) -> pyproj.CRS:
+    if mapping["grid_mapping_name"] == "oblique_mercator":
+        raise CRSError("oblique_mercator does not say how its grid is turned")
+    crs = pyproj.CRS.from_cf(mapping)
+    unit = tags.get(f"{coordinate(tags, 'x')}#units", "").lower()
+    if crs.is_projected and unit not in METRES:
+        raise CRSError(f"{mapping['grid_mapping_name']} with coordinates in '{unit}'")
+    return crs
+
+
+def grid_mapping(dataset: Any, tags: dict[str, str]) -> dict[str, Any]:
+    """Attributes of the grid mapping that a variable names, numbers as such; empty if it names none that is there."""
+    variable = dataset.tags(1).get("NETCDF_VARNAME", "") if dataset.count else ""
+    name = tags.get(f"{variable}#grid_mapping", "").split(":")[0].split(" ")[0]
+    return {
+        key.partition("#")[2]: _value(text)
+        for key, text in tags.items()
+        if name and key.startswith(f"{name}#")
+    }
+
+
+def _value(text: str) -> Any:
+    """A number or a list of numbers, else the text."""
+    numbers = numbers_in(text)
+    return (numbers if len(numbers) > 1 else numbers[0]) if numbers else text
+
+
+def numbers_in(text: str) -> list[float]:
+    """The numbers of an attribute as GDAL writes it, `-9999` or `{0,100}`; none if it is no number."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(first) as dataset:
-                if dataset.driver != "netCDF":
-                    return source
-                refuse_other_order(source, source.path, dataset)
-                tags, crs = dataset.tags(), source.crs or dataset.crs
-    except RasterioIOError:
-        return source  # whoever opens it says why
-    units = [tags.get(f"{coordinate(tags, axis)}#units", "") for axis in ("x", "y")]
-    degrees = all(unit.startswith("degree") for unit in units)
-    return replace(source, crs=GEOGRAPHIC) if degrees and not crs else source
+        return [float(part) for part in text.strip("{}").split(",")]
+    except ValueError:
+        return []
 
 
-def refuse_other_order(source: Source, path: str, dataset: Any) -> None:
+def in_plain_degrees(tags: dict[str, str]) -> bool:
+    """Whether both coordinates are longitude and latitude, not those of a rotated pole or of a projection."""
+    names = [coordinate(tags, axis) for axis in ("x", "y")]
+    standard = [tags.get(f"{name}#standard_name", "").lower() for name in names]
+    units = [tags.get(f"{name}#units", "").lower() for name in names]
+    known = [name.lower() in ("lon", "longitude", "lat", "latitude") for name in names]
+    return all(
+        unit.startswith("degree")
+        and (says in ("longitude", "latitude") or (not says and (named or "_" in unit)))
+        for says, unit, named in zip(standard, units, known, strict=True)
+    )
+
+
+def refuse_other_order(name: str, dataset: Any) -> None:
     """Raise unless rows run along y and columns along x: GDAL takes the last two dimensions, whatever they are.
 
+    Args:
+        name: how to call the layer in a sentence.
+        dataset: a variable, opened by GDAL.
+
     Raises:
         GeoSegError: `other_order`.
     """
-    tags = dataset.tags()
+    tags, path = dataset.tags(), dataset.files[0] if dataset.files else ""
     x, y = coordinate(tags, "x"), coordinate(tags, "y")
     extra = tags.get("NETCDF_DIM_EXTRA", "").strip("{}").split(",")
     swapped = bool(x and y) and (
@@ -85,7 +150,7 @@ def refuse_other_order(source: Source, path: str, dataset: Any) -> None:
     if swapped:
         raise GeoSegError(
             "other_order",
-            f"Layer '{title(source)}' keeps its dimensions in another order than time, {y}, {x}: {path}",
+            f"Layer '{name}' keeps its dimensions in another order than time, {y}, {x}: {path}",
             f"Reorder it first, e.g. with `ncpdq -a time,{y},{x}` or xarray's `transpose`.",
         )
 

@@ -14,6 +14,7 @@ import numpy as np
 import pyproj
 
 from ..contract import Grid
+from .crs import way_between
 from .footprints import Footprints, covered
 from .grid import Window, affine_of
 from .interpolation import BORDER_PX, interpolated, separable
@@ -50,9 +51,7 @@ class Mapping:
 
 def mapping(grid: Grid, source: Grid) -> Mapping:
     """Find how pixels of `grid` lie on pixels of `source`."""
-    crs, source_crs = parse_crs(grid.crs), parse_crs(source.crs)
-    same = crs == source_crs or crs.equals(source_crs, ignore_axis_order=True)
-    transformer = None if same else pyproj.Transformer.from_crs(crs, source_crs, always_xy=True)
+    transformer = way_between(parse_crs(grid.crs), parse_crs(source.crs))
     step = 0 if transformer is None else _lattice_step(grid, source, transformer)
     shift = _whole_shift(grid, source) if transformer is None else None
     found = Mapping(grid, source, shift, False, step, transformer)

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from ..contract import GeoSegError, Grid, Series, Source
+from .crs import same_crs
 from .dates import cf_days, date_from, date_in, iso, month
 from .grid import Window, affine_of
-from .netcdf import refuse_other_order
-from .sources import crs_title, open_source, parse_crs, source_grid, title, value_bands
+from .sources import BandSet, crs_title, descriptions, open_source, parse_crs, source_grid, title, value_bands
 
 OPEN_FILES = 64
 SHIFT_PX = 0.05
@@ -137,7 +137,6 @@ def _variable(
             "Choose one of the file's variables.",
             error.details,
         ) from error
-    refuse_other_order(source, path, dataset)
     groups, days = netcdf_dates(dataset)
     if number > len(groups):
         raise GeoSegError(
@@ -182,22 +181,25 @@ def by_file(source: Source, files: OpenFiles, series: Series) -> Columns:
                 f"Layer '{title(source)}' has no mask '{series.mask}': its bands are dates.",
                 "Choose no mask; only NetCDF variables and files of one date each can have one.",
             )
+        _refuse_further_dimension(source, dataset)
         return band_dates(dataset), [[Slice(source.path, band) for band in value_bands(dataset)]]
-    counts = {}
+    orders: dict[str, dict[int, int]] = {}
     days = []
+    first = BandSet.of(files.get(source.path))
+    count = len(first.indexes)
     for path in (source.path, *source.paths):
         dataset = files.get(path)
-        counts[path] = len(value_bands(dataset))
+        found = BandSet.of(dataset)
+        order = first.order_in(found)
+        if order is None:
+            raise GeoSegError(
+                "other_bands",
+                f"Files of layer '{title(source)}' have {first.listed} and {found.listed}: {Path(path).name}",
+                "A series needs the same bands on every date.",
+            )
+        orders[path] = order
         days.append(file_date(path, dataset))
-    count = counts[source.path]
-    other = next((path for path in counts if counts[path] != count), "")
-    if other:
-        raise GeoSegError(
-            "other_bands",
-            f"Files of layer '{title(source)}' have {count} and {counts[other]} bands: {Path(other).name}",
-            "A series needs the same bands on every date.",
-        )
-    columns = [[Slice(path, band) for path in counts] for band in range(1, count + 1)]
+    columns = [[Slice(path, order[band]) for path, order in orders.items()] for band in first.indexes]
     if series.mask:
         if not series.mask.isdigit() or not 1 <= int(series.mask) <= count:
             raise GeoSegError(
@@ -209,13 +211,31 @@ def by_file(source: Source, files: OpenFiles, series: Series) -> Columns:
     return days, columns
 
 
+def _refuse_further_dimension(source: Source, dataset: Any) -> None:
+    """Raise if a NetCDF variable has several rasters a date and none is chosen: as dates they would be mixed.
+
+    Raises:
+        GeoSegError: `several_rasters`.
+    """
+    groups, days = netcdf_dates(dataset) if dataset.driver == "netCDF" else ([], [])
+    count = len(groups)
+    if count > 1 and None not in days:
+        name = dataset.tags(1).get("NETCDF_VARNAME", "variable")
+        raise GeoSegError(
+            "several_rasters",
+            f"Variable '{name}' of layer '{title(source)}' has {count} rasters a date.",
+            f"Choose one of {name}[1] to {name}[{count}] as the variable.",
+        )
+
+
 def band_dates(dataset: Any) -> list[float | None]:
     """Date of every band that carries values: from NetCDF's time, the band's name or its metadata."""
     if dataset.driver == "netCDF":
         _, days = netcdf_dates(dataset)
         return days
+    names = descriptions(dataset)
     return [
-        next((day for text in (dataset.descriptions[band - 1] or "", *_dated(dataset.tags(band)))
+        next((day for text in (names[band - 1], *_dated(dataset.tags(band)))
               if (day := date_in(text)) is not None), None)
         for band in value_bands(dataset)
     ]  # fmt: skip
@@ -248,7 +268,7 @@ def union(source: Source, files: OpenFiles, paths: list[str]) -> tuple[Grid, dic
         corners = ((0, 0), (grid.width, 0), (0, grid.height))
         moved = [abs(part) for corner in corners
                  for part in np.subtract(to_base * corner, (corner[0] + col, corner[1] + row))]  # fmt: skip
-        same = parse_crs(grid.crs).equals(parse_crs(base.crs), ignore_axis_order=True)
+        same = same_crs(parse_crs(grid.crs), parse_crs(base.crs))
         if not same or max(moved) > SHIFT_PX:
             crs = f"the CRS {crs_title(grid.crs)}, the first {crs_title(base.crs)}"
             what = "another pixel lattice" if same else crs

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,10 +15,13 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
+from rasterio.io import MemoryFile
 
-from ..contract import IGNORE, Grid, LabelClass, encode
+from ..contract import IGNORE, GeoSegError, Grid, LabelClass, beside, encode
 from ..outputs import refuse_truncated, whole_file
+from .crs import same_crs
 from .grid import Window, rasterio_profile
+from .sources import crs_title, parse_crs
 
 OVERVIEW_FROM_PX = 1024
 CLASSES_TAG = "GEOSEG_CLASSES"
@@ -53,7 +57,11 @@ class RasterWriter:
             bands: their descriptions.
             classes: give a uint8 raster its colour table, category names and attribute table.
             tags: further metadata.
+
+        Raises:
+            GeoSegError: `crs_not_kept`.
         """
+        refuse_unkept_crs(grid.crs)
         self.path, self._grid, self._bands, self._classes = path, grid, tuple(bands), tuple(classes)
         self._profile = rasterio_profile(grid, len(self._bands), dtype, nodata)
         if dtype.startswith("float"):
@@ -101,10 +109,29 @@ class RasterWriter:
             factors = [2**step for step in range(1, (longest // 256).bit_length())]
             with rasterio.open(self._partial, "r+") as dataset:
                 dataset.build_overviews(factors, Resampling.nearest if self._classes else Resampling.average)
-        sidecar = self.path.with_name(self.path.name + ".aux.xml")
-        sidecar.unlink(missing_ok=True)
         if self._classes:
-            write_class_sidecar(sidecar, self._classes)
+            write_class_sidecar(beside(self._partial, ".aux.xml"), self._classes)
+
+
+@lru_cache(maxsize=64)
+def refuse_unkept_crs(crs: str) -> None:
+    """Raise if a GeoTIFF, with the `.aux.xml` that GDAL puts beside it, does not keep a CRS.
+
+    Raises:
+        GeoSegError: `crs_not_kept`.
+    """
+    with MemoryFile(ext=".tif") as memory:
+        profile = rasterio_profile(Grid(crs, (1.0, 0.0, 1.0, 0.0, -1.0, 1.0), 1, 1), 1, "uint8", None)
+        with memory.open(**profile):
+            pass
+        with memory.open() as dataset:
+            kept = dataset.crs.to_wkt() if dataset.crs else ""
+    if not kept or not same_crs(parse_crs(kept), parse_crs(crs)):
+        raise GeoSegError(
+            "crs_not_kept",
+            f"A GeoTIFF cannot keep the CRS '{crs_title(crs)}' of the result.",
+            "Choose another target CRS.",
+        )
 
 
 def colour_table(classes: Sequence[LabelClass]) -> dict[int, tuple[int, int, int, int]]:
@@ -114,8 +141,11 @@ def colour_table(classes: Sequence[LabelClass]) -> dict[int, tuple[int, int, int
 
 
 def write_class_sidecar(path: Path, classes: Sequence[LabelClass]) -> None:
-    """Write GDAL's `.aux.xml` with category names and a raster attribute table (value, name, red, green, blue)."""
-    root = ElementTree.Element("PAMDataset")
+    """Write GDAL's `.aux.xml` with category names and a raster attribute table (value, name, red, green, blue).
+
+    What GDAL has written there stays: a CRS that GeoTIFF cannot hold.
+    """
+    root = ElementTree.parse(path).getroot() if path.exists() else ElementTree.Element("PAMDataset")
     band = ElementTree.SubElement(root, "PAMRasterBand", band="1")
     names = ElementTree.SubElement(band, "CategoryNames")
     by_id = {item.id: item for item in classes}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import pyproj
-
-from ..contract import Grid
+from ..contract import GeoSegError, Grid
+from ..raster.crs import way_between
 from ..raster.grid import grid_bounds
 from ..raster.sources import parse_crs
 
@@ -13,7 +12,7 @@ NORTH_LIMIT, SOUTH_LIMIT = 84.0, -80.0
 
 
 def suggestion(grid: Grid) -> dict[str, str] | None:
-    """CRS and the reason for it, or None where the grid does not count in degrees.
+    """CRS and the reason for it, or None where the grid does not count in degrees of the earth.
 
     The UTM zone of the ground's middle, with the exceptions for Norway and Svalbard; beyond 84° N and 80° S the
     polar stereographic UPS.
@@ -22,8 +21,13 @@ def suggestion(grid: Grid) -> dict[str, str] | None:
     if not crs.is_geographic:
         return None
     left, bottom, right, top = grid_bounds(grid)
-    to_wgs84 = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
-    longitude, latitude = to_wgs84.transform((left + right) / 2, (bottom + top) / 2)
+    longitude, latitude = (left + right) / 2, (bottom + top) / 2
+    try:
+        to_wgs84 = way_between(crs, parse_crs("EPSG:4326"))
+    except GeoSegError:  # degrees of another planet
+        return None
+    if to_wgs84 is not None:
+        longitude, latitude = to_wgs84.transform(longitude, latitude)
     code, name = metric_crs((longitude + 180) % 360 - 180, latitude)
     return {
         "crs": code,

@@ -12,7 +12,7 @@ from rasterio.features import rasterize
 from ..contract import Area, GeoSegError, Grid, Labels
 from ..raster.grid import Bounds, Window, affine_of, grid_bounds, pixel_size
 from ..raster.sources import parse_crs
-from .features import read_polygons
+from .features import in_crs, read_polygons
 from .polygons import label_title
 
 MOST_CORNERS, HULL_CELLS = 50_000, 150
@@ -88,7 +88,7 @@ def extent_geometry(area: Area, crs: str) -> shapely.Geometry:
     series = geopandas.GeoSeries(
         [shapely.segmentize(box, longest / 20)], crs=parse_crs(area.extent_crs or crs)
     )
-    return series.to_crs(parse_crs(crs)).iloc[0]
+    return in_crs(series, parse_crs(crs)).iloc[0]
 
 
 def hull_geometry(polygons: np.ndarray, grid: Grid, kind: str, ratio: float) -> shapely.Geometry:

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import geopandas
 import numpy as np
 import pyogrio
+import pyproj
 import shapely
 
 from ..contract import GeoSegError
+from ..raster.crs import way_between
 from ..raster.sources import crs_text, crs_title, is_plain_file, lie_of_coordinates, parse_crs
+
+Shapes = TypeVar("Shapes", geopandas.GeoSeries, geopandas.GeoDataFrame)
 
 
 def read_polygons(path: str, layer: str, name: str, crs: str) -> tuple[geopandas.GeoDataFrame, int, int]:
@@ -131,9 +136,25 @@ def _reprojected(frame: geopandas.GeoDataFrame, name: str, crs: str) -> geopanda
                 f"The coordinates of layer '{name}' do not fit its CRS {crs_title(crs_text(own))}: {reason}.",
                 "Assign the CRS in which the coordinates really are (layer properties, Source).",
             )
-    moved = frame.set_crs(own, allow_override=True).to_crs(target)
+    try:
+        moved = in_crs(frame.set_crs(own, allow_override=True), target)
+    except GeoSegError as error:
+        raise GeoSegError(
+            error.code, f"Layer '{name}': {error.message}", error.hint, error.details
+        ) from error
     finite = np.isfinite(moved.geometry.bounds.to_numpy()).all(axis=1) if len(moved) else np.ones(0, bool)
     return moved[finite]
+
+
+def in_crs(shapes: Shapes, target: pyproj.CRS) -> Shapes:
+    """Geometries in another CRS; as they are where both are the same, be it a local one without a way to any other.
+
+    Raises:
+        GeoSegError: `no_way`.
+    """
+    if way_between(parse_crs(shapes.crs.to_wkt()), target) is None:
+        return shapes.set_crs(target, allow_override=True)
+    return shapes.to_crs(target)
 
 
 def refuse_field(fields: Collection[str], field: str, name: str) -> None:

@@ -6,12 +6,29 @@ from pathlib import Path
 
 import geopandas
 import pyogrio
+import pyproj
 from pyogrio.errors import DataLayerError, DataSourceError
+from pyproj.enums import WktVersion
 
 from ..outputs import write_error
 
 VERSION = "1.2"
 """The GDAL of older QGIS packages calls anything newer than 1.3 partially supported; 1.2 holds all we write."""
+
+
+class WholeCRS(pyproj.CRS):
+    """A CRS that is written as WKT 2 whatever is asked for.
+
+    pyogrio asks for WKT 1, which holds no rotated pole, and takes a registered CRS that is only similar.
+    """
+
+    def to_epsg(self, min_confidence: int = 100) -> int | None:
+        """The code of exactly this CRS."""
+        return super().to_epsg(max(min_confidence, 100))
+
+    def to_wkt(self, version: object = None, pretty: bool = False, **options: bool | None) -> str:
+        """WKT 2."""
+        return super().to_wkt(WktVersion.WKT2_2019, pretty)
 
 
 def write_layer(
@@ -33,6 +50,7 @@ def write_layer(
     Raises:
         GeoSegError: `disk_full`, `not_writable`, `write_failed`.
     """
+    frame = frame.set_crs(WholeCRS(frame.crs), allow_override=True)
     try:
         pyogrio.write_dataframe(
             frame,

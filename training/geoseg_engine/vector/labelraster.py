@@ -9,17 +9,17 @@ from xml.etree import ElementTree
 
 import geopandas
 import numpy as np
-import rasterio.shutil
 import shapely
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
-from rasterio.io import MemoryFile
 
 from ..contract import GeoSegError, LabelClass, Source
 from ..raster.grid import grid_bounds, windows
 from ..raster.sources import open_source, parse_crs, source_grid, title
 from ..raster.values import raster_values
+from ..raster.virtual import virtual_bands
 from ..raster.writer import read_classes
+from .features import in_crs
 from .legend import MOST_CLASSES, PALETTE, value_text
 
 SCAN_PX = 2048
@@ -47,8 +47,12 @@ class RasterClasses:
     footprint: shapely.Geometry
 
 
-def read_raster_classes(source: Source, crs: str) -> RasterClasses:
+def read_raster_classes(source: Source, crs: str = "") -> RasterClasses:
     """Look at every pixel of a label raster for its values; names from its categories, colours from its palette.
+
+    Args:
+        source: the raster.
+        crs: of the footprint; empty is the raster's own.
 
     Raises:
         GeoSegError: as `open_source`; `too_many_classes`, `no_labels` if no pixel has a value.
@@ -59,8 +63,8 @@ def read_raster_classes(source: Source, crs: str) -> RasterClasses:
         known = _known(dataset, values)
     xmin, ymin, xmax, ymax = grid_bounds(own)
     box = shapely.segmentize(shapely.box(xmin, ymin, xmax, ymax), max(xmax - xmin, ymax - ymin) / 20)
-    series = geopandas.GeoSeries([box], crs=parse_crs(own.crs)).to_crs(parse_crs(crs))
-    return RasterClasses(source, values, known, series.iloc[0])
+    footprint = in_crs(geopandas.GeoSeries([box], crs=parse_crs(own.crs)), parse_crs(crs or own.crs)).iloc[0]
+    return RasterClasses(source, values, known, footprint)
 
 
 def _distinct(source: Source, dataset: Any) -> NDArray[np.float64]:
@@ -107,15 +111,8 @@ def _known(dataset: Any, values: NDArray[np.float64]) -> tuple[LabelClass, ...]:
 
 
 def _described(dataset: Any) -> tuple[dict[float, str], dict[float, str]]:
-    """Names and colours by value from category names and the attribute table.
-
-    Rasterio does not show them; GDAL writes both into a virtual copy of the raster, whatever format they came in.
-    """
-    with MemoryFile(ext=".vrt") as memory:
-        rasterio.shutil.copy(dataset, memory.name, driver="VRT")
-        band = ElementTree.fromstring(memory.read()).find("VRTRasterBand")
-    if band is None:
-        return {}, {}
+    """Names and colours by value from category names and the attribute table."""
+    band = virtual_bands(dataset)[0]
     categories = band.findall("CategoryNames/Category")
     names = {float(value): item.text.strip() for value, item in enumerate(categories) if item.text}
     colors: dict[float, str] = {}
