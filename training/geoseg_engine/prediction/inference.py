@@ -296,7 +296,7 @@ def set_up(
     if lattice:
         tell(lattice, choice.runtime, scores, log)
     chosen = choice.runtime
-    mean = averaged(chosen, model, answers.tta, answers.dropout_passes, answers.disagreement, log)
+    mean = averaged(chosen, model, answers.tta, answers.dropout_passes, answers.disagreement, log, grid)
     views = getattr(mean, "views", 1)
     found = core_of(choice, views)
     opened = Opened(chosen.name, chosen.precision)
