@@ -12,9 +12,11 @@ from .additions import Addition, Input
 from .inputs import RasterInput, as_source, band_name, sources_and_bands, unique
 
 Settings = Mapping[str, Mapping[str, Any]]
-"""Band name -> fields of the contract's Band that the user set."""
+"""Band name -> fields of the contract's Band that the user set, and HEIGHT_UNIT."""
 
 SETTABLE = ("resampling", "fill", "scaling", "clip_percent")
+HEIGHT_UNIT = "height_unit"
+"""Set for a band that is derived from heights, it holds for the raster that these are taken from."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,18 @@ def compose(
             builder.rasters[raster.layer_id] = (key, raster)
     for addition in additions:
         builder.add(addition)
+    settings = settings or {}
+    units = {
+        band.source: str(settings[band.name][HEIGHT_UNIT])
+        for band in builder.bands
+        if band.source and settings.get(band.name, {}).get(HEIGHT_UNIT)
+    }
     return Composition(
-        tuple(builder.sources),
-        tuple(with_settings(band, settings or {}) for band in builder.bands),
+        tuple(
+            dataclasses.replace(source, height_unit=units.get(source.key, source.height_unit))
+            for source in builder.sources
+        ),
+        tuple(with_settings(band, settings) for band in builder.bands),
         tuple(builder.intermediates.values()),
     )
 

@@ -232,6 +232,19 @@ def test_the_table_of_bands_shows_values_and_sends_settings() -> None:
     assert window.table.item(0, 7).text() == ""
 
 
+def test_the_unit_of_heights_is_asked_of_bands_derived_from_them_and_holds_for_all_of_these() -> None:
+    window = BandWindow()
+    sent: list[Any] = []
+    window.settings_changed.connect(lambda names, fields: sent.append((names, fields)))
+    bands = (Band("dem", "r1"), Band("dem: slope", "r1", derive="slope"), Band("TPI", "r1", derive="tpi"))
+    window.set_bands(Composition((Source("r1", "/d.tif", "dem", height_unit="foot"),), bands))
+    assert window.settings.unit.isHidden()
+    window.table.selectRow(1)
+    assert not window.settings.unit.isHidden() and window.settings.unit.currentData() == "foot"
+    window.settings.unit.setCurrentIndex(window.settings.unit.findData("US survey foot"))
+    assert sent == [(["dem: slope", "TPI"], {"height_unit": "US survey foot"})]
+
+
 def test_clip_limits_lie_between_known_percentiles() -> None:
     values = SUMMARY["bands"][0]
     assert clip_values(values, (2, 98)) == (2, 98)

@@ -17,8 +17,9 @@ from ..contract import Band, GeoSegError, Grid, Source
 from ..raster.grid import Window, affine_of
 from ..raster.resample import ALIGNED_PX
 from ..raster.sources import open_source, parse_crs, source_grid, title
-from ..raster.values import exact_dtype, raster_values
-from .rasterbands import RasterBands
+from ..raster.units import HEIGHTS, StatedUnit, conversion, stated_unit
+from ..raster.values import exact_dtype
+from .rasterbands import RasterBands, values_in
 
 OPEN_FILES = 64
 """Files of one mosaic that are open at the same time."""
@@ -79,8 +80,8 @@ class JoinedRaster:
     grid: Grid
     files: OpenFiles
 
-    def values(self, indexes: list[int], window: Window, dtype: str) -> np.ndarray:
-        """As `raster_values`, over all files; an empty type is one that is exact for all."""
+    def values(self, indexes: list[int], window: Window, dtype: str, unit: str) -> np.ndarray:
+        """Values of all files, each converted from its own unit; arguments as of RawValues."""
         dtype = dtype or max(part.dtype for part in self.parts)
         result = np.full((len(indexes), window.height, window.width), np.nan, dtype)
         for part in self.parts:
@@ -93,7 +94,8 @@ class JoinedRaster:
             if gaps.any():
                 own = shared.moved(-part.row, -part.col)
                 dataset = self.files.dataset(part.source)
-                np.copyto(target, raster_values(part.source, dataset, indexes, own, dtype), where=gaps)
+                found = values_in(part.source, dataset, indexes, own, dtype, unit)
+                np.copyto(target, found, where=gaps)
         return result
 
 
@@ -169,6 +171,8 @@ def parts_of(source: Source, bands: tuple[Band, ...], files: OpenFiles) -> list[
     """
     parts: list[Part] = []
     counts: list[int] = []
+    units: list[StatedUnit] = []
+    heights = next((band.index for band in bands if band.unit == HEIGHTS), 0)
     for path in (source.path, *source.paths):
         one = replace(source, path=path, paths=(), name=f"{title(source)} ({Path(path).name})")
         dataset = files.dataset(one)
@@ -180,6 +184,10 @@ def parts_of(source: Source, bands: tuple[Band, ...], files: OpenFiles) -> list[
                 f"'{title(one)}' has {counts[-1]} bands, '{title(parts[0].source)}' {counts[0]}: they are no mosaic.",
                 "Use files with the same bands, or add them as layers of their own.",
             )
+        if 0 < heights <= dataset.count:
+            units.append(stated_unit(one, dataset, heights))
+            if conversion(one, dataset, heights, HEIGHTS) != 1:
+                parts[-1] = replace(parts[-1], dtype="float64")
     highest = max((band.index for band in bands), default=0)
     if highest > counts[0]:
         raise GeoSegError(
@@ -187,7 +195,19 @@ def parts_of(source: Source, bands: tuple[Band, ...], files: OpenFiles) -> list[
             f"The files of layer '{title(source)}' have {counts[0]} bands, band {highest} is asked for.",
             "Choose files that have this band, or tick the layer's bands again.",
         )
-    return parts
+    return with_common_unit(parts, units)
+
+
+def with_common_unit(parts: list[Part], units: list[StatedUnit]) -> list[Part]:
+    """Files that do not say in what unit their heights are, with the unit of the others if these agree."""
+    stated = {unit.metres: unit.text for unit in units if unit.metres is not None}
+    if len(stated) != 1 or all(unit.text for unit in units):
+        return parts
+    (text,) = stated.values()
+    return [
+        part if unit.text else replace(part, source=replace(part.source, height_unit=text), dtype="float64")
+        for part, unit in zip(parts, units, strict=True)
+    ]
 
 
 def _joined(parts: list[Part], files: OpenFiles) -> Iterator[JoinedRaster]:

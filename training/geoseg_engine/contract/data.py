@@ -95,6 +95,8 @@ class Source:
             first with a value counts); of a series, its further dates.
         layer: layer inside `path` of kind `vector`.
         series: the dates of kind `series`.
+        height_unit: unit of a raster's heights, e.g. `US survey foot`, that replaces what its file says; empty keeps
+            what the file or its CRS says, and is metres where they say nothing.
     """
 
     key: str
@@ -106,6 +108,7 @@ class Source:
     paths: tuple[str, ...] = ()
     layer: str = ""
     series: Series | None = None
+    height_unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,8 @@ class Band:
         clip_percent: percentiles of the training pixels that values are clipped to.
         described: what the source's file calls the band, found when the stack is planned; by it the band is found
             again in other files, however the user calls it.
+        unit: in what unit the source's values are taken, found when the stack is planned: `metre up` where something
+            is derived from heights, else what the file says. Other files are converted to it if they are heights.
     """
 
     name: str
@@ -141,6 +146,7 @@ class Band:
     scaling: Scaling = "zscore"
     clip_percent: tuple[float, float] = (0.5, 99.5)
     described: str = ""
+    unit: str = ""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from ..bands.opening import own_grid
 from ..contract import Band, GeoSegError, Grid, GridRequest, Problem, Recipe, Source
 from ..raster.grid import Bounds, grid_bounds, pixel_size
 from ..raster.sources import band_descriptions, crs_text, crs_title, parse_crs, title, unit_title
+from .heights import height_problems, with_units
 
 GRID_LIMIT_PX = 40_000_000_000
 ROUNDING_PX = 0.01
@@ -96,6 +97,7 @@ def plan_recipe(
     request: GridRequest,
     area: tuple[Bounds, str, str] | None = None,
     intermediates: tuple[Band, ...] = (),
+    trained: bool = False,
 ) -> Plan:
     """Plan bands on one grid; data problems are listed, not raised.
 
@@ -103,6 +105,7 @@ def plan_recipe(
         sources, bands, intermediates: of the recipe; the extent is what all sources with bands share.
         request: what the user fixed.
         area: bounds, their CRS and what to call them, if the extent is to be cut to an area.
+        trained: the bands are those of a model, which notes in what units it learned them.
     """
     every = (*bands, *intermediates)
     grids, problems = own_grids(sources, every)
@@ -130,6 +133,9 @@ def plan_recipe(
             plan.problems.append(_rotated(reference, own))
         lattice = plan_lattice(own, request)
         grid = plan_extent(lattice, gridded, grids, request, area)
+        if not trained:
+            bands, intermediates = (with_units(part, used) for part in (bands, intermediates))
+        plan.problems += height_problems(Recipe(used, bands, grid, intermediates=intermediates))
     except GeoSegError as error:
         plan.problems.append(as_problem(error))
         return plan

@@ -91,6 +91,7 @@ def _on_one_stack(recipe: Recipe, source: Source, found: list[str]) -> Recipe:
             derive="",
             parameters={},
             inputs={},
+            unit="" if band.derive else band.unit,
             fill="" if band.name in filled else band.fill,
         )
         for band in recipe.bands

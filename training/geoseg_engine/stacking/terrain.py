@@ -11,6 +11,7 @@ from ..bands.relief import ATTRIBUTES, engine_of, light
 from ..channel import Channel
 from ..contract import Band, GeoSegError, Recipe, TerrainJob
 from ..raster.sources import title
+from .heights import height_problems, value_problems, with_units
 from .stack import write_stack
 
 
@@ -20,7 +21,10 @@ def run(job: TerrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
     Raises:
         GeoSegError: as `open_source` and `write_stack`; `bad_parameter`, `radius`, `no_richdem`, `no_grid`.
     """
-    bands = tuple(Band(name, job.dem.key, 1, name, parameters=job.parameters) for name in job.attributes)
+    bands = with_units(
+        tuple(Band(name, job.dem.key, 1, name, parameters=job.parameters) for name in job.attributes),
+        (job.dem,),
+    )
     grid = own_grid(job.dem, bands)
     if grid is None:
         raise GeoSegError(
@@ -31,12 +35,21 @@ def run(job: TerrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
     halo_px(bands, grid)  # this and the next complain of parameters before anything is written
     light(job.parameters)
     engines = {band.name: engine_of(band, grid) if band.derive in ATTRIBUTES else "numpy" for band in bands}
-    output = folder / job.output
-    write_stack(Recipe((job.dem,), bands, grid), output, channel)
+    output, recipe = folder / job.output, Recipe((job.dem,), bands, grid)
+    warnings = [*height_problems(recipe), *value_problems(recipe)]
+    for problem in warnings:
+        channel.log(f"{problem.message} {problem.hint}", "warning")
+    write_stack(recipe, output, channel)
     engine = "richdem" if "richdem" in engines.values() else "numpy"
     by = "; ".join(
         f"{name}: {', '.join(band for band, used in engines.items() if used == name)}"
         for name in dict.fromkeys(engines.values())
     )
     channel.log(f"Terrain attributes of '{title(job.dem)}' by {by}.")
-    return {"output": str(output), "bands": list(job.attributes), "engine": engine, "engines": engines}
+    return {
+        "output": str(output),
+        "bands": list(job.attributes),
+        "engine": engine,
+        "engines": engines,
+        "warnings": warnings,
+    }
