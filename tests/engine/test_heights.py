@@ -57,7 +57,7 @@ def derived(folder, path, *names, paths=(), **source):
     job = TerrainJob(Source("dem", path, "Heights", paths=paths, **source), names or ("slope",), "out.tif")
     result = terrain.run(job, folder, channel(folder))
     with open_stack(folder / "out.tif") as reader:
-        return reader.read(whole(reader.grid)), [problem.message for problem in result["warnings"]]
+        return reader.read(whole(reader.grid)), [problem["message"] for problem in result["warnings"]]
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_the_user_has_the_last_word(tmp_path):
         ({"unit": "K"}, "'K', which is no length"),
         ({"unit": "m", "crs": "EPSG:32632+6360", "GEOTIFF_VERSION": "1.1"}, "its CRS says US survey foot"),
         ({"crs": "EPSG:32632+5831", "GEOTIFF_VERSION": "1.1"}, "count downwards"),
-        ({"base_m": 14_000.0}, "14,000 to 14,150 m, which do not exist"),
+        ({"base_m": 14_000.0}, "up to 14,150 m, which do not exist"),
         ({"unit_m": 0.1}, "steeper than 84°"),
     ],
 )  # fmt: skip

@@ -52,9 +52,11 @@ def match(
     try:
         recipe = foreign_recipe(model, sources) if is_foreign(model) else rebind(model.recipe, sources)
         grids, problems = own_grids(recipe.sources, (*recipe.bands, *recipe.intermediates))
-        found.problems += problems
         if problems:
-            return found
+            errors = [problem for problem in problems if problem.severity == "error"]
+            if errors:
+                found.problems += errors
+                return found
         if is_foreign(model):
             request = foreign_request(model, recipe, grids)
         else:

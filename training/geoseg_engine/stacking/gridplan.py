@@ -12,6 +12,7 @@ from rasterio.transform import Affine
 
 from ..bands.expressions import expression_problems
 from ..bands.opening import own_grid
+from ..bands.seriesbands import series_facts
 from ..contract import Band, GeoSegError, Grid, GridRequest, Problem, Recipe, Source
 from ..raster.grid import Bounds, grid_bounds, pixel_size
 from ..raster.sources import band_descriptions, crs_text, crs_title, parse_crs, title, unit_title
@@ -66,18 +67,38 @@ def raise_errors(problems: list[Problem]) -> None:
 
 
 def own_grids(sources: tuple[Source, ...], bands: tuple[Band, ...]) -> tuple[dict[str, Grid], list[Problem]]:
-    """Grid of every source that can be used, and why the others cannot."""
+    """Grid of every source that can be used, and why the others cannot; dates that may be others are warnings."""
     grids: dict[str, Grid] = {}
     problems: list[Problem] = []
     for source in sources:
+        of_source = tuple(band for band in bands if band.source == source.key)
         try:
-            own = own_grid(source, tuple(band for band in bands if band.source == source.key))
+            if source.kind == "series":
+                grids[source.key], remarks = series_facts(source, of_source)
+                problems += date_problems(source, remarks)
+                continue
+            own = own_grid(source, of_source)
         except GeoSegError as error:
             problems.append(as_problem(error))
             continue
         if own is not None:
             grids[source.key] = own
     return grids, problems
+
+
+def date_problems(source: Source, remarks: tuple[str, ...]) -> list[Problem]:
+    """One warning for dates that could be others."""
+    if not remarks:
+        return []
+    more = f" ({len(remarks)} files or bands alike)" if len(remarks) > 1 else ""
+    return [
+        Problem(
+            "dates",
+            f"Dates of layer '{title(source)}': {remarks[0]}{more}.",
+            "If they are others, give the dates of the series, or name its files by one date, e.g. 2019-07-01.",
+            "warning",
+        )
+    ]
 
 
 def ground_pixels(sources: tuple[Source, ...], grid: Grid) -> float:

@@ -19,7 +19,7 @@ from ..raster.units import HEIGHTS, StatedUnit, length_m, stated_unit
 
 FROM_HEIGHTS = (*TERRAIN_ATTRIBUTES, *RELIEF_ATTRIBUTES)
 FEET = re.compile(r"(?<![a-z])(ft|feet|foot|ftus|usft)(?![a-z])", re.IGNORECASE)
-HIGHEST_M, DEEPEST_M = 9000.0, -12_000.0
+HIGHEST_M = 9000.0
 STEEPEST_DEGREES = 60.0
 """Slope of half the land surface that no landscape has."""
 
@@ -249,12 +249,9 @@ def _looked_at(source: Source, index: int) -> list[Problem]:
     heights, slopes = np.concatenate(parts, axis=1)
     if not np.isfinite(heights).any():
         return []
-    low, high, steep = np.nanmin(heights), np.nanmax(heights), np.nanmedian(slopes)
-    layer_title = f"Layer '{title(source)}'"
-    if low < DEEPEST_M or high > HIGHEST_M:
-        return [
-            _impossible(f"{layer_title} has heights from {low:,.0f} to {high:,.0f} m, which do not exist.")
-        ]
+    high, steep = np.nanmax(heights), np.nanmedian(slopes)
+    if high > HIGHEST_M:
+        return [_impossible(f"Layer '{title(source)}' has heights up to {high:,.0f} m, which do not exist.")]
     if steep > STEEPEST_DEGREES:
         return [_impossible(f"Half of the ground of layer '{title(source)}' is steeper than {steep:.0f}°.")]
     return []

@@ -9,7 +9,7 @@ from ..bands.neighbourhood import halo_px
 from ..bands.opening import own_grid
 from ..bands.relief import ATTRIBUTES, engine_of, light
 from ..channel import Channel
-from ..contract import Band, GeoSegError, Recipe, TerrainJob
+from ..contract import Band, GeoSegError, Recipe, TerrainJob, encode
 from ..raster.sources import title
 from .heights import height_problems, value_problems, with_units
 from .stack import write_stack
@@ -51,5 +51,5 @@ def run(job: TerrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
         "bands": list(job.attributes),
         "engine": engine,
         "engines": engines,
-        "warnings": warnings,
+        "warnings": encode(warnings),
     }
