@@ -151,8 +151,15 @@ def test_a_series_offers_what_the_engine_found(tmp_path: Path) -> None:
     assert (source.kind, source.name) == ("series", "ndvi")
     dialog.clear.setText("0, x")
     assert not can_add(dialog)
-    dialog.show_offer({"kind": "raster", "bands": [{"index": 1, "name": "Band 1"}]})
-    assert "no dates" in dialog.found.text() and not can_add(dialog)
+    dialog.show_offer({**OFFER, "remarks": ["the times are parts of months"]})
+    assert dialog.found.text().endswith("The times are parts of months.")
+    nothing = {
+        "kind": "raster",
+        "bands": [{"index": 1, "name": "Band 1"}],
+        "remarks": ["the calendar 'none' is odd"],
+    }
+    dialog.show_offer(nothing)
+    assert "no dates. The calendar 'none' is odd." in dialog.found.text() and not can_add(dialog)
     dialog.show_problem({"message": "No dates.", "hint": "Choose another."})
     assert "No dates." in dialog.found.text() and not can_add(dialog)
 
