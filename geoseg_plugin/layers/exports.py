@@ -88,6 +88,8 @@ class RasterExport:
             raise export_failed(self.path, f"QGIS answered with code {int(outcome)}")
         if not any(self.nodata_values) and not all(self.source_nodata_used):
             forget_nodata(partial)
+        if self.provider == "gdal":
+            keep_units(self.source.split("|")[0], partial)
         partial.replace(self.path)
 
     def _open(self) -> QgsRasterDataProvider:
@@ -113,6 +115,19 @@ def forget_nodata(path: Path) -> None:
     for index in range(dataset.RasterCount):
         dataset.GetRasterBand(index + 1).DeleteNoDataValue()
     dataset.FlushCache()
+
+
+def keep_units(source: str, path: Path) -> None:
+    """Give the bands of a copy the units of its source, which QGIS leaves out: heights in feet are not in metres."""
+    original = gdal.Open(source)
+    if original is None:
+        return
+    units = [original.GetRasterBand(band).GetUnitType() for band in range(1, original.RasterCount + 1)]
+    if any(units):
+        dataset = gdal.Open(str(path), gdal.GA_Update)
+        for band, unit in enumerate(units[: dataset.RasterCount], 1):
+            dataset.GetRasterBand(band).SetUnitType(unit)
+        dataset.FlushCache()
 
 
 @dataclass(frozen=True)
