@@ -19,7 +19,7 @@ from ..raster.resample import ALIGNED_PX
 from ..raster.sources import open_source, parse_crs, source_grid, title
 from ..raster.units import HEIGHTS, StatedUnit, conversion, stated_unit
 from ..raster.values import exact_dtype
-from .rasterbands import RasterBands, values_in
+from .rasterbands import RasterBands, multiplied
 
 OPEN_FILES = 64
 """Files of one mosaic that are open at the same time."""
@@ -74,11 +74,15 @@ class OpenFiles:
 
 @dataclass(frozen=True)
 class JoinedRaster:
-    """Files whose pixels lie on one lattice, as one raster; where they overlap the first with a value counts."""
+    """Files whose pixels lie on one lattice, as one raster; where they overlap the first with a value counts.
+
+    `factors` are those of `conversion` that were asked for, by path, band and unit.
+    """
 
     parts: tuple[Part, ...]
     grid: Grid
     files: OpenFiles
+    factors: dict[tuple[str, int, str], float] = field(default_factory=dict)
 
     def values(self, indexes: list[int], window: Window, dtype: str, unit: str) -> np.ndarray:
         """Values of all files, each converted from its own unit; arguments as of RawValues."""
@@ -94,9 +98,15 @@ class JoinedRaster:
             if gaps.any():
                 own = shared.moved(-part.row, -part.col)
                 dataset = self.files.dataset(part.source)
-                found = values_in(part.source, dataset, indexes, own, dtype, unit)
-                np.copyto(target, found, where=gaps)
+                factors = [self._factor(part.source, dataset, index, unit) for index in indexes]
+                np.copyto(target, multiplied(part.source, dataset, indexes, own, dtype, factors), where=gaps)
         return result
+
+    def _factor(self, source: Source, dataset: Any, index: int, unit: str) -> float:
+        key = source.path, index, unit
+        if key not in self.factors:
+            self.factors[key] = conversion(source, dataset, index, unit)
+        return self.factors[key]
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -64,24 +65,27 @@ class RasterBands:
 
 
 def _of_file(source: Source, dataset: Any) -> RawValues:
+    @cache
+    def factor(index: int, unit: str) -> float:
+        return conversion(source, dataset, index, unit)
+
     def values(indexes: list[int], part: Window, dtype: str, unit: str) -> np.ndarray:
-        return values_in(source, dataset, indexes, part, dtype, unit)
+        return multiplied(source, dataset, indexes, part, dtype, [factor(index, unit) for index in indexes])
 
     return values
 
 
-def values_in(
-    source: Source, dataset: Any, indexes: list[int], part: Window, dtype: str, unit: str
+def multiplied(
+    source: Source, dataset: Any, indexes: list[int], part: Window, dtype: str, factors: list[float]
 ) -> np.ndarray:
-    """Values of an open raster; arguments as of RawValues.
+    """Values of bands of an open raster as of `raster_values`, each times a factor; an empty type holds them exactly.
 
     Raises:
-        GeoSegError: as `raster_values` and `stated_unit`.
+        GeoSegError: as `raster_values`.
     """
-    factors = np.array([conversion(source, dataset, index, unit) for index in indexes])
-    if (factors == 1).all():
+    if all(factor == 1 for factor in factors):
         return raster_values(source, dataset, indexes, part, dtype or exact_dtype(dataset, indexes))
-    values = raster_values(source, dataset, indexes, part, "float64") * factors[:, None, None]
+    values = raster_values(source, dataset, indexes, part, "float64") * np.array(factors)[:, None, None]
     return values.astype(dtype, copy=False) if dtype else values
 
 

@@ -15,7 +15,7 @@ from pyproj.database import get_units_map
 from rasterio.errors import RasterioError
 
 from ..contract import GeoSegError, Source
-from .sources import title
+from .sources import is_plain_file, title
 
 HEIGHTS = "metre up"
 """Unit of a band that is derived from heights: in metres, and counted upwards."""
@@ -182,16 +182,8 @@ def _of_parts(source: Source, dataset: Any, index: int) -> str:
     """What the files of a virtual raster say; gdalbuildvrt drops it."""
     if dataset.driver != "VRT":
         return ""
-    paths = dataset.files[1 : MOST_FILES + 1]
-    written = tuple((path, Path(path).stat().st_mtime if Path(path).exists() else 0.0) for path in paths)
-    return _files_unit(title(source), written, index)
-
-
-@lru_cache(maxsize=64)
-def _files_unit(name: str, written: tuple[tuple[str, float], ...], index: int) -> str:
-    """The unit that files, each with the time when it was written, have in common."""
     units: dict[str, str] = {}
-    for path, _ in written:
+    for path in [path for path in dataset.files[1:] if is_plain_file(path)][:MOST_FILES]:
         try:
             with rasterio.open(path) as part:
                 unit = stated_unit(Source("part", path), part, index if index <= part.count else 1).text
@@ -202,7 +194,7 @@ def _files_unit(name: str, written: tuple[tuple[str, float], ...], index: int) -
         said = "; ".join(f"{Path(path).name}: {unit or 'no unit'}" for unit, path in units.items())
         raise GeoSegError(
             "mixed_units",
-            f"The virtual raster '{name}' joins files whose heights are in different units ({said}).",
+            f"The virtual raster '{title(source)}' joins files whose heights are in different units ({said}).",
             "Use the files themselves as one mosaic, where each is converted, or bring them to one unit first.",
         )
     return max(units, default="")
