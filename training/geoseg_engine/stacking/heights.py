@@ -253,7 +253,11 @@ def _looked_at(source: Source, index: int) -> list[Problem]:
     if high > HIGHEST_M:
         return [_impossible(f"Layer '{title(source)}' has heights up to {high:,.0f} m, which do not exist.")]
     if steep > STEEPEST_DEGREES:
-        return [_impossible(f"Half of the ground of layer '{title(source)}' is steeper than {steep:.0f}°.")]
+        return [
+            _impossible(
+                f"Half of layer '{title(source)}' is steeper than {steep:.0f}°, as no land surface is."
+            )
+        ]
     return []
 
 
