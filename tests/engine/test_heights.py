@@ -243,6 +243,8 @@ def test_what_was_said_of_the_unit_holds_for_other_files_that_say_nothing(tmp_pa
     assert (
         values[1] == pytest.approx(45, abs=1e-4) and len(said) == 1 and "as those of the training" in said[0]
     )
+    same, said = on_other(trained, str(tmp_path / "a.tif"))
+    assert np.array_equal(same, values) and said == []
     values, said = on_other(trained, write_dem(tmp_path / "c.tif", unit="m"))
     assert values[1] == pytest.approx(45, abs=1e-4) and said == []
 

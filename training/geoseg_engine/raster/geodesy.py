@@ -64,23 +64,6 @@ def pixel_vectors_m(grid: Grid, rows: NDArray[Any], cols: NDArray[Any]) -> tuple
     return step(0, span), step(span, 0)
 
 
-def row_steps_m(grid: Grid, rows: NDArray[Any], cols: NDArray[Any]) -> Floats:
-    """Measure steps of one pixel along the row and to its left, which change smoothly even where east does not.
-
-    Args:
-        grid, rows, cols: as of `pixel_vectors_m`.
-
-    Returns:
-        (5, *shape): metres of a step of one column; metres along the row and to its left of a step of one row; east and
-        north component of the row's direction.
-    """
-    across, down = pixel_vectors_m(grid, rows, cols)
-    length = np.hypot(*across)
-    ahead = across / np.where(length > 0, length, 1)
-    along, left = (down * ahead).sum(axis=0), ahead[0] * down[1] - ahead[1] * down[0]
-    return np.stack([length, along, left, *ahead])
-
-
 def positions_m(grid: Grid, rows: Floats, cols: Floats) -> Floats:
     """Geocentric x, y and z in metres of places on the ellipsoid; NaN beside the earth.
 
@@ -126,9 +109,8 @@ def pixel_areas_m2(grid: Grid, rows: NDArray[Any], cols: NDArray[Any]) -> Floats
     x, y = _equal_area(middle, around)
     doubled = (x * np.roll(y, -1, axis=0) - np.roll(x, -1, axis=0) * y).sum(axis=0)
     areas: Floats = np.abs(doubled) / 2 * _authalic_radius_m(geod) ** 2 / span**2
-    cut = ~np.isfinite(areas) & np.isfinite(middle).all(
-        axis=0
-    )  # a corner lies beside the earth, the middle does not
+    # where a corner lies beside the earth and the middle does not
+    cut = ~np.isfinite(areas) & np.isfinite(middle).all(axis=0)
     if cut.any():
         areas[cut] = _parallelogram(*pixel_vectors_m(grid, rows[cut], cols[cut]))
     return areas

@@ -33,7 +33,7 @@ def with_units(bands: tuple[Band, ...], sources: tuple[Source, ...]) -> tuple[Ba
     Of rasters with one band the unit of the values themselves is noted, where the file says it.
 
     Raises:
-        GeoSegError: as `stated_unit`.
+        GeoSegError: as `open_source`.
     """
     by_key = {source.key: source for source in sources}
     return tuple(
@@ -47,7 +47,10 @@ def _unit(band: Band, source: Source | None) -> str:
     if band.derive or source is None or source.kind != "raster":
         return ""
     with open_source(source) as dataset:
-        return stated_unit(source, dataset, band.index).text if dataset.count == 1 else ""
+        try:
+            return stated_unit(source, dataset, band.index).text if dataset.count == 1 else ""
+        except GeoSegError:  # matters to heights alone, and is said of them
+            return ""
 
 
 def height_problems(recipe: Recipe) -> list[Problem]:
