@@ -39,6 +39,9 @@ CALENDARS = {
     "julian": JULIAN, "noleap": NOLEAP, "no_leap": NOLEAP, "365_day": NOLEAP, "365day": NOLEAP, "365": NOLEAP,
     "all_leap": ALL_LEAP, "366_day": ALL_LEAP, "366day": ALL_LEAP, "360_day": OF_360, "360day": OF_360, "360": OF_360,
 }  # fmt: skip
+PRINTED = 1e-6
+"""How far a time may be from its bounds, as a share of them, and be on them: GDAL gives times as text."""
+
 LENGTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 REFORM = (1582, 10, 15)
 """First day of the Gregorian calendar in the mixed one; the day before it is 4 October."""
@@ -81,7 +84,10 @@ def cf_days(
     name = CALENDARS.get(calendar.strip().lower().replace(" ", "_").replace("-", "_"))
     if name is None:
         raise ValueError(f"the calendar '{calendar}' has no dates that GeoSeg knows")
-    if bounds and all(low < high == number for number, (low, high) in zip(numbers, bounds, strict=True)):
+    if bounds and all(
+        low < high and abs(number - high) <= PRINTED * (high - low)
+        for number, (low, high) in zip(numbers, bounds, strict=True)
+    ):
         numbers = [(low + high) / 2 for low, high in bounds]
     packed, match = AS_DIGITS.match(units), SINCE.match(units)
     if packed:

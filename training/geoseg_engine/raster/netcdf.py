@@ -13,6 +13,7 @@ import rasterio
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 
 from ..contract import GeoSegError, Series, Source
+from .calendars import PRINTED
 from .sources import title
 
 AXES = {
@@ -69,7 +70,8 @@ def bounds_of(dataset: Any, time: str, times: Sequence[float]) -> list[tuple[flo
     if rows.shape != (len(own), 2):
         return []
     for table in (rows[::-1], rows):  # GDAL turns what it takes for a picture
-        if all(low <= number <= high for number, (low, high) in zip(own, table.tolist(), strict=True)):
+        near = PRINTED * np.abs(table[:, 1] - table[:, 0])
+        if ((table[:, 0] - near <= own) & (np.array(own) <= table[:, 1] + near)).all():
             periods = dict(zip(own, map(tuple, table.tolist()), strict=True))
             return [periods[number] for number in times]
     return []
