@@ -439,6 +439,7 @@ FIRSTS = np.cumsum([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
         (np.arange(120, 144), "months since 1990-01-01", "360_day", None),
         (FIRSTS[1:], "days since 2001-01-01", "noleap", np.stack([FIRSTS[:-1], FIRSTS[1:]], axis=1)),
         (FIRSTS[:-1], "days since 2001-01-01", "noleap", np.stack([FIRSTS[:-1], FIRSTS[1:]], axis=1)),
+        (FIRSTS[1:] / 7, "weeks since 2001-01-01", "noleap", np.stack([FIRSTS[:-1], FIRSTS[1:]], axis=1) / 7),
         (24.0 * FIRSTS[:-1] - 5, "hours since 2001-01-01 00:00 -05:00", "noleap", None),
     ],
     ids=[
@@ -447,6 +448,7 @@ FIRSTS = np.cumsum([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
         "months of 30 days",
         "ends of months",
         "begins of months",
+        "ends in weeks",
         "west of Greenwich",
     ],
 )
