@@ -146,7 +146,10 @@ def unsettled(composition: Composition) -> tuple[Any, ...]:
         (band.name, band.source, band.index, band.derive, band.resampling, band.fill, str(band.parameters))
         for band in composition.bands
     ]
-    return (tuple((item.key, item.path, item.paths) for item in composition.sources), tuple(bands))
+    return (
+        tuple((item.key, item.path, item.paths, item.height_unit) for item in composition.sources),
+        tuple(bands),
+    )
 
 
 def problem_text(problem: dict[str, Any]) -> str:

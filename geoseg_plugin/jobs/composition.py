@@ -13,9 +13,11 @@ from .inputs import RasterInput, as_source, band_name, sources_and_bands, unique
 from .rasterfacts import reference_of
 
 Settings = Mapping[str, Mapping[str, Any]]
-"""Band name -> fields of the contract's Band that the user set."""
+"""Band name -> fields of the contract's Band that the user set, and HEIGHT_UNIT."""
 
 SETTABLE = ("resampling", "fill", "scaling", "clip_percent")
+HEIGHT_UNIT = "height_unit"
+"""Set for a band that is derived from heights, it holds for the raster that these are taken from."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +74,18 @@ def compose(
         builder.add(addition)
     keys = {layer_id: key for layer_id, (key, _raster) in builder.rasters.items()}
     facts = [item.facts for item in (ticked or more) if item.facts is not None]
+    settings = settings or {}
+    units = {
+        band.source: str(settings[band.name][HEIGHT_UNIT])
+        for band in builder.bands
+        if band.source and settings.get(band.name, {}).get(HEIGHT_UNIT)
+    }
     return Composition(
-        tuple(builder.sources),
-        tuple(with_settings(band, settings or {}) for band in builder.bands),
+        tuple(
+            dataclasses.replace(source, height_unit=units.get(source.key, source.height_unit))
+            for source in builder.sources
+        ),
+        tuple(with_settings(band, settings) for band in builder.bands),
         tuple(builder.intermediates.values()),
         keys,
         keys.get(reference_of(facts), ""),

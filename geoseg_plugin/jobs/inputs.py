@@ -26,6 +26,7 @@ class RasterInput:
         layer_id: by which added bands name this raster; empty outside the panel.
         more_paths: further files with the same bands, mosaicked with `path`.
         facts: what the choice of the grid's reference needs to know; None leaves it out of that choice.
+        height_unit: replaces what the file says of the unit of its heights; empty keeps it.
     """
 
     path: str
@@ -39,6 +40,7 @@ class RasterInput:
     layer_id: str = ""
     more_paths: tuple[str, ...] = ()
     facts: RasterFacts | None = None
+    height_unit: str = ""
 
 
 def sources_and_bands(rasters: Iterable[RasterInput]) -> tuple[tuple[Source, ...], tuple[Band, ...]]:
@@ -77,7 +79,15 @@ def bound_sources(slots: Mapping[str, RasterInput]) -> tuple[Source, ...]:
 def as_source(raster: RasterInput, key: str) -> Source:
     """The raster as a source of a job."""
     name = raster.name or Path(raster.path).stem
-    return Source(key, raster.path, name, raster.crs, raster.nodata, paths=raster.more_paths)
+    return Source(
+        key,
+        raster.path,
+        name,
+        raster.crs,
+        raster.nodata,
+        paths=raster.more_paths,
+        height_unit=raster.height_unit,
+    )
 
 
 def band_name(raster: RasterInput, index: int) -> str:

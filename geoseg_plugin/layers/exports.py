@@ -94,6 +94,8 @@ class RasterExport:
             write_crs(partial, self.crs)
         if self.alpha:
             mark_alpha(partial, self.alpha, self._own_nodata(provider))
+        if self.provider == "gdal":
+            keep_units(self.source.split("|")[0], partial)
         replace_with_sidecars(partial, self.path)
 
     def _open(self) -> QgsRasterDataProvider:
@@ -149,6 +151,19 @@ def mark_alpha(path: Path, bands: tuple[int, ...], nodata: float | None) -> None
     if nodata is not None and dataset.GetRasterBand(1).GetNoDataValue() is None:
         dataset.GetRasterBand(1).SetNoDataValue(nodata)
     dataset.FlushCache()
+
+
+def keep_units(source: str, path: Path) -> None:
+    """Give the bands of a copy the units of its source, which QGIS leaves out: heights in feet are not in metres."""
+    original = gdal.Open(source)
+    if original is None:
+        return
+    units = [original.GetRasterBand(band).GetUnitType() for band in range(1, original.RasterCount + 1)]
+    if any(units):
+        dataset = gdal.Open(str(path), gdal.GA_Update)
+        for band, unit in enumerate(units[: dataset.RasterCount], 1):
+            dataset.GetRasterBand(band).SetUnitType(unit)
+        dataset.FlushCache()
 
 
 @dataclass(frozen=True)

@@ -177,8 +177,9 @@ def terrain(key: str) -> QgsProcessingParameterEnum:
 
 
 def add_terrain_settings(algorithm: QgsProcessingAlgorithm) -> None:
-    """RADIUS, RADII, AZIMUTH, ALTITUDE: what some terrain attributes need; empty leaves it to the engine."""
+    """HEIGHT_UNIT, RADIUS, RADII, AZIMUTH, ALTITUDE: what terrain attributes need; empty leaves it to the engine."""
     for parameter in (
+        text("HEIGHT_UNIT", tr("Unit of heights, as US survey foot (empty: as the file says, else metres)")),
         real("RADIUS", tr("Radius of TPI and local relief in metres"), None, 0, optional=True),
         text("RADII", tr("Radii of multi-scale TPI in metres, as 100,300,900")),
         real(
@@ -206,6 +207,13 @@ def terrain_settings(
     }
     radii = algorithm.parameterAsString(dict(parameters), "RADII", context)
     return {**found, "radii": radii} if radii else found
+
+
+def height_unit(
+    algorithm: QgsProcessingAlgorithm, parameters: Parameters, context: QgsProcessingContext
+) -> str:
+    """HEIGHT_UNIT, empty where it is left to the file."""
+    return str(algorithm.parameterAsString(dict(parameters), "HEIGHT_UNIT", context)).strip()
 
 
 def seed() -> QgsProcessingParameterNumber:

@@ -27,7 +27,7 @@ from .additions import (
 from .expressions import expression_additions, index_additions
 from .gather import NOWHERE, GatheredRaster, gather_rasters
 from .mosaics import merged, tiles_of_mosaics
-from .parameters import Parameters, chosen_bands, polygon_layer, terrain_settings, tr
+from .parameters import Parameters, chosen_bands, height_unit, polygon_layer, terrain_settings, tr
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,6 +108,8 @@ def ingredients(
     additions: list[Addition] = []
     if dem is not None:
         settings = terrain_settings(algorithm, parameters, context)
+        unit, dem_id = height_unit(algorithm, parameters, context), one_of(dem, every).id()
+        rasters = [in_unit(item, unit) if item.input.layer_id == dem_id else item for item in rasters]
         additions += relief_additions(one_of(dem, every).id(), dem.name(), attributes, settings)
     speckle_px = algorithm.parameterAsInt(given, "SPECKLE_SIZE", context)
     for item in gathered_of(rasters, [one_of(layer, every).id() for layer in radar]):
@@ -177,6 +179,11 @@ def _series(
         clear=tuple(float(item) for item in words(text("CLEAR_VALUES"))),
     )
     return [series_addition(files, words(text("SERIES_VARIABLES")), text("STATISTICS"), dates)]
+
+
+def in_unit(raster: GatheredRaster, unit: str) -> GatheredRaster:
+    """The raster with heights in a unit; empty leaves it to the file."""
+    return dataclasses.replace(raster, input=dataclasses.replace(raster.input, height_unit=unit))
 
 
 def distinct(layers: Iterable[QgsRasterLayer]) -> list[QgsRasterLayer]:

@@ -21,7 +21,7 @@ from ..layers import styles
 from ..layers.publish import Item
 from .base import GeoSegAlgorithm
 from .gather import gather_rasters, layer_problems
-from .parameters import Parameters, add_terrain_settings, terrain, terrain_settings, tr
+from .parameters import Parameters, add_terrain_settings, height_unit, terrain, terrain_settings, tr
 
 
 class TerrainAttributes(GeoSegAlgorithm):
@@ -52,10 +52,17 @@ class TerrainAttributes(GeoSegAlgorithm):
         output = Path(self.parameterAsOutputLayer(parameters, "OUTPUT", context))
         attributes = tuple(self.parameterAsEnumStrings(parameters, "ATTRIBUTES", context))
         settings = terrain_settings(self, parameters, context)
+        unit = height_unit(self, parameters, context)
         folder = self.job_folder()
         result = self.run_rasters(
             lambda inputs: with_settings(
-                prepare.terrain(folder, as_source(inputs[0], "dem"), attributes, output), settings
+                prepare.terrain(
+                    folder,
+                    as_source(dataclasses.replace(inputs[0], height_unit=unit), "dem"),
+                    attributes,
+                    output,
+                ),
+                settings,
             ),
             feedback,
             folder,

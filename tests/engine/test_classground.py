@@ -35,7 +35,9 @@ def test_many_classes_are_counted_like_few():
 
 
 def test_columns_are_many_only_where_the_scale_stays():
-    assert even_columns_px(SEA_ICE) == 16
+    assert even_columns_px(SEA_ICE) == 1
+    fine = Grid("EPSG:3413", (2.0, 0, -3e5, 0, -2.0, -2e6), 50_000, 50_000)
+    assert even_columns_px(fine) == 4096
     assert even_columns_px(Grid("EPSG:4326", (0.1, 0, -180, 0, -0.1, 90), 3600, 1800)) == 4096
     assert even_columns_px(Grid("EPSG:32632", (10.0, 0, 3e5, 0, -10.0, 5e6), 10_980, 10_980)) == 4096
     assert even_columns_px(Grid("EPSG:32632", (10.0, 0, 3e5, 0, -10.0, 5e6), 1, 1)) == 4096
@@ -48,19 +50,19 @@ def test_every_job_measures_the_same_ground_in_a_polar_projection(tmp_path, monk
         writer.write(ids, Window(0, 0, *ids.shape))
     truly = np.bincount(ids.ravel(), pixel_m2(SEA_ICE).ravel())
     counted = areas.run(AreasJob("classes.tif"), tmp_path, Channel(tmp_path))
-    assert [row["area_m2"] for row in counted["rows"]] == pytest.approx(truly, rel=1e-3)
+    assert [row["area_m2"] for row in counted["rows"]] == pytest.approx(truly, rel=5e-4)
     job = CleanJob("classes.tif", Cleaning(least_area_px=2))
     cleaned = clean.run(job, tmp_path, Channel(tmp_path))
-    assert list(cleaned["areas_m2"].values()) == pytest.approx(truly, rel=1e-3)
+    assert list(cleaned["areas_m2"].values()) == pytest.approx(truly, rel=5e-4)
     monkeypatch.setattr(outlines, "STRIP_PIXELS", 304 * 64)
     drawn = PolygonizeJob("classes.tif", skip_background=False)
     polygonize.run(drawn, tmp_path, Channel(tmp_path))
     frame = geopandas.read_file(tmp_path / "polygons.gpkg", layer="polygons")
-    assert frame.groupby("class_id")["area_m2"].sum().tolist() == pytest.approx(truly, rel=1e-3)
+    assert frame.groupby("class_id")["area_m2"].sum().tolist() == pytest.approx(truly, rel=5e-4)
 
 
 def test_what_lies_beside_the_earth_has_no_ground():
     ids = np.zeros((FULL_DISC.height, FULL_DISC.width), np.uint8)
     counts, area_m2 = class_ground(FULL_DISC, ids, Window(0, 0, *ids.shape), [0])
     assert counts.sum() == ids.size
-    assert area_m2[0] == pytest.approx(np.nansum(pixel_m2(FULL_DISC)), rel=0.02)
+    assert area_m2[0] == pytest.approx(np.nansum(pixel_m2(FULL_DISC)), rel=1e-3)

@@ -68,6 +68,12 @@ def test_lists_are_repeated_values(tmp_path):
     assert chips["splits"] == ["train", "test"]
     terrain = job(tmp_path, "terrain", "--dem", "dem.tif", "--attributes", "slope", "tpi")
     assert terrain["attributes"] == ["slope", "tpi"] and terrain["dem"]["key"] == "dem"
+    terrain = job(tmp_path, "terrain", "--dem", "feet.tif", "height_unit=US survey foot")
+    assert (terrain["dem"]["key"], terrain["dem"]["name"], terrain["dem"]["height_unit"]) == (
+        "dem",
+        "feet",
+        "US survey foot",
+    )
     for shares in (["0.5", "0.2", "0.3"], ["0.5,0.2,0.3"], ["[0.5, 0.2, 0.3]"]):
         tiled = job(tmp_path, "tile", "--stack", "s.tif", "--labels", "l.tif", "--fractions", *shares)
         assert tiled["fractions"] == [0.5, 0.2, 0.3]

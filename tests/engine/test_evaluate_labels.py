@@ -29,7 +29,7 @@ from geoseg_engine.contract import (
     write_json,
 )
 from geoseg_engine.judgement import evaluate, mapped, truth
-from geoseg_engine.raster.geodesy import window_areas_m2
+from geoseg_engine.raster.geodesy import row_areas_m2
 from geoseg_engine.raster.grid import Window
 from geoseg_engine.raster.writer import RasterWriter
 from geoseg_engine.scores.metrics import confusion
@@ -110,7 +110,7 @@ def test_a_raster_against_polygons(place, crs):
 
 def test_areas_are_those_of_the_judged_pixels(place):
     result = run(place, prediction="map.tif", truth=TRUTH, output="out")
-    areas = window_areas_m2(GRID, 0, 0, ROWS, COLS)
+    areas = row_areas_m2(GRID, 0, ROWS)
     judged = map_ids() != 255
     for row in result["areas"]:
         number = [item.name for item in CLASSES].index(row["name"])

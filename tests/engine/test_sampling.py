@@ -11,7 +11,7 @@ from geoseg_engine.channel import Channel
 from geoseg_engine.contract import AreasJob, GeoSegError, SampleJob
 from geoseg_engine.judgement import areas, classmap, sampling
 from geoseg_engine.judgement.allocation import allocated, expected_error, points_needed
-from geoseg_engine.raster import classground
+from geoseg_engine.raster import classground, geodesy
 
 ROWS, COLS = 90, 70
 GRID = grid_of(ROWS, COLS)
@@ -56,7 +56,8 @@ def test_points_lie_on_pixels_of_their_class_each_once(tmp_path, ids):
 def test_the_sample_does_not_depend_on_how_the_map_is_read_but_on_the_seed(tmp_path, ids, monkeypatch):
     _, first = run(tmp_path, count=200)
     monkeypatch.setattr(classmap, "STRIP_PX", 3 * COLS)
-    monkeypatch.setattr(classground, "even_columns_px", lambda grid: 16)
+    for room in (classground, geodesy):
+        monkeypatch.setattr(room, "even_columns_px", lambda grid: 16)
     _, second = run(tmp_path, count=200)
     assert first.drop(columns="weight").equals(second.drop(columns="weight"))
     _, third = run(tmp_path, count=200, seed=7)

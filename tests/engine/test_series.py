@@ -1,5 +1,6 @@
 """Time series of every form, built here with known values, read through the stack."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from geoseg_engine.contract import Area, Band, GeoSegError, Grid, GridRequest, R
 from geoseg_engine.raster import unpacked
 from geoseg_engine.raster.dates import iso
 from geoseg_engine.raster.grid import Window, grid_bounds, whole, windows
+from geoseg_engine.raster.slices import file_date
+from geoseg_engine.stacking.gridplan import plan_recipe
 from geoseg_engine.stacking.reader import StackReader
 from geoseg_engine.stacking.stackplan import plan_stack
 
@@ -406,3 +409,103 @@ def test_a_variable_as_qgis_names_it_is_the_same_series(tmp_path):
     for name in (f'NETCDF:"{file}":a', f"NETCDF:{file}:a"):
         source = Source("s", name, kind="series", series=Series(mask="mask", clear=(1,)))
         np.testing.assert_array_equal(read(source, statistic("maximum"))[0], values.max(axis=0))
+
+
+def write_months(path: Path, times, units: str, calendar: str = "", bounds=None) -> str:
+    """A NetCDF file in degrees whose values are the numbers of its dates."""
+    with netcdf_file(path, "w") as file:
+        for name, length in (("time", len(times)), ("lat", 4), ("lon", 5), ("bnds", 2)):
+            file.createDimension(name, length)
+        time = file.createVariable("time", "d", ("time",))
+        time.units, time.calendar, time[:] = units, calendar or "standard", times
+        if bounds is not None:
+            time.bounds = "time_bnds"
+            file.createVariable("time_bnds", "d", ("time", "bnds"))[:] = bounds
+        for name, unit, step in (("lat", "degrees_north", -0.1), ("lon", "degrees_east", 0.1)):
+            axis = file.createVariable(name, "d", (name,))
+            axis.units, axis[:] = unit, 40 + step * np.arange(4 if name == "lat" else 5)
+        values = np.broadcast_to(np.arange(len(times), dtype=np.float32)[:, None, None], (len(times), 4, 5))
+        file.createVariable("v", "f", ("time", "lat", "lon"))[:] = values
+    return str(path)
+
+
+FIRSTS = np.cumsum([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
+"""Days of a year without 29 February before each month."""
+
+
+@pytest.mark.parametrize(
+    ("times", "units", "calendar", "bounds"),
+    [
+        (np.arange(24), "months since 2000-01-01", "gregorian", None),
+        (np.arange(24) + 0.5, "months since 2000-01-01", "gregorian", None),
+        (np.arange(120, 144), "months since 1990-01-01", "360_day", None),
+        (FIRSTS[1:], "days since 2001-01-01", "noleap", np.stack([FIRSTS[:-1], FIRSTS[1:]], axis=1)),
+        (FIRSTS[:-1], "days since 2001-01-01", "noleap", np.stack([FIRSTS[:-1], FIRSTS[1:]], axis=1)),
+        (FIRSTS[1:] / 7, "weeks since 2001-01-01", "noleap", np.stack([FIRSTS[:-1], FIRSTS[1:]], axis=1) / 7),
+        (24.0 * FIRSTS[:-1] - 5, "hours since 2001-01-01 00:00 -05:00", "noleap", None),
+    ],
+    ids=[
+        "months",
+        "middles of months",
+        "months of 30 days",
+        "ends of months",
+        "begins of months",
+        "ends in weeks",
+        "west of Greenwich",
+    ],
+)
+def test_every_month_comes_once_whatever_counts_it(tmp_path, times, units, calendar, bounds):
+    file = write_months(tmp_path / "s.nc", times, units, calendar, bounds)
+    for of_year in (1, 2, 12):
+        source = Source("s", file, kind="series", series=Series(("v",), months=(of_year,)))
+        places = np.arange(of_year - 1, len(times), 12)
+        np.testing.assert_array_equal(read(source, statistic("mean"))[0], np.float32(places.mean()))
+
+
+def test_why_there_are_no_dates_is_said(tmp_path):
+    file = write_months(tmp_path / "s.nc", [0, 1], "days since 2000-01-01", "none")
+    with pytest.raises(GeoSegError, match=r"no date for band 1 of 2: the calendar 'none'"):
+        dates_of(Source("s", file, kind="series", series=Series(("v",))))
+    files = [str(write_raster(tmp_path / f"a_{day}_07_2019.tif", values_of()[0])) for day in ("01", "02")]
+    with pytest.raises(
+        GeoSegError, match=r"file 1 of 2: .a_01_07_2019.tif. could be 2019-01-07 or"
+    ) as caught:
+        dates_of(Source("s", files[0], paths=(files[1],), kind="series"))
+    assert caught.value.code == "no_dates" and "give the dates" in caught.value.hint
+
+
+def test_dates_that_could_be_others_are_one_warning_of_the_plan(tmp_path):
+    names = [
+        f"a_{first}_to_{last}.tif" for first, last in (("20190101", "20190131"), ("20190201", "20190228"))
+    ]
+    files = [str(write_raster(tmp_path / name, values_of()[0])) for name in names]
+    source = Source("s", files[0], "Means", paths=(files[1],), kind="series")
+    plan = plan_recipe((source,), (statistic("mean"),), GridRequest())
+    assert plan.recipe is not None
+    assert [(problem.code, problem.severity) for problem in plan.problems] == [("dates", "warning")]
+    assert "2019-01-01 is taken, not 2019-01-31 (2 files or bands alike)" in plan.problems[0].message
+    given = replace(source, series=Series(dates=("2019-01-31", "2019-02-28")))
+    assert plan_recipe((given,), (statistic("mean"),), GridRequest()).problems == []
+
+
+@pytest.mark.parametrize(
+    ("tags", "date", "remark"),
+    [
+        ({"CREATION_DATE": "2021-05-05", "ACQUISITION_DATE": "2019-07-01"}, "2019-07-01", ""),
+        ({"TIFFTAG_DATETIME": "2021:05:05 10:00:00", "DATE": "2019-07-01"}, "2019-07-01", ""),
+        (
+            {"TIFFTAG_DATETIME": "2021:05:05 10:00:00"},
+            "2021-05-05",
+            "perhaps the day when the file was written",
+        ),
+        ({"GRIB_VALID_TIME": "1561939200 sec UTC"}, "2019-07-01", ""),
+        ({"note": "2019-07-01"}, None, ""),
+    ],
+)
+def test_metadata_of_the_picture_come_before_those_of_the_file(tmp_path, tags, date, remark):
+    path = write_raster(tmp_path / "a.tif", values_of()[0])
+    with rasterio.open(path, "r+") as dataset:
+        dataset.update_tags(**tags)
+    with rasterio.open(path) as dataset:
+        found = file_date(str(path), dataset)
+    assert (None if found.day is None else iso(found.day)) == date and remark in found.remark

@@ -8,7 +8,8 @@ import pytest
 
 from geoseg_engine.bands.temporal import statistics
 from geoseg_engine.contract import Band, GeoSegError
-from geoseg_engine.raster.dates import DAYS_PER_YEAR, cf_days, date_from, date_in, iso, month
+from geoseg_engine.raster.calendars import cf_days
+from geoseg_engine.raster.dates import DAYS_PER_YEAR, date_from, date_in, dated, iso, month
 
 
 def band(derive: str, **parameters) -> Band:
@@ -104,6 +105,64 @@ def test_dates_are_found_in_texts(text, date):
     assert found is None or iso(found) == date
 
 
+@pytest.mark.parametrize(
+    ("name", "date"),
+    [
+        ("OR_ABI-L2-MCMIPC-M6_G16_s20191001501180_e20191001503553_c20191001504045.nc", "2019-04-10"),
+        ("OR_ABI-L2-MCMIPC-M6_G16_s20191001201123_e20191001203553_c20191001204045.nc", "2019-04-10"),
+        ("c_gls_NDVI300_201907010000_GLOBE_OLCI_V2.0.1.tif", "2019-07-01"),
+        ("GFS_2019070112_f006.tif", "2019-07-01"),
+        ("GFS_2019070124_f006.tif", None),
+        ("chirps-v2.0.2019.07.01.tif", "2019-07-01"),
+        ("VNP46A2.A2012019.h18v04.001.2020040120520.h5", "2012-01-19"),
+        ("MOD13Q1.006__250m_16_days_NDVI_doy2019177_aid0001.tif", "2019-06-26"),
+        ("HLS.L30.T32TPS.2019182T101010.v2.0.B04.tif", "2019-07-01"),
+        ("LC08_L2SP_192028_20190701_20200827_02_T1_SR_B4.TIF", "2019-07-01"),
+        ("LC81920282019182LGN00_B4.TIF", "2019-07-01"),
+        ("EO1H1920282010182110KF_1T.tif", "2010-07-01"),
+        ("AST_L1T_00307012019101031_20190702120000_12345.tif", "2019-07-01"),
+        ("S2A_OPER_PRD_MSIL1C_PDMC_20160804T123456_R022_V20160803T101031_20160803T101031", "2016-08-03"),
+        ("S1A_IW_GRDH_1SDV_20190701T235950_20190702T000015_027912_0326B5_9A1F.tif", "2019-07-01"),
+        ("SVDNB_npp_d20190701_t1012234_e1017638_b39872_c20190702161234567890_nobc_ops.h5", "2019-07-01"),
+        ("landcover_2019_100m.tif", None),
+        ("S2_2019_10_20m.tif", None),
+        ("ALOS2014410740-140829.tif", None),
+        ("wc2.1_tmin_2019-07.tif", None),
+        ("ndvi_190701.tif", None),
+        ("week_2019-W23.tif", None),
+        ("id12019070199.tif", None),
+    ],
+)
+def test_names_of_agencies_have_the_date_of_the_picture_or_none(name, date):
+    found = dated(name)
+    assert (None if found.day is None else iso(found.day)) == date
+    assert found.remark == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "date", "part"),
+    [
+        ("site_20051231_ndvi_2019-07-01.tif", "2005-12-31", "not 2019-07-01"),
+        ("ndvi_20190101_20190131_mean.tif", "2019-01-01", "not 2019-01-31"),
+        ("ndvi_2019182.tif", "2019-07-01", "day 182 of 2019"),
+        ("ndvi_31.07.2019.tif", "2019-07-31", "read as 2019-07-31"),
+        ("NDVI_01072019.tif", None, "2019-01-07 or 2019-07-01"),
+        ("ndvi_01.07.2019.tif", None, "2019-01-07 or 2019-07-01"),
+    ],
+)
+def test_a_date_that_could_be_another_is_never_taken_without_a_word(name, date, part):
+    found = dated(name)
+    assert (None if found.day is None else iso(found.day)) == date and part in found.remark
+
+
+def test_dates_that_are_typed_may_be_of_any_year():
+    assert [iso(date_from(text, "The start")) for text in ("1850-01-01", "0850-3-1", "2150-12-31")] == [
+        "1850-01-01",
+        "0850-03-01",
+        "2150-12-31",
+    ]
+
+
 def test_what_is_no_date_is_said():
     with pytest.raises(GeoSegError, match="The start 'summer' is not a date"):
         date_from("summer", "The start")
@@ -126,6 +185,33 @@ def test_what_is_no_date_is_said():
         ([59, 360, 719], "days since 2001-01-01", "360_day", ["2001-02-28", "2002-01-01", "2002-12-30"]),
         ([0], "days since 2000-01-01", "julian", ["2000-01-14"]),
         ([-1], "days since 1970-01-01", "standard", ["1969-12-31"]),
+        (
+            [0, 1, 13, 23],
+            "months since 2000-01-01",
+            "",
+            ["2000-01-01", "2000-02-01", "2001-02-01", "2001-12-01"],
+        ),
+        ([0.5, 1.5], "months since 2001-01-01", "", ["2001-01-16", "2001-02-15"]),
+        ([-1, 1], "months since 2000-03-31", "noleap", ["2000-02-28", "2000-04-30"]),
+        ([120, 143], "months since 1990-01-01", "360_day", ["2000-01-01", "2001-12-01"]),
+        ([0, 1, 4], "years since 2000-02-29", "gregorian", ["2000-02-29", "2001-02-28", "2004-02-29"]),
+        ([19.5], "years since 2000-01-01", "", ["2019-07-02"]),
+        ([2], "common_years since 2001-01-01", "noleap", ["2003-01-01"]),
+        ([2], "weeks since 2000-01-01", "", ["2000-01-15"]),
+        ([-5], "hours since 2000-01-01 00:00:00 -05:00", "", ["2000-01-01"]),
+        ([0, 10], "hours since 2000-01-01 00:00 +1000", "", ["1999-12-31", "2000-01-01"]),
+        ([0], "days since 2000-01-01 00:00:00.0 UTC", "", ["2000-01-01"]),
+        ([86_400_000], "ms since 2000-01-01", "", ["2000-01-02"]),
+        ([1], "days since 20000101", "", ["2000-01-02"]),
+        ([30.99999999], "days since 2000-01-01", "", ["2000-02-01"]),
+        ([49 * 86_400], "seconds since 2000-01-01", "", ["2000-02-19"]),
+        ([730_121], "days since 0001-01-01", "standard", ["2000-01-01"]),  # Julian until 1582
+        ([730_119], "days since 0001-01-01", "proleptic_gregorian", ["2000-01-01"]),
+        ([1], "days since 1582-10-04", "gregorian", ["1582-10-15"]),
+        ([31], "days since 1500-01-01", "standard", ["1500-02-01"]),
+        ([2_451_545], "days since -4713-01-01 12:00", "standard", ["2000-01-01"]),
+        ([20190701.25, 20191231], "day as %Y%m%d.%f", "", ["2019-07-01", "2019-12-31"]),
+        ([0], "days since 2000-01-01", "365day", ["2000-01-01"]),
     ],
 )
 def test_netcdf_times_become_dates(numbers, units, calendar, dates):
@@ -133,5 +219,19 @@ def test_netcdf_times_become_dates(numbers, units, calendar, dates):
 
 
 def test_what_is_no_time_has_no_dates():
-    assert cf_days([1.0], "metre", "") is None and cf_days([1.0], "fortnights since 2000-01-01", "") is None
+    for units, calendar, part in (
+        ("metre", "", "'metre' is no unit of time"),
+        ("fortnights since 2000-01-01", "", "'fortnights'"),
+        ("days since 2000-01-01", "none", "calendar 'none'"),
+        ("days since 2000-01-01", "lunar", "calendar 'lunar'"),
+        ("days since 2000-02-30", "", "no date of the calendar"),
+        ("days since 1582-10-10", "gregorian", "no date of the calendar"),
+        ("days since 0000-01-01", "standard", "year 0"),
+        ("days since 0000-01-01", "noleap", "outside 1 to 9999"),
+        ("days since 9999-12-31", "proleptic_gregorian", "outside the years 1 to 9999"),
+        ("days since 2000-01-01 00:00 EST", "", "is not understood"),
+        ("day as %Y%m%d.%f", "", "1 is no day"),
+    ):
+        with pytest.raises(ValueError, match=part):
+            cf_days([1.0], units, calendar)
     assert [month(date_from(f"2019-{of_year:02d}-15", "Date")) for of_year in (1, 7, 12)] == [1, 7, 12]

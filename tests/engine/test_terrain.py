@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pyproj
 import pytest
 from data_scenes import CORNER, channel, hills, utm_grid, write_raster
 from rasterio.transform import Affine
@@ -75,7 +76,9 @@ def test_richdem_is_not_used_where_its_cell_size_would_be_wrong():
     degrees = Grid("EPSG:4326", (1e-4, 0, 10, 0, -1e-4, 47), 9, 9)
     mercator = Grid("EPSG:3857", (10, 0, 1e6, 0, -10, 6e6), 9, 9)
     oblong = Grid("EPSG:32632", (10, 0, *CORNER[:1], 0, -11, CORNER[1]), 9, 9)
-    assert not any(fits_richdem(grid) for grid in (degrees, mercator, oblong))
+    west = Grid("EPSG:2048", (10, 0, 36e3, 0, -10, 3753e3), 9, 9)
+    polar = Grid("EPSG:3413", (10, 0, 8e5, 0, -10, 12e5), 9, 9)
+    assert not any(fits_richdem(grid) for grid in (degrees, mercator, oblong, west, polar))
 
 
 @pytest.mark.parametrize("latitude", [0.0, 47.0, -70.0])
@@ -104,6 +107,79 @@ def test_a_rotated_dem_faces_the_same_way():
     found = attributes(0.4 * (x - CORNER[0]), grid)
     np.testing.assert_allclose(found["slope"], math.degrees(math.atan(0.4)), atol=1e-6)
     np.testing.assert_allclose(found["aspect_sin"], -1, atol=1e-9)
+
+
+ROTATED = (
+    'GEOGCRS["rotated",BASEGEOGCRS["WGS 84",DATUM["World Geodetic System 1984",'
+    'ELLIPSOID["WGS 84",6378137,298.257223563]]],DERIVINGCONVERSION["Pole rotation",'
+    'METHOD["PROJ ob_tran o_proj=longlat"],PARAMETER["o_lon_p",0],'
+    'PARAMETER["o_lat_p",39.25],PARAMETER["lon_0",18]],CS[ellipsoidal,2],AXIS["longitude",east],AXIS["latitude",north],'
+    'ANGLEUNIT["degree",0.0174532925199433]]'
+)
+PLACES = {
+    "UTM": ("EPSG:32632", 5e5, 52e5, 10.0),
+    "south up": ("EPSG:32632", 5e5, 52e5, -10.0),
+    "axes west and south": ("EPSG:2048", 36e3, 3753e3, 10.0),
+    "axes south and west": ("EPSG:5513", 1043e3, 745e3, 10.0),
+    "Krovak": ("EPSG:5514", -745e3, -1043e3, 10.0),
+    "polar, Greenland": ("EPSG:3413", 1e5, -2e6, 10.0),
+    "polar, Siberia": ("EPSG:3413", 8e5, 12e5, 10.0),
+    "polar, Antarctica": ("EPSG:3031", 14e5, -3e5, 10.0),
+    "polar and coarse": ("EPSG:3411", 5e5, 12e5, 25e3),
+    "at the pole": ("EPSG:3413", 4e4, 2e4, 2000.0),
+    "equal areas, polar": ("EPSG:6931", 19e5, -1e6, 10.0),
+    "equal areas, continental": ("EPSG:3035", 28e5, 19e5, 10.0),
+    "conic": ("EPSG:3978", -18e5, 14e5, 10.0),
+    "degrees": ("EPSG:4326", 10.0, 47.0, 1e-4),
+    "degrees, rotated pole": (ROTATED, 3.0, 5.0, 1e-4),
+    "Mercator": ("EPSG:3857", 1e6, 84e5, 10.0),
+    "equal areas, cylindrical": ("EPSG:6933", 1e6, 56e5, 10.0),
+    "sinusoidal": ("+proj=sinu +R=6371007.181", 43e5, 55e5, 10.0),
+    "feet": ("EPSG:2263", 1e6, 2e5, 30.0),
+    "grads": ("EPSG:4807", 0.1, 50.0, 1e-4),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_ground_that_falls_to_the_true_east_does_so_on_every_grid(place):
+    crs, x, y, pixel = PLACES[place]
+    grid = Grid(crs, (abs(pixel), 0, x, 0, -pixel, y), 24, 24)
+    cols, rows = np.meshgrid(np.arange(24) + 0.5, np.arange(24) + 0.5)
+    own = pyproj.CRS(crs)
+    base = own.source_crs if own.is_geographic and own.is_derived else own.geodetic_crs
+    to_degrees = pyproj.Transformer.from_crs(own, base, always_xy=True)
+    unit = math.degrees(base.axis_info[0].unit_conversion_factor)
+    lon, lat = (
+        np.asarray(part) * unit for part in to_degrees.transform(x + abs(pixel) * cols, y - pixel * rows)
+    )
+    middle = np.full_like(lon, lon[12, 12]), np.full_like(lat, lat[12, 12])
+    azimuth, _, distance = own.get_geod().inv(*middle, lon, lat)
+    heights = -distance * np.sin(np.radians(azimuth))
+    names = ("slope", "aspect_sin", "aspect_cos", "hillshade", "curvature")
+    found = attributes(heights, grid, names=names)
+    slope, sine, cosine, shade, curvature = (found[name][12, 12] for name in names)
+    assert slope == pytest.approx(45, abs=0.2)
+    assert sine == pytest.approx(1, abs=0.01) and cosine == pytest.approx(0, abs=0.06)
+    assert shade == pytest.approx(38, abs=5) and curvature == pytest.approx(0, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    "place", ["polar, Siberia", "polar and coarse", "at the pole", "conic", "degrees, rotated pole"]
+)
+def test_windows_have_no_seams_where_every_pixel_has_its_own_size(place):
+    crs, x, y, pixel = PLACES[place]
+    grid = Grid(crs, (pixel, 0, x - 60 * pixel, 0, -pixel, y + 50 * pixel), 150, 130)
+    heights = np.tile(hills(65, 75), (2, 2))
+    halo = np.pad(heights, 1, constant_values=np.nan)
+    chosen = bands(NINE_CELLS)
+    expected = relief.relief_bands(halo, grid, whole(grid), chosen)
+    assert np.isfinite(expected).all()
+    for window in (Window(0, 0, 64, 64), Window(63, 65, 67, 85), Window(17, 130, 1, 1)):
+        part = halo[window.row : window.row + window.height + 2, window.col : window.col + window.width + 2]
+        rows, cols = window.within(whole(grid))
+        np.testing.assert_array_equal(
+            relief.relief_bands(part, grid, window, chosen), expected[:, rows, cols]
+        )
 
 
 def test_voids_do_not_spread():

@@ -1,12 +1,14 @@
 """TPI, local relief and multi-scale TPI: against plain loops, in degrees, at voids and edges, in windows."""
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
 from data_scenes import CORNER, hills, utm_grid
 
 from geoseg_engine.bands import neighbourhood
+from geoseg_engine.bands.ground import pixel_lengths_m
 from geoseg_engine.bands.position import RADIUS_LIMIT_PX, position_halo_px
 from geoseg_engine.contract import Band, GeoSegError, Grid
 from geoseg_engine.raster.grid import Window, whole
@@ -46,6 +48,22 @@ def test_they_are_what_a_plain_loop_finds():
     assert all((np.isnan(values) == np.isnan(heights)).all() for values in found)
 
 
+@pytest.mark.parametrize("base", [0.0, 2500.0, -40_000.0])
+@pytest.mark.parametrize("size_m", [1000.0, 1.0, 0.01, 0.002, 1e-6])
+def test_values_do_not_depend_on_the_size_of_the_relief(size_m, base):
+    heights = base + size_m * (hills(24, 24).astype(float) - 100) / 40
+    grid, (row, col), px = utm_grid(24, 24), (11, 9), 4
+    bands = band("tpi", radius_m=40), band("local_relief", radius_m=40), band("multiscale_tpi", radii="40")
+    found = derived(heights, grid, whole(grid), *bands)[:, row, col]
+    near = [Fraction(value) for value in around(heights, row, col, px, px).tolist()]
+    height, mean = Fraction(heights[row, col]), sum(near) / len(near)
+    others = (sum(near) - height) / (len(near) - 1)
+    deviation = math.sqrt(sum((value - mean) ** 2 for value in near) / len(near))
+    assert found[0] == pytest.approx(float(height - others), abs=1e-6 * size_m)
+    assert found[1] == pytest.approx(float(height - mean), abs=1e-6 * size_m)
+    assert found[2] == pytest.approx(float(height - mean) / deviation, abs=2e-6)
+
+
 def test_flat_ground_is_nowhere_above_itself_and_a_plane_only_at_its_edge():
     grid = utm_grid(40, 40)
     bands = tuple(band(name, radius_m=50, radii="20,50") for name in NAMES)
@@ -76,12 +94,16 @@ def test_a_hill_stands_out_at_the_radius_of_its_size():
         utm_grid(70, 60),
         Grid("EPSG:4326", (1e-3, 0.0, 10.0, 0.0, -1e-3, 61.0), 70, 60),
         Grid("EPSG:3857", (30.0, 0.0, 1e6, 0.0, -30.0, 9e6), 70, 60),
+        Grid("EPSG:3413", (50.0, 0.0, -3200.0, 0.0, -50.0, 2500.0), 70, 60),
+        Grid("+proj=geos +h=35785831 +datum=WGS84", (60.0, 0.0, 52e5, 0.0, -60.0, 1e5), 70, 60),
     ],
-    ids=["metres", "degrees", "mercator"],
+    ids=["metres", "degrees", "mercator", "the pole", "another size in every column"],
 )
-def test_windows_have_no_seams(grid):
-    heights = hills(60, 70).astype(float) * 7 + 2500
+@pytest.mark.parametrize(("size", "base"), [(7.0, 2500.0), (1e-5, 0.1), (1e3, -30_000.0)])
+def test_windows_have_no_seams(grid, size, base):
+    heights = hills(60, 70).astype(float) * size + base
     heights[20:22, 5:30] = np.nan
+    heights[40:, 50:] = 0.1
     bands = (
         band("tpi"),
         band("tpi", radius_m=200),
@@ -118,6 +140,19 @@ def test_radii_are_metres_on_the_ground_in_degrees_too():
     rows, cols = np.nonzero(lifted)
     assert rows.max() - 100 == round(1000 / (step * 111_412))
     assert cols.max() - 100 == round(1000 / (step * 111_412 * math.cos(math.radians(60))))
+
+
+def test_radii_are_metres_on_the_ground_in_every_column():
+    grid = Grid("+proj=geos +h=35785831 +datum=WGS84", (300.0, 0.0, 51e5, 0.0, -300.0, 3e4), 200, 200)
+    across, down = pixel_lengths_m(grid, whole(grid))
+    heights = np.zeros((200, 200))
+    heights[100, 40] = heights[100, 160] = 1.0
+    lifted = derived(heights, grid, whole(grid), band("local_relief", radius_m=3000))[0] != 0
+    for col in (40, 160):
+        rows, cols = np.nonzero(lifted[:, col - 30 : col + 30])
+        assert rows.max() - 100 == pytest.approx(3000 / down[100, col], abs=0.6)
+        assert cols.max() - 30 == pytest.approx(3000 / across[100, cols.max() + col - 30], abs=0.6)
+    assert across[100, 160] > 1.05 * across[100, 40]
 
 
 def test_a_radius_beyond_reach_names_the_widest_that_can_be_had():

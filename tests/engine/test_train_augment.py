@@ -6,7 +6,7 @@ import torch
 from data_scenes import utm_grid
 
 from geoseg_engine.bands import relief
-from geoseg_engine.contract import AUGMENTATIONS, IGNORE, Band
+from geoseg_engine.contract import AUGMENTATIONS, IGNORE, Band, Grid
 from geoseg_engine.raster.grid import whole
 from geoseg_engine.training.augment import Directions, augment, source_size
 from geoseg_engine.training.augment_geometry import resize, rotate_and_shift, turn
@@ -192,6 +192,26 @@ def test_what_cannot_be_turned_is_left_as_it_is_and_named(band, reason):
     images, labels = discs()
     kept, _ = augment(images, labels, 48, directions, np.random.default_rng(0), ("flip", "turn", "rotate"))
     assert torch.equal(kept, images)
+
+
+@pytest.mark.parametrize(
+    ("grid", "free"),
+    [
+        (Grid("EPSG:32632", (10.0, 0, 5e5, 0, -10.0, 52e5), 64, 64), True),
+        (Grid("EPSG:4326", (1e-4, 0, 10.0, 0, -1e-4, 47.0), 64, 64), True),
+        (
+            Grid("EPSG:2048", (10.0, 0, 36e3, 0, -10.0, 3753e3), 64, 64),
+            True,
+        ),  # south is up, west to the right
+        (Grid("EPSG:3413", (10.0, 0, 1e5, 0, -10.0, -2e6), 64, 64), True),
+        (Grid("EPSG:3413", (10.0, 0, 8e5, 0, -10.0, 12e5), 64, 64), False),
+        (Grid("EPSG:5513", (10.0, 0, 1043e3, 0, -10.0, 745e3), 64, 64), False),  # the map is a mirror image
+    ],
+)
+def test_directions_are_mirrored_only_where_north_is_up(grid, free):
+    directions = Directions.of(ASPECT, (), grid)
+    assert directions.turns == free and (free or "north" in directions.why())
+    assert Directions.of((Band("red", "r1"), Band("s", "d", 1, "slope")), (), grid).turns
 
 
 def test_ordinary_bands_turn_freely():

@@ -2,6 +2,7 @@
 
 import geopandas
 import numpy as np
+import pyproj
 import pytest
 import shapely
 from data_scenes import CORNER, UTM, channel, hills, pixel_box, utm_grid, write_polygons, write_raster
@@ -110,6 +111,32 @@ def test_distance_is_metres_on_the_ground_in_degrees(tmp_path):
     grid = Grid("EPSG:3857", (50.0, 0.0, mercator.x - 1025, 0.0, -50.0, mercator.y + 1025), 41, 41)
     found = read(source, Band("d", "v", derive="distance", parameters={"limit_m": 5000.0}), grid=grid)[0]
     assert found[20, 30] == pytest.approx(500 * np.cos(np.radians(point.y)), rel=0.005)
+
+
+@pytest.mark.parametrize(
+    ("crs", "corner", "pixel"),
+    [
+        ("EPSG:3413", (-5e5, 5e5), 25e3),  # the pole is in the middle
+        ("EPSG:3411", (5e5, 12e5), 25e3),
+        ("EPSG:6931", (19e5, -1e6), 1000.0),
+        ("EPSG:3035", (28e5, 19e5), 1000.0),
+        ("EPSG:27572", (6e5, 22e5), 100.0),  # its base counts in grads from Paris
+    ],
+)
+def test_distance_is_metres_on_the_ground_in_every_projection(tmp_path, crs, corner, pixel):
+    grid = Grid(crs, (pixel, 0.0, corner[0], 0.0, -pixel, corner[1]), 40, 40)
+    cols, rows = np.meshgrid(np.arange(40) + 0.5, np.arange(40) + 0.5)
+    xs, ys = corner[0] + pixel * cols, corner[1] - pixel * rows
+    point = shapely.Point(xs[25, 8], ys[25, 8])
+    source = layer(tmp_path / "p.gpkg", [point], crs)
+    limit_m = 40 * pixel
+    found = read(source, Band("d", "v", derive="distance", parameters={"limit_m": limit_m}), grid=grid)[0]
+    own = pyproj.CRS(crs)
+    unit = np.degrees(own.geodetic_crs.axis_info[0].unit_conversion_factor)
+    to_degrees = pyproj.Transformer.from_crs(own, own.geodetic_crs, always_xy=True)
+    lon, lat = (np.asarray(part) * unit for part in to_degrees.transform(xs, ys))
+    exact = own.get_geod().inv(lon, lat, np.full_like(lon, lon[25, 8]), np.full_like(lat, lat[25, 8]))[2]
+    np.testing.assert_allclose(found, np.minimum(exact, limit_m), rtol=2e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("size", [7, 16, 33])

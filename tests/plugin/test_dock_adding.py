@@ -151,8 +151,15 @@ def test_a_series_offers_what_the_engine_found(tmp_path: Path) -> None:
     assert (source.kind, source.name) == ("series", "ndvi")
     dialog.clear.setText("0, x")
     assert not can_add(dialog)
-    dialog.show_offer({"kind": "raster", "bands": [{"index": 1, "name": "Band 1"}]})
-    assert "no dates" in dialog.found.text() and not can_add(dialog)
+    dialog.show_offer({**OFFER, "remarks": ["the times are parts of months"]})
+    assert dialog.found.text().endswith("The times are parts of months.")
+    nothing = {
+        "kind": "raster",
+        "bands": [{"index": 1, "name": "Band 1"}],
+        "remarks": ["the calendar 'none' is odd"],
+    }
+    dialog.show_offer(nothing)
+    assert "no dates. The calendar 'none' is odd." in dialog.found.text() and not can_add(dialog)
     dialog.show_problem({"message": "No dates.", "hint": "Choose another."})
     assert "No dates." in dialog.found.text() and not can_add(dialog)
 
@@ -230,6 +237,19 @@ def test_the_table_of_bands_shows_values_and_sends_settings() -> None:
     assert sent[1] == (["red", "dem: slope"], {"clip_percent": [2.0, 99.5]})
     window.forget_values()
     assert window.table.item(0, 7).text() == ""
+
+
+def test_the_unit_of_heights_is_asked_of_bands_derived_from_them_and_holds_for_all_of_these() -> None:
+    window = BandWindow()
+    sent: list[Any] = []
+    window.settings_changed.connect(lambda names, fields: sent.append((names, fields)))
+    bands = (Band("dem", "r1"), Band("dem: slope", "r1", derive="slope"), Band("TPI", "r1", derive="tpi"))
+    window.set_bands(Composition((Source("r1", "/d.tif", "dem", height_unit="foot"),), bands))
+    assert window.settings.unit.isHidden()
+    window.table.selectRow(1)
+    assert not window.settings.unit.isHidden() and window.settings.unit.currentData() == "foot"
+    window.settings.unit.setCurrentIndex(window.settings.unit.findData("US survey foot"))
+    assert sent == [(["dem: slope", "TPI"], {"height_unit": "US survey foot"})]
 
 
 def test_clip_limits_lie_between_known_percentiles() -> None:

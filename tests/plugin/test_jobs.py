@@ -223,6 +223,15 @@ def test_settings_of_a_band_go_into_the_job() -> None:
     assert made.source_name(made.bands[0]) == "Optical"
 
 
+def test_the_unit_of_heights_is_that_of_the_raster_they_are_taken_from() -> None:
+    made = compose(
+        [OPTICAL, DEM], settings={"DEM: slope": {"height_unit": "foot"}, "Optical: red": {"fill": "0"}}
+    )
+    assert [source.height_unit for source in made.sources] == ["", "foot"]
+    stated = dataclasses.replace(DEM, height_unit="US survey foot")
+    assert compose([stated]).sources[0].height_unit == "US survey foot"
+
+
 def test_several_files_make_one_source() -> None:
     mosaic = dataclasses.replace(OPTICAL, more_paths=("/a/east.tif",))
     assert compose([mosaic]).sources[0].paths == ("/a/east.tif",)

@@ -137,6 +137,16 @@ def test_a_range_of_nodata_values_is_exported(raster: QgsRasterLayer, tmp_path: 
     assert not list((tmp_path / "copies").glob("*.part*"))
 
 
+def test_a_copy_keeps_the_unit_of_heights(tmp_path: Path, values: np.ndarray) -> None:
+    path = write_raster(tmp_path / "dem.tif", values[:1])
+    dataset = gdal.Open(str(path), gdal.GA_Update)
+    dataset.GetRasterBand(1).SetUnitType("US survey foot")
+    dataset = None
+    _, export = snapshot.raster_input(QgsRasterLayer(str(path), "dem"), folder=tmp_path, always_export=True)
+    export()
+    assert gdal.Open(str(export.path)).GetRasterBand(1).GetUnitType() == "US survey foot"
+
+
 def test_nodata_that_is_switched_off_is_data_in_the_copy(tmp_path: Path, values: np.ndarray) -> None:
     layer = QgsRasterLayer(str(write_raster(tmp_path / "n.tif", values, nodata=3)), "n")
     assert not snapshot.needs_export(layer)

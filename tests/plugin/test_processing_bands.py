@@ -133,6 +133,7 @@ def test_indices_and_expressions_of_bands_that_are_not_stacked(stacked: Any, tmp
         DEM=dem,
         TERRAIN=["tpi", "hillshade"],
         RADIUS=250,
+        HEIGHT_UNIT="US survey foot",
         AZIMUTH=300,
         INDICES=["NDVI"],
         ROLES="red=optical@3; nir=optical@4",
@@ -142,6 +143,10 @@ def test_indices_and_expressions_of_bands_that_are_not_stacked(stacked: Any, tmp
     )
     assert [band.name for band in job.bands] == ["dem: tpi", "dem: hillshade", "NDVI", "double"]
     assert [dict(band.parameters) for band in job.bands[:2]] == [{"radius_m": 250}, {"azimuth": 300}]
+    assert {source.name: source.height_unit for source in job.sources} == {
+        "optical": "",
+        "dem": "US survey foot",
+    }
     assert sorted(band.index for band in job.intermediates) == [3, 4]
     assert job.bands[3].inputs == {"b1": "NDVI"}
     assert [band.fill for band in job.bands] == ["median", "median", "0", "median"]

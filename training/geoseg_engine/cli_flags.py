@@ -15,7 +15,7 @@ import typing
 from pathlib import Path
 from typing import Any
 
-from .contract import Area, GeoSegError, names_input
+from .contract import Area, GeoSegError, Source, names_input
 
 AREA_KINDS = typing.get_args(typing.get_type_hints(Area)["kind"])
 NUMBERS = (int, float)
@@ -175,6 +175,8 @@ def _object(flag: str, cls: Any, words: list[str]) -> dict[str, Any]:
             )
     if isinstance(data.get("path"), str):
         data["path"] = os.path.abspath(data["path"])  # noqa: PTH100
+        if cls is Source:
+            data = {"key": flag, "name": Path(data["path"]).stem, **data}
     return data
 
 

@@ -105,10 +105,10 @@ class SeriesDialog(AddDialog):
     def show_offer(self, result: dict[str, Any]) -> None:
         """Offer the variables, dates and masks that the engine found in the (first) file."""
         self._looking = False
+        remarks = [f"{str(item)[:1].upper()}{str(item)[1:]}." for item in result.get("remarks") or []][:1]
         if result.get("kind") != "series" and len(self.paths()) < 2:
-            self.show_problem(
-                {"message": tr("This file holds no dates."), "hint": tr("Choose one file a date.")}
-            )
+            why = " ".join([tr("This file holds no dates."), *remarks])
+            self.show_problem({"message": why, "hint": tr("Choose one file a date.")})
             return
         variables = [item for item in result.get("variables") or [] if item.get("dates", True)]
         bands = [] if variables or len(self.paths()) < 2 else result.get("bands") or []
@@ -130,6 +130,7 @@ class SeriesDialog(AddDialog):
         self.mask.setCurrentIndex(1 if masks else 0)
         dates = [str(item)[:10] for item in result.get("dates") or []]
         self._show_dates(dates)
+        self.found.setText(" ".join([self.found.text(), *remarks]))
         self.check()
 
     def show_problem(self, problem: dict[str, Any]) -> None:

@@ -9,7 +9,8 @@ from qgis.gui import QgsDoubleSpinBox
 from qgis.PyQt.QtCore import QSignalBlocker, pyqtSignal
 from qgis.PyQt.QtWidgets import QComboBox, QHBoxLayout, QLabel, QWidget
 
-from ...contract import Band
+from ...contract import RELIEF_ATTRIBUTES, TERRAIN_ATTRIBUTES, Band
+from ...jobs.composition import HEIGHT_UNIT
 from ..words import tr
 from .notes import small_label
 from .page import lets_shrink, narrow_form
@@ -41,6 +42,7 @@ class BandSettings(QWidget):
         self.constant.setDecimals(4)
         self.scaling = combo(scaling_names(), tr("How training puts the values onto one scale."))
         self.low, self.high = percent_box(0.5), percent_box(99.5)
+        self.unit = combo(unit_names(), tr("Of the elevation model that these bands are derived from."))
         clip = QHBoxLayout()
         for widget in (self.low, QLabel("–"), self.high):
             clip.addWidget(widget)
@@ -50,6 +52,7 @@ class BandSettings(QWidget):
         form.addRow(tr("Value"), self.constant)
         form.addRow(tr("Scaling"), self.scaling)
         form.addRow(tr("Clip at"), clip)
+        form.addRow(tr("Unit of heights"), self.unit)
         form.addRow(
             small_label(tr("Settings go to every selected band. Clip limits are drawn in the histogram."))
         )
@@ -60,19 +63,20 @@ class BandSettings(QWidget):
         self.fill.currentIndexChanged.connect(lambda: self._on_fill())
         self.constant.valueChanged.connect(lambda: self._on_fill())
         self.scaling.currentIndexChanged.connect(lambda: self._tell("scaling", self.scaling.currentData()))
+        self.unit.currentIndexChanged.connect(lambda: self._tell(HEIGHT_UNIT, self.unit.currentData()))
         self.low.valueChanged.connect(lambda: self._on_clip())
         self.high.valueChanged.connect(lambda: self._on_clip())
         self.show_bands([])
 
-    def show_bands(self, bands: Sequence[Band]) -> None:
-        """Show the settings of the first band."""
+    def show_bands(self, bands: Sequence[Band], height_unit: str = "") -> None:
+        """Show the settings of the first band, and the unit of the heights that it is derived from."""
         self.setEnabled(bool(bands))
         if not bands:
             self.heading.setText(tr("No band is selected."))
             return
         band = bands[0]
         self.heading.setText(band.name if len(bands) == 1 else tr("{} bands").format(len(bands)))
-        inputs = (self.resampling, self.fill, self.constant, self.scaling, self.low, self.high)
+        inputs = (self.resampling, self.fill, self.constant, self.scaling, self.low, self.high, self.unit)
         blockers = [QSignalBlocker(widget) for widget in inputs]
         self.resampling.setCurrentIndex(self.resampling.findData(band.resampling))
         self.resampling.setEnabled(bool(band.source))
@@ -82,6 +86,10 @@ class BandSettings(QWidget):
         self.scaling.setCurrentIndex(self.scaling.findData(band.scaling))
         self.low.setValue(band.clip_percent[0])
         self.high.setValue(band.clip_percent[1])
+        self.unit.setCurrentIndex(max(self.unit.findData(height_unit), 0))
+        of_heights = all(band.derive in (*TERRAIN_ATTRIBUTES, *RELIEF_ATTRIBUTES) for band in bands)
+        self.unit.setVisible(of_heights)
+        self._form.labelForField(self.unit).setVisible(of_heights)
         del blockers
         self._show_constant()
 
@@ -124,6 +132,18 @@ def percent_box(value: float) -> QgsDoubleSpinBox:
     box.setSuffix(" %")
     lets_shrink(box)
     return box
+
+
+def unit_names() -> dict[str, str]:
+    """Units of heights by what the engine calls them."""
+    return {
+        "": tr("as the file says"),
+        "metre": tr("metres"),
+        "foot": tr("feet (international)"),
+        "US survey foot": tr("US survey feet"),
+        "decimetre": tr("decimetres"),
+        "centimetre": tr("centimetres"),
+    }
 
 
 def resampling_names() -> dict[str, str]:

@@ -19,7 +19,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ...contract import Band
-from ...jobs.composition import Composition
+from ...jobs.composition import HEIGHT_UNIT, Composition
 from ..words import number_text, tr
 from .band_settings import BandSettings, gap_text, resampling_names, scaling_names
 from .histogram import Histogram
@@ -47,6 +47,7 @@ class BandWindow(QDialog):
         self.setModal(False)
         self.resize(*SIZE)
         self._bands: tuple[Band, ...] = ()
+        self._units: dict[str, str] = {}
         self._values: dict[str, dict[str, Any]] = {}
         self.table = self._make_table()
         self.histogram = Histogram()
@@ -105,6 +106,7 @@ class BandWindow(QDialog):
         """Show the bands; what was selected stays selected, and values stay with bands of their name."""
         chosen = {band.name for band in self.selected()}
         self._bands = composition.bands
+        self._units = {source.key: source.height_unit for source in composition.sources}
         with QSignalBlocker(self.table):
             self.table.setRowCount(len(self._bands))
             for row, band in enumerate(self._bands):
@@ -156,7 +158,7 @@ class BandWindow(QDialog):
 
     def _show_selected(self) -> None:
         bands = self.selected()
-        self.settings.show_bands(bands)
+        self.settings.show_bands(bands, self._units.get(bands[0].source, "") if bands else "")
         if not bands:
             return
         values = self._values.get(bands[0].name)
@@ -168,7 +170,11 @@ class BandWindow(QDialog):
         self.facts.setText(facts_text(values))
 
     def _on_settings_changed(self, fields: dict[str, Any]) -> None:
-        names = [band.name for band in self.selected()]
+        chosen = self.selected()
+        names = [band.name for band in chosen]
+        if HEIGHT_UNIT in fields:  # of the raster, so of all that is derived from it
+            sources = {band.source for band in chosen}
+            names = [band.name for band in self._bands if band.source in sources and band.derive]
         if names:
             self.settings_changed.emit(names, fields)
 

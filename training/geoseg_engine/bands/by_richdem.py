@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from ..contract import Grid
+from ..raster.geodesy import plane_of
 from ..raster.grid import affine_of
-from ..raster.sources import parse_crs
-from .ground import scale_varies, unit_m
+from .ground import is_plane, unit_m
 
 RICHDEM_NAMES = {
     "slope": "slope_degrees",
@@ -46,12 +46,12 @@ def richdem_is_there() -> bool:
 def fits_richdem(grid: Grid) -> bool:
     """RichDEM is used where it is installed and right: north-up, square pixels, one scale all over.
 
-    Elsewhere (degrees, Mercator, oblong or rotated pixels) it would take a wrong cell size, and the same
-    formulae are computed here.
+    Elsewhere (degrees, Mercator, polar grids, oblong or rotated pixels, axes that run west or south) it would take a
+    wrong cell size or direction, and the same formulae are computed here.
     """
     affine = affine_of(grid)
     square = affine.b == 0 == affine.d and math.isclose(affine.a, -affine.e, rel_tol=1e-6)
-    return square and not scale_varies(parse_crs(grid.crs)) and richdem_is_there()
+    return square and is_plane(grid) and plane_of(grid).axes == ((1, 0), (0, 1)) and richdem_is_there()
 
 
 def richdem_attributes(heights_m: np.ndarray, grid: Grid, names: tuple[str, ...]) -> np.ndarray:
@@ -66,7 +66,7 @@ def richdem_attributes(heights_m: np.ndarray, grid: Grid, names: tuple[str, ...]
         Float64 (names, rows, cols), units as in `relief`; what it says of voids means nothing.
     """
     richdem = importlib.import_module("richdem")
-    cell_m = affine_of(grid).a * unit_m(parse_crs(grid.crs))
+    cell_m = affine_of(grid).a * unit_m(grid)
     raster = richdem.rdarray(np.where(np.isnan(heights_m), VOID, heights_m.astype(np.float64)), no_data=VOID)
     raster.geotransform = (0.0, cell_m, 0.0, 0.0, 0.0, -cell_m)
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from ..contract import Grid
-from ..raster.crs import refuse_unknown_unit, unit_m, way_to_degrees
-from ..raster.geodesy import pixel_size_m
-from ..raster.grid import Window, affine_of, pixel_size
+from ..raster.crs import refuse_unknown_unit, unit_m
+from ..raster.geodesy import pixel_size_m, plane_of, positions_m
+from ..raster.grid import Window, affine_of
 from ..raster.sources import parse_crs
 from ..vector.scanfill import ScanFill
 
@@ -93,37 +93,29 @@ class Measure:
     """
 
     def __init__(self, grid: Grid) -> None:
-        """Compare metres of the map with metres on the ground at nine places."""
+        """Measure on the map where it is true to scale all over the grid."""
         crs = parse_crs(grid.crs)
-        self._grid, self._crs = grid, crs
+        self._grid = grid
         refuse_unknown_unit(crs, "A distance")
         self._unit_m = unit_m(crs) or 1.0
-        places = [(grid.height * y / 2, grid.width * x / 2) for y in range(3) for x in range(3)]
-        width, height = (side * self._unit_m for side in pixel_size(grid))
-        ratios = [pixel_size_m(grid, *place) for place in places]
-        off = max(max(abs(w / width - 1), abs(h / height - 1)) for w, h in ratios)
-        self._to_degrees = None if not crs.is_geographic and off < TRUE_SCALE else way_to_degrees(crs)
+        self._plane = plane_of(grid).scale_error < TRUE_SCALE
 
     def metres(self, cols: Floats, rows: Floats) -> Floats:
         """(points, 2) on the map or (points, 3) in space."""
         a, b, _, d, e, _ = self._grid.transform
-        if self._to_degrees is None:
+        if self._plane:
             return np.column_stack([a * cols + b * rows, d * cols + e * rows]) * self._unit_m
-        xs, ys = affine_of(self._grid) * (cols, rows)
-        lon, lat = (np.radians(part) for part in self._to_degrees.transform(xs, ys))
-        geod = self._crs.get_geod()
-        assert geod is not None
-        normal = geod.a / np.sqrt(1 - geod.es * np.sin(lat) ** 2)
-        flat = normal * np.cos(lat)
-        return np.column_stack([flat * np.cos(lon), flat * np.sin(lon), normal * (1 - geod.es) * np.sin(lat)])
+        return np.ascontiguousarray(positions_m(self._grid, rows, cols).T)
 
     def reach_px(self, window: Window, limit_m: float) -> tuple[float, float]:
         """Rows and columns that hold all ground within the limit of a window."""
-        middle = window.col + window.width / 2
+        cols = [window.col, window.col + window.width / 2, window.col + window.width]
         rows = [window.row, window.row + window.height]
-        sizes = [pixel_size_m(self._grid, row, middle) for row in rows]
+        sizes = [pixel_size_m(self._grid, row, col) for row in rows for col in cols]
         down = 1.05 * limit_m / min(height for _, height in sizes) + 2
-        sizes = [pixel_size_m(self._grid, row, middle) for row in (rows[0] - down, rows[1] + down)]
+        sizes = [
+            pixel_size_m(self._grid, row, col) for row in (rows[0] - down, rows[1] + down) for col in cols
+        ]
         least = min(width for width, _ in sizes)
         across = 1.05 * limit_m / least + 2 if math.isfinite(least) and least > 0 else 2.0 * self._grid.width
         return down, across

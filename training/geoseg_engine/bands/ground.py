@@ -1,94 +1,188 @@
-"""How a step of one pixel measures on the ground, and derivatives in metres from those in pixels."""
+"""How pixels measure on the ground, and derivatives per metre from those per pixel.
+
+Where the plane of a CRS stands for the ground (TRUE_SCALE, TRUE_NORTH_DEGREES), as in UTM and most national grids, the
+map is measured as QGIS and GDAL do. Elsewhere (degrees, Mercator, polar and continental grids) pixels are measured on
+the ellipsoid, and directions count from true north.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from functools import lru_cache
+
 import numpy as np
-import pyproj
 
 from ..contract import Grid
+from ..raster.geodesy import pixel_vectors_m, plane_of
 from ..raster.grid import Window, affine_of
 from ..raster.sources import parse_crs
 
-Jacobian = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+Steps = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""Columns and rows that a metre to the east and a metre to the north go: (col_east, col_north, row_east, row_north)."""
+
+TRUE_SCALE, TRUE_NORTH_DEGREES = 0.005, 5.0
+"""How far metres of the map, and its directions, may differ from those on the ground for the map to be measured."""
+
+MOST_ROWS, MOST_PLACES = 4096, 65
+LATTICE_M, LATTICE_PX = 2000.0, 64
+"""Largest distance between places where pixels are measured; in between they are interpolated."""
+
+QUICKLY = 0.05
+"""Radians that east may turn between these places."""
 
 
-def scale_varies(crs: pyproj.CRS) -> bool:
-    """Whether metres per unit change with latitude: degrees, and Mercator that is not transverse."""
-    operation = crs.coordinate_operation
-    method = operation.method_name.lower() if operation else ""
-    return bool(crs.is_geographic) or (
-        "mercator" in method and not ("transverse" in method or "oblique" in method)
-    )
+def is_plane(grid: Grid) -> bool:
+    """Whether the map is measured, and not the ellipsoid."""
+    plane = plane_of(grid)
+    return plane.scale_error < TRUE_SCALE and plane.turn_degrees < TRUE_NORTH_DEGREES
 
 
-def unit_m(crs: pyproj.CRS) -> float:
+def unit_m(grid: Grid) -> float:
     """Metres in one unit of a projected CRS."""
-    return float(crs.axis_info[0].unit_conversion_factor) if crs.axis_info else 1.0
+    axes = parse_crs(grid.crs).axis_info
+    return float(axes[0].unit_conversion_factor) if axes else 1.0
 
 
-def metre_per_pixel(grid: Grid, window: Window) -> Jacobian:
-    """East and north metres for one pixel to the right and one down: (east_col, east_row, north_col, north_row).
+class PixelSteps:
+    """How many pixels a metre to the east and a metre to the north go, in a window of a grid.
 
-    Each of shape (rows, 1) where the scale follows latitude, else (1, 1). Degrees by the ellipsoid's radii of
-    curvature; Mercator by its scale factor at the latitude of the row's middle.
+    A pixel has the same values in every window.
     """
-    return metre_per_pixel_at(grid, np.arange(window.row, window.row + window.height))
+
+    def __init__(self, grid: Grid, window: Window) -> None:
+        self._lattice = None
+        if is_plane(grid):
+            affine = affine_of(grid)
+            on_map = unit_m(grid) * np.array([[affine.a, affine.b], [affine.d, affine.e]])
+            self._steps = _inverse(*(np.array(plane_of(grid).axes) @ on_map).reshape(4, 1, 1))
+        elif plane_of(grid).by_row:
+            across, down = pixel_vectors_m(grid, *_rows(grid, window))
+            none = np.zeros((1, 1))
+            self._steps = _inverse(across[0], none, none, down[1])
+        else:
+            self._lattice = Lattice(grid, window, _steps)
+
+    def of(self, start: int, end: int, dtype: np.dtype) -> Steps:
+        """Those of some rows of the window: (1, 1) where all pixels are alike, (rows, 1) where those of a row are."""
+        if self._lattice is not None:
+            return self._lattice.of(start, end, dtype)  # type: ignore[return-value]
+        parts = (part if len(part) == 1 else part[start:end] for part in self._steps)
+        col_east, col_north, row_east, row_north = (part.astype(dtype) for part in parts)
+        return col_east, col_north, row_east, row_north
 
 
-def metre_per_pixel_at(grid: Grid, rows: np.ndarray) -> Jacobian:
-    """As `metre_per_pixel`, for any rows of the grid."""
-    affine, crs = affine_of(grid), parse_crs(grid.crs)
-    east = north = np.full((1, 1), unit_m(crs))
-    if scale_varies(crs):
-        middles = rows + 0.5
-        xs, ys = affine * (np.full_like(middles, grid.width / 2), middles)
-        east, north = (part[:, None] for part in _metre_per_unit(crs, np.asarray(xs), np.asarray(ys)))
-    return east * affine.a, east * affine.b, north * affine.d, north * affine.e
+def pixel_lengths_m(grid: Grid, window: Window) -> tuple[np.ndarray, np.ndarray]:
+    """Lengths in metres of a step of one column and of one row: (1, 1), (rows, 1) or (rows, cols) as in PixelSteps."""
+    if is_plane(grid):
+        affine, unit = affine_of(grid), unit_m(grid)
+        across, down = np.hypot(affine.a, affine.d) * unit, np.hypot(affine.b, affine.e) * unit
+        return np.full((1, 1), across), np.full((1, 1), down)
+    if plane_of(grid).by_row:
+        return _lengths(grid, *_rows(grid, window))
+    across_m, down_m = Lattice(grid, window, _lengths).of(0, window.height, np.dtype(float))
+    return across_m, down_m
 
 
-def rows_of(jacobian: Jacobian, start: int, end: int) -> Jacobian:
-    """The part for some rows of its window."""
-    if len(jacobian[0]) == 1:
-        return jacobian
-    east_col, east_row, north_col, north_row = (part[start:end] for part in jacobian)
-    return east_col, east_row, north_col, north_row
+def sampled_lengths_m(grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """As `pixel_lengths_m`, at places all over a grid that are close enough to find the least."""
+    if is_plane(grid):
+        return pixel_lengths_m(grid, Window(0, 0, 1, 1))
+    most = (MOST_ROWS, 1) if plane_of(grid).by_row else (MOST_PLACES, MOST_PLACES)
+    places = (
+        np.unique(np.linspace(0, size - 1, min(size, count)).round())
+        for size, count in zip((grid.height, grid.width), most, strict=True)
+    )
+    return _lengths(grid, *np.meshgrid(*places, indexing="ij"))
 
 
-def _metre_per_unit(crs: pyproj.CRS, xs: np.ndarray, ys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    ellipsoid = crs.get_geod()
-    assert ellipsoid is not None
-    if not crs.is_geographic:
-        _, ys = pyproj.Transformer.from_crs(crs, crs.geodetic_crs, always_xy=True).transform(xs, ys)
-        scale = np.cos(np.radians(ys)) / np.sqrt(1 - ellipsoid.es * np.sin(np.radians(ys)) ** 2)
-        return scale * unit_m(crs), scale * unit_m(crs)
-    unit = crs.axis_info[0].unit_conversion_factor
-    latitude = ys * unit
-    root = np.sqrt(1 - ellipsoid.es * np.sin(latitude) ** 2)
-    meridian = ellipsoid.a * (1 - ellipsoid.es) / root**3
-    parallel = ellipsoid.a / root * np.maximum(np.cos(latitude), 1e-6)
-    return parallel * unit, meridian * unit
+def _rows(grid: Grid, window: Window) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of a window and the grid's middle column, (rows, 1) each."""
+    rows = np.arange(window.row, window.row + window.height)[:, None]
+    return rows, np.full(rows.shape, grid.width / 2)
 
 
-def world_gradient(
-    jacobian: Jacobian, per_col: np.ndarray, per_row: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Height per metre to the east and to the north, from height per pixel to the right and down."""
-    east_col, east_row, north_col, north_row = jacobian
+def _inverse(
+    east_col: np.ndarray, east_row: np.ndarray, north_col: np.ndarray, north_row: np.ndarray
+) -> Steps:
+    """From metres per pixel to pixels per metre."""
     if not (east_row.any() or north_col.any()):
-        return per_col * (1 / east_col).astype(per_col.dtype), per_row * (1 / north_row).astype(per_row.dtype)
+        return 1 / east_col, np.zeros((1, 1)), np.zeros((1, 1)), 1 / north_row
     determinant = east_col * north_row - east_row * north_col
-    inverse = [(part / determinant).astype(per_col.dtype) for part in jacobian]
-    east = per_col * inverse[3] - per_row * inverse[2]
-    north = per_row * inverse[0] - per_col * inverse[1]
-    return east, north
+    return north_row / determinant, -east_row / determinant, -north_col / determinant, east_col / determinant
+
+
+def _steps(grid: Grid, rows: np.ndarray, cols: np.ndarray) -> Steps:
+    across, down = pixel_vectors_m(grid, rows, cols)
+    return _inverse(across[0], down[0], across[1], down[1])
+
+
+def _lengths(grid: Grid, rows: np.ndarray, cols: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    across, down = pixel_vectors_m(grid, rows, cols)
+    return np.hypot(*across), np.hypot(*down)
+
+
+Measure = Callable[[Grid, np.ndarray, np.ndarray], tuple[np.ndarray, ...]]
+
+
+class Lattice:
+    """What is measured of the pixels of a window: at places tied to the grid, so that windows agree.
+
+    In between it is interpolated, but where east turns quickly, near a pole, every pixel is measured.
+    """
+
+    def __init__(self, grid: Grid, window: Window, measure: Measure) -> None:
+        self._grid, self._window, self._measure = grid, window, measure
+        self._px = step = lattice_px(grid)
+        self._row, self._col = window.row // step * step, window.col // step * step
+        rows = np.arange(self._row, window.row + window.height + step, step)
+        cols = np.arange(self._col, window.col + window.width + step, step)
+        places = np.meshgrid(rows, cols, indexing="ij")
+        self._nodes = np.stack(measure(grid, *places))
+        across, _ = pixel_vectors_m(grid, *places)
+        ahead = across / np.hypot(*across)
+        corners = [ahead[:, :-1, :-1], ahead[:, :-1, 1:], ahead[:, 1:, :-1], ahead[:, 1:, 1:]]
+        near = [(corners[0] * other).sum(axis=0) > math.cos(QUICKLY) for other in corners[1:]]
+        self._quick = ~np.all(near, axis=0)
+
+    def of(self, start: int, end: int, dtype: np.dtype) -> tuple[np.ndarray, ...]:
+        """(rows, cols) of each measure for some rows of the window."""
+        step, window, nodes = self._px, self._window, self._nodes
+        down = np.arange(window.row + start, window.row + end) - self._row
+        upper, share = down // step, (down % step / step)[:, None]
+        by_row = (nodes[:, upper] * (1 - share) + nodes[:, upper + 1] * share).astype(dtype)
+        result = (np.diff(by_row, axis=2) / step)[..., None] * np.arange(step, dtype=dtype)
+        result += by_row[:, :, :-1, None]
+        inside = slice(window.col - self._col, window.col - self._col + window.width)
+        result = result.reshape(len(nodes), end - start, -1)[:, :, inside]
+        if self._quick.any():
+            rows, cols = np.nonzero(np.repeat(self._quick[upper], step, axis=1)[:, inside])
+            result[:, rows, cols] = self._measure(self._grid, rows + start + window.row, cols + window.col)
+        return tuple(result)
+
+
+@lru_cache(maxsize=64)
+def lattice_px(grid: Grid) -> int:
+    """Pixels between places that are measured, a power of two."""
+    middle = _lengths(grid, np.array([grid.height / 2]), np.array([grid.width / 2]))
+    longest = float(np.nan_to_num(middle, nan=LATTICE_M).max())
+    return 1 << int(np.log2(np.clip(LATTICE_M / longest, 1, LATTICE_PX)))
+
+
+def world_gradient(steps: Steps, per_col: np.ndarray, per_row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Height per metre to the east and to the north, from height per pixel to the right and down."""
+    col_east, col_north, row_east, row_north = steps
+    if col_north.shape == (1, 1) and col_north == 0 == row_east:
+        return per_col * col_east, per_row * row_north
+    return per_col * col_east + per_row * row_east, per_col * col_north + per_row * row_north
 
 
 def world_hessian(
-    jacobian: Jacobian, col_col: np.ndarray, col_row: np.ndarray, row_row: np.ndarray
+    steps: Steps, col_col: np.ndarray, col_row: np.ndarray, row_row: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Second derivatives (east-east, east-north, north-north) from those per pixel."""
-    first = world_gradient(jacobian, col_col, col_row)
-    second = world_gradient(jacobian, col_row, row_row)
-    east_east, east_north = world_gradient(jacobian, first[0], second[0])
-    _, north_north = world_gradient(jacobian, first[1], second[1])
+    first = world_gradient(steps, col_col, col_row)
+    second = world_gradient(steps, col_row, row_row)
+    east_east, east_north = world_gradient(steps, first[0], second[0])
+    _, north_north = world_gradient(steps, first[1], second[1])
     return east_east, east_north, north_north

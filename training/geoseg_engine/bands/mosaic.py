@@ -17,8 +17,9 @@ from ..raster.crs import same_crs, way_between
 from ..raster.grid import Window, affine_of
 from ..raster.resample import ALIGNED_PX
 from ..raster.sources import BandSet, open_source, parse_crs, source_grid, title
-from ..raster.values import exact_dtype, raster_values
-from .rasterbands import RasterBands
+from ..raster.units import HEIGHTS, StatedUnit, conversion, stated_unit
+from ..raster.values import exact_dtype
+from .rasterbands import RasterBands, multiplied
 
 OPEN_FILES = 64
 """Files of one mosaic that are open at the same time."""
@@ -74,14 +75,18 @@ class OpenFiles:
 
 @dataclass(frozen=True)
 class JoinedRaster:
-    """Files whose pixels lie on one lattice, as one raster; where they overlap the first with a value counts."""
+    """Files whose pixels lie on one lattice, as one raster; where they overlap the first with a value counts.
+
+    `factors` are those of `conversion` that were asked for, by path, band and unit.
+    """
 
     parts: tuple[Part, ...]
     grid: Grid
     files: OpenFiles
+    factors: dict[tuple[str, int, str], float] = field(default_factory=dict)
 
-    def values(self, indexes: list[int], window: Window, dtype: str) -> np.ndarray:
-        """As `raster_values`, over all files; an empty type is one that is exact for all."""
+    def values(self, indexes: list[int], window: Window, dtype: str, unit: str) -> np.ndarray:
+        """Values of all files, each converted from its own unit; arguments as of RawValues."""
         dtype = dtype or max(part.dtype for part in self.parts)
         result = np.full((len(indexes), window.height, window.width), np.nan, dtype)
         for part in self.parts:
@@ -95,8 +100,15 @@ class JoinedRaster:
                 own = shared.moved(-part.row, -part.col)
                 dataset = self.files.dataset(part.source)
                 bands = [part.order.get(index, index) for index in indexes]
-                np.copyto(target, raster_values(part.source, dataset, bands, own, dtype), where=gaps)
+                factors = [self._factor(part.source, dataset, index, unit) for index in bands]
+                np.copyto(target, multiplied(part.source, dataset, bands, own, dtype, factors), where=gaps)
         return result
+
+    def _factor(self, source: Source, dataset: Any, index: int, unit: str) -> float:
+        key = source.path, index, unit
+        if key not in self.factors:
+            self.factors[key] = conversion(source, dataset, index, unit)
+        return self.factors[key]
 
 
 @dataclass(frozen=True)
@@ -171,6 +183,8 @@ def parts_of(source: Source, bands: tuple[Band, ...], files: OpenFiles) -> list[
     """
     parts: list[Part] = []
     sets: list[BandSet] = []
+    units: list[StatedUnit] = []
+    heights = next((band.index for band in bands if band.unit == HEIGHTS), 0)
     for path in (source.path, *source.paths):
         one = replace(source, path=path, paths=(), name=f"{title(source)} ({Path(path).name})")
         dataset = files.dataset(one)
@@ -185,6 +199,11 @@ def parts_of(source: Source, bands: tuple[Band, ...], files: OpenFiles) -> list[
             )
         dtype = exact_dtype(dataset, dataset.indexes)
         parts.append(Part(one, source_grid(one, dataset), dtype, order=order))
+        own = order.get(heights, heights)
+        if 0 < own <= dataset.count:
+            units.append(stated_unit(one, dataset, own))
+            if conversion(one, dataset, own, HEIGHTS) != 1:
+                parts[-1] = replace(parts[-1], dtype="float64")
     highest = max((band.index for band in bands), default=0)
     count = len(sets[0].indexes)
     if highest > max(sets[0].indexes):
@@ -193,7 +212,19 @@ def parts_of(source: Source, bands: tuple[Band, ...], files: OpenFiles) -> list[
             f"The files of layer '{title(source)}' have {count} bands, band {highest} is asked for.",
             "Choose files that have this band, or tick the layer's bands again.",
         )
-    return parts
+    return with_common_unit(parts, units)
+
+
+def with_common_unit(parts: list[Part], units: list[StatedUnit]) -> list[Part]:
+    """Files that do not say in what unit their heights are, with the unit of the others if these agree."""
+    stated = {unit.metres: unit.text for unit in units if unit.metres is not None}
+    if len(stated) != 1 or all(unit.text for unit in units):
+        return parts
+    (text,) = stated.values()
+    return [
+        part if unit.text else replace(part, source=replace(part.source, height_unit=text), dtype="float64")
+        for part, unit in zip(parts, units, strict=True)
+    ]
 
 
 def _joined(parts: list[Part], files: OpenFiles) -> Iterator[JoinedRaster]:

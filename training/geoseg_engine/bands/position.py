@@ -3,22 +3,24 @@
 TPI is the height minus the mean of the neighbours (Weiss 2001), local relief the height minus the mean of a wide
 surrounding, and multi-scale TPI the deviation from mean elevation, (height - mean) / standard deviation, of the
 radius at which it is largest (Lindsay, Cockburn & Russell 2015, DEVmax). Surroundings are rectangles of
-2 · radius + 1 pixels, measured in metres on the ground row by row; voids and ground beyond the edge do not count.
+2 · radius + 1 pixels, measured in metres on the ground around each pixel; voids and what lies beyond the edge do not
+count.
 
-Sums come from integral images of integers (heights in 1/65536 m, for variances in 1/64 m): integers add up
-exactly, so a value does not depend on the window it is read in, not even in its last bit.
+Sums come from integral images of integers: integers add up exactly, so a value does not depend on the window it is read
+in, not even in its last bit. A height is an integer of 1/2^22 m and, where that is not all of it, one of 1/2^43 m: so
+relief of a hair's breadth has the same values as mountains of that form.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 import numpy as np
 
 from ..contract import Band, GeoSegError, Grid
 from ..raster.grid import Window
-from .ground import metre_per_pixel_at
+from .ground import pixel_lengths_m, sampled_lengths_m
 
 Parameters = Mapping[str, float | str]
 
@@ -28,11 +30,15 @@ RADIUS_LIMIT_PX = 512
 DEFAULT_RADII = {"tpi": "0", "local_relief": "500", "multiscale_tpi": "50,150,450"}
 """In metres; 0 means the eight neighbours."""
 
-FINE, COARSE = 65536.0, 64.0
-HIGHEST_M = 32768.0
-"""Heights beyond it, of either sign, are taken as it: no ground lies there, and sums of squares stay exact."""
+HIGH, LOW = float(1 << 22), float(1 << 21)
+"""A height is an integer of 1 / HIGH m, and what that leaves one of 1 / (HIGH · LOW) m."""
 
-ROWS_LOOKED_AT = 4096
+HIGHEST_M = 65536.0
+"""Heights beyond it, of either sign, are taken as it: no ground lies there, and sums stay exact."""
+
+BOTH_BELOW = float(1 << 28)
+"""Variance in (1 / HIGH m)², a deviation of 4 mm, below which what the integers leave counts too."""
+
 STRIP_PX = 1 << 15
 """Pixels worked on at once, so that temporaries stay in the processor's cache."""
 
@@ -77,18 +83,17 @@ def position_halo_px(name: str, parameters: Parameters, grid: Grid) -> int:
 
 @lru_cache(maxsize=64)
 def _reach(radius_m: float, grid: Grid) -> tuple[int, int]:
-    """Largest half height and half width in pixels, over the grid's rows."""
-    rows = np.unique(np.linspace(0, grid.height - 1, min(grid.height, ROWS_LOOKED_AT)).round())
-    down, across = _halves(radius_m, grid, rows)
+    """Largest half height and half width in pixels, over the grid."""
+    down, across = _halves(radius_m, *sampled_lengths_m(grid))
     return int(down.max()), int(across.max())
 
 
-def _halves(radius_m: float, grid: Grid, rows: np.ndarray) -> np.ndarray:
-    """Half height and half width of the surroundings of each row, in pixels, at least 1: int (2, rows)."""
-    east_col, east_row, north_col, north_row = metre_per_pixel_at(grid, rows)
-    across, down = np.hypot(east_col, north_col)[:, 0], np.hypot(east_row, north_row)[:, 0]
-    steps = np.stack([np.broadcast_to(step, rows.shape) for step in (down, across)])
-    return np.maximum(np.rint(radius_m / steps), 1).astype(int)
+def _halves(radius_m: float, across_m: np.ndarray, down_m: np.ndarray) -> np.ndarray:
+    """Half height and half width of the surroundings of pixels, in pixels, at least 1: int (2, *shape)."""
+    steps = np.stack(np.broadcast_arrays(down_m, across_m))
+    with np.errstate(invalid="ignore"):
+        halves = np.maximum(np.rint(radius_m / np.where(steps > 0, steps, np.inf)), 1)
+    return np.minimum(halves, RADIUS_LIMIT_PX * 1000).astype(int)
 
 
 def position_bands(heights_m: np.ndarray, grid: Grid, window: Window, bands: tuple[Band, ...]) -> np.ndarray:
@@ -132,69 +137,137 @@ class Sums:
     """Integral images of a window of a DEM, kept for all its radii and bands; `rows` are those of the window."""
 
     def __init__(self, heights_m: np.ndarray, grid: Grid, window: Window) -> None:
-        self._grid, self._window = grid, window
-        self._halo = (heights_m.shape[0] - window.height) // 2
+        self._halo = halo = (heights_m.shape[0] - window.height) // 2
+        self._width = window.width
         known = np.isfinite(heights_m)
-        heights = np.clip(np.where(known, heights_m, 0.0), -HIGHEST_M, HIGHEST_M)
-        inner = slice(self._halo, -self._halo)
-        fine = np.rint(heights * FINE).astype(np.int64)
+        heights = np.clip(np.where(known, heights_m, 0.0).astype(np.float64), -HIGHEST_M, HIGHEST_M) * HIGH
+        whole = np.rint(heights)
+        rest = (heights - whole) * LOW
+        inner = slice(halo, -halo)
         self.void = ~known[inner, inner]
-        self._height = fine[inner, inner]
-        self._counts = integral(known.astype(np.int64))
-        self._heights = integral(fine)
-        self._coarse = np.rint(heights * COARSE).astype(np.int64)
-        self._squares: tuple[np.ndarray, np.ndarray] | None = None
+        self._high = whole.astype(np.int64)
+        self._both = bool(rest.any())
+        self._low = np.rint(rest).astype(np.int64) if self._both else self._high
+        self._inner = inner, inner
+        self._centre = int(whole.sum() / max(known.sum(), 1))
+        self._known = known
+        self._tables = {"count": integral(known.astype(np.int64)), "high": integral(self._high)}
+        self._lengths = pixel_lengths_m(grid, window)
         self._halves: dict[float, np.ndarray] = {}
 
     def above_mean(self, radius_m: float, rows: slice, without_itself: bool = False) -> np.ndarray:
         """Height minus the mean around it, in metres; 0 for a pixel alone among voids."""
-        count, total = (self._around(table, radius_m, rows) for table in (self._counts, self._heights))
-        difference = self._height[rows] * count - total  # the pixel itself adds 0 to it
+        count = self._around("count", radius_m, rows)
         others = count - 1 if without_itself else count
-        result: np.ndarray = difference / (np.maximum(others, 1) * FINE)
+        result: np.ndarray = self._above(radius_m, rows, count) / (np.maximum(others, 1) * HIGH)
+        return result
+
+    def _above(self, radius_m: float, rows: slice, count: np.ndarray) -> np.ndarray:
+        """Sum of the differences to all heights around, of which that to itself is 0, in 1 / HIGH m."""
+        high, low = (part[self._inner][rows] for part in (self._high, self._low))
+        result: np.ndarray = (high * count - self._around("high", radius_m, rows)).astype(np.float64)
+        if self._both:
+            result += (low * count - self._around("low", radius_m, rows)) / LOW
         return result
 
     def deviation(self, radius_m: float, rows: slice) -> np.ndarray:
         """Height minus the mean around it, in standard deviations of the heights there; 0 where all are equal."""
-        if self._squares is None:
-            self._squares = integral(self._coarse), integral(self._coarse * self._coarse)
-        count = np.maximum(self._around(self._counts, radius_m, rows), 1)
-        total, squares = (self._around(table, radius_m, rows) for table in self._squares)
-        middle = np.rint(total / count).astype(np.int64)
-        rest = total - middle * count
-        spread = squares - 2 * middle * total + middle * middle * count  # of heights around `middle`, exact
-        variance = np.maximum((spread - rest * (rest / count)) / count, 0.0) / COARSE**2
+        count = np.maximum(self._around("count", radius_m, rows), 1)
+        variance = self._variance(radius_m, rows, count)
         with np.errstate(divide="ignore", invalid="ignore"):
-            result = self.above_mean(radius_m, rows) / np.sqrt(variance)
+            result = self._above(radius_m, rows, count) / count / np.sqrt(variance)
         return np.where(variance > 0, result, 0.0)
 
-    def _halves_of(self, radius_m: float) -> np.ndarray:
-        """Half heights and half widths of the window's rows."""
-        if radius_m not in self._halves:
-            rows = np.arange(self._window.height) + self._window.row
-            self._halves[radius_m] = np.minimum(_halves(radius_m, self._grid, rows), self._halo)
-        return self._halves[radius_m]
+    def _variance(self, radius_m: float, rows: slice, count: np.ndarray) -> np.ndarray:
+        """Of the heights around, in (1 / HIGH m)².
 
-    def _around(self, table: np.ndarray, radius_m: float, rows: slice) -> np.ndarray:
-        """Sum over the surroundings of every pixel of some rows, int64 (rows, cols)."""
-        height, width, halo = rows.stop - rows.start, self._window.width, self._halo
-        halves = self._halves_of(radius_m)[:, rows]
-        starts = np.flatnonzero(np.any(np.diff(halves, axis=1, prepend=-1) != 0, axis=0))
-        result = np.empty((height, width), np.int64)
-        for start, end in zip(starts, [*starts[1:], height], strict=True):  # rows of the same size
-            down, across = halves[:, start]
-            middle = rows.start + start + halo
-            above, below = middle - down, middle + down + 1
-            left, right = halo - across, halo + across + 1
-            count = end - start
-            strip = table[below : below + count] - table[above : above + count]
-            np.subtract(strip[:, right : right + width], strip[:, left : left + width], out=result[start:end])
+        Sums of squares do not fit into 64 bits. Their last 64 bits are exact; how many times 2^64 lie above them
+        follows from sums of floats, which need not be exact for that.
+        """
+        total = self._around("high", radius_m, rows)
+        middle = np.rint(total / count).astype(np.int64)
+        rest = total - middle * count
+        last_bits = self._around("high²", radius_m, rows) - 2 * middle * total + middle * middle * count
+        off = float(self._centre) - middle
+        about = self._around("float²", radius_m, rows) + off * (
+            2.0 * (total - self._centre * count) + off * count
+        )
+        spread = np.rint((about - last_bits) / 2.0**64) * 2.0**64 + last_bits
+        variance = (spread - rest * (rest / count)) / count
+        if not self._both or not (variance < BOTH_BELOW).any():
+            return np.maximum(variance, 0.0)
+        low = self._around("low", radius_m, rows)
+        low_middle = np.rint(low / count).astype(np.int64)
+        low_rest = low - low_middle * count
+        squares = (
+            self._around("low²", radius_m, rows) - 2 * low_middle * low + low_middle * low_middle * count
+        )
+        product = self._around("high·low", radius_m, rows) - middle * low - low_middle * rest
+        spread, both = spread + (2.0 * product + squares / LOW) / LOW, rest + low_rest / LOW
+        return np.maximum(
+            np.where(variance < BOTH_BELOW, (spread - both * (both / count)) / count, variance), 0.0
+        )
+
+    def _table(self, name: str) -> np.ndarray:
+        if name not in self._tables:
+            high, low = self._high, self._low
+            made = {
+                "high²": lambda: high * high,
+                "float²": lambda: np.where(self._known, high - self._centre, 0).astype(np.float64) ** 2,
+                "low": lambda: low,
+                "low²": lambda: low * low,
+                "high·low": lambda: high * low,
+            }
+            self._tables[name] = integral(made[name]())
+        return self._tables[name]
+
+    def _around(self, name: str, radius_m: float, rows: slice) -> np.ndarray:
+        """Sum over the surroundings of every pixel of some rows, (rows, cols)."""
+        table, halo, width = self._table(name), self._halo, self._width
+        if radius_m not in self._halves:
+            self._halves[radius_m] = np.minimum(_halves(radius_m, *self._lengths), halo)
+        halves = self._halves[radius_m]
+        halves = halves[:, rows] if halves.shape[1] > 1 else halves
+        result = np.empty((rows.stop - rows.start, width), table.dtype)
+        for down, across, place, chosen in _regions(halves, *result.shape):
+            first = rows.start + place[0].start + halo
+            last = rows.start + place[0].stop + halo
+            strip = table[first + down + 1 : last + down + 1] - table[first - down : last - down]
+            left = slice(place[1].start + halo - across, place[1].stop + halo - across)
+            right = slice(place[1].start + halo + across + 1, place[1].stop + halo + across + 1)
+            np.subtract(strip[:, right], strip[:, left], out=result[place], where=chosen)
         return result
 
 
+Region = tuple[int, int, tuple[slice, slice], np.ndarray | bool]
+
+
+def _regions(halves: np.ndarray, height: int, width: int) -> Iterator[Region]:
+    """Half height, half width, and where pixels have them: rows and columns, and which pixels of these.
+
+    Args:
+        halves: (2, rows, cols), where rows and columns may be 1 for all.
+        height, width: of all pixels.
+    """
+    down, across = halves
+    if (down == down[0, 0]).all() and (across == across[0, 0]).all():
+        yield int(down[0, 0]), int(across[0, 0]), (slice(0, height), slice(0, width)), True
+        return
+    if halves.shape[2] == 1:
+        starts = np.flatnonzero(np.any(np.diff(halves[..., 0], axis=1, prepend=-1) != 0, axis=0))
+        for start, end in zip(starts, [*starts[1:], height], strict=True):
+            yield int(down[start, 0]), int(across[start, 0]), (slice(start, end), slice(0, width)), True
+        return
+    for pair in np.unique(halves.reshape(2, -1), axis=1).T:
+        chosen = (down == pair[0]) & (across == pair[1])
+        rows, cols = (np.flatnonzero(chosen.any(axis=axis)) for axis in (1, 0))
+        place = slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)
+        yield int(pair[0]), int(pair[1]), place, chosen[place]
+
+
 def integral(values: np.ndarray) -> np.ndarray:
-    """Sums of all values above and left: int64 (rows + 1, cols + 1), modulo 2^64, which differences undo."""
-    table = np.zeros((values.shape[0] + 1, values.shape[1] + 1), np.int64)
+    """Sums of all values above and left, (rows + 1, cols + 1); of integers modulo 2^64, which differences undo."""
+    table = np.zeros((values.shape[0] + 1, values.shape[1] + 1), values.dtype)
     np.cumsum(values, axis=0, out=table[1:, 1:])
     np.cumsum(table[1:, 1:], axis=1, out=table[1:, 1:])
     return table

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from ..contract import Band, Grid, Source
 from ..raster.grid import Window
 from ..raster.resample import Mapping, mapping, placed, resampled
 from ..raster.sources import source_grid
+from ..raster.units import HEIGHTS, conversion
 from ..raster.values import exact_dtype, raster_values
 from . import neighbourhood
 
@@ -21,8 +23,11 @@ SOURCE_LIMIT_PX = 1 << 24
 BANDS_AT_ONCE = 6
 
 Values = Callable[[Window, tuple[Band, ...]], np.ndarray]
-RawValues = Callable[[list[int], Window, str], np.ndarray]
-"""(band numbers, window, type) -> values of a raster as `raster_values` gives them; an empty type is an exact one."""
+RawValues = Callable[[list[int], Window, str, str], np.ndarray]
+"""(band numbers, window, type, unit) -> values of a raster as `raster_values` gives them, converted to a unit.
+
+An empty type is one that holds them exactly, an empty unit leaves them as they are.
+"""
 
 
 @dataclass(frozen=True)
@@ -60,10 +65,28 @@ class RasterBands:
 
 
 def _of_file(source: Source, dataset: Any) -> RawValues:
-    def values(indexes: list[int], part: Window, dtype: str) -> np.ndarray:
-        return raster_values(source, dataset, indexes, part, dtype or exact_dtype(dataset, indexes))
+    @cache
+    def factor(index: int, unit: str) -> float:
+        return conversion(source, dataset, index, unit)
+
+    def values(indexes: list[int], part: Window, dtype: str, unit: str) -> np.ndarray:
+        return multiplied(source, dataset, indexes, part, dtype, [factor(index, unit) for index in indexes])
 
     return values
+
+
+def multiplied(
+    source: Source, dataset: Any, indexes: list[int], part: Window, dtype: str, factors: list[float]
+) -> np.ndarray:
+    """Values of bands of an open raster as of `raster_values`, each times a factor; an empty type holds them exactly.
+
+    Raises:
+        GeoSegError: as `raster_values`.
+    """
+    if all(factor == 1 for factor in factors):
+        return raster_values(source, dataset, indexes, part, dtype or exact_dtype(dataset, indexes))
+    values = raster_values(source, dataset, indexes, part, "float64") * np.array(factors)[:, None, None]
+    return values.astype(dtype, copy=False) if dtype else values
 
 
 def gridded(
@@ -115,28 +138,40 @@ def _halves(window: Window) -> tuple[tuple[Window, Window], int]:
 
 def _source_values(layer: RasterBands, part: Window, bands: tuple[Band, ...]) -> np.ndarray:
     """Values of bands, derived ones included, on a window of the source; NaN where invalid or outside."""
+    units = [unit_of(band, layer.bands) for band in bands]
     plain = [place for place, band in enumerate(bands) if not band.derive]
-    indexes = [bands[place].index for place in plain]
-    if len(plain) == len(bands) and not part.empty:
-        return layer.raw(indexes, part, "float32")
+    if len(plain) == len(bands) and len(set(units)) == 1 and not part.empty:
+        return layer.raw([band.index for band in bands], part, "float32", units[0])
     result = np.empty((len(bands), part.height, part.width), np.float32)
     if part.empty:
         return result
-    if plain:
-        result[plain] = layer.raw(indexes, part, "float32")
-    for index in dict.fromkeys(band.index for band in bands if band.derive):
-        places = [place for place, band in enumerate(bands) if band.derive and band.index == index]
-        result[places] = _derived(layer, index, part, tuple(bands[place] for place in places))
+    for unit in dict.fromkeys(units[place] for place in plain):
+        places = [place for place in plain if units[place] == unit]
+        result[places] = layer.raw([bands[place].index for place in places], part, "float32", unit)
+    kinds = [(band.index, unit) if band.derive else None for band, unit in zip(bands, units, strict=True)]
+    for kind in dict.fromkeys(filter(None, kinds)):
+        places = [place for place, own in enumerate(kinds) if own == kind]
+        result[places] = _derived(layer, *kind, part, tuple(bands[place] for place in places))
     return result
 
 
-def _derived(layer: RasterBands, index: int, part: Window, bands: tuple[Band, ...]) -> np.ndarray:
+def unit_of(band: Band, bands: tuple[Band, ...]) -> str:
+    """The unit that a band's values are converted to; empty where they are taken as they are.
+
+    A band is known to hold heights only if terrain is derived from it too: GDAL gives every band of a raster whose CRS
+    has a vertical axis that axis's unit, a slope or a class code as well.
+    """
+    heights = band.derive or any(other.unit == HEIGHTS and other.index == band.index for other in bands)
+    return band.unit if heights else ""
+
+
+def _derived(layer: RasterBands, index: int, unit: str, part: Window, bands: tuple[Band, ...]) -> np.ndarray:
     own = layer.mapping.source
     inside = part.clipped(own.height, own.width)
     if inside.empty:
         return np.full((len(bands), part.height, part.width), np.nan, np.float32)
     halo = inside.padded(neighbourhood.halo_px(bands, own))
-    values = layer.raw([index], halo, "")[0]
+    values = layer.raw([index], halo, "", unit)[0]
     derived = neighbourhood.derived(values, own, inside, bands)
     if inside == part:
         return derived

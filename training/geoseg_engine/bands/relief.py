@@ -20,7 +20,7 @@ import numpy as np
 from ..contract import Band, GeoSegError, Grid
 from ..raster.grid import Window
 from .by_richdem import fits_richdem, richdem_attributes, richdem_is_there
-from .ground import Jacobian, metre_per_pixel, rows_of, world_gradient, world_hessian
+from .ground import PixelSteps, Steps, world_gradient, world_hessian
 
 Parameters = Mapping[str, float | str]
 
@@ -94,7 +94,6 @@ def relief_bands(heights_m: np.ndarray, grid: Grid, window: Window, bands: tuple
         GeoSegError: as `engine_of` and `light`.
     """
     heights_m = with_edges(heights_m, grid, window)
-    jacobian = metre_per_pixel(grid, window)
     result = np.empty((len(bands), window.height, window.width), heights_m.dtype)
     engines = [engine_of(band, grid) for band in bands]
     ours = [place for place, engine in enumerate(engines) if engine == "numpy"]
@@ -103,10 +102,11 @@ def relief_bands(heights_m: np.ndarray, grid: Grid, window: Window, bands: tuple
         names = tuple(bands[place].derive for place in theirs)
         result[theirs] = richdem_attributes(heights_m, grid, names)
         result[theirs] += 0 * heights_m[1:-1, 1:-1]  # voids stay void
+    steps = PixelSteps(grid, window)
     step = max(STRIP_PX // max(window.width, 1), 1)
     for row in range(0, window.height if ours else 0, step):
         end = min(row + step, window.height)
-        kernel = Kernel(heights_m[row : end + 2], rows_of(jacobian, row, end))
+        kernel = Kernel(heights_m[row : end + 2], steps.of(row, end, heights_m.dtype))
         for place in ours:
             band = bands[place]
             result[place, row:end] = ATTRIBUTES[band.derive](kernel, band.parameters)
@@ -138,11 +138,11 @@ class Kernel:
 
     Args:
         heights_m: (rows + 2, cols + 2).
-        jacobian: of `metre_per_pixel`, for the rows within.
+        steps: of `PixelSteps`, for the rows and columns within.
     """
 
-    def __init__(self, heights_m: np.ndarray, jacobian: Jacobian) -> None:
-        self._jacobian = jacobian
+    def __init__(self, heights_m: np.ndarray, steps: Steps) -> None:
+        self._steps = steps
         rows, cols = heights_m.shape[0] - 2, heights_m.shape[1] - 2
         cells = [heights_m[row : row + rows, col : col + cols] for row in range(3) for col in range(3)]
         self.centre = cells[4]
@@ -159,7 +159,7 @@ class Kernel:
         a, b, c, d, _, f, g, h, i = self.cells
         per_col = _weighted(c - a, f - d, i - g)
         per_row = _weighted(g - a, h - b, i - c)
-        return world_gradient(self._jacobian, per_col, per_row)
+        return world_gradient(self._steps, per_col, per_row)
 
     @cached_property
     def steepness(self) -> np.ndarray:
@@ -178,13 +178,13 @@ class Kernel:
     def second(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Second derivatives east-east, east-north and north-north, in 1/m."""
         a, b, c, d, f, g, h, i = self.around
-        return world_hessian(self._jacobian, d + f, (a + i - c - g) / 4, b + h)
+        return world_hessian(self._steps, d + f, (a + i - c - g) / 4, b + h)
 
     @cached_property
     def bending(self) -> tuple[np.ndarray, np.ndarray]:
         """Second derivative along the fall line and across it, in 1/m; 0 on flat ground."""
         _, b, _, d, f, _, h, _ = self.around
-        p, q = world_gradient(self._jacobian, (f - d) / 2, (h - b) / 2)
+        p, q = world_gradient(self._steps, (f - d) / 2, (h - b) / 2)
         r, s, t = self.second
         squared = p * p + q * q
         flat = squared == 0

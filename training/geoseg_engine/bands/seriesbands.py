@@ -185,9 +185,18 @@ def series_grid(source: Source, bands: tuple[Band, ...] = ()) -> Grid:
     Raises:
         GeoSegError: as `open_series_bands`.
     """
+    return series_facts(source, bands)[0]
+
+
+def series_facts(source: Source, bands: tuple[Band, ...] = ()) -> tuple[Grid, tuple[str, ...]]:
+    """The series' own grid, and remarks on its dates; raises if the bands cannot be had.
+
+    Raises:
+        GeoSegError: as `open_series_bands`.
+    """
     with open_series(source) as series:
         refuse_unknown(series, bands)
-        return series.grid
+        return series.grid, series.remarks
 
 
 def refuse_unknown(series: OpenSeries, bands: tuple[Band, ...]) -> None:

@@ -96,6 +96,8 @@ class Source:
             first with a value counts); of a series, its further dates.
         layer: layer inside `path` of kind `vector`.
         series: the dates of kind `series`.
+        height_unit: unit of a raster's heights, e.g. `US survey foot`, that replaces what its file says; empty keeps
+            what the file or its CRS says, and is metres where they say nothing.
     """
 
     key: str
@@ -107,6 +109,7 @@ class Source:
     paths: tuple[str, ...] = ()
     layer: str = ""
     series: Series | None = None
+    height_unit: str = ""
 
     def __post_init__(self) -> None:
         make_plain(self, "name")
@@ -134,6 +137,8 @@ class Band:
         clip_percent: percentiles of the training pixels that values are clipped to.
         described: what the source's file calls the band, found when the stack is planned; by it the band is found
             again in other files, however the user calls it.
+        unit: in what unit the source's values are taken, found when the stack is planned: `metre up` where something
+            is derived from heights, else what the file says. Other files are converted to it if they are heights.
     """
 
     name: str
@@ -147,6 +152,7 @@ class Band:
     scaling: Scaling = "zscore"
     clip_percent: tuple[float, float] = (0.5, 99.5)
     described: str = ""
+    unit: str = ""
 
     def __post_init__(self) -> None:
         make_plain(self, "name", "described")

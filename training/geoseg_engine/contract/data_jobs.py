@@ -56,7 +56,8 @@ class TerrainJob(Job):
     """Terrain attributes of a DEM as a raster of one band each, on the DEM's own grid.
 
     Attributes:
-        dem: heights in metres; its first band is used.
+        dem: heights; its first band is used. They are in the unit that the source, its file or its CRS states, else in
+            metres.
         attributes: of TERRAIN_ATTRIBUTES, or of RELIEF_ATTRIBUTES.
         parameters: `radius_m` of `tpi` (0: the eight neighbours) and `local_relief` (500); `radii` of
             `multiscale_tpi` ("50,150,450"); `azimuth` (315) and `altitude` (45) of `hillshade`; `engine` is

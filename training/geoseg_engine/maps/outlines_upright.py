@@ -74,7 +74,7 @@ def main_directions(points: Floats, offsets: Ints, to_metres: Floats) -> Floats:
 
     Args:
         points, offsets: outlines of row and column.
-        to_metres: (outlines, 2, 2) metres east and north of a step of one column and of one row.
+        to_metres: (outlines, 2, 2) metres along the row and to its left of a step of one column and of one row.
     """
     after = np.arange(1, len(points) + 1)
     after[offsets[1:] - 1] = offsets[:-1]

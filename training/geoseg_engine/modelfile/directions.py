@@ -7,16 +7,32 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ..contract import EXPRESSION, SPECKLE_FILTERS, Band
+from ..contract import EXPRESSION, SPECKLE_FILTERS, Band, Grid
+from ..raster.geodesy import plane_of
 
-LIGHT, VIEW, FORMULA, NAMED = (
+LIGHT, VIEW, FORMULA, NAMED, NORTH = (
     "has a fixed light",
     "has a fixed direction of view",
     "is computed from a direction",
     "holds a direction, going by its name",
+    "counts from north, which is not up on this grid",
 )
-NAMES = ("hillshade", "aspect")
+NAMES = (
+    "hillshade",
+    "shaded",
+    "aspect",
+    "northness",
+    "eastness",
+    "exposition",
+    "direction",
+    "azimuth",
+    "incidence",
+)
 """Words in the name of a band that was not derived here but knows a direction all the same."""
+
+COMPONENTS = ("aspect_sin", "aspect_cos")
+UPRIGHT_DEGREES = 10.0
+"""How far north may lie from the map's up or down for mirrored components of a direction to stay right."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +53,16 @@ class Directions:
     lone: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, bands: Sequence[Band], intermediates: Sequence[Band] = ()) -> Directions:
+    def of(
+        cls, bands: Sequence[Band], intermediates: Sequence[Band] = (), grid: Grid | None = None
+    ) -> Directions:
         """Find aspect_sin and aspect_cos of the same source, and bands that no turn leaves right.
 
         Args:
             bands: those that the network sees.
             intermediates: the recipe's other bands, where expressions may take a direction from.
+            grid: that the network sees them on. Where its up is not north, as in polar projections, a mirror image
+                of the map is no mirror image of directions.
         """
         east = {band.source: i for i, band in enumerate(bands) if band.derive == "aspect_sin"}
         north = {band.source: i for i, band in enumerate(bands) if band.derive == "aspect_cos"}
@@ -51,6 +71,8 @@ class Directions:
         lone_north = tuple(index for key, index in north.items() if key not in east)
         known = {band.name: band for band in (*intermediates, *bands)}
         fixed = [(band.name, why) for band in bands if (why := fixed_by(band, known))]
+        if grid is not None and not upright(grid):
+            fixed += [(band.name, NORTH) for band in bands if band.derive in COMPONENTS]
         return cls(
             tuple((east[key], north[key]) for key in both),
             lone_east,
@@ -113,6 +135,12 @@ class Directions:
         return images
 
 
+def upright(grid: Grid) -> bool:
+    """Whether north is up all over a grid and east to the right, or south and west are."""
+    plane = plane_of(grid)
+    return plane.turn_degrees < UPRIGHT_DEGREES and plane.axes in (((1, 0), (0, 1)), ((-1, 0), (0, -1)))
+
+
 def fixed_by(band: Band, known: dict[str, Band]) -> str:
     """Why a band cannot be turned; empty if it can."""
     if band.derive == "hillshade":
@@ -121,8 +149,7 @@ def fixed_by(band: Band, known: dict[str, Band]) -> str:
         return VIEW
     if band.derive == EXPRESSION:
         inputs = [known[name] for name in band.inputs.values() if name in known and name != band.name]
-        parts = ("aspect_sin", "aspect_cos")
-        return FORMULA if any(item.derive in parts or fixed_by(item, known) for item in inputs) else ""
+        return FORMULA if any(item.derive in COMPONENTS or fixed_by(item, known) for item in inputs) else ""
     if not band.derive and any(word in band.name.lower() for word in NAMES):
         return NAMED
     return ""

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..contract import BASELINES, GeoSegError
+from ..contract import BASELINES, GeoSegError, Grid
 from ..modelfile.calibration import PLAIN, Calibration, calibrated
 from ..modelfile.directions import Directions
 from ..modelfile.reading import ModelFile, load_network, onnx_only
@@ -95,6 +95,7 @@ def averaged(
     dropout_passes: int,
     with_disagreement: bool,
     log: Callable[[str], None] = lambda text: None,
+    grid: Grid | None = None,
 ) -> Runtime:
     """A runtime of the mean of all views × members × passes; the runtime itself if nothing is asked for.
 
@@ -108,11 +109,12 @@ def averaged(
         dropout_passes: passes with dropout on; they replace the pass without. 0 is none.
         with_disagreement: add the channel of disagreement.
         log: told what is averaged and what is left out.
+        grid: that is predicted; None is the one of training.
 
     Raises:
         GeoSegError: `no_dropout` for a model without such layers, `no_disagreement` if there is but one answer.
     """
-    directions = Directions.of(model.recipe.bands, model.recipe.intermediates)
+    directions = Directions.of(model.recipe.bands, model.recipe.intermediates, grid or model.recipe.grid)
     views = allowed(tta, shown(model), directions, log)
     members = model.architecture.get("name") == ENSEMBLE and (with_disagreement or dropout_passes > 0)
     if len(views) == 1 and not members and not dropout_passes and not with_disagreement:
@@ -172,9 +174,9 @@ def allowed(
     return kept
 
 
-def looks(model: ModelFile, tta: str, dropout_passes: int) -> int:
-    """How often a model looks at each pixel: the views that `averaged` takes, times passes."""
-    directions = Directions.of(model.recipe.bands, model.recipe.intermediates)
+def looks(model: ModelFile, tta: str, dropout_passes: int, grid: Grid | None = None) -> int:
+    """How often a model looks at each pixel of a grid: the views that `averaged` takes, times passes."""
+    directions = Directions.of(model.recipe.bands, model.recipe.intermediates, grid or model.recipe.grid)
     return len(allowed(tta, shown(model), directions)) * max(dropout_passes, 1)
 
 

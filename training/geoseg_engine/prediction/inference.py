@@ -308,7 +308,7 @@ def set_up(
         choice = window_independent(choices, larger, frame, map_px_per_s)
     log(f"Predicting with {choice.runtime.title}.")
     chosen = choice.runtime
-    mean = averaged(chosen, model, answers.tta, answers.dropout_passes, answers.disagreement, log)
+    mean = averaged(chosen, model, answers.tta, answers.dropout_passes, answers.disagreement, log, grid)
     views = getattr(mean, "views", 1)
     found = core_of(choice, views)
     opened = Opened(chosen.name, chosen.precision)

@@ -14,8 +14,9 @@ from ..modelfile.reading import ModelFile, is_foreign
 from ..raster.crs import same_crs, way_between
 from ..raster.geodesy import pixel_size_m
 from ..raster.grid import Window, affine_of, pixel_size, subgrid, whole
-from ..raster.sources import crs_title, parse_crs, title
+from ..raster.sources import crs_title, parse_crs, title, unit_title
 from ..stacking.gridplan import as_problem, own_grids, plan_recipe
+from ..stacking.heights import fit_units
 from ..stacking.rebind import rebind
 
 SAME_SIZE = 0.01
@@ -53,19 +54,23 @@ def match(
     try:
         recipe = foreign_recipe(model, sources) if is_foreign(model) else rebind(model.recipe, sources)
         grids, problems = own_grids(recipe.sources, (*recipe.bands, *recipe.intermediates))
-        found.problems += problems
         if problems:
-            return found
+            errors = [problem for problem in problems if problem.severity == "error"]
+            if errors:
+                found.problems += errors
+                return found
         if is_foreign(model):
             request = foreign_request(model, recipe, grids)
         else:
             request = grid_request(model.recipe.grid, grids) if grids else GridRequest()
+            recipe, units = fit_units(model.recipe, recipe)
+            found.problems += units
     except GeoSegError as error:
         found.problems.append(as_problem(error))
         return found
     found.matched = matched_rows(model.recipe, recipe)
     request = GridRequest(request.reference, request.crs, request.pixel_size, extent, extent_crs)
-    plan = plan_recipe(recipe.sources, recipe.bands, request, None, recipe.intermediates)
+    plan = plan_recipe(recipe.sources, recipe.bands, request, None, recipe.intermediates, trained=True)
     found.problems += plan.problems
     found.recipe = plan.recipe
     if plan.recipe is not None:
@@ -253,11 +258,11 @@ def predict_sentence(model: ModelFile, recipe: Recipe) -> str:
     """What will be done, in words."""
     grid = recipe.grid
     size = pixel_size(grid)
-    unit = "°" if parse_crs(grid.crs).is_geographic else " m"
+    unit = unit_title(grid.crs)
     files = len(recipe.sources)
     return (
         f"Predict {len(model.classes)} classes on {_spaced(grid.width)} × {_spaced(grid.height)} pixels of "
-        f"{size[0]:.6g}{unit}, {crs_title(grid.crs)}, from {len(recipe.bands)} bands of "
+        f"{size[0]:.6g}{'' if unit == '°' else ' '}{unit}, {crs_title(grid.crs)}, from {len(recipe.bands)} bands of "
         f"{files} layer{'s' if files != 1 else ''}"
     )
 

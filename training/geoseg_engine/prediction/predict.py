@@ -110,7 +110,7 @@ def described(job: PredictJob, model: ModelFile, found: Match) -> dict[str, Any]
         "grid": found.recipe.grid if found.recipe else None,
         "sentence": predict_sentence(model, found.recipe) if found.recipe else "",
         "classes": model.classes,
-        "looks": looks(model, job.tta, job.dropout_passes),
+        "looks": looks(model, job.tta, job.dropout_passes, found.recipe.grid if found.recipe else None),
     }
 
 

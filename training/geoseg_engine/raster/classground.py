@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..contract import Grid
-from .geodesy import even_columns_px, window_areas_m2
+from .geodesy import even_columns_px, row_areas_m2
 from .grid import Window
 
 FEW_CODES = 16
@@ -40,9 +40,9 @@ def class_ground(
     counts = np.zeros((window.height, len(wanted)), np.int64)
     area_m2 = np.zeros(len(wanted))
     step = even_columns_px(grid)
-    for col in range(0, window.width, step):
-        part = codes[:, col : col + step]
-        found = row_counts(part, wanted)
+    pixel_m2 = row_areas_m2(grid, window.row, window.height, window.col, window.width)
+    for place, col in enumerate(range(0, window.width, step)):
+        found = row_counts(codes[:, col : col + step], wanted)
         counts += found
-        area_m2 += window_areas_m2(grid, window.row, window.col + col, *part.shape)[:, 0] @ found
+        area_m2 += pixel_m2[:, place] @ found
     return counts, area_m2

@@ -1,4 +1,4 @@
-"""Dates of a time series: out of texts, and out of numbers as NetCDF keeps them.
+"""Dates of a time series out of texts: names of files and bands, metadata, what somebody typed.
 
 A date is a number here: days since 1970-01-01 in the Gregorian calendar, with the time of day as fraction.
 """
@@ -6,59 +6,70 @@ A date is a number here: days since 1970-01-01 in the Gregorian calendar, with t
 from __future__ import annotations
 
 import datetime
-import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from ..contract import GeoSegError
+from .calendars import EPOCH
 
-EPOCH = datetime.date(1970, 1, 1).toordinal()
 DAYS_PER_YEAR = 365.2425
 YEARS = range(1900, 2101)
-"""What counts as a year in a text without separators."""
+"""What counts as a year in the name of a file."""
 
-UNIT_DAYS = {
-    "day": 1.0,
-    "d": 1.0,
-    "hour": 1 / 24,
-    "hr": 1 / 24,
-    "h": 1 / 24,
-    "minute": 1 / 1440,
-    "min": 1 / 1440,
-    "second": 1 / 86_400,
-    "sec": 1 / 86_400,
-    "s": 1 / 86_400,
-    "millisecond": 1 / 86_400_000,
-    "msec": 1 / 86_400_000,
-    "ms": 1 / 86_400_000,
-    "microsecond": 1 / 86_400_000_000,
-    "week": 7.0,
-    "year": DAYS_PER_YEAR,
-    "month": DAYS_PER_YEAR / 12,
-}
-"""Days of a unit; month and year as UDUNITS has them, which CF follows."""
+YEAR, MONTH, DAY = r"(\d{4})", r"(0[1-9]|1[0-2])", r"(0[1-9]|[12]\d|3[01])"
+DAY_OF_YEAR = r"(\d{3})"
+TIME = r"(?:[01]\d|2[0-3])(?:[0-5]\d(?:[0-5]\d\d*)?)?"
+"""Hours, minutes, seconds and parts of them, as far as they are there."""
 
-MONTH_DAYS = {
-    "noleap": (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31),
-    "all_leap": (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31),
-    "360_day": (30,) * 12,
-}
-SAME_CALENDAR = {"365_day": "noleap", "366_day": "all_leap"}
+CALENDAR_DATES = (
+    re.compile(rf"(?<!\d){YEAR}([-_./ :]){MONTH}\2{DAY}(?!\d|m(?![a-z]))"),
+    re.compile(rf"(?<!\d){YEAR}(){MONTH}{DAY}(?:{TIME})?(?!\d)"),
+)
+DAYS_OF_YEAR = (
+    re.compile(rf"(?<!\d){YEAR}[-_.]?{DAY_OF_YEAR}(?!\d|[A-SU-Za-z])"),
+    re.compile(rf"(?<!\d){YEAR}{DAY_OF_YEAR}(?:[01]\d|2[0-3])[0-5]\d(?:[0-5]\d)?(?!\d)"),
+)
+DAY_FIRST = re.compile(rf"(?<!\d)(\d\d)([-_./ ]?)(\d\d)\2{YEAR}(?!\d)")
 
-SINCE = re.compile(
-    r"^\s*([a-z]+?)s?\s+since\s+(\d{1,4})-(\d{1,2})-(\d{1,2})(?:[t\s]+(\d{1,2})(?::(\d{1,2}))?(?::(\d{1,2}(?:\.\d+)?))?)?",
+OF_PRODUCTS = (
+    re.compile(r"_s(?P<year>\d{4})(?P<of_year>\d{3})\d{7}_e\d{14}"),  # GOES: start, end, creation
+    re.compile(
+        r"(?:^|[._])A(?P<year>\d{4})(?P<of_year>\d{3})(?=[._]|$)"
+    ),  # MODIS, VIIRS; production comes later
+    re.compile(r"_doy(?P<year>\d{4})(?P<of_year>\d{3})"),  # AppEEARS
+    re.compile(
+        r"(?<![A-Z])L[A-Z]\d\d{6}(?P<year>\d{4})(?P<of_year>\d{3})(?=[A-Z])"
+    ),  # Landsat before collections
+    re.compile(r"^EO1[AH]\d{6}(?P<year>\d{4})(?P<of_year>\d{3})\d{3}"),
+    re.compile(r"^HLS\..*\.(?P<year>\d{4})(?P<of_year>\d{3})T\d{6}"),
+    re.compile(r"^AST_\w{2,4}_\d{3}(?P<month>\d\d)(?P<day>\d\d)(?P<year>\d{4})\d{6}"),  # ASTER
+    re.compile(r"_V(?P<year>\d{4})(?P<month>\d\d)(?P<day>\d\d)T\d{6}"),  # Sentinel-2 before 2016: validity
+    re.compile(r"_d(?P<year>\d{4})(?P<month>\d\d)(?P<day>\d\d)_t\d{7}"),  # VIIRS
+)
+"""Names that agencies give, with the date of the picture among others."""
+
+PICTURE_FIRST = re.compile(
+    r"^(?:S[1-6][A-D]?_|S5P_|L[COTEM]\d\d_|T\d\d[A-Z]{3}_|HLS\.|PRS_|m_\d{7}_|OR_|3B-|ATL\d\d_|SMAP_|GW\d_|NISAR_|"
+    r"ICEYE_|CAPELLA_|TDX1_|TSX1_|RS2_|RCM\d_|ALOS2|EMIT_|ENMAP01|DESIS-|SWOT_|CYGNSS|S3[A-C]_)",
     re.IGNORECASE,
 )
-YEAR, MONTH, DAY, DAY_OF_YEAR = r"(\d{4})", r"(0[1-9]|1[0-2])", r"(0[1-9]|[12]\d|3[01])", r"(\d{3})"
-MONTH_FIRST = (
-    re.compile(rf"(?<!\d){YEAR}([-_./ :]){MONTH}\2{DAY}(?!\d)"),
-    re.compile(rf"(?<!\d){YEAR}(){MONTH}{DAY}(?!\d)"),
-    re.compile(rf"(?<!\d){YEAR}(){MONTH}{DAY}(?=\d{{6}}(?!\d))"),
-)
-BY_DAY_OF_YEAR = (
-    re.compile(rf"(?<!\d){YEAR}[-_.]?{DAY_OF_YEAR}(?!\d)"),
-    re.compile(rf"L[A-Z]\d\d{{6}}{YEAR}{DAY_OF_YEAR}(?=[A-Z])"),
-)
+"""Names in which the first date is that of the picture, and later ones are of its end or of processing."""
+
+TYPED = re.compile(r"^\s*(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ].*)?$")
+
+
+@dataclass(frozen=True)
+class Dated:
+    """The date of a band or file.
+
+    Attributes:
+        day: None if there is none.
+        remark: what else could be meant, or why there is no date; empty if nothing is to be said.
+    """
+
+    day: float | None = None
+    remark: str = ""
 
 
 def iso(days: float) -> str:
@@ -72,107 +83,103 @@ def month(days: float) -> int:
 
 
 def date_in(text: str) -> float | None:
-    """The first date in a text such as a file name; None if there is none.
+    """The date of `dated`, without its remark."""
+    return dated(text).day
 
-    Understands 2019-07-01 (also with _ . / or spaces), 20190701, 20190701T101031, 20190701101031, year and day of
-    year (2019_182, 2019182, MODIS A2019182) and Landsat scene names. Years from 1900 to 2100.
+
+def dated(text: str) -> Dated:
+    """Find the date in a text such as the name of a file.
+
+    Understands 2019-07-01 (also with _ . / or spaces), 20190701 with or without a time of day (20190701T101031,
+    201907011010), year and day of year (2019_182, 2019182), names of agencies (MODIS, GOES, Landsat, ASTER …), and day
+    before month where no other reading is possible. Years from 1900 to 2100.
+
+    Returns:
+        The first date; a remark where another could be meant, or where two readings are equally good and so none is
+        taken.
     """
-    found = []
-    for pattern in MONTH_FIRST:
+    for pattern in OF_PRODUCTS:
+        match = pattern.search(text)
+        day = None if match is None else _of_product(match.groupdict())
+        if day is not None:
+            return Dated(day)
+    found = sorted(_calendar_dates(text))
+    if found:
+        days = list(dict.fromkeys(day for _, day in found))
+        if len(days) == 1 or PICTURE_FIRST.match(text):
+            return Dated(days[0])
+        others = " and ".join(iso(day) for day in days[1:3])
+        return Dated(days[0], f"'{text}' holds several dates: {iso(days[0])} is taken, not {others}")
+    for pattern in DAYS_OF_YEAR:
         for match in pattern.finditer(text):
-            year, _, month_of_year, day = match.groups()
-            found.append((match.start(), _day(int(year), int(month_of_year), int(day))))
-    dates = sorted(item for item in found if item[1] is not None)
-    for pattern in BY_DAY_OF_YEAR if not dates else ():
-        for match in pattern.finditer(text):
-            year, day = (int(part) for part in match.groups())
-            if year in YEARS and 1 <= day <= 366:
-                dates.append((match.start(), datetime.date(year, 1, 1).toordinal() - EPOCH + day - 1))
-    return float(dates[0][1]) if dates and dates[0][1] is not None else None
+            year, of_year = (int(part) for part in match.groups())
+            day = _of_year(year, of_year)
+            if day is not None:
+                return Dated(day, f"'{text}' is read as day {of_year} of {year}, {iso(day)}")
+    return _day_first(text)
 
 
-def _day(year: int, month_of_year: int, day: int) -> int | None:
-    if year not in YEARS:
+def _of_product(parts: dict[str, str]) -> float | None:
+    numbers = {key: int(value) for key, value in parts.items()}
+    if "of_year" in numbers:
+        return _of_year(numbers["year"], numbers["of_year"])
+    return _day(numbers["year"], numbers["month"], numbers["day"])
+
+
+def _calendar_dates(text: str) -> Iterator[tuple[int, float]]:
+    """Where dates of year, month and day begin, and the dates."""
+    for pattern in CALENDAR_DATES:
+        for match in pattern.finditer(text):
+            year, _, of_year, day = match.groups()
+            found = _day(int(year), int(of_year), int(day))
+            if found is not None:
+                yield match.start(), found
+
+
+def _day_first(text: str) -> Dated:
+    """A date whose year comes last; none where day and month could be either."""
+    for match in DAY_FIRST.finditer(text):
+        one, other, year = (int(match.group(number)) for number in (1, 3, 4))
+        days = {day for day in (_day(year, other, one), _day(year, one, other)) if day is not None}
+        if len(days) == 1:
+            day = days.pop()
+            return Dated(day, f"'{text}' is read as {iso(day)}")
+        if days:
+            both = " or ".join(iso(day) for day in sorted(days))
+            return Dated(None, f"'{text}' could be {both}")
+    return Dated()
+
+
+def _of_year(year: int, day: int) -> float | None:
+    if (
+        year not in YEARS
+        or not 1 <= day <= (datetime.date(year, 12, 31) - datetime.date(year, 1, 1)).days + 1
+    ):
+        return None
+    return float(datetime.date(year, 1, 1).toordinal() - EPOCH + day - 1)
+
+
+def _day(year: int, of_year: int, day: int, years: range = YEARS) -> float | None:
+    if year not in years:
         return None
     try:
-        return datetime.date(year, month_of_year, day).toordinal() - EPOCH
+        return float(datetime.date(year, of_year, day).toordinal() - EPOCH)
     except ValueError:
         return None
 
 
 def date_from(text: str, what: str) -> float:
-    """A date that somebody typed.
+    """A date that somebody typed, of any year.
 
     Raises:
         GeoSegError: `bad_date` with what it was given for.
     """
-    days = date_in(text)
-    if days is None:
+    typed = TYPED.match(text)
+    if typed is None:
+        day = date_in(text)
+    else:
+        year, of_year, day_of_month = (int(part) for part in typed.groups())
+        day = _day(year, of_year, day_of_month, range(1, 10_000))
+    if day is None:
         raise GeoSegError("bad_date", f"{what} '{text}' is not a date.", "Write it as 2019-07-01.")
-    return days
-
-
-def cf_days(numbers: Sequence[float], units: str, calendar: str) -> list[float] | None:
-    """Dates of a NetCDF time coordinate; None if the units are no time.
-
-    Follows the CF conventions, section 4.4. A day that the Gregorian calendar does not have (30 February of a
-    year of 360 days) becomes the month's last.
-
-    Args:
-        numbers: of the coordinate.
-        units: e.g. `days since 1970-01-01`.
-        calendar: of CF; empty is `standard`.
-    """
-    match = SINCE.match(units)
-    if match is None or match.group(1).lower() not in UNIT_DAYS:
-        return None
-    unit = UNIT_DAYS[match.group(1).lower()]
-    year, month_of_year, day = (int(part) for part in match.group(2, 3, 4))
-    hours, minutes, seconds = (float(part or 0) for part in match.group(5, 6, 7))
-    after = [number * unit + (hours + minutes / 60 + seconds / 3600) / 24 for number in numbers]
-    start, real = _calendar(calendar.lower())
-    try:
-        first = start(year, month_of_year, day)
-        return [real(first + days) for days in after]
-    except (ValueError, OverflowError):
-        return None
-
-
-Start = Callable[[int, int, int], float]
-Real = Callable[[float], float]
-
-
-def _calendar(name: str) -> tuple[Start, Real]:
-    """How a calendar counts its days, and which real day a count is."""
-    name = SAME_CALENDAR.get(name, name)
-    if name in MONTH_DAYS:
-        lengths = MONTH_DAYS[name]
-        before = [0, *itertools.accumulate(lengths)]
-        return (
-            lambda year, of_year, day: year * before[-1] + before[of_year - 1] + day - 1,
-            lambda count: _real_day(count, before),
-        )
-    if name == "julian":
-        return _julian, lambda count: count
-    return (
-        lambda year, of_year, day: datetime.date(year, of_year, day).toordinal() - EPOCH,
-        lambda count: count,
-    )
-
-
-def _real_day(count: float, before: list[int]) -> float:
-    year, day = divmod(count, before[-1])
-    of_year = next(place for place in range(12) if day < before[place + 1])
-    first = datetime.date(int(year), of_year + 1, 1)
-    after = datetime.date(int(year) + of_year // 11, (of_year + 1) % 12 + 1, 1)
-    last = (after - first).days - 1
-    whole = int(day - before[of_year])
-    return first.toordinal() - EPOCH + min(whole, last) + (day % 1)
-
-
-def _julian(year: int, of_year: int, day: int) -> float:
-    """Days since 1970-01-01 (Gregorian) of a date of the Julian calendar (Fliegel & Van Flandern 1968)."""
-    shifted = (14 - of_year) // 12
-    years, months = year + 4800 - shifted, of_year + 12 * shifted - 3
-    day_number = day + (153 * months + 2) // 5 + 365 * years + years // 4 - 32083
-    return day_number - 2_440_588
+    return day

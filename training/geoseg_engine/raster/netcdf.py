@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from pyproj.exceptions import CRSError
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 
 from ..contract import GeoSegError, Series, Source
+from .calendars import PRINTED
 
 AXES = {
     "x": ("projection_x_coordinate", "longitude", "degrees_east", "degree_east", "x", "lon", "easting"),
@@ -48,6 +50,36 @@ def inside_file(source: Source) -> Source:
     named = replace(series, variables=series.variables or (match.group(2),))
     paths = tuple(found.group(1) if (found := SUBDATASET.match(path)) else path for path in source.paths)
     return replace(source, path=match.group(1), paths=paths, series=named)
+
+
+def bounds_of(dataset: Any, time: str, times: Sequence[float]) -> list[tuple[float, float]]:
+    """Begin and end of the period of each time, where the coordinate names its bounds (CF, section 7.1); else nothing.
+
+    Args:
+        dataset: a variable of the file.
+        time: name of the coordinate.
+        times: its numbers, one a band; a number may come several times.
+    """
+    name = dataset.tags().get(f"{time}#bounds", "")
+    match = SUBDATASET.match(dataset.name)
+    if not name or not (match or dataset.driver == "netCDF"):
+        return []
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with rasterio.open(f'NETCDF:"{match.group(1) if match else dataset.name}":{name}') as opened:
+                rows = opened.read(1).astype(np.float64)
+    except RasterioIOError:
+        return []
+    own = list(dict.fromkeys(times))
+    if rows.shape != (len(own), 2):
+        return []
+    for table in (rows[::-1], rows):  # GDAL turns what it takes for a picture
+        near = PRINTED * np.abs(table[:, 1] - table[:, 0])
+        if ((table[:, 0] - near <= own) & (np.array(own) <= table[:, 1] + near)).all():
+            periods = dict(zip(own, map(tuple, table.tolist()), strict=True))
+            return [periods[number] for number in times]
+    return []
 
 
 def crs_of(dataset: Any) -> tuple[pyproj.CRS | None, bool]:

@@ -19,7 +19,7 @@ import numpy as np
 from rasterio.errors import RasterioError
 
 from ..contract import GeoSegError, Grid, Series, Source
-from .dates import date_from
+from .dates import Dated, date_from
 from .grid import Window
 from .netcdf import inside_file
 from .novalue import no_values, of_type
@@ -38,6 +38,7 @@ class OpenSeries:
         variables: slices of every variable (or band), one a date.
         mask: slices of the mask, or none.
         block: rows and columns that the first file keeps together.
+        remarks: what else could be meant by dates, see `Dated`.
     """
 
     source: Source
@@ -48,6 +49,7 @@ class OpenSeries:
     mask: tuple[Slice, ...]
     block: tuple[int, int]
     lock: threading.Lock
+    remarks: tuple[str, ...] = ()
 
     def values(self, index: int, dates: list[int], part: Window) -> np.ndarray:
         """Values of variable `index` (from 1) on some dates, NaN where there is none and where it is not clear.
@@ -199,7 +201,7 @@ def _opened(source: Source, files: OpenFiles) -> OpenSeries:
                 f"{len(series.dates)} dates are given for layer '{title(source)}', which has {len(days)}.",
                 "Give one date for every band or file, in their order.",
             )
-        days = [date_from(text, f"The date of layer '{title(source)}',") for text in series.dates]
+        days = [Dated(date_from(text, f"The date of layer '{title(source)}',")) for text in series.dates]
     kept = kept_dates(source, series, days)
     columns = [[column[place] for place in kept] for column in columns]
     mask = columns.pop() if series.mask else []
@@ -211,7 +213,8 @@ def _opened(source: Source, files: OpenFiles) -> OpenSeries:
         source=source,
         files=files,
         grid=grid,
-        days=np.array([days[place] for place in kept]),
+        days=np.array([days[place].day for place in kept]),
+        remarks=tuple(dict.fromkeys(days[place].remark for place in kept if days[place].remark)),
         variables=tuple(placed[:-1]),
         mask=placed[-1],
         block=first.block_shapes[placed[0][0].band - 1],

@@ -12,14 +12,23 @@ from typing import Any
 import numpy as np
 
 from ..contract import GeoSegError, Grid, Series, Source
+from .calendars import cf_days, is_time
 from .crs import same_crs
-from .dates import cf_days, date_from, date_in, iso, month
+from .dates import Dated, date_from, dated, iso, month
 from .grid import Window, affine_of
+from .netcdf import bounds_of
 from .sources import BandSet, crs_title, descriptions, open_source, parse_crs, source_grid, title, value_bands
 
 OPEN_FILES = 64
 SHIFT_PX = 0.05
 """How far pixels of two files of a series may be apart, in pixels."""
+
+OF_PICTURE = re.compile(r"acqui|sens|observ|taken|begin|start|valid|datetimeoriginal", re.IGNORECASE)
+OF_FILE = re.compile(
+    r"creat|process|produc|generat|publi|modif|updat|export|write|history|^tifftag", re.IGNORECASE
+)
+EPOCH_TIME = re.compile(r"^\s*(\d+)")
+"""Seconds since 1970, as GDAL tells the time of GRIB files."""
 
 NUMBERED = re.compile(r"^(.*)\[(\d+)\]$")
 
@@ -63,15 +72,16 @@ class OpenFiles:
             self._open.popitem()[1][1].close()
 
 
-def kept_dates(source: Source, series: Series, days: list[float | None]) -> list[int]:
+def kept_dates(source: Source, series: Series, dates: list[Dated]) -> list[int]:
     """Places of the dates that the filters leave, by date."""
-    known = [(day, place) for place, day in enumerate(days) if day is not None]
-    if len(known) < len(days):
-        missing = days.index(None)
+    known = [(date.day, place) for place, date in enumerate(dates) if date.day is not None]
+    if len(known) < len(dates):
+        missing = next(place for place, date in enumerate(dates) if date.day is None)
+        why = dates[missing].remark
         raise GeoSegError(
             "no_dates",
             f"Layer '{title(source)}' has no date for {'file' if source.paths else 'band'} {missing + 1} "
-            f"of {len(days)}.",
+            f"of {len(dates)}{': ' if why else ''}{why}.",
             "Name the files or the bands by their date, e.g. 2019-07-01, or give the dates.",
         )
     start = date_from(series.start, "The start") if series.start else -np.inf
@@ -93,12 +103,12 @@ def kept_dates(source: Source, series: Series, days: list[float | None]) -> list
     return kept
 
 
-Columns = tuple[list[float | None], list[list[Slice]]]
+Columns = tuple[list[Dated], list[list[Slice]]]
 
 
 def by_variable(source: Source, files: OpenFiles, names: tuple[str, ...]) -> Columns:
     """Dates and slices of the variables of NetCDF files; files follow each other."""
-    days: list[float | None] = []
+    days: list[Dated] = []
     columns: list[list[Slice]] = [[] for _ in names]
     for path in (source.path, *source.paths):
         lengths = set()
@@ -116,9 +126,7 @@ def by_variable(source: Source, files: OpenFiles, names: tuple[str, ...]) -> Col
     return days, columns
 
 
-def _variable(
-    source: Source, files: OpenFiles, path: str, name: str
-) -> tuple[str, list[int], list[float | None]]:
+def _variable(source: Source, files: OpenFiles, path: str, name: str) -> tuple[str, list[int], list[Dated]]:
     """GDAL's name of a variable, its bands by date and their dates.
 
     `name[3]` is the third of the rasters that a variable with a further dimension has on a date.
@@ -148,14 +156,11 @@ def _variable(
     return inside, bands, [days[band - 1] for band in bands]
 
 
-def netcdf_dates(dataset: Any) -> tuple[list[list[int]], list[float | None]]:
-    """Bands of a NetCDF variable grouped by its dimensions other than time, and the date of every band.
-
-    None where a band has no date.
-    """
+def netcdf_dates(dataset: Any) -> tuple[list[list[int]], list[Dated]]:
+    """Bands of a NetCDF variable grouped by its dimensions other than time, and the date of every band."""
     tags = dataset.tags()
     names = [name for name in tags.get("NETCDF_DIM_EXTRA", "").strip("{}").split(",") if name]
-    time = next((name for name in names if " since " in tags.get(f"{name}#units", "")), "")
+    time = next((name for name in names if is_time(tags.get(f"{name}#units", ""))), "")
     groups: dict[tuple[str, ...], list[int]] = {}
     numbers = []
     for band in dataset.indexes:
@@ -164,11 +169,19 @@ def netcdf_dates(dataset: Any) -> tuple[list[list[int]], list[float | None]]:
             tuple(own.get(f"NETCDF_DIM_{name}", "") for name in names if name != time), []
         ).append(band)
         numbers.append(own.get(f"NETCDF_DIM_{time}", ""))
-    days: list[float] | None = None
-    if time and all(numbers):
-        calendar = tags.get(f"{time}#calendar", "")
-        days = cf_days([float(number) for number in numbers], tags[f"{time}#units"], calendar)
-    return list(groups.values()), list(days) if days is not None else [None] * dataset.count
+    if not time or not all(numbers):
+        return list(groups.values()), [Dated()] * dataset.count
+    times = [float(number) for number in numbers]
+    units, calendar = tags[f"{time}#units"], tags.get(f"{time}#calendar", "")
+    try:
+        days = cf_days(times, units, calendar, bounds_of(dataset, time, times))
+    except ValueError as error:
+        return list(groups.values()), [Dated(None, str(error))] * dataset.count
+    parts = units.lower().startswith(("month", "year")) and any(not number.is_integer() for number in times)
+    remark = (
+        f"the times are parts of '{units}': they are taken as parts of the calendar's months" if parts else ""
+    )
+    return list(groups.values()), [Dated(day, remark) for day in days]
 
 
 def by_file(source: Source, files: OpenFiles, series: Series) -> Columns:
@@ -219,7 +232,7 @@ def _refuse_further_dimension(source: Source, dataset: Any) -> None:
     """
     groups, days = netcdf_dates(dataset) if dataset.driver == "netCDF" else ([], [])
     count = len(groups)
-    if count > 1 and None not in days:
+    if count > 1 and all(date.day is not None for date in days):
         name = dataset.tags(1).get("NETCDF_VARNAME", "variable")
         raise GeoSegError(
             "several_rasters",
@@ -228,29 +241,42 @@ def _refuse_further_dimension(source: Source, dataset: Any) -> None:
         )
 
 
-def band_dates(dataset: Any) -> list[float | None]:
+def band_dates(dataset: Any) -> list[Dated]:
     """Date of every band that carries values: from NetCDF's time, the band's name or its metadata."""
     if dataset.driver == "netCDF":
         _, days = netcdf_dates(dataset)
         return days
     names = descriptions(dataset)
-    return [
-        next((day for text in (names[band - 1], *_dated(dataset.tags(band)))
-              if (day := date_in(text)) is not None), None)
-        for band in value_bands(dataset)
-    ]  # fmt: skip
+    return [_first([dated(names[band - 1]), *_in_tags(dataset.tags(band))]) for band in value_bands(dataset)]
 
 
-def file_date(path: str, dataset: Any) -> float | None:
+def file_date(path: str, dataset: Any) -> Dated:
     """Date of a file: from its name, else from its metadata."""
-    texts = (Path(path).stem, *_dated(dataset.tags()), *_dated(dataset.tags(1)))
-    return next((day for text in texts if (day := date_in(text)) is not None), None)
+    tags = (dataset.tags(ns="IMAGERY"), dataset.tags(), dataset.tags(1))
+    return _first([dated(Path(path).name), *(date for part in tags for date in _in_tags(part))])
 
 
-def _dated(tags: dict[str, str]) -> list[str]:
-    """Metadata that may be a date, acquisition before the file's own."""
+def _first(dates: list[Dated]) -> Dated:
+    """The first that is a date; without any, the first that says why not."""
+    return next(
+        (date for date in dates if date.day is not None), max(dates, key=lambda date: bool(date.remark))
+    )
+
+
+def _in_tags(tags: dict[str, str]) -> list[Dated]:
+    """Dates in metadata: of the picture before others, and last those of the file itself."""
     named = [key for key in tags if "date" in key.lower() or "time" in key.lower()]
-    return [tags[key] for key in sorted(named, key=lambda key: key.upper().startswith("TIFFTAG"))]
+    ranks = {key: 0 if OF_PICTURE.search(key) else 2 if OF_FILE.search(key) else 1 for key in named}
+    found = []
+    for key in sorted(named, key=lambda key: ranks[key]):
+        epoch = EPOCH_TIME.match(tags[key]) if key == "GRIB_VALID_TIME" else None
+        date = Dated(int(epoch.group(1)) / 86_400) if epoch else dated(tags[key])
+        if date.day is not None and ranks[key] == 2:
+            date = Dated(
+                date.day, f"{iso(date.day)} is taken from {key}, perhaps the day when the file was written"
+            )
+        found.append(date)
+    return found
 
 
 def union(source: Source, files: OpenFiles, paths: list[str]) -> tuple[Grid, dict[str, tuple[int, int]]]:

@@ -12,6 +12,7 @@ from rasterio.transform import Affine
 
 from ..bands.expressions import expression_problems
 from ..bands.opening import own_grid
+from ..bands.seriesbands import series_facts
 from ..contract import Band, GeoSegError, Grid, GridRequest, Problem, Recipe, Source
 from ..raster.crs import same_crs, way_between
 from ..raster.grid import Bounds, grid_bounds, pixel_size
@@ -26,6 +27,7 @@ from ..raster.sources import (
     unit_title,
 )
 from ..raster.writer import refuse_unkept_crs
+from .heights import height_problems, with_units
 
 GRID_LIMIT_PX = 40_000_000_000
 ROUNDING_PX = 0.01
@@ -83,18 +85,38 @@ def raise_errors(problems: list[Problem]) -> None:
 
 
 def own_grids(sources: tuple[Source, ...], bands: tuple[Band, ...]) -> tuple[dict[str, Grid], list[Problem]]:
-    """Grid of every source that can be used, and why the others cannot."""
+    """Grid of every source that can be used, and why the others cannot; dates that may be others are warnings."""
     grids: dict[str, Grid] = {}
     problems: list[Problem] = []
     for source in sources:
+        of_source = tuple(band for band in bands if band.source == source.key)
         try:
-            own = own_grid(source, tuple(band for band in bands if band.source == source.key))
+            if source.kind == "series":
+                grids[source.key], remarks = series_facts(source, of_source)
+                problems += date_problems(source, remarks)
+                continue
+            own = own_grid(source, of_source)
         except GeoSegError as error:
             problems.append(as_problem(error))
             continue
         if own is not None:
             grids[source.key] = own
     return grids, problems
+
+
+def date_problems(source: Source, remarks: tuple[str, ...]) -> list[Problem]:
+    """One warning for dates that could be others."""
+    if not remarks:
+        return []
+    more = f" ({len(remarks)} files or bands alike)" if len(remarks) > 1 else ""
+    return [
+        Problem(
+            "dates",
+            f"Dates of layer '{title(source)}': {remarks[0]}{more}.",
+            "If they are others, give the dates of the series, or name its files by one date, e.g. 2019-07-01.",
+            "warning",
+        )
+    ]
 
 
 def ground_pixels(sources: tuple[Source, ...], grid: Grid) -> float:
@@ -114,6 +136,7 @@ def plan_recipe(
     request: GridRequest,
     area: tuple[Bounds, str, str] | None = None,
     intermediates: tuple[Band, ...] = (),
+    trained: bool = False,
 ) -> Plan:
     """Plan bands on one grid; data problems are listed, not raised.
 
@@ -121,6 +144,7 @@ def plan_recipe(
         sources, bands, intermediates: of the recipe; the extent is what all sources with bands share.
         request: what the user fixed.
         area: bounds, their CRS and what to call them, if the extent is to be cut to an area.
+        trained: the bands are those of a model, which notes in what units it learned them.
     """
     every = (*bands, *intermediates)
     grids, problems = own_grids(sources, every)
@@ -149,6 +173,9 @@ def plan_recipe(
         lattice = plan_lattice(own, request)
         grid = plan_extent(lattice, gridded, grids, request, area)
         refuse_unkept_crs(grid.crs)
+        if not trained:
+            bands, intermediates = (with_units(part, used) for part in (bands, intermediates))
+        plan.problems += height_problems(Recipe(used, bands, grid, intermediates=intermediates))
     except GeoSegError as error:
         tiles = tiles_of_one(gridded, grids) if error.code in NO_COMMON_GROUND else ()
         plan.problems.append(_tiles_problem(tiles, error) if tiles else as_problem(error))

@@ -16,7 +16,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOEr
 
 from ..channel import Channel
 from ..contract import GeoSegError, InspectJob
-from ..raster.dates import iso
+from ..raster.dates import Dated, iso
 from ..raster.netcdf import crs_of
 from ..raster.slices import band_dates, file_date, netcdf_dates
 from ..raster.sources import crs_text, descriptions, is_plain_file, parse_crs, value_bands
@@ -39,7 +39,8 @@ def run(job: InspectJob, folder: Path, channel: Channel) -> dict[str, Any]:
 
     Returns:
         `kind` is `raster`, `series` (dates were found), `vector` or `container` (rasters inside, to be chosen from
-        `subdatasets`); `bands`, `variables` of NetCDF, `dates` ISO in the file's order, `masks` that
+        `subdatasets`); `bands`, `variables` of NetCDF, `dates` ISO in the file's order, `remarks` where they could be
+        others or why there are none, `masks` that
         `Series.mask` can name with their values, vector `layers` with fields, `crs`, `size` (width, height).
 
     Raises:
@@ -56,7 +57,10 @@ def run(job: InspectJob, folder: Path, channel: Channel) -> dict[str, Any]:
             )
     found: dict[str, Any] = {
         "kind": "vector",
-        **{part: [] for part in ("bands", "variables", "dates", "masks", "layers", "subdatasets", "size")},
+        **{
+            part: []
+            for part in ("bands", "variables", "dates", "remarks", "masks", "layers", "subdatasets", "size")
+        },
         "crs": "",
     }
     reason = _raster(path, found)
@@ -104,18 +108,27 @@ def _raster(path: str, found: dict[str, Any]) -> str:
         if dataset.driver == "netCDF":
             _variables([dataset], found)
             return ""
-        days = band_dates(dataset)
-        if len(days) > 1 and all(day is not None for day in days):
-            found["kind"], found["dates"] = "series", [iso(day) for day in days if day is not None]
+        dates = band_dates(dataset)
+        if len(dates) > 1 and all(date.day is not None for date in dates):
+            found["kind"], found["dates"] = "series", _isos(dates)
+            found["remarks"] = _remarks(dates)
             return ""
-        day = file_date(path, dataset)
-        found["dates"] = [] if day is None else [iso(day)]
+        date = file_date(path, dataset)
+        found["dates"], found["remarks"] = _isos([date]), _remarks([date])
         if 1 < len(found["bands"]) <= MASK_BANDS:
             masks = [
                 _mask(str(band["index"]), dataset, [band["index"]], band["name"]) for band in found["bands"]
             ]
             found["masks"] = [mask for mask in masks if mask]
     return ""
+
+
+def _isos(dates: list[Dated]) -> list[str]:
+    return [iso(date.day) for date in dates if date.day is not None]
+
+
+def _remarks(dates: list[Dated]) -> list[str]:
+    return list(dict.fromkeys(date.remark for date in dates if date.remark))
 
 
 def _container(found: dict[str, Any]) -> None:
@@ -158,8 +171,7 @@ def _variables(datasets: list[Any], found: dict[str, Any]) -> None:
         groups, days = netcdf_dates(dataset)
         for number, bands in enumerate(groups, 1):
             title = f"{name}[{number}]" if len(groups) > 1 else name
-            own_days = [days[band - 1] for band in bands]
-            dates = [iso(day) for day in own_days if day is not None]
+            dates = _isos([days[band - 1] for band in bands])
             found["variables"].append(
                 {
                     "name": title,
@@ -173,6 +185,7 @@ def _variables(datasets: list[Any], found: dict[str, Any]) -> None:
             mask = _mask(title, dataset, bands[:: -(-len(bands) // SAMPLE_DATES)], name)
             if mask:
                 found["masks"].append(mask)
+        found["remarks"] = list(dict.fromkeys([*found["remarks"], *_remarks(days)]))
     found["dates"] = max((variable["dates"] for variable in found["variables"]), key=len, default=[])
     if len(found["dates"]) > 1:
         found["kind"] = "series"

@@ -73,10 +73,13 @@ def _in_slot(source: Source, slot: Source) -> Source:
     layer = source.layer
     if kind == "vector" and not layer and slot.layer in layer_names(source.path, title(source)):
         layer = slot.layer
-    crs, nodata = source.crs, source.nodata
+    crs, nodata, unit = source.crs, source.nodata, source.height_unit
     if source.path == slot.path:  # what was corrected of a file stays corrected
         crs, nodata = crs or slot.crs, slot.nodata if nodata is None else nodata
-    return replace(source, key=slot.key, kind=kind, layer=layer, series=series, crs=crs, nodata=nodata)
+        unit = unit or slot.height_unit
+    return replace(
+        source, key=slot.key, kind=kind, layer=layer, series=series, crs=crs, nodata=nodata, height_unit=unit
+    )
 
 
 def _on_one_stack(recipe: Recipe, source: Source, found: list[str]) -> Recipe:
@@ -91,6 +94,7 @@ def _on_one_stack(recipe: Recipe, source: Source, found: list[str]) -> Recipe:
             derive="",
             parameters={},
             inputs={},
+            unit="" if band.derive else band.unit,
             fill="" if band.name in filled else band.fill,
         )
         for band in recipe.bands

@@ -128,6 +128,8 @@ def write_stack(recipe: Recipe, output: Path, channel: Channel) -> None:
             rasterio.open(partial, "w", **profile) as dataset,
         ):
             dataset.descriptions = tuple(names_of(recipe))
+            if any(band.unit and not band.derive for band in recipe.bands):
+                dataset.units = tuple("" if band.derive else band.unit for band in recipe.bands)
             side = window_px(len(recipe.bands))
             total = window_count(grid, side)
             for done, (window, values) in enumerate(reader.read_all(windows(grid, side)), 1):

@@ -12,6 +12,7 @@ from ..vector.polygons import LabelPolygons, read_labels
 from .bandcheck import band_problems
 from .filecheck import file_problems
 from .gridplan import Plan, as_problem, plan_recipe
+from .heights import value_problems
 from .medians import with_medians
 
 MOST_CORNERS = 2000
@@ -45,7 +46,8 @@ def plan_stack(
         plan = plan_recipe(sources, bands, request, cut, intermediates)
     if plan.recipe is not None and look_at_values:
         plan.recipe, problems = with_medians(plan.recipe)
-        plan.problems += [*problems, *file_problems(plan.recipe), *band_problems(plan.recipe)]
+        found = [*file_problems(plan.recipe), *value_problems(plan.recipe), *band_problems(plan.recipe)]
+        plan.problems += [*problems, *found]
     return plan
 
 

@@ -13,6 +13,7 @@ from ..contract import Band, GeoSegError, Recipe, TerrainJob, encode
 from ..raster.sources import title
 from ..raster.writer import refuse_unkept_crs
 from .filecheck import file_problems
+from .heights import height_problems, value_problems, with_units
 from .stack import write_stack
 
 
@@ -23,7 +24,10 @@ def run(job: TerrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
         GeoSegError: as `open_source` and `write_stack`; `bad_parameter`, `radius`, `no_richdem`, `no_grid`,
             `crs_not_kept`.
     """
-    bands = tuple(Band(name, job.dem.key, 1, name, parameters=job.parameters) for name in job.attributes)
+    bands = with_units(
+        tuple(Band(name, job.dem.key, 1, name, parameters=job.parameters) for name in job.attributes),
+        (job.dem,),
+    )
     grid = own_grid(job.dem, bands)
     if grid is None:
         raise GeoSegError(
@@ -35,9 +39,10 @@ def run(job: TerrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
     light(job.parameters)
     engines = {band.name: engine_of(band, grid) if band.derive in ATTRIBUTES else "numpy" for band in bands}
     refuse_unkept_crs(grid.crs)
-    output = folder / job.output
-    recipe = Recipe((job.dem,), bands, grid)
-    warnings = file_problems(recipe)
+    output, recipe = folder / job.output, Recipe((job.dem,), bands, grid)
+    warnings = [*file_problems(recipe), *height_problems(recipe), *value_problems(recipe)]
+    for problem in warnings:
+        channel.log(f"{problem.message} {problem.hint}", "warning")
     write_stack(recipe, output, channel)
     engine = "richdem" if "richdem" in engines.values() else "numpy"
     by = "; ".join(

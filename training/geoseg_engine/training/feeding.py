@@ -56,7 +56,7 @@ class Feed:
         images, labels = (item.to(self.device, non_blocking=True) for item in crops)
         if not self.plan.augment:
             return images, labels
-        directions = Directions.of(self.scene.bands, self.scene.intermediates)
+        directions = Directions.of(self.scene.bands, self.scene.intermediates, self.scene.grid)
         random = self.sampler.random(number, 2 + self.group.rank)
         return augment(images, labels, self.plan.crop_px, directions, random, self.plan.augment)
 

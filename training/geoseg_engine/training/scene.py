@@ -22,7 +22,7 @@ from rasterio.windows import Window as RasterioWindow
 from torch import Tensor
 
 from ..channel import Channel
-from ..contract import IGNORE, SPLITS, Band, Dataset, GeoSegError, Problem
+from ..contract import IGNORE, SPLITS, Band, Dataset, GeoSegError, Grid, Problem
 from ..dataset.datasets import open_dataset_stack
 from ..dataset.subset import places
 from ..modelfile.stats import Statistics, measure, normalise
@@ -122,6 +122,7 @@ class Scene:
         statistics: of the train pixels.
         region: where the arrays lie on the dataset's grid.
         intermediates: the recipe's other bands, that expressions take values from.
+        grid: of the dataset; None for arrays that are in memory.
     """
 
     image: Image
@@ -132,6 +133,7 @@ class Scene:
     statistics: Statistics
     region: Window
     intermediates: tuple[Band, ...] = ()
+    grid: Grid | None = None
 
     @cached_property
     def validation_pieces(self) -> int:
@@ -267,7 +269,8 @@ def load(
         found, problems = of_arrays(values, labels, split, bands, classes, region, measured, adjust)
     else:
         found, problems = _load_large(stack, labels, split, bands, classes, region, channel, measured, adjust)
-    return replace(found, intermediates=dataset.recipe.intermediates), problems
+    recipe = dataset.recipe
+    return replace(found, intermediates=recipe.intermediates, grid=recipe.grid), problems
 
 
 def _load_large(

@@ -56,7 +56,7 @@ def survey(scene: Scene) -> Survey:
         object_side(scene.train, scene.classes),
         int((scene.validation != IGNORE).sum()),
         ground_side(scene.train),
-        Directions.of(scene.bands, scene.intermediates),
+        Directions.of(scene.bands, scene.intermediates, scene.grid),
     )
 
 
