@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .controller import Controller
 
 PLAN_MS = 600
-DEM_WORDS = ("dem", "dtm", "dsm", "dgm", "srtm", "elevation", "height", "altitude")
+DEM_WORDS = ("dem", "dtm", "dsm", "dgm", "srtm", "elevation", "altitude")
 CLASS_WORDS = ("class", "type", "label", "category", "landcover", "landuse", "code")
 
 

@@ -3,6 +3,7 @@
 Standard library only: this is the one part of the engine that the plugin imports.
 """
 
+from .bandroles import ROLES, RoleGuess, guess_roles
 from .codec import (
     PROTOCOL,
     check_protocol,
@@ -51,7 +52,7 @@ from .events import (
     SAVING_PHASE,
 )
 from .experiment_jobs import SEARCHED, BandSet, Contender
-from .indices import INDICES, ROLES, SpectralIndex, guess_roles, index_band
+from .indices import INDICES, SpectralIndex, index_band
 from .jobs import (
     JOBS,
     AreasJob,
@@ -163,6 +164,7 @@ __all__ = [
     "RasterizeJob",
     "Recipe",
     "Resampling",
+    "RoleGuess",
     "SampleJob",
     "Scaling",
     "SearchJob",
