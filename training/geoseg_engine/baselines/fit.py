@@ -17,7 +17,7 @@ from .. import __version__
 from ..channel import Channel
 from ..contract import PROTOCOL, SAVING_PHASE, Dataset, ForestJob, Problem, encode, write_json
 from ..dataset.datasets import load_dataset
-from ..dataset.leakage import SPLITS_CLOSE
+from ..dataset.leakage import warnings_for
 from ..dataset.subset import with_bands
 from ..modelfile import calibration
 from ..modelfile.calibration import Calibration
@@ -95,7 +95,7 @@ def run(job: ForestJob, folder: Path, channel: Channel) -> dict[str, Any]:
         device_memory_mb=0,
     )
     samples = draw(dataset, whole, dataset_folder, job.texture_px, job.pixels, job.seed, channel)
-    of_dataset = dataset_warnings(dataset, job.texture_px)
+    of_dataset = warnings_for(dataset, reach_of(job.texture_px))
     warnings = [*of_dataset, *samples.problems, *label_warnings(dataset, samples)]
     for problem in warnings[len(of_dataset) :]:
         channel.log(f"{problem.message} {problem.hint}", "warning")
@@ -146,7 +146,7 @@ def described(job: ForestJob, dataset: Dataset, folder: Path) -> dict[str, Any]:
         "validation_pixels": int(counts[VALIDATION].sum()),
         "precision": "float32",
         "device": "CPU",
-        "warnings": dataset_warnings(dataset, job.texture_px),
+        "warnings": warnings_for(dataset, facts.reach_px),
     }
 
 
@@ -163,12 +163,6 @@ def sentence(job: ForestJob, dataset: Dataset, pixels: int) -> str:
 def reach_of(texture_px: Sequence[int]) -> int:
     """How far a baseline looks around a pixel."""
     return max(texture_px, default=1) // 2
-
-
-def dataset_warnings(dataset: Dataset, texture_px: Sequence[int]) -> list[Problem]:
-    """Warnings of the dataset, without that of close splits where the baseline does not look as far."""
-    far = dataset.split_distance_px > reach_of(texture_px)
-    return [item for item in dataset.warnings if not (far and item.code == SPLITS_CLOSE)]
 
 
 def label_warnings(dataset: Dataset, samples: Samples) -> list[Problem]:

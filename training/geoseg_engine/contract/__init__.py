@@ -40,7 +40,7 @@ from .data import (
     SourceKind,
     Unlabelled,
 )
-from .errors import Cancelled, GeoSegError, Problem
+from .errors import Cancelled, GeoSegError, Problem, counted
 from .events import (
     CANCEL_FILE,
     EVENT_FIELDS,
@@ -180,6 +180,7 @@ __all__ = [
     "Unlabelled",
     "Views",
     "check_protocol",
+    "counted",
     "decode",
     "encode",
     "guess_roles",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 import shapely
 
-from ..contract import Area, GeoSegError, Grid, Labels, Problem
+from ..contract import Area, GeoSegError, Grid, Labels, Problem, counted
 from ..raster.grid import pixel_size
 from ..vector.area import hull_of, parts_on_grid
 from ..vector.polygons import LabelPolygons, label_title
@@ -21,6 +22,8 @@ CLOSE_SHARE = 0.3
 CLOSE_RATIO = 0.3
 RARE_PX = 100
 LOST_SHARE = 0.05
+NAMED_CLASSES = 3
+"""Up to so many classes with the same fault each get a sentence; more share one."""
 
 
 class Counted(Protocol):
@@ -49,6 +52,20 @@ def label_problems(
     ]
 
 
+def few_or_all(each: list[Problem], together: str, hint: str) -> list[Problem]:
+    """The complaints about single classes, or one about all of them where there are too many to read."""
+    if len(each) <= NAMED_CLASSES:
+        return each
+    return [replace(each[0], message=together, hint=hint)]
+
+
+def _some(names: list[str]) -> str:
+    """The first few names, and how many more there are."""
+    more = len(names) - NAMED_CLASSES
+    listed = ", ".join(f"'{name}'" for name in names[:NAMED_CLASSES])
+    return f"{listed} and {more} more" if more > 0 else listed
+
+
 def incomplete(
     labels: Labels, area: Area, polygons: LabelPolygons, grid: Grid, valid_px: int = 0
 ) -> list[Problem]:
@@ -74,10 +91,10 @@ def incomplete(
     return [
         Problem(
             "labels_incomplete",
-            f"The polygons of '{label_title(labels)}' span {share:.0%} of the ground; all the rest is taught as "
+            f"The polygons of '{label_title(labels)}' span {share:.0%} of the rasters; the rest is taught as "
             "background, whatever is there.",
-            "Choose an area in which every object is drawn (a hull of the polygons or an area layer), or "
-            "unlabelled ground as unknown.",
+            "Choose an area in which every object is drawn (a hull of the polygons or an area layer), or ignore "
+            "unlabelled pixels (unknown).",
             "warning",
         )
     ]
@@ -116,9 +133,9 @@ def one_class(polygons: LabelPolygons) -> list[Problem]:
     return [
         Problem(
             "one_class",
-            f"There is only one class, '{polygons.classes[0].name}', and unlabelled ground is unknown: nothing to tell "
-            "it apart from.",
-            "Take unlabelled ground as background inside an area, or draw a second class.",
+            f"There is only one class, '{polygons.classes[0].name}', and unlabelled pixels are ignored: there is "
+            "nothing to tell it apart from.",
+            "Take unlabelled pixels as background inside an area, or draw a second class.",
             "warning",
         )
     ]
@@ -127,37 +144,59 @@ def one_class(polygons: LabelPolygons) -> list[Problem]:
 def empty_classes(labels: Labels, polygons: LabelPolygons, pixels: dict[int, int]) -> list[Problem]:
     """Classes that no pixel has."""
     problems = []
-    for item in polygons.classes:
-        if pixels.get(item.id):
-            continue
+    empty = [item for item in polygons.classes if not pixels.get(item.id)]
+    for item in empty:
         if item.id == 0 and labels.unlabelled == "background" and not polygons.raster:
-            message = "No ground is left for the background: polygons cover the whole area."
-            hint = "Choose a wider area, or unlabelled ground as unknown."
+            message = "No pixel is left for the background: polygons cover the whole area."
+            hint = "Choose a wider area, or ignore unlabelled pixels (unknown)."
         else:
-            drawn = "none" if polygons.raster else f"{int((polygons.ids == item.id).sum())} polygons, none"
-            message = f"Class '{item.name}' has no pixel: {drawn} on the labelled ground."
-            hint = "Draw polygons of this class inside the area, or take it out of the legend."
+            drawn = counted(int((polygons.ids == item.id).sum()), "polygon")
+            where = (
+                "no labelled pixel has its value"
+                if polygons.raster
+                else f"{drawn}, without the centre of a pixel"
+            )
+            message = f"Class '{item.name}' has no pixel: {where} inside the area."
+            hint = "Draw polygons of this class inside the area, larger than a pixel, or take it out of the legend."
         problems.append(Problem("class_without_pixels", message, hint, "warning"))
-    return problems
+    return few_or_all(
+        problems,
+        f"{len(empty)} of {len(polygons.classes)} classes have no pixel: {_some([item.name for item in empty])}.",
+        "Check that the right layer and class field are chosen; polygons must lie inside the area.",
+    )
 
 
 def rare_classes(polygons: LabelPolygons, pixels: dict[int, int]) -> list[Problem]:
-    """Classes with so few pixels that neither training nor scores mean much."""
+    """Classes with so few pixels that neither training nor accuracies mean much."""
     rare = [item for item in polygons.classes if 0 < pixels.get(item.id, 0) < RARE_PX]
-    return [
+    merge = ", or merge it with another class" if len(polygons.classes) > 2 else ""
+    each = [
         Problem(
             "rare_class",
-            f"Class '{item.name}' has only {pixels[item.id]} pixels; its scores will mean little.",
-            "Draw more of it, or join it with another class.",
+            f"Class '{item.name}' has only {counted(pixels[item.id], 'pixel')}: its accuracy will be unreliable.",
+            f"Draw more of it{merge}.",
             "warning",
         )
         for item in rare
     ]
+    count = (
+        f"{len(rare)} of {len(polygons.classes)}" if len(rare) < len(polygons.classes) else f"All {len(rare)}"
+    )
+    return few_or_all(
+        each,
+        f"{count} classes have fewer than {RARE_PX} pixels ({_some([item.name for item in rare])}): their accuracies "
+        "will be unreliable.",
+        "Draw more of them, or merge classes. Does the field, or the raster, hold classes at all?",
+    )
 
 
 def thinned(labels: Labels, polygons: LabelPolygons, tally: Counted) -> list[Problem]:
-    """Classes of which the band along borders and the least area leave less than half."""
+    """Classes of which the ignored borders and the minimum area leave less than half."""
     problems = []
+    causes = [
+        *([f"in the band of {labels.border_px} px along class borders"] if labels.border_px else []),
+        *([f"in patches below {labels.min_area_px} px"] if labels.min_area_px > 1 else []),
+    ]
     for item in polygons.classes:
         ignored, left = tally.doubtful.get(item.id, 0), tally.pixels.get(item.id, 0)
         if not ignored or ignored <= left:
@@ -165,9 +204,9 @@ def thinned(labels: Labels, polygons: LabelPolygons, tally: Counted) -> list[Pro
         problems.append(
             Problem(
                 "class_thinned",
-                f"A band of {labels.border_px} px along borders and pieces below {labels.min_area_px} px are ignored: "
-                f"that is {ignored:,} pixels of class '{item.name}', {left:,} are left.",
-                "Choose a narrower band or a smaller least area.",
+                f"Class '{item.name}' keeps {left:,} of {counted(left + ignored, 'pixel')}: the others lie "
+                f"{' or '.join(causes)} and are ignored.",
+                "Ignore a narrower border, or choose a smaller minimum area.",
                 "warning",
             )
         )
@@ -181,8 +220,8 @@ def overlaps(labels: Labels, overlap_px: int) -> list[Problem]:
     return [
         Problem(
             "overlap",
-            f"Polygons of different classes of '{label_title(labels)}' overlap on {overlap_px:,} pixels; the class "
-            "later in the legend was taken.",
+            f"Polygons of different classes of '{label_title(labels)}' overlap on {counted(overlap_px, 'pixel')}; the "
+            "class later in the legend was taken.",
             "Correct the polygons, or order the legend so that the right class comes last.",
             "warning",
         )

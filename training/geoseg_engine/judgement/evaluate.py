@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ..channel import Channel
 from ..contract import IGNORE, Dataset, EvaluateJob, GeoSegError, Grid, encode
 from ..dataset.datasets import load_dataset, open_dataset_stack
+from ..dataset.leakage import warnings_for
 from ..outputs import prepare_folder
 from ..raster.grid import Window, windows
 from ..raster.writer import RasterWriter
@@ -74,7 +75,7 @@ def on_dataset(job: EvaluateJob, folder: Path, output: Path, channel: Channel) -
             else:
                 facts = judge_map(job, folder, dataset, judge, record, channel)
             refuse_nothing(judge, f"the split '{job.split}' of the dataset")
-        found = [*dataset.warnings, *facts.pop("found")]
+        found = [*warnings_for(dataset, facts.pop("reach_px", None)), *facts.pop("found")]
         facts |= {"split": job.split, "dataset": dataset.name, "truth": ""}
         facts["seconds"] = round(time.monotonic() - started, 2)
         shown = examples(dataset, dataset_folder, judge, given, channel)
