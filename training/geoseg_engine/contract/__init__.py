@@ -81,7 +81,7 @@ from .jobs import (
     TrainJob,
     names_input,
 )
-from .judging_jobs import ALLOCATIONS
+from .judging_jobs import ALLOCATIONS, AUTO_LEAST
 from .prediction_jobs import PRECISIONS, RUNTIMES, VIEWS, Cleaning, Connectivity, Outlines, Views, shard_of
 from .training_jobs import (
     ARCHITECTURES,
@@ -98,6 +98,7 @@ __all__ = [
     "ALLOCATIONS",
     "ARCHITECTURES",
     "AUGMENTATIONS",
+    "AUTO_LEAST",
     "BASELINES",
     "CANCEL_FILE",
     "CLASS_WEIGHTS",
