@@ -57,10 +57,12 @@ def sample_item(file: Path, classes: tuple[LabelClass, ...], name: str) -> publi
 
 
 def free_name(project: QgsProject) -> str:
-    """`Reference sample`, or with the first number from 2 on that no layer has: two samples are told apart by it."""
-    first = tr("Reference sample")
+    """`Reference sample`, else `Sample 2 (reference)` and so on: the number is read where a list cuts the name off."""
     taken = {layer.name() for layer in project.mapLayers().values()}
-    names = (f"{first} {number}" if number > 1 else first for number in count(1))
+    names = (
+        tr("Sample {} (reference)").format(number) if number > 1 else tr("Reference sample")
+        for number in count(1)
+    )
     return next(name for name in names if name not in taken)
 
 

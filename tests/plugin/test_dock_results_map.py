@@ -155,8 +155,8 @@ def test_a_sample_comes_into_the_group_of_its_map_and_is_chosen(desk: Desk) -> N
     desk.runner.finish(output=str(folder / "sample.gpkg"), count=4, rows=[], warnings=[])
     settled(desk)
     shown = {node.name(): node.itemVisibilityChecked() for node in group.findLayers()}
-    assert shown == {"Reference sample 2": True, "Reference sample": False, "Classes": True}
-    assert part.sample.currentLayer().name() == "Reference sample 2" and "hidden" in part.laid_out.text()
+    assert shown == {"Sample 2 (reference)": True, "Reference sample": False, "Classes": True}
+    assert part.sample.currentLayer().name() == "Sample 2 (reference)" and "hidden" in part.laid_out.text()
 
 
 def test_the_number_of_points_is_shown_as_the_settings_change(desk: Desk) -> None:

@@ -149,7 +149,7 @@ def test_a_second_sample_has_a_name_of_its_own(
     algorithm = provider.algorithm("samplepoints").create()
     algorithm.points = file
     algorithm.postProcessAlgorithm(context, QgsProcessingFeedback())
-    assert context.layersToLoadOnCompletion()[file].name == "Reference sample 2"
+    assert context.layersToLoadOnCompletion()[file].name == "Sample 2 (reference)"
 
 
 def test_any_map_with_any_labels(

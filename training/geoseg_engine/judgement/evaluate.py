@@ -76,10 +76,20 @@ def on_dataset(job: EvaluateJob, folder: Path, output: Path, channel: Channel) -
                 facts = judge_map(job, folder, dataset, judge, record, channel)
             refuse_nothing(judge, f"the split '{job.split}' of the dataset")
         found = [*warnings_for(dataset, facts.pop("reach_px", None)), *facts.pop("found")]
-        facts |= {"split": job.split, "dataset": dataset.name, "truth": ""}
+        facts |= {"split": job.split, "dataset": dataset.name, "truth": "", "split_note": split_note(dataset)}
         facts["seconds"] = round(time.monotonic() - started, 2)
         shown = examples(dataset, dataset_folder, judge, given, channel)
     return Judged(judge, facts, found, shown, dataset)
+
+
+def split_note(dataset: Dataset) -> str:
+    """What a score on a dataset may be compared with: each making of tiles draws other test pixels."""
+    if not dataset.fingerprint:
+        return ""
+    return (
+        f"Compare this score only with others on the same labels and split (split {dataset.fingerprint[:8]}): after "
+        "new labels or new tiles other pixels are judged."
+    )
 
 
 def judge_map(
