@@ -162,6 +162,24 @@ def test_no_advice_is_to_delete_what_was_drawn(tmp_path, code, faulty, sound):
         )
 
 
+@pytest.mark.parametrize(
+    ("shapes", "kinds", "settings", "told", "advice"),
+    [
+        ([(5, 5, 0.3, 0.3)], None, {}, "its polygon holds no centre of a pixel", "larger than a pixel"),
+        ([(5, 5, 3, 3)] * 2, None, {"min_area_px": 50}, "in patches below 50 px", "smaller minimum area"),
+        ([(5, 5, 6, 6)], None, {"border_px": 8}, "in the band of 8 px along", "narrower border"),
+        ([(5, 5, 9, 9)] * 2, ["a", "b"], {}, "or other classes cover it", "inside the area"),
+        ([(5, 5, 9, 9)] * 2, [None, None], {}, "no class besides 'background'", "class field"),
+    ],
+)
+def test_a_class_without_pixels_is_told_with_where_they_went(tmp_path, shapes, kinds, settings, told, advice):
+    path = scene(tmp_path, [pixel_box(*shape) for shape in shapes], **({"kind": kinds} if kinds else {}))
+    result, _ = checked(tmp_path, Labels(str(path), "", "l", "kind" if kinds else "", **settings))
+    codes = ("class_without_pixels", "one_class")
+    (problem,) = [item for item in result["problems"] if item["code"] in codes]
+    assert told in problem["message"] and advice in problem["hint"] and problem["severity"] == "error"
+
+
 def test_many_faulty_classes_share_one_sentence(tmp_path):
     shapes = [pixel_box(row, col, 2, 2) for row in range(5, 190, 20) for col in range(5, 200, 20)]
     path = scene(tmp_path, shapes, kind=[f"k{number:03}" for number in range(len(shapes))])

@@ -44,7 +44,7 @@ def label_problems(
     return [
         *incomplete(labels, area, polygons, grid, tally.valid_px),
         *one_class(polygons),
-        *empty_classes(labels, polygons, tally.pixels),
+        *empty_classes(labels, polygons, tally),
         *rare_classes(polygons, tally.pixels),
         *thinned(labels, polygons, tally),
         *overlaps(labels, tally.overlap_px),
@@ -64,6 +64,11 @@ def _some(names: list[str]) -> str:
     more = len(names) - NAMED_CLASSES
     listed = ", ".join(f"'{name}'" for name in names[:NAMED_CLASSES])
     return f"{listed} and {more} more" if more > 0 else listed
+
+
+def percent(share: float) -> str:
+    """A share in whole percent; what is less than one is not called none."""
+    return "less than 1%" if 0 < share < 0.005 else f"{share:.0%}"
 
 
 def incomplete(
@@ -91,7 +96,7 @@ def incomplete(
     return [
         Problem(
             "labels_incomplete",
-            f"The polygons of '{label_title(labels)}' span {share:.0%} of the rasters; the rest is taught as "
+            f"The polygons of '{label_title(labels)}' span {percent(share)} of the rasters; the rest is taught as "
             "background, whatever is there.",
             "Choose an area in which every object is drawn (a hull of the polygons or an area layer), or ignore "
             "unlabelled pixels (unknown).",
@@ -118,7 +123,7 @@ def hull_only(labels: Labels, area: Area, tally: Counted, ground_px: float) -> l
         Problem(
             "hull_only",
             f"Labels of '{label_title(labels)}' are taken as complete only in the {area.kind.replace('_', ' ')} of the "
-            f"polygons, {share:.0%} of the ground. The scores say nothing of the rest.",
+            f"polygons, {percent(share)} of the rasters. The scores say nothing of the rest.",
             "Give an area layer in which every object is drawn, some of it without objects, for a score that holds "
             "for the whole map.",
             "warning",
@@ -130,6 +135,15 @@ def one_class(polygons: LabelPolygons) -> list[Problem]:
     """A single class has nothing to be told apart from."""
     if len(polygons.classes) > 1:
         return []
+    if not (polygons.ids == polygons.classes[0].id).any():
+        return [
+            Problem(
+                "one_class",
+                f"There is no class besides '{polygons.classes[0].name}': no polygon has one.",
+                "Fill in the class field, or choose another one.",
+                "warning",
+            )
+        ]
     return [
         Problem(
             "one_class",
@@ -141,29 +155,56 @@ def one_class(polygons: LabelPolygons) -> list[Problem]:
     ]
 
 
-def empty_classes(labels: Labels, polygons: LabelPolygons, pixels: dict[int, int]) -> list[Problem]:
-    """Classes that no pixel has."""
+def empty_classes(labels: Labels, polygons: LabelPolygons, tally: Counted) -> list[Problem]:
+    """Classes that no pixel has, and where their pixels went."""
     problems = []
-    empty = [item for item in polygons.classes if not pixels.get(item.id)]
+    empty = [item for item in polygons.classes if not tally.pixels.get(item.id)]
     for item in empty:
+        number = int((polygons.ids == item.id).sum())
+        hint = (
+            "Draw polygons of this class inside the area, larger than a pixel, or take it out of the legend."
+        )
         if item.id == 0 and labels.unlabelled == "background" and not polygons.raster:
-            message = "No pixel is left for the background: polygons cover the whole area."
+            why = "polygons cover the whole area"
             hint = "Choose a wider area, or ignore unlabelled pixels (unknown)."
+        elif tally.doubtful.get(item.id):
+            why = f"all its pixels lie {_ignored(labels)} and are ignored"
+            hint = _ignore_less(labels)
+        elif polygons.raster:
+            why = "no labelled pixel inside the area has its value"
+        elif not number:
+            why = "no polygon is of it"
         else:
-            drawn = counted(int((polygons.ids == item.id).sum()), "polygon")
-            where = (
-                "no labelled pixel has its value"
-                if polygons.raster
-                else f"{drawn}, without the centre of a pixel"
-            )
-            message = f"Class '{item.name}' has no pixel: {where} inside the area."
-            hint = "Draw polygons of this class inside the area, larger than a pixel, or take it out of the legend."
-        problems.append(Problem("class_without_pixels", message, hint, "warning"))
+            covered = ", or other classes cover it" if tally.overlap_px else ""
+            drawn = "its polygon holds" if number == 1 else f"its {number} polygons hold"
+            why = f"{drawn} no centre of a pixel inside the area{covered}"
+        problems.append(
+            Problem("class_without_pixels", f"Class '{item.name}' has no pixel: {why}.", hint, "warning")
+        )
     return few_or_all(
         problems,
         f"{len(empty)} of {len(polygons.classes)} classes have no pixel: {_some([item.name for item in empty])}.",
         "Check that the right layer and class field are chosen; polygons must lie inside the area.",
     )
+
+
+def _ignored(labels: Labels) -> str:
+    """Where pixels lie that the labels' own settings ignore."""
+    causes = [
+        *([f"in the band of {labels.border_px} px along class borders"] if labels.border_px else []),
+        *([f"in patches below {labels.min_area_px} px"] if labels.min_area_px > 1 else []),
+    ]
+    return " or ".join(causes)
+
+
+def _ignore_less(labels: Labels) -> str:
+    """How to keep more of them."""
+    ways = [
+        *(["ignore a narrower border"] if labels.border_px else []),
+        *(["choose a smaller minimum area"] if labels.min_area_px > 1 else []),
+    ]
+    text = " or ".join(ways)
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def rare_classes(polygons: LabelPolygons, pixels: dict[int, int]) -> list[Problem]:
@@ -193,10 +234,6 @@ def rare_classes(polygons: LabelPolygons, pixels: dict[int, int]) -> list[Proble
 def thinned(labels: Labels, polygons: LabelPolygons, tally: Counted) -> list[Problem]:
     """Classes of which the ignored borders and the minimum area leave less than half."""
     problems = []
-    causes = [
-        *([f"in the band of {labels.border_px} px along class borders"] if labels.border_px else []),
-        *([f"in patches below {labels.min_area_px} px"] if labels.min_area_px > 1 else []),
-    ]
     for item in polygons.classes:
         ignored, left = tally.doubtful.get(item.id, 0), tally.pixels.get(item.id, 0)
         if not ignored or ignored <= left:
@@ -205,8 +242,8 @@ def thinned(labels: Labels, polygons: LabelPolygons, tally: Counted) -> list[Pro
             Problem(
                 "class_thinned",
                 f"Class '{item.name}' keeps {left:,} of {counted(left + ignored, 'pixel')}: the others lie "
-                f"{' or '.join(causes)} and are ignored.",
-                "Ignore a narrower border, or choose a smaller minimum area.",
+                f"{_ignored(labels)} and are ignored.",
+                _ignore_less(labels),
                 "warning",
             )
         )

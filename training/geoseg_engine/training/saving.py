@@ -89,9 +89,11 @@ def calibrate(session: Session, trainer: Trainer) -> Calibration:
 
 
 def few_data(session: Session) -> str:
-    """Which classes are not weighted for too few validation data; empty where all may be."""
+    """Which classes are not weighted for too few validation data; empty where all may be, or nothing is calibrated."""
     validation = session.scene.validation_data
-    return validation.few_regions() or validation.few_objects(session.classes)
+    return (
+        (validation.few_regions() or validation.few_objects(session.classes)) if session.job.calibrate else ""
+    )
 
 
 def write_model(
