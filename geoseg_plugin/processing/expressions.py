@@ -92,8 +92,8 @@ def index_additions(
                 )
             )
         if guess.bands:
-            said = [f"{role} = {item.name} ({item.reason})" for role, item in guess.bands.items()]
-            notes.append(f"{name}: {', '.join(said)}.")
+            taken = [f"{role} = {item.name} ({item.reason})" for role, item in guess.bands.items()]
+            notes.append(f"{name}: {', '.join(taken)}.")
         inputs = [
             Input(variable, played[role].layer_id, played[role].index, played[role].name)
             for variable, role in band.inputs.items()

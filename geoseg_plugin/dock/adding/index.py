@@ -83,7 +83,7 @@ class IndexDialog(AddDialog):
         places = {
             (option.input.layer_id, option.input.index): place for place, option in enumerate(self._options)
         }
-        said = []
+        reasons = []
         for role in roles:
             combo, guess = self.roles[role], found.bands.get(role)
             place = places.get((guess.input.layer_id, guess.input.index), -1) if guess is not None else -1
@@ -91,9 +91,12 @@ class IndexDialog(AddDialog):
                 combo.setCurrentIndex(combo.findData(place))
                 self._proposed[role] = place
             if guess is not None and place >= 0 and combo.currentData() == place:
-                said.append(f"{role_names()[role]}: {guess.reason}")
-        self.proposal.setText(tr("Proposed: {}.").format("; ".join(said)) if said else "")
-        self.proposal.setVisible(bool(said))
+                reasons.append(f"{role_names()[role]}: {guess.reason}")
+        text = tr("Proposed: {}.").format("; ".join(reasons)) if reasons else ""
+        if reasons and found.rivals:
+            text += " " + tr("Bands of {} would do as well.").format("; ".join(found.rivals))
+        self.proposal.setText(text)
+        self.proposal.setVisible(bool(text))
 
     def complaint(self) -> str:
         chosen = INDICES[self.index.currentData()]

@@ -105,7 +105,7 @@ def run(job: ForestJob, folder: Path, channel: Channel) -> dict[str, Any]:
     channel.log(sentence(job, dataset, len(samples.train)))
     fitted = fit(job, dataset, samples, channel)
     validation = validation_of(dataset, dataset_folder)
-    decision, judged, summary_of_calibration = judge(job, dataset, fitted, samples, validation, channel)
+    decision, judged, calibrated = judge(job, dataset, fitted, samples, validation, channel)
     worth = importance(dataset, samples, fitted.logits, decision, fitted.impurity, job.seed, channel)
     channel.send("progress", phase=SAVING_PHASE, done=0, total=1, rate="")
     summary = {
@@ -113,7 +113,7 @@ def run(job: ForestJob, folder: Path, channel: Channel) -> dict[str, Any]:
         "scores": judged,
         "split": "validation",
         "cancelled": False,
-        "calibration_sentence": summary_of_calibration,
+        "calibration_sentence": calibrated,
         "device": "CPU",
         "precision": "float32",
         "train_pixels": len(samples.train),
@@ -274,13 +274,13 @@ def judge(
         learned = [pixels > 0 for pixels in samples.counts]
         found = calibration.fit(logits, truth, learned=learned, weighted=validation.weighted)
     few = validation.few_objects(dataset.classes) if job.calibrate else ""
-    told = calibration.sentence(found, dataset.classes, few)
-    channel.log(told)
+    text = calibration.sentence(found, dataset.classes, few)
+    channel.log(text)
     ids = calibration.output(logits.T, found).argmax(axis=0).astype(np.uint8)
     result = scores(confusion(truth, ids, len(dataset.classes)), dataset.classes)
     if result["miou"] is not None:
         channel.log(f"Mean IoU {result['miou']:.3f} on {len(truth)} validation pixels.")
-    return found, result, told
+    return found, result, text
 
 
 def write_model(

@@ -71,7 +71,7 @@ def run(job: SampleJob, folder: Path, channel: Channel) -> dict[str, Any]:
     with class_map(folder / job.classes) as found:
         held = cover(found, channel, "count")
         design = designed(job, found, held)
-        result = told(job, found, held, design)
+        result = summary(job, found, held, design)
         if job.dry_run:
             return result
         channel.log(result.pop("sentence"))
@@ -100,7 +100,7 @@ def designed(job: SampleJob, found: ClassMap, held: Cover) -> Design:
     return Design(kept, weights, expected, held.pixels[kept], points, asked)
 
 
-def told(job: SampleJob, found: ClassMap, held: Cover, design: Design) -> dict[str, Any]:
+def summary(job: SampleJob, found: ClassMap, held: Cover, design: Design) -> dict[str, Any]:
     """What there is to say of a sample before anybody looks at it."""
     points = np.zeros(len(held.pixels), np.int64)
     points[design.places] = design.points
