@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from qgis.core import QgsRasterLayer
 from qgis.PyQt.QtCore import QObject
 
 from ..contract import GeoSegError
 from ..jobs import prepare
+from ..jobs.bandroles import LayerBands
 from ..jobs.composition import Composition
+from ..layers.spectra import layer_bands
 from .adding.derived import radar_dialog, relief_dialog
 from .adding.dialog import AddDialog, BandOption, band_options
 from .adding.expression import ExpressionDialog
@@ -59,7 +62,6 @@ class BandsController(QObject):
     def make_dialog(self, kind: str) -> AddDialog:
         """The dialog of a kind, filled with what is there now."""
         makers: dict[str, Callable[[list[BandOption], Any], AddDialog]] = {
-            "index": IndexDialog,
             "expression": ExpressionDialog,
             "relief": relief_dialog,
             "radar": radar_dialog,
@@ -71,7 +73,15 @@ class BandsController(QObject):
             dialog.inspect_requested.connect(lambda path: self._inspect(dialog, path))
             return dialog
         additions = self.section.additions if kind == "expression" else ()
-        return makers[kind](band_options(self.rows, additions), self.desk.dock)
+        options = band_options(self.rows, additions)
+        if kind == "index":
+            return IndexDialog(options, self.desk.dock, self._layer_bands())
+        return makers[kind](options, self.desk.dock)
+
+    def _layer_bands(self) -> list[LayerBands]:
+        """What the files of the usable layers say of their bands."""
+        layers = [self.desk.project.mapLayer(row.layer_id) for row in self.rows if not row.problem]
+        return [layer_bands(layer) for layer in layers if isinstance(layer, QgsRasterLayer)]
 
     def open_table(self) -> None:
         """Show the table of bands; the values are read at once."""

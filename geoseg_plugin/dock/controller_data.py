@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 PLAN_MS = 600
 MOST_LIVE = 20_000
 """Features of a label layer that is being edited: all of them are read for its classes, on the main thread."""
-DEM_WORDS = ("dem", "dtm", "dsm", "dgm", "srtm", "elevation", "height", "altitude")
+DEM_WORDS = ("dem", "dtm", "dsm", "dgm", "srtm", "elevation", "altitude")
 CLASS_WORDS = ("class", "type", "label", "category", "landcover", "landuse", "code")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -28,8 +28,9 @@ from ..layers.styles import style_classes
 from .choices import NamedPath
 from .choices_results import ComparisonChoices, SampleDesign
 from .controller_checks import as_error
-from .controller_data import proposed_field
+from .controller_data import PLAN_MS, proposed_field, single_shot
 from .labels_from_layers import layer_gone, polygon_labels, raster_labels
+from .questions import Question
 from .sheet_from_map import prediction_job, sheet_of, title_of
 from .words import tr
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from .controller import Controller
 
 CLASSES = "classes.tif"
+SAMPLE_PLAN = "sampleplan"
 AREAS, SAMPLE, EVALUATION = "areas", "sample", "evaluation"
 """What stands beside a map in its folder."""
 
@@ -53,7 +55,9 @@ class MapResultsController(QObject):
         part.labels_chosen.connect(self._on_labels_chosen)
         part.areas_requested.connect(self.measure)
         part.table_requested.connect(lambda: open_file(self.place() / AREAS / "areas.csv"))
-        part.sample_requested.connect(self.lay_out)
+        part.sample_requested.connect(self.create_sample)
+        self._timer = single_shot(self, PLAN_MS, self.plan_sample)
+        part.design_changed.connect(self._on_design_changed)
         part.comparison_requested.connect(self.compare)
         part.errors_requested.connect(self.show_errors)
         part.report_requested.connect(lambda: open_file(self.place() / EVALUATION / "report.html"))
@@ -102,19 +106,55 @@ class MapResultsController(QObject):
             export = sample.sample_snapshot(layer, folder / "sample.gpkg")
             exports, points = [export], export.path
         submission = area_jobs.areas(
-            folder, Path(self.part.path()), points, LABEL_LAYER if points is not None else ""
+            folder,
+            Path(self.part.path()),
+            points,
+            LABEL_LAYER if points is not None else "",
+            layer.name() if layer is not None else "",
         )
         self.desk.start(
             submission.title, exports, [submission], lambda *_answer: self._show(self.part.path())
         )
 
-    def lay_out(self, design: SampleDesign) -> None:
-        """Lay out a sample; an earlier one is never written over, somebody may have filled it in."""
+    def create_sample(self, design: SampleDesign) -> None:
+        """Create a sample; an earlier one is never written over, somebody may have filled it in."""
         folder = unused(self.place() / SAMPLE)
         path = self.part.path()
         submission = area_jobs.sample_points(folder, Path(path), **design.settings)
         self.desk.start(
-            submission.title, [], [submission], lambda result, place: self._on_laid_out(result, place, path)
+            submission.title, [], [submission], lambda result, place: self._on_sampled(result, place, path)
+        )
+
+    def _on_design_changed(self) -> None:
+        """What was said of the sample is of other settings now."""
+        self.part.show_plan("")
+        self._timer.start()
+
+    def plan_sample(self) -> None:
+        """Ask how many points there would be, if somebody looks."""
+        if not self.part.wants_plan():
+            self.desk.forget(SAMPLE_PLAN)
+            return
+        try:
+            folder = self.desk.workspace.scratch(SAMPLE_PLAN)
+        except OSError as error:
+            self.part.show_plan(str(error))
+            return
+        submission = area_jobs.sample_points(
+            folder, Path(self.part.path()), dry_run=True, **self.part.design().settings
+        )
+        self.part.show_plan(tr("Counting…"))
+        self.desk.ask(
+            Question(
+                SAMPLE_PLAN,
+                submission.title,
+                [],
+                [submission],
+                lambda result: self.part.show_plan(sample_note(result)),
+                lambda problem: self.part.show_plan(
+                    f"{problem.get('message', '')} {problem.get('hint', '')}".strip()
+                ),
+            )
         )
 
     def compare(self, choices: ComparisonChoices) -> None:
@@ -241,7 +281,7 @@ class MapResultsController(QObject):
         proposed = proposed_field(layer, fields) if isinstance(layer, QgsVectorLayer) else ""
         self.part.set_class_fields(fields, proposed)
 
-    def _on_laid_out(self, result: dict[str, Any], folder: Path, path: str) -> None:
+    def _on_sampled(self, result: dict[str, Any], folder: Path, path: str) -> None:
         """Points on the map of classes `path`; by now another one may be chosen."""
         map_folder = folder.parent
         layer = self._layer_of(path)
@@ -251,12 +291,16 @@ class MapResultsController(QObject):
         notes = {tr("Made by"): tr("GeoSeg, reference sample"), tr("Class raster"): path}
         group = publish.group_of(map_folder, self.desk.project)
         title = tr("Sample of {}").format(map_folder.name)
+        hidden = sample.hide_samples(group)
         sample.publish_sample(file, title, classes, notes, self.desk.project, self.desk.soon, group)
         if path != self.part.path():
             return
         self.desk.soon(lambda: self._choose_sample(file))
-        said = tr("{} points are on the map. Switch editing on, click each, and choose what is really there.")
-        self.part.show_laid_out(said.format(result.get("count")))
+        said = tr("{} points are on the map. Switch editing on, click each, and choose its reference class.")
+        text = said.format(result.get("count"))
+        if hidden:
+            text += " " + tr("The earlier sample is hidden; switch it on in the layer tree.")
+        self.part.show_laid_out(text)
         self.part.problem_list.set_problems(result.get("warnings") or [])
 
     def _choose_sample(self, file: Path) -> None:
@@ -274,6 +318,7 @@ class MapResultsController(QObject):
 
     def _show(self, path: str) -> None:
         if path != self._shown:
+            self._on_design_changed()
             self.part.written.show_done("")
             self.part.show_laid_out("")
             self._shown = path
@@ -333,6 +378,14 @@ def same_file(one: str, other: str) -> bool:
     return first.name == second.name and first.resolve() == second.resolve()
 
 
+def sample_note(result: Mapping[str, Any]) -> str:
+    """What a sample would be: its sentence, and the warning about a small map."""
+    small = [item for item in result.get("warnings") or () if item.get("code") == "small_map"]
+    return " ".join(
+        [str(result.get("sentence", "")), *(f"{item['message']} {item['hint']}" for item in small)]
+    )
+
+
 def open_file(path: Path) -> None:
     """Open a file with the program that the system has for it, or its folder where it is not there."""
     existing = path if path.exists() else path.parent
@@ -344,5 +397,5 @@ def no_sample(name: str) -> GeoSegError:
     return GeoSegError(
         "no_sample",
         tr("Layer '{}' has no field 'reference'.").format(name),
-        tr("Lay out points first, or name the field with the true class so."),
+        tr("Create sample points first, or call the field with the true class so."),
     )

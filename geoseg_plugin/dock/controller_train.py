@@ -233,21 +233,22 @@ class TrainController(QObject):
     def _on_submission_finished(self, kind: str, result: dict[str, Any], folder: str) -> None:
         if kind == TrainJob.kind and result.get("cancelled"):
             self.desk.run = Path(folder)
-            self._say_trained(result, tr("Stopped. The best epoch so far, {}, is kept: validation IoU {}."))
+            self._say_trained(result, tr("Stopped."))
 
     def _on_trained(self, result: dict[str, Any], folder: Path) -> None:
         self.desk.run = folder
         if result.get("cancelled"):
             return
-        self._say_trained(result, tr("Trained. Best epoch: {}, validation IoU {}."))
+        self._say_trained(result, tr("Trained."))
         self.desk.afterwards(lambda: self.desk.results.evaluate(str(folder)))
 
     def _say_trained(self, result: dict[str, Any], text: str) -> None:
-        said = text.format(result.get("best_epoch", "–"), share(result.get("miou")))
-        if "best_epoch" not in result:
-            said = tr("Trained. Validation IoU {}.").format(share(result.get("miou")))
+        """The score, and below the curves which epoch was kept and why, in the engine's words."""
+        said = f"{text} {tr('Validation IoU {}.').format(share(result.get('miou')))}"
         self.page.next_step.show_done(said, tr("Next: predict"), "predict")
-        self.page.curves.add_note(str(result.get("calibration_sentence") or ""))
+        self.page.curves.show_end(
+            str(result.get("kept_sentence") or ""), str(result.get("calibration_sentence") or "")
+        )
         self.page.problem_list.set_problems(result.get("warnings") or [])
 
     def _on_pretrained(self, result: dict[str, Any], folder: Path) -> None:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 from ..contract import AreasJob, SampleJob
 from .submission import Submission
 
 SAMPLE_FILE, SAMPLE_LAYER, REFERENCE_FIELD = "sample.gpkg", "sample", "reference"
+Z95 = NormalDist().inv_cdf(0.975)
+"""Standard errors from an estimate to either end of its 95 % interval."""
 
 
-def areas(folder: Path, classes: Path, sample: Path | None = None, sample_layer: str = "") -> Submission:
-    """Write areas.json, areas.csv and areas.svg to `folder`."""
-    job = AreasJob(str(classes), str(sample or ""), sample_layer)
+def areas(
+    folder: Path, classes: Path, sample: Path | None = None, sample_layer: str = "", sample_name: str = ""
+) -> Submission:
+    """Write areas.json, areas.csv and areas.svg to `folder`; `sample_name` is what the user calls the sample."""
+    job = AreasJob(str(classes), str(sample or ""), sample_layer, sample_name=sample_name)
     return Submission(job, folder, "Areas of the classes")
 
 
-def sample_points(folder: Path, classes: Path, **design: Any) -> Submission:
-    """Lay out points to look at; `design` are fields of SampleJob. Writes sample.gpkg to `folder`."""
-    job = SampleJob(classes=str(classes), output=SAMPLE_FILE, **design)
-    return Submission(job, folder, "Lay out a reference sample")
+def sample_points(folder: Path, classes: Path, dry_run: bool = False, **design: Any) -> Submission:
+    """Create points to interpret, or only count them; `design` are fields of SampleJob. Writes sample.gpkg."""
+    job = SampleJob(classes=str(classes), output=SAMPLE_FILE, dry_run=dry_run, **design)
+    return Submission(job, folder, "Count sample points" if dry_run else "Create a reference sample")

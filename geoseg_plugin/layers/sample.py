@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -47,15 +48,36 @@ def publish_sample(
     later: publish.Later = publish.at_once,
     group: QgsLayerTreeGroup | None = None,
 ) -> QgsLayerTreeGroup:
-    """Show sample points, ready to be filled in; in `group` if it is given."""
-    return publish.publish([sample_item(file, classes)], title, notes, project, later, group)
+    """Show sample points, ready to be filled in, under a name of their own; in `group` if it is given."""
+    item = sample_item(file, classes, free_name(project or QgsProject.instance()))
+    return publish.publish([item], title, notes, project, later, group)
 
 
-def sample_item(file: Path, classes: tuple[LabelClass, ...]) -> publish.Item:
+def sample_item(file: Path, classes: tuple[LabelClass, ...], name: str) -> publish.Item:
     """The points of a GeoPackage as a layer to publish."""
-    return publish.Item(
-        file, tr("Reference sample"), lambda layer: style_sample(layer, classes), SAMPLE_LAYER
+    return publish.Item(file, name, lambda layer: style_sample(layer, classes), SAMPLE_LAYER)
+
+
+def free_name(project: QgsProject) -> str:
+    """`Reference sample`, else `Sample 2 (reference)` and so on: the number is read where a list cuts the name off."""
+    taken = {layer.name() for layer in project.mapLayers().values()}
+    names = (
+        tr("Sample {} (reference)").format(number) if number > 1 else tr("Reference sample")
+        for number in count(1)
     )
+    return next(name for name in names if name not in taken)
+
+
+def hide_samples(group: QgsLayerTreeGroup | None) -> int:
+    """Switch off the samples of a group that are on; returns how many. Nothing is lost: they stay in the tree."""
+    shown = [
+        node
+        for node in (group.findLayers() if group is not None else ())
+        if is_sample(node.layer()) and node.itemVisibilityChecked()
+    ]
+    for node in shown:
+        node.setItemVisibilityChecked(False)
+    return len(shown)
 
 
 def sample_classes(rows: Iterable[Mapping[str, Any]], legend: Iterable[LabelClass]) -> tuple[LabelClass, ...]:
@@ -90,7 +112,7 @@ def style_sample(layer: QgsVectorLayer, classes: Iterable[LabelClass]) -> None:
     Who looks at a point must not know the map's answer, or the sample only confirms the map.
     """
     classes = tuple(classes)
-    categories = [QgsRendererCategory("", unseen(), tr("To be looked at"))]
+    categories = [QgsRendererCategory("", unseen(), tr("Not interpreted yet"))]
     categories += [QgsRendererCategory(item.name, seen(item.color), item.name) for item in classes]
     categories.append(QgsRendererCategory(ANOTHER_CLASS, seen(ANOTHER_COLOR), tr("Another class")))
     layer.setRenderer(
@@ -99,7 +121,7 @@ def style_sample(layer: QgsVectorLayer, classes: Iterable[LabelClass]) -> None:
     names = [*({item.name: item.name} for item in classes), {tr("Another class"): ANOTHER_CLASS}]
     place = layer.fields().lookupField(REFERENCE_FIELD)
     layer.setEditorWidgetSetup(place, QgsEditorWidgetSetup("ValueMap", {"map": names}))
-    layer.setFieldAlias(place, tr("What is really there"))
+    layer.setFieldAlias(place, tr("Reference class"))
     show_only(layer, ("point_id", REFERENCE_FIELD))
     layer.setDisplayExpression("'" + tr("Point") + ' \' || "point_id"')
     layer.triggerRepaint()

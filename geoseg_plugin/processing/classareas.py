@@ -71,8 +71,9 @@ class ClassAreas(GeoSegAlgorithm):
         self.raster = self.parameterAsRasterLayer(parameters, "INPUT", context).source()
         sample, selected_only = polygon_layer(self, parameters, "SAMPLE", context)
         folder = Path(self.parameterAsString(parameters, "OUTPUT", context))
-        self.sample = ""
+        self.sample = self.sample_name = ""
         if sample is not None:
+            self.sample_name = sample.name()
             export = sample_snapshot(sample, folder / COPIES / "sample.gpkg", selected_only)
             self.sample = str(export.path)
             self.exports.append(export)
@@ -85,6 +86,7 @@ class ClassAreas(GeoSegAlgorithm):
             classes=self.raster,
             sample=self.sample,
             sample_layer=LABEL_LAYER if self.sample else "",
+            sample_name=self.sample_name,
             reference_field=self._reference(parameters, context),
             confidence_level=self.parameterAsDouble(parameters, "CONFIDENCE_LEVEL", context),
         )

@@ -24,7 +24,9 @@ def add_computed_bands(algorithm: QgsProcessingAlgorithm) -> None:
     add_terrain_settings(algorithm)
     algorithm.addParameter(choice("INDICES", tr("Spectral indices"), tuple(INDICES), [], several=True))
     algorithm.addParameter(
-        advanced(text("ROLES", tr("Bands of the indices (red=layer@3; nir=layer@4), empty: by their names")))
+        advanced(
+            text("ROLES", tr("Bands of the indices (red=layer@3; nir=layer@4), empty: by wavelength or name"))
+        )
     )
     scale = real(
         "REFLECTANCE_SCALE", tr("Factor from values to reflectance, for indices with constants"), 1.0

@@ -7,10 +7,11 @@ QGIS, or a band's name; a name that is one word needs no quotes.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from ..contract import ROLES, GeoSegError, guess_roles, index_band
+from ..contract import INDICES, ROLES, GeoSegError, index_band
 from ..jobs.additions import Addition, Input, index_addition
+from ..jobs.bandroles import GuessedBand, LayerBands, guess_bands
 from ..jobs.inputs import RasterInput, band_name
 from .additions import parts
 from .parameters import tr
@@ -52,48 +53,67 @@ def expression_additions(
 
 
 def index_additions(
-    names: Sequence[str], roles: str, scale: float, rasters: Sequence[RasterInput]
-) -> tuple[Addition, ...]:
-    """Spectral indices as additions.
+    names: Sequence[str],
+    roles: str,
+    scale: float,
+    rasters: Sequence[RasterInput],
+    layers: Sequence[LayerBands] = (),
+) -> tuple[tuple[Addition, ...], tuple[str, ...]]:
+    """Spectral indices as additions, and a sentence for each about the bands that were found for it.
 
     Args:
         names: of the contract's INDICES.
-        roles: `red = optical@3; nir = optical@4`; roles left out are told by the names of bands.
+        roles: `red = optical@3; nir = optical@4`; roles left out are found by the bands' wavelengths and names.
         scale: factor from values to reflectance.
         rasters: those whose bands can be used, ticked or not.
+        layers: what is known of their bands.
 
     Raises:
-        ValueError: for a role that is unknown, or that no band plays.
+        ValueError: for a role that is unknown, that no band plays, or that bands of several layers would play.
     """
-    played = roles_of(roles, rasters)
-    found = []
+    given = given_roles(roles, rasters)
+    found, notes = [], []
     for name in names:
+        open_roles = [role for role in INDICES[name].roles if role not in given]
+        guess = guess_bands(layers, open_roles)
+        played = given | {role: item.input for role, item in guess.bands.items()}
         try:
             band = index_band(name, {role: role for role in played}, scale)
         except GeoSegError as error:
             raise ValueError(
                 f"{error.message} {tr('Say in ROLES which band it is, as red = layer@3.')}"
             ) from error
+        if guess.rivals:
+            raise ValueError(
+                tr(
+                    "{}: bands of several layers would do for {} ({}). Say in ROLES which, as red = layer@3."
+                ).format(
+                    name, ", ".join(open_roles), "; ".join([_layers_of(guess.bands, layers), *guess.rivals])
+                )
+            )
+        if guess.bands:
+            taken = [f"{role} = {item.name} ({item.reason})" for role, item in guess.bands.items()]
+            notes.append(f"{name}: {', '.join(taken)}.")
         inputs = [
             Input(variable, played[role].layer_id, played[role].index, played[role].name)
             for variable, role in band.inputs.items()
         ]
         found.append(index_addition(band.name, str(band.parameters["expression"]), inputs))
-    return tuple(found)
+    return tuple(found), tuple(notes)
 
 
-def roles_of(text: str, rasters: Sequence[RasterInput]) -> dict[str, Input]:
-    """Which band is blue, green, …: what `text` says, else what the names of the bands tell.
+def _layers_of(bands: Mapping[str, GuessedBand], layers: Sequence[LayerBands]) -> str:
+    titles = {layer.layer_id: layer.title for layer in layers}
+    return ", ".join(dict.fromkeys(titles[item.input.layer_id] for item in bands.values()))
+
+
+def given_roles(text: str, rasters: Sequence[RasterInput]) -> dict[str, Input]:
+    """Which band is blue, green, … as `text` says.
 
     Raises:
         ValueError: for a role or band that there is not.
     """
-    places = {
-        band_name(raster, index): Input("", raster.layer_id, index)
-        for raster in reversed(rasters)
-        for index in range(len(raster.band_names), 0, -1)
-    }
-    found = {role: places[name] for role, name in guess_roles(reversed(places)).items()}
+    found = {}
     for part in parts(text):
         role, _, wanted = (item.strip().strip('"') for item in part.partition("="))
         if role not in ROLES:

@@ -14,7 +14,7 @@ from qgis.core import (
     QgsProcessingParameterVectorDestination,
 )
 
-from ..contract import ALLOCATIONS, Problem, SampleJob
+from ..contract import ALLOCATIONS, AUTO_LEAST, Problem, SampleJob
 from ..jobs.submission import Submission
 from ..layers import sample
 from ..layers.rasterclasses import raster_classes
@@ -26,19 +26,27 @@ from .parameters import Parameters, advanced, choice, real, seed, text, tr, whol
 
 
 class SamplePoints(GeoSegAlgorithm):
-    """Lays out random points in each class of a map, to be looked at by people."""
+    """Creates random points in each class of a map, to be interpreted by people."""
 
     ID = "samplepoints"
-    TITLE = "Lay out a reference sample"
+    TITLE = "Create a reference sample"
     GROUP = "map"
     TAGS = ("random points", "stratified", "accuracy assessment", "validation", "Olofsson")
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.points = ""
+
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         self.addParameter(QgsProcessingParameterRasterLayer("INPUT", tr("Class raster")))
-        self.addParameter(whole("COUNT", tr("Points in all (0: as many as the standard error needs)"), 0, 0))
+        self.addParameter(whole("COUNT", tr("Total number of points (0: as the standard error needs)"), 0, 0))
         self.addParameter(
             real(
-                "STANDARD_ERROR", tr("Standard error that the overall accuracy shall have"), 0.01, 0.001, 0.4
+                "STANDARD_ERROR",
+                tr("Standard error of the overall accuracy (0.05: ± 10 %, some 60 to 100 points)"),
+                0.05,
+                0.001,
+                0.4,
             )
         )
         self.addParameter(
@@ -47,8 +55,22 @@ class SamplePoints(GeoSegAlgorithm):
         self.addParameter(
             advanced(text("EXPECTED_BY_CLASS", tr("Classes that differ, one a line: class=0.9"), lines=True))
         )
-        self.addParameter(choice("ALLOCATION", tr("How points go to classes"), ALLOCATIONS, "mixed"))
-        self.addParameter(advanced(whole("LEAST", tr("Least points a class (mixed)"), 50, 0)))
+        self.addParameter(choice("ALLOCATION", tr("Allocation of points to classes"), ALLOCATIONS, "mixed"))
+        self.addParameter(
+            advanced(
+                whole("LEAST", tr("Minimum points per class (mixed; -1: automatic)"), AUTO_LEAST, AUTO_LEAST)
+            )
+        )
+        self.addParameter(
+            advanced(
+                whole(
+                    "MOST_POINTS",
+                    tr("Limit of the points that the standard error asks for (0: none)"),
+                    500,
+                    0,
+                )
+            )
+        )
         self.addParameter(seed())
         self.addParameter(
             QgsProcessingParameterVectorDestination(
@@ -88,6 +110,7 @@ class SamplePoints(GeoSegAlgorithm):
             allocation=self.parameterAsEnumString(parameters, "ALLOCATION", context),
             least=self.parameterAsInt(parameters, "LEAST", context),
             seed=self.parameterAsInt(parameters, "SEED", context),
+            most=self.parameterAsInt(parameters, "MOST_POINTS", context),
             output=str(output),
         )
         result = self.run_engine([Submission(job, self.job_folder(), tr("Reference sample"))], feedback)
@@ -95,12 +118,24 @@ class SamplePoints(GeoSegAlgorithm):
             feedback.pushInfo(tr("{}: {} points").format(row.get("name"), row.get("points")))
         notes = {tr("Made by"): tr("GeoSeg, reference sample"), tr("Class raster"): self.raster}
         classes = sample.sample_classes(result.get("rows") or (), self.legend)
-        self.dress_later(sample.sample_item(output, classes), notes)
+        self.dress_later(sample.sample_item(output, classes, tr("Reference sample")), notes)
+        self.points = str(output)
         return {
             "OUTPUT": str(output),
             "POINTS": result.get("count"),
             "ERROR": result.get("standard_error"),
         }
+
+    def postProcessAlgorithm(
+        self, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
+        """Give the layer a name that no other has: two samples of one name cannot be told apart."""
+        waiting = context.layersToLoadOnCompletion()
+        if self.points in waiting and context.project() is not None:
+            details = waiting[self.points]
+            details.name = sample.free_name(context.project())
+            context.setLayersToLoadOnCompletion(waiting)
+        return super().postProcessAlgorithm(context, feedback)
 
 
 def share_of(line: str) -> float | None:

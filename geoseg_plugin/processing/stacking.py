@@ -15,6 +15,7 @@ from ..jobs.composition import Composition, compose
 from ..jobs.inputs import RasterInput, band_name
 from ..layers.exports import LABEL_LAYER, PolygonExport
 from ..layers.snapshot import feature_snapshot, file_stem, value_bands
+from ..layers.spectra import layer_bands
 from .additions import (
     decibel_addition,
     months_of,
@@ -42,6 +43,7 @@ class Ingredients:
         fill: what gaps become where nothing else is said.
         settings: the cells of BAND_SETTINGS.
         reference: id of the layer that gives the grid; empty follows the rule of `reference_of`.
+        notes: what was found out by itself, in sentences.
     """
 
     rasters: list[GatheredRaster]
@@ -51,6 +53,7 @@ class Ingredients:
     fill: str
     settings: tuple[Any, ...]
     reference: str = ""
+    notes: tuple[str, ...] = ()
 
     def composition(self, inputs: Sequence[RasterInput]) -> Composition:
         """Sources, bands and intermediates; `inputs` are the rasters as the engine can read them.
@@ -123,12 +126,16 @@ def ingredients(
     inputs = [item.input for item in rasters]
     indices = algorithm.parameterAsEnumStrings(given, "INDICES", context)
     scale = algorithm.parameterAsDouble(given, "REFLECTANCE_SCALE", context)
-    additions += index_additions(indices, algorithm.parameterAsString(given, "ROLES", context), scale, inputs)
+    roles = algorithm.parameterAsString(given, "ROLES", context)
+    same = tiles_of_mosaics(layers) if algorithm.parameterAsBoolean(given, "MOSAIC", context) else {}
+    wholes = [layer for layer in every if same.get(layer.id(), layer.id()) == layer.id()]
+    known = [layer_bands(layer) for layer in wholes] if indices else []
+    found_indices, notes = index_additions(indices, roles, scale, inputs, known)
+    additions += found_indices
     names = [band.name for item in additions for band in item.bands]
     additions += expression_additions(
         algorithm.parameterAsString(given, "EXPRESSIONS", context), inputs, names
     )
-    same = tiles_of_mosaics(layers) if algorithm.parameterAsBoolean(given, "MOSAIC", context) else {}
     return Ingredients(
         rasters,
         tuple(additions),
@@ -137,6 +144,7 @@ def ingredients(
         algorithm.parameterAsString(given, "FILL", context).strip(),
         tuple(algorithm.parameterAsMatrix(given, "BAND_SETTINGS", context)),
         reference_id(algorithm.parameterAsRasterLayer(given, "REFERENCE", context), every, same),
+        notes,
     )
 
 

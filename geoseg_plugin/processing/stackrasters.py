@@ -81,6 +81,8 @@ class StackRasters(GeoSegAlgorithm):
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> None:
         self.parts = ingredients(self, parameters, context)
+        for note in self.parts.notes:
+            feedback.pushInfo(note)
         self.rasters = self.parts.rasters
         self.grid = self._grid(parameters, context)
         extent = self.grid.extent

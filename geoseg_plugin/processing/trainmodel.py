@@ -82,16 +82,14 @@ class TrainModel(GeoSegAlgorithm):
             kept = folder / MODEL
             if not kept.exists():
                 raise
-            feedback.pushWarning(tr("Cancelled; the best model so far is kept: {}").format(kept))
+            feedback.pushWarning(tr("Cancelled; the model so far is kept: {}").format(kept))
             return {"OUTPUT": str(folder), "MODEL": str(kept)}
-        if result.get("calibration_sentence"):
-            feedback.pushInfo(str(result["calibration_sentence"]))
+        for sentence in ("calibration_sentence", "kept_sentence"):
+            if result.get(sentence):
+                feedback.pushInfo(str(result[sentence]))
         feedback.pushInfo(
-            tr("Best epoch {} of {}, mean IoU {:.3f} on validation blocks, {}").format(
-                result.get("best_epoch"),
-                result.get("epochs_run"),
-                result.get("miou") or 0.0,
-                result.get("device", ""),
+            tr("{} epochs, mean IoU {:.3f} on validation data, {}").format(
+                result.get("epochs_run"), result.get("miou") or 0.0, result.get("device", "")
             )
         )
         return {

@@ -275,6 +275,28 @@ def test_samples_that_cannot_be_used_say_why(tmp_path, ids, fields, code):
     assert not list(tmp_path.glob("areas.*"))
 
 
+@pytest.mark.parametrize(
+    ("rows", "reference", "told"),
+    [
+        (
+            [10, 11, 12],
+            [None, "", " "],
+            "None of the 3 points of layer 'Reference sample 2' has a reference class yet",
+        ),
+        ([9000], ["water"], "1 point of layer 'Reference sample 2' has a reference class, but no such point"),
+        (
+            [9000, 10],
+            ["water", None],
+            "1 point of layer 'Reference sample 2' has a reference class, but no such point",
+        ),
+    ],
+)
+def test_a_sample_without_answers_is_told_by_the_name_that_the_user_saw(tmp_path, ids, rows, reference, told):
+    write_points(tmp_path / "s.gpkg", rows, [3] * len(rows), reference=reference)
+    with pytest.raises(GeoSegError, match=told):
+        run(tmp_path, sample="s.gpkg", sample_name="Reference sample 2")
+
+
 def test_polygons_are_no_sample(tmp_path, ids):
     boxes = [shapely.box(500_000, 4_999_900, 500_100, 5_000_000)]
     geopandas.GeoDataFrame({"reference": ["water"]}, geometry=boxes, crs=GRID.crs).to_file(

@@ -433,8 +433,8 @@ def crossing_itself(folder: Path) -> Job:
     [
         (rotated, "rotated", ("'height'",)),
         (constant, "constant_band", ("'flat'",)),
-        (some_classes_null, "null_class", ("1 polygon", "'kind'")),
-        (all_classes_null, "null_class", ("1 polygon", "'kind'")),
+        (some_classes_null, "null_class", ("1 of 2 polygons", "'kind'")),
+        (all_classes_null, "null_class", ("1 of 1 polygon", "'kind'")),
         (some_without_geometry, "no_geometry", ("1 feature", "'plots'")),
         (crossing_itself, "invalid_geometry", ("1 polygon", "'plots'", "copy")),
     ],

@@ -22,6 +22,7 @@ from geoseg_engine.baselines.importance import PIXELS_MIN, SECONDS, affordable
 from geoseg_engine.baselines.pixels import features, shares
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import (
+    IGNORE,
     Band,
     EvaluateJob,
     ForestJob,
@@ -30,11 +31,13 @@ from geoseg_engine.contract import (
     Recipe,
     Source,
 )
+from geoseg_engine.dataset.datasets import load_dataset
 from geoseg_engine.dataset.subset import subset
 from geoseg_engine.judgement import evaluate
 from geoseg_engine.modelfile.calibration import Calibration
 from geoseg_engine.modelfile.reading import load_network, read_model
 from geoseg_engine.modelfile.stats import Statistics
+from geoseg_engine.modelfile.validation_data import count_validation
 from geoseg_engine.models.spectral import MaximumLikelihood, SpectralAngle
 from geoseg_engine.models.texture import FLOOR, Texture
 from geoseg_engine.prediction import predict
@@ -375,3 +378,15 @@ def test_close_splits_are_no_fault_for_who_does_not_look_as_far(tmp_path, textur
     )
     result = run(tmp_path / "plan", dataset, texture_px=texture_px, dry_run=True)
     assert [item.code for item in result["warnings"]] == ["splits_close"] * warned + ["hull_only"]
+
+
+def test_validation_data_are_counted_window_by_window(tmp_path, monkeypatch):
+    path = write_dataset(tmp_path / "data")
+    dataset, folder = load_dataset(path)
+    with rasterio.open(folder / "labels.tif") as labels, rasterio.open(folder / "split.tif") as split:
+        ids = np.where(split.read(1) == 1, labels.read(1), IGNORE)
+    monkeypatch.setattr(fit, "COUNTED_PX", 64)
+    found, whole = fit.validation_of(dataset, folder), count_validation(ids, 2)
+    assert (found.regions, found.pixels) == (whole.regions, whole.pixels) and whole.total == (
+        ids != IGNORE
+    ).sum()

@@ -11,15 +11,17 @@ import torch
 from prediction_scenes import grid_of, network, recipe_of, scene, write_model, write_raster
 
 from geoseg_engine.channel import Channel
-from geoseg_engine.contract import GeoSegError, PredictJob
+from geoseg_engine.contract import GeoSegError, LabelClass, PredictJob
 from geoseg_engine.modelfile import calibration as calibrating
 from geoseg_engine.modelfile.calibration import PLAIN, Calibration, Decision, calibrated, output
 from geoseg_engine.modelfile.decision import class_weights
 from geoseg_engine.modelfile.reading import load_network, onnx_only, read_model
+from geoseg_engine.modelfile.validation_data import ValidationData
 from geoseg_engine.prediction import predict, tryout
 from geoseg_engine.prediction.onnx_runtime import OnnxRuntime
 from geoseg_engine.prediction.runtime import open_runtime
 
+LEGEND = tuple(LabelClass(place, name) for place, name in enumerate(("forest", "field", "water")))
 SOME = Calibration(1.7, (0.3, -0.5, 0.2), (0.2, 1.0, 0.6))
 
 
@@ -151,6 +153,57 @@ def test_several_classes_are_weighted_for_their_mean_iou():
     truth = drawn(shares.T)
     weights = class_weights(shares, truth, np.arange(len(truth)) < 30_000)
     assert mean_iou(shares, truth, weights) > mean_iou(shares, truth, (1, 1, 1)) + 0.01
+
+
+def three_classes(rare_px=13):
+    """Logits of forest, field and water whose weights would gain, and 13 pixels of water that the model misses."""
+    logits = np.random.default_rng(6).normal([1.5, 0, -2], 1.2, (40_000, 3))
+    truth = drawn(softmax(logits[:, :2] + [0.0, 1.2]))
+    water = np.linspace(0, len(truth) - 1, rare_px).astype(int)
+    truth[water] = 2
+    logits[water] = np.random.default_rng(1).normal([1.0, 0.5, 0.0], 0.8, (rare_px, 3))
+    return logits, truth, water
+
+
+def test_a_class_of_a_few_pixels_neither_gets_a_weight_nor_sets_those_of_others():
+    logits, truth, water = three_classes()
+    every = calibrating.fit(logits, truth)
+    assert every.bias[2] != 0, "as it was: the few pixels count like any"
+    found = calibrating.fit(logits, truth, weighted=(True, True, False))
+    assert found.bias[2] == 0 and (found.weights == () or found.weights[2] == 1)
+    rest = np.ones(len(truth), bool)
+    rest[water] = False
+    without = calibrating.fit(logits[rest], truth[rest], weighted=(True, True, False))
+    assert np.allclose(found.bias, without.bias, atol=0.01) and found.weights == without.weights
+
+
+def test_classes_that_are_not_weighted_stay_in_the_middle_of_those_that_are():
+    shares = softmax(np.random.default_rng(5).normal([0, -2.5, -4], 1.5, (60_000, 3))).T
+    truth = drawn(shares.T)
+    half = np.arange(len(truth)) < 30_000
+    found = class_weights(shares, truth, half, weighted=np.array([True, True, False]))
+    assert found[2] == 1 and found[0] * found[1] == pytest.approx(1, abs=1e-4) and found[0] < 1 < found[1]
+    alone = class_weights(shares[:2] / shares[:2].sum(axis=0), np.minimum(truth, 1), half)
+    assert np.log(found[1] / found[0]) == pytest.approx(np.log(alone[1] / alone[0]), abs=0.5)
+
+
+@pytest.mark.parametrize("weighted", [(False, False, False), (True, False, False)])
+def test_with_fewer_than_two_classes_to_weight_only_the_temperature_is_found(weighted):
+    logits, truth, _ = three_classes()
+    found = calibrating.fit(2 * logits, truth, weighted=weighted)
+    assert not any(found.bias) and found.weights == () and found.temperature > 1.2
+
+
+def test_the_sentence_says_which_classes_were_left_alone():
+    few = ValidationData(9, (5, 6, 1), (2400, 2587, 13))
+    text = calibrating.sentence(Calibration(1.2, (), (0.5, 2.0, 1.0)), LEGEND, few.few_objects(LEGEND))
+    assert (
+        "class weights: forest 0.50, field 2.00, water 1.00" in text and "water (13 pixels, 1 object)" in text
+    )
+    assert "classes weigh" not in text and text.endswith("needed.")
+    little = ValidationData(1, (1, 1, 0), (10, 8, 0))
+    assert "18 pixels in 1 separate region" in calibrating.sentence(PLAIN, LEGEND, little.few_regions())
+    assert calibrating.sentence(PLAIN, LEGEND).endswith("as the model gives them.")
 
 
 def test_a_weight_that_gains_in_one_half_only_is_not_taken():

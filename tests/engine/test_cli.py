@@ -228,7 +228,7 @@ def test_results_are_sentences_facts_and_warnings():
     failed = {"type": "failed", "code": "no_crs", "message": "No CRS.", "hint": "Set it.", "details": ""}
     assert sentences(failed) == ["Error: No CRS. Set it. [no_crs]"]
     epoch = {"type": "epoch", "epoch": 3, "epochs": 60, "train_loss": 0.4, "miou": 0.7, "best": True}
-    assert sentences(epoch) == ["Epoch 3 of 60: loss 0.4 / –, mean IoU 0.7, best so far"]
+    assert sentences(epoch) == ["Epoch 3 of 60: loss 0.4 / –, mean IoU 0.7, kept so far"]
 
 
 def test_scores_end_in_a_sentence_and_leave_to_the_files_what_is_long():

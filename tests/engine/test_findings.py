@@ -1,14 +1,18 @@
 """Every fault of a label layer is found once, at its place, with the feature to mend."""
 
+import re
+
 import geopandas
 import numpy as np
 import pytest
 import shapely
 from data_scenes import CORNER, UTM, channel, hills, pixel_box, sources_of, write_polygons, write_raster
 from scipy import ndimage
+from shapely import affinity
 
-from geoseg_engine.contract import CheckJob, LabelClass, LabelLayer, Labels
+from geoseg_engine.contract import CheckJob, Grid, LabelClass, LabelLayer, Labels
 from geoseg_engine.dataset import check
+from geoseg_engine.dataset.findings import width_px
 
 BOWTIE = shapely.Polygon(
     [(CORNER[0] + x * 10, CORNER[1] - y * 10) for x, y in ((40, 40), (60, 60), (60, 40), (40, 60))]
@@ -90,6 +94,100 @@ def test_one_large_polygon_is_not_too_rare_to_split(tmp_path):
     path = scene(tmp_path, [pixel_box(5, 5, 100, 150), pixel_box(150, 5, 20, 20)], kind=["a", "b"])
     _, found = checked(tmp_path, Labels(str(path), "", "l", "kind"), tile_px=64)
     assert found[found.code == "class_too_rare"]["class"].tolist() == ["b"]
+
+
+STRIP = shapely.box(0, 0, 30, 0.6)
+WIDTHS = {
+    "square": (shapely.box(0, 0, 1.94, 1.94), 1.94),
+    "strip": (STRIP, 0.6),
+    "strip, turned": (affinity.rotate(STRIP, 33), 0.6),
+    "disc": (shapely.Point(0, 0).buffer(0.45, quad_segs=32), 0.9),
+    "ring": (shapely.Point(0, 0).buffer(20).boundary.buffer(0.25), 0.5),
+    "body with a tail": (shapely.union_all([shapely.box(0, 0, 3, 3), shapely.box(3, 1, 60, 1.1)]), 3.0),
+    "strip beside a square": (shapely.MultiPolygon([STRIP, shapely.box(40, 0, 42, 2)]), 2.0),
+}
+
+
+@pytest.mark.parametrize(("shape", "expected"), WIDTHS.values(), ids=WIDTHS)
+@pytest.mark.parametrize(("width", "height"), [(10.0, 10.0), (10.0, 25.0), (0.0002, 0.0003)])
+def test_the_width_of_a_polygon_is_its_widest_place_in_pixels_of_both_directions(
+    shape, expected, width, height
+):
+    grid = Grid("EPSG:4326", (width, 0.0, 5.0, 0.0, -height, 50.0), 100, 100)
+    drawn = affinity.translate(
+        affinity.scale(shape, width, height, origin=(0, 0)), 5 + 3 * width, 50 - 70 * height
+    )
+    found = width_px(np.array([drawn], object), grid)[0]
+    assert found == pytest.approx(expected, abs=0.03) if expected < 1 else 1 <= found <= expected + 0.03
+
+
+def test_squares_of_two_pixels_are_no_slivers(tmp_path):
+    shapes = [pixel_box(row, col, 1.94, 1.94) for row in range(5, 190, 20) for col in range(5, 200, 40)]
+    path = scene(tmp_path, shapes)
+    result, found = checked(tmp_path, Labels(str(path)))
+    assert len(found) == 0 and result["findings"] == {}
+
+
+def test_polygons_of_one_pixel_are_neither_tiny_nor_narrow_in_another_crs(tmp_path):
+    shapes = [pixel_box(row, col, 1, 1) for row in range(5, 190, 20) for col in range(5, 200, 40)]
+    path = scene(tmp_path, shapes, crs="EPSG:32633")
+    _, found = checked(tmp_path, Labels(str(path)))
+    assert not {"sliver", "tiny_polygon"} & set(found.code)
+
+
+FAULTY = {
+    "tiny_polygon": lambda row, col: [pixel_box(row, col, 0.5, 0.5)],
+    "sliver": lambda row, col: [pixel_box(row, col, 0.4, 12)],
+    "duplicate": lambda row, col: [pixel_box(row, col, 4, 4)] * 2,
+    "overlap_same_class": lambda row, col: [pixel_box(row, col, 4, 4), pixel_box(row, col, 4, 5)],
+}
+
+
+@pytest.mark.parametrize("code", FAULTY)
+@pytest.mark.parametrize(("faulty", "sound"), [(1, 0), (1, 8), (3, 8), (8, 3), (8, 0)])
+def test_no_advice_is_to_delete_what_was_drawn(tmp_path, code, faulty, sound):
+    places = [(row, col) for row in range(5, 190, 45) for col in range(5, 220, 70)]
+    shapes = [shape for place in places[:faulty] for shape in FAULTY[code](*place)]
+    shapes += [pixel_box(row, col, 6, 6) for row, col in places[faulty : faulty + sound]]
+    result, _ = checked(tmp_path, Labels(str(scene(tmp_path, shapes))))
+    told = [item for item in result["problems"] if item["code"] == code]
+    assert len(told) == 1 and "of 'l'" in told[0]["message"]
+    for item in result["problems"]:
+        assert "elete them" not in item["hint"] and "delete these" not in item["hint"], item
+        assert not re.search(r"\b1 (pixels|polygons|features|classes)\b", item["message"]), item
+    if code in ("tiny_polygon", "sliver"):
+        assert ("smaller pixel size" in told[0]["hint"]) == (faulty >= sound)
+        assert told[0]["message"].startswith(
+            "The only" if faulty + sound == 1 else "All 8" if not sound else f"{faulty} of {faulty + sound}"
+        )
+
+
+@pytest.mark.parametrize(
+    ("shapes", "kinds", "settings", "told", "advice"),
+    [
+        ([(5, 5, 0.3, 0.3)], None, {}, "its polygon holds no centre of a pixel", "larger than a pixel"),
+        ([(5, 5, 3, 3)] * 2, None, {"min_area_px": 50}, "in patches below 50 px", "smaller minimum area"),
+        ([(5, 5, 6, 6)], None, {"border_px": 8}, "in the band of 8 px along", "narrower border"),
+        ([(5, 5, 9, 9)] * 2, ["a", "b"], {}, "or other classes cover it", "inside the area"),
+        ([(5, 5, 9, 9)] * 2, [None, None], {}, "no class besides 'background'", "class field"),
+    ],
+)
+def test_a_class_without_pixels_is_told_with_where_they_went(tmp_path, shapes, kinds, settings, told, advice):
+    path = scene(tmp_path, [pixel_box(*shape) for shape in shapes], **({"kind": kinds} if kinds else {}))
+    result, _ = checked(tmp_path, Labels(str(path), "", "l", "kind" if kinds else "", **settings))
+    codes = ("class_without_pixels", "one_class")
+    (problem,) = [item for item in result["problems"] if item["code"] in codes]
+    assert told in problem["message"] and advice in problem["hint"] and problem["severity"] == "error"
+
+
+def test_many_faulty_classes_share_one_sentence(tmp_path):
+    shapes = [pixel_box(row, col, 2, 2) for row in range(5, 190, 20) for col in range(5, 200, 20)]
+    path = scene(tmp_path, shapes, kind=[f"k{number:03}" for number in range(len(shapes))])
+    result, _ = checked(tmp_path, Labels(str(path), "", "l", "kind", unlabelled="unknown"))
+    told = {code: [item for item in result["problems"] if item["code"] == code] for code in
+            ("rare_class", "class_too_rare")}  # fmt: skip
+    assert [len(items) for items in told.values()] == [1, 1]
+    assert told["rare_class"][0]["message"].startswith("All 100 classes have fewer than 100 pixels")
 
 
 def test_merged_and_excluded_classes_do_not_overlap(tmp_path):

@@ -1,10 +1,10 @@
-"""Spectral indices by name, and which band plays which part."""
+"""Spectral indices by name."""
 
 import numpy as np
 import pytest
 
 from geoseg_engine.bands.expressions import parsed
-from geoseg_engine.contract import INDICES, ROLES, GeoSegError, guess_roles, index_band
+from geoseg_engine.contract import INDICES, ROLES, GeoSegError, index_band
 
 SPECTRUM = {
     "blue": 0.05,
@@ -44,38 +44,3 @@ def test_what_is_missing_is_named():
     assert caught.value.code == "missing_roles"
     with pytest.raises(GeoSegError, match="'NOPE'"):
         index_band("NOPE", {})
-
-
-@pytest.mark.parametrize(
-    ("names", "expected"),
-    [
-        (["B02", "B03", "B04", "B08"], ["B02", "B03", "B04", None, "B08", None, None]),
-        (
-            [f"S2 B{part}" for part in ("2", "3", "4", "5", "8A", "11", "12")],
-            ["S2 B2", "S2 B3", "S2 B4", "S2 B5", "S2 B8A", "S2 B11", "S2 B12"],
-        ),
-        (
-            [f"SR_B{part}" for part in range(1, 8)],
-            ["SR_B2", "SR_B3", "SR_B4", None, "SR_B5", "SR_B6", "SR_B7"],
-        ),
-        (["B1", "B2", "B3", "B4", "B5", "B7"], ["B1", "B2", "B3", None, "B4", "B5", "B7"]),
-        (
-            ["Blue", "Green", "Red", "Red edge 1", "NIR", "swir16", "SWIR 2"],
-            ["Blue", "Green", "Red", "Red edge 1", "NIR", "swir16", "SWIR 2"],
-        ),
-        (
-            ["a (490 nm)", "b (0.56 µm)", "c (665 nm)", "d (842 nm)", "e (783 nm)", "f (1610 nm)"],
-            ["a (490 nm)", "b (0.56 µm)", "c (665 nm)", None, "d (842 nm)", "f (1610 nm)", None],
-        ),
-        (["Band 1", "Band 2", "Band 3", "Band 4"], [None] * 7),
-        (["height", "slope"], [None] * 7),
-    ],
-)
-def test_roles_are_guessed_from_names(names, expected):
-    assert guess_roles(names) == {
-        role: name for role, name in zip(ROLES, expected, strict=True) if name is not None
-    }
-
-
-def test_wavelengths_that_are_given_count():
-    assert guess_roles(["x", "y"], {"x": 660, "y": 840}) == {"red": "x", "nir": "y"}

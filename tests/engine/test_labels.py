@@ -106,7 +106,7 @@ def test_ground_of_unknown_class_is_ignored_not_background(scene):
     ids, result = burn(scene, Labels(str(path), class_field="kind", classes=(LabelClass(0, "a", "a"),)))
     assert (ids[10:15, 10:15] == IGNORE).all() and (ids[20:25, 20:25] == IGNORE).all() and ids[0, 0] == 1
     assert {"null_class", "not_in_legend"} <= set(codes(result))
-    assert "1 polygons" in next(
+    assert "1 of 3 polygons" in next(
         item["message"] for item in result["warnings"] if item["code"] == "null_class"
     )
 

@@ -54,6 +54,7 @@ def metrics(**changes):
             "plan": {"loss": "ce+lovasz", "crop_px": 64, "batch_size": 8, "augment": ["flip", "turn"]},
             "epochs_run": 9,
             "best_epoch": 5,
+            "kept_sentence": "Kept epoch 5: lowest validation loss.",
         },
         **changes,
     }
@@ -86,7 +87,7 @@ def test_everything_has_its_place(page):
         assert f"<h2>{title}</h2>" in page
     assert "on the map, km²" in page and "+25.0%" in page and "2.000" in page
     assert "64 px because slides are small" in page and "U-Net; width 16, levels 3" in page
-    assert "9, the best was 5" in page and "flip, turn" in page and "ce+lovasz" in page
+    assert "Kept epoch 5: lowest validation loss." in page and "flip, turn" in page and "ce+lovasz" in page
     assert "Where it is worst" in page and "Where it is best" not in page
     assert "from a probability of 0.33 on" in page
 

@@ -129,7 +129,7 @@ def test_few_pixels_are_all_taken_and_no_class_gets_less_than_two(tmp_path):
 
 
 def test_too_few_points_for_every_class_is_said(tmp_path, ids):
-    result, _ = run(tmp_path, count=60)
+    result, _ = run(tmp_path, count=60, least=50)
     assert "few_points" in {item["code"] for item in result["warnings"]}
     assert [row["points"] for row in result["rows"]] == [20, 20, 20]
 
@@ -140,6 +140,56 @@ def test_expected_error_of_the_design_is_what_repeated_samples_show():
     points, pixels = np.array([50, 150]), np.array([10**6, 10**7])
     seen = [weights @ (random.binomial(points, accuracy) / points) for _ in range(4000)]
     assert expected_error(weights, accuracy, points, pixels) == pytest.approx(np.std(seen), rel=0.05)
+
+
+@pytest.mark.parametrize("shares", [[1.0], [0.5, 0.5], [0.8, 0.17, 0.03], [0.4, 0.3, 0.2, 0.05, 0.05]])
+def test_a_sample_that_nobody_specified_is_one_that_people_can_interpret(shares):
+    weights, pixels = np.array(shares), np.full(len(shares), 10**6)
+    job = SampleJob("map.tif")
+    asked, points = sampling.laid_out(job, weights, np.full(len(shares), 0.8), pixels)
+    error = expected_error(weights, np.full(len(shares), 0.8), points, pixels)
+    assert 50 <= points.sum() <= 100 and 1.96 * error <= 0.1 and points.min() >= 10
+    assert expected_error(weights, 0.8, allocated(asked - 1, weights, pixels, "mixed", -1), pixels) > 0.05
+
+
+def test_the_number_is_known_before_any_point_is_made(tmp_path, ids):
+    plan = sampling.run(SampleJob("map.tif", dry_run=True), tmp_path, Channel(tmp_path))
+    assert not (tmp_path / "sample.gpkg").exists() and "output" not in plan
+    told, log = [], Channel(tmp_path)
+    log.log = lambda text, level="info": told.append(text)
+    result = sampling.run(SampleJob("map.tif"), tmp_path, log)
+    frame = geopandas.read_file(result["output"])
+    assert plan["count"] == result["count"] == len(frame)
+    assert told == [plan["sentence"]] and plan["sentence"].startswith(
+        f"{len(frame)} points: overall accuracy"
+    )
+    assert plan["half_width"] == pytest.approx(1.96 * plan["standard_error"], abs=1e-4)
+    assert max(row["half_width"] for row in plan["rows"]) > plan["half_width"]
+
+
+def test_more_points_than_the_limit_are_refused_with_what_it_would_give(tmp_path, ids):
+    with pytest.raises(GeoSegError) as caught:
+        run(tmp_path, standard_error=0.01, most=500)
+    assert caught.value.code == "too_many_points" and "500" in caught.value.message
+    assert "0.0" in caught.value.hint and not (tmp_path / "sample.gpkg").exists()
+    assert run(tmp_path, count=700, most=500)[0]["count"] == 700, "a number that was asked for is no accident"
+
+
+@pytest.mark.parametrize(("count", "told"), [(20, False), (300, True)])
+def test_a_map_that_is_small_against_its_sample_is_told(tmp_path, ids, count, told):
+    result, _ = run(tmp_path, count=count, allocation="proportional")
+    said = [item["message"] for item in result["warnings"] if item["code"] == "small_map"]
+    assert bool(said) == told
+    if told:
+        assert (
+            f"{result['pixels']:,} pixels" in said[0] and f"1 in {round(result['pixels'] / 300)}" in said[0]
+        )
+
+
+def test_a_sample_of_all_pixels_says_so(tmp_path):
+    write_map(tmp_path / "map.tif", np.zeros((6, 5), np.uint8), grid_of(6, 5))
+    result, frame = run(tmp_path, count=100)
+    assert len(frame) == 30 and any("all of them" in item["message"] for item in result["warnings"])
 
 
 @pytest.mark.parametrize("how", ["proportional", "mixed", "equal"])

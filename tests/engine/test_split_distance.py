@@ -5,13 +5,16 @@ import pytest
 from data_scenes import utm_grid, write_raster
 from scipy.spatial.distance import cdist
 
+from geoseg_engine.contract import Dataset, Problem, Recipe
 from geoseg_engine.dataset.leakage import (
     CELL_PX,
+    SPLITS_CLOSE,
     STRIP_ROWS,
     distance_m,
     distance_problems,
     distance_sentence,
     least_distance,
+    warnings_for,
 )
 from geoseg_engine.dataset.split import NONE, Blocks
 from geoseg_engine.raster.grid import Window
@@ -81,3 +84,23 @@ def test_the_sentence_has_pixels_and_metres_and_what_it_means():
     (warning,) = distance_problems(9.0, grid, 48)
     assert warning.code == "splits_close" and "48 px" in warning.message and "9 px (90 m)" in warning.message
     assert not distance_problems(60.0, grid, 48) and not distance_problems(0.0, grid, 48)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "side"),
+    [(202, 161, 0), (3, 165, 0), (1200, 800, 384), (900, 600, 288), (600, 400, 192)],
+)
+def test_blocks_are_advised_only_where_they_fit(width, height, side):
+    (warning,) = distance_problems(9.0, utm_grid(width, height), 48)
+    assert (f"blocks of at least {side} px" in warning.hint) == bool(side)
+    assert ("too small" in warning.hint) == (not side)
+    if side:
+        assert (width // side) * (height // side) >= 6
+
+
+@pytest.mark.parametrize(("reach_px", "told"), [(0, False), (8, False), (9, True), (48, True), (None, True)])
+def test_close_splits_concern_only_models_that_look_so_far(reach_px, told):
+    close, other = Problem(SPLITS_CLOSE, "x"), Problem("hull_only", "y")
+    recipe = Recipe((), (), utm_grid(9, 9))
+    dataset = Dataset("d", recipe, "", "", "", (), warnings=(close, other), split_distance_px=8.5)
+    assert warnings_for(dataset, reach_px) == [close] * told + [other]

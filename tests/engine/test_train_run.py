@@ -20,6 +20,7 @@ from geoseg_engine.contract import (
     read_json,
     write_json,
 )
+from geoseg_engine.modelfile import validation_data
 from geoseg_engine.modelfile.precision import Precision
 from geoseg_engine.scores.metrics import scores
 from geoseg_engine.training import checkpoint, descent, fit, loop, scene
@@ -171,7 +172,7 @@ def test_resume_keeps_the_descent_of_the_run(dataset, trained, tmp_path, unexpor
     channel = Recorder(tmp_path)
     job = small_job(dataset, resume=True, epochs=5, optimiser="sgd", monitor="loss", seed=7, max_minutes=9)
     result = fit.run(job, tmp_path, channel)
-    assert result["monitor"] == "miou" and result["score"] >= trained[0]["score"]
+    assert result["monitor"] == trained[0]["monitor"] and result["score"] <= trained[0]["score"]
     told = " ".join(item["text"] for item in channel.of("log"))
     assert "optimiser adamw, monitor miou, seed 42" in told
     assert checkpoint.load(tmp_path / checkpoint.FILE)["plan"]["minutes"] == 9
@@ -285,6 +286,12 @@ def test_a_score_that_stays_lowers_the_rate_and_the_end_does_in_any_case():
     assert rate(1.0, "plateau", 1.0) == pytest.approx(descent.FINAL_RATE)
 
 
+@pytest.fixture
+def much_validation(monkeypatch):
+    """The one region that validates in the scene counts as enough."""
+    monkeypatch.setattr(validation_data, "MIN_REGIONS", 1)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -293,19 +300,58 @@ def test_a_score_that_stays_lowers_the_rate_and_the_end_does_in_any_case():
         {"loss": "focal+dice", "augment": ("flip", "rotate", "cutmix"), "monitor": "foreground_iou"},
     ],
 )
-def test_other_settings_train_as_well(dataset, tmp_path, unexported, changes):
+def test_other_settings_train_as_well(dataset, tmp_path, unexported, much_validation, changes):
     result = fit.run(small_job(dataset, **changes), tmp_path, Recorder(tmp_path))
     assert result["miou"] > 0.6
     assert result["monitor"] == changes.get("monitor", "miou")
 
 
-def test_training_stops_when_iou_no_longer_rises(dataset, tmp_path, monkeypatch, unexported):
+def test_training_stops_when_iou_no_longer_rises(dataset, tmp_path, monkeypatch, unexported, much_validation):
     scripted = iter([0.3, 0.5, 0.7, 0.6, 0.65, 0.1, 0.9])
     judge = Trainer.judge
     monkeypatch.setattr(Trainer, "judge", lambda self, *_: judge(self, next(scripted)))
     job = small_job(dataset, epochs=7, patience=3, steps_per_epoch=1)
     result = fit.run(job, tmp_path, Recorder(tmp_path))
     assert (result["epochs_run"], result["best_epoch"], result["score"]) == (6, 3, 0.7)
+    assert result["kept_sentence"] == "Kept epoch 3: highest validation mean IoU, 0.700."
+
+
+def test_few_validation_data_keep_the_epoch_of_the_lowest_loss_and_call_it_nothing_else(
+    dataset, tmp_path, monkeypatch, unexported
+):
+    """As a first-time user saw it: IoU 1.000 at first, then a loss six times as high and half the IoU."""
+    losses = iter([1.9, 0.7, 0.3, 0.2, 0.17, 0.25, 0.5, 0.9, 1.0])
+    validate = loop.validate
+
+    def scripted(*given, **more):
+        return dataclasses.replace(validate(*given, **more), loss=next(losses))
+
+    monkeypatch.setattr(loop, "validate", scripted)
+    channel = Recorder(tmp_path)
+    job = small_job(dataset, epochs=9, patience=3, steps_per_epoch=1)
+    result = fit.run(job, tmp_path, channel)
+    assert (result["best_epoch"], result["monitor"], result["epochs_run"]) == (6, "loss", 9)
+    assert result["score"] == pytest.approx((0.2 + 0.17 + 0.25) / 3)
+    kept = result["kept_sentence"]
+    assert kept.startswith("Kept epoch 6: lowest validation loss (mean of 3 epochs); too few validation data")
+    assert "1 separate region" in kept and kept.count("best") == kept.count("to call it best") == 1
+    told = [item["text"] for item in channel.of("log")]
+    assert any(kept in text for text in told) and not any("best epoch" in text.lower() for text in told)
+    history = json.loads((tmp_path / "history.json").read_text(encoding="utf-8"))
+    assert [row["best"] for row in history] == [True] * 6 + [False] * 3
+    metrics = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["kept_sentence"] == kept
+    assert "all classes keep weight 1" in result["calibration_sentence"]
+
+
+def test_a_checkpoint_of_another_rule_goes_on(dataset, trained, tmp_path, unexported):
+    """The score in it was an IoU, and what is monitored now is a loss: they are not compared."""
+    saved = checkpoint.load(trained[2] / checkpoint.FILE)
+    del saved["monitor"]  # of the job, as before
+    saved["best"] = {**saved["best"], "score": 0.0, "peak": 0.0}
+    torch.save(saved, tmp_path / checkpoint.FILE)
+    result = fit.run(small_job(dataset, resume=True, epochs=5), tmp_path, Recorder(tmp_path))
+    assert result["epochs_run"] == 5 and result["best_epoch"] == 5 and result["monitor"] == "loss"
 
 
 def test_without_validation_the_last_epoch_is_kept_with_a_warning(tmp_path, unexported):

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from docked import polygon_layer, raster_layer
-from qgis.core import QgsFeature, QgsGeometry, QgsProject, QgsVectorLayer
+from osgeo import gdal
+from qgis.core import QgsFeature, QgsGeometry, QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QKeyEvent
 from qgis.PyQt.QtWidgets import QDialogButtonBox
@@ -17,7 +18,7 @@ from geoseg_plugin.dock.adding.derived import radar_dialog, relief_dialog
 from geoseg_plugin.dock.adding.dialog import AddDialog, band_options
 from geoseg_plugin.dock.adding.expression import ExpressionDialog
 from geoseg_plugin.dock.adding.index import IndexDialog
-from geoseg_plugin.dock.adding.series import SeriesDialog
+from geoseg_plugin.dock.adding.series import SeriesDialog, clear_code
 from geoseg_plugin.dock.adding.vector import VectorDialog
 from geoseg_plugin.dock.choices import LabelEdits, MoreLabels, RasterRow
 from geoseg_plugin.dock.pages.data import DataPage
@@ -25,9 +26,11 @@ from geoseg_plugin.dock.widgets.band_tree import BandTree
 from geoseg_plugin.dock.widgets.band_window import BandWindow, clip_values
 from geoseg_plugin.dock.widgets.class_table import ClassTable
 from geoseg_plugin.jobs.additions import Addition
+from geoseg_plugin.jobs.bandroles import LayerBands, guess_bands
 from geoseg_plugin.jobs.composition import Composition, compose
 from geoseg_plugin.jobs.inputs import RasterInput
 from geoseg_plugin.jobs.legend import edited
+from geoseg_plugin.layers.spectra import layer_bands
 
 ROWS = [
     RasterRow("id_optical", "optical", ("B2", "B3", "B4", "B8"), "10 m", tick=True),
@@ -56,10 +59,19 @@ def is_whole(addition: Addition) -> Composition:
     return made
 
 
-def test_an_index_guesses_its_bands_and_brings_those_that_are_not_ticked() -> None:
-    dialog = IndexDialog(band_options(ROWS))
+def bands_of(name: str, names: tuple[str, ...], sensor: str = "", *waves: float) -> LayerBands:
+    """What is known of a layer's bands."""
+    return LayerBands(f"id_{name}", name, names, waves or (None,) * len(names), sensor)
+
+
+OPTICAL = bands_of("optical", ("B2", "B3", "B4", "B8"), "S2A_MSIL2A_2020")
+
+
+def test_an_index_proposes_its_bands_and_brings_those_that_are_not_ticked() -> None:
+    dialog = IndexDialog(band_options(ROWS), layers=[OPTICAL])
     dialog.index.setCurrentIndex(dialog.index.findData("NDVI"))
     assert can_add(dialog)
+    assert "Red: band 4 of Sentinel-2" in dialog.proposal.text() and not dialog.proposal.isHidden()
     made = is_whole(dialog.addition())
     assert made.bands[-1].name == "NDVI"
     assert made.bands[-1].inputs == {"nir": "optical: B8", "red": "optical: B4"}
@@ -68,6 +80,67 @@ def test_an_index_guesses_its_bands_and_brings_those_that_are_not_ticked() -> No
     assert not can_add(dialog) and "infrared 2" in dialog.complaint()
     dialog.roles["swir2"].setCurrentIndex(1)
     assert can_add(dialog)
+
+
+def test_bands_that_nobody_can_know_are_left_open() -> None:
+    dialog = IndexDialog(band_options(ROWS), layers=[bands_of("optical", ("B2", "B3", "B4", "B8"), "mosaic")])
+    dialog.index.setCurrentIndex(dialog.index.findData("NDVI"))
+    assert not can_add(dialog) and dialog.proposal.isHidden()
+    assert [dialog.roles[role].currentData() for role in ("red", "nir")] == [-1, -1]
+    dialog.roles["red"].setCurrentIndex(dialog.roles["red"].findData(0))
+    dialog.index.setCurrentIndex(dialog.index.findData("NGRDI"))
+    assert dialog.roles["red"].currentData() == 0, "what was chosen stays"
+
+
+def test_the_bands_of_one_image_are_taken_together() -> None:
+    layers = [
+        bands_of("photo", ("red", "green", "blue")),
+        bands_of("T32UVR_20200624T103031_B04_10m", ("T32UVR_20200624T103031_B04_10m",)),
+        bands_of("T32UVR_20200624T103031_B08_10m", ("T32UVR_20200624T103031_B08_10m",)),
+    ]
+    found = guess_bands(layers, ("red", "nir"))
+    assert {role: band.input.layer_id for role, band in found.bands.items()} == {
+        "red": layers[1].layer_id,
+        "nir": layers[2].layer_id,
+    }
+    assert found.rivals == () and guess_bands(layers, ("red",)).rivals
+    waves = [LayerBands("a", "a", ("", ""), (842.0, 665.0)), LayerBands("b", "b", ("x", "y"), (None, None))]
+    assert guess_bands(waves, ("red", "nir")).bands["red"].input.index == 2
+
+
+@pytest.mark.parametrize(
+    ("metadata", "domain", "expected"),
+    [
+        ({"CENTRAL_WAVELENGTH_UM": "0.665"}, "IMAGERY", 665.0),
+        ({"wavelength": "665", "wavelength_units": "Nanometers"}, "", 665.0),
+        ({"Wavelength": "0.665", "Wavelength_Units": "micrometers"}, "", 665.0),
+        ({"WAVELENGTH": "665", "WAVELENGTH_UNIT": "nm"}, "", 665.0),
+        ({"wavelength": "0.665"}, "", 665.0),
+        ({"wavelength": "12", "wavelength_units": "Index"}, "", None),
+        ({"wavelength": "10.9", "wavelength_units": "um"}, "", None),
+        ({"wavelength": "red"}, "", None),
+    ],
+)
+def test_wavelengths_are_read_as_programs_write_them(
+    tmp_path: Path, metadata: dict[str, str], domain: str, expected: float | None
+) -> None:
+    path = str(tmp_path / "LC08_L2SP_193.tif")
+    dataset = gdal.GetDriverByName("GTiff").Create(path, 4, 4, 2)
+    dataset.GetRasterBand(2).SetMetadata(metadata, domain)
+    dataset.SetMetadata({"SPACECRAFT_ID": "LANDSAT_8"})
+    dataset = None
+    found = layer_bands(QgsRasterLayer(path, "scene", "gdal"))
+    assert found.wavelengths_nm[0] is None and found.wavelengths_nm[1] == pytest.approx(expected)
+    assert "LANDSAT_8" in found.sensor and "LC08_L2SP" in found.sensor and found.title == "scene"
+
+
+def test_a_header_of_envi_lists_the_wavelengths_of_all_bands(tmp_path: Path) -> None:
+    path = str(tmp_path / "cube.bin")
+    dataset = gdal.GetDriverByName("ENVI").Create(path, 4, 4, 2)
+    dataset.SetMetadata({"wavelength": "{0.665, 0.842}", "wavelength_units": "Micrometers"}, "ENVI")
+    dataset = None
+    found = layer_bands(QgsRasterLayer(path, "cube", "gdal"))
+    assert found.wavelengths_nm == pytest.approx((665.0, 842.0))
 
 
 def test_an_expression_is_read_before_it_is_added() -> None:
@@ -88,13 +161,16 @@ def test_an_expression_is_read_before_it_is_added() -> None:
 
 def test_relief_and_radar_carry_their_parameters() -> None:
     relief = relief_dialog(band_options(ROWS))
-    relief.band.setCurrentIndex(relief.band.findText("dem"))
+    assert relief.band.currentText() == "dem", "the one layer that is called a DEM"
+    assert not can_add(relief_dialog(band_options([ROWS[0]]))), "no band of an image is proposed as a DEM"
     relief.derive.setCurrentIndex(relief.derive.findData("tpi"))
     relief.inputs["tpi", "radius_m"].setValue(500)
     made = is_whole(relief.addition())
     assert (made.bands[-1].derive, made.bands[-1].parameters) == ("tpi", {"radius_m": 500.0})
     assert made.sources[-1].path == "/d.tif"
     radar = radar_dialog(band_options(ROWS))
+    assert not can_add(radar) and "Choose a band" in radar.complaint()
+    radar.band.setCurrentIndex(1)
     radar.derive.setCurrentIndex(radar.derive.findData("lee"))
     assert is_whole(radar.addition()).bands[-1].parameters == {"size_px": 7.0, "looks": 1.0}
 
@@ -153,6 +229,8 @@ def test_a_series_offers_what_the_engine_found(tmp_path: Path) -> None:
     assert not can_add(dialog)
     dialog.show_offer({**OFFER, "remarks": ["the times are parts of months"]})
     assert dialog.found.text().endswith("The times are parts of months.")
+    dialog.show_offer({**OFFER, "masks": [{"name": "SCL", "values": [0, 4, 5, 8]}]})
+    assert dialog.clear.text() == "" and not can_add(dialog) and "mean clear" in dialog.complaint()
     nothing = {
         "kind": "raster",
         "bands": [{"index": 1, "name": "Band 1"}],
@@ -164,10 +242,21 @@ def test_a_series_offers_what_the_engine_found(tmp_path: Path) -> None:
     assert "No dates." in dialog.found.text() and not can_add(dialog)
 
 
+@pytest.mark.parametrize(
+    ("name", "codes", "clear"),
+    [("CLM", (0, 1, 255), "0"), ("cloud_mask", (0, 1), "0"), ("valid", (0, 1), "1"), ("clear", (0, 1), "1"),
+     ("SCL", (4, 5, 8), ""), ("cloud", (0, 1, 2, 3), ""), ("mask", (0, 1), ""), ("landcover", (1,), "")],
+)  # fmt: skip
+def test_the_value_that_means_clear_is_known_by_the_name_of_a_yes_or_no(
+    name: str, codes: tuple[float, ...], clear: str
+) -> None:
+    assert clear_code(name, codes) == clear
+
+
 def test_added_bands_are_rows_that_can_be_removed_and_are_remembered() -> None:
     page = DataPage()
     page.set_rasters(ROWS)
-    dialog = IndexDialog(band_options(ROWS))
+    dialog = IndexDialog(band_options(ROWS), layers=[OPTICAL])
     dialog.added.connect(page.bands.add)
     dialog.index.setCurrentIndex(dialog.index.findData("NDVI"))
     dialog.buttons.accepted.emit()

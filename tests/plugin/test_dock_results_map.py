@@ -135,10 +135,11 @@ def test_points_that_are_no_sample_are_refused(desk: Desk) -> None:
 
 def test_a_sample_comes_into_the_group_of_its_map_and_is_chosen(desk: Desk) -> None:
     part = desk.dock.results.map
-    part.error.setValue(2.0)
+    part.half_width.setValue(4.0)
     part.sample_button.click()
     job, folder = desk.runner.job(), desk.runner.submissions[0].folder
-    assert job.problems() == [] and (job.count, job.standard_error, job.allocation) == (0, 0.02, "mixed")
+    assert job.problems() == [] and (job.count, job.allocation, job.dry_run) == (0, "mixed", False)
+    assert job.standard_error == pytest.approx(0.0204, abs=1e-4)
     sample_points(folder / "sample.gpkg")
     desk.runner.finish(output=str(folder / "sample.gpkg"), count=4, rows=[], warnings=[])
     settled(desk)
@@ -148,7 +149,36 @@ def test_a_sample_comes_into_the_group_of_its_map_and_is_chosen(desk: Desk) -> N
     ]
     assert [node.name() for node in group.findLayers()] == ["Reference sample", "Classes"]
     part.sample_button.click()
-    assert desk.runner.submissions[0].folder.name == "sample-2", "somebody may have filled in the first"
+    folder = desk.runner.submissions[0].folder
+    assert folder.name == "sample-2", "somebody may have filled in the first"
+    sample_points(folder / "sample.gpkg")
+    desk.runner.finish(output=str(folder / "sample.gpkg"), count=4, rows=[], warnings=[])
+    settled(desk)
+    shown = {node.name(): node.itemVisibilityChecked() for node in group.findLayers()}
+    assert shown == {"Sample 2 (reference)": True, "Reference sample": False, "Classes": True}
+    assert part.sample.currentLayer().name() == "Sample 2 (reference)" and "hidden" in part.laid_out.text()
+
+
+def test_the_number_of_points_is_shown_as_the_settings_change(desk: Desk) -> None:
+    part, maps = desk.dock.results.map, desk.controller.results.maps
+    asked: list[Any] = []
+    desk.controller.ask = asked.append
+    maps.plan_sample()
+    assert not asked, "nobody looks at the settings"
+    part.sample_group.setCollapsed(False)
+    part.half_width.setValue(5.0)
+    assert maps._timer.isActive()
+    maps.plan_sample()
+    job = asked[-1].submissions[0].job
+    assert job.dry_run and job.problems() == [] and job.standard_error == pytest.approx(0.0255, abs=1e-4)
+    small = {"code": "small_map", "message": "Only 900 pixels.", "hint": "Fewer do.", "severity": "warning"}
+    asked[-1].on_answer({"sentence": "64 points: overall accuracy to ± 9.8%.", "warnings": [small]})
+    assert part.plan_note.text() == "64 points: overall accuracy to ± 9.8%. Only 900 pixels. Fewer do."
+    part.points.setValue(200)
+    assert part.plan_note.isHidden(), "that was said of other settings"
+    maps.plan_sample()
+    asked[-1].on_problem({"message": "No.", "hint": "Other raster."})
+    assert part.plan_note.text() == "No. Other raster."
 
 
 def test_labels_of_the_project_judge_a_map(desk: Desk) -> None:

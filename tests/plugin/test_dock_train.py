@@ -267,7 +267,7 @@ def test_curves_tell_speed_time_left_and_what_is_kept(desk: Desk, tmp_path: Path
     page.show_epoch({**event, "best": True})
     page.show_epoch({**event, "epoch": 2, "miou": 0.4, "best": False})
     assert "31.3 tiles/s" in page.epoch_line.text() and "4 min left" in page.epoch_line.text()
-    assert page.curves.kept_line.text().startswith("Kept: epoch 1")
+    assert page.curves.kept_line.text().startswith("Kept so far: epoch 1")
     actions = page.curves.classes.menu().actions()
     assert [action.text() for action in actions] == ["scarp", "deposit"]
     actions[1].setChecked(True)

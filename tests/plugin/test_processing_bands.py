@@ -29,9 +29,10 @@ from test_processing import (  # noqa: F401
 )
 
 from geoseg_plugin.contract import LabelClass
+from geoseg_plugin.jobs.bandroles import LayerBands
 from geoseg_plugin.jobs.inputs import RasterInput
 from geoseg_plugin.processing.additions import months_of, settings_of, statistic
-from geoseg_plugin.processing.expressions import expression_additions, roles_of
+from geoseg_plugin.processing.expressions import expression_additions, given_roles, index_additions
 from geoseg_plugin.processing.labeloptions import merged_classes
 from geoseg_plugin.processing.parameters import with_names
 
@@ -101,11 +102,24 @@ def test_expressions_name_bands_as_the_raster_calculator_does() -> None:
         expression_additions("optical@1 * 2", [OPTICAL], [])
 
 
-def test_roles_follow_names_unless_they_are_given() -> None:
-    assert roles_of("", [OPTICAL, DEM])["red"].index == 3
-    assert roles_of("red = optical@1", [OPTICAL])["red"].index == 1
+def test_roles_follow_wavelength_or_name_unless_they_are_given() -> None:
+    known = LayerBands("o", "optical", ("B2", "B3", "B4", "B8"), (None, None, 664.5, 842.0))
+    additions, notes = index_additions(["NDVI"], "", 1.0, [OPTICAL, DEM], [known])
+    assert [(item.variable, item.index) for item in additions[0].inputs] == [("red", 3), ("nir", 4)]
+    assert "red = optical: B4 (by wavelength 664.5 nm)" in notes[0]
+    additions, notes = index_additions(["NDVI"], "red = optical@1; nir=optical@2", 1.0, [OPTICAL], [known])
+    assert [item.index for item in additions[0].inputs] == [1, 2] and notes == ()
     with pytest.raises(ValueError, match="'rot' is none of blue"):
-        roles_of("rot=optical@1", [OPTICAL])
+        given_roles("rot=optical@1", [OPTICAL])
+
+
+def test_an_index_whose_bands_nobody_can_know_asks_for_them() -> None:
+    plain = LayerBands("o", "optical", ("B2", "B3", "B4", "B8"), (None,) * 4)
+    with pytest.raises(ValueError, match="Say in ROLES"):
+        index_additions(["NDVI"], "", 1.0, [OPTICAL], [plain])
+    two = [LayerBands(title, title, ("red", "nir"), (None, None)) for title in ("2019", "2021")]
+    with pytest.raises(ValueError, match="2019; 2021"):
+        index_additions(["NDVI"], "", 1.0, [OPTICAL], two)
 
 
 def test_statistics_months_and_settings() -> None:

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 from classmaps import ADJUSTED, AREAS, class_map, sample_points
-from qgis.core import QgsProcessingFeatureSourceDefinition, QgsProject, QgsRasterLayer, QgsVectorLayer
+from qgis.core import (
+    QgsProcessingContext,
+    QgsProcessingFeatureSourceDefinition,
+    QgsProcessingFeedback,
+    QgsProject,
+    QgsRasterLayer,
+    QgsVectorLayer,
+)
 from test_processing import checked, engine, provider, record, run, slides
 
 from geoseg_plugin.contract import GeoSegError
@@ -121,12 +128,28 @@ def test_a_sample_is_designed_and_styled(
         7,
     )
     assert (results["POINTS"], results["ERROR"]) == (4, 0.02)
+    assert (job.most, job.least) == (500, -1), "no more points than somebody can look at, unless asked for"
     layer = QgsVectorLayer(f"{output}|layername=sample", "sample", "ogr")
     names = layer.editorWidgetSetup(layer.fields().lookupField("reference")).config()["map"]
     assert [next(iter(item)) for item in names] == ["background", "scarp", "deposit", "Another class"]
     assert "is not 'class=share'" in checked(
         provider, "samplepoints", **{**given, "EXPECTED_BY_CLASS": "scarp:2"}
     )
+
+
+def test_a_second_sample_has_a_name_of_its_own(
+    provider: GeoSegProvider, qgis_new_project: None, tmp_path: Path
+) -> None:
+    file = str(sample_points(tmp_path / "points.gpkg"))
+    project = QgsProject.instance()
+    project.addMapLayer(QgsVectorLayer(f"{file}|layername=sample", "Reference sample", "ogr"))
+    context = QgsProcessingContext()
+    context.setProject(project)
+    context.addLayerToLoadOnCompletion(file, context.LayerDetails("Sample points", project, "OUTPUT"))
+    algorithm = provider.algorithm("samplepoints").create()
+    algorithm.points = file
+    algorithm.postProcessAlgorithm(context, QgsProcessingFeedback())
+    assert context.layersToLoadOnCompletion()[file].name == "Sample 2 (reference)"
 
 
 def test_any_map_with_any_labels(

@@ -66,11 +66,11 @@ def sentences(event: Mapping[str, Any]) -> list[str]:
 
 
 def epoch_line(event: Mapping[str, Any]) -> str:
-    """`Epoch 3 of 60: loss 0.412 / 0.455, mean IoU 0.701, best so far, 4 min left`."""
+    """`Epoch 3 of 60: loss 0.412 / 0.455, mean IoU 0.701, kept so far, 4 min left`."""
     parts = [f"loss {number(event.get('train_loss'))} / {number(event.get('validation_loss'))}"]
     parts.append(f"mean IoU {number(event.get('miou'))}")
     if event.get("best"):
-        parts.append("best so far")
+        parts.append("kept so far")
     if event.get("seconds_left"):
         parts.append(f"{event['seconds_left'] / 60:.0f} min left")
     return f"Epoch {event.get('epoch')} of {event.get('epochs')}: {', '.join(parts)}"

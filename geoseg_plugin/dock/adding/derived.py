@@ -48,11 +48,15 @@ class DerivedDialog(AddDialog):
         options: Sequence[BandOption],
         derivations: Sequence[Derivation],
         parent: QWidget | None = None,
+        wants_dem: bool = False,
     ) -> None:
         super().__init__(title, intro, parent)
         self._options = [item for item in options if item.input.layer_id]
         self._derivations = {item.key: item for item in derivations}
-        self.band = band_combo(self._options)
+        self.band = band_combo(self._options, tr("choose a band"))
+        likely = [place for place, item in enumerate(self._options) if item.dem or not wants_dem]
+        if len(likely) == 1:
+            self.band.setCurrentIndex(self.band.findData(likely[0]))
         self.derive = QComboBox()
         for item in derivations:
             self.derive.addItem(item.title, item.key)
@@ -79,11 +83,14 @@ class DerivedDialog(AddDialog):
         for place, widget in self.inputs.items():
             widget.setVisible(place[0] == chosen.key)
             self._labels[place].setVisible(place[0] == chosen.key)
-        self.name.setPlaceholderText(f"{self.band.currentText()}: {chosen.title.lower()}")
+        known = self.band.currentData() >= 0
+        self.name.setPlaceholderText(f"{self.band.currentText()}: {chosen.title.lower()}" if known else "")
         self.check()
 
     def complaint(self) -> str:
-        return "" if self._options else tr("There is no raster layer to derive anything from.")
+        if not self._options:
+            return tr("There is no raster layer to derive anything from.")
+        return tr("Choose a band.") if self.band.currentData() < 0 else ""
 
     def addition(self) -> Addition:
         place = self._options[self.band.currentData()].input
@@ -150,7 +157,7 @@ def relief_dialog(options: Sequence[BandOption], parent: QWidget | None = None) 
         ),
     ]  # fmt: skip
     return DerivedDialog(
-        tr("Add relief"), tr("Derived from a DEM, again at every prediction."), options, found, parent
+        tr("Add relief"), tr("Derived from a DEM, again at every prediction."), options, found, parent, True
     )
 
 

@@ -29,11 +29,12 @@ ROOMY_PX = 1200
 
 @dataclass(frozen=True)
 class BandOption:
-    """A band that can be chosen: of a raster layer, or one that was added (then `input.name`)."""
+    """A band that can be chosen: of a raster layer (perhaps a DEM), or one that was added (then `input.name`)."""
 
     text: str
     short: str
     input: Input
+    dem: bool = False
 
 
 class AddDialog(QDialog):
@@ -104,7 +105,7 @@ def band_options(rows: Sequence[RasterRow], additions: Sequence[Addition] = ()) 
             text = row.name if len(row.band_names) == 1 else f"{row.name}: {name}"
             short = row.name if len(row.band_names) == 1 else name
             if not row.problem:
-                found.append(BandOption(text, short, Input("", row.layer_id, index)))
+                found.append(BandOption(text, short, Input("", row.layer_id, index), row.dem))
     for addition in additions:
         found += [BandOption(band.name, band.name, Input("", name=band.name)) for band in addition.bands]
     return found

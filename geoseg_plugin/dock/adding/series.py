@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ class SeriesDialog(AddDialog):
         for edit in (self.start, self.end):
             edit.setDisplayFormat(DATE)
             edit.setCalendarPopup(True)
-        self.mask, self.clear = QComboBox(), QLineEdit("0")
+        self.mask, self.clear = QComboBox(), QLineEdit()
         self._clear_label = QLabel(tr("Clear values"))
         self.mask.currentIndexChanged.connect(self._on_mask_changed)
         self.clear.textChanged.connect(self.check)
@@ -159,7 +160,8 @@ class SeriesDialog(AddDialog):
         for widget in (self.clear, self._clear_label):
             widget.setVisible(bool(name))
         codes = ", ".join(str(code) for code in self._codes.get(name, [])[:12])
-        self.clear.setPlaceholderText(tr("seen: {}").format(codes) if codes else "")
+        self.clear.setPlaceholderText(tr("values found: {}").format(codes) if codes else "")
+        self.clear.setText(clear_code(name, self._codes.get(name, [])))
         self.check()
 
     def _clear_values(self) -> tuple[float, ...]:
@@ -194,9 +196,11 @@ class SeriesDialog(AddDialog):
         if not any(button.isChecked() for button in self.months):
             return tr("Choose at least one month.")
         try:
-            self._clear_values()
+            clear = self._clear_values()
         except ValueError:
             return tr("Clear values are numbers with commas between them.")
+        if self.mask.currentData() and not clear:
+            return tr("Write the values of the mask that mean clear.")
         return ""
 
     def addition(self) -> Addition:
@@ -234,6 +238,16 @@ class SeriesDialog(AddDialog):
             series=series,
             source_name=stem,
         )
+
+
+def clear_code(name: str, codes: Iterable[float]) -> str:
+    """The value of a mask that means clear, where its name says so and it is a mere yes or no; else nothing."""
+    words = set(re.split(r"[^a-z]+", name.casefold()))
+    if not set(codes) <= {0, 1, 255}:
+        return ""
+    if words & {"clear", "valid"}:
+        return "1"
+    return "0" if words & {"cloud", "clouds", "clm", "cloudmask"} else ""
 
 
 def fill(widget: QListWidget, entries: Iterable[tuple[str, Any, bool]]) -> None:

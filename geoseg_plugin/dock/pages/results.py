@@ -190,7 +190,8 @@ class ResultsPage(Page):
         colors = {str(item.get("id")): str(item.get("color", "")) for item in classes}
         fill_scores(self.scores, result.get("per_class") or [], colors, found["per_class"])
         self.more_scores.setText(more_scores(result))
-        self.intervals_note.setText(intervals_sentence(result))
+        notes = (intervals_sentence(result), str(result.get("split_note") or ""))
+        self.intervals_note.setText(" ".join(filter(None, notes)))
         self._show_reliability(result)
         self.matrix.set_matrix([str(item.get("name")) for item in classes], confusion)
         for widget in (self.headline, self.matrix_title, self.matrix_note):

@@ -20,6 +20,7 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
+from ...jobs.areas import Z95
 from ...layers.areas import accuracy_sentence, area_table
 from ..choices import NamedPath
 from ..choices_results import ComparisonChoices, SampleDesign
@@ -41,6 +42,7 @@ class MapResults(QWidget):
     areas_requested = pyqtSignal()
     table_requested = pyqtSignal()
     sample_requested = pyqtSignal(object)
+    design_changed = pyqtSignal()
     comparison_requested = pyqtSignal(object)
     errors_requested = pyqtSignal()
     report_requested = pyqtSignal()
@@ -84,29 +86,40 @@ class MapResults(QWidget):
 
     def _add_sample(self) -> None:
         why = tr(
-            "Every map confuses classes, so counted areas are off. Look at random points, write down what is really "
-            "there, and the areas come with intervals that can be published."
+            "Pixel counts are biased; a reference sample corrects them. Interpret random points, and the areas come "
+            "with intervals that can be published."
         )
         form = self._folded(tr("Correct the areas by a sample"), why)
-        self.error = percent_box(1.0, 0.1, 20.0)
+        self.sample_group = form.parentWidget()
+        self.half_width = percent_box(10.0, 0.5, 40.0)
+        self.half_width.setPrefix("± ")
         self.expected = percent_box(80.0, 1.0, 99.0)
-        self.points = self._page.spin_box("sample_points", 0, 100_000, 0, tr("as many as needed"))
+        self.points = self._page.spin_box("sample_points", 0, 100_000, 0, tr("automatic"))
         self.allocation = QComboBox()
         for key, name in allocation_names().items():
             self.allocation.addItem(name, key)
-        self._page.remember("sample_error", self.error)
+        self._page.remember("sample_half_width", self.half_width)
         self._page.remember("sample_expected", self.expected)
         self._page.remember("sample_allocation", self.allocation)
-        form.addRow(tr("Standard error"), self.error)
+        form.addRow(tr("95 % interval"), self.half_width)
         form.addRow(tr("Expected accuracy"), self.expected)
         form.addRow(tr("Points"), self.points)
-        form.addRow(tr("Shared out"), self.allocation)
-        self.error.setToolTip(tr("Of the overall accuracy. Half of it costs four times as many points."))
+        form.addRow(tr("Allocation"), self.allocation)
+        self.half_width.setToolTip(
+            tr("Of the overall accuracy, to either side. Half as wide costs four times as many points.")
+        )
         self.expected.setToolTip(tr("The share of a class on the map that probably is that class."))
-        self.points.valueChanged.connect(lambda count: self.error.setEnabled(count == 0))
-        self.sample_button = QPushButton(tr("&Lay out points"))
+        self.points.valueChanged.connect(lambda count: self.half_width.setEnabled(count == 0))
+        self.plan_note = small_label("")
+        self.plan_note.hide()
+        form.addRow(self.plan_note)
+        self.sample_button = QPushButton(tr("&Create sample points"))
         self.sample_button.clicked.connect(lambda: self.sample_requested.emit(self.design()))
         form.addRow(self.sample_button)
+        for box in (self.half_width, self.expected, self.points):
+            box.valueChanged.connect(self.design_changed)
+        self.allocation.currentIndexChanged.connect(self.design_changed)
+        self.sample_group.collapsedStateChanged.connect(self.design_changed)
         self.laid_out = small_label("")
         self.laid_out.hide()
         form.addRow(self.laid_out)
@@ -183,7 +196,7 @@ class MapResults(QWidget):
         return SampleDesign(
             {
                 "count": self.points.value(),
-                "standard_error": self.error.value() / 100,
+                "standard_error": self.half_width.value() / 100 / Z95,
                 "expected_else": self.expected.value() / 100,
                 "allocation": self.allocation.currentData(),
             }
@@ -238,6 +251,15 @@ class MapResults(QWidget):
         if has_rows:
             return ""
         return tr("Not measured yet.") if self.path() else tr("Predict first: maps appear here.")
+
+    def wants_plan(self) -> bool:
+        """Whether somebody looks at the settings of a sample."""
+        return bool(self.path()) and not self.sample_group.isCollapsed()
+
+    def show_plan(self, text: str) -> None:
+        """Say how many points there would be and what they would tell; nothing hides the line."""
+        self.plan_note.setText(text)
+        self.plan_note.setVisible(bool(text))
 
     def show_laid_out(self, text: str) -> None:
         """Say what to do with the points; nothing hides the line."""
@@ -301,7 +323,7 @@ def percent_box(value: float, least: float, most: float) -> QDoubleSpinBox:
 def allocation_names() -> dict[str, str]:
     """How points go to classes, by contract key."""
     return {
-        "mixed": tr("by area, at least 50 each"),
+        "mixed": tr("by area, more for rare classes"),
         "proportional": tr("by area"),
         "equal": tr("equally"),
     }

@@ -58,9 +58,9 @@ class Curves(QWidget):
         self.kept_line.setText(kept_sentence(self.chart.kept()))
         self._show_parts()
 
-    def add_note(self, text: str) -> None:
-        """A sentence about the finished run, such as what its calibration did."""
-        self.kept_line.setText(" ".join(filter(None, (self.kept_line.text(), text))))
+    def show_end(self, kept: str, note: str) -> None:
+        """Which epoch a finished run kept and why, and what its calibration did."""
+        self.kept_line.setText(" ".join(filter(None, (kept or self.kept_line.text(), note))))
         self._show_parts()
 
     def clear(self) -> None:
@@ -95,4 +95,5 @@ def kept_sentence(event: dict[str, Any] | None) -> str:
     """Which epoch's weights the model will have."""
     if event is None or number(event, "miou") is None:
         return ""
-    return tr("Kept: epoch {}, validation IoU {}").format(event.get("epoch"), share(number(event, "miou")))
+    score = share(number(event, "miou"))
+    return tr("Kept so far: epoch {}, validation IoU {}.").format(event.get("epoch"), score)

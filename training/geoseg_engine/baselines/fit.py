@@ -10,29 +10,32 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import rasterio
 import torch
 from numpy.typing import NDArray
 
 from .. import __version__
 from ..channel import Channel
-from ..contract import PROTOCOL, SAVING_PHASE, Dataset, ForestJob, Problem, encode, write_json
+from ..contract import IGNORE, PROTOCOL, SAVING_PHASE, Dataset, ForestJob, Problem, encode, write_json
 from ..dataset.datasets import load_dataset
-from ..dataset.leakage import SPLITS_CLOSE
+from ..dataset.leakage import warnings_for
 from ..dataset.subset import with_bands
 from ..modelfile import calibration
 from ..modelfile.calibration import Calibration
 from ..modelfile.description import describe
 from ..modelfile.export import export, own_metadata
 from ..modelfile.stac import write_sidecar
+from ..modelfile.validation_data import ValidationCounter, ValidationData
 from ..models import build
 from ..models.spectral import MaximumLikelihood
 from ..models.texture import feature_count
 from ..outputs import prepare_folder
+from ..raster.grid import windows
 from ..scores.metrics import confusion, scores
 from . import forest as trees
 from . import forestgraph, spectral
 from .importance import importance
-from .pixels import TRAIN, VALIDATION, Array, Samples, count_labels, draw, refuse_single
+from .pixels import COUNTED_PX, TRAIN, VALIDATION, Array, Samples, count_labels, draw, refuse_single
 from .saving import save_forest
 
 MODEL_FILE, METRICS_FILE, IMPORTANCE_FILE = "model.onnx", "metrics.json", "importance.json"
@@ -95,13 +98,14 @@ def run(job: ForestJob, folder: Path, channel: Channel) -> dict[str, Any]:
         device_memory_mb=0,
     )
     samples = draw(dataset, whole, dataset_folder, job.texture_px, job.pixels, job.seed, channel)
-    of_dataset = dataset_warnings(dataset, job.texture_px)
+    of_dataset = warnings_for(dataset, reach_of(job.texture_px))
     warnings = [*of_dataset, *samples.problems, *label_warnings(dataset, samples)]
     for problem in warnings[len(of_dataset) :]:
         channel.log(f"{problem.message} {problem.hint}", "warning")
     channel.log(sentence(job, dataset, len(samples.train)))
     fitted = fit(job, dataset, samples, channel)
-    decision, judged = judge(job, dataset, fitted, samples, channel)
+    validation = validation_of(dataset, dataset_folder)
+    decision, judged, calibrated = judge(job, dataset, fitted, samples, validation, channel)
     worth = importance(dataset, samples, fitted.logits, decision, fitted.impurity, job.seed, channel)
     channel.send("progress", phase=SAVING_PHASE, done=0, total=1, rate="")
     summary = {
@@ -109,7 +113,7 @@ def run(job: ForestJob, folder: Path, channel: Channel) -> dict[str, Any]:
         "scores": judged,
         "split": "validation",
         "cancelled": False,
-        "calibration_sentence": calibration.sentence(decision, dataset.classes),
+        "calibration_sentence": calibrated,
         "device": "CPU",
         "precision": "float32",
         "train_pixels": len(samples.train),
@@ -146,8 +150,20 @@ def described(job: ForestJob, dataset: Dataset, folder: Path) -> dict[str, Any]:
         "validation_pixels": int(counts[VALIDATION].sum()),
         "precision": "float32",
         "device": "CPU",
-        "warnings": dataset_warnings(dataset, job.texture_px),
+        "warnings": warnings_for(dataset, facts.reach_px),
     }
+
+
+def validation_of(dataset: Dataset, folder: Path) -> ValidationData:
+    """How much validation data a dataset has, read window by window."""
+    grid = dataset.recipe.grid
+    counter = ValidationCounter(grid.height, grid.width, len(dataset.classes))
+    with rasterio.open(folder / dataset.labels) as labels, rasterio.open(folder / dataset.split) as split:
+        for window in windows(grid, COUNTED_PX):
+            ids = labels.read(1, window=window.rasterio)
+            ids[split.read(1, window=window.rasterio) != VALIDATION] = IGNORE
+            counter.add(window.row, window.col, ids)
+    return counter.counted()
 
 
 def sentence(job: ForestJob, dataset: Dataset, pixels: int) -> str:
@@ -163,12 +179,6 @@ def sentence(job: ForestJob, dataset: Dataset, pixels: int) -> str:
 def reach_of(texture_px: Sequence[int]) -> int:
     """How far a baseline looks around a pixel."""
     return max(texture_px, default=1) // 2
-
-
-def dataset_warnings(dataset: Dataset, texture_px: Sequence[int]) -> list[Problem]:
-    """Warnings of the dataset, without that of close splits where the baseline does not look as far."""
-    far = dataset.split_distance_px > reach_of(texture_px)
-    return [item for item in dataset.warnings if not (far and item.code == SPLITS_CLOSE)]
 
 
 def label_warnings(dataset: Dataset, samples: Samples) -> list[Problem]:
@@ -249,20 +259,28 @@ def _fit_forest(
 
 
 def judge(
-    job: ForestJob, dataset: Dataset, fitted: Fitted, samples: Samples, channel: Channel
-) -> tuple[Calibration, dict[str, Any]]:
-    """Calibration, and scores of validation pixels with it; without any, scores of nothing."""
+    job: ForestJob,
+    dataset: Dataset,
+    fitted: Fitted,
+    samples: Samples,
+    validation: ValidationData,
+    channel: Channel,
+) -> tuple[Calibration, dict[str, Any], str]:
+    """Calibration, scores of validation pixels with it (without any, of nothing), and what it did in a sentence."""
     logits = fitted.logits(samples.validation)
     truth = samples.validation_truth
     found = Calibration()
     if job.calibrate and len(truth):
-        found = calibration.fit(logits, truth, learned=[pixels > 0 for pixels in samples.counts])
-        channel.log(calibration.sentence(found, dataset.classes))
+        learned = [pixels > 0 for pixels in samples.counts]
+        found = calibration.fit(logits, truth, learned=learned, weighted=validation.weighted)
+    few = validation.few_objects(dataset.classes) if job.calibrate else ""
+    text = calibration.sentence(found, dataset.classes, few)
+    channel.log(text)
     ids = calibration.output(logits.T, found).argmax(axis=0).astype(np.uint8)
     result = scores(confusion(truth, ids, len(dataset.classes)), dataset.classes)
     if result["miou"] is not None:
         channel.log(f"Mean IoU {result['miou']:.3f} on {len(truth)} validation pixels.")
-    return found, result
+    return found, result, text
 
 
 def write_model(

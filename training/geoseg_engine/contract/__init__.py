@@ -3,6 +3,7 @@
 Standard library only: this is the one part of the engine that the plugin imports.
 """
 
+from .bandroles import ROLES, RoleGuess, guess_roles
 from .codec import (
     PROTOCOL,
     check_protocol,
@@ -40,7 +41,7 @@ from .data import (
     Unlabelled,
 )
 from .environment import is_foreign
-from .errors import Cancelled, GeoSegError, Problem
+from .errors import Cancelled, GeoSegError, Problem, counted
 from .events import (
     CANCEL_FILE,
     EVENT_FIELDS,
@@ -52,7 +53,7 @@ from .events import (
     SAVING_PHASE,
 )
 from .experiment_jobs import SEARCHED, BandSet, Contender
-from .indices import INDICES, ROLES, SpectralIndex, guess_roles, index_band
+from .indices import INDICES, SpectralIndex, index_band
 from .jobs import (
     JOBS,
     AreasJob,
@@ -81,7 +82,7 @@ from .jobs import (
     TrainJob,
     names_input,
 )
-from .judging_jobs import ALLOCATIONS
+from .judging_jobs import ALLOCATIONS, AUTO_LEAST
 from .prediction_jobs import PRECISIONS, RUNTIMES, VIEWS, Cleaning, Connectivity, Outlines, Views, shard_of
 from .run_files import ENCODER_FILE, MODEL_FILE, file_of_run, with_files_of_runs
 from .sidecars import beside, remove_with_sidecars, replace_with_sidecars
@@ -100,6 +101,7 @@ __all__ = [
     "ALLOCATIONS",
     "ARCHITECTURES",
     "AUGMENTATIONS",
+    "AUTO_LEAST",
     "BASELINES",
     "CANCEL_FILE",
     "CLASS_WEIGHTS",
@@ -168,6 +170,7 @@ __all__ = [
     "RasterizeJob",
     "Recipe",
     "Resampling",
+    "RoleGuess",
     "SampleJob",
     "Scaling",
     "SearchJob",
@@ -184,6 +187,7 @@ __all__ = [
     "Views",
     "beside",
     "check_protocol",
+    "counted",
     "decode",
     "encode",
     "file_of_run",

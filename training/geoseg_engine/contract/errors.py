@@ -20,6 +20,11 @@ class Problem:
     details: tuple[str, ...] = ()
 
 
+def counted(number: int, singular: str, plural: str = "") -> str:
+    """A number with its noun: `1 pixel`, `1,024 pixels`; `plural` where it is not the noun and an s."""
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+
+
 class GeoSegError(Exception):
     """Base of every expected failure; becomes the `failed` event.
 

@@ -1,4 +1,4 @@
-"""Spectral indices by name: formula, the bands they need, and which bands of a layer those are.
+"""Spectral indices by name: formula and the bands they need.
 
 A table of our own, not a library's: the panel lists indices where only the standard library is there.
 Any other index can be written as an expression.
@@ -7,14 +7,12 @@ Any other index can be written as an expression.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from .bandroles import ROLES
 from .data import EXPRESSION, Band
 from .errors import GeoSegError
-
-ROLES = ("blue", "green", "red", "red_edge", "nir", "swir1", "swir2")
-"""Parts of the spectrum that formulae name."""
 
 
 @dataclass(frozen=True)
@@ -162,103 +160,3 @@ def index_band(name: str, roles: Mapping[str, str], scale: float = 1.0) -> Band:
         text = re.sub(rf"\b({'|'.join(index.roles)})\b", rf"({scale!r} * \1)", text)
     inputs = {role: roles[role] for role in index.roles}
     return Band(index.name, derive=EXPRESSION, parameters={"expression": text}, inputs=inputs)
-
-
-_WORDS = (
-    ("red_edge", r"red[ _-]?edge(?:[ _-]?0?1)?|rededge1|re0?1?"),
-    ("nir", r"nir(?:08)?|near[ _-]?infra[ _-]?red|broad[ _-]?nir"),
-    ("swir1", r"swir[ _-]?(?:0?1|16)"),
-    ("swir2", r"swir[ _-]?(?:0?2|22)"),
-    ("blue", r"blue"),
-    ("green", r"green"),
-    ("red", r"red"),
-)
-_SENTINEL_2 = {
-    "blue": "2",
-    "green": "3",
-    "red": "4",
-    "red_edge": "5",
-    "nir": "8",
-    "swir1": "11",
-    "swir2": "12",
-}
-_LANDSAT_8 = {"blue": "2", "green": "3", "red": "4", "nir": "5", "swir1": "6", "swir2": "7"}
-_LANDSAT_5 = {"blue": "1", "green": "2", "red": "3", "nir": "4", "swir1": "5", "swir2": "7"}
-_WAVES_NM = {
-    "blue": (485, 40),
-    "green": (560, 40),
-    "red": (660, 35),
-    "red_edge": (710, 25),
-    "nir": (845, 50),
-    "swir1": (1610, 80),
-    "swir2": (2190, 120),
-}
-"""Centre and how far a band's centre may be off."""
-
-
-def guess_roles(names: Iterable[str], wavelengths_nm: Mapping[str, float] | None = None) -> dict[str, str]:
-    """Which band is blue, green, … as far as names and wavelengths tell.
-
-    Args:
-        names: of bands, e.g. `B04`, `SR_B5`, `nir`, `Red edge 1`, `B8 (842 nm)`. Mere numbers (`Band 4`) tell nothing.
-        wavelengths_nm: name -> central wavelength, where it is known.
-
-    Returns:
-        Role -> name; roles that no band plays for certain are left out.
-    """
-    names = list(names)
-    waves = {name: _wavelength(name) for name in names} | dict(wavelengths_nm or {})
-    roles: dict[str, str] = {}
-    for guess in (_by_wave(names, waves), _by_word(names), _by_number(names)):
-        for role, name in guess.items():
-            if name not in roles.values():
-                roles.setdefault(role, name)
-    return {role: roles[role] for role in ROLES if role in roles}
-
-
-def _wavelength(name: str) -> float | None:
-    found = re.search(r"(\d+(?:\.\d+)?)\s*(nm|µm|um|micrometers?|nanometers?)", name, re.IGNORECASE)
-    if not found:
-        return None
-    factor = 1.0 if found[2].lower().startswith("n") else 1000.0
-    return float(found[1]) * factor
-
-
-def _by_wave(names: list[str], waves: Mapping[str, float | None]) -> dict[str, str]:
-    roles: dict[str, str] = {}
-    for role, (centre, reach) in _WAVES_NM.items():
-        off = {name: abs(wave - centre) for name in names if (wave := waves.get(name)) is not None}
-        near = [name for name in names if name in off and off[name] <= reach]
-        if near:
-            roles[role] = min(near, key=off.__getitem__)
-    return roles
-
-
-def _by_word(names: list[str]) -> dict[str, str]:
-    roles: dict[str, str] = {}
-    for name in names:
-        for role, pattern in _WORDS:
-            if re.search(rf"(?<![a-z0-9])(?:{pattern})(?![a-z0-9])", name.casefold()):
-                roles.setdefault(role, name)
-                break
-    return roles
-
-
-def _by_number(names: list[str]) -> dict[str, str]:
-    numbers: dict[str, str] = {}
-    for name in names:
-        found = re.search(r"(?<![a-z0-9])b0?(\d{1,2}a?)(?![a-z0-9])", name.casefold())
-        if found:
-            numbers.setdefault(found[1], name)
-    there = set(numbers)
-    if there & {"8", "8a", "11", "12"}:
-        sensor = _SENTINEL_2 if "8" in there else {**_SENTINEL_2, "nir": "8a"}
-    elif "7" in there and "6" in there:
-        sensor = _LANDSAT_8
-    elif "7" in there and "1" in there:
-        sensor = _LANDSAT_5
-    else:
-        sensor = {role: number for role, number in _LANDSAT_8.items() if role in ("blue", "green", "red")}
-    if not {"2", "3", "4"} <= there:
-        return {}
-    return {role: numbers[number] for role, number in sensor.items() if number in numbers}

@@ -14,6 +14,9 @@ from .prediction_jobs import Views
 ALLOCATIONS = ("proportional", "equal", "mixed")
 """How sample points go to classes: by area; the same number each; by area, but rare classes no fewer than asked."""
 
+AUTO_LEAST = -1
+"""Points of a rare class that follow from the number of all points."""
+
 
 @dataclass(frozen=True)
 class EvaluateJob(Job):
@@ -100,6 +103,7 @@ class AreasJob(Job):
         sample: points with the true class of each, as `samplepoints` lays them out; a class that the map does not have
             counts as wrong; empty is none.
         sample_layer: layer of it.
+        sample_name: what the user calls it; empty takes the layer's name.
         reference_field: field with the true class, by name or id; points without one are left out.
         confidence_level: of the intervals.
     """
@@ -111,6 +115,7 @@ class AreasJob(Job):
     reference_field: str = "reference"
     confidence_level: float = 0.95
     output: str = "."
+    sample_name: str = ""
 
     def problems(self) -> list[Problem]:
         """See `Job`."""
@@ -124,30 +129,35 @@ class AreasJob(Job):
 
 @dataclass(frozen=True)
 class SampleJob(Job):
-    """Lay out a stratified random sample on a map, to be looked at by people (Olofsson et al. 2014).
+    """Create a stratified random sample of a map, to be interpreted by people (Olofsson et al. 2014).
 
-    Leaves points with point_id, class_id, class_name (of the map), weight and an empty field `reference`.
+    Leaves points with point_id, class_id, class_name (of the map), weight and an empty field `reference`. A dry run
+    only tells how many points there would be, and what they would tell.
 
     Attributes:
         classes: class raster; its classes are the strata.
         count: points in all; 0 finds them from `standard_error`.
-        standard_error: that the overall accuracy shall have.
+        standard_error: that the overall accuracy shall have; a 95 % interval is 1.96 times as wide to either side.
         expected: class name -> user's accuracy that is expected; of those not named `expected_else`.
         allocation: of ALLOCATIONS.
-        least: points of a class with `mixed`.
+        least: points of a class with `mixed`; -1 takes a tenth of all points, from 10 to 50.
         output: GeoPackage.
+        most: limit of the points that `standard_error` may ask for; 0 is none.
+        dry_run: count, but write nothing.
     """
 
     kind: ClassVar[str] = "samplepoints"
     classes: str
     count: int = 0
-    standard_error: float = 0.01
+    standard_error: float = 0.05
     expected: dict[str, float] = field(default_factory=dict)
     expected_else: float = 0.8
     allocation: Literal["proportional", "equal", "mixed"] = "mixed"
-    least: int = 50
+    least: int = AUTO_LEAST
     seed: int = 42
     output: str = "sample.gpkg"
+    most: int = 0
+    dry_run: bool = False
 
     def problems(self) -> list[Problem]:
         """See `Job`."""
@@ -159,9 +169,9 @@ class SampleJob(Job):
         ]
         return [
             *when(
-                self.count < 0 or self.least < 0,
+                self.count < 0 or self.most < 0 or self.least < AUTO_LEAST,
                 "count",
-                f"{min(self.count, self.least)} points.",
+                f"{min(self.count, self.most, self.least)} points.",
                 "Give 0 or more.",
             ),
             *when(self.seed < 0, "seed", f"The seed is {self.seed}.", "Give 0 or more."),
@@ -169,7 +179,7 @@ class SampleJob(Job):
                 not 0 < self.standard_error < 0.5,
                 "standard_error",
                 f"The standard error is {self.standard_error:g}.",
-                "Choose one between 0 and 0.5, usually 0.01.",
+                "Choose one between 0 and 0.5, usually 0.05; 0.01 asks for some 1,600 points.",
             ),
             *when(
                 bool(wrong),

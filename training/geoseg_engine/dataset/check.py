@@ -113,7 +113,7 @@ def _find_faults(labels: Labels, tile_px: int, findings: Findings) -> None:
                     findings.faults.append(shift_finding(layer, shift, grid))
     except GeoSegError as error:
         findings.problems.append(as_problem(error))
-    findings.problems += problems_of(findings.faults)
+    findings.problems += problems_of(findings.faults, layers, labels.min_area_px)
 
 
 def _every_band(sources: tuple[Source, ...]) -> tuple[tuple[Band, ...], list[Problem]]:

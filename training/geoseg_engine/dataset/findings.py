@@ -13,30 +13,26 @@ import numpy as np
 import pyogrio
 import shapely
 
-from ..contract import Grid, LabelLayer, Labels, Problem
+from ..contract import Grid, LabelLayer, Labels, Problem, counted
 from ..outputs import whole_file
-from ..raster.grid import pixel_size
+from ..raster.grid import affine_of, pixel_size
 from ..raster.sources import parse_crs
 from ..stacking.stackplan import touching
 from ..vector.features import first_with_geometry, in_crs
 from ..vector.geopackage import write_layer
 from ..vector.legend import is_null, value_text
 from ..vector.polygons import label_title
+from .labelcheck import few_or_all
 
 LAYER = "findings"
 FEWEST_POLYGONS = 3
 """Polygons of a class that train, validation and test need, one each."""
 
-MENDED = {
-    "tiny_polygon": (
-        "smaller than what a pixel or the least area keeps",
-        "Draw them larger, or delete them.",
-    ),
-    "sliver": ("narrower than a pixel", "Delete them, or join them with their neighbour."),
-    "duplicate": ("of the same shape as another", "Delete one of the two."),
-    "overlap_same_class": ("mostly under another of their class", "Join or delete them."),
-}
-"""Codes that nothing else complains of: which polygons, and the cure."""
+MOST_SHARE = 0.5
+"""Share of a layer's polygons from which on the rasters or a setting, not single polygons, are what to change."""
+
+TOLERANCE_PX = 0.02
+"""To which widths are found; what falls short of a pixel by less is a pixel that was reprojected or rounded."""
 
 
 @dataclass(frozen=True)
@@ -133,13 +129,17 @@ def layer_faults(layer: DrawnLayer, grid: Grid, min_area_px: int = 0) -> Iterato
     """Faults that a feature has by itself: no polygon, invalid, outside, tiny, narrow, twice, without class."""
     yield from _without_polygon(layer)
     yield from _invalid(layer)
-    yield from _off_grid(layer, grid)
-    yield from _small(layer, grid, min_area_px)
+    inside = touching(layer.shapes[layer.usable], grid)
+    for place in layer.usable[~inside]:
+        yield layer.finding(
+            place, "labels_outside", "The polygon lies outside the area that the rasters share."
+        )
+    yield from _small(layer, layer.usable[inside], grid, min_area_px)
     yield from _twice(layer)
     for place in layer.usable:
         if not layer.classes[place]:
             yield layer.finding(
-                place, "null_class", "The field of the class is empty: the ground is ignored."
+                place, "null_class", "The class field is empty: the pixels under it are ignored."
             )
 
 
@@ -164,8 +164,8 @@ def rare_classes(layers: list[DrawnLayer], grid: Grid, tile_px: int) -> Iterator
         name = layer.classes[place]
         if pieces[name] < FEWEST_POLYGONS:
             reason = (
-                f"Class '{name}' has {counts[name]} polygon{'s' if counts[name] > 1 else ''} on the rasters: too few "
-                "to train, validate and test."
+                f"Class '{name}' has {counted(counts[name], 'polygon')} on the rasters: too few for training, "
+                "validation and test."
             )
             yield layer.finding(place, "class_too_rare", reason)
 
@@ -203,57 +203,112 @@ def _invalid(layer: DrawnLayer) -> Iterator[Finding]:
         yield layer.finding(place, "invalid_geometry", reason, layer.moved(point))
 
 
-def _off_grid(layer: DrawnLayer, grid: Grid) -> Iterator[Finding]:
-    for place in layer.usable[~touching(layer.shapes[layer.usable], grid)]:
-        yield layer.finding(
-            place, "labels_outside", "The polygon lies outside the ground that the rasters share."
-        )
+def width_px(shapes: np.ndarray, grid: Grid) -> np.ndarray:
+    """Width of polygons in pixels: the diameter of the largest circle inside, where a pixel is one by one.
+
+    That is the side of a square, the short side of a strip, the diameter of a disc; of a polygon with a narrow tail
+    the widest place counts. Twice area by perimeter never exceeds it (Osserman 1979, Bonnesen-style isoperimetric
+    inequalities), so the circle is looked for only where that is below a pixel, or where there are holes.
+
+    Args:
+        shapes: polygons in the CRS of the grid.
+        grid: whose pixels count, in both directions.
+
+    Returns:
+        Float (n,), right where it is below 1; elsewhere at least 1, but perhaps too small.
+    """
+    to_pixels = ~affine_of(grid)
+    placed = shapely.transform(shapes, lambda points: np.column_stack(to_pixels * points.T))
+    found = 2 * shapely.area(placed) / np.maximum(shapely.length(placed), 1e-300)
+    _, ring_of = shapely.get_rings(placed, return_index=True)
+    holes = np.bincount(ring_of, minlength=len(placed)) - shapely.get_num_geometries(placed)
+    narrow = np.flatnonzero((found < 1) | (holes > 0))
+    circles = shapely.maximum_inscribed_circle(placed[narrow], tolerance=TOLERANCE_PX)
+    found[narrow] = 2 * shapely.length(circles)
+    return np.asarray(found)
 
 
-def _small(layer: DrawnLayer, grid: Grid, min_area_px: int) -> Iterator[Finding]:
+def _small(layer: DrawnLayer, places: np.ndarray, grid: Grid, min_area_px: int) -> Iterator[Finding]:
     width, height = pixel_size(grid)
-    shapes = layer.shapes[layer.usable]
+    shapes = layer.shapes[places]
     area_px = shapely.area(shapes) / (width * height)
-    breadth_px = (
-        2 * shapely.area(shapes) / np.maximum(shapely.length(shapes), 1e-300) / np.sqrt(width * height)
-    )
     least = max(1, min_area_px)
-    for place, area, breadth in zip(layer.usable, area_px, breadth_px, strict=True):
-        if area < least:
-            what = "a pixel" if least == 1 else f"the {least} pixels that a piece must have"
-            yield layer.finding(
-                place, "tiny_polygon", f"The polygon covers {area:.2g} pixels, less than {what}."
-            )
-        elif breadth < 1:
-            yield layer.finding(place, "sliver", f"The polygon is on average {breadth:.2g} pixels broad.")
+    for place, area, across in zip(places, area_px, width_px(shapes, grid), strict=True):
+        if area < least - TOLERANCE_PX:
+            what = "one pixel" if least == 1 else f"the minimum area of {least} pixels"
+            reason = f"The polygon has an area of {area:.2g} px, less than {what}."
+            yield layer.finding(place, "tiny_polygon", reason)
+        elif across < 1 - TOLERANCE_PX:
+            yield layer.finding(place, "sliver", f"The polygon is at most {across:.2g} px wide.")
 
 
 def _twice(layer: DrawnLayer) -> Iterator[Finding]:
-    seen: dict[bytes, int] = {}
-    for place, key in zip(
-        layer.usable, shapely.to_wkb(shapely.normalize(layer.shapes[layer.usable])), strict=True
-    ):
-        first = seen.setdefault(key, int(place))
+    seen: dict[tuple[bytes, str], int] = {}
+    shapes = shapely.to_wkb(shapely.normalize(layer.shapes[layer.usable]))
+    for place, shape in zip(layer.usable, shapes, strict=True):
+        first = seen.setdefault((shape, layer.classes[place]), int(place))
         if first != place:
-            reason = f"The polygon is the same as that of feature {layer.features[first]}."
+            reason = f"The polygon repeats feature {layer.features[first]} exactly."
             yield layer.finding(place, "duplicate", reason)
 
 
-def problems_of(findings: list[Finding]) -> list[Problem]:
+def problems_of(findings: list[Finding], layers: list[DrawnLayer], min_area_px: int = 0) -> list[Problem]:
     """A warning with a count for each kind of fault that nothing else complains of."""
     problems = []
-    for code, (what, hint) in MENDED.items():
-        for layer, count in Counter(item.layer for item in findings if item.code == code).items():
-            text = f"Polygons of '{layer}' {what}: {count}."
-            problems.append(Problem(code, text, hint, "warning"))
+    for layer in layers:
+        own = [item for item in findings if item.layer == layer.name]
+        for code in ("tiny_polygon", "sliver", "duplicate", "overlap_same_class"):
+            count = len({item.feature for item in own if item.code == code})
+            if count:
+                problems.append(_polygons_problem(code, layer, count, min_area_px))
     rare = sorted({item.reason for item in findings if item.code == "class_too_rare"})
-    hint = "Draw more of it in other places, or join it with another class."
-    problems += [Problem("class_too_rare", reason, hint, "warning") for reason in rare]
+    problems += few_or_all(
+        [Problem("class_too_rare", reason, "Draw more of it in other places.", "warning") for reason in rare],
+        f"{len(rare)} classes have too few polygons on the rasters for training, validation and test.",
+        "Draw more of them in other places, or check that the right field is chosen as class field.",
+    )
     hint = "Compare polygons and image on the map, and move the layer that is wrong."
     problems += [
         Problem(item.code, item.reason, hint, "warning") for item in findings if item.code == "labels_shifted"
     ]
     return problems
+
+
+def _polygons_problem(code: str, layer: DrawnLayer, count: int, min_area_px: int) -> Problem:
+    """One sentence about some, most or all polygons of a layer; what to do follows from how many they are."""
+    total = len(layer.usable)
+    whole = f"{counted(total, 'polygon')} of '{layer.name}'"
+    of_all = f"All {whole}" if count == total else f"{count} of {whole}"
+    if total == 1:
+        of_all = f"The only polygon of '{layer.name}'"
+    be, s = ("is", "s") if count == 1 else ("are", "")
+    most = count >= MOST_SHARE * total
+    coarse = (
+        "The pixels are too large for these polygons: choose a smaller pixel size if a raster has it, draw larger "
+        "polygons, or let every pixel count that a polygon touches."
+    )
+    fewer = (
+        "They give few labels or none. Show them on the map and draw them larger, or leave them as they are."
+    )
+    if code == "tiny_polygon" and min_area_px > 1:
+        what = f"{be} smaller than the minimum area of {min_area_px} pixels"
+        hint = (
+            "Choose a smaller minimum area."
+            if most
+            else "Draw them larger, or choose a smaller minimum area."
+        )
+    elif code in ("tiny_polygon", "sliver"):
+        what = f"{be} {'smaller' if code == 'tiny_polygon' else 'narrower'} than a pixel"
+        hint = coarse if most else fewer
+    elif code == "duplicate":
+        what = f"repeat{s} another one exactly"
+        hint = (
+            "The labels are right all the same; Delete duplicate geometries (Processing) keeps one of each."
+        )
+    else:
+        what = f"lie{s} mostly under another one of the same class"
+        hint = "The labels are right all the same; Dissolve (Processing) merges them."
+    return Problem(code, f"{of_all} {what}.", hint, "warning")
 
 
 def write_findings(findings: list[Finding], path: Path, crs: str) -> None:

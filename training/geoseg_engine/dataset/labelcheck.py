@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 import shapely
 
-from ..contract import Area, GeoSegError, Grid, Labels, Problem
+from ..contract import Area, GeoSegError, Grid, Labels, Problem, counted
 from ..raster.grid import pixel_size
 from ..vector.area import hull_of, parts_on_grid
 from ..vector.polygons import LabelPolygons, label_title
@@ -21,6 +22,8 @@ CLOSE_SHARE = 0.3
 CLOSE_RATIO = 0.3
 RARE_PX = 100
 LOST_SHARE = 0.05
+NAMED_CLASSES = 3
+"""Up to so many classes with the same fault each get a sentence; more share one."""
 
 
 class Counted(Protocol):
@@ -41,12 +44,31 @@ def label_problems(
     return [
         *incomplete(labels, area, polygons, grid, tally.valid_px),
         *one_class(polygons),
-        *empty_classes(labels, polygons, tally.pixels),
+        *empty_classes(labels, polygons, tally),
         *rare_classes(polygons, tally.pixels),
         *thinned(labels, polygons, tally),
         *overlaps(labels, tally.overlap_px),
         *lost(tally, bands),
     ]
+
+
+def few_or_all(each: list[Problem], together: str, hint: str) -> list[Problem]:
+    """The complaints about single classes, or one about all of them where there are too many to read."""
+    if len(each) <= NAMED_CLASSES:
+        return each
+    return [replace(each[0], message=together, hint=hint)]
+
+
+def _some(names: list[str]) -> str:
+    """The first few names, and how many more there are."""
+    more = len(names) - NAMED_CLASSES
+    listed = ", ".join(f"'{name}'" for name in names[:NAMED_CLASSES])
+    return f"{listed} and {more} more" if more > 0 else listed
+
+
+def percent(share: float) -> str:
+    """A share in whole percent; what is less than one is not called none."""
+    return "less than 1%" if 0 < share < 0.005 else f"{share:.0%}"
 
 
 def incomplete(
@@ -74,10 +96,10 @@ def incomplete(
     return [
         Problem(
             "labels_incomplete",
-            f"The polygons of '{label_title(labels)}' span {share:.0%} of the ground; all the rest is taught as "
+            f"The polygons of '{label_title(labels)}' span {percent(share)} of the rasters; the rest is taught as "
             "background, whatever is there.",
-            "Choose an area in which every object is drawn (a hull of the polygons or an area layer), or "
-            "unlabelled ground as unknown.",
+            "Choose an area in which every object is drawn (a hull of the polygons or an area layer), or ignore "
+            "unlabelled pixels (unknown).",
             "warning",
         )
     ]
@@ -101,7 +123,7 @@ def hull_only(labels: Labels, area: Area, tally: Counted, ground_px: float) -> l
         Problem(
             "hull_only",
             f"Labels of '{label_title(labels)}' are taken as complete only in the {area.kind.replace('_', ' ')} of the "
-            f"polygons, {share:.0%} of the ground. The scores say nothing of the rest.",
+            f"polygons, {percent(share)} of the rasters. The scores say nothing of the rest.",
             "Give an area layer in which every object is drawn, some of it without objects, for a score that holds "
             "for the whole map.",
             "warning",
@@ -113,50 +135,104 @@ def one_class(polygons: LabelPolygons) -> list[Problem]:
     """A single class has nothing to be told apart from."""
     if len(polygons.classes) > 1:
         return []
+    if not (polygons.ids == polygons.classes[0].id).any():
+        return [
+            Problem(
+                "one_class",
+                f"There is no class besides '{polygons.classes[0].name}': no polygon has one.",
+                "Fill in the class field, or choose another one.",
+                "warning",
+            )
+        ]
     return [
         Problem(
             "one_class",
-            f"There is only one class, '{polygons.classes[0].name}', and unlabelled ground is unknown: nothing to tell "
-            "it apart from.",
-            "Take unlabelled ground as background inside an area, or draw a second class.",
+            f"There is only one class, '{polygons.classes[0].name}', and unlabelled pixels are ignored: there is "
+            "nothing to tell it apart from.",
+            "Take unlabelled pixels as background inside an area, or draw a second class.",
             "warning",
         )
     ]
 
 
-def empty_classes(labels: Labels, polygons: LabelPolygons, pixels: dict[int, int]) -> list[Problem]:
-    """Classes that no pixel has."""
+def empty_classes(labels: Labels, polygons: LabelPolygons, tally: Counted) -> list[Problem]:
+    """Classes that no pixel has, and where their pixels went."""
     problems = []
-    for item in polygons.classes:
-        if pixels.get(item.id):
-            continue
+    empty = [item for item in polygons.classes if not tally.pixels.get(item.id)]
+    for item in empty:
+        number = int((polygons.ids == item.id).sum())
+        hint = (
+            "Draw polygons of this class inside the area, larger than a pixel, or take it out of the legend."
+        )
         if item.id == 0 and labels.unlabelled == "background" and not polygons.raster:
-            message = "No ground is left for the background: polygons cover the whole area."
-            hint = "Choose a wider area, or unlabelled ground as unknown."
+            why = "polygons cover the whole area"
+            hint = "Choose a wider area, or ignore unlabelled pixels (unknown)."
+        elif tally.doubtful.get(item.id):
+            why = f"all its pixels lie {_ignored(labels)} and are ignored"
+            hint = _ignore_less(labels)
+        elif polygons.raster:
+            why = "no labelled pixel inside the area has its value"
+        elif not number:
+            why = "no polygon is of it"
         else:
-            drawn = "none" if polygons.raster else f"{int((polygons.ids == item.id).sum())} polygons, none"
-            message = f"Class '{item.name}' has no pixel: {drawn} on the labelled ground."
-            hint = "Draw polygons of this class inside the area, or take it out of the legend."
-        problems.append(Problem("class_without_pixels", message, hint, "warning"))
-    return problems
+            covered = ", or other classes cover it" if tally.overlap_px else ""
+            drawn = "its polygon holds" if number == 1 else f"its {number} polygons hold"
+            why = f"{drawn} no centre of a pixel inside the area{covered}"
+        problems.append(
+            Problem("class_without_pixels", f"Class '{item.name}' has no pixel: {why}.", hint, "warning")
+        )
+    return few_or_all(
+        problems,
+        f"{len(empty)} of {len(polygons.classes)} classes have no pixel: {_some([item.name for item in empty])}.",
+        "Check that the right layer and class field are chosen; polygons must lie inside the area.",
+    )
+
+
+def _ignored(labels: Labels) -> str:
+    """Where pixels lie that the labels' own settings ignore."""
+    causes = [
+        *([f"in the band of {labels.border_px} px along class borders"] if labels.border_px else []),
+        *([f"in patches below {labels.min_area_px} px"] if labels.min_area_px > 1 else []),
+    ]
+    return " or ".join(causes)
+
+
+def _ignore_less(labels: Labels) -> str:
+    """How to keep more of them."""
+    ways = [
+        *(["ignore a narrower border"] if labels.border_px else []),
+        *(["choose a smaller minimum area"] if labels.min_area_px > 1 else []),
+    ]
+    text = " or ".join(ways)
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def rare_classes(polygons: LabelPolygons, pixels: dict[int, int]) -> list[Problem]:
-    """Classes with so few pixels that neither training nor scores mean much."""
+    """Classes with so few pixels that neither training nor accuracies mean much."""
     rare = [item for item in polygons.classes if 0 < pixels.get(item.id, 0) < RARE_PX]
-    return [
+    merge = ", or merge it with another class" if len(polygons.classes) > 2 else ""
+    each = [
         Problem(
             "rare_class",
-            f"Class '{item.name}' has only {pixels[item.id]} pixels; its scores will mean little.",
-            "Draw more of it, or join it with another class.",
+            f"Class '{item.name}' has only {counted(pixels[item.id], 'pixel')}: its accuracy will be unreliable.",
+            f"Draw more of it{merge}.",
             "warning",
         )
         for item in rare
     ]
+    count = (
+        f"{len(rare)} of {len(polygons.classes)}" if len(rare) < len(polygons.classes) else f"All {len(rare)}"
+    )
+    return few_or_all(
+        each,
+        f"{count} classes have fewer than {RARE_PX} pixels ({_some([item.name for item in rare])}): their accuracies "
+        "will be unreliable.",
+        "Draw more of them, or merge classes. Does the field, or the raster, hold classes at all?",
+    )
 
 
 def thinned(labels: Labels, polygons: LabelPolygons, tally: Counted) -> list[Problem]:
-    """Classes of which the band along borders and the least area leave less than half."""
+    """Classes of which the ignored borders and the minimum area leave less than half."""
     problems = []
     for item in polygons.classes:
         ignored, left = tally.doubtful.get(item.id, 0), tally.pixels.get(item.id, 0)
@@ -165,9 +241,9 @@ def thinned(labels: Labels, polygons: LabelPolygons, tally: Counted) -> list[Pro
         problems.append(
             Problem(
                 "class_thinned",
-                f"A band of {labels.border_px} px along borders and pieces below {labels.min_area_px} px are ignored: "
-                f"that is {ignored:,} pixels of class '{item.name}', {left:,} are left.",
-                "Choose a narrower band or a smaller least area.",
+                f"Class '{item.name}' keeps {left:,} of {counted(left + ignored, 'pixel')}: the others lie "
+                f"{_ignored(labels)} and are ignored.",
+                _ignore_less(labels),
                 "warning",
             )
         )
@@ -181,8 +257,8 @@ def overlaps(labels: Labels, overlap_px: int) -> list[Problem]:
     return [
         Problem(
             "overlap",
-            f"Polygons of different classes of '{label_title(labels)}' overlap on {overlap_px:,} pixels; the class "
-            "later in the legend was taken.",
+            f"Polygons of different classes of '{label_title(labels)}' overlap on {counted(overlap_px, 'pixel')}; the "
+            "class later in the legend was taken.",
             "Correct the polygons, or order the legend so that the right class comes last.",
             "warning",
         )

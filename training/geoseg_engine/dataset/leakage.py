@@ -11,7 +11,7 @@ import rasterio
 from scipy import ndimage
 from scipy.spatial import KDTree
 
-from ..contract import SPLITS, Grid, Problem
+from ..contract import SPLITS, Dataset, Grid, Problem
 from ..raster.geodesy import pixel_size_m
 from ..raster.grid import Window
 from .cellcounts import CellCounts
@@ -20,6 +20,8 @@ from .split import NONE
 CELL_PX = 16
 SPLITS_CLOSE = "splits_close"
 STRIP_ROWS = 512
+BLOCKS_OF_REACH, FEWEST_BLOCKS = (8, 6, 4), 6
+"""Blocks are proposed that are so many times as wide as a network looks, if so many of them fit on the rasters."""
 ROUNDING = math.sqrt(2) + 1e-6
 """Two pixels are nearer or farther than the corners of their cells by at most a cell's diagonal."""
 
@@ -51,11 +53,13 @@ def least_distance(split: Path) -> float:
 def distance_sentence(distance_px: float, grid: Grid, reach_px: int) -> str:
     """What the distance means, in words."""
     if not distance_px:
-        return "All labelled ground is of one split."
-    apart = f"The nearest pixels of different splits are {distance_px:.4g} px ({_metres(distance_px, grid)}) apart"
+        return "All labelled pixels belong to one split."
+    apart = (
+        f"Pixels of different splits are at least {distance_px:.4g} px ({_metres(distance_px, grid)}) apart"
+    )
     if distance_px <= reach_px:
         return f"{apart}."
-    return f"{apart}, farther than the {reach_px} px that a network may look around a pixel."
+    return f"{apart}, farther than the {reach_px} px that a neural network looks around a pixel."
 
 
 def distance_m(distance_px: float, grid: Grid) -> float:
@@ -65,18 +69,36 @@ def distance_m(distance_px: float, grid: Grid) -> float:
 
 
 def distance_problems(distance_px: float, grid: Grid, reach_px: int) -> list[Problem]:
-    """A warning where the network sees across the borders."""
+    """A warning where a network sees across the borders, with blocks to choose only where they fit the grid."""
     if not 0 < distance_px <= reach_px:
         return []
     return [
         Problem(
             SPLITS_CLOSE,
-            f"A network may look {reach_px} px around a pixel, and splits are only {distance_px:.4g} px "
-            f"({_metres(distance_px, grid)}) apart: scores near their borders may be a little too good.",
-            f"Choose a buffer of {reach_px} px and blocks of at least {8 * reach_px} px where the labels allow it.",
+            f"Pixels of different splits are as close as {distance_px:.4g} px ({_metres(distance_px, grid)}), and a "
+            f"neural network looks up to {reach_px} px around a pixel: its scores may be too high near block borders.",
+            _wider(grid, reach_px),
             "warning",
         )
     ]
+
+
+def _wider(grid: Grid, reach_px: int) -> str:
+    """What to do about it on a grid of this size."""
+    for times in BLOCKS_OF_REACH:
+        side = times * reach_px
+        if (grid.width // side) * (grid.height // side) >= FEWEST_BLOCKS:
+            return f"Choose a buffer of {reach_px} px and blocks of at least {side} px if enough labels are left."
+    return (
+        f"The rasters are too small ({grid.width} × {grid.height} px) for a buffer of {reach_px} px: draw a test area "
+        "of its own, or take the scores of a network as a little too high."
+    )
+
+
+def warnings_for(dataset: Dataset, reach_px: int | None) -> list[Problem]:
+    """Warnings of a dataset that concern a model that looks so far around a pixel; None where that is not known."""
+    sees_across = reach_px is None or reach_px >= dataset.split_distance_px
+    return [item for item in dataset.warnings if sees_across or item.code != SPLITS_CLOSE]
 
 
 def _metres(distance_px: float, grid: Grid) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import shapely
 
-from ..contract import Grid
+from ..contract import Grid, counted
 from ..raster.grid import pixel_size
 from .findings import DrawnLayer, Finding
 
@@ -58,8 +58,9 @@ def _told(
     if other_layer is not layer:
         other += f" of '{other_layer.name}'"
     if name != other_name:
-        reason = f"Class '{name}' and class '{other_name}' of {other} both claim {px:,.0f} pixels."
+        claimed = counted(round(px), "pixel")
+        reason = f"Class '{name}' and class '{other_name}' of {other} both claim {claimed}."
         yield layer.finding(int(first[1]), "overlap", reason, ground)
     elif share >= MOSTLY_SHARE and not shapely.equals(shape, other_shape):
-        reason = f"Together with {other} of the same class it claims {px:,.0f} pixels twice."
+        reason = f"It covers {counted(round(px), 'pixel')} that {other} of the same class covers too."
         yield layer.finding(int(first[1]), "overlap_same_class", reason, ground)

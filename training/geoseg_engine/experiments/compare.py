@@ -24,6 +24,7 @@ from ..contract import (
     write_json,
 )
 from ..dataset.datasets import load_dataset
+from ..dataset.leakage import warnings_for
 from ..modelfile.reading import read_model
 from ..models import NETWORKS, facts
 from ..outputs import prepare_folder, whole_file
@@ -243,7 +244,8 @@ def save(
     """Write all files of what there is so far. Returns the result."""
     score = score_name(cells)
     rows = ranked(cells, score)
-    warnings = [*dataset.warnings, *near_the_first(rows)]
+    reach_px = None if any(item.network for item in job.contenders or CONTENDERS) else 0
+    warnings = [*warnings_for(dataset, reach_px), *near_the_first(rows)]
     result = encode(
         {
             "rows": rows,

@@ -15,6 +15,8 @@ Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 FEWEST = 2
 """Points of a class, if it has so many pixels: of fewer no variance can be taken."""
+FEW_LEAST, MANY_LEAST = 10, 50
+"""Points of a rare class in a small and in a large sample; 50 is what Olofsson et al. advise."""
 
 
 def points_needed(weights: Floats, expected: Floats, standard_error: float, pixels: int) -> int:
@@ -40,8 +42,10 @@ def allocated(count: int, weights: Floats, pixels: Counts, how: str, least: int)
         pixels: (K,) of each class, all above 0.
         how: `proportional` to the weights, `equal`, or `mixed`: proportional, but no class below `least`; where
             `least` for all would be more than `count`, equal.
-        least: of a class with `mixed`.
+        least: of a class with `mixed`; negative takes a tenth of `count`, from 10 to 50.
     """
+    if least < 0:
+        least = min(max(count // 10, FEW_LEAST), MANY_LEAST)
     if how == "mixed":
         rare = _rare(count, weights, least)
         how = "equal" if rare.all() else how
@@ -53,6 +57,12 @@ def allocated(count: int, weights: Floats, pixels: Counts, how: str, least: int)
         wanted = np.where(rare, float(least), 0.0)
         wanted[~rare] = (count - least * rare.sum()) * weights[~rare] / weights[~rare].sum()
     return np.minimum(np.maximum(_whole(wanted), FEWEST), pixels)
+
+
+def class_errors(expected: Floats, points: Counts, pixels: Counts) -> Floats:
+    """Standard error (K,) of the user's accuracy of each class to be expected of an allocation."""
+    known = np.maximum(points, 1)
+    return np.asarray(np.sqrt(expected * (1 - expected) / known * (1 - points / pixels)), np.float64)
 
 
 def expected_error(weights: Floats, expected: Floats, points: Counts, pixels: Counts) -> float:

@@ -70,6 +70,7 @@ def judge_model(
         "architecture": model.architecture,
         "calibration": model.calibration,
         "own_split": own_split,
+        "reach_px": model.reach_px,
         "found": warnings,
     }
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from ..channel import Channel
 from ..contract import IGNORE, Dataset, EvaluateJob, GeoSegError, Grid, encode
 from ..dataset.datasets import load_dataset, open_dataset_stack
+from ..dataset.leakage import warnings_for
 from ..modelfile.reading import read_model
 from ..outputs import prepare_folder
 from ..raster.grid import Window, windows
@@ -82,11 +83,22 @@ def on_dataset(job: EvaluateJob, folder: Path, output: Path, channel: Channel) -
 
             facts = judged(judge, record, channel)
             refuse_nothing(judge, f"the split '{job.split}' of the dataset")
-        found = [*dataset.warnings, *other, *facts.pop("found")]
-        facts |= {"split": job.split, "dataset": dataset.name, "truth": ""}
+        reach_px = facts.pop("reach_px", None)
+        found = [*warnings_for(dataset, reach_px), *other, *facts.pop("found")]
+        facts |= {"split": job.split, "dataset": dataset.name, "truth": "", "split_note": split_note(dataset)}
         facts["seconds"] = round(time.monotonic() - started, 2)
         shown = examples(replace(dataset, classes=legend), dataset_folder, judge, given, channel)
     return Judged(judge, facts, found, shown, dataset)
+
+
+def split_note(dataset: Dataset) -> str:
+    """What a score on a dataset may be compared with: each making of tiles draws other test pixels."""
+    if not dataset.fingerprint:
+        return ""
+    return (
+        f"Compare this score only with others on the same labels and split (split {dataset.fingerprint[:8]}): after "
+        "new labels or new tiles other pixels are judged."
+    )
 
 
 def judge_map(

@@ -14,8 +14,7 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 
-from ..contract import IGNORE, Dataset, LabelClass
-from ..contract.indices import guess_roles
+from ..contract import IGNORE, Dataset, LabelClass, guess_roles
 from ..raster.grid import Window
 from ..raster.writer import colour_table
 from ..scores.cells import Cells, ious
@@ -114,7 +113,7 @@ def shown_bands(names: Sequence[str]) -> list[int]:
     """Places of red, green and blue, else of the first three bands, else of the first one."""
     roles = guess_roles(names)
     if {"red", "green", "blue"} <= roles.keys():
-        return [list(names).index(roles[role]) for role in ("red", "green", "blue")]
+        return [roles[role].place for role in ("red", "green", "blue")]
     return [0, 1, 2] if len(names) > 2 else [0]
 
 

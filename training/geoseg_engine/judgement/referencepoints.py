@@ -12,7 +12,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from ..contract import AreasJob, GeoSegError, LabelClass, Problem
+from ..contract import AreasJob, GeoSegError, LabelClass, Problem, counted
 from ..vector.features import read_features, refuse_field
 from ..vector.legend import is_null, value_text
 from .classmap import ClassMap
@@ -54,7 +54,7 @@ def read_points(job: AreasJob, folder: Path, found: ClassMap) -> ReferencePoints
     Raises:
         GeoSegError: `not_points`, `no_field`, `unknown_reference`, `no_reference`; as `read_features`.
     """
-    path, name = str(folder / job.sample), job.sample_layer or Path(job.sample).stem
+    path, name = str(folder / job.sample), job.sample_name or job.sample_layer or Path(job.sample).stem
     frame = read_features(path, job.sample_layer, name, found.grid.crs)
     positions = _positions(np.asarray(frame.geometry.array, dtype=object), name)
     fields = list(frame.columns.drop(frame.geometry.name))
@@ -67,11 +67,7 @@ def read_points(job: AreasJob, folder: Path, found: ClassMap) -> ReferencePoints
     mapped = np.where(drawn >= 0, drawn, under)
     used = (truth >= 0) & (mapped >= 0)
     if not used.any():
-        raise GeoSegError(
-            "no_reference",
-            f"None of the {len(used)} points of '{name}' has a class both in '{job.reference_field}' and on the map.",
-            f"Look at the points and write the class that is really there into '{job.reference_field}'.",
-        )
+        raise no_reference(name, job.reference_field, found.name, int((truth >= 0).sum()), len(used))
     counts = np.zeros((len(found.classes) + len(other),) * 2, np.int64)
     np.add.at(counts, (mapped[used], truth[used]), 1)
     moved = int(((drawn != NONE) & (under != drawn) & used).sum())
@@ -82,6 +78,22 @@ def read_points(job: AreasJob, folder: Path, found: ClassMap) -> ReferencePoints
         *_moved(moved, found.name),
     ]
     return ReferencePoints(tuple(other), counts, len(used), int((~used).sum()), tuple(problems))
+
+
+def no_reference(name: str, field: str, mapped: str, answered: int, points: int) -> GeoSegError:
+    """No point can be used: either none has a reference class yet, or those that have one are not on the map."""
+    if not answered:
+        return GeoSegError(
+            "no_reference",
+            f"None of the {counted(points, 'point')} of layer '{name}' has a reference class yet (field '{field}').",
+            "Open the points' form or table and choose the class that is really there; unsaved answers count too.",
+        )
+    return GeoSegError(
+        "no_reference",
+        f"{counted(answered, 'point')} of layer '{name}' {'has' if answered == 1 else 'have'} a reference class, but "
+        f"no such point lies where '{mapped}' has a class.",
+        "Choose the map that the points were created on.",
+    )
 
 
 def _positions(geometries: NDArray[Any], name: str) -> NDArray[np.float64]:
@@ -157,7 +169,7 @@ def _unanswered(count: int, field: str) -> list[Problem]:
     return [
         Problem(
             "unanswered_points",
-            f"{count} points have no class in '{field}' and are left out.",
+            f"{counted(count, 'point')} without a class in '{field}' {'is' if count == 1 else 'are'} left out.",
             "Leaving out the points that are hard to judge makes the map look better than it is.",
             "warning",
         )
@@ -170,7 +182,8 @@ def _outside(count: int, name: str) -> list[Problem]:
     return [
         Problem(
             "points_outside",
-            f"{count} points lie outside '{name}' or where it has no class, and are left out.",
+            f"{counted(count, 'point')} outside '{name}', or where it has no class, "
+            f"{'is' if count == 1 else 'are'} left out.",
             "Check that sample and map belong together.",
             "warning",
         )
@@ -183,8 +196,9 @@ def _moved(count: int, name: str) -> list[Problem]:
     return [
         Problem(
             "other_map",
-            f"{count} points lie on another class of '{name}' than when they were laid out.",
-            "The estimates are right for the map that the sample was laid out on: was this one changed since?",
+            f"{counted(count, 'point')} {'lies' if count == 1 else 'lie'} on another class of '{name}' than when the "
+            "sample was created.",
+            "The estimates are right for the map that the sample was created on: was this one changed since?",
             "warning",
         )
     ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,58 +18,132 @@ import pyogrio
 from numpy.typing import NDArray
 
 from ..channel import Channel
-from ..contract import GeoSegError, LabelClass, Problem, SampleJob, encode
+from ..contract import GeoSegError, LabelClass, Problem, SampleJob, counted, encode
 from ..outputs import whole_file
 from ..raster.grid import Window, affine_of
 from ..vector.geopackage import write_layer
-from .allocation import Counts, allocated, expected_error, points_needed
+from .allocation import Counts, allocated, class_errors, expected_error, points_needed
 from .classmap import ClassMap, Cover, class_map, cover
+from .estimation import half_widths
 
 LAYER, REFERENCE = "sample", "reference"
 MOST_POINTS, PROGRESS_ROWS = 1_000_000, 64
+SMALL_MAP_SHARE = 0.01
+"""Share of the pixels from which on a sample is large for its map."""
+
+Z95 = half_widths(0.95)
+
+
+@dataclass(frozen=True)
+class Design:
+    """How many points each class of a map gets; arrays hold the classes that have pixels.
+
+    Attributes:
+        places: index of each among the map's classes.
+        weights: share of the mapped area.
+        expected: user's accuracy, as expected.
+        pixels, points: of each.
+        asked: points in all, before rare classes and small ones changed the number.
+    """
+
+    places: Counts
+    weights: NDArray[np.float64]
+    expected: NDArray[np.float64]
+    pixels: Counts
+    points: Counts
+    asked: int
+
+    @property
+    def error(self) -> float:
+        """Expected standard error of the overall accuracy."""
+        return expected_error(self.weights, self.expected, self.points, self.pixels)
 
 
 def run(job: SampleJob, folder: Path, channel: Channel) -> dict[str, Any]:
-    """Lay out the sample as points at pixel centres.
+    """Create the sample as points at pixel centres; a dry run only says how many there would be.
 
     Raises:
         GeoSegError: `judged_sample`, `empty_map`, `unknown_expected`, `too_many_points`; as `class_map`.
     """
     output = folder / job.output
-    refuse_judged(output)
+    if not job.dry_run:
+        refuse_judged(output)
     with class_map(folder / job.classes) as found:
         held = cover(found, channel, "count")
-        if not held.pixels.any():
-            raise GeoSegError(
-                "empty_map", f"No pixel of '{found.name}' has a class.", "Choose another raster."
-            )
-        kept = np.flatnonzero(held.pixels)
-        weights = held.area_m2[kept] / held.area_m2.sum()
-        expected = expectations(job, found.classes)[kept]
+        design = designed(job, found, held)
+        result = summary(job, found, held, design)
+        if job.dry_run:
+            return result
+        channel.log(result.pop("sentence"))
         points = np.zeros(len(held.pixels), np.int64)
-        wanted, points[kept] = laid_out(job, weights, expected, held.pixels[kept])
+        points[design.places] = design.points
         rows, cols = drawn(found, held, points, job.seed, channel)
     frame = as_points(found, points, held, rows, cols, job.seed)
     with whole_file(output) as partial:
         write_layer(frame, partial, LAYER, geometry_type="Point")
     channel.artifact("sample", output.resolve())
-    warnings = [*too_small(found.classes, held, points), *crowded(job, wanted, len(kept))]
+    return {"output": str(output), **result}
+
+
+def designed(job: SampleJob, found: ClassMap, held: Cover) -> Design:
+    """How many points the classes of a map get.
+
+    Raises:
+        GeoSegError: `empty_map`, `unknown_expected`, `too_many_points`.
+    """
+    if not held.pixels.any():
+        raise GeoSegError("empty_map", f"No pixel of '{found.name}' has a class.", "Choose another raster.")
+    kept = np.flatnonzero(held.pixels)
+    weights = held.area_m2[kept] / held.area_m2.sum()
+    expected = expectations(job, found.classes)[kept]
+    asked, points = laid_out(job, weights, expected, held.pixels[kept])
+    return Design(kept, weights, expected, held.pixels[kept], points, asked)
+
+
+def summary(job: SampleJob, found: ClassMap, held: Cover, design: Design) -> dict[str, Any]:
+    """What there is to say of a sample before anybody looks at it."""
+    points = np.zeros(len(held.pixels), np.int64)
+    points[design.places] = design.points
+    errors = class_errors(design.expected, design.points, design.pixels)
+    warnings = [
+        *too_small(found.classes, held, points),
+        *small_map(design),
+        *crowded(job, design.asked, len(design.places)),
+    ]
+    rows = [
+        {
+            "id": found.classes[place].id,
+            "name": found.classes[place].name,
+            "weight": round(float(weight), 8),
+            "points": int(count),
+            "expected": float(share),
+            "half_width": round(Z95 * float(error), 6),
+        }
+        for place, weight, count, share, error in zip(
+            design.places.tolist(), design.weights, design.points, design.expected, errors, strict=True
+        )
+    ]
     return {
-        "output": str(output),
-        "count": int(points.sum()),
-        "standard_error": round(expected_error(weights, expected, points[kept], held.pixels[kept]), 6),
-        "rows": [
-            {
-                "id": found.classes[place].id,
-                "name": found.classes[place].name,
-                "weight": round(float(weight), 8),
-                "points": int(points[place]),
-                "expected": float(share),
-            }
-            for place, weight, share in zip(kept.tolist(), weights, expected, strict=True)
-        ],
+        "count": int(design.points.sum()),
+        "standard_error": round(design.error, 6),
+        "half_width": round(Z95 * design.error, 6),
+        "pixels": int(design.pixels.sum()),
+        "sentence": sentence(design, rows),
+        "rows": rows,
         "warnings": encode(warnings),
     }
+
+
+def sentence(design: Design, rows: Sequence[dict[str, Any]]) -> str:
+    """How many points, and how well they tell the accuracies."""
+    worst = max(rows, key=lambda row: row["half_width"])
+    right = float(design.weights @ design.expected)
+    points, error = counted(int(design.points.sum()), "point"), Z95 * design.error
+    text = f"{points}: overall accuracy to ± {error:.1%} (95 % interval), if {right:.0%} of the map is right"
+    if len(rows) > 1:
+        few = counted(worst["points"], "point")
+        text += f"; accuracy of class '{worst['name']}' ({few}) to ± {worst['half_width']:.0%}"
+    return f"{text}."
 
 
 def refuse_judged(output: Path) -> None:
@@ -115,24 +190,41 @@ def laid_out(
 ) -> tuple[int, Counts]:
     """Points asked for in all, and of each class: as many as the job says, or as its standard error needs.
 
-    The formula is that of the best allocation; with another one, more are needed.
+    The formula is that of the best allocation; with another one more are needed, and the fewest that do are searched.
 
     Raises:
         GeoSegError: `too_many_points`.
     """
-    count = job.count or points_needed(weights, expected, job.standard_error, int(pixels.sum()))
-    while True:
-        if count > MOST_POINTS:
-            raise GeoSegError(
-                "too_many_points",
-                f"That would be {count:,} points.",
-                f"Give fewer than {MOST_POINTS:,}, or a larger standard error: 0.01 is usual.",
-            )
+
+    def at(count: int) -> tuple[Counts, float]:
         points = allocated(count, weights, pixels, job.allocation, job.least)
-        error = expected_error(weights, expected, points, pixels)
-        if job.count or error <= job.standard_error:
-            return count, points
-        count = max(count + 1, math.ceil(count * (error / job.standard_error) ** 2))
+        return points, expected_error(weights, expected, points, pixels)
+
+    count = job.count or points_needed(weights, expected, job.standard_error, int(pixels.sum()))
+    too_few = count - 1
+    while not job.count and count <= MOST_POINTS and (error := at(count)[1]) > job.standard_error:
+        too_few, count = count, max(count + 1, math.ceil(count * (error / job.standard_error) ** 2))
+    while not job.count and count - too_few > 1:
+        middle = (too_few + count) // 2
+        if at(middle)[1] > job.standard_error:
+            too_few = middle
+        else:
+            count = middle
+    limit = min(job.most or MOST_POINTS, MOST_POINTS) if not job.count else MOST_POINTS
+    if count > limit:
+        raise too_many(job, count, limit, at(limit)[1])
+    return count, at(count)[0]
+
+
+def too_many(job: SampleJob, count: int, limit: int, error: float) -> GeoSegError:
+    """More points than somebody can look at, with what the limit would give."""
+    why = "" if job.count else f"A standard error of {job.standard_error:g} needs {count:,} points. "
+    return GeoSegError(
+        "too_many_points",
+        f"{why or f'{count:,} points are asked for. '}The limit is {limit:,}.",
+        f"{limit:,} points give a standard error of {error:.2g} (95 % interval ± {Z95 * error:.1%}). Ask for a larger "
+        "one, for a number of points, or raise the limit.",
+    )
 
 
 def drawn(found: ClassMap, held: Cover, points: Counts, seed: int, channel: Channel) -> tuple[Counts, Counts]:
@@ -191,15 +283,33 @@ def too_small(classes: Sequence[LabelClass], held: Cover, points: Counts) -> lis
         if pixels and count < pixels:
             continue
         what = (
-            f"has only {pixels} pixels: all are in the sample" if pixels else "has no pixel: it gets no point"
+            f"has only {counted(pixels, 'pixel')}: {'all are' if pixels > 1 else 'it is'} in the sample"
+            if pixels
+            else "has no pixel on the map: it gets no point"
         )
         problems.append(Problem("small_class", f"Class '{item.name}' {what}.", "", "warning"))
     return problems
 
 
+def small_map(design: Design) -> list[Problem]:
+    """The warning that a large part of the map would have to be looked at."""
+    points, pixels = int(design.points.sum()), int(design.pixels.sum())
+    if points <= SMALL_MAP_SHARE * pixels:
+        return []
+    part = "all of them" if points >= pixels else f"1 in {round(pixels / points):,} of them"
+    return [
+        Problem(
+            "small_map",
+            f"The map has only {counted(pixels, 'pixel')}; {counted(points, 'point')} are {part}.",
+            "A wider interval needs fewer points: twice as wide, about a quarter.",
+            "warning",
+        )
+    ]
+
+
 def crowded(job: SampleJob, wanted: int, classes: int) -> list[Problem]:
     """The warning that not every class can have as many points as asked."""
-    if job.allocation != "mixed" or job.least * classes <= wanted:
+    if job.allocation != "mixed" or job.least < 0 or job.least * classes <= wanted:
         return []
     return [
         Problem(

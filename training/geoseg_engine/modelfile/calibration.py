@@ -114,7 +114,7 @@ def fit(
     truth: NDArray[Any],
     half: NDArray[np.bool_] | None = None,
     learned: Sequence[bool] = (),
-    decide: bool = True,
+    weighted: Sequence[bool] = (),
 ) -> Calibration:
     """Find temperature, bias and weights on validation pixels.
 
@@ -125,7 +125,9 @@ def fit(
             halves the pixels in the order given, which should be that of the ground.
         learned: of every class, whether the model had pixels to learn it from; empty for all. Pixels of others are
             left out: they are always wrong, and would make the model unsure of everything.
-        decide: whether bias and weights are found, which move classes; else the temperature alone.
+        weighted: of every class, whether there are enough pixels to move the decision for or against it (see
+            `validation_data`); empty for all. Bias and weights are those of these classes among each other; the others
+            keep bias 0 and weight 1. With fewer than two of them the temperature alone is found.
 
     Returns:
         `Calibration()` without pixels of two classes, or with logits that are not finite.
@@ -139,29 +141,31 @@ def fit(
     half = half[::step]
     if len(np.unique(truth)) < 2 or not np.isfinite(logits).all():
         return PLAIN
-    found = _temperature_and_bias(logits, truth, decide)
+    moved = np.asarray(weighted, bool) if weighted else np.ones(logits.shape[1], bool)
+    decide = moved.sum() > 1
+    found = _temperature_and_bias(logits, truth, moved if decide else None)
     before, after = output(logits.T, PLAIN), output(logits.T, found)
     if not _loss(after, truth) < _loss(before, truth):
         found, after = PLAIN, before
     plain = np.exp(-np.array(found.bias)) if any(found.bias) else None
     return replace(
         found,
-        weights=class_weights(after, truth, half, plain) if decide else (),
+        weights=class_weights(after, truth, half, plain, moved) if decide else (),
         ece=(round(calibration_error(before, truth), 6), round(calibration_error(after, truth), 6)),
     )
 
 
-def sentence(found: Calibration, classes: Sequence[LabelClass]) -> str:
-    """What calibration found, in words."""
-    if found.does_nothing:
-        return "Calibration: probabilities are taken as the model gives them."
-    text = f"Calibration on validation pixels: temperature {found.temperature:.2f}"
-    if found.ece is not None:
-        text += f", calibration error {found.ece[0]:.3f} before and {found.ece[1]:.3f} after"
+def sentence(found: Calibration, classes: Sequence[LabelClass], few: str = "") -> str:
+    """What calibration found, in words; `few` says what it left alone because validation data were too few for it."""
+    text = "Calibration: probabilities are taken as the model gives them"
+    if not found.does_nothing:
+        text = f"Calibration on validation pixels: temperature {found.temperature:.2f}"
+        if found.ece is not None:
+            text += f", calibration error {found.ece[0]:.3f} before and {found.ece[1]:.3f} after"
     if found.decides:
         named = zip(classes, found.weights, strict=True)
-        text += ", classes weigh " + ", ".join(f"{item.name} {weight:.2f}" for item, weight in named)
-    return text + "."
+        text += "; class weights: " + ", ".join(f"{item.name} {weight:.2f}" for item, weight in named)
+    return f"{text}; {few}." if few else f"{text}."
 
 
 def calibration_error(shares: NDArray[Any], truth: NDArray[np.int64], bins: int = BINS) -> float:
@@ -173,15 +177,18 @@ def calibration_error(shares: NDArray[Any], truth: NDArray[np.int64], bins: int 
 
 
 def _temperature_and_bias(
-    logits: NDArray[np.float64], truth: NDArray[np.int64], shift: bool = True
+    logits: NDArray[np.float64], truth: NDArray[np.int64], moved: NDArray[np.bool_] | None
 ) -> Calibration:
-    """Minimise the negative log-likelihood by L-BFGS.
+    """Minimise the negative log-likelihood by L-BFGS; without `moved` by the temperature alone.
 
-    The bias of a class without pixels stays 0, and the others' mean is 0: nothing is known of it.
+    The bias of a class that is not moved, or has no pixels, stays 0, and the others' mean is 0: nothing is known of it.
     """
+    shift = moved is not None
     scores, labels = torch.from_numpy(logits), torch.from_numpy(truth)
     present = torch.zeros(logits.shape[1], dtype=torch.float64)
     present[labels.unique()] = 1
+    if moved is not None:
+        present *= torch.from_numpy(moved)
     log_temperature = torch.zeros((), dtype=torch.float64, requires_grad=True)
     free = torch.zeros(logits.shape[1], dtype=torch.float64, requires_grad=shift)
     limits = float(np.log(LOWEST_TEMPERATURE)), float(np.log(HIGHEST_TEMPERATURE))
@@ -190,7 +197,7 @@ def _temperature_and_bias(
     )
 
     def values() -> tuple[Tensor, Tensor]:
-        bias = (free - (free * present).sum() / present.sum()) * present
+        bias = (free - (free * present).sum() / present.sum().clamp_min(1)) * present
         return log_temperature.clamp(*limits).exp(), bias
 
     def closure() -> Tensor:

@@ -29,6 +29,7 @@ def class_weights(
     truth: NDArray[np.int64],
     half: NDArray[np.bool_],
     plain: NDArray[np.float64] | None = None,
+    weighted: NDArray[np.bool_] | None = None,
 ) -> tuple[float, ...]:
     """Search the weights, one class after the other, until none gains.
 
@@ -40,25 +41,34 @@ def class_weights(
         truth: class ids (pixels,).
         half: True for the pixels of one half, which should be a ground of its own.
         plain: weights under which the classes are those before calibration; None where it moved none.
+        weighted: (classes,) which classes have enough pixels to be weighted; None for all. The IoU of the others does
+            not count, and they stay where they are: against the weighted ones on average.
 
     Returns:
-        Weights whose largest is 1; empty where the probabilities decide as well.
+        Weights whose largest is 1, or, where not all classes are weighted, whose geometric mean over these is 1 and the
+        others' 1; empty where the probabilities decide as well.
     """
     count = len(shares)
-    weights = _start(shares, truth, half, plain)
+    known = np.ones(count, bool) if weighted is None else weighted
+    weights = _start(shares, truth, half, plain, known)
     for _ in range(ROUNDS):
         before = weights.copy()
-        for index in range(1, count) if count == 2 else range(count):
-            weights[index] *= _best_factor(shares, weights, index, truth, half)
+        for index in range(1, count) if count == 2 else np.flatnonzero(known):
+            weights[index] *= _best_factor(shares, weights, index, truth, half, known)
         if np.array_equal(before, weights):
             break
-    if (weights == weights[0]).all():
+    if (weights[known] == weights[known][0]).all():
         return ()
-    return tuple(round(float(value), 6) for value in weights / weights.max())
+    largest = weights.max() if known.all() else np.exp(np.log(weights[known]).mean())
+    return tuple(round(float(value), 6) for value in np.where(known, weights / largest, 1.0))
 
 
 def _start(
-    shares: NDArray[Any], truth: NDArray[np.int64], half: NDArray[np.bool_], plain: NDArray[np.float64] | None
+    shares: NDArray[Any],
+    truth: NDArray[np.int64],
+    half: NDArray[np.bool_],
+    plain: NDArray[np.float64] | None,
+    known: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
     """Equal weights, where the calibrated probabilities decide better on both halves than the model; else `plain`."""
     equal = np.ones(len(shares))
@@ -66,10 +76,10 @@ def _start(
         return equal
     middle = len(STEPS) // 2
     for part in (half, ~half):
-        if not part.any():
+        if not known[truth[part]].any():
             return plain.copy()
         given, own = (
-            _mean_ious(shares[:, part], weights, 0, truth[part])[middle] for weights in (equal, plain)
+            _mean_ious(shares[:, part], weights, 0, truth[part], known)[middle] for weights in (equal, plain)
         )
         if given < own + LEAST_GAIN:
             return plain.copy()
@@ -82,6 +92,7 @@ def _best_factor(
     index: int,
     truth: NDArray[np.int64],
     half: NDArray[np.bool_],
+    known: NDArray[np.bool_],
 ) -> float:
     """The factor of one weight, from STEPS: found on each half and judged on the other, the one nearer to 1.
 
@@ -91,7 +102,7 @@ def _best_factor(
     for part in (half, ~half):
         if not (truth[part] == index).any():
             return 1.0
-        values = _mean_ious(shares[:, part], weights, index, truth[part])
+        values = _mean_ious(shares[:, part], weights, index, truth[part], known)
         gains.append(values - values[middle])
     found = []
     for own, other in (gains, gains[::-1]):
@@ -106,9 +117,13 @@ def _best_factor(
 
 
 def _mean_ious(
-    shares: NDArray[Any], weights: NDArray[np.float64], index: int, truth: NDArray[np.int64]
+    shares: NDArray[Any],
+    weights: NDArray[np.float64],
+    index: int,
+    truth: NDArray[np.int64],
+    known: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
-    """Mean IoU of the classes that the truth holds, for every factor of the weight of class `index`.
+    """Mean IoU of the known classes that the truth holds, for every factor of the weight of class `index`.
 
     A pixel goes to the class from the factor on at which it overtakes the best of the others, so that one
     histogram holds the confusion matrices of all factors.
@@ -132,4 +147,4 @@ def _mean_ious(
     union = support + matrices.sum(axis=0) - hits
     with np.errstate(invalid="ignore", divide="ignore"):
         ious = hits / union
-    return np.asarray(ious[support[:, 0] > 0].mean(axis=0))
+    return np.asarray(ious[(support[:, 0] > 0) & known].mean(axis=0))

@@ -1,23 +1,33 @@
-"""Which epoch is kept: the latest that is not clearly worse than the best.
+"""Which epoch is kept, and why: the latest that is not clearly worse than the best, or that of the lowest loss.
 
 The highest of many validation scores is partly luck, the more so the less ground is validated on, while weights go on
 getting better as the learning rate falls. So the later epoch is kept unless its score falls short of the highest by
 more than the standard error of the difference (the one-standard-error rule of Breiman et al. 1984, turned towards
 training longer). Both epochs are judged on the same blocks of ground, so the error is that of paired differences,
-by leaving out one block at a time (jackknife, Efron & Tibshirani 1993). Where the ground is too little to be blocks, it
-comes as one, and the latest epoch is kept. docs/training.md has the figures behind it.
+by leaving out one block at a time (jackknife, Efron & Tibshirani 1993).
+
+Where validation data are too few for that (see `modelfile.validation_data`), a score jumps with single pixels, and any
+epoch could be called as good. The loss knows by how much pixels are right or wrong and changes smoothly, so the epoch
+of the lowest mean loss over SMOOTHED epochs is kept, and it is not called the best. docs/training.md has the figures.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..modelfile.validation_data import ValidationData
 from ..scores.cells import ious
+
+SMOOTHED = 3
+"""Epochs over which the loss of few validation data is averaged."""
+SCORES = {"miou": "mean IoU", "foreground_iou": "IoU", "f1": "mean F1"}
+"""Monitored scores in words."""
 
 Blocks = NDArray[np.int64]
 """(blocks, K, K): the confusion matrix of every validated block; rows are the truth."""
@@ -49,6 +59,35 @@ class Best:
         return score < self.peak if self.lower else score > self.peak
 
 
+def smoothed_loss(history: Sequence[dict[str, Any]], loss: float) -> float:
+    """Mean validation loss of an epoch and those before it in `history`, SMOOTHED in all."""
+    before = [row["validation_loss"] for row in history[-(SMOOTHED - 1) :]]
+    return float(np.mean([*before, loss]))
+
+
+def kept_sentence(best: Best, monitor: str, validation: ValidationData) -> str:
+    """Which epoch is kept and why; it is called best only where validation data are enough to say so."""
+    kept = f"Kept epoch {best.epoch}"
+    if not validation.total:
+        return f"{kept}: the last one, as there are no validation data."
+    if best.score is None or best.peak is None:  # of a checkpoint that was written under another rule
+        return f"{kept}."
+    if not validation.decides:
+        return (
+            f"{kept}: lowest validation loss (mean of {SMOOTHED} epochs); too few validation data to call it best "
+            f"({validation.amount()})."
+        )
+    if monitor == "loss":
+        return f"{kept}: lowest validation loss."
+    name = SCORES[monitor]
+    if best.epoch == best.peak_epoch:
+        return f"{kept}: highest validation {name}, {best.score:.3f}."
+    return (
+        f"{kept}: validation {name} {best.score:.3f}, not clearly below the highest ({best.peak:.3f} in epoch "
+        f"{best.peak_epoch}), after more training."
+    )
+
+
 def score_of(monitor: str, binary: bool) -> Scored | None:
     """The monitored score of confusion matrices (…, K, K); None of a score that no matrix tells."""
     if monitor == "loss":
@@ -67,10 +106,7 @@ def score_of(monitor: str, binary: bool) -> Scored | None:
 
 
 def as_good(blocks: Blocks | None, best: Blocks | None, score: Scored) -> bool:
-    """Whether the score of some blocks falls short of the best on the same by no more than the standard error.
-
-    Where there is one block only, nobody can tell, and any score is as good.
-    """
+    """Whether the score of some blocks falls short of the best on the same by no more than the standard error."""
     if blocks is None or best is None or len(blocks) != len(best):
         return False
     count = len(blocks)

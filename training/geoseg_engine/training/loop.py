@@ -17,7 +17,7 @@ from ..contract import IGNORE, Cancelled, LabelClass, Problem, TrainJob, encode,
 from ..scores.metrics import background_and_object, scores
 from . import checkpoint
 from .feeding import Feed, batches, step
-from .keeping import score_of
+from .keeping import kept_sentence, score_of, smoothed_loss
 from .logs import Logs
 from .plan import Plan
 from .sample import Sampler
@@ -117,7 +117,7 @@ def why_ended(session: Session, trainer: Trainer) -> str:
     else:
         waited = trainer.epoch - trainer.best.peak_epoch
         why = f"No gain in {waited} epochs, stopped after epoch {trainer.epoch}"
-    return f"{why}; epoch {trainer.best.epoch} is kept."
+    return f"{why}. {kept_sentence(trainer.best, trainer.descent.monitor, session.scene.validation_data)}"
 
 
 def open_logs(session: Session, trainer: Trainer) -> Logs:
@@ -190,8 +190,11 @@ def end_epoch(session: Session, trainer: Trainer, loss: float, verdict: Verdict 
     """Keep the weights unless they are worse than the best; write history.json. Returns its newest row."""
     found = scores(verdict.matrix, session.classes) if verdict else {}
     monitor = trainer.descent.monitor
+    score = monitored(monitor, found, verdict)
+    if score is not None and not session.scene.validation_data.decides:
+        score = smoothed_loss(trainer.history, score)
     kept = trainer.judge(
-        monitored(monitor, found, verdict),
+        score,
         verdict.blocks if verdict else None,
         score_of(monitor, background_and_object(session.classes)),
     )

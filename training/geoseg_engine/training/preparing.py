@@ -94,7 +94,7 @@ def prepare(
     plan = group.agree(fit_to_time(plan, job, trial.precision.seconds_per_step, validation_s))
     if job.find_rate and not job.learning_rate:
         plan = group.agree(with_found_rate(plan, job, network, loss, trial.precision, feed, channel))
-    trainer = make_trainer(job, plan, network, loss, trial.precision, group)
+    trainer = make_trainer(monitoring(job, scene), plan, network, loss, trial.precision, group)
     minutes = (plan.total_steps * trial.precision.seconds_per_step + plan.epochs * validation_s) / 60
     return Prepared(plan, architecture, trainer, trial, min(minutes, plan.minutes or minutes))
 
@@ -110,9 +110,9 @@ def resumed(
     torch.manual_seed(job.seed)
     network = build(saved["architecture"]).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     precision = Precision(saved["precision"], saved["seconds_per_step"])
-    trainer = make_trainer(job, plan, network, loss_for(plan, scene), precision, group)
+    trainer = make_trainer(monitoring(job, scene), plan, network, loss_for(plan, scene), precision, group)
     trainer.restore(saved)
-    channel.log(f"Resumed after epoch {trainer.epoch}, best so far epoch {trainer.best.epoch}.")
+    channel.log(f"Resumed after epoch {trainer.epoch}; kept so far is epoch {trainer.best.epoch}.")
     left = plan.total_steps - trainer.step_number
     minutes = max(left, 0) * precision.seconds_per_step / 60
     return Prepared(plan, saved["architecture"], trainer, Trial(precision, plan.batch_size), minutes)
@@ -162,6 +162,11 @@ def loss_for(plan: Plan, scene: Scene) -> Loss:
     """The loss of a plan, its classes weighed by the train pixels of the scene."""
     counts = scene.train_counts()
     return loss_of(plan.loss, class_weights(counts, plan.class_weights), counts.index(max(counts)))
+
+
+def monitoring(job: TrainJob, scene: Scene) -> TrainJob:
+    """The job with what is monitored in fact: of few validation data the loss, see `keeping`."""
+    return job if scene.validation_data.decides else replace(job, monitor="loss")
 
 
 def make_trainer(

@@ -17,8 +17,8 @@ from ..modelfile.export import export
 from ..modelfile.precision import device_name
 from ..modelfile.stac import write_sidecar
 from ..models import build, traits
+from .keeping import kept_sentence
 from .loop import Meter, Session
-from .pieces import ENOUGH
 from .sample import Sampler
 from .trainer import Trainer
 from .validate import predict_cores
@@ -40,8 +40,9 @@ def summarise(
         "split": "validation",
         "epochs_run": trainer.epoch,
         "best_epoch": best.epoch,
+        "kept_sentence": kept_sentence(best, trainer.descent.monitor, session.scene.validation_data),
         "cancelled": cancelled,
-        "calibration_sentence": sentence(found, session.classes),
+        "calibration_sentence": sentence(found, session.classes, few_data(session)),
         "device": device_name(trainer.device)[0],
         "precision": trainer.precision.name,
         "seconds_per_step": meter.seconds_per_step,
@@ -78,15 +79,21 @@ def calibrate(session: Session, trainer: Trainer) -> Calibration:
         flat = found[0, :, : truth.shape[0], : truth.shape[1]].flatten(1).T
         logits.append(flat[torch.from_numpy(chosen).to(flat.device)].cpu().numpy())
         truths.append(truth.ravel()[chosen])
-    enough = session.scene.validation_decides
-    result = calibration.fit(np.concatenate(logits), np.concatenate(truths), learned=learned, decide=enough)
-    session.channel.log(sentence(result, session.classes))
-    if not enough:
-        session.channel.log(
-            f"Validation ground is {session.scene.validation_pieces} separate pieces, fewer than {ENOUGH}: too little "
-            "to choose the epoch or to weigh classes by. The last epoch and the most probable class are taken."
-        )
+    validation = session.scene.validation_data
+    weighted = validation.weighted if validation.decides else (False,) * session.scene.classes
+    result = calibration.fit(
+        np.concatenate(logits), np.concatenate(truths), learned=learned, weighted=weighted
+    )
+    session.channel.log(sentence(result, session.classes, few_data(session)))
     return result
+
+
+def few_data(session: Session) -> str:
+    """Which classes are not weighted for too few validation data; empty where all may be, or nothing is calibrated."""
+    validation = session.scene.validation_data
+    return (
+        (validation.few_regions() or validation.few_objects(session.classes)) if session.job.calibrate else ""
+    )
 
 
 def write_model(

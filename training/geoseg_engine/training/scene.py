@@ -26,9 +26,9 @@ from ..contract import IGNORE, SPLITS, Band, Dataset, GeoSegError, Grid, Problem
 from ..dataset.datasets import open_dataset_stack
 from ..dataset.subset import places
 from ..modelfile.stats import Statistics, measure, normalise
+from ..modelfile.validation_data import ValidationData, count_validation
 from ..raster.grid import Window
 from ..stacking.stack import StackReader
-from .pieces import ENOUGH, pieces
 
 MEMORY_BUDGET_BYTES = 2 * 2**30
 STATISTICS_PIXELS = 2_000_000
@@ -136,14 +136,9 @@ class Scene:
     grid: Grid | None = None
 
     @cached_property
-    def validation_pieces(self) -> int:
-        """Pieces of validation ground that tell something of their own; see `pieces`."""
-        return pieces(self.validation != IGNORE)
-
-    @property
-    def validation_decides(self) -> bool:
-        """Whether that is enough to choose the epoch and to weigh classes by."""
-        return self.validation_pieces >= ENOUGH
+    def validation_data(self) -> ValidationData:
+        """How much there is to validate on, and what it is enough for."""
+        return count_validation(self.validation, self.classes)
 
     def train_counts(self) -> list[int]:
         """Train pixels of every class."""

@@ -180,6 +180,7 @@ class Trainer:
             "blocks": None if self.best.blocks is None else torch.from_numpy(self.best.blocks),
             "plateau": {"factor": self.plateau.factor, "waited": self.plateau.waited},
             "history": self.history,
+            "monitor": self.descent.monitor,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -193,6 +194,9 @@ class Trainer:
         blocks = state.get("blocks")
         best = {"peak_epoch": state["best"]["epoch"], "peak": state["best"]["score"], **state["best"]}
         self.best = Best(**best, lower=self.best.lower, blocks=None if blocks is None else np.asarray(blocks))
+        before = state.get("monitor") or state.get("job", {}).get("monitor", self.descent.monitor)
+        if before != self.descent.monitor:
+            self.best.peak = None  # of another score: nothing can be compared with it
         self.plateau.factor, self.plateau.waited = state["plateau"]["factor"], state["plateau"]["waited"]
         self.history = list(state["history"])
         self._started, self._progress_at_start = time.monotonic(), state["progress"]

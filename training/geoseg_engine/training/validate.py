@@ -93,10 +93,7 @@ def validate(
         cells.add(core.row, core.col, truth, logits[0].argmax(dim=0).to(torch.uint8).cpu().numpy())
     total, pixels = group.summed(np.array([total, pixels]), device)
     blocks = group.summed(cells.all_matrices(), device)
-    blocks = blocks[blocks.any(axis=(1, 2))]
-    if not scene.validation_decides:  # then cells of one piece are no ground of their own
-        blocks = blocks.sum(axis=0, keepdims=True)
-    return Verdict(float(total / max(pixels, 1.0)), blocks)
+    return Verdict(float(total / max(pixels, 1.0)), blocks[blocks.any(axis=(1, 2))])
 
 
 @torch.no_grad()

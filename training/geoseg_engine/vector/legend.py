@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas
 
-from ..contract import GeoSegError, LabelClass, Labels, Problem
+from ..contract import GeoSegError, LabelClass, Labels, Problem, counted
 
 UNKNOWN_CLASS = -1
 """Class id of what has a class that is not known: its ground is ignored unless a known class claims it."""
@@ -215,15 +215,16 @@ def _too_many(layer: Valued, count: int) -> GeoSegError:
 def _class_problems(layer: Valued, ids: np.ndarray) -> list[Problem]:
     assert layer.values is not None
     problems = []
+    whole = f"{counted(len(layer.values), layer.things[:-1])} of '{layer.name}'"
     unknown = [layer.values[place] for place in np.flatnonzero(ids == UNKNOWN_CLASS)]
     nulls = sum(is_null(value) for value in unknown)
     if nulls:
         problems.append(
             Problem(
                 "null_class",
-                f"{nulls} {layer.things} of '{layer.name}' have no value in field '{layer.field}'; the ground under "
-                "them is ignored.",
-                "Fill in the field, or delete these polygons.",
+                f"{nulls} of {whole} {'has' if nulls == 1 else 'have'} no value in field '{layer.field}'; the pixels "
+                "there are ignored.",
+                "Fill in the field, or choose another class field.",
                 "warning",
             )
         )
@@ -233,8 +234,8 @@ def _class_problems(layer: Valued, ids: np.ndarray) -> list[Problem]:
         problems.append(
             Problem(
                 "not_in_legend",
-                f"{strange.total()} {layer.things} of '{layer.name}' have a class that is not in the legend: {most}; "
-                "the ground under them is ignored.",
+                f"{strange.total()} of {whole} {'has' if strange.total() == 1 else 'have'} a class that is not in the "
+                f"legend: {most}; the pixels there are ignored.",
                 "Add the value to the layer's categories, or correct it.",
                 "warning",
             )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..contract import GeoSegError, LabelClass, LabelLayer, Labels, Problem, Source
+from ..contract import GeoSegError, LabelClass, LabelLayer, Labels, Problem, Source, counted
 from .features import read_polygons, refuse_field
 from .labelraster import RasterClasses, read_raster_classes
 from .legend import Valued, classes_of, is_null
@@ -100,8 +100,9 @@ def _geometry_problems(name: str, repaired: int, skipped: int) -> list[Problem]:
         problems.append(
             Problem(
                 "no_geometry",
-                f"{skipped} features of '{name}' have no polygon and are left out.",
-                "Delete them, or draw their polygons.",
+                f"{counted(skipped, 'feature')} of '{name}' without a polygon {'is' if skipped == 1 else 'are'} left "
+                "out.",
+                "Draw their polygons, or leave them: they do not count.",
                 "warning",
             )
         )
@@ -109,7 +110,8 @@ def _geometry_problems(name: str, repaired: int, skipped: int) -> list[Problem]:
         problems.append(
             Problem(
                 "invalid_geometry",
-                f"{repaired} polygons of '{name}' are invalid (they cross themselves) and were repaired on a copy.",
+                f"{counted(repaired, 'polygon')} of '{name}' {'is' if repaired == 1 else 'are'} invalid "
+                "(self-crossing) and repaired on a copy.",
                 "Look at them with Vector > Geometry Tools > Check Validity.",
                 "warning",
             )

@@ -54,7 +54,12 @@ def write_report(
         f"<header><h1>{text(title)}</h1><p>{text(headline(data))}</p></header>",
         *warning_boxes(data.get("warnings", [])),
         cards(main_numbers(data)),
-        section("Classes", paragraph(interval_sentence(data)), class_table(data)),
+        section(
+            "Classes",
+            paragraph(interval_sentence(data)),
+            paragraph(data.get("split_note") or ""),
+            class_table(data),
+        ),
         section(
             "Confusion matrix",
             paragraph("Rows are the truth, columns the prediction; in pixels, and in percent of the row."),

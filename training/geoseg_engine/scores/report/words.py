@@ -177,7 +177,8 @@ def settings(data: dict[str, Any]) -> list[tuple[str, Any]]:
             ),
         ),
         ("learning rate", chosen.get("learning_rate")),
-        ("epochs", epochs and f"{epochs}, the best was {trained.get('best_epoch')}"),
+        ("epochs", epochs),
+        ("epoch kept", epochs and (trained.get("kept_sentence") or trained.get("best_epoch"))),
         ("began from", Path(job["start_from"]).name if job.get("start_from") else ""),
         ("seed", job.get("seed")),
         (
