@@ -10,7 +10,7 @@ from osgeo import gdal
 from qgis.core import QgsRasterLayer
 
 from ..jobs.bandroles import LayerBands
-from .snapshot import GDAL, band_name
+from .snapshot import GDAL, band_name, value_bands
 
 SENSOR_KEYS = re.compile(r"spacecraft|platform|satellite|sensor|instrument|mission|product", re.IGNORECASE)
 UNITS_NM = ((r"nm|nanomet.*", 1.0), (r"um|µm|μm|micron.*|micromet.*", 1000.0))
@@ -22,7 +22,7 @@ LIKELY_NM = (350.0, 2600.0)
 def layer_bands(layer: QgsRasterLayer) -> LayerBands:
     """Names, wavelengths and sensor of a layer, from the metadata of its file; the layer is not changed."""
     provider = layer.dataProvider()
-    count = layer.bandCount()
+    count = max(value_bands(layer), default=0)
     names = tuple(band_name(provider, band) for band in range(1, count + 1))
     waves: tuple[float | None, ...] = (None,) * count
     sensor = [layer.name()]
@@ -43,7 +43,7 @@ def _dataset_facts(path: str, count: int) -> tuple[tuple[float | None, ...], lis
     gdal.PushErrorHandler("CPLQuietErrorHandler")
     try:
         dataset = gdal.OpenEx(path, gdal.OF_RASTER | gdal.OF_READONLY)
-        if dataset is None or dataset.RasterCount != count:
+        if dataset is None or dataset.RasterCount < count:
             return None
         texts = [
             str(value)

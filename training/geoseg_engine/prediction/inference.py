@@ -267,8 +267,7 @@ def set_up(
 
     Args:
         model, stack: what to run over what.
-        device, runtime, precision, int8_loss: as in the job; `auto` finds the fastest.
-        core_px: side of a core; 0 finds one.
+        device, runtime, core_px, precision, int8_loss: as in the job.
         outputs_bytes_px: bytes a pixel of the results of one window.
         log: told of choices.
         job_px: pixels that will be predicted; 0 is all of the raster.
@@ -284,10 +283,9 @@ def set_up(
     lattice = None if model.tile_exact else lattice_for(model, frame)
     if lattice:
         frame = replace(frame, reach_px=lattice.window_px)
-    scores = sample(frame, reader)
-    classes = len(model.classes)
-    several = answers != ONE_ANSWER
-    host = 4 * reader.count * 3 + 4 * classes * (6 if several else 3) + 2 * outputs_bytes_px + 2
+    scores, classes = sample(frame, reader), len(model.classes)
+    copies = 3 if answers == ONE_ANSWER else 6
+    host = 4 * reader.count * 3 + 4 * classes * copies + 2 * outputs_bytes_px + 2
 
     def core_of(choice: Choice, views: int = 1) -> int:
         speed = choice.px_per_s / views
@@ -298,8 +296,8 @@ def set_up(
         around = ((side + 2 * frame.halo_px) / side) ** 2 - 1
         return choice.px_per_s / (1 + halo_work(choice.runtime) * around)
 
-    job_px = job_px or grid.height * grid.width
-    choices = choose_runtime(model, scores, job_px, device, runtime, log, precision, int8_loss, map_px_per_s)
+    pixels = job_px or grid.height * grid.width
+    choices = choose_runtime(model, scores, pixels, device, runtime, log, precision, int8_loss, map_px_per_s)
     choice = choices[0]
     if lattice:
         tell(lattice, choice.runtime, scores, log)
@@ -309,11 +307,9 @@ def set_up(
     log(f"Predicting with {choice.runtime.title}.")
     chosen = choice.runtime
     mean = averaged(chosen, model, answers.tta, answers.dropout_passes, answers.disagreement, log, grid)
-    views = getattr(mean, "views", 1)
-    found = core_of(choice, views)
-    opened = Opened(chosen.name, chosen.precision)
-    choice = replace(choice, runtime=mean)
-    return Setup(frame, choice, found, model.calibration, lattice, classes, views, opened)
+    views, opened = getattr(mean, "views", 1), Opened(chosen.name, chosen.precision)
+    core, choice = core_of(choice, views), replace(choice, runtime=mean)
+    return Setup(frame, choice, core, model.calibration, lattice, classes, views, opened)
 
 
 def window_independent(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -82,7 +83,7 @@ def choose_runtime(
         job_px: pixels to predict; below WORTHWHILE_PX, float32 torch is taken without a trial.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         wanted: `auto`, `torch`, `onnx` or `openvino`.
-        log: told what was tried, with speeds and agreement.
+        log: gets what was tried, with speeds and agreement.
         precision: `auto`, or the only one to take. What is wanted by name is taken even where it gives other
             classes than float32, and its agreement told; but int8 only if it loses at most `int8_loss`.
         int8_loss: mean IoU that int8 may lose on validation blocks.
@@ -111,20 +112,30 @@ def choose_runtime(
     reference, speed = timed(plain, sample)
     log(f"{plain.title}: {speed / 1e6:.2f} Mpx/s")
     tried = [Choice(plain, speed, bytes_px)] if ways[0] == ("torch", "float32") else []
-    missing: set[str] = set()
-    for name, arithmetic in ways[len(tried) :]:
-        if name in missing:
+    for runtime in _opened(ways[len(tried) :], path, found, wanted, log):
+        tried.append(_checked(runtime, sample, reference, largest, log))
+    return [replace(choice, int8_loss=loss) for choice in ranked(tried, worth)]
+
+
+def _opened(
+    ways: Sequence[tuple[str, str]], path: Path, device: str, wanted: str, log: Callable[[str], None]
+) -> Iterator[Runtime]:
+    """The runtimes that can be had; one that is missing is logged once, whatever the precision.
+
+    Raises:
+        GeoSegError: if it is the one that is wanted by name.
+    """
+    missing = ""
+    for name, precision in ways:
+        if name == missing:
             continue
         try:
-            runtime = open_runtime(path, name, found, arithmetic)
+            yield open_runtime(path, name, device, precision)
         except GeoSegError as error:
             if wanted == name:
                 raise
             log(f"Not tried: {error.message} {error.details}".strip())
-            missing.add(name)
-            continue
-        tried.append(_checked(runtime, sample, reference, largest, log))
-    return [replace(choice, int8_loss=loss) for choice in ranked(tried, worth)]
+            missing = name
 
 
 def offered(device: str, wanted: str, precision: str) -> list[tuple[str, str]]:
