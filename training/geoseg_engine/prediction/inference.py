@@ -284,8 +284,7 @@ def set_up(
     if lattice:
         frame = replace(frame, reach_px=lattice.window_px)
     scores, classes = sample(frame, reader), len(model.classes)
-    copies = 3 if answers == ONE_ANSWER else 6
-    host = 4 * reader.count * 3 + 4 * classes * copies + 2 * outputs_bytes_px + 2
+    host = 12 * reader.count + (12 if answers == ONE_ANSWER else 24) * classes + 2 * outputs_bytes_px + 2
 
     def core_of(choice: Choice, views: int = 1) -> int:
         speed = choice.px_per_s / views
@@ -296,8 +295,8 @@ def set_up(
         around = ((side + 2 * frame.halo_px) / side) ** 2 - 1
         return choice.px_per_s / (1 + halo_work(choice.runtime) * around)
 
-    pixels = job_px or grid.height * grid.width
-    choices = choose_runtime(model, scores, pixels, device, runtime, log, precision, int8_loss, map_px_per_s)
+    job_px = job_px or grid.height * grid.width
+    choices = choose_runtime(model, scores, job_px, device, runtime, log, precision, int8_loss, map_px_per_s)
     choice = choices[0]
     if lattice:
         tell(lattice, choice.runtime, scores, log)
