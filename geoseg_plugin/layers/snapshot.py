@@ -21,7 +21,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QCoreApplication
 
-from ..contract import LabelClass, Labels, Problem, Unlabelled
+from ..contract import LabelClass, Labels, Problem, Unlabelled, split_address
 from ..jobs.inputs import RasterInput
 from .exports import LABEL_LAYER, PolygonExport, RasterExport
 from .legendclasses import LEGEND_FIELD, legend_namer
@@ -69,7 +69,7 @@ def raster_input(
     reason = tr("a copy was asked for") if always_export else export_reason(layer)
     if not reason:
         found = RasterInput(
-            path=layer.source().split("|")[0],
+            path=split_address(layer.source())[0],
             name=layer.name(),
             band_names=names,
             ticked=ticked,
@@ -115,7 +115,7 @@ def export_reason(layer: QgsRasterLayer) -> str:
     provider = layer.dataProvider()
     if provider.name() != GDAL:
         return tr("it comes from the QGIS provider '{}', not from a file").format(provider.name())
-    if "|" in layer.source():
+    if split_address(layer.source())[1]:
         return tr("it is opened with options of its own")
     bands = range(1, layer.bandCount() + 1)
     own = [band for band in bands if provider.sourceHasNoDataValue(band)]
@@ -336,7 +336,9 @@ def file_of(layer: QgsMapLayer) -> Path | None:
     key = provider.name() if provider is not None else layer.providerType()
     if key not in (GDAL, "ogr"):
         return None
-    path = str(QgsProviderRegistry.instance().decodeUri(key, layer.source()).get("path") or "")
+    path, _ = split_address(layer.source())
+    if not Path(path).exists():
+        path = str(QgsProviderRegistry.instance().decodeUri(key, layer.source()).get("path") or "")
     if not path or GDAL_FILE.match(path) or re.match(r"^[a-z]+://", path):
         return None
     return Path(path)

@@ -15,7 +15,7 @@ import typing
 from pathlib import Path
 from typing import Any
 
-from .contract import Area, GeoSegError, names_input
+from .contract import Area, GeoSegError, names_input, split_address
 
 AREA_KINDS = typing.get_args(typing.get_type_hints(Area)["kind"])
 NUMBERS = (int, float)
@@ -119,8 +119,14 @@ def json_of(flag: str, word: str) -> Any:
 
 
 def absolute(text: str) -> str:
-    """The absolute path of something that exists; any other text as it is."""
-    return str(Path(text).resolve()) if text and Path(text).exists() else text
+    """The absolute path of something that exists; any other text as it is.
+
+    What QGIS puts behind a file, such as `|layername=a`, stays there.
+    """
+    file, settings = split_address(text)
+    if not file or not Path(file).exists():
+        return text
+    return f"{Path(file).resolve()}{text[len(file) :] if settings else ''}"
 
 
 def with_absolute_paths(data: Any) -> Any:

@@ -3,6 +3,7 @@
 Standard library only: this is the one part of the engine that the plugin imports.
 """
 
+from .addresses import split_address
 from .codec import (
     PROTOCOL,
     check_protocol,
@@ -191,5 +192,6 @@ __all__ = [
     "remove_with_sidecars",
     "replace_with_sidecars",
     "shard_of",
+    "split_address",
     "write_json",
 ]

@@ -18,6 +18,7 @@ from ..contract import IGNORE, SPLITS, Dataset, ExportChipsJob, GeoSegError, Gri
 from ..outputs import write_error
 from ..raster.grid import Window, affine_of
 from ..stacking.reader import StackReader
+from ..vector.files import GdalName
 from .arcgischips import ArcgisFacts
 from .datasets import load_dataset, open_dataset_stack
 from .wholefolder import whole_folder
@@ -71,7 +72,7 @@ class ChipReader:
             raise GeoSegError(
                 "file_missing", f"The tile index {self._tiles} does not exist.", "Make tiles again."
             )
-        frame = pyogrio.read_dataframe(self._tiles, layer="tiles", read_geometry=False)
+        frame = pyogrio.read_dataframe(GdalName(self._tiles), layer="tiles", read_geometry=False)
         chosen = frame[frame["split"].isin(splits)]
         if not len(chosen):
             raise GeoSegError(
@@ -235,7 +236,9 @@ def _write(
 
 def _refuse_missing(folder: Path, written: list[str]) -> None:
     there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    there -= {beside(Path(name), ".aux.xml").as_posix() for name in written}  # of a CRS that GeoTIFF cannot hold
+    there -= {
+        beside(Path(name), ".aux.xml").as_posix() for name in written
+    }  # of a CRS that GeoTIFF cannot hold
     if there != set(written):
         raise GeoSegError(
             "chip_differs",

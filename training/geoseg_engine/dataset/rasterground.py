@@ -9,8 +9,7 @@ from ..contract import IGNORE, Grid
 from ..raster.grid import Window
 from ..raster.resample import inside_source, mapping, needed, source_pixels
 from ..raster.sources import open_source, source_grid
-from ..raster.values import raster_values
-from ..vector.labelraster import RasterClasses
+from ..vector.labelraster import RasterClasses, class_values
 from ..vector.legend import EXCLUDED, UNKNOWN_CLASS
 
 SOURCE_LIMIT_PX = 1 << 24
@@ -66,9 +65,9 @@ class RasterGround:
         result = np.full(inside.shape, -1, np.int32)
         if inside.any():
             with open_source(self._classes.source, classes=True) as dataset:
-                raw = raster_values(self._classes.source, dataset, [1], part)[0]
+                raw, known = class_values(self._classes.source, dataset, part)
             places = np.searchsorted(self._classes.values, raw).astype(np.int32)
-            places[np.isnan(raw)] = -1
+            places[~known] = -1
             at_rows = np.floor(rows[inside]).astype(np.int64) - part.row
             at_cols = np.floor(cols[inside]).astype(np.int64) - part.col
             result[inside] = places[at_rows, at_cols]

@@ -17,9 +17,12 @@ from ..raster.crs import same_crs, way_between
 from ..raster.grid import Bounds, grid_bounds, pixel_size
 from ..raster.sources import band_descriptions, crs_text, crs_title, parse_crs, title, unit_title
 from ..raster.writer import refuse_unkept_crs
+from ..vector.turns import turn_of
 
 GRID_LIMIT_PX = 40_000_000_000
 ROUNDING_PX = 0.01
+Pixels = tuple[int, int, int, int]
+"""(left, top, right, bottom), half-open."""
 
 
 @dataclass
@@ -227,7 +230,8 @@ def plan_extent(
     """The pixels of the lattice whose centres all rasters cover, cut to the area and the requested extent.
 
     Raises:
-        GeoSegError: `no_overlap`, `outside_rasters`, `bad_extent`, `grid_too_large`, `grid_too_small`.
+        GeoSegError: `no_overlap`, `outside_rasters`, `bad_extent`, `extent_in_two`, `grid_too_large`,
+            `grid_too_small`.
     """
     shared: tuple[int, int, int, int] | None = None
     before: list[str] = []
@@ -247,10 +251,37 @@ def plan_extent(
     if request.extent is not None:
         cuts.append((request.extent, request.extent_crs or lattice.crs, "the chosen extent"))
     for bounds, crs, name in cuts:
-        shared = _common(shared, _pixels(lattice, reprojected_bounds(bounds, crs, lattice.crs), outward=True))
-        if _is_empty(shared):
+        shown = _where_shown(shared, lattice, reprojected_bounds(bounds, crs, lattice.crs))
+        if not shown:
             raise _outside(name, bounds, crs, _grid(lattice, ground), before)
+        shared = _around(shown)
+        if request.extent == bounds and shared not in shown:
+            raise _at_both_ends(name, bounds, crs)
     return _grid(lattice, shared)
+
+
+def _where_shown(shared: Pixels, lattice: Lattice, bounds: Bounds) -> list[Pixels]:
+    """The pixels of a part of the lattice that bounds touch, whatever turn of longitude either is counted in."""
+    turn = turn_of(parse_crs(lattice.crs))
+    found = []
+    for step in (-1, 0, 1) if turn else (0,):
+        shifted = (bounds[0] + step * turn, bounds[1], bounds[2] + step * turn, bounds[3])
+        found.append(_common(shared, _pixels(lattice, shifted, outward=True)))
+    return [pixels for pixels in found if not _is_empty(pixels)]
+
+
+def _around(parts: list[Pixels]) -> Pixels:
+    lefts, tops, rights, bottoms = zip(*parts, strict=True)
+    return min(lefts), min(tops), max(rights), max(bottoms)
+
+
+def _at_both_ends(name: str, bounds: Bounds, crs: str) -> GeoSegError:
+    return GeoSegError(
+        "extent_in_two",
+        f"{name[:1].upper() + name[1:]} ({_corners(bounds, crs)}) lies at both ends of the rasters: their longitudes "
+        "begin inside it.",
+        "Ask for its west and its east one after the other.",
+    )
 
 
 def _outside(name: str, bounds: Bounds, crs: str, ground: Grid, rasters: list[str]) -> GeoSegError:
