@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 import pyproj
@@ -254,9 +255,9 @@ def plan_extent(
         shown = _where_shown(shared, lattice, reprojected_bounds(bounds, crs, lattice.crs))
         if not shown:
             raise _outside(name, bounds, crs, _grid(lattice, ground), before)
-        shared = _around(shown)
-        if request.extent == bounds and shared not in shown:
+        if request.extent == bounds and any(two[0] > one[2] for one, two in pairwise(sorted(shown))):
             raise _at_both_ends(name, bounds, crs)
+        shared = _around(shown)
     return _grid(lattice, shared)
 
 

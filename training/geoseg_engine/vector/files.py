@@ -49,8 +49,9 @@ POLYGON_CODES = (3, 6, 7, 10, 12, 15, 16, 17)
 """WKB types that are or may hold polygons."""
 
 READ_ERRORS = (
-    DataSourceError, DataLayerError, FeatureError, FieldError, GeometryError, UnicodeDecodeError, sqlite3.Error,
+    DataSourceError, DataLayerError, FeatureError, FieldError, GeometryError, ValueError, sqlite3.Error,
 )  # fmt: skip
+"""Of pyogrio, a ValueError for a condition that is no SQL and for text that is not in the encoding of the file."""
 
 
 class GdalName(str):
@@ -211,17 +212,17 @@ def _several(path: str, name: str, found: list[VectorLayer], polygons: bool) -> 
 def _meant(found: list[VectorLayer], polygons: bool) -> list[VectorLayer]:
     """The layers that could be meant where none is named: with geometry, with features, with polygons if asked for."""
     spatial = [item for item in found if item.kind is not None]
+    if not spatial:
+        return found[:1]
     if polygons:
         declared = [item for item in spatial if _declares_polygons(item)]
         unsure = [item for item in spatial if item.kind in UNSURE_KINDS]
-        if not declared and not unsure:
-            return spatial[:1]
-        spatial = declared + unsure
-        if len(spatial) > 1:
-            spatial = declared + [item for item in unsure if _holds_polygons(item)] or spatial[:1]
+        if len(declared) + len(unsure) > 1:
+            unsure = [item for item in unsure if _holds_polygons(item)]
+        spatial = declared + unsure or spatial[:1]
     if len(spatial) > 1:
         spatial = [item for item in spatial if _feature_count(item)] or spatial[:1]
-    return spatial or found[:1]
+    return spatial
 
 
 def _declares_polygons(layer: VectorLayer) -> bool:

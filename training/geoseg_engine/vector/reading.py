@@ -281,8 +281,8 @@ def _decoded(values: list[Any], broken: bool, title: str, name: str, problems: l
         problems.append(
             Problem(
                 "bad_encoding",
-                f"{len(wrong)} values of field '{title}' of '{name}' are not in the encoding that the file states; "
-                f"they are read as Windows-1252: {listed}.",
+                f"Texts of field '{title}' of '{name}' that are not in the encoding that the file states are read as "
+                f"Windows-1252: {len(wrong)} ({listed}).",
                 "Are they right? Else save the layer in the encoding that its texts have.",
                 "warning",
             )

@@ -16,7 +16,7 @@ import shapely
 from numpy.typing import NDArray
 
 from ..raster.crs import way_between
-from .shapes import POLYGONS, Shapes, simple_parts
+from .shapes import POLYGONS, Shapes, simple_parts, valid
 
 CYLINDRICAL = ("merc", "webmerc", "eqc", "cea", "mill", "gall", "comill", "patterson")
 """Projections of PROJ whose x is a multiple of the longitude."""
@@ -68,8 +68,9 @@ def _words(crs: pyproj.CRS) -> dict[str, object]:
 def in_crs(shapes: Shapes, own: pyproj.CRS, target: pyproj.CRS) -> Shapes:
     """Geometries in another CRS; as they are where both are the same, be it a local one without a way to any other.
 
-    Sides stay straight but those of polygons so wide that they cannot (see `followed`). Polygons that cross the line at which the target ends are continued beyond it in degrees and
-    in maps that go on there (see `turn_of`), and cut along it in others.
+    Sides stay straight but those of polygons so wide that they cannot (see `followed`). Polygons that cross the line
+    at which the target ends are continued beyond it in degrees and in maps that go on there (see `turn_of`), and cut
+    along it in others.
 
     Returns:
         Geometries; with infinite corners where the target cannot have them.
@@ -197,7 +198,9 @@ def _continued_polygon(polygon: shapely.Polygon, turn: float, pole: float) -> li
     )
     middle = (shell[:, 0].min() + shell[:, 0].max()) / 2
     near = [hole - [turn * round((hole[:, 0].mean() - middle) / turn), 0] for hole in holes]
-    found = shapely.make_valid(shapely.Polygon(shell, near), method="structure", keep_collapsed=False)
+    every = [hole + [step * turn, 0] for hole in near for step in (-1, 0, 1)]  # around a pole the ends need not meet
+    solid, *empty = valid(np.array([shapely.Polygon(ring) for ring in (shell, *every)], object))[0]
+    found = shapely.difference(solid, shapely.union_all(empty))
     return [part for part in simple_parts(np.array([found], object))[0] if shapely.get_type_id(part) == 3]
 
 
@@ -273,10 +276,7 @@ def _copies(
 ) -> shapely.Geometry:
     """Every part of a geometry wherever it shows between two limits, changed if asked for."""
     parts, _ = simple_parts(np.array([shape], object))
-    if change is not None:
-        parts[~shapely.is_valid(parts)] = shapely.make_valid(
-            parts[~shapely.is_valid(parts)], method="structure", keep_collapsed=False
-        )
+    parts = parts if change is None else valid(parts)[0]
     found = []
     for part in parts:
         low, _, high, _ = shapely.bounds(part)
