@@ -69,9 +69,9 @@ class ClassMap:
         return places
 
     def _found(self, values: NDArray[Any], known: NDArray[np.bool_]) -> NDArray[np.uint8]:
-        places = np.searchsorted(self._values, np.where(known, values, values.dtype.type(0)))
-        places = np.minimum(places, len(self._values) - 1)
-        if (self._values[places] != values)[known].any():
+        own = self._values.astype(values.dtype)
+        places = np.minimum(np.searchsorted(own, np.where(known, values, own[0])), len(own) - 1)
+        if (own[places] != values)[known].any():
             raise self._unknown()
         return np.where(known, places, IGNORE).astype(np.uint8)
 

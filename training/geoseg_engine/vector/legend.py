@@ -67,7 +67,7 @@ class Valued:
         number = NUMBER if self.numeric else PLAIN_NUMBER
 
         def place(text: str) -> tuple[int, float, str]:
-            return (0, float(text), text) if number.fullmatch(text) else (1, 0.0, text)
+            return (0, _exact(text), text) if number.fullmatch(text) else (1, 0, text)
 
         return sorted({text for text in self.texts if text is not None}, key=place)
 
@@ -208,12 +208,12 @@ def _word_key(text: str) -> str:
 
 def _number_key(text: str) -> str:
     """`1.0`, `01` and `1e0` as `1`, exact at any size; text that is no number without regard to case."""
-    if WHOLE_NUMBER.fullmatch(text):
-        return str(int(text.partition(".")[0]))
-    if not NUMBER.fullmatch(text):
-        return _word_key(text)
-    number = float(text)
-    return str(int(number)) if number.is_integer() else repr(number)
+    return value_text(_exact(text)) if NUMBER.fullmatch(text) else _word_key(text)
+
+
+def _exact(text: str) -> float:
+    """A text that is a number; a whole one as such, whatever its size."""
+    return int(text.partition(".")[0]) if WHOLE_NUMBER.fullmatch(text) else float(text)
 
 
 def _legend(labels: Labels, layer: Valued) -> list[LabelClass]:
