@@ -3,7 +3,7 @@
 Standard library only: this is the one part of the engine that the plugin imports.
 """
 
-from .addresses import split_address
+from .addresses import file_exists, split_address
 from .codec import (
     PROTOCOL,
     check_protocol,
@@ -183,6 +183,7 @@ __all__ = [
     "check_protocol",
     "decode",
     "encode",
+    "file_exists",
     "guess_roles",
     "index_band",
     "job_from_json",

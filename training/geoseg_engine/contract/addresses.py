@@ -17,15 +17,16 @@ def split_address(source: str) -> tuple[str, dict[str, str]]:
 
     `a.gpkg|layername=b` -> `a.gpkg`, `{"layername": "b"}`; what is a file as it stands has no settings.
     """
-    if _exists(source):
+    if file_exists(source):
         return source, {}
     file, *settings = SETTING.split(source)
     pairs = (setting.partition("=") for setting in settings)
     return file, {key.lower(): text for key, _, text in pairs}
 
 
-def _exists(text: str) -> bool:
+def file_exists(text: str) -> bool:
+    """Whether a text names a file or folder; no error for what no file can be called."""
     try:
         return bool(text) and Path(text).exists()
-    except (OSError, ValueError):  # text that no file can be named
+    except (OSError, ValueError):
         return False

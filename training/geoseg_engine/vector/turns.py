@@ -197,8 +197,10 @@ def _continued_polygon(polygon: shapely.Polygon, turn: float, pole: float) -> li
         for ring in (polygon.exterior, *polygon.interiors)
     )
     middle = (shell[:, 0].min() + shell[:, 0].max()) / 2
-    near = [hole - [turn * round((hole[:, 0].mean() - middle) / turn), 0] for hole in holes]
-    every = [hole + [step * turn, 0] for hole in near for step in (-1, 0, 1)]  # around a pole the ends need not meet
+    every = []
+    for hole in holes:  # beside the shell, and on both sides: around a pole their ends need not meet
+        away = round((hole[:, 0].mean() - middle) / turn)
+        every += [hole - np.array([turn * step, 0.0]) for step in (away - 1, away, away + 1)]
     solid, *empty = valid(np.array([shapely.Polygon(ring) for ring in (shell, *every)], object))[0]
     found = shapely.difference(solid, shapely.union_all(empty))
     return [part for part in simple_parts(np.array([found], object))[0] if shapely.get_type_id(part) == 3]
