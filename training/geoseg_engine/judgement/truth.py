@@ -22,7 +22,7 @@ from ..raster.writer import read_classes
 from ..stacking.stackplan import on_grid
 from ..vector.area import area_bounds, area_geometry, extent_geometry, hull_of, parts_on_grid
 from ..vector.polygons import LabelPolygons, label_title, read_labels
-from ..vector.turns import turned
+from ..vector.reprojection import turned
 from .mapped import Mapped, Table
 
 BACKGROUND = "background"

@@ -18,7 +18,7 @@ from ..raster.crs import same_crs, way_between
 from ..raster.grid import Bounds, grid_bounds, pixel_size
 from ..raster.sources import band_descriptions, crs_text, crs_title, parse_crs, title, unit_title
 from ..raster.writer import refuse_unkept_crs
-from ..vector.turns import turn_of
+from ..vector.reprojection import turn_of
 
 GRID_LIMIT_PX = 40_000_000_000
 ROUNDING_PX = 0.01

@@ -23,8 +23,8 @@ from ..raster.sources import (
 )
 from .files import field_names, find_layer
 from .reading import Column, Table, features_named, read_table
+from .reprojection import followed, in_crs, turn_of, turned, wide_sides
 from .shapes import Shapes, polygons_of, valid
-from .turns import followed, in_crs, turn_of, turned, wide_sides
 
 GRID_SAMPLES = 21
 """Points along a side of a grid by which the ground around it is found in another CRS."""
@@ -153,7 +153,7 @@ def _fit(
     lost = _out_of_range(shapes, present, own)
     refuse_lie(shapes[present & ~lost], own, name)
     kept = np.flatnonzero(present & ~lost)
-    problems = [*table.problems, *_wide_sides(shapes[kept], table.numbers[kept], own, name)]
+    problems = [*table.problems, *_wide_sides(shapes[kept], table.numbers[kept], own, on, name)]
     try:
         moved = moved_to(shapes[kept], own, on, margin)
     except GeoSegError as error:
@@ -275,15 +275,17 @@ def ground_around(grid: Grid, crs: pyproj.CRS) -> shapely.Geometry:
     return shapely.union_all(boxes)
 
 
-def _wide_sides(shapes: Shapes, numbers: NDArray[np.int64], own: pyproj.CRS, name: str) -> list[Problem]:
-    wide = wide_sides(shapes, own)
+def _wide_sides(
+    shapes: Shapes, numbers: NDArray[np.int64], own: pyproj.CRS, on: Grid | str, name: str
+) -> list[Problem]:
+    wide = wide_sides(shapes, own, parse_crs(on if isinstance(on, str) else on.crs))
     if not len(wide):
         return []
     return [
         Problem(
             "across_date_line",
-            f"{_counted(len(wide), 'feature')} of '{name}' ({features_named(numbers[wide])}) reach more than half "
-            "around the earth from one corner to the next and are taken as drawn.",
+            f"Features of '{name}' that reach more than half around the earth from one corner to the next are taken as "
+            f"drawn: {len(wide)} ({features_named(numbers[wide])}).",
             "Were they meant to cross the date line? Then split them there (Processing > Geodesic line split), or "
             "count their longitudes beyond 180.",
             "warning",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -24,8 +25,14 @@ CYLINDRICAL = ("merc", "webmerc", "eqc", "cea", "mill", "gall", "comill", "patte
 STEPS = 64
 """Parts into which a geometry's longest side is cut to follow it across the date line."""
 
-WIDE = 30
-"""Degrees from which on a side that is straight in degrees is no line at all in another CRS."""
+SEAMLESS = (
+    "stere", "sterea", "ups", "laea", "aeqd", "gnom", "ortho", "nsper", "airy", "geos", "tmerc", "etmerc", "utm",
+    "cass", "omerc", "somerc", "krovak",
+)  # fmt: skip
+"""Projections that end at no meridian: from all sides of a pole, and along a line of their own."""
+
+WIDE = 20
+"""Degrees of arc from which on a side that is straight in degrees is no straight line at all in another CRS."""
 
 LEAP_M = 1e7
 """No side of a polygon is as long on the ground; on the map one is whose ends lie at the map's opposite sides."""
@@ -94,26 +101,34 @@ def in_crs(shapes: Shapes, own: pyproj.CRS, target: pyproj.CRS) -> Shapes:
 
 
 def followed(shapes: Shapes, crs: pyproj.CRS) -> tuple[Shapes, NDArray[np.bool_]]:
-    """Geometries in degrees, those wider or higher than WIDE with a corner every degree; and which these are."""
-    degree = turn_of(crs) / 360
-    wide = _exceed(shapes, WIDE * degree)
-    if wide.any():  # a geometry may be wide because its parts lie far apart
-        parts, owner = simple_parts(shapes[wide])
-        wide[wide] = np.bincount(owner, _exceed(parts, WIDE * degree), len(owner) and owner[-1] + 1) > 0
+    """Geometries in degrees, those with a very long side with a corner every degree; and which these are.
+
+    Long is a side between places far from each other, or once around the earth. One from 179 to -179 is not: in other
+    CRS it is the short way, as around a pole.
+    """
+    turn = turn_of(crs)
+    wide = np.zeros(len(shapes), bool)
+    broad = _broad(shapes, WIDE * turn / 360)
+    sides = _sides(shapes[broad])
+    wide[broad[sides.owner[(sides.angles(turn) > WIDE) | (sides.along > turn * 0.999)]]] = True
     if wide.any():
         shapes = shapes.copy()
-        shapes[wide] = shapely.segmentize(shapes[wide], degree)
+        shapes[wide] = shapely.segmentize(shapes[wide], turn / 360)
     return shapes, wide
 
 
-def _exceed(shapes: Shapes, length: float) -> NDArray[np.bool_]:
+def _broad(shapes: Shapes, length: float) -> NDArray[np.int64]:
+    """Places of geometries that are longer or higher than that."""
     bounds = shapely.bounds(shapes)
     with np.errstate(invalid="ignore"):
-        wide: NDArray[np.bool_] = (bounds[:, 2:] - bounds[:, :2] > length).any(axis=1)
-    return wide & np.isfinite(bounds).all(axis=1)
+        return np.flatnonzero(
+            (bounds[:, 2:] - bounds[:, :2] > length).any(axis=1) & np.isfinite(bounds).all(axis=1)
+        )
 
 
-def _step_by_step(shape: shapely.Geometry, own: pyproj.CRS, target: pyproj.CRS, turn: float) -> shapely.Geometry:
+def _step_by_step(
+    shape: shapely.Geometry, own: pyproj.CRS, target: pyproj.CRS, turn: float
+) -> shapely.Geometry:
     """A geometry whose corners came to opposite ends of the target, carried over in small steps."""
     sides = shapely.bounds(shape)
     dense = shapely.segmentize(shape, max(float((sides[2:] - sides[:2]).max()) / STEPS, 1e-12))
@@ -157,12 +172,33 @@ def _leaping(shapes: Shapes, leap: float) -> NDArray[np.int64]:
     with np.errstate(invalid="ignore"):
         far = (np.abs(np.diff(points[:, 0])) > leap) & (owner[1:] == owner[:-1])
     perhaps = np.unique(owner[1:][far])
-    sides, owner = _sides(shapes[perhaps])
-    return perhaps[np.unique(owner[sides > leap])]
+    sides = _sides(shapes[perhaps])
+    return perhaps[np.unique(sides.owner[sides.along > leap])]
 
 
-def _sides(shapes: Shapes) -> tuple[Points, NDArray[np.int64]]:
-    """How far each side of polygons and lines goes in x, and the place of its geometry."""
+@dataclass(frozen=True)
+class Sides:
+    """Sides of polygons and lines: (sides, 2) where each begins and ends, and the place of its geometry."""
+
+    begin: Points
+    end: Points
+    owner: NDArray[np.int64]
+
+    @property
+    def along(self) -> NDArray[np.float64]:
+        """How far each goes in x."""
+        found: NDArray[np.float64] = np.abs(self.end[:, 0] - self.begin[:, 0])
+        return found
+
+    def angles(self, turn: float) -> NDArray[np.float64]:
+        """Degrees between the ends, of sides whose corners are longitude and latitude in parts of a turn."""
+        (lon, lat), (lon_2, lat_2) = (points.T * (2 * np.pi / turn) for points in (self.begin, self.end))
+        apart = np.sin((lat_2 - lat) / 2) ** 2 + np.cos(lat) * np.cos(lat_2) * np.sin((lon_2 - lon) / 2) ** 2
+        found: NDArray[np.float64] = np.degrees(2 * np.arcsin(np.sqrt(np.clip(apart, 0, 1))))
+        return found
+
+
+def _sides(shapes: Shapes) -> Sides:
     parts, owner = simple_parts(shapes)
     solid = shapely.get_type_id(parts) == 3
     rings, of = shapely.get_rings(parts[solid], return_index=True)
@@ -170,7 +206,7 @@ def _sides(shapes: Shapes) -> tuple[Points, NDArray[np.int64]]:
     owner = np.concatenate([owner[solid][of], owner[~solid]])
     points, line = shapely.get_coordinates(lines, return_index=True)
     same = line[1:] == line[:-1]
-    return np.abs(np.diff(points[:, 0]))[same], owner[line[1:][same]]
+    return Sides(points[:-1][same], points[1:][same], owner[line[1:][same]])
 
 
 def continued(shape: shapely.Geometry, turn: float, pole: float = 0.0) -> shapely.Geometry:
@@ -225,7 +261,7 @@ def _closed(ring: Points, turn: float, pole: float) -> Points:
 
 def cut_at_edge(shapes: Shapes, own: pyproj.CRS, target: pyproj.CRS) -> Shapes:
     """Geometries in degrees, cut along the meridian at which a projection ends; others stay as they are."""
-    if target.geodetic_crs is None:
+    if target.geodetic_crs is None or _words(target).get("proj") in SEAMLESS:
         return shapes
     turn = turn_of(own)
     left = (middle_longitude(target) + _prime_meridian(target) - _prime_meridian(own) - 180) * turn / 360
@@ -297,17 +333,18 @@ def _shifted(shapes: Shapes, by: float) -> Shapes:
     return moved
 
 
-def wide_sides(shapes: Shapes, crs: pyproj.CRS) -> NDArray[np.int64]:
+def wide_sides(shapes: Shapes, own: pyproj.CRS, target: pyproj.CRS) -> NDArray[np.int64]:
     """Places of geometries in degrees with a side of more than half a turn that is not a whole one.
 
-    They may be meant to cross the date line, from 179 to -179.
+    They may be meant to cross the date line, from 179 to -179. Where that side becomes the short one in the target,
+    they need not be asked for.
     """
-    turn = turn_of(crs) if crs.is_geographic else 0.0
+    turn = turn_of(own) if own.is_geographic else 0.0
     if not turn:
         return np.empty(0, np.int64)
-    bounds = shapely.bounds(shapes)
-    broad = np.flatnonzero(bounds[:, 2] - bounds[:, 0] > turn / 2)
-    if not len(broad):
-        return broad
-    sides, owner = _sides(shapes[broad])
-    return broad[np.unique(owner[(sides > turn / 2) & (sides < turn * 0.999)])]
+    broad = _broad(shapes, turn / 2)
+    sides = _sides(shapes[broad])
+    wide = (sides.along > turn / 2) & (sides.along < turn * 0.999)
+    if not turn_of(target):
+        wide &= sides.angles(turn) > WIDE
+    return np.unique(broad[sides.owner[wide]])

@@ -31,8 +31,8 @@ from geoseg_engine.raster.sources import parse_crs
 from geoseg_engine.stacking import stack
 from geoseg_engine.vector.area import area_bounds, area_geometry
 from geoseg_engine.vector.features import moved_to, read_features, read_polygons
+from geoseg_engine.vector.reprojection import in_crs, turn_of, turned
 from geoseg_engine.vector.scanfill import ScanFill
-from geoseg_engine.vector.turns import in_crs, turn_of, turned
 
 DEGREES = "EPSG:4326"
 MERCATOR_M = 20_037_508.342789244
@@ -281,3 +281,29 @@ def test_truth_and_reference_points_are_found_in_another_turn(tmp_path):
     job = AreasJob(str(path), sample=str(tmp_path / "sample.gpkg"), output=str(tmp_path / "a"))
     result = areas.run(job, tmp_path, channel(tmp_path))
     assert result["overall"]["accuracy"] == 1 and result["sample"]["used"] == 2
+
+
+@pytest.mark.parametrize("crs", [NORTH, "EPSG:3413", "+proj=laea +lat_0=90 +lon_0=20 +datum=WGS84"])
+def test_small_polygons_around_a_pole_stay_what_they_are(crs):
+    grid = Grid(crs, (10.0, 0.0, -320.0, 0.0, -10.0, 320.0), 64, 64)
+    box = shapely.box(-50, -70, 60, 40)
+    xs, ys = pyproj.Transformer.from_crs(crs, DEGREES, always_xy=True).transform(
+        *np.transpose(box.exterior.coords)
+    )
+    right = np.zeros((64, 64), bool)
+    right[28:39, 27:38] = True
+    assert (held([shapely.Polygon(np.column_stack([xs, ys]))], DEGREES, grid) == right).all()
+
+
+def test_an_unsplit_polygon_is_the_short_way_where_the_map_goes_on(tmp_path):
+    ring = shapely.Polygon([(178, -20), (-178, -20), (-178, -10), (178, -10)])
+    path = write_polygons(tmp_path / "l.gpkg", [ring], DEGREES)
+    grid = PLANES["UTM"]
+    lon, lat = centres(grid)
+    right = (np.mod(lon, 360) > 178) & (np.mod(lon, 360) < 182) & (lat > -20) & (lat < -10)
+    found = read_polygons(str(path), "", "l", grid)
+    wrong = ScanFill(found.shapes, grid).mask(whole(grid)) != right
+    assert not found.problems and wrong.sum() <= 0.02 * right.sum()
+    assert [item.code for item in read_polygons(str(path), "", "l", GRIDS["0 to 360"]).problems] == [
+        "across_date_line"
+    ]
