@@ -271,14 +271,15 @@ def dataset_submissions(folder: Path, taken: Snapshot, write_stack: bool) -> lis
 def raster_row(layer: QgsRasterLayer) -> RasterRow:
     """A raster layer as the band tree shows it."""
     problems = [item for item in snapshot.problems(layer) if item.severity == "error"]
-    names = tuple(layer.bandName(band) for band in range(1, layer.bandCount() + 1))
+    bands = snapshot.value_bands(layer)
+    names = tuple(layer.bandName(band) for band in range(1, max(bands, default=0) + 1))
     unit = QgsUnitTypes.toAbbreviatedString(layer.crs().mapUnits()) if layer.crs().isValid() else ""
     size = f"{layer.rasterUnitsPerPixelX():.4g} {unit}".strip()
     details = tr("{} bands, {} × {} px of {}, {}").format(
-        layer.bandCount(), layer.height(), layer.width(), size, layer.crs().authid() or tr("own CRS")
+        len(bands), layer.height(), layer.width(), size, layer.crs().authid() or tr("own CRS")
     )
     words = layer.name().lower().replace("_", " ").replace("-", " ").split()
-    dem = layer.bandCount() == 1 and any(word in DEM_WORDS for word in words)
+    dem = len(bands) == 1 and any(word in DEM_WORDS for word in words)
     problem = " ".join(f"{item.message} {item.hint}" for item in problems)
     return RasterRow(layer.id(), layer.name(), names, size, details, not problems, dem, problem)
 

@@ -23,7 +23,7 @@ from ..layers.classes import class_fields
 from ..layers.exports import LABEL_LAYER
 from ..layers.rasterclasses import raster_classes
 from ..layers.sheet import model_of
-from ..layers.snapshot import polygon_snapshot, problems
+from ..layers.snapshot import polygon_snapshot, problems, value_bands
 from ..layers.styles import style_classes
 from .choices import NamedPath
 from .choices_results import ComparisonChoices, SampleDesign
@@ -311,7 +311,7 @@ def is_class_raster(layer: Any) -> bool:
     return (
         isinstance(layer, QgsRasterLayer)
         and layer.isValid()
-        and layer.bandCount() == 1
+        and len(value_bands(layer)) == 1
         and isinstance(layer.renderer(), QgsPalettedRasterRenderer)
         and Path(file_of(layer)).is_file()
         and Path(file_of(layer)).name not in ("errors.tif", "labels.tif")

@@ -97,7 +97,7 @@ def problems_of(choices: PredictChoices, model: Applied, project: QgsProject) ->
         found.append(Problem("no_layer", tr("A band is missing."), hint))
     for key, binding in choices.bindings.items():
         layer, most = project.mapLayer(choices.slots.get(key, "")), max(binding.values())
-        if isinstance(layer, QgsRasterLayer) and most > layer.bandCount():
+        if isinstance(layer, QgsRasterLayer) and most > max(snapshot.value_bands(layer), default=0):
             found.append(band_missing(layer, most))
     if choices.place == "polygons" and not choices.area_layer_id:
         found.append(Problem("no_area", tr("No area layer is chosen."), tr("Choose a polygon layer.")))
@@ -116,7 +116,7 @@ def problems_of(choices: PredictChoices, model: Applied, project: QgsProject) ->
 def band_missing(layer: QgsRasterLayer, number: int) -> Problem:
     """A layer has fewer bands than the model takes from it."""
     said = tr("Layer '{}' has {} bands; the model takes band {}.").format(
-        layer.name(), layer.bandCount(), number
+        layer.name(), len(snapshot.value_bands(layer)), number
     )
     hint = tr("Choose another layer, or another band under “Which band is which”.")
     return Problem("missing_bands", said, hint)
@@ -134,7 +134,7 @@ def band_list(project: QgsProject) -> list[tuple[str, str, int]]:
     found = []
     for layer in in_order(project):
         if isinstance(layer, QgsRasterLayer) and not layer.customProperty(RESULT_MARK):
-            for band in range(1, layer.bandCount() + 1):
+            for band in snapshot.value_bands(layer):
                 found.append((f"{layer.name()}, {layer.bandName(band)}", layer.id(), band))
     return found
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..contract import Problem
+from ..contract import Problem, is_foreign
 from ..paths import training_dir
 
 STAMP_FILE = "geoseg-engine.json"
@@ -24,11 +24,6 @@ DROPPED = (
     "PYTHONEXECUTABLE",
     "VIRTUAL_ENV",
     "CONDA_PREFIX",
-    "PROJ_LIB",
-    "PROJ_DATA",
-    "GDAL_DATA",
-    "GDAL_DRIVER_PATH",
-    "GEOTIFF_CSV",
     "QGIS_PREFIX_PATH",
     "QT_PLUGIN_PATH",
     "QT_QPA_PLATFORM_PLUGIN_PATH",
@@ -120,12 +115,12 @@ def requirements_hash() -> str:
 def cleaned(environ: Mapping[str, str] | None = None, training: Path | None = None) -> dict[str, str]:
     """The environment of an engine process: nothing of QGIS's Python, GDAL, PROJ or Qt.
 
-    Drops `DROPPED`, all PIP_* and GDAL/PROJ paths, and those entries of loader paths that lie inside
-    QGIS; sets PYTHONPATH to the engine's folder alone.
+    Drops `DROPPED`, all PIP_*, what leads GDAL and PROJ elsewhere, and those entries of loader paths that lie
+    inside QGIS; sets PYTHONPATH to the engine's folder alone.
     """
     source = dict(os.environ if environ is None else environ)
     kept = {name: value for name, value in source.items()
-            if name.upper() not in DROPPED and not name.upper().startswith("PIP_")}  # fmt: skip
+            if not (name.upper() in DROPPED or name.upper().startswith("PIP_") or is_foreign(name))}  # fmt: skip
     inside = qgis_folders(source)
     for name in [name for name in kept if name.upper() in LOADER_PATHS]:
         separator = " " if name == "LD_PRELOAD" else os.pathsep

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from osgeo import gdal
 
+from ..contract import replace_with_sidecars
 from .exports import export_failed
 
 
@@ -47,7 +48,7 @@ class BandOrder:
             made.GetRasterBand(band).SetDescription("")
         made.FlushCache()
         del made
-        partial.replace(self.path)
+        replace_with_sidecars(partial, self.path)
 
     def bands(self, count: int) -> list[int]:
         """Bands of a source with `count` bands in the order of training.

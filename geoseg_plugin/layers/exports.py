@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from osgeo import gdal
+from osgeo import gdal, osr
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransformContext,
@@ -33,7 +33,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QDate, QDateTime, QMetaType, Qt, QTime
 
-from ..contract import GeoSegError
+from ..contract import GeoSegError, remove_with_sidecars, replace_with_sidecars
 from .legendclasses import LEGEND_FIELD, LegendNamer
 
 LABEL_LAYER = "polygons"
@@ -52,6 +52,7 @@ class RasterExport:
         note: one sentence for the user: what is written and why.
         nodata_values: user-defined nodata of each band; empty where there is none.
         source_nodata_used: of each band, whether the file's own nodata counts.
+        alpha: bands that say which pixels have a value, a mask among them; written as alpha.
     """
 
     provider: str
@@ -61,6 +62,7 @@ class RasterExport:
     note: str
     nodata_values: tuple[tuple[tuple[float, float], ...], ...] = ()
     source_nodata_used: tuple[bool, ...] = ()
+    alpha: tuple[int, ...] = ()
 
     def __call__(self) -> None:
         """Write the file under a temporary name and rename it when whole.
@@ -90,7 +92,11 @@ class RasterExport:
             raise export_failed(self.path, f"QGIS answered with code {int(outcome)}")
         if not any(self.nodata_values) and not all(self.source_nodata_used):
             forget_nodata(partial)
-        partial.replace(self.path)
+        if self.crs.isValid() and not self.crs.authid().startswith("EPSG:"):
+            write_crs(partial, self.crs)
+        if self.alpha:
+            mark_alpha(partial, self.alpha, self._own_nodata(provider))
+        replace_with_sidecars(partial, self.path)
 
     def _open(self) -> QgsRasterDataProvider:
         registry = QgsProviderRegistry.instance()
@@ -100,6 +106,16 @@ class RasterExport:
         for index, used in enumerate(self.source_nodata_used):
             provider.setUseSourceNoDataValue(index + 1, used)
         return provider
+
+    def _own_nodata(self, provider: QgsRasterDataProvider) -> float | None:
+        """The nodata value of the file, if it counts: QGIS leaves it out where there is a band of alpha."""
+        used = [
+            band
+            for band, counts in enumerate(self.source_nodata_used, 1)
+            if counts and band not in self.alpha
+        ]
+        known = [provider.sourceNoDataValue(band) for band in used if provider.sourceHasNoDataValue(band)]
+        return known[0] if known and not any(self.nodata_values) else None
 
     def _nuller(self) -> QgsRasterNuller:
         """What turns the user's nodata ranges into nodata; a provider's own ranges are not written."""
@@ -114,6 +130,26 @@ def forget_nodata(path: Path) -> None:
     dataset = gdal.Open(str(path), gdal.GA_Update)
     for index in range(dataset.RasterCount):
         dataset.GetRasterBand(index + 1).DeleteNoDataValue()
+    dataset.FlushCache()
+
+
+def write_crs(path: Path, crs: QgsCoordinateReferenceSystem) -> None:
+    """Give a GeoTIFF a CRS in full: QGIS writes it as WKT 1, which holds no rotated pole."""
+    reference = osr.SpatialReference()
+    if reference.SetFromUserInput(crs.toWkt(QgsCoordinateReferenceSystem.WktVariant.WKT2_2019)) == 0:
+        reference.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
+        dataset = gdal.Open(str(path), gdal.GA_Update)
+        dataset.SetSpatialRef(reference)
+        dataset.FlushCache()
+
+
+def mark_alpha(path: Path, bands: tuple[int, ...], nodata: float | None) -> None:
+    """Say in a GeoTIFF which bands are alpha, and the nodata value of the others."""
+    dataset = gdal.Open(str(path), gdal.GA_Update)
+    for band in bands:
+        dataset.GetRasterBand(band).SetColorInterpretation(gdal.GCI_AlphaBand)
+    if nodata is not None and dataset.GetRasterBand(1).GetNoDataValue() is None:
+        dataset.GetRasterBand(1).SetNoDataValue(nodata)
     dataset.FlushCache()
 
 
@@ -168,7 +204,7 @@ class PolygonExport:
         del writer
         if message:
             raise export_failed(self.path, message)
-        partial.replace(self.path)
+        replace_with_sidecars(partial, self.path)
 
     def _fields(self) -> QgsFields:
         fields = QgsFields()
@@ -259,7 +295,7 @@ def partial_path(path: Path) -> Path:
     """The temporary name beside `path`; makes the folder and removes what an earlier try left."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.stem}.part{path.suffix}")
-    partial.unlink(missing_ok=True)
+    remove_with_sidecars(partial)
     return partial
 
 

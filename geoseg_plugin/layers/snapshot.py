@@ -61,10 +61,10 @@ def raster_input(
         ValueError: if an export is needed and `folder` is missing.
     """
     provider = layer.dataProvider()
-    bands = range(1, layer.bandCount() + 1)
+    bands = value_bands(layer)
     terrain = tuple(terrain)
-    ticked = tuple(ticked) or (() if terrain else tuple(bands))
-    names = tuple(band_name(provider, band) for band in bands)
+    ticked = tuple(ticked) or (() if terrain else bands)
+    names = tuple(band_name(provider, band) for band in range(1, max(bands, default=0) + 1))
     categorical = is_categorical(layer) if categorical is None else categorical
     reason = tr("a copy was asked for") if always_export else export_reason(layer)
     if not reason:
@@ -107,6 +107,7 @@ def raster_export(layer: QgsRasterLayer, folder: Path, reason: str) -> RasterExp
             tuple((item.min(), item.max()) for item in provider.userNoDataValues(band)) for band in bands
         ),
         source_nodata_used=tuple(provider.useSourceNoDataValue(band) for band in bands),
+        alpha=tuple(sorted(set(bands) - set(value_bands(layer)))),
     )
 
 
@@ -117,17 +118,31 @@ def export_reason(layer: QgsRasterLayer) -> str:
         return tr("it comes from the QGIS provider '{}', not from a file").format(provider.name())
     if split_address(layer.source())[1]:
         return tr("it is opened with options of its own")
-    bands = range(1, layer.bandCount() + 1)
+    bands = value_bands(layer)
     own = [band for band in bands if provider.sourceHasNoDataValue(band)]
     if any(not provider.useSourceNoDataValue(band) for band in own):
         return tr("the nodata value of its file is switched off")
     ranges = [[(item.min(), item.max()) for item in provider.userNoDataValues(band)] for band in bands]
     if not any(ranges):
         return ""
+    if any((provider.bandScale(band), provider.bandOffset(band)) != (1, 0) for band in bands):
+        return tr("its additional nodata values are in the units of its scale and offset")
     plain = all(item == ranges[0] and len(item) == 1 and item[0][0] == item[0][1] for item in ranges)
     if not plain or any(provider.sourceNoDataValue(band) != ranges[0][0][0] for band in own):
         return tr("it has additional nodata values")
     return ""
+
+
+def value_bands(layer: QgsRasterLayer) -> tuple[int, ...]:
+    """Bands of a layer that carry values, counting from 1.
+
+    Alpha is none of them; as such QGIS also shows a mask inside or beside the file, which the engine counts as no band.
+    """
+    provider = layer.dataProvider()
+    alpha = Qgis.RasterColorInterpretation.AlphaBand
+    return tuple(
+        band for band in range(1, layer.bandCount() + 1) if provider.colorInterpretation(band) != alpha
+    )
 
 
 def is_categorical(layer: QgsRasterLayer) -> bool:

@@ -18,7 +18,14 @@ from qgis.core import (
 from ..contract import Area, Labels, Problem
 from ..jobs.inputs import RasterInput
 from ..layers.exports import LABEL_LAYER, PolygonExport, RasterExport
-from ..layers.snapshot import needs_export, polygon_snapshot, problems, raster_export, raster_input
+from ..layers.snapshot import (
+    needs_export,
+    polygon_snapshot,
+    problems,
+    raster_export,
+    raster_input,
+    value_bands,
+)
 from .parameters import Parameters, polygon_layer, tr
 
 NOWHERE = Path("copies")
@@ -64,17 +71,12 @@ def gather_rasters(
     """Snapshots of rasters; `bands` and `terrain` by layer id, all bands where nothing is said."""
     gathered = []
     for layer in layers:
-        ticked = (bands or {}).get(layer.id(), all_bands(layer))
+        ticked = (bands or {}).get(layer.id(), value_bands(layer))
         found, export = raster_input(layer, ticked, (terrain or {}).get(layer.id(), ()), NOWHERE)
         found = dataclasses.replace(found, ticked=ticked, layer_id=layer.id())
         copy = export or raster_export(layer, NOWHERE, tr("the engine cannot open its file"))
         gathered.append(GatheredRaster(found, copy, needs_export(layer)))
     return gathered
-
-
-def all_bands(layer: QgsRasterLayer) -> tuple[int, ...]:
-    """Every band of a layer, counting from 1."""
-    return tuple(range(1, layer.bandCount() + 1))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from qgis.core import QgsRasterLayer
 
 from ..jobs.additions import Addition, Input
 from ..jobs.inputs import RasterInput
-from ..layers.snapshot import band_name
+from ..layers.snapshot import band_name, value_bands
 
 MOST_OVERLAP = 0.5
 """Share of a raster that another may cover and still be its neighbour; more, and they show the same ground."""
@@ -42,8 +42,7 @@ def side_by_side(one: QgsRasterLayer, other: QgsRasterLayer) -> bool:
 def kind(layer: QgsRasterLayer) -> tuple[object, ...]:
     """What tiles of one mosaic have in common."""
     provider = layer.dataProvider()
-    bands = range(1, layer.bandCount() + 1)
-    return tuple((band_name(provider, band), provider.dataType(band)) for band in bands)
+    return tuple((band_name(provider, band), provider.dataType(band)) for band in value_bands(layer))
 
 
 def merged(

@@ -26,6 +26,7 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QCoreApplication
 
 from ..contract import RELIEF_ATTRIBUTES, TERRAIN_ATTRIBUTES, Problem
+from ..layers.snapshot import value_bands
 
 Parameters = Mapping[str, Any]
 P = TypeVar("P", bound=QgsProcessingParameterDefinition)
@@ -251,11 +252,10 @@ def band_numbers(text: str, layer: QgsRasterLayer) -> tuple[int, ...]:
         if match is None:
             raise ValueError(tr("BANDS: '{}' is no band number.").format(part))
         first, last = int(match[1]), int(match[2] or match[1])
-        if not 1 <= first <= last <= layer.bandCount():
+        most = max(value_bands(layer), default=0)
+        if not 1 <= first <= last <= most:
             raise ValueError(
-                tr("BANDS: layer '{}' has bands 1 to {}, not {}.").format(
-                    layer.name(), layer.bandCount(), part
-                )
+                tr("BANDS: layer '{}' has bands 1 to {}, not {}.").format(layer.name(), most, part)
             )
         bands.extend(range(first, last + 1))
     return tuple(dict.fromkeys(bands))

@@ -14,7 +14,7 @@ from ..jobs.additions import Addition, written_to
 from ..jobs.composition import Composition, compose
 from ..jobs.inputs import RasterInput, band_name
 from ..layers.exports import LABEL_LAYER, PolygonExport
-from ..layers.snapshot import feature_snapshot, file_stem
+from ..layers.snapshot import feature_snapshot, file_stem, value_bands
 from .additions import (
     decibel_addition,
     months_of,
@@ -25,7 +25,7 @@ from .additions import (
     words,
 )
 from .expressions import expression_additions, index_additions
-from .gather import NOWHERE, GatheredRaster, all_bands, gather_rasters
+from .gather import NOWHERE, GatheredRaster, gather_rasters
 from .mosaics import merged, tiles_of_mosaics
 from .parameters import Parameters, chosen_bands, terrain_settings
 
@@ -88,7 +88,7 @@ def ingredients(
     dem = algorithm.parameterAsRasterLayer(given, "DEM", context)
     radar = algorithm.parameterAsLayerList(given, "SAR", context)
     bands = chosen_bands(algorithm.parameterAsString(given, "BANDS", context), layers)
-    ticked = {layer.id(): bands.get(layer.id(), all_bands(layer)) for layer in layers}
+    ticked = {layer.id(): bands.get(layer.id(), value_bands(layer)) for layer in layers}
     every = distinct([*layers, *([dem] if dem is not None else []), *radar])
     attributes = algorithm.parameterAsEnumStrings(given, "TERRAIN", context) if dem is not None else []
     plain = tuple(item for item in attributes if item in TERRAIN_ATTRIBUTES)

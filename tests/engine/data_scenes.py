@@ -9,6 +9,7 @@ import numpy as np
 import rasterio
 import shapely
 from rasterio.transform import Affine, from_origin
+from scipy.io import netcdf_file
 
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import Band, Grid, Source
@@ -43,6 +44,57 @@ def write_raster(
     }
     with rasterio.open(path, "w", **profile) as dataset:
         dataset.write(values)
+    return path
+
+
+AXES = {
+    "degrees": (
+        ("lon", {"standard_name": "longitude", "units": "degrees_east"}),
+        ("lat", {"standard_name": "latitude", "units": "degrees_north"}),
+    ),
+    "rotated": (
+        ("rlon", {"standard_name": "grid_longitude", "units": "degrees", "axis": "X"}),
+        ("rlat", {"standard_name": "grid_latitude", "units": "degrees", "axis": "Y"}),
+    ),
+    "metres": (
+        ("x", {"standard_name": "projection_x_coordinate", "units": "m"}),
+        ("y", {"standard_name": "projection_y_coordinate", "units": "m"}),
+    ),
+}
+"""Columns and rows of a NetCDF file: name and attributes of each coordinate."""
+
+
+def write_cf(
+    path: Path,
+    values: np.ndarray,
+    corner: tuple[float, float],
+    step: float,
+    axes: str = "degrees",
+    mappings: dict[str, dict] | None = None,
+    unit: str = "",
+    **attributes,
+) -> Path:
+    """Write (rows, cols) as the variable `v` of a classic NetCDF file; its grid mapping is the first of `mappings`."""
+    with netcdf_file(path, "w") as file:
+        for (name, own), length, sign, start in zip(
+            AXES[axes], values.shape[::-1], (1, -1), corner, strict=True
+        ):
+            file.createDimension(name, length)
+            coordinate = file.createVariable(name, "d", (name,))
+            coordinate[:] = start + sign * step * (np.arange(length) + 0.5)
+            for key, value in {**own, **({"units": unit} if unit else {})}.items():
+                setattr(coordinate, key, value)
+        for name, own in (mappings or {}).items():
+            mapping = file.createVariable(name, "i", ())
+            for key, value in own.items():
+                setattr(mapping, key, np.float64(value) if isinstance(value, float) else value)
+        variable = file.createVariable("v", values.dtype.char, tuple(name for name, _ in AXES[axes][::-1]))
+        variable[:] = values
+        for key, value in {
+            **attributes,
+            **({"grid_mapping": next(iter(mappings))} if mappings else {}),
+        }.items():
+            setattr(variable, key, value)
     return path
 
 

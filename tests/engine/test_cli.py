@@ -323,3 +323,28 @@ def test_a_terminal_gets_sentences_and_json_where_asked(tmp_path):
     assert engine_output(tmp_path, *flags).startswith("Error: ")
     events = [json.loads(line) for line in engine_output(tmp_path, *flags, "--json").splitlines()]
     assert [event["type"] for event in events] == ["hello", "failed"]
+
+
+def failure(folder: Path, *flags: str) -> dict[str, Any]:
+    """The one event of a command whose output goes into a pipe."""
+    command = [sys.executable, "-m", "geoseg_engine", *flags, "--json"]
+    environ = {**os.environ, "PYTHONPATH": str(ENGINE)}
+    done = subprocess.run(
+        command, cwd=folder, env=environ, capture_output=True, encoding="utf-8", timeout=60, check=False
+    )
+    (line,) = done.stdout.splitlines()
+    assert done.returncode == 1 and json.loads(line)["type"] == "failed"
+    event: dict[str, Any] = json.loads(line)
+    return event
+
+
+def test_what_is_refused_before_there_is_a_job_is_an_event_too(tmp_path):
+    """Without --bands the sources are opened while the job is written."""
+    (tmp_path / "a.tif").write_text("no raster", encoding="utf-8")
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    assert failure(tmp_path, "stack", "--sources", "a.tif", "--output", "s.tif")["code"] == "cannot_open"
+    assert failure(tmp_path, "stack", "--sources", "{oops", "--job-folder", "job")["code"] == "bad_flag"
+    folder = failure(tmp_path, "stack", "--sources", "a.tif", "--job-folder", "file/job")
+    assert folder["code"] == "not_writable" and "file/job" in folder["message"]
+    assert failure(tmp_path, "run", "nowhere/job.json")["code"] == "not_writable"
+    assert not (tmp_path / "nowhere").exists() and (tmp_path / "events.jsonl").exists()

@@ -200,7 +200,7 @@ def test_files_of_other_pixels_bands_or_crs_are_refused(tmp_path):
             tmp_path / "b_2019-02-01.tif", values[1], corner=(CORNER[0] + 4, CORNER[1])
         ),
         "the CRS EPSG:32633": write_raster(tmp_path / "c_2019-02-01.tif", values[1], crs="EPSG:32633"),
-        "1 and 2 bands": write_raster(tmp_path / "d_2019-02-01.tif", values),
+        "1 band and 2 bands": write_raster(tmp_path / "d_2019-02-01.tif", values),
         "does not exist": tmp_path / "e_2019-02-01.tif",
     }
     for words, other in others.items():

@@ -26,11 +26,11 @@ def test_nothing_of_qgis_is_inherited() -> None:
         "PROJ_LIB": "a", "PROJ_DATA": "a", "GDAL_DATA": "a", "GDAL_DRIVER_PATH": "a", "QT_PLUGIN_PATH": "a",
         "QGIS_PREFIX_PATH": "/opt/qgis", "LD_LIBRARY_PATH": "/opt/qgis/lib:/usr/local/cuda/lib64",
         "PATH": "/opt/qgis/bin:/usr/bin", "LD_PRELOAD": "/opt/qgis/lib/x.so", "HOME": "/home/me",
-        "CUDA_VISIBLE_DEVICES": "1", "https_proxy": "p",
+        "CUDA_VISIBLE_DEVICES": "1", "https_proxy": "p", "GTIFF_POINT_GEO_IGNORE": "YES", "GDAL_HTTP_PROXY": "p",
     }  # fmt: skip
     clean = cleaned(dirty)
     assert clean == {
-        "HOME": "/home/me", "CUDA_VISIBLE_DEVICES": "1", "https_proxy": "p",
+        "HOME": "/home/me", "CUDA_VISIBLE_DEVICES": "1", "https_proxy": "p", "GDAL_HTTP_PROXY": "p",
         "LD_LIBRARY_PATH": "/usr/local/cuda/lib64", "PATH": "/usr/bin", "PYTHONPATH": str(training_dir()),
         "PYTHONSAFEPATH": "1", "PYTHONUTF8": "1", "PYTHONNOUSERSITE": "1",
     }  # fmt: skip

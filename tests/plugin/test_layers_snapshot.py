@@ -251,3 +251,90 @@ def test_value_text_knows_no_difference_between_1_and_1_0() -> None:
     assert [value_text(item) for item in (1, 1.0, 1.5, " x ", "", None, True)] == [
         "1", "1", "1.5", "x", None, None, "True"
     ]  # fmt: skip
+
+
+RIM = np.full((32, 32), 255, np.uint8)
+RIM[:, :3] = 0
+FORMS = {
+    "mask": (1, gdal.GDT_Float32, (), True, None),
+    "mask of a picture": (3, gdal.GDT_Byte, (), True, None),
+    "mask of five bands": (5, gdal.GDT_UInt16, (), True, None),
+    "mask and nodata": (1, gdal.GDT_Float32, (), True, -9999),
+    "mask beside the file": (3, gdal.GDT_Byte, (), False, None),
+    "grey and alpha": (2, gdal.GDT_Byte, ("PHOTOMETRIC=MINISBLACK", "ALPHA=YES"), None, None),
+    "picture and alpha": (4, gdal.GDT_Byte, ("PHOTOMETRIC=RGB", "ALPHA=YES"), None, None),
+    "floats and alpha": (2, gdal.GDT_Float32, ("PHOTOMETRIC=MINISBLACK", "ALPHA=YES"), None, -9999),
+    "palette and mask": (1, gdal.GDT_Byte, (), True, None),
+}
+"""Bands, type, options, whether a mask is inside (None: there is none), nodata."""
+
+
+def of_form(path: Path, form: str) -> QgsRasterLayer:
+    """A raster whose first three columns have no value, in one of FORMS; 16 pixels more where there is nodata."""
+    count, kind, options, inside, nodata = FORMS[form]
+    gdal.SetConfigOption("GDAL_TIFF_INTERNAL_MASK", "YES" if inside else "NO")
+    dataset = gdal.GetDriverByName("GTiff").Create(str(path), 32, 32, count, kind, list(options))
+    dataset.SetGeoTransform((600000, 10, 0, 5100000, 0, -10))
+    dataset.SetProjection(QgsCoordinateReferenceSystem(CRS).toWkt())
+    if form.startswith("palette"):
+        table = gdal.ColorTable()
+        table.SetColorEntry(200, (1, 2, 3, 255))
+        dataset.GetRasterBand(1).SetColorTable(table)
+    values = np.arange(1024).reshape(32, 32) % 200 + 1
+    if nodata is not None:
+        values[4:8, 4:8] = nodata
+    for index in range(1, count + 1):
+        alpha = inside is None and index == count
+        dataset.GetRasterBand(index).WriteArray(RIM if alpha else values)
+    if nodata is not None:
+        dataset.GetRasterBand(1).SetNoDataValue(nodata)
+    if inside is not None:
+        dataset.CreateMaskBand(gdal.GMF_PER_DATASET)
+        dataset.GetRasterBand(1).GetMaskBand().WriteArray(RIM)
+    dataset = None
+    gdal.SetConfigOption("GDAL_TIFF_INTERNAL_MASK", None)
+    return QgsRasterLayer(str(path), form)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_mask_that_qgis_shows_as_a_band_is_no_band(tmp_path: Path, form: str) -> None:
+    layer = of_form(tmp_path / "a.tif", form)
+    count, _, _, inside, _ = FORMS[form]
+    bands = tuple(range(1, count + (inside is not None)))
+    assert layer.bandCount() == len(bands) + 1 and snapshot.value_bands(layer) == bands
+    found, export = snapshot.raster_input(layer)
+    assert export is None and found.ticked == bands and len(found.band_names) == len(bands)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_copy_keeps_what_says_that_a_pixel_has_no_value(tmp_path: Path, form: str) -> None:
+    layer = of_form(tmp_path / "a.tif", form)
+    export = snapshot.raster_export(layer, tmp_path / "copies", "a test")
+    export()
+    copy = gdal.Open(str(export.path))
+    last = copy.GetRasterBand(copy.RasterCount)
+    assert copy.RasterCount == layer.bandCount() and last.GetColorInterpretation() == gdal.GCI_AlphaBand
+    assert (last.ReadAsArray() == 0).sum() == 96
+    assert copy.GetRasterBand(1).GetNoDataValue() == FORMS[form][4]
+    assert [path.name for path in export.path.parent.iterdir() if ".part" in path.name] == []
+
+
+def test_nodata_of_the_user_in_scaled_units_needs_a_copy(tmp_path: Path, values: np.ndarray) -> None:
+    path = write_raster(tmp_path / "a.tif", values)
+    dataset = gdal.Open(str(path), gdal.GA_Update)
+    dataset.GetRasterBand(1).SetScale(0.5)
+    dataset = None
+    layer = QgsRasterLayer(str(path), "scaled")
+    assert not snapshot.needs_export(layer)
+    for band in (1, 2):
+        layer.dataProvider().setUserNoDataValue(band, [QgsRasterRange(3, 3)])
+    assert snapshot.needs_export(layer)
+
+
+def test_a_copy_keeps_a_crs_that_a_geotiff_cannot_hold(tmp_path: Path, values: np.ndarray) -> None:
+    rotated = "+proj=ob_tran +o_proj=longlat +o_lon_p=0 +o_lat_p=39.25 +lon_0=18 +R=6371229"
+    layer = QgsRasterLayer(str(write_raster(tmp_path / "a.tif", values)), "climate")
+    layer.setCrs(QgsCoordinateReferenceSystem.fromProj(rotated))
+    export = snapshot.raster_export(layer, tmp_path, "a test")
+    export()
+    assert QgsRasterLayer(str(export.path), "copy").crs() == layer.crs()

@@ -6,7 +6,6 @@ the channel keeps a duplicate and descriptor 1 then leads where descriptor 2 lea
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from .contract import CANCEL_FILE, EVENT_FIELDS, EVENTS_FILE, PROTOCOL, Cancelled, GeoSegError, encode
+from .contract.text import json_text
 
 
 class Channel:
@@ -24,9 +24,13 @@ class Channel:
         self.folder = folder
         self._stream: TextIO | None = None
         self._record: TextIO | None = None
+        self._unrecorded: OSError | None = None
         if is_first():
             self._stream = stream
-            self._record = (folder / EVENTS_FILE).open("a", encoding="utf-8")
+            try:
+                self._record = (folder / EVENTS_FILE).open("a", encoding="utf-8")
+            except OSError as error:
+                self._unrecorded = error
 
     @classmethod
     def guarding_stdout(cls, folder: Path, shown_by: Callable[[TextIO], Any] | None = None) -> Channel:
@@ -39,13 +43,26 @@ class Channel:
         sys.stdout = sys.stderr
         return cls(folder, shown_by(events) if shown_by else events)
 
+    def refuse_unrecorded(self) -> None:
+        """Raise if events cannot be recorded in the folder.
+
+        Raises:
+            GeoSegError: `not_writable`.
+        """
+        if self._unrecorded is not None:
+            raise GeoSegError(
+                "not_writable",
+                f"The job folder {self.folder} cannot be written to: {self._unrecorded.strerror}.",
+                "Choose another job folder.",
+            )
+
     def send(self, event_type: str, /, **fields: Any) -> None:
         """Send one event; neither a reader that has gone away nor a full disk stops the job here."""
         unknown = set(fields) - set(EVENT_FIELDS[event_type])
         if unknown:
             raise ValueError(f"event {event_type} has no field {sorted(unknown)}")
         event = {"v": PROTOCOL, "type": event_type, "t": round(time.time(), 3), **encode(fields)}
-        line = json.dumps(event, ensure_ascii=False, allow_nan=False) + "\n"
+        line = json_text(event) + "\n"
         self._record = _written(self._record, line)
         self._stream = _written(self._stream, line)
 

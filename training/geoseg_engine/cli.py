@@ -13,6 +13,7 @@ import argparse
 import dataclasses
 import sys
 import typing
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from .contract import (
     names_input,
     write_json,
 )
-from .run import run_file
+from .run import EXIT_FAILED, guarding_errors, run_file
 
 OF_THE_SHELL = ("command", "job_folder", "json")
 """Flags that are no field of a job."""
@@ -42,20 +43,19 @@ OF_THE_SHELL = ("command", "job_folder", "json")
 def main(arguments: list[str] | None = None) -> int:
     """Parse, write the job folder, run. Returns the exit code."""
     options = parser().parse_args(arguments)
-    if options.command == "run":
-        job_file = Path(options.job_file)
-    else:
-        try:
-            job_file = write_job(options)
-        except GeoSegError as error:
-            print(f"geoseg: {error.message} {error.hint}", file=sys.stderr)  # noqa: T201
-            return 1
-    folder = job_file.resolve().parent
+    given = options.command == "run"
+    folder = Path(options.job_file).resolve().parent if given else Path(options.job_folder).resolve()
+    if not given:
+        with suppress(OSError):  # then no event can be recorded there, and that is said
+            folder.mkdir(parents=True, exist_ok=True)
+    channel = Channel.guarding_stdout(folder, Sentences if sentences_wanted(options.json) else None)
     try:
-        channel = Channel.guarding_stdout(folder, Sentences if sentences_wanted(options.json) else None)
-    except OSError as error:
-        print(f"geoseg: the job folder {folder} cannot be written to: {error}", file=sys.stderr)  # noqa: T201
-        return 1
+        channel.refuse_unrecorded()
+        with guarding_errors():
+            job_file = Path(options.job_file) if given else write_job(options)
+    except GeoSegError as error:
+        channel.fail(error)
+        return EXIT_FAILED
     return run_file(job_file, channel)
 
 
@@ -130,7 +130,8 @@ def write_job(options: argparse.Namespace) -> Path:
     """Turn flags into a job.json in the job folder. Files to read become absolute; results stay in the job folder.
 
     Raises:
-        GeoSegError: `bad_json` or `bad_flag` for flags that make no job.
+        GeoSegError: `bad_json` or `bad_flag` for flags that make no job; as `open_source` where all bands of the
+            sources are meant.
     """
     values = {key: value for key, value in vars(options).items() if key not in OF_THE_SHELL}
     hints = typing.get_type_hints(JOBS[options.command])

@@ -127,7 +127,16 @@ def absolute(text: str) -> str:
     """The absolute path of something that exists; any other text as it is.
 
     What QGIS puts behind a file, such as `|layername=a`, stays there.
+
+    Raises:
+        GeoSegError: `bad_name` for a name that is not in UTF-8, which neither GDAL nor JSON takes.
     """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise GeoSegError(
+            "bad_name", f"The name of the file {text!a} is not in UTF-8.", "Rename it."
+        ) from error
     file, settings = split_address(text)
     if not file_exists(file):
         return text

@@ -8,6 +8,7 @@ from qgis.core import QgsRasterLayer
 from qgis.PyQt.QtCore import QSignalBlocker, pyqtSignal
 from qgis.PyQt.QtWidgets import QComboBox, QFormLayout, QWidget
 
+from ...layers.snapshot import value_bands
 from ..words import tr
 from .notes import small_label
 from .page import lets_shrink, narrow_form
@@ -53,7 +54,7 @@ class BandBinding(QWidget):
 
         Where the layer has no band of that number nothing is proposed: another band in its place would be wrong.
         """
-        count = layer.bandCount() if layer is not None else 0
+        count = max(value_bands(layer), default=0) if layer is not None else 0
         names = [layer.bandName(band) for band in range(1, count + 1)] if layer is not None else []
         proposed = by_name(self._rows, names, self._title) or {index: index for index, _name in self._rows}
         self._touched = False

@@ -16,7 +16,7 @@ from ..contract import Band, GeoSegError, Grid, Source
 from ..raster.crs import same_crs, way_between
 from ..raster.grid import Window, affine_of
 from ..raster.resample import ALIGNED_PX
-from ..raster.sources import open_source, parse_crs, source_grid, title
+from ..raster.sources import BandSet, open_source, parse_crs, source_grid, title
 from ..raster.values import exact_dtype, raster_values
 from .rasterbands import RasterBands
 
@@ -29,7 +29,7 @@ EDGE_POINTS = 21
 class Part:
     """One file of a mosaic and the place of its first pixel (row, column) in the raster that it is joined to.
 
-    `dtype` is the type that holds its values exactly.
+    `dtype` is the type that holds its values exactly, `order` says which band of the file is one of the mosaic's.
     """
 
     source: Source
@@ -37,6 +37,7 @@ class Part:
     dtype: str = "float64"
     row: int = 0
     col: int = 0
+    order: dict[int, int] = field(default_factory=dict)
 
     @property
     def window(self) -> Window:
@@ -93,7 +94,8 @@ class JoinedRaster:
             if gaps.any():
                 own = shared.moved(-part.row, -part.col)
                 dataset = self.files.dataset(part.source)
-                np.copyto(target, raster_values(part.source, dataset, indexes, own, dtype), where=gaps)
+                bands = [part.order.get(index, index) for index in indexes]
+                np.copyto(target, raster_values(part.source, dataset, bands, own, dtype), where=gaps)
         return result
 
 
@@ -128,7 +130,7 @@ def open_mosaic(source: Source, bands: tuple[Band, ...], grid: Grid) -> Iterator
     """Bands of a mosaic on a grid.
 
     Raises:
-        GeoSegError: `mosaic_bands` if files have different numbers of bands; `missing_bands`; as `open_source`.
+        GeoSegError: `mosaic_bands` if files have other bands; `missing_bands`; as `open_source`.
     """
     files = OpenFiles()
     try:
@@ -162,29 +164,33 @@ def mosaic_grid(source: Source, bands: tuple[Band, ...] = ()) -> Grid:
 
 
 def parts_of(source: Source, bands: tuple[Band, ...], files: OpenFiles) -> list[Part]:
-    """The files of a mosaic, in order.
+    """The files of a mosaic, in order; bands that are the first file's by name or colour stand where they do there.
 
     Raises:
         GeoSegError: as `open_mosaic`.
     """
     parts: list[Part] = []
-    counts: list[int] = []
+    sets: list[BandSet] = []
     for path in (source.path, *source.paths):
         one = replace(source, path=path, paths=(), name=f"{title(source)} ({Path(path).name})")
         dataset = files.dataset(one)
-        parts.append(Part(one, source_grid(one, dataset), exact_dtype(dataset, dataset.indexes)))
-        counts.append(dataset.count)
-        if counts[-1] != counts[0]:
+        sets.append(BandSet.of(dataset))
+        order = sets[0].order_in(sets[-1])
+        if order is None:
+            first = title(parts[0].source)
             raise GeoSegError(
                 "mosaic_bands",
-                f"'{title(one)}' has {counts[-1]} bands, '{title(parts[0].source)}' {counts[0]}: they are no mosaic.",
+                f"'{title(one)}' has {sets[-1].listed}, '{first}' {sets[0].listed}: they are no mosaic.",
                 "Use files with the same bands, or add them as layers of their own.",
             )
+        dtype = exact_dtype(dataset, dataset.indexes)
+        parts.append(Part(one, source_grid(one, dataset), dtype, order=order))
     highest = max((band.index for band in bands), default=0)
-    if highest > counts[0]:
+    count = len(sets[0].indexes)
+    if highest > max(sets[0].indexes):
         raise GeoSegError(
             "missing_bands",
-            f"The files of layer '{title(source)}' have {counts[0]} bands, band {highest} is asked for.",
+            f"The files of layer '{title(source)}' have {count} bands, band {highest} is asked for.",
             "Choose files that have this band, or tick the layer's bands again.",
         )
     return parts

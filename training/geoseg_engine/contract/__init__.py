@@ -40,6 +40,7 @@ from .data import (
     SourceKind,
     Unlabelled,
 )
+from .environment import is_foreign
 from .errors import Cancelled, GeoSegError, Problem
 from .events import (
     CANCEL_FILE,
@@ -186,6 +187,7 @@ __all__ = [
     "file_exists",
     "guess_roles",
     "index_band",
+    "is_foreign",
     "job_from_json",
     "job_to_json",
     "names_input",

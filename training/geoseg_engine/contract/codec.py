@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from .decoding import decode
 from .errors import GeoSegError
 from .jobs import JOBS, Job
+from .text import json_text
 
 PROTOCOL_MAJOR = 1
 PROTOCOL_MINOR = 0
@@ -64,7 +65,7 @@ def write_json(path: Path, value: Any) -> None:
     """Write JSON under a temporary name, then rename: a reader never sees half a file."""
     partial = path.with_name(path.name + ".part")
     try:
-        partial.write_text(json.dumps(encode(value), indent=1, ensure_ascii=False), encoding="utf-8")
+        partial.write_text(json_text(encode(value), indent=1), encoding="utf-8")
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from .errors import Problem
+from .text import make_plain, plain_text
 
 IGNORE = 255
 """Label value of a pixel that counts neither in training nor in evaluation."""
@@ -107,6 +108,9 @@ class Source:
     layer: str = ""
     series: Series | None = None
 
+    def __post_init__(self) -> None:
+        make_plain(self, "name")
+
 
 @dataclass(frozen=True)
 class Band:
@@ -141,6 +145,11 @@ class Band:
     scaling: Scaling = "zscore"
     clip_percent: tuple[float, float] = (0.5, 99.5)
     described: str = ""
+
+    def __post_init__(self) -> None:
+        make_plain(self, "name", "described")
+        if any(not name.isprintable() for name in self.inputs.values()):
+            object.__setattr__(self, "inputs", {key: plain_text(name) for key, name in self.inputs.items()})
 
 
 @dataclass(frozen=True)
@@ -206,6 +215,9 @@ class LabelClass:
     color: str = "#808080"
     also: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        make_plain(self, "name")
+
 
 @dataclass(frozen=True)
 class LabelLayer:
@@ -223,6 +235,9 @@ class LabelLayer:
     name: str = ""
     class_field: str = ""
     color: str = ""
+
+    def __post_init__(self) -> None:
+        make_plain(self, "name")
 
 
 @dataclass(frozen=True)
@@ -261,6 +276,9 @@ class Labels:
     border_px: int = 0
     all_touched: bool = False
     min_area_px: int = 0
+
+    def __post_init__(self) -> None:
+        make_plain(self, "name")
 
 
 @dataclass(frozen=True)
@@ -303,3 +321,6 @@ class Dataset:
     version: int = 1
     fingerprint: str = ""
     split_distance_px: float = 0.0
+
+    def __post_init__(self) -> None:
+        make_plain(self, "name")

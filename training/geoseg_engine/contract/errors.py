@@ -8,12 +8,16 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Problem:
-    """One complaint: what is wrong (with the offending value) and the next step."""
+    """One complaint: what is wrong (with the offending value) and the next step.
+
+    `details` are the names of the layers that it is about, where somebody may want to act on them.
+    """
 
     code: str
     message: str
     hint: str = ""
     severity: Literal["error", "warning"] = "error"
+    details: tuple[str, ...] = ()
 
 
 class GeoSegError(Exception):

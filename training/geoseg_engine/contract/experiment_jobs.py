@@ -9,6 +9,7 @@ from .complaints import when
 from .errors import Problem
 from .job import Job
 from .prediction_jobs import Views
+from .text import make_plain
 from .training_jobs import ForestJob, TrainJob, unknown
 
 SEARCHED = ("learning_rate", "weight_decay", "loss", "width", "levels", "dropout", "augment", "by_class")
@@ -78,6 +79,9 @@ class Contender:
     network: TrainJob | None = None
     baseline: ForestJob | None = None
 
+    def __post_init__(self) -> None:
+        make_plain(self, "name")
+
 
 @dataclass(frozen=True)
 class BandSet:
@@ -85,6 +89,9 @@ class BandSet:
 
     name: str
     bands: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        make_plain(self, "name")
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from rasterio.enums import MaskFlags
 
 from ..contract import Band, Grid, Source
 from ..raster.grid import whole
+from ..raster.novalue import no_values
 from ..raster.resample import mapping
 from ..raster.sources import open_source, source_grid
 from ..stacking.reader import StackReader
@@ -36,7 +36,7 @@ def _complete(source: Source, bands: tuple[Band, ...], grid: Grid) -> bool:
         indexes = {band.index for band in bands if band.source == source.key}
         for index in indexes:
             whole_numbers = np.dtype(dataset.dtypes[index - 1]).kind in "iu"
-            if not whole_numbers or MaskFlags.all_valid not in dataset.mask_flag_enums[index - 1]:
+            if not whole_numbers or not no_values(dataset)[index - 1].complete:
                 return False
         own = source_grid(source, dataset)
         shift = mapping(grid, own).shift

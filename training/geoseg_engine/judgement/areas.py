@@ -19,6 +19,8 @@ import numpy as np
 from ..channel import Channel
 from ..contract import AreasJob, GeoSegError, LabelClass, Problem, encode
 from ..outputs import prepare_folder, whole_file
+from ..raster.crs import refuse_unknown_unit
+from ..raster.sources import parse_crs
 from .areachart import area_chart
 from .classmap import ClassMap, Cover, class_map, cover
 from .estimation import Estimates, estimates, half_widths
@@ -49,11 +51,12 @@ def run(job: AreasJob, folder: Path, channel: Channel) -> dict[str, Any]:
     """Count and estimate; leave areas.csv, areas.svg and areas.json in the output folder.
 
     Raises:
-        GeoSegError: `empty_map`; as `class_map`, `read_points`.
+        GeoSegError: `empty_map`, `unknown_unit`; as `class_map`, `read_points`.
     """
     output = folder / job.output
     prepare_folder(output)
     with class_map(folder / job.classes) as found:
+        refuse_unknown_unit(parse_crs(found.grid.crs), f"The area of '{found.name}'")
         sample = read_points(job, folder, found) if job.sample else None
         held = cover(found, channel, "areas")
     if not held.pixels.any():

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioError
 
 from ..channel import Channel
 from ..contract import IGNORE, GeoSegError, Grid, LabelClass, Source
 from ..raster.classground import class_ground
 from ..raster.grid import Window, affine_of
+from ..raster.novalue import no_values
 from ..raster.sources import open_source, source_grid
 from ..raster.writer import read_classes
 from ..vector.labelraster import class_values, read_raster_classes
@@ -133,7 +133,7 @@ def foreign_classes(source: Source) -> tuple[LabelClass, ...]:
     Raises:
         GeoSegError: `not_classes` for values that are no whole numbers; as `read_raster_classes`.
     """
-    found = read_raster_classes(source, "EPSG:4326")
+    found = read_raster_classes(source)
     broken = found.values[found.values % 1 != 0]
     if broken.size:
         raise GeoSegError(
@@ -171,8 +171,7 @@ def strips(grid: Grid) -> Iterator[Window]:
 def _table(dataset: Any, values: NDArray[Any]) -> NDArray[np.uint8] | None:
     """Value of a byte raster -> index of its class; None for what has to be looked up in another way."""
     plain = dataset.dtypes[0] == "uint8" and dataset.scales[0] == 1 and dataset.offsets[0] == 0
-    flags = dataset.mask_flag_enums[0]
-    if not plain or not (MaskFlags.all_valid in flags or flags == [MaskFlags.nodata]):
+    if not plain or not no_values(dataset)[0].simple:
         return None
     table = np.full(256, UNKNOWN, np.uint8)
     table[values] = np.arange(len(values))

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
 
 from ..contract import IGNORE, GeoSegError, Grid, LabelClass, Source
 from ..raster.grid import Window
-from ..raster.sources import open_source, source_grid
+from ..raster.novalue import no_values
+from ..raster.sources import descriptions, open_source, source_grid
 from ..raster.writer import CLASSES_TAG, RasterWriter, read_classes
 from ..vector.labelraster import read_raster_classes
 
@@ -76,7 +77,7 @@ class ClassRaster:
             self.grid,
             self.dataset.dtypes[0],
             self.none,
-            [self.dataset.descriptions[0] or "class"],
+            [descriptions(self.dataset)[0] or "class"],
             self.classes if self.legend else (),
             {**own, **tags},
         )
@@ -146,11 +147,10 @@ def _refuse_unusable(path: Path, dataset: Any) -> None:
         raise _no_classes(
             path, f"has a scale of {dataset.scales[0]:g} and an offset of {dataset.offsets[0]:g}"
         )
-    flags = dataset.mask_flag_enums[0]
-    if MaskFlags.per_dataset in flags or MaskFlags.alpha in flags:
+    if not no_values(dataset)[0].simple:
         raise GeoSegError(
             "masked_classes",
-            f"A mask or an alpha band of {path.name} says which pixels have no class.",
+            f"A mask, an alpha band or several values of {path.name} say which pixels have no class.",
             "Export it with a nodata value instead (layer menu, Export > Save As).",
         )
 

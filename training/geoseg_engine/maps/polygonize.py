@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.enums import MaskFlags
 
 from ..channel import Channel
 from ..contract import GeoSegError, Grid, LabelClass, Outlines, PolygonizeJob, Problem, Source
 from ..outputs import whole_file
 from ..raster.grid import Window
-from ..raster.sources import coincide, crs_title, open_source, source_grid, unit_title
+from ..raster.novalue import invalid_pixels, no_values
+from ..raster.sources import coincide, crs_title, open_source, refuse_several_bands, source_grid, unit_title
 from ..raster.writer import read_classes
 from .classraster import has_background
 from .outlines import Read, outlined_areas
@@ -55,7 +55,7 @@ def polygonize(job: PolygonizeJob, folder: Path, channel: Channel) -> dict[str, 
         classes = read_classes(dataset)
         layer = PolygonLayer(partial, grid, classes, surety is not None, job)
         skip = has_background(classes) if job.skip_background is None else job.skip_background
-        codes = codes_of(dataset, {dataset.nodata} | ({0} if skip else set()))
+        codes = codes_of(source, dataset, {dataset.nodata} | ({0} if skip else set()))
         for found in outlined_areas(codes, surety, grid, job.outlines.connectivity, layer.redraws, channel):
             layer.add(found)
         layer.finish()
@@ -118,10 +118,11 @@ def scores_on(path: Path, classes: Source, grid: Grid) -> Iterator[Read]:
     """How to read the confidence raster of a class raster.
 
     Raises:
-        GeoSegError: `other_grid`; as `open_source`.
+        GeoSegError: `other_grid`, `several_bands`; as `open_source`.
     """
     source = Source("confidence", str(path), path.stem)
     with open_source(source) as dataset:
+        refuse_several_bands(source, dataset, "a raster of confidence")
         own = source_grid(source, dataset)
         if not coincide(own, grid):
             raise GeoSegError(
@@ -139,18 +140,19 @@ def _described(grid: Grid) -> str:
     return f"{grid.width} × {grid.height} pixels of {size} from {c:.10g}, {f:.10g} in {crs_title(grid.crs)}"
 
 
-def codes_of(dataset: Any, left_out: set[float | None]) -> Read:
+def codes_of(source: Source, dataset: Any, left_out: set[float | None]) -> Read:
     """How to read a class raster as codes: 0 is left out or masked, a value of 0 or more is one less than its code."""
     values = [value for value in left_out if value is not None]
     table = (np.arange(256) + 1) * ~np.isin(np.arange(256), values)
     table = table.astype(np.uint8 if table.max() < 256 else np.uint16)
-    flags = dataset.mask_flag_enums[0]
-    masked = MaskFlags.per_dataset in flags or MaskFlags.alpha in flags
+    masked = not no_values(dataset)[0].simple
 
     def read(window: Window) -> NDArray[Any]:
-        codes = coded(dataset.read(1, window=window.rasterio))
+        ids = dataset.read([1], window=window.rasterio)
+        codes = coded(ids[0])
         if masked:
-            codes[dataset.read_masks(1, window=window.rasterio) == 0] = 0
+            invalid = invalid_pixels(source, dataset, [1], window, ids)
+            codes[np.zeros(codes.shape, bool) if invalid is None else invalid[0]] = 0
         return codes
 
     def coded(ids: NDArray[Any]) -> NDArray[Any]:

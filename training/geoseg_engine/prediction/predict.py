@@ -22,6 +22,7 @@ from ..raster.grid import Window, grid_bounds, subgrid, whole
 from ..raster.stream import pump
 from ..raster.writer import PACKED_SHARE
 from ..results import output_files, refuse_overwriting
+from ..stacking.filecheck import file_problems
 from ..stacking.gridplan import raise_errors
 from ..stacking.reader import StackReader
 from ..stacking.recipes import absolute
@@ -82,6 +83,7 @@ def run(job: PredictJob, folder: Path, channel: Channel) -> dict[str, Any]:
     model = read_model(folder / job.model, job.foreign_bands, sources)
     found, recipe, window = placed(model, sources, job.extent, job.extent_crs)
     found.problems += area_problems(job.area, None) if job.area is not None else []
+    found.problems += file_problems(found.recipe) if found.recipe is not None else []
     if job.dry_run:
         return described(job, model, found)
     raise_errors(found.problems)

@@ -41,8 +41,8 @@ def _local_name(crs: pyproj.CRS) -> str:
 
 def _same_parameters(one: pyproj.CRS, other: pyproj.CRS) -> bool:
     """Whether two projected CRS differ in words alone, as after a GeoTIFF has kept one: name of axes, remarks."""
-    bases = one.geodetic_crs, other.geodetic_crs
-    if not (one.is_projected and other.is_projected) or None in bases or not bases[0].equals(bases[1]):
+    base, other_base = one.geodetic_crs, other.geodetic_crs
+    if not (one.is_projected and other.is_projected) or base is None or not base.equals(other_base):
         return False
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
@@ -62,8 +62,8 @@ def way_between(one: pyproj.CRS, other: pyproj.CRS) -> pyproj.Transformer | None
     try:
         return pyproj.Transformer.from_crs(one, other, always_xy=True)
     except (ProjError, CRSError) as error:
-        local = [f"'{crs.name}'" for crs in (one, other) if is_local(crs)]
-        why = f"{' and '.join(local)} cannot be placed on the earth" if local else "they are of different bodies"
+        local = " and ".join(f"'{crs.name}'" for crs in (one, other) if is_local(crs))
+        why = f"{local} cannot be placed on the earth" if local else "no transformation is known"
         raise GeoSegError(
             "no_way",
             f"Nothing leads from the CRS '{one.name}' to '{other.name}': {why}.",

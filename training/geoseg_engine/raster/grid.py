@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import numpy as np
 from rasterio.transform import Affine
 from rasterio.windows import Window as RasterioWindow
 
@@ -75,6 +76,17 @@ def windows(grid: Grid, size_px: int) -> Iterator[Window]:
     for row in range(0, grid.height, size_px):
         for col in range(0, grid.width, size_px):
             yield Window(row, col, min(size_px, grid.height - row), min(size_px, grid.width - col))
+
+
+def windows_on_lattice(grid: Grid, limit_px: float, across: int = 4, least_px: int = 16) -> list[Window]:
+    """The whole grid if it has so few pixels, else `across`² windows of one size spread over it, with all corners."""
+    if grid.width * grid.height <= limit_px:
+        return [whole(grid)]
+    side = max(int((limit_px / across**2) ** 0.5), least_px)
+    height, width = min(side, grid.height), min(side, grid.width)
+    rows = np.unique(np.linspace(0, grid.height - height, across).astype(int)).tolist()
+    cols = np.unique(np.linspace(0, grid.width - width, across).astype(int)).tolist()
+    return [Window(row, col, height, width) for row in rows for col in cols]
 
 
 def window_px(bands: int) -> int:

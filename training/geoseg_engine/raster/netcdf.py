@@ -65,15 +65,19 @@ def crs_of(dataset: Any) -> tuple[pyproj.CRS | None, bool]:
     mapping = grid_mapping(dataset, tags)
     kind = str(mapping.get("grid_mapping_name", ""))
     in_degrees = kind in ("", "latitude_longitude", "rotated_latitude_longitude")
-    if own is not None and (in_degrees or not own.is_geographic) and ("towgs84" not in mapping or own.is_bound):
+    if (
+        own is not None
+        and (in_degrees or not own.is_geographic)
+        and ("towgs84" not in mapping or own.is_bound)
+    ):
         return own, False
     if kind:
         return _from_mapping(mapping, tags), False
     if own is not None:
         return own, False
     for key in CRS_KEYS:
-        if mapping.get(key):
-            return pyproj.CRS.from_user_input(mapping[key]), False
+        if found := mapping.get(key):
+            return pyproj.CRS.from_user_input(int(found) if isinstance(found, float) else found), False
     return (pyproj.CRS(GEOGRAPHIC), True) if in_plain_degrees(tags) else (None, False)
 
 
@@ -91,16 +95,25 @@ def grid_mapping(dataset: Any, tags: dict[str, str]) -> dict[str, Any]:
     """Attributes of the grid mapping that a variable names, numbers as such; empty if it names none that is there."""
     variable = dataset.tags(1).get("NETCDF_VARNAME", "") if dataset.count else ""
     name = tags.get(f"{variable}#grid_mapping", "").split(":")[0].split(" ")[0]
-    return {key.partition("#")[2]: _value(text) for key, text in tags.items() if name and key.startswith(f"{name}#")}
+    return {
+        key.partition("#")[2]: _value(text)
+        for key, text in tags.items()
+        if name and key.startswith(f"{name}#")
+    }
 
 
 def _value(text: str) -> Any:
     """A number or a list of numbers, else the text."""
+    numbers = numbers_in(text)
+    return (numbers if len(numbers) > 1 else numbers[0]) if numbers else text
+
+
+def numbers_in(text: str) -> list[float]:
+    """The numbers of an attribute as GDAL writes it, `-9999` or `{0,100}`; none if it is no number."""
     try:
-        numbers = [float(part) for part in text.strip("{}").split(",")]
+        return [float(part) for part in text.strip("{}").split(",")]
     except ValueError:
-        return text
-    return numbers if len(numbers) > 1 else numbers[0]
+        return []
 
 
 def in_plain_degrees(tags: dict[str, str]) -> bool:
@@ -110,7 +123,8 @@ def in_plain_degrees(tags: dict[str, str]) -> bool:
     units = [tags.get(f"{name}#units", "").lower() for name in names]
     known = [name.lower() in ("lon", "longitude", "lat", "latitude") for name in names]
     return all(
-        unit.startswith("degree") and (says in ("longitude", "latitude") or (not says and (named or "_" in unit)))
+        unit.startswith("degree")
+        and (says in ("longitude", "latitude") or (not says and (named or "_" in unit)))
         for says, unit, named in zip(standard, units, known, strict=True)
     )
 

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioError
 
 from ..contract import GeoSegError, Grid, Series, Source
 from .dates import date_from
 from .grid import Window
 from .netcdf import inside_file
+from .novalue import no_values, of_type
 from .slices import OpenFiles, Slice, by_file, by_variable, kept_dates, union
 from .sources import is_plain_file, title
 from .values import raster_values
@@ -131,13 +131,13 @@ def _runs(chosen: list[Slice]) -> Iterator[tuple[int, int]]:
 
 
 def fill_values(source: Source, dataset: Any, bands: list[int], part: Window, result: np.ndarray) -> None:
-    """What `raster_values` returns, put into `result`: date by date, where only a nodata value marks what is none.
+    """What `raster_values` returns, put into `result`: date by date, where values alone mark what is none.
 
     That is a third of the time: a date's values stay in the processor's cache, and no mask is read.
     """
-    flags = [dataset.mask_flag_enums[band - 1] for band in bands]
+    facts = [no_values(dataset)[band - 1] for band in bands]
     inside = part.clipped(dataset.height, dataset.width)
-    plain = all(flag == [MaskFlags.nodata] or MaskFlags.all_valid in flag for flag in flags)
+    plain = all(fact.by != "mask" and not fact.alpha for fact in facts)
     if not plain or inside != part:
         result[:] = raster_values(source, dataset, bands, part, "float32")
         return
@@ -150,24 +150,19 @@ def fill_values(source: Source, dataset: Any, bands: list[int], part: Window, re
             "Get the file again, or leave out the damaged dates.",
             str(error),
         ) from error
-    scales, offsets, nodata = dataset.scales, dataset.offsets, dataset.nodatavals
-    for band, codes, values in zip(bands, raw, result, strict=True):
-        own = nodata[band - 1] if source.nodata is None else source.nodata
+    scales, offsets = dataset.scales, dataset.offsets
+    for band, fact, codes, values in zip(bands, facts, raw, result, strict=True):
+        named = (fact.nodata, *fact.more) if source.nodata is None else (source.nodata,)
         with np.errstate(over="ignore"):
             same = (scales[band - 1], offsets[band - 1]) == (1, 0)
             values[:] = codes if same else codes * scales[band - 1] + offsets[band - 1]
-        if own is not None and (codes.dtype.kind == "f" or float(own).is_integer()):
-            np.copyto(values, np.nan, where=codes == _of_type(own, codes.dtype))
+        for own in named:
+            if own is not None and (codes.dtype.kind == "f" or float(own).is_integer()):
+                np.copyto(values, np.nan, where=codes == of_type(own, codes.dtype))
+        if fact.limits is not None and source.nodata is None:
+            np.copyto(values, np.nan, where=(codes < fact.limits[0]) | (codes > fact.limits[1]))
         if codes.dtype.kind == "f":
             np.copyto(values, np.nan, where=np.isinf(values))
-
-
-def _of_type(number: float, dtype: np.dtype) -> Any:
-    """A number as `dtype` if that holds it, so that comparing needs no wider copy."""
-    if dtype.kind == "f":
-        return dtype.type(number)
-    limits = np.iinfo(dtype)
-    return dtype.type(int(number)) if limits.min <= number <= limits.max else number
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from ..contract import GeoSegError, Grid, Series, Source
 from .crs import same_crs
 from .dates import cf_days, date_from, date_in, iso, month
 from .grid import Window, affine_of
-from .sources import crs_title, open_source, parse_crs, source_grid, title, value_bands
+from .sources import BandSet, crs_title, descriptions, open_source, parse_crs, source_grid, title, value_bands
 
 OPEN_FILES = 64
 SHIFT_PX = 0.05
@@ -189,21 +189,23 @@ def by_file(source: Source, files: OpenFiles, series: Series) -> Columns:
                 "Choose no mask; only NetCDF variables and files of one date each can have one.",
             )
         return band_dates(dataset), [[Slice(source.path, band) for band in value_bands(dataset)]]
-    counts = {}
+    orders: dict[str, dict[int, int]] = {}
     days = []
+    first = BandSet.of(files.get(source.path))
+    count = len(first.indexes)
     for path in (source.path, *source.paths):
         dataset = files.get(path)
-        counts[path] = len(value_bands(dataset))
+        found = BandSet.of(dataset)
+        order = first.order_in(found)
+        if order is None:
+            raise GeoSegError(
+                "other_bands",
+                f"Files of layer '{title(source)}' have {first.listed} and {found.listed}: {Path(path).name}",
+                "A series needs the same bands on every date.",
+            )
+        orders[path] = order
         days.append(file_date(path, dataset))
-    count = counts[source.path]
-    other = next((path for path in counts if counts[path] != count), "")
-    if other:
-        raise GeoSegError(
-            "other_bands",
-            f"Files of layer '{title(source)}' have {count} and {counts[other]} bands: {Path(other).name}",
-            "A series needs the same bands on every date.",
-        )
-    columns = [[Slice(path, band) for path in counts] for band in range(1, count + 1)]
+    columns = [[Slice(path, order[band]) for path, order in orders.items()] for band in first.indexes]
     if series.mask:
         if not series.mask.isdigit() or not 1 <= int(series.mask) <= count:
             raise GeoSegError(
@@ -220,8 +222,9 @@ def band_dates(dataset: Any) -> list[float | None]:
     if dataset.driver == "netCDF":
         _, days = netcdf_dates(dataset)
         return days
+    names = descriptions(dataset)
     return [
-        next((day for text in (dataset.descriptions[band - 1] or "", *_dated(dataset.tags(band)))
+        next((day for text in (names[band - 1], *_dated(dataset.tags(band)))
               if (day := date_in(text)) is not None), None)
         for band in value_bands(dataset)
     ]  # fmt: skip

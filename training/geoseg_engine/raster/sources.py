@@ -7,6 +7,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,11 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 from rasterio.vrt import WarpedVRT
 
 from ..contract import GeoSegError, Grid, Source
+from ..contract.text import plain_text
 from .crs import same_crs, way_to_degrees
 from .grid import same_grid
 from .netcdf import crs_of, refuse_other_order
+from .virtual import virtual_bands
 
 os.environ.setdefault("GDAL_CACHEMAX", "256")  # MB; GDAL's own default grows with the machine
 os.environ.setdefault("GDAL_HTTP_CONNECTTIMEOUT", "10")  # seconds; GDAL's own is for ever
@@ -40,17 +43,19 @@ def title(source: Source) -> str:
 def open_source(source: Source, classes: bool = False) -> Iterator[Any]:
     """Open a raster for reading; with ground control points only, as the raster warped by them.
 
-    Its values are interpolated then, unless they are `classes`: those are of the nearest pixel.
+    Its values are interpolated then, unless they are `classes`: those are of the nearest pixel, and of one band.
 
     The dataset's own CRS and nodata are untouched: ask `source_crs` and `source_nodata` for those in force.
 
     Raises:
         GeoSegError: `file_missing`, `cannot_open`, `no_bands`, `complex_values`, `other_order`, `not_georeferenced`,
-            `no_crs`, `crs_lies`.
+            `no_crs`, `crs_lies`; `several_bands` where one band of classes is asked for.
     """
     dataset = _open(source)
     try:
         _refuse_unusable(source, dataset)
+        if classes:
+            refuse_several_bands(source, dataset, "a raster of classes")
         if not dataset.transform.is_identity:
             source_crs(source, dataset)
             refuse_lying_crs(source, dataset)
@@ -92,10 +97,11 @@ def is_plain_file(path: str) -> bool:
 
 def _refuse_unusable(source: Source, dataset: Any) -> None:
     if dataset.count == 0:
-        inside = ", ".join(name.rsplit(":", 1)[-1] for name in dataset.subdatasets[:6])
+        names = [name.rsplit(":", 1)[-1] for name in dataset.subdatasets]
+        inside = f"{len(names)} rasters: {', '.join(names[:6])}{' …' if len(names) > 6 else ''}"
         raise GeoSegError(
             "no_bands",
-            f"Layer '{title(source)}' has no bands of its own; it holds {inside or 'nothing readable'}.",
+            f"Layer '{title(source)}' has no bands of its own; it holds {inside if names else 'nothing readable'}.",
             "Add one of its variables to the project as a layer and use that.",
         )
     if any(dtype.startswith("complex") for dtype in dataset.dtypes):
@@ -108,6 +114,33 @@ def _refuse_unusable(source: Source, dataset: Any) -> None:
         refuse_other_order(title(source), dataset)
 
 
+def refuse_several_bands(source: Source, dataset: Any, what: str) -> None:
+    """Raise unless a raster has one band: which of several is meant nobody can tell.
+
+    Args:
+        source: the raster.
+        dataset: the same, open.
+        what: the kind of raster that has one band, as in "a raster of classes".
+
+    Raises:
+        GeoSegError: `several_bands`.
+    """
+    bands, images = value_bands(dataset), max(len(dataset.subdatasets), 1)
+    if len(bands) == 1 and images == 1:
+        return
+    colours = {ColorInterp.red, ColorInterp.green, ColorInterp.blue}
+    picture = len(bands) == 3 and colours <= set(dataset.colorinterp)
+    found = f"{len(bands)} bands" if len(bands) > 1 else f"{images} images"
+    found = "the three bands of a picture" if picture else found
+    raise GeoSegError(
+        "several_bands",
+        f"'{title(source)}' has {found}; {what} has one band.",
+        "Turn its colours into one band of codes first (Raster > Conversion > RGB to PCT, as many colours as classes)."
+        if picture
+        else "Save the band that is meant as a raster of its own (Raster > Conversion > Translate) and choose that.",
+    )
+
+
 @contextmanager
 def _warped_by_control_points(source: Source, dataset: Any, resampling: Resampling) -> Iterator[Any]:
     points, crs = dataset.gcps
@@ -118,7 +151,9 @@ def _warped_by_control_points(source: Source, dataset: Any, resampling: Resampli
             f"Layer '{title(source)}' has {reason}.",
             "Georeference it in QGIS (Layer > Georeferencer) or orthorectify it, then use the result.",
         )
-    with WarpedVRT(dataset, src_crs=crs, crs=crs, resampling=resampling) as warped:
+    bare = set(dataset.nodatavals) == {None} and ColorInterp.alpha not in dataset.colorinterp
+    # alpha says that there is no value beside the picture, where no nodata does
+    with WarpedVRT(dataset, src_crs=crs, crs=crs, resampling=resampling, add_alpha=bare) as warped:
         if warped.transform.a == 1 and warped.transform.c == 0:
             raise GeoSegError(
                 "not_georeferenced",
@@ -172,7 +207,7 @@ def parse_crs(text: str) -> pyproj.CRS:
     WKT that describes a registered CRS becomes that one, as in QGIS: only then are datum shifts known.
 
     Raises:
-        GeoSegError: `bad_crs`, also for one that has no plane or no longitude and latitude.
+        GeoSegError: `bad_crs`, also for one that is not of a map.
     """
     try:
         crs = pyproj.CRS.from_user_input(text)
@@ -184,10 +219,10 @@ def parse_crs(text: str) -> pyproj.CRS:
             "bad_crs", f"'{text[:60]}' is not a known CRS.", "Choose another CRS.", str(error)
         ) from error
     if crs.is_geocentric or crs.is_vertical:
-        what = "measures from the centre of the earth" if crs.is_geocentric else "says only how heights are measured"
+        what = "geocentric coordinates" if crs.is_geocentric else "heights alone"
         raise GeoSegError(
             "bad_crs",
-            f"The CRS '{crs.name}' {what}: there is no map in it.",
+            f"The CRS '{crs.name}' is one of {what}, not of a map.",
             "Assign the CRS of the layer's x and y (layer properties, Source).",
         )
     return crs
@@ -278,6 +313,48 @@ def value_bands(dataset: Any) -> list[int]:
     ]
 
 
+@dataclass(frozen=True)
+class BandSet:
+    """The bands with values of a file, and what tells them apart: descriptions, else colours, else nothing."""
+
+    indexes: tuple[int, ...]
+    marks: tuple[str, ...]
+
+    @classmethod
+    def of(cls, dataset: Any) -> BandSet:
+        """Of an open raster."""
+        indexes = tuple(value_bands(dataset))
+        named = tuple(descriptions(dataset)[index - 1] for index in indexes)
+        meant = tuple(dataset.colorinterp[index - 1].name for index in indexes)
+        marks = next(
+            (marks for marks in (named, meant) if "" not in marks and len(set(marks)) == len(marks)), ()
+        )
+        return cls(indexes, marks if len(indexes) > 1 else ())
+
+    @property
+    def listed(self) -> str:
+        """`3 bands (red, green, blue)`."""
+        names = ", ".join(self.marks[:6]) + (" …" if len(self.marks) > 6 else "")
+        return f"{len(self.indexes)} band{'s' * (len(self.indexes) != 1)}{f' ({names})' if names else ''}"
+
+    def order_in(self, other: BandSet) -> dict[int, int] | None:
+        """Band -> the same band of another file: by number, unless what tells them apart stands in another order.
+
+        None if the file has other bands.
+        """
+        if len(self.indexes) != len(other.indexes):
+            return None
+        shared = set(self.marks) & set(other.marks)
+        if all(self.marks.index(mark) == other.marks.index(mark) for mark in shared):
+            return dict(zip(self.indexes, other.indexes, strict=True))
+        if set(self.marks) != set(other.marks):
+            return None
+        return {
+            index: other.indexes[other.marks.index(mark)]
+            for index, mark in zip(self.indexes, self.marks, strict=True)
+        }
+
+
 def all_bands(sources: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Every band of every source as band dicts with unique names; alpha is left out.
 
@@ -304,6 +381,15 @@ def all_bands(sources: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return bands
 
 
+def descriptions(dataset: Any) -> tuple[str, ...]:
+    """What an open raster calls each of its bands; empty where it does not say."""
+    try:
+        texts = dataset.descriptions
+    except UnicodeDecodeError:
+        texts = [band.findtext("Description") for band in virtual_bands(dataset)]
+    return tuple(plain_text(text or "") for text in texts)
+
+
 def band_descriptions(source: Source) -> list[str]:
     """What a raster's file calls each of its bands; empty where it does not say.
 
@@ -311,12 +397,12 @@ def band_descriptions(source: Source) -> list[str]:
         GeoSegError: as `open_source`.
     """
     with open_source(source) as dataset:
-        return [str(text or "") for text in dataset.descriptions]
+        return list(descriptions(dataset))
 
 
 def band_title(source: Source, dataset: Any, index: int) -> str:
     """A band's description, or the layer's name (with the band's number if there are several)."""
-    description = dataset.descriptions[index - 1]
+    description = descriptions(dataset)[index - 1]
     if description:
-        return str(description)
+        return description
     return title(source) if dataset.count == 1 else f"{title(source)} {index}"

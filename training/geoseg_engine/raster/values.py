@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioError
 
 from ..contract import GeoSegError, Source
 from .grid import Window
+from .novalue import invalid_pixels
 from .sources import title
 
 FITS_FLOAT32 = ("uint8", "int8", "int16", "uint16", "float32")
@@ -22,8 +21,7 @@ def raster_values(
 ) -> np.ndarray:
     """Values of a window of a raster: scale and offset applied, NaN where invalid or outside.
 
-    Invalid is what the file's nodata, mask or alpha says, what equals the source's own nodata, and what is
-    not finite.
+    Invalid is what `invalid_pixels` says, and what is not finite.
 
     Returns:
         (bands, rows, cols) of `dtype`, float32 or float64.
@@ -36,7 +34,7 @@ def raster_values(
         return np.full((len(indexes), part.height, part.width), np.nan, dtype)
     try:
         raw = dataset.read(indexes, window=inside.rasterio)
-        invalid = _invalid(source, dataset, indexes, inside, raw)
+        invalid = invalid_pixels(source, dataset, indexes, inside, raw)
     except RasterioError as error:
         raise GeoSegError(
             "cannot_read",
@@ -75,25 +73,3 @@ def _scaled(raw: np.ndarray, dataset: Any, indexes: list[int], dtype: str) -> np
         if (scales == 1).all() and (offsets == 0).all():
             return raw.astype(dtype, copy=False)
         return (raw * scales[:, None, None] + offsets[:, None, None]).astype(dtype, copy=False)
-
-
-def _invalid(
-    source: Source, dataset: Any, indexes: list[int], inside: Window, raw: np.ndarray
-) -> np.ndarray | None:
-    """Boolean (bands, rows, cols) of what the file or the source declares invalid; None if they declare nothing.
-
-    NaN needs no declaration, so a file whose nodata is NaN is spared the second reading for its mask.
-    """
-    all_flags, all_nodata = dataset.mask_flag_enums, dataset.nodatavals  # each asks for all bands of the file
-    flags = [all_flags[index - 1] for index in indexes]
-    nodata = [all_nodata[index - 1] for index in indexes]
-    by_nodata = all(flag == [MaskFlags.nodata] for flag in flags)
-    declares_nan = by_nodata and all(value is not None and math.isnan(value) for value in nodata)
-    overridden = by_nodata and source.nodata is not None
-    invalid = None
-    if not (overridden or declares_nan or all(MaskFlags.all_valid in flag for flag in flags)):
-        invalid = dataset.read_masks(indexes, window=inside.rasterio) == 0
-    if source.nodata is not None and not math.isnan(source.nodata):
-        same = raw == np.array(source.nodata).astype(raw.dtype if raw.dtype.kind == "f" else np.float64)
-        invalid = same if invalid is None else invalid | same
-    return invalid

@@ -8,17 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..contract import GeoSegError, Problem, Recipe
-from ..raster.grid import Window, whole
+from ..raster.grid import Window, windows_on_lattice
 from ..raster.sources import open_source, title
 from .reader import StackReader
 
 WHOLE_LIMIT = 3_000_000
-"""Values up to which a stack is looked at wholly; beyond, SAMPLES² windows are."""
+"""Values up to which a stack is looked at wholly; beyond, windows on a lattice are."""
 
 SERIES_SHARE = 16
 """So many times less is looked at where every pixel means reading all dates of a series."""
 
-SAMPLES = 4
 EXACT_TO = 1 << 24
 """float32 holds every whole number up to this one."""
 
@@ -72,16 +71,9 @@ def look(reader: StackReader) -> Seen:
 
 def sample_windows(reader: StackReader, bands: int) -> list[Window]:
     """The whole grid if it is small, else a lattice of windows of equal size."""
-    grid = reader.grid
     dated = any(source.kind == "series" for source in reader.recipe.sources)
     limit = WHOLE_LIMIT // SERIES_SHARE if dated else WHOLE_LIMIT
-    if grid.width * grid.height * bands <= limit:
-        return [whole(grid)]
-    side = max(int((limit / bands / SAMPLES**2) ** 0.5), 16)
-    height, width = min(side, grid.height), min(side, grid.width)
-    rows = np.unique(np.linspace(0, grid.height - height, SAMPLES).astype(int))
-    cols = np.unique(np.linspace(0, grid.width - width, SAMPLES).astype(int))
-    return [Window(int(row), int(col), height, width) for row in rows for col in cols]
+    return windows_on_lattice(reader.grid, limit / bands)
 
 
 Sentence = Callable[[str, list[str], Seen], Problem]

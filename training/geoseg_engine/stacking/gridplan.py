@@ -16,7 +16,16 @@ from ..bands.opening import own_grid
 from ..contract import Band, GeoSegError, Grid, GridRequest, Problem, Recipe, Source
 from ..raster.crs import same_crs, way_between
 from ..raster.grid import Bounds, grid_bounds, pixel_size
-from ..raster.sources import band_descriptions, crs_text, crs_title, parse_crs, title, unit_title
+from ..raster.sources import (
+    BandSet,
+    band_descriptions,
+    crs_text,
+    crs_title,
+    open_source,
+    parse_crs,
+    title,
+    unit_title,
+)
 from ..raster.writer import refuse_unkept_crs
 from ..vector.reprojection import turn_of
 
@@ -24,6 +33,13 @@ GRID_LIMIT_PX = 40_000_000_000
 ROUNDING_PX = 0.01
 Pixels = tuple[int, int, int, int]
 """(left, top, right, bottom), half-open."""
+NO_COMMON_GROUND = ("no_overlap", "sliver")
+SLIVER_PX, LITTLE_SHARE, SLIVER_SHARE = 32, 0.25, 0.02
+"""What rasters share is a sliver below so many rows or columns, if that is less than so much of the smallest of them;
+and below the last share of it however many there are."""
+
+MOST_OVERLAP = 0.5
+"""Share of a raster that another may cover and still be its neighbour; more, and they show the same ground."""
 
 
 @dataclass
@@ -138,7 +154,8 @@ def plan_recipe(
         grid = plan_extent(lattice, gridded, grids, request, area)
         refuse_unkept_crs(grid.crs)
     except GeoSegError as error:
-        plan.problems.append(as_problem(error))
+        tiles = tiles_of_one(gridded, grids) if error.code in NO_COMMON_GROUND else ()
+        plan.problems.append(_tiles_problem(tiles, error) if tiles else as_problem(error))
         return plan
     texts = {source.key: band_descriptions(source) for source in used if source.kind == "raster"}
     plan.recipe = Recipe(used, described(bands, texts), grid, intermediates=described(intermediates, texts))
@@ -231,7 +248,7 @@ def plan_extent(
     """The pixels of the lattice whose centres all rasters cover, cut to the area and the requested extent.
 
     Raises:
-        GeoSegError: `no_overlap`, `outside_rasters`, `bad_extent`, `extent_in_two`, `grid_too_large`,
+        GeoSegError: `no_overlap`, `sliver`, `outside_rasters`, `bad_extent`, `extent_in_two`, `grid_too_large`,
             `grid_too_small`.
     """
     shared: tuple[int, int, int, int] | None = None
@@ -241,12 +258,16 @@ def plan_extent(
         try:
             pixels = _pixels(lattice, reprojected_bounds(grid_bounds(own), own.crs, lattice.crs))
         except GeoSegError as error:
-            raise GeoSegError(error.code, f"Layer '{title(source)}': {error.message}", error.hint, error.details) from error
+            raise GeoSegError(
+                error.code, f"Layer '{title(source)}': {error.message}", error.hint, error.details
+            ) from error
         shared = pixels if shared is None else _common(shared, pixels)
         if _is_empty(shared):
             raise _no_overlap(title(source), before)
         before.append(title(source))
     assert shared is not None
+    if request.extent is None:
+        _refuse_sliver(lattice, shared, used, grids)
     ground = shared
     cuts = [] if area is None else [area]
     if request.extent is not None:
@@ -282,6 +303,89 @@ def _at_both_ends(name: str, bounds: Bounds, crs: str) -> GeoSegError:
         f"{name[:1].upper() + name[1:]} ({_corners(bounds, crs)}) lies at both ends of the rasters: their longitudes "
         "begin inside it.",
         "Ask for its west and its east one after the other.",
+    )
+
+
+def _refuse_sliver(
+    lattice: Lattice, shared: tuple[int, int, int, int], used: tuple[Source, ...], grids: dict[str, Grid]
+) -> None:
+    """Raise if rasters share so little that hardly anybody means it; who gives an extent does.
+
+    Raises:
+        GeoSegError: `sliver`.
+    """
+    own = [
+        reprojected_bounds(grid_bounds(grids[source.key]), grids[source.key].crs, lattice.crs)
+        for source in used
+    ]
+    for place, size, what in ((0, lattice.width, "columns"), (1, lattice.height, "rows")):
+        count = shared[place + 2] - shared[place]
+        share = count * size / min(bounds[place + 2] - bounds[place] for bounds in own)
+        if share < SLIVER_SHARE or (count < SLIVER_PX and share < LITTLE_SHARE):
+            names = ", ".join(f"'{title(source)}'" for source in used)
+            raise GeoSegError(
+                "sliver",
+                f"{names} share only a strip of {count} {what}, {100 * share:.2g} % of the smallest of them.",
+                "Untick one of them, or give the extent if this strip is meant.",
+                f"{count} {what}",
+            )
+
+
+def tiles_of_one(used: tuple[Source, ...], grids: dict[str, Grid]) -> tuple[str, ...]:
+    """Names of rasters that look like tiles of one: equal bands, types and pixels, next to each other.
+
+    Next to each other is what overlaps by half at most and is no farther away than it is large.
+    """
+    makes: dict[str, tuple[object, ...]] = {}
+    for source in used:
+        if source.kind == "raster" and not source.paths:
+            with open_source(source) as dataset:
+                bands = BandSet.of(dataset)
+                size = tuple(float(f"{side:.3g}") for side in pixel_size(grids[source.key]))
+                makes[source.key] = bands.marks or len(bands.indexes), dataset.dtypes, size
+    tiles = [
+        source
+        for source in used
+        if any(
+            makes[other] == makes[source.key] and _side_by_side(grids[source.key], grids[other])
+            for other in makes
+            if source.key in makes and other != source.key
+        )
+    ]
+    return tuple(title(source) for source in tiles)
+
+
+def _side_by_side(one: Grid, other: Grid) -> bool:
+    left, bottom, right, top = grid_bounds(one)
+    try:
+        other_left, other_bottom, other_right, other_top = reprojected_bounds(
+            grid_bounds(other), other.crs, one.crs
+        )
+    except GeoSegError:
+        return False
+    width, height = (
+        min(right, other_right) - max(left, other_left),
+        min(top, other_top) - max(bottom, other_bottom),
+    )
+    wide, tall = min(right - left, other_right - other_left), min(top - bottom, other_top - other_bottom)
+    if width > 0 and height > 0:
+        return width * height <= MOST_OVERLAP * wide * tall
+    return width > -wide and height > -tall
+
+
+def _tiles_problem(tiles: tuple[str, ...], error: GeoSegError) -> Problem:
+    """The complaint that tiles of one raster are stacked as layers of their own."""
+    shown = [f"'{name}'" for name in tiles[:6]]
+    last = f"{len(tiles) - 5} more" if len(tiles) > 6 else shown[-1]
+    names = f"{', '.join(shown[:-1])} and {last}"
+    share = f"only a strip of {error.details}" if error.code == "sliver" else "no ground"
+    return Problem(
+        "tiles_of_one",
+        f"{names} lie side by side and have the same bands: they look like tiles of one raster. As layers of their own "
+        f"they share {share}, and a stack covers what its layers share.",
+        "Take them as one raster: “Mosaic as one source” of the selected layers in the panel, MOSAIC in the Toolbox, "
+        "or one source with the further files as its `paths`.",
+        details=tiles,
     )
 
 

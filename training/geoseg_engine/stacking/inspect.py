@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 import rasterio
+from pyproj.exceptions import CRSError
 from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
 
 from ..channel import Channel
 from ..contract import GeoSegError, InspectJob
 from ..raster.dates import iso
+from ..raster.netcdf import crs_of
 from ..raster.slices import band_dates, file_date, netcdf_dates
-from ..raster.sources import crs_text, is_plain_file, parse_crs, value_bands
+from ..raster.sources import crs_text, descriptions, is_plain_file, parse_crs, value_bands
 from ..vector.files import VectorLayer, all_layers, layer_crs
 from ..vector.legend import Valued
 from ..vector.reading import read_values
@@ -90,12 +92,13 @@ def _raster(path: str, found: dict[str, Any]) -> str:
             _container(found)
             return ""
         _ground(dataset, found)
+        names = descriptions(dataset)
         found["bands"] = [
             {
                 "index": index,
-                "name": dataset.descriptions[index - 1] or f"Band {index}",
+                "name": names[index - 1] or f"Band {index}",
                 "dtype": dataset.dtypes[index - 1],
-                "description": dataset.descriptions[index - 1] or "",
+                "description": names[index - 1],
             }
             for index in value_bands(dataset)
         ]
@@ -136,7 +139,10 @@ def _container(found: dict[str, Any]) -> None:
 
 def _ground(dataset: Any, found: dict[str, Any]) -> None:
     found["size"] = [dataset.width, dataset.height]
-    crs = dataset.crs or dataset.gcps[1]
+    try:
+        crs = crs_of(dataset)[0] if dataset.driver == "netCDF" else dataset.crs or dataset.gcps[1]
+    except CRSError:
+        return
     if crs is not None:
         try:
             found["crs"] = crs_text(parse_crs(crs.to_wkt()))

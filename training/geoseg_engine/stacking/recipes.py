@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..contract import Band, GeoSegError, Recipe, Source, read_json, write_json
-from ..raster.sources import is_plain_file, open_source, source_grid, value_bands
+from ..raster.sources import descriptions, is_plain_file, open_source, source_grid, value_bands
 
 SUFFIX = ".recipe.json"
 
@@ -57,7 +57,7 @@ def recipe_of_raster(path: Path) -> Recipe:
     source = Source("stack", str(path.absolute()), path.stem)
     with open_source(source) as dataset:
         bands = tuple(
-            Band(dataset.descriptions[index - 1] or f"{path.stem} {index}", "stack", index)
+            Band(descriptions(dataset)[index - 1] or f"{path.stem} {index}", "stack", index)
             for index in value_bands(dataset)
         )
         return Recipe((source,), bands, source_grid(source, dataset))

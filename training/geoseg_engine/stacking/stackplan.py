@@ -10,6 +10,7 @@ from ..raster.grid import Bounds, grid_bounds, pixel_size
 from ..vector.area import HULLS, area_bounds, area_geometry, area_title
 from ..vector.polygons import LabelPolygons, read_labels
 from .bandcheck import band_problems
+from .filecheck import file_problems
 from .gridplan import Plan, as_problem, plan_recipe
 from .medians import with_medians
 
@@ -44,7 +45,7 @@ def plan_stack(
         plan = plan_recipe(sources, bands, request, cut, intermediates)
     if plan.recipe is not None and look_at_values:
         plan.recipe, problems = with_medians(plan.recipe)
-        plan.problems += [*problems, *band_problems(plan.recipe)]
+        plan.problems += [*problems, *file_problems(plan.recipe), *band_problems(plan.recipe)]
     return plan
 
 

@@ -9,9 +9,10 @@ from ..bands.neighbourhood import halo_px
 from ..bands.opening import own_grid
 from ..bands.relief import ATTRIBUTES, engine_of, light
 from ..channel import Channel
-from ..contract import Band, GeoSegError, Recipe, TerrainJob
+from ..contract import Band, GeoSegError, Recipe, TerrainJob, encode
 from ..raster.sources import title
 from ..raster.writer import refuse_unkept_crs
+from .filecheck import file_problems
 from .stack import write_stack
 
 
@@ -35,11 +36,19 @@ def run(job: TerrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
     engines = {band.name: engine_of(band, grid) if band.derive in ATTRIBUTES else "numpy" for band in bands}
     refuse_unkept_crs(grid.crs)
     output = folder / job.output
-    write_stack(Recipe((job.dem,), bands, grid), output, channel)
+    recipe = Recipe((job.dem,), bands, grid)
+    warnings = file_problems(recipe)
+    write_stack(recipe, output, channel)
     engine = "richdem" if "richdem" in engines.values() else "numpy"
     by = "; ".join(
         f"{name}: {', '.join(band for band, used in engines.items() if used == name)}"
         for name in dict.fromkeys(engines.values())
     )
     channel.log(f"Terrain attributes of '{title(job.dem)}' by {by}.")
-    return {"output": str(output), "bands": list(job.attributes), "engine": engine, "engines": engines}
+    return {
+        "output": str(output),
+        "bands": list(job.attributes),
+        "engine": engine,
+        "engines": engines,
+        "warnings": encode(warnings),
+    }

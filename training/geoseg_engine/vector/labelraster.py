@@ -8,16 +8,15 @@ from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
-import rasterio.shutil
 import shapely
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
-from rasterio.io import MemoryFile
 
 from ..contract import GeoSegError, Grid, LabelClass, Source
 from ..raster.grid import Window, grid_bounds, windows
 from ..raster.sources import open_source, parse_crs, source_grid, title
 from ..raster.values import raster_values
+from ..raster.virtual import virtual_bands
 from ..raster.writer import read_classes
 from .features import moved_to
 from .legend import MOST_CLASSES, PALETTE, value_text
@@ -48,12 +47,12 @@ class RasterClasses:
     footprint: shapely.Geometry
 
 
-def read_raster_classes(source: Source, on: Grid | str) -> RasterClasses:
+def read_raster_classes(source: Source, on: Grid | str = "") -> RasterClasses:
     """Look at every pixel of a label raster for its values; names from its categories, colours from its palette.
 
     Args:
         source: the raster.
-        on: the grid to use it on, or the CRS of its footprint where there is none.
+        on: the grid to use it on, or the CRS of its footprint; empty is the raster's own.
 
     Raises:
         GeoSegError: as `open_source`; `too_many_classes`, `no_labels` if no pixel has a value.
@@ -64,7 +63,7 @@ def read_raster_classes(source: Source, on: Grid | str) -> RasterClasses:
         known = _known(dataset, values)
     xmin, ymin, xmax, ymax = grid_bounds(own)
     box = shapely.segmentize(shapely.box(xmin, ymin, xmax, ymax), max(xmax - xmin, ymax - ymin) / 20)
-    footprint = moved_to(np.array([box], object), parse_crs(own.crs), on)[0]
+    footprint = moved_to(np.array([box], object), parse_crs(own.crs), on or own.crs)[0]
     return RasterClasses(source, values, known, footprint)
 
 
@@ -130,15 +129,8 @@ def _known(dataset: Any, values: NDArray[Any]) -> tuple[LabelClass, ...]:
 
 
 def _described(dataset: Any) -> tuple[dict[float, str], dict[float, str]]:
-    """Names and colours by value from category names and the attribute table.
-
-    Rasterio does not show them; GDAL writes both into a virtual copy of the raster, whatever format they came in.
-    """
-    with MemoryFile(ext=".vrt") as memory:
-        rasterio.shutil.copy(dataset, memory.name, driver="VRT")
-        band = ElementTree.fromstring(memory.read()).find("VRTRasterBand")
-    if band is None:
-        return {}, {}
+    """Names and colours by value from category names and the attribute table."""
+    band = virtual_bands(dataset)[0]
     categories = band.findall("CategoryNames/Category")
     names: dict[float, str] = {value: item.text.strip() for value, item in enumerate(categories) if item.text}
     colors: dict[float, str] = {}

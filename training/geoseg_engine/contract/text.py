@@ -1,0 +1,37 @@
+"""Names that every format can hold: XML, JSON, SVG and GDAL's metadata take no control characters."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+_BREAKS = re.compile("[\t\n\x0b\x0c\r\x85\u2028\u2029]+")
+_UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\ufffe\uffff]")
+_HALVES = re.compile("[\ud800-\udfff]")
+_ESCAPED = re.compile("[\x85\u2028\u2029\ud800-\udfff]")
+
+
+def plain_text(text: str) -> str:
+    """The text on one line, without control characters; a half of a character that is none becomes U+FFFD."""
+    if text.isprintable():
+        return text
+    return _HALVES.sub("\ufffd", _UNFIT.sub("", _BREAKS.sub(" ", text)))
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """JSON as people read it; escaped where a text in it would break lines, or cannot be written as UTF-8.
+
+    Raises:
+        ValueError: for NaN and infinities.
+    """
+    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
+    return json.dumps(value, indent=indent, allow_nan=False) if _ESCAPED.search(text) else text
+
+
+def make_plain(item: object, *fields: str) -> None:
+    """Replace text fields of a frozen dataclass by their plain text; for `__post_init__`."""
+    for field in fields:
+        text = getattr(item, field)
+        if isinstance(text, str):
+            object.__setattr__(item, field, plain_text(text))

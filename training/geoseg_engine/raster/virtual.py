@@ -1,0 +1,21 @@
+"""What rasterio does not show of a raster: GDAL writes it into a virtual copy, whatever format it came in."""
+
+from __future__ import annotations
+
+from typing import Any
+from xml.etree import ElementTree
+
+import rasterio.shutil
+from rasterio.io import MemoryFile
+
+
+def virtual_bands(dataset: Any) -> list[ElementTree.Element]:
+    """The element `VRTRasterBand` of each band: description, nodata as text, category names, attribute table."""
+    with MemoryFile(ext=".vrt") as memory:
+        rasterio.shutil.copy(dataset, memory.name, driver="VRT")
+        content = memory.read()
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:  # names of another time
+        text = content.decode("cp1252", "replace")
+    return ElementTree.fromstring(text).findall("VRTRasterBand")
