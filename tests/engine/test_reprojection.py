@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import geopandas
 import numpy as np
 import pyproj
 import pytest
+import rasterio
 import shapely
 from data_scenes import channel, write_polygons, write_raster
 from numpy.typing import NDArray
@@ -30,7 +32,9 @@ from geoseg_engine.raster.grid import grid_bounds, whole
 from geoseg_engine.raster.sources import parse_crs
 from geoseg_engine.stacking import stack
 from geoseg_engine.vector.area import area_bounds, area_geometry
-from geoseg_engine.vector.features import moved_to, read_features, read_polygons
+from geoseg_engine.vector.features import read_features, read_polygons
+from geoseg_engine.vector.labelraster import read_raster_classes
+from geoseg_engine.vector.placement import moved_to
 from geoseg_engine.vector.reprojection import in_crs, turn_of, turned
 from geoseg_engine.vector.scanfill import ScanFill
 
@@ -307,3 +311,38 @@ def test_an_unsplit_polygon_is_the_short_way_where_the_map_goes_on(tmp_path):
     assert [item.code for item in read_polygons(str(path), "", "l", GRIDS["0 to 360"]).problems] == [
         "across_date_line"
     ]
+
+
+def stacked(folder: Path, *paths: Path) -> dict[str, Any]:
+    sources = tuple(Source(f"r{place}", str(path), path.stem) for place, path in enumerate(paths))
+    bands = tuple(Band(source.name, source.key, resampling="nearest") for source in sources)
+    job = StackJob(sources, bands, output=str(folder / "stack.tif"))
+    return stack.run(job, folder, channel(folder))
+
+
+def longitudes(path: Path, left: float) -> Path:
+    """A raster of the whole world in pixels of 5 degrees; its values are longitudes from 0 to 360."""
+    values = np.mod(left + 2.5 + 5 * np.arange(72), 360).astype(np.float32)
+    return write_raster(path, np.tile(values, (36, 1)), 5, (left, 90), DEGREES)
+
+
+def test_a_raster_of_the_world_is_stacked_on_an_image(tmp_path):
+    image = write_raster(
+        tmp_path / "image.tif", np.ones((8, 8), np.float32), 5_000, (500_000, 9e6), "EPSG:32721"
+    )
+    result = stacked(tmp_path, image, longitudes(tmp_path / "world.tif", -180))
+    assert (result["grid"]["width"], result["grid"]["height"]) == (8, 8)
+    with rasterio.open(tmp_path / "stack.tif") as found:
+        assert np.isin(found.read(2), (302.5, 307.5)).all()
+    with pytest.raises(GeoSegError) as caught:
+        stacked(tmp_path, image, longitudes(tmp_path / "other.tif", 0))
+    assert caught.value.code == "other_turn"
+
+
+def test_rasters_that_count_longitudes_differently_say_what_is_left_out(tmp_path):
+    first, other = longitudes(tmp_path / "a.tif", 0), longitudes(tmp_path / "b.tif", -180)
+    assert "other_turn" in [item["code"] for item in stacked(tmp_path, first, other)["warnings"]]
+    assert not stacked(tmp_path, first, longitudes(tmp_path / "c.tif", 0))["warnings"]
+    with pytest.raises(GeoSegError) as caught:
+        read_raster_classes(Source("l", str(other), "b"), GRIDS["0 to 360"])
+    assert caught.value.code == "other_turn"

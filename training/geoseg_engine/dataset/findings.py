@@ -18,10 +18,10 @@ from ..outputs import whole_file
 from ..raster.grid import pixel_size
 from ..raster.sources import parse_crs
 from ..stacking.stackplan import touching
-from ..vector.features import moved_to
 from ..vector.files import find_layer
 from ..vector.geopackage import write_layer
 from ..vector.legend import Valued, excluded_of
+from ..vector.placement import moved_to
 from ..vector.polygons import label_title
 from ..vector.reading import Column, read_table
 from ..vector.shapes import polygons_of, valid

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 import pyproj
+import shapely
 from rasterio.transform import Affine
 
 from ..bands.expressions import expression_problems
@@ -27,7 +28,8 @@ from ..raster.sources import (
     unit_title,
 )
 from ..raster.writer import refuse_unkept_crs
-from ..vector.reprojection import turn_of
+from ..vector.placement import ground_around, in_another_turn, other_turn
+from ..vector.reprojection import WIDE, turn_of
 
 GRID_LIMIT_PX = 40_000_000_000
 ROUNDING_PX = 0.01
@@ -152,6 +154,8 @@ def plan_recipe(
             plan.problems.append(_rotated(reference, own))
         lattice = plan_lattice(own, request)
         grid = plan_extent(lattice, gridded, grids, request, area)
+        if request.extent is None and area is None:
+            plan.problems += _half_shown(reference, gridded, grids)
         refuse_unkept_crs(grid.crs)
     except GeoSegError as error:
         tiles = tiles_of_one(gridded, grids) if error.code in NO_COMMON_GROUND else ()
@@ -170,6 +174,17 @@ def described(bands: tuple[Band, ...], texts: Mapping[str, list[str]]) -> tuple[
         else band
         for band in bands
     )
+
+
+def _half_shown(reference: Source, used: tuple[Source, ...], grids: dict[str, Grid]) -> list[Problem]:
+    """The warning that rasters share more than a stack of them covers, in another turn of longitude."""
+    own = grids[reference.key]
+    turned = [title(source) for source in used if in_another_turn(grids[source.key], own)]
+    if not turned:
+        return []
+    error = other_turn(turned[0], [f"'{title(reference)}'"])
+    message = f"{error.message} Ground that they share only in another turn is left out."
+    return [Problem(error.code, message, error.hint, "warning")]
 
 
 def _no_pixels(reference: Source) -> Problem:
@@ -248,20 +263,24 @@ def plan_extent(
     """The pixels of the lattice whose centres all rasters cover, cut to the area and the requested extent.
 
     Raises:
-        GeoSegError: `no_overlap`, `sliver`, `outside_rasters`, `bad_extent`, `extent_in_two`, `grid_too_large`,
-            `grid_too_small`.
+        GeoSegError: `no_overlap`, `other_turn`, `sliver`, `outside_rasters`, `bad_extent`, `extent_in_two`,
+            `grid_too_large`, `grid_too_small`.
     """
-    shared: tuple[int, int, int, int] | None = None
+    shared: Pixels | None = None
     before: list[str] = []
-    for source in used:
+    for source in sorted(used, key=lambda item: not _on_lattice(lattice, grids[item.key])):
         own = grids[source.key]
+        around = None if shared is None else _grid(lattice, shared)
         try:
-            pixels = _pixels(lattice, reprojected_bounds(grid_bounds(own), own.crs, lattice.crs))
+            pixels = _covered(lattice, own, around)
         except GeoSegError as error:
             raise GeoSegError(
                 error.code, f"Layer '{title(source)}': {error.message}", error.hint, error.details
             ) from error
         shared = pixels if shared is None else _common(shared, pixels)
+        beyond = around is not None and in_another_turn(own, around)
+        if beyond and (_is_empty(shared) or not _on_lattice(lattice, own)):
+            raise other_turn(title(source), [f"'{other}'" for other in before])
         if _is_empty(shared):
             raise _no_overlap(title(source), before)
         before.append(title(source))
@@ -280,6 +299,24 @@ def plan_extent(
             raise _at_both_ends(name, bounds, crs)
         shared = _around(shown)
     return _grid(lattice, shared)
+
+
+def _on_lattice(lattice: Lattice, own: Grid) -> bool:
+    return same_crs(parse_crs(own.crs), parse_crs(lattice.crs))
+
+
+def _covered(lattice: Lattice, own: Grid, around: Grid | None) -> Pixels:
+    """The pixels of the lattice that a raster covers; of a wide one in degrees those near a grid.
+
+    The bounds of half the world have no meaning in UTM.
+    """
+    bounds, crs = grid_bounds(own), parse_crs(own.crs)
+    parts = [bounds]
+    wide = crs.is_geographic and max(bounds[2] - bounds[0], bounds[3] - bounds[1]) > WIDE * turn_of(crs) / 360
+    if wide and around is not None and not _on_lattice(lattice, own):
+        near = shapely.intersection(shapely.box(*bounds), ground_around(around, crs))
+        parts = [part.bounds for part in shapely.get_parts(near) if part.area] or parts
+    return _around([_pixels(lattice, reprojected_bounds(part, own.crs, lattice.crs)) for part in parts])
 
 
 def _where_shown(shared: Pixels, lattice: Lattice, bounds: Bounds) -> list[Pixels]:

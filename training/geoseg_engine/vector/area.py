@@ -12,7 +12,8 @@ from rasterio.features import rasterize
 from ..contract import Area, GeoSegError, Grid, Labels, Problem
 from ..raster.grid import Bounds, Window, affine_of, grid_bounds, pixel_size
 from ..raster.sources import parse_crs
-from .features import Features, moved_to, read_polygons
+from .features import Features, read_polygons
+from .placement import moved_to
 from .polygons import label_title
 from .shapes import valid
 

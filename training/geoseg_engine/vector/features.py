@@ -11,8 +11,6 @@ import shapely
 from numpy.typing import NDArray
 
 from ..contract import GeoSegError, Grid, Problem
-from ..raster.crs import same_crs, way_between
-from ..raster.grid import affine_of, grid_bounds
 from ..raster.sources import (
     LATITUDE_LIMIT,
     LONGITUDE_LIMIT,
@@ -22,12 +20,10 @@ from ..raster.sources import (
     parse_crs,
 )
 from .files import field_names, find_layer
+from .placement import moved_to
 from .reading import Column, Table, features_named, read_table
-from .reprojection import followed, in_crs, turn_of, turned, wide_sides
+from .reprojection import turn_of, wide_sides
 from .shapes import Shapes, polygons_of, valid
-
-GRID_SAMPLES = 21
-"""Points along a side of a grid by which the ground around it is found in another CRS."""
 
 
 @dataclass(frozen=True)
@@ -212,67 +208,6 @@ def refuse_lie(shapes: Shapes, own: pyproj.CRS, name: str) -> None:
             f"The coordinates of layer '{name}' do not fit its CRS {crs_title(crs_text(own))}: {reason}.",
             "Assign the CRS in which the coordinates really are (layer properties, Source).",
         )
-
-
-def moved_to(shapes: Shapes, own: pyproj.CRS, on: Grid | str, margin: float = 0.0) -> Shapes:
-    """Geometries in the CRS of a grid, shifted by whole turns of longitude to where it has them.
-
-    Of polygons in degrees that are very wide, or reach where the grid's CRS has no place, such as a pole in Mercator,
-    only what lies around the grid is carried over; what lies elsewhere is empty then.
-
-    Args:
-        shapes, own: geometries and their CRS.
-        on: a grid, or a CRS.
-        margin: turns by which more than the grid is asked for, on each side.
-
-    Raises:
-        GeoSegError: `no_way`.
-    """
-    target = parse_crs(on if isinstance(on, str) else on.crs)
-    if isinstance(on, str):
-        return in_crs(shapes, own, target)
-    in_degrees = own.is_geographic and not same_crs(own, target)
-    if in_degrees:
-        shapes, wide = followed(shapes, own)
-        shapes = _clipped(shapes, wide, on, own)
-    moved = in_crs(shapes, own, target)
-    if in_degrees:
-        endless = ~(np.isfinite(shapely.bounds(moved)).all(axis=1) | shapely.is_empty(moved))
-        moved[endless] = in_crs(_clipped(shapes, endless, on, own)[endless], own, target)
-    left, _, right, _ = grid_bounds(on)
-    reach = margin * turn_of(target)
-    return turned(moved, target, left - reach, right + reach)
-
-
-def _clipped(shapes: Shapes, chosen: NDArray[np.bool_], grid: Grid, crs: pyproj.CRS) -> Shapes:
-    """Geometries in degrees, of some only what lies around a grid."""
-    if not chosen.any():
-        return shapes
-    shapes = shapes.copy()
-    shapes[chosen] = shapely.intersection(valid(shapes[chosen])[0], ground_around(grid, crs))
-    return shapes
-
-
-def ground_around(grid: Grid, crs: pyproj.CRS) -> shapely.Geometry:
-    """What a grid covers and a quarter of it on each side, in degrees, in every turn of longitude that files use."""
-    cols, rows = np.meshgrid(
-        np.linspace(0, grid.width, GRID_SAMPLES), np.linspace(0, grid.height, GRID_SAMPLES)
-    )
-    xs, ys = affine_of(grid) * (cols.ravel(), rows.ravel())
-    way = way_between(parse_crs(grid.crs), crs)
-    assert way is not None
-    turn = turn_of(crs)
-    lon, lat = (part[np.isfinite(part)] for part in way.transform(xs, ys))
-    if not len(lon):
-        return shapely.box(-2 * turn, -turn / 4, 2 * turn, turn / 4)
-    lon = lon - turn * np.round((lon - lon[len(lon) // 2]) / turn)
-    low, high = (np.array([f(lon), f(lat)]) for f in (np.min, np.max))
-    room = (high - low) / 4 + 1e-6
-    (west, south), (east, north) = low - room, high + room
-    if east - west >= turn / 2:
-        west, east = -2 * turn, 2 * turn
-    boxes = [shapely.box(west + step * turn, south, east + step * turn, north) for step in (-2, -1, 0, 1, 2)]
-    return shapely.union_all(boxes)
 
 
 def _wide_sides(

@@ -18,8 +18,8 @@ from ..raster.sources import open_source, parse_crs, source_grid, title
 from ..raster.values import raster_values
 from ..raster.virtual import virtual_bands
 from ..raster.writer import read_classes
-from .features import moved_to
 from .legend import MOST_CLASSES, PALETTE, value_text
+from .placement import in_another_turn, moved_to, other_turn
 
 SCAN_PX = 2048
 WIDE = ("int64", "uint64")
@@ -55,11 +55,13 @@ def read_raster_classes(source: Source, on: Grid | str = "") -> RasterClasses:
         on: the grid to use it on, or the CRS of its footprint; empty is the raster's own.
 
     Raises:
-        GeoSegError: as `open_source`; `too_many_classes`, `no_labels` if no pixel has a value.
+        GeoSegError: as `open_source`; `other_turn`, `too_many_classes`, `no_labels` if no pixel has a value.
     """
     with open_source(source, classes=True) as dataset:
-        values = _distinct(source, dataset)
         own = source_grid(source, dataset)
+        if isinstance(on, Grid) and in_another_turn(own, on):
+            raise other_turn(title(source), ["the rasters"])
+        values = _distinct(source, dataset)
         known = _known(dataset, values)
     xmin, ymin, xmax, ymax = grid_bounds(own)
     box = shapely.segmentize(shapely.box(xmin, ymin, xmax, ymax), max(xmax - xmin, ymax - ymin) / 20)
