@@ -334,6 +334,17 @@ def polygon_problems(layer: QgsVectorLayer) -> list[Problem]:
                 tr("Choose a polygon layer; buffer points or lines first."),
             )
         ]
+    several = unnamed_layers(layer)
+    if several:
+        return [
+            Problem(
+                "several_layers",
+                tr("The file of layer '{}' holds several layers of polygons, and none is named: {}.").format(
+                    layer.name(), ", ".join(several)
+                ),
+                tr("Name the one that is meant, as in {}|layername={}.").format(file_of(layer), several[0]),
+            )
+        ]
     if layer.featureCount() == 0:
         return [
             Problem(
@@ -343,6 +354,23 @@ def polygon_problems(layer: QgsVectorLayer) -> list[Problem]:
             )
         ]
     return []
+
+
+def unnamed_layers(layer: QgsVectorLayer) -> list[str]:
+    """Layers of polygons in the file of a layer whose source names none of several: QGIS shows the first then."""
+    provider = layer.dataProvider()
+    if provider.name() != "ogr" or {"layername", "layerid"} & split_address(layer.source())[1].keys():
+        return []
+    if provider.subLayerCount() < 2:
+        return []
+    found = QgsProviderRegistry.instance().querySublayers(
+        layer.source(), Qgis.SublayerQueryFlag.ResolveGeometryType
+    )
+    polygons = [
+        item for item in found if QgsWkbTypes.geometryType(item.wkbType()) == Qgis.GeometryType.Polygon
+    ]
+    names = list(dict.fromkeys(item.name() for item in polygons))
+    return names if len(names) > 1 else []
 
 
 def file_of(layer: QgsMapLayer) -> Path | None:

@@ -233,7 +233,7 @@ def file_area(layer: QgsVectorLayer) -> Area | None:
         return None
     parts = QgsProviderRegistry.instance().decodeUri("ogr", layer.source())
     name = parts.get("layerName")
-    if not name and (parts.get("layerId") not in (None, 0) or provider.subLayerCount() > 1):
+    if not name and parts.get("layerId") not in (None, 0):
         return None
     return Area("polygons", str(path), str(name or ""))
 

@@ -231,43 +231,28 @@ def _wide_sides(
 def _left_out(
     name: str, what: str, nothing: NDArray[np.int64], lost: NDArray[np.int64], repaired: NDArray[np.int64]
 ) -> list[Problem]:
-    problems = []
-    if len(nothing):
-        problems.append(
-            Problem(
-                "no_geometry",
-                f"{_counted(len(nothing), 'feature')} of '{name}' ({features_named(nothing)}) "
-                f"{'have' if len(nothing) > 1 else 'has'} no usable {what} and "
-                f"{'are' if len(nothing) > 1 else 'is'} left out.",
-                "Delete them, or draw them anew.",
-                "warning",
-            )
-        )
-    if len(lost):
-        problems.append(
-            Problem(
-                "no_place",
-                f"{_counted(len(lost), 'feature')} of '{name}' ({features_named(lost)}) "
-                f"{'have' if len(lost) > 1 else 'has'} coordinates without a place in the CRS of the rasters and "
-                f"{'are' if len(lost) > 1 else 'is'} left out.",
-                "Look at their coordinates.",
-                "warning",
-            )
-        )
-    if len(repaired):
-        problems.append(
-            Problem(
-                "invalid_geometry",
-                f"{_counted(len(repaired), what)} of '{name}' ({features_named(repaired)}) "
-                f"{'are' if len(repaired) > 1 else 'is'} invalid and {'were' if len(repaired) > 1 else 'was'} repaired "
-                "on a copy.",
-                "Look at them with Vector > Geometry Tools > Check Validity.",
-                "warning",
-            )
-        )
-    return problems
-
-
-def _counted(count: int, what: str) -> str:
-    plural = {"geometry": "geometries"}.get(what, f"{what}s")
-    return f"{count} {what if count == 1 else plural}"
+    said = (
+        (
+            "no_geometry",
+            nothing,
+            f"Features of '{{}}' without a usable {what} are left out",
+            "Delete or redraw them.",
+        ),
+        (
+            "no_place",
+            lost,
+            "Features of '{}' whose coordinates have no place in the CRS of the rasters are left out",
+            "Look at their coordinates.",
+        ),
+        (
+            "invalid_geometry",
+            repaired,
+            "Features of '{}' whose geometry is invalid are repaired on a copy",
+            "Look at them with Vector > Geometry Tools > Check Validity.",
+        ),
+    )
+    return [
+        Problem(code, f"{text.format(name)}: {len(numbers)} ({features_named(numbers)}).", hint, "warning")
+        for code, numbers, text, hint in said
+        if len(numbers)
+    ]
