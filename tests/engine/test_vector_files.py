@@ -132,8 +132,8 @@ def test_shapefiles_of_one_name_in_a_zip_are_told_apart_by_their_folders(tmp_pat
         for item in shapes.glob("two.*"):
             archive.write(item, f"2020/one{item.suffix}")
     error = refusal(Labels(str(tmp_path / "twice.zip")))
-    assert error.code == "several_layers" and "'2019/one', '2020/one'" in error.message
-    assert pixels(Labels(str(tmp_path / "twice.zip"), "2020/one", class_field="kind")) == {"b": 100}
+    assert error.code == "several_layers" and "'2019/one.shp', '2020/one.shp'" in error.message
+    assert pixels(Labels(str(tmp_path / "twice.zip"), "2020/one.shp", class_field="kind")) == {"b": 100}
 
 
 def test_a_shapefile_in_a_folder_of_a_zip_is_read(tmp_path):

@@ -125,7 +125,8 @@ def _read_layer(layer: Labels | LabelLayer, grid: Grid, named: dict[str, str], l
     shapes = polygons_of(valid(table.shapes)[0])
     present = ~shapely.is_missing(shapes)
     shapes[present] = moved_to(shapes[present], own, grid)
-    shapes[~(np.isfinite(shapely.bounds(shapes)).all(axis=1) | shapely.is_empty(shapes))] = None
+    kept &= ~shapely.is_empty(shapes)  # far from the grid
+    shapes[~np.isfinite(shapely.bounds(shapes)).all(axis=1)] = None
     chosen = [text for text, keep in zip(classes, kept, strict=True) if keep]
     return DrawnLayer(name, table.numbers[kept], chosen, table.shapes[kept], shapes[kept], own, grid)
 

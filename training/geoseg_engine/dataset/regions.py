@@ -12,7 +12,7 @@ import shapely
 from ..contract import SPLITS, Area, GeoSegError, Grid, Problem, TileJob
 from ..raster.grid import Window
 from ..vector.area import area_title, burned, extent_geometry, read_area, sentence_start
-from ..vector.polygons import is_null
+from ..vector.legend import is_null, value_text
 from .blocks import STRIP_PX, SplitPlan, plan_blocks, split_counts, wanted_buffer
 from .blocksize import Scale
 from .covering import covering
@@ -28,7 +28,7 @@ Shapes = list[tuple[shapely.Geometry, int]]
 
 def split_code(value: object) -> int:
     """Index into SPLITS of a field value (train…, val…, test…, any case), or NONE."""
-    text = "" if is_null(value) else str(value).strip().casefold()
+    text = "" if is_null(value) else value_text(value).casefold()
     for code, starts in ((TRAIN, ("train",)), (VALIDATION, ("val", "dev")), (TEST, ("test", "hold"))):
         if text.startswith(starts):
             return code

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..contract import IGNORE, EvaluateJob, Grid, LabelClass, Labels, Problem
+from ..contract import IGNORE, EvaluateJob, Grid, LabelClass, Labels, Problem, split_address
 from ..dataset.burning import PolygonGround
 from ..raster.grid import Window, pixel_size
 from ..raster.resample import inside_source, mapping, needed, source_pixels
@@ -21,7 +21,19 @@ from ..vector.polygons import LabelPolygons, read_labels
 from .classmap import class_map
 from .judging import namesakes
 
-VECTOR_SUFFIXES = (".gpkg", ".shp", ".geojson", ".json", ".fgb", ".gml", ".kml")
+VECTOR_SUFFIXES = (
+    ".gpkg",
+    ".shp",
+    ".geojson",
+    ".json",
+    ".fgb",
+    ".gml",
+    ".kml",
+    ".kmz",
+    ".gdb",
+    ".sqlite",
+    ".zip",
+)
 CLASS_FIELD = "class_name"
 """Field of polygons of ours; taken where no other is named."""
 
@@ -70,7 +82,8 @@ def mapped(job: EvaluateJob, folder: Path) -> Iterator[Mapped]:
         GeoSegError: as `class_map`, `read_labels`.
     """
     path = folder / job.prediction
-    if job.prediction_field or job.prediction_layer or path.suffix.lower() in VECTOR_SUFFIXES:
+    file = Path(split_address(str(path))[0])
+    if job.prediction_field or job.prediction_layer or file.suffix.lower() in VECTOR_SUFFIXES:
         yield mapped_polygons(path, job.prediction_layer, job.prediction_field)
         return
     with class_map(path) as found:
@@ -89,7 +102,8 @@ def mapped_polygons(path: Path, layer: str, field: str) -> Mapped:
     Raises:
         GeoSegError: as `read_labels`.
     """
-    name = layer or path.stem
+    file, settings = split_address(str(path))
+    name = layer or settings.get("layername") or Path(file).stem
     place = find_layer(str(path), layer, name, polygons=True)
     fields = field_names(place, name)
     field = field or (CLASS_FIELD if CLASS_FIELD in fields else "")

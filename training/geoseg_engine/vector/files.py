@@ -6,6 +6,7 @@ taught as background.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
@@ -38,7 +39,7 @@ LONGEST_REASON = 100
 PERHAPS_FEATURES = (".json", ".csv")
 """Files that may as well be something else."""
 
-UNSURE_KINDS = ("Unknown", "GeometryCollection", "GeometryCollection Z")
+ADDRESS = re.compile(r"\w+(\+\w+)*://")
 BYTES = "ISO-8859-1"
 """Decodes any bytes to text from which they can be had back."""
 
@@ -68,20 +69,25 @@ class GdalName(str):
         return prefix == "/vsi" or super().startswith(prefix, *between)
 
 
+def gdal_name(dataset: str) -> str:
+    """A dataset for pyogrio: an address on the net is written as GDAL wants it, all else is left as it is."""
+    return dataset if ADDRESS.match(dataset) else GdalName(dataset)
+
+
 @dataclass(frozen=True)
 class VectorLayer:
     """A layer in a dataset.
 
     Attributes:
         dataset: its file.
-        name: of the layer in the dataset; a number counts from 0.
+        name: of the layer in the dataset.
         kind: geometry type as the file declares it; empty where nobody looked, None for a table.
         title: what it is called where several are listed.
         subset: SQL condition on its features; empty is all.
     """
 
     dataset: str
-    name: str | int
+    name: str
     kind: str | None = ""
     title: str = ""
     subset: str = ""
@@ -139,7 +145,7 @@ def all_layers(path: str, name: str) -> list[VectorLayer]:
 
 
 @contextmanager
-def refusals(path: str, name: str, layer: str | int = "") -> Iterator[None]:
+def refusals(path: str, name: str, layer: str = "") -> Iterator[None]:
     """What stands in the way of reading a layer, as sentences; `layer` is what it is called in the file.
 
     Raises:
@@ -157,7 +163,7 @@ def refusals(path: str, name: str, layer: str | int = "") -> Iterator[None]:
         if layer and isinstance(error, DataLayerError):
             found = list(_layers(path))
             if layer not in [item.name for item in found]:
-                raise _no_layer(path, str(layer), found) from error
+                raise _no_layer(path, layer, found) from error
         raise _unreadable(path, name, error) from error
 
 
@@ -216,7 +222,7 @@ def _meant(found: list[VectorLayer], polygons: bool) -> list[VectorLayer]:
         return found[:1]
     if polygons:
         declared = [item for item in spatial if _declares_polygons(item)]
-        unsure = [item for item in spatial if item.kind in UNSURE_KINDS]
+        unsure = [item for item in spatial if (item.kind or "").startswith(("Unknown", "GeometryCollection"))]
         if len(declared) + len(unsure) > 1:
             unsure = [item for item in unsure if _holds_polygons(item)]
         spatial = declared + unsure or spatial[:1]
@@ -231,7 +237,7 @@ def _declares_polygons(layer: VectorLayer) -> bool:
 
 def _holds_polygons(layer: VectorLayer) -> bool:
     """Whether a layer of any kind of geometry has a polygon."""
-    _, _, blobs, _ = pyogrio.raw.read(GdalName(layer.dataset), layer=layer.name, columns=[])
+    _, _, blobs, _ = pyogrio.raw.read(gdal_name(layer.dataset), layer=layer.name, columns=[])
     return any(_wkb_type(blob) in POLYGON_CODES for blob in blobs if blob)
 
 
@@ -240,12 +246,12 @@ def _wkb_type(blob: bytes) -> int:
 
 
 def _feature_count(layer: VectorLayer) -> int:
+    dataset = gdal_name(layer.dataset)
     try:
-        return int(
-            pyogrio.read_info(GdalName(layer.dataset), layer=layer.name, force_feature_count=True)["features"]
-        )
+        facts = pyogrio.read_info(dataset, layer=layer.name, force_feature_count=True)
     except GeometryError:
         return 1
+    return int(facts["features"])
 
 
 def _holder(address: str) -> str:
@@ -284,7 +290,7 @@ def _layers(address: str) -> Iterator[VectorLayer]:
     titles = Counter(item.title for item in found)
     for item in found:
         part = PurePosixPath(item.dataset)
-        yield replace(item, title=f"{part.parent.name}/{part.stem}") if titles[item.title] > 1 else item
+        yield replace(item, title=f"{part.parent.name}/{part.name}") if titles[item.title] > 1 else item
 
 
 def _readable(name: str) -> bool:
@@ -296,7 +302,7 @@ def _readable(name: str) -> bool:
 
 def _layers_of(dataset: str) -> Iterator[VectorLayer]:
     try:
-        listed = [(str(layer), kind) for layer, kind in pyogrio.list_layers(GdalName(dataset))]
+        listed = [(str(layer), kind) for layer, kind in pyogrio.list_layers(gdal_name(dataset))]
     except GeometryError:
         listed = [(layer, _kind_of(dataset, layer)) for layer in _names_in_geopackage(dataset)]
     for layer, kind in listed:
@@ -305,7 +311,7 @@ def _layers_of(dataset: str) -> Iterator[VectorLayer]:
 
 def _kind_of(dataset: str, layer: str) -> str | None:
     try:
-        kind: str | None = pyogrio.read_info(GdalName(dataset), layer=layer)["geometry_type"]
+        kind: str | None = pyogrio.read_info(gdal_name(dataset), layer=layer)["geometry_type"]
     except GeometryError:
         return UNSUPPORTED
     return kind
@@ -321,12 +327,10 @@ def _names_in_geopackage(dataset: str) -> list[str]:
 
 def untyped(layer: VectorLayer) -> str:
     """The dataset of a layer under a virtual one that declares no type of geometry, so that any can be read."""
-    source, name = (quoteattr(text) for text in (layer.dataset, str(layer.name)))
+    source, name = (quoteattr(text) for text in (layer.dataset, layer.name))
     inner = f"<SrcDataSource>{source[1:-1]}</SrcDataSource><SrcLayer>{name[1:-1]}</SrcLayer>"
     kind = "<GeometryType>wkbUnknown</GeometryType>"
-    return GdalName(
-        f"<OGRVRTDataSource><OGRVRTLayer name={name}>{inner}{kind}</OGRVRTLayer></OGRVRTDataSource>"
-    )
+    return f"<OGRVRTDataSource><OGRVRTLayer name={name}>{inner}{kind}</OGRVRTLayer></OGRVRTDataSource>"
 
 
 def field_names(layer: VectorLayer, name: str) -> tuple[str, ...]:
@@ -348,10 +352,12 @@ def layer_crs(layer: VectorLayer, name: str) -> str:
 
 
 def _facts(layer: VectorLayer, name: str) -> dict[str, Any]:
+    dataset = gdal_name(layer.dataset)
     with refusals(layer.dataset, name, layer.name):
         try:
-            return pyogrio.read_info(GdalName(layer.dataset), layer=layer.name)  # type: ignore[no-any-return]
+            facts: dict[str, Any] = pyogrio.read_info(dataset, layer=layer.name)
         except GeometryError:
-            return pyogrio.read_info(GdalName(untyped(layer)))  # type: ignore[no-any-return]
+            facts = pyogrio.read_info(gdal_name(untyped(layer)))
         except UnicodeDecodeError:
-            return pyogrio.read_info(GdalName(layer.dataset), layer=layer.name, encoding=BYTES)  # type: ignore[no-any-return]
+            facts = pyogrio.read_info(dataset, layer=layer.name, encoding=BYTES)
+        return facts

@@ -10,9 +10,7 @@ import numpy as np
 from ..contract import GeoSegError, Grid, LabelClass, LabelLayer, Labels, Problem, Source
 from .features import Features, read_polygons
 from .labelraster import RasterClasses, read_raster_classes
-from .legend import Valued, classes_of, is_null
-
-__all__ = ["LabelPolygons", "is_null", "label_title", "read_labels"]
+from .legend import Valued, classes_of
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pyogrio.errors import GeometryError
 
 from ..contract import GeoSegError, Problem
-from .files import BYTES, GdalName, VectorLayer, refusals, untyped
+from .files import BYTES, VectorLayer, gdal_name, refusals, untyped
 from .wkb import salvaged
 
 KINDS = {
@@ -93,7 +93,7 @@ def read_table(layer: VectorLayer, fields: Sequence[str], name: str) -> Table:
     with refusals(layer.dataset, name, layer.name):
         facts, numbers, blobs, data = _raw(layer, wanted)
         problems: list[Problem] = []
-        columns = _columns(layer, facts, data, problems, name)
+        columns = _columns(layer, facts, data, wanted, problems, name)
     if blobs is None:
         raise GeoSegError("not_polygons", f"Layer '{name}' has no geometry.", "Choose a polygon layer.")
     binary = [title for title in wanted if columns[title].kind == "binary"]
@@ -115,7 +115,7 @@ def read_values(layer: VectorLayer, most: int, name: str) -> dict[str, Column]:
     """
     with refusals(layer.dataset, name, layer.name):
         facts, _, _, data = _raw(layer, None, read_geometry=False, max_features=most)
-        return _columns(layer, facts, data, [], name)
+        return _columns(layer, facts, data, list(facts["fields"]), [], name)
 
 
 def _raw(
@@ -130,15 +130,18 @@ def _raw(
     elif condition:
         request |= {"where": condition, "columns": None}
     dataset = layer.dataset
-    for _ in range(3):
+    while True:
         try:
-            facts, numbers, blobs, data = pyogrio.raw.read(GdalName(dataset), **request)
+            facts, numbers, blobs, data = pyogrio.raw.read(gdal_name(dataset), **request)
             return {**facts, "bytes": "encoding" in request}, numbers, blobs, data
         except GeometryError:
+            if dataset != layer.dataset:
+                raise
             dataset, request["layer"] = untyped(layer), None
         except UnicodeDecodeError:
+            if "encoding" in request:
+                raise
             request["encoding"] = BYTES
-    return pyogrio.raw.read(GdalName(dataset), **request)  # type: ignore[no-any-return]
 
 
 def _shapes(blobs: NDArray[np.object_]) -> tuple[NDArray[np.object_], NDArray[np.bool_]]:
@@ -184,16 +187,13 @@ def _columns(
     layer: VectorLayer,
     facts: dict[str, Any],
     data: Sequence[NDArray[Any]],
+    wanted: Sequence[str],
     problems: list[Problem],
     name: str,
 ) -> dict[str, Column]:
     """Columns by the name of their field; what there is to say of them joins `problems`."""
-    titles = [str(title) for title in facts["fields"]]
-    kinds = zip(facts["ogr_types"], facts["ogr_subtypes"], data, strict=True)
-    return {
-        title: _column(layer, facts, (title, *kind), problems, name)
-        for title, kind in zip(titles, kinds, strict=True)
-    }
+    kinds = zip(facts["fields"], facts["ogr_types"], facts["ogr_subtypes"], data, strict=True)
+    return {kind[0]: _column(layer, facts, kind, problems, name) for kind in kinds if kind[0] in wanted}
 
 
 def _column(
