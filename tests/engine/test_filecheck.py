@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import rasterio
 from data_scenes import channel, hills, write_raster
+from scipy.io import netcdf_file
 
-from geoseg_engine.bands.opening import open_bands
-from geoseg_engine.contract import Band, GridRequest, Recipe, Source, StackJob, TerrainJob
+from geoseg_engine.bands.opening import open_bands, own_grid
+from geoseg_engine.contract import Band, GridRequest, Recipe, Series, Source, StackJob, TerrainJob
 from geoseg_engine.raster.grid import whole
 from geoseg_engine.raster.sources import band_title, open_source
 from geoseg_engine.stacking import filecheck, stack, terrain
-from geoseg_engine.stacking.filecheck import file_problems, outliers, ranges
+from geoseg_engine.stacking.filecheck import Extremes, file_problems, ranges
 from geoseg_engine.stacking.gridplan import plan_recipe
 from geoseg_engine.stacking.recipes import recipe_of_raster
 
@@ -71,10 +72,16 @@ def test_plain_values_are_no_gaps(tmp_path, values):
 
 
 def test_an_outlier_is_far_from_the_rest_and_of_a_usual_kind():
-    values = np.array([1.0, 2.0, 3.0, -9999.0, -9999.0, 1e38])
-    assert (
-        sorted(outliers(values)) == [-9999.0, 1e38] and outliers(np.array([-9999.0, 4000.0, -4000.0])) == []
-    )
+    found = Extremes()
+    for values in ([1.0, 2.0, np.nan, -9999.0], [3.0, -9999.0, 1e38], [np.nan]):
+        found.add(np.array(values))
+    assert found.outliers() == {-9999.0: 2, 1e38: 1} and (found.low, found.high) == (1, 3)
+    usual = Extremes()
+    usual.add(np.array([-999.0, -1000.0, 500.0, 900.0]))
+    assert usual.outliers() == {}
+    alone = Extremes()
+    alone.add(np.full(5, -9999.0))
+    assert alone.outliers() == {}
 
 
 @pytest.mark.parametrize(("value", "dtype"), [(0, "uint8"), (255, "uint8"), (0, "float32")])
@@ -150,6 +157,32 @@ def test_further_images_of_a_file_are_counted(tmp_path):
     for number in range(3):
         write_raster(tmp_path / "pages.tif", HILLS, append_subdataset=number > 0)
     assert "holds 3 images" in found(tmp_path / "pages.tif")["more_images"]
+
+
+def test_the_first_of_several_depths_is_said_to_be_the_first(tmp_path):
+    with netcdf_file(tmp_path / "a.nc", "w") as file:
+        for name, length in (("time", 2), ("depth", 3), ("lat", 8), ("lon", 9)):
+            file.createDimension(name, length)
+            axis = file.createVariable(name, "d", (name,))
+            axis[:] = np.arange(length) * (-0.1 if name == "lat" else 0.1) + (
+                10 if name in ("lat", "lon") else 0
+            )
+            axis.units = {"time": "days since 2020-01-01", "lat": "degrees_north", "lon": "degrees_east"}.get(
+                name, "m"
+            )
+        values = file.createVariable("v", "f", ("time", "depth", "lat", "lon"))
+        values[:] = np.arange(2 * 3 * 8 * 9).reshape(2, 3, 8, 9)
+    codes = {}
+    for name in ("v", "v[1]", "v[3]"):
+        source = Source("s", str(tmp_path / "a.nc"), kind="series", series=Series((name,)))
+        bands = (Band("mean", "s", 1, "mean"),)
+        recipe = Recipe((source,), bands, own_grid(source, bands))
+        codes[name] = [problem.code for problem in file_problems(recipe)]
+    assert codes == {
+        "v": ["assumed_crs", "first_of_several"],
+        "v[1]": ["assumed_crs"],
+        "v[3]": ["assumed_crs"],
+    }
 
 
 def test_bands_of_one_name_and_names_of_another_time_stay_apart(tmp_path):

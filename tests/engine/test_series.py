@@ -394,6 +394,8 @@ def test_a_further_dimension_is_chosen_by_number(tmp_path, dims):
     values = np.moveaxis(values, dims.index("b"), 0)
     found = read(source, statistic("maximum", 1), statistic("maximum", 2))
     np.testing.assert_allclose(found, [values[2].max(axis=0), values[0].max(axis=0)])
+    with pytest.raises(GeoSegError, match=r"'a' of layer 's' has 3 rasters a date"):
+        own_grid(Source("s", str(file), kind="series"))
     with pytest.raises(GeoSegError, match=r"has 3 rasters a date, 4 is asked for"):
         own_grid(Source("s", str(file), kind="series", series=Series(("a[4]",))))
 

@@ -188,6 +188,7 @@ def by_file(source: Source, files: OpenFiles, series: Series) -> Columns:
                 f"Layer '{title(source)}' has no mask '{series.mask}': its bands are dates.",
                 "Choose no mask; only NetCDF variables and files of one date each can have one.",
             )
+        _refuse_further_dimension(source, dataset)
         return band_dates(dataset), [[Slice(source.path, band) for band in value_bands(dataset)]]
     orders: dict[str, dict[int, int]] = {}
     days = []
@@ -215,6 +216,23 @@ def by_file(source: Source, files: OpenFiles, series: Series) -> Columns:
             )
         columns.append(columns[int(series.mask) - 1])
     return days, columns
+
+
+def _refuse_further_dimension(source: Source, dataset: Any) -> None:
+    """Raise if a NetCDF variable has several rasters a date and none is chosen: as dates they would be mixed.
+
+    Raises:
+        GeoSegError: `several_rasters`.
+    """
+    groups, days = netcdf_dates(dataset) if dataset.driver == "netCDF" else ([], [])
+    count = len(groups)
+    if count > 1 and None not in days:
+        name = dataset.tags(1).get("NETCDF_VARNAME", "variable")
+        raise GeoSegError(
+            "several_rasters",
+            f"Variable '{name}' of layer '{title(source)}' has {count} rasters a date.",
+            f"Choose one of {name}[1] to {name}[{count}] as the variable.",
+        )
 
 
 def band_dates(dataset: Any) -> list[float | None]:

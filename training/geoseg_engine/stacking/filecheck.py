@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
@@ -16,12 +18,13 @@ from ..raster.crs import unit_m
 from ..raster.grid import Window, windows_on_lattice
 from ..raster.netcdf import crs_of, numbers_in
 from ..raster.novalue import no_values
-from ..raster.series import open_series
+from ..raster.series import OpenSeries, open_series
+from ..raster.slices import NUMBERED, netcdf_dates
 from ..raster.sources import band_title, open_source, parse_crs, source_grid, title, value_bands
 from ..raster.values import exact_dtype, raster_values
 
-LOOKED_AT = 1 << 20
-"""Values of a source that are looked at for undeclared gaps."""
+LOOKED_AT, STRIP_VALUES = 1 << 20, 1 << 16
+"""Values of a source that are looked at for undeclared gaps; those that are read at once."""
 
 FILES_LOOKED_AT = 4
 """Files of a mosaic whose values are looked at."""
@@ -41,17 +44,15 @@ def file_problems(recipe: Recipe) -> list[Problem]:
     """Warnings about the files of a recipe.
 
     Codes: `unknown_unit` (of the grid's CRS), `assumed_crs` (degrees without a CRS), `bad_bands` (marked so in the
-    file), `more_images` (the file holds more than is read), `first_band` (heights from one of several bands),
-    `undeclared_gaps` and `undeclared_rim` (values that look like pixels without value).
+    file), `more_images`, `first_of_several`, `first_band` (more is there than is read), `undeclared_gaps` and
+    `undeclared_rim` (values that look like pixels without value).
     """
     found: list[Problem] = list(_unknown_unit(recipe.grid.crs))
     every = [band for band in (*recipe.bands, *recipe.intermediates) if band.derive != EXPRESSION]
     for source in recipe.sources:
         bands = [band for band in every if band.source == source.key]
-        try:
+        with suppress(GeoSegError):  # whoever reads the file says what is wrong with it
             found += _of_source(source, bands)
-        except GeoSegError as error:
-            found.append(Problem(error.code, error.message, error.hint))
     return found
 
 
@@ -59,6 +60,7 @@ def _of_source(source: Source, bands: list[Band]) -> Iterator[Problem]:
     if source.kind == "series":
         with open_series(source) as series:
             yield from _assumed_crs(source, series.files.get(series.variables[0][0].path))
+            yield from _first_of_dimension(series)
     if source.kind != "raster":
         return
     said: set[str] = set()
@@ -96,6 +98,20 @@ def _assumed_crs(source: Source, dataset: Any) -> Iterator[Problem]:
             "Set its CRS (layer properties, Source) if it is another.",
             "warning",
         )
+
+
+def _first_of_dimension(series: OpenSeries) -> Iterator[Problem]:
+    """Variables with a further dimension, such as depth, of which no number says which part is meant."""
+    names = series.source.series.variables if series.source.series else ()
+    for name, slices in zip(names, series.variables, strict=False):
+        count = len(netcdf_dates(series.files.get(slices[0].path))[0])
+        if count > 1 and not NUMBERED.match(name):
+            yield Problem(
+                "first_of_several",
+                f"Variable '{name}' of layer '{title(series.source)}' has {count} rasters a date; the first is used.",
+                f"Choose one of {name}[1] to {name}[{count}].",
+                "warning",
+            )
 
 
 def _more_images(source: Source, dataset: Any) -> Iterator[Problem]:
@@ -160,17 +176,83 @@ def ranges(numbers: Sequence[int]) -> str:
 
 @dataclass
 class Looked:
-    """What was seen of a source: pixels, those of each mark by band, and those of a rim."""
+    """What was seen of a source.
+
+    Attributes:
+        px: pixels looked at; all of them if `complete`.
+        marks: pixels of each value that looks like a mark of gaps, by band and value.
+        rim, rim_px: value of a rim around the scene, and its pixels; none without a rim.
+    """
 
     px: int
     complete: bool
     marks: dict[tuple[int, float], int]
-    rim: float
-    rim_px: int
+    rim: float = 0.0
+    rim_px: int = 0
 
     @property
     def of_px(self) -> str:
+        """`14,400 pixels`, or `sampled pixels`."""
         return f"{self.px:,} {'' if self.complete else 'sampled '}pixels"
+
+
+@dataclass
+class Extremes:
+    """The range of a band, and beside it the usual marks of gaps that were the lowest or highest of some strip."""
+
+    low: float = math.inf
+    high: float = -math.inf
+    marks: dict[float, int] = field(default_factory=dict)
+
+    def add(self, values: NDArray[Any]) -> None:
+        """Look at some values; NaN is none."""
+        values = values[np.isfinite(values)]
+        while len(values):
+            low, high = float(values.min()), float(values.max())
+            mark = next((end for end in (low, high) if end in USUAL_GAPS or abs(end) > ENDLESS), None)
+            if mark is None:
+                self.low, self.high = min(self.low, low), max(self.high, high)
+                return
+            rest = values[values != mark]
+            self.marks[mark] = self.marks.get(mark, 0) + len(values) - len(rest)
+            values = rest
+
+    def outliers(self) -> dict[float, int]:
+        """Pixels of the marks that lie farther from all other values than those are apart, or beyond any measure."""
+        low, high = self.low, self.high
+        far: dict[float, int] = {}
+        for mark in sorted(self.marks, key=lambda mark: max(low - mark, mark - high)):
+            if low > high:  # nothing else is there
+                return {}
+            if max(low - mark, mark - high) > high - low or abs(mark) > ENDLESS:
+                far[mark] = self.marks[mark]
+            else:
+                low, high = min(low, mark), max(high, mark)
+        return far
+
+
+@dataclass
+class Rim:
+    """Pixels of one value in all bands: those joined with the border of the raster, and those inside."""
+
+    value: float
+    joined_px: int = 0
+    inside_px: int = 0
+
+    def add(self, same: NDArray[np.bool_], part: Window, height: int, width: int) -> None:
+        """Count in a window of a raster of `height` by `width`, where `same` says which pixels have the value."""
+        ends = part.row == 0, part.row + part.height == height, part.col == 0, part.col + part.width == width
+        lines = same[0], same[-1], same[:, 0], same[:, -1]
+        count = int(np.count_nonzero(same))
+        if count and any(line.any() for line, end in zip(lines, ends, strict=True) if end):
+            patches, _ = ndimage.label(same)
+            edges = patches[0], patches[-1], patches[:, 0], patches[:, -1]
+            outer = np.unique(np.concatenate([edge for edge, end in zip(edges, ends, strict=True) if end]))
+            sizes = np.bincount(patches.ravel())
+            joined = int(sizes[outer[outer > 0]].sum())
+            self.joined_px += joined
+            count -= joined
+        self.inside_px += count
 
 
 def _gaps(source: Source, dataset: Any, bands: list[Band]) -> Iterator[Problem]:
@@ -207,59 +289,36 @@ def _declare(value: float) -> str:
 
 
 def _look(source: Source, dataset: Any, indexes: list[int], continuous: bool) -> Looked:
-    grid = source_grid(source, dataset)
-    parts = windows_on_lattice(grid, LOOKED_AT / len(indexes))
-    facts = [no_values(dataset)[index - 1] for index in indexes]
-    bare = continuous and all(fact.complete for fact in facts)
+    """Look at a source strip by strip, so that memory does not grow with it."""
+    parts = windows_on_lattice(source_grid(source, dataset), LOOKED_AT / len(indexes))
     kind = exact_dtype(dataset, indexes)
     top = {"uint8": 255.0, "uint16": 65535.0}.get(dataset.dtypes[indexes[0] - 1], 0.0)
-    stack = [raster_values(source, dataset, indexes, part, kind) for part in parts]
-    marks = {}
-    for place, index in enumerate(indexes):
-        values = np.concatenate([part[place].ravel() for part in stack])
-        for value in outliers(values[np.isfinite(values)]):
-            marks[index, value] = int((values == value).sum())
+    bare = continuous and all(no_values(dataset)[index - 1].complete for index in indexes)
+    rims = [Rim(value) for value in dict.fromkeys((0.0, top))] if bare else []
+    extremes = [Extremes() for _ in indexes]
+    different: set[float] = set()
+    for part in parts:
+        same = np.zeros((len(rims), part.height, part.width), bool)
+        height = max(STRIP_VALUES // (part.width * len(indexes)), 1)
+        for row in range(0, part.height, height):
+            strip = Window(part.row + row, part.col, min(height, part.height - row), part.width)
+            values = raster_values(source, dataset, indexes, strip, kind)
+            for found, band in zip(extremes, values, strict=True):
+                found.add(band)
+            for place, rim in enumerate(rims):
+                same[place, row : row + strip.height] = (values == rim.value).all(axis=0)
+            if len(different) <= FEW_VALUES:
+                different |= set(np.unique(values[:, ::3, ::3]).tolist())
+        for rim, mask in zip(rims, same, strict=True):
+            rim.add(mask, part, dataset.height, dataset.width)
     px = sum(part.height * part.width for part in parts)
-    rim, rim_px = 0.0, 0
-    for value in dict.fromkeys((0.0, top)) if bare else ():
-        found = _rim_px(stack, parts, dataset.height, dataset.width, value)
-        if found > max(rim_px, RIM_SHARE * px):
-            rim, rim_px = value, found
-    return Looked(px, len(parts) == 1, marks, rim, rim_px)
-
-
-def outliers(values: NDArray[Any]) -> list[float]:
-    """Values that look like marks of gaps: the lowest or highest, of a kind that is used for it, far from the rest."""
-    found: list[float] = []
-    while len(values):
-        ends = [
-            value for value in (values.min(), values.max()) if value in USUAL_GAPS or abs(value) > ENDLESS
-        ]
-        for end in ends:
-            rest = values[values != end]
-            if len(rest):
-                low, high = float(rest.min()), float(rest.max())
-                distance = max(low - float(end), float(end) - high)
-                if distance > high - low or abs(end) > ENDLESS > max(abs(low), abs(high)):
-                    found.append(float(end))
-                    values = rest
-                    break
-        else:
-            return found
-    return found
-
-
-def _rim_px(stack: list[NDArray[Any]], parts: list[Window], height: int, width: int, value: float) -> int:
-    """Pixels of one value in all bands that are joined with the border of the raster; 0 if it is no rim."""
-    rim = inside = 0
-    few: set[float] = set()
-    for values, part in zip(stack, parts, strict=True):
-        few |= set(np.unique(values[:, ::7, ::7]).tolist()[: FEW_VALUES + 1])
-        same = (values == value).all(axis=0)
-        patches, _ = ndimage.label(same)
-        edges = [patches[0]] * (part.row == 0) + [patches[-1]] * (part.row + part.height == height)
-        edges += [patches[:, 0]] * (part.col == 0) + [patches[:, -1]] * (part.col + part.width == width)
-        joined = np.isin(patches, np.unique(np.concatenate(edges))) & same if edges else np.zeros_like(same)
-        rim += int(joined.sum())
-        inside += int(same.sum()) - int(joined.sum())
-    return rim if inside <= INSIDE_SHARE * rim and len(few) > FEW_VALUES else 0
+    seen = Looked(px, len(parts) == 1, {})
+    for index, found in zip(indexes, extremes, strict=True):
+        seen.marks |= {(index, mark): count for mark, count in found.outliers().items()}
+    for rim in rims:
+        wide = (
+            rim.joined_px > max(RIM_SHARE * px, seen.rim_px) and rim.inside_px <= INSIDE_SHARE * rim.joined_px
+        )
+        if wide and len(different) > FEW_VALUES:
+            seen.rim, seen.rim_px = rim.value, rim.joined_px
+    return seen
