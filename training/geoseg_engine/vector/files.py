@@ -206,12 +206,13 @@ def _no_layer(path: str, layer: str, found: list[VectorLayer]) -> GeoSegError:
 
 def _several(path: str, name: str, found: list[VectorLayer], polygons: bool) -> GeoSegError:
     what = "layers of polygons" if polygons else "layers"
-    listed = ", ".join(f"'{item.title}'" for item in found[:12])
+    titles = sorted(item.title for item in found)
+    listed = ", ".join(f"'{title}'" for title in titles[:12])
     more = f" and {len(found) - 12} more" if len(found) > 12 else ""
     return GeoSegError(
         "several_layers",
         f"{Path(path).name} holds {len(found)} {what} and none is named for '{name}': {listed}{more}.",
-        f"Name one of them (layer={found[0].title}); label layers beside the first are named in `more`.",
+        f"Name one of them (layer={titles[0]}); label layers beside the first are named in `more`.",
     )
 
 
