@@ -13,7 +13,7 @@ from qgis.PyQt.QtCore import QObject, Qt, QUrl
 from qgis.PyQt.QtGui import QDesktopServices
 from qgis.PyQt.QtWidgets import QApplication, QFileDialog
 
-from ..contract import Area, GeoSegError, LabelClass, Unlabelled
+from ..contract import Area, GeoSegError, LabelClass, Unlabelled, split_address
 from ..jobs import areas as area_jobs
 from ..jobs import evaluate as evaluate_jobs
 from ..jobs.workspace import folder_name, last_result
@@ -369,7 +369,7 @@ def is_class_raster(layer: Any) -> bool:
 
 def file_of(layer: Any) -> str:
     """The file of a layer, without what follows its name."""
-    return str(layer.source()).split("|")[0]
+    return split_address(layer.source())[0]
 
 
 def same_file(one: str, other: str) -> bool:

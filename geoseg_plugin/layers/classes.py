@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from qgis.core import (
-    Qgis,
     QgsCategorizedSymbolRenderer,
-    QgsFeatureRequest,
+    QgsExpression,
+    QgsField,
     QgsSingleSymbolRenderer,
     QgsVectorLayer,
+    QgsVectorLayerUtils,
 )
 from qgis.PyQt.QtCore import QMetaType
 
 from ..contract import LabelClass
 from .colors import class_color
 from .exports import value_text
-from .legendclasses import LEGEND_FIELD, has_legend_classes, legend_classes
+from .legendclasses import LEGEND_FIELD, MOST_LOOKED_AT, has_legend_classes, legend_classes
 
 TEXT_TYPES = (QMetaType.Type.QString, QMetaType.Type.QChar)
 COUNTED_TYPES = (
@@ -27,6 +29,8 @@ COUNTED_TYPES = (
     QMetaType.Type.Bool,
 )
 MEASURED_TYPES = (QMetaType.Type.Double,)
+NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)")
+"""A text that is put in order by size; `2E1`, `1_1`, `0x10`, `1,5`, `inf` and `nan` are words."""
 
 
 def class_fields(layer: QgsVectorLayer) -> list[str]:
@@ -91,14 +95,24 @@ def classes_of(layer: QgsVectorLayer, field: str) -> tuple[LabelClass, ...]:
 
 
 def values_of(layer: QgsVectorLayer, index: int) -> set[str]:
-    """The values of a field as texts, unsaved edits included; quick unless there are such edits."""
-    if layer.isModified():
-        request = QgsFeatureRequest().setFlags(Qgis.FeatureRequestFlag.NoGeometry)
-        request.setSubsetOfAttributes([index])
-        values = {feature.attribute(index) for feature in layer.getFeatures(request)}
+    """The values of a field as texts, of the features that count: unsaved edits in, other kinds of geometry out.
+
+    In layers that are not too long, features without geometry are left out too. Quick in long ones where the provider
+    can be asked: it knows nothing of edits, counts features of every kind in a file of mixed ones, and fails on lists.
+    """
+    field = QgsExpression.quotedColumnRef(layer.fields().at(index).name())
+    if 0 <= layer.featureCount() <= MOST_LOOKED_AT:
+        values, _ = QgsVectorLayerUtils.getValues(layer, f"if(is_empty_or_null($geometry), NULL, {field})")
+    elif layer.isModified() or "geometrytype=" in layer.source() or not is_simple(layer.fields().at(index)):
+        values, _ = QgsVectorLayerUtils.getValues(layer, field)
     else:
         values = layer.uniqueValues(index)
     return {text for text in map(value_text, values) if text is not None}
+
+
+def is_simple(field: QgsField) -> bool:
+    """Whether a field holds texts or numbers."""
+    return field.type() in (*TEXT_TYPES, *COUNTED_TYPES, *MEASURED_TYPES)
 
 
 def legend_entries(layer: QgsVectorLayer, field: str) -> list[tuple[str, str, str]]:
@@ -129,10 +143,7 @@ def in_order(values: Iterable[str]) -> list[str]:
     """Numbers by size, then words by the alphabet."""
 
     def key(text: str) -> tuple[int, float, str]:
-        try:
-            return (0, float(text), text)
-        except ValueError:
-            return (1, 0.0, text.casefold())
+        return (0, float(text), text) if NUMBER.fullmatch(text) else (1, 0.0, text.casefold())
 
     return sorted(values, key=key)
 

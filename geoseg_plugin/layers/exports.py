@@ -6,6 +6,8 @@ from a feature source that was taken on the main thread and carries unsaved edit
 
 from __future__ import annotations
 
+import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +31,7 @@ from qgis.core import (
     QgsVectorLayerFeatureSource,
     QgsWkbTypes,
 )
-from qgis.PyQt.QtCore import QMetaType
+from qgis.PyQt.QtCore import QDate, QDateTime, QMetaType, Qt, QTime
 
 from ..contract import GeoSegError, remove_with_sidecars, replace_with_sidecars
 from .legendclasses import LEGEND_FIELD, LegendNamer
@@ -224,9 +226,15 @@ class PolygonExport:
         own = self.features.fields()
         for name in self.fields:
             place = own.lookupField(name)
-            number = self.numbers and place >= 0 and own.at(place).isNumeric()
-            fields.append(QgsField(name, QMetaType.Type.Double if number else QMetaType.Type.QString))
+            fields.append(QgsField(name, self._kind(own.at(place) if place >= 0 else None)))
         return fields
+
+    def _kind(self, field: QgsField | None) -> QMetaType.Type:
+        """The type that a field is written as; whole numbers stay whole, so that long ids differ."""
+        if field is None or not self.numbers or not field.isNumeric():
+            return QMetaType.Type.QString
+        decimal = field.type() in (QMetaType.Type.Double, QMetaType.Type.ULongLong)
+        return QMetaType.Type.Double if decimal else QMetaType.Type.LongLong
 
     def _values(self, feature: QgsFeature) -> list[object]:
         own = self.features.fields()
@@ -279,13 +287,22 @@ def written(fields: QgsFields, values: list[object], geometry: QgsGeometry | Non
 def value_text(value: object) -> str | None:
     """A field's value as the text that names its class; None for NULL and for empty text.
 
-    Whole numbers have no decimal point, so 1 and 1.0 are one class.
+    Whole numbers have no decimal point, so 1 and 1.0 are one class. A list is its items, an object its JSON, as in the
+    engine.
     """
     is_null = getattr(value, "isNull", None)
     if value is None or (callable(is_null) and is_null()):
         return None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
+    if isinstance(value, (list, tuple)):
+        value = ", ".join(text for text in map(value_text, value) if text is not None)
+    elif isinstance(value, dict):
+        value = json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
+    elif isinstance(value, (QDate, QDateTime, QTime)):
+        value = value.toString(Qt.DateFormat.ISODate)
+    elif isinstance(value, float):
+        if math.isnan(value):
+            return None
+        value = int(value) if value.is_integer() else value
     return str(value).strip() or None
 
 

@@ -24,7 +24,7 @@ from qgis.core import (
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QCoreApplication
 
-from ..contract import Dataset, GeoSegError, LabelClass, decode, read_json
+from ..contract import Dataset, GeoSegError, LabelClass, decode, read_json, split_address
 from . import styles
 from .notes import describe, evaluation_notes, prediction_notes, tiles_notes
 from .results import RESULT_MARK, SHOWN, WRITTEN
@@ -202,7 +202,7 @@ def group_of(place: Path, project: QgsProject | None = None) -> QgsLayerTreeGrou
     inside = place.resolve()
     for group in (project or QgsProject.instance()).layerTreeRoot().findGroups():
         layers = [node.layer() for node in group.findLayers()]
-        files = [Path(layer.source().split("|")[0]) for layer in layers if layer is not None]
+        files = [Path(split_address(layer.source())[0]) for layer in layers if layer is not None]
         if any(file == inside or inside in file.parents for file in files):
             return group
     return None

@@ -21,7 +21,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QCoreApplication
 
-from ..contract import LabelClass, Labels, Problem, Unlabelled
+from ..contract import LabelClass, Labels, Problem, Unlabelled, split_address
 from ..jobs.inputs import RasterInput
 from .exports import LABEL_LAYER, PolygonExport, RasterExport
 from .legendclasses import LEGEND_FIELD, legend_namer
@@ -69,7 +69,7 @@ def raster_input(
     reason = tr("a copy was asked for") if always_export else export_reason(layer)
     if not reason:
         found = RasterInput(
-            path=layer.source().split("|")[0],
+            path=split_address(layer.source())[0],
             name=layer.name(),
             band_names=names,
             ticked=ticked,
@@ -116,7 +116,7 @@ def export_reason(layer: QgsRasterLayer) -> str:
     provider = layer.dataProvider()
     if provider.name() != GDAL:
         return tr("it comes from the QGIS provider '{}', not from a file").format(provider.name())
-    if "|" in layer.source():
+    if split_address(layer.source())[1]:
         return tr("it is opened with options of its own")
     bands = value_bands(layer)
     own = [band for band in bands if provider.sourceHasNoDataValue(band)]
@@ -334,6 +334,17 @@ def polygon_problems(layer: QgsVectorLayer) -> list[Problem]:
                 tr("Choose a polygon layer; buffer points or lines first."),
             )
         ]
+    several = unnamed_layers(layer)
+    if several:
+        return [
+            Problem(
+                "several_layers",
+                tr("The file of layer '{}' holds several layers of polygons, and none is named: {}.").format(
+                    layer.name(), ", ".join(several)
+                ),
+                tr("Name the one that is meant, as in {}|layername={}.").format(file_of(layer), several[0]),
+            )
+        ]
     if layer.featureCount() == 0:
         return [
             Problem(
@@ -345,13 +356,32 @@ def polygon_problems(layer: QgsVectorLayer) -> list[Problem]:
     return []
 
 
+def unnamed_layers(layer: QgsVectorLayer) -> list[str]:
+    """Layers of polygons in the file of a layer whose source names none of several: QGIS shows the first then."""
+    provider = layer.dataProvider()
+    if provider.name() != "ogr" or {"layername", "layerid"} & split_address(layer.source())[1].keys():
+        return []
+    if provider.subLayerCount() < 2:
+        return []
+    found = QgsProviderRegistry.instance().querySublayers(
+        layer.source(), Qgis.SublayerQueryFlag.ResolveGeometryType
+    )
+    polygons = [
+        item for item in found if QgsWkbTypes.geometryType(item.wkbType()) == Qgis.GeometryType.Polygon
+    ]
+    names = list(dict.fromkeys(item.name() for item in polygons))
+    return names if len(names) > 1 else []
+
+
 def file_of(layer: QgsMapLayer) -> Path | None:
     """The plain file behind a layer; None if it is something else (database, service, subdataset)."""
     provider = layer.dataProvider()
     key = provider.name() if provider is not None else layer.providerType()
     if key not in (GDAL, "ogr"):
         return None
-    path = str(QgsProviderRegistry.instance().decodeUri(key, layer.source()).get("path") or "")
+    path, _ = split_address(layer.source())
+    if not Path(path).exists():
+        path = str(QgsProviderRegistry.instance().decodeUri(key, layer.source()).get("path") or "")
     if not path or GDAL_FILE.match(path) or re.match(r"^[a-z]+://", path):
         return None
     return Path(path)

@@ -15,7 +15,7 @@ from qgis.core import QgsVectorLayer
 
 from ..contract import TEMPORAL_STATISTICS, TERRAIN_ATTRIBUTES, Band, Resampling, Scaling, Series
 from ..jobs.additions import Addition
-from ..layers.exports import value_text
+from ..layers.classes import values_of
 from .parameters import tr
 
 ON_REQUEST = tuple(item for item in TEMPORAL_STATISTICS if item not in ("date", "percentile"))
@@ -162,8 +162,7 @@ def _onehot(name: str, field: str, value: str) -> Band:
 
 def categories(layer: QgsVectorLayer, index: int) -> list[str]:
     """The values of a field as text, sorted; NULL is none."""
-    found = {value_text(value) for value in layer.uniqueValues(index)}
-    return sorted(item for item in found if item is not None)
+    return sorted(values_of(layer, index))
 
 
 def months_of(text: str) -> tuple[int, ...]:

@@ -20,7 +20,7 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
-from ..contract import SPLITS, VIEWS, Area, EvaluateJob, Labels, Problem, Unlabelled
+from ..contract import SPLITS, VIEWS, Area, EvaluateJob, Labels, Problem, Unlabelled, split_address
 from ..jobs.submission import Submission
 from ..layers import styles
 from ..layers.classes import classes_of
@@ -205,4 +205,4 @@ def layer_of_classes(key: str, title: str) -> QgsProcessingParameterDefinition:
 
 def file_of(layer: QgsMapLayer) -> str:
     """The file of a raster layer."""
-    return str(layer.source()).split("|")[0]
+    return split_address(layer.source())[0]

@@ -18,7 +18,7 @@ from qgis.core import (
     QgsProject,
 )
 
-from ..contract import GeoSegError, Problem
+from ..contract import GeoSegError, Problem, split_address
 from ..jobs import areas as area_jobs
 from ..layers import layout, sheet
 from .base import GeoSegAlgorithm
@@ -97,7 +97,7 @@ class ExportLayout(GeoSegAlgorithm):
         if known:
             areas = read(Path(known))
         else:
-            source = Path(self.classes.source().split("|")[0])
+            source = Path(split_address(self.classes.source())[0])
             areas = self.run_engine([area_jobs.areas(self.job_folder(), source)], feedback)
         self.sheet["areas"] = areas
         if metrics:

@@ -20,6 +20,8 @@ from qgis.core import (
     QgsProperty,
 )
 
+from ..contract import file_exists, split_address
+
 INPUTS = ("raster", "vector", "layer", "source", "multilayer", "file")
 """Kinds of parameters that may name files."""
 OF_A_PROVIDER = re.compile(r"^\w{2,}:")
@@ -76,9 +78,9 @@ def changed_property(value: QgsProperty, change: Callable[[str], str]) -> QgsPro
 
 def whole_source(text: str) -> str:
     """`in/a.gpkg|layername=x` from the root, if the file is there; of several between semicolons each."""
-    path, bar, rest = text.partition("|")
-    if path and Path(path).exists():
-        return f"{Path(path).absolute()}{bar}{rest}"
+    path, _ = split_address(text)
+    if file_exists(path):
+        return f"{Path(path).absolute()}{text[len(path) :]}"
     return ";".join(map(whole_source, text.split(";"))) if ";" in text else text
 
 

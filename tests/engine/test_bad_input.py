@@ -435,8 +435,8 @@ def crossing_itself(folder: Path) -> Job:
         (constant, "constant_band", ("'flat'",)),
         (some_classes_null, "null_class", ("1 of 2 polygons", "'kind'")),
         (all_classes_null, "null_class", ("1 of 1 polygon", "'kind'")),
-        (some_without_geometry, "no_geometry", ("1 feature", "'plots'")),
-        (crossing_itself, "invalid_geometry", ("1 polygon", "'plots'", "copy")),
+        (some_without_geometry, "no_geometry", ("number 2", "'plots'")),
+        (crossing_itself, "invalid_geometry", ("number 1", "'plots'", "copy")),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )

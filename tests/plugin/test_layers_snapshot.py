@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from osgeo import gdal
+from osgeo import gdal, ogr, osr
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsFeature,
@@ -249,6 +249,51 @@ def test_filter_and_selection_count(tmp_path: Path) -> None:
     in_thread(snapshot.polygon_snapshot(layer, tmp_path / "f.gpkg", ("class",)))
     assert QgsVectorLayer(f"{tmp_path}/s.gpkg", "x", "ogr").featureCount() == 1
     assert QgsVectorLayer(f"{tmp_path}/f.gpkg", "x", "ogr").featureCount() == 2
+
+
+def test_long_ids_and_decimals_of_features_stay_numbers(tmp_path: Path) -> None:
+    layer = polygons(fields="&field=id:int8&field=share:double&field=kind:string(9)")
+    add(layer, "Polygon((0 0, 1 0, 1 1, 0 0))", 9007199254740993, 0.5, "2E1")
+    in_thread(snapshot.feature_snapshot(layer, tmp_path / "f.gpkg", ("id", "share", "kind")))
+    layer.rollBack()
+    (written,) = QgsVectorLayer(f"{tmp_path}/f.gpkg", "x", "ogr").getFeatures()
+    assert [written[name] for name in ("id", "share", "kind")] == [9007199254740993, 0.5, "2E1"]
+
+
+def two_layers(path: Path) -> Path:
+    """A GeoPackage with polygons in `one` and `two`, and points."""
+    source = ogr.GetDriverByName("GPKG").CreateDataSource(str(path))
+    reference = osr.SpatialReference()
+    reference.ImportFromEPSG(32632)
+    for name, kind in (("one", ogr.wkbPolygon), ("points", ogr.wkbPoint), ("two", ogr.wkbPolygon)):
+        layer = source.CreateLayer(name, reference, kind)
+        feature = ogr.Feature(layer.GetLayerDefn())
+        text = "POINT(1 1)" if kind == ogr.wkbPoint else "POLYGON((0 0, 1 0, 1 1, 0 0))"
+        feature.SetGeometry(ogr.CreateGeometryFromWkt(text))
+        layer.CreateFeature(feature)
+    source = layer = feature = None
+    return path
+
+
+def test_a_file_of_several_layers_of_which_none_is_named_is_refused(qgis_app: object, tmp_path: Path) -> None:
+    path = two_layers(tmp_path / "two.gpkg")
+    (problem,) = snapshot.problems(QgsVectorLayer(str(path), "l", "ogr"))
+    assert problem.code == "several_layers" and "one" in problem.message and "two" in problem.message
+    for name in ("one", "two"):
+        assert not snapshot.problems(QgsVectorLayer(f"{path}|layername={name}", "l", "ogr"))
+
+
+@pytest.mark.parametrize("name", ["pipe|x", "hey!", "a;b", "q?x", "hash#1", "100%", "it's", "x.zip"])
+def test_the_file_of_a_layer_is_found_under_any_name(qgis_app: object, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    path = write_raster(folder / f"{name}.tif", np.ones((1, 2, 2), np.float32))
+    layer = QgsRasterLayer(str(path), "r", "gdal")
+    assert layer.isValid() and snapshot.file_of(layer) == path
+    found, export = snapshot.raster_input(layer)
+    assert export is None and found.path == str(path)
+    polygons_path = two_layers(folder / f"{name}.gpkg")
+    assert snapshot.file_of(QgsVectorLayer(f"{polygons_path}|layername=one", "l", "ogr")) == polygons_path
 
 
 def test_a_refused_layer_is_found_by_what_the_engine_says(raster: QgsRasterLayer) -> None:

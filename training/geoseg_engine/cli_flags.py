@@ -15,7 +15,7 @@ import typing
 from pathlib import Path
 from typing import Any
 
-from .contract import Area, GeoSegError, Source, names_input
+from .contract import Area, GeoSegError, Source, file_exists, names_input, split_address
 
 AREA_KINDS = typing.get_args(typing.get_type_hints(Area)["kind"])
 NUMBERS = (int, float)
@@ -64,7 +64,7 @@ def value_of(flag: str, hint: Any, words: list[str]) -> Any:
         GeoSegError: `bad_flag` for words that the type cannot take.
     """
     hint = inner(hint)
-    if hint is not str and len(words) == 1 and words[0].startswith(("[", "{", "@")):
+    if hint is not str and len(words) == 1 and is_json(words[0]):
         data = with_absolute_paths(json_of(flag, words[0]))
         return [data] if typing.get_origin(hint) is tuple and isinstance(data, dict) else data
     if typing.get_origin(hint) is tuple:
@@ -82,7 +82,7 @@ def value_of(flag: str, hint: Any, words: list[str]) -> Any:
 
 def sources_of(flag: str, words: list[str], prefix: str) -> Any:
     """Sources, each a file or JSON, or all of them as one JSON list; files get the keys `prefix`1, `prefix`2 …"""
-    if len(words) == 1 and words[0].startswith(("[", "@")):
+    if len(words) == 1 and is_json(words[0]) and not words[0].startswith("{"):
         data = with_absolute_paths(json_of(flag, words[0]))
         return data if isinstance(data, list) else [data]
     return [source_of(flag, word, f"{prefix}{number}") for number, word in enumerate(words, 1)]
@@ -90,9 +90,14 @@ def sources_of(flag: str, words: list[str], prefix: str) -> Any:
 
 def source_of(flag: str, word: str, key: str) -> Any:
     """A source: a file, or its JSON; `key` is its name in bands."""
-    if word.startswith(("{", "@")):
+    if is_json(word) and not word.startswith("["):
         return with_absolute_paths(json_of(flag, word))
     return {"key": key, "path": absolute(word), "name": Path(word).stem}
+
+
+def is_json(word: str) -> bool:
+    """Whether a word is JSON, or names a file of it after `@`; a file that is called so is a file."""
+    return word.startswith(("[", "{", "@")) and not file_exists(word)
 
 
 def json_of(flag: str, word: str) -> Any:
@@ -121,6 +126,8 @@ def json_of(flag: str, word: str) -> Any:
 def absolute(text: str) -> str:
     """The absolute path of something that exists; any other text as it is.
 
+    What QGIS puts behind a file, such as `|layername=a`, stays there.
+
     Raises:
         GeoSegError: `bad_name` for a name that is not in UTF-8, which neither GDAL nor JSON takes.
     """
@@ -130,7 +137,10 @@ def absolute(text: str) -> str:
         raise GeoSegError(
             "bad_name", f"The name of the file {text!a} is not in UTF-8.", "Rename it."
         ) from error
-    return str(Path(text).resolve()) if text and Path(text).exists() else text
+    file, settings = split_address(text)
+    if not file_exists(file):
+        return text
+    return f"{Path(file).resolve()}{text[len(file) :] if settings else ''}"
 
 
 def with_absolute_paths(data: Any) -> Any:
@@ -160,7 +170,7 @@ def _object(flag: str, cls: Any, words: list[str]) -> dict[str, Any]:
     for word in words:
         key, equals, text = word.partition("=")
         if equals and key in hints:
-            several = typing.get_origin(inner(hints[key])) is tuple and not text.startswith(("[", "{", "@"))
+            several = typing.get_origin(inner(hints[key])) is tuple and not is_json(text)
             data[key] = value_of(f"{flag} {key}", hints[key], text.split(",") if several else [text])
         elif cls is Area and word in AREA_KINDS:
             data["kind"] = word

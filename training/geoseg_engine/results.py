@@ -12,7 +12,7 @@ from typing import Any
 import rasterio
 from rasterio.errors import RasterioIOError
 
-from .contract import GeoSegError, Job, StackJob, names_input
+from .contract import GeoSegError, Job, StackJob, names_input, split_address
 from .stacking.recipes import SUFFIX, read_recipe
 
 RASTERS, POLYGONS = (".tif", ".tiff"), (".gpkg",)
@@ -161,7 +161,7 @@ def input_files(job: Job, folder: Path) -> Iterator[str]:
 
 def files_in(text: str, folder: Path) -> list[Path]:
     """The files on disk that a path or a GDAL dataset name such as `GPKG:a.gpkg:dem` is about."""
-    parts = [text, text.split("|")[0], text.partition(":")[2], *text.split(":")]
+    parts = [text, split_address(text)[0], text.partition(":")[2], *text.split(":")]
     paths = [folder / part.strip('"') for part in parts if part]
     try:
         return [path for path in paths if path.is_file()]

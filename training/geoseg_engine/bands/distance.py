@@ -19,6 +19,7 @@ from ..raster.geodesy import pixel_size_m, plane_of, positions_m
 from ..raster.grid import Window, affine_of
 from ..raster.sources import parse_crs
 from ..vector.scanfill import ScanFill
+from ..vector.shapes import simple_parts
 
 STEP_PX = 0.5
 DEFAULT_LIMIT_PX = 50
@@ -39,7 +40,7 @@ class Distance:
     def __init__(self, shapes: NDArray[np.object_], grid: Grid, limit_m: float) -> None:
         """Take the outlines of shapes in the grid's CRS."""
         self._grid, self._limit_m = grid, limit_m
-        parts = shapely.get_parts(shapely.get_parts(shapes))  # twice: collections may hold multipolygons
+        parts, _ = simple_parts(shapes)
         points, of = shapely.get_coordinates(_lines(parts), return_index=True)
         cols, rows = ~affine_of(grid) * (points[:, 0], points[:, 1])
         same = of[1:] == of[:-1]

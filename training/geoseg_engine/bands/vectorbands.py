@@ -6,23 +6,25 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import geopandas
 import numpy as np
-import pandas
 import shapely
 from numpy.typing import NDArray
 from rasterio.features import rasterize
 from rasterio.transform import Affine
 
-from ..contract import VECTOR_FEATURES, Band, GeoSegError, Grid, LabelClass, Labels, Source
+from ..contract import VECTOR_FEATURES, Band, GeoSegError, Grid, LabelClass, Problem, Source
 from ..raster.grid import Window, affine_of
 from ..raster.sources import title
-from ..vector.features import read_features, read_fields, refuse_field
-from ..vector.legend import Lookup
+from ..vector.features import Features, read_features, read_fields, refuse_field
+from ..vector.legend import Lookup, number_of
+from ..vector.reading import features_named
 from ..vector.scanfill import ScanFill
+from ..vector.shapes import COLLECTION, POLYGONS, simple_parts
 from .distance import Distance, default_limit_m
 
 Floats = NDArray[np.float32]
+BESIDE = 0.5
+"""Turns of longitude by which features beside a grid are taken along: the nearest may lie across the date line."""
 
 
 class VectorBands:
@@ -46,36 +48,47 @@ class VectorBands:
             GeoSegError: as `refuse_bands`, `read_features`; `not_numeric` if a field to burn holds no number.
         """
         refuse_bands(source, bands)
-        frame = read_features(source.path, source.layer, title(source), grid.crs, source.crs)
-        self._bands = [self._made(source, band, frame, grid) for band in bands]
+        fields = [str(band.parameters["field"]) for band in bands if band.derive != "distance"]
+        found = read_features(source.path, source.layer, title(source), grid, fields, source.crs, BESIDE)
+        self.problems = list(found.problems)
+        self._bands = [self._made(source, band, found, grid) for band in bands]
 
     def read(self, window: Window) -> Floats:
         """Float32 (bands, rows, cols) of a window inside the grid; NaN where there is no value."""
         return np.stack([band(window) for band in self._bands])
 
-    @staticmethod
-    def _made(
-        source: Source, band: Band, frame: geopandas.GeoDataFrame, grid: Grid
-    ) -> Callable[[Window], Floats]:
-        shapes = np.asarray(frame.geometry.array, dtype=object)
+    def _made(self, source: Source, band: Band, found: Features, grid: Grid) -> Callable[[Window], Floats]:
         if band.derive == "distance":
             limit_m = float(band.parameters.get("limit_m", 0)) or default_limit_m(grid)
-            return Distance(shapes, grid, limit_m).read
-        values = frame[str(band.parameters["field"])]
+            return Distance(found.shapes, grid, limit_m).read
+        field = str(band.parameters["field"])
+        column = found.columns[field]
         if band.derive == "onehot":
-            lookup = Lookup(Labels(""), [LabelClass(0, "", str(band.parameters["value"]))])
-            chosen = np.array([lookup.place(value) == 0 for value in values], bool)
-            return Burnt(shapes[chosen], np.ones(int(chosen.sum()), np.float32), grid, 0.0).read
-        numbers = pandas.to_numeric(values, errors="coerce").to_numpy(np.float32, na_value=np.nan)
+            lookup = Lookup([LabelClass(0, "", str(band.parameters["value"]))], numeric=column.numeric)
+            chosen = np.array([lookup.place(value) == 0 for value in column.values], bool)
+            return Burnt(found.shapes[chosen], np.ones(int(chosen.sum()), np.float32), grid, 0.0).read
+        numbers = np.array([number_of(value) for value in column.values], np.float32)
         known = np.isfinite(numbers)
         if len(numbers) and not known.any():
             raise GeoSegError(
                 "not_numeric",
-                f"Field '{values.name}' of layer '{title(source)}' holds no number.",
+                f"Field '{field}' of layer '{title(source)}' holds no number.",
                 "Choose a numeric field, or take its categories as bands of 0 and 1.",
             )
+        if not known.all():
+            self.problems.append(_without_number(field, title(source), found.numbers[~known]))
         outside = float(band.parameters.get("outside", math.nan))
-        return Burnt(shapes[known], numbers[known], grid, outside).read
+        return Burnt(found.shapes[known], numbers[known], grid, outside).read
+
+
+def _without_number(field: str, name: str, numbers: NDArray[np.int64]) -> Problem:
+    return Problem(
+        "no_number",
+        f"Features of '{name}' without a number in field '{field}' are left out: {len(numbers)} "
+        f"({features_named(numbers)}).",
+        "Fill in the field; decimals are written with a point.",
+        "warning",
+    )
 
 
 class Burnt:
@@ -84,7 +97,11 @@ class Burnt:
     def __init__(self, shapes: NDArray[Any], values: Floats, grid: Grid, outside: float) -> None:
         """Split the shapes into polygons and what is thinner; `outside` is the value of all other ground."""
         self._outside = np.float32(outside)
-        polygonal = np.isin(shapely.get_type_id(shapes), (3, 6))
+        mixed = np.flatnonzero(shapely.get_type_id(shapes) == COLLECTION)
+        if len(mixed):
+            shapes, owner = _apart(shapes, mixed)
+            values = values[owner]
+        polygonal = np.isin(shapely.get_type_id(shapes), POLYGONS)
         self._fill, self._values = ScanFill(shapes[polygonal], grid), values[polygonal]
         to_pixels = Affine.translation(1, 1) * ~affine_of(grid)  # rasterio warns of the identity
         self._thin = shapely.transform(
@@ -108,6 +125,15 @@ class Burnt:
                 all_touched=True,
             )
         return result
+
+
+def _apart(shapes: NDArray[Any], mixed: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Shapes with the parts of collections in their place, and the place of each one's shape."""
+    parts, of = simple_parts(shapes[mixed])
+    others = np.setdiff1d(np.arange(len(shapes)), mixed)
+    owner = np.concatenate([others, mixed[of]])
+    order = np.argsort(owner, kind="stable")
+    return np.concatenate([shapes[others], parts])[order], owner[order]
 
 
 def refuse_bands(source: Source, bands: tuple[Band, ...]) -> None:

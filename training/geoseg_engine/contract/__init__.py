@@ -3,6 +3,7 @@
 Standard library only: this is the one part of the engine that the plugin imports.
 """
 
+from .addresses import file_exists, split_address
 from .bandroles import ROLES, RoleGuess, guess_roles
 from .codec import (
     PROTOCOL,
@@ -190,6 +191,7 @@ __all__ = [
     "counted",
     "decode",
     "encode",
+    "file_exists",
     "file_of_run",
     "guess_roles",
     "index_band",
@@ -201,6 +203,7 @@ __all__ = [
     "remove_with_sidecars",
     "replace_with_sidecars",
     "shard_of",
+    "split_address",
     "with_files_of_runs",
     "write_json",
 ]

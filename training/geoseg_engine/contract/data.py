@@ -253,7 +253,7 @@ class Labels:
     """Label polygons, or a raster of classes, and how they become classes.
 
     Attributes:
-        path, layer: polygon file, or a raster of kind `raster`.
+        path, layer: polygon file (an empty layer is the only one of polygons), or a raster of kind `raster`.
         name: the layer's name as the user sees it.
         class_field: field with the class; empty means one class.
         classes: legend order with names and colours; empty takes the field's values in sorted order.

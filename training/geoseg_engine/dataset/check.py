@@ -101,7 +101,7 @@ def _find_faults(labels: Labels, tile_px: int, findings: Findings) -> None:
     """What is wrong with single polygons, between them, and with their place in the image."""
     grid, recipe = findings.grid, findings.recipe
     assert grid is not None and recipe is not None
-    layers = read_drawn(labels, grid.crs)
+    layers = read_drawn(labels, grid)
     for layer in layers:
         findings.faults += layer_faults(layer, grid, labels.min_area_px)
     findings.faults += [*overlap_faults(layers, grid), *rare_classes(layers, grid, tile_px)]
@@ -128,9 +128,8 @@ def _every_band(sources: tuple[Source, ...]) -> tuple[tuple[Band, ...], list[Pro
 
 
 def _read(job: CheckJob, findings: Findings) -> LabelPolygons | None:
-    crs = findings.grid.crs if findings.grid else "EPSG:4326"
     try:
-        polygons = read_labels(job.labels, crs)
+        polygons = read_labels(job.labels, findings.grid or "EPSG:4326")
     except GeoSegError as error:
         findings.problems.append(as_problem(error))
         return None
@@ -149,10 +148,11 @@ def _check_on_grid(job: CheckJob, polygons: LabelPolygons, findings: Findings) -
     if not on_rasters.any():
         return
     try:
-        area = area_geometry(job.area, polygons.geometries, grid)
+        area, of_area = area_geometry(job.area, polygons.geometries, grid)
     except GeoSegError as error:
         findings.problems.append(as_problem(error))
         return
+    findings.problems += of_area
     burner = Burner(grid, polygons, area, fill_id(job.labels, polygons))
     for window in windows(grid, BURN_PX):
         burner.burn(window)

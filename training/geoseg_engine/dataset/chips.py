@@ -18,6 +18,7 @@ from ..contract import IGNORE, SPLITS, Dataset, ExportChipsJob, GeoSegError, Gri
 from ..outputs import write_error
 from ..raster.grid import Window, affine_of
 from ..stacking.reader import StackReader
+from ..vector.files import gdal_name
 from .arcgischips import ArcgisFacts
 from .datasets import load_dataset, open_dataset_stack
 from .wholefolder import whole_folder
@@ -71,7 +72,7 @@ class ChipReader:
             raise GeoSegError(
                 "file_missing", f"The tile index {self._tiles} does not exist.", "Make tiles again."
             )
-        frame = pyogrio.read_dataframe(self._tiles, layer="tiles", read_geometry=False)
+        frame = pyogrio.read_dataframe(gdal_name(str(self._tiles)), layer="tiles", read_geometry=False)
         chosen = frame[frame["split"].isin(splits)]
         if not len(chosen):
             raise GeoSegError(

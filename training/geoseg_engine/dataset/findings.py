@@ -10,7 +10,7 @@ from pathlib import Path
 
 import geopandas
 import numpy as np
-import pyogrio
+import pyproj
 import shapely
 
 from ..contract import Grid, LabelLayer, Labels, Problem, counted
@@ -18,10 +18,13 @@ from ..outputs import whole_file
 from ..raster.grid import affine_of, pixel_size
 from ..raster.sources import parse_crs
 from ..stacking.stackplan import touching
-from ..vector.features import first_with_geometry, in_crs
+from ..vector.files import find_layer
 from ..vector.geopackage import write_layer
-from ..vector.legend import is_null, value_text
+from ..vector.legend import Valued, excluded_of
+from ..vector.placement import moved_to
 from ..vector.polygons import label_title
+from ..vector.reading import Column, read_table
+from ..vector.shapes import polygons_of, valid
 from .labelcheck import few_or_all
 
 LAYER = "findings"
@@ -66,9 +69,10 @@ class DrawnLayer:
         name: as the user sees it.
         features: their ids.
         classes: their class as text; empty where there is none.
-        raw: geometries as drawn, without Z.
+        raw: geometries as drawn, without Z; None where there is none, or none that can be read.
         shapes: valid polygons in the CRS of the findings; None where there is none.
-        crs: of the findings.
+        own_crs: of the layer.
+        grid: of the findings.
     """
 
     name: str
@@ -76,8 +80,8 @@ class DrawnLayer:
     classes: list[str]
     raw: np.ndarray
     shapes: np.ndarray
-    own_crs: str
-    crs: str
+    own_crs: pyproj.CRS
+    grid: Grid
     usable: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
@@ -92,37 +96,35 @@ class DrawnLayer:
 
     def moved(self, geometry: shapely.Geometry) -> shapely.Geometry:
         """A geometry of the file in the CRS of the findings."""
-        return in_crs(geopandas.GeoSeries([geometry], crs=self.own_crs), parse_crs(self.crs)).iloc[0]
+        return moved_to(np.array([geometry], object), self.own_crs, self.grid)[0]
 
 
-def read_drawn(labels: Labels, crs: str) -> list[DrawnLayer]:
-    """Every feature of the label layers, faulty ones included, with polygons in a CRS."""
-    drawn: tuple[Labels | LabelLayer, ...] = (labels, *labels.more)
+def read_drawn(labels: Labels, grid: Grid) -> list[DrawnLayer]:
+    """Every feature of the label layers, faulty ones included, with polygons in the CRS of a grid."""
     named = {text: item.name for item in labels.classes for text in (item.value, *item.also) if text}
-    return [_read_layer(layer, crs, named, labels.excluded) for layer in drawn]
+    drawn: tuple[Labels | LabelLayer, ...] = (labels, *labels.more)
+    return [_read_layer(layer, grid, named, labels) for layer in drawn]
 
 
-def _read_layer(
-    layer: Labels | LabelLayer, crs: str, named: dict[str, str], excluded: tuple[str, ...]
-) -> DrawnLayer:
+def _read_layer(layer: Labels | LabelLayer, grid: Grid, named: dict[str, str], labels: Labels) -> DrawnLayer:
     """One layer; what the user excluded is left out, and values merged into a class have its name."""
-    frame = pyogrio.read_dataframe(
-        layer.path, layer=layer.layer or first_with_geometry(layer.path), fid_as_index=True
+    name, field = label_title(layer), layer.class_field
+    table = read_table(
+        find_layer(layer.path, layer.layer, name, polygons=True), [field] if field else [], name
     )
-    name = label_title(layer)
-    raw = shapely.force_2d(np.asarray(frame.geometry.array, dtype=object))
-    shapes = raw.copy()
-    shapes[shapely.is_missing(raw) | shapely.is_empty(raw)] = None
-    bad = ~shapely.is_valid(shapes) & ~shapely.is_missing(shapes)
-    shapes[bad] = shapely.make_valid(shapes[bad], method="structure", keep_collapsed=False)
-    shapes[~np.isin(shapely.get_type_id(shapes), (3, 6)) | shapely.is_empty(shapes)] = None
-    moved = in_crs(geopandas.GeoSeries(list(shapes), crs=frame.crs), parse_crs(crs))
-    values = frame[layer.class_field].tolist() if layer.class_field else [name] * len(frame)
-    texts = ["" if is_null(value) else value_text(value) for value in values]
-    kept = np.array([text not in excluded or not layer.class_field for text in texts], bool)
-    classes = [named.get(text, text) for text, keep in zip(texts, kept, strict=True) if keep]
-    ids, found = frame.index.to_numpy()[kept], np.asarray(moved.array, object)[kept]
-    return DrawnLayer(name, ids, classes, raw[kept], found, frame.crs.to_wkt(), crs)
+    own = parse_crs(table.crs)
+    column = table.columns.get(field, Column([name] * len(table.shapes)))
+    valued = Valued(name, column.values, field, numeric=column.numeric)
+    excluded = excluded_of(labels, valued) if field else frozenset()
+    kept = np.array([text not in excluded for text in valued.texts], bool)
+    classes = [named.get(text or "", text or "") for text in valued.texts]
+    shapes = polygons_of(valid(table.shapes)[0])
+    present = ~shapely.is_missing(shapes)
+    shapes[present] = moved_to(shapes[present], own, grid)
+    kept &= ~shapely.is_empty(shapes)  # far from the grid
+    shapes[~np.isfinite(shapely.bounds(shapes)).all(axis=1)] = None
+    chosen = [text for text, keep in zip(classes, kept, strict=True) if keep]
+    return DrawnLayer(name, table.numbers[kept], chosen, table.shapes[kept], shapes[kept], own, grid)
 
 
 def layer_faults(layer: DrawnLayer, grid: Grid, min_area_px: int = 0) -> Iterator[Finding]:
@@ -180,7 +182,7 @@ def _without_polygon(layer: DrawnLayer) -> Iterator[Finding]:
     for place in np.flatnonzero(shapely.is_missing(layer.shapes)):
         drawn = layer.raw[place]
         if drawn is None or shapely.is_empty(drawn):
-            reason = "The feature has no geometry; it is shown in the middle of the layer."
+            reason = "The feature has no usable geometry; it is shown in the middle of the layer."
             yield layer.finding(place, "no_geometry", reason, middle)
         else:
             kind = shapely.get_type_id(drawn)

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..contract import GeoSegError, Grid, Problem, TileJob
 from ..vector.area import area_title, read_area
+from ..vector.legend import number_of
 from .blocks import SplitPlan, cell_counts, narrowed, wanted_buffer
 from .datasets import FILE
 from .regions import narrowed_regions, objects_only, with_labels
@@ -29,8 +30,8 @@ def fold_numbers(job: TileJob, grid: Grid) -> list | None:
     field = job.area.split_field
     if not job.folds or job.split_areas or job.area.kind != "polygons" or not field:
         return None
-    frame = read_area(job.area, grid.crs)
-    values = [_number(value) for value in frame[field]] if field in frame.columns else []
+    found = read_area(job.area, grid, [field])
+    values = [_number(value) for value in found.columns[field].values]
     numbers = sorted({value for value in values if value is not None})
     if not numbers:
         return None
@@ -39,7 +40,7 @@ def fold_numbers(job: TileJob, grid: Grid) -> list | None:
     place = {number: index for index, number in enumerate(numbers)}
     return [
         (shape, NONE if value is None else place[value])
-        for shape, value in zip(frame.geometry.array, values, strict=True)
+        for shape, value in zip(found.shapes, values, strict=True)
     ]
 
 
@@ -171,8 +172,5 @@ def too_few_folds(folds: int) -> GeoSegError:
 
 
 def _number(value: object) -> float | None:
-    try:
-        number = float(str(value))
-    except ValueError:
-        return None
+    number = number_of(value)
     return number if math.isfinite(number) else None

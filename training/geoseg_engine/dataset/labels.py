@@ -65,13 +65,14 @@ def run(job: RasterizeJob, folder: Path, channel: Channel) -> dict[str, Any]:
     """
     output = folder / job.output
     with open_stack(folder / job.stack) as reader:
-        polygons = read_labels(job.labels, reader.grid.crs)
+        polygons = read_labels(job.labels, reader.grid)
         on_grid(polygons, reader.grid)
-        area = area_geometry(job.area, polygons.geometries, reader.grid)
+        area, of_area = area_geometry(job.area, polygons.geometries, reader.grid)
         burner = Burner(reader.grid, polygons, area, fill_id(job.labels, polygons))
         _burn_all(burner, reader, folder / job.stack, output, polygons, channel)
         warnings = [
             *polygons.problems,
+            *of_area,
             *label_problems(job.labels, job.area, polygons, reader.grid, burner.tally, reader.band_names),
             *hull_only(job.labels, job.area, burner.tally, ground_pixels(reader.recipe.sources, reader.grid)),
         ]

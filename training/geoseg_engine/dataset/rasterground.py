@@ -10,8 +10,7 @@ from ..raster.grid import Window
 from ..raster.interpolation import pixels_at
 from ..raster.resample import inside_source, mapping, needed, source_pixels
 from ..raster.sources import open_source, source_grid
-from ..raster.values import raster_values
-from ..vector.labelraster import RasterClasses
+from ..vector.labelraster import RasterClasses, class_values
 from ..vector.legend import EXCLUDED, UNKNOWN_CLASS
 
 SOURCE_LIMIT_PX = 1 << 24
@@ -67,8 +66,8 @@ class RasterGround:
         result = np.full(inside.shape, -1, np.int32)
         if inside.any():
             with open_source(self._classes.source, classes=True) as dataset:
-                raw = raster_values(self._classes.source, dataset, [1], part)[0]
+                raw, known = class_values(self._classes.source, dataset, part)
             places = np.searchsorted(self._classes.values, raw).astype(np.int32)
-            places[np.isnan(raw)] = -1
+            places[~known] = -1
             result[inside] = places[pixels_at(rows[inside]) - part.row, pixels_at(cols[inside]) - part.col]
         return result, inside

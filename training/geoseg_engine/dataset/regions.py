@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import geopandas
 import numpy as np
 import rasterio
 import shapely
@@ -13,7 +12,7 @@ import shapely
 from ..contract import SPLITS, Area, GeoSegError, Grid, Problem, TileJob
 from ..raster.grid import Window
 from ..vector.area import area_title, burned, extent_geometry, read_area, sentence_start
-from ..vector.polygons import is_null
+from ..vector.legend import is_null, value_text
 from .blocks import STRIP_PX, SplitPlan, plan_blocks, split_counts, wanted_buffer
 from .blocksize import Scale
 from .covering import covering
@@ -29,7 +28,7 @@ Shapes = list[tuple[shapely.Geometry, int]]
 
 def split_code(value: object) -> int:
     """Index into SPLITS of a field value (train…, val…, test…, any case), or NONE."""
-    text = "" if is_null(value) else str(value).strip().casefold()
+    text = "" if is_null(value) else value_text(value).casefold()
     for code, starts in ((TRAIN, ("train",)), (VALIDATION, ("val", "dev")), (TEST, ("test", "hold"))):
         if text.startswith(starts):
             return code
@@ -85,21 +84,24 @@ def named_shapes(job: TileJob, grid: Grid) -> tuple[Shapes, list[Problem], str]:
         GeoSegError: `no_field`, `no_split_values`, `no_split_areas`; as `read_area`.
     """
     if not job.split_areas:
-        shapes, problems = _coded_shapes(read_area(job.area, grid.crs), job.area)
+        shapes, problems = _coded_shapes(job.area, grid)
         return shapes, problems, area_title(job.area)
     shapes = []
+    problems = []
     for code, area in enumerate(job.split_areas[: len(SPLITS)]):
         if area.kind == "polygons":
-            shapes += [(shape, code) for shape in read_area(area, grid.crs).geometry.array]
+            found = read_area(area, grid)
+            shapes += [(shape, code) for shape in found.shapes]
+            problems += found.problems
         elif area.kind == "extent":
-            shapes.append((extent_geometry(area, grid.crs), code))
+            shapes.append((extent_geometry(area, grid), code))
     if not shapes:
         raise GeoSegError(
             "no_split_areas",
             "None of the areas of train, validation and test is a polygon layer or an extent.",
             "Choose a layer or an extent for train and for test.",
         )
-    return shapes, [], "the areas of the splits"
+    return shapes, problems, "the areas of the splits"
 
 
 def with_labels(shapes: Shapes, labels: Path, grid: Grid, classes: int) -> tuple[Shapes, np.ndarray]:
@@ -128,25 +130,20 @@ def narrowed_regions(plan: SplitPlan, job: TileJob, labels: Path, grid: Grid, cl
     return replace(plan, splitter=regions, buffer_px=regions.buffer_px)
 
 
-def _coded_shapes(frame: geopandas.GeoDataFrame, area: Area) -> tuple[Shapes, list[Problem]]:
-    if area.split_field not in frame.columns:
-        fields = ", ".join(column for column in frame.columns if column != frame.geometry.name)
-        raise GeoSegError(
-            "no_field",
-            f"{sentence_start(area_title(area))} has no field '{area.split_field}'.",
-            f"Choose one of: {fields or 'it has no fields'}.",
-        )
-    codes = [split_code(value) for value in frame[area.split_field]]
-    shapes = list(zip(frame.geometry.array, codes, strict=True))
+def _coded_shapes(area: Area, grid: Grid) -> tuple[Shapes, list[Problem]]:
+    found = read_area(area, grid, [area.split_field])
+    values = found.columns[area.split_field].values
+    codes = [split_code(value) for value in values]
+    shapes = list(zip(found.shapes, codes, strict=True))
     if set(codes) <= {NONE}:
-        values = ", ".join(sorted({str(value) for value in frame[area.split_field]})[:6])
+        listed = ", ".join(sorted({str(value) for value in values})[:6])
         raise GeoSegError(
             "no_split_values",
-            f"Field '{area.split_field}' says neither train, validation nor test but: {values}.",
+            f"Field '{area.split_field}' says neither train, validation nor test but: {listed}.",
             "Choose the field that names the split, or none to split by blocks.",
         )
     unknown = codes.count(NONE)
-    problems = []
+    problems = list(found.problems)
     if unknown:
         problems.append(
             Problem(

@@ -18,9 +18,9 @@ from ..raster.classground import class_ground
 from ..raster.grid import Window, affine_of
 from ..raster.novalue import no_values
 from ..raster.sources import open_source, source_grid
-from ..raster.values import check_exact, raster_values
+from ..raster.values import check_exact
 from ..raster.writer import read_classes
-from ..vector.labelraster import read_raster_classes
+from ..vector.labelraster import class_values, read_raster_classes
 
 STRIP_PX, CELL_PX = 1 << 22, 512
 """Pixels counted at once; side of what is read around points."""
@@ -55,7 +55,7 @@ class ClassMap:
             GeoSegError: `unknown_class` for a value that is no class, `cannot_read` for a damaged file.
         """
         if self._table is None:
-            return self._found(raster_values(self._source, self._dataset, [1], window)[0])
+            return self._found(*class_values(self._source, self._dataset, window))
         try:
             places: NDArray[np.uint8] = self._table[self._dataset.read(1, window=window.rasterio)]
         except RasterioError as error:
@@ -69,11 +69,10 @@ class ClassMap:
             raise self._unknown()
         return places
 
-    def _found(self, values: NDArray[Any]) -> NDArray[np.uint8]:
-        known = np.isfinite(values)
-        places = np.searchsorted(self._values, np.where(known, values, 0))
-        places = np.minimum(places, len(self._values) - 1)
-        if (self._values[places] != values)[known].any():
+    def _found(self, values: NDArray[Any], known: NDArray[np.bool_]) -> NDArray[np.uint8]:
+        own = self._values.astype(values.dtype)
+        places = np.minimum(np.searchsorted(own, np.where(known, values, own[0])), len(own) - 1)
+        if (own[places] != values)[known].any():
             raise self._unknown()
         return np.where(known, places, IGNORE).astype(np.uint8)
 

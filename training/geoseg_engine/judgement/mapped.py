@@ -9,21 +9,32 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import pyogrio
 from numpy.typing import NDArray
 
-from ..contract import IGNORE, EvaluateJob, Grid, LabelClass, Labels, Problem
+from ..contract import IGNORE, EvaluateJob, Grid, LabelClass, Labels, Problem, split_address
 from ..dataset.burning import PolygonGround
 from ..raster.grid import Window, pixel_size
 from ..raster.interpolation import pixels_at
 from ..raster.resample import inside_source, mapping, needed, source_pixels
 from ..raster.sources import crs_text, parse_crs
-from ..vector.features import first_with_geometry, read_fields
+from ..vector.files import field_names, find_layer, layer_crs
 from ..vector.polygons import LabelPolygons, read_labels
 from .classmap import class_map
 from .judging import joined_classes
 
-VECTOR_SUFFIXES = (".gpkg", ".shp", ".geojson", ".json", ".fgb", ".gml", ".kml")
+VECTOR_SUFFIXES = (
+    ".gpkg",
+    ".shp",
+    ".geojson",
+    ".json",
+    ".fgb",
+    ".gml",
+    ".kml",
+    ".kmz",
+    ".gdb",
+    ".sqlite",
+    ".zip",
+)
 CLASS_FIELD = "class_name"
 """Field of polygons of ours; taken where no other is named."""
 
@@ -72,7 +83,8 @@ def mapped(job: EvaluateJob, folder: Path) -> Iterator[Mapped]:
         GeoSegError: as `class_map`, `read_labels`.
     """
     path = folder / job.prediction
-    if job.prediction_field or job.prediction_layer or path.suffix.lower() in VECTOR_SUFFIXES:
+    file = Path(split_address(str(path))[0])
+    if job.prediction_field or job.prediction_layer or file.suffix.lower() in VECTOR_SUFFIXES:
         yield mapped_polygons(path, job.prediction_layer, job.prediction_field)
         return
     with class_map(path) as found:
@@ -91,25 +103,21 @@ def mapped_polygons(path: Path, layer: str, field: str) -> Mapped:
     Raises:
         GeoSegError: as `read_labels`.
     """
-    name = layer or path.stem
-    fields = read_fields(str(path), layer, name)
+    file, settings = split_address(str(path))
+    name = layer or settings.get("layername") or Path(file).stem
+    place = find_layer(str(path), layer, name, polygons=True)
+    fields = field_names(place, name)
     field = field or (CLASS_FIELD if CLASS_FIELD in fields else "")
     labels = Labels(str(path), layer, name, field)
-    crs = layer_crs(path, layer)
+    crs = crs_text(parse_crs(layer_crs(place, name) or "EPSG:4326"))  # without one, reading it is refused
     polygons = read_labels(labels, crs)
 
     def on(grid: Grid, table: Table) -> Ids:
-        ground = PolygonGround(read_labels(labels, grid.crs), grid, 0, all_touched=False)
+        ground = PolygonGround(read_labels(labels, grid), grid, 0, all_touched=False)
         wide = np.append(table, np.full(IGNORE + 1 - len(table), IGNORE, np.uint8))
         return lambda window: wide[ground.ids(window)]
 
     return Mapped(name, polygons.classes, crs, None, True, False, not field, on, polygons, polygons.problems)
-
-
-def layer_crs(path: Path, layer: str) -> str:
-    """The CRS of a vector layer; WGS 84 for one that has none, which reading it will refuse."""
-    text = pyogrio.read_info(path, layer=layer or first_with_geometry(str(path)))["crs"]
-    return crs_text(parse_crs(text or "EPSG:4326"))
 
 
 class Places(Protocol):

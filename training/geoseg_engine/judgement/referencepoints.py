@@ -13,7 +13,7 @@ import shapely
 from numpy.typing import NDArray
 
 from ..contract import AreasJob, GeoSegError, LabelClass, Problem, counted
-from ..vector.features import read_features, refuse_field
+from ..vector.features import read_features, read_fields, refuse_field
 from ..vector.legend import is_null, value_text
 from .classmap import ClassMap
 from .judging import name_key
@@ -55,14 +55,18 @@ def read_points(job: AreasJob, folder: Path, found: ClassMap) -> ReferencePoints
         GeoSegError: `not_points`, `no_field`, `unknown_reference`, `no_reference`; as `read_features`.
     """
     path, name = str(folder / job.sample), job.sample_name or job.sample_layer or Path(job.sample).stem
-    frame = read_features(path, job.sample_layer, name, found.grid.crs)
-    positions = _positions(np.asarray(frame.geometry.array, dtype=object), name)
-    fields = list(frame.columns.drop(frame.geometry.name))
+    fields = read_fields(path, job.sample_layer, name)
     refuse_field(fields, job.reference_field, name)
-    truth, other = _reference(frame[job.reference_field].tolist(), found.classes, job.reference_field, name)
+    wanted = [job.reference_field, *({ID_FIELD} & set(fields))]
+    points = read_features(path, job.sample_layer, name, found.grid, wanted)
+    positions = _positions(points.shapes, name)
+    answers = points.columns[job.reference_field].values
+    truth, other = _reference(answers, found.classes, job.reference_field, name)
     under = found.at(positions[:, 0], positions[:, 1])
     drawn = (
-        _strata(frame[ID_FIELD].tolist(), found.classes) if ID_FIELD in fields else np.full(len(under), NONE)
+        _strata(points.columns[ID_FIELD].values, found.classes)
+        if ID_FIELD in fields
+        else np.full(len(under), NONE)
     )
     mapped = np.where(drawn >= 0, drawn, under)
     used = (truth >= 0) & (mapped >= 0)
@@ -72,6 +76,7 @@ def read_points(job: AreasJob, folder: Path, found: ClassMap) -> ReferencePoints
     np.add.at(counts, (mapped[used], truth[used]), 1)
     moved = int(((drawn != NONE) & (under != drawn) & used).sum())
     problems = [
+        *points.problems,
         *_unanswered(int((truth < 0).sum()), job.reference_field),
         *_not_mapped(other, counts.sum(axis=0)[len(found.classes) :].tolist(), found),
         *_outside(int((mapped < 0).sum()), found.name),

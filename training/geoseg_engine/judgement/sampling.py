@@ -21,6 +21,7 @@ from ..channel import Channel
 from ..contract import GeoSegError, LabelClass, Problem, SampleJob, counted, encode
 from ..outputs import whole_file
 from ..raster.grid import Window, affine_of
+from ..vector.files import gdal_name
 from ..vector.geopackage import write_layer
 from .allocation import Counts, allocated, class_errors, expected_error, points_needed
 from .classmap import ClassMap, Cover, class_map, cover
@@ -155,7 +156,9 @@ def refuse_judged(output: Path) -> None:
     if not output.is_file():
         return
     try:
-        old = pyogrio.read_dataframe(output, layer=LAYER, columns=[REFERENCE], read_geometry=False)
+        old = pyogrio.read_dataframe(
+            gdal_name(str(output)), layer=LAYER, columns=[REFERENCE], read_geometry=False
+        )
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError):
         return
     judged = int(old[REFERENCE].notna().sum()) if REFERENCE in old else 0

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from rasterio.warp import transform_bounds
 
 from ..contract import IGNORE, Area, EvaluateJob, GeoSegError, Grid, LabelClass, Labels, Problem, Source
 from ..dataset.burning import Burner
@@ -18,11 +17,12 @@ from ..dataset.covering import covering
 from ..dataset.labelcheck import COVERED_SHARE, overlaps, rare_classes
 from ..dataset.labels import fill_id
 from ..raster.grid import Bounds, Window, grid_bounds, pixel_size, subgrid
-from ..raster.sources import crs_title, open_source, source_grid, unit_title
+from ..raster.sources import crs_title, open_source, parse_crs, source_grid, unit_title
 from ..raster.writer import read_classes
 from ..stacking.stackplan import on_grid
-from ..vector.area import area_bounds, area_geometry, hull_of, parts_on_grid
+from ..vector.area import area_bounds, area_geometry, extent_geometry, hull_of, parts_on_grid
 from ..vector.polygons import LabelPolygons, label_title, read_labels
+from ..vector.reprojection import turned
 from .judging import BACKGROUND, name_key, only_one_has
 from .mapped import Mapped, Table
 
@@ -70,9 +70,9 @@ def truth_of(job: EvaluateJob, folder: Path, found: Mapped) -> Truth:
     area = replace(job.area, path=str(folder / job.area.path)) if job.area.path else job.area
     labels, problems = judgeable(labels, found)
     grid, said = common_grid(labels, area, found, job.pixel_size)
-    polygons = read_labels(labels, grid.crs)
+    polygons = read_labels(labels, grid)
     on_grid(polygons, grid)
-    ground = area_geometry(area, polygons.geometries, grid)
+    ground, of_area = area_geometry(area, polygons.geometries, grid)
     judged = subgrid(grid, judged_window(labels, polygons, ground, grid))
     legend, of_map, of_truth, told = common_legend(labels, polygons.classes, found)
     burner = Burner(judged, polygons, ground, fill_id(labels, polygons))
@@ -81,6 +81,7 @@ def truth_of(job: EvaluateJob, folder: Path, found: Mapped) -> Truth:
         *said,
         *told,
         *polygons.problems,
+        *of_area,
         *beyond_map(labels, polygons, ground, grid, found),
     ]
 
@@ -137,8 +138,10 @@ def common_grid(labels: Labels, area: Area, found: Mapped, wanted: float) -> tup
         with open_source(source, classes=True) as dataset:
             return source_grid(source, dataset), []
     assert found.polygons is not None
-    drawn = read_labels(labels, found.crs).geometries
-    shapes = np.concatenate([found.polygons.geometries, drawn])
+    mapped = found.polygons.geometries
+    left, _, right, _ = shapely.total_bounds(mapped).tolist()
+    drawn = turned(read_labels(labels, found.crs).geometries, parse_crs(found.crs), left, right)
+    shapes = np.concatenate([mapped, drawn])
     bounds = area_bounds(area, labels, drawn, found.crs) or tuple(shapely.total_bounds(shapes).tolist())
     if wanted:
         return grid_over(bounds, wanted, found.crs), []
@@ -316,7 +319,7 @@ def beyond_map(
     if found.polygons is None or polygons.raster is not None:
         return []
     bounds = shapely.total_bounds(found.polygons.geometries).tolist()
-    extent = shapely.box(*transform_bounds(found.crs, grid.crs, *bounds))
+    extent = extent_geometry(Area("extent", extent=bounds, extent_crs=found.crs), grid)
     drawn = polygons.geometries if ground is None else shapely.intersection(polygons.geometries, ground)
     everything = float(shapely.area(drawn).sum())
     beyond = everything - float(shapely.area(shapely.intersection(drawn, extent)).sum())

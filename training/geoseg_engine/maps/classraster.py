@@ -141,7 +141,7 @@ def open_classes(path: Path) -> Iterator[ClassRaster]:
         _refuse_unusable(path, dataset)
         found = read_raster_classes(source, grid.crs)
         check_exact(found.values, source.name)
-        values = found.values.astype(np.int64)
+        values = found.values if found.values.dtype.kind in "iu" else found.values.astype(np.int64)
         if (values != found.values).any():
             raise _no_classes(path, f"holds {found.values[values != found.values][0]:g}")
         classes = tuple(replace(item, id=int(value)) for item, value in zip(found.known, values, strict=True))

@@ -122,7 +122,7 @@ def predict_recipe(
     beside = parts_folder(folder / job.output)
     layers = layers_of(job, model.classes)
     key = plan_key(job, model, recipe, window, layers, folder)
-    area = area_of(job, recipe.grid, window)
+    area = area_of(job, recipe.grid, window, channel)
     room = expected_bytes(window, layers) - held_bytes(beside)
     prepare_folder((folder / job.output).parent, max(room, 0))
     plan = prepare_parts(beside, key, job.resume or shard is not None)
@@ -189,13 +189,19 @@ def planned(
     return (setup, mine) if theirs == mine else (opened(taking_up(job, theirs)), theirs)
 
 
-def area_of(job: PredictJob, grid: Grid, window: Window) -> ScanFill | None:
+def area_of(job: PredictJob, grid: Grid, window: Window, channel: Channel) -> ScanFill | None:
     """The area of a job inside a window of the grid, ready to be asked for windows; None for no limit.
+
+    What there is to say of its layer is logged.
 
     Raises:
         GeoSegError: as `area_geometry`.
     """
-    geometry = None if job.area is None else area_geometry(job.area, np.empty(0, object), grid)
+    geometry, problems = (
+        (None, ()) if job.area is None else area_geometry(job.area, np.empty(0, object), grid)
+    )
+    for problem in problems:
+        channel.log(f"{problem.message} {problem.hint}", "warning")
     if window != whole(grid):
         mapped = shapely.box(*grid_bounds(grid, window))
         geometry = mapped if geometry is None else shapely.intersection(geometry, mapped)

@@ -133,6 +133,13 @@ def _variable(source: Source, files: OpenFiles, path: str, name: str) -> tuple[s
     """
     numbered = NUMBERED.match(name)
     plain, number = (numbered.group(1), int(numbered.group(2))) if numbered else (name, 1)
+    if '"' in path:
+        raise GeoSegError(
+            "cannot_open",
+            f"The path of layer '{title(source)}' has a quotation mark in it, which ends the name of a NetCDF file for "
+            f"GDAL: {path}",
+            "Rename the file or its folder.",
+        )
     inside = f'NETCDF:"{path}":{plain}'
     try:
         dataset = files.get(inside)

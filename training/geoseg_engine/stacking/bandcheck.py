@@ -40,13 +40,13 @@ def band_problems(recipe: Recipe) -> list[Problem]:
     """
     try:
         with StackReader(recipe) as reader:
-            seen = look(reader)
+            seen, problems = look(reader), list(reader.problems)
     except GeoSegError as error:
         return [Problem(error.code, error.message, error.hint)]
     empty = ~np.isfinite(seen.low)
     with np.errstate(invalid="ignore"):
         constant = ~empty & (seen.high - seen.low == 0)
-    problems = _per_layer(recipe, empty, _empty_problem, seen)
+    problems += _per_layer(recipe, empty, _empty_problem, seen)
     problems += _per_layer(recipe, constant, _constant_problem, seen)
     problems += _rounded(recipe, seen)
     if not empty.any() and not seen.all_valid_px:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 import pyproj
+import shapely
 from rasterio.transform import Affine
 
 from ..bands.expressions import expression_problems
@@ -27,10 +29,14 @@ from ..raster.sources import (
     unit_title,
 )
 from ..raster.writer import refuse_unkept_crs
+from ..vector.placement import ground_around, in_another_turn, other_turn
+from ..vector.reprojection import WIDE, turn_of
 from .heights import height_problems, with_units
 
 GRID_LIMIT_PX = 40_000_000_000
 ROUNDING_PX = 0.01
+Pixels = tuple[int, int, int, int]
+"""(left, top, right, bottom), half-open."""
 NO_COMMON_GROUND = ("no_overlap", "sliver")
 SLIVER_PX, LITTLE_SHARE, SLIVER_SHARE = 32, 0.25, 0.02
 """What rasters share is a sliver below so many rows or columns, if that is less than so much of the smallest of them;
@@ -172,6 +178,8 @@ def plan_recipe(
             plan.problems.append(_rotated(reference, own))
         lattice = plan_lattice(own, request)
         grid = plan_extent(lattice, gridded, grids, request, area)
+        if request.extent is None and area is None:
+            plan.problems += _half_shown(reference, gridded, grids)
         refuse_unkept_crs(grid.crs)
         if not trained:
             bands, intermediates = (with_units(part, used) for part in (bands, intermediates))
@@ -193,6 +201,17 @@ def described(bands: tuple[Band, ...], texts: Mapping[str, list[str]]) -> tuple[
         else band
         for band in bands
     )
+
+
+def _half_shown(reference: Source, used: tuple[Source, ...], grids: dict[str, Grid]) -> list[Problem]:
+    """The warning that rasters share more than a stack of them covers, in another turn of longitude."""
+    own = grids[reference.key]
+    turned = [title(source) for source in used if in_another_turn(grids[source.key], own)]
+    if not turned:
+        return []
+    error = other_turn(turned[0], [f"'{title(reference)}'"])
+    message = f"{error.message} Ground that they share only in another turn is left out."
+    return [Problem(error.code, message, error.hint, "warning")]
 
 
 def _no_pixels(reference: Source) -> Problem:
@@ -271,19 +290,24 @@ def plan_extent(
     """The pixels of the lattice whose centres all rasters cover, cut to the area and the requested extent.
 
     Raises:
-        GeoSegError: `no_overlap`, `sliver`, `outside_rasters`, `bad_extent`, `grid_too_large`, `grid_too_small`.
+        GeoSegError: `no_overlap`, `other_turn`, `sliver`, `outside_rasters`, `bad_extent`, `extent_in_two`,
+            `grid_too_large`, `grid_too_small`.
     """
-    shared: tuple[int, int, int, int] | None = None
+    shared: Pixels | None = None
     before: list[str] = []
-    for source in used:
+    for source in sorted(used, key=lambda item: not _on_lattice(lattice, grids[item.key])):
         own = grids[source.key]
+        around = None if shared is None else _grid(lattice, shared)
         try:
-            pixels = _pixels(lattice, reprojected_bounds(grid_bounds(own), own.crs, lattice.crs))
+            pixels = _covered(lattice, own, around)
         except GeoSegError as error:
             raise GeoSegError(
                 error.code, f"Layer '{title(source)}': {error.message}", error.hint, error.details
             ) from error
         shared = pixels if shared is None else _common(shared, pixels)
+        beyond = around is not None and in_another_turn(own, around)
+        if beyond and (_is_empty(shared) or not _on_lattice(lattice, own)):
+            raise other_turn(title(source), [f"'{other}'" for other in before])
         if _is_empty(shared):
             raise _no_overlap(title(source), before)
         before.append(title(source))
@@ -295,10 +319,55 @@ def plan_extent(
     if request.extent is not None:
         cuts.append((request.extent, request.extent_crs or lattice.crs, "the chosen extent"))
     for bounds, crs, name in cuts:
-        shared = _common(shared, _pixels(lattice, reprojected_bounds(bounds, crs, lattice.crs), outward=True))
-        if _is_empty(shared):
+        shown = _where_shown(shared, lattice, reprojected_bounds(bounds, crs, lattice.crs))
+        if not shown:
             raise _outside(name, bounds, crs, _grid(lattice, ground), before)
+        if request.extent == bounds and any(two[0] > one[2] for one, two in pairwise(sorted(shown))):
+            raise _at_both_ends(name, bounds, crs)
+        shared = _around(shown)
     return _grid(lattice, shared)
+
+
+def _on_lattice(lattice: Lattice, own: Grid) -> bool:
+    return same_crs(parse_crs(own.crs), parse_crs(lattice.crs))
+
+
+def _covered(lattice: Lattice, own: Grid, around: Grid | None) -> Pixels:
+    """The pixels of the lattice that a raster covers; of a wide one in degrees those near a grid.
+
+    The bounds of half the world have no meaning in UTM.
+    """
+    bounds, crs = grid_bounds(own), parse_crs(own.crs)
+    parts = [bounds]
+    wide = crs.is_geographic and max(bounds[2] - bounds[0], bounds[3] - bounds[1]) > WIDE * turn_of(crs) / 360
+    if wide and around is not None and not _on_lattice(lattice, own):
+        near = shapely.intersection(shapely.box(*bounds), ground_around(around, crs))
+        parts = [part.bounds for part in shapely.get_parts(near) if part.area] or parts
+    return _around([_pixels(lattice, reprojected_bounds(part, own.crs, lattice.crs)) for part in parts])
+
+
+def _where_shown(shared: Pixels, lattice: Lattice, bounds: Bounds) -> list[Pixels]:
+    """The pixels of a part of the lattice that bounds touch, whatever turn of longitude either is counted in."""
+    turn = turn_of(parse_crs(lattice.crs))
+    found = []
+    for step in (-1, 0, 1) if turn else (0,):
+        shifted = (bounds[0] + step * turn, bounds[1], bounds[2] + step * turn, bounds[3])
+        found.append(_common(shared, _pixels(lattice, shifted, outward=True)))
+    return [pixels for pixels in found if not _is_empty(pixels)]
+
+
+def _around(parts: list[Pixels]) -> Pixels:
+    lefts, tops, rights, bottoms = zip(*parts, strict=True)
+    return min(lefts), min(tops), max(rights), max(bottoms)
+
+
+def _at_both_ends(name: str, bounds: Bounds, crs: str) -> GeoSegError:
+    return GeoSegError(
+        "extent_in_two",
+        f"{name[:1].upper() + name[1:]} ({_corners(bounds, crs)}) lies at both ends of the rasters: their longitudes "
+        "begin inside it.",
+        "Ask for its west and its east one after the other.",
+    )
 
 
 def _refuse_sliver(

@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyogrio
 import rasterio
-from pyogrio.errors import DataLayerError, DataSourceError, FieldError
 from pyproj.exceptions import CRSError
 from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
 
@@ -20,6 +18,9 @@ from ..raster.dates import Dated, iso
 from ..raster.netcdf import crs_of
 from ..raster.slices import band_dates, file_date, netcdf_dates
 from ..raster.sources import crs_text, descriptions, is_plain_file, parse_crs, value_bands
+from ..vector.files import VectorLayer, all_layers, layer_crs
+from ..vector.legend import Valued
+from ..vector.reading import read_values
 
 MASK_NAME = re.compile(
     r"(^|[^a-z])(clm|scl|qa|fmask|f?mask|cloud\w*|clear|quality|valid|flags?)([^a-z]|$)", re.IGNORECASE
@@ -209,12 +210,13 @@ def _mask(name: str, dataset: Any, indexes: list[int], words: str) -> dict[str, 
 
 def _vector(path: str, found: dict[str, Any]) -> str:
     """Fill in what a vector file offers; a reason if it is none."""
+    name = Path(path).name
     try:
-        layers = pyogrio.list_layers(path)
-        found["layers"] = [_layer(path, str(name), str(kind or "")) for name, kind in layers]
-        crs = next((pyogrio.read_info(path, layer=layer["name"])["crs"] for layer in found["layers"]), None)
-    except (DataSourceError, DataLayerError, FieldError, UnicodeDecodeError) as error:
-        return str(error)
+        layers = all_layers(path, name)
+        found["layers"] = [_layer(layer) for layer in layers]
+        crs = next((layer_crs(layer, name) for layer in layers), "")
+    except GeoSegError as error:
+        return error.details or error.message
     if crs:
         try:
             found["crs"] = crs_text(parse_crs(crs))
@@ -224,20 +226,11 @@ def _vector(path: str, found: dict[str, Any]) -> str:
     return "" if found["layers"] else "it has no layers"
 
 
-def _layer(path: str, name: str, geometry: str) -> dict[str, Any]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        table = pyogrio.read_dataframe(path, layer=name, read_geometry=False, max_features=FEATURES_LIMIT)
+def _layer(layer: VectorLayer) -> dict[str, Any]:
     fields = []
-    for field in table.columns:
-        column = table[field].dropna()
-        kinds = {"i": "integer", "u": "integer", "f": "real", "b": "boolean", "M": "date"}
-        values = column.astype(str).unique()
+    for title, column in read_values(layer, FEATURES_LIMIT, layer.title).items():
+        values = Valued(layer.title, column.values, title, numeric=column.numeric).different
         fields.append(
-            {
-                "name": str(field),
-                "type": kinds.get(getattr(column.dtype, "kind", "O"), "text"),
-                "values": sorted(values) if len(values) <= VALUES_LIMIT else [],
-            }
+            {"name": title, "type": column.kind, "values": values if len(values) <= VALUES_LIMIT else []}
         )
-    return {"name": name, "geometry": geometry, "fields": fields}
+    return {"name": layer.title, "geometry": layer.kind or "", "fields": fields}

@@ -12,7 +12,8 @@ from ..bands.expressions import Expression, evaluation_order, formula, parsed
 from ..bands.gaps import filled, reach_px
 from ..bands.opening import OpenBands, open_bands
 from ..bands.rasterbands import RasterBands
-from ..contract import EXPRESSION, Band, GeoSegError, Grid, Recipe, Source
+from ..bands.vectorbands import VectorBands
+from ..contract import EXPRESSION, Band, GeoSegError, Grid, Problem, Recipe, Source
 from ..raster.grid import Window, same_grid
 from ..raster.sources import open_source, source_grid
 from .recipes import SUFFIX, names_of, read_recipe, recipe_of_raster, recipe_path
@@ -40,6 +41,9 @@ class StackReader:
         self._filled: list[tuple[int, Band]] = []
         self._bands = len(self.band_names)
         self._halo_px = 0
+        self.problems: list[Problem] = []
+        """What there is to say of the sources, as warnings."""
+
         try:
             if stack_path is not None:
                 self._open_written(stack_path)
@@ -120,6 +124,8 @@ class StackReader:
                 bands = tuple(every[place] for place in places)
                 layer = self._exit.enter_context(open_bands(source, bands, self.grid))
                 self._layers.append((places, layer))
+                if isinstance(layer, VectorBands):
+                    self.problems += layer.problems
         by_name = {band.name: place for place, band in enumerate(every)}
         self._computed = [
             (

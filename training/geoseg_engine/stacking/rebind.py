@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..contract import EXPRESSION, Band, GeoSegError, Recipe, Source
 from ..raster.sources import band_descriptions, title
-from ..vector.features import layer_names
+from ..vector.files import layer_names
 from .recipes import read_recipe, recipe_path
 
 Descriptions = dict[Source, list[str] | None]

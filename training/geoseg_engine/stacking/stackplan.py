@@ -60,9 +60,9 @@ def area_polygon(area: Area, labels: Labels | None, grid: Grid) -> shapely.Geome
     polygons = np.empty(0, dtype=object)
     if area.kind in HULLS:
         assert labels is not None
-        polygons = on_grid(read_labels(labels, grid.crs), grid)
+        polygons = on_grid(read_labels(labels, grid), grid)
     ground = shapely.box(*grid_bounds(grid))
-    geometry = area_geometry(area, polygons, grid)
+    geometry, _ = area_geometry(area, polygons, grid)
     if geometry is None:
         return ground
     geometry = shapely.intersection(shapely.make_valid(geometry), ground)
@@ -79,8 +79,8 @@ def _bounds(area: Area, labels: Labels | None, grid: Grid) -> Bounds:
     polygons = np.empty(0, dtype=object)
     if area.kind in HULLS:
         assert labels is not None
-        polygons = on_grid(read_labels(labels, grid.crs), grid)
-    bounds = area_bounds(area, labels, polygons, grid.crs)
+        polygons = on_grid(read_labels(labels, grid), grid)
+    bounds = area_bounds(area, labels, polygons, grid)
     assert bounds is not None
     return bounds
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-import geopandas
 import numpy as np
 import shapely
 from rasterio.features import rasterize
 
-from ..contract import Area, GeoSegError, Grid, Labels
+from ..contract import Area, GeoSegError, Grid, Labels, Problem
 from ..raster.grid import Bounds, Window, affine_of, grid_bounds, pixel_size
 from ..raster.sources import parse_crs
-from .features import in_crs, read_polygons
+from .features import Features, read_polygons
+from .placement import moved_to
 from .polygons import label_title
+from .shapes import valid
 
 MOST_CORNERS, HULL_CELLS = 50_000, 150
 """Corners up to which a concave hull follows them all; cells along the longer side of which each lends one beyond."""
@@ -34,8 +36,10 @@ def sentence_start(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def area_geometry(area: Area, polygons: np.ndarray, grid: Grid) -> shapely.Geometry | None:
-    """The area in the grid's CRS; None for all that the grid covers.
+def area_geometry(
+    area: Area, polygons: np.ndarray, grid: Grid
+) -> tuple[shapely.Geometry | None, tuple[Problem, ...]]:
+    """The area in the grid's CRS, None for all that the grid covers; and what there is to say of its layer.
 
     Args:
         area: what was asked for.
@@ -45,13 +49,15 @@ def area_geometry(area: Area, polygons: np.ndarray, grid: Grid) -> shapely.Geome
     Raises:
         GeoSegError: `labels_outside`, `area_outside`; as `read_polygons`.
     """
+    problems: tuple[Problem, ...] = ()
     if area.kind == "rasters":
-        return None
+        return None, problems
     frame = shapely.box(*grid_bounds(grid))
     if area.kind == "extent":
-        geometry = extent_geometry(area, grid.crs)
+        geometry = extent_geometry(area, grid)
     elif area.kind == "polygons":
-        geometry = shapely.union_all(read_area(area, grid.crs).geometry.array)
+        found = read_area(area, grid)
+        geometry, problems = shapely.union_all(valid(found.shapes)[0]), found.problems
     else:
         geometry = hull_geometry(polygons, grid, area.kind, area.ratio)
     geometry = shapely.intersection(shapely.make_valid(geometry), frame)
@@ -61,34 +67,33 @@ def area_geometry(area: Area, polygons: np.ndarray, grid: Grid) -> shapely.Geome
             f"{sentence_start(area_title(area))} lies outside the rasters.",
             "Choose another area, or check its CRS.",
         )
-    return geometry
+    return geometry, problems
 
 
-def read_area(area: Area, crs: str) -> geopandas.GeoDataFrame:
-    """The polygons of an area layer with their fields, in a CRS.
+def read_area(area: Area, on: Grid | str, fields: Sequence[str] = ()) -> Features:
+    """The polygons of an area layer with the values of fields, in the CRS of a grid, or in one.
 
     Raises:
         GeoSegError: as `read_polygons`; `no_polygons`.
     """
-    frame, _, _ = read_polygons(area.path, area.layer, area.layer or Path(area.path).stem, crs)
-    if not len(frame):
+    name = area.layer or Path(area.path).stem
+    found = read_polygons(area.path, area.layer, name, on, fields)
+    if not len(found):
         raise GeoSegError(
             "no_polygons",
             f"{sentence_start(area_title(area))} is empty: it has no polygon.",
             "Draw what is meant in it, or choose another layer.",
         )
-    return frame
+    return found
 
 
-def extent_geometry(area: Area, crs: str) -> shapely.Geometry:
-    """The extent of an area as a polygon in a CRS, its sides followed at 20 points."""
+def extent_geometry(area: Area, on: Grid | str) -> shapely.Geometry:
+    """The extent of an area as a polygon in the CRS of a grid, or in one; its sides are followed at 20 points."""
     assert area.extent is not None
     box = shapely.box(*area.extent)
     longest = max(area.extent[2] - area.extent[0], area.extent[3] - area.extent[1])
-    series = geopandas.GeoSeries(
-        [shapely.segmentize(box, longest / 20)], crs=parse_crs(area.extent_crs or crs)
-    )
-    return in_crs(series, parse_crs(crs)).iloc[0]
+    crs = parse_crs(area.extent_crs or (on if isinstance(on, str) else on.crs))
+    return moved_to(np.array([shapely.segmentize(box, longest / 20)], object), crs, on)[0]
 
 
 def hull_geometry(polygons: np.ndarray, grid: Grid, kind: str, ratio: float) -> shapely.Geometry:
@@ -106,7 +111,7 @@ def parts_on_grid(polygons: np.ndarray, grid: Grid) -> np.ndarray:
     Raises:
         GeoSegError: `labels_outside` if there is none.
     """
-    clipped = _clipped(_valid(polygons), shapely.box(*grid_bounds(grid)))
+    clipped = _clipped(valid(polygons)[0], shapely.box(*grid_bounds(grid)))
     if not len(clipped):
         raise GeoSegError(
             "labels_outside",
@@ -132,6 +137,7 @@ def _clipped(polygons: np.ndarray, frame: shapely.Geometry) -> np.ndarray:
     xmin, ymin, xmax, ymax = frame.bounds
     bounds = shapely.bounds(polygons)
     cut = (bounds[:, :2] < (xmin, ymin)).any(axis=1) | (bounds[:, 2:] > (xmax, ymax)).any(axis=1)
+    polygons = polygons.copy()
     polygons[cut] = shapely.intersection(polygons[cut], frame)
     return polygons[shapely.area(polygons) > 0]
 
@@ -153,16 +159,8 @@ def _corners(polygons: np.ndarray, grid: Grid) -> np.ndarray:
     return found
 
 
-def _valid(polygons: np.ndarray) -> np.ndarray:
-    """Copies that are valid after reprojection too."""
-    polygons = np.array(polygons, dtype=object)
-    invalid = ~shapely.is_valid(polygons)
-    polygons[invalid] = shapely.make_valid(polygons[invalid], method="structure", keep_collapsed=False)
-    return polygons
-
-
-def area_bounds(area: Area, labels: Labels | None, polygons: np.ndarray, crs: str) -> Bounds | None:
-    """Bounds, in a CRS, to which the grid can be cut; None for kind `rasters`.
+def area_bounds(area: Area, labels: Labels | None, polygons: np.ndarray, on: Grid | str) -> Bounds | None:
+    """Bounds, in the CRS of a grid, or in one, to which the grid can be cut; None for kind `rasters`.
 
     Raises:
         GeoSegError: as `read_area`.
@@ -170,9 +168,9 @@ def area_bounds(area: Area, labels: Labels | None, polygons: np.ndarray, crs: st
     if area.kind == "rasters":
         return None
     if area.kind == "extent":
-        found = extent_geometry(area, crs).bounds
+        found = extent_geometry(area, on).bounds
     elif area.kind == "polygons":
-        found = read_area(area, crs).total_bounds
+        found = shapely.total_bounds(read_area(area, on).shapes)
     else:
         found = shapely.total_bounds(polygons)
     xmin, ymin, xmax, ymax = (float(value) for value in found)
@@ -206,10 +204,3 @@ def burned(
 def window_box(grid: Grid, window: Window) -> shapely.Geometry:
     """The ground of a window as a box."""
     return shapely.box(*grid_bounds(grid, window))
-
-
-def inside_area(geometry: shapely.Geometry | None, grid: Grid, window: Window) -> np.ndarray:
-    """Boolean (rows, cols): pixels of a window whose centres lie in the area."""
-    if geometry is None:
-        return np.ones((window.height, window.width), bool)
-    return burned([(geometry, 1)], grid, window, 0) == 1

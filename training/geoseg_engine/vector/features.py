@@ -1,160 +1,113 @@
-"""Features of a file: read, repaired, without Z, reprojected on a copy."""
+"""Features of a layer, fit for use on a grid: repaired, without Z, in its CRS, where it has them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TypeVar
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
-import geopandas
 import numpy as np
-import pyogrio
 import pyproj
 import shapely
+from numpy.typing import NDArray
 
-from ..contract import GeoSegError
-from ..raster.crs import way_between
-from ..raster.sources import crs_text, crs_title, is_plain_file, lie_of_coordinates, parse_crs
+from ..contract import GeoSegError, Grid, Problem
+from ..raster.sources import (
+    LATITUDE_LIMIT,
+    LONGITUDE_LIMIT,
+    crs_text,
+    crs_title,
+    lie_of_coordinates,
+    parse_crs,
+)
+from .files import field_names, find_layer
+from .placement import moved_to
+from .reading import Column, Table, features_named, read_table
+from .reprojection import turn_of, wide_sides
+from .shapes import Shapes, polygons_of, valid
 
-Shapes = TypeVar("Shapes", geopandas.GeoSeries, geopandas.GeoDataFrame)
+
+@dataclass(frozen=True)
+class Features:
+    """Usable features of a layer.
+
+    Attributes:
+        shapes: in the CRS asked for.
+        numbers: of the features in their layer, as QGIS shows them.
+        columns: of the fields asked for.
+        repaired, skipped: how many geometries were made valid; how many features have none that can be used.
+        problems: what there is to say of the layer, as warnings.
+    """
+
+    shapes: Shapes
+    numbers: NDArray[np.int64]
+    columns: dict[str, Column]
+    repaired: int
+    skipped: int
+    problems: tuple[Problem, ...]
+
+    def __len__(self) -> int:
+        return len(self.shapes)
 
 
-def read_polygons(path: str, layer: str, name: str, crs: str) -> tuple[geopandas.GeoDataFrame, int, int]:
-    """Polygons of a file, valid, without Z, reprojected; curves become lines.
+def read_polygons(
+    path: str, layer: str, name: str, on: Grid | str, fields: Sequence[str] = (), own_crs: str = ""
+) -> Features:
+    """Polygons of a layer, valid, in two dimensions, reprojected; arcs become chords, collections the union of theirs.
 
     Args:
-        path, layer: file; an empty layer takes the first with polygons.
+        path, layer: file, or a source as QGIS writes it; an empty layer takes the only one of polygons.
         name: how to call the layer in a sentence.
-        crs: target CRS.
-
-    Returns:
-        The features that have polygons, how many were repaired, how many skipped.
+        on: the grid to use them on, or its CRS where there is none yet.
+        fields: whose values are wanted.
+        own_crs: replaces the file's own; empty keeps it.
 
     Raises:
-        GeoSegError: `file_missing`, `cannot_open`, `no_layer`, `not_polygons`, `no_crs`, `crs_lies`.
+        GeoSegError: `file_missing`, `cannot_open`, `no_layer`, `several_layers`, `not_polygons`, `no_field`,
+            `not_values`, `no_crs`, `crs_lies`, `no_way`.
     """
-    frame = _read(path, layer, name)
-    geometry = shapely.force_2d(np.asarray(frame.geometry.array, dtype=object))
-    present = ~(shapely.is_missing(geometry) | shapely.is_empty(geometry))
-    invalid = present & ~shapely.is_valid(geometry)
-    geometry[invalid] = shapely.make_valid(geometry[invalid], method="structure", keep_collapsed=False)
-    kinds = set(np.unique(shapely.get_type_id(geometry[present])).tolist())
-    if present.any() and not kinds & {3, 6, 7}:
+    table = _read(path, layer, name, fields, polygons=True)
+    whole, wrong = valid(table.shapes)
+    shapes = polygons_of(whole)
+    drawn = whole[~(shapely.is_missing(whole) | shapely.is_empty(whole))]
+    if len(drawn) and shapely.is_missing(shapes).all() and (shapely.get_dimensions(drawn) < 2).all():
         raise GeoSegError(
             "not_polygons",
-            f"Layer '{name}' holds {shapely.geometry.mapping(geometry[present][0])['type']} features, not polygons.",
+            f"Layer '{name}' holds {drawn[0].geom_type} features, not polygons.",
             "Choose a polygon layer.",
         )
-    for index in np.flatnonzero(present & (shapely.get_type_id(geometry) == 7)):
-        geometry[index] = polygonal(geometry[index])
-    usable = present & ~shapely.is_empty(geometry) & np.isin(shapely.get_type_id(geometry), (3, 6))
-    found = frame[usable].set_geometry(
-        geopandas.GeoSeries(list(geometry[usable]), crs=frame.crs, index=frame.index[usable])
-    )
-    return _reprojected(found, name, crs), int((invalid & usable).sum()), int((~usable).sum())
+    return _fit(table, shapes, wrong, "polygon", name, own_crs, on)
 
 
-@contextmanager
-def _refusals(path: str, name: str, layer: str = "") -> Iterator[None]:
-    """What stands in the way of reading a layer, as sentences; `layer` is what it is called in the file."""
-    if is_plain_file(path) and not Path(path).exists():
-        raise GeoSegError(
-            "file_missing",
-            f"The file of layer '{name}' does not exist: {path}",
-            "Was it moved or deleted? Choose the layer again.",
-        )
-    try:
-        yield
-    except (
-        pyogrio.errors.DataSourceError,
-        pyogrio.errors.DataLayerError,
-        pyogrio.errors.GeometryError,
-    ) as error:
-        refuse_layer(path, layer, error)
-        raise GeoSegError(
-            "cannot_open",
-            f"The engine cannot read layer '{name}': {path}",
-            "Export it as GeoPackage in QGIS and use that.",
-            str(error),
-        ) from error
+def read_features(
+    path: str,
+    layer: str,
+    name: str,
+    on: Grid | str,
+    fields: Sequence[str] = (),
+    own_crs: str = "",
+    margin: float = 0.0,
+) -> Features:
+    """Points, lines and polygons of a layer, as `read_polygons`; collections stay what they are.
 
-
-def refuse_layer(path: str, layer: str, error: Exception) -> None:
-    """Raise if what could not be read is a layer that the file does not have.
+    Args:
+        path, layer, name, on, fields, own_crs: as in `read_polygons`; an empty layer takes the only one with geometry.
+        margin: turns of longitude by which more than the grid is asked for, on each side.
 
     Raises:
-        GeoSegError: `no_layer`.
+        GeoSegError: as `read_polygons`.
     """
-    if not layer or not isinstance(error, pyogrio.errors.DataLayerError):
-        return
-    names = [str(name) for name, _ in pyogrio.list_layers(path)]
-    if layer not in names:
-        raise GeoSegError(
-            "no_layer",
-            f"There is no layer '{layer}' in {Path(path).name}; it has: {', '.join(names) or 'none'}.",
-            "Write the name of one of its layers, or none for the first.",
-        ) from error
+    table = _read(path, layer, name, fields)
+    shapes, wrong = valid(table.shapes)
+    return _fit(table, shapes, wrong, "geometry", name, own_crs, on, margin)
 
 
-def _read(path: str, layer: str, name: str, own_crs: str = "") -> geopandas.GeoDataFrame:
-    with _refusals(path, name, layer):
-        frame = pyogrio.read_dataframe(path, layer=layer or first_with_geometry(path))
-    if not isinstance(frame, geopandas.GeoDataFrame):
-        raise GeoSegError("not_polygons", f"Layer '{name}' has no geometry.", "Choose a polygon layer.")
-    if own_crs:
-        frame = frame.set_crs(parse_crs(own_crs), allow_override=True)
-    if frame.crs is None:
-        raise GeoSegError(
-            "no_crs",
-            f"Layer '{name}' has no coordinate reference system.",
-            "Set its CRS in QGIS (layer properties, Source).",
-        )
-    return frame
-
-
-def first_with_geometry(path: str) -> str | int:
-    layers = [(name, kind) for name, kind in pyogrio.list_layers(path) if kind is not None]
-    polygons = [name for name, kind in layers if "Polygon" in kind or "Surface" in kind]
-    return str((polygons or [name for name, _ in layers] or [0])[0]) if layers else 0
-
-
-def polygonal(geometry: shapely.Geometry) -> shapely.Geometry:
-    """The polygons in a collection as one multipolygon."""
-    parts = shapely.get_parts(shapely.get_parts(geometry))
-    return shapely.MultiPolygon(list(parts[shapely.get_type_id(parts) == 3]))
-
-
-def _reprojected(frame: geopandas.GeoDataFrame, name: str, crs: str) -> geopandas.GeoDataFrame:
-    target, own = parse_crs(crs), parse_crs(frame.crs.to_wkt())
-    if len(frame):
-        xmin, ymin, xmax, ymax = frame.total_bounds
-        reason = lie_of_coordinates(own, np.array([xmin, xmax]), np.array([ymin, ymax]))
-        if reason:
-            raise GeoSegError(
-                "crs_lies",
-                f"The coordinates of layer '{name}' do not fit its CRS {crs_title(crs_text(own))}: {reason}.",
-                "Assign the CRS in which the coordinates really are (layer properties, Source).",
-            )
-    try:
-        moved = in_crs(frame.set_crs(own, allow_override=True), target)
-    except GeoSegError as error:
-        raise GeoSegError(
-            error.code, f"Layer '{name}': {error.message}", error.hint, error.details
-        ) from error
-    finite = np.isfinite(moved.geometry.bounds.to_numpy()).all(axis=1) if len(moved) else np.ones(0, bool)
-    return moved[finite]
-
-
-def in_crs(shapes: Shapes, target: pyproj.CRS) -> Shapes:
-    """Geometries in another CRS; as they are where both are the same, be it a local one without a way to any other.
+def read_fields(path: str, layer: str, name: str, polygons: bool = False) -> tuple[str, ...]:
+    """Names of a layer's fields, without reading its features; `polygons` as in `find_layer`.
 
     Raises:
-        GeoSegError: `no_way`.
+        GeoSegError: as `find_layer`.
     """
-    if way_between(parse_crs(shapes.crs.to_wkt()), target) is None:
-        return shapes.set_crs(target, allow_override=True)
-    return shapes.to_crs(target)
+    return field_names(find_layer(path, layer, name, polygons), name)
 
 
 def refuse_field(fields: Collection[str], field: str, name: str) -> None:
@@ -171,44 +124,135 @@ def refuse_field(fields: Collection[str], field: str, name: str) -> None:
         )
 
 
-def layer_names(path: str, name: str) -> tuple[str, ...]:
-    """Names of the layers in a file.
+def _read(path: str, layer: str, name: str, fields: Sequence[str], polygons: bool = False) -> Table:
+    found = find_layer(path, layer, name, polygons)
+    if fields:
+        known = field_names(found, name)
+        for wanted in fields:
+            refuse_field(known, wanted, name)
+    return read_table(found, fields, name)
+
+
+def _fit(
+    table: Table,
+    shapes: Shapes,
+    wrong: NDArray[np.bool_],
+    what: str,
+    name: str,
+    own_crs: str,
+    on: Grid | str,
+    margin: float = 0.0,
+) -> Features:
+    """Features that can be used, in the CRS of the grid; what is left out or changed is said."""
+    own = _crs_of(table, name, own_crs)
+    present = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes))
+    lost = _out_of_range(shapes, present, own)
+    refuse_lie(shapes[present & ~lost], own, name)
+    kept = np.flatnonzero(present & ~lost)
+    problems = [*table.problems, *_wide_sides(shapes[kept], table.numbers[kept], own, on, name)]
+    try:
+        moved = moved_to(shapes[kept], own, on, margin)
+    except GeoSegError as error:
+        raise GeoSegError(
+            error.code, f"Layer '{name}': {error.message}", error.hint, error.details
+        ) from error
+    finite = np.isfinite(shapely.bounds(moved)).all(axis=1) | shapely.is_empty(moved)
+    lost[kept[~finite]] = True
+    kept, moved = kept[finite], moved[finite]
+    repaired = (wrong | table.mended)[kept]
+    problems += _left_out(
+        name, what, table.numbers[~present], table.numbers[lost], table.numbers[kept][repaired]
+    )
+    columns = {
+        title: Column([column.values[place] for place in kept.tolist()], column.kind)
+        for title, column in table.columns.items()
+    }
+    skipped = len(shapes) - len(kept)
+    return Features(moved, table.numbers[kept], columns, int(repaired.sum()), skipped, tuple(problems))
+
+
+def _crs_of(table: Table, name: str, own_crs: str) -> pyproj.CRS:
+    if not own_crs and not table.crs:
+        raise GeoSegError(
+            "no_crs",
+            f"Layer '{name}' has no coordinate reference system.",
+            "Set its CRS in QGIS (layer properties, Source).",
+        )
+    return parse_crs(own_crs or table.crs)
+
+
+def _out_of_range(shapes: Shapes, present: NDArray[np.bool_], own: pyproj.CRS) -> NDArray[np.bool_]:
+    """Features whose coordinates are no degrees though most of the layer's are."""
+    if not own.is_geographic:
+        return np.zeros(len(shapes), bool)
+    bounds = np.abs(shapely.bounds(shapes)) * 360 / turn_of(own)
+    with np.errstate(invalid="ignore"):
+        out = (bounds[:, ::2].max(axis=1) > LONGITUDE_LIMIT) | (bounds[:, 1::2].max(axis=1) > LATITUDE_LIMIT)
+    out &= present
+    return out if out.sum() < present.sum() / 2 else np.zeros(len(shapes), bool)
+
+
+def refuse_lie(shapes: Shapes, own: pyproj.CRS, name: str) -> None:
+    """Raise if the coordinates of a layer cannot belong to its CRS.
 
     Raises:
-        GeoSegError: `file_missing`, `cannot_open`.
+        GeoSegError: `crs_lies`.
     """
-    with _refusals(path, name):
-        return tuple(str(layer) for layer, _ in pyogrio.list_layers(path))
+    if not len(shapes):
+        return
+    xmin, ymin, xmax, ymax = shapely.total_bounds(shapes)
+    reason = lie_of_coordinates(own, np.array([xmin, xmax]), np.array([ymin, ymax]))
+    if reason:
+        raise GeoSegError(
+            "crs_lies",
+            f"The coordinates of layer '{name}' do not fit its CRS {crs_title(crs_text(own))}: {reason}.",
+            "Assign the CRS in which the coordinates really are (layer properties, Source).",
+        )
 
 
-def read_fields(path: str, layer: str, name: str) -> tuple[str, ...]:
-    """Names of a layer's fields, without reading its features.
+def _wide_sides(
+    shapes: Shapes, numbers: NDArray[np.int64], own: pyproj.CRS, on: Grid | str, name: str
+) -> list[Problem]:
+    wide = wide_sides(shapes, own, parse_crs(on if isinstance(on, str) else on.crs))
+    if not len(wide):
+        return []
+    return [
+        Problem(
+            "across_date_line",
+            f"Features of '{name}' that reach more than half around the earth from one corner to the next are taken as "
+            f"drawn: {len(wide)} ({features_named(numbers[wide])}).",
+            "Were they meant to cross the date line? Then split them there (Processing > Geodesic line split), or "
+            "count their longitudes beyond 180.",
+            "warning",
+        )
+    ]
 
-    Raises:
-        GeoSegError: `file_missing`, `cannot_open`.
-    """
-    with _refusals(path, name, layer):
-        return tuple(pyogrio.read_info(path, layer=layer or first_with_geometry(path))["fields"])
 
-
-def read_features(path: str, layer: str, name: str, crs: str, own_crs: str = "") -> geopandas.GeoDataFrame:
-    """Points, lines and polygons of a file, valid, without Z, reprojected; features without geometry are left out.
-
-    Args:
-        path, layer: file; an empty layer takes the first with polygons, else with any geometry.
-        name: how to call the layer in a sentence.
-        crs: target CRS.
-        own_crs: replaces the file's own; empty keeps it.
-
-    Raises:
-        GeoSegError: `file_missing`, `cannot_open`, `no_layer`, `not_polygons` (no geometry at all), `no_crs`,
-            `crs_lies`.
-    """
-    frame = _read(path, layer, name, own_crs)
-    geometry = shapely.force_2d(np.asarray(frame.geometry.array, dtype=object))
-    present = ~(shapely.is_missing(geometry) | shapely.is_empty(geometry))
-    invalid = present & ~shapely.is_valid(geometry)
-    geometry[invalid] = shapely.make_valid(geometry[invalid], method="structure", keep_collapsed=False)
-    present &= ~shapely.is_empty(geometry)
-    kept = geopandas.GeoSeries(list(geometry[present]), crs=frame.crs, index=frame.index[present])
-    return _reprojected(frame[present].set_geometry(kept), name, crs)
+def _left_out(
+    name: str, what: str, nothing: NDArray[np.int64], lost: NDArray[np.int64], repaired: NDArray[np.int64]
+) -> list[Problem]:
+    said = (
+        (
+            "no_geometry",
+            nothing,
+            f"Features of '{{}}' without a usable {what} are left out",
+            "Delete or redraw them.",
+        ),
+        (
+            "no_place",
+            lost,
+            "Features of '{}' whose coordinates have no place in the CRS of the rasters are left out",
+            "Look at their coordinates.",
+        ),
+        (
+            "invalid_geometry",
+            repaired,
+            "Features of '{}' whose geometry is invalid are repaired on a copy",
+            "Look at them with Vector > Geometry Tools > Check Validity.",
+        ),
+    )
+    return [
+        Problem(code, f"{text.format(name)}: {len(numbers)} ({features_named(numbers)}).", hint, "warning")
+        for code, numbers, text, hint in said
+        if len(numbers)
+    ]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import geopandas
 import pyogrio
 import pyproj
 from pyogrio.errors import DataLayerError, DataSourceError
+from pyogrio.util import vsi_path
 from pyproj.enums import WktVersion
 
 from ..outputs import write_error
@@ -52,14 +57,32 @@ def write_layer(
     """
     frame = frame.set_crs(WholeCRS(frame.crs), allow_override=True)
     try:
-        pyogrio.write_dataframe(
-            frame,
-            path,
-            layer=layer,
-            driver="GPKG",
-            append=append,
-            geometry_type=geometry_type,
-            dataset_options=None if append else {"VERSION": VERSION},
-        )
+        with _plainly_named(path) as plain:
+            pyogrio.write_dataframe(
+                frame,
+                plain,
+                layer=layer,
+                driver="GPKG",
+                append=append,
+                geometry_type=geometry_type,
+                dataset_options=None if append else {"VERSION": VERSION},
+            )
     except (DataLayerError, DataSourceError) as error:
         raise write_error(path, error) from error
+
+
+@contextmanager
+def _plainly_named(path: Path) -> Iterator[Path]:
+    """A file for pyogrio to write: under a name of its own where it would read another one out of the path.
+
+    It takes what stands before `!` for an archive, and drops what stands behind `;`.
+    """
+    if vsi_path(str(path)) == str(path):
+        yield path
+        return
+    with TemporaryDirectory() as folder:
+        plain = Path(folder) / "layers.gpkg"
+        if path.exists():
+            shutil.move(path, plain)
+        yield plain
+        shutil.move(plain, path)

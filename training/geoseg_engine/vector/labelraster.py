@@ -7,22 +7,22 @@ from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree
 
-import geopandas
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 
-from ..contract import GeoSegError, LabelClass, Source
-from ..raster.grid import grid_bounds, windows
+from ..contract import GeoSegError, Grid, LabelClass, Source
+from ..raster.grid import Window, grid_bounds, windows
 from ..raster.sources import open_source, parse_crs, source_grid, title
 from ..raster.values import raster_values
 from ..raster.virtual import virtual_bands
 from ..raster.writer import read_classes
-from .features import in_crs
 from .legend import MOST_CLASSES, PALETTE, value_text
+from .placement import in_another_turn, moved_to, other_turn
 
 SCAN_PX = 2048
+WIDE = ("int64", "uint64")
 COUNTED_BELOW = 65_536
 VALUE_USAGES, NAME_USAGE, COLOR_USAGES = ("5", "3"), "2", ("6", "7", "8")
 """What a column of GDAL's raster attribute table is for: the value itself or the least, the name, red, green, blue."""
@@ -36,47 +36,67 @@ class RasterClasses:
 
     Attributes:
         source: the raster; its first band counts.
-        values: every value that occurs, ascending.
+        values: every value that occurs, ascending; whole numbers of 64 bits as such.
         known: a class for each of them, with the raster's own names and colours.
         footprint: its ground in the CRS asked for.
     """
 
     source: Source
-    values: NDArray[np.float64]
+    values: NDArray[Any]
     known: tuple[LabelClass, ...]
     footprint: shapely.Geometry
 
 
-def read_raster_classes(source: Source, crs: str = "") -> RasterClasses:
+def read_raster_classes(source: Source, on: Grid | str = "") -> RasterClasses:
     """Look at every pixel of a label raster for its values; names from its categories, colours from its palette.
 
     Args:
         source: the raster.
-        crs: of the footprint; empty is the raster's own.
+        on: the grid to use it on, or the CRS of its footprint; empty is the raster's own.
 
     Raises:
-        GeoSegError: as `open_source`; `too_many_classes`, `no_labels` if no pixel has a value.
+        GeoSegError: as `open_source`; `other_turn`, `too_many_classes`, `no_labels` if no pixel has a value.
     """
     with open_source(source, classes=True) as dataset:
-        values = _distinct(source, dataset)
         own = source_grid(source, dataset)
+        if isinstance(on, Grid) and in_another_turn(own, on):
+            raise other_turn(title(source), ["the rasters"])
+        values = _distinct(source, dataset)
         known = _known(dataset, values)
     xmin, ymin, xmax, ymax = grid_bounds(own)
     box = shapely.segmentize(shapely.box(xmin, ymin, xmax, ymax), max(xmax - xmin, ymax - ymin) / 20)
-    footprint = in_crs(geopandas.GeoSeries([box], crs=parse_crs(own.crs)), parse_crs(crs or own.crs)).iloc[0]
+    footprint = moved_to(np.array([box], object), parse_crs(own.crs), on or own.crs)[0]
     return RasterClasses(source, values, known, footprint)
 
 
-def _distinct(source: Source, dataset: Any) -> NDArray[np.float64]:
-    found = np.empty(0)
+def class_values(source: Source, dataset: Any, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Values of a label raster in a window inside it, and which pixels have one.
+
+    Returns:
+        (rows, cols) float64, or whole numbers of 64 bits where float64 would make two of them one; boolean of that
+        shape.
+
+    Raises:
+        GeoSegError: `cannot_read`.
+    """
+    values = raster_values(source, dataset, [1], window)[0]
+    known = np.isfinite(values)
+    if dataset.dtypes[0] in WIDE and dataset.scales[0] == 1 and dataset.offsets[0] == 0:
+        return dataset.read(1, window=window.rasterio), known
+    return values, known
+
+
+def _distinct(source: Source, dataset: Any) -> NDArray[Any]:
+    found: NDArray[Any] | None = None
     for window in windows(source_grid(source, dataset), SCAN_PX):
-        values = raster_values(source, dataset, [1], window)[0]
-        values = values[np.isfinite(values)]
+        values, known = class_values(source, dataset, window)
+        values = values[known]
         if not len(values):
             continue
         small = values.min() >= 0 and values.max() < COUNTED_BELOW and (values % 1 == 0).all()
         fresh = np.flatnonzero(np.bincount(values.astype(np.int64))) if small else np.unique(values)
-        found = np.union1d(found, fresh)
+        fresh = fresh.astype(values.dtype)
+        found = fresh if found is None else np.union1d(found, fresh)
         if len(found) > MOST_CLASSES:
             raise GeoSegError(
                 "too_many_classes",
@@ -84,7 +104,7 @@ def _distinct(source: Source, dataset: Any) -> NDArray[np.float64]:
                 f"{found[1]:g}, {found[2]:g}, …).",
                 "Choose a raster whose values are classes, or classify it first.",
             )
-    if not len(found):
+    if found is None:
         raise GeoSegError(
             "no_labels",
             f"No pixel of label raster '{title(source)}' has a value.",
@@ -93,19 +113,19 @@ def _distinct(source: Source, dataset: Any) -> NDArray[np.float64]:
     return found
 
 
-def _known(dataset: Any, values: NDArray[np.float64]) -> tuple[LabelClass, ...]:
+def _known(dataset: Any, values: NDArray[Any]) -> tuple[LabelClass, ...]:
     """A class for each value that occurs."""
-    ours = {float(item.id): item for item in read_classes(dataset)}
+    ours = {item.id: item for item in read_classes(dataset)}
     names, colors = _described(dataset)
     if dataset.colorinterp[0] == ColorInterp.palette:
         palette = dataset.colormap(1)
-        colors = {float(value): _hex(palette[value][:3]) for value in palette} | colors
+        colors = {value: _hex(palette[value][:3]) for value in palette} | colors
     classes = []
-    for place, value in enumerate(values):
-        text = value_text(float(value))
-        own = ours.get(float(value))
-        name = own.name if own else names.get(float(value), "")
-        color = own.color if own else colors.get(float(value), PALETTE[place % len(PALETTE)])
+    for place, value in enumerate(values.tolist()):
+        text = value_text(value)
+        own = ours.get(value)
+        name = own.name if own else names.get(value, "")
+        color = own.color if own else colors.get(value, PALETTE[place % len(PALETTE)])
         classes.append(LabelClass(0, name or text, text, color))
     return tuple(classes)
 
@@ -114,7 +134,7 @@ def _described(dataset: Any) -> tuple[dict[float, str], dict[float, str]]:
     """Names and colours by value from category names and the attribute table."""
     band = virtual_bands(dataset)[0]
     categories = band.findall("CategoryNames/Category")
-    names = {float(value): item.text.strip() for value, item in enumerate(categories) if item.text}
+    names: dict[float, str] = {value: item.text.strip() for value, item in enumerate(categories) if item.text}
     colors: dict[float, str] = {}
     for value, name, color in _table(band):
         names[value] = name or names.get(value, "")
@@ -138,11 +158,16 @@ def _table(band: ElementTree.Element) -> Iterator[tuple[float, str, str]]:
     for place, row in enumerate(table.findall("Row")):
         cells = [cell.text or "" for cell in row.findall("F")]
         try:
-            value = float(cells[value_at]) if value_at is not None else float(place)
+            value = _number(cells[value_at]) if value_at is not None else place
             color = _hex([int(float(cells[at])) for at in color_at if at is not None])
         except (ValueError, IndexError):
             continue
         yield value, cells[name_at].strip() if name_at is not None else "", color
+
+
+def _number(text: str) -> float:
+    """A number of a table; whole ones exactly."""
+    return int(text) if text.strip().lstrip("-").isdecimal() else float(text)
 
 
 def _column(fields: list[tuple[str, str]], usages: tuple[str, ...], names: tuple[str, ...]) -> int | None:

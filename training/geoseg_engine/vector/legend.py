@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
+import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-import pandas
 
 from ..contract import GeoSegError, LabelClass, Labels, Problem, counted
 
@@ -24,6 +27,11 @@ PALETTE = (
     "#e41a1c", "#377eb8", "#4daf4a", "#984ea3", "#ff7f00", "#a65628", "#f781bf", "#17becf", "#bcbd22", "#1b9e77",
 )  # fmt: skip
 BACKGROUND = LabelClass(0, "background", "", "#d9d9d9")
+WHOLE_NUMBER = re.compile(r"[+-]?\d+(\.0*)?")
+PLAIN_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)")
+"""A word that is put in order as a number; `1e5`, `0x10`, `1_1`, `1,5`, `inf` and `nan` are not."""
+
+NUMBER = re.compile(PLAIN_NUMBER.pattern + r"([eE][+-]?\d{1,3})?")
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,7 @@ class Valued:
         color: of the class of a layer that is one class.
         known: names and colours that the layer itself gives to its values, in order; empty if it gives none.
         things: what has the values.
+        numeric: the values are numbers; texts are words, whatever they look like.
     """
 
     name: str
@@ -45,6 +54,22 @@ class Valued:
     color: str = ""
     known: tuple[LabelClass, ...] = ()
     things: str = "polygons"
+    numeric: bool = False
+
+    @cached_property
+    def texts(self) -> list[str | None]:
+        """The values as texts, None for NULL."""
+        return [None if is_null(value) else value_text(value) for value in self.values or ()]
+
+    @cached_property
+    def different(self) -> list[str]:
+        """The different texts, numbers first and by size."""
+        number = NUMBER if self.numeric else PLAIN_NUMBER
+
+        def place(text: str) -> tuple[int, float, str]:
+            return (0, _exact(text), text) if number.fullmatch(text) else (1, 0, text)
+
+        return sorted({text for text in self.texts if text is not None}, key=place)
 
 
 def classes_of(
@@ -79,78 +104,116 @@ def classes_of(
             place = 0 if number == 0 else _place_by_name(legend, layer.name)
             ids.append(np.array([id_of_place[place]], np.int32))
             continue
-        lookup = Lookup(labels, legend, by_name=number > 0)
-        known = {value: lookup.place(value) for value in set(layer.values)}
-        places = [known[value] for value in layer.values]
+        lookup = Lookup(legend, excluded_of(labels, layer), layer.numeric, by_name=number > 0)
+        known = {text: lookup.place(text) for text in (None, *layer.different)}
+        places = [known[text] for text in layer.texts]
         found = np.array([place if place < 0 else id_of_place[place] for place in places], np.int32)
         ids.append(found)
         problems += _class_problems(layer, found)
-    return classes, ids, problems
+    return classes, ids, [*_not_excluded(labels, layers), *problems]
 
 
 class Lookup:
-    """Finds the place of a value in a legend; text and numbers are compared without regard to how they are written."""
+    """Finds the place of a value in a legend.
 
-    def __init__(self, labels: Labels, legend: list[LabelClass], by_name: bool = False) -> None:
-        """Index the legend by values, merged values and, if asked for, names."""
-        self._excluded = {_number_text(text) for text in labels.excluded}
+    Words are compared as they are written, else without regard to case where that is one class; numbers by what they
+    mean, so `1.0` and `01` of a legend are the number 1 of a field.
+    """
+
+    def __init__(
+        self,
+        legend: list[LabelClass],
+        excluded: frozenset[str] = frozenset(),
+        numeric: bool = False,
+        by_name: bool = False,
+    ) -> None:
+        """Index the legend by values, merged values and, if asked for, names.
+
+        Args:
+            legend: classes in order.
+            excluded: values, as `excluded_of` finds them.
+            numeric: the values that will be looked for are numbers.
+            by_name: the name of a class stands for it too.
+        """
+        self._key = key_of(numeric)
+        self._excluded = excluded
         self._by_text: dict[str, int] = {}
         for place, item in enumerate(legend):
             for text in (item.value, *item.also):
                 self._by_text.setdefault(value_text(text), place)
-        counts = Counter(_number_text(text) for text in self._by_text)
-        self._by_number = {
-            _number_text(text): place
-            for text, place in self._by_text.items()
-            if counts[_number_text(text)] == 1
+        counts = Counter(self._key(text) for text in self._by_text)
+        self._by_key = {
+            self._key(text): place for text, place in self._by_text.items() if counts[self._key(text)] == 1
         }
         if by_name:
             for place, item in enumerate(legend):
-                self._by_number.setdefault(_number_text(item.name.strip()), place)
+                self._by_key.setdefault(self._key(item.name.strip()), place)
 
     def place(self, value: Any) -> int:
         """Place in the legend, UNKNOWN_CLASS or EXCLUDED."""
         if is_null(value):
             return UNKNOWN_CLASS
         text = value_text(value)
-        if _number_text(text) in self._excluded:
+        if text in self._excluded:
             return EXCLUDED
-        return self._by_text.get(text, self._by_number.get(_number_text(text), UNKNOWN_CLASS))
+        return self._by_text.get(text, self._by_key.get(self._key(text), UNKNOWN_CLASS))
+
+
+def excluded_of(labels: Labels, layer: Valued) -> frozenset[str]:
+    """The values of a layer that the user left out: those written so, else those that are the same by their key."""
+    texts, key = set(layer.different), key_of(layer.numeric)
+    found: set[str] = set()
+    for wanted in map(value_text, labels.excluded):
+        found |= {wanted} & texts or {text for text in texts if key(text) == key(wanted)}
+    return frozenset(found)
 
 
 def is_null(value: Any) -> bool:
-    """Whether a field is NULL: missing, or text without a letter."""
-    return bool(pandas.isna(value)) or (isinstance(value, str) and not value.strip())
+    """Whether a field is NULL: missing, no number, text without a letter, or a list of nothing else."""
+    if isinstance(value, (list, tuple)):
+        return all(is_null(item) for item in value)
+    if isinstance(value, str):
+        return not value.strip()
+    return value is None or (isinstance(value, (float, np.floating)) and math.isnan(value))
 
 
 def value_text(value: Any) -> str:
-    """A field value as text; whole numbers without a decimal point."""
+    """A field value as text: whole numbers without a decimal point, of a list its items, objects as JSON."""
     if isinstance(value, (bool, np.bool_)):
         return str(bool(value)).lower()
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         return str(int(value))
+    if isinstance(value, (list, tuple)):
+        return ", ".join(value_text(item) for item in value if not is_null(item))
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False, sort_keys=True)
     return str(value).strip()
 
 
-def distinct(values: Iterable[Any]) -> list[str]:
-    """The different values as text, numbers first and by size; NULL left out."""
-    return sorted({value_text(value) for value in values if not is_null(value)}, key=_sort_key)
+def number_of(value: Any) -> float:
+    """A field's value as a number; NaN for a word, as `1,5`, `0x10` and `inf` are."""
+    if isinstance(value, str):
+        return float(value) if NUMBER.fullmatch(value.strip()) else math.nan
+    return float(value) if isinstance(value, (int, float)) else math.nan
 
 
-def _number_text(text: str) -> str:
-    """`1.0` and `01` as `1`; other text as it is, without regard to case."""
-    try:
-        number = float(text)
-    except ValueError:
-        return text.casefold()
-    return str(int(number)) if math.isfinite(number) and number.is_integer() else str(number)
+def key_of(numeric: bool) -> Callable[[str], str]:
+    """What makes two texts one value: numbers by what they mean, words without regard to case."""
+    return _number_key if numeric else _word_key
 
 
-def _sort_key(text: str) -> tuple[int, float, str]:
-    try:
-        return 0, float(text), text
-    except ValueError:
-        return 1, 0.0, text
+def _word_key(text: str) -> str:
+    return unicodedata.normalize("NFC", text).casefold()
+
+
+def _number_key(text: str) -> str:
+    """`1.0`, `01` and `1e0` as `1`, exact at any size; text that is no number without regard to case."""
+    return value_text(_exact(text)) if NUMBER.fullmatch(text) else _word_key(text)
+
+
+def _exact(text: str) -> float:
+    """A text that is a number; a whole one as such, whatever its size."""
+    return int(text.partition(".")[0]) if WHOLE_NUMBER.fullmatch(text) else float(text)
 
 
 def _legend(labels: Labels, layer: Valued) -> list[LabelClass]:
@@ -160,8 +223,8 @@ def _legend(labels: Labels, layer: Valued) -> list[LabelClass]:
     if labels.classes:
         return list(labels.classes)
     if layer.known:
-        excluded = Lookup(labels, [])
-        return [item for item in layer.known if excluded.place(item.value) != EXCLUDED]
+        excluded = excluded_of(labels, layer)
+        return [item for item in layer.known if item.value not in excluded]
     return _new_classes(labels, [], layer)
 
 
@@ -175,8 +238,8 @@ def _joining(labels: Labels, legend: list[LabelClass], layer: Valued) -> list[La
 
 
 def _new_classes(labels: Labels, legend: list[LabelClass], layer: Valued) -> list[LabelClass]:
-    lookup = Lookup(labels, legend, by_name=True)
-    found = [text for text in distinct(layer.values or []) if lookup.place(text) == UNKNOWN_CLASS]
+    lookup = Lookup(legend, excluded_of(labels, layer), layer.numeric, by_name=True)
+    found = [text for text in layer.different if lookup.place(text) == UNKNOWN_CLASS]
     if len(found) > MOST_CLASSES:
         raise _too_many(layer, len(found))
     return [
@@ -212,12 +275,32 @@ def _too_many(layer: Valued, count: int) -> GeoSegError:
     )
 
 
+def _not_excluded(labels: Labels, layers: list[Valued]) -> list[Problem]:
+    """Values to be left out that no layer has."""
+    keys = [{key_of(layer.numeric)(text) for text in layer.different} for layer in layers]
+    missing = [
+        text
+        for text in map(value_text, labels.excluded)
+        if not any(key_of(layer.numeric)(text) in known for layer, known in zip(layers, keys, strict=True))
+    ]
+    if not missing:
+        return []
+    return [
+        Problem(
+            "nothing_excluded",
+            f"Nothing has the value {', '.join(repr(text) for text in missing[:6])} that was to be left out.",
+            "Write it as the field has it; texts that look like numbers are compared letter by letter.",
+            "warning",
+        )
+    ]
+
+
 def _class_problems(layer: Valued, ids: np.ndarray) -> list[Problem]:
     assert layer.values is not None
     problems = []
     whole = f"{counted(len(layer.values), layer.things[:-1])} of '{layer.name}'"
-    unknown = [layer.values[place] for place in np.flatnonzero(ids == UNKNOWN_CLASS)]
-    nulls = sum(is_null(value) for value in unknown)
+    unknown = [layer.texts[place] for place in np.flatnonzero(ids == UNKNOWN_CLASS)]
+    nulls = unknown.count(None)
     if nulls:
         problems.append(
             Problem(
@@ -228,7 +311,7 @@ def _class_problems(layer: Valued, ids: np.ndarray) -> list[Problem]:
                 "warning",
             )
         )
-    strange = Counter(value_text(value) for value in unknown if not is_null(value))
+    strange = Counter(text for text in unknown if text is not None)
     if strange:
         most = ", ".join(f"'{text}' ({count})" for text, count in strange.most_common(6))
         problems.append(

@@ -7,12 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..contract import GeoSegError, LabelClass, LabelLayer, Labels, Problem, Source, counted
-from .features import read_polygons, refuse_field
+from ..contract import GeoSegError, Grid, LabelClass, LabelLayer, Labels, Problem, Source
+from .features import Features, read_polygons
 from .labelraster import RasterClasses, read_raster_classes
-from .legend import Valued, classes_of, is_null
-
-__all__ = ["LabelPolygons", "is_null", "label_title", "read_labels"]
+from .legend import Valued, classes_of
 
 
 @dataclass(frozen=True)
@@ -44,76 +42,53 @@ def label_title(labels: Labels | LabelLayer) -> str:
     return labels.name or labels.layer or Path(labels.path).stem
 
 
-def read_labels(labels: Labels, crs: str) -> LabelPolygons:
+def read_labels(labels: Labels, on: Grid | str) -> LabelPolygons:
     """Read label polygons with their classes; whatever had to be repaired or left out is a warning.
+
+    Args:
+        labels: what was asked for.
+        on: the grid to use them on, or its CRS where there is none yet.
 
     Raises:
         GeoSegError: as `read_polygons`; `no_field`, `no_polygons`, `too_many_classes`; as `read_raster_classes`.
     """
     if labels.kind == "raster":
-        return _read_raster(labels, crs)
+        return _read_raster(labels, on)
     layers: list[Valued] = []
-    geometries: list[np.ndarray] = []
-    problems: list[Problem] = []
-    total_repaired = total_skipped = 0
+    read: list[Features] = []
     drawn: tuple[Labels | LabelLayer, ...] = (labels, *labels.more)
     for layer in drawn:
         name = label_title(layer)
-        frame, repaired, skipped = read_polygons(layer.path, layer.layer, name, crs)
-        if layer.class_field:
-            refuse_field(frame.columns.drop(frame.geometry.name), layer.class_field, name)
-        if not len(frame):
+        fields = [layer.class_field] if layer.class_field else []
+        found = read_polygons(layer.path, layer.layer, name, on, fields)
+        if not len(found):
             raise GeoSegError(
                 "no_polygons", f"Layer '{name}' has no polygon.", "Draw polygons, or choose another layer."
             )
-        values = frame[layer.class_field].tolist() if layer.class_field else None
+        values = found.columns[layer.class_field] if layer.class_field else None
         color = layer.color if isinstance(layer, LabelLayer) else ""
-        layers.append(Valued(name, values, layer.class_field, color))
-        geometries.append(np.asarray(frame.geometry.array, dtype=object))
-        problems += _geometry_problems(name, repaired, skipped)
-        total_repaired, total_skipped = total_repaired + repaired, total_skipped + skipped
-    classes, found, said = classes_of(labels, layers)
-    ids = [np.broadcast_to(ids, len(shapes)) for ids, shapes in zip(found, geometries, strict=True)]
+        layers.append(
+            Valued(name, values.values, layer.class_field, color, numeric=values.numeric)
+            if values
+            else Valued(name, None, "", color)
+        )
+        read.append(found)
+    classes, ids, said = classes_of(labels, layers)
     return LabelPolygons(
-        np.concatenate(geometries),
-        np.concatenate(ids),
+        np.concatenate([found.shapes for found in read]),
+        np.concatenate([np.broadcast_to(one, len(found)) for one, found in zip(ids, read, strict=True)]),
         classes,
-        total_repaired,
-        total_skipped,
-        (*problems, *said),
+        sum(found.repaired for found in read),
+        sum(found.skipped for found in read),
+        (*(problem for found in read for problem in found.problems), *said),
         labels,
     )
 
 
-def _read_raster(labels: Labels, crs: str) -> LabelPolygons:
+def _read_raster(labels: Labels, on: Grid | str) -> LabelPolygons:
     name = label_title(labels)
-    raster = read_raster_classes(Source("labels", labels.path, name), crs)
-    layer = Valued(name, raster.values.tolist(), known=raster.known, things="values")
+    raster = read_raster_classes(Source("labels", labels.path, name), on)
+    layer = Valued(name, raster.values.tolist(), known=raster.known, things="values", numeric=True)
     classes, (ids,), problems = classes_of(replace(labels, more=()), [layer])
     footprint = np.array([raster.footprint], object)
     return LabelPolygons(footprint, ids, classes, problems=tuple(problems), labels=labels, raster=raster)
-
-
-def _geometry_problems(name: str, repaired: int, skipped: int) -> list[Problem]:
-    problems = []
-    if skipped:
-        problems.append(
-            Problem(
-                "no_geometry",
-                f"{counted(skipped, 'feature')} of '{name}' without a polygon {'is' if skipped == 1 else 'are'} left "
-                "out.",
-                "Draw their polygons, or leave them: they do not count.",
-                "warning",
-            )
-        )
-    if repaired:
-        problems.append(
-            Problem(
-                "invalid_geometry",
-                f"{counted(repaired, 'polygon')} of '{name}' {'is' if repaired == 1 else 'are'} invalid "
-                "(self-crossing) and repaired on a copy.",
-                "Look at them with Vector > Geometry Tools > Check Validity.",
-                "warning",
-            )
-        )
-    return problems
