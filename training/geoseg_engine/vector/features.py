@@ -120,7 +120,9 @@ def refuse_field(fields: Collection[str], field: str, name: str) -> None:
         raise GeoSegError(
             "no_field",
             f"Layer '{name}' has no field '{field}'." if field else f"No field of layer '{name}' is chosen.",
-            f"Choose one of: {', '.join(map(str, fields)) or 'it has no fields'}.",
+            f"Choose one of: {', '.join(map(str, fields))}."
+            if fields
+            else "It has no fields at all: get the file again with its table (of a shapefile, the .dbf).",
         )
 
 
