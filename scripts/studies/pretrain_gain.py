@@ -1,6 +1,6 @@
 """What pretraining without labels is worth where labels are few: the same training with and without it, several seeds.
 
-Run with the engine's Python: `python scripts/pretrain_gain.py DATA [CASE …] [--share 0.02] [--seeds 1 2 3]`.
+Run with the engine's Python: `python scripts/studies/pretrain_gain.py DATA [CASE …] [--share 0.02] [--seeds 1 2 3]`.
 Of the training labels a share is kept, in whole squares of the size of a tile; validation and test keep theirs. Every
 training has the same number of steps. Prints a table of the test IoU: mean and standard deviation over the seeds;
 labels, pretraining and training all change with the seed. Finished runs in the output folder are kept.
@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import rasterio
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "training"), str(ROOT / "scripts")]
 
 from comparison_cases import comparisons, prepare  # noqa: E402

@@ -1,6 +1,6 @@
 """Run the demo's whole path through QGIS on real layers, and print a table for docs/real-data.md.
 
-`python scripts/real_cases.py DATA [CASE …] [--out build/real]`, in the engine environment. DATA is a folder that
+`python scripts/studies/real_cases.py DATA [CASE …] [--out build/real]`, in the engine environment. DATA is a folder that
 holds the cases' folders; nothing in it is changed. Each case leaves what `make demo` leaves, in a folder of its own.
 """
 
@@ -18,7 +18,7 @@ import geopandas
 import rasterio
 from shapely.geometry import box
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "training"))
 from geoseg_engine.vector.geopackage import write_layer
 
 DEMO = Path(__file__).with_name("demo.py")

@@ -1,6 +1,6 @@
 """Prepare every real case, from files to tiles, and write what was made of each to docs/real-data.md.
 
-Run with the engine's Python: `python scripts/prepare_cases.py DATA [CASE …] [--docs FILE]`. Nothing is trained. The
+Run with the engine's Python: `python scripts/studies/prepare_cases.py DATA [CASE …] [--docs FILE]`. Nothing is trained. The
 awkward rasters are opened one by one, and stacked or refused.
 """
 
@@ -15,7 +15,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "training"), str(ROOT / "scripts")]
 
 import numpy as np  # noqa: E402
@@ -41,7 +41,7 @@ from geoseg_engine.raster.sources import all_bands  # noqa: E402
 from geoseg_engine.run import guarding_errors, work  # noqa: E402
 from geoseg_engine.stacking.reader import open_stack  # noqa: E402
 
-MARKS = ("<!-- preparation: written by scripts/prepare_cases.py -->", "<!-- end of preparation -->")
+MARKS = ("<!-- preparation: written by scripts/studies/prepare_cases.py -->", "<!-- end of preparation -->")
 NO_DATA_FILES = (
     ".txt",
     ".md",

@@ -1,6 +1,6 @@
 """Compare models on the real cases, as `geoseg compare` does for a user, and write the tables to docs/real-data.md.
 
-Run with the engine's Python: `python scripts/compare_cases.py DATA [CASE …] [--seeds 1 2 3] [--docs FILE]`.
+Run with the engine's Python: `python scripts/studies/compare_cases.py DATA [CASE …] [--seeds 1 2 3] [--docs FILE]`.
 Finished runs in the output folder are kept, so an interrupted comparison goes on where it stopped. Nothing is tuned
 by hand: every model is trained in the automatic mode; the split is the one that others have used.
 """
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "training"), str(ROOT / "scripts")]
 
 from comparison_cases import Comparison, comparisons, prepare  # noqa: E402
@@ -24,7 +24,7 @@ from geoseg_engine.contract import VIEWS, BandSet, CompareJob, Contender, Forest
 from geoseg_engine.run import work  # noqa: E402
 
 Named = TypeVar("Named", Contender, BandSet)
-MARKS = ("<!-- comparison: written by scripts/compare_cases.py -->", "<!-- end of comparison -->")
+MARKS = ("<!-- comparison: written by scripts/studies/compare_cases.py -->", "<!-- end of comparison -->")
 CONTENDERS = (
     Contender("random forest", baseline=ForestJob("")),
     Contender("random forest, texture", baseline=ForestJob("", texture_px=(3, 7))),

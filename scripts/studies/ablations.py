@@ -1,6 +1,6 @@
 """What each default of the automatic mode is worth: one setting changed at a time, on real cases, several seeds.
 
-Run with the engine's Python: `python scripts/ablations.py DATA [CASE …] [--seeds 1 2 3] [--steps 300] [--docs FILE]`.
+Run with the engine's Python: `python scripts/studies/ablations.py DATA [CASE …] [--seeds 1 2 3] [--steps 300] [--docs FILE]`.
 Every run has the same number of steps, the same small network and crops and no time limit, so that only the setting
 differs; the epoch is chosen on the validation split and judged on the test split. Finished runs in the output folder
 are kept.
@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "training"), str(ROOT / "scripts")]
 
 from compare_cases import write_section  # noqa: E402
@@ -26,7 +26,7 @@ from geoseg_engine.channel import Channel  # noqa: E402
 from geoseg_engine.contract import EvaluateJob, TrainJob  # noqa: E402
 from geoseg_engine.run import work  # noqa: E402
 
-MARKS = ("<!-- ablations: written by scripts/ablations.py -->", "<!-- end of ablations -->")
+MARKS = ("<!-- ablations: written by scripts/studies/ablations.py -->", "<!-- end of ablations -->")
 CASES = ("orthoseg_fields", "opengeos_dem_buildings", "runopt_debrisflow_dem")
 EPOCHS = 6
 WIDTH = 8

@@ -1,6 +1,6 @@
 """What mirror images, turns and passes of dropout are worth: test scores of finished runs with each of them.
 
-Run with the engine's Python: `python scripts/view_gain.py RUN [RUN …] [--passes 10]`, each RUN a folder with model.onnx
+Run with the engine's Python: `python scripts/studies/view_gain.py RUN [RUN …] [--passes 10]`, each RUN a folder with model.onnx
 and job.json. Prints a table: mean IoU on the run's own test split, and the time of every row over that of the first.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "training")]
 
 from geoseg_engine.contract import IGNORE, GeoSegError  # noqa: E402

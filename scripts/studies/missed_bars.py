@@ -2,12 +2,12 @@
 
 Run with the engine's Python, after `compare_cases.py`:
 
-`python scripts/missed_bars.py shares FOLDER RUN [RUN …]` – FOLDER of a case, names of finished runs below
+`python scripts/studies/missed_bars.py shares FOLDER RUN [RUN …]` – FOLDER of a case, names of finished runs below
 `comparison_test/runs`, whose mean is judged. How much of the loss is a changed share of the object: test IoU of the
 most probable class, with the shares found by expectation maximisation (Saerens, Latinne and Decaestecker 2002), with
 the true shares, and at the best of all thresholds.
 
-`python scripts/missed_bars.py draws FOLDER DEM` – many draws of blocks instead of one: test IoU of a forest with the
+`python scripts/studies/missed_bars.py draws FOLDER DEM` – many draws of blocks instead of one: test IoU of a forest with the
 bands of the case, and with five bands of where water flows besides. What can be reached with training pixels all around
 is printed last; it is no score of a map.
 """
@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from sklearn.ensemble import RandomForestClassifier
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "training"))
 
 from geoseg_engine.channel import Channel  # noqa: E402
