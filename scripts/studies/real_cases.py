@@ -89,7 +89,7 @@ CASES = {
 def made_case(folder: Path) -> Case:
     """The case of `--small`."""
     image, dem, labels = map(str, make_layers(folder))
-    return Case((image, dem), labels, "class")
+    return Case((image, dem), labels, "class", unlabelled="background")
 
 
 def run_case(name: str, case: Case, options: argparse.Namespace) -> dict[str, object]:
@@ -100,7 +100,7 @@ def run_case(name: str, case: Case, options: argparse.Namespace) -> dict[str, ob
     command += ["--rasters", *(str(data / raster) for raster in case.rasters)]
     for flag, value in (("--field", case.field), ("--area", area), ("--unlabelled", case.unlabelled)):
         command += [flag, str(value)] if value else []
-    command += ["--max-minutes", str(options.minutes)]
+    command += ["--max-minutes", str(options.minutes), "--epochs", str(options.epochs)]
     subprocess.run(command, check=True)
     metrics: dict[str, object] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     return metrics
@@ -123,7 +123,10 @@ def main() -> None:
     flags = study_flags(__doc__)
     flags.add_argument("--out", type=Path, default=Path("build/real"))
     flags.add_argument("--minutes", type=float, default=3.0, help="time budget of one training")
-    with studied(flags, lambda data: CASES, made_case, minutes=0.05) as (options, known):
+    flags.add_argument(
+        "--epochs", type=int, default=0, help="of one training at most; 0 leaves it to the budget"
+    )
+    with studied(flags, lambda data: CASES, made_case, minutes=1.0, epochs=1) as (options, known):
         missing = [program for program in PROGRAMS if not shutil.which(program)]
         if missing:
             said = f"not installed: {', '.join(missing)}; the panel cannot be worked without."
