@@ -32,7 +32,8 @@ def main() -> int:
     started = time.monotonic()
     forget_last_run(out)
     request = own_scene(out) if not options.rasters else callers_layers(options)
-    request |= {"out": str(out), "max_minutes": options.max_minutes, "stay_open": options.show}
+    request |= {"out": str(out), "max_minutes": options.max_minutes}
+    request |= {"epochs": options.epochs, "stay_open": options.show}
     screen = None if options.show else SCREEN
     code = desktop.run(IN_QGIS, request, out, on_line=say, screen=screen, timeout_s=options.timeout_s)
     if not (out / "metrics.json").exists():
@@ -55,6 +56,9 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--area", default="", help="polygons in which labels are complete")
     options.add_argument("--unlabelled", default="", choices=["", "background", "unknown"])
     options.add_argument("--max-minutes", type=float, default=3.0, help="time budget of the training")
+    options.add_argument(
+        "--epochs", type=int, default=0, help="of the training at most; 0 leaves it to the budget"
+    )
     options.add_argument("--timeout-s", type=float, default=1800)
     options.add_argument("--out", type=Path, default=ROOT / "build" / "demo")
     options.add_argument("--show", action="store_true", help="on the screen, and stay open")

@@ -178,6 +178,7 @@ class Demo:
         page = self.dock.train
         self.dock.show_step("train")
         page.minutes.setValue(max(1, round(REQUEST["max_minutes"])))
+        page.epochs.setValue(REQUEST["epochs"])
         self.press(page.primary, "train", lambda: bool(self.evaluation))
         self.dock.show_step("train")
         self.grab("3-train")

@@ -1,8 +1,9 @@
 """Predict one raster in many ways and compare the files byte by byte.
 
-Run with the engine's Python: `python scripts/exactness.py MODEL [RASTER …] [--folder FOLDER]`. Without
-rasters the model's own layers are taken. Tried are sizes of windows, shards (one of them run twice) and a run that is
-killed (SIGKILL) and taken up again. Prints a table; the exit code is 1 if a file differs.
+Run with the engine's Python: `python scripts/exactness.py MODEL [RASTER …] [--folder FOLDER]` or, to try it out on an
+untrained model and a made raster, `--small` alone. Without rasters the model's own layers are taken. Tried are sizes of
+windows, shards (one of them run twice) and a run that is killed (SIGKILL) and taken up again. Prints a table; the exit
+code is 1 if a file differs.
 """
 
 from __future__ import annotations
@@ -16,12 +17,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-CORES = (512, 640, 1000, 1024, 2048)
+sys.path.insert(0, str(ROOT / "scripts" / "bench"))
+
+from measuring import add_small  # noqa: E402
+
+CORES, SHARDS = (512, 640, 1000, 1024, 2048), (2, 1, 1, 3)
+SMALL_CORES, SMALL_SHARDS, SMALL_PX = (256, 320), (2, 1), 768
 LAYERS = {key: f"{key}.tif" for key in ("confidence", "entropy", "margin", "probability", "beyond")}
 
 
@@ -30,15 +36,39 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("model", type=Path)
+    parser.add_argument("model", type=Path, nargs="?")
     parser.add_argument("rasters", nargs="*", type=Path)
     parser.add_argument("--folder", type=Path, help="where temporary data go")
-    parser.add_argument("--cores", type=int, nargs="+", default=list(CORES), metavar="PX")
+    parser.add_argument("--cores", type=int, nargs="+", metavar="PX", help=f"default {CORES}")
     parser.add_argument("--runtime", default="torch")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--device", default="auto")
+    add_small(parser)
     options = parser.parse_args()
-    job = {
+    if options.small == bool(options.model):
+        parser.error("name a model, or give --small alone")
+    if options.folder:
+        options.folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="geoseg-exact-", dir=options.folder) as folder:
+        if options.small:
+            options.model = made_model(Path(folder))
+        print("| way | seconds | runtime | parts kept | files as the first |\n|---|---|---|---|---|")
+        cores = options.cores or (SMALL_CORES if options.small else CORES)
+        shards = SMALL_SHARDS if options.small else SHARDS
+        return int(not all(list(compared(job_of(options), Path(folder), cores, shards))))
+
+
+def made_model(folder: Path) -> Path:
+    """An untrained model in a folder, with a raster beside it."""
+    from predict_runs import Size, prepare
+
+    prepare(folder, Size(SMALL_PX, 4, 2))
+    return folder / "model.onnx"
+
+
+def job_of(options: argparse.Namespace) -> dict[str, Any]:
+    """The job `predict` that the command line asks for, with all layers."""
+    return {
         "model": str(options.model.resolve()),
         "sources": [
             {"key": f"r{place}", "path": str(path.resolve()), "name": path.stem}
@@ -49,19 +79,23 @@ def main() -> int:
         "device": options.device,
         **LAYERS,
     }
-    print("| way | seconds | runtime | parts kept | files as the first |\n|---|---|---|---|---|")
-    if options.folder:
-        options.folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="geoseg-exact-", dir=options.folder) as folder:
-        return int(not all(list(compared(job, Path(folder), options.cores))))
 
 
-def compared(job: dict[str, Any], folder: Path, cores: list[int]) -> Iterator[bool]:
-    """Whether the files of every way are those of the first."""
+def compared(
+    job: dict[str, Any], folder: Path, cores: Sequence[int], shards: Sequence[int]
+) -> Iterator[bool]:
+    """Whether the files of every way are those of the first.
+
+    Args:
+        job: without windows.
+        folder: gets a folder for every way.
+        cores: sides of windows.
+        shards: numbers of the shards, in the order in which they are run.
+    """
     first: dict[str, str] = {}
     ways = [(f"windows of {core} px", [{"core_px": core}], False) for core in cores]
-    shards = [{"core_px": cores[0], "shard": f"{place}/3"} for place in (2, 1, 1, 3)]
-    ways += [("three shards", shards, False), ("killed and taken up", [{"core_px": cores[0]}], True)]
+    parts = [{"core_px": cores[0], "shard": f"{place}/{max(shards)}"} for place in shards]
+    ways += [(f"{max(shards)} shards", parts, False), ("killed and taken up", [{"core_px": cores[0]}], True)]
     for title, changes, killed in ways:
         place = folder / title.replace(" ", "-")
         place.mkdir()

@@ -1,6 +1,6 @@
 """The job `clean` with a least area beside `gdal_sieve.py`, on a class map with specks.
 
-Run with the engine's Python: `python scripts/bench/predict_clean.py [--side 10000] [--repeat 3]`; prints a row.
+`python scripts/bench/predict_clean.py [--side 10000] [--repeat 3] [--small]` in the engine environment prints a row.
 Ours writes a compressed, tiled raster with overviews, colours and names and counts it; the peer writes a plain one. The
 note says how many pixels the two give another class: GDAL leaves small patches whose largest neighbour is small too.
 """
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -17,7 +16,16 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1] / "training")]
 
 import numpy as np  # noqa: E402
 import rasterio  # noqa: E402
-from measuring import ENGINE_ENV, Row, compared, engine_command, timed  # noqa: E402
+from measuring import (  # noqa: E402
+    ENGINE_ENV,
+    TABLE_HEAD,
+    Row,
+    add_small,
+    compared,
+    engine_command,
+    measure_row,
+    timed,
+)
 
 from geoseg_engine.contract import IGNORE, Grid, LabelClass  # noqa: E402
 from geoseg_engine.raster.grid import Window  # noqa: E402
@@ -25,21 +33,22 @@ from geoseg_engine.raster.writer import RasterWriter  # noqa: E402
 
 LEAST_PX, CLASSES, PATCH_PX, SPECKS = 20, 6, 61, 0.003
 STRIP_PX = 512
+SIDE_PX, SMALL_PX = 10_000, 600
 PEAK_BAR_MB = 1_000
 
 
 def main() -> int:
     """Print the row; the exit code is 1 if it does not hold."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--side", type=int, default=10_000, metavar="PX")
-    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--side", type=int, metavar="PX", help=f"default {SIDE_PX}; {SMALL_PX} with --small")
+    parser.add_argument("--repeat", type=int, help="default 3; 1 with --small")
+    add_small(parser)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="geoseg-bench-") as name:
-        row = run(Path(name), options.repeat, options.side)
-    print("| work | beside | ours s | beside s | ratio | bar | peak MB | holds | note |")
-    print("|---|---|---|---|---|---|---|---|---|")
-    print(row.line())
-    return int(not row.holds)
+    side = options.side or (SMALL_PX if options.small else SIDE_PX)
+    repeat = options.repeat or (1 if options.small else 3)
+    print(TABLE_HEAD)
+    row = measure_row("clean", lambda folder: run(folder, repeat, side), None, options.small)
+    return int(row is not None and not options.small and not row.holds)
 
 
 def run(folder: Path, repeat: int, side: int) -> Row:

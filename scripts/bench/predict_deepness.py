@@ -11,7 +11,7 @@ from pathlib import Path
 
 import onnx
 from measuring import ENGINE_PYTHON, Row, compared, timed
-from predict_runs import ours, prepare, size_for
+from predict_runs import ours, prepared, size_for
 
 USUAL_OVERLAP = 15
 
@@ -45,7 +45,7 @@ with rasterio.open(output, "w", **profile) as raster:
 def run(folder: Path, repeat: int, small: bool) -> Row:
     """Both by turns."""
     size = size_for(small)
-    prepare(folder, size)
+    folder = prepared(folder.parent, size)
     files = [str(folder / name) for name in ("image.tif", "model.onnx", "deepness.tif")]
     model = onnx.load(folder / "model.onnx", load_external_data=False)
     told = {item.key: item.value for item in model.metadata_props}

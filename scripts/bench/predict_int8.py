@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from measuring import ENGINE_ENV, Row, engine_command, timed
-from predict_monai import beside_monai, peer_python
-from predict_runs import CLASSES, prepare, size_for
+from predict_monai import beside_monai
+from predict_runs import CLASSES, prepared, size_for
 
 from geoseg_engine.contract import SPLITS, Dataset
 from geoseg_engine.dataset.datasets import save_dataset
@@ -30,13 +30,12 @@ def run(folder: Path, repeat: int, small: bool) -> Row:
     Raises:
         NotMeasured: where MONAI cannot be had.
     """
-    peer = peer_python()
     size = size_for(small)
-    prepare(folder, size)
+    folder = prepared(folder.parent, size)
     give_ground(folder)
     first = {"model": "../model.onnx", "output": "classes.tif", "extent": corner(folder), **OPTIONS}
     timed([engine_command(folder / "run", "predict", first)], ENGINE_ENV)
-    return beside_monai(folder, peer, repeat, f"{size.work}, cpu, whole process, in int8", **OPTIONS)
+    return beside_monai(folder, repeat, small, f"{size.work}, cpu, whole process, in int8", **OPTIONS)
 
 
 def give_ground(folder: Path) -> None:

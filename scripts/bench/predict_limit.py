@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import statistics
-import tempfile
 from functools import cache
 from pathlib import Path
 
 from measuring import Row
-from predict_runs import Run, limit, ours, prepare, size_for
+from predict_runs import Run, limit, ours, prepared, size_for
 
 BAR, GPU_BAR = 1 / 0.95, 1 / 0.8
 
@@ -41,13 +40,10 @@ def beside_limit(folder: Path, repeat: int, small: bool, device: str, bar: float
 @cache
 def measured(place: Path, repeat: int, small: bool, device: str) -> tuple[tuple[Run, float], ...]:
     """Runs of ours and the speed of the model alone, by turns; the rows `limit` and `output` share them."""
-    found = []
-    with tempfile.TemporaryDirectory(prefix="geoseg-limit-", dir=place) as name:
-        folder = Path(name)
-        prepare(folder, size_for(small))
-        for _ in range(repeat):
-            run = ours(folder, device)
-            found.append((run, limit(folder, run)))
+    folder, found = prepared(place, size_for(small)), []
+    for _ in range(repeat):
+        run = ours(folder, device)
+        found.append((run, limit(folder, run, small)))
     return tuple(found)
 
 

@@ -6,17 +6,13 @@ not there. It takes the network as training leaves it, the whole raster in memor
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import sysconfig
 from pathlib import Path
 from typing import Any
 
-from measuring import ENGINE_ENV, ROOT, NotMeasured, Row, compared, timed
-from predict_runs import ours, prepare, size_for
+from measuring import ENGINE_ENV, Peer, Row, compared, timed
+from predict_runs import ours, prepared, size_for
 
-PEER_ENV = ROOT / "build" / "bench-monai"
-PACKAGE = "monai==1.6.1"
+MONAI = Peer("monai", ("monai",), ("monai==1.6.1",), lent=True)
 
 PEER = """
 import sys, numpy as np, rasterio, torch
@@ -42,13 +38,16 @@ def run(folder: Path, repeat: int, small: bool) -> Row:
     Raises:
         NotMeasured: where MONAI cannot be had.
     """
-    peer = peer_python()
-    prepare(folder, size_for(small))
-    return beside_monai(folder, peer, repeat, f"{size_for(small).work}, cpu, whole process")
+    size = size_for(small)
+    return beside_monai(prepared(folder.parent, size), repeat, small, f"{size.work}, cpu, whole process")
 
 
-def beside_monai(folder: Path, peer: str, repeat: int, work: str, **options: Any) -> Row:
-    """The row of a job `predict` with options, over what `prepare` left in a folder."""
+def beside_monai(folder: Path, repeat: int, small: bool, work: str, **options: Any) -> Row:
+    """The row of a job `predict` with options, over what `prepared` left in a folder.
+
+    Raises:
+        NotMeasured: where MONAI cannot be had.
+    """
     files = [str(folder / name) for name in ("image.tif", "model.onnx", "monai.tif")]
     chosen = set()
 
@@ -58,7 +57,9 @@ def beside_monai(folder: Path, peer: str, repeat: int, work: str, **options: Any
         return found.wall_s, found.peak_mb
 
     ours_s, beside_s, ratio, peak_mb = compared(
-        whole, lambda: timed([[peer, "-c", PEER, *files]], ENGINE_ENV), repeat
+        whole,
+        lambda: timed([[MONAI.python(install=not small), "-c", PEER, *files]], ENGINE_ENV),
+        repeat,
     )
     return Row(
         work,
@@ -70,23 +71,3 @@ def beside_monai(folder: Path, peer: str, repeat: int, work: str, **options: Any
         peak_mb,
         note=f"{1 / ratio:.2f} times as fast; {'; '.join(sorted(chosen))}",
     )
-
-
-def peer_python() -> str:
-    """The peer's interpreter, in an environment that is made the first time.
-
-    Raises:
-        NotMeasured: if the package cannot be installed.
-    """
-    python = PEER_ENV / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", str(PEER_ENV)], check=True)
-        own = subprocess.check_output(
-            [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
-        )
-        Path(own.decode().strip(), "engine.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
-    if subprocess.run([str(python), "-c", "import monai"], capture_output=True).returncode:
-        pip = [str(python), "-m", "pip", "install", "-q", "--no-deps", PACKAGE]
-        if subprocess.run(pip, capture_output=True).returncode:
-            raise NotMeasured(f"{PACKAGE} cannot be installed")
-    return str(python)

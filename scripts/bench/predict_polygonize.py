@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rasterio.transform import Affine
 from scipy.ndimage import gaussian_filter
 
-SIDE_PX, SMALL_PX, PERIOD_PX = 20_000, 2_000, 2_000
+SIDE_PX, SMALL_PX, PERIOD_PX = 20_000, 500, 2_000
 PIXEL_M, LEFT, TOP, CRS = 10.0, 300_000.0, 5_000_000.0, "EPSG:32631"
 LEVELS = (-1.0, -0.3, 0.2, 0.7, 1.3)
 
@@ -51,8 +51,8 @@ def run(folder: Path, repeat: int, small: bool) -> Row:
 
 def draw(path: Path, side: int) -> Path:
     """Smooth random patches of two sizes, repeated so that they meet across the seams."""
-    tile = field(PERIOD_PX)
-    again = side // PERIOD_PX
+    tile = field(min(PERIOD_PX, side))
+    again = side // len(tile)
     profile = {
         "driver": "GTiff",
         "crs": CRS,

@@ -1,17 +1,16 @@
-"""One raster, one untrained U-Net, and runs over them, for the rows of scripts/bench/predict.py.
-
-As a command it is the model alone: `predict_runs.py MODEL RUNTIME PRECISION DEVICE SIDE OUT` runs it on a window that
-is there already, for some seconds, and writes pixels a second and peak memory as JSON.
-"""
+"""One raster, one untrained U-Net, and runs over them, for the rows of scripts/bench/predict.py."""
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
-import resource
+import shutil
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ sys.path.insert(0, str(ROOT / "training"))
 import numpy as np  # noqa: E402
 import rasterio  # noqa: E402
 import torch  # noqa: E402
-from measuring import ENGINE_ENV, ENGINE_PYTHON, engine_command, timed  # noqa: E402
+from measuring import ENGINE_ENV, engine_command, function_command, timed  # noqa: E402
 
 from geoseg_engine.contract import Band, Grid, LabelClass, Recipe, Source  # noqa: E402
 from geoseg_engine.modelfile import export  # noqa: E402
@@ -33,7 +32,7 @@ from geoseg_engine.prediction.runtime import open_runtime  # noqa: E402
 from geoseg_engine.raster.grid import Window, rasterio_profile  # noqa: E402
 
 BANDS, CLASSES, PATTERN_PX = 6, 3, 1024
-LEAST_S, LEAST_RUNS = 20.0, 3
+LEAST_S, SMALL_S, LEAST_RUNS = 20.0, 0.0, 3
 RUNTIMES = {"torch": "torch", "ONNX": "onnx", "OpenVINO": "openvino"}
 """First word of a runtime's title to its name."""
 
@@ -49,13 +48,14 @@ class Size:
     @property
     def work(self) -> str:
         """In words."""
-        return f"{self.side:,}² × {BANDS}, U-Net base {self.width}".replace(",", " ", 1)
+        side = f"{self.side:,}".replace(",", " ")
+        return f"{side}² × {BANDS}, U-Net base {self.width}"
 
 
 def size_for(small: bool) -> Size:
     """The size of a row."""
     side = int(os.environ.get("GEOSEG_BENCH_SIDE", "8192"))
-    return Size(1024, 8, 3) if small else Size(side, 32, 4)
+    return Size(768, 8, 3) if small else Size(side, 32, 4)
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,15 @@ class Run:
     result: dict[str, Any]
     input_px: int
     window_px: int
+
+
+@cache
+def prepared(place: Path, size: Size) -> Path:
+    """A folder in a place with image.tif and model.onnx, which all rows share; it is gone when the script ends."""
+    folder = Path(tempfile.mkdtemp(prefix="geoseg-predict-", dir=place))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    prepare(folder, size)
+    return folder
 
 
 def prepare(folder: Path, size: Size) -> None:
@@ -145,30 +154,24 @@ def ours(folder: Path, device: str = "cpu", **options: Any) -> Run:
     return Run(events[-1]["t"] - began, wall_s, peak_mb, result, sum(areas), window_px)
 
 
-def limit(folder: Path, run: Run) -> float:
+def limit(folder: Path, run: Run, small: bool) -> float:
     """Pixels a second of the model alone, run as a run of ours has chosen, on windows as large as its own."""
     out = folder / "limit.json"
     facts = run.result
     name = RUNTIMES[facts["runtime"].split()[0]]
-    settings = [name, facts["precision"], facts["device"], str(run.window_px), str(out)]
-    timed([[ENGINE_PYTHON, __file__, str(folder / "model.onnx"), *settings]])
+    settings = [name, facts["precision"], facts["device"], run.window_px, SMALL_S if small else LEAST_S, out]
+    timed([function_command(__file__, "alone", folder / "model.onnx", *settings)])
     return float(json.loads(out.read_text(encoding="utf-8"))["px_per_s"])
 
 
-def alone(model: str, name: str, precision: str, device: str, side: int) -> dict[str, float]:
-    """Pixels a second of a runtime on a window that is there already, after one to warm up."""
-    runtime = open_runtime(model, name, device, precision)
+def alone(model: str, name: str, precision: str, device: str, side_px: str, least_s: str, out: str) -> None:
+    """Write pixels a second of a runtime on a window that is there already, after one to warm up."""
+    runtime, side = open_runtime(model, name, device, precision), int(side_px)
     scores = np.random.default_rng(0).normal(0, 1, (BANDS, side, side)).astype(np.float32)
     runtime.predict_window(scores)
     runs, started = 0, time.perf_counter()
-    while runs < LEAST_RUNS or time.perf_counter() - started < LEAST_S:
+    while runs < LEAST_RUNS or time.perf_counter() - started < float(least_s):
         runtime.predict_window(scores)
         runs += 1
     seconds = time.perf_counter() - started
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"px_per_s": runs * side * side / seconds, "peak_mb": peak_mb}
-
-
-if __name__ == "__main__":
-    *settings, side_px, file = sys.argv[1:]
-    Path(file).write_text(json.dumps(alone(*settings, int(side_px))), encoding="utf-8")
+    Path(out).write_text(json.dumps({"px_per_s": runs * side * side / seconds}), encoding="utf-8")

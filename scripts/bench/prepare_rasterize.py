@@ -13,8 +13,9 @@ from rasterio.transform import Affine
 
 from geoseg_engine.vector.geopackage import write_layer
 
-SIDE_PX, SMALL_PX = 20_000, 2_000
-POLYGONS, CORNERS, CLASSES = 50_000, 24, 5
+SIDE_PX, POLYGONS = 20_000, 50_000
+SMALL_PX, SMALL_POLYGONS = 1_000, 200
+CORNERS, CLASSES = 24, 5
 PIXEL_M, LEFT, TOP, CRS = 10.0, 300_000.0, 5_000_000.0, "EPSG:32631"
 PACKING = {"compress": "zstd", "zstd_level": 1, "num_threads": "all_cpus", "bigtiff": "if_safer"}
 
@@ -25,8 +26,8 @@ def run(folder: Path, repeat: int, small: bool) -> Row:
     The raster of the grid holds whole numbers without nodata, as its value says nothing of the labels; what we write
     has overviews, a colour table and the classes' names besides.
     """
-    side = SMALL_PX if small else SIDE_PX
-    polygons = draw(folder / "polygons.gpkg", side)
+    side, count = (SMALL_PX, SMALL_POLYGONS) if small else (SIDE_PX, POLYGONS)
+    polygons = draw(folder / "polygons.gpkg", side, count)
     grid_raster(folder / "image.tif", side)
     ours = engine_command(folder / "ours", "rasterize", job(folder, polygons))
     theirs = peer(folder, polygons, side)
@@ -34,7 +35,7 @@ def run(folder: Path, repeat: int, small: bool) -> Row:
         lambda: timed([ours], ENGINE_ENV), lambda: timed([theirs]), repeat
     )
     return Row(
-        f"rasterise {POLYGONS:,} polygons onto {side}²",
+        f"rasterise {count:,} polygons onto {side}²",
         "gdal_rasterize",
         ours_s,
         beside_s,
@@ -46,16 +47,16 @@ def run(folder: Path, repeat: int, small: bool) -> Row:
     )
 
 
-def draw(path: Path, side: int) -> Path:
+def draw(path: Path, side: int, count: int) -> Path:
     """Stars of 24 corners and 10 to 60 pixels radius all over the grid; the later class lies on top."""
     random = np.random.default_rng(1)
-    angle = np.sort(random.uniform(0, 2 * np.pi, (POLYGONS, CORNERS)), axis=1)
-    reach = random.uniform(10, 60, (POLYGONS, 1)) * random.uniform(0.6, 1, angle.shape) * PIXEL_M
-    middle = random.uniform(0, side, (2, POLYGONS, 1)) * PIXEL_M
+    angle = np.sort(random.uniform(0, 2 * np.pi, (count, CORNERS)), axis=1)
+    reach = random.uniform(10, 60, (count, 1)) * random.uniform(0.6, 1, angle.shape) * PIXEL_M
+    middle = random.uniform(0, side, (2, count, 1)) * PIXEL_M
     corners = np.stack(
         [LEFT + middle[0] + reach * np.cos(angle), TOP - middle[1] + reach * np.sin(angle)], axis=-1
     )
-    ids = np.sort(random.integers(1, CLASSES + 1, POLYGONS))
+    ids = np.sort(random.integers(1, CLASSES + 1, count))
     frame = geopandas.GeoDataFrame({"id": ids}, geometry=shapely.polygons(corners), crs=CRS)
     write_layer(frame, path, path.stem)
     return path

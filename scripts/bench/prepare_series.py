@@ -1,26 +1,31 @@
 """Median of a time series beside xarray with dask.
 
 The peer runs in an environment of its own, build/bench-series, which is made if it is not there (xarray, dask,
-netCDF4): a second netCDF library has no place in the engine's.
+netCDF4): a second netCDF library has no place in the engine's. Where it is not there and the script is only tried out,
+the series is written unpacked, by the engine's SciPy.
 """
 
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
-from measuring import ENGINE_ENV, ENGINE_PYTHON, ROOT, Row, compared, timed
+from measuring import ENGINE_ENV, ENGINE_PYTHON, NotMeasured, Peer, Row, compared, timed
 
-SIDE_PX, SMALL_PX, DATES, VARIABLES, CHUNK_PX = 2_000, 300, 68, 4, 500
-PEER_ENV = ROOT / "build" / "bench-series"
+SIDE_PX, SMALL_PX, DATES, VARIABLES, CHUNK_PX = 2_000, 120, 68, 4, 500
+XARRAY = Peer("series", ("xarray", "dask", "netCDF4", "pyproj"), ("xarray", "dask", "netCDF4", "pyproj"))
 
 MAKE = """
-import sys, netCDF4, numpy as np, pyproj
+import sys, numpy as np, pyproj
+try:
+    from netCDF4 import Dataset
+except ImportError:
+    from scipy.io import netcdf_file as Dataset
+packed = Dataset.__module__.startswith("netCDF4")
 path, side, dates, variables, chunk = sys.argv[1], *map(int, sys.argv[2:])
 random = np.random.default_rng(0)
-with netCDF4.Dataset(path, "w") as file:
+with Dataset(path, "w") as file:
     for name, length in (("time", dates), ("y", side), ("x", side)):
         file.createDimension(name, length)
     time = file.createVariable("time", "f8", ("time",))
@@ -30,14 +35,18 @@ with netCDF4.Dataset(path, "w") as file:
         axis = file.createVariable(name, "f8", (name,))
         axis.standard_name, axis.units = f"projection_{name}_coordinate", "m"
         axis[:] = first + step * np.arange(side)
-    crs = file.createVariable("crs", "i4")
-    crs.grid_mapping_name, crs.spatial_ref = "transverse_mercator", pyproj.CRS(32632).to_wkt()
+    crs = file.createVariable("crs", "i4", ())
+    crs.grid_mapping_name, crs.spatial_ref = "transverse_mercator", pyproj.CRS(32632).to_wkt("WKT1_GDAL")
     rows, cols = np.mgrid[0:side, 0:side]
     for number in range(1, variables + 1):
-        variable = file.createVariable(f"B{number}", "i2", ("time", "y", "x"), zlib=True, complevel=1, shuffle=True,
-                                       chunksizes=(1, min(chunk, side), min(chunk, side)), fill_value=-32768)
+        packing = dict(zlib=True, complevel=1, shuffle=True, chunksizes=(1, min(chunk, side), min(chunk, side)),
+                       fill_value=-32768) if packed else {}
+        variable = file.createVariable(f"B{number}", "i2", ("time", "y", "x"), **packing)
         variable.scale_factor, variable.add_offset, variable.grid_mapping = 1e-4, 0.0, "crs"
-        variable.set_auto_maskandscale(False)
+        if packed:
+            variable.set_auto_maskandscale(False)
+        else:
+            variable._FillValue = np.int16(-32768)
         ground = (3000 + 1500 * np.sin(rows / 90 + cols / 70)).astype("i2")
         for date in range(dates):
             seen = ground + random.integers(-300, 300, ground.shape, dtype="i2")
@@ -74,15 +83,24 @@ np.save(sys.argv[2], found)
 
 
 def run(folder: Path, repeat: int, small: bool) -> Row:
-    """Make the series, take the median by both ways, compare the values."""
+    """Make the series, take the median by both ways, compare the values.
+
+    Raises:
+        NotMeasured: where the peer cannot be had.
+    """
     side = SMALL_PX if small else SIDE_PX
-    peer = peer_python()
+    try:
+        writer = XARRAY.python(install=not small)
+    except NotMeasured:
+        if not small:
+            raise
+        writer = ENGINE_PYTHON
     file, mine, theirs = (str(folder / name) for name in ("series.nc", "ours.npy", "peer.npy"))
     sizes = [str(number) for number in (side, DATES, VARIABLES, CHUNK_PX)]
-    subprocess.run([peer, "-c", MAKE, file, *sizes], check=True)
+    subprocess.run([writer, "-c", MAKE, file, *sizes], check=True)
     ours_s, beside_s, ratio, peak_mb = compared(
         lambda: timed([[ENGINE_PYTHON, "-c", OURS, file, mine, str(VARIABLES)]], ENGINE_ENV),
-        lambda: timed([[peer, "-c", PEER, file, theirs, str(CHUNK_PX)]]),
+        lambda: timed([[XARRAY.python(install=not small), "-c", PEER, file, theirs, str(CHUNK_PX)]]),
         repeat,
     )
     off = float(np.nanmax(np.abs(np.load(mine) - np.load(theirs))))
@@ -99,13 +117,3 @@ def run(folder: Path, repeat: int, small: bool) -> Row:
         f"values differ by {off:.1e} at most",
         same_gaps and off < 1e-6,
     )
-
-
-def peer_python() -> str:
-    """The peer's interpreter, in an environment that is made the first time."""
-    python = PEER_ENV / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", str(PEER_ENV)], check=True)
-        packages = ["xarray", "dask", "netCDF4", "pyproj"]
-        subprocess.run([str(python), "-m", "pip", "install", "-q", *packages], check=True)
-    return str(python)

@@ -9,7 +9,7 @@ import rasterio
 from measuring import ENGINE_ENV, Row, compared, engine_command, timed
 from rasterio.transform import Affine
 
-SIDE_PX, SMALL_PX = 10_000, 1_500
+SIDE_PX, SMALL_PX = 10_000, 500
 PIXEL_M = 10.0
 STRIP_PX = 512
 TOLERANCE_DEGREES = 1e-3

@@ -10,7 +10,7 @@ from measuring import ENGINE_ENV, Row, compared, engine_command, timed
 from rasterio.transform import Affine
 from rasterio.warp import transform_bounds
 
-SIDE_PX, SMALL_PX = 10_000, 1_500
+SIDE_PX, SMALL_PX = 10_000, 1_100
 PIXEL_M = 10.0
 CRS, OTHER_CRS = "EPSG:32631", "EPSG:32632"
 LEFT, TOP = 600_000.0, 5_000_000.0

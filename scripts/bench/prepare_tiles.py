@@ -8,16 +8,15 @@ plans and writes the split too.
 from __future__ import annotations
 
 import json
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import rasterio
-from measuring import ENGINE_ENV, ENGINE_PYTHON, Row, compared, engine_command, timed
+from measuring import ENGINE_ENV, Row, compared, engine_command, function_command, timed
 from rasterio.transform import from_origin
 
-SIDE_PX, SMALL_PX = 40_000, 2_000
+SIDE_PX, SMALL_PX = 40_000, 1_500
 TILE_PX, CLASSES, PATCH_PX = 256, 6, 61
 STRIP_PX = 512
 
@@ -90,7 +89,7 @@ def make(folder: Path, side: int) -> Path:
 
 def child(folder: Path, what: str, labels: Path) -> tuple[float, float]:
     """Seconds that a process says it took, and its peak memory in MB."""
-    _, peak_mb = timed([[ENGINE_PYTHON, __file__, what, str(labels)]], ENGINE_ENV)
+    _, peak_mb = timed([function_command(__file__, what, labels)])
     seconds: float = json.loads((folder / f"{what}.json").read_text(encoding="utf-8"))["s"]
     return seconds, peak_mb
 
@@ -117,15 +116,16 @@ def same_counts(folder: Path, labels: Path) -> bool:
     return found == total[:CLASSES].tolist() if whole else all(np.array(found) >= total[:CLASSES])
 
 
-def index(labels: Path) -> dict:
-    """Count, and write the index."""
+def index(file: str) -> None:
+    """Count the tiles of a label raster, write their index and, beside it, how long that took."""
     from geoseg_engine.contract import LabelClass
     from geoseg_engine.dataset.tileindex import TileCounter, count_labels
     from geoseg_engine.raster.sources import Source, open_source, source_grid
     from geoseg_engine.vector.geopackage import write_layer
 
     classes = tuple(LabelClass(number, str(number)) for number in range(CLASSES))
-    source = Source("labels", str(labels))
+    labels = Path(file)
+    source = Source("labels", file)
     started = time.perf_counter()
     with open_source(source) as dataset:
         grid = source_grid(source, dataset)
@@ -136,20 +136,16 @@ def index(labels: Path) -> dict:
     write_layer(frame, labels.with_name("tiles.gpkg"), "tiles")
     ended = time.perf_counter()
     counts = counter.label_counts().sum(axis=0).tolist()
-    return {"s": ended - started, "counting_s": counted - started, "counts": counts}
+    answer = {"s": ended - started, "counting_s": counted - started, "counts": counts}
+    labels.with_name("index.json").write_text(json.dumps(answer), encoding="utf-8")
 
 
-def read(labels: Path) -> dict:
-    """Read every row of blocks once."""
+def read(file: str) -> None:
+    """Read every row of blocks once and write, beside the raster, how long that took."""
     started = time.perf_counter()
-    with rasterio.open(labels) as raster:
+    with rasterio.open(file) as raster:
         for row in range(0, raster.height, STRIP_PX):
             window = rasterio.windows.Window(0, row, raster.width, min(STRIP_PX, raster.height - row))
             raster.read(1, window=window)
-    return {"s": time.perf_counter() - started}
-
-
-if __name__ == "__main__":
-    work, raster_path = sys.argv[1], Path(sys.argv[2])
-    answer = index(raster_path) if work == "index" else read(raster_path)
-    raster_path.with_name(f"{work}.json").write_text(json.dumps(answer), encoding="utf-8")
+    answer = {"s": time.perf_counter() - started}
+    Path(file).with_name("read.json").write_text(json.dumps(answer), encoding="utf-8")

@@ -11,7 +11,7 @@ import pytest
 import rasterio
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
+sys.path.insert(0, str(ROOT / "scripts" / "studies"))
 
 from prepare_cases import awkward, awkward_files  # noqa: E402
 

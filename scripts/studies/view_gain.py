@@ -1,7 +1,8 @@
 """What mirror images, turns and passes of dropout are worth: test scores of finished runs with each of them.
 
-Run with the engine's Python: `python scripts/view_gain.py RUN [RUN …] [--passes 10]`, each RUN a folder with model.onnx
-and job.json. Prints a table: mean IoU on the run's own test split, and the time of every row over that of the first.
+Run with the engine's Python: `python scripts/studies/view_gain.py RUN [RUN …] [--passes 10]`, each RUN a folder with
+model.onnx and job.json, or, to try it out on a made one, `--small` alone. Prints a table: mean IoU on the run's own
+test split, and the time of every row over that of the first.
 """
 
 from __future__ import annotations
@@ -11,18 +12,25 @@ import json
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "training")]
+ROOT = Path(__file__).resolve().parents[2]
+FOLDERS = ("training", "scripts/bench", "tests/engine")
+sys.path[:0] = [str(ROOT / folder) for folder in FOLDERS]
 
-from geoseg_engine.contract import IGNORE, GeoSegError  # noqa: E402
+from measuring import add_small  # noqa: E402
+from training_scenes import small_job, write_dataset  # noqa: E402
+
+from geoseg_engine.channel import Channel  # noqa: E402
+from geoseg_engine.contract import IGNORE, GeoSegError, job_to_json, write_json  # noqa: E402
 from geoseg_engine.dataset.datasets import load_dataset  # noqa: E402
 from geoseg_engine.judgement.bymodel import model_stack, predicted  # noqa: E402
 from geoseg_engine.judgement.judging import joined_classes, judging, lookup_table  # noqa: E402
 from geoseg_engine.modelfile.reading import read_model  # noqa: E402
 from geoseg_engine.prediction.inference import Answers, BandReader, set_up  # noqa: E402
+from geoseg_engine.run import work  # noqa: E402
 from geoseg_engine.scores.metrics import scores  # noqa: E402
 
 WAYS = {
@@ -34,18 +42,41 @@ WAYS = {
 
 
 def main() -> None:
-    """Score every run in every way and print the table."""
+    """Score every run in every way."""
     flags = argparse.ArgumentParser(description=__doc__)
-    flags.add_argument("runs", nargs="+", type=Path, metavar="RUN")
+    flags.add_argument("runs", nargs="*", type=Path, metavar="RUN")
     flags.add_argument("--passes", type=int, default=10)
+    add_small(flags)
     options = flags.parse_args()
+    if options.small:
+        with TemporaryDirectory(prefix="geoseg-study-") as folder:
+            tabulate([made_run(Path(folder))], 2)
+    elif not options.runs:
+        flags.error("name the folders of finished runs, or give --small")
+    else:
+        tabulate(options.runs, options.passes)
+
+
+def made_run(folder: Path) -> Path:
+    """A training of a few steps, with dropout, on a made scene; returns its folder."""
+    job = small_job(write_dataset(folder / "dataset"), epochs=1, steps_per_epoch=1, dropout=0.1)
+    run = folder / "comparison" / "runs" / "made"
+    run.mkdir(parents=True)
+    write_json(run / "job.json", job_to_json(job))
+    work(job, run, Channel(run))
+    return run
+
+
+def tabulate(runs: list[Path], passes: int) -> None:
+    """Print the table of runs, with so many passes of dropout."""
     print("| run | " + " | ".join(WAYS) + " | times |\n|" + "---|" * (len(WAYS) + 2))
-    for run in options.runs:
-        found = [score(run, tta, options.passes * drops) for tta, drops in WAYS.values()]
+    for run in runs:
+        found = [score(run, tta, passes * drops) for tta, drops in WAYS.values()]
         first = found[0]
         cells = [f"{first[0]:.4f}"] + [cell(item, first) for item in found[1:]]
         times = ", ".join("–" if item is None else f"{item[1] / first[1]:.1f}" for item in found)
-        print(f"| {run.parents[2].name}/{run.name} | {' | '.join(cells)} | {times} |", flush=True)
+        name = f"{run.parents[2].name}/{run.name}"
+        print(f"| {name} | {' | '.join(cells)} | {times} |", flush=True)
 
 
 def cell(item: tuple[float, float] | None, first: tuple[float, float]) -> str:

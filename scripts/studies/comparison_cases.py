@@ -9,7 +9,7 @@ from pathlib import Path
 
 import geopandas
 import rasterio
-from preparation_cases import Case, cases
+from preparation_cases import Case, cases, made_case
 from shapely.geometry import box
 
 from geoseg_engine.channel import Channel
@@ -71,6 +71,19 @@ def comparisons(data: Path) -> dict[str, Comparison]:
         "runopt_debrisflow_dem": blocks_of_a_valley(known["runopt_debrisflow_dem"]),
         "eolearn_timeseries_lulc": halves_of_a_series(seasons(known["eolearn_timeseries_lulc"])),
     }
+
+
+def made_comparison(folder: Path) -> Comparison:
+    """The comparison of `--small`: columns of the made case."""
+    case = made_case(folder)
+    parts = (("train", 0, 0, 0.5, 1), ("validation", 0.5, 0, 0.75, 1), ("test", 0.75, 0, 1, 1))
+    return Comparison(
+        case,
+        "columns: half train, a quarter validation, a quarter test",
+        lambda place: shares(case.sources[0].path, place, *parts),
+        buffer_px=0,
+        sets=(BandSet("image", tuple(band.name for band in case.bands[:3])), BandSet("all")),
+    )
 
 
 def boxes_of_fields(case: Case) -> Comparison:

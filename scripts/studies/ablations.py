@@ -1,6 +1,8 @@
 """What each default of the automatic mode is worth: one setting changed at a time, on real cases, several seeds.
 
-Run with the engine's Python: `python scripts/ablations.py DATA [CASE …] [--seeds 1 2 3] [--steps 300] [--docs FILE]`.
+Run with the engine's Python:
+`python scripts/studies/ablations.py DATA [CASE …] [--settings KIND …] [--seeds 1 2 3] [--steps 300] [--docs FILE]` or,
+to try it out, `--small` alone.
 Every run has the same number of steps, the same small network and crops and no time limit, so that only the setting
 differs; the epoch is chosen on the validation split and judged on the test split. Finished runs in the output folder
 are kept.
@@ -16,17 +18,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "training"), str(ROOT / "scripts")]
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "training"), str(Path(__file__).parent)]
 
-from compare_cases import write_section  # noqa: E402
-from comparison_cases import comparisons, prepare  # noqa: E402
+from comparison_cases import comparisons, made_comparison, prepare  # noqa: E402
+from study import studied, study_flags, write_section  # noqa: E402
 
 from geoseg_engine.channel import Channel  # noqa: E402
 from geoseg_engine.contract import EvaluateJob, TrainJob  # noqa: E402
 from geoseg_engine.run import work  # noqa: E402
 
-MARKS = ("<!-- ablations: written by scripts/ablations.py -->", "<!-- end of ablations -->")
+MARKS = ("<!-- ablations: written by scripts/studies/ablations.py -->", "<!-- end of ablations -->")
 CASES = ("orthoseg_fields", "opengeos_dem_buildings", "runopt_debrisflow_dem")
 EPOCHS = 6
 WIDTH = 8
@@ -72,6 +74,8 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "averaging of weights": {"decay 0.98": {}, "none": {"average": 0.0}},
     "calibration and thresholds": {"on validation": {}, "none": {"calibrate": False}},
 }
+SMALL = {"settings": ["averaging of weights"], "seeds": [1], "steps": EPOCHS}
+"""Options of `--small`."""
 
 
 def score(case: str, name: str, changes: dict[str, Any], seed: int, options: argparse.Namespace) -> float:
@@ -103,31 +107,38 @@ def row(kind: str, variant: str, scores: dict[str, list[float]]) -> str:
 
 def main() -> None:
     """Run what is missing, print the table, and write it into the document."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("cases", nargs="*", metavar="CASE")
-    parser.add_argument("--out", type=Path, default=Path("build/comparisons"))
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--docs", type=Path)
-    options = parser.parse_args()
-    options.out = options.out.resolve()
-    chosen = options.cases or list(CASES)
-    known = comparisons(options.data.resolve())
-    for case in chosen:
-        if not (options.out / case / "dataset" / "dataset.json").exists():
-            prepare(known[case], options.out / case)
+    flags = study_flags(__doc__)
+    flags.add_argument("--out", type=Path, default=Path("build/comparisons"))
+    flags.add_argument(
+        "--settings", nargs="+", choices=list(VARIANTS), default=list(VARIANTS), metavar="KIND"
+    )
+    flags.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    flags.add_argument("--steps", type=int, default=300)
+    flags.add_argument("--docs", type=Path)
+    with studied(flags, comparisons, made_comparison, **SMALL) as (options, known):
+        options.out = options.out.resolve()
+        chosen = options.cases or list(CASES)
+        for case in chosen:
+            if not (options.out / case / "dataset" / "dataset.json").exists():
+                prepare(known[case], options.out / case)
+        lines = table(chosen, options)
+        if options.docs:
+            write_section(options.docs, ["\n".join(lines)], MARKS)
+
+
+def table(chosen: list[str], options: argparse.Namespace) -> list[str]:
+    """The lines of the table, each printed when it is there."""
     lines = [f"| setting | value | {' | '.join(chosen)} |", "|---|---|" + "---|" * len(chosen)]
-    for kind, variants in VARIANTS.items():
-        for variant, changes in variants.items():
+    print("\n".join(lines))
+    for kind in options.settings:
+        for variant, changes in VARIANTS[kind].items():
             name = "base" if not changes else f"{kind} {variant}".replace(" ", "_").replace(",", "")
             scores = {
                 case: [score(case, name, changes, seed, options) for seed in options.seeds] for case in chosen
             }
             lines.append(row(kind, variant, scores))
             print(lines[-1], flush=True)
-    if options.docs:
-        write_section(options.docs, ["\n".join(lines)], MARKS)
+    return lines
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
 """Why a bar is missed: experiments on finished comparisons of two classes. They are no methods of the product.
 
-Run with the engine's Python, after `compare_cases.py`:
+Run with the engine's Python, after `compare_cases.py`, or both on a made case with `--small` alone:
 
-`python scripts/missed_bars.py shares FOLDER RUN [RUN …]` – FOLDER of a case, names of finished runs below
+`python scripts/studies/missed_bars.py shares FOLDER RUN [RUN …]` – FOLDER of a case, names of finished runs below
 `comparison_test/runs`, whose mean is judged. How much of the loss is a changed share of the object: test IoU of the
 most probable class, with the shares found by expectation maximisation (Saerens, Latinne and Decaestecker 2002), with
 the true shares, and at the best of all thresholds.
 
-`python scripts/missed_bars.py draws FOLDER DEM` – many draws of blocks instead of one: test IoU of a forest with the
-bands of the case, and with five bands of where water flows besides. What can be reached with training pixels all around
-is printed last; it is no score of a map.
+`python scripts/studies/missed_bars.py draws FOLDER DEM` – many draws of blocks instead of one: test IoU of a forest
+with the bands of the case, and with five bands of where water flows besides. What can be reached with training pixels
+all around is printed last; it is no score of a map.
 """
 
 from __future__ import annotations
@@ -28,16 +28,21 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from sklearn.ensemble import RandomForestClassifier
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "training"))
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "training"), str(ROOT / "scripts" / "bench"), str(Path(__file__).parent)]
+
+from comparison_cases import made_comparison, prepare  # noqa: E402
+from measuring import add_small  # noqa: E402
 
 from geoseg_engine.channel import Channel  # noqa: E402
-from geoseg_engine.contract import SPLITS, PredictJob  # noqa: E402
+from geoseg_engine.contract import SPLITS, CompareJob, Contender, ForestJob, PredictJob  # noqa: E402
 from geoseg_engine.run import work  # noqa: E402
 
 THRESHOLDS = np.arange(0.02, 0.98, 0.01)
 VALIDATION, TEST = SPLITS.index("validation"), SPLITS.index("test")
-BLOCK_PX, DRAWS, SHARES = 64, 14, (0.65, 0.8)
+SHARES = (0.65, 0.8)
+TAUGHT_PX = 20_000
+"""The most pixels that a tree is taught on."""
 NEIGHBOURS = [(row, col) for row, col in product((-1, 0, 1), repeat=2) if row or col]
 
 Mask = NDArray[np.bool_]
@@ -178,49 +183,74 @@ def flow_bands(heights: Values, pixel_m: float) -> Values:
     return np.stack([*bands, above.reshape(heights.shape) - heights])
 
 
-def fitted(bands: Values, labels: Values, ground: Mask) -> Values:
+@dataclass(frozen=True)
+class Drawing:
+    """How often blocks of which side are drawn, and the trees of a forest."""
+
+    count: int
+    block_px: int
+    trees: int
+
+
+USUAL, SMALL = Drawing(14, 64, 200), Drawing(2, 16, 10)
+
+
+def fitted(bands: Values, labels: Values, ground: Mask, trees: int) -> Values:
     """Probability of the object by a forest that was taught on some ground."""
     pixels = bands.reshape(len(bands), -1).T
+    most = min(TAUGHT_PX, int(ground.sum()))
     forest = RandomForestClassifier(
-        200, min_samples_leaf=20, class_weight="balanced", max_samples=20_000, random_state=0
+        trees, min_samples_leaf=20, class_weight="balanced", max_samples=most, random_state=0
     )
     forest.fit(pixels[ground.ravel()], labels[ground])
     return np.asarray(forest.predict_proba(pixels)[:, 1].reshape(labels.shape))
 
 
-def drawn(shape: tuple[int, ...], seed: int) -> NDArray[np.int64]:
+def drawn(shape: tuple[int, ...], seed: int, block_px: int) -> NDArray[np.int64]:
     """A split by blocks: 0 train, then VALIDATION, then TEST."""
-    columns = -(-shape[1] // BLOCK_PX)
-    rows, cols = np.indices(shape) // BLOCK_PX
+    columns = -(-shape[1] // block_px)
+    rows, cols = np.indices(shape) // block_px
     number = rows * columns + cols
     count = int(number.max()) + 1
     place = np.random.default_rng(seed).permutation(count) / count
     return np.digitize(place, SHARES)[number]
 
 
-def draws(folder: Path, dem: Path) -> None:
+def draws(folder: Path, dem: Path, how: Drawing = USUAL) -> None:
     """See the module."""
     stack, labels = read(folder / "stack.tif"), read(folder / "labels.tif")[0]
     with rasterio.open(dem) as dataset:
         flow = flow_bands(np.asarray(dataset.read(1), np.float64), abs(dataset.transform.a))
     for name, bands in (("the case's bands", stack), ("and flow", np.concatenate([stack, flow]))):
         scores, highest = [], []
-        for seed in range(DRAWS):
-            split = drawn(labels.shape, seed)
-            probability = fitted(bands, labels, split == 0)
+        for seed in range(how.count):
+            split = drawn(labels.shape, seed, how.block_px)
+            probability = fitted(bands, labels, split == 0, how.trees)
             _, limit = best(probability[split == VALIDATION], labels[split == VALIDATION] == 1)
             judged, true = probability[split == TEST], labels[split == TEST] == 1
             scores.append(iou(judged > limit, true))
             highest.append(best(judged, true)[0])
         print(
-            f"{name}, {DRAWS} draws: test IoU {np.mean(scores):.3f} ± {np.std(scores):.3f} ({min(scores):.2f} to "
+            f"{name}, {how.count} draws: test IoU {np.mean(scores):.3f} ± {np.std(scores):.3f} ({min(scores):.2f} to "
             f"{max(scores):.2f}), {sum(score >= 0.35 for score in scores)} of 0.35 or more; at the best threshold of "
             f"the test ground {np.mean(highest):.3f}",
             flush=True,
         )
     taught = np.random.default_rng(0).random(labels.shape) < 0.5
-    mixed, _ = best(fitted(stack, labels, taught)[~taught], labels[~taught] == 1)
+    mixed, _ = best(fitted(stack, labels, taught, how.trees)[~taught], labels[~taught] == 1)
     print(f"half of all pixels taught, the other half judged: {mixed:.3f}")
+
+
+def tried_out(folder: Path) -> None:
+    """Both experiments on a made case and a comparison of one model."""
+    comparison = made_comparison(folder / "data")
+    case = folder / "made"
+    prepare(comparison, case)
+    contender = Contender("maximum likelihood", baseline=ForestJob("", method="maximum_likelihood"))
+    job = CompareJob(str(case / "dataset"), (contender,), output=str(case / "comparison_test"))
+    work(job, case, Channel(case))
+    shares(case, [path.name for path in (case / "comparison_test" / "runs").iterdir()])
+    draws(case, Path(comparison.case.sources[1].path), SMALL)
 
 
 def main() -> None:
@@ -228,11 +258,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("experiment", choices=("shares", "draws"))
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("given", nargs="+", metavar="RUN|DEM")
+    parser.add_argument("experiment", choices=("shares", "draws"), nargs="?")
+    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("given", nargs="*", metavar="RUN|DEM")
+    add_small(parser)
     options = parser.parse_args()
-    if options.experiment == "shares":
+    if options.small:
+        with TemporaryDirectory(prefix="geoseg-study-") as place:
+            tried_out(Path(place))
+    elif not options.given:
+        parser.error("name the experiment, the case's folder and its runs or DEM, or give --small")
+    elif options.experiment == "shares":
         shares(options.folder, options.given)
     else:
         draws(options.folder, Path(options.given[0]))

@@ -1,13 +1,15 @@
 """Run the demo's whole path through QGIS on real layers, and print a table for docs/real-data.md.
 
-`python scripts/real_cases.py DATA [CASE …] [--out build/real]`, in the engine environment. DATA is a folder that
-holds the cases' folders; nothing in it is changed. Each case leaves what `make demo` leaves, in a folder of its own.
+`python scripts/studies/real_cases.py DATA [CASE …] [--out build/real]` in the engine environment or, to try it out,
+`--small` alone. DATA is a folder that holds the cases' folders; nothing in it is changed. Each case leaves what
+`make demo` leaves, in a folder of its own.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,15 +20,20 @@ import geopandas
 import rasterio
 from shapely.geometry import box
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
-from geoseg_engine.vector.geopackage import write_layer
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "training"), str(Path(__file__).parent)]
 
-DEMO = Path(__file__).with_name("demo.py")
+from study import make_layers, studied, study_flags  # noqa: E402
+
+from geoseg_engine.vector.geopackage import write_layer  # noqa: E402
+
+DEMO = ROOT / "scripts" / "demo.py"
+PROGRAMS = ("qgis", "xvfb-run")
 
 
 @dataclass(frozen=True)
 class Case:
-    """Layers of one case, relative to the data folder. `area` makes an area layer in the output folder."""
+    """Layers of one case, in the data folder or by absolute paths. `area` makes an area layer in the output folder."""
 
     rasters: tuple[str, ...]
     labels: str
@@ -79,14 +86,21 @@ CASES = {
 }
 
 
-def run_case(name: str, case: Case, data: Path, out: Path) -> dict[str, object]:
+def made_case(folder: Path) -> Case:
+    """The case of `--small`."""
+    image, dem, labels = map(str, make_layers(folder))
+    return Case((image, dem), labels, "class", unlabelled="background")
+
+
+def run_case(name: str, case: Case, options: argparse.Namespace) -> dict[str, object]:
     """Run one case; returns its metrics.json."""
-    folder = out / name
+    data, folder = (options.data or Path()).resolve(), options.out.resolve() / name
     area = case.area(data, folder) if callable(case.area) else (data / case.area if case.area else None)
     command = [sys.executable, str(DEMO), "--out", str(folder), "--labels", str(data / case.labels)]
     command += ["--rasters", *(str(data / raster) for raster in case.rasters)]
     for flag, value in (("--field", case.field), ("--area", area), ("--unlabelled", case.unlabelled)):
         command += [flag, str(value)] if value else []
+    command += ["--max-minutes", str(options.minutes), "--epochs", str(options.epochs)]
     subprocess.run(command, check=True)
     metrics: dict[str, object] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     return metrics
@@ -106,18 +120,24 @@ def row(name: str, metrics: dict) -> str:
 
 def main() -> None:
     """Run the cases named on the command line, or all."""
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("data", type=Path)
-    options.add_argument("cases", nargs="*", default=list(CASES), metavar="CASE")
-    options.add_argument("--out", type=Path, default=Path("build/real"))
-    chosen = options.parse_args()
-    rows = [
-        row(name, run_case(name, CASES[name], chosen.data.resolve(), chosen.out.resolve()))
-        for name in chosen.cases
-    ]
-    print("| case | test IoU per class | mean IoU | accuracy (largest class) | training, min | warnings |")
-    print("|---|---|---|---|---|---|")
-    print("\n".join(rows))
+    flags = study_flags(__doc__)
+    flags.add_argument("--out", type=Path, default=Path("build/real"))
+    flags.add_argument("--minutes", type=float, default=3.0, help="time budget of one training")
+    flags.add_argument(
+        "--epochs", type=int, default=0, help="of one training at most; 0 leaves it to the budget"
+    )
+    with studied(flags, lambda data: CASES, made_case, minutes=1.0, epochs=1) as (options, known):
+        missing = [program for program in PROGRAMS if not shutil.which(program)]
+        if missing:
+            said = f"not installed: {', '.join(missing)}; the panel cannot be worked without."
+            print(said) if options.small else sys.exit(said)
+            return
+        rows = [row(name, run_case(name, known[name], options)) for name in options.cases or known]
+        print(
+            "| case | test IoU per class | mean IoU | accuracy (largest class) | training, min | warnings |"
+        )
+        print("|---|---|---|---|---|---|")
+        print("\n".join(rows))
 
 
 if __name__ == "__main__":

@@ -19,16 +19,20 @@ import time
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "training"), str(ROOT / "tests" / "engine")]
+ROOT = Path(__file__).resolve().parents[2]
+FOLDERS = ("training", "scripts/bench", "tests/engine")
+sys.path[:0] = [str(ROOT / folder) for folder in FOLDERS]
 
 import onnx  # noqa: E402
 import torch  # noqa: E402
+from measuring import add_small  # noqa: E402
+from training_scenes import small_job, write_dataset  # noqa: E402
 
 from geoseg_engine.contract import EVENTS_FILE, TrainJob, job_to_json, write_json  # noqa: E402
 from geoseg_engine.training import checkpoint  # noqa: E402
 
 POLL_S = 0.01
+SMALL = {"epochs": 5, "steps_per_epoch": 2}
 STATE = ("weights", "average", "optimiser", "best", "history", "step", "epoch")
 
 
@@ -42,16 +46,24 @@ class Moment:
 
 def main() -> int:
     """Kill as often as asked; returns 0 only if nothing differs in the end."""
-    options = parser().parse_args()
+    flags = parser()
+    options = flags.parse_args()
+    if options.small and options.dataset:
+        flags.error("--small makes its own scene: give no --dataset")
     dice = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as scratch:
-        job = make_job(options.dataset, Path(scratch))
+        job = make_job(options.dataset, Path(scratch), **(SMALL if options.small else {}))
         whole, parts = Path(scratch) / "whole", Path(scratch) / "parts"
         started = time.monotonic()
         run(job, whole)
         print(f"undisturbed: {time.monotonic() - started:.1f} s")
         kill_often(
-            job, parts, [Moment(dice.randrange(4), dice.uniform(0, 0.5)) for _ in range(options.kills)]
+            job,
+            parts,
+            [
+                Moment(dice.randrange(4), dice.uniform(0, 0.5))
+                for _ in range(1 if options.small else options.kills)
+            ],
         )
         different = differences(whole, parts)
     print("different: " + "; ".join(different) if different else "the same weights, bit for bit")
@@ -64,6 +76,7 @@ def parser() -> argparse.ArgumentParser:
     known.add_argument("--kills", type=int, default=10)
     known.add_argument("--seed", type=int, default=1, help="decides the moments")
     known.add_argument("--dataset", type=Path, help="dataset.json of a real case")
+    add_small(known)
     return known
 
 
@@ -72,8 +85,6 @@ def make_job(dataset: Path | None, scratch: Path, **changes: Any) -> TrainJob:
     if dataset is not None:
         fixed: dict[str, Any] = {"epochs": 30, "steps_per_epoch": 20, "precision": "float32", **changes}
         return TrainJob(str(dataset.resolve()), device="cpu", **fixed)
-    from training_scenes import small_job, write_dataset
-
     fixed = {"epochs": 40, "steps_per_epoch": 20, **changes}
     return small_job(write_dataset(scratch / "dataset"), **fixed)
 

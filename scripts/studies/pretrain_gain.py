@@ -1,6 +1,7 @@
 """What pretraining without labels is worth where labels are few: the same training with and without it, several seeds.
 
-Run with the engine's Python: `python scripts/pretrain_gain.py DATA [CASE …] [--share 0.02] [--seeds 1 2 3]`.
+Run with the engine's Python: `python scripts/studies/pretrain_gain.py DATA [CASE …] [--share 0.02] [--seeds 1 2 3]`
+or, to try it out, `--small` alone.
 Of the training labels a share is kept, in whole squares of the size of a tile; validation and test keep theirs. Every
 training has the same number of steps. Prints a table of the test IoU: mean and standard deviation over the seeds;
 labels, pretraining and training all change with the seed. Finished runs in the output folder are kept.
@@ -19,10 +20,11 @@ from pathlib import Path
 import numpy as np
 import rasterio
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "training"), str(ROOT / "scripts")]
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "training"), str(Path(__file__).parent)]
 
-from comparison_cases import comparisons, prepare  # noqa: E402
+from comparison_cases import comparisons, made_comparison, prepare  # noqa: E402
+from study import studied, study_flags  # noqa: E402
 
 from geoseg_engine.channel import Channel  # noqa: E402
 from geoseg_engine.contract import IGNORE, EvaluateJob, PretrainJob, TrainJob  # noqa: E402
@@ -34,29 +36,29 @@ WIDTH, LEVELS, EPOCHS = 8, 3, 5
 WITHOUT, WITH = "from random weights", "from the pretrained encoder"
 
 
+SMALL = {"share": 0.5, "seeds": [1], "steps": EPOCHS, "minutes": 0.005}
+"""Options of `--small`."""
+
+
 def main() -> None:
     """Run what is missing and print the table."""
-    options = parser().parse_args()
-    options.out = options.out.resolve()
-    known = comparisons(options.data.resolve())
-    print(
-        f"| case, {options.share:.1%} of the labels | {WITHOUT} | {WITH} | gain by seed |\n|---|---|---|---|"
-    )
-    for case in options.cases or CASES:
-        folder = options.out / case
-        if not (folder / "dataset" / "dataset.json").exists():
-            prepare(known[case], folder)
-        scores = [pair(folder, seed, options) for seed in options.seeds]
-        columns = list(zip(*scores, strict=True))
-        gains = ", ".join(f"{after - before:+.3f}" for before, after in scores)
-        print(f"| {case} | {cell(columns[0])} | {cell(columns[1])} | {gains} |", flush=True)
+    with studied(parser(), comparisons, made_comparison, **SMALL) as (options, known):
+        options.out = options.out.resolve()
+        kept = f"{options.share:.1%} of the labels"
+        print(f"| case, {kept} | {WITHOUT} | {WITH} | gain by seed |\n|---|---|---|---|")
+        for case in options.cases or CASES:
+            folder = options.out / case
+            if not (folder / "dataset" / "dataset.json").exists():
+                prepare(known[case], folder)
+            scores = [pair(folder, seed, options) for seed in options.seeds]
+            columns = list(zip(*scores, strict=True))
+            gains = ", ".join(f"{after - before:+.3f}" for before, after in scores)
+            print(f"| {case} | {cell(columns[0])} | {cell(columns[1])} | {gains} |", flush=True)
 
 
 def parser() -> argparse.ArgumentParser:
     """The script's flags."""
-    flags = argparse.ArgumentParser(description=__doc__)
-    flags.add_argument("data", type=Path)
-    flags.add_argument("cases", nargs="*", metavar="CASE")
+    flags = study_flags(__doc__)
     flags.add_argument("--out", type=Path, default=Path("build/comparisons"))
     flags.add_argument("--share", type=float, default=0.02, help="of the training labels that is kept")
     flags.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])

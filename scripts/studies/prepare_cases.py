@@ -1,7 +1,7 @@
 """Prepare every real case, from files to tiles, and write what was made of each to docs/real-data.md.
 
-Run with the engine's Python: `python scripts/prepare_cases.py DATA [CASE …] [--docs FILE]`. Nothing is trained. The
-awkward rasters are opened one by one, and stacked or refused.
+Run with the engine's Python: `python scripts/studies/prepare_cases.py DATA [CASE …] [--docs FILE]` or, to try it
+out, `--small` alone. Nothing is trained. The awkward rasters are opened one by one, and stacked or refused.
 """
 
 from __future__ import annotations
@@ -12,15 +12,17 @@ import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "training"), str(ROOT / "scripts")]
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "training"), str(Path(__file__).parent)]
 
 import numpy as np  # noqa: E402
 import rasterio  # noqa: E402
-from preparation_cases import Case, cases  # noqa: E402
+from preparation_cases import Case, cases, made_case  # noqa: E402
+from study import studied, study_flags, write_section  # noqa: E402
 
 from geoseg_engine.channel import Channel  # noqa: E402
 from geoseg_engine.contract import (  # noqa: E402
@@ -41,7 +43,7 @@ from geoseg_engine.raster.sources import all_bands  # noqa: E402
 from geoseg_engine.run import guarding_errors, work  # noqa: E402
 from geoseg_engine.stacking.reader import open_stack  # noqa: E402
 
-MARKS = ("<!-- preparation: written by scripts/prepare_cases.py -->", "<!-- end of preparation -->")
+MARKS = ("<!-- preparation: written by scripts/studies/prepare_cases.py -->", "<!-- end of preparation -->")
 NO_DATA_FILES = (
     ".txt",
     ".md",
@@ -222,38 +224,39 @@ def text_of(rows: list[str], odd: list[str]) -> str:
     )
 
 
-def write_section(document: Path, text: str) -> None:
-    """Put the text between the marks of the document."""
-    before, _, rest = document.read_text(encoding="utf-8").partition(MARKS[0])
-    _, _, after = rest.partition(MARKS[1])
-    document.write_text(f"{before}{MARKS[0]}\n\n{text}\n\n{MARKS[1]}{after}", encoding="utf-8")
-
-
 def main() -> int:
     """Prepare what is asked for; the exit code is 1 if a case failed."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("names", nargs="*", metavar="CASE", help="left out: all, and the awkward rasters")
-    parser.add_argument("--docs", type=Path, help="document to write the tables into")
-    options = parser.parse_args()
+    flags = study_flags(__doc__)
+    flags.add_argument("--docs", type=Path, help="document to write the tables into")
     warnings.filterwarnings("ignore", category=rasterio.errors.NotGeoreferencedWarning)
     rows, odd, failed = [], [], 0
-    for case in cases(options.data.resolve()):
-        if options.names and case.name not in options.names:
-            continue
-        with tempfile.TemporaryDirectory() as folder:
-            done = prepared(case, Path(folder))
-        failed += bool(done.failed)
-        rows.append(case_row(done))
-        print(rows[-1], flush=True)
-    for path in awkward_files(options.data.resolve()) if not options.names else ():
-        with tempfile.TemporaryDirectory() as folder:
-            facts = awkward(path, Path(folder))
-        odd.append(awkward_row(f"{path.parent.name}/{path.name}", facts))
-        print(odd[-1], flush=True)
-    if options.docs:
-        write_section(options.docs, text_of(rows, odd))
+    with studied(flags, by_name, made_case) as (options, known):
+        for name in options.cases or known:
+            with tempfile.TemporaryDirectory() as folder:
+                done = prepared(known[name], Path(folder))
+            failed += bool(done.failed)
+            rows.append(case_row(done))
+            print(rows[-1], flush=True)
+        for path in rasters_alone(options, known):
+            with tempfile.TemporaryDirectory() as folder:
+                facts = awkward(path, Path(folder))
+            odd.append(awkward_row(f"{path.parent.name}/{path.name}", facts))
+            print(odd[-1], flush=True)
+        if options.docs:
+            write_section(options.docs, [text_of(rows, odd)], MARKS)
     return 1 if failed else 0
+
+
+def by_name(data: Path) -> dict[str, Case]:
+    """Every case by name."""
+    return {case.name: case for case in cases(data)}
+
+
+def rasters_alone(options: argparse.Namespace, known: Mapping[str, Case]) -> list[Path]:
+    """The rasters to open one by one: the awkward ones unless cases are named, with `--small` those of the case."""
+    if options.small:
+        return [Path(item.path) for case in known.values() for item in case.sources]
+    return [] if options.cases else awkward_files(options.data.resolve())
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Compare models on the real cases, as `geoseg compare` does for a user, and write the tables to docs/real-data.md.
 
-Run with the engine's Python: `python scripts/compare_cases.py DATA [CASE …] [--seeds 1 2 3] [--docs FILE]`.
+Run with the engine's Python: `python scripts/studies/compare_cases.py DATA [CASE …] [--seeds 1 2 3] [--docs FILE]`
+or, to try it out, `--small` alone.
 Finished runs in the output folder are kept, so an interrupted comparison goes on where it stopped. Nothing is tuned
 by hand: every model is trained in the automatic mode; the split is the one that others have used.
 """
@@ -14,17 +15,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "training"), str(ROOT / "scripts")]
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "training"), str(Path(__file__).parent)]
 
-from comparison_cases import Comparison, comparisons, prepare  # noqa: E402
+from comparison_cases import Comparison, comparisons, made_comparison, prepare  # noqa: E402
+from study import studied, study_flags, write_section  # noqa: E402
 
 from geoseg_engine.channel import Channel  # noqa: E402
 from geoseg_engine.contract import VIEWS, BandSet, CompareJob, Contender, ForestJob, TrainJob  # noqa: E402
 from geoseg_engine.run import work  # noqa: E402
 
 Named = TypeVar("Named", Contender, BandSet)
-MARKS = ("<!-- comparison: written by scripts/compare_cases.py -->", "<!-- end of comparison -->")
+MARKS = ("<!-- comparison: written by scripts/studies/compare_cases.py -->", "<!-- end of comparison -->")
 CONTENDERS = (
     Contender("random forest", baseline=ForestJob("")),
     Contender("random forest, texture", baseline=ForestJob("", texture_px=(3, 7))),
@@ -33,6 +35,8 @@ CONTENDERS = (
     Contender("Attention Res-UNet", network=TrainJob("", architecture="attention_resunet")),
     Contender("DeepLabV3+ ResNet-18", network=TrainJob("", architecture="deeplabv3plus", encoder="resnet18")),
 )
+SMALL = {"models": ["maximum likelihood"], "sets": ["image"], "seeds": [1], "minutes": 0.01}
+"""Options of `--small`."""
 
 
 def named(known: Sequence[Named], names: list[str]) -> tuple[Named, ...]:
@@ -87,43 +91,29 @@ def table(name: str, comparison: Comparison, result: dict[str, Any]) -> str:
     return "\n".join([*lines, *unfinished])
 
 
-def write_section(document: Path, tables: list[str], marks: tuple[str, str] = MARKS) -> None:
-    """Put the tables between the marks of the document."""
-    before, _, rest = document.read_text(encoding="utf-8").partition(marks[0])
-    _, _, after = rest.partition(marks[1])
-    text = "\n\n".join(tables)
-    document.write_text(f"{before}{marks[0]}\n\n{text}\n\n{marks[1]}{after}", encoding="utf-8")
-
-
 def main() -> None:
     """Compare on the cases named on the command line, or on all."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("cases", nargs="*", metavar="CASE")
-    parser.add_argument("--out", type=Path, default=Path("build/comparisons"))
-    parser.add_argument("--models", nargs="*", default=[], help="names; left out: all")
-    parser.add_argument("--sets", nargs="*", default=[], help="names of band sets; left out: all of the case")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--minutes", type=float, default=3.0, help="limit of one training; 0 is none")
-    parser.add_argument("--split", default="test")
-    parser.add_argument(
-        "--tta", choices=VIEWS, default="all", help="views that are averaged on judged ground"
-    )
-    parser.add_argument("--docs", type=Path)
-    options = parser.parse_args()
-    options.out = options.out.resolve()
-    tables = []
-    for name, comparison in comparisons(options.data.resolve()).items():
-        if options.cases and name not in options.cases:
-            continue
-        result = compare(name, comparison, options)
-        (options.out / name / f"comparison_{options.split}.json").write_text(
-            json.dumps(result, indent=1, default=str), encoding="utf-8"
-        )
-        tables.append(table(name, comparison, result))
-        print(tables[-1], flush=True)
-    if options.docs:
-        write_section(options.docs, tables)
+    flags = study_flags(__doc__)
+    flags.add_argument("--out", type=Path, default=Path("build/comparisons"))
+    flags.add_argument("--models", nargs="*", default=[], help="names; left out: all")
+    flags.add_argument("--sets", nargs="*", default=[], help="names of band sets; left out: all of the case")
+    flags.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    flags.add_argument("--minutes", type=float, default=3.0, help="limit of one training; 0 is none")
+    flags.add_argument("--split", default="test")
+    flags.add_argument("--tta", choices=VIEWS, default="all", help="views that are averaged on judged ground")
+    flags.add_argument("--docs", type=Path)
+    with studied(flags, comparisons, made_comparison, **SMALL) as (options, known):
+        options.out = options.out.resolve()
+        tables = []
+        for name in options.cases or known:
+            result = compare(name, known[name], options)
+            (options.out / name / f"comparison_{options.split}.json").write_text(
+                json.dumps(result, indent=1, default=str), encoding="utf-8"
+            )
+            tables.append(table(name, known[name], result))
+            print(tables[-1], flush=True)
+        if options.docs:
+            write_section(options.docs, tables, MARKS)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from study import MADE, make_layers
+
 from geoseg_engine.contract import (
     EXPRESSION,
     TERRAIN_ATTRIBUTES,
@@ -73,6 +75,20 @@ def cases(data: Path) -> list[Case]:
         *glaciers(data / "oggm_glaciers"),
         *label_rasters(data),
     ]
+
+
+def made_case(folder: Path) -> Case:
+    """The case of `--small`: a made image of three bands, a DEM and polygons that are complete."""
+    image, dem, labels = make_layers(folder)
+    sources = (source(1, image), source(2, dem))
+    return Case(
+        MADE,
+        "a made image, DEM, terrain; squares",
+        sources,
+        (*every(sources), *terrain("r2")),
+        Labels(str(labels), "labels", "labels", "class"),
+        tile_px=16,
+    )
 
 
 def optical(data: Path) -> list[Case]:
