@@ -32,10 +32,20 @@ from ..models.texture import feature_count
 from ..outputs import prepare_folder
 from ..raster.grid import windows
 from ..scores.metrics import confusion, scores
+from . import expected, forestgraph, spectral
 from . import forest as trees
-from . import forestgraph, spectral
 from .importance import importance
-from .pixels import COUNTED_PX, TRAIN, VALIDATION, Array, Samples, count_labels, draw, refuse_single
+from .pixels import (
+    COUNTED_PX,
+    TRAIN,
+    VALIDATION,
+    VALIDATION_PIXELS,
+    Array,
+    Samples,
+    count_labels,
+    draw,
+    refuse_single,
+)
 from .saving import save_forest
 
 MODEL_FILE, METRICS_FILE, IMPORTANCE_FILE = "model.onnx", "metrics.json", "importance.json"
@@ -103,6 +113,9 @@ def run(job: ForestJob, folder: Path, channel: Channel) -> dict[str, Any]:
     for problem in warnings[len(of_dataset) :]:
         channel.log(f"{problem.message} {problem.hint}", "warning")
     channel.log(sentence(job, dataset, len(samples.train)))
+    if job.method == "forest":
+        like, sizes = (samples.train, samples.train_truth), (len(samples.train), len(samples.validation))
+        channel.log(expected.sentence(job, len(dataset.recipe.bands), like, *sizes)[1])
     fitted = fit(job, dataset, samples, channel)
     validation = validation_of(dataset, dataset_folder)
     decision, judged, calibrated = judge(job, dataset, fitted, samples, validation, channel)
@@ -142,9 +155,17 @@ def described(job: ForestJob, dataset: Dataset, folder: Path) -> dict[str, Any]:
     refuse_single(counts[TRAIN], dataset)
     pixels = min(int(counts[TRAIN].sum()), job.pixels)
     facts = Reach(reach_of(job.texture_px))
+    validation = min(int(counts[VALIDATION].sum()), VALIDATION_PIXELS)
+    told, expected_s = [sentence(job, dataset, pixels)], None
+    if job.method == "forest":
+        bands = len(dataset.recipe.bands)
+        like = expected.made_up(len(dataset.classes), feature_count(bands, job.texture_px))
+        expected_s, text = expected.sentence(job, bands, like, pixels, validation)
+        told.append(text)
     return {
         "plan": {"method": job.method, "texture_px": list(job.texture_px), "pixels": pixels},
-        "reasons": [sentence(job, dataset, pixels)],
+        "reasons": told,
+        "expected_s": expected_s,
         "facts": asdict(facts),
         "train_pixels": int(counts[TRAIN].sum()),
         "validation_pixels": int(counts[VALIDATION].sum()),
@@ -234,9 +255,10 @@ def fit(job: ForestJob, dataset: Dataset, samples: Samples, channel: Channel) ->
 def _fit_forest(
     job: ForestJob, dataset: Dataset, samples: Samples, architecture: dict[str, Any], channel: Channel
 ) -> Fitted:
-    settings = trees.first_settings(job, samples.train.shape[1])
+    settings, begun = trees.first_settings(job, samples.train.shape[1]), None
     if job.search and len(samples.validation):
-        settings = trees.search(job, samples, dataset.classes, settings, channel)
+        best = trees.search(job, samples, dataset.classes, settings, channel)
+        settings, begun = best.settings, best.forest
     channel.log(f"Growing {settings.trees} trees: {settings.words()}.")
     grown = trees.grow(
         settings,
@@ -244,6 +266,7 @@ def _fit_forest(
         samples.train_truth,
         job.seed,
         lambda done: channel.progress("growing trees", done, settings.trees),
+        begun,
     )
 
     def logits(pixels: Array) -> NDArray[Any]:
