@@ -137,7 +137,7 @@ def measure_table(about: str, table: str, rows: Sequence[str], gpu_here: bool = 
         gpu_here: whether one is.
 
     Returns:
-        The exit code: 1 if a row does not hold.
+        The exit code: 1 if a row does not hold, unless it was small.
     """
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(rows)}; default all")
@@ -167,4 +167,4 @@ def measure_table(about: str, table: str, rows: Sequence[str], gpu_here: bool = 
         found.append(row)
     if options.json:
         options.json.write_text(json.dumps([row.as_dict() for row in found], indent=1), encoding="utf-8")
-    return int(not all(row.holds for row in found))
+    return int(not options.small and not all(row.holds for row in found))

@@ -432,18 +432,27 @@ def searched(tmp_path, job, given=None):
 def test_losers_are_dropped_after_a_few_trees_and_the_winner_keeps_its_own(monkeypatch, tmp_path):
     counted = Counted(monkeypatch, lambda settings: 0.5 + settings.leaf / 100 + settings.features / 1000)
     best = searched(tmp_path, ForestJob(""))
-    first, last = forest.ROUNDS
-    entrants = len(forest.candidates(ForestJob(""), forest.first_settings(ForestJob(""), BANDS), BANDS))
-    assert [one.trees for one in counted.grown] == [first] * entrants + [last] * -(-entrants // forest.KEPT)
-    assert best.settings.leaf == max(forest.LEAVES) and best.forest.trees == last
-    assert {one.leaf for one in counted.grown[entrants:]} < set(forest.LEAVES)
+    few, more = forest.ROUNDS
+    start = forest.first_settings(ForestJob(""), BANDS)
+    entrants = len(forest.candidates(ForestJob(""), start, BANDS))
+    assert [one.trees for one in counted.grown] == [few] * entrants + [more] * -(-entrants // forest.KEPT)
+    assert best.settings.leaf == max(forest.LEAVES) and best.forest.trees == more
+    left = [(one.leaf, one.features) for one in counted.grown[entrants:]]
+    assert left[0] == (start.leaf, start.features), "the first settings stay, to be compared with"
+    assert {leaf for leaf, _ in left[1:]} == {max(forest.LEAVES)}
 
 
 def test_the_search_ends_where_nothing_is_to_be_gained(monkeypatch, tmp_path):
-    counted = Counted(monkeypatch, lambda settings: 0.7 + settings.leaf / 1e6)
-    best = searched(tmp_path, ForestJob(""))
+    counted = Counted(monkeypatch, lambda settings: 0.7 - abs(settings.leaf - forest.FIRST_LEAF))
+    best = searched(tmp_path, ForestJob("", features=2))
     assert {one.trees for one in counted.grown} == {forest.ROUNDS[0]}
-    assert (best.settings.leaf, best.settings.features) == (max(forest.LEAVES), 1), "the smallest trees"
+    assert (best.settings.leaf, best.settings.features) == (forest.FIRST_LEAF, 2)
+
+
+def test_a_gain_that_may_be_luck_changes_nothing(monkeypatch, tmp_path):
+    for gain, leaf in ((forest.GAIN * 0.9, forest.FIRST_LEAF), (forest.GAIN * 1.1, 30)):
+        Counted(monkeypatch, lambda settings, gain=gain: 0.5 + gain * (settings.leaf == 30))
+        assert searched(tmp_path, ForestJob("")).settings.leaf == leaf
 
 
 @pytest.mark.parametrize("named", [{"depth": 5}, {"features": 3}, {"trees": 3}, {"depth": 4, "features": 2}])
