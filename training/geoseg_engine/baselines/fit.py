@@ -116,8 +116,8 @@ def run(job: ForestJob, folder: Path, channel: Channel) -> dict[str, Any]:
     if job.method == "forest":
         like, sizes = (samples.train, samples.train_truth), (len(samples.train), len(samples.validation))
         channel.log(expected.sentence(job, len(dataset.recipe.bands), like, *sizes)[1])
-    fitted = fit(job, dataset, samples, channel)
     validation = validation_of(dataset, dataset_folder)
+    fitted = fit(job, dataset, samples, validation, channel)
     decision, judged, calibrated = judge(job, dataset, fitted, samples, validation, channel)
     worth = importance(dataset, samples, fitted.logits, decision, fitted.impurity, job.seed, channel)
     channel.send("progress", phase=SAVING_PHASE, done=0, total=1, rate="")
@@ -226,7 +226,9 @@ def label_warnings(dataset: Dataset, samples: Samples) -> list[Problem]:
     return found
 
 
-def fit(job: ForestJob, dataset: Dataset, samples: Samples, channel: Channel) -> Fitted:
+def fit(
+    job: ForestJob, dataset: Dataset, samples: Samples, validation: ValidationData, channel: Channel
+) -> Fitted:
     """The classifier that the job asks for."""
     bands, classes = len(dataset.recipe.bands), len(dataset.classes)
     architecture = {
@@ -236,7 +238,7 @@ def fit(job: ForestJob, dataset: Dataset, samples: Samples, channel: Channel) ->
         "texture_px": list(job.texture_px),
     }
     if job.method == "forest":
-        return _fit_forest(job, dataset, samples, architecture, channel)
+        return _fit_forest(job, dataset, samples, validation, architecture, channel)
     network = build(architecture).eval()
     settings: dict[str, Any] = {"method": job.method}
     if isinstance(network, MaximumLikelihood):
@@ -253,11 +255,16 @@ def fit(job: ForestJob, dataset: Dataset, samples: Samples, channel: Channel) ->
 
 
 def _fit_forest(
-    job: ForestJob, dataset: Dataset, samples: Samples, architecture: dict[str, Any], channel: Channel
+    job: ForestJob,
+    dataset: Dataset,
+    samples: Samples,
+    validation: ValidationData,
+    architecture: dict[str, Any],
+    channel: Channel,
 ) -> Fitted:
     settings, begun = trees.first_settings(job, samples.train.shape[1]), None
     if job.search and len(samples.validation):
-        best = trees.search(job, samples, dataset.classes, settings, channel)
+        best = trees.search(job, samples, dataset.classes, settings, channel, validation.weighted)
         settings, begun = best.settings, best.forest
     channel.log(f"Growing {settings.trees} trees: {settings.words()}.")
     grown = trees.grow(

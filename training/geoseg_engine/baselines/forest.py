@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from ..channel import Channel
 from ..contract import ForestJob, LabelClass
+from ..modelfile import calibration
 from ..raster.stream import worker_count
 from ..scores.metrics import confusion, scores
+from .forestgraph import logits
 from .pixels import Array, Samples, Truth
 
 TREES, TREES_AT_ONCE = 100, 20
@@ -94,21 +96,32 @@ def rounds(trees: int, entrants: int) -> list[tuple[int, int]]:
 
 
 def search(
-    job: ForestJob, samples: Samples, classes: Sequence[LabelClass], start: Settings, channel: Channel
+    job: ForestJob,
+    samples: Samples,
+    classes: Sequence[LabelClass],
+    start: Settings,
+    channel: Channel,
+    weighted: Sequence[bool] = (),
 ) -> Candidate:
     """The best candidate by successive halving (Jamieson & Talwalkar 2016), judged on validation pixels.
 
     All begin with a few trees; those with the best scores go on to the next round, the others are dropped, but for the
     first settings: the best is taken only if it is better than they by GAIN, and the search ends where none is better.
-    Probabilities, which know the classes as evenly frequent, are weighted by how frequent they are before the classes
-    are taken.
+    Each is calibrated before it is judged, as the forest will be: what calibration gives to all is no gain.
+
+    Args:
+        job: what is asked for.
+        samples: with validation pixels.
+        classes: of the dataset.
+        start: the first settings.
+        channel: told of every round; cancel point.
+        weighted: of every class, whether calibration may move it, see `modelfile.calibration.fit`.
 
     Returns:
         The candidate, with the trees that it has by then: they are the first of the forest.
     """
     random = np.random.default_rng(job.seed)
-    judged = random.permutation(len(samples.validation))[:JUDGED_PIXELS]
-    prior = np.array(samples.counts) / np.maximum(np.bincount(samples.train_truth, minlength=len(classes)), 1)
+    judged = np.sort(random.permutation(len(samples.validation))[:JUDGED_PIXELS])
     racing = candidates(job, start, samples.train.shape[1])
     plan = rounds(start.trees, len(racing))
     total, done = sum(entrants for entrants, _ in plan), 0
@@ -119,8 +132,7 @@ def search(
             done += 1
             few = replace(one.settings, trees=count)
             one.forest = grow(few, samples.train, samples.train_truth, job.seed, begun=one.forest)
-            given = probabilities(one.forest, samples.validation[judged], len(classes)) * prior
-            one.score = score(given.argmax(axis=1), samples.validation_truth[judged], classes)
+            one.score = judge(one.forest, samples, judged, classes, weighted if job.calibrate else None)
         first, *others = racing
         racing = [first, *sorted(others, key=lambda one: -one.score)]
         best = max(racing, key=lambda one: one.score)
@@ -131,6 +143,23 @@ def search(
         if best is first:
             break
     return best if best.score >= first.score + GAIN else first
+
+
+def judge(
+    forest: Any,
+    samples: Samples,
+    judged: NDArray[np.int64],
+    classes: Sequence[LabelClass],
+    weighted: Sequence[bool] | None,
+) -> float:
+    """Score of a forest on the validation pixels named, calibrated on them; not calibrated if `weighted` is None."""
+    truth = samples.validation_truth[judged]
+    values = logits(probabilities(forest, samples.validation[judged], len(classes)))
+    found = calibration.Calibration()
+    if weighted is not None:
+        learned = [pixels > 0 for pixels in samples.counts]
+        found = calibration.fit(values, truth, learned=learned, weighted=weighted)
+    return score(calibration.output(values.T, found).argmax(axis=0), truth, classes)
 
 
 def grow(
