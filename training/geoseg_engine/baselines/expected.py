@@ -13,8 +13,8 @@ from .importance import affordable
 from .pixels import Array, Truth
 
 PROBE_PX, PROBE_TREES = 8_000, 8
-FIXED_S = 2.0
-"""Calibration, checks and files, whatever the size."""
+FIXED_S, CALIBRATED_PX_S = 2.0, 1e-5
+"""Checks and files, whatever the size; calibration of a validation pixel."""
 
 
 @dataclass(frozen=True)
@@ -75,18 +75,20 @@ def seconds(
     drawn = max(min(train, trees.TREE_PIXELS), 2)
     deeper = float(np.log2(drawn) / np.log2(found.pixels))
     larger = drawn / found.pixels * deeper
-    grown, asked = float(settings.trees), 0.0
+    grown, asked, calibrated = float(settings.trees), 0.0, validation
     if job.search and validation:
         racing = trees.candidates(job, settings, features)
         dearer = float(np.mean([one.settings.features for one in racing])) / settings.features
         before = 0
         for entrants, most in trees.rounds(settings.trees, len(racing)):
             grown += entrants * (most - before) * dearer
+            calibrated += entrants * min(validation, trees.JUDGED_PIXELS)
             asked += entrants * most * min(validation, trees.JUDGED_PIXELS)
             before = most
     judged = affordable(validation, bands)
     asked += settings.trees * (validation + judged * (bands + 1))
-    return grown * larger * found.tree_s + asked * deeper * found.pixel_s + FIXED_S
+    of_trees = grown * larger * found.tree_s + asked * deeper * found.pixel_s
+    return of_trees + job.calibrate * calibrated * CALIBRATED_PX_S + FIXED_S
 
 
 def sentence(

@@ -113,9 +113,6 @@ def run(job: ForestJob, folder: Path, channel: Channel) -> dict[str, Any]:
     for problem in warnings[len(of_dataset) :]:
         channel.log(f"{problem.message} {problem.hint}", "warning")
     channel.log(sentence(job, dataset, len(samples.train)))
-    if job.method == "forest":
-        like, sizes = (samples.train, samples.train_truth), (len(samples.train), len(samples.validation))
-        channel.log(expected.sentence(job, len(dataset.recipe.bands), like, *sizes)[1])
     validation = validation_of(dataset, dataset_folder)
     fitted = fit(job, dataset, samples, validation, channel)
     decision, judged, calibrated = judge(job, dataset, fitted, samples, validation, channel)
@@ -262,6 +259,8 @@ def _fit_forest(
     architecture: dict[str, Any],
     channel: Channel,
 ) -> Fitted:
+    like, sizes = (samples.train, samples.train_truth), (len(samples.train), len(samples.validation))
+    channel.log(expected.sentence(job, len(dataset.recipe.bands), like, *sizes)[1])
     settings, begun = trees.first_settings(job, samples.train.shape[1]), None
     if job.search and len(samples.validation):
         best = trees.search(job, samples, dataset.classes, settings, channel, validation.weighted)
