@@ -176,10 +176,10 @@ def main() -> None:
     parser.add_argument("--before", type=Path, metavar="DIR", help="another checkout to compare with")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--texture", action="store_true", help="the cases with texture as well")
-    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--repeat", type=int, default=3, help="rounds of timing; 0 leaves it out")
     parser.add_argument("--small", action="store_true", help="tiny data; the ratios mean nothing")
     options = parser.parse_args()
-    for texture_px in ((), (3, 7)):
+    for texture_px in ((), (3, 7)) if options.repeat else ():
         with tempfile.TemporaryDirectory(prefix="geoseg-forest-") as place:
             repeat = 1 if options.small else options.repeat
             print(beside_scikit_learn(Path(place), repeat, options.small, texture_px).line(), flush=True)

@@ -132,7 +132,7 @@ def test_importance_asks_for_no_more_answers_with_hundreds_of_bands():
 
 @pytest.mark.parametrize("search", [False, True])
 def test_the_same_seed_gives_the_same_model(tmp_path, search):
-    dataset = write_dataset(tmp_path / "data")
+    dataset = regional(tmp_path / "data")
     first, second = (run(tmp_path / name, dataset, search=search) for name in "ab")
     assert first["scores"] == second["scores"] and first["settings"] == second["settings"]
     image = np.random.default_rng(0).normal(0, 1, (1, 3, 20, 20)).astype(np.float32)
@@ -357,6 +357,16 @@ def test_pixels_are_shared_evenly_and_small_classes_leave_their_part():
     assert len(CLASSES) == 2
 
 
+def regional(folder):
+    """A dataset whose validation data are four separate regions, enough to choose settings by."""
+    path = write_dataset(folder)
+    with rasterio.open(folder / "split.tif", "r+") as raster:
+        split = raster.read(1)
+        between = (np.arange(len(split)) // 8 % 3 == 2)[:, None]
+        raster.write(np.where((split == 1) & between, 255, split).astype(np.uint8), 1)
+    return path
+
+
 def logged(dataset, folder, **changes):
     """Events of a fit."""
     folder.mkdir()
@@ -367,7 +377,7 @@ def logged(dataset, folder, **changes):
 
 
 def test_search_is_told_and_judged_on_validation(tmp_path):
-    _, events = logged(write_dataset(tmp_path / "data"), tmp_path / "out")
+    _, events = logged(regional(tmp_path / "data"), tmp_path / "out")
     texts = [item["text"] for item in events if item["type"] == "log"]
     assert any(text.startswith("Search: 8 settings with 4 trees each") and "IoU" in text for text in texts)
     phases = [item["phase"] for item in events if item["type"] == "progress"]
@@ -375,7 +385,7 @@ def test_search_is_told_and_judged_on_validation(tmp_path):
 
 
 def test_the_time_is_said_before_the_search(tmp_path):
-    dataset = write_dataset(tmp_path / "data")
+    dataset = regional(tmp_path / "data")
     _, events = logged(dataset, tmp_path / "out")
     said = next(number for number, item in enumerate(events) if item.get("text", "").startswith("About "))
     assert "the search, 30 trees" in events[said]["text"]
@@ -464,16 +474,20 @@ def test_the_search_keeps_what_the_job_names(monkeypatch, tmp_path, named):
     assert best.settings.trees == named.get("trees", forest.TREES)
 
 
-@pytest.mark.parametrize("without", ["validation", "search"])
-def test_nothing_is_searched_without_validation_pixels_or_wish(monkeypatch, tmp_path, without):
-    path = write_dataset(tmp_path / "data")
+@pytest.mark.parametrize("without", ["validation", "search", "regions"])
+def test_nothing_is_searched_without_enough_validation_pixels_or_wish(monkeypatch, tmp_path, without):
+    path = (write_dataset if without == "regions" else regional)(tmp_path / "data")
     if without == "validation":
         with rasterio.open(tmp_path / "data" / "split.tif", "r+") as raster:
             split = raster.read(1)
             raster.write(np.where(split == 1, 255, split).astype(np.uint8), 1)
     monkeypatch.setattr(forest, "search", lambda *given: pytest.fail("searched"))
-    result = run(tmp_path / "out", path, search=without != "search")
+    result, events = logged(path, tmp_path / "out", search=without != "search")
     assert result["settings"]["leaf"] == forest.FIRST_LEAF
+    said = [item["text"] for item in events if item.get("text", "").startswith("Nothing is searched")]
+    assert len(said) == (without == "regions")
+    plan, _ = logged(path, tmp_path / "plan", search=without != "search", dry_run=True)
+    assert [item for item in plan["reasons"] if item.startswith("Nothing is searched")] == said
 
 
 def test_features_are_computed_once_however_long_the_search(monkeypatch, tmp_path):
@@ -485,7 +499,7 @@ def test_features_are_computed_once_however_long_the_search(monkeypatch, tmp_pat
             return features(scores, texture)
 
         monkeypatch.setattr("geoseg_engine.baselines.pixels.features", counted)
-        run(tmp_path / str(search), write_dataset(tmp_path / "data"), search=search, texture_px=(3,))
+        run(tmp_path / str(search), regional(tmp_path / "data"), search=search, texture_px=(3,))
     assert calls[True] == calls[False] == 1, "one window, whose train and validation pixels are taken at once"
 
 

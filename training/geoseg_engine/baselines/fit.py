@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from ..modelfile.calibration import Calibration
 from ..modelfile.description import describe
 from ..modelfile.export import export, own_metadata
 from ..modelfile.stac import write_sidecar
-from ..modelfile.validation_data import ValidationCounter, ValidationData
+from ..modelfile.validation_data import MIN_PIXELS, MIN_REGIONS, ValidationCounter, ValidationData
 from ..models import build
 from ..models.spectral import MaximumLikelihood
 from ..models.texture import feature_count
@@ -157,8 +157,9 @@ def described(job: ForestJob, dataset: Dataset, folder: Path) -> dict[str, Any]:
     if job.method == "forest":
         bands = len(dataset.recipe.bands)
         like = expected.made_up(len(dataset.classes), feature_count(bands, job.texture_px))
-        expected_s, text = expected.sentence(job, bands, like, pixels, validation)
-        told.append(text)
+        ground = validation_of(dataset, folder)
+        expected_s, text = expected.sentence(searching(job, ground), bands, like, pixels, validation)
+        told += [text, *unsearched(job, ground)]
     return {
         "plan": {"method": job.method, "texture_px": list(job.texture_px), "pixels": pixels},
         "reasons": told,
@@ -260,9 +261,12 @@ def _fit_forest(
     channel: Channel,
 ) -> Fitted:
     like, sizes = (samples.train, samples.train_truth), (len(samples.train), len(samples.validation))
+    for text in unsearched(job, validation):
+        channel.log(text)
+    job = searching(job, validation)
     channel.log(expected.sentence(job, len(dataset.recipe.bands), like, *sizes)[1])
     settings, begun = trees.first_settings(job, samples.train.shape[1]), None
-    if job.search and len(samples.validation):
+    if job.search:
         best = trees.search(job, samples, dataset.classes, settings, channel, validation.weighted)
         settings, begun = best.settings, best.forest
     channel.log(f"Growing {settings.trees} trees: {settings.words()}.")
@@ -285,6 +289,21 @@ def _fit_forest(
         grown,
         grown.feature_importances_,
     )
+
+
+def searching(job: ForestJob, validation: ValidationData) -> ForestJob:
+    """The job, without its search where validation data are too few to choose by."""
+    return replace(job, search=job.search and validation.decides)
+
+
+def unsearched(job: ForestJob, validation: ValidationData) -> list[str]:
+    """Why a search that was asked for is left out, if it is."""
+    if not job.search or validation.decides or not validation.total:
+        return []
+    return [
+        f"Nothing is searched: too few validation data ({validation.amount()}; "
+        f"{MIN_REGIONS * MIN_PIXELS} pixels in {MIN_REGIONS} are needed), the usual settings are taken."
+    ]
 
 
 def judge(
