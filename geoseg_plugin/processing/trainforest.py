@@ -46,7 +46,7 @@ class TrainForest(GeoSegAlgorithm):
         self.addParameter(choice("METHOD", tr("Method"), BASELINES, "forest"))
         self.addParameter(bands())
         self.addParameter(
-            QgsProcessingParameterBoolean("SEARCH", tr("Search depth and features first"), True)
+            QgsProcessingParameterBoolean("SEARCH", tr("Search leaf size and features first"), True)
         )
         for parameter in (
             whole("TREES", tr("Trees (0: automatic)"), 0, 0),

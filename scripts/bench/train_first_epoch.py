@@ -16,7 +16,8 @@ sys.path.insert(0, str(ROOT / "tests" / "engine"))
 
 from training_scenes import write_dataset
 
-SIDE_PX, SMALL_PX = 1024, 256
+SIDE_PX, SMALL_PX = 1024, 128
+SMALL_JOB = {"width": 8, "levels": 2, "crop_px": 32, "batch_size": 2, "steps_per_epoch": 2}
 LIMIT_S = 10.0
 
 
@@ -24,7 +25,7 @@ def run(folder: Path, repeat: int, small: bool) -> Row:
     """The engine started as QGIS starts it, ended at its first epoch."""
     side = SMALL_PX if small else SIDE_PX
     dataset = write_dataset(folder / "data", side, side, tile_px=64)
-    job = {"dataset": str(dataset), "device": "cpu"}
+    job = {"dataset": str(dataset), "device": "cpu", **(SMALL_JOB if small else {})}
     seconds = [
         until_first_epoch(engine_command(folder / str(number), "train", job)) for number in range(repeat)
     ]

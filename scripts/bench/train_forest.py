@@ -16,8 +16,8 @@ from rasterio.transform import Affine
 
 sys.path.insert(0, str(ROOT / "training"))
 
-SIDE_PX, SMALL_PX = 7072, 1000
-BANDS, TREES = 6, 100
+SIDE_PX, SMALL_PX = 7072, 200
+BANDS, TREES, SMALL_TREES = 6, 100, 8
 """As many trees as scikit-learn grows unless it is told."""
 LABELLED_PX = 448
 """Side of the two labelled grounds, 200 000 pixels each: one to train, one to validate."""
@@ -45,9 +45,10 @@ with rasterio.open(output, "w", **profile) as raster:
 """
 
 
-def run(folder: Path, repeat: int, small: bool, side: int = 0, trees: int = TREES) -> Row:
+def run(folder: Path, repeat: int, small: bool, side: int = 0, trees: int = 0) -> Row:
     """Make a scene, fit and predict by both ways, compare the maps."""
     side = side or (SMALL_PX if small else SIDE_PX)
+    trees = trees or (SMALL_TREES if small else TREES)
     make(folder, side)
     script = folder / "peer.py"
     script.write_text(PEER, encoding="utf-8")
@@ -77,11 +78,11 @@ def run(folder: Path, repeat: int, small: bool, side: int = 0, trees: int = TREE
     )
 
 
-def make(folder: Path, side: int) -> None:
+def make(folder: Path, side: int, count: int = BANDS) -> None:
     """Classes in patches, bands that tell them apart with noise, and two labelled grounds."""
     random = np.random.default_rng(1)
     patches = random.integers(0, len(CLASSES), (side // 25 + 1, side // 25 + 1)).astype(np.uint8)
-    means = random.normal(0, 350, (len(CLASSES), BANDS)) + 2000
+    means = random.normal(0, 350, (len(CLASSES), count)) + 2000
     profile = {
         "driver": "GTiff",
         "crs": CRS,
@@ -92,7 +93,7 @@ def make(folder: Path, side: int) -> None:
         "blockxsize": 512,
         "blockysize": 512,
     }
-    packed = {**profile, "count": BANDS, "dtype": "int16", "compress": "zstd", "zstd_level": 1}
+    packed = {**profile, "count": count, "dtype": "int16", "compress": "zstd", "zstd_level": 1}
     truth = np.full((side, side), 255, np.uint8)
     split = np.full((side, side), 255, np.uint8)
     known = min(LABELLED_PX, side // 2)
@@ -102,7 +103,7 @@ def make(folder: Path, side: int) -> None:
             rows = np.arange(row, row + height) // 25
             ids = patches[rows[:, None], np.arange(side)[None] // 25]
             window = rasterio.windows.Window(0, row, side, height)
-            for band in range(BANDS):
+            for band in range(count):
                 values = means[ids, band] + random.normal(0, 250, ids.shape)
                 image.write(values.astype(np.int16), band + 1, window=window)
             inside = slice(0, max(min(known - row, height), 0))
@@ -113,14 +114,14 @@ def make(folder: Path, side: int) -> None:
             folder / f"{name}.tif", "w", **profile, count=1, dtype="uint8", compress="deflate"
         ) as raster:
             raster.write(array, 1)
-    write_dataset(folder, side)
+    write_dataset(folder, side, count)
 
 
-def write_dataset(folder: Path, side: int) -> None:
+def write_dataset(folder: Path, side: int, count: int) -> None:
     """dataset.json beside the rasters."""
     from geoseg_engine.contract import Band, Dataset, Grid, LabelClass, Recipe, Source, write_json
 
-    bands = tuple(Band(f"b{index}", "image", index) for index in range(1, BANDS + 1))
+    bands = tuple(Band(f"b{index}", "image", index) for index in range(1, count + 1))
     grid = Grid(CRS, tuple(TRANSFORM)[:6], side, side)
     source = Source("image", str(folder / "image.tif"), "image")
     classes = tuple(LabelClass(index, name, name, "#808080") for index, name in enumerate(CLASSES))
@@ -161,13 +162,14 @@ if __name__ == "__main__":
     import tempfile
 
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--side", type=int, default=SMALL_PX, help="pixels of the scene's side")
-    parser.add_argument("--trees", type=int, default=TREES)
+    parser.add_argument("--side", type=int, default=0, help="pixels of the scene's side")
+    parser.add_argument("--trees", type=int, default=0, help=f"default {TREES}")
     parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--small", action="store_true", help="a tiny scene and few trees")
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="geoseg-forest-") as place:
-        row = run(Path(place), options.repeat, False, options.side, options.trees)
+        row = run(Path(place), options.repeat, options.small, options.side, options.trees)
     print(json.dumps(row.as_dict(), indent=1))
     if options.json:
         options.json.write_text(json.dumps([row.as_dict()], indent=1), encoding="utf-8")

@@ -39,6 +39,7 @@ from geoseg_engine.training.plan import make_plan  # noqa: E402
 from geoseg_engine.training.preparing import loss_for, make_trainer  # noqa: E402
 from geoseg_engine.training.sample import Sampler  # noqa: E402
 from geoseg_engine.training.scene import of_arrays  # noqa: E402
+from geoseg_engine.training.survey import survey  # noqa: E402
 from geoseg_engine.training.trial import attempt  # noqa: E402
 
 BANDS, CLASSES = 6, 2
@@ -112,7 +113,7 @@ def of_engine(
     scene, _ = of_arrays(image, labels, np.zeros_like(labels), bands, CLASSES)
     scene = near(scene, device)
     job = TrainJob("", width=size.width, levels=size.levels, crop_px=size.px, batch_size=size.batch, seed=1)
-    plan = make_plan(job, size.px, labels.shape, scene.train_counts(), device)
+    plan = make_plan(job, size.px, survey(scene), device)
     architecture = {
         "name": "unet",
         "bands": BANDS,

@@ -6,6 +6,7 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,9 @@ import torch
 from scipy.stats import multivariate_normal
 from training_scenes import CLASSES, write_dataset
 
-from geoseg_engine.baselines import fit, forest, forestgraph, spectral
-from geoseg_engine.baselines.importance import PIXELS_MIN, SECONDS, affordable
-from geoseg_engine.baselines.pixels import features, shares
+from geoseg_engine.baselines import expected, fit, forest, forestgraph, spectral
+from geoseg_engine.baselines.importance import ANSWERS, PIXELS, PIXELS_MIN, affordable
+from geoseg_engine.baselines.pixels import Samples, features, shares
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import (
     IGNORE,
@@ -122,18 +123,18 @@ def test_importance_finds_the_bands_that_tell_the_classes_apart(made):
     assert results["spectral_angle"]["importance"]["bands"][0]["impurity"] is None
 
 
-def test_importance_of_hundreds_of_bands_takes_no_minutes():
-    """218 bands at 1 s a look would take four minutes; few pixels are looked at wholly whatever they take."""
-    assert affordable(20_000, 1.0, 218) == pytest.approx(20_000 * SECONDS / 218, abs=1)
-    assert affordable(20_000, 0.01, 4) == 20_000
-    assert affordable(20_000, 1000.0, 218) == PIXELS_MIN
-    assert affordable(100, 1000.0, 218) == 100 and affordable(0, 0.0, 3) == 0
+def test_importance_asks_for_no_more_answers_with_hundreds_of_bands():
+    assert affordable(50_000, 4) == PIXELS
+    assert affordable(50_000, 100) == ANSWERS // 100
+    assert affordable(50_000, 1000) == PIXELS_MIN
+    assert affordable(100, 1000) == 100 and affordable(0, 3) == 0
 
 
-def test_the_same_seed_gives_the_same_model(tmp_path):
-    dataset = write_dataset(tmp_path / "data")
-    first, second = (run(tmp_path / name, dataset, search=False) for name in "ab")
-    assert first["scores"] == second["scores"]
+@pytest.mark.parametrize("search", [False, True])
+def test_the_same_seed_gives_the_same_model(tmp_path, search):
+    dataset = regional(tmp_path / "data")
+    first, second = (run(tmp_path / name, dataset, search=search) for name in "ab")
+    assert first["scores"] == second["scores"] and first["settings"] == second["settings"]
     image = np.random.default_rng(0).normal(0, 1, (1, 3, 20, 20)).astype(np.float32)
     made = [
         onnxruntime.InferenceSession(one["model"]).run(None, {"image": image})[0] for one in (first, second)
@@ -356,15 +357,173 @@ def test_pixels_are_shared_evenly_and_small_classes_leave_their_part():
     assert len(CLASSES) == 2
 
 
-def test_search_is_told_and_judged_on_validation(tmp_path):
-    dataset = write_dataset(tmp_path / "data")
-    folder = tmp_path / "out"
+def regional(folder):
+    """A dataset whose validation data are four separate regions, enough to choose settings by."""
+    path = write_dataset(folder)
+    with rasterio.open(folder / "split.tif", "r+") as raster:
+        split = raster.read(1)
+        between = (np.arange(len(split)) // 8 % 3 == 2)[:, None]
+        raster.write(np.where((split == 1) & between, 255, split).astype(np.uint8), 1)
+    return path
+
+
+def logged(dataset, folder, **changes):
+    """Events of a fit."""
     folder.mkdir()
     events = io.StringIO()
-    fit.run(ForestJob(str(dataset), trees=5, pixels=1000), folder, Channel(folder, events))
-    logged = [json.loads(line) for line in events.getvalue().splitlines()]
-    assert sum("IoU" in item.get("text", "") and "leaves" in item["text"] for item in logged) == 3
-    assert {"searching", "growing trees"} <= {item["phase"] for item in logged if item["type"] == "progress"}
+    job = ForestJob(str(dataset), **{"trees": 30, "pixels": 1000, **changes})
+    result = fit.run(job, folder, Channel(folder, events))
+    return result, [json.loads(line) for line in events.getvalue().splitlines()]
+
+
+def test_search_is_told_and_judged_on_validation(tmp_path):
+    _, events = logged(regional(tmp_path / "data"), tmp_path / "out")
+    texts = [item["text"] for item in events if item["type"] == "log"]
+    assert any(text.startswith("Search: 8 settings with 4 trees each") and "IoU" in text for text in texts)
+    phases = [item["phase"] for item in events if item["type"] == "progress"]
+    assert {"searching", "growing trees"} <= set(phases)
+
+
+def test_the_time_is_said_before_the_search(tmp_path):
+    dataset = regional(tmp_path / "data")
+    _, events = logged(dataset, tmp_path / "out")
+    said = next(number for number, item in enumerate(events) if item.get("text", "").startswith("About "))
+    assert "the search, 30 trees" in events[said]["text"]
+    assert said < min(number for number, item in enumerate(events) if item.get("phase") == "searching")
+    plan, _ = logged(dataset, tmp_path / "plan", dry_run=True)
+    assert plan["expected_s"] > 0 and plan["reasons"][1].startswith("About ")
+    plan, _ = logged(dataset, tmp_path / "other", dry_run=True, method="maximum_likelihood")
+    assert plan["expected_s"] is None and len(plan["reasons"]) == 1
+
+
+def test_more_work_is_expected_to_take_longer():
+    known = expected.Pace(0.1, 1e-6, expected.PROBE_PX)
+
+    def seconds(train=20_000, validation=10_000, bands=7, features=7, **changes):
+        job = ForestJob("", **changes)
+        settings = forest.first_settings(job, features)
+        return expected.seconds(job, settings, known, train, validation, (bands, features))
+
+    usual = seconds()
+    assert usual > seconds(search=False) > seconds(search=False, trees=10)
+    assert seconds(train=40_000) > usual > seconds(validation=0)
+    assert seconds(train=400_000) == seconds(train=40_000), "a tree draws no more pixels"
+    assert [expected.words(value) for value in (3.4, 24, 52, 100)] == ["3 s", "20 s", "50 s", "2 min"]
+
+
+class Counted:
+    """Stands in for `forest.grow`; `scored` gives every leaf size its score."""
+
+    def __init__(self, monkeypatch, scored):
+        self.grown = []
+        monkeypatch.setattr(forest, "grow", self.grow)
+        monkeypatch.setattr(forest, "judge", lambda grown, *given: scored(grown))
+
+    def grow(self, settings, values, truth, seed, begun=None):
+        assert begun is None or (begun.leaf, begun.features) == (settings.leaf, settings.features)
+        self.grown.append(settings)
+        return settings
+
+
+def samples(count=200, validation=100):
+    values, truth = pixels(count, 2)
+    return Samples(
+        values, truth, values[:validation], truth[:validation], [count, count], validation, FLAT, []
+    )
+
+
+def searched(tmp_path, job, given=None):
+    given = given or samples()
+    start = forest.first_settings(job, BANDS)
+    return forest.search(job, given, CLASSES, start, channel(tmp_path))
+
+
+def test_losers_are_dropped_after_a_few_trees_and_the_winner_keeps_its_own(monkeypatch, tmp_path):
+    counted = Counted(monkeypatch, lambda settings: 0.5 + settings.leaf / 100 + settings.features / 1000)
+    best = searched(tmp_path, ForestJob(""))
+    few, more = forest.ROUNDS
+    start = forest.first_settings(ForestJob(""), BANDS)
+    entrants = len(forest.candidates(ForestJob(""), start, BANDS))
+    assert [one.trees for one in counted.grown] == [few] * entrants + [more] * -(-entrants // forest.KEPT)
+    assert best.settings.leaf == max(forest.LEAVES) and best.forest.trees == more
+    left = [(one.leaf, one.features) for one in counted.grown[entrants:]]
+    assert left[0] == (start.leaf, start.features), "the first settings stay, to be compared with"
+    assert {leaf for leaf, _ in left[1:]} == {max(forest.LEAVES)}
+
+
+def test_the_search_ends_where_nothing_is_to_be_gained(monkeypatch, tmp_path):
+    counted = Counted(monkeypatch, lambda settings: 0.7 - abs(settings.leaf - forest.FIRST_LEAF))
+    best = searched(tmp_path, ForestJob("", features=2))
+    assert {one.trees for one in counted.grown} == {forest.ROUNDS[0]}
+    assert (best.settings.leaf, best.settings.features) == (forest.FIRST_LEAF, 2)
+
+
+def test_a_gain_that_may_be_luck_changes_nothing(monkeypatch, tmp_path):
+    for gain, leaf in ((forest.GAIN * 0.9, forest.FIRST_LEAF), (forest.GAIN * 1.1, 30)):
+        Counted(monkeypatch, lambda settings, gain=gain: 0.5 + gain * (settings.leaf == 30))
+        assert searched(tmp_path, ForestJob("")).settings.leaf == leaf
+
+
+@pytest.mark.parametrize("named", [{"depth": 5}, {"features": 3}, {"trees": 3}, {"depth": 4, "features": 2}])
+def test_the_search_keeps_what_the_job_names(monkeypatch, tmp_path, named):
+    counted = Counted(monkeypatch, lambda settings: 1 / settings.leaf)
+    best = searched(tmp_path, ForestJob("", **named))
+    for key in set(named) - {"trees"}:
+        assert {getattr(one, key) for one in counted.grown} == {named[key]}
+    assert max(one.trees for one in counted.grown) <= named.get("trees", max(forest.ROUNDS))
+    assert best.settings.trees == named.get("trees", forest.TREES)
+
+
+@pytest.mark.parametrize("without", ["validation", "search", "regions"])
+def test_nothing_is_searched_without_enough_validation_pixels_or_wish(monkeypatch, tmp_path, without):
+    path = (write_dataset if without == "regions" else regional)(tmp_path / "data")
+    if without == "validation":
+        with rasterio.open(tmp_path / "data" / "split.tif", "r+") as raster:
+            split = raster.read(1)
+            raster.write(np.where(split == 1, 255, split).astype(np.uint8), 1)
+    monkeypatch.setattr(forest, "search", lambda *given: pytest.fail("searched"))
+    result, events = logged(path, tmp_path / "out", search=without != "search")
+    assert result["settings"]["leaf"] == forest.FIRST_LEAF
+    said = [item["text"] for item in events if item.get("text", "").startswith("Nothing is searched")]
+    assert len(said) == (without == "regions")
+    plan, _ = logged(path, tmp_path / "plan", search=without != "search", dry_run=True)
+    assert [item for item in plan["reasons"] if item.startswith("Nothing is searched")] == said
+
+
+def test_features_are_computed_once_however_long_the_search(monkeypatch, tmp_path):
+    calls = {True: 0, False: 0}
+    for search in calls:
+
+        def counted(scores, texture, search=search):
+            calls[search] += 1
+            return features(scores, texture)
+
+        monkeypatch.setattr("geoseg_engine.baselines.pixels.features", counted)
+        run(tmp_path / str(search), regional(tmp_path / "data"), search=search, texture_px=(3,))
+    assert calls[True] == calls[False] == 1, "one window, whose train and validation pixels are taken at once"
+
+
+def test_trees_that_were_grown_for_the_search_are_those_of_the_forest():
+    values, truth = pixels(600, 3)
+    settings = forest.Settings(30, 0, 2, 3)
+    begun = forest.grow(replace(settings, trees=4), values, truth, 1)
+    begun = forest.grow(replace(settings, trees=12), values, truth, 1, begun=begun)
+    grown, whole = (
+        forest.grow(settings, values, truth, 1, begun=begun),
+        forest.grow(settings, values, truth, 1),
+    )
+    made = [forest.probabilities(one, values, 3) for one in (grown, whole)]
+    np.testing.assert_array_equal(*made)
+    np.testing.assert_allclose(made[0], whole.predict_proba(values), atol=1e-12)
+
+
+def test_a_tree_draws_so_many_pixels_at_most(monkeypatch):
+    monkeypatch.setattr(forest, "TREE_PIXELS", 50)
+    values, truth = pixels(600, 2)
+    grown = forest.grow(forest.Settings(20, 0, 2, 1), values, truth, 1)
+    assert max(tree.tree_.n_node_samples[0] for tree in grown.estimators_) <= 50
+    drawn = np.concatenate([np.unique(places) for places in grown.estimators_samples_])
+    assert len(np.unique(drawn)) > 300, "together they have seen most"
 
 
 @pytest.mark.parametrize(("texture_px", "warned"), [((), False), ((3,), False), ((3, 21), True)])

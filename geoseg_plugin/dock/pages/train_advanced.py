@@ -207,7 +207,7 @@ def add_machine(page: TrainPage, group: AdvancedGroup) -> None:
 
 def add_baseline(page: TrainPage, group: AdvancedGroup) -> None:
     """What a random forest and its companions can be told."""
-    page.trees = page.spin_box("forest_trees", 0, 5000, 0, tr("200"), tr(" trees"))
+    page.trees = page.spin_box("forest_trees", 0, 5000, 0, tr("100"), tr(" trees"))
     group.add_choice(
         tr("Trees"), page.trees, tr("More are steadier and slower; the map is larger."), "baselines"
     )
@@ -217,8 +217,10 @@ def add_baseline(page: TrainPage, group: AdvancedGroup) -> None:
     )
     page.features = page.spin_box("forest_features", 0, 500, 0, tr("square root of all"))
     group.add_choice(tr("Features"), page.features, tr("So many are tried at each branch."), "baselines")
-    page.search = tick(page, "forest_search", tr("Search depth and features first"), True)
-    group.add_choice("", page.search, tr("Scored on validation ground; takes a minute or two."), "baselines")
+    page.search = tick(page, "forest_search", tr("Search leaf size and features first"), True)
+    group.add_choice(
+        "", page.search, tr("Scored on validation ground; takes less time than the trees."), "baselines"
+    )
     page.texture = page.remember("forest_texture", QLineEdit())
     page.texture.setPlaceholderText(tr("none; for example 3, 7, 15"))
     group.add_choice(

@@ -46,9 +46,9 @@ def networks() -> tuple[Model, ...]:
 
 
 def baselines() -> tuple[Model, ...]:
-    """What learns from single pixels, in minutes."""
+    """What learns from single pixels, in seconds."""
     forest = tr(
-        "Try it first: minutes, no GPU, hard to beat from few labels. Looks at single pixels, not at shapes."
+        "Try it first: seconds, no GPU, hard to beat from few labels. Looks at single pixels, not at shapes."
     )
     likelihood = tr("The classic statistical map, in seconds: what a network has to beat.")
     angle = tr("Compares the shape of spectra, not their brightness; in seconds, for many bands.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,17 +25,27 @@ from ..modelfile.calibration import Calibration
 from ..modelfile.description import describe
 from ..modelfile.export import export, own_metadata
 from ..modelfile.stac import write_sidecar
-from ..modelfile.validation_data import ValidationCounter, ValidationData
+from ..modelfile.validation_data import MIN_PIXELS, MIN_REGIONS, ValidationCounter, ValidationData
 from ..models import build
 from ..models.spectral import MaximumLikelihood
 from ..models.texture import feature_count
 from ..outputs import prepare_folder
 from ..raster.grid import windows
 from ..scores.metrics import confusion, scores
+from . import expected, forestgraph, spectral
 from . import forest as trees
-from . import forestgraph, spectral
 from .importance import importance
-from .pixels import COUNTED_PX, TRAIN, VALIDATION, Array, Samples, count_labels, draw, refuse_single
+from .pixels import (
+    COUNTED_PX,
+    TRAIN,
+    VALIDATION,
+    VALIDATION_PIXELS,
+    Array,
+    Samples,
+    count_labels,
+    draw,
+    refuse_single,
+)
 from .saving import save_forest
 
 MODEL_FILE, METRICS_FILE, IMPORTANCE_FILE = "model.onnx", "metrics.json", "importance.json"
@@ -103,8 +113,8 @@ def run(job: ForestJob, folder: Path, channel: Channel) -> dict[str, Any]:
     for problem in warnings[len(of_dataset) :]:
         channel.log(f"{problem.message} {problem.hint}", "warning")
     channel.log(sentence(job, dataset, len(samples.train)))
-    fitted = fit(job, dataset, samples, channel)
     validation = validation_of(dataset, dataset_folder)
+    fitted = fit(job, dataset, samples, validation, channel)
     decision, judged, calibrated = judge(job, dataset, fitted, samples, validation, channel)
     worth = importance(dataset, samples, fitted.logits, decision, fitted.impurity, job.seed, channel)
     channel.send("progress", phase=SAVING_PHASE, done=0, total=1, rate="")
@@ -142,9 +152,18 @@ def described(job: ForestJob, dataset: Dataset, folder: Path) -> dict[str, Any]:
     refuse_single(counts[TRAIN], dataset)
     pixels = min(int(counts[TRAIN].sum()), job.pixels)
     facts = Reach(reach_of(job.texture_px))
+    validation = min(int(counts[VALIDATION].sum()), VALIDATION_PIXELS)
+    told, expected_s = [sentence(job, dataset, pixels)], None
+    if job.method == "forest":
+        bands = len(dataset.recipe.bands)
+        like = expected.made_up(len(dataset.classes), feature_count(bands, job.texture_px))
+        ground = validation_of(dataset, folder)
+        expected_s, text = expected.sentence(searching(job, ground), bands, like, pixels, validation)
+        told += [text, *unsearched(job, ground)]
     return {
         "plan": {"method": job.method, "texture_px": list(job.texture_px), "pixels": pixels},
-        "reasons": [sentence(job, dataset, pixels)],
+        "reasons": told,
+        "expected_s": expected_s,
         "facts": asdict(facts),
         "train_pixels": int(counts[TRAIN].sum()),
         "validation_pixels": int(counts[VALIDATION].sum()),
@@ -205,7 +224,9 @@ def label_warnings(dataset: Dataset, samples: Samples) -> list[Problem]:
     return found
 
 
-def fit(job: ForestJob, dataset: Dataset, samples: Samples, channel: Channel) -> Fitted:
+def fit(
+    job: ForestJob, dataset: Dataset, samples: Samples, validation: ValidationData, channel: Channel
+) -> Fitted:
     """The classifier that the job asks for."""
     bands, classes = len(dataset.recipe.bands), len(dataset.classes)
     architecture = {
@@ -215,7 +236,7 @@ def fit(job: ForestJob, dataset: Dataset, samples: Samples, channel: Channel) ->
         "texture_px": list(job.texture_px),
     }
     if job.method == "forest":
-        return _fit_forest(job, dataset, samples, architecture, channel)
+        return _fit_forest(job, dataset, samples, validation, architecture, channel)
     network = build(architecture).eval()
     settings: dict[str, Any] = {"method": job.method}
     if isinstance(network, MaximumLikelihood):
@@ -232,11 +253,22 @@ def fit(job: ForestJob, dataset: Dataset, samples: Samples, channel: Channel) ->
 
 
 def _fit_forest(
-    job: ForestJob, dataset: Dataset, samples: Samples, architecture: dict[str, Any], channel: Channel
+    job: ForestJob,
+    dataset: Dataset,
+    samples: Samples,
+    validation: ValidationData,
+    architecture: dict[str, Any],
+    channel: Channel,
 ) -> Fitted:
-    settings = trees.first_settings(job, samples.train.shape[1])
-    if job.search and len(samples.validation):
-        settings = trees.search(job, samples, dataset.classes, settings, channel)
+    like, sizes = (samples.train, samples.train_truth), (len(samples.train), len(samples.validation))
+    for text in unsearched(job, validation):
+        channel.log(text)
+    job = searching(job, validation)
+    channel.log(expected.sentence(job, len(dataset.recipe.bands), like, *sizes)[1])
+    settings, begun = trees.first_settings(job, samples.train.shape[1]), None
+    if job.search:
+        best = trees.search(job, samples, dataset.classes, settings, channel, validation.weighted)
+        settings, begun = best.settings, best.forest
     channel.log(f"Growing {settings.trees} trees: {settings.words()}.")
     grown = trees.grow(
         settings,
@@ -244,6 +276,7 @@ def _fit_forest(
         samples.train_truth,
         job.seed,
         lambda done: channel.progress("growing trees", done, settings.trees),
+        begun,
     )
 
     def logits(pixels: Array) -> NDArray[Any]:
@@ -256,6 +289,21 @@ def _fit_forest(
         grown,
         grown.feature_importances_,
     )
+
+
+def searching(job: ForestJob, validation: ValidationData) -> ForestJob:
+    """The job, without its search where validation data are too few to choose by."""
+    return replace(job, search=job.search and validation.decides)
+
+
+def unsearched(job: ForestJob, validation: ValidationData) -> list[str]:
+    """Why a search that was asked for is left out, if it is."""
+    if not job.search or validation.decides or not validation.total:
+        return []
+    return [
+        f"Nothing is searched: too few validation data ({validation.amount()}; "
+        f"{MIN_REGIONS * MIN_PIXELS} pixels in {MIN_REGIONS} are needed), the usual settings are taken."
+    ]
 
 
 def judge(

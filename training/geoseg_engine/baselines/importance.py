@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,9 +15,9 @@ from .forest import score
 from .pixels import Array, Samples
 
 PHASE = "finding what the bands are worth"
-PIXELS, PIXELS_MIN = 20_000, 500
-SECONDS = 40.0
-"""With hundreds of bands so few pixels are judged that all of them take about this long, but at least PIXELS_MIN."""
+PIXELS, PIXELS_MIN = 20_000, 1_000
+ANSWERS = 200_000
+"""With many bands so few pixels are judged that no more answers are asked for, but at least PIXELS_MIN."""
 
 
 def importance(
@@ -48,20 +47,15 @@ def importance(
         JSON-able: method, score, pixels, bands [{name, permutation, impurity}], the most important first.
     """
     random = np.random.default_rng(seed)
-    chosen = random.permutation(len(samples.validation))[:PIXELS]
+    names = [band.name for band in dataset.recipe.bands]
+    chosen = random.permutation(len(samples.validation))[: affordable(len(samples.validation), len(names))]
     pixels, truth = samples.validation[chosen], samples.validation_truth[chosen]
 
     def judged(values: Array) -> float:
         ids = output(logits(values).T, decision).argmax(axis=0)
         return score(ids, truth, dataset.classes)
 
-    names = [band.name for band in dataset.recipe.bands]
-    started = time.monotonic()
     base = judged(pixels) if len(pixels) else None
-    fewer = affordable(len(pixels), time.monotonic() - started, len(names))
-    if fewer < len(pixels):
-        pixels, truth = pixels[:fewer], truth[:fewer]
-        base = judged(pixels)
     rows = []
     for index, name in enumerate(names):
         channel.progress(PHASE, index, len(names))
@@ -77,6 +71,6 @@ def importance(
     return {"method": "permutation", "score": base, "pixels": len(pixels), "bands": rows}
 
 
-def affordable(pixels: int, seconds: float, bands: int) -> int:
-    """How many pixels to judge, where all of them take so many seconds for one band."""
-    return min(pixels, max(int(pixels * SECONDS / max(seconds * bands, 1e-9)), PIXELS_MIN))
+def affordable(pixels: int, bands: int) -> int:
+    """How many of the validation pixels are judged, once for each band."""
+    return min(pixels, PIXELS, max(ANSWERS // bands, PIXELS_MIN))

@@ -186,11 +186,11 @@ class ForestJob(Job):
         dataset: dataset.json or its folder.
         bands: names of the bands to use; empty takes all.
         method: of BASELINES.
-        trees: of the forest; 0 takes 200.
+        trees: of the forest; 0 takes 100.
         depth: of a tree; 0 is no limit.
         features: looked at for a split; 0 takes the square root of their number.
         texture_px: windows, odd numbers, of which mean and deviation of every band are further features.
-        search: find depth, features and leaf size on the validation pixels first.
+        search: find leaf size and features on the validation pixels first, from a few trees of each.
         pixels: at most so many training pixels, evenly over the classes.
         dry_run: only say what would be done.
     """
