@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import importlib
-import json
 import os
 import traceback
 from collections.abc import Iterator
@@ -14,8 +13,7 @@ from typing import Any
 
 from . import __version__
 from .channel import Channel, is_first
-from .contract import CANCEL_FILE, PID_FILE, PROTOCOL, GeoSegError, Job, job_from_json, with_files_of_runs
-from .contract.decoding import shown
+from .contract import CANCEL_FILE, PID_FILE, PROTOCOL, GeoSegError, Job, read_job, with_files_of_runs
 from .versions import installed_versions
 
 WORKERS = {
@@ -71,22 +69,6 @@ def run_file(job_file: Path, channel: Channel) -> int:
     return EXIT_DONE
 
 
-def read_job(job_file: Path) -> Job:
-    """The job in a file.
-
-    Raises:
-        GeoSegError: `bad_json` for a file that holds no job; as `job_from_json`.
-    """
-    form = 'A job is {"protocol": "' + PROTOCOL + '", "kind": "…", "job": {…}}; `geoseg KIND …` writes one.'
-    try:
-        data = json.loads(job_file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise GeoSegError("bad_json", f"{job_file.name} is not valid JSON: {error}.", form) from error
-    if not isinstance(data, dict) or not isinstance(data.get("kind"), str):
-        raise GeoSegError("bad_json", f"{job_file.name} is no job: it holds {shown(data)}.", form)
-    return job_from_json(data)
-
-
 def work(job: Job, folder: Path, channel: Channel) -> dict[str, Any]:
     """Do a job; its paths are relative to `folder`. Returns the result as plain data.
 
@@ -130,10 +112,6 @@ def guarding_errors() -> Iterator[None]:
 def translate(error: Exception, details: str) -> GeoSegError:
     """The expected failures of the machine as errors with codes of their own; the rest as `internal`."""
     text = str(error)
-    if isinstance(error, json.JSONDecodeError):
-        return GeoSegError(
-            "bad_json", f"A file that is to hold JSON does not: {error}.", "Write the file again.", details
-        )
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return GeoSegError(
             "disk_full",

@@ -15,18 +15,23 @@ METADATA_FIELD = onnx.ModelProto.DESCRIPTOR.fields_by_name["metadata_props"].num
 NUMBER, EIGHT_BYTES, WITH_LENGTH, FOUR_BYTES = 0, 1, 2, 5
 LONGEST_NUMBER = 10
 """Bytes of 64 bits in groups of seven."""
+MOST_FIELDS, MOST_METADATA_BYTES = 1_000_000, 64 << 20
+"""Of a file: a model has a few dozen fields, and some megabytes of metadata."""
 
 
 def read_metadata(path: Path) -> dict[str, str]:
     """Key to text.
 
     Raises:
-        ValueError: for a file that is no row of fields to its end.
+        ValueError: for a file that is no row of fields to its end, or has more metadata than a model needs.
         google.protobuf.message.DecodeError: for damaged metadata.
     """
-    found, size = {}, path.stat().st_size
+    found, size, fields, held = {}, path.stat().st_size, 0, 0
     with path.open("rb") as file:
         while file.tell() < size:
+            fields += 1
+            if fields > MOST_FIELDS:
+                raise ValueError(f"{path.name} has more than {MOST_FIELDS} fields")
             field, kind = divmod(_number(file), 8)
             if not field:
                 raise ValueError(f"{path.name}: no field has the number 0")
@@ -40,6 +45,9 @@ def read_metadata(path: Path) -> dict[str, str]:
             if file.tell() + length > size:
                 raise ValueError(f"{path.name} ends in the middle of field {field}")
             if field == METADATA_FIELD and kind == WITH_LENGTH:
+                held += length
+                if held > MOST_METADATA_BYTES:
+                    raise ValueError(f"{path.name} has more than {MOST_METADATA_BYTES >> 20} MB of metadata")
                 entry = onnx.StringStringEntryProto.FromString(file.read(length))
                 found[entry.key] = entry.value
             else:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rasterio.enums import Resampling
 from rasterio.io import MemoryFile
 
-from ..contract import IGNORE, GeoSegError, Grid, LabelClass, beside, encode
+from ..contract import IGNORE, GeoSegError, Grid, LabelClass, beside, decode_all, encode, parse_json
 from ..outputs import refuse_truncated, whole_file
 from .crs import same_crs
 from .grid import Window, rasterio_profile
@@ -173,7 +173,10 @@ def write_class_sidecar(path: Path, classes: Sequence[LabelClass]) -> None:
 def read_classes(dataset: Any) -> tuple[LabelClass, ...]:
     """The classes that a raster of ours carries; empty for a foreign one."""
     text = dataset.tags().get(CLASSES_TAG, "")
-    return tuple(LabelClass(**item) for item in json.loads(text)) if text else ()
+    if not text:
+        return ()
+    found = parse_json(text, CLASSES_TAG)
+    return decode_all(LabelClass, found, CLASSES_TAG)
 
 
 def _rgb(color: str) -> tuple[int, int, int]:
