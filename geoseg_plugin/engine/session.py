@@ -116,6 +116,8 @@ class EngineSession:
             event = parse_event(text)
         except GeoSegError:
             return _log("output", text)
+        if not event["type"] or "v" not in event:
+            return _log("output", text)
         kind = event["type"]
         try:
             check_protocol(str(event["v"]))

@@ -14,6 +14,7 @@ from typing import Any
 from . import __version__
 from .channel import Channel, is_first
 from .contract import CANCEL_FILE, PID_FILE, PROTOCOL, GeoSegError, Job, read_job, with_files_of_runs
+from .contract.decoding import shown
 from .versions import installed_versions
 
 WORKERS = {
@@ -44,6 +45,9 @@ WORKERS = {
 """Job kind -> engine module; its `run(job, folder, channel)` does the job and returns the result."""
 
 EXIT_DONE, EXIT_FAILED = 0, 1
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Errors of a disk, or of what one may fill of it or put into one file."""
+NO_NAME = (errno.ENAMETOOLONG, errno.ELOOP)
 NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 """Errors of a place that takes no files; the last two where a file stands in the place of a folder."""
 
@@ -109,10 +113,15 @@ def guarding_errors() -> Iterator[None]:
         raise translate(error, traceback.format_exc()) from error
 
 
+def _is_no_name(error: Exception) -> bool:
+    """Whether a name was given that no file can have: too long for the system, or in circles."""
+    return isinstance(error, OSError) and error.errno in NO_NAME
+
+
 def translate(error: Exception, details: str) -> GeoSegError:
     """The expected failures of the machine as errors with codes of their own; the rest as `internal`."""
-    text = str(error)
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    text = next(iter(str(error).splitlines()), "")
+    if isinstance(error, OSError) and error.errno in FULL:
         return GeoSegError(
             "disk_full",
             f"The disk is full: {error.filename or text}.",
@@ -126,10 +135,11 @@ def translate(error: Exception, details: str) -> GeoSegError:
             "Choose a folder that you may write to.",
             details,
         )
-    if isinstance(error, FileNotFoundError):
+    if isinstance(error, FileNotFoundError | UnicodeEncodeError) or _is_no_name(error):
+        name = error.filename if isinstance(error, OSError) else str(getattr(error, "object", ""))
         return GeoSegError(
             "file_missing",
-            f"The file {error.filename or text} does not exist.",
+            f"The file {shown(name or text)} does not exist.",
             "Was it moved or deleted? Choose it again.",
         )
     if isinstance(error, MemoryError) or "DefaultCPUAllocator: can't allocate" in text:

@@ -61,15 +61,15 @@ def parse_event(line: str) -> dict[str, Any]:
         GeoSegError: `bad_json` for a line that is no event, or has a field of another type than events have.
     """
     event = parse_json(line, "An event")
-    if not isinstance(event, dict) or not all(isinstance(event.get(key), str) for key in ("v", "type")):
+    if not isinstance(event, dict) or not all(isinstance(event.get(key, ""), str) for key in ("v", "type")):
         raise GeoSegError("bad_json", "A line of the record is no event.", "It is passed over.")
-    known = EVENT_FIELDS.get(event["type"], ())
+    known = EVENT_FIELDS.get(event.setdefault("type", ""), ())
     for key in ("t", *known):
         value = event.get(key)
-        if not _fits(key, value, required=key in COUNTS):
+        if not _fits(key, value, required=key == "epoch"):
             raise GeoSegError(
                 "bad_json",
-                f"The event {event['type']} has a '{key}' of {str(value)[:40]}.",
+                f"The event {event['type'][:40]} has a '{key}' of {str(value)[:40]}.",
                 "It is passed over.",
             )
     return event

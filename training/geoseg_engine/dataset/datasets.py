@@ -9,7 +9,15 @@ from pathlib import Path
 import numpy as np
 import rasterio
 
-from ..contract import Dataset, GeoSegError, read_json, refuse_disordered, refuse_unsound, write_json
+from ..contract import (
+    Dataset,
+    GeoSegError,
+    file_exists,
+    read_json,
+    refuse_disordered,
+    refuse_unsound,
+    write_json,
+)
 from ..raster.grid import Window
 from ..stacking.stack import StackReader
 
@@ -32,7 +40,7 @@ def load_dataset(path: Path | str) -> tuple[Dataset, Path]:
     refuse_disordered(dataset.classes, file.name)
     folder = file.resolve().parent
     for name in (dataset.labels, dataset.split):
-        if not (folder / name).exists():
+        if not file_exists(str(folder / name)):
             raise GeoSegError(
                 "file_missing", f"The dataset's file {folder / name} does not exist.", "Make tiles again."
             )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..contract import JOB_FILE, GeoSegError, Grid, PredictJob, Source, read_job
+from ..contract import JOB_FILE, GeoSegError, Grid, PredictJob, Source, file_exists, read_job
 from ..raster.grid import Window
 from ..raster.resample import mapping
 from ..raster.sources import coincide, open_source, source_grid
@@ -64,4 +64,4 @@ def confidence_file(path: Path) -> Path | None:
         return None
     file = folder / job.confidence
     same = (folder / job.output).resolve() == path.resolve()
-    return file if same and file.is_file() else None
+    return file if same and file_exists(str(file)) else None

@@ -11,6 +11,8 @@ from typing import BinaryIO
 
 import onnx
 
+from .border import not_our_model
+
 METADATA_FIELD = onnx.ModelProto.DESCRIPTOR.fields_by_name["metadata_props"].number
 NUMBER, EIGHT_BYTES, WITH_LENGTH, FOUR_BYTES = 0, 1, 2, 5
 LONGEST_NUMBER = 10
@@ -25,6 +27,7 @@ def read_metadata(path: Path) -> dict[str, str]:
     Raises:
         ValueError: for a file that is no row of fields to its end, or has more metadata than a model needs.
         google.protobuf.message.DecodeError: for damaged metadata.
+        GeoSegError: `not_our_model` for texts that are no UTF-8.
     """
     found, size, fields, held = {}, path.stat().st_size, 0, 0
     with path.open("rb") as file:
@@ -49,6 +52,8 @@ def read_metadata(path: Path) -> dict[str, str]:
                 if held > MOST_METADATA_BYTES:
                     raise ValueError(f"{path.name} has more than {MOST_METADATA_BYTES >> 20} MB of metadata")
                 entry = onnx.StringStringEntryProto.FromString(file.read(length))
+                if not isinstance(entry.key, str) or not isinstance(entry.value, str):
+                    raise not_our_model(path, "a text of its metadata is no UTF-8")
                 found[entry.key] = entry.value
             else:
                 file.seek(length, 1)

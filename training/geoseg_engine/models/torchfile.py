@@ -43,11 +43,17 @@ def read_torch(path: Path) -> Any:
         if zipfile.is_zipfile(path):
             _refuse_packed(path)
         return torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise _damaged(error) from error  # of a place in the file that is none
     except DAMAGE as error:
-        lines = str(error).splitlines() or [type(error).__name__]
-        raise ValueError(f"it is damaged, or not written by torch ({lines[0][:120]})") from error
+        raise _damaged(error) from error
+
+
+def _damaged(error: Exception) -> ValueError:
+    lines = str(error).splitlines() or [type(error).__name__]
+    return ValueError(f"it is damaged, or not written by torch ({lines[0][:120]})")
 
 
 def _refuse_packed(path: Path) -> None:

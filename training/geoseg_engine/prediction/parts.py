@@ -25,7 +25,7 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.errors import RasterioIOError
 
-from ..contract import GeoSegError, Grid, kept_json
+from ..contract import GeoSegError, Grid, file_exists, kept_json
 from ..outputs import write_error
 from ..raster.grid import Window, affine_of
 from .layers import MISSING, Codes, Layer, Piece, band_count
@@ -282,7 +282,7 @@ def kept_result(folder: Path, wanted: Any, kinds: Sequence[str]) -> dict[str, An
     if not isinstance(result, dict):
         return None
     files = [result[kind] for kind in kinds if result.get(kind)]
-    there = all(isinstance(file, str) and Path(file).is_file() for file in files)
+    there = all(isinstance(file, str) and file_exists(file) for file in files)
     return result if there and all(kind in result for kind in kinds) else None
 
 

@@ -41,7 +41,7 @@ def load(path: Path) -> dict[str, Any]:
         state = read_torch(path)
     except ValueError as error:
         raise unusable(path, str(error)) from error
-    if not isinstance(state, dict) or state.get("format") != FORMAT:
+    if not isinstance(state, dict) or not isinstance(state.get("format"), int) or state["format"] != FORMAT:
         raise unusable(path, "another version wrote it")
     return dict(state)
 

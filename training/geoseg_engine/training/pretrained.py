@@ -43,7 +43,7 @@ def _read(path: Path) -> dict[str, Any] | None:
         saved = read_torch(path)
     except (OSError, ValueError):
         return None
-    if not isinstance(saved, dict) or saved.get("kind") != KIND:
+    if not isinstance(saved, dict) or not isinstance(saved.get("kind"), str) or saved["kind"] != KIND:
         return None
     try:
         refuse_impossible(saved.get("architecture"))
@@ -72,7 +72,7 @@ def _other_bands(saved: dict[str, Any], dataset: Dataset, name: str) -> list[Pro
 
 def _seen(saved: dict[str, Any], dataset: Dataset, name: str) -> list[Problem]:
     """A warning where ground that is held out now may have been looked at."""
-    if saved.get("fingerprint", "") == dataset.fingerprint:
+    if str(saved.get("fingerprint", "")) == dataset.fingerprint:
         return []
     return [
         Problem(

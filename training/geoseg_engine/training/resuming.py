@@ -6,6 +6,8 @@ from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from ..channel import Channel
 from ..contract import Dataset, GeoSegError, Problem, TrainJob, decode, decode_all, encode
 from ..modelfile.stats import Statistics
@@ -29,6 +31,8 @@ KINDS: dict[Any, tuple[str, ...]] = {
     (int, float): ("progress", "seconds_per_step"),
     str: ("precision",),
 }  # fmt: skip
+HOLDING: dict[str, type] = {"bands": str, "classes": str, "history": dict}
+"""What the values of a checkpoint are, and what lists in it hold."""
 OF_THE_DESCENT = (
     "optimiser", "schedule", "weight_decay", "monitor", "freeze_epochs", "weights", "start_from", "seed",
 )  # fmt: skip
@@ -78,9 +82,15 @@ def refuse_older(saved: dict[str, Any], path: Path) -> None:
     if absent:
         raise checkpoint.unusable(path, f"an older version wrote it, without {', '.join(absent[:5])}")
     wrong = [name for kind, names in KINDS.items() for name in names if not isinstance(saved[name], kind)]
-    wrong += [name for name in ("bands", "classes") if not all(isinstance(item, str) for item in saved[name])]
-    if wrong or not isinstance(saved.get("found", ()), list | tuple):
-        raise checkpoint.unusable(path, f"its {', '.join(wrong[:3] or ['found'])} are damaged")
+    wrong = wrong or [
+        name for name, kind in HOLDING.items() if not all(isinstance(item, kind) for item in saved[name])
+    ]
+    random = saved["rng"]
+    if not wrong and not (isinstance(random, dict) and isinstance(random.get("cpu"), Tensor)):
+        wrong = ["rng"]
+    wrong += [] if isinstance(saved.get("fingerprint", ""), str) else ["fingerprint"]
+    if wrong:
+        raise checkpoint.unusable(path, f"its {', '.join(wrong[:3])} are damaged")
     _refuse_misfits(saved, path)
 
 
