@@ -22,6 +22,7 @@ from ..contract import (
     SearchJob,
     TrainJob,
     kept_json,
+    known_fields,
 )
 from .submission import Submission
 from .train import job_of
@@ -184,4 +185,4 @@ def is_terrain(band: Band) -> bool:
 def read_comparison(folder: Path) -> dict[str, Any]:
     """What a comparison has found so far; empty before its first run is finished."""
     found = kept_json(folder / COMPARISON)
-    return found if isinstance(found, dict) else {}
+    return known_fields(found) if isinstance(found, dict) else {}

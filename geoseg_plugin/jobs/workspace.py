@@ -21,6 +21,7 @@ from ..contract import (
     GeoSegError,
     Problem,
     kept_json,
+    known_fields,
     parse_event,
 )
 from ..engine.liveness import job_kind, running_pid
@@ -202,13 +203,13 @@ def result_of(folder: Path) -> dict[str, Any]:
     if told:
         return told
     found = kept_in(folder / "result.json").get("result")
-    return dict(found) if isinstance(found, dict) else {}
+    return known_fields(found) if isinstance(found, dict) else {}
 
 
 def kept_in(path: Path) -> dict[str, Any]:
     """What a JSON file holds; empty if it is missing, broken or something else."""
     found = kept_json(path)
-    return found if isinstance(found, dict) else {}
+    return known_fields(found) if isinstance(found, dict) else {}
 
 
 def folder_name(name: str) -> str:

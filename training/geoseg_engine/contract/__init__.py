@@ -87,6 +87,7 @@ from .jobs import (
 )
 from .judging_jobs import ALLOCATIONS, AUTO_LEAST
 from .prediction_jobs import PRECISIONS, RUNTIMES, VIEWS, Cleaning, Connectivity, Outlines, Views, shard_of
+from .result_fields import known_fields
 from .run_files import ENCODER_FILE, MODEL_FILE, file_of_run, with_files_of_runs
 from .sidecars import beside, remove_with_sidecars, replace_with_sidecars
 from .soundness import decode_all, refuse_disordered, refuse_unsound
@@ -204,6 +205,7 @@ __all__ = [
     "job_from_json",
     "job_to_json",
     "kept_json",
+    "known_fields",
     "load_json",
     "names_input",
     "parse_event",

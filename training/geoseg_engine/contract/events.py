@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .errors import GeoSegError
+from .result_fields import known_fields
 from .strictjson import parse_json
 
 EVENT_FIELDS: dict[str, tuple[str, ...]] = {
@@ -72,6 +73,8 @@ def parse_event(line: str) -> dict[str, Any]:
                 f"The event {event['type'][:40]} has a '{key}' of {str(value)[:40]}.",
                 "It is passed over.",
             )
+    if isinstance(event.get("result"), dict):
+        event["result"] = known_fields(event["result"])
     return event
 
 

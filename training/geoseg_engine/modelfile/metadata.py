@@ -6,6 +6,7 @@ A protobuf message is a row of fields, each with its number, its kind and, but f
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,35 +30,42 @@ def read_metadata(path: Path) -> dict[str, str]:
         google.protobuf.message.DecodeError: for damaged metadata.
         GeoSegError: `not_our_model` for texts that are no UTF-8.
     """
-    found, size, fields, held = {}, path.stat().st_size, 0, 0
+    found, held = {}, 0
     with path.open("rb") as file:
-        while file.tell() < size:
-            fields += 1
-            if fields > MOST_FIELDS:
-                raise ValueError(f"{path.name} has more than {MOST_FIELDS} fields")
-            field, kind = divmod(_number(file), 8)
-            if not field:
-                raise ValueError(f"{path.name}: no field has the number 0")
-            length = {EIGHT_BYTES: 8, FOUR_BYTES: 4}.get(kind, 0)
-            if kind == NUMBER:
-                _number(file)
-            elif kind == WITH_LENGTH:
-                length = _number(file)
-            elif not length:
-                raise ValueError(f"{path.name}: no kind of field has the number {kind}")
-            if file.tell() + length > size:
-                raise ValueError(f"{path.name} ends in the middle of field {field}")
-            if field == METADATA_FIELD and kind == WITH_LENGTH:
-                held += length
-                if held > MOST_METADATA_BYTES:
-                    raise ValueError(f"{path.name} has more than {MOST_METADATA_BYTES >> 20} MB of metadata")
-                entry = onnx.StringStringEntryProto.FromString(file.read(length))
-                if not isinstance(entry.key, str) or not isinstance(entry.value, str):
-                    raise not_our_model(path, "a text of its metadata is no UTF-8")
-                found[entry.key] = entry.value
-            else:
+        for field, kind, length in _fields(file, path):
+            if field != METADATA_FIELD or kind != WITH_LENGTH:
                 file.seek(length, 1)
+                continue
+            held += length
+            if held > MOST_METADATA_BYTES:
+                raise ValueError(f"{path.name} has more than {MOST_METADATA_BYTES >> 20} MB of metadata")
+            entry = onnx.StringStringEntryProto.FromString(file.read(length))
+            if not isinstance(entry.key, str) or not isinstance(entry.value, str):
+                raise not_our_model(path, "a text of its metadata is no UTF-8")
+            found[entry.key] = entry.value
     return found
+
+
+def _fields(file: BinaryIO, path: Path) -> Iterator[tuple[int, int, int]]:
+    """Number, kind and bytes of every field; whoever takes one moves on by its bytes."""
+    size, count = path.stat().st_size, 0
+    while file.tell() < size:
+        field, kind = divmod(_number(file), 8)
+        count += 1
+        if count > MOST_FIELDS:
+            raise ValueError(f"{path.name} has more than {MOST_FIELDS} fields")
+        if not field:
+            raise ValueError(f"{path.name}: no field has the number 0")
+        length = {EIGHT_BYTES: 8, FOUR_BYTES: 4}.get(kind, 0)
+        if kind == NUMBER:
+            _number(file)
+        elif kind == WITH_LENGTH:
+            length = _number(file)
+        elif not length:
+            raise ValueError(f"{path.name}: no kind of field has the number {kind}")
+        if file.tell() + length > size:
+            raise ValueError(f"{path.name} ends in the middle of field {field}")
+        yield field, kind, length
 
 
 def _number(file: BinaryIO) -> int:
