@@ -92,6 +92,7 @@ from .run_files import ENCODER_FILE, MODEL_FILE, file_of_run, with_files_of_runs
 from .sidecars import beside, remove_with_sidecars, replace_with_sidecars
 from .soundness import decode_all, refuse_disordered, refuse_unsound
 from .strictjson import kept_json, load_json, parse_json
+from .text import file_name, names_only, without_folders
 from .training_jobs import (
     ARCHITECTURES,
     AUGMENTATIONS,
@@ -198,6 +199,7 @@ __all__ = [
     "decode_all",
     "encode",
     "file_exists",
+    "file_name",
     "file_of_run",
     "guess_roles",
     "index_band",
@@ -208,6 +210,7 @@ __all__ = [
     "known_fields",
     "load_json",
     "names_input",
+    "names_only",
     "parse_event",
     "parse_json",
     "read_job",
@@ -219,5 +222,6 @@ __all__ = [
     "shard_of",
     "split_address",
     "with_files_of_runs",
+    "without_folders",
     "write_json",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from .calibration import PLAIN, Calibration
 from .export import PREFIX
 from .foreign import FOREIGN, understand
 from .metadata import read_metadata
+from .places import with_places
 from .stats import Statistics
 
 OWN = "geoseg:"
@@ -46,7 +47,7 @@ class Described:
     """What a model says of itself.
 
     Attributes:
-        recipe: the bands it was trained on.
+        recipe: the bands it was trained on; its files have names, and paths where `places` finds them.
         classes: in the order of its output channels.
         statistics: of its bands.
         architecture: name and settings of the network.
@@ -105,6 +106,7 @@ def read_model(
         said = _described({key.removeprefix(OWN): text for key, text in found.items() if key.startswith(OWN)})
     except GeoSegError as error:
         raise not_our_model(path, f"GeoSeg's metadata are damaged ({error.message.rstrip('.')})") from error
+    said = replace(said, recipe=with_places(said.recipe, path, said.fingerprint))
     return ModelFile(path=path, **{item.name: getattr(said, item.name) for item in fields(said)})
 
 
