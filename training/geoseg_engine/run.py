@@ -45,8 +45,6 @@ WORKERS = {
 """Job kind -> engine module; its `run(job, folder, channel)` does the job and returns the result."""
 
 EXIT_DONE, EXIT_FAILED = 0, 1
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""Errors of a disk, or of what one may fill of it or put into one file."""
 NO_NAME = (errno.ENAMETOOLONG, errno.ELOOP)
 NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 """Errors of a place that takes no files; the last two where a file stands in the place of a folder."""
@@ -121,7 +119,7 @@ def _is_no_name(error: Exception) -> bool:
 def translate(error: Exception, details: str) -> GeoSegError:
     """The expected failures of the machine as errors with codes of their own; the rest as `internal`."""
     text = next(iter(str(error).splitlines()), "")
-    if isinstance(error, OSError) and error.errno in FULL:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return GeoSegError(
             "disk_full",
             f"The disk is full: {error.filename or text}.",

@@ -14,13 +14,11 @@ from ..contract import (
     JOB_FILE,
     Dataset,
     GeoSegError,
-    Job,
     Recipe,
     Source,
     file_exists,
     file_name,
     kept_json,
-    read_job,
     read_json,
 )
 
@@ -68,12 +66,13 @@ def dataset_folders(model: Path) -> Iterator[Path]:
 
 
 def _dataset_of(folder: Path) -> str:
-    """The dataset that the job of a folder names; empty without one."""
-    try:
-        job: Job | None = read_job(folder / JOB_FILE)
-    except (OSError, GeoSegError):
-        return ""
-    return str(getattr(job, "dataset", "") or getattr(getattr(job, "training", None), "dataset", ""))
+    """The dataset that the job of a folder names, of whatever version it is; empty without one."""
+    found = kept_json(folder / JOB_FILE)
+    job = found.get("job") if isinstance(found, dict) else None
+    for part in (job, job.get("training") if isinstance(job, dict) else None):
+        if isinstance(part, dict) and isinstance(part.get("dataset"), str):
+            return str(part["dataset"])
+    return ""
 
 
 def _named(source: Source) -> Source:
