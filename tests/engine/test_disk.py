@@ -158,7 +158,12 @@ def limited(tmp_path_factory):
         folder.mkdir(parents=True)
         write_json(folder / "job.json", job_to_json(jobs[kind]))
     lines = "".join(json.dumps([str(folder), limit]) + "\n" for (_, limit), folder in folders.items())
-    environment = {"PYTHONPATH": str(ENGINE), "PATH": "", "OMP_NUM_THREADS": "1"}
+    environment = {
+        "PYTHONPATH": str(ENGINE),
+        "PATH": "",
+        "OMP_NUM_THREADS": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     done = subprocess.run(
         [sys.executable, "-c", LIMITED], input=lines, encoding="utf-8", check=True, env=environment, timeout=300,
         capture_output=True,
