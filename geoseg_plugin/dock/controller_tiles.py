@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qgis.core import QgsRasterLayer, QgsUnitTypes, QgsVectorLayer
 from qgis.PyQt.QtCore import QObject
 
-from ..contract import JOB_FILE, SPLITS, Area, GeoSegError, Labels, RasterizeJob, job_from_json
+from ..contract import JOB_FILE, SPLITS, Area, GeoSegError, Labels, RasterizeJob, read_job
 from ..jobs import prepare, tiles
 from ..layers import publish, snapshot
 from ..layers.exports import LABEL_LAYER
@@ -164,8 +163,8 @@ def rasterize_job(dataset_folder: Path) -> RasterizeJob | None:
     """The job that made the labels of a dataset; None without a record."""
     file = prepare.job_folder(dataset_folder, "rasterize") / JOB_FILE
     try:
-        job = job_from_json(json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, json.JSONDecodeError, GeoSegError):
+        job = read_job(file)
+    except (OSError, GeoSegError):
         return None
     return job if isinstance(job, RasterizeJob) else None
 

@@ -10,6 +10,7 @@ from typing import Any
 from qgis.core import QgsProject, QgsSettings
 from qgis.PyQt.QtCore import QStandardPaths
 
+from ..contract import GeoSegError, parse_json
 from ..tasks.execution import CHOSEN_PYTHON
 from ..tasks.runner import ON_CLOSE
 
@@ -21,8 +22,8 @@ def read_page(page: str, project: QgsProject | None = None) -> dict[str, Any]:
     """Values of a page from the project; empty if there are none or they are not readable."""
     text, _found = (project or QgsProject.instance()).readEntry(SCOPE, f"/pages/{page}", "")
     try:
-        values = json.loads(text or "{}")
-    except json.JSONDecodeError:
+        values = parse_json(text or "{}", page)
+    except GeoSegError:
         return {}
     return values if isinstance(values, dict) else {}
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..contract import Problem, is_foreign
+from ..contract import Problem, is_foreign, kept_json
 from ..paths import training_dir
 
 STAMP_FILE = "geoseg-engine.json"
@@ -95,10 +95,7 @@ def check(environment: Environment | None) -> list[Problem]:
 def stamp(environment: Environment) -> dict[str, str]:
     """What the installer wrote when it was done; empty for a foreign environment."""
     file = environment.python.parent.parent / STAMP_FILE
-    try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
-        return {}
+    data = kept_json(file)
     return {str(key): str(value) for key, value in data.items()} if isinstance(data, dict) else {}
 
 

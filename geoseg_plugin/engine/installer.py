@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import os
 import shlex
 import shutil
@@ -20,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from ..contract import Cancelled, GeoSegError, write_json
+from ..contract import Cancelled, GeoSegError, kept_json, write_json
 from ..paths import training_dir
 from .environment import STAMP_FILE, Environment, default_root, interpreter, requirements_hash
 from .finish import run_probe, write_command
@@ -306,10 +305,8 @@ class Installation:
                               "Free some space, or set GEOSEG_ENGINE_DIR to a folder on another disk.")  # fmt: skip
 
     def _read_state(self) -> None:
-        try:
-            self._state = json.loads((self._root / STATE_FILE).read_text(encoding="utf-8"))
-        except (OSError, json.JSONDecodeError):
-            self._state = {}
+        found = kept_json(self._root / STATE_FILE)
+        self._state = found if isinstance(found, dict) else {}
         if not interpreter(self._root).exists():
             self._state = {}
 
@@ -325,11 +322,8 @@ class Installation:
         }
 
     def _is_whole(self) -> bool:
-        try:
-            stamp = json.loads((self._root / STAMP_FILE).read_text(encoding="utf-8"))
-        except (OSError, json.JSONDecodeError):
-            return False
-        same = all(stamp.get(key) == value for key, value in self._wish().items())
+        stamp = kept_json(self._root / STAMP_FILE)
+        same = isinstance(stamp, dict) and all(stamp.get(key) == value for key, value in self._wish().items())
         return same and isinstance(ask(interpreter(self._root)), Interpreter)
 
     def _stamp(self) -> None:

@@ -7,7 +7,6 @@ command line, which names the job file.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -17,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..contract import JOB_FILE, PID_FILE, GeoSegError
+from ..contract import JOB_FILE, PID_FILE, GeoSegError, kept_json
 
 WINDOWS = sys.platform == "win32"
 READABLE: dict[str, Any] = {"encoding": "utf-8", "errors": "replace"}
@@ -92,10 +91,7 @@ def describe_exit(code: int | None) -> str:
 
 def job_kind(folder: Path) -> str:
     """Kind of the job in a folder; empty if there is none."""
-    try:
-        data = json.loads((folder / JOB_FILE).read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
-        return ""
+    data = kept_json(folder / JOB_FILE)
     return str(data.get("kind", "")) if isinstance(data, dict) else ""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from ..contract import (
     SAVING_PHASE,
     GeoSegError,
     check_protocol,
+    parse_event,
 )
 from .liveness import describe_exit, end_group, job_kind, last_lines
 
@@ -113,10 +113,10 @@ class EngineSession:
         if not text:
             return None
         try:
-            event = json.loads(text)
-        except json.JSONDecodeError:
+            event = parse_event(text)
+        except GeoSegError:
             return _log("output", text)
-        if not isinstance(event, dict) or "type" not in event or "v" not in event:
+        if not event["type"] or "v" not in event:
             return _log("output", text)
         kind = event["type"]
         try:

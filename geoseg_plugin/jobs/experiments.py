@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,8 @@ from ..contract import (
     Problem,
     SearchJob,
     TrainJob,
+    kept_json,
+    known_fields,
 )
 from .submission import Submission
 from .train import job_of
@@ -183,8 +184,5 @@ def is_terrain(band: Band) -> bool:
 
 def read_comparison(folder: Path) -> dict[str, Any]:
     """What a comparison has found so far; empty before its first run is finished."""
-    try:
-        found = json.loads((folder / COMPARISON).read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    found = kept_json(folder / COMPARISON)
+    return known_fields(found) if isinstance(found, dict) else {}

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
-from ..contract import JOB_FILE, ForestJob, GeoSegError, Job, PretrainJob, PreviewJob, TrainJob, job_from_json
+from ..contract import (
+    JOB_FILE,
+    ForestJob,
+    GeoSegError,
+    Job,
+    PretrainJob,
+    PreviewJob,
+    TrainJob,
+    kept_json,
+    read_job,
+)
 from .submission import Submission
 
 MODEL, METRICS, ENCODER = "model.onnx", "metrics.json", "encoder.pt"
@@ -65,10 +74,7 @@ def again(dataset_folder: Path, model: Path, **settings: Any) -> TrainJob:
 
 def network_of(model: Path) -> dict[str, Any]:
     """The network of a model as fields of TrainJob, from the record beside it; empty where there is none."""
-    try:
-        metrics = json.loads((model.parent / METRICS).read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
-        return {}
+    metrics = kept_json(model.parent / METRICS)
     stored = metrics.get("architecture") if isinstance(metrics, dict) else None
     if not isinstance(stored, dict) or not stored.get("name"):
         return {}
@@ -95,6 +101,6 @@ def job_of(run_folder: Path) -> Job:
     """
     job_file = run_folder / JOB_FILE
     try:
-        return job_from_json(json.loads(job_file.read_text(encoding="utf-8")))
-    except (OSError, json.JSONDecodeError) as error:
+        return read_job(job_file)
+    except OSError as error:
         raise GeoSegError("no_run", f"{job_file} cannot be read: {error}.", "Choose another run.") from error

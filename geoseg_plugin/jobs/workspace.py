@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -12,7 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ..contract import CANCEL_FILE, EVENTS_FILE, JOB_FILE, LAST_EVENTS, LOG_FILE, PID_FILE, Problem
+from ..contract import (
+    CANCEL_FILE,
+    EVENTS_FILE,
+    JOB_FILE,
+    LAST_EVENTS,
+    LOG_FILE,
+    PID_FILE,
+    GeoSegError,
+    Problem,
+    kept_json,
+    known_fields,
+    parse_event,
+)
 from ..engine.liveness import job_kind, running_pid
 
 NEARLY_FULL_BYTES = 2_000_000_000
@@ -192,16 +203,13 @@ def result_of(folder: Path) -> dict[str, Any]:
     if told:
         return told
     found = kept_in(folder / "result.json").get("result")
-    return dict(found) if isinstance(found, dict) else {}
+    return known_fields(found) if isinstance(found, dict) else {}
 
 
 def kept_in(path: Path) -> dict[str, Any]:
     """What a JSON file holds; empty if it is missing, broken or something else."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    found = kept_json(path)
+    return known_fields(found) if isinstance(found, dict) else {}
 
 
 def folder_name(name: str) -> str:
@@ -229,11 +237,10 @@ def parsed(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
     """Events of a record's lines; broken ones are skipped."""
     for line in lines:
         try:
-            event = json.loads(line)
-        except json.JSONDecodeError:
+            event = parse_event(line)
+        except GeoSegError:
             continue
-        if isinstance(event, dict):
-            yield event
+        yield event
 
 
 def _newest(folder: Path, result: str) -> float:

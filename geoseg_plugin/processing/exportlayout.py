@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from qgis.core import (
     QgsProject,
 )
 
-from ..contract import GeoSegError, Problem, split_address
+from ..contract import GeoSegError, Problem, load_json, split_address
 from ..jobs import areas as area_jobs
 from ..layers import layout, sheet
 from .base import GeoSegAlgorithm
@@ -134,8 +133,8 @@ def read(path: Path) -> dict[str, Any]:
         GeoSegError: `bad_json`.
     """
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
+        return dict(load_json(path))
+    except (GeoSegError, OSError, ValueError, TypeError) as error:
         raise GeoSegError(
             "bad_json", tr("{} is no result of GeoSeg: {}.").format(path, error), tr("Choose another file.")
         ) from error

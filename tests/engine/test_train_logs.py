@@ -103,4 +103,7 @@ def test_provenance_tells_versions_and_data(run):
     assert files[str(image)]["bytes"] == image.stat().st_size and metrics["seconds"] > 0
     assert set(files) >= {"labels.tif", "split.tif"}
     model = read_model(folder / "model.onnx")
-    assert model.trained["provenance"] == metrics
+    carried = model.trained["provenance"]
+    assert carried["versions"] == metrics["versions"] and "folder" not in carried["dataset"]
+    named = {item["path"]: item["bytes"] for item in carried["dataset"]["files"]}
+    assert named["image.tif"] == image.stat().st_size  # a model is handed on: names, no folders

@@ -8,14 +8,22 @@ bare word (`--labels slides.gpkg class_field=kind`), and what is nested deeper i
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import types
 import typing
 from pathlib import Path
 from typing import Any
 
-from .contract import Area, GeoSegError, Source, file_exists, names_input, split_address
+from .contract import (
+    Area,
+    GeoSegError,
+    Source,
+    file_exists,
+    load_json,
+    names_input,
+    parse_json,
+    split_address,
+)
 
 AREA_KINDS = typing.get_args(typing.get_type_hints(Area)["kind"])
 NUMBERS = (int, float)
@@ -107,19 +115,16 @@ def json_of(flag: str, word: str) -> Any:
         GeoSegError: `bad_flag` if it is none.
     """
     try:
-        text = Path(word[1:]).read_text(encoding="utf-8") if word.startswith("@") else word
-        return json.loads(text)
+        return load_json(Path(word[1:])) if word.startswith("@") else parse_json(word, f"--{flag}")
     except OSError as error:
         raise GeoSegError(
             "bad_flag",
             f"--{flag}: the file {word[1:]} cannot be read: {error.strerror}.",
             "Is the name right?",
         ) from error
-    except json.JSONDecodeError as error:
+    except GeoSegError as error:
         raise GeoSegError(
-            "bad_flag",
-            f"--{flag} is not valid JSON: {error}.",
-            "Quote it for the shell, or write @file.json.",
+            "bad_flag", error.message, "Quote it for the shell, or write @file.json."
         ) from error
 
 

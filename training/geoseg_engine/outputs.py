@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import shutil
+import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +16,11 @@ from rasterio.errors import RasterioIOError
 from .contract import GeoSegError, remove_with_sidecars, replace_with_sidecars
 
 SPARE_BYTES = 4 << 20
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Errors of a disk, of the share of it that one may fill, and of the size that one file may have."""
+PROBE_BYTES = 1 << 16
+"""What must still go behind a file that is finished, so that nothing of it can have been lost."""
+WORDS_OF_FULL = ("no space", "space left", "quota", "is full", "file too large")
 
 
 @contextmanager
@@ -38,8 +44,12 @@ def whole_file(path: Path, needs_bytes: int = 0) -> Iterator[Path]:
         if partial.suffix in (".tif", ".tiff"):
             refuse_truncated(partial, path)
         replace_with_sidecars(partial, path)
-    except RasterioIOError as error:
+    except (RasterioIOError, sqlite3.OperationalError) as error:
         raise write_error(path, error) from error
+    except OSError as error:
+        if error.errno in FULL:
+            raise write_error(path, error) from error
+        raise
     finally:
         remove_with_sidecars(partial)
 
@@ -58,13 +68,58 @@ def prepare_folder(folder: Path, needs_bytes: int = 0) -> None:
         raise not_writable(folder) from error
     except OSError as error:
         raise write_error(folder / "file", error) from error
-    free_bytes = shutil.disk_usage(folder).free
-    if free_bytes < needs_bytes + SPARE_BYTES:
-        raise GeoSegError(
-            "disk_full",
-            f"{folder} has {free_bytes / 1e6:,.0f} MB left, the result needs about {needs_bytes / 1e6:,.0f} MB.",
-            "Free some space or choose another output folder, then run again.",
-        )
+    require_room({folder: needs_bytes})
+
+
+def require_room(needs: Mapping[Path, int]) -> None:
+    """Raise unless every disk has room for all that is expected to be written to it, and SPARE_BYTES.
+
+    Args:
+        needs: file or folder, which may not exist yet, to the bytes it is expected to take, temporary files with it.
+
+    Raises:
+        GeoSegError: `disk_full` with what is left and what is needed.
+    """
+    disks: dict[int, tuple[Path, int]] = {}
+    for path, size in needs.items():
+        folder = _existing(path)
+        disk = folder.stat().st_dev
+        first, before = disks.get(disk, (folder, 0))
+        disks[disk] = first, before + max(size, 0)
+    for folder, size in disks.values():
+        free = shutil.disk_usage(folder).free
+        if free < size + SPARE_BYTES:
+            left, needed = told_apart(free, size + SPARE_BYTES)
+            files = (
+                f" for the result and its temporary files, {size_title(SPARE_BYTES)} of it" if size else ""
+            )
+            raise GeoSegError(
+                "disk_full",
+                f"The disk of {folder} has {left} left; {needed} are needed{files}{' to stay free' * bool(size)}.",
+                "Free some space or choose another output folder, then run again.",
+            )
+
+
+def size_title(size: float, digits: int = 0) -> str:
+    """Bytes for people: `12 kB`, `3.5 MB`, `120 GB`; of less than 10 one more digit."""
+    for factor, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if size >= factor:
+            return f"{size / factor:,.{digits + (size < 10 * factor)}f} {unit}"
+    return f"{size:.0f} bytes"
+
+
+def told_apart(smaller: float, larger: float) -> tuple[str, str]:
+    """Two sizes for people, with as many digits as it takes to see which is larger."""
+    for digits in range(4):
+        titles = size_title(smaller, digits), size_title(larger, digits)
+        if titles[0] != titles[1]:
+            break
+    return titles
+
+
+def _existing(path: Path) -> Path:
+    """The path, or the nearest folder above it that is there."""
+    return next((place for place in (path, *path.absolute().parents) if place.exists()), Path())
 
 
 def takes_files(folder: Path) -> bool:
@@ -73,7 +128,7 @@ def takes_files(folder: Path) -> bool:
         with tempfile.TemporaryFile(dir=folder):
             return True
     except OSError as error:
-        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+        return error.errno in FULL
 
 
 def refuse_truncated(partial: Path, path: Path) -> None:
@@ -84,6 +139,7 @@ def refuse_truncated(partial: Path, path: Path) -> None:
     Raises:
         GeoSegError: `disk_full`, `write_failed`.
     """
+    _refuse_full(partial, path)
     size = partial.stat().st_size
     with rasterio.open(partial) as dataset:
         for index in dataset.indexes:
@@ -104,12 +160,16 @@ def not_writable(folder: Path) -> GeoSegError:
 def write_error(path: Path, error: Exception) -> GeoSegError:
     """What a failed write means for the user; libraries that only say that it failed are told from a full disk."""
     text = " ".join(str(item) for item in (error, error.__cause__, error.__context__) if item is not None)
-    if any(word in text.lower() for word in ("no space", "space left", "quota", "is full")) or _is_full(
-        path.parent
+    full = isinstance(error, OSError) and error.errno in FULL
+    if (
+        full
+        or any(word in text.lower() for word in WORDS_OF_FULL)
+        or _is_full(path.parent)
+        or limit_bytes() is not None
     ):
         return GeoSegError(
             "disk_full",
-            f"The disk is full: {path}.",
+            full_sentence(path),
             "Free some space or choose another output folder, then run again.",
             text,
         )
@@ -120,5 +180,43 @@ def write_error(path: Path, error: Exception) -> GeoSegError:
     )
 
 
+def full_sentence(what: object) -> str:
+    """That a disk is full, or a limit on the size of files reached where the system sets one."""
+    limit = limit_bytes()
+    if limit is None:
+        return f"The disk is full: {what}."
+    return (
+        f"The disk is full, or a file would be larger than the {size_title(limit)} that are allowed: {what}."
+    )
+
+
 def _is_full(folder: Path) -> bool:
     return folder.is_dir() and shutil.disk_usage(folder).free < SPARE_BYTES
+
+
+def limit_bytes() -> int | None:
+    """How large the system lets a file of this process be; None where it sets no limit."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return None
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    return None if limit == resource.RLIM_INFINITY else limit
+
+
+def _refuse_full(partial: Path, path: Path) -> None:
+    """Raise if nothing more can be written behind a file: libraries that buffer do not tell what they lost on closing.
+
+    Raises:
+        GeoSegError: `disk_full`.
+    """
+    with partial.open("r+b", buffering=0) as file:
+        end = file.seek(0, 2)
+        try:
+            written = file.write(bytes(PROBE_BYTES))
+        except OSError as error:
+            raise write_error(path, error) from error
+        finally:
+            file.truncate(end)
+    if written < PROBE_BYTES:
+        raise write_error(path, OSError(errno.ENOSPC, "No space left on device"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import importlib
-import json
 import os
 import traceback
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from typing import Any
 
 from . import __version__
 from .channel import Channel, is_first
-from .contract import CANCEL_FILE, PID_FILE, PROTOCOL, GeoSegError, Job, job_from_json, with_files_of_runs
+from .contract import CANCEL_FILE, PID_FILE, PROTOCOL, GeoSegError, Job, read_job, with_files_of_runs
 from .contract.decoding import shown
 from .versions import installed_versions
 
@@ -46,6 +45,7 @@ WORKERS = {
 """Job kind -> engine module; its `run(job, folder, channel)` does the job and returns the result."""
 
 EXIT_DONE, EXIT_FAILED = 0, 1
+NO_NAME = (errno.ENAMETOOLONG, errno.ELOOP)
 NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 """Errors of a place that takes no files; the last two where a file stands in the place of a folder."""
 
@@ -69,22 +69,6 @@ def run_file(job_file: Path, channel: Channel) -> int:
             (folder / PID_FILE).unlink(missing_ok=True)
     channel.send("done", result=result)
     return EXIT_DONE
-
-
-def read_job(job_file: Path) -> Job:
-    """The job in a file.
-
-    Raises:
-        GeoSegError: `bad_json` for a file that holds no job; as `job_from_json`.
-    """
-    form = 'A job is {"protocol": "' + PROTOCOL + '", "kind": "…", "job": {…}}; `geoseg KIND …` writes one.'
-    try:
-        data = json.loads(job_file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise GeoSegError("bad_json", f"{job_file.name} is not valid JSON: {error}.", form) from error
-    if not isinstance(data, dict) or not isinstance(data.get("kind"), str):
-        raise GeoSegError("bad_json", f"{job_file.name} is no job: it holds {shown(data)}.", form)
-    return job_from_json(data)
 
 
 def work(job: Job, folder: Path, channel: Channel) -> dict[str, Any]:
@@ -127,14 +111,15 @@ def guarding_errors() -> Iterator[None]:
         raise translate(error, traceback.format_exc()) from error
 
 
+def _is_no_name(error: Exception) -> bool:
+    """Whether a name was given that no file can have: too long for the system, or in circles."""
+    return isinstance(error, OSError) and error.errno in NO_NAME
+
+
 def translate(error: Exception, details: str) -> GeoSegError:
     """The expected failures of the machine as errors with codes of their own; the rest as `internal`."""
-    text = str(error)
-    if isinstance(error, json.JSONDecodeError):
-        return GeoSegError(
-            "bad_json", f"A file that is to hold JSON does not: {error}.", "Write the file again.", details
-        )
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    text = next(iter(str(error).splitlines()), "")
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return GeoSegError(
             "disk_full",
             f"The disk is full: {error.filename or text}.",
@@ -148,10 +133,11 @@ def translate(error: Exception, details: str) -> GeoSegError:
             "Choose a folder that you may write to.",
             details,
         )
-    if isinstance(error, FileNotFoundError):
+    if isinstance(error, FileNotFoundError | UnicodeEncodeError) or _is_no_name(error):
+        name = error.filename if isinstance(error, OSError) else str(getattr(error, "object", ""))
         return GeoSegError(
             "file_missing",
-            f"The file {error.filename or text} does not exist.",
+            f"The file {shown(name or text)} does not exist.",
             "Was it moved or deleted? Choose it again.",
         )
     if isinstance(error, MemoryError) or "DefaultCPUAllocator: can't allocate" in text:

@@ -12,6 +12,7 @@ from .codec import (
     encode,
     job_from_json,
     job_to_json,
+    read_job,
     read_json,
     write_json,
 )
@@ -52,6 +53,7 @@ from .events import (
     LOG_FILE,
     PID_FILE,
     SAVING_PHASE,
+    parse_event,
 )
 from .experiment_jobs import SEARCHED, BandSet, Contender
 from .indices import INDICES, SpectralIndex, index_band
@@ -85,8 +87,12 @@ from .jobs import (
 )
 from .judging_jobs import ALLOCATIONS, AUTO_LEAST
 from .prediction_jobs import PRECISIONS, RUNTIMES, VIEWS, Cleaning, Connectivity, Outlines, Views, shard_of
+from .result_fields import known_fields
 from .run_files import ENCODER_FILE, MODEL_FILE, file_of_run, with_files_of_runs
 from .sidecars import beside, remove_with_sidecars, replace_with_sidecars
+from .soundness import decode_all, refuse_disordered, refuse_unsound
+from .strictjson import kept_json, load_json, parse_json
+from .text import file_name, names_only, without_folders
 from .training_jobs import (
     ARCHITECTURES,
     AUGMENTATIONS,
@@ -190,20 +196,32 @@ __all__ = [
     "check_protocol",
     "counted",
     "decode",
+    "decode_all",
     "encode",
     "file_exists",
+    "file_name",
     "file_of_run",
     "guess_roles",
     "index_band",
     "is_foreign",
     "job_from_json",
     "job_to_json",
+    "kept_json",
+    "known_fields",
+    "load_json",
     "names_input",
+    "names_only",
+    "parse_event",
+    "parse_json",
+    "read_job",
     "read_json",
+    "refuse_disordered",
+    "refuse_unsound",
     "remove_with_sidecars",
     "replace_with_sidecars",
     "shard_of",
     "split_address",
     "with_files_of_runs",
+    "without_folders",
     "write_json",
 ]

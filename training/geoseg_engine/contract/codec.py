@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from pathlib import Path
 from typing import Any, TypeVar
 
-from .decoding import decode
+from .decoding import decode, shown
 from .errors import GeoSegError
+from .events import JOB_FILE
 from .jobs import JOBS, Job
+from .strictjson import load_json
 from .text import json_text
 
 PROTOCOL_MAJOR = 1
 PROTOCOL_MINOR = 0
 PROTOCOL = f"{PROTOCOL_MAJOR}.{PROTOCOL_MINOR}"
+JOB_FORM = 'A job is {"protocol": "' + PROTOCOL + '", "kind": "…", "job": {…}}; `geoseg KIND …` writes one.'
 
 T = TypeVar("T")
 
@@ -38,14 +40,35 @@ def job_to_json(job: Job) -> dict[str, Any]:
     return {"protocol": PROTOCOL, "kind": job.kind, "job": encode(job)}
 
 
-def job_from_json(data: dict[str, Any]) -> Job:
-    """The job of a job.json.
+def read_job(path: Path) -> Job:
+    """The job in a file.
 
     Raises:
-        GeoSegError: `protocol` for another major protocol, `unknown_job` for an unknown kind.
+        OSError: where the file cannot be read.
+        GeoSegError: `bad_json` for a file that holds no job; as `job_from_json`.
     """
+    try:
+        data = load_json(path)
+    except GeoSegError as error:
+        raise GeoSegError(error.code, error.message, JOB_FORM) from error
+    return job_from_json(data, path.name)
+
+
+def job_from_json(data: Any, name: str = JOB_FILE) -> Job:
+    """The job of a job.json.
+
+    Args:
+        data: its content.
+        name: of the file, for errors.
+
+    Raises:
+        GeoSegError: `bad_json` for content that is no job or does not fit its kind, `protocol` for another major
+            protocol, `unknown_job` for an unknown kind, `out_of_range` for a number that makes no sense.
+    """
+    if not isinstance(data, dict) or not isinstance(data.get("kind"), str):
+        raise GeoSegError("bad_json", f"{name} is no job: it holds {shown(data)}.", JOB_FORM)
     check_protocol(str(data.get("protocol", "")))
-    kind = data.get("kind", "")
+    kind = data["kind"]
     if kind not in JOBS:
         raise GeoSegError("unknown_job", f"Unknown job '{kind}'.", f"Known jobs: {', '.join(JOBS)}.")
     return decode(JOBS[kind], data.get("job", {}))
@@ -72,5 +95,10 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(cls: type[T], path: Path) -> T:
-    """Read a dataclass that `write_json` wrote."""
-    return decode(cls, json.loads(path.read_text(encoding="utf-8")))
+    """Read a dataclass that `write_json` wrote.
+
+    Raises:
+        OSError: where the file cannot be read.
+        GeoSegError: as `load_json` and `decode`.
+    """
+    return decode(cls, load_json(path))

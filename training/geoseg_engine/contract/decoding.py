@@ -8,16 +8,21 @@ import typing
 from typing import Any, TypeVar
 
 from .errors import GeoSegError
+from .limits import LIMITS
 
 T = TypeVar("T")
 PLAIN = {str: "a text", bool: "true or false", int: "a whole number", float: "a number", dict: "an object"}
+PLAIN_TYPES: dict[Any, Any] = {str: str, bool: bool, int: int, float: (int, float), dict: dict}
+MOST_NUMBER = 1.7e308
+"""Every number of a file is below it: no infinity, and no whole number that is none as a float."""
 
 
 def decode(cls: type[T], data: Any) -> T:
     """The dataclass that `data` describes.
 
     Raises:
-        GeoSegError: `bad_json` for a key that is missing or unknown and for a value of another type.
+        GeoSegError: `bad_json` for a key that is missing or unknown and for a value of another type, `out_of_range` for
+            a number beyond its limits (see `limits`).
     """
     return _decode_object(cls, data, cls.__name__)
 
@@ -36,16 +41,29 @@ def _decode_object(cls: type[T], data: Any, name: str) -> T:
         title = ", ".join(f"'{key}'" for key in missing)
         raise GeoSegError("bad_json", f"{cls.__name__} lacks the field {title}.", known)
     hints = typing.get_type_hints(cls)
-    return cls(**{key: _decode_value(hints[key], item, key) for key, item in data.items()})
+    values = {key: _decode_value(hints[key], item, key) for key, item in data.items()}
+    for key, (least, most) in LIMITS.get(cls.__name__, {}).items():
+        _refuse_beyond(key, values.get(key), least, most)
+    return cls(**values)
+
+
+def _refuse_beyond(name: str, value: Any, least: float, most: float) -> None:
+    """Raise `out_of_range` unless a number, and each that a list or an object holds, is within its limits."""
+    if isinstance(value, dict):
+        value = tuple(value.values())
+    if isinstance(value, tuple):
+        for item in value:
+            _refuse_beyond(name, item, least, most)
+    elif isinstance(value, int | float) and not least <= value <= most:
+        raise GeoSegError(
+            "out_of_range", f"'{name}' is {value:g}.", f"Give a number from {least:g} to {most:g}."
+        )
 
 
 def _decode_value(hint: Any, value: Any, name: str) -> Any:
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
-        if value is None:
-            return None
-        inner = next(item for item in typing.get_args(hint) if item is not type(None))
-        return _decode_value(inner, value, name)
+        return _decode_union(typing.get_args(hint), value, name)
     if origin is typing.Literal:
         choices = typing.get_args(hint)
         if value not in choices:
@@ -53,9 +71,28 @@ def _decode_value(hint: Any, value: Any, name: str) -> Any:
         return value
     if origin is tuple:
         return _decode_items(typing.get_args(hint), value, name)
+    if origin is dict:
+        return _decode_mapping(typing.get_args(hint), value, name)
     if dataclasses.is_dataclass(hint):
         return _decode_object(typing.cast(type, hint), value, name)
     return _decode_plain(origin or hint, value, name)
+
+
+def _decode_union(members: tuple[Any, ...], value: Any, name: str) -> Any:
+    """The value as the first member of a union that it fits; else the complaint of the first."""
+    if value is None and type(None) in members:
+        return None
+    wanted = [item for item in members if item is not type(None)]
+    for hint in wanted[1:]:
+        if isinstance(value, PLAIN_TYPES.get(hint, ())):
+            return _decode_value(hint, value, name)
+    return _decode_value(wanted[0], value, name)
+
+
+def _decode_mapping(members: tuple[Any, ...], value: Any, name: str) -> dict[str, Any]:
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise _misfit(name, value, "an object", "{}")
+    return {key: _decode_value(members[1], item, f"{name}: {key}") for key, item in value.items()}
 
 
 def _decode_items(items: tuple[Any, ...], value: Any, name: str) -> tuple[Any, ...]:
@@ -75,13 +112,14 @@ def _decode_items(items: tuple[Any, ...], value: Any, name: str) -> tuple[Any, .
 
 
 def _decode_plain(hint: Any, value: Any, name: str) -> Any:
-    if hint is float and (value is None or (isinstance(value, int) and not isinstance(value, bool))):
-        return value if value is None else float(value)  # None is a NaN or an infinity
+    if hint is float and isinstance(value, int) and not isinstance(value, bool) and abs(value) < MOST_NUMBER:
+        return float(value)
     if hint is int and isinstance(value, float) and value.is_integer():
-        return int(value)
+        value = int(value)
     if hint not in PLAIN:
         return value
-    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+    fits = isinstance(value, hint) and not (hint is int and isinstance(value, bool))
+    if not fits or (hint in (int, float) and not abs(value) < MOST_NUMBER):
         raise _misfit(name, value, PLAIN[hint], example(hint))
     return value
 
@@ -111,6 +149,8 @@ def listed(choices: tuple[Any, ...]) -> str:
 
 def shown(value: Any) -> str:
     """A value that was given, short enough for a sentence."""
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**20:
+        return "a number of more than 20 digits"
     text = f"'{value}'" if isinstance(value, str) else f"{value}"
     return text if len(text) <= 80 else f"{text[:77]}…"
 

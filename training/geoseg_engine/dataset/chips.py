@@ -15,7 +15,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 
 from ..channel import Channel
 from ..contract import IGNORE, SPLITS, Dataset, ExportChipsJob, GeoSegError, Grid, beside, encode, write_json
-from ..outputs import write_error
+from ..outputs import require_room, write_error
 from ..raster.grid import Window, affine_of
 from ..stacking.reader import StackReader
 from ..vector.files import gdal_name
@@ -52,6 +52,12 @@ class Style:
 
     suffix: str
     eight_bit: bool
+
+
+def chip_bytes(dataset: Dataset, style: Style) -> int:
+    """Bytes on disk of a tile's image and its mask; they are hardly packed."""
+    each = 1 if style.eight_bit else 4
+    return dataset.tile_px**2 * (each * len(dataset.recipe.bands) + 1)
 
 
 class ChipReader:
@@ -109,6 +115,7 @@ def run(job: ExportChipsJob, folder: Path, channel: Channel) -> dict[str, Any]:
         reader = ChipReader(dataset, home, stack)
         places = reader.places(job.splits)
         style = chosen_style(job, reader, places)
+        require_room({output: len(places) * chip_bytes(dataset, style)})
         with whole_folder(output, replacing=False) as partial:
             count = _write_all(job, reader, places, style, partial, channel)
     channel.artifact("chips", output)

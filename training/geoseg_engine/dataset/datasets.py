@@ -9,7 +9,15 @@ from pathlib import Path
 import numpy as np
 import rasterio
 
-from ..contract import Dataset, GeoSegError, read_json, write_json
+from ..contract import (
+    Dataset,
+    GeoSegError,
+    file_exists,
+    read_json,
+    refuse_disordered,
+    refuse_unsound,
+    write_json,
+)
 from ..raster.grid import Window
 from ..stacking.stack import StackReader
 
@@ -27,15 +35,12 @@ def load_dataset(path: Path | str) -> tuple[Dataset, Path]:
     file = path / FILE if path.is_dir() else path
     if not file.exists():
         raise GeoSegError("no_dataset", f"There is no dataset at {path}.", "Make tiles first.")
-    try:
-        dataset = read_json(Dataset, file)
-    except (ValueError, AttributeError) as error:
-        raise GeoSegError(
-            "bad_json", f"{file} is not a dataset of GeoSeg: {error}.", "Make tiles again."
-        ) from error
+    dataset = read_json(Dataset, file)
+    refuse_unsound(dataset.recipe, file.name)
+    refuse_disordered(dataset.classes, file.name)
     folder = file.resolve().parent
     for name in (dataset.labels, dataset.split):
-        if not (folder / name).exists():
+        if not file_exists(str(folder / name)):
             raise GeoSegError(
                 "file_missing", f"The dataset's file {folder / name} does not exist.", "Make tiles again."
             )

@@ -8,7 +8,6 @@ with `unlabelled="unknown"`, under no polygon. So is a pixel without value of a 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -27,8 +26,8 @@ from ..contract import (
     Labels,
     Problem,
     RasterizeJob,
-    decode,
     encode,
+    read_json,
     write_json,
 )
 from ..raster.grid import Window, window_px, windows
@@ -179,4 +178,4 @@ def read_facts(labels: Path) -> LabelFacts:
             f"{labels.name} has no {path.name} beside it, so its classes are unknown.",
             "Make the label raster with GeoSeg (Rasterize labels).",
         )
-    return decode(LabelFacts, json.loads(path.read_text(encoding="utf-8")))
+    return read_json(LabelFacts, path)

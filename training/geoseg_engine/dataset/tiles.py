@@ -25,10 +25,10 @@ from ..contract import (
     TileJob,
     encode,
 )
-from ..outputs import prepare_folder, whole_file
+from ..outputs import prepare_folder, require_room, whole_file
 from ..raster.grid import Window, grid_bounds, same_grid, window_count, windows
 from ..raster.sources import open_source, source_grid
-from ..raster.writer import RasterWriter
+from ..raster.writer import PACKED_SHARE, RasterWriter
 from ..stacking.reader import StackReader, open_stack
 from ..stacking.recipes import SUFFIX
 from ..vector.geopackage import write_layer
@@ -54,6 +54,8 @@ from .wholefolder import whole_folder
 
 SPLIT_FILE, TILES_FILE, FOLDS = "split.tif", "tiles.gpkg", "folds"
 WRITE_PX = 1024
+TILE_BYTES = 400
+"""Of a tile in the index, as GeoPackages have them."""
 BELONGS_SHARE = 0.9
 """Share of a tile's counted pixels that must lie in one split for the tile to be shown as its own."""
 
@@ -104,6 +106,7 @@ def run(job: TileJob, folder: Path, channel: Channel) -> dict[str, Any]:
         _refuse_other_grid(labels, reader.grid)
         ground = Ground(labels, reader, facts)
         plan, folds = plans(job, ground)
+        require_room({output: (1 + len(folds)) * room_for(reader.grid, job)})
         with whole_folder(output / FOLDS) if folds else nullcontext(output) as fold_folder:
             made = [
                 make(job, folder, ground, fold, fold_folder / str(number), channel)
@@ -130,6 +133,14 @@ def run(job: TileJob, folder: Path, channel: Channel) -> dict[str, Any]:
         "folds": [str(output / FOLDS / str(number) / FILE) for number in range(1, len(folds) + 1)],
         "warnings": encode(dataset.warnings),
     }
+
+
+def room_for(grid: Grid, job: TileJob) -> int:
+    """Bytes on disk of one dataset: the split as a raster, and its tile index."""
+    tiles = (grid.width // (job.stride_px or job.tile_px) + 1) * (
+        grid.height // (job.stride_px or job.tile_px) + 1
+    )
+    return int(grid.width * grid.height * PACKED_SHARE) + TILE_BYTES * tiles
 
 
 def plans(job: TileJob, ground: Ground) -> tuple[SplitPlan, list[SplitPlan]]:

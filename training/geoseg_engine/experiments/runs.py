@@ -35,6 +35,8 @@ from ..contract import (
     Views,
     encode,
     job_to_json,
+    kept_json,
+    parse_event,
     write_json,
 )
 from ..judgement import evaluate
@@ -266,15 +268,16 @@ def telling_the_end(channel: Channel) -> Iterator[None]:
 
 def same_job(folder: Path, job: RunJob) -> bool:
     """Whether the folder's job.json asks for the same."""
-    return _json(folder / JOB_FILE) == json.loads(json.dumps(job_to_json(job)))
+    return kept_json(folder / JOB_FILE) == json.loads(json.dumps(job_to_json(job)))
 
 
 def finished(folder: Path, digest: str) -> dict[str, Any] | None:
     """What the run of a folder gave; None if it is not finished, or another making of the dataset was used."""
-    found = _json(folder / RESULT_FILE)
+    found = kept_json(folder / RESULT_FILE)
     if not isinstance(found, dict) or found.get("dataset") != digest:
         return None
-    return cast(dict[str, Any], found["result"])
+    result = found.get("result")
+    return result if isinstance(result, dict) else None
 
 
 def dataset_digest(path: str) -> str:
@@ -293,14 +296,15 @@ def dataset_digest(path: str) -> str:
 def busy_seconds(events: Path) -> float:
     """Time that a run took, breaks between its sessions left out; each session begins with `hello`."""
     total, before = 0.0, None
-    for line in events.read_text(encoding="utf-8").splitlines():
+    for line in events.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            event = json.loads(line)
-        except json.JSONDecodeError:  # the last line before a kill
+            event = parse_event(line)
+        except GeoSegError:  # the last line before a kill
             continue
-        if before is not None and event["type"] != "hello":
-            total += event["t"] - before
-        before = event["t"]
+        moment = event.get("t", before)
+        if before is not None and moment is not None and event["type"] != "hello":
+            total += moment - before
+        before = moment
     return round(total, 2)
 
 
@@ -331,10 +335,3 @@ def epoch_text(fields: Mapping[str, Any]) -> str:
     if fields.get("miou") is not None:
         parts.append(f"mean IoU {fields['miou']:.3f}")
     return ", ".join(parts)
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None

@@ -16,15 +16,7 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import TrialState
 
 from ..channel import Channel
-from ..contract import (
-    Cancelled,
-    GeoSegError,
-    SearchJob,
-    TrainJob,
-    encode,
-    job_to_json,
-    write_json,
-)
+from ..contract import Cancelled, GeoSegError, SearchJob, TrainJob, encode, job_to_json, load_json, write_json
 from ..modelfile.stac import sidecar_path
 from ..outputs import prepare_folder, whole_file
 from . import runs
@@ -112,12 +104,12 @@ def begin(job: SearchJob, training: TrainJob, output: Path, channel: Channel) ->
         resume=job.resume,
         progress=runs.part_of(channel, PHASE, 0, job.trials),
     )
-    metrics = json.loads((folder / METRICS_FILE).read_text(encoding="utf-8"))
+    metrics = load_json(folder / METRICS_FILE)
     plan = {**metrics["job"], **metrics["plan"]}
     names = parameters_of(job, metrics["architecture"], channel)
     search = Search(job, training, output, channel, space(names, plan), study)
     if not study.get_trials(deepcopy=False):
-        history = json.loads((folder / HISTORY_FILE).read_text(encoding="utf-8"))
+        history = load_json(folder / HISTORY_FILE)
         found = {row["epoch"]: score_of(row, training.monitor) for row in history}
         scores = {epoch: score for epoch, score in found.items() if score is not None}
         if not scores:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..contract import JOB_FILE, GeoSegError, Grid, PredictJob, Source, job_from_json
+from ..contract import JOB_FILE, GeoSegError, Grid, PredictJob, Source, file_exists, read_job
 from ..raster.grid import Window
 from ..raster.resample import mapping
 from ..raster.sources import coincide, open_source, source_grid
@@ -58,11 +57,11 @@ def confidence_file(path: Path) -> Path | None:
     """The confidence raster that the job beside a class raster has made with it; None where there is none."""
     folder = path.resolve().parent
     try:
-        job = job_from_json(json.loads((folder / JOB_FILE).read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, GeoSegError):
+        job = read_job(folder / JOB_FILE)
+    except (OSError, GeoSegError):
         return None  # no job, or one of another version
     if not isinstance(job, PredictJob) or not job.confidence or job.cleaning.anything:
         return None
     file = folder / job.confidence
     same = (folder / job.output).resolve() == path.resolve()
-    return file if same and file.is_file() else None
+    return file if same and file_exists(str(file)) else None

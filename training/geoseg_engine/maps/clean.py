@@ -24,7 +24,7 @@ from ..raster.classground import class_ground
 from ..raster.grid import Window, rasterio_profile, up_to, windows
 from ..raster.sources import open_source
 from ..raster.stream import pump
-from ..raster.writer import PACKED_SHARE, read_classes
+from ..raster.writer import OVERVIEWS, PACKED_SHARE, read_classes
 from .classraster import ClassRaster, Codes, has_background, open_classes
 from .clean_local import filtered, halo_px
 from .clean_patches import Step, clean_patches
@@ -107,7 +107,7 @@ def clean(
         raster = stack.enter_context(open_classes(classes))
         again = stack.enter_context(open_source(Source("classes", str(classes), classes.stem), classes=True))
         grid, before = raster.grid, replace(raster, dataset=again)
-        prepare_folder(output.parent, int(2 * PACKED_SHARE * grid.width * grid.height))
+        prepare_folder(output.parent, int((2 + OVERVIEWS) * PACKED_SHARE * grid.width * grid.height))
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".clean-", dir=output.parent)))
         writer = stack.enter_context(raster.writer(output, {"GEOSEG_CLEANING": json.dumps(encode(cleaning))}))
         if background is None:

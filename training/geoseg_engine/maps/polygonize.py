@@ -28,6 +28,8 @@ from .classraster import has_background
 from .outlines import Read, outlined_areas
 from .outlines_layer import PolygonLayer
 
+OUTLINE_BYTES_PX = 0.5
+"""Of a GeoPackage of polygons, per pixel of its raster, as maps have them."""
 SAME_GROUND = 0.02
 """Share by which the ground of a class may change where its outlines are drawn anew, before that is said."""
 
@@ -52,7 +54,7 @@ def polygonize(job: PolygonizeJob, folder: Path, channel: Channel) -> dict[str, 
         surety = (
             stack.enter_context(scores_on(folder / job.confidence, source, grid)) if job.confidence else None
         )
-        partial = stack.enter_context(whole_file(output))
+        partial = stack.enter_context(whole_file(output, outline_bytes(grid.height, grid.width)))
         classes = read_classes(dataset)
         wide = not np.can_cast(dataset.dtypes[0], np.int32)
         layer = PolygonLayer(partial, grid, classes, surety is not None, job, np.int64 if wide else np.int32)
@@ -68,6 +70,11 @@ def polygonize(job: PolygonizeJob, folder: Path, channel: Channel) -> dict[str, 
         "area_m2": round(layer.area_m2, 2),
         "warnings": [*(left_out(classes) if skip else []), *other_ground(layer, job.outlines)],
     }
+
+
+def outline_bytes(height: int, width: int) -> int:
+    """Room on disk that the polygons of so many rows and columns are expected to take."""
+    return int(height * width * OUTLINE_BYTES_PX)
 
 
 def left_out(classes: Sequence[LabelClass]) -> list[Problem]:

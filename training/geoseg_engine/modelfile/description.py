@@ -9,9 +9,10 @@ from typing import Any
 import torch
 
 from .. import __version__
-from ..contract import Dataset, Problem
+from ..contract import Dataset, Problem, encode, file_name, names_input, names_only
 from ..models import Traits
 from .export import deepness_metadata, own_metadata
+from .places import without_places
 from .stats import Statistics
 
 
@@ -25,7 +26,7 @@ def describe(
     warnings: Sequence[Problem],
     trained: dict[str, Any],
 ) -> dict[str, str]:
-    """Metadata of a model: key to JSON text.
+    """Metadata of a model: key to JSON text. A model is handed on: files in it have names and no folders.
 
     Args:
         dataset: what it was trained on; its recipe has exactly the model's bands.
@@ -38,7 +39,7 @@ def describe(
         trained: further facts of the run: settings, device, duration.
     """
     own = {
-        "recipe": dataset.recipe,
+        "recipe": without_places(dataset.recipe),
         "classes": dataset.classes,
         "statistics": statistics,
         "architecture": architecture,
@@ -46,17 +47,37 @@ def describe(
         "align_px": facts.align_px,
         "tile_exact": facts.tile_exact,
         "tile_px": tile_px,
-        "metrics": metrics,
+        "metrics": names_only(encode(metrics)),
         "unlabelled": dataset.unlabelled,
-        "warnings": warnings,
+        "warnings": names_only(encode(warnings)),
         "fingerprint": dataset.fingerprint,
-        "trained": {
+        "trained": names_only(encode(_of_the_run(trained)))
+        | {
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "version": __version__,
             "torch": str(torch.__version__),
             "dataset": dataset.name,
-            **trained,
         },
     }
     readable = deepness_metadata(dataset.recipe.grid, dataset.classes, statistics, facts)
     return {**readable, **own_metadata(own)}
+
+
+def _of_the_run(trained: dict[str, Any]) -> dict[str, Any]:
+    """Facts of a run whose files have names only: those its job reads, and those of its provenance."""
+    found = dict(trained)
+    job, provenance = encode(found.get("job")), encode(found.get("provenance"))
+    if isinstance(job, dict):
+        found["job"] = {
+            key: file_name(value) if _is_file(key, value) else value for key, value in job.items()
+        }
+    if isinstance(provenance, dict):
+        data = dict(provenance["dataset"])
+        data.pop("folder", None)
+        data["files"] = [{**item, "path": file_name(item["path"])} for item in data.get("files", ())]
+        found["provenance"] = {**provenance, "dataset": data}
+    return found
+
+
+def _is_file(key: str, value: Any) -> bool:
+    return isinstance(value, str) and (names_input(key) or key == "output")

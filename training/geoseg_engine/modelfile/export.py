@@ -84,6 +84,7 @@ def export(
     try:
         _write(module, samples[0], partial)
         model = onnx.load(partial)
+        _forget_sources(model)
         onnx.helper.set_model_props(model, {**metadata, **own_metadata({"calibration": calibration})})
         model.producer_name = "GeoSeg"
         onnx.save(model, partial)
@@ -97,6 +98,17 @@ def export(
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _forget_sources(model: onnx.ModelProto) -> None:
+    """Take out what the exporter says of the code that a node comes from: file names of this machine."""
+    graph = model.graph
+    parts = [*graph.node, *graph.initializer, *graph.input, *graph.output, *graph.value_info]
+    parts += [node for function in model.functions for node in function.node]
+    for part in (model, graph, *parts, *model.functions):
+        part.ClearField("doc_string")
+        if part is not model and "metadata_props" in part.DESCRIPTOR.fields_by_name:
+            part.ClearField("metadata_props")
 
 
 def max_difference(module: nn.Module, path: Path, samples: Sequence[Tensor]) -> float:

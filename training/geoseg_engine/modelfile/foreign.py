@@ -7,7 +7,6 @@ one sentence. Values are put onto the model's scale as (x / 255 - mean) / std.
 from __future__ import annotations
 
 import ast
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +15,9 @@ from typing import Any
 
 import onnx
 
-from ..contract import GeoSegError, LabelClass, Problem
+from ..contract import GeoSegError, LabelClass, Problem, parse_json
+from ..contract.decoding import shown
+from ..contract.limits import MOST_BANDS, MOST_CLASSES
 from ..raster.sources import parse_crs
 from .calibration import PLAIN, Calibration
 from .stats import Statistics
@@ -28,6 +29,9 @@ OVERLAP_PERCENT = 15.0
 THRESHOLD, SMOOTHED_PX = 0.5, 9
 """What Deepness takes where a file has no `seg_thresh` and no `seg_small_segment`."""
 LEAST_THRESHOLD = 1e-3
+MOST_TILE_PX = 8192
+LEAST_STD, LARGEST, LONGEST_LITERAL = 1e-30, 1e9, 65_536
+"""Of deviations and of any number of the metadata; characters of a value that is no JSON."""
 DEGREE_M = 111319.49079327358
 """Metres of a degree where QGIS converts map units."""
 COLORS = ("#dddddd", "#e41a1c", "#377eb8", "#4daf4a", "#984ea3", "#ff7f00", "#ffff33", "#a65628", "#f781bf")
@@ -76,6 +80,8 @@ def understand(path: Path, model: onnx.ModelProto) -> Foreign:
     _refuse_kind(path, found)
     channels, side = _input(path, model)
     tile_px = side or int(number(found, ("tile_size", "tiles_size"), TILE_PX))
+    if not 1 <= tile_px <= MOST_TILE_PX:
+        raise refused(path, f"its windows have {tile_px} pixels a side, not 1 to {MOST_TILE_PX}")
     outputs, margin_px = _output(path, model, tile_px)
     mean, std = (_per_channel(path, found, key, channels) for key in ("mean", "std"))
     threshold = number(found, ("seg_thresh",), THRESHOLD)
@@ -147,22 +153,26 @@ def of_threshold(threshold: float) -> Calibration:
 def parsed(text: str) -> Any:
     """A value of the metadata: JSON, or as Python writes it, as older files have it; else the text itself."""
     try:
-        return json.loads(text)
-    except json.JSONDecodeError:
+        return parse_json(text, "A value")
+    except GeoSegError:
         pass
     try:
+        if len(text) > LONGEST_LITERAL:
+            return text
         return ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return text
 
 
 def number(found: dict[str, Any], keys: Sequence[str], default: float) -> float:
-    """The first of the keys that holds a number."""
+    """The first of the keys that holds a number of a size that makes sense."""
     for key in keys:
         try:
-            return float(found[key])
-        except (KeyError, TypeError, ValueError):
+            value = float(found[key])
+        except (KeyError, TypeError, ValueError, OverflowError):
             continue
+        if abs(value) <= LARGEST:
+            return value
     return default
 
 
@@ -192,9 +202,9 @@ def class_names(found: dict[str, Any], outputs: int) -> tuple[list[str], list[Pr
 def activation(graph: onnx.GraphProto) -> str:
     """What the values of the first output are: `softmax`, `sigmoid` or `raw`."""
     makers = {name: node for node in graph.node for name in node.output}
-    node = makers.get(graph.output[0].name)
-    while node is not None and node.op_type in SHAPING:
-        node = makers.get(node.input[0])
+    node, steps = makers.get(graph.output[0].name), 0
+    while node is not None and node.op_type in SHAPING and node.input and steps <= len(graph.node):
+        node, steps = makers.get(node.input[0]), steps + 1
     kind = "" if node is None else node.op_type
     return {"Softmax": "softmax", "Sigmoid": "sigmoid", "HardSigmoid": "sigmoid"}.get(kind, "raw")
 
@@ -231,10 +241,12 @@ def _input(path: Path, model: onnx.ModelProto) -> tuple[int, int]:
     batch, channels, height, width = shape
     if batch > 1:
         raise refused(path, f"it wants {batch} windows at once")
-    if not channels or (channels > 16 and 0 < width <= 16):
+    if not 0 < channels <= MOST_BANDS or (channels > 16 and 0 < width <= 16):
         raise refused(path, f"its input {shape} has no fixed number of channels in the second place")
     if height != width:
         raise refused(path, f"its windows of {height} × {width} pixels are not square")
+    if not 0 <= height <= MOST_TILE_PX or batch < 0:
+        raise refused(path, f"its input {shape} is no image of up to {MOST_TILE_PX} pixels a side")
     return channels, height
 
 
@@ -244,6 +256,8 @@ def _output(path: Path, model: onnx.ModelProto, tile_px: int) -> tuple[int, int]
     Raises:
         GeoSegError: `not_our_model`.
     """
+    if not model.graph.output:
+        raise refused(path, "it has no output")
     output = model.graph.output[0]
     shape = _shape(output)
     if len(shape) not in (3, 4):
@@ -253,8 +267,10 @@ def _output(path: Path, model: onnx.ModelProto, tile_px: int) -> tuple[int, int]
         raise refused(path, "it gives class numbers instead of a value for every class")
     channels = shape[1] if len(shape) == 4 else 1
     height, width = (side or tile_px for side in shape[-2:])
-    if not channels:
+    if channels == 0:
         raise refused(path, "it does not say how many classes it gives")
+    if not 0 < channels <= MOST_CLASSES:
+        raise refused(path, f"it gives {channels} classes; up to {MOST_CLASSES} can be told apart here")
     if height != width:
         raise refused(path, f"its output {shape} is not a square map")
     if height > tile_px:
@@ -279,11 +295,12 @@ def _per_channel(path: Path, found: dict[str, Any], key: str, channels: int) -> 
     values = given if isinstance(given, list | tuple) else [given]
     try:
         numbers = [float(value) for value in values]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         numbers = []
     numbers = numbers * channels if len(numbers) == 1 else numbers
-    if len(numbers) != channels or (key == "std" and not all(value > 0 for value in numbers)):
-        raise refused(path, f"its standardization_{key} {given} does not fit {channels} channels")
+    least = LEAST_STD if key == "std" else -LARGEST
+    if len(numbers) != channels or not all(least <= value <= LARGEST for value in numbers):
+        raise refused(path, f"its standardization_{key} {shown(given)} does not fit {channels} channels")
     both = {"standardization_mean", "standardization_std"} <= found.keys()
     return numbers if both else [default] * channels  # Deepness leaves values alone where one is missing
 

@@ -6,45 +6,66 @@ A protobuf message is a row of fields, each with its number, its kind and, but f
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import onnx
 
+from .border import not_our_model
+
 METADATA_FIELD = onnx.ModelProto.DESCRIPTOR.fields_by_name["metadata_props"].number
 NUMBER, EIGHT_BYTES, WITH_LENGTH, FOUR_BYTES = 0, 1, 2, 5
 LONGEST_NUMBER = 10
 """Bytes of 64 bits in groups of seven."""
+MOST_FIELDS, MOST_METADATA_BYTES = 1_000_000, 64 << 20
+"""Of a file: a model has a few dozen fields, and some megabytes of metadata."""
 
 
 def read_metadata(path: Path) -> dict[str, str]:
     """Key to text.
 
     Raises:
-        ValueError: for a file that is no row of fields to its end.
+        ValueError: for a file that is no row of fields to its end, or has more metadata than a model needs.
         google.protobuf.message.DecodeError: for damaged metadata.
+        GeoSegError: `not_our_model` for texts that are no UTF-8.
     """
-    found, size = {}, path.stat().st_size
+    found, held = {}, 0
     with path.open("rb") as file:
-        while file.tell() < size:
-            field, kind = divmod(_number(file), 8)
-            if not field:
-                raise ValueError(f"{path.name}: no field has the number 0")
-            length = {EIGHT_BYTES: 8, FOUR_BYTES: 4}.get(kind, 0)
-            if kind == NUMBER:
-                _number(file)
-            elif kind == WITH_LENGTH:
-                length = _number(file)
-            elif not length:
-                raise ValueError(f"{path.name}: no kind of field has the number {kind}")
-            if file.tell() + length > size:
-                raise ValueError(f"{path.name} ends in the middle of field {field}")
-            if field == METADATA_FIELD and kind == WITH_LENGTH:
-                entry = onnx.StringStringEntryProto.FromString(file.read(length))
-                found[entry.key] = entry.value
-            else:
+        for field, kind, length in _fields(file, path):
+            if field != METADATA_FIELD or kind != WITH_LENGTH:
                 file.seek(length, 1)
+                continue
+            held += length
+            if held > MOST_METADATA_BYTES:
+                raise ValueError(f"{path.name} has more than {MOST_METADATA_BYTES >> 20} MB of metadata")
+            entry = onnx.StringStringEntryProto.FromString(file.read(length))
+            if not isinstance(entry.key, str) or not isinstance(entry.value, str):
+                raise not_our_model(path, "a text of its metadata is no UTF-8")
+            found[entry.key] = entry.value
     return found
+
+
+def _fields(file: BinaryIO, path: Path) -> Iterator[tuple[int, int, int]]:
+    """Number, kind and bytes of every field; whoever takes one moves on by its bytes."""
+    size, count = path.stat().st_size, 0
+    while file.tell() < size:
+        field, kind = divmod(_number(file), 8)
+        count += 1
+        if count > MOST_FIELDS:
+            raise ValueError(f"{path.name} has more than {MOST_FIELDS} fields")
+        if not field:
+            raise ValueError(f"{path.name}: no field has the number 0")
+        length = {EIGHT_BYTES: 8, FOUR_BYTES: 4}.get(kind, 0)
+        if kind == NUMBER:
+            _number(file)
+        elif kind == WITH_LENGTH:
+            length = _number(file)
+        elif not length:
+            raise ValueError(f"{path.name}: no kind of field has the number {kind}")
+        if file.tell() + length > size:
+            raise ValueError(f"{path.name} ends in the middle of field {field}")
+        yield field, kind, length
 
 
 def _number(file: BinaryIO) -> int:

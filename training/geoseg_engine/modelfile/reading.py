@@ -2,39 +2,52 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import onnx
 import torch
-from google.protobuf.message import DecodeError
 from torch import nn
 
 from ..channel import Channel
-from ..contract import Band, DescribeJob, GeoSegError, Grid, LabelClass, Problem, Recipe, Source, decode
-from ..models import build
+from ..contract import (
+    Band,
+    DescribeJob,
+    GeoSegError,
+    Grid,
+    LabelClass,
+    Problem,
+    Recipe,
+    Source,
+    decode,
+    parse_json,
+    refuse_disordered,
+    refuse_unsound,
+)
+from ..contract.decoding import shown
+from ..models import build, refuse_impossible, state_shapes
+from .border import array_of, not_our_model, read_graph, read_guarded, refuse_foreign_files, weights_of
 from .calibration import PLAIN, Calibration
 from .export import PREFIX
 from .foreign import FOREIGN, understand
 from .metadata import read_metadata
+from .places import with_places
 from .stats import Statistics
 
-T = TypeVar("T")
+OWN = "geoseg:"
 ONNX_ONLY = ("forest", FOREIGN)
 """Architectures that exist only as a graph, not as a torch network."""
 
 
 @dataclass(frozen=True)
-class ModelFile:
+class Described:
     """What a model says of itself.
 
     Attributes:
-        path: of the .onnx.
-        recipe: the bands it was trained on.
+        recipe: the bands it was trained on; its files have names, and paths where `places` finds them.
         classes: in the order of its output channels.
         statistics: of its bands.
         architecture: name and settings of the network.
@@ -47,7 +60,6 @@ class ModelFile:
         calibration: what its graph does with the logits, or leaves as it is.
     """
 
-    path: Path
     recipe: Recipe
     classes: tuple[LabelClass, ...]
     statistics: Statistics
@@ -61,6 +73,13 @@ class ModelFile:
     trained: dict[str, Any]
     fingerprint: str = ""
     calibration: Calibration = PLAIN
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFile(Described):
+    """A model and where it lies: `path` is that of the .onnx."""
+
+    path: Path
 
 
 def read_model(
@@ -79,42 +98,51 @@ def read_model(
             gives no classes to pixels.
     """
     path = Path(path)
-    found = _read(path, read_metadata)
-    if not any(key.startswith("geoseg:") for key in found):
-        return _foreign(path, _read(path, _graph), tuple(foreign_bands), tuple(sources))
+    found = read_guarded(path, read_metadata)
+    refuse_foreign_files(path)
+    if not any(key.startswith(OWN) for key in found):
+        return _foreign(path, read_graph(path), tuple(foreign_bands), tuple(sources))
     try:
-        values = {
-            key.removeprefix("geoseg:"): json.loads(text)
-            for key, text in found.items()
-            if key.startswith("geoseg:")
-        }
-        return ModelFile(
-            path=path,
-            recipe=decode(Recipe, values["recipe"]),
-            classes=tuple(decode(LabelClass, item) for item in values["classes"]),
-            statistics=decode(Statistics, values["statistics"]),
-            architecture=values["architecture"],
-            reach_px=values["reach_px"],
-            align_px=values["align_px"],
-            tile_exact=values["tile_exact"],
-            tile_px=values["tile_px"],
-            metrics=values["metrics"],
-            warnings=tuple(decode(Problem, item) for item in values["warnings"]),
-            trained=values["trained"],
-            fingerprint=values.get("fingerprint", ""),
-            calibration=decode(Calibration, values.get("calibration", {})),
-        )
-    except (KeyError, json.JSONDecodeError, TypeError) as error:
-        raise not_our_model(
-            path, "GeoSeg's metadata are damaged", f"{type(error).__name__}: {error}"
-        ) from error
+        said = _described({key.removeprefix(OWN): text for key, text in found.items() if key.startswith(OWN)})
+    except GeoSegError as error:
+        raise not_our_model(path, f"GeoSeg's metadata are damaged ({error.message.rstrip('.')})") from error
+    said = replace(said, recipe=with_places(said.recipe, path, said.fingerprint))
+    return ModelFile(path=path, **{item.name: getattr(said, item.name) for item in fields(said)})
+
+
+def _described(texts: dict[str, str]) -> Described:
+    """What the metadata say, checked: each value by itself, and whether all are of one model.
+
+    Raises:
+        GeoSegError: with the first fault.
+    """
+    known = {item.name for item in fields(Described)}
+    said = decode(Described, {key: parse_json(text, key) for key, text in texts.items() if key in known})
+    refuse_unsound(said.recipe, "recipe")
+    refuse_disordered(said.classes, "classes")
+    refuse_impossible(said.architecture)
+    bands, classes = len(said.recipe.bands), len(said.classes)
+    statistics, calibration = said.statistics, said.calibration
+    for what, number, wanted in (
+        ("bands of the network", said.architecture.get("bands"), bands),
+        ("classes of the network", said.architecture.get("classes"), classes),
+        *((name, len(getattr(statistics, name)), bands) for name in ("mean", "std", "low", "high")),
+        ("bias", len(calibration.bias) or classes, classes),
+        ("weights", len(calibration.weights) or classes, classes),
+    ):
+        if number != wanted:
+            raise GeoSegError("bad_json", f"{what}: {shown(number)} instead of {wanted}.")
+    for key in ("job", "plan", "provenance"):
+        if not isinstance(said.trained.get(key, {}), dict):
+            raise GeoSegError("bad_json", f"'{key}' of the training is {shown(said.trained[key])}.")
+    return said
 
 
 def _foreign(
     path: Path, model: onnx.ModelProto, bands: tuple[Band, ...], sources: tuple[Source, ...]
 ) -> ModelFile:
     """A foreign model in the words of ours; its grid says no more than the size of a pixel, in metres, if known."""
-    found = understand(path, model)
+    found = read_guarded(path, lambda file: understand(file, model))
     tile_px, channels = found.architecture["tile_px"], found.architecture["channels"]
     sources = sources or (Source("image", "", "image"),)
     bands = bands or tuple(
@@ -163,20 +191,25 @@ def load_network(path: Path | str, device: torch.device | str = "cpu") -> nn.Mod
             f"{path.name} is {what}: it has no network to load.",
             "Choose a model of a network, e.g. a unet; or predict with the ONNX runtime.",
         )
+    held = weights_of(path, PREFIX)
+    wanted = state_shapes(described.architecture)
+    if wanted is not None:  # before the network has memory
+        _refuse_misfits(path, {name: tuple(item.dims) for name, item in held.items()}, wanted)
     network = build(described.architecture)
-    weights = {
-        item.name.removeprefix(PREFIX): torch.from_numpy(np.array(onnx.numpy_helper.to_array(item)))
-        for item in _read(path, _graph).graph.initializer
-        if item.name.startswith(PREFIX)
-    }
-    try:
-        missing = network.load_state_dict(weights, strict=False)
-    except RuntimeError as error:
-        raise not_our_model(path, str(error)) from error
-    absent = [name for name in missing.missing_keys if not name.endswith("num_batches_tracked")]
-    if absent or missing.unexpected_keys:
-        raise not_our_model(path, f"weights do not fit: {', '.join([*absent, *missing.unexpected_keys][:3])}")
+    own = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    _refuse_misfits(path, {name: tuple(item.dims) for name, item in held.items()}, own)
+    weights = {name: torch.from_numpy(array_of(path, item)) for name, item in held.items()}
+    network.load_state_dict(weights, strict=False)
     return network.to(device).eval()
+
+
+def _refuse_misfits(path: Path, held: dict[str, tuple[int, ...]], wanted: dict[str, tuple[int, ...]]) -> None:
+    """Raise unless a file holds the weights of a network, each in its shape; batches that were counted may lack."""
+    counters = {name for name in wanted if name.endswith("num_batches_tracked")}
+    misfits = sorted((held.keys() ^ wanted.keys()) - counters)
+    misfits += [name for name in held if name in wanted and held[name] != wanted[name]]
+    if misfits:
+        raise not_our_model(path, f"weights do not fit: {', '.join(misfits[:3])}")
 
 
 def run(job: DescribeJob, folder: Path, channel: Channel) -> dict[str, Any]:
@@ -209,30 +242,3 @@ def run(job: DescribeJob, folder: Path, channel: Channel) -> dict[str, Any]:
         "foreign": is_foreign(model),
         "tile_px": model.tile_px,
     }
-
-
-def not_our_model(path: Path, why: str, details: str = "") -> GeoSegError:
-    """The error for a file that is no model of ours."""
-    return GeoSegError(
-        "not_our_model",
-        f"{path.name} is not a GeoSeg model: {why}.",
-        "Choose a model.onnx that GeoSeg has trained.",
-        details,
-    )
-
-
-def _graph(path: Path) -> onnx.ModelProto:
-    return onnx.load(path, load_external_data=False)
-
-
-def _read(path: Path, what: Callable[[Path], T]) -> T:
-    if not path.is_file():
-        raise GeoSegError(
-            "model_missing", f"There is no model file {path}.", "Was it moved or deleted? Choose it again."
-        )
-    if not path.stat().st_size:
-        raise not_our_model(path, "the file is empty")
-    try:
-        return what(path)
-    except (DecodeError, ValueError) as error:
-        raise not_our_model(path, "it is no ONNX file") from error

@@ -5,10 +5,12 @@ from __future__ import annotations
 import inspect
 from typing import Any, Protocol, cast
 
+import torch
 from torch import nn
 
 from ..contract import GeoSegError, TrainJob
 from .attention_resunet import AttentionResUNet
+from .bounds import refuse_impossible
 from .deeplab import DeepLabV3Plus
 from .ensemble import Ensemble
 from .facts import Facts, facts_of
@@ -23,7 +25,7 @@ from .zoo import Zoo
 
 __all__ = [
     "ENSEMBLE", "NETWORKS", "Facts", "Traits", "architecture_of", "build", "encoder_modules", "facts", "last_layers",
-    "load_encoder", "traits",
+    "load_encoder", "refuse_impossible", "state_shapes", "traits",
 ]  # fmt: skip
 
 NETWORKS: dict[str, type[nn.Module]] = {
@@ -90,12 +92,31 @@ def build(architecture: dict[str, Any]) -> nn.Module:
         GeoSegError: `architecture` for a name that is not in NETWORKS, or a setting that the network does not take
             or refuses; `no_zoo` for a network of the zoo where that is not installed.
     """
+    refuse_impossible(architecture)
+    return _built(architecture)
+
+
+def state_shapes(architecture: dict[str, Any]) -> dict[str, tuple[int, ...]] | None:
+    """Name and shape of everything in a network's state, without memory for it; None where its library computes as it
+    builds, as those of the zoo do.
+
+    Raises:
+        GeoSegError: as `build`.
+    """
+    refuse_impossible(architecture)
+    if "'zoo'" in repr(architecture):
+        return None
+    with torch.device("meta"):
+        return {name: tuple(value.shape) for name, value in _built(architecture).state_dict().items()}
+
+
+def _built(architecture: dict[str, Any]) -> nn.Module:
     settings = dict(architecture)
-    name = settings.pop("name", "")
+    name = settings.pop("name")
     if name == ENSEMBLE:
         return _ensemble(settings)
     if name == MEMBER:
-        return Member(build(settings["network"]), settings["bands"], settings["classes"])
+        return _member(settings)
     network = _named(name)
     try:
         return network(**settings)
@@ -136,6 +157,23 @@ def last_layers(network: nn.Module) -> list[nn.Module]:
     return [module for module in network.modules() if isinstance(module, nn.Conv2d)][-1:]
 
 
+def _member(settings: dict[str, Any]) -> Member:
+    if set(settings) != {"network", "bands", "classes"}:
+        raise GeoSegError(
+            "architecture",
+            f"A member with {', '.join(settings) or 'no settings'} cannot be built.",
+            "It takes network, bands and classes.",
+        )
+    network, bands, classes = settings["network"], settings["bands"], settings["classes"]
+    if (network.get("bands"), network.get("classes")) != (bands, classes):
+        raise GeoSegError(
+            "architecture",
+            f"The network of a member does not take {bands} bands and give {classes} classes.",
+            "Choose another model. Is the file damaged?",
+        )
+    return Member(_built(network), bands, classes)
+
+
 def _ensemble(settings: dict[str, Any]) -> Ensemble:
     members = settings.pop("members", [])
     bands, classes = settings.pop("bands", 0), settings.pop("classes", 0)
@@ -145,13 +183,13 @@ def _ensemble(settings: dict[str, Any]) -> Ensemble:
             f"An ensemble of {len(members)} members with {', '.join(settings) or 'no settings'} cannot be built.",
             "It takes members, bands and classes.",
         )
-    if any((member["bands"], member["classes"]) != (bands, classes) for member in members):
+    if any((member.get("bands"), member.get("classes")) != (bands, classes) for member in members):
         raise GeoSegError(
             "architecture",
             f"Not all members of the ensemble take {bands} bands and give {classes} classes.",
             "Join models of one dataset.",
         )
-    return Ensemble([build(member) for member in members])
+    return Ensemble([_built(member) for member in members])
 
 
 def _named(name: str) -> type[nn.Module]:

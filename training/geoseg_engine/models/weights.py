@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import pickle
+import math
 import re
-import struct
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..contract import GeoSegError
+from ..contract import GeoSegError, parse_json
+from .torchfile import read_torch
 from .zoo import IMAGENET, Zoo
 
 WRAPPED = ("weights", "state_dict", "model_state_dict", "model", "encoder")
 """Keys under which files keep the state."""
 PREFIXES = re.compile(r"^(module|network|model|backbone|encoder)\.")
+MOST_AXES = 8
 DTYPES = {
     "F64": torch.float64,
     "F32": torch.float32,
@@ -84,29 +85,22 @@ def read_state(path: Path) -> dict[str, Tensor]:
     """
     try:
         state = _safetensors(path) if path.suffix == ".safetensors" else _torch(path)
-    except (
-        OSError,
-        RuntimeError,
-        ValueError,
-        KeyError,
-        EOFError,
-        struct.error,
-        pickle.UnpicklingError,
-    ) as error:
+    except (OSError, ValueError, GeoSegError) as error:
         raise GeoSegError(
             "weights",
-            f"No weights could be read from '{path}': {error}",
+            f"No weights could be read from '{path}': {str(error).rstrip('.')}.",
             "Choose a .pth, .pt or .safetensors file with the state of a network.",
         ) from error
     return state
 
 
 def _torch(path: Path) -> dict[str, Tensor]:
-    content = torch.load(path, map_location="cpu", weights_only=True)
+    content = read_torch(path)
     for key in WRAPPED:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
-    state = {name: value for name, value in dict(content).items() if isinstance(value, Tensor)}
+    pairs = content.items() if isinstance(content, dict) else ()
+    state = {name: value for name, value in pairs if isinstance(name, str) and isinstance(value, Tensor)}
     if not state:
         raise ValueError("it holds no tensors")
     return state
@@ -115,21 +109,43 @@ def _torch(path: Path) -> dict[str, Tensor]:
 def _safetensors(path: Path) -> dict[str, Tensor]:
     """A length (8 bytes), a JSON header of that length with type, shape and place of each tensor, their bytes."""
     with path.open("rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        if length > path.stat().st_size:
+        size = path.stat().st_size
+        length = int.from_bytes(file.read(8), "little")
+        if not 0 < length <= size - 8:
             raise ValueError("its header is longer than the file")
-        header = json.loads(file.read(length))
-        start, state = 8 + length, {}
+        header = parse_json(file.read(length), "Its header")
+        if not isinstance(header, dict):
+            raise ValueError("its header is no object")
+        state = {}
         for name, entry in header.items():
-            if name == "__metadata__":
-                continue
-            begin, end = entry["data_offsets"]
-            file.seek(start + begin)
-            raw = bytearray(file.read(end - begin))
-            dtype = DTYPES[entry["dtype"]]
-            flat = torch.frombuffer(raw, dtype=dtype) if raw else torch.empty(0, dtype=dtype)
-            state[name] = flat.reshape(entry["shape"])
+            if name != "__metadata__":
+                dtype, shape, begin, end = _entry(name, entry, size - 8 - length)
+                file.seek(8 + length + begin)
+                raw = bytearray(file.read(end - begin))
+                flat = torch.frombuffer(raw, dtype=dtype) if raw else torch.empty(0, dtype=dtype)
+                state[name] = flat.reshape(shape)
     return state
+
+
+def _entry(name: str, entry: Any, room: int) -> tuple[torch.dtype, list[int], int, int]:
+    """Type, shape, first byte and end of a tensor.
+
+    Raises:
+        ValueError: unless the bytes are those of the shape, and lie in the `room` behind the header.
+    """
+    found = entry if isinstance(entry, dict) else {}
+    dtype = DTYPES.get(str(found.get("dtype")))
+    shape, place = (
+        value if isinstance(value, list) else [-1]
+        for value in (found.get("shape"), found.get("data_offsets"))
+    )
+    whole = all(isinstance(number, int) and 0 <= number <= room for number in (*shape, *place))
+    if dtype is None or not whole or len(place) != 2 or len(shape) > MOST_AXES:
+        raise ValueError(f"'{name[:40]}' has no type, shape and place that fit the file")
+    begin, end = place
+    if end - begin != math.prod(shape) * dtype.itemsize:
+        raise ValueError(f"'{name[:40]}' has {end - begin} bytes, which is not its shape {shape}")
+    return dtype, shape, begin, end
 
 
 def _imagenet(network: nn.Module) -> dict[str, Tensor]:

@@ -8,13 +8,23 @@ from typing import Any
 
 import pyproj
 
-from ..contract import EXPRESSION, GeoSegError, Grid, GridRequest, Problem, Recipe, Source
+from ..contract import (
+    EXPRESSION,
+    GeoSegError,
+    Grid,
+    GridRequest,
+    Problem,
+    Recipe,
+    Source,
+    file_exists,
+    file_name,
+)
 from ..modelfile.foreign import map_unit_m
 from ..modelfile.reading import ModelFile, is_foreign
 from ..raster.crs import same_crs, way_between
 from ..raster.geodesy import pixel_size_m
 from ..raster.grid import Window, affine_of, pixel_size, subgrid, whole
-from ..raster.sources import crs_title, parse_crs, title, unit_title
+from ..raster.sources import crs_title, is_plain_file, parse_crs, title, unit_title
 from ..stacking.gridplan import as_problem, own_grids, plan_recipe
 from ..stacking.heights import fit_units
 from ..stacking.rebind import rebind
@@ -51,6 +61,9 @@ def match(
     model's CRS where that is true to scale, else in the CRS of the layer that comes closest to it.
     """
     found = Match()
+    if not sources and not is_foreign(model) and any(not at_hand(source) for source in model.recipe.sources):
+        found.problems.append(_no_files(model))
+        return found
     try:
         recipe = foreign_recipe(model, sources) if is_foreign(model) else rebind(model.recipe, sources)
         grids, problems = own_grids(recipe.sources, (*recipe.bands, *recipe.intermediates))
@@ -76,6 +89,20 @@ def match(
     if plan.recipe is not None:
         found.problems += coarse_warnings(plan.recipe, grids)
     return found
+
+
+def at_hand(source: Source) -> bool:
+    """Whether a source has more than the name of a file that lies elsewhere."""
+    return source.path != file_name(source.path) or not is_plain_file(source.path) or file_exists(source.path)
+
+
+def _no_files(model: ModelFile) -> Problem:
+    names = ", ".join(f"'{title(source)}'" for source in model.recipe.sources if not at_hand(source))
+    return Problem(
+        "no_sources",
+        f"{model.path.name} names its layers {names}, but not where their files lie.",
+        "Choose a layer for each input of the model, or put the model back into its run's folder.",
+    )
 
 
 def placed(

@@ -51,10 +51,13 @@ class OnnxRuntime:
             from onnxruntime.capi import onnxruntime_pybind11_state as native
         except ImportError as error:
             raise GeoSegError("no_onnx_runtime", "ONNX Runtime is not installed.", "Use torch.") from error
-        self._errors = tuple(
-            item for item in vars(native).values() if isinstance(item, type) and issubclass(item, Exception)
+        named: list[Any] = [item for item in vars(native).values() if isinstance(item, type)]
+        self._errors: tuple[type[Exception], ...] = (
+            RuntimeError,
+            ValueError,
+            *(item for item in named if issubclass(item, Exception)),
         )
-        self.device, self.precision = device, precision
+        self.device, self.precision, self._path = device, precision, Path(path)
         self.title = f"ONNX Runtime {precision} on {device}"
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
@@ -74,15 +77,33 @@ class OnnxRuntime:
             raise GeoSegError("no_onnx_gpu" if device != "cpu" else "no_onnx_runtime",
                               f"ONNX Runtime cannot run this model on {device}.", "Use torch.",
                               str(error)) from error  # fmt: skip
-        self._input = self._session.get_inputs()[0].name
+        inputs = self._session.get_inputs()
+        if len(inputs) != 1:
+            raise self._failed(f"it takes {len(inputs)} inputs")
+        self._input = inputs[0].name
 
     def predict_window(self, scores: NDArray[Any], kept: Window | None = None) -> NDArray[Any]:
-        """See `Runtime`."""
+        """See `Runtime`.
+
+        Raises:
+            GeoSegError: `model_failed` where the graph cannot be computed.
+        """
         image = scores[None].astype(np.float32, copy=False)
         try:
-            made: NDArray[Any] = self._session.run(None, {self._input: image})[0][0]
+            answer = np.asarray(self._session.run(None, {self._input: image})[0])
+            if answer.ndim not in (3, 4) or len(answer) != 1:
+                raise self._failed(f"it gives {answer.shape} for {image.shape}")
+            made: NDArray[Any] = answer[0]
             return kept.of(made) if kept else made
         except self._errors as error:
             if "alloc" in str(error).lower() or "memory" in str(error).lower():
                 raise MemoryError(str(error)) from error
-            raise
+            raise self._failed(str(error)) from error
+
+    def _failed(self, details: str) -> GeoSegError:
+        return GeoSegError(
+            "model_failed",
+            f"{self._path.name} cannot be computed on a window: its graph is damaged, or not for these bands.",
+            "Choose another model file.",
+            details,
+        )

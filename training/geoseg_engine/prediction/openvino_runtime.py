@@ -66,5 +66,10 @@ class OpenVinoRuntime:
         except RuntimeError as error:
             if "alloc" in str(error).lower() or "memory" in str(error).lower():
                 raise MemoryError(str(error)) from error
-            raise
+            raise GeoSegError(
+                "model_failed",
+                "The model cannot be computed on a window: its graph is damaged, or not for these bands.",
+                "Choose another model file.",
+                str(error),
+            ) from error
         return kept.of(result[0]) if kept else result[0]

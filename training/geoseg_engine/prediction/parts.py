@@ -25,7 +25,7 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.errors import RasterioIOError
 
-from ..contract import GeoSegError, Grid
+from ..contract import GeoSegError, Grid, file_exists, kept_json
 from ..outputs import write_error
 from ..raster.grid import Window, affine_of
 from .layers import MISSING, Codes, Layer, Piece, band_count
@@ -275,14 +275,15 @@ def kept_result(folder: Path, wanted: Any, kinds: Sequence[str]) -> dict[str, An
         wanted: as there.
         kinds: keys of the result that name a file.
     """
-    try:
-        found = json.loads((folder / DONE_FILE).read_text(encoding="utf-8"))
-        result: dict[str, Any] = found["result"]
-        same = found["wanted"] == json.loads(json.dumps(wanted))
-    except (OSError, ValueError, KeyError):
+    found = kept_json(folder / DONE_FILE)
+    if not isinstance(found, dict) or found.get("wanted") != json.loads(json.dumps(wanted)):
         return None
-    files = [result[kind] for kind in kinds if result[kind]]
-    return result if same and all(Path(file).is_file() for file in files) else None
+    result = found.get("result")
+    if not isinstance(result, dict):
+        return None
+    files = [result[kind] for kind in kinds if result.get(kind)]
+    there = all(isinstance(file, str) and file_exists(file) for file in files)
+    return result if there and all(kind in result for kind in kinds) else None
 
 
 @contextmanager

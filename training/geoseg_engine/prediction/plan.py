@@ -12,7 +12,7 @@ from math import lcm
 from pathlib import Path
 
 from .. import __version__
-from ..contract import Grid, PredictJob, Recipe, decode, encode
+from ..contract import GeoSegError, Grid, PredictJob, Recipe, encode, read_json
 from ..modelfile.reading import ModelFile
 from ..raster.grid import Window, up_to, windows
 from ..results import behind, files_in
@@ -99,8 +99,8 @@ def needed(units: Sequence[Window], window: Window) -> list[int]:
 def read_plan(folder: Path) -> Plan | None:
     """The plan of a folder of parts; None where there is none, or none that is understood."""
     try:
-        return decode(Plan, json.loads((folder / PLAN_FILE).read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError):
+        return read_json(Plan, folder / PLAN_FILE)
+    except (OSError, GeoSegError):
         return None
 
 

@@ -15,12 +15,12 @@ from ..channel import Channel
 from ..contract import GeoSegError, Grid, PolygonizeJob, PredictJob, Problem, Recipe, encode, shard_of
 from ..contract.complaints import area_problems
 from ..maps.clean import clean
-from ..maps.polygonize import polygonize
+from ..maps.polygonize import outline_bytes, polygonize
 from ..modelfile.reading import ModelFile, read_model
-from ..outputs import prepare_folder
+from ..outputs import prepare_folder, require_room
 from ..raster.grid import Window, grid_bounds, subgrid, whole
 from ..raster.stream import pump
-from ..raster.writer import PACKED_SHARE
+from ..raster.writer import OVERVIEWS, PACKED_SHARE
 from ..results import output_files, refuse_overwriting
 from ..stacking.filecheck import file_problems
 from ..stacking.gridplan import raise_errors
@@ -123,8 +123,9 @@ def predict_recipe(
     layers = layers_of(job, model.classes)
     key = plan_key(job, model, recipe, window, layers, folder)
     area = area_of(job, recipe.grid, window, channel)
-    room = expected_bytes(window, layers) - held_bytes(beside)
-    prepare_folder((folder / job.output).parent, max(room, 0))
+    prepare_folder((folder / job.output).parent)
+    room = {beside: expected_bytes(job, window, layers) - held_bytes(beside)}
+    require_room(room | files_bytes(job, folder, window, layers))
     plan = prepare_parts(beside, key, job.resume or shard is not None)
     if plan is not None and (done := kept_result(beside, unsharded(job), RESULTS)):
         channel.log("All shards of this prediction have been done.")
@@ -212,10 +213,25 @@ def area_of(job: PredictJob, grid: Grid, window: Window, channel: Channel) -> Sc
     return ScanFill(polygons, grid)
 
 
-def expected_bytes(window: Window, layers: Sequence[Layer]) -> int:
-    """Room on disk for parts and files, packed."""
-    file_bytes = sum(len(layer.bands) * (4 if layer.is_share else 1) for layer in layers)
-    return int(window.width * window.height * PACKED_SHARE * (2 * band_count(layers) + file_bytes))
+def expected_bytes(job: PredictJob, window: Window, layers: Sequence[Layer]) -> int:
+    """Room on disk, packed, for the parts and for the rasters between them and the files."""
+    between = 4 * bool(job.polygons and not job.confidence) + 3 * job.cleaning.anything
+    return int(window.width * window.height * PACKED_SHARE * (2 * band_count(layers) + between))
+
+
+def files_bytes(job: PredictJob, folder: Path, window: Window, layers: Sequence[Layer]) -> dict[Path, int]:
+    """Room on disk, packed, for each file of the result, with its overviews."""
+    pixels = window.width * window.height * OVERVIEWS
+    found = {
+        folder / getattr(job, layer.key): int(
+            pixels * PACKED_SHARE * len(layer.bands) * (4 if layer.is_share else 1)
+        )
+        for layer in layers
+        if getattr(job, layer.key)
+    }
+    if job.polygons:
+        found[folder / job.polygons] = outline_bytes(window.height, window.width)
+    return found
 
 
 def flow(work: Work, setup: Setup, reader: BandReader, todo: Sequence[int], channel: Channel) -> int:

@@ -23,7 +23,7 @@ import onnx
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
-from ..contract import GeoSegError
+from ..contract import GeoSegError, decode, parse_json
 from ..modelfile.metadata import read_metadata
 from ..modelfile.reading import ModelFile
 from ..outputs import whole_file
@@ -96,8 +96,8 @@ def known(path: Path, model: ModelFile) -> Verdict | None:
         return None
     try:
         found = read_metadata(path)
-        verdict = Verdict(**json.loads(found[KEY])) if KEY in found else None
-    except (ValueError, DecodeError, TypeError):
+        verdict = decode(Verdict, parse_json(found[KEY], KEY)) if KEY in found else None
+    except (ValueError, DecodeError, GeoSegError):
         return None
     return verdict if verdict and verdict.source == digest(model.path) else None
 

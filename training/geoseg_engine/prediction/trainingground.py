@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..contract import IGNORE, SPLITS, Dataset, GeoSegError, Grid
 from ..dataset.datasets import load_dataset, open_dataset_stack, read_ids
+from ..modelfile.places import dataset_folders
 from ..modelfile.reading import ModelFile
 from ..modelfile.stats import normalise
 from ..raster.grid import Window, up_to
@@ -128,20 +128,19 @@ def trained_on(model: ModelFile) -> tuple[Dataset, Path]:
 
 
 def dataset_path(model: ModelFile) -> Path:
-    """Where a model's dataset is, by the model file or else by the job of the run that it lies in.
+    """Where a model's dataset is, by what stands beside it in its run's folder; an older model file says it itself.
 
     Raises:
         GeoSegError: `no_dataset`.
     """
-    origin = model.trained.get("provenance", {}).get("dataset", {}).get("folder", "")
-    if origin and Path(origin).is_dir():
+    provenance = model.trained.get("provenance", {}).get("dataset", {})
+    origin = provenance.get("folder", "") if isinstance(provenance, dict) else ""
+    if isinstance(origin, str) and origin and Path(origin).is_dir():
         return Path(origin)
-    try:
-        job = json.loads((model.path.parent / "job.json").read_text(encoding="utf-8"))["job"]
-        return model.path.parent / str(job["dataset"])
-    except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
-        raise GeoSegError(
-            "no_dataset",
-            f"The dataset that {model.path.name} was trained on is not found.",
-            "Put the model back into its run's folder, or choose the precision 'auto'.",
-        ) from error
+    for folder in dataset_folders(model.path):
+        return folder
+    raise GeoSegError(
+        "no_dataset",
+        f"The dataset that {model.path.name} was trained on is not found.",
+        "Put the model back into its run's folder, or choose the precision 'auto'.",
+    )

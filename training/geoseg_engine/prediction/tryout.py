@@ -38,6 +38,8 @@ SCRATCH, BANDED_SCRATCH = 2.7, 1.3
 runtimes, 1.2 to 1.3 in bands."""
 CROPPED_WORK = 0.4
 """Of what a pixel costs, what one of the halo does where nothing else is computed of it than a U-Net's encoder."""
+PROBE_PX = 32
+"""Side of the window that a graph is asked before its first."""
 
 
 @dataclass(frozen=True)
@@ -222,10 +224,23 @@ def _graph_alone(
 
 def _forest(model: ModelFile) -> Runtime:
     try:
-        return OnnxRuntime(model.path, of_trees=True)
+        runtime = OnnxRuntime(model.path, of_trees=True)
     except GeoSegError as error:
         why = "ONNX Runtime, which must be 1.21 or newer for a forest, cannot read its trees"
         raise not_our_model(model.path, why, error.details) from error
+    zeros = np.zeros((len(model.recipe.bands), PROBE_PX, PROBE_PX), np.float32)
+    _refuse_misshapen(runtime, runtime.predict_window(zeros).shape, (len(model.classes), PROBE_PX, PROBE_PX))
+    return runtime
+
+
+def _refuse_misshapen(runtime: Runtime, given: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+    """Raise `model_failed` unless a runtime gave (classes, rows, cols) of a window."""
+    if given != wanted:
+        raise GeoSegError(
+            "model_failed",
+            f"{runtime.title} gives {given} values where the model file promises {wanted}.",
+            "Choose another model file.",
+        )
 
 
 def _checked(
@@ -236,6 +251,7 @@ def _checked(
     log: Callable[[str], None],
 ) -> Choice:
     result, speed = timed(runtime, sample)
+    _refuse_misshapen(runtime, result.shape, reference.shape)
     agreement = float((result.argmax(axis=0) == reference.argmax(axis=0)).mean())
     least = SAME_CLASS[runtime.precision]
     log(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rasterio.enums import Resampling
 from rasterio.io import MemoryFile
 
-from ..contract import IGNORE, GeoSegError, Grid, LabelClass, beside, encode
+from ..contract import IGNORE, GeoSegError, Grid, LabelClass, beside, decode_all, encode, parse_json
 from ..outputs import refuse_truncated, whole_file
 from .crs import same_crs
 from .grid import Window, rasterio_profile
@@ -30,6 +30,8 @@ RESULT_TAG = "GEOSEG_RESULT"
 STEPS_OF_ONE = 512
 """Shares are rounded to 1/512: float32 holds that exactly and it compresses four times better."""
 
+OVERVIEWS = 4 / 3
+"""Pixels of a raster with its overviews, over those without."""
 PACKED_SHARE = 0.2
 """Of the size in memory that a compressed result is expected to need on disk."""
 
@@ -72,7 +74,7 @@ class RasterWriter:
     def __enter__(self) -> RasterWriter:
         with ExitStack() as stack:
             pixels = self._grid.width * self._grid.height * len(self._bands)
-            needed = int(pixels * np.dtype(self._profile["dtype"]).itemsize * PACKED_SHARE)
+            needed = int(pixels * np.dtype(self._profile["dtype"]).itemsize * PACKED_SHARE * OVERVIEWS)
             self._partial = stack.enter_context(whole_file(self.path, needed))
             self._dataset = stack.enter_context(rasterio.open(self._partial, "w", **self._profile))
             self._dataset.descriptions = tuple(band or None for band in self._bands)
@@ -173,7 +175,10 @@ def write_class_sidecar(path: Path, classes: Sequence[LabelClass]) -> None:
 def read_classes(dataset: Any) -> tuple[LabelClass, ...]:
     """The classes that a raster of ours carries; empty for a foreign one."""
     text = dataset.tags().get(CLASSES_TAG, "")
-    return tuple(LabelClass(**item) for item in json.loads(text)) if text else ()
+    if not text:
+        return ()
+    found = parse_json(text, CLASSES_TAG)
+    return decode_all(LabelClass, found, CLASSES_TAG)
 
 
 def _rgb(color: str) -> tuple[int, int, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from ..contract import Band, GeoSegError, Recipe, Source, read_json, write_json
+from ..contract import Band, GeoSegError, Recipe, Source, read_json, refuse_unsound, write_json
 from ..raster.sources import descriptions, is_plain_file, open_source, source_grid, value_bands
 
 SUFFIX = ".recipe.json"
@@ -40,12 +40,9 @@ def read_recipe(path: Path) -> Recipe:
         raise GeoSegError(
             "file_missing", f"The recipe {path} does not exist.", "Make the stack again on the Data page."
         )
-    try:
-        return read_json(Recipe, path)
-    except (ValueError, AttributeError) as error:
-        raise GeoSegError(
-            "bad_json", f"{path} is not a recipe of GeoSeg: {error}.", "Make the stack again."
-        ) from error
+    recipe = read_json(Recipe, path)
+    refuse_unsound(recipe, path.name)
+    return recipe
 
 
 def recipe_of_raster(path: Path) -> Recipe:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import rasterio
 
 from ..channel import Channel
 from ..contract import GeoSegError, Problem, Recipe, StackJob, encode
-from ..outputs import not_writable, prepare_folder, takes_files, whole_file
+from ..outputs import not_writable, prepare_folder, require_room, size_title, takes_files, whole_file
 from ..raster.grid import pixel_size, rasterio_profile, window_count, window_px, windows
 from ..raster.sources import crs_title, unit_title
 from .gridplan import as_problem, raise_errors
@@ -91,26 +90,14 @@ def sentence(recipe: Recipe) -> str:
     )
 
 
-def size_title(size: int) -> str:
-    """Bytes for people."""
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{max(size / 1e6, 1):.0f} MB"
-
-
 def space_problems(output: Path, size: int) -> list[Problem]:
     """Complain beforehand if the disk cannot take the composite, or the folder takes no files."""
-    folder = next((parent for parent in output.absolute().parents if parent.is_dir()), None)
-    if folder is None or shutil.disk_usage(folder).free >= size * PACKED_SHARE:
-        return []
-    if not takes_files(folder):
-        return [as_problem(not_writable(folder))]
-    free = size_title(shutil.disk_usage(folder).free)
-    return [
-        Problem(
-            "disk_full",
-            f"The stack takes about {size_title(size)} and {folder} has {free} left.",
-            "Free some space, choose another folder, a larger pixel size or a smaller area.",
-        )
-    ]
+    try:
+        require_room({output: int(size * PACKED_SHARE)})
+    except GeoSegError as error:
+        folder = next(parent for parent in output.absolute().parents if parent.is_dir())
+        return [as_problem(error if takes_files(folder) else not_writable(folder))]
+    return []
 
 
 def write_stack(recipe: Recipe, output: Path, channel: Channel) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ..contract import GeoSegError
+from ..models.torchfile import read_torch
 from ..outputs import write_error
 
 FORMAT = 1
@@ -38,12 +38,12 @@ def load(path: Path) -> dict[str, Any]:
         GeoSegError: `bad_checkpoint` if it is not one of ours or damaged.
     """
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
-        raise unusable(path, "it cannot be read") from error
-    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        state = read_torch(path)
+    except ValueError as error:
+        raise unusable(path, str(error)) from error
+    if not isinstance(state, dict) or not isinstance(state.get("format"), int) or state["format"] != FORMAT:
         raise unusable(path, "another version wrote it")
-    return state
+    return dict(state)
 
 
 def rng_state() -> dict[str, Any]:

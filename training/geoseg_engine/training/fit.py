@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from .. import __version__
 from ..channel import Channel
@@ -27,7 +28,7 @@ from ..dataset.subset import with_bands
 from ..modelfile.precision import device_name, find_device
 from ..modelfile.reading import ModelFile
 from ..models import facts, traits
-from ..outputs import prepare_folder
+from ..outputs import prepare_folder, require_room
 from . import checkpoint
 from .distributed import join
 from .finetune import adopted, kept_statistics, leak_warnings, open_start
@@ -42,6 +43,8 @@ from .trainable import check_classes, class_warnings
 
 METRICS_FILE, PLAN_FILE = "metrics.json", "plan.json"
 EXPORT_RESERVE_S = 15.0
+COPIES = 5
+"""Of the weights in a checkpoint: these, their mean, the best, and two numbers of the optimiser for each."""
 NOT_TOLD = ("job", "plan", "architecture", "provenance")
 """What stands in metrics.json and the model, but not in the result."""
 
@@ -101,6 +104,8 @@ def run(job: TrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
     if job.dry_run:
         return plan
 
+    if group.first:
+        require_room({output: room_for(prepared.trainer.network)})
     trainer = prepared.trainer
     session = Session(
         job, prepared.plan, scene, ground.dataset.classes, prepared.architecture, output, channel,
@@ -143,6 +148,12 @@ def open_ground(job: TrainJob, folder: Path, output: Path, channel: Channel) -> 
     for problem in own:
         channel.log(f"{problem.message} {problem.hint}", "warning")
     return Ground(job, dataset, dataset_folder, scene, start, saved, tuple(found), (*dataset.warnings, *own))
+
+
+def room_for(network: nn.Module) -> int:
+    """Bytes on disk of a run: two checkpoints while one takes the other's place, and two model files likewise."""
+    numbers = sum(value.numel() * value.element_size() for value in network.state_dict().values())
+    return 2 * (COPIES + 1) * numbers
 
 
 def left(

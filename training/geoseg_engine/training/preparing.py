@@ -14,6 +14,8 @@ from ..contract import Dataset, TrainJob, decode
 from ..modelfile.precision import Precision
 from ..modelfile.reading import ModelFile
 from ..models import architecture_of, build, encoder_modules, load_encoder, traits
+from ..models.torchfile import DAMAGE
+from .checkpoint import FILE, unusable
 from .classweights import class_weights
 from .descent import Descent
 from .distributed import Group
@@ -111,7 +113,10 @@ def resumed(
     network = build(saved["architecture"]).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     precision = Precision(saved["precision"], saved["seconds_per_step"])
     trainer = make_trainer(monitoring(job, scene), plan, network, loss_for(plan, scene), precision, group)
-    trainer.restore(saved)
+    try:
+        trainer.restore(saved)
+    except DAMAGE as error:
+        raise unusable(Path(FILE), "its state does not fit this training") from error
     channel.log(f"Resumed after epoch {trainer.epoch}; kept so far is epoch {trainer.best.epoch}.")
     left = plan.total_steps - trainer.step_number
     minutes = max(left, 0) * precision.seconds_per_step / 60

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ..contract import Dataset, GeoSegError, Problem, TrainJob
+from ..models import refuse_impossible
+from ..models.torchfile import read_torch
 from .finetune import adopted
 
 KIND = "encoder"
@@ -23,7 +22,7 @@ def with_encoder(job: TrainJob, dataset: Dataset, folder: Path) -> tuple[TrainJo
         folder: paths of the job are relative to it.
 
     Raises:
-        GeoSegError: `weights` for an encoder of another architecture.
+        GeoSegError: `weights` for an encoder of another architecture, and for a damaged one.
     """
     saved = _read(folder / job.weights) if job.weights else None
     if saved is None:
@@ -41,10 +40,19 @@ def with_encoder(job: TrainJob, dataset: Dataset, folder: Path) -> tuple[TrainJo
 def _read(path: Path) -> dict[str, Any] | None:
     """Content of encoder.pt; None for other files, which `models.load_encoder` judges."""
     try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError):
+        saved = read_torch(path)
+    except (OSError, ValueError):
         return None
-    return saved if isinstance(saved, dict) and saved.get("kind") == KIND else None
+    if not isinstance(saved, dict) or not isinstance(saved.get("kind"), str) or saved["kind"] != KIND:
+        return None
+    try:
+        refuse_impossible(saved.get("architecture"))
+    except GeoSegError as error:
+        raise GeoSegError("weights", f"{path.name} is damaged. {error.message}", "Pretrain again.") from error
+    bands = saved.get("bands")
+    if not isinstance(bands, list | tuple) or not all(isinstance(name, str) for name in bands):
+        raise GeoSegError("weights", f"{path.name} is damaged: it names no bands.", "Pretrain again.")
+    return saved
 
 
 def _other_bands(saved: dict[str, Any], dataset: Dataset, name: str) -> list[Problem]:
@@ -64,7 +72,7 @@ def _other_bands(saved: dict[str, Any], dataset: Dataset, name: str) -> list[Pro
 
 def _seen(saved: dict[str, Any], dataset: Dataset, name: str) -> list[Problem]:
     """A warning where ground that is held out now may have been looked at."""
-    if saved.get("fingerprint", "") == dataset.fingerprint:
+    if str(saved.get("fingerprint", "")) == dataset.fingerprint:
         return []
     return [
         Problem(

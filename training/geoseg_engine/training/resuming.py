@@ -6,9 +6,12 @@ from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from ..channel import Channel
-from ..contract import Dataset, GeoSegError, Problem, TrainJob, decode
+from ..contract import Dataset, GeoSegError, Problem, TrainJob, decode, decode_all, encode
 from ..modelfile.stats import Statistics
+from ..models import state_shapes
 from . import checkpoint
 from .plan import Plan
 from .scene import Measured
@@ -18,6 +21,18 @@ NEEDED = (
     "average", "optimiser", "scaler", "epoch", "step", "batch_size", "progress", "best", "plateau", "history", "rng",
 )  # fmt: skip
 """What a checkpoint holds; those of older versions lack some."""
+KINDS: dict[Any, tuple[str, ...]] = {
+    dict: (
+        "job", "plan", "architecture", "statistics", "weights", "average", "optimiser", "scaler", "best", "plateau",
+        "rng",
+    ),
+    (list, tuple): ("bands", "classes", "history"),
+    int: ("epoch", "step", "batch_size"),
+    (int, float): ("progress", "seconds_per_step"),
+    str: ("precision",),
+}  # fmt: skip
+HOLDING: dict[str, type] = {"bands": str, "classes": str, "history": dict}
+"""What the values of a checkpoint are, and what lists in it hold."""
 OF_THE_DESCENT = (
     "optimiser", "schedule", "weight_decay", "monitor", "freeze_epochs", "weights", "start_from", "seed",
 )  # fmt: skip
@@ -62,9 +77,32 @@ def refuse_older(saved: dict[str, Any], path: Path) -> None:
     """Raise `bad_checkpoint` if something is missing that this version needs to go on."""
     planned = [item.name for item in fields(Plan) if item.default is MISSING]
     absent = [name for name in NEEDED if name not in saved]
-    absent += [f"plan of {name}" for name in planned if name not in saved.get("plan", {})]
+    plan = saved.get("plan", {})
+    absent += [f"plan of {name}" for name in planned if isinstance(plan, dict) and name not in plan]
     if absent:
         raise checkpoint.unusable(path, f"an older version wrote it, without {', '.join(absent[:5])}")
+    wrong = [name for kind, names in KINDS.items() for name in names if not isinstance(saved[name], kind)]
+    wrong = wrong or [
+        name for name, kind in HOLDING.items() if not all(isinstance(item, kind) for item in saved[name])
+    ]
+    random = saved["rng"]
+    if not wrong and not (isinstance(random, dict) and isinstance(random.get("cpu"), Tensor)):
+        wrong = ["rng"]
+    wrong += [] if isinstance(saved.get("fingerprint", ""), str) else ["fingerprint"]
+    if wrong:
+        raise checkpoint.unusable(path, f"its {', '.join(wrong[:3])} are damaged")
+    _refuse_misfits(saved, path)
+
+
+def _refuse_misfits(saved: dict[str, Any], path: Path) -> None:
+    """Raise `bad_checkpoint` unless the weights are those of the network, so that no more memory is asked for."""
+    try:
+        wanted = state_shapes(saved["architecture"])
+    except GeoSegError as error:
+        raise checkpoint.unusable(path, f"it is damaged ({error.message.rstrip('.')})") from error
+    held = {name: tuple(getattr(value, "shape", (-1,))) for name, value in saved["weights"].items()}
+    if wanted is not None and held != wanted:
+        raise checkpoint.unusable(path, "its weights do not fit its network")
 
 
 def continued(job: TrainJob, saved: dict[str, Any], channel: Channel) -> TrainJob:
@@ -73,12 +111,17 @@ def continued(job: TrainJob, saved: dict[str, Any], channel: Channel) -> TrainJo
     other = [f"{name} {value}" for name, value in before.items() if getattr(job, name) != value]
     if other:
         channel.log(f"Resumed as the run began: {', '.join(other)}.", "warning")
-    return replace(job, **before)
+    return decode(TrainJob, encode(replace(job, **before)))
 
 
 def measured_before(saved: dict[str, Any]) -> Measured | None:
     """Statistics of the bands in a checkpoint, with what was wrong with bands; None without a checkpoint."""
     if not saved:
         return None
-    statistics = decode(Statistics, saved["statistics"])
-    return statistics, [decode(Problem, item) for item in saved.get("found", ())]
+    try:
+        statistics = decode(Statistics, saved["statistics"])
+        return statistics, list(decode_all(Problem, saved.get("found", ()), "found"))
+    except GeoSegError as error:
+        raise checkpoint.unusable(
+            Path(checkpoint.FILE), f"it is damaged ({error.message.rstrip('.')})"
+        ) from error

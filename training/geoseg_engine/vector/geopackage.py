@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -67,8 +68,24 @@ def write_layer(
                 geometry_type=geometry_type,
                 dataset_options=None if append else {"VERSION": VERSION},
             )
-    except (DataLayerError, DataSourceError) as error:
+        _refuse_unindexed(path, layer, bool(len(frame)))
+    except (DataLayerError, DataSourceError, sqlite3.Error) as error:
         raise write_error(path, error) from error
+
+
+def _refuse_unindexed(path: Path, layer: str, has_features: bool) -> None:
+    """Raise if GDAL lost the spatial index on closing the file, which it does not tell.
+
+    Raises:
+        GeoSegError: `disk_full`, `write_failed`.
+    """
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+        found = database.execute(
+            "SELECT 1 FROM gpkg_extensions WHERE table_name = ? AND extension_name = 'gpkg_rtree_index'",
+            (layer,),
+        ).fetchone()
+    if has_features and found is None:
+        raise write_error(path, OSError("its spatial index is missing"))
 
 
 @contextmanager

@@ -5,7 +5,6 @@ What cannot be read of one feature is missing there; it does not cost the layer.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,7 @@ import shapely
 from numpy.typing import NDArray
 from pyogrio.errors import GeometryError
 
-from ..contract import GeoSegError, Problem
+from ..contract import GeoSegError, Problem, parse_json
 from .files import BYTES, VectorLayer, gdal_name, refusals, untyped
 from .wkb import salvaged
 
@@ -310,8 +309,8 @@ def _from_json(item: Any) -> Any:
     if not isinstance(item, str) or item[:1] not in ("[", "{"):
         return item
     try:
-        return json.loads(item)
-    except ValueError:
+        return parse_json(item, "A value")
+    except GeoSegError:
         return item
 
 

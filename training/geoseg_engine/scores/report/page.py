@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ...contract import Dataset, encode
+from ...contract import Dataset, encode, kept_json
 from ...outputs import whole_file
 from .charts import curve, importance_bars, reliability_chart
 from .style import SHEET, number, text
@@ -193,9 +192,4 @@ def data_part(dataset: Dataset | None) -> str:
 
 def read(folder: Path | None, name: str) -> Any:
     """A JSON file of a run; None where it is not there or damaged."""
-    if folder is None or not (folder / name).is_file():
-        return None
-    try:
-        return json.loads((folder / name).read_text(encoding="utf-8"))
-    except ValueError:
-        return None
+    return None if folder is None else kept_json(folder / name)

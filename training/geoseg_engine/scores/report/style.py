@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 from typing import Any
 
+from ...contract import without_folders
+
 SHEET = """
 :root {
   color-scheme: light dark; --page: #fff; --card: #f6f7f9; --ink: #1b1f24; --quiet: #59636e; --line: #d4d9df;
@@ -53,8 +55,9 @@ ul.why { margin: .4rem 0; padding-left: 1.2rem; max-width: 48rem; }
 
 
 def text(value: Any) -> str:
-    """Any value as text that HTML leaves alone."""
-    return html.escape(str(value))
+    """Any value as text that HTML leaves alone; pages are handed on, so paths in it become names."""
+    shown = str(value)
+    return html.escape(shown if shown.startswith("data:") else without_folders(shown))
 
 
 def number(value: float | None, digits: int = 3) -> str:

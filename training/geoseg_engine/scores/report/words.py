@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ...contract import Dataset
+from ...contract import Dataset, file_name
 from .style import number, span
 
 NETWORKS = {
@@ -134,7 +134,7 @@ def data_rows(dataset: Dataset) -> list[tuple[str, Any]]:
             f"{grid.width} × {grid.height} pixels of {abs(grid.transform[0]):.6g}, {crs_name(grid.crs)}",
         ),
         ("bands", f"{len(dataset.recipe.bands)}: {', '.join(band.name for band in dataset.recipe.bands)}"),
-        ("layers", ", ".join(source.name or source.path for source in dataset.recipe.sources)),
+        ("layers", ", ".join(source.name or file_name(source.path) for source in dataset.recipe.sources)),
         (
             "ground without label",
             "is background (where labels are a raster with a class of that name, left out)"

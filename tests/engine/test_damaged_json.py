@@ -1,0 +1,218 @@
+"""Everything that is kept as JSON, damaged: a value comes out, or an error of one sentence."""
+
+import json
+import tracemalloc
+
+import pytest
+from damage import damaged_bytes, damaged_json, survives
+from prediction_scenes import grid_of, scene, write_raster
+from test_contract import EXAMPLES
+
+from geoseg_engine.cli_flags import json_of
+from geoseg_engine.contract import (
+    Band,
+    Dataset,
+    GeoSegError,
+    LabelClass,
+    Recipe,
+    Source,
+    encode,
+    job_to_json,
+    kept_json,
+    load_json,
+    parse_event,
+    parse_json,
+    read_job,
+    write_json,
+)
+from geoseg_engine.contract.strictjson import MOST_BYTES
+from geoseg_engine.dataset.datasets import load_dataset
+from geoseg_engine.dataset.labels import LabelFacts, facts_path, read_facts
+from geoseg_engine.experiments.runs import busy_seconds, finished
+from geoseg_engine.judgement.surety import confidence_file
+from geoseg_engine.prediction.parts import DONE_FILE, kept_result
+from geoseg_engine.prediction.plan import PLAN_FILE, Plan, read_plan
+from geoseg_engine.raster.writer import CLASSES_TAG, read_classes
+from geoseg_engine.stacking.recipes import read_recipe
+
+TIMES = 120
+RECIPE = Recipe(
+    (Source("r1", "a.tif", "photo"), Source("t", "t.nc", kind="series")),
+    (Band("red", "r1", 1), Band("mean", "t", derive="percentile", parameters={"percent": 50.0})),
+    grid_of(20, 30),
+)
+CLASSES = (LabelClass(0, "background"), LabelClass(1, "rock", "r", "#804000"))
+DATASET = Dataset("d", RECIPE, "labels.tif", "split.tif", "tiles.gpkg", CLASSES, counts={"train": {"0": 5}})
+EVENT = {
+    "v": "1.0",
+    "type": "epoch",
+    "t": 1.5,
+    "epoch": 1,
+    "epochs": 2,
+    "iou": [0.5, None],
+    "train_loss": 1.0,
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("NaN", "NaN is no number"),
+        ('{"a": [1, -Infinity]}', "Infinity is no number"),
+        ("1e999", "too large"),
+        ("9" * 400, "more than 64 bits"),
+        ("-" + "9" * 6000, "more than 64 bits"),
+        ('{"a": 1, "b": {"c": 1, "c": 2}}', "the key 'c' comes twice"),
+        ("[" * 100_000 + "]" * 100_000, "nests deeper"),
+        ("[" * 100 + "]" * 100, "nests deeper"),
+        ('{"a": "x\\u0000y"}', "the character NUL"),
+        ('{"x\\u0000": 1}', "the character NUL"),
+        (b'"\xff"', "can't decode byte"),
+        ('{"a": 1', "delimiter"),
+        ("", "Expecting value"),
+    ],
+)
+def test_what_is_no_json_for_everybody_is_refused(text, why):
+    with pytest.raises(GeoSegError) as caught:
+        parse_json(text, "mine.json")
+    assert caught.value.code == "bad_json"
+    assert caught.value.message.startswith("mine.json is not valid JSON: ") and why in caught.value.message
+
+
+def test_what_is_json_is_read_as_ever():
+    values = {"a": [1, -2.5, True, None, "é\U0001f600", 2**63, -(2**63)], "b": {"c": {}}}
+    assert parse_json(json.dumps(values), "x") == values
+    assert parse_json(b"\xef\xbb\xbf[1]", "x") == [1]  # as Notepad writes it
+
+
+def test_a_file_of_any_size_is_looked_at_no_further_than_the_limit(tmp_path):
+    with (tmp_path / "large.json").open("wb") as file:
+        file.truncate(40 * MOST_BYTES)
+    tracemalloc.start()
+    with pytest.raises(GeoSegError, match="more than 67"):
+        load_json(tmp_path / "large.json")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2.5 * MOST_BYTES
+
+
+def write_recipe_file(folder):
+    write_json(folder / "a.recipe.json", RECIPE)
+    return folder / "a.recipe.json", lambda: read_recipe(folder / "a.recipe.json")
+
+
+def write_dataset_file(folder):
+    write_json(folder / "dataset.json", DATASET)
+    for name in ("labels.tif", "split.tif"):
+        (folder / name).touch()
+    return folder / "dataset.json", lambda: load_dataset(folder)
+
+
+def write_facts_file(folder):
+    (folder / "labels.tif").touch()
+    path = facts_path(folder / "labels.tif")
+    write_json(path, LabelFacts("labels", CLASSES, counts={"rock": 5}))
+    return path, lambda: read_facts(folder / "labels.tif")
+
+
+def write_plan_file(folder):
+    write_json(folder / PLAN_FILE, Plan("key", "torch", "float32", 512, 512))
+    return folder / PLAN_FILE, lambda: read_plan(folder)
+
+
+def write_result_file(folder):
+    write_json(folder / DONE_FILE, {"wanted": {"a": [1]}, "result": {"output": "", "confidence": "a.tif"}})
+    return folder / DONE_FILE, lambda: kept_result(folder, {"a": [1]}, ("output", "confidence"))
+
+
+def write_run_file(folder):
+    write_json(folder / "result.json", {"dataset": "x", "result": {"model": "model.onnx"}})
+    return folder / "result.json", lambda: finished(folder, "x")
+
+
+def write_map_job(folder):
+    job = {"protocol": "1.0", "kind": "predict", "job": {"model": "m.onnx", "confidence": "c.tif"}}
+    write_json(folder / "job.json", job)
+    return folder / "job.json", lambda: confidence_file(folder / "classes.tif")
+
+
+def write_flag_file(folder):
+    write_json(folder / "bands.json", RECIPE.bands)
+    return folder / "bands.json", lambda: json_of("bands", f"@{folder / 'bands.json'}")
+
+
+FILES = [
+    write_recipe_file, write_dataset_file, write_facts_file, write_plan_file, write_result_file, write_run_file,
+    write_map_job, write_flag_file,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("write", FILES)
+def test_a_damaged_file_gives_a_value_or_one_sentence(write, tmp_path):
+    path, read = write(tmp_path)
+    assert survives(read) is None
+    whole = path.read_bytes()
+    refused = 0
+    for content in (*damaged_json(json.loads(whole), TIMES, 1), *damaged_bytes(whole, TIMES, 2)):
+        path.write_bytes(content)
+        refused += survives(read) is not None
+    assert refused > TIMES / 2 or write in (write_plan_file, write_result_file, write_run_file, write_map_job)
+
+
+@pytest.mark.parametrize("job", EXAMPLES, ids=lambda job: job.kind)
+def test_a_damaged_job_gives_its_problems_or_one_sentence(job, tmp_path):
+    path = tmp_path / "job.json"
+
+    def read():
+        problems = read_job(path).problems()
+        assert all(problem.message for problem in problems)
+
+    for content in damaged_json(encode(job_to_json(job)), TIMES // 2, 3):
+        path.write_bytes(content)
+        survives(read)
+
+
+def test_a_damaged_line_of_the_record_is_no_event(tmp_path):
+    record = tmp_path / "events.jsonl"
+    lines = [*damaged_json(EVENT, TIMES, 4), *damaged_bytes(json.dumps(EVENT).encode(), TIMES, 5)]
+    for line in lines:
+        survives(lambda line=line: parse_event(line))
+    record.write_bytes(b"\n".join(lines))
+    assert busy_seconds(record) is not None
+
+
+def test_a_damaged_list_of_classes_in_a_raster_is_one_sentence(tmp_path):
+    import rasterio
+
+    path = write_raster(tmp_path / "a.tif", scene(8, 8), grid_of(8, 8))
+    for content in damaged_json(encode(CLASSES), TIMES // 4, 6):
+        text = content.decode("utf-8", "replace").replace("\0", "")
+        with rasterio.open(path, "r+") as dataset:
+            dataset.update_tags(**{CLASSES_TAG: text})
+        with rasterio.open(path) as dataset:
+            survives(lambda dataset=dataset: read_classes(dataset))
+
+
+def test_a_missing_or_damaged_file_that_may_be_missing_is_none(tmp_path):
+    (tmp_path / "a.json").write_text('{"a": NaN}', encoding="utf-8")
+    assert kept_json(tmp_path / "a.json") is None and kept_json(tmp_path / "b.json") is None
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"grid": {"width": 0}}, "'width' is 0"),
+        ({"grid": {"height": 10**12}}, "'height' is 1e+12"),
+        ({"grid": {"transform": [0, 0, 0, 0, 0, 0]}}, "cover no ground"),
+        ({"bands": []}, "has 0 bands"),
+        ({"sources": []}, "unknown source"),
+    ],
+)
+def test_a_recipe_that_cannot_be_read_by_is_refused_when_it_is_read(change, said, tmp_path):
+    recipe = encode(RECIPE)
+    for key, value in change.items():
+        recipe[key] = {**recipe[key], **value} if isinstance(value, dict) else value
+    write_json(tmp_path / "a.recipe.json", recipe)
+    with pytest.raises(GeoSegError) as caught:
+        read_recipe(tmp_path / "a.recipe.json")
+    assert said in caught.value.message
