@@ -17,7 +17,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT / "training"))
 
 import numpy as np  # noqa: E402
@@ -66,7 +67,8 @@ def measured(
     """Measure in a new process; the result as it printed it, with the peak memory of that process."""
     out = folder / f"{kind}.json"
     numbers = [str(value) for value in (size.px, size.batch, size.width, size.levels, size.steps)]
-    command = [ENGINE_PYTHON, __file__, kind, str(folder), str(out), device, precision, *numbers]
+    alone = f"import sys; sys.path.insert(0, {str(HERE)!r}); import train_steps; train_steps.main()"
+    command = [ENGINE_PYTHON, "-c", alone, kind, str(folder), str(out), device, precision, *numbers]
     timed([command])
     found: dict[str, float | str] = json.loads(out.read_text(encoding="utf-8"))
     return found
@@ -247,7 +249,3 @@ def plain(size: Size, folder: Path, workers: int, device: torch.device) -> dict[
         loss.item()
 
     return {"seconds": clock(endless(), one, device), "precision": "float32", "flops": 0.0}
-
-
-if __name__ == "__main__":
-    main()
