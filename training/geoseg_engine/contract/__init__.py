@@ -85,6 +85,7 @@ from .jobs import (
 )
 from .judging_jobs import ALLOCATIONS, AUTO_LEAST
 from .prediction_jobs import PRECISIONS, RUNTIMES, VIEWS, Cleaning, Connectivity, Outlines, Views, shard_of
+from .present import present
 from .run_files import ENCODER_FILE, MODEL_FILE, file_of_run, with_files_of_runs
 from .sidecars import beside, remove_with_sidecars, replace_with_sidecars
 from .training_jobs import (
@@ -199,6 +200,7 @@ __all__ = [
     "job_from_json",
     "job_to_json",
     "names_input",
+    "present",
     "read_json",
     "remove_with_sidecars",
     "replace_with_sidecars",
