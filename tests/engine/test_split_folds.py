@@ -7,7 +7,7 @@ from test_tiles import gap_px, labelled_scene, nine_boxes, tile
 
 from geoseg_engine.contract import IGNORE, SPLITS, Area, GeoSegError, Labels, RasterizeJob, TileJob
 from geoseg_engine.dataset import labels, tiles
-from geoseg_engine.dataset.datasets import load_dataset, open_dataset_stack, read_ids
+from geoseg_engine.dataset.datasets import open_dataset_stack, load_dataset, read_ids
 from geoseg_engine.dataset.folds import roles
 from geoseg_engine.dataset.split import NONE, TEST, TRAIN, VALIDATION, Regions
 from geoseg_engine.raster.grid import Window, windows

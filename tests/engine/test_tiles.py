@@ -29,7 +29,7 @@ from geoseg_engine.contract import (
     TileJob,
 )
 from geoseg_engine.dataset import labels, tiles
-from geoseg_engine.dataset.datasets import load_dataset, open_dataset_stack, read_ids
+from geoseg_engine.dataset.datasets import open_dataset_stack, load_dataset, read_ids
 from geoseg_engine.dataset.split import NONE, TEST, TRAIN, VALIDATION, Blocks, Regions, assign
 from geoseg_engine.dataset.splitplan import REACH_PX, buffer_problems
 from geoseg_engine.dataset.tileindex import tile_starts

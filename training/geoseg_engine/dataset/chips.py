@@ -20,7 +20,7 @@ from ..raster.grid import Window, affine_of
 from ..stacking.reader import StackReader
 from ..vector.files import gdal_name
 from .arcgischips import ArcgisFacts
-from .datasets import load_dataset, open_dataset_stack
+from .datasets import open_dataset_stack, load_dataset
 from .wholefolder import whole_folder
 
 PNG_BANDS = (1, 3, 4)

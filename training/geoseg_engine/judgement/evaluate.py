@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ..channel import Channel
 from ..contract import IGNORE, Dataset, EvaluateJob, GeoSegError, Grid, encode
-from ..dataset.datasets import load_dataset, open_dataset_stack
+from ..dataset.datasets import open_dataset_stack, load_dataset
 from ..dataset.leakage import warnings_for
 from ..modelfile.reading import read_model
 from ..outputs import prepare_folder

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pickle
 import re
 import struct
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..contract import GeoSegError
+from .saved import read_saved
 from .zoo import IMAGENET, Zoo
 
 WRAPPED = ("weights", "state_dict", "model_state_dict", "model", "encoder")
@@ -84,15 +84,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
     """
     try:
         state = _safetensors(path) if path.suffix == ".safetensors" else _torch(path)
-    except (
-        OSError,
-        RuntimeError,
-        ValueError,
-        KeyError,
-        EOFError,
-        struct.error,
-        pickle.UnpicklingError,
-    ) as error:
+    except (OSError, RuntimeError, ValueError, KeyError, EOFError, struct.error) as error:
         raise GeoSegError(
             "weights",
             f"No weights could be read from '{path}': {error}",
@@ -102,7 +94,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
 
 def _torch(path: Path) -> dict[str, Tensor]:
-    content = torch.load(path, map_location="cpu", weights_only=True)
+    content = read_saved(path)
     for key in WRAPPED:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..contract import IGNORE, SPLITS, Dataset, GeoSegError, Grid
-from ..dataset.datasets import load_dataset, open_dataset_stack, read_ids
+from ..dataset.datasets import open_dataset_stack, load_dataset, read_ids
 from ..modelfile.reading import ModelFile
 from ..modelfile.stats import normalise
 from ..raster.grid import Window, up_to

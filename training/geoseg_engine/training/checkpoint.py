@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ..contract import GeoSegError
+from ..models.saved import read_saved
 from ..outputs import write_error
 
 FORMAT = 1
@@ -38,8 +38,8 @@ def load(path: Path) -> dict[str, Any]:
         GeoSegError: `bad_checkpoint` if it is not one of ours or damaged.
     """
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
+        state = read_saved(path)
+    except ValueError as error:
         raise unusable(path, "it cannot be read") from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise unusable(path, "another version wrote it")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ..contract import Dataset, GeoSegError, Problem, TrainJob
+from ..models.saved import read_saved
 from .finetune import adopted
 
 KIND = "encoder"
@@ -41,8 +39,8 @@ def with_encoder(job: TrainJob, dataset: Dataset, folder: Path) -> tuple[TrainJo
 def _read(path: Path) -> dict[str, Any] | None:
     """Content of encoder.pt; None for other files, which `models.load_encoder` judges."""
     try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError):
+        saved = read_saved(path)
+    except (OSError, ValueError):
         return None
     return saved if isinstance(saved, dict) and saved.get("kind") == KIND else None
 
