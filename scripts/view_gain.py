@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "training")]
 
 from geoseg_engine.contract import IGNORE, GeoSegError  # noqa: E402
-from geoseg_engine.dataset.datasets import load_dataset  # noqa: E402
+from geoseg_engine.dataset.datasets import read_dataset  # noqa: E402
 from geoseg_engine.judgement.bymodel import model_stack, predicted  # noqa: E402
 from geoseg_engine.judgement.judging import joined_classes, judging, lookup_table  # noqa: E402
 from geoseg_engine.modelfile.reading import read_model  # noqa: E402
@@ -57,7 +57,7 @@ def score(run: Path, tta: str, passes: int) -> tuple[float, float] | None:
     """Mean IoU on the test split, and seconds; None where the model has no such views."""
     model = read_model(run / "model.onnx")
     job = json.loads((run / "job.json").read_text(encoding="utf-8"))["job"]
-    dataset, folder = load_dataset(run / job["dataset"])
+    dataset, folder = read_dataset(run / job["dataset"])
     classes, numbers, _ = joined_classes(model.classes, dataset.classes)
     table = lookup_table(model.classes, numbers)
     with judging(dataset, folder, "test", classes) as judge, model_stack(model, dataset, folder) as stack:
