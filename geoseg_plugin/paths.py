@@ -30,11 +30,6 @@ def guide() -> Path:
     return _part("docs") / "guide.md"
 
 
-def metadata_file() -> Path:
-    """metadata.txt: the one source of the plugin's version and links."""
-    return _part("metadata.txt")
-
-
 def _part(name: str) -> Path:
     inside = plugin_dir() / name
     return inside if inside.exists() else plugin_dir().parent / name

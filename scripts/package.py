@@ -1,11 +1,12 @@
 """Build build/geoseg_plugin.zip: one folder geoseg_plugin/ with all that QGIS and the engine need.
 
-Standard library only. The zip depends on the files alone: names sorted, times fixed.
+Standard library only. The zip depends on the files and the address alone: names sorted, times fixed.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import zipfile
 from collections.abc import Iterator
@@ -13,7 +14,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 NAME = "geoseg_plugin"
-SINGLE = ("metadata.txt", "LICENSE", "CHANGELOG.md")
+ADDRESS = "https://example.org/geoseg"
+"""The project's page. Homepage, repository and tracker in the zip follow from it; `--address` gives another."""
+
+METADATA, CHANGELOG = "metadata.txt", "CHANGELOG.md"
+SINGLE = (METADATA, "LICENSE", CHANGELOG)
 FOLDERS = ("resources", "training", "docs")
 LEFT_OUT = {"__pycache__", "tests", "build", "dist", ".pytest_cache", ".mypy_cache", ".ruff_cache"}
 LEFT_OUT_SUFFIXES = (".pyc", ".pyo", ".part", ".orig", ".ts")
@@ -43,16 +48,60 @@ def _files(folder: Path) -> Iterator[Path]:
             yield file
 
 
-def build(target: Path, root: Path = ROOT) -> Path:
-    """Write the zip under a temporary name, then rename it. Returns its path."""
+def metadata(root: Path = ROOT, address: str = ADDRESS) -> str:
+    """Complete metadata.txt with the project's addresses and the changelog.
+
+    Args:
+        root: checkout.
+        address: page of the project; its issues are at `/issues` below it.
+
+    Returns:
+        The text for the zip.
+    """
+    own = (root / METADATA).read_text(encoding="utf-8").rstrip("\n")
+    address = address.rstrip("/")
+    links = {"homepage": address, "repository": address, "tracker": f"{address}/issues"}
+    changes = changelog((root / CHANGELOG).read_text(encoding="utf-8"))
+    return "\n".join([own, *(f"{key}={value}" for key, value in links.items()), f"changelog={changes}", ""])
+
+
+def changelog(text: str) -> str:
+    """Put a changelog in Markdown into the form of a value in metadata.txt.
+
+    Args:
+        text: title, sections with the version as heading, paragraphs and lists.
+
+    Returns:
+        One indented line per version, paragraph and point; `%` doubled, as QGIS and the plugin repository read it.
+    """
+    lines: list[str] = []
+    for block in re.split(r"\n(?=\s*\n|##? |- )", text):
+        line = " ".join(block.split())
+        if line and not line.startswith("# "):
+            lines.append(line.removeprefix("## ").replace("%", "%%"))
+    return "".join(f"\n    {line}" for line in lines)
+
+
+def build(target: Path, root: Path = ROOT, address: str = ADDRESS) -> Path:
+    """Write the zip under a temporary name, then rename it.
+
+    Args:
+        target: path of the zip.
+        root: checkout.
+        address: page of the project, see `metadata`.
+
+    Returns:
+        The path of the zip.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(target.name + ".part")
     with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for file, name in members(root):
             info = zipfile.ZipInfo(name, FIXED_TIME)
             info.compress_type = zipfile.ZIP_DEFLATED
-            info.external_attr = (0o755 if file.suffix == ".sh" else 0o644) << 16
-            archive.writestr(info, file.read_bytes())
+            info.external_attr = 0o644 << 16
+            made = name == f"{NAME}/{METADATA}"
+            archive.writestr(info, metadata(root, address).encode() if made else file.read_bytes())
     partial.replace(target)
     return target
 
@@ -61,7 +110,11 @@ def main() -> int:
     """Build the zip and say how large it is."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=ROOT / "build" / f"{NAME}.zip")
-    target = build(parser.parse_args().output)
+    parser.add_argument(
+        "--address", default=ADDRESS, help="page of the project, with its issues below at /issues"
+    )
+    wanted = parser.parse_args()
+    target = build(wanted.output, address=wanted.address)
     count = len(zipfile.ZipFile(target).namelist())
     print(f"{target}: {count} files, {target.stat().st_size / 1e6:.2f} MB")
     return 0

@@ -10,7 +10,7 @@ from qgis.core import QgsLayerTreeGroup, QgsVectorLayer
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QObject
 
-from ..contract import GeoSegError, Problem
+from ..contract import GeoSegError, Problem, present
 from ..jobs import prepare
 from ..jobs.workspace import discard
 from ..layers import findings
@@ -59,11 +59,11 @@ class ChecksController(QObject):
             discard(folder)
             self.desk.report(as_error(error))
             return
-        assert taken.labels is not None
+        labels = present(taken.labels, "the label layer")
         tile_px = self.desk.dock.tiles.choices().tile_px
         file = folder / prepare.FINDINGS
-        submission = prepare.check(folder, taken.bands, taken.labels, taken.area, taken.grid, tile_px, file)
-        title = tr("Check of “{}”").format(taken.labels.name)
+        submission = prepare.check(folder, taken.bands, labels, taken.area, taken.grid, tile_px, file)
+        title = tr("Check of “{}”").format(labels.name)
         self.desk.start(
             tr("Check the labels"),
             taken.exports,

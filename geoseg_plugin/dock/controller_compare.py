@@ -111,7 +111,8 @@ class CompareController(QObject):
         own = experiments.named_sets(choices.own_sets)
         sets = [item for item in experiments.band_sets_of(dataset) if item.name in choices.sets]
         job = self._submission(Path(), choices, [*sets, *own]).job
-        assert isinstance(job, CompareJob)
+        if not isinstance(job, CompareJob):
+            raise TypeError(f"a comparison made a job of the kind {job.kind}")
         problems = [*job.problems(), *experiments.unknown_bands(own, dataset)]
         if not choices.models:
             problems.append(Problem("models", tr("No model is ticked."), tr("Tick two or more.")))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from qgis.core import Qgis, QgsMapLayer, QgsRasterLayer, QgsUnitTypes, QgsVectorLayer
 from qgis.PyQt.QtCore import QObject, QTimer
 
-from ..contract import GeoSegError, Problem
+from ..contract import GeoSegError, Labels, Problem, present
 from ..jobs import freshness, prepare
 from ..jobs.rasterfacts import reference_of, tiles_named
 from ..jobs.submission import Submission
@@ -252,14 +252,13 @@ class DataController(QObject):
         self.area.set_area(*area_of_result(result))
         blocking = [item for item in known if item.severity == "error"]
         if taken.labels is not None and not blocking and not result.get("problems"):
-            self._check(taken, known)
+            self._check(taken, taken.labels, known)
 
-    def _check(self, taken: Snapshot, known: list[Problem]) -> None:
+    def _check(self, taken: Snapshot, labels: Labels, known: list[Problem]) -> None:
         """Look at the labels themselves, from the files that were written for the plan."""
-        assert taken.labels is not None
         tile_px = self.desk.dock.tiles.choices().tile_px
         folder = self.desk.workspace.scratch("plan")
-        submission = prepare.check(folder, taken.bands, taken.labels, taken.area, taken.grid, tile_px)
+        submission = prepare.check(folder, taken.bands, labels, taken.area, taken.grid, tile_px)
         self.desk.ask(
             Question(
                 "check",
@@ -349,13 +348,13 @@ class DataController(QObject):
 
 def dataset_submissions(folder: Path, taken: Snapshot, write_stack: bool) -> list[Submission]:
     """Stack and labels; without writing the stack its recipe takes its place."""
-    assert taken.labels is not None
+    labels = present(taken.labels, "the label layer")
     if write_stack:
-        return prepare.dataset(folder, taken.bands, taken.grid, taken.area, taken.labels)
-    planned = prepare.stack(folder, taken.bands, taken.grid, taken.area, taken.labels)
+        return prepare.dataset(folder, taken.bands, taken.grid, taken.area, labels)
+    planned = prepare.stack(folder, taken.bands, taken.grid, taken.area, labels)
     recipe = dataclasses.replace(planned, job=dataclasses.replace(planned.job, dry_run=True))  # type: ignore[call-arg]
     recipe_file = (folder / prepare.STACK).with_suffix(".recipe.json")
-    return [recipe, prepare.rasterize(folder, taken.labels, taken.area, stack_path=recipe_file)]
+    return [recipe, prepare.rasterize(folder, labels, taken.area, stack_path=recipe_file)]
 
 
 def raster_row(layer: QgsRasterLayer, is_result: bool = False) -> RasterRow:

@@ -11,10 +11,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ..contract import JOB_FILE, PID_FILE, GeoSegError, kept_json
 
@@ -36,14 +36,60 @@ def no_window() -> dict[str, Any]:
     return {"creationflags": subprocess.CREATE_NO_WINDOW} if WINDOWS else {}  # type: ignore[attr-defined, unused-ignore]
 
 
+def start(
+    arguments: Sequence[str],
+    environ: Mapping[str, str],
+    folder: Path | None = None,
+    stdout: int | IO[bytes] = subprocess.DEVNULL,
+    stderr: int | IO[bytes] = subprocess.DEVNULL,
+) -> subprocess.Popen[bytes]:
+    """Start a program in a process group of its own, without a shell and with nothing to read.
+
+    Args:
+        arguments: the program and its arguments.
+        environ: its whole environment.
+        folder: working folder; None is that of this process.
+        stdout, stderr: where its output goes, as `subprocess` takes it.
+
+    Returns:
+        The running process.
+
+    Raises:
+        OSError: if it cannot be started.
+    """
+    return subprocess.Popen(  # nosec B603  # a list of arguments that the plugin makes, and no shell
+        list(arguments), cwd=folder, env=dict(environ), stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
+        **own_group())  # fmt: skip
+
+
+def answer(
+    arguments: Sequence[str], environ: Mapping[str, str] | None = None, timeout_s: float | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a short command to its end, without a shell, and keep what it prints.
+
+    Args:
+        arguments: the program and its arguments.
+        environ: its whole environment; None is that of this process.
+        timeout_s: seconds to wait at most; None waits for ever.
+
+    Returns:
+        Exit code and output as text, whatever the exit code.
+
+    Raises:
+        OSError: if it cannot be started; `subprocess.TimeoutExpired`.
+    """
+    return subprocess.run(  # nosec B603  # a list of arguments that the plugin makes, and no shell
+        list(arguments), env=environ, stdin=subprocess.DEVNULL, capture_output=True, **READABLE,
+        timeout=timeout_s, check=False, **no_window())  # fmt: skip
+
+
 def end_group(pid: int, force: bool) -> None:
     """Terminate (or kill, with `force`) a process and all that it started; it may be gone already.
 
     Windows has no gentle way for a process without a window, so there it is always killed.
     """
     if WINDOWS:
-        command = ["taskkill", "/PID", str(pid), "/T", "/F"]
-        subprocess.run(command, capture_output=True, check=False, **no_window())
+        answer(["taskkill", "/PID", str(pid), "/T", "/F"])
         return
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL if force else signal.SIGTERM)
@@ -61,8 +107,7 @@ def running_pid(folder: Path) -> int | None:
 def is_alive(pid: int, mark: str) -> bool:
     """Whether the process lives and its command line holds `mark` (not checked on Windows)."""
     if WINDOWS:
-        command = ["tasklist", "/FI", f"PID eq {pid}", "/NH", "/FO", "CSV"]
-        listed = subprocess.run(command, capture_output=True, **READABLE, check=False, **no_window())
+        listed = answer(["tasklist", "/FI", f"PID eq {pid}", "/NH", "/FO", "CSV"])
         return f'"{pid}"' in listed.stdout and "python" in listed.stdout.lower()
     record = Path("/proc") / str(pid)
     if Path("/proc/self/stat").exists():
@@ -72,8 +117,7 @@ def is_alive(pid: int, mark: str) -> bool:
         except (OSError, IndexError):
             return False
         return state != "Z" and mark in command_line
-    asked = ["ps", "-ww", "-o", "stat=,args=", "-p", str(pid)]
-    shown = subprocess.run(asked, capture_output=True, **READABLE, check=False).stdout.strip()
+    shown = answer(["ps", "-ww", "-o", "stat=,args=", "-p", str(pid)]).stdout.strip()
     return bool(shown) and not shown.startswith("Z") and mark in shown
 
 

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from ..contract import Cancelled, GeoSegError
+from ..contract import Cancelled, GeoSegError, present
 from .environment import cleaned
-from .liveness import end_group, own_group
+from .liveness import end_group, start
 
 REFUSED = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER", "PIP_REQUIRE_VIRTUALENV", "PIP_PYTHON")
 """Settings of the user's pip that would install elsewhere; all others (index, proxy, certificates) stay."""
@@ -60,9 +60,8 @@ class Command:
             GeoSegError: with a code and cure that follow from the last lines.
         """
         try:
-            process = subprocess.Popen(
-                arguments, env={**pip_environ(), **(extra or {})}, stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **own_group())  # fmt: skip
+            environ = {**pip_environ(), **(extra or {})}
+            process = start(arguments, environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         except OSError as error:
             raise GeoSegError("install_failed", f"{arguments[0]} cannot be started: {error}.",
                               "Choose another Python.") from error  # fmt: skip
@@ -76,8 +75,8 @@ class Command:
 
     def _listen(self, process: subprocess.Popen[bytes], kept: deque[str], log: IO[str]) -> None:
         lines: queue.Queue[str | None] = queue.Queue()
-        assert process.stdout is not None
-        threading.Thread(target=_read, args=(process.stdout, lines), daemon=True).start()
+        output = present(process.stdout, "pip's output")
+        threading.Thread(target=_read, args=(output, lines), daemon=True).start()
         while True:
             if self._is_cancelled():
                 _stop(process)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
 
-from ..contract import CANCEL_FILE, EVENTS_FILE, JOB_FILE, LOG_FILE, GeoSegError
-from .liveness import own_group, running_pid
+from ..contract import CANCEL_FILE, EVENTS_FILE, JOB_FILE, LOG_FILE, GeoSegError, present
+from .liveness import running_pid, start
 from .session import EngineSession, Outcome, as_problem
 
 __all__ = ["Attached", "EngineProcess", "Outcome", "as_problem", "engine_command"]
@@ -61,15 +61,13 @@ class EngineProcess(EngineSession):
         (self.folder / CANCEL_FILE).unlink(missing_ok=True)
         with (self.folder / LOG_FILE).open("ab") as log:
             try:
-                self._process = subprocess.Popen(
-                    self._arguments, cwd=self.folder, env=self._environ, stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE, stderr=log, **own_group())  # fmt: skip
+                process = start(self._arguments, self._environ, self.folder, subprocess.PIPE, log)
             except OSError as error:
                 raise GeoSegError("engine_start", f"{self._arguments[0]} cannot be started: {error}.",
                                   "Set up the engine again, or choose another Python.") from error  # fmt: skip
-        self.pid = self._process.pid
-        assert self._process.stdout is not None
-        threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True).start()
+        self._process, self.pid = process, process.pid
+        output = present(process.stdout, "the engine's output")
+        threading.Thread(target=self._read, args=(output,), daemon=True).start()
 
     def detach(self) -> None:
         """Leave the engine running. What it still says is read and dropped while QGIS lives."""

@@ -16,11 +16,12 @@ from pathlib import Path
 
 from ..contract import GeoSegError
 from .environment import cleaned
-from .liveness import READABLE, no_window
+from .liveness import answer
 
 SUPPORTED = ((3, 11), (3, 12), (3, 13), (3, 14))
 """Versions for which all pinned packages exist, the one that was tested most first."""
 
+ANSWER_S = 20
 QUESTION = "import sys, venv, ensurepip; print('%d.%d.%d' % sys.version_info[:3], sys.maxsize > 2**32)"
 
 
@@ -40,10 +41,10 @@ def find_python(chosen: str = "") -> Interpreter:
     """
     tried: list[str] = []
     for path in [Path(chosen)] if chosen else candidates():
-        answer = ask(path)
-        if isinstance(answer, Interpreter):
-            return answer
-        tried.append(f"{path}: {answer}")
+        found = ask(path)
+        if isinstance(found, Interpreter):
+            return found
+        tried.append(f"{path}: {found}")
     oldest, newest = (f"{major}.{minor}" for major, minor in (SUPPORTED[0], SUPPORTED[-1]))
     what = f"{chosen} cannot be used: {tried[0].partition(': ')[2]}." if chosen else "No usable Python found."
     raise GeoSegError("no_python", what, f"Install Python {oldest} to {newest} (with venv, 64 bit) and choose it here.",
@@ -53,8 +54,7 @@ def find_python(chosen: str = "") -> Interpreter:
 def ask(path: Path) -> Interpreter | str:
     """What an interpreter is, or in words why it will not do."""
     try:
-        done = subprocess.run([str(path), "-c", QUESTION], env=cleaned(), capture_output=True, **READABLE,
-                              timeout=20, check=False, stdin=subprocess.DEVNULL, **no_window())  # fmt: skip
+        done = answer([str(path), "-c", QUESTION], cleaned(), ANSWER_S)
     except OSError as error:
         return f"does not start ({error.strerror or error})"
     except subprocess.TimeoutExpired:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ..contract import GeoSegError
-from .liveness import end_group, own_group
+from .liveness import end_group, start
 
 HOST = "127.0.0.1"
 PACKAGE = "tensorboard"
@@ -64,11 +64,8 @@ class TensorBoard:
         """
         self._port = free_port()
         arguments = self._make_command(self._python, self.logs, self._port)
-        nowhere = subprocess.DEVNULL
         try:
-            self._process = subprocess.Popen(
-                arguments, env=self._environ, stdin=nowhere, stdout=nowhere, stderr=nowhere, **own_group()
-            )
+            self._process = start(arguments, self._environ)
         except OSError as error:
             raise GeoSegError("tensorboard", f"TensorBoard cannot be started: {error}.",
                               "Set up the engine again.") from error  # fmt: skip

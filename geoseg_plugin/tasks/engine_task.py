@@ -10,7 +10,7 @@ from qgis.core import QgsTask
 from qgis.PyQt.QtCore import QTimer
 from qgis.PyQt.QtWidgets import QApplication
 
-from ..contract import Cancelled
+from ..contract import Cancelled, present
 from ..engine.process import Attached
 from ..engine.session import Outcome
 from ..jobs.submission import Submission
@@ -104,11 +104,9 @@ class EngineTask(GuardedTask):
                 return
 
     def _run(self, submission: Submission) -> None:
-        assert self._launch is not None
+        launch = present(self._launch, "how engines are started")
         self._current_kind = submission.job.kind
-        outcome = run_submission(
-            submission, self._launch, self._on_events, self.isCanceled, self._detached.is_set
-        )
+        outcome = run_submission(submission, launch, self._on_events, self.isCanceled, self._detached.is_set)
         self._current_kind = ""
         self._close(submission.job.kind, submission.folder, outcome)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from qgis.core import QgsProcessingFeedback
 
+from ..contract import present
 from ..engine.session import Event
 from ..jobs.submission import Submission
 from .execution import Launch, default_launch, result_of, run_submission
@@ -31,8 +32,7 @@ def run_with_feedback(
         feedback.pushInfo(submission.title)
         listener = FeedbackListener(feedback, number / len(submissions), 1.0 / len(submissions))
         outcome = run_submission(submission, launch, listener.on_events, feedback.isCanceled)
-        assert outcome is not None
-        results.append(result_of(outcome))
+        results.append(result_of(present(outcome, "the end of a job that nobody detaches")))
     return results
 
 

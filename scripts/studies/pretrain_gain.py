@@ -28,7 +28,7 @@ from study import studied, study_flags  # noqa: E402
 
 from geoseg_engine.channel import Channel  # noqa: E402
 from geoseg_engine.contract import IGNORE, EvaluateJob, PretrainJob, TrainJob  # noqa: E402
-from geoseg_engine.dataset.datasets import load_dataset, save_dataset  # noqa: E402
+from geoseg_engine.dataset.datasets import read_dataset, save_dataset  # noqa: E402
 from geoseg_engine.run import work  # noqa: E402
 
 CASES = ("everest_glacier", "orthoseg_fields")
@@ -95,7 +95,7 @@ def with_few_labels(dataset: Path, folder: Path, share: float, seed: int) -> Pat
     """A copy of a dataset that keeps a share of its training labels, with at least a square of every class."""
     if folder.exists():
         return folder
-    known, home = load_dataset(dataset)
+    known, home = read_dataset(dataset)
     partial = folder.with_name(folder.name + ".part")
     shutil.rmtree(partial, ignore_errors=True)
     shutil.copytree(dataset, partial)

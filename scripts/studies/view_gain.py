@@ -25,7 +25,7 @@ from training_scenes import small_job, write_dataset  # noqa: E402
 
 from geoseg_engine.channel import Channel  # noqa: E402
 from geoseg_engine.contract import IGNORE, GeoSegError, job_to_json, write_json  # noqa: E402
-from geoseg_engine.dataset.datasets import load_dataset  # noqa: E402
+from geoseg_engine.dataset.datasets import read_dataset  # noqa: E402
 from geoseg_engine.judgement.bymodel import model_stack, predicted  # noqa: E402
 from geoseg_engine.judgement.judging import joined_classes, judging, lookup_table  # noqa: E402
 from geoseg_engine.modelfile.reading import read_model  # noqa: E402
@@ -88,7 +88,7 @@ def score(run: Path, tta: str, passes: int) -> tuple[float, float] | None:
     """Mean IoU on the test split, and seconds; None where the model has no such views."""
     model = read_model(run / "model.onnx")
     job = json.loads((run / "job.json").read_text(encoding="utf-8"))["job"]
-    dataset, folder = load_dataset(run / job["dataset"])
+    dataset, folder = read_dataset(run / job["dataset"])
     classes, numbers, _ = joined_classes(model.classes, dataset.classes)
     table = lookup_table(model.classes, numbers)
     with judging(dataset, folder, "test", classes) as judge, model_stack(model, dataset, folder) as stack:

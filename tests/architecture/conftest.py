@@ -1,6 +1,7 @@
-"""Puts this folder on the path, so that the tests share the reader of syntax trees."""
+"""Puts this folder and the scripts on the path: the reader of syntax trees is shared, the scan is tested."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+here = Path(__file__).resolve().parent
+sys.path[:0] = [str(here), str(here.parents[1] / "scripts")]

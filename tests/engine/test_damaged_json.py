@@ -26,7 +26,7 @@ from geoseg_engine.contract import (
     write_json,
 )
 from geoseg_engine.contract.strictjson import MOST_BYTES
-from geoseg_engine.dataset.datasets import load_dataset
+from geoseg_engine.dataset.datasets import read_dataset
 from geoseg_engine.dataset.labels import LabelFacts, facts_path, read_facts
 from geoseg_engine.experiments.runs import busy_seconds, finished
 from geoseg_engine.judgement.surety import confidence_file
@@ -105,7 +105,7 @@ def write_dataset_file(folder):
     write_json(folder / "dataset.json", DATASET)
     for name in ("labels.tif", "split.tif"):
         (folder / name).touch()
-    return folder / "dataset.json", lambda: load_dataset(folder)
+    return folder / "dataset.json", lambda: read_dataset(folder)
 
 
 def write_facts_file(folder):

@@ -19,7 +19,7 @@ from geoseg_engine.contract import (
     read_json,
     write_json,
 )
-from geoseg_engine.dataset.datasets import load_dataset
+from geoseg_engine.dataset.datasets import read_dataset
 from geoseg_engine.judgement import evaluate
 from geoseg_engine.judgement.judging import errors, joined_classes
 from geoseg_engine.prediction import predict
@@ -189,7 +189,7 @@ def test_binary_errors():
 )
 def test_two_classes_of_ground_are_no_background_and_object(place, tmp_path, first, kind, values):
     random = np.random.default_rng(3)
-    dataset, _ = load_dataset(place)
+    dataset, _ = read_dataset(place)
     labels, ids = random.integers(0, 2, (2, ROWS, COLS)).astype(np.uint8)
     write_dataset(tmp_path, dataset.recipe, labels, read(place / "split.tif"))
     classes = (LabelClass(0, first), LabelClass(1, "water", "w"))
@@ -204,7 +204,7 @@ def test_two_classes_of_ground_are_no_background_and_object(place, tmp_path, fir
 def test_a_split_without_labels_says_so_and_leaves_nothing(place, tmp_path):
     labels = read(place / "labels.tif")
     labels[read(place / "split.tif") == 2] = 255
-    write_dataset(tmp_path, load_dataset(place)[0].recipe, labels, read(place / "split.tif"))
+    write_dataset(tmp_path, read_dataset(place)[0].recipe, labels, read(place / "split.tif"))
     with pytest.raises(GeoSegError) as caught:
         evaluate.run(EvaluateJob(".", model=str(place / "model.onnx")), tmp_path, Channel(tmp_path))
     assert caught.value.code == "nothing_to_score"

@@ -10,6 +10,7 @@ from network_scenes import BANDS, small
 
 from geoseg_engine.contract import GeoSegError
 from geoseg_engine.models import load_encoder
+from geoseg_engine.models.torchfile import read_torch
 from geoseg_engine.models.weights import adapted, read_state
 
 TYPES = {torch.float32: "F32", torch.int64: "I64"}
@@ -120,3 +121,24 @@ def test_half_precision_is_read(tmp_path):
         struct.pack("<Q", len(text)) + text + np.array([1.5, -2], np.float16).tobytes()
     )
     assert read_state(tmp_path / "h.safetensors")["x"].tolist() == [1.5, -2.0]
+
+
+class Running:
+    """Runs code when it is read as a pickle."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (exec, ("raise SystemExit",))
+
+
+@pytest.mark.parametrize("content", [{"state": Running()}, None, b"no such file"])
+def test_files_of_torch_are_read_without_running_code(tmp_path, content):
+    file = tmp_path / "saved.pt"
+    if isinstance(content, bytes):
+        file.write_bytes(content)
+    else:
+        torch.save(content, file)
+    if content is None:
+        assert read_torch(file) is None
+        return
+    with pytest.raises(ValueError):
+        read_torch(file)

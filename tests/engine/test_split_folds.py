@@ -7,7 +7,7 @@ from test_tiles import gap_px, labelled_scene, nine_boxes, tile
 
 from geoseg_engine.contract import IGNORE, SPLITS, Area, GeoSegError, Labels, RasterizeJob, TileJob
 from geoseg_engine.dataset import labels, tiles
-from geoseg_engine.dataset.datasets import load_dataset, open_dataset_stack, read_ids
+from geoseg_engine.dataset.datasets import open_dataset_stack, read_dataset, read_ids
 from geoseg_engine.dataset.folds import roles
 from geoseg_engine.dataset.split import NONE, TEST, TRAIN, VALIDATION, Regions
 from geoseg_engine.raster.grid import Window, windows
@@ -16,7 +16,7 @@ from geoseg_engine.raster.grid import Window, windows
 def folds_of(folder, count):
     found = []
     for number in range(1, count + 1):
-        dataset, home = load_dataset(folder / "folds" / str(number))
+        dataset, home = read_dataset(folder / "folds" / str(number))
         found.append((dataset, home, read_ids(home / dataset.split)))
     return found
 
@@ -136,7 +136,7 @@ def test_objects_that_name_their_split_take_the_background_around_them(tmp_path)
     labels.run(RasterizeJob("stack.tif", source), tmp_path, channel(tmp_path))
     area = Area("polygons", str(path), split_field="split")
     tiles.run(TileJob("stack.tif", "labels.tif", area=area, buffer_px=8), tmp_path, channel(tmp_path))
-    dataset, home = load_dataset(tmp_path)
+    dataset, home = read_dataset(tmp_path)
     split = read_ids(home / dataset.split)
     assert all(dataset.counts[name]["0"] > 1000 for name in SPLITS)
     assert (split[20:29, 20:29] == NONE).all(), "a polygon that names no split is left out"

@@ -29,7 +29,7 @@ from geoseg_engine.contract import (
     TileJob,
 )
 from geoseg_engine.dataset import labels, tiles
-from geoseg_engine.dataset.datasets import load_dataset, open_dataset_stack, read_ids
+from geoseg_engine.dataset.datasets import open_dataset_stack, read_dataset, read_ids
 from geoseg_engine.dataset.split import NONE, TEST, TRAIN, VALIDATION, Blocks, Regions, assign
 from geoseg_engine.dataset.splitplan import REACH_PX, buffer_problems
 from geoseg_engine.dataset.tileindex import tile_starts
@@ -73,7 +73,7 @@ def labelled_scene(folder, rows=300, cols=330, unlabelled="background", seed=0, 
 
 def tile(folder, stack_name="stack.tif", **more):
     result = tiles.run(TileJob(stack_name, "labels.tif", **more), folder, channel(folder))
-    dataset, home = load_dataset(folder / more.get("output", "."))
+    dataset, home = read_dataset(folder / more.get("output", "."))
     return result, dataset, read_ids(home / dataset.split), read_ids(home / dataset.labels)
 
 
@@ -263,7 +263,7 @@ def test_warnings_of_the_labels_travel_in_the_dataset(tmp_path):
 def test_dataset_is_found_from_its_folder_and_can_be_read(tmp_path):
     labelled_scene(tmp_path)
     tile(tmp_path, output="data/set")
-    dataset, folder = load_dataset(tmp_path / "data" / "set")
+    dataset, folder = read_dataset(tmp_path / "data" / "set")
     assert dataset.labels == "../../labels.tif" and dataset.stack == "../../stack.tif"
     with open_dataset_stack(dataset, folder) as reader:
         written = reader.read(Window(0, 0, 30, 30))
@@ -271,7 +271,7 @@ def test_dataset_is_found_from_its_folder_and_can_be_read(tmp_path):
     with open_dataset_stack(dataset, folder) as reader:
         np.testing.assert_array_equal(reader.read(Window(0, 0, 30, 30)), written)
     with pytest.raises(GeoSegError) as caught:
-        load_dataset(tmp_path / "nowhere")
+        read_dataset(tmp_path / "nowhere")
     assert caught.value.code == "no_dataset"
 
 
@@ -313,7 +313,7 @@ def test_the_fingerprint_tells_one_split_from_another(tmp_path):
     known = json.loads((tmp_path / "dataset.json").read_text(encoding="utf-8"))
     del known["fingerprint"]
     (tmp_path / "dataset.json").write_text(json.dumps(known), encoding="utf-8")
-    assert load_dataset(tmp_path)[0].fingerprint == ""
+    assert read_dataset(tmp_path)[0].fingerprint == ""
 
 
 def two_blocks(buffer):

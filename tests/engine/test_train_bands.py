@@ -10,7 +10,7 @@ from training_scenes import small_job, write_dataset
 
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import Dataset, GeoSegError, read_json, write_json
-from geoseg_engine.dataset.datasets import load_dataset
+from geoseg_engine.dataset.datasets import read_dataset
 from geoseg_engine.dataset.subset import with_bands
 from geoseg_engine.modelfile.reading import read_model
 from geoseg_engine.training import fit, scene
@@ -33,8 +33,8 @@ def with_written_stack(dataset, folder):
 
 @pytest.mark.parametrize("names", [("b3",), ("b3", "b1"), ("b1", "b2", "b3")])
 def test_the_bands_of_a_part_are_those_of_the_whole(dataset, tmp_path, names):
-    known, folder = load_dataset(dataset)
-    written, written_folder = load_dataset(with_written_stack(dataset, tmp_path / "written"))
+    known, folder = read_dataset(dataset)
+    written, written_folder = read_dataset(with_written_stack(dataset, tmp_path / "written"))
     every, _ = scene.load(known, folder, 64, Channel(tmp_path))
     expected = every.image.scores[[index for index in range(3) if f"b{index + 1}" in names]]
     for whole, place in ((known, folder), (written, written_folder)):

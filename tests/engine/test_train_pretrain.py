@@ -19,7 +19,7 @@ from geoseg_engine.contract import (
     read_json,
     write_json,
 )
-from geoseg_engine.dataset.datasets import load_dataset
+from geoseg_engine.dataset.datasets import read_dataset
 from geoseg_engine.models import build, encoder_modules, load_encoder
 from geoseg_engine.training import pretrain, pretrain_ground
 from geoseg_engine.training.plan import make_plan
@@ -181,7 +181,7 @@ def test_patches_are_multiples_of_the_coarsest_stride():
 def test_test_ground_and_its_buffer_are_never_seen(dataset, tmp_path, monkeypatch, budget):
     if budget:
         monkeypatch.setattr(pretrain_ground, "MEMORY_BUDGET_BYTES", budget)
-    known, folder = load_dataset(dataset)
+    known, folder = read_dataset(dataset)
     known = dataclasses.replace(known, buffer_px=10)
     ground = pretrain_ground.open_ground(known, folder, (), Channel(tmp_path))
     assert (ground.scores is None) == bool(budget)
@@ -195,7 +195,7 @@ def test_test_ground_and_its_buffer_are_never_seen(dataset, tmp_path, monkeypatc
 
 
 def test_crops_are_the_same_in_memory_and_from_the_stack(dataset, tmp_path, monkeypatch):
-    known, folder = load_dataset(dataset)
+    known, folder = read_dataset(dataset)
     near = pretrain_ground.open_ground(known, folder, ("b1", "b3"), Channel(tmp_path))
     monkeypatch.setattr(pretrain_ground, "MEMORY_BUDGET_BYTES", 1000)
     far = pretrain_ground.open_ground(known, folder, ("b1", "b3"), Channel(tmp_path))

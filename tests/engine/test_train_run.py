@@ -484,11 +484,11 @@ def test_the_rate_warms_up_and_falls():
 
 @pytest.mark.parametrize("budget", [96 * 128 * 3 * 2, 1000])
 def test_large_scenes_give_the_same_crops(dataset, tmp_path, monkeypatch, budget):
-    from geoseg_engine.dataset.datasets import load_dataset
+    from geoseg_engine.dataset.datasets import read_dataset
     from geoseg_engine.training import scene as scenes
     from geoseg_engine.training.sample import Sampler
 
-    known, folder = load_dataset(dataset)
+    known, folder = read_dataset(dataset)
     channel = Recorder(tmp_path)
     small, _ = scenes.load(known, folder, 64, channel)
     monkeypatch.setattr(scenes, "MEMORY_BUDGET_BYTES", budget)

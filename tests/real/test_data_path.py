@@ -25,7 +25,7 @@ from geoseg_engine.contract import (
     TileJob,
 )
 from geoseg_engine.dataset import check, labels, tiles
-from geoseg_engine.dataset.datasets import load_dataset, read_ids
+from geoseg_engine.dataset.datasets import read_dataset, read_ids
 from geoseg_engine.raster.grid import whole
 from geoseg_engine.raster.sources import all_bands
 from geoseg_engine.stacking import stack
@@ -111,7 +111,7 @@ def test_partial_labels_warn_without_an_area_only(tmp_path, data):
         item["code"] for item in burnt(tmp_path, data, rasters, source)["warnings"]
     ]
     tiles.run(TileJob("stack.recipe.json", "labels.tif"), tmp_path, channel(tmp_path))
-    assert "labels_incomplete" in [item.code for item in load_dataset(tmp_path)[0].warnings]
+    assert "labels_incomplete" in [item.code for item in read_dataset(tmp_path)[0].warnings]
     hull = burnt(tmp_path, data, rasters, source, Area("concave_hull"))
     assert "labels_incomplete" not in [item["code"] for item in hull["warnings"]]
     glaciers = Labels(str(data / "everest_glacier/15_rgi60_glacier_outlines.gpkg"))

@@ -11,7 +11,7 @@ from test_data_path import BOXES, FIELDS, ORTHOSEG, burnt, layers
 
 from geoseg_engine.contract import Area, CheckJob, ExportChipsJob, Labels, TileJob
 from geoseg_engine.dataset import check, chips, tiles
-from geoseg_engine.dataset.datasets import load_dataset, read_ids
+from geoseg_engine.dataset.datasets import read_dataset, read_ids
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def test_blocks_of_the_fields_follow_their_variogram(fields: Path) -> None:
     assert "alike up to about" in result["block_reason"] and result["split_distance_m"] > 10
     tested = [
         read_ids(home / dataset.split) == 2
-        for dataset, home in (load_dataset(fields / "folds" / str(number)) for number in range(1, 5))
+        for dataset, home in (read_dataset(fields / "folds" / str(number)) for number in range(1, 5))
     ]
     assert sum(tested).max() == 1, "no pixel is tested twice"
     assert all(test.any() for test in tested)

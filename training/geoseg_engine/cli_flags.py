@@ -189,7 +189,7 @@ def _object(flag: str, cls: Any, words: list[str]) -> dict[str, Any]:
                 f"Write key=value with one of: {', '.join(hints)}; or JSON.",
             )
     if isinstance(data.get("path"), str):
-        data["path"] = os.path.abspath(data["path"])  # noqa: PTH100
+        data["path"] = os.path.abspath(data["path"])  # noqa: PTH100  # resolve() would follow links
         if cls is Source:
             data = {"key": flag, "name": Path(data["path"]).stem, **data}
     return data

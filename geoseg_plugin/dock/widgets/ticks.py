@@ -130,7 +130,7 @@ class AutoTicks(QWidget):
         keys = [str(item) for item in value]
         own = [key for key in keys if key in self.ticks.keys()]  # noqa: SIM118  (no mapping)
         if own:
-            self.ticks.leave_out([key for key in self.ticks.keys() if key not in own])  # noqa: SIM118
+            self.ticks.leave_out([key for key in self.ticks.keys() if key not in own])  # noqa: SIM118  (no mapping)
         index = self.mode.findData("own" if own else (keys or ["auto"])[0])
         self.mode.setCurrentIndex(max(index, 0))
 

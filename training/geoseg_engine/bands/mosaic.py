@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..contract import Band, GeoSegError, Grid, Source
+from ..contract import Band, GeoSegError, Grid, Source, present
 from ..raster.crs import same_crs, way_between
 from ..raster.grid import Window, affine_of
 from ..raster.resample import ALIGNED_PX
@@ -242,9 +242,8 @@ def _join(parts: list[Part], files: OpenFiles) -> JoinedRaster:
     grid = _around(parts[0].grid, [part.grid for part in parts])
     placed = []
     for part in parts:
-        offset = offset_px(part.grid, grid)
-        assert offset is not None
-        placed.append(replace(part, row=offset[0], col=offset[1]))
+        row, col = present(offset_px(part.grid, grid), "the place of a file in its mosaic")
+        placed.append(replace(part, row=row, col=col))
     return JoinedRaster(tuple(placed), grid, files)
 
 

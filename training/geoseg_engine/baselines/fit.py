@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from .. import __version__
 from ..channel import Channel
 from ..contract import IGNORE, PROTOCOL, SAVING_PHASE, Dataset, ForestJob, Problem, encode, write_json
-from ..dataset.datasets import load_dataset
+from ..dataset.datasets import read_dataset
 from ..dataset.leakage import warnings_for
 from ..dataset.subset import with_bands
 from ..modelfile import calibration
@@ -93,7 +93,7 @@ def run(job: ForestJob, folder: Path, channel: Channel) -> dict[str, Any]:
         Cancelled: if the user stops; nothing is left then.
     """
     started = time.monotonic()
-    whole, dataset_folder = load_dataset(folder / job.dataset)
+    whole, dataset_folder = read_dataset(folder / job.dataset)
     dataset = with_bands(whole, job.bands)
     if job.dry_run:
         return described(job, dataset, dataset_folder)

@@ -177,11 +177,11 @@ def _choose(
     dataset: Dataset, folder: Path, size: int, counts: NDArray[np.int64], pixels: int, seed: int
 ) -> Iterator[Chosen]:
     """The drawn places, window by window; windows without any are left out."""
-    random = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     wanted = shares(counts[TRAIN], pixels)
-    train = [_draw(random, int(all_), int(some)) for all_, some in zip(counts[TRAIN], wanted, strict=True)]
+    train = [_draw(rng, int(all_), int(some)) for all_, some in zip(counts[TRAIN], wanted, strict=True)]
     total = int(counts[VALIDATION].sum())
-    validation = _draw(random, total, min(total, VALIDATION_PIXELS))
+    validation = _draw(rng, total, min(total, VALIDATION_PIXELS))
     step = max(1, int(counts[TRAIN].sum()) // STATISTICS_PIXELS)
     even = np.arange(0, int(counts[TRAIN].sum()), step)
     seen = np.zeros(len(train), np.int64)
@@ -204,8 +204,8 @@ def _choose(
             yield part
 
 
-def _draw(random: np.random.Generator, all_: int, some: int) -> NDArray[np.int64]:
-    return np.sort(random.choice(all_, some, replace=False, shuffle=False)) if some else np.zeros(0, np.int64)
+def _draw(rng: np.random.Generator, all_: int, some: int) -> NDArray[np.int64]:
+    return np.sort(rng.choice(all_, some, replace=False, shuffle=False)) if some else np.zeros(0, np.int64)
 
 
 def _part(here: NDArray[np.int64], numbers: NDArray[np.int64], before: int) -> NDArray[np.int64]:

@@ -87,6 +87,7 @@ from .jobs import (
 )
 from .judging_jobs import ALLOCATIONS, AUTO_LEAST
 from .prediction_jobs import PRECISIONS, RUNTIMES, VIEWS, Cleaning, Connectivity, Outlines, Views, shard_of
+from .present import present
 from .result_fields import known_fields
 from .run_files import ENCODER_FILE, MODEL_FILE, file_of_run, with_files_of_runs
 from .sidecars import beside, remove_with_sidecars, replace_with_sidecars
@@ -213,6 +214,7 @@ __all__ = [
     "names_only",
     "parse_event",
     "parse_json",
+    "present",
     "read_job",
     "read_json",
     "refuse_disordered",

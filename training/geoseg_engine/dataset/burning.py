@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from ..contract import IGNORE, Grid, Labels
+from ..contract import IGNORE, Grid, Labels, present
 from ..raster.grid import Window
 from ..vector.area import burned, window_box
 from ..vector.legend import EXCLUDED, UNKNOWN_CLASS
@@ -100,8 +100,8 @@ class PolygonGround:
         return ids, None if overlap is None else overlap & ~excluded, excluded
 
     def _touched(self, window: Window) -> NDArray[np.uint8]:
-        assert self._tree is not None
-        near = np.sort(self._tree.query(window_box(self._grid, window)))
+        tree = present(self._tree, "the index of polygons")
+        near = np.sort(tree.query(window_box(self._grid, window)))
         shapes = [(self._shapes[place], int(self._values[place])) for place in near]
         return burned(shapes, self._grid, window, NOTHING, all_touched=True)
 

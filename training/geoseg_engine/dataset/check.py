@@ -21,6 +21,7 @@ from ..contract import (
     Recipe,
     Source,
     encode,
+    present,
     write_json,
 )
 from ..outputs import prepare_folder
@@ -99,8 +100,7 @@ def find(job: CheckJob) -> Findings:
 
 def _find_faults(labels: Labels, tile_px: int, findings: Findings) -> None:
     """What is wrong with single polygons, between them, and with their place in the image."""
-    grid, recipe = findings.grid, findings.recipe
-    assert grid is not None and recipe is not None
+    grid, recipe = present(findings.grid, "the grid"), present(findings.recipe, "the recipe")
     layers = read_drawn(labels, grid)
     for layer in layers:
         findings.faults += layer_faults(layer, grid, labels.min_area_px)
@@ -139,8 +139,7 @@ def _read(job: CheckJob, findings: Findings) -> LabelPolygons | None:
 
 
 def _check_on_grid(job: CheckJob, polygons: LabelPolygons, findings: Findings) -> None:
-    grid = findings.grid
-    assert grid is not None
+    grid = present(findings.grid, "the grid")
     on_rasters = touching(polygons.geometries, grid)
     outside = int((~on_rasters).sum())
     if outside:

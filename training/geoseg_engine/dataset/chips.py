@@ -20,7 +20,7 @@ from ..raster.grid import Window, affine_of
 from ..stacking.reader import StackReader
 from ..vector.files import gdal_name
 from .arcgischips import ArcgisFacts
-from .datasets import load_dataset, open_dataset_stack
+from .datasets import open_dataset_stack, read_dataset
 from .wholefolder import whole_folder
 
 PNG_BANDS = (1, 3, 4)
@@ -106,11 +106,11 @@ def run(job: ExportChipsJob, folder: Path, channel: Channel) -> dict[str, Any]:
     """Export the tiles of a dataset; leaves the folder whole or not at all.
 
     Raises:
-        GeoSegError: `not_empty`, `no_tiles`, `not_eight_bit`, `no_such_format`, `chip_differs`; as `load_dataset`.
+        GeoSegError: `not_empty`, `no_tiles`, `not_eight_bit`, `no_such_format`, `chip_differs`; as `read_dataset`.
     """
     output = folder / job.output
     refuse_filled(output)
-    dataset, home = load_dataset(folder / job.dataset)
+    dataset, home = read_dataset(folder / job.dataset)
     with open_dataset_stack(dataset, home) as stack:
         reader = ChipReader(dataset, home, stack)
         places = reader.places(job.splits)

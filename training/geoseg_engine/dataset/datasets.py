@@ -25,7 +25,7 @@ FILE = "dataset.json"
 STRIP_ROWS = 512
 
 
-def load_dataset(path: Path | str) -> tuple[Dataset, Path]:
+def read_dataset(path: Path | str) -> tuple[Dataset, Path]:
     """Read a dataset by its dataset.json or its folder. Returns it and the folder its paths are relative to.
 
     Raises:

@@ -119,7 +119,8 @@ def objects_only(filled: np.ndarray) -> bool:
 def narrowed_regions(plan: SplitPlan, job: TileJob, labels: Path, grid: Grid, classes: int) -> SplitPlan:
     """Halve a buffer that was not asked for until no class loses all its pixels of a split to it."""
     regions = plan.splitter
-    assert isinstance(regions, Regions)
+    if not isinstance(regions, Regions):
+        raise TypeError(f"only polygons of an area layer are narrowed, not {type(regions).__name__}")
     if job.buffer_px >= 0:
         return plan
     without = split_counts(replace(regions, buffer_px=0), labels, grid, classes) > 0
@@ -198,7 +199,8 @@ def _carved(
     plan = plan_blocks(
         job, labels, regions.grid, classes, fractions, lambda window: regions.window(window) == TRAIN, scale
     )
-    assert isinstance(plan.splitter, Blocks)
+    if not isinstance(plan.splitter, Blocks):
+        raise TypeError(f"polygons are carved by blocks, not by {type(plan.splitter).__name__}")
     note = _carve_note(title, f"{what} taken as blocks of {plan.block_px} px out of the train polygons.")
     carved = replace(regions, carve=plan.splitter)
     return SplitPlan(carved, plan.block_px, regions.buffer_px, [*plan.problems, note], plan.reason)

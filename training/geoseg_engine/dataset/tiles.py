@@ -307,9 +307,10 @@ def split_frame(splitter: Splitter, grid: Grid) -> geopandas.GeoDataFrame:
             shapes = [item for item in shapes if item[1] != 0]
             boxes = [(shapely.intersection(box, ground), code) for box, code in _boxes(splitter.carve, grid)]
             shapes += [(box, code) for box, code in boxes if shapely.area(box) > 0]
-    else:
-        assert isinstance(splitter, Blocks)
+    elif isinstance(splitter, Blocks):
         shapes = _boxes(splitter, grid)
+    else:
+        raise TypeError(f"a split by {type(splitter).__name__} has no polygons")
     names = [SPLITS[code] for _, code in shapes]
     return geopandas.GeoDataFrame({"split": names}, geometry=[shape for shape, _ in shapes], crs=grid.crs)
 

@@ -23,7 +23,7 @@ from ..contract import (
     encode,
     write_json,
 )
-from ..dataset.datasets import load_dataset
+from ..dataset.datasets import read_dataset
 from ..dataset.leakage import warnings_for
 from ..modelfile.reading import read_model
 from ..models import NETWORKS, facts
@@ -81,7 +81,7 @@ def run(job: CompareJob, folder: Path, channel: Channel) -> dict[str, Any]:
     runs.refuse_many_processes()
     output = (folder / job.output).resolve()
     prepare_folder(output)
-    dataset, _ = load_dataset(folder / job.dataset)
+    dataset, _ = read_dataset(folder / job.dataset)
     check_bands(job, dataset)
     entries = wanted(job, folder, output)
     cells: list[Cell] = []

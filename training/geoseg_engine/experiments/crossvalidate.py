@@ -14,7 +14,7 @@ from scipy.special import stdtrit
 
 from ..channel import Channel
 from ..contract import CrossValidateJob, Dataset, GeoSegError, Problem, encode, write_json
-from ..dataset.datasets import FILE, load_dataset
+from ..dataset.datasets import FILE, read_dataset
 from ..dataset.tiles import FOLDS
 from ..outputs import prepare_folder
 from ..scores.metrics import scores
@@ -56,7 +56,7 @@ def run(job: CrossValidateJob, folder: Path, channel: Channel) -> dict[str, Any]
     output = (folder / job.output).resolve()
     prepare_folder(output)
     training = runs.absolute(job.training, folder)
-    dataset, home = load_dataset(training.dataset)
+    dataset, home = read_dataset(training.dataset)
     paths = folds_of(dataset, home)
     done = []
     for number, path in enumerate(paths, 1):

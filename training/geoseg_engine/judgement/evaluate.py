@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ..channel import Channel
 from ..contract import IGNORE, Dataset, EvaluateJob, GeoSegError, Grid, encode
-from ..dataset.datasets import load_dataset, open_dataset_stack
+from ..dataset.datasets import open_dataset_stack, read_dataset
 from ..dataset.leakage import warnings_for
 from ..modelfile.reading import read_model
 from ..outputs import prepare_folder
@@ -57,7 +57,7 @@ def run(job: EvaluateJob, folder: Path, channel: Channel) -> dict[str, Any]:
 
 def on_dataset(job: EvaluateJob, folder: Path, output: Path, channel: Channel) -> Judged:
     """Judge a model or a map on one split of a dataset."""
-    dataset, dataset_folder = load_dataset(folder / job.dataset)
+    dataset, dataset_folder = read_dataset(folder / job.dataset)
     started = time.monotonic()
     grid = dataset.recipe.grid
     with ExitStack() as kept:

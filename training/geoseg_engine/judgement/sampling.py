@@ -234,10 +234,8 @@ def drawn(found: ClassMap, held: Cover, points: Counts, seed: int, channel: Chan
     """Rows and columns of the drawn pixels, class by class; each in the order of the raster."""
     row_of, nth = [], []
     for place, count in enumerate(points.tolist()):
-        random = np.random.default_rng([seed, found.classes[place].id % 2**64])
-        numbers = (
-            np.sort(random.choice(held.pixels[place], count, replace=False)) if count else np.empty(0, int)
-        )
+        rng = np.random.default_rng([seed, found.classes[place].id % 2**64])
+        numbers = np.sort(rng.choice(held.pixels[place], count, replace=False)) if count else np.empty(0, int)
         ends = np.cumsum(held.rows_px[:, place], dtype=np.int64)
         rows = np.searchsorted(ends, numbers, side="right")
         row_of.append(rows)

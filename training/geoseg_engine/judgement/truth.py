@@ -11,7 +11,18 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from ..contract import IGNORE, Area, EvaluateJob, GeoSegError, Grid, LabelClass, Labels, Problem, Source
+from ..contract import (
+    IGNORE,
+    Area,
+    EvaluateJob,
+    GeoSegError,
+    Grid,
+    LabelClass,
+    Labels,
+    Problem,
+    Source,
+    present,
+)
 from ..dataset.burning import Burner
 from ..dataset.covering import covering
 from ..dataset.labelcheck import COVERED_SHARE, overlaps, rare_classes
@@ -61,11 +72,11 @@ def truth_of(job: EvaluateJob, folder: Path, found: Mapped) -> Truth:
     Raises:
         GeoSegError: `other_classes`, `labels_outside`, `area_outside`, `too_many_pixels`; as `read_labels`.
     """
-    assert job.truth is not None
+    truth = present(job.truth, "the labels of an evaluation")
     labels = replace(
-        job.truth,
-        path=str(folder / job.truth.path),
-        more=tuple(replace(item, path=str(folder / item.path)) for item in job.truth.more),
+        truth,
+        path=str(folder / truth.path),
+        more=tuple(replace(item, path=str(folder / item.path)) for item in truth.more),
     )
     area = replace(job.area, path=str(folder / job.area.path)) if job.area.path else job.area
     labels, problems = judgeable(labels, found)
@@ -137,8 +148,7 @@ def common_grid(labels: Labels, area: Area, found: Mapped, wanted: float) -> tup
         source = Source("labels", labels.path, label_title(labels))
         with open_source(source, classes=True) as dataset:
             return source_grid(source, dataset), []
-    assert found.polygons is not None
-    mapped = found.polygons.geometries
+    mapped = present(found.polygons, "the polygons of a map").geometries
     left, _, right, _ = shapely.total_bounds(mapped).tolist()
     drawn = turned(read_labels(labels, found.crs).geometries, parse_crs(found.crs), left, right)
     shapes = np.concatenate([mapped, drawn])

@@ -6,11 +6,11 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from xml.etree import ElementTree
 
 from ..contract import LabelClass
 from ..outputs import write_error
 from ..raster.writer import colour_table
+from ..raster.xmltree import ElementTree
 
 TABLE = """CREATE TABLE IF NOT EXISTS layer_styles (
     id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, f_table_catalog TEXT(256), f_table_schema TEXT(256),
@@ -67,9 +67,8 @@ def class_style(classes: Sequence[LabelClass]) -> str:
         symbol = ElementTree.SubElement(
             symbols, "symbol", type="fill", name=str(number), alpha="1", clip_to_extent="1", force_rhr="0"
         )
-        fill = ElementTree.SubElement(
-            symbol, "layer", {"class": "SimpleFill", "enabled": "1", "locked": "0", "pass": "0"}
-        )
+        fill = ElementTree.SubElement(symbol, "layer", {"class": "SimpleFill", "enabled": "1", "locked": "0"})
+        fill.set("pass", "0")
         options = ElementTree.SubElement(fill, "Option", type="Map")
         for name, value in (
             ("color", ",".join(str(value) for value in colours[item.id])),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..contract import IGNORE
+from ..contract import IGNORE, present
 from ..raster.grid import Window
 from .flood import Facts, facts_of
 from .patches import Codes, Ints, Pairs, Patches, chosen, find_runs, joined, once, stacked_neighbours
@@ -111,8 +111,7 @@ class Survey:
 
     def _join(self, row: Codes, numbers: Ints) -> None:
         """Compare the first row of a strip with the last of the strip above."""
-        assert self._above is not None
-        above, numbers_above = self._above
+        above, numbers_above = present(self._above, "the last row of the strip above")
         runs = find_runs(np.stack([above, row]))
         upper, lower = stacked_neighbours(runs, self._strips.connectivity)
         same = runs.code[upper] == runs.code[lower]

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..contract import BASELINES, GeoSegError, Grid
+from ..contract import BASELINES, GeoSegError, Grid, present
 from ..modelfile.calibration import PLAIN, Calibration, calibrated
 from ..modelfile.directions import Directions
 from ..modelfile.reading import ModelFile, load_network, onnx_only
@@ -80,7 +80,7 @@ class Averaged:
                 if self._disagreement:
                     own = entropy(shares)
                     unsure = own if unsure is None else np.add(unsure, own, out=unsure)
-        assert total is not None
+        total = present(total, "the sum over views")
         total /= self.views
         if unsure is None:
             return decided(total, self._calibration)

@@ -17,6 +17,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from ..contract import present
 from ..models.ensemble import Ensemble
 from ..models.member import Member
 from ..models.unet import UNet
@@ -152,8 +153,7 @@ def in_bands(block: Callable[[Tensor], Tensor], rows: Rows, part: Part, widest: 
             size = (1, made.shape[1], last_row - first_row, made.shape[3])
             whole = torch.empty(size, dtype=made.dtype, memory_format=torch.channels_last)
         whole[:, :, top - first_row : bottom - first_row] = made
-    assert whole is not None
-    return whole
+    return present(whole, "the block in bands")
 
 
 def channels(block: nn.Module) -> int:

@@ -12,7 +12,17 @@ import numpy as np
 import shapely
 
 from ..channel import Channel
-from ..contract import GeoSegError, Grid, PolygonizeJob, PredictJob, Problem, Recipe, encode, shard_of
+from ..contract import (
+    GeoSegError,
+    Grid,
+    PolygonizeJob,
+    PredictJob,
+    Problem,
+    Recipe,
+    encode,
+    present,
+    shard_of,
+)
 from ..contract.complaints import area_problems
 from ..maps.clean import clean
 from ..maps.polygonize import outline_bytes, polygonize
@@ -87,12 +97,12 @@ def run(job: PredictJob, folder: Path, channel: Channel) -> dict[str, Any]:
     if job.dry_run:
         return described(job, model, found)
     raise_errors(found.problems)
-    assert found.recipe is not None and recipe is not None and window is not None
+    recipe, window = present(recipe, "the recipe of a prediction"), present(window, "its window")
     read = [path for source in recipe.sources for path in (source.path, *source.paths)]
     refuse_overwriting(list(output_files(job)), read, folder)
     for problem in found.problems:
         channel.log(f"{problem.message} {problem.hint}", "warning")
-    channel.log(predict_sentence(model, found.recipe) + ".")
+    channel.log(predict_sentence(model, present(found.recipe, "the recipe of the window")) + ".")
     result = predict_recipe(job, model, recipe, window, folder, channel)
     for kind in FILES:
         if result[kind]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..contract import IGNORE, SPLITS, Dataset, GeoSegError, Grid
-from ..dataset.datasets import load_dataset, open_dataset_stack, read_ids
+from ..dataset.datasets import open_dataset_stack, read_dataset, read_ids
 from ..modelfile.places import dataset_folders
 from ..modelfile.reading import ModelFile
 from ..modelfile.stats import normalise
@@ -114,9 +114,9 @@ def trained_on(model: ModelFile) -> tuple[Dataset, Path]:
 
     Raises:
         GeoSegError: `no_dataset` if it is not known where it is, `dataset_changed` if it is another by now; as
-            `load_dataset`.
+            `read_dataset`.
     """
-    dataset, folder = load_dataset(dataset_path(model))
+    dataset, folder = read_dataset(dataset_path(model))
     names = {band.name for band in dataset.recipe.bands}
     if dataset.fingerprint != model.fingerprint or any(band.name not in names for band in model.recipe.bands):
         raise GeoSegError(

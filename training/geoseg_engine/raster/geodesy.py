@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pyproj import CRS, Geod, Transformer
 from pyproj.exceptions import CRSError, ProjError
 
-from ..contract import Grid
+from ..contract import Grid, present
 from .crs import unit_m, way_to_degrees
 
 Floats = NDArray[np.float64]
@@ -75,8 +75,7 @@ def positions_m(grid: Grid, rows: Floats, cols: Floats) -> Floats:
     Returns:
         (3, *shape).
     """
-    geographic = _geographic(grid.crs)
-    assert geographic is not None
+    geographic = present(_geographic(grid.crs), "the geographic counterpart of a CRS")
     lon, lat = geographic.radians(grid, rows, cols)
     es = geographic.geod.es
     normal = geographic.geod.a / np.sqrt(1 - es * np.sin(lat) ** 2)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..contract import present
 from .grid import Window
 
 SIGMA_SHARE = 1 / 8
@@ -131,6 +132,6 @@ def blend(
         part = lattice.weights(window)[inside]
         total[:, *outside] += answer[:, *inside] * part
         weight[outside] += part
-    assert total is not None
+    total = present(total, "the sum over windows")
     total /= weight
     return total

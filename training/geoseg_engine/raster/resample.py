@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyproj
 
-from ..contract import Grid
+from ..contract import Grid, present
 from .crs import way_between
 from .footprints import Footprints, covered
 from .grid import Window, affine_of
@@ -145,12 +145,12 @@ def _positions(mapping: Mapping, rows: np.ndarray, cols: np.ndarray) -> tuple[np
 
 
 def _interpolated(mapping: Mapping, rows: np.ndarray, cols: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    assert mapping.transformer is not None
+    transformer = present(mapping.transformer, "the way between two CRS")
     step = mapping.step_px
     cells = [np.floor(axis / step).astype(int) for axis in (rows, cols)]
     knots = [np.arange(cell[0], cell[-1] + 2) * float(step) for cell in cells]
     knot_rows, knot_cols = np.meshgrid(*knots, indexing="ij")
-    found = _exact(mapping.grid, mapping.source, mapping.transformer, knot_rows.ravel(), knot_cols.ravel())
+    found = _exact(mapping.grid, mapping.source, transformer, knot_rows.ravel(), knot_cols.ravel())
     down = (rows - cells[0] * step) / step
     right = (cols - cells[1] * step) / step
     top, left = cells[0] - cells[0][0], cells[1] - cells[1][0]
@@ -255,8 +255,8 @@ def resampled(mapping: Mapping, values: np.ndarray, at: Placed, method: str) -> 
         return np.full((len(values), *rows.shape), np.nan, np.float32)
     corner = part.row, part.col
     if _covers(mapping, method):
-        assert at.footprints is not None
-        footprints = replace(at.footprints, widened=method in ("bilinear", "cubic"))
+        placed = present(at.footprints, "the ground that pixels cover")
+        footprints = replace(placed, widened=method in ("bilinear", "cubic"))
         return covered(values, corner, footprints, "majority" if method == "mode" else "mean")
     if _within(mapping.source, _ranges(rows, cols)):
         return interpolated(values, corner, rows, cols, method)

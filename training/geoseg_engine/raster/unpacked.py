@@ -58,7 +58,7 @@ class Unpacked:
         """A file of float32 (dates, rows, cols) in the folder of the job, or where the system keeps such files."""
         grid = self.series.grid
         here = Path.cwd()
-        file = tempfile.TemporaryFile(dir=here if os.access(here, os.W_OK) else None)  # noqa: SIM115
+        file = tempfile.TemporaryFile(dir=here if os.access(here, os.W_OK) else None)  # noqa: SIM115  (kept open)
         height = max(STRIP_PX // grid.width, 1)
         try:
             for date in range(len(self.series.days)):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
-from xml.etree import ElementTree
 
 import rasterio.shutil
 from rasterio.io import MemoryFile
+
+from .xmltree import ElementTree, parse_xml
 
 
 def virtual_bands(dataset: Any) -> list[ElementTree.Element]:
@@ -18,4 +19,4 @@ def virtual_bands(dataset: Any) -> list[ElementTree.Element]:
         text = content.decode("utf-8")
     except UnicodeDecodeError:  # names of another time
         text = content.decode("cp1252", "replace")
-    return ElementTree.fromstring(text).findall("VRTRasterBand")
+    return parse_xml(text).findall("VRTRasterBand")

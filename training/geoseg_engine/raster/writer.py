@@ -9,7 +9,6 @@ from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 import rasterio
@@ -22,6 +21,7 @@ from ..outputs import refuse_truncated, whole_file
 from .crs import same_crs
 from .grid import Window, rasterio_profile
 from .sources import crs_title, parse_crs
+from .xmltree import ElementTree, parse_xml
 
 OVERVIEW_FROM_PX = 1024
 CLASSES_TAG = "GEOSEG_CLASSES"
@@ -147,7 +147,7 @@ def write_class_sidecar(path: Path, classes: Sequence[LabelClass]) -> None:
 
     What GDAL has written there stays: a CRS that GeoTIFF cannot hold.
     """
-    root = ElementTree.parse(path).getroot() if path.exists() else ElementTree.Element("PAMDataset")
+    root = parse_xml(path.read_bytes()) if path.exists() else ElementTree.Element("PAMDataset")
     band = ElementTree.SubElement(root, "PAMRasterBand", band="1")
     names = ElementTree.SubElement(band, "CategoryNames")
     by_id = {item.id: item for item in classes}

@@ -15,7 +15,7 @@ from rasterio.transform import Affine
 from ..bands.expressions import expression_problems
 from ..bands.opening import own_grid
 from ..bands.seriesbands import series_facts
-from ..contract import Band, GeoSegError, Grid, GridRequest, Problem, Recipe, Source
+from ..contract import Band, GeoSegError, Grid, GridRequest, Problem, Recipe, Source, present
 from ..raster.crs import same_crs, way_between
 from ..raster.grid import Bounds, grid_bounds, pixel_size
 from ..raster.sources import (
@@ -311,7 +311,7 @@ def plan_extent(
         if _is_empty(shared):
             raise _no_overlap(title(source), before)
         before.append(title(source))
-    assert shared is not None
+    shared = present(shared, "the pixels that the layers share")
     if request.extent is None:
         _refuse_sliver(lattice, shared, used, grids)
     ground = shared

@@ -9,7 +9,7 @@ from typing import Any
 import rasterio
 
 from ..channel import Channel
-from ..contract import GeoSegError, Problem, Recipe, StackJob, encode
+from ..contract import GeoSegError, Problem, Recipe, StackJob, encode, present
 from ..outputs import not_writable, prepare_folder, require_room, size_title, takes_files, whole_file
 from ..raster.grid import pixel_size, rasterio_profile, window_count, window_px, windows
 from ..raster.sources import crs_title, unit_title
@@ -39,8 +39,7 @@ def run(job: StackJob, folder: Path, channel: Channel) -> dict[str, Any]:
         problems += space_problems(output, stack_bytes(plan.recipe))
     if not job.dry_run:
         raise_errors(problems)
-        assert plan.recipe is not None
-        write_stack(plan.recipe, output, channel)
+        write_stack(present(plan.recipe, "the recipe of a plan"), output, channel)
     warnings = [problem for problem in problems if problem.severity == "warning"]
     recipe = plan.recipe
     return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import shapely
 
-from ..contract import Area, Band, GeoSegError, Grid, GridRequest, Labels, Source
+from ..contract import Area, Band, GeoSegError, Grid, GridRequest, Labels, Source, present
 from ..raster.grid import Bounds, grid_bounds, pixel_size
 from ..vector.area import HULLS, area_bounds, area_geometry, area_title
 from ..vector.polygons import LabelPolygons, read_labels
@@ -59,8 +59,7 @@ def area_polygon(area: Area, labels: Labels | None, grid: Grid) -> shapely.Geome
     """
     polygons = np.empty(0, dtype=object)
     if area.kind in HULLS:
-        assert labels is not None
-        polygons = on_grid(read_labels(labels, grid), grid)
+        polygons = on_grid(read_labels(present(labels, "the labels of an area"), grid), grid)
     ground = shapely.box(*grid_bounds(grid))
     geometry, _ = area_geometry(area, polygons, grid)
     if geometry is None:
@@ -78,11 +77,8 @@ def area_polygon(area: Area, labels: Labels | None, grid: Grid) -> shapely.Geome
 def _bounds(area: Area, labels: Labels | None, grid: Grid) -> Bounds:
     polygons = np.empty(0, dtype=object)
     if area.kind in HULLS:
-        assert labels is not None
-        polygons = on_grid(read_labels(labels, grid), grid)
-    bounds = area_bounds(area, labels, polygons, grid)
-    assert bounds is not None
-    return bounds
+        polygons = on_grid(read_labels(present(labels, "the labels of an area"), grid), grid)
+    return present(area_bounds(area, labels, polygons, grid), "the bounds of an area")
 
 
 def on_grid(polygons: LabelPolygons, grid: Grid) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..channel import Channel
-from ..contract import Area, Grid, SummarizeJob, encode, write_json
+from ..contract import Area, Grid, SummarizeJob, encode, present, write_json
 from ..outputs import prepare_folder
 from ..raster.grid import Window, window_px, windows
 from .gridplan import raise_errors
@@ -129,8 +129,7 @@ def reader_of(job: SummarizeJob, folder: Path) -> StackReader:
         intermediates=job.intermediates,
     )
     raise_errors(plan.problems)
-    assert plan.recipe is not None
-    return StackReader(plan.recipe)
+    return StackReader(present(plan.recipe, "the recipe of a plan"))
 
 
 def sample_windows(grid: Grid, bands: int, sample_px: int) -> list[Window]:

@@ -22,11 +22,11 @@ SCALED_SHARE = 0.5
 KINDS = ("flip", "turn", "scale", "brightness", "noise")
 
 
-def source_size(crop_px: int, random: np.random.Generator, kinds: Sequence[str] = KINDS) -> int:
+def source_size(crop_px: int, rng: np.random.Generator, kinds: Sequence[str] = KINDS) -> int:
     """Side of the crop to cut so that, resized to `crop_px`, half of the batches are scaled by up to ±25 %."""
-    if "scale" not in kinds or random.random() >= SCALED_SHARE:
+    if "scale" not in kinds or rng.random() >= SCALED_SHARE:
         return crop_px
-    return round(crop_px * float(np.exp(random.uniform(-1, 1) * np.log(SCALE))))
+    return round(crop_px * float(np.exp(rng.uniform(-1, 1) * np.log(SCALE))))
 
 
 def augment(
@@ -34,7 +34,7 @@ def augment(
     labels: Tensor,
     crop_px: int,
     directions: Directions,
-    random: np.random.Generator,
+    rng: np.random.Generator,
     kinds: Sequence[str] = KINDS,
 ) -> tuple[Tensor, Tensor]:
     """Turn, mirror, mix and disturb every crop of a batch in its own way.
@@ -44,7 +44,7 @@ def augment(
         labels: uint8 (batch, side, side).
         crop_px: side of the result.
         directions: bands that turn with the image, or that no turn leaves right.
-        random: decides everything.
+        rng: decides everything.
         kinds: of contract.AUGMENTATIONS; those that `directions` does not allow are left out.
 
     Returns:
@@ -53,19 +53,19 @@ def augment(
     kinds = directions.allowed(kinds)
     images, labels = resize(images, labels, crop_px)
     if "flip" in kinds or "turn" in kinds:
-        images, labels = turn_each(images, labels, "turn" in kinds, "flip" in kinds, directions, random)
+        images, labels = turn_each(images, labels, "turn" in kinds, "flip" in kinds, directions, rng)
     if "rotate" in kinds or "shift" in kinds:
         images, labels = rotate_and_shift(
-            images, labels, "rotate" in kinds, "shift" in kinds, directions, random
+            images, labels, "rotate" in kinds, "shift" in kinds, directions, rng
         )
     if "copy_paste" in kinds:
-        images, labels = copy_rare(images, labels, random)
+        images, labels = copy_rare(images, labels, rng)
     if "cutmix" in kinds:
-        images, labels = cut_and_mix(images, labels, random)
+        images, labels = cut_and_mix(images, labels, rng)
     if "brightness" in kinds:
-        images = brighten(images, directions, random)
+        images = brighten(images, directions, rng)
     if "noise" in kinds:
-        images = add_noise(images, directions, random)
+        images = add_noise(images, directions, rng)
     if "band_dropout" in kinds:
-        images = drop_bands(images, directions, random)
+        images = drop_bands(images, directions, rng)
     return images, labels

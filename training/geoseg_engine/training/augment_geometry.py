@@ -59,7 +59,7 @@ def turn_each(
     quarter: bool,
     mirror: bool,
     directions: Directions,
-    random: np.random.Generator,
+    rng: np.random.Generator,
 ) -> tuple[Tensor, Tensor]:
     """Turn and mirror every crop of a batch in its own way.
 
@@ -68,9 +68,9 @@ def turn_each(
         mirror: mirror east and west, and north and south.
     """
     step = 1 if directions.quarter_turns else 2
-    turns = random.integers(4 // step, size=len(images)) * step * quarter
+    turns = rng.integers(4 // step, size=len(images)) * step * quarter
     # A mirror of north and south is half a turn and a mirror of east and west.
-    east, north = random.integers(2, size=(2, len(images))) * mirror
+    east, north = rng.integers(2, size=(2, len(images))) * mirror
     return turn(images, labels, (turns + 2 * north) % 4, (east + north) % 2, directions)
 
 
@@ -80,7 +80,7 @@ def rotate_and_shift(
     rotate: bool,
     shift: bool,
     directions: Directions,
-    random: np.random.Generator,
+    rng: np.random.Generator,
 ) -> tuple[Tensor, Tensor]:
     """Rotate half of the crops by any angle and shift crops by whole pixels, up to SHIFT of the side.
 
@@ -88,9 +88,9 @@ def rotate_and_shift(
     that the network is not shown black corners.
     """
     batch, side = len(images), images.shape[-1]
-    angles = random.uniform(-math.pi, math.pi, batch) * (random.random(batch) < ROTATED_SHARE) * rotate
+    angles = rng.uniform(-math.pi, math.pi, batch) * (rng.random(batch) < ROTATED_SHARE) * rotate
     reach = int(SHIFT * side) * shift
-    moves = random.integers(-reach, reach + 1, size=(batch, 2)) * 2.0 / side
+    moves = rng.integers(-reach, reach + 1, size=(batch, 2)) * 2.0 / side
     cosine, sine = np.cos(angles), np.sin(angles)
     rows = np.stack([np.stack([cosine, -sine, moves[:, 0]], 1), np.stack([sine, cosine, moves[:, 1]], 1)], 1)
     matrix = torch.from_numpy(rows).to(images)

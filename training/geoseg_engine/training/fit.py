@@ -23,7 +23,7 @@ from ..contract import (
     encode,
     write_json,
 )
-from ..dataset.datasets import load_dataset
+from ..dataset.datasets import read_dataset
 from ..dataset.subset import with_bands
 from ..modelfile.precision import device_name, find_device
 from ..modelfile.reading import ModelFile
@@ -133,7 +133,7 @@ def open_ground(job: TrainJob, folder: Path, output: Path, channel: Channel) -> 
     Raises:
         GeoSegError: `no_dataset`, `unknown_band`, `one_class`, `no_training_pixels`, `start_from`, `resume_mismatch`, …
     """
-    whole, dataset_folder = load_dataset(folder / job.dataset)
+    whole, dataset_folder = read_dataset(folder / job.dataset)
     dataset = with_bands(whole, job.bands)
     check_classes(dataset.classes)
     saved = {} if job.dry_run else saved_state(job, dataset, output, channel)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..channel import Channel
 from ..contract import Cancelled, Dataset, GeoSegError, PretrainJob, TrainJob, encode
-from ..dataset.datasets import load_dataset
+from ..dataset.datasets import read_dataset
 from ..modelfile.precision import Precision, choose, find_device
 from ..models import architecture_of, build, encoder_modules, traits
 from ..outputs import prepare_folder, whole_file
@@ -63,7 +63,7 @@ def run(job: PretrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
     prepare_folder(output)
     device = find_device(job.device)
     announce(device, channel)
-    dataset, dataset_folder = load_dataset(folder / job.dataset)
+    dataset, dataset_folder = read_dataset(folder / job.dataset)
     ground = open_ground(dataset, dataset_folder, job.bands, channel)
     architecture = architecture_for(job, len(ground.chosen), device)
     state, precision, crop_px = set_up(job, architecture, ground, device, started)

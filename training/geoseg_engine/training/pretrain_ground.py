@@ -71,14 +71,14 @@ class Ground:
         scores[:, self.held_out[np.ix_(rows, cols)]] = np.nan
         return scores
 
-    def draw(self, random: np.random.Generator, batch_size: int, size: int) -> Tensor:
+    def draw(self, rng: np.random.Generator, batch_size: int, size: int) -> Tensor:
         """Random crops (batch, bands, size, size) centred on ground that may be seen."""
         cells = np.flatnonzero(~self.held_out.ravel())
         crops = []
         for _ in range(batch_size):
             for _ in range(DRAWS):
-                row, col = divmod(int(random.choice(cells)), self.held_out.shape[1])
-                shift = random.integers(0, CELL_PX, size=2) - size // 2
+                row, col = divmod(int(rng.choice(cells)), self.held_out.shape[1])
+                shift = rng.integers(0, CELL_PX, size=2) - size // 2
                 top, left = row * CELL_PX + int(shift[0]), col * CELL_PX + int(shift[1])
                 crop = self.crop(place(top, size, self.height), place(left, size, self.width), size)
                 if np.isfinite(crop).mean() >= LEAST_SEEN:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..channel import Channel
 from ..contract import IGNORE, LabelClass, PreviewJob, write_json
-from ..dataset.datasets import load_dataset
+from ..dataset.datasets import read_dataset
 from ..dataset.subset import with_bands
 from ..modelfile.precision import find_device
 from ..outputs import prepare_folder, whole_file
@@ -44,7 +44,7 @@ def run(job: PreviewJob, folder: Path, channel: Channel) -> dict[str, Any]:
     """
     output, training = folder / job.output, job.training
     prepare_folder(output)
-    whole, dataset_folder = load_dataset(folder / training.dataset)
+    whole, dataset_folder = read_dataset(folder / training.dataset)
     dataset = with_bands(whole, training.bands)
     margin_px = margin(training.crop_px, dataset.tile_px)
     scene, _ = load(dataset, dataset_folder, margin_px, channel, whole=whole)

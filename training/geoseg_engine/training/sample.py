@@ -34,11 +34,11 @@ class Pixels:
     start: NDArray[np.int64]
     upto: NDArray[np.float64]
 
-    def draw(self, random: np.random.Generator) -> int:
+    def draw(self, rng: np.random.Generator) -> int:
         """Index of a pixel in the flattened raster."""
-        group = int(np.searchsorted(self.upto, random.random(), side="right"))
+        group = int(np.searchsorted(self.upto, rng.random(), side="right"))
         group = min(group, len(self.start) - 2)
-        return int(self.flat[random.integers(self.start[group], self.start[group + 1])])
+        return int(self.flat[rng.integers(self.start[group], self.start[group + 1])])
 
 
 class Sampler:
@@ -89,20 +89,20 @@ class Sampler:
 
     def corners(self, step: int, batch_size: int, size_px: int = 0) -> list[tuple[int, int]]:
         """Row and column where each crop of a step begins."""
-        random = self.random(step)
-        return [self._corner(random, size_px or self.crop_px) for _ in range(batch_size)]
+        rng = self.random(step)
+        return [self._corner(rng, size_px or self.crop_px) for _ in range(batch_size)]
 
     def random(self, step: int, purpose: int = 0) -> np.random.Generator:
         """Random numbers of a step that nothing else can shift."""
         return np.random.default_rng((self.seed, step, purpose))
 
-    def _corner(self, random: np.random.Generator, size: int) -> tuple[int, int]:
-        if random.random() < self.by_class:
-            flat = self._classes[random.integers(len(self._classes))].draw(random)
+    def _corner(self, rng: np.random.Generator, size: int) -> tuple[int, int]:
+        if rng.random() < self.by_class:
+            flat = self._classes[rng.integers(len(self._classes))].draw(rng)
         else:
-            flat = int(self._labelled[random.integers(len(self._labelled))])
+            flat = int(self._labelled[rng.integers(len(self._labelled))])
         row, col = divmod(flat, self.scene.train.shape[1])
-        jitter = random.integers(-(size // 4), size // 4 + 1, size=2)
+        jitter = rng.integers(-(size // 4), size // 4 + 1, size=2)
         rows, cols = self.scene.train.shape
         return (
             place(row - size // 2 + int(jitter[0]), size, rows),

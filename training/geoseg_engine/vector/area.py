@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 from rasterio.features import rasterize
 
-from ..contract import Area, GeoSegError, Grid, Labels, Problem
+from ..contract import Area, GeoSegError, Grid, Labels, Problem, present
 from ..raster.grid import Bounds, Window, affine_of, grid_bounds, pixel_size
 from ..raster.sources import parse_crs
 from .features import Features, read_polygons
@@ -89,9 +89,9 @@ def read_area(area: Area, on: Grid | str, fields: Sequence[str] = ()) -> Feature
 
 def extent_geometry(area: Area, on: Grid | str) -> shapely.Geometry:
     """The extent of an area as a polygon in the CRS of a grid, or in one; its sides are followed at 20 points."""
-    assert area.extent is not None
-    box = shapely.box(*area.extent)
-    longest = max(area.extent[2] - area.extent[0], area.extent[3] - area.extent[1])
+    west, south, east, north = present(area.extent, "the extent of an area")
+    box = shapely.box(west, south, east, north)
+    longest = max(east - west, north - south)
     crs = parse_crs(area.extent_crs or (on if isinstance(on, str) else on.crs))
     return moved_to(np.array([shapely.segmentize(box, longest / 20)], object), crs, on)[0]
 

@@ -6,6 +6,7 @@ taught as background.
 
 from __future__ import annotations
 
+import html
 import re
 import sqlite3
 from collections import Counter
@@ -14,7 +15,6 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
-from xml.sax.saxutils import quoteattr
 
 import pyogrio
 from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, FieldError, GeometryError
@@ -42,6 +42,9 @@ PERHAPS_FEATURES = (".json", ".csv")
 ADDRESS = re.compile(r"\w+(\+\w+)*://")
 BYTES = "ISO-8859-1"
 """Decodes any bytes to text from which they can be had back."""
+
+KEPT_SPACES = {ord(character): f"&#{ord(character)};" for character in "\t\n\r"}
+"""Written as they are, a reader of XML would take them for spaces."""
 
 UNSUPPORTED = "Surface"
 """What a layer is called whose declared type pyogrio does not know: TIN, triangles, polyhedral surfaces."""
@@ -328,10 +331,10 @@ def _names_in_geopackage(dataset: str) -> list[str]:
 
 def untyped(layer: VectorLayer) -> str:
     """The dataset of a layer under a virtual one that declares no type of geometry, so that any can be read."""
-    source, name = (quoteattr(text) for text in (layer.dataset, layer.name))
-    inner = f"<SrcDataSource>{source[1:-1]}</SrcDataSource><SrcLayer>{name[1:-1]}</SrcLayer>"
+    source, name = (html.escape(text).translate(KEPT_SPACES) for text in (layer.dataset, layer.name))
+    inner = f"<SrcDataSource>{source}</SrcDataSource><SrcLayer>{name}</SrcLayer>"
     kind = "<GeometryType>wkbUnknown</GeometryType>"
-    return f"<OGRVRTDataSource><OGRVRTLayer name={name}>{inner}{kind}</OGRVRTLayer></OGRVRTDataSource>"
+    return f'<OGRVRTDataSource><OGRVRTLayer name="{name}">{inner}{kind}</OGRVRTLayer></OGRVRTDataSource>'
 
 
 def field_names(layer: VectorLayer, name: str) -> tuple[str, ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 import shapely
@@ -18,6 +17,7 @@ from ..raster.sources import open_source, parse_crs, source_grid, title
 from ..raster.values import raster_values
 from ..raster.virtual import virtual_bands
 from ..raster.writer import read_classes
+from ..raster.xmltree import ElementTree
 from .legend import MOST_CLASSES, PALETTE, value_text
 from .placement import in_another_turn, moved_to, other_turn
 

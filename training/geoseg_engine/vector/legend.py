@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..contract import GeoSegError, LabelClass, Labels, Problem, counted
+from ..contract import GeoSegError, LabelClass, Labels, Problem, counted, present
 
 UNKNOWN_CLASS = -1
 """Class id of what has a class that is not known: its ground is ignored unless a known class claims it."""
@@ -296,9 +296,9 @@ def _not_excluded(labels: Labels, layers: list[Valued]) -> list[Problem]:
 
 
 def _class_problems(layer: Valued, ids: np.ndarray) -> list[Problem]:
-    assert layer.values is not None
+    values = present(layer.values, "the column of classes")
     problems = []
-    whole = f"{counted(len(layer.values), layer.things[:-1])} of '{layer.name}'"
+    whole = f"{counted(len(values), layer.things[:-1])} of '{layer.name}'"
     unknown = [layer.texts[place] for place in np.flatnonzero(ids == UNKNOWN_CLASS)]
     nulls = unknown.count(None)
     if nulls:

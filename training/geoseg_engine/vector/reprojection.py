@@ -16,6 +16,7 @@ import pyproj
 import shapely
 from numpy.typing import NDArray
 
+from ..contract import present
 from ..raster.crs import way_between
 from .shapes import POLYGONS, Shapes, simple_parts, valid
 
@@ -132,8 +133,7 @@ def _step_by_step(
     """A geometry whose corners came to opposite ends of the target, carried over in small steps."""
     sides = shapely.bounds(shape)
     dense = shapely.segmentize(shape, max(float((sides[2:] - sides[:2]).max()) / STEPS, 1e-12))
-    way = way_between(own, target)
-    assert way is not None
+    way = present(way_between(own, target), "the way between two CRS")
     if turn:
         return continued(_transformed(np.array([dense], object), way)[0], turn, _pole(target))
     base = target.geodetic_crs
@@ -141,8 +141,7 @@ def _step_by_step(
     if base is None or own.is_geographic or to_base is None:
         return _transformed(np.array([shape], object), way)[0]
     degrees = continued(_transformed(np.array([dense], object), to_base)[0], turn_of(base), _pole(base))
-    to_target = way_between(base, target)
-    assert to_target is not None
+    to_target = present(way_between(base, target), "the way between two CRS")
     return _transformed(cut_at_edge(np.array([degrees], object), base, target), to_target)[0]
 
 
