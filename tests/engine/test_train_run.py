@@ -407,7 +407,7 @@ def test_a_class_without_training_pixels_is_a_warning_in_result_and_model(tmp_pa
 def test_one_class_is_no_task(tmp_path):
     dataset = write_dataset(tmp_path / "data")
     known = read_json(Dataset, dataset)
-    write_json(dataset, dataclasses.replace(known, classes=CLASSES[1:]))
+    write_json(dataset, dataclasses.replace(known, classes=CLASSES[:1]))
     with pytest.raises(GeoSegError) as caught:
         fit.run(small_job(dataset), tmp_path, Recorder(tmp_path))
     assert caught.value.code == "one_class"

@@ -46,6 +46,8 @@ WORKERS = {
 
 EXIT_DONE, EXIT_FAILED = 0, 1
 NO_NAME = (errno.ENAMETOOLONG, errno.ELOOP)
+LONGEST_PATH = 1000
+"""Characters of a path that a message gives in full."""
 NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 """Errors of a place that takes no files; the last two where a file stands in the place of a folder."""
 
@@ -137,7 +139,7 @@ def translate(error: Exception, details: str) -> GeoSegError:
         name = error.filename if isinstance(error, OSError) else str(getattr(error, "object", ""))
         return GeoSegError(
             "file_missing",
-            f"The file {shown(name or text)} does not exist.",
+            f"The file {name if 0 < len(name) <= LONGEST_PATH else shown(name or text)} does not exist.",
             "Was it moved or deleted? Choose it again.",
         )
     if isinstance(error, MemoryError) or "DefaultCPUAllocator: can't allocate" in text:

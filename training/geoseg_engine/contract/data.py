@@ -225,6 +225,9 @@ class LabelClass:
 
     def __post_init__(self) -> None:
         make_plain(self, "name")
+        object.__setattr__(
+            self, "value", self.value.partition("\0")[0]
+        )  # where a field's text ends in every format
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ..contract import (
     JOB_FILE,
@@ -53,26 +54,22 @@ def with_places(recipe: Recipe, model: Path, fingerprint: str) -> Recipe:
 def dataset_folders(model: Path) -> Iterator[Path]:
     """Folders that the dataset of a model may lie in, by what stands beside it, likeliest first."""
     metrics = kept_json(model.parent / METRICS_FILE)
-    for key in ("provenance", "dataset", "folder"):
-        metrics = metrics.get(key) if isinstance(metrics, dict) else None
-    texts = [metrics] if isinstance(metrics, str) else []
+    texts = [_text_in(metrics, "provenance", "dataset", "folder")]
     for folder in (model.parent, *model.parent.parents[:1]):
-        text = _dataset_of(folder)
-        texts += [str(folder / text)] if text else []
-    for text in texts:
+        for record in (kept_json(folder / JOB_FILE), metrics):
+            text = _text_in(record, "job", "dataset") or _text_in(record, "job", "training", "dataset")
+            texts.append(str(folder / text) if text else "")
+    for text in filter(None, texts):
         if file_exists(text):
             path = Path(text)
             yield path.parent if path.suffix == ".json" else path
 
 
-def _dataset_of(folder: Path) -> str:
-    """The dataset that the job of a folder names, of whatever version it is; empty without one."""
-    found = kept_json(folder / JOB_FILE)
-    job = found.get("job") if isinstance(found, dict) else None
-    for part in (job, job.get("training") if isinstance(job, dict) else None):
-        if isinstance(part, dict) and isinstance(part.get("dataset"), str):
-            return str(part["dataset"])
-    return ""
+def _text_in(record: Any, *keys: str) -> str:
+    """The text under a key in a key; empty where a record, of whatever version it is, has none."""
+    for key in keys:
+        record = record.get(key) if isinstance(record, dict) else None
+    return record if isinstance(record, str) else ""
 
 
 def _named(source: Source) -> Source:
