@@ -3,8 +3,8 @@
 Run with the engine's Python: `python scripts/bench/train_forest_search.py [--cases DATA] [--before DIR] [--small]`.
 scikit-learn is given the pixels and their features ready made and grows as many trees with the same settings; ours
 reads them, searches, grows, calibrates, scores, measures what the bands are worth, and writes and checks its model.
-With `--cases`, the folder of the cases of scripts/comparison_cases.py, their scores on test ground are listed; with
-`--before`, another checkout, its forest is timed and scored beside ours, on the same datasets with the same seeds.
+With `--cases`, the folder of the cases of scripts/studies/comparison_cases.py, their scores on test ground are listed;
+with `--before`, another checkout, its forest is timed and scored beside ours, on the same datasets with the same seeds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from measuring import ENGINE_ENV, ROOT, Row, compared, engine_command, timed
 
-sys.path[:0] = [str(ROOT / "training"), str(ROOT / "scripts")]
+sys.path[:0] = [str(ROOT / "training"), str(ROOT / "scripts" / "studies")]
 
 from train_forest import make  # noqa: E402
 
