@@ -1,6 +1,7 @@
 """Everything that is kept as JSON, damaged: a value comes out, or an error of one sentence."""
 
 import json
+import sys
 import tracemalloc
 
 import numpy as np
@@ -260,3 +261,10 @@ def test_a_raster_of_ours_names_bytes_only(tmp_path):
         pytest.raises(GeoSegError, match="names a class 1099511627776"),
     ):
         read_classes(dataset)
+
+
+def test_the_greatest_number_of_a_float_is_one():
+    for value in (-sys.float_info.max, sys.float_info.max, int(sys.float_info.max)):
+        assert decode(Source, {"key": "a", "path": "p", "nodata": value}).nodata == value
+    with pytest.raises(GeoSegError):
+        decode(Source, {"key": "a", "path": "p", "nodata": 10**309})
