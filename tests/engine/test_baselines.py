@@ -401,7 +401,7 @@ def test_more_work_is_expected_to_take_longer():
 
     def seconds(train=20_000, validation=10_000, bands=7, features=7, **changes):
         job = ForestJob("", **changes)
-        settings = forest.first_settings(job, features)
+        settings = forest.first_settings(job, features, train, 2)
         return expected.seconds(job, settings, known, train, validation, (bands, features))
 
     usual = seconds()
@@ -434,7 +434,7 @@ def samples(count=200, validation=100):
 
 def searched(tmp_path, job, given=None):
     given = given or samples()
-    start = forest.first_settings(job, BANDS)
+    start = forest.first_settings(job, BANDS, len(given.train), 2)
     return forest.search(job, given, CLASSES, start, channel(tmp_path))
 
 
@@ -442,7 +442,7 @@ def test_losers_are_dropped_after_a_few_trees_and_the_winner_keeps_its_own(monke
     counted = Counted(monkeypatch, lambda settings: 0.5 + settings.leaf / 100 + settings.features / 1000)
     best = searched(tmp_path, ForestJob(""))
     few, more = forest.ROUNDS
-    start = forest.first_settings(ForestJob(""), BANDS)
+    start = forest.first_settings(ForestJob(""), BANDS, 200, 2)
     entrants = len(forest.candidates(ForestJob(""), start, BANDS))
     assert [one.trees for one in counted.grown] == [few] * entrants + [more] * -(-entrants // forest.KEPT)
     assert best.settings.leaf == max(forest.LEAVES) and best.forest.trees == more
@@ -515,6 +515,20 @@ def test_trees_that_were_grown_for_the_search_are_those_of_the_forest():
     made = [forest.probabilities(one, values, 3) for one in (grown, whole)]
     np.testing.assert_array_equal(*made)
     np.testing.assert_allclose(made[0], whole.predict_proba(values), atol=1e-12)
+
+
+@pytest.mark.parametrize(("classes", "each"), [(2, 1), (2, 10), (20, 5), (20, 10)])
+def test_a_forest_of_few_pixels_tells_classes_apart(classes, each):
+    truth = np.repeat(np.arange(classes, dtype=np.uint8), each)
+    values = (10 * truth[:, None] + np.zeros(BANDS)).astype(np.float32)
+    settings = forest.first_settings(ForestJob("", trees=40), BANDS, len(truth), classes)
+    grown = forest.grow(settings, values, truth, 0)
+    assert (forest.probabilities(grown, values, classes).argmax(1) == truth).all()
+
+
+def test_leaves_are_smaller_only_where_pixels_are_few():
+    leaves = [forest.first_settings(ForestJob(""), BANDS, pixels, 2).leaf for pixels in (2, 30, 100, 200_000)]
+    assert leaves == [1, 3, forest.FIRST_LEAF, forest.FIRST_LEAF]
 
 
 def test_a_tree_draws_so_many_pixels_at_most(monkeypatch):

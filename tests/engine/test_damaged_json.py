@@ -1,8 +1,10 @@
 """Everything that is kept as JSON, damaged: a value comes out, or an error of one sentence."""
 
 import json
+import sys
 import tracemalloc
 
+import numpy as np
 import pytest
 from damage import damaged_bytes, damaged_json, survives
 from prediction_scenes import grid_of, scene, write_raster
@@ -16,9 +18,11 @@ from geoseg_engine.contract import (
     LabelClass,
     Recipe,
     Source,
+    decode,
     encode,
     job_to_json,
     kept_json,
+    known_fields,
     load_json,
     parse_event,
     parse_json,
@@ -33,6 +37,7 @@ from geoseg_engine.judgement.surety import confidence_file
 from geoseg_engine.prediction.parts import DONE_FILE, kept_result
 from geoseg_engine.prediction.plan import PLAN_FILE, Plan, read_plan
 from geoseg_engine.raster.writer import CLASSES_TAG, read_classes
+from geoseg_engine.scores.intervals import intervals
 from geoseg_engine.stacking.recipes import read_recipe
 
 TIMES = 120
@@ -216,3 +221,50 @@ def test_a_recipe_that_cannot_be_read_by_is_refused_when_it_is_read(change, said
     with pytest.raises(GeoSegError) as caught:
         read_recipe(tmp_path / "a.recipe.json")
     assert said in caught.value.message
+
+
+def test_what_evaluations_and_comparisons_write_is_known_whole():
+    interval = [0.5, 0.7]
+    evaluation = {
+        "miou": 0.6,
+        "intervals": {"miou": interval, "foreground_iou": None, "per_class": [interval, None], "blocks": 9}
+        | {"block_px": 64},
+        "warnings": [{"code": "small_map", "message": "Few pixels."}],
+    }
+    comparison = {"rows": [{"rank": 1, "model": "forest", "warnings": ["Trained on the same ground."]}]}
+    assert known_fields(evaluation) == evaluation
+    assert known_fields(comparison) == comparison
+    assert known_fields({"intervals": {"miou": 5}, "warnings": ["text"], "rows": [{"warnings": [1]}]}) == {
+        "rows": [{}]
+    }
+
+
+def test_intervals_of_any_number_of_blocks_are_known():
+    for blocks in (1, 2, 9):
+        found = intervals(np.full((blocks, 2, 2), 3), CLASSES, 64)
+        assert known_fields({"intervals": found}) == {"intervals": found}
+
+
+def test_classes_of_foreign_rasters_have_any_whole_number():
+    for number in (-5, 1000, 2**40):
+        assert decode(LabelClass, encode(LabelClass(number, "n"))).id == number
+
+
+def test_a_raster_of_ours_names_bytes_only(tmp_path):
+    import rasterio
+
+    path = write_raster(tmp_path / "a.tif", scene(8, 8), grid_of(8, 8))
+    with rasterio.open(path, "r+") as dataset:
+        dataset.update_tags(**{CLASSES_TAG: json.dumps([encode(LabelClass(1 << 40, "n"))])})
+    with (
+        rasterio.open(path) as dataset,
+        pytest.raises(GeoSegError, match="names a class 1099511627776"),
+    ):
+        read_classes(dataset)
+
+
+def test_the_greatest_number_of_a_float_is_one():
+    for value in (-sys.float_info.max, sys.float_info.max, int(sys.float_info.max)):
+        assert decode(Source, {"key": "a", "path": "p", "nodata": value}).nodata == value
+    with pytest.raises(GeoSegError):
+        decode(Source, {"key": "a", "path": "p", "nodata": 10**309})

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import onnx
 import pytest
@@ -89,6 +90,25 @@ def test_a_model_in_its_runs_folder_finds_its_files(home, network, forest, tmp_p
         assert trained_on(model)[1] == home / "data"
         found = predict.run(PredictJob(str(run / "model.onnx"), dry_run=True), tmp_path, Recorder(tmp_path))
         assert not [problem for problem in found["problems"] if problem.severity == "error"]
+
+
+@pytest.mark.parametrize(
+    ("below", "job"), [("together/x", {"dataset": "data"}), (".", {"training": {"dataset": "data"}})]
+)
+def test_means_of_networks_find_their_files_by_the_job_that_made_them(below, job, home, network, tmp_path):
+    """Their fingerprint is that of no dataset; so is that of a dataset which was labelled anew."""
+    shutil.copytree(home / "data", tmp_path / "data")
+    dataset = read_json(Dataset, tmp_path / "data" / "dataset.json")
+    write_json(tmp_path / "data" / "dataset.json", replace(dataset, fingerprint="another"))
+    write_json(tmp_path / "job.json", {"protocol": "1.0", "kind": "any", "job": job})
+    (tmp_path / below).mkdir(parents=True, exist_ok=True)
+    model = shutil.copy(network / "model.onnx", tmp_path / below / "model.onnx")
+    assert read_model(model).recipe.sources[0].path == str(home / "data" / "image.tif")
+    grid = replace(dataset.recipe.grid, width=dataset.recipe.grid.width - 1)
+    write_json(
+        tmp_path / "data" / "dataset.json", replace(dataset, recipe=replace(dataset.recipe, grid=grid))
+    )
+    assert read_model(model).recipe.sources[0].path == "image.tif", "files of another ground"
 
 
 def test_a_model_elsewhere_asks_for_its_layers_and_knows_them_by_name(home, network, tmp_path):

@@ -118,6 +118,13 @@ def _is_no_name(error: Exception) -> bool:
     return isinstance(error, OSError) and error.errno in NO_NAME
 
 
+def _name_in(error: Exception) -> str:
+    """The file that an error is about, shortened if nobody would read it whole; empty where it names none."""
+    found = error.filename if isinstance(error, OSError) else getattr(error, "object", None)
+    name = "" if found is None else str(found)
+    return name if len(name) <= LONGEST_PATH else shown(name)
+
+
 def translate(error: Exception, details: str) -> GeoSegError:
     """The expected failures of the machine as errors with codes of their own; the rest as `internal`."""
     text = next(iter(str(error).splitlines()), "")
@@ -136,11 +143,12 @@ def translate(error: Exception, details: str) -> GeoSegError:
             details,
         )
     if isinstance(error, FileNotFoundError | UnicodeEncodeError) or _is_no_name(error):
-        name = error.filename if isinstance(error, OSError) else str(getattr(error, "object", ""))
         return GeoSegError(
             "file_missing",
-            f"The file {name if 0 < len(name) <= LONGEST_PATH else shown(name or text)} does not exist.",
-            "Was it moved or deleted? Choose it again.",
+            f"The file {_name_in(error) or text} does not exist{', and none can have that name' * _is_no_name(error)}.",
+            "Choose a shorter name, and a folder that is no link to itself."
+            if _is_no_name(error)
+            else "Was it moved or deleted? Choose it again.",
         )
     if isinstance(error, MemoryError) or "DefaultCPUAllocator: can't allocate" in text:
         return GeoSegError(

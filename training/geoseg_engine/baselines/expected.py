@@ -103,7 +103,7 @@ def sentence(
         train, validation: pixels that there will be.
     """
     pixels, truth = like
-    settings = trees.first_settings(job, pixels.shape[1])
+    settings = trees.first_settings(job, pixels.shape[1], train, len(np.unique(truth)))
     size = (bands, pixels.shape[1])
     found = seconds(job, settings, pace(settings, pixels, truth), train, validation, size)
     searched = "the search, " if job.search and validation else ""

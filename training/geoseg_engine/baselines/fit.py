@@ -265,7 +265,8 @@ def _fit_forest(
         channel.log(text)
     job = searching(job, validation)
     channel.log(expected.sentence(job, len(dataset.recipe.bands), like, *sizes)[1])
-    settings, begun = trees.first_settings(job, samples.train.shape[1]), None
+    classes = len(np.unique(samples.train_truth))
+    settings, begun = trees.first_settings(job, samples.train.shape[1], len(samples.train), classes), None
     if job.search:
         best = trees.search(job, samples, dataset.classes, settings, channel, validation.weighted)
         settings, begun = best.settings, best.forest

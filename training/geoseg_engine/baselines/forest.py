@@ -33,6 +33,8 @@ GAIN = 0.02
 nothing about other ground (see docs/training.md)."""
 ASKED_PX = 16_384
 LEAVES, FIRST_LEAF = (30, 10, 3, 1), 10
+LEAVES_OF_CLASS = 5
+"""Leaves that the pixels of a class fill, by the mean of the classes: with fewer a tree could not tell them apart."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +59,18 @@ class Settings:
         return f"{depth}, {self.features} features at a split, leaves of {self.leaf} pixels or more"
 
 
-def first_settings(job: ForestJob, features: int) -> Settings:
-    """What the job says, and what does without a search for what it leaves open."""
+def first_settings(job: ForestJob, features: int, pixels: int, classes: int) -> Settings:
+    """What the job says, and what does without a search for what it leaves open.
+
+    Args:
+        job: what is asked for.
+        features: of a pixel.
+        pixels: for training.
+        classes: that these pixels have.
+    """
     wanted = min(job.features, features) or max(int(features**0.5), 1)
-    return Settings(job.trees or TREES, job.depth, wanted, FIRST_LEAF)
+    leaf = min(max(pixels // (LEAVES_OF_CLASS * classes), 1), FIRST_LEAF)
+    return Settings(job.trees or TREES, job.depth, wanted, leaf)
 
 
 @dataclass

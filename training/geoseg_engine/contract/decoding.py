@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import types
 import typing
 from typing import Any, TypeVar
@@ -13,8 +14,9 @@ from .limits import LIMITS
 T = TypeVar("T")
 PLAIN = {str: "a text", bool: "true or false", int: "a whole number", float: "a number", dict: "an object"}
 PLAIN_TYPES: dict[Any, Any] = {str: str, bool: bool, int: int, float: (int, float), dict: dict}
-MOST_NUMBER = 1.7e308
-"""Every number of a file is below it: no infinity, and no whole number that is none as a float."""
+MOST_NUMBER = sys.float_info.max
+"""No number of a file is beyond it: no infinity, and no whole number that is none as a float. It is itself one: the
+value of ArcGIS for pixels without any."""
 
 
 def decode(cls: type[T], data: Any) -> T:
@@ -112,14 +114,14 @@ def _decode_items(items: tuple[Any, ...], value: Any, name: str) -> tuple[Any, .
 
 
 def _decode_plain(hint: Any, value: Any, name: str) -> Any:
-    if hint is float and isinstance(value, int) and not isinstance(value, bool) and abs(value) < MOST_NUMBER:
+    if hint is float and isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MOST_NUMBER:
         return float(value)
     if hint is int and isinstance(value, float) and value.is_integer():
         value = int(value)
     if hint not in PLAIN:
         return value
     fits = isinstance(value, hint) and not (hint is int and isinstance(value, bool))
-    if not fits or (hint in (int, float) and not abs(value) < MOST_NUMBER):
+    if not fits or (hint in (int, float) and not abs(value) <= MOST_NUMBER):
         raise _misfit(name, value, PLAIN[hint], example(hint))
     return value
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 MOST_SIDE_PX = (1 << 31) - 1
 """Of a raster: what GDAL counts with."""
 MOST_BANDS, MOST_CLASSES = 4096, 255
-"""Of a model; class ids are bytes, and 255 is no class."""
+"""Of a model; its class ids are bytes, and 255 is no class. Those of a class raster are whatever values it has."""
 MOST_WIDTH, MOST_LEVELS = 1024, 6
 """Of a network: channels of its first level, and downsamplings."""
 MOST_WINDOW_PX = 1 << 16
@@ -30,7 +30,7 @@ LIMITS: dict[str, dict[str, tuple[float, float]]] = {
     "Grid": {"width": (1.0, float(MOST_SIDE_PX)), "height": (1.0, float(MOST_SIDE_PX))},
     "Band": {"index": (-(2.0**31), 2.0**31)},
     "Series": {"months": (1.0, 12.0)},
-    "LabelClass": {"id": (0.0, float(MOST_CLASSES))},
+    "LabelClass": {"id": (-(2.0**63), 2.0**64 - 1)},
     "Labels": {"border_px": (-_WINDOW[1], _WINDOW[1]), "min_area_px": (-_COUNT[1], _COUNT[1])},
     "Dataset": {
         "tile_px": (1.0, float(MOST_WINDOW_PX)),

@@ -5,7 +5,7 @@ Results are open: every job adds fields of its own, and readers take what they k
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 
@@ -26,8 +26,15 @@ def _are_rows(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(row, dict) for row in value)
 
 
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
 def _are_intervals(value: Any) -> bool:
-    return value is None or (isinstance(value, dict) and all(_is_pair(pair) for pair in value.values()))
+    return value is None or (
+        isinstance(value, dict)
+        and all(is_number(item) if key in OF_INTERVALS else _is_pair(item) for key, item in value.items())
+    )
 
 
 def _is_pair(value: Any) -> bool:
@@ -38,6 +45,9 @@ def _is_pair(value: Any) -> bool:
         return all(_is_pair(pair) for pair in value)
     return value is None or (isinstance(value, list) and len(value) == 2 and all(map(is_number, value)))
 
+
+OF_INTERVALS = ("blocks", "block_px")
+"""Numbers that stand beside intervals and say what they come from."""
 
 FIELDS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(
@@ -50,13 +60,23 @@ FIELDS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("architecture", "plan"), _is_object),
 }
 """Fields that mean the same in every result."""
+FIELDS_OF_ROWS: dict[str, Callable[[Any], bool]] = {**FIELDS, "warnings": _are_texts}
+"""Those of a row in a result, which has its warnings in words."""
 
 
-def known_fields(result: dict[str, Any]) -> dict[str, Any]:
-    """The result, and rows in it, without the fields of FIELDS whose value is of another type than they have."""
+def known_fields(
+    result: dict[str, Any], fields: Mapping[str, Callable[[Any], bool]] = FIELDS
+) -> dict[str, Any]:
+    """The result, and rows in it, without the fields whose value is of another type than they have.
+
+    Args:
+        result: an object of a file or of an event.
+        fields: name to what its value must be.
+    """
     found = {}
     for key, value in result.items():
-        if key in FIELDS and not FIELDS[key](value):
+        if key in fields and not fields[key](value):
             continue
-        found[key] = [known_fields(row) for row in value] if value and _are_rows(value) else value
+        rows = bool(value) and _are_rows(value)
+        found[key] = [known_fields(row, FIELDS_OF_ROWS) for row in value] if rows else value
     return found

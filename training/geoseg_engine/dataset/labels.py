@@ -28,6 +28,7 @@ from ..contract import (
     RasterizeJob,
     encode,
     read_json,
+    refuse_disordered,
     write_json,
 )
 from ..raster.grid import Window, window_px, windows
@@ -159,7 +160,7 @@ def read_facts(labels: Path) -> LabelFacts:
     """Read the facts of a label raster.
 
     Raises:
-        GeoSegError: `file_missing`, `not_our_labels`.
+        GeoSegError: `file_missing`, `not_our_labels`, `bad_classes`; as `read_json`.
     """
     if not labels.exists():
         raise GeoSegError(
@@ -178,4 +179,6 @@ def read_facts(labels: Path) -> LabelFacts:
             f"{labels.name} has no {path.name} beside it, so its classes are unknown.",
             "Make the label raster with GeoSeg (Rasterize labels).",
         )
-    return read_json(LabelFacts, path)
+    facts = read_json(LabelFacts, path)
+    refuse_disordered(facts.classes, path.name)
+    return facts

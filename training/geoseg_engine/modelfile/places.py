@@ -24,6 +24,8 @@ from ..contract import (
 )
 
 METRICS_FILE, DATASET_FILE = "metrics.json", "dataset.json"
+ABOVE = 2
+"""Folders above a model's that may hold the job which made it: the means of a comparison lie two below."""
 
 
 def without_places(recipe: Recipe) -> Recipe:
@@ -31,12 +33,13 @@ def without_places(recipe: Recipe) -> Recipe:
     return replace(recipe, sources=tuple(_named(source) for source in recipe.sources))
 
 
-def with_places(recipe: Recipe, model: Path, fingerprint: str) -> Recipe:
+def with_places(recipe: Recipe, model: Path) -> Recipe:
     """The recipe with the paths of its files, where the dataset of the run that a model lies in is at hand.
+
+    Folds of a dataset, and what was labelled anew, have its files too: they are known by their names and by the grid.
 
     Args:
         recipe: that the model file at `model` carries.
-        fingerprint: of the dataset that it was trained on.
     """
     if all(source.path != file_name(source.path) for source in recipe.sources if source.path):
         return recipe  # of an older version, which carried the paths
@@ -45,7 +48,7 @@ def with_places(recipe: Recipe, model: Path, fingerprint: str) -> Recipe:
             dataset = read_json(Dataset, folder / DATASET_FILE)
         except (OSError, GeoSegError):
             continue
-        if dataset.fingerprint == fingerprint:
+        if dataset.recipe.grid == recipe.grid:
             homes = {source.key: source for source in dataset.recipe.sources}
             return replace(recipe, sources=tuple(_placed(source, homes, folder) for source in recipe.sources))
     return recipe
@@ -55,7 +58,7 @@ def dataset_folders(model: Path) -> Iterator[Path]:
     """Folders that the dataset of a model may lie in, by what stands beside it, likeliest first."""
     metrics = kept_json(model.parent / METRICS_FILE)
     texts = [_text_in(metrics, "provenance", "dataset", "folder")]
-    for folder in (model.parent, *model.parent.parents[:1]):
+    for folder in (model.parent, *model.parent.parents[:ABOVE]):
         for record in (kept_json(folder / JOB_FILE), metrics):
             text = _text_in(record, "job", "dataset") or _text_in(record, "job", "training", "dataset")
             texts.append(str(folder / text) if text else "")

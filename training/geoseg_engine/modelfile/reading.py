@@ -106,7 +106,7 @@ def read_model(
         said = _described({key.removeprefix(OWN): text for key, text in found.items() if key.startswith(OWN)})
     except GeoSegError as error:
         raise not_our_model(path, f"GeoSeg's metadata are damaged ({error.message.rstrip('.')})") from error
-    said = replace(said, recipe=with_places(said.recipe, path, said.fingerprint))
+    said = replace(said, recipe=with_places(said.recipe, path))
     return ModelFile(path=path, **{item.name: getattr(said, item.name) for item in fields(said)})
 
 

@@ -173,12 +173,23 @@ def write_class_sidecar(path: Path, classes: Sequence[LabelClass]) -> None:
 
 
 def read_classes(dataset: Any) -> tuple[LabelClass, ...]:
-    """The classes that a raster of ours carries; empty for a foreign one."""
+    """The classes that a raster of ours carries; empty for a foreign one.
+
+    Raises:
+        GeoSegError: `bad_json`, `out_of_range` where they are damaged.
+    """
     text = dataset.tags().get(CLASSES_TAG, "")
     if not text:
         return ()
-    found = parse_json(text, CLASSES_TAG)
-    return decode_all(LabelClass, found, CLASSES_TAG)
+    found = decode_all(LabelClass, parse_json(text, CLASSES_TAG), CLASSES_TAG)
+    beyond = [item.id for item in found if not 0 <= item.id <= IGNORE]
+    if beyond:
+        raise GeoSegError(
+            "out_of_range",
+            f"{Path(dataset.name).name} names a class {beyond[0]}, which is no byte.",
+            "Make the raster again.",
+        )
+    return found
 
 
 def _rgb(color: str) -> tuple[int, int, int]:
