@@ -94,7 +94,7 @@ def prepare(
         found.validation_px,
     )
     plan = group.agree(fit_to_time(plan, job, trial.precision.seconds_per_step, validation_s))
-    if job.find_rate and not job.learning_rate:
+    if job.lr_range_test and not job.learning_rate:
         plan = group.agree(with_found_rate(plan, job, network, loss, trial.precision, feed, channel))
     trainer = make_trainer(monitoring(job, scene), plan, network, loss, trial.precision, group)
     minutes = (plan.total_steps * trial.precision.seconds_per_step + plan.epochs * validation_s) / 60
