@@ -16,7 +16,7 @@ from geoseg_engine.contract import Area, Band, GeoSegError, Grid, GridRequest, R
 from geoseg_engine.raster import unpacked
 from geoseg_engine.raster.dates import iso
 from geoseg_engine.raster.grid import Window, grid_bounds, whole, windows
-from geoseg_engine.raster.slices import file_date
+from geoseg_engine.raster.series_files import file_date
 from geoseg_engine.stacking.gridplan import plan_recipe
 from geoseg_engine.stacking.reader import StackReader
 from geoseg_engine.stacking.stackplan import plan_stack

@@ -6,8 +6,7 @@ from data_scenes import one_band_each, sources_of, utm_grid, write_raster
 from scipy import ndimage
 
 from geoseg_engine.contract import Recipe
-from geoseg_engine.dataset.blocksize import Scale, block_reason, object_breadth, wanted_block
-from geoseg_engine.dataset.variogram import (
+from geoseg_engine.dataset.split.block_size import (
     _spherical,
     empirical,
     first_component,
@@ -15,6 +14,7 @@ from geoseg_engine.dataset.variogram import (
     places,
     stack_variogram,
 )
+from geoseg_engine.dataset.split.blocksize import Scale, block_reason, object_breadth, wanted_block
 from geoseg_engine.stacking.reader import StackReader
 
 

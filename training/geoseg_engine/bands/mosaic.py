@@ -15,10 +15,10 @@ import numpy as np
 from ..contract import Band, GeoSegError, Grid, Source, present
 from ..raster.crs import same_crs, way_between
 from ..raster.grid import Window, affine_of
+from ..raster.pixel_values import exact_dtype
 from ..raster.resample import ALIGNED_PX
 from ..raster.sources import BandSet, open_source, parse_crs, source_grid, title
 from ..raster.units import HEIGHTS, StatedUnit, conversion, stated_unit
-from ..raster.values import exact_dtype
 from .rasterbands import RasterBands, multiplied
 
 OPEN_FILES = 64

@@ -11,10 +11,10 @@ import numpy as np
 
 from ..contract import Band, Grid, Source
 from ..raster.grid import Window
+from ..raster.pixel_values import exact_dtype, raster_values
 from ..raster.resample import Mapping, mapping, placed, resampled
 from ..raster.sources import source_grid
 from ..raster.units import HEIGHTS, conversion
-from ..raster.values import exact_dtype, raster_values
 from . import neighbourhood
 
 SOURCE_LIMIT_PX = 1 << 24

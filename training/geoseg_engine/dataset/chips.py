@@ -19,7 +19,7 @@ from ..outputs import require_room, write_error
 from ..raster.grid import Window, affine_of
 from ..stacking.reader import StackReader
 from ..vector.files import gdal_name
-from .arcgischips import ArcgisFacts
+from .arcgis_chips import ArcgisFacts
 from .datasets import open_dataset_stack, read_dataset
 from .wholefolder import whole_folder
 

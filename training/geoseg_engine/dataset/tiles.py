@@ -32,10 +32,12 @@ from ..raster.writer import PACKED_SHARE, RasterWriter
 from ..stacking.reader import StackReader, open_stack
 from ..stacking.recipes import SUFFIX
 from ..vector.geopackage import write_layer
-from .blocks import SplitPlan, counts_of, plan_blocks
-from .blocksize import Scale, measure_scale
 from .datasets import FILE, fingerprint, relative_to, save_dataset
-from .folds import (
+from .labels.rasterize import LabelFacts, read_facts
+from .split.blocks import SplitPlan, counts_of, plan_blocks
+from .split.blocksize import Scale, measure_scale
+from .split.distance import distance_m, distance_problems, distance_sentence, least_distance
+from .split.folds import (
     FEWEST_FOLDS,
     empty_folds,
     fold_numbers,
@@ -45,11 +47,9 @@ from .folds import (
     refuse_other_files,
     too_few_folds,
 )
-from .labels import LabelFacts, read_facts
-from .leakage import distance_m, distance_problems, distance_sentence, least_distance
-from .split import NONE, Blocks, Regions, Splitter
-from .splitplan import REACH_PX, buffer_problems, plan_split
-from .tileindex import TileCounter, thinned
+from .split.splitplan import REACH_PX, buffer_problems, plan_split
+from .split.splitters import NONE, Blocks, Regions, Splitter
+from .tile_index import TileCounter, thinned
 from .wholefolder import whole_folder
 
 SPLIT_FILE, TILES_FILE, FOLDS = "split.tif", "tiles.gpkg", "folds"

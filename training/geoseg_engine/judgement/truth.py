@@ -23,10 +23,10 @@ from ..contract import (
     Source,
     present,
 )
-from ..dataset.burning import Burner
 from ..dataset.covering import covering
-from ..dataset.labelcheck import COVERED_SHARE, overlaps, rare_classes
-from ..dataset.labels import fill_id
+from ..dataset.labels.burning import Burner
+from ..dataset.labels.problems import COVERED_SHARE, overlaps, rare_classes
+from ..dataset.labels.rasterize import fill_id
 from ..raster.grid import Bounds, Window, grid_bounds, pixel_size, subgrid
 from ..raster.sources import crs_title, open_source, parse_crs, source_grid, unit_title
 from ..raster.writer import read_classes

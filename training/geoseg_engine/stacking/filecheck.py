@@ -17,11 +17,11 @@ from ..contract import EXPRESSION, SPECKLE_FILTERS, Band, GeoSegError, Problem, 
 from ..raster.crs import unit_m
 from ..raster.grid import Window, windows_on_lattice
 from ..raster.netcdf import crs_of, numbers_in
-from ..raster.novalue import no_values
+from ..raster.nodata import no_values
+from ..raster.pixel_values import exact_dtype, raster_values
 from ..raster.series import OpenSeries, open_series
-from ..raster.slices import NUMBERED, netcdf_dates
+from ..raster.series_files import NUMBERED, netcdf_dates
 from ..raster.sources import band_title, open_source, parse_crs, source_grid, title, value_bands
-from ..raster.values import exact_dtype, raster_values
 
 LOOKED_AT, STRIP_VALUES = 1 << 20, 1 << 16
 """Values of a source that are looked at for undeclared gaps; those that are read at once."""

@@ -16,7 +16,7 @@ from ..channel import Channel
 from ..contract import GeoSegError, InspectJob
 from ..raster.dates import Dated, iso
 from ..raster.netcdf import crs_of
-from ..raster.slices import band_dates, file_date, netcdf_dates
+from ..raster.series_files import band_dates, file_date, netcdf_dates
 from ..raster.sources import crs_text, descriptions, is_plain_file, parse_crs, value_bands
 from ..vector.files import VectorLayer, all_layers, layer_crs
 from ..vector.legend import Valued

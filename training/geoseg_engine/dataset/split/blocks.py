@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import rasterio
 
-from ..contract import IGNORE, SPLITS, GeoSegError, Grid, Problem, TileJob
-from ..raster.grid import Window, windows
+from ...contract import IGNORE, SPLITS, GeoSegError, Grid, Problem, TileJob
+from ...raster.grid import Window, windows
 from .blocksize import Scale, block_reason, wanted_block
-from .cellcounts import CellCounts
-from .split import NONE, Blocks, Splitter, assign
+from .cell_counts import CellCounts
+from .splitters import NONE, Blocks, Splitter, assign
 
 LARGEST_BUFFER_PX = 96
 ENOUGH_BLOCKS = 20

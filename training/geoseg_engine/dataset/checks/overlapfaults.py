@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import shapely
 
-from ..contract import Grid, counted
-from ..raster.grid import pixel_size
+from ...contract import Grid, counted
+from ...raster.grid import pixel_size
 from .findings import DrawnLayer, Finding
 
 MOST_PAIRS = 20_000

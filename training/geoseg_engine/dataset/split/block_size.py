@@ -9,9 +9,9 @@ import numpy as np
 from scipy.optimize import nnls
 from scipy.spatial.distance import pdist
 
-from ..contract import Grid
-from ..raster.grid import Window
-from ..stacking.reader import StackReader
+from ...contract import Grid
+from ...raster.grid import Window
+from ...stacking.reader import StackReader
 
 PLACES, PLACE_PX, POINTS = 48, 32, 40
 """Windows that are read, their side, and pixels drawn of each."""

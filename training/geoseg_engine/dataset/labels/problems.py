@@ -8,10 +8,10 @@ from typing import Protocol
 import numpy as np
 import shapely
 
-from ..contract import Area, GeoSegError, Grid, Labels, Problem, counted
-from ..raster.grid import pixel_size
-from ..vector.area import hull_of, parts_on_grid
-from ..vector.polygons import LabelPolygons, label_title
+from ...contract import Area, GeoSegError, Grid, Labels, Problem, counted
+from ...raster.grid import pixel_size
+from ...vector.area import hull_of, parts_on_grid
+from ...vector.polygons import LabelPolygons, label_title
 
 COVERED_SHARE = 0.7
 """Share of the ground that the convex hull of the polygons covers where labels can be taken as complete."""

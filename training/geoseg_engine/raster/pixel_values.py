@@ -10,7 +10,7 @@ from rasterio.errors import RasterioError
 
 from ..contract import GeoSegError, Source
 from .grid import Window
-from .novalue import invalid_pixels
+from .nodata import invalid_pixels
 from .sources import title
 
 EXACT_BELOW = 2**53

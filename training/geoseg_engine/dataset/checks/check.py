@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..channel import Channel
-from ..contract import (
+from ...channel import Channel
+from ...contract import (
     Band,
     CheckJob,
     GeoSegError,
@@ -24,20 +24,20 @@ from ..contract import (
     present,
     write_json,
 )
-from ..outputs import prepare_folder
-from ..raster.grid import windows
-from ..raster.sources import all_bands
-from ..stacking.gridplan import as_problem, ground_pixels
-from ..stacking.reader import StackReader
-from ..stacking.stackplan import plan_stack, touching
-from ..vector.area import area_geometry
-from ..vector.polygons import LabelPolygons, label_title, read_labels
+from ...outputs import prepare_folder
+from ...raster.grid import windows
+from ...raster.sources import all_bands
+from ...stacking.gridplan import as_problem, ground_pixels
+from ...stacking.reader import StackReader
+from ...stacking.stackplan import plan_stack, touching
+from ...vector.area import area_geometry
+from ...vector.polygons import LabelPolygons, label_title, read_labels
+from ..labels.problems import hull_only, label_problems
+from ..labels.rasterize import BURN_PX, Burner, Tally, fill_id
+from ..tiles import small_raster
 from .findings import Finding, layer_faults, problems_of, rare_classes, read_drawn, write_findings
-from .labelcheck import hull_only, label_problems
-from .labels import BURN_PX, Burner, Tally, fill_id
 from .overlapfaults import overlap_faults
 from .shift import estimate_shift, shift_finding
-from .tiles import small_raster
 
 BLOCKING = ("class_without_pixels", "one_class")
 """Warnings of `rasterize` that make training pointless, so that here they are errors."""

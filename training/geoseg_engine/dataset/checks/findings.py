@@ -13,19 +13,19 @@ import numpy as np
 import pyproj
 import shapely
 
-from ..contract import Grid, LabelLayer, Labels, Problem, counted
-from ..outputs import whole_file
-from ..raster.grid import affine_of, pixel_size
-from ..raster.sources import parse_crs
-from ..stacking.stackplan import touching
-from ..vector.files import find_layer
-from ..vector.geopackage import write_layer
-from ..vector.legend import Valued, excluded_of
-from ..vector.placement import moved_to
-from ..vector.polygons import label_title
-from ..vector.reading import Column, read_table
-from ..vector.shapes import polygons_of, valid
-from .labelcheck import few_or_all
+from ...contract import Grid, LabelLayer, Labels, Problem, counted
+from ...outputs import whole_file
+from ...raster.grid import affine_of, pixel_size
+from ...raster.sources import parse_crs
+from ...stacking.stackplan import touching
+from ...vector.files import find_layer
+from ...vector.geopackage import write_layer
+from ...vector.legend import Valued, excluded_of
+from ...vector.placement import moved_to
+from ...vector.polygons import label_title
+from ...vector.reading import Column, read_table
+from ...vector.shapes import polygons_of, valid
+from ..labels.problems import few_or_all
 
 LAYER = "findings"
 FEWEST_POLYGONS = 3

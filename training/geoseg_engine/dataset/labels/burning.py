@@ -9,13 +9,13 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from ..contract import IGNORE, Grid, Labels, present
-from ..raster.grid import Window
-from ..vector.area import burned, window_box
-from ..vector.legend import EXCLUDED, UNKNOWN_CLASS
-from ..vector.polygons import LabelPolygons
-from ..vector.scanfill import ScanFill
-from .doubtful import along_borders, border_halo_px, small_pieces
+from ...contract import IGNORE, Grid, Labels, present
+from ...raster.grid import Window
+from ...vector.area import burned, window_box
+from ...vector.legend import EXCLUDED, UNKNOWN_CLASS
+from ...vector.polygons import LabelPolygons
+from ...vector.scanfill import ScanFill
+from .label_errors import along_borders, border_halo_px, small_pieces
 from .rasterground import RasterGround
 
 NOTHING = 254

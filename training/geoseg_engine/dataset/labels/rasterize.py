@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from ..channel import Channel
-from ..contract import (
+from ...channel import Channel
+from ...contract import (
     IGNORE,
     Area,
     GeoSegError,
@@ -31,16 +31,16 @@ from ..contract import (
     refuse_disordered,
     write_json,
 )
-from ..raster.grid import Window, window_px, windows
-from ..raster.stream import pump
-from ..raster.writer import RasterWriter
-from ..stacking.gridplan import ground_pixels
-from ..stacking.reader import StackReader, open_stack
-from ..stacking.stackplan import on_grid
-from ..vector.area import area_geometry, area_title
-from ..vector.polygons import LabelPolygons, read_labels
+from ...raster.grid import Window, window_px, windows
+from ...raster.stream import pump
+from ...raster.writer import RasterWriter
+from ...stacking.gridplan import ground_pixels
+from ...stacking.reader import StackReader, open_stack
+from ...stacking.stackplan import on_grid
+from ...vector.area import area_geometry, area_title
+from ...vector.polygons import LabelPolygons, read_labels
 from .burning import Burner, Claims, Tally
-from .labelcheck import hull_only, label_problems
+from .problems import hull_only, label_problems
 from .validity import always_valid
 
 BURN_PX = 1024

@@ -14,11 +14,11 @@ import numpy as np
 import shapely
 from scipy import ndimage
 
-from ..contract import Grid
-from ..raster.geodesy import pixel_size_m
-from ..raster.grid import affine_of, pixel_size
-from ..stacking.reader import StackReader
-from .covering import covering
+from ...contract import Grid
+from ...raster.geodesy import pixel_size_m
+from ...raster.grid import affine_of, pixel_size
+from ...stacking.reader import StackReader
+from ..covering import covering
 from .findings import DrawnLayer, Finding
 
 FARTHEST_PX = 8

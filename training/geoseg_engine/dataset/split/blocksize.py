@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import rasterio
 
-from ..contract import IGNORE, Grid
-from ..raster.geodesy import pixel_size_m
-from ..raster.grid import Window
-from ..stacking.reader import StackReader
-from .variogram import stack_variogram
+from ...contract import IGNORE, Grid
+from ...raster.geodesy import pixel_size_m
+from ...raster.grid import Window
+from ...stacking.reader import StackReader
+from .block_size import stack_variogram
 
 TILES_PER_BLOCK = 4
 OBJECTS_PER_BLOCK = 4

@@ -10,9 +10,9 @@ from geoseg_engine.bands.opening import open_bands, own_grid
 from geoseg_engine.contract import Band, Series, Source
 from geoseg_engine.maps.polygonize import codes_of
 from geoseg_engine.raster.grid import Window, whole
-from geoseg_engine.raster.novalue import no_values
+from geoseg_engine.raster.nodata import no_values
+from geoseg_engine.raster.pixel_values import raster_values
 from geoseg_engine.raster.sources import open_source
-from geoseg_engine.raster.values import raster_values
 
 SIDE = 32
 COUNT = np.arange(1, SIDE * SIDE + 1).reshape(SIDE, SIDE)

@@ -9,14 +9,14 @@ import numpy as np
 import rasterio
 import shapely
 
-from ..contract import SPLITS, Area, GeoSegError, Grid, Problem, TileJob
-from ..raster.grid import Window
-from ..vector.area import area_title, burned, extent_geometry, read_area, sentence_start
-from ..vector.legend import is_null, value_text
+from ...contract import SPLITS, Area, GeoSegError, Grid, Problem, TileJob
+from ...raster.grid import Window
+from ...vector.area import area_title, burned, extent_geometry, read_area, sentence_start
+from ...vector.legend import is_null, value_text
+from ..covering import covering
 from .blocks import STRIP_PX, SplitPlan, plan_blocks, split_counts, wanted_buffer
 from .blocksize import Scale
-from .covering import covering
-from .split import NONE, TEST, TRAIN, VALIDATION, Blocks, Regions, assign
+from .splitters import NONE, TEST, TRAIN, VALIDATION, Blocks, Regions, assign
 
 FEWEST_BOXES = 5
 """Train polygons from which on whole polygons, not blocks, are taken out for validation."""

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter1d, minimum_filter1d
 
-from ..contract import IGNORE, Grid
-from ..raster.components import label_components
-from ..raster.grid import Window
+from ...contract import IGNORE, Grid
+from ...raster.components import label_components
+from ...raster.grid import Window
 
 FIRST_HALO_PX = 64
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ..contract import GeoSegError, Grid, Problem, TileJob
-from ..vector.area import area_title, read_area
-from ..vector.legend import number_of
+from ...contract import GeoSegError, Grid, Problem, TileJob
+from ...vector.area import area_title, read_area
+from ...vector.legend import number_of
+from ..datasets import FILE
 from .blocks import SplitPlan, cell_counts, narrowed, wanted_buffer
-from .datasets import FILE
-from .regions import narrowed_regions, objects_only, with_labels
-from .split import NONE, TEST, TRAIN, VALIDATION, Blocks, Regions, assign
+from .plan import narrowed_regions, objects_only, with_labels
+from .splitters import NONE, TEST, TRAIN, VALIDATION, Blocks, Regions, assign
 
 FEWEST_FOLDS = 3
 """One to test, one to validate, one to train."""

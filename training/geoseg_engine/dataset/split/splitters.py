@@ -13,9 +13,9 @@ import numpy as np
 import shapely
 from scipy import ndimage
 
-from ..contract import IGNORE, SPLITS, Grid
-from ..raster.grid import Window, affine_of
-from ..vector.area import burned
+from ...contract import IGNORE, SPLITS, Grid
+from ...raster.grid import Window, affine_of
+from ...vector.area import burned
 
 NONE = IGNORE
 TRAIN, VALIDATION, TEST = range(len(SPLITS))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..raster.grid import Window
+from ...raster.grid import Window
 
 MOST_ROWS = 128
 """Rows added up at once: a column sum of so many ones fits a byte, and a byte is what adds up fastest."""

@@ -13,7 +13,7 @@ import shapely
 from ..contract import SPLITS, Grid
 from ..raster.grid import Window, affine_of
 from ..raster.stream import pump
-from .cellcounts import CellCounts
+from .split.cell_counts import CellCounts
 
 STRIP_PX = 1 << 25
 """Pixels of a label raster that are in memory at a time when it is read by strips."""

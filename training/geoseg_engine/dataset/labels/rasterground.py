@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..contract import IGNORE, Grid
-from ..raster.grid import Window
-from ..raster.interpolation import pixels_at
-from ..raster.resample import inside_source, mapping, needed, source_pixels
-from ..raster.sources import open_source, source_grid
-from ..vector.labelraster import RasterClasses, class_values
-from ..vector.legend import EXCLUDED, UNKNOWN_CLASS
+from ...contract import IGNORE, Grid
+from ...raster.grid import Window
+from ...raster.interpolation import pixels_at
+from ...raster.resample import inside_source, mapping, needed, source_pixels
+from ...raster.sources import open_source, source_grid
+from ...vector.labelraster import RasterClasses, class_values
+from ...vector.legend import EXCLUDED, UNKNOWN_CLASS
 
 SOURCE_LIMIT_PX = 1 << 24
 """Label pixels read at once; where a window needs more it is halved."""

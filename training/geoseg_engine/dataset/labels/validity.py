@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ..contract import Band, Grid, Source
-from ..raster.grid import whole
-from ..raster.novalue import no_values
-from ..raster.resample import mapping
-from ..raster.sources import open_source, source_grid
-from ..stacking.reader import StackReader
-from ..stacking.recipes import SUFFIX, recipe_path
+from ...contract import Band, Grid, Source
+from ...raster.grid import whole
+from ...raster.nodata import no_values
+from ...raster.resample import mapping
+from ...raster.sources import open_source, source_grid
+from ...stacking.reader import StackReader
+from ...stacking.recipes import SUFFIX, recipe_path
 
 
 def always_valid(reader: StackReader, stack: Path) -> bool:

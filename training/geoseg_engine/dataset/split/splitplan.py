@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..contract import Grid, Problem, TileJob
+from ...contract import Grid, Problem, TileJob
 from .blocks import SplitPlan, plan_blocks, wanted_buffer
 from .blocksize import Scale
-from .regions import by_regions
-from .split import NONE, Blocks, Regions, Splitter
+from .plan import by_regions
+from .splitters import NONE, Blocks, Regions, Splitter
 
 REACH_PX = 48
 """How far the default network looks around a pixel; splits that far apart share nothing it sees."""

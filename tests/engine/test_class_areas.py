@@ -9,7 +9,7 @@ from geoseg_engine.channel import Channel
 from geoseg_engine.contract import IGNORE, AreasJob, Cleaning, CleanJob, Grid, PolygonizeJob
 from geoseg_engine.judgement import areas
 from geoseg_engine.maps import clean, outlines, polygonize
-from geoseg_engine.raster.classground import class_ground, row_counts
+from geoseg_engine.raster.class_areas import class_ground, row_counts
 from geoseg_engine.raster.geodesy import even_columns_px, pixel_areas_m2
 from geoseg_engine.raster.grid import Window
 from geoseg_engine.raster.writer import RasterWriter
