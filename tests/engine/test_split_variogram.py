@@ -7,14 +7,17 @@ from scipy import ndimage
 
 from geoseg_engine.contract import Recipe
 from geoseg_engine.dataset.split.block_size import (
+    Scale,
     _spherical,
+    block_reason,
     empirical,
     first_component,
     fitted,
+    object_breadth,
     places,
     stack_variogram,
+    wanted_block,
 )
-from geoseg_engine.dataset.split.blocksize import Scale, block_reason, object_breadth, wanted_block
 from geoseg_engine.stacking.reader import StackReader
 
 

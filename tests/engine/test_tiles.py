@@ -31,7 +31,7 @@ from geoseg_engine.contract import (
 from geoseg_engine.dataset import tiles
 from geoseg_engine.dataset.datasets import open_dataset_stack, read_dataset, read_ids
 from geoseg_engine.dataset.labels import rasterize as labels
-from geoseg_engine.dataset.split.splitplan import REACH_PX, buffer_problems
+from geoseg_engine.dataset.split.plan import REACH_PX, buffer_problems
 from geoseg_engine.dataset.split.splitters import (
     NONE,
     TEST,

@@ -25,7 +25,7 @@ from ..contract import (
     TileJob,
     encode,
 )
-from ..outputs import prepare_folder, require_room, whole_file
+from ..outputs import prepare_folder, require_room, whole_file, whole_folder
 from ..raster.grid import Window, grid_bounds, same_grid, window_count, windows
 from ..raster.sources import open_source, source_grid
 from ..raster.writer import PACKED_SHARE, RasterWriter
@@ -34,8 +34,8 @@ from ..stacking.recipes import SUFFIX
 from ..vector.geopackage import write_layer
 from .datasets import FILE, fingerprint, relative_to, save_dataset
 from .labels.rasterize import LabelFacts, read_facts
+from .split.block_size import Scale, measure_scale
 from .split.blocks import SplitPlan, counts_of, plan_blocks
-from .split.blocksize import Scale, measure_scale
 from .split.distance import distance_m, distance_problems, distance_sentence, least_distance
 from .split.folds import (
     FEWEST_FOLDS,
@@ -47,10 +47,9 @@ from .split.folds import (
     refuse_other_files,
     too_few_folds,
 )
-from .split.splitplan import REACH_PX, buffer_problems, plan_split
+from .split.plan import REACH_PX, buffer_problems, plan_split
 from .split.splitters import NONE, Blocks, Regions, Splitter
 from .tile_index import TileCounter, thinned
-from .wholefolder import whole_folder
 
 SPLIT_FILE, TILES_FILE, FOLDS = "split.tif", "tiles.gpkg", "folds"
 WRITE_PX = 1024

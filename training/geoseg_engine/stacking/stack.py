@@ -15,8 +15,7 @@ from ..raster.grid import pixel_size, rasterio_profile, window_count, window_px,
 from ..raster.sources import crs_title, unit_title
 from .gridplan import as_problem, raise_errors
 from .metric_crs import suggestion
-from .parallel import ParallelReader
-from .reader import StackReader, open_stack
+from .reader import ParallelReader, StackReader, open_stack
 from .recipes import SUFFIX, names_of, recipe_path, write_recipe
 from .stackplan import area_polygon, plan_stack
 

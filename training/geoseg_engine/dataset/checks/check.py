@@ -35,8 +35,15 @@ from ...vector.polygons import LabelPolygons, label_title, read_labels
 from ..labels.problems import hull_only, label_problems
 from ..labels.rasterize import BURN_PX, Burner, Tally, fill_id
 from ..tiles import small_raster
-from .findings import Finding, layer_faults, problems_of, rare_classes, read_drawn, write_findings
-from .overlapfaults import overlap_faults
+from .findings import (
+    Finding,
+    layer_faults,
+    overlap_faults,
+    problems_of,
+    rare_classes,
+    read_drawn,
+    write_findings,
+)
 from .shift import estimate_shift, shift_finding
 
 BLOCKING = ("class_without_pixels", "one_class")

@@ -16,9 +16,8 @@ from scipy import ndimage
 
 from ...contract import Grid
 from ...raster.geodesy import pixel_size_m
-from ...raster.grid import affine_of, pixel_size
+from ...raster.grid import affine_of, covering_window, pixel_size
 from ...stacking.reader import StackReader
-from ..covering import covering
 from .findings import DrawnLayer, Finding
 
 FARTHEST_PX = 8
@@ -112,8 +111,8 @@ def _sample(layer: DrawnLayer, grid: Grid, rng: np.random.Generator) -> np.ndarr
 
 def _edge_scores(shape: shapely.Geometry, reader: StackReader) -> np.ndarray | None:
     """Mean gradient under the border for every shift, (17, 17), in deviations of the window's gradient."""
-    window = covering(reader.grid, shapely.bounds(shape), FARTHEST_PX + 3)
-    whole = covering(reader.grid, shapely.bounds(shape))
+    window = covering_window(reader.grid, shapely.bounds(shape), FARTHEST_PX + 3)
+    whole = covering_window(reader.grid, shapely.bounds(shape))
     if (
         whole.empty
         or window.height < whole.height + 2 * FARTHEST_PX

@@ -11,7 +11,7 @@ import rasterio
 
 from ...contract import IGNORE, SPLITS, GeoSegError, Grid, Problem, TileJob
 from ...raster.grid import Window, windows
-from .blocksize import Scale, block_reason, wanted_block
+from .block_size import Scale, block_reason, wanted_block
 from .cell_counts import CellCounts
 from .splitters import NONE, Blocks, Splitter, assign
 

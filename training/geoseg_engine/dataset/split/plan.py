@@ -1,4 +1,4 @@
-"""Plan a split by polygons that name it: of one area layer with a field, or of a layer a split."""
+"""Plan the split of a label raster: by polygons that name it, else by blocks."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ import rasterio
 import shapely
 
 from ...contract import SPLITS, Area, GeoSegError, Grid, Problem, TileJob
-from ...raster.grid import Window
+from ...raster.grid import Window, covering_window
 from ...vector.area import area_title, burned, extent_geometry, read_area, sentence_start
 from ...vector.legend import is_null, value_text
-from ..covering import covering
+from .block_size import Scale
 from .blocks import STRIP_PX, SplitPlan, plan_blocks, split_counts, wanted_buffer
-from .blocksize import Scale
-from .splitters import NONE, TEST, TRAIN, VALIDATION, Blocks, Regions, assign
+from .splitters import NONE, TEST, TRAIN, VALIDATION, Blocks, Regions, Splitter, assign
 
 FEWEST_BOXES = 5
 """Train polygons from which on whole polygons, not blocks, are taken out for validation."""
 
 OBJECTS_BACKGROUND_SHARE = 0.01
+
+REACH_PX = 48
+"""How far the default network looks around a pixel; splits that far apart share nothing it sees."""
 Shapes = list[tuple[shapely.Geometry, int]]
 """Polygons with an index into SPLITS, or NONE."""
 
@@ -159,7 +161,7 @@ def _coded_shapes(area: Area, grid: Grid) -> tuple[Shapes, list[Problem]]:
 
 def _region_counts(shape: shapely.Geometry, labels: Path, grid: Grid, classes: int) -> np.ndarray:
     """Labelled pixels per class under one polygon, int64 (classes,)."""
-    window = covering(grid, shapely.bounds(shape))
+    window = covering_window(grid, shapely.bounds(shape))
     counts = np.zeros(classes, np.int64)
     with rasterio.open(labels) as raster:
         for row in range(window.row, window.row + window.height, STRIP_PX):
@@ -223,3 +225,52 @@ def _validation_is_test(title: str) -> Problem:
         "Mark some polygons with 'test' to choose yourself.",
         "warning",
     )
+
+
+def plan_split(
+    job: TileJob, labels: Path, grid: Grid, classes: int, scale: Scale, background: bool
+) -> SplitPlan:
+    """Plan the split of a label raster: by polygons where they name their split, else by blocks.
+
+    Args:
+        job: what was asked for.
+        labels, grid: the label raster.
+        classes: class ids are 0..classes-1.
+        scale: what block sizes follow from.
+        background: unlabelled ground is background of id 0.
+
+    Raises:
+        GeoSegError: `no_labels_left` without a labelled pixel; as `by_regions`.
+    """
+    if by_polygons(job):
+        plan = by_regions(job, labels, grid, classes, scale, background)
+    else:
+        plan = plan_blocks(job, labels, grid, classes, job.fractions, None, scale)
+    plan.problems += buffer_problems(job, plan.splitter)
+    return plan
+
+
+def by_polygons(job: TileJob) -> bool:
+    """Whether polygons name the splits."""
+    return bool(job.split_areas) or (job.area.kind == "polygons" and bool(job.area.split_field))
+
+
+def buffer_problems(job: TileJob, splitter: Splitter) -> list[Problem]:
+    """A warning where the buffer had to become narrower than wanted; what is too close is said once it is measured."""
+    blocks = splitter.carve if isinstance(splitter, Regions) else splitter
+    buffers = []
+    if isinstance(splitter, Regions):
+        buffers.append((splitter.buffer_px, wanted_buffer(job, 0)))
+    if isinstance(blocks, Blocks) and len(np.unique(blocks.codes[blocks.codes != NONE])) > 1:
+        buffers.append((blocks.buffer_px, wanted_buffer(job, blocks.block_px)))
+    buffer, wanted = min(buffers, default=(0, 0))
+    if buffer >= min(wanted, REACH_PX):
+        return []
+    return [
+        Problem(
+            "buffer_narrowed",
+            f"The buffer between splits is {buffer} px: the {wanted} px that were planned would leave a class out.",
+            "Draw polygons in more places, or choose larger blocks.",
+            "warning",
+        )
+    ]
