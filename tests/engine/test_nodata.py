@@ -6,7 +6,7 @@ import rasterio
 from data_scenes import CORNER, UTM, hills, write_cf, write_raster
 from rasterio.control import GroundControlPoint
 
-from geoseg_engine.bands.opening import open_bands, own_grid
+from geoseg_engine.bands.sources.registry import open_bands, own_grid
 from geoseg_engine.contract import Band, Series, Source
 from geoseg_engine.maps.polygonize import codes_of
 from geoseg_engine.raster.grid import Window, whole

@@ -10,8 +10,8 @@ from data_scenes import CORNER, UTM, utm_grid, write_raster
 from rasterio.crs import CRS
 from scipy.io import netcdf_file
 
-from geoseg_engine.bands import seriesbands
-from geoseg_engine.bands.opening import open_bands, own_grid
+from geoseg_engine.bands.sources import series as seriesbands
+from geoseg_engine.bands.sources.registry import open_bands, own_grid
 from geoseg_engine.contract import Area, Band, GeoSegError, Grid, GridRequest, Recipe, Series, Source
 from geoseg_engine.raster import unpacked
 from geoseg_engine.raster.dates import iso

@@ -13,14 +13,12 @@ import shapely
 from rasterio.transform import Affine
 
 from ..bands.expressions import expression_problems
-from ..bands.opening import own_grid
-from ..bands.seriesbands import series_facts
+from ..bands.sources.registry import kind_of
 from ..contract import Band, GeoSegError, Grid, GridRequest, Problem, Recipe, Source, present
 from ..raster.crs import same_crs, way_between
 from ..raster.grid import Bounds, grid_bounds, pixel_size
 from ..raster.sources import (
     BandSet,
-    band_descriptions,
     crs_text,
     crs_title,
     open_source,
@@ -97,32 +95,14 @@ def own_grids(sources: tuple[Source, ...], bands: tuple[Band, ...]) -> tuple[dic
     for source in sources:
         of_source = tuple(band for band in bands if band.source == source.key)
         try:
-            if source.kind == "series":
-                grids[source.key], remarks = series_facts(source, of_source)
-                problems += date_problems(source, remarks)
-                continue
-            own = own_grid(source, of_source)
+            own, warnings = kind_of(source).grid_and_warnings(source, of_source)
         except GeoSegError as error:
             problems.append(as_problem(error))
             continue
+        problems += warnings
         if own is not None:
             grids[source.key] = own
     return grids, problems
-
-
-def date_problems(source: Source, remarks: tuple[str, ...]) -> list[Problem]:
-    """One warning for dates that could be others."""
-    if not remarks:
-        return []
-    more = f" ({len(remarks)} files or bands alike)" if len(remarks) > 1 else ""
-    return [
-        Problem(
-            "dates",
-            f"Dates of layer '{title(source)}': {remarks[0]}{more}.",
-            "If they are others, give the dates of the series, or name its files by one date, e.g. 2019-07-01.",
-            "warning",
-        )
-    ]
 
 
 def ground_pixels(sources: tuple[Source, ...], grid: Grid) -> float:
@@ -188,7 +168,9 @@ def plan_recipe(
         tiles = tiles_of_one(gridded, grids) if error.code in NO_COMMON_GROUND else ()
         plan.problems.append(_tiles_problem(tiles, error) if tiles else as_problem(error))
         return plan
-    texts = {source.key: band_descriptions(source) for source in used if source.kind == "raster"}
+    texts = {
+        source.key: names for source in used if (names := kind_of(source).band_names(source)) is not None
+    }
     plan.recipe = Recipe(used, described(bands, texts), grid, intermediates=described(intermediates, texts))
     return plan
 

@@ -14,9 +14,9 @@ import numpy as np
 
 from ..bands.expressions import Expression, evaluation_order, formula, parsed
 from ..bands.gaps import filled, reach_px
-from ..bands.opening import OpenBands, open_bands
 from ..bands.rasterbands import RasterBands
-from ..bands.vectorbands import VectorBands
+from ..bands.sources.kind import OpenBands
+from ..bands.sources.registry import open_bands
 from ..contract import EXPRESSION, Band, GeoSegError, Grid, Problem, Recipe, Source
 from ..raster.grid import Window, same_grid
 from ..raster.sources import open_source, source_grid
@@ -129,8 +129,7 @@ class StackReader:
                 bands = tuple(every[place] for place in places)
                 layer = self._exit.enter_context(open_bands(source, bands, self.grid))
                 self._layers.append((places, layer))
-                if isinstance(layer, VectorBands):
-                    self.problems += layer.problems
+                self.problems += layer.problems
         by_name = {band.name: place for place, band in enumerate(every)}
         self._computed = [
             (

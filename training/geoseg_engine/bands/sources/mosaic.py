@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from ..contract import Band, GeoSegError, Grid, Source, present
-from ..raster.crs import same_crs, way_between
-from ..raster.grid import Window, affine_of
-from ..raster.pixel_values import exact_dtype
-from ..raster.resample import ALIGNED_PX
-from ..raster.sources import BandSet, open_source, parse_crs, source_grid, title
-from ..raster.units import HEIGHTS, StatedUnit, conversion, stated_unit
-from .rasterbands import RasterBands, multiplied
+from ...contract import Band, GeoSegError, Grid, Problem, Source, present
+from ...raster.crs import same_crs, way_between
+from ...raster.grid import Window, affine_of
+from ...raster.pixel_values import exact_dtype
+from ...raster.resample import ALIGNED_PX
+from ...raster.sources import BandSet, open_source, parse_crs, source_grid, title
+from ...raster.units import HEIGHTS, StatedUnit, conversion, stated_unit
+from ..rasterbands import RasterBands, multiplied
 
 OPEN_FILES = 64
 """Files of one mosaic that are open at the same time."""
@@ -117,6 +117,7 @@ class MosaicBands:
 
     layers: tuple[tuple[Window, RasterBands], ...]
     bands: int
+    problems: tuple[Problem, ...] = ()
 
     def read(self, window: Window) -> np.ndarray:
         """Float32 (bands, rows, cols) of a window inside the grid: the first value in the order of the files.

@@ -1,9 +1,12 @@
-"""Features of a vector layer as bands: a numeric field burnt, a category as 0 and 1, the distance to the nearest."""
+"""The kind `vector`: a numeric field burnt, a category as 0 and 1, the distance to the nearest feature."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,19 +15,58 @@ from numpy.typing import NDArray
 from rasterio.features import rasterize
 from rasterio.transform import Affine
 
-from ..contract import VECTOR_FEATURES, Band, GeoSegError, Grid, LabelClass, Problem, Source
-from ..raster.grid import Window, affine_of
-from ..raster.sources import title
-from ..vector.features import Features, read_features, read_fields, refuse_field
-from ..vector.legend import Lookup, number_of
-from ..vector.reading import features_named
-from ..vector.scanfill import ScanFill
-from ..vector.shapes import COLLECTION, POLYGONS, simple_parts
-from .distance import Distance, default_limit_m
+from ...contract import VECTOR_FEATURES, Band, GeoSegError, Grid, LabelClass, Problem, Source
+from ...raster.grid import Window, affine_of
+from ...raster.sources import crs_text, parse_crs, title
+from ...vector.features import Features, read_features, read_fields, refuse_field
+from ...vector.files import VectorLayer, all_layers, layer_crs, layer_names
+from ...vector.legend import Lookup, Valued, number_of
+from ...vector.reading import features_named, read_values
+from ...vector.scanfill import ScanFill
+from ...vector.shapes import COLLECTION, POLYGONS, simple_parts
+from ..distance import Distance, default_limit_m
+from .kind import BandSource
 
 Floats = NDArray[np.float32]
 BESIDE = 0.5
 """Turns of longitude by which features beside a grid are taken along: the nearest may lie across the date line."""
+
+VALUES_LIMIT, FEATURES_LIMIT = 20, 50_000
+"""Different values of a field up to which they are listed; features that are read for that."""
+
+
+class VectorSource(BandSource):
+    """Bands of the features of a vector layer."""
+
+    kind = "vector"
+
+    @contextmanager
+    def open(self, source: Source, bands: tuple[Band, ...], grid: Grid) -> Iterator[VectorBands]:
+        """Read the layer into memory.
+
+        Raises:
+            GeoSegError: as `VectorBands`.
+        """
+        yield VectorBands(source, bands, grid)
+
+    def grid_and_warnings(self, source: Source, bands: tuple[Band, ...]) -> tuple[None, Sequence[Problem]]:
+        """Return None, as a vector layer has no pixels, if the layer has what the bands need.
+
+        Raises:
+            GeoSegError: as `refuse_bands`.
+        """
+        refuse_bands(source, bands)
+        return None, ()
+
+    def completed(self, source: Source, slot: Source) -> Source:
+        """Return the source with the slot's layer, if it names none and its file has a layer of that name."""
+        if source.layer or slot.layer not in layer_names(source.path, title(source)):
+            return source
+        return replace(source, layer=slot.layer)
+
+    def inspect(self, path: str, found: dict[str, Any]) -> str:
+        """Add the layers of a vector file with their fields, and the values of fields that have few."""
+        return _inspect(path, found)
 
 
 class VectorBands:
@@ -159,3 +201,31 @@ def refuse_bands(source: Source, bands: tuple[Band, ...]) -> None:
                 f"Band '{band.name}' does not say which value of '{band.parameters['field']}' it stands for.",
                 "Give the parameter 'value'.",
             )
+
+
+def _inspect(path: str, found: dict[str, Any]) -> str:
+    """Fill in what a vector file offers; a reason if it is none."""
+    name = Path(path).name
+    try:
+        layers = all_layers(path, name)
+        found["layers"] = [_layer(layer) for layer in layers]
+        crs = next((layer_crs(layer, name) for layer in layers), "")
+    except GeoSegError as error:
+        return error.details or error.message
+    if crs:
+        try:
+            found["crs"] = crs_text(parse_crs(crs))
+        except GeoSegError:
+            found["crs"] = crs
+    found["kind"] = "vector"
+    return "" if found["layers"] else "it has no layers"
+
+
+def _layer(layer: VectorLayer) -> dict[str, Any]:
+    fields = []
+    for name, column in read_values(layer, FEATURES_LIMIT, layer.title).items():
+        values = Valued(layer.title, column.values, name, numeric=column.numeric).different
+        fields.append(
+            {"name": name, "type": column.kind, "values": values if len(values) <= VALUES_LIMIT else []}
+        )
+    return {"name": layer.title, "geometry": layer.kind or "", "fields": fields}

@@ -1,32 +1,79 @@
-"""Statistics of a time series over its dates, on the grid of a stack."""
+"""The kind `series`: statistics of a time series over its dates, on the grid of a stack."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..contract import TEMPORAL_STATISTICS, Band, GeoSegError, Grid, Source
-from ..raster.dates import date_from
-from ..raster.grid import Window
-from ..raster.resample import Mapping, mapping
-from ..raster.series import OpenSeries, open_series
-from ..raster.sources import title
-from ..raster.stream import pump, worker_count
-from ..raster.unpacked import Unpacked
-from .rasterbands import SOURCE_LIMIT_PX, gridded
-from .temporal import statistics
+from ...contract import TEMPORAL_STATISTICS, Band, GeoSegError, Grid, Problem, Source
+from ...raster.dates import date_from
+from ...raster.grid import Window
+from ...raster.resample import Mapping, mapping
+from ...raster.series import OpenSeries, open_series
+from ...raster.series_files import NUMBERED, netcdf_dates
+from ...raster.sources import title
+from ...raster.stream import pump, worker_count
+from ...raster.unpacked import Unpacked
+from ..rasterbands import SOURCE_LIMIT_PX, gridded
+from ..temporal import statistics
+from .kind import BandSource
+from .raster_checks import assumed_crs
 
 DATES_LIMIT = 8 << 20
 """Bytes of float32 values of all dates that are read at once; up to three such pieces are in memory."""
 
 KEPT_LIMIT = 32 << 20
 """Bytes of statistics that are kept for the next window."""
+
+
+class SeriesSource(BandSource):
+    """Bands that are statistics over the dates of a time series."""
+
+    kind = "series"
+    sampling_cost = 16  # every pixel means reading all dates
+
+    @contextmanager
+    def open(self, source: Source, bands: tuple[Band, ...], grid: Grid) -> Iterator[SeriesBands]:
+        """Open the files of the series.
+
+        Raises:
+            GeoSegError: as `open_series` and `refuse_unknown`.
+        """
+        with (
+            open_series(source) as series,
+            ThreadPoolExecutor(worker_count(), "series") as pool,
+            closing(Unpacked(series)) as values,
+        ):
+            refuse_unknown(series, bands)
+            yield SeriesBands(series, mapping(grid, series.grid), bands, pool, values, Kept())
+
+    def grid_and_warnings(self, source: Source, bands: tuple[Band, ...]) -> tuple[Grid, Sequence[Problem]]:
+        """Return the grid of the first file, and a warning about dates that are ambiguous.
+
+        Raises:
+            GeoSegError: as `open`.
+        """
+        with open_series(source) as series:
+            refuse_unknown(series, bands)
+            return series.grid, date_problems(source, series.remarks)
+
+    def completed(self, source: Source, slot: Source) -> Source:
+        """Return the source with the slot's variables, mask, months and period, but its own dates."""
+        if source.series is not None or slot.series is None:
+            return source
+        return replace(source, series=replace(slot.series, dates=()))
+
+    def file_warnings(self, source: Source, bands: Sequence[Band]) -> Iterator[Problem]:
+        """Yield warnings about a CRS that is assumed, and variables of which one part is chosen."""
+        with open_series(source) as series:
+            yield from assumed_crs(source, series.files.get(series.variables[0][0].path))
+            yield from _first_of_dimension(series)
 
 
 @dataclass(frozen=True)
@@ -39,6 +86,7 @@ class SeriesBands:
     pool: Executor
     unpacked: Unpacked
     kept: Kept
+    problems: tuple[Problem, ...] = ()
 
     def read(self, window: Window) -> np.ndarray:
         """Float32 (bands, rows, cols) of a window inside the grid; NaN where there is no value.
@@ -163,42 +211,6 @@ def nearest(days: np.ndarray, band: Band) -> int:
     return int(np.abs(np.floor(days) - wanted).argmin())
 
 
-@contextmanager
-def open_series_bands(source: Source, bands: tuple[Band, ...], grid: Grid) -> Iterator[SeriesBands]:
-    """Statistics of a series on a grid.
-
-    Raises:
-        GeoSegError: as `open_series` and `refuse_unknown`.
-    """
-    with (
-        open_series(source) as series,
-        ThreadPoolExecutor(worker_count(), "series") as pool,
-        closing(Unpacked(series)) as values,
-    ):
-        refuse_unknown(series, bands)
-        yield SeriesBands(series, mapping(grid, series.grid), bands, pool, values, Kept())
-
-
-def series_grid(source: Source, bands: tuple[Band, ...] = ()) -> Grid:
-    """The series' own grid; raises if the bands cannot be had.
-
-    Raises:
-        GeoSegError: as `open_series_bands`.
-    """
-    return series_facts(source, bands)[0]
-
-
-def series_facts(source: Source, bands: tuple[Band, ...] = ()) -> tuple[Grid, tuple[str, ...]]:
-    """The series' own grid, and remarks on its dates; raises if the bands cannot be had.
-
-    Raises:
-        GeoSegError: as `open_series_bands`.
-    """
-    with open_series(source) as series:
-        refuse_unknown(series, bands)
-        return series.grid, series.remarks
-
-
 def refuse_unknown(series: OpenSeries, bands: tuple[Band, ...]) -> None:
     """Raise if a band asks for what a series does not have.
 
@@ -227,3 +239,32 @@ def refuse_unknown(series: OpenSeries, bands: tuple[Band, ...]) -> None:
             )
         if band.derive == "date":
             nearest(series.days, band)
+
+
+def date_problems(source: Source, remarks: tuple[str, ...]) -> list[Problem]:
+    """One warning for dates that could be others."""
+    if not remarks:
+        return []
+    more = f" ({len(remarks)} files or bands alike)" if len(remarks) > 1 else ""
+    return [
+        Problem(
+            "dates",
+            f"Dates of layer '{title(source)}': {remarks[0]}{more}.",
+            "If they are others, give the dates of the series, or name its files by one date, e.g. 2019-07-01.",
+            "warning",
+        )
+    ]
+
+
+def _first_of_dimension(series: OpenSeries) -> Iterator[Problem]:
+    """Variables with a further dimension, such as depth, of which no number says which part is meant."""
+    names = series.source.series.variables if series.source.series else ()
+    for name, slices in zip(names, series.variables, strict=False):
+        count = len(netcdf_dates(series.files.get(slices[0].path))[0])
+        if count > 1 and not NUMBERED.match(name):
+            yield Problem(
+                "first_of_several",
+                f"Variable '{name}' of layer '{title(series.source)}' has {count} rasters a date; the first is used.",
+                f"Choose one of {name}[1] to {name}[{count}].",
+                "warning",
+            )
