@@ -20,7 +20,7 @@ from geoseg_engine.contract import (
     Series,
     Source,
 )
-from geoseg_engine.dataset import labels
+from geoseg_engine.dataset.labels import rasterize as labels
 from geoseg_engine.judgement import areas, evaluate, sampling
 from geoseg_engine.maps import clean, polygonize
 from geoseg_engine.raster.grid import whole

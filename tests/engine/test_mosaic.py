@@ -8,7 +8,7 @@ import rasterio
 from data_scenes import CORNER, UTM, hills, utm_grid, write_raster
 from rasterio.warp import Resampling, calculate_default_transform, reproject
 
-from geoseg_engine.bands.mosaic import OPEN_FILES, mosaic_grid
+from geoseg_engine.bands.sources.mosaic import OPEN_FILES, mosaic_grid
 from geoseg_engine.contract import Band, GeoSegError, Grid, GridRequest, Recipe, Source, StackJob
 from geoseg_engine.output_checks import check_outputs
 from geoseg_engine.raster.grid import grid_bounds, whole, windows

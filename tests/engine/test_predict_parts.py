@@ -38,7 +38,7 @@ from geoseg_engine.prediction.halo import Cut, Frame, cuts
 from geoseg_engine.prediction.inference import BandReader, Setup
 from geoseg_engine.prediction.layers import Layer
 from geoseg_engine.raster.grid import Window
-from geoseg_engine.raster.lattice import Lattice
+from geoseg_engine.raster.window_blending import Lattice
 from geoseg_engine.stacking.reader import StackReader
 
 ROWS, COLS = 300, 260

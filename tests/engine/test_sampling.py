@@ -11,7 +11,8 @@ from geoseg_engine.channel import Channel
 from geoseg_engine.contract import AreasJob, GeoSegError, SampleJob
 from geoseg_engine.judgement import areas, classmap, sampling
 from geoseg_engine.judgement.allocation import allocated, expected_error, points_needed
-from geoseg_engine.raster import classground, geodesy
+from geoseg_engine.raster import class_areas as classground
+from geoseg_engine.raster import geodesy
 
 ROWS, COLS = 90, 70
 GRID = grid_of(ROWS, COLS)

@@ -129,7 +129,7 @@ class RasterizeJob(Job):
     """Rasterize label polygons onto the grid of a stack."""
 
     kind: ClassVar[str] = "rasterize"
-    worker: ClassVar[str] = "dataset.labels"
+    worker: ClassVar[str] = "dataset.labels.rasterize"
     title: ClassVar[str] = "Rasterize labels"
     phases: ClassVar[dict[str, str]] = {"rasterize": "Rasterizing the labels"}
 
@@ -301,7 +301,7 @@ class CheckJob(Job):
     """
 
     kind: ClassVar[str] = "check"
-    worker: ClassVar[str] = "dataset.check"
+    worker: ClassVar[str] = "dataset.checks.check"
     title: ClassVar[str] = "Check labels"
     phases: ClassVar[dict[str, str]] = {"check": "Checking the labels"}
     layers: ClassVar[dict[str, str]] = {"findings": "reason"}

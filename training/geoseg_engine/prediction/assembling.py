@@ -13,7 +13,7 @@ import numpy as np
 
 from ..channel import Channel
 from ..contract import IGNORE, Grid, LabelClass
-from ..raster.classground import class_ground
+from ..raster.class_areas import class_ground
 from ..raster.grid import Window
 from ..raster.stream import pump
 from ..raster.writer import RasterWriter

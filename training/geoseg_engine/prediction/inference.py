@@ -15,7 +15,7 @@ from ..modelfile.calibration import PLAIN, Calibration
 from ..modelfile.reading import ModelFile
 from ..modelfile.stats import normalise
 from ..raster.grid import Window
-from ..raster.lattice import Lattice
+from ..raster.window_blending import Lattice
 from ..stacking.reader import StackReader
 from ..vector.scanfill import ScanFill
 from .averaging import averaged
