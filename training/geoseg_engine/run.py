@@ -27,7 +27,7 @@ WORKERS = {
     "exportchips": "dataset.chips",
     "train": "training.fit",
     "trainforest": "baselines.fit",
-    "pretrain": "training.pretrain",
+    "pretrain": "training.pretraining.pretrain",
     "preview": "training.preview",
     "crossvalidate": "experiments.crossvalidate",
     "search": "experiments.search",
