@@ -625,7 +625,7 @@ class PretrainJob(Job):
     """
 
     kind: ClassVar[str] = "pretrain"
-    worker: ClassVar[str] = "training.pretrain"
+    worker: ClassVar[str] = "training.pretraining.pretrain"
     title: ClassVar[str] = "Pretrain encoder"
     phases: ClassVar[dict[str, str]] = {"pretrain": "Pretraining the encoder"}
     leaves: ClassVar[tuple[str, ...]] = (ENCODER_FILE,)

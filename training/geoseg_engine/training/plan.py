@@ -8,7 +8,7 @@ import torch
 
 from ..contract import TrainJob
 from ..contract.training_jobs import AUTO, NONE
-from .survey import Survey
+from .data_survey import Survey
 
 # What the plan follows from; the figures behind it are in docs/training.md.
 CPU_WIDTH, GPU_WIDTH, BEST_FACTOR = 16, 32, 2
