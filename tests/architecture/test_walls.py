@@ -31,10 +31,10 @@ ROOMS = (
     {"dataset"},
     {"models"},
     {"modelfile", "scores"},
-    {"results", "probe"},
-    {"maps"},
+    {"results", "probe", "report"},
+    {"postprocess"},
     {"training", "prediction", "baselines"},
-    {"judgement"},
+    {"evaluation"},
     {"experiments"},
     {"run"},
     {"cli_flags", "cli_help", "cli_terminal"},
@@ -53,7 +53,8 @@ WITHOUT_TORCH = {
     "stacking",
     "dataset",
     "scores",
-    "maps",
+    "postprocess",
+    "report",
 }
 
 
