@@ -4,6 +4,6 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-for folder in (ROOT, ROOT / "scripts"):
+for folder in (ROOT, ROOT / "scripts" / "dev"):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
