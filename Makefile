@@ -33,7 +33,7 @@ lint: setup
 	$(PLUGIN_PYTHON) -m ruff check .
 	$(PLUGIN_PYTHON) -m ruff format --check .
 	$(PLUGIN_PYTHON) -m mypy training/geoseg_engine
-	$(PLUGIN_PYTHON) -m mypy geoseg_plugin scripts/dev/package.py scripts/dev/stage_profile.py scripts/dev/scan.py
+	$(PLUGIN_PYTHON) -m mypy geoseg_plugin scripts/dev scripts/demo/demo.py scripts/demo/demo_in_qgis.py
 
 format:
 	$(PLUGIN_PYTHON) -m ruff check --fix .

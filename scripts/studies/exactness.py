@@ -1,7 +1,7 @@
 """Predict one raster in many ways and compare the files byte by byte.
 
 Run with the engine's Python: `python scripts/studies/exactness.py MODEL [RASTER …] [--folder FOLDER]` or, to try it
-out on an untrained model and a made raster, `--small` alone. Without rasters the model's own layers are taken. Tried are
+out on an untrained model and a made raster, `--small` alone. Without rasters the model's own layers are taken. It tries
 sizes of windows, shards (one of them run twice) and a run that is killed (SIGKILL) and taken up again. Prints a table;
 the exit code is 1 if a file differs.
 """
