@@ -1,6 +1,5 @@
 """What the Toolbox adds to bands, labels and tiles: its texts and tables become the jobs that the panel makes."""
 
-# ruff: noqa: F811 (fixtures of test_processing)
 from __future__ import annotations
 
 from pathlib import Path
@@ -15,18 +14,7 @@ from qgis.core import (
     QgsProject,
     QgsVectorLayer,
 )
-from test_processing import (  # noqa: F401
-    Feedback,
-    checked,
-    context,
-    contexts_let_go_of_their_layers,
-    engine,
-    provider,
-    raster,
-    record,
-    run,
-    slides,
-)
+from toolbox import Feedback, checked, context, raster, record, run
 
 from geoseg_plugin.contract import LabelClass
 from geoseg_plugin.jobs.bandroles import LayerBands

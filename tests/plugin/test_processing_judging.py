@@ -15,15 +15,13 @@ from qgis.core import (
     QgsRasterLayer,
     QgsVectorLayer,
 )
-from test_processing import checked, engine, provider, record, run, slides
+from toolbox import checked, record, run
 
 from geoseg_plugin.contract import GeoSegError
 from geoseg_plugin.layers import publish
 from geoseg_plugin.layers.sheet import facts_of
 from geoseg_plugin.layers.styles import hide_background
 from geoseg_plugin.processing.provider import GeoSegProvider
-
-__all__ = ["engine", "provider", "slides"]
 
 MEASURED = {**AREAS, "table": "areas.csv", "chart": "areas.svg", "json": "areas.json"}
 JUDGED = {

@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 NAME = "geoseg_plugin"
 ADDRESS = "https://example.org/geoseg"
 """The project's page. Homepage, repository and tracker in the zip follow from it; `--address` gives another."""

@@ -15,10 +15,13 @@ import sys
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "dev"))
+
 import desktop
 from desktop import ENGINE_PYTHON, ROOT
 
-IN_QGIS = Path(__file__).with_name("demo_in_qgis.py")
+HERE = Path(__file__).resolve().parent
+IN_QGIS, SCENE = HERE / "demo_in_qgis.py", HERE / "demo_scene.py"
 SCREEN = (1680, 1050)
 PROMISED_IOU = 0.75
 """Mean IoU on held-out blocks of the demo's own scene, known to be reachable."""
@@ -79,7 +82,7 @@ def forget_last_run(out: Path) -> None:
 def own_scene(out: Path) -> dict[str, object]:
     """Make the scene with known truth; labels are complete over all of it."""
     folder = out / "scene"
-    subprocess.run([str(ENGINE_PYTHON), str(ROOT / "scripts" / "demo_scene.py"), str(folder)], check=True)
+    subprocess.run([str(ENGINE_PYTHON), str(SCENE), str(folder)], check=True)
     return {
         "rasters": [str(folder / "optical.tif"), str(folder / "dem.tif")],
         "dem": str(folder / "dem.tif"),

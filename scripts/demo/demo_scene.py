@@ -1,6 +1,6 @@
 """Make the demo's scene: a DEM, an optical image in another CRS and pixel size, and landslide polygons.
 
-Run in the engine environment: `python scripts/demo_scene.py FOLDER [--seed N]`. Everything follows from
+Run in the engine environment: `python scripts/demo/demo_scene.py FOLDER [--seed N]`. Everything follows from
 the seed. Landslides have a scarp (steep, bare, hollowed out) and a deposit (below it, darker, hummocky).
 Bare fields on flat ground and steep forest look alike in one of the two inputs only, so neither colour
 nor slope suffices. The polygons are the truth: complete over the whole scene.
@@ -26,7 +26,7 @@ from rasterio.warp import calculate_default_transform, reproject
 from scipy import ndimage
 from shapely.geometry import shape
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "training"))
 from geoseg_engine.vector.geopackage import write_layer
 
 FINE_M = 5.0

@@ -3,21 +3,21 @@
 # .envs/engine (the engine's own environment, made by the plugin's installer). Quick when all is there.
 # Environments made by hand are adopted if they hold what the lists ask for.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 
 system_python=${GEOSEG_SYSTEM_PYTHON:-/usr/bin/python3}
 plugin_env=.envs/plugin
 engine_env=.envs/engine
 
-bash scripts/install_qgis.sh
+bash scripts/dev/install_qgis.sh
 
-wanted=$({ "$system_python" --version; cat scripts/requirements-plugin.txt; } | sha256sum | cut -c1-16)
+wanted=$({ "$system_python" --version; cat scripts/dev/requirements-plugin.txt; } | sha256sum | cut -c1-16)
 stamp=$plugin_env/geoseg-plugin.stamp
 if [ ! -x "$plugin_env/bin/python" ] || [ "$(cat "$stamp" 2>/dev/null || true)" != "$wanted" ]; then
   echo "Plugin environment: $plugin_env"
   [ -x "$plugin_env/bin/python" ] || "$system_python" -m venv --system-site-packages "$plugin_env"
   "$plugin_env/bin/python" -m pip install --quiet --no-input --disable-pip-version-check \
-    -r scripts/requirements-plugin.txt
+    -r scripts/dev/requirements-plugin.txt
   echo "$wanted" >"$stamp"
 fi
 

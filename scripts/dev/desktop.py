@@ -12,7 +12,7 @@ from pathlib import Path
 
 import stage_profile
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 ENGINE_PYTHON = ROOT / ".envs" / "engine" / "bin" / "python"
 REQUEST = "GEOSEG_REQUEST"
 """Environment variable that names the JSON file with what the Python file shall do."""

@@ -13,7 +13,9 @@ import shutil
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from qgis.core import (
     QgsCategorizedSymbolRenderer,
@@ -25,8 +27,13 @@ from qgis.core import (
     QgsVectorLayer,
 )
 from qgis.PyQt.QtCore import QElapsedTimer, QEventLoop, QObject, Qt, QTimer
-from qgis.PyQt.QtWidgets import QApplication
+from qgis.PyQt.QtWidgets import QApplication, QComboBox, QPushButton
 from qgis.utils import iface, loadPlugin, plugins, startPlugin
+
+if TYPE_CHECKING:
+    from geoseg_plugin.dock.choices import RasterChoice
+
+Layer = TypeVar("Layer", QgsRasterLayer, QgsVectorLayer)
 
 REQUEST = json.loads(Path(os.environ["GEOSEG_REQUEST"]).read_text(encoding="utf-8"))
 OUT = Path(REQUEST["out"])
@@ -74,7 +81,7 @@ class Demo:
         self.train_result: dict = {}
         self.evaluation: dict = {}
         self.prediction: dict = {}
-        self.layers: dict[str, object] = {}
+        self.layers: dict[str, Any] = {}
 
     def run(self) -> None:
         """All steps, then the files."""
@@ -148,7 +155,7 @@ class Demo:
         self.grab("1-data")
         self.press(page.primary, "data")
 
-    def raster_choices(self) -> list:
+    def raster_choices(self) -> list[RasterChoice]:
         """All bands of all rasters, and the terrain of the DEM instead of its elevation."""
         from geoseg_plugin.contract import TERRAIN_ATTRIBUTES
         from geoseg_plugin.dock.choices import RasterChoice
@@ -191,9 +198,9 @@ class Demo:
         self.press(page.primary, "predict", lambda: bool(self.prediction))
         self.grab("4-predict")
 
-    def press(self, button, phase: str, done=lambda: True) -> None:
+    def press(self, button: QPushButton, phase: str, done: Callable[[], bool] = lambda: True) -> None:
         """Press a page's primary button and wait until the runner is idle and `done()`."""
-        problems = []
+        problems: list[Any] = []
         runner = self.controller.runner
         runner.failed.connect(problems.append)
         wait_until(lambda: button.isEnabled(), ANSWER_S)
@@ -278,14 +285,14 @@ def style_labels(layer: QgsVectorLayer, field: str) -> None:
     layer.setRenderer(QgsCategorizedSymbolRenderer(field, categories))
 
 
-def checked(layer, path: str):
+def checked(layer: Layer, path: str) -> Layer:
     """The layer, if QGIS can read it."""
     if not layer.isValid():
         raise StepError(f"QGIS cannot read {path}.")
     return layer
 
 
-def select(combo, value: str) -> None:
+def select(combo: QComboBox, value: str) -> None:
     """Choose an entry of a combo box by its data."""
     index = combo.findData(value)
     if index < 0:
@@ -295,7 +302,7 @@ def select(combo, value: str) -> None:
     combo.activated.emit(index)
 
 
-def wait_until(condition, timeout_s: float, quiet: bool = False) -> None:
+def wait_until(condition: Callable[[], object], timeout_s: float, quiet: bool = False) -> None:
     """Run the event loop until a condition holds."""
     deadline = time.monotonic() + timeout_s
     while not condition():

@@ -2,7 +2,7 @@
 # Run test suites, each in its interpreter, all of them even if one fails, and repeat their closing lines
 # at the end. Arguments are suites (folders of tests/); none runs all.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 
 export QT_QPA_PLATFORM=offscreen PYTHONUTF8=1 QT_LOGGING_RULES="*.debug=false"
 if [ ! -w "${HOME:-/nonexistent}" ]; then HOME=$(mktemp -d); export HOME; fi

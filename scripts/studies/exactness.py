@@ -1,9 +1,9 @@
 """Predict one raster in many ways and compare the files byte by byte.
 
-Run with the engine's Python: `python scripts/exactness.py MODEL [RASTER …] [--folder FOLDER]` or, to try it out on an
-untrained model and a made raster, `--small` alone. Without rasters the model's own layers are taken. Tried are sizes of
-windows, shards (one of them run twice) and a run that is killed (SIGKILL) and taken up again. Prints a table; the exit
-code is 1 if a file differs.
+Run with the engine's Python: `python scripts/studies/exactness.py MODEL [RASTER …] [--folder FOLDER]` or, to try it
+out on an untrained model and a made raster, `--small` alone. Without rasters the model's own layers are taken. It tries
+sizes of windows, shards (one of them run twice) and a run that is killed (SIGKILL) and taken up again. Prints a table;
+the exit code is 1 if a file differs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts" / "bench"))
 
 from measuring import add_small  # noqa: E402

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Run scripts/demo.py. RASTERS, LABELS, FIELD, AREA, OUT, UNLABELLED and MINUTES come from make.
+# Run scripts/demo/demo.py. RASTERS, LABELS, FIELD, AREA, OUT, UNLABELLED and MINUTES come from make.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 
 arguments=()
 if [ -n "${RASTERS:-}" ]; then
@@ -19,4 +19,4 @@ fi
 if [ ! -w "${HOME:-/nonexistent}" ]; then HOME=$(mktemp -d); export HOME; fi
 if [ -z "${XDG_RUNTIME_DIR:-}" ]; then XDG_RUNTIME_DIR=$(mktemp -d); chmod 700 "$XDG_RUNTIME_DIR"; export XDG_RUNTIME_DIR; fi
 unset QT_QPA_PLATFORM
-exec .envs/plugin/bin/python scripts/demo.py "${arguments[@]}"
+exec .envs/plugin/bin/python scripts/demo/demo.py "${arguments[@]}"

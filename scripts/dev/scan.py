@@ -362,7 +362,7 @@ def main() -> int:
     """Build the zip, scan it, and say what was found; the exit code is 1 if anything was."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--archive", type=Path, help="zip to look at; else it is built into build/")
-    parser.add_argument("--address", default=package.ADDRESS, help="as for scripts/package.py")
+    parser.add_argument("--address", default=package.ADDRESS, help="as for scripts/dev/package.py")
     parser.add_argument("--release", action="store_true", help="nothing may be left for the release")
     wanted = parser.parse_args()
     archive = wanted.archive or package.build(

@@ -7,12 +7,16 @@ import os
 import time
 import traceback
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from qgis.core import QgsProject, QgsRasterLayer, QgsSettings, QgsVectorLayer
 from qgis.gui import QgsCollapsibleGroupBox
 from qgis.PyQt.QtCore import QEventLoop, Qt, QTimer
 from qgis.PyQt.QtWidgets import QApplication, QScrollArea
 from qgis.utils import iface, loadPlugin, plugins, startPlugin
+
+if TYPE_CHECKING:
+    from geoseg_plugin.plugin import GeoSegPlugin
 
 REQUEST = json.loads(Path(os.environ["GEOSEG_REQUEST"]).read_text(encoding="utf-8"))
 OUT = Path(REQUEST["out"])
@@ -44,7 +48,7 @@ def take_pictures() -> None:
         EXTRAS[extra](plugin)
 
 
-def picture_table(plugin: object) -> None:
+def picture_table(plugin: GeoSegPlugin) -> None:
     """An index and a distance are added; the table of bands with its histogram."""
     section, bands = plugin.dock.data.bands, plugin.controller.data.bands
     plugin.dock.show_step("data")
@@ -63,7 +67,7 @@ def picture_table(plugin: object) -> None:
     bands.window.close()
 
 
-def picture_dialogs(plugin: object) -> None:
+def picture_dialogs(plugin: GeoSegPlugin) -> None:
     """Every dialog that adds a band."""
     for kind in ("index", "expression", "relief", "radar", "vector", "series"):
         dialog = plugin.controller.data.bands.make_dialog(kind)
@@ -77,7 +81,7 @@ def picture_dialogs(plugin: object) -> None:
         dialog.close()
 
 
-def picture_advanced(plugin: object) -> None:
+def picture_advanced(plugin: GeoSegPlugin) -> None:
     """Pages of preparation as a whole, with every group open."""
     for step in ("data", "tiles"):
         plugin.dock.show_step(step)
@@ -90,7 +94,7 @@ def picture_advanced(plugin: object) -> None:
             group.setCollapsed(True)
 
 
-def picture_findings(plugin: object) -> None:
+def picture_findings(plugin: GeoSegPlugin) -> None:
     """What a check of the labels finds, on the map; and the page that leads there."""
     plugin.dock.show_step("data")
     plugin.controller.data.checks.check()
@@ -105,7 +109,7 @@ def picture_findings(plugin: object) -> None:
     plugin.dock.grab().save(str(OUT / "findings.png"))
 
 
-def picture_blocks(plugin: object) -> None:
+def picture_blocks(plugin: GeoSegPlugin) -> None:
     """Data are prepared, tiles made; area, tiles and blocks on the map."""
     plugin.controller.data.prepare()
     wait_until(lambda: not plugin.controller.runner.busy, 10 * REQUEST["wait_s"])
@@ -122,7 +126,7 @@ def picture_blocks(plugin: object) -> None:
     plugin.dock.grab().save(str(OUT / "tiles-made.png"))
 
 
-def picture_train(plugin: object) -> None:
+def picture_train(plugin: GeoSegPlugin) -> None:
     """The newest dataset and run on the Train page: curves, plan, all settings, a baseline, a beginning, a preview."""
     desk, page = plugin.controller, plugin.dock.train
     datasets, runs = desk.view.datasets(), desk.view.runs()
@@ -160,7 +164,7 @@ def picture_train(plugin: object) -> None:
         desk.train.planner.window.close()
 
 
-def picture_judging(plugin: object) -> None:
+def picture_judging(plugin: GeoSegPlugin) -> None:
     """The newest comparison of --workspace, its best model on the Results page, and the register of runs."""
     desk = plugin.controller
     datasets = desk.view.datasets()
@@ -193,7 +197,7 @@ def picture_judging(plugin: object) -> None:
         desk.experiments.dialog.close()
 
 
-def picture_predict(plugin: object) -> None:
+def picture_predict(plugin: GeoSegPlugin) -> None:
     """The newest model of --workspace: the page as it is and with all groups open, a map, and the page after it."""
     desk, page = plugin.controller, plugin.dock.predict
     runs = [entry for entry in desk.view.runs() if entry.finished]
@@ -226,7 +230,7 @@ def picture_predict(plugin: object) -> None:
     iface.mainWindow().grab().save(str(OUT / "window-predict-beyond.png"))
 
 
-def picture_map(plugin: object) -> None:
+def picture_map(plugin: GeoSegPlugin) -> None:
     """The newest prediction of --workspace: its areas, a sample (answered mostly as the map says), labels, a sheet.
 
     Labels are the first polygon layer of the project.
@@ -289,7 +293,7 @@ def fill_in(layer: QgsVectorLayer) -> None:
             layer.changeAttributeValue(point.id(), answer, value)
 
 
-def picture_page(plugin: object, name: str) -> None:
+def picture_page(plugin: GeoSegPlugin, name: str) -> None:
     """The panel, and all that scrolls in its page."""
     pause(500)
     plugin.dock.grab().save(str(OUT / f"{name}.png"))
@@ -310,7 +314,7 @@ EXTRAS = {
 }
 
 
-def started_plugin() -> object:
+def started_plugin() -> GeoSegPlugin:
     """The running plugin."""
     name = "geoseg_plugin"
     if name not in plugins and not (loadPlugin(name) and startPlugin(name)):
