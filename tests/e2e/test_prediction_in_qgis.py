@@ -18,7 +18,7 @@ from geoseg_plugin.engine.environment import Environment
 from geoseg_plugin.jobs import predict, train
 from geoseg_plugin.jobs.inputs import RasterInput
 from geoseg_plugin.layers import publish
-from geoseg_plugin.processing.cleanclasses import CleanClasses
+from geoseg_plugin.processing.algorithms.cleanclasses import CleanClasses
 
 __all__ = ["dataset", "environment"]
 CLEANING = Cleaning(majority_px=3, least_area_px=12)

@@ -27,8 +27,8 @@ from test_processing import (  # noqa: F401  (fixtures)
     slides,
 )
 
+from geoseg_plugin.processing.inputs.wholepaths import INPUTS, with_whole_paths
 from geoseg_plugin.processing.provider import ALGORITHMS
-from geoseg_plugin.processing.wholepaths import INPUTS, with_whole_paths
 
 
 @pytest.fixture
