@@ -17,7 +17,7 @@ from geoseg_plugin.engine.environment import Environment
 from geoseg_plugin.jobs import predict, train
 from geoseg_plugin.jobs.inputs import RasterInput
 from geoseg_plugin.layers import publish
-from geoseg_plugin.processing.cleanclasses import CleanClasses
+from geoseg_plugin.processing.algorithms.cleanclasses import CleanClasses
 
 CLEANING = Cleaning(majority_px=3, min_patch_px=12)
 

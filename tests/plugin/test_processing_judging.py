@@ -262,7 +262,7 @@ def test_a_sheet_of_a_file_leaves_no_layout_behind(
 
 
 def test_areas_that_are_no_json(tmp_path: Path) -> None:
-    from geoseg_plugin.processing.exportlayout import read
+    from geoseg_plugin.processing.algorithms.exportlayout import read
 
     (tmp_path / "areas.json").write_text("{", encoding="utf-8")
     with pytest.raises(GeoSegError, match="no result of GeoSeg"):

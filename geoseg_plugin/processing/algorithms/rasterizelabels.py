@@ -12,14 +12,14 @@ from qgis.core import (
     QgsProcessingParameterRasterLayer,
 )
 
-from ..contract import Problem
-from ..jobs import prepare
-from ..layers import styles
-from ..layers.publish import Item, classes_from
-from .base import GeoSegAlgorithm
-from .gather import layer_problems
-from .labelling import add_labels, label_problems, read_area, read_labels
-from .parameters import Parameters, tr
+from ...contract import Problem
+from ...jobs import prepare
+from ...layers import styles
+from ...layers.publish import Item, classes_from
+from ..base import GeoSegAlgorithm
+from ..inputs.gather import layer_problems
+from ..inputs.labelling import add_labels, label_problems, read_area, read_labels
+from ..parameters import Parameters, tr
 
 
 class RasterizeLabels(GeoSegAlgorithm):

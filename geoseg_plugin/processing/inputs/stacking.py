@@ -9,13 +9,14 @@ from typing import Any
 
 from qgis.core import QgsProcessingAlgorithm, QgsProcessingContext, QgsRasterLayer
 
-from ..contract import TERRAIN_ATTRIBUTES, Series
-from ..jobs.additions import Addition, written_to
-from ..jobs.composition import Composition, compose
-from ..jobs.inputs import RasterInput, band_name
-from ..layers.exports import LABEL_LAYER, PolygonExport
-from ..layers.snapshot import feature_snapshot, file_stem, value_bands
-from ..layers.spectra import layer_bands
+from ...contract import TERRAIN_ATTRIBUTES, Series
+from ...jobs.additions import Addition, written_to
+from ...jobs.composition import Composition, compose
+from ...jobs.inputs import RasterInput, band_name
+from ...layers.exports import LABEL_LAYER, PolygonExport
+from ...layers.snapshot import feature_snapshot, file_stem, value_bands
+from ...layers.spectra import layer_bands
+from ..parameters import Parameters, chosen_bands, height_unit, polygon_layer, terrain_settings, tr
 from .additions import (
     decibel_addition,
     months_of,
@@ -28,7 +29,6 @@ from .additions import (
 from .expressions import expression_additions, index_additions
 from .gather import NOWHERE, GatheredRaster, gather_rasters
 from .mosaics import merged, tiles_of_mosaics
-from .parameters import Parameters, chosen_bands, height_unit, polygon_layer, terrain_settings, tr
 
 
 @dataclasses.dataclass(frozen=True)

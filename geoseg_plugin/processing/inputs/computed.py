@@ -13,8 +13,8 @@ from qgis.core import (
     QgsProcessingParameterMultipleLayers,
 )
 
-from ..contract import INDICES, Resampling, Scaling
-from .parameters import add_terrain_settings, advanced, choice, real, text, tr, whole
+from ...contract import INDICES, Resampling, Scaling
+from ..parameters import add_terrain_settings, advanced, choice, real, text, tr, whole
 
 SETTING_HEADS = ("Band", "Resampling", "Gaps", "Scaling", "Clip from %", "Clip to %")
 

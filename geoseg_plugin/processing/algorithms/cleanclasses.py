@@ -13,18 +13,18 @@ from qgis.core import (
     QgsProcessingParameterRasterLayer,
 )
 
-from ..contract import Problem
-from ..jobs import predict
-from ..layers import styles
-from ..layers.notes import areas_text, cleaning_text
-from ..layers.notes import tr as noted
-from ..layers.publish import Item, classes_from
-from ..layers.sheet import facts_of
-from .base import GeoSegAlgorithm
-from .classrasters import class_raster
-from .gather import layer_problems
-from .mapoptions import cleaning_of, cleaning_options
-from .parameters import Parameters, tr, whole
+from ...contract import Problem
+from ...jobs import predict
+from ...layers import styles
+from ...layers.notes import areas_text, cleaning_text
+from ...layers.notes import tr as noted
+from ...layers.publish import Item, classes_from
+from ...layers.sheet import facts_of
+from ..base import GeoSegAlgorithm
+from ..inputs.classrasters import class_raster
+from ..inputs.gather import layer_problems
+from ..mapoptions import cleaning_of, cleaning_options
+from ..parameters import Parameters, tr, whole
 from .polygonize import legend_of
 
 

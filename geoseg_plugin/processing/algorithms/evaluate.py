@@ -20,21 +20,21 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
-from ..contract import SPLITS, VIEWS, Area, EvaluateJob, Labels, Problem, Unlabelled, split_address
-from ..jobs.submission import Submission
-from ..layers import styles
-from ..layers.classes import classes_of
-from ..layers.exports import LABEL_LAYER
-from ..layers.notes import evaluation_notes
-from ..layers.notes import tr as noted
-from ..layers.publish import Item
-from ..layers.rasterclasses import raster_classes
-from ..layers.sheet import model_of
-from ..layers.snapshot import labels_of, polygon_snapshot, problems
-from .base import GeoSegAlgorithm
-from .gather import COPIES, NOWHERE, gather_area, layer_problems
-from .labelling import UNLABELLED, class_field, field_problems
-from .parameters import (
+from ...contract import SPLITS, VIEWS, Area, EvaluateJob, Labels, Problem, Unlabelled, split_address
+from ...jobs.submission import Submission
+from ...layers import styles
+from ...layers.classes import classes_of
+from ...layers.exports import LABEL_LAYER
+from ...layers.notes import evaluation_notes
+from ...layers.notes import tr as noted
+from ...layers.publish import Item
+from ...layers.rasterclasses import raster_classes
+from ...layers.sheet import model_of
+from ...layers.snapshot import labels_of, polygon_snapshot, problems
+from ..base import GeoSegAlgorithm
+from ..inputs.gather import COPIES, NOWHERE, gather_area, layer_problems
+from ..inputs.labelling import UNLABELLED, class_field, field_problems
+from ..parameters import (
     Parameters,
     advanced,
     choice,

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from ..contract import INDICES, ROLES, GeoSegError, index_band
-from ..jobs.additions import Addition, Input, index_addition
-from ..jobs.bandroles import GuessedBand, LayerBands, guess_bands
-from ..jobs.inputs import RasterInput, band_name
+from ...contract import INDICES, ROLES, GeoSegError, index_band
+from ...jobs.additions import Addition, Input, index_addition
+from ...jobs.bandroles import GuessedBand, LayerBands, guess_bands
+from ...jobs.inputs import RasterInput, band_name
+from ..parameters import tr
 from .additions import parts
-from .parameters import tr
 
 REFERENCE = re.compile(r'"([^"]+)"|\b(?!(?:and|or|not)\b)([A-Za-z_]\w*)\b(?!\s*\()')
 

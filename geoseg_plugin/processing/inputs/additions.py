@@ -13,10 +13,10 @@ from typing import Any
 
 from qgis.core import QgsVectorLayer
 
-from ..contract import TEMPORAL_STATISTICS, TERRAIN_ATTRIBUTES, Band, Resampling, Scaling, Series
-from ..jobs.additions import Addition
-from ..layers.classes import values_of
-from .parameters import tr
+from ...contract import TEMPORAL_STATISTICS, TERRAIN_ATTRIBUTES, Band, Resampling, Scaling, Series
+from ...jobs.additions import Addition
+from ...layers.classes import values_of
+from ..parameters import tr
 
 ON_REQUEST = tuple(item for item in TEMPORAL_STATISTICS if item not in ("date", "percentile"))
 PERCENTILE = re.compile(r"p(\d+(?:\.\d+)?)")

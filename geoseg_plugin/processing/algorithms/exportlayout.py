@@ -17,13 +17,13 @@ from qgis.core import (
     QgsProject,
 )
 
-from ..contract import GeoSegError, Problem, load_json, split_address
-from ..jobs import areas as area_jobs
-from ..layers import layout, sheet
-from .base import GeoSegAlgorithm
-from .classrasters import class_raster
-from .gather import layer_problems
-from .parameters import Parameters, file, missing_file_problems, text, tr
+from ...contract import GeoSegError, Problem, load_json, split_address
+from ...jobs import areas as area_jobs
+from ...layers import layout, sheet
+from ..base import GeoSegAlgorithm
+from ..inputs.classrasters import class_raster
+from ..inputs.gather import layer_problems
+from ..parameters import Parameters, file, missing_file_problems, text, tr
 
 
 class ExportLayout(GeoSegAlgorithm):

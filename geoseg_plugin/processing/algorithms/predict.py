@@ -17,17 +17,17 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
-from ..contract import PRECISIONS, RUNTIMES, VIEWS, Area, Band, PredictJob, Problem
-from ..jobs import predict
-from ..jobs.inputs import RasterInput, unbound_sources
-from ..jobs.submission import Submission
-from ..layers.notes import prediction_notes, runtime_text
-from ..layers.publish import classes_from, prediction_items
-from ..layers.snapshot import crs_text, file_of
-from .base import GeoSegAlgorithm
-from .gather import GatheredArea, gather_area, gather_rasters, layer_problems
-from .mapoptions import cleaning_of, cleaning_options, outline_options, outlines_of
-from .parameters import (
+from ...contract import PRECISIONS, RUNTIMES, VIEWS, Area, Band, PredictJob, Problem
+from ...jobs import predict
+from ...jobs.inputs import RasterInput, unbound_sources
+from ...jobs.submission import Submission
+from ...layers.notes import prediction_notes, runtime_text
+from ...layers.publish import classes_from, prediction_items
+from ...layers.snapshot import crs_text, file_of
+from ..base import GeoSegAlgorithm
+from ..inputs.gather import GatheredArea, gather_area, gather_rasters, layer_problems
+from ..mapoptions import cleaning_of, cleaning_options, outline_options, outlines_of
+from ..parameters import (
     Parameters,
     advanced,
     choice,

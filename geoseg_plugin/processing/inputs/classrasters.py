@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from qgis.core import QgsProcessingAlgorithm, QgsProcessingContext, QgsProject, QgsRasterLayer
 
-from ..layers.styles import hide_background
-from .parameters import Parameters
+from ...layers.styles import hide_background
+from ..parameters import Parameters
 
 
 def class_raster(

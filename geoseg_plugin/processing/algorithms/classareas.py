@@ -16,16 +16,16 @@ from qgis.core import (
     QgsProcessingParameterRasterLayer,
 )
 
-from ..contract import AreasJob, Problem
-from ..jobs.areas import REFERENCE_FIELD
-from ..jobs.submission import Submission
-from ..layers.areas import area_sentences
-from ..layers.exports import LABEL_LAYER
-from ..layers.sample import sample_snapshot
-from .base import GeoSegAlgorithm
-from .gather import COPIES, layer_problems
-from .labelling import field_problems
-from .parameters import Parameters, field, polygon_layer, real, tr
+from ...contract import AreasJob, Problem
+from ...jobs.areas import REFERENCE_FIELD
+from ...jobs.submission import Submission
+from ...layers.areas import area_sentences
+from ...layers.exports import LABEL_LAYER
+from ...layers.sample import sample_snapshot
+from ..base import GeoSegAlgorithm
+from ..inputs.gather import COPIES, layer_problems
+from ..inputs.labelling import field_problems
+from ..parameters import Parameters, field, polygon_layer, real, tr
 
 
 class ClassAreas(GeoSegAlgorithm):

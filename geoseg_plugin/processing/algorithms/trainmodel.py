@@ -14,10 +14,10 @@ from qgis.core import (
     QgsProcessingParameterFolderDestination,
 )
 
-from ..contract import Cancelled, Problem, TrainJob
-from ..jobs import train
-from .base import GeoSegAlgorithm
-from .parameters import (
+from ...contract import Cancelled, Problem, TrainJob
+from ...jobs import train
+from ..base import GeoSegAlgorithm
+from ..parameters import (
     Parameters,
     dataset,
     dataset_folder,
@@ -28,7 +28,7 @@ from .parameters import (
     seed,
     tr,
 )
-from .trainoptions import add_main_options, add_training_options, mixed_problems, training_settings
+from ..trainoptions import add_main_options, add_training_options, mixed_problems, training_settings
 
 MODEL = "model.onnx"
 

@@ -13,10 +13,10 @@ from qgis.core import (
     QgsProcessingParameterFolderDestination,
 )
 
-from ..contract import ARCHITECTURES, Cancelled, PretrainJob, Problem
-from ..jobs import train
-from .base import GeoSegAlgorithm
-from .parameters import (
+from ...contract import ARCHITECTURES, Cancelled, PretrainJob, Problem
+from ...jobs import train
+from ..base import GeoSegAlgorithm
+from ..parameters import (
     Parameters,
     advanced,
     choice,
@@ -31,7 +31,7 @@ from .parameters import (
     tr,
     whole,
 )
-from .trainoptions import band_names, bands
+from ..trainoptions import band_names, bands
 
 
 class Pretrain(GeoSegAlgorithm):

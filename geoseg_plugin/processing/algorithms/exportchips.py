@@ -12,10 +12,10 @@ from qgis.core import (
     QgsProcessingParameterFolderDestination,
 )
 
-from ..contract import SPLITS, ExportChipsJob, Problem
-from ..jobs.submission import Submission
-from .base import GeoSegAlgorithm
-from .parameters import Parameters, advanced, choice, dataset, dataset_folder, dataset_problems, tr
+from ...contract import SPLITS, ExportChipsJob, Problem
+from ...jobs.submission import Submission
+from ..base import GeoSegAlgorithm
+from ..parameters import Parameters, advanced, choice, dataset, dataset_folder, dataset_problems, tr
 
 
 class ExportChips(GeoSegAlgorithm):

@@ -15,11 +15,11 @@ from qgis.core import (
     QgsRasterLayer,
 )
 
-from ..contract import Area, Labels, Problem
-from ..jobs.inputs import RasterInput
-from ..layers.exports import LABEL_LAYER, PolygonExport, RasterExport
-from ..layers.facts import raster_facts
-from ..layers.snapshot import (
+from ...contract import Area, Labels, Problem
+from ...jobs.inputs import RasterInput
+from ...layers.exports import LABEL_LAYER, PolygonExport, RasterExport
+from ...layers.facts import raster_facts
+from ...layers.snapshot import (
     needs_export,
     polygon_snapshot,
     problems,
@@ -27,7 +27,7 @@ from ..layers.snapshot import (
     raster_input,
     value_bands,
 )
-from .parameters import Parameters, polygon_layer, tr
+from ..parameters import Parameters, polygon_layer, tr
 
 NOWHERE = Path("copies")
 COPIES = "inputs"

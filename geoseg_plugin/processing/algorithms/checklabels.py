@@ -16,16 +16,16 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
-from ..contract import CheckJob, Labels, Problem
-from ..jobs import prepare
-from ..layers.findings import LAYER as FINDINGS_LAYER
-from ..layers.findings import parts_of, shape_name, style_findings
-from ..layers.publish import Item
-from .base import GeoSegAlgorithm
-from .gather import gather_rasters, layer_problems
-from .labelling import add_labels, label_layer, label_problems, read_area, read_labels
-from .parameters import Parameters, advanced, rasters, tr, whole
-from .reports import checks_html
+from ...contract import CheckJob, Labels, Problem
+from ...jobs import prepare
+from ...layers.findings import LAYER as FINDINGS_LAYER
+from ...layers.findings import parts_of, shape_name, style_findings
+from ...layers.publish import Item
+from ..base import GeoSegAlgorithm
+from ..inputs.gather import gather_rasters, layer_problems
+from ..inputs.labelling import add_labels, label_layer, label_problems, read_area, read_labels
+from ..parameters import Parameters, advanced, rasters, tr, whole
+from ..reports import checks_html
 
 
 class CheckLabels(GeoSegAlgorithm):

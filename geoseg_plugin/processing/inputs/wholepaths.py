@@ -20,7 +20,7 @@ from qgis.core import (
     QgsProperty,
 )
 
-from ..contract import file_exists, split_address
+from ...contract import file_exists, split_address
 
 INPUTS = ("raster", "vector", "layer", "source", "multilayer", "file")
 """Kinds of parameters that may name files."""

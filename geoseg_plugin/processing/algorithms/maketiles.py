@@ -17,18 +17,18 @@ from qgis.core import (
     QgsRasterLayer,
 )
 
-from ..contract import Area, Problem, TileJob
-from ..jobs import prepare, tiles
-from ..jobs.submission import Submission
-from ..layers import styles
-from ..layers.notes import tiles_notes
-from ..layers.publish import Item, read_dataset
-from ..layers.snapshot import problems
-from .base import GeoSegAlgorithm
-from .gather import COPIES, GatheredArea, GatheredLabels, gather_area, layer_problems
-from .labelling import add_labels, field_problems, label_problems, read_area, read_labels
-from .parameters import Parameters, advanced, field, real, seed, tr, whole
-from .splitting import add_tile_options, gather_split_areas, located_split_areas, split_area_problems
+from ...contract import Area, Problem, TileJob
+from ...jobs import prepare, tiles
+from ...jobs.submission import Submission
+from ...layers import styles
+from ...layers.notes import tiles_notes
+from ...layers.publish import Item, read_dataset
+from ...layers.snapshot import problems
+from ..base import GeoSegAlgorithm
+from ..inputs.gather import COPIES, GatheredArea, GatheredLabels, gather_area, layer_problems
+from ..inputs.labelling import add_labels, field_problems, label_problems, read_area, read_labels
+from ..parameters import Parameters, advanced, field, real, seed, tr, whole
+from ..splitting import add_tile_options, gather_split_areas, located_split_areas, split_area_problems
 
 
 class MakeTiles(GeoSegAlgorithm):

@@ -17,15 +17,15 @@ from qgis.core import (
     QgsRasterLayer,
 )
 
-from ..contract import LabelClass, Problem
-from ..jobs import predict
-from ..layers import styles
-from ..layers.publish import Item
-from .base import GeoSegAlgorithm
-from .classrasters import class_raster
-from .gather import layer_problems
-from .mapoptions import outline_options, outlines_of
-from .parameters import Parameters, tr, whole
+from ...contract import LabelClass, Problem
+from ...jobs import predict
+from ...layers import styles
+from ...layers.publish import Item
+from ..base import GeoSegAlgorithm
+from ..inputs.classrasters import class_raster
+from ..inputs.gather import layer_problems
+from ..mapoptions import outline_options, outlines_of
+from ..parameters import Parameters, tr, whole
 
 
 class Polygonize(GeoSegAlgorithm):

@@ -15,16 +15,16 @@ from qgis.core import (
     QgsProcessingParameterRasterLayer,
 )
 
-from ..contract import Area, GridRequest, Problem
-from ..jobs import prepare
-from ..layers import styles
-from ..layers.publish import Item
-from ..layers.snapshot import crs_text
-from .base import GeoSegAlgorithm
-from .computed import add_computed_bands
-from .gather import NOWHERE, gather_area, layer_problems
-from .parameters import Parameters, advanced, polygons, rasters, real, terrain, text, tr
-from .stacking import ingredients
+from ...contract import Area, GridRequest, Problem
+from ...jobs import prepare
+from ...layers import styles
+from ...layers.publish import Item
+from ...layers.snapshot import crs_text
+from ..base import GeoSegAlgorithm
+from ..inputs.computed import add_computed_bands
+from ..inputs.gather import NOWHERE, gather_area, layer_problems
+from ..inputs.stacking import ingredients
+from ..parameters import Parameters, advanced, polygons, rasters, real, terrain, text, tr
 
 
 class StackRasters(GeoSegAlgorithm):

@@ -14,15 +14,15 @@ from qgis.core import (
     QgsProcessingParameterVectorDestination,
 )
 
-from ..contract import ALLOCATIONS, AUTO_MIN_POINTS, Problem, SampleJob
-from ..jobs.submission import Submission
-from ..layers import sample
-from ..layers.rasterclasses import raster_classes
-from .additions import parts
-from .base import GeoSegAlgorithm
-from .classrasters import class_raster
-from .gather import layer_problems
-from .parameters import Parameters, advanced, choice, real, seed, text, tr, whole
+from ...contract import ALLOCATIONS, AUTO_MIN_POINTS, Problem, SampleJob
+from ...jobs.submission import Submission
+from ...layers import sample
+from ...layers.rasterclasses import raster_classes
+from ..base import GeoSegAlgorithm
+from ..inputs.additions import parts
+from ..inputs.classrasters import class_raster
+from ..inputs.gather import layer_problems
+from ..parameters import Parameters, advanced, choice, real, seed, text, tr, whole
 
 
 class SamplePoints(GeoSegAlgorithm):

@@ -15,10 +15,10 @@ from qgis.core import (
     QgsProcessingParameterFolderDestination,
 )
 
-from ..contract import Problem, TrainJob
-from ..jobs import experiments
-from .base import GeoSegAlgorithm
-from .parameters import (
+from ...contract import Problem, TrainJob
+from ...jobs import experiments
+from ..base import GeoSegAlgorithm
+from ..parameters import (
     Parameters,
     advanced,
     dataset,
@@ -29,7 +29,7 @@ from .parameters import (
     seed,
     tr,
 )
-from .trainoptions import add_main_options, add_training_options, mixed_problems, training_settings
+from ..trainoptions import add_main_options, add_training_options, mixed_problems, training_settings
 
 
 class CrossValidate(GeoSegAlgorithm):

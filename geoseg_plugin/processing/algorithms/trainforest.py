@@ -14,10 +14,10 @@ from qgis.core import (
     QgsProcessingParameterFolderDestination,
 )
 
-from ..contract import BASELINES, ForestJob, Problem
-from ..jobs import train
-from .base import GeoSegAlgorithm
-from .parameters import (
+from ...contract import BASELINES, ForestJob, Problem
+from ...jobs import train
+from ..base import GeoSegAlgorithm
+from ..parameters import (
     Parameters,
     advanced,
     choice,
@@ -29,7 +29,7 @@ from .parameters import (
     tr,
     whole,
 )
-from .trainoptions import band_names, bands
+from ..trainoptions import band_names, bands
 
 
 class TrainForest(GeoSegAlgorithm):

@@ -16,12 +16,12 @@ from qgis.core import (
     QgsProcessingParameterFolderDestination,
 )
 
-from ..contract import PRESETS, SPLITS, Cancelled, GeoSegError, Problem
-from ..jobs import experiments
-from ..jobs.submission import Submission
-from ..layers import publish
-from .base import GeoSegAlgorithm
-from .parameters import (
+from ...contract import PRESETS, SPLITS, Cancelled, GeoSegError, Problem
+from ...jobs import experiments
+from ...jobs.submission import Submission
+from ...layers import publish
+from ..base import GeoSegAlgorithm
+from ..parameters import (
     Parameters,
     advanced,
     choice,

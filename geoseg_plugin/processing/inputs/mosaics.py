@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from qgis.core import QgsRasterLayer
 
-from ..jobs.additions import Addition, Input
-from ..jobs.inputs import RasterInput
-from ..jobs.rasterfacts import tile_groups
-from ..layers.facts import raster_facts
+from ...jobs.additions import Addition, Input
+from ...jobs.inputs import RasterInput
+from ...jobs.rasterfacts import tile_groups
+from ...layers.facts import raster_facts
 
 
 def tiles_of_mosaics(layers: Sequence[QgsRasterLayer]) -> dict[str, str]:

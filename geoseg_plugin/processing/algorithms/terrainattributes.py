@@ -13,15 +13,15 @@ from qgis.core import (
     QgsProcessingParameterRasterLayer,
 )
 
-from ..contract import Problem
-from ..jobs import prepare
-from ..jobs.inputs import as_source
-from ..jobs.submission import Submission
-from ..layers import styles
-from ..layers.publish import Item
-from .base import GeoSegAlgorithm
-from .gather import gather_rasters, layer_problems
-from .parameters import Parameters, add_terrain_settings, height_unit, terrain, terrain_settings, tr
+from ...contract import Problem
+from ...jobs import prepare
+from ...jobs.inputs import as_source
+from ...jobs.submission import Submission
+from ...layers import styles
+from ...layers.publish import Item
+from ..base import GeoSegAlgorithm
+from ..inputs.gather import gather_rasters, layer_problems
+from ..parameters import Parameters, add_terrain_settings, height_unit, terrain, terrain_settings, tr
 
 
 class TerrainAttributes(GeoSegAlgorithm):

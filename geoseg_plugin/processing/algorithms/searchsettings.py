@@ -14,11 +14,11 @@ from qgis.core import (
     QgsProcessingParameterFolderDestination,
 )
 
-from ..contract import SEARCHED, Cancelled, Problem, SearchJob, TrainJob
-from ..jobs import experiments
-from ..jobs.submission import Submission
-from .base import GeoSegAlgorithm
-from .parameters import (
+from ...contract import SEARCHED, Cancelled, Problem, SearchJob, TrainJob
+from ...jobs import experiments
+from ...jobs.submission import Submission
+from ..base import GeoSegAlgorithm
+from ..parameters import (
     Parameters,
     advanced,
     choice,
@@ -32,7 +32,7 @@ from .parameters import (
     tr,
     whole,
 )
-from .trainoptions import add_main_options, add_training_options, mixed_problems, training_settings
+from ..trainoptions import add_main_options, add_training_options, mixed_problems, training_settings
 
 MODEL, TABLE, SETTINGS = "model.onnx", "trials.csv", "best.json"
 

@@ -14,15 +14,15 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
-from ..contract import Area, AreaKind, LabelLayer, Labels, Problem, Unlabelled
-from ..layers.classes import classes_of, single_color
-from ..layers.exports import LABEL_LAYER, PolygonExport
-from ..layers.legendclasses import LEGEND_FIELD, has_legend_classes
-from ..layers.rasterclasses import raster_classes
-from ..layers.snapshot import crs_text, labels_of, polygon_snapshot
+from ...contract import Area, AreaKind, LabelLayer, Labels, Problem, Unlabelled
+from ...layers.classes import classes_of, single_color
+from ...layers.exports import LABEL_LAYER, PolygonExport
+from ...layers.legendclasses import LEGEND_FIELD, has_legend_classes
+from ...layers.rasterclasses import raster_classes
+from ...layers.snapshot import crs_text, labels_of, polygon_snapshot
+from ..labeloptions import add_options, option_problems, with_options
+from ..parameters import Parameters, advanced, choice, field, polygon_layer, polygons, real, tr
 from .gather import NOWHERE, GatheredArea, GatheredLabels, gather_area, layer_problems
-from .labeloptions import add_options, option_problems, with_options
-from .parameters import Parameters, advanced, choice, field, polygon_layer, polygons, real, tr
 
 AREAS: tuple[AreaKind, ...] = ("concave_hull", "convex_hull", "bounds", "extent", "rasters")
 UNLABELLED: tuple[Unlabelled, ...] = ("background", "unknown")
