@@ -15,12 +15,12 @@ import pytest
 import small_scene
 
 from geoseg_plugin.contract import Labels
-from geoseg_plugin.dock.dock import GeoSegDock
 from geoseg_plugin.engine.environment import Environment, cleaned, find
 from geoseg_plugin.engine.liveness import running_pid
 from geoseg_plugin.jobs import engine, predict, prepare, tiles, train
 from geoseg_plugin.jobs.inputs import RasterInput
 from geoseg_plugin.jobs.submission import Submission
+from geoseg_plugin.panel.dock import GeoSegDock
 from geoseg_plugin.paths import resource
 from geoseg_plugin.tasks.execution import Launch
 from geoseg_plugin.tasks.runner import TaskRunner

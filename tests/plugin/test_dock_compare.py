@@ -10,11 +10,11 @@ from qgis.PyQt.QtCore import Qt
 from test_dock_controller import Desk, desk, prepared
 
 from geoseg_plugin.contract import EVENTS_FILE, BandSet, CompareJob, write_json
-from geoseg_plugin.dock.controller_compare import sentence
-from geoseg_plugin.dock.pages.compare import CompareWindow
-from geoseg_plugin.dock.widgets.ranking import Figure, RankingTable, cells
 from geoseg_plugin.jobs import experiments
 from geoseg_plugin.jobs.submission import write as write_job
+from geoseg_plugin.steps.train.compare_window import CompareWindow
+from geoseg_plugin.steps.train.comparison import sentence
+from geoseg_plugin.steps.train.widgets.ranking import Figure, RankingTable, cells
 
 __all__ = ["desk"]
 

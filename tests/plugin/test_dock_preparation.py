@@ -24,17 +24,17 @@ from test_layers_legend import write_findings
 
 from geoseg_plugin import paths
 from geoseg_plugin.contract import Area, Labels, RasterizeJob
-from geoseg_plugin.dock.adding.dialog import band_options
-from geoseg_plugin.dock.adding.index import IndexDialog
-from geoseg_plugin.dock.adding.series import SeriesDialog
-from geoseg_plugin.dock.adding.vector import VectorDialog
-from geoseg_plugin.dock.controller import Controller
-from geoseg_plugin.dock.dock import GeoSegDock
-from geoseg_plugin.dock.pages.tiles_advanced import LABELS, LAYERS
 from geoseg_plugin.jobs.additions import Input, index_addition
 from geoseg_plugin.jobs.submission import Submission
 from geoseg_plugin.jobs.submission import write as write_job
 from geoseg_plugin.layers.legendclasses import LEGEND_FIELD
+from geoseg_plugin.panel.dock import GeoSegDock
+from geoseg_plugin.panel.services import Controller
+from geoseg_plugin.steps.data.add_band.dialog import band_options
+from geoseg_plugin.steps.data.add_band.index import IndexDialog
+from geoseg_plugin.steps.data.add_band.series import SeriesDialog
+from geoseg_plugin.steps.data.add_band.vector import VectorDialog
+from geoseg_plugin.steps.split.advanced import LABELS, LAYERS
 
 UTM = "EPSG:32632"
 

@@ -6,17 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_dock_controller import Desk, desk, finished_run, prepared  # noqa: F401
+from test_dock_controller import Desk, desk, finished_run, prepared
 
 from geoseg_plugin.contract import TrainJob
 from geoseg_plugin.jobs import experiments
 from geoseg_plugin.jobs import train as train_jobs
 
+__all__ = ["desk"]
+"""A fixture used by name."""
+
 
 class Log:
     """The runner's signals with what the panel shows by then; its own slots were connected before these."""
 
-    def __init__(self, desk: Desk) -> None:  # noqa: F811
+    def __init__(self, desk: Desk) -> None:
         self.desk, self.lines = desk, []
         runner = desk.runner
         runner.started.connect(lambda _title: self.add(f"started {self.kinds()}"))
@@ -34,7 +37,7 @@ class Log:
         self.lines.append((event, run.name if run is not None else ""))
 
 
-def start_training(desk: Desk, tmp_path: Path) -> Path:  # noqa: F811
+def start_training(desk: Desk, tmp_path: Path) -> Path:
     """A training that was begun on the page; its folder holds a model as it would at the end."""
     prepared(desk, tmp_path)
     desk.dock.train.primary.click()
@@ -43,7 +46,7 @@ def start_training(desk: Desk, tmp_path: Path) -> Path:  # noqa: F811
     return folder
 
 
-def test_a_training_is_evaluated_after_its_end(desk: Desk, tmp_path: Path) -> None:  # noqa: F811
+def test_a_training_is_evaluated_after_its_end(desk: Desk, tmp_path: Path) -> None:
     log = Log(desk)
     run = start_training(desk, tmp_path)
     desk.runner.finish(miou=0.5, warnings=[])
@@ -66,7 +69,7 @@ def test_a_training_is_evaluated_after_its_end(desk: Desk, tmp_path: Path) -> No
 @pytest.mark.parametrize(("kind", "evaluated"), [("search", True), ("crossvalidate", False)])
 def test_a_search_is_evaluated_and_folds_are_not(
     desk: Desk, tmp_path: Path, kind: str, evaluated: bool
-) -> None:  # noqa: F811
+) -> None:
     dataset = prepared(desk, tmp_path)
     log = Log(desk)
     folder = desk.controller.workspace.new_run("several")
@@ -80,7 +83,7 @@ def test_a_search_is_evaluated_and_folds_are_not(
     assert evaluated or "0.500" in desk.dock.messages.text(), "the folds' own scores are offered"
 
 
-def test_a_training_that_fails_or_is_cancelled_is_not_evaluated(desk: Desk, tmp_path: Path) -> None:  # noqa: F811
+def test_a_training_that_fails_or_is_cancelled_is_not_evaluated(desk: Desk, tmp_path: Path) -> None:
     log = Log(desk)
     run = start_training(desk, tmp_path)
     desk.runner.fail("out_of_memory", "There is not enough memory.")
@@ -97,7 +100,7 @@ def test_a_training_that_fails_or_is_cancelled_is_not_evaluated(desk: Desk, tmp_
     assert log.lines[1][1] == run.name, "what it had learnt until then is the current run"
 
 
-def test_a_run_that_is_followed_again_is_evaluated_too(desk: Desk, tmp_path: Path) -> None:  # noqa: F811
+def test_a_run_that_is_followed_again_is_evaluated_too(desk: Desk, tmp_path: Path) -> None:
     run = finished_run(desk, prepared(desk, tmp_path))
     desk.controller.run = None
     log = Log(desk)
@@ -110,7 +113,7 @@ def test_a_run_that_is_followed_again_is_evaluated_too(desk: Desk, tmp_path: Pat
     assert train_jobs.job_of(run).kind == "train"
 
 
-def test_a_comparison_says_which_is_first_and_evaluates_nothing(desk: Desk, tmp_path: Path) -> None:  # noqa: F811
+def test_a_comparison_says_which_is_first_and_evaluates_nothing(desk: Desk, tmp_path: Path) -> None:
     prepared(desk, tmp_path)
     log = Log(desk)
     desk.controller.compare.open()
