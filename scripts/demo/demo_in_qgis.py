@@ -158,7 +158,7 @@ class Demo:
     def raster_choices(self) -> list[RasterChoice]:
         """All bands of all rasters, and the terrain of the DEM instead of its elevation."""
         from geoseg_plugin.contract import TERRAIN_ATTRIBUTES
-        from geoseg_plugin.dock.choices import RasterChoice
+        from geoseg_plugin.jobs.choices import RasterChoice
 
         chosen = []
         for path in REQUEST["rasters"]:

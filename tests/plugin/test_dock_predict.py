@@ -19,13 +19,13 @@ from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QUrl
 
 from geoseg_plugin.contract import Cleaning, Outlines
-from geoseg_plugin.dock.choices import NamedPath
-from geoseg_plugin.dock.pages.predict import PredictPage, Slot
-from geoseg_plugin.dock.predict_told import plan_sentence, result_note
-from geoseg_plugin.dock.widgets.band_binding import by_name
 from geoseg_plugin.jobs import predict as predict_jobs
+from geoseg_plugin.jobs.choices import NamedPath
 from geoseg_plugin.jobs.submission import write
 from geoseg_plugin.layers.bandorder import BandOrder
+from geoseg_plugin.steps.predict.page import PredictPage, Slot
+from geoseg_plugin.steps.predict.summaries import plan_sentence, result_note
+from geoseg_plugin.steps.predict.widgets.band_binding import by_name
 
 RECIPE = {
     "sources": [{"key": "r1", "path": "/a/optical.tif", "name": "optical"}],
