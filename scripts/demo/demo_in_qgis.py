@@ -31,7 +31,7 @@ from qgis.PyQt.QtWidgets import QApplication, QComboBox, QPushButton
 from qgis.utils import iface, loadPlugin, plugins, startPlugin
 
 if TYPE_CHECKING:
-    from geoseg_plugin.dock.choices import RasterChoice
+    from geoseg_plugin.jobs.choices import RasterChoice
 
 Layer = TypeVar("Layer", QgsRasterLayer, QgsVectorLayer)
 
