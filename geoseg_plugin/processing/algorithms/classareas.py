@@ -17,6 +17,7 @@ from qgis.core import (
 )
 
 from ...contract import AreasJob, Problem
+from ...forms.parameters import add_fields, fields_from
 from ...jobs.areas import REFERENCE_FIELD
 from ...jobs.submission import Submission
 from ...layers.areas import area_sentences
@@ -25,7 +26,7 @@ from ...layers.sample import sample_snapshot
 from ..base import GeoSegAlgorithm
 from ..inputs.gather import COPIES, layer_problems
 from ..inputs.labelling import field_problems
-from ..parameters import Parameters, field, polygon_layer, real, tr
+from ..parameters import Parameters, field, polygon_layer, tr
 
 
 class ClassAreas(GeoSegAlgorithm):
@@ -50,7 +51,7 @@ class ClassAreas(GeoSegAlgorithm):
         reference = field("REFERENCE_FIELD", tr("Field with the true class"), "SAMPLE")
         reference.setDefaultValue(REFERENCE_FIELD)
         self.addParameter(reference)
-        self.addParameter(real("CONFIDENCE_LEVEL", tr("Confidence of the intervals"), 0.95, 0.5, 0.999))
+        add_fields(self, AreasJob, ("confidence_level",))
         self.addParameter(QgsProcessingParameterFolderDestination("OUTPUT", tr("Folder for the areas")))
         self.addOutput(QgsProcessingOutputFile("TABLE", tr("Table (CSV)")))
         self.addOutput(QgsProcessingOutputFile("CHART", tr("Chart (SVG)")))
@@ -88,7 +89,7 @@ class ClassAreas(GeoSegAlgorithm):
             sample_layer=LABEL_LAYER if self.sample else "",
             sample_name=self.sample_name,
             reference_field=self._reference(parameters, context),
-            confidence_level=self.parameterAsDouble(parameters, "CONFIDENCE_LEVEL", context),
+            **fields_from(self, parameters, context, AreasJob, ("confidence_level",)),
         )
         result = self.run_engine([Submission(job, folder, tr("Areas of the classes"))], feedback)
         for sentence in area_sentences(result):

@@ -20,7 +20,8 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
-from ...contract import SPLITS, VIEWS, Area, EvaluateJob, Labels, Problem, Unlabelled, split_address
+from ...contract import Area, EvaluateJob, Labels, Problem, Unlabelled, split_address
+from ...forms.parameters import add_fields, fields_from
 from ...jobs.submission import Submission
 from ...layers import styles
 from ...layers.classes import classes_of
@@ -41,15 +42,14 @@ from ..parameters import (
     dataset,
     dataset_folder,
     dataset_problems,
-    device,
-    device_problems,
     field,
     file,
     missing_file_problems,
     polygons,
-    real,
     tr,
 )
+
+ADVANCED = ("pixel_size", "tta", "device")
 
 
 class Evaluate(GeoSegAlgorithm):
@@ -67,8 +67,7 @@ class Evaluate(GeoSegAlgorithm):
         self.addParameter(held_out)
         self.addParameter(file("MODEL", tr("Model (.onnx), or"), "onnx", optional=True))
         self.addParameter(layer_of_classes("PREDICTION", tr("Map: class raster or polygons")))
-        self.addParameter(choice("SPLIT", tr("Blocks to compare on"), SPLITS, "test"))
-        self.addParameter(device())
+        add_fields(self, EvaluateJob, ("split",))
         self.addParameter(
             advanced(
                 field("PREDICTION_FIELD", tr("Field with the class of the map's polygons"), "PREDICTION")
@@ -84,22 +83,7 @@ class Evaluate(GeoSegAlgorithm):
         self.addParameter(
             advanced(choice("UNLABELLED", tr("Ground without label is"), UNLABELLED, "unknown"))
         )
-        self.addParameter(
-            advanced(
-                real(
-                    "PIXEL_SIZE",
-                    tr("Pixel size where polygons meet polygons (empty: found)"),
-                    None,
-                    0,
-                    optional=True,
-                )
-            )
-        )
-        self.addParameter(
-            advanced(
-                choice("TTA", tr("Views of each pixel, of a model (test-time augmentation)"), VIEWS, "none")
-            )
-        )
+        add_fields(self, EvaluateJob, ADVANCED, advanced=True)
         self.addParameter(QgsProcessingParameterFolderDestination("OUTPUT", tr("Evaluation folder")))
         self.addOutput(QgsProcessingOutputNumber("MIOU", tr("Mean IoU")))
         self.addOutput(QgsProcessingOutputNumber("ACCURACY", tr("Overall accuracy")))
@@ -117,12 +101,9 @@ class Evaluate(GeoSegAlgorithm):
             dataset=str(dataset_folder(given)) if given else "",
             model=model,
             prediction="" if prediction is None else str(NOWHERE) if of_polygons else file_of(prediction),
-            split=self.parameterAsEnumString(parameters, "SPLIT", context),
-            device=self.parameterAsString(parameters, "DEVICE", context),
             prediction_layer=LABEL_LAYER if of_polygons else "",
             prediction_field=self._prediction_field(parameters, context) if of_polygons else "",
-            tta=self.parameterAsEnumString(parameters, "TTA", context),
-            pixel_size=self.parameterAsDouble(parameters, "PIXEL_SIZE", context),
+            **fields_from(self, parameters, context, EvaluateJob, ("split", *ADVANCED)),
             truth=None if truth is None else self._truth(truth, parameters, context),
             made_by="" if prediction is None else model_of(prediction),
         )
@@ -150,7 +131,6 @@ class Evaluate(GeoSegAlgorithm):
             *layer_problems(self, parameters, context, (), ("AREA",)),
             *field_problems(self, fields, "PREDICTION_FIELD", "PREDICTION", context),
             *field_problems(self, parameters, "CLASS_FIELD", "TRUTH", context),
-            *device_problems(self.parameterAsString(parameters, "DEVICE", context)),
             *self._job(parameters, context).problems(),
         ]
 

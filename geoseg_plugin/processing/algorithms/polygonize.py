@@ -17,15 +17,17 @@ from qgis.core import (
     QgsRasterLayer,
 )
 
-from ...contract import LabelClass, Problem
+from ...contract import LabelClass, Outlines, PolygonizeJob, Problem
+from ...forms.parameters import add_fields, fields_from, grouped
 from ...jobs import predict
 from ...layers import styles
 from ...layers.publish import Item
 from ..base import GeoSegAlgorithm
 from ..inputs.classrasters import class_raster
 from ..inputs.gather import layer_problems
-from ..mapoptions import outline_options, outlines_of
-from ..parameters import Parameters, tr, whole
+from ..parameters import Parameters, tr
+
+BOUNDARIES = grouped(Outlines)
 
 
 class Polygonize(GeoSegAlgorithm):
@@ -41,14 +43,13 @@ class Polygonize(GeoSegAlgorithm):
         self.addParameter(
             QgsProcessingParameterRasterLayer("CONFIDENCE", tr("Confidence, for the score"), None, True)
         )
-        self.addParameter(whole("MIN_AREA", tr("Leave out polygons smaller than (pixels)"), 4, 0))
+        add_fields(self, PolygonizeJob, ("min_area_px",))
         self.addParameter(
             QgsProcessingParameterBoolean(
                 "SKIP_BACKGROUND", tr("Leave out the background, if there is one"), True
             )
         )
-        for parameter in outline_options():
-            self.addParameter(parameter)
+        add_fields(self, Outlines, BOUNDARIES)
         self.addParameter(
             QgsProcessingParameterVectorDestination(
                 "OUTPUT", tr("Polygons"), Qgis.ProcessingSourceType.VectorPolygon
@@ -60,8 +61,11 @@ class Polygonize(GeoSegAlgorithm):
     def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
         return [
             *layer_problems(self, parameters, context, ("INPUT", "CONFIDENCE")),
-            *outlines_of(self, parameters, context).problems(),
+            *self._boundaries(parameters, context).problems(),
         ]
+
+    def _boundaries(self, parameters: Parameters, context: QgsProcessingContext) -> Outlines:
+        return Outlines(**fields_from(self, parameters, context, Outlines, BOUNDARIES))
 
     def gather(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
@@ -80,10 +84,10 @@ class Polygonize(GeoSegAlgorithm):
             self.job_folder(),
             self.raster,
             self.confidence,
-            self.parameterAsInt(parameters, "MIN_AREA", context),
+            fields_from(self, parameters, context, PolygonizeJob, ("min_area_px",))["min_area_px"],
             None if self.parameterAsBoolean(parameters, "SKIP_BACKGROUND", context) else False,
             output,
-            outlines_of(self, parameters, context),
+            self._boundaries(parameters, context),
         )
         result = self.run_engine([submission], feedback)
         feedback.pushInfo(tr("{} polygons").format(result.get("count", 0)))
