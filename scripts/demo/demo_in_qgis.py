@@ -31,7 +31,7 @@ from qgis.PyQt.QtWidgets import QApplication, QComboBox, QPushButton
 from qgis.utils import iface, loadPlugin, plugins, startPlugin
 
 if TYPE_CHECKING:
-    from geoseg_plugin.dock.choices import RasterChoice
+    from geoseg_plugin.jobs.choices import RasterChoice
 
 Layer = TypeVar("Layer", QgsRasterLayer, QgsVectorLayer)
 
@@ -158,7 +158,7 @@ class Demo:
     def raster_choices(self) -> list[RasterChoice]:
         """All bands of all rasters, and the terrain of the DEM instead of its elevation."""
         from geoseg_plugin.contract import TERRAIN_ATTRIBUTES
-        from geoseg_plugin.dock.choices import RasterChoice
+        from geoseg_plugin.jobs.choices import RasterChoice
 
         chosen = []
         for path in REQUEST["rasters"]:

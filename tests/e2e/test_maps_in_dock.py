@@ -13,10 +13,10 @@ from qgis.core import QgsFeature, QgsGeometry, QgsProject, QgsRasterLayer, QgsVe
 from qgis.PyQt.QtCore import QEventLoop, QTimer
 
 from geoseg_plugin import paths
-from geoseg_plugin.dock.controller import Controller
-from geoseg_plugin.dock.dock import GeoSegDock
 from geoseg_plugin.engine.environment import Environment
 from geoseg_plugin.layers import publish
+from geoseg_plugin.panel.dock import GeoSegDock
+from geoseg_plugin.panel.services import Controller
 
 TIMEOUT_S = 120
 

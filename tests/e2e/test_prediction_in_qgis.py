@@ -17,9 +17,9 @@ from geoseg_plugin.engine.environment import Environment
 from geoseg_plugin.jobs import predict, train
 from geoseg_plugin.jobs.inputs import RasterInput
 from geoseg_plugin.layers import publish
-from geoseg_plugin.processing.cleanclasses import CleanClasses
+from geoseg_plugin.processing.algorithms.cleanclasses import CleanClasses
 
-CLEANING = Cleaning(majority_px=3, least_area_px=12)
+CLEANING = Cleaning(majority_px=3, min_patch_px=12)
 
 
 @pytest.fixture(scope="module")

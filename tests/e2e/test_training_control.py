@@ -17,12 +17,12 @@ from heartbeat import Heartbeat
 from waiting import wait_for
 
 from geoseg_plugin.contract import Labels
-from geoseg_plugin.dock.dock import GeoSegDock
 from geoseg_plugin.engine.environment import Environment, cleaned
 from geoseg_plugin.engine.liveness import running_pid
 from geoseg_plugin.jobs import engine, predict, prepare, tiles, train
 from geoseg_plugin.jobs.inputs import RasterInput
 from geoseg_plugin.jobs.submission import Submission
+from geoseg_plugin.panel.dock import GeoSegDock
 from geoseg_plugin.paths import resource
 from geoseg_plugin.tasks.execution import Launch
 from geoseg_plugin.tasks.runner import TaskRunner

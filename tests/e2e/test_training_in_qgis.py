@@ -12,11 +12,11 @@ from geoseg_plugin.contract import (
     ForestJob,
     TrainJob,
 )
-from geoseg_plugin.dock.controller_results import dataset_of
-from geoseg_plugin.dock.controller_train_plan import plan_sentence
 from geoseg_plugin.engine.environment import Environment
 from geoseg_plugin.jobs import evaluate, predict, train
 from geoseg_plugin.jobs.workspace import entry_of
+from geoseg_plugin.steps.results.controller import dataset_of
+from geoseg_plugin.steps.train.planner import plan_sentence
 
 
 def test_a_training_is_planned_in_words(

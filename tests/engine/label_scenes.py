@@ -4,8 +4,8 @@ import numpy as np
 from data_scenes import channel, hills, one_band_each, sources_of, write_raster
 
 from geoseg_engine.contract import Area, Labels, RasterizeJob, StackJob
-from geoseg_engine.dataset import labels
 from geoseg_engine.dataset.datasets import read_ids
+from geoseg_engine.dataset.labels import rasterize as labels
 from geoseg_engine.stacking import stack
 
 

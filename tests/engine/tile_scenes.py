@@ -5,8 +5,9 @@ from data_scenes import channel, hills, one_band_each, pixel_box, sources_of, wr
 from scipy import ndimage
 
 from geoseg_engine.contract import Labels, RasterizeJob, StackJob, TileJob
-from geoseg_engine.dataset import labels, tiles
+from geoseg_engine.dataset import tiles
 from geoseg_engine.dataset.datasets import read_dataset, read_ids
+from geoseg_engine.dataset.labels import rasterize as labels
 from geoseg_engine.stacking import stack
 
 

@@ -19,12 +19,12 @@ from qgis.gui import QgsMapCanvas
 
 from geoseg_plugin import paths
 from geoseg_plugin.contract import Band, Dataset, GeoSegError, Grid, LabelClass, Recipe, Source, write_json
-from geoseg_plugin.dock.controller import Controller
-from geoseg_plugin.dock.dock import GeoSegDock
 from geoseg_plugin.jobs import train as train_jobs
 from geoseg_plugin.jobs.additions import Input, index_addition
 from geoseg_plugin.jobs.submission import Submission
 from geoseg_plugin.jobs.submission import write as write_job
+from geoseg_plugin.panel.dock import GeoSegDock
+from geoseg_plugin.panel.services import Controller
 from geoseg_plugin.tasks.runner import TaskRunner
 
 UTM = "EPSG:32632"

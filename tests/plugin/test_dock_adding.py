@@ -15,23 +15,23 @@ from qgis.PyQt.QtGui import QKeyEvent
 from qgis.PyQt.QtWidgets import QDialogButtonBox
 
 from geoseg_plugin.contract import Band, LabelClass, Source, StackJob
-from geoseg_plugin.dock.adding.derived import radar_dialog, relief_dialog
-from geoseg_plugin.dock.adding.dialog import AddDialog, band_options
-from geoseg_plugin.dock.adding.expression import ExpressionDialog
-from geoseg_plugin.dock.adding.index import IndexDialog
-from geoseg_plugin.dock.adding.series import SeriesDialog, clear_code
-from geoseg_plugin.dock.adding.vector import VectorDialog
-from geoseg_plugin.dock.choices import LabelEdits, MoreLabels, RasterRow
-from geoseg_plugin.dock.pages.data import DataPage
-from geoseg_plugin.dock.widgets.band_tree import BandTree
-from geoseg_plugin.dock.widgets.band_window import BandWindow, clip_values
-from geoseg_plugin.dock.widgets.class_table import ClassTable
 from geoseg_plugin.jobs.additions import Addition
 from geoseg_plugin.jobs.bandroles import LayerBands, guess_bands
+from geoseg_plugin.jobs.choices import LabelEdits, MoreLabels, RasterRow
 from geoseg_plugin.jobs.composition import Composition, compose
 from geoseg_plugin.jobs.inputs import RasterInput
 from geoseg_plugin.jobs.legend import edited
 from geoseg_plugin.layers.spectra import layer_bands
+from geoseg_plugin.steps.data.add_band.derived import radar_dialog, relief_dialog
+from geoseg_plugin.steps.data.add_band.dialog import AddDialog, band_options
+from geoseg_plugin.steps.data.add_band.expression import ExpressionDialog
+from geoseg_plugin.steps.data.add_band.index import IndexDialog
+from geoseg_plugin.steps.data.add_band.series import SeriesDialog, clear_code
+from geoseg_plugin.steps.data.add_band.vector import VectorDialog
+from geoseg_plugin.steps.data.page import DataPage
+from geoseg_plugin.steps.data.widgets.band_tree import BandTree
+from geoseg_plugin.steps.data.widgets.band_window import BandWindow, clip_values
+from geoseg_plugin.steps.data.widgets.class_table import ClassTable
 
 ROWS = [
     RasterRow("id_optical", "optical", ("B2", "B3", "B4", "B8"), "10 m", tick=True),

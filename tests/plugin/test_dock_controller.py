@@ -15,13 +15,13 @@ from geoseg_plugin.contract import (
     GeoSegError,
     TrainJob,
 )
-from geoseg_plugin.dock import settings
-from geoseg_plugin.dock.choices import RasterChoice
-from geoseg_plugin.dock.controller import Controller
-from geoseg_plugin.dock.dock import GeoSegDock
 from geoseg_plugin.jobs import evaluate as evaluate_jobs
+from geoseg_plugin.jobs.choices import RasterChoice
 from geoseg_plugin.jobs.submission import write as write_job
 from geoseg_plugin.layers.publish import RESULT_MARK
+from geoseg_plugin.panel import settings
+from geoseg_plugin.panel.dock import GeoSegDock
+from geoseg_plugin.panel.services import Controller
 
 CLASS = {"id": 0, "name": "scarp", "color": "#ff0000"}
 

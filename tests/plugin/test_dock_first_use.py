@@ -17,16 +17,16 @@ from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QAbstractItemView, QApplication, QComboBox, QLineEdit
 
 from geoseg_plugin import paths
-from geoseg_plugin.dock.controller import Controller
-from geoseg_plugin.dock.controller_engine import wants_gpu
-from geoseg_plugin.dock.dock import GeoSegDock
-from geoseg_plugin.dock.pages.engine import EnginePage, engine_facts
-from geoseg_plugin.dock.pages.results import ResultsPage
-from geoseg_plugin.dock.widgets.messages import Messages
-from geoseg_plugin.dock.widgets.notes import NextStep
-from geoseg_plugin.dock.words import STEPS
 from geoseg_plugin.engine.environment import Environment
 from geoseg_plugin.engine.installer import FREE_GB, TAKES_GB
+from geoseg_plugin.panel.dock import GeoSegDock
+from geoseg_plugin.panel.services import Controller
+from geoseg_plugin.panel.texts import STEPS
+from geoseg_plugin.panel.widgets.messages import Messages
+from geoseg_plugin.panel.widgets.notes import NextStep
+from geoseg_plugin.steps.engine.controller import wants_gpu
+from geoseg_plugin.steps.engine.page import EnginePage, engine_facts
+from geoseg_plugin.steps.results.page import ResultsPage
 from geoseg_plugin.tasks.engine_task import EngineTask
 from geoseg_plugin.tasks.runner import TaskRunner
 
@@ -150,7 +150,7 @@ def test_sizes_on_disk_are_said_in_one_way() -> None:
 def test_cuda_is_spoken_of_only_where_a_gpu_was_asked_for(
     stamp: dict[str, str] | None, probe: dict[str, Any], told: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("geoseg_plugin.dock.controller_engine.stamp", lambda _environment: stamp)
+    monkeypatch.setattr("geoseg_plugin.steps.engine.controller.stamp", lambda _environment: stamp)
     environment = Environment(Path("python"), managed=stamp is not None)
     facts = engine_facts("python", probe, wants_gpu(environment, probe))
     assert ("CUDA" in " ".join(value for _name, value in facts if value != "python")) is told

@@ -25,8 +25,10 @@ from qgis.core import (
 )
 from waiting import wait_for
 
-from geoseg_plugin.dock import controller_data, controller_freshness, watch
-from geoseg_plugin.dock.choices import RasterChoice
+from geoseg_plugin.jobs.choices import RasterChoice
+from geoseg_plugin.panel import freshness as controller_freshness
+from geoseg_plugin.panel import layer_watch as watch
+from geoseg_plugin.steps.data import controller as controller_data
 
 
 @pytest.fixture

@@ -19,14 +19,14 @@ from qgis.PyQt.QtCore import QUrl
 from qgis.PyQt.QtGui import QColor
 
 from geoseg_plugin.contract import Area, Labels, RasterizeJob
-from geoseg_plugin.dock.adding.dialog import band_options
-from geoseg_plugin.dock.adding.index import IndexDialog
-from geoseg_plugin.dock.adding.series import SeriesDialog
-from geoseg_plugin.dock.adding.vector import VectorDialog
-from geoseg_plugin.dock.pages.tiles_advanced import LABELS, LAYERS
 from geoseg_plugin.jobs.submission import Submission
 from geoseg_plugin.jobs.submission import write as write_job
 from geoseg_plugin.layers.legendclasses import LEGEND_FIELD
+from geoseg_plugin.steps.data.add_band.dialog import band_options
+from geoseg_plugin.steps.data.add_band.index import IndexDialog
+from geoseg_plugin.steps.data.add_band.series import SeriesDialog
+from geoseg_plugin.steps.data.add_band.vector import VectorDialog
+from geoseg_plugin.steps.split.advanced import LABELS, LAYERS
 
 
 @pytest.fixture

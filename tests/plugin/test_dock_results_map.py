@@ -13,13 +13,13 @@ from qgis.core import QgsLayerTree, QgsProject, QgsRasterLayer, QgsVectorLayer
 from waiting import wait_for
 
 from geoseg_plugin.contract import PredictJob
-from geoseg_plugin.dock import controller_results_map
-from geoseg_plugin.dock.controller_results_map import place_of, same_file, unused
-from geoseg_plugin.dock.sheet_from_map import layers_below, sheet_of, title_of
-from geoseg_plugin.dock.widgets.notes import small_label
 from geoseg_plugin.jobs.submission import Submission
 from geoseg_plugin.jobs.submission import write as write_job
 from geoseg_plugin.layers import publish
+from geoseg_plugin.panel.widgets.notes import small_label
+from geoseg_plugin.steps.results import map_controller as controller_results_map
+from geoseg_plugin.steps.results.map_controller import place_of, same_file, unused
+from geoseg_plugin.steps.results.sheet import layers_below, sheet_of, title_of
 
 RESULT = {
     "output": "classes.tif",

@@ -19,12 +19,12 @@ from geoseg_plugin.contract import (
     TrainJob,
     write_json,
 )
-from geoseg_plugin.dock.controller_results import dataset_of
-from geoseg_plugin.dock.pages.runs import RunsWindow
 from geoseg_plugin.jobs import experiments, register
 from geoseg_plugin.jobs import train as train_jobs
 from geoseg_plugin.jobs.submission import Submission
 from geoseg_plugin.jobs.submission import write as write_job
+from geoseg_plugin.steps.results.controller import dataset_of
+from geoseg_plugin.steps.train.runs_window import RunsWindow
 
 
 def record(folder: Path, *events: dict[str, Any]) -> None:

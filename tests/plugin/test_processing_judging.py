@@ -126,7 +126,9 @@ def test_a_sample_is_designed_and_styled(
         7,
     )
     assert (results["POINTS"], results["ERROR"]) == (4, 0.02)
-    assert (job.most, job.least) == (500, -1), "no more points than somebody can look at, unless asked for"
+    assert (job.max_points, job.min_points) == (500, -1), (
+        "no more points than somebody can look at, unless asked for"
+    )
     layer = QgsVectorLayer(f"{output}|layername=sample", "sample", "ogr")
     names = layer.editorWidgetSetup(layer.fields().lookupField("reference")).config()["map"]
     assert [next(iter(item)) for item in names] == ["background", "scarp", "deposit", "Another class"]
@@ -262,7 +264,7 @@ def test_a_sheet_of_a_file_leaves_no_layout_behind(
 
 
 def test_areas_that_are_no_json(tmp_path: Path) -> None:
-    from geoseg_plugin.processing.exportlayout import read
+    from geoseg_plugin.processing.algorithms.exportlayout import read
 
     (tmp_path / "areas.json").write_text("{", encoding="utf-8")
     with pytest.raises(GeoSegError, match="no result of GeoSeg"):

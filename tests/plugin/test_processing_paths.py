@@ -16,8 +16,8 @@ from qgis.core import (
 )
 from toolbox import checked, context, raster, record, run
 
+from geoseg_plugin.processing.inputs.wholepaths import INPUTS, with_whole_paths
 from geoseg_plugin.processing.provider import ALGORITHMS, GeoSegProvider
-from geoseg_plugin.processing.wholepaths import INPUTS, with_whole_paths
 
 
 @pytest.fixture
