@@ -9,7 +9,7 @@ import pytest
 from damage import VALUES, damaged_bytes, damaged_entries, modest_memory, survives
 from onnx import TensorProto, helper, numpy_helper
 from prediction_scenes import grid_of, recipe_of, scene, write_model, write_raster
-from test_foreign import write_foreign
+from third_party_models import write_foreign
 
 from geoseg_engine.contract import GeoSegError
 from geoseg_engine.modelfile.metadata import read_metadata

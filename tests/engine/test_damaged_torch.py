@@ -10,7 +10,7 @@ import zipfile
 import pytest
 import torch
 from damage import VALUES, damaged_bytes, modest_memory, survives
-from test_train_run import Recorder
+from recorder import Recorder
 from training_scenes import small_job, write_dataset
 
 from geoseg_engine.contract import GeoSegError

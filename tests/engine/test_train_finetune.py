@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from recorder import Recorder
 from training_scenes import small_job, write_dataset
 
 from geoseg_engine.channel import Channel
@@ -21,19 +22,6 @@ from geoseg_engine.training.trainer import Trainer
 torch.set_num_threads(1)
 
 
-class Recorder(Channel):
-    """Keeps the log."""
-
-    def __init__(self, folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        super().__init__(folder)
-        self.texts = []
-
-    def log(self, text, level="info"):
-        self.texts.append(text)
-        super().log(text, level)
-
-
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """A dataset and a model that was trained on its first two bands."""
@@ -42,11 +30,6 @@ def place(tmp_path_factory):
     write_json(dataset, dataclasses.replace(read_json(Dataset, dataset), fingerprint="one"))
     fit.run(small_job(dataset, bands=("b1", "b2"), epochs=2), folder, Channel(folder))
     return folder
-
-
-@pytest.fixture
-def unexported(monkeypatch):
-    monkeypatch.setattr(fit, "write_model", lambda *_: None)
 
 
 def taken_over(model, bands, classes):

@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 import torch
+from recorder import Recorder
 from training_scenes import CLASSES, small_job, write_dataset
 
-from geoseg_engine.channel import Channel
 from geoseg_engine.contract import (
     EVENT_FIELDS,
     Cancelled,
@@ -32,29 +32,6 @@ from geoseg_engine.training.validate import Verdict
 torch.set_num_threads(1)
 
 
-class Recorder(Channel):
-    """Keeps the events; says `cancelled` after so many epochs and looks."""
-
-    def __init__(self, folder, cancel_after_epochs=None, looks=0):
-        folder.mkdir(parents=True, exist_ok=True)
-        super().__init__(folder)
-        self.events = []
-        self.cancel_after_epochs, self.looks = cancel_after_epochs, looks
-
-    def send(self, event_type, /, **fields):
-        super().send(event_type, **fields)
-        self.events.append((event_type, fields))
-
-    def of(self, event_type):
-        return [fields for kind, fields in self.events if kind == event_type]
-
-    def cancelled(self):
-        if self.cancel_after_epochs is None or len(self.of("epoch")) < self.cancel_after_epochs:
-            return False
-        self.looks -= 1
-        return self.looks < 0
-
-
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
     return write_dataset(tmp_path_factory.mktemp("dataset"))
@@ -65,12 +42,6 @@ def trained(dataset, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     channel = Recorder(folder)
     return fit.run(small_job(dataset), folder, channel), channel, folder
-
-
-@pytest.fixture
-def unexported(monkeypatch):
-    """Leave the model file out where the test is not about it: tracing takes seconds."""
-    monkeypatch.setattr(fit, "write_model", lambda *_: None)
 
 
 def weights(folder):

@@ -59,9 +59,12 @@ def dropouts(dropout: float, levels: int) -> list[float]:
 
 
 def initialise(network: nn.Module) -> None:
-    """Draw the weights of all convolutions for ReLU (He et al. 2015, arXiv:1502.01852); biases begin at zero."""
+    """Draw the weights of all convolutions for ReLU (He et al. 2015, arXiv:1502.01852); biases begin at zero.
+
+    Weights without memory, on the device `meta`, are left alone: drawing them loads torch's compiler, a second or more.
+    """
     for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and not module.weight.is_meta:
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
