@@ -17,7 +17,7 @@ from geoseg_engine.contract import GeoSegError
 from geoseg_engine.models.weights import read_state
 from geoseg_engine.training import checkpoint, fit, initial_weights
 from geoseg_engine.training.distributed import Group
-from geoseg_engine.training.preparing import resumed
+from geoseg_engine.training.preparing import prepare_resumed
 
 TIMES = 60
 SEED = 1
@@ -43,7 +43,7 @@ def go_on(job, folder):
 
     channel = Recorder(folder)
     ground = fit.open_ground(replace(job, resume=True), folder, folder, channel)
-    resumed(ground.job, ground.scene, ground.saved, torch.device("cpu"), Group(), channel)
+    prepare_resumed(ground.job, ground.scene, ground.saved, torch.device("cpu"), Group(), channel)
 
 
 def test_damaged_bytes_of_a_checkpoint(run, tmp_path):

@@ -72,7 +72,7 @@ def test_what_cannot_be_turned_is_not_and_said(dataset, tmp_path):
         channel(tmp_path),
     )
     assert result["augment"] == ["noise"]
-    assert result["sentences"][-1].startswith("no turns or mirrors: band 'hillshade of 2019'")
+    assert result["sentences"][-1].startswith("no rotation or mirroring: band 'hillshade of 2019'")
 
 
 def test_many_crops_go_into_rows_and_one_band_is_grey(dataset, tmp_path):
