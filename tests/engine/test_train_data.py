@@ -81,7 +81,7 @@ def test_squares_cut_in_one_go_are_those_cut_one_by_one(size):
     assert torch.equal(cut_batch(array, corners[:1], 5, 7.0), expected[:1, :, :5, :5])
 
 
-@pytest.mark.parametrize(("by_class", "expected"), [(0.0, 0.0), (0.6, 0.3), (1.0, 0.5)])
+@pytest.mark.parametrize(("class_balanced_fraction", "expected"), [(0.0, 0.0), (0.6, 0.3), (1.0, 0.5)])
 def test_the_share_drawn_by_class_is_the_given_one(class_balanced_fraction, expected):
     labels = np.zeros((400, 400), dtype=np.uint8)
     labels[300:302, 40:42] = 1
