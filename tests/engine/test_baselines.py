@@ -86,7 +86,7 @@ def test_a_baseline_learns_and_is_evaluated_and_predicted_like_a_network(made, t
     job = PredictJob(result["model"], confidence="c.tif", probability="p.tif", core_px=32)
     predict.run(job, tmp_path, channel(tmp_path))
     whole = PredictJob(
-        result["model"], output="w.tif", confidence="wc.tif", probability="wp.tif", core_px=512
+        result["model"], apply_calibration="w.tif", confidence="wc.tif", probability="wp.tif", core_px=512
     )
     predict.run(whole, tmp_path, channel(tmp_path))
     for one, other in (("classes.tif", "w.tif"), ("c.tif", "wc.tif"), ("p.tif", "wp.tif")):
@@ -265,9 +265,9 @@ def test_calibration_is_part_of_the_graph():
         ).run(None, {"image": image})[0][0]
         for one in (Calibration(), how)
     )
-    from geoseg_engine.modelfile.calibration import output
+    from geoseg_engine.modelfile.calibration import apply_calibration
 
-    np.testing.assert_allclose(made, output(forest_onnx.logits(plain), how), atol=1e-5)
+    np.testing.assert_allclose(made, apply_calibration(forest_onnx.logits(plain), how), atol=1e-5)
 
 
 def test_texture_is_mean_and_deviation_of_the_pixels_inside():

@@ -269,7 +269,7 @@ def test_it_is_described_as_foreign(tmp_path):
     [
         ({"model_type": "Detector"}, "a Detector finds objects"),
         ({"given": 2 * SIDE}, "a finer image"),
-        ({"given": SIDE // 4}, "16 × 16 answers"),
+        ({"given": SIDE // 4}, "16 × 16 values"),
         ({"standardization_std": [1, 2]}, "does not fit 3 channels"),
         ({"standardization_std": [0]}, "does not fit 3 channels"),
     ],

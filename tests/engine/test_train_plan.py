@@ -171,7 +171,8 @@ def test_a_run_leaves_the_plan_that_it_follows(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("labelled_extent_px", "crop_px"), [(0, 128), (1000, 128), (256, 128), (180, 96), (100, 56), (50, 32), (9, 32)]
+    ("labelled_extent_px", "crop_px"),
+    [(0, 128), (1000, 128), (256, 128), (180, 96), (100, 56), (50, 32), (9, 32)],
 )
 def test_two_crops_fit_across_the_ground_with_labels(labelled_extent_px, crop_px):
     found = planned(labelled_extent_px=labelled_extent_px)

@@ -97,8 +97,8 @@ def run(job: ForestJob, folder: Path, channel: Channel) -> dict[str, Any]:
     dataset = with_bands(whole, job.bands)
     if job.dry_run:
         return described(job, dataset, dataset_folder)
-    output = folder / job.output
-    prepare_folder(output)
+    apply_calibration = folder / job.output
+    prepare_folder(apply_calibration)
     channel.send(
         "hello",
         protocol=PROTOCOL,
@@ -133,13 +133,13 @@ def run(job: ForestJob, folder: Path, channel: Channel) -> dict[str, Any]:
         "architecture": fitted.architecture,
         "job": encode(job),
     }
-    write_model(job, dataset, samples, fitted, decision, warnings, summary, output / MODEL_FILE)
-    write_json(output / METRICS_FILE, summary)
-    write_json(output / IMPORTANCE_FILE, worth)
+    write_model(job, dataset, samples, fitted, decision, warnings, summary, apply_calibration / MODEL_FILE)
+    write_json(apply_calibration / METRICS_FILE, summary)
+    write_json(apply_calibration / IMPORTANCE_FILE, worth)
     for kind, name in (("model", MODEL_FILE), ("metrics", METRICS_FILE), ("importance", IMPORTANCE_FILE)):
-        channel.artifact(kind, (output / name).resolve())
+        channel.artifact(kind, (apply_calibration / name).resolve())
     return {
-        "model": str(output / MODEL_FILE),
+        "model": str(apply_calibration / MODEL_FILE),
         **{key: value for key, value in summary.items() if key not in ("job", "architecture")},
         "importance": worth,
         "warnings": warnings,
@@ -294,12 +294,12 @@ def _fit_forest(
 
 def searching(job: ForestJob, validation: ValidationData) -> ForestJob:
     """The job, without its search where validation data are too few to choose by."""
-    return replace(job, search=job.search and validation.decides)
+    return replace(job, search=job.search and validation.is_sufficient)
 
 
 def unsearched(job: ForestJob, validation: ValidationData) -> list[str]:
     """Why a search that was asked for is left out, if it is."""
-    if not job.search or validation.decides or not validation.total:
+    if not job.search or validation.is_sufficient or not validation.total:
         return []
     return [
         f"Nothing is searched: too few validation data ({validation.amount()}; "
@@ -322,10 +322,10 @@ def judge(
     if job.calibrate and len(truth):
         learned = [pixels > 0 for pixels in samples.counts]
         found = calibration.fit(logits, truth, learned=learned, weighted=validation.weighted)
-    few = validation.few_objects(dataset.classes) if job.calibrate else ""
-    text = calibration.sentence(found, dataset.classes, few)
+    few = validation.too_few_objects(dataset.classes) if job.calibrate else ""
+    text = calibration.calibration_message(found, dataset.classes, few)
     channel.log(text)
-    ids = calibration.output(logits.T, found).argmax(axis=0).astype(np.uint8)
+    ids = calibration.apply_calibration(logits.T, found).argmax(axis=0).astype(np.uint8)
     result = scores(confusion(truth, ids, len(dataset.classes)), dataset.classes)
     if result["miou"] is not None:
         channel.log(f"Mean IoU {result['miou']:.3f} on {len(truth)} validation pixels.")

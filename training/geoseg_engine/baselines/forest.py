@@ -169,7 +169,7 @@ def judge(
     if weighted is not None:
         learned = [pixels > 0 for pixels in samples.counts]
         found = calibration.fit(values, truth, learned=learned, weighted=weighted)
-    return score(calibration.output(values.T, found).argmax(axis=0), truth, classes)
+    return score(calibration.apply_calibration(values.T, found).argmax(axis=0), truth, classes)
 
 
 def grow(

@@ -42,9 +42,9 @@ class Graph:
     def __init__(self, made: onnx.GraphProto) -> None:
         self.made = made
 
-    def add(self, kind: str, inputs: Sequence[str], output: str = "", **attributes: Any) -> str:
+    def add(self, kind: str, inputs: Sequence[str], apply_calibration: str = "", **attributes: Any) -> str:
         """Append a node; returns the name of its output."""
-        name = output or f"{kind.lower()}_{len(self.made.node)}"
+        name = apply_calibration or f"{kind.lower()}_{len(self.made.node)}"
         self.made.node.append(helper.make_node(kind, list(inputs), [name], **attributes))
         return name
 
@@ -146,14 +146,14 @@ def _shares(graph: Graph, forest: Any, rows: str, classes: int) -> str:
 
 def _decided(graph: Graph, shares: str, calibration: Calibration) -> str:
     """What `modelfile.calibration.Decision` computes of `logits`; the shares as they are where it does nothing."""
-    if calibration.does_nothing:
+    if calibration.is_identity:
         return shares
     values = graph.add("Log", [graph.add("Max", [shares, graph.constant(LEAST_SHARE)])])
     values = graph.add("Mul", [values, graph.constant(1 / calibration.temperature)])
     if any(calibration.bias):
         values = graph.add("Add", [values, graph.constant(np.reshape(calibration.bias, (1, -1, 1, 1)))])
     made = graph.add("Softmax", [values], axis=1)
-    if not calibration.decides:
+    if not calibration.weights_classes:
         return made
     weighted = graph.add("Mul", [made, graph.constant(np.reshape(calibration.weights, (1, -1, 1, 1)))])
     total = graph.add("ReduceSum", [weighted, graph.constant([1], np.int64)], keepdims=1)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..channel import Channel
 from ..contract import Dataset
-from ..modelfile.calibration import Calibration, output
+from ..modelfile.calibration import Calibration, apply_calibration
 from .forest import score
 from .pixels import Array, Samples
 
@@ -52,7 +52,7 @@ def importance(
     pixels, truth = samples.validation[chosen], samples.validation_truth[chosen]
 
     def judged(values: Array) -> float:
-        ids = output(logits(values).T, decision).argmax(axis=0)
+        ids = apply_calibration(logits(values).T, decision).argmax(axis=0)
         return score(ids, truth, dataset.classes)
 
     base = judged(pixels) if len(pixels) else None

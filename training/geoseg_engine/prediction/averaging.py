@@ -224,7 +224,7 @@ def entropy(shares: Array) -> Array:
 
 def decided(shares: Array, calibration: Calibration) -> Array:
     """Output q of calibrated probabilities p: the way back from `calibrated`."""
-    if not calibration.decides:
+    if not calibration.weights_classes:
         return shares
     weighted = shares * np.asarray(calibration.weights, shares.dtype).reshape(-1, 1, 1)
     result: Array = weighted / weighted.sum(axis=0)

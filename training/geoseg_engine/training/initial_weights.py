@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ..contract import Band, Dataset, GeoSegError, LabelClass, Problem, TrainJob
 from ..modelfile.reading import ModelFile, load_network, onnx_only, read_model
 from ..modelfile.stats import Statistics
-from ..models import ENSEMBLE, build, refuse_impossible
+from ..models import ENSEMBLE, build, check_architecture
 from ..models.torchfile import read_torch
 
 SETTINGS = ("width", "levels", "encoder", "decoder")
@@ -285,7 +285,7 @@ def _read_encoder(path: Path) -> dict[str, Any] | None:
     if not isinstance(saved, dict) or not isinstance(saved.get("kind"), str) or saved["kind"] != KIND:
         return None
     try:
-        refuse_impossible(saved.get("architecture"))
+        check_architecture(saved.get("architecture"))
     except GeoSegError as error:
         raise GeoSegError("weights", f"{path.name} is damaged. {error.message}", "Pretrain again.") from error
     bands = saved.get("bands")

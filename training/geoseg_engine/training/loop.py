@@ -246,7 +246,7 @@ def end_epoch(
     found = scores(result.matrix, session.classes) if result else {}
     monitor = trainer.settings.monitor
     score = monitored_score(monitor, found, result)
-    if score is not None and not session.scene.validation_data.decides:
+    if score is not None and not session.scene.validation_data.is_sufficient:
         score = smoothed_loss(trainer.history, score)
     kept = trainer.end_epoch(
         score,

@@ -84,7 +84,7 @@ def selection_message(best: Best, monitor: str, validation: ValidationData) -> s
         return f"{kept}: the last one, as there are no validation data."
     if best.score is None or best.peak is None:  # of a checkpoint that was written under another rule
         return f"{kept}."
-    if not validation.decides:
+    if not validation.is_sufficient:
         return (
             f"{kept}: lowest validation loss (mean of {SMOOTHED} epochs); too few validation data to call it best "
             f"({validation.amount()})."

@@ -212,7 +212,7 @@ def with_monitor(job: TrainJob, scene: Scene) -> TrainJob:
         job: settings.
         scene: its validation data.
     """
-    return job if scene.validation_data.decides else replace(job, monitor="loss")
+    return job if scene.validation_data.is_sufficient else replace(job, monitor="loss")
 
 
 def make_trainer(

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from .. import __version__
 from ..contract import IGNORE, Dataset, Problem, encode
 from ..modelfile import calibration
-from ..modelfile.calibration import PLAIN, Calibration, sentence
+from ..modelfile.calibration import PLAIN, Calibration, calibration_message
 from ..modelfile.description import describe
 from ..modelfile.export import export
 from ..modelfile.precision import device_name
@@ -55,7 +55,7 @@ def summarise(
         "best_epoch": best.epoch,
         "kept_sentence": selection_message(best, trainer.settings.monitor, session.scene.validation_data),
         "cancelled": cancelled,
-        "calibration_sentence": sentence(found, session.classes, too_few_data(session)),
+        "calibration_sentence": calibration_message(found, session.classes, too_few_data(session)),
         "device": device_name(trainer.device)[0],
         "precision": trainer.precision.name,
         "seconds_per_step": meter.seconds_per_step,
@@ -106,11 +106,11 @@ def calibrate(session: Session, trainer: Trainer) -> Calibration:
         logits.append(flat[torch.from_numpy(chosen).to(flat.device)].cpu().numpy())
         truths.append(truth.ravel()[chosen])
     validation = session.scene.validation_data
-    weighted = validation.weighted if validation.decides else (False,) * session.scene.classes
+    weighted = validation.weighted if validation.is_sufficient else (False,) * session.scene.classes
     result = calibration.fit(
         np.concatenate(logits), np.concatenate(truths), learned=learned, weighted=weighted
     )
-    session.channel.log(sentence(result, session.classes, too_few_data(session)))
+    session.channel.log(calibration_message(result, session.classes, too_few_data(session)))
     return result
 
 
@@ -118,7 +118,9 @@ def too_few_data(session: Session) -> str:
     """Return which classes have too few validation data for weights; empty where none has, or uncalibrated."""
     validation = session.scene.validation_data
     return (
-        (validation.few_regions() or validation.few_objects(session.classes)) if session.job.calibrate else ""
+        (validation.too_few_regions() or validation.too_few_objects(session.classes))
+        if session.job.calibrate
+        else ""
     )
 
 
