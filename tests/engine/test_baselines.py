@@ -86,7 +86,7 @@ def test_a_baseline_learns_and_is_evaluated_and_predicted_like_a_network(made, t
     job = PredictJob(result["model"], confidence="c.tif", probability="p.tif", core_px=32)
     predict.run(job, tmp_path, channel(tmp_path))
     whole = PredictJob(
-        result["model"], apply_calibration="w.tif", confidence="wc.tif", probability="wp.tif", core_px=512
+        result["model"], output="w.tif", confidence="wc.tif", probability="wp.tif", core_px=512
     )
     predict.run(whole, tmp_path, channel(tmp_path))
     for one, other in (("classes.tif", "w.tif"), ("c.tif", "wc.tif"), ("p.tif", "wp.tif")):

@@ -259,7 +259,7 @@ def test_classes_follow_the_decision_and_confidence_the_calibration(place, tmp_p
     """What Deepness does, the largest output, gives our class raster."""
     job = PredictJob(
         str(place / "model.onnx"),
-        apply_calibration="classes.tif",
+        output="classes.tif",
         confidence="confidence.tif",
         probability="probability.tif",
         entropy="entropy.tif",

@@ -97,7 +97,7 @@ def test_it_has_what_the_extension_requires_and_says_what_the_model_says(model):
 def test_bands_that_are_computed_say_how(model):
     bands = (
         index_band("NDVI", {"nir": "height", "red": "red"}),
-        Band("slope", "r1", 2, "slope", parameter_count={"unit": "degree"}),
+        Band("slope", "r1", 2, "slope", parameters={"unit": "degree"}),
     )
     described = read_model(model)
     recipe = replace(described.recipe, bands=bands)
