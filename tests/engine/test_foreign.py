@@ -297,5 +297,5 @@ def test_a_runtime_or_precision_it_has_not_is_no_silent_replacement(photo, tmp_p
 
 
 def test_it_cannot_be_trained_further(tmp_path):
-    with pytest.raises(GeoSegError, match="of another program"):
+    with pytest.raises(GeoSegError, match="third-party model"):
         reading.load_network(write_foreign(tmp_path / "m.onnx"))

@@ -159,7 +159,7 @@ def test_a_checkpoint_of_an_older_version_is_named(dataset, trained, tmp_path, a
     torch.save(saved, tmp_path / checkpoint.FILE)
     with pytest.raises(GeoSegError, match=f"older version.*{absent}") as caught:
         fit.run(small_job(dataset, resume=True), tmp_path, Recorder(tmp_path))
-    assert caught.value.code == "bad_checkpoint" and "anew" in caught.value.hint
+    assert caught.value.code == "bad_checkpoint" and "new training" in caught.value.hint
     saved = {**checkpoint.load(trained[2] / checkpoint.FILE), "plan": {"width": 4}}
     torch.save(saved, tmp_path / checkpoint.FILE)
     with pytest.raises(GeoSegError, match="plan of levels"):
@@ -228,10 +228,10 @@ def test_a_kill_while_writing_leaves_the_old_checkpoint(tmp_path, monkeypatch):
 
 def test_best_is_the_highest_iou():
     best = Best(1, 0.5, peak=0.5)
-    assert best.better(0.6)
-    assert not best.better(0.5)
-    assert not best.better(0.4)
-    assert Best(3, None).better(None)
+    assert best.is_better(0.6)
+    assert not best.is_better(0.5)
+    assert not best.is_better(0.4)
+    assert Best(3, None).is_better(None)
 
 
 @pytest.mark.parametrize(
