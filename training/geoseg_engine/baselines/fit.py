@@ -18,7 +18,7 @@ from .. import __version__
 from ..channel import Channel
 from ..contract import IGNORE, PROTOCOL, SAVING_PHASE, Dataset, ForestJob, Problem, encode, write_json
 from ..dataset.datasets import read_dataset
-from ..dataset.leakage import warnings_for
+from ..dataset.split.distance import warnings_for
 from ..dataset.subset import with_bands
 from ..modelfile import calibration
 from ..modelfile.calibration import Calibration

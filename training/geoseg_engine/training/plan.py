@@ -115,7 +115,7 @@ def make_plan(
     augment = _augment(job, survey, reasons)
     if job.by_class is None:
         reasons.append("a third of the crops is class-balanced, so that rare classes are seen")
-    if job.average is None:
+    if job.ema_decay is None:
         reasons.append(
             f"weights are averaged over about {1 / (1 - AVERAGE):.0f} steps (EMA), which makes them steadier"
         )
@@ -133,7 +133,7 @@ def make_plan(
         class_weights=weights,
         augment=augment,
         by_class=BY_CLASS if job.by_class is None else job.by_class,
-        average=AVERAGE if job.average is None else job.average,
+        average=AVERAGE if job.ema_decay is None else job.ema_decay,
         minutes=job.max_minutes or PRESET_MINUTES[job.preset],
         reasons=tuple(reasons),
     )

@@ -94,7 +94,7 @@ def prepare(
         survey.validation_px,
     )
     plan = group.broadcast(fit_to_time(plan, job, timing.precision.seconds_per_step, validation_s))
-    if job.find_rate and not job.learning_rate:
+    if job.lr_range_test and not job.learning_rate:
         plan = group.broadcast(with_tested_rate(plan, job, network, loss, timing.precision, source, channel))
     trainer = make_trainer(with_monitor(job, scene), plan, network, loss, timing.precision, group)
     minutes = (plan.total_steps * timing.precision.seconds_per_step + plan.epochs * validation_s) / 60
