@@ -38,7 +38,7 @@ class CleanClasses(GeoSegAlgorithm):
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         self.addParameter(QgsProcessingParameterRasterLayer("INPUT", tr("Class raster")))
-        for parameter in cleaning_options(least_area_px=4):
+        for parameter in cleaning_options(min_patch_px=4):
             self.addParameter(parameter)
         self.addParameter(
             whole("BACKGROUND", tr("Background class, not opened or closed (-1: none)"), None, -1)

@@ -14,7 +14,7 @@ from qgis.core import (
     QgsProcessingParameterVectorDestination,
 )
 
-from ..contract import ALLOCATIONS, AUTO_LEAST, Problem, SampleJob
+from ..contract import ALLOCATIONS, AUTO_MIN_POINTS, Problem, SampleJob
 from ..jobs.submission import Submission
 from ..layers import sample
 from ..layers.rasterclasses import raster_classes
@@ -58,7 +58,7 @@ class SamplePoints(GeoSegAlgorithm):
         self.addParameter(choice("ALLOCATION", tr("Allocation of points to classes"), ALLOCATIONS, "mixed"))
         self.addParameter(
             advanced(
-                whole("LEAST", tr("Minimum points per class (mixed; -1: automatic)"), AUTO_LEAST, AUTO_LEAST)
+                whole("LEAST", tr("Minimum points per class (mixed; -1: automatic)"), AUTO_MIN_POINTS, AUTO_MIN_POINTS)
             )
         )
         self.addParameter(
@@ -108,9 +108,9 @@ class SamplePoints(GeoSegAlgorithm):
             expected={line.rpartition("=")[0].strip(): share_of(line) or 0.8 for line in lines},
             expected_else=self.parameterAsDouble(parameters, "EXPECTED", context),
             allocation=self.parameterAsEnumString(parameters, "ALLOCATION", context),
-            least=self.parameterAsInt(parameters, "LEAST", context),
+            min_points=self.parameterAsInt(parameters, "LEAST", context),
             seed=self.parameterAsInt(parameters, "SEED", context),
-            most=self.parameterAsInt(parameters, "MOST_POINTS", context),
+            max_points=self.parameterAsInt(parameters, "MOST_POINTS", context),
             output=str(output),
         )
         result = self.run_engine([Submission(job, self.job_folder(), tr("Reference sample"))], feedback)

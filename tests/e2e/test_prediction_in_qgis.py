@@ -21,7 +21,7 @@ from geoseg_plugin.layers import publish
 from geoseg_plugin.processing.cleanclasses import CleanClasses
 
 __all__ = ["dataset", "environment"]
-CLEANING = Cleaning(majority_px=3, least_area_px=12)
+CLEANING = Cleaning(majority_px=3, min_patch_px=12)
 
 
 @pytest.fixture(scope="module")

@@ -51,7 +51,7 @@ def test_every_job_measures_the_same_ground_in_a_polar_projection(tmp_path, monk
     truly = np.bincount(ids.ravel(), pixel_m2(SEA_ICE).ravel())
     counted = areas.run(AreasJob("classes.tif"), tmp_path, Channel(tmp_path))
     assert [row["area_m2"] for row in counted["rows"]] == pytest.approx(truly, rel=5e-4)
-    job = CleanJob("classes.tif", Cleaning(least_area_px=2))
+    job = CleanJob("classes.tif", Cleaning(min_patch_px=2))
     cleaned = clean.run(job, tmp_path, Channel(tmp_path))
     assert list(cleaned["areas_m2"].values()) == pytest.approx(truly, rel=5e-4)
     monkeypatch.setattr(outlines, "STRIP_PIXELS", 304 * 64)

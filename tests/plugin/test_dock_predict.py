@@ -111,7 +111,7 @@ def test_all_choices_reach_the_job(desk: Desk, tmp_path: Path) -> None:
     page.primary.click()
     job = desk.runner.job()
     assert (job.tta, job.dropout_passes, job.precision, job.int8_loss) == ("flips", 3, "int8", 0.005)
-    assert job.cleaning == Cleaning(majority_px=5, least_area_px=9)
+    assert job.cleaning == Cleaning(majority_px=5, min_patch_px=9)
     assert job.outlines == Outlines(simplify_m=2.5, smooth=2), "smoothing goes before right angles"
     assert (job.disagreement, job.beyond, job.entropy) == ("disagreement.tif", "beyond.tif", "")
     assert job.problems() == []
@@ -378,7 +378,7 @@ def test_the_project_remembers_model_layers_and_choices(desk: Desk, tmp_path: Pa
     found = again.choices()
     assert found.model == str(model) and found.slots == {"r1": other.id()}
     assert found.bindings == {"r1": {1: 2, 2: 1}}
-    assert (found.settings["tta"], found.settings["cleaning"].least_area_px) == ("all", 7)
+    assert (found.settings["tta"], found.settings["cleaning"].min_patch_px) == ("all", 7)
 
 
 def test_a_remembered_model_from_elsewhere_is_in_the_list_again(desk: Desk, tmp_path: Path) -> None:

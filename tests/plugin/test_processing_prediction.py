@@ -190,7 +190,7 @@ def test_cleaning_is_a_job_of_its_own(
     assert (job.kind, job.classes, job.output, job.background) == ("clean", classes, output, -1)
     run(provider, "cleanclasses", INPUT=classes, OPENING=1, OUTPUT=output)
     assert taken[1].job.background is None, "the engine asks the file's class names"
-    assert job.cleaning == Cleaning(opening_px=1, least_area_px=4)
+    assert job.cleaning == Cleaning(opening_px=1, min_patch_px=4)
     assert (found["CHANGED"], found["PATCHES"]) == (7, 2)
     nothing = checked(provider, "cleanclasses", INPUT=classes, LEAST_AREA=0, OUTPUT=output)
     assert "No step of cleaning" in nothing

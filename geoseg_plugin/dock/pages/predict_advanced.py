@@ -194,7 +194,7 @@ def settings_of(page: PredictPage) -> dict[str, Any]:
             opening_px=page.opening.value(),
             closing_px=page.closing.value(),
             fill_holes_px=page.holes.value(),
-            least_area_px=page.least.value(),
+            min_patch_px=page.least.value(),
             connectivity=8 if page.corners.isChecked() else 4,
         ),
         "outlines": Outlines(

@@ -140,7 +140,7 @@ def in_steps(
         steps.append(lambda read, write: clean_local(grid, cleaning, background, read, write, channel))
     for step in (
         Step("filling holes", cleaning.fill_holes_px, holes=True),
-        Step("removing small patches", cleaning.least_area_px),
+        Step("removing small patches", cleaning.min_patch_px),
     ):
         if step.limit_px:
             steps.append(

@@ -27,11 +27,11 @@ from ..contract.complaints import area_problems
 from ..maps.clean import clean
 from ..maps.polygonize import outline_bytes, polygonize
 from ..modelfile.reading import ModelFile, read_model
+from ..output_checks import check_overwriting, output_files
 from ..outputs import prepare_folder, require_room
 from ..raster.grid import Window, grid_bounds, subgrid, whole
 from ..raster.stream import pump
 from ..raster.writer import OVERVIEWS, PACKED_SHARE
-from ..results import output_files, refuse_overwriting
 from ..stacking.filecheck import file_problems
 from ..stacking.gridplan import raise_errors
 from ..stacking.reader import StackReader
@@ -99,7 +99,7 @@ def run(job: PredictJob, folder: Path, channel: Channel) -> dict[str, Any]:
     raise_errors(found.problems)
     recipe, window = present(recipe, "the recipe of a prediction"), present(window, "its window")
     read = [path for source in recipe.sources for path in (source.path, *source.paths)]
-    refuse_overwriting(list(output_files(job)), read, folder)
+    check_overwriting(list(output_files(job)), read, folder)
     for problem in found.problems:
         channel.log(f"{problem.message} {problem.hint}", "warning")
     channel.log(predict_sentence(model, present(found.recipe, "the recipe of the window")) + ".")

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from ..channel import Channel
 from ..contract import GeoSegError
-from .augment import Directions, augment, source_size
+from .augmentation import Directions, augment, source_size
 from .distributed import Group
 from .plan import Plan
-from .sample import Sampler
+from .sampler import Sampler
 from .scene import ImageInMemory, Scene
 from .trainer import Trainer
 

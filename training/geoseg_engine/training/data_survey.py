@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..contract import IGNORE
-from .augment import Directions
+from .augmentation import Directions
 from .scene import Scene
 
 SURVEYED_PIXELS = 4_000_000

@@ -15,9 +15,9 @@ import torch
 from torch import nn
 
 from ..modelfile.precision import Precision
-from .descent import Descent, Plateau
-from .feeding import Batch
+from .batches import Batch
 from .losses import Loss
+from .optimizer import Descent, Plateau
 from .trainer import Trainer
 
 STEPS = 60

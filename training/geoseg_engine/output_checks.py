@@ -1,4 +1,4 @@
-"""What a job may write where: never over a file that it reads, and only under a name that says what it is."""
+"""Checks of a job's outputs: never over a file that it reads, and only under a name with the right suffix."""
 
 from __future__ import annotations
 
@@ -12,42 +12,20 @@ from typing import Any
 import rasterio
 from rasterio.errors import RasterioIOError
 
-from .contract import GeoSegError, Job, StackJob, names_input, split_address
-from .stacking.recipes import SUFFIX, read_recipe
+from .contract import POLYGONS, RECIPE_SUFFIX, GeoSegError, Job, params_of, split_address
+from .stacking.recipes import read_recipe
 
-RASTERS, POLYGONS = (".tif", ".tiff"), (".gpkg",)
-FURTHER = ("margin", "disagreement", "beyond")
-"""Rasters of a prediction that few ask for."""
-MODEL = ("model.onnx",)
-FILES_IN_FOLDER = {
-    "tile": ("dataset.json", "split.tif", "tiles.gpkg"),
-    "train": MODEL,
-    "crossvalidate": MODEL,
-    "search": MODEL,
-    "pretrain": ("encoder.pt",),
-    "evaluate": ("errors.tif",),
-    "areas": ("areas.json", "areas.csv", "areas.svg"),
-}
-"""Of jobs whose results fill a folder: those that are of a kind which such a job also reads."""
-LAYERS = {
-    "polygonize": {"polygons": "perimeter_m"},
-    "predict": {"polygons": "perimeter_m"},
-    "samplepoints": {"sample": "point_id"},
-    "check": {"findings": "reason"},
-    "tile": {"tiles": "tile_id", "blocks": "split"},
-}
-"""Job kind -> the layers of the GeoPackage that it writes, each with a field by which ours is known."""
 STYLES = {"layer_styles": "styleQML"}
 """Stands in a GeoPackage beside the layers that it is about."""
 
 
-def check_results(job: Job, folder: Path) -> None:
+def check_outputs(job: Job, folder: Path) -> None:
     """Raise if a result would replace an input of the job, or has a name that does not fit.
 
     Raises:
         GeoSegError: `would_overwrite`, `bad_name`, `same_name`.
     """
-    refuse_same_name(job, folder)
+    check_same_name(job, folder)
     written = output_files(job)
     for name, suffixes in written.items():
         if suffixes and not name.lower().endswith(suffixes):
@@ -56,11 +34,11 @@ def check_results(job: Job, folder: Path) -> None:
                 f"The result {name} cannot be written under this name.",
                 f"Choose a name that ends in {' or '.join(suffixes)}.",
             )
-    refuse_overwriting(list(written), list(input_files(job, folder)), folder)
-    refuse_other_layers(job, folder)
+    check_overwriting(list(written), list(input_files(job, folder)), folder)
+    check_other_layers(job, folder)
 
 
-def refuse_same_name(job: Job, folder: Path) -> None:
+def check_same_name(job: Job, folder: Path) -> None:
     """Raise if two results of a job would be written to one file.
 
     Raises:
@@ -78,7 +56,7 @@ def refuse_same_name(job: Job, folder: Path) -> None:
                 )
 
 
-def refuse_overwriting(written: list[str], read: list[str], folder: Path) -> None:
+def check_overwriting(written: list[str], read: list[str], folder: Path) -> None:
     """Raise if a file to write is a file to read, be it behind a VRT; names are relative to `folder`.
 
     Raises:
@@ -96,13 +74,13 @@ def refuse_overwriting(written: list[str], read: list[str], folder: Path) -> Non
             )
 
 
-def refuse_other_layers(job: Job, folder: Path) -> None:
+def check_other_layers(job: Job, folder: Path) -> None:
     """Raise if a GeoPackage that the job would make anew holds a layer, map or table that is not of such a job.
 
     Raises:
         GeoSegError: `would_overwrite`.
     """
-    ours = {**LAYERS.get(job.kind, {}), **STYLES}
+    ours = {**job.layers, **STYLES}
     for name in output_files(job):
         for layer, fields in tables_in(folder / name).items():
             if ours.get(layer) not in fields:
@@ -133,28 +111,19 @@ def output_files(job: Job) -> dict[str, tuple[str, ...]]:
     fields = result_fields(job)
     if fields:
         return {name: suffixes for field, suffixes in fields.items() if (name := getattr(job, field, ""))}
-    names = FILES_IN_FOLDER.get(job.kind, ())
-    return {str(Path(getattr(job, "output", ".")) / name): () for name in names}
+    return {str(Path(getattr(job, "output", ".")) / name): () for name in job.leaves}
 
 
 def result_fields(job: Job) -> dict[str, tuple[str, ...]]:
     """Fields of a job that name a file to write -> the suffixes it may have; none for jobs that fill a folder."""
-    if job.kind in ("polygonize", "samplepoints"):
-        return {"output": POLYGONS}
-    if job.kind in ("stack", "terrain", "rasterize", "predict", "clean"):
-        rasters: tuple[str, ...] = RASTERS + ((SUFFIX,) if isinstance(job, StackJob) else ())
-        fields = ("output", "confidence", "entropy", "probability", *FURTHER)
-        return {**dict.fromkeys(fields, rasters), "polygons": POLYGONS}
-    if job.kind in ("check", "summarize"):
-        return {"output": (), "findings": POLYGONS}
-    return {}
+    return {name: param.writes for name, param in params_of(type(job)).items() if param.writes is not None}
 
 
 def input_files(job: Job, folder: Path) -> Iterator[str]:
     """Names of all that a job reads; of a recipe also the rasters that it is made of."""
-    for text in _inputs(job, job.kind):
+    for text in _inputs(job):
         yield text
-        if text.endswith(SUFFIX) and (folder / text).is_file():
+        if text.endswith(RECIPE_SUFFIX) and (folder / text).is_file():
             for source in read_recipe(folder / text).sources:
                 yield from (source.path, *source.paths)
 
@@ -190,15 +159,16 @@ def behind(path: Path) -> list[Path]:
     return found
 
 
-def _inputs(value: Any, kind: str = "") -> Iterator[str]:
+def _inputs(value: Any) -> Iterator[str]:
     if isinstance(value, tuple):
         for item in value:
             yield from _inputs(item)
     elif dataclasses.is_dataclass(value):
+        params = params_of(type(value))
         for field in dataclasses.fields(value):
             inner = getattr(value, field.name)
             if isinstance(inner, str):
-                if names_input(field.name, kind) and inner:
+                if inner and field.name in params and params[field.name].reads:
                     yield inner
             elif field.name == "paths":
                 yield from inner

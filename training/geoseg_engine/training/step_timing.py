@@ -11,7 +11,7 @@ from torch import nn
 
 from ..contract import GeoSegError
 from ..modelfile.precision import Precision, fastest
-from .feeding import Batch, short_of_memory
+from .batches import Batch, short_of_memory
 from .losses import Loss
 
 MEMORY_SHARE = 0.85

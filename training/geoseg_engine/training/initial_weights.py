@@ -1,4 +1,7 @@
-"""Beginning from an earlier model: its weights by bands, classes and shapes, and its statistics."""
+"""Where a training starts from: an earlier model, or an encoder of the job `pretrain`.
+
+Weights of a model are taken over by the names of its bands and classes and by their shapes, its statistics with them.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,12 @@ from torch import Tensor, nn
 from ..contract import Band, Dataset, GeoSegError, LabelClass, Problem, TrainJob
 from ..modelfile.reading import ModelFile, load_network, onnx_only, read_model
 from ..modelfile.stats import Statistics
-from ..models import ENSEMBLE, build
+from ..models import ENSEMBLE, build, refuse_impossible
+from ..models.torchfile import read_torch
 
 SETTINGS = ("width", "levels", "encoder", "decoder")
 """Settings of a network that are taken from the model where the job leaves them open."""
+KIND = "encoder"
 
 
 @dataclass(frozen=True)
@@ -211,3 +216,75 @@ def _matches(new: Sequence[str], old: Sequence[str]) -> dict[int, int]:
 
 def _row(statistics: Statistics, place: int) -> tuple[float, float, float, float]:
     return statistics.mean[place], statistics.std[place], statistics.low[place], statistics.high[place]
+
+
+def with_encoder(job: TrainJob, dataset: Dataset, folder: Path) -> tuple[TrainJob, list[Problem]]:
+    """The job with the size of the pretrained network where it left that open, and what to be warned of.
+
+    Args:
+        job: its `weights` may name a file of ours, one of others or none.
+        dataset: with the bands that are used.
+        folder: paths of the job are relative to it.
+
+    Raises:
+        GeoSegError: `weights` for an encoder of another architecture, and for a damaged one.
+    """
+    saved = _read_encoder(folder / job.weights) if job.weights else None
+    if saved is None:
+        return job, []
+    architecture, name = saved["architecture"], Path(job.weights).name
+    if architecture["name"] != job.architecture:
+        raise GeoSegError(
+            "weights",
+            f"{name} is the encoder of a {architecture['name']}, but a {job.architecture} is to be trained.",
+            f"Choose the architecture {architecture['name']}, or pretrain a {job.architecture}.",
+        )
+    return adopted(job, architecture), [*_other_bands(saved, dataset, name), *_seen(saved, dataset, name)]
+
+
+def _read_encoder(path: Path) -> dict[str, Any] | None:
+    """Content of encoder.pt; None for other files, which `models.load_encoder` judges."""
+    try:
+        saved = read_torch(path)
+    except (OSError, ValueError):
+        return None
+    if not isinstance(saved, dict) or not isinstance(saved.get("kind"), str) or saved["kind"] != KIND:
+        return None
+    try:
+        refuse_impossible(saved.get("architecture"))
+    except GeoSegError as error:
+        raise GeoSegError("weights", f"{path.name} is damaged. {error.message}", "Pretrain again.") from error
+    bands = saved.get("bands")
+    if not isinstance(bands, list | tuple) or not all(isinstance(name, str) for name in bands):
+        raise GeoSegError("weights", f"{path.name} is damaged: it names no bands.", "Pretrain again.")
+    return saved
+
+
+def _other_bands(saved: dict[str, Any], dataset: Dataset, name: str) -> list[Problem]:
+    bands = [band.name for band in dataset.recipe.bands]
+    if bands == list(saved["bands"]):
+        return []
+    return [
+        Problem(
+            "weights_other_bands",
+            f"{name} has learned the bands {', '.join(saved['bands'])}; these are {', '.join(bands)}. Its first "
+            "convolution means other values here.",
+            "Train on the bands of the pretraining, or pretrain on these.",
+            "warning",
+        )
+    ]
+
+
+def _seen(saved: dict[str, Any], dataset: Dataset, name: str) -> list[Problem]:
+    """A warning where ground that is held out now may have been looked at."""
+    if str(saved.get("fingerprint", "")) == dataset.fingerprint:
+        return []
+    return [
+        Problem(
+            "weights_other_split",
+            f"{name} was pretrained on another making of labels and split: it may have seen ground, without its "
+            "labels, that is held out now, and scores may be a little too good.",
+            "Pretrain on this dataset where scores are to be published.",
+            "warning",
+        )
+    ]

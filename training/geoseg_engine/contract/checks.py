@@ -1,4 +1,4 @@
-"""Complaints that several jobs share, each as a list of problems that is empty when all is well."""
+"""Checks that several jobs share; each lists the problems, none when all is well."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from .data import (
     Source,
 )
 from .errors import Problem
+from .parameter import range_problems
 
 DERIVATIONS = (
     *TERRAIN_ATTRIBUTES,
@@ -40,6 +41,7 @@ PARAMETER_LIMITS = {
 
 
 def when(condition: bool, code: str, message: str, hint: str) -> list[Problem]:
+    """Return one problem if a condition holds, else none."""
     return [Problem(code, message, hint)] if condition else []
 
 
@@ -132,7 +134,7 @@ def is_number(text: str) -> bool:
         return False
 
 
-def twice(names: list[str]) -> list[Problem]:
+def repeated_names(names: list[str]) -> list[Problem]:
     repeated = sorted({name for name in names if names.count(name) > 1})
     return when(
         bool(repeated),
@@ -173,12 +175,7 @@ def area_problems(area: Area, labels: Labels | None) -> list[Problem]:
 
 
 def label_problems(labels: Labels) -> list[Problem]:
-    return when(
-        labels.border_px < 0 or labels.min_area_px < 0,
-        "label_px",
-        f"The band along borders ({labels.border_px} px) or the least area ({labels.min_area_px} px) is negative.",
-        "Choose 0 for none.",
-    )
+    return range_problems(labels)
 
 
 def pixel_size_problems(size: tuple[float, float] | None) -> list[Problem]:
@@ -188,14 +185,4 @@ def pixel_size_problems(size: tuple[float, float] | None) -> list[Problem]:
         "pixel_size",
         f"The pixel size {size} is not positive.",
         "Leave it empty to keep the reference's.",
-    )
-
-
-def tile_problems(tile_px: int) -> list[Problem]:
-    bad = tile_px < 16 or tile_px > 1024 or tile_px % 16 != 0
-    return when(
-        bad,
-        "tile_size",
-        f"A tile of {tile_px} px is not possible.",
-        "Choose a multiple of 16 from 16 to 1024.",
     )

@@ -13,17 +13,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..channel import Channel
-from ..contract import Cancelled, Dataset, GeoSegError, PretrainJob, TrainJob, encode
-from ..dataset.datasets import read_dataset
-from ..modelfile.precision import Precision, choose, find_device
-from ..models import architecture_of, build, encoder_modules, traits
-from ..outputs import prepare_folder, whole_file
-from .fit import announce
-from .plan import CPU_WIDTH, GPU_WIDTH, LEVELS
-from .pretrain_ground import Ground, open_ground
-from .pretrain_hiding import Hiding, draw_visible, hidden_error, patch_px
-from .trainer import rate
+from ...channel import Channel
+from ...contract import Cancelled, Dataset, GeoSegError, PretrainJob, TrainJob, encode
+from ...dataset.datasets import read_dataset
+from ...modelfile.precision import Precision, choose, find_device
+from ...models import architecture_of, build, encoder_modules, traits
+from ...outputs import prepare_folder, whole_file
+from ..fit import announce
+from ..plan import CPU_WIDTH, GPU_WIDTH, LEVELS
+from ..trainer import rate
+from .masking import Hiding, draw_visible, hidden_error, patch_px
+from .unlabelled_crops import Ground, open_ground
 
 ENCODER_FILE, FORMAT = "encoder.pt", 1
 CROP_PX = {"cpu": 128, "cuda": 256}

@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
-from ..channel import Channel
-from ..contract import SPLITS, Dataset, GeoSegError
-from ..dataset.datasets import open_dataset_stack, read_ids
-from ..dataset.subset import places, with_bands
-from ..modelfile.stats import Statistics, measure, normalise
-from ..raster.grid import Window
-from ..stacking.stack import StackReader
-from .sample import place
-from .scene import MEMORY_BUDGET_BYTES, STATISTICS_PIXELS
+from ...channel import Channel
+from ...contract import SPLITS, Dataset, GeoSegError
+from ...dataset.datasets import open_dataset_stack, read_ids
+from ...dataset.subset import places, with_bands
+from ...modelfile.stats import Statistics, measure, normalise
+from ...raster.grid import Window
+from ...stacking.stack import StackReader
+from ..sampler import place
+from ..scene import MEMORY_BUDGET_BYTES, STATISTICS_PIXELS
 
 CELL_PX = 16
 """Ground is held out by cells of this side."""
