@@ -58,7 +58,12 @@ class SamplePoints(GeoSegAlgorithm):
         self.addParameter(choice("ALLOCATION", tr("Allocation of points to classes"), ALLOCATIONS, "mixed"))
         self.addParameter(
             advanced(
-                whole("LEAST", tr("Minimum points per class (mixed; -1: automatic)"), AUTO_MIN_POINTS, AUTO_MIN_POINTS)
+                whole(
+                    "LEAST",
+                    tr("Minimum points per class (mixed; -1: automatic)"),
+                    AUTO_MIN_POINTS,
+                    AUTO_MIN_POINTS,
+                )
             )
         )
         self.addParameter(

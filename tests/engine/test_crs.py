@@ -30,7 +30,7 @@ from geoseg_engine.judgement import areas
 from geoseg_engine.raster.crs import same_crs, way_between, way_to_degrees
 from geoseg_engine.raster.geodesy import pixel_areas_m2, pixel_size_m
 from geoseg_engine.raster.sources import open_source, parse_crs, source_crs
-from geoseg_engine.raster.writer import refuse_unkept_crs
+from geoseg_engine.raster.writer import check_crs_storable
 from geoseg_engine.stacking import stack, terrain
 from geoseg_engine.stacking.gridplan import plan_recipe
 from geoseg_engine.stacking.metric_crs import suggestion
@@ -167,7 +167,7 @@ KEPT = (
 
 @pytest.mark.parametrize("crs", KEPT)
 def test_a_geotiff_keeps_a_crs_or_the_job_is_refused_before_it(crs):
-    refuse_unkept_crs(parse_crs(crs).to_wkt())
+    check_crs_storable(parse_crs(crs).to_wkt())
 
 
 def test_a_crs_that_a_geotiff_cannot_hold_is_in_every_result(tmp_path):

@@ -173,7 +173,9 @@ def test_more_points_than_the_limit_are_refused_with_what_it_would_give(tmp_path
         run(tmp_path, standard_error=0.01, max_points=500)
     assert caught.value.code == "too_many_points" and "500" in caught.value.message
     assert "0.0" in caught.value.hint and not (tmp_path / "sample.gpkg").exists()
-    assert run(tmp_path, count=700, max_points=500)[0]["count"] == 700, "a number that was asked for is no accident"
+    assert run(tmp_path, count=700, max_points=500)[0]["count"] == 700, (
+        "a number that was asked for is no accident"
+    )
 
 
 @pytest.mark.parametrize(("count", "told"), [(20, False), (300, True)])

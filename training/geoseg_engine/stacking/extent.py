@@ -21,7 +21,7 @@ from ..raster.sources import (
     title,
     unit_title,
 )
-from ..vector.placement import ground_around, in_another_turn, other_turn
+from ..vector.placement import area_around, in_another_turn, other_turn
 from ..vector.reprojection import WIDE, turn_of
 
 GRID_LIMIT_PX = 40_000_000_000
@@ -120,7 +120,7 @@ def plan_extent(
         before.append(title(source))
     shared = present(shared, "the pixels that the layers share")
     if request.extent is None:
-        _refuse_sliver(lattice, shared, used, grids)
+        _check_sliver(lattice, shared, used, grids)
     ground = shared
     cuts = [] if area is None else [area]
     if request.extent is not None:
@@ -148,7 +148,7 @@ def _covered(lattice: Lattice, own: Grid, around: Grid | None) -> Pixels:
     parts = [bounds]
     wide = crs.is_geographic and max(bounds[2] - bounds[0], bounds[3] - bounds[1]) > WIDE * turn_of(crs) / 360
     if wide and around is not None and not _on_lattice(lattice, own):
-        near = shapely.intersection(shapely.box(*bounds), ground_around(around, crs))
+        near = shapely.intersection(shapely.box(*bounds), area_around(around, crs))
         parts = [part.bounds for part in shapely.get_parts(near) if part.area] or parts
     return _around([_pixels(lattice, reprojected_bounds(part, own.crs, lattice.crs)) for part in parts])
 
@@ -177,7 +177,7 @@ def _at_both_ends(name: str, bounds: Bounds, crs: str) -> GeoSegError:
     )
 
 
-def _refuse_sliver(
+def _check_sliver(
     lattice: Lattice, shared: tuple[int, int, int, int], used: tuple[Source, ...], grids: dict[str, Grid]
 ) -> None:
     """Raise if rasters share so little that hardly anybody means it; who gives an extent does.

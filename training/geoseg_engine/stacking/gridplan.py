@@ -16,7 +16,7 @@ from ..raster.sources import (
     parse_crs,
     title,
 )
-from ..raster.writer import refuse_unkept_crs
+from ..raster.writer import check_crs_storable
 from ..vector.placement import in_another_turn, other_turn
 from .extent import plan_extent, plan_lattice, reprojected_bounds
 from .heights import height_problems, with_units
@@ -76,7 +76,7 @@ def own_grids(sources: tuple[Source, ...], bands: tuple[Band, ...]) -> tuple[dic
     return grids, problems
 
 
-def ground_pixels(sources: tuple[Source, ...], grid: Grid) -> float:
+def smallest_source_px(sources: tuple[Source, ...], grid: Grid) -> float:
     """Ground of the smallest source in pixels of a grid; 0 if no source can be opened."""
     grids, _ = own_grids(sources, ())
     width, height = pixel_size(grid)
@@ -131,7 +131,7 @@ def plan_recipe(
         grid = plan_extent(lattice, gridded, grids, request, area)
         if request.extent is None and area is None:
             plan.problems += _half_shown(reference, gridded, grids)
-        refuse_unkept_crs(grid.crs)
+        check_crs_storable(grid.crs)
         if not trained:
             bands, intermediates = (with_units(part, used) for part in (bands, intermediates))
         plan.problems += height_problems(Recipe(used, bands, grid, intermediates=intermediates))

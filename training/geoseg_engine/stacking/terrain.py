@@ -11,7 +11,7 @@ from ..bands.sources.registry import own_grid
 from ..channel import Channel
 from ..contract import Band, GeoSegError, Recipe, TerrainJob, encode
 from ..raster.sources import title
-from ..raster.writer import refuse_unkept_crs
+from ..raster.writer import check_crs_storable
 from .filecheck import file_problems
 from .heights import height_problems, value_problems, with_units
 from .stack import write_stack
@@ -38,7 +38,7 @@ def run(job: TerrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
     halo_px(bands, grid)  # this and the next complain of parameters before anything is written
     light(job.parameters)
     engines = {band.name: engine_of(band, grid) if band.derive in ATTRIBUTES else "numpy" for band in bands}
-    refuse_unkept_crs(grid.crs)
+    check_crs_storable(grid.crs)
     output, recipe = folder / job.output, Recipe((job.dem,), bands, grid)
     warnings = [*file_problems(recipe), *height_problems(recipe), *value_problems(recipe)]
     for problem in warnings:
