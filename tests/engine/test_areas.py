@@ -13,12 +13,12 @@ from prediction_scenes import CLASSES, grid_of, write_raster
 
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import AreasJob, GeoSegError, LabelClass
-from geoseg_engine.judgement import areas, classmap
-from geoseg_engine.judgement.areachart import area_chart, nice_step, unit_of
-from geoseg_engine.judgement.estimation import estimates, half_widths
+from geoseg_engine.evaluation import areas, classmap
+from geoseg_engine.evaluation.estimation import estimates, half_widths
 from geoseg_engine.raster.geodesy import pixel_areas_m2
 from geoseg_engine.raster.grid import Window
 from geoseg_engine.raster.writer import RasterWriter
+from geoseg_engine.report.area_chart import area_chart, nice_step, unit_of
 
 ROWS, COLS = 60, 80
 GRID = grid_of(ROWS, COLS)

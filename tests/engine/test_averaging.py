@@ -16,10 +16,10 @@ from geoseg_engine.modelfile.reading import load_network, read_model
 from geoseg_engine.modelfile.stats import normalise
 from geoseg_engine.models import traits
 from geoseg_engine.models.ensemble import Ensemble
-from geoseg_engine.prediction import averaging
-from geoseg_engine.prediction.averaging import VIEWS, averaged, seen, seen_window, unseen
-from geoseg_engine.prediction.halo import Frame, cuts
-from geoseg_engine.prediction.runtime import TorchRuntime
+from geoseg_engine.prediction.runtimes import averaging
+from geoseg_engine.prediction.runtimes.averaging import VIEWS, averaged, seen, seen_window, unseen
+from geoseg_engine.prediction.runtimes.torch_runtime import TorchRuntime
+from geoseg_engine.prediction.windows import Frame, cuts
 from geoseg_engine.raster.grid import Window
 
 WEIGHTED = Calibration(1.5, (0.2, -0.1, -0.1), (1.0, 0.6, 0.8))

@@ -34,7 +34,7 @@ from geoseg_engine.contract import (
 )
 from geoseg_engine.dataset.datasets import read_dataset
 from geoseg_engine.dataset.subset import subset
-from geoseg_engine.judgement import evaluate
+from geoseg_engine.evaluation import evaluate
 from geoseg_engine.modelfile.calibration import Calibration
 from geoseg_engine.modelfile.reading import load_network, read_model
 from geoseg_engine.modelfile.stats import Statistics
@@ -42,7 +42,7 @@ from geoseg_engine.modelfile.validation_data import count_validation
 from geoseg_engine.models.spectral import MaximumLikelihood, SpectralAngle
 from geoseg_engine.models.texture import FLOOR, Texture
 from geoseg_engine.prediction import predict
-from geoseg_engine.prediction.tryout import choose_runtime
+from geoseg_engine.prediction.runtimes.selection import choose_runtime
 
 ENGINE = Path(__file__).parents[2] / "training"
 BANDS = 3

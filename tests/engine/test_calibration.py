@@ -17,9 +17,10 @@ from geoseg_engine.modelfile.calibration import PLAIN, Calibration, Decision, ca
 from geoseg_engine.modelfile.decision_weights import class_weights
 from geoseg_engine.modelfile.reading import load_network, onnx_only, read_model
 from geoseg_engine.modelfile.validation_data import ValidationData
-from geoseg_engine.prediction import predict, tryout
-from geoseg_engine.prediction.onnx_runtime import OnnxRuntime
-from geoseg_engine.prediction.runtime import open_runtime
+from geoseg_engine.prediction import predict
+from geoseg_engine.prediction.runtimes import selection
+from geoseg_engine.prediction.runtimes.onnx_runtime import OnnxRuntime
+from geoseg_engine.prediction.runtimes.torch_runtime import open_runtime
 
 LEGEND = tuple(LabelClass(place, name) for place, name in enumerate(("forest", "field", "water")))
 SOME = Calibration(1.7, (0.3, -0.5, 0.2), (0.2, 1.0, 0.6))
@@ -294,10 +295,10 @@ def test_a_model_without_a_network_runs_in_onnx_runtime_alone(place, tmp_path):
     assert caught.value.code == "no_network" and "forest" in caught.value.message
     scores = np.zeros((2, 16, 16), np.float32)
     for pixels in (100, 10**9):
-        choice = tryout.choose_runtime(described, scores, pixels)[0]
+        choice = selection.choose_runtime(described, scores, pixels)[0]
         assert choice.runtime.name == "onnx" and choice.runtime.device == "cpu" and choice.bytes_px > 0
     with pytest.raises(GeoSegError):
-        tryout.choose_runtime(described, scores, 100, wanted="torch")
+        selection.choose_runtime(described, scores, 100, wanted="torch")
     result = predict.run(PredictJob(str(file)), tmp_path, Channel(tmp_path))
     assert result["runtime"].startswith("ONNX")
 

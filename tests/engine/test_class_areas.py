@@ -7,8 +7,9 @@ from prediction_scenes import CLASSES
 
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import IGNORE, AreasJob, Cleaning, CleanJob, Grid, PolygonizeJob
-from geoseg_engine.judgement import areas
-from geoseg_engine.maps import clean, outlines, polygonize
+from geoseg_engine.evaluation import areas
+from geoseg_engine.postprocess.cleaning import clean
+from geoseg_engine.postprocess.polygons import boundaries, polygonize
 from geoseg_engine.raster.class_areas import class_areas, row_counts
 from geoseg_engine.raster.geodesy import even_columns_px, pixel_areas_m2
 from geoseg_engine.raster.grid import Window
@@ -54,7 +55,7 @@ def test_every_job_measures_the_same_ground_in_a_polar_projection(tmp_path, monk
     job = CleanJob("classes.tif", Cleaning(min_patch_px=2))
     cleaned = clean.run(job, tmp_path, Channel(tmp_path))
     assert list(cleaned["areas_m2"].values()) == pytest.approx(truly, rel=5e-4)
-    monkeypatch.setattr(outlines, "STRIP_PIXELS", 304 * 64)
+    monkeypatch.setattr(boundaries, "STRIP_PIXELS", 304 * 64)
     drawn = PolygonizeJob("classes.tif", skip_background=False)
     polygonize.run(drawn, tmp_path, Channel(tmp_path))
     frame = geopandas.read_file(tmp_path / "polygons.gpkg", layer="polygons")

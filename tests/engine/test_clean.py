@@ -22,7 +22,7 @@ from geoseg_engine.contract import (
     LabelClass,
     encode,
 )
-from geoseg_engine.maps import clean, clean_patches
+from geoseg_engine.postprocess.cleaning import clean, small_patches
 from geoseg_engine.raster.grid import Window, rasterio_profile
 from geoseg_engine.raster.writer import CLASSES_TAG, RasterWriter, read_classes
 
@@ -46,7 +46,7 @@ def cleaned(folder, cleaning=ALL, **changes):
 def small_parts(monkeypatch):
     """Windows and strips that cut a small raster many times."""
     monkeypatch.setattr(clean, "WINDOW_PX", 16)
-    monkeypatch.setattr(clean_patches, "STRIP_PIXELS", 45 * 8)
+    monkeypatch.setattr(small_patches, "STRIP_PIXELS", 45 * 8)
 
 
 @pytest.mark.parametrize("connectivity", [4, 8])

@@ -7,7 +7,7 @@ from test_clean_local import patchy
 
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import IGNORE, Cleaning
-from geoseg_engine.maps import clean_patches, patches
+from geoseg_engine.postprocess.cleaning import patches, small_patches
 
 
 def by_strips(ids, cleaning, folder):
@@ -16,8 +16,8 @@ def by_strips(ids, cleaning, folder):
     for holes, limit in ((True, cleaning.fill_holes_px), (False, cleaning.min_patch_px)):
         if limit:
             before, ids = ids, np.full_like(ids, 77)
-            changed += clean_patches.clean_patches(
-                clean_patches.Step("cleaning", limit, holes),
+            changed += small_patches.clean_patches(
+                small_patches.Step("cleaning", limit, holes),
                 ids.shape,
                 cleaning.connectivity,
                 lambda window, whole=before: whole[window.row : window.row + window.height],
@@ -40,8 +40,8 @@ def test_strips_of_any_height_are_the_whole_written_plainly(
         expected = plain.cleaned(ids, cleaning, 0)
         counts = set()
         for rows in (1, 2, 4, 8, 64):
-            monkeypatch.setattr(clean_patches, "STRIP_PIXELS", rows * 19)
-            monkeypatch.setattr(clean_patches, "KEPT_BYTES", 700 * rows)
+            monkeypatch.setattr(small_patches, "STRIP_PIXELS", rows * 19)
+            monkeypatch.setattr(small_patches, "KEPT_BYTES", 700 * rows)
             found, changed = by_strips(ids, cleaning, tmp_path)
             assert np.array_equal(found, expected), (seed, rows)
             counts.add(changed)

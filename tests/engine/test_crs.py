@@ -26,7 +26,7 @@ from geoseg_engine.contract import (
 )
 from geoseg_engine.dataset import tiles
 from geoseg_engine.dataset.labels import rasterize as labels
-from geoseg_engine.judgement import areas
+from geoseg_engine.evaluation import areas
 from geoseg_engine.raster.crs import same_crs, way_between, way_to_degrees
 from geoseg_engine.raster.geodesy import pixel_areas_m2, pixel_size_m
 from geoseg_engine.raster.sources import open_source, parse_crs, source_crs

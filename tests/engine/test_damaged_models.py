@@ -15,8 +15,8 @@ from geoseg_engine.contract import GeoSegError
 from geoseg_engine.modelfile.metadata import read_metadata
 from geoseg_engine.modelfile.reading import load_network, read_model
 from geoseg_engine.models import build, state_shapes
-from geoseg_engine.prediction.foreign import foreign_runtime
-from geoseg_engine.prediction.onnx_runtime import OnnxRuntime
+from geoseg_engine.prediction.runtimes.onnx_runtime import OnnxRuntime
+from geoseg_engine.prediction.runtimes.third_party import foreign_runtime
 
 TIMES = 60
 SEED = 1
@@ -224,7 +224,7 @@ def test_a_graph_in_circles_is_no_endless_search(foreign, tmp_path):
 @pytest.mark.parametrize(("classes", "bands"), [(2, 2), (3, 5)])
 def test_a_graph_that_is_not_what_the_metadata_say_is_one_sentence(classes, bands, ours, tmp_path):
     """The graph of another model under our metadata."""
-    from geoseg_engine.prediction.tryout import _refuse_misshapen
+    from geoseg_engine.prediction.runtimes.selection import _refuse_misshapen
 
     path = write_foreign(tmp_path / "m.onnx", outputs=classes)
     runtime = OnnxRuntime(path)

@@ -31,7 +31,7 @@ from geoseg_engine.contract.prediction_jobs import Cleaning
 from geoseg_engine.modelfile.reading import read_model
 from geoseg_engine.outputs import SPARE_BYTES, require_room, size_title, told_apart
 from geoseg_engine.prediction import predict
-from geoseg_engine.prediction.layers import layers_of
+from geoseg_engine.prediction.result_layers import layers_of
 from geoseg_engine.raster.grid import Window
 from geoseg_engine.training import checkpoint
 

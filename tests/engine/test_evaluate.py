@@ -20,11 +20,11 @@ from geoseg_engine.contract import (
     write_json,
 )
 from geoseg_engine.dataset.datasets import read_dataset
-from geoseg_engine.judgement import evaluate
-from geoseg_engine.judgement.judging import errors, joined_classes
+from geoseg_engine.evaluation import evaluate
+from geoseg_engine.evaluation.evaluator import errors, joined_classes
 from geoseg_engine.prediction import predict
+from geoseg_engine.report.charts import curve
 from geoseg_engine.scores.metrics import confusion
-from geoseg_engine.scores.report.charts import curve
 
 ROWS, COLS = 120, 160
 

@@ -26,7 +26,7 @@ from geoseg_engine.contract import (
     job_to_json,
     write_json,
 )
-from geoseg_engine.experiments import compare, runs, together
+from geoseg_engine.experiments import compare, runs, seed_ensemble
 from geoseg_engine.training import fit
 
 torch.set_num_threads(1)
@@ -209,7 +209,7 @@ def test_networks_of_several_seeds_also_compete_as_one(dataset, compared, tmp_pa
     assert mean["train_s"] == pytest.approx(2 * rows["hasty U-Net"]["train_s"])
     assert (Path(mean["runs"][0]) / "model.onnx").exists()
     assert not any("another split" in text for text in mean["warnings"])
-    monkeypatch.setattr(together, "write_ensemble", lambda *_: pytest.fail("written again"))
+    monkeypatch.setattr(seed_ensemble, "write_ensemble", lambda *_: pytest.fail("written again"))
     again = compare.run(job, tmp_path, Recorder(tmp_path))
     assert again["rows"] == result["rows"]
     for error, cancelled in ((Cancelled(), True), (GeoSegError("export_mismatch", "It differs."), False)):

@@ -19,10 +19,10 @@ from geoseg_engine.contract import (
     read_json,
     write_json,
 )
+from geoseg_engine.evaluation import evaluate
 from geoseg_engine.experiments import crossvalidate
 from geoseg_engine.experiments.crossvalidate import around, folds_of
 from geoseg_engine.experiments.ensemble import joint, joint_weights
-from geoseg_engine.judgement import evaluate
 from geoseg_engine.modelfile.calibration import Calibration, calibrated
 from geoseg_engine.modelfile.export import Exported
 from geoseg_engine.modelfile.reading import load_network, read_model

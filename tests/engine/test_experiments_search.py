@@ -21,7 +21,7 @@ from geoseg_engine.contract import (
 from geoseg_engine.contract.experiment_jobs import SEARCHED
 from geoseg_engine.experiments import runs, search
 from geoseg_engine.experiments.search import score_of
-from geoseg_engine.experiments.space import settings, space, values
+from geoseg_engine.experiments.search_space import settings, space, values
 from geoseg_engine.modelfile.reading import read_model
 
 torch.set_num_threads(1)

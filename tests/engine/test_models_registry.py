@@ -9,7 +9,7 @@ from geoseg_engine.models import NETWORKS, architecture_of, build, encoder_modul
 from geoseg_engine.models.facts import Memory
 from geoseg_engine.models.patchcnn import patch_px
 from geoseg_engine.models.segnet import maxima, wider
-from geoseg_engine.prediction.runtime import last_in_float32
+from geoseg_engine.prediction.runtimes.torch_runtime import last_in_float32
 
 
 def test_every_architecture_of_the_contract_has_a_network():

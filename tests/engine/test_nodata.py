@@ -8,7 +8,7 @@ from rasterio.control import GroundControlPoint
 
 from geoseg_engine.bands.sources.registry import open_bands, own_grid
 from geoseg_engine.contract import Band, Series, Source
-from geoseg_engine.maps.polygonize import codes_of
+from geoseg_engine.postprocess.polygons.polygonize import codes_of
 from geoseg_engine.raster.grid import Window, whole
 from geoseg_engine.raster.nodata import no_values
 from geoseg_engine.raster.pixel_values import raster_values

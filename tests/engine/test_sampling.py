@@ -9,8 +9,8 @@ from test_areas import write_map
 
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import AreasJob, GeoSegError, SampleJob
-from geoseg_engine.judgement import areas, classmap, sampling
-from geoseg_engine.judgement.allocation import allocated, expected_error, points_needed
+from geoseg_engine.evaluation import areas, classmap, sampling
+from geoseg_engine.evaluation.allocation import allocated, expected_error, points_needed
 from geoseg_engine.raster import class_areas as classground
 from geoseg_engine.raster import geodesy
 

@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 
 import numpy as np
+from classmaps import PLAIN as CLASSES
+from engine_results import raster
 from qgis.core import QgsLayerNotesUtils, QgsProject
-from test_layers_publish import CLASSES, raster
 
 from geoseg_plugin.contract import Cleaning
 from geoseg_plugin.jobs import predict

@@ -9,7 +9,7 @@ from rasterio.features import sieve
 
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import Cleaning
-from geoseg_engine.maps.clean import clean
+from geoseg_engine.postprocess.cleaning.clean import clean
 
 
 @pytest.mark.parametrize(("least", "connectivity"), [(50, 4), (500, 8)])

@@ -28,7 +28,7 @@ class EvaluateJob(Job):
     """
 
     kind: ClassVar[str] = "evaluate"
-    worker: ClassVar[str] = "judgement.evaluate"
+    worker: ClassVar[str] = "evaluation.evaluate"
     title: ClassVar[str] = "Evaluate"
     phases: ClassVar[dict[str, str]] = {"evaluate": "Evaluating"}
     leaves: ClassVar[tuple[str, ...]] = ("errors.tif",)
@@ -123,7 +123,7 @@ class AreasJob(Job):
     """
 
     kind: ClassVar[str] = "areas"
-    worker: ClassVar[str] = "judgement.areas"
+    worker: ClassVar[str] = "evaluation.areas"
     title: ClassVar[str] = "Class areas"
     phases: ClassVar[dict[str, str]] = {"areas": "Measuring areas"}
     leaves: ClassVar[tuple[str, ...]] = ("areas.json", "areas.csv", "areas.svg")
@@ -164,7 +164,7 @@ class SampleJob(Job):
     """
 
     kind: ClassVar[str] = "samplepoints"
-    worker: ClassVar[str] = "judgement.sampling"
+    worker: ClassVar[str] = "evaluation.sampling"
     title: ClassVar[str] = "Create a reference sample"
     phases: ClassVar[dict[str, str]] = {"count": "Counting the classes", "draw": "Creating sample points"}
     layers: ClassVar[dict[str, str]] = {"sample": "point_id"}
@@ -237,14 +237,13 @@ class SampleJob(Job):
         int,
         Param(
             "Maximum number of points",
-            "Limit of the points that the standard error may need.",
+            "Limit of the points that the standard error may need; 0 sets none.",
             low=0,
             high=1e8,
-            auto="no limit",
             key="MOST_POINTS",
             was=("most",),
         ),
-    ] = 0
+    ] = 500
     dry_run: Annotated[bool, Param("Dry run", "Count, but write nothing.")] = False
 
     def problems(self) -> list[Problem]:

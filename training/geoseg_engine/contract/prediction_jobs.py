@@ -465,7 +465,7 @@ class CleanJob(Job):
     """Post-process a class raster. The result has its colours and names."""
 
     kind: ClassVar[str] = "clean"
-    worker: ClassVar[str] = "maps.clean"
+    worker: ClassVar[str] = "postprocess.cleaning.clean"
     title: ClassVar[str] = "Post-process classes"
     phases: ClassVar[dict[str, str]] = CLEANING_PHASES
 
@@ -500,7 +500,7 @@ class PolygonizeJob(Job):
     """Convert a class raster to polygons."""
 
     kind: ClassVar[str] = "polygonize"
-    worker: ClassVar[str] = "maps.polygonize"
+    worker: ClassVar[str] = "postprocess.polygons.polygonize"
     title: ClassVar[str] = "Polygonize classes"
     phases: ClassVar[dict[str, str]] = POLYGON_PHASES
     layers: ClassVar[dict[str, str]] = {"polygons": "perimeter_m"}

@@ -13,8 +13,8 @@ from ..contract import GeoSegError
 from ..modelfile.reading import ModelFile, is_foreign
 from ..raster.grid import Window, up_to
 from ..raster.window_blending import LEAST_WINDOW_PX, Lattice, blend
-from .halo import Cut, Frame, cores
-from .runtime import Runtime
+from .runtimes.torch_runtime import Runtime
+from .windows import Cut, Frame, cores
 
 
 def lattice_for(model: ModelFile, frame: Frame) -> Lattice:

@@ -23,12 +23,12 @@ from ..contract import (
     present,
     shard_of,
 )
-from ..contract.complaints import area_problems
-from ..maps.clean import clean
-from ..maps.polygonize import outline_bytes, polygonize
+from ..contract.checks import area_problems
 from ..modelfile.reading import ModelFile, read_model
 from ..output_checks import check_overwriting, output_files
 from ..outputs import prepare_folder, require_room
+from ..postprocess.cleaning.clean import clean
+from ..postprocess.polygons.polygonize import outline_bytes, polygonize
 from ..raster.grid import Window, grid_bounds, subgrid, whole
 from ..raster.stream import pump
 from ..raster.writer import OVERVIEWS, PACKED_SHARE
@@ -38,10 +38,7 @@ from ..stacking.reader import StackReader
 from ..stacking.recipes import absolute
 from ..vector.area import area_geometry
 from ..vector.scanfill import ScanFill
-from .assembling import Assembly, Tally, chunks
-from .averaging import looks
 from .inference import Answers, BandReader, Block, Setup, beyond_warnings, set_up, windows_warning
-from .layers import BEYOND, CLASSES, Layer, Piece, band_count, layers_of, predict_block
 from .matching import Match, placed, predict_sentence
 from .parts import (
     Gathering,
@@ -54,7 +51,10 @@ from .parts import (
     prepare_parts,
     remove_parts,
 )
-from .plan import Plan, agreed, needed, plan_key, taking_up, unit_px_for, units
+from .result_files import Assembly, Tally, chunks
+from .result_layers import BEYOND, CLASSES, Layer, Piece, band_count, layers_of, predict_block
+from .run_plan import Plan, agreed, needed, plan_key, taking_up, unit_px_for, units
+from .runtimes.averaging import looks
 
 FILES = (CLASSES, "confidence", "entropy", "probability", "margin", "disagreement", BEYOND)
 """Fields of the job and keys of the result that name a raster."""
