@@ -22,7 +22,7 @@ from ...outputs import whole_file
 from ...raster.grid import Window
 from ...raster.nodata import invalid_pixels, no_values
 from ...raster.pixel_values import check_exact
-from ...raster.sources import coincide, crs_title, open_source, check_one_band, source_grid, unit_title
+from ...raster.sources import check_one_band, coincide, crs_title, open_source, source_grid, unit_title
 from ...raster.writer import read_classes
 from ..classraster import has_background
 from .boundaries import Read, outlined_areas
