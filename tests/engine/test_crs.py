@@ -33,7 +33,7 @@ from geoseg_engine.raster.sources import open_source, parse_crs, source_crs
 from geoseg_engine.raster.writer import check_crs_storable
 from geoseg_engine.stacking import stack, terrain
 from geoseg_engine.stacking.gridplan import plan_recipe
-from geoseg_engine.stacking.metric_crs import suggestion
+from geoseg_engine.stacking.metric_crs import suggested_crs
 from geoseg_engine.vector.geopackage import write_layer
 from geoseg_engine.vector.polygons import read_labels
 
@@ -153,7 +153,7 @@ def test_a_unit_that_nobody_knows_is_said_and_areas_are_refused(tmp_path):
 
 def test_degrees_of_another_planet_have_no_utm_zone_and_no_way_to_the_earth():
     grid = Grid("IAU_2015:49900", (0.01, 0.0, 10.0, 0.0, -0.01, 20.0), 8, 8)
-    assert suggestion(grid) is None
+    assert suggested_crs(grid) is None
     with pytest.raises(GeoSegError, match="Mars") as caught:
         way_between(parse_crs(grid.crs), parse_crs("EPSG:4326"))
     assert caught.value.code == "no_way"

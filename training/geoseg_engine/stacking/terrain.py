@@ -20,6 +20,11 @@ from .stack import write_stack
 def run(job: TerrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
     """Write the attributes of a DEM as one raster on the DEM's own grid.
 
+    Args:
+        job: settings; its paths are relative to `folder`.
+        folder: of the job.
+        channel: gets progress, warnings and the artifacts.
+
     Raises:
         GeoSegError: as `open_source` and `write_stack`; `bad_parameter`, `radius`, `no_richdem`, `no_grid`,
             `crs_not_kept`.
@@ -35,7 +40,7 @@ def run(job: TerrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
             f"Layer '{title(job.dem)}' has no pixels.",
             "Choose a raster of heights as elevation model.",
         )
-    halo_px(bands, grid)  # this and the next complain of parameters before anything is written
+    halo_px(bands, grid)  # this and the next check parameters before anything is written
     light(job.parameters)
     engines = {band.name: engine_of(band, grid) if band.derive in ATTRIBUTES else "numpy" for band in bands}
     check_crs_storable(grid.crs)
