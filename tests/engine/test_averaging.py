@@ -201,7 +201,7 @@ def test_bands_with_a_direction_turn_with_the_image_or_forbid_it(model):
     ):
         described = replace(model, recipe=aspects(model.recipe, *bands))
         found = averaged(runtime_of(model), described, tta, 0, False, said.append)
-        assert getattr(found, "views", 1) == count
+        assert getattr(found, "count", 1) == count
     assert "only half turns" in " ".join(said) and "'light' has a fixed light" in " ".join(said)
 
 
@@ -209,7 +209,7 @@ def views_of(model, tta="all", said=None, **changes):
     described = replace(model, **changes)
     assert averaging.variant_count(described, tta, 5) == 5 * averaging.variant_count(described, tta, 0)
     found = averaged(runtime_of(model), described, tta, 0, False, (said if said is not None else []).append)
-    views = getattr(found, "views", 1)
+    views = getattr(found, "count", 1)
     assert averaging.variant_count(described, tta, 0) == views
     return views
 
