@@ -61,8 +61,8 @@ class GeoSegPlugin:
         self.dock.raise_()
 
     def _add_dock(self) -> None:
-        from .dock.controller import Controller
-        from .dock.dock import GeoSegDock
+        from .panel.dock import GeoSegDock
+        from .panel.services import Controller
 
         self.dock = GeoSegDock(paths.guide(), self.iface.mainWindow())
         self.iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)

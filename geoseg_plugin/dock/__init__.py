@@ -1,1 +1,1 @@
-"""The dock panel: pages that show choices, and controllers that turn requests into jobs."""
+"""The way from the layers that the panel's steps choose to the inputs of jobs."""

@@ -19,6 +19,7 @@ from qgis.gui import QgsMapCanvas
 
 from ..contract import Area, GridRequest, Labels, Problem
 from ..jobs.additions import Addition, Input, additions_to_json, written_to
+from ..jobs.choices import DataChoices, RasterChoice
 from ..jobs.composition import Composition, compose
 from ..jobs.inputs import RasterInput
 from ..jobs.rasterfacts import RasterFacts, strip_problem
@@ -26,9 +27,8 @@ from ..layers import snapshot
 from ..layers.exports import LABEL_LAYER
 from ..layers.facts import legend_state, raster_facts
 from ..layers.results import result_kind
-from .choices import DataChoices, RasterChoice
+from ..panel.texts import tr
 from .labels_from_layers import layer_gone, split_fields_of, take_labels
-from .words import tr
 
 Export = Callable[[], None]
 StateOf = Callable[[str, Sequence[str]], dict[str, Any]]

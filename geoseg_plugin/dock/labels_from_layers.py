@@ -10,13 +10,13 @@ from typing import Any
 from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer, QgsVectorLayer
 
 from ..contract import GeoSegError, LabelClass, LabelLayer, Labels
+from ..jobs.choices import DataChoices
 from ..jobs.legend import edited
 from ..layers import snapshot
 from ..layers.classes import TEXT_TYPES, classes_of, single_color
 from ..layers.exports import LABEL_LAYER
 from ..layers.rasterclasses import raster_classes
-from .choices import DataChoices
-from .words import tr
+from ..panel.texts import tr
 
 SPLIT_WORDS = ("split", "fold", "set", "subset", "part")
 Export = Callable[[], None]

@@ -11,13 +11,13 @@ from qgis.core import QgsProject, QgsRasterLayer
 from qgis.gui import QgsMapCanvas
 
 from ..contract import Area, Problem, Source
+from ..jobs.choices import PredictChoices
 from ..layers import snapshot
 from ..layers.exports import LABEL_LAYER
 from ..layers.results import result_kind
-from .choices import PredictChoices
+from ..panel.texts import tr
 from .inputs_from_layers import Export, canvas_extent, vector_layer
 from .slots import Need, channel_sources, slot_sources
-from .words import tr
 
 
 @dataclass(frozen=True)

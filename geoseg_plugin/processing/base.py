@@ -29,9 +29,9 @@ from ..layers.publish import Item, dress
 from ..paths import icon, plugin_dir, resource
 from ..tasks.execution import engine_environment
 from ..tasks.feedback import run_with_feedback
-from .gather import GatheredRaster
+from .inputs.gather import GatheredRaster
+from .inputs.wholepaths import with_whole_paths
 from .parameters import Parameters, tr, with_files_in_folders, with_names
-from .wholepaths import with_whole_paths
 
 Export = Callable[[], None]
 

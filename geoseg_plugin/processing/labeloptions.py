@@ -13,7 +13,7 @@ from qgis.core import (
 )
 
 from ..contract import LabelClass, Labels, Problem
-from .additions import parts, words
+from .inputs.additions import parts, words
 from .parameters import Parameters, advanced, text, tr, whole
 
 

@@ -15,14 +15,14 @@ from .parameters import Parameters, choice, real, tr, whole
 CONNECTIVITY = ("4", "8")
 
 
-def cleaning_options(least_area_px: int = 0) -> list[QgsProcessingParameterDefinition]:
+def cleaning_options(min_patch_px: int = 0) -> list[QgsProcessingParameterDefinition]:
     """MAJORITY, OPENING, CLOSING, FILL_HOLES, LEAST_AREA, PATCH_CONNECTIVITY; 0 leaves a step out."""
     return [
         whole("MAJORITY", tr("Majority: side of the window in pixels, odd (0: none)"), 0, 0),
         whole("OPENING", tr("Opening: radius in pixels (0: none)"), 0, 0),
         whole("CLOSING", tr("Closing: radius in pixels (0: none)"), 0, 0),
         whole("FILL_HOLES", tr("Fill holes smaller than (pixels, 0: none)"), 0, 0),
-        whole("LEAST_AREA", tr("Remove patches smaller than (pixels, 0: none)"), least_area_px, 0),
+        whole("LEAST_AREA", tr("Remove patches smaller than (pixels, 0: none)"), min_patch_px, 0),
         choice("PATCH_CONNECTIVITY", tr("Patches join at 4 edges, or at 8 neighbours"), CONNECTIVITY, "4"),
     ]
 
@@ -38,7 +38,7 @@ def cleaning_of(
         opening_px=algorithm.parameterAsInt(given, "OPENING", context),
         closing_px=algorithm.parameterAsInt(given, "CLOSING", context),
         fill_holes_px=algorithm.parameterAsInt(given, "FILL_HOLES", context),
-        least_area_px=algorithm.parameterAsInt(given, "LEAST_AREA", context),
+        min_patch_px=algorithm.parameterAsInt(given, "LEAST_AREA", context),
         connectivity=8 if joined == "8" else 4,
     )
 

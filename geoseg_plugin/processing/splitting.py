@@ -10,7 +10,7 @@ from qgis.core import QgsProcessingAlgorithm, QgsProcessingContext
 
 from ..contract import SPLITS, Area, Problem
 from ..layers.exports import PolygonExport
-from .gather import GatheredArea, gather_area, layer_problems
+from .inputs.gather import GatheredArea, gather_area, layer_problems
 from .parameters import Parameters, advanced, polygons, real, tr, whole
 
 AREA_KEYS = ("TRAIN_AREA", "VALIDATION_AREA", "TEST_AREA")

@@ -33,15 +33,15 @@ from geoseg_engine.channel import Channel  # noqa: E402
 from geoseg_engine.contract import Band, TrainJob  # noqa: E402
 from geoseg_engine.modelfile.precision import Precision  # noqa: E402
 from geoseg_engine.models import build  # noqa: E402
+from geoseg_engine.training.batches import Feed, batches, step  # noqa: E402
+from geoseg_engine.training.data_survey import survey  # noqa: E402
 from geoseg_engine.training.distributed import ALONE  # noqa: E402
-from geoseg_engine.training.feeding import Feed, batches, step  # noqa: E402
 from geoseg_engine.training.loop import near  # noqa: E402
 from geoseg_engine.training.plan import make_plan  # noqa: E402
 from geoseg_engine.training.preparing import loss_for, make_trainer  # noqa: E402
-from geoseg_engine.training.sample import Sampler  # noqa: E402
+from geoseg_engine.training.sampler import Sampler  # noqa: E402
 from geoseg_engine.training.scene import of_arrays  # noqa: E402
-from geoseg_engine.training.survey import survey  # noqa: E402
-from geoseg_engine.training.trial import attempt  # noqa: E402
+from geoseg_engine.training.step_timing import attempt  # noqa: E402
 
 BANDS, CLASSES = 6, 2
 WARM = 2

@@ -17,8 +17,10 @@ MAY_IMPORT = {
     "tasks": {"paths", "contract", "engine", "jobs"},
     "layers": {"paths", "contract", "jobs"},
     "processing": {"paths", "contract", "engine", "jobs", "tasks", "layers"},
-    "dock": {"paths", "contract", "engine", "jobs", "tasks", "layers"},
-    "plugin": {"paths", "contract", "engine", "jobs", "tasks", "layers", "processing", "dock"},
+    "panel": {"paths", "contract", "engine", "jobs", "tasks", "layers", "dock", "steps"},
+    "dock": {"paths", "contract", "engine", "jobs", "tasks", "layers", "panel"},
+    "steps": {"paths", "contract", "engine", "jobs", "tasks", "layers", "panel", "dock"},
+    "plugin": {"paths", "contract", "engine", "jobs", "tasks", "layers", "processing", "panel", "steps"},
     "__init__": {"plugin"},
 }
 ROOMS = (
@@ -90,10 +92,18 @@ def test_the_plugins_parts_import_downwards(file: Path) -> None:
     assert wrong == []
 
 
-@for_each(python_files(PLUGIN / "dock" / "pages"))
+PAGES = [
+    file
+    for file in python_files(PLUGIN / "steps")
+    if file.stem.endswith(("page", "window")) or file.parent.name == "widgets"
+]
+
+
+@for_each([*PAGES, *python_files(PLUGIN / "panel" / "widgets")])
 def test_pages_know_widgets_only(file: Path) -> None:
-    behind = ("geoseg_plugin.tasks", "geoseg_plugin.engine", "geoseg_plugin.dock.controller")
-    assert [place(file, item.line) for item in imports(file) if item.module.startswith(behind)] == []
+    behind = ("geoseg_plugin.tasks", "geoseg_plugin.engine", "geoseg_plugin.panel.services")
+    wrong = [item for item in imports(file) if item.module.startswith(behind) or "controller" in item.module]
+    assert [place(file, item.line) for item in wrong] == []
 
 
 @for_each([*python_files(PLUGIN / "engine"), *python_files(PLUGIN / "jobs")])

@@ -175,6 +175,6 @@ def cleaned(ids, cleaning, background):
         ids = closed(ids, cleaning.closing_px, background)
     if cleaning.fill_holes_px:
         ids = filled(ids, cleaning.fill_holes_px, cleaning.connectivity)
-    if cleaning.least_area_px:
-        ids = sieved(ids, cleaning.least_area_px, cleaning.connectivity)
+    if cleaning.min_patch_px:
+        ids = sieved(ids, cleaning.min_patch_px, cleaning.connectivity)
     return ids

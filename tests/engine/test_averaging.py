@@ -11,7 +11,7 @@ from torch import nn
 
 from geoseg_engine.contract import BASELINES, Band, GeoSegError, Recipe
 from geoseg_engine.modelfile.calibration import Calibration, calibrated
-from geoseg_engine.modelfile.directions import Directions
+from geoseg_engine.modelfile.directional_bands import Directions
 from geoseg_engine.modelfile.reading import load_network, read_model
 from geoseg_engine.modelfile.stats import normalise
 from geoseg_engine.models import traits

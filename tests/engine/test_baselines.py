@@ -18,7 +18,7 @@ import torch
 from scipy.stats import multivariate_normal
 from training_scenes import CLASSES, write_dataset
 
-from geoseg_engine.baselines import expected, fit, forest, forestgraph, spectral
+from geoseg_engine.baselines import fit, forest, forest_onnx, spectral_fit, time_estimate
 from geoseg_engine.baselines.importance import ANSWERS, PIXELS, PIXELS_MIN, affordable
 from geoseg_engine.baselines.pixels import Samples, features, shares
 from geoseg_engine.channel import Channel
@@ -188,7 +188,7 @@ def test_cancel_stops_between_trees(tmp_path):
 def test_the_graph_gives_what_scikit_learn_gives(classes, leaf):
     values, truth = pixels(1500, classes)
     grown = forest.grow(forest.Settings(23, 0, 2, leaf), values, truth, 1)
-    model = forestgraph.forest_graph(grown, FLAT, (), classes, Calibration())
+    model = forest_onnx.forest_graph(grown, FLAT, (), classes, Calibration())
     session = onnxruntime.InferenceSession(model.SerializeToString())
     image = np.random.default_rng(5).normal(0, 1, (2, BANDS, 31, 17)).astype(np.float32)
     given = session.run(None, {"image": image})[0]
@@ -217,7 +217,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / ima
 def test_trees_are_added_up_one_after_the_other(tmp_path):
     values, truth = pixels(300, 5)
     grown = forest.grow(forest.Settings(60, 3, 1, 1), values, truth, 1)
-    onnx.save(forestgraph.forest_graph(grown, FLAT, (), 5, Calibration()), tmp_path / "model.onnx")
+    onnx.save(forest_onnx.forest_graph(grown, FLAT, (), 5, Calibration()), tmp_path / "model.onnx")
     command = [sys.executable, "-c", MEMORY, str(tmp_path / "model.onnx")]
     made = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ENGINE, encoding="utf-8")
     assert float(made.stdout) < 400, "bytes a pixel; the answers of 60 trees at once would be 960"
@@ -225,7 +225,7 @@ def test_trees_are_added_up_one_after_the_other(tmp_path):
 
 def test_thresholds_compare_as_in_scikit_learn():
     thresholds = np.array([0.1, 1 / 3, -0.1, 1.0, 1e-9, np.pi])
-    found = forestgraph.below(thresholds)
+    found = forest_onnx.below(thresholds)
     assert (found.astype(np.float64) <= thresholds).all()
     assert (np.nextafter(found, np.float32(np.inf)).astype(np.float64) > thresholds).all()
 
@@ -234,7 +234,7 @@ def test_a_class_without_pixels_gets_nothing():
     values, truth = pixels(400, 2)
     grown = forest.grow(forest.Settings(5, 3, 1, 1), values, np.where(truth == 1, 2, 0).astype(np.uint8), 1)
     session = onnxruntime.InferenceSession(
-        forestgraph.forest_graph(grown, FLAT, (), 4, Calibration()).SerializeToString()
+        forest_onnx.forest_graph(grown, FLAT, (), 4, Calibration()).SerializeToString()
     )
     given = session.run(None, {"image": np.zeros((1, BANDS, 4, 4), np.float32)})[0]
     assert (given[:, [1, 3]] == 0).all()
@@ -246,7 +246,7 @@ def test_a_tree_may_be_a_single_leaf(classes):
     values, truth = pixels(60, classes)
     grown = forest.grow(forest.Settings(3, 0, 1, 40), values, truth, 1)
     assert [tree.tree_.node_count for tree in grown.estimators_] == [1, 1, 1]
-    model = forestgraph.forest_graph(grown, FLAT, (), classes, Calibration())
+    model = forest_onnx.forest_graph(grown, FLAT, (), classes, Calibration())
     onnx.checker.check_model(model)
     given = onnxruntime.InferenceSession(model.SerializeToString()).run(
         None, {"image": np.zeros((1, BANDS, 2, 2), np.float32)}
@@ -261,13 +261,13 @@ def test_calibration_is_part_of_the_graph():
     image = np.random.default_rng(2).normal(0, 1, (1, BANDS, 9, 9)).astype(np.float32)
     plain, made = (
         onnxruntime.InferenceSession(
-            forestgraph.forest_graph(grown, FLAT, (), 3, one).SerializeToString()
+            forest_onnx.forest_graph(grown, FLAT, (), 3, one).SerializeToString()
         ).run(None, {"image": image})[0][0]
         for one in (Calibration(), how)
     )
     from geoseg_engine.modelfile.calibration import output
 
-    np.testing.assert_allclose(made, output(forestgraph.logits(plain), how), atol=1e-5)
+    np.testing.assert_allclose(made, output(forest_onnx.logits(plain), how), atol=1e-5)
 
 
 def test_texture_is_mean_and_deviation_of_the_pixels_inside():
@@ -284,13 +284,13 @@ def test_the_graph_computes_the_same_texture():
     values, truth = pixels(300, 2)
     wide = np.concatenate([values] * 5, axis=1)
     grown = forest.grow(forest.Settings(3, 0, 3, 1), wide, truth, 1)
-    model = forestgraph.forest_graph(grown, FLAT, (3, 7), 2, Calibration())
+    model = forest_onnx.forest_graph(grown, FLAT, (3, 7), 2, Calibration())
     from onnx import TensorProto, helper
 
-    model.graph.output.append(helper.make_tensor_value_info(forestgraph.FEATURES, TensorProto.FLOAT, None))
+    model.graph.output.append(helper.make_tensor_value_info(forest_onnx.FEATURES, TensorProto.FLOAT, None))
     image = np.random.default_rng(3).normal(0, 1, (1, BANDS, 12, 10)).astype(np.float32)
     given = onnxruntime.InferenceSession(model.SerializeToString()).run(
-        [forestgraph.FEATURES], {"image": image}
+        [forest_onnx.FEATURES], {"image": image}
     )[0]
     expected = features(image[0], Texture((3, 7))).reshape(15, -1).T
     np.testing.assert_allclose(given, expected, atol=1e-5)
@@ -299,12 +299,12 @@ def test_the_graph_computes_the_same_texture():
 def test_maximum_likelihood_is_that_of_gaussians():
     values, truth = pixels(5000, 3)
     network = MaximumLikelihood(BANDS, 4).eval()
-    spectral.fit_gaussians(network, values, truth)
+    spectral_fit.fit_gaussians(network, values, truth)
     with torch.no_grad():
         logits = network(torch.from_numpy(values[:50].T.reshape(1, BANDS, 5, 10)))[0].reshape(4, -1).numpy()
     for index in range(3):
         rows = values[truth == index].astype(np.float64)
-        expected = multivariate_normal.logpdf(values[:50], rows.mean(0), spectral.shrunk_covariance(rows))
+        expected = multivariate_normal.logpdf(values[:50], rows.mean(0), spectral_fit.shrunk_covariance(rows))
         constant = 0.5 * BANDS * np.log(2 * np.pi)
         np.testing.assert_allclose(logits[index], expected + constant, rtol=1e-4, atol=1e-3)
     assert (logits[3] < -1000).all()
@@ -315,20 +315,20 @@ def test_one_covariance_for_all_classes_is_linear_discriminant_analysis():
 
     values, truth = pixels(5000, 3)
     network = MaximumLikelihood(BANDS, 3).eval()
-    spectral.fit_gaussians(network, values, truth, pooling=1.0)
+    spectral_fit.fit_gaussians(network, values, truth, pooling=1.0)
     analysis = LinearDiscriminantAnalysis(priors=[1 / 3] * 3).fit(values, truth)
-    same = spectral.pixel_logits(network, values).argmax(axis=1) == analysis.predict(values)
+    same = spectral_fit.pixel_logits(network, values).argmax(axis=1) == analysis.predict(values)
     assert same.mean() > 0.99  # shrinking moves a few that lie on the border
 
 
 def test_few_pixels_of_many_bands_still_give_a_covariance():
     rows = np.random.default_rng(0).normal(0, 1, (6, 20))
-    values = np.linalg.eigvalsh(spectral.shrunk_covariance(rows))
-    assert values.min() >= spectral.RIDGE / 2
+    values = np.linalg.eigvalsh(spectral_fit.shrunk_covariance(rows))
+    assert values.min() >= spectral_fit.RIDGE / 2
     many = np.random.default_rng(0).normal(0, 1, (50_000, 4)) @ np.array(
         [[1, 0.5, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0.9], [0, 0, 0, 1]]
     )
-    found = spectral.shrunk_covariance(many) - spectral.RIDGE * np.eye(4)
+    found = spectral_fit.shrunk_covariance(many) - spectral_fit.RIDGE * np.eye(4)
     np.testing.assert_allclose(found, np.cov(many.T), atol=1e-3)
 
 
@@ -338,8 +338,8 @@ def test_the_spectral_angle_does_not_see_brightness():
     truth = (raw[:, 0] > raw[:, 1]).astype(np.uint8)
     mean, std = np.array(statistics.mean), np.array(statistics.std)
     network = SpectralAngle(BANDS, 2).eval()
-    spectral.fit_angles(
-        network, ((raw - mean) / std).astype(np.float32), truth, spectral.origin(statistics, ())
+    spectral_fit.fit_angles(
+        network, ((raw - mean) / std).astype(np.float32), truth, spectral_fit.origin(statistics, ())
     )
     answers = []
     for light in (1.0, 2.5):
@@ -397,18 +397,18 @@ def test_the_time_is_said_before_the_search(tmp_path):
 
 
 def test_more_work_is_expected_to_take_longer():
-    known = expected.Pace(0.1, 1e-6, expected.PROBE_PX)
+    known = time_estimate.Pace(0.1, 1e-6, time_estimate.PROBE_PX)
 
     def seconds(train=20_000, validation=10_000, bands=7, features=7, **changes):
         job = ForestJob("", **changes)
         settings = forest.first_settings(job, features, train, 2)
-        return expected.seconds(job, settings, known, train, validation, (bands, features))
+        return time_estimate.seconds(job, settings, known, train, validation, (bands, features))
 
     usual = seconds()
     assert usual > seconds(search=False) > seconds(search=False, trees=10)
     assert seconds(train=40_000) > usual > seconds(validation=0)
     assert seconds(train=400_000) == seconds(train=40_000), "a tree draws no more pixels"
-    assert [expected.words(value) for value in (3.4, 24, 52, 100)] == ["3 s", "20 s", "50 s", "2 min"]
+    assert [time_estimate.words(value) for value in (3.4, 24, 52, 100)] == ["3 s", "20 s", "50 s", "2 min"]
 
 
 class Counted:

@@ -14,7 +14,7 @@ from geoseg_engine.channel import Channel
 from geoseg_engine.contract import GeoSegError, LabelClass, PredictJob
 from geoseg_engine.modelfile import calibration as calibrating
 from geoseg_engine.modelfile.calibration import PLAIN, Calibration, Decision, calibrated, output
-from geoseg_engine.modelfile.decision import class_weights
+from geoseg_engine.modelfile.decision_weights import class_weights
 from geoseg_engine.modelfile.reading import load_network, onnx_only, read_model
 from geoseg_engine.modelfile.validation_data import ValidationData
 from geoseg_engine.prediction import predict

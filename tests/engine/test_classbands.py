@@ -20,7 +20,7 @@ from geoseg_engine.contract import (
     Series,
     Source,
 )
-from geoseg_engine.dataset import labels
+from geoseg_engine.dataset.labels import rasterize as labels
 from geoseg_engine.evaluation import areas, evaluate, sampling
 from geoseg_engine.postprocess.cleaning import clean
 from geoseg_engine.postprocess.polygons import polygonize

@@ -117,7 +117,7 @@ def test_other_major_protocol_is_refused_and_minor_is_not():
 
 def test_all_complaints_come_at_once():
     job = TileJob("stack.tif", "labels.tif", tile_px=50, stride_px=80, fractions=(0.5, 0.1, 0.1))
-    assert [problem.code for problem in job.problems()] == ["tile_size", "stride", "fractions"]
+    assert [problem.code for problem in job.problems()] == ["tile_px", "stride_px", "fractions"]
     assert all(problem.hint for problem in job.problems())
 
 
@@ -134,7 +134,7 @@ def test_numbers_that_json_cannot_hold_become_null():
     ("kind", "job", "words"),
     [
         ("rasterize", {"stack": "s.tif", "labels": {"path": "a", "unlabelled": "nothing"}},
-         ("'unlabelled' is 'nothing'", "background or unknown")),
+         ("'unlabelled' is 'nothing'", "background, unknown or auto")),
         ("train", {"dataset": "d", "precision": "half"}, ("'precision' is 'half'", "auto, float32 or bf16")),
         ("predict", {"model": "m", "runtime": "gpu"}, ("'runtime' is 'gpu'", "auto, torch, onnx or openvino")),
         ("rasterize", {"stack": "s", "labels": {"path": "a"}, "area": {"kind": "hull"}},
@@ -206,10 +206,10 @@ def test_gaps_of_intermediates_cannot_be_filled():
     [
         (TileJob("s.tif", "l.tif", area=Area("polygons", split_field="split")), "no_area"),
         (TileJob("s.tif", "l.tif", split_areas=(Area("extent"), Area(), Area())), "no_extent"),
-        (TileJob("s.tif", "l.tif", block_px=-5), "block"),
+        (TileJob("s.tif", "l.tif", block_px=-5), "block_px"),
         (TileJob("s.tif", "l.tif", fractions=(float("nan"), 0.5, 0.5)), "fractions"),
-        (RasterizeJob("s.tif", Labels("l.gpkg", border_px=-3)), "label_px"),
-        (SummarizeJob("s.tif", sample_px=-1), "sample"),
+        (RasterizeJob("s.tif", Labels("l.gpkg", border_px=-3)), "border_px"),
+        (SummarizeJob("s.tif", sample_px=-1), "sample_px"),
         (PredictJob("m.onnx", core_px=-5), "core_px"),
         (PredictJob("m.onnx", core_px=15), "core_px"),
     ],
@@ -220,7 +220,7 @@ def test_numbers_and_areas_that_cannot_be_are_refused_beforehand(job, code):
 
 def test_the_value_of_a_core_is_said_and_that_0_finds_one():
     (problem,) = PredictJob("m.onnx", core_px=7).problems()
-    assert "7 pixels" in problem.message and "16 or more, or 0" in problem.hint
+    assert "7 px" in problem.message and "16 to 65,536, or 0" in problem.hint
     assert not PredictJob("m.onnx", core_px=16).problems()
 
 

@@ -24,7 +24,8 @@ from geoseg_engine.contract import (
     TerrainJob,
     TileJob,
 )
-from geoseg_engine.dataset import labels, tiles
+from geoseg_engine.dataset import tiles
+from geoseg_engine.dataset.labels import rasterize as labels
 from geoseg_engine.evaluation import areas
 from geoseg_engine.raster.crs import same_crs, way_between, way_to_degrees
 from geoseg_engine.raster.geodesy import pixel_areas_m2, pixel_size_m
@@ -32,7 +33,7 @@ from geoseg_engine.raster.sources import open_source, parse_crs, source_crs
 from geoseg_engine.raster.writer import refuse_unkept_crs
 from geoseg_engine.stacking import stack, terrain
 from geoseg_engine.stacking.gridplan import plan_recipe
-from geoseg_engine.stacking.suggestion import suggestion
+from geoseg_engine.stacking.metric_crs import suggestion
 from geoseg_engine.vector.geopackage import write_layer
 from geoseg_engine.vector.polygons import read_labels
 

@@ -31,7 +31,7 @@ from geoseg_engine.contract import (
 )
 from geoseg_engine.contract.strictjson import MOST_BYTES
 from geoseg_engine.dataset.datasets import read_dataset
-from geoseg_engine.dataset.labels import LabelFacts, facts_path, read_facts
+from geoseg_engine.dataset.labels.rasterize import LabelFacts, facts_path, read_facts
 from geoseg_engine.evaluation.map_confidence import confidence_file
 from geoseg_engine.experiments.runs import busy_seconds, finished
 from geoseg_engine.prediction.run_plan import PLAN_FILE, RunPlan, read_plan

@@ -15,7 +15,7 @@ from training_scenes import small_job, write_dataset
 
 from geoseg_engine.contract import GeoSegError
 from geoseg_engine.models.weights import read_state
-from geoseg_engine.training import checkpoint, fit, pretrained
+from geoseg_engine.training import checkpoint, fit, initial_weights
 from geoseg_engine.training.distributed import Group
 from geoseg_engine.training.preparing import resumed
 
@@ -176,7 +176,7 @@ def test_a_damaged_encoder_is_named(change, run, tmp_path):
 
     job, saved = run
     kept = {
-        "kind": pretrained.KIND,
+        "kind": initial_weights.KIND,
         "architecture": saved["architecture"],
         "bands": saved["bands"],
         "weights": {},

@@ -268,6 +268,6 @@ def test_a_map_is_as_sure_as_the_confidence_that_was_made_with_it(place, tmp_pat
         EvaluateJob(str(place), model=str(place / "model.onnx"), split="train"), tmp_path, Channel(tmp_path)
     )
     assert by_map["ece"] == pytest.approx(by_model["ece"], abs=0.002)
-    cleaned = dataclasses.replace(job, cleaning=Cleaning(least_area_px=4))
+    cleaned = dataclasses.replace(job, cleaning=Cleaning(min_patch_px=4))
     write_json(tmp_path / "job.json", job_to_json(cleaned))
     assert evaluate.run(judged, tmp_path, Channel(tmp_path))["ece"] is None

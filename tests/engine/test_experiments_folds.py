@@ -27,7 +27,7 @@ from geoseg_engine.modelfile.calibration import Calibration, calibrated
 from geoseg_engine.modelfile.export import Exported
 from geoseg_engine.modelfile.reading import load_network, read_model
 from geoseg_engine.modelfile.stats import Statistics, normalise
-from geoseg_engine.models.member import Member
+from geoseg_engine.models.ensemble import Member
 from geoseg_engine.training import fit
 
 torch.set_num_threads(1)

@@ -30,8 +30,9 @@ from geoseg_engine.contract import (
     RasterizeJob,
     StackJob,
 )
-from geoseg_engine.dataset import check, labels
+from geoseg_engine.dataset.checks import check
 from geoseg_engine.dataset.datasets import read_ids
+from geoseg_engine.dataset.labels import rasterize as labels
 from geoseg_engine.raster.grid import whole
 from geoseg_engine.stacking import stack
 from geoseg_engine.vector import features

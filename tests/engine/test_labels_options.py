@@ -30,10 +30,10 @@ from geoseg_engine.contract import (
     Source,
     StackJob,
 )
-from geoseg_engine.dataset import labels
 from geoseg_engine.dataset.datasets import read_ids
-from geoseg_engine.dataset.doubtful import along_borders
-from geoseg_engine.dataset.validity import always_valid
+from geoseg_engine.dataset.labels import rasterize as labels
+from geoseg_engine.dataset.labels.label_errors import along_borders
+from geoseg_engine.dataset.labels.rasterize import always_valid
 from geoseg_engine.raster.components import label_components
 from geoseg_engine.raster.grid import Window, affine_of, whole
 from geoseg_engine.raster.writer import write_class_sidecar

@@ -28,8 +28,8 @@ from geoseg_engine.contract import (
     StackJob,
     TileJob,
 )
-from geoseg_engine.dataset import labels as rasterize
 from geoseg_engine.dataset import tiles
+from geoseg_engine.dataset.labels import rasterize
 from geoseg_engine.evaluation import evaluate, sampling
 from geoseg_engine.postprocess.polygons import polygonize
 from geoseg_engine.stacking import stack

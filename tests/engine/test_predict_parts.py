@@ -32,14 +32,14 @@ from geoseg_engine.contract import (
 from geoseg_engine.modelfile.calibration import Calibration
 from geoseg_engine.modelfile.reading import read_model
 from geoseg_engine.modelfile.stats import Statistics
+from geoseg_engine.output_checks import behind
 from geoseg_engine.prediction import parts, predict, run_plan, shards
 from geoseg_engine.prediction.block_reader import BandReader
 from geoseg_engine.prediction.inference import Setup
 from geoseg_engine.prediction.result_layers import Layer
 from geoseg_engine.prediction.windows import Cut, Frame, cuts
 from geoseg_engine.raster.grid import Window
-from geoseg_engine.raster.lattice import Lattice
-from geoseg_engine.results import behind
+from geoseg_engine.raster.window_blending import Lattice
 from geoseg_engine.stacking.reader import StackReader
 
 ROWS, COLS = 300, 260
@@ -362,7 +362,7 @@ def test_an_area_of_label_hulls_is_refused_in_words(place, tmp_path):
 
 
 def test_cleaning_counts_the_cleaned_map_and_polygons_follow_it(place, tmp_path, whole):
-    result = run(place, tmp_path, cleaning=Cleaning(least_area_px=30), polygons="p.gpkg", min_area_px=1)
+    result = run(place, tmp_path, cleaning=Cleaning(min_patch_px=30), polygons="p.gpkg", min_area_px=1)
     ids = read(tmp_path / "classes.tif")[0]
     assert (ids != read(whole[0] / "classes.tif")[0]).any() and result["cleaned"]["changed_px"] > 0
     for item in range(3):

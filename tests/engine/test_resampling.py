@@ -14,7 +14,7 @@ from rasterio.transform import Affine
 from rasterio.warp import Resampling, reproject
 
 from geoseg_engine.contract import Band, Grid, Recipe, Source
-from geoseg_engine.dataset.rasterground import RasterGround
+from geoseg_engine.dataset.labels.burning import RasterGround
 from geoseg_engine.raster.footprints import _largest
 from geoseg_engine.raster.grid import whole, windows
 from geoseg_engine.stacking.reader import StackReader

@@ -10,13 +10,13 @@ from data_scenes import CORNER, UTM, utm_grid, write_raster
 from rasterio.crs import CRS
 from scipy.io import netcdf_file
 
-from geoseg_engine.bands import seriesbands
-from geoseg_engine.bands.opening import open_bands, own_grid
+from geoseg_engine.bands.sources import series as seriesbands
+from geoseg_engine.bands.sources.registry import open_bands, own_grid
 from geoseg_engine.contract import Area, Band, GeoSegError, Grid, GridRequest, Recipe, Series, Source
 from geoseg_engine.raster import unpacked
 from geoseg_engine.raster.dates import iso
 from geoseg_engine.raster.grid import Window, grid_bounds, whole, windows
-from geoseg_engine.raster.slices import file_date
+from geoseg_engine.raster.series_files import file_date
 from geoseg_engine.stacking.gridplan import plan_recipe
 from geoseg_engine.stacking.reader import StackReader
 from geoseg_engine.stacking.stackplan import plan_stack

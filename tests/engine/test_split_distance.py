@@ -6,7 +6,7 @@ from data_scenes import utm_grid, write_raster
 from scipy.spatial.distance import cdist
 
 from geoseg_engine.contract import Dataset, Problem, Recipe
-from geoseg_engine.dataset.leakage import (
+from geoseg_engine.dataset.split.distance import (
     CELL_PX,
     SPLITS_CLOSE,
     STRIP_ROWS,
@@ -16,7 +16,7 @@ from geoseg_engine.dataset.leakage import (
     least_distance,
     warnings_for,
 )
-from geoseg_engine.dataset.split import NONE, Blocks
+from geoseg_engine.dataset.split.splitters import NONE, Blocks
 from geoseg_engine.raster.grid import Window
 
 

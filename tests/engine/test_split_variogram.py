@@ -6,14 +6,17 @@ from data_scenes import one_band_each, sources_of, utm_grid, write_raster
 from scipy import ndimage
 
 from geoseg_engine.contract import Recipe
-from geoseg_engine.dataset.blocksize import Scale, block_reason, object_breadth, wanted_block
-from geoseg_engine.dataset.variogram import (
+from geoseg_engine.dataset.split.block_size import (
+    Scale,
     _spherical,
+    block_reason,
     empirical,
     first_component,
     fitted,
+    object_breadth,
     places,
     stack_variogram,
+    wanted_block,
 )
 from geoseg_engine.stacking.reader import StackReader
 

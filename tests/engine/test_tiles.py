@@ -28,11 +28,20 @@ from geoseg_engine.contract import (
     StackJob,
     TileJob,
 )
-from geoseg_engine.dataset import labels, tiles
+from geoseg_engine.dataset import tiles
 from geoseg_engine.dataset.datasets import open_dataset_stack, read_dataset, read_ids
-from geoseg_engine.dataset.split import NONE, TEST, TRAIN, VALIDATION, Blocks, Regions, assign
-from geoseg_engine.dataset.splitplan import REACH_PX, buffer_problems
-from geoseg_engine.dataset.tileindex import tile_starts
+from geoseg_engine.dataset.labels import rasterize as labels
+from geoseg_engine.dataset.split.plan import REACH_PX, buffer_problems
+from geoseg_engine.dataset.split.splitters import (
+    NONE,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Blocks,
+    Regions,
+    assign,
+)
+from geoseg_engine.dataset.tile_index import tile_starts
 from geoseg_engine.models.unet import reach
 from geoseg_engine.raster.grid import Window, windows
 from geoseg_engine.stacking import stack

@@ -7,8 +7,8 @@ from test_tiles import labelled_scene, tile
 
 from geoseg_engine.contract import IGNORE, TileJob
 from geoseg_engine.dataset import tiles
-from geoseg_engine.dataset.cellcounts import MANY_VALUES, CellCounts
-from geoseg_engine.dataset.tileindex import TileCounter, count_labels, thinned
+from geoseg_engine.dataset.split.cell_counts import MANY_VALUES, CellCounts
+from geoseg_engine.dataset.tile_index import TileCounter, count_labels, thinned
 from geoseg_engine.raster.grid import Window, windows
 
 COLUMNS = {0: "n_background", 1: "n_a", 2: "n_b"}

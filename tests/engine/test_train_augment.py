@@ -8,9 +8,16 @@ from data_scenes import utm_grid
 from geoseg_engine.bands import relief
 from geoseg_engine.contract import AUGMENTATIONS, IGNORE, Band, Grid
 from geoseg_engine.raster.grid import whole
-from geoseg_engine.training.augment import Directions, augment, source_size
-from geoseg_engine.training.augment_geometry import resize, rotate_and_shift, turn
-from geoseg_engine.training.augment_values import copy_rare, drop_bands
+from geoseg_engine.training.augmentation import (
+    Directions,
+    augment,
+    copy_rare,
+    drop_bands,
+    resize,
+    rotate_and_shift,
+    source_size,
+    turn,
+)
 
 ASPECT = (Band("height", "dem"), Band("east", "dem", 1, "aspect_sin"), Band("north", "dem", 1, "aspect_cos"))
 MOVING = ("flip", "turn", "rotate", "scale", "shift", "cutmix", "copy_paste")

@@ -8,7 +8,7 @@ from training_scenes import blobs
 from geoseg_engine.contract import IGNORE, Band
 from geoseg_engine.modelfile.stats import Statistics, measure, normalise
 from geoseg_engine.training import scene as scenes
-from geoseg_engine.training.sample import Sampler, cut_batch, group_pixels, place
+from geoseg_engine.training.sampler import Sampler, cut_batch, group_pixels, place
 
 BANDS = tuple(Band(f"b{index}", "r1", index) for index in (1, 2, 3))
 

@@ -8,8 +8,8 @@ from geoseg_engine.contract import LabelClass
 from geoseg_engine.modelfile.precision import Precision
 from geoseg_engine.scores.metrics import scores
 from geoseg_engine.training import checkpoint
-from geoseg_engine.training.descent import Descent
-from geoseg_engine.training.keeping import as_good, score_of
+from geoseg_engine.training.model_selection import as_good, score_of
+from geoseg_engine.training.optimizer import Descent
 from geoseg_engine.training.trainer import Trainer
 
 CLASSES = (LabelClass(0, "background"), LabelClass(1, "field"))

@@ -11,11 +11,11 @@ from training_scenes import small_job, write_dataset
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import IGNORE, Band, TrainJob, decode
 from geoseg_engine.modelfile import precision as arithmetic
-from geoseg_engine.training import fit, plan, trial
-from geoseg_engine.training.augment import Directions
+from geoseg_engine.training import fit, plan, step_timing
+from geoseg_engine.training.augmentation import Directions
+from geoseg_engine.training.data_survey import Survey, ground_side, object_side
 from geoseg_engine.training.losses import loss_of
 from geoseg_engine.training.plan import MANY_PIXELS, Plan, fit_to_time, make_plan
-from geoseg_engine.training.survey import Survey, ground_side, object_side
 
 torch.set_num_threads(1)
 CPU = torch.device("cpu")
@@ -130,7 +130,7 @@ def test_memory_that_runs_out_in_the_trial_means_fewer_crops():
         return torch.zeros(size, 1, 8, 8), torch.zeros(size, 8, 8, dtype=torch.uint8)
 
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    found = trial.attempt(network, loss, batch, CPU, "float32", 8)
+    found = step_timing.attempt(network, loss, batch, CPU, "float32", 8)
     assert found.batch_size == 2 and found.precision.seconds_per_step > 0
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 

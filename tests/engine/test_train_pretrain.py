@@ -21,11 +21,11 @@ from geoseg_engine.contract import (
 )
 from geoseg_engine.dataset.datasets import read_dataset
 from geoseg_engine.models import build, encoder_modules, load_encoder
-from geoseg_engine.training import pretrain, pretrain_ground
+from geoseg_engine.training.data_survey import Survey
+from geoseg_engine.training.initial_weights import with_encoder
 from geoseg_engine.training.plan import make_plan
-from geoseg_engine.training.pretrain_hiding import Hiding, draw_visible, hidden_error, patch_px
-from geoseg_engine.training.pretrained import with_encoder
-from geoseg_engine.training.survey import Survey
+from geoseg_engine.training.pretraining import pretrain, unlabelled_crops
+from geoseg_engine.training.pretraining.masking import Hiding, draw_visible, hidden_error, patch_px
 
 torch.set_num_threads(1)
 UNET = {"name": "unet", "bands": 3, "classes": 3, "width": 4, "levels": 2, "dropout": 0.0}
@@ -180,10 +180,10 @@ def test_patches_are_multiples_of_the_coarsest_stride():
 @pytest.mark.parametrize("budget", [None, 1000])
 def test_test_ground_and_its_buffer_are_never_seen(dataset, tmp_path, monkeypatch, budget):
     if budget:
-        monkeypatch.setattr(pretrain_ground, "MEMORY_BUDGET_BYTES", budget)
+        monkeypatch.setattr(unlabelled_crops, "MEMORY_BUDGET_BYTES", budget)
     known, folder = read_dataset(dataset)
     known = dataclasses.replace(known, buffer_px=10)
-    ground = pretrain_ground.open_ground(known, folder, (), Channel(tmp_path))
+    ground = unlabelled_crops.open_ground(known, folder, (), Channel(tmp_path))
     assert (ground.scores is None) == bool(budget)
     with rasterio.open(folder / "split.tif") as raster:
         first = int(np.flatnonzero((raster.read(1) == 2).any(axis=0))[0])
@@ -196,9 +196,9 @@ def test_test_ground_and_its_buffer_are_never_seen(dataset, tmp_path, monkeypatc
 
 def test_crops_are_the_same_in_memory_and_from_the_stack(dataset, tmp_path, monkeypatch):
     known, folder = read_dataset(dataset)
-    near = pretrain_ground.open_ground(known, folder, ("b1", "b3"), Channel(tmp_path))
-    monkeypatch.setattr(pretrain_ground, "MEMORY_BUDGET_BYTES", 1000)
-    far = pretrain_ground.open_ground(known, folder, ("b1", "b3"), Channel(tmp_path))
+    near = unlabelled_crops.open_ground(known, folder, ("b1", "b3"), Channel(tmp_path))
+    monkeypatch.setattr(unlabelled_crops, "MEMORY_BUDGET_BYTES", 1000)
+    far = unlabelled_crops.open_ground(known, folder, ("b1", "b3"), Channel(tmp_path))
     assert near.chosen == far.chosen == [0, 2]
     for row, col in ((-8, -8), (10, 20), (70, 100)):
         one, two = near.crop(row, col, 48), far.crop(row, col, 48)

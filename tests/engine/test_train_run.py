@@ -23,9 +23,9 @@ from geoseg_engine.contract import (
 from geoseg_engine.modelfile import validation_data
 from geoseg_engine.modelfile.precision import Precision
 from geoseg_engine.scores.metrics import scores
-from geoseg_engine.training import checkpoint, descent, fit, loop, scene
-from geoseg_engine.training.descent import Descent, Plateau, make_optimiser, rate
-from geoseg_engine.training.keeping import Best
+from geoseg_engine.training import checkpoint, fit, loop, optimizer, scene
+from geoseg_engine.training.model_selection import Best
+from geoseg_engine.training.optimizer import Descent, Plateau, make_optimiser, rate
 from geoseg_engine.training.trainer import Trainer
 from geoseg_engine.training.validate import Verdict
 
@@ -278,12 +278,12 @@ def test_only_convolutions_decay(name):
 def test_a_score_that_stays_lowers_the_rate_and_the_end_does_in_any_case():
     plateau = Plateau()
     plateau.epoch(True)
-    for _ in range(descent.PLATEAU_EPOCHS):
+    for _ in range(optimizer.PLATEAU_EPOCHS):
         assert plateau.factor == 1
         plateau.epoch(False)
-    assert plateau.factor == descent.PLATEAU_FACTOR
-    assert rate(0.5, "plateau", plateau.factor) == pytest.approx(descent.PLATEAU_FACTOR)
-    assert rate(1.0, "plateau", 1.0) == pytest.approx(descent.FINAL_RATE)
+    assert plateau.factor == optimizer.PLATEAU_FACTOR
+    assert rate(0.5, "plateau", plateau.factor) == pytest.approx(optimizer.PLATEAU_FACTOR)
+    assert rate(1.0, "plateau", 1.0) == pytest.approx(optimizer.FINAL_RATE)
 
 
 @pytest.fixture
@@ -478,7 +478,7 @@ def test_the_rate_warms_up_and_falls():
     rates = [rate(progress / 100) for progress in range(101)]
     assert rates[0] < 0.05
     assert max(rates) == pytest.approx(1)
-    assert rates[-1] == pytest.approx(descent.FINAL_RATE)
+    assert rates[-1] == pytest.approx(optimizer.FINAL_RATE)
     assert rates[10:] == sorted(rates[10:], reverse=True)
 
 
@@ -486,7 +486,7 @@ def test_the_rate_warms_up_and_falls():
 def test_large_scenes_give_the_same_crops(dataset, tmp_path, monkeypatch, budget):
     from geoseg_engine.dataset.datasets import read_dataset
     from geoseg_engine.training import scene as scenes
-    from geoseg_engine.training.sample import Sampler
+    from geoseg_engine.training.sampler import Sampler
 
     known, folder = read_dataset(dataset)
     channel = Recorder(tmp_path)

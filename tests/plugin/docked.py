@@ -1,4 +1,4 @@
-"""A dock with fake runners, and layers to show in it."""
+"""A dock with fake runners, layers to show in it, and folders that look like datasets and runs."""
 
 from __future__ import annotations
 
@@ -7,33 +7,36 @@ from typing import Any
 
 import numpy as np
 from osgeo import gdal, osr
-from qgis.core import QgsFeature, QgsGeometry, QgsProject, QgsRasterLayer, QgsVectorLayer
-from qgis.PyQt.QtCore import QObject, pyqtSignal
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsFeature,
+    QgsGeometry,
+    QgsProject,
+    QgsRasterLayer,
+    QgsVectorLayer,
+)
+from qgis.gui import QgsMapCanvas
 
-from geoseg_plugin.contract import GeoSegError
+from geoseg_plugin import paths
+from geoseg_plugin.contract import Band, Dataset, GeoSegError, Grid, LabelClass, Recipe, Source, write_json
+from geoseg_plugin.jobs import train as train_jobs
+from geoseg_plugin.jobs.additions import Input, index_addition
 from geoseg_plugin.jobs.submission import Submission
 from geoseg_plugin.jobs.submission import write as write_job
+from geoseg_plugin.panel.dock import GeoSegDock
+from geoseg_plugin.panel.services import Controller
+from geoseg_plugin.tasks.runner import TaskRunner
+
+UTM = "EPSG:32632"
 
 
-class FakeRunner(QObject):
-    """The signals of TaskRunner; remembers what was started and ends when the test says so."""
+class FakeRunner(TaskRunner):
+    """Remembers what was started and ends when the test says so."""
 
-    started = pyqtSignal(str)
-    hello_received = pyqtSignal(object)
-    progressed = pyqtSignal(str, float, float)
-    epoch_completed = pyqtSignal(object)
-    log_added = pyqtSignal(str, str)
-    artifact_written = pyqtSignal(str, str)
-    submission_finished = pyqtSignal(str, object, str)
-    finished = pyqtSignal(str, object, str)
-    failed = pyqtSignal(object)
-    cancelled = pyqtSignal()
-    idle = pyqtSignal()
+    busy, title = False, ""
 
     def __init__(self) -> None:
         super().__init__()
-        self.title = ""
-        self.busy = False
         self.submissions: list[Submission] = []
         self.exports: list[Any] = []
         self.wishes: list[str] = []
@@ -121,3 +124,77 @@ def add(layer: Any) -> Any:
     """The layer, in the project."""
     assert layer.isValid()
     return QgsProject.instance().addMapLayer(layer)
+
+
+class Desk:
+    """A dock with its controller and fake runners."""
+
+    def __init__(self, iface: Any = None) -> None:
+        self.dock, self.iface = GeoSegDock(paths.guide()), iface
+        self.runner, self.asked = FakeRunner(), FakeRunner()
+        self.controller = Controller(self.dock, iface, self.runner, self.asked)
+        self.controller.questions.wake()
+
+
+class FakeIface:
+    """QGIS's interface as far as the panel needs it."""
+
+    def __init__(self) -> None:
+        self.canvas = QgsMapCanvas()
+        self.canvas.setDestinationCrs(QgsCoordinateReferenceSystem(UTM))
+
+    def mapCanvas(self) -> QgsMapCanvas:
+        """The map."""
+        return self.canvas
+
+
+class DataDesk(Desk):
+    """A dock with a map, and a project of three bands, a DEM and polygons."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(FakeIface())
+        self.data, self.page = self.controller.data, self.dock.data
+        QgsProject.instance().setCrs(QgsCoordinateReferenceSystem(UTM))
+        raster_layer(folder, "optical", 3)
+        raster_layer(folder, "dem", 1)
+        polygon_layer()
+        self.data.refresh_layers()
+
+    def settle(self) -> None:
+        """Run what was put off."""
+        while self.controller.publishing:
+            self.controller._on_soon()
+
+
+def prepared(desk: Desk, tmp_path: Path) -> Path:
+    """A dataset folder that looks like one with labels."""
+    folder = desk.controller.workspace.new_dataset("landslides")
+    (folder / "labels.tif").write_bytes(b"")
+    grid = Grid("EPSG:32632", (10, 0, 500_000, 0, -10, 5_000_000), 50, 40)
+    recipe = Recipe((Source("r1", "optical.tif"),), (Band("red", "r1"),), grid)
+    classes = (LabelClass(0, "scarp"), LabelClass(1, "deposit"))
+    counts = {"train": {"0": 1000, "1": 500}}
+    dataset = Dataset("landslides", recipe, "labels.tif", "split.tif", "tiles.gpkg", classes, counts=counts)
+    write_json(folder / "dataset.json", dataset)
+    desk.controller.dataset = folder
+    desk.controller.refresh()
+    return folder
+
+
+def finished_run(desk: Desk, dataset: Path) -> Path:
+    """A run with a model."""
+    run = desk.controller.workspace.new_run("landslides")
+    write_job(train_jobs.train(run, dataset))
+    (run / "model.onnx").write_bytes(b"")
+    desk.controller.run = run
+    desk.controller.refresh()
+    return run
+
+
+def layer_id(name: str) -> str:
+    return str(QgsProject.instance().mapLayersByName(name)[0].id())
+
+
+def ratio(name: str = "ratio", over: str = "optical") -> Any:
+    inputs = (Input("a", layer_id(over), 1), Input("b", layer_id("dem"), 1))
+    return index_addition(name, "a / b", inputs)

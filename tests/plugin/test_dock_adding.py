@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from docked import polygon_layer, raster_layer
+from engine_results import OFFER, SUMMARY
 from osgeo import gdal
 from qgis.core import QgsFeature, QgsGeometry, QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.PyQt.QtCore import Qt
@@ -14,23 +15,23 @@ from qgis.PyQt.QtGui import QKeyEvent
 from qgis.PyQt.QtWidgets import QDialogButtonBox
 
 from geoseg_plugin.contract import Band, LabelClass, Source, StackJob
-from geoseg_plugin.dock.adding.derived import radar_dialog, relief_dialog
-from geoseg_plugin.dock.adding.dialog import AddDialog, band_options
-from geoseg_plugin.dock.adding.expression import ExpressionDialog
-from geoseg_plugin.dock.adding.index import IndexDialog
-from geoseg_plugin.dock.adding.series import SeriesDialog, clear_code
-from geoseg_plugin.dock.adding.vector import VectorDialog
-from geoseg_plugin.dock.choices import LabelEdits, MoreLabels, RasterRow
-from geoseg_plugin.dock.pages.data import DataPage
-from geoseg_plugin.dock.widgets.band_tree import BandTree
-from geoseg_plugin.dock.widgets.band_window import BandWindow, clip_values
-from geoseg_plugin.dock.widgets.class_table import ClassTable
 from geoseg_plugin.jobs.additions import Addition
 from geoseg_plugin.jobs.bandroles import LayerBands, guess_bands
+from geoseg_plugin.jobs.choices import LabelEdits, MoreLabels, RasterRow
 from geoseg_plugin.jobs.composition import Composition, compose
 from geoseg_plugin.jobs.inputs import RasterInput
 from geoseg_plugin.jobs.legend import edited
 from geoseg_plugin.layers.spectra import layer_bands
+from geoseg_plugin.steps.data.add_band.derived import radar_dialog, relief_dialog
+from geoseg_plugin.steps.data.add_band.dialog import AddDialog, band_options
+from geoseg_plugin.steps.data.add_band.expression import ExpressionDialog
+from geoseg_plugin.steps.data.add_band.index import IndexDialog
+from geoseg_plugin.steps.data.add_band.series import SeriesDialog, clear_code
+from geoseg_plugin.steps.data.add_band.vector import VectorDialog
+from geoseg_plugin.steps.data.page import DataPage
+from geoseg_plugin.steps.data.widgets.band_tree import BandTree
+from geoseg_plugin.steps.data.widgets.band_window import BandWindow, clip_values
+from geoseg_plugin.steps.data.widgets.class_table import ClassTable
 
 ROWS = [
     RasterRow("id_optical", "optical", ("B2", "B3", "B4", "B8"), "10 m", tick=True),
@@ -198,14 +199,6 @@ def test_a_vector_layer_becomes_distance_classes_or_numbers() -> None:
     is_whole(found)
 
 
-OFFER = {
-    "kind": "series",
-    "variables": [{"name": "NDVI", "dates": 3}, {"name": "CLM", "dates": 3}],
-    "dates": ["2019-01-01", "2019-07-01", "2019-12-31"],
-    "masks": [{"name": "CLM", "values": [0, 1, 255]}],
-}
-
-
 def test_a_series_offers_what_the_engine_found(tmp_path: Path) -> None:
     dialog = SeriesDialog()
     asked: list[str] = []
@@ -291,22 +284,6 @@ def test_selected_layers_can_be_put_together() -> None:
     tree.topLevelItem(0).setSelected(True)
     tree.menu().actions()[0].trigger()
     assert heard[1] == "id_optical"
-
-
-SUMMARY = {
-    "bands": [
-        {
-            "name": "red",
-            "valid_share": 0.5,
-            "min": 0,
-            "max": 100,
-            "mean": 40,
-            "deviation": 10,
-            "percentiles": {"0.5": 1, "2": 2, "25": 25, "50": 50, "75": 75, "98": 98, "99.5": 99},
-            "histogram": {"edges": [1, 34, 67, 99], "counts": [5, 10, 1]},
-        }
-    ]
-}
 
 
 def test_the_table_of_bands_shows_values_and_sends_settings() -> None:

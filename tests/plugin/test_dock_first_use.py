@@ -8,30 +8,28 @@ from typing import Any
 
 import numpy as np
 import pytest
-from docked import add, polygon_layer
+from docked import DataDesk as Desk
+from docked import add, finished_run, polygon_layer, prepared
 from osgeo import gdal, osr
 from qgis.core import QgsProject, QgsRasterLayer, QgsTask, QgsVectorLayer
 from qgis.PyQt.QtCore import Qt, QUrl
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QAbstractItemView, QApplication, QComboBox, QLineEdit
-from test_dock_controller import finished_run, prepared
-from test_dock_preparation import Desk, desk
 
 from geoseg_plugin import paths
-from geoseg_plugin.dock.controller import Controller
-from geoseg_plugin.dock.controller_engine import wants_gpu
-from geoseg_plugin.dock.dock import GeoSegDock
-from geoseg_plugin.dock.pages.engine import EnginePage, engine_facts
-from geoseg_plugin.dock.pages.results import ResultsPage
-from geoseg_plugin.dock.widgets.messages import Messages
-from geoseg_plugin.dock.widgets.notes import NextStep
-from geoseg_plugin.dock.words import STEPS
 from geoseg_plugin.engine.environment import Environment
 from geoseg_plugin.engine.installer import FREE_GB, TAKES_GB
+from geoseg_plugin.panel.dock import GeoSegDock
+from geoseg_plugin.panel.services import Controller
+from geoseg_plugin.panel.texts import STEPS
+from geoseg_plugin.panel.widgets.messages import Messages
+from geoseg_plugin.panel.widgets.notes import NextStep
+from geoseg_plugin.steps.engine.controller import wants_gpu
+from geoseg_plugin.steps.engine.page import EnginePage, engine_facts
+from geoseg_plugin.steps.results.page import ResultsPage
 from geoseg_plugin.tasks.engine_task import EngineTask
 from geoseg_plugin.tasks.runner import TaskRunner
 
-__all__ = ["desk"]
 WIDTH_PX = 305
 """The width that the panel gets by itself."""
 LOWEST, NARROWEST = 27, 18
@@ -43,6 +41,11 @@ PROBE = {
     "provider_note": "CUDAExecutionProvider is installed but does not run here (no CUDA device)",
     "versions": {},
 }
+
+
+@pytest.fixture
+def desk(data_desk: Desk) -> Desk:
+    return data_desk
 
 
 def scores(*names: str) -> dict[str, Any]:
@@ -147,7 +150,7 @@ def test_sizes_on_disk_are_said_in_one_way() -> None:
 def test_cuda_is_spoken_of_only_where_a_gpu_was_asked_for(
     stamp: dict[str, str] | None, probe: dict[str, Any], told: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("geoseg_plugin.dock.controller_engine.stamp", lambda _environment: stamp)
+    monkeypatch.setattr("geoseg_plugin.steps.engine.controller.stamp", lambda _environment: stamp)
     environment = Environment(Path("python"), managed=stamp is not None)
     facts = engine_facts("python", probe, wants_gpu(environment, probe))
     assert ("CUDA" in " ".join(value for _name, value in facts if value != "python")) is told

@@ -15,20 +15,20 @@ from qgis.PyQt.QtWidgets import QLabel, QToolButton
 
 from geoseg_plugin import paths
 from geoseg_plugin.contract import LabelClass, Problem, TrainJob
-from geoseg_plugin.dock.choices import NamedPath, RasterChoice, RasterRow
-from geoseg_plugin.dock.dock import GeoSegDock
-from geoseg_plugin.dock.pages.data import DataPage
-from geoseg_plugin.dock.pages.engine import EnginePage
-from geoseg_plugin.dock.pages.predict import PredictPage, Slot
-from geoseg_plugin.dock.pages.results import ResultsPage, largest_class_share
-from geoseg_plugin.dock.pages.tiles import TilesPage
-from geoseg_plugin.dock.pages.train import TrainPage
-from geoseg_plugin.dock.widgets.band_tree import BandTree
-from geoseg_plugin.dock.widgets.chart import TrainingChart
-from geoseg_plugin.dock.widgets.footer import Footer
-from geoseg_plugin.dock.widgets.guide import slug
-from geoseg_plugin.dock.widgets.notes import ProblemList
-from geoseg_plugin.dock.words import STEPS, duration
+from geoseg_plugin.jobs.choices import NamedPath, RasterChoice, RasterRow
+from geoseg_plugin.panel.dock import GeoSegDock
+from geoseg_plugin.panel.texts import STEPS, duration
+from geoseg_plugin.panel.widgets.footer import Footer
+from geoseg_plugin.panel.widgets.guide import GuideWindow, sections
+from geoseg_plugin.panel.widgets.notes import ProblemList
+from geoseg_plugin.steps.data.page import DataPage
+from geoseg_plugin.steps.data.widgets.band_tree import BandTree
+from geoseg_plugin.steps.engine.page import EnginePage
+from geoseg_plugin.steps.predict.page import PredictPage, Slot
+from geoseg_plugin.steps.results.page import ResultsPage, largest_class_share
+from geoseg_plugin.steps.split.page import TilesPage
+from geoseg_plugin.steps.train.page import TrainPage
+from geoseg_plugin.steps.train.widgets.chart import TrainingChart
 
 ROWS = [
     RasterRow("id_optical", "optical", ("blue", "green", "red"), "7 m", tick=True),
@@ -311,8 +311,7 @@ def test_durations_in_words() -> None:
 
 def test_every_link_leads_into_the_guide() -> None:
     dock = GeoSegDock(paths.guide())
-    headings = re.findall(r"^#+ (.+)$", paths.guide().read_text(encoding="utf-8"), re.MULTILINE)
-    known = {slug(item) for item in headings}
+    known = sections(paths.guide().read_text(encoding="utf-8"))
     links = {
         anchor
         for step in STEPS
@@ -320,7 +319,9 @@ def test_every_link_leads_into_the_guide() -> None:
         for anchor in re.findall(r'<a href="([^"]+)"', label.text())
         if anchor not in STEPS or "Guide" in label.text()
     }
-    assert links and links <= known
+    assert links and links <= known.keys()
+    window = GuideWindow(paths.guide())
+    assert all(window.open_at(anchor) for anchor in links)
 
 
 def test_the_panel_fits_360_px_and_names_its_inputs() -> None:
@@ -334,7 +335,7 @@ def test_the_panel_fits_360_px_and_names_its_inputs() -> None:
 
 
 def test_painted_widgets_are_legible_on_dark_ground() -> None:
-    from geoseg_plugin.dock.widgets.shades import ground, ink
+    from geoseg_plugin.panel.widgets.shades import ground, ink
 
     page = ResultsPage()
     half_dark = QPalette()

@@ -8,26 +8,24 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import docked
 import numpy as np
 import pytest
-from docked import FakeRunner, polygon_layer, raster_layer
+from docked import polygon_layer, raster_layer
+from engine_results import raster
 from osgeo import gdal
 from qgis.core import QgsCoordinateReferenceSystem, QgsProject, QgsRectangle
 from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QUrl
-from test_layers_publish import raster
 
-from geoseg_plugin import paths
 from geoseg_plugin.contract import Cleaning, Outlines
-from geoseg_plugin.dock.choices import NamedPath
-from geoseg_plugin.dock.controller import Controller
-from geoseg_plugin.dock.dock import GeoSegDock
-from geoseg_plugin.dock.pages.predict import PredictPage, Slot
-from geoseg_plugin.dock.predict_told import plan_sentence, result_note
-from geoseg_plugin.dock.widgets.band_binding import by_name
 from geoseg_plugin.jobs import predict as predict_jobs
+from geoseg_plugin.jobs.choices import NamedPath
 from geoseg_plugin.jobs.submission import write
 from geoseg_plugin.layers.bandorder import BandOrder
+from geoseg_plugin.steps.predict.page import PredictPage, Slot
+from geoseg_plugin.steps.predict.summaries import plan_sentence, result_note
+from geoseg_plugin.steps.predict.widgets.band_binding import by_name
 
 RECIPE = {
     "sources": [{"key": "r1", "path": "/a/optical.tif", "name": "optical"}],
@@ -40,15 +38,12 @@ RECIPE = {
 DESCRIBED = {"recipe": RECIPE, "bands": ["optical: red", "optical: nir"], "classes": []}
 
 
-class Desk:
-    """A dock with its controller and fake runners."""
+class Desk(docked.Desk):
+    """A dock with its controller and fake runners, and models to choose."""
 
     def __init__(self, iface: Any = None) -> None:
-        self.dock = GeoSegDock(paths.guide())
+        super().__init__(iface)
         self.page = self.dock.predict
-        self.runner, self.asked = FakeRunner(), FakeRunner()
-        self.controller = Controller(self.dock, iface, self.runner, self.asked)  # type: ignore[arg-type]
-        self.controller.questions.wake()
 
     def use(self, model: Path, described: dict[str, Any]) -> None:
         """Choose a model of which the engine tells this."""
@@ -61,12 +56,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(
-    qgis_app: Any, qgis_new_project: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Desk]:
-    """Everything but the engine, on an empty workspace."""
-    monkeypatch.setenv("GEOSEG_WORKSPACE", str(tmp_path / "workspace"))
-    monkeypatch.setenv("GEOSEG_ENGINE_PYTHON", "/usr/bin/python3")
+def desk(workspace: None) -> Iterator[Desk]:
     made = Desk()
     yield made
     made.controller.close()
@@ -111,7 +101,7 @@ def test_all_choices_reach_the_job(desk: Desk, tmp_path: Path) -> None:
     page.primary.click()
     job = desk.runner.job()
     assert (job.tta, job.dropout_passes, job.precision, job.int8_loss) == ("flips", 3, "int8", 0.005)
-    assert job.cleaning == Cleaning(majority_px=5, least_area_px=9)
+    assert job.cleaning == Cleaning(majority_px=5, min_patch_px=9)
     assert job.outlines == Outlines(simplify_m=2.5, smooth=2), "smoothing goes before right angles"
     assert (job.disagreement, job.beyond, job.entropy) == ("disagreement.tif", "beyond.tif", "")
     assert job.problems() == []
@@ -378,7 +368,7 @@ def test_the_project_remembers_model_layers_and_choices(desk: Desk, tmp_path: Pa
     found = again.choices()
     assert found.model == str(model) and found.slots == {"r1": other.id()}
     assert found.bindings == {"r1": {1: 2, 2: 1}}
-    assert (found.settings["tta"], found.settings["cleaning"].least_area_px) == ("all", 7)
+    assert (found.settings["tta"], found.settings["cleaning"].min_patch_px) == ("all", 7)
 
 
 def test_a_remembered_model_from_elsewhere_is_in_the_list_again(desk: Desk, tmp_path: Path) -> None:

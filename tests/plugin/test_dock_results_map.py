@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from classmaps import ADJUSTED, AREAS, PLAIN, class_map, sample_points
-from docked import polygon_layer, raster_layer
+from docked import Desk, polygon_layer, raster_layer
 from qgis.core import QgsLayerTree, QgsProject, QgsRasterLayer, QgsVectorLayer
-from test_dock_controller import Desk
 from waiting import wait_for
 
 from geoseg_plugin.contract import PredictJob
-from geoseg_plugin.dock import controller_results_map
-from geoseg_plugin.dock.controller_results_map import place_of, same_file, unused
-from geoseg_plugin.dock.sheet_from_map import layers_below, sheet_of, title_of
-from geoseg_plugin.dock.widgets.notes import small_label
 from geoseg_plugin.jobs.submission import Submission
 from geoseg_plugin.jobs.submission import write as write_job
 from geoseg_plugin.layers import publish
+from geoseg_plugin.panel.widgets.notes import small_label
+from geoseg_plugin.steps.results import map_controller as controller_results_map
+from geoseg_plugin.steps.results.map_controller import place_of, same_file, unused
+from geoseg_plugin.steps.results.sheet import layers_below, sheet_of, title_of
 
 RESULT = {
     "output": "classes.tif",
@@ -40,13 +38,8 @@ JUDGED = {
 
 
 @pytest.fixture
-def desk(
-    qgis_app: Any, qgis_new_project: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Desk]:
+def desk(desk: Desk, tmp_path: Path) -> Desk:
     """A panel on a workspace with one prediction that is on the map."""
-    monkeypatch.setenv("GEOSEG_WORKSPACE", str(tmp_path / "workspace"))
-    monkeypatch.setenv("GEOSEG_ENGINE_PYTHON", "/usr/bin/python3")
-    desk = Desk()
     folder = desk.controller.workspace.new_prediction("20260101-0900-slides")
     class_map(folder)
     write_job(Submission(PredictJob(str(tmp_path / "runs" / "slides" / "model.onnx")), folder, ""))
@@ -54,8 +47,7 @@ def desk(
     publish.publish_prediction(folder, RESULT)
     desk.controller.refresh()
     desk.dock.results.show_map()
-    yield desk
-    desk.controller.close()
+    return desk
 
 
 def ended(folder: Path, result: dict[str, Any]) -> None:

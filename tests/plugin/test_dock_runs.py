@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_dock_controller import Desk, desk, prepared
+from docked import Desk, prepared
 
 from geoseg_plugin.contract import (
     EVENTS_FILE,
@@ -19,14 +19,12 @@ from geoseg_plugin.contract import (
     TrainJob,
     write_json,
 )
-from geoseg_plugin.dock.controller_results import dataset_of
-from geoseg_plugin.dock.pages.runs import RunsWindow
 from geoseg_plugin.jobs import experiments, register
 from geoseg_plugin.jobs import train as train_jobs
 from geoseg_plugin.jobs.submission import Submission
 from geoseg_plugin.jobs.submission import write as write_job
-
-__all__ = ["desk"]
+from geoseg_plugin.steps.results.controller import dataset_of
+from geoseg_plugin.steps.train.runs_window import RunsWindow
 
 
 def record(folder: Path, *events: dict[str, Any]) -> None:

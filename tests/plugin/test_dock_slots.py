@@ -10,8 +10,8 @@ from docked import polygon_layer, raster_layer
 from qgis.core import QgsProject
 
 from geoseg_plugin.contract import Band, Grid, Recipe, Series, Source, encode
-from geoseg_plugin.dock.pages.predict import PredictPage, Slot
 from geoseg_plugin.dock.slots import needs_of, proposed, slot_sources
+from geoseg_plugin.steps.predict.page import PredictPage, Slot
 
 GRID = Grid("EPSG:32632", (10, 0, 500_000, 0, -10, 5_000_000), 50, 40)
 

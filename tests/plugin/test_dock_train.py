@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from docked import FakeRunner
-from test_dock_controller import Desk, finished_run, prepared
+from docked import Desk, FakeRunner, finished_run, prepared
 
 from geoseg_plugin.contract import ARCHITECTURES, BASELINES, ForestJob, PretrainJob, TrainJob, write_json
-from geoseg_plugin.dock import controller_train, controller_train_plan
-from geoseg_plugin.dock.controller_results import dataset_of
-from geoseg_plugin.dock.pages.train import TrainPage
-from geoseg_plugin.dock.pages.train_words import models
-from geoseg_plugin.dock.widgets.chart import score_of
-from geoseg_plugin.dock.widgets.ticks import AutoTicks, TickList
 from geoseg_plugin.jobs import train as train_jobs
 from geoseg_plugin.jobs.submission import write as write_job
+from geoseg_plugin.panel.widgets.ticks import AutoTicks, TickList
+from geoseg_plugin.steps.results.controller import dataset_of
+from geoseg_plugin.steps.train import controller as controller_train
+from geoseg_plugin.steps.train import planner as controller_train_plan
+from geoseg_plugin.steps.train.names import models
+from geoseg_plugin.steps.train.page import TrainPage
+from geoseg_plugin.steps.train.widgets.chart import score_of
 
 PLAN = {
     "plan": {"crop_px": 128, "batch_size": 8, "epochs": 60},
@@ -28,16 +28,6 @@ PLAN = {
     "device": "CPU",
     "warnings": [{"severity": "warning", "code": "few", "message": "Few pixels.", "hint": "Draw more."}],
 }
-
-
-@pytest.fixture
-def desk(qgis_app: Any, qgis_new_project: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Everything but the engine, on an empty workspace."""
-    monkeypatch.setenv("GEOSEG_WORKSPACE", str(tmp_path / "workspace"))
-    monkeypatch.setenv("GEOSEG_ENGINE_PYTHON", "/usr/bin/python3")
-    desk = Desk()
-    yield desk
-    desk.controller.close()
 
 
 def choose(box: Any, value: Any) -> None:

@@ -45,7 +45,7 @@ def test_the_engine_stays_out_of_qgis(tmp_path: Path) -> None:
     code = (
         "from qgis.testing import start_app; start_app()\n"
         "import sys; from pathlib import Path\n"
-        "from geoseg_plugin.dock.dock import GeoSegDock; from geoseg_plugin.dock.controller import Controller\n"
+        "from geoseg_plugin.panel.dock import GeoSegDock; from geoseg_plugin.panel.services import Controller\n"
         "from geoseg_plugin.processing.provider import GeoSegProvider\n"
         "dock = GeoSegDock(Path('guide.md')); controller = Controller(dock, None)\n"
         "[dock.show_step(step) for step in ('tiles', 'train', 'predict', 'results', 'engine')]\n"

@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_processing import checked, engine, provider, record, run
+from toolbox import checked, record, run
 
 from geoseg_plugin.contract import Cancelled, ForestJob, PretrainJob, TrainJob
 from geoseg_plugin.processing.provider import GeoSegProvider
-
-__all__ = ["engine", "provider"]
 
 
 @pytest.fixture

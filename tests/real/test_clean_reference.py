@@ -17,7 +17,7 @@ def test_small_patches_of_the_reference_raster(
     data: Path, tmp_path: Path, least: int, connectivity: int
 ) -> None:
     raster = next((data / "orthoseg_vectorize_reference").glob("*.tif"))
-    cleaning = Cleaning(least_area_px=least, connectivity=connectivity)
+    cleaning = Cleaning(min_patch_px=least, connectivity=connectivity)
     found = clean(raster, cleaning, tmp_path / "cleaned.tif", 0, Channel(tmp_path))
     with rasterio.open(raster) as before, rasterio.open(tmp_path / "cleaned.tif") as after:
         ids = before.read(1)

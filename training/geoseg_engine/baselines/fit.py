@@ -18,7 +18,7 @@ from .. import __version__
 from ..channel import Channel
 from ..contract import IGNORE, PROTOCOL, SAVING_PHASE, Dataset, ForestJob, Problem, encode, write_json
 from ..dataset.datasets import read_dataset
-from ..dataset.leakage import warnings_for
+from ..dataset.split.distance import warnings_for
 from ..dataset.subset import with_bands
 from ..modelfile import calibration
 from ..modelfile.calibration import Calibration
@@ -32,8 +32,9 @@ from ..models.texture import feature_count
 from ..outputs import prepare_folder
 from ..raster.grid import windows
 from ..scores.metrics import confusion, scores
-from . import expected, forestgraph, spectral
 from . import forest as trees
+from . import forest_onnx, spectral_fit, time_estimate
+from .forest_onnx import save_forest
 from .importance import importance
 from .pixels import (
     COUNTED_PX,
@@ -46,7 +47,6 @@ from .pixels import (
     draw,
     refuse_single,
 )
-from .saving import save_forest
 
 MODEL_FILE, METRICS_FILE, IMPORTANCE_FILE = "model.onnx", "metrics.json", "importance.json"
 TILE_PX = 64
@@ -156,9 +156,9 @@ def described(job: ForestJob, dataset: Dataset, folder: Path) -> dict[str, Any]:
     told, expected_s = [sentence(job, dataset, pixels)], None
     if job.method == "forest":
         bands = len(dataset.recipe.bands)
-        like = expected.made_up(len(dataset.classes), feature_count(bands, job.texture_px))
+        like = time_estimate.made_up(len(dataset.classes), feature_count(bands, job.texture_px))
         ground = validation_of(dataset, folder)
-        expected_s, text = expected.sentence(searching(job, ground), bands, like, pixels, validation)
+        expected_s, text = time_estimate.sentence(searching(job, ground), bands, like, pixels, validation)
         told += [text, *unsearched(job, ground)]
     return {
         "plan": {"method": job.method, "texture_px": list(job.texture_px), "pixels": pixels},
@@ -242,14 +242,14 @@ def fit(
     if isinstance(network, MaximumLikelihood):
         train = (samples.train, samples.train_truth)
         judged = (samples.validation, samples.validation_truth)
-        pooling = spectral.found_pooling(network, train, judged, dataset.classes) if job.search else 0.0
-        spectral.fit_gaussians(network, *train, pooling)
+        pooling = spectral_fit.found_pooling(network, train, judged, dataset.classes) if job.search else 0.0
+        spectral_fit.fit_gaussians(network, *train, pooling)
         settings["pooling"] = pooling
         channel.log(f"Covariances: {pooling:.0%} of what all classes share, by the validation pixels.")
     else:
-        origin = spectral.origin(samples.statistics, job.texture_px)
-        spectral.fit_angles(network, samples.train, samples.train_truth, origin)  # type: ignore[arg-type]
-    return Fitted(partial(spectral.pixel_logits, network), architecture, settings, network)
+        origin = spectral_fit.origin(samples.statistics, job.texture_px)
+        spectral_fit.fit_angles(network, samples.train, samples.train_truth, origin)  # type: ignore[arg-type]
+    return Fitted(partial(spectral_fit.pixel_logits, network), architecture, settings, network)
 
 
 def _fit_forest(
@@ -264,7 +264,7 @@ def _fit_forest(
     for text in unsearched(job, validation):
         channel.log(text)
     job = searching(job, validation)
-    channel.log(expected.sentence(job, len(dataset.recipe.bands), like, *sizes)[1])
+    channel.log(time_estimate.sentence(job, len(dataset.recipe.bands), like, *sizes)[1])
     classes = len(np.unique(samples.train_truth))
     settings, begun = trees.first_settings(job, samples.train.shape[1], len(samples.train), classes), None
     if job.search:
@@ -281,7 +281,7 @@ def _fit_forest(
     )
 
     def logits(pixels: Array) -> NDArray[Any]:
-        return forestgraph.logits(trees.probabilities(grown, pixels, len(dataset.classes)))
+        return forest_onnx.logits(trees.probabilities(grown, pixels, len(dataset.classes)))
 
     return Fitted(
         logits,
@@ -357,7 +357,7 @@ def write_model(
     )
     if job.method == "forest":
         graph = partial(
-            forestgraph.forest_graph,
+            forest_onnx.forest_graph,
             fitted.model, samples.statistics, job.texture_px, len(dataset.classes), decision,
         )  # fmt: skip
         save_forest(graph, fitted.model, {**metadata, **own_metadata({"calibration": decision})}, path)

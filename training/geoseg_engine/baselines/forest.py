@@ -17,7 +17,7 @@ from ..contract import ForestJob, LabelClass
 from ..modelfile import calibration
 from ..raster.stream import worker_count
 from ..scores.metrics import confusion, scores
-from .forestgraph import logits
+from .forest_onnx import logits
 from .pixels import Array, Samples, Truth
 
 TREES, TREES_AT_ONCE = 100, 20

@@ -15,13 +15,12 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 
 from ..channel import Channel
 from ..contract import IGNORE, SPLITS, Dataset, ExportChipsJob, GeoSegError, Grid, beside, encode, write_json
-from ..outputs import require_room, write_error
+from ..outputs import require_room, whole_folder, write_error
 from ..raster.grid import Window, affine_of
 from ..stacking.reader import StackReader
 from ..vector.files import gdal_name
-from .arcgischips import ArcgisFacts
+from .arcgis_chips import ArcgisFacts
 from .datasets import open_dataset_stack, read_dataset
-from .wholefolder import whole_folder
 
 PNG_BANDS = (1, 3, 4)
 FACTS_FILE = "chips.json"

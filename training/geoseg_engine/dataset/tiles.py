@@ -25,17 +25,19 @@ from ..contract import (
     TileJob,
     encode,
 )
-from ..outputs import prepare_folder, require_room, whole_file
+from ..outputs import prepare_folder, require_room, whole_file, whole_folder
 from ..raster.grid import Window, grid_bounds, same_grid, window_count, windows
 from ..raster.sources import open_source, source_grid
 from ..raster.writer import PACKED_SHARE, RasterWriter
 from ..stacking.reader import StackReader, open_stack
 from ..stacking.recipes import SUFFIX
 from ..vector.geopackage import write_layer
-from .blocks import SplitPlan, counts_of, plan_blocks
-from .blocksize import Scale, measure_scale
 from .datasets import FILE, fingerprint, relative_to, save_dataset
-from .folds import (
+from .labels.rasterize import LabelFacts, read_facts
+from .split.block_size import Scale, measure_scale
+from .split.blocks import SplitPlan, counts_of, plan_blocks
+from .split.distance import distance_m, distance_problems, distance_sentence, least_distance
+from .split.folds import (
     FEWEST_FOLDS,
     empty_folds,
     fold_numbers,
@@ -45,12 +47,9 @@ from .folds import (
     refuse_other_files,
     too_few_folds,
 )
-from .labels import LabelFacts, read_facts
-from .leakage import distance_m, distance_problems, distance_sentence, least_distance
-from .split import NONE, Blocks, Regions, Splitter
-from .splitplan import REACH_PX, buffer_problems, plan_split
-from .tileindex import TileCounter, thinned
-from .wholefolder import whole_folder
+from .split.plan import REACH_PX, buffer_problems, plan_split
+from .split.splitters import NONE, Blocks, Regions, Splitter
+from .tile_index import TileCounter, thinned
 
 SPLIT_FILE, TILES_FILE, FOLDS = "split.tif", "tiles.gpkg", "folds"
 WRITE_PX = 1024

@@ -14,11 +14,11 @@ from rasterio.errors import RasterioError
 
 from ..channel import Channel
 from ..contract import IGNORE, GeoSegError, Grid, LabelClass, Source
-from ..raster.classground import class_ground
+from ..raster.class_areas import class_ground
 from ..raster.grid import Window, affine_of
-from ..raster.novalue import no_values
+from ..raster.nodata import no_values
+from ..raster.pixel_values import check_exact
 from ..raster.sources import open_source, source_grid
-from ..raster.values import check_exact
 from ..raster.writer import read_classes
 from ..vector.labelraster import class_values, read_raster_classes
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from ..channel import Channel
 from ..contract import IGNORE, Dataset, EvaluateJob, GeoSegError, Grid, encode
 from ..dataset.datasets import open_dataset_stack, read_dataset
-from ..dataset.leakage import warnings_for
+from ..dataset.split.distance import warnings_for
 from ..modelfile.reading import read_model
 from ..outputs import prepare_folder
 from ..raster.grid import Window, windows

@@ -13,7 +13,7 @@ import rasterio
 from numpy.typing import NDArray
 
 from ..contract import IGNORE, SPLITS, Dataset, GeoSegError, Grid, LabelClass, Problem
-from ..raster.classground import class_ground
+from ..raster.class_areas import class_ground
 from ..raster.grid import Window
 from ..scores.cells import Cells, lattice_px
 from ..scores.intervals import DEFAULT_BLOCK_PX

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..contract import IGNORE, EvaluateJob, Grid, LabelClass, Labels, Problem, split_address
-from ..dataset.burning import PolygonGround
+from ..dataset.labels.burning import PolygonGround
 from ..raster.grid import Window, pixel_size
 from ..raster.interpolation import pixels_at
 from ..raster.resample import inside_source, mapping, needed, source_pixels

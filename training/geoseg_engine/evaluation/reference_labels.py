@@ -23,11 +23,10 @@ from ..contract import (
     Source,
     present,
 )
-from ..dataset.burning import Burner
-from ..dataset.covering import covering
-from ..dataset.labelcheck import COVERED_SHARE, overlaps, rare_classes
-from ..dataset.labels import fill_id
-from ..raster.grid import Bounds, Window, grid_bounds, pixel_size, subgrid
+from ..dataset.labels.burning import Burner
+from ..dataset.labels.problems import COVERED_SHARE, overlaps, rare_classes
+from ..dataset.labels.rasterize import fill_id
+from ..raster.grid import Bounds, Window, covering_window, grid_bounds, pixel_size, subgrid
 from ..raster.sources import crs_title, open_source, parse_crs, source_grid, unit_title
 from ..raster.writer import read_classes
 from ..stacking.stackplan import on_grid
@@ -210,7 +209,7 @@ def judged_window(
         drawn = shapely.total_bounds(polygons.geometries)
         low, high = np.maximum(bounds[:2], drawn[:2]), np.minimum(bounds[2:], drawn[2:])
         bounds = (*low.tolist(), *high.tolist())
-    found = covering(grid, bounds)
+    found = covering_window(grid, bounds)
     if found.empty or bounds[0] >= bounds[2] or bounds[1] >= bounds[3]:
         raise GeoSegError(
             "labels_outside",

@@ -200,7 +200,7 @@ def laid_out(
     """
 
     def at(count: int) -> tuple[Counts, float]:
-        points = allocated(count, weights, pixels, job.allocation, job.least)
+        points = allocated(count, weights, pixels, job.allocation, job.min_points)
         return points, expected_error(weights, expected, points, pixels)
 
     count = job.count or points_needed(weights, expected, job.standard_error, int(pixels.sum()))
@@ -213,7 +213,7 @@ def laid_out(
             too_few = middle
         else:
             count = middle
-    limit = min(job.most or MOST_POINTS, MOST_POINTS) if not job.count else MOST_POINTS
+    limit = min(job.max_points or MOST_POINTS, MOST_POINTS) if not job.count else MOST_POINTS
     if count > limit:
         raise too_many(job, count, limit, at(limit)[1])
     return count, at(count)[0]
@@ -310,13 +310,13 @@ def small_map(design: Design) -> list[Problem]:
 
 def crowded(job: SampleJob, wanted: int, classes: int) -> list[Problem]:
     """The warning that not every class can have as many points as asked."""
-    if job.allocation != "mixed" or job.least < 0 or job.least * classes <= wanted:
+    if job.allocation != "mixed" or job.min_points < 0 or job.min_points * classes <= wanted:
         return []
     return [
         Problem(
             "few_points",
-            f"{wanted} points are too few for {job.least} in each of {classes} classes: each gets the same number.",
-            "Ask for more points, or for fewer in a rare class.",
+            f"{wanted} points are too few for {job.min_points} per class of {classes}: each gets the same number.",
+            "Choose more points, or fewer per class.",
             "warning",
         )
     ]

@@ -24,7 +24,7 @@ from ..contract import (
     write_json,
 )
 from ..dataset.datasets import read_dataset
-from ..dataset.leakage import warnings_for
+from ..dataset.split.distance import warnings_for
 from ..modelfile.reading import read_model
 from ..models import NETWORKS, facts
 from ..outputs import prepare_folder, whole_file

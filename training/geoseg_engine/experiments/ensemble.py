@@ -20,7 +20,7 @@ from ..modelfile.reading import ModelFile, load_network, read_model
 from ..modelfile.stac import write_sidecar
 from ..modelfile.stats import Statistics
 from ..models import build, traits
-from ..models.member import Member
+from ..models.ensemble import Member
 
 KEPT = ("split", "folds", "intervals", "device", "seconds")
 """Of the summary, what the model file says of its training."""

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..contract import LabelClass
-from .decision import class_weights
+from .decision_weights import class_weights
 
 MOST_PIXELS = 500_000
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.2, 20.0

@@ -12,7 +12,7 @@ from .. import __version__
 from ..contract import Dataset, Problem, encode, file_name, names_input, names_only
 from ..models import Traits
 from .export import deepness_metadata, own_metadata
-from .places import without_places
+from .source_paths import without_places
 from .stats import Statistics
 
 

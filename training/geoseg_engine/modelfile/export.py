@@ -28,8 +28,8 @@ from ..contract import GeoSegError, Grid, LabelClass, encode
 from ..models import Traits
 from ..raster.grid import pixel_size
 from .calibration import PLAIN, Calibration, Decision
-from .foreign import map_unit_m
 from .stats import Statistics
+from .third_party import map_unit_m
 
 OPSET = 18
 PREFIX = "network."

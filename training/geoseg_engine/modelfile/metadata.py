@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import onnx
 
-from .border import not_our_model
+from .onnx_file import not_our_model
 
 METADATA_FIELD = onnx.ModelProto.DESCRIPTOR.fields_by_name["metadata_props"].number
 NUMBER, EIGHT_BYTES, WITH_LENGTH, FOUR_BYTES = 0, 1, 2, 5

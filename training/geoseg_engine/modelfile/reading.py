@@ -29,13 +29,13 @@ from ..contract import (
 )
 from ..contract.decoding import shown
 from ..models import build, refuse_impossible, state_shapes
-from .border import array_of, not_our_model, read_graph, read_guarded, refuse_foreign_files, weights_of
 from .calibration import PLAIN, Calibration
 from .export import PREFIX
-from .foreign import FOREIGN, understand
 from .metadata import read_metadata
-from .places import with_places
+from .onnx_file import array_of, not_our_model, read_graph, read_guarded, refuse_foreign_files, weights_of
+from .source_paths import with_places
 from .stats import Statistics
+from .third_party import FOREIGN, understand
 
 OWN = "geoseg:"
 ONNX_ONLY = ("forest", FOREIGN)

@@ -20,7 +20,7 @@ from ..bands.expressions import formula
 from ..contract import EXPRESSION, Band, GeoSegError, Grid, LabelClass, write_json
 from ..raster.geodesy import pixel_size_m
 from ..raster.grid import grid_bounds
-from ..stacking.gridplan import reprojected_bounds
+from ..stacking.extent import reprojected_bounds
 from .export import PREFIX
 from .reading import ModelFile, onnx_only, read_model
 

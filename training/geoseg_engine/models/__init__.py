@@ -9,12 +9,11 @@ import torch
 from torch import nn
 
 from ..contract import GeoSegError, TrainJob
+from .architecture_check import refuse_impossible
 from .attention_resunet import AttentionResUNet
-from .bounds import refuse_impossible
 from .deeplab import DeepLabV3Plus
-from .ensemble import Ensemble
+from .ensemble import Ensemble, Member
 from .facts import Facts, facts_of
-from .member import Member
 from .patchcnn import PatchCNN
 from .resunet_a import ResUNetA
 from .segnet import SegNet

@@ -15,9 +15,9 @@ from rasterio.errors import RasterioError
 
 from ..contract import IGNORE, GeoSegError, Grid, LabelClass, Source
 from ..raster.grid import Window
-from ..raster.novalue import no_values
+from ..raster.nodata import no_values
+from ..raster.pixel_values import EXACT_BELOW, check_exact
 from ..raster.sources import descriptions, open_source, source_grid
-from ..raster.values import EXACT_BELOW, check_exact
 from ..raster.writer import CLASSES_TAG, RasterWriter, read_classes
 from ..vector.labelraster import read_raster_classes
 

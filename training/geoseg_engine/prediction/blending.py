@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..contract import GeoSegError
 from ..modelfile.reading import ModelFile, is_foreign
 from ..raster.grid import Window, up_to
-from ..raster.lattice import LEAST_WINDOW_PX, Lattice, blend
+from ..raster.window_blending import LEAST_WINDOW_PX, Lattice, blend
 from .runtimes.runtime import Runtime
 from .windows import Cut, Frame, cores
 

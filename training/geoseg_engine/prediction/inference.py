@@ -14,7 +14,7 @@ from ..contract import IGNORE, Problem
 from ..modelfile.calibration import PLAIN, Calibration
 from ..modelfile.reading import ModelFile
 from ..raster.grid import Window
-from ..raster.lattice import Lattice
+from ..raster.window_blending import Lattice
 from ..stacking.reader import StackReader
 from .blending import blended, blended_cuts, lattice_for, tell
 from .block_reader import BandReader, Block

@@ -19,8 +19,8 @@ from ..contract import (
     file_exists,
     file_name,
 )
-from ..modelfile.foreign import map_unit_m
 from ..modelfile.reading import ModelFile, is_foreign
+from ..modelfile.third_party import map_unit_m
 from ..raster.crs import same_crs, way_between
 from ..raster.geodesy import pixel_size_m
 from ..raster.grid import Window, affine_of, pixel_size, subgrid, whole

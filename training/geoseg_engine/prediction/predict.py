@@ -15,12 +15,12 @@ from typing import Any
 
 from ..channel import Channel
 from ..contract import PredictJob, Recipe, encode, present, shard_of
-from ..contract.complaints import area_problems
+from ..contract.checks import area_problems
 from ..modelfile.reading import ModelFile, read_model
+from ..output_checks import check_overwriting, output_files
 from ..outputs import prepare_folder, require_room
 from ..raster.grid import Window
 from ..raster.stream import pump
-from ..results import output_files, refuse_overwriting
 from ..stacking.filecheck import file_problems
 from ..stacking.gridplan import raise_errors
 from ..stacking.reader import StackReader
@@ -71,7 +71,7 @@ def run(job: PredictJob, folder: Path, channel: Channel) -> dict[str, Any]:
         return described(job, model, found)
     raise_errors(found.problems)
     recipe, window = present(recipe, "the recipe of a prediction"), present(window, "its window")
-    refuse_overwriting(list(output_files(job)), read_files(recipe), folder)
+    check_overwriting(list(output_files(job)), read_files(recipe), folder)
     log_inputs(model, found, channel)
     layers = layers_of(job, model.classes)
     area = area_of(job, recipe.grid, window, channel)

@@ -19,7 +19,7 @@ from ..contract import IGNORE, Grid, LabelClass, PolygonizeJob, PredictJob, Prob
 from ..modelfile.reading import ModelFile
 from ..postprocess.cleaning.clean import clean
 from ..postprocess.polygons.polygonize import outline_bytes, polygonize
-from ..raster.classground import class_ground
+from ..raster.class_areas import class_ground
 from ..raster.grid import Window
 from ..raster.stream import pump
 from ..raster.writer import OVERVIEWS, PACKED_SHARE, RasterWriter

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from .. import __version__
 from ..contract import GeoSegError, Grid, PredictJob, Recipe, encode, read_json
+from ..output_checks import behind, files_in
 from ..raster.grid import Window, up_to, windows
-from ..results import behind, files_in
 from .task import PredictionTask
 
 PLAN_FILE = "plan.json"

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from ..contract import IGNORE, SPLITS, Dataset, GeoSegError, Grid
 from ..dataset.datasets import open_dataset_stack, read_dataset, read_ids
-from ..modelfile.places import dataset_folders
 from ..modelfile.reading import ModelFile
+from ..modelfile.source_paths import dataset_folders
 from ..modelfile.stats import normalise
 from ..raster.grid import Window, up_to
 from ..scores.metrics import confusion

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..bands.sources.registry import kind_of
 from ..contract import GeoSegError, Problem, Recipe
 from ..raster.grid import Window, windows_on_lattice
 from ..raster.sources import open_source, title
@@ -14,9 +15,6 @@ from .reader import StackReader
 
 WHOLE_LIMIT = 3_000_000
 """Values up to which a stack is looked at wholly; beyond, windows on a lattice are."""
-
-SERIES_SHARE = 16
-"""So many times less is looked at where every pixel means reading all dates of a series."""
 
 EXACT_TO = 1 << 24
 """float32 holds every whole number up to this one."""
@@ -71,9 +69,8 @@ def look(reader: StackReader) -> Seen:
 
 def sample_windows(reader: StackReader, bands: int) -> list[Window]:
     """The whole grid if it is small, else a lattice of windows of equal size."""
-    dated = any(source.kind == "series" for source in reader.recipe.sources)
-    limit = WHOLE_LIMIT // SERIES_SHARE if dated else WHOLE_LIMIT
-    return windows_on_lattice(reader.grid, limit / bands)
+    cost = max((kind_of(source).sampling_cost for source in reader.recipe.sources), default=1)
+    return windows_on_lattice(reader.grid, WHOLE_LIMIT // cost / bands)
 
 
 Sentence = Callable[[str, list[str], Seen], Problem]

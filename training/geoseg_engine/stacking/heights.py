@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..bands.opening import open_bands, own_grid
 from ..bands.rasterbands import unit_of
+from ..bands.sources.registry import kind_of, open_bands, own_grid
 from ..contract import RELIEF_ATTRIBUTES, TERRAIN_ATTRIBUTES, Band, GeoSegError, Problem, Recipe, Source
 from ..raster.grid import Window
 from ..raster.sources import open_source, source_crs, title
@@ -44,7 +44,7 @@ def with_units(bands: tuple[Band, ...], sources: tuple[Source, ...]) -> tuple[Ba
 def _unit(band: Band, source: Source | None) -> str:
     if band.derive in FROM_HEIGHTS:
         return HEIGHTS
-    if band.derive or source is None or source.kind != "raster":
+    if band.derive or source is None or not kind_of(source).states_units:
         return ""
     with open_source(source) as dataset:
         try:
@@ -62,7 +62,11 @@ def height_problems(recipe: Recipe) -> list[Problem]:
     heights = _heights(recipe)
     found = [problem for source, index in heights for problem in _said(source, index)]
     for source in recipe.sources:
-        if source.kind == "raster" and source.paths and source.key not in {item.key for item, _ in heights}:
+        if (
+            kind_of(source).states_units
+            and source.paths
+            and source.key not in {item.key for item, _ in heights}
+        ):
             found += _mixed(source)
     return found
 
@@ -166,7 +170,7 @@ def fit_units(trained: Recipe, recipe: Recipe) -> tuple[Recipe, list[Problem]]:
     sources, problems = [], []
     for source in recipe.sources:
         bands = [band for band in (*recipe.bands, *recipe.intermediates) if band.source == source.key]
-        said = _units(source, bands) if source.kind == "raster" else {}
+        said = _units(source, bands) if kind_of(source).states_units else {}
         slot = slots.get(source.key)
         if said and slot is not None and slot.height_unit and not any(unit.text for unit in said.values()):
             problems.append(_warning(f"Layer '{title(source)}' does not say in what unit its heights are: they are "

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from ..bands.sources.kind import BandSource
+from ..bands.sources.registry import KINDS, UNSTATED
 from ..contract import EXPRESSION, Band, GeoSegError, Recipe, Source
-from ..raster.sources import band_descriptions, title
-from ..vector.files import layer_names
+from ..raster.sources import title
 from .recipes import read_recipe, recipe_path
 
 Descriptions = dict[Source, list[str] | None]
@@ -30,14 +31,15 @@ def rebind(recipe: Recipe, sources: tuple[Source, ...]) -> Recipe:
         return recipe
     needed = {band.source for band in _every(recipe)}
     slots = [slot for slot in recipe.sources if slot.key in needed]
-    described: Descriptions = {source: _descriptions(source, slots) for source in sources}
+    kinds = {source: _kind_of(source, slots) for source in sources}
+    described: Descriptions = {source: kind.band_names(source) for source, kind in kinds.items()}
     several = len(slots) > 1 or bool(recipe.intermediates)
     derived = any(band.derive for band in recipe.bands)
     for source, found in described.items():
         as_stack = several or (derived and recipe_path(Path(source.path)).exists())
         if as_stack and found is not None and all(band.name in found for band in recipe.bands):
             return _on_one_stack(recipe, source, found)
-    matched = _match(recipe, slots, sources, described)
+    matched = _match(recipe, slots, kinds, described)
     return replace(
         recipe,
         sources=tuple(_in_slot(matched[slot.key], slot) for slot in slots),
@@ -51,35 +53,31 @@ def _every(recipe: Recipe) -> tuple[Band, ...]:
     return tuple(band for band in (*recipe.bands, *recipe.intermediates) if band.derive != EXPRESSION)
 
 
-def _descriptions(source: Source, slots: list[Source]) -> list[str] | None:
+def _kind_of(source: Source, slots: list[Source]) -> BandSource:
+    """The kind of a source, or that of the slot of its key or name where it states none."""
     by_key = next((slot for slot in slots if slot.key == source.key), None)
-    by_name = next((slot for slot in slots if _same_name(slot, source)), None)
-    slot = by_key or by_name
-    if source.kind != "raster" or (slot is not None and slot.kind != "raster"):
-        return None
-    return band_descriptions(source)
+    slot = by_key or next((slot for slot in slots if _same_name(slot, source)), None)
+    return KINDS[source.kind] if slot is None else _kind_in(source, slot)
 
 
 def _same_name(slot: Source, source: Source) -> bool:
     return title(source).casefold() == title(slot).casefold()
 
 
+def _kind_in(source: Source, slot: Source) -> BandSource:
+    """The kind of a source in a slot: its own, or the slot's where it states none."""
+    return KINDS[slot.kind if source.kind == UNSTATED else source.kind]
+
+
 def _in_slot(source: Source, slot: Source) -> Source:
     """The source under the slot's key, with what it leaves open taken from the slot."""
-    series = source.series or slot.series
-    if series is not None and source.series is None:
-        series = replace(series, dates=())  # those of the other files
-    kind = slot.kind if source.kind == "raster" else source.kind
-    layer = source.layer
-    if kind == "vector" and not layer and slot.layer in layer_names(source.path, title(source)):
-        layer = slot.layer
+    kind = _kind_in(source, slot)
     crs, nodata, unit = source.crs, source.nodata, source.height_unit
     if source.path == slot.path:  # what was corrected of a file stays corrected
         crs, nodata = crs or slot.crs, slot.nodata if nodata is None else nodata
         unit = unit or slot.height_unit
-    return replace(
-        source, key=slot.key, kind=kind, layer=layer, series=series, crs=crs, nodata=nodata, height_unit=unit
-    )
+    placed = replace(source, key=slot.key, kind=kind.kind, crs=crs, nodata=nodata, height_unit=unit)
+    return kind.completed(placed, slot)
 
 
 def _on_one_stack(recipe: Recipe, source: Source, found: list[str]) -> Recipe:
@@ -103,9 +101,9 @@ def _on_one_stack(recipe: Recipe, source: Source, found: list[str]) -> Recipe:
 
 
 def _match(
-    recipe: Recipe, slots: list[Source], sources: tuple[Source, ...], described: Descriptions
+    recipe: Recipe, slots: list[Source], kinds: dict[Source, BandSource], described: Descriptions
 ) -> dict[str, Source]:
-    free = list(sources)
+    free = list(kinds)
     matched: dict[str, Source] = {}
     rules = (
         lambda slot, source: source.key == slot.key,
@@ -117,7 +115,8 @@ def _match(
             if slot.key in matched:
                 continue
             for source in free:
-                if rule(slot, source) and _has_bands(recipe, slot, source, described[source]):
+                found, kind = described[source], kinds[source]
+                if rule(slot, source) and _has_bands(recipe, slot, source, kind, found):
                     matched[slot.key] = source
                     free.remove(source)
                     break
@@ -127,11 +126,13 @@ def _match(
     return matched
 
 
-def _has_bands(recipe: Recipe, slot: Source, source: Source, found: list[str] | None) -> bool:
+def _has_bands(
+    recipe: Recipe, slot: Source, source: Source, kind: BandSource, found: list[str] | None
+) -> bool:
     if found is None:
-        return slot.kind != "raster" and source.kind in (slot.kind, "raster")
+        return slot.kind != UNSTATED and source.kind in (slot.kind, UNSTATED)
     wanted = max(band.index for band in _every(recipe) if band.source == slot.key)
-    return slot.kind == "raster" and len(found) >= wanted
+    return slot.kind == kind.kind and len(found) >= wanted
 
 
 def _renumbered(recipe: Recipe, band: Band, matched: dict[str, Source], described: Descriptions) -> Band:

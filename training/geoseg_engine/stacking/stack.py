@@ -14,11 +14,10 @@ from ..outputs import not_writable, prepare_folder, require_room, size_title, ta
 from ..raster.grid import pixel_size, rasterio_profile, window_count, window_px, windows
 from ..raster.sources import crs_title, unit_title
 from .gridplan import as_problem, raise_errors
-from .parallel import ParallelReader
-from .reader import StackReader, open_stack
+from .metric_crs import suggestion
+from .reader import ParallelReader, StackReader, open_stack
 from .recipes import SUFFIX, names_of, recipe_path, write_recipe
 from .stackplan import area_polygon, plan_stack
-from .suggestion import suggestion
 
 __all__ = ["StackReader", "open_stack", "run", "write_stack"]
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import shapely
 
-from ..contract import Area, Band, GeoSegError, Grid, GridRequest, Labels, Source, present
+from ..contract import Area, Band, GeoSegError, Grid, GridRequest, Labels, Problem, Recipe, Source, present
 from ..raster.grid import Bounds, grid_bounds, pixel_size
 from ..vector.area import HULLS, area_bounds, area_geometry, area_title
 from ..vector.polygons import LabelPolygons, read_labels
-from .bandcheck import band_problems
+from .bandcheck import band_problems, sample_windows
 from .filecheck import file_problems
 from .gridplan import Plan, as_problem, plan_recipe
 from .heights import value_problems
-from .medians import with_medians
+from .reader import StackReader
 
 MOST_CORNERS = 2000
 
@@ -105,3 +107,39 @@ def touching(geometries: np.ndarray, grid: Grid) -> np.ndarray:
         (bounds[:, 2] > xmin) & (bounds[:, 0] < xmax) & (bounds[:, 3] > ymin) & (bounds[:, 1] < ymax)
     )
     return result
+
+
+def with_medians(recipe: Recipe) -> tuple[Recipe, list[Problem]]:
+    """The recipe with `fill="median"` replaced by the median of sampled pixels, to six digits.
+
+    Returns:
+        The recipe and, for a band without any value, a problem; its gaps then stay.
+    """
+    places = [place for place, band in enumerate(recipe.bands) if band.fill == "median"]
+    if not places:
+        return recipe, []
+    bands = list(recipe.bands)
+    for place in places:
+        bands[place] = replace(bands[place], fill="")
+    problems = []
+    try:
+        with StackReader(replace(recipe, bands=tuple(bands))) as reader:
+            windows = sample_windows(reader, len(bands))
+            values = np.concatenate(
+                [reader.read(window)[places].reshape(len(places), -1) for window in windows], axis=1
+            )
+    except GeoSegError as error:
+        return recipe, [Problem(error.code, error.message, error.hint)]
+    for place, row in zip(places, values, strict=True):
+        known = row[np.isfinite(row)]
+        if known.size:
+            bands[place] = replace(bands[place], fill=f"{float(np.median(known)):.6g}")
+        else:
+            problems.append(
+                Problem(
+                    "no_median",
+                    f"Band '{bands[place].name}' has no value in the sampled pixels, so its gaps have no median.",
+                    "Fill them with a number, or leave the band out.",
+                )
+            )
+    return replace(recipe, bands=tuple(bands)), problems

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from ..bands.neighbourhood import halo_px
-from ..bands.opening import own_grid
 from ..bands.relief import ATTRIBUTES, engine_of, light
+from ..bands.sources.registry import own_grid
 from ..channel import Channel
 from ..contract import Band, GeoSegError, Recipe, TerrainJob, encode
 from ..raster.sources import title

@@ -30,16 +30,14 @@ from ..modelfile.reading import ModelFile
 from ..models import facts, traits
 from ..outputs import prepare_folder, require_room
 from . import checkpoint
+from .checkpoint import continued, measured_before, saved_state
 from .distributed import join
-from .finetune import adopted, kept_statistics, leak_warnings, open_start
+from .initial_weights import adopted, kept_statistics, leak_warnings, open_start, with_encoder
+from .label_statistics import check_classes, class_warnings
 from .loop import HISTORY_FILE, Session, train
 from .preparing import Prepared, prepare, resumed
-from .pretrained import with_encoder
-from .provenance import provenance
-from .resuming import continued, measured_before, saved_state
-from .saving import MODEL_FILE, calibrate, summarise, write_model
+from .saving import MODEL_FILE, calibrate, provenance, summarise, write_model
 from .scene import Scene, load, margin
-from .trainable import check_classes, class_warnings
 
 METRICS_FILE, PLAN_FILE = "metrics.json", "plan.json"
 EXPORT_RESERVE_S = 15.0

@@ -16,11 +16,11 @@ from ..channel import Channel
 from ..contract import IGNORE, Cancelled, LabelClass, Problem, TrainJob, encode, write_json
 from ..scores.metrics import background_and_object, scores
 from . import checkpoint
-from .feeding import Feed, batches, step
-from .keeping import kept_sentence, score_of, smoothed_loss
+from .batches import Feed, batches, step
 from .logs import Logs
+from .model_selection import kept_sentence, score_of, smoothed_loss
 from .plan import Plan
-from .sample import Sampler
+from .sampler import Sampler
 from .scene import ImageInMemory, Scene
 from .trainer import Trainer
 from .validate import Verdict, validate

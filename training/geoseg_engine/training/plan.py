@@ -8,7 +8,7 @@ import torch
 
 from ..contract import TrainJob
 from ..contract.training_jobs import AUTO, NONE
-from .survey import Survey
+from .data_survey import Survey
 
 # What the plan follows from; the figures behind it are in docs/training.md.
 CPU_WIDTH, GPU_WIDTH, BEST_FACTOR = 16, 32, 2
@@ -115,7 +115,7 @@ def make_plan(
     augment = _augment(job, found, reasons)
     if job.by_class is None:
         reasons.append("a third of the crops is drawn class first, so that rare classes are seen")
-    if job.average is None:
+    if job.ema_decay is None:
         reasons.append(f"weights are averaged over about {1 / (1 - AVERAGE):.0f} steps, which steadies them")
     return Plan(
         width=width,
@@ -131,7 +131,7 @@ def make_plan(
         class_weights=weights,
         augment=augment,
         by_class=BY_CLASS if job.by_class is None else job.by_class,
-        average=AVERAGE if job.average is None else job.average,
+        average=AVERAGE if job.ema_decay is None else job.ema_decay,
         minutes=job.max_minutes or PRESET_MINUTES[job.preset],
         reasons=tuple(reasons),
     )

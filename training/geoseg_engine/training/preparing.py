@@ -15,20 +15,20 @@ from ..modelfile.precision import Precision
 from ..modelfile.reading import ModelFile
 from ..models import architecture_of, build, encoder_modules, load_encoder, traits
 from ..models.torchfile import DAMAGE
+from .batches import Feed
 from .checkpoint import FILE, unusable
-from .classweights import class_weights
-from .descent import Descent
+from .data_survey import Survey, survey
 from .distributed import Group
-from .feeding import Feed
-from .findrate import find_rate
-from .finetune import take_over
+from .initial_weights import take_over
+from .label_statistics import class_weights
 from .losses import Loss, loss_of
+from .lr_range_test import find_rate
+from .optimizer import Descent
 from .plan import Plan, fit_to_time, make_plan
-from .sample import Sampler
+from .sampler import Sampler
 from .scene import Scene
-from .survey import Survey, survey
+from .step_timing import Trial, attempt, validation_seconds
 from .trainer import Trainer
-from .trial import Trial, attempt, validation_seconds
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def prepare(
         found.validation_px,
     )
     plan = group.agree(fit_to_time(plan, job, trial.precision.seconds_per_step, validation_s))
-    if job.find_rate and not job.learning_rate:
+    if job.lr_range_test and not job.learning_rate:
         plan = group.agree(with_found_rate(plan, job, network, loss, trial.precision, feed, channel))
     trainer = make_trainer(monitoring(job, scene), plan, network, loss, trial.precision, group)
     minutes = (plan.total_steps * trial.precision.seconds_per_step + plan.epochs * validation_s) / 60

@@ -19,12 +19,12 @@ from ..dataset.datasets import read_dataset
 from ..dataset.subset import with_bands
 from ..modelfile.precision import find_device
 from ..outputs import prepare_folder, whole_file
-from .augment import augment, resize, source_size
+from .augmentation import augment, resize, source_size
+from .data_survey import survey
 from .plan import Plan
 from .preparing import first_plan
-from .sample import Sampler
+from .sampler import Sampler
 from .scene import load, margin
-from .survey import survey
 
 PICTURE_FILE, FACTS_FILE = "preview.png", "preview.json"
 STRETCH = (2, 98)

@@ -1,14 +1,18 @@
-"""What a finished training leaves: its summary, the calibration and the model file."""
+"""What a finished training writes: its summary with where it comes from, the calibration and the model file."""
 
 from __future__ import annotations
 
+import datetime
+import platform
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .. import __version__
 from ..contract import IGNORE, Dataset, Problem, encode
 from ..modelfile import calibration
 from ..modelfile.calibration import PLAIN, Calibration, sentence
@@ -17,9 +21,10 @@ from ..modelfile.export import export
 from ..modelfile.precision import device_name
 from ..modelfile.stac import write_sidecar
 from ..models import build, traits
-from .keeping import kept_sentence
+from ..versions import installed_versions
 from .loop import Meter, Session
-from .sample import Sampler
+from .model_selection import kept_sentence
+from .sampler import Sampler
 from .trainer import Trainer
 from .validate import predict_cores
 
@@ -131,3 +136,41 @@ def real_samples(session: Session, align_px: int) -> list[Tensor]:
         samples.append(images[:, :, : rows * align_px, : cols * align_px].cpu().contiguous())
     samples[1][:, :, :3, :5] = torch.nan
     return samples
+
+
+def provenance(dataset: Dataset, folder: Path, seconds: float) -> dict[str, Any]:
+    """Facts for metrics.json and the model; job, plan, seed and device stand beside them.
+
+    Args:
+        dataset: what was trained on.
+        folder: the dataset's; paths of sources are relative to it.
+        seconds: wall time of the run up to now, in this process.
+    """
+    return {
+        "ended": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "seconds": round(seconds, 1),
+        "versions": {"geoseg": __version__, "python": platform.python_version(), **installed_versions()},
+        "platform": platform.platform(),
+        "dataset": {
+            "name": dataset.name,
+            "fingerprint": dataset.fingerprint,
+            "folder": str(folder),
+            "files": source_files(dataset, folder),
+        },
+    }
+
+
+def source_files(dataset: Dataset, folder: Path) -> list[dict[str, Any]]:
+    """Path, size and time of change of every file the stack is made of; without size where it is no file."""
+    paths = [path for source in dataset.recipe.sources for path in (source.path, *source.paths)]
+    return [_file(path, folder) for path in dict.fromkeys([*paths, dataset.labels, dataset.split]) if path]
+
+
+def _file(path: str, folder: Path) -> dict[str, Any]:
+    place = folder / path
+    try:
+        facts = place.stat()
+    except (OSError, ValueError):
+        return {"path": path}
+    changed = datetime.datetime.fromtimestamp(facts.st_mtime, datetime.UTC)
+    return {"path": path, "bytes": facts.st_size, "changed": changed.isoformat(timespec="seconds")}

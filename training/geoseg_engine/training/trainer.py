@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from ..contract import GeoSegError
 from ..modelfile.precision import Precision
 from .checkpoint import restore_rng
-from .descent import LOWER_IS_BETTER, Descent, Plateau, make_optimiser, rate
 from .distributed import ALONE, Group
 from .ema import MovingAverage, weights_of
-from .keeping import Best, Blocks, Scored, as_good
 from .losses import Loss
+from .model_selection import Best, Blocks, Scored, as_good
+from .optimizer import LOWER_IS_BETTER, Descent, Plateau, make_optimiser, rate
 
 GRADIENT_NORM = 5.0
 

@@ -15,7 +15,7 @@ from ..contract import IGNORE
 from ..modelfile.precision import Precision
 from ..models import traits
 from ..raster.grid import Window, up_to
-from ..raster.lattice import LEAST_WINDOW_PX, Lattice, blend
+from ..raster.window_blending import LEAST_WINDOW_PX, Lattice, blend
 from ..scores.cells import Cells, lattice_px
 from ..scores.intervals import DEFAULT_BLOCK_PX as BLOCK_PX
 from .distributed import ALONE, Group

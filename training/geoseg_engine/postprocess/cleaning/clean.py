@@ -20,7 +20,7 @@ import rasterio
 from ...channel import Channel
 from ...contract import IGNORE, Cleaning, CleanJob, Grid, Problem, Source, encode
 from ...outputs import prepare_folder, whole_file
-from ...raster.classground import class_ground
+from ...raster.class_areas import class_ground
 from ...raster.grid import Window, rasterio_profile, up_to, windows
 from ...raster.sources import open_source
 from ...raster.stream import pump
@@ -140,7 +140,7 @@ def in_steps(
         steps.append(lambda read, write: clean_local(grid, cleaning, background, read, write, channel))
     for step in (
         Step("filling holes", cleaning.fill_holes_px, holes=True),
-        Step("removing small patches", cleaning.least_area_px),
+        Step("removing small patches", cleaning.min_patch_px),
     ):
         if step.limit_px:
             steps.append(

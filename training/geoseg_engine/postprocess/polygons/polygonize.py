@@ -20,9 +20,9 @@ from ...channel import Channel
 from ...contract import GeoSegError, Grid, LabelClass, Outlines, PolygonizeJob, Problem, Source
 from ...outputs import whole_file
 from ...raster.grid import Window
-from ...raster.novalue import invalid_pixels, no_values
+from ...raster.nodata import invalid_pixels, no_values
+from ...raster.pixel_values import check_exact
 from ...raster.sources import coincide, crs_title, open_source, refuse_several_bands, source_grid, unit_title
-from ...raster.values import check_exact
 from ...raster.writer import read_classes
 from ..classraster import has_background
 from .boundaries import Read, outlined_areas

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from ...contract import BASELINES, GeoSegError, Grid, present
 from ...modelfile.calibration import PLAIN, Calibration, calibrated
-from ...modelfile.directions import Directions
+from ...modelfile.directional_bands import Directions
 from ...modelfile.reading import ModelFile, load_network, onnx_only
 from ...models import ENSEMBLE
 from ...raster.grid import Window

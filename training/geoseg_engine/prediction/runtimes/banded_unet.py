@@ -18,8 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from ...contract import present
-from ...models.ensemble import Ensemble
-from ...models.member import Member
+from ...models.ensemble import Ensemble, Member
 from ...models.unet import UNet
 from ...raster.grid import Window, up_to
 from ..windows import LEAST_FEATURES, lengthened

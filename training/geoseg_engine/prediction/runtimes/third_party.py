@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ...modelfile.foreign import refused
 from ...modelfile.reading import ModelFile
+from ...modelfile.third_party import refused
 from ...raster.grid import Window
 from .averaging import decided
 from .onnx_runtime import OnnxRuntime

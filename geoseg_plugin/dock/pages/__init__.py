@@ -1,1 +1,0 @@
-"""One page a step. Pages know their widgets and emit requests; they start nothing themselves."""

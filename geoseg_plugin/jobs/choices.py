@@ -1,0 +1,170 @@
+"""What the user chose on a page, as plain data: the words in which pages speak to controllers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from .additions import Addition
+
+
+@dataclass(frozen=True)
+class RasterRow:
+    """A raster layer as the band tree shows it.
+
+    `facts` fit beside the name, `details` go into the tooltip, `problem` is why it cannot be ticked. `also` are
+    ids of further layers that make one mosaic with it. `result`: GeoSeg made it, so it is listed apart.
+    """
+
+    layer_id: str
+    name: str
+    band_names: tuple[str, ...]
+    facts: str = ""
+    details: str = ""
+    tick: bool = False
+    dem: bool = False
+    problem: str = ""
+    also: tuple[str, ...] = ()
+    result: bool = False
+
+
+@dataclass(frozen=True)
+class RasterChoice:
+    """Ticked bands (from 1) and terrain attributes of one raster layer, or of a mosaic with `also`."""
+
+    layer_id: str
+    bands: tuple[int, ...]
+    terrain: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LabelEdits:
+    """What the user made of the classes: value -> value it counts as, values left out."""
+
+    same_as: dict[str, str] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class MoreLabels:
+    """A further label layer; without `class_field` it is one class, called like the layer."""
+
+    layer_id: str
+    class_field: str = ""
+
+
+@dataclass(frozen=True)
+class DataChoices:
+    """The Data page. Empty texts and None mean: follow the reference layer."""
+
+    name: str = ""
+    rasters: tuple[RasterChoice, ...] = ()
+    label_layer_id: str = ""
+    class_field: str = ""
+    area_kind: str = "concave_hull"
+    area_layer_id: str = ""
+    area_ratio: float = 0.3
+    unlabelled: str = "background"
+    crs: str = ""
+    pixel_size: float | None = None
+    reference_layer_id: str = ""
+    write_stack: bool = True
+    additions: tuple[Addition, ...] = ()
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    mosaics: tuple[tuple[str, ...], ...] = ()
+    edits: LabelEdits = LabelEdits()
+    more_labels: tuple[MoreLabels, ...] = ()
+    border_px: int = 0
+    all_touched: bool = False
+    min_area_px: int = 0
+
+    @property
+    def band_count(self) -> int:
+        """Bands of the stack that would result."""
+        ticked = sum(len(raster.bands) + len(raster.terrain) for raster in self.rasters)
+        return ticked + sum(len(addition.bands) for addition in self.additions)
+
+    @property
+    def risks_false_background(self) -> bool:
+        """Whether ground that nobody looked at would be taught as background."""
+        return self.unlabelled == "background" and self.area_kind == "rasters" and bool(self.label_layer_id)
+
+
+@dataclass(frozen=True)
+class TileChoices:
+    """The Tiles page; `fractions` are shares of train, validation, test that sum to one."""
+
+    tile_px: int = 64
+    overlap_percent: int = 0
+    fractions: tuple[float, float, float] = (0.6, 0.2, 0.2)
+    block_px: int = 0
+    buffer_px: int = -1
+    seed: int = 42
+    split_field: str = ""
+    min_labelled_percent: int = 0
+    empty_percent: int = 100
+    folds: int = 0
+    split_layer_ids: tuple[str, str, str] = ("", "", "")
+
+    @property
+    def stride_px(self) -> int:
+        """Step from one tile to the next in pixels."""
+        return max(1, round(self.tile_px * (1 - self.overlap_percent / 100)))
+
+
+@dataclass(frozen=True)
+class TrainChoices:
+    """The Train page; `settings` are fields of the job: TrainJob, or ForestJob where `kind` is `trainforest`.
+
+    With `again`, the run of that model is trained once more from its weights, and `settings` only overrule its own.
+    """
+
+    name: str = ""
+    settings: dict[str, object] = field(default_factory=dict)
+    kind: str = "train"
+    again: str = ""
+
+
+@dataclass(frozen=True)
+class PredictChoices:
+    """The Predict page.
+
+    Attributes:
+        model: file of the model.
+        slots: the model's source keys -> layer ids, or files.
+        bindings: source key -> band at training -> band of the layer, where the numbers differ.
+        channels: of a model of others, layer id and band of each channel.
+        place: of `place_names`; with the layer of polygons, or the rectangle and its CRS.
+        outputs: what is written besides the classes, by fields of the job.
+        settings: further fields of the job.
+    """
+
+    model: str = ""
+    slots: dict[str, str] = field(default_factory=dict)
+    bindings: dict[str, dict[int, int]] = field(default_factory=dict)
+    channels: tuple[tuple[str, int], ...] = ()
+    place: str = "whole"
+    area_layer_id: str = ""
+    rectangle: tuple[float, float, float, float] | None = None
+    rectangle_crs: str = ""
+    outputs: tuple[str, ...] = ("polygons", "confidence")
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EngineChoices:
+    """How to set the engine up; `python` is the user's own interpreter or empty."""
+
+    device: str = "cpu"
+    python: str = ""
+    without_richdem: bool = False
+
+
+@dataclass(frozen=True)
+class NamedPath:
+    """An entry of a list of runs, models or evaluations."""
+
+    title: str
+    path: str
+    note: str = ""

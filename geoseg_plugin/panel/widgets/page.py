@@ -1,0 +1,254 @@
+"""The frame of a page: title, intro, sections, advanced group, sentence, problems, one primary button."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qgis.gui import QgsCollapsibleGroupBox
+from qgis.PyQt.QtCore import QObject, QSize, Qt, pyqtSignal
+from qgis.PyQt.QtGui import QResizeEvent
+from qgis.PyQt.QtWidgets import (
+    QComboBox,
+    QFormLayout,
+    QFrame,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ..texts import tr
+from .notes import NextStep, ProblemList, Sentence, small_label
+from .remembered import WheelGuard, changed_signal, set_value, takes_wheel, value_of
+
+LEAST_LINES = 4
+"""Of what scrolls, however low the panel is."""
+MOST_OF_PAGE = 0.25
+"""Share of the page's height that the list of problems takes at most."""
+
+
+class Page(QWidget):
+    """A scrolling page with its button pinned below, whose registered inputs are remembered.
+
+    Signals:
+        changed: the user changed any registered input.
+        guide_requested: a section of the guide, by its anchor.
+    """
+
+    changed = pyqtSignal()
+    guide_requested = pyqtSignal(str)
+
+    def __init__(self, title: str, intro: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._inputs: dict[str, QObject] = {}
+        self._restoring = True
+        self._busy, self._ready = False, True
+        self.primary: Any = None
+        self.next_step = NextStep(self)
+        self._wheel_guard = WheelGuard(self)
+        content = Content()
+        self.body = QVBoxLayout(content)
+        self.body.setContentsMargins(9, 6, 9, 9)
+        self.body.setSpacing(8)
+        self.foot = QVBoxLayout()
+        self.foot.setContentsMargins(9, 6, 9, 8)
+        self.foot.setSpacing(6)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(scrolling(content), 1)
+        layout.addLayout(self.foot)
+        self.setAccessibleName(title)
+        self.body.addWidget(small_label(intro))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if self.primary is not None and self.foot.indexOf(self.problem_list) >= 0:
+            self.problem_list.set_limit(round(MOST_OF_PAGE * self.height()))
+
+    def section(self, title: str) -> QFormLayout:
+        """A titled block; returns its form, to which rows are added."""
+        self.body.addSpacing(2)
+        self.body.addWidget(heading(title))
+        form = narrow_form()
+        self.body.addLayout(form)
+        return form
+
+    def advanced(self) -> AdvancedGroup:
+        """The collapsed group for what rarely needs changing."""
+        group = AdvancedGroup(self)
+        group.link_activated.connect(self.guide_requested)
+        group.collapsedStateChanged.connect(lambda _collapsed: self.on_inputs_changed())
+        self.body.addWidget(group)
+        return group
+
+    def finish(self, button_text: str) -> None:
+        """Pin problems, sentence, what was done, and the primary button below the page."""
+        self.body.addStretch(1)
+        self.problem_list = ProblemList()
+        self.sentence = Sentence()
+        self.primary = primary_button(button_text)
+        for widget in (self.problem_list, self.next_step, self.sentence, self.primary):
+            self.foot.addWidget(widget)
+        self.settle()
+
+    def show_outdated(self, why: str) -> None:
+        """Say why the result of this page is out of date; an empty text takes that back."""
+        self.next_step.show_outdated(why)
+
+    def settle(self) -> None:
+        """All widgets are there: from now on inputs speak."""
+        self._restoring = False
+
+    def set_busy(self, busy: bool) -> None:
+        """While a job runs no other can be started."""
+        self._busy = busy
+        self._enable_primary()
+
+    def set_ready(self, ready: bool) -> None:
+        """Whether the page has what its primary button needs."""
+        self._ready = ready
+        self._enable_primary()
+
+    def _enable_primary(self) -> None:
+        if self.primary is not None:
+            self.primary.setEnabled(self._ready and not self._busy)
+
+    def remember(self, key: str, widget: QObject, in_project: bool = True) -> Any:
+        """Watch an input; with `in_project` its value is part of `values()`. Returns the widget."""
+        if in_project:
+            self._inputs[key] = widget
+        changed_signal(widget).connect(self._on_input_changed)
+        for box in (widget, *widget.findChildren(QComboBox)):
+            if takes_wheel(box):
+                box.setFocusPolicy(Qt.FocusPolicy.StrongFocus)  # type: ignore[attr-defined]
+                box.installEventFilter(self._wheel_guard)
+        if isinstance(widget, QWidget):
+            lets_shrink(widget)
+        return widget
+
+    def spin_box(
+        self, key: str, least: int, most: int, value: int, special: str = "", suffix: str = ""
+    ) -> QSpinBox:
+        """A remembered whole number; `special` is shown in place of the least one."""
+        box = QSpinBox()
+        self.remember(key, box)
+        box.setRange(least, most)
+        box.setValue(value)
+        box.setSpecialValueText(special)
+        box.setSuffix(suffix)
+        return box
+
+    def values(self) -> dict[str, Any]:
+        """Values of the remembered inputs, as JSON-able data."""
+        return {key: value_of(widget) for key, widget in self._inputs.items()}
+
+    def restore(self, values: dict[str, Any]) -> None:
+        """Put remembered values back; unknown keys are passed over, and `changed` is sent once."""
+        self._restoring = True
+        try:
+            for key, widget in self._inputs.items():
+                if values.get(key) is not None:
+                    set_value(widget, values[key])
+        finally:
+            self._restoring = False
+        self.on_inputs_changed()
+        self.changed.emit()
+
+    def on_inputs_changed(self) -> None:
+        """What the page itself adapts when an input changes: enabled states, live sentences."""
+
+    def _on_input_changed(self, *_values: object) -> None:
+        if not self._restoring:
+            self.on_inputs_changed()
+            self.changed.emit()
+
+
+class Content(QWidget):
+    """What scrolls: as high as its lines need at the width it has."""
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(super().minimumSizeHint().width(), 0)
+
+
+class AdvancedGroup(QgsCollapsibleGroupBox):
+    """Choices with a one-line reason each and a link into the guide."""
+
+    link_activated = pyqtSignal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(tr("Advanced"), parent)
+        self.setSaveCollapsedState(False)
+        self.setCollapsed(True)
+        self.setScrollOnExpand(True)
+        self.form = narrow_form()
+        self.form.setContentsMargins(8, 4, 8, 6)
+        self.setLayout(self.form)
+
+    def add_choice(self, label: str, widget: QWidget, why: str, anchor: str) -> None:
+        """One row: the choice, and below it why one would change it."""
+        if label:
+            self.form.addRow(label, widget)
+        else:
+            self.form.addRow(widget)
+        widget.setToolTip(why)
+        widget.setAccessibleDescription(why)
+        note = small_label(f'{why} <a href="{anchor}">{tr("Guide")}</a>')
+        note.linkActivated.connect(self.link_activated)
+        self.form.addRow(note)
+
+
+def heading(title: str) -> QLabel:
+    """The title of a block."""
+    label = QLabel(title)
+    font = label.font()
+    font.setBold(True)
+    label.setFont(font)
+    return label
+
+
+def scrolling(content: QWidget) -> QScrollArea:
+    """A vertical scroll area around a page's content."""
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    area.setMinimumHeight(LEAST_LINES * area.fontMetrics().height())
+    area.setWidget(content)
+    return area
+
+
+def narrow_form() -> QFormLayout:
+    """A form that puts long fields under their labels when the dock is narrow."""
+    form = QFormLayout()
+    form.setContentsMargins(0, 0, 0, 0)
+    form.setHorizontalSpacing(8)
+    form.setVerticalSpacing(5)
+    form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
+    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+    return form
+
+
+def primary_button(text: str) -> QPushButton:
+    """The one button of a page that does the step."""
+    button = QPushButton(text)
+    font = button.font()
+    font.setBold(True)
+    button.setFont(font)
+    button.setMinimumHeight(round(button.sizeHint().height() * 1.2))
+    button.setAccessibleName(text.replace("&", ""))
+    return button
+
+
+def lets_shrink(widget: QWidget) -> None:
+    """Allow a widget to become narrower than its longest entry."""
+    policy = widget.sizePolicy()
+    if policy.horizontalPolicy() not in (QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Maximum):
+        policy.setHorizontalPolicy(QSizePolicy.Policy.Expanding)
+        widget.setSizePolicy(policy)
+    widget.setMinimumWidth(60)

@@ -1,0 +1,1 @@
+"""The step Data: which rasters and bands, which labels, which area."""

@@ -1,0 +1,167 @@
+"""Added bands, mosaics, and the table of bands with their values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from qgis.core import QgsRasterLayer
+from qgis.PyQt.QtCore import QObject
+
+from ...contract import GeoSegError
+from ...dock.inputs_from_layers import Snapshot
+from ...jobs import prepare
+from ...jobs.bandroles import LayerBands
+from ...jobs.choices import RasterRow
+from ...jobs.composition import Composition
+from ...layers.spectra import layer_bands
+from ...panel.background_queries import Question
+from ...panel.texts import tr
+from .add_band.derived import radar_dialog, relief_dialog
+from .add_band.dialog import AddDialog, BandOption, band_options
+from .add_band.expression import ExpressionDialog
+from .add_band.index import IndexDialog
+from .add_band.series import SeriesDialog
+from .add_band.vector import VectorDialog
+from .widgets.band_window import BandWindow
+
+if TYPE_CHECKING:
+    from ...panel.services import Controller
+
+
+class BandsController(QObject):
+    """Opens the dialogs that add bands, and the window of bands.
+
+    Args:
+        take: a snapshot of the layers as chosen now; raises GeoSegError.
+    """
+
+    def __init__(self, desk: Controller, take: Callable[[], Snapshot]) -> None:
+        super().__init__(desk)
+        self.desk, self.section = desk, desk.dock.data.bands
+        self._take = take
+        self.rows: tuple[RasterRow, ...] = ()
+        self.window: BandWindow | None = None
+        self.dialog: AddDialog | None = None
+        self._shown = Composition()
+        self.section.add_requested.connect(self.open_dialog)
+        self.section.table_requested.connect(self.open_table)
+
+    def close(self) -> None:
+        """Close what is open."""
+        for widget in (self.window, self.dialog):
+            if widget is not None:
+                widget.close()
+
+    def open_dialog(self, kind: str) -> None:
+        """Ask for a band of a kind."""
+        self.dialog = self.make_dialog(kind)
+        self.dialog.added.connect(self.section.add)
+        self.dialog.open()
+
+    def make_dialog(self, kind: str) -> AddDialog:
+        """The dialog of a kind, filled with what is there now."""
+        makers: dict[str, Callable[[list[BandOption], Any], AddDialog]] = {
+            "expression": ExpressionDialog,
+            "relief": relief_dialog,
+            "radar": radar_dialog,
+        }
+        if kind == "vector":
+            return VectorDialog(self.desk.dock)
+        if kind == "series":
+            dialog = SeriesDialog(self.desk.dock)
+            dialog.inspect_requested.connect(lambda path: self._inspect(dialog, path))
+            return dialog
+        additions = self.section.additions if kind == "expression" else ()
+        options = band_options(self.rows, additions)
+        if kind == "index":
+            return IndexDialog(options, self.desk.dock, self._layer_bands())
+        return makers[kind](options, self.desk.dock)
+
+    def _layer_bands(self) -> list[LayerBands]:
+        """What the files of the usable layers say of their bands."""
+        layers = [self.desk.project.mapLayer(row.layer_id) for row in self.rows if not row.problem]
+        return [layer_bands(layer) for layer in layers if isinstance(layer, QgsRasterLayer)]
+
+    def open_table(self) -> None:
+        """Show the table of bands; the values are read at once."""
+        if self.window is None:
+            self.window = BandWindow(self.desk.dock)
+            self.window.settings_changed.connect(self.section.set_fields)
+            self.window.values_requested.connect(self.look)
+        self.refresh()
+        self.window.show()
+        self.window.raise_()
+        self.window.activateWindow()
+
+    def show(self, composition: Composition) -> None:
+        """Show these bands, if the table is open; values of other bands are forgotten."""
+        if self.window is None:
+            return
+        if unsettled(composition) != unsettled(self._shown):
+            self.window.forget_values()
+        self._shown = composition
+        self.window.set_bands(composition)
+
+    def refresh(self) -> None:
+        """Show the bands as chosen now."""
+        try:
+            self.show(self._take().bands)
+        except GeoSegError as error:
+            self.desk.report(error)
+
+    def look(self) -> None:
+        """Ask the engine how the values are spread."""
+        window = self.window
+        if window is None:
+            return
+        try:
+            taken = self._take()
+        except GeoSegError as error:
+            window.show_looking(f"{error.message} {error.hint}")
+            return
+        if not taken.bands.bands:
+            window.show_looking(tr("No band is ticked."))
+            return
+        submission = prepare.summarize(self.desk.workspace.scratch("plan"), taken.bands, taken.grid)
+        window.show_looking(tr("The engine looks at the values…"))
+        self.desk.ask(
+            Question(
+                "summarize",
+                tr("Look at the values"),
+                taken.exports,
+                [submission],
+                window.show_values,
+                lambda problem: window.show_looking(problem_text(problem)),
+            )
+        )
+
+    def _inspect(self, dialog: SeriesDialog, path: str) -> None:
+        submission = prepare.inspect(self.desk.workspace.scratch("inspect"), path)
+        self.desk.ask(
+            Question(
+                "inspect",
+                tr("Look into the file"),
+                [],
+                [submission],
+                dialog.show_offer,
+                dialog.show_problem,
+            )
+        )
+
+
+def unsettled(composition: Composition) -> tuple[Any, ...]:
+    """What the values depend on, apart from the settings that come after them."""
+    bands = [
+        (band.name, band.source, band.index, band.derive, band.resampling, band.fill, str(band.parameters))
+        for band in composition.bands
+    ]
+    return (
+        tuple((item.key, item.path, item.paths, item.height_unit) for item in composition.sources),
+        tuple(bands),
+    )
+
+
+def problem_text(problem: dict[str, Any]) -> str:
+    """A failure in one line."""
+    return f"{problem.get('message', '')} {problem.get('hint', '')}".strip()

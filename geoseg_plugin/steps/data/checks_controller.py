@@ -1,0 +1,121 @@
+"""Checks of the labels whose findings are shown on the map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qgis.core import QgsLayerTreeGroup, QgsVectorLayer
+from qgis.PyQt import sip
+from qgis.PyQt.QtCore import QObject
+
+from ...contract import GeoSegError, Problem, present
+from ...dock.inputs_from_layers import Snapshot, data_problems
+from ...jobs import prepare
+from ...jobs.workspace import discard
+from ...layers import findings
+from ...panel.texts import tr
+
+if TYPE_CHECKING:
+    from ...panel.services import Controller
+
+ROOM = 1.6
+"""How much more than the findings themselves the map shows around them."""
+
+
+class ChecksController(QObject):
+    """Runs the check, publishes its findings and leads to them.
+
+    Args:
+        take: a snapshot of the layers as chosen now, whose files go to a folder; raises GeoSegError.
+    """
+
+    def __init__(self, desk: Controller, take: Callable[[Path], Snapshot]) -> None:
+        super().__init__(desk)
+        self.desk, self.page = desk, desk.dock.data
+        self._take = take
+        self._group: QgsLayerTreeGroup | None = None
+        self.page.check_requested.connect(self.check)
+        self.page.problem_list.place_requested.connect(self.go_to)
+
+    def check(self) -> None:
+        """Check the labels; the findings come to the map."""
+        wrong = data_problems(self.page.choices(), self.desk.project)
+        wrong = [item for item in wrong if item.severity == "error"]
+        if wrong:
+            self.page.problem_list.set_problems(wrong)
+            self.desk.log_problem(wrong[0])
+            return
+        try:
+            self.desk.refuse_unwritable()
+            folder = self.desk.workspace.new_check("labels")
+        except (GeoSegError, OSError) as error:
+            self.desk.report(as_error(error))
+            return
+        try:
+            taken = self._take(folder / "inputs")
+        except (GeoSegError, OSError) as error:
+            discard(folder)
+            self.desk.report(as_error(error))
+            return
+        labels = present(taken.labels, "the label layer")
+        tile_px = self.desk.dock.tiles.choices().tile_px
+        file = folder / prepare.FINDINGS
+        submission = prepare.check(folder, taken.bands, labels, taken.area, taken.grid, tile_px, file)
+        title = tr("Check of “{}”").format(labels.name)
+        self.desk.start(
+            tr("Check the labels"),
+            taken.exports,
+            [submission],
+            lambda result, _folder: self._on_checked(result, file, title),
+            made=folder,
+        )
+
+    def go_to(self, code: str) -> None:
+        """Show all places of a kind of finding on the map."""
+        if self.desk.iface is None:
+            return
+        canvas = self.desk.iface.mapCanvas()
+        box = findings.extent_of(self.layers(), code, self.desk.project)
+        if box.isNull():
+            return
+        least = 60 * canvas.mapUnitsPerPixel() if box.width() == box.height() == 0 else 0
+        box.grow(least)
+        box.scale(ROOM)
+        canvas.setExtent(box)
+        canvas.refresh()
+
+    def layers(self) -> list[QgsVectorLayer]:
+        """The layers of the last findings that are still in the project."""
+        if self._group is None or sip.isdeleted(self._group):
+            return []
+        found = [node.layer() for node in self._group.findLayers()]
+        return [layer for layer in found if isinstance(layer, QgsVectorLayer)]
+
+    def _on_checked(self, result: dict[str, Any], file: Path, title: str) -> None:
+        problems = [*(result.get("problems") or [])]
+        if not problems:
+            good = Problem("all_well", tr("Nothing was found."), tr("The labels can be used."), "warning")
+            problems = [good]
+        self.page.problem_list.set_problems(problems)
+        if self._group is not None and not sip.isdeleted(self._group):
+            self.desk.project.layerTreeRoot().removeChildNode(self._group)
+        self._group = None
+        if file.exists() and findings.parts_of(file):
+            self._group = findings.publish_findings(file, title, self.desk.project, self.desk.soon)
+            self.desk.soon(self._locate)
+
+    def codes(self) -> set[str]:
+        """Kinds of fault that have a place on the map."""
+        return findings.codes_in(self.layers())
+
+    def _locate(self) -> None:
+        self.page.problem_list.set_located(self.codes())
+
+
+def as_error(error: Exception) -> GeoSegError:
+    """An error of the file system as one of ours."""
+    if isinstance(error, GeoSegError):
+        return error
+    return GeoSegError("not_writable", str(error), tr("Choose another workspace folder on the page Engine."))

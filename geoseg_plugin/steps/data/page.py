@@ -1,0 +1,373 @@
+"""Step 1: which rasters and bands, which polygons and classes, which area."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from qgis.core import Qgis, QgsCoordinateReferenceSystem
+from qgis.gui import QgsDoubleSpinBox, QgsProjectionSelectionWidget
+from qgis.PyQt.QtCore import QSignalBlocker, pyqtSignal
+from qgis.PyQt.QtWidgets import (
+    QButtonGroup,
+    QCheckBox,
+    QComboBox,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QRadioButton,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ...jobs.choices import DataChoices, LabelEdits, MoreLabels, RasterChoice, RasterRow
+from ...layers.legendclasses import LEGEND_FIELD
+from ...panel.texts import area_names, tr
+from ...panel.widgets.layer_box import LayerBox
+from ...panel.widgets.notes import small_label
+from ...panel.widgets.page import Page
+from .advanced import add_grid_options, add_label_options
+from .widgets.band_section import BandSection
+from .widgets.class_table import ClassTable
+from .widgets.more_labels import MoreLabelLayers
+
+OF_POLYGONS = ("concave_hull", "convex_hull", "bounds")
+
+
+class DataPage(Page):
+    """Emits `prepare_requested`; `changed` asks for a new plan.
+
+    Signals:
+        label_layer_changed: the chosen label layer, by id (empty: none).
+        class_field_changed: the chosen class field (empty: one class).
+        labels_edited: classes of further label layers came or went.
+        check_requested: the user wants to see on the map what is wrong with the labels.
+    """
+
+    prepare_requested = pyqtSignal()
+    labels_edited = pyqtSignal()
+    check_requested = pyqtSignal()
+    label_layer_changed = pyqtSignal(str)
+    class_field_changed = pyqtSignal(str)
+
+    more_labels: MoreLabelLayers
+    border_px: QSpinBox
+    min_area_px: QSpinBox
+    all_touched: QCheckBox
+    name: QLineEdit
+    reference: QComboBox
+    crs: QgsProjectionSelectionWidget
+    pixel_size: QgsDoubleSpinBox
+    write_stack: QCheckBox
+    _missing: tuple[str, ...]
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        intro = tr("Choose what the model may see (rasters) and what it shall learn (labels).")
+        super().__init__(tr("Data"), intro, parent)
+        self._unlabelled_chosen = False
+        self._plan, self._missing, self._blocked = "", (), False
+        self._add_rasters()
+        self._add_labels()
+        self._add_area()
+        group = self.advanced()
+        add_label_options(self, group)
+        add_grid_options(self, group)
+        self.finish(tr("Prepare d&ata"))
+        self.primary.clicked.connect(self.prepare_requested)
+        self.on_inputs_changed()
+
+    def _add_rasters(self) -> None:
+        form = self.section(tr("Rasters and bands"))
+        self.bands = BandSection()
+        self.tree = self.bands.tree
+        self.bands.changed.connect(self._on_bands_changed)
+        form.addRow(self.bands)
+
+    def _add_labels(self) -> None:
+        form = self.section(tr("Labels"))
+        kinds = Qgis.LayerFilter.PolygonLayer | Qgis.LayerFilter.RasterLayer
+        self.label_layer = LayerBox(kinds, tr("choose polygons or a raster of classes"))
+        self.label_layer.setAccessibleName(tr("Layer with the labels"))
+        self.remember("label_layer", self.label_layer)
+        self.class_field = self.remember("class_field", QComboBox())
+        self.class_field.setAccessibleName(tr("Field with the class"))
+        self.legend = ClassTable()
+        self.legend.edited.connect(self._on_input_changed)
+        self.check_button = QPushButton(tr("&Check labels"))
+        self.check_button.setToolTip(
+            tr("Shows on the map what is wrong with the labels, each with its reason.")
+        )
+        self.check_button.clicked.connect(self.check_requested)
+        self.unlisted_note, self.filter_note = small_label(""), small_label("")
+        form.addRow(tr("La&yer"), self.label_layer)
+        form.addRow(self.unlisted_note)
+        form.addRow(tr("Class field"), self.class_field)
+        form.addRow(self.legend)
+        form.addRow(self.filter_note)
+        self.show_label_notes("", "")
+        form.addRow(self.check_button)
+        self.label_layer.layerChanged.connect(self._on_label_layer_changed)
+        self.class_field.currentIndexChanged.connect(self._on_class_field_changed)
+
+    def _add_area(self) -> None:
+        form = self.section(tr("Area"))
+        self.area_kind = self.remember("area_kind", QComboBox())
+        for key, name in area_names().items():
+            self.area_kind.addItem(name, key)
+        self.area_kind.setToolTip(tr("Only ground inside the area is used for training and testing."))
+        self.area_layer = LayerBox(Qgis.LayerFilter.PolygonLayer, tr("choose a polygon layer"))
+        self.remember("area_layer", self.area_layer)
+        self.area_ratio = self.remember("area_ratio", QgsDoubleSpinBox())
+        self.area_ratio.setRange(0, 1)
+        self.area_ratio.setSingleStep(0.05)
+        self.area_ratio.setValue(0.3)
+        self.area_ratio.setClearValue(0.3)
+        self.area_ratio.setToolTip(tr("0 follows the polygons most closely, 1 is the convex hull."))
+        self.area_layer_label, self.area_ratio_label = QLabel(tr("Area layer")), QLabel(tr("Tightness"))
+        form.addRow(tr("Use"), self.area_kind)
+        form.addRow(self.area_layer_label, self.area_layer)
+        form.addRow(self.area_ratio_label, self.area_ratio)
+        self._suggested = ""
+        self.suggestion = small_label("")
+        self.suggestion.linkActivated.connect(self._on_suggestion_taken)
+        self.suggestion.hide()
+        form.addRow(self.suggestion)
+        self._add_unlabelled(form)
+
+    def _add_unlabelled(self, form: Any) -> None:
+        self.background = QRadioButton(tr("Background: nothing is there"))
+        self.unknown = QRadioButton(tr("Unknown: not looked at"))
+        self.background.setProperty("value", "background")
+        self.unknown.setProperty("value", "unknown")
+        self.background.setChecked(True)
+        self.unlabelled = QButtonGroup(self)
+        box = QVBoxLayout()
+        box.setSpacing(2)
+        for button in (self.background, self.unknown):
+            self.unlabelled.addButton(button)
+            box.addWidget(button)
+        self.unlabelled.buttonToggled.connect(self._on_unlabelled_toggled)
+        self.remember("unlabelled", self.unlabelled)
+        self.unlabelled_note = small_label("")
+        form.addRow(small_label(tr("Ground inside the area without a polygon is")))
+        form.addRow(box)
+        form.addRow(self.unlabelled_note)
+
+    def set_rasters(self, rows: Sequence[RasterRow]) -> None:
+        """The raster layers to choose from."""
+        self.tree.set_layers(rows)
+
+    def set_class_fields(self, fields: Sequence[str], proposed: str = "", is_raster: bool = False) -> None:
+        """Fields of the chosen label layer; keeps the chosen one where it still exists."""
+        one = tr("Values of the raster") if is_raster else tr("One class: every polygon")
+        shown = {LEGEND_FIELD: tr("As the legend shows")}
+        entries = [(one, ""), *((shown.get(name, name), name) for name in fields)]
+        box, current = self.class_field, self.class_field.currentData()
+        if entries == [(box.itemText(place), box.itemData(place)) for place in range(box.count())]:
+            self.labels_edited.emit()
+            return
+        with QSignalBlocker(self.class_field):
+            self.class_field.clear()
+            for text, name in entries:
+                self.class_field.addItem(text, name)
+            self.class_field.setEnabled(not is_raster)
+            index = self.class_field.findData(current or proposed)
+            self.class_field.setCurrentIndex(max(index, 0))
+        self._on_class_field_changed()
+
+    def show_planning(self) -> None:
+        """The engine is working out the grid; what it found before stays until it answers."""
+        self.sentence.set_text(self._with_missing(tr("Working out the grid…")), for_now=True)
+
+    def show_plan(
+        self, sentence: str, problems: Sequence[Any], cures: Mapping[str, str] | None = None
+    ) -> None:
+        """What would result, what stands in the way, and links that solve it (by code)."""
+        self._plan = sentence
+        self.sentence.set_text(self._with_missing(sentence))
+        self.problem_list.set_problems(problems, cures)
+
+    def show_missing(self, hints: Sequence[str]) -> None:
+        """What must still be chosen before anything can be prepared: nothing that is wrong, but what is next."""
+        if tuple(hints) != self._missing:
+            self._missing = tuple(hints)
+            self.sentence.set_text(self._with_missing(self._plan))
+        self._update_ready()
+
+    def set_blocked(self, blocked: bool) -> None:
+        """Whether an error of the plan stands in the way."""
+        self._blocked = blocked
+        self._update_ready()
+
+    def _with_missing(self, sentence: str) -> str:
+        return "\n".join(filter(None, (sentence, " ".join(self._missing))))
+
+    def _update_ready(self) -> None:
+        self.set_ready(not self._blocked and not self._missing)
+        why = [*self._missing, *([tr("First solve the errors above.")] if self._blocked else [])]
+        self.primary.setToolTip(" ".join(why))
+
+    def show_label_notes(self, unlisted: str, filtered: str) -> None:
+        """Which layers cannot be labels, and how many features a filter leaves."""
+        for label, text in ((self.unlisted_note, unlisted), (self.filter_note, filtered)):
+            label.setText(text)
+            label.setVisible(bool(text))
+
+    def show_reference(self, name: str) -> None:
+        """The layer that gives the grid where the user chooses none."""
+        text = tr("automatic: {}").format(name) if name else tr("automatic")
+        self.reference.setItemText(0, text)
+
+    def show_suggestion(self, suggestion: dict[str, Any] | None) -> None:
+        """Propose another CRS and say why; None proposes nothing."""
+        found = suggestion or {}
+        self._suggested = str(found.get("crs") or "")
+        reason = html.escape(str(found.get("reason") or ""))
+        link = tr("Use {}").format(self._suggested)
+        self.suggestion.setText(f'{reason} <a href="{html.escape(self._suggested)}">{html.escape(link)}</a>')
+        self.suggestion.setVisible(bool(self._suggested))
+
+    def _on_suggestion_taken(self, crs: str) -> None:
+        self.show_suggestion(None)
+        self.crs.setCrs(QgsCoordinateReferenceSystem(crs))
+
+    def show_prepared(self, text: str, problems: Sequence[Any]) -> None:
+        """Say that the dataset is there and where to go next."""
+        self.next_step.show_done(text, tr("Next: make tiles"), "tiles")
+        self.problem_list.set_problems(problems)
+
+    def forget(self) -> None:
+        """Begin anew: another project."""
+        self._unlabelled_chosen = False
+        self.bands.forget()
+        self.legend.set_edits(LabelEdits())
+        self.more_labels.set_layers([])
+        self.show_suggestion(None)
+        self.next_step.show_done("")
+        self.show_plan("", [])
+        self.set_blocked(False)
+
+    def choices(self) -> DataChoices:
+        """What is chosen now."""
+        crs = self.crs.crs()
+        return DataChoices(
+            name=self.name.text().strip(),
+            rasters=self.tree.choices(),
+            label_layer_id=self.label_layer.layer_id(),
+            class_field=self.class_field.currentData() or "",
+            area_kind=self.area_kind.currentData(),
+            area_layer_id=self.area_layer.layer_id(),
+            area_ratio=self.area_ratio.value(),
+            unlabelled="background" if self.background.isChecked() else "unknown",
+            crs=(crs.authid() or crs.toWkt()) if crs.isValid() else "",
+            pixel_size=self.pixel_size.value() or None,
+            reference_layer_id=self.reference.currentData() or "",
+            write_stack=self.write_stack.isChecked(),
+            additions=self.bands.additions,
+            settings=self.bands.settings,
+            mosaics=self.bands.mosaics,
+            edits=self.legend.edits(),
+            more_labels=self.more_labels.layers(),
+            border_px=self.border_px.value(),
+            all_touched=self.all_touched.isChecked(),
+            min_area_px=self.min_area_px.value(),
+        )
+
+    def values(self) -> dict[str, Any]:
+        """As of Page, with the ticks of the tree (once the user has touched it)."""
+        found = super().values()
+        found["unlabelled_chosen"] = self._unlabelled_chosen
+        edits = self.legend.edits()
+        found.update(self.bands.values())
+        found["classes"] = {"same_as": edits.same_as, "left_out": list(edits.left_out)}
+        found["more_labels"] = [[item.layer_id, item.class_field] for item in self.more_labels.layers()]
+        return found
+
+    def restore(self, values: dict[str, Any]) -> None:
+        """As of Page."""
+        self._unlabelled_chosen = bool(values.get("unlabelled_chosen"))
+        self.bands.restore(values)
+        classes = values.get("classes") or {}
+        self.legend.set_edits(
+            LabelEdits(dict(classes.get("same_as") or {}), tuple(classes.get("left_out") or []))
+        )
+        self.more_labels.set_layers([MoreLabels(*item) for item in values.get("more_labels") or []])
+        super().restore(values)
+        field = values.get("class_field")
+        if isinstance(field, str):
+            self.class_field.setCurrentIndex(max(self.class_field.findData(field), 0))
+
+    def on_inputs_changed(self) -> None:
+        kind = self.area_kind.currentData()
+        for widget in (self.area_layer, self.area_layer_label):
+            widget.setVisible(kind == "polygons")
+        for widget in (self.area_ratio, self.area_ratio_label):
+            widget.setVisible(kind == "concave_hull")
+        if not self._unlabelled_chosen:
+            self._propose_unlabelled()
+        self._explain_unlabelled()
+
+    def _propose_unlabelled(self) -> None:
+        sparse = bool(self.class_field.currentData()) and self.area_kind.currentData() != "polygons"
+        with QSignalBlocker(self.unlabelled):
+            (self.unknown if sparse else self.background).setChecked(True)
+
+    def _explain_unlabelled(self) -> None:
+        choices = self.choices()
+        if choices.risks_false_background:
+            text = tr(
+                "⚠ Every pixel of the rasters without a polygon will be taught as background. Is every object "
+                "mapped, everywhere? If not, limit the area or choose Unknown."
+            )
+        elif choices.unlabelled == "unknown" and not choices.class_field:
+            text = tr("⚠ With one class and unknown ground there is nothing to tell the class from.")
+        elif choices.unlabelled == "unknown":
+            text = tr("Right for sample polygons: only ground that you labelled counts.")
+        else:
+            text = tr(
+                "Right when every object inside the area is mapped. Background becomes a class of its own."
+            )
+        self.unlabelled_note.setText(text)
+
+    def _on_unlabelled_toggled(self, _button: object, _checked: bool) -> None:
+        if not self._restoring:
+            self._unlabelled_chosen = True
+
+    def _on_bands_changed(self) -> None:
+        self._fill_reference(self.tree.choices())
+        self._on_input_changed()
+
+    def _fill_reference(self, choices: Sequence[RasterChoice]) -> None:
+        current = self.reference.currentData()
+        automatic = self.reference.itemText(0) or tr("automatic")
+        with QSignalBlocker(self.reference):
+            self.reference.clear()
+            self.reference.addItem(automatic, "")
+            for choice in choices:
+                self.reference.addItem(self.tree.layer_name(choice.layer_id), choice.layer_id)
+            self.reference.setCurrentIndex(max(self.reference.findData(current), 0))
+
+    def on_labels_edited(self) -> None:
+        """Further label layers came or went."""
+        self.labels_edited.emit()
+        self._on_input_changed()
+
+    def _on_label_layer_changed(self, layer: Any) -> None:
+        if layer is not None:
+            self.name.setPlaceholderText(layer.name())
+        self.label_layer_changed.emit(layer.id() if layer is not None else "")
+
+    def _on_class_field_changed(self, *_index: int) -> None:
+        if self.primary is None:
+            return
+        self.on_inputs_changed()
+        self.class_field_changed.emit(self.class_field.currentData() or "")
+        if not self._restoring:
+            self.changed.emit()
+
+
+def needs_labels(area_kind: str) -> bool:
+    """Whether an area of this kind is drawn around the label polygons."""
+    return area_kind in OF_POLYGONS

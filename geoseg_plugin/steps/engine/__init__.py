@@ -1,0 +1,1 @@
+"""The page Engine: the environment that computes, and the user's settings."""

@@ -1,0 +1,1 @@
+"""The step Predict: a model and layers become a map."""

@@ -1,0 +1,360 @@
+"""The Predict step: a model and layers -> styled classes, polygons and layers that say how far to trust them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qgis.PyQt.QtCore import QObject
+from qgis.PyQt.QtWidgets import QFileDialog
+
+from ...contract import Cleaning, GeoSegError, Job, Outlines, PredictJob, Problem
+from ...dock.predict_from_layers import Applied, Taken, band_list, problems_of, rasters_of, take
+from ...dock.slots import Need, needs_of, own_name, proposed
+from ...engine.liveness import job_kind
+from ...jobs import engine as engine_jobs
+from ...jobs import predict
+from ...jobs.choices import NamedPath, PredictChoices
+from ...jobs.submission import Submission
+from ...jobs.workspace import discard
+from ...layers import publish, snapshot
+from ...layers.results import result_kind
+from ...panel.background_queries import Question
+from ...panel.layer_visibility import show_layer_of
+from ...panel.texts import state_names, tr
+from ..data.checks_controller import as_error
+from ..data.controller import PLAN_MS, is_written_raster, single_shot
+from .page import Slot
+from .summaries import model_note, plan_sentence, result_note
+
+if TYPE_CHECKING:
+    from qgis.core import QgsMapLayer
+
+    from ...panel.services import Controller
+
+BEYOND = "beyond_training"
+"""Code of the warning about values that training never saw."""
+
+
+class PredictController(QObject):
+    """Keeps the Predict page up to date and predicts."""
+
+    def __init__(self, desk: Controller) -> None:
+        super().__init__(desk)
+        self.desk, self.page = desk, desk.dock.predict
+        self._announced = ""
+        self._model = Applied()
+        self._browsed: list[NamedPath] = []
+        self._to_export: set[str] = set()
+        self._planned: tuple[Job, dict[str, Any]] | None = None
+        self._beyond = ""
+        self._followed: Path | None = None
+        self._timer = single_shot(self, PLAN_MS, self.plan)
+        desk.fresh.layers_changed.connect(self._on_layers_changed)
+        self.page.changed.connect(self._timer.start)
+        self.page.model_chosen.connect(self._on_model_chosen)
+        self.page.browse_requested.connect(self.browse)
+        self.page.predict_requested.connect(self.predict)
+        self.page.resume_requested.connect(self.resume)
+        self.page.attach_requested.connect(self.attach)
+        self.page.place_requested.connect(lambda _code: show_layer_of(self._beyond, desk.project))
+        self._canvas = desk.iface.mapCanvas() if desk.iface is not None else None
+        if self._canvas is not None:
+            self.page.rectangle.setMapCanvas(self._canvas)
+            self._canvas.extentsChanged.connect(self._on_map_moved)
+
+    def close(self) -> None:
+        """Let go of the project."""
+        self._timer.stop()
+        if self._canvas is not None:
+            self._canvas.extentsChanged.disconnect(self._on_map_moved)
+
+    def refresh(self) -> None:
+        """Show the models of the workspace, newest first, and what can be gone on with."""
+        run = self.desk.run
+        newest = str(run / "model.onnx") if run is not None and (run / "model.onnx").exists() else ""
+        current = "" if newest == self._announced else newest
+        self._announced = newest
+        wanted = self.page.wanted_model
+        if wanted and Path(wanted).is_file():
+            current = wanted
+            if wanted not in {item.path for item in (*self._browsed, *self._workspace_models())}:
+                self._browsed = [browsed(Path(wanted)), *self._browsed]
+        self.page.set_models([*self._browsed, *self._workspace_models()], current)
+        self._show_unfinished()
+
+    def browse(self) -> None:
+        """Choose a model file from elsewhere."""
+        title, kinds = tr("Choose a model"), tr("Models of GeoSeg or Deepness (*.onnx)")
+        path, _kind = QFileDialog.getOpenFileName(self.desk.dock, title, str(self.desk.workspace.root), kinds)
+        if path:
+            self.use_model(Path(path))
+
+    def use_model(self, path: Path) -> None:
+        """Choose a model file."""
+        named = browsed(path)
+        self._browsed = [named, *(item for item in self._browsed if item.path != named.path)]
+        self.page.set_models([*self._browsed, *self._workspace_models()], named.path)
+
+    def plan(self) -> None:
+        """Ask the engine whether the layers fit the model; what it has told already is not asked again."""
+        choices = self.page.choices()
+        if not choices.model or not self._model.known:
+            self.desk.forget("predict plan")
+            return
+        problems = problems_of(choices, self._model, self.desk.project)
+        if any(item.severity == "error" for item in problems):
+            self.page.show_plan("", problems)
+            self.desk.forget("predict plan")
+            return
+        try:
+            folder = self.desk.workspace.scratch("predict")
+            taken = self._take(choices, folder / "inputs")
+        except (GeoSegError, OSError) as error:
+            self.page.show_plan("", [row(as_error(error))])
+            return
+        submission = self._question(choices, taken, folder)
+        if self._planned is not None and self._planned[0] == submission.job:
+            self._on_planned(self._planned[1])
+            return
+        exports = [item for item in taken.exports if not is_written_raster(item)]
+
+        def answered(result: dict[str, Any]) -> None:
+            self._planned = (submission.job, result)
+            self._on_planned(result)
+
+        title = tr("Match layers")
+        self.desk.ask(Question("predict plan", title, exports, [submission], answered, self._on_not_planned))
+
+    def predict(self) -> None:
+        """Predict with the chosen model and layers."""
+        choices = self.page.choices()
+        problems = problems_of(choices, self._model, self.desk.project)
+        problems = [item for item in problems if item.severity == "error"]
+        if problems:
+            self.page.problem_list.set_problems(problems)
+            self.desk.log_problem(problems[0])
+            return
+        model = Path(choices.model)
+        try:
+            self.desk.refuse_unwritable()
+            name = model.parent.name if model.stem == "model" else model.stem
+            folder = self.desk.workspace.new_prediction(name)
+        except (GeoSegError, OSError) as error:
+            self.desk.report(as_error(error))
+            return
+        try:
+            taken = self._take(choices, folder / "inputs")
+        except (GeoSegError, OSError) as error:
+            discard(folder)
+            self.desk.report(as_error(error))
+            return
+        submission = predict.predict(folder, model, taken.sources, choices.outputs, **taken.settings)
+        self._run(submission, taken, made=folder)
+
+    def resume(self, folder: str) -> None:
+        """Go on with a prediction where it was broken off."""
+        try:
+            submission = predict.resume(Path(folder))
+        except GeoSegError as error:
+            self.desk.report(error)
+            return
+        self._run(submission, Taken())
+
+    def attach(self, folder: str) -> None:
+        """Follow a prediction whose engine outlived QGIS."""
+        if self.desk.follow(lambda: self.desk.runner.attach(Path(folder)), self._on_predicted):
+            self._follow(Path(folder))
+
+    def show_state(self) -> None:
+        """Tick when the workspace holds a prediction of the current run."""
+        name, step = self.desk.run.name if self.desk.run is not None else "", self.desk.states["predict"]
+        models = self.page.model.currentData()
+        text = tr("Choose a model and layers.") if models else tr("Train a model first, or browse for one.")
+        self.desk.fresh.show("predict", step, tr("Predicted with {}").format(name) if step.done else text)
+
+    def _run(self, submission: Submission, taken: Taken, made: Path | None = None) -> None:
+        if self.desk.start(
+            submission.title,
+            taken.exports,
+            [submission],
+            self._on_predicted,
+            self._on_failed,
+            made=made,
+        ):
+            self._follow(submission.folder)
+
+    def _follow(self, folder: Path) -> None:
+        """A prediction goes on here: what was said of the last one is past."""
+        self._followed, self._beyond = folder, ""
+        self.page.forget_result()
+        self._show_unfinished()
+
+    def _question(self, choices: PredictChoices, taken: Taken, folder: Path) -> Submission:
+        """The dry run; what it does not look at is left out, so that it need not be asked again."""
+        settings = {**taken.settings, "cleaning": Cleaning(), "outlines": Outlines(), "min_area_px": 0}
+        if "disagreement" in choices.outputs:
+            settings["disagreement"] = predict.FILES["disagreement"]
+        return predict.plan(folder, Path(choices.model), taken.sources, **settings)
+
+    def _take(self, choices: PredictChoices, folder: Path) -> Taken:
+        taken = take(choices, self._model, folder, self.desk.project, self._canvas, self._to_export)
+        for note in taken.notes:
+            self.desk.dock.footer.add_log("info", note)
+        return taken
+
+    def _workspace_models(self) -> list[NamedPath]:
+        found = self.desk.view.models(self.desk.run)
+        return [NamedPath(entry.title, str(entry.folder / "model.onnx")) for entry in found]
+
+    def _show_unfinished(self) -> None:
+        """Predictions that were broken off with something done, but the one that goes on here."""
+        followed = self._followed if self.desk.runner.busy else None
+        broken = ("stopped", "cancelled", "failed")
+        entries = [
+            entry
+            for entry in self.desk.view.predictions()
+            if entry.folder != followed
+            and (entry.state == "running" or (entry.state in broken and predict.has_parts(entry.folder)))
+        ]
+        names = state_names()
+        self.page.unfinished.set_entries(
+            [
+                NamedPath(f"{entry.title} {names[entry.state]}", str(entry.folder), entry.state)
+                for entry in entries
+                if job_kind(entry.folder) == PredictJob.kind
+            ]
+        )
+
+    def _on_model_chosen(self, path: str) -> None:
+        self._model, self._planned = Applied(), None
+        if not path:
+            self.desk.forget("describe")
+            return
+        try:
+            folder = self.desk.workspace.scratch("describe")
+        except OSError as error:
+            self.page.problem_list.set_problems([row(as_error(error))])
+            return
+        submission = engine_jobs.describe(folder, Path(path))
+        self.desk.ask(
+            Question(
+                "describe",
+                tr("Read the model"),
+                [],
+                [submission],
+                self._on_described,
+                lambda problem: self.page.problem_list.set_problems([problem]),
+            )
+        )
+
+    def _on_described(self, result: dict[str, Any]) -> None:
+        note, classes = model_note(result), publish.classes_from(result)
+        if result.get("foreign"):
+            self._model = Applied(channels=tuple(str(name) for name in result.get("bands") or ()))
+            self.page.set_channels(self._model.channels, band_list(self.desk.project), note, classes)
+        else:
+            ensemble = (result.get("architecture") or {}).get("name") == "ensemble"
+            self._model = Applied(needs_of(result), ensemble=ensemble)
+            self.page.set_slots(self._slots(), note, classes, ensemble)
+        self.page.problem_list.set_problems(result.get("warnings") or [])
+        self.plan()
+
+    def _slots(self) -> list[Slot]:
+        layers = [layer for layer in self.desk.project.mapLayers().values() if not result_kind(layer)]
+        return [slot_of(item, layers) for item in self._model.needs]
+
+    def _on_layers_changed(self) -> None:
+        """Propose layers anew; where the job is another one now (a CRS, a nodata value), plan it again."""
+        self._propose_layers()
+        if self._model.known:
+            self._timer.start()
+
+    def _on_map_moved(self) -> None:
+        """What the map shows is another area now: the sentence shall say so, where anybody reads it."""
+        if self.page.isVisible() and self.page.place.currentData() == "map":
+            self._timer.start()
+
+    def _propose_layers(self) -> None:
+        for slot in self._slots():
+            self.page.propose(slot.key, slot.proposed)
+        if self._model.channels:
+            before = self.page.choices().channels
+            self.page.set_bands(self._model.channels, band_list(self.desk.project))
+            if self.page.choices().channels != before:
+                self._timer.start()
+
+    def _on_planned(self, result: dict[str, Any]) -> None:
+        choices = self.page.choices()
+        pace = next(
+            (
+                found
+                for entry in self.desk.view.predictions()
+                if entry.finished and (found := predict.pace_of(entry.folder, Path(choices.model)))
+            ),
+            None,
+        )
+        problems = [*(result.get("problems") or []), *(result.get("warnings") or [])]
+        problems += problems_of(choices, self._model, self.desk.project)
+        self.page.show_plan(plan_sentence(result, choices.settings, pace), problems)
+
+    def _on_not_planned(self, problem: dict[str, Any]) -> None:
+        if self._retry_with_export(problem):
+            self.plan()
+            return
+        self.page.show_plan("", [problem])
+
+    def _on_predicted(self, result: dict[str, Any], folder: Path) -> None:
+        shard = result.get("shard") or {}
+        if shard and not shard.get("complete"):
+            self.page.show_result(tr("This part is done; others are still missing."), [])
+            return
+        self.desk.step_back()
+        publish.publish_prediction(folder, predict.told(folder, result), later=self.desk.soon)
+        self._beyond = str(folder / str(result["beyond"])) if result.get("beyond") else ""
+        warnings = [*(result.get("warnings") or [])]
+        located = [BEYOND] if self._beyond else []
+        if not self._beyond and any(item.get("code") == BEYOND for item in warnings):
+            warnings = [with_advice(item) for item in warnings]
+        text = tr("Predicted: {}").format(folder.name)
+        self.page.show_result(text, warnings, located, result_note(result))
+
+    def _on_failed(self, problem: dict[str, Any]) -> None:
+        if self._retry_with_export(problem):
+            self.desk.afterwards(self.predict)
+
+    def _retry_with_export(self, problem: dict[str, Any]) -> bool:
+        if problem.get("code") != "cannot_open":
+            return False
+        layers = rasters_of(self.page.choices(), self.desk.project)
+        found = snapshot.layer_named_in(str(problem.get("message", "")), layers)
+        if found is None or found.id() in self._to_export:
+            return False
+        self._to_export.add(found.id())
+        return True
+
+
+def slot_of(need: Need, layers: list[QgsMapLayer]) -> Slot:
+    """A slot of the model with the layer that fits best."""
+    source = need.source
+    name = source.name or source.key
+    bands = ", ".join(own_name(band, name) for band in need.bands)
+    return Slot(source.key, name, bands, proposed(need, layers), need.kind, need.rows)
+
+
+def browsed(path: Path) -> NamedPath:
+    """A model file from elsewhere as an entry of the list."""
+    return NamedPath(path.stem if path.stem != "model" else path.parent.name, str(path), tr("(file)"))
+
+
+def with_advice(warning: dict[str, Any]) -> dict[str, Any]:
+    """The warning about values beyond training, with how to see where they lie."""
+    if warning.get("code") != BEYOND:
+        return warning
+    advice = tr("Tick “Ground beyond training” and predict again to see where.")
+    return {**warning, "hint": f"{warning.get('hint', '')} {advice}".strip()}
+
+
+def row(error: GeoSegError) -> Problem:
+    """An error as a row of a problem list."""
+    return Problem(error.code, error.message, error.hint)

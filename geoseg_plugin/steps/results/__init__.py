@@ -1,0 +1,1 @@
+"""The step Results: how good a model is, and what a map holds."""

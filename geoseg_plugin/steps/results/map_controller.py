@@ -1,0 +1,401 @@
+"""The Results step, about a map: its areas, a sample to correct them, labels beside it, a sheet as PDF."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from qgis.core import QgsPalettedRasterRenderer, QgsRasterLayer, QgsVectorLayer
+from qgis.PyQt.QtCore import QObject, Qt, QUrl
+from qgis.PyQt.QtGui import QDesktopServices
+from qgis.PyQt.QtWidgets import QApplication, QFileDialog
+
+from ...contract import Area, GeoSegError, LabelClass, Unlabelled, split_address
+from ...dock.labels_from_layers import layer_gone, polygon_labels, raster_labels
+from ...jobs import areas as area_jobs
+from ...jobs import evaluate as evaluate_jobs
+from ...jobs.choices import NamedPath
+from ...jobs.workspace import folder_name, last_result
+from ...layers import layout, publish, sample
+from ...layers.areas import rows_of_prediction
+from ...layers.classes import class_fields
+from ...layers.exports import LABEL_LAYER
+from ...layers.rasterclasses import raster_classes
+from ...layers.sheet import model_of
+from ...layers.snapshot import polygon_snapshot, problems, value_bands
+from ...layers.styles import style_classes
+from ...panel.background_queries import Question
+from ...panel.texts import tr
+from ..data.checks_controller import as_error
+from ..data.controller import PLAN_MS, proposed_field, single_shot
+from .sheet import prediction_job, sheet_of, title_of
+from .state import ComparisonChoices, SampleDesign
+
+if TYPE_CHECKING:
+    from ...panel.services import Controller
+
+CLASSES = "classes.tif"
+SAMPLE_PLAN = "sampleplan"
+AREAS, SAMPLE, EVALUATION = "areas", "sample", "evaluation"
+"""What stands beside a map in its folder."""
+
+
+class MapResultsController(QObject):
+    """Keeps the tab about maps up to date and does what it asks for."""
+
+    def __init__(self, desk: Controller) -> None:
+        super().__init__(desk)
+        self.desk, self.part = desk, desk.dock.results.map
+        self._written, self._shown = Path(), ""
+        part = self.part
+        part.map_chosen.connect(self._show)
+        part.labels_chosen.connect(self._on_labels_chosen)
+        part.areas_requested.connect(self.measure)
+        part.table_requested.connect(lambda: open_file(self.place() / AREAS / "areas.csv"))
+        part.sample_requested.connect(self.create_sample)
+        self._timer = single_shot(self, PLAN_MS, self.plan_sample)
+        part.design_changed.connect(self._on_design_changed)
+        part.comparison_requested.connect(self.compare)
+        part.errors_requested.connect(self.show_errors)
+        part.report_requested.connect(lambda: open_file(self.place() / EVALUATION / "report.html"))
+        part.sheet_requested.connect(self.export_sheet)
+        part.written.step_requested.connect(lambda _link: open_file(self._written))
+        desk.runner.submission_finished.connect(self._on_job_ended)
+
+    def refresh(self) -> None:
+        """Show the predictions of the workspace, newest first, and other class rasters of the project."""
+        found = [entry for entry in self.desk.view.predictions() if entry.finished]
+        named = [NamedPath(entry.title, str(entry.folder / CLASSES)) for entry in found]
+        for layer in self.desk.project.mapLayers().values():
+            path = file_of(layer) if is_class_raster(layer) else ""
+            if path and not any(same_file(item.path, path) for item in named):
+                named.append(NamedPath(layer.name(), path, tr("(layer)")))
+        self.part.set_maps(named, self.part.path())
+
+    def show_map(self, classes: Path) -> None:
+        """Choose a map and turn to it."""
+        self.refresh()
+        index = self.part.map.findData(str(classes))
+        if index >= 0:
+            self.part.map.setCurrentIndex(index)
+            self.desk.dock.results.show_map()
+
+    def _on_job_ended(self, kind: str, _result: dict[str, Any], folder: str) -> None:
+        """A new map waits on the page, unless somebody looks at something else there."""
+        if kind == "predict" and Path(folder).parent == self.desk.workspace.root / "predictions":
+            if self.desk.dock.current_step() == "results":
+                self.refresh()
+            else:
+                self.show_map(Path(folder) / CLASSES)
+
+    def place(self) -> Path:
+        """Folder for what is found out about the chosen map: its own if it is a prediction of the workspace."""
+        return place_of(Path(self.part.path()), self.desk.workspace.root)
+
+    def measure(self) -> None:
+        """Measure areas; with a sample also what they really are."""
+        layer = self.part.sample.currentLayer()
+        folder, exports, points = self.place() / AREAS, [], None
+        if layer is not None:
+            if not sample.is_sample(layer):
+                self.desk.report(no_sample(layer.name()))
+                return
+            export = sample.sample_snapshot(layer, folder / "sample.gpkg")
+            exports, points = [export], export.path
+        submission = area_jobs.areas(
+            folder,
+            Path(self.part.path()),
+            points,
+            LABEL_LAYER if points is not None else "",
+            layer.name() if layer is not None else "",
+        )
+        self.desk.start(
+            submission.title, exports, [submission], lambda *_answer: self._show(self.part.path())
+        )
+
+    def create_sample(self, design: SampleDesign) -> None:
+        """Create a sample; an earlier one is never written over, somebody may have filled it in."""
+        folder = unused(self.place() / SAMPLE)
+        path = self.part.path()
+        submission = area_jobs.sample_points(folder, Path(path), **design.settings)
+        self.desk.start(
+            submission.title, [], [submission], lambda result, place: self._on_sampled(result, place, path)
+        )
+
+    def _on_design_changed(self) -> None:
+        """What was said of the sample is of other settings now."""
+        self.part.show_plan("")
+        self._timer.start()
+
+    def plan_sample(self) -> None:
+        """Ask how many points there would be, if somebody looks."""
+        if not self.part.wants_plan():
+            self.desk.forget(SAMPLE_PLAN)
+            return
+        try:
+            folder = self.desk.workspace.scratch(SAMPLE_PLAN)
+        except OSError as error:
+            self.part.show_plan(str(error))
+            return
+        submission = area_jobs.sample_points(
+            folder, Path(self.part.path()), dry_run=True, **self.part.design().settings
+        )
+        self.part.show_plan(tr("Counting…"))
+        self.desk.ask(
+            Question(
+                SAMPLE_PLAN,
+                submission.title,
+                [],
+                [submission],
+                lambda result: self.part.show_plan(sample_note(result)),
+                lambda problem: self.part.show_plan(
+                    f"{problem.get('message', '')} {problem.get('hint', '')}".strip()
+                ),
+            )
+        )
+
+    def compare(self, choices: ComparisonChoices) -> None:
+        """Compare the map with labels that are in the project."""
+        folder = self.place() / EVALUATION
+        try:
+            labels, exports = self._labels(choices, folder)
+            area, area_exports = self._area(choices, folder)
+        except (GeoSegError, OSError) as error:
+            self.desk.report(as_error(error))
+            return
+        path = self.part.path()
+        submission = evaluate_jobs.compare_with_labels(folder, Path(path), labels, area, self._model_of(path))
+        wrong = [item for item in submission.job.problems() if item.severity == "error"]
+        if wrong:
+            self.desk.report(GeoSegError(wrong[0].code, wrong[0].message, wrong[0].hint))
+            return
+        self.desk.start(submission.title, [*exports, *area_exports], [submission], self._on_compared)
+
+    def show_errors(self) -> None:
+        """Put the error layer of the comparison on the map, into the map's group."""
+        self._publish_errors(self.place())
+
+    def _publish_errors(self, place: Path) -> None:
+        folder = place / EVALUATION
+        result = last_result(folder)
+        if result.get("errors"):
+            group = publish.group_of(place, self.desk.project)
+            publish.publish_evaluation(folder, result, title_of(place), later=self.desk.soon, group=group)
+
+    def export_sheet(self) -> None:
+        """Ask where to, then draw the sheet, keep it as a layout of the project, and write it as PDF."""
+        proposed = str(self.place() / f"{folder_name(title_of(self.place()))}.pdf")
+        kinds = tr("PDF (*.pdf);;Picture (*.png)")
+        path, _kind = QFileDialog.getSaveFileName(self.desk.dock, tr("Map as PDF"), proposed, kinds)
+        if path:
+            file = Path(path)
+            self.write_sheet(
+                file if file.suffix.lower() in (".pdf", ".png") else file.with_name(f"{file.name}.pdf")
+            )
+
+    def write_sheet(self, path: Path) -> None:
+        """Draw the sheet of the chosen map and write it, in two turns of the event loop."""
+        try:
+            classes = self._class_layer()
+            made = layout.map_layout(sheet_of(classes, self.place(), self.desk), self.desk.project)
+        except GeoSegError as error:
+            self.desk.report(error)
+            return
+        self.desk.dock.footer.add_log("info", tr("The layout '{}' is in the project.").format(made.name()))
+        self.desk.soon(lambda: self._export(made, path))
+
+    def _export(self, made: Any, path: Path) -> None:
+        """QGIS draws a layout on the main thread only: it stands still meanwhile, and says so by its cursor."""
+        QApplication.setOverrideCursor(Qt.CursorShape.WaitCursor)
+        try:
+            layout.export(made, path)
+        except (GeoSegError, OSError) as error:
+            self.desk.report(as_error(error))
+            return
+        finally:
+            QApplication.restoreOverrideCursor()
+        self._written = path
+        self.part.written.show_done(tr("{} is written.").format(path.name), tr("Open"), "open")
+
+    def _class_layer(self) -> QgsRasterLayer:
+        """The chosen map in the project; one that was removed from it comes back."""
+        path = self.part.path()
+        found = self._layer_of(path)
+        if found is None:
+            self._bring_back(Path(path), self.place())
+            found = self._layer_of(path)
+        if found is None:
+            raise GeoSegError("map_gone", tr("The map {} cannot be opened.").format(path),
+                              tr("Choose another map."))  # fmt: skip
+        return found
+
+    def _bring_back(self, path: Path, place: Path) -> None:
+        """Put a map on the map again; what lies beside its file, style and facts, stays as it is."""
+        if path.parent == place:
+            classes = publish.classes_from(last_result(place))
+            item = publish.Item(path, tr("Classes"), lambda layer: styled(layer, classes), keeps_style=False)
+            publish.publish([item], title_of(place), {}, self.desk.project)
+            return
+        layer = QgsRasterLayer(str(path), path.stem, "gdal")
+        if layer.isValid():
+            self.desk.project.addMapLayer(layer)
+
+    def _model_of(self, path: str) -> str:
+        """The model that made the chosen map, if it is known and still there."""
+        job, layer = prediction_job(self.place()), self._layer_of(path)
+        if job is not None:
+            return job.model if Path(job.model).is_file() else ""
+        return model_of(layer) if layer is not None else ""
+
+    def _layer_of(self, path: str) -> QgsRasterLayer | None:
+        layers = self.desk.project.mapLayers().values()
+        rasters = (layer for layer in layers if isinstance(layer, QgsRasterLayer))
+        return next((layer for layer in rasters if same_file(file_of(layer), path)), None)
+
+    def _labels(self, choices: ComparisonChoices, folder: Path) -> Any:
+        layer = self.desk.project.mapLayer(choices.label_layer_id)
+        wrong = [item for item in problems(layer) if item.severity == "error"] if layer is not None else []
+        if wrong:
+            raise GeoSegError(wrong[0].code, wrong[0].message, wrong[0].hint)
+        if isinstance(layer, QgsVectorLayer):
+            labels, exports = polygon_labels(layer, choices.class_field, folder)
+        elif isinstance(layer, QgsRasterLayer):
+            labels, exports = raster_labels(layer, folder, False)
+        else:
+            raise layer_gone(choices.label_layer_id)
+        return dataclasses.replace(labels, unlabelled=cast(Unlabelled, choices.unlabelled)), exports
+
+    def _area(self, choices: ComparisonChoices, folder: Path) -> Any:
+        layer = self.desk.project.mapLayer(choices.area_layer_id) if choices.area_layer_id else None
+        if not isinstance(layer, QgsVectorLayer):
+            return Area(), []
+        path = folder / "area.gpkg"
+        return Area("polygons", str(path), LABEL_LAYER), [polygon_snapshot(layer, path)]
+
+    def _on_labels_chosen(self, layer_id: str) -> None:
+        layer = self.desk.project.mapLayer(layer_id) if layer_id else None
+        fields = class_fields(layer) if isinstance(layer, QgsVectorLayer) else []
+        proposed = proposed_field(layer, fields) if isinstance(layer, QgsVectorLayer) else ""
+        self.part.set_class_fields(fields, proposed)
+
+    def _on_sampled(self, result: dict[str, Any], folder: Path, path: str) -> None:
+        """Points on the map of classes `path`; by now another one may be chosen."""
+        map_folder = folder.parent
+        layer = self._layer_of(path)
+        legend = raster_classes(layer) if layer is not None else ()
+        classes = sample.sample_classes(result.get("rows") or (), legend)
+        file = folder / str(result["output"])
+        notes = {tr("Made by"): tr("GeoSeg, reference sample"), tr("Class raster"): path}
+        group = publish.group_of(map_folder, self.desk.project)
+        title = tr("Sample of {}").format(map_folder.name)
+        hidden = sample.hide_samples(group)
+        sample.publish_sample(file, title, classes, notes, self.desk.project, self.desk.soon, group)
+        if path != self.part.path():
+            return
+        self.desk.soon(lambda: self._choose_sample(file))
+        said = tr("{} points are on the map. Switch editing on, click each, and choose its reference class.")
+        text = said.format(result.get("count"))
+        if hidden:
+            text += " " + tr("The earlier sample is hidden; switch it on in the layer tree.")
+        self.part.show_laid_out(text)
+        self.part.problem_list.set_problems(result.get("warnings") or [])
+
+    def _choose_sample(self, file: Path) -> None:
+        layers = self.desk.project.mapLayers().values()
+        samples = (item for item in layers if sample.is_sample(item))
+        layer = next((item for item in samples if same_file(file_of(item), str(file))), None)
+        if layer is not None:
+            self.part.sample.setLayer(layer)
+            if self.desk.iface is not None:
+                self.desk.iface.setActiveLayer(layer)
+
+    def _on_compared(self, _result: dict[str, Any], folder: Path) -> None:
+        self._show(self.part.path())
+        self._publish_errors(folder.parent)
+
+    def _show(self, path: str) -> None:
+        if path != self._shown:
+            self._on_design_changed()
+            self.part.written.show_done("")
+            self.part.show_laid_out("")
+            self._shown = path
+        if not path:
+            self.part.show_areas({})
+            self.part.show_comparison({})
+            return
+        place = self.place()
+        measured = last_result(place / AREAS)
+        self.part.show_areas(measured or rows_of_prediction(last_result(place)), bool(measured))
+        self.part.show_comparison(last_result(place / EVALUATION))
+
+
+def place_of(classes: Path, root: Path) -> Path:
+    """The folder of a prediction; of any other map `maps/<name>-<number of its path>` in the workspace."""
+    if classes.name == CLASSES and classes.parent.parent == root / "predictions":
+        return classes.parent
+    number = hashlib.sha1(str(classes).encode(), usedforsecurity=False).hexdigest()[:6]
+    return root / "maps" / f"{folder_name(classes.stem)}-{number}"
+
+
+def unused(folder: Path) -> Path:
+    """The folder, or the first of `<name>-2`, `<name>-3` … that does not exist."""
+    number, candidate = 1, folder
+    while candidate.exists():
+        number += 1
+        candidate = folder.with_name(f"{folder.name}-{number}")
+    return candidate
+
+
+def styled(layer: QgsRasterLayer, classes: Sequence[LabelClass]) -> None:
+    """Draw a raster as classes, unless the style beside its file does."""
+    if not isinstance(layer.renderer(), QgsPalettedRasterRenderer):
+        style_classes(layer, classes)
+
+
+def is_class_raster(layer: Any) -> bool:
+    """Whether a layer is a file with one band that is drawn as classes, and no layer of errors."""
+    return (
+        isinstance(layer, QgsRasterLayer)
+        and layer.isValid()
+        and len(value_bands(layer)) == 1
+        and isinstance(layer.renderer(), QgsPalettedRasterRenderer)
+        and Path(file_of(layer)).is_file()
+        and Path(file_of(layer)).name not in ("errors.tif", "labels.tif")
+    )
+
+
+def file_of(layer: Any) -> str:
+    """The file of a layer, without what follows its name."""
+    return split_address(layer.source())[0]
+
+
+def same_file(one: str, other: str) -> bool:
+    """Whether two names are of one file, whatever links lead to it."""
+    first, second = Path(one), Path(other)
+    return first.name == second.name and first.resolve() == second.resolve()
+
+
+def sample_note(result: Mapping[str, Any]) -> str:
+    """What a sample would be: its sentence, and the warning about a small map."""
+    small = [item for item in result.get("warnings") or () if item.get("code") == "small_map"]
+    return " ".join(
+        [str(result.get("sentence", "")), *(f"{item['message']} {item['hint']}" for item in small)]
+    )
+
+
+def open_file(path: Path) -> None:
+    """Open a file with the program that the system has for it, or its folder where it is not there."""
+    existing = path if path.exists() else path.parent
+    QDesktopServices.openUrl(QUrl.fromLocalFile(str(existing)))
+
+
+def no_sample(name: str) -> GeoSegError:
+    """The error for points that cannot be a sample."""
+    return GeoSegError(
+        "no_sample",
+        tr("Layer '{}' has no field 'reference'.").format(name),
+        tr("Create sample points first, or call the field with the true class so."),
+    )

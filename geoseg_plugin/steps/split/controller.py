@@ -1,0 +1,209 @@
+"""The Tiles step: a prepared dataset -> tiles split in space, shown on the map."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qgis.core import QgsRasterLayer, QgsUnitTypes, QgsVectorLayer
+from qgis.PyQt.QtCore import QObject
+
+from ...contract import JOB_FILE, SPLITS, Area, GeoSegError, Labels, RasterizeJob, read_job
+from ...dock.inputs_from_layers import Export, text_fields, vector_layer
+from ...dock.labels_from_layers import split_fields_of
+from ...jobs import prepare, tiles
+from ...jobs.choices import NamedPath, TileChoices
+from ...layers import publish, snapshot
+from ...layers.exports import LABEL_LAYER
+from ...panel.texts import tr
+from .advanced import LABELS, LAYERS
+
+if TYPE_CHECKING:
+    from ...panel.services import Controller
+
+
+class TilesController(QObject):
+    """Keeps the Tiles page up to date and makes tiles."""
+
+    def __init__(self, desk: Controller) -> None:
+        super().__init__(desk)
+        self.desk, self.page = desk, desk.dock.tiles
+        self._shown: Path | None = None
+        self.page.tiles_requested.connect(self.make)
+        self.page.dataset_chosen.connect(self._on_dataset_chosen)
+
+    def refresh(self) -> None:
+        """Show the datasets of the workspace and what is known of the current one."""
+        entries = [entry for entry in self.desk.view.datasets() if has_labels(entry.folder)]
+        if self.desk.dataset is not None and not has_labels(self.desk.dataset):
+            self.desk.dataset = None
+        notes = {entry.folder: "" if entry.finished else tr("(no tiles yet)") for entry in entries}
+        named = [NamedPath(entry.title, str(entry.folder), notes[entry.folder]) for entry in entries]
+        folder = self.desk.dataset
+        if folder is not None and str(folder) not in [item.path for item in named]:
+            named.insert(0, NamedPath(folder.name, str(folder)))
+        self.page.set_datasets(named, str(folder or ""))
+        self.page.set_ready(folder is not None)
+        if folder != self._shown:
+            self._show(folder)
+
+    def make(self) -> None:
+        """Make tiles of the current dataset."""
+        folder = self.desk.dataset
+        if folder is None:
+            return
+        choices = self.page.choices()
+        try:
+            exports, areas = self._split_areas(folder, choices)
+            submission = tile_submission(folder, choices, areas)
+        except GeoSegError as error:
+            self.desk.report(error)
+            return
+        self.desk.start(tr("Tiles of {}").format(folder.name), exports, [submission], self._on_made)
+
+    def show_state(self) -> None:
+        """Tick when the current dataset has tiles."""
+        folder, step = self.desk.dataset, self.desk.states["tiles"]
+        if step.done:
+            text = tr("Tiles of {} are there.").format(folder.name if folder else "")
+        elif folder is not None:
+            text = tr("Make tiles of {}.").format(folder.name)
+        else:
+            text = tr("Prepare data first.")
+        self.desk.fresh.show("tiles", step, text)
+
+    def _split_areas(self, folder: Path, choices: TileChoices) -> tuple[list[Export], tuple[Area, ...]]:
+        """Areas of train, validation and test as files, where layers say the split.
+
+        Raises:
+            GeoSegError: `no_split_layer`, `layer_gone`.
+        """
+        if choices.split_field != LAYERS:
+            return [], ()
+        exports: list[Export] = []
+        areas = []
+        for split, layer_id in zip(SPLITS, choices.split_layer_ids, strict=True):
+            if not layer_id:
+                raise GeoSegError(
+                    "no_split_layer",
+                    tr("No layer is chosen for {}.").format(split),
+                    tr("Choose a polygon layer for each split, or split by blocks."),
+                )
+            path = folder / "inputs" / f"split_{split}.gpkg"
+            exports.append(snapshot.polygon_snapshot(vector_layer(self.desk.project, layer_id), path))
+            areas.append(Area("polygons", str(path), LABEL_LAYER))
+        return exports, tuple(areas)
+
+    def _on_dataset_chosen(self, folder: str) -> None:
+        self.desk.dataset = Path(folder) if folder else None
+        self._show(self.desk.dataset)
+        self.desk.refresh()
+
+    def _show(self, folder: Path | None) -> None:
+        self._shown = folder
+        self.page.next_step.show_done("")
+        self.page.split_note.hide()
+        self.page.show_counts([], {})
+        self.page.problem_list.set_problems([])
+        if folder is None:
+            return
+        layer = QgsRasterLayer(str(folder / prepare.LABELS), "labels", "gdal")
+        if layer.isValid():
+            unit = QgsUnitTypes.toAbbreviatedString(layer.crs().mapUnits())
+            self.page.set_pixel_size(layer.rasterUnitsPerPixelX(), unit)
+        self.page.set_split_fields(split_fields(area_of(folder)), label_split_fields(folder))
+        if (folder / "dataset.json").exists():
+            try:
+                dataset = publish.read_dataset(folder)
+            except GeoSegError as error:
+                self.page.problem_list.set_problems([error_row(error)])
+                return
+            self.page.show_counts(dataset.classes, dataset.counts)
+            self.page.problem_list.set_problems(dataset.warnings)
+
+    def _on_made(self, result: dict[str, Any], _folder: Path) -> None:
+        folder = Path(str(result.get("dataset"))).parent
+        self.desk.dataset = folder
+        self._show(folder)
+        if result.get("warnings"):
+            self.page.problem_list.set_problems(result["warnings"])
+        publish.publish_tiles(folder, later=self.desk.soon)
+        self.page.show_made(result)
+
+
+def tile_submission(folder: Path, choices: TileChoices, split_areas: tuple[Area, ...] = ()) -> Any:
+    """The tile job for a dataset, with the area its labels were burned in."""
+    area = area_of(folder)
+    labels = labels_of(folder)
+    if choices.split_field.startswith(LABELS) and labels is not None:
+        field = choices.split_field.removeprefix(LABELS)
+        area = Area("polygons", labels.path, labels.layer, split_field=field)
+    elif choices.split_field != LAYERS:
+        area = dataclasses.replace(area, split_field=choices.split_field)
+    stack = folder / prepare.STACK
+    return tiles.tiles(
+        folder,
+        tile_px=choices.tile_px,
+        stride_px=choices.stride_px,
+        fractions=choices.fractions,
+        block_px=choices.block_px,
+        buffer_px=choices.buffer_px,
+        area=area,
+        seed=choices.seed,
+        stack_path=stack if stack.exists() else stack.with_suffix(".recipe.json"),
+        split_areas=split_areas,
+        min_labelled_share=choices.min_labelled_percent / 100,
+        empty_share=choices.empty_percent / 100,
+        folds=choices.folds,
+    )
+
+
+def rasterize_job(dataset_folder: Path) -> RasterizeJob | None:
+    """The job that made the labels of a dataset; None without a record."""
+    file = prepare.job_folder(dataset_folder, "rasterize") / JOB_FILE
+    try:
+        job = read_job(file)
+    except (OSError, GeoSegError):
+        return None
+    return job if isinstance(job, RasterizeJob) else None
+
+
+def area_of(dataset_folder: Path) -> Area:
+    """The area that the labels of a dataset were burned in; the default area without a record."""
+    job = rasterize_job(dataset_folder)
+    return job.area if job is not None else Area()
+
+
+def labels_of(dataset_folder: Path) -> Labels | None:
+    """The label polygons of a dataset; None if its labels are a raster, or without a record."""
+    job = rasterize_job(dataset_folder)
+    return job.labels if job is not None and job.labels.kind == "polygons" else None
+
+
+def label_split_fields(dataset_folder: Path) -> list[str]:
+    """Fields of the label polygons, besides the class, that could name the split."""
+    labels = labels_of(dataset_folder)
+    if labels is None or not Path(labels.path).exists():
+        return []
+    layer = QgsVectorLayer(f"{labels.path}|layername={labels.layer}", "labels", "ogr")
+    fields = split_fields_of(layer) if layer.isValid() else []
+    return [name for name in fields if name != labels.class_field]
+
+
+def split_fields(area: Area) -> list[str]:
+    """Text fields of the area polygons (their numbers were written as text)."""
+    if area.kind != "polygons" or not Path(area.path).exists():
+        return []
+    layer = QgsVectorLayer(f"{area.path}|layername={area.layer}", "area", "ogr")
+    return text_fields(layer) if layer.isValid() else []
+
+
+def has_labels(folder: Path) -> bool:
+    """Whether a dataset got as far as its labels."""
+    return (folder / prepare.LABELS).exists() or (folder / "dataset.json").exists()
+
+
+def error_row(error: GeoSegError) -> dict[str, str]:
+    """An error as a row of a problem list."""
+    return {"severity": "error", "message": error.message, "hint": error.hint}

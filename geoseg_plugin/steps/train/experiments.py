@@ -1,0 +1,146 @@
+"""Cross-validation and search of settings, for the training that the Train page describes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qgis.PyQt.QtCore import QObject
+from qgis.PyQt.QtWidgets import QDialog
+
+from ...contract import GeoSegError, TrainJob
+from ...jobs import experiments
+from ...jobs.register import model_of
+from ...jobs.submission import Submission
+from ...panel.texts import interval_text, share, tr
+from .controller import as_error
+from .experiment_dialogs import FoldsDialog, SearchDialog
+
+if TYPE_CHECKING:
+    from ...panel.services import Controller
+
+
+class ExperimentsController(QObject):
+    """Asks the few questions, starts the job, and shows what came of it."""
+
+    def __init__(self, desk: Controller) -> None:
+        super().__init__(desk)
+        self.desk = desk
+        self.dialog: QDialog | None = None
+
+    def close(self) -> None:
+        """Close what is open."""
+        if self.dialog is not None:
+            self.dialog.close()
+
+    def cross_validate(self) -> None:
+        """Ask, then train once for every fold."""
+        training = self._training()
+        if training is None or self.desk.dataset is None:
+            return
+        folds = experiments.fold_count(self.desk.dataset)
+        if not folds:
+            text = tr("This dataset has no folds: make tiles again with 5 of them (Advanced).")
+            self.desk.dock.offer(text, tr("Tiles"), lambda: self.desk.dock.show_step("tiles"))
+            return
+        dialog = FoldsDialog(model_of(training), folds, self.desk.dock)
+
+        def start() -> None:
+            ensemble = dialog.ensemble.isChecked()
+            self._start(
+                "folds", lambda folder: experiments.cross_validate(folder, training, ensemble=ensemble)
+            )
+
+        self._open(dialog, start)
+
+    def search(self) -> None:
+        """Ask, then try settings."""
+        training = self._training()
+        if training is None:
+            return
+        dialog = SearchDialog(model_of(training), self.desk.dock)
+
+        def start() -> None:
+            settings = {
+                "parameters": tuple(dialog.parameters.ticked()),
+                "trials": dialog.trials.value(),
+                "max_minutes": float(dialog.minutes.value()),
+            }
+            self._start("search", lambda folder: experiments.search(folder, training, **settings))
+
+        self._open(dialog, start)
+
+    def _training(self) -> TrainJob | None:
+        """The network that the page describes; what is in the way is said."""
+        try:
+            job = self.desk.train.job()
+            if self.desk.runner.busy:
+                raise GeoSegError(
+                    "busy", tr("A job is running."), tr("Wait for its end, or cancel it first.")
+                )
+        except GeoSegError as error:
+            self.desk.report(error)
+            return None
+        if isinstance(job, TrainJob):
+            problem = next(iter(job.problems()), None)
+            if problem is None:
+                return job
+            self.desk.report(GeoSegError(problem.code, problem.message, problem.hint))
+        elif job is None:
+            self.desk.report(GeoSegError("no_dataset", tr("There is no dataset."), tr("Make tiles first.")))
+        else:
+            text = tr("A baseline has nothing to cross-validate or search here.")
+            self.desk.report(GeoSegError("no_network", text, tr("Choose a network on the Train page.")))
+        return None
+
+    def _open(self, dialog: QDialog, start: Callable[[], None]) -> None:
+        self.dialog = dialog
+        dialog.accepted.connect(start)
+        dialog.open()
+
+    def _start(self, name: str, make: Callable[[Path], Submission]) -> None:
+        dataset = self.desk.dataset
+        if dataset is None:
+            return
+        try:
+            self.desk.refuse_unwritable()
+            submission = make(self.desk.workspace.new_run(f"{dataset.name}-{name}"))
+        except (GeoSegError, OSError) as error:
+            self.desk.report(as_error(error))
+            return
+        self.run(submission)
+
+    def resume(self, folder: str) -> None:
+        """Go on with what was broken off: finished folds and trials are kept."""
+        try:
+            self.run(experiments.again(Path(folder)))
+        except GeoSegError as error:
+            self.desk.report(error)
+
+    def run(self, submission: Submission) -> None:
+        """Run a cross-validation or a search."""
+        searching = submission.job.kind == "search"
+        done = self._on_searched if searching else self._on_validated
+        self.desk.train.planner.stop()
+        self.desk.start(submission.title, [], [submission], done)
+
+    def _on_validated(self, result: dict[str, Any], folder: Path) -> None:
+        mapped = (folder / "model.onnx").exists()
+        if mapped:
+            self.desk.run = folder
+            self.desk.refresh()
+        ends = interval_text((result.get("intervals") or {}).get("miou"))
+        text = tr("{} folds: mean IoU {}").format(len(result.get("folds") or []), share(result.get("miou")))
+        self.desk.dock.train.next_step.show_done(f"{text} ({ends})." if ends else f"{text}.")
+        if mapped:
+            self.desk.results.offer_scores(str(folder), text)
+
+    def _on_searched(self, result: dict[str, Any], folder: Path) -> None:
+        self.desk.run = folder
+        self.desk.refresh()
+        text = tr("Trial {} is best: {} on validation, the automatic settings {}.").format(
+            result.get("best_trial"), share(result.get("score")), share(result.get("automatic"))
+        )
+        self.desk.dock.train.next_step.show_done(text, tr("Next: predict"), "predict")
+        self.desk.afterwards(lambda: self.desk.results.evaluate(str(folder)))

@@ -1,0 +1,202 @@
+"""What the Train page asks the engine before anything is trained: the plan, and a preview of crops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qgis.PyQt.QtCore import QObject, QTimer
+
+from ...contract import ForestJob, GeoSegError, TrainJob
+from ...jobs import train
+from ...panel.background_queries import Question
+from ...panel.texts import duration, tr
+from .widgets.preview import PreviewWindow
+
+if TYPE_CHECKING:
+    from ...panel.services import Controller
+
+PLAN_MS = 900
+MakeJob = Callable[[], "TrainJob | ForestJob | None"]
+
+
+class TrainPlanner(QObject):
+    """Asks for the plan while the page is looked at, and for a preview on request.
+
+    Args:
+        desk: the controller of all.
+        make_job: the job that the page describes now; None while there is nothing to train on.
+    """
+
+    def __init__(self, desk: Controller, make_job: MakeJob) -> None:
+        super().__init__(desk)
+        self.desk, self.page = desk, desk.dock.train
+        self._make_job = make_job
+        self._answered: tuple[object, dict[str, Any]] | None = None
+        self.window: PreviewWindow | None = None
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(PLAN_MS)
+        self._timer.timeout.connect(self.plan)
+        self.page.changed.connect(self._timer.start)
+        self.page.preview_requested.connect(self.preview)
+        desk.dock.step_shown.connect(lambda _step: self.plan_soon())
+        desk.runner.idle.connect(self.plan_soon)
+
+    def close(self) -> None:
+        """Ask nothing more."""
+        self._timer.stop()
+        if self.window is not None:
+            self.window.close()
+
+    def stop(self) -> None:
+        """A training begins: whoever works on a plan stops."""
+        self._timer.stop()
+        self.desk.questions.stop("trainplan")
+        self.page.end_planning()
+
+    def plan_soon(self) -> None:
+        """Ask once the page has settled."""
+        self._timer.start()
+
+    def plan(self) -> None:
+        """Ask what would be trained, if somebody looks; what is known already is not asked again."""
+        if self.desk.dock.current_step() != "train" or self.desk.runner.busy:
+            return
+        try:
+            job = self._make_job()
+        except GeoSegError as error:
+            self.page.show_plan("", [], [problem_row(error)])
+            return
+        problems = job.problems() if job is not None else []
+        if job is None or problems:
+            self.desk.forget("trainplan")
+            self.page.show_plan("", [], problems)
+            return
+        if self._answered is not None and self._answered[0] == (job, stamp(job)):
+            self._show(self._answered[1])
+            return
+        self._ask(job)
+
+    def _ask(self, job: TrainJob | ForestJob) -> None:
+        key = (job, stamp(job))
+        try:
+            folder = self.desk.workspace.scratch("trainplan")
+        except OSError as error:
+            self.page.show_plan("", [], [problem_row(GeoSegError("not_writable", str(error)))])
+            return
+        self.page.show_planning()
+        self.desk.ask(
+            Question(
+                "trainplan",
+                tr("Plan the training"),
+                [],
+                [train.plan(folder, job)],
+                lambda result: self._on_planned(key, result),
+                lambda problem: self.page.show_plan("", [], [problem]),
+            )
+        )
+
+    def _on_planned(self, key: object, result: dict[str, Any]) -> None:
+        self._answered = (key, result)
+        self._show(result)
+
+    def _show(self, result: dict[str, Any]) -> None:
+        sentence = plan_sentence(result)
+        reasons = [as_sentence(str(item)) for item in result.get("reasons") or []]
+        self.page.show_plan(
+            sentence, [item for item in reasons if item not in sentence], result.get("warnings") or []
+        )
+
+    def preview(self) -> None:
+        """Draw crops as the training would see them, in a window of their own."""
+        try:
+            job = self._make_job()
+            folder = self.desk.workspace.scratch("preview")
+        except (GeoSegError, OSError) as error:
+            self.desk.report(
+                error if isinstance(error, GeoSegError) else GeoSegError("not_writable", str(error))
+            )
+            return
+        if not isinstance(job, TrainJob):
+            return
+        if self.window is None:
+            self.window = PreviewWindow(self.desk.dock)
+            self.window.again_requested.connect(self.preview)
+        self.window.show_drawing()
+        self.desk.ask(
+            Question(
+                "preview",
+                tr("Preview crops"),
+                [],
+                [train.preview(folder, job)],
+                lambda result: self._on_previewed(folder, result),
+                self._on_not_previewed,
+            )
+        )
+
+    def _on_previewed(self, folder: Path, result: dict[str, Any]) -> None:
+        if self.window is not None:
+            sentences = [as_sentence(str(item)) for item in result.get("sentences") or []]
+            self.window.show_image(folder / str(result.get("image", "preview.png")), sentences)
+
+    def _on_not_previewed(self, problem: dict[str, Any]) -> None:
+        if self.window is not None:
+            self.window.show_problem(f"{problem.get('message', '')} {problem.get('hint', '')}".strip())
+
+
+def stamp(job: TrainJob | ForestJob) -> float:
+    """When the dataset of a job was written: a plan is about that very one."""
+    try:
+        return (Path(job.dataset) / "dataset.json").stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def plan_sentence(result: dict[str, Any]) -> str:
+    """The plan of a network, or of a baseline, in words."""
+    plan, facts = result.get("plan") or {}, result.get("facts") or {}
+    if not plan.get("crop_px"):
+        return " ".join(as_sentence(str(item)) for item in result.get("reasons") or [])
+    text = tr("Crops of {} px, {} a step, at most {} epochs").format(
+        plan["crop_px"], plan.get("batch_size"), plan.get("epochs")
+    )
+    minutes = result.get("minutes")
+    if isinstance(minutes, (int, float)):
+        text += tr(": about {} on {}").format(
+            duration(60 * minutes), result.get("device") or tr("this device")
+        )
+    return " ".join(filter(None, (f"{text}.", facts_sentence(facts))))
+
+
+def facts_sentence(facts: dict[str, Any]) -> str:
+    """Size, reach and memory of a network."""
+    parts = []
+    if facts.get("parameters"):
+        parts.append(tr("{} parameters").format(count_text(float(facts["parameters"]))))
+    if facts.get("reach_px") is not None:
+        parts.append(tr("looks {} px around").format(facts["reach_px"]))
+    if facts.get("memory_mb"):
+        parts.append(tr("{} MB while training").format(round(facts["memory_mb"])))
+    if facts.get("tile_exact") is False:
+        parts.append(tr("maps are blended from overlapping windows"))
+    return as_sentence(", ".join(parts)) if parts else ""
+
+
+def count_text(number: float) -> str:
+    """A large count in short: 1.9 M, 480 000."""
+    return (
+        tr("{:.1f} M").format(number / 1e6) if number >= 1e6 else f"{round(number):,}".replace(",", "\u202f")
+    )
+
+
+def as_sentence(text: str) -> str:
+    """With a capital and a full stop."""
+    whole = text if text.endswith((".", "!", "?")) else f"{text}."
+    return whole[:1].upper() + whole[1:]
+
+
+def problem_row(error: GeoSegError) -> dict[str, str]:
+    """An error as a row of a problem list."""
+    return {"severity": "error", "code": error.code, "message": error.message, "hint": error.hint}

@@ -1,0 +1,134 @@
+"""The register of runs: opened from the Train and Results pages, read from files without the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qgis.PyQt.QtCore import QObject
+from qgis.PyQt.QtWidgets import QMessageBox
+
+from ...contract import CrossValidateJob, GeoSegError, SearchJob
+from ...jobs import register
+from ...jobs.register import Run
+from ...panel.texts import tr
+from .comparison import open_file
+from .controller import as_error
+from .runs_window import MOST, RunsWindow
+
+if TYPE_CHECKING:
+    from ...panel.services import Controller
+
+LISTED = 8
+"""So many names are read out before a deletion."""
+
+
+def confirmed(window: RunsWindow, text: str) -> bool:
+    """Whether the user says yes; no is what Enter means."""
+    buttons = QMessageBox.StandardButton
+    answer = QMessageBox.question(window, tr("Delete runs"), text, buttons.Yes | buttons.No, buttons.No)
+    return bool(answer == buttons.Yes)
+
+
+class RunsController(QObject):
+    """Keeps the register up to date and does what it asks for.
+
+    Args:
+        desk: the controller of all.
+        confirm: asks the user; tests give their own.
+    """
+
+    def __init__(self, desk: Controller, confirm: Callable[[RunsWindow, str], bool] = confirmed) -> None:
+        super().__init__(desk)
+        self.desk, self._confirm = desk, confirm
+        self.window: RunsWindow | None = None
+
+    def close(self) -> None:
+        """Close the window."""
+        if self.window is not None:
+            self.window.close()
+
+    def open(self) -> None:
+        """Show the window."""
+        if self.window is None:
+            self.window = RunsWindow(self.desk.dock)
+            self.window.selection_changed.connect(self._on_selected)
+            self.window.action_requested.connect(self.act)
+        self.window.show()
+        self.refresh()
+        self.window.set_busy(self.desk.runner.busy)
+        self.window.raise_()
+        self.window.activateWindow()
+
+    def refresh(self) -> None:
+        """Read the workspace again, if somebody looks."""
+        if self.window is not None and self.window.isVisible():
+            self.window.set_runs(self.desk.view.register())
+
+    def set_busy(self, busy: bool) -> None:
+        """While a job runs no other can be started."""
+        if self.window is not None:
+            self.window.set_busy(busy)
+
+    def act(self, what: str) -> None:
+        """Do something with the selected runs."""
+        runs = self.window.selected() if self.window is not None else []
+        if not runs:
+            return
+        folder = runs[0].entry.folder
+        if what == "delete":
+            self.delete(runs)
+        elif what == "use":
+            self.desk.compare.use(str(folder))
+        elif what == "report":
+            self.desk.results.open_report(str(folder))
+        elif what == "repeat":
+            self.repeat(folder)
+        else:
+            open_file(folder)
+
+    def repeat(self, folder: Path) -> None:
+        """Train once more with the same settings."""
+        try:
+            self.desk.refuse_unwritable()
+            submission = register.repeat(folder, self.desk.workspace.new_run(f"{folder.name}-again"))
+        except (GeoSegError, OSError) as error:
+            self.desk.report(as_error(error))
+            return
+        if isinstance(submission.job, (CrossValidateJob, SearchJob)):
+            self.desk.experiments.run(submission)
+        else:
+            self.desk.train.train(submission)
+
+    def delete(self, runs: list[Run]) -> None:
+        """Remove runs with all their files, once the user has said yes."""
+        if self.window is None or not self._confirm(self.window, question(runs)):
+            return
+        for run in runs:
+            try:
+                register.delete(run.entry.folder, self.desk.run)
+            except (GeoSegError, OSError) as error:
+                self.desk.report(as_error(error))
+        self.desk.refresh()
+
+    def _on_selected(self) -> None:
+        if self.window is None:
+            return
+        runs = self.window.selected()[:MOST]
+        settings = [register.settings_of(run.entry.folder) for run in runs]
+        rows = (
+            [(key, [value]) for key, value in settings[0].items()]
+            if len(runs) == 1
+            else register.differences(settings)
+        )
+        self.window.show_differences([run.entry.folder.name for run in runs], rows)
+        self.window.show_curves([(run.name, register.epochs_of(run.entry.folder)) for run in runs])
+
+
+def question(runs: list[Run]) -> str:
+    """What would be deleted."""
+    names = [run.name for run in runs[:LISTED]]
+    more = [tr("and {} more").format(len(runs) - LISTED)] if len(runs) > LISTED else []
+    text = tr("Delete with all files, models and scores? This cannot be undone.")
+    return "\n".join([text, "", *names, *more])
