@@ -35,7 +35,7 @@ OPTIONAL = ("PATIENCE", "DROPOUT", "BY_CLASS", "AVERAGE")
 NAMES = ("PRESET", "ARCHITECTURE", "NORM", "CLASS_WEIGHTS", "OPTIMISER", "SCHEDULE", "MONITOR", "PRECISION")
 TEXTS = ("ENCODER", "DECODER", "WEIGHTS", "START_FROM", "DEVICE")
 TICKS = ("FIND_RATE", "CALIBRATE", "TENSORBOARD")
-FIELDS = {"CROP_SIZE": "crop_px"}
+FIELDS = {"CROP_SIZE": "crop_px", "FIND_RATE": "lr_range_test", "AVERAGE": "ema_decay"}
 """Keys whose field is not called like them."""
 
 

@@ -33,7 +33,7 @@ ROOMS = (
     {"dataset"},
     {"models"},
     {"modelfile", "scores"},
-    {"results", "probe", "report"},
+    {"output_checks", "probe", "report"},
     {"postprocess"},
     {"training", "prediction", "baselines"},
     {"evaluation"},
