@@ -17,9 +17,8 @@ MAY_IMPORT = {
     "tasks": {"paths", "contract", "engine", "jobs"},
     "layers": {"paths", "contract", "jobs"},
     "processing": {"paths", "contract", "engine", "jobs", "tasks", "layers"},
-    "panel": {"paths", "contract", "engine", "jobs", "tasks", "layers", "dock", "steps"},
-    "dock": {"paths", "contract", "engine", "jobs", "tasks", "layers", "panel"},
-    "steps": {"paths", "contract", "engine", "jobs", "tasks", "layers", "panel", "dock"},
+    "panel": {"paths", "contract", "engine", "jobs", "tasks", "layers", "steps"},
+    "steps": {"paths", "contract", "engine", "jobs", "tasks", "layers", "panel"},
     "plugin": {"paths", "contract", "engine", "jobs", "tasks", "layers", "processing", "panel", "steps"},
     "__init__": {"plugin"},
 }
