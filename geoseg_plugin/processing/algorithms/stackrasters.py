@@ -112,7 +112,9 @@ class StackRasters(GeoSegAlgorithm):
         folder = self.job_folder()
 
         def located(inputs: InputFolder) -> list[Submission]:
-            bands, area = self.stack.located(inputs), self.area.located(inputs)
+            bands, beside = self.stack.located(inputs), InputFolder(folder)
+            area = self.area.located(beside)
+            inputs.exports += beside.exports
             return [prepare.stack(folder, bands, self.grid, area, output=output)]
 
         result = self.run_with_inputs(located, output.parent / f"{output.stem}_copies", feedback)
