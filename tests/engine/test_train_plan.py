@@ -61,7 +61,7 @@ CHOSEN = {
     "class_weights": "median",
     "augment": ("noise",),
     "by_class": 0.7,
-    "average": 0.5,
+    "ema_decay": 0.5,
 }
 
 
