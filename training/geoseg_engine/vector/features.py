@@ -16,7 +16,7 @@ from ..raster.sources import (
     LONGITUDE_LIMIT,
     crs_text,
     crs_title,
-    lie_of_coordinates,
+    misfit_of_coordinates,
     parse_crs,
 )
 from .files import field_names, find_layer
@@ -203,7 +203,7 @@ def check_coordinates(shapes: Shapes, own: pyproj.CRS, name: str) -> None:
     if not len(shapes):
         return
     xmin, ymin, xmax, ymax = shapely.total_bounds(shapes)
-    reason = lie_of_coordinates(own, np.array([xmin, xmax]), np.array([ymin, ymax]))
+    reason = misfit_of_coordinates(own, np.array([xmin, xmax]), np.array([ymin, ymax]))
     if reason:
         raise GeoSegError(
             "crs_lies",
