@@ -23,7 +23,10 @@ def is_local(crs: pyproj.CRS) -> bool:
 def same_crs(one: pyproj.CRS, other: pyproj.CRS) -> bool:
     """Return whether coordinates, x before y, are the same numbers in two CRS, whatever the names of their axes.
 
-    PROJ takes all local CRS for one; they are where they have one name and one unit, or one of them has none.
+    PROJ treats all local CRS as one; here they are equal if they have one name and one unit, or one of them has none.
+
+    Args:
+        one, other: the CRS.
     """
     if is_local(one) and is_local(other):
         return _agree(_local_name(one), _local_name(other)) and _agree(unit_m(one), unit_m(other))
@@ -46,13 +49,17 @@ def _same_parameters(one: pyproj.CRS, other: pyproj.CRS) -> bool:
         return False
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        words = [set((crs.to_proj4() or "").split()) - {"+wktext", "+units=m"} for crs in (one, other)]
-    return words[0] == words[1] and len(words[0]) > 2 and unit_m(one) == unit_m(other)
+        parameters = [set((crs.to_proj4() or "").split()) - {"+wktext", "+units=m"} for crs in (one, other)]
+    return parameters[0] == parameters[1] and len(parameters[0]) > 2 and unit_m(one) == unit_m(other)
 
 
 @lru_cache(maxsize=256)
 def way_between(one: pyproj.CRS, other: pyproj.CRS) -> pyproj.Transformer | None:
     """Return the transformation of coordinates from one CRS to another, x before y; None where they are the same.
+
+    Args:
+        one: of the coordinates.
+        other: of the result.
 
     Raises:
         GeoSegError: `no_way` between a local CRS and another, or between two planets.

@@ -171,8 +171,15 @@ def _day(year: int, of_year: int, day: int, years: range = YEARS) -> float | Non
 def date_from(text: str, what: str) -> float:
     """Parse a date that the user typed, of any year.
 
+    Args:
+        text: e.g. 2019-07-01.
+        what: start of the message of the error.
+
+    Returns:
+        Days since 1970-01-01.
+
     Raises:
-        GeoSegError: `bad_date` with what it was given for.
+        GeoSegError: `bad_date`.
     """
     typed = TYPED.match(text)
     if typed is None:

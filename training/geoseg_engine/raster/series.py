@@ -33,12 +33,12 @@ class OpenSeries:
     """An open time series.
 
     Attributes:
-        grid: what all its files cover together, on the first file's pixels.
+        grid: the area of all its files together, on the first file's pixels.
         days: date of every slice, ascending, float64 days since 1970-01-01.
-        variables: slices of every variable (or band), one a date.
+        variables: slices of every variable (or band), one per date.
         mask: slices of the mask, or none.
         block: rows and columns that the first file keeps together.
-        remarks: what else could be meant by dates, see `Dated`.
+        remarks: other meanings of ambiguous dates, see `Dated`.
     """
 
     source: Source
@@ -52,7 +52,12 @@ class OpenSeries:
     remarks: tuple[str, ...] = ()
 
     def values(self, index: int, dates: list[int], part: Window) -> np.ndarray:
-        """Values of variable `index` (from 1) on some dates, NaN where there is none and where it is not clear.
+        """Read values of a variable on some dates, NaN where there is none and where it is not clear.
+
+        Args:
+            index: of the variable, from 1.
+            dates: positions of the dates.
+            part: may reach outside the series.
 
         Returns:
             Float32 (dates, rows, cols) of a window, which may reach outside the series.
@@ -135,7 +140,17 @@ def _runs(chosen: list[Slice]) -> Iterator[tuple[int, int]]:
 def fill_values(source: Source, dataset: Any, bands: list[int], part: Window, result: np.ndarray) -> None:
     """Read values as `raster_values`, date by date, into an array.
 
-    That is a third of the time: a date's values stay in the processor's cache, and no mask is read.
+    That takes a third of the time: a date's values stay in the processor's cache, and no mask is read.
+
+    Args:
+        source: names the layer, with its own nodata.
+        dataset: an open file of the series.
+        bands: from 1, one per date.
+        part: window of the file.
+        result: float32 (dates, rows, cols), changed in place.
+
+    Raises:
+        GeoSegError: `cannot_read` if the file is damaged.
     """
     facts = [no_values(dataset)[band - 1] for band in bands]
     inside = part.clipped(dataset.height, dataset.width)
@@ -169,7 +184,7 @@ def fill_values(source: Source, dataset: Any, bands: list[int], part: Window, re
 
 @contextmanager
 def open_series(source: Source) -> Iterator[OpenSeries]:
-    """Open a source of kind `series`; only the dates that its filters leave are there.
+    """Open a source of kind `series` with the dates that its filters keep.
 
     Raises:
         GeoSegError: `no_dates`, `dates_count`, `bad_date`, `no_dates_left`, `missing_variable`, `other_bands`,

@@ -43,6 +43,10 @@ def title(source: Source) -> str:
 def open_source(source: Source, classes: bool = False) -> Iterator[Any]:
     """Open a raster for reading; with ground control points only, as the raster warped by them.
 
+    Args:
+        source: the raster.
+        classes: its values are classes.
+
     Its values are interpolated then, unless they are `classes`: those are of the nearest pixel, and of one band.
 
     The dataset's own CRS and nodata are untouched: see `source_crs` and `source_nodata` for those in use.

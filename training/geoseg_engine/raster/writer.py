@@ -157,6 +157,10 @@ def write_class_sidecar(path: Path, classes: Sequence[LabelClass]) -> None:
     """Write GDAL's `.aux.xml` with category names and a raster attribute table (value, name, red, green, blue).
 
     What GDAL has written there stays: a CRS that GeoTIFF cannot hold.
+
+    Args:
+        path: of the raster.
+        classes: in the order of their ids.
     """
     root = parse_xml(path.read_bytes()) if path.exists() else ElementTree.Element("PAMDataset")
     band = ElementTree.SubElement(root, "PAMRasterBand", band="1")
