@@ -180,15 +180,15 @@ def allowed_transforms(
     """
     wanted = TRANSFORMS[tta]
     known = tuple(transform for transform in wanted if transform in trained)
-    if not directions.turns:
+    if not directions.allows_rotation:
         kept = known[:1]
-    elif not directions.quarter_turns:
+    elif not directions.allows_quarter_rotation:
         kept = tuple(transform for transform in known if transform[0] % 2 == 0)
     else:
         kept = known
     if len(kept) < len(wanted):
         unknown = "the model was not trained with them" if len(known) < len(wanted) else ""
-        why = ", and ".join(text for text in (unknown, directions.why()) if text)
+        why = ", and ".join(text for text in (unknown, directions.restriction()) if text)
         log(f"{len(wanted) - len(kept)} of {len(wanted)} transforms are left out: {why}.")
     return kept
 
