@@ -260,7 +260,7 @@ def _place_by_name(legend: list[LabelClass], name: str) -> int:
 
 def _numbered(labels: Labels, legend: list[LabelClass]) -> tuple[tuple[LabelClass, ...], list[int]]:
     """The classes with their ids, and the id of each place of the legend."""
-    background = labels.unlabelled == "background"
+    background = labels.unlabelled != "unknown"
     own = _place_by_name(legend, BACKGROUND.name) if background else -1
     order = [own] * (own >= 0) + [place for place in range(len(legend)) if place != own]
     first = int(background and own < 0)
