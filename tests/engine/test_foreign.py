@@ -227,7 +227,7 @@ def test_it_is_described_as_foreign(tmp_path):
     [
         ({"model_type": "Detector"}, "a Detector finds objects"),
         ({"given": 2 * SIDE}, "a finer image"),
-        ({"given": SIDE // 4}, "16 × 16 answers"),
+        ({"given": SIDE // 4}, "16 × 16 values"),
         ({"standardization_std": [1, 2]}, "does not fit 3 channels"),
         ({"standardization_std": [0]}, "does not fit 3 channels"),
     ],
@@ -255,5 +255,5 @@ def test_a_runtime_or_precision_it_has_not_is_no_silent_replacement(photo, tmp_p
 
 
 def test_it_cannot_be_trained_further(tmp_path):
-    with pytest.raises(GeoSegError, match="of another program"):
+    with pytest.raises(GeoSegError, match="third-party model"):
         reading.load_network(write_foreign(tmp_path / "m.onnx"))

@@ -259,7 +259,7 @@ def spoiled(*_, **__):
     raise Cancelled
 
 
-@pytest.mark.parametrize("step", ["tile_index", "write_tiles", "fingerprint"])
+@pytest.mark.parametrize("step", ["tile_frame", "write_tiles", "fingerprint"])
 def test_a_cancelled_retile_leaves_the_old_dataset_whole(tmp_path, monkeypatch, step):
     labelled_scene(tmp_path)
     tile(tmp_path)

@@ -14,7 +14,7 @@ from rasterio.errors import RasterioError
 
 from ..channel import Channel
 from ..contract import IGNORE, GeoSegError, Grid, LabelClass, Source
-from ..raster.class_areas import class_ground
+from ..raster.class_areas import class_areas
 from ..raster.grid import Window, affine_of
 from ..raster.nodata import no_values
 from ..raster.pixel_values import check_exact
@@ -101,7 +101,7 @@ class ClassMap:
 
 
 @dataclass(frozen=True)
-class Cover:
+class ClassAreas:
     """What a class map holds.
 
     Attributes:
@@ -125,10 +125,10 @@ def class_map(path: Path) -> Iterator[ClassMap]:
     source = Source("classes", str(path), path.stem)
     with open_source(source, classes=True) as dataset:
         classes = read_classes(dataset)
-        yield ClassMap(source, dataset, classes or foreign_classes(source), bool(classes))
+        yield ClassMap(source, dataset, classes or third_party_classes(source), bool(classes))
 
 
-def foreign_classes(source: Source) -> tuple[LabelClass, ...]:
+def third_party_classes(source: Source) -> tuple[LabelClass, ...]:
     """A class for every value that occurs, named by the raster's categories.
 
     Raises:
@@ -149,18 +149,18 @@ def foreign_classes(source: Source) -> tuple[LabelClass, ...]:
     )
 
 
-def cover(found: ClassMap, channel: Channel, phase: str) -> Cover:
+def map_areas(found: ClassMap, channel: Channel, phase: str) -> ClassAreas:
     """Count a class map in strips."""
     grid, count = found.grid, len(found.classes)
     rows_px = np.zeros((grid.height, count), np.int32)
     area_m2 = np.zeros(count)
     for strip in strips(grid):
         channel.progress(phase, strip.row, grid.height)
-        counts, areas_m2 = class_ground(grid, found.places(strip), strip, range(count))
+        counts, areas_m2 = class_areas(grid, found.places(strip), strip, range(count))
         rows_px[strip.row : strip.row + strip.height] = counts
         area_m2 += areas_m2
     channel.progress(phase, grid.height, grid.height)
-    return Cover(rows_px, rows_px.sum(axis=0, dtype=np.int64), area_m2)
+    return ClassAreas(rows_px, rows_px.sum(axis=0, dtype=np.int64), area_m2)
 
 
 def strips(grid: Grid) -> Iterator[Window]:

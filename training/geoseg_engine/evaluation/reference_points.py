@@ -13,7 +13,7 @@ import shapely
 from numpy.typing import NDArray
 
 from ..contract import AreasJob, GeoSegError, LabelClass, Problem, counted
-from ..vector.features import read_features, read_fields, refuse_field
+from ..vector.features import check_field, read_features, read_fields
 from ..vector.legend import is_null, value_text
 from .classmap import ClassMap
 from .evaluator import name_key
@@ -21,7 +21,7 @@ from .evaluator import name_key
 ID_FIELD, NAME_FIELD = "class_id", "class_name"
 POINT, MULTIPOINT = 0, 4
 NONE, NOT_HERE = -1, -2
-MOST_OTHER = 32
+MAX_OTHER = 32
 """True classes that the map does not have; a field with more values holds something else."""
 
 
@@ -56,7 +56,7 @@ def read_points(job: AreasJob, folder: Path, found: ClassMap) -> ReferencePoints
     """
     path, name = str(folder / job.sample), job.sample_name or job.sample_layer or Path(job.sample).stem
     fields = read_fields(path, job.sample_layer, name)
-    refuse_field(fields, job.reference_field, name)
+    check_field(fields, job.reference_field, name)
     wanted = [job.reference_field, *({ID_FIELD} & set(fields))]
     points = read_features(path, job.sample_layer, name, found.grid, wanted)
     positions = _positions(points.shapes, name)
@@ -130,7 +130,7 @@ def _reference(
     known |= {name_key(item.name): place for place, item in enumerate(classes)}
     texts = ["" if is_null(value) else value_text(value) for value in values]
     strange = Counter(name_key(text) for text in texts if text and name_key(text) not in known)
-    if len(strange) > MOST_OTHER or (strange and not any(name_key(text) in known for text in texts)):
+    if len(strange) > MAX_OTHER or (strange and not any(name_key(text) in known for text in texts)):
         listed = ", ".join(f"'{text}' ({count})" for text, count in strange.most_common(6))
         raise GeoSegError(
             "unknown_reference",

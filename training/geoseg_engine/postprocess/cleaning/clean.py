@@ -20,7 +20,7 @@ import rasterio
 from ...channel import Channel
 from ...contract import IGNORE, Cleaning, CleanJob, Grid, Problem, Source, encode
 from ...outputs import prepare_folder, whole_file
-from ...raster.class_areas import class_ground
+from ...raster.class_areas import class_areas
 from ...raster.grid import Window, rasterio_profile, up_to, windows
 from ...raster.sources import open_source
 from ...raster.stream import pump
@@ -36,7 +36,7 @@ Read = Callable[[Window], Codes]
 Write = Callable[[Codes, Window], None]
 
 
-class Tally:
+class ClassCounts:
     """Counts of the finished raster: pixels and ground of each class, and how many pixels are not what they were."""
 
     def __init__(self, raster: ClassRaster) -> None:
@@ -50,7 +50,7 @@ class Tally:
     def add(self, codes: Codes, before: Codes, window: Window) -> None:
         """Count a window."""
         self._changed_px += int(np.count_nonzero(codes != before))
-        counts, areas_m2 = class_ground(self._grid, codes, window, self._codes)
+        counts, areas_m2 = class_areas(self._grid, codes, window, self._codes)
         self._pixels += counts.sum(axis=0)
         self._areas_m2 += areas_m2
 
@@ -112,7 +112,7 @@ def clean(
         writer = stack.enter_context(raster.writer(output, {"GEOSEG_CLEANING": json.dumps(encode(cleaning))}))
         if background is None:
             background = 0 if has_background(read_classes(raster.dataset)) else -1
-        tally = Tally(raster)
+        tally = ClassCounts(raster)
 
         def finish(codes: Codes, window: Window) -> None:
             tally.add(codes, before.read(window), window)
