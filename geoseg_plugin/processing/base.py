@@ -23,6 +23,7 @@ from qgis.PyQt.QtGui import QIcon
 
 from ..contract import Cancelled, GeoSegError, Problem
 from ..engine.environment import check
+from ..forms.help import help_text
 from ..jobs.submission import Submission
 from ..layers.inputs.folder import Export, InputFolder, RefusedRasters
 from ..layers.publish import Item, dress
@@ -199,7 +200,7 @@ class GeoSegAlgorithm(QgsProcessingAlgorithm):
 
     def shortHelpString(self) -> str:
         path = resource("help", f"{self.ID}.html")
-        return one_line(path.read_text(encoding="utf-8")) if path.exists() else ""
+        return help_text(self, path.read_text(encoding="utf-8")) if path.exists() else ""
 
     def createInstance(self) -> GeoSegAlgorithm:
         return type(self)()
@@ -218,11 +219,6 @@ def write_exports(exports: Iterable[Export], written: set[Path], feedback: QgsPr
             feedback.pushInfo(export.note)
             export()
             written.add(export.path)
-
-
-def one_line(text: str) -> str:
-    """The text without line breaks: QGIS makes a paragraph of every line of a help text."""
-    return " ".join(text.split())
 
 
 GROUPS = {"data": "1 Data", "training": "2 Training", "map": "3 Prediction"}

@@ -37,7 +37,7 @@ class ConstantSource(BandSource):
 
     @contextmanager
     def open(self, source, bands, grid):
-        with Path(source.path).open() as file:
+        with Path(source.path).open(encoding="ascii") as file:
             yield Constant(float(file.read()), len(bands))
 
     def grid_and_warnings(self, source, bands):
@@ -56,7 +56,7 @@ class ConstantSource(BandSource):
 @pytest.fixture
 def recipe(tmp_path, monkeypatch) -> Recipe:
     monkeypatch.setitem(registry.KINDS, "constant", ConstantSource())
-    (tmp_path / "a.txt").write_text("7")
+    (tmp_path / "a.txt").write_text("7", encoding="ascii")
     raster = write_raster(tmp_path / "dem.tif", hills(40, 50, 1))
     sources = (Source("dem", str(raster)), Source("c", str(tmp_path / "a.txt"), kind="constant"))
     bands = (Band("height", "dem"), Band("value", "c"))
@@ -79,7 +79,7 @@ def test_it_is_inspected(recipe, tmp_path):
 
 
 def test_other_files_fill_its_slot_with_and_without_their_kind(recipe, tmp_path):
-    (tmp_path / "b.txt").write_text("9")
+    (tmp_path / "b.txt").write_text("9", encoding="ascii")
     dem, own = recipe.sources
     other = replace(own, path=str(tmp_path / "b.txt"))
     for given in (replace(other, key="x"), replace(other, kind="raster")):

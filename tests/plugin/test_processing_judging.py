@@ -126,7 +126,9 @@ def test_a_sample_is_designed_and_styled(
         7,
     )
     assert (results["POINTS"], results["ERROR"]) == (4, 0.02)
-    assert (job.most, job.least) == (500, -1), "no more points than somebody can look at, unless asked for"
+    assert (job.max_points, job.min_points) == (500, -1), (
+        "no more points than somebody can look at, unless asked for"
+    )
     layer = QgsVectorLayer(f"{output}|layername=sample", "sample", "ogr")
     names = layer.editorWidgetSetup(layer.fields().lookupField("reference")).config()["map"]
     assert [next(iter(item)) for item in names] == ["background", "scarp", "deposit", "Another class"]

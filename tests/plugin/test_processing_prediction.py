@@ -89,7 +89,7 @@ def test_what_was_asked_for_before_is_asked_for_still(
     [
         ({"SHARD": "3/2"}, "3/2"),
         ({"MAJORITY": 4}, "odd"),
-        ({"RIGHT_ANGLES": True, "SMOOTH": 2}, "Right angles"),
+        ({"RIGHT_ANGLES": True, "SMOOTH": 2}, "Orthogonalize"),
         ({"PRECISION": "int8", "RUNTIME": "torch"}, "int8"),
     ],
 )
@@ -181,7 +181,7 @@ def test_cleaning_is_a_job_of_its_own(
     assert job.cleaning == Cleaning(opening_px=1, min_patch_px=4)
     assert (found["CHANGED"], found["PATCHES"]) == (7, 2)
     nothing = checked(provider, "cleanclasses", INPUT=classes, LEAST_AREA=0, OUTPUT=output)
-    assert "No step of cleaning" in nothing
+    assert "No step of post-processing" in nothing
 
 
 def test_polygons_have_the_outlines_that_are_asked_for(

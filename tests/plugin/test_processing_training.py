@@ -55,7 +55,7 @@ def test_settings_of_a_training_become_fields(
     assert (job.preset, job.architecture, job.encoder) == ("quick", "deeplabv3plus", "resnet18")
     assert (job.bands, job.loss, job.augment) == (("red", "nir", "slope"), "ce+dice", ("flip", "noise"))
     assert (job.class_weights, job.patience, job.dropout, job.crop_px) == ("inverse", 0, 0.3, 96)
-    assert (job.freeze_epochs, job.calibrate, job.average) == (-1, False, None)
+    assert (job.freeze_epochs, job.calibrate, job.ema_decay) == (-1, False, None)
     assert results["MODEL"] == str(dataset / "run" / "model.onnx") and results["MIOU"] == 0.5
 
 
@@ -72,7 +72,7 @@ def test_loss_by_its_old_names_and_numbers(
     ("name", "given", "part"),
     [
         ("trainmodel", {"LOSS": ["auto", "dice"]}, "adds a loss"),
-        ("trainmodel", {"AUGMENT": ["none", "flip"]}, "'none' beside others"),
+        ("trainmodel", {"AUGMENT": ["none", "flip"]}, "'none+flip'"),
         ("trainmodel", {"START_FROM": "/nowhere/model.onnx"}, "/nowhere/model.onnx"),
         ("trainmodel", {"WEIGHTS": "/nowhere/encoder.pt"}, "/nowhere/encoder.pt"),
         ("trainmodel", {"ARCHITECTURE": "deeplabv3plus", "ENCODER": "vgg"}, "no encoder 'vgg'"),

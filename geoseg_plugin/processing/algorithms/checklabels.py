@@ -17,6 +17,7 @@ from qgis.core import (
 )
 
 from ...contract import CheckJob, Labels, Problem
+from ...forms.parameters import add_fields
 from ...jobs import prepare
 from ...jobs.submission import Submission
 from ...layers.findings import LAYER as FINDINGS_LAYER
@@ -27,7 +28,7 @@ from ...layers.publish import Item
 from ..base import GeoSegAlgorithm
 from ..inputs.labels import add_labels, label_layer, label_problems, read_area, read_labels
 from ..inputs.problems import layer_problems
-from ..parameters import Parameters, advanced, rasters, tr, whole
+from ..parameters import Parameters, rasters, tr
 from ..reports import checks_html
 
 
@@ -45,7 +46,7 @@ class CheckLabels(GeoSegAlgorithm):
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         self.addParameter(rasters())
         add_labels(self)
-        self.addParameter(advanced(whole("TILE_SIZE", tr("Tile size in pixels"), 64, 16, 1024)))
+        add_fields(self, CheckJob, ("tile_px",), advanced=True)
         anything = Qgis.ProcessingSourceType.VectorAnyGeometry
         self.addParameter(
             QgsProcessingParameterVectorDestination("OUTPUT", tr("Findings"), anything, None, True)
@@ -66,7 +67,7 @@ class CheckLabels(GeoSegAlgorithm):
             *[
                 item
                 for item in CheckJob((), Labels(""), tile_px=tile_px).problems()
-                if item.code == "tile_size"
+                if item.code == "tile_px"
             ],
         ]
 

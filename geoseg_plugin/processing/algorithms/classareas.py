@@ -18,6 +18,7 @@ from qgis.core import (
 )
 
 from ...contract import AreasJob, Problem
+from ...forms.parameters import add_fields, fields_from
 from ...jobs.areas import REFERENCE_FIELD
 from ...jobs.submission import Submission
 from ...layers.areas import area_sentences
@@ -27,7 +28,7 @@ from ...layers.inputs.rasters import NOWHERE, class_raster_snapshot
 from ...layers.sample import sample_snapshot
 from ..base import GeoSegAlgorithm
 from ..inputs.problems import COPIES, field_problems, layer_problems
-from ..parameters import Parameters, field, polygon_layer, real, tr
+from ..parameters import Parameters, field, polygon_layer, tr
 
 
 class ClassAreas(GeoSegAlgorithm):
@@ -52,7 +53,7 @@ class ClassAreas(GeoSegAlgorithm):
         reference = field("REFERENCE_FIELD", tr("Field with the true class"), "SAMPLE")
         reference.setDefaultValue(REFERENCE_FIELD)
         self.addParameter(reference)
-        self.addParameter(real("CONFIDENCE_LEVEL", tr("Confidence of the intervals"), 0.95, 0.5, 0.999))
+        add_fields(self, AreasJob, ("confidence_level",))
         self.addParameter(QgsProcessingParameterFolderDestination("OUTPUT", tr("Folder for the areas")))
         self.addOutput(QgsProcessingOutputFile("TABLE", tr("Table (CSV)")))
         self.addOutput(QgsProcessingOutputFile("CHART", tr("Chart (SVG)")))
@@ -87,7 +88,7 @@ class ClassAreas(GeoSegAlgorithm):
             sample_layer=LABEL_LAYER if self.sample is not None else "",
             sample_name=self.sample_name,
             reference_field=self._reference(parameters, context),
-            confidence_level=self.parameterAsDouble(parameters, "CONFIDENCE_LEVEL", context),
+            **fields_from(self, parameters, context, AreasJob, ("confidence_level",)),
         )
 
         def located(inputs: InputFolder) -> list[Submission]:

@@ -13,7 +13,8 @@ from qgis.core import (
     QgsProcessingParameterRasterLayer,
 )
 
-from ...contract import CleanJob, Problem
+from ...contract import Cleaning, CleanJob, Problem, default_of
+from ...forms.parameters import add_fields, fields_from, grouped
 from ...jobs.submission import Submission
 from ...layers import styles
 from ...layers.inputs.folder import InputFolder
@@ -24,9 +25,10 @@ from ...layers.sheet import facts_of
 from ..base import GeoSegAlgorithm
 from ..inputs.classrasters import class_raster
 from ..inputs.problems import layer_problems
-from ..mapoptions import cleaning_of, cleaning_options
-from ..parameters import Parameters, tr, whole
+from ..parameters import Parameters, tr
 from .polygonize import legend_of
+
+STEPS = grouped(Cleaning)
 
 
 class CleanClasses(GeoSegAlgorithm):
@@ -39,18 +41,18 @@ class CleanClasses(GeoSegAlgorithm):
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         self.addParameter(QgsProcessingParameterRasterLayer("INPUT", tr("Class raster")))
-        for parameter in cleaning_options(min_patch_px=4):
-            self.addParameter(parameter)
-        self.addParameter(
-            whole("BACKGROUND", tr("Background class, not opened or closed (-1: none)"), None, -1)
-        )
+        add_fields(self, Cleaning, STEPS, owner=default_of(CleanJob, "cleaning"))
+        add_fields(self, CleanJob, ("background",))
         self.addParameter(QgsProcessingParameterRasterDestination("OUTPUT", tr("Cleaned classes")))
         self.addOutput(QgsProcessingOutputNumber("CHANGED", tr("Pixels that changed class")))
         self.addOutput(QgsProcessingOutputNumber("PATCHES", tr("Patches that were removed")))
 
     def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
-        job = CleanJob(".", cleaning_of(self, parameters, context), 0, ".")
+        job = CleanJob(".", self._cleaning(parameters, context), 0, ".")
         return [*layer_problems(self, parameters, context, ("INPUT",)), *job.problems()]
+
+    def _cleaning(self, parameters: Parameters, context: QgsProcessingContext) -> Cleaning:
+        return Cleaning(**fields_from(self, parameters, context, Cleaning, STEPS))
 
     def gather(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
@@ -63,9 +65,8 @@ class CleanClasses(GeoSegAlgorithm):
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         output = Path(self.parameterAsOutputLayer(parameters, "OUTPUT", context))
-        cleaning = cleaning_of(self, parameters, context)
-        given = parameters.get("BACKGROUND") not in (None, "")
-        background = self.parameterAsInt(parameters, "BACKGROUND", context) if given else None
+        cleaning = self._cleaning(parameters, context)
+        background = fields_from(self, parameters, context, CleanJob, ("background",))["background"]
         folder = self.job_folder()
 
         def located(inputs: InputFolder) -> list[Submission]:

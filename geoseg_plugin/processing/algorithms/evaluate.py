@@ -20,7 +20,8 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
-from ...contract import SPLITS, VIEWS, EvaluateJob, Problem
+from ...contract import EvaluateJob, Problem
+from ...forms.parameters import add_fields, fields_from
 from ...jobs.submission import Submission
 from ...layers import styles
 from ...layers.exports import LABEL_LAYER, PolygonExport
@@ -43,15 +44,14 @@ from ..parameters import (
     dataset,
     dataset_folder,
     dataset_problems,
-    device,
-    device_problems,
     field,
     file,
     missing_file_problems,
     polygons,
-    real,
     tr,
 )
+
+ADVANCED = ("pixel_size", "tta", "device")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,8 +98,7 @@ class Evaluate(GeoSegAlgorithm):
         self.addParameter(held_out)
         self.addParameter(file("MODEL", tr("Model (.onnx), or"), "onnx", optional=True))
         self.addParameter(layer_of_classes("PREDICTION", tr("Map: class raster or polygons")))
-        self.addParameter(choice("SPLIT", tr("Blocks to compare on"), SPLITS, "test"))
-        self.addParameter(device())
+        add_fields(self, EvaluateJob, ("split",))
         self.addParameter(
             advanced(
                 field("PREDICTION_FIELD", tr("Field with the class of the map's polygons"), "PREDICTION")
@@ -115,22 +114,7 @@ class Evaluate(GeoSegAlgorithm):
         self.addParameter(
             advanced(choice("UNLABELLED", tr("Ground without label is"), UNLABELLED, "unknown"))
         )
-        self.addParameter(
-            advanced(
-                real(
-                    "PIXEL_SIZE",
-                    tr("Pixel size where polygons meet polygons (empty: found)"),
-                    None,
-                    0,
-                    optional=True,
-                )
-            )
-        )
-        self.addParameter(
-            advanced(
-                choice("TTA", tr("Views of each pixel, of a model (test-time augmentation)"), VIEWS, "none")
-            )
-        )
+        add_fields(self, EvaluateJob, ADVANCED, advanced=True)
         self.addParameter(QgsProcessingParameterFolderDestination("OUTPUT", tr("Evaluation folder")))
         self.addOutput(QgsProcessingOutputNumber("MIOU", tr("Mean IoU")))
         self.addOutput(QgsProcessingOutputNumber("ACCURACY", tr("Overall accuracy")))
@@ -145,12 +129,9 @@ class Evaluate(GeoSegAlgorithm):
         return EvaluateJob(
             dataset=str(dataset_folder(given)) if given else "",
             model=self.parameterAsString(parameters, "MODEL", context),
-            split=self.parameterAsEnumString(parameters, "SPLIT", context),
-            device=self.parameterAsString(parameters, "DEVICE", context),
             prediction_layer=LABEL_LAYER if of_polygons else "",
             prediction_field=self._prediction_field(parameters, context) if of_polygons else "",
-            tta=self.parameterAsEnumString(parameters, "TTA", context),
-            pixel_size=self.parameterAsDouble(parameters, "PIXEL_SIZE", context),
+            **fields_from(self, parameters, context, EvaluateJob, ("split", *ADVANCED)),
             made_by="" if prediction is None else model_of(prediction),
         )
 
@@ -195,7 +176,6 @@ class Evaluate(GeoSegAlgorithm):
             *(dataset_problems(given) if given else []),
             *missing_file_problems(self.parameterAsString(parameters, "MODEL", context), tr("Model")),
             *of_layers,
-            *device_problems(self.parameterAsString(parameters, "DEVICE", context)),
             *of_job,
         ]
 

@@ -17,7 +17,8 @@ from qgis.core import (
     QgsRasterLayer,
 )
 
-from ...contract import Problem, TileJob
+from ...contract import SPLITS, Problem, TileJob, default_of
+from ...forms.parameters import add_fields, fields_from, grouped
 from ...jobs import prepare, tiles
 from ...jobs.submission import Submission
 from ...layers import styles
@@ -31,8 +32,11 @@ from ...layers.snapshot import problems
 from ..base import GeoSegAlgorithm
 from ..inputs.labels import add_labels, label_problems, polygon_area, read_area, read_labels
 from ..inputs.problems import COPIES, field_problems, layer_problems
-from ..parameters import Parameters, advanced, field, real, seed, tr, whole
-from ..splitting import add_tile_options, gather_split_areas, split_area_problems
+from ..parameters import Parameters, advanced, field, real, tr
+from ..splitting import add_split_areas, gather_split_areas, split_area_problems
+
+MAIN = ("tile_px", "stride_px")
+ADVANCED = grouped(TileJob)
 
 
 class MakeTiles(GeoSegAlgorithm):
@@ -61,20 +65,12 @@ class MakeTiles(GeoSegAlgorithm):
                 )
             )
         )
-        self.addParameter(whole("TILE_SIZE", tr("Tile size in pixels (multiple of 16)"), 64, 16, 1024))
-        self.addParameter(whole("STRIDE", tr("Step from tile to tile in pixels (0: no overlap)"), 0, 0, 1024))
-        for key, title, share in (
-            ("TRAIN", tr("Share for training"), 0.65),
-            ("VALIDATION", tr("Share for validation"), 0.15),
-            ("TEST", tr("Share for test"), 0.20),
-        ):
-            self.addParameter(advanced(real(key, title, share, 0, 1)))
-        self.addParameter(advanced(whole("BLOCK_SIZE", tr("Side of a block in pixels (0: automatic)"), 0, 0)))
-        self.addParameter(
-            advanced(whole("BUFFER", tr("Unused strip between blocks in pixels (-1: automatic)"), -1, -1))
-        )
-        add_tile_options(self)
-        self.addParameter(seed())
+        add_fields(self, TileJob, MAIN)
+        for split, share in zip(SPLITS, default_of(TileJob, "fractions"), strict=True):
+            title = tr("Share of the area: {}").format(split)
+            self.addParameter(advanced(real(split.upper(), title, share, 0, 1)))
+        add_fields(self, TileJob, ADVANCED, advanced=True)
+        add_split_areas(self)
         self.addParameter(QgsProcessingParameterFolderDestination("OUTPUT", tr("Dataset folder")))
         self.addOutput(QgsProcessingOutputFile("DATASET", tr("Dataset")))
         self.addOutput(QgsProcessingOutputVectorLayer("TILES", tr("Tiles")))
@@ -92,20 +88,8 @@ class MakeTiles(GeoSegAlgorithm):
         return found + TileJob("", "", **self._settings(parameters, context)).problems()
 
     def _settings(self, parameters: Parameters, context: QgsProcessingContext) -> dict[str, Any]:
-        shares = [self.parameterAsDouble(parameters, key, context) for key in ("TRAIN", "VALIDATION", "TEST")]
-        named = {
-            "tile_px": "TILE_SIZE",
-            "stride_px": "STRIDE",
-            "block_px": "BLOCK_SIZE",
-            "buffer_px": "BUFFER",
-            "seed": "SEED",
-            "folds": "FOLDS",
-        }
-        settings: dict[str, Any] = {
-            name: self.parameterAsInt(parameters, key, context) for name, key in named.items()
-        }
-        for name, key in (("min_labelled_share", "MIN_LABELLED"), ("empty_share", "EMPTY_SHARE")):
-            settings[name] = self.parameterAsDouble(parameters, key, context)
+        shares = [self.parameterAsDouble(parameters, split.upper(), context) for split in SPLITS]
+        settings = fields_from(self, parameters, context, TileJob, (*MAIN, *ADVANCED))
         return {**settings, "fractions": tuple(shares)}
 
     def gather(

@@ -18,7 +18,8 @@ from qgis.core import (
     QgsRasterLayer,
 )
 
-from ...contract import LabelClass, PolygonizeJob, Problem
+from ...contract import LabelClass, Outlines, PolygonizeJob, Problem
+from ...forms.parameters import add_fields, fields_from, grouped
 from ...jobs.submission import Submission
 from ...layers import styles
 from ...layers.inputs.folder import InputFolder
@@ -26,8 +27,9 @@ from ...layers.publish import Item
 from ..base import GeoSegAlgorithm
 from ..inputs.classrasters import class_raster, optional_raster
 from ..inputs.problems import layer_problems
-from ..mapoptions import outline_options, outlines_of
-from ..parameters import Parameters, tr, whole
+from ..parameters import Parameters, tr
+
+BOUNDARIES = grouped(Outlines)
 
 
 class Polygonize(GeoSegAlgorithm):
@@ -43,14 +45,13 @@ class Polygonize(GeoSegAlgorithm):
         self.addParameter(
             QgsProcessingParameterRasterLayer("CONFIDENCE", tr("Confidence, for the score"), None, True)
         )
-        self.addParameter(whole("MIN_AREA", tr("Leave out polygons smaller than (pixels)"), 4, 0))
+        add_fields(self, PolygonizeJob, ("min_area_px",))
         self.addParameter(
             QgsProcessingParameterBoolean(
                 "SKIP_BACKGROUND", tr("Leave out the background, if there is one"), True
             )
         )
-        for parameter in outline_options():
-            self.addParameter(parameter)
+        add_fields(self, Outlines, BOUNDARIES)
         self.addParameter(
             QgsProcessingParameterVectorDestination(
                 "OUTPUT", tr("Polygons"), Qgis.ProcessingSourceType.VectorPolygon
@@ -62,8 +63,11 @@ class Polygonize(GeoSegAlgorithm):
     def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
         return [
             *layer_problems(self, parameters, context, ("INPUT", "CONFIDENCE")),
-            *outlines_of(self, parameters, context).problems(),
+            *self._boundaries(parameters, context).problems(),
         ]
+
+    def _boundaries(self, parameters: Parameters, context: QgsProcessingContext) -> Outlines:
+        return Outlines(**fields_from(self, parameters, context, Outlines, BOUNDARIES))
 
     def gather(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
@@ -82,9 +86,9 @@ class Polygonize(GeoSegAlgorithm):
             skip_background=None
             if self.parameterAsBoolean(parameters, "SKIP_BACKGROUND", context)
             else False,
-            min_area_px=self.parameterAsInt(parameters, "MIN_AREA", context),
+            **fields_from(self, parameters, context, PolygonizeJob, ("min_area_px",)),
             output=str(output),
-            outlines=outlines_of(self, parameters, context),
+            outlines=self._boundaries(parameters, context),
         )
 
         def located(inputs: InputFolder) -> list[Submission]:

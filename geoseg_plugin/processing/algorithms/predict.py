@@ -17,7 +17,8 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
-from ...contract import PRECISIONS, RUNTIMES, VIEWS, Area, PredictJob, Problem
+from ...contract import Area, Cleaning, Outlines, PredictJob, Problem, params_of
+from ...forms.parameters import add_fields, fields_from, grouped, key_of
 from ...jobs import predict
 from ...jobs.inputs import unbound_sources
 from ...jobs.submission import Submission
@@ -31,36 +32,30 @@ from ...layers.snapshot import crs_text, file_of
 from ..base import GeoSegAlgorithm
 from ..inputs.labels import polygon_area
 from ..inputs.problems import layer_problems
-from ..mapoptions import cleaning_of, cleaning_options, outline_options, outlines_of
 from ..parameters import (
     Parameters,
     advanced,
-    choice,
-    device,
-    device_problems,
     file,
     listed_bands,
     missing_file_problems,
     polygon_layer,
     polygons,
     rasters,
-    real,
     text,
     tr,
-    whole,
 )
 
-OUTPUTS = {
-    "OUTPUT_POLYGONS": "polygons",
-    "OUTPUT_BEYOND": "beyond",
-    "OUTPUT": "output",
-    "OUTPUT_CONFIDENCE": "confidence",
-    "OUTPUT_MARGIN": "margin",
-    "OUTPUT_ENTROPY": "entropy",
-    "OUTPUT_DISAGREEMENT": "disagreement",
-    "OUTPUT_PROBABILITY": "probability",
-}
-"""Parameter -> field of the job and of its result; from the uppermost layer down."""
+RASTERS = ("output", "confidence", "entropy", "margin", "disagreement", "beyond", "probability")
+"""Fields of rasters to write, in the order of the dialog."""
+UPPERMOST_FIRST = (
+    *("polygons", "beyond", "output", "confidence"),
+    *("margin", "entropy", "disagreement", "probability"),
+)
+OUTPUTS = {key_of(PredictJob, name): name for name in UPPERMOST_FIRST}
+"""Parameter -> field of the job and of its result, in the order of the layers."""
+MAIN = ("tta",)
+CLEANING, BOUNDARIES = grouped(Cleaning), grouped(Outlines)
+ADVANCED = (*grouped(PredictJob, *MAIN), "shard")
 
 
 class Predict(GeoSegAlgorithm):
@@ -80,34 +75,28 @@ class Predict(GeoSegAlgorithm):
         self.addParameter(rasters(optional=True))
         self.addParameter(QgsProcessingParameterExtent("EXTENT", tr("Extent"), None, True))
         self.addParameter(polygons("AREA", tr("Only inside these polygons"), optional=True))
-        self.addParameter(choice("TTA", tr("Views of each pixel (test-time augmentation)"), VIEWS, "none"))
-        for parameter in (
-            whole("DROPOUT_PASSES", tr("Passes of Monte Carlo dropout (0: none)"), 0, 0, 200),
-            *cleaning_options(),
-            whole("MIN_AREA", tr("Leave out polygons smaller than (pixels)"), 4, 0),
-            *outline_options(),
-            choice("RUNTIME", tr("Runtime"), RUNTIMES, "auto"),
-            choice("PRECISION", tr("Precision"), PRECISIONS, "auto"),
-            real("ALLOWED_LOSS", tr("int8: mean IoU that it may lose on validation ground"), 0.005, 0, 1),
-            text("BANDS", tr("Model of another program: bands for its channels, as optical:3,2,1")),
-            text("SHARD", tr("Part of an array job, as 2/8 (empty: all)")),
-        ):
-            self.addParameter(advanced(parameter))
-        self.addParameter(device())
+        add_fields(self, PredictJob, MAIN)
+        add_fields(self, Cleaning, CLEANING, advanced=True)
+        add_fields(self, Outlines, BOUNDARIES, advanced=True)
+        add_fields(self, PredictJob, ADVANCED, advanced=True)
+        self.addParameter(
+            advanced(
+                text(
+                    "BANDS",
+                    tr("Bands of a third-party model, in the order of its channels, as optical:3,2,1"),
+                )
+            )
+        )
         self._add_outputs()
 
     def _add_outputs(self) -> None:
-        self.addParameter(QgsProcessingParameterRasterDestination("OUTPUT", tr("Classes")))
-        for key, title in (
-            ("OUTPUT_CONFIDENCE", tr("Confidence")),
-            ("OUTPUT_ENTROPY", tr("Entropy")),
-            ("OUTPUT_MARGIN", tr("Margin to the second class")),
-            ("OUTPUT_DISAGREEMENT", tr("Disagreement of the views")),
-            ("OUTPUT_BEYOND", tr("Bands beyond the range of training")),
-            ("OUTPUT_PROBABILITY", tr("Class probabilities")),
-        ):
-            wanted = key == "OUTPUT_CONFIDENCE"
-            self.addParameter(QgsProcessingParameterRasterDestination(key, title, None, True, wanted))
+        declared = params_of(PredictJob)
+        for name in RASTERS:
+            key, title = key_of(PredictJob, name), tr(declared[name].title)
+            optional, wanted = name != "output", name in ("output", "confidence")
+            output = QgsProcessingParameterRasterDestination(key, title, None, optional, wanted)
+            output.setHelp(tr(declared[name].about))
+            self.addParameter(output)
         self.addParameter(
             QgsProcessingParameterVectorDestination(
                 "OUTPUT_POLYGONS", tr("Polygons"), Qgis.ProcessingSourceType.VectorPolygon, None, True, False
@@ -125,23 +114,15 @@ class Predict(GeoSegAlgorithm):
         return [
             *found,
             *missing_file_problems(model, tr("Model")),
-            *device_problems(self.parameterAsString(parameters, "DEVICE", context)),
             *PredictJob(model, **self._settings(parameters, context)).problems(),
         ]
 
     def _settings(self, parameters: Parameters, context: QgsProcessingContext) -> dict[str, Any]:
         """Fields of the job but those of layers and files."""
         return {
-            "tta": self.parameterAsEnumString(parameters, "TTA", context),
-            "dropout_passes": self.parameterAsInt(parameters, "DROPOUT_PASSES", context),
-            "min_area_px": self.parameterAsInt(parameters, "MIN_AREA", context),
-            "device": self.parameterAsString(parameters, "DEVICE", context),
-            "runtime": self.parameterAsEnumString(parameters, "RUNTIME", context),
-            "precision": self.parameterAsEnumString(parameters, "PRECISION", context),
-            "int8_loss": self.parameterAsDouble(parameters, "ALLOWED_LOSS", context),
-            "shard": self.parameterAsString(parameters, "SHARD", context).strip(),
-            "cleaning": cleaning_of(self, parameters, context),
-            "outlines": outlines_of(self, parameters, context),
+            **fields_from(self, parameters, context, PredictJob, (*MAIN, *ADVANCED)),
+            "cleaning": Cleaning(**fields_from(self, parameters, context, Cleaning, CLEANING)),
+            "outlines": Outlines(**fields_from(self, parameters, context, Outlines, BOUNDARIES)),
         }
 
     def gather(

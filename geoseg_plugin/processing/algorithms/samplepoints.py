@@ -15,7 +15,8 @@ from qgis.core import (
     QgsProcessingParameterVectorDestination,
 )
 
-from ...contract import ALLOCATIONS, AUTO_MIN_POINTS, Problem, SampleJob
+from ...contract import Problem, SampleJob
+from ...forms.parameters import add_fields, fields_from
 from ...jobs.listtext import entries
 from ...jobs.submission import Submission
 from ...layers import sample
@@ -24,7 +25,10 @@ from ...layers.rasterclasses import raster_classes
 from ..base import GeoSegAlgorithm
 from ..inputs.classrasters import class_raster
 from ..inputs.problems import layer_problems
-from ..parameters import Parameters, advanced, choice, real, seed, text, tr, whole
+from ..parameters import Parameters, advanced, text, tr
+
+MAIN = ("count", "standard_error", "expected_else", "allocation")
+ADVANCED = ("min_points", "max_points", "seed")
 
 
 class SamplePoints(GeoSegAlgorithm):
@@ -41,44 +45,13 @@ class SamplePoints(GeoSegAlgorithm):
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         self.addParameter(QgsProcessingParameterRasterLayer("INPUT", tr("Class raster")))
-        self.addParameter(whole("COUNT", tr("Total number of points (0: as the standard error needs)"), 0, 0))
-        self.addParameter(
-            real(
-                "STANDARD_ERROR",
-                tr("Standard error of the overall accuracy (0.05: ± 10 %, some 60 to 100 points)"),
-                0.05,
-                0.001,
-                0.4,
-            )
-        )
-        self.addParameter(
-            real("EXPECTED", tr("User's accuracy that is expected of the classes"), 0.8, 0.01, 0.99)
-        )
-        self.addParameter(
-            advanced(text("EXPECTED_BY_CLASS", tr("Classes that differ, one a line: class=0.9"), lines=True))
-        )
-        self.addParameter(choice("ALLOCATION", tr("Allocation of points to classes"), ALLOCATIONS, "mixed"))
+        add_fields(self, SampleJob, MAIN)
         self.addParameter(
             advanced(
-                whole(
-                    "LEAST",
-                    tr("Minimum points per class (mixed; -1: automatic)"),
-                    AUTO_MIN_POINTS,
-                    AUTO_MIN_POINTS,
-                )
+                text("EXPECTED_BY_CLASS", tr("Classes that differ, one per line: class=0.9"), lines=True)
             )
         )
-        self.addParameter(
-            advanced(
-                whole(
-                    "MOST_POINTS",
-                    tr("Limit of the points that the standard error asks for (0: none)"),
-                    500,
-                    0,
-                )
-            )
-        )
-        self.addParameter(seed())
+        add_fields(self, SampleJob, ADVANCED, advanced=True)
         self.addParameter(
             QgsProcessingParameterVectorDestination(
                 "OUTPUT", tr("Sample points"), Qgis.ProcessingSourceType.VectorPoint
@@ -109,14 +82,8 @@ class SamplePoints(GeoSegAlgorithm):
         lines = entries(self.parameterAsString(parameters, "EXPECTED_BY_CLASS", context))
         job = SampleJob(
             classes="",
-            count=self.parameterAsInt(parameters, "COUNT", context),
-            standard_error=self.parameterAsDouble(parameters, "STANDARD_ERROR", context),
             expected={line.rpartition("=")[0].strip(): share_of(line) or 0.8 for line in lines},
-            expected_else=self.parameterAsDouble(parameters, "EXPECTED", context),
-            allocation=self.parameterAsEnumString(parameters, "ALLOCATION", context),
-            min_points=self.parameterAsInt(parameters, "LEAST", context),
-            seed=self.parameterAsInt(parameters, "SEED", context),
-            max_points=self.parameterAsInt(parameters, "MOST_POINTS", context),
+            **fields_from(self, parameters, context, SampleJob, (*MAIN, *ADVANCED)),
             output=str(output),
         )
         folder = self.job_folder()

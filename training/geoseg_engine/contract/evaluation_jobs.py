@@ -48,7 +48,7 @@ class EvaluateJob(Job):
             reads=True,
         ),
     ] = ""
-    split: Annotated[str, Param("Split", f"Part of the dataset: one of {', '.join(SPLITS)}.")] = "test"
+    split: Annotated[str, Param("Split", "Part of the dataset that is evaluated.", options=SPLITS)] = "test"
     device: DEVICE = "auto"
     output: Annotated[str, Param("Evaluation folder", "Folder of the results.")] = "."
     prediction_layer: Annotated[str, Param("Layer of the map", "Layer of its polygons.")] = ""
@@ -237,14 +237,13 @@ class SampleJob(Job):
         int,
         Param(
             "Maximum number of points",
-            "Limit of the points that the standard error may need.",
+            "Limit of the points that the standard error may need; 0 sets none.",
             low=0,
             high=1e8,
-            auto="no limit",
             key="MOST_POINTS",
             was=("most",),
         ),
-    ] = 0
+    ] = 500
     dry_run: Annotated[bool, Param("Dry run", "Count, but write nothing.")] = False
 
     def problems(self) -> list[Problem]:

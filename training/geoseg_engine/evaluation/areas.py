@@ -19,7 +19,7 @@ import numpy as np
 from ..channel import Channel
 from ..contract import AreasJob, GeoSegError, LabelClass, Problem, encode
 from ..outputs import prepare_folder, whole_file
-from ..raster.crs import refuse_unknown_unit
+from ..raster.crs import check_unit_known
 from ..raster.sources import parse_crs
 from ..report.area_chart import area_chart
 from .classmap import ClassMap, Cover, class_map, cover
@@ -58,7 +58,7 @@ def run(job: AreasJob, folder: Path, channel: Channel) -> dict[str, Any]:
     output = folder / job.output
     prepare_folder(output)
     with class_map(folder / job.classes) as found:
-        refuse_unknown_unit(parse_crs(found.grid.crs), f"The area of '{found.name}'")
+        check_unit_known(parse_crs(found.grid.crs), f"The area of '{found.name}'")
         sample = read_points(job, folder, found) if job.sample else None
         held = cover(found, channel, "areas")
     if not held.pixels.any():

@@ -14,7 +14,7 @@ from rasterio.errors import RasterioError
 
 from ..channel import Channel
 from ..contract import IGNORE, GeoSegError, Grid, LabelClass, Source
-from ..raster.class_areas import class_ground
+from ..raster.class_areas import class_areas
 from ..raster.grid import Window, affine_of
 from ..raster.nodata import no_values
 from ..raster.pixel_values import check_exact
@@ -156,7 +156,7 @@ def cover(found: ClassMap, channel: Channel, phase: str) -> Cover:
     area_m2 = np.zeros(count)
     for strip in strips(grid):
         channel.progress(phase, strip.row, grid.height)
-        counts, areas_m2 = class_ground(grid, found.places(strip), strip, range(count))
+        counts, areas_m2 = class_areas(grid, found.places(strip), strip, range(count))
         rows_px[strip.row : strip.row + strip.height] = counts
         area_m2 += areas_m2
     channel.progress(phase, grid.height, grid.height)

@@ -13,7 +13,7 @@ import rasterio
 from numpy.typing import NDArray
 
 from ..contract import IGNORE, SPLITS, Dataset, GeoSegError, Grid, LabelClass, Problem
-from ..raster.class_areas import class_ground
+from ..raster.class_areas import class_areas
 from ..raster.grid import Window
 from ..scores.cells import Cells, lattice_px
 from ..scores.intervals import DEFAULT_BLOCK_PX
@@ -100,7 +100,7 @@ class Judge:
             self.reliability.add(confidence[counted], (truth == ids)[counted])
         for ground, found in ((self.true_m2, truth), (self.mapped_m2, ids)):
             judged = np.where(counted, found, np.uint8(IGNORE))
-            ground += class_ground(self._grid, judged, window, range(len(ground)))[1]
+            ground += class_areas(self._grid, judged, window, range(len(ground)))[1]
         self.unpredicted_px += int(((truth != IGNORE) & ~counted).sum())
         return errors(truth, ids, self.binary)
 

@@ -138,7 +138,7 @@ def open_classes(path: Path) -> Iterator[ClassRaster]:
         if ours and dataset.dtypes[0] == "uint8" and dataset.nodata in (None, IGNORE):
             yield ClassRaster(dataset, grid, np.arange(IGNORE), IGNORE, ours, True)
             return
-        _refuse_unusable(path, dataset)
+        _check_usable(path, dataset)
         found = read_raster_classes(source, grid.crs)
         check_exact(found.values, source.name)
         values = found.values if found.values.dtype.kind in "iu" else found.values.astype(np.int64)
@@ -149,7 +149,7 @@ def open_classes(path: Path) -> Iterator[ClassRaster]:
         yield ClassRaster(dataset, grid, values, none, classes, _has_legend(dataset, classes))
 
 
-def _refuse_unusable(path: Path, dataset: Any) -> None:
+def _check_usable(path: Path, dataset: Any) -> None:
     if not np.issubdtype(dataset.dtypes[0], np.integer):
         raise _no_classes(path, f"is of type {dataset.dtypes[0]}")
     if dataset.scales[0] != 1 or dataset.offsets[0] != 0:

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..channel import Channel
 from ..contract import IGNORE, Grid, LabelClass
-from ..raster.class_areas import class_ground
+from ..raster.class_areas import class_areas
 from ..raster.grid import Window
 from ..raster.stream import pump
 from ..raster.writer import RasterWriter
@@ -34,7 +34,7 @@ class Tally:
 
     def add(self, ids: np.ndarray, window: Window) -> None:
         """Count the classes (rows, cols) of a window."""
-        counts, areas_m2 = class_ground(self._grid, ids, window, range(IGNORE + 1))
+        counts, areas_m2 = class_areas(self._grid, ids, window, range(IGNORE + 1))
         self.pixels += counts.sum(axis=0)
         self.areas_m2 += areas_m2
 

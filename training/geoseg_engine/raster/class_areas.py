@@ -23,7 +23,7 @@ def row_counts(codes: NDArray[np.uint8], wanted: Sequence[int]) -> NDArray[np.in
     return np.stack(found, axis=1)
 
 
-def class_ground(
+def class_areas(
     grid: Grid, codes: NDArray[np.uint8], window: Window, wanted: Sequence[int]
 ) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """Count the pixels of wanted codes in a window and measure their ground.

@@ -201,7 +201,7 @@ def by_file(source: Source, files: OpenFiles, series: Series) -> Columns:
                 f"Layer '{title(source)}' has no mask '{series.mask}': its bands are dates.",
                 "Choose no mask; only NetCDF variables and files of one date each can have one.",
             )
-        _refuse_further_dimension(source, dataset)
+        _check_no_further_dimension(source, dataset)
         return band_dates(dataset), [[Slice(source.path, band) for band in value_bands(dataset)]]
     orders: dict[str, dict[int, int]] = {}
     days = []
@@ -231,7 +231,7 @@ def by_file(source: Source, files: OpenFiles, series: Series) -> Columns:
     return days, columns
 
 
-def _refuse_further_dimension(source: Source, dataset: Any) -> None:
+def _check_no_further_dimension(source: Source, dataset: Any) -> None:
     """Raise if a NetCDF variable has several rasters a date and none is chosen: as dates they would be mixed.
 
     Raises:

@@ -14,7 +14,7 @@ from pyproj.exceptions import CRSError
 from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
 
 from ...contract import SPECKLE_FILTERS, Band, GeoSegError, Grid, Problem, Source
-from ...raster.crs import refuse_unknown_unit
+from ...raster.crs import check_unit_known
 from ...raster.dates import Dated, iso
 from ...raster.netcdf import crs_of
 from ...raster.series_files import band_dates, file_date, netcdf_dates
@@ -59,13 +59,13 @@ class RasterSource(BandSource):
         Raises:
             GeoSegError: as `open_source`, `open_mosaic`; `unknown_derivation`, `missing_bands`.
         """
-        refuse_derivations(source, bands)
+        check_derivations(source, bands)
         if source.paths:
             with open_mosaic(source, bands, grid) as mosaic:
                 yield mosaic
             return
         with open_source(source) as dataset:
-            refuse_missing(source, dataset.count, bands)
+            check_band_numbers(source, dataset.count, bands)
             yield RasterBands.on_grid(source, dataset, bands, grid)
 
     def grid_and_warnings(self, source: Source, bands: tuple[Band, ...]) -> tuple[Grid, Sequence[Problem]]:
@@ -74,15 +74,15 @@ class RasterSource(BandSource):
         Raises:
             GeoSegError: as `open`; `unknown_unit` if terrain is derived where lengths are not known in metres.
         """
-        refuse_derivations(source, bands)
+        check_derivations(source, bands)
         if source.paths:
             grid = mosaic_grid(source, bands)
         else:
             with open_source(source) as dataset:
-                refuse_missing(source, dataset.count, bands)
+                check_band_numbers(source, dataset.count, bands)
                 grid = source_grid(source, dataset)
         if any(band.derive and band.derive not in SPECKLE_FILTERS for band in bands):
-            refuse_unknown_unit(parse_crs(grid.crs), f"Terrain of layer '{title(source)}'")
+            check_unit_known(parse_crs(grid.crs), f"Terrain of layer '{title(source)}'")
         return grid, ()
 
     def band_names(self, source: Source) -> list[str]:
@@ -98,7 +98,7 @@ class RasterSource(BandSource):
         return _inspect(path, found)
 
 
-def refuse_derivations(source: Source, bands: tuple[Band, ...]) -> None:
+def check_derivations(source: Source, bands: tuple[Band, ...]) -> None:
     """Raise if something is derived from a raster that only a time series or a vector layer has.
 
     Raises:
@@ -113,7 +113,7 @@ def refuse_derivations(source: Source, bands: tuple[Band, ...]) -> None:
             )
 
 
-def refuse_missing(source: Source, count: int, bands: tuple[Band, ...]) -> None:
+def check_band_numbers(source: Source, count: int, bands: tuple[Band, ...]) -> None:
     """Raise if a band is asked for that the source does not have.
 
     Raises:

@@ -43,14 +43,14 @@ class SeriesSource(BandSource):
         """Open the files of the series.
 
         Raises:
-            GeoSegError: as `open_series` and `refuse_unknown`.
+            GeoSegError: as `open_series` and `check_series_bands`.
         """
         with (
             open_series(source) as series,
             ThreadPoolExecutor(worker_count(), "series") as pool,
             closing(Unpacked(series)) as values,
         ):
-            refuse_unknown(series, bands)
+            check_series_bands(series, bands)
             yield SeriesBands(series, mapping(grid, series.grid), bands, pool, values, Kept())
 
     def grid_and_warnings(self, source: Source, bands: tuple[Band, ...]) -> tuple[Grid, Sequence[Problem]]:
@@ -60,7 +60,7 @@ class SeriesSource(BandSource):
             GeoSegError: as `open`.
         """
         with open_series(source) as series:
-            refuse_unknown(series, bands)
+            check_series_bands(series, bands)
             return series.grid, date_problems(source, series.remarks)
 
     def completed(self, source: Source, slot: Source) -> Source:
@@ -211,7 +211,7 @@ def nearest(days: np.ndarray, band: Band) -> int:
     return int(np.abs(np.floor(days) - wanted).argmin())
 
 
-def refuse_unknown(series: OpenSeries, bands: tuple[Band, ...]) -> None:
+def check_series_bands(series: OpenSeries, bands: tuple[Band, ...]) -> None:
     """Raise if a band asks for what a series does not have.
 
     Raises:

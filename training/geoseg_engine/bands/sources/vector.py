@@ -18,7 +18,7 @@ from rasterio.transform import Affine
 from ...contract import VECTOR_FEATURES, Band, GeoSegError, Grid, LabelClass, Problem, Source
 from ...raster.grid import Window, affine_of
 from ...raster.sources import crs_text, parse_crs, title
-from ...vector.features import Features, read_features, read_fields, refuse_field
+from ...vector.features import Features, check_field, read_features, read_fields
 from ...vector.files import VectorLayer, all_layers, layer_crs, layer_names
 from ...vector.legend import Lookup, Valued, number_of
 from ...vector.reading import features_named, read_values
@@ -53,9 +53,9 @@ class VectorSource(BandSource):
         """Return None, as a vector layer has no pixels, if the layer has what the bands need.
 
         Raises:
-            GeoSegError: as `refuse_bands`.
+            GeoSegError: as `check_vector_bands`.
         """
-        refuse_bands(source, bands)
+        check_vector_bands(source, bands)
         return None, ()
 
     def completed(self, source: Source, slot: Source) -> Source:
@@ -87,9 +87,9 @@ class VectorBands:
         """Read the layer.
 
         Raises:
-            GeoSegError: as `refuse_bands`, `read_features`; `not_numeric` if a field to burn holds no number.
+            GeoSegError: as `check_vector_bands`, `read_features`; `not_numeric` if a field to burn holds no number.
         """
-        refuse_bands(source, bands)
+        check_vector_bands(source, bands)
         fields = [str(band.parameters["field"]) for band in bands if band.derive != "distance"]
         found = read_features(source.path, source.layer, title(source), grid, fields, source.crs, BESIDE)
         self.problems = list(found.problems)
@@ -178,7 +178,7 @@ def _apart(shapes: NDArray[Any], mixed: NDArray[np.int64]) -> tuple[NDArray[Any]
     return np.concatenate([shapes[others], parts])[order], owner[order]
 
 
-def refuse_bands(source: Source, bands: tuple[Band, ...]) -> None:
+def check_vector_bands(source: Source, bands: tuple[Band, ...]) -> None:
     """Raise if the layer cannot be read or a band asks for what it has not; reads no feature.
 
     Raises:
@@ -194,7 +194,7 @@ def refuse_bands(source: Source, bands: tuple[Band, ...]) -> None:
                 f"Choose from: {', '.join(VECTOR_FEATURES)}.",
             )
         if band.derive != "distance":
-            refuse_field(fields, str(band.parameters.get("field", "")), name)
+            check_field(fields, str(band.parameters.get("field", "")), name)
         if band.derive == "onehot" and "value" not in band.parameters:
             raise GeoSegError(
                 "no_value",

@@ -16,7 +16,7 @@ from torch import nn
 
 from ...contract import GeoSegError
 from ...modelfile.precision import find_device, reduced_precision
-from ...modelfile.reading import ModelFile, is_foreign, load_network, not_our_model, onnx_only
+from ...modelfile.reading import ModelFile, is_third_party, load_network, not_our_model, onnx_only
 from .int8 import quantized
 from .onnx_runtime import OnnxRuntime
 from .third_party import foreign_runtime
@@ -212,7 +212,7 @@ def _graph_alone(
             f"{model.path.name} runs only in ONNX Runtime and float32; {asked} is asked for.",
             "Choose the runtime and the precision 'auto'.",
         )
-    runtime = foreign_runtime(model) if is_foreign(model) else _forest(model)
+    runtime = foreign_runtime(model) if is_third_party(model) else _forest(model)
     features = max(int(model.architecture.get("features", 0)), len(sample))
     bytes_px = 4.0 * GRAPH_COPIES * (features + len(model.classes))
     if job_px < WORTHWHILE_PX:
