@@ -70,7 +70,13 @@ class Addition:
 
 
 def index_addition(name: str, formula: str, inputs: Iterable[Input]) -> Addition:
-    """A band computed from others by a formula."""
+    """Return a band computed from others by a formula. Any thread.
+
+    Args:
+        name: of the band.
+        formula: in the variables of `inputs`.
+        inputs: the bands behind the variables.
+    """
     band = Band(name, derive=EXPRESSION, parameters={"expression": formula})
     return Addition(f"{name} = {formula}", (band,), "expression", inputs=tuple(inputs))
 

@@ -56,7 +56,14 @@ def predict(
 
 
 def plan(folder: Path, model: Path, sources: tuple[Source, ...] = (), **settings: Any) -> Submission:
-    """Say which layer fills which slot of the model and what would be written."""
+    """Return the dry run: which layer fills which input of the model, and what would be written.
+
+    Args:
+        folder: gets the job in `jobs/plan`.
+        model: file of the model.
+        sources: rasters; none are those of training.
+        settings: further fields of PredictJob.
+    """
     job = PredictJob(model=str(model), sources=sources, dry_run=True, **settings)
     return Submission(job, folder / "jobs" / "plan", "Match layers with the model")
 
@@ -79,12 +86,22 @@ def has_parts(folder: Path) -> bool:
 
 
 def views(tta: str, dropout_passes: int) -> int:
-    """How many times each pixel is to be looked at; the engine leaves out views that the model was not trained on."""
+    """Return how often each pixel is predicted; the engine leaves out views that the model was not trained on.
+
+    Args:
+        tta: test-time augmentation, a key of VIEWS_OF.
+        dropout_passes: MC dropout samples; 0 without.
+    """
     return VIEWS_OF.get(tta, 1) * max(dropout_passes, 1)
 
 
 def pace_of(folder: Path, model: Path) -> float | None:
-    """Megapixels a second and view that a finished prediction with this model reached; None if it was another."""
+    """Return the megapixels per second and view that a finished prediction reached; None if it used another model.
+
+    Args:
+        folder: of the prediction.
+        model: file of the model.
+    """
     try:
         job = job_of(folder)
     except GeoSegError:
@@ -144,7 +161,12 @@ def scores_of(model: Path) -> dict[str, Any]:
 
 
 def told(folder: Path, result: dict[str, Any]) -> dict[str, Any]:
-    """A prediction's result with what its notes need besides: model, scores, how it was asked for."""
+    """Return the result of a prediction with what its notes need: model, scores, post-processing, augmentation.
+
+    Args:
+        folder: of the prediction.
+        result: as the engine reported it.
+    """
     try:
         job = job_of(folder)
     except GeoSegError:

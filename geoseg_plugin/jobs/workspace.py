@@ -144,7 +144,12 @@ class Workspace:
 
 
 def entry_of(folder: Path, result: str) -> Entry:
-    """What a folder holds; `result` is the file that makes it finished."""
+    """Return what a folder holds.
+
+    Args:
+        folder: of a dataset, run or prediction.
+        result: name of the file that makes it finished.
+    """
     finished = (folder / result).exists()
     state = state_of(folder)
     if state == "new" and finished:
