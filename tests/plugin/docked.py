@@ -10,9 +10,11 @@ from osgeo import gdal, osr
 from qgis.core import QgsFeature, QgsGeometry, QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
+from geoseg_plugin import paths
 from geoseg_plugin.contract import GeoSegError
 from geoseg_plugin.jobs.submission import Submission
 from geoseg_plugin.jobs.submission import write as write_job
+from geoseg_plugin.panel.assembly import GeoSegPanel
 
 
 class FakeRunner(QObject):
@@ -88,6 +90,17 @@ class FakeRunner(QObject):
         self.busy = False
         self.failed.emit({"code": code, "message": message, "hint": hint, "details": "line one\nline two"})
         self.idle.emit()
+
+
+class Desk:
+    """The panel with fake runners: `runner` for the user's jobs, `asked` for queries in the background."""
+
+    def __init__(self, iface: Any = None) -> None:
+        self.runner, self.asked = FakeRunner(), FakeRunner()
+        runners: dict[str, Any] = {"runner": self.runner, "queries": self.asked}
+        self.panel = GeoSegPanel(paths.guide(), iface, **runners)
+        self.services, self.pages, self.dock = self.panel.services, self.panel.pages, self.panel.dock
+        self.services.queries.wake()
 
 
 def raster_layer(folder: Path, name: str, bands: int) -> QgsRasterLayer:

@@ -8,23 +8,21 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import docked
 import numpy as np
 import pytest
-from docked import FakeRunner, polygon_layer, raster_layer
+from docked import polygon_layer, raster_layer
 from osgeo import gdal
 from qgis.core import QgsCoordinateReferenceSystem, QgsProject, QgsRectangle
 from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QUrl
 from test_layers_publish import raster
 
-from geoseg_plugin import paths
 from geoseg_plugin.contract import Cleaning, Outlines
 from geoseg_plugin.jobs import predict as predict_jobs
 from geoseg_plugin.jobs.choices import NamedPath
 from geoseg_plugin.jobs.submission import write
 from geoseg_plugin.layers.bandorder import BandOrder
-from geoseg_plugin.panel.dock import GeoSegDock
-from geoseg_plugin.panel.services import Controller
 from geoseg_plugin.steps.predict.page import PredictPage, Slot
 from geoseg_plugin.steps.predict.summaries import plan_sentence, result_note
 from geoseg_plugin.steps.predict.widgets.band_binding import by_name
@@ -40,21 +38,18 @@ RECIPE = {
 DESCRIBED = {"recipe": RECIPE, "bands": ["optical: red", "optical: nir"], "classes": []}
 
 
-class Desk:
-    """A dock with its controller and fake runners."""
+class Desk(docked.Desk):
+    """The panel with a model."""
 
     def __init__(self, iface: Any = None) -> None:
-        self.dock = GeoSegDock(paths.guide())
-        self.page = self.dock.predict
-        self.runner, self.asked = FakeRunner(), FakeRunner()
-        self.controller = Controller(self.dock, iface, self.runner, self.asked)  # type: ignore[arg-type]
-        self.controller.questions.wake()
+        super().__init__(iface)
+        self.page = self.pages.predict
 
     def use(self, model: Path, described: dict[str, Any]) -> None:
         """Choose a model of which the engine tells this."""
         model.parent.mkdir(parents=True, exist_ok=True)
         model.touch()
-        self.controller.predict.use_model(model)
+        self.panel.predict.use_model(model)
         while self.asked.job().kind != "describe":
             self.asked.finish()
         self.asked.finish(**described)
@@ -69,7 +64,7 @@ def desk(
     monkeypatch.setenv("GEOSEG_ENGINE_PYTHON", "/usr/bin/python3")
     made = Desk()
     yield made
-    made.controller.close()
+    made.panel.close()
 
 
 def described_raster(folder: Path, name: str, descriptions: tuple[str, ...]) -> Any:
@@ -125,10 +120,10 @@ def test_a_rectangle_and_what_is_still_missing(desk: Desk, tmp_path: Path) -> No
     desk.use(tmp_path / "north" / "model.onnx", DESCRIBED)
     page = desk.page
     choose(page.place, "rectangle")
-    desk.controller.predict.plan()
+    desk.panel.predict.plan()
     assert page.problem_list.texts() == ["There is no rectangle yet."]
     choose(page.place, "polygons")
-    desk.controller.predict.plan()
+    desk.panel.predict.plan()
     assert page.problem_list.texts() == ["No area layer is chosen."]
     choose(page.place, "rectangle")
     crs = QgsCoordinateReferenceSystem("EPSG:32632")
@@ -150,17 +145,17 @@ def test_the_area_of_the_map_follows_the_map(
     raster_layer(tmp_path, "optical", 2)
     desk.use(tmp_path / "north" / "model.onnx", DESCRIBED)
     choose(desk.page.place, "map")
-    desk.controller.predict._timer.stop()
+    desk.panel.predict._timer.stop()
     canvas.setExtent(QgsRectangle(500_000, 4_999_800, 500_200, 4_999_900))
-    assert not desk.controller.predict._timer.isActive(), "nobody reads the page"
+    assert not desk.panel.predict._timer.isActive(), "nobody reads the page"
     desk.dock.show()
     desk.dock.show_step("predict")
-    desk.controller.predict._timer.stop()
+    desk.panel.predict._timer.stop()
     canvas.setExtent(QgsRectangle(500_100, 4_999_800, 500_300, 4_999_900))
-    assert desk.controller.predict._timer.isActive()
+    assert desk.panel.predict._timer.isActive()
     desk.page.primary.click()
     assert desk.runner.job().extent[0] == pytest.approx(500_100)
-    desk.controller.close()
+    desk.panel.close()
     desk.dock.close()
 
 
@@ -171,11 +166,11 @@ def test_the_engine_is_asked_once_for_the_same_thing(desk: Desk, tmp_path: Path)
     grid = {"width": 1000, "height": 1000}
     desk.asked.finish(sentence="Predict 2 classes", problems=[], grid=grid)
     desk.page.least.setValue(4)
-    desk.controller.predict.plan()
+    desk.panel.predict.plan()
     assert not desk.asked.busy, "cleaning does not change which layers fit"
     assert desk.page.sentence.text() == "Predict 2 classes. The classes are cleaned at the end."
     choose(desk.page.tta, "all")
-    desk.controller.predict.plan()
+    desk.panel.predict.plan()
     assert desk.asked.busy and desk.asked.job().tta == "all"
 
 
@@ -269,7 +264,7 @@ def test_a_model_of_another_program_reads_the_bands_that_are_chosen(desk: Desk, 
     choose(first, f"{dem.id()}#1")
     choose(page.slots.channels._combos[1], f"{optical.id()}#3")
     third = raster_layer(tmp_path, "later", 1)
-    desk.controller.predict._propose_layers()
+    desk.panel.predict._propose_layers()
     assert page.choices().channels == ((dem.id(), 1), (optical.id(), 3)), "kept when layers come"
     page.primary.click()
     job = desk.runner.job()
@@ -281,7 +276,7 @@ def test_a_model_of_another_program_reads_the_bands_that_are_chosen(desk: Desk, 
 def test_why_a_model_is_refused_is_shown(desk: Desk, tmp_path: Path) -> None:
     model = tmp_path / "cars.onnx"
     model.touch()
-    desk.controller.predict.use_model(model)
+    desk.panel.predict.use_model(model)
     while desk.asked.job().kind != "describe":
         desk.asked.finish()
     desk.asked.fail("not_our_model", "cars.onnx finds objects.", "Choose a segmentation model.")
@@ -290,7 +285,7 @@ def test_why_a_model_is_refused_is_shown(desk: Desk, tmp_path: Path) -> None:
 
 
 def broken_off(desk: Desk, tmp_path: Path) -> Path:
-    folder = desk.controller.workspace.new_prediction("north")
+    folder = desk.services.workspace.new_prediction("north")
     write(predict_jobs.predict(folder, tmp_path / "model.onnx", tta="flips", resume=False))
     events = [{"v": "1.0", "type": "hello", "t": 0}, {"v": "1.0", "type": "progress", "t": 1}]
     (folder / "events.jsonl").write_text(
@@ -301,10 +296,10 @@ def broken_off(desk: Desk, tmp_path: Path) -> Path:
 
 def test_a_prediction_that_was_broken_off_goes_on(desk: Desk, tmp_path: Path) -> None:
     folder = broken_off(desk, tmp_path)
-    desk.controller.refresh()
+    desk.services.refresh()
     assert desk.page.unfinished.isHidden(), "nothing is done yet: there is nothing to go on from"
     (folder / ".predict-classes").mkdir()
-    desk.controller.refresh()
+    desk.services.refresh()
     assert not desk.page.unfinished.isHidden()
     assert "north" in desk.page.unfinished.entries.currentText()
     desk.page.unfinished.button.click()
@@ -335,10 +330,10 @@ def test_warnings_stay_and_lead_to_where_they_apply(desk: Desk, tmp_path: Path) 
         precision="int8",
         warnings=[warning],
     )
-    while desk.controller.publishing:
-        desk.controller._on_soon()
+    while desk.services.result_queue.busy:
+        desk.services.result_queue.run_next()
     assert "ONNX Runtime, int8" in page.result_note.text()
-    desk.controller.predict.plan()
+    desk.panel.predict.plan()
     if desk.asked.busy:
         desk.asked.finish(sentence="Predict.", problems=[])
     assert page.warnings.texts() == ["Band nir lies beyond."], "a new plan does not take them away"
@@ -385,7 +380,7 @@ def test_a_remembered_model_from_elsewhere_is_in_the_list_again(desk: Desk, tmp_
     model = tmp_path / "elsewhere.onnx"
     model.touch()
     desk.page.restore({"model": str(model)})
-    desk.controller.predict.refresh()
+    desk.panel.predict.refresh()
     assert desk.page.choices().model == str(model)
 
 

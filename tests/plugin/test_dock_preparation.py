@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import docked
 import pytest
-from docked import FakeRunner, polygon_layer, raster_layer
+from docked import polygon_layer, raster_layer
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsFillSymbol,
@@ -22,14 +23,11 @@ from test_dock_adding import OFFER, SUMMARY
 from test_dock_controller import prepared
 from test_layers_legend import write_findings
 
-from geoseg_plugin import paths
 from geoseg_plugin.contract import Area, Labels, RasterizeJob
 from geoseg_plugin.jobs.additions import Input, index_addition
 from geoseg_plugin.jobs.submission import Submission
 from geoseg_plugin.jobs.submission import write as write_job
 from geoseg_plugin.layers.legendclasses import LEGEND_FIELD
-from geoseg_plugin.panel.dock import GeoSegDock
-from geoseg_plugin.panel.services import Controller
 from geoseg_plugin.steps.data.add_band.dialog import band_options
 from geoseg_plugin.steps.data.add_band.index import IndexDialog
 from geoseg_plugin.steps.data.add_band.series import SeriesDialog
@@ -51,21 +49,18 @@ class FakeIface:
         return self.canvas
 
 
-class Desk:
-    """A dock with its controller, a map and fake runners."""
+class Desk(docked.Desk):
+    """The panel with a map."""
 
     def __init__(self) -> None:
-        self.dock = GeoSegDock(paths.guide())
-        self.runner, self.asked, self.iface = FakeRunner(), FakeRunner(), FakeIface()
-        self.controller = Controller(self.dock, self.iface, self.runner, self.asked)  # type: ignore[arg-type]
-        self.controller.questions.wake()
-        self.data = self.controller.data
-        self.page = self.dock.data
+        self.iface = FakeIface()
+        super().__init__(self.iface)
+        self.data, self.page = self.panel.data, self.pages.data
 
     def settle(self) -> None:
         """Run what was put off."""
-        while self.controller.publishing:
-            self.controller._on_soon()
+        while self.services.result_queue.busy:
+            self.services.result_queue.run_next()
 
 
 @pytest.fixture
@@ -82,7 +77,7 @@ def desk(
     polygon_layer()
     desk.data.refresh_layers()
     yield desk
-    desk.controller.close()
+    desk.panel.close()
 
 
 def layer_id(name: str) -> str:
@@ -104,7 +99,7 @@ def test_added_bands_go_into_plan_check_and_dataset(desk: Desk) -> None:
     assert [band.name for band in job.intermediates] == ["dem"]
     desk.asked.finish(sentence="", problems=[])
     assert desk.asked.job().kind == "check" and desk.asked.job().intermediates == job.intermediates
-    desk.dock.data.primary.click()
+    desk.pages.data.primary.click()
     stack = desk.runner.submissions[0].job
     assert stack.bands == job.bands and stack.intermediates == job.intermediates  # type: ignore[attr-defined]
 
@@ -312,13 +307,13 @@ def dataset_with_labels(desk: Desk, tmp_path: Path) -> Path:
     snapshot.polygon_snapshot(layer, path, ["class", "fold"])()
     job = RasterizeJob("stack.tif", Labels(str(path), "polygons", class_field="class"), Area("convex_hull"))
     write_job(Submission(job, folder / "jobs" / "rasterize", "x"))
-    desk.controller.tiles._show(folder)
+    desk.panel.split._show(folder)
     return folder
 
 
 def test_tiles_are_thinned_folded_and_split_by_a_field_of_the_labels(desk: Desk, tmp_path: Path) -> None:
     dataset_with_labels(desk, tmp_path)
-    page = desk.dock.tiles
+    page = desk.pages.split
     page.split_field.setCurrentIndex(page.split_field.findData(f"{LABELS}fold"))
     page.min_labelled.setValue(5)
     page.empty.setValue(20)
@@ -336,7 +331,7 @@ def test_tiles_are_thinned_folded_and_split_by_a_field_of_the_labels(desk: Desk,
 
 def test_layers_can_say_what_trains_and_what_tests(desk: Desk, tmp_path: Path) -> None:
     folder = prepared(desk, tmp_path)  # type: ignore[arg-type]
-    page = desk.dock.tiles
+    page = desk.pages.split
     page.split_field.setCurrentIndex(page.split_field.findData(LAYERS))
     page.primary.click()
     assert not desk.runner.busy and "No layer is chosen" in desk.dock.footer.log.toPlainText()

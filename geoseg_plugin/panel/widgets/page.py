@@ -61,6 +61,7 @@ class Page(QWidget):
         layout.setSpacing(0)
         layout.addWidget(scrolling(content), 1)
         layout.addLayout(self.foot)
+        self.title = title
         self.setAccessibleName(title)
         self.body.addWidget(small_label(intro))
 

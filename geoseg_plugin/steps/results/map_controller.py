@@ -6,11 +6,10 @@ import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from qgis.core import QgsPalettedRasterRenderer, QgsRasterLayer, QgsVectorLayer
-from qgis.PyQt.QtCore import QObject, Qt, QUrl
-from qgis.PyQt.QtGui import QDesktopServices
+from qgis.PyQt.QtCore import QObject, Qt
 from qgis.PyQt.QtWidgets import QApplication, QFileDialog
 
 from ...contract import Area, GeoSegError, LabelClass, Unlabelled, split_address
@@ -27,15 +26,15 @@ from ...layers.rasterclasses import raster_classes
 from ...layers.sheet import model_of
 from ...layers.snapshot import polygon_snapshot, problems, value_bands
 from ...layers.styles import style_classes
-from ...panel.background_queries import Question
+from ...panel.background_queries import Query
+from ...panel.desktop import open_file
+from ...panel.errors import problem_text
+from ...panel.services import PanelServices
 from ...panel.texts import tr
-from ..data.checks_controller import as_error
 from ..data.controller import PLAN_MS, proposed_field, single_shot
+from .page import ResultsPage
 from .sheet import prediction_job, sheet_of, title_of
 from .state import ComparisonChoices, SampleDesign
-
-if TYPE_CHECKING:
-    from ...panel.services import Controller
 
 CLASSES = "classes.tif"
 SAMPLE_PLAN = "sampleplan"
@@ -46,9 +45,9 @@ AREAS, SAMPLE, EVALUATION = "areas", "sample", "evaluation"
 class MapResultsController(QObject):
     """Keeps the tab about maps up to date and does what it asks for."""
 
-    def __init__(self, desk: Controller) -> None:
-        super().__init__(desk)
-        self.desk, self.part = desk, desk.dock.results.map
+    def __init__(self, services: PanelServices, page: ResultsPage) -> None:
+        super().__init__(services)
+        self.services, self._page, self.part = services, page, page.map
         self._written, self._shown = Path(), ""
         part = self.part
         part.map_chosen.connect(self._show)
@@ -63,13 +62,13 @@ class MapResultsController(QObject):
         part.report_requested.connect(lambda: open_file(self.place() / EVALUATION / "report.html"))
         part.sheet_requested.connect(self.export_sheet)
         part.written.step_requested.connect(lambda _link: open_file(self._written))
-        desk.runner.submission_finished.connect(self._on_job_ended)
+        services.map_made.connect(self._on_map_made)
 
     def refresh(self) -> None:
         """Show the predictions of the workspace, newest first, and other class rasters of the project."""
-        found = [entry for entry in self.desk.view.predictions() if entry.finished]
+        found = [entry for entry in self.services.view.predictions() if entry.finished]
         named = [NamedPath(entry.title, str(entry.folder / CLASSES)) for entry in found]
-        for layer in self.desk.project.mapLayers().values():
+        for layer in self.services.project.mapLayers().values():
             path = file_of(layer) if is_class_raster(layer) else ""
             if path and not any(same_file(item.path, path) for item in named):
                 named.append(NamedPath(layer.name(), path, tr("(layer)")))
@@ -81,19 +80,18 @@ class MapResultsController(QObject):
         index = self.part.map.findData(str(classes))
         if index >= 0:
             self.part.map.setCurrentIndex(index)
-            self.desk.dock.results.show_map()
+            self._page.show_map()
 
-    def _on_job_ended(self, kind: str, _result: dict[str, Any], folder: str) -> None:
-        """A new map waits on the page, unless somebody looks at something else there."""
-        if kind == "predict" and Path(folder).parent == self.desk.workspace.root / "predictions":
-            if self.desk.dock.current_step() == "results":
-                self.refresh()
-            else:
-                self.show_map(Path(folder) / CLASSES)
+    def _on_map_made(self, folder: Path) -> None:
+        """Show a new map, unless the user looks at another one on this page."""
+        if self.services.dock.current_step() == "results":
+            self.refresh()
+        else:
+            self.show_map(folder / CLASSES)
 
     def place(self) -> Path:
         """Folder for what is found out about the chosen map: its own if it is a prediction of the workspace."""
-        return place_of(Path(self.part.path()), self.desk.workspace.root)
+        return place_of(Path(self.part.path()), self.services.workspace.root)
 
     def measure(self) -> None:
         """Measure areas; with a sample also what they really are."""
@@ -101,7 +99,7 @@ class MapResultsController(QObject):
         folder, exports, points = self.place() / AREAS, [], None
         if layer is not None:
             if not sample.is_sample(layer):
-                self.desk.report(no_sample(layer.name()))
+                self.services.errors.show(no_sample(layer.name()))
                 return
             export = sample.sample_snapshot(layer, folder / "sample.gpkg")
             exports, points = [export], export.path
@@ -112,7 +110,7 @@ class MapResultsController(QObject):
             LABEL_LAYER if points is not None else "",
             layer.name() if layer is not None else "",
         )
-        self.desk.start(
+        self.services.jobs.start(
             submission.title, exports, [submission], lambda *_answer: self._show(self.part.path())
         )
 
@@ -121,7 +119,7 @@ class MapResultsController(QObject):
         folder = unused(self.place() / SAMPLE)
         path = self.part.path()
         submission = area_jobs.sample_points(folder, Path(path), **design.settings)
-        self.desk.start(
+        self.services.jobs.start(
             submission.title, [], [submission], lambda result, place: self._on_sampled(result, place, path)
         )
 
@@ -133,10 +131,10 @@ class MapResultsController(QObject):
     def plan_sample(self) -> None:
         """Ask how many points there would be, if somebody looks."""
         if not self.part.wants_plan():
-            self.desk.forget(SAMPLE_PLAN)
+            self.services.queries.withdraw(SAMPLE_PLAN)
             return
         try:
-            folder = self.desk.workspace.scratch(SAMPLE_PLAN)
+            folder = self.services.workspace.scratch(SAMPLE_PLAN)
         except OSError as error:
             self.part.show_plan(str(error))
             return
@@ -144,16 +142,14 @@ class MapResultsController(QObject):
             folder, Path(self.part.path()), dry_run=True, **self.part.design().settings
         )
         self.part.show_plan(tr("Counting…"))
-        self.desk.ask(
-            Question(
+        self.services.queries.submit(
+            Query(
                 SAMPLE_PLAN,
                 submission.title,
                 [],
                 [submission],
                 lambda result: self.part.show_plan(sample_note(result)),
-                lambda problem: self.part.show_plan(
-                    f"{problem.get('message', '')} {problem.get('hint', '')}".strip()
-                ),
+                lambda problem: self.part.show_plan(problem_text(problem)),
             )
         )
 
@@ -164,15 +160,15 @@ class MapResultsController(QObject):
             labels, exports = self._labels(choices, folder)
             area, area_exports = self._area(choices, folder)
         except (GeoSegError, OSError) as error:
-            self.desk.report(as_error(error))
+            self.services.errors.show(error)
             return
         path = self.part.path()
         submission = evaluate_jobs.compare_with_labels(folder, Path(path), labels, area, self._model_of(path))
         wrong = [item for item in submission.job.problems() if item.severity == "error"]
         if wrong:
-            self.desk.report(GeoSegError(wrong[0].code, wrong[0].message, wrong[0].hint))
+            self.services.errors.show(GeoSegError(wrong[0].code, wrong[0].message, wrong[0].hint))
             return
-        self.desk.start(submission.title, [*exports, *area_exports], [submission], self._on_compared)
+        self.services.jobs.start(submission.title, [*exports, *area_exports], [submission], self._on_compared)
 
     def show_errors(self) -> None:
         """Put the error layer of the comparison on the map, into the map's group."""
@@ -182,14 +178,16 @@ class MapResultsController(QObject):
         folder = place / EVALUATION
         result = last_result(folder)
         if result.get("errors"):
-            group = publish.group_of(place, self.desk.project)
-            publish.publish_evaluation(folder, result, title_of(place), later=self.desk.soon, group=group)
+            group = publish.group_of(place, self.services.project)
+            publish.publish_evaluation(
+                folder, result, title_of(place), later=self.services.result_queue.add, group=group
+            )
 
     def export_sheet(self) -> None:
         """Ask where to, then draw the sheet, keep it as a layout of the project, and write it as PDF."""
         proposed = str(self.place() / f"{folder_name(title_of(self.place()))}.pdf")
         kinds = tr("PDF (*.pdf);;Picture (*.png)")
-        path, _kind = QFileDialog.getSaveFileName(self.desk.dock, tr("Map as PDF"), proposed, kinds)
+        path, _kind = QFileDialog.getSaveFileName(self.services.dock, tr("Map as PDF"), proposed, kinds)
         if path:
             file = Path(path)
             self.write_sheet(
@@ -200,12 +198,20 @@ class MapResultsController(QObject):
         """Draw the sheet of the chosen map and write it, in two turns of the event loop."""
         try:
             classes = self._class_layer()
-            made = layout.map_layout(sheet_of(classes, self.place(), self.desk), self.desk.project)
+            made = layout.map_layout(
+                sheet_of(classes, self.place(), self.services.project, self._evaluation),
+                self.services.project,
+            )
         except GeoSegError as error:
-            self.desk.report(error)
+            self.services.errors.show(error)
             return
-        self.desk.dock.footer.add_log("info", tr("The layout '{}' is in the project.").format(made.name()))
-        self.desk.soon(lambda: self._export(made, path))
+        self.services.dock.footer.add_log(
+            "info", tr("The layout '{}' is in the project.").format(made.name())
+        )
+        self.services.result_queue.add(lambda: self._export(made, path))
+
+    def _evaluation(self, run: Path) -> dict[str, Any]:
+        return self.services.view.evaluation(run)
 
     def _export(self, made: Any, path: Path) -> None:
         """QGIS draws a layout on the main thread only: it stands still meanwhile, and says so by its cursor."""
@@ -213,7 +219,7 @@ class MapResultsController(QObject):
         try:
             layout.export(made, path)
         except (GeoSegError, OSError) as error:
-            self.desk.report(as_error(error))
+            self.services.errors.show(error)
             return
         finally:
             QApplication.restoreOverrideCursor()
@@ -237,11 +243,11 @@ class MapResultsController(QObject):
         if path.parent == place:
             classes = publish.classes_from(last_result(place))
             item = publish.Item(path, tr("Classes"), lambda layer: styled(layer, classes), keeps_style=False)
-            publish.publish([item], title_of(place), {}, self.desk.project)
+            publish.publish([item], title_of(place), {}, self.services.project)
             return
         layer = QgsRasterLayer(str(path), path.stem, "gdal")
         if layer.isValid():
-            self.desk.project.addMapLayer(layer)
+            self.services.project.addMapLayer(layer)
 
     def _model_of(self, path: str) -> str:
         """The model that made the chosen map, if it is known and still there."""
@@ -251,12 +257,12 @@ class MapResultsController(QObject):
         return model_of(layer) if layer is not None else ""
 
     def _layer_of(self, path: str) -> QgsRasterLayer | None:
-        layers = self.desk.project.mapLayers().values()
+        layers = self.services.project.mapLayers().values()
         rasters = (layer for layer in layers if isinstance(layer, QgsRasterLayer))
         return next((layer for layer in rasters if same_file(file_of(layer), path)), None)
 
     def _labels(self, choices: ComparisonChoices, folder: Path) -> Any:
-        layer = self.desk.project.mapLayer(choices.label_layer_id)
+        layer = self.services.project.mapLayer(choices.label_layer_id)
         wrong = [item for item in problems(layer) if item.severity == "error"] if layer is not None else []
         if wrong:
             raise GeoSegError(wrong[0].code, wrong[0].message, wrong[0].hint)
@@ -269,14 +275,14 @@ class MapResultsController(QObject):
         return dataclasses.replace(labels, unlabelled=cast(Unlabelled, choices.unlabelled)), exports
 
     def _area(self, choices: ComparisonChoices, folder: Path) -> Any:
-        layer = self.desk.project.mapLayer(choices.area_layer_id) if choices.area_layer_id else None
+        layer = self.services.project.mapLayer(choices.area_layer_id) if choices.area_layer_id else None
         if not isinstance(layer, QgsVectorLayer):
             return Area(), []
         path = folder / "area.gpkg"
         return Area("polygons", str(path), LABEL_LAYER), [polygon_snapshot(layer, path)]
 
     def _on_labels_chosen(self, layer_id: str) -> None:
-        layer = self.desk.project.mapLayer(layer_id) if layer_id else None
+        layer = self.services.project.mapLayer(layer_id) if layer_id else None
         fields = class_fields(layer) if isinstance(layer, QgsVectorLayer) else []
         proposed = proposed_field(layer, fields) if isinstance(layer, QgsVectorLayer) else ""
         self.part.set_class_fields(fields, proposed)
@@ -289,13 +295,15 @@ class MapResultsController(QObject):
         classes = sample.sample_classes(result.get("rows") or (), legend)
         file = folder / str(result["output"])
         notes = {tr("Made by"): tr("GeoSeg, reference sample"), tr("Class raster"): path}
-        group = publish.group_of(map_folder, self.desk.project)
+        group = publish.group_of(map_folder, self.services.project)
         title = tr("Sample of {}").format(map_folder.name)
         hidden = sample.hide_samples(group)
-        sample.publish_sample(file, title, classes, notes, self.desk.project, self.desk.soon, group)
+        sample.publish_sample(
+            file, title, classes, notes, self.services.project, self.services.result_queue.add, group
+        )
         if path != self.part.path():
             return
-        self.desk.soon(lambda: self._choose_sample(file))
+        self.services.result_queue.add(lambda: self._choose_sample(file))
         said = tr("{} points are on the map. Switch editing on, click each, and choose its reference class.")
         text = said.format(result.get("count"))
         if hidden:
@@ -304,13 +312,13 @@ class MapResultsController(QObject):
         self.part.problem_list.set_problems(result.get("warnings") or [])
 
     def _choose_sample(self, file: Path) -> None:
-        layers = self.desk.project.mapLayers().values()
+        layers = self.services.project.mapLayers().values()
         samples = (item for item in layers if sample.is_sample(item))
         layer = next((item for item in samples if same_file(file_of(item), str(file))), None)
         if layer is not None:
             self.part.sample.setLayer(layer)
-            if self.desk.iface is not None:
-                self.desk.iface.setActiveLayer(layer)
+            if self.services.iface is not None:
+                self.services.iface.setActiveLayer(layer)
 
     def _on_compared(self, _result: dict[str, Any], folder: Path) -> None:
         self._show(self.part.path())
@@ -384,12 +392,6 @@ def sample_note(result: Mapping[str, Any]) -> str:
     return " ".join(
         [str(result.get("sentence", "")), *(f"{item['message']} {item['hint']}" for item in small)]
     )
-
-
-def open_file(path: Path) -> None:
-    """Open a file with the program that the system has for it, or its folder where it is not there."""
-    existing = path if path.exists() else path.parent
-    QDesktopServices.openUrl(QUrl.fromLocalFile(str(existing)))
 
 
 def no_sample(name: str) -> GeoSegError:

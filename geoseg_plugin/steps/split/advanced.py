@@ -14,7 +14,7 @@ from ...panel.widgets.layer_box import LayerBox
 from ...panel.widgets.page import AdvancedGroup, narrow_form
 
 if TYPE_CHECKING:
-    from .page import TilesPage
+    from .page import SplitPage
 
 LAYERS = "layers:"
 LABELS = "labels:"
@@ -24,7 +24,7 @@ LABELS = "labels:"
 class SplitLayers(QWidget):
     """A polygon layer a split: what lies in it trains, validates or tests."""
 
-    def __init__(self, page: TilesPage) -> None:
+    def __init__(self, page: SplitPage) -> None:
         super().__init__(page)
         form = narrow_form()
         self.setLayout(form)
@@ -42,7 +42,7 @@ class SplitLayers(QWidget):
         return train, validation, test
 
 
-def add_split_options(page: TilesPage, group: AdvancedGroup) -> None:
+def add_split_options(page: SplitPage, group: AdvancedGroup) -> None:
     """How ground is given to training, validation and test."""
     page.split_field = page.remember("split_field", QComboBox())
     page.split_field.setAccessibleName(tr("Split by"))
@@ -80,7 +80,7 @@ def add_split_options(page: TilesPage, group: AdvancedGroup) -> None:
     group.add_choice(tr("Seed"), page.seed, tr("The same seed gives the same split."), "split")
 
 
-def add_tile_options(page: TilesPage, group: AdvancedGroup) -> None:
+def add_tile_options(page: SplitPage, group: AdvancedGroup) -> None:
     """Which tiles are kept."""
     page.min_labelled = page.spin_box("min_labelled", 0, 100, 0, tr("any"), " %")
     group.add_choice(

@@ -20,7 +20,7 @@ OVERLAPS = (0, 25, 50)
 SHARES = {"train": 60, "validation": 20, "test": 20}
 
 
-class TilesPage(Page):
+class SplitPage(Page):
     """Emits `tiles_requested` and `dataset_chosen` with the folder of another dataset."""
 
     tiles_requested = pyqtSignal()
