@@ -143,7 +143,7 @@ class Demo:
         if REQUEST["unlabelled"]:
             {"background": page.background, "unknown": page.unknown}[REQUEST["unlabelled"]].click()
         if REQUEST.get("reference"):
-            select(page.reference, self.layers[REQUEST["reference"]].id())
+            select(page.options.reference, self.layers[REQUEST["reference"]].id())
         wait_until(lambda: not self.panel.services.queries.busy and page.sentence.text(), ANSWER_S)
         say(page.sentence.text())
         self.grab("1-data")
@@ -170,7 +170,7 @@ class Demo:
             fields = [field.name() for field in self.layers["area"].fields()]
             named = [name for name in fields if name.lower() in SPLIT_FIELDS]
             if named:
-                select(page.split_field, named[0])
+                select(page.options.split_field, named[0])
         self.press(page.primary, "tiles")
         self.grab("2-tiles")
 
@@ -179,7 +179,7 @@ class Demo:
         page = self.pages.train
         self.dock.show_step("train")
         page.minutes.setValue(max(1, round(REQUEST["max_minutes"])))
-        page.epochs.setValue(REQUEST["epochs"])
+        page.network.epochs.setValue(REQUEST["epochs"])
         self.press(page.primary, "train", lambda: bool(self.evaluation))
         self.dock.show_step("train")
         self.grab("3-train")

@@ -136,11 +136,11 @@ def picture_train(plugin: object) -> None:
     groups = page.findChildren(QgsCollapsibleGroupBox)
     for group in groups:
         group.setCollapsed(False)
-    page.loss.set_value(["ce", "dice"])
+    page.network.loss.set_value(["ce", "dice"])
     picture_page(plugin, "train-advanced")
     for group in groups:
         group.setCollapsed(True)
-    page.loss.set_value(["auto"])
+    page.network.loss.set_value(["auto"])
     area = page.findChild(QScrollArea)
     area.ensureWidgetVisible(page.curves)
     picture_page(plugin, "train-curves")
@@ -205,8 +205,8 @@ def picture_predict(plugin: object) -> None:
     pause(1500)
     wait_until(lambda: not services.queries.busy, 2 * REQUEST["wait_s"])
     picture_page(plugin, "predict-plan")
-    page.more["beyond"].setChecked(True)
-    page.least.setValue(9)
+    page.layers.ticks["beyond"].setChecked(True)
+    page.cleaning.least.setValue(9)
     groups = page.findChildren(QgsCollapsibleGroupBox)
     for group in groups:
         group.setCollapsed(False)

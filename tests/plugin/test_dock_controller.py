@@ -145,7 +145,7 @@ def test_prepare_writes_stack_and_labels_into_a_new_dataset(desk: Desk, tmp_path
 
 def test_prepare_without_writing_the_stack_uses_its_recipe(desk: Desk, tmp_path: Path) -> None:
     with_layers(desk, tmp_path)
-    desk.pages.data.write_stack.setChecked(False)
+    desk.pages.data.options.write_stack.setChecked(False)
     desk.pages.data.primary.click()
     stack, rasterize = (item.job for item in desk.runner.submissions)
     assert stack.dry_run and rasterize.stack.endswith("stack.recipe.json")

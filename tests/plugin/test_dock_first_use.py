@@ -370,8 +370,8 @@ def test_how_the_last_job_ended_is_not_said_for_ever(desk: Desk) -> None:
     assert footer.title() == "Failed" and "It went wrong." in desk.dock.messages.text()
     desk.dock.show()
     QApplication.setActiveWindow(desk.dock)
-    desk.page.border_px.setFocus()
-    desk.page.border_px.setValue(3)
+    desk.page.options.border_px.setFocus()
+    desk.page.options.border_px.setValue(3)
     assert footer.title() == "Nothing is running"
     desk.page.primary.click()
     desk.runner.fail("x", "It went wrong.")

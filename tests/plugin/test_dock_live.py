@@ -193,7 +193,7 @@ def test_nothing_is_read_for_a_panel_that_nobody_sees(desk: Desk) -> None:
 def test_a_box_is_empty_after_its_layer_has_gone(desk: Desk) -> None:
     area, boxes = (
         polygon_layer("area"),
-        [desk.page.area_layer, *desk.pages.split.split_layers.combos.values()],
+        [desk.page.area_layer, *desk.pages.split.options.split_layers.combos.values()],
     )
     for box_of_layers in boxes:
         box_of_layers.setLayer(area)
@@ -272,13 +272,13 @@ WHAT_CHANGES: list[tuple[str, Callable[[Any], object]]] = [
     ("labels", lambda desk: project_layer("labels").setSubsetString("\"class\" = 'scarp'")),
     ("labels", lambda desk: project_layer("labels").setSubsetString("")),
     ("labels", lambda desk: categorized(project_layer("labels"))),
-    ("labels", lambda desk: desk.page.border_px.setValue(2)),
+    ("labels", lambda desk: desk.page.options.border_px.setValue(2)),
     ("labels", lambda desk: desk.page.legend.cellWidget(1, 1).setCurrentIndex(1)),
     ("rasters", lambda desk: project_layer("optical").setName("other")),
     ("rasters", lambda desk: nodata(project_layer("other"))),
     ("added bands", lambda desk: desk.page.bands.add(ratio("ratio", "other"))),
-    ("grid", lambda desk: desk.page.pixel_size.setValue(5)),
-    ("grid", lambda desk: desk.page.reference.setCurrentIndex(1)),
+    ("grid", lambda desk: desk.page.options.pixel_size.setValue(5)),
+    ("grid", lambda desk: desk.page.options.reference.setCurrentIndex(1)),
     ("area", lambda desk: desk.page.area_ratio.setValue(0.9)),
     ("area", lambda desk: desk.page.area_kind.setCurrentIndex(1)),
     ("rasters", lambda desk: desk.page.tree.set_choices([RasterChoice(layer_id("other"), (1,))])),
@@ -287,8 +287,8 @@ NOTHING_CHANGES: list[Callable[[Any], object]] = [
     lambda desk: project_layer("labels").setName("other"),
     lambda desk: project_layer("optical").setOpacity(0.5),
     lambda desk: project_layer("other").setOpacity(0.5),
-    lambda desk: desk.page.write_stack.setChecked(False),
-    lambda desk: desk.page.name.setText("another"),
+    lambda desk: desk.page.options.write_stack.setChecked(False),
+    lambda desk: desk.page.options.name.setText("another"),
     lambda desk: polygon_layer("more"),
     lambda desk: QgsProject.instance().setCrs(QgsCoordinateReferenceSystem("EPSG:3857")),
 ]

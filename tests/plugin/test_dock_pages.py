@@ -116,7 +116,7 @@ def test_a_data_page_is_remembered() -> None:
     page.set_class_fields(["class", "note"])
     page.class_field.setCurrentIndex(page.class_field.findData("note"))
     page.area_ratio.setValue(0.7)
-    page.pixel_size.setValue(5)
+    page.options.pixel_size.setValue(5)
     page.unknown.click()
     page.tree.set_choices([RasterChoice("id_dem", (1,), ("slope",))])
     values = page.values()

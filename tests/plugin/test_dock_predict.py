@@ -90,19 +90,19 @@ def test_all_choices_reach_the_job(desk: Desk, tmp_path: Path) -> None:
     page = desk.page
     choose(page.place, "polygons")
     page.area_layer.setLayer(area)
-    page.more["disagreement"].setChecked(True)
+    page.layers.ticks["disagreement"].setChecked(True)
     assert "disagreement" not in page.choices().outputs, "one view has nobody to disagree with"
-    choose(page.tta, "flips")
-    page.more["beyond"].setChecked(True)
-    page.passes.setValue(3)
-    choose(page.precision, "int8")
-    choose(page.majority, "5")
-    page.least.setValue(9)
-    page.simplify.setValue(2.5)
-    page.smooth.setValue(2)
-    page.right_angles.setChecked(True)
-    assert "majority, least area" in page.cleaning_group.title()
-    assert "12 views" in page.quality_group.title() and "int8" in page.quality_group.title()
+    choose(page.quality.tta, "flips")
+    page.layers.ticks["beyond"].setChecked(True)
+    page.quality.passes.setValue(3)
+    choose(page.quality.precision, "int8")
+    choose(page.cleaning.majority, "5")
+    page.cleaning.least.setValue(9)
+    page.outlines.simplify.setValue(2.5)
+    page.outlines.smooth.setValue(2)
+    page.outlines.right_angles.setChecked(True)
+    assert "majority, least area" in page.cleaning.title()
+    assert "12 views" in page.quality.title() and "int8" in page.quality.title()
     page.primary.click()
     job = desk.runner.job()
     assert (job.tta, job.dropout_passes, job.precision, job.int8_loss) == ("flips", 3, "int8", 0.005)
@@ -165,11 +165,11 @@ def test_the_engine_is_asked_once_for_the_same_thing(desk: Desk, tmp_path: Path)
     assert desk.asked.job().dry_run
     grid = {"width": 1000, "height": 1000}
     desk.asked.finish(sentence="Predict 2 classes", problems=[], grid=grid)
-    desk.page.least.setValue(4)
+    desk.page.cleaning.least.setValue(4)
     desk.panel.predict.plan()
     assert not desk.asked.busy, "cleaning does not change which layers fit"
     assert desk.page.sentence.text() == "Predict 2 classes. The classes are cleaned at the end."
-    choose(desk.page.tta, "all")
+    choose(desk.page.quality.tta, "all")
     desk.panel.predict.plan()
     assert desk.asked.busy and desk.asked.job().tta == "all"
 
@@ -362,8 +362,8 @@ def test_the_project_remembers_model_layers_and_choices(desk: Desk, tmp_path: Pa
     page = desk.page
     page.slots.combos["r1"].setLayer(other)
     page.slots._bindings["r1"].choose({1: 2, 2: 1})
-    choose(page.tta, "all")
-    page.least.setValue(7)
+    choose(page.quality.tta, "all")
+    page.cleaning.least.setValue(7)
     kept = json.loads(json.dumps(page.values()))
     again = PredictPage()
     again.restore(kept)
@@ -417,7 +417,7 @@ def test_the_pace_is_that_of_the_same_model(tmp_path: Path) -> None:
 def test_the_page_fits_into_a_narrow_panel(desk: Desk, tmp_path: Path) -> None:
     described_raster(tmp_path, "optical", ("a name that is rather long for a band", "nir"))
     desk.use(tmp_path / "north" / "model.onnx", DESCRIBED)
-    for group in (*desk.page.findChildren(type(desk.page.layer_group)),):
+    for group in (*desk.page.findChildren(type(desk.page.layers)),):
         group.setCollapsed(False)
     desk.page.resize(340, 900)
     assert desk.page.minimumSizeHint().width() <= 340

@@ -69,9 +69,9 @@ def test_choices_become_fields(qgis_app: Any) -> None:
     page = TrainPage()
     page.set_dataset("d", {"red": "", "nir": "", "slope": ""})
     page.bands.leave_out(["nir"])
-    page.loss.set_value(["ce", "dice"])
-    page.augment.set_value(["none"])
-    page.patience.setValue(0)
+    page.network.loss.set_value(["ce", "dice"])
+    page.network.augment.set_value(["none"])
+    page.network.patience.setValue(0)
     page.minutes.setValue(5)
     choose(page.model, "deeplabv3plus:resnet50")
     settings = page.choices().settings
@@ -89,7 +89,7 @@ def test_the_page_is_remembered(qgis_app: Any) -> None:
     page, other = TrainPage(), TrainPage()
     page.set_dataset("d", {"red": "", "nir": ""})
     page.bands.leave_out(["red"])
-    page.augment.set_value(["flip", "noise"])
+    page.network.augment.set_value(["flip", "noise"])
     choose(page.preset, "quick")
     values = json.loads(json.dumps(page.values()))
     other.restore(values)
@@ -117,10 +117,10 @@ def test_ticks_change_by_hand(qgis_app: Any) -> None:
 
 def test_network_choices_are_hidden_for_baselines(qgis_app: Any) -> None:
     page = TrainPage()
-    assert page.baseline_group.isHidden() and not page.network_group.isHidden()
+    assert page.baseline.isHidden() and not page.network.isHidden()
     choose(page.model, "forest")
-    page.texture.setText("3, 7; x")
-    assert page.network_group.isHidden() and page.start.section.isHidden() and page.preview_button.isHidden()
+    page.baseline.texture.setText("3, 7; x")
+    assert page.network.isHidden() and page.start.section.isHidden() and page.preview_button.isHidden()
     assert page.choices().settings["texture_px"] == (3, 7)
 
 
@@ -139,7 +139,7 @@ def test_the_plan_is_asked_once_and_read_in_words(desk: Desk, tmp_path: Path) ->
     asked.submissions.clear()
     desk.panel.train.planner.plan()
     assert asked.submissions == [] and "Crops of 128 px" in page.sentence.text()
-    page.crop.setValue(64)
+    page.network.crop.setValue(64)
     assert "Crops of" not in page.sentence.text(), "that was about another crop"
     assert page.problem_list.texts() == ["Few pixels."] and not page.why_group.isHidden(), "nothing jumps"
     assert page.foot.indexOf(page.more) == page.foot.indexOf(page.primary) - 1, (
@@ -167,7 +167,7 @@ def test_a_plan_that_is_worked_on_stops_when_training_begins(desk: Desk, tmp_pat
 def test_settings_that_cannot_be_are_said_without_the_engine(desk: Desk, tmp_path: Path) -> None:
     prepared(desk, tmp_path)
     choose(desk.pages.train.model, "forest")
-    desk.pages.train.texture.setText("4")
+    desk.pages.train.baseline.texture.setText("4")
     assert asked_plans(desk).submissions == []
     assert "Texture windows of 4" in desk.pages.train.problem_list.texts()[0]
 
@@ -224,7 +224,7 @@ def test_an_earlier_run_goes_on_after_drawing_more(desk: Desk, tmp_path: Path) -
     page = desk.pages.train
     choose(page.start.kind, "again")
     choose(page.start.model, str(run / "model.onnx"))
-    assert page.network_group.isHidden() and not page.model.isEnabled()
+    assert page.network.isHidden() and not page.model.isEnabled()
     job = desk.panel.train.job()
     assert isinstance(job, TrainJob)
     assert (job.dataset, job.loss, job.seed, job.epochs) == (str(dataset), "ce+dice", 7, 30)

@@ -25,7 +25,8 @@ from ...panel.layer_visibility import hide_earlier_results, show_layer_of
 from ...panel.services import PanelServices
 from ...panel.step import StepController
 from ...panel.texts import state_names, tr
-from ..data.controller import PLAN_MS, is_written_raster, single_shot
+from ...panel.timers import PLAN_MS, single_shot
+from ...panel.written_copies import is_written_raster
 from .page import PredictPage, Slot
 from .summaries import model_note, plan_sentence, result_note
 

@@ -20,6 +20,7 @@ from ...jobs.choices import NamedPath
 from ...jobs.workspace import folder_name, last_result
 from ...layers import layout, publish, sample
 from ...layers.areas import rows_of_prediction
+from ...layers.class_field import proposed_field
 from ...layers.classes import class_fields
 from ...layers.exports import LABEL_LAYER
 from ...layers.rasterclasses import raster_classes
@@ -31,7 +32,7 @@ from ...panel.desktop import open_file
 from ...panel.errors import problem_text
 from ...panel.services import PanelServices
 from ...panel.texts import tr
-from ..data.controller import PLAN_MS, proposed_field, single_shot
+from ...panel.timers import PLAN_MS, single_shot
 from .page import ResultsPage
 from .sheet import prediction_job, sheet_of, title_of
 from .state import ComparisonChoices, SampleDesign

@@ -19,7 +19,7 @@ from ...panel.errors import problem_of
 from ...panel.services import PanelServices
 from ...panel.step import StepController
 from ...panel.texts import tr
-from .advanced import LABELS, LAYERS
+from .options import LABELS, LAYERS
 from .page import SplitPage
 
 

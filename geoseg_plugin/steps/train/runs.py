@@ -12,10 +12,10 @@ from ...contract import GeoSegError
 from ...jobs import register
 from ...jobs.register import Run
 from ...jobs.submission import Submission
+from ...panel.desktop import open_file
 from ...panel.records import report_of
 from ...panel.services import PanelServices
 from ...panel.texts import tr
-from .comparison import open_file
 from .runs_window import MOST, RunsWindow
 
 LISTED = 8
