@@ -27,38 +27,38 @@ help:
 	@echo "make clean         remove build/ (the environments stay; remove .envs/ by hand)"
 
 setup:
-	@bash scripts/bootstrap.sh
+	@bash scripts/dev/bootstrap.sh
 
 lint: setup
 	$(PLUGIN_PYTHON) -m ruff check .
 	$(PLUGIN_PYTHON) -m ruff format --check .
 	$(PLUGIN_PYTHON) -m mypy training/geoseg_engine
-	$(PLUGIN_PYTHON) -m mypy geoseg_plugin scripts/package.py scripts/stage_profile.py scripts/scan.py
+	$(PLUGIN_PYTHON) -m mypy geoseg_plugin scripts/dev scripts/demo/demo.py scripts/demo/demo_in_qgis.py
 
 format:
 	$(PLUGIN_PYTHON) -m ruff check --fix .
 	$(PLUGIN_PYTHON) -m ruff format .
 
 test: setup
-	@bash scripts/run_tests.sh
+	@bash scripts/dev/run_tests.sh
 
 test-engine: setup
-	@bash scripts/run_tests.sh engine
+	@bash scripts/dev/run_tests.sh engine
 
 test-plugin: setup
-	@bash scripts/run_tests.sh architecture plugin e2e
+	@bash scripts/dev/run_tests.sh architecture plugin e2e
 
 demo: setup
-	@bash scripts/demo.sh
+	@bash scripts/demo/demo.sh
 
 run: setup
-	@bash scripts/run_qgis.sh
+	@bash scripts/dev/run_qgis.sh
 
 scan: setup
-	@$(PLUGIN_PYTHON) scripts/scan.py $(address) $(if $(RELEASE),--release)
+	@$(PLUGIN_PYTHON) scripts/dev/scan.py $(address) $(if $(RELEASE),--release)
 
 package:
-	@python3 scripts/package.py $(address)
+	@python3 scripts/dev/package.py $(address)
 
 clean:
 	rm -rf build .pytest_cache .ruff_cache .mypy_cache

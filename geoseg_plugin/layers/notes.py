@@ -96,8 +96,9 @@ def cleaning_text(result: Mapping[str, Any]) -> str:
         "opening_px": tr("opening by {} px"),
         "closing_px": tr("closing by {} px"),
         "fill_holes_px": tr("holes below {} px"),
-        "least_area_px": tr("patches below {} px"),
+        "min_patch_px": tr("patches below {} px"),
     }
+    asked = {**asked, "min_patch_px": asked.get("min_patch_px", asked.get("least_area_px"))}
     steps = [text.format(asked[key]) for key, text in names.items() if asked.get(key)]
     changed = tr("{} pixels changed class").format(cleaned.get("changed_px", "–"))
     return "; ".join([", ".join(steps), changed]) if steps else changed

@@ -23,15 +23,16 @@ from qgis.PyQt.QtGui import QIcon
 
 from ..contract import Cancelled, GeoSegError, Problem
 from ..engine.environment import check
+from ..forms.help import help_text
 from ..jobs.inputs import RasterInput
 from ..jobs.submission import Submission
 from ..layers.publish import Item, dress
 from ..paths import icon, plugin_dir, resource
 from ..tasks.execution import engine_environment
 from ..tasks.feedback import run_with_feedback
-from .gather import GatheredRaster
+from .inputs.gather import GatheredRaster
+from .inputs.wholepaths import with_whole_paths
 from .parameters import Parameters, tr, with_files_in_folders, with_names
-from .wholepaths import with_whole_paths
 
 Export = Callable[[], None]
 
@@ -198,15 +199,10 @@ class GeoSegAlgorithm(QgsProcessingAlgorithm):
 
     def shortHelpString(self) -> str:
         path = resource("help", f"{self.ID}.html")
-        return one_line(path.read_text(encoding="utf-8")) if path.exists() else ""
+        return help_text(self, path.read_text(encoding="utf-8")) if path.exists() else ""
 
     def createInstance(self) -> GeoSegAlgorithm:
         return type(self)()
-
-
-def one_line(text: str) -> str:
-    """The text without line breaks: QGIS makes a paragraph of every line of a help text."""
-    return " ".join(text.split())
 
 
 GROUPS = {"data": "1 Data", "training": "2 Training", "map": "3 Prediction"}

@@ -8,13 +8,15 @@ from qgis.core import (
     Qgis,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
-    QgsProcessingParameterBoolean,
     QgsProcessingParameterMultipleLayers,
 )
 
 from ..contract import LabelClass, Labels, Problem
-from .additions import parts, words
-from .parameters import Parameters, advanced, text, tr, whole
+from ..forms.parameters import add_fields, fields_from
+from .inputs.additions import parts, words
+from .parameters import Parameters, advanced, text, tr
+
+DECLARED = ("border_px", "all_touched", "min_area_px")
 
 
 def add_options(algorithm: QgsProcessingAlgorithm) -> None:
@@ -23,20 +25,16 @@ def add_options(algorithm: QgsProcessingAlgorithm) -> None:
     for parameter in (
         QgsProcessingParameterMultipleLayers(
             "MORE_LABELS",
-            tr("Further label layers, each a class unless it has the class field"),
+            tr("Further label layers; each is a class unless it has the class field"),
             shapes,
             None,
             True,
         ),
-        text("MERGE", tr("Classes to merge, one a line: value=class"), lines=True),
-        text("EXCLUDED", tr("Classes whose ground is ignored (a, b)")),
-        whole("BORDER", tr("Unknown strip along borders of classes in pixels"), 0, 0),
-        QgsProcessingParameterBoolean(
-            "ALL_TOUCHED", tr("A polygon takes every pixel that it touches"), False
-        ),
-        whole("MIN_AREA", tr("Pieces of a class smaller than this many pixels are ignored"), 0, 0),
+        text("MERGE", tr("Classes to merge, one per line: value=class"), lines=True),
+        text("EXCLUDED", tr("Classes whose pixels are ignored (a, b)")),
     ):
         algorithm.addParameter(advanced(parameter))
+    add_fields(algorithm, Labels, DECLARED, advanced=True)
 
 
 def option_problems(
@@ -67,9 +65,7 @@ def with_options(
         labels,
         classes=merged_classes(kept, merges),
         excluded=tuple(values.get(item, item) for item in excluded),
-        border_px=algorithm.parameterAsInt(given, "BORDER", context),
-        all_touched=algorithm.parameterAsBoolean(given, "ALL_TOUCHED", context),
-        min_area_px=algorithm.parameterAsInt(given, "MIN_AREA", context),
+        **fields_from(algorithm, given, context, Labels, DECLARED),
     )
 
 

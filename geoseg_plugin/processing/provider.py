@@ -6,26 +6,26 @@ from qgis.core import QgsProcessingProvider
 from qgis.PyQt.QtGui import QIcon
 
 from ..paths import icon
+from .algorithms.checklabels import CheckLabels
+from .algorithms.classareas import ClassAreas
+from .algorithms.cleanclasses import CleanClasses
+from .algorithms.compare import Compare
+from .algorithms.crossvalidate import CrossValidate
+from .algorithms.evaluate import Evaluate
+from .algorithms.exportchips import ExportChips
+from .algorithms.exportlayout import ExportLayout
+from .algorithms.maketiles import MakeTiles
+from .algorithms.polygonize import Polygonize
+from .algorithms.predict import Predict
+from .algorithms.pretrain import Pretrain
+from .algorithms.rasterizelabels import RasterizeLabels
+from .algorithms.samplepoints import SamplePoints
+from .algorithms.searchsettings import SearchSettings
+from .algorithms.stackrasters import StackRasters
+from .algorithms.terrainattributes import TerrainAttributes
+from .algorithms.trainforest import TrainForest
+from .algorithms.trainmodel import TrainModel
 from .base import GeoSegAlgorithm
-from .checklabels import CheckLabels
-from .classareas import ClassAreas
-from .cleanclasses import CleanClasses
-from .compare import Compare
-from .crossvalidate import CrossValidate
-from .evaluate import Evaluate
-from .exportchips import ExportChips
-from .exportlayout import ExportLayout
-from .maketiles import MakeTiles
-from .polygonize import Polygonize
-from .predict import Predict
-from .pretrain import Pretrain
-from .rasterizelabels import RasterizeLabels
-from .samplepoints import SamplePoints
-from .searchsettings import SearchSettings
-from .stackrasters import StackRasters
-from .terrainattributes import TerrainAttributes
-from .trainforest import TrainForest
-from .trainmodel import TrainModel
 
 ALGORITHMS: tuple[type[GeoSegAlgorithm], ...] = (
     StackRasters,

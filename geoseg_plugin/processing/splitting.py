@@ -1,4 +1,4 @@
-"""Parameters of `maketiles` beyond size and shares: which tiles are kept, folds, areas of the splits."""
+"""Areas of training, validation and test as layers of their own, as parameters of `maketiles`."""
 
 from __future__ import annotations
 
@@ -10,23 +10,18 @@ from qgis.core import QgsProcessingAlgorithm, QgsProcessingContext
 
 from ..contract import SPLITS, Area, Problem
 from ..layers.exports import PolygonExport
-from .gather import GatheredArea, gather_area, layer_problems
-from .parameters import Parameters, advanced, polygons, real, tr, whole
+from .inputs.gather import GatheredArea, gather_area, layer_problems
+from .parameters import Parameters, advanced, polygons, tr
 
 AREA_KEYS = ("TRAIN_AREA", "VALIDATION_AREA", "TEST_AREA")
 """In the order of SPLITS."""
 
 
-def add_tile_options(algorithm: QgsProcessingAlgorithm) -> None:
-    """MIN_LABELLED, EMPTY_SHARE, FOLDS, TRAIN_AREA, VALIDATION_AREA, TEST_AREA."""
+def add_split_areas(algorithm: QgsProcessingAlgorithm) -> None:
+    """Add TRAIN_AREA, VALIDATION_AREA and TEST_AREA."""
     titles = (tr("Area for training"), tr("Area for validation"), tr("Area for test"))
-    for parameter in (
-        real("MIN_LABELLED", tr("Leave out tiles with a smaller share of labelled ground"), 0.0, 0, 1),
-        real("EMPTY_SHARE", tr("Share of the tiles without objects that is kept"), 1.0, 0, 1),
-        whole("FOLDS", tr("Folds of a cross-validation (0: none)"), 0, 0, 20),
-        *(polygons(key, title, optional=True) for key, title in zip(AREA_KEYS, titles, strict=True)),
-    ):
-        algorithm.addParameter(advanced(parameter))
+    for key, title in zip(AREA_KEYS, titles, strict=True):
+        algorithm.addParameter(advanced(polygons(key, title, optional=True)))
 
 
 def split_area_problems(

@@ -54,7 +54,7 @@ def main() -> int:
 def run(folder: Path, repeat: int, side: int) -> Row:
     """Make the map, then clean it by turns."""
     classes = make(folder, side)
-    job = {"classes": str(classes), "cleaning": {"least_area_px": LEAST_PX}}
+    job = {"classes": str(classes), "cleaning": {"min_patch_px": LEAST_PX}}
     ours = engine_command(folder / "job", "clean", job)
     beside = ["gdal_sieve.py", "-q", "-st", str(LEAST_PX), "-4", str(classes), str(folder / "sieved.tif")]
     ours_s, beside_s, ratio, peak_mb = compared(

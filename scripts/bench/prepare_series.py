@@ -65,7 +65,7 @@ np.save(sys.argv[2], np.stack([found[name].values for name in sorted(found.data_
 
 OURS = """
 import sys, numpy as np
-from geoseg_engine.bands.opening import own_grid
+from geoseg_engine.bands.sources.registry import own_grid
 from geoseg_engine.contract import Band, Recipe, Series, Source
 from geoseg_engine.raster.grid import whole, windows
 from geoseg_engine.stacking.reader import StackReader

@@ -119,7 +119,7 @@ def same_counts(folder: Path, labels: Path) -> bool:
 def index(file: str) -> None:
     """Count the tiles of a label raster, write their index and, beside it, how long that took."""
     from geoseg_engine.contract import LabelClass
-    from geoseg_engine.dataset.tileindex import TileCounter, count_labels
+    from geoseg_engine.dataset.tile_index import TileCounter, count_labels
     from geoseg_engine.raster.sources import Source, open_source, source_grid
     from geoseg_engine.vector.geopackage import write_layer
 

@@ -27,7 +27,7 @@ from study import make_layers, studied, study_flags  # noqa: E402
 
 from geoseg_engine.vector.geopackage import write_layer  # noqa: E402
 
-DEMO = ROOT / "scripts" / "demo.py"
+DEMO = ROOT / "scripts" / "demo" / "demo.py"
 PROGRAMS = ("qgis", "xvfb-run")
 
 

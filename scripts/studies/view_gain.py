@@ -26,8 +26,8 @@ from training_scenes import small_job, write_dataset  # noqa: E402
 from geoseg_engine.channel import Channel  # noqa: E402
 from geoseg_engine.contract import IGNORE, GeoSegError, job_to_json, write_json  # noqa: E402
 from geoseg_engine.dataset.datasets import read_dataset  # noqa: E402
-from geoseg_engine.judgement.bymodel import model_stack, predicted  # noqa: E402
-from geoseg_engine.judgement.judging import joined_classes, judging, lookup_table  # noqa: E402
+from geoseg_engine.evaluation.evaluate_model import model_stack, predicted  # noqa: E402
+from geoseg_engine.evaluation.evaluator import joined_classes, judging, lookup_table  # noqa: E402
 from geoseg_engine.modelfile.reading import read_model  # noqa: E402
 from geoseg_engine.prediction.inference import Answers, BandReader, set_up  # noqa: E402
 from geoseg_engine.run import work  # noqa: E402

@@ -4,4 +4,4 @@ import sys
 from pathlib import Path
 
 here = Path(__file__).resolve().parent
-sys.path[:0] = [str(here), str(here.parents[1] / "scripts")]
+sys.path[:0] = [str(here), str(here.parents[1] / "scripts" / "dev")]

@@ -13,14 +13,15 @@ ENGINE_ONLY = {"torch", "rasterio", "geopandas", "shapely", "richdem", "onnxrunt
 MAY_IMPORT = {
     "paths": set(),
     "contract": {"paths"},
+    "forms": {"paths", "contract"},
     "engine": {"paths", "contract"},
     "jobs": {"paths", "contract", "engine"},
     "tasks": {"paths", "contract", "engine", "jobs"},
     "layers": {"paths", "contract", "jobs"},
-    "processing": {"paths", "contract", "engine", "jobs", "tasks", "layers"},
+    "processing": {"paths", "contract", "forms", "engine", "jobs", "tasks", "layers"},
     "panel": {"paths", "contract", "engine", "jobs", "tasks", "layers"},
     "dock": {"paths", "contract", "engine", "jobs", "tasks", "layers", "panel"},
-    "steps": {"paths", "contract", "engine", "jobs", "tasks", "layers", "panel", "dock"},
+    "steps": {"paths", "contract", "forms", "engine", "jobs", "tasks", "layers", "panel", "dock"},
     "plugin": {"paths", "contract", "engine", "jobs", "tasks", "layers", "processing", "panel"},
     "__init__": {"plugin"},
 }
@@ -37,10 +38,10 @@ ROOMS = (
     {"dataset"},
     {"models"},
     {"modelfile", "scores"},
-    {"results", "probe"},
-    {"maps"},
+    {"output_checks", "probe", "report"},
+    {"postprocess"},
     {"training", "prediction", "baselines"},
-    {"judgement"},
+    {"evaluation"},
     {"experiments"},
     {"run"},
     {"cli_flags", "cli_help", "cli_terminal"},
@@ -59,7 +60,8 @@ WITHOUT_TORCH = {
     "stacking",
     "dataset",
     "scores",
-    "maps",
+    "postprocess",
+    "report",
 }
 
 

@@ -1,4 +1,4 @@
-"""A small scene with known truth for whole runs: two rasters of different grids, blobs of two classes."""
+"""Small scenes with known truth for whole runs: rasters and polygons, a dataset, a map of classes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from pathlib import Path
 import numpy as np
 from osgeo import gdal, ogr, osr
 
+from geoseg_plugin.contract import Band, Dataset, Grid, LabelClass, Recipe, Source, write_json
+
 EPSG = 32632
 SIDE_PX, PIXEL_M = 192, 10.0
 LEFT, TOP = 600_000.0, 5_100_000.0
+CLASSES = {"ground": (217, 217, 217, 255), "forest": (0, 158, 115, 255), "water": (0, 114, 178, 255)}
+"""Names and colours of the map of `make_classes`."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,42 @@ def make(folder: Path, seed: int = 3) -> SmallScene:
     return scene
 
 
+def make_dataset(folder: Path) -> Path:
+    """Write a dataset: bright squares on noise; left train, middle validation, right test. Returns its folder."""
+    folder.mkdir(parents=True)
+    rows, cols = 96, 128
+    random = np.random.default_rng(0)
+    labels = np.kron(random.random((rows // 8, cols // 8)) < 0.3, np.ones((8, 8))).astype(np.uint8)
+    image = (random.normal(100, 10, (2, rows, cols)) + 40 * labels).astype(np.float32)
+    split = np.broadcast_to(np.digitize(np.arange(cols), (76, 102)), (rows, cols)).astype(np.uint8)
+    for name, values in (("image", image), ("labels", labels[None]), ("split", split[None])):
+        _write_raster(folder / f"{name}.tif", values, PIXEL_M)
+    grid = Grid(f"EPSG:{EPSG}", (PIXEL_M, 0.0, LEFT, 0.0, -PIXEL_M, TOP), cols, rows)
+    recipe = Recipe(
+        (Source("r1", str(folder / "image.tif"), "image"),), (Band("a", "r1", 1), Band("b", "r1", 2)), grid
+    )
+    classes = (LabelClass(0, "background", "", "#dddddd"), LabelClass(1, "square", "s", "#cc2200"))
+    dataset = Dataset("squares", recipe, "labels.tif", "split.tif", "tiles.gpkg", classes, tile_px=32)
+    write_json(folder / "dataset.json", dataset)
+    return folder
+
+
+def make_classes(path: Path) -> Path:
+    """Write a map of CLASSES with their names and colours, 120 × 150 pixels: a lake and a forest."""
+    values = np.zeros((1, 120, 150), np.uint8)
+    values[0, 10:80, 10:70], values[0, 60:110, 90:140] = 1, 2
+    _write_raster(path, values, PIXEL_M)
+    dataset = gdal.Open(str(path), gdal.GA_Update)
+    band, table = dataset.GetRasterBand(1), gdal.ColorTable()
+    for number, color in enumerate(CLASSES.values()):
+        table.SetColorEntry(number, color)
+    band.SetColorTable(table)
+    band.SetCategoryNames(list(CLASSES))
+    band.SetNoDataValue(255)
+    dataset = None
+    return path
+
+
 def _reference() -> osr.SpatialReference:
     reference = osr.SpatialReference()
     reference.ImportFromEPSG(EPSG)
@@ -54,7 +94,7 @@ def _reference() -> osr.SpatialReference:
 
 
 def _write_raster(path: Path, values: np.ndarray, pixel_m: float) -> None:
-    kind = gdal.GDT_UInt16 if values.dtype == np.uint16 else gdal.GDT_Float32
+    kind = {"uint8": gdal.GDT_Byte, "uint16": gdal.GDT_UInt16, "float32": gdal.GDT_Float32}[values.dtype.name]
     count, rows, cols = values.shape
     dataset = gdal.GetDriverByName("GTiff").Create(str(path), cols, rows, count, kind)
     dataset.SetGeoTransform((LEFT, pixel_m, 0, TOP, 0, -pixel_m))

@@ -3,44 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
+from engine_runs import run
 
 from geoseg_plugin.contract import PROTOCOL
-from geoseg_plugin.engine.environment import Environment, check, diagnostics, find, interpreter
+from geoseg_plugin.engine.environment import Environment, check, diagnostics, interpreter
 from geoseg_plugin.jobs import engine
-from geoseg_plugin.tasks.execution import Launch
-from geoseg_plugin.tasks.runner import TaskRunner
-
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "plugin"))
-
-from waiting import wait_for  # noqa: E402
-
-
-@pytest.fixture(scope="module")
-def environment() -> Environment:
-    found = find(Path(os.environ.get("GEOSEG_ENGINE_DIR", ROOT / ".envs" / "engine")))
-    if found is None:
-        pytest.skip("needs the engine environment: make setup")
-    return found
-
-
-def run(environment: Environment, submission: Any) -> tuple[list[dict[str, Any]], list[Any], list[Any]]:
-    runner = TaskRunner(launch=lambda: Launch(environment.python))
-    hellos: list[dict[str, Any]] = []
-    done: list[Any] = []
-    failed: list[Any] = []
-    runner.hello_received.connect(hellos.append)
-    runner.finished.connect(lambda title, result, folder: done.append(result))
-    runner.failed.connect(failed.append)
-    with wait_for(runner.idle, 120.0):
-        runner.start(submission.title, None, [submission])
-    return hellos, done, failed
 
 
 def test_the_engine_says_what_it_can_do(qgis_app: Any, environment: Environment, tmp_path: Path) -> None:

@@ -11,16 +11,12 @@ from typing import Any
 import pytest
 from qgis.core import QgsFeature, QgsGeometry, QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.PyQt.QtCore import QEventLoop, QTimer
-from test_engine_in_qgis import environment
-from test_maps_in_qgis_process import classes
 
 from geoseg_plugin import paths
 from geoseg_plugin.engine.environment import Environment
 from geoseg_plugin.layers import publish
 from geoseg_plugin.panel.assembly import GeoSegPanel
 
-__all__ = ["classes", "environment"]
-pytestmark = pytest.mark.slow
 TIMEOUT_S = 120
 
 

@@ -5,36 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
-from osgeo import gdal, ogr, osr
-from test_qgis_process import config, pytestmark, run
+from osgeo import gdal, ogr
+from qgis_processes import NEEDED, run
+from small_scene import CLASSES
 
-__all__ = ["config", "pytestmark"]
-
-NAMES, COLORS = ("ground", "forest", "water"), ((217, 217, 217, 255), (0, 158, 115, 255), (0, 114, 178, 255))
-
-
-@pytest.fixture
-def classes(tmp_path: Path) -> Path:
-    """120 × 150 pixels of 10 m: a lake and a forest."""
-    values = np.zeros((120, 150), np.uint8)
-    values[10:80, 10:70], values[60:110, 90:140] = 1, 2
-    path = tmp_path / "classes.tif"
-    dataset = gdal.GetDriverByName("GTiff").Create(str(path), 150, 120, 1, gdal.GDT_Byte)
-    dataset.SetGeoTransform((600000, 10, 0, 5100000, 0, -10))
-    crs = osr.SpatialReference()
-    crs.ImportFromEPSG(32632)
-    dataset.SetProjection(crs.ExportToWkt())
-    band = dataset.GetRasterBand(1)
-    table = gdal.ColorTable()
-    for number, color in enumerate(COLORS):
-        table.SetColorEntry(number, color)
-    band.SetColorTable(table)
-    band.SetCategoryNames(list(NAMES))
-    band.SetNoDataValue(255)
-    band.WriteArray(values)
-    return path
+pytestmark = NEEDED
 
 
 def test_from_a_map_to_a_sheet_that_can_be_handed_over(config: Path, tmp_path: Path, classes: Path) -> None:
@@ -50,7 +26,7 @@ def test_from_a_map_to_a_sheet_that_can_be_handed_over(config: Path, tmp_path: P
     found = run(config, "classareas", f"INPUT={classes}", f"SAMPLE={points}", f"OUTPUT={tmp_path / 'areas'}")
     assert found["TOTAL"] == pytest.approx(1.8e6, rel=0.01) and 0.85 < found["ACCURACY"] < 1
     rows = json.loads(Path(found["AREAS"]).read_text(encoding="utf-8"))["rows"]
-    assert [row["name"] for row in rows] == list(NAMES)
+    assert [row["name"] for row in rows] == list(CLASSES)
     assert all(row["low_m2"] <= row["adjusted_m2"] <= row["high_m2"] for row in rows)
     folder = tmp_path / "judged"
     judged = run(config, "evaluate", f"PREDICTION={classes}", f"TRUTH={classes}", f"OUTPUT={folder}")

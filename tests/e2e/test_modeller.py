@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,20 +27,16 @@ from qgis.core import (
     QgsRasterLayer,
 )
 
-from geoseg_plugin.engine.environment import find
+from geoseg_plugin.engine.environment import Environment
 from geoseg_plugin.processing.provider import GeoSegProvider
 
-ROOT = Path(__file__).resolve().parents[2]
 QUICK = {"EPOCHS": 3, "STEPS_PER_EPOCH": 6, "BATCH_SIZE": 4, "WIDTH": 8, "LEVELS": 2, "DEVICE": "cpu"}
-
-pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def provider(qgis_app: QgsApplication, monkeypatch: pytest.MonkeyPatch) -> Iterator[GeoSegProvider]:
-    environment = find(Path(os.environ.get("GEOSEG_ENGINE_DIR", ROOT / ".envs" / "engine")))
-    if environment is None:
-        pytest.skip("needs the engine environment: make setup")
+def provider(
+    qgis_app: QgsApplication, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[GeoSegProvider]:
     monkeypatch.setenv("GEOSEG_ENGINE_PYTHON", str(environment.python))
     registry = QgsApplication.processingRegistry()
     added = GeoSegProvider()

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from engine_runs import run
 from osgeo import gdal
 from qgis.core import QgsProcessingContext, QgsProcessingFeedback, QgsProject, QgsVectorLayer
-from test_engine_in_qgis import environment, run
-from test_training_in_qgis import dataset
 
 from geoseg_plugin.contract import Cleaning, Outlines, Source
 from geoseg_plugin.dock.slots import reordered
@@ -18,22 +17,15 @@ from geoseg_plugin.engine.environment import Environment
 from geoseg_plugin.jobs import predict, train
 from geoseg_plugin.jobs.inputs import RasterInput
 from geoseg_plugin.layers import publish
-from geoseg_plugin.processing.cleanclasses import CleanClasses
+from geoseg_plugin.processing.algorithms.cleanclasses import CleanClasses
 
-__all__ = ["dataset", "environment"]
-CLEANING = Cleaning(majority_px=3, least_area_px=12)
+CLEANING = Cleaning(majority_px=3, min_patch_px=12)
 
 
 @pytest.fixture(scope="module")
-def model(
-    qgis_app: Any, environment: Environment, dataset: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def model(forest: Path) -> Path:
     """A small forest."""
-    folder = tmp_path_factory.mktemp("run")
-    settings = {"trees": 10, "depth": 6, "features": 1, "search": False}
-    _, _, failed = run(environment, train.forest(folder, dataset, **settings))
-    assert failed == []
-    return folder / train.MODEL
+    return forest / train.MODEL
 
 
 @pytest.fixture(scope="module")

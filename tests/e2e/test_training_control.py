@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 import small_scene
+from heartbeat import Heartbeat
+from waiting import wait_for
 
 from geoseg_plugin.contract import Labels
-from geoseg_plugin.engine.environment import Environment, cleaned, find
+from geoseg_plugin.engine.environment import Environment, cleaned
 from geoseg_plugin.engine.liveness import running_pid
 from geoseg_plugin.jobs import engine, predict, prepare, tiles, train
 from geoseg_plugin.jobs.inputs import RasterInput
@@ -25,12 +27,6 @@ from geoseg_plugin.panel.dock import GeoSegDock
 from geoseg_plugin.paths import resource
 from geoseg_plugin.tasks.execution import Launch
 from geoseg_plugin.tasks.runner import TaskRunner
-
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "plugin"))
-
-from heartbeat import Heartbeat  # noqa: E402
-from waiting import wait_for  # noqa: E402
 
 LONGEST_BLOCK_S, LONGEST_LOADED_S = 0.100, 0.250
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
@@ -68,14 +64,6 @@ class Desk:
             pass
         assert self.ends[-1:] == ["finished"], self.problems
         return self.results[-1][1]
-
-
-@pytest.fixture(scope="module")
-def environment() -> Environment:
-    found = find(Path(os.environ.get("GEOSEG_ENGINE_DIR", ROOT / ".envs" / "engine")))
-    if found is None:
-        pytest.skip("needs the engine environment: make setup")
-    return found
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = [ROOT / "scripts" / name for name in ("bench", "studies")]
 FILES = sorted(file for folder in FOLDERS for file in folder.glob("*.py"))
 MAIN = "if __name__ == "
-SCRIPTS = [
-    ROOT / "scripts" / "exactness.py",
-    *(file for file in FILES if MAIN in file.read_text(encoding="utf-8")),
-]
+SCRIPTS = [file for file in FILES if MAIN in file.read_text(encoding="utf-8")]
 MODULES = [file for file in FILES if file not in SCRIPTS]
 IN_QGIS = {"real_cases.py"}
 """Work the panel; tests/e2e/test_studies_in_qgis.py runs them."""

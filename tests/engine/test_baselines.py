@@ -18,9 +18,9 @@ import torch
 from scipy.stats import multivariate_normal
 from training_scenes import CLASSES, write_dataset
 
-from geoseg_engine.baselines import expected, fit, forest, forestgraph, spectral
-from geoseg_engine.baselines.importance import ANSWERS, PIXELS, PIXELS_MIN, affordable
-from geoseg_engine.baselines.pixels import Samples, features, shares
+from geoseg_engine.baselines import fit, forest, forest_onnx, spectral_fit, time_estimate
+from geoseg_engine.baselines.importance import MAX_PREDICTIONS, PIXELS, PIXELS_MIN, scored_pixels
+from geoseg_engine.baselines.pixels import Samples, features, pixels_per_class
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import (
     IGNORE,
@@ -34,7 +34,7 @@ from geoseg_engine.contract import (
 )
 from geoseg_engine.dataset.datasets import read_dataset
 from geoseg_engine.dataset.subset import subset
-from geoseg_engine.judgement import evaluate
+from geoseg_engine.evaluation import evaluate
 from geoseg_engine.modelfile.calibration import Calibration
 from geoseg_engine.modelfile.reading import load_network, read_model
 from geoseg_engine.modelfile.stats import Statistics
@@ -42,7 +42,7 @@ from geoseg_engine.modelfile.validation_data import count_validation
 from geoseg_engine.models.spectral import MaximumLikelihood, SpectralAngle
 from geoseg_engine.models.texture import FLOOR, Texture
 from geoseg_engine.prediction import predict
-from geoseg_engine.prediction.tryout import choose_runtime
+from geoseg_engine.prediction.runtimes.selection import choose_runtime
 
 ENGINE = Path(__file__).parents[2] / "training"
 BANDS = 3
@@ -101,8 +101,9 @@ def test_the_model_file_says_what_it_is(made):
     assert (model.reach_px, model.align_px, model.tile_exact) == (1, 1, True)
     assert [band.name for band in model.recipe.bands] == ["b1", "b2", "b3"]
     assert model.trained["settings"]["method"] == "forest"
-    with pytest.raises(GeoSegError, match="no network"):
+    with pytest.raises(GeoSegError) as caught:
         load_network(model.path)
+    assert caught.value.code == "no_network"
 
 
 def test_a_forest_with_damaged_trees_is_named(made, tmp_path):
@@ -124,10 +125,10 @@ def test_importance_finds_the_bands_that_tell_the_classes_apart(made):
 
 
 def test_importance_asks_for_no_more_answers_with_hundreds_of_bands():
-    assert affordable(50_000, 4) == PIXELS
-    assert affordable(50_000, 100) == ANSWERS // 100
-    assert affordable(50_000, 1000) == PIXELS_MIN
-    assert affordable(100, 1000) == 100 and affordable(0, 3) == 0
+    assert scored_pixels(50_000, 4) == PIXELS
+    assert scored_pixels(50_000, 100) == MAX_PREDICTIONS // 100
+    assert scored_pixels(50_000, 1000) == PIXELS_MIN
+    assert scored_pixels(100, 1000) == 100 and scored_pixels(0, 3) == 0
 
 
 @pytest.mark.parametrize("search", [False, True])
@@ -188,7 +189,7 @@ def test_cancel_stops_between_trees(tmp_path):
 def test_the_graph_gives_what_scikit_learn_gives(classes, leaf):
     values, truth = pixels(1500, classes)
     grown = forest.grow(forest.Settings(23, 0, 2, leaf), values, truth, 1)
-    model = forestgraph.forest_graph(grown, FLAT, (), classes, Calibration())
+    model = forest_onnx.forest_graph(grown, FLAT, (), classes, Calibration())
     session = onnxruntime.InferenceSession(model.SerializeToString())
     image = np.random.default_rng(5).normal(0, 1, (2, BANDS, 31, 17)).astype(np.float32)
     given = session.run(None, {"image": image})[0]
@@ -217,7 +218,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / ima
 def test_trees_are_added_up_one_after_the_other(tmp_path):
     values, truth = pixels(300, 5)
     grown = forest.grow(forest.Settings(60, 3, 1, 1), values, truth, 1)
-    onnx.save(forestgraph.forest_graph(grown, FLAT, (), 5, Calibration()), tmp_path / "model.onnx")
+    onnx.save(forest_onnx.forest_graph(grown, FLAT, (), 5, Calibration()), tmp_path / "model.onnx")
     command = [sys.executable, "-c", MEMORY, str(tmp_path / "model.onnx")]
     made = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ENGINE, encoding="utf-8")
     assert float(made.stdout) < 400, "bytes a pixel; the answers of 60 trees at once would be 960"
@@ -225,7 +226,7 @@ def test_trees_are_added_up_one_after_the_other(tmp_path):
 
 def test_thresholds_compare_as_in_scikit_learn():
     thresholds = np.array([0.1, 1 / 3, -0.1, 1.0, 1e-9, np.pi])
-    found = forestgraph.below(thresholds)
+    found = forest_onnx.round_down(thresholds)
     assert (found.astype(np.float64) <= thresholds).all()
     assert (np.nextafter(found, np.float32(np.inf)).astype(np.float64) > thresholds).all()
 
@@ -234,7 +235,7 @@ def test_a_class_without_pixels_gets_nothing():
     values, truth = pixels(400, 2)
     grown = forest.grow(forest.Settings(5, 3, 1, 1), values, np.where(truth == 1, 2, 0).astype(np.uint8), 1)
     session = onnxruntime.InferenceSession(
-        forestgraph.forest_graph(grown, FLAT, (), 4, Calibration()).SerializeToString()
+        forest_onnx.forest_graph(grown, FLAT, (), 4, Calibration()).SerializeToString()
     )
     given = session.run(None, {"image": np.zeros((1, BANDS, 4, 4), np.float32)})[0]
     assert (given[:, [1, 3]] == 0).all()
@@ -246,7 +247,7 @@ def test_a_tree_may_be_a_single_leaf(classes):
     values, truth = pixels(60, classes)
     grown = forest.grow(forest.Settings(3, 0, 1, 40), values, truth, 1)
     assert [tree.tree_.node_count for tree in grown.estimators_] == [1, 1, 1]
-    model = forestgraph.forest_graph(grown, FLAT, (), classes, Calibration())
+    model = forest_onnx.forest_graph(grown, FLAT, (), classes, Calibration())
     onnx.checker.check_model(model)
     given = onnxruntime.InferenceSession(model.SerializeToString()).run(
         None, {"image": np.zeros((1, BANDS, 2, 2), np.float32)}
@@ -261,13 +262,13 @@ def test_calibration_is_part_of_the_graph():
     image = np.random.default_rng(2).normal(0, 1, (1, BANDS, 9, 9)).astype(np.float32)
     plain, made = (
         onnxruntime.InferenceSession(
-            forestgraph.forest_graph(grown, FLAT, (), 3, one).SerializeToString()
+            forest_onnx.forest_graph(grown, FLAT, (), 3, one).SerializeToString()
         ).run(None, {"image": image})[0][0]
         for one in (Calibration(), how)
     )
-    from geoseg_engine.modelfile.calibration import output
+    from geoseg_engine.modelfile.calibration import apply_calibration
 
-    np.testing.assert_allclose(made, output(forestgraph.logits(plain), how), atol=1e-5)
+    np.testing.assert_allclose(made, apply_calibration(forest_onnx.logits(plain), how), atol=1e-5)
 
 
 def test_texture_is_mean_and_deviation_of_the_pixels_inside():
@@ -284,13 +285,13 @@ def test_the_graph_computes_the_same_texture():
     values, truth = pixels(300, 2)
     wide = np.concatenate([values] * 5, axis=1)
     grown = forest.grow(forest.Settings(3, 0, 3, 1), wide, truth, 1)
-    model = forestgraph.forest_graph(grown, FLAT, (3, 7), 2, Calibration())
+    model = forest_onnx.forest_graph(grown, FLAT, (3, 7), 2, Calibration())
     from onnx import TensorProto, helper
 
-    model.graph.output.append(helper.make_tensor_value_info(forestgraph.FEATURES, TensorProto.FLOAT, None))
+    model.graph.output.append(helper.make_tensor_value_info(forest_onnx.FEATURES, TensorProto.FLOAT, None))
     image = np.random.default_rng(3).normal(0, 1, (1, BANDS, 12, 10)).astype(np.float32)
     given = onnxruntime.InferenceSession(model.SerializeToString()).run(
-        [forestgraph.FEATURES], {"image": image}
+        [forest_onnx.FEATURES], {"image": image}
     )[0]
     expected = features(image[0], Texture((3, 7))).reshape(15, -1).T
     np.testing.assert_allclose(given, expected, atol=1e-5)
@@ -299,12 +300,12 @@ def test_the_graph_computes_the_same_texture():
 def test_maximum_likelihood_is_that_of_gaussians():
     values, truth = pixels(5000, 3)
     network = MaximumLikelihood(BANDS, 4).eval()
-    spectral.fit_gaussians(network, values, truth)
+    spectral_fit.fit_gaussians(network, values, truth)
     with torch.no_grad():
         logits = network(torch.from_numpy(values[:50].T.reshape(1, BANDS, 5, 10)))[0].reshape(4, -1).numpy()
     for index in range(3):
         rows = values[truth == index].astype(np.float64)
-        expected = multivariate_normal.logpdf(values[:50], rows.mean(0), spectral.shrunk_covariance(rows))
+        expected = multivariate_normal.logpdf(values[:50], rows.mean(0), spectral_fit.shrunk_covariance(rows))
         constant = 0.5 * BANDS * np.log(2 * np.pi)
         np.testing.assert_allclose(logits[index], expected + constant, rtol=1e-4, atol=1e-3)
     assert (logits[3] < -1000).all()
@@ -315,20 +316,20 @@ def test_one_covariance_for_all_classes_is_linear_discriminant_analysis():
 
     values, truth = pixels(5000, 3)
     network = MaximumLikelihood(BANDS, 3).eval()
-    spectral.fit_gaussians(network, values, truth, pooling=1.0)
+    spectral_fit.fit_gaussians(network, values, truth, pooling=1.0)
     analysis = LinearDiscriminantAnalysis(priors=[1 / 3] * 3).fit(values, truth)
-    same = spectral.pixel_logits(network, values).argmax(axis=1) == analysis.predict(values)
+    same = spectral_fit.pixel_logits(network, values).argmax(axis=1) == analysis.predict(values)
     assert same.mean() > 0.99  # shrinking moves a few that lie on the border
 
 
 def test_few_pixels_of_many_bands_still_give_a_covariance():
     rows = np.random.default_rng(0).normal(0, 1, (6, 20))
-    values = np.linalg.eigvalsh(spectral.shrunk_covariance(rows))
-    assert values.min() >= spectral.RIDGE / 2
+    values = np.linalg.eigvalsh(spectral_fit.shrunk_covariance(rows))
+    assert values.min() >= spectral_fit.RIDGE / 2
     many = np.random.default_rng(0).normal(0, 1, (50_000, 4)) @ np.array(
         [[1, 0.5, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0.9], [0, 0, 0, 1]]
     )
-    found = spectral.shrunk_covariance(many) - spectral.RIDGE * np.eye(4)
+    found = spectral_fit.shrunk_covariance(many) - spectral_fit.RIDGE * np.eye(4)
     np.testing.assert_allclose(found, np.cov(many.T), atol=1e-3)
 
 
@@ -338,8 +339,8 @@ def test_the_spectral_angle_does_not_see_brightness():
     truth = (raw[:, 0] > raw[:, 1]).astype(np.uint8)
     mean, std = np.array(statistics.mean), np.array(statistics.std)
     network = SpectralAngle(BANDS, 2).eval()
-    spectral.fit_angles(
-        network, ((raw - mean) / std).astype(np.float32), truth, spectral.origin(statistics, ())
+    spectral_fit.fit_angles(
+        network, ((raw - mean) / std).astype(np.float32), truth, spectral_fit.origin(statistics, ())
     )
     answers = []
     for light in (1.0, 2.5):
@@ -351,9 +352,9 @@ def test_the_spectral_angle_does_not_see_brightness():
 
 
 def test_pixels_are_shared_evenly_and_small_classes_leave_their_part():
-    assert shares(np.array([1000, 10, 1000]), 310).tolist() == [150, 10, 150]
-    assert shares(np.array([5, 0, 3]), 100).tolist() == [5, 0, 3]
-    assert shares(np.array([50, 50, 50]), 2).sum() == 2
+    assert pixels_per_class(np.array([1000, 10, 1000]), 310).tolist() == [150, 10, 150]
+    assert pixels_per_class(np.array([5, 0, 3]), 100).tolist() == [5, 0, 3]
+    assert pixels_per_class(np.array([50, 50, 50]), 2).sum() == 2
     assert len(CLASSES) == 2
 
 
@@ -397,18 +398,23 @@ def test_the_time_is_said_before_the_search(tmp_path):
 
 
 def test_more_work_is_expected_to_take_longer():
-    known = expected.Pace(0.1, 1e-6, expected.PROBE_PX)
+    known = time_estimate.Speed(0.1, 1e-6, time_estimate.PROBE_PX)
 
     def seconds(train=20_000, validation=10_000, bands=7, features=7, **changes):
         job = ForestJob("", **changes)
         settings = forest.first_settings(job, features, train, 2)
-        return expected.seconds(job, settings, known, train, validation, (bands, features))
+        return time_estimate.seconds(job, settings, known, train, validation, (bands, features))
 
     usual = seconds()
     assert usual > seconds(search=False) > seconds(search=False, trees=10)
     assert seconds(train=40_000) > usual > seconds(validation=0)
     assert seconds(train=400_000) == seconds(train=40_000), "a tree draws no more pixels"
-    assert [expected.words(value) for value in (3.4, 24, 52, 100)] == ["3 s", "20 s", "50 s", "2 min"]
+    assert [time_estimate.rounded_time(value) for value in (3.4, 24, 52, 100)] == [
+        "3 s",
+        "20 s",
+        "50 s",
+        "2 min",
+    ]
 
 
 class Counted:
@@ -417,10 +423,13 @@ class Counted:
     def __init__(self, monkeypatch, scored):
         self.grown = []
         monkeypatch.setattr(forest, "grow", self.grow)
-        monkeypatch.setattr(forest, "judge", lambda grown, *given: scored(grown))
+        monkeypatch.setattr(forest, "evaluate", lambda grown, *given: scored(grown))
 
-    def grow(self, settings, values, truth, seed, begun=None):
-        assert begun is None or (begun.leaf, begun.features) == (settings.leaf, settings.features)
+    def grow(self, settings, values, truth, seed, grown_before=None):
+        assert grown_before is None or (grown_before.leaf, grown_before.features) == (
+            settings.leaf,
+            settings.features,
+        )
         self.grown.append(settings)
         return settings
 
@@ -484,10 +493,10 @@ def test_nothing_is_searched_without_enough_validation_pixels_or_wish(monkeypatc
     monkeypatch.setattr(forest, "search", lambda *given: pytest.fail("searched"))
     result, events = logged(path, tmp_path / "out", search=without != "search")
     assert result["settings"]["leaf"] == forest.FIRST_LEAF
-    said = [item["text"] for item in events if item.get("text", "").startswith("Nothing is searched")]
+    said = [item["text"] for item in events if item.get("text", "").startswith("No search")]
     assert len(said) == (without == "regions")
     plan, _ = logged(path, tmp_path / "plan", search=without != "search", dry_run=True)
-    assert [item for item in plan["reasons"] if item.startswith("Nothing is searched")] == said
+    assert [item for item in plan["reasons"] if item.startswith("No search")] == said
 
 
 def test_features_are_computed_once_however_long_the_search(monkeypatch, tmp_path):
@@ -507,9 +516,9 @@ def test_trees_that_were_grown_for_the_search_are_those_of_the_forest():
     values, truth = pixels(600, 3)
     settings = forest.Settings(30, 0, 2, 3)
     begun = forest.grow(replace(settings, trees=4), values, truth, 1)
-    begun = forest.grow(replace(settings, trees=12), values, truth, 1, begun=begun)
+    begun = forest.grow(replace(settings, trees=12), values, truth, 1, grown_before=begun)
     grown, whole = (
-        forest.grow(settings, values, truth, 1, begun=begun),
+        forest.grow(settings, values, truth, 1, grown_before=begun),
         forest.grow(settings, values, truth, 1),
     )
     made = [forest.probabilities(one, values, 3) for one in (grown, whole)]

@@ -18,10 +18,10 @@ from geoseg_engine.contract import PredictJob, Recipe, Source
 from geoseg_engine.models import build, traits
 from geoseg_engine.prediction import predict
 from geoseg_engine.prediction.blending import blended_cuts, origin_dependence
-from geoseg_engine.prediction.halo import Frame
-from geoseg_engine.prediction.runtime import TorchRuntime
+from geoseg_engine.prediction.runtimes.torch_runtime import TorchRuntime
+from geoseg_engine.prediction.windows import Frame
 from geoseg_engine.raster.grid import Window
-from geoseg_engine.raster.lattice import Lattice, blend
+from geoseg_engine.raster.window_blending import Lattice, blend
 
 ROWS, COLS = 148, 196
 

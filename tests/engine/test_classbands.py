@@ -20,9 +20,10 @@ from geoseg_engine.contract import (
     Series,
     Source,
 )
-from geoseg_engine.dataset import labels
-from geoseg_engine.judgement import areas, evaluate, sampling
-from geoseg_engine.maps import clean, polygonize
+from geoseg_engine.dataset.labels import rasterize as labels
+from geoseg_engine.evaluation import areas, evaluate, sampling
+from geoseg_engine.postprocess.cleaning import clean
+from geoseg_engine.postprocess.polygons import polygonize
 from geoseg_engine.raster.grid import whole
 from geoseg_engine.raster.series import open_series
 from geoseg_engine.stacking.gridplan import plan_recipe

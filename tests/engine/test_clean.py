@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import rasterio
 import rasterio.shutil
+from clean_references import patchy
 from prediction_scenes import CLASSES, grid_of, write_raster
-from test_clean_local import patchy
 
 from geoseg_engine import cli, run
 from geoseg_engine.channel import Channel
@@ -22,11 +22,11 @@ from geoseg_engine.contract import (
     LabelClass,
     encode,
 )
-from geoseg_engine.maps import clean, clean_patches
+from geoseg_engine.postprocess.cleaning import clean, small_patches
 from geoseg_engine.raster.grid import Window, rasterio_profile
 from geoseg_engine.raster.writer import CLASSES_TAG, RasterWriter, read_classes
 
-ALL = Cleaning(majority_px=3, opening_px=1, closing_px=1, fill_holes_px=9, least_area_px=7)
+ALL = Cleaning(majority_px=3, opening_px=1, closing_px=1, fill_holes_px=9, min_patch_px=7)
 
 
 def write_classes(path, ids):
@@ -46,7 +46,7 @@ def cleaned(folder, cleaning=ALL, **changes):
 def small_parts(monkeypatch):
     """Windows and strips that cut a small raster many times."""
     monkeypatch.setattr(clean, "WINDOW_PX", 16)
-    monkeypatch.setattr(clean_patches, "STRIP_PIXELS", 45 * 8)
+    monkeypatch.setattr(small_patches, "STRIP_PIXELS", 45 * 8)
 
 
 @pytest.mark.parametrize("connectivity", [4, 8])
@@ -185,15 +185,15 @@ def test_the_raster_itself_is_never_written_over(tmp_path):
 def test_from_a_shell(tmp_path, capsys):
     write_classes(tmp_path / "classes.tif", patchy(0))
     flags = ["clean", "--classes", str(tmp_path / "classes.tif"), "--job-folder", str(tmp_path)]
-    options = cli.parser().parse_args([*flags, "--cleaning", "majority_px=3", "least_area_px=20"])
+    options = cli.parser().parse_args([*flags, "--cleaning", "majority_px=3", "min_patch_px=20"])
     job = json.loads(cli.write_job(options).read_text(encoding="utf-8"))["job"]
-    assert job["cleaning"]["majority_px"] == 3 and job["cleaning"]["least_area_px"] == 20
+    assert job["cleaning"]["majority_px"] == 3 and job["cleaning"]["min_patch_px"] == 20
 
 
 def test_help_names_the_settings_of_an_object(capsys):
     with pytest.raises(SystemExit):
         cli.parser().parse_args(["clean", "--help"])
-    assert "least_area_px=0" in capsys.readouterr().out
+    assert "min_patch_px=0" in capsys.readouterr().out
 
 
 def test_class_0_is_the_background_unless_the_names_of_the_classes_say_otherwise(tmp_path):

@@ -3,31 +3,22 @@
 import clean_references as plain
 import numpy as np
 import pytest
+from clean_references import patchy
 
 from geoseg_engine.contract import IGNORE, Cleaning
-from geoseg_engine.maps import clean_local
-
-
-def patchy(seed, shape=(26, 31), classes=3, smooth=2, none=0.05):
-    """Random classes in patches of a few pixels, some pixels without class."""
-    random = np.random.default_rng(seed)
-    noise = random.random((classes, *shape))
-    noise = sum(np.roll(noise, (i, j), (1, 2)) for i in range(smooth) for j in range(smooth))
-    ids = noise.argmax(axis=0).astype(np.uint8)
-    ids[random.random(shape) < none] = IGNORE
-    return ids
+from geoseg_engine.postprocess.cleaning import neighbourhood
 
 
 def by_windows(ids, cleaning, background, random):
     """Random rows and columns cut the raster; each window is cleaned on its own, with its halo."""
-    halo = clean_local.halo_px(cleaning)
+    halo = neighbourhood.halo_px(cleaning)
     padded = np.pad(ids, halo, constant_values=IGNORE)
     result = np.zeros_like(ids)
     cuts = [sorted({0, size, *random.integers(1, size, 3).tolist()}) for size in ids.shape]
     for top, bottom in zip(cuts[0], cuts[0][1:], strict=False):
         for left, right in zip(cuts[1], cuts[1][1:], strict=False):
             window = padded[top : bottom + 2 * halo, left : right + 2 * halo]
-            result[top:bottom, left:right] = clean_local.filtered(window, cleaning, background)
+            result[top:bottom, left:right] = neighbourhood.filtered(window, cleaning, background)
     return result
 
 
@@ -56,8 +47,8 @@ def test_windows_with_their_halo_are_the_whole_written_plainly(cleaning, backgro
 
 def whole(ids, background=0, **cleaning):
     asked = Cleaning(**cleaning)
-    padded = np.pad(np.asarray(ids, np.uint8), clean_local.halo_px(asked), constant_values=IGNORE)
-    return clean_local.filtered(padded, asked, background)
+    padded = np.pad(np.asarray(ids, np.uint8), neighbourhood.halo_px(asked), constant_values=IGNORE)
+    return neighbourhood.filtered(padded, asked, background)
 
 
 def test_a_tie_keeps_the_class():
@@ -96,4 +87,4 @@ def test_what_two_classes_would_fill_goes_to_the_one_that_is_more_around():
 
 def test_a_disc_is_the_pixels_whose_centres_are_within_the_radius():
     for radius in range(1, 9):
-        assert sorted(clean_local.disc_offsets(radius)) == sorted(plain.disc(radius))
+        assert sorted(neighbourhood.disc_offsets(radius)) == sorted(plain.disc(radius))

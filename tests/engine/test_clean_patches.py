@@ -3,21 +3,21 @@
 import clean_references as plain
 import numpy as np
 import pytest
-from test_clean_local import patchy
+from clean_references import patchy
 
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import IGNORE, Cleaning
-from geoseg_engine.maps import clean_patches, patches
+from geoseg_engine.postprocess.cleaning import patches, small_patches
 
 
 def by_strips(ids, cleaning, folder):
     """Each step over the whole raster in strips of `clean_patches.STRIP_PIXELS`; also how many patches changed."""
     changed = 0
-    for holes, limit in ((True, cleaning.fill_holes_px), (False, cleaning.least_area_px)):
+    for holes, limit in ((True, cleaning.fill_holes_px), (False, cleaning.min_patch_px)):
         if limit:
             before, ids = ids, np.full_like(ids, 77)
-            changed += clean_patches.clean_patches(
-                clean_patches.Step("cleaning", limit, holes),
+            changed += small_patches.clean_patches(
+                small_patches.Step("cleaning", limit, holes),
                 ids.shape,
                 cleaning.connectivity,
                 lambda window, whole=before: whole[window.row : window.row + window.height],
@@ -34,14 +34,14 @@ def by_strips(ids, cleaning, folder):
 def test_strips_of_any_height_are_the_whole_written_plainly(
     tmp_path, monkeypatch, connectivity, holes, least
 ):
-    cleaning = Cleaning(fill_holes_px=holes, least_area_px=least, connectivity=connectivity)
+    cleaning = Cleaning(fill_holes_px=holes, min_patch_px=least, connectivity=connectivity)
     for seed in range(6):
         ids = patchy(seed, (23, 19), 2 + seed % 3, 1 + seed % 2 * 2, none=(0, 0.05, 0.3)[seed % 3])
         expected = plain.cleaned(ids, cleaning, 0)
         counts = set()
         for rows in (1, 2, 4, 8, 64):
-            monkeypatch.setattr(clean_patches, "STRIP_PIXELS", rows * 19)
-            monkeypatch.setattr(clean_patches, "KEPT_BYTES", 700 * rows)
+            monkeypatch.setattr(small_patches, "STRIP_PIXELS", rows * 19)
+            monkeypatch.setattr(small_patches, "KEPT_BYTES", 700 * rows)
             found, changed = by_strips(ids, cleaning, tmp_path)
             assert np.array_equal(found, expected), (seed, rows)
             counts.add(changed)
@@ -52,15 +52,15 @@ def test_strips_of_any_height_are_the_whole_written_plainly(
 def test_no_small_patch_is_left_where_there_is_a_large_one(tmp_path):
     ids = patchy(1, (60, 60), 4, 2, none=0.0)
     ids[:30, :30] = 0
-    found = by_strips(ids, Cleaning(least_area_px=12), tmp_path)[0]
+    found = by_strips(ids, Cleaning(min_patch_px=12), tmp_path)[0]
     assert min(len(item) for item in plain.flooded(found, 4)[1]) >= 12
-    assert np.array_equal(by_strips(found, Cleaning(least_area_px=12), tmp_path)[0], found)
+    assert np.array_equal(by_strips(found, Cleaning(min_patch_px=12), tmp_path)[0], found)
 
 
 def test_a_small_patch_goes_to_its_largest_neighbour_whatever_the_border(tmp_path):
     ids = np.zeros((10, 20), np.uint8)
     ids[:, 12:], ids[3:5, 9:12], ids[4, 11] = 1, 2, 1
-    found, changed = by_strips(ids, Cleaning(least_area_px=8), tmp_path)
+    found, changed = by_strips(ids, Cleaning(min_patch_px=8), tmp_path)
     assert (found[3:5, 9:12].ravel() == [0, 0, 0, 0, 0, 1]).all() and changed == 1
 
 
@@ -88,7 +88,7 @@ def test_where_no_patch_is_large_enough_the_largest_stands_for_all(tmp_path):
     ids = np.full((6, 9), IGNORE, np.uint8)
     ids[1, 1:4], ids[1, 4:6] = 2, 1
     ids[4, 4] = 3
-    found = by_strips(ids, Cleaning(least_area_px=100), tmp_path)[0]
+    found = by_strips(ids, Cleaning(min_patch_px=100), tmp_path)[0]
     assert found[1, 1:6].tolist() == [2] * 5 and found[4, 4] == 3
 
 

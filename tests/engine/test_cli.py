@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import pty
@@ -39,22 +40,36 @@ def test_every_job_has_a_command_with_help(capsys):
 
 def told(kind):
     """All that the shell says of a job's flags in words."""
-    return " ".join([cli_help.about(JOBS[kind]), *cli_help.words_of(JOBS[kind]).values()])
+    job = JOBS[kind]
+    flags = [cli_help.flag_help(job, field.name) for field in dataclasses.fields(job)]
+    return " ".join([cli_help.description(job), *flags])
 
 
 def test_a_flag_says_what_it_takes_and_what_is_taken_without_it(capsys):
     with pytest.raises(SystemExit):
         cli.parser().parse_args(["train", "--help"])
     said = " ".join(capsys.readouterr().out.split())
-    assert "--architecture TEXT one of unet, " in said and "[unet]" in said
-    assert "--augment TEXT [TEXT ...] one of " in said and "`auto` finds them" in said
-    assert "--patience N epochs without a better `monitor`" in said
+    assert "--architecture TEXT Architecture. Kind of network: one of unet, " in said and "[unet]" in said
+    assert "one or more of flip, turn" in said and "--patience N" in said
+    assert "--find-rate" not in said and "--lr-range-test" in said
+
+
+def test_former_names_of_flags_are_still_read(tmp_path):
+    written = job(tmp_path, "train", "--dataset", "d", "--find-rate", "--average", "0.9")
+    assert written["lr_range_test"] is True and written["ema_decay"] == 0.9
+    written = job(tmp_path, "samplepoints", "--classes", "c.tif", "--least", "20", "--most", "90")
+    assert (written["min_points"], written["max_points"]) == (20, 90)
+    assert (
+        job(tmp_path, "clean", "--classes", "c.tif", "--cleaning", "least_area_px=9")["cleaning"][
+            "min_patch_px"
+        ]
+        == 9
+    )
 
 
 def test_what_is_cleaned_without_a_word_is_said(tmp_path):
-    words = cli_help.words_of(JOBS["clean"])["cleaning"]
-    assert "[least_area_px=4]" in words
-    assert job(tmp_path, "clean", "--classes", "c.tif")["cleaning"]["least_area_px"] == 4
+    assert "[min_patch_px=4]" in cli_help.flag_help(JOBS["clean"], "cleaning")
+    assert job(tmp_path, "clean", "--classes", "c.tif")["cleaning"]["min_patch_px"] == 4
 
 
 def test_a_switch_may_be_left_to_the_file(tmp_path):

@@ -9,14 +9,14 @@ import pytest
 from damage import VALUES, damaged_bytes, damaged_entries, modest_memory, survives
 from onnx import TensorProto, helper, numpy_helper
 from prediction_scenes import grid_of, recipe_of, scene, write_model, write_raster
-from test_foreign import write_foreign
+from third_party_models import write_foreign
 
 from geoseg_engine.contract import GeoSegError
 from geoseg_engine.modelfile.metadata import read_metadata
 from geoseg_engine.modelfile.reading import load_network, read_model
 from geoseg_engine.models import build, state_shapes
-from geoseg_engine.prediction.foreign import foreign_runtime
-from geoseg_engine.prediction.onnx_runtime import OnnxRuntime
+from geoseg_engine.prediction.runtimes.onnx_runtime import OnnxRuntime
+from geoseg_engine.prediction.runtimes.third_party import foreign_runtime
 
 TIMES = 60
 SEED = 1
@@ -191,7 +191,7 @@ def test_weights_outside_the_folder_are_not_followed(location, foreign, tmp_path
     (folder / "m.onnx").write_bytes(model.SerializeToString())
     with pytest.raises(GeoSegError) as caught:
         read_model(folder / "m.onnx")
-    assert caught.value.code == "not_our_model" and "its weights lie in" in caught.value.message
+    assert caught.value.code == "not_our_model" and "its weights are in" in caught.value.message
 
 
 def test_weights_in_a_constant_of_a_branch_are_not_followed_either(tmp_path):
@@ -224,7 +224,7 @@ def test_a_graph_in_circles_is_no_endless_search(foreign, tmp_path):
 @pytest.mark.parametrize(("classes", "bands"), [(2, 2), (3, 5)])
 def test_a_graph_that_is_not_what_the_metadata_say_is_one_sentence(classes, bands, ours, tmp_path):
     """The graph of another model under our metadata."""
-    from geoseg_engine.prediction.tryout import _refuse_misshapen
+    from geoseg_engine.prediction.runtimes.selection import _refuse_misshapen
 
     path = write_foreign(tmp_path / "m.onnx", outputs=classes)
     runtime = OnnxRuntime(path)

@@ -20,11 +20,11 @@ from geoseg_engine.contract import (
     write_json,
 )
 from geoseg_engine.dataset.datasets import read_dataset
-from geoseg_engine.judgement import evaluate
-from geoseg_engine.judgement.judging import errors, joined_classes
+from geoseg_engine.evaluation import evaluate
+from geoseg_engine.evaluation.evaluator import errors, joined_classes
 from geoseg_engine.prediction import predict
+from geoseg_engine.report.charts import curve
 from geoseg_engine.scores.metrics import confusion
-from geoseg_engine.scores.report.charts import curve
 
 ROWS, COLS = 120, 160
 
@@ -268,6 +268,6 @@ def test_a_map_is_as_sure_as_the_confidence_that_was_made_with_it(place, tmp_pat
         EvaluateJob(str(place), model=str(place / "model.onnx"), split="train"), tmp_path, Channel(tmp_path)
     )
     assert by_map["ece"] == pytest.approx(by_model["ece"], abs=0.002)
-    cleaned = dataclasses.replace(job, cleaning=Cleaning(least_area_px=4))
+    cleaned = dataclasses.replace(job, cleaning=Cleaning(min_patch_px=4))
     write_json(tmp_path / "job.json", job_to_json(cleaned))
     assert evaluate.run(judged, tmp_path, Channel(tmp_path))["ece"] is None

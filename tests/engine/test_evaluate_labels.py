@@ -14,7 +14,16 @@ import pytest
 import rasterio
 import rasterio.features
 import shapely
-from prediction_scenes import CLASSES, grid_of, recipe_of, scene, write_dataset, write_model, write_raster
+from prediction_scenes import (
+    CLASSES,
+    grid_of,
+    recipe_of,
+    scene,
+    write_dataset,
+    write_map,
+    write_model,
+    write_raster,
+)
 
 from geoseg_engine import cli
 from geoseg_engine.channel import Channel
@@ -28,10 +37,8 @@ from geoseg_engine.contract import (
     read_json,
     write_json,
 )
-from geoseg_engine.judgement import evaluate, mapped, truth
+from geoseg_engine.evaluation import evaluate, map_source, reference_labels
 from geoseg_engine.raster.geodesy import row_areas_m2
-from geoseg_engine.raster.grid import Window
-from geoseg_engine.raster.writer import RasterWriter
 from geoseg_engine.scores.metrics import confusion
 
 ROWS, COLS = 90, 120
@@ -63,12 +70,6 @@ def write_polygons(path, names=None, crs=None, boxes=BOXES, field="kind"):
     names = names or [box[4] for box in boxes]
     frame = geopandas.GeoDataFrame({field: names}, geometry=[ground(*box[:4]) for box in boxes], crs=GRID.crs)
     (frame.to_crs(crs) if crs else frame).to_file(path)
-    return path
-
-
-def write_map(path, ids, grid=GRID, classes=CLASSES):
-    with RasterWriter(path, grid, "uint8", 255, ("class",), classes) as writer:
-        writer.write(ids, Window(0, 0, *ids.shape))
     return path
 
 
@@ -216,7 +217,7 @@ def test_polygons_against_polygons(place, monkeypatch):
         38 / 42, abs=0.02
     )
     assert any(item.code == "pixel_size" and "of 20 " in item.message for item in derived["warnings"])
-    monkeypatch.setattr(truth, "MOST_PIXELS", 500)
+    monkeypatch.setattr(reference_labels, "MOST_PIXELS", 500)
     coarse = run(place, **fields, output="coarse")
     assert 300 < coarse["grid"]["width"] * coarse["grid"]["height"] <= 500
     with pytest.raises(GeoSegError) as caught:
@@ -344,7 +345,7 @@ def test_a_map_in_another_crs_is_compared_with_a_dataset(tmp_path, dataset, monk
     write_map(tmp_path / "map.tif", ids, fine)
     result = run(tmp_path, dataset="data", prediction="map.tif", output="a")
     assert result["accuracy"] > 0.97
-    monkeypatch.setattr(mapped, "SOURCE_LIMIT_PX", 500)
+    monkeypatch.setattr(map_source, "SOURCE_LIMIT_PX", 500)
     assert run(tmp_path, dataset="data", prediction="map.tif", output="b")["confusion"] == result["confusion"]
 
 

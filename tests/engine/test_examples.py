@@ -9,8 +9,8 @@ from prediction_scenes import CLASSES, grid_of, recipe_of, scene, write_raster
 from rasterio.io import MemoryFile
 
 from geoseg_engine.contract import Dataset
-from geoseg_engine.judgement import examples
-from geoseg_engine.judgement.examples import Tile, best_and_worst, pictures, png, shown_bands, stretched
+from geoseg_engine.evaluation import examples
+from geoseg_engine.evaluation.examples import Tile, best_and_worst, pictures, png, shown_bands, stretched
 from geoseg_engine.scores.cells import Cells
 from geoseg_engine.stacking.reader import StackReader
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from recorder import Recorder
 from training_scenes import small_job, write_dataset
 
 import geoseg_engine
-from geoseg_engine.channel import Channel
 from geoseg_engine.contract import (
     BandSet,
     Cancelled,
@@ -26,30 +26,11 @@ from geoseg_engine.contract import (
     job_to_json,
     write_json,
 )
-from geoseg_engine.experiments import compare, runs, together
+from geoseg_engine.experiments import compare, runs, seed_ensemble
 from geoseg_engine.training import fit
 
 torch.set_num_threads(1)
 FILES = ("comparison.json", "comparison.csv", "comparison.svg", "report.html")
-
-
-class Recorder(Channel):
-    """Keeps the events; asks to stop once a log line holds `stop_at`."""
-
-    def __init__(self, folder, stop_at=""):
-        folder.mkdir(parents=True, exist_ok=True)
-        super().__init__(folder)
-        self.events, self.stop_at = [], stop_at
-
-    def send(self, event_type, /, **fields):
-        super().send(event_type, **fields)
-        self.events.append((event_type, fields))
-
-    def of(self, event_type):
-        return [fields for kind, fields in self.events if kind == event_type]
-
-    def cancelled(self):
-        return bool(self.stop_at) and any(self.stop_at in item["text"] for item in self.of("log"))
 
 
 @pytest.fixture(scope="module")
@@ -209,7 +190,7 @@ def test_networks_of_several_seeds_also_compete_as_one(dataset, compared, tmp_pa
     assert mean["train_s"] == pytest.approx(2 * rows["hasty U-Net"]["train_s"])
     assert (Path(mean["runs"][0]) / "model.onnx").exists()
     assert not any("another split" in text for text in mean["warnings"])
-    monkeypatch.setattr(together, "write_ensemble", lambda *_: pytest.fail("written again"))
+    monkeypatch.setattr(seed_ensemble, "write_ensemble", lambda *_: pytest.fail("written again"))
     again = compare.run(job, tmp_path, Recorder(tmp_path))
     assert again["rows"] == result["rows"]
     for error, cancelled in ((Cancelled(), True), (GeoSegError("export_mismatch", "It differs."), False)):

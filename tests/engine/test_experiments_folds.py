@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import rasterio
 import torch
-from test_experiments_compare import Recorder
+from recorder import Recorder
 from training_scenes import small_job, write_dataset
 
 from geoseg_engine.contract import (
@@ -19,15 +19,15 @@ from geoseg_engine.contract import (
     read_json,
     write_json,
 )
+from geoseg_engine.evaluation import evaluate
 from geoseg_engine.experiments import crossvalidate
 from geoseg_engine.experiments.crossvalidate import around, folds_of
 from geoseg_engine.experiments.ensemble import joint, joint_weights
-from geoseg_engine.judgement import evaluate
 from geoseg_engine.modelfile.calibration import Calibration, calibrated
 from geoseg_engine.modelfile.export import Exported
 from geoseg_engine.modelfile.reading import load_network, read_model
 from geoseg_engine.modelfile.stats import Statistics, normalise
-from geoseg_engine.models.member import Member
+from geoseg_engine.models.ensemble import Member
 from geoseg_engine.training import fit
 
 torch.set_num_threads(1)

@@ -6,9 +6,9 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from geoseg_engine.contract import BandSet, CompareJob, Dataset, Grid, LabelClass, Recipe
-from geoseg_engine.experiments.figure import axis_top, figure
-from geoseg_engine.experiments.page import write_page
 from geoseg_engine.experiments.ranking import Cell, near_the_first, ranked, score_name, write_csv
+from geoseg_engine.report.comparison import write_page
+from geoseg_engine.report.comparison_chart import axis_top, figure
 
 
 def evaluation(iou, interval=None, binary=True):

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-from test_experiments_compare import Recorder
+from recorder import Recorder
 from training_scenes import small_job, write_dataset
 
 from geoseg_engine.contract import (
@@ -21,7 +21,7 @@ from geoseg_engine.contract import (
 from geoseg_engine.contract.experiment_jobs import SEARCHED
 from geoseg_engine.experiments import runs, search
 from geoseg_engine.experiments.search import score_of
-from geoseg_engine.experiments.space import settings, space, values
+from geoseg_engine.experiments.search_space import settings, space, values
 from geoseg_engine.modelfile.reading import read_model
 
 torch.set_num_threads(1)

@@ -6,12 +6,14 @@ import rasterio
 from data_scenes import channel, hills, write_raster
 from scipy.io import netcdf_file
 
-from geoseg_engine.bands.opening import open_bands, own_grid
+from geoseg_engine.bands.sources import raster_checks
+from geoseg_engine.bands.sources.raster_checks import Extremes, ranges
+from geoseg_engine.bands.sources.registry import open_bands, own_grid
 from geoseg_engine.contract import Band, GridRequest, Recipe, Series, Source, StackJob, TerrainJob
 from geoseg_engine.raster.grid import whole
 from geoseg_engine.raster.sources import band_title, open_source
-from geoseg_engine.stacking import filecheck, stack, terrain
-from geoseg_engine.stacking.filecheck import Extremes, file_problems, ranges
+from geoseg_engine.stacking import stack, terrain
+from geoseg_engine.stacking.filecheck import file_problems
 from geoseg_engine.stacking.gridplan import plan_recipe
 from geoseg_engine.stacking.recipes import recipe_of_raster
 
@@ -111,7 +113,7 @@ def test_no_rim_where_something_is_declared_or_the_value_is_elsewhere(tmp_path, 
 
 
 def test_a_large_raster_is_looked_at_in_samples(tmp_path, monkeypatch):
-    monkeypatch.setattr(filecheck, "LOOKED_AT", 4000)
+    monkeypatch.setattr(raster_checks, "LOOKED_AT", 4000)
     values = HILLS.copy()
     values[:12] = 0
     assert "sampled pixels" in found(write_raster(tmp_path / "dem.tif", values))["undeclared_rim"]

@@ -11,8 +11,8 @@ from scipy import ndimage
 from shapely import affinity
 
 from geoseg_engine.contract import CheckJob, Grid, LabelClass, LabelLayer, Labels
-from geoseg_engine.dataset import check
-from geoseg_engine.dataset.findings import width_px
+from geoseg_engine.dataset.checks import check
+from geoseg_engine.dataset.checks.findings import width_px
 
 BOWTIE = shapely.Polygon(
     [(CORNER[0] + x * 10, CORNER[1] - y * 10) for x, y in ((40, 40), (60, 60), (60, 40), (40, 60))]

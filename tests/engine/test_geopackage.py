@@ -9,10 +9,10 @@ import shapely
 from data_scenes import CORNER, UTM, channel
 from geopandas import GeoDataFrame, read_file
 from prediction_scenes import CLASSES, grid_of
-from test_tiles import labelled_scene, tile
+from tile_scenes import labelled_scene, tile
 
 from geoseg_engine.contract import PolygonizeJob
-from geoseg_engine.maps import polygonize
+from geoseg_engine.postprocess.polygons import polygonize
 from geoseg_engine.raster.grid import Window
 from geoseg_engine.raster.writer import RasterWriter
 from geoseg_engine.vector.geopackage import write_layer

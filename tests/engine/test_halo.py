@@ -3,9 +3,9 @@ import pytest
 from prediction_scenes import network
 
 from geoseg_engine.contract import GeoSegError
-from geoseg_engine.prediction.halo import Frame, cut_at, cuts, halves
 from geoseg_engine.prediction.inference import Block, probabilities
-from geoseg_engine.prediction.runtime import TorchRuntime
+from geoseg_engine.prediction.runtimes.torch_runtime import TorchRuntime
+from geoseg_engine.prediction.windows import Frame, cut_at, cuts, halves
 
 NET = network(levels=3)
 LAST_DIGIT = 1e-12

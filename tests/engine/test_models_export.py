@@ -11,7 +11,7 @@ from network_scenes import BANDS, CLASSES, NAMES, architecture, drawn, small
 from geoseg_engine.modelfile.export import export
 from geoseg_engine.modelfile.stats import Statistics
 from geoseg_engine.models import build, last_layers
-from geoseg_engine.prediction.runtime import TorchRuntime, fold_batch_norm
+from geoseg_engine.prediction.runtimes.torch_runtime import TorchRuntime, fold_batch_norm
 
 STATISTICS = Statistics(*((value,) * BANDS for value in (0.0, 1.0, -5.0, 5.0)))
 OTHERS = {

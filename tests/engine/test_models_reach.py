@@ -6,7 +6,7 @@ import torch
 from network_scenes import BANDS, CLASSES, NAMES, architecture, drawn, small
 
 from geoseg_engine.models import build
-from geoseg_engine.prediction.halo import Frame, cuts
+from geoseg_engine.prediction.windows import Frame, cuts
 
 EXACT = NAMES
 

@@ -8,10 +8,10 @@ import rasterio
 from data_scenes import CORNER, UTM, hills, utm_grid, write_raster
 from rasterio.warp import Resampling, calculate_default_transform, reproject
 
-from geoseg_engine.bands.mosaic import OPEN_FILES, mosaic_grid
+from geoseg_engine.bands.sources.mosaic import OPEN_FILES, mosaic_grid
 from geoseg_engine.contract import Band, GeoSegError, Grid, GridRequest, Recipe, Source, StackJob
+from geoseg_engine.output_checks import check_outputs
 from geoseg_engine.raster.grid import grid_bounds, whole, windows
-from geoseg_engine.results import check_results
 from geoseg_engine.stacking.gridplan import plan_recipe
 from geoseg_engine.stacking.reader import StackReader
 from geoseg_engine.stacking.rebind import rebind
@@ -143,4 +143,4 @@ def test_a_mosaic_takes_the_place_of_a_file(one, mosaic):
 def test_a_result_never_replaces_a_file_of_a_mosaic(mosaic, tmp_path):
     job = StackJob((mosaic,), BANDS, output=mosaic.paths[-1])
     with pytest.raises(GeoSegError):
-        check_results(job, tmp_path)
+        check_outputs(job, tmp_path)

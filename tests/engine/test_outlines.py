@@ -14,7 +14,7 @@ from scipy.ndimage import gaussian_filter
 
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import Grid, LabelClass, Outlines, PolygonizeJob
-from geoseg_engine.maps import polygonize
+from geoseg_engine.postprocess.polygons import polygonize
 from geoseg_engine.raster.grid import Window
 from geoseg_engine.raster.writer import RasterWriter
 

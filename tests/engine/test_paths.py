@@ -28,10 +28,10 @@ from geoseg_engine.contract import (
     StackJob,
     TileJob,
 )
-from geoseg_engine.dataset import labels as rasterize
 from geoseg_engine.dataset import tiles
-from geoseg_engine.judgement import evaluate, sampling
-from geoseg_engine.maps import polygonize
+from geoseg_engine.dataset.labels import rasterize
+from geoseg_engine.evaluation import evaluate, sampling
+from geoseg_engine.postprocess.polygons import polygonize
 from geoseg_engine.stacking import stack
 from geoseg_engine.vector.files import layer_names
 from geoseg_engine.vector.geopackage import write_layer

@@ -24,8 +24,9 @@ from geoseg_engine.contract import (
     PolygonizeJob,
     SampleJob,
 )
-from geoseg_engine.judgement import areas, sampling
-from geoseg_engine.maps import clean, outlines, polygonize
+from geoseg_engine.evaluation import areas, sampling
+from geoseg_engine.postprocess.cleaning import clean
+from geoseg_engine.postprocess.polygons import boundaries, polygonize
 from geoseg_engine.raster.grid import Window
 from geoseg_engine.raster.writer import RasterWriter
 
@@ -97,11 +98,11 @@ def test_strips_do_not_show(tmp_path, monkeypatch, connectivity, changes):
     ids, noise = smooth_ids()
     ids[:, 30] = 1
     write_ids(tmp_path, ids, noise)
-    monkeypatch.setattr(outlines, "BLOCK_PX", 1)
+    monkeypatch.setattr(boundaries, "BLOCK_PX", 1)
     drawn = Outlines(connectivity=connectivity, **changes)
     results = []
     for strip in (10_000, 60 * 7, 60):
-        monkeypatch.setattr(outlines, "STRIP_PIXELS", strip)
+        monkeypatch.setattr(boundaries, "STRIP_PIXELS", strip)
         frame = run(tmp_path, confidence="confidence.tif", skip_background=False, outlines=drawn)[1]
         assert frame.is_valid.all()
         frame["key"] = frame.geometry.to_wkb()
@@ -121,8 +122,8 @@ def test_every_polygon_is_one_area_of_the_raster_whatever_touches(tmp_path, monk
     """Noise of few classes has every way of touching at corners; areas are counted by SciPy."""
     ids = np.random.default_rng(seed).integers(0, 2 + seed % 2, (23, 31)).astype(np.uint8)
     write_ids(tmp_path, ids)
-    monkeypatch.setattr(outlines, "BLOCK_PX", 1)
-    monkeypatch.setattr(outlines, "STRIP_PIXELS", 31 * 5)
+    monkeypatch.setattr(boundaries, "BLOCK_PX", 1)
+    monkeypatch.setattr(boundaries, "STRIP_PIXELS", 31 * 5)
     frame = run(tmp_path, skip_background=False, outlines=Outlines(connectivity=connectivity))[1]
     assert frame.is_valid.all()
     assert set(frame.geom_type) == ({"Polygon"} if connectivity == 4 else {"MultiPolygon"})

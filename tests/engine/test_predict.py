@@ -13,12 +13,13 @@ from geoseg_engine.channel import Channel
 from geoseg_engine.contract import CANCEL_FILE, Cancelled, GeoSegError, PredictJob, Source, encode
 from geoseg_engine.modelfile.reading import load_network, read_model
 from geoseg_engine.modelfile.stats import normalise
-from geoseg_engine.prediction import predict, tryout
-from geoseg_engine.prediction.budget import available_bytes, core_for
-from geoseg_engine.prediction.halo import Frame
-from geoseg_engine.prediction.onnx_runtime import OnnxRuntime
-from geoseg_engine.prediction.plan import unit_px_for
-from geoseg_engine.prediction.runtime import TorchRuntime, open_runtime
+from geoseg_engine.prediction import predict
+from geoseg_engine.prediction.run_plan import unit_px_for
+from geoseg_engine.prediction.runtimes import selection
+from geoseg_engine.prediction.runtimes.onnx_runtime import OnnxRuntime
+from geoseg_engine.prediction.runtimes.torch_runtime import TorchRuntime, open_runtime
+from geoseg_engine.prediction.window_size import available_bytes, core_for
+from geoseg_engine.prediction.windows import Frame
 
 ROWS, COLS = 150, 203
 
@@ -205,10 +206,10 @@ def test_runtimes_agree_and_the_trial_says_what_it_chose(place, monkeypatch):
     onnx_result = OnnxRuntime(model.path).predict_window(scores)
     assert abs(torch_result - onnx_result).max() < 1e-4
     said = []
-    choice = tryout.choose_runtime(model, scores, 10**9, "cpu", "auto", said.append)[0]
+    choice = selection.choose_runtime(model, scores, 10**9, "cpu", "auto", said.append)[0]
     assert "float32 on cpu" in said[0] and any(choice.runtime.title in line for line in said)
     assert choice.agreement > 0.99 and choice.px_per_s > 0
-    small = tryout.choose_runtime(model, scores, 1000, "cpu", "auto", said.append)[0]
+    small = selection.choose_runtime(model, scores, 1000, "cpu", "auto", said.append)[0]
     assert small.runtime.title == "torch float32 on cpu"
 
 

@@ -32,13 +32,13 @@ from geoseg_engine.contract import (
 from geoseg_engine.modelfile.calibration import Calibration
 from geoseg_engine.modelfile.reading import read_model
 from geoseg_engine.modelfile.stats import Statistics
-from geoseg_engine.prediction import parts, plan, predict
-from geoseg_engine.prediction.halo import Cut, Frame, cuts
+from geoseg_engine.output_checks import behind
+from geoseg_engine.prediction import parts, predict, run_plan
 from geoseg_engine.prediction.inference import BandReader, Setup
-from geoseg_engine.prediction.layers import Layer
+from geoseg_engine.prediction.result_layers import Layer
+from geoseg_engine.prediction.windows import Cut, Frame, cuts
 from geoseg_engine.raster.grid import Window
-from geoseg_engine.raster.lattice import Lattice
-from geoseg_engine.results import behind
+from geoseg_engine.raster.window_blending import Lattice
 from geoseg_engine.stacking.reader import StackReader
 
 ROWS, COLS = 300, 260
@@ -68,7 +68,7 @@ def place(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def small_units(monkeypatch):
-    monkeypatch.setattr(plan, "UNIT_PX", 64)
+    monkeypatch.setattr(run_plan, "UNIT_PX", 64)
 
 
 def run(place, folder, channel=None, **changes):
@@ -215,8 +215,8 @@ def test_a_part_is_not_saved_where_another_run_has_taken_the_folder_while_it_was
     tmp_path, monkeypatch, removed
 ):
     grid = grid_of(64, 64)
-    ours, theirs = (plan.Plan(key, "torch", "float32", 64, 64) for key in ("ours", "theirs"))
-    plan.agreed(tmp_path, ours)
+    ours, theirs = (run_plan.Plan(key, "torch", "float32", 64, 64) for key in ("ours", "theirs"))
+    run_plan.agreed(tmp_path, ours)
     layers = [Layer("classes", ("class",))]
     part = parts.Parts(tmp_path, grid, Window(0, 0, 64, 64), ours, layers, 1)
     opened = rasterio.open
@@ -225,7 +225,7 @@ def test_a_part_is_not_saved_where_another_run_has_taken_the_folder_while_it_was
         if mode == "r":  # the part is looked at before it gets its name
             if removed:
                 parts.prepare_parts(tmp_path, theirs.key, False)
-            plan.agreed(tmp_path, theirs)
+            run_plan.agreed(tmp_path, theirs)
         return opened(path, mode, **profile)
 
     monkeypatch.setattr(rasterio, "open", taken)
@@ -236,12 +236,12 @@ def test_a_part_is_not_saved_where_another_run_has_taken_the_folder_while_it_was
 
 
 def test_a_shard_that_begins_leaves_the_plan_that_another_is_writing(tmp_path, monkeypatch):
-    wanted = plan.Plan("key", "torch", "float32", 64, 64)
+    wanted = run_plan.Plan("key", "torch", "float32", 64, 64)
     monkeypatch.setattr(parts, "read_plan", lambda folder: None)  # looked just before it was there
-    plan.agreed(tmp_path, wanted)
+    run_plan.agreed(tmp_path, wanted)
     (tmp_path / "0000000.tif").touch()
     assert parts.prepare_parts(tmp_path, "key", True) is None
-    assert plan.agreed(tmp_path, plan.Plan("key", "onnx", "float32", 64, 64)) == wanted
+    assert run_plan.agreed(tmp_path, run_plan.Plan("key", "onnx", "float32", 64, 64)) == wanted
     assert not list(tmp_path.glob("*.tif"))
 
 
@@ -277,7 +277,7 @@ def test_killed_at_any_moment_it_goes_on_and_gives_the_same_bytes(place, tmp_pat
     job = PredictJob(str(place / "model.onnx"), output="classes.tif", runtime="torch", core_px=64, **LAYERS)
     write_json(tmp_path / "job.json", job_to_json(job))
     code = (
-        "import sys; from geoseg_engine.prediction import plan; plan.UNIT_PX = 64;"
+        "import sys; from geoseg_engine.prediction import run_plan; run_plan.UNIT_PX = 64;"
         "from geoseg_engine.cli import main; sys.exit(main(['run', 'job.json']))"
     )
     root = Path(__file__).resolve().parents[2]
@@ -331,7 +331,7 @@ def test_more_bands_beyond_training_than_a_byte_counts():
 def test_windows_that_may_begin_anywhere_make_no_huge_parts():
     frame = Frame(20_000, 20_000, 500, 500)
     setup = Setup(frame, None, 1536, lattice=Lattice(20_000, 20_000, 500, 1))
-    assert plan.unit_px_for(setup.core_px, setup.step_px) == 1536
+    assert run_plan.unit_px_for(setup.core_px, setup.step_px) == 1536
     assert Setup(frame, None, 1536).step_px == 500
 
 
@@ -361,7 +361,7 @@ def test_an_area_of_label_hulls_is_refused_in_words(place, tmp_path):
 
 
 def test_cleaning_counts_the_cleaned_map_and_polygons_follow_it(place, tmp_path, whole):
-    result = run(place, tmp_path, cleaning=Cleaning(least_area_px=30), polygons="p.gpkg", min_area_px=1)
+    result = run(place, tmp_path, cleaning=Cleaning(min_patch_px=30), polygons="p.gpkg", min_area_px=1)
     ids = read(tmp_path / "classes.tif")[0]
     assert (ids != read(whole[0] / "classes.tif")[0]).any() and result["cleaned"]["changed_px"] > 0
     for item in range(3):

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from geoseg_engine.contract import Band, Dataset, Grid, LabelClass, Problem, Recipe, Source
+from geoseg_engine.report.charts import importance_bars
+from geoseg_engine.report.evaluation import write_report
+from geoseg_engine.report.evaluation_text import calibration_sentences, crs_name, main_numbers
 from geoseg_engine.scores.intervals import intervals
 from geoseg_engine.scores.metrics import scores
-from geoseg_engine.scores.report import write_report
-from geoseg_engine.scores.report.charts import importance_bars
-from geoseg_engine.scores.report.words import calibration_sentences, crs_name, main_numbers
 
 BINARY = (LabelClass(0, "background", "", "#dddddd"), LabelClass(1, "scar <old>", "s", "#cc2200"))
 GRID = Grid("EPSG:32631", (10.0, 0.0, 500_000.0, 0.0, -10.0, 5_000_000.0), 200, 100)

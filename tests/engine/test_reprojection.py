@@ -14,7 +14,7 @@ import shapely
 from data_scenes import channel, write_polygons, write_raster
 from numpy.typing import NDArray
 
-from geoseg_engine.bands.vectorbands import VectorBands
+from geoseg_engine.bands.sources.vector import VectorBands
 from geoseg_engine.contract import (
     Area,
     AreasJob,
@@ -27,7 +27,7 @@ from geoseg_engine.contract import (
     Source,
     StackJob,
 )
-from geoseg_engine.judgement import areas, evaluate
+from geoseg_engine.evaluation import areas, evaluate
 from geoseg_engine.raster.grid import grid_bounds, whole
 from geoseg_engine.raster.sources import parse_crs
 from geoseg_engine.stacking import stack

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import rasterio.shutil
 from data_scenes import hills, one_band_each, pixel_box, sources_of, write_polygons, write_raster
-from test_tiles import labelled_scene
+from tile_scenes import labelled_scene
 
 from geoseg_engine import run
 from geoseg_engine.channel import Channel
@@ -31,7 +31,7 @@ from geoseg_engine.contract import (
     TileJob,
     TrainJob,
 )
-from geoseg_engine.results import LAYERS, tables_in
+from geoseg_engine.output_checks import tables_in
 from geoseg_engine.stacking.recipes import recipe_of_raster, write_recipe
 
 
@@ -192,4 +192,4 @@ def test_what_a_job_wrote_itself_is_made_anew(tmp_path):
         (tmp_path / written).write_bytes(b"no GeoPackage")
         for _ in range(2):
             run.work(job, tmp_path, Channel(tmp_path))
-        assert set(tables_in(tmp_path / written)) - {"layer_styles"} == set(LAYERS[job.kind])
+        assert set(tables_in(tmp_path / written)) - {"layer_styles"} == set(job.layers)

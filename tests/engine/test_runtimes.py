@@ -15,12 +15,12 @@ from geoseg_engine.modelfile.stats import normalise
 from geoseg_engine.models import build
 from geoseg_engine.models.ensemble import Ensemble
 from geoseg_engine.models.segnet import SegNet
-from geoseg_engine.prediction import banding, openvino_runtime, quantize, tryout
-from geoseg_engine.prediction.onnx_runtime import OnnxRuntime
-from geoseg_engine.prediction.quantize import int8_path, known, quantized
-from geoseg_engine.prediction.runtime import TorchRuntime, fold_batch_norm, open_runtime
-from geoseg_engine.prediction.tiling_invariance import make_invariant
-from geoseg_engine.prediction.tryout import Choice, choose_runtime, offered, ranked
+from geoseg_engine.prediction.runtimes import banded_unet, int8, openvino_runtime, selection
+from geoseg_engine.prediction.runtimes.int8 import int8_path, known, quantized
+from geoseg_engine.prediction.runtimes.onnx_runtime import OnnxRuntime
+from geoseg_engine.prediction.runtimes.selection import Choice, choose_runtime, offered, ranked
+from geoseg_engine.prediction.runtimes.tiling_invariance import make_invariant
+from geoseg_engine.prediction.runtimes.torch_runtime import TorchRuntime, fold_batch_norm, open_runtime
 from geoseg_engine.raster.grid import Window
 from geoseg_engine.training import fit
 
@@ -59,20 +59,20 @@ SCORES = normalise(scene(96, 96), STATISTICS)
 
 @pytest.mark.parametrize("levels", [1, 2, 4])
 def test_bands_change_no_bit_and_reach_members_of_an_ensemble(levels, monkeypatch):
-    monkeypatch.setattr(banding, "BAND_BYTES", 1)
+    monkeypatch.setattr(banded_unet, "BAND_BYTES", 1)
     net = fold_batch_norm_of(network(levels, width=8))
     image = torch.from_numpy(scene(208, 160)[None] / 100).contiguous(memory_format=torch.channels_last)
     with torch.inference_mode():
         whole = net(image)
-        cut = banding.banded(net)
-        assert banding.unets(cut) and (cut(image) == whole).all()
-    both = banding.banded(Ensemble([network(levels), network(levels)]))
-    assert len(banding.unets(both)) == 2
-    assert len(banding.unets(banding.banded(ensemble("unet", "unet")))) == 2
+        cut = banded_unet.banded(net)
+        assert banded_unet.unets(cut) and (cut(image) == whole).all()
+    both = banded_unet.banded(Ensemble([network(levels), network(levels)]))
+    assert len(banded_unet.unets(both)) == 2
+    assert len(banded_unet.unets(banded_unet.banded(ensemble("unet", "unet")))) == 2
     mixed = ensemble("unet", "segnet")
-    assert not banding.unets(banding.banded(mixed)), "its members would give parts of different size"
+    assert not banded_unet.unets(banded_unet.banded(mixed)), "its members would give parts of different size"
     uneven = build({"name": "unet", "bands": 2, "classes": 3, "width": 4, "levels": 2, "norm": "group"})
-    assert not banding.unets(banding.banded(uneven)), "its normalisation looks at the whole window"
+    assert not banded_unet.unets(banded_unet.banded(uneven)), "its normalisation looks at the whole window"
 
 
 KEPT = [Window(0, 0, 16, 16), Window(48, 32, 100, 97), Window(96, 0, 112, 160), Window(64, 80, 1, 33)]
@@ -80,7 +80,7 @@ KEPT = [Window(0, 0, 16, 16), Window(48, 32, 100, 97), Window(96, 0, 112, 160), 
 
 @pytest.mark.parametrize("precision", ["float64", "float32", "bf16"])
 def test_what_is_kept_of_a_window_has_the_bits_of_the_whole(precision, monkeypatch):
-    monkeypatch.setattr(banding, "BAND_BYTES", 1)
+    monkeypatch.setattr(banded_unet, "BAND_BYTES", 1)
     scores = scene(208, 160).astype("float64" if precision == "float64" else "float32") / 100
     for net in (network(4, width=8), ensemble("unet", "unet"), segnet()):
         runtime = TorchRuntime(net, precision=precision)
@@ -92,15 +92,15 @@ def test_what_is_kept_of_a_window_has_the_bits_of_the_whole(precision, monkeypat
 
 @pytest.mark.parametrize("kept", KEPT)
 def test_a_decoder_computes_little_around_what_is_kept(kept):
-    parts = banding.decoded_parts(kept, 208, 160, 3)
+    parts = banded_unet.decoded_parts(kept, 208, 160, 3)
     for level, part in enumerate(parts):
         whole = Window(0, 0, 208 >> level, 160 >> level)
         wanted, given = part.wanted, part.given
-        needed = wanted.padded(banding.REACH)
+        needed = wanted.padded(banded_unet.REACH)
         assert given.shared(whole) == given and given.shared(needed) == needed.shared(whole)
         assert given.height <= max(wanted.height + 6, 26) and given.width <= max(wanted.width + 6, 26)
         if level:
-            assert wanted == banding.halved(parts[level - 1].given)
+            assert wanted == banded_unet.halved(parts[level - 1].given)
 
 
 def ensemble(*names):
@@ -139,7 +139,7 @@ def chosen(*facts):
 
 
 def test_offers_follow_the_wishes(monkeypatch):
-    monkeypatch.setattr(tryout, "reduced_precision", lambda device: "bf16")
+    monkeypatch.setattr(selection, "reduced_precision", lambda device: "bf16")
     assert offered("cpu", "auto", "auto") == [
         ("torch", "float32"),
         ("torch", "bf16"),
@@ -150,7 +150,7 @@ def test_offers_follow_the_wishes(monkeypatch):
     assert offered("cpu", "auto", "int8") == [("onnx", "int8"), ("openvino", "int8")]
     assert offered("cpu", "torch", "bf16") == [("torch", "bf16")]
     assert ("openvino", "float32") not in offered("cuda:0", "auto", "auto")
-    monkeypatch.setattr(tryout, "reduced_precision", lambda device: "")
+    monkeypatch.setattr(selection, "reduced_precision", lambda device: "")
     assert offered("cpu", "torch", "auto") == [("torch", "float32")]
     for wish in (("torch", "bf16"), ("onnx", "fp16"), ("torch", "int8")):
         with pytest.raises(GeoSegError) as caught:
@@ -245,8 +245,8 @@ def test_int8_is_kept_where_validation_tiles_lose_little(trained):
 def test_int8_that_loses_too_much_is_not_used(trained, monkeypatch):
     model, said = read_model(trained / "model.onnx"), []
     int8_path(model.path).unlink(missing_ok=True)
-    poor = quantize.Verdict("", 0.9, 0.8, 5000)
-    monkeypatch.setattr(quantize, "judged", lambda *arguments: poor)
+    poor = int8.Verdict("", 0.9, 0.8, 5000)
+    monkeypatch.setattr(int8, "judged", lambda *arguments: poor)
     assert quantized(model, 0.005, said.append) is None
     assert "at most 0.005 may be lost" in said[-1] and not int8_path(model.path).exists()
 

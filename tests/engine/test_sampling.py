@@ -4,14 +4,14 @@ import geopandas
 import numpy as np
 import pyogrio
 import pytest
-from prediction_scenes import CLASSES, grid_of, write_raster
-from test_areas import write_map
+from prediction_scenes import CLASSES, grid_of, write_map, write_raster
 
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import AreasJob, GeoSegError, SampleJob
-from geoseg_engine.judgement import areas, classmap, sampling
-from geoseg_engine.judgement.allocation import allocated, expected_error, points_needed
-from geoseg_engine.raster import classground, geodesy
+from geoseg_engine.evaluation import areas, classmap, sampling
+from geoseg_engine.evaluation.allocation import allocated, expected_error, points_needed
+from geoseg_engine.raster import class_areas as classground
+from geoseg_engine.raster import geodesy
 
 ROWS, COLS = 90, 70
 GRID = grid_of(ROWS, COLS)
@@ -120,7 +120,7 @@ def test_few_pixels_are_all_taken_and_no_class_gets_less_than_two(tmp_path):
     ids = np.zeros((40, 40), np.uint8)
     ids[3, 3:10] = 1
     write_map(tmp_path / "map.tif", ids, grid_of(40, 40))
-    result, frame = run(tmp_path, count=100, least=30)
+    result, frame = run(tmp_path, count=100, min_points=30)
     assert (frame["class_id"] == 1).sum() == 7
     said = [item["message"] for item in result["warnings"]]
     assert any("only 7 pixels" in text for text in said) and any(
@@ -129,7 +129,7 @@ def test_few_pixels_are_all_taken_and_no_class_gets_less_than_two(tmp_path):
 
 
 def test_too_few_points_for_every_class_is_said(tmp_path, ids):
-    result, _ = run(tmp_path, count=60, least=50)
+    result, _ = run(tmp_path, count=60, min_points=50)
     assert "few_points" in {item["code"] for item in result["warnings"]}
     assert [row["points"] for row in result["rows"]] == [20, 20, 20]
 
@@ -169,10 +169,12 @@ def test_the_number_is_known_before_any_point_is_made(tmp_path, ids):
 
 def test_more_points_than_the_limit_are_refused_with_what_it_would_give(tmp_path, ids):
     with pytest.raises(GeoSegError) as caught:
-        run(tmp_path, standard_error=0.01, most=500)
+        run(tmp_path, standard_error=0.01, max_points=500)
     assert caught.value.code == "too_many_points" and "500" in caught.value.message
     assert "0.0" in caught.value.hint and not (tmp_path / "sample.gpkg").exists()
-    assert run(tmp_path, count=700, most=500)[0]["count"] == 700, "a number that was asked for is no accident"
+    assert run(tmp_path, count=700, max_points=500)[0]["count"] == 700, (
+        "a number that was asked for is no accident"
+    )
 
 
 @pytest.mark.parametrize(("count", "told"), [(20, False), (300, True)])

@@ -1,4 +1,4 @@
-"""Every script of scripts/studies, and exactness.py, runs to its end on a made scene."""
+"""Every script of scripts/studies runs to its end on a made scene."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from script_runs import ROOT, run_small, scripts_in
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "script", [*scripts_in("studies"), *scripts_in("scripts")], ids=lambda item: item.stem
-)
+@pytest.mark.parametrize("script", scripts_in("studies"), ids=lambda item: item.stem)
 def test_the_script_runs_to_its_end(script: Path, tmp_path: Path) -> None:
     run_small(script, tmp_path)
 

@@ -6,17 +6,17 @@ from data_scenes import utm_grid, write_raster
 from scipy.spatial.distance import cdist
 
 from geoseg_engine.contract import Dataset, Problem, Recipe
-from geoseg_engine.dataset.leakage import (
+from geoseg_engine.dataset.split.distance import (
     CELL_PX,
     SPLITS_CLOSE,
     STRIP_ROWS,
     distance_m,
     distance_problems,
     distance_sentence,
-    least_distance,
+    min_split_distance_px,
     warnings_for,
 )
-from geoseg_engine.dataset.split import NONE, Blocks
+from geoseg_engine.dataset.split.splitters import NONE, Blocks
 from geoseg_engine.raster.grid import Window
 
 
@@ -32,7 +32,7 @@ def truth(codes):
 
 
 def measured(folder, codes):
-    return least_distance(write_raster(folder / "split.tif", codes, nodata=NONE))
+    return min_split_distance_px(write_raster(folder / "split.tif", codes, nodata=NONE))
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 from data_scenes import UTM, channel, pixel_box, utm_grid, write_polygons
-from test_tiles import gap_px, labelled_scene, nine_boxes, tile
+from tile_scenes import gap_px, labelled_scene, nine_boxes, tile
 
 from geoseg_engine.contract import IGNORE, SPLITS, Area, GeoSegError, Labels, RasterizeJob, TileJob
-from geoseg_engine.dataset import labels, tiles
+from geoseg_engine.dataset import tiles
 from geoseg_engine.dataset.datasets import open_dataset_stack, read_dataset, read_ids
-from geoseg_engine.dataset.folds import roles
-from geoseg_engine.dataset.split import NONE, TEST, TRAIN, VALIDATION, Regions
+from geoseg_engine.dataset.labels import rasterize as labels
+from geoseg_engine.dataset.split.folds import roles
+from geoseg_engine.dataset.split.splitters import NONE, TEST, TRAIN, VALIDATION, Regions
 from geoseg_engine.raster.grid import Window, windows
 
 

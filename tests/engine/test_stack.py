@@ -33,7 +33,7 @@ from geoseg_engine.contract import (
     StackJob,
 )
 from geoseg_engine.raster.grid import Window, grid_bounds, whole, windows
-from geoseg_engine.stacking import gridplan, stack
+from geoseg_engine.stacking import extent, gridplan, stack
 from geoseg_engine.stacking.reader import StackReader, open_stack
 from geoseg_engine.stacking.recipes import read_recipe
 
@@ -346,6 +346,6 @@ def test_changed_stack_is_refused(tmp_path):
 def test_dateline_and_strange_projections_give_a_finite_grid():
     request = GridRequest(crs="EPSG:4326")
     reference = Grid("EPSG:32660", (1000.0, 0.0, 570_000.0, 0.0, -1000.0, 5_850_000.0), 232, 235)
-    bounds = gridplan.reprojected_bounds(grid_bounds(reference), "EPSG:32660", "EPSG:4326")
+    bounds = extent.reprojected_bounds(grid_bounds(reference), "EPSG:32660", "EPSG:4326")
     assert 177 < bounds[0] < 180 < bounds[2] < 184
-    assert gridplan.plan_lattice(reference, request).width == pytest.approx(0.011, rel=0.2)
+    assert extent.plan_lattice(reference, request).width == pytest.approx(0.011, rel=0.2)

@@ -9,10 +9,10 @@ from data_scenes import UTM, channel, hills, utm_grid, write_raster
 from geoseg_engine.contract import Area, Band, Grid, GridRequest, Recipe, Source, StackJob, index_band
 from geoseg_engine.raster.grid import Window, whole, windows
 from geoseg_engine.stacking import stack
+from geoseg_engine.stacking.metric_crs import metric_crs
 from geoseg_engine.stacking.reader import StackReader, open_stack
 from geoseg_engine.stacking.rebind import rebind
 from geoseg_engine.stacking.stackplan import plan_stack
-from geoseg_engine.stacking.suggestion import metric_crs
 
 
 def read(recipe: Recipe) -> np.ndarray:

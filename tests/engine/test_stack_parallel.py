@@ -8,8 +8,7 @@ from data_scenes import hills, sources_of, utm_grid, write_raster
 
 from geoseg_engine.contract import Band, GeoSegError, Recipe
 from geoseg_engine.raster.grid import windows
-from geoseg_engine.stacking.parallel import ParallelReader
-from geoseg_engine.stacking.reader import StackReader
+from geoseg_engine.stacking.reader import ParallelReader, StackReader
 
 
 def recipe_of(path) -> Recipe:

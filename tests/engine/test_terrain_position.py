@@ -8,7 +8,7 @@ import pytest
 from data_scenes import CORNER, hills, utm_grid
 
 from geoseg_engine.bands import neighbourhood
-from geoseg_engine.bands.ground import pixel_lengths_m
+from geoseg_engine.bands.pixel_steps import pixel_lengths_m
 from geoseg_engine.bands.position import RADIUS_LIMIT_PX, position_halo_px
 from geoseg_engine.contract import Band, GeoSegError, Grid
 from geoseg_engine.raster.grid import Window, whole

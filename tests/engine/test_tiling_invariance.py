@@ -10,12 +10,13 @@ from prediction_scenes import grid_of, network, recipe_of, scene, write_model, w
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import PredictJob
 from geoseg_engine.models.ensemble import Ensemble
-from geoseg_engine.prediction import inference, predict, runtime
-from geoseg_engine.prediction.halo import Frame, cuts
+from geoseg_engine.prediction import inference, predict
 from geoseg_engine.prediction.inference import window_independent
-from geoseg_engine.prediction.runtime import TorchRuntime
-from geoseg_engine.prediction.tiling_invariance import largest_difference, over_classes
-from geoseg_engine.prediction.tryout import Choice
+from geoseg_engine.prediction.runtimes import torch_runtime
+from geoseg_engine.prediction.runtimes.selection import Choice
+from geoseg_engine.prediction.runtimes.tiling_invariance import largest_difference, over_classes
+from geoseg_engine.prediction.runtimes.torch_runtime import TorchRuntime
+from geoseg_engine.prediction.windows import Frame, cuts
 
 EXACT = ["unet", "attention_resunet", "segnet", "patchcnn"]
 
@@ -150,8 +151,8 @@ def test_a_map_that_depends_on_its_windows_says_so_and_goes_on_with_the_same(pla
     def by_width(self, scores, kept=None):
         return answer(self, scores, kept) + np.float32(1e-6) * (scores.shape[2] % 13)
 
-    answer = runtime.TorchRuntime.predict_window
-    monkeypatch.setattr(runtime.TorchRuntime, "predict_window", by_width)
+    answer = torch_runtime.TorchRuntime.predict_window
+    monkeypatch.setattr(torch_runtime.TorchRuntime, "predict_window", by_width)
     found = run(place, tmp_path / "one", shard="1/2")
     assert found["largest_difference"] > 0
     monkeypatch.setattr(inference, "largest_difference", lambda *arguments: pytest.fail("was asked before"))

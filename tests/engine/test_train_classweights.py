@@ -3,7 +3,7 @@
 import pytest
 
 from geoseg_engine.contract import CLASS_WEIGHTS
-from geoseg_engine.training.classweights import class_weights
+from geoseg_engine.training.label_statistics import class_weights
 
 COUNTS = [900, 100, 0, 25]
 

@@ -109,7 +109,7 @@ def test_cancel_stops_both_and_keeps_the_best(runs, tmp_path):
 
 
 def test_alone_nothing_is_shared():
-    assert ALONE.first and ALONE.agree({"a": 1}) == {"a": 1}
+    assert ALONE.first and ALONE.broadcast({"a": 1}) == {"a": 1}
     assert list(range(5))[ALONE.share] == [0, 1, 2, 3, 4]
     assert sorted([*range(5)[Group(0, 2).share], *range(5)[Group(1, 2).share]]) == [0, 1, 2, 3, 4]
     network = torch.nn.Linear(1, 1)

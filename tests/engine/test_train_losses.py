@@ -5,9 +5,7 @@ import pytest
 import torch
 
 from geoseg_engine.contract import LOSSES, GeoSegError
-from geoseg_engine.training.losses import TERMS, loss_of
-from geoseg_engine.training.losses_pixels import Pixels
-from geoseg_engine.training.losses_regions import lovasz
+from geoseg_engine.training.losses import TERMS, Pixels, loss_of, lovasz
 
 NAMES = (*LOSSES, "ce+dice", "ce+lovasz", "focal+tversky+dice_wang")
 WEIGHTS = [0.5, 1.0, 2.0]

@@ -13,7 +13,7 @@ import pytest
 import shapely
 from data_scenes import UTM, channel, hills, pixel_box, sources_of, utm_grid, write_polygons, write_raster
 
-from geoseg_engine.bands.vectorbands import VectorBands
+from geoseg_engine.bands.sources.vector import VectorBands
 from geoseg_engine.contract import (
     Area,
     Band,
@@ -27,9 +27,9 @@ from geoseg_engine.contract import (
     StackJob,
     TileJob,
 )
-from geoseg_engine.dataset import labels as rasterize
-from geoseg_engine.dataset.folds import fold_numbers
-from geoseg_engine.dataset.regions import named_shapes
+from geoseg_engine.dataset.labels import rasterize
+from geoseg_engine.dataset.split.folds import fold_numbers
+from geoseg_engine.dataset.split.plan import named_shapes
 from geoseg_engine.raster.grid import whole
 from geoseg_engine.stacking import inspect, stack
 from geoseg_engine.vector.labelraster import read_raster_classes

@@ -10,7 +10,7 @@ from pyproj import Geod
 from rasterio.features import rasterize
 from shapely import affinity
 
-from geoseg_engine.bands.opening import open_bands, own_grid
+from geoseg_engine.bands.sources.registry import open_bands, own_grid
 from geoseg_engine.contract import Band, GeoSegError, Grid, Source, StackJob
 from geoseg_engine.raster.grid import Window, affine_of, whole, windows
 from geoseg_engine.stacking import stack

@@ -1,4 +1,4 @@
-"""A dock with fake runners, and layers to show in it."""
+"""A dock with fake runners, layers to show in it, and folders that look like datasets and runs."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ from typing import Any
 
 import numpy as np
 from osgeo import gdal, osr
-from qgis.core import QgsFeature, QgsGeometry, QgsProject, QgsRasterLayer, QgsVectorLayer
-from qgis.PyQt.QtCore import QObject, pyqtSignal
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsFeature,
+    QgsGeometry,
+    QgsProject,
+    QgsRasterLayer,
+    QgsVectorLayer,
+)
+from qgis.gui import QgsMapCanvas
 
 from geoseg_plugin import paths
-from geoseg_plugin.contract import GeoSegError
+from geoseg_plugin.contract import Band, Dataset, GeoSegError, Grid, LabelClass, Recipe, Source, write_json
+from geoseg_plugin.jobs import train as train_jobs
+from geoseg_plugin.jobs.additions import Input, index_addition
 from geoseg_plugin.jobs.submission import Submission
 from geoseg_plugin.jobs.submission import write as write_job
 from geoseg_plugin.panel.assembly import GeoSegPanel
+from geoseg_plugin.tasks.runner import TaskRunner
+
+UTM = "EPSG:32632"
 
 
-class FakeRunner(QObject):
-    """The signals of TaskRunner; remembers what was started and ends when the test says so."""
+class FakeRunner(TaskRunner):
+    """Remembers what was started and ends when the test says so."""
 
-    started = pyqtSignal(str)
-    hello_received = pyqtSignal(object)
-    progressed = pyqtSignal(str, float, float)
-    epoch_completed = pyqtSignal(object)
-    log_added = pyqtSignal(str, str)
-    artifact_written = pyqtSignal(str, str)
-    submission_finished = pyqtSignal(str, object, str)
-    finished = pyqtSignal(str, object, str)
-    failed = pyqtSignal(object)
-    cancelled = pyqtSignal()
-    idle = pyqtSignal()
+    busy, title = False, ""
 
     def __init__(self) -> None:
         super().__init__()
-        self.title = ""
-        self.busy = False
         self.submissions: list[Submission] = []
         self.exports: list[Any] = []
         self.wishes: list[str] = []
@@ -92,17 +92,6 @@ class FakeRunner(QObject):
         self.idle.emit()
 
 
-class Desk:
-    """The panel with fake runners: `runner` for the user's jobs, `asked` for queries in the background."""
-
-    def __init__(self, iface: Any = None) -> None:
-        self.runner, self.asked = FakeRunner(), FakeRunner()
-        runners: dict[str, Any] = {"runner": self.runner, "queries": self.asked}
-        self.panel = GeoSegPanel(paths.guide(), iface, **runners)
-        self.services, self.pages, self.dock = self.panel.services, self.panel.pages, self.panel.dock
-        self.services.queries.wake()
-
-
 def raster_layer(folder: Path, name: str, bands: int) -> QgsRasterLayer:
     """A float raster of 40 × 50 pixels of 10 m, in the project."""
     path = folder / f"{name}.tif"
@@ -134,3 +123,77 @@ def add(layer: Any) -> Any:
     """The layer, in the project."""
     assert layer.isValid()
     return QgsProject.instance().addMapLayer(layer)
+
+
+class Desk:
+    """The panel with fake runners: `runner` for the user's jobs, `asked` for queries in the background."""
+
+    def __init__(self, iface: Any = None) -> None:
+        self.runner, self.asked, self.iface = FakeRunner(), FakeRunner(), iface
+        self.panel = GeoSegPanel(paths.guide(), iface, runner=self.runner, queries=self.asked)
+        self.services, self.pages, self.dock = self.panel.services, self.panel.pages, self.panel.dock
+        self.services.queries.wake()
+
+
+class FakeIface:
+    """QGIS's interface as far as the panel needs it."""
+
+    def __init__(self) -> None:
+        self.canvas = QgsMapCanvas()
+        self.canvas.setDestinationCrs(QgsCoordinateReferenceSystem(UTM))
+
+    def mapCanvas(self) -> QgsMapCanvas:
+        """The map."""
+        return self.canvas
+
+
+class DataDesk(Desk):
+    """A dock with a map, and a project of three bands, a DEM and polygons."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(FakeIface())
+        self.data, self.page = self.panel.data, self.pages.data
+        QgsProject.instance().setCrs(QgsCoordinateReferenceSystem(UTM))
+        raster_layer(folder, "optical", 3)
+        raster_layer(folder, "dem", 1)
+        polygon_layer()
+        self.data.refresh_layers()
+
+    def settle(self) -> None:
+        """Run what was put off."""
+        while self.services.result_queue.busy:
+            self.services.result_queue.run_next()
+
+
+def prepared(desk: Desk, tmp_path: Path) -> Path:
+    """A dataset folder that looks like one with labels."""
+    folder = desk.services.workspace.new_dataset("landslides")
+    (folder / "labels.tif").write_bytes(b"")
+    grid = Grid("EPSG:32632", (10, 0, 500_000, 0, -10, 5_000_000), 50, 40)
+    recipe = Recipe((Source("r1", "optical.tif"),), (Band("red", "r1"),), grid)
+    classes = (LabelClass(0, "scarp"), LabelClass(1, "deposit"))
+    counts = {"train": {"0": 1000, "1": 500}}
+    dataset = Dataset("landslides", recipe, "labels.tif", "split.tif", "tiles.gpkg", classes, counts=counts)
+    write_json(folder / "dataset.json", dataset)
+    desk.services.state.dataset = folder
+    desk.services.refresh()
+    return folder
+
+
+def finished_run(desk: Desk, dataset: Path) -> Path:
+    """A run with a model."""
+    run = desk.services.workspace.new_run("landslides")
+    write_job(train_jobs.train(run, dataset))
+    (run / "model.onnx").write_bytes(b"")
+    desk.services.state.run = run
+    desk.services.refresh()
+    return run
+
+
+def layer_id(name: str) -> str:
+    return str(QgsProject.instance().mapLayersByName(name)[0].id())
+
+
+def ratio(name: str = "ratio", over: str = "optical") -> Any:
+    inputs = (Input("a", layer_id(over), 1), Input("b", layer_id("dem"), 1))
+    return index_addition(name, "a / b", inputs)

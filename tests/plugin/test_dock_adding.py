@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from docked import polygon_layer, raster_layer
+from engine_results import OFFER, SUMMARY
 from osgeo import gdal
 from qgis.core import QgsFeature, QgsGeometry, QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.PyQt.QtCore import Qt
@@ -198,14 +199,6 @@ def test_a_vector_layer_becomes_distance_classes_or_numbers() -> None:
     is_whole(found)
 
 
-OFFER = {
-    "kind": "series",
-    "variables": [{"name": "NDVI", "dates": 3}, {"name": "CLM", "dates": 3}],
-    "dates": ["2019-01-01", "2019-07-01", "2019-12-31"],
-    "masks": [{"name": "CLM", "values": [0, 1, 255]}],
-}
-
-
 def test_a_series_offers_what_the_engine_found(tmp_path: Path) -> None:
     dialog = SeriesDialog()
     asked: list[str] = []
@@ -291,22 +284,6 @@ def test_selected_layers_can_be_put_together() -> None:
     tree.topLevelItem(0).setSelected(True)
     tree.menu().actions()[0].trigger()
     assert heard[1] == "id_optical"
-
-
-SUMMARY = {
-    "bands": [
-        {
-            "name": "red",
-            "valid_share": 0.5,
-            "min": 0,
-            "max": 100,
-            "mean": 40,
-            "deviation": 10,
-            "percentiles": {"0.5": 1, "2": 2, "25": 25, "50": 50, "75": 75, "98": 98, "99.5": 99},
-            "histogram": {"edges": [1, 34, 67, 99], "counts": [5, 10, 1]},
-        }
-    ]
-}
 
 
 def test_the_table_of_bands_shows_values_and_sends_settings() -> None:

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from docked import Desk
+from docked import Desk, prepared
 from qgis.PyQt.QtCore import Qt
-from test_dock_controller import desk, prepared
 
 from geoseg_plugin.contract import EVENTS_FILE, BandSet, CompareJob, write_json
 from geoseg_plugin.jobs import experiments
@@ -16,8 +15,6 @@ from geoseg_plugin.jobs.submission import write as write_job
 from geoseg_plugin.steps.train.compare_window import CompareWindow
 from geoseg_plugin.steps.train.comparison import sentence
 from geoseg_plugin.steps.train.widgets.ranking import Figure, RankingTable, cells
-
-__all__ = ["desk"]
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="20"><rect width="9" height="9"/></svg>'
 

@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from docked import Desk, FakeRunner, polygon_layer, raster_layer
+from docked import Desk, FakeRunner, finished_run, polygon_layer, prepared, raster_layer
 from qgis.core import QgsProject
 
 from geoseg_plugin import paths
 from geoseg_plugin.contract import (
-    Band,
-    Dataset,
     GeoSegError,
-    Grid,
-    LabelClass,
-    Recipe,
-    Source,
     TrainJob,
-    write_json,
 )
 from geoseg_plugin.jobs import evaluate as evaluate_jobs
-from geoseg_plugin.jobs import train as train_jobs
 from geoseg_plugin.jobs.choices import RasterChoice
 from geoseg_plugin.jobs.submission import write as write_job
 from geoseg_plugin.layers.publish import RESULT_MARK
@@ -34,48 +25,11 @@ from geoseg_plugin.panel.project_state import read_page
 CLASS = {"id": 0, "name": "scarp", "color": "#ff0000"}
 
 
-@pytest.fixture
-def desk(
-    qgis_app: Any, qgis_new_project: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Desk]:
-    """Everything but the engine, on an empty workspace."""
-    monkeypatch.setenv("GEOSEG_WORKSPACE", str(tmp_path / "workspace"))
-    monkeypatch.setenv("GEOSEG_ENGINE_PYTHON", "/usr/bin/python3")
-    desk = Desk()
-    yield desk
-    desk.panel.close()
-
-
-def prepared(desk: Desk, tmp_path: Path) -> Path:
-    """A dataset folder that looks like one with labels."""
-    folder = desk.services.workspace.new_dataset("landslides")
-    (folder / "labels.tif").write_bytes(b"")
-    grid = Grid("EPSG:32632", (10, 0, 500_000, 0, -10, 5_000_000), 50, 40)
-    recipe = Recipe((Source("r1", "optical.tif"),), (Band("red", "r1"),), grid)
-    classes = (LabelClass(0, "scarp"), LabelClass(1, "deposit"))
-    counts = {"train": {"0": 1000, "1": 500}}
-    dataset = Dataset("landslides", recipe, "labels.tif", "split.tif", "tiles.gpkg", classes, counts=counts)
-    write_json(folder / "dataset.json", dataset)
-    desk.services.state.dataset = folder
-    desk.services.refresh()
-    return folder
-
-
 def with_layers(desk: Desk, tmp_path: Path) -> None:
     raster_layer(tmp_path, "optical", 3)
     raster_layer(tmp_path, "dem", 1)
     polygon_layer()
     desk.panel.data.refresh_layers()
-
-
-def finished_run(desk: Desk, dataset: Path) -> Path:
-    """A run with a model."""
-    run = desk.services.workspace.new_run("landslides")
-    write_job(train_jobs.train(run, dataset))
-    (run / "model.onnx").write_bytes(b"")
-    desk.services.state.run = run
-    desk.services.refresh()
-    return run
 
 
 def test_layers_are_proposed(desk: Desk, tmp_path: Path) -> None:
@@ -350,7 +304,7 @@ def test_no_engine_starts_before_the_panel_is_seen(
     monkeypatch.setenv("GEOSEG_WORKSPACE", str(tmp_path / "workspace"))
     monkeypatch.setenv("GEOSEG_ENGINE_PYTHON", "/usr/bin/python3")
     runner, asked = FakeRunner(), FakeRunner()
-    panel = GeoSegPanel(paths.guide(), None, runner=runner, queries=asked)  # type: ignore[arg-type]
+    panel = GeoSegPanel(paths.guide(), None, runner=runner, queries=asked)
     raster_layer(tmp_path, "optical", 3)
     polygon_layer()
     panel.data.refresh_layers()

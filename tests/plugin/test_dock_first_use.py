@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from docked import add, polygon_layer
+from docked import DataDesk as Desk
+from docked import add, finished_run, polygon_layer, prepared
 from osgeo import gdal, osr
 from qgis.core import QgsProject, QgsRasterLayer, QgsTask, QgsVectorLayer
 from qgis.PyQt.QtCore import Qt, QUrl
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QAbstractItemView, QApplication, QComboBox, QLineEdit
-from test_dock_controller import finished_run, prepared
-from test_dock_preparation import Desk, desk
 
 from geoseg_plugin import paths
 from geoseg_plugin.engine.environment import Environment
@@ -30,7 +29,6 @@ from geoseg_plugin.steps.results.page import ResultsPage
 from geoseg_plugin.tasks.engine_task import EngineTask
 from geoseg_plugin.tasks.runner import TaskRunner
 
-__all__ = ["desk"]
 WIDTH_PX = 305
 """The width that the panel gets by itself."""
 LOWEST, NARROWEST = 27, 18
@@ -42,6 +40,11 @@ PROBE = {
     "provider_note": "CUDAExecutionProvider is installed but does not run here (no CUDA device)",
     "versions": {},
 }
+
+
+@pytest.fixture
+def desk(data_desk: Desk) -> Desk:
+    return data_desk
 
 
 def scores(*names: str) -> dict[str, Any]:

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from docked import polygon_layer, raster_layer
+from docked import DataDesk as Desk
+from docked import layer_id, polygon_layer, raster_layer, ratio
+from engine_results import later
 from qgis.core import (
     QgsCategorizedSymbolRenderer,
     QgsCoordinateReferenceSystem,
@@ -21,8 +23,6 @@ from qgis.core import (
     QgsSymbol,
     QgsVectorLayer,
 )
-from test_dock_preparation import Desk, desk, layer_id, ratio
-from test_freshness import later
 from waiting import wait_for
 
 from geoseg_plugin.jobs.choices import RasterChoice
@@ -30,7 +30,10 @@ from geoseg_plugin.panel import freshness as controller_freshness
 from geoseg_plugin.panel import layer_watch as watch
 from geoseg_plugin.steps.data import controller as controller_data
 
-__all__ = ["desk"]
+
+@pytest.fixture
+def desk(data_desk: Desk) -> Desk:
+    return data_desk
 
 
 def project_layer(name: str) -> Any:

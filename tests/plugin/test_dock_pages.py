@@ -20,7 +20,7 @@ from geoseg_plugin.panel.assembly import Pages
 from geoseg_plugin.panel.dock import GeoSegDock
 from geoseg_plugin.panel.texts import duration
 from geoseg_plugin.panel.widgets.footer import Footer
-from geoseg_plugin.panel.widgets.guide import slug
+from geoseg_plugin.panel.widgets.guide import GuideWindow, sections
 from geoseg_plugin.panel.widgets.notes import ProblemList
 from geoseg_plugin.steps.data.page import DataPage
 from geoseg_plugin.steps.data.widgets.band_tree import BandTree
@@ -312,8 +312,7 @@ def test_durations_in_words() -> None:
 
 def test_every_link_leads_into_the_guide() -> None:
     dock = GeoSegDock(paths.guide(), Pages().by_key())
-    headings = re.findall(r"^#+ (.+)$", paths.guide().read_text(encoding="utf-8"), re.MULTILINE)
-    known = {slug(item) for item in headings}
+    known = sections(paths.guide().read_text(encoding="utf-8"))
     links = {
         anchor
         for step in dock.pages
@@ -321,7 +320,9 @@ def test_every_link_leads_into_the_guide() -> None:
         for anchor in re.findall(r'<a href="([^"]+)"', label.text())
         if anchor not in dock.pages or "Guide" in label.text()
     }
-    assert links and links <= known
+    assert links and links <= known.keys()
+    window = GuideWindow(paths.guide())
+    assert all(window.open_at(anchor) for anchor in links)
 
 
 def test_the_panel_fits_360_px_and_names_its_inputs() -> None:

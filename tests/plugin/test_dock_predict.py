@@ -12,11 +12,11 @@ import docked
 import numpy as np
 import pytest
 from docked import polygon_layer, raster_layer
+from engine_results import raster
 from osgeo import gdal
 from qgis.core import QgsCoordinateReferenceSystem, QgsProject, QgsRectangle
 from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QUrl
-from test_layers_publish import raster
 
 from geoseg_plugin.contract import Cleaning, Outlines
 from geoseg_plugin.jobs import predict as predict_jobs
@@ -39,7 +39,7 @@ DESCRIBED = {"recipe": RECIPE, "bands": ["optical: red", "optical: nir"], "class
 
 
 class Desk(docked.Desk):
-    """The panel with a model."""
+    """A dock with its controller and fake runners, and models to choose."""
 
     def __init__(self, iface: Any = None) -> None:
         super().__init__(iface)
@@ -56,12 +56,7 @@ class Desk(docked.Desk):
 
 
 @pytest.fixture
-def desk(
-    qgis_app: Any, qgis_new_project: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Desk]:
-    """Everything but the engine, on an empty workspace."""
-    monkeypatch.setenv("GEOSEG_WORKSPACE", str(tmp_path / "workspace"))
-    monkeypatch.setenv("GEOSEG_ENGINE_PYTHON", "/usr/bin/python3")
+def desk(workspace: None) -> Iterator[Desk]:
     made = Desk()
     yield made
     made.panel.close()
@@ -106,7 +101,7 @@ def test_all_choices_reach_the_job(desk: Desk, tmp_path: Path) -> None:
     page.primary.click()
     job = desk.runner.job()
     assert (job.tta, job.dropout_passes, job.precision, job.int8_loss) == ("flips", 3, "int8", 0.005)
-    assert job.cleaning == Cleaning(majority_px=5, least_area_px=9)
+    assert job.cleaning == Cleaning(majority_px=5, min_patch_px=9)
     assert job.outlines == Outlines(simplify_m=2.5, smooth=2), "smoothing goes before right angles"
     assert (job.disagreement, job.beyond, job.entropy) == ("disagreement.tif", "beyond.tif", "")
     assert job.problems() == []
@@ -373,7 +368,7 @@ def test_the_project_remembers_model_layers_and_choices(desk: Desk, tmp_path: Pa
     found = again.choices()
     assert found.model == str(model) and found.slots == {"r1": other.id()}
     assert found.bindings == {"r1": {1: 2, 2: 1}}
-    assert (found.settings["tta"], found.settings["cleaning"].least_area_px) == ("all", 7)
+    assert (found.settings["tta"], found.settings["cleaning"].min_patch_px) == ("all", 7)
 
 
 def test_a_remembered_model_from_elsewhere_is_in_the_list_again(desk: Desk, tmp_path: Path) -> None:

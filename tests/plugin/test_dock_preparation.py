@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import docked
 import pytest
-from docked import polygon_layer, raster_layer
+from docked import UTM, layer_id, polygon_layer, prepared, raster_layer, ratio
+from docked import DataDesk as Desk
+from engine_results import OFFER, SUMMARY, write_findings
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsFillSymbol,
@@ -16,15 +15,10 @@ from qgis.core import (
     QgsProject,
     QgsRuleBasedRenderer,
 )
-from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QUrl
 from qgis.PyQt.QtGui import QColor
-from test_dock_adding import OFFER, SUMMARY
-from test_dock_controller import prepared
-from test_layers_legend import write_findings
 
 from geoseg_plugin.contract import Area, Labels, RasterizeJob
-from geoseg_plugin.jobs.additions import Input, index_addition
 from geoseg_plugin.jobs.submission import Submission
 from geoseg_plugin.jobs.submission import write as write_job
 from geoseg_plugin.layers.legendclasses import LEGEND_FIELD
@@ -34,59 +28,10 @@ from geoseg_plugin.steps.data.add_band.series import SeriesDialog
 from geoseg_plugin.steps.data.add_band.vector import VectorDialog
 from geoseg_plugin.steps.split.options import LABELS, LAYERS
 
-UTM = "EPSG:32632"
-
-
-class FakeIface:
-    """QGIS's interface as far as the panel needs it."""
-
-    def __init__(self) -> None:
-        self.canvas = QgsMapCanvas()
-        self.canvas.setDestinationCrs(QgsCoordinateReferenceSystem(UTM))
-
-    def mapCanvas(self) -> QgsMapCanvas:
-        """The map."""
-        return self.canvas
-
-
-class Desk(docked.Desk):
-    """The panel with a map."""
-
-    def __init__(self) -> None:
-        self.iface = FakeIface()
-        super().__init__(self.iface)
-        self.data, self.page = self.panel.data, self.pages.data
-
-    def settle(self) -> None:
-        """Run what was put off."""
-        while self.services.result_queue.busy:
-            self.services.result_queue.run_next()
-
 
 @pytest.fixture
-def desk(
-    qgis_app: Any, qgis_new_project: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Desk]:
-    """Three bands, a DEM and polygons on an empty workspace."""
-    monkeypatch.setenv("GEOSEG_WORKSPACE", str(tmp_path / "workspace"))
-    monkeypatch.setenv("GEOSEG_ENGINE_PYTHON", "/usr/bin/python3")
-    desk = Desk()
-    QgsProject.instance().setCrs(QgsCoordinateReferenceSystem(UTM))
-    raster_layer(tmp_path, "optical", 3)
-    raster_layer(tmp_path, "dem", 1)
-    polygon_layer()
-    desk.data.refresh_layers()
-    yield desk
-    desk.panel.close()
-
-
-def layer_id(name: str) -> str:
-    return str(QgsProject.instance().mapLayersByName(name)[0].id())
-
-
-def ratio(name: str = "ratio", over: str = "optical") -> Any:
-    inputs = (Input("a", layer_id(over), 1), Input("b", layer_id("dem"), 1))
-    return index_addition(name, "a / b", inputs)
+def desk(data_desk: Desk) -> Desk:
+    return data_desk
 
 
 def test_added_bands_go_into_plan_check_and_dataset(desk: Desk) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +38,8 @@ JUDGED = {
 
 
 @pytest.fixture
-def desk(
-    qgis_app: Any, qgis_new_project: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Desk]:
+def desk(desk: Desk, tmp_path: Path) -> Desk:
     """A panel on a workspace with one prediction that is on the map."""
-    monkeypatch.setenv("GEOSEG_WORKSPACE", str(tmp_path / "workspace"))
-    monkeypatch.setenv("GEOSEG_ENGINE_PYTHON", "/usr/bin/python3")
-    desk = Desk()
     folder = desk.services.workspace.new_prediction("20260101-0900-slides")
     class_map(folder)
     write_job(Submission(PredictJob(str(tmp_path / "runs" / "slides" / "model.onnx")), folder, ""))
@@ -53,8 +47,7 @@ def desk(
     publish.publish_prediction(folder, RESULT)
     desk.services.refresh()
     desk.pages.results.show_map()
-    yield desk
-    desk.panel.close()
+    return desk
 
 
 def ended(folder: Path, result: dict[str, Any]) -> None:

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from docked import Desk
-from test_dock_controller import desk, prepared
+from docked import Desk, prepared
 
 from geoseg_plugin.contract import (
     EVENTS_FILE,
@@ -26,8 +25,6 @@ from geoseg_plugin.jobs.submission import Submission
 from geoseg_plugin.jobs.submission import write as write_job
 from geoseg_plugin.panel.records import dataset_of
 from geoseg_plugin.steps.train.runs_window import RunsWindow
-
-__all__ = ["desk"]
 
 
 def record(folder: Path, *events: dict[str, Any]) -> None:

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from docked import Desk, FakeRunner
-from test_dock_controller import finished_run, prepared
+from docked import Desk, FakeRunner, finished_run, prepared
 
 from geoseg_plugin.contract import ARCHITECTURES, BASELINES, ForestJob, PretrainJob, TrainJob, write_json
 from geoseg_plugin.jobs import train as train_jobs
@@ -29,16 +28,6 @@ PLAN = {
     "device": "CPU",
     "warnings": [{"severity": "warning", "code": "few", "message": "Few pixels.", "hint": "Draw more."}],
 }
-
-
-@pytest.fixture
-def desk(qgis_app: Any, qgis_new_project: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Everything but the engine, on an empty workspace."""
-    monkeypatch.setenv("GEOSEG_WORKSPACE", str(tmp_path / "workspace"))
-    monkeypatch.setenv("GEOSEG_ENGINE_PYTHON", "/usr/bin/python3")
-    desk = Desk()
-    yield desk
-    desk.panel.close()
 
 
 def choose(box: Any, value: Any) -> None:

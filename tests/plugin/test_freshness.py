@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+from engine_results import later
 
 from geoseg_plugin.contract import Problem
 from geoseg_plugin.jobs import freshness
@@ -153,14 +153,6 @@ def dataset(tmp_path: Path) -> Path:
     (folder / LABELS).touch()
     freshness.keep_inputs(folder, {"labels": "1", "area": "2"})
     return folder
-
-
-def later(file: Path, than: Path) -> Path:
-    """The file, written after another."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.touch()
-    os.utime(file, (0, than.stat().st_mtime + 5))
-    return file
 
 
 def test_a_dataset_is_out_of_date_where_its_inputs_are_others(dataset: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from docked import raster_layer
-from osgeo import ogr
+from engine_results import write_findings
 from qgis.core import (
     QgsFeature,
     QgsFillSymbol,
@@ -117,29 +117,6 @@ def test_a_palette_names_the_classes_of_a_label_raster(
     layer.setRenderer(QgsPalettedRasterRenderer(layer.dataProvider(), 1, shown))
     found = [(item.value, item.name, item.color) for item in raster_classes(layer)]
     assert found == [("1", "Water", "#112233"), ("7", "7", "#445566"), ("9", "Forest", "#778899")]
-
-
-def write_findings(path: Path) -> Path:
-    """Findings as the engine writes them: of any geometry, with a code and a reason."""
-    source = ogr.GetDriverByName("GPKG").CreateDataSource(str(path))
-    crs = ogr.osr.SpatialReference()
-    crs.ImportFromEPSG(32632)
-    layer = source.CreateLayer("findings", crs, ogr.wkbUnknown)
-    for name in ("code", "reason", "severity", "layer"):
-        layer.CreateField(ogr.FieldDefn(name, ogr.OFTString))
-    shapes = {
-        "overlap": "POLYGON((500000 0, 500010 0, 500010 10, 500000 0))",
-        "invalid": "POINT(500020 20)",
-        "tiny": "POLYGON((500030 0, 500031 0, 500031 1, 500030 0))",
-    }
-    for code, shape in shapes.items():
-        feature = ogr.Feature(layer.GetLayerDefn())
-        feature.SetField("code", code)
-        feature.SetField("reason", f"Because of {code}.")
-        feature.SetGeometry(ogr.CreateGeometryFromWkt(shape))
-        layer.CreateFeature(feature)
-    source = None
-    return path
 
 
 def test_findings_come_to_the_map_by_kind_of_fault(

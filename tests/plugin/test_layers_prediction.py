@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 
 import numpy as np
+from classmaps import PLAIN as CLASSES
+from engine_results import raster
 from qgis.core import QgsLayerNotesUtils, QgsProject
-from test_layers_publish import CLASSES, raster
 
 from geoseg_plugin.contract import Cleaning
 from geoseg_plugin.jobs import predict
@@ -41,7 +42,7 @@ def test_notes_name_model_score_views_and_cleaning(tmp_path: Path, qgis_new_proj
     run, folder = tmp_path / "run", tmp_path / "map"
     run.mkdir()
     (run / "metrics.json").write_text(json.dumps({"miou": 0.625, "split": "validation"}), encoding="utf-8")
-    cleaning = Cleaning(majority_px=3, least_area_px=9)
+    cleaning = Cleaning(majority_px=3, min_patch_px=9)
     write(predict.predict(folder, run / "model.onnx", tta="flips", cleaning=cleaning))
     raster(folder / "classes.tif", np.ones((8, 8), np.uint8), 255)
     result = {"output": "classes.tif", "classes": CLASSES, "views": 4, "cleaned": {"changed_px": 12}}

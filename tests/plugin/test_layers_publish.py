@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from osgeo import gdal
+from classmaps import PLAIN as CLASSES
+from engine_results import raster
 from qgis.core import (
     QgsCategorizedSymbolRenderer,
     QgsFeature,
@@ -28,25 +29,6 @@ from qgis.PyQt.QtCore import QMetaType
 
 from geoseg_plugin.contract import GeoSegError
 from geoseg_plugin.layers import publish
-
-CLASSES = [
-    {"id": 0, "name": "background", "value": "", "color": "#d9d9d9"},
-    {"id": 1, "name": "scarp", "value": "scarp", "color": "#d55e00"},
-    {"id": 2, "name": "deposit", "value": "deposit", "color": "#0072b2"},
-]
-
-
-def raster(path: Path, values: np.ndarray, nodata: float | None = None) -> Path:
-    kind = gdal.GDT_Byte if values.dtype == np.uint8 else gdal.GDT_Float32
-    rows, cols = values.shape
-    dataset = gdal.GetDriverByName("GTiff").Create(str(path), cols, rows, 1, kind)
-    dataset.SetGeoTransform((600000, 10, 0, 5100000, 0, -10))
-    dataset.SetProjection(QgsVectorLayer("Polygon?crs=EPSG:32632", "", "memory").crs().toWkt())
-    dataset.GetRasterBand(1).WriteArray(values)
-    if nodata is not None:
-        dataset.GetRasterBand(1).SetNoDataValue(nodata)
-    dataset.FlushCache()
-    return path
 
 
 def vector(path: Path, layer: str, columns: dict[str, list], first: bool = True) -> Path:

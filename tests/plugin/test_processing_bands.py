@@ -1,6 +1,5 @@
 """What the Toolbox adds to bands, labels and tiles: its texts and tables become the jobs that the panel makes."""
 
-# ruff: noqa: F811 (fixtures of test_processing)
 from __future__ import annotations
 
 from pathlib import Path
@@ -15,24 +14,13 @@ from qgis.core import (
     QgsProject,
     QgsVectorLayer,
 )
-from test_processing import (  # noqa: F401
-    Feedback,
-    checked,
-    context,
-    contexts_let_go_of_their_layers,
-    engine,
-    provider,
-    raster,
-    record,
-    run,
-    slides,
-)
+from toolbox import Feedback, checked, context, raster, record, run
 
 from geoseg_plugin.contract import LabelClass
 from geoseg_plugin.jobs.bandroles import LayerBands
 from geoseg_plugin.jobs.inputs import RasterInput
-from geoseg_plugin.processing.additions import months_of, settings_of, statistic
-from geoseg_plugin.processing.expressions import expression_additions, given_roles, index_additions
+from geoseg_plugin.processing.inputs.additions import months_of, settings_of, statistic
+from geoseg_plugin.processing.inputs.expressions import expression_additions, given_roles, index_additions
 from geoseg_plugin.processing.labeloptions import merged_classes
 from geoseg_plugin.processing.parameters import with_names
 
@@ -307,8 +295,8 @@ def test_tile_options_and_areas_of_splits(
     said = checked(provider, "maketiles", **fixed, TRAIN_AREA=slides)
     assert "VALIDATION_AREA, TEST_AREA is missing" in said
     taken = record(monkeypatch)
-    monkeypatch.setattr("geoseg_plugin.processing.maketiles.read_dataset", lambda folder: None)
-    monkeypatch.setattr("geoseg_plugin.processing.maketiles.tiles_notes", lambda folder, found: {})
+    monkeypatch.setattr("geoseg_plugin.processing.algorithms.maketiles.read_dataset", lambda folder: None)
+    monkeypatch.setattr("geoseg_plugin.processing.algorithms.maketiles.tiles_notes", lambda folder, found: {})
     areas = {"TRAIN_AREA": slides, "VALIDATION_AREA": slides, "TEST_AREA": slides}
     run(provider, "maketiles", **fixed, **areas, MIN_LABELLED=0.5, EMPTY_SHARE=0.25, FOLDS=4)
     job: Any = taken[-1].job

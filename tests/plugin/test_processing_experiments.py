@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_processing import checked, engine, provider, record, run
+from toolbox import checked, record, run
 
 from geoseg_plugin.contract import (
     Band,
@@ -24,8 +24,6 @@ from geoseg_plugin.contract import (
 )
 from geoseg_plugin.jobs.experiments import CONTENDERS, USUAL, contender
 from geoseg_plugin.processing.provider import GeoSegProvider
-
-__all__ = ["engine", "provider"]
 
 ROW: dict[str, Any] = {
     "rank": 1,

@@ -15,15 +15,13 @@ from qgis.core import (
     QgsRasterLayer,
     QgsVectorLayer,
 )
-from test_processing import checked, engine, provider, record, run, slides
+from toolbox import checked, record, run
 
 from geoseg_plugin.contract import GeoSegError
 from geoseg_plugin.layers import publish
 from geoseg_plugin.layers.sheet import facts_of
 from geoseg_plugin.layers.styles import hide_background
 from geoseg_plugin.processing.provider import GeoSegProvider
-
-__all__ = ["engine", "provider", "slides"]
 
 MEASURED = {**AREAS, "table": "areas.csv", "chart": "areas.svg", "json": "areas.json"}
 JUDGED = {
@@ -128,7 +126,9 @@ def test_a_sample_is_designed_and_styled(
         7,
     )
     assert (results["POINTS"], results["ERROR"]) == (4, 0.02)
-    assert (job.most, job.least) == (500, -1), "no more points than somebody can look at, unless asked for"
+    assert (job.max_points, job.min_points) == (500, -1), (
+        "no more points than somebody can look at, unless asked for"
+    )
     layer = QgsVectorLayer(f"{output}|layername=sample", "sample", "ogr")
     names = layer.editorWidgetSetup(layer.fields().lookupField("reference")).config()["map"]
     assert [next(iter(item)) for item in names] == ["background", "scarp", "deposit", "Another class"]
@@ -264,7 +264,7 @@ def test_a_sheet_of_a_file_leaves_no_layout_behind(
 
 
 def test_areas_that_are_no_json(tmp_path: Path) -> None:
-    from geoseg_plugin.processing.exportlayout import read
+    from geoseg_plugin.processing.algorithms.exportlayout import read
 
     (tmp_path / "areas.json").write_text("{", encoding="utf-8")
     with pytest.raises(GeoSegError, match="no result of GeoSeg"):

@@ -14,21 +14,10 @@ from qgis.core import (
     QgsVectorFileWriter,
     QgsVectorLayer,
 )
-from test_processing import (  # noqa: F401  (fixtures)
-    GeoSegProvider,
-    checked,
-    context,
-    contexts_let_go_of_their_layers,
-    engine,
-    provider,
-    raster,
-    record,
-    run,
-    slides,
-)
+from toolbox import checked, context, raster, record, run
 
-from geoseg_plugin.processing.provider import ALGORITHMS
-from geoseg_plugin.processing.wholepaths import INPUTS, with_whole_paths
+from geoseg_plugin.processing.inputs.wholepaths import INPUTS, with_whole_paths
+from geoseg_plugin.processing.provider import ALGORITHMS, GeoSegProvider
 
 
 @pytest.fixture
@@ -40,8 +29,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_relative_layers_models_and_outputs_reach_the_engine_whole(
-    provider: GeoSegProvider,  # noqa: F811
-    engine: None,  # noqa: F811
+    provider: GeoSegProvider,
+    engine: None,
     here: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -64,7 +53,7 @@ def test_relative_layers_models_and_outputs_reach_the_engine_whole(
     assert found["OUTPUT"] == str(here / "out" / "classes.tif")
 
 
-def test_every_algorithm_gets_whole_paths_of_all_its_files(provider: GeoSegProvider, here: Path) -> None:  # noqa: F811
+def test_every_algorithm_gets_whole_paths_of_all_its_files(provider: GeoSegProvider, here: Path) -> None:
     (here / "in" / "a").touch()
     for kind in ALGORITHMS:
         algorithm = provider.algorithm(kind.ID).create()
@@ -78,9 +67,9 @@ def test_every_algorithm_gets_whole_paths_of_all_its_files(provider: GeoSegProvi
 
 
 def test_a_layer_in_a_file_several_files_and_a_selection(
-    provider: GeoSegProvider,  # noqa: F811
+    provider: GeoSegProvider,
     here: Path,
-    slides: QgsVectorLayer,  # noqa: F811
+    slides: QgsVectorLayer,
 ) -> None:
     options = QgsVectorFileWriter.SaveVectorOptions()
     QgsVectorFileWriter.writeAsVectorFormatV3(
@@ -98,8 +87,8 @@ def test_a_layer_in_a_file_several_files_and_a_selection(
 
 
 def test_names_of_layers_and_what_is_no_file_stay_as_they_are(
-    provider: GeoSegProvider,  # noqa: F811
-    engine: None,  # noqa: F811
+    provider: GeoSegProvider,
+    engine: None,
     here: Path,
     qgis_new_project: None,
 ) -> None:

@@ -13,23 +13,11 @@ from qgis.core import (
     QgsVectorFileWriter,
     QgsVectorLayer,
 )
-from test_processing import (  # noqa: F401  (fixtures)
-    CONTEXTS,
-    Feedback,
-    GeoSegProvider,
-    checked,
-    context,
-    contexts_let_go_of_their_layers,
-    engine,
-    provider,
-    raster,
-    record,
-    run,
-    slides,
-)
+from toolbox import Feedback, checked, context, raster, record, run
 
 from geoseg_plugin.contract import Area, Cleaning, Outlines
 from geoseg_plugin.layers.results import result_kind
+from geoseg_plugin.processing.provider import GeoSegProvider
 
 
 def model_file(tmp_path: Path) -> str:
@@ -40,10 +28,10 @@ def model_file(tmp_path: Path) -> str:
 
 
 def test_everything_that_can_be_chosen_reaches_the_job(
-    provider: GeoSegProvider,  # noqa: F811
-    engine: None,  # noqa: F811
+    provider: GeoSegProvider,
+    engine: None,
     tmp_path: Path,
-    slides: QgsVectorLayer,  # noqa: F811
+    slides: QgsVectorLayer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     taken = record(monkeypatch, {"classes": []})
@@ -85,8 +73,8 @@ def test_everything_that_can_be_chosen_reaches_the_job(
 
 
 def test_what_was_asked_for_before_is_asked_for_still(
-    provider: GeoSegProvider,  # noqa: F811
-    engine: None,  # noqa: F811
+    provider: GeoSegProvider,
+    engine: None,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -101,15 +89,15 @@ def test_what_was_asked_for_before_is_asked_for_still(
     [
         ({"SHARD": "3/2"}, "3/2"),
         ({"MAJORITY": 4}, "odd"),
-        ({"RIGHT_ANGLES": True, "SMOOTH": 2}, "Right angles"),
+        ({"RIGHT_ANGLES": True, "SMOOTH": 2}, "Orthogonalize"),
         ({"PRECISION": "int8", "RUNTIME": "torch"}, "int8"),
     ],
 )
 def test_what_cannot_be_is_said_before_the_start(
     parameters: dict[str, Any],
     said: str,
-    provider: GeoSegProvider,  # noqa: F811
-    engine: None,  # noqa: F811
+    provider: GeoSegProvider,
+    engine: None,
     tmp_path: Path,
 ) -> None:
     fixed = {"MODEL": model_file(tmp_path), "OUTPUT": str(tmp_path / "c.tif")}
@@ -117,8 +105,8 @@ def test_what_cannot_be_is_said_before_the_start(
 
 
 def test_channels_of_a_model_of_another_program(
-    provider: GeoSegProvider,  # noqa: F811
-    engine: None,  # noqa: F811
+    provider: GeoSegProvider,
+    engine: None,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -136,10 +124,10 @@ def test_channels_of_a_model_of_another_program(
 
 
 def test_an_unedited_file_is_the_area_itself(
-    provider: GeoSegProvider,  # noqa: F811
-    engine: None,  # noqa: F811
+    provider: GeoSegProvider,
+    engine: None,
     tmp_path: Path,
-    slides: QgsVectorLayer,  # noqa: F811
+    slides: QgsVectorLayer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     taken = record(monkeypatch, {"classes": []}, {"classes": []})
@@ -159,8 +147,8 @@ def test_an_unedited_file_is_the_area_itself(
 
 
 def test_a_part_of_an_array_job_puts_nothing_on_the_map(
-    provider: GeoSegProvider,  # noqa: F811
-    engine: None,  # noqa: F811
+    provider: GeoSegProvider,
+    engine: None,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -178,8 +166,8 @@ def test_a_part_of_an_array_job_puts_nothing_on_the_map(
 
 
 def test_cleaning_is_a_job_of_its_own(
-    provider: GeoSegProvider,  # noqa: F811
-    engine: None,  # noqa: F811
+    provider: GeoSegProvider,
+    engine: None,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -190,15 +178,15 @@ def test_cleaning_is_a_job_of_its_own(
     assert (job.kind, job.classes, job.output, job.background) == ("clean", classes, output, -1)
     run(provider, "cleanclasses", INPUT=classes, OPENING=1, OUTPUT=output)
     assert taken[1].job.background is None, "the engine asks the file's class names"
-    assert job.cleaning == Cleaning(opening_px=1, least_area_px=4)
+    assert job.cleaning == Cleaning(opening_px=1, min_patch_px=4)
     assert (found["CHANGED"], found["PATCHES"]) == (7, 2)
     nothing = checked(provider, "cleanclasses", INPUT=classes, LEAST_AREA=0, OUTPUT=output)
-    assert "No step of cleaning" in nothing
+    assert "No step of post-processing" in nothing
 
 
 def test_polygons_have_the_outlines_that_are_asked_for(
-    provider: GeoSegProvider,  # noqa: F811
-    engine: None,  # noqa: F811
+    provider: GeoSegProvider,
+    engine: None,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -213,8 +201,8 @@ def test_polygons_have_the_outlines_that_are_asked_for(
 @pytest.mark.parametrize("name", ["predict", "evaluate", "trainmodel"])
 def test_a_run_folder_stands_for_the_model_in_it(
     name: str,
-    provider: GeoSegProvider,  # noqa: F811
-    engine: None,  # noqa: F811
+    provider: GeoSegProvider,
+    engine: None,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -242,8 +230,8 @@ def test_a_run_folder_stands_for_the_model_in_it(
 
 
 def test_results_are_marked_as_such_and_inputs_are_not(
-    provider: GeoSegProvider,  # noqa: F811
-    engine: None,  # noqa: F811
+    provider: GeoSegProvider,
+    engine: None,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

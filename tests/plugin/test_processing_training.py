@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_processing import checked, engine, provider, record, run
+from toolbox import checked, record, run
 
 from geoseg_plugin.contract import Cancelled, ForestJob, PretrainJob, TrainJob
 from geoseg_plugin.processing.provider import GeoSegProvider
-
-__all__ = ["engine", "provider"]
 
 
 @pytest.fixture
@@ -57,7 +55,7 @@ def test_settings_of_a_training_become_fields(
     assert (job.preset, job.architecture, job.encoder) == ("quick", "deeplabv3plus", "resnet18")
     assert (job.bands, job.loss, job.augment) == (("red", "nir", "slope"), "ce+dice", ("flip", "noise"))
     assert (job.class_weights, job.patience, job.dropout, job.crop_px) == ("inverse", 0, 0.3, 96)
-    assert (job.freeze_epochs, job.calibrate, job.average) == (-1, False, None)
+    assert (job.freeze_epochs, job.calibrate, job.ema_decay) == (-1, False, None)
     assert results["MODEL"] == str(dataset / "run" / "model.onnx") and results["MIOU"] == 0.5
 
 
@@ -74,7 +72,7 @@ def test_loss_by_its_old_names_and_numbers(
     ("name", "given", "part"),
     [
         ("trainmodel", {"LOSS": ["auto", "dice"]}, "adds a loss"),
-        ("trainmodel", {"AUGMENT": ["none", "flip"]}, "'none' beside others"),
+        ("trainmodel", {"AUGMENT": ["none", "flip"]}, "'none+flip'"),
         ("trainmodel", {"START_FROM": "/nowhere/model.onnx"}, "/nowhere/model.onnx"),
         ("trainmodel", {"WEIGHTS": "/nowhere/encoder.pt"}, "/nowhere/encoder.pt"),
         ("trainmodel", {"ARCHITECTURE": "deeplabv3plus", "ENCODER": "vgg"}, "no encoder 'vgg'"),

@@ -6,15 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from docked import Desk
-from test_dock_controller import desk, finished_run, prepared
+from docked import Desk, finished_run, prepared
 
 from geoseg_plugin.contract import TrainJob
 from geoseg_plugin.jobs import experiments
 from geoseg_plugin.jobs import train as train_jobs
-
-__all__ = ["desk"]
-"""A fixture used by name."""
 
 
 class Log:

@@ -7,7 +7,7 @@ import rasterio
 
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import Area, AreasJob, EvaluateJob, LabelClass, Labels, SampleJob
-from geoseg_engine.judgement import areas, evaluate, sampling
+from geoseg_engine.evaluation import areas, evaluate, sampling
 from geoseg_engine.raster.grid import Window
 from geoseg_engine.raster.sources import Source, open_source, source_grid
 from geoseg_engine.raster.writer import RasterWriter

@@ -9,7 +9,7 @@ from rasterio.features import sieve
 
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import Cleaning
-from geoseg_engine.maps.clean import clean
+from geoseg_engine.postprocess.cleaning.clean import clean
 
 
 @pytest.mark.parametrize(("least", "connectivity"), [(50, 4), (500, 8)])
@@ -17,7 +17,7 @@ def test_small_patches_of_the_reference_raster(
     data: Path, tmp_path: Path, least: int, connectivity: int
 ) -> None:
     raster = next((data / "orthoseg_vectorize_reference").glob("*.tif"))
-    cleaning = Cleaning(least_area_px=least, connectivity=connectivity)
+    cleaning = Cleaning(min_patch_px=least, connectivity=connectivity)
     found = clean(raster, cleaning, tmp_path / "cleaned.tif", 0, Channel(tmp_path))
     with rasterio.open(raster) as before, rasterio.open(tmp_path / "cleaned.tif") as after:
         ids = before.read(1)

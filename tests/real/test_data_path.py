@@ -24,8 +24,10 @@ from geoseg_engine.contract import (
     StackJob,
     TileJob,
 )
-from geoseg_engine.dataset import check, labels, tiles
+from geoseg_engine.dataset import tiles
+from geoseg_engine.dataset.checks import check
 from geoseg_engine.dataset.datasets import read_dataset, read_ids
+from geoseg_engine.dataset.labels import rasterize as labels
 from geoseg_engine.raster.grid import whole
 from geoseg_engine.raster.sources import all_bands
 from geoseg_engine.stacking import stack

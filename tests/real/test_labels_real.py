@@ -9,10 +9,10 @@ import pytest
 import rasterio
 from data_scenes import channel
 
-from geoseg_engine.bands.opening import open_bands
+from geoseg_engine.bands.sources.registry import open_bands
 from geoseg_engine.contract import IGNORE, Band, LabelClass, Labels, RasterizeJob, Source
-from geoseg_engine.dataset import labels
 from geoseg_engine.dataset.datasets import read_ids
+from geoseg_engine.dataset.labels import rasterize as labels
 from geoseg_engine.raster.grid import whole, windows
 from geoseg_engine.raster.sources import open_source, source_grid
 

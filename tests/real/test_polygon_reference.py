@@ -7,7 +7,7 @@ import pytest
 
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import Outlines, PolygonizeJob
-from geoseg_engine.maps import outlines, polygonize
+from geoseg_engine.postprocess.polygons import boundaries, polygonize
 
 
 @pytest.mark.parametrize("strip_px", [10_000_000, 1024 * 100, 1024 * 7])
@@ -15,8 +15,8 @@ from geoseg_engine.maps import outlines, polygonize
 def test_polygons_of_the_reference_raster(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, connectivity: int, count: int, strip_px: int
 ) -> None:
-    monkeypatch.setattr(outlines, "BLOCK_PX", 1)
-    monkeypatch.setattr(outlines, "STRIP_PIXELS", strip_px)
+    monkeypatch.setattr(boundaries, "BLOCK_PX", 1)
+    monkeypatch.setattr(boundaries, "STRIP_PIXELS", strip_px)
     raster = next((data / "orthoseg_vectorize_reference").glob("*.tif"))
     drawn = Outlines(connectivity=connectivity)
     job = PolygonizeJob(classes=str(raster), min_area_px=0, output="polygons.gpkg", outlines=drawn)

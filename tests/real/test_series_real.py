@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from geoseg_engine.bands.opening import open_bands, own_grid
+from geoseg_engine.bands.sources.registry import open_bands, own_grid
 from geoseg_engine.contract import Band, GeoSegError, InspectJob, Series, Source
 from geoseg_engine.raster.dates import iso
 from geoseg_engine.raster.grid import whole

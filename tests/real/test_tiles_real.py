@@ -10,7 +10,8 @@ from data_scenes import channel
 from test_data_path import BOXES, FIELDS, ORTHOSEG, burnt, layers
 
 from geoseg_engine.contract import Area, CheckJob, ExportChipsJob, Labels, TileJob
-from geoseg_engine.dataset import check, chips, tiles
+from geoseg_engine.dataset import chips, tiles
+from geoseg_engine.dataset.checks import check
 from geoseg_engine.dataset.datasets import read_dataset, read_ids
 
 

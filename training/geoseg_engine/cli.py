@@ -20,7 +20,7 @@ from typing import Any
 from . import __version__
 from .channel import Channel
 from .cli_flags import absolute, inner, metavar, settings, source_of, sources_of, takes_several, value_of
-from .cli_help import about, words_of
+from .cli_help import description, flag_help
 from .cli_terminal import Sentences
 from .contract import (
     JOB_FILE,
@@ -29,9 +29,13 @@ from .contract import (
     GeoSegError,
     Job,
     Source,
+    default_of,
+    former_names,
     job_from_json,
     job_to_json,
     names_input,
+    params_of,
+    types_of,
     write_json,
 )
 from .run import EXIT_FAILED, guarding_errors, run_file
@@ -75,15 +79,14 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("job_file")
     add_json(run)
     for kind, job in JOBS.items():
-        text = about(job)
+        text = description(job)
         command = commands.add_parser(kind, help=text.partition("\n")[0], description=text)
         command.add_argument(
             "--job-folder", default=".", help="folder for job.json, events and relative outputs"
         )
         add_json(command)
-        words = words_of(job)
         for field in dataclasses.fields(job):
-            add_flag(command, job, field, words[field.name])
+            add_flag(command, job, field)
     return top
 
 
@@ -91,15 +94,29 @@ def add_json(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="events as JSON also at a terminal")
 
 
-def add_flag(
-    command: argparse.ArgumentParser, job: type[Job], field: dataclasses.Field[Any], words: str
-) -> None:
-    """One flag for one field of a job; `words` are what is said of it."""
-    given = typing.get_type_hints(job)[field.name]
+def add_flag(command: argparse.ArgumentParser, job: type[Job], field: dataclasses.Field[Any]) -> None:
+    """Add the flag of a field, and its former names, which are read but not shown."""
+    given = types_of(job)[field.name]
     hint = inner(given) if inner(given) in (bool, int, float) else given
-    flag = "--" + field.name.replace("_", "-")
-    required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-    required = required and not (field.name == "bands" and "sources" in typing.get_type_hints(job))
+    required = default_of(job, field.name) is dataclasses.MISSING
+    required = required and not (field.name == "bands" and "sources" in types_of(job))
+    words = flag_help(job, field.name)
+    add_argument(command, field.name, hint, required, words)
+    for old in params_of(job)[field.name].was:
+        add_argument(command, old, hint, False, argparse.SUPPRESS)
+
+
+def add_argument(command: argparse.ArgumentParser, name: str, hint: Any, required: bool, words: str) -> None:
+    """Add one flag for values of a type.
+
+    Args:
+        command: parser of the job's command.
+        name: of the field.
+        hint: its type.
+        required: whether the command needs it.
+        words: help of the flag.
+    """
+    flag = "--" + name.replace("_", "-")
     if hint is bool:
         action = argparse.BooleanOptionalAction
         command.add_argument(flag, action=action, default=argparse.SUPPRESS, help=words)
@@ -122,7 +139,9 @@ def add_flag(
             required=required,
             default=argparse.SUPPRESS,
             metavar="RASTER" if raster else metavar(hint),
-            help="; ".join(text for text in (words, written) if text),
+            help=words
+            if words == argparse.SUPPRESS
+            else "; ".join(text for text in (words, written) if text),
         )
 
 
@@ -134,7 +153,8 @@ def write_job(options: argparse.Namespace) -> Path:
             sources are meant.
     """
     values = {key: value for key, value in vars(options).items() if key not in OF_THE_SHELL}
-    hints = typing.get_type_hints(JOBS[options.command])
+    hints = {**types_of(JOBS[options.command])}
+    hints |= {old: hints[new] for old, new in former_names(JOBS[options.command]).items()}
     data = {key: _value(options.command, key, value, hints[key]) for key, value in values.items()}
     if "bands" in hints and "bands" not in data and "sources" in data:
         from .raster.sources import all_bands

@@ -19,10 +19,12 @@ from .contract import (
     GeoSegError,
     Source,
     file_exists,
+    former_names,
     load_json,
     names_input,
     parse_json,
     split_address,
+    types_of,
 )
 
 AREA_KINDS = typing.get_args(typing.get_type_hints(Area)["kind"])
@@ -170,7 +172,8 @@ def _list(flag: str, items: tuple[Any, ...], words: list[str]) -> list[Any]:
 
 
 def _object(flag: str, cls: Any, words: list[str]) -> dict[str, Any]:
-    hints = typing.get_type_hints(cls)
+    hints = types_of(cls)
+    hints = {**hints, **{old: hints[new] for old, new in former_names(cls).items()}}
     data: dict[str, Any] = {}
     for word in words:
         key, equals, text = word.partition("=")

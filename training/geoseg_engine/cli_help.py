@@ -1,79 +1,67 @@
-"""What `geoseg COMMAND --help` says of a flag: what the job's docstring says of the field, and its default."""
+"""What `geoseg COMMAND --help` shows of a flag: what the job declares of the field, and its default."""
 
 from __future__ import annotations
 
 import dataclasses
 import inspect
-import re
 from typing import Any
 
-from . import contract
-from .contract import Job
-
-ATTRIBUTES = "Attributes:"
-FIELDS = re.compile(r" {4}(?P<names>\w+(?:, \w+)*): (?P<text>.+)")
-CHOICES = re.compile(r"\bof ([A-Z][A-Z_]{3,})\b")
-COMMON = {
-    "bands": "left out: all bands",
-    "output": "where the result goes",
-    "seed": "of all that is random",
-    "device": "`auto`, `cpu`, `cuda` or `cuda:N`",
-}
-"""What is said of fields that need no word in a docstring."""
+from .contract import Job, Param, default_of, params_of
 
 
-def about(job: type[Job]) -> str:
-    """The docstring without its list of fields."""
-    return (inspect.getdoc(job) or "").partition(ATTRIBUTES)[0].strip()
+def description(job: type[Job]) -> str:
+    """Return the docstring of a job."""
+    return inspect.getdoc(job) or ""
 
 
-def words_of(job: type[Job]) -> dict[str, str]:
-    """What is said of every field: by the docstring, or COMMON; lists of choices are spelled out. With the default."""
-    found: dict[str, str] = {}
-    names: list[str] = []
-    for line in (inspect.getdoc(job) or "").partition(ATTRIBUTES)[2].splitlines():
-        if match := FIELDS.fullmatch(line):
-            names = match["names"].split(", ")
-            found |= dict.fromkeys(names, match["text"])
-        else:
-            found |= {name: f"{found[name]} {line.strip()}".strip() for name in names}
-    return {
-        field.name: (
-            spelled(found.get(field.name, COMMON.get(field.name, "")).rstrip(".")) + default_of(field)
-        ).strip()
-        for field in dataclasses.fields(job)
-    }
+def flag_help(job: type[Job], name: str) -> str:
+    """Return the help of a flag for argparse: title, what it does, its choices or range, and its default.
+
+    Args:
+        job: class of the job.
+        name: of its field.
+    """
+    param = params_of(job)[name]
+    text = ". ".join(part.rstrip(".") for part in (param.title, param.about) if part)
+    extra = "; ".join(part for part in (_choices(job, name), _range(param)) if part)
+    return f"{text}{f' ({extra})' * bool(extra)}{_default(job, name, param)}".replace("%", "%%")
 
 
-def spelled(text: str) -> str:
-    """The text with the names of lists of choices replaced by the choices; safe for argparse."""
+def _choices(job: type[Job], name: str) -> str:
+    """The names of a field with several choices; those of one choice stand in its place in the usage."""
+    param = params_of(job)[name]
+    names = ", ".join(item for item in param.options if "+" not in item)
+    if param.several:
+        return f"{'several joined by + of' if default_of(job, name) == 'auto' else 'one or more of'} {names}"
+    return f"one of {names}" if names else ""
 
-    def choices(match: re.Match[str]) -> str:
-        known = getattr(contract, match[1], None)
-        return f"one of {', '.join(known)}" if isinstance(known, (tuple, dict)) else match[0]
 
-    return CHOICES.sub(choices, text).replace("%", "%%")
+def _range(param: Param) -> str:
+    unit = f" {param.unit}" if param.unit else ""
+    return f"{param.limits}{unit}" if param.limits else param.unit
 
 
-def unlike_default(value: Any) -> str:
-    """The settings of an object that are not those of its class: what is taken without the flag, and not with it."""
-    if not dataclasses.is_dataclass(value):
+def _default(job: type[Job], name: str, param: Param) -> str:
+    """What is taken where the flag is left out, in brackets; nothing for what is empty."""
+    value = default_of(job, name)
+    if value is dataclasses.MISSING:
         return ""
+    if param.auto:
+        return f" [{param.auto}]"
+    if dataclasses.is_dataclass(value):
+        value = _unlike_default(value)
+    if isinstance(value, tuple) and all(isinstance(item, (str, int, float)) for item in value):
+        value = " ".join(str(item) for item in value)
+    if isinstance(value, bool):
+        return " [on]" if value else ""
+    return f" [{value}]" if isinstance(value, (str, int, float)) and value != "" else ""
+
+
+def _unlike_default(value: Any) -> str:
+    """The settings of an object that are not those of its class."""
     own = {item.name: getattr(value, item.name) for item in dataclasses.fields(value)}
     return " ".join(
         f"{item.name}={own[item.name]}"
         for item in dataclasses.fields(value)
         if own[item.name] != item.default and isinstance(own[item.name], (str, int, float))
     )
-
-
-def default_of(field: dataclasses.Field[Any]) -> str:
-    """What is taken where the flag is left out, in brackets; nothing for what is empty."""
-    value = field.default
-    if field.default_factory is not dataclasses.MISSING:
-        value = unlike_default(field.default_factory())
-    if isinstance(value, tuple) and all(isinstance(item, (str, int, float)) for item in value):
-        value = " ".join(str(item) for item in value)
-    if isinstance(value, bool):
-        return " [on]" if value else ""
-    return f" [{value}]".replace("%", "%%") if isinstance(value, (str, int, float)) and value != "" else ""

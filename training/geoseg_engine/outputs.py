@@ -13,11 +13,9 @@ from pathlib import Path
 import rasterio
 from rasterio.errors import RasterioIOError
 
-from .contract import GeoSegError, remove_with_sidecars, replace_with_sidecars
+from .contract import DISK_FULL, GeoSegError, remove_with_sidecars, replace_with_sidecars
 
 SPARE_BYTES = 4 << 20
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""Errors of a disk, of the share of it that one may fill, and of the size that one file may have."""
 PROBE_BYTES = 1 << 16
 """What must still go behind a file that is finished, so that nothing of it can have been lost."""
 WORDS_OF_FULL = ("no space", "space left", "quota", "is full", "file too large")
@@ -47,7 +45,7 @@ def whole_file(path: Path, needs_bytes: int = 0) -> Iterator[Path]:
     except (RasterioIOError, sqlite3.OperationalError) as error:
         raise write_error(path, error) from error
     except OSError as error:
-        if error.errno in FULL:
+        if error.errno in DISK_FULL:
             raise write_error(path, error) from error
         raise
     finally:
@@ -128,7 +126,7 @@ def takes_files(folder: Path) -> bool:
         with tempfile.TemporaryFile(dir=folder):
             return True
     except OSError as error:
-        return error.errno in FULL
+        return error.errno in DISK_FULL
 
 
 def refuse_truncated(partial: Path, path: Path) -> None:
@@ -160,7 +158,7 @@ def not_writable(folder: Path) -> GeoSegError:
 def write_error(path: Path, error: Exception) -> GeoSegError:
     """What a failed write means for the user; libraries that only say that it failed are told from a full disk."""
     text = " ".join(str(item) for item in (error, error.__cause__, error.__context__) if item is not None)
-    full = isinstance(error, OSError) and error.errno in FULL
+    full = isinstance(error, OSError) and error.errno in DISK_FULL
     if (
         full
         or any(word in text.lower() for word in WORDS_OF_FULL)
@@ -220,3 +218,27 @@ def _refuse_full(partial: Path, path: Path) -> None:
             file.truncate(end)
     if written < PROBE_BYTES:
         raise write_error(path, OSError(errno.ENOSPC, "No space left on device"))
+
+
+@contextmanager
+def whole_folder(path: Path, replacing: bool = True) -> Iterator[Path]:
+    """Give an empty folder beside `path`; it takes the place of `path` when the block ends, or vanishes if it fails.
+
+    Args:
+        path: the final name.
+        replacing: whether a folder of that name goes with all that is in it; else only an empty one does.
+
+    Raises:
+        GeoSegError: `not_writable` or `disk_full`.
+        OSError: a folder that must not be replaced has been filled meanwhile.
+    """
+    partial = path.with_name(f"{path.name}.part")
+    shutil.rmtree(partial, ignore_errors=True)
+    prepare_folder(partial)
+    try:
+        yield partial
+        if path.exists():
+            shutil.rmtree(path) if replacing else path.rmdir()
+        partial.replace(path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

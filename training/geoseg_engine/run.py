@@ -13,36 +13,18 @@ from typing import Any
 
 from . import __version__
 from .channel import Channel, is_first
-from .contract import CANCEL_FILE, PID_FILE, PROTOCOL, GeoSegError, Job, read_job, with_files_of_runs
+from .contract import (
+    CANCEL_FILE,
+    DISK_FULL,
+    PID_FILE,
+    PROTOCOL,
+    GeoSegError,
+    Job,
+    read_job,
+    with_files_of_runs,
+)
 from .contract.decoding import shown
 from .versions import installed_versions
-
-WORKERS = {
-    "stack": "stacking.stack",
-    "summarize": "stacking.summarize",
-    "terrain": "stacking.terrain",
-    "rasterize": "dataset.labels",
-    "tile": "dataset.tiles",
-    "check": "dataset.check",
-    "exportchips": "dataset.chips",
-    "train": "training.fit",
-    "trainforest": "baselines.fit",
-    "pretrain": "training.pretrain",
-    "preview": "training.preview",
-    "crossvalidate": "experiments.crossvalidate",
-    "search": "experiments.search",
-    "compare": "experiments.compare",
-    "predict": "prediction.predict",
-    "evaluate": "judgement.evaluate",
-    "clean": "maps.clean",
-    "polygonize": "maps.polygonize",
-    "areas": "judgement.areas",
-    "samplepoints": "judgement.sampling",
-    "describe": "modelfile.reading",
-    "inspect": "stacking.inspect",
-    "probe": "probe",
-}
-"""Job kind -> engine module; its `run(job, folder, channel)` does the job and returns the result."""
 
 EXIT_DONE, EXIT_FAILED = 0, 1
 NO_NAME = (errno.ENAMETOOLONG, errno.ELOOP)
@@ -96,8 +78,8 @@ def work(job: Job, folder: Path, channel: Channel) -> dict[str, Any]:
             " ".join(dict.fromkeys(item.hint for item in problems)),
         )
     if job.kind != "probe":  # that one has to say what does not import
-        importlib.import_module(f"{__package__}.results").check_results(job, folder)
-    module = importlib.import_module(f"{__package__}.{WORKERS[job.kind]}")
+        importlib.import_module(f"{__package__}.output_checks").check_outputs(job, folder)
+    module = importlib.import_module(f"{__package__}.{job.worker}")
     result: dict[str, Any] = module.run(job, folder, channel)
     return result
 
@@ -128,7 +110,7 @@ def _name_in(error: Exception) -> str:
 def translate(error: Exception, details: str) -> GeoSegError:
     """The expected failures of the machine as errors with codes of their own; the rest as `internal`."""
     text = next(iter(str(error).splitlines()), "")
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
         return GeoSegError(
             "disk_full",
             f"The disk is full: {error.filename or text}.",

@@ -26,10 +26,14 @@ class GuideWindow(QDialog):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._browser)
         text = guide.read_text(encoding="utf-8") if guide.is_file() else ""
-        self._browser.setMarkdown(text or tr("The guide is missing from this installation: {}").format(guide))
+        self._sections = sections(text)
+        shown = KEPT_ANCHOR.sub(r"\2", text)
+        self._browser.setMarkdown(
+            shown or tr("The guide is missing from this installation: {}").format(guide)
+        )
 
     def open_at(self, anchor: str) -> bool:
-        """Show the section whose heading makes this anchor. Returns whether there is one."""
+        """Show the section of this anchor. Returns whether there is one."""
         found = self._find(anchor)
         if found is not None:
             self._browser.moveCursor(QTextCursor.MoveOperation.End)
@@ -41,9 +45,10 @@ class GuideWindow(QDialog):
         return found is not None
 
     def _find(self, anchor: str) -> QTextCursor | None:
+        heading = self._sections.get(anchor)
         block = self._browser.document().begin()
         while block.isValid():
-            if block.blockFormat().headingLevel() and slug(block.text()) == anchor:
+            if block.blockFormat().headingLevel() and slug(block.text()) == heading:
                 return QTextCursor(block)
             block = block.next()
         return None
@@ -53,6 +58,21 @@ class GuideWindow(QDialog):
             self.close()
         else:
             super().keyPressEvent(event)  # type: ignore[arg-type]
+
+
+KEPT_ANCHOR = re.compile(r'^<a id="([\w-]+)"></a>\n(#+ .+)$', re.MULTILINE)
+"""The anchor that a renamed heading keeps, on the line above the heading."""
+
+
+def sections(markdown: str) -> dict[str, str]:
+    """Return the anchors of a Markdown text, each with the slug of its heading.
+
+    Args:
+        markdown: Text whose headings begin with `#`; a renamed heading may keep an anchor (`KEPT_ANCHOR`).
+    """
+    slugs = [slug(item) for item in re.findall(r"^#+ (.+)$", markdown, re.MULTILINE)]
+    kept = {anchor: slug(heading.lstrip("# ")) for anchor, heading in KEPT_ANCHOR.findall(markdown)}
+    return {**{item: item for item in slugs}, **kept}
 
 
 def slug(heading: str) -> str:

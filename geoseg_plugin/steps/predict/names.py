@@ -53,7 +53,7 @@ def cleaning_title(cleaning: Cleaning) -> str:
         tr("opening"): cleaning.opening_px,
         tr("closing"): cleaning.closing_px,
         tr("holes"): cleaning.fill_holes_px,
-        tr("least area"): cleaning.least_area_px,
+        tr("least area"): cleaning.min_patch_px,
     }
     chosen = [name for name, size in steps.items() if size]
     return tr("Cleaning: {}").format(", ".join(chosen) or tr("none"))

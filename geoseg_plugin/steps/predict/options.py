@@ -172,7 +172,7 @@ class CleaningOptions(AdvancedGroup):
             opening_px=self.opening.value(),
             closing_px=self.closing.value(),
             fill_holes_px=self.holes.value(),
-            least_area_px=self.least.value(),
+            min_patch_px=self.least.value(),
             connectivity=8 if self.corners.isChecked() else 4,
         )
 

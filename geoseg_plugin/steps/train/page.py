@@ -18,6 +18,7 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
+from ...contract import TrainJob, former_names
 from ...jobs.choices import NamedPath, TrainChoices
 from ...panel.texts import tr
 from ...panel.widgets.notes import small_label
@@ -252,8 +253,11 @@ class TrainPage(Page):
             again = {**limits, "preset": self.preset.currentData()}
             return TrainChoices("", again, again=self.start.model_path)
         values = self.values()
-        settings = {key: values[key] for key in NETWORK_FIELDS}
-        settings |= {key: values[key] if values[key] >= 0 else None for key in OPTIONAL_FIELDS}
+        names = former_names(TrainJob)
+        settings = {names.get(key, key): values[key] for key in NETWORK_FIELDS}
+        settings |= {
+            names.get(key, key): values[key] if values[key] >= 0 else None for key in OPTIONAL_FIELDS
+        }
         model = self._models[self.model.currentData()]
         is_zoo = model.key == "zoo"
         settings |= {

@@ -17,7 +17,7 @@ import numpy as np
 from ..contract import Grid
 from ..raster.geodesy import plane_of
 from ..raster.grid import affine_of
-from .ground import is_plane, unit_m
+from .pixel_steps import is_plane, unit_m
 
 RICHDEM_NAMES = {
     "slope": "slope_degrees",

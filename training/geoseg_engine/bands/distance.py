@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from ..contract import Grid
-from ..raster.crs import refuse_unknown_unit, unit_m
+from ..raster.crs import check_unit_known, unit_m
 from ..raster.geodesy import pixel_size_m, plane_of, positions_m
 from ..raster.grid import Window, affine_of
 from ..raster.sources import parse_crs
@@ -97,7 +97,7 @@ class Measure:
         """Measure on the map where it is true to scale all over the grid."""
         crs = parse_crs(grid.crs)
         self._grid = grid
-        refuse_unknown_unit(crs, "A distance")
+        check_unit_known(crs, "A distance")
         self._unit_m = unit_m(crs) or 1.0
         self._plane = plane_of(grid).scale_error < TRUE_SCALE
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from ..contract import Band, GeoSegError, Grid
 from ..raster.grid import Window
-from .ground import pixel_lengths_m, sampled_lengths_m
+from .pixel_steps import pixel_lengths_m, sampled_lengths_m
 
 Parameters = Mapping[str, float | str]
 

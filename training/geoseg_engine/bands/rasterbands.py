@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from ..contract import Band, Grid, Source
+from ..contract import Band, Grid, Problem, Source
 from ..raster.grid import Window
+from ..raster.pixel_values import exact_dtype, raster_values
 from ..raster.resample import Mapping, mapping, placed, resampled
 from ..raster.sources import source_grid
 from ..raster.units import HEIGHTS, conversion
-from ..raster.values import exact_dtype, raster_values
 from . import neighbourhood
 
 SOURCE_LIMIT_PX = 1 << 24
@@ -37,6 +37,7 @@ class RasterBands:
     raw: RawValues
     mapping: Mapping
     bands: tuple[Band, ...]
+    problems: tuple[Problem, ...] = ()
 
     @classmethod
     def on_grid(cls, source: Source, dataset: Any, bands: tuple[Band, ...], grid: Grid) -> RasterBands:

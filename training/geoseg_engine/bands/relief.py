@@ -20,7 +20,7 @@ import numpy as np
 from ..contract import Band, GeoSegError, Grid
 from ..raster.grid import Window
 from .by_richdem import fits_richdem, richdem_attributes, richdem_is_there
-from .ground import PixelSteps, Steps, world_gradient, world_hessian
+from .pixel_steps import PixelSteps, Steps, world_gradient, world_hessian
 
 Parameters = Mapping[str, float | str]
 

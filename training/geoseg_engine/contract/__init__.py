@@ -5,6 +5,17 @@ Standard library only: this is the one part of the engine that the plugin import
 
 from .addresses import file_exists, split_address
 from .bandroles import ROLES, RoleGuess, guess_roles
+from .catalogue import (
+    ARCHITECTURES,
+    BASELINE_MODELS,
+    BASELINES,
+    CATALOGUE,
+    ENCODERS,
+    NETWORKS,
+    OTHER,
+    Model,
+    model_name,
+)
 from .codec import (
     PROTOCOL,
     check_protocol,
@@ -17,6 +28,7 @@ from .codec import (
     write_json,
 )
 from .data import (
+    AUTO_UNLABELLED,
     EXPRESSION,
     IGNORE,
     RELIEF_ATTRIBUTES,
@@ -24,6 +36,7 @@ from .data import (
     SPLITS,
     TEMPORAL_STATISTICS,
     TERRAIN_ATTRIBUTES,
+    TERRAIN_DEFAULTS,
     VECTOR_FEATURES,
     Area,
     AreaKind,
@@ -41,9 +54,12 @@ from .data import (
     Source,
     SourceKind,
     Unlabelled,
+    default_unlabelled,
 )
+from .data_jobs import RECIPE_SUFFIX
 from .environment import is_foreign
-from .errors import Cancelled, GeoSegError, Problem, counted
+from .errors import DISK_FULL, Cancelled, GeoSegError, Problem, counted
+from .evaluation_jobs import ALLOCATIONS, AUTO_MIN_POINTS
 from .events import (
     CANCEL_FILE,
     EVENT_FIELDS,
@@ -57,8 +73,10 @@ from .events import (
 )
 from .experiment_jobs import SEARCHED, BandSet, Contender
 from .indices import INDICES, SpectralIndex, index_band
+from .job import POLYGONS, RASTERS
 from .jobs import (
     JOBS,
+    PHASES,
     AreasJob,
     CheckJob,
     CleanJob,
@@ -85,7 +103,7 @@ from .jobs import (
     TrainJob,
     names_input,
 )
-from .judging_jobs import ALLOCATIONS, AUTO_LEAST
+from .parameter import Param, choices_of, default_of, former_names, params_of, types_of
 from .prediction_jobs import PRECISIONS, RUNTIMES, VIEWS, Cleaning, Connectivity, Outlines, Views, shard_of
 from .present import present
 from .result_fields import known_fields
@@ -94,25 +112,20 @@ from .sidecars import beside, remove_with_sidecars, replace_with_sidecars
 from .soundness import decode_all, refuse_disordered, refuse_unsound
 from .strictjson import kept_json, load_json, parse_json
 from .text import file_name, names_only, without_folders
-from .training_jobs import (
-    ARCHITECTURES,
-    AUGMENTATIONS,
-    BASELINES,
-    CLASS_WEIGHTS,
-    ENCODERS,
-    LOSSES,
-    MONITORS,
-    PRESETS,
-)
+from .training_jobs import AUGMENTATIONS, CLASS_WEIGHTS, LOSSES, MONITORS, PRESETS
 
 __all__ = [
     "ALLOCATIONS",
     "ARCHITECTURES",
     "AUGMENTATIONS",
-    "AUTO_LEAST",
+    "AUTO_MIN_POINTS",
+    "AUTO_UNLABELLED",
     "BASELINES",
+    "BASELINE_MODELS",
     "CANCEL_FILE",
+    "CATALOGUE",
     "CLASS_WEIGHTS",
+    "DISK_FULL",
     "ENCODERS",
     "ENCODER_FILE",
     "EVENTS_FILE",
@@ -127,10 +140,16 @@ __all__ = [
     "LOSSES",
     "MODEL_FILE",
     "MONITORS",
+    "NETWORKS",
+    "OTHER",
+    "PHASES",
     "PID_FILE",
+    "POLYGONS",
     "PRECISIONS",
     "PRESETS",
     "PROTOCOL",
+    "RASTERS",
+    "RECIPE_SUFFIX",
     "RELIEF_ATTRIBUTES",
     "ROLES",
     "RUNTIMES",
@@ -140,6 +159,7 @@ __all__ = [
     "SPLITS",
     "TEMPORAL_STATISTICS",
     "TERRAIN_ATTRIBUTES",
+    "TERRAIN_DEFAULTS",
     "VECTOR_FEATURES",
     "VIEWS",
     "Area",
@@ -168,7 +188,9 @@ __all__ = [
     "LabelClass",
     "LabelLayer",
     "Labels",
+    "Model",
     "Outlines",
+    "Param",
     "PolygonizeJob",
     "PredictJob",
     "PretrainJob",
@@ -195,13 +217,17 @@ __all__ = [
     "Views",
     "beside",
     "check_protocol",
+    "choices_of",
     "counted",
     "decode",
     "decode_all",
+    "default_of",
+    "default_unlabelled",
     "encode",
     "file_exists",
     "file_name",
     "file_of_run",
+    "former_names",
     "guess_roles",
     "index_band",
     "is_foreign",
@@ -210,8 +236,10 @@ __all__ = [
     "kept_json",
     "known_fields",
     "load_json",
+    "model_name",
     "names_input",
     "names_only",
+    "params_of",
     "parse_event",
     "parse_json",
     "present",
@@ -223,6 +251,7 @@ __all__ = [
     "replace_with_sidecars",
     "shard_of",
     "split_address",
+    "types_of",
     "with_files_of_runs",
     "without_folders",
     "write_json",

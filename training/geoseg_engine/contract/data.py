@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 from .errors import Problem
+from .parameter import Param
 from .text import make_plain, plain_text
 
 IGNORE = 255
@@ -54,6 +55,12 @@ Scaling = Literal["zscore", "robust", "minmax", "none"]
 SourceKind = Literal["raster", "series", "vector"]
 AreaKind = Literal["rasters", "concave_hull", "convex_hull", "bounds", "polygons", "extent"]
 Unlabelled = Literal["background", "unknown"]
+AUTO_UNLABELLED = "auto"
+"""Unlabelled pixels are unknown where a field names the classes, else background."""
+TERRAIN_DEFAULTS: dict[str, float | str] = {"tpi": 0.0, "local_relief": 500.0, "multiscale_tpi": "50,150,450"}
+"""Radii in metres that a recipe means which names none; 0 is the eight neighbours."""
+
+File = Annotated[str, Param("File", reads=True)]
 
 
 @dataclass(frozen=True)
@@ -101,7 +108,7 @@ class Source:
     """
 
     key: str
-    path: str
+    path: File
     name: str = ""
     crs: str = ""
     nodata: float | None = None
@@ -202,7 +209,7 @@ class Area:
     """
 
     kind: AreaKind = "rasters"
-    path: str = ""
+    path: File = ""
     layer: str = ""
     ratio: float = 0.3
     extent: tuple[float, float, float, float] | None = None
@@ -241,7 +248,7 @@ class LabelLayer:
         color: of its class.
     """
 
-    path: str
+    path: File
     layer: str = ""
     name: str = ""
     class_field: str = ""
@@ -275,21 +282,66 @@ class Labels:
         min_area_px: connected pieces of a class smaller than this many pixels are ignored.
     """
 
-    path: str
+    path: File
     layer: str = ""
     name: str = ""
     class_field: str = ""
     classes: tuple[LabelClass, ...] = ()
-    unlabelled: Unlabelled = "background"
+    unlabelled: Literal["background", "unknown", "auto"] = "auto"
     kind: Literal["polygons", "raster"] = "polygons"
     excluded: tuple[str, ...] = ()
     more: tuple[LabelLayer, ...] = ()
-    border_px: int = 0
-    all_touched: bool = False
-    min_area_px: int = 0
+    border_px: Annotated[
+        int,
+        Param(
+            "Ignored border",
+            "Pixels along boundaries between classes that are not used: for inexact digitizing.",
+            unit="px",
+            low=0,
+            high=65_536,
+            auto="none",
+            guide="labels",
+            key="BORDER",
+        ),
+    ] = 0
+    all_touched: Annotated[
+        bool,
+        Param(
+            "All touched pixels",
+            "A polygon takes every pixel that it touches, not only those whose centre it holds: for objects narrower "
+            "than a pixel.",
+            guide="labels",
+        ),
+    ] = False
+    min_area_px: Annotated[
+        int,
+        Param(
+            "Minimum label area",
+            "Connected pieces of a class with fewer pixels are not used.",
+            unit="px",
+            low=0,
+            high=1e9,
+            auto="none",
+            guide="labels",
+            key="MIN_AREA",
+        ),
+    ] = 0
 
     def __post_init__(self) -> None:
         make_plain(self, "name")
+        if self.unlabelled == AUTO_UNLABELLED:
+            object.__setattr__(self, "unlabelled", default_unlabelled(self.class_field, self.kind))
+
+
+def default_unlabelled(class_field: str, kind: str = "polygons") -> Unlabelled:
+    """Return what unlabelled pixels inside the area are unless the user chooses.
+
+    Args:
+        class_field: field with the classes; with one, every class is drawn, and what nobody drew is unknown. Without
+            one, the polygons are one class, which needs a background beside it.
+        kind: `polygons` or `raster`.
+    """
+    return "unknown" if class_field and kind == "polygons" else "background"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from .errors import GeoSegError
 from .limits import LIMITS
+from .parameter import former_names
 
 T = TypeVar("T")
 PLAIN = {str: "a text", bool: "true or false", int: "a whole number", float: "a number", dict: "an object"}
@@ -33,6 +34,8 @@ def _decode_object(cls: type[T], data: Any, name: str) -> T:
     if not isinstance(data, dict):
         raise _misfit(name, data, "an object with fields", example(cls))
     fields = {item.name: item for item in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    renamed = {old: new for old, new in former_names(cls).items() if old in data and new not in data}
+    data = {renamed.get(key, key): item for key, item in data.items()}
     unknown = sorted(str(key) for key in data if key not in fields)
     known = f"Its fields are: {', '.join(fields)}." if fields else "It has no fields."
     if unknown:

@@ -3,70 +3,107 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from .complaints import when
+from .checks import when
+from .data import SPLITS
 from .errors import Problem
-from .job import Job
-from .prediction_jobs import Views
+from .job import DEVICE, Job
+from .parameter import Param, params_of, unknown
+from .prediction_jobs import TestTimeAugmentation
+from .run_files import MODEL_FILE
 from .text import make_plain
-from .training_jobs import ForestJob, TrainJob, unknown
+from .training_jobs import DatasetPath, ForestJob, TrainJob
 
-SEARCHED = ("learning_rate", "weight_decay", "loss", "width", "levels", "dropout", "augment", "by_class")
+SEARCHED = tuple(name for name, param in params_of(TrainJob).items() if param.search is not None)
 """Settings of a training that the job `search` can vary."""
+SEARCHED_LABELS = {name: params_of(TrainJob)[name].title for name in SEARCHED}
+
+Training = Annotated[TrainJob, Param("Training", "Settings of each run; its output is not used.")]
+Folder = Annotated[str, Param("Folder", "Folder of the runs and results.")]
+KeepFinished = Annotated[bool, Param("Resume", "Keep the runs that are finished.")]
 
 
 @dataclass(frozen=True)
 class CrossValidateJob(Job):
-    """Train once for every fold of a dataset; leaves the runs, model.onnx (their ensemble) and metrics.json.
+    """Train once per fold of a dataset; leaves the runs, model.onnx (their ensemble) and metrics.json.
 
-    Every labelled pixel is judged once, by the model that has not seen its block; one confusion matrix is made of all.
-
-    Attributes:
-        training: settings of each run; its `dataset` has folds, its `output` is not used.
-        ensemble: also write one model whose probabilities are the mean of all folds'.
-        resume: keep the folds that are finished.
+    Every labelled pixel is evaluated once, by the model that was not trained on its block; one confusion matrix is
+    made of all.
     """
 
     kind: ClassVar[str] = "crossvalidate"
-    training: TrainJob
-    ensemble: bool = True
-    resume: bool = True
-    output: str = "."
+    worker: ClassVar[str] = "experiments.crossvalidate"
+    title: ClassVar[str] = "Cross-validate"
+    phases: ClassVar[dict[str, str]] = {"folds": "Cross-validating"}
+    leaves: ClassVar[tuple[str, ...]] = (MODEL_FILE,)
+
+    training: Training
+    ensemble: Annotated[
+        bool,
+        Param("Ensemble", "Also write one model whose probabilities are the mean of all folds'."),
+    ] = True
+    resume: KeepFinished = True
+    output: Folder = "."
 
     def problems(self) -> list[Problem]:
-        return self.training.problems()
+        """See `Job`."""
+        return [*super().problems(), *self.training.problems()]
 
 
 @dataclass(frozen=True)
 class SearchJob(Job):
     """Search settings of a training by trials (Optuna); leaves trials.csv and the best run's model.
 
-    Attributes:
-        training: settings that are kept; its `max_minutes` or `epochs` bound one trial.
-        parameters: of SEARCHED.
-        trials: at most so many.
-        max_minutes: of the whole search, if that is sooner; 0 sets no limit.
-        resume: go on with the study of the output folder.
+    `max_minutes` or `epochs` of `training` limit one trial.
     """
 
     kind: ClassVar[str] = "search"
-    training: TrainJob
-    parameters: tuple[str, ...] = ("learning_rate", "loss", "width", "dropout")
-    trials: int = 20
-    max_minutes: float = 0.0
-    resume: bool = True
-    output: str = "."
+    worker: ClassVar[str] = "experiments.search"
+    title: ClassVar[str] = "Search training settings"
+    phases: ClassVar[dict[str, str]] = {"searching": "Searching settings"}
+    leaves: ClassVar[tuple[str, ...]] = (MODEL_FILE,)
+
+    training: Training
+    parameters: Annotated[
+        tuple[str, ...],
+        Param(
+            "Settings to search",
+            labels=SEARCHED_LABELS,
+            options=SEARCHED,
+            several=True,
+        ),
+    ] = ("learning_rate", "loss", "width", "dropout")
+    trials: Annotated[
+        int, Param("Trials", "Maximum number of trials; below 15 chance decides.", low=1, high=1_000_000)
+    ] = 20
+    max_minutes: Annotated[
+        float,
+        Param(
+            "Time limit of the search",
+            "Ends the search if that is sooner.",
+            unit="min",
+            low=0,
+            high=1e7,
+            decimals=1,
+            auto="no limit",
+            key="SEARCH_MINUTES",
+        ),
+    ] = 0.0
+    resume: Annotated[bool, Param("Resume", "Continue the study of the output folder.")] = True
+    output: Folder = "."
 
     def problems(self) -> list[Problem]:
+        """See `Job`."""
         return [
+            *super().problems(),
             *self.training.problems(),
             *unknown("parameters", self.parameters, SEARCHED),
             *when(
-                self.trials < 1 or not self.parameters,
+                not self.parameters,
                 "trials",
-                f"{self.trials} trials over {len(self.parameters)} settings search nothing.",
-                "Choose one or more of each.",
+                "No setting is chosen to search.",
+                f"Choose from: {', '.join(SEARCHED)}.",
             ),
         ]
 
@@ -96,37 +133,57 @@ class BandSet:
 
 @dataclass(frozen=True)
 class CompareJob(Job):
-    """Train every model on every band set with every seed, judge all on one split, and rank them.
+    """Train every model on every band set with every seed, evaluate all on one split, and rank them.
 
-    Leaves comparison.json, comparison.csv, comparison.svg, report.html and a folder for every run.
-
-    Attributes:
-        dataset: dataset.json or its folder.
-        contenders: models; empty takes random forest, U-Net, Attention Res-UNet and DeepLabV3+.
-        band_sets: empty takes all bands.
-        seeds: one run each.
-        minutes: time limit of one training; 0 leaves it to the preset.
-        split: split that is judged.
-        device: of every run.
-        resume: keep the runs that are finished.
-        together: networks of several seeds also compete as one, the mean of their probabilities.
-        tta: test-time augmentation of networks when they are judged, see `evaluate`.
+    Leaves comparison.json, comparison.csv, comparison.svg, report.html and a folder per run.
     """
 
     kind: ClassVar[str] = "compare"
-    dataset: str
-    contenders: tuple[Contender, ...] = ()
-    band_sets: tuple[BandSet, ...] = ()
-    seeds: tuple[int, ...] = (1,)
-    minutes: float = 0.0
-    split: str = "test"
-    device: str = "auto"
-    resume: bool = True
-    output: str = "."
-    together: bool = True
-    tta: Views = "none"
+    worker: ClassVar[str] = "experiments.compare"
+    title: ClassVar[str] = "Compare models"
+    phases: ClassVar[dict[str, str]] = {"comparing": "Comparing models"}
+
+    dataset: DatasetPath
+    contenders: Annotated[
+        tuple[Contender, ...],
+        Param(
+            "Models",
+            "Without any: random forest, U-Net, Attention Res-UNet and DeepLabV3+.",
+        ),
+    ] = ()
+    band_sets: Annotated[tuple[BandSet, ...], Param("Band sets", "Without any, all bands.")] = ()
+    seeds: Annotated[
+        tuple[int, ...],
+        Param("Seeds", "One run per seed; three show how much is chance."),
+    ] = (42,)
+    minutes: Annotated[
+        float,
+        Param(
+            "Time limit per training",
+            "",
+            unit="min",
+            low=0,
+            high=1e7,
+            decimals=1,
+            auto="as the goal states",
+            key="MAX_MINUTES",
+        ),
+    ] = 0.0
+    split: Annotated[str, Param("Split", "Part of the dataset that is evaluated.", options=SPLITS)] = "test"
+    device: DEVICE = "auto"
+    resume: KeepFinished = True
+    output: Folder = "."
+    together: Annotated[
+        bool,
+        Param(
+            "Ensemble of seeds",
+            "Networks of several seeds are also compared as one, the mean of their probabilities.",
+        ),
+    ] = True
+    tta: TestTimeAugmentation = "none"
 
     def problems(self) -> list[Problem]:
+        """See `Job`."""
         names = [item.name for item in self.contenders]
         sets = [item.name for item in self.band_sets]
         twice = sorted({name for name in [*names, *sets] if names.count(name) > 1 or sets.count(name) > 1})
@@ -139,6 +196,7 @@ class CompareJob(Job):
         ]
         both = [item.name for item in self.contenders if (item.network is None) == (item.baseline is None)]
         return [
+            *super().problems(),
             *inner,
             *when(
                 bool(twice),

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from .data import Source
 from .data_jobs import (
     CheckJob,
     ExportChipsJob,
@@ -15,10 +16,11 @@ from .data_jobs import (
     TerrainJob,
     TileJob,
 )
+from .evaluation_jobs import AreasJob, EvaluateJob, SampleJob
 from .experiment_jobs import CompareJob, CrossValidateJob, SearchJob
 from .job import Job
-from .judging_jobs import AreasJob, EvaluateJob, SampleJob
 from .model_jobs import DescribeJob, ProbeJob
+from .parameter import params_of
 from .prediction_jobs import CleanJob, PolygonizeJob, PredictJob
 from .training_jobs import ForestJob, PretrainJob, PreviewJob, TrainJob
 
@@ -51,21 +53,16 @@ JOBS: dict[str, type[Job]] = {
     )
 }
 
-INPUTS = (
-    "stack",
-    "labels",
-    "classes",
-    "model",
-    "dataset",
-    "prediction",
-    "path",
-    "start_from",
-    "weights",
-    "sample",
-)
-"""Fields that hold the name of a file to read, at any depth of a job."""
+PHASES = {phase: text for job in JOBS.values() for phase, text in job.phases.items()}
+"""Phase of a progress event -> what is shown while it lasts."""
 
 
 def names_input(field: str, kind: str = "") -> bool:
-    """Whether a field of that name holds a file to read, in a job of that kind or in what a job is made of."""
-    return field in INPUTS or (kind, field) == ("polygonize", "confidence")
+    """Return whether a field of that name holds a file to read.
+
+    Args:
+        field: of a job, or of what a job is made of.
+        kind: of the job; empty looks at all.
+    """
+    classes: tuple[type, ...] = (JOBS[kind],) if kind in JOBS else (*JOBS.values(), Source)
+    return any(field in params_of(cls) and params_of(cls)[field].reads for cls in classes)

@@ -2,65 +2,166 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from .complaints import when
+from .checks import when
 from .data import Area, Band, Source
 from .errors import Problem
-from .job import Job
+from .job import DEVICE, POLYGONS, RASTERS, Job
+from .parameter import Param, range_problems
+from .run_files import MODEL_FILE
 
 Connectivity = Literal[4, 8]
 Views = Literal["none", "flips", "all"]
 VIEWS: tuple[Views, ...] = ("none", "flips", "all")
-"""Test-time augmentation: the image as it is; and its three mirror images; and all eight turns and mirror images."""
-LEAST_CORE_PX = 16
+"""Test-time augmentation: the image as it is; and its three mirror images; and all eight rotations and flips."""
+MIN_CORE_PX = 16
 RUNTIMES = ("auto", "torch", "onnx", "openvino")
 PRECISIONS = ("auto", "float32", "bf16", "fp16", "int8")
+
+CLEANING, BOUNDARIES, QUALITY, SPEED = "Post-processing", "Polygons", "Quality", "Speed"
+
+ClassRaster = Annotated[str, Param("Class raster", reads=True)]
+TestTimeAugmentation = Annotated[
+    Views,
+    Param(
+        "Test-time augmentation",
+        "Averages predictions over mirror images and rotations by 90°; usually a little better and several times "
+        "slower.",
+        labels={
+            "none": "none",
+            "flips": "flips (4 predictions)",
+            "all": "flips and rotations (8 predictions)",
+        },
+        group=QUALITY,
+        guide="views-and-dropout",
+    ),
+]
+MinPolygon = Annotated[
+    int,
+    Param(
+        "Minimum polygon size",
+        "Smaller polygons are left out; the class raster keeps them.",
+        unit="px",
+        low=0,
+        high=1e9,
+        group=BOUNDARIES,
+        guide="outlines",
+        key="MIN_AREA",
+    ),
+]
+_PATCHES = "Pixels that touch only at a corner belong to one patch (8-connectedness)."
+_POLYGONS = "Fewer and larger polygons, which may touch themselves at a point (8-connectedness)."
+CONNECTIVITY = {"4": "4", "8": "8"}
 
 
 @dataclass(frozen=True)
 class Cleaning:
-    """What is done to a class raster, in the order of the fields; all zero leaves it as it is.
+    """Post-processing of a class raster, in the order of the fields; all zero leaves it as it is.
 
-    Pixels without class stay so and give no class to others.
-
-    Attributes:
-        majority_px: side of the window whose most frequent class a pixel takes, odd; 0 is none. A tie keeps the class.
-        opening_px: radius of the disc by which each class but the background is opened; what it loses becomes the
-            most frequent class around it.
-        closing_px: radius of the disc by which each class but the background is closed.
-        fill_holes_px: a patch of fewer pixels that touches one other class only, and no edge of the map, takes it.
-        least_area_px: any other patch of fewer pixels takes the class of its largest neighbour.
-        connectivity: whether pixels that touch at a corner only are of one patch (8) or not (4).
+    Pixels without class stay so and give no class to others. Ties of the majority keep the class.
     """
 
-    majority_px: int = 0
-    opening_px: int = 0
-    closing_px: int = 0
-    fill_holes_px: int = 0
-    least_area_px: int = 0
-    connectivity: Connectivity = 4
+    majority_px: Annotated[
+        int,
+        Param(
+            "Majority filter",
+            "Each pixel takes the most frequent class in a window of this side; removes speckle, then thin objects.",
+            unit="px",
+            low=0,
+            high=4095,
+            auto="none",
+            group=CLEANING,
+            guide="cleaning",
+            key="MAJORITY",
+            row="majority",
+        ),
+    ] = 0
+    opening_px: Annotated[
+        int,
+        Param(
+            "Opening",
+            "Radius in which spikes, and bridges between two objects, are removed.",
+            unit="px",
+            low=0,
+            high=4095,
+            auto="none",
+            group=CLEANING,
+            guide="cleaning",
+            key="OPENING",
+            row="opening",
+        ),
+    ] = 0
+    closing_px: Annotated[
+        int,
+        Param(
+            "Closing",
+            "Radius in which gaps and notches within one object are filled.",
+            unit="px",
+            low=0,
+            high=4095,
+            auto="none",
+            group=CLEANING,
+            guide="cleaning",
+            key="CLOSING",
+            row="closing",
+        ),
+    ] = 0
+    fill_holes_px: Annotated[
+        int,
+        Param(
+            "Fill holes",
+            "A patch of fewer pixels that is surrounded by one class takes that class.",
+            unit="px",
+            low=0,
+            high=1e9,
+            auto="none",
+            group=CLEANING,
+            guide="cleaning",
+            key="FILL_HOLES",
+            row="holes",
+        ),
+    ] = 0
+    min_patch_px: Annotated[
+        int,
+        Param(
+            "Minimum patch size",
+            "A patch of fewer pixels takes the class of its largest neighbour: the smallest object you would draw.",
+            unit="px",
+            low=0,
+            high=1e9,
+            auto="none",
+            group=CLEANING,
+            guide="cleaning",
+            key="LEAST_AREA",
+            row="least_area",
+            was=("least_area_px",),
+        ),
+    ] = 0
+    connectivity: Annotated[
+        Connectivity,
+        Param(
+            "8-connectedness of patches",
+            _PATCHES,
+            group=CLEANING,
+            guide="cleaning",
+            key="PATCH_CONNECTIVITY",
+            row="clean_corners",
+            labels=CONNECTIVITY,
+        ),
+    ] = 4
 
     @property
     def anything(self) -> bool:
-        """Whether any step is asked for."""
-        return any(
-            (self.majority_px, self.opening_px, self.closing_px, self.fill_holes_px, self.least_area_px)
-        )
+        """Whether any step is set."""
+        return dataclasses.replace(self, connectivity=4) != Cleaning()
 
     def problems(self) -> list[Problem]:
-        """What is wrong with the numbers."""
-        lengths = {
-            "majority_px": self.majority_px,
-            "opening_px": self.opening_px,
-            "closing_px": self.closing_px,
-            "fill_holes_px": self.fill_holes_px,
-            "least_area_px": self.least_area_px,
-        }
-        negative = [f"{name} is {value}" for name, value in lengths.items() if value < 0]
+        """List what is wrong with the numbers."""
         return [
-            *when(bool(negative), "cleaning", f"{', '.join(negative)}.", "Give 0 or more pixels."),
+            *range_problems(self),
             *when(
                 self.majority_px > 0 and self.majority_px % 2 == 0,
                 "majority_px",
@@ -72,125 +173,278 @@ class Cleaning:
 
 @dataclass(frozen=True)
 class Outlines:
-    """How the outlines of polygons are drawn. Neighbours keep their common border, except with `right_angles`.
+    """How the boundaries of polygons are drawn. Neighbours keep their common boundary, except with `right_angles`."""
 
-    Attributes:
-        connectivity: whether pixels that touch at a corner only are of one polygon (8) or not (4).
-        simplify_m: how far an outline may move, in metres on the ground; 0 keeps the edges of the pixels.
-        smooth: rounds of cutting corners (Chaikin), 0 to 5.
-        right_angles: polygons become upright along their own main direction, as buildings are; not with `smooth`.
-    """
-
-    connectivity: Connectivity = 4
-    simplify_m: float = 0.0
-    smooth: int = 0
-    right_angles: bool = False
+    connectivity: Annotated[
+        Connectivity,
+        Param(
+            "8-connectedness of polygons",
+            _POLYGONS,
+            group=BOUNDARIES,
+            guide="outlines",
+            row="outline_corners",
+            labels=CONNECTIVITY,
+        ),
+    ] = 4
+    simplify_m: Annotated[
+        float,
+        Param(
+            "Simplify",
+            "How far a boundary may move; half a pixel removes the steps. Neighbours keep their common boundary.",
+            unit="m",
+            low=0,
+            high=1e6,
+            step=1,
+            auto="none",
+            group=BOUNDARIES,
+            guide="outlines",
+            key="SIMPLIFY",
+        ),
+    ] = 0.0
+    smooth: Annotated[
+        int,
+        Param(
+            "Smooth",
+            "Rounds of corner cutting (Chaikin), for natural shapes; 2 are enough.",
+            unit="rounds",
+            low=0,
+            high=5,
+            auto="none",
+            group=BOUNDARIES,
+            guide="outlines",
+        ),
+    ] = 0
+    right_angles: Annotated[
+        bool,
+        Param(
+            "Orthogonalize",
+            "For buildings: right angles along the main direction of each polygon; not with smoothing.",
+            group=BOUNDARIES,
+            guide="outlines",
+        ),
+    ] = False
 
     def problems(self) -> list[Problem]:
-        """What is wrong with the numbers."""
+        """List what is wrong with the numbers."""
         return [
-            *when(
-                self.simplify_m < 0,
-                "simplify_m",
-                f"The tolerance of outlines is {self.simplify_m:g} m.",
-                "Give 0 or more metres.",
-            ),
-            *when(
-                not 0 <= self.smooth <= 5,
-                "smooth",
-                f"{self.smooth} rounds of smoothing.",
-                "Choose 0 to 5.",
-            ),
+            *range_problems(self),
             *when(
                 self.right_angles and self.smooth > 0,
                 "right_angles",
-                "Right angles and smoothing are both asked for.",
+                "Orthogonalize and Smooth are both set.",
                 "Choose one of the two.",
             ),
         ]
 
 
+CleaningSteps = Annotated[Cleaning, Param("Post-processing", "Steps that are done to the class raster.")]
+Boundaries = Annotated[Outlines, Param("Polygon boundaries", "How the boundaries of polygons are drawn.")]
+CLEANING_PHASES = {
+    "smoothing": "Smoothing the classes",
+    "filling holes": "Filling holes",
+    "removing small patches": "Removing small patches",
+}
+POLYGON_PHASES = {"polygonize": "Drawing polygons"}
+
+
 @dataclass(frozen=True)
 class PredictJob(Job):
-    """Classify rasters with a trained model.
-
-    Attributes:
-        model: model.onnx, ours or of Deepness.
-        sources: rasters to use. A source whose key is one of the model's fills that slot; the others are
-            matched by name and band count. Empty uses the files the model was trained on.
-        extent: part to predict (west, south, east, north); left out, all that the rasters share.
-        extent_crs: of `extent`; empty is that of the map.
-        output: class raster. The others are written when their path is not empty.
-        confidence: calibrated probability of the class given.
-        entropy: of the calibrated probabilities, 0 certain to 1 undecided.
-        probability: calibrated probabilities, one band a class.
-        polygons: GeoPackage with class_id, class_name, score, area_m2, perimeter_m.
-        min_area_px: polygons smaller than this are left out.
-        core_px: side of the part of a window that is kept, 16 or more; 0 finds one from memory.
-        dry_run: only match bands and say what would be done.
-        margin: probability of the most likely class minus that of the second.
-        disagreement: share of the uncertainty on which views, members or passes disagree (mutual information over
-            the largest entropy, 0 to 1); needs more than one of them.
-        beyond: number of bands whose value lies outside what training saw, uint8.
-        area: polygons outside which nothing is predicted.
-        tta: of VIEWS; turns that a band with a direction does not allow are left out.
-        dropout_passes: Monte Carlo dropout: so many passes with dropout on are averaged; 0 is none.
-        runtime, precision: how the model is run; `auto` takes the fastest that gives the classes of float32.
-        int8_loss: mean IoU that int8 may lose on validation blocks; with more, it is not used.
-        shard: `i/n`: do only the i-th of n parts; the last part to end puts the files together. Empty does all.
-        resume: go on where the same job was interrupted in the same folder.
-        cleaning: done to the class raster before polygons are made.
-        outlines: of the polygons.
-        foreign_bands: what the channels of a foreign model read, in order; empty takes the first bands of the first
-            source. Not for our own models, which know it.
-    """
+    """Classify rasters with a trained model."""
 
     kind: ClassVar[str] = "predict"
-    model: str
-    sources: tuple[Source, ...] = ()
-    extent: tuple[float, float, float, float] | None = None
-    extent_crs: str = ""
-    output: str = "classes.tif"
-    confidence: str = ""
-    entropy: str = ""
-    probability: str = ""
-    polygons: str = ""
-    min_area_px: int = 4
-    core_px: int = 0
-    device: str = "auto"
-    runtime: Literal["auto", "torch", "onnx", "openvino"] = "auto"
-    dry_run: bool = False
-    margin: str = ""
-    disagreement: str = ""
-    beyond: str = ""
-    area: Area | None = None
-    tta: Views = "none"
-    dropout_passes: int = 0
-    precision: Literal["auto", "float32", "bf16", "fp16", "int8"] = "auto"
-    int8_loss: float = 0.005
-    shard: str = ""
-    resume: bool = True
-    cleaning: Cleaning = field(default_factory=Cleaning)
-    outlines: Outlines = field(default_factory=Outlines)
-    foreign_bands: tuple[Band, ...] = ()
+    worker: ClassVar[str] = "prediction.predict"
+    title: ClassVar[str] = "Predict"
+    phases: ClassVar[dict[str, str]] = {
+        "predict": "Predicting",
+        "write": "Writing the map",
+        **CLEANING_PHASES,
+        **POLYGON_PHASES,
+    }
+    layers: ClassVar[dict[str, str]] = {"polygons": "perimeter_m"}
+
+    model: Annotated[
+        str, Param("Model", "model.onnx, ours or of Deepness.", reads=True, in_folder=MODEL_FILE)
+    ]
+    sources: Annotated[
+        tuple[Source, ...],
+        Param(
+            "Rasters",
+            "A source whose key is one of the model's fills that input; the others are matched by name and bands. "
+            "Without any, the files that the model was trained on are used.",
+        ),
+    ] = ()
+    extent: Annotated[
+        tuple[float, float, float, float] | None,
+        Param("Extent", "Part to predict: west, south, east, north. Without it, all that the rasters share."),
+    ] = None
+    extent_crs: Annotated[str, Param("CRS of the extent", "Without it, that of the map.")] = ""
+    output: Annotated[str, Param("Classes", "The class raster.", key="OUTPUT", writes=RASTERS)] = (
+        "classes.tif"
+    )
+    confidence: Annotated[
+        str,
+        Param(
+            "Confidence",
+            "Calibrated probability of the class on the map.",
+            key="OUTPUT_CONFIDENCE",
+            writes=RASTERS,
+        ),
+    ] = ""
+    entropy: Annotated[
+        str,
+        Param(
+            "Entropy",
+            "How undecided the model is between all classes, 0 to 1: draw labels there next.",
+            key="OUTPUT_ENTROPY",
+            guide="layers-of-a-prediction",
+            writes=RASTERS,
+        ),
+    ] = ""
+    probability: Annotated[
+        str,
+        Param(
+            "Class probabilities",
+            "One band per class, for thresholds of your own; large.",
+            key="OUTPUT_PROBABILITY",
+            guide="layers-of-a-prediction",
+            writes=RASTERS,
+        ),
+    ] = ""
+    polygons: Annotated[
+        str,
+        Param(
+            "Polygons",
+            "GeoPackage with class_id, class_name, score, area_m2, perimeter_m.",
+            key="OUTPUT_POLYGONS",
+            writes=POLYGONS,
+        ),
+    ] = ""
+    min_area_px: MinPolygon = 4
+    core_px: Annotated[
+        int,
+        Param(
+            "Window core",
+            f"Side of the part of a window that is kept, {MIN_CORE_PX} or more.",
+            unit="px",
+            low=MIN_CORE_PX,
+            high=65_536,
+            auto="automatic, from memory",
+        ),
+    ] = 0
+    device: DEVICE = "auto"
+    runtime: Annotated[
+        Literal["auto", "torch", "onnx", "openvino"],
+        Param(
+            "Runtime",
+            "Automatic takes the fastest that gives the classes of float32; the result states which.",
+            labels={"auto": "automatic", "torch": "PyTorch", "onnx": "ONNX Runtime", "openvino": "OpenVINO"},
+            group=SPEED,
+            guide="runtime-and-precision",
+        ),
+    ] = "auto"
+    dry_run: Annotated[bool, Param("Dry run", "Only match bands and report what would be done.")] = False
+    margin: Annotated[
+        str,
+        Param(
+            "Margin",
+            "Probability of the first class minus that of the second: small along uncertain boundaries.",
+            key="OUTPUT_MARGIN",
+            guide="layers-of-a-prediction",
+            writes=RASTERS,
+        ),
+    ] = ""
+    disagreement: Annotated[
+        str,
+        Param(
+            "Disagreement",
+            "Share of the uncertainty on which augmented views, dropout samples or ensemble members disagree, 0 to 1; "
+            "needs more than one of them.",
+            key="OUTPUT_DISAGREEMENT",
+            guide="layers-of-a-prediction",
+            writes=RASTERS,
+        ),
+    ] = ""
+    beyond: Annotated[
+        str,
+        Param(
+            "Out-of-range input",
+            "Number of bands with values that do not occur in the training data: there the model extrapolates.",
+            key="OUTPUT_BEYOND",
+            guide="layers-of-a-prediction",
+            writes=RASTERS,
+        ),
+    ] = ""
+    area: Annotated[Area | None, Param("Area", "Polygons outside which nothing is predicted.")] = None
+    tta: TestTimeAugmentation = "none"
+    dropout_passes: Annotated[
+        int,
+        Param(
+            "MC dropout samples",
+            "Repeats the prediction with random dropout to show where the model is uncertain.",
+            unit="samples",
+            low=0,
+            high=10_000,
+            auto="none",
+            group=QUALITY,
+            guide="views-and-dropout",
+        ),
+    ] = 0
+    precision: Annotated[
+        Literal["auto", "float32", "bf16", "fp16", "int8"],
+        Param(
+            "Precision",
+            "int8 is the fastest on many processors; it is tried on validation data first.",
+            labels={
+                "auto": "automatic",
+                "float32": "float32",
+                "bf16": "bfloat16",
+                "fp16": "float16 (GPU)",
+                "int8": "int8",
+            },
+            group=SPEED,
+            guide="runtime-and-precision",
+        ),
+    ] = "auto"
+    int8_loss: Annotated[
+        float,
+        Param(
+            "Allowed loss of int8",
+            "Mean IoU on validation data that int8 may lose; if it loses more, it is not used.",
+            low=0,
+            high=1,
+            step=0.001,
+            decimals=3,
+            group=SPEED,
+            guide="runtime-and-precision",
+            key="ALLOWED_LOSS",
+        ),
+    ] = 0.005
+    shard: Annotated[
+        str,
+        Param(
+            "Part of an array job",
+            "Predicts only the i-th of n parts, written as i/n; the last part to end puts the files together.",
+        ),
+    ] = ""
+    resume: Annotated[
+        bool, Param("Resume", "Continue where the same job was interrupted in the same folder.")
+    ] = True
+    cleaning: CleaningSteps = field(default_factory=Cleaning)
+    outlines: Boundaries = field(default_factory=Outlines)
+    foreign_bands: Annotated[
+        tuple[Band, ...],
+        Param(
+            "Bands of a third-party model",
+            "What its channels read, in order; without any, the first bands of the first source.",
+        ),
+    ] = ()
 
     def problems(self) -> list[Problem]:
         """See `Job`."""
         return [
+            *super().problems(),
             *self.cleaning.problems(),
             *self.outlines.problems(),
-            *when(
-                self.core_px != 0 and self.core_px < LEAST_CORE_PX,
-                "core_px",
-                f"The part of a window that is kept is {self.core_px} pixels wide.",
-                f"Give {LEAST_CORE_PX} or more, or 0 to have one found.",
-            ),
-            *when(
-                self.dropout_passes < 0,
-                "dropout_passes",
-                f"{self.dropout_passes} passes of dropout.",
-                "Give 0 for none, or some ten.",
-            ),
             *when(
                 bool(self.shard) and shard_of(self.shard) is None,
                 "shard",
@@ -200,7 +454,7 @@ class PredictJob(Job):
             *when(
                 self.precision == "int8" and self.runtime == "torch",
                 "int8_torch",
-                "int8 is asked of torch, which does not run it here.",
+                "Precision int8 is not available with the runtime torch.",
                 "Choose the runtime auto, onnx or openvino.",
             ),
         ]
@@ -208,30 +462,34 @@ class PredictJob(Job):
 
 @dataclass(frozen=True)
 class CleanJob(Job):
-    """Clean a class raster. The result has its colours and names.
-
-    Attributes:
-        classes: class raster.
-        cleaning: the steps that are done; by default only small patches are removed.
-        background: id of the class that is not opened or closed; -1 is none. Left out, 0 unless the file's class names
-            make it a class like the others.
-        output: the cleaned raster.
-    """
+    """Post-process a class raster. The result has its colours and names."""
 
     kind: ClassVar[str] = "clean"
-    classes: str
-    cleaning: Cleaning = field(default_factory=lambda: Cleaning(least_area_px=4))
-    background: int | None = None
-    output: str = "cleaned.tif"
+    worker: ClassVar[str] = "postprocess.cleaning.clean"
+    title: ClassVar[str] = "Post-process classes"
+    phases: ClassVar[dict[str, str]] = CLEANING_PHASES
+
+    classes: ClassRaster
+    cleaning: CleaningSteps = field(default_factory=lambda: Cleaning(min_patch_px=4))
+    background: Annotated[
+        int | None,
+        Param(
+            "Background",
+            "Id of the class that is not opened or closed; -1 is none. Without it, 0 unless the class names of the "
+            "file make that a class like the others.",
+        ),
+    ] = None
+    output: Annotated[str, Param("Post-processed classes", writes=RASTERS)] = "cleaned.tif"
 
     def problems(self) -> list[Problem]:
         """See `Job`."""
         return [
+            *super().problems(),
             *self.cleaning.problems(),
             *when(
                 not self.cleaning.anything,
                 "nothing_to_clean",
-                "No step of cleaning is asked for.",
+                "No step of post-processing is set.",
                 "Give at least one of them a number above 0.",
             ),
         ]
@@ -239,32 +497,44 @@ class CleanJob(Job):
 
 @dataclass(frozen=True)
 class PolygonizeJob(Job):
-    """Class raster to polygons.
-
-    Attributes:
-        classes: class raster.
-        confidence: raster on the same pixels that gives the score.
-        skip_background: leave out the class with id 0. Neither on nor off, it is left out unless the file's class names
-            make it a class like the others.
-        min_area_px: polygons smaller than this are left out.
-        output: GeoPackage with class_id, class_name, score, area_m2, perimeter_m.
-    """
+    """Convert a class raster to polygons."""
 
     kind: ClassVar[str] = "polygonize"
-    classes: str
-    confidence: str = ""
-    skip_background: bool | None = None
-    min_area_px: int = 4
-    output: str = "polygons.gpkg"
-    outlines: Outlines = field(default_factory=Outlines)
+    worker: ClassVar[str] = "postprocess.polygons.polygonize"
+    title: ClassVar[str] = "Polygonize classes"
+    phases: ClassVar[dict[str, str]] = POLYGON_PHASES
+    layers: ClassVar[dict[str, str]] = {"polygons": "perimeter_m"}
+
+    classes: ClassRaster
+    confidence: Annotated[
+        str, Param("Confidence", "Raster on the same pixels that gives the score.", reads=True)
+    ] = ""
+    skip_background: Annotated[
+        bool | None,
+        Param(
+            "Skip background",
+            "Leaves out the class with id 0. Without a choice, it is left out unless the class names of the file make "
+            "it a class like the others.",
+        ),
+    ] = None
+    min_area_px: MinPolygon = 4
+    output: Annotated[
+        str,
+        Param(
+            "Polygons",
+            "GeoPackage with class_id, class_name, score, area_m2, perimeter_m.",
+            writes=POLYGONS,
+        ),
+    ] = "polygons.gpkg"
+    outlines: Boundaries = field(default_factory=Outlines)
 
     def problems(self) -> list[Problem]:
         """See `Job`."""
-        return self.outlines.problems()
+        return [*super().problems(), *self.outlines.problems()]
 
 
 def shard_of(text: str) -> tuple[int, int] | None:
-    """`2/8` as (2, 8); None if it is no such text."""
+    """Return `2/8` as (2, 8); None for a text of another form."""
     first, _, second = text.partition("/")
     if not (first.isascii() and first.isdigit() and second.isascii() and second.isdigit()):
         return None

@@ -1,4 +1,4 @@
-"""A run's folder stands for the file in it: whoever has trained a model may hand on the folder."""
+"""The folder of a run can be given instead of the file in it."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from .job import Job
+from .parameter import params_of
 
 MODEL_FILE, ENCODER_FILE = "model.onnx", "encoder.pt"
-FILES = {"model": MODEL_FILE, "start_from": MODEL_FILE, "weights": ENCODER_FILE}
-"""Field of a job -> the file of a run's folder that is meant."""
 
 J = TypeVar("J", bound=Job)
 
 
 def file_of_run(text: str, name: str, folder: Path = Path()) -> str:
-    """The path of a file where the folder that holds it is given; any other text as it is.
+    """Return the path of a file where the folder that holds it is given; any other text as it is.
 
     Args:
         text: a path, relative to `folder`, or something else.
@@ -26,7 +25,7 @@ def file_of_run(text: str, name: str, folder: Path = Path()) -> str:
 
 
 def with_files_of_runs(job: J, folder: Path) -> J:
-    """The job with files where it names folders of runs, in the trainings inside it too.
+    """Return the job with files where it names folders of runs, in the trainings inside it too.
 
     Args:
         folder: of the job: its paths are relative to it.
@@ -36,6 +35,6 @@ def with_files_of_runs(job: J, folder: Path) -> J:
         value = getattr(job, field.name)
         if isinstance(value, Job):
             changes[field.name] = with_files_of_runs(value, folder)
-        elif field.name in FILES and isinstance(value, str):
-            changes[field.name] = file_of_run(value, FILES[field.name], folder)
+        elif isinstance(value, str) and (param := params_of(type(job)).get(field.name)) and param.in_folder:
+            changes[field.name] = file_of_run(value, param.in_folder, folder)
     return dataclasses.replace(job, **changes)

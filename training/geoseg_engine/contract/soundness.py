@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from .complaints import band_setting_problems, twice, unknown_sources, when
+from .checks import band_setting_problems, repeated_names, unknown_sources, when
 from .data import Grid, LabelClass, Recipe
 from .decoding import decode
 from .errors import GeoSegError, Problem
@@ -51,7 +51,7 @@ def refuse_unsound(recipe: Recipe, name: str) -> None:
                 "Make the stack again.",
             ),
             *unknown_sources(recipe.sources, every),
-            *twice([band.name for band in every]),
+            *repeated_names([band.name for band in every]),
             *band_setting_problems(every),
             *_grid_problems(recipe.grid),
         ],

@@ -3,144 +3,475 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from .complaints import when
+from .catalogue import ARCHITECTURES, BASELINES, ENCODERS
+from .checks import when
 from .errors import Problem
-from .job import Job
+from .job import DEVICE, MAX_SEED, SEED, Job
+from .parameter import Candidates, Param, unknown
+from .run_files import ENCODER_FILE, MODEL_FILE
 
-ARCHITECTURES = (
-    "unet",
-    "attention_resunet",
-    "resunet_a",
-    "segnet",
-    "deeplabv3plus",
-    "patchcnn",
-    "zoo",
-)
-"""Networks; `zoo` is any of segmentation-models-pytorch and needs the engine's extra of that name."""
-ENCODERS = ("resnet18", "resnet50")
-"""Backbones of deeplabv3plus; the zoo has its own."""
-BASELINES = ("forest", "maximum_likelihood", "spectral_angle")
-LOSSES = (
-    "ce",
-    "bce",
-    "dice",
-    "dice_wang",
-    "focal",
-    "tversky",
-    "unified_focal",
-    "unified_focal_asymmetric",
-    "lovasz",
-)
-"""Losses; several are summed: `ce+lovasz`."""
-CLASS_WEIGHTS = ("none", "inverse", "sqrt", "median", "effective")
-AUGMENTATIONS = (
-    "flip",
-    "turn",
-    "rotate",
-    "scale",
-    "shift",
-    "brightness",
-    "noise",
-    "band_dropout",
-    "cutmix",
-    "copy_paste",
-)
-MONITORS = ("miou", "foreground_iou", "f1", "loss")
-PRESETS = ("quick", "balanced", "best")
 AUTO, NONE = "auto", "none"
+LOSS_NAMES = {
+    "ce": "Cross-entropy",
+    "bce": "Binary cross-entropy",
+    "dice": "Dice",
+    "dice_wang": "Dice, improved (Wang 2020)",
+    "focal": "Focal",
+    "tversky": "Tversky",
+    "unified_focal": "Unified Focal",
+    "unified_focal_asymmetric": "Unified Focal, asymmetric",
+    "lovasz": "Lovász",
+}
+LOSSES = tuple(LOSS_NAMES)
+"""Losses; several are summed: `ce+lovasz`."""
+LOSS_SUMS = ("ce+lovasz", "ce+dice")
+AUGMENTATION_NAMES = {
+    "flip": "Flip",
+    "turn": "Rotate by 90°",
+    "rotate": "Rotate by any angle",
+    "scale": "Scale",
+    "shift": "Shift",
+    "brightness": "Brightness and contrast",
+    "noise": "Noise",
+    "band_dropout": "Band dropout",
+    "cutmix": "CutMix",
+    "copy_paste": "Copy-paste of rare classes",
+}
+AUGMENTATIONS = tuple(AUGMENTATION_NAMES)
+CLASS_WEIGHT_NAMES = {
+    "none": "none: every pixel counts the same",
+    "inverse": "inverse frequency",
+    "sqrt": "square root of inverse frequency",
+    "median": "median frequency",
+    "effective": "effective number of samples",
+}
+CLASS_WEIGHTS = tuple(CLASS_WEIGHT_NAMES)
+MONITOR_NAMES = {
+    "miou": "Mean IoU of all classes",
+    "foreground_iou": "IoU without background",
+    "f1": "Mean F1",
+    "loss": "Loss",
+}
+MONITORS = tuple(MONITOR_NAMES)
+PRESET_NAMES = {
+    "quick": "Quick: a first map in 5 minutes",
+    "balanced": "Balanced: as long as it improves",
+    "best": "Best: overnight",
+}
+PRESETS = tuple(PRESET_NAMES)
+
+LOSS, CROPS, OPTIMIZER, LENGTH = "Loss", "Crops", "Optimizer", "Length"
+NETWORK, START, HARDWARE, BASELINE = "Network", "Start", "Hardware", "Baseline"
+
+DatasetPath = Annotated[str, Param("Dataset", "dataset.json or its folder.", reads=True)]
+Bands = Annotated[tuple[str, ...], Param("Bands", "Names of the bands to use.", auto="all")]
+Architecture = Annotated[
+    str,
+    Param(
+        "Architecture",
+        "Kind of network.",
+        options=ARCHITECTURES,
+    ),
+]
+Encoder = Annotated[
+    str,
+    Param(
+        "Encoder",
+        f"Part of the network that extracts features: {' or '.join(ENCODERS)} of deeplabv3plus, any of timm for zoo.",
+        group=NETWORK,
+        guide="which-model",
+    ),
+]
+Width = Annotated[
+    int,
+    Param(
+        "Base channels",
+        "Channels of the first level. A wider network learns more and is slower: double the channels take four times "
+        "as long.",
+        unit="channels",
+        low=0,
+        high=1024,
+        step=8,
+        auto="automatic",
+        group=NETWORK,
+        guide="width-levels-dropout",
+        search=Candidates(values=(8, 16, 24, 32, 48, 64)),
+    ),
+]
+Levels = Annotated[
+    int,
+    Param(
+        "Depth",
+        "Number of downsamplings. Each doubles the context that the network sees and slows learning.",
+        low=0,
+        high=6,
+        auto="automatic",
+        group=NETWORK,
+        guide="width-levels-dropout",
+        search=Candidates(below=2, above=1, low=1, high=6),
+    ),
+]
+MaxMinutes = Annotated[
+    float,
+    Param("Time limit", "Training stops in time to end by then.", unit="min", low=0, high=1e7, decimals=1),
+]
+OutputFolder = Annotated[str, Param("Run folder", "Folder of the results.")]
+Resume = Annotated[bool, Param("Resume", "Continue the interrupted run in the output folder.")]
+DryRun = Annotated[bool, Param("Dry run", "Only report what would be done.")]
 
 
 @dataclass(frozen=True)
 class TrainJob(Job):
     """Train a segmentation model; leaves model.onnx, checkpoint.pt, history.json, metrics.json, plan.json.
 
-    What is left at `auto`, at 0 or unset follows from the data and the device; plan.json says what was
-    chosen and why.
-
-    Attributes:
-        dataset: dataset.json or its folder.
-        bands: names of the bands to use, of those that the dataset has; empty takes all.
-        preset: `quick` (a usable map in 5 minutes), `balanced`, `best` (overnight); `max_minutes` overrules its time.
-        architecture: of ARCHITECTURES.
-        encoder: backbone of `deeplabv3plus` (of ENCODERS) and of `zoo` (a name that segmentation-models-pytorch knows).
-        decoder: of `zoo`, e.g. `unet`, `unetplusplus`, `segformer`.
-        weights: file with weights of an encoder, in torchvision's names or from the job `pretrain`; `imagenet` asks
-            the zoo to fetch them; empty begins at random.
-        width: channels of the first level.
-        levels: downsamplings; the model needs windows that are multiples of 2**levels.
-        dropout: probability in the deepest levels, 0..1.
-        norm: normalisation; only `batch` allows prediction by windows that is exact.
-        loss: of LOSSES, joined by `+`, or `auto`.
-        class_weights: of CLASS_WEIGHTS, or `auto`.
-        augment: of AUGMENTATIONS; `auto` finds them; empty or `none` is none.
-        by_class: share of crops drawn class first, then polygon, then pixel, 0..1; the others are drawn evenly.
-        optimiser: how weights are changed.
-        schedule: of the learning rate: `cosine` falls by epochs, `plateau` where the validation score no longer rises.
-        learning_rate: at the height of the schedule; 0 takes the plan's.
-        weight_decay: pull of all weights towards zero.
-        find_rate: try rising learning rates first and take the best.
-        average: decay of the running mean of the weights, 0..1; 0 takes the weights as they are.
-        monitor: validation score that decides which epoch is kept.
-        epochs: at most so many.
-        patience: epochs without a better `monitor` after which training ends; 0 never ends early.
-        steps_per_epoch: batches between two looks at validation.
-        batch_size: crops of a step.
-        crop_px: side of a crop.
-        start_from: model.onnx to begin from: weights whose bands, classes and shapes fit are kept.
-        freeze_epochs: epochs in which the encoder is left as it is; -1 is all.
-        calibrate: find temperature, bias and class weights on the validation pixels after training.
-        tensorboard: also write logs for TensorBoard.
-        device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        precision: `auto` times float32 against bf16 and takes the faster.
-        max_minutes: stop in time to end by then; 0 leaves it to the preset.
-        resume: continue from checkpoint.pt of the output folder.
-        dry_run: only plan: what would be done, why, and how long it takes.
+    Settings that are left on automatic are chosen from the data and the device; plan.json states each choice and its
+    reason.
     """
 
     kind: ClassVar[str] = "train"
-    dataset: str
-    bands: tuple[str, ...] = ()
-    preset: Literal["quick", "balanced", "best"] = "balanced"
-    architecture: str = "unet"
-    encoder: str = ""
-    decoder: str = ""
-    weights: str = ""
-    width: int = 0
-    levels: int = 0
-    dropout: float | None = None
-    norm: Literal["batch", "group", "instance"] = "batch"
-    loss: str = AUTO
-    class_weights: Literal["auto", "none", "inverse", "sqrt", "median", "effective"] = "auto"
-    augment: tuple[str, ...] = (AUTO,)
-    by_class: float | None = None
-    optimiser: Literal["adamw", "sgd"] = "adamw"
-    schedule: Literal["cosine", "plateau"] = "cosine"
-    learning_rate: float = 0.0
-    find_rate: bool = False
-    weight_decay: float = 0.01
-    average: float | None = None
-    monitor: Literal["miou", "foreground_iou", "f1", "loss"] = "miou"
-    epochs: int = 0
-    patience: int | None = None
-    steps_per_epoch: int = 0
-    batch_size: int = 0
-    crop_px: int = 0
-    start_from: str = ""
-    freeze_epochs: int = 0
-    calibrate: bool = True
-    tensorboard: bool = True
-    seed: int = 42
-    device: str = "auto"
-    precision: Literal["auto", "float32", "bf16"] = "auto"
-    max_minutes: float = 0.0
-    resume: bool = False
-    dry_run: bool = False
-    output: str = "."
+    worker: ClassVar[str] = "training.fit"
+    title: ClassVar[str] = "Train model"
+    phases: ClassVar[dict[str, str]] = {"train": "Training"}
+    leaves: ClassVar[tuple[str, ...]] = (MODEL_FILE,)
+
+    dataset: DatasetPath
+    bands: Bands = ()
+    preset: Annotated[
+        Literal["quick", "balanced", "best"],
+        Param("Goal", "How long training may take; a time limit overrules it.", labels=PRESET_NAMES),
+    ] = "balanced"
+    architecture: Architecture = "unet"
+    encoder: Encoder = ""
+    decoder: Annotated[
+        str,
+        Param(
+            "Decoder",
+            "Decoder of the architecture zoo, such as unet, unetplusplus or segformer.",
+            group=NETWORK,
+            guide="which-model",
+        ),
+    ] = ""
+    weights: Annotated[
+        str,
+        Param(
+            "Encoder weights",
+            "File of the job pretrain or in torchvision's names; imagenet downloads those of the zoo. Without it, "
+            "training starts from random weights.",
+            reads=True,
+            in_folder=ENCODER_FILE,
+        ),
+    ] = ""
+    width: Width = 0
+    levels: Levels = 0
+    dropout: Annotated[
+        float | None,
+        Param(
+            "Dropout",
+            "Share of features that are dropped in the deepest levels. Raise it to 0.3 when validation loss rises "
+            "while training loss falls.",
+            low=0,
+            high=0.95,
+            step=0.05,
+            auto="automatic",
+            group=NETWORK,
+            guide="width-levels-dropout",
+            search=Candidates(low=0, high=0.6),
+        ),
+    ] = None
+    norm: Annotated[
+        Literal["batch", "group", "instance"],
+        Param(
+            "Normalization",
+            "With batch, maps are predicted exactly and without seams; group and instance suit batches of one or two "
+            "crops.",
+            group=NETWORK,
+            guide="width-levels-dropout",
+        ),
+    ] = "batch"
+    loss: Annotated[
+        str,
+        Param(
+            "Loss",
+            "What training minimizes; several losses are summed.",
+            labels=LOSS_NAMES,
+            options=(*LOSS_SUMS, "ce", AUTO, *(name for name in LOSSES if name != "ce")),
+            several=True,
+            auto="automatic",
+            group=LOSS,
+            guide="loss",
+            search=Candidates(values=("ce", "ce+dice", "ce+lovasz", "focal+dice", "unified_focal")),
+        ),
+    ] = AUTO
+    class_weights: Annotated[
+        Literal["auto", "none", "inverse", "sqrt", "median", "effective"],
+        Param(
+            "Class weights",
+            "Weights of the classes in the loss; they keep rare classes from being ignored.",
+            labels={AUTO: "automatic", **CLASS_WEIGHT_NAMES},
+            group=LOSS,
+            guide="class-weights",
+        ),
+    ] = "auto"
+    augment: Annotated[
+        tuple[str, ...],
+        Param(
+            "Augmentation",
+            "Random changes of the crops that make up for few labels. Bands with a direction are rotated correctly.",
+            labels=AUGMENTATION_NAMES,
+            options=(AUTO, NONE, *AUGMENTATIONS),
+            several=True,
+            auto="automatic",
+            group=LOSS,
+            guide="augmentation",
+            search=Candidates(
+                values=(
+                    "none",
+                    "flip+turn",
+                    "flip+turn+scale+brightness+noise",
+                    "flip+turn+rotate+scale+shift+brightness+noise",
+                )
+            ),
+        ),
+    ] = (AUTO,)
+    by_class: Annotated[
+        float | None,
+        Param(
+            "Class-balanced crops",
+            "Share of the crops that are drawn around each class in turn; the others are drawn anywhere.",
+            low=0,
+            high=1,
+            step=0.05,
+            auto="automatic",
+            group=LOSS,
+            guide="sampling",
+            search=Candidates(low=0, high=1),
+        ),
+    ] = None
+    optimiser: Annotated[
+        Literal["adamw", "sgd"],
+        Param(
+            "Optimizer",
+            "AdamW suits most data.",
+            labels={"adamw": "AdamW", "sgd": "SGD"},
+            group=OPTIMIZER,
+            guide="learning-rate-batch-crop",
+        ),
+    ] = "adamw"
+    schedule: Annotated[
+        Literal["cosine", "plateau"],
+        Param(
+            "Learning-rate schedule",
+            "How the learning rate falls: evenly until the end, or each time the score stops improving.",
+            labels={"cosine": "cosine", "plateau": "reduce on plateau"},
+            group=OPTIMIZER,
+            guide="learning-rate-batch-crop",
+        ),
+    ] = "cosine"
+    learning_rate: Annotated[
+        float,
+        Param(
+            "Learning rate",
+            "Highest rate of the schedule. Divide it by ten if the loss jumps or becomes NaN.",
+            low=0,
+            high=10,
+            step=0.0001,
+            decimals=6,
+            auto="automatic",
+            group=OPTIMIZER,
+            guide="learning-rate-batch-crop",
+            search=Candidates(factor=10),
+        ),
+    ] = 0.0
+    lr_range_test: Annotated[
+        bool,
+        Param(
+            "Learning-rate range test",
+            "Tries rising rates for some seconds before training and takes the best.",
+            group=OPTIMIZER,
+            guide="learning-rate-batch-crop",
+            key="FIND_RATE",
+            row="find_rate",
+            was=("find_rate",),
+        ),
+    ] = False
+    weight_decay: Annotated[
+        float,
+        Param(
+            "Weight decay",
+            "Keeps weights small. Raise it when the model overfits.",
+            low=0,
+            high=10,
+            step=0.005,
+            decimals=4,
+            group=OPTIMIZER,
+            guide="width-levels-dropout",
+            search=Candidates(low=1e-4, high=0.1, log=True),
+        ),
+    ] = 0.01
+    ema_decay: Annotated[
+        float | None,
+        Param(
+            "EMA decay",
+            "Exponential moving average of the weights, steadier than the latest weights; 0 uses none.",
+            low=0,
+            high=0.9999,
+            step=0.01,
+            decimals=4,
+            auto="automatic",
+            group=OPTIMIZER,
+            guide="learning-rate-batch-crop",
+            key="AVERAGE",
+            row="average",
+            was=("average",),
+        ),
+    ] = None
+    monitor: Annotated[
+        Literal["miou", "foreground_iou", "f1", "loss"],
+        Param(
+            "Best by",
+            "Validation score that decides which epoch is kept.",
+            labels=MONITOR_NAMES,
+            group=OPTIMIZER,
+            guide="epochs-patience-time",
+        ),
+    ] = "miou"
+    epochs: Annotated[
+        int,
+        Param(
+            "Epochs",
+            "Maximum number of epochs.",
+            low=0,
+            high=1_000_000,
+            auto="automatic",
+            group=LENGTH,
+            guide="epochs-patience-time",
+        ),
+    ] = 0
+    patience: Annotated[
+        int | None,
+        Param(
+            "Early stopping",
+            "Epochs without improvement after which training stops; 0 never stops early.",
+            unit="epochs",
+            low=0,
+            high=1_000_000,
+            auto="automatic",
+            group=LENGTH,
+            guide="epochs-patience-time",
+        ),
+    ] = None
+    steps_per_epoch: Annotated[
+        int,
+        Param(
+            "Steps per epoch",
+            "Batches between two validations. Fewer show results sooner; they also change the length of training.",
+            low=0,
+            high=1_000_000,
+            auto="automatic",
+            group=LENGTH,
+            guide="epochs-patience-time",
+        ),
+    ] = 0
+    batch_size: Annotated[
+        int,
+        Param(
+            "Batch size",
+            "Crops per step. Smaller batches need less memory; larger ones learn more steadily.",
+            unit="crops",
+            low=0,
+            high=65_536,
+            auto="automatic",
+            group=LENGTH,
+            guide="learning-rate-batch-crop",
+        ),
+    ] = 0
+    crop_px: Annotated[
+        int,
+        Param(
+            "Crop size",
+            "Side of the image part that the network sees at once; a multiple of 16.",
+            unit="px",
+            low=0,
+            high=65_536,
+            step=16,
+            auto="automatic",
+            group=LENGTH,
+            guide="learning-rate-batch-crop",
+            key="CROP_SIZE",
+        ),
+    ] = 0
+    start_from: Annotated[
+        str,
+        Param(
+            "Model to start from",
+            "Weights whose bands, classes and shapes fit are kept.",
+            reads=True,
+            in_folder=MODEL_FILE,
+        ),
+    ] = ""
+    freeze_epochs: Annotated[
+        int,
+        Param(
+            "Frozen encoder",
+            "Epochs in which the encoder is not trained; -1 is all.",
+            unit="epochs",
+            low=-1,
+            high=1_000_000,
+            guide="fine-tuning",
+        ),
+    ] = 0
+    calibrate: Annotated[
+        bool,
+        Param(
+            "Calibrate on validation data",
+            "Makes the confidence a true probability and gives rare classes the threshold that fits best.",
+            group=HARDWARE,
+            guide="calibration",
+        ),
+    ] = True
+    tensorboard: Annotated[
+        bool,
+        Param(
+            "Write TensorBoard logs",
+            "For curves of many runs side by side.",
+            group=HARDWARE,
+            guide="tensorboard",
+        ),
+    ] = True
+    seed: SEED = 42
+    device: DEVICE = "auto"
+    precision: Annotated[
+        Literal["auto", "float32", "bf16"],
+        Param(
+            "Precision",
+            "bfloat16 is up to twice as fast on devices that support it; automatic times both and takes the faster.",
+            labels={AUTO: "automatic (timed)", "float32": "float32", "bf16": "bfloat16"},
+            group=HARDWARE,
+            guide="seed-and-resume",
+        ),
+    ] = "auto"
+    max_minutes: Annotated[
+        float,
+        Param(
+            "Time limit",
+            "Training stops in time to end by then.",
+            unit="min",
+            low=0,
+            high=1e7,
+            decimals=1,
+            auto="as the goal states",
+        ),
+    ] = 0.0
+    resume: Resume = False
+    dry_run: DryRun = False
+    output: OutputFolder = "."
 
     def problems(self) -> list[Problem]:
+        """See `Job`."""
         return [
+            *super().problems(),
             *unknown("architecture", [self.architecture], ARCHITECTURES),
             *unknown("loss", self.loss.split("+"), (AUTO, *LOSSES)),
             *when(
@@ -151,80 +482,147 @@ class TrainJob(Job):
             ),
             *unknown("augment", self.augment, (AUTO, NONE, *AUGMENTATIONS)),
             *when(
+                len(self.augment) > 1 and bool({AUTO, NONE} & {*self.augment}),
+                "augment",
+                f"Augmentation '{'+'.join(self.augment)}' has auto or none beside others.",
+                "Choose it alone, or name the kinds.",
+            ),
+            *when(
                 self.architecture == "deeplabv3plus" and self.encoder not in ("", *ENCODERS),
                 "encoder",
                 f"deeplabv3plus has no encoder '{self.encoder}'.",
                 f"Choose from: {', '.join(ENCODERS)}.",
-            ),
-            *when(
-                self.epochs < 0 or (self.patience or 0) < 0 or self.steps_per_epoch < 0,
-                "epochs",
-                f"Epochs ({self.epochs}), patience ({self.patience}) or steps ({self.steps_per_epoch}) are negative.",
-                "Choose 0 for automatic, or more.",
-            ),
-            *when(
-                self.learning_rate < 0 or self.weight_decay < 0,
-                "learning_rate",
-                f"The learning rate {self.learning_rate:g} or weight decay {self.weight_decay:g} is negative.",
-                "0.001 and 0.01 are good starts.",
-            ),
-            *shares(("dropout", self.dropout), ("by_class", self.by_class), ("average", self.average)),
-            *when(
-                not 0 <= self.levels <= 6,
-                "levels",
-                f"{self.levels} levels are not possible.",
-                "Choose 1 to 6, or 0 for automatic.",
             ),
         ]
 
 
 @dataclass(frozen=True)
 class ForestJob(Job):
-    """Train a baseline on the same pixels: random forest, maximum likelihood or spectral angle; leaves model.onnx.
-
-    Attributes:
-        dataset: dataset.json or its folder.
-        bands: names of the bands to use; empty takes all.
-        method: of BASELINES.
-        trees: of the forest; 0 takes 100.
-        depth: of a tree; 0 is no limit.
-        features: looked at for a split; 0 takes the square root of their number.
-        texture_px: windows, odd numbers, of which mean and deviation of every band are further features.
-        search: find leaf size and features on the validation pixels first, from a few trees of each.
-        pixels: at most so many training pixels, evenly over the classes.
-        dry_run: only say what would be done.
-    """
+    """Train a baseline on the same pixels: random forest, maximum likelihood or spectral angle; leaves model.onnx."""
 
     kind: ClassVar[str] = "trainforest"
-    dataset: str
-    bands: tuple[str, ...] = ()
-    method: Literal["forest", "maximum_likelihood", "spectral_angle"] = "forest"
-    trees: int = 0
-    depth: int = 0
-    features: int = 0
-    texture_px: tuple[int, ...] = ()
-    search: bool = True
-    calibrate: bool = True
-    pixels: int = 200_000
-    seed: int = 42
-    dry_run: bool = False
-    output: str = "."
+    worker: ClassVar[str] = "baselines.fit"
+    title: ClassVar[str] = "Train random forest or spectral baseline"
+    phases: ClassVar[dict[str, str]] = {"trainforest": "Training"}
+
+    dataset: DatasetPath
+    bands: Bands = ()
+    method: Annotated[
+        Literal["forest", "maximum_likelihood", "spectral_angle"],
+        Param("Method", f"Kind of baseline: one of {', '.join(BASELINES)}."),
+    ] = "forest"
+    trees: Annotated[
+        int,
+        Param(
+            "Trees",
+            "More trees are steadier and slower, and make a larger model.",
+            unit="trees",
+            low=0,
+            high=100_000,
+            auto="100",
+            group=BASELINE,
+            guide="baselines",
+            row="forest_trees",
+        ),
+    ] = 0
+    depth: Annotated[
+        int,
+        Param(
+            "Maximum depth",
+            "Levels of a tree. Limit it when few labels give a speckled map.",
+            low=0,
+            high=100_000,
+            auto="no limit",
+            group=BASELINE,
+            guide="baselines",
+            row="forest_depth",
+        ),
+    ] = 0
+    features: Annotated[
+        int,
+        Param(
+            "Features per split",
+            "Features tried at each split of a tree.",
+            low=0,
+            high=1_000_000,
+            auto="square root of all",
+            group=BASELINE,
+            guide="baselines",
+            row="forest_features",
+        ),
+    ] = 0
+    texture_px: Annotated[
+        tuple[int, ...],
+        Param(
+            "Texture windows",
+            "Sides of windows, odd numbers; mean and standard deviation of every band in each are further features.",
+            unit="px",
+            low=3,
+            high=31,
+            auto="none",
+            group=BASELINE,
+            guide="baselines",
+            key="TEXTURE",
+            row="forest_texture",
+        ),
+    ] = ()
+    search: Annotated[
+        bool,
+        Param(
+            "Search leaf size and features first",
+            "Scores a few small forests on validation data; takes less time than the trees.",
+            group=BASELINE,
+            guide="baselines",
+            row="forest_search",
+        ),
+    ] = True
+    calibrate: Annotated[
+        bool,
+        Param(
+            "Calibrate on validation data",
+            "Makes the confidence a true probability and gives rare classes the threshold that fits best.",
+            guide="calibration",
+        ),
+    ] = True
+    pixels: Annotated[
+        int,
+        Param(
+            "Training pixels",
+            "Maximum number of training pixels, balanced across classes.",
+            unit="px",
+            low=100,
+            high=50_000_000,
+            step=10_000,
+            group=BASELINE,
+            guide="baselines",
+            row="forest_pixels",
+        ),
+    ] = 200_000
+    seed: Annotated[
+        int,
+        Param(
+            "Seed",
+            "The same seed gives the same model.",
+            low=0,
+            high=MAX_SEED,
+            group=BASELINE,
+            guide="seed-and-resume",
+            row="forest_seed",
+        ),
+    ] = 42
+    dry_run: DryRun = False
+    output: OutputFolder = "."
 
     def problems(self) -> list[Problem]:
-        bad = [size for size in self.texture_px if size < 3 or size % 2 == 0 or size > 31]
+        """See `Job`."""
+        even = [size for size in self.texture_px if size % 2 == 0]
         return [
+            *super().problems(),
             *when(
-                bool(bad),
+                bool(even),
                 "texture_px",
-                f"Texture windows of {', '.join(map(str, bad))} px are not possible.",
+                f"Texture windows of {', '.join(map(str, even))} px have no pixel in their middle.",
                 "Choose odd numbers from 3 to 31.",
-            ),
-            *when(
-                min(self.trees, self.depth, self.features) < 0 or self.pixels < 100,
-                "forest",
-                f"Trees ({self.trees}), depth ({self.depth}), features ({self.features}) or pixels ({self.pixels}) "
-                "are too few.",
-                "Choose 0 for automatic; 100 pixels or more.",
             ),
         ]
 
@@ -233,82 +631,62 @@ class ForestJob(Job):
 class PretrainJob(Job):
     """Teach an encoder to fill in hidden parts of the stack, without labels; leaves encoder.pt for `weights`.
 
-    Attributes:
-        dataset: whose whole stack is looked at, but for the ground of its test split.
-        bands, architecture, encoder, width, levels: of the network that will start from it, as in `train`.
-        mask_share: share of the image that is hidden, 0..1.
-        epochs: at most so many; 0 finds them.
-        max_minutes: stop in time to end by then; 0 is no limit.
+    The whole stack is used except the test areas.
     """
 
     kind: ClassVar[str] = "pretrain"
-    dataset: str
-    bands: tuple[str, ...] = ()
-    architecture: str = "unet"
-    encoder: str = ""
-    width: int = 0
-    levels: int = 0
-    mask_share: float = 0.6
-    epochs: int = 20
-    max_minutes: float = 0.0
-    seed: int = 42
-    device: str = "auto"
-    output: str = "."
+    worker: ClassVar[str] = "training.pretraining.pretrain"
+    title: ClassVar[str] = "Pretrain encoder"
+    phases: ClassVar[dict[str, str]] = {"pretrain": "Pretraining the encoder"}
+    leaves: ClassVar[tuple[str, ...]] = (ENCODER_FILE,)
+
+    dataset: DatasetPath
+    bands: Bands = ()
+    architecture: Architecture = "unet"
+    encoder: Encoder = ""
+    width: Width = 0
+    levels: Levels = 0
+    mask_share: Annotated[
+        float,
+        Param(
+            "Hidden share", "Share of the image that is hidden and predicted.", low=0.01, high=0.99, step=0.05
+        ),
+    ] = 0.6
+    epochs: Annotated[int, Param("Epochs", "Maximum number of epochs.", low=1, high=1_000_000)] = 20
+    max_minutes: Annotated[
+        float,
+        Param(
+            "Time limit",
+            "Training stops in time to end by then.",
+            unit="min",
+            low=0,
+            high=1e7,
+            decimals=1,
+            auto="no limit",
+        ),
+    ] = 0.0
+    seed: SEED = 42
+    device: DEVICE = "auto"
+    output: OutputFolder = "."
 
     def problems(self) -> list[Problem]:
-        return [
-            *unknown("architecture", [self.architecture], ARCHITECTURES),
-            *when(
-                not 0 < self.mask_share < 1,
-                "mask_share",
-                f"A share of {self.mask_share:g} cannot be hidden.",
-                "0.6 is a good start.",
-            ),
-            *when(
-                self.epochs < 1, "epochs", f"{self.epochs} epochs cannot train anything.", "Choose 1 or more."
-            ),
-        ]
+        """See `Job`."""
+        return [*super().problems(), *unknown("architecture", [self.architecture], ARCHITECTURES)]
 
 
 @dataclass(frozen=True)
 class PreviewJob(Job):
-    """Show what training would look at: crops as they are and as augmented; leaves preview.png and preview.json.
-
-    Attributes:
-        training: the job whose sampling and augmentation are shown.
-        tiles: crops to show.
-    """
+    """Show what training would see: crops as they are and as augmented; leaves preview.png and preview.json."""
 
     kind: ClassVar[str] = "preview"
-    training: TrainJob
-    tiles: int = 6
-    output: str = "."
+    worker: ClassVar[str] = "training.preview"
+    title: ClassVar[str] = "Preview crops"
+    phases: ClassVar[dict[str, str]] = {"preview": "Drawing crops"}
+
+    training: Annotated[TrainJob, Param("Training", "The job whose sampling and augmentation are shown.")]
+    tiles: Annotated[int, Param("Crops", "Number of crops to show.", low=1, high=24)] = 6
+    output: OutputFolder = "."
 
     def problems(self) -> list[Problem]:
-        return [
-            *self.training.problems(),
-            *when(
-                not 1 <= self.tiles <= 24,
-                "tiles",
-                f"{self.tiles} tiles cannot be shown.",
-                "Choose 1 to 24.",
-            ),
-        ]
-
-
-def unknown(field: str, given: tuple[str, ...] | list[str], known: tuple[str, ...]) -> list[Problem]:
-    """A complaint about each name that is not known."""
-    return [
-        Problem(field, f"Unknown {field} '{name}'.", f"Choose from: {', '.join(known)}.")
-        for name in given
-        if name not in known
-    ]
-
-
-def shares(*named: tuple[str, float | None]) -> list[Problem]:
-    """A complaint about each value that is no share from 0 to below 1, or 1 for `by_class`."""
-    return [
-        Problem(name, f"{name} {value:g} is not between 0 and 1.", "Leave it out to have it found.")
-        for name, value in named
-        if value is not None and not (0 <= value < 1 or (value == 1 and name == "by_class"))
-    ]
+        """See `Job`."""
+        return [*super().problems(), *self.training.problems()]

@@ -24,15 +24,15 @@ from ..contract import (
     write_json,
 )
 from ..dataset.datasets import read_dataset
-from ..dataset.leakage import warnings_for
+from ..dataset.split.distance import warnings_for
 from ..modelfile.reading import read_model
 from ..models import NETWORKS, facts
 from ..outputs import prepare_folder, whole_file
+from ..report.comparison import write_page
+from ..report.comparison_chart import figure
 from . import runs
-from .figure import figure
-from .page import write_page
 from .ranking import Cell, near_the_first, ranked, score_name, write_csv
-from .together import together
+from .seed_ensemble import together
 
 RESULT_FILE, TABLE_FILE, FIGURE_FILE, REPORT_FILE = (
     "comparison.json",

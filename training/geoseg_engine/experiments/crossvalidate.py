@@ -17,8 +17,8 @@ from ..contract import CrossValidateJob, Dataset, GeoSegError, Problem, encode, 
 from ..dataset.datasets import FILE, read_dataset
 from ..dataset.tiles import FOLDS
 from ..outputs import prepare_folder
+from ..report.evaluation import write_report
 from ..scores.metrics import scores
-from ..scores.report import write_report
 from . import runs
 from .ensemble import write_ensemble
 

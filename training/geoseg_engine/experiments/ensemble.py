@@ -20,7 +20,7 @@ from ..modelfile.reading import ModelFile, load_network, read_model
 from ..modelfile.stac import write_sidecar
 from ..modelfile.stats import Statistics
 from ..models import build, traits
-from ..models.member import Member
+from ..models.ensemble import Member
 
 KEPT = ("split", "folds", "intervals", "device", "seconds")
 """Of the summary, what the model file says of its training."""
@@ -113,7 +113,7 @@ def fill(member: Member, file: ModelFile, shared: Statistics) -> None:
 
 def joint_weights(files: Sequence[ModelFile]) -> tuple[float, ...]:
     """Weights of the classes in the decision: the geometric mean of the folds'; empty where none decides."""
-    if not any(file.calibration.decides for file in files):
+    if not any(file.calibration.weights_classes for file in files):
         return ()
     ones = np.ones(len(files[0].classes))
     logs = [np.log(file.calibration.weights or ones) for file in files]

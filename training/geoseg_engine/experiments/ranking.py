@@ -12,6 +12,7 @@ from typing import Any
 
 from ..contract import Problem
 from ..outputs import whole_file
+from ..report.comparison import title_of
 
 PER_CLASS = ("iou", "f1", "precision", "recall")
 COLUMNS = (
@@ -152,11 +153,6 @@ def near_the_first(rows: Sequence[dict[str, Any]]) -> list[Problem]:
             "warning",
         )
     ]
-
-
-def title_of(row: dict[str, Any]) -> str:
-    """`unet on optical`."""
-    return f"{row['model']} on {row['bands']}"
 
 
 def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:

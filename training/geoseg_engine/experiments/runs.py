@@ -39,7 +39,7 @@ from ..contract import (
     parse_event,
     write_json,
 )
-from ..judgement import evaluate
+from ..evaluation import evaluate
 from ..outputs import prepare_folder
 from ..training import checkpoint, fit
 

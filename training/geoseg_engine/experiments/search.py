@@ -20,7 +20,7 @@ from ..contract import Cancelled, GeoSegError, SearchJob, TrainJob, encode, job_
 from ..modelfile.stac import sidecar_path
 from ..outputs import prepare_folder, whole_file
 from . import runs
-from .space import settings, space, values
+from .search_space import settings, space, values
 from .study import STATES, add_finished, ask, done, open_study
 
 TRIALS_FILE, BEST_FILE, RESULT_FILE = "trials.csv", "best.json", "search.json"

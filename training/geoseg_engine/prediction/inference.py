@@ -15,16 +15,16 @@ from ..modelfile.calibration import PLAIN, Calibration
 from ..modelfile.reading import ModelFile
 from ..modelfile.stats import normalise
 from ..raster.grid import Window
-from ..raster.lattice import Lattice
+from ..raster.window_blending import Lattice
 from ..stacking.reader import StackReader
 from ..vector.scanfill import ScanFill
-from .averaging import averaged
 from .blending import blended, blended_cuts, lattice_for, tell
-from .budget import core_for
-from .halo import Cut, Frame, cuts, halves
-from .runtime import Runtime
-from .tiling_invariance import largest_difference
-from .tryout import Choice, choose_runtime, halo_work
+from .runtimes.averaging import averaged
+from .runtimes.selection import Choice, choose_runtime, halo_work
+from .runtimes.tiling_invariance import largest_difference
+from .runtimes.torch_runtime import Runtime
+from .window_size import core_for
+from .windows import Cut, Frame, cuts, halves
 
 STRIP_PX, SCALED_PX = 256, 32
 """Rows read and rows normalised at once: what is on the way to z-scores stays small, and in the processor's cache."""

@@ -28,8 +28,8 @@ from rasterio.errors import RasterioIOError
 from ..contract import GeoSegError, Grid, file_exists, kept_json
 from ..outputs import write_error
 from ..raster.grid import Window, affine_of
-from .layers import MISSING, Codes, Layer, Piece, band_count
-from .plan import PLAN_FILE, Plan, needed, read_plan, units
+from .result_layers import MISSING, Codes, Layer, Piece, band_count
+from .run_plan import PLAN_FILE, Plan, needed, read_plan, units
 
 FACTS_TAG = "GEOSEG_FACTS"
 LOCK_FILE = "assembling.json"

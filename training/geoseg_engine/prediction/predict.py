@@ -23,25 +23,22 @@ from ..contract import (
     present,
     shard_of,
 )
-from ..contract.complaints import area_problems
-from ..maps.clean import clean
-from ..maps.polygonize import outline_bytes, polygonize
+from ..contract.checks import area_problems
 from ..modelfile.reading import ModelFile, read_model
+from ..output_checks import check_overwriting, output_files
 from ..outputs import prepare_folder, require_room
+from ..postprocess.cleaning.clean import clean
+from ..postprocess.polygons.polygonize import outline_bytes, polygonize
 from ..raster.grid import Window, grid_bounds, subgrid, whole
 from ..raster.stream import pump
 from ..raster.writer import OVERVIEWS, PACKED_SHARE
-from ..results import output_files, refuse_overwriting
 from ..stacking.filecheck import file_problems
 from ..stacking.gridplan import raise_errors
 from ..stacking.reader import StackReader
 from ..stacking.recipes import absolute
 from ..vector.area import area_geometry
 from ..vector.scanfill import ScanFill
-from .assembling import Assembly, Tally, chunks
-from .averaging import looks
 from .inference import Answers, BandReader, Block, Setup, beyond_warnings, set_up, windows_warning
-from .layers import BEYOND, CLASSES, Layer, Piece, band_count, layers_of, predict_block
 from .matching import Match, placed, predict_sentence
 from .parts import (
     Gathering,
@@ -54,7 +51,10 @@ from .parts import (
     prepare_parts,
     remove_parts,
 )
-from .plan import Plan, agreed, needed, plan_key, taking_up, unit_px_for, units
+from .result_files import Assembly, Tally, chunks
+from .result_layers import BEYOND, CLASSES, Layer, Piece, band_count, layers_of, predict_block
+from .run_plan import Plan, agreed, needed, plan_key, taking_up, unit_px_for, units
+from .runtimes.averaging import looks
 
 FILES = (CLASSES, "confidence", "entropy", "probability", "margin", "disagreement", BEYOND)
 """Fields of the job and keys of the result that name a raster."""
@@ -99,7 +99,7 @@ def run(job: PredictJob, folder: Path, channel: Channel) -> dict[str, Any]:
     raise_errors(found.problems)
     recipe, window = present(recipe, "the recipe of a prediction"), present(window, "its window")
     read = [path for source in recipe.sources for path in (source.path, *source.paths)]
-    refuse_overwriting(list(output_files(job)), read, folder)
+    check_overwriting(list(output_files(job)), read, folder)
     for problem in found.problems:
         channel.log(f"{problem.message} {problem.hint}", "warning")
     channel.log(predict_sentence(model, present(found.recipe, "the recipe of the window")) + ".")

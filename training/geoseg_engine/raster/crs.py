@@ -88,7 +88,7 @@ def unit_m(crs: pyproj.CRS) -> float | None:
     return float(axes[0].unit_conversion_factor) or None if axes else None
 
 
-def refuse_unknown_unit(crs: pyproj.CRS, needs: str) -> None:
+def check_unit_known(crs: pyproj.CRS, needs: str) -> None:
     """Raise if lengths in a CRS cannot be had in metres.
 
     Args:

@@ -128,6 +128,17 @@ def grid_bounds(grid: Grid, window: Window | None = None) -> Bounds:
     return min(xs), min(ys), max(xs), max(ys)
 
 
+def covering_window(grid: Grid, bounds: Bounds, margin_px: int = 0) -> Window:
+    """The window of all pixels that (xmin, ymin, xmax, ymax) touches and a margin, cut to the grid; may be empty."""
+    to_pixels = ~affine_of(grid)
+    xmin, ymin, xmax, ymax = bounds
+    corners = ((xmin, ymin), (xmin, ymax), (xmax, ymin), (xmax, ymax))
+    cols, rows = zip(*(to_pixels * corner for corner in corners), strict=True)
+    top, left = math.floor(min(rows)), math.floor(min(cols))
+    touched = Window(top, left, math.ceil(max(rows)) - top, math.ceil(max(cols)) - left)
+    return touched.padded(margin_px).clipped(grid.height, grid.width)
+
+
 def pixel_size(grid: Grid) -> tuple[float, float]:
     """Width and height of a pixel in units of the CRS, both positive."""
     affine = affine_of(grid)

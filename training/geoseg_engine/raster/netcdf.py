@@ -161,7 +161,7 @@ def in_plain_degrees(tags: dict[str, str]) -> bool:
     )
 
 
-def refuse_other_order(name: str, dataset: Any) -> None:
+def check_dimension_order(name: str, dataset: Any) -> None:
     """Raise unless rows run along y and columns along x: GDAL takes the last two dimensions, whatever they are.
 
     Args:

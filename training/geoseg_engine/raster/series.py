@@ -22,10 +22,10 @@ from ..contract import GeoSegError, Grid, Series, Source
 from .dates import Dated, date_from
 from .grid import Window
 from .netcdf import inside_file
-from .novalue import no_values, of_type
-from .slices import OpenFiles, Slice, by_file, by_variable, kept_dates, union
+from .nodata import no_values, of_type
+from .pixel_values import raster_values
+from .series_files import OpenFiles, Slice, by_file, by_variable, kept_dates, union
 from .sources import is_plain_file, title
-from .values import raster_values
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from ..contract import GeoSegError, Grid, Source
 from ..contract.text import plain_text
 from .crs import same_crs, way_to_degrees
 from .grid import same_grid
-from .netcdf import crs_of, refuse_other_order
+from .netcdf import check_dimension_order, crs_of
 from .virtual import virtual_bands
 
 os.environ.setdefault("GDAL_CACHEMAX", "256")  # MB; GDAL's own default grows with the machine
@@ -53,12 +53,12 @@ def open_source(source: Source, classes: bool = False) -> Iterator[Any]:
     """
     dataset = _open(source)
     try:
-        _refuse_unusable(source, dataset)
+        _check_usable(source, dataset)
         if classes:
-            refuse_several_bands(source, dataset, "a raster of classes")
+            check_one_band(source, dataset, "a raster of classes")
         if not dataset.transform.is_identity:
             source_crs(source, dataset)
-            refuse_lying_crs(source, dataset)
+            check_crs_fits(source, dataset)
             yield dataset
             return
         resampling = Resampling.nearest if classes else Resampling.bilinear
@@ -95,7 +95,7 @@ def is_plain_file(path: str) -> bool:
     return not path.startswith(("/vsi", "<")) and not re.match(r"^[A-Za-z0-9_]{2,}:", path)
 
 
-def _refuse_unusable(source: Source, dataset: Any) -> None:
+def _check_usable(source: Source, dataset: Any) -> None:
     if dataset.count == 0:
         names = [name.rsplit(":", 1)[-1] for name in dataset.subdatasets]
         inside = f"{len(names)} rasters: {', '.join(names[:6])}{' …' if len(names) > 6 else ''}"
@@ -111,10 +111,10 @@ def _refuse_unusable(source: Source, dataset: Any) -> None:
             "Convert it to amplitude or intensity with the raster calculator first.",
         )
     if dataset.driver == "netCDF":
-        refuse_other_order(title(source), dataset)
+        check_dimension_order(title(source), dataset)
 
 
-def refuse_several_bands(source: Source, dataset: Any, what: str) -> None:
+def check_one_band(source: Source, dataset: Any, what: str) -> None:
     """Raise unless a raster has one band: which of several is meant nobody can tell.
 
     Args:
@@ -252,7 +252,7 @@ def unit_title(crs: str) -> str:
     return {"metre": "m", "degree": "°", "foot": "ft", "US survey foot": "ft"}.get(unit, unit)
 
 
-def refuse_lying_crs(source: Source, dataset: Any) -> None:
+def check_crs_fits(source: Source, dataset: Any) -> None:
     """Raise if the coordinates cannot belong to the CRS, e.g. metres in EPSG:4326.
 
     Raises:

@@ -63,7 +63,7 @@ class RasterWriter:
         Raises:
             GeoSegError: `crs_not_kept`.
         """
-        refuse_unkept_crs(grid.crs)
+        check_crs_storable(grid.crs)
         self.path, self._grid, self._bands, self._classes = path, grid, tuple(bands), tuple(classes)
         self._profile = rasterio_profile(grid, len(self._bands), dtype, nodata)
         if dtype.startswith("float"):
@@ -116,7 +116,7 @@ class RasterWriter:
 
 
 @lru_cache(maxsize=64)
-def refuse_unkept_crs(crs: str) -> None:
+def check_crs_storable(crs: str) -> None:
     """Raise if a GeoTIFF, with the `.aux.xml` that GDAL puts beside it, does not keep a CRS.
 
     Raises:

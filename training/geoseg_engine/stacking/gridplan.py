@@ -1,54 +1,34 @@
-"""Find the grid of a stack: CRS, pixel size and alignment of the reference, extent that all layers share."""
+"""Plan a recipe: bands of several sources on the grid that they share, with all problems that stand in the way."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
-
-import numpy as np
-import pyproj
-import shapely
-from rasterio.transform import Affine
 
 from ..bands.expressions import expression_problems
-from ..bands.opening import own_grid
-from ..bands.seriesbands import series_facts
-from ..contract import Band, GeoSegError, Grid, GridRequest, Problem, Recipe, Source, present
-from ..raster.crs import same_crs, way_between
+from ..bands.sources.registry import kind_of
+from ..contract import Band, GeoSegError, Grid, GridRequest, Problem, Recipe, Source
 from ..raster.grid import Bounds, grid_bounds, pixel_size
 from ..raster.sources import (
     BandSet,
-    band_descriptions,
-    crs_text,
-    crs_title,
     open_source,
     parse_crs,
     title,
-    unit_title,
 )
-from ..raster.writer import refuse_unkept_crs
-from ..vector.placement import ground_around, in_another_turn, other_turn
-from ..vector.reprojection import WIDE, turn_of
+from ..raster.writer import check_crs_storable
+from ..vector.placement import in_another_turn, other_turn
+from .extent import plan_extent, plan_lattice, reprojected_bounds
 from .heights import height_problems, with_units
 
-GRID_LIMIT_PX = 40_000_000_000
-ROUNDING_PX = 0.01
-Pixels = tuple[int, int, int, int]
-"""(left, top, right, bottom), half-open."""
 NO_COMMON_GROUND = ("no_overlap", "sliver")
-SLIVER_PX, LITTLE_SHARE, SLIVER_SHARE = 32, 0.25, 0.02
-"""What rasters share is a sliver below so many rows or columns, if that is less than so much of the smallest of them;
-and below the last share of it however many there are."""
-
 MOST_OVERLAP = 0.5
-"""Share of a raster that another may cover and still be its neighbour; more, and they show the same ground."""
+"""Share of a raster that a neighbouring tile may cover; rasters that overlap more show the same area."""
 
 
 @dataclass
 class Plan:
-    """What planning found. `recipe` is None when a problem of severity error stands in its way."""
+    """Result of planning; `recipe` is None if there is a problem of severity error."""
 
     recipe: Recipe | None = None
     problems: list[Problem] = field(default_factory=list)
@@ -59,24 +39,13 @@ class Plan:
         return [problem for problem in self.problems if problem.severity == "error"]
 
 
-@dataclass(frozen=True)
-class Lattice:
-    """Pixel corners of the target: a CRS, one corner and the pixel's size (both positive, north-up)."""
-
-    crs: str
-    x: float
-    y: float
-    width: float
-    height: float
-
-
 def as_problem(error: GeoSegError) -> Problem:
-    """An error as an entry of a list."""
+    """Return an error as a problem."""
     return Problem(error.code, error.message, error.hint)
 
 
 def raise_errors(problems: list[Problem]) -> None:
-    """Raise what stands in the way as one error: the first's code, everyone's message and hint.
+    """Raise all problems of severity error as one: the first code, all messages and hints.
 
     Raises:
         GeoSegError: if a problem has severity error.
@@ -91,42 +60,37 @@ def raise_errors(problems: list[Problem]) -> None:
 
 
 def own_grids(sources: tuple[Source, ...], bands: tuple[Band, ...]) -> tuple[dict[str, Grid], list[Problem]]:
-    """Grid of every source that can be used, and why the others cannot; dates that may be others are warnings."""
+    """Return the grid of every source that can be used, and problems of sources.
+
+    Args:
+        sources: of a recipe.
+        bands: that are taken from them; sources that lack one are problems.
+
+    Returns:
+        Source key -> grid, and errors and warnings.
+    """
     grids: dict[str, Grid] = {}
     problems: list[Problem] = []
     for source in sources:
         of_source = tuple(band for band in bands if band.source == source.key)
         try:
-            if source.kind == "series":
-                grids[source.key], remarks = series_facts(source, of_source)
-                problems += date_problems(source, remarks)
-                continue
-            own = own_grid(source, of_source)
+            own, warnings = kind_of(source).grid_and_warnings(source, of_source)
         except GeoSegError as error:
             problems.append(as_problem(error))
             continue
+        problems += warnings
         if own is not None:
             grids[source.key] = own
     return grids, problems
 
 
-def date_problems(source: Source, remarks: tuple[str, ...]) -> list[Problem]:
-    """One warning for dates that could be others."""
-    if not remarks:
-        return []
-    more = f" ({len(remarks)} files or bands alike)" if len(remarks) > 1 else ""
-    return [
-        Problem(
-            "dates",
-            f"Dates of layer '{title(source)}': {remarks[0]}{more}.",
-            "If they are others, give the dates of the series, or name its files by one date, e.g. 2019-07-01.",
-            "warning",
-        )
-    ]
+def smallest_source_px(sources: tuple[Source, ...], grid: Grid) -> float:
+    """Return the area of the smallest source in pixels of a grid; 0 if no source can be opened.
 
-
-def ground_pixels(sources: tuple[Source, ...], grid: Grid) -> float:
-    """Ground of the smallest source in pixels of a grid; 0 if no source can be opened."""
+    Args:
+        sources: of a recipe.
+        grid: whose pixels are counted.
+    """
     grids, _ = own_grids(sources, ())
     width, height = pixel_size(grid)
     areas = []
@@ -148,9 +112,9 @@ def plan_recipe(
 
     Args:
         sources, bands, intermediates: of the recipe; the extent is what all sources with bands share.
-        request: what the user fixed.
-        area: bounds, their CRS and what to call them, if the extent is to be cut to an area.
-        trained: the bands are those of a model, which notes in what units it learned them.
+        request: what the user set.
+        area: bounds, their CRS and their title, if the extent is to be cut to an area.
+        trained: the bands are those of a model, which holds the units of its training.
     """
     every = (*bands, *intermediates)
     grids, problems = own_grids(sources, every)
@@ -180,7 +144,7 @@ def plan_recipe(
         grid = plan_extent(lattice, gridded, grids, request, area)
         if request.extent is None and area is None:
             plan.problems += _half_shown(reference, gridded, grids)
-        refuse_unkept_crs(grid.crs)
+        check_crs_storable(grid.crs)
         if not trained:
             bands, intermediates = (with_units(part, used) for part in (bands, intermediates))
         plan.problems += height_problems(Recipe(used, bands, grid, intermediates=intermediates))
@@ -188,13 +152,22 @@ def plan_recipe(
         tiles = tiles_of_one(gridded, grids) if error.code in NO_COMMON_GROUND else ()
         plan.problems.append(_tiles_problem(tiles, error) if tiles else as_problem(error))
         return plan
-    texts = {source.key: band_descriptions(source) for source in used if source.kind == "raster"}
-    plan.recipe = Recipe(used, described(bands, texts), grid, intermediates=described(intermediates, texts))
+    texts = {
+        source.key: names for source in used if (names := kind_of(source).band_names(source)) is not None
+    }
+    plan.recipe = Recipe(
+        used, with_descriptions(bands, texts), grid, intermediates=with_descriptions(intermediates, texts)
+    )
     return plan
 
 
-def described(bands: tuple[Band, ...], texts: Mapping[str, list[str]]) -> tuple[Band, ...]:
-    """Bands with what their files call them; what was noted when the stack was first planned stays."""
+def with_descriptions(bands: tuple[Band, ...], texts: Mapping[str, list[str]]) -> tuple[Band, ...]:
+    """Return bands with the descriptions of their files; a description from an earlier plan stays.
+
+    Args:
+        bands: of a recipe.
+        texts: source key -> descriptions of its file's bands.
+    """
     return tuple(
         replace(band, described=texts[band.source][band.index - 1])
         if band.source in texts and not band.described
@@ -204,13 +177,13 @@ def described(bands: tuple[Band, ...], texts: Mapping[str, list[str]]) -> tuple[
 
 
 def _half_shown(reference: Source, used: tuple[Source, ...], grids: dict[str, Grid]) -> list[Problem]:
-    """The warning that rasters share more than a stack of them covers, in another turn of longitude."""
+    """A warning that rasters share more than a stack of them covers, in another turn of longitude."""
     own = grids[reference.key]
     turned = [title(source) for source in used if in_another_turn(grids[source.key], own)]
     if not turned:
         return []
     error = other_turn(turned[0], [f"'{title(reference)}'"])
-    message = f"{error.message} Ground that they share only in another turn is left out."
+    message = f"{error.message} Areas that they share only in another turn are left out."
     return [Problem(error.code, message, error.hint, "warning")]
 
 
@@ -223,7 +196,7 @@ def _no_pixels(reference: Source) -> Problem:
 
 
 def rotation_degrees(grid: Grid) -> float:
-    """How far the rows are turned from west-east; 0 for north-up."""
+    """Return the rotation of a grid's rows from west-east in degrees; 0 for north-up."""
     a, b, _, d, _, _ = grid.transform
     return 0.0 if b == 0 == d else math.degrees(math.atan2(d, a))
 
@@ -238,167 +211,14 @@ def _rotated(source: Source, grid: Grid) -> Problem:
     )
 
 
-def plan_lattice(reference: Grid, request: GridRequest) -> Lattice:
-    """CRS, pixel size and alignment of the target.
-
-    The reference's own where they are usable as they are; in another CRS square pixels of the same ground area,
-    aligned to multiples of their size.
-
-    Raises:
-        GeoSegError: `bad_crs`, `no_overlap`.
-    """
-    own_crs = parse_crs(reference.crs)
-    crs = parse_crs(request.crs) if request.crs else own_crs
-    same = same_crs(crs, own_crs)
-    a, b, _, d, e, _ = reference.transform
-    if same:
-        size = request.pixel_size or (math.hypot(a, d), math.hypot(b, e))
-        if b == 0 == d:
-            xmin, _, _, ymax = grid_bounds(reference)
-            return Lattice(reference.crs, xmin, ymax, *size)
-        return Lattice(reference.crs, 0.0, 0.0, *size)
-    size = request.pixel_size or _projected_pixel(reference, own_crs, crs)
-    return Lattice(crs_text(crs), 0.0, 0.0, *size)
-
-
-def _projected_pixel(reference: Grid, own_crs: pyproj.CRS, crs: pyproj.CRS) -> tuple[float, float]:
-    """Side of a square with the area of the reference's middle pixel, to four digits."""
-    middle_col, middle_row = reference.width / 2, reference.height / 2
-    cols = np.array([0, 1, 0]) + middle_col
-    rows = np.array([0, 0, 1]) + middle_row
-    xs, ys = Affine(*reference.transform) * (cols, rows)
-    way = way_between(own_crs, crs)
-    xs, ys = way.transform(xs, ys) if way is not None else (xs, ys)
-    area = abs((xs[1] - xs[0]) * (ys[2] - ys[0]) - (xs[2] - xs[0]) * (ys[1] - ys[0]))
-    if not math.isfinite(area) or area == 0:
-        raise GeoSegError(
-            "no_overlap",
-            f"The reference layer lies outside the domain of {crs_title(crs_text(crs))}.",
-            "Choose another target CRS.",
-        )
-    side = float(f"{math.sqrt(area):.4g}")
-    return side, side
-
-
-def plan_extent(
-    lattice: Lattice,
-    used: tuple[Source, ...],
-    grids: dict[str, Grid],
-    request: GridRequest,
-    area: tuple[Bounds, str, str] | None,
-) -> Grid:
-    """The pixels of the lattice whose centres all rasters cover, cut to the area and the requested extent.
-
-    Raises:
-        GeoSegError: `no_overlap`, `other_turn`, `sliver`, `outside_rasters`, `bad_extent`, `extent_in_two`,
-            `grid_too_large`, `grid_too_small`.
-    """
-    shared: Pixels | None = None
-    before: list[str] = []
-    for source in sorted(used, key=lambda item: not _on_lattice(lattice, grids[item.key])):
-        own = grids[source.key]
-        around = None if shared is None else _grid(lattice, shared)
-        try:
-            pixels = _covered(lattice, own, around)
-        except GeoSegError as error:
-            raise GeoSegError(
-                error.code, f"Layer '{title(source)}': {error.message}", error.hint, error.details
-            ) from error
-        shared = pixels if shared is None else _common(shared, pixels)
-        beyond = around is not None and in_another_turn(own, around)
-        if beyond and (_is_empty(shared) or not _on_lattice(lattice, own)):
-            raise other_turn(title(source), [f"'{other}'" for other in before])
-        if _is_empty(shared):
-            raise _no_overlap(title(source), before)
-        before.append(title(source))
-    shared = present(shared, "the pixels that the layers share")
-    if request.extent is None:
-        _refuse_sliver(lattice, shared, used, grids)
-    ground = shared
-    cuts = [] if area is None else [area]
-    if request.extent is not None:
-        cuts.append((request.extent, request.extent_crs or lattice.crs, "the chosen extent"))
-    for bounds, crs, name in cuts:
-        shown = _where_shown(shared, lattice, reprojected_bounds(bounds, crs, lattice.crs))
-        if not shown:
-            raise _outside(name, bounds, crs, _grid(lattice, ground), before)
-        if request.extent == bounds and any(two[0] > one[2] for one, two in pairwise(sorted(shown))):
-            raise _at_both_ends(name, bounds, crs)
-        shared = _around(shown)
-    return _grid(lattice, shared)
-
-
-def _on_lattice(lattice: Lattice, own: Grid) -> bool:
-    return same_crs(parse_crs(own.crs), parse_crs(lattice.crs))
-
-
-def _covered(lattice: Lattice, own: Grid, around: Grid | None) -> Pixels:
-    """The pixels of the lattice that a raster covers; of a wide one in degrees those near a grid.
-
-    The bounds of half the world have no meaning in UTM.
-    """
-    bounds, crs = grid_bounds(own), parse_crs(own.crs)
-    parts = [bounds]
-    wide = crs.is_geographic and max(bounds[2] - bounds[0], bounds[3] - bounds[1]) > WIDE * turn_of(crs) / 360
-    if wide and around is not None and not _on_lattice(lattice, own):
-        near = shapely.intersection(shapely.box(*bounds), ground_around(around, crs))
-        parts = [part.bounds for part in shapely.get_parts(near) if part.area] or parts
-    return _around([_pixels(lattice, reprojected_bounds(part, own.crs, lattice.crs)) for part in parts])
-
-
-def _where_shown(shared: Pixels, lattice: Lattice, bounds: Bounds) -> list[Pixels]:
-    """The pixels of a part of the lattice that bounds touch, whatever turn of longitude either is counted in."""
-    turn = turn_of(parse_crs(lattice.crs))
-    found = []
-    for step in (-1, 0, 1) if turn else (0,):
-        shifted = (bounds[0] + step * turn, bounds[1], bounds[2] + step * turn, bounds[3])
-        found.append(_common(shared, _pixels(lattice, shifted, outward=True)))
-    return [pixels for pixels in found if not _is_empty(pixels)]
-
-
-def _around(parts: list[Pixels]) -> Pixels:
-    lefts, tops, rights, bottoms = zip(*parts, strict=True)
-    return min(lefts), min(tops), max(rights), max(bottoms)
-
-
-def _at_both_ends(name: str, bounds: Bounds, crs: str) -> GeoSegError:
-    return GeoSegError(
-        "extent_in_two",
-        f"{name[:1].upper() + name[1:]} ({_corners(bounds, crs)}) lies at both ends of the rasters: their longitudes "
-        "begin inside it.",
-        "Ask for its west and its east one after the other.",
-    )
-
-
-def _refuse_sliver(
-    lattice: Lattice, shared: tuple[int, int, int, int], used: tuple[Source, ...], grids: dict[str, Grid]
-) -> None:
-    """Raise if rasters share so little that hardly anybody means it; who gives an extent does.
-
-    Raises:
-        GeoSegError: `sliver`.
-    """
-    own = [
-        reprojected_bounds(grid_bounds(grids[source.key]), grids[source.key].crs, lattice.crs)
-        for source in used
-    ]
-    for place, size, what in ((0, lattice.width, "columns"), (1, lattice.height, "rows")):
-        count = shared[place + 2] - shared[place]
-        share = count * size / min(bounds[place + 2] - bounds[place] for bounds in own)
-        if share < SLIVER_SHARE or (count < SLIVER_PX and share < LITTLE_SHARE):
-            names = ", ".join(f"'{title(source)}'" for source in used)
-            raise GeoSegError(
-                "sliver",
-                f"{names} share only a strip of {count} {what}, {100 * share:.2g} % of the smallest of them.",
-                "Untick one of them, or give the extent if this strip is meant.",
-                f"{count} {what}",
-            )
-
-
 def tiles_of_one(used: tuple[Source, ...], grids: dict[str, Grid]) -> tuple[str, ...]:
-    """Names of rasters that look like tiles of one: equal bands, types and pixels, next to each other.
+    """Return the names of rasters that look like tiles of one: equal bands, types and pixels, next to each other.
 
-    Next to each other is what overlaps by half at most and is no farther away than it is large.
+    Neighbours overlap by half at most and are no farther apart than they are large.
+
+    Args:
+        used: sources of a recipe.
+        grids: source key -> grid.
     """
     makes: dict[str, tuple[object, ...]] = {}
     for source in used:
@@ -438,130 +258,16 @@ def _side_by_side(one: Grid, other: Grid) -> bool:
 
 
 def _tiles_problem(tiles: tuple[str, ...], error: GeoSegError) -> Problem:
-    """The complaint that tiles of one raster are stacked as layers of their own."""
+    """The problem that tiles of one raster are stacked as separate layers."""
     shown = [f"'{name}'" for name in tiles[:6]]
     last = f"{len(tiles) - 5} more" if len(tiles) > 6 else shown[-1]
     names = f"{', '.join(shown[:-1])} and {last}"
-    share = f"only a strip of {error.details}" if error.code == "sliver" else "no ground"
+    share = f"only a strip of {error.details}" if error.code == "sliver" else "no area"
     return Problem(
         "tiles_of_one",
-        f"{names} lie side by side and have the same bands: they look like tiles of one raster. As layers of their own "
-        f"they share {share}, and a stack covers what its layers share.",
-        "Take them as one raster: “Merge tiles into one raster” in the panel, MOSAIC in the Toolbox, "
+        f"{names} are side by side and have the same bands: they look like tiles of one raster. As separate layers "
+        f"they share {share}, and a stack covers the area that its layers share.",
+        "Use them as one raster: “Merge tiles into one raster” in the panel, MOSAIC in the Toolbox, "
         "or one source with the further files as its `paths`.",
         details=tiles,
-    )
-
-
-def _outside(name: str, bounds: Bounds, crs: str, ground: Grid, rasters: list[str]) -> GeoSegError:
-    for low, high, first, last in ((0, 2, "west", "east"), (1, 3, "south", "north")):
-        if bounds[low] >= bounds[high]:
-            return GeoSegError(
-                "bad_extent",
-                f"The {first} of {name}, {bounds[low]:.10g}, is not less than its {last}, {bounds[high]:.10g}.",
-                "Write west, south, east, north.",
-            )
-    return GeoSegError(
-        "outside_rasters",
-        f"{name[:1].upper() + name[1:]} ({_corners(bounds, crs)}) lies outside the ground that the rasters share "
-        f"({', '.join(rasters)}: {_corners(grid_bounds(ground), ground.crs)}).",
-        "Check its position and CRS, or choose other rasters.",
-    )
-
-
-def _corners(bounds: Bounds, crs: str) -> str:
-    """West, south, east and north of a box."""
-    return f"{' '.join(f'{value:.10g}' for value in bounds)} in {crs_title(crs)}"
-
-
-def _no_overlap(name: str, before: list[str]) -> GeoSegError:
-    if not before:
-        return GeoSegError(
-            "grid_too_small",
-            f"A pixel of the target is larger than the whole layer '{name}'.",
-            "The pixel size is in units of the target CRS: degrees are not metres.",
-        )
-    others = ", ".join(f"'{other}'" for other in before)
-    return GeoSegError(
-        "no_overlap",
-        f"Layer '{name}' shares no ground with {others}.",
-        "Untick one of them, or check the CRS of both: do they lie where they should on the map?",
-    )
-
-
-def _grid(lattice: Lattice, pixels: tuple[int, int, int, int]) -> Grid:
-    left, top, right, bottom = pixels
-    width, height = right - left, bottom - top
-    if width * height > GRID_LIMIT_PX:
-        raise GeoSegError(
-            "grid_too_large",
-            f"The grid would have {width:,} × {height:,} pixels of {lattice.width:g} {unit_title(lattice.crs)}.",
-            "Choose a larger pixel size (in units of the target CRS: degrees are not metres) or a smaller area.",
-        )
-    x, y = lattice.x + left * lattice.width, lattice.y - top * lattice.height
-    return Grid(lattice.crs, (lattice.width, 0.0, x, 0.0, -lattice.height, y), width, height)
-
-
-def _pixels(lattice: Lattice, bounds: Bounds, outward: bool = False) -> tuple[int, int, int, int]:
-    """(left, top, right, bottom) of the pixels inside bounds: by their centres, or every pixel touched."""
-    left = (bounds[0] - lattice.x) / lattice.width
-    right = (bounds[2] - lattice.x) / lattice.width
-    top = (lattice.y - bounds[3]) / lattice.height
-    bottom = (lattice.y - bounds[1]) / lattice.height
-    if outward:
-        low, high = ROUNDING_PX, -ROUNDING_PX
-        return (
-            math.floor(left + low),
-            math.floor(top + low),
-            math.ceil(right + high),
-            math.ceil(bottom + high),
-        )
-    high = 0.5 + ROUNDING_PX
-    return math.ceil(left - high), math.ceil(top - high), math.floor(right + high), math.floor(bottom + high)
-
-
-def _common(one: tuple[int, int, int, int], other: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
-    return max(one[0], other[0]), max(one[1], other[1]), min(one[2], other[2]), min(one[3], other[3])
-
-
-def _is_empty(pixels: tuple[int, int, int, int]) -> bool:
-    return pixels[2] <= pixels[0] or pixels[3] <= pixels[1]
-
-
-def reprojected_bounds(bounds: Bounds, crs: str, target: str) -> Bounds:
-    """Envelope of a box in another CRS, its sides followed at 21 points; across the date line xmax exceeds 180.
-
-    Raises:
-        GeoSegError: `no_overlap` if the box has no image there, `no_way`.
-    """
-    other = parse_crs(target)
-    transformer = way_between(parse_crs(crs), other)
-    if transformer is None:
-        return bounds
-    try:
-        found = transformer.transform_bounds(*bounds, densify_pts=21)
-    except pyproj.exceptions.ProjError:
-        found = (math.inf, math.inf, math.inf, math.inf)
-    if not all(math.isfinite(value) for value in found):
-        found = _envelope_of_finite(transformer, bounds)
-    if other.is_geographic and found[0] > found[2]:
-        found = (found[0], found[1], found[2] + 360, found[3])
-    return found
-
-
-def _envelope_of_finite(transformer: pyproj.Transformer, bounds: Bounds) -> Bounds:
-    xs, ys = np.meshgrid(np.linspace(bounds[0], bounds[2], 41), np.linspace(bounds[1], bounds[3], 41))
-    xs, ys = transformer.transform(xs.ravel(), ys.ravel())
-    finite = np.isfinite(xs) & np.isfinite(ys)
-    if not finite.any():
-        raise GeoSegError(
-            "no_overlap",
-            f"The box {bounds} has no image in the target CRS.",
-            "Choose another target CRS.",
-        )
-    return (
-        float(xs[finite].min()),
-        float(ys[finite].min()),
-        float(xs[finite].max()),
-        float(ys[finite].max()),
     )

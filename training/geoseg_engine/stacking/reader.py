@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from queue import SimpleQueue
 from types import TracebackType
 
 import numpy as np
 
 from ..bands.expressions import Expression, evaluation_order, formula, parsed
 from ..bands.gaps import filled, reach_px
-from ..bands.opening import OpenBands, open_bands
 from ..bands.rasterbands import RasterBands
-from ..bands.vectorbands import VectorBands
+from ..bands.sources.kind import OpenBands
+from ..bands.sources.registry import open_bands
 from ..contract import EXPRESSION, Band, GeoSegError, Grid, Problem, Recipe, Source
 from ..raster.grid import Window, same_grid
 from ..raster.sources import open_source, source_grid
+from ..raster.stream import worker_count
 from .recipes import SUFFIX, names_of, read_recipe, recipe_of_raster, recipe_path
 
 
@@ -27,7 +32,7 @@ class StackReader:
         stack_path: the written composite; without it every window is made from the sources.
 
     Raises:
-        GeoSegError: as `open_source`; `missing_bands` if a source has fewer bands than the recipe asks for;
+        GeoSegError: as `open_source`; `missing_bands` if a source has fewer bands than the recipe needs;
             `expression` if one is not understood.
     """
 
@@ -42,7 +47,7 @@ class StackReader:
         self._bands = len(self.band_names)
         self._halo_px = 0
         self.problems: list[Problem] = []
-        """What there is to say of the sources, as warnings."""
+        """Warnings about the sources."""
 
         try:
             if stack_path is not None:
@@ -67,7 +72,7 @@ class StackReader:
         self._layers = []
 
     def read(self, window: Window) -> np.ndarray:
-        """Float32 (bands, rows, cols) of a window; NaN where there is no value and outside the grid.
+        """Read float32 (bands, rows, cols) of a window; NaN where there is no value and outside the grid.
 
         Raises:
             GeoSegError: `cannot_read` if a file is damaged.
@@ -86,7 +91,7 @@ class StackReader:
         return result
 
     def _made(self, window: Window) -> np.ndarray:
-        """Every band and intermediate on a window inside the grid: taken from sources, computed, gaps filled."""
+        """Every band and intermediate on a window inside the grid: read from sources, computed, gaps filled."""
         result = np.full((self._bands, window.height, window.width), np.nan, np.float32)
         for places, layer in self._layers:
             result[places] = layer.read(window)
@@ -124,8 +129,7 @@ class StackReader:
                 bands = tuple(every[place] for place in places)
                 layer = self._exit.enter_context(open_bands(source, bands, self.grid))
                 self._layers.append((places, layer))
-                if isinstance(layer, VectorBands):
-                    self.problems += layer.problems
+                self.problems += layer.problems
         by_name = {band.name: place for place, band in enumerate(every)}
         self._computed = [
             (
@@ -142,7 +146,7 @@ class StackReader:
 def open_stack(path: Path) -> StackReader:
     """Open a stack by its .tif or its .recipe.json.
 
-    The written composite is used where it is there; a raster without recipe is taken band by band.
+    The written composite is used where it is there; a raster without recipe is read band by band.
 
     Raises:
         GeoSegError: `file_missing`, `stack_changed`; as `open_source`.
@@ -154,3 +158,63 @@ def open_stack(path: Path) -> StackReader:
     if recipe_path(path).exists() and path.exists():
         return StackReader(read_recipe(recipe_path(path)), path)
     return StackReader(recipe_of_raster(path))
+
+
+class ParallelReader:
+    """Several readers of one recipe, each in a thread of its own; NumPy and GDAL release the lock.
+
+    Args:
+        recipe: bands, sources and grid.
+        workers: threads; 0 is automatic.
+
+    Raises:
+        GeoSegError: as `StackReader`.
+    """
+
+    def __init__(self, recipe: Recipe, workers: int = 0) -> None:
+        self._readers: list[StackReader] = []
+        self._free: SimpleQueue[StackReader] = SimpleQueue()
+        try:
+            for _ in range(workers or worker_count()):
+                self._readers.append(StackReader(recipe))
+                self._free.put(self._readers[-1])
+        except BaseException:
+            self._close()
+            raise
+        self._pool = ThreadPoolExecutor(len(self._readers), "stack")
+
+    def __enter__(self) -> ParallelReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        self._close()
+
+    def read_all(self, windows: Iterable[Window]) -> Iterator[tuple[Window, np.ndarray]]:
+        """Yield windows in the order given, each with its values, see `StackReader.read`.
+
+        Raises:
+            GeoSegError: `cannot_read` if a file is damaged.
+        """
+        waiting: deque[tuple[Window, Future[np.ndarray]]] = deque()
+        for window in windows:
+            waiting.append((window, self._pool.submit(self._read, window)))
+            if len(waiting) > len(self._readers):
+                first, future = waiting.popleft()
+                yield first, future.result()
+        while waiting:
+            first, future = waiting.popleft()
+            yield first, future.result()
+
+    def _read(self, window: Window) -> np.ndarray:
+        reader = self._free.get()
+        try:
+            return reader.read(window)
+        finally:
+            self._free.put(reader)
+
+    def _close(self) -> None:
+        for reader in self._readers:
+            reader.close()

@@ -1,22 +1,57 @@
-"""The checkpoint: everything that a run needs to go on exactly where it stopped."""
+"""The checkpoint: everything that a run needs to resume exactly where it was interrupted, and whether it may."""
 
 from __future__ import annotations
 
+from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from ..contract import GeoSegError
+from ..channel import Channel
+from ..contract import Dataset, GeoSegError, Problem, TrainJob, decode, decode_all, encode
+from ..modelfile.stats import Statistics
+from ..models import state_shapes
 from ..models.torchfile import read_torch
 from ..outputs import write_error
+from .plan import Plan
+from .scene import Measured
 
 FORMAT = 1
 FILE = "checkpoint.pt"
+REQUIRED = (
+    "job", "plan", "architecture", "bands", "classes", "statistics", "precision", "seconds_per_step", "weights",
+    "average", "optimiser", "scaler", "epoch", "step", "batch_size", "progress", "best", "plateau", "history", "rng",
+)  # fmt: skip
+"""Keys of a checkpoint; those of older versions lack some."""
+VALUE_TYPES: dict[Any, tuple[str, ...]] = {
+    dict: (
+        "job", "plan", "architecture", "statistics", "weights", "average", "optimiser", "scaler", "best", "plateau",
+        "rng",
+    ),
+    (list, tuple): ("bands", "classes", "history"),
+    int: ("epoch", "step", "batch_size"),
+    (int, float): ("progress", "seconds_per_step"),
+    str: ("precision",),
+}  # fmt: skip
+ITEM_TYPES: dict[str, type] = {"bands": str, "classes": str, "history": dict}
+"""Types of the values of a checkpoint, and of the items of its lists."""
+FIXED_SETTINGS = (
+    "optimiser", "schedule", "weight_decay", "monitor", "freeze_epochs", "weights", "start_from", "seed",
+)  # fmt: skip
+"""Settings that cannot change when a run resumes: optimizer state, best score and order of crops depend on them."""
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
-    """Write under a temporary name, then rename: a kill at any moment leaves the old or the new one whole.
+    """Write a checkpoint with the state of the random generators.
+
+    The file is written under a temporary name and then renamed: a kill at any moment leaves the old or the new one
+    whole.
+
+    Args:
+        path: of the checkpoint.
+        state: plain values and tensors.
 
     Raises:
         GeoSegError: `disk_full`, `write_failed`.
@@ -32,37 +67,153 @@ def save(path: Path, state: dict[str, Any]) -> None:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Read a checkpoint; runs no code that the file might hold.
+    """Read a checkpoint; code in the file is never run.
 
     Raises:
-        GeoSegError: `bad_checkpoint` if it is not one of ours or damaged.
+        GeoSegError: `bad_checkpoint` if it is damaged or of another format.
     """
     try:
         state = read_torch(path)
     except ValueError as error:
-        raise unusable(path, str(error)) from error
+        raise unusable_checkpoint(path, str(error)) from error
     if not isinstance(state, dict) or not isinstance(state.get("format"), int) or state["format"] != FORMAT:
-        raise unusable(path, "another version wrote it")
+        raise unusable_checkpoint(path, "another version wrote it")
     return dict(state)
 
 
 def rng_state() -> dict[str, Any]:
-    """Random generators of torch on every device."""
+    """Return the state of torch's random generators on every device."""
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
     return {"cpu": torch.get_rng_state(), "cuda": cuda}
 
 
 def restore_rng(state: dict[str, Any]) -> None:
-    """Set what `rng_state` saved; a GPU that is gone is passed over."""
+    """Restore the state that `rng_state` returned; GPUs are skipped where their number has changed."""
     torch.set_rng_state(state["cpu"])
     if torch.cuda.is_available() and len(state["cuda"]) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all(state["cuda"])
 
 
-def unusable(path: Path, why: str) -> GeoSegError:
-    """The error for a checkpoint that cannot be gone on from."""
+def unusable_checkpoint(path: Path, why: str) -> GeoSegError:
+    """Return the error `bad_checkpoint` for a checkpoint that training cannot resume from.
+
+    Args:
+        path: of the checkpoint.
+        why: the reason, to end a sentence.
+    """
     return GeoSegError(
         "bad_checkpoint",
         f"Cannot resume from {path}: {why}.",
-        "Start the training anew without resume.",
+        "Start a new training without resume.",
     )
+
+
+def load_for_resume(job: TrainJob, dataset: Dataset, output: Path, channel: Channel) -> dict[str, Any]:
+    """Read the checkpoint that a job resumes from.
+
+    Args:
+        job: does not resume unless its `resume` is set.
+        dataset: with the bands that are used.
+        output: folder of the run.
+        channel: gets a warning where there is no checkpoint yet.
+
+    Returns:
+        Content of the checkpoint; empty to start a new training.
+
+    Raises:
+        GeoSegError: `bad_checkpoint` for one of an older version, `resume_mismatch` if it was trained on other bands
+            or classes, or on another split.
+    """
+    if not job.resume:
+        return {}
+    if not (output / FILE).exists():
+        channel.log("There is no checkpoint to resume from: a new training starts.", "warning")
+        return {}
+    saved = load(output / FILE)
+    check_checkpoint(saved, output / FILE)
+    for what, names in (
+        ("bands", [band.name for band in dataset.recipe.bands]),
+        ("classes", [item.name for item in dataset.classes]),
+    ):
+        if saved[what] != names:
+            raise GeoSegError(
+                "resume_mismatch",
+                f"The checkpoint has the {what} {', '.join(saved[what])}; the dataset has {', '.join(names)}.",
+                "Start a new training without resume, or choose the dataset of the first run.",
+            )
+    if saved.get("fingerprint", "") != dataset.fingerprint:
+        raise GeoSegError(
+            "resume_mismatch",
+            f"Labels or split of dataset '{dataset.name}' have changed since the checkpoint was written: the model may "
+            "have been trained on pixels that are held out now.",
+            "Start a new training without resume, or choose the dataset of the first run.",
+        )
+    return saved
+
+
+def check_checkpoint(saved: dict[str, Any], path: Path) -> None:
+    """Check that a checkpoint has everything that this version needs to resume.
+
+    Args:
+        saved: content of the checkpoint.
+        path: of the checkpoint, for the message.
+
+    Raises:
+        GeoSegError: `bad_checkpoint` where keys are missing, values are damaged or weights do not fit the network.
+    """
+    planned = [item.name for item in fields(Plan) if item.default is MISSING]
+    absent = [name for name in REQUIRED if name not in saved]
+    plan = saved.get("plan", {})
+    absent += [f"plan of {name}" for name in planned if isinstance(plan, dict) and name not in plan]
+    if absent:
+        raise unusable_checkpoint(path, f"an older version wrote it, without {', '.join(absent[:5])}")
+    wrong = [
+        name for kind, names in VALUE_TYPES.items() for name in names if not isinstance(saved[name], kind)
+    ]
+    wrong = wrong or [
+        name for name, kind in ITEM_TYPES.items() if not all(isinstance(item, kind) for item in saved[name])
+    ]
+    random = saved["rng"]
+    if not wrong and not (isinstance(random, dict) and isinstance(random.get("cpu"), Tensor)):
+        wrong = ["rng"]
+    wrong += [] if isinstance(saved.get("fingerprint", ""), str) else ["fingerprint"]
+    if wrong:
+        raise unusable_checkpoint(path, f"its {', '.join(wrong[:3])} are damaged")
+    _check_weights(saved, path)
+
+
+def _check_weights(saved: dict[str, Any], path: Path) -> None:
+    """Check that the weights have the network's shapes, before memory is allocated for it."""
+    try:
+        wanted = state_shapes(saved["architecture"])
+    except GeoSegError as error:
+        raise unusable_checkpoint(path, f"it is damaged ({error.message.rstrip('.')})") from error
+    held = {name: tuple(getattr(value, "shape", (-1,))) for name, value in saved["weights"].items()}
+    if wanted is not None and held != wanted:
+        raise unusable_checkpoint(path, "its weights do not fit its network")
+
+
+def with_saved_settings(job: TrainJob, saved: dict[str, Any], channel: Channel) -> TrainJob:
+    """Return the job with the optimizer settings that the run has used so far.
+
+    Args:
+        job: that resumes.
+        saved: content of the checkpoint.
+        channel: gets a warning where the job has other settings.
+    """
+    before = {name: saved["job"][name] for name in FIXED_SETTINGS if name in saved["job"]}
+    other = [f"{name} {value}" for name, value in before.items() if getattr(job, name) != value]
+    if other:
+        channel.log(f"Resumed with the settings of the first run: {', '.join(other)}.", "warning")
+    return decode(TrainJob, encode(replace(job, **before)))
+
+
+def saved_statistics(saved: dict[str, Any]) -> Measured | None:
+    """Return the band statistics of a checkpoint, with the problems of bands; None without a checkpoint."""
+    if not saved:
+        return None
+    try:
+        statistics = decode(Statistics, saved["statistics"])
+        return statistics, list(decode_all(Problem, saved.get("found", ()), "found"))
+    except GeoSegError as error:
+        raise unusable_checkpoint(Path(FILE), f"it is damaged ({error.message.rstrip('.')})") from error

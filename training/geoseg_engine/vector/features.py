@@ -110,7 +110,7 @@ def read_fields(path: str, layer: str, name: str, polygons: bool = False) -> tup
     return field_names(find_layer(path, layer, name, polygons), name)
 
 
-def refuse_field(fields: Collection[str], field: str, name: str) -> None:
+def check_field(fields: Collection[str], field: str, name: str) -> None:
     """Raise if a layer lacks a field.
 
     Raises:
@@ -131,7 +131,7 @@ def _read(path: str, layer: str, name: str, fields: Sequence[str], polygons: boo
     if fields:
         known = field_names(found, name)
         for wanted in fields:
-            refuse_field(known, wanted, name)
+            check_field(known, wanted, name)
     return read_table(found, fields, name)
 
 
@@ -149,7 +149,7 @@ def _fit(
     own = _crs_of(table, name, own_crs)
     present = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes))
     lost = _out_of_range(shapes, present, own)
-    refuse_lie(shapes[present & ~lost], own, name)
+    check_coordinates(shapes[present & ~lost], own, name)
     kept = np.flatnonzero(present & ~lost)
     problems = [*table.problems, *_wide_sides(shapes[kept], table.numbers[kept], own, on, name)]
     try:
@@ -194,7 +194,7 @@ def _out_of_range(shapes: Shapes, present: NDArray[np.bool_], own: pyproj.CRS) -
     return out if out.sum() < present.sum() / 2 else np.zeros(len(shapes), bool)
 
 
-def refuse_lie(shapes: Shapes, own: pyproj.CRS, name: str) -> None:
+def check_coordinates(shapes: Shapes, own: pyproj.CRS, name: str) -> None:
     """Raise if the coordinates of a layer cannot belong to its CRS.
 
     Raises:

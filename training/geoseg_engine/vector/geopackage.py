@@ -68,12 +68,12 @@ def write_layer(
                 geometry_type=geometry_type,
                 dataset_options=None if append else {"VERSION": VERSION},
             )
-        _refuse_unindexed(path, layer, bool(len(frame)))
+        _check_indexed(path, layer, bool(len(frame)))
     except (DataLayerError, DataSourceError, sqlite3.Error) as error:
         raise write_error(path, error) from error
 
 
-def _refuse_unindexed(path: Path, layer: str, has_features: bool) -> None:
+def _check_indexed(path: Path, layer: str, has_features: bool) -> None:
     """Raise if GDAL lost the spatial index on closing the file, which it does not tell.
 
     Raises:

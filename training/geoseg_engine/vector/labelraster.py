@@ -13,8 +13,8 @@ from rasterio.enums import ColorInterp
 
 from ..contract import GeoSegError, Grid, LabelClass, Source
 from ..raster.grid import Window, grid_bounds, windows
+from ..raster.pixel_values import raster_values
 from ..raster.sources import open_source, parse_crs, source_grid, title
-from ..raster.values import raster_values
 from ..raster.virtual import virtual_bands
 from ..raster.writer import read_classes
 from ..raster.xmltree import ElementTree

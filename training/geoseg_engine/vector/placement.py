@@ -59,11 +59,11 @@ def _clipped(shapes: Shapes, chosen: NDArray[np.bool_], grid: Grid, crs: pyproj.
     if not chosen.any():
         return shapes
     shapes = shapes.copy()
-    shapes[chosen] = shapely.intersection(valid(shapes[chosen])[0], ground_around(grid, crs))
+    shapes[chosen] = shapely.intersection(valid(shapes[chosen])[0], area_around(grid, crs))
     return shapes
 
 
-def ground_around(grid: Grid, crs: pyproj.CRS) -> shapely.Geometry:
+def area_around(grid: Grid, crs: pyproj.CRS) -> shapely.Geometry:
     """What a grid covers and a quarter of it on each side, in degrees, in every turn of longitude that files use."""
     turn = turn_of(crs)
     lon, lat = _spread(grid, crs)

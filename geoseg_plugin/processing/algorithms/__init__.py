@@ -1,0 +1,1 @@
+"""The algorithms of the Toolbox, one a file."""

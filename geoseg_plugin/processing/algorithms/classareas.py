@@ -1,0 +1,109 @@
+"""geoseg:classareas"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from qgis.core import (
+    Qgis,
+    QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsProcessingOutputFile,
+    QgsProcessingOutputNumber,
+    QgsProcessingParameterFeatureSource,
+    QgsProcessingParameterFolderDestination,
+    QgsProcessingParameterRasterLayer,
+)
+
+from ...contract import AreasJob, Problem
+from ...forms.parameters import add_fields, fields_from
+from ...jobs.areas import REFERENCE_FIELD
+from ...jobs.submission import Submission
+from ...layers.areas import area_sentences
+from ...layers.exports import LABEL_LAYER
+from ...layers.sample import sample_snapshot
+from ..base import GeoSegAlgorithm
+from ..inputs.gather import COPIES, layer_problems
+from ..inputs.labelling import field_problems
+from ..parameters import Parameters, field, polygon_layer, tr
+
+
+class ClassAreas(GeoSegAlgorithm):
+    """Measures how much ground each class has; with a reference sample, how much there really is."""
+
+    ID = "classareas"
+    TITLE = "Areas of the classes"
+    GROUP = "map"
+    TAGS = ("area", "hectares", "statistics", "error-adjusted", "confidence interval", "Olofsson")
+
+    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
+        self.addParameter(QgsProcessingParameterRasterLayer("INPUT", tr("Class raster")))
+        self.addParameter(
+            QgsProcessingParameterFeatureSource(
+                "SAMPLE",
+                tr("Reference sample: points whose true class is known"),
+                [Qgis.ProcessingSourceType.VectorPoint],
+                None,
+                True,
+            )
+        )
+        reference = field("REFERENCE_FIELD", tr("Field with the true class"), "SAMPLE")
+        reference.setDefaultValue(REFERENCE_FIELD)
+        self.addParameter(reference)
+        add_fields(self, AreasJob, ("confidence_level",))
+        self.addParameter(QgsProcessingParameterFolderDestination("OUTPUT", tr("Folder for the areas")))
+        self.addOutput(QgsProcessingOutputFile("TABLE", tr("Table (CSV)")))
+        self.addOutput(QgsProcessingOutputFile("CHART", tr("Chart (SVG)")))
+        self.addOutput(QgsProcessingOutputFile("AREAS", tr("Areas (JSON)")))
+        self.addOutput(QgsProcessingOutputNumber("TOTAL", tr("Total area in square metres")))
+        self.addOutput(QgsProcessingOutputNumber("ACCURACY", tr("Overall accuracy by the sample")))
+
+    def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
+        found = layer_problems(self, parameters, context, ("INPUT",))
+        if parameters.get("SAMPLE"):
+            named = {**parameters, "REFERENCE_FIELD": self._reference(parameters, context)}
+            found += field_problems(self, named, "REFERENCE_FIELD", "SAMPLE", context)
+        return found
+
+    def gather(
+        self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> None:
+        self.raster = self.parameterAsRasterLayer(parameters, "INPUT", context).source()
+        sample, selected_only = polygon_layer(self, parameters, "SAMPLE", context)
+        folder = Path(self.parameterAsString(parameters, "OUTPUT", context))
+        self.sample = self.sample_name = ""
+        if sample is not None:
+            self.sample_name = sample.name()
+            export = sample_snapshot(sample, folder / COPIES / "sample.gpkg", selected_only)
+            self.sample = str(export.path)
+            self.exports.append(export)
+
+    def work(
+        self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
+        folder = Path(self.parameterAsString(parameters, "OUTPUT", context))
+        job = AreasJob(
+            classes=self.raster,
+            sample=self.sample,
+            sample_layer=LABEL_LAYER if self.sample else "",
+            sample_name=self.sample_name,
+            reference_field=self._reference(parameters, context),
+            **fields_from(self, parameters, context, AreasJob, ("confidence_level",)),
+        )
+        result = self.run_engine([Submission(job, folder, tr("Areas of the classes"))], feedback)
+        for sentence in area_sentences(result):
+            feedback.pushInfo(sentence)
+        overall = result.get("overall") or {}
+        return {
+            "OUTPUT": str(folder),
+            "TABLE": str(folder / str(result["table"])),
+            "CHART": str(folder / str(result["chart"])),
+            "AREAS": str(folder / str(result["json"])),
+            "TOTAL": result.get("total_m2"),
+            "ACCURACY": overall.get("accuracy"),
+        }
+
+    def _reference(self, parameters: Parameters, context: QgsProcessingContext) -> str:
+        names = self.parameterAsStrings(dict(parameters), "REFERENCE_FIELD", context)
+        return (names or [""])[0] or REFERENCE_FIELD

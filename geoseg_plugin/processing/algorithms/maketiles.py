@@ -1,0 +1,150 @@
+"""geoseg:maketiles"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from qgis.core import (
+    Qgis,
+    QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsProcessingOutputFile,
+    QgsProcessingOutputVectorLayer,
+    QgsProcessingParameterFolderDestination,
+    QgsProcessingParameterMapLayer,
+    QgsProcessingParameterRasterLayer,
+    QgsRasterLayer,
+)
+
+from ...contract import SPLITS, Area, Problem, TileJob, default_of
+from ...forms.parameters import add_fields, fields_from, grouped
+from ...jobs import prepare, tiles
+from ...jobs.submission import Submission
+from ...layers import styles
+from ...layers.notes import tiles_notes
+from ...layers.publish import Item, read_dataset
+from ...layers.snapshot import problems
+from ..base import GeoSegAlgorithm
+from ..inputs.gather import COPIES, GatheredArea, GatheredLabels, gather_area, layer_problems
+from ..inputs.labelling import add_labels, field_problems, label_problems, read_area, read_labels
+from ..parameters import Parameters, advanced, field, real, tr
+from ..splitting import add_split_areas, gather_split_areas, located_split_areas, split_area_problems
+
+MAIN = ("tile_px", "stride_px")
+ADVANCED = grouped(TileJob)
+
+
+class MakeTiles(GeoSegAlgorithm):
+    """Makes a dataset: tiles, and blocks of ground for training, validation and test."""
+
+    ID = "maketiles"
+    TITLE = "Make tiles"
+    TAGS = ("chips", "split", "training", "validation", "dataset")
+
+    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
+        self.addParameter(QgsProcessingParameterRasterLayer("STACK", tr("Stack")))
+        self.addParameter(
+            QgsProcessingParameterMapLayer(
+                "LABELS",
+                tr("Labels: a label raster, or polygons"),
+                None,
+                False,
+                [Qgis.ProcessingSourceType.Raster, Qgis.ProcessingSourceType.VectorPolygon],
+            )
+        )
+        add_labels(self, with_layer=False)
+        self.addParameter(
+            advanced(
+                field(
+                    "SPLIT_FIELD", tr("Field of the area that names train, validation, test"), "LABELLED_AREA"
+                )
+            )
+        )
+        add_fields(self, TileJob, MAIN)
+        for split, share in zip(SPLITS, default_of(TileJob, "fractions"), strict=True):
+            title = tr("Share of the area: {}").format(split)
+            self.addParameter(advanced(real(split.upper(), title, share, 0, 1)))
+        add_fields(self, TileJob, ADVANCED, advanced=True)
+        add_split_areas(self)
+        self.addParameter(QgsProcessingParameterFolderDestination("OUTPUT", tr("Dataset folder")))
+        self.addOutput(QgsProcessingOutputFile("DATASET", tr("Dataset")))
+        self.addOutput(QgsProcessingOutputVectorLayer("TILES", tr("Tiles")))
+
+    def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
+        labels = self.parameterAsLayer(parameters, "LABELS", context)
+        found = layer_problems(self, parameters, context, ("STACK",))
+        if isinstance(labels, QgsRasterLayer):
+            found += problems(labels)
+            found += layer_problems(self, parameters, context, (), ("LABELLED_AREA",))
+        else:
+            found += label_problems(self, parameters, context)
+        found += field_problems(self, parameters, "SPLIT_FIELD", "LABELLED_AREA", context)
+        found += split_area_problems(self, parameters, context)
+        return found + TileJob("", "", **self._settings(parameters, context)).problems()
+
+    def _settings(self, parameters: Parameters, context: QgsProcessingContext) -> dict[str, Any]:
+        shares = [self.parameterAsDouble(parameters, split.upper(), context) for split in SPLITS]
+        settings = fields_from(self, parameters, context, TileJob, (*MAIN, *ADVANCED))
+        return {**settings, "fractions": tuple(shares)}
+
+    def gather(
+        self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> None:
+        self.stack = Path(self.parameterAsRasterLayer(parameters, "STACK", context).source())
+        self.split_areas = gather_split_areas(self, parameters, context)
+        split_field = (self.parameterAsStrings(parameters, "SPLIT_FIELD", context) or [""])[0]
+        layer = self.parameterAsLayer(parameters, "LABELS", context)
+        self.label_raster: Path | None = None
+        self.labels: GatheredLabels | None = None
+        self.area: GatheredArea
+        if isinstance(layer, QgsRasterLayer):
+            self.label_raster = Path(layer.source())
+            self.area = gather_area(self, parameters, context, "LABELLED_AREA", split_field)
+        else:
+            self.labels = read_labels(self, parameters, context)
+            self.area = read_area(self, parameters, context, split_field)
+
+    def work(
+        self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
+        folder = Path(self.parameterAsString(parameters, "OUTPUT", context))
+        folder.mkdir(parents=True, exist_ok=True)
+        copies = folder / COPIES
+        area, exports = self.area.located(copies)
+        self.exports += exports
+        split_areas, exports = located_split_areas(self.split_areas, copies)
+        self.exports += exports
+        submissions = self._rasterized(folder, area)
+        submissions.append(
+            tiles.tiles(
+                folder,
+                area=area,
+                stack_path=self.stack,
+                labels_path=self.label_raster,
+                split_areas=split_areas,
+                **self._settings(parameters, context),
+            )
+        )
+        result = self.run_engine(submissions, feedback)
+        index = folder / "tiles.gpkg"
+        facts = tiles_notes(folder, read_dataset(folder))
+        for name, text in facts.items():
+            feedback.pushInfo(f"{name}: {text}")
+        self.dress_later(Item(index, tr("Tiles"), styles.style_tiles, "tiles"), facts)
+        self.dress_later(Item(index, tr("Split blocks"), styles.style_blocks, "blocks"), facts)
+        shown = f"{index}|layername=tiles"
+        details = QgsProcessingContext.LayerDetails(tr("Tiles"), context.project(), "TILES")
+        context.addLayerToLoadOnCompletion(shown, details)
+        return {
+            "OUTPUT": str(folder),
+            "DATASET": str(result.get("dataset") or folder / "dataset.json"),
+            "TILES": shown,
+        }
+
+    def _rasterized(self, folder: Path, area: Area) -> list[Submission]:
+        if self.labels is None:
+            return []
+        labels, polygons = self.labels.located(folder / COPIES)
+        self.exports += polygons
+        return [prepare.rasterize(folder, labels, area, self.stack)]

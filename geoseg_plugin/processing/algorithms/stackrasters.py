@@ -1,0 +1,123 @@
+"""geoseg:stackrasters"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from qgis.core import (
+    QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsProcessingOutputFile,
+    QgsProcessingParameterCrs,
+    QgsProcessingParameterExtent,
+    QgsProcessingParameterRasterDestination,
+    QgsProcessingParameterRasterLayer,
+)
+
+from ...contract import Area, GridRequest, Problem
+from ...jobs import prepare
+from ...layers import styles
+from ...layers.publish import Item
+from ...layers.snapshot import crs_text
+from ..base import GeoSegAlgorithm
+from ..inputs.computed import add_computed_bands
+from ..inputs.gather import NOWHERE, gather_area, layer_problems
+from ..inputs.stacking import ingredients
+from ..parameters import Parameters, advanced, polygons, rasters, real, terrain, text, tr
+
+
+class StackRasters(GeoSegAlgorithm):
+    """Aligns bands of many rasters on one grid."""
+
+    ID = "stackrasters"
+    TITLE = "Stack rasters"
+    TAGS = ("align", "resample", "composite", "merge bands")
+
+    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
+        self.addParameter(rasters(optional=True))
+        self.addParameter(text("BANDS", tr("Bands (layer:1,3-4; other:1), empty for all")))
+        self.addParameter(
+            QgsProcessingParameterRasterLayer(
+                "DEM", tr("Elevation model whose terrain attributes are added"), None, True
+            )
+        )
+        self.addParameter(terrain("TERRAIN"))
+        add_computed_bands(self)
+        self.addParameter(QgsProcessingParameterExtent("EXTENT", tr("Extent"), None, True))
+        self.addParameter(advanced(polygons("MASK", tr("Polygons to cover"), optional=True)))
+        self.addParameter(
+            advanced(
+                QgsProcessingParameterRasterLayer(
+                    "REFERENCE",
+                    tr("Layer that gives the grid its CRS and pixels (empty: automatic)"),
+                    None,
+                    True,
+                )
+            )
+        )
+        self.addParameter(advanced(QgsProcessingParameterCrs("TARGET_CRS", tr("Target CRS"), None, True)))
+        self.addParameter(
+            advanced(
+                real("TARGET_RESOLUTION", tr("Pixel size in units of the target CRS"), None, optional=True)
+            )
+        )
+        self.addParameter(QgsProcessingParameterRasterDestination("OUTPUT", tr("Stack")))
+        self.addOutput(QgsProcessingOutputFile("RECIPE", tr("Recipe")))
+
+    def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
+        found = layer_problems(self, parameters, context, ("LAYERS", "DEM", "SAR"), ("MASK",))
+        if found:
+            return found
+        try:
+            parts = ingredients(self, parameters, context)
+            composition = parts.composition([item.input for item in parts.rasters])
+        except ValueError as error:
+            return [Problem("bands", str(error), tr("The help of this algorithm has examples."))]
+        job: Any = prepare.stack(NOWHERE, composition, self._grid(parameters, context)).job
+        return list(job.problems())
+
+    def gather(
+        self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> None:
+        self.parts = ingredients(self, parameters, context)
+        for note in self.parts.notes:
+            feedback.pushInfo(note)
+        self.rasters = self.parts.rasters
+        self.grid = self._grid(parameters, context)
+        extent = self.grid.extent
+        plain = Area("extent", extent=extent, extent_crs=self.grid.extent_crs) if extent else Area()
+        self.area = gather_area(self, parameters, context, "MASK", otherwise=plain)
+
+    def _grid(self, parameters: Parameters, context: QgsProcessingContext) -> GridRequest:
+        size = 0.0
+        if parameters.get("TARGET_RESOLUTION") is not None:
+            size = self.parameterAsDouble(parameters, "TARGET_RESOLUTION", context)
+        extent = self.parameterAsExtent(parameters, "EXTENT", context)
+        corners = (extent.xMinimum(), extent.yMinimum(), extent.xMaximum(), extent.yMaximum())
+        given = not extent.isNull() and not extent.isEmpty()
+        return GridRequest(
+            crs=crs_text(self.parameterAsCrs(parameters, "TARGET_CRS", context)),
+            pixel_size=(size, size) if size > 0 else None,
+            extent=corners if given else None,
+            extent_crs=crs_text(self.parameterAsExtentCrs(parameters, "EXTENT", context)) if given else "",
+        )
+
+    def work(
+        self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
+        output = Path(self.parameterAsOutputLayer(parameters, "OUTPUT", context))
+        folder = self.job_folder()
+        area, exports = self.area.located(folder)
+        copies = output.parent / f"{output.stem}_copies"
+        parts, features = self.parts.located(copies)
+        self.exports += [*exports, *features]
+        result = self.run_rasters(
+            lambda inputs: prepare.stack(folder, parts.composition(inputs), self.grid, area, output=output),
+            feedback,
+            copies,
+        )
+        feedback.pushInfo(str(result.get("sentence", "")))
+        notes = {tr("Made by"): tr("GeoSeg, stack"), tr("Bands"): ", ".join(result.get("bands", ()))}
+        self.dress_later(Item(output, tr("Stack"), styles.style_stack, is_result=False), notes)
+        return {"OUTPUT": str(output), "RECIPE": result.get("recipe", "")}

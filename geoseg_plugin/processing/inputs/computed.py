@@ -1,0 +1,111 @@
+"""The parameters of `stackrasters` for bands that are computed, and for what happens to values."""
+
+from __future__ import annotations
+
+import typing
+
+from qgis.core import (
+    Qgis,
+    QgsProcessingAlgorithm,
+    QgsProcessingParameterBoolean,
+    QgsProcessingParameterDateTime,
+    QgsProcessingParameterMatrix,
+    QgsProcessingParameterMultipleLayers,
+)
+
+from ...contract import INDICES, Resampling, Scaling
+from ..parameters import add_terrain_settings, advanced, choice, real, text, tr, whole
+
+SETTING_HEADS = ("Band", "Resampling", "Gaps", "Scaling", "Clip from %", "Clip to %")
+
+
+def add_computed_bands(algorithm: QgsProcessingAlgorithm) -> None:
+    """RADIUS … ALTITUDE, INDICES …, EXPRESSIONS, SAR, SERIES …, VECTORS …, MOSAIC, FILL, BAND_SETTINGS."""
+    add_terrain_settings(algorithm)
+    algorithm.addParameter(choice("INDICES", tr("Spectral indices"), tuple(INDICES), [], several=True))
+    algorithm.addParameter(
+        advanced(
+            text("ROLES", tr("Bands of the indices (red=layer@3; nir=layer@4), empty: by wavelength or name"))
+        )
+    )
+    scale = real(
+        "REFLECTANCE_SCALE", tr("Factor from values to reflectance, for indices with constants"), 1.0
+    )
+    algorithm.addParameter(advanced(scale))
+    algorithm.addParameter(
+        advanced(text("EXPRESSIONS", tr('Expressions: name = ("layer@2" - "layer@1") / 2'), lines=True))
+    )
+    _add_radar(algorithm)
+    _add_series(algorithm)
+    _add_vectors(algorithm)
+    algorithm.addParameter(
+        advanced(
+            QgsProcessingParameterBoolean(
+                "MOSAIC", tr("Rasters with equal bands side by side are tiles of one mosaic"), False
+            )
+        )
+    )
+    algorithm.addParameter(advanced(text("FILL", tr("Gaps become (empty, median, interpolate or a number)"))))
+    algorithm.addParameter(
+        advanced(
+            QgsProcessingParameterMatrix(
+                "BAND_SETTINGS",
+                tr("Bands with settings of their own (resampling {}; scaling {})").format(
+                    "/".join(typing.get_args(Resampling)), "/".join(typing.get_args(Scaling))
+                ),
+                0,
+                False,
+                list(SETTING_HEADS),
+                None,
+                True,
+            )
+        )
+    )
+
+
+def _add_radar(algorithm: QgsProcessingAlgorithm) -> None:
+    raster = Qgis.ProcessingSourceType.Raster
+    algorithm.addParameter(
+        advanced(
+            QgsProcessingParameterMultipleLayers(
+                "SAR", tr("SAR intensities, added as decibels"), raster, None, True
+            )
+        )
+    )
+    algorithm.addParameter(
+        advanced(
+            whole("SPECKLE_SIZE", tr("Lee filter before decibels: window in pixels (0: none)"), 0, 0, 31)
+        )
+    )
+
+
+def _add_series(algorithm: QgsProcessingAlgorithm) -> None:
+    files = Qgis.ProcessingSourceType.File
+    date = Qgis.ProcessingDateTimeParameterDataType.Date
+    for parameter in (
+        QgsProcessingParameterMultipleLayers(
+            "SERIES", tr("Time series: file, or a file a date"), files, None, True
+        ),
+        text("SERIES_VARIABLES", tr("Variables of the series (names or band numbers), empty for the first")),
+        text("STATISTICS", tr("Statistics of the series (median, p10, trend, 2019-07-01 …)"), "median"),
+        QgsProcessingParameterDateTime("DATE_FROM", tr("First date of the series"), date, None, True),
+        QgsProcessingParameterDateTime("DATE_TO", tr("Last date of the series"), date, None, True),
+        text("MONTHS", tr("Months of the series, as 5-9")),
+        text("CLOUD_MASK", tr("Cloud mask: variable or band of the series")),
+        text("CLEAR_VALUES", tr("Values of the cloud mask that are clear (empty: 0)")),
+    ):
+        algorithm.addParameter(advanced(parameter))
+
+
+def _add_vectors(algorithm: QgsProcessingAlgorithm) -> None:
+    anything = Qgis.ProcessingSourceType.VectorAnyGeometry
+    algorithm.addParameter(
+        advanced(
+            QgsProcessingParameterMultipleLayers(
+                "VECTORS", tr("Vector layers as bands"), anything, None, True
+            )
+        )
+    )
+    algorithm.addParameter(
+        advanced(text("VECTOR_BANDS", tr("How (roads:distance 500; soil:onehot kind; rock:burn hardness)")))
+    )

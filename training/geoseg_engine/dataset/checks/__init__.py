@@ -1,0 +1,1 @@
+"""Checks of labels against rasters before a training, with a layer of findings."""

@@ -1,0 +1,116 @@
+"""A model under judgement: it is predicted where the split has labels, and judged block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..channel import Channel
+from ..contract import IGNORE, Dataset, EvaluateJob, Problem
+from ..dataset.datasets import open_dataset_stack
+from ..modelfile.calibration import calibrated
+from ..modelfile.reading import ModelFile
+from ..prediction.inference import Answers, BandReader, Block, Setup, class_confidence, class_ids, set_up
+from ..raster.grid import Window
+from ..raster.stream import pump
+from ..stacking.reader import StackReader
+from ..stacking.rebind import rebind
+from .evaluator import Judge, Record, lookup_table
+
+
+def judge_model(
+    job: EvaluateJob,
+    model: ModelFile,
+    of_model: NDArray[np.uint8],
+    dataset: Dataset,
+    dataset_folder: Path,
+    judge: Judge,
+    record: Record,
+    channel: Channel,
+) -> dict[str, Any]:
+    """Predict the windows that touch the split; `of_model` is the judge's id of each class of the model.
+
+    Returns facts for the metrics.
+    """
+    lut = lookup_table(model.classes, of_model)
+    with ExitStack() as files:
+        stack = files.enter_context(model_stack(model, dataset, dataset_folder))
+        setup = set_up(model, stack, job.device, "auto", 0, 2, channel.log, answers=Answers(job.tta))
+        reader = BandReader(stack, model)
+        touched = [cut for cut in setup.cuts() if (judge.truth(cut.core) != IGNORE).any()]
+        channel.log(f"{len(touched)} windows touch the split '{job.split}'.")
+        done = 0
+
+        def compute(block: Block) -> tuple[Window, NDArray[np.uint8], NDArray[Any]]:
+            nonlocal done
+            ids, confidence = predicted(setup, block, channel.log)
+            done += 1
+            channel.progress("evaluate", done, len(touched))
+            return block.cut.core, lut[ids], confidence
+
+        channel.progress("evaluate", 0, len(touched))
+        pump(touched, reader.read, compute, lambda part: record(*part))
+    warnings = [item for item in model.warnings if item not in dataset.warnings]
+    own_split = bool(model.fingerprint) and model.fingerprint == dataset.fingerprint
+    if not own_split and job.split != "train":
+        warnings.append(other_split(model, dataset))
+    return {
+        "model": str(model.path),
+        "prediction": "",
+        "runtime": setup.runtime.title,
+        "device": setup.runtime.device,
+        "precision": setup.runtime.precision,
+        "trained": model.trained,
+        "architecture": model.architecture,
+        "calibration": model.calibration,
+        "own_split": own_split,
+        "reach_px": model.reach_px,
+        "found": warnings,
+    }
+
+
+def other_split(model: ModelFile, dataset: Dataset) -> Problem:
+    """The warning that scores may be of pixels that the model was trained on."""
+    known = bool(model.fingerprint and dataset.fingerprint)
+    what = (
+        "This model was trained on another split than that of"
+        if known
+        else "It is not recorded whether this model was trained on the split of"
+    )
+    return Problem(
+        "other_split",
+        f"{what} dataset '{dataset.name}': its training pixels may be among those scored.",
+        "Train again on this dataset, or evaluate on the run's own dataset.",
+        "warning",
+    )
+
+
+def predicted(
+    setup: Setup, block: Block, log: Callable[[str], None]
+) -> tuple[NDArray[np.uint8], NDArray[Any]]:
+    """Class ids of a block's core, and the calibrated probability of each."""
+    if not block.valid.any():
+        shape = block.valid.shape
+        return np.full(shape, IGNORE, np.uint8), np.zeros(shape, np.float32)
+    output = setup.output(block, log)
+    confidence = class_confidence(calibrated(output, setup.calibration), output)
+    return class_ids(output, block.valid), confidence
+
+
+def model_stack(model: ModelFile, dataset: Dataset, folder: Path) -> StackReader:
+    """The dataset's stack if it has the model's bands, else the model's bands made from the dataset's layers.
+
+    Raises:
+        GeoSegError: `missing_bands`; as `open_source`.
+    """
+    names = {band.name for band in dataset.recipe.bands}
+    if all(band.name in names for band in model.recipe.bands):
+        return open_dataset_stack(dataset, folder)
+    recipe = rebind(model.recipe, dataset.recipe.sources)
+    return StackReader(replace(recipe, grid=dataset.recipe.grid))

@@ -1,0 +1,345 @@
+"""Any labels as the truth of a map: on which pixels the two meet, and what classes they share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from ..contract import (
+    IGNORE,
+    Area,
+    EvaluateJob,
+    GeoSegError,
+    Grid,
+    LabelClass,
+    Labels,
+    Problem,
+    Source,
+    present,
+)
+from ..dataset.labels.burning import Burner
+from ..dataset.labels.problems import COVERED_SHARE, overlaps, rare_classes
+from ..dataset.labels.rasterize import fill_id
+from ..raster.grid import Bounds, Window, covering_window, grid_bounds, pixel_size, subgrid
+from ..raster.sources import crs_title, open_source, parse_crs, source_grid, unit_title
+from ..raster.writer import read_classes
+from ..stacking.stackplan import on_grid
+from ..vector.area import area_bounds, area_geometry, extent_geometry, hull_of, parts_on_grid
+from ..vector.polygons import LabelPolygons, label_title, read_labels
+from ..vector.reprojection import turned
+from .evaluator import BACKGROUND, name_key, only_one_has
+from .map_source import Mapped, Table
+
+PIXELS_ACROSS, MOST_PIXELS = 10, 100_000_000
+"""Pixels across a usual polygon, and in all, where polygons are compared with polygons."""
+BEYOND_SHARE = 0.01
+"""Share of the labelled ground that may lie beyond the polygons of a map without a word."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Labels on the pixels on which a map is judged.
+
+    Attributes:
+        name: how to call the labels in a sentence.
+        grid: those pixels.
+        classes: of labels and map together, ids 0..K-1.
+        of_map: id of each class of the map.
+        ids: ids of the labels in a window; IGNORE where nothing is judged.
+        told: once all windows were looked at: what there is to say, as warnings.
+    """
+
+    name: str
+    grid: Grid
+    classes: tuple[LabelClass, ...]
+    of_map: Table
+    ids: Callable[[Window], NDArray[np.uint8]]
+    told: Callable[[], list[Problem]]
+
+
+def truth_of(job: EvaluateJob, folder: Path, found: Mapped) -> Truth:
+    """Bring the labels of a job to the pixels of a map.
+
+    Those are the map's own; of polygons, those of a label raster; of polygons against polygons, `job.pixel_size`.
+
+    Raises:
+        GeoSegError: `other_classes`, `labels_outside`, `area_outside`, `too_many_pixels`; as `read_labels`.
+    """
+    truth = present(job.truth, "the labels of an evaluation")
+    labels = replace(
+        truth,
+        path=str(folder / truth.path),
+        more=tuple(replace(item, path=str(folder / item.path)) for item in truth.more),
+    )
+    area = replace(job.area, path=str(folder / job.area.path)) if job.area.path else job.area
+    labels, problems = judgeable(labels, found)
+    grid, said = common_grid(labels, area, found, job.pixel_size)
+    polygons = read_labels(labels, grid)
+    on_grid(polygons, grid)
+    ground, of_area = area_geometry(area, polygons.geometries, grid)
+    judged = subgrid(grid, judged_window(labels, polygons, ground, grid))
+    legend, of_map, of_truth, told = common_legend(labels, polygons.classes, found)
+    burner = Burner(judged, polygons, ground, fill_id(labels, polygons))
+    problems = [
+        *problems,
+        *said,
+        *told,
+        *polygons.problems,
+        *of_area,
+        *beyond_map(labels, polygons, ground, grid, found),
+    ]
+
+    def in_the_end() -> list[Problem]:
+        tally = burner.tally
+        return [
+            *problems,
+            *as_background(labels, area, polygons, judged),
+            *overlaps(labels, tally.overlap_px),
+            *rare_classes(polygons, tally.pixels),
+        ]
+
+    return Truth(
+        label_title(labels), judged, legend, of_map, lambda window: of_truth[burner.burn(window)], in_the_end
+    )
+
+
+def judgeable(labels: Labels, found: Mapped) -> tuple[Labels, list[Problem]]:
+    """The labels; ground without label is not judged where it cannot be background.
+
+    That is where the labels are a raster with a class of that name, or the map is one that knows no background.
+    """
+    if names_background(labels):
+        return replace(labels, unlabelled="unknown"), []
+    known = {name_key(item.name) for item in found.classes}
+    if labels.unlabelled != "background" or BACKGROUND in known or not found.named or found.grid is None:
+        return labels, []
+    problem = Problem(
+        "no_background",
+        f"'{found.name}' has no class '{BACKGROUND}': ground without a label of '{label_title(labels)}' is not judged.",
+        "Say that unlabelled ground is unknown to make this message go away.",
+        "warning",
+    )
+    return replace(labels, unlabelled="unknown"), [problem]
+
+
+def names_background(labels: Labels) -> bool:
+    """Whether labels are a raster in which background is a value, and so no other than a pixel without value."""
+    if labels.kind != "raster":
+        return False
+    classes: Sequence[LabelClass] = labels.classes
+    if not classes:
+        with open_source(Source("labels", labels.path, label_title(labels))) as dataset:
+            classes = read_classes(dataset)
+    return any(name_key(item.name) == BACKGROUND for item in classes)
+
+
+def common_grid(labels: Labels, area: Area, found: Mapped, wanted: float) -> tuple[Grid, list[Problem]]:
+    """The pixels on which a map and labels are compared; see `truth_of`."""
+    if found.grid is not None:
+        return found.grid, []
+    if labels.kind == "raster":
+        source = Source("labels", labels.path, label_title(labels))
+        with open_source(source, classes=True) as dataset:
+            return source_grid(source, dataset), []
+    mapped = present(found.polygons, "the polygons of a map").geometries
+    left, _, right, _ = shapely.total_bounds(mapped).tolist()
+    drawn = turned(read_labels(labels, found.crs).geometries, parse_crs(found.crs), left, right)
+    shapes = np.concatenate([mapped, drawn])
+    bounds = area_bounds(area, labels, drawn, found.crs) or tuple(shapely.total_bounds(shapes).tolist())
+    if wanted:
+        return grid_over(bounds, wanted, found.crs), []
+    size = max(usual_breadth(shapes) / PIXELS_ACROSS, least_size(bounds))
+    grid = grid_over(bounds, size, found.crs)
+    problem = Problem(
+        "pixel_size",
+        f"Polygons are compared on {grid.width} × {grid.height} pixels of {size:g} {unit_title(found.crs)} in "
+        f"{crs_title(found.crs)}, by the breadth of a usual polygon.",
+        "Give a pixel size for other ones.",
+        "warning",
+    )
+    return grid, [problem]
+
+
+def least_size(bounds: Bounds) -> float:
+    """The smallest pixels of which MOST_PIXELS are enough, wherever the first of them begins.
+
+    The positive root of (width / size + 2) (height / size + 2) = MOST_PIXELS.
+    """
+    width, height, most = bounds[2] - bounds[0], bounds[3] - bounds[1], MOST_PIXELS - 4
+    return (width + height + math.sqrt((width + height) ** 2 + most * width * height)) / most
+
+
+def usual_breadth(polygons: NDArray[np.object_]) -> float:
+    """The side of a square of the polygons' median area, rounded down to 1, 2 or 5 times a power of ten."""
+    areas = shapely.area(shapely.get_parts(polygons))
+    side = math.sqrt(float(np.median(areas[areas > 0])))
+    power = 10.0 ** math.floor(math.log10(side))
+    return power * max(factor for factor in (1, 2, 5) if factor * power <= side * (1 + 1e-12))
+
+
+def grid_over(bounds: Bounds, size: float, crs: str) -> Grid:
+    """North-up pixels of a size over bounds, counted from multiples of it.
+
+    Raises:
+        GeoSegError: `too_many_pixels`.
+    """
+    left, top = math.floor(bounds[0] / size), math.ceil(bounds[3] / size)
+    width, height = math.ceil(bounds[2] / size) - left, top - math.floor(bounds[1] / size)
+    if width * height > MOST_PIXELS:
+        raise GeoSegError(
+            "too_many_pixels",
+            f"Comparing the polygons on pixels of {size:g} {unit_title(crs)} would take {width:,} × {height:,}.",
+            f"Give a pixel size of {least_size(bounds):.3g} or more, or an area to look at.",
+        )
+    return Grid(crs, (size, 0.0, left * size, 0.0, -size, top * size), max(width, 1), max(height, 1))
+
+
+def judged_window(
+    labels: Labels, polygons: LabelPolygons, ground: shapely.Geometry | None, grid: Grid
+) -> Window:
+    """The part of a grid outside which nothing is judged."""
+    bounds = grid_bounds(grid) if ground is None else ground.bounds
+    if labels.unlabelled == "unknown" or polygons.raster is not None:
+        drawn = shapely.total_bounds(polygons.geometries)
+        low, high = np.maximum(bounds[:2], drawn[:2]), np.minimum(bounds[2:], drawn[2:])
+        bounds = (*low.tolist(), *high.tolist())
+    found = covering_window(grid, bounds)
+    if found.empty or bounds[0] >= bounds[2] or bounds[1] >= bounds[3]:
+        raise GeoSegError(
+            "labels_outside",
+            f"'{label_title(labels)}' has no label inside the area on the map.",
+            "Choose another area, or check the CRS of the labels.",
+        )
+    return found
+
+
+def common_legend(
+    labels: Labels, drawn: Sequence[LabelClass], found: Mapped
+) -> tuple[tuple[LabelClass, ...], Table, Table, list[Problem]]:
+    """Classes of labels and map together, matched by name: background first, then the labels', then the map's.
+
+    Returns:
+        Classes with ids 0..K-1, id of each class of the map, id of each id of the labels (256,), warnings.
+
+    Raises:
+        GeoSegError: `other_classes` if they share none.
+    """
+    own, theirs, problems = aligned(labels, drawn, found)
+    known, wanted = ({name_key(item.name) for item in classes} for classes in (own, theirs))
+    missing = [item for item in theirs if name_key(item.name) not in known]
+    if missing and not known & wanted - ({BACKGROUND} if found.named else set()):
+        raise other_classes(labels, drawn, found, [item.name for item in missing])
+    if missing and found.complete:
+        problems = [*problems, only_one_has(missing, f"'{label_title(labels)}'", f"'{found.name}'")]
+    both = {name_key(item.name): item for item in (*theirs, *own)}
+    order = sorted(both, key=lambda name: (name != BACKGROUND, name not in wanted))
+    ids = {name: number for number, name in enumerate(order)}
+    of_truth = np.full(IGNORE + 1, IGNORE, np.uint8)
+    of_truth[[item.id for item in drawn]] = [ids[name_key(item.name)] for item in theirs]
+    of_map = np.array([ids[name_key(item.name)] for item in own], np.uint8)
+    return tuple(replace(both[name], id=ids[name]) for name in order), of_map, of_truth, problems
+
+
+def aligned(
+    labels: Labels, drawn: Sequence[LabelClass], found: Mapped
+) -> tuple[Sequence[LabelClass], Sequence[LabelClass], list[Problem]]:
+    """The classes of map and labels under names that can be compared.
+
+    A map whose file names no class has the labels' numbers. Where both have one class besides the background, and one
+    of them is called so only because its layer is, they are the same.
+    """
+    if not found.named:
+        names = {item.id: item.name for item in drawn}
+        if not names.keys() >= {item.id for item in found.classes}:
+            return found.classes, drawn, []
+        own = [replace(item, name=names[item.id]) for item in found.classes]
+        told = ", ".join(f"{item.id} is '{item.name}'" for item in own)
+        message = (
+            f"'{found.name}' does not say what its values mean; they are taken as numbers of classes: {told}."
+        )
+        hint = "Give the raster categories that name its classes."
+        return own, drawn, [Problem("unnamed_classes", message, hint, "warning")]
+    one, other = (
+        [item for item in classes if name_key(item.name) != BACKGROUND] for classes in (found.classes, drawn)
+    )
+    by_layer = labels.kind == "polygons" and not labels.class_field
+    if (
+        not (found.single or by_layer)
+        or len(one) != 1
+        or len(other) != 1
+        or name_key(one[0].name) == name_key(other[0].name)
+    ):
+        return found.classes, drawn, []
+    message = f"'{one[0].name}', the one class of '{found.name}', is compared with '{other[0].name}'."
+    problems = [Problem("same_class", message, "", "warning")]
+    if by_layer:
+        return found.classes, renamed(drawn, other[0], one[0].name), problems
+    return renamed(found.classes, one[0], other[0].name), drawn, problems
+
+
+def renamed(classes: Sequence[LabelClass], item: LabelClass, name: str) -> list[LabelClass]:
+    """Classes with another name for one of them."""
+    return [replace(each, name=name) if each == item else each for each in classes]
+
+
+def other_classes(
+    labels: Labels, drawn: Sequence[LabelClass], found: Mapped, missing: Sequence[str]
+) -> GeoSegError:
+    """Map and labels have no class in common."""
+    return GeoSegError(
+        "other_classes",
+        f"'{label_title(labels)}' has the classes {', '.join(item.name for item in drawn)}; '{found.name}' has "
+        f"{', '.join(item.name for item in found.classes)}. Not on the map: {', '.join(missing)}.",
+        "Name them as on the map in the legend of the labels.",
+    )
+
+
+def as_background(labels: Labels, area: Area, polygons: LabelPolygons, grid: Grid) -> list[Problem]:
+    """The warning that much ground far from every polygon counts as background, and nobody said that it is."""
+    said = area.kind not in ("rasters", "extent") or labels.unlabelled != "background"
+    if said or polygons.raster is not None:
+        return []
+    width, height = pixel_size(grid)
+    hull = shapely.area(hull_of(parts_on_grid(polygons.geometries, grid), grid, "convex_hull", 1.0))
+    share = hull / (width * height * grid.width * grid.height)
+    if share >= COVERED_SHARE:
+        return []
+    return [
+        Problem(
+            "labels_incomplete",
+            f"The polygons of '{label_title(labels)}' span {share:.0%} of the judged ground; all the rest counts as "
+            "background, whatever is there.",
+            "Choose an area in which every object is drawn, or say that unlabelled ground is unknown.",
+            "warning",
+        )
+    ]
+
+
+def beyond_map(
+    labels: Labels, polygons: LabelPolygons, ground: shapely.Geometry | None, grid: Grid, found: Mapped
+) -> list[Problem]:
+    """The warning that many drawn labels lie where a map of polygons may not reach: it has no extent to ask for."""
+    if found.polygons is None or polygons.raster is not None:
+        return []
+    bounds = shapely.total_bounds(found.polygons.geometries).tolist()
+    extent = extent_geometry(Area("extent", extent=bounds, extent_crs=found.crs), grid)
+    drawn = polygons.geometries if ground is None else shapely.intersection(polygons.geometries, ground)
+    everything = float(shapely.area(drawn).sum())
+    beyond = everything - float(shapely.area(shapely.intersection(drawn, extent)).sum())
+    if beyond <= BEYOND_SHARE * everything:
+        return []
+    return [
+        Problem(
+            "beyond_map",
+            f"{beyond / everything:.0%} of the ground labelled by '{label_title(labels)}' lies beyond the polygons of "
+            f"'{found.name}' and counts as {BACKGROUND} there, also where the map does not reach.",
+            "Give an area that lies within the map, or compare the class raster.",
+            "warning",
+        )
+    ]

@@ -1,0 +1,1 @@
+"""Cleaning of class rasters: filters in windows, and patches of the whole raster."""

@@ -1,0 +1,1 @@
+"""Polygons of class rasters: traced, joined, simplified, written."""

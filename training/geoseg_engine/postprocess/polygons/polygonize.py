@@ -1,0 +1,189 @@
+"""The job `polygonize`: a class raster as polygons with class, score, area and perimeter.
+
+The raster is traced in strips; parts that meet at the border of two strips become one polygon, so the polygons do
+not depend on the strips. Where only pixels of one class that share an edge belong together (4-connected), an area is
+a polygon. Where touching at a corner is enough (8-connected), an area may be several polygons that touch in points,
+and all are multipolygons: a ring that touches itself would not be valid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...channel import Channel
+from ...contract import GeoSegError, Grid, LabelClass, Outlines, PolygonizeJob, Problem, Source
+from ...outputs import whole_file
+from ...raster.grid import Window
+from ...raster.nodata import invalid_pixels, no_values
+from ...raster.pixel_values import check_exact
+from ...raster.sources import check_one_band, coincide, crs_title, open_source, source_grid, unit_title
+from ...raster.writer import read_classes
+from ..classraster import has_background
+from .boundaries import Read, outlined_areas
+from .geopackage import PolygonLayer
+
+OUTLINE_BYTES_PX = 0.5
+"""Of a GeoPackage of polygons, per pixel of its raster, as maps have them."""
+SAME_GROUND = 0.02
+"""Share by which the ground of a class may change where its outlines are drawn anew, before that is said."""
+
+
+def run(job: PolygonizeJob, folder: Path, channel: Channel) -> dict[str, Any]:
+    """Write the polygons of a class raster to a GeoPackage, layer `polygons`.
+
+    Raises:
+        GeoSegError: `other_grid` if the confidence is not on the classes' pixels; `no_classes` for a raster with
+            fractions; as `check_exact`, `open_source`; `not_writable`, `disk_full`.
+    """
+    return polygonize(job, folder, channel)
+
+
+def polygonize(job: PolygonizeJob, folder: Path, channel: Channel) -> dict[str, Any]:
+    """Trace a class raster; see `run`. Returns output, count, area_m2, warnings."""
+    source = Source("classes", str(folder / job.classes), Path(job.classes).stem)
+    output = folder / job.output
+    with ExitStack() as stack:
+        dataset = stack.enter_context(open_source(source, classes=True))
+        grid = source_grid(source, dataset)
+        surety = (
+            stack.enter_context(scores_on(folder / job.confidence, source, grid)) if job.confidence else None
+        )
+        partial = stack.enter_context(whole_file(output, outline_bytes(grid.height, grid.width)))
+        classes = read_classes(dataset)
+        wide = not np.can_cast(dataset.dtypes[0], np.int32)
+        layer = PolygonLayer(partial, grid, classes, surety is not None, job, np.int64 if wide else np.int32)
+        skip = has_background(classes) if job.skip_background is None else job.skip_background
+        codes = codes_of(source, dataset, {dataset.nodata} | ({0} if skip else set()))
+        for found in outlined_areas(codes, surety, grid, job.outlines.connectivity, layer.redraws, channel):
+            layer.add(found)
+        layer.finish()
+    channel.artifact("polygons", output)
+    return {
+        "output": str(output),
+        "count": layer.count,
+        "area_m2": round(layer.area_m2, 2),
+        "warnings": [*(left_out(classes) if skip else []), *other_ground(layer, job.outlines)],
+    }
+
+
+def outline_bytes(height: int, width: int) -> int:
+    """Room on disk that the polygons of so many rows and columns are expected to take."""
+    return int(height * width * OUTLINE_BYTES_PX)
+
+
+def left_out(classes: Sequence[LabelClass]) -> list[Problem]:
+    """The warning that the class with id 0, which is left out, is one of the legend."""
+    if has_background(classes):
+        return []
+    named = next(item.name for item in classes if item.id == 0)
+    return [
+        Problem(
+            "class_left_out",
+            f"Class '{named}' has id 0 and so has no polygons.",
+            "Keep the background (skip_background false) to have them.",
+            "warning",
+        )
+    ]
+
+
+def other_ground(layer: PolygonLayer, drawn: Outlines) -> list[Problem]:
+    """The warning that classes have more or less ground in the polygons, as they are drawn, than in the map."""
+    sums = {f"'{layer.name_of(value)}'": both for value, both in sorted(layer.by_class_m2.items())}
+    if len(sums) > 1:
+        sums["all together"] = np.sum(list(sums.values()), axis=0)
+    shares = {name: drawn_m2 / map_m2 - 1 for name, (map_m2, drawn_m2) in sums.items()}
+    off = {name: share for name, share in shares.items() if abs(share) > SAME_GROUND}
+    if not off:
+        return []
+    ways = {
+        f"simplified by {drawn.simplify_m:g} m": drawn.simplify_m,
+        f"smoothed in {drawn.smooth} rounds": drawn.smooth,
+        "with right angles": drawn.right_angles,
+    }
+    how = ", ".join(text for text, asked in ways.items() if asked)
+    said = ", ".join(
+        f"{name} {100 * abs(share):.1f} % {'more' if share > 0 else 'less'}" for name, share in off.items()
+    )
+    overlap = drawn.right_angles and any(share > 0 for share in off.values())
+    return [
+        Problem(
+            "other_ground",
+            f"The polygons have other ground than the classes in the map ({how}): {said}."
+            + " Where right angles make polygons overlap, ground counts twice." * overlap,
+            "Take areas from the map, or choose a smaller tolerance or less smoothing.",
+            "warning",
+        )
+    ]
+
+
+@contextmanager
+def scores_on(path: Path, classes: Source, grid: Grid) -> Iterator[Read]:
+    """How to read the confidence raster of a class raster.
+
+    Raises:
+        GeoSegError: `other_grid`, `several_bands`; as `open_source`.
+    """
+    source = Source("confidence", str(path), path.stem)
+    with open_source(source) as dataset:
+        check_one_band(source, dataset, "a raster of confidence")
+        own = source_grid(source, dataset)
+        if not coincide(own, grid):
+            raise GeoSegError(
+                "other_grid",
+                f"The confidence {path.name} ({_described(own)}) does not lie on the pixels of the classes "
+                f"{Path(classes.path).name} ({_described(grid)}).",
+                "Choose the confidence raster of the same prediction, or leave it out.",
+            )
+        yield lambda window: np.asarray(dataset.read(1, window=window.rasterio))
+
+
+def _described(grid: Grid) -> str:
+    a, _, c, _, _, f = grid.transform
+    size = f"{a:g} {unit_title(grid.crs)}"
+    return f"{grid.width} × {grid.height} pixels of {size} from {c:.10g}, {f:.10g} in {crs_title(grid.crs)}"
+
+
+def codes_of(source: Source, dataset: Any, left_out: set[float | None]) -> Read:
+    """How to read a class raster as codes: 0 is left out or masked, a value of 0 or more is one less than its code."""
+    values = [value for value in left_out if value is not None]
+    if dataset.dtypes[0] in ("int64", "uint64"):  # as float64, neighbours of a large nodata would be it
+        values = [int(value) for value in values if value == int(value)]
+    table = (np.arange(256) + 1) * ~np.isin(np.arange(256), values)
+    table = table.astype(np.uint8 if table.max() < 256 else np.uint16)
+    facts = no_values(dataset)[0]
+    masked = not facts.simple or (
+        facts.by == "nodata" and dataset.nodata is None
+    )  # of 64 bits, beyond rasterio
+
+    def read(window: Window) -> NDArray[Any]:
+        ids = dataset.read([1], window=window.rasterio)
+        if not masked:
+            return coded(ids[0])
+        invalid = invalid_pixels(source, dataset, [1], window, ids)
+        none = np.zeros(ids.shape, bool) if invalid is None else invalid
+        return np.where(none[0], 0, coded(np.where(none, 0, ids)[0].astype(ids.dtype)))
+
+    def coded(ids: NDArray[Any]) -> NDArray[Any]:
+        if ids.dtype == np.uint8:
+            return np.asarray(table[ids])
+        out = np.isin(ids, values)
+        if ids.dtype.kind == "f":
+            out |= ~np.isfinite(ids)
+            ids = np.where(out, 0, ids)
+            if (ids != np.rint(ids)).any():
+                raise GeoSegError(
+                    "no_classes",
+                    f"{Path(dataset.name).name} holds {ids[ids != np.rint(ids)][0]:.6g}, which is no class.",
+                    "Choose a raster of classes, not one of confidence or of values.",
+                )
+        check_exact(ids[~out], Path(dataset.name).name)
+        ids = np.where(out, 0, ids).astype(np.int64)
+        return np.where(out, 0, ids + (ids >= 0))
+
+    return read

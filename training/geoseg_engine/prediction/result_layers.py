@@ -1,0 +1,132 @@
+"""What a prediction can give for every pixel, and how it is kept until the files are made: as 16-bit codes.
+
+Shares (confidence, entropy, probabilities, …) are rounded to 1/512 and kept as that many; classes and counts as they
+are. So one array holds everything that is known of a window, and compresses well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..contract import IGNORE, LabelClass, PredictJob
+from ..modelfile.calibration import calibrated
+from ..raster.grid import Window
+from ..raster.writer import STEPS_OF_ONE
+from .inference import Block, Setup, class_confidence, class_ids
+from .runtimes.averaging import entropy
+
+MISSING = 65535
+"""Code of a pixel without result."""
+CLASSES, BEYOND = "output", "beyond"
+"""The layers that are no shares; the key of a layer is the field of the job that names its file."""
+
+Codes = NDArray[np.uint16]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One result: the field of the job that names its file, and its bands."""
+
+    key: str
+    bands: tuple[str, ...]
+
+    @property
+    def is_share(self) -> bool:
+        """Whether values are shares 0..1 as float32; else uint8 with IGNORE."""
+        return self.key not in (CLASSES, BEYOND)
+
+    def values(self, codes: Codes) -> NDArray[Any]:
+        """Codes as the values of the file."""
+        if not self.is_share:
+            return np.minimum(codes, IGNORE).astype(np.uint8)
+        shares = (codes / np.float32(STEPS_OF_ONE)).astype(np.float32)
+        shares[codes == MISSING] = np.nan
+        return shares
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The result on one window: codes (bands of all layers, rows, cols), None where no pixel has any value.
+
+    Attributes:
+        beyond: per band of the model, pixels whose value lies outside what training saw.
+        seen: pixels with a value.
+    """
+
+    window: Window
+    codes: Codes | None
+    beyond: NDArray[np.int64]
+    seen: int
+
+
+def layers_of(job: PredictJob, classes: Sequence[LabelClass]) -> tuple[Layer, ...]:
+    """The layers that a job needs; confidence also where polygons take their score from it."""
+    names = tuple(item.name for item in classes)
+    found = [Layer(CLASSES, ("class",))]
+    if job.confidence or job.polygons:
+        found.append(Layer("confidence", ("confidence",)))
+    for key in ("entropy", "margin", "disagreement", BEYOND):
+        if getattr(job, key):
+            found.append(Layer(key, (key,)))
+    if job.probability:
+        found.append(Layer("probability", names))
+    return tuple(found)
+
+
+def band_count(layers: Sequence[Layer]) -> int:
+    """Bands of all layers together."""
+    return sum(len(layer.bands) for layer in layers)
+
+
+def first_band(layers: Sequence[Layer], key: str) -> int:
+    """Place of a layer's first band among those of all layers, from 0."""
+    found = 0
+    for layer in layers:
+        if layer.key == key:
+            return found
+        found += len(layer.bands)
+    raise KeyError(key)
+
+
+def predict_block(setup: Setup, block: Block, layers: Sequence[Layer], log: Callable[[str], None]) -> Piece:
+    """All layers on a block's core; without any value there, the network is not asked.
+
+    Raises:
+        GeoSegError: `out_of_memory`.
+    """
+    core = block.cut.core
+    if not block.valid.any():
+        return Piece(core, None, block.beyond, block.seen)
+    answer = setup.output(block, log)
+    output = answer[: setup.classes]
+    shares = calibrated(output, setup.calibration)
+    makers: dict[str, Callable[[], NDArray[Any]]] = {
+        CLASSES: lambda: class_ids(output, block.valid),
+        BEYOND: lambda: np.asarray(block.beyond_px),
+        "confidence": lambda: class_confidence(shares, output),
+        "entropy": lambda: entropy(shares),
+        "margin": lambda: margin(shares),
+        "disagreement": lambda: answer[setup.classes],
+        "probability": lambda: shares,
+    }
+    codes = np.empty((band_count(layers), core.height, core.width), np.uint16)
+    place = 0
+    for layer in layers:
+        made = makers[layer.key]()
+        codes[place : place + len(layer.bands)] = np.rint(made * STEPS_OF_ONE) if layer.is_share else made
+        place += len(layer.bands)
+    codes[:, ~block.valid] = MISSING
+    return Piece(core, codes, block.beyond, block.seen)
+
+
+def margin(shares: NDArray[Any]) -> NDArray[Any]:
+    """Probability (rows, cols) of the most likely class minus that of the second; 1 where there is but one class."""
+    if len(shares) < 2:
+        return np.ones(shares.shape[1:], np.float32)
+    two = np.partition(shares, len(shares) - 2, axis=0)[-2:]
+    return np.asarray(two[1] - two[0])

@@ -1,0 +1,130 @@
+"""What decides the pixels of a prediction, written beside its parts: another run goes on only with the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import lcm
+from pathlib import Path
+
+from .. import __version__
+from ..contract import GeoSegError, Grid, PredictJob, Recipe, encode, read_json
+from ..modelfile.reading import ModelFile
+from ..output_checks import behind, files_in
+from ..raster.grid import Window, up_to, windows
+from .result_layers import Layer
+
+PLAN_FILE = "plan.json"
+FORMAT = 1
+"""Of the parts; another makes them useless to each other."""
+UNIT_PX = 512
+"""Units are squares of a multiple of it, as the blocks of the files are."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What was decided when the first part was made; every later run takes the same.
+
+    Attributes:
+        key: hash of all that decides pixels.
+        runtime, precision: what the network is run with.
+        core_px: side of a core.
+        unit_px: side of a unit, the square that one part holds.
+        difference: see `tiling_invariance.largest_difference`; None where it was not asked.
+    """
+
+    key: str
+    runtime: str
+    precision: str
+    core_px: int
+    unit_px: int
+    difference: float | None = None
+
+
+def plan_key(
+    job: PredictJob, model: ModelFile, recipe: Recipe, window: Window, layers: tuple[Layer, ...], folder: Path
+) -> str:
+    """Hash of engine, model, files with size and time, the recipe with its grid and the part of it, and the options."""
+    digest = hashlib.sha256()
+    with model.path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    facts = {
+        "engine": __version__,
+        "format": FORMAT,
+        "recipe": encode(recipe),
+        "files": [list(stamp) for stamp in stamps(job, recipe, folder)],
+        "layers": encode(layers),
+        "options": [job.runtime, job.precision, job.device, job.int8_loss, job.core_px, job.tta],
+        "passes": job.dropout_passes,
+        "area": encode(job.area),
+        "window": encode(window),
+    }
+    digest.update(json.dumps(facts, sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def stamps(job: PredictJob, recipe: Recipe, folder: Path) -> Iterator[tuple[str, int, int]]:
+    """Path, size and time of every file that is read, those behind a VRT too; of what is no file, the name alone."""
+    texts = [text for source in recipe.sources for text in (source.path, *source.paths)]
+    texts += [job.area.path] if job.area is not None and job.area.path else []
+    for text in texts:
+        found = [each for path in files_in(text, folder) for each in (path, *behind(path))]
+        yield from ((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in found)
+        if not found:
+            yield text, 0, 0
+
+
+def unit_px_for(core_px: int, align_px: int) -> int:
+    """Side of a unit: the whole blocks of the files that hold a core, or two cores of one and a half blocks."""
+    if core_px == 3 * UNIT_PX // 2:
+        return lcm(core_px, UNIT_PX, align_px)
+    return up_to(max(core_px, 1), lcm(UNIT_PX, align_px))
+
+
+def units(grid: Grid, unit_px: int) -> list[Window]:
+    """The squares that parts hold, row by row; a unit's number is its place here."""
+    return list(windows(grid, unit_px))
+
+
+def needed(units: Sequence[Window], window: Window) -> list[int]:
+    """Numbers of the units that hold a pixel of a window."""
+    return [number for number, unit in enumerate(units) if not unit.shared(window).empty]
+
+
+def read_plan(folder: Path) -> Plan | None:
+    """The plan of a folder of parts; None where there is none, or none that is understood."""
+    try:
+        return read_json(Plan, folder / PLAN_FILE)
+    except (OSError, GeoSegError):
+        return None
+
+
+def agreed(folder: Path, plan: Plan) -> Plan:
+    """Write the plan, or take the one of the same key that another run was quicker to write."""
+    path = folder / PLAN_FILE
+    partial = path.with_name(f"{PLAN_FILE}.{socket.gethostname()}-{os.getpid()}.part")
+    partial.write_text(json.dumps(encode(plan)), encoding="utf-8")
+    try:
+        os.link(partial, path)
+    except FileExistsError:
+        theirs = read_plan(folder)
+        if theirs is not None and theirs.key == plan.key:
+            return theirs
+        partial.replace(path)
+    except OSError:  # a file system without links
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return plan
+
+
+def taking_up(job: PredictJob, plan: Plan | None) -> PredictJob:
+    """The job with what an earlier run of it has decided."""
+    if plan is None:
+        return job
+    return replace(job, runtime=plan.runtime, precision=plan.precision, core_px=plan.core_px)  # type: ignore[arg-type]

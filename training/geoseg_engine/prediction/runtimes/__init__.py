@@ -1,0 +1,1 @@
+"""Ways to run a network, and which of them to use."""

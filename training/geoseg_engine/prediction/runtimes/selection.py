@@ -1,0 +1,301 @@
+"""Which runtime and precision to predict with: timed on a window of the user's own raster, and checked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from ...contract import GeoSegError
+from ...modelfile.precision import find_device, reduced_precision
+from ...modelfile.reading import ModelFile, is_third_party, load_network, not_our_model, onnx_only
+from .int8 import quantized
+from .onnx_runtime import OnnxRuntime
+from .third_party import foreign_runtime
+from .torch_runtime import Runtime, TorchRuntime, open_runtime
+
+STEPS = 2
+WORTHWHILE_PX = 1_000_000
+"""Smaller jobs end sooner than a trial would."""
+GAIN = 0.85
+"""Share of the time of float32 that another choice may take at most."""
+SAME_CLASS = {"float32": 0.999, "bf16": 0.998, "fp16": 0.998, "int8": 0.0}
+"""Share of a window's pixels that must get the class that float32 gives; int8 is judged on validation blocks."""
+BYTES = {"float32": 4, "bf16": 2, "fp16": 2, "int8": 2}
+"""Of an activation; int8 keeps some of its layers in float32."""
+GRAPH_COPIES = 3
+"""Copies of features and probabilities alive at once in a graph of ONNX_ONLY."""
+SCRATCH, BANDED_SCRATCH = 2.7, 1.3
+"""Activations alive at once, over the largest single operation's input and output: 2.2 to 2.7 on U-Nets in all
+runtimes, 1.2 to 1.3 in bands."""
+CROPPED_WORK = 0.4
+"""Of what a pixel costs, what one of the halo does where nothing else is computed of it than a U-Net's encoder."""
+PROBE_PX = 32
+"""Side of the window that a graph is asked before its first."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A runtime that may be taken.
+
+    Attributes:
+        runtime: ready to run.
+        px_per_s: on the trial window; 0 without a trial.
+        bytes_px: of activations for every pixel.
+        agreement: share of the trial window's pixels with the class of float32.
+        int8_loss: mean IoU that int8 loses on validation tiles; None for other precisions.
+        difference: see `tiling_invariance.largest_difference`; None where it was not asked.
+    """
+
+    runtime: Runtime
+    px_per_s: float
+    bytes_px: float
+    agreement: float = 1.0
+    int8_loss: float | None = None
+    difference: float | None = None
+
+
+SPEED: Callable[[Choice], float] = attrgetter("px_per_s")
+
+
+def choose_runtime(
+    model: ModelFile,
+    sample: NDArray[Any],
+    job_px: int,
+    device: str = "auto",
+    wanted: str = "auto",
+    log: Callable[[str], None] = lambda text: None,
+    precision: str = "auto",
+    int8_loss: float = 0.005,
+    worth: Callable[[Choice], float] = SPEED,
+) -> list[Choice]:
+    """Open the runtimes that give the classes of float32 torch.
+
+    Args:
+        model: the model file.
+        sample: z-scores (bands, rows, cols) of a typical window, aligned.
+        job_px: pixels to predict; below WORTHWHILE_PX, float32 torch is taken without a trial.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        wanted: `auto`, `torch`, `onnx` or `openvino`.
+        log: gets what was tried, with speeds and agreement.
+        precision: `auto`, or the only one to take. What is wanted by name is taken even where it gives other
+            classes than float32, and its agreement told; but int8 only if it loses at most `int8_loss`.
+        int8_loss: mean IoU that int8 may lose on validation blocks.
+        worth: pixels of the map a second that a choice gives; by itself those that the network sees.
+
+    Returns:
+        What may be taken, the best first.
+
+    Raises:
+        GeoSegError: if a device, runtime or precision is wanted by name that is not there.
+    """
+    if onnx_only(model):
+        return [_graph_alone(model, sample, job_px, wanted, precision, log)]
+    found = "cpu" if wanted == "openvino" and device == "auto" else str(find_device(device))
+    path, loss = model.path, None
+    if precision == "int8":
+        made = quantized(model, int8_loss, log)
+        path, precision, loss = (made[0], "int8", made[1]) if made else (path, "auto", None)
+    ways = offered(found, wanted, precision)
+    network = load_network(model.path)
+    largest = largest_bytes(network, sample)
+    plain = TorchRuntime(network, found, "float32", model.calibration)
+    bytes_px = scratch(plain) * largest
+    if ways[0] == ("torch", "float32") and job_px < WORTHWHILE_PX:
+        return [Choice(plain, 0.0, bytes_px)]
+    reference, speed = timed(plain, sample)
+    log(f"{plain.title}: {speed / 1e6:.2f} Mpx/s")
+    tried = [Choice(plain, speed, bytes_px)] if ways[0] == ("torch", "float32") else []
+    for runtime in _opened(ways[len(tried) :], path, found, wanted, log):
+        tried.append(_checked(runtime, sample, reference, largest, log))
+    return [replace(choice, int8_loss=loss) for choice in ranked(tried, worth)]
+
+
+def _opened(
+    ways: Sequence[tuple[str, str]], path: Path, device: str, wanted: str, log: Callable[[str], None]
+) -> Iterator[Runtime]:
+    """The runtimes that can be had; one that is missing is logged once, whatever the precision.
+
+    Raises:
+        GeoSegError: if it is the one that is wanted by name.
+    """
+    missing = ""
+    for name, precision in ways:
+        if name == missing:
+            continue
+        try:
+            yield open_runtime(path, name, device, precision)
+        except GeoSegError as error:
+            if wanted == name:
+                raise
+            log(f"Not tried: {error.message} {error.details}".strip())
+            missing = name
+
+
+def offered(device: str, wanted: str, precision: str) -> list[tuple[str, str]]:
+    """Runtimes and precisions worth trying, the one that needs no trial first.
+
+    Raises:
+        GeoSegError: `no_precision` if nothing computes in what is wanted.
+    """
+    reduced = reduced_precision(torch.device(device))
+    ways = [("torch", "float32"), ("torch", reduced), ("onnx", "float32"), ("onnx", "int8")]
+    if device == "cpu":
+        ways += [("openvino", "float32"), ("openvino", reduced), ("openvino", "int8")]
+    found = [
+        (name, arithmetic)
+        for name, arithmetic in ways
+        if wanted in ("auto", name)
+        and arithmetic
+        and (precision == arithmetic or (precision == "auto" and arithmetic != "int8"))
+    ]
+    if not found:
+        who = "No runtime computes" if wanted == "auto" else f"The runtime '{wanted}' does not compute"
+        here = "" if precision == "auto" else f" in {precision}"
+        raise GeoSegError(
+            "no_precision",
+            f"{who}{here} on {device}.",
+            "Choose the runtime and the precision 'auto'.",
+        )
+    return found
+
+
+def ranked(tried: Sequence[Choice], worth: Callable[[Choice], float] = SPEED) -> list[Choice]:
+    """Those with the classes of float32, the fastest first; if none has them, the closest alone.
+
+    The first that was tried gives way only to one that gains more than GAIN.
+
+    Raises:
+        GeoSegError: `no_runtime` if nothing could be opened.
+    """
+    if not tried:
+        raise GeoSegError(
+            "no_runtime",
+            "None of the runtimes that could compute so is installed.",
+            "Choose the runtime and the precision 'auto', or install OpenVINO.",
+        )
+    good = [item for item in tried if item.agreement >= SAME_CLASS[item.runtime.precision]]
+    if not good:
+        return [max(tried, key=lambda item: item.agreement)]
+    return sorted(good, key=lambda item: worth(item) / (GAIN if item is tried[0] else 1), reverse=True)
+
+
+def _graph_alone(
+    model: ModelFile,
+    sample: NDArray[Any],
+    job_px: int,
+    wanted: str,
+    precision: str,
+    log: Callable[[str], None],
+) -> Choice:
+    """ONNX Runtime on the CPU, for a model that has no torch network.
+
+    Raises:
+        GeoSegError: `no_network` if torch is wanted, `no_precision` if OpenVINO or another arithmetic is.
+    """
+    if wanted == "torch":
+        load_network(model.path)
+    if precision == "int8":
+        log(f"int8 is not used: {model.path.name} is no network of ours.")
+    elif wanted == "openvino" or precision not in ("auto", "float32"):
+        asked = "OpenVINO" if wanted == "openvino" else precision
+        raise GeoSegError(
+            "no_precision",
+            f"{model.path.name} runs only in ONNX Runtime and float32; {asked} is asked for.",
+            "Choose the runtime and the precision 'auto'.",
+        )
+    runtime = foreign_runtime(model) if is_third_party(model) else _forest(model)
+    features = max(int(model.architecture.get("features", 0)), len(sample))
+    bytes_px = 4.0 * GRAPH_COPIES * (features + len(model.classes))
+    if job_px < WORTHWHILE_PX:
+        return Choice(runtime, 0.0, bytes_px)
+    _, speed = timed(runtime, sample)
+    log(f"{runtime.title}: {speed / 1e6:.2f} Mpx/s")
+    return Choice(runtime, speed, bytes_px)
+
+
+def _forest(model: ModelFile) -> Runtime:
+    try:
+        runtime = OnnxRuntime(model.path, of_trees=True)
+    except GeoSegError as error:
+        why = "ONNX Runtime, which must be 1.21 or newer for a forest, cannot read its trees"
+        raise not_our_model(model.path, why, error.details) from error
+    zeros = np.zeros((len(model.recipe.bands), PROBE_PX, PROBE_PX), np.float32)
+    _refuse_misshapen(runtime, runtime.predict_window(zeros).shape, (len(model.classes), PROBE_PX, PROBE_PX))
+    return runtime
+
+
+def _refuse_misshapen(runtime: Runtime, given: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+    """Raise `model_failed` unless a runtime gave (classes, rows, cols) of a window."""
+    if given != wanted:
+        raise GeoSegError(
+            "model_failed",
+            f"{runtime.title} gives {given} values where the model file promises {wanted}.",
+            "Choose another model file.",
+        )
+
+
+def _checked(
+    runtime: Runtime,
+    sample: NDArray[Any],
+    reference: NDArray[Any],
+    largest: float,
+    log: Callable[[str], None],
+) -> Choice:
+    result, speed = timed(runtime, sample)
+    _refuse_misshapen(runtime, result.shape, reference.shape)
+    agreement = float((result.argmax(axis=0) == reference.argmax(axis=0)).mean())
+    least = SAME_CLASS[runtime.precision]
+    log(
+        f"{runtime.title}: {speed / 1e6:.2f} Mpx/s, {agreement:.3%} of the pixels get the class of float32"
+        + (f" ({least:.1%} are needed)" if least else "")
+    )
+    bytes_px = scratch(runtime) * largest * BYTES[runtime.precision] / 4
+    return Choice(runtime, speed, bytes_px, agreement)
+
+
+def scratch(runtime: Runtime) -> float:
+    """Activations that a runtime holds at once, over the largest operation's input and output."""
+    return BANDED_SCRATCH if isinstance(runtime, TorchRuntime) and runtime.in_bands else SCRATCH
+
+
+def halo_work(runtime: Runtime) -> float:
+    """What a pixel of the halo costs, over what one of the core does."""
+    return CROPPED_WORK if isinstance(runtime, TorchRuntime) and runtime.crops else 1.0
+
+
+def timed(runtime: Runtime, sample: NDArray[Any]) -> tuple[NDArray[Any], float]:
+    """Probabilities of the sample, and pixels per second of the faster of two steps after one to warm up."""
+    result = runtime.predict_window(sample)
+    seconds = []
+    for _ in range(STEPS):
+        started = time.perf_counter()
+        runtime.predict_window(sample)
+        seconds.append(time.perf_counter() - started)
+    return result, sample.shape[1] * sample.shape[2] / max(min(seconds), 1e-9)
+
+
+def largest_bytes(network: nn.Module, sample: NDArray[Any]) -> float:
+    """Bytes a pixel of what the largest operation takes and gives in float32, on a small part of the sample."""
+    part = torch.from_numpy(np.ascontiguousarray(sample[:, :64, :64]))[None]
+    largest = [0]
+
+    def note(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        tensors = [item for item in (*inputs, output) if isinstance(item, torch.Tensor)]
+        largest[0] = max(largest[0], sum(item.numel() * item.element_size() for item in tensors))
+
+    leaves = [module for module in network.modules() if not list(module.children())]
+    hooks = [module.register_forward_hook(note) for module in leaves]
+    with torch.inference_mode():
+        network(part)
+    for hook in hooks:
+        hook.remove()
+    return largest[0] / (part.shape[2] * part.shape[3])

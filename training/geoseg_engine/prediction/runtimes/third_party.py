@@ -1,0 +1,140 @@
+"""A model of another program as a runtime: its conventions stay hidden, what comes out is q as of our own models."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...modelfile.reading import ModelFile
+from ...modelfile.third_party import unusable_model
+from ...raster.grid import Window
+from .averaging import decided
+from .onnx_runtime import OnnxRuntime
+from .torch_runtime import Array, Runtime
+
+LEAST_SHARE = 1e-7
+LEAD = 1e-4
+"""Lead of the class of a pixel over the next, as a share of its probability: more than rounding takes away."""
+
+
+class ForeignRuntime:
+    """Windows of the side that the model wants, its values as probabilities, its threshold as decision.
+
+    Attributes:
+        title, name, precision, device: see `Runtime`.
+    """
+
+    def __init__(self, session: Runtime, model: ModelFile) -> None:
+        """`session` gives the graph's first output of z-scores."""
+        self.title, self.name = session.title, session.name
+        self.precision, self.device = session.precision, session.device
+        self._session, self._calibration = session, model.calibration
+        self._side = int(model.architecture["tile_px"])
+        self._path = model.path
+        self._channels = int(model.architecture["outputs"])
+        self._shares = str(model.architecture["shares"])
+        self._threshold = float(model.architecture["threshold"])
+
+    def predict_window(self, scores: Array, kept: Window | None = None) -> Array:
+        """See `Runtime`. A window larger than the model's is made of several, side by side.
+
+        Where the model gives no answer at the edges of a window, the nearest one stands there.
+        """
+        _, height, width = scores.shape
+        rows = []
+        for row in range(0, height, self._side):
+            parts = []
+            for col in range(0, width, self._side):
+                part = scores[:, row : row + self._side, col : col + self._side]
+                parts.append(self._window(np.ascontiguousarray(part)))
+            rows.append(np.concatenate(parts, axis=2))
+        whole = np.concatenate(rows, axis=1)
+        return kept.of(whole) if kept else whole
+
+    def _window(self, scores: Array) -> Array:
+        values = np.asarray(self._session.predict_window(scores), np.float32)
+        values = values[None] if values.ndim == 2 else values
+        values = as_large_as(self._fitting(values), scores.shape[1:])
+        known = np.nan_to_num(values)
+        if len(values) == 1:
+            found = decided(two_classes(known), self._calibration)
+        else:
+            found = several_classes(known, self._shares)
+        return led_by(found, class_of(values, self._threshold))
+
+    def _fitting(self, values: Array) -> Array:
+        """What came out, if it is what the file promised; a file may leave its sizes open.
+
+        Raises:
+            GeoSegError: `not_our_model`.
+        """
+        least, most = self._side // 2, self._side
+        if (
+            values.ndim != 3
+            or len(values) != self._channels
+            or not all(least < side <= most for side in values.shape[1:])
+        ):
+            raise unusable_model(self._path, f"it gives {values.shape} values for {most} × {most} pixels")
+        return values
+
+
+def foreign_runtime(model: ModelFile, device: str = "cpu") -> Runtime:
+    """The runtime of a foreign model.
+
+    Raises:
+        GeoSegError: as `OnnxRuntime`.
+    """
+    return ForeignRuntime(OnnxRuntime(model.path, device), model)
+
+
+def as_large_as(values: Array, size: tuple[int, ...]) -> Array:
+    """An answer (channels, rows, cols) that is smaller than its window, continued by its nearest values."""
+    missing = [wanted - given for wanted, given in zip(size, values.shape[1:], strict=True)]
+    if not any(missing):
+        return values
+    around = [(total // 2, total - total // 2) for total in missing]
+    return np.pad(values, [(0, 0), *around], mode="edge")
+
+
+def two_classes(values: Array) -> Array:
+    """Probabilities of background and object from those of the object (1, rows, cols)."""
+    positive = np.clip(values, LEAST_SHARE, 1 - LEAST_SHARE)
+    return np.concatenate([1 - positive, positive])
+
+
+def several_classes(values: Array, shares: str) -> Array:
+    """Probabilities that sum to one: of independent ones their share, of raw values the softmax."""
+    values = np.exp(values - values.max(axis=0)) if shares == "raw" else np.maximum(values, 0)
+    total = values.sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found: Array = np.where(total > 0, values / total, np.float32(1 / len(values)))
+    found = np.maximum(found, LEAST_SHARE)
+    return found / found.sum(axis=0)
+
+
+def class_of(values: Array, threshold: float) -> NDArray[np.int64]:
+    """The class (rows, cols) that Deepness gives to values (channels, rows, cols).
+
+    What is below the threshold becomes 0; the largest channel wins, the first of several. A single channel is class 1
+    where anything is left.
+    """
+    with np.errstate(invalid="ignore"):
+        left = np.where(values < np.float32(threshold), np.float32(0), values)
+    found: NDArray[np.int64] = left.argmax(axis=0) if len(left) > 1 else (left[0] != 0).astype(np.int64)
+    return found
+
+
+def led_by(shares: Array, classes: NDArray[np.int64]) -> Array:
+    """Probabilities (classes, rows, cols) whose largest is that of the classes (rows, cols) given, by LEAD or more.
+
+    Where another is larger, both change places.
+    """
+    best = shares.argmax(axis=0)[None]
+    wanted = classes[None]
+    highest, own = (np.take_along_axis(shares, place, axis=0) for place in (best, wanted))
+    np.put_along_axis(shares, best, own, axis=0)
+    np.put_along_axis(shares, wanted, np.float32(-1), axis=0)
+    second = shares.max(axis=0, keepdims=True)
+    np.put_along_axis(shares, wanted, np.maximum(highest, second * np.float32(1 + LEAD)), axis=0)
+    result: Array = shares / shares.sum(axis=0)
+    return result

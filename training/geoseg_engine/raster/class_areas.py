@@ -1,0 +1,48 @@
+"""How many pixels of each class a window has, and how much ground they cover on the ellipsoid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..contract import Grid
+from .geodesy import even_columns_px, row_areas_m2
+from .grid import Window
+
+FEW_CODES = 16
+
+
+def row_counts(codes: NDArray[np.uint8], wanted: Sequence[int]) -> NDArray[np.int64]:
+    """Pixels of each wanted code in each row, (rows, wanted); few codes are compared one by one, which is faster."""
+    if len(wanted) > FEW_CODES:
+        return np.stack([np.bincount(row, minlength=256)[list(wanted)] for row in codes])
+    found = [np.add.reduce((codes == item).view(np.uint8), axis=1, dtype=np.int64) for item in wanted]
+    return np.stack(found, axis=1)
+
+
+def class_areas(
+    grid: Grid, codes: NDArray[np.uint8], window: Window, wanted: Sequence[int]
+) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Count the pixels of wanted codes in a window and measure their ground.
+
+    Args:
+        grid: of the raster.
+        codes: (rows, cols) of the window.
+        window: inside the grid.
+        wanted: codes.
+
+    Returns:
+        Pixels of each code in each row, (rows, wanted), and m² of each code, (wanted,).
+    """
+    counts = np.zeros((window.height, len(wanted)), np.int64)
+    area_m2 = np.zeros(len(wanted))
+    step = even_columns_px(grid)
+    pixel_m2 = row_areas_m2(grid, window.row, window.height, window.col, window.width)
+    for place, col in enumerate(range(0, window.width, step)):
+        found = row_counts(codes[:, col : col + step], wanted)
+        counts += found
+        area_m2 += pixel_m2[:, place] @ found
+    return counts, area_m2

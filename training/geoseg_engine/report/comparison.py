@@ -1,0 +1,182 @@
+"""The report of a comparison: one HTML file with the table, the figure and the settings in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..contract import CompareJob, Dataset
+from ..outputs import whole_file
+from .comparison_chart import TITLES
+from .evaluation import section, warning_boxes
+from .html import SHEET, number, text
+from .tables import names_and_values
+
+WIDER = "body { max-width: 78rem; } tr.best td { font-weight: 600; }"
+"""The table of a comparison has more columns than that of one model."""
+SHORT = {"foreground_iou": "IoU", "miou": "mean IoU"}
+
+
+def write_page(path: Path, result: dict[str, Any], dataset: Dataset, job: CompareJob, drawing: str) -> None:
+    """Write the report.
+
+    Args:
+        path: of the .html.
+        result: of the comparison, as plain data.
+        dataset: that was compared on.
+        job: what was asked for.
+        drawing: the figure's SVG.
+    """
+    title = f"Comparison of models on {dataset.name}"
+    parts = [
+        f"<header><h1>{text(title)}</h1><p>{text(headline(result))}</p></header>",
+        *warning_boxes(result["warnings"]),
+        drawing,
+        f"<p><small>{text(reading(result))}</small></p>",
+        section("Table", table(result)),
+        classes_part(result["rows"]),
+        unfinished_part(result["unfinished"]),
+        remarks_part(result["rows"]),
+        section("Settings", settings(dataset, job, result)),
+    ]
+    page = (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{text(title)}</title>'
+        f'<meta name="viewport" content="width=device-width"><style>{SHEET}{WIDER}</style></head><body>'
+        + "\n".join(parts)
+        + "</body></html>\n"
+    )
+    with whole_file(path) as partial:
+        partial.write_text(page, encoding="utf-8")
+
+
+def headline(result: dict[str, Any]) -> str:
+    """The result in one sentence."""
+    rows = [row for row in result["rows"] if row["iou"] is not None]
+    if not rows:
+        return "No model is finished yet."
+    best = rows[0]
+    return (
+        f"{best['model']} on {best['bands']} is first of {len(result['rows'])} with "
+        f"{TITLES[result['score']]} {best['iou']:.3f} on the {result['split']} split."
+    )
+
+
+def reading(result: dict[str, Any]) -> str:
+    """How the figure and the table are to be read."""
+    if any(row["interval"] for row in result["rows"]):
+        return (
+            "Whiskers and brackets are 95 % intervals: how far the score depends on which blocks of ground are "
+            "judged. The spread is the standard deviation over seeds."
+        )
+    return "The spread is the standard deviation over seeds."
+
+
+def table(result: dict[str, Any]) -> str:
+    """All rows with their scores, times and sizes."""
+    names = [
+        "",
+        "model",
+        "bands",
+        SHORT[result["score"]],
+        "interval",
+        "spread",
+        "mean IoU",
+        "accuracy",
+        "kappa",
+    ]
+    names += ["training", "prediction", "size", "parameters", "seeds", "device"]
+    lines = []
+    for row in result["rows"]:
+        numbers = [number(row["iou"]), interval(row["interval"]), number(row["spread"]), number(row["miou"])]
+        numbers += [number(row["accuracy"]), number(row["kappa"]), duration(row["train_s"])]
+        numbers += [duration(row["predict_s"]), f"{row['size_mb']:.1f} MB"]
+        numbers += ["–" if row["parameters"] is None else f"{row['parameters']:,}"]
+        texts = [", ".join(map(str, row["seeds"])), row["device"]]
+        lines.append(
+            f"<tr{' class=best' if row['rank'] == 1 else ''}>"
+            + _cells([str(row["rank"]), row["model"], row["bands"]])
+            + _cells(numbers, ' class="n"')
+            + _cells(texts)
+            + "</tr>"
+        )
+    return _wide(f"<tr>{_heads(names)}</tr>{''.join(lines)}")
+
+
+def classes_part(rows: Sequence[dict[str, Any]]) -> str:
+    """IoU of each class."""
+    if not rows:
+        return ""
+    names = [item["name"] for item in rows[0]["per_class"]]
+    lines = "".join(
+        f"<tr>{_cells([row['model'], row['bands']])}"
+        + _cells([number(item["iou"]) for item in row["per_class"]], ' class="n"')
+        + "</tr>"
+        for row in rows
+    )
+    return section("IoU of each class", _wide(f"<tr>{_heads(('model', 'bands', *names))}</tr>{lines}"))
+
+
+def unfinished_part(unfinished: Sequence[dict[str, Any]]) -> str:
+    """Runs that failed, with their reasons."""
+    lines = "".join(f"<tr>{_cells([item['name'], item['error'], item['hint']])}</tr>" for item in unfinished)
+    return section("Not finished", f"<table>{lines}</table>" if lines else "")
+
+
+def remarks_part(rows: Sequence[dict[str, Any]]) -> str:
+    """What training and evaluation warned of, each sentence once with those that it is about."""
+    about: dict[str, list[str]] = {}
+    for row in rows:
+        for words in row["warnings"]:
+            about.setdefault(words, []).append(title_of(row))
+    lines = "".join(
+        f"<tr>{_cells([words, 'all' if len(names) == len(rows) else ', '.join(names)])}</tr>"
+        for words, names in about.items()
+    )
+    return section("Remarks", f"<table>{lines}</table>" if lines else "")
+
+
+def settings(dataset: Dataset, job: CompareJob, result: dict[str, Any]) -> str:
+    """What was compared on what, in words."""
+    grid = dataset.recipe.grid
+    how = f"spatial blocks of {dataset.block_px} px" if dataset.block_px else "areas given by the user"
+    rows = [
+        ("dataset", f"{dataset.name}, {grid.width} × {grid.height} pixels of {abs(grid.transform[0]):.6g}"),
+        ("bands", ", ".join(band.name for band in dataset.recipe.bands)),
+        ("classes", ", ".join(item.name for item in dataset.classes)),
+        ("split", f"{how}, {dataset.buffer_px} px between them used by none; judged on {job.split}"),
+        *((f"band set {item.name}", ", ".join(item.bands) or "all") for item in job.band_sets),
+        ("seeds", ", ".join(map(str, job.seeds))),
+        ("time of one training", f"at most {job.minutes:g} min" if job.minutes else "as its goal says"),
+        ("runs", str(sum(len(row["seeds"]) for row in result["rows"]))),
+    ]
+    return names_and_values(rows)
+
+
+def title_of(row: dict[str, Any]) -> str:
+    """`unet on optical`."""
+    return f"{row['model']} on {row['bands']}"
+
+
+def interval(value: Sequence[float] | None) -> str:
+    """`[0.71, 0.80]`."""
+    return "–" if value is None else f"[{value[0]:.2f}, {value[1]:.2f}]"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds or minutes, as people say it."""
+    if seconds is None:
+        return "–"
+    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
+
+
+def _cells(values: Sequence[str], attributes: str = "") -> str:
+    return "".join(f"<td{attributes}>{text(value)}</td>" for value in values)
+
+
+def _wide(lines: str) -> str:
+    return f'<div class="scroll"><table>{lines}</table></div>'
+
+
+def _heads(names: Sequence[str]) -> str:
+    return "".join(f"<th>{text(name)}</th>" for name in names)

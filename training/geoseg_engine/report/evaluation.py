@@ -1,0 +1,195 @@
+"""The page: warnings on top, then numbers, classes, matrix, examples, calibration, training, data, settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..contract import Dataset, encode, kept_json
+from ..outputs import whole_file
+from .charts import curve, importance_bars, reliability_chart
+from .evaluation_text import (
+    area_sentence,
+    calibration_sentences,
+    data_rows,
+    headline,
+    interval_sentence,
+    main_numbers,
+    reasons,
+    settings,
+    split_sentence,
+)
+from .html import SHEET, number, text
+from .tables import area_table, class_table, matrix_table, names_and_values, split_table
+
+HISTORY_FILE, PLAN_FILE, IMPORTANCE_FILE = "history.json", "plan.json", "importance.json"
+BANDS_SHOWN = 25
+
+
+def write_report(
+    path: Path,
+    metrics: dict[str, Any],
+    *,
+    title: str = "",
+    dataset: Dataset | None = None,
+    run_folder: Path | None = None,
+    examples: dict[str, list[dict[str, Any]]] | None = None,
+) -> None:
+    """Write the report.
+
+    Args:
+        path: of the .html.
+        metrics: content of metrics.json as `evaluate` writes it.
+        title: heading; empty names dataset and split.
+        dataset: adds grid, bands, split and label counts.
+        run_folder: of the training; curves, reasons and importance of bands are taken from its history.json, plan.json
+            and importance.json, as far as they lie there.
+        examples: `best` and `worst` tiles with their pictures as data URIs.
+    """
+    data = encode(metrics)
+    title = title or report_title(data)
+    parts = [
+        f"<header><h1>{text(title)}</h1><p>{text(headline(data))}</p></header>",
+        *warning_boxes(data.get("warnings", [])),
+        cards(main_numbers(data)),
+        section(
+            "Classes",
+            paragraph(interval_sentence(data)),
+            paragraph(data.get("split_note") or ""),
+            class_table(data),
+        ),
+        section(
+            "Confusion matrix",
+            paragraph("Rows are the truth, columns the prediction; in pixels, and in percent of the row."),
+            matrix_table(data),
+        ),
+        section("Areas", paragraph(area_sentence(data)), area_table(data)),
+        examples_part(examples or {}, bool(data.get("foreground_iou") is not None)),
+        calibration_part(data),
+        training_part(data, run_folder),
+        importance_part(read(run_folder, IMPORTANCE_FILE)),
+        data_part(dataset),
+        section("Settings", names_and_values(settings(data))),
+    ]
+    page = (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{text(title)}</title>'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{SHEET}</style></head><body>'
+        + "\n".join(part for part in parts if part)
+        + "</body></html>\n"
+    )
+    with whole_file(path) as partial:
+        partial.write_text(page, encoding="utf-8")
+
+
+def report_title(data: dict[str, Any]) -> str:
+    """What was judged by what."""
+    if data.get("truth"):
+        return f"{Path(data['prediction']).stem} against {data['truth']}"
+    return f"{data.get('dataset') or 'GeoSeg'}: scores on the {data.get('split') or 'judged'} split"
+
+
+def section(title: str, *parts: str) -> str:
+    """A heading and what belongs to it; nothing without content."""
+    content = "\n".join(part for part in parts if part)
+    return f"<section><h2>{text(title)}</h2>{content}</section>" if content else ""
+
+
+def paragraph(sentence: str) -> str:
+    """A sentence, if there is one."""
+    return f'<p class="quiet">{text(sentence)}</p>' if sentence else ""
+
+
+def warning_boxes(warnings: list[dict[str, Any]]) -> list[str]:
+    """Boxes with what must not be overlooked."""
+    return [
+        f'<div class="warn"><b>{text(item["message"])}</b> {text(item.get("hint", ""))}</div>'
+        for item in warnings
+    ]
+
+
+def cards(numbers: Sequence[tuple[str, str, str]]) -> str:
+    """The numbers on top."""
+    cells = "".join(
+        f'<div class="card">{text(name)}<div class="big">{text(value)}</div><small>{text(note)}</small></div>'
+        for name, value, note in numbers
+    )
+    return f'<div class="cards">{cells}</div>'
+
+
+def examples_part(examples: dict[str, list[dict[str, Any]]], binary: bool) -> str:
+    """Best and worst tiles: image, truth and prediction side by side."""
+    parts = []
+    for kind, title in (("worst", "Where it is worst"), ("best", "Where it is best")):
+        tiles = "".join(map(tile, examples.get(kind) or []))
+        if tiles:
+            parts.append(f'<h3>{title}</h3><div class="tiles">{tiles}</div>')
+    score = "IoU of the object" if binary else "mean IoU of the classes in the truth"
+    note = f"Tiles of the judged split, by {score}. Ground that is not judged has no colour in the truth."
+    return section("Examples", *([paragraph(note), *parts] if parts else []))
+
+
+def tile(found: dict[str, Any]) -> str:
+    """One example."""
+    pictures = "".join(
+        f'<figure><img src="{text(found[key])}" alt="{key}"><figcaption>{key}</figcaption></figure>'
+        for key in ("image", "truth", "prediction")
+    )
+    where = f"row {found['row']}, column {found['col']}, {found['size_px']} px"
+    return f'<div class="tile"><b>IoU {number(found["iou"])}</b> <small>{where}</small><div>{pictures}</div></div>'
+
+
+def calibration_part(data: dict[str, Any]) -> str:
+    """The reliability curve and what was done to it."""
+    rows = data.get("reliability") or []
+    if not rows:
+        return ""
+    return section("Calibration", *map(paragraph, calibration_sentences(data)), reliability_chart(rows))
+
+
+def training_part(data: dict[str, Any], run_folder: Path | None) -> str:
+    """Curves, and the reasons of the automatic mode."""
+    history = read(run_folder, HISTORY_FILE)
+    epochs = history if isinstance(history, list) else []
+    drawn = [curve(epochs, ("train_loss", "validation_loss")), curve(epochs, ("miou",), 0.0, 1.0)]
+    plan = read(run_folder, PLAN_FILE)
+    why = reasons(data, plan if isinstance(plan, dict) else {})
+    listed = "".join(f"<li>{text(reason)}</li>" for reason in why)
+    return section(
+        "Training",
+        f'<div class="charts">{"".join(drawn)}</div>' if any(drawn) else "",
+        f'<h3>What was chosen, and why</h3><ul class="why">{listed}</ul>' if listed else "",
+    )
+
+
+def importance_part(found: Any) -> str:
+    """Bars of what each band is worth, if that was computed."""
+    rows = found.get("bands") if isinstance(found, dict) else None
+    if not rows:
+        return ""
+    permuted = all(row.get("permutation") is not None for row in rows)
+    key, unit = (
+        ("permutation", "IoU lost when the band's values are shuffled (validation)")
+        if permuted
+        else ("impurity", "share of the trees' gain")
+    )
+    bars = [(str(row["name"]), float(row.get(key) or 0.0)) for row in rows]
+    bars.sort(key=lambda bar: -bar[1])
+    left_out = (
+        f"The {len(bars) - BANDS_SHOWN} least important are left out." if len(bars) > BANDS_SHOWN else ""
+    )
+    return section("Importance of bands", paragraph(left_out), importance_bars(bars[:BANDS_SHOWN], unit))
+
+
+def data_part(dataset: Dataset | None) -> str:
+    """Grid, bands and split."""
+    if dataset is None:
+        return ""
+    table = split_table(dataset) if dataset.counts else ""
+    split = f"<h3>Labelled pixels</h3>{paragraph(split_sentence(dataset))}{table}" if table else ""
+    return section("Data", names_and_values(data_rows(dataset)), split)
+
+
+def read(folder: Path | None, name: str) -> Any:
+    """A JSON file of a run; None where it is not there or damaged."""
+    return None if folder is None else kept_json(folder / name)

@@ -1,0 +1,209 @@
+"""What the report says in words: the result in one sentence, the settings, the reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..contract import Dataset, file_name
+from .html import number, span
+
+NETWORKS = {
+    "unet": "U-Net",
+    "attention_resunet": "Attention Res-UNet",
+    "resunet_a": "ResUNet-a",
+    "segnet": "SegNet",
+    "deeplabv3plus": "DeepLabV3+",
+    "patchcnn": "patch-to-pixel CNN",
+    "forest": "random forest",
+    "maximum_likelihood": "maximum likelihood",
+    "spectral_angle": "spectral angle",
+    "ensemble": "ensemble",
+}
+SEPARATE = ("name", "bands", "classes", "members")
+"""Of an architecture, what is not told as a setting."""
+
+
+def headline(data: dict[str, Any]) -> str:
+    """What was judged, where, and on how many pixels."""
+    what = Path(data.get("model") or data.get("prediction") or "").name or "The result"
+    network = network_name(data.get("architecture") or {})
+    what = f"{what} ({network})" if network else what
+    where = f" on the {data['split']} split" if data.get("split") else ""
+    named = f" of '{data['dataset']}'" if data.get("dataset") else ""
+    where = f" by the labels of '{data['truth']}'" if data.get("truth") else where
+    unseen = data.get("split") == "test" and data.get("own_split")
+    return (
+        f"{what}, judged{where}{named}: {data['pixels']:,} labelled pixels"
+        f"{', none of them used for training' if unseen else ''}."
+    )
+
+
+def network_name(architecture: dict[str, Any]) -> str:
+    """An architecture's name as people write it."""
+    name = architecture.get("name", "")
+    encoder = architecture.get("encoder", "")
+    return NETWORKS.get(name, name) + (f" with {encoder}" if encoder else "")
+
+
+def main_numbers(data: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """(name, value, note) of the numbers on top; accuracy stands beside what answering one class would give."""
+    bounds = data.get("intervals") or {}
+
+    def likely(key: str, note: str) -> str:
+        interval = span(bounds.get(key))
+        return "; ".join(part for part in (f"95 %: {interval}" if interval else "", note) if part)
+
+    found = [("mean IoU", number(data["miou"]), likely("miou", "over the classes present in the truth"))]
+    if data.get("foreground_iou") is not None:
+        name = f"IoU of '{data['per_class'][1]['name']}'"
+        found.insert(0, (name, number(data["foreground_iou"]), likely("foreground_iou", "")))
+    majority = f"always '{data['majority_class']}' would give {number(data['majority_accuracy'])}"
+    kappa = data.get("kappa")
+    return [
+        *found,
+        ("mean F1", number(data["mean_f1"]), ""),
+        ("accuracy", number(data["accuracy"]), majority),
+        *([("kappa", number(kappa), "accuracy beyond chance")] if kappa is not None else []),
+    ]
+
+
+def interval_sentence(data: dict[str, Any]) -> str:
+    """What the intervals are of; empty without any."""
+    bounds = data.get("intervals") or {}
+    if not bounds.get("miou"):
+        return ""
+    return (
+        f"Intervals hold 95 % of the scores that come out when the {bounds['blocks']} judged blocks of "
+        f"{bounds['block_px']} px are drawn again at random (bootstrap): another piece of the same country would "
+        "give a score in this range. Two models whose intervals overlap much are hardly different."
+    )
+
+
+def area_sentence(data: dict[str, Any]) -> str:
+    """What the areas are of; empty without any."""
+    if not data.get("areas"):
+        return ""
+    return (
+        "Over the judged pixels alone, measured on the ellipsoid. Areas of the whole map, corrected for its mistakes, "
+        "need a random sample of it that people looked at."
+    )
+
+
+def calibration_sentences(data: dict[str, Any]) -> list[str]:
+    """How honest the confidence is, and how the decision was moved."""
+    found = []
+    error = data.get("ece")
+    if error is not None:
+        found.append(
+            f"Expected calibration error {error:.3f}: on average the stated confidence and the share that is right "
+            f"differ by {100 * error:.1f} percentage points. Points below the dashed line promise too much, points "
+            "above it too little."
+        )
+    calibration = data.get("calibration") or {}
+    before = calibration.get("ece")
+    if before:
+        found.append(
+            f"After training, the logits were divided by {calibration['temperature']:.3g}: on the validation pixels "
+            f"the error went from {before[0]:.3f} to {before[1]:.3f}."
+        )
+    weights = calibration.get("weights") or []
+    if len(set(weights)) > 1:
+        names = [row["name"] for row in data["per_class"]]
+        if len(weights) == 2:
+            threshold = weights[0] / (weights[0] + weights[1])
+            found.append(
+                f"A pixel is given to '{names[1]}' from a probability of {threshold:.2f} on: that overlaps best on the "
+                "validation pixels."
+            )
+        elif len(weights) == len(names):
+            weighted = ", ".join(f"{name} {value:.2g}" for name, value in zip(names, weights, strict=True))
+            found.append(
+                f"In the decision, classes weigh: {weighted} (best mean IoU on the validation pixels)."
+            )
+    return found
+
+
+def data_rows(dataset: Dataset) -> list[tuple[str, Any]]:
+    """The data in words."""
+    grid = dataset.recipe.grid
+    return [
+        (
+            "grid",
+            f"{grid.width} × {grid.height} pixels of {abs(grid.transform[0]):.6g}, {crs_name(grid.crs)}",
+        ),
+        ("bands", f"{len(dataset.recipe.bands)}: {', '.join(band.name for band in dataset.recipe.bands)}"),
+        ("layers", ", ".join(source.name or file_name(source.path) for source in dataset.recipe.sources)),
+        (
+            "ground without label",
+            "is background (where labels are a raster with a class of that name, left out)"
+            if dataset.unlabelled == "background"
+            else "is left out",
+        ),
+        ("tiles", f"{dataset.tile_px} px, every {dataset.stride_px} px"),
+    ]
+
+
+def split_sentence(dataset: Dataset) -> str:
+    """How the ground was divided."""
+    how = f"Spatial blocks of {dataset.block_px} px" if dataset.block_px else "Areas given by the user"
+    return f"{how}; {dataset.buffer_px} px between blocks of different splits are used by none."
+
+
+def settings(data: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Settings of the training, as name and value."""
+    trained = data.get("trained") or {}
+    job, plan = trained.get("job") or {}, trained.get("plan") or {}
+    network = data.get("architecture") or {}
+    own = [
+        f"{key} {_plain(value)}"
+        for key, value in network.items()
+        if key not in SEPARATE and value not in ("", None)
+    ]
+    chosen = {**job, **{key: value for key, value in plan.items() if value not in (None, "")}}
+    epochs = trained.get("epochs_run")
+    return [
+        ("network", "; ".join(part for part in (network_name(network), ", ".join(own)) if part)),
+        ("bands used", ", ".join(job.get("bands") or [])),
+        ("loss", chosen.get("loss")),
+        ("class weights", chosen.get("class_weights")),
+        ("augmentation", _plain(chosen["augment"]) if "augment" in chosen else ""),
+        ("crops", chosen.get("crop_px") and f"{chosen['crop_px']} px, {chosen.get('batch_size')} a step"),
+        (
+            "descent",
+            ", ".join(
+                str(chosen[key]) for key in ("optimiser", "schedule") if chosen.get(key) not in (None, "auto")
+            ),
+        ),
+        ("learning rate", chosen.get("learning_rate")),
+        ("epochs", epochs),
+        ("epoch kept", epochs and (trained.get("kept_sentence") or trained.get("best_epoch"))),
+        ("began from", Path(job["start_from"]).name if job.get("start_from") else ""),
+        ("seed", job.get("seed")),
+        (
+            "trained on",
+            trained.get("device") and f"{trained['device']}, {trained.get('precision') or 'float32'}",
+        ),
+        ("trained", trained.get("created")),
+        ("predicted with", data.get("runtime")),
+        ("seconds to predict and judge", data.get("seconds")),
+    ]
+
+
+def reasons(data: dict[str, Any], plan: dict[str, Any]) -> Sequence[str]:
+    """Why the automatic mode chose what it chose: of plan.json, else of the plan that the model carries."""
+    found = plan.get("reasons") or ((data.get("trained") or {}).get("plan") or {}).get("reasons") or []
+    return [str(item) for item in found]
+
+
+def crs_name(crs: str) -> str:
+    """A CRS in few letters: the name of WKT, else the text itself."""
+    quoted = crs.split('"')
+    return quoted[1] if "[" in quoted[0] and len(quoted) > 1 else crs[:60]
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(str(item) for item in value) or "none"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,70 @@
+"""How the report looks: one sheet for light and dark, no file or font from elsewhere."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+from ..contract import without_folders
+
+SHEET = """
+:root {
+  color-scheme: light dark; --page: #fff; --card: #f6f7f9; --ink: #1b1f24; --quiet: #59636e; --line: #d4d9df;
+  --warn: #b35900; --warn-back: #fff6ea; --one: #2f6fb5; --two: #c8452f; --three: #2e8540;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --page: #16191d; --card: #20252b; --ink: #e3e7ec; --quiet: #9aa5b1; --line: #3a424b;
+    --warn: #f0a04b; --warn-back: #2e2519; --one: #74aee8; --two: #f0836f; --three: #6cc07e;
+  }
+}
+* { box-sizing: border-box; }
+body { font: 15px/1.55 system-ui, "Segoe UI", sans-serif; color: var(--ink); background: var(--page);
+  max-width: 62rem; margin: 2rem auto 4rem; padding: 0 1.2rem; }
+h1 { font-size: 1.55rem; line-height: 1.25; margin: 0; }
+h2 { font-size: 1.15rem; margin: 2.6rem 0 .6rem; padding-top: .9rem; border-top: 1px solid var(--line); }
+h3 { font-size: 1rem; margin: 1.2rem 0 .4rem; }
+p { margin: .5rem 0; max-width: 48rem; } small, .quiet, figcaption { color: var(--quiet); }
+small, figcaption { font-size: .82rem; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; margin: .4rem 0; }
+th, td { padding: .3rem .8rem; border-bottom: 1px solid var(--line); vertical-align: middle; text-align: left; }
+th { font-weight: 600; } th.n, td.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+td.words { max-width: 36rem; overflow-wrap: anywhere; }
+.warn { border-left: .3rem solid var(--warn); background: var(--warn-back); padding: .5rem .9rem; margin: .5rem 0; }
+.swatch { display: inline-block; width: .85em; height: .85em; border: 1px solid var(--line); border-radius: 2px;
+  margin-right: .45em; vertical-align: -.05em; }
+.cards { display: flex; gap: .8rem; flex-wrap: wrap; margin: 1.1rem 0; }
+.card { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: .7rem 1rem;
+  flex: 1 1 10rem; }
+.big { font-size: 1.9rem; font-weight: 650; line-height: 1.2; font-variant-numeric: tabular-nums; }
+.matrix td { text-align: right; min-width: 4.5rem; font-variant-numeric: tabular-nums; }
+.charts { display: flex; gap: 1rem 2rem; flex-wrap: wrap; align-items: flex-start; }
+svg { max-width: 100%; height: auto; fill: var(--ink); font-family: inherit; }
+svg .axis { stroke: var(--line); fill: none; } svg .guide { stroke: var(--quiet); fill: none; }
+svg .note { fill: var(--quiet); }
+.tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)); gap: .9rem; }
+.tile { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: .6rem; }
+.tile div { display: grid; grid-template-columns: repeat(3, 1fr); gap: .35rem; }
+.tile img { width: 100%; aspect-ratio: 1; object-fit: contain; image-rendering: pixelated;
+  background: var(--line); display: block; }
+.tile figure { margin: 0; } figcaption { text-align: center; }
+ul.why { margin: .4rem 0; padding-left: 1.2rem; max-width: 48rem; }
+@media print { body { margin: 0; max-width: none; } .card, .tile { break-inside: avoid; } }
+"""
+
+
+def text(value: Any) -> str:
+    """Any value as text that HTML leaves alone; pages are handed on, so paths in it become names."""
+    shown = str(value)
+    return html.escape(shown if shown.startswith("data:") else without_folders(shown))
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A score, or a dash."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def span(interval: list[float] | None) -> str:
+    """`0.71–0.83`, or nothing."""
+    return f"{interval[0]:.3f}–{interval[1]:.3f}" if interval else ""
