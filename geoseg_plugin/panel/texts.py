@@ -6,24 +6,10 @@ from collections.abc import Sequence
 
 from qgis.PyQt.QtCore import QCoreApplication
 
-STEPS = ("data", "tiles", "train", "predict", "results", "engine")
-
 
 def tr(text: str) -> str:
     """Translate a text of the dock."""
     return QCoreApplication.translate("GeoSeg", text)
-
-
-def step_names() -> dict[str, str]:
-    """The words under the six icons."""
-    return {
-        "data": tr("Data"),
-        "tiles": tr("Tiles"),
-        "train": tr("Train"),
-        "predict": tr("Predict"),
-        "results": tr("Results"),
-        "engine": tr("Engine"),
-    }
 
 
 def terrain_names() -> dict[str, str]:

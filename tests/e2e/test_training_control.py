@@ -22,6 +22,7 @@ from geoseg_plugin.engine.liveness import running_pid
 from geoseg_plugin.jobs import engine, predict, prepare, tiles, train
 from geoseg_plugin.jobs.inputs import RasterInput
 from geoseg_plugin.jobs.submission import Submission
+from geoseg_plugin.panel.assembly import Pages
 from geoseg_plugin.panel.dock import GeoSegDock
 from geoseg_plugin.paths import resource
 from geoseg_plugin.tasks.execution import Launch
@@ -126,8 +127,9 @@ def test_a_killed_training_is_named_and_resume_goes_on_from_its_last_epoch(
 def test_the_main_thread_stays_awake_while_jobs_run(
     qgis_app: Any, environment: Environment, dataset: Path, tmp_path: Path, record_property: Any
 ) -> None:
-    desk, dock = Desk(environment), GeoSegDock(resource("help"))
-    desk.runner.epoch_completed.connect(dock.train.show_epoch)
+    pages = Pages()
+    desk, dock = Desk(environment), GeoSegDock(resource("help"), pages.by_key())
+    desk.runner.epoch_completed.connect(pages.train.show_epoch)
     desk.runner.progressed.connect(dock.footer.show_progress)
     desk.runner.log_added.connect(dock.footer.add_log)
     dock.show_step("train")

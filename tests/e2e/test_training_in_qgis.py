@@ -15,7 +15,7 @@ from geoseg_plugin.contract import (
 from geoseg_plugin.engine.environment import Environment
 from geoseg_plugin.jobs import evaluate, predict, train
 from geoseg_plugin.jobs.workspace import entry_of
-from geoseg_plugin.steps.results.controller import dataset_of
+from geoseg_plugin.panel.records import dataset_of
 from geoseg_plugin.steps.train.planner import plan_sentence
 
 

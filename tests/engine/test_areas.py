@@ -18,7 +18,8 @@ from geoseg_engine.evaluation.estimation import estimates, half_widths
 from geoseg_engine.raster.geodesy import pixel_areas_m2
 from geoseg_engine.raster.grid import Window
 from geoseg_engine.raster.writer import RasterWriter
-from geoseg_engine.report.area_chart import area_chart, nice_step, unit_of
+from geoseg_engine.report.bar_charts import area_chart, nice_step
+from geoseg_engine.report.html import unit_of
 
 ROWS, COLS = 60, 80
 GRID = grid_of(ROWS, COLS)

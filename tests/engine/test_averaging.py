@@ -67,7 +67,7 @@ def test_views_of_a_symmetric_network_change_nothing(model):
     runtime = TorchRuntime(Pointwise(), "cpu", "float64", model.calibration)
     plain, found = runtime.predict_window(scores()), averaged(runtime, model, "all", 0, True)
     answer = found.predict_window(scores())
-    assert answer.shape == (4, 96, 64) and found.views == 8
+    assert answer.shape == (4, 96, 64) and found.count == 8
     assert abs(answer[:3] - plain).max() < 1e-12
     assert answer[3].min() >= 0 and answer[3].max() < 1e-12
 
@@ -174,10 +174,10 @@ def test_members_that_agree_and_members_that_do_not(model, monkeypatch):
     other, runtime = joined(model, differing, monkeypatch)
     found = averaged(runtime, other, "none", 0, True)
     answer = found.predict_window(image)
-    assert found.views == 2 and abs(answer[:3] - runtime.predict_window(image)).max() < 1e-12
+    assert found.count == 2 and abs(answer[:3] - runtime.predict_window(image)).max() < 1e-12
     assert answer[3].max() > 0.01 and answer[3].min() >= 0
     assert averaged(runtime, other, "none", 0, False) is runtime
-    assert averaged(runtime, other, "flips", 3, True).views == 24
+    assert averaged(runtime, other, "flips", 3, True).count == 24
     assert traits(Ensemble(differing())).tile_exact
 
 
@@ -201,16 +201,16 @@ def test_bands_with_a_direction_turn_with_the_image_or_forbid_it(model):
     ):
         described = replace(model, recipe=aspects(model.recipe, *bands))
         found = averaged(runtime_of(model), described, tta, 0, False, said.append)
-        assert getattr(found, "views", 1) == count
+        assert getattr(found, "count", 1) == count
     assert "only rotation by 180°" in " ".join(said) and "'light' has a fixed light" in " ".join(said)
 
 
 def views_of(model, tta="all", said=None, **changes):
     described = replace(model, **changes)
-    assert averaging.looks(described, tta, 5) == 5 * averaging.looks(described, tta, 0)
+    assert averaging.variant_count(described, tta, 5) == 5 * averaging.variant_count(described, tta, 0)
     found = averaged(runtime_of(model), described, tta, 0, False, (said if said is not None else []).append)
-    views = getattr(found, "views", 1)
-    assert averaging.looks(described, tta, 0) == views
+    views = getattr(found, "count", 1)
+    assert averaging.variant_count(described, tta, 0) == views
     return views
 
 

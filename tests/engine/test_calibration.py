@@ -20,7 +20,7 @@ from geoseg_engine.modelfile.validation_data import ValidationData
 from geoseg_engine.prediction import predict
 from geoseg_engine.prediction.runtimes import selection
 from geoseg_engine.prediction.runtimes.onnx_runtime import OnnxRuntime
-from geoseg_engine.prediction.runtimes.torch_runtime import open_runtime
+from geoseg_engine.prediction.runtimes.selection import open_runtime
 
 LEGEND = tuple(LabelClass(place, name) for place, name in enumerate(("forest", "field", "water")))
 SOME = Calibration(1.7, (0.3, -0.5, 0.2), (0.2, 1.0, 0.6))

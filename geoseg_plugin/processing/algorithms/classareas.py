@@ -23,8 +23,8 @@ from ...jobs.areas import REFERENCE_FIELD
 from ...jobs.submission import Submission
 from ...layers.areas import area_sentences
 from ...layers.exports import LABEL_LAYER, PolygonExport
-from ...layers.inputs.folder import InputFolder
-from ...layers.inputs.rasters import NOWHERE, class_raster_snapshot
+from ...layers.inputs.folder import NOWHERE, InputFolder
+from ...layers.inputs.rasters import class_raster_snapshot
 from ...layers.sample import sample_snapshot
 from ..base import GeoSegAlgorithm
 from ..inputs.problems import COPIES, field_problems, layer_problems

@@ -23,9 +23,9 @@ from ...jobs import prepare, tiles
 from ...jobs.submission import Submission
 from ...layers import styles
 from ...layers.inputs.areas import located_split_areas
-from ...layers.inputs.folder import InputFolder
+from ...layers.inputs.folder import InputFolder, RasterSnapshot
 from ...layers.inputs.labels import LabelSnapshot
-from ...layers.inputs.rasters import RasterSnapshot, class_raster_snapshot
+from ...layers.inputs.rasters import class_raster_snapshot
 from ...layers.notes import tiles_notes
 from ...layers.publish import Item, read_dataset
 from ...layers.snapshot import problems

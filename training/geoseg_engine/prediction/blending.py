@@ -13,7 +13,7 @@ from ..contract import GeoSegError
 from ..modelfile.reading import ModelFile, is_third_party
 from ..raster.grid import Window, up_to
 from ..raster.window_blending import LEAST_WINDOW_PX, Lattice, blend
-from .runtimes.torch_runtime import Runtime
+from .runtimes.runtime import Runtime
 from .windows import Cut, Frame, cores
 
 

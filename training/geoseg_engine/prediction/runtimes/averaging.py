@@ -25,7 +25,8 @@ from ...modelfile.directional_bands import DirectionalBands
 from ...modelfile.reading import ModelFile, load_network, onnx_only
 from ...models import ENSEMBLE
 from ...raster.grid import Window
-from .torch_runtime import Array, Runtime, TorchRuntime
+from .runtime import Array, Runtime
+from .torch_runtime import TorchRuntime
 
 View = tuple[int, int]
 """Quarter turns counter-clockwise (0..3), then 1 to mirror east and west, else 0."""
@@ -48,7 +49,7 @@ class Averaged:
 
     Attributes:
         title, name, precision, device: see `Runtime`.
-        views: answers that are averaged for every pixel.
+        count: predictions that are averaged for every pixel.
     """
 
     def __init__(
@@ -61,8 +62,8 @@ class Averaged:
         with_disagreement: bool,
     ) -> None:
         """`runtime` is what the voices run on."""
-        self.views = len(voices) * len(views)
-        self.title = f"{runtime.title}, mean of {self.views}"
+        self.count = len(voices) * len(views)
+        self.title = f"{runtime.title}, mean of {self.count}"
         self.name, self.precision, self.device = runtime.name, runtime.precision, runtime.device
         self._voices, self._views, self._directions = voices, views, directions
         self._calibration, self._disagreement = calibration, with_disagreement
@@ -81,10 +82,10 @@ class Averaged:
                     own = entropy(shares)
                     unsure = own if unsure is None else np.add(unsure, own, out=unsure)
         total = present(total, "the sum over views")
-        total /= self.views
+        total /= self.count
         if unsure is None:
             return decided(total, self._calibration)
-        split = np.clip(entropy(total) - unsure / self.views, 0, 1)
+        split = np.clip(entropy(total) - unsure / self.count, 0, 1)
         return np.concatenate([decided(total, self._calibration), split[None]])
 
 
@@ -126,14 +127,14 @@ def averaged(
     else:
         voices = [_voice(runtime, model.calibration)]
     found = Averaged(runtime, voices, views, directions, model.calibration, with_disagreement)
-    if with_disagreement and found.views == 1:
+    if with_disagreement and found.count == 1:
         raise GeoSegError(
             "no_disagreement",
             f"{model.path.name} gives one answer to a pixel: there is nothing to disagree.",
             "Choose passes of dropout, a model of several folds, or flips for a network that was trained with them.",
         )
     what = _parts(len(views), dropout_passes)
-    log(f"{found.views} answers to every pixel are averaged{what}: so many times the work.")
+    log(f"{found.count} answers to every pixel are averaged{what}: so many times the work.")
     return found
 
 
@@ -176,7 +177,7 @@ def allowed(
     return kept
 
 
-def looks(model: ModelFile, tta: str, dropout_passes: int, grid: Grid | None = None) -> int:
+def variant_count(model: ModelFile, tta: str, dropout_passes: int, grid: Grid | None = None) -> int:
     """How often a model looks at each pixel of a grid: the views that `averaged` takes, times passes."""
     directions = DirectionalBands.of(
         model.recipe.bands, model.recipe.intermediates, grid or model.recipe.grid

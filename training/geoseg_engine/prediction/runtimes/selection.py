@@ -16,11 +16,20 @@ from torch import nn
 
 from ...contract import GeoSegError
 from ...modelfile.precision import find_device, reduced_precision
-from ...modelfile.reading import ModelFile, is_third_party, load_network, not_our_model, onnx_only
+from ...modelfile.reading import (
+    ModelFile,
+    is_third_party,
+    load_network,
+    not_our_model,
+    onnx_only,
+    read_model,
+)
 from .int8 import quantized
 from .onnx_runtime import OnnxRuntime
+from .openvino_runtime import OpenVinoRuntime
+from .runtime import Runtime
 from .third_party import foreign_runtime
-from .torch_runtime import Runtime, TorchRuntime, open_runtime
+from .torch_runtime import TorchRuntime
 
 STEPS = 2
 WORTHWHILE_PX = 1_000_000
@@ -138,6 +147,20 @@ def _opened(
                 raise
             log(f"Not tried: {error.message} {error.details}".strip())
             missing = name
+
+
+def open_runtime(path: Path | str, name: str, device: str, precision: str = "float32") -> Runtime:
+    """One runtime of a model file; `device` is `auto`, `cpu`, `cuda` or `cuda:N`. OpenVINO takes the CPU.
+
+    Raises:
+        GeoSegError: as `find_device`, `load_network`, `OnnxRuntime`, `OpenVinoRuntime`.
+    """
+    if name == "openvino":
+        return OpenVinoRuntime(path, precision)
+    found = str(find_device(device))
+    if name == "onnx":
+        return OnnxRuntime(path, found, precision)
+    return TorchRuntime(load_network(path), found, precision, read_model(path).calibration)
 
 
 def offered(device: str, wanted: str, precision: str) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ from ...modelfile.third_party import unusable_model
 from ...raster.grid import Window
 from .averaging import decided
 from .onnx_runtime import OnnxRuntime
-from .torch_runtime import Array, Runtime
+from .runtime import Array, Runtime
 
 LEAST_SHARE = 1e-7
 LEAD = 1e-4
