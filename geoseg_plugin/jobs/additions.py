@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -95,8 +94,3 @@ def additions_from_json(items: Any) -> tuple[Addition, ...]:
         except GeoSegError:
             continue
     return tuple(found)
-
-
-def written_to(addition: Addition, path: str, layer: str, name: str = "") -> Addition:
-    """The addition whose vector features, those of the layer `name`, lie in a file."""
-    return dataclasses.replace(addition, path=path, layer=layer, source_name=name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,11 +69,6 @@ def sources_and_bands(rasters: Iterable[RasterInput]) -> tuple[tuple[Source, ...
 def unbound_sources(rasters: Iterable[RasterInput]) -> tuple[Source, ...]:
     """Sources whose keys are no model's: the engine matches them by layer name and band count."""
     return tuple(as_source(raster, f"given{number}") for number, raster in enumerate(rasters, 1))
-
-
-def bound_sources(slots: Mapping[str, RasterInput]) -> tuple[Source, ...]:
-    """Sources for the slots of a model, chosen by the user: slot key -> raster."""
-    return tuple(as_source(raster, key) for key, raster in slots.items())
 
 
 def as_source(raster: RasterInput, key: str) -> Source:

@@ -1,4 +1,4 @@
-"""Classify rasters with a trained model, go on where that was interrupted, and what is done to a map afterwards."""
+"""Classify rasters with a trained model, and resume where that was interrupted."""
 
 from __future__ import annotations
 
@@ -8,11 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..contract import (
-    Cleaning,
-    CleanJob,
     GeoSegError,
-    Outlines,
-    PolygonizeJob,
     PredictJob,
     Source,
     encode,
@@ -113,35 +109,6 @@ def pace_of(folder: Path, model: Path) -> float | None:
     if not isinstance(rate, (int, float)) or rate <= 0:
         return None
     return float(rate) * int(result.get("looks") or views(job.tta, job.dropout_passes))
-
-
-def clean(
-    folder: Path, classes: Path, cleaning: Cleaning, background: int | None, output: Path
-) -> Submission:
-    """Clean a class raster; without `background` as its class names say."""
-    job = CleanJob(str(classes), cleaning, background, str(output))
-    return Submission(job, folder, "Clean classes")
-
-
-def polygonize(
-    folder: Path,
-    classes: Path,
-    confidence: Path | None = None,
-    min_area_px: int = 4,
-    skip_background: bool | None = None,
-    output: Path | None = None,
-    outlines: Outlines | None = None,
-) -> Submission:
-    """Class raster to polygons; without `output` to polygons.gpkg in `folder`."""
-    job = PolygonizeJob(
-        classes=str(classes),
-        confidence=str(confidence or ""),
-        skip_background=skip_background,
-        min_area_px=min_area_px,
-        output=str(output or folder / "polygons.gpkg"),
-        outlines=outlines or Outlines(),
-    )
-    return Submission(job, folder, "Polygonize")
 
 
 def scores_of(model: Path) -> dict[str, Any]:

@@ -13,10 +13,8 @@ from ..contract import (
     InspectJob,
     Labels,
     RasterizeJob,
-    Source,
     StackJob,
     SummarizeJob,
-    TerrainJob,
 )
 from .composition import Composition, composed
 from .inputs import RasterInput
@@ -210,9 +208,3 @@ def rasterize(
     target = str(output or folder / LABELS)
     job = RasterizeJob(str(stack_path or folder / STACK), labels, area or Area(), target)
     return Submission(job, job_folder(folder, "rasterize"), "Rasterize labels")
-
-
-def terrain(folder: Path, dem: Source, attributes: tuple[str, ...], output: Path) -> Submission:
-    """Write terrain attributes of a DEM to `output`."""
-    job = TerrainJob(dem, attributes, str(output))
-    return Submission(job, job_folder(folder, "terrain"), "Terrain attributes")

@@ -24,11 +24,13 @@ from qgis.core import (
 from qgis.PyQt.QtGui import QColor
 
 from ..contract import IGNORE, LabelClass
-from ..jobs.areas import REFERENCE_FIELD, SAMPLE_LAYER
 from . import publish
 from .colors import UNSEEN_POINT, class_color
 from .exports import PolygonExport
 from .snapshot import feature_snapshot
+
+SAMPLE_LAYER, REFERENCE_FIELD = "sample", "reference"
+"""Layer of the points in its file, and field with the true class."""
 
 DARK = "#1b1b1b"
 ANOTHER_CLASS, ANOTHER_COLOR = "another class", "#999999"

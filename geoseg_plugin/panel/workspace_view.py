@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ..contract import EVENTS_FILE
+from ..engine.liveness import job_kind
 from ..jobs.register import Run, evaluation_of, run_of
-from ..jobs.workspace import Entry, Workspace, entry_of, job_kind
+from ..jobs.workspace import Entry, Workspace, entry_of
 
 Stamp = tuple[tuple[int, int], ...]
 

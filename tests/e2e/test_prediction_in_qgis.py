@@ -11,10 +11,11 @@ from engine_runs import run
 from osgeo import gdal
 from qgis.core import QgsProcessingContext, QgsProcessingFeedback, QgsProject, QgsVectorLayer
 
-from geoseg_plugin.contract import Cleaning, Outlines, Source
+from geoseg_plugin.contract import Cleaning, Outlines, PolygonizeJob, Source
 from geoseg_plugin.engine.environment import Environment
 from geoseg_plugin.jobs import predict, train
 from geoseg_plugin.jobs.inputs import RasterInput
+from geoseg_plugin.jobs.submission import Submission
 from geoseg_plugin.layers import publish
 from geoseg_plugin.layers.inputs.folder import InputFolder
 from geoseg_plugin.layers.inputs.model_inputs import reordered
@@ -130,8 +131,8 @@ def test_bands_in_another_order_give_the_same_map(
 
 
 def test_polygons_carry_classes_and_areas(environment: Environment, plain: Path) -> None:
-    job = predict.polygonize(plain, plain / "classes.tif", outlines=Outlines(connectivity=8))
-    _, done, failed = run(environment, job)
+    job = PolygonizeJob(str(plain / "classes.tif"), output="polygons.gpkg", outlines=Outlines(connectivity=8))
+    _, done, failed = run(environment, Submission(job, plain, ""))
     assert failed == [] and done[0]["count"] > 0
     layer = QgsVectorLayer(f"{plain / 'polygons.gpkg'}|layername=polygons", "p", "ogr")
     names = {field.name() for field in layer.fields()}

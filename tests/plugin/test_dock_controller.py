@@ -12,10 +12,10 @@ from qgis.core import QgsProject
 
 from geoseg_plugin import paths
 from geoseg_plugin.contract import (
+    EvaluateJob,
     GeoSegError,
     TrainJob,
 )
-from geoseg_plugin.jobs import evaluate as evaluate_jobs
 from geoseg_plugin.jobs.choices import RasterChoice
 from geoseg_plugin.jobs.submission import write as write_job
 from geoseg_plugin.layers.publish import RESULT_MARK
@@ -221,9 +221,8 @@ def test_evaluate_names_the_dataset_of_the_run(desk: Desk, tmp_path: Path) -> No
     dataset = prepared(desk, tmp_path)
     run = finished_run(desk, dataset)
     desk.pages.results.primary.click()
-    assert desk.runner.submissions[0] == evaluate_jobs.evaluate(
-        run / "evaluation", dataset, run / "model.onnx"
-    )
+    assert desk.runner.submissions[0].folder == run / "evaluation"
+    assert desk.runner.job() == EvaluateJob(str(dataset), str(run / "model.onnx"), split="test")
 
 
 def test_page_values_are_kept_in_the_project(desk: Desk, tmp_path: Path) -> None:

@@ -8,9 +8,8 @@ from typing import Any
 from qgis.core import QgsMapLayer
 from qgis.PyQt.QtWidgets import QFileDialog
 
-from ...contract import Cleaning, GeoSegError, Job, Outlines, PredictJob
+from ...contract import Cleaning, DescribeJob, GeoSegError, Job, Outlines, PredictJob
 from ...engine.liveness import job_kind
-from ...jobs import engine as engine_jobs
 from ...jobs import predict
 from ...jobs.choices import NamedPath, PredictChoices
 from ...jobs.modelinputs import ModelInput, model_inputs, own_name
@@ -258,7 +257,7 @@ class PredictController(StepController):
         except OSError as error:
             self.page.problem_list.set_problems([problem_of(as_error(error))])
             return
-        submission = engine_jobs.describe(folder, Path(path))
+        submission = Submission(DescribeJob(path), folder, "Read the model")
         self.services.queries.submit(
             Query(
                 "describe",

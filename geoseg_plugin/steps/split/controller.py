@@ -8,9 +8,10 @@ from typing import Any
 
 from qgis.core import QgsRasterLayer, QgsUnitTypes, QgsVectorLayer
 
-from ...contract import JOB_FILE, SPLITS, Area, GeoSegError, Labels, RasterizeJob, read_job
-from ...jobs import prepare, tiles
+from ...contract import JOB_FILE, SPLITS, Area, GeoSegError, Labels, RasterizeJob, TileJob, read_job
+from ...jobs import prepare
 from ...jobs.choices import NamedPath, TileChoices
+from ...jobs.submission import Submission
 from ...layers import publish
 from ...layers.inputs.areas import area_snapshot, located_split_areas, text_fields
 from ...layers.inputs.areas import split_fields as named_split_fields
@@ -132,7 +133,7 @@ class SplitController(StepController):
         self.page.show_made(result)
 
 
-def tile_submission(folder: Path, choices: TileChoices, split_areas: tuple[Area, ...] = ()) -> Any:
+def tile_submission(folder: Path, choices: TileChoices, split_areas: tuple[Area, ...] = ()) -> Submission:
     """The tile job for a dataset, with the area its labels were burned in."""
     area = area_of(folder)
     labels = labels_of(folder)
@@ -142,8 +143,10 @@ def tile_submission(folder: Path, choices: TileChoices, split_areas: tuple[Area,
     elif choices.split_field != LAYERS:
         area = dataclasses.replace(area, split_field=choices.split_field)
     stack = folder / prepare.STACK
-    return tiles.tiles(
-        folder,
+    stack = stack if stack.exists() else stack.with_suffix(".recipe.json")
+    job = TileJob(
+        stack=str(stack),
+        labels=str(folder / prepare.LABELS),
         tile_px=choices.tile_px,
         stride_px=choices.stride_px,
         fractions=choices.fractions,
@@ -151,12 +154,13 @@ def tile_submission(folder: Path, choices: TileChoices, split_areas: tuple[Area,
         buffer_px=choices.buffer_px,
         area=area,
         seed=choices.seed,
-        stack_path=stack if stack.exists() else stack.with_suffix(".recipe.json"),
+        output=str(folder),
         split_areas=split_areas,
         min_labelled_share=choices.min_labelled_percent / 100,
         empty_share=choices.empty_percent / 100,
         folds=choices.folds,
     )
+    return Submission(job, prepare.job_folder(folder, "tile"), "Make tiles")
 
 
 def rasterize_job(dataset_folder: Path) -> RasterizeJob | None:
