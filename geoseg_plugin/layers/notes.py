@@ -79,7 +79,7 @@ def runtime_text(result: Mapping[str, Any]) -> str:
 
 
 def score_text(scores: Any) -> str:
-    """Quality of a model, from `jobs.predict.scores_of`; empty where nothing is known."""
+    """Quality of a model, from `records.predictions.scores_of`; empty where nothing is known."""
     if not isinstance(scores, Mapping) or not scores:
         return ""
     ends = scores.get("interval")

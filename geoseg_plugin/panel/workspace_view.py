@@ -9,8 +9,8 @@ from typing import Any
 
 from ..contract import EVENTS_FILE
 from ..engine.liveness import job_kind
-from ..jobs.register import Run, evaluation_of, run_of
-from ..jobs.workspace import Entry, Workspace, entry_of
+from ..records.runs import Run, evaluation_of, run_of
+from ..records.workspace import Entry, Workspace, entry_of
 
 Stamp = tuple[tuple[int, int], ...]
 

@@ -20,6 +20,7 @@ from geoseg_plugin.layers import publish
 from geoseg_plugin.layers.inputs.folder import InputFolder
 from geoseg_plugin.layers.inputs.model_inputs import reordered
 from geoseg_plugin.processing.algorithms.cleanclasses import CleanClasses
+from geoseg_plugin.records.predictions import pace_of, with_facts
 
 CLEANING = Cleaning(majority_px=3, min_patch_px=12)
 
@@ -69,7 +70,7 @@ def test_a_map_with_everything_comes_as_one_styled_group(
     outputs = [*predict.FILES]
     _, done, failed = run(environment, predict.predict(tmp_path / "map", network, (), outputs, **settings))
     assert failed == [] and done[0]["views"] == 4 and done[0]["cleaned"]["changed_px"] > 0
-    told = predict.told(tmp_path / "map", done[0])
+    told = with_facts(tmp_path / "map", done[0])
     group = publish.publish_prediction(tmp_path / "map", told)
     assert [node.name() for node in group.findLayers()] == [
         "Polygons",
@@ -82,7 +83,7 @@ def test_a_map_with_everything_comes_as_one_styled_group(
         "Class probabilities",
     ]
     assert all(node.layer().isValid() for node in group.findLayers())
-    pace = predict.pace_of(tmp_path / "map", network)
+    pace = pace_of(tmp_path / "map", network)
     assert pace is not None and pace > 0
     QgsProject.instance().clear()
 

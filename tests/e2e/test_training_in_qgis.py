@@ -16,8 +16,8 @@ from geoseg_plugin.contract import (
 from geoseg_plugin.engine.environment import Environment
 from geoseg_plugin.jobs import predict, train
 from geoseg_plugin.jobs.submission import Submission
-from geoseg_plugin.jobs.workspace import entry_of
 from geoseg_plugin.panel.records import dataset_of
+from geoseg_plugin.records.workspace import entry_of
 from geoseg_plugin.steps.train.planner import plan_sentence
 
 

@@ -288,7 +288,7 @@ def test_a_run_that_outlived_qgis_is_offered(
 ) -> None:
     run = finished_run(desk, prepared(desk, tmp_path))
     monkeypatch.setattr(
-        "geoseg_plugin.jobs.workspace.running_pid", lambda folder: 1 if folder == run else None
+        "geoseg_plugin.records.workspace.running_pid", lambda folder: 1 if folder == run else None
     )
     (run / "events.jsonl").write_text('{"type": "hello"}\n', encoding="utf-8")
     desk.panel.train.offer_running()

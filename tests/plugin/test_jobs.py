@@ -30,7 +30,7 @@ from geoseg_plugin.jobs.additions import (
 from geoseg_plugin.jobs.composition import Composition, compose
 from geoseg_plugin.jobs.inputs import RasterInput, sources_and_bands, unbound_sources
 from geoseg_plugin.jobs.submission import Submission, write
-from geoseg_plugin.jobs.workspace import Workspace, last_result
+from geoseg_plugin.records.workspace import Workspace, last_result
 
 OPTICAL = RasterInput("/a/optical.tif", "Optical", ("red", "", "nir"), (1, 2, 3))
 DEM = RasterInput("/a/dem.tif", "DEM", ("Band 1",), (1,), ("slope", "aspect_sin"), nodata=-1.0)

@@ -24,7 +24,6 @@ from ...contract import (
 )
 from ...jobs.choices import NamedPath
 from ...jobs.submission import Submission
-from ...jobs.workspace import folder_name, last_result
 from ...layers import layout, publish, sample
 from ...layers.areas import rows_of_prediction
 from ...layers.class_field import proposed_field
@@ -45,6 +44,7 @@ from ...panel.errors import problem_text
 from ...panel.services import PanelServices
 from ...panel.texts import tr
 from ...panel.timers import PLAN_MS, single_shot
+from ...records.workspace import folder_name, last_result
 from .page import ResultsPage
 from .sheet import prediction_job, sheet_of, title_of
 from .state import ComparisonChoices, SampleDesign

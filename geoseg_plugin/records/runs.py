@@ -20,9 +20,9 @@ from ..contract import (
     job_to_json,
 )
 from ..engine.liveness import running_pid
-from .experiments import BASELINES, NETWORKS
-from .submission import Submission
-from .train import job_of
+from ..jobs.experiments import BASELINES, NETWORKS
+from ..jobs.submission import Submission
+from ..jobs.train import job_of
 from .workspace import Entry, kept_in, parsed, result_of
 
 EVALUATION, PLAN, METRICS = "evaluation", "plan.json", "metrics.json"
