@@ -26,9 +26,9 @@ from ...jobs.submission import Submission
 from ...layers import styles
 from ...layers.exports import LABEL_LAYER, PolygonExport
 from ...layers.inputs.areas import AreaSnapshot
-from ...layers.inputs.folder import InputFolder
+from ...layers.inputs.folder import NOWHERE, InputFolder, RasterSnapshot
 from ...layers.inputs.labels import LabelSnapshot, label_snapshot
-from ...layers.inputs.rasters import NOWHERE, RasterSnapshot, class_raster_snapshot
+from ...layers.inputs.rasters import class_raster_snapshot
 from ...layers.notes import evaluation_notes
 from ...layers.notes import tr as noted
 from ...layers.publish import Item
