@@ -201,7 +201,7 @@ class Sums:
     def _variance(self, radius_m: float, rows: slice, count: np.ndarray) -> np.ndarray:
         """Of the heights around, in (1 / HIGH m)².
 
-        Sums of squares do not fit into 64 bits. Their last 64 bits are exact; how many times 2^64 lie above them
+        Sums of squares do not fit into 64 bits. Their last 64 bits are exact; the multiple of 2^64 above them
         follows from sums of floats, which need not be exact for that.
         """
         total = self._around("high", radius_m, rows)

@@ -11,7 +11,7 @@ from ..contract import Band, Dataset, GeoSegError, Recipe
 def with_bands(dataset: Dataset, names: Sequence[str]) -> Dataset:
     """Return the dataset whose recipe has only the named bands, in the dataset's order.
 
-    Its written stack, if there is one, still holds every band: open it with the whole dataset and take
+    Its written stack, if there is one, still holds every band: open it with the whole dataset and select
     `places` of it.
 
     Args:

@@ -262,11 +262,11 @@ class Plane:
     """Distortion of the plane of a CRS on a grid.
 
     Attributes:
-        scale_error: largest difference, in any direction, between metres of the map and on the ground, as a share.
+        scale_error: largest difference, in any direction, between map distance and true distance, as a share.
         axes: east and north in x and y of the CRS, to the nearest quarter turn: ((1, 0), (0, 1)) in most,
             ((-1, 0), (0, -1)) where axes run west and south.
-        turn_degrees: largest angle between these and east and north on the ground.
-        by_row: whether all pixels of a row have the same size and lie the same way, as in degrees and in Mercator.
+        turn_degrees: largest angle between these and true east and north.
+        by_row: whether all pixels of a row have the same size and orientation, as in degrees and in Mercator.
     """
 
     scale_error: float = 0.0

@@ -1,4 +1,4 @@
-"""Plan a recipe: bands of several sources on the grid that they share, with all problems that stand in the way."""
+"""Plan a recipe: bands of several sources on the grid that they share, with all problems."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def own_grids(sources: tuple[Source, ...], bands: tuple[Band, ...]) -> tuple[dic
 
     Args:
         sources: of a recipe.
-        bands: that are taken from them; sources that lack one are problems.
+        bands: of the sources; sources that lack one are problems.
 
     Returns:
         Source key -> grid, and errors and warnings.

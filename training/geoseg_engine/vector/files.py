@@ -44,7 +44,7 @@ BYTES = "ISO-8859-1"
 """Decodes any bytes to text from which they can be restored."""
 
 KEPT_SPACES = {ord(character): f"&#{ord(character)};" for character in "\t\n\r"}
-"""Written as they are, a reader of XML would take them for spaces."""
+"""Escapes of characters that XML readers would turn into spaces."""
 
 UNSUPPORTED = "Surface"
 """Name of layers whose declared type pyogrio does not support: TIN, triangles, polyhedral surfaces."""

@@ -227,7 +227,7 @@ def continued(shape: shapely.Geometry, turn: float, pole: float = 0.0) -> shapel
     Args:
         shape: its true sides are shorter than half a turn.
         turn: x once around the earth.
-        pole: y of the pole, positive; a ring around a pole is closed along it. 0 knows none.
+        pole: y of the pole, positive; a ring around a pole is closed along it. 0 is none.
     """
     parts, _ = simple_parts(np.array([shape], object))
     found: list[shapely.Geometry] = []

@@ -75,7 +75,7 @@ class OpenFiles:
 
 @dataclass(frozen=True)
 class JoinedRaster:
-    """Files whose pixels lie on one lattice, as one raster; where they overlap the first with a value counts.
+    """Files whose pixels coincide, as one raster; where they overlap the first with a value counts.
 
     `factors` are those of `conversion` that were used, by path, band and unit.
     """

@@ -179,9 +179,9 @@ class SeriesBands:
         for place in set(range(len(bands))) - set(over_all):
             result[place] = values[dates.index(nearest_date(self.series.days, bands[place]))]
         if over_all:
-            asked = tuple(bands[place] for place in over_all)
+            chosen = tuple(bands[place] for place in over_all)
             flat = values.reshape(len(dates), -1)
-            found = statistics(flat, self.series.days[dates], asked, self.pool)
+            found = statistics(flat, self.series.days[dates], chosen, self.pool)
             result[over_all] = found.reshape(-1, *values.shape[1:])
         return result
 

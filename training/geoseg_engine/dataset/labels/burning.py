@@ -32,7 +32,7 @@ class PlacedClassRaster:
     """
 
     def __init__(self, classes: RasterClasses, ids: NDArray[np.int32], grid: Grid, fill: int) -> None:
-        """Find how the grid lies on the raster.
+        """Find how the grid is placed on the raster.
 
         Args:
             classes: what the raster holds.

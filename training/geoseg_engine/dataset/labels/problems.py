@@ -94,7 +94,7 @@ def incomplete_labels(
         labels, area: settings of the job; only unlabelled pixels as background, without an area, are checked.
         polygons: the labels in the grid's CRS.
         grid: of the stack.
-        valid_px: pixels with a value in every band; 0 takes all of the grid.
+        valid_px: pixels with a value in every band; 0 is all of the grid.
     """
     if labels.unlabelled != "background" or area.kind not in ("rasters", "extent"):
         return []
