@@ -27,7 +27,7 @@ from geoseg_engine.modelfile import export  # noqa: E402
 from geoseg_engine.modelfile.reading import read_model  # noqa: E402
 from geoseg_engine.modelfile.stats import Statistics  # noqa: E402
 from geoseg_engine.models import build, traits  # noqa: E402
-from geoseg_engine.prediction.runtimes.torch_runtime import open_runtime  # noqa: E402
+from geoseg_engine.prediction.runtimes.selection import open_runtime  # noqa: E402
 from geoseg_engine.prediction.windows import Frame, cuts  # noqa: E402
 from geoseg_engine.raster.grid import Window, rasterio_profile  # noqa: E402
 

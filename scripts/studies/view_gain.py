@@ -29,7 +29,8 @@ from geoseg_engine.dataset.datasets import read_dataset  # noqa: E402
 from geoseg_engine.evaluation.evaluate_model import model_stack, predicted  # noqa: E402
 from geoseg_engine.evaluation.evaluator import joined_classes, judging, lookup_table  # noqa: E402
 from geoseg_engine.modelfile.reading import read_model  # noqa: E402
-from geoseg_engine.prediction.inference import Answers, BandReader, set_up  # noqa: E402
+from geoseg_engine.prediction.block_reader import BandReader  # noqa: E402
+from geoseg_engine.prediction.inference import Variants, set_up  # noqa: E402
 from geoseg_engine.run import work  # noqa: E402
 from geoseg_engine.scores.metrics import scores  # noqa: E402
 
@@ -93,8 +94,8 @@ def score(run: Path, tta: str, passes: int) -> tuple[float, float] | None:
     table = lookup_table(model.classes, numbers)
     with judging(dataset, folder, "test", classes) as judge, model_stack(model, dataset, folder) as stack:
         try:
-            answers = Answers(tta, passes)
-            setup = set_up(model, stack, "auto", "torch", 0, 2, told, answers=answers)
+            variants = Variants(tta, passes)
+            setup = set_up(model, stack, "auto", "torch", 0, 2, told, variants=variants)
         except GeoSegError as error:
             told(error.message)
             return None

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import rasterio.shutil
 import shapely
-from prediction_scenes import CLASSES, grid_of, write_raster
+from prediction_scenes import CLASSES, grid_of, write_map, write_raster
 
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import AreasJob, GeoSegError, LabelClass
@@ -18,16 +18,11 @@ from geoseg_engine.evaluation.estimation import estimates, half_widths
 from geoseg_engine.raster.geodesy import pixel_areas_m2
 from geoseg_engine.raster.grid import Window
 from geoseg_engine.raster.writer import RasterWriter
-from geoseg_engine.report.area_chart import area_chart, nice_step, unit_of
+from geoseg_engine.report.bar_charts import area_chart, nice_step
+from geoseg_engine.report.html import unit_of
 
 ROWS, COLS = 60, 80
 GRID = grid_of(ROWS, COLS)
-
-
-def write_map(path, ids, grid=GRID):
-    with RasterWriter(path, grid, "uint8", 255, ("class",), CLASSES) as writer:
-        writer.write(ids, Window(0, 0, *ids.shape))
-    return path
 
 
 def write_points(path, rows, cols, grid=GRID, crs=None, **fields):

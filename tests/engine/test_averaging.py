@@ -11,7 +11,7 @@ from torch import nn
 
 from geoseg_engine.contract import BASELINES, Band, GeoSegError, Recipe
 from geoseg_engine.modelfile.calibration import Calibration, calibrated
-from geoseg_engine.modelfile.directional_bands import Directions
+from geoseg_engine.modelfile.directional_bands import DirectionalBands
 from geoseg_engine.modelfile.reading import load_network, read_model
 from geoseg_engine.modelfile.stats import normalise
 from geoseg_engine.models import traits
@@ -23,7 +23,7 @@ from geoseg_engine.prediction.windows import Frame, cuts
 from geoseg_engine.raster.grid import Window
 
 WEIGHTED = Calibration(1.5, (0.2, -0.1, -0.1), (1.0, 0.6, 0.8))
-NONE = Directions()
+NONE = DirectionalBands()
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_views_of_a_symmetric_network_change_nothing(model):
     runtime = TorchRuntime(Pointwise(), "cpu", "float64", model.calibration)
     plain, found = runtime.predict_window(scores()), averaged(runtime, model, "all", 0, True)
     answer = found.predict_window(scores())
-    assert answer.shape == (4, 96, 64) and found.views == 8
+    assert answer.shape == (4, 96, 64) and found.count == 8
     assert abs(answer[:3] - plain).max() < 1e-12
     assert answer[3].min() >= 0 and answer[3].max() < 1e-12
 
@@ -174,10 +174,10 @@ def test_members_that_agree_and_members_that_do_not(model, monkeypatch):
     other, runtime = joined(model, differing, monkeypatch)
     found = averaged(runtime, other, "none", 0, True)
     answer = found.predict_window(image)
-    assert found.views == 2 and abs(answer[:3] - runtime.predict_window(image)).max() < 1e-12
+    assert found.count == 2 and abs(answer[:3] - runtime.predict_window(image)).max() < 1e-12
     assert answer[3].max() > 0.01 and answer[3].min() >= 0
     assert averaged(runtime, other, "none", 0, False) is runtime
-    assert averaged(runtime, other, "flips", 3, True).views == 24
+    assert averaged(runtime, other, "flips", 3, True).count == 24
     assert traits(Ensemble(differing())).tile_exact
 
 
@@ -187,7 +187,7 @@ def aspects(grid_recipe, *bands):
 
 def test_bands_with_a_direction_turn_with_the_image_or_forbid_it(model):
     east, north = Band("east", "r1", derive="aspect_sin"), Band("north", "r1", derive="aspect_cos")
-    paired = Directions.of((east, north))
+    paired = DirectionalBands.of((east, north))
     image = np.zeros((2, 4, 6))
     image[0] = 1.0  # looks east everywhere
     assert (seen(image, (1, 0), paired) == np.stack([np.zeros((6, 4)), np.ones((6, 4))])).all()
@@ -201,16 +201,16 @@ def test_bands_with_a_direction_turn_with_the_image_or_forbid_it(model):
     ):
         described = replace(model, recipe=aspects(model.recipe, *bands))
         found = averaged(runtime_of(model), described, tta, 0, False, said.append)
-        assert getattr(found, "views", 1) == count
-    assert "only half turns" in " ".join(said) and "'light' has a fixed light" in " ".join(said)
+        assert getattr(found, "count", 1) == count
+    assert "only rotation by 180°" in " ".join(said) and "'light' has a fixed light" in " ".join(said)
 
 
 def views_of(model, tta="all", said=None, **changes):
     described = replace(model, **changes)
-    assert averaging.looks(described, tta, 5) == 5 * averaging.looks(described, tta, 0)
+    assert averaging.variant_count(described, tta, 5) == 5 * averaging.variant_count(described, tta, 0)
     found = averaged(runtime_of(model), described, tta, 0, False, (said if said is not None else []).append)
-    views = getattr(found, "views", 1)
-    assert averaging.looks(described, tta, 0) == views
+    views = getattr(found, "count", 1)
+    assert averaging.variant_count(described, tta, 0) == views
     return views
 
 

@@ -7,8 +7,8 @@ import tracemalloc
 import numpy as np
 import pytest
 from damage import damaged_bytes, damaged_json, survives
+from job_examples import EXAMPLES
 from prediction_scenes import grid_of, scene, write_raster
-from test_contract import EXAMPLES
 
 from geoseg_engine.cli_flags import json_of
 from geoseg_engine.contract import (
@@ -34,8 +34,8 @@ from geoseg_engine.dataset.datasets import read_dataset
 from geoseg_engine.dataset.labels.rasterize import LabelFacts, facts_path, read_facts
 from geoseg_engine.evaluation.map_confidence import confidence_file
 from geoseg_engine.experiments.runs import busy_seconds, finished
-from geoseg_engine.prediction.parts import DONE_FILE, kept_result
-from geoseg_engine.prediction.run_plan import PLAN_FILE, Plan, read_plan
+from geoseg_engine.prediction.run_plan import PLAN_FILE, RunPlan, read_plan
+from geoseg_engine.prediction.shards import DONE_FILE, kept_result
 from geoseg_engine.raster.writer import CLASSES_TAG, read_classes
 from geoseg_engine.scores.intervals import intervals
 from geoseg_engine.stacking.recipes import read_recipe
@@ -121,7 +121,7 @@ def write_facts_file(folder):
 
 
 def write_plan_file(folder):
-    write_json(folder / PLAN_FILE, Plan("key", "torch", "float32", 512, 512))
+    write_json(folder / PLAN_FILE, RunPlan("key", "torch", "float32", 512, 512))
     return folder / PLAN_FILE, lambda: read_plan(folder)
 
 

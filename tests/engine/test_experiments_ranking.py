@@ -7,8 +7,8 @@ import pytest
 
 from geoseg_engine.contract import BandSet, CompareJob, Dataset, Grid, LabelClass, Recipe
 from geoseg_engine.experiments.ranking import Cell, near_the_first, ranked, score_name, write_csv
-from geoseg_engine.report.comparison import write_page
-from geoseg_engine.report.comparison_chart import axis_top, figure
+from geoseg_engine.report.bar_charts import axis_top, comparison_chart
+from geoseg_engine.report.comparison import write_comparison
 
 
 def evaluation(iou, interval=None, binary=True):
@@ -88,8 +88,8 @@ def test_the_figure_has_a_bar_a_row_in_groups_of_band_sets():
         cell("unet", 0.6, "optical + DEM"),
         cell("none", None, "optical"),
     ]
-    root = ET.fromstring(figure(ranked(cells, "miou"), "miou", "test"))
-    bars = [item for item in numbers(root, "rect") if item.get("class") is None]
+    root = ET.fromstring(comparison_chart(ranked(cells, "miou"), "miou", "test"))
+    bars = [item for item in numbers(root, "rect") if item.get("class") == "bar"]
     widths = [float(item.get("width")) for item in bars]
     assert len(bars) == 3
     assert widths[0] / widths[1] == pytest.approx(2, abs=0.01), "0.8 beside 0.4, optical first"
@@ -103,7 +103,7 @@ def test_the_axis_ends_above_the_longest_whisker():
     rows = ranked([cell("unet", 0.31, interval=[0.2, 0.42])], "miou")
     assert axis_top(rows) == 0.5
     assert axis_top([]) == 1.0
-    ET.fromstring(figure([], "miou", "test"))
+    ET.fromstring(comparison_chart([], "miou", "test"))
 
 
 def test_the_report_says_all_in_one_file(tmp_path):
@@ -115,7 +115,7 @@ def test_the_report_says_all_in_one_file(tmp_path):
     warnings = [{"message": "Few polygons.", "hint": "Draw more."}]
     result = {"rows": rows, "score": "miou", "split": "test", "unfinished": [failed], "warnings": warnings}
     job = CompareJob("d", band_sets=(BandSet("optical", ("red", "nir")),), seeds=(1, 2), minutes=5)
-    write_page(tmp_path / "report.html", result, dataset, job, figure(rows, "miou", "test"))
+    write_comparison(tmp_path / "report.html", result, dataset, job, comparison_chart(rows, "miou", "test"))
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     for part in ("unet &lt;b&gt; on all is first of 2", "Few polygons.", "Out of memory.", "Band &#x27;x&#x27;",
                  "red, nir", "at most 5 min", "<svg", "blocks of 64 px", "0.800"):  # fmt: skip

@@ -3,7 +3,8 @@ import pytest
 from prediction_scenes import network
 
 from geoseg_engine.contract import GeoSegError
-from geoseg_engine.prediction.inference import Block, probabilities
+from geoseg_engine.prediction.block_reader import Block
+from geoseg_engine.prediction.inference import probabilities
 from geoseg_engine.prediction.runtimes.torch_runtime import TorchRuntime
 from geoseg_engine.prediction.windows import Frame, cut_at, cuts, halves
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import onnx
 import pytest
-from test_train_run import Recorder
+from recorder import Recorder
 from training_scenes import small_job, write_dataset
 
 from geoseg_engine.baselines import fit as baselines
@@ -26,7 +26,7 @@ from geoseg_engine.contract import (
 from geoseg_engine.evaluation import evaluate
 from geoseg_engine.modelfile.reading import read_model
 from geoseg_engine.prediction import predict
-from geoseg_engine.prediction.runtimes.training_tiles import trained_on
+from geoseg_engine.prediction.training_tiles import trained_on
 from geoseg_engine.report.evaluation import write_report
 from geoseg_engine.training import fit
 

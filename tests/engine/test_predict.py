@@ -17,7 +17,8 @@ from geoseg_engine.prediction import predict
 from geoseg_engine.prediction.run_plan import unit_px_for
 from geoseg_engine.prediction.runtimes import selection
 from geoseg_engine.prediction.runtimes.onnx_runtime import OnnxRuntime
-from geoseg_engine.prediction.runtimes.torch_runtime import TorchRuntime, open_runtime
+from geoseg_engine.prediction.runtimes.selection import open_runtime
+from geoseg_engine.prediction.runtimes.torch_runtime import TorchRuntime
 from geoseg_engine.prediction.window_size import available_bytes, core_for
 from geoseg_engine.prediction.windows import Frame
 

@@ -33,8 +33,9 @@ from geoseg_engine.modelfile.calibration import Calibration
 from geoseg_engine.modelfile.reading import read_model
 from geoseg_engine.modelfile.stats import Statistics
 from geoseg_engine.output_checks import behind
-from geoseg_engine.prediction import parts, predict, run_plan
-from geoseg_engine.prediction.inference import BandReader, Setup
+from geoseg_engine.prediction import parts, predict, run_plan, shards
+from geoseg_engine.prediction.block_reader import BandReader
+from geoseg_engine.prediction.inference import Setup
 from geoseg_engine.prediction.result_layers import Layer
 from geoseg_engine.prediction.windows import Cut, Frame, cuts
 from geoseg_engine.raster.grid import Window
@@ -215,8 +216,8 @@ def test_a_part_is_not_saved_where_another_run_has_taken_the_folder_while_it_was
     tmp_path, monkeypatch, removed
 ):
     grid = grid_of(64, 64)
-    ours, theirs = (run_plan.Plan(key, "torch", "float32", 64, 64) for key in ("ours", "theirs"))
-    run_plan.agreed(tmp_path, ours)
+    ours, theirs = (run_plan.RunPlan(key, "torch", "float32", 64, 64) for key in ("ours", "theirs"))
+    run_plan.agree_on(tmp_path, ours)
     layers = [Layer("classes", ("class",))]
     part = parts.Parts(tmp_path, grid, Window(0, 0, 64, 64), ours, layers, 1)
     opened = rasterio.open
@@ -225,7 +226,7 @@ def test_a_part_is_not_saved_where_another_run_has_taken_the_folder_while_it_was
         if mode == "r":  # the part is looked at before it gets its name
             if removed:
                 parts.prepare_parts(tmp_path, theirs.key, False)
-            run_plan.agreed(tmp_path, theirs)
+            run_plan.agree_on(tmp_path, theirs)
         return opened(path, mode, **profile)
 
     monkeypatch.setattr(rasterio, "open", taken)
@@ -236,28 +237,28 @@ def test_a_part_is_not_saved_where_another_run_has_taken_the_folder_while_it_was
 
 
 def test_a_shard_that_begins_leaves_the_plan_that_another_is_writing(tmp_path, monkeypatch):
-    wanted = run_plan.Plan("key", "torch", "float32", 64, 64)
+    wanted = run_plan.RunPlan("key", "torch", "float32", 64, 64)
     monkeypatch.setattr(parts, "read_plan", lambda folder: None)  # looked just before it was there
-    run_plan.agreed(tmp_path, wanted)
+    run_plan.agree_on(tmp_path, wanted)
     (tmp_path / "0000000.tif").touch()
     assert parts.prepare_parts(tmp_path, "key", True) is None
-    assert run_plan.agreed(tmp_path, run_plan.Plan("key", "onnx", "float32", 64, 64)) == wanted
+    assert run_plan.agree_on(tmp_path, run_plan.RunPlan("key", "onnx", "float32", 64, 64)) == wanted
     assert not list(tmp_path.glob("*.tif"))
 
 
 def test_a_lock_that_has_just_been_made_is_held(tmp_path):
-    lock = tmp_path / parts.LOCK_FILE
+    lock = tmp_path / shards.LOCK_FILE
     lock.touch()  # its maker has not written its name yet
-    with parts.assembling(tmp_path) as free:
+    with shards.assembly_lock(tmp_path) as free:
         assert not free
     assert lock.exists()
     sleeping = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     lock.write_text(f"{socket.gethostname()} {sleeping.pid}", encoding="utf-8")
-    with parts.assembling(tmp_path) as free:
+    with shards.assembly_lock(tmp_path) as free:
         assert not free
     sleeping.kill()
     sleeping.wait()
-    with parts.assembling(tmp_path) as free:
+    with shards.assembly_lock(tmp_path) as free:
         assert free
     assert not lock.exists()
 
@@ -265,11 +266,11 @@ def test_a_lock_that_has_just_been_made_is_held(tmp_path):
 def test_only_one_shard_puts_the_files_together(place, tmp_path):
     run(place, tmp_path, core_px=64, shard="1/2")
     beside = parts.parts_folder(tmp_path / "classes.tif")
-    (beside / parts.LOCK_FILE).write_text("elsewhere 1", encoding="utf-8")
+    (beside / shards.LOCK_FILE).write_text("elsewhere 1", encoding="utf-8")
     waiting = run(place, tmp_path, core_px=64, shard="2/2")
     assert not waiting["shard"]["complete"] and waiting["shard"]["done"] == 25
-    long_ago = time.time() - 2 * parts.STALE_S
-    os.utime(beside / parts.LOCK_FILE, (long_ago, long_ago))
+    long_ago = time.time() - 2 * shards.STALE_S
+    os.utime(beside / shards.LOCK_FILE, (long_ago, long_ago))
     assert run(place, tmp_path, core_px=64, shard="2/2")["shard"]["complete"]
 
 
@@ -390,7 +391,7 @@ def test_disagreement_of_one_answer_is_refused_before_work_begins(place, tmp_pat
 
 
 def test_a_disk_too_small_is_told_before_work_begins(place, tmp_path, monkeypatch):
-    monkeypatch.setattr(predict, "expected_bytes", lambda *_: 1 << 60)
+    monkeypatch.setattr(predict, "scratch_bytes", lambda *_: 1 << 60)
     with pytest.raises(GeoSegError) as caught:
         run(place, tmp_path)
     assert caught.value.code == "disk_full"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from geoseg_engine.contract import Band, Dataset, Grid, LabelClass, Problem, Recipe, Source
-from geoseg_engine.report.charts import importance_bars
+from geoseg_engine.report.bar_charts import importance_chart
 from geoseg_engine.report.evaluation import write_report
 from geoseg_engine.report.evaluation_text import calibration_sentences, crs_name, main_numbers
 from geoseg_engine.scores.intervals import intervals
@@ -150,4 +150,4 @@ def test_several_classes_have_their_weights_in_words():
 def test_names_of_crs_and_bars():
     assert crs_name('PROJCRS["WGS 84 / UTM 45N",BASE') == "WGS 84 / UTM 45N"
     assert crs_name("EPSG:4326") == "EPSG:4326"
-    assert importance_bars([], "x") == "" and importance_bars([("b", -1.0)], "x").count("<rect") == 1
+    assert importance_chart([], "x") == "" and importance_chart([("b", -1.0)], "x").count("<rect") == 1

@@ -18,9 +18,9 @@ from geoseg_engine.models.segnet import SegNet
 from geoseg_engine.prediction.runtimes import banded_unet, int8, openvino_runtime, selection
 from geoseg_engine.prediction.runtimes.int8 import int8_path, known, quantized
 from geoseg_engine.prediction.runtimes.onnx_runtime import OnnxRuntime
-from geoseg_engine.prediction.runtimes.selection import Choice, choose_runtime, offered, ranked
+from geoseg_engine.prediction.runtimes.selection import Choice, choose_runtime, offered, open_runtime, ranked
 from geoseg_engine.prediction.runtimes.tiling_invariance import make_invariant
-from geoseg_engine.prediction.runtimes.torch_runtime import TorchRuntime, fold_batch_norm, open_runtime
+from geoseg_engine.prediction.runtimes.torch_runtime import TorchRuntime, fold_batch_norm
 from geoseg_engine.raster.grid import Window
 from geoseg_engine.training import fit
 

@@ -4,8 +4,7 @@ import geopandas
 import numpy as np
 import pyogrio
 import pytest
-from prediction_scenes import CLASSES, grid_of, write_raster
-from test_areas import write_map
+from prediction_scenes import CLASSES, grid_of, write_map, write_raster
 
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import AreasJob, GeoSegError, SampleJob

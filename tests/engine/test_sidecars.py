@@ -29,7 +29,7 @@ from geoseg_engine.contract.text import json_text, plain_text
 from geoseg_engine.outputs import whole_file
 from geoseg_engine.raster.grid import whole
 from geoseg_engine.raster.writer import RasterWriter, read_classes
-from geoseg_engine.report.area_chart import area_chart
+from geoseg_engine.report.bar_charts import area_chart
 from geoseg_engine.stacking.recipes import recipe_of_raster
 from geoseg_engine.vector.geopackage import write_layer
 from geoseg_engine.vector.polygons import read_labels

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from data_scenes import channel, utm_grid, write_raster
-from test_tiles import labelled_scene, tile
+from tile_scenes import labelled_scene, tile
 
 from geoseg_engine.contract import IGNORE, TileJob
 from geoseg_engine.dataset import tiles

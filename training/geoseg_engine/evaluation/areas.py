@@ -21,7 +21,7 @@ from ..contract import AreasJob, GeoSegError, LabelClass, Problem, encode
 from ..outputs import prepare_folder, whole_file
 from ..raster.crs import check_unit_known
 from ..raster.sources import parse_crs
-from ..report.area_chart import area_chart
+from ..report.bar_charts import area_chart
 from .classmap import ClassMap, Cover, class_map, cover
 from .estimation import Estimates, estimates, half_widths
 from .reference_points import ReferencePoints, read_points

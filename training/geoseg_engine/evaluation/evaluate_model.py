@@ -16,7 +16,8 @@ from ..contract import IGNORE, Dataset, EvaluateJob, Problem
 from ..dataset.datasets import open_dataset_stack
 from ..modelfile.calibration import calibrated
 from ..modelfile.reading import ModelFile
-from ..prediction.inference import Answers, BandReader, Block, Setup, class_confidence, class_ids, set_up
+from ..prediction.block_reader import BandReader, Block
+from ..prediction.inference import Setup, Variants, class_confidence, class_ids, set_up
 from ..raster.grid import Window
 from ..raster.stream import pump
 from ..stacking.reader import StackReader
@@ -41,7 +42,7 @@ def judge_model(
     lut = lookup_table(model.classes, of_model)
     with ExitStack() as files:
         stack = files.enter_context(model_stack(model, dataset, dataset_folder))
-        setup = set_up(model, stack, job.device, "auto", 0, 2, channel.log, answers=Answers(job.tta))
+        setup = set_up(model, stack, job.device, "auto", 0, 2, channel.log, variants=Variants(job.tta))
         reader = BandReader(stack, model)
         touched = [cut for cut in setup.cuts() if (judge.truth(cut.core) != IGNORE).any()]
         channel.log(f"{len(touched)} windows touch the split '{job.split}'.")

@@ -12,7 +12,7 @@ from ..channel import Channel
 from ..contract import IGNORE, SPLITS, Dataset, GeoSegError, Grid, Problem
 from ..dataset.datasets import read_ids
 from ..modelfile.reading import read_model
-from ..prediction.runtimes.training_tiles import trained_on
+from ..prediction.training_tiles import trained_on
 from ..raster.grid import Window
 from .map_source import Ids, OnGrid
 

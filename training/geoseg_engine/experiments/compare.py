@@ -28,8 +28,8 @@ from ..dataset.split.distance import warnings_for
 from ..modelfile.reading import read_model
 from ..models import NETWORKS, facts
 from ..outputs import prepare_folder, whole_file
-from ..report.comparison import write_page
-from ..report.comparison_chart import figure
+from ..report.bar_charts import comparison_chart
+from ..report.comparison import write_comparison
 from . import runs
 from .ranking import Cell, near_the_first, ranked, score_name, write_csv
 from .seed_ensemble import together
@@ -261,8 +261,8 @@ def save(
     )
     write_json(output / RESULT_FILE, result)
     write_csv(output / TABLE_FILE, rows)
-    drawing = figure(rows, score, job.split)
+    drawing = comparison_chart(rows, score, job.split)
     with whole_file(output / FIGURE_FILE) as partial:
         partial.write_text(drawing, encoding="utf-8")
-    write_page(output / REPORT_FILE, result, dataset, job, drawing)
+    write_comparison(output / REPORT_FILE, result, dataset, job, drawing)
     return dict(result)

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..contract import GeoSegError
-from ..modelfile.reading import ModelFile, is_foreign
+from ..modelfile.reading import ModelFile, is_third_party
 from ..raster.grid import Window, up_to
 from ..raster.window_blending import MIN_WINDOW_PX, Lattice, blend
-from .runtimes.torch_runtime import Runtime
+from .runtimes.runtime import Runtime
 from .windows import Cut, Frame, cores
 
 
@@ -22,7 +22,7 @@ def lattice_for(model: ModelFile, frame: Frame) -> Lattice:
 
     Those of a foreign model are as large and overlap as its file says, and may begin anywhere.
     """
-    if is_foreign(model):
+    if is_third_party(model):
         size, said = (frame.full.height, frame.full.width), model.architecture
         return Lattice(*size, model.tile_px, 1, said["margin_px"], said["overlap"])
     window_px = up_to(max(model.tile_px, MIN_WINDOW_PX), frame.align_px)

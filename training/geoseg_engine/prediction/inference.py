@@ -10,44 +10,41 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..contract import IGNORE, GeoSegError, Problem
+from ..contract import IGNORE, Problem
 from ..modelfile.calibration import PLAIN, Calibration
 from ..modelfile.reading import ModelFile
-from ..modelfile.stats import normalise
 from ..raster.grid import Window
 from ..raster.window_blending import Lattice
 from ..stacking.reader import StackReader
-from ..vector.scanfill import ScanFill
 from .blending import blended, blended_cuts, lattice_for, tell
+from .block_reader import BandReader, Block
 from .runtimes.averaging import averaged
+from .runtimes.runtime import Runtime
 from .runtimes.selection import Choice, choose_runtime, halo_work
 from .runtimes.tiling_invariance import largest_difference
-from .runtimes.torch_runtime import Runtime
 from .window_size import core_for
 from .windows import Cut, Frame, cuts, halves
 
-STRIP_PX, SCALED_PX = 256, 32
-"""Rows read and rows normalised at once: what is on the way to z-scores stays small, and in the processor's cache."""
 SAMPLE_PX = 384
 SAMPLE_TRIES = 25
 CHECK_PX = 128
 """By so much the window that is checked is larger than the smallest allowed."""
 CHECKED_WORTH = 0.5
-"""Share of the best speed that a runtime must have to be preferred because windows do not change its answers."""
-BEYOND_SHARE = 0.3
+"""Share of the best speed that a runtime must have to be preferred because windows do not change its variants."""
+OUT_OF_RANGE_SHARE = 0.3
 """Share of a band's pixels beyond the range of the training pixels from which the user is warned."""
 
 
 @dataclass(frozen=True)
-class Answers:
-    """Which answers to a pixel are averaged; see `averaging.averaged`."""
+class Variants:
+    """Which predictions of a pixel are averaged; see `averaging.averaged`."""
 
     tta: str = "none"
     dropout_passes: int = 0
     disagreement: bool = False
 
 
-ONE_ANSWER = Answers()
+ONE_VARIANT = Variants()
 
 
 @dataclass(frozen=True)
@@ -56,27 +53,6 @@ class Opened:
 
     runtime: str = "auto"
     precision: str = "auto"
-
-
-@dataclass(frozen=True)
-class Block:
-    """One window ready for the network.
-
-    Attributes:
-        cut: where.
-        scores: z-scores (bands, rows, cols) over `cut.read`.
-        valid: (rows, cols) over `cut.core`; False where any band has no value: such a pixel gets no class.
-        beyond: per band, valid pixels of the core beyond the range of the training pixels.
-        seen: valid pixels of the core.
-        beyond_px: (rows, cols) over `cut.core`, number of such bands, at most 254; None where it is not counted.
-    """
-
-    cut: Cut
-    scores: NDArray[np.float32]
-    valid: NDArray[np.bool_]
-    beyond: NDArray[np.int64]
-    seen: int
-    beyond_px: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True)
@@ -92,8 +68,8 @@ class Setup:
 
     classes: int = 0
     """Channels of the output that are classes; one more is the disagreement."""
-    views: int = 1
-    """Answers that are averaged."""
+    variants: int = 1
+    """Predictions that are averaged for each pixel."""
     opened: Opened = Opened()
 
     def cuts(self, inside: Window | None = None) -> Iterator[Cut]:
@@ -121,111 +97,6 @@ class Setup:
     def runtime(self) -> Runtime:
         """The network, ready to run."""
         return self.choice.runtime
-
-
-class BandReader:
-    """The stack's bands in the order of the model."""
-
-    def __init__(
-        self,
-        stack: StackReader,
-        model: ModelFile,
-        area: ScanFill | None = None,
-        count_beyond: bool = False,
-    ) -> None:
-        """Find the model's bands in the stack by name.
-
-        Args:
-            stack, model: what to read for what.
-            area: outside it no pixel is valid; None is no such limit.
-            count_beyond: whether blocks tell for every pixel how many bands lie beyond the training pixels.
-
-        Raises:
-            GeoSegError: `missing_bands`.
-        """
-        wanted = [band.name for band in model.recipe.bands]
-        missing = [name for name in wanted if name not in stack.band_names]
-        if missing:
-            raise GeoSegError(
-                "missing_bands",
-                f"The model needs {', '.join(missing)}; the stack has {', '.join(stack.band_names)}.",
-                "Choose the layers that the model was trained on, or layers of the same kind.",
-            )
-        order = [stack.band_names.index(name) for name in wanted]
-        self._order = None if order == list(range(len(stack.band_names))) else order
-        self._stack, self._statistics = stack, model.statistics
-        self._area, self._count_beyond = area, count_beyond
-        self._low, self._high = (
-            np.array(limits, np.float32)[:, None, None]
-            for limits in (model.statistics.low, model.statistics.high)
-        )
-        self.count = len(wanted)
-        self._last = (Window(0, 0, 0, 0), np.empty((self.count, 0, 0), np.float32))
-
-    def read(self, cut: Cut) -> Block:
-        """Read and normalise a window, strip by strip; outside the area nothing is read.
-
-        A core without any valid pixel is not normalised: nothing looks at its scores.
-        """
-        window, core = cut.read, cut.core
-        wanted = np.ones((core.height, core.width), bool) if self._area is None else self._area.mask(core)
-        beyond = np.zeros(self.count, np.int64)
-        if not wanted.any():
-            return Block(cut, np.empty((self.count, 0, 0), np.float32), wanted, beyond, 0)
-        scores = np.empty((self.count, window.height, window.width), np.float32)
-        valid = np.empty((window.height, window.width), bool)
-        beyond_px = np.zeros((core.height, core.width), np.uint8) if self._count_beyond else None
-        known = self._known(window)
-        have = known.shape[2]
-        for top in range(0, window.height, STRIP_PX):
-            strip = Window(window.row + top, window.col, min(STRIP_PX, window.height - top), window.width)
-            rows = slice(top, top + strip.height)
-            scores[:, rows, :have] = known[:, rows]
-            scores[:, rows, have:] = self._values(
-                Window(strip.row, strip.col + have, strip.height, strip.width - have)
-            )
-            values = scores[:, rows]
-            valid[rows] = ~np.isnan(values).any(axis=0)
-            inner = strip.shared(core)
-            if not inner.empty:
-                seen = values[:, *inner.within(strip)]
-                good = valid[inner.within(window)] & wanted[inner.within(core)]
-                out = ((seen < self._low) | (seen > self._high)) & good
-                beyond += np.count_nonzero(out, axis=(1, 2))
-                if beyond_px is not None:
-                    beyond_px[inner.within(core)] = np.minimum(out.sum(axis=0), IGNORE - 1)
-        self._keep(cut, scores)
-        kept = valid[core.within(window)] & wanted
-        if kept.any():
-            for top in range(0, window.height, SCALED_PX):
-                part = scores[:, top : top + SCALED_PX]
-                part[:] = normalise(part, self._statistics)
-        return Block(cut, scores, kept, beyond, int(kept.sum()), beyond_px)
-
-    def _keep(self, cut: Cut, values: NDArray[np.float32]) -> None:
-        """Remember the last columns of a window: the next one to its right begins with them."""
-        window, core = cut.read, cut.core
-        right = window.col + window.width
-        width = min(2 * (right - core.col - core.width), window.width)
-        last = Window(window.row, right - width, window.height, width)
-        self._last = (last, values[:, :, window.width - width :].copy())
-
-    def _known(self, window: Window) -> NDArray[np.float32]:
-        """The first columns of a window as the one before left them; none where it was another's neighbour."""
-        last, values = self._last
-        skipped = window.col - last.col
-        same_rows = (last.row, last.height) == (window.row, window.height)
-        if (
-            not same_rows
-            or not 0 <= skipped < last.width
-            or last.col + last.width >= window.col + window.width
-        ):
-            return np.empty((self.count, window.height, 0), np.float32)
-        return values[:, :, skipped:]
-
-    def _values(self, window: Window) -> NDArray[np.float32]:
-        values: NDArray[np.float32] = self._stack.read(window)
-        return values if self._order is None else values[self._order]
 
 
 def probabilities(runtime: Runtime, frame: Frame, block: Block, log: Callable[[str], None]) -> NDArray[Any]:
@@ -260,7 +131,7 @@ def set_up(
     job_px: int = 0,
     precision: str = "auto",
     int8_loss: float = 0.005,
-    answers: Answers = ONE_ANSWER,
+    variants: Variants = ONE_VARIANT,
     check_windows: bool = False,
 ) -> Setup:
     """Choose runtime and window size on a window of the raster itself.
@@ -271,7 +142,7 @@ def set_up(
         outputs_bytes_px: bytes a pixel of the results of one window.
         log: told of choices.
         job_px: pixels that will be predicted; 0 is all of the raster.
-        answers: which are averaged.
+        variants: predictions that are averaged for each pixel.
         check_windows: whether a runtime is preferred whose answers do not depend on the size of the windows.
 
     Raises:
@@ -284,10 +155,10 @@ def set_up(
     if lattice:
         frame = replace(frame, reach_px=lattice.window_px)
     scores, classes = sample(frame, reader), len(model.classes)
-    host = 12 * reader.count + (12 if answers == ONE_ANSWER else 24) * classes + 2 * outputs_bytes_px + 2
+    host = 12 * reader.count + (12 if variants == ONE_VARIANT else 24) * classes + 2 * outputs_bytes_px + 2
 
-    def core_of(choice: Choice, views: int = 1) -> int:
-        speed = choice.px_per_s / views
+    def core_of(choice: Choice, count: int = 1) -> int:
+        speed = choice.px_per_s / count
         return core_px or core_for(frame, host, choice.bytes_px, choice.runtime.device, speed)
 
     def map_px_per_s(choice: Choice) -> float:
@@ -305,10 +176,10 @@ def set_up(
         choice = window_independent(choices, larger, frame, map_px_per_s)
     log(f"Predicting with {choice.runtime.title}.")
     chosen = choice.runtime
-    mean = averaged(chosen, model, answers.tta, answers.dropout_passes, answers.disagreement, log, grid)
-    views, opened = getattr(mean, "views", 1), Opened(chosen.name, chosen.precision)
-    core, choice = core_of(choice, views), replace(choice, runtime=mean)
-    return Setup(frame, choice, core, model.calibration, lattice, classes, views, opened)
+    mean = averaged(chosen, model, variants.tta, variants.dropout_passes, variants.disagreement, log, grid)
+    count, opened = getattr(mean, "count", 1), Opened(chosen.name, chosen.precision)
+    core, choice = core_of(choice, count), replace(choice, runtime=mean)
+    return Setup(frame, choice, core, model.calibration, lattice, classes, count, opened)
 
 
 def window_independent(
@@ -386,10 +257,10 @@ def windows_warning(runtime: str, difference: float | None) -> list[Problem]:
     ]
 
 
-def beyond_warnings(names: Sequence[str], beyond: NDArray[np.int64], seen: int) -> Iterable[Problem]:
+def out_of_range_warnings(names: Sequence[str], beyond: NDArray[np.int64], seen: int) -> Iterable[Problem]:
     """One warning for every band that lies mostly outside what the model has seen."""
     for name, count in zip(names, beyond, strict=True):
-        if seen and count / seen > BEYOND_SHARE:
+        if seen and count / seen > OUT_OF_RANGE_SHARE:
             yield Problem(
                 "beyond_training",
                 f"{count / seen:.0%} of the pixels of band '{name}' lie beyond the values that the model was "

@@ -10,12 +10,9 @@ import json
 import os
 import shutil
 import socket
-import sys
-import threading
-import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -25,17 +22,14 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.errors import RasterioIOError
 
-from ..contract import GeoSegError, Grid, file_exists, kept_json
+from ..contract import GeoSegError, Grid
 from ..outputs import write_error
 from ..raster.grid import Window, affine_of
 from .result_layers import MISSING, Codes, Layer, Piece, band_count
-from .run_plan import PLAN_FILE, Plan, needed, read_plan, units
+from .run_plan import PLAN_FILE, RunPlan, needed_units, read_plan, units
+from .shards import DONE_FILE
 
 FACTS_TAG = "GEOSEG_FACTS"
-LOCK_FILE = "assembling.json"
-DONE_FILE = "done.json"
-STALE_S, BEAT_S = 300.0, 20.0
-"""A lock whose holder has not been heard of for so long is void; how often its holder is heard of."""
 MOST_OPEN = 64
 
 
@@ -48,11 +42,11 @@ class Parts:
     """The parts of one prediction."""
 
     def __init__(
-        self, folder: Path, grid: Grid, window: Window, plan: Plan, layers: Sequence[Layer], bands: int
+        self, folder: Path, grid: Grid, window: Window, plan: RunPlan, layers: Sequence[Layer], bands: int
     ) -> None:
         """`window` is the part of the grid that is wanted, `bands` the number of bands that the model reads."""
         self.folder, self.unit_px, self.units = folder, plan.unit_px, units(grid, plan.unit_px)
-        self.needed = needed(self.units, window)
+        self.needed = needed_units(self.units, window)
         self._key, self._grid, self._layers, self._bands = plan.key, grid, layers, bands
 
     @property
@@ -135,7 +129,7 @@ class Parts:
         return beyond, seen
 
 
-class Gathering:
+class PartBuilder:
     """Puts the pieces of a unit together and keeps it when it is whole; pieces come unit by unit."""
 
     def __init__(self, parts: Parts, bands: int) -> None:
@@ -207,7 +201,7 @@ class PartsReader:
         return self._open[index]
 
 
-def prepare_parts(folder: Path, key: str, resume: bool) -> Plan | None:
+def prepare_parts(folder: Path, key: str, resume: bool) -> RunPlan | None:
     """Make the folder ready: parts of another prediction are removed. Returns the plan of the same, if there is one.
 
     Where there is no plan, none is removed: another shard that begins now may be about to write it.
@@ -250,109 +244,3 @@ def remove_parts(folder: Path) -> None:
     """Take the folder away, its plan first: what is left by a power cut is no prediction to go on with."""
     (folder / PLAN_FILE).unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def keep_only_result(folder: Path, wanted: Any, result: dict[str, Any]) -> None:
-    """Take the parts away and leave the result: a shard that is run again then knows that all is done.
-
-    Args:
-        folder: of the parts.
-        wanted: the job as plain data, but for its shard.
-        result: what it gave.
-    """
-    partial = folder / f"{DONE_FILE}.part"
-    partial.write_text(json.dumps({"wanted": wanted, "result": result}), encoding="utf-8")
-    partial.replace(folder / DONE_FILE)
-    for path in folder.glob("*.tif"):
-        path.unlink(missing_ok=True)
-
-
-def kept_result(folder: Path, wanted: Any, kinds: Sequence[str]) -> dict[str, Any] | None:
-    """What `keep_only_result` left of the same job; None if any of its files is not there any more.
-
-    Args:
-        folder: of the parts.
-        wanted: as there.
-        kinds: keys of the result that name a file.
-    """
-    found = kept_json(folder / DONE_FILE)
-    if not isinstance(found, dict) or found.get("wanted") != json.loads(json.dumps(wanted)):
-        return None
-    result = found.get("result")
-    if not isinstance(result, dict):
-        return None
-    files = [result[kind] for kind in kinds if result.get(kind)]
-    there = all(isinstance(file, str) and file_exists(file) for file in files)
-    return result if there and all(kind in result for kind in kinds) else None
-
-
-@contextmanager
-def assembling(folder: Path) -> Iterator[bool]:
-    """Whether this process may put the parts together: one at a time, over all machines that share the folder.
-
-    The lock of a process that is gone does not hold: of this machine at once, of another after STALE_S.
-    """
-    path = folder / LOCK_FILE
-    if not _taken(path) and not (_cleared(path) and _taken(path)):
-        yield False
-        return
-    with ExitStack() as stack:
-        stack.callback(path.unlink, missing_ok=True)
-        stop = threading.Event()
-        beat = threading.Thread(target=_beat, args=(path, stop), name="heartbeat", daemon=True)
-        beat.start()
-        stack.callback(beat.join)
-        stack.callback(stop.set)
-        yield True
-
-
-def _beat(path: Path, stop: threading.Event) -> None:
-    while not stop.wait(BEAT_S):
-        with suppress(OSError):
-            os.utime(path)
-
-
-def _taken(path: Path) -> bool:
-    """Make the lock, unless it is there."""
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(f"{socket.gethostname()} {os.getpid()}")
-    except FileExistsError:
-        return False
-    return True
-
-
-def _cleared(path: Path) -> bool:
-    """Take a void lock away. What is moved is looked at again: it may be one that was made anew in between."""
-    aside = path.with_name(f"{path.name}.{socket.gethostname()}-{os.getpid()}")
-    try:
-        if _held(path):
-            return False
-        path.rename(aside)
-        if _held(aside):
-            aside.replace(path)
-            return False
-        aside.unlink()
-    except FileNotFoundError:
-        return True
-    return True
-
-
-def _held(path: Path) -> bool:
-    """Whether the process that made a lock is at work; of a lock without text yet, its age alone tells."""
-    if time.time() - path.stat().st_mtime >= STALE_S:
-        return False
-    host, _, pid = path.read_text(encoding="utf-8").partition(" ")
-    if host == socket.gethostname() and pid.isdigit() and sys.platform != "win32":
-        return int(pid) != os.getpid() and _alive(int(pid))
-    return True
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True

@@ -1,6 +1,7 @@
-"""From parts to files: every file is written in one order, block by block, however the raster was cut.
+"""The files of a prediction, made of its parts: rasters, post-processed classes, polygons.
 
-So the same prediction gives the same bytes with any size of windows, in shards, and after an interruption.
+Every file is written in one order, block by block, however the raster was cut. So the same prediction gives the same
+bytes with any size of windows, in shards, and after an interruption.
 """
 
 from __future__ import annotations
@@ -8,23 +9,30 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..channel import Channel
-from ..contract import IGNORE, Grid, LabelClass
+from ..contract import IGNORE, Grid, LabelClass, PolygonizeJob, PredictJob, Problem
+from ..modelfile.reading import ModelFile
+from ..postprocess.cleaning.clean import clean
+from ..postprocess.polygons.polygonize import outline_bytes, polygonize
 from ..raster.class_areas import class_areas
 from ..raster.grid import Window
 from ..raster.stream import pump
-from ..raster.writer import RasterWriter
+from ..raster.writer import OVERVIEWS, PACKED_SHARE, RasterWriter
+from .inference import out_of_range_warnings
 from .parts import Parts, PartsReader
-from .result_layers import CLASSES, Layer, first_band
+from .result_layers import CLASSES, Layer, band_count, first_band
+from .task import PredictionTask
 
 ROWS_PX, COLUMNS_PX = 512, 4096
 """What is read and written at once: a row of blocks of the files, so many columns of it."""
 
 
-class Tally:
+class ClassCounts:
     """Pixels and ground area of each class over all windows."""
 
     def __init__(self, grid: Grid) -> None:
@@ -40,7 +48,7 @@ class Tally:
 
 
 @dataclass(frozen=True)
-class Assembly:
+class RasterFiles:
     """What the files have in common.
 
     Attributes:
@@ -59,22 +67,22 @@ class Assembly:
     row: int = 0
     col: int = 0
 
-    def write(self, files: Mapping[str, Path], channel: Channel) -> Tally:
+    def write(self, files: Mapping[str, Path], channel: Channel) -> ClassCounts:
         """Write the layers that have a file; returns the counts of classes.
 
         Raises:
             GeoSegError: `not_writable`, `disk_full`.
             Cancelled: if the user stops; the file in work is not there then.
         """
-        tally = Tally(self.grid)
+        counts = ClassCounts(self.grid)
         wanted = [layer for layer in self.layers if layer.key in files]
         total = self.grid.height * self.grid.width * sum(len(layer.bands) for layer in wanted)
         done = 0
         for layer in wanted:
             with self._writer(layer, files[layer.key]) as writer, PartsReader(self.parts) as reader:
-                done = self._copy(layer, reader, writer, tally, done, total, channel)
+                done = self._copy(layer, reader, writer, counts, done, total, channel)
                 channel.send("progress", phase=f"finishing {files[layer.key].name}", done=0, total=1, rate="")
-        return tally
+        return counts
 
     def _writer(self, layer: Layer, path: Path) -> RasterWriter:
         classes = self.classes if layer.key == CLASSES else ()
@@ -86,7 +94,7 @@ class Assembly:
         layer: Layer,
         reader: PartsReader,
         writer: RasterWriter,
-        tally: Tally,
+        counts: ClassCounts,
         done: int,
         total: int,
         channel: Channel,
@@ -101,7 +109,7 @@ class Assembly:
         def count(item: tuple[int, Window, np.ndarray]) -> tuple[int, Window, np.ndarray]:
             nonlocal done
             if layer.key == CLASSES:
-                tally.add(item[2], item[1])
+                counts.add(item[2], item[1])
             done += item[2].size
             channel.progress("write", done, total)
             return item
@@ -116,3 +124,126 @@ def chunks(grid: Grid) -> Iterator[Window]:
     for row in range(0, grid.height, ROWS_PX):
         for col in range(0, grid.width, COLUMNS_PX):
             yield Window(row, col, min(ROWS_PX, grid.height - row), min(COLUMNS_PX, grid.width - col))
+
+
+def write_files(task: PredictionTask, parts: Parts, runtime: str, channel: Channel) -> dict[str, Any]:
+    """Write the rasters, post-process the classes, and write the polygons.
+
+    Args:
+        task: the prediction.
+        parts: all of its parts.
+        runtime: title of the runtime, for the metadata of the rasters.
+        channel: for progress and cancelling.
+
+    Returns:
+        The entries of the result about the files: paths, areas_m2, counts, nodata_px, cleaned, warnings.
+
+    Raises:
+        GeoSegError: `not_writable`, `disk_full`.
+        Cancelled: if the user stops; the file in work is not there then.
+    """
+    job, folder, scratch = task.job, task.folder, parts.folder
+    files = {layer.key: folder / getattr(job, layer.key) for layer in task.layers if getattr(job, layer.key)}
+    named = {key: str(path) for key, path in files.items()}
+    if job.polygons:
+        files.setdefault("confidence", scratch / "confidence.tif")
+    if job.cleaning.anything:
+        files[CLASSES] = scratch / "classes.tif"
+    tags = {"GEOSEG_MODEL": task.model.path.name, "GEOSEG_RUNTIME": runtime}
+    row, col = task.window.row, task.window.col
+    rasters = RasterFiles(parts, task.layers, task.grid, task.model.classes, tags, row, col)
+    counts = rasters.write(files, channel)
+    result = {**named, **summary_of(counts, task, parts), "cleaned": None}
+    if job.cleaning.anything:
+        found = clean(files[CLASSES], job.cleaning, folder / job.output, None, channel)
+        result["cleaned"] = {key: found[key] for key in ("changed_px", "patches")}
+        result |= {key: found[key] for key in ("counts", "areas_m2")}
+        result["warnings"] += found["warnings"]
+    if job.polygons:
+        result["polygons"], warnings = make_polygons(job, files["confidence"], folder, channel)
+        result["warnings"] += warnings
+    return result
+
+
+def summary_of(counts: ClassCounts, task: PredictionTask, parts: Parts) -> dict[str, Any]:
+    """Return areas_m2 and counts by class id, nodata_px inside the area, and warnings about them."""
+    classes, pixels = task.model.classes, counts.pixels
+    out_of_range, valid = parts.facts()
+    names = [band.name for band in task.model.recipe.bands]
+    return {
+        "areas_m2": {str(item.id): round(float(counts.areas_m2[item.id]), 2) for item in classes},
+        "counts": {str(item.id): int(pixels[item.id]) for item in classes},
+        "nodata_px": int(pixels[-1]) - outside_px(task),
+        "warnings": [
+            *out_of_range_warnings(names, out_of_range, valid),
+            *class_warnings(task.model, pixels[: len(classes)]),
+        ],
+    }
+
+
+def outside_px(task: PredictionTask) -> int:
+    """Return the number of pixels of the map outside the area."""
+    if task.area is None:
+        return 0
+    moved = (part.moved(task.window.row, task.window.col) for part in chunks(task.grid))
+    masks = (task.area.mask(part) for part in moved)
+    return sum(int(np.count_nonzero(~mask)) for mask in masks)
+
+
+def class_warnings(model: ModelFile, counts: NDArray[np.int64]) -> list[Problem]:
+    """Return a warning where nothing, or one class alone, was found."""
+    if not counts.sum():
+        return [
+            Problem(
+                "all_nodata",
+                "No pixel has a value in every band of the model: the result is empty.",
+                "Check the nodata values and where the layers overlap.",
+                "warning",
+            )
+        ]
+    if (counts > 0).sum() > 1:
+        return []
+    return [
+        Problem(
+            "one_class_predicted",
+            f"Every pixel was given the class '{model.classes[int(counts.argmax())].name}'.",
+            "Check that this area resembles the training data. Look at the confidence raster.",
+            "warning",
+        )
+    ]
+
+
+def make_polygons(
+    job: PredictJob, confidence: Path, folder: Path, channel: Channel
+) -> tuple[str, list[Problem]]:
+    """Write the polygons of the finished class raster; return the path of the GeoPackage, and warnings."""
+    polygons = PolygonizeJob(
+        classes=job.output,
+        confidence=str(confidence),
+        min_area_px=job.min_area_px,
+        output=job.polygons,
+        outlines=job.outlines,
+    )
+    result = polygonize(polygons, folder, channel)
+    return result["output"], result["warnings"]
+
+
+def scratch_bytes(job: PredictJob, window: Window, layers: Sequence[Layer]) -> int:
+    """Return the disk space, compressed, of the parts and of the rasters between them and the files."""
+    between = 4 * bool(job.polygons and not job.confidence) + 3 * job.cleaning.anything
+    return int(window.width * window.height * PACKED_SHARE * (2 * band_count(layers) + between))
+
+
+def files_bytes(job: PredictJob, folder: Path, window: Window, layers: Sequence[Layer]) -> dict[Path, int]:
+    """Return the disk space, compressed, of each file of the result with its overviews."""
+    pixels = window.width * window.height * OVERVIEWS
+    found = {
+        folder / getattr(job, layer.key): int(
+            pixels * PACKED_SHARE * len(layer.bands) * (4 if layer.is_share else 1)
+        )
+        for layer in layers
+        if getattr(job, layer.key)
+    }
+    if job.polygons:
+        found[folder / job.polygons] = outline_bytes(window.height, window.width)
+    return found

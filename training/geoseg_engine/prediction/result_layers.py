@@ -17,12 +17,13 @@ from ..contract import IGNORE, LabelClass, PredictJob
 from ..modelfile.calibration import calibrated
 from ..raster.grid import Window
 from ..raster.writer import STEPS_OF_ONE
-from .inference import Block, Setup, class_confidence, class_ids
+from .block_reader import Block
+from .inference import Setup, class_confidence, class_ids
 from .runtimes.averaging import entropy
 
 MISSING = 65535
 """Code of a pixel without result."""
-CLASSES, BEYOND = "output", "beyond"
+CLASSES, OUT_OF_RANGE = "output", "beyond"
 """The layers that are no shares; the key of a layer is the field of the job that names its file."""
 
 Codes = NDArray[np.uint16]
@@ -38,7 +39,7 @@ class Layer:
     @property
     def is_share(self) -> bool:
         """Whether values are shares 0..1 as float32; else uint8 with IGNORE."""
-        return self.key not in (CLASSES, BEYOND)
+        return self.key not in (CLASSES, OUT_OF_RANGE)
 
     def values(self, codes: Codes) -> NDArray[Any]:
         """Codes as the values of the file."""
@@ -70,7 +71,7 @@ def layers_of(job: PredictJob, classes: Sequence[LabelClass]) -> tuple[Layer, ..
     found = [Layer(CLASSES, ("class",))]
     if job.confidence or job.polygons:
         found.append(Layer("confidence", ("confidence",)))
-    for key in ("entropy", "margin", "disagreement", BEYOND):
+    for key in ("entropy", "margin", "disagreement", OUT_OF_RANGE):
         if getattr(job, key):
             found.append(Layer(key, (key,)))
     if job.probability:
@@ -107,7 +108,7 @@ def predict_block(setup: Setup, block: Block, layers: Sequence[Layer], log: Call
     shares = calibrated(output, setup.calibration)
     makers: dict[str, Callable[[], NDArray[Any]]] = {
         CLASSES: lambda: class_ids(output, block.valid),
-        BEYOND: lambda: np.asarray(block.beyond_px),
+        OUT_OF_RANGE: lambda: np.asarray(block.beyond_px),
         "confidence": lambda: class_confidence(shares, output),
         "entropy": lambda: entropy(shares),
         "margin": lambda: margin(shares),

@@ -13,10 +13,9 @@ from pathlib import Path
 
 from .. import __version__
 from ..contract import GeoSegError, Grid, PredictJob, Recipe, encode, read_json
-from ..modelfile.reading import ModelFile
 from ..output_checks import behind, files_in
 from ..raster.grid import Window, up_to, windows
-from .result_layers import Layer
+from .task import PredictionTask
 
 PLAN_FILE = "plan.json"
 FORMAT = 1
@@ -26,7 +25,7 @@ UNIT_PX = 512
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """What was decided when the first part was made; every later run takes the same.
 
     Attributes:
@@ -45,30 +44,29 @@ class Plan:
     difference: float | None = None
 
 
-def plan_key(
-    job: PredictJob, model: ModelFile, recipe: Recipe, window: Window, layers: tuple[Layer, ...], folder: Path
-) -> str:
-    """Hash of engine, model, files with size and time, the recipe with its grid and the part of it, and the options."""
+def plan_key(task: PredictionTask) -> str:
+    """Return the hash of all that decides pixels: engine, model, files with size and time, recipe, options."""
+    job, recipe = task.job, task.recipe
     digest = hashlib.sha256()
-    with model.path.open("rb") as file:
+    with task.model.path.open("rb") as file:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
     facts = {
         "engine": __version__,
         "format": FORMAT,
         "recipe": encode(recipe),
-        "files": [list(stamp) for stamp in stamps(job, recipe, folder)],
-        "layers": encode(layers),
+        "files": [list(stamp) for stamp in file_stamps(job, recipe, task.folder)],
+        "layers": encode(task.layers),
         "options": [job.runtime, job.precision, job.device, job.int8_loss, job.core_px, job.tta],
         "passes": job.dropout_passes,
         "area": encode(job.area),
-        "window": encode(window),
+        "window": encode(task.window),
     }
     digest.update(json.dumps(facts, sort_keys=True).encode())
     return digest.hexdigest()
 
 
-def stamps(job: PredictJob, recipe: Recipe, folder: Path) -> Iterator[tuple[str, int, int]]:
+def file_stamps(job: PredictJob, recipe: Recipe, folder: Path) -> Iterator[tuple[str, int, int]]:
     """Path, size and time of every file that is read, those behind a VRT too; of what is no file, the name alone."""
     texts = [text for source in recipe.sources for text in (source.path, *source.paths)]
     texts += [job.area.path] if job.area is not None and job.area.path else []
@@ -91,20 +89,20 @@ def units(grid: Grid, unit_px: int) -> list[Window]:
     return list(windows(grid, unit_px))
 
 
-def needed(units: Sequence[Window], window: Window) -> list[int]:
+def needed_units(units: Sequence[Window], window: Window) -> list[int]:
     """Numbers of the units that hold a pixel of a window."""
     return [number for number, unit in enumerate(units) if not unit.shared(window).empty]
 
 
-def read_plan(folder: Path) -> Plan | None:
+def read_plan(folder: Path) -> RunPlan | None:
     """The plan of a folder of parts; None where there is none, or none that is understood."""
     try:
-        return read_json(Plan, folder / PLAN_FILE)
+        return read_json(RunPlan, folder / PLAN_FILE)
     except (OSError, GeoSegError):
         return None
 
 
-def agreed(folder: Path, plan: Plan) -> Plan:
+def agree_on(folder: Path, plan: RunPlan) -> RunPlan:
     """Write the plan, or take the one of the same key that another run was quicker to write."""
     path = folder / PLAN_FILE
     partial = path.with_name(f"{PLAN_FILE}.{socket.gethostname()}-{os.getpid()}.part")
@@ -123,7 +121,7 @@ def agreed(folder: Path, plan: Plan) -> Plan:
     return plan
 
 
-def taking_up(job: PredictJob, plan: Plan | None) -> PredictJob:
+def with_plan(job: PredictJob, plan: RunPlan | None) -> PredictJob:
     """The job with what an earlier run of it has decided."""
     if plan is None:
         return job

@@ -1,4 +1,4 @@
-"""Pictures of the report as inline SVG: curves over the epochs, reliability, bars."""
+"""Charts of the evaluation report as inline SVG: curves over the epochs, reliability, a score per class."""
 
 from __future__ import annotations
 
@@ -84,26 +84,6 @@ def reliability_chart(curve: Sequence[dict[str, Any]]) -> str:
     turned = f'transform="translate(12 {top + side / 2}) rotate(-90)" text-anchor="middle"'
     drawn.append(f'<text class="note" {turned}>share that is right</text>')
     return _svg(SQUARE, SQUARE, "reliability curve", drawn)
-
-
-def importance_bars(rows: Sequence[tuple[str, float]], unit: str) -> str:
-    """A bar for each name, the longest for the largest value; values below zero have none."""
-    if not rows:
-        return ""
-    wide = max(len(name) for name, _ in rows) * 7 + 14
-    most = max(max(value for _, value in rows), 1e-9)
-    drawn = []
-    for index, (name, value) in enumerate(rows):
-        y = 22 * index + 4
-        length = max(value, 0) / most * 260
-        drawn.append(_label(wide - 8, y + 8, name, "end", quiet=False))
-        drawn.append(
-            f'<rect x="{wide}" y="{y}" width="{length:.1f}" height="15" rx="2" style="fill:var(--one)"/>'
-        )
-        drawn.append(_label(wide + length + 6, y + 8, f"{value:.3f}", "start"))
-    height = 22 * len(rows) + 24
-    drawn.append(_label(wide, height - 10, unit, "start"))
-    return _svg(max(wide + 330, wide + 7 * len(unit)), height, f"importance of bands: {unit}", drawn)
 
 
 def score_bar(value: float | None, interval: Sequence[float] | None, colour: str) -> str:

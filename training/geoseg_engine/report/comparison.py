@@ -7,18 +7,28 @@ from pathlib import Path
 from typing import Any
 
 from ..contract import CompareJob, Dataset
-from ..outputs import whole_file
-from .comparison_chart import TITLES
-from .evaluation import section, warning_boxes
-from .html import SHEET, number, text
-from .tables import names_and_values
+from .bar_charts import TITLES
+from .html import (
+    cells,
+    head_row,
+    header,
+    names_and_values,
+    number,
+    section,
+    table,
+    text,
+    warning_boxes,
+    write_page,
+)
 
 WIDER = "body { max-width: 78rem; } tr.best td { font-weight: 600; }"
 """The table of a comparison has more columns than that of one model."""
 SHORT = {"foreground_iou": "IoU", "miou": "mean IoU"}
 
 
-def write_page(path: Path, result: dict[str, Any], dataset: Dataset, job: CompareJob, drawing: str) -> None:
+def write_comparison(
+    path: Path, result: dict[str, Any], dataset: Dataset, job: CompareJob, drawing: str
+) -> None:
     """Write the report.
 
     Args:
@@ -30,24 +40,17 @@ def write_page(path: Path, result: dict[str, Any], dataset: Dataset, job: Compar
     """
     title = f"Comparison of models on {dataset.name}"
     parts = [
-        f"<header><h1>{text(title)}</h1><p>{text(headline(result))}</p></header>",
+        header(title, headline(result)),
         *warning_boxes(result["warnings"]),
         drawing,
         f"<p><small>{text(reading(result))}</small></p>",
-        section("Table", table(result)),
+        section("Table", rows_table(result)),
         classes_part(result["rows"]),
         unfinished_part(result["unfinished"]),
         remarks_part(result["rows"]),
         section("Settings", settings(dataset, job, result)),
     ]
-    page = (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{text(title)}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{SHEET}{WIDER}</style></head><body>'
-        + "\n".join(parts)
-        + "</body></html>\n"
-    )
-    with whole_file(path) as partial:
-        partial.write_text(page, encoding="utf-8")
+    write_page(path, title, parts, WIDER)
 
 
 def headline(result: dict[str, Any]) -> str:
@@ -72,7 +75,7 @@ def reading(result: dict[str, Any]) -> str:
     return "The spread is the standard deviation over seeds."
 
 
-def table(result: dict[str, Any]) -> str:
+def rows_table(result: dict[str, Any]) -> str:
     """All rows with their scores, times and sizes."""
     names = [
         "",
@@ -95,12 +98,12 @@ def table(result: dict[str, Any]) -> str:
         texts = [", ".join(map(str, row["seeds"])), row["device"]]
         lines.append(
             f"<tr{' class=best' if row['rank'] == 1 else ''}>"
-            + _cells([str(row["rank"]), row["model"], row["bands"]])
-            + _cells(numbers, ' class="n"')
-            + _cells(texts)
+            + cells([str(row["rank"]), row["model"], row["bands"]])
+            + cells(numbers, ' class="n"')
+            + cells(texts)
             + "</tr>"
         )
-    return _wide(f"<tr>{_heads(names)}</tr>{''.join(lines)}")
+    return table(head_row(names), lines)
 
 
 def classes_part(rows: Sequence[dict[str, Any]]) -> str:
@@ -109,17 +112,17 @@ def classes_part(rows: Sequence[dict[str, Any]]) -> str:
         return ""
     names = [item["name"] for item in rows[0]["per_class"]]
     lines = "".join(
-        f"<tr>{_cells([row['model'], row['bands']])}"
-        + _cells([number(item["iou"]) for item in row["per_class"]], ' class="n"')
+        f"<tr>{cells([row['model'], row['bands']])}"
+        + cells([number(item["iou"]) for item in row["per_class"]], ' class="n"')
         + "</tr>"
         for row in rows
     )
-    return section("IoU of each class", _wide(f"<tr>{_heads(('model', 'bands', *names))}</tr>{lines}"))
+    return section("IoU of each class", table(head_row(("model", "bands", *names)), lines))
 
 
 def unfinished_part(unfinished: Sequence[dict[str, Any]]) -> str:
     """Runs that failed, with their reasons."""
-    lines = "".join(f"<tr>{_cells([item['name'], item['error'], item['hint']])}</tr>" for item in unfinished)
+    lines = "".join(f"<tr>{cells([item['name'], item['error'], item['hint']])}</tr>" for item in unfinished)
     return section("Not finished", f"<table>{lines}</table>" if lines else "")
 
 
@@ -130,7 +133,7 @@ def remarks_part(rows: Sequence[dict[str, Any]]) -> str:
         for words in row["warnings"]:
             about.setdefault(words, []).append(title_of(row))
     lines = "".join(
-        f"<tr>{_cells([words, 'all' if len(names) == len(rows) else ', '.join(names)])}</tr>"
+        f"<tr>{cells([words, 'all' if len(names) == len(rows) else ', '.join(names)])}</tr>"
         for words, names in about.items()
     )
     return section("Remarks", f"<table>{lines}</table>" if lines else "")
@@ -168,15 +171,3 @@ def duration(seconds: float | None) -> str:
     if seconds is None:
         return "–"
     return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
-
-
-def _cells(values: Sequence[str], attributes: str = "") -> str:
-    return "".join(f"<td{attributes}>{text(value)}</td>" for value in values)
-
-
-def _wide(lines: str) -> str:
-    return f'<div class="scroll"><table>{lines}</table></div>'
-
-
-def _heads(names: Sequence[str]) -> str:
-    return "".join(f"<th>{text(name)}</th>" for name in names)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ..contract import Dataset, encode, kept_json
-from ..outputs import whole_file
-from .charts import curve, importance_bars, reliability_chart
+from .bar_charts import importance_chart
+from .charts import curve, reliability_chart, score_bar
 from .evaluation_text import (
     area_sentence,
     calibration_sentences,
@@ -20,11 +20,25 @@ from .evaluation_text import (
     settings,
     split_sentence,
 )
-from .html import SHEET, number, text
-from .tables import area_table, class_table, matrix_table, names_and_values, split_table
+from .html import (
+    head_row,
+    header,
+    names_and_values,
+    number,
+    paragraph,
+    section,
+    span,
+    table,
+    text,
+    unit_of,
+    warning_boxes,
+    write_page,
+)
 
 HISTORY_FILE, PLAN_FILE, IMPORTANCE_FILE = "history.json", "plan.json", "importance.json"
 BANDS_SHOWN = 25
+NUMBERS = ' class="n"'
+"""Attributes of cells with numbers."""
 
 
 def write_report(
@@ -50,7 +64,7 @@ def write_report(
     data = encode(metrics)
     title = title or report_title(data)
     parts = [
-        f"<header><h1>{text(title)}</h1><p>{text(headline(data))}</p></header>",
+        header(title, headline(data)),
         *warning_boxes(data.get("warnings", [])),
         cards(main_numbers(data)),
         section(
@@ -72,14 +86,7 @@ def write_report(
         data_part(dataset),
         section("Settings", names_and_values(settings(data))),
     ]
-    page = (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{text(title)}</title>'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{SHEET}</style></head><body>'
-        + "\n".join(part for part in parts if part)
-        + "</body></html>\n"
-    )
-    with whole_file(path) as partial:
-        partial.write_text(page, encoding="utf-8")
+    write_page(path, title, parts)
 
 
 def report_title(data: dict[str, Any]) -> str:
@@ -87,25 +94,6 @@ def report_title(data: dict[str, Any]) -> str:
     if data.get("truth"):
         return f"{Path(data['prediction']).stem} against {data['truth']}"
     return f"{data.get('dataset') or 'GeoSeg'}: scores on the {data.get('split') or 'judged'} split"
-
-
-def section(title: str, *parts: str) -> str:
-    """A heading and what belongs to it; nothing without content."""
-    content = "\n".join(part for part in parts if part)
-    return f"<section><h2>{text(title)}</h2>{content}</section>" if content else ""
-
-
-def paragraph(sentence: str) -> str:
-    """A sentence, if there is one."""
-    return f'<p class="quiet">{text(sentence)}</p>' if sentence else ""
-
-
-def warning_boxes(warnings: list[dict[str, Any]]) -> list[str]:
-    """Boxes with what must not be overlooked."""
-    return [
-        f'<div class="warn"><b>{text(item["message"])}</b> {text(item.get("hint", ""))}</div>'
-        for item in warnings
-    ]
 
 
 def cards(numbers: Sequence[tuple[str, str, str]]) -> str:
@@ -178,7 +166,7 @@ def importance_part(found: Any) -> str:
     left_out = (
         f"The {len(bars) - BANDS_SHOWN} least important are left out." if len(bars) > BANDS_SHOWN else ""
     )
-    return section("Importance of bands", paragraph(left_out), importance_bars(bars[:BANDS_SHOWN], unit))
+    return section("Importance of bands", paragraph(left_out), importance_chart(bars[:BANDS_SHOWN], unit))
 
 
 def data_part(dataset: Dataset | None) -> str:
@@ -193,3 +181,74 @@ def data_part(dataset: Dataset | None) -> str:
 def read(folder: Path | None, name: str) -> Any:
     """A JSON file of a run; None where it is not there or damaged."""
     return None if folder is None else kept_json(folder / name)
+
+
+def class_table(data: dict[str, Any]) -> str:
+    """Precision, recall, F1, IoU with its interval, and pixels of each class."""
+    colours = {item["id"]: item["color"] for item in data.get("classes", [])}
+    bounds = (data.get("intervals") or {}).get("per_class") or [None] * len(data["per_class"])
+    heads = ("precision", "recall", "F1", "IoU", "true px", "predicted px")
+    head = f"<th>class</th>{head_row(heads[:4], NUMBERS)}<th></th>{head_row(heads[4:], NUMBERS)}"
+    rows = []
+    for row, interval in zip(data["per_class"], bounds, strict=True):
+        colour = text(colours.get(row["id"], "#888"))
+        cells = "".join(f'<td class="n">{number(row[key])}</td>' for key in ("precision", "recall", "f1"))
+        iou = f'<td class="n"><b>{number(row["iou"])}</b><br><small>{span(interval)}</small></td>'
+        pixels = "".join(f'<td class="n">{row[key]:,}</td>' for key in ("support_px", "predicted_px"))
+        rows.append(
+            f'<tr><td><span class="swatch" style="background:{colour}"></span>{text(row["name"])}</td>'
+            f"{cells}{iou}<td>{score_bar(row['iou'], interval, colour)}</td>{pixels}</tr>"
+        )
+    return table(head, rows)
+
+
+def matrix_table(data: dict[str, Any]) -> str:
+    """The confusion matrix, shaded by the share of its row."""
+    names = [row["name"] for row in data["per_class"]]
+    head = "<th></th>" + head_row(names, NUMBERS)
+    rows = []
+    for index, (name, counts) in enumerate(zip(names, data["confusion"], strict=True)):
+        total = sum(counts) or 1
+        cells = "".join(
+            f'<td style="background:{_shade(count / total, column == index)}">{count:,}<br>'
+            f"<small>{count / total:.1%}</small></td>"
+            for column, count in enumerate(counts)
+        )
+        rows.append(f"<tr><th>{text(name)}</th>{cells}</tr>")
+    return table(head, rows, "matrix")
+
+
+def area_table(data: dict[str, Any]) -> str:
+    """Ground of each class on the map and in truth, and by how much the map is off."""
+    rows = data.get("areas") or []
+    if not rows:
+        return ""
+    colours = {item["id"]: item["color"] for item in data.get("classes", [])}
+    longest = max(max(row["mapped_m2"], row["true_m2"]) for row in rows)
+    unit, size = unit_of(longest)
+    head = "<th>class</th>" + head_row((f"on the map, {unit}", f"in truth, {unit}", "difference"), NUMBERS)
+    body = "".join(
+        f'<tr><td><span class="swatch" style="background:{text(colours.get(row["id"], "#888"))}"></span>'
+        f'{text(row["name"])}</td><td class="n">{row["mapped_m2"] / size:,.3f}</td>'
+        f'<td class="n">{row["true_m2"] / size:,.3f}</td>'
+        f'<td class="n">{"–" if row["difference"] is None else format(row["difference"], "+.1%")}</td></tr>'
+        for row in rows
+    )
+    return table(head, body)
+
+
+def split_table(dataset: Dataset) -> str:
+    """Labelled pixels of every class in every split."""
+    head = "<th>split</th>" + head_row((item.name for item in dataset.classes), NUMBERS)
+    rows = "".join(
+        f"<tr><td>{text(split)}</td>"
+        + "".join(f'<td class="n">{counts.get(str(item.id), 0):,}</td>' for item in dataset.classes)
+        + "</tr>"
+        for split, counts in dataset.counts.items()
+    )
+    return table(head, rows)
+
+
+def _shade(share: float, right: bool) -> str:
+    red, green, blue = (46, 133, 64) if right else (200, 69, 47)
+    return f"rgba({red},{green},{blue},{share * 0.55:.2f})"

@@ -1,12 +1,16 @@
-"""How the report looks: one sheet for light and dark, no file or font from elsewhere."""
+"""HTML pages that are complete in themselves: style for light and dark, sections, tables; nothing is loaded."""
 
 from __future__ import annotations
 
 import html
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from ..contract import without_folders
+from ..outputs import whole_file
 
+UNITS = (("km²", 1e6), ("ha", 1e4), ("m²", 1.0))
 SHEET = """
 :root {
   color-scheme: light dark; --page: #fff; --card: #f6f7f9; --ink: #1b1f24; --quiet: #59636e; --line: #d4d9df;
@@ -68,3 +72,82 @@ def number(value: float | None, digits: int = 3) -> str:
 def span(interval: list[float] | None) -> str:
     """`0.71–0.83`, or nothing."""
     return f"{interval[0]:.3f}–{interval[1]:.3f}" if interval else ""
+
+
+def unit_of(area_m2: float) -> tuple[str, float]:
+    """Return the largest unit of which an area has one or more: its name, and its size in m²."""
+    return next((item for item in UNITS if area_m2 >= item[1]), UNITS[-1])
+
+
+def write_page(path: Path, title: str, parts: Iterable[str], style: str = "") -> None:
+    """Write an HTML page.
+
+    Args:
+        path: the .html.
+        title: title of the window.
+        parts: content of the body; empty parts are left out.
+        style: CSS after that of all pages.
+    """
+    page = (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{text(title)}</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<style>{SHEET}{style}</style></head><body>"
+        + "\n".join(part for part in parts if part)
+        + "</body></html>\n"
+    )
+    with whole_file(path) as partial:
+        partial.write_text(page, encoding="utf-8")
+
+
+def header(title: str, sentence: str) -> str:
+    """Return the heading of a page with one sentence below it."""
+    return f"<header><h1>{text(title)}</h1><p>{text(sentence)}</p></header>"
+
+
+def section(title: str, *parts: str) -> str:
+    """Return a heading and its content; nothing without content."""
+    content = "\n".join(part for part in parts if part)
+    return f"<section><h2>{text(title)}</h2>{content}</section>" if content else ""
+
+
+def paragraph(sentence: str) -> str:
+    """Return a sentence as a paragraph; nothing for an empty one."""
+    return f'<p class="quiet">{text(sentence)}</p>' if sentence else ""
+
+
+def warning_boxes(warnings: Iterable[dict[str, Any]]) -> list[str]:
+    """Return a box per warning, with its message and hint."""
+    return [
+        f'<div class="warn"><b>{text(item["message"])}</b> {text(item.get("hint", ""))}</div>'
+        for item in warnings
+    ]
+
+
+def head_row(names: Iterable[str], attributes: str = "") -> str:
+    """Return heading cells; `attributes` are those of each, e.g. ` class="n"` for numbers."""
+    return "".join(f"<th{attributes}>{text(name)}</th>" for name in names)
+
+
+def cells(values: Iterable[str], attributes: str = "") -> str:
+    """Return cells of a row; `attributes` are those of each."""
+    return "".join(f"<td{attributes}>{text(value)}</td>" for value in values)
+
+
+def table(head: str, rows: Iterable[str], kind: str = "") -> str:
+    """Return a table that scrolls where it is wider than the page.
+
+    Args:
+        head: cells of the first row.
+        rows: whole rows.
+        kind: class of the table; may be empty.
+    """
+    named = f' class="{kind}"' if kind else ""
+    return f'<div class="scroll"><table{named}><tr>{head}</tr>{"".join(rows)}</table></div>'
+
+
+def names_and_values(rows: Sequence[tuple[str, Any]]) -> str:
+    """Return a table of two columns; rows without a value are left out."""
+    known = [(name, value) for name, value in rows if value not in (None, "", 0, [], ())]
+    shown = ((name, f"{value:.4g}" if isinstance(value, float) else str(value)) for name, value in known)
+    body = "".join(f'<tr><th>{text(a)}</th><td class="words">{text(b)}</td></tr>' for a, b in shown)
+    return f"<table>{body}</table>" if body else ""

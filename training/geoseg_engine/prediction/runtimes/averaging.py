@@ -21,11 +21,12 @@ from torch import Tensor, nn
 
 from ...contract import BASELINES, GeoSegError, Grid, present
 from ...modelfile.calibration import PLAIN, Calibration, calibrated
-from ...modelfile.directional_bands import Directions
+from ...modelfile.directional_bands import DirectionalBands
 from ...modelfile.reading import ModelFile, load_network, onnx_only
 from ...models import ENSEMBLE
 from ...raster.grid import Window
-from .torch_runtime import Array, Runtime, TorchRuntime
+from .runtime import Array, Runtime
+from .torch_runtime import TorchRuntime
 
 View = tuple[int, int]
 """Quarter turns counter-clockwise (0..3), then 1 to mirror east and west, else 0."""
@@ -48,7 +49,7 @@ class Averaged:
 
     Attributes:
         title, name, precision, device: see `Runtime`.
-        views: answers that are averaged for every pixel.
+        count: predictions that are averaged for every pixel.
     """
 
     def __init__(
@@ -56,13 +57,13 @@ class Averaged:
         runtime: Runtime,
         voices: Sequence[Voice],
         views: Sequence[View],
-        directions: Directions,
+        directions: DirectionalBands,
         calibration: Calibration,
         with_disagreement: bool,
     ) -> None:
         """`runtime` is what the voices run on."""
-        self.views = len(voices) * len(views)
-        self.title = f"{runtime.title}, mean of {self.views}"
+        self.count = len(voices) * len(views)
+        self.title = f"{runtime.title}, mean of {self.count}"
         self.name, self.precision, self.device = runtime.name, runtime.precision, runtime.device
         self._voices, self._views, self._directions = voices, views, directions
         self._calibration, self._disagreement = calibration, with_disagreement
@@ -81,10 +82,10 @@ class Averaged:
                     own = entropy(shares)
                     unsure = own if unsure is None else np.add(unsure, own, out=unsure)
         total = present(total, "the sum over views")
-        total /= self.views
+        total /= self.count
         if unsure is None:
             return decided(total, self._calibration)
-        split = np.clip(entropy(total) - unsure / self.views, 0, 1)
+        split = np.clip(entropy(total) - unsure / self.count, 0, 1)
         return np.concatenate([decided(total, self._calibration), split[None]])
 
 
@@ -114,7 +115,9 @@ def averaged(
     Raises:
         GeoSegError: `no_dropout` for a model without such layers, `no_disagreement` if there is but one answer.
     """
-    directions = Directions.of(model.recipe.bands, model.recipe.intermediates, grid or model.recipe.grid)
+    directions = DirectionalBands.of(
+        model.recipe.bands, model.recipe.intermediates, grid or model.recipe.grid
+    )
     views = allowed(tta, shown(model), directions, log)
     members = model.architecture.get("name") == ENSEMBLE and (with_disagreement or dropout_passes > 0)
     if len(views) == 1 and not members and not dropout_passes and not with_disagreement:
@@ -124,14 +127,14 @@ def averaged(
     else:
         voices = [_voice(runtime, model.calibration)]
     found = Averaged(runtime, voices, views, directions, model.calibration, with_disagreement)
-    if with_disagreement and found.views == 1:
+    if with_disagreement and found.count == 1:
         raise GeoSegError(
             "no_disagreement",
             f"{model.path.name} gives one answer to a pixel: there is nothing to disagree.",
             "Choose passes of dropout, a model of several folds, or flips for a network that was trained with them.",
         )
     what = _parts(len(views), dropout_passes)
-    log(f"{found.views} answers to every pixel are averaged{what}: so many times the work.")
+    log(f"{found.count} answers to every pixel are averaged{what}: so many times the work.")
     return found
 
 
@@ -155,32 +158,34 @@ def shown(model: ModelFile) -> tuple[View, ...]:
 def allowed(
     tta: str,
     shown: Sequence[View],
-    directions: Directions,
+    directions: DirectionalBands,
     log: Callable[[str], None] = lambda text: None,
 ) -> tuple[View, ...]:
     """The views of one of VIEWS that training has shown and that leave every band right; others are logged."""
     wanted = VIEWS[tta]
     known = tuple(view for view in wanted if view in shown)
-    if not directions.turns:
+    if not directions.allows_rotation:
         kept = known[:1]
-    elif not directions.quarter_turns:
+    elif not directions.allows_quarter_rotation:
         kept = tuple(view for view in known if view[0] % 2 == 0)
     else:
         kept = known
     if len(kept) < len(wanted):
         unknown = "training has not shown them" if len(known) < len(wanted) else ""
-        why = ", and ".join(text for text in (unknown, directions.why()) if text)
+        why = ", and ".join(text for text in (unknown, directions.restriction()) if text)
         log(f"{len(wanted) - len(kept)} of {len(wanted)} views left out: {why}.")
     return kept
 
 
-def looks(model: ModelFile, tta: str, dropout_passes: int, grid: Grid | None = None) -> int:
+def variant_count(model: ModelFile, tta: str, dropout_passes: int, grid: Grid | None = None) -> int:
     """How often a model looks at each pixel of a grid: the views that `averaged` takes, times passes."""
-    directions = Directions.of(model.recipe.bands, model.recipe.intermediates, grid or model.recipe.grid)
+    directions = DirectionalBands.of(
+        model.recipe.bands, model.recipe.intermediates, grid or model.recipe.grid
+    )
     return len(allowed(tta, shown(model), directions)) * max(dropout_passes, 1)
 
 
-def seen(scores: Array, view: View, directions: Directions) -> Array:
+def seen(scores: Array, view: View, directions: DirectionalBands) -> Array:
     """The image turned counter-clockwise, then mirrored; components of directions turn with it."""
     turns, mirrored = view
     if view == FLIPS[0]:
@@ -189,7 +194,9 @@ def seen(scores: Array, view: View, directions: Directions) -> Array:
     image = np.ascontiguousarray(image[..., ::-1] if mirrored else image)
     numbers = (COSINE[turns], SINE[turns], 1 - 2 * mirrored)
     tensor = torch.from_numpy(image)[None]
-    moved = directions.turned(tensor, *(torch.full((1,), number, dtype=tensor.dtype) for number in numbers))
+    moved = directions.rotate_components(
+        tensor, *(torch.full((1,), number, dtype=tensor.dtype) for number in numbers)
+    )
     result: Array = moved[0].numpy()
     return result
 
@@ -218,7 +225,7 @@ def entropy(shares: Array) -> Array:
 
 def decided(shares: Array, calibration: Calibration) -> Array:
     """Output q of calibrated probabilities p: the way back from `calibrated`."""
-    if not calibration.decides:
+    if not calibration.weights_classes:
         return shares
     weighted = shares * np.asarray(calibration.weights, shares.dtype).reshape(-1, 1, 1)
     result: Array = weighted / weighted.sum(axis=0)

@@ -28,8 +28,8 @@ from ...modelfile.metadata import read_metadata
 from ...modelfile.reading import ModelFile
 from ...outputs import whole_file
 from ...scores.metrics import scores
+from ..training_tiles import Tile, TrainingGround, counted, open_ground
 from .onnx_runtime import OnnxRuntime
-from .training_tiles import Tile, TrainingGround, counted, open_ground
 
 QUANTISED = ("Conv", "ConvTranspose", "MaxPool", "AveragePool", "Concat", "Relu", "Add", "Resize")
 KEY = "geoseg:int8"

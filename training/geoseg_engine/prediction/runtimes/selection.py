@@ -16,11 +16,20 @@ from torch import nn
 
 from ...contract import GeoSegError
 from ...modelfile.precision import find_device, reduced_precision
-from ...modelfile.reading import ModelFile, is_foreign, load_network, not_our_model, onnx_only
+from ...modelfile.reading import (
+    ModelFile,
+    is_third_party,
+    load_network,
+    not_our_model,
+    onnx_only,
+    read_model,
+)
 from .int8 import quantized
 from .onnx_runtime import OnnxRuntime
+from .openvino_runtime import OpenVinoRuntime
+from .runtime import Runtime
 from .third_party import foreign_runtime
-from .torch_runtime import Runtime, TorchRuntime, open_runtime
+from .torch_runtime import TorchRuntime
 
 STEPS = 2
 WORTHWHILE_PX = 1_000_000
@@ -140,6 +149,20 @@ def _opened(
             missing = name
 
 
+def open_runtime(path: Path | str, name: str, device: str, precision: str = "float32") -> Runtime:
+    """One runtime of a model file; `device` is `auto`, `cpu`, `cuda` or `cuda:N`. OpenVINO takes the CPU.
+
+    Raises:
+        GeoSegError: as `find_device`, `load_network`, `OnnxRuntime`, `OpenVinoRuntime`.
+    """
+    if name == "openvino":
+        return OpenVinoRuntime(path, precision)
+    found = str(find_device(device))
+    if name == "onnx":
+        return OnnxRuntime(path, found, precision)
+    return TorchRuntime(load_network(path), found, precision, read_model(path).calibration)
+
+
 def offered(device: str, wanted: str, precision: str) -> list[tuple[str, str]]:
     """Runtimes and precisions worth trying, the one that needs no trial first.
 
@@ -212,7 +235,7 @@ def _graph_alone(
             f"{model.path.name} runs only in ONNX Runtime and float32; {asked} is asked for.",
             "Choose the runtime and the precision 'auto'.",
         )
-    runtime = foreign_runtime(model) if is_foreign(model) else _forest(model)
+    runtime = foreign_runtime(model) if is_third_party(model) else _forest(model)
     features = max(int(model.architecture.get("features", 0)), len(sample))
     bytes_px = 4.0 * GRAPH_COPIES * (features + len(model.classes))
     if job_px < WORTHWHILE_PX:

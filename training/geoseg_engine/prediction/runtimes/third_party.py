@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...modelfile.reading import ModelFile
-from ...modelfile.third_party import refused
+from ...modelfile.third_party import unusable_model
 from ...raster.grid import Window
 from .averaging import decided
 from .onnx_runtime import OnnxRuntime
-from .torch_runtime import Array, Runtime
+from .runtime import Array, Runtime
 
 LEAST_SHARE = 1e-7
 LEAD = 1e-4
@@ -74,7 +74,7 @@ class ForeignRuntime:
             or len(values) != self._channels
             or not all(least < side <= most for side in values.shape[1:])
         ):
-            raise refused(self._path, f"it gives {values.shape} values for {most} × {most} pixels")
+            raise unusable_model(self._path, f"it gives {values.shape} values for {most} × {most} pixels")
         return values
 
 

@@ -1,64 +1,27 @@
-"""Running a trained network: one interface over torch, ONNX Runtime and OpenVINO, on CPU or GPU.
-
-Here is torch; the others have modules of their own.
-"""
+"""A trained network in PyTorch, on CPU or GPU."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...modelfile.calibration import PLAIN, Calibration, Decision
-from ...modelfile.precision import find_device
-from ...modelfile.reading import load_network, read_model
 from ...models import last_layers
 from ...raster.grid import Window
 from .banded_unet import LEVELS, banded, unets
-from .onnx_runtime import OnnxRuntime
-from .openvino_runtime import OpenVinoRuntime
+from .runtime import Array
 from .tiling_invariance import make_invariant, over_classes
 
-Array = NDArray[np.floating[Any]]
 DTYPES = {
     "float64": torch.float64,
     "float32": torch.float32,
     "bf16": torch.bfloat16,
     "fp16": torch.float16,
 }
-
-
-class Runtime(Protocol):
-    """A network ready to run.
-
-    Attributes:
-        title: in words, for log and result, e.g. `torch bf16 on cpu`.
-        name: `torch`, `onnx` or `openvino`.
-        precision: `float32`, `bf16`, `fp16`, `int8` or `float64`.
-        device: `cpu` or `cuda:N`.
-    """
-
-    title: str
-    name: str
-    precision: str
-    device: str
-
-    def predict_window(self, scores: Array, kept: Window | None = None) -> Array:
-        """Output q (classes, rows, cols), see `modelfile.calibration`, of z-scores (bands, rows, cols).
-
-        Rows and columns must be multiples of the network's total stride. Of a window of which only a part is kept,
-        that part alone is given, and some runtimes compute little more.
-
-        Raises:
-            MemoryError: if the window does not fit into the device's memory.
-        """
-        ...
 
 
 class TorchRuntime:
@@ -122,20 +85,6 @@ class TorchRuntime:
             if "can't allocate memory" in str(error):
                 raise MemoryError(str(error)) from error
             raise
-
-
-def open_runtime(path: Path | str, name: str, device: str, precision: str = "float32") -> Runtime:
-    """One runtime of a model file; `device` is `auto`, `cpu`, `cuda` or `cuda:N`. OpenVINO takes the CPU.
-
-    Raises:
-        GeoSegError: as `find_device`, `load_network`, `OnnxRuntime`, `OpenVinoRuntime`.
-    """
-    if name == "openvino":
-        return OpenVinoRuntime(path, precision)
-    found = str(find_device(device))
-    if name == "onnx":
-        return OnnxRuntime(path, found, precision)
-    return TorchRuntime(load_network(path), found, precision, read_model(path).calibration)
 
 
 def fold_batch_norm(network: nn.Module) -> None:

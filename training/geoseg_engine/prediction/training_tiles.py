@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...contract import IGNORE, SPLITS, Dataset, GeoSegError, Grid
-from ...dataset.datasets import open_dataset_stack, read_dataset, read_ids
-from ...modelfile.reading import ModelFile
-from ...modelfile.source_paths import dataset_folders
-from ...modelfile.stats import normalise
-from ...raster.grid import Window, up_to
-from ...scores.metrics import confusion
-from ...stacking.reader import StackReader
+from ..contract import IGNORE, SPLITS, Dataset, GeoSegError, Grid
+from ..dataset.datasets import open_dataset_stack, read_dataset, read_ids
+from ..modelfile.reading import ModelFile
+from ..modelfile.source_paths import dataset_folders
+from ..modelfile.stats import normalise
+from ..raster.grid import Window, up_to
+from ..scores.metrics import confusion
+from ..stacking.reader import StackReader
 
 TILE_PX = 256
 MOST_TILES = {"train": 24, "validation": 48}
