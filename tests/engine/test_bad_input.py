@@ -364,7 +364,7 @@ REFUSED: list[tuple[Callable[[Path], Job], str, tuple[str, ...]]] = [
     (empty_model, "not_our_model", ("empty.onnx", "the file is empty")),
     (confidence_of_another_map, "other_grid", ("pixels of 20 m", "pixels of 10 m")),
     (tiles_of_other_labels, "not_our_labels", ("foreign.tif",)),
-    (tiles_of_polygons, "not_our_labels", ("slides.gpkg is no label raster", "geoseg rasterize")),
+    (tiles_of_polygons, "not_our_labels", ("slides.gpkg is not a label raster", "geoseg rasterize")),
     (dataset_vanished, "no_dataset", ("dataset",)),
     (stack_of_dataset_vanished, "file_missing", ("image.tif",)),
     (dataset_of_one_class, "one_class", ("background",)),

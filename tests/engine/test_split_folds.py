@@ -133,7 +133,7 @@ def test_objects_that_name_their_split_take_the_background_around_them(tmp_path)
     ]
     use[0] = "later"
     path = write_polygons(tmp_path / "objects.gpkg", boxes, kind=["a"] * len(boxes), split=use)
-    source = Labels(str(path), "", "l", "kind")
+    source = Labels(str(path), "", "l", "kind", unlabelled="background")
     labels.run(RasterizeJob("stack.tif", source), tmp_path, channel(tmp_path))
     area = Area("polygons", str(path), split_field="split")
     tiles.run(TileJob("stack.tif", "labels.tif", area=area, buffer_px=8), tmp_path, channel(tmp_path))

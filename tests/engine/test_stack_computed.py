@@ -9,7 +9,7 @@ from data_scenes import UTM, channel, hills, utm_grid, write_raster
 from geoseg_engine.contract import Area, Band, Grid, GridRequest, Recipe, Source, StackJob, index_band
 from geoseg_engine.raster.grid import Window, whole, windows
 from geoseg_engine.stacking import stack
-from geoseg_engine.stacking.metric_crs import metric_crs
+from geoseg_engine.stacking.metric_crs import metric_crs, suggested_crs
 from geoseg_engine.stacking.reader import StackReader, open_stack
 from geoseg_engine.stacking.rebind import rebind
 from geoseg_engine.stacking.stackplan import plan_stack
@@ -135,4 +135,4 @@ def test_zones(longitude, latitude, code):
 
 def test_degrees_in_the_southern_hemisphere():
     grid = Grid("EPSG:4326", (0.001, 0, -70, 0, -0.001, -33), 10, 10)
-    assert stack.suggestion(grid)["crs"] == "EPSG:32719"
+    assert suggested_crs(grid)["crs"] == "EPSG:32719"

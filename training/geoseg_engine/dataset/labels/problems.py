@@ -156,6 +156,15 @@ def one_class(polygons: LabelPolygons) -> list[Problem]:
     """Return a warning if there is only one class, which has nothing to be distinguished from."""
     if len(polygons.classes) > 1:
         return []
+    if not polygons.classes:
+        return [
+            Problem(
+                "one_class",
+                "There is no class: no polygon has one.",
+                "Fill in the class field, or choose another one.",
+                "warning",
+            )
+        ]
     if not (polygons.ids == polygons.classes[0].id).any():
         return [
             Problem(
