@@ -21,7 +21,7 @@ from ..vector.placement import in_another_turn, other_turn
 from .extent import plan_extent, plan_lattice, reprojected_bounds
 from .heights import height_problems, with_units
 
-NO_COMMON_GROUND = ("no_overlap", "sliver")
+NO_COMMON_AREA = ("no_overlap", "sliver")
 MOST_OVERLAP = 0.5
 """Share of a raster that a neighbouring tile may cover; rasters that overlap more show the same area."""
 
@@ -149,7 +149,7 @@ def plan_recipe(
             bands, intermediates = (with_units(part, used) for part in (bands, intermediates))
         plan.problems += height_problems(Recipe(used, bands, grid, intermediates=intermediates))
     except GeoSegError as error:
-        tiles = tiles_of_one(gridded, grids) if error.code in NO_COMMON_GROUND else ()
+        tiles = tiles_of_one(gridded, grids) if error.code in NO_COMMON_AREA else ()
         plan.problems.append(_tiles_problem(tiles, error) if tiles else as_problem(error))
         return plan
     texts = {

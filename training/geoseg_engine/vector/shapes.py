@@ -44,7 +44,7 @@ def polygons_of(shapes: Shapes) -> Shapes:
 
 
 def simple_parts(shapes: Shapes) -> tuple[Shapes, NDArray[np.int64]]:
-    """Return points, lines and polygons of geometries, with collections split, and the index of each one's owner."""
+    """Return points, lines and polygons of geometries, collections split at any depth, and the owner of each."""
     parts, owner = shapely.get_parts(shapes, return_index=True)
     while (shapely.get_type_id(parts) > 3).any():
         parts, of = shapely.get_parts(parts, return_index=True)
