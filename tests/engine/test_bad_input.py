@@ -58,7 +58,7 @@ from geoseg_engine.contract import (
     job_to_json,
     write_json,
 )
-from geoseg_engine.raster.grid import whole
+from geoseg_engine.raster.grid import full_window
 from geoseg_engine.raster.writer import RasterWriter
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
@@ -571,7 +571,7 @@ def test_blocks_lost_when_a_raster_is_closed_are_noticed(full_disk, monkeypatch)
         pytest.raises(GeoSegError) as caught,
         RasterWriter(full_disk / "noise.tif", grid, "float32", None, ("a", "b", "c")) as writer,
     ):
-        writer.write(noise, whole(grid))
+        writer.write(noise, full_window(grid))
         written = True
     assert written, "the disk ran full before the file was closed: this shows nothing"
     assert caught.value.code == "disk_full" and list(full_disk.iterdir()) == []

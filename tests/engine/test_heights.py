@@ -13,7 +13,7 @@ from data_scenes import channel
 from rasterio.transform import from_origin
 
 from geoseg_engine.contract import Band, GeoSegError, GridRequest, Recipe, Source, StackJob, TerrainJob
-from geoseg_engine.raster.grid import whole
+from geoseg_engine.raster.grid import full_window
 from geoseg_engine.raster.units import length_m
 from geoseg_engine.stacking import stack, terrain
 from geoseg_engine.stacking.gridplan import plan_recipe
@@ -57,7 +57,7 @@ def derived(folder, path, *names, paths=(), **source):
     job = TerrainJob(Source("dem", path, "Heights", paths=paths, **source), names or ("slope",), "out.tif")
     result = terrain.run(job, folder, channel(folder))
     with open_stack(folder / "out.tif") as reader:
-        return reader.read(whole(reader.grid)), [problem["message"] for problem in result["warnings"]]
+        return reader.read(full_window(reader.grid)), [problem["message"] for problem in result["warnings"]]
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def on_other(trained: Recipe, path, **source):
     bound, problems = fit_units(trained, bound)
     plan = plan_recipe(bound.sources, bound.bands, GridRequest(), trained=True)
     with StackReader(plan.recipe) as reader:
-        return reader.read(whole(reader.grid)), [problem.message for problem in problems]
+        return reader.read(full_window(reader.grid)), [problem.message for problem in problems]
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_a_model_sees_another_elevation_model_in_the_unit_that_it_learned(tmp_pa
     learned = write_dem(tmp_path / "a.tif", base_m=500.0, **trained_in)
     trained = recipe_of(learned, *BANDS)
     with StackReader(trained) as reader:
-        expected = reader.read(whole(reader.grid))
+        expected = reader.read(full_window(reader.grid))
     assert expected[0, 0, 0] == pytest.approx(500 / trained_in.get("unit_m", 1))  # as the file has it
     values, said = on_other(trained, write_dem(tmp_path / "b.tif", base_m=500.0, **other))
     np.testing.assert_allclose(values[1], 45, atol=1e-4)

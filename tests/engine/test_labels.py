@@ -32,7 +32,7 @@ from geoseg_engine.contract import (
 )
 from geoseg_engine.dataset.checks import check
 from geoseg_engine.dataset.labels import rasterize as labels
-from geoseg_engine.raster.grid import whole
+from geoseg_engine.raster.grid import full_window
 from geoseg_engine.stacking import stack
 from geoseg_engine.vector import features
 from geoseg_engine.vector.area import hull_geometry
@@ -129,7 +129,7 @@ def test_reprojected_labels_stay_within_half_a_pixel(scene):
     moved, _ = burn(scene, Labels(str(scene / "degrees.gpkg")))
     near = [shapely.union_all([shape.buffer(side) for shape in shapes]) for side in (5, -5)]
     grid = utm_grid(80, 60)
-    must, may = (ScanFill(np.array([shape]), grid).mask(whole(grid)) for shape in reversed(near))
+    must, may = (ScanFill(np.array([shape]), grid).mask(full_window(grid)) for shape in reversed(near))
     assert (moved[must] == 1).all() and (moved[~may] == 0).all()
     assert (moved != straight).mean() < 0.002
 

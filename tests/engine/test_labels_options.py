@@ -36,7 +36,7 @@ from geoseg_engine.dataset.labels import rasterize as labels
 from geoseg_engine.dataset.labels.label_errors import along_borders
 from geoseg_engine.dataset.labels.rasterize import always_valid
 from geoseg_engine.raster.components import label_components
-from geoseg_engine.raster.grid import Window, affine_of, whole
+from geoseg_engine.raster.grid import Window, affine_of, full_window
 from geoseg_engine.raster.writer import write_class_sidecar
 from geoseg_engine.stacking import stack
 from geoseg_engine.stacking.reader import open_stack
@@ -300,7 +300,7 @@ def test_stacks_that_surely_have_values_are_not_read(scene, monkeypatch):
     with open_stack(scene / "sure.recipe.json") as reader, open_stack(scene / "stack.recipe.json") as other:
         assert always_valid(reader, scene / "sure.recipe.json")
         assert not always_valid(other, scene / "stack.recipe.json"), "floats may be NaN"
-        assert whole(reader.grid) == whole(other.grid)
+        assert full_window(reader.grid) == full_window(other.grid)
     source = Labels(str(write_polygons(scene / "l.gpkg", blobs(1))))
     expected, _ = burn(scene, source)
     monkeypatch.setattr(labels, "BURN_PX", 16)

@@ -9,7 +9,7 @@ from geoseg_engine.contract import IGNORE, SPLITS, Area, GeoSegError, Labels, Ra
 from geoseg_engine.dataset import tiles
 from geoseg_engine.dataset.datasets import open_dataset_stack, read_dataset, read_ids
 from geoseg_engine.dataset.labels import rasterize as labels
-from geoseg_engine.dataset.split.folds import roles
+from geoseg_engine.dataset.split.folds import fold_roles
 from geoseg_engine.dataset.split.splitters import NONE, TEST, TRAIN, VALIDATION, Regions
 from geoseg_engine.raster.grid import Window, windows
 
@@ -96,7 +96,7 @@ def test_folds_of_an_earlier_making_are_forgotten(tmp_path):
 
 
 def test_roles_of_folds():
-    assert roles(4, 3).tolist() == [VALIDATION, TRAIN, TRAIN, TEST]
+    assert fold_roles(4, 3).tolist() == [VALIDATION, TRAIN, TRAIN, TEST]
 
 
 def test_layers_of_their_own_name_the_splits(tmp_path):

@@ -33,7 +33,7 @@ DEFAULT_RADII = {"tpi": "0", "local_relief": "500", "multiscale_tpi": "50,150,45
 HIGH, LOW = float(1 << 22), float(1 << 21)
 """A height is an integer of 1 / HIGH m, and its rest one of 1 / (HIGH · LOW) m."""
 
-HIGHEST_M = 65536.0
+MAX_HEIGHT_M = 65536.0
 """Heights beyond it, of either sign, are clipped to it, so that sums stay exact; no terrain is that high."""
 
 BOTH_BELOW = float(1 << 28)
@@ -149,7 +149,9 @@ class Sums:
         self._halo = halo = (heights_m.shape[0] - window.height) // 2
         self._width = window.width
         known = np.isfinite(heights_m)
-        heights = np.clip(np.where(known, heights_m, 0.0).astype(np.float64), -HIGHEST_M, HIGHEST_M) * HIGH
+        heights = (
+            np.clip(np.where(known, heights_m, 0.0).astype(np.float64), -MAX_HEIGHT_M, MAX_HEIGHT_M) * HIGH
+        )
         whole = np.rint(heights)
         rest = (heights - whole) * LOW
         inner = slice(halo, -halo)

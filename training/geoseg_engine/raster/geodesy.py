@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 EVEN_SHARE = 5e-4
 """Pixels of a row count as equally large while none differs from the middle one by more than this share."""
 
-MOST_ROWS_PX, MOST_COLUMNS_PX = 256, 4096
+MAX_ROWS_PX, MAX_COLUMNS_PX = 256, 4096
 LATTICE, PLACES = 64, 9
 STEP_M = 100.0
 """Minimum length over which a projection is measured, as its inverse is only accurate to a fraction of a millimetre."""
@@ -182,7 +182,7 @@ def _even_px(grid: Grid) -> tuple[int, int]:
     with np.errstate(divide="ignore"):
         down = np.sqrt(2 * EVEN_SHARE / np.nan_to_num(bend).max(initial=0.0))
         across = 2 * EVEN_SHARE / np.nan_to_num(slope).max(initial=0.0)
-    return int(np.clip(down, 1, MOST_ROWS_PX)), 1 << int(np.log2(np.clip(across, 1, MOST_COLUMNS_PX)))
+    return int(np.clip(down, 1, MAX_ROWS_PX)), 1 << int(np.log2(np.clip(across, 1, MAX_COLUMNS_PX)))
 
 
 def _areas_m2(grid: Grid, rows: NDArray[Any], cols: NDArray[Any]) -> Floats:

@@ -16,7 +16,7 @@ def pixels_at(positions: np.ndarray) -> np.ndarray:
     return np.floor(positions + BORDER_PX).astype(np.int64)
 
 
-def interpolated(
+def interpolate(
     values: np.ndarray, corner: tuple[int, int], rows: np.ndarray, cols: np.ndarray, method: str
 ) -> np.ndarray:
     """Interpolate values at positions.

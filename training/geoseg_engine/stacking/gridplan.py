@@ -22,7 +22,7 @@ from .extent import plan_extent, plan_lattice, reprojected_bounds
 from .heights import height_problems, with_units
 
 NO_COMMON_AREA = ("no_overlap", "sliver")
-MOST_OVERLAP = 0.5
+MAX_OVERLAP = 0.5
 """Share of a raster that a neighbouring tile may cover; rasters that overlap more show the same area."""
 
 
@@ -253,7 +253,7 @@ def _side_by_side(one: Grid, other: Grid) -> bool:
     )
     wide, tall = min(right - left, other_right - other_left), min(top - bottom, other_top - other_bottom)
     if width > 0 and height > 0:
-        return width * height <= MOST_OVERLAP * wide * tall
+        return width * height <= MAX_OVERLAP * wide * tall
     return width > -wide and height > -tall
 
 

@@ -35,7 +35,7 @@ FEATURE_FILES = (
 )  # fmt: skip
 """Files that are searched in archives and folders."""
 
-LONGEST_REASON = 100
+MAX_REASON_LENGTH = 100
 PERHAPS_FEATURES = (".json", ".csv")
 """Files that may also be something else."""
 
@@ -204,7 +204,7 @@ def _reason(text: str, path: str) -> str:
     """GDAL's reason in brackets, if it is short."""
     reason = text.partition("; ")[0].strip().rstrip(".")
     reason = "the file is in no known format" if "not recognized" in reason else reason
-    return f" ({reason})" if reason and path not in reason and len(reason) < LONGEST_REASON else ""
+    return f" ({reason})" if reason and path not in reason and len(reason) < MAX_REASON_LENGTH else ""
 
 
 def _no_layer(path: str, layer: str, found: list[VectorLayer]) -> GeoSegError:

@@ -22,7 +22,7 @@ UNKNOWN_CLASS = -1
 EXCLUDED = -2
 """Class id of labels that the user excluded: their pixels are ignored, whatever else claims them."""
 
-MOST_CLASSES = 254
+MAX_CLASSES = 254
 PALETTE = (
     "#e41a1c", "#377eb8", "#4daf4a", "#984ea3", "#ff7f00", "#a65628", "#f781bf", "#17becf", "#bcbd22", "#1b9e77",
 )  # fmt: skip
@@ -96,7 +96,7 @@ def classes_of(
     for layer in layers[1:]:
         legend += _joining(labels, legend, layer)
     classes, id_of_place = _numbered(labels, legend)
-    if len(classes) > MOST_CLASSES:
+    if len(classes) > MAX_CLASSES:
         raise _too_many(layers[0], len(classes))
     ids, problems = [], []
     for number, layer in enumerate(layers):
@@ -245,7 +245,7 @@ def _joining(labels: Labels, legend: list[LabelClass], layer: Valued) -> list[La
 def _new_classes(labels: Labels, legend: list[LabelClass], layer: Valued) -> list[LabelClass]:
     lookup = Lookup(legend, excluded_of(labels, layer), layer.numeric, by_name=True)
     found = [text for text in layer.different if lookup.place(text) == UNKNOWN_CLASS]
-    if len(found) > MOST_CLASSES:
+    if len(found) > MAX_CLASSES:
         raise _too_many(layer, len(found))
     return [
         LabelClass(0, text, text, PALETTE[place % len(PALETTE)])
@@ -275,7 +275,7 @@ def _too_many(layer: Valued, count: int) -> GeoSegError:
     where = f"Field '{layer.field}' of '{layer.name}'" if layer.field else f"'{layer.name}'"
     return GeoSegError(
         "too_many_classes",
-        f"{where} has {count} different values; {MOST_CLASSES} classes are possible.",
+        f"{where} has {count} different values; {MAX_CLASSES} classes are possible.",
         "Choose what holds the class, or style the layer with fewer categories.",
     )
 
