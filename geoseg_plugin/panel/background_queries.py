@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ class Question:
 
     key: str
     title: str
-    exports: list[Callable[[], None]]
+    exports: Sequence[Callable[[], None]]
     submissions: list[Submission]
     on_answer: Answer
     on_problem: Answer
@@ -79,7 +79,7 @@ class Questions(QObject):
         while self._awake and self._waiting and not self._runner.busy:
             question = self._waiting.pop(next(iter(self._waiting)))
             try:
-                self._runner.start(question.title, question.exports, question.submissions)
+                self._runner.start(question.title, list(question.exports), question.submissions)
             except GeoSegError as error:
                 problem = {"code": error.code, "message": error.message, "hint": error.hint}
                 question.on_problem(problem)

@@ -11,10 +11,12 @@ from qgis.core import QgsVectorLayer
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
 from ..contract import EVENTS_FILE, GeoSegError
-from ..dock.inputs_from_layers import inputs_of, missing_choices
 from ..jobs import freshness, prepare, train
 from ..jobs.freshness import Step
 from ..layers.facts import file_state, state_of, vector_state
+from ..layers.inputs.areas import shown_extent
+from ..layers.inputs.dataset_problems import missing_choices
+from ..layers.inputs.dataset_state import dataset_state
 from ..steps.results.controller import dataset_of
 from .layer_watch import LayerWatch
 from .texts import outdated_text
@@ -84,7 +86,7 @@ class FreshnessController(QObject):
         choices = self.desk.dock.data.choices()
         canvas = self.desk.iface.mapCanvas() if self.desk.iface is not None else None
         self._hurry = hurry
-        inputs = inputs_of(choices, self.desk.project, canvas, self._state)
+        inputs = dataset_state(choices, self.desk.project, shown_extent(canvas), self._state)
         self._hurry = False
         return {} if self._reading else freshness.fingerprints(inputs)
 

@@ -8,13 +8,15 @@ from qgis.core import (
     Qgis,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
-    QgsProcessingParameterBoolean,
     QgsProcessingParameterMultipleLayers,
 )
 
 from ..contract import LabelClass, Labels, Problem
-from .inputs.additions import parts, words
-from .parameters import Parameters, advanced, text, tr, whole
+from ..forms.parameters import add_fields, fields_from
+from ..jobs.listtext import entries, items
+from .parameters import Parameters, advanced, text, tr
+
+DECLARED = ("border_px", "all_touched", "min_area_px")
 
 
 def add_options(algorithm: QgsProcessingAlgorithm) -> None:
@@ -23,20 +25,16 @@ def add_options(algorithm: QgsProcessingAlgorithm) -> None:
     for parameter in (
         QgsProcessingParameterMultipleLayers(
             "MORE_LABELS",
-            tr("Further label layers, each a class unless it has the class field"),
+            tr("Further label layers; each is a class unless it has the class field"),
             shapes,
             None,
             True,
         ),
-        text("MERGE", tr("Classes to merge, one a line: value=class"), lines=True),
-        text("EXCLUDED", tr("Classes whose ground is ignored (a, b)")),
-        whole("BORDER", tr("Unknown strip along borders of classes in pixels"), 0, 0),
-        QgsProcessingParameterBoolean(
-            "ALL_TOUCHED", tr("A polygon takes every pixel that it touches"), False
-        ),
-        whole("MIN_AREA", tr("Pieces of a class smaller than this many pixels are ignored"), 0, 0),
+        text("MERGE", tr("Classes to merge, one per line: value=class"), lines=True),
+        text("EXCLUDED", tr("Classes whose pixels are ignored (a, b)")),
     ):
         algorithm.addParameter(advanced(parameter))
+    add_fields(algorithm, Labels, DECLARED, advanced=True)
 
 
 def option_problems(
@@ -44,7 +42,7 @@ def option_problems(
 ) -> list[Problem]:
     """Complaint about lines of MERGE that say nothing."""
     given = algorithm.parameterAsString(dict(parameters), "MERGE", context)
-    wrong = [line for line in parts(given) if not all(item.strip() for item in line.partition("="))]
+    wrong = [line for line in entries(given) if not all(item.strip() for item in line.partition("="))]
     if not wrong:
         return []
     said = tr("MERGE: '{}' is not 'value=class'.").format(wrong[0])
@@ -56,10 +54,10 @@ def with_options(
 ) -> Labels:
     """The labels with what the options say."""
     given = dict(parameters)
-    excluded = tuple(words(algorithm.parameterAsString(given, "EXCLUDED", context)))
+    excluded = tuple(items(algorithm.parameterAsString(given, "EXCLUDED", context)))
     merges = [
         (line.partition("=")[0].strip(), line.partition("=")[2].strip())
-        for line in parts(algorithm.parameterAsString(given, "MERGE", context))
+        for line in entries(algorithm.parameterAsString(given, "MERGE", context))
     ]
     kept = tuple(item for item in labels.classes if item.value not in excluded and item.name not in excluded)
     values = {item.name: item.value for item in labels.classes}
@@ -67,9 +65,7 @@ def with_options(
         labels,
         classes=merged_classes(kept, merges),
         excluded=tuple(values.get(item, item) for item in excluded),
-        border_px=algorithm.parameterAsInt(given, "BORDER", context),
-        all_touched=algorithm.parameterAsBoolean(given, "ALL_TOUCHED", context),
-        min_area_px=algorithm.parameterAsInt(given, "MIN_AREA", context),
+        **fields_from(algorithm, given, context, Labels, DECLARED),
     )
 
 

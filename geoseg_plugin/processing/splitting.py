@@ -1,32 +1,24 @@
-"""Parameters of `maketiles` beyond size and shares: which tiles are kept, folds, areas of the splits."""
+"""Areas of training, validation and test as layers of their own, as parameters of `maketiles`."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
-from pathlib import Path
-
 from qgis.core import QgsProcessingAlgorithm, QgsProcessingContext
 
-from ..contract import SPLITS, Area, Problem
-from ..layers.exports import PolygonExport
-from .inputs.gather import GatheredArea, gather_area, layer_problems
-from .parameters import Parameters, advanced, polygons, real, tr, whole
+from ..contract import SPLITS, Problem
+from ..layers.inputs.areas import AreaSnapshot
+from .inputs.labels import polygon_area
+from .inputs.problems import layer_problems
+from .parameters import Parameters, advanced, polygons, tr
 
 AREA_KEYS = ("TRAIN_AREA", "VALIDATION_AREA", "TEST_AREA")
 """In the order of SPLITS."""
 
 
-def add_tile_options(algorithm: QgsProcessingAlgorithm) -> None:
-    """MIN_LABELLED, EMPTY_SHARE, FOLDS, TRAIN_AREA, VALIDATION_AREA, TEST_AREA."""
+def add_split_areas(algorithm: QgsProcessingAlgorithm) -> None:
+    """Add TRAIN_AREA, VALIDATION_AREA and TEST_AREA."""
     titles = (tr("Area for training"), tr("Area for validation"), tr("Area for test"))
-    for parameter in (
-        real("MIN_LABELLED", tr("Leave out tiles with a smaller share of labelled ground"), 0.0, 0, 1),
-        real("EMPTY_SHARE", tr("Share of the tiles without objects that is kept"), 1.0, 0, 1),
-        whole("FOLDS", tr("Folds of a cross-validation (0: none)"), 0, 0, 20),
-        *(polygons(key, title, optional=True) for key, title in zip(AREA_KEYS, titles, strict=True)),
-    ):
-        algorithm.addParameter(advanced(parameter))
+    for key, title in zip(AREA_KEYS, titles, strict=True):
+        algorithm.addParameter(advanced(polygons(key, title, optional=True)))
 
 
 def split_area_problems(
@@ -43,21 +35,8 @@ def split_area_problems(
 
 def gather_split_areas(
     algorithm: QgsProcessingAlgorithm, parameters: Parameters, context: QgsProcessingContext
-) -> tuple[GatheredArea, ...]:
+) -> tuple[AreaSnapshot, ...]:
     """The areas of train, validation and test; none if blocks are to be dealt."""
     if not all(parameters.get(key) for key in AREA_KEYS):
         return ()
-    return tuple(gather_area(algorithm, parameters, context, key) for key in AREA_KEYS)
-
-
-def located_split_areas(
-    areas: Sequence[GatheredArea], folder: Path
-) -> tuple[tuple[Area, ...], list[PolygonExport]]:
-    """The areas with files `area_train.gpkg` … in `folder`, and what writes them."""
-    located, exports = [], []
-    for item, split in zip(areas, SPLITS, strict=False):
-        area, writers = item.located(folder)
-        path = folder / f"area_{split}.gpkg"
-        located.append(dataclasses.replace(area, path=str(path)))
-        exports += [dataclasses.replace(writer, path=path) for writer in writers]
-    return tuple(located), exports
+    return tuple(polygon_area(algorithm, parameters, context, key) for key in AREA_KEYS)

@@ -33,15 +33,15 @@ from geoseg_engine.channel import Channel  # noqa: E402
 from geoseg_engine.contract import Band, TrainJob  # noqa: E402
 from geoseg_engine.modelfile.precision import Precision  # noqa: E402
 from geoseg_engine.models import build  # noqa: E402
-from geoseg_engine.training.batches import Feed, batches, step  # noqa: E402
-from geoseg_engine.training.data_survey import survey  # noqa: E402
+from geoseg_engine.training.batches import BatchSource, batches, train_step  # noqa: E402
+from geoseg_engine.training.data_survey import survey_scene  # noqa: E402
 from geoseg_engine.training.distributed import ALONE  # noqa: E402
-from geoseg_engine.training.loop import near  # noqa: E402
+from geoseg_engine.training.loop import scene_on_device  # noqa: E402
 from geoseg_engine.training.plan import make_plan  # noqa: E402
 from geoseg_engine.training.preparing import loss_for, make_trainer  # noqa: E402
 from geoseg_engine.training.sampler import Sampler  # noqa: E402
-from geoseg_engine.training.scene import of_arrays  # noqa: E402
-from geoseg_engine.training.step_timing import attempt  # noqa: E402
+from geoseg_engine.training.scene import scene_from_arrays  # noqa: E402
+from geoseg_engine.training.step_timing import time_steps  # noqa: E402
 
 BANDS, CLASSES = 6, 2
 WARM = 2
@@ -112,10 +112,10 @@ def of_engine(
     torch.manual_seed(0)
     image, labels = ground(size)
     bands = tuple(Band(f"b{place}", "r1", place) for place in range(1, BANDS + 1))
-    scene, _ = of_arrays(image, labels, np.zeros_like(labels), bands, CLASSES)
-    scene = near(scene, device)
+    scene, _ = scene_from_arrays(image, labels, np.zeros_like(labels), bands, CLASSES)
+    scene = scene_on_device(scene, device)
     job = TrainJob("", width=size.width, levels=size.levels, crop_px=size.px, batch_size=size.batch, seed=1)
-    plan = make_plan(job, size.px, survey(scene), device)
+    plan = make_plan(job, size.px, survey_scene(scene), device)
     architecture = {
         "name": "unet",
         "bands": BANDS,
@@ -125,29 +125,29 @@ def of_engine(
     }
     network = build(architecture).to(device, memory_format=torch.channels_last)
     loss = loss_for(plan, scene)
-    feed = Feed(plan, scene, Sampler(scene, plan.crop_px, job.seed, plan.by_class), device, ALONE)
+    source = BatchSource(plan, scene, Sampler(scene, plan.crop_px, job.seed, plan.by_class), device, ALONE)
     precision = (
-        attempt(network, loss, feed.first, device, "auto", size.batch).precision
+        time_steps(network, loss, source.first_batch, device, "auto", size.batch).precision
         if wanted == "auto"
         else Precision(wanted)
     )
     trainer = make_trainer(job, plan, network, loss, precision, ALONE)
-    ready = feed.first(size.batch)
+    ready = source.first_batch(size.batch)
     with FlopCounterMode(display=False) as counter:
         trainer.backward(*ready)
     if kind == "ours":
         channel = Channel(folder)
-        crops = batches(feed, range(WARM + size.steps), lambda: size.batch)
-        seconds = clock(crops, lambda batch: step(trainer, *batch, channel), device)
+        crops = batches(source, range(WARM + size.steps), lambda: size.batch)
+        seconds = clock(crops, lambda batch: train_step(trainer, *batch, channel), device)
     else:
         images, truth = ready[0].contiguous(memory_format=torch.channels_last), ready[1]
 
         def alone(batch: tuple[Tensor, Tensor]) -> None:
-            trainer.optimiser.zero_grad(set_to_none=True)
+            trainer.optimizer.zero_grad(set_to_none=True)
             with precision.autocast(device):
                 logits = network(batch[0])
             loss(logits, batch[1]).backward()
-            trainer.optimiser.step()
+            trainer.optimizer.step()
 
         network.train()
         seconds = clock(iter([(images, truth)] * (WARM + size.steps)), alone, device)

@@ -178,3 +178,13 @@ def cleaned(ids, cleaning, background):
     if cleaning.min_patch_px:
         ids = sieved(ids, cleaning.min_patch_px, cleaning.connectivity)
     return ids
+
+
+def patchy(seed, shape=(26, 31), classes=3, smooth=2, none=0.05):
+    """Random classes in patches of a few pixels, some pixels without class."""
+    random = np.random.default_rng(seed)
+    noise = random.random((classes, *shape))
+    noise = sum(np.roll(noise, (i, j), (1, 2)) for i in range(smooth) for j in range(smooth))
+    ids = noise.argmax(axis=0).astype(np.uint8)
+    ids[random.random(shape) < none] = NONE
+    return ids

@@ -3,9 +3,19 @@
 import sys
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "training"))
 
 
 def pytest_configure(config):
     """`*` between affines works in every version of affine; `@` only in the newest."""
     config.addinivalue_line("filterwarnings", "ignore:Use `@` matmul:PendingDeprecationWarning")
+
+
+@pytest.fixture
+def unexported(monkeypatch):
+    """Leave the model file out where the test is not about it: tracing takes seconds."""
+    from geoseg_engine.training import fit
+
+    monkeypatch.setattr(fit, "write_model", lambda *_: None)

@@ -12,7 +12,7 @@ from rasterio.transform import Affine, from_origin
 from scipy.io import netcdf_file
 
 from geoseg_engine.channel import Channel
-from geoseg_engine.contract import Band, Grid, Source
+from geoseg_engine.contract import Band, Grid, Source, StackJob
 
 UTM = "EPSG:32632"
 CORNER = (600_000.0, 5_200_000.0)
@@ -118,6 +118,11 @@ def sources_of(*paths: Path) -> tuple[Source, ...]:
 def one_band_each(sources: tuple[Source, ...], resampling: str = "bilinear") -> tuple[Band, ...]:
     """The first band of every source."""
     return tuple(Band(source.name, source.key, 1, resampling=resampling) for source in sources)
+
+
+def stack_of(*paths: Path, **more) -> StackJob:
+    """A job that stacks the first band of every file."""
+    return StackJob(sources_of(*paths), one_band_each(sources_of(*paths)), **more)
 
 
 def utm_grid(width: int, height: int, pixel: float = 10.0, corner: tuple[float, float] = CORNER) -> Grid:

@@ -14,7 +14,8 @@ from geoseg_engine.modelfile import export
 from geoseg_engine.modelfile.calibration import PLAIN, Calibration
 from geoseg_engine.modelfile.stats import Statistics
 from geoseg_engine.models import build, traits
-from geoseg_engine.raster.grid import affine_of
+from geoseg_engine.raster.grid import Window, affine_of
+from geoseg_engine.raster.writer import RasterWriter
 
 CLASSES = (
     LabelClass(0, "background", "", "#dddddd"),
@@ -46,6 +47,15 @@ def write_raster(path: Path, array: np.ndarray, grid: Grid, nodata: float | None
         nodata=nodata,
     ) as dataset:
         dataset.write(array)
+    return path
+
+
+def write_map(
+    path: Path, ids: np.ndarray, grid: Grid | None = None, classes: tuple[LabelClass, ...] = CLASSES
+) -> Path:
+    """Write a map of classes from ids (rows, cols)."""
+    with RasterWriter(path, grid or grid_of(*ids.shape), "uint8", 255, ("class",), classes) as writer:
+        writer.write(ids, Window(0, 0, *ids.shape))
     return path
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import rasterio.shutil
 import shapely
-from prediction_scenes import CLASSES, grid_of, write_raster
+from prediction_scenes import CLASSES, grid_of, write_map, write_raster
 
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import AreasJob, GeoSegError, LabelClass
@@ -23,12 +23,6 @@ from geoseg_engine.report.html import unit_of
 
 ROWS, COLS = 60, 80
 GRID = grid_of(ROWS, COLS)
-
-
-def write_map(path, ids, grid=GRID):
-    with RasterWriter(path, grid, "uint8", 255, ("class",), CLASSES) as writer:
-        writer.write(ids, Window(0, 0, *ids.shape))
-    return path
 
 
 def write_points(path, rows, cols, grid=GRID, crs=None, **fields):

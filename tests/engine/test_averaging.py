@@ -11,7 +11,7 @@ from torch import nn
 
 from geoseg_engine.contract import BASELINES, Band, GeoSegError, Recipe
 from geoseg_engine.modelfile.calibration import Calibration, calibrated
-from geoseg_engine.modelfile.directional_bands import Directions
+from geoseg_engine.modelfile.directional_bands import DirectionalBands
 from geoseg_engine.modelfile.reading import load_network, read_model
 from geoseg_engine.modelfile.stats import normalise
 from geoseg_engine.models import traits
@@ -29,7 +29,7 @@ from geoseg_engine.prediction.windows import Frame, cuts
 from geoseg_engine.raster.grid import Window
 
 WEIGHTED = Calibration(1.5, (0.2, -0.1, -0.1), (1.0, 0.6, 0.8))
-NONE = Directions()
+NONE = DirectionalBands()
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +194,7 @@ def aspects(grid_recipe, *bands):
 
 def test_bands_with_a_direction_turn_with_the_image_or_forbid_it(model):
     east, north = Band("east", "r1", derive="aspect_sin"), Band("north", "r1", derive="aspect_cos")
-    paired = Directions.of((east, north))
+    paired = DirectionalBands.of((east, north))
     image = np.zeros((2, 4, 6))
     image[0] = 1.0  # looks east everywhere
     assert (transformed(image, (1, 0), paired) == np.stack([np.zeros((6, 4)), np.ones((6, 4))])).all()
@@ -211,7 +211,7 @@ def test_bands_with_a_direction_turn_with_the_image_or_forbid_it(model):
         described = replace(model, recipe=aspects(model.recipe, *bands))
         found = averaged_runtime(runtime_of(model), described, tta, 0, False, said.append)
         assert getattr(found, "count", 1) == count
-    assert "only half turns" in " ".join(said) and "'light' has a fixed light" in " ".join(said)
+    assert "only rotation by 180°" in " ".join(said) and "'light' has a fixed light" in " ".join(said)
 
 
 def views_of(model, tta="all", said=None, **changes):

@@ -28,9 +28,9 @@ from data_scenes import (
     CORNER,
     UTM,
     hills,
-    one_band_each,
     pixel_box,
     sources_of,
+    stack_of,
     utm_grid,
     write_polygons,
     write_raster,
@@ -106,10 +106,6 @@ def assert_clear(item: dict, code: str, words: tuple[str, ...]) -> None:
 
 
 # what users bring; every function writes into a folder and returns the job
-
-
-def stack_of(*paths: Path, **more) -> StackJob:
-    return StackJob(sources_of(*paths), one_band_each(sources_of(*paths)), **more)
 
 
 def raster(folder: Path, name: str = "height.tif", **more) -> Path:

@@ -19,8 +19,8 @@ from scipy.stats import multivariate_normal
 from training_scenes import CLASSES, write_dataset
 
 from geoseg_engine.baselines import fit, forest, forest_onnx, spectral_fit, time_estimate
-from geoseg_engine.baselines.importance import ANSWERS, PIXELS, PIXELS_MIN, affordable
-from geoseg_engine.baselines.pixels import Samples, features, shares
+from geoseg_engine.baselines.importance import MAX_PREDICTIONS, PIXELS, PIXELS_MIN, scored_pixels
+from geoseg_engine.baselines.pixels import Samples, features, pixels_per_class
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import (
     IGNORE,
@@ -101,8 +101,9 @@ def test_the_model_file_says_what_it_is(made):
     assert (model.reach_px, model.align_px, model.tile_exact) == (1, 1, True)
     assert [band.name for band in model.recipe.bands] == ["b1", "b2", "b3"]
     assert model.trained["settings"]["method"] == "forest"
-    with pytest.raises(GeoSegError, match="no network"):
+    with pytest.raises(GeoSegError) as caught:
         load_network(model.path)
+    assert caught.value.code == "no_network"
 
 
 def test_a_forest_with_damaged_trees_is_named(made, tmp_path):
@@ -124,10 +125,10 @@ def test_importance_finds_the_bands_that_tell_the_classes_apart(made):
 
 
 def test_importance_asks_for_no_more_answers_with_hundreds_of_bands():
-    assert affordable(50_000, 4) == PIXELS
-    assert affordable(50_000, 100) == ANSWERS // 100
-    assert affordable(50_000, 1000) == PIXELS_MIN
-    assert affordable(100, 1000) == 100 and affordable(0, 3) == 0
+    assert scored_pixels(50_000, 4) == PIXELS
+    assert scored_pixels(50_000, 100) == MAX_PREDICTIONS // 100
+    assert scored_pixels(50_000, 1000) == PIXELS_MIN
+    assert scored_pixels(100, 1000) == 100 and scored_pixels(0, 3) == 0
 
 
 @pytest.mark.parametrize("search", [False, True])
@@ -225,7 +226,7 @@ def test_trees_are_added_up_one_after_the_other(tmp_path):
 
 def test_thresholds_compare_as_in_scikit_learn():
     thresholds = np.array([0.1, 1 / 3, -0.1, 1.0, 1e-9, np.pi])
-    found = forest_onnx.below(thresholds)
+    found = forest_onnx.round_down(thresholds)
     assert (found.astype(np.float64) <= thresholds).all()
     assert (np.nextafter(found, np.float32(np.inf)).astype(np.float64) > thresholds).all()
 
@@ -265,9 +266,9 @@ def test_calibration_is_part_of_the_graph():
         ).run(None, {"image": image})[0][0]
         for one in (Calibration(), how)
     )
-    from geoseg_engine.modelfile.calibration import output
+    from geoseg_engine.modelfile.calibration import apply_calibration
 
-    np.testing.assert_allclose(made, output(forest_onnx.logits(plain), how), atol=1e-5)
+    np.testing.assert_allclose(made, apply_calibration(forest_onnx.logits(plain), how), atol=1e-5)
 
 
 def test_texture_is_mean_and_deviation_of_the_pixels_inside():
@@ -351,9 +352,9 @@ def test_the_spectral_angle_does_not_see_brightness():
 
 
 def test_pixels_are_shared_evenly_and_small_classes_leave_their_part():
-    assert shares(np.array([1000, 10, 1000]), 310).tolist() == [150, 10, 150]
-    assert shares(np.array([5, 0, 3]), 100).tolist() == [5, 0, 3]
-    assert shares(np.array([50, 50, 50]), 2).sum() == 2
+    assert pixels_per_class(np.array([1000, 10, 1000]), 310).tolist() == [150, 10, 150]
+    assert pixels_per_class(np.array([5, 0, 3]), 100).tolist() == [5, 0, 3]
+    assert pixels_per_class(np.array([50, 50, 50]), 2).sum() == 2
     assert len(CLASSES) == 2
 
 
@@ -397,7 +398,7 @@ def test_the_time_is_said_before_the_search(tmp_path):
 
 
 def test_more_work_is_expected_to_take_longer():
-    known = time_estimate.Pace(0.1, 1e-6, time_estimate.PROBE_PX)
+    known = time_estimate.Speed(0.1, 1e-6, time_estimate.PROBE_PX)
 
     def seconds(train=20_000, validation=10_000, bands=7, features=7, **changes):
         job = ForestJob("", **changes)
@@ -408,7 +409,12 @@ def test_more_work_is_expected_to_take_longer():
     assert usual > seconds(search=False) > seconds(search=False, trees=10)
     assert seconds(train=40_000) > usual > seconds(validation=0)
     assert seconds(train=400_000) == seconds(train=40_000), "a tree draws no more pixels"
-    assert [time_estimate.words(value) for value in (3.4, 24, 52, 100)] == ["3 s", "20 s", "50 s", "2 min"]
+    assert [time_estimate.rounded_time(value) for value in (3.4, 24, 52, 100)] == [
+        "3 s",
+        "20 s",
+        "50 s",
+        "2 min",
+    ]
 
 
 class Counted:
@@ -417,10 +423,13 @@ class Counted:
     def __init__(self, monkeypatch, scored):
         self.grown = []
         monkeypatch.setattr(forest, "grow", self.grow)
-        monkeypatch.setattr(forest, "judge", lambda grown, *given: scored(grown))
+        monkeypatch.setattr(forest, "evaluate", lambda grown, *given: scored(grown))
 
-    def grow(self, settings, values, truth, seed, begun=None):
-        assert begun is None or (begun.leaf, begun.features) == (settings.leaf, settings.features)
+    def grow(self, settings, values, truth, seed, grown_before=None):
+        assert grown_before is None or (grown_before.leaf, grown_before.features) == (
+            settings.leaf,
+            settings.features,
+        )
         self.grown.append(settings)
         return settings
 
@@ -484,10 +493,10 @@ def test_nothing_is_searched_without_enough_validation_pixels_or_wish(monkeypatc
     monkeypatch.setattr(forest, "search", lambda *given: pytest.fail("searched"))
     result, events = logged(path, tmp_path / "out", search=without != "search")
     assert result["settings"]["leaf"] == forest.FIRST_LEAF
-    said = [item["text"] for item in events if item.get("text", "").startswith("Nothing is searched")]
+    said = [item["text"] for item in events if item.get("text", "").startswith("No search")]
     assert len(said) == (without == "regions")
     plan, _ = logged(path, tmp_path / "plan", search=without != "search", dry_run=True)
-    assert [item for item in plan["reasons"] if item.startswith("Nothing is searched")] == said
+    assert [item for item in plan["reasons"] if item.startswith("No search")] == said
 
 
 def test_features_are_computed_once_however_long_the_search(monkeypatch, tmp_path):
@@ -507,9 +516,9 @@ def test_trees_that_were_grown_for_the_search_are_those_of_the_forest():
     values, truth = pixels(600, 3)
     settings = forest.Settings(30, 0, 2, 3)
     begun = forest.grow(replace(settings, trees=4), values, truth, 1)
-    begun = forest.grow(replace(settings, trees=12), values, truth, 1, begun=begun)
+    begun = forest.grow(replace(settings, trees=12), values, truth, 1, grown_before=begun)
     grown, whole = (
-        forest.grow(settings, values, truth, 1, begun=begun),
+        forest.grow(settings, values, truth, 1, grown_before=begun),
         forest.grow(settings, values, truth, 1),
     )
     made = [forest.probabilities(one, values, 3) for one in (grown, whole)]

@@ -13,8 +13,8 @@ from prediction_scenes import grid_of, network, recipe_of, scene, write_model, w
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import GeoSegError, LabelClass, PredictJob
 from geoseg_engine.modelfile import calibration as calibrating
-from geoseg_engine.modelfile.calibration import PLAIN, Calibration, Decision, calibrated, output
-from geoseg_engine.modelfile.decision_weights import class_weights
+from geoseg_engine.modelfile.calibration import PLAIN, Calibration, Decision, apply_calibration, calibrated
+from geoseg_engine.modelfile.decision_weights import decision_weights
 from geoseg_engine.modelfile.reading import load_network, onnx_only, read_model
 from geoseg_engine.modelfile.validation_data import ValidationData
 from geoseg_engine.prediction import predict
@@ -41,7 +41,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 def test_numpy_and_torch_give_the_same_output(given):
     logits = np.random.default_rng(0).normal(0, 3, (3, 8, 9)).astype(np.float32)
     by_torch = Decision(given)(torch.from_numpy(logits)[None])[0].numpy()
-    by_numpy = output(logits, given)
+    by_numpy = apply_calibration(logits, given)
     assert by_numpy.dtype == np.float32 and np.allclose(by_torch, by_numpy, atol=1e-6)
     assert np.allclose(by_numpy.sum(axis=0), 1, atol=1e-6)
 
@@ -49,8 +49,8 @@ def test_numpy_and_torch_give_the_same_output(given):
 def test_calibrated_probabilities_come_back_from_the_output():
     logits = np.random.default_rng(1).normal(0, 3, (3, 50)).astype(np.float32)
     plain = softmax((logits / 1.7 + np.array([[0.3], [-0.5], [0.2]])).T).T
-    assert np.allclose(calibrated(output(logits, SOME), SOME), plain, atol=1e-6)
-    shares = output(logits, Calibration(2.0))
+    assert np.allclose(calibrated(apply_calibration(logits, SOME), SOME), plain, atol=1e-6)
+    shares = apply_calibration(logits, Calibration(2.0))
     assert calibrated(shares, Calibration(2.0)) is shares
 
 
@@ -113,7 +113,7 @@ def test_the_weight_of_an_object_is_the_threshold_of_the_best_mean_iou():
     logits = np.random.default_rng(5).normal([0, -2.5], 1.5, (80_000, 2))
     shares = softmax(logits).T
     truth = drawn(shares.T)
-    weights = class_weights(shares, truth, np.arange(len(truth)) < 40_000)
+    weights = decision_weights(shares, truth, np.arange(len(truth)) < 40_000)
     assert max(weights) == 1
     best = max(mean_iou(shares, truth, (1, factor)) for factor in np.exp(np.linspace(-3, 3, 121)))
     plain = mean_iou(shares, truth, (1, 1))
@@ -130,10 +130,12 @@ def test_a_weak_model_does_not_give_everything_to_the_object(share):
         [np.zeros(60_000), np.log(share / (1 - share)) + random.normal(0.15 * truth, 0.4)], axis=1
     )
     found = calibrating.fit(logits, truth)
-    ids = output(logits.T, found).argmax(axis=0)
+    ids = apply_calibration(logits.T, found).argmax(axis=0)
     assert (ids == 1).mean() < 0.6
-    plain = output(logits.T, PLAIN)
-    assert mean_iou(output(logits.T, found), truth, (1, 1)) >= mean_iou(plain, truth, (1, 1)) - 1e-9
+    plain = apply_calibration(logits.T, PLAIN)
+    assert (
+        mean_iou(apply_calibration(logits.T, found), truth, (1, 1)) >= mean_iou(plain, truth, (1, 1)) - 1e-9
+    )
 
 
 def test_a_weight_found_on_one_half_must_gain_on_the_other():
@@ -142,17 +144,17 @@ def test_a_weight_found_on_one_half_must_gain_on_the_other():
     shares = softmax(logits).T
     truth = drawn(shares.T)
     half = np.arange(len(truth)) < 20_000
-    assert class_weights(shares, truth, half)
+    assert decision_weights(shares, truth, half)
     opposite = np.where(half, truth, (shares[1] > 0.85).astype(int))
-    assert class_weights(shares, opposite, half) == ()
-    assert class_weights(shares, np.where(half, truth, 0), half) == ()
+    assert decision_weights(shares, opposite, half) == ()
+    assert decision_weights(shares, np.where(half, truth, 0), half) == ()
 
 
 def test_several_classes_are_weighted_for_their_mean_iou():
     logits = np.random.default_rng(6).normal([1.5, 0, -2], 1.2, (60_000, 3))
     shares = softmax(logits).T
     truth = drawn(shares.T)
-    weights = class_weights(shares, truth, np.arange(len(truth)) < 30_000)
+    weights = decision_weights(shares, truth, np.arange(len(truth)) < 30_000)
     assert mean_iou(shares, truth, weights) > mean_iou(shares, truth, (1, 1, 1)) + 0.01
 
 
@@ -182,9 +184,9 @@ def test_classes_that_are_not_weighted_stay_in_the_middle_of_those_that_are():
     shares = softmax(np.random.default_rng(5).normal([0, -2.5, -4], 1.5, (60_000, 3))).T
     truth = drawn(shares.T)
     half = np.arange(len(truth)) < 30_000
-    found = class_weights(shares, truth, half, weighted=np.array([True, True, False]))
+    found = decision_weights(shares, truth, half, weighted=np.array([True, True, False]))
     assert found[2] == 1 and found[0] * found[1] == pytest.approx(1, abs=1e-4) and found[0] < 1 < found[1]
-    alone = class_weights(shares[:2] / shares[:2].sum(axis=0), np.minimum(truth, 1), half)
+    alone = decision_weights(shares[:2] / shares[:2].sum(axis=0), np.minimum(truth, 1), half)
     assert np.log(found[1] / found[0]) == pytest.approx(np.log(alone[1] / alone[0]), abs=0.5)
 
 
@@ -197,14 +199,18 @@ def test_with_fewer_than_two_classes_to_weight_only_the_temperature_is_found(wei
 
 def test_the_sentence_says_which_classes_were_left_alone():
     few = ValidationData(9, (5, 6, 1), (2400, 2587, 13))
-    text = calibrating.sentence(Calibration(1.2, (), (0.5, 2.0, 1.0)), LEGEND, few.few_objects(LEGEND))
+    text = calibrating.calibration_message(
+        Calibration(1.2, (), (0.5, 2.0, 1.0)), LEGEND, few.too_few_objects(LEGEND)
+    )
     assert (
         "class weights: forest 0.50, field 2.00, water 1.00" in text and "water (13 pixels, 1 object)" in text
     )
     assert "classes weigh" not in text and text.endswith("needed.")
     little = ValidationData(1, (1, 1, 0), (10, 8, 0))
-    assert "18 pixels in 1 separate region" in calibrating.sentence(PLAIN, LEGEND, little.few_regions())
-    assert calibrating.sentence(PLAIN, LEGEND).endswith("as the model gives them.")
+    assert "18 pixels in 1 separate region" in calibrating.calibration_message(
+        PLAIN, LEGEND, little.too_few_regions()
+    )
+    assert calibrating.calibration_message(PLAIN, LEGEND).endswith("as the model gives them.")
 
 
 def test_a_weight_that_gains_in_one_half_only_is_not_taken():
@@ -213,7 +219,7 @@ def test_a_weight_that_gains_in_one_half_only_is_not_taken():
     truth = drawn(shares.T)
     half = np.arange(len(truth)) < 20_000
     truth[~half] = shares[:, ~half].argmax(axis=0)
-    assert class_weights(shares, truth, half) == ()
+    assert decision_weights(shares, truth, half) == ()
 
 
 @pytest.fixture(scope="module")
@@ -234,19 +240,19 @@ def test_the_file_carries_the_calibration_and_an_older_one_has_none(place):
     del model.metadata_props[:]
     onnx.helper.set_model_props(model, kept)
     onnx.save(model, place / "old.onnx")
-    assert read_model(place / "old.onnx").calibration.does_nothing
+    assert read_model(place / "old.onnx").calibration.is_identity
 
 
 def test_torch_onnx_and_numpy_agree_and_loaded_networks_give_logits(place):
     scores = np.random.default_rng(8).normal(0, 1, (2, 16, 24)).astype(np.float32).clip(-2, 2)
     with torch.no_grad():
         logits = load_network(place / "model.onnx")(torch.from_numpy(scores)[None])[0].numpy()
-    expected = output(logits, SOME)
+    expected = apply_calibration(logits, SOME)
     for name in ("torch", "onnx"):
         given = open_runtime(place / "model.onnx", name, "cpu").predict_window(scores)
         assert np.abs(given - expected).max() < 1e-5
     plain = OnnxRuntime(place / "plain.onnx").predict_window(scores)
-    assert np.allclose(plain, output(logits, PLAIN), atol=1e-5)
+    assert np.allclose(plain, apply_calibration(logits, PLAIN), atol=1e-5)
 
 
 @pytest.mark.parametrize("runtime", ["torch", "onnx"])
@@ -316,8 +322,8 @@ def test_a_calibration_on_ground_unlike_the_rest_moves_no_class():
     score = np.where(np.arange(4000) < 2000, 2.0, np.where(truth == 1, 2.0, -2.0)) + random.normal(0, 1, 4000)
     logits = np.stack([-score / 2, score / 2], axis=1)
     found = calibrating.fit(logits, truth, half=np.arange(4000) >= 2000)
-    assert found.bias[1] < 0 and found.decides
-    classes = output(logits.T, found).argmax(axis=0)
+    assert found.bias[1] < 0 and found.weights_classes
+    classes = apply_calibration(logits.T, found).argmax(axis=0)
     assert (classes == logits.argmax(axis=1)).mean() > 0.95
 
 
@@ -328,5 +334,5 @@ def test_a_tie_is_decided_in_the_search_as_on_the_map(right):
     shares = np.where(truth == 1, 0.25, 0.75)
     tied = random.random(2000) < 0.4
     shares[tied], truth[tied] = 0.5, right
-    weights = class_weights(np.stack([shares, 1 - shares]), truth, np.arange(2000) < 1000)
+    weights = decision_weights(np.stack([shares, 1 - shares]), truth, np.arange(2000) < 1000)
     assert (weights == ()) == (right == 0)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import rasterio
 from data_scenes import UTM, channel, one_band_each, pixel_box, sources_of, write_polygons, write_raster
-from test_tiles import labelled_scene, tile
+from tile_scenes import labelled_scene, tile
 
 from geoseg_engine.contract import IGNORE, SPLITS, ExportChipsJob, GeoSegError, Labels, RasterizeJob, StackJob
 from geoseg_engine.dataset import chips

@@ -10,7 +10,7 @@ from geoseg_engine.contract import IGNORE, AreasJob, Cleaning, CleanJob, Grid, P
 from geoseg_engine.evaluation import areas
 from geoseg_engine.postprocess.cleaning import clean
 from geoseg_engine.postprocess.polygons import boundaries, polygonize
-from geoseg_engine.raster.class_areas import class_ground, row_counts
+from geoseg_engine.raster.class_areas import class_areas, row_counts
 from geoseg_engine.raster.geodesy import even_columns_px, pixel_areas_m2
 from geoseg_engine.raster.grid import Window
 from geoseg_engine.raster.writer import RasterWriter
@@ -64,6 +64,6 @@ def test_every_job_measures_the_same_ground_in_a_polar_projection(tmp_path, monk
 
 def test_what_lies_beside_the_earth_has_no_ground():
     ids = np.zeros((FULL_DISC.height, FULL_DISC.width), np.uint8)
-    counts, area_m2 = class_ground(FULL_DISC, ids, Window(0, 0, *ids.shape), [0])
+    counts, area_m2 = class_areas(FULL_DISC, ids, Window(0, 0, *ids.shape), [0])
     assert counts.sum() == ids.size
     assert area_m2[0] == pytest.approx(np.nansum(pixel_m2(FULL_DISC)), rel=1e-3)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import rasterio
 import rasterio.shutil
+from clean_references import patchy
 from prediction_scenes import CLASSES, grid_of, write_raster
-from test_clean_local import patchy
 
 from geoseg_engine import cli, run
 from geoseg_engine.channel import Channel

@@ -3,19 +3,10 @@
 import clean_references as plain
 import numpy as np
 import pytest
+from clean_references import patchy
 
 from geoseg_engine.contract import IGNORE, Cleaning
 from geoseg_engine.postprocess.cleaning import neighbourhood
-
-
-def patchy(seed, shape=(26, 31), classes=3, smooth=2, none=0.05):
-    """Random classes in patches of a few pixels, some pixels without class."""
-    random = np.random.default_rng(seed)
-    noise = random.random((classes, *shape))
-    noise = sum(np.roll(noise, (i, j), (1, 2)) for i in range(smooth) for j in range(smooth))
-    ids = noise.argmax(axis=0).astype(np.uint8)
-    ids[random.random(shape) < none] = IGNORE
-    return ids
 
 
 def by_windows(ids, cleaning, background, random):

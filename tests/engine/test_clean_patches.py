@@ -3,7 +3,7 @@
 import clean_references as plain
 import numpy as np
 import pytest
-from test_clean_local import patchy
+from clean_references import patchy
 
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import IGNORE, Cleaning

@@ -30,10 +30,10 @@ from geoseg_engine.evaluation import areas
 from geoseg_engine.raster.crs import same_crs, way_between, way_to_degrees
 from geoseg_engine.raster.geodesy import pixel_areas_m2, pixel_size_m
 from geoseg_engine.raster.sources import open_source, parse_crs, source_crs
-from geoseg_engine.raster.writer import refuse_unkept_crs
+from geoseg_engine.raster.writer import check_crs_storable
 from geoseg_engine.stacking import stack, terrain
 from geoseg_engine.stacking.gridplan import plan_recipe
-from geoseg_engine.stacking.metric_crs import suggestion
+from geoseg_engine.stacking.metric_crs import suggested_crs
 from geoseg_engine.vector.geopackage import write_layer
 from geoseg_engine.vector.polygons import read_labels
 
@@ -153,7 +153,7 @@ def test_a_unit_that_nobody_knows_is_said_and_areas_are_refused(tmp_path):
 
 def test_degrees_of_another_planet_have_no_utm_zone_and_no_way_to_the_earth():
     grid = Grid("IAU_2015:49900", (0.01, 0.0, 10.0, 0.0, -0.01, 20.0), 8, 8)
-    assert suggestion(grid) is None
+    assert suggested_crs(grid) is None
     with pytest.raises(GeoSegError, match="Mars") as caught:
         way_between(parse_crs(grid.crs), parse_crs("EPSG:4326"))
     assert caught.value.code == "no_way"
@@ -167,7 +167,7 @@ KEPT = (
 
 @pytest.mark.parametrize("crs", KEPT)
 def test_a_geotiff_keeps_a_crs_or_the_job_is_refused_before_it(crs):
-    refuse_unkept_crs(parse_crs(crs).to_wkt())
+    check_crs_storable(parse_crs(crs).to_wkt())
 
 
 def test_a_crs_that_a_geotiff_cannot_hold_is_in_every_result(tmp_path):

@@ -7,8 +7,8 @@ import tracemalloc
 import numpy as np
 import pytest
 from damage import damaged_bytes, damaged_json, survives
+from job_examples import EXAMPLES
 from prediction_scenes import grid_of, scene, write_raster
-from test_contract import EXAMPLES
 
 from geoseg_engine.cli_flags import json_of
 from geoseg_engine.contract import (

@@ -9,7 +9,7 @@ import pytest
 from damage import VALUES, damaged_bytes, damaged_entries, modest_memory, survives
 from onnx import TensorProto, helper, numpy_helper
 from prediction_scenes import grid_of, recipe_of, scene, write_model, write_raster
-from test_foreign import write_foreign
+from third_party_models import write_foreign
 
 from geoseg_engine.contract import GeoSegError
 from geoseg_engine.modelfile.metadata import read_metadata
@@ -191,7 +191,7 @@ def test_weights_outside_the_folder_are_not_followed(location, foreign, tmp_path
     (folder / "m.onnx").write_bytes(model.SerializeToString())
     with pytest.raises(GeoSegError) as caught:
         read_model(folder / "m.onnx")
-    assert caught.value.code == "not_our_model" and "its weights lie in" in caught.value.message
+    assert caught.value.code == "not_our_model" and "its weights are in" in caught.value.message
 
 
 def test_weights_in_a_constant_of_a_branch_are_not_followed_either(tmp_path):

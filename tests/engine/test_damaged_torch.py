@@ -10,14 +10,14 @@ import zipfile
 import pytest
 import torch
 from damage import VALUES, damaged_bytes, modest_memory, survives
-from test_train_run import Recorder
+from recorder import Recorder
 from training_scenes import small_job, write_dataset
 
 from geoseg_engine.contract import GeoSegError
 from geoseg_engine.models.weights import read_state
 from geoseg_engine.training import checkpoint, fit, initial_weights
 from geoseg_engine.training.distributed import Group
-from geoseg_engine.training.preparing import resumed
+from geoseg_engine.training.preparing import prepare_resumed
 
 TIMES = 60
 SEED = 1
@@ -42,8 +42,8 @@ def go_on(job, folder):
     from dataclasses import replace
 
     channel = Recorder(folder)
-    ground = fit.open_ground(replace(job, resume=True), folder, folder, channel)
-    resumed(ground.job, ground.scene, ground.saved, torch.device("cpu"), Group(), channel)
+    ground = fit.read_training_data(replace(job, resume=True), folder, folder, channel)
+    prepare_resumed(ground.job, ground.scene, ground.saved, torch.device("cpu"), Group(), channel)
 
 
 def test_damaged_bytes_of_a_checkpoint(run, tmp_path):
@@ -183,5 +183,5 @@ def test_a_damaged_encoder_is_named(change, run, tmp_path):
     }
     torch.save({**kept, **change}, tmp_path / "encoder.pt")
     with pytest.raises(GeoSegError) as caught:
-        fit.open_ground(replace(job, weights="encoder.pt"), tmp_path, tmp_path, Recorder(tmp_path))
+        fit.read_training_data(replace(job, weights="encoder.pt"), tmp_path, tmp_path, Recorder(tmp_path))
     assert caught.value.code == "weights" and "encoder.pt is damaged" in caught.value.message

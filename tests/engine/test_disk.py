@@ -9,10 +9,9 @@ import numpy as np
 import pyogrio
 import pytest
 import rasterio
-from data_scenes import hills, pixel_box, write_polygons, write_raster
+from data_scenes import hills, pixel_box, stack_of, write_polygons, write_raster
 from prediction_scenes import CLASSES
-from test_bad_input import ENGINE, stack_of
-from test_foreign import write_foreign
+from third_party_models import write_foreign
 from training_scenes import small_job, write_dataset
 
 from geoseg_engine import outputs
@@ -159,7 +158,7 @@ def limited(tmp_path_factory):
         write_json(folder / "job.json", job_to_json(jobs[kind]))
     lines = "".join(json.dumps([str(folder), limit]) + "\n" for (_, limit), folder in folders.items())
     environment = {
-        "PYTHONPATH": str(ENGINE),
+        "PYTHONPATH": str(Path(__file__).resolve().parents[2] / "training"),
         "PATH": "",
         "OMP_NUM_THREADS": "1",
         "PYTHONDONTWRITEBYTECODE": "1",

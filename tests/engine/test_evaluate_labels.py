@@ -14,7 +14,16 @@ import pytest
 import rasterio
 import rasterio.features
 import shapely
-from prediction_scenes import CLASSES, grid_of, recipe_of, scene, write_dataset, write_model, write_raster
+from prediction_scenes import (
+    CLASSES,
+    grid_of,
+    recipe_of,
+    scene,
+    write_dataset,
+    write_map,
+    write_model,
+    write_raster,
+)
 
 from geoseg_engine import cli
 from geoseg_engine.channel import Channel
@@ -30,8 +39,6 @@ from geoseg_engine.contract import (
 )
 from geoseg_engine.evaluation import evaluate, map_source, reference_labels
 from geoseg_engine.raster.geodesy import row_areas_m2
-from geoseg_engine.raster.grid import Window
-from geoseg_engine.raster.writer import RasterWriter
 from geoseg_engine.scores.metrics import confusion
 
 ROWS, COLS = 90, 120
@@ -63,12 +70,6 @@ def write_polygons(path, names=None, crs=None, boxes=BOXES, field="kind"):
     names = names or [box[4] for box in boxes]
     frame = geopandas.GeoDataFrame({field: names}, geometry=[ground(*box[:4]) for box in boxes], crs=GRID.crs)
     (frame.to_crs(crs) if crs else frame).to_file(path)
-    return path
-
-
-def write_map(path, ids, grid=GRID, classes=CLASSES):
-    with RasterWriter(path, grid, "uint8", 255, ("class",), classes) as writer:
-        writer.write(ids, Window(0, 0, *ids.shape))
     return path
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from recorder import Recorder
 from training_scenes import small_job, write_dataset
 
 import geoseg_engine
-from geoseg_engine.channel import Channel
 from geoseg_engine.contract import (
     BandSet,
     Cancelled,
@@ -31,25 +31,6 @@ from geoseg_engine.training import fit
 
 torch.set_num_threads(1)
 FILES = ("comparison.json", "comparison.csv", "comparison.svg", "report.html")
-
-
-class Recorder(Channel):
-    """Keeps the events; asks to stop once a log line holds `stop_at`."""
-
-    def __init__(self, folder, stop_at=""):
-        folder.mkdir(parents=True, exist_ok=True)
-        super().__init__(folder)
-        self.events, self.stop_at = [], stop_at
-
-    def send(self, event_type, /, **fields):
-        super().send(event_type, **fields)
-        self.events.append((event_type, fields))
-
-    def of(self, event_type):
-        return [fields for kind, fields in self.events if kind == event_type]
-
-    def cancelled(self):
-        return bool(self.stop_at) and any(self.stop_at in item["text"] for item in self.of("log"))
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import rasterio
 import torch
-from test_experiments_compare import Recorder
+from recorder import Recorder
 from training_scenes import small_job, write_dataset
 
 from geoseg_engine.contract import (

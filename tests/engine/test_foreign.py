@@ -4,11 +4,10 @@ import json
 
 import deepness_reader
 import numpy as np
-import onnx
 import pytest
 import rasterio
-from onnx import TensorProto, helper, numpy_helper
 from prediction_scenes import grid_of, write_raster
+from third_party_models import CHANNELS, SIDE, weights, write_foreign
 
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import Band, DescribeJob, GeoSegError, Grid, PredictJob, Source, encode
@@ -16,48 +15,7 @@ from geoseg_engine.modelfile import reading
 from geoseg_engine.modelfile.reading import read_model
 from geoseg_engine.prediction import predict
 
-ROWS, COLS, SIDE = 75, 110, 64
-CHANNELS = 3
-
-
-def weights(outputs, size=1, seed=5):
-    drawn = np.random.default_rng(seed).normal(0, 1.5, (outputs, CHANNELS, size, size)).astype(np.float32)
-    return drawn - drawn.mean(axis=(1, 2, 3), keepdims=True)  # so that no class wins everywhere
-
-
-def write_foreign(
-    path, outputs=2, activation="Softmax", size=1, side=SIDE, flat=False, given=0, times=1.0, **metadata
-):
-    """One valid convolution of `size` px, whose values are multiplied, and an activation over channels."""
-    out_side = given or (side - size + 1 if side else 0)
-    nodes = [helper.make_node("Conv", ["image", "w"], ["raw"], kernel_shape=[size, size])]
-    last = "raw"
-    if activation:
-        settings = {"axis": 1} if activation == "Softmax" else {}
-        nodes.append(helper.make_node(activation, [last], ["shares"], **settings))
-        last = "shares"
-    shape = [None, outputs, out_side or None, out_side or None]
-    if flat:
-        nodes.append(helper.make_node("Squeeze", [last, "axis"], ["map"]))
-        last, shape = "map", [None, *shape[2:]]
-    graph = helper.make_graph(
-        nodes,
-        "foreign",
-        [
-            helper.make_tensor_value_info(
-                "image", TensorProto.FLOAT, [None, CHANNELS, side or None, side or None]
-            )
-        ],
-        [helper.make_tensor_value_info(last, TensorProto.FLOAT, shape)],
-        [
-            numpy_helper.from_array(weights(outputs, size) * np.float32(times), "w"),
-            numpy_helper.from_array(np.array([1]), "axis"),
-        ],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    helper.set_model_props(model, {key: json.dumps(value) for key, value in metadata.items()})
-    onnx.save(model, path)
-    return path
+ROWS, COLS = 75, 110
 
 
 @pytest.fixture(scope="module")
@@ -269,7 +227,7 @@ def test_it_is_described_as_foreign(tmp_path):
     [
         ({"model_type": "Detector"}, "a Detector finds objects"),
         ({"given": 2 * SIDE}, "a finer image"),
-        ({"given": SIDE // 4}, "16 × 16 answers"),
+        ({"given": SIDE // 4}, "16 × 16 values"),
         ({"standardization_std": [1, 2]}, "does not fit 3 channels"),
         ({"standardization_std": [0]}, "does not fit 3 channels"),
     ],
@@ -297,5 +255,5 @@ def test_a_runtime_or_precision_it_has_not_is_no_silent_replacement(photo, tmp_p
 
 
 def test_it_cannot_be_trained_further(tmp_path):
-    with pytest.raises(GeoSegError, match="of another program"):
+    with pytest.raises(GeoSegError, match="third-party model"):
         reading.load_network(write_foreign(tmp_path / "m.onnx"))

@@ -9,7 +9,7 @@ import shapely
 from data_scenes import CORNER, UTM, channel
 from geopandas import GeoDataFrame, read_file
 from prediction_scenes import CLASSES, grid_of
-from test_tiles import labelled_scene, tile
+from tile_scenes import labelled_scene, tile
 
 from geoseg_engine.contract import PolygonizeJob
 from geoseg_engine.postprocess.polygons import polygonize

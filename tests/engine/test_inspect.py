@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import rasterio
 from data_scenes import channel, pixel_box, write_polygons, write_raster
-from test_series import COLS, DATES, ROWS, values_of, write_files, write_netcdf
+from series_scenes import COLS, DATES, ROWS, values_of, write_files, write_netcdf
 
 from geoseg_engine.contract import GeoSegError, InspectJob
 from geoseg_engine.stacking.inspect import run

@@ -18,6 +18,7 @@ from data_scenes import (
     write_polygons,
     write_raster,
 )
+from label_scenes import burn, codes, write_stack
 from shapely import MultiPolygon, Polygon, affinity
 
 from geoseg_engine.contract import (
@@ -27,11 +28,9 @@ from geoseg_engine.contract import (
     GeoSegError,
     LabelClass,
     Labels,
-    RasterizeJob,
     StackJob,
 )
 from geoseg_engine.dataset.checks import check
-from geoseg_engine.dataset.datasets import read_ids
 from geoseg_engine.dataset.labels import rasterize as labels
 from geoseg_engine.raster.grid import whole
 from geoseg_engine.stacking import stack
@@ -42,20 +41,7 @@ from geoseg_engine.vector.scanfill import ScanFill
 
 @pytest.fixture
 def scene(tmp_path):
-    """A stack of 60 rows and 80 columns at 10 m, as recipe only."""
-    sources = sources_of(write_raster(tmp_path / "a.tif", hills(60, 80)))
-    job = StackJob(sources, one_band_each(sources), output="stack.recipe.json")
-    stack.run(job, tmp_path, channel(tmp_path))
-    return tmp_path
-
-
-def burn(folder, source: Labels, area: Area = Area()) -> tuple[np.ndarray, dict]:  # noqa: B008
-    result = labels.run(RasterizeJob("stack.recipe.json", source, area), folder, channel(folder))
-    return read_ids(folder / "labels.tif"), result
-
-
-def codes(result: dict) -> list[str]:
-    return [item["code"] for item in result["warnings"]]
+    return write_stack(tmp_path)
 
 
 def test_classes_follow_the_legend_and_the_later_wins(scene):

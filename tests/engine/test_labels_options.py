@@ -16,6 +16,7 @@ from data_scenes import (
     write_polygons,
     write_raster,
 )
+from label_scenes import burn, codes, write_stack
 from rasterio.features import rasterize
 from shapely import affinity
 
@@ -45,24 +46,11 @@ from geoseg_engine.vector.scanfill import ScanFill
 
 @pytest.fixture
 def scene(tmp_path):
-    """A stack of 60 rows and 80 columns at 10 m, as recipe only."""
-    sources = sources_of(write_raster(tmp_path / "a.tif", hills(60, 80)))
-    job = StackJob(sources, one_band_each(sources), output="stack.recipe.json")
-    stack.run(job, tmp_path, channel(tmp_path))
-    return tmp_path
-
-
-def burn(folder, source: Labels, area: Area = Area()) -> tuple[np.ndarray, dict]:  # noqa: B008
-    result = labels.run(RasterizeJob("stack.recipe.json", source, area), folder, channel(folder))
-    return read_ids(folder / "labels.tif"), result
+    return write_stack(tmp_path)
 
 
 def names(result: dict) -> list[str]:
     return [item["name"] for item in result["classes"]]
-
-
-def codes(result: dict) -> list[str]:
-    return [item["code"] for item in result["warnings"]]
 
 
 def blobs(seed: int, count: int = 40) -> list[shapely.Geometry]:

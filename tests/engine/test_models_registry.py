@@ -8,7 +8,7 @@ from geoseg_engine.contract import ARCHITECTURES, GeoSegError, TrainJob
 from geoseg_engine.models import NETWORKS, architecture_of, build, encoder_modules, facts, last_layers
 from geoseg_engine.models.facts import Memory
 from geoseg_engine.models.patchcnn import patch_px
-from geoseg_engine.models.segnet import maxima, wider
+from geoseg_engine.models.segnet import maxima, upsample
 from geoseg_engine.prediction.runtimes.torch_runtime import last_in_float32
 
 
@@ -73,9 +73,9 @@ def test_memory_counts_what_lives_at_one_time():
         second = first + 1
         view = second[:10]
         del second
-        assert memory.now == 8000
+        assert memory.current == 8000
         del first, view
-    assert memory.now == 0 and memory.most == 8000
+    assert memory.current == 0 and memory.peak == 8000
 
 
 def test_training_memory_of_a_unet_is_that_of_its_features():
@@ -121,11 +121,11 @@ def strided(network, patches):
 def test_maxima_are_put_back_where_they_were():
     features = torch.randint(0, 1000, (2, 3, 8, 10)).double()
     pooled, places = torch.nn.functional.max_pool2d(features, 2, return_indices=True)
-    alone = (wider(pooled) == features).double()
+    alone = (upsample(pooled) == features).double()
     alone = torch.nn.functional.avg_pool2d(alone, 2) == 0.25  # blocks with one maximum
     expected = torch.nn.functional.max_unpool2d(pooled, places, 2)
-    given = wider(pooled) * maxima(features, pooled)
-    assert torch.equal(given[wider(alone.double()) > 0], expected[wider(alone.double()) > 0])
+    given = upsample(pooled) * maxima(features, pooled)
+    assert torch.equal(given[upsample(alone.double()) > 0], expected[upsample(alone.double()) > 0])
 
 
 def test_maxima_do_not_jump_when_two_values_swap():

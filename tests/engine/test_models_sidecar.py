@@ -9,7 +9,7 @@ from prediction_scenes import CLASSES, STATISTICS, grid_of, recipe_of, scene, wr
 
 from geoseg_engine.contract import Band, Grid, Recipe, Source, index_band
 from geoseg_engine.modelfile.reading import load_network, read_model
-from geoseg_engine.modelfile.stac import EXTENSION, footprint, item, parameters, write_sidecar
+from geoseg_engine.modelfile.stac import EXTENSION, footprint, parameter_count, stac_item, write_sidecar
 
 ITEM_FIELDS = {"mlm:name", "mlm:architecture", "mlm:tasks", "mlm:input", "mlm:output"}
 OTHER_FIELDS = {
@@ -81,7 +81,10 @@ def test_it_has_what_the_extension_requires_and_says_what_the_model_says(model):
     assert said["mlm:name"] == "GeoSeg Fields-2nd-try" and said["mlm:architecture"] == "unet"
     trained = sum(number.numel() for number in load_network(model).state_dict().values())
     batches = sum(name.endswith("num_batches_tracked") for name in load_network(model).state_dict())
-    assert said["mlm:total_parameters"] == parameters(model) and abs(parameters(model) - trained) <= batches
+    assert (
+        said["mlm:total_parameters"] == parameter_count(model)
+        and abs(parameter_count(model) - trained) <= batches
+    )
     (given,), (answer,) = said["mlm:input"], said["mlm:output"]
     assert [band["name"] for band in given["bands"]] == ["red", "height"]
     assert [entry["mean"] for entry in given["value_scaling"]] == list(STATISTICS.mean)
@@ -98,7 +101,7 @@ def test_bands_that_are_computed_say_how(model):
     )
     described = read_model(model)
     recipe = replace(described.recipe, bands=bands)
-    found = item(replace(described, recipe=recipe), 1)
+    found = stac_item(replace(described, recipe=recipe), 1)
     check(found)
     first, second = found["properties"]["mlm:input"][0]["bands"]
     assert first["expression"]["inputs"] == {"nir": "height", "red": "red"} and first["expression"]["formula"]
@@ -115,7 +118,7 @@ def test_ground_across_the_date_line_and_nowhere(model):
     }
     described = read_model(model)
     local = Recipe((Source("r", "a.tif"),), described.recipe.bands, grid_of(64, 96))
-    check(item(replace(described, recipe=local)))
+    check(stac_item(replace(described, recipe=local)))
 
 
 def test_pystac_reads_it_and_finds_it_valid(model):

@@ -11,7 +11,7 @@ from network_scenes import BANDS, small
 from geoseg_engine.contract import GeoSegError
 from geoseg_engine.models import load_encoder
 from geoseg_engine.models.torchfile import read_torch
-from geoseg_engine.models.weights import adapted, read_state
+from geoseg_engine.models.weights import adapt_bands, read_state
 
 TYPES = {torch.float32: "F32", torch.int64: "I64"}
 
@@ -76,7 +76,7 @@ def test_other_bands_and_wrappings_are_adapted_and_said(bands, wrapped, tmp_path
 def test_an_adapted_convolution_keeps_the_answer_to_an_even_image():
     weight = torch.randn(8, 3, 7, 7)
     one = torch.nn.functional.conv2d(torch.ones(1, 3, 9, 9), weight)
-    more = torch.nn.functional.conv2d(torch.ones(1, 10, 9, 9), adapted(weight, 10))
+    more = torch.nn.functional.conv2d(torch.ones(1, 10, 9, 9), adapt_bands(weight, 10))
     assert torch.allclose(one, more, atol=1e-4)
 
 

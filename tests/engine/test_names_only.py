@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import onnx
 import pytest
-from test_train_run import Recorder
+from recorder import Recorder
 from training_scenes import small_job, write_dataset
 
 from geoseg_engine.baselines import fit as baselines

@@ -14,7 +14,7 @@ from rasterio.transform import Affine
 from rasterio.warp import Resampling, reproject
 
 from geoseg_engine.contract import Band, Grid, Recipe, Source
-from geoseg_engine.dataset.labels.burning import RasterGround
+from geoseg_engine.dataset.labels.burning import PlacedClassRaster
 from geoseg_engine.raster.footprints import _largest
 from geoseg_engine.raster.grid import whole, windows
 from geoseg_engine.stacking.reader import StackReader
@@ -245,7 +245,7 @@ def test_nearest_takes_the_same_neighbour_everywhere_where_centres_lie_on_border
         grid = Grid(UTM, (2 * size, 0, corner[0], 0, -2 * size, corner[1]), 30, 30)
         assert (read(path, grid, "nearest") == 2 * np.arange(30) + 1).all()
         classes = read_raster_classes(Source("l", str(path), "l"), UTM)
-        ids = RasterGround(classes, np.arange(60, dtype=np.int32), grid, 0).ids(whole(grid))
+        ids = PlacedClassRaster(classes, np.arange(60, dtype=np.int32), grid, 0).ids(whole(grid))
         assert (ids == 2 * np.arange(30) + 1).all()
 
 

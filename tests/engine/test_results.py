@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import rasterio.shutil
 from data_scenes import hills, one_band_each, pixel_box, sources_of, write_polygons, write_raster
-from test_tiles import labelled_scene
+from tile_scenes import labelled_scene
 
 from geoseg_engine import run
 from geoseg_engine.channel import Channel

@@ -4,8 +4,7 @@ import geopandas
 import numpy as np
 import pyogrio
 import pytest
-from prediction_scenes import CLASSES, grid_of, write_raster
-from test_areas import write_map
+from prediction_scenes import CLASSES, grid_of, write_map, write_raster
 
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import AreasJob, GeoSegError, SampleJob
@@ -72,7 +71,7 @@ def test_every_pixel_of_a_class_is_as_likely(tmp_path):
     write_map(tmp_path / "map.tif", ids, grid)
     seen = np.zeros(ids.shape)
     with classmap.class_map(tmp_path / "map.tif") as found:
-        held = classmap.class_areas(found, Channel(tmp_path), "count")
+        held = classmap.map_areas(found, Channel(tmp_path), "count")
         for seed in range(600):
             rows, cols = sampling.draw_pixels(found, held, np.array([8, 10, 0]), seed, Channel(tmp_path))
             seen[rows, cols] += 1

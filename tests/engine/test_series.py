@@ -9,6 +9,7 @@ import rasterio
 from data_scenes import CORNER, UTM, utm_grid, write_raster
 from rasterio.crs import CRS
 from scipy.io import netcdf_file
+from series_scenes import COLS, DATES, ROWS, values_of, write_files, write_netcdf
 
 from geoseg_engine.bands.sources import series as seriesbands
 from geoseg_engine.bands.sources.registry import open_bands, own_grid
@@ -20,41 +21,6 @@ from geoseg_engine.raster.series_files import file_date
 from geoseg_engine.stacking.gridplan import plan_recipe
 from geoseg_engine.stacking.reader import StackReader
 from geoseg_engine.stacking.stackplan import plan_stack
-
-DATES = ("2019-01-10", "2019-03-05", "2019-07-01", "2019-08-20", "2020-01-02", "2020-07-15")
-ROWS, COLS = 23, 31
-
-
-def values_of(dates: int = len(DATES), seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(100, 9000, (dates, ROWS, COLS)).astype(np.int16)
-
-
-def write_netcdf(
-    path: Path, variables: dict[str, np.ndarray], south_up=False, size=(10.0, 8.0), **attributes
-) -> Path:
-    """A classic NetCDF file: x, y, time in days since 2019-01-01, variables (time, y, x) in UTM."""
-    days = [np.datetime64(date) - np.datetime64("2019-01-01") for date in DATES]
-    with netcdf_file(path, "w") as file:
-        for name, length in (("time", len(DATES)), ("y", ROWS), ("x", COLS)):
-            file.createDimension(name, length)
-        time = file.createVariable("time", "d", ("time",))
-        time.units, time.calendar = "days since 2019-01-01", "standard"
-        time[:] = [day.astype(float) for day in days]
-        x, y = file.createVariable("x", "d", ("x",)), file.createVariable("y", "d", ("y",))
-        x.standard_name, y.standard_name = "projection_x_coordinate", "projection_y_coordinate"
-        x.units = y.units = "m"
-        x[:] = CORNER[0] + (np.arange(COLS) + 0.5) * size[0]
-        north_up = CORNER[1] - (np.arange(ROWS) + 0.5) * size[1]
-        y[:] = north_up[::-1] if south_up else north_up
-        crs = file.createVariable("crs", "i", ())
-        crs.grid_mapping_name, crs.spatial_ref = "transverse_mercator", CRS.from_user_input(UTM).to_wkt()
-        for name, values in variables.items():
-            variable = file.createVariable(name, values.dtype.char, ("time", "y", "x"))
-            variable.grid_mapping = "crs"
-            for key, value in attributes.items() if name != "mask" else ():
-                setattr(variable, key, value)
-            variable[:] = values[:, ::-1] if south_up else values
-    return path
 
 
 def statistic(derive: str, index: int = 1, **parameters) -> Band:
@@ -162,14 +128,6 @@ def test_bands_without_dates_need_them_given(tmp_path):
     assert dates_of(given) == list(DATES)
     with pytest.raises(GeoSegError, match="2 dates are given for layer 's', which has 6"):
         dates_of(Source("s", file, kind="series", series=Series(dates=DATES[:2])))
-
-
-def write_files(folder: Path, values: np.ndarray, dates=DATES) -> tuple[str, ...]:
-    """One file a date of two bands: values and, as codes, 1 where they are odd."""
-    return tuple(
-        str(write_raster(folder / f"S2_{date.replace('-', '')}.tif", np.stack([layer, layer % 2])))
-        for date, layer in zip(dates, values, strict=True)
-    )
 
 
 def test_one_file_a_date_in_any_order_with_a_band_as_mask(tmp_path):

@@ -37,7 +37,7 @@ class ConstantSource(BandSource):
 
     @contextmanager
     def open(self, source, bands, grid):
-        with Path(source.path).open() as file:
+        with Path(source.path).open(encoding="ascii") as file:
             yield Constant(float(file.read()), len(bands))
 
     def grid_and_warnings(self, source, bands):

@@ -13,7 +13,7 @@ from geoseg_engine.dataset.split.distance import (
     distance_m,
     distance_problems,
     distance_sentence,
-    least_distance,
+    min_split_distance_px,
     warnings_for,
 )
 from geoseg_engine.dataset.split.splitters import NONE, Blocks
@@ -32,7 +32,7 @@ def truth(codes):
 
 
 def measured(folder, codes):
-    return least_distance(write_raster(folder / "split.tif", codes, nodata=NONE))
+    return min_split_distance_px(write_raster(folder / "split.tif", codes, nodata=NONE))
 
 
 @pytest.mark.parametrize("seed", range(12))

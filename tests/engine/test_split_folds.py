@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from data_scenes import UTM, channel, pixel_box, utm_grid, write_polygons
-from test_tiles import gap_px, labelled_scene, nine_boxes, tile
+from tile_scenes import gap_px, labelled_scene, nine_boxes, tile
 
 from geoseg_engine.contract import IGNORE, SPLITS, Area, GeoSegError, Labels, RasterizeJob, TileJob
 from geoseg_engine.dataset import tiles

@@ -10,13 +10,13 @@ from geoseg_engine.dataset.split.block_size import (
     Scale,
     _spherical,
     block_reason,
-    empirical,
+    empirical_variogram,
     first_component,
-    fitted,
-    object_breadth,
-    places,
+    fitted_variogram,
+    object_width_px,
+    preferred_block_px,
+    sample_windows,
     stack_variogram,
-    wanted_block,
 )
 from geoseg_engine.stacking.reader import StackReader
 
@@ -64,15 +64,15 @@ def test_a_constant_or_empty_stack_has_no_range(tmp_path):
 def test_matherons_estimator_of_a_line():
     points = np.column_stack([np.arange(200.0), np.zeros(200)])
     values = np.arange(200) % 2 * 2.0
-    lags, semivariance, pairs = empirical(points, values, 100)
+    lags, semivariance, pairs = empirical_variogram(points, values, 100)
     assert lags[0] == 1 and semivariance[0] == 2 and pairs[0] == 199
 
 
 def test_a_spherical_model_is_fitted_to_itself():
     lags = np.geomspace(1, 300, 24)
-    found = fitted(lags, 0.2 + 0.8 * _spherical(lags / 90), np.full(24, 1000))
+    found = fitted_variogram(lags, 0.2 + 0.8 * _spherical(lags / 90), np.full(24, 1000))
     assert found.model == "spherical" and found.range_px == pytest.approx(90, rel=0.05)
-    found = fitted(lags, 0.2 + 0.8 * (1 - np.exp(-3 * lags / 90)), np.full(24, 1000))
+    found = fitted_variogram(lags, 0.2 + 0.8 * (1 - np.exp(-3 * lags / 90)), np.full(24, 1000))
     assert found.model == "exponential" and found.range_px == pytest.approx(90, rel=0.05)
 
 
@@ -85,16 +85,16 @@ def test_the_first_component_leaves_out_bands_that_never_change():
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (20, 3000), (900, 40), (500, 500)])
 def test_places_lie_on_the_grid(width, height):
-    for window in places(utm_grid(width, height), np.random.default_rng(0)):
+    for window in sample_windows(utm_grid(width, height), np.random.default_rng(0)):
         assert not window.empty and window == window.clipped(height, width)
 
 
 def test_blocks_follow_the_range_then_the_objects_then_the_raster():
     grid = utm_grid(2000, 1000)
-    assert wanted_block(Scale(range_px=300), 32, grid) == 320
-    assert wanted_block(Scale(range_px=30), 32, grid) == 128
-    assert wanted_block(Scale(object_px=40), 32, grid) == 160
-    assert wanted_block(Scale(), 32, grid) == 224
+    assert preferred_block_px(Scale(range_px=300), 32, grid) == 320
+    assert preferred_block_px(Scale(range_px=30), 32, grid) == 128
+    assert preferred_block_px(Scale(object_px=40), 32, grid) == 160
+    assert preferred_block_px(Scale(), 32, grid) == 224
     assert (
         block_reason(Scale(40.0), 128, 128, grid) == "the bands' values are alike up to about 400 m (40 px)"
     )
@@ -107,5 +107,5 @@ def test_breadth_of_discs(tmp_path):
     y, x = np.mgrid[:512, :512]
     ids = (((x % 64 - 32) ** 2 + (y % 64 - 32) ** 2) < 15**2).astype(np.uint8)
     path = write_raster(tmp_path / "l.tif", ids, nodata=255)
-    assert object_breadth(path, True) == pytest.approx(30, rel=0.12)
-    assert object_breadth(write_raster(tmp_path / "e.tif", ids * 0, nodata=255), True) == 0
+    assert object_width_px(path, True) == pytest.approx(30, rel=0.12)
+    assert object_width_px(write_raster(tmp_path / "e.tif", ids * 0, nodata=255), True) == 0

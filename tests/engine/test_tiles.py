@@ -15,7 +15,7 @@ from data_scenes import (
     write_polygons,
     write_raster,
 )
-from scipy import ndimage
+from tile_scenes import gap_px, labelled_scene, nine_boxes, tile
 
 from geoseg_engine.contract import (
     IGNORE,
@@ -29,7 +29,7 @@ from geoseg_engine.contract import (
     TileJob,
 )
 from geoseg_engine.dataset import tiles
-from geoseg_engine.dataset.datasets import open_dataset_stack, read_dataset, read_ids
+from geoseg_engine.dataset.datasets import open_dataset_stack, read_dataset
 from geoseg_engine.dataset.labels import rasterize as labels
 from geoseg_engine.dataset.split.plan import REACH_PX, buffer_problems
 from geoseg_engine.dataset.split.splitters import (
@@ -46,44 +46,6 @@ from geoseg_engine.models.unet import reach
 from geoseg_engine.raster.grid import Window, windows
 from geoseg_engine.stacking import stack
 from geoseg_engine.training.plan import LEVELS
-
-
-def gap_px(codes: np.ndarray) -> int:
-    """Smallest Chebyshev number of pixels between two splits."""
-    distances = [
-        ndimage.distance_transform_cdt(codes != one, metric="chessboard")[codes == other].min()
-        for one in range(3)
-        for other in range(3)
-        if one != other and (codes == one).any() and (codes == other).any()
-    ]
-    return int(min(distances)) - 1
-
-
-def labelled_scene(folder, rows=300, cols=330, unlabelled="background", seed=0, written=True):
-    """A stack, and labels of two classes scattered over it."""
-    sources = sources_of(write_raster(folder / "a.tif", hills(rows, cols)))
-    job = StackJob(sources, one_band_each(sources), output="stack.tif" if written else "stack.recipe.json")
-    stack.run(job, folder, channel(folder))
-    rng = np.random.default_rng(seed)
-    count = max(rows * cols // 1500, 4)
-    shapes = [
-        pixel_box(int(r), int(c), 7, 8)
-        for r, c in zip(
-            rng.integers(0, max(rows - 7, 1), count), rng.integers(0, max(cols - 8, 1), count), strict=True
-        )
-    ]
-    kinds = ["a" if number % 3 else "b" for number in range(count)]
-    source = Labels(
-        str(write_polygons(folder / "l.gpkg", shapes, kind=kinds)), "", "l", "kind", (), unlabelled
-    )
-    labels.run(RasterizeJob(job.output, source), folder, channel(folder))
-    return job.output
-
-
-def tile(folder, stack_name="stack.tif", **more):
-    result = tiles.run(TileJob(stack_name, "labels.tif", **more), folder, channel(folder))
-    dataset, home = read_dataset(folder / more.get("output", "."))
-    return result, dataset, read_ids(home / dataset.split), read_ids(home / dataset.labels)
 
 
 def test_dataset_counts_each_pixel_once(tmp_path):
@@ -173,10 +135,6 @@ def test_buffer_that_eats_the_blocks_is_refused_and_a_wide_one_gets_wide_blocks(
 def areas(folder, names, boxes):
     path = write_polygons(folder / "area.gpkg", boxes, use=names)
     return Area("polygons", str(path), split_field="use")
-
-
-def nine_boxes():
-    return [pixel_box(row, col, 60, 60) for row in (10, 110, 210) for col in (10, 110, 210)]
 
 
 def test_area_polygons_name_their_split(tmp_path):
@@ -301,7 +259,7 @@ def spoiled(*_, **__):
     raise Cancelled
 
 
-@pytest.mark.parametrize("step", ["tile_index", "write_tiles", "fingerprint"])
+@pytest.mark.parametrize("step", ["tile_frame", "write_tiles", "fingerprint"])
 def test_a_cancelled_retile_leaves_the_old_dataset_whole(tmp_path, monkeypatch, step):
     labelled_scene(tmp_path)
     tile(tmp_path)

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 from data_scenes import channel, utm_grid, write_raster
-from test_tiles import labelled_scene, tile
+from tile_scenes import labelled_scene, tile
 
 from geoseg_engine.contract import IGNORE, TileJob
 from geoseg_engine.dataset import tiles
 from geoseg_engine.dataset.split.cell_counts import MANY_VALUES, CellCounts
-from geoseg_engine.dataset.tile_index import TileCounter, count_labels, thinned
+from geoseg_engine.dataset.tile_index import TileCounter, count_labels, without_empty_tiles
 from geoseg_engine.raster.grid import Window, windows
 
 COLUMNS = {0: "n_background", 1: "n_a", 2: "n_b"}
@@ -86,17 +86,19 @@ def test_sparse_and_empty_tiles_can_be_left_out():
     frame = counted(ids, 32, 32, 3, 100).frame(COLUMNS, 0.9)
     objects = int((frame.n_a > 0).sum())
     empty = int(((frame.n_a == 0) & (frame.n_background > 0)).sum())
-    whole = thinned(frame, COLUMNS, True, 0.0, 1.0, 1)
+    whole = without_empty_tiles(frame, COLUMNS, True, 0.0, 1.0, 1)
     assert len(whole) == len(frame) == 50 and objects == 7
-    assert len(thinned(frame, COLUMNS, True, 0.5, 1.0, 1)) == 40
-    assert len(thinned(frame, COLUMNS, True, 0.5, 0.0, 1)) == objects
-    half = thinned(frame, COLUMNS, True, 0.5, 0.5, 1)
+    assert len(without_empty_tiles(frame, COLUMNS, True, 0.5, 1.0, 1)) == 40
+    assert len(without_empty_tiles(frame, COLUMNS, True, 0.5, 0.0, 1)) == objects
+    half = without_empty_tiles(frame, COLUMNS, True, 0.5, 0.5, 1)
     assert len(half) == objects + round(0.5 * empty) and set(frame.tile_id[frame.n_a > 0]) <= set(
         half.tile_id
     )
-    assert half.tile_id.tolist() == thinned(frame, COLUMNS, True, 0.5, 0.5, 1).tile_id.tolist()
-    assert half.tile_id.tolist() != thinned(frame, COLUMNS, True, 0.5, 0.5, 2).tile_id.tolist()
-    assert len(thinned(frame, COLUMNS, False, 0.0, 0.0, 1)) == 50, "unknown ground is not empty ground"
+    assert half.tile_id.tolist() == without_empty_tiles(frame, COLUMNS, True, 0.5, 0.5, 1).tile_id.tolist()
+    assert half.tile_id.tolist() != without_empty_tiles(frame, COLUMNS, True, 0.5, 0.5, 2).tile_id.tolist()
+    assert len(without_empty_tiles(frame, COLUMNS, False, 0.0, 0.0, 1)) == 50, (
+        "unknown ground is not empty ground"
+    )
 
 
 def test_the_job_leaves_out_tiles_but_no_pixel(tmp_path):

@@ -9,14 +9,14 @@ from geoseg_engine.bands import relief
 from geoseg_engine.contract import AUGMENTATIONS, IGNORE, Band, Grid
 from geoseg_engine.raster.grid import whole
 from geoseg_engine.training.augmentation import (
-    Directions,
+    DirectionalBands,
     augment,
     copy_rare,
     drop_bands,
     resize,
     rotate_and_shift,
+    rotate_quarters,
     source_size,
-    turn,
 )
 
 ASPECT = (Band("height", "dem"), Band("east", "dem", 1, "aspect_sin"), Band("north", "dem", 1, "aspect_cos"))
@@ -43,7 +43,7 @@ def test_labels_stay_with_their_pixels(kind, seed):
     random = np.random.default_rng(seed)
     crop_px = 48
     images, labels = discs(side=source_size(crop_px, random, (kind,)), seed=seed)
-    new, moved = augment(images, labels, crop_px, Directions(), random, (kind,))
+    new, moved = augment(images, labels, crop_px, DirectionalBands(), random, (kind,))
     assert new.shape == (8, 2, crop_px, crop_px) and moved.shape == (8, crop_px, crop_px)
     assert moved.dtype == torch.uint8 and new.dtype == torch.float32
     assert torch.isfinite(new).all()
@@ -62,7 +62,8 @@ def test_each_kind_does_something_and_the_same_for_the_same_seed(kind):
     # Scaling happens when the crops are cut.
     images, labels = discs(side=40 if kind == "scale" else 48)
     one, other, third = (
-        augment(images, labels, 48, Directions(), np.random.default_rng(seed), (kind,)) for seed in (3, 3, 4)
+        augment(images, labels, 48, DirectionalBands(), np.random.default_rng(seed), (kind,))
+        for seed in (3, 3, 4)
     )
     assert torch.equal(one[0], other[0]) and torch.equal(one[1], other[1])
     if kind != "scale":
@@ -72,13 +73,13 @@ def test_each_kind_does_something_and_the_same_for_the_same_seed(kind):
 
 def test_without_kinds_nothing_changes():
     images, labels = discs()
-    new, moved = augment(images, labels, 48, Directions(), np.random.default_rng(0), ())
+    new, moved = augment(images, labels, 48, DirectionalBands(), np.random.default_rng(0), ())
     assert torch.equal(new, images) and torch.equal(moved, labels)
 
 
 def test_all_kinds_together():
     images, labels = discs()
-    new, moved = augment(images, labels, 48, Directions(), np.random.default_rng(0), AUGMENTATIONS)
+    new, moved = augment(images, labels, 48, DirectionalBands(), np.random.default_rng(0), AUGMENTATIONS)
     known = moved != IGNORE
     assert torch.isfinite(new).all()
     assert ((new[:, 0] - moved).abs()[known] < 0.8).float().mean() > 0.75
@@ -109,7 +110,7 @@ def test_aspect_of_a_turned_dem_is_the_turned_aspect(turns, mirrored):
     image = terrain(hill())[None]
     labels = (image[:, 0] > 500).to(torch.uint8)
     ways = np.array([turns]), np.array([int(mirrored)])
-    turned, moved = turn(image, labels, *ways, Directions.of(ASPECT))
+    turned, moved = rotate_quarters(image, labels, *ways, DirectionalBands.of(ASPECT))
     assert torch.equal(moved, (turned[:, 0] > 500).to(torch.uint8))
     assert torch.equal(turned[0, 0], torch.rot90(image[0, 0], turns).flip([1] if mirrored else []))
     expected = terrain(turned[0, 0].numpy())
@@ -136,7 +137,7 @@ class Fixed:
 def test_aspect_turns_by_free_angles_too(angle):
     image = terrain(hill())[None]
     labels = torch.zeros(1, 64, 64, dtype=torch.uint8)
-    turned, moved = rotate_and_shift(image, labels, True, False, Directions.of(ASPECT), Fixed(angle))
+    turned, moved = rotate_and_shift(image, labels, True, False, DirectionalBands.of(ASPECT), Fixed(angle))
     expected = terrain(hill(angle=angle))
     inside = np.s_[20:-20, 20:-20]
     assert torch.allclose(turned[0, 0][inside], expected[0][inside], atol=2.0)
@@ -150,8 +151,8 @@ def test_aspect_turns_by_free_angles_too(angle):
 
 def test_a_free_angle_of_a_right_angle_is_a_quarter_turn():
     images, labels = discs()
-    one = rotate_and_shift(images, labels, True, False, Directions(), Fixed(np.pi / 2))
-    other = turn(images, labels, np.ones(8, int), np.zeros(8, int), Directions())
+    one = rotate_and_shift(images, labels, True, False, DirectionalBands(), Fixed(np.pi / 2))
+    other = rotate_quarters(images, labels, np.ones(8, int), np.zeros(8, int), DirectionalBands())
     assert torch.equal(one[1], other[1])
     assert torch.allclose(one[0], other[0], atol=1e-4)
 
@@ -159,21 +160,21 @@ def test_a_free_angle_of_a_right_angle_is_a_quarter_turn():
 def test_shifted_ground_keeps_its_values_and_ignores_what_comes_in():
     images, labels = discs()
     moved_images, moved = rotate_and_shift(
-        images, labels, False, True, Directions(), np.random.default_rng(1)
+        images, labels, False, True, DirectionalBands(), np.random.default_rng(1)
     )
     known = moved != IGNORE
     assert torch.allclose(moved_images[:, 0][known], moved[known].float(), atol=1e-3)
 
 
 def test_a_lone_aspect_component_forbids_other_turns_than_half_ones():
-    directions = Directions.of(ASPECT[:2])
-    assert directions.turns and not directions.quarter_turns
+    directions = DirectionalBands.of(ASPECT[:2])
+    assert directions.allows_rotation and not directions.allows_quarter_rotation
     assert directions.allowed(("flip", "turn", "rotate", "shift")) == ("flip", "turn", "shift")
-    assert "'east'" in directions.why()
+    assert "'east'" in directions.restriction()
     image = terrain(hill())[None]
     for mirrored in (False, True):
         ways = np.array([2]), np.array([int(mirrored)])
-        turned, _ = turn(image[:, :2], torch.zeros(1, 64, 64), *ways, directions)
+        turned, _ = rotate_quarters(image[:, :2], torch.zeros(1, 64, 64), *ways, directions)
         expected = terrain(turned[0, 0].numpy())
         assert torch.allclose(turned[0, 1, 1:-1, 1:-1], expected[1, 1:-1, 1:-1], atol=2e-3)
 
@@ -190,12 +191,12 @@ def test_a_lone_aspect_component_forbids_other_turns_than_half_ones():
 )
 def test_what_cannot_be_turned_is_left_as_it_is_and_named(band, reason):
     others = (Band("warm", derive="expression", inputs={"a": "north"}), *ASPECT[1:])
-    directions = Directions.of((Band("red", "r1"), band), others)
+    directions = DirectionalBands.of((Band("red", "r1"), band), others)
     assert directions.allowed(AUGMENTATIONS) == tuple(
         kind for kind in AUGMENTATIONS if kind not in ("flip", "turn", "rotate")
     )
-    assert directions.why().startswith("no turns or mirrors: band ")
-    assert band.name in directions.why() and reason in directions.why()
+    assert directions.restriction().startswith("no rotation or mirroring: band ")
+    assert band.name in directions.restriction() and reason in directions.restriction()
     images, labels = discs()
     kept, _ = augment(images, labels, 48, directions, np.random.default_rng(0), ("flip", "turn", "rotate"))
     assert torch.equal(kept, images)
@@ -216,9 +217,9 @@ def test_what_cannot_be_turned_is_left_as_it_is_and_named(band, reason):
     ],
 )
 def test_directions_are_mirrored_only_where_north_is_up(grid, free):
-    directions = Directions.of(ASPECT, (), grid)
-    assert directions.turns == free and (free or "north" in directions.why())
-    assert Directions.of((Band("red", "r1"), Band("s", "d", 1, "slope")), (), grid).turns
+    directions = DirectionalBands.of(ASPECT, (), grid)
+    assert directions.allows_rotation == free and (free or "north" in directions.restriction())
+    assert DirectionalBands.of((Band("red", "r1"), Band("s", "d", 1, "slope")), (), grid).allows_rotation
 
 
 def test_ordinary_bands_turn_freely():
@@ -227,18 +228,18 @@ def test_ordinary_bands_turn_freely():
         Band("ndvi", derive="expression", inputs={"a": "red"}),
         Band("s", "d", 1, "slope"),
     )
-    assert Directions.of(bands).why() == ""
-    assert Directions.of(bands).allowed(AUGMENTATIONS) == AUGMENTATIONS
+    assert DirectionalBands.of(bands).restriction() == ""
+    assert DirectionalBands.of(bands).allowed(AUGMENTATIONS) == AUGMENTATIONS
 
 
 def test_bands_are_dropped_but_never_all_and_directions_as_a_whole():
     images = torch.ones(400, 3, 2, 2)
-    new = drop_bands(images, Directions.of(ASPECT), np.random.default_rng(0))
+    new = drop_bands(images, DirectionalBands.of(ASPECT), np.random.default_rng(0))
     kept = new[:, :, 0, 0]
     assert (kept.sum(dim=1) > 0).all()
     assert 0.05 < (kept == 0).float().mean() < 0.15
     assert torch.equal(kept[:, 1], kept[:, 2])
-    assert torch.equal(drop_bands(images[:, :1], Directions(), np.random.default_rng(0)), images[:, :1])
+    assert torch.equal(drop_bands(images[:, :1], DirectionalBands(), np.random.default_rng(0)), images[:, :1])
 
 
 def test_only_rare_classes_are_pasted():

@@ -35,10 +35,10 @@ def with_written_stack(dataset, folder):
 def test_the_bands_of_a_part_are_those_of_the_whole(dataset, tmp_path, names):
     known, folder = read_dataset(dataset)
     written, written_folder = read_dataset(with_written_stack(dataset, tmp_path / "written"))
-    every, _ = scene.load(known, folder, 64, Channel(tmp_path))
+    every, _ = scene.load_scene(known, folder, 64, Channel(tmp_path))
     expected = every.image.scores[[index for index in range(3) if f"b{index + 1}" in names]]
     for whole, place in ((known, folder), (written, written_folder)):
-        part, _ = scene.load(with_bands(whole, names), place, 64, Channel(tmp_path), None, whole)
+        part, _ = scene.load_scene(with_bands(whole, names), place, 64, Channel(tmp_path), None, whole)
         assert [band.name for band in part.bands] == sorted(names)
         assert torch.equal(part.image.scores, expected)
         assert np.array_equal(part.train, every.train)

@@ -8,7 +8,7 @@ from training_scenes import blobs
 from geoseg_engine.contract import IGNORE, Band
 from geoseg_engine.modelfile.stats import Statistics, measure, normalise
 from geoseg_engine.training import scene as scenes
-from geoseg_engine.training.sampler import Sampler, cut_batch, group_pixels, place
+from geoseg_engine.training.sampler import Sampler, crop_start, cut_batch, group_pixels
 
 BANDS = tuple(Band(f"b{index}", "r1", index) for index in (1, 2, 3))
 
@@ -18,14 +18,16 @@ ASPECT = (Band("height", "dem"), Band("east", "dem", 1, "aspect_sin"), Band("nor
 
 def make_scene(rows: int = 96, cols: int = 128, **changes: np.ndarray) -> scenes.Scene:
     image, labels, split = blobs(rows, cols)
-    made, _ = scenes.of_arrays(changes.get("image", image), changes.get("labels", labels), split, BANDS, 2)
+    made, _ = scenes.scene_from_arrays(
+        changes.get("image", image), changes.get("labels", labels), split, BANDS, 2
+    )
     return made
 
 
 def test_statistics_come_from_train_pixels_only():
     image, labels, split = blobs()
     image[:, split != 0] += 1e6
-    made, _ = scenes.of_arrays(image, labels, split, BANDS, 2)
+    made, _ = scenes.scene_from_arrays(image, labels, split, BANDS, 2)
     assert 950 < made.statistics.mean[0] < 1050
 
 
@@ -58,7 +60,7 @@ def test_normalise_gives_z_scores_and_zero_for_nan():
 def test_the_loss_can_only_see_train_pixels_and_no_buffer():
     image, labels, split = blobs()
     split[:, 70:77] = IGNORE  # the buffer that a split leaves
-    made, _ = scenes.of_arrays(image, labels, split, BANDS, 2)
+    made, _ = scenes.scene_from_arrays(image, labels, split, BANDS, 2)
     assert (made.train[split != 0] == IGNORE).all()
     assert (made.validation[split != 1] == IGNORE).all()
     of_train = np.pad(np.where(split == 0, labels, IGNORE), 40, constant_values=IGNORE)
@@ -79,13 +81,13 @@ def test_squares_cut_in_one_go_are_those_cut_one_by_one(size):
     assert torch.equal(cut_batch(array, corners[:1], 5, 7.0), expected[:1, :, :5, :5])
 
 
-@pytest.mark.parametrize(("by_class", "expected"), [(0.0, 0.0), (0.6, 0.3), (1.0, 0.5)])
-def test_the_share_drawn_by_class_is_the_given_one(by_class, expected):
+@pytest.mark.parametrize(("class_balanced_fraction", "expected"), [(0.0, 0.0), (0.6, 0.3), (1.0, 0.5)])
+def test_the_share_drawn_by_class_is_the_given_one(class_balanced_fraction, expected):
     labels = np.zeros((400, 400), dtype=np.uint8)
     labels[300:302, 40:42] = 1
     split = np.zeros_like(labels)
-    made, _ = scenes.of_arrays(np.zeros((3, 400, 400), np.float32), labels, split, BANDS, 2)
-    _, crops = Sampler(made, 16, 0, by_class).crops(0, 400)
+    made, _ = scenes.scene_from_arrays(np.zeros((3, 400, 400), np.float32), labels, split, BANDS, 2)
+    _, crops = Sampler(made, 16, 0, class_balanced_fraction).crops(0, 400)
     assert float((crops == 1).flatten(1).any(dim=1).float().mean()) == pytest.approx(expected, abs=0.07)
 
 
@@ -102,7 +104,7 @@ def test_a_rare_class_is_seen_in_a_third_of_the_crops():
     labels = np.zeros((200, 200), dtype=np.uint8)
     labels[150:153, 40:43] = 1
     split = np.zeros_like(labels)
-    made, _ = scenes.of_arrays(np.zeros((3, 200, 200), np.float32), labels, split, BANDS, 2)
+    made, _ = scenes.scene_from_arrays(np.zeros((3, 200, 200), np.float32), labels, split, BANDS, 2)
     _, crops = Sampler(made, 32, 0).crops(0, 300)
     share = float((crops == 1).any(dim=2).any(dim=1).float().mean())
     assert 0.12 < share < 0.4
@@ -130,9 +132,9 @@ def test_crops_work_at_borders_and_on_small_rasters(shape):
 
 
 def test_place_shifts_inside_or_centres():
-    assert place(-5, 10, 100) == 0
-    assert place(95, 10, 100) == 90
-    assert place(3, 10, 6) == -2
+    assert crop_start(-5, 10, 100) == 0
+    assert crop_start(95, 10, 100) == 90
+    assert crop_start(3, 10, 6) == -2
 
 
 def test_aspect_keeps_its_zero_and_scale():

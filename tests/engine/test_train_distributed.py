@@ -21,7 +21,7 @@ DRIFT = 2e-3
 """Of weights after twelve steps of at most 5e-3: AdamW enlarges rounding where gradients are small."""
 UNDECIDED = (".0.bias", ".3.bias", "running_mean")
 """Biases before a normalisation have no gradient but rounding, which AdamW blows up; the running means follow."""
-SETTINGS = {"epochs": 2, "steps_per_epoch": 6, "dropout": 0.0, "augment": ("none",), "average": 0.9}
+SETTINGS = {"epochs": 2, "steps_per_epoch": 6, "dropout": 0.0, "augment": ("none",), "ema_decay": 0.9}
 
 
 def started(job, folder, processes):
@@ -109,7 +109,7 @@ def test_cancel_stops_both_and_keeps_the_best(runs, tmp_path):
 
 
 def test_alone_nothing_is_shared():
-    assert ALONE.first and ALONE.agree({"a": 1}) == {"a": 1}
+    assert ALONE.first and ALONE.broadcast({"a": 1}) == {"a": 1}
     assert list(range(5))[ALONE.share] == [0, 1, 2, 3, 4]
     assert sorted([*range(5)[Group(0, 2).share], *range(5)[Group(1, 2).share]]) == [0, 1, 2, 3, 4]
     network = torch.nn.Linear(1, 1)

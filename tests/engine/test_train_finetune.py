@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from recorder import Recorder
 from training_scenes import small_job, write_dataset
 
 from geoseg_engine.channel import Channel
@@ -15,23 +16,10 @@ from geoseg_engine.modelfile.stats import Statistics
 from geoseg_engine.models import build, encoder_modules
 from geoseg_engine.training import checkpoint, fit, initial_weights, lr_range_test
 from geoseg_engine.training.losses import loss_of
-from geoseg_engine.training.optimizer import Descent
+from geoseg_engine.training.optimizer import OptimizerSettings
 from geoseg_engine.training.trainer import Trainer
 
 torch.set_num_threads(1)
-
-
-class Recorder(Channel):
-    """Keeps the log."""
-
-    def __init__(self, folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        super().__init__(folder)
-        self.texts = []
-
-    def log(self, text, level="info"):
-        self.texts.append(text)
-        super().log(text, level)
 
 
 @pytest.fixture(scope="module")
@@ -44,16 +32,11 @@ def place(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def unexported(monkeypatch):
-    monkeypatch.setattr(fit, "write_model", lambda *_: None)
-
-
 def taken_over(model, bands, classes):
     architecture = {**model.architecture, "bands": len(bands), "classes": len(classes)}
     network = build(architecture).eval()
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    text = initial_weights.take_over(
+    text = initial_weights.load_matching_weights(
         network, architecture, [Band(name, "r1") for name in bands], [CLASS[name] for name in classes], model
     )
     return network, before, text
@@ -85,9 +68,9 @@ def test_rows_of_classes_are_found_by_name_and_those_of_new_ones_stay_random(pla
 def test_other_shapes_and_no_common_band_leave_what_was_there():
     where = initial_weights.Axes(1, None)
     new, old = torch.zeros(4, 2, 3, 3), torch.ones(4, 3, 3, 3)
-    assert initial_weights.fitted(new, torch.ones(5, 3, 3, 3), where, {0: 0}, {}) is None
-    assert initial_weights.fitted(new, old, where, {}, {}) is None
-    assert initial_weights.fitted(new, old, where, {1: 2}, {}).sum(dim=(0, 2, 3)).tolist() == [0.0, 36.0]
+    assert initial_weights.fit_tensor(new, torch.ones(5, 3, 3, 3), where, {0: 0}, {}) is None
+    assert initial_weights.fit_tensor(new, old, where, {}, {}) is None
+    assert initial_weights.fit_tensor(new, old, where, {1: 2}, {}).sum(dim=(0, 2, 3)).tolist() == [0.0, 36.0]
 
 
 def test_the_models_statistics_are_kept_unless_values_are_of_another_kind(place):
@@ -96,7 +79,7 @@ def test_the_models_statistics_are_kept_unless_values_are_of_another_kind(place)
     middle = old.mean[0] + 0.1 * old.std[0]
     measured = Statistics((5.0, middle, 1e9), (1.0, 2.0, 3.0), (0.0, 0.0, 0.0), (9.0, 9.0, 9e9))
     bands = [Band("new", "r1"), Band("b1", "r1"), Band("b2", "r1")]
-    kept, problems = initial_weights.kept_statistics(model, measured, bands)
+    kept, problems = initial_weights.merge_statistics(model, measured, bands)
     assert kept.mean == (5.0, old.mean[0], 1e9)
     assert kept.std[1] == old.std[0]
     assert [item.code for item in problems] == ["other_values"] and "b2" in problems[0].message
@@ -133,7 +116,9 @@ def test_a_frozen_encoder_stays_as_it_is_and_moves_after():
     network = build({"name": "unet", "bands": 2, "classes": 2, "width": 4, "levels": 1, "dropout": 0.0})
     encoder = encoder_modules(network)
     loss = loss_of("ce", [1.0, 1.0])
-    some = Trainer(network, loss, Precision("float32"), Descent(1e-2, 10), 2, frozen=encoder, freeze_epochs=1)
+    some = Trainer(
+        network, loss, Precision("float32"), OptimizerSettings(1e-2, 10), 2, frozen=encoder, freeze_epochs=1
+    )
     images = torch.randn(2, 2, 16, 16)
     labels = torch.randint(0, 2, (2, 16, 16), dtype=torch.uint8)
 
@@ -144,7 +129,7 @@ def test_a_frozen_encoder_stays_as_it_is_and_moves_after():
 
     first = moved()
     assert first and not any(name.startswith("encoder") for name in first)
-    some.judge(None)
+    some.end_epoch(None)
     second = moved()
     assert {name for name, _ in network.named_parameters()} - second <= {
         name for name in second | set(network.state_dict()) if name.endswith("bias")
@@ -156,25 +141,25 @@ def test_a_frozen_encoder_stays_as_it_is_and_moves_after():
 def test_freezing_what_begins_at_random_is_refused_in_words(place, tmp_path, unexported):
     channel = Recorder(tmp_path)
     fit.run(small_job(place / "data" / "dataset.json", freeze_epochs=-1, epochs=1), tmp_path, channel)
-    assert any("nothing to keep frozen" in text for text in channel.texts)
+    assert any("encoder is not frozen" in text for text in channel.texts)
 
 
 def test_the_rate_is_where_the_loss_falls_most():
     rates = np.geomspace(1e-5, 1, 60)
     losses = np.where(rates < 1e-2, 1 - 0.8 / (1 + (1e-3 / rates) ** 3), 0.2)
-    assert 2e-4 < lr_range_test.steepest(rates, list(losses)) < 5e-3
-    assert lr_range_test.steepest(rates, [1.0 + index for index in range(60)]) is None
+    assert 2e-4 < lr_range_test.steepest_rate(rates, list(losses)) < 5e-3
+    assert lr_range_test.steepest_rate(rates, [1.0 + index for index in range(60)]) is None
 
 
 def test_the_rate_keeps_away_from_where_the_loss_runs_away():
     rates = np.geomspace(1e-5, 1, 60)
     losses = [1 - 0.01 * place for place in range(40)] + [float("nan")]
-    assert lr_range_test.steepest(rates, losses) <= 0.1 * rates[40]
+    assert lr_range_test.steepest_rate(rates, losses) <= 0.1 * rates[40]
 
 
 def test_a_found_rate_is_used_and_told_and_leaves_the_run_alone(place, tmp_path, unexported):
     channel = Recorder(tmp_path)
-    job = small_job(place / "data" / "dataset.json", find_rate=True, learning_rate=0.0, epochs=1)
+    job = small_job(place / "data" / "dataset.json", lr_range_test=True, learning_rate=0.0, epochs=1)
     fit.run(job, tmp_path, channel)
     plan = checkpoint.load(tmp_path / checkpoint.FILE)["plan"]
     assert any("learning rate" in text and f"{plan['learning_rate']:.2g}" in text for text in channel.texts)

@@ -8,12 +8,12 @@ from geoseg_engine.contract import LabelClass
 from geoseg_engine.modelfile.precision import Precision
 from geoseg_engine.scores.metrics import scores
 from geoseg_engine.training import checkpoint
-from geoseg_engine.training.model_selection import as_good, score_of
-from geoseg_engine.training.optimizer import Descent
+from geoseg_engine.training.model_selection import score_function, within_standard_error
+from geoseg_engine.training.optimizer import OptimizerSettings
 from geoseg_engine.training.trainer import Trainer
 
 CLASSES = (LabelClass(0, "background"), LabelClass(1, "field"))
-MIOU = score_of("miou", True)
+MIOU = score_function("miou", True)
 
 
 def blocks(accuracies, pixels=1000):
@@ -28,7 +28,7 @@ def blocks(accuracies, pixels=1000):
 )
 def test_the_score_of_blocks_is_that_of_the_table(monitor, key):
     matrix = np.array([[90, 5], [2, 3]])
-    assert float(score_of(monitor, True)(matrix)) == pytest.approx(scores(matrix, CLASSES)[key])
+    assert float(score_function(monitor, True)(matrix)) == pytest.approx(scores(matrix, CLASSES)[key])
 
 
 def test_a_class_that_is_not_there_has_no_part_in_the_mean():
@@ -36,26 +36,26 @@ def test_a_class_that_is_not_there_has_no_part_in_the_mean():
 
 
 def test_a_loss_has_no_blocks():
-    assert score_of("loss", True) is None
+    assert score_function("loss", True) is None
 
 
 def test_a_drop_that_all_blocks_share_counts_and_one_of_a_single_block_does_not():
     best = blocks([0.9] * 12)
-    assert not as_good(blocks([0.85] * 12), best, MIOU)
-    assert as_good(blocks([0.4] + [0.92] * 11), best, MIOU)
-    assert as_good(best, best, MIOU)
+    assert not within_standard_error(blocks([0.85] * 12), best, MIOU)
+    assert within_standard_error(blocks([0.4] + [0.92] * 11), best, MIOU)
+    assert within_standard_error(best, best, MIOU)
 
 
 def test_one_block_tells_nothing():
-    assert as_good(blocks([0.2]), blocks([0.9]), MIOU)
+    assert within_standard_error(blocks([0.2]), blocks([0.9]), MIOU)
 
 
 def trainer():
-    return Trainer(torch.nn.Conv2d(1, 2, 1), None, Precision("float32"), Descent(1e-3, 10), 1)
+    return Trainer(torch.nn.Conv2d(1, 2, 1), None, Precision("float32"), OptimizerSettings(1e-3, 10), 1)
 
 
 def judge(some, found):
-    return some.judge(float(MIOU(found.sum(axis=0))), found, MIOU)
+    return some.end_epoch(float(MIOU(found.sum(axis=0))), found, MIOU)
 
 
 def test_the_latest_epoch_that_is_as_good_is_kept_also_after_a_break():

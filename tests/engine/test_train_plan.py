@@ -12,8 +12,8 @@ from geoseg_engine.channel import Channel
 from geoseg_engine.contract import IGNORE, Band, TrainJob, decode
 from geoseg_engine.modelfile import precision as arithmetic
 from geoseg_engine.training import fit, plan, step_timing
-from geoseg_engine.training.augmentation import Directions
-from geoseg_engine.training.data_survey import Survey, ground_side, object_side
+from geoseg_engine.training.augmentation import DirectionalBands
+from geoseg_engine.training.data_survey import DataSurvey, labelled_extent, object_side
 from geoseg_engine.training.losses import loss_of
 from geoseg_engine.training.plan import MANY_PIXELS, Plan, fit_to_time, make_plan
 
@@ -23,7 +23,7 @@ CPU = torch.device("cpu")
 
 def planned(changes=(), pixels=(9000, 1000), **more):
     job = TrainJob("d", **dict(changes))
-    return make_plan(job, 64, Survey((1000, 1000), pixels, **more), CPU)
+    return make_plan(job, 64, DataSurvey((1000, 1000), pixels, **more), CPU)
 
 
 @pytest.mark.parametrize(("pixels", "augmented"), [(MANY_PIXELS - 1, True), (MANY_PIXELS, False)])
@@ -42,7 +42,7 @@ def test_augmentation_that_the_user_refused_stays_off(refused):
 
 @pytest.mark.parametrize("wanted", [("auto",), ("flip", "turn", "noise")])
 def test_a_band_with_a_fixed_light_forbids_turns_and_says_so(wanted):
-    directions = Directions.of([Band("light", "dem", derive="hillshade")])
+    directions = DirectionalBands.of([Band("light", "dem", derive="hillshade")])
     found = planned({"augment": wanted}, directions=directions)
     assert not {"flip", "turn", "rotate"} & set(found.augment) and "noise" in found.augment
     assert any("light" in reason for reason in found.reasons)
@@ -61,19 +61,20 @@ CHOSEN = {
     "class_weights": "median",
     "augment": ("noise",),
     "by_class": 0.7,
-    "average": 0.5,
+    "ema_decay": 0.5,
 }
 
 
 @pytest.mark.parametrize("preset", ["quick", "balanced", "best"])
 def test_what_the_user_chose_is_kept_and_needs_no_reason(preset):
     job = TrainJob("d", **CHOSEN, crop_px=100, preset=preset, max_minutes=3)
-    found = make_plan(job, 64, Survey((1000, 1000), (9000, 1000)), CPU)
-    assert {name: getattr(found, name) for name in CHOSEN} == CHOSEN
+    found = make_plan(job, 64, DataSurvey((1000, 1000), (9000, 1000)), CPU)
+    kept = {name: getattr(found, "average" if name == "ema_decay" else name) for name in CHOSEN}
+    assert kept == CHOSEN
     assert found.crop_px == 112  # rounded up to a multiple of 2**levels
     assert found.minutes == 3
-    timed = fit_to_time(found, job, 0.5, 1.0)
-    assert timed == found and not found.reasons
+    fitted = fit_to_time(found, job, 0.5, 1.0)
+    assert fitted == found and not found.reasons
 
 
 def test_best_is_wider_deeper_and_longer_and_quick_ends_in_five_minutes():
@@ -89,14 +90,14 @@ def test_classes_that_are_even_are_not_weighed():
 
 def test_a_time_limit_holds_several_epochs_whatever_a_step_takes():
     job = TrainJob("d", max_minutes=2)
-    found = make_plan(job, 64, Survey((1000, 1000), (900_000, 100_000)), CPU)
+    found = make_plan(job, 64, DataSurvey((1000, 1000), (900_000, 100_000)), CPU)
     for seconds in (0.01, 0.3, 2.0):
-        timed = fit_to_time(found, job, seconds, 1.0)
-        epoch_s = timed.steps_per_epoch * seconds + 1.0
-        assert epoch_s * plan.EPOCHS_IN_BUDGET <= 120 * 1.1 or timed.steps_per_epoch == plan.FIRST_STEPS_MIN
-        assert timed.epochs == found.epochs  # the clock ends it
-        assert timed.patience * timed.steps_per_epoch >= 0.9 * found.patience * found.steps_per_epoch
-        assert any("2 min" in reason for reason in timed.reasons)
+        fitted = fit_to_time(found, job, seconds, 1.0)
+        epoch_s = fitted.steps_per_epoch * seconds + 1.0
+        assert epoch_s * plan.EPOCHS_IN_BUDGET <= 120 * 1.1 or fitted.steps_per_epoch == plan.FIRST_STEPS_MIN
+        assert fitted.epochs == found.epochs  # the clock ends it
+        assert fitted.patience * fitted.steps_per_epoch >= 0.9 * found.patience * found.steps_per_epoch
+        assert any("2 min" in reason for reason in fitted.reasons)
 
 
 def test_the_first_epoch_is_short_and_no_step_is_counted_twice():
@@ -130,7 +131,7 @@ def test_memory_that_runs_out_in_the_trial_means_fewer_crops():
         return torch.zeros(size, 1, 8, 8), torch.zeros(size, 8, 8, dtype=torch.uint8)
 
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    found = step_timing.attempt(network, loss, batch, CPU, "float32", 8)
+    found = step_timing.time_steps(network, loss, batch, CPU, "float32", 8)
     assert found.batch_size == 2 and found.precision.seconds_per_step > 0
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
@@ -171,24 +172,27 @@ def test_a_run_leaves_the_plan_that_it_follows(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("ground_px", "crop_px"), [(0, 128), (1000, 128), (256, 128), (180, 96), (100, 56), (50, 32), (9, 32)]
+    ("labelled_extent_px", "crop_px"),
+    [(0, 128), (1000, 128), (256, 128), (180, 96), (100, 56), (50, 32), (9, 32)],
 )
-def test_two_crops_fit_across_the_ground_with_labels(ground_px, crop_px):
-    found = planned(ground_px=ground_px)
+def test_two_crops_fit_across_the_ground_with_labels(labelled_extent_px, crop_px):
+    found = planned(labelled_extent_px=labelled_extent_px)
     assert found.crop_px == crop_px
-    assert any(f"only {ground_px} px across" in reason for reason in found.reasons) is (0 < crop_px < 128)
+    assert any(f"only {labelled_extent_px} px across" in reason for reason in found.reasons) is (
+        0 < crop_px < 128
+    )
 
 
 def test_a_crop_on_narrow_ground_holds_an_object():
-    assert planned(ground_px=90, object_px=70).crop_px == 72
+    assert planned(labelled_extent_px=90, object_px=70).crop_px == 72
 
 
 def test_a_crop_that_the_user_chose_is_kept_on_narrow_ground():
-    assert planned({"crop_px": 96}, ground_px=50).crop_px == 96
+    assert planned({"crop_px": 96}, labelled_extent_px=50).crop_px == 96
 
 
 def test_the_ground_is_the_box_around_all_labels():
     labels = np.full((60, 80), IGNORE, np.uint8)
-    assert ground_side(labels) == 0
+    assert labelled_extent(labels) == 0
     labels[10, 20] = labels[29, 70] = 1
-    assert ground_side(labels) == 20
+    assert labelled_extent(labels) == 20

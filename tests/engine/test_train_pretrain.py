@@ -21,11 +21,11 @@ from geoseg_engine.contract import (
 )
 from geoseg_engine.dataset.datasets import read_dataset
 from geoseg_engine.models import build, encoder_modules, load_encoder
-from geoseg_engine.training.data_survey import Survey
-from geoseg_engine.training.initial_weights import with_encoder
+from geoseg_engine.training.data_survey import DataSurvey
+from geoseg_engine.training.initial_weights import with_encoder_size
 from geoseg_engine.training.plan import make_plan
 from geoseg_engine.training.pretraining import pretrain, unlabelled_crops
-from geoseg_engine.training.pretraining.masking import Hiding, draw_visible, hidden_error, patch_px
+from geoseg_engine.training.pretraining.masking import Masking, draw_visible, patch_px, reconstruction_loss
 
 torch.set_num_threads(1)
 UNET = {"name": "unet", "bands": 3, "classes": 3, "width": 4, "levels": 2, "dropout": 0.0}
@@ -92,24 +92,24 @@ def test_a_training_takes_size_and_bands_from_the_encoder(dataset, tmp_path):
     result = pretrain.run(job(dataset, epochs=1, width=6, levels=1), tmp_path, Listener(tmp_path))
     known = read_json(Dataset, dataset)
     wanted = TrainJob(str(dataset), weights=result["encoder"])
-    found, problems = with_encoder(wanted, known, tmp_path)
+    found, problems = with_encoder_size(wanted, known, tmp_path)
     assert (found.width, found.levels) == (6, 1) and problems == []
-    found, _ = with_encoder(dataclasses.replace(wanted, width=8), known, tmp_path)
+    found, _ = with_encoder_size(dataclasses.replace(wanted, width=8), known, tmp_path)
     assert (found.width, found.levels) == (8, 1)
     fewer = dataclasses.replace(known.recipe, bands=known.recipe.bands[:2])
     other = dataclasses.replace(known, recipe=fewer, fingerprint="other")
-    _, problems = with_encoder(wanted, other, tmp_path)
+    _, problems = with_encoder_size(wanted, other, tmp_path)
     assert [item.code for item in problems] == ["weights_other_bands", "weights_other_split"]
     with pytest.raises(GeoSegError, match="encoder of a unet, but a segnet"):
-        with_encoder(dataclasses.replace(wanted, architecture="segnet"), known, tmp_path)
+        with_encoder_size(dataclasses.replace(wanted, architecture="segnet"), known, tmp_path)
     plain = dataclasses.replace(wanted, weights="imagenet")
-    assert with_encoder(plain, known, tmp_path) == (plain, [])
+    assert with_encoder_size(plain, known, tmp_path) == (plain, [])
 
 
 def test_what_is_left_open_is_chosen_as_the_plan_chooses_it():
     device = torch.device("cpu")
     open_ = PretrainJob("d", architecture="attention_resunet")
-    plan = make_plan(TrainJob("d"), 64, Survey((512, 512), (1000, 1000)), device)
+    plan = make_plan(TrainJob("d"), 64, DataSurvey((512, 512), (1000, 1000)), device)
     made = pretrain.architecture_for(open_, 3, device)
     assert (made["width"], made["levels"]) == (plan.width, plan.levels)
 
@@ -129,7 +129,7 @@ def test_every_network_can_be_pretrained_and_takes_its_encoder(dataset, tmp_path
 def test_what_is_hidden_changes_no_feature_and_no_answer():
     torch.manual_seed(0)
     network = build(UNET).train()
-    hiding = Hiding(network, [network.encoder])
+    masking = Masking(network, [network.encoder])
     visible = draw_visible(np.random.default_rng(0), 2, 4, 0.6)
     images = torch.randn(2, 3, 64, 64)
     over = torch.nn.functional.interpolate(visible, (64, 64))
@@ -137,24 +137,24 @@ def test_what_is_hidden_changes_no_feature_and_no_answer():
     seen = []
     for part in network.encoder:
         part.register_forward_hook(lambda module, inputs, output: seen.append(output.detach()))
-    one, two = (hiding.fill_in(item, visible) for item in (images, other))
+    one, two = (masking.reconstruct(item, visible) for item in (images, other))
     assert torch.equal(one, two)
     for features in seen:
-        assert not (features * (1 - hiding.over(features))).any() and features.any()
+        assert not (features * (1 - masking.visible_at(features))).any() and features.any()
 
 
 def test_normalisation_counts_visible_places_only():
     torch.manual_seed(0)
     network = torch.nn.Sequential(torch.nn.BatchNorm2d(2)).train()
-    hiding = Hiding(network, [network])
+    masking = Masking(network, [network])
     images = 5 + 3 * torch.randn(4, 2, 32, 32)
     visible = draw_visible(np.random.default_rng(0), 4, 2, 0.5)
-    answer = hiding.fill_in(images, visible).detach()
-    over = hiding.over(images).bool().expand_as(answer)
+    answer = masking.reconstruct(images, visible).detach()
+    over = masking.visible_at(images).bool().expand_as(answer)
     assert float(answer[over].mean()) == pytest.approx(0, abs=1e-4)
     assert float(answer[over].std()) == pytest.approx(1, abs=1e-3)
     assert not answer[~over].any()
-    plain = images[hiding.over(images).bool().expand_as(images)]
+    plain = images[masking.visible_at(images).bool().expand_as(images)]
     assert float(network[0].running_mean.mean()) == pytest.approx(0.1 * float(plain.mean()), rel=1e-2)
 
 
@@ -163,11 +163,11 @@ def test_missing_values_are_neither_seen_nor_scored():
     visible = torch.tensor([[[[1.0, 0.0], [1.0, 1.0]]]])
     filled = torch.zeros_like(images)
     filled[0, :, :16, 16:] = 2
-    assert float(hidden_error(filled, images, visible)) == pytest.approx(4)
+    assert float(reconstruction_loss(filled, images, visible)) == pytest.approx(4)
     images[0, 1, :16, 16:] = torch.nan
     filled[0, 1] = 1e6
-    assert float(hidden_error(filled, images, visible)) == pytest.approx(4)
-    assert float(hidden_error(filled, torch.full_like(images, torch.nan), visible)) == 0
+    assert float(reconstruction_loss(filled, images, visible)) == pytest.approx(4)
+    assert float(reconstruction_loss(filled, torch.full_like(images, torch.nan), visible)) == 0
 
 
 def test_patches_are_multiples_of_the_coarsest_stride():
@@ -183,7 +183,7 @@ def test_test_ground_and_its_buffer_are_never_seen(dataset, tmp_path, monkeypatc
         monkeypatch.setattr(unlabelled_crops, "MEMORY_BUDGET_BYTES", budget)
     known, folder = read_dataset(dataset)
     known = dataclasses.replace(known, buffer_px=10)
-    ground = unlabelled_crops.open_ground(known, folder, (), Channel(tmp_path))
+    ground = unlabelled_crops.open_unlabelled(known, folder, (), Channel(tmp_path))
     assert (ground.scores is None) == bool(budget)
     with rasterio.open(folder / "split.tif") as raster:
         first = int(np.flatnonzero((raster.read(1) == 2).any(axis=0))[0])
@@ -196,9 +196,9 @@ def test_test_ground_and_its_buffer_are_never_seen(dataset, tmp_path, monkeypatc
 
 def test_crops_are_the_same_in_memory_and_from_the_stack(dataset, tmp_path, monkeypatch):
     known, folder = read_dataset(dataset)
-    near = unlabelled_crops.open_ground(known, folder, ("b1", "b3"), Channel(tmp_path))
+    near = unlabelled_crops.open_unlabelled(known, folder, ("b1", "b3"), Channel(tmp_path))
     monkeypatch.setattr(unlabelled_crops, "MEMORY_BUDGET_BYTES", 1000)
-    far = unlabelled_crops.open_ground(known, folder, ("b1", "b3"), Channel(tmp_path))
+    far = unlabelled_crops.open_unlabelled(known, folder, ("b1", "b3"), Channel(tmp_path))
     assert near.chosen == far.chosen == [0, 2]
     for row, col in ((-8, -8), (10, 20), (70, 100)):
         one, two = near.crop(row, col, 48), far.crop(row, col, 48)

@@ -28,7 +28,7 @@ def test_crops_stand_side_by_side_as_they_are_and_as_augmented(dataset, tmp_path
     job = PreviewJob(small_job(dataset, augment=("flip", "turn", "noise"), by_class=0.5), 3)
     result = preview.run(job, tmp_path, channel(tmp_path))
     assert result["augment"] == ["flip", "turn", "noise"]
-    assert result["sentences"][0] == "3 crops of 32 px; 50% of the crops are drawn class by class"
+    assert result["sentences"][0] == "3 crops of 32 px; 50% of the crops are class-balanced"
     assert sorted(item.name for item in tmp_path.iterdir() if item.name.startswith("preview")) == [
         "preview.json",
         "preview.png",
@@ -72,7 +72,7 @@ def test_what_cannot_be_turned_is_not_and_said(dataset, tmp_path):
         channel(tmp_path),
     )
     assert result["augment"] == ["noise"]
-    assert result["sentences"][-1].startswith("no turns or mirrors: band 'hillshade of 2019'")
+    assert result["sentences"][-1].startswith("no rotation or mirroring: band 'hillshade of 2019'")
 
 
 def test_many_crops_go_into_rows_and_one_band_is_grey(dataset, tmp_path):

@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 import torch
+from recorder import Recorder
 from training_scenes import CLASSES, small_job, write_dataset
 
-from geoseg_engine.channel import Channel
 from geoseg_engine.contract import (
     EVENT_FIELDS,
     Cancelled,
@@ -25,34 +25,11 @@ from geoseg_engine.modelfile.precision import Precision
 from geoseg_engine.scores.metrics import scores
 from geoseg_engine.training import checkpoint, fit, loop, optimizer, scene
 from geoseg_engine.training.model_selection import Best
-from geoseg_engine.training.optimizer import Descent, Plateau, make_optimiser, rate
+from geoseg_engine.training.optimizer import OptimizerSettings, Plateau, make_optimizer, schedule_factor
 from geoseg_engine.training.trainer import Trainer
-from geoseg_engine.training.validate import Verdict
+from geoseg_engine.training.validate import ValidationResult
 
 torch.set_num_threads(1)
-
-
-class Recorder(Channel):
-    """Keeps the events; says `cancelled` after so many epochs and looks."""
-
-    def __init__(self, folder, cancel_after_epochs=None, looks=0):
-        folder.mkdir(parents=True, exist_ok=True)
-        super().__init__(folder)
-        self.events = []
-        self.cancel_after_epochs, self.looks = cancel_after_epochs, looks
-
-    def send(self, event_type, /, **fields):
-        super().send(event_type, **fields)
-        self.events.append((event_type, fields))
-
-    def of(self, event_type):
-        return [fields for kind, fields in self.events if kind == event_type]
-
-    def cancelled(self):
-        if self.cancel_after_epochs is None or len(self.of("epoch")) < self.cancel_after_epochs:
-            return False
-        self.looks -= 1
-        return self.looks < 0
 
 
 @pytest.fixture(scope="module")
@@ -65,12 +42,6 @@ def trained(dataset, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     channel = Recorder(folder)
     return fit.run(small_job(dataset), folder, channel), channel, folder
-
-
-@pytest.fixture
-def unexported(monkeypatch):
-    """Leave the model file out where the test is not about it: tracing takes seconds."""
-    monkeypatch.setattr(fit, "write_model", lambda *_: None)
 
 
 def weights(folder):
@@ -159,7 +130,7 @@ def test_a_checkpoint_of_an_older_version_is_named(dataset, trained, tmp_path, a
     torch.save(saved, tmp_path / checkpoint.FILE)
     with pytest.raises(GeoSegError, match=f"older version.*{absent}") as caught:
         fit.run(small_job(dataset, resume=True), tmp_path, Recorder(tmp_path))
-    assert caught.value.code == "bad_checkpoint" and "anew" in caught.value.hint
+    assert caught.value.code == "bad_checkpoint" and "new training" in caught.value.hint
     saved = {**checkpoint.load(trained[2] / checkpoint.FILE), "plan": {"width": 4}}
     torch.save(saved, tmp_path / checkpoint.FILE)
     with pytest.raises(GeoSegError, match="plan of levels"):
@@ -228,10 +199,10 @@ def test_a_kill_while_writing_leaves_the_old_checkpoint(tmp_path, monkeypatch):
 
 def test_best_is_the_highest_iou():
     best = Best(1, 0.5, peak=0.5)
-    assert best.better(0.6)
-    assert not best.better(0.5)
-    assert not best.better(0.4)
-    assert Best(3, None).better(None)
+    assert best.is_better(0.6)
+    assert not best.is_better(0.5)
+    assert not best.is_better(0.4)
+    assert Best(3, None).is_better(None)
 
 
 @pytest.mark.parametrize(
@@ -245,30 +216,30 @@ def test_best_is_the_highest_iou():
 )
 def test_every_monitor_knows_which_way_is_better(monitor, values, kept):
     network = torch.nn.Conv2d(1, 2, 1)
-    some = Trainer(network, None, Precision("float32"), Descent(1e-3, 10, monitor=monitor), 1)
+    some = Trainer(network, None, Precision("float32"), OptimizerSettings(1e-3, 10, monitor=monitor), 1)
     for value in values:
-        some.judge(value)
+        some.end_epoch(value)
     assert (some.best.epoch, some.best.score) == (kept, values[kept - 1])
-    again = Trainer(network, None, Precision("float32"), Descent(1e-3, 10, monitor=monitor), 1)
+    again = Trainer(network, None, Precision("float32"), OptimizerSettings(1e-3, 10, monitor=monitor), 1)
     again.restore({**some.state(), "rng": checkpoint.rng_state()})
     worse = values[kept - 1] + (0.1 if monitor == "loss" else -0.1)
-    assert not again.judge(worse) and again.judge(2 * values[kept - 1] - worse)
+    assert not again.end_epoch(worse) and again.end_epoch(2 * values[kept - 1] - worse)
 
 
 def test_what_is_monitored_is_that_score_of_the_verdict():
-    verdict = Verdict(0.25, np.array([[[90, 5], [2, 3]]]))
+    verdict = ValidationResult(0.25, np.array([[[90, 5], [2, 3]]]))
     found = scores(verdict.matrix, CLASSES)
-    assert loop.monitored("loss", found, verdict) == 0.25
-    assert loop.monitored("foreground_iou", found, verdict) == pytest.approx(0.3)
-    assert loop.monitored("miou", found, verdict) == found["miou"]
-    assert loop.monitored("f1", found, verdict) == found["mean_f1"]
-    assert loop.monitored("miou", {}, None) is None
+    assert loop.monitored_score("loss", found, verdict) == 0.25
+    assert loop.monitored_score("foreground_iou", found, verdict) == pytest.approx(0.3)
+    assert loop.monitored_score("miou", found, verdict) == found["miou"]
+    assert loop.monitored_score("f1", found, verdict) == found["mean_f1"]
+    assert loop.monitored_score("miou", {}, None) is None
 
 
 @pytest.mark.parametrize("name", ["adamw", "sgd"])
 def test_only_convolutions_decay(name):
     network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2))
-    made = make_optimiser(network, Descent(0.1, 10, name, weight_decay=0.5))
+    made = make_optimizer(network, OptimizerSettings(0.1, 10, name, weight_decay=0.5))
     decay = {id(item): group["weight_decay"] for group in made.param_groups for item in group["params"]}
     assert decay[id(network[0].weight)] == 0.5
     assert {decay[id(item)] for item in (network[0].bias, *network[1].parameters())} == {0.0}
@@ -282,8 +253,8 @@ def test_a_score_that_stays_lowers_the_rate_and_the_end_does_in_any_case():
         assert plateau.factor == 1
         plateau.epoch(False)
     assert plateau.factor == optimizer.PLATEAU_FACTOR
-    assert rate(0.5, "plateau", plateau.factor) == pytest.approx(optimizer.PLATEAU_FACTOR)
-    assert rate(1.0, "plateau", 1.0) == pytest.approx(optimizer.FINAL_RATE)
+    assert schedule_factor(0.5, "plateau", plateau.factor) == pytest.approx(optimizer.PLATEAU_FACTOR)
+    assert schedule_factor(1.0, "plateau", 1.0) == pytest.approx(optimizer.FINAL_RATE)
 
 
 @pytest.fixture
@@ -296,7 +267,7 @@ def much_validation(monkeypatch):
     "changes",
     [
         {"optimiser": "sgd", "learning_rate": 0.05, "schedule": "plateau"},
-        {"monitor": "loss", "average": 0.0, "class_weights": "effective"},
+        {"monitor": "loss", "ema_decay": 0.0, "class_weights": "effective"},
         {"loss": "focal+dice", "augment": ("flip", "rotate", "cutmix"), "monitor": "foreground_iou"},
     ],
 )
@@ -308,8 +279,8 @@ def test_other_settings_train_as_well(dataset, tmp_path, unexported, much_valida
 
 def test_training_stops_when_iou_no_longer_rises(dataset, tmp_path, monkeypatch, unexported, much_validation):
     scripted = iter([0.3, 0.5, 0.7, 0.6, 0.65, 0.1, 0.9])
-    judge = Trainer.judge
-    monkeypatch.setattr(Trainer, "judge", lambda self, *_: judge(self, next(scripted)))
+    judge = Trainer.end_epoch
+    monkeypatch.setattr(Trainer, "end_epoch", lambda self, *_: judge(self, next(scripted)))
     job = small_job(dataset, epochs=7, patience=3, steps_per_epoch=1)
     result = fit.run(job, tmp_path, Recorder(tmp_path))
     assert (result["epochs_run"], result["best_epoch"], result["score"]) == (6, 3, 0.7)
@@ -447,7 +418,7 @@ def test_full_memory_halves_the_batch_and_says_so(dataset, tmp_path, monkeypatch
     monkeypatch.setattr(Trainer, "step", step)
     channel = Recorder(tmp_path)
     fit.run(small_job(dataset, epochs=1), tmp_path, channel)
-    assert any("2 crops a step" in item["text"] for item in channel.of("log"))
+    assert any("2 crops per step" in item["text"] for item in channel.of("log"))
 
 
 @pytest.mark.parametrize(
@@ -475,7 +446,7 @@ def test_the_time_budget_ends_training_and_its_schedule(dataset, tmp_path, monke
 
 
 def test_the_rate_warms_up_and_falls():
-    rates = [rate(progress / 100) for progress in range(101)]
+    rates = [schedule_factor(progress / 100) for progress in range(101)]
     assert rates[0] < 0.05
     assert max(rates) == pytest.approx(1)
     assert rates[-1] == pytest.approx(optimizer.FINAL_RATE)
@@ -490,9 +461,9 @@ def test_large_scenes_give_the_same_crops(dataset, tmp_path, monkeypatch, budget
 
     known, folder = read_dataset(dataset)
     channel = Recorder(tmp_path)
-    small, _ = scenes.load(known, folder, 64, channel)
+    small, _ = scenes.load_scene(known, folder, 64, channel)
     monkeypatch.setattr(scenes, "MEMORY_BUDGET_BYTES", budget)
-    large, _ = scenes.load(known, folder, 64, channel)
+    large, _ = scenes.load_scene(known, folder, 64, channel)
     assert type(large.image).__name__ == ("ImageInMemory" if budget > 1000 else "ImageOnDisk")
     assert large.statistics == small.statistics
     one, other = (Sampler(item, 32, 0).crops(0, 4)[0] for item in (small, large))

@@ -11,7 +11,7 @@ from geoseg_engine.models import architecture_of, build, traits
 from geoseg_engine.training import plan, scene
 from geoseg_engine.training import validate as validation
 from geoseg_engine.training.losses import loss_of
-from geoseg_engine.training.scene import of_arrays
+from geoseg_engine.training.scene import scene_from_arrays
 from geoseg_engine.training.validate import predict_cores, validate
 
 torch.set_num_threads(1)
@@ -27,7 +27,9 @@ class Silent:
 
 def scene_of(rows=70, cols=150):
     image, labels, split = blobs(rows, cols)
-    return of_arrays(image, labels, split, [Band(f"b{place}", "r1", place) for place in (1, 2, 3)], 2)[0]
+    return scene_from_arrays(
+        image, labels, split, [Band(f"b{place}", "r1", place) for place in (1, 2, 3)], 2
+    )[0]
 
 
 def network_of(norm):
@@ -92,4 +94,4 @@ def test_as_much_ground_is_read_as_a_network_of_usual_depth_sees(name):
     job = TrainJob("d", architecture=name)
     for levels in (plan.LEVELS, plan.BEST_LEVELS):
         made = architecture_of(job, width=4, levels=levels, dropout=0.0, bands=1, classes=2)
-        assert traits(build(made)).reach_px <= scene.margin(0, 0)
+        assert traits(build(made)).reach_px <= scene.padding(0, 0)

@@ -57,23 +57,25 @@ def spots(number, side, of, row=0):
 )
 def test_a_class_counts_with_enough_pixels_in_enough_objects(boxes, decides, weighted):
     found = count_validation(ground(*boxes), 3)
-    assert (found.decides, found.weighted) == (decides, weighted)
+    assert (found.is_sufficient, found.weighted) == (decides, weighted)
 
 
 def test_what_is_left_alone_is_said_with_its_numbers():
     few = count_validation(ground((0, 0, 3, 6, 1)), 3)
-    assert "18 pixels in 1 separate region" in few.few_regions() and "all classes" in few.few_regions()
+    assert (
+        "18 pixels in 1 separate region" in few.too_few_regions() and "all classes" in few.too_few_regions()
+    )
     water = count_validation(ground(*spots(4, 12, 0), *spots(4, 12, 1, 300), (500, 0, 13, 1, 2)), 3)
-    assert "water (13 pixels, 1 object)" in water.few_objects(CLASSES) and water.few_regions() == ""
-    assert "field" not in water.few_objects(CLASSES)
+    assert "water (13 pixels, 1 object)" in water.too_few_objects(CLASSES) and water.too_few_regions() == ""
+    assert "field" not in water.too_few_objects(CLASSES)
     enough = count_validation(ground(*spots(4, 12, 0), *spots(4, 12, 1, 300), *spots(4, 12, 2, 500)), 3)
-    assert enough.few_objects(CLASSES) == ""
-    assert count_validation(ground(), 3).few_regions() == ""
+    assert enough.too_few_objects(CLASSES) == ""
+    assert count_validation(ground(), 3).too_few_regions() == ""
 
 
 @pytest.mark.parametrize("most_cells", [2048, 40])
 def test_windows_count_as_the_whole(monkeypatch, most_cells):
-    monkeypatch.setattr(validation_data, "MOST_CELLS", most_cells)
+    monkeypatch.setattr(validation_data, "MAX_CELLS", most_cells)
     random = np.random.default_rng(0)
     ids = np.where(random.random((600, 500)) < 0.03, random.integers(0, 3, (600, 500)), IGNORE).astype(
         np.uint8

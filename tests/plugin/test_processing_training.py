@@ -72,7 +72,7 @@ def test_loss_by_its_old_names_and_numbers(
     ("name", "given", "part"),
     [
         ("trainmodel", {"LOSS": ["auto", "dice"]}, "adds a loss"),
-        ("trainmodel", {"AUGMENT": ["none", "flip"]}, "'none' beside others"),
+        ("trainmodel", {"AUGMENT": ["none", "flip"]}, "'none+flip'"),
         ("trainmodel", {"START_FROM": "/nowhere/model.onnx"}, "/nowhere/model.onnx"),
         ("trainmodel", {"WEIGHTS": "/nowhere/encoder.pt"}, "/nowhere/encoder.pt"),
         ("trainmodel", {"ARCHITECTURE": "deeplabv3plus", "ENCODER": "vgg"}, "no encoder 'vgg'"),

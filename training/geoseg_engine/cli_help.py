@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 from typing import Any
 
-from .contract import Job, Param, choices_of, default_of, params_of
+from .contract import Job, Param, default_of, params_of
 
 
 def description(job: type[Job]) -> str:
@@ -30,7 +30,10 @@ def flag_help(job: type[Job], name: str) -> str:
 def _choices(job: type[Job], name: str) -> str:
     """The names of a field with several choices; those of one choice stand in its place in the usage."""
     param = params_of(job)[name]
-    return f"one or more of {', '.join(map(str, choices_of(job, name)))}" if param.several else ""
+    names = ", ".join(item for item in param.options if "+" not in item)
+    if param.several:
+        return f"{'several joined by + of' if default_of(job, name) == 'auto' else 'one or more of'} {names}"
+    return f"one of {names}" if names else ""
 
 
 def _range(param: Param) -> str:

@@ -12,29 +12,18 @@ from qgis.core import (
     QgsProcessingOutputHtml,
     QgsProcessingOutputNumber,
     QgsProcessingOutputString,
-    QgsProcessingParameterBoolean,
     QgsProcessingParameterFolderDestination,
 )
 
-from ...contract import PRESETS, SPLITS, Cancelled, GeoSegError, Problem
+from ...contract import Cancelled, CompareJob, GeoSegError, Problem, TrainJob
+from ...forms.parameters import add_fields, fields_from
 from ...jobs import experiments
 from ...jobs.submission import Submission
 from ...layers import publish
 from ..base import GeoSegAlgorithm
-from ..parameters import (
-    Parameters,
-    advanced,
-    choice,
-    dataset,
-    dataset_folder,
-    dataset_problems,
-    device,
-    device_problems,
-    real,
-    text,
-    tr,
-    whole,
-)
+from ..parameters import Parameters, choice, dataset, dataset_folder, dataset_problems, text, tr, whole
+
+ADVANCED = ("resume", "tta", "together", "device")
 
 KINDS = "auto"
 """BAND_SETS: all bands, and each kind of band alone."""
@@ -56,14 +45,9 @@ class Compare(GeoSegAlgorithm):
         sets = tr("Band sets, as: optical = red, nir; terrain = slope (empty: all bands; auto: by kind)")
         self.addParameter(text("BAND_SETS", sets))
         self.addParameter(whole("SEEDS", tr("Runs of each model, with other seeds"), 1, 1, 10))
-        self.addParameter(choice("PRESET", tr("Goal of one training"), PRESETS, "balanced"))
-        self.addParameter(
-            real("MAX_MINUTES", tr("Minutes of one training at most (0: as the goal says)"), 0.0)
-        )
-        self.addParameter(choice("SPLIT", tr("Blocks to compare on"), SPLITS, "test"))
-        resume = QgsProcessingParameterBoolean("RESUME", tr("Keep the finished runs in OUTPUT"), True)
-        self.addParameter(advanced(resume))
-        self.addParameter(device())
+        add_fields(self, TrainJob, ("preset",))
+        add_fields(self, CompareJob, ("minutes", "split"))
+        add_fields(self, CompareJob, ADVANCED, advanced=True)
         self.addParameter(QgsProcessingParameterFolderDestination("OUTPUT", tr("Comparison folder")))
         self.addOutput(QgsProcessingOutputFile("TABLE", tr("Table (CSV)")))
         self.addOutput(QgsProcessingOutputFile("FIGURE", tr("Figure (SVG)")))
@@ -73,10 +57,7 @@ class Compare(GeoSegAlgorithm):
         self.addOutput(QgsProcessingOutputNumber("IOU", tr("Its IoU")))
 
     def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
-        found = [
-            *dataset_problems(self.parameterAsString(parameters, "DATASET", context)),
-            *device_problems(self.parameterAsString(parameters, "DEVICE", context)),
-        ]
+        found = dataset_problems(self.parameterAsString(parameters, "DATASET", context))
         try:
             return found or self._submission(parameters, context).job.problems()
         except GeoSegError as error:
@@ -96,10 +77,7 @@ class Compare(GeoSegAlgorithm):
             sets,
             self.parameterAsInt(parameters, "SEEDS", context),
             self.parameterAsEnumString(parameters, "PRESET", context),
-            minutes=self.parameterAsDouble(parameters, "MAX_MINUTES", context),
-            split=self.parameterAsEnumString(parameters, "SPLIT", context),
-            device=self.parameterAsString(parameters, "DEVICE", context),
-            resume=self.parameterAsBoolean(parameters, "RESUME", context),
+            **fields_from(self, parameters, context, CompareJob, ("minutes", "split", *ADVANCED)),
         )
 
     def work(

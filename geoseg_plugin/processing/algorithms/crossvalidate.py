@@ -11,25 +11,15 @@ from qgis.core import (
     QgsProcessingOutputFile,
     QgsProcessingOutputHtml,
     QgsProcessingOutputNumber,
-    QgsProcessingParameterBoolean,
     QgsProcessingParameterFolderDestination,
 )
 
-from ...contract import Problem, TrainJob
+from ...contract import CrossValidateJob, Problem, TrainJob
+from ...forms.parameters import add_fields, fields_from
 from ...jobs import experiments
 from ..base import GeoSegAlgorithm
-from ..parameters import (
-    Parameters,
-    advanced,
-    dataset,
-    dataset_folder,
-    dataset_problems,
-    device,
-    device_problems,
-    seed,
-    tr,
-)
-from ..trainoptions import add_main_options, add_training_options, mixed_problems, training_settings
+from ..parameters import Parameters, dataset, dataset_folder, dataset_problems, tr
+from ..training_fields import add_training, training_file_problems, training_settings
 
 
 class CrossValidate(GeoSegAlgorithm):
@@ -43,15 +33,9 @@ class CrossValidate(GeoSegAlgorithm):
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         self.addParameter(dataset())
-        add_main_options(self)
-        self.addParameter(
-            QgsProcessingParameterBoolean("ENSEMBLE", tr("Also make one model of all folds"), True)
-        )
-        add_training_options(self)
-        self.addParameter(seed())
-        self.addParameter(device())
-        resume = QgsProcessingParameterBoolean("RESUME", tr("Keep the finished folds in OUTPUT"), True)
-        self.addParameter(advanced(resume))
+        add_fields(self, CrossValidateJob, ("ensemble",))
+        add_training(self)
+        add_fields(self, CrossValidateJob, ("resume",), advanced=True)
         self.addParameter(QgsProcessingParameterFolderDestination("OUTPUT", tr("Folder of all folds")))
         self.addOutput(QgsProcessingOutputFile("MODEL", tr("Model of all folds")))
         self.addOutput(QgsProcessingOutputNumber("MIOU", tr("Mean IoU")))
@@ -73,8 +57,7 @@ class CrossValidate(GeoSegAlgorithm):
             ]
         return [
             *missing,
-            *device_problems(settings["device"]),
-            *mixed_problems(settings),
+            *training_file_problems(settings),
             *TrainJob(given, **settings).problems(),
         ]
 
@@ -87,8 +70,7 @@ class CrossValidate(GeoSegAlgorithm):
         submission = experiments.cross_validate(
             folder,
             training,
-            ensemble=self.parameterAsBoolean(parameters, "ENSEMBLE", context),
-            resume=self.parameterAsBoolean(parameters, "RESUME", context),
+            **fields_from(self, parameters, context, CrossValidateJob, ("ensemble", "resume")),
         )
         result = self.run_engine([submission], feedback)
         for row in result.get("folds") or []:

@@ -12,10 +12,13 @@ from qgis.core import (
     QgsProcessingParameterFolderDestination,
 )
 
-from ...contract import SPLITS, ExportChipsJob, Problem
+from ...contract import ExportChipsJob, Problem
+from ...forms.parameters import add_fields, fields_from
 from ...jobs.submission import Submission
 from ..base import GeoSegAlgorithm
-from ..parameters import Parameters, advanced, choice, dataset, dataset_folder, dataset_problems, tr
+from ..parameters import Parameters, dataset, dataset_folder, dataset_problems, tr
+
+MAIN = ("layout", "image_format")
 
 
 class ExportChips(GeoSegAlgorithm):
@@ -27,9 +30,8 @@ class ExportChips(GeoSegAlgorithm):
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         self.addParameter(dataset())
-        self.addParameter(choice("LAYOUT", tr("Layout of the folder"), ("pairs", "arcgis"), "pairs"))
-        self.addParameter(choice("FORMAT", tr("Format of the images"), ("auto", "tif", "png"), "auto"))
-        self.addParameter(advanced(choice("SPLITS", tr("Splits"), SPLITS, list(SPLITS), several=True)))
+        add_fields(self, ExportChipsJob, MAIN)
+        add_fields(self, ExportChipsJob, ("splits",), advanced=True)
         self.addParameter(QgsProcessingParameterFolderDestination("OUTPUT", tr("Folder of the chips")))
         self.addOutput(QgsProcessingOutputNumber("COUNT", tr("Number of chips")))
 
@@ -45,15 +47,9 @@ class ExportChips(GeoSegAlgorithm):
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         folder = Path(self.parameterAsString(parameters, "OUTPUT", context))
-        layout: Any = self.parameterAsEnumString(parameters, "LAYOUT", context)
-        image_format: Any = self.parameterAsEnumString(parameters, "FORMAT", context)
-        job = ExportChipsJob(
-            str(dataset_folder(self.parameterAsString(parameters, "DATASET", context))),
-            layout,
-            image_format,
-            tuple(self.parameterAsEnumStrings(parameters, "SPLITS", context)),
-            str(folder),
-        )
+        source = dataset_folder(self.parameterAsString(parameters, "DATASET", context))
+        settings = fields_from(self, parameters, context, ExportChipsJob, (*MAIN, "splits"))
+        job = ExportChipsJob(str(source), output=str(folder), **settings)
         result = self.run_engine([Submission(job, self.job_folder(), tr("Export chips"))], feedback)
         feedback.pushInfo(str(result.get("sentence", "")))
         return {"OUTPUT": str(folder), "COUNT": result.get("count")}

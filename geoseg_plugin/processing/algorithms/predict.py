@@ -17,45 +17,45 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
-from ...contract import PRECISIONS, RUNTIMES, VIEWS, Area, Band, PredictJob, Problem
+from ...contract import Area, Cleaning, Outlines, PredictJob, Problem, params_of
+from ...forms.parameters import add_fields, fields_from, grouped, key_of
 from ...jobs import predict
-from ...jobs.inputs import RasterInput, unbound_sources
+from ...jobs.inputs import unbound_sources
 from ...jobs.submission import Submission
+from ...layers.inputs.areas import AreaSnapshot
+from ...layers.inputs.folder import InputFolder
+from ...layers.inputs.model_inputs import channel_sources
+from ...layers.inputs.rasters import raster_snapshot
 from ...layers.notes import prediction_notes, runtime_text
 from ...layers.publish import classes_from, prediction_items
 from ...layers.snapshot import crs_text, file_of
 from ..base import GeoSegAlgorithm
-from ..inputs.gather import GatheredArea, gather_area, gather_rasters, layer_problems
-from ..mapoptions import cleaning_of, cleaning_options, outline_options, outlines_of
+from ..inputs.labels import polygon_area
+from ..inputs.problems import layer_problems
 from ..parameters import (
     Parameters,
     advanced,
-    choice,
-    device,
-    device_problems,
     file,
     listed_bands,
     missing_file_problems,
     polygon_layer,
     polygons,
     rasters,
-    real,
     text,
     tr,
-    whole,
 )
 
-OUTPUTS = {
-    "OUTPUT_POLYGONS": "polygons",
-    "OUTPUT_BEYOND": "beyond",
-    "OUTPUT": "output",
-    "OUTPUT_CONFIDENCE": "confidence",
-    "OUTPUT_MARGIN": "margin",
-    "OUTPUT_ENTROPY": "entropy",
-    "OUTPUT_DISAGREEMENT": "disagreement",
-    "OUTPUT_PROBABILITY": "probability",
-}
-"""Parameter -> field of the job and of its result; from the uppermost layer down."""
+RASTERS = ("output", "confidence", "entropy", "margin", "disagreement", "beyond", "probability")
+"""Fields of rasters to write, in the order of the dialog."""
+UPPERMOST_FIRST = (
+    *("polygons", "beyond", "output", "confidence"),
+    *("margin", "entropy", "disagreement", "probability"),
+)
+OUTPUTS = {key_of(PredictJob, name): name for name in UPPERMOST_FIRST}
+"""Parameter -> field of the job and of its result, in the order of the layers."""
+MAIN = ("tta",)
+CLEANING, BOUNDARIES = grouped(Cleaning), grouped(Outlines)
+ADVANCED = (*grouped(PredictJob, *MAIN), "shard")
 
 
 class Predict(GeoSegAlgorithm):
@@ -67,43 +67,36 @@ class Predict(GeoSegAlgorithm):
     TAGS = ("inference", "apply", "classify", "onnx")
     LOGS_WARNINGS = True
 
-    area: GatheredArea | None = None
+    area: AreaSnapshot | None = None
     plain_area: Area | None = None
-    channels: tuple[Band, ...] = ()
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         self.addParameter(file("MODEL", tr("Model (.onnx)"), "onnx"))
         self.addParameter(rasters(optional=True))
         self.addParameter(QgsProcessingParameterExtent("EXTENT", tr("Extent"), None, True))
         self.addParameter(polygons("AREA", tr("Only inside these polygons"), optional=True))
-        self.addParameter(choice("TTA", tr("Views of each pixel (test-time augmentation)"), VIEWS, "none"))
-        for parameter in (
-            whole("DROPOUT_PASSES", tr("Passes of Monte Carlo dropout (0: none)"), 0, 0, 200),
-            *cleaning_options(),
-            whole("MIN_AREA", tr("Leave out polygons smaller than (pixels)"), 4, 0),
-            *outline_options(),
-            choice("RUNTIME", tr("Runtime"), RUNTIMES, "auto"),
-            choice("PRECISION", tr("Precision"), PRECISIONS, "auto"),
-            real("ALLOWED_LOSS", tr("int8: mean IoU that it may lose on validation ground"), 0.005, 0, 1),
-            text("BANDS", tr("Model of another program: bands for its channels, as optical:3,2,1")),
-            text("SHARD", tr("Part of an array job, as 2/8 (empty: all)")),
-        ):
-            self.addParameter(advanced(parameter))
-        self.addParameter(device())
+        add_fields(self, PredictJob, MAIN)
+        add_fields(self, Cleaning, CLEANING, advanced=True)
+        add_fields(self, Outlines, BOUNDARIES, advanced=True)
+        add_fields(self, PredictJob, ADVANCED, advanced=True)
+        self.addParameter(
+            advanced(
+                text(
+                    "BANDS",
+                    tr("Bands of a third-party model, in the order of its channels, as optical:3,2,1"),
+                )
+            )
+        )
         self._add_outputs()
 
     def _add_outputs(self) -> None:
-        self.addParameter(QgsProcessingParameterRasterDestination("OUTPUT", tr("Classes")))
-        for key, title in (
-            ("OUTPUT_CONFIDENCE", tr("Confidence")),
-            ("OUTPUT_ENTROPY", tr("Entropy")),
-            ("OUTPUT_MARGIN", tr("Margin to the second class")),
-            ("OUTPUT_DISAGREEMENT", tr("Disagreement of the views")),
-            ("OUTPUT_BEYOND", tr("Bands beyond the range of training")),
-            ("OUTPUT_PROBABILITY", tr("Class probabilities")),
-        ):
-            wanted = key == "OUTPUT_CONFIDENCE"
-            self.addParameter(QgsProcessingParameterRasterDestination(key, title, None, True, wanted))
+        declared = params_of(PredictJob)
+        for name in RASTERS:
+            key, title = key_of(PredictJob, name), tr(declared[name].title)
+            optional, wanted = name != "output", name in ("output", "confidence")
+            output = QgsProcessingParameterRasterDestination(key, title, None, optional, wanted)
+            output.setHelp(tr(declared[name].about))
+            self.addParameter(output)
         self.addParameter(
             QgsProcessingParameterVectorDestination(
                 "OUTPUT_POLYGONS", tr("Polygons"), Qgis.ProcessingSourceType.VectorPolygon, None, True, False
@@ -121,29 +114,22 @@ class Predict(GeoSegAlgorithm):
         return [
             *found,
             *missing_file_problems(model, tr("Model")),
-            *device_problems(self.parameterAsString(parameters, "DEVICE", context)),
             *PredictJob(model, **self._settings(parameters, context)).problems(),
         ]
 
     def _settings(self, parameters: Parameters, context: QgsProcessingContext) -> dict[str, Any]:
         """Fields of the job but those of layers and files."""
         return {
-            "tta": self.parameterAsEnumString(parameters, "TTA", context),
-            "dropout_passes": self.parameterAsInt(parameters, "DROPOUT_PASSES", context),
-            "min_area_px": self.parameterAsInt(parameters, "MIN_AREA", context),
-            "device": self.parameterAsString(parameters, "DEVICE", context),
-            "runtime": self.parameterAsEnumString(parameters, "RUNTIME", context),
-            "precision": self.parameterAsEnumString(parameters, "PRECISION", context),
-            "int8_loss": self.parameterAsDouble(parameters, "ALLOWED_LOSS", context),
-            "shard": self.parameterAsString(parameters, "SHARD", context).strip(),
-            "cleaning": cleaning_of(self, parameters, context),
-            "outlines": outlines_of(self, parameters, context),
+            **fields_from(self, parameters, context, PredictJob, (*MAIN, *ADVANCED)),
+            "cleaning": Cleaning(**fields_from(self, parameters, context, Cleaning, CLEANING)),
+            "outlines": Outlines(**fields_from(self, parameters, context, Outlines, BOUNDARIES)),
         }
 
     def gather(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> None:
-        self.rasters = gather_rasters(self.parameterAsLayerList(parameters, "LAYERS", context))
+        layers = self.parameterAsLayerList(parameters, "LAYERS", context)
+        self.rasters = {layer.id(): raster_snapshot(layer) for layer in layers}
         extent = self.parameterAsExtent(parameters, "EXTENT", context)
         given = not extent.isNull() and not extent.isEmpty()
         corners = (extent.xMinimum(), extent.yMinimum(), extent.xMaximum(), extent.yMaximum())
@@ -151,20 +137,18 @@ class Predict(GeoSegAlgorithm):
         self.extent_crs = crs_text(self.parameterAsExtentCrs(parameters, "EXTENT", context)) if given else ""
         layer, selected_only = polygon_layer(self, parameters, "AREA", context)
         self.plain_area = None if layer is None or selected_only else file_area(layer)
-        self.area = gather_area(self, parameters, context, "AREA") if layer is not None else None
+        self.area = polygon_area(self, parameters, context, "AREA") if layer is not None else None
         self.channels = self._channels(parameters, context)
 
-    def _channels(self, parameters: Parameters, context: QgsProcessingContext) -> tuple[Band, ...]:
-        """Bands for a model of another program; their sources are called as `unbound_sources` does.
+    def _channels(self, parameters: Parameters, context: QgsProcessingContext) -> list[tuple[str, int]]:
+        """Layer id and band of each channel of a third-party model.
 
         Raises:
             ValueError: as `listed_bands`.
         """
         layers = self.parameterAsLayerList(parameters, "LAYERS", context)
         listed = listed_bands(self.parameterAsString(parameters, "BANDS", context), layers)
-        keys = {layer.id(): f"given{number}" for number, layer in enumerate(layers, 1)}
-        bands = [(keys[layer_id], band) for layer_id, numbers in listed for band in numbers]
-        return tuple(Band(f"channel {number}", *band) for number, band in enumerate(bands, 1))
+        return [(layer_id, band) for layer_id, numbers in listed for band in numbers]
 
     def work(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
@@ -177,18 +161,15 @@ class Predict(GeoSegAlgorithm):
             model=model,
             extent=self.extent,
             extent_crs=self.extent_crs,
-            area=self.plain_area or self._located_area(folder),
-            foreign_bands=self.channels,
             **files,
             **self._settings(parameters, context),
         )
 
-        def submission(inputs: list[RasterInput]) -> Submission:
-            return Submission(
-                dataclasses.replace(job, sources=unbound_sources(inputs)), folder, tr("Predict")
-            )
+        def located(inputs: InputFolder) -> list[Submission]:
+            job_here = dataclasses.replace(job, area=self._area(inputs), **self._sources(inputs))
+            return [Submission(job_here, folder, tr("Predict"))]
 
-        result = predict.told(folder, self.run_rasters(submission, feedback, folder))
+        result = predict.told(folder, self.run_with_inputs(located, folder, feedback))
         shard = result.get("shard") or {}
         if shard and not shard.get("complete"):
             feedback.pushInfo(tr("The other parts are still to be done; the last one puts the map together."))
@@ -199,12 +180,19 @@ class Predict(GeoSegAlgorithm):
         self._group(outputs, context, Path(model))
         return {key: path for key, path in outputs.items() if path}
 
-    def _located_area(self, folder: Path) -> Area | None:
-        if self.area is None:
-            return None
-        area, exports = self.area.located(folder)
-        self.exports += exports
-        return area
+    def _area(self, inputs: InputFolder) -> Area | None:
+        if self.plain_area is not None or self.area is None:
+            return self.plain_area
+        return self.area.located(inputs)
+
+    def _sources(self, inputs: InputFolder) -> dict[str, Any]:
+        """Fields of the job: rasters that the engine matches, or the channels of a third-party model."""
+        if not self.channels:
+            return {"sources": unbound_sources([item.located(inputs) for item in self.rasters.values()])}
+        channels = [(self.rasters[layer_id], band) for layer_id, band in self.channels]
+        names = [f"channel {number}" for number in range(1, len(channels) + 1)]
+        sources, bands = channel_sources(channels, names, inputs)
+        return {"sources": sources, "foreign_bands": bands}
 
     def _dress(self, outputs: dict[str, str], result: dict[str, Any], model: str) -> None:
         items = {item.path.name: item for item in prediction_items(classes_from(result))}

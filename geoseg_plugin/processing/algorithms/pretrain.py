@@ -13,25 +13,14 @@ from qgis.core import (
     QgsProcessingParameterFolderDestination,
 )
 
-from ...contract import ARCHITECTURES, Cancelled, PretrainJob, Problem
+from ...contract import Cancelled, PretrainJob, Problem
+from ...forms.parameters import add_fields, fields_from, grouped
 from ...jobs import train
 from ..base import GeoSegAlgorithm
-from ..parameters import (
-    Parameters,
-    advanced,
-    choice,
-    dataset,
-    dataset_folder,
-    dataset_problems,
-    device,
-    device_problems,
-    real,
-    seed,
-    text,
-    tr,
-    whole,
-)
-from ..trainoptions import band_names, bands
+from ..parameters import Parameters, dataset, dataset_folder, dataset_problems, tr
+
+MAIN = ("architecture", "bands", "epochs", "max_minutes")
+ADVANCED = (*grouped(PretrainJob, *MAIN), "mask_share")
 
 
 class Pretrain(GeoSegAlgorithm):
@@ -45,21 +34,8 @@ class Pretrain(GeoSegAlgorithm):
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         self.addParameter(dataset())
-        self.addParameter(
-            choice("ARCHITECTURE", tr("Architecture that will begin from it"), ARCHITECTURES, "unet")
-        )
-        self.addParameter(bands())
-        self.addParameter(whole("EPOCHS", tr("Epochs"), 20, 1))
-        self.addParameter(real("MAX_MINUTES", tr("Minutes at most (0: no limit)"), 0.0))
-        for parameter in (
-            text("ENCODER", tr("Encoder: resnet18 or resnet50 of deeplabv3plus")),
-            whole("WIDTH", tr("Channels of the first level (0: automatic)"), 0, 0),
-            whole("LEVELS", tr("Levels of the network (0: automatic)"), 0, 0, 6),
-            real("MASK_SHARE", tr("Share of the image that is hidden"), 0.6, 0.05, 0.95),
-        ):
-            self.addParameter(advanced(parameter))
-        self.addParameter(seed())
-        self.addParameter(device())
+        add_fields(self, PretrainJob, MAIN)
+        add_fields(self, PretrainJob, ADVANCED, advanced=True)
         self.addParameter(QgsProcessingParameterFolderDestination("OUTPUT", tr("Run folder")))
         self.addOutput(QgsProcessingOutputFile("WEIGHTS", tr("Encoder weights")))
         self.addOutput(QgsProcessingOutputNumber("LOSS", tr("Loss on hidden parts")))
@@ -69,21 +45,11 @@ class Pretrain(GeoSegAlgorithm):
         settings = self._settings(parameters, context)
         return [
             *dataset_problems(given),
-            *device_problems(settings["device"]),
             *PretrainJob(given, **settings).problems(),
         ]
 
     def _settings(self, parameters: Parameters, context: QgsProcessingContext) -> dict[str, Any]:
-        numbers = ("EPOCHS", "WIDTH", "LEVELS", "SEED")
-        return {
-            **{key.lower(): self.parameterAsInt(parameters, key, context) for key in numbers},
-            "max_minutes": self.parameterAsDouble(parameters, "MAX_MINUTES", context),
-            "mask_share": self.parameterAsDouble(parameters, "MASK_SHARE", context),
-            "architecture": self.parameterAsEnumString(parameters, "ARCHITECTURE", context),
-            "encoder": self.parameterAsString(parameters, "ENCODER", context),
-            "bands": band_names(self.parameterAsString(parameters, "BANDS", context)),
-            "device": self.parameterAsString(parameters, "DEVICE", context),
-        }
+        return fields_from(self, parameters, context, PretrainJob, (*MAIN, *ADVANCED))
 
     def work(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback

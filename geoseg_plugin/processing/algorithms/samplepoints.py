@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,20 @@ from qgis.core import (
     QgsProcessingParameterVectorDestination,
 )
 
-from ...contract import ALLOCATIONS, AUTO_MIN_POINTS, Problem, SampleJob
+from ...contract import Problem, SampleJob
+from ...forms.parameters import add_fields, fields_from
+from ...jobs.listtext import entries
 from ...jobs.submission import Submission
 from ...layers import sample
+from ...layers.inputs.folder import InputFolder
 from ...layers.rasterclasses import raster_classes
 from ..base import GeoSegAlgorithm
-from ..inputs.additions import parts
 from ..inputs.classrasters import class_raster
-from ..inputs.gather import layer_problems
-from ..parameters import Parameters, advanced, choice, real, seed, text, tr, whole
+from ..inputs.problems import layer_problems
+from ..parameters import Parameters, advanced, text, tr
+
+MAIN = ("count", "standard_error", "expected_else", "allocation")
+ADVANCED = ("min_points", "max_points", "seed")
 
 
 class SamplePoints(GeoSegAlgorithm):
@@ -39,44 +45,13 @@ class SamplePoints(GeoSegAlgorithm):
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         self.addParameter(QgsProcessingParameterRasterLayer("INPUT", tr("Class raster")))
-        self.addParameter(whole("COUNT", tr("Total number of points (0: as the standard error needs)"), 0, 0))
-        self.addParameter(
-            real(
-                "STANDARD_ERROR",
-                tr("Standard error of the overall accuracy (0.05: ± 10 %, some 60 to 100 points)"),
-                0.05,
-                0.001,
-                0.4,
-            )
-        )
-        self.addParameter(
-            real("EXPECTED", tr("User's accuracy that is expected of the classes"), 0.8, 0.01, 0.99)
-        )
-        self.addParameter(
-            advanced(text("EXPECTED_BY_CLASS", tr("Classes that differ, one a line: class=0.9"), lines=True))
-        )
-        self.addParameter(choice("ALLOCATION", tr("Allocation of points to classes"), ALLOCATIONS, "mixed"))
+        add_fields(self, SampleJob, MAIN)
         self.addParameter(
             advanced(
-                whole(
-                    "LEAST",
-                    tr("Minimum points per class (mixed; -1: automatic)"),
-                    AUTO_MIN_POINTS,
-                    AUTO_MIN_POINTS,
-                )
+                text("EXPECTED_BY_CLASS", tr("Classes that differ, one per line: class=0.9"), lines=True)
             )
         )
-        self.addParameter(
-            advanced(
-                whole(
-                    "MOST_POINTS",
-                    tr("Limit of the points that the standard error asks for (0: none)"),
-                    500,
-                    0,
-                )
-            )
-        )
-        self.addParameter(seed())
+        add_fields(self, SampleJob, ADVANCED, advanced=True)
         self.addParameter(
             QgsProcessingParameterVectorDestination(
                 "OUTPUT", tr("Sample points"), Qgis.ProcessingSourceType.VectorPoint
@@ -87,7 +62,7 @@ class SamplePoints(GeoSegAlgorithm):
 
     def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
         found = layer_problems(self, parameters, context, ("INPUT",))
-        lines = parts(self.parameterAsString(dict(parameters), "EXPECTED_BY_CLASS", context))
+        lines = entries(self.parameterAsString(dict(parameters), "EXPECTED_BY_CLASS", context))
         wrong = [line for line in lines if share_of(line) is None]
         if wrong:
             said = tr("EXPECTED_BY_CLASS: '{}' is not 'class=share'.").format(wrong[0])
@@ -97,31 +72,30 @@ class SamplePoints(GeoSegAlgorithm):
     def gather(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> None:
-        raster = class_raster(self, parameters, "INPUT", context)
-        self.legend = raster_classes(raster)
-        self.raster = raster.source()
+        layer, self.raster = class_raster(self, parameters, "INPUT", context)
+        self.legend = raster_classes(layer)
 
     def work(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         output = Path(self.parameterAsOutputLayer(parameters, "OUTPUT", context))
-        lines = parts(self.parameterAsString(parameters, "EXPECTED_BY_CLASS", context))
+        lines = entries(self.parameterAsString(parameters, "EXPECTED_BY_CLASS", context))
         job = SampleJob(
-            classes=self.raster,
-            count=self.parameterAsInt(parameters, "COUNT", context),
-            standard_error=self.parameterAsDouble(parameters, "STANDARD_ERROR", context),
+            classes="",
             expected={line.rpartition("=")[0].strip(): share_of(line) or 0.8 for line in lines},
-            expected_else=self.parameterAsDouble(parameters, "EXPECTED", context),
-            allocation=self.parameterAsEnumString(parameters, "ALLOCATION", context),
-            min_points=self.parameterAsInt(parameters, "LEAST", context),
-            seed=self.parameterAsInt(parameters, "SEED", context),
-            max_points=self.parameterAsInt(parameters, "MOST_POINTS", context),
+            **fields_from(self, parameters, context, SampleJob, (*MAIN, *ADVANCED)),
             output=str(output),
         )
-        result = self.run_engine([Submission(job, self.job_folder(), tr("Reference sample"))], feedback)
+        folder = self.job_folder()
+
+        def located(inputs: InputFolder) -> list[Submission]:
+            job_here = dataclasses.replace(job, classes=self.raster.located(inputs).path)
+            return [Submission(job_here, folder, tr("Reference sample"))]
+
+        result = self.run_with_inputs(located, folder, feedback)
         for row in result.get("rows", ()):
             feedback.pushInfo(tr("{}: {} points").format(row.get("name"), row.get("points")))
-        notes = {tr("Made by"): tr("GeoSeg, reference sample"), tr("Class raster"): self.raster}
+        notes = {tr("Made by"): tr("GeoSeg, reference sample"), tr("Class raster"): self.raster.raster.path}
         classes = sample.sample_classes(result.get("rows") or (), self.legend)
         self.dress_later(sample.sample_item(output, classes, tr("Reference sample")), notes)
         self.points = str(output)

@@ -10,29 +10,18 @@ from qgis.core import (
     QgsProcessingFeedback,
     QgsProcessingOutputFile,
     QgsProcessingOutputNumber,
-    QgsProcessingParameterBoolean,
     QgsProcessingParameterFolderDestination,
 )
 
-from ...contract import SEARCHED, Cancelled, Problem, SearchJob, TrainJob
+from ...contract import Cancelled, Problem, SearchJob, TrainJob
+from ...forms.parameters import add_fields, fields_from
 from ...jobs import experiments
 from ...jobs.submission import Submission
 from ..base import GeoSegAlgorithm
-from ..parameters import (
-    Parameters,
-    advanced,
-    choice,
-    dataset,
-    dataset_folder,
-    dataset_problems,
-    device,
-    device_problems,
-    real,
-    seed,
-    tr,
-    whole,
-)
-from ..trainoptions import add_main_options, add_training_options, mixed_problems, training_settings
+from ..parameters import Parameters, dataset, dataset_folder, dataset_problems, tr
+from ..training_fields import add_training, training_file_problems, training_settings
+
+MAIN = ("parameters", "trials", "max_minutes")
 
 MODEL, TABLE, SETTINGS = "model.onnx", "trials.csv", "best.json"
 
@@ -48,16 +37,9 @@ class SearchSettings(GeoSegAlgorithm):
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         self.addParameter(dataset())
-        usual = list(SearchJob.parameters)
-        self.addParameter(choice("PARAMETERS", tr("Settings to search"), SEARCHED, usual, several=True))
-        self.addParameter(whole("TRIALS", tr("Trials"), 20, 1))
-        self.addParameter(real("SEARCH_MINUTES", tr("Minutes of the whole search (0: no limit)"), 0.0))
-        add_main_options(self)
-        add_training_options(self)
-        self.addParameter(seed())
-        self.addParameter(device())
-        resume = QgsProcessingParameterBoolean("RESUME", tr("Go on with the trials in OUTPUT"), True)
-        self.addParameter(advanced(resume))
+        add_fields(self, SearchJob, MAIN)
+        add_training(self)
+        add_fields(self, SearchJob, ("resume",), advanced=True)
         self.addParameter(QgsProcessingParameterFolderDestination("OUTPUT", tr("Folder of the search")))
         self.addOutput(QgsProcessingOutputFile("MODEL", tr("Best model")))
         self.addOutput(QgsProcessingOutputFile("TABLE", tr("Table of the trials (CSV)")))
@@ -69,8 +51,7 @@ class SearchSettings(GeoSegAlgorithm):
         settings = training_settings(self, parameters, context)
         return [
             *dataset_problems(self.parameterAsString(parameters, "DATASET", context)),
-            *device_problems(settings["device"]),
-            *mixed_problems(settings),
+            *training_file_problems(settings),
             *self._submission(parameters, context).job.problems(),
         ]
 
@@ -79,10 +60,7 @@ class SearchSettings(GeoSegAlgorithm):
         return experiments.search(
             Path(self.parameterAsString(parameters, "OUTPUT", context)),
             TrainJob(str(source), **training_settings(self, parameters, context)),
-            parameters=tuple(self.parameterAsEnumStrings(parameters, "PARAMETERS", context)),
-            trials=self.parameterAsInt(parameters, "TRIALS", context),
-            max_minutes=self.parameterAsDouble(parameters, "SEARCH_MINUTES", context),
-            resume=self.parameterAsBoolean(parameters, "RESUME", context),
+            **fields_from(self, parameters, context, SearchJob, (*MAIN, "resume")),
         )
 
     def work(

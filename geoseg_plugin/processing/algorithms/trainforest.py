@@ -10,26 +10,17 @@ from qgis.core import (
     QgsProcessingFeedback,
     QgsProcessingOutputFile,
     QgsProcessingOutputNumber,
-    QgsProcessingParameterBoolean,
     QgsProcessingParameterFolderDestination,
 )
 
-from ...contract import BASELINES, ForestJob, Problem
+from ...contract import ForestJob, Problem
+from ...forms.parameters import add_fields, fields_from, grouped, listed
 from ...jobs import train
 from ..base import GeoSegAlgorithm
-from ..parameters import (
-    Parameters,
-    advanced,
-    choice,
-    dataset,
-    dataset_folder,
-    dataset_problems,
-    seed,
-    text,
-    tr,
-    whole,
-)
-from ..trainoptions import band_names, bands
+from ..parameters import Parameters, dataset, dataset_folder, dataset_problems, tr
+
+MAIN = ("method", "bands", "search")
+ADVANCED = (*grouped(ForestJob, *MAIN), "calibrate")
 
 
 class TrainForest(GeoSegAlgorithm):
@@ -43,21 +34,8 @@ class TrainForest(GeoSegAlgorithm):
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         self.addParameter(dataset())
-        self.addParameter(choice("METHOD", tr("Method"), BASELINES, "forest"))
-        self.addParameter(bands())
-        self.addParameter(
-            QgsProcessingParameterBoolean("SEARCH", tr("Search leaf size and features first"), True)
-        )
-        for parameter in (
-            whole("TREES", tr("Trees (0: automatic)"), 0, 0),
-            whole("DEPTH", tr("Depth of a tree (0: no limit)"), 0, 0),
-            whole("FEATURES", tr("Features tried at a branch (0: square root of all)"), 0, 0),
-            text("TEXTURE", tr("Sides of texture windows in pixels, as 3,7 (empty: none)")),
-            whole("PIXELS", tr("Training pixels at most"), 200_000, 100),
-            QgsProcessingParameterBoolean("CALIBRATE", tr("Calibrate on validation ground"), True),
-        ):
-            self.addParameter(advanced(parameter))
-        self.addParameter(seed())
+        add_fields(self, ForestJob, MAIN)
+        add_fields(self, ForestJob, ADVANCED, advanced=True)
         self.addParameter(QgsProcessingParameterFolderDestination("OUTPUT", tr("Run folder")))
         self.addOutput(QgsProcessingOutputFile("MODEL", tr("Model")))
         self.addOutput(QgsProcessingOutputNumber("MIOU", tr("Mean IoU on validation blocks")))
@@ -65,7 +43,7 @@ class TrainForest(GeoSegAlgorithm):
     def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
         given = self.parameterAsString(parameters, "DATASET", context)
         texture = self.parameterAsString(parameters, "TEXTURE", context)
-        wrong = [part for part in band_names(texture) if not part.isdigit()]
+        wrong = [part for part in listed(texture) if not part.isdigit()]
         settings = self._settings(parameters, context)
         return [
             *dataset_problems(given),
@@ -75,16 +53,7 @@ class TrainForest(GeoSegAlgorithm):
         ]  # fmt: skip
 
     def _settings(self, parameters: Parameters, context: QgsProcessingContext) -> dict[str, Any]:
-        texture = self.parameterAsString(parameters, "TEXTURE", context)
-        numbers = ("TREES", "DEPTH", "FEATURES", "PIXELS", "SEED")
-        return {
-            **{key.lower(): self.parameterAsInt(parameters, key, context) for key in numbers},
-            "method": self.parameterAsEnumString(parameters, "METHOD", context),
-            "bands": band_names(self.parameterAsString(parameters, "BANDS", context)),
-            "texture_px": tuple(int(part) for part in band_names(texture) if part.isdigit()),
-            "search": self.parameterAsBoolean(parameters, "SEARCH", context),
-            "calibrate": self.parameterAsBoolean(parameters, "CALIBRATE", context),
-        }
+        return fields_from(self, parameters, context, ForestJob, (*MAIN, *ADVANCED))
 
     def work(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback

@@ -10,25 +10,15 @@ from qgis.core import (
     QgsProcessingFeedback,
     QgsProcessingOutputFile,
     QgsProcessingOutputNumber,
-    QgsProcessingParameterBoolean,
     QgsProcessingParameterFolderDestination,
 )
 
 from ...contract import Cancelled, Problem, TrainJob
+from ...forms.parameters import add_fields, fields_from
 from ...jobs import train
 from ..base import GeoSegAlgorithm
-from ..parameters import (
-    Parameters,
-    dataset,
-    dataset_folder,
-    dataset_problems,
-    device,
-    device_problems,
-    missing_file_problems,
-    seed,
-    tr,
-)
-from ..trainoptions import add_main_options, add_training_options, mixed_problems, training_settings
+from ..parameters import Parameters, dataset, dataset_folder, dataset_problems, tr
+from ..training_fields import add_training, training_file_problems, training_settings
 
 MODEL = "model.onnx"
 
@@ -44,11 +34,8 @@ class TrainModel(GeoSegAlgorithm):
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         self.addParameter(dataset())
-        add_main_options(self)
-        self.addParameter(QgsProcessingParameterBoolean("RESUME", tr("Go on with the run in OUTPUT"), False))
-        add_training_options(self)
-        self.addParameter(seed())
-        self.addParameter(device())
+        add_fields(self, TrainJob, ("resume",))
+        add_training(self)
         self.addParameter(QgsProcessingParameterFolderDestination("OUTPUT", tr("Run folder")))
         self.addOutput(QgsProcessingOutputFile("MODEL", tr("Model")))
         self.addOutput(QgsProcessingOutputNumber("MIOU", tr("Mean IoU on validation blocks")))
@@ -56,19 +43,15 @@ class TrainModel(GeoSegAlgorithm):
     def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
         text = self.parameterAsString(parameters, "DATASET", context)
         settings = self._settings(parameters, context)
-        weights = "" if settings["weights"] == "imagenet" else settings["weights"]
         return [
             *dataset_problems(text),
-            *device_problems(settings["device"]),
-            *missing_file_problems(settings["start_from"], tr("Model to begin from")),
-            *missing_file_problems(weights, tr("Encoder weights")),
-            *mixed_problems(settings),
+            *training_file_problems(settings),
             *TrainJob(text, **settings).problems(),
         ]
 
     def _settings(self, parameters: Parameters, context: QgsProcessingContext) -> dict[str, Any]:
-        settings = training_settings(self, parameters, context)
-        return {**settings, "resume": self.parameterAsBoolean(parameters, "RESUME", context)}
+        resume = fields_from(self, parameters, context, TrainJob, ("resume",))
+        return {**training_settings(self, parameters, context), **resume}
 
     def work(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback

@@ -11,10 +11,11 @@ from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QObject
 
 from ...contract import GeoSegError, Problem, present
-from ...dock.inputs_from_layers import Snapshot, data_problems
 from ...jobs import prepare
 from ...jobs.workspace import discard
 from ...layers import findings
+from ...layers.inputs.dataset import DataInputs
+from ...layers.inputs.dataset_problems import data_problems
 from ...panel.texts import tr
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class ChecksController(QObject):
         take: a snapshot of the layers as chosen now, whose files go to a folder; raises GeoSegError.
     """
 
-    def __init__(self, desk: Controller, take: Callable[[Path], Snapshot]) -> None:
+    def __init__(self, desk: Controller, take: Callable[[Path], DataInputs]) -> None:
         super().__init__(desk)
         self.desk, self.page = desk, desk.dock.data
         self._take = take

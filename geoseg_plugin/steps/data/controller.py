@@ -12,8 +12,6 @@ from qgis.core import Qgis, QgsMapLayer, QgsRasterLayer, QgsUnitTypes, QgsVector
 from qgis.PyQt.QtCore import QObject, QTimer
 
 from ...contract import GeoSegError, Labels, Problem, present
-from ...dock.inputs_from_layers import Snapshot, data_problems, facts_of, missing_choices, take
-from ...dock.labels_from_layers import all_classes
 from ...jobs import freshness, prepare
 from ...jobs.choices import DataChoices, RasterRow
 from ...jobs.rasterfacts import reference_of, tiles_named
@@ -21,7 +19,13 @@ from ...jobs.submission import Submission
 from ...jobs.workspace import discard
 from ...layers import snapshot
 from ...layers.classes import class_fields, legend_field
+from ...layers.exports import RasterExport
 from ...layers.facts import unfiltered_count
+from ...layers.inputs.areas import shown_extent
+from ...layers.inputs.dataset import DataInputs, chosen_classes, data_inputs, facts_of
+from ...layers.inputs.dataset_problems import data_problems, missing_choices
+from ...layers.inputs.folder import InputFolder, RefusedRasters
+from ...layers.inputs.rasters import RasterSnapshot
 from ...layers.legendclasses import LEGEND_FIELD, has_legend_classes
 from ...layers.results import SHOWN, result_kind
 from ...panel.background_queries import Question
@@ -49,7 +53,8 @@ class DataController(QObject):
     def __init__(self, desk: Controller) -> None:
         super().__init__(desk)
         self.desk, self.page = desk, desk.dock.data
-        self._to_export: set[str] = set()
+        self._refused = RefusedRasters()
+        self._rasters: list[RasterSnapshot] = []
         self._timer = single_shot(self, PLAN_MS, self.plan)
         self._planned: dict[str, str] = {}
         self._tiles: dict[str, list[str]] = {}
@@ -239,11 +244,13 @@ class DataController(QObject):
             )
         )
 
-    def _take(self, choices: DataChoices, folder: Path) -> Snapshot:
+    def _take(self, choices: DataChoices, folder: Path) -> DataInputs:
         canvas = self.desk.iface.mapCanvas() if self.desk.iface is not None else None
-        return take(choices, folder, self.desk.project, canvas, self._to_export)
+        inputs = InputFolder(folder, self._refused.layer_ids)
+        self._rasters = inputs.rasters
+        return data_inputs(choices, inputs, self.desk.project, shown_extent(canvas))
 
-    def _on_planned(self, result: dict[str, Any], known: list[Problem], taken: Snapshot) -> None:
+    def _on_planned(self, result: dict[str, Any], known: list[Problem], taken: DataInputs) -> None:
         found = [*(result.get("problems") or []), *(result.get("warnings") or [])]
         sentence = str(result.get("sentence") or "")
         self._sentence, self._found = sentence, found
@@ -254,7 +261,7 @@ class DataController(QObject):
         if taken.labels is not None and not blocking and not result.get("problems"):
             self._check(taken, taken.labels, known)
 
-    def _check(self, taken: Snapshot, labels: Labels, known: list[Problem]) -> None:
+    def _check(self, taken: DataInputs, labels: Labels, known: list[Problem]) -> None:
         """Look at the labels themselves, from the files that were written for the plan."""
         tile_px = self.desk.dock.tiles.choices().tile_px
         folder = self.desk.workspace.scratch("plan")
@@ -293,23 +300,15 @@ class DataController(QObject):
 
     def _retry_with_export(self, problem: dict[str, Any]) -> bool:
         """After the engine could not open a layer: let QGIS write a copy of it, once."""
-        if problem.get("code") != "cannot_open":
+        found = self._refused.note(problem, self._rasters)
+        if found is None:
             return False
-        choices = self.page.choices()
-        ids = [layer_id for item in choices.rasters for layer_id in (item.layer_id, *item.also)]
-        ids += [layer_id for item in choices.additions for layer_id in item.layer_ids]
-        layers = [self.desk.project.mapLayer(layer_id) for layer_id in [*ids, choices.label_layer_id]]
-        layers = [layer for layer in layers if isinstance(layer, QgsRasterLayer)]
-        found = snapshot.layer_named_in(str(problem.get("message", "")), [item for item in layers if item])
-        if found is None or found.id() in self._to_export:
-            return False
-        self._to_export.add(found.id())
-        text = tr("The engine cannot open layer “{}”: QGIS writes a copy for it.").format(found.name())
+        text = tr("The engine cannot open layer “{}”: QGIS writes a copy for it.").format(found.raster.name)
         self.desk.dock.show_note(text)
         self.desk.dock.footer.add_log("warning", text)
         return True
 
-    def _log_notes(self, taken: Snapshot) -> None:
+    def _log_notes(self, taken: DataInputs) -> None:
         for note in taken.notes:
             self.desk.dock.footer.add_log("info", note)
 
@@ -343,10 +342,10 @@ class DataController(QObject):
         self._show_classes()
 
     def _show_classes(self) -> None:
-        self.page.legend.set_classes(all_classes(self.page.choices(), self.desk.project))
+        self.page.legend.set_classes(chosen_classes(self.page.choices(), self.desk.project))
 
 
-def dataset_submissions(folder: Path, taken: Snapshot, write_stack: bool) -> list[Submission]:
+def dataset_submissions(folder: Path, taken: DataInputs, write_stack: bool) -> list[Submission]:
     """Stack and labels; without writing the stack its recipe takes its place."""
     labels = present(taken.labels, "the label layer")
     if write_stack:
@@ -438,7 +437,7 @@ def polygon_problem(layer: QgsVectorLayer) -> bool:
 
 def is_written_raster(export: Any) -> bool:
     """Whether a raster copy for planning is there already."""
-    return isinstance(export, snapshot.RasterExport) and export.path.exists()
+    return isinstance(export, RasterExport) and export.path.exists()
 
 
 def single_shot(parent: QObject, milliseconds: int, action: Any) -> QTimer:

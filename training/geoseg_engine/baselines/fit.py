@@ -43,14 +43,14 @@ from .pixels import (
     VALIDATION_PIXELS,
     Array,
     Samples,
+    check_two_classes,
     count_labels,
     draw,
-    refuse_single,
 )
 
 MODEL_FILE, METRICS_FILE, IMPORTANCE_FILE = "model.onnx", "metrics.json", "importance.json"
 TILE_PX = 64
-WORDS = {
+METHOD_NAMES = {
     "forest": "random forest",
     "maximum_likelihood": "maximum likelihood",
     "spectral_angle": "spectral angle",
@@ -62,11 +62,11 @@ class Fitted:
     """A classifier of pixels.
 
     Attributes:
-        logits: of features (pixels, features) -> (pixels, classes).
+        logits: from features (pixels, features) to (pixels, classes).
         architecture: for the model file.
         settings: what was chosen, for metrics.json.
         model: a RandomForestClassifier, or a network.
-        impurity: of a forest, importance of every feature.
+        impurity: of a forest, importance per feature.
     """
 
     logits: Callable[[Array], NDArray[Any]]
@@ -78,7 +78,7 @@ class Fitted:
 
 @dataclass
 class Reach:
-    """What prediction by windows must know of a baseline."""
+    """Reach, alignment and exactness of a baseline, for prediction by windows."""
 
     reach_px: int
     align_px: int = 1
@@ -86,17 +86,25 @@ class Reach:
 
 
 def run(job: ForestJob, folder: Path, channel: Channel) -> dict[str, Any]:
-    """Fit a baseline on a dataset; leave model.onnx, metrics.json and importance.json in the output folder.
+    """Fit a baseline on a dataset and write model.onnx, metrics.json and importance.json.
+
+    Args:
+        job: method and settings; 0 is automatic.
+        folder: of the job; its paths are relative to it.
+        channel: gets events; cancel point.
+
+    Returns:
+        Path of the model, scores, importance and warnings; of a dry run the plan and the expected time.
 
     Raises:
         GeoSegError: `unknown_band`, `one_class`, `no_training_pixels`, `export_mismatch`, …
-        Cancelled: if the user stops; nothing is left then.
+        Cancelled: if the user stops; nothing is written then.
     """
     started = time.monotonic()
     whole, dataset_folder = read_dataset(folder / job.dataset)
     dataset = with_bands(whole, job.bands)
     if job.dry_run:
-        return described(job, dataset, dataset_folder)
+        return dry_run_result(job, dataset, dataset_folder)
     output = folder / job.output
     prepare_folder(output)
     channel.send(
@@ -108,31 +116,17 @@ def run(job: ForestJob, folder: Path, channel: Channel) -> dict[str, Any]:
         device_memory_mb=0,
     )
     samples = draw(dataset, whole, dataset_folder, job.texture_px, job.pixels, job.seed, channel)
-    of_dataset = warnings_for(dataset, reach_of(job.texture_px))
+    of_dataset = warnings_for(dataset, reach_px_of(job.texture_px))
     warnings = [*of_dataset, *samples.problems, *label_warnings(dataset, samples)]
     for problem in warnings[len(of_dataset) :]:
         channel.log(f"{problem.message} {problem.hint}", "warning")
-    channel.log(sentence(job, dataset, len(samples.train)))
+    channel.log(fit_message(job, dataset, len(samples.train)))
     validation = validation_of(dataset, dataset_folder)
     fitted = fit(job, dataset, samples, validation, channel)
-    decision, judged, calibrated = judge(job, dataset, fitted, samples, validation, channel)
+    decision, scored, calibrated = evaluate(job, dataset, fitted, samples, validation, channel)
     worth = importance(dataset, samples, fitted.logits, decision, fitted.impurity, job.seed, channel)
     channel.send("progress", phase=SAVING_PHASE, done=0, total=1, rate="")
-    summary = {
-        "miou": judged["miou"],
-        "scores": judged,
-        "split": "validation",
-        "cancelled": False,
-        "calibration_sentence": calibrated,
-        "device": "CPU",
-        "precision": "float32",
-        "train_pixels": len(samples.train),
-        "validation_pixels": len(samples.validation),
-        "seconds": round(time.monotonic() - started, 2),
-        "settings": fitted.settings,
-        "architecture": fitted.architecture,
-        "job": encode(job),
-    }
+    summary = summarise(job, samples, fitted, scored, calibrated, time.monotonic() - started)
     write_model(job, dataset, samples, fitted, decision, warnings, summary, output / MODEL_FILE)
     write_json(output / METRICS_FILE, summary)
     write_json(output / IMPORTANCE_FILE, worth)
@@ -146,23 +140,66 @@ def run(job: ForestJob, folder: Path, channel: Channel) -> dict[str, Any]:
     }
 
 
-def described(job: ForestJob, dataset: Dataset, folder: Path) -> dict[str, Any]:
-    """What a dry run returns: nothing is read but labels and split."""
+def summarise(
+    job: ForestJob,
+    samples: Samples,
+    fitted: Fitted,
+    scored: dict[str, Any],
+    calibrated: str,
+    seconds: float,
+) -> dict[str, Any]:
+    """Return the content of metrics.json.
+
+    Args:
+        job: method and settings.
+        samples: training and validation pixels.
+        fitted: the classifier.
+        scored: scores of the validation pixels.
+        calibrated: the calibration in a sentence.
+        seconds: wall time up to now.
+    """
+    return {
+        "miou": scored["miou"],
+        "scores": scored,
+        "split": "validation",
+        "cancelled": False,
+        "calibration_sentence": calibrated,
+        "device": "CPU",
+        "precision": "float32",
+        "train_pixels": len(samples.train),
+        "validation_pixels": len(samples.validation),
+        "seconds": round(seconds, 2),
+        "settings": fitted.settings,
+        "architecture": fitted.architecture,
+        "job": encode(job),
+    }
+
+
+def dry_run_result(job: ForestJob, dataset: Dataset, folder: Path) -> dict[str, Any]:
+    """Return the result of a dry run; only labels and split are read.
+
+    Args:
+        job: method and settings.
+        dataset: with the bands to use.
+        folder: paths of the dataset are relative to it.
+    """
     counts = count_labels(dataset, folder)
-    refuse_single(counts[TRAIN], dataset)
+    check_two_classes(counts[TRAIN], dataset)
     pixels = min(int(counts[TRAIN].sum()), job.pixels)
-    facts = Reach(reach_of(job.texture_px))
+    facts = Reach(reach_px_of(job.texture_px))
     validation = min(int(counts[VALIDATION].sum()), VALIDATION_PIXELS)
-    told, expected_s = [sentence(job, dataset, pixels)], None
+    reasons, expected_s = [fit_message(job, dataset, pixels)], None
     if job.method == "forest":
         bands = len(dataset.recipe.bands)
-        like = time_estimate.made_up(len(dataset.classes), feature_count(bands, job.texture_px))
-        ground = validation_of(dataset, folder)
-        expected_s, text = time_estimate.sentence(searching(job, ground), bands, like, pixels, validation)
-        told += [text, *unsearched(job, ground)]
+        like = time_estimate.synthetic_pixels(len(dataset.classes), feature_count(bands, job.texture_px))
+        available = validation_of(dataset, folder)
+        expected_s, text = time_estimate.estimate_message(
+            with_possible_search(job, available), bands, like, pixels, validation
+        )
+        reasons += [text, *no_search_message(job, available)]
     return {
         "plan": {"method": job.method, "texture_px": list(job.texture_px), "pixels": pixels},
-        "reasons": told,
+        "reasons": reasons,
         "expected_s": expected_s,
         "facts": asdict(facts),
         "train_pixels": int(counts[TRAIN].sum()),
@@ -174,7 +211,12 @@ def described(job: ForestJob, dataset: Dataset, folder: Path) -> dict[str, Any]:
 
 
 def validation_of(dataset: Dataset, folder: Path) -> ValidationData:
-    """How much validation data a dataset has, read window by window."""
+    """Return the amount of validation data of a dataset, read window by window.
+
+    Args:
+        dataset: labels and split.
+        folder: paths of the dataset are relative to it.
+    """
     grid = dataset.recipe.grid
     counter = ValidationCounter(grid.height, grid.width, len(dataset.classes))
     with rasterio.open(folder / dataset.labels) as labels, rasterio.open(folder / dataset.split) as split:
@@ -185,28 +227,39 @@ def validation_of(dataset: Dataset, folder: Path) -> ValidationData:
     return counter.counted()
 
 
-def sentence(job: ForestJob, dataset: Dataset, pixels: int) -> str:
-    """What will be done, in words."""
+def fit_message(job: ForestJob, dataset: Dataset, pixels: int) -> str:
+    """Return what will be fitted, in a sentence.
+
+    Args:
+        job: method and texture.
+        dataset: its bands.
+        pixels: training pixels that are used.
+    """
     bands = len(dataset.recipe.bands)
     features = feature_count(bands, job.texture_px)
     texture = f" and their texture, {features} features" if job.texture_px else ""
     return (
-        f"Fitting {WORDS[job.method]} on {pixels} train pixels of {bands} bands{texture}, even over classes."
+        f"Fitting {METHOD_NAMES[job.method]} on {pixels} training pixels of {bands} bands{texture}, balanced."
     )
 
 
-def reach_of(texture_px: Sequence[int]) -> int:
-    """How far a baseline looks around a pixel."""
+def reach_px_of(texture_px: Sequence[int]) -> int:
+    """Return the reach of a baseline in pixels."""
     return max(texture_px, default=1) // 2
 
 
 def label_warnings(dataset: Dataset, samples: Samples) -> list[Problem]:
-    """Classes without train pixels; a dataset without validation pixels."""
+    """Return warnings for classes without training pixels and for a dataset without validation pixels.
+
+    Args:
+        dataset: its classes.
+        samples: pixels per class.
+    """
     found = [
         Problem(
             "class_without_training_pixels",
             f"Class '{item.name}' has no training pixel: the model will never predict it.",
-            "Label some in the train blocks, or split again with another seed.",
+            "Label some in the training blocks, or split again with another seed.",
             "warning",
         )
         for item, pixels in zip(dataset.classes, samples.counts, strict=True)
@@ -216,8 +269,8 @@ def label_warnings(dataset: Dataset, samples: Samples) -> list[Problem]:
         found.append(
             Problem(
                 "no_validation_pixels",
-                "No labelled pixel belongs to the validation split: nothing is searched or calibrated.",
-                "Give validation a share of the blocks.",
+                "No labelled pixel belongs to the validation split: there is no search and no calibration.",
+                "Assign some blocks to validation.",
                 "warning",
             )
         )
@@ -227,7 +280,15 @@ def label_warnings(dataset: Dataset, samples: Samples) -> list[Problem]:
 def fit(
     job: ForestJob, dataset: Dataset, samples: Samples, validation: ValidationData, channel: Channel
 ) -> Fitted:
-    """The classifier that the job asks for."""
+    """Fit the classifier of the job.
+
+    Args:
+        job: method and settings.
+        dataset: bands and classes.
+        samples: training and validation pixels.
+        validation: amount of validation data.
+        channel: gets messages; cancel point.
+    """
     bands, classes = len(dataset.recipe.bands), len(dataset.classes)
     architecture = {
         "name": job.method,
@@ -241,11 +302,11 @@ def fit(
     settings: dict[str, Any] = {"method": job.method}
     if isinstance(network, MaximumLikelihood):
         train = (samples.train, samples.train_truth)
-        judged = (samples.validation, samples.validation_truth)
-        pooling = spectral_fit.found_pooling(network, train, judged, dataset.classes) if job.search else 0.0
+        scored = (samples.validation, samples.validation_truth)
+        pooling = spectral_fit.best_pooling(network, train, scored, dataset.classes) if job.search else 0.0
         spectral_fit.fit_gaussians(network, *train, pooling)
         settings["pooling"] = pooling
-        channel.log(f"Covariances: {pooling:.0%} of what all classes share, by the validation pixels.")
+        channel.log(f"Covariances: {pooling:.0%} pooled over all classes, chosen on validation pixels.")
     else:
         origin = spectral_fit.origin(samples.statistics, job.texture_px)
         spectral_fit.fit_angles(network, samples.train, samples.train_truth, origin)  # type: ignore[arg-type]
@@ -261,23 +322,26 @@ def _fit_forest(
     channel: Channel,
 ) -> Fitted:
     like, sizes = (samples.train, samples.train_truth), (len(samples.train), len(samples.validation))
-    for text in unsearched(job, validation):
+    for text in no_search_message(job, validation):
         channel.log(text)
-    job = searching(job, validation)
-    channel.log(time_estimate.sentence(job, len(dataset.recipe.bands), like, *sizes)[1])
+    job = with_possible_search(job, validation)
+    channel.log(time_estimate.estimate_message(job, len(dataset.recipe.bands), like, *sizes)[1])
     classes = len(np.unique(samples.train_truth))
-    settings, begun = trees.first_settings(job, samples.train.shape[1], len(samples.train), classes), None
+    settings, grown_before = (
+        trees.first_settings(job, samples.train.shape[1], len(samples.train), classes),
+        None,
+    )
     if job.search:
         best = trees.search(job, samples, dataset.classes, settings, channel, validation.weighted)
-        settings, begun = best.settings, best.forest
-    channel.log(f"Growing {settings.trees} trees: {settings.words()}.")
+        settings, grown_before = best.settings, best.forest
+    channel.log(f"Growing {settings.trees} trees: {settings.description()}.")
     grown = trees.grow(
         settings,
         samples.train,
         samples.train_truth,
         job.seed,
         lambda done: channel.progress("growing trees", done, settings.trees),
-        begun,
+        grown_before,
     )
 
     def logits(pixels: Array) -> NDArray[Any]:
@@ -292,22 +356,32 @@ def _fit_forest(
     )
 
 
-def searching(job: ForestJob, validation: ValidationData) -> ForestJob:
-    """The job, without its search where validation data are too few to choose by."""
-    return replace(job, search=job.search and validation.decides)
+def with_possible_search(job: ForestJob, validation: ValidationData) -> ForestJob:
+    """Return the job, without its search where validation data are too few for it.
+
+    Args:
+        job: method and settings.
+        validation: amount of validation data.
+    """
+    return replace(job, search=job.search and validation.is_sufficient)
 
 
-def unsearched(job: ForestJob, validation: ValidationData) -> list[str]:
-    """Why a search that was asked for is left out, if it is."""
-    if not job.search or validation.decides or not validation.total:
+def no_search_message(job: ForestJob, validation: ValidationData) -> list[str]:
+    """Return why a requested search is skipped, if it is.
+
+    Args:
+        job: method and settings.
+        validation: amount of validation data.
+    """
+    if not job.search or validation.is_sufficient or not validation.total:
         return []
     return [
-        f"Nothing is searched: too few validation data ({validation.amount()}; "
-        f"{MIN_REGIONS * MIN_PIXELS} pixels in {MIN_REGIONS} are needed), the usual settings are taken."
+        f"No search: too few validation data ({validation.amount()}; "
+        f"{MIN_REGIONS * MIN_PIXELS} pixels in {MIN_REGIONS} are needed). The default settings are used."
     ]
 
 
-def judge(
+def evaluate(
     job: ForestJob,
     dataset: Dataset,
     fitted: Fitted,
@@ -315,21 +389,33 @@ def judge(
     validation: ValidationData,
     channel: Channel,
 ) -> tuple[Calibration, dict[str, Any], str]:
-    """Calibration, scores of validation pixels with it (without any, of nothing), and what it did in a sentence."""
+    """Calibrate a classifier and score it on validation pixels.
+
+    Args:
+        job: whether to calibrate.
+        dataset: its classes.
+        fitted: the classifier.
+        samples: validation pixels.
+        validation: amount of validation data.
+        channel: gets messages.
+
+    Returns:
+        The calibration, the scores (without validation pixels empty), and the calibration in a sentence.
+    """
     logits = fitted.logits(samples.validation)
     truth = samples.validation_truth
-    found = Calibration()
+    decision = Calibration()
     if job.calibrate and len(truth):
         learned = [pixels > 0 for pixels in samples.counts]
-        found = calibration.fit(logits, truth, learned=learned, weighted=validation.weighted)
-    few = validation.few_objects(dataset.classes) if job.calibrate else ""
-    text = calibration.sentence(found, dataset.classes, few)
+        decision = calibration.fit(logits, truth, learned=learned, weighted=validation.weighted)
+    few = validation.too_few_objects(dataset.classes) if job.calibrate else ""
+    text = calibration.calibration_message(decision, dataset.classes, few)
     channel.log(text)
-    ids = calibration.output(logits.T, found).argmax(axis=0).astype(np.uint8)
+    ids = calibration.apply_calibration(logits.T, decision).argmax(axis=0).astype(np.uint8)
     result = scores(confusion(truth, ids, len(dataset.classes)), dataset.classes)
     if result["miou"] is not None:
         channel.log(f"Mean IoU {result['miou']:.3f} on {len(truth)} validation pixels.")
-    return found, result, text
+    return decision, result, text
 
 
 def write_model(
@@ -342,8 +428,22 @@ def write_model(
     summary: dict[str, Any],
     path: Path,
 ) -> None:
-    """The model file, with everything that prediction needs to know."""
-    facts = Reach(reach_of(job.texture_px))
+    """Write model.onnx with everything that prediction needs, and its sidecar.
+
+    Args:
+        job: method, texture and seed.
+        dataset: bands, classes and recipe.
+        samples: their statistics.
+        fitted: the classifier.
+        decision: the calibration.
+        warnings: of dataset and training.
+        summary: content of metrics.json.
+        path: of the .onnx.
+
+    Raises:
+        GeoSegError: `export_mismatch`.
+    """
+    facts = Reach(reach_px_of(job.texture_px))
     trained = {key: value for key, value in summary.items() if key not in ("scores", "architecture")}
     metadata = describe(
         dataset,
@@ -372,4 +472,4 @@ def write_model(
 
 
 SHAPES = ((2, 40, 48), (1, 48, 48), (3, 48, 40))
-"""Of the tiles that the exported model is held against: batch, rows, columns."""
+"""Batch, rows and columns of the tiles that the exported model is checked with."""

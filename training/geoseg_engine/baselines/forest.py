@@ -1,4 +1,4 @@
-"""Random forest (Breiman 2001): a race of a few settings, then the trees."""
+"""Random forest (Breiman 2001): a search over a few settings, then the trees."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ from .pixels import Array, Samples, Truth
 
 TREES, TREES_AT_ONCE = 100, 20
 TREE_PIXELS = 40_000
-"""A tree draws at most so many of the train pixels. Neighbours say the same twice: more of them make trees deeper and
-slower, and no better on other ground; the forest has seen them all (see docs/training.md)."""
+"""Maximum number of training pixels that a tree draws. Neighbours repeat each other: more of them make trees deeper
+and slower, and no better elsewhere; the forest as a whole sees them all (see docs/training.md)."""
 ROUNDS, KEPT = (4, 12), 3
 """Trees that every candidate has at the end of each round of the search; one of KEPT candidates enters the next."""
-JUDGED_PIXELS = 20_000
-"""Validation pixels that candidates are judged on."""
+SCORED_PIXELS = 20_000
+"""Validation pixels that candidates are scored on."""
 GAIN = 0.02
-"""What other settings must score above the first ones to take their place: a smaller gain on validation pixels says
-nothing about other ground (see docs/training.md)."""
-ASKED_PX = 16_384
+"""Minimum gain in score of other settings over the first ones: a smaller gain on validation pixels means nothing
+elsewhere (see docs/training.md)."""
+CHUNK_PX = 16_384
 LEAVES, FIRST_LEAF = (30, 10, 3, 1), 10
 LEAVES_OF_CLASS = 5
-"""Leaves that the pixels of a class fill, by the mean of the classes: with fewer a tree could not tell them apart."""
+"""Leaves that the pixels of a class fill, on average over the classes: fewer could not separate them."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Of a forest.
+    """Settings of a forest.
 
     Attributes:
-        trees: how many.
-        depth: the most, 0 is no limit.
+        trees: number of trees.
+        depth: maximum depth, 0 is no limit.
         features: drawn at every split.
-        leaf: pixels that a leaf has at least.
+        leaf: minimum number of pixels of a leaf.
     """
 
     trees: int
@@ -53,20 +53,20 @@ class Settings:
     features: int
     leaf: int
 
-    def words(self) -> str:
-        """For the log."""
+    def description(self) -> str:
+        """Return the settings for the log."""
         depth = f"depth {self.depth}" if self.depth else "any depth"
         return f"{depth}, {self.features} features at a split, leaves of {self.leaf} pixels or more"
 
 
 def first_settings(job: ForestJob, features: int, pixels: int, classes: int) -> Settings:
-    """What the job says, and what does without a search for what it leaves open.
+    """Return the settings of the job, and defaults where it leaves them on automatic.
 
     Args:
-        job: what is asked for.
-        features: of a pixel.
+        job: settings; 0 is automatic.
+        features: per pixel.
         pixels: for training.
-        classes: that these pixels have.
+        classes: with training pixels.
     """
     wanted = min(job.features, features) or max(int(features**0.5), 1)
     leaf = min(max(pixels // (LEAVES_OF_CLASS * classes), 1), FIRST_LEAF)
@@ -75,7 +75,7 @@ def first_settings(job: ForestJob, features: int, pixels: int, classes: int) -> 
 
 @dataclass
 class Candidate:
-    """Settings in the race, the forest as far as it is grown, and its score on validation pixels."""
+    """Settings in the search, the forest as far as it is grown, and its score on validation pixels."""
 
     settings: Settings
     forest: Any = None
@@ -83,7 +83,13 @@ class Candidate:
 
 
 def candidates(job: ForestJob, start: Settings, features: int) -> list[Candidate]:
-    """What is tried, the first settings before all others; what the job names stays as it is."""
+    """Return the candidates of a search, the first settings first; fixed settings of the job stay as they are.
+
+    Args:
+        job: settings.
+        start: the first settings.
+        features: per pixel.
+    """
     some = {start.features} if job.features else {start.features, min(2 * start.features, features)}
     tried = [
         replace(start, leaf=leaf, features=number) for leaf, number in itertools.product(LEAVES, sorted(some))
@@ -92,15 +98,15 @@ def candidates(job: ForestJob, start: Settings, features: int) -> list[Candidate
 
 
 def rounds(trees: int, entrants: int) -> list[tuple[int, int]]:
-    """Candidates of every round, and the trees that each has by its end.
+    """Return the number of candidates of every round, and the trees that each has by its end.
 
     Args:
-        trees: of the forest that is wanted; no candidate has more.
+        trees: of the final forest; no candidate has more.
         entrants: candidates of the first round.
     """
     found = []
-    for most in sorted({min(count, trees) for count in ROUNDS}):
-        found.append((entrants, most))
+    for trees_so_far in sorted({min(count, trees) for count in ROUNDS}):
+        found.append((entrants, trees_so_far))
         entrants = -(-entrants // KEPT)
     return found
 
@@ -113,25 +119,26 @@ def search(
     channel: Channel,
     weighted: Sequence[bool] = (),
 ) -> Candidate:
-    """The best candidate by successive halving (Jamieson & Talwalkar 2016), judged on validation pixels.
+    """Return the best candidate by successive halving (Jamieson & Talwalkar 2016), scored on validation pixels.
 
-    All begin with a few trees; those with the best scores go on to the next round, the others are dropped, but for the
-    first settings: the best is taken only if it is better than they by GAIN, and the search ends where none is better.
-    Each is calibrated before it is judged, as the forest will be: what calibration gives to all is no gain.
+    All start with a few trees; those with the best scores go on to the next round, the others are dropped, except for
+    the
+    first settings: the best is chosen only if it is better than they by GAIN, and the search ends where none is better.
+    Each is calibrated before it is scored, as the forest will be: a gain that calibration gives to all does not count.
 
     Args:
-        job: what is asked for.
+        job: settings.
         samples: with validation pixels.
         classes: of the dataset.
         start: the first settings.
-        channel: told of every round; cancel point.
-        weighted: of every class, whether calibration may move it, see `modelfile.calibration.fit`.
+        channel: gets messages; cancel point.
+        weighted: per class, whether calibration may move it, see `modelfile.calibration.fit`.
 
     Returns:
-        The candidate, with the trees that it has by then: they are the first of the forest.
+        The candidate, with its trees so far: they are the first of the final forest.
     """
     random = np.random.default_rng(job.seed)
-    judged = np.sort(random.permutation(len(samples.validation))[:JUDGED_PIXELS])
+    pixels_scored = np.sort(random.permutation(len(samples.validation))[:SCORED_PIXELS])
     racing = candidates(job, start, samples.train.shape[1])
     plan = rounds(start.trees, len(racing))
     total, done = sum(entrants for entrants, _ in plan), 0
@@ -141,35 +148,48 @@ def search(
             channel.progress("searching", done, total)
             done += 1
             few = replace(one.settings, trees=count)
-            one.forest = grow(few, samples.train, samples.train_truth, job.seed, begun=one.forest)
-            one.score = judge(one.forest, samples, judged, classes, weighted if job.calibrate else None)
+            one.forest = grow(few, samples.train, samples.train_truth, job.seed, grown_before=one.forest)
+            one.score = evaluate(
+                one.forest, samples, pixels_scored, classes, weighted if job.calibrate else None
+            )
         first, *others = racing
         racing = [first, *sorted(others, key=lambda one: -one.score)]
         best = max(racing, key=lambda one: one.score)
         channel.log(
             f"Search: {len(racing)} settings with {count} trees each, IoU on validation pixels: {first.score:.3f} with "
-            f"{first.settings.words()}; at best {best.score:.3f} with {best.settings.words()}."
+            f"{first.settings.description()}; at best {best.score:.3f} with {best.settings.description()}."
         )
         if best is first:
             break
     return best if best.score >= first.score + GAIN else first
 
 
-def judge(
+def evaluate(
     forest: Any,
     samples: Samples,
-    judged: NDArray[np.int64],
+    pixels_scored: NDArray[np.int64],
     classes: Sequence[LabelClass],
     weighted: Sequence[bool] | None,
 ) -> float:
-    """Score of a forest on the validation pixels named, calibrated on them; not calibrated if `weighted` is None."""
-    truth = samples.validation_truth[judged]
-    values = logits(probabilities(forest, samples.validation[judged], len(classes)))
+    """Return the score of a forest on validation pixels.
+
+    Args:
+        forest: a RandomForestClassifier.
+        samples: validation pixels.
+        pixels_scored: indices of those that are used.
+        classes: of the dataset.
+        weighted: per class, whether calibration may move it; None skips calibration.
+
+    Returns:
+        IoU or mean IoU, 0..1.
+    """
+    truth = samples.validation_truth[pixels_scored]
+    values = logits(probabilities(forest, samples.validation[pixels_scored], len(classes)))
     found = calibration.Calibration()
     if weighted is not None:
         learned = [pixels > 0 for pixels in samples.counts]
         found = calibration.fit(values, truth, learned=learned, weighted=weighted)
-    return score(calibration.output(values.T, found).argmax(axis=0), truth, classes)
+    return score(calibration.apply_calibration(values.T, found).argmax(axis=0), truth, classes)
 
 
 def grow(
@@ -177,23 +197,23 @@ def grow(
     pixels: Array,
     truth: Truth,
     seed: int,
-    told: Callable[[int], None] = lambda done: None,
-    begun: Any = None,
+    report_progress: Callable[[int], None] = lambda done: None,
+    grown_before: Any = None,
 ) -> Any:
-    """A fitted RandomForestClassifier, each tree of at most TREE_PIXELS drawn pixels.
+    """Return a fitted RandomForestClassifier, each tree of at most TREE_PIXELS drawn pixels.
 
     Args:
         settings: of the forest.
-        pixels, truth: (pixels, features) and class ids.
+        pixels, truth: (pixels, features) and class ids (pixels).
         seed: the same seed gives the same trees.
-        told: called with the number of trees so far; may raise to stop.
-        begun: a forest of fewer trees from the same settings, pixels and seed, which is grown on.
+        report_progress: called with the number of trees so far; may raise to stop.
+        grown_before: a forest of fewer trees from the same settings, pixels and seed, to which trees are added.
     """
     from sklearn.ensemble import RandomForestClassifier
 
     forest = (
-        begun
-        if begun is not None
+        grown_before
+        if grown_before is not None
         else RandomForestClassifier(
             n_estimators=0,
             max_depth=settings.depth or None,
@@ -211,21 +231,26 @@ def grow(
             "ignore", UserWarning
         )  # weights of classes and warm_start: the pixels stay the same
         for count in range(forest.n_estimators, settings.trees, TREES_AT_ONCE):
-            told(count)
+            report_progress(count)
             forest.set_params(n_estimators=min(count + TREES_AT_ONCE, settings.trees))
             forest.fit(pixels, truth)
     return forest
 
 
 def probabilities(forest: Any, pixels: Array, classes: int) -> NDArray[np.float64]:
-    """(pixels, classes); 0 for classes that the forest has not seen.
+    """Return class probabilities (pixels, classes); 0 for classes that the forest has not seen.
 
-    Trees are added up in their order, so that the last bit, and with it the winner of a search, is always the same;
+    Trees are added in their order, so that the last bit, and with it the winner of a search, is always the same;
     scikit-learn adds them as its threads end.
+
+    Args:
+        forest: a RandomForestClassifier.
+        pixels: (pixels, features).
+        classes: number of classes.
     """
 
-    def asked(first: int) -> NDArray[np.float64]:
-        part = pixels[first : first + ASKED_PX]
+    def chunk_probabilities(first: int) -> NDArray[np.float64]:
+        part = pixels[first : first + CHUNK_PX]
         total = np.zeros((len(part), len(forest.classes_)))
         for tree in forest.estimators_:
             total += tree.predict_proba(part, check_input=False)
@@ -233,14 +258,20 @@ def probabilities(forest: Any, pixels: Array, classes: int) -> NDArray[np.float6
 
     result = np.zeros((len(pixels), classes))
     with ThreadPoolExecutor(worker_count()) as pool:
-        starts = range(0, len(pixels), ASKED_PX)
-        for first, shares in zip(starts, pool.map(asked, starts), strict=True):
-            result[first : first + ASKED_PX, forest.classes_] = shares
+        starts = range(0, len(pixels), CHUNK_PX)
+        for first, shares in zip(starts, pool.map(chunk_probabilities, starts), strict=True):
+            result[first : first + CHUNK_PX, forest.classes_] = shares
     return result
 
 
 def score(ids: NDArray[Any], truth: Truth, classes: Sequence[LabelClass]) -> float:
-    """IoU of the object class, of several classes their mean; 0 without pixels."""
+    """Return the IoU of the object class, with several classes their mean; 0 without pixels.
+
+    Args:
+        ids: predicted class ids (pixels).
+        truth: class ids (pixels).
+        classes: of the dataset.
+    """
     found = scores(confusion(truth, ids.astype(np.uint8), len(classes)), classes)
     value = found["miou"] if found["foreground_iou"] is None else found["foreground_iou"]
     return float(value or 0.0)

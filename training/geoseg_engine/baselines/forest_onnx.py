@@ -1,10 +1,10 @@
 """A forest as one ONNX graph: image of z-scores in, class probabilities out.
 
 Every tree is a node of its own: its thresholds then stay in the processor's cache while all pixels pass it, which
-is several times faster than all trees for one pixel after another, and sums are always taken in the same order. The
-operator is that of ONNX 1.16, which ONNX Runtime has since 1.21: the one before it took three times the memory.
+is several times faster than all trees for one pixel after another, and sums are always added in the same order. The
+operator is that of ONNX 1.16, which ONNX Runtime has since 1.21: the one before it used three times the memory.
 scikit-learn compares float32 values with float64 thresholds; the largest float32 that is not above the threshold
-gives the same answer.
+gives the same result.
 """
 
 from __future__ import annotations
@@ -30,26 +30,44 @@ ML_OPSET, IR_VERSION = 5, 10
 SUM, LESS_OR_EQUAL = 1, 0
 """Numbers of the operator TreeEnsemble."""
 FEATURES, SHARES = "features", "shares"
-LEAST_SHARE = 1e-3
-"""Some trees of a few hundred may all miss a class that is there."""
+MIN_SHARE = 1e-3
+"""Minimum probability before the logarithm: all of a few hundred trees may miss a class."""
 TOLERANCE = 1e-5
 CHECKED_PX = 48
 
 
 class Graph:
-    """A graph in the making, in its place in the model: a second copy of a forest would be hundreds of megabytes."""
+    """A graph under construction, inside the model: a second copy of a forest would be hundreds of megabytes."""
 
     def __init__(self, made: onnx.GraphProto) -> None:
         self.made = made
 
     def add(self, kind: str, inputs: Sequence[str], output: str = "", **attributes: Any) -> str:
-        """Append a node; returns the name of its output."""
+        """Append a node.
+
+        Args:
+            kind: operator.
+            inputs: names of its inputs.
+            output: name of its output; empty for a new one.
+            **attributes: of the operator.
+
+        Returns:
+            The name of its output.
+        """
         name = output or f"{kind.lower()}_{len(self.made.node)}"
         self.made.node.append(helper.make_node(kind, list(inputs), [name], **attributes))
         return name
 
     def constant(self, value: Any, dtype: type = np.float32) -> str:
-        """Append a constant; returns its name."""
+        """Append a constant.
+
+        Args:
+            value: number or array.
+            dtype: NumPy type.
+
+        Returns:
+            Its name.
+        """
         name = f"constant_{len(self.made.initializer)}"
         self.made.initializer.append(numpy_helper.from_array(np.asarray(value, dtype), name))
         return name
@@ -62,14 +80,14 @@ def forest_graph(
     classes: int,
     calibration: Calibration,
 ) -> onnx.ModelProto:
-    """The model without metadata.
+    """Return the model of a forest, without metadata.
 
     Args:
         forest: a fitted RandomForestClassifier over `models.texture` features.
-        statistics: of the bands; values beyond their limits are clipped.
-        texture_px: sides of texture windows.
+        statistics: of the bands; values outside their limits are clipped.
+        texture_px: sides of texture windows in pixels.
         classes: number of output channels; those that the forest has not seen get 0.
-        calibration: what becomes of the logarithms of the forest's shares, see `logits`.
+        calibration: applied to the logarithms of the forest's probabilities, see `logits`.
     """
     bands = len(statistics.mean)
     given = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", bands, "rows", "cols"])
@@ -92,7 +110,7 @@ def forest_graph(
     size = graph.add("Gather", [graph.add("Shape", [image]), graph.constant([0, 2, 3], np.int64)])
     shape = graph.add("Concat", [size, graph.constant([classes], np.int64)], axis=0)
     maps = graph.add("Transpose", [graph.add("Reshape", [shares, shape])], SHARES, perm=[0, 3, 1, 2])
-    graph.add("Identity", [_decided(graph, maps, calibration)], "probabilities")
+    graph.add("Identity", [_calibrated(graph, maps, calibration)], "probabilities")
     return model
 
 
@@ -131,11 +149,11 @@ def _shares(graph: Graph, forest: Any, rows: str, classes: int) -> str:
     for tree in trees:
         one = _tree(graph, tree, rows, axis)
         total = graph.add("Add", [total, one]) if total else one
-    taken = graph.add("ReduceSum", [total, axis], keepdims=1)
+    others = graph.add("ReduceSum", [total, axis], keepdims=1)
     count = graph.constant(
         float(len(trees))
     )  # divided last: sums of pure leaves are whole numbers, and ties stay ties
-    first = graph.add("Max", [graph.add("Sub", [count, taken]), graph.constant(0.0)])
+    first = graph.add("Max", [graph.add("Sub", [count, others]), graph.constant(0.0)])
     shares = graph.add("Div", [graph.add("Concat", [first, total], axis=1), count])
     place = np.zeros((len(seen), classes), np.float32)
     place[np.arange(len(seen)), seen] = 1
@@ -144,16 +162,16 @@ def _shares(graph: Graph, forest: Any, rows: str, classes: int) -> str:
     return shares
 
 
-def _decided(graph: Graph, shares: str, calibration: Calibration) -> str:
+def _calibrated(graph: Graph, shares: str, calibration: Calibration) -> str:
     """What `modelfile.calibration.Decision` computes of `logits`; the shares as they are where it does nothing."""
-    if calibration.does_nothing:
+    if calibration.is_identity:
         return shares
-    values = graph.add("Log", [graph.add("Max", [shares, graph.constant(LEAST_SHARE)])])
+    values = graph.add("Log", [graph.add("Max", [shares, graph.constant(MIN_SHARE)])])
     values = graph.add("Mul", [values, graph.constant(1 / calibration.temperature)])
     if any(calibration.bias):
         values = graph.add("Add", [values, graph.constant(np.reshape(calibration.bias, (1, -1, 1, 1)))])
     made = graph.add("Softmax", [values], axis=1)
-    if not calibration.decides:
+    if not calibration.weights_classes:
         return made
     weighted = graph.add("Mul", [made, graph.constant(np.reshape(calibration.weights, (1, -1, 1, 1)))])
     total = graph.add("ReduceSum", [weighted, graph.constant([1], np.int64)], keepdims=1)
@@ -161,14 +179,14 @@ def _decided(graph: Graph, shares: str, calibration: Calibration) -> str:
 
 
 def logits(shares: NDArray[Any]) -> NDArray[Any]:
-    """Logits of a forest's shares: their logarithms, those of 0 as of LEAST_SHARE."""
-    return np.asarray(np.log(np.maximum(shares, LEAST_SHARE)))
+    """Return logits of a forest's probabilities: their logarithms, those of 0 as of MIN_SHARE."""
+    return np.asarray(np.log(np.maximum(shares, MIN_SHARE)))
 
 
 def _tree(graph: Graph, tree: Any, rows: str, axis: str) -> str:
     """(pixels, classes - 1): shares of all classes but the first.
 
-    Of more than two classes the tree gives the leaf's number, which looks the shares up: a tree with several targets
+    With more than two classes the tree returns the leaf's number, an index into the shares: a tree with several targets
     is slower in ONNX Runtime.
     """
     shares = tree.value[:, 0, 1:] / tree.value[:, 0].sum(axis=1, keepdims=True)
@@ -184,19 +202,19 @@ def _tree(graph: Graph, tree: Any, rows: str, axis: str) -> str:
 
 
 def tree_attributes(tree: Any, weights: NDArray[Any]) -> Iterator[onnx.AttributeProto]:
-    """Attributes of a TreeEnsemble with one tree: nodes and leaves, each numbered from 0 in the tree's order.
+    """Yield the attributes of a TreeEnsemble with one tree: nodes and leaves, each numbered from 0 in the tree's order.
 
     Args:
         tree: of scikit-learn.
-        weights: what the leaves give.
+        weights: outputs of the leaves.
     """
     leaf = tree.children_left < 0
     number = np.where(leaf, np.cumsum(leaf), np.cumsum(~leaf)) - 1
-    # a lone leaf, whose children have the number -1, stands on both sides of a node
+    # a lone leaf, whose children have the number -1, is on both sides of a node
     node = np.flatnonzero(~leaf) if tree.node_count > 1 else np.zeros(1, np.int64)
     yield _integers("tree_roots", np.zeros(1, np.int64))
     yield _integers("nodes_featureids", np.maximum(tree.feature[node], 0))
-    yield _numbers("nodes_splits", below(tree.threshold[node]))
+    yield _numbers("nodes_splits", round_down(tree.threshold[node]))
     yield _numbers("nodes_modes", np.full(len(node), LESS_OR_EQUAL, np.uint8))
     for side, children in (("true", tree.children_left[node]), ("false", tree.children_right[node])):
         yield _integers(f"nodes_{side}nodeids", number[children])
@@ -206,7 +224,7 @@ def tree_attributes(tree: Any, weights: NDArray[Any]) -> Iterator[onnx.Attribute
 
 
 def _integers(name: str, values: NDArray[Any]) -> AttributeProto:
-    """Made without the library's help, which looks at every number of millions."""
+    """Made without the library's helper, which checks each of millions of numbers."""
     return AttributeProto(name=name, type=AttributeProto.INTS, ints=values.astype(np.int64).tolist())
 
 
@@ -214,8 +232,8 @@ def _numbers(name: str, values: NDArray[Any]) -> AttributeProto:
     return AttributeProto(name=name, type=AttributeProto.TENSOR, t=numpy_helper.from_array(values, name))
 
 
-def below(thresholds: NDArray[np.float64]) -> NDArray[np.float32]:
-    """The largest float32 that is not above each threshold."""
+def round_down(thresholds: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return the largest float32 that is not above each threshold."""
     near = thresholds.astype(np.float32)
     return np.where(near > thresholds, np.nextafter(near, np.float32(-np.inf)), near)
 
@@ -223,16 +241,18 @@ def below(thresholds: NDArray[np.float64]) -> NDArray[np.float32]:
 def save_forest(
     graph: Callable[[], onnx.ModelProto], forest: Any, metadata: dict[str, str], path: Path
 ) -> None:
-    """Write, check and give the name. Graph and session are never there at once: each is millions of nodes.
+    """Write the model file of a forest; it is renamed to its path only after it has returned what scikit-learn returns.
+
+    Graph and session never exist at once: each is millions of nodes.
 
     Args:
-        graph: makes the model without metadata, see `forestgraph.forest_graph`.
-        forest: what it is made from.
+        graph: makes the model without metadata, see `forest_graph`.
+        forest: that it is made from.
         metadata: key to JSON text.
         path: of the .onnx.
 
     Raises:
-        GeoSegError: `export_mismatch` if shares differ by more than TOLERANCE.
+        GeoSegError: `export_mismatch` if probabilities differ by more than TOLERANCE.
     """
     model = graph()
     helper.set_model_props(model, metadata)
@@ -256,11 +276,11 @@ def save_forest(
 
 
 def max_difference(path: Path, forest: Any) -> float:
-    """The largest difference of a share between scikit-learn and ONNX Runtime, on noise with missing values.
+    """Return the largest difference of a probability between scikit-learn and ONNX Runtime, on noise with NaN.
 
     Args:
-        path: of a graph that gives FEATURES and SHARES too.
-        forest: what it was made from.
+        path: of a graph with the outputs FEATURES and SHARES too.
+        forest: that it was made from.
     """
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     bands = session.get_inputs()[0].shape[1]

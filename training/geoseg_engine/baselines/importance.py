@@ -1,4 +1,4 @@
-"""What each band is worth to a classifier of pixels."""
+"""Importance of each band for a classifier of pixels."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from ..channel import Channel
 from ..contract import Dataset
-from ..modelfile.calibration import Calibration, output
+from ..modelfile.calibration import Calibration, apply_calibration
 from .forest import score
 from .pixels import Array, Samples
 
 PHASE = "finding what the bands are worth"
 PIXELS, PIXELS_MIN = 20_000, 1_000
-ANSWERS = 200_000
-"""With many bands so few pixels are judged that no more answers are asked for, but at least PIXELS_MIN."""
+MAX_PREDICTIONS = 200_000
+"""Maximum number of predicted pixels over all bands; with many bands fewer pixels are used, at least PIXELS_MIN."""
 
 
 def importance(
@@ -29,33 +29,33 @@ def importance(
     seed: int,
     channel: Channel,
 ) -> dict[str, Any]:
-    """Importance of every band, with its texture.
+    """Return the importance of every band, with its texture.
 
     `permutation` is the IoU that is lost on validation pixels where a band's values are exchanged between pixels
-    (Breiman 2001); None without validation pixels. `impurity` is the share of the trees' gain (forest only).
+    (Breiman 2001); None without validation pixels. `impurity` is the fraction of the trees' gain (forest only).
 
     Args:
         dataset: with the bands that were used.
-        samples: whose validation pixels are judged.
-        logits: of features (pixels, features) -> (pixels, classes).
-        decision: from logits to classes.
-        impurity: importance of every feature.
+        samples: with validation pixels.
+        logits: from features (pixels, features) to (pixels, classes).
+        decision: calibration from logits to classes.
+        impurity: importance per feature.
         seed: of the exchange.
-        channel: told of progress; cancel point.
+        channel: gets progress; cancel point.
 
     Returns:
-        JSON-able: method, score, pixels, bands [{name, permutation, impurity}], the most important first.
+        Plain values: method, score, pixels, bands [{name, permutation, impurity}], the most important first.
     """
     random = np.random.default_rng(seed)
     names = [band.name for band in dataset.recipe.bands]
-    chosen = random.permutation(len(samples.validation))[: affordable(len(samples.validation), len(names))]
+    chosen = random.permutation(len(samples.validation))[: scored_pixels(len(samples.validation), len(names))]
     pixels, truth = samples.validation[chosen], samples.validation_truth[chosen]
 
-    def judged(values: Array) -> float:
-        ids = output(logits(values).T, decision).argmax(axis=0)
+    def iou(values: Array) -> float:
+        ids = apply_calibration(logits(values).T, decision).argmax(axis=0)
         return score(ids, truth, dataset.classes)
 
-    base = judged(pixels) if len(pixels) else None
+    base = iou(pixels) if len(pixels) else None
     rows = []
     for index, name in enumerate(names):
         channel.progress(PHASE, index, len(names))
@@ -64,13 +64,18 @@ def importance(
         if base is not None:
             mixed = pixels.copy()
             mixed[:, own] = pixels[random.permutation(len(pixels)), own]
-            lost = round(base - judged(mixed), 6)
+            lost = round(base - iou(mixed), 6)
         gain = None if impurity is None else round(float(impurity[own].sum()), 6)
         rows.append({"name": name, "permutation": lost, "impurity": gain})
     rows.sort(key=lambda row: -(row["permutation"] or row["impurity"] or 0.0))  # type: ignore[operator]
     return {"method": "permutation", "score": base, "pixels": len(pixels), "bands": rows}
 
 
-def affordable(pixels: int, bands: int) -> int:
-    """How many of the validation pixels are judged, once for each band."""
-    return min(pixels, PIXELS, max(ANSWERS // bands, PIXELS_MIN))
+def scored_pixels(pixels: int, bands: int) -> int:
+    """Return how many validation pixels are scored, once per band.
+
+    Args:
+        pixels: validation pixels that there are.
+        bands: number of bands.
+    """
+    return min(pixels, PIXELS, max(MAX_PREDICTIONS // bands, PIXELS_MIN))

@@ -1,4 +1,4 @@
-"""Pixels that a baseline learns from and is judged on, read window by window."""
+"""Training and validation pixels of a baseline, read window by window."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ Truth = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Samples:
-    """What is learned from and judged on.
+    """Training and validation pixels.
 
     Attributes:
         train, validation: features (pixels, features), see `models.texture`.
-        train_truth, validation_truth: class ids.
-        counts: train pixels of every class in the whole dataset.
+        train_truth, validation_truth: class ids (pixels).
+        counts: training pixels per class in the whole dataset.
         validation_px: validation pixels in the whole dataset.
         statistics: of the bands.
-        problems: what is wrong with bands.
+        problems: of the bands.
     """
 
     train: Array
@@ -52,7 +52,7 @@ class Samples:
 
 @dataclass(frozen=True)
 class Chosen:
-    """Places in one window (row * width + col), in order."""
+    """Chosen pixels of one window (row * width + col), in order."""
 
     window: Window
     train: NDArray[np.int64]
@@ -69,23 +69,23 @@ def draw(
     seed: int,
     channel: Channel,
 ) -> Samples:
-    """Draw train pixels evenly over the classes and validation pixels as they come, and compute their features.
+    """Draw training pixels balanced across classes and validation pixels at random, and compute their features.
 
     Args:
         dataset: with the bands to use.
         whole: the same with every band of its written stack.
-        folder: their paths are relative to it.
-        texture_px: sides of texture windows.
-        pixels: at most so many train pixels.
+        folder: paths of both are relative to it.
+        texture_px: sides of texture windows in pixels.
+        pixels: maximum number of training pixels.
         seed: of the draw.
-        channel: told of progress; cancel point.
+        channel: gets progress; cancel point.
 
     Raises:
         GeoSegError: `no_training_pixels` if fewer than two classes have any.
     """
     size = window_px(len(whole.recipe.bands))
     counts = count_labels(dataset, folder)
-    refuse_single(counts[TRAIN], dataset)
+    check_two_classes(counts[TRAIN], dataset)
     chosen = list(_choose(dataset, folder, size, counts, pixels, seed))
     order = places(whole.recipe, dataset.recipe)
     with open_dataset_stack(whole, folder) as stack:
@@ -123,39 +123,61 @@ def draw(
 
 
 def features(scores: Array, texture: Texture) -> Array:
-    """(bands, rows, cols) z-scores -> (features, rows, cols)."""
+    """Compute features of an image.
+
+    Args:
+        scores: z-scores (bands, rows, cols).
+        texture: with its window sizes.
+
+    Returns:
+        float32 (features, rows, cols).
+    """
     with torch.inference_mode():
         result: Array = texture(torch.from_numpy(scores)[None])[0].numpy()
     return result
 
 
-def refuse_single(counts: NDArray[np.int64], dataset: Dataset) -> None:
-    """Raise unless two classes have train pixels."""
+def check_two_classes(counts: NDArray[np.int64], dataset: Dataset) -> None:
+    """Check that two classes have training pixels.
+
+    Args:
+        counts: training pixels per class.
+        dataset: its classes.
+
+    Raises:
+        GeoSegError: `no_training_pixels`, or `one_class` if the dataset has only one.
+    """
     if (counts > 0).sum() < 2:
         absent = [item.name for item, count in zip(dataset.classes, counts, strict=True) if not count]
         raise GeoSegError(
             "no_training_pixels" if len(dataset.classes) > 1 else "one_class",
-            f"There is nothing to tell apart: the train split has no pixel of {', '.join(absent) or 'a second class'}.",
-            "Give train a larger share, make split blocks smaller, or label more ground.",
+            "Training needs pixels of at least two classes; the train split has no pixel of "
+            f"{', '.join(absent) or 'a second class'}.",
+            "Increase the training share, make split blocks smaller, or label more pixels.",
         )
 
 
-def shares(counts: NDArray[np.int64], pixels: int) -> NDArray[np.int64]:
-    """How many pixels to take of each class: evenly, and what small classes leave goes to the others."""
-    taken = np.zeros_like(counts)
+def pixels_per_class(counts: NDArray[np.int64], pixels: int) -> NDArray[np.int64]:
+    """Return how many pixels to draw per class: the same number, and what small classes lack goes to the others.
+
+    Args:
+        counts: training pixels per class.
+        pixels: maximum number of all.
+    """
+    drawn = np.zeros_like(counts)
     left, open_ = pixels, counts > 0
     while left > 0 and open_.any():
         each = max(left // int(open_.sum()), 1)
-        more = np.where(open_, np.minimum(counts - taken, each), 0)
+        more = np.where(open_, np.minimum(counts - drawn, each), 0)
         if more.sum() > left:  # fewer pixels left than classes
             more = np.where(np.cumsum(more) <= left, more, 0)
-        taken += more
+        drawn += more
         left -= int(more.sum())
-        open_ = taken < counts
-    return taken
+        open_ = drawn < counts
+    return drawn
 
 
-def _ground(dataset: Dataset, folder: Path, size: int) -> Iterator[tuple[Window, Truth, Truth]]:
+def _label_windows(dataset: Dataset, folder: Path, size: int) -> Iterator[tuple[Window, Truth, Truth]]:
     """Windows with labels and split, row by row."""
     with rasterio.open(folder / dataset.labels) as labels, rasterio.open(folder / dataset.split) as split:
         for window in windows(dataset.recipe.grid, size):
@@ -164,10 +186,18 @@ def _ground(dataset: Dataset, folder: Path, size: int) -> Iterator[tuple[Window,
 
 
 def count_labels(dataset: Dataset, folder: Path) -> NDArray[np.int64]:
-    """Labelled pixels by split (train, validation) and class."""
+    """Return the labelled pixels by split (train, validation) and class.
+
+    Args:
+        dataset: labels and split.
+        folder: paths of the dataset are relative to it.
+
+    Returns:
+        (2, classes).
+    """
     classes = len(dataset.classes)
     counts = np.zeros((2, classes), np.int64)
-    for _, ids, split in _ground(dataset, folder, COUNTED_PX):
+    for _, ids, split in _label_windows(dataset, folder, COUNTED_PX):
         for index in (TRAIN, VALIDATION):
             counts[index] += np.bincount(ids[split == index], minlength=IGNORE + 1)[:classes]
     return counts
@@ -178,7 +208,7 @@ def _choose(
 ) -> Iterator[Chosen]:
     """The drawn places, window by window; windows without any are left out."""
     rng = np.random.default_rng(seed)
-    wanted = shares(counts[TRAIN], pixels)
+    wanted = pixels_per_class(counts[TRAIN], pixels)
     train = [_draw(rng, int(all_), int(some)) for all_, some in zip(counts[TRAIN], wanted, strict=True)]
     total = int(counts[VALIDATION].sum())
     validation = _draw(rng, total, min(total, VALIDATION_PIXELS))
@@ -186,16 +216,16 @@ def _choose(
     even = np.arange(0, int(counts[TRAIN].sum()), step)
     seen = np.zeros(len(train), np.int64)
     seen_all = [0, 0]
-    for window, ids, split in _ground(dataset, folder, size):
-        taken = []
+    for window, ids, split in _label_windows(dataset, folder, size):
+        chosen = []
         for index, numbers in enumerate(train):
             here = np.flatnonzero((split == TRAIN) & (ids == index))
-            taken.append(_part(here, numbers, int(seen[index])))
+            chosen.append(_part(here, numbers, int(seen[index])))
             seen[index] += len(here)
         labelled = [np.flatnonzero((split == which) & (ids != IGNORE)) for which in (TRAIN, VALIDATION)]
         part = Chosen(
             window,
-            np.sort(np.concatenate(taken)),
+            np.sort(np.concatenate(chosen)),
             _part(labelled[1], validation, seen_all[1]),
             _part(labelled[0], even, seen_all[0]),
         )

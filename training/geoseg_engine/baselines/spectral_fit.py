@@ -1,4 +1,4 @@
-"""Maximum likelihood and spectral angle: their numbers from train pixels."""
+"""Fitting of maximum likelihood and spectral angle on training pixels."""
 
 from __future__ import annotations
 
@@ -17,25 +17,26 @@ from ..scores.metrics import confusion, scores
 from .pixels import Array, Truth
 
 RIDGE = 1e-3
-"""Least variance of a feature, in squared z-scores: bands that are copies of one another stay usable."""
+"""Minimum variance of a feature, in squared z-scores: bands that are copies of one another stay usable."""
 POOLINGS = (0.0, 0.5, 0.9, 1.0)
-"""Shares of the covariance common to all classes that are tried on validation pixels."""
+"""Candidate fractions of the pooled covariance, scored on validation pixels."""
 SCALES = np.geomspace(1.0, 3000.0, 40)
 
 
 def fit_gaussians(
     network: MaximumLikelihood, samples: Array, truth: Truth, pooling: float = 0.0
 ) -> nn.Module:
-    """Set means, covariances and offsets from samples (pixels, features); every class is as likely as any other.
+    """Set means, covariances and offsets from training pixels; every class is as likely as any other.
 
-    Covariances are shrunk towards their diagonal by the share that minimises the expected squared error
+    Covariances are shrunk towards their diagonal by the fraction that minimises the expected squared error
     (Schäfer & Strimmer 2005, target D: unequal variances), so that few pixels with many bands are enough. Then each is
-    mixed with the one that all classes share (Friedman 1989, regularised discriminant analysis).
+    mixed with the pooled one of all classes (Friedman 1989, regularised discriminant analysis).
 
     Args:
-        network: to set.
-        samples, truth: train pixels.
-        pooling: share of the common covariance, 0 (each class has its own) to 1 (linear discriminant analysis).
+        network: changed in place.
+        samples: features (pixels, features).
+        truth: class ids (pixels).
+        pooling: fraction of the pooled covariance, 0 (each class has its own) to 1 (linear discriminant analysis).
     """
     classes, features = len(network.offset), samples.shape[1]  # type: ignore[arg-type]
     weight = np.zeros((classes, features, features))
@@ -56,13 +57,20 @@ def fit_gaussians(
     return network
 
 
-def found_pooling(
+def best_pooling(
     network: MaximumLikelihood,
     train: tuple[Array, Truth],
     validation: tuple[Array, Truth],
     classes: Sequence[LabelClass],
 ) -> float:
-    """The share of POOLINGS whose classes of the validation pixels have the best mean IoU; the first without any."""
+    """Return the fraction of POOLINGS with the best mean IoU of the validation pixels; the first without any.
+
+    Args:
+        network: changed in place.
+        train: features (pixels, features) and class ids (pixels).
+        validation: the same of the validation pixels.
+        classes: of the dataset.
+    """
     best, chosen = -1.0, POOLINGS[0]
     pixels, truth = validation
     for pooling in POOLINGS if len(truth) else ():
@@ -75,7 +83,15 @@ def found_pooling(
 
 
 def pixel_logits(network: nn.Module, pixels: Array) -> NDArray[Any]:
-    """Logits (pixels, classes) of features (pixels, features)."""
+    """Return logits of pixels.
+
+    Args:
+        network: a spectral classifier.
+        pixels: features (pixels, features).
+
+    Returns:
+        (pixels, classes).
+    """
     with torch.inference_mode():
         image = torch.from_numpy(np.ascontiguousarray(pixels.T))[None, :, :, None]
         found: NDArray[Any] = network.logits(image)[0, :, :, 0].T.numpy()  # type: ignore[operator]
@@ -83,7 +99,7 @@ def pixel_logits(network: nn.Module, pixels: Array) -> NDArray[Any]:
 
 
 def shrunk_covariance(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Covariance of (pixels, features), shrunk towards its diagonal, with RIDGE added."""
+    """Return the covariance of (pixels, features), shrunk towards its diagonal, with RIDGE added."""
     count, features = rows.shape
     centred = rows - rows.mean(axis=0)
     covariance = centred.T @ centred / max(count - 1, 1)
@@ -100,12 +116,13 @@ def shrunk_covariance(rows: NDArray[np.float64]) -> NDArray[np.float64]:
 def fit_angles(
     network: SpectralAngle, samples: Array, truth: Truth, origin: NDArray[np.float64]
 ) -> nn.Module:
-    """Set the classes' directions from samples (pixels, features), and the scale that makes them most likely.
+    """Set the classes' directions from training pixels, and the scale that makes them most likely.
 
     Args:
-        network: to set.
-        samples, truth: train pixels.
-        origin: of every feature, what is added so that 0 is the band's own zero.
+        network: changed in place.
+        samples: features (pixels, features).
+        truth: class ids (pixels).
+        origin: per feature, added so that 0 is the band's own zero.
     """
     spectra = samples.astype(np.float64) + origin
     units = spectra / np.maximum(np.linalg.norm(spectra, axis=1, keepdims=True), 1e-12)
@@ -117,7 +134,7 @@ def fit_angles(
         offset[index] = 0.0
     apart = np.stack([np.linalg.norm(units - direction, axis=1) for direction in directions], axis=1)
     angles = 2 * np.arcsin(np.minimum(apart / 2, 1.0))
-    scale = min(SCALES, key=lambda one: _surprise(offset - one * angles, truth))
+    scale = min(SCALES, key=lambda one: _log_loss(offset - one * angles, truth))
     with torch.no_grad():
         for buffer, value in (("origin", origin), ("directions", directions), ("offset", offset)):
             getattr(network, buffer).copy_(torch.from_numpy(value))
@@ -125,7 +142,7 @@ def fit_angles(
     return network
 
 
-def _surprise(logits: NDArray[np.float64], truth: Truth) -> float:
+def _log_loss(logits: NDArray[np.float64], truth: Truth) -> float:
     """Mean negative log-likelihood."""
     highest = logits.max(axis=1, keepdims=True)
     total = highest[:, 0] + np.log(np.exp(logits - highest).sum(axis=1))
@@ -133,6 +150,11 @@ def _surprise(logits: NDArray[np.float64], truth: Truth) -> float:
 
 
 def origin(statistics: Statistics, texture_px: Sequence[int]) -> NDArray[np.float64]:
-    """Of every feature, the z-score of the band's zero with its sign turned; deviations have their zero already."""
+    """Return per feature the negative z-score of the band's zero; deviations have their zero already.
+
+    Args:
+        statistics: of the bands.
+        texture_px: sides of texture windows in pixels.
+    """
     zero = np.array(statistics.mean) / np.array(statistics.std)
     return np.concatenate([zero, *([zero, np.zeros_like(zero)] * len(texture_px))])

@@ -30,7 +30,15 @@ LabelledArea = Annotated[Area, Param("Area", "Where the labels are complete; out
 StackFile = Annotated[str, Param("Stack", "Stack .tif or its .recipe.json.", reads=True)]
 TileSize = Annotated[
     int,
-    Param("Tile size", "Side of a tile, a multiple of 16.", unit="px", low=16, high=1024, step=16),
+    Param(
+        "Tile size",
+        "Side of a tile, a multiple of 16.",
+        unit="px",
+        low=16,
+        high=1024,
+        step=16,
+        key="TILE_SIZE",
+    ),
 ]
 
 
@@ -90,7 +98,7 @@ class TerrainJob(Job):
     ]
     attributes: Annotated[
         tuple[str, ...],
-        Param("Terrain attributes", f"Of {', '.join((*TERRAIN_ATTRIBUTES, *RELIEF_ATTRIBUTES))}."),
+        Param("Terrain attributes", options=(*TERRAIN_ATTRIBUTES, *RELIEF_ATTRIBUTES), several=True),
     ] = TERRAIN_ATTRIBUTES
     output: Annotated[str, Param("Terrain attributes", writes=RASTERS)] = "terrain.tif"
     parameters: Annotated[
@@ -164,7 +172,9 @@ class TileJob(Job):
             "Smaller than the tile size for overlapping tiles.",
             unit="px",
             low=0,
+            high=1024,
             auto="tile size",
+            key="STRIDE",
         ),
     ] = 0
     fractions: Annotated[
@@ -182,6 +192,7 @@ class TileJob(Job):
             auto="automatic",
             group=SPLIT_GROUP,
             guide="block-size-and-buffer",
+            key="BLOCK_SIZE",
         ),
     ] = 0
     buffer_px: Annotated[
@@ -195,6 +206,7 @@ class TileJob(Job):
             auto="automatic",
             group=SPLIT_GROUP,
             guide="block-size-and-buffer",
+            key="BUFFER",
         ),
     ] = -1
     area: Annotated[
@@ -415,12 +427,14 @@ class ExportChipsJob(Job):
     image_format: Annotated[
         Literal["auto", "tif", "png"],
         Param(
-            "Image format", "auto is PNG where values are 8-bit integers in 1, 3 or 4 bands, else GeoTIFF."
+            "Image format",
+            key="FORMAT",
+            about="auto is PNG where values are 8-bit integers in 1, 3 or 4 bands, else GeoTIFF.",
         ),
     ] = "auto"
     splits: Annotated[
         tuple[str, ...],
-        Param("Splits", f"Of {', '.join(SPLITS)}.", labels={name: name for name in SPLITS}, several=True),
+        Param("Splits", f"Of {', '.join(SPLITS)}.", options=SPLITS, several=True),
     ] = SPLITS
     output: Annotated[str, Param("Folder", "New or empty.")] = "chips"
 

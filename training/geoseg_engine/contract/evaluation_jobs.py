@@ -48,7 +48,7 @@ class EvaluateJob(Job):
             reads=True,
         ),
     ] = ""
-    split: Annotated[str, Param("Split", f"Part of the dataset: one of {', '.join(SPLITS)}.")] = "test"
+    split: Annotated[str, Param("Split", "Part of the dataset that is evaluated.", options=SPLITS)] = "test"
     device: DEVICE = "auto"
     output: Annotated[str, Param("Evaluation folder", "Folder of the results.")] = "."
     prediction_layer: Annotated[str, Param("Layer of the map", "Layer of its polygons.")] = ""

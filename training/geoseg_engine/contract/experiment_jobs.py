@@ -67,7 +67,12 @@ class SearchJob(Job):
     training: Training
     parameters: Annotated[
         tuple[str, ...],
-        Param("Settings to search", f"Of {', '.join(SEARCHED)}.", labels=SEARCHED_LABELS, several=True),
+        Param(
+            "Settings to search",
+            labels=SEARCHED_LABELS,
+            options=SEARCHED,
+            several=True,
+        ),
     ] = ("learning_rate", "loss", "width", "dropout")
     trials: Annotated[
         int, Param("Trials", "Maximum number of trials; below 15 chance decides.", low=1, high=1_000_000)
@@ -82,6 +87,7 @@ class SearchJob(Job):
             high=1e7,
             decimals=1,
             auto="no limit",
+            key="SEARCH_MINUTES",
         ),
     ] = 0.0
     resume: Annotated[bool, Param("Resume", "Continue the study of the output folder.")] = True
@@ -160,9 +166,10 @@ class CompareJob(Job):
             high=1e7,
             decimals=1,
             auto="as the goal states",
+            key="MAX_MINUTES",
         ),
     ] = 0.0
-    split: Annotated[str, Param("Split", f"Part that is evaluated: one of {', '.join(SPLITS)}.")] = "test"
+    split: Annotated[str, Param("Split", "Part of the dataset that is evaluated.", options=SPLITS)] = "test"
     device: DEVICE = "auto"
     resume: KeepFinished = True
     output: Folder = "."

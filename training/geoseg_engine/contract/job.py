@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -37,7 +38,14 @@ class Job:
 
     def problems(self) -> list[Problem]:
         """List everything wrong that can be known without opening a file."""
-        return range_problems(self)
+        return [*range_problems(self), *device_problems(getattr(self, "device", "auto"))]
+
+
+def device_problems(device: str) -> list[Problem]:
+    """List what is wrong with the name of a device."""
+    if re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
+        return []
+    return [Problem("device", f"'{device}' is no device.", "Write auto, cpu, cuda or cuda:0.")]
 
 
 SEED = Annotated[

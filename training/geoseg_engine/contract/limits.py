@@ -43,7 +43,7 @@ LIMITS: dict[str, dict[str, tuple[float, float]]] = {
         "crop_px": (1.0, float(MOST_WINDOW_PX)),
         "batch_size": (1.0, 65_536.0),
     },
-    "Described": {
+    "ModelDescription": {
         "reach_px": (0.0, float(MOST_WINDOW_PX)),
         "align_px": (1.0, float(MOST_WINDOW_PX)),
         "tile_px": (1.0, float(MOST_WINDOW_PX)),

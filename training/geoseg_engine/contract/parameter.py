@@ -50,7 +50,9 @@ class Param:
         step: between two values in a number box; 0 takes one that suits the range.
         decimals: digits of a number box that hold all usual values.
         auto: what the field's default stands for where it is no value of its own: `automatic`, `none`, `no limit`.
-        labels: value -> name on screen, of a field with a list of choices; an empty name shows the value.
+        labels: value -> name on screen; a value without one is shown as it is.
+        options: values to choose from, in order, where the type does not list them; the Toolbox also knows them by
+            number, so new ones go to the end.
         several: several choices may be taken.
         group: heading of the settings it belongs to; empty where entry points place it by hand.
         guide: heading of the guide that explains it, as an anchor.
@@ -72,6 +74,7 @@ class Param:
     decimals: int = 2
     auto: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
     several: bool = False
     group: str = ""
     guide: str = ""
@@ -117,10 +120,10 @@ def former_names(cls: Any) -> dict[str, str]:
 
 
 def choices_of(cls: type, name: str) -> tuple[Any, ...]:
-    """Return the values that a field with a list of choices may take, in the order of the list."""
+    """Return the values that a field may take, in the order of the list; empty for a field that takes any."""
     hint = types_of(cls)[name]
     plain = typing.get_args(hint) if typing.get_origin(hint) is typing.Literal else ()
-    return plain or tuple(params_of(cls)[name].labels)
+    return params_of(cls)[name].options or plain
 
 
 def range_problems(value: Any) -> list[Problem]:
@@ -138,21 +141,6 @@ def range_problems(value: Any) -> list[Problem]:
             if isinstance(number, int | float) and not _within(number, param):
                 text = f"{param.title} ({name}) is {number:g}{' ' * bool(param.unit)}{param.unit}."
                 found.append(Problem(name, text, f"Choose {param.limits}{_otherwise(value, name, param)}."))
-    return found
-
-
-def choice_problems(value: Any, names: Iterable[str]) -> list[Problem]:
-    """List the names in fields with a list of choices that are not in the list.
-
-    Args:
-        value: an instance of a dataclass with declared settings.
-        names: fields that hold one text, or several in a tuple.
-    """
-    found = []
-    for name in names:
-        given = getattr(value, name)
-        known = choices_of(type(value), name)
-        found += unknown(name, given if isinstance(given, tuple) else (given,), known)
     return found
 
 

@@ -26,6 +26,7 @@ LOSS_NAMES = {
 }
 LOSSES = tuple(LOSS_NAMES)
 """Losses; several are summed: `ce+lovasz`."""
+LOSS_SUMS = ("ce+lovasz", "ce+dice")
 AUGMENTATION_NAMES = {
     "flip": "Flip",
     "turn": "Rotate by 90°",
@@ -65,15 +66,22 @@ LOSS, CROPS, OPTIMIZER, LENGTH = "Loss", "Crops", "Optimizer", "Length"
 NETWORK, START, HARDWARE, BASELINE = "Network", "Start", "Hardware", "Baseline"
 
 DatasetPath = Annotated[str, Param("Dataset", "dataset.json or its folder.", reads=True)]
-Bands = Annotated[tuple[str, ...], Param("Bands", "Names of the bands to use; without any, all are used.")]
-Architecture = Annotated[str, Param("Architecture", f"Kind of network: one of {', '.join(ARCHITECTURES)}.")]
+Bands = Annotated[tuple[str, ...], Param("Bands", "Names of the bands to use.", auto="all")]
+Architecture = Annotated[
+    str,
+    Param(
+        "Architecture",
+        "Kind of network.",
+        options=ARCHITECTURES,
+    ),
+]
 Encoder = Annotated[
     str,
     Param(
         "Encoder",
         f"Part of the network that extracts features: {' or '.join(ENCODERS)} of deeplabv3plus, any of timm for zoo.",
         group=NETWORK,
-        guide="models",
+        guide="which-model",
     ),
 ]
 Width = Annotated[
@@ -142,7 +150,7 @@ class TrainJob(Job):
             "Decoder",
             "Decoder of the architecture zoo, such as unet, unetplusplus or segformer.",
             group=NETWORK,
-            guide="models",
+            guide="which-model",
         ),
     ] = ""
     weights: Annotated[
@@ -188,6 +196,7 @@ class TrainJob(Job):
             "Loss",
             "What training minimizes; several losses are summed.",
             labels=LOSS_NAMES,
+            options=(*LOSS_SUMS, "ce", AUTO, *(name for name in LOSSES if name != "ce")),
             several=True,
             auto="automatic",
             group=LOSS,
@@ -211,6 +220,7 @@ class TrainJob(Job):
             "Augmentation",
             "Random changes of the crops that make up for few labels. Bands with a direction are rotated correctly.",
             labels=AUGMENTATION_NAMES,
+            options=(AUTO, NONE, *AUGMENTATIONS),
             several=True,
             auto="automatic",
             group=LOSS,

@@ -1,4 +1,4 @@
-"""What stands beside the chips of ArcGIS' layout Classified_Tiles: names, class values, statistics."""
+"""Files beside the chips of ArcGIS' layout Classified_Tiles: names, class values, statistics."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ..raster.grid import pixel_size
 
 MODE = "Classified_Tiles"
 NO_CLASS = 0
-"""Value that ArcGIS ignores; our class i is written as i + 1, the background too."""
+"""Value that ArcGIS ignores; class i is written as i + 1, the background too."""
 
 
 class ArcgisFacts:
-    """Gathers the statistics of chips while they are written, and writes the four files about them at the end."""
+    """Statistics of chips, collected while they are written, and the four files with them."""
 
     def __init__(self, dataset: Dataset, grid: Grid) -> None:
         bands, classes = len(dataset.recipe.bands), len(dataset.classes)
@@ -29,11 +29,20 @@ class ArcgisFacts:
         self._pixels, self._images = np.zeros(classes, np.int64), np.zeros(classes, np.int64)
 
     def mask(self, ids: np.ndarray) -> np.ndarray:
-        """Our class ids as ArcGIS' values: 1..n, and 0 for what is ignored."""
+        """Return class ids, uint8 (rows, cols), as values of ArcGIS: 1..n, and 0 for IGNORE."""
         return np.where(ids == IGNORE, NO_CLASS, ids + 1).astype(np.uint8)
 
     def add(self, number: int, image: np.ndarray, ids: np.ndarray) -> tuple[str, str]:
-        """Count one chip; returns the names of its image and its labels."""
+        """Count one chip.
+
+        Args:
+            number: of the chip, from 0.
+            image: (bands, rows, cols), NaN where there is no value.
+            ids: uint8 (rows, cols), class ids or IGNORE.
+
+        Returns:
+            Names of its image and its label file.
+        """
         name = f"{number:012d}.tif"
         self._lines.append(f"images/{name} labels/{name}")
         pixels = np.bincount(ids.ravel(), minlength=256)[: len(self._pixels)]
@@ -124,15 +133,15 @@ class ArcgisFacts:
             ],
             "InputRastersProps": {"RasterCount": 1, "SensorName": "Raster Dataset", "BandNames": names},
             "AllTilesStats": [
-                {"BandName": name, "Min": least, "Max": most, "Mean": mean, "StdDev": spread}
-                for name, least, most, mean, spread in zip(
+                {"BandName": name, "Min": low_value, "Max": high_value, "Mean": mean, "StdDev": spread}
+                for name, low_value, high_value, mean, spread in zip(
                     names, low, high, self._mean.tolist(), deviation, strict=True
                 )
             ],
         }
 
     def _limits(self) -> tuple[list[float], list[float]]:
-        """Least and greatest value of each band; 0 for a band without any."""
+        """Minimum and maximum of each band; 0 for a band without values."""
         found = self._count > 0
         return np.where(found, self._low, 0.0).tolist(), np.where(found, self._high, 0.0).tolist()
 

@@ -35,7 +35,7 @@ class Chip:
         split: index into SPLITS.
         window: its pixels.
         image: float32 (bands, tile, tile), NaN where there is no value or no raster.
-        mask: uint8 (tile, tile), class ids, IGNORE where no label of the tile's own split is.
+        mask: uint8 (tile, tile), class ids, IGNORE where there is no label of the tile's own split.
     """
 
     stem: str
@@ -54,7 +54,12 @@ class Style:
 
 
 def chip_bytes(dataset: Dataset, style: Style) -> int:
-    """Bytes on disk of a tile's image and its mask; they are hardly packed."""
+    """Return the bytes on disk of a tile's image and its mask, which compress little.
+
+    Args:
+        dataset: with the size of its tiles.
+        style: of the files.
+    """
     each = 1 if style.eight_bit else 4
     return dataset.tile_px**2 * (each * len(dataset.recipe.bands) + 1)
 
@@ -68,7 +73,7 @@ class ChipReader:
         self._tiles = home / dataset.tiles
 
     def places(self, splits: tuple[str, ...]) -> list[tuple[int, int, int]]:
-        """Split, row and column of the tiles of some splits, in the index's order.
+        """Return split, row and column of the tiles of some splits, in the order of the index.
 
         Raises:
             GeoSegError: `no_tiles`.
@@ -102,13 +107,18 @@ class ChipReader:
 
 
 def run(job: ExportChipsJob, folder: Path, channel: Channel) -> dict[str, Any]:
-    """Export the tiles of a dataset; leaves the folder whole or not at all.
+    """Export the tiles of a dataset; the folder is complete or not there at all.
+
+    Args:
+        job: settings; its paths are relative to `folder`.
+        folder: of the job.
+        channel: gets progress and the artifact `chips`.
 
     Raises:
         GeoSegError: `not_empty`, `no_tiles`, `not_eight_bit`, `no_such_format`, `chip_differs`; as `read_dataset`.
     """
     output = folder / job.output
-    refuse_filled(output)
+    check_empty(output)
     dataset, home = read_dataset(folder / job.dataset)
     with open_dataset_stack(dataset, home) as stack:
         reader = ChipReader(dataset, home, stack)
@@ -124,14 +134,14 @@ def run(job: ExportChipsJob, folder: Path, channel: Channel) -> dict[str, Any]:
         "layout": job.layout,
         "format": style.suffix,
         "count": count,
-        "sentence": f"{count} chips of {dataset.tile_px} px as {style.suffix}, each read back and found equal.",
+        "sentence": f"{count} chips of {dataset.tile_px} px as {style.suffix}, each read back and verified.",
         "chips_by_split": {name: names.count(name) for name in job.splits},
         "verified": count,
     }
 
 
-def refuse_filled(output: Path) -> None:
-    """Raise if the place of the folder is taken.
+def check_empty(output: Path) -> None:
+    """Raise if the output folder is not empty.
 
     Raises:
         GeoSegError: `not_empty`.
@@ -143,7 +153,12 @@ def refuse_filled(output: Path) -> None:
 
 
 def chosen_style(job: ExportChipsJob, reader: ChipReader, places: list[tuple[int, int, int]]) -> Style:
-    """PNG where it was asked for, or can hold every value; GeoTIFF else. Values are looked at, not trusted.
+    """Return the style of the files: PNG if it is set, or can hold every value; GeoTIFF otherwise. Values are read.
+
+    Args:
+        job: settings.
+        reader: of the tiles.
+        places: of the tiles, see `ChipReader.places`.
 
     Raises:
         GeoSegError: `no_such_format`, `not_eight_bit`.
@@ -175,7 +190,7 @@ def _write_all(
     folder: Path,
     channel: Channel,
 ) -> int:
-    """Write, read back and describe every chip; returns how many there are."""
+    """Write, read back and describe every chip; return their number."""
     facts = ArcgisFacts(reader.dataset, reader.grid) if job.layout == "arcgis" else None
     written: list[str] = []
     for number, chip in enumerate(reader.chips(places)):
@@ -191,7 +206,7 @@ def _write_all(
         _write(folder / names[1], mask[None], reader.grid, chip.window, ["class"], nodata)
         written += names
         channel.progress("chips", number + 1, len(places))
-    _refuse_missing(folder, written)
+    _check_complete(folder, written)
     if facts is not None:
         facts.write(folder)
     else:
@@ -240,7 +255,7 @@ def _write(
         )
 
 
-def _refuse_missing(folder: Path, written: list[str]) -> None:
+def _check_complete(folder: Path, written: list[str]) -> None:
     there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     there -= {
         beside(Path(name), ".aux.xml").as_posix() for name in written
@@ -248,13 +263,13 @@ def _refuse_missing(folder: Path, written: list[str]) -> None:
     if there != set(written):
         raise GeoSegError(
             "chip_differs",
-            f"{len(written)} files were written, {len(there)} are there.",
+            f"{len(written)} files were written, but {len(there)} exist.",
             "Check the disk, then export again.",
         )
 
 
 def _write_facts(folder: Path, dataset: Dataset, job: ExportChipsJob, count: int) -> None:
-    """chips.json of the layout `pairs`: what values and names mean."""
+    """chips.json of the layout `pairs`: the meaning of values and names."""
     facts = {
         "dataset": dataset.name,
         "chips": count,

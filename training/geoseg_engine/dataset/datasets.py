@@ -26,10 +26,16 @@ STRIP_ROWS = 512
 
 
 def read_dataset(path: Path | str) -> tuple[Dataset, Path]:
-    """Read a dataset by its dataset.json or its folder. Returns it and the folder its paths are relative to.
+    """Read a dataset by its dataset.json or its folder.
+
+    Args:
+        path: of either.
+
+    Returns:
+        The dataset and the folder that its paths are relative to.
 
     Raises:
-        GeoSegError: `no_dataset`, `bad_json`.
+        GeoSegError: `no_dataset`, `bad_json`, `file_missing`.
     """
     path = Path(path)
     file = path / FILE if path.is_dir() else path
@@ -48,13 +54,26 @@ def read_dataset(path: Path | str) -> tuple[Dataset, Path]:
 
 
 def save_dataset(dataset: Dataset, folder: Path) -> Path:
-    """Write dataset.json; returns its path."""
+    """Write dataset.json and return its path.
+
+    Args:
+        dataset: to write.
+        folder: that its paths are relative to.
+
+    Raises:
+        GeoSegError: as `write_json`.
+    """
     write_json(folder / FILE, dataset)
     return folder / FILE
 
 
 def fingerprint(labels: Path, split: Path) -> str:
-    """SHA-256 of size and pixels of a label and a split raster: equal only where both are, pixel by pixel."""
+    """Return the SHA-256 of size and pixels of two rasters: equal only where both are, pixel by pixel.
+
+    Args:
+        labels: the label raster.
+        split: the split raster.
+    """
     digest = hashlib.sha256()
     for path in (split, labels):
         with rasterio.open(path) as raster:
@@ -66,7 +85,12 @@ def fingerprint(labels: Path, split: Path) -> str:
 
 
 def relative_to(path: Path, folder: Path) -> str:
-    """The path as a dataset in `folder` names it; absolute where there is no relative way (other drive)."""
+    """Return a path as a dataset in `folder` names it; absolute where no relative path exists (other drive).
+
+    Args:
+        path: of a file.
+        folder: of the dataset.
+    """
     try:
         return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
     except ValueError:
@@ -74,7 +98,11 @@ def relative_to(path: Path, folder: Path) -> str:
 
 
 def open_dataset_stack(dataset: Dataset, folder: Path) -> StackReader:
-    """Open the dataset's stack: the written composite where it still is, else made from the sources.
+    """Open the dataset's stack: the written composite if it still exists, else the sources.
+
+    Args:
+        dataset: with its recipe.
+        folder: that its paths are relative to.
 
     Raises:
         GeoSegError: as `open_source`; `stack_changed`.
@@ -84,7 +112,15 @@ def open_dataset_stack(dataset: Dataset, folder: Path) -> StackReader:
 
 
 def read_ids(path: Path, window: Window | None = None) -> np.ndarray:
-    """uint8 (rows, cols) of a label or split raster, whole or a window inside it."""
+    """Read a label or split raster, whole or a window inside it.
+
+    Args:
+        path: of the raster.
+        window: inside it; None reads all.
+
+    Returns:
+        uint8 (rows, cols).
+    """
     with rasterio.open(path) as raster:
         ids: np.ndarray = raster.read(1, window=window.rasterio if window else None)
         return ids

@@ -9,10 +9,14 @@ from ..contract import Band, Dataset, GeoSegError, Recipe
 
 
 def with_bands(dataset: Dataset, names: Sequence[str]) -> Dataset:
-    """The dataset whose recipe has only the named bands, in the dataset's order; all of them without names.
+    """Return the dataset whose recipe has only the named bands, in the dataset's order.
 
     Its written stack, if there is one, still holds every band: open it with the whole dataset and take
     `places` of it.
+
+    Args:
+        dataset: with all bands.
+        names: of the bands to keep; none keeps all.
 
     Raises:
         GeoSegError: `unknown_band`.
@@ -21,7 +25,11 @@ def with_bands(dataset: Dataset, names: Sequence[str]) -> Dataset:
 
 
 def subset(recipe: Recipe, names: Sequence[str]) -> Recipe:
-    """The recipe with only the named bands; what their expressions need becomes intermediate.
+    """Return the recipe with only the named bands; bands that their expressions need become intermediates.
+
+    Args:
+        recipe: with all bands.
+        names: of the bands to keep.
 
     Raises:
         GeoSegError: `unknown_band`.
@@ -32,7 +40,7 @@ def subset(recipe: Recipe, names: Sequence[str]) -> Recipe:
         raise GeoSegError(
             "unknown_band",
             f"The dataset has no band {', '.join(unknown)}; it has {', '.join(known)}.",
-            "Choose of the dataset's bands, or make a stack with this band.",
+            "Choose from the dataset's bands, or make a stack with this band.",
         )
     kept = tuple(band for band in recipe.bands if band.name in names)
     inner = _needed(kept, {band.name: band for band in (*recipe.bands, *recipe.intermediates)})
@@ -42,7 +50,12 @@ def subset(recipe: Recipe, names: Sequence[str]) -> Recipe:
 
 
 def places(recipe: Recipe, part: Recipe) -> list[int]:
-    """Where the bands of a part lie among those of the whole recipe."""
+    """Return the positions of the bands of a part among those of the whole recipe.
+
+    Args:
+        recipe: the whole.
+        part: a subset of it.
+    """
     known = [band.name for band in recipe.bands]
     return [known.index(band.name) for band in part.bands]
 

@@ -1,4 +1,4 @@
-"""The tile index: one polygon a tile with its split and pixels per class."""
+"""The tile index: one polygon per tile with its split and pixels per class."""
 
 from __future__ import annotations
 
@@ -23,7 +23,13 @@ STRIPS_AT_ONCE = 4
 
 
 def tile_starts(length: int, tile_px: int, stride_px: int) -> list[int]:
-    """First pixels of tiles along one side: the last is moved inwards to end at the edge."""
+    """Return the first pixels of tiles along one side; the last tile is moved inwards to end at the edge.
+
+    Args:
+        length: of the side in pixels.
+        tile_px: side of a tile.
+        stride_px: step between tiles.
+    """
     if length <= tile_px:
         return [0]
     starts = list(range(0, length - tile_px + 1, stride_px))
@@ -53,29 +59,35 @@ class TileCounter:
         self._splits = CellCounts(row_edges, col_edges, len(SPLITS))
 
     def add(self, window: Window, ids: np.ndarray, codes: np.ndarray | None = None) -> None:
-        """Count a window's label ids and, where they are known, its splits; both uint8 (rows, cols)."""
+        """Count a window's label ids and, where they are known, its splits.
+
+        Args:
+            window: of the rasters.
+            ids: uint8 (rows, cols), class ids or IGNORE.
+            codes: uint8 (rows, cols), index into SPLITS or NONE.
+        """
         self._labels.add(window, ids)
         if codes is not None:
             self._splits.add(window, codes)
 
     def windows(self) -> list[Window]:
-        """Every tile, row by row."""
+        """Return every tile, row by row."""
         height, width = min(self.tile_px, self.grid.height), min(self.tile_px, self.grid.width)
         return [Window(int(row), int(col), height, width) for row in self._rows for col in self._cols]
 
     def label_counts(self) -> np.ndarray:
-        """Pixels per tile and class, int64 (tiles, classes)."""
+        """Return pixels per tile and class, int64 (tiles, classes)."""
         return self._per_tile(self._labels.counts)
 
     def split_counts(self) -> np.ndarray:
-        """Pixels per tile and split, int64 (tiles, 3)."""
+        """Return pixels per tile and split, int64 (tiles, 3)."""
         return self._per_tile(self._splits.counts)
 
     def frame(self, columns: dict[int, str], belongs_share: float) -> geopandas.GeoDataFrame:
-        """The index: tile_id, row, col, split, labelled_share and pixels per class, with the tiles' ground.
+        """Return the index: tile_id, row, col, split, labelled_share and pixels per class, with the tiles as polygons.
 
-        A tile belongs to the split that most of its pixels have if at least `belongs_share` of those that have one
-        are of it; else it is `unused`, in the picture only: training and scores go by pixels.
+        A tile belongs to the split of most of its pixels if that holds at least `belongs_share` of those that have
+        one; otherwise it is `unused`. This is for display only: training and scores count pixels.
 
         Args:
             columns: class id -> name of its column.
@@ -116,7 +128,11 @@ class TileCounter:
 def count_labels(labels: Path, counter: TileCounter) -> None:
     """Count a label raster in one pass: whole rows of blocks are read while the ones before are counted.
 
-    One thread unpacks and one counts: more of them only take the memory's bandwidth from each other.
+    One thread unpacks and one counts; more threads would compete for memory bandwidth.
+
+    Args:
+        labels: the label raster.
+        counter: gets every window.
     """
     with rasterio.open(labels) as raster:
         block = raster.block_shapes[0][0]
@@ -134,7 +150,7 @@ def count_labels(labels: Path, counter: TileCounter) -> None:
         )
 
 
-def thinned(
+def without_empty_tiles(
     tiles: geopandas.GeoDataFrame,
     columns: dict[int, str],
     background: bool,
@@ -142,15 +158,15 @@ def thinned(
     empty_share: float,
     seed: int,
 ) -> geopandas.GeoDataFrame:
-    """Leave tiles with too little labelled ground, and some of those with only background, out of an index.
+    """Remove tiles with too few labelled pixels, and some of those with only background, from an index.
 
     Args:
-        tiles: as `TileCounter.frame` makes it.
+        tiles: see `TileCounter.frame`.
         columns: class id -> name of its column.
         background: whether class 0 is background; else no tile is empty.
-        min_labelled_share: least labelled share of a tile, 0..1.
+        min_labelled_share: minimum labelled share of a tile, 0..1.
         empty_share: share of the tiles with nothing but background that is kept, 0..1.
-        seed: which ones follows from it.
+        seed: of the random choice of these.
     """
     keep = tiles["labelled_share"].to_numpy() >= min_labelled_share
     objects = [name for class_id, name in columns.items() if class_id > 0]

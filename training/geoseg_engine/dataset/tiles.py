@@ -36,40 +36,40 @@ from .datasets import FILE, fingerprint, relative_to, save_dataset
 from .labels.rasterize import LabelFacts, read_facts
 from .split.block_size import Scale, measure_scale
 from .split.blocks import SplitPlan, counts_of, plan_blocks
-from .split.distance import distance_m, distance_problems, distance_sentence, least_distance
+from .split.distance import distance_m, distance_problems, distance_sentence, min_split_distance_px
 from .split.folds import (
-    FEWEST_FOLDS,
+    MIN_FOLDS,
+    check_folds_only,
     empty_folds,
     fold_numbers,
-    forget_folds,
     plan_block_folds,
     plan_region_folds,
-    refuse_other_files,
+    remove_folds,
     too_few_folds,
 )
 from .split.plan import REACH_PX, buffer_problems, plan_split
 from .split.splitters import NONE, Blocks, Regions, Splitter
-from .tile_index import TileCounter, thinned
+from .tile_index import TileCounter, without_empty_tiles
 
 SPLIT_FILE, TILES_FILE, FOLDS = "split.tif", "tiles.gpkg", "folds"
 WRITE_PX = 1024
 TILE_BYTES = 400
-"""Of a tile in the index, as GeoPackages have them."""
+"""Size of a tile in the index, as measured in GeoPackages."""
 BELONGS_SHARE = 0.9
-"""Share of a tile's counted pixels that must lie in one split for the tile to be shown as its own."""
+"""Share of a tile's counted pixels that must belong to one split for the tile to be shown as part of it."""
 
 MOSTLY_SHARE = 0.5
-"""The same where blocks are smaller than tiles and no tile can lie in one block."""
+"""The same where blocks are smaller than tiles, so that no tile fits into one block."""
 
 
 @dataclass(frozen=True)
-class Ground:
-    """What all datasets of a job share.
+class LabelledStack:
+    """A stack with its labels, which all datasets of a job share.
 
     Attributes:
         labels: the label raster.
         reader: the stack.
-        facts: what the label raster says of itself.
+        facts: of the label raster.
     """
 
     labels: Path
@@ -78,44 +78,49 @@ class Ground:
 
     @property
     def grid(self) -> Grid:
-        """Of the stack and the labels."""
+        """Grid of the stack and the labels."""
         return self.reader.grid
 
     @property
     def background(self) -> bool:
-        """Whether unlabelled ground is background, class 0."""
+        """Whether unlabelled pixels are background, class 0."""
         return self.facts.unlabelled == "background"
 
 
 def run(job: TileJob, folder: Path, channel: Channel) -> dict[str, Any]:
-    """Split the labels; leaves split.tif, tiles.gpkg and dataset.json in the output folder, and folds/<k>.
+    """Split the labels; writes split.tif, tiles.gpkg and dataset.json in the output folder, and folds/<k>.
 
-    All are new or, where it fails or is cancelled, all as they were.
+    All files are new or, if it fails or is cancelled, all as before.
+
+    Args:
+        job: settings; its paths are relative to `folder`.
+        folder: of the job.
+        channel: gets progress and the artifacts `dataset` and `tiles`.
 
     Raises:
-        GeoSegError: `not_our_labels`, `other_grid`, `no_labels_left`, `too_few_folds`; as `refuse_other_files`,
+        GeoSegError: `not_our_labels`, `other_grid`, `no_labels_left`, `too_few_folds`; as `check_folds_only`,
             `plan_split`, `open_stack`.
     """
     output, labels = folder / job.output, folder / job.labels
     facts = read_facts(labels)
     if job.folds:
-        refuse_other_files(output / FOLDS)
+        check_folds_only(output / FOLDS)
     prepare_folder(output)
     with open_stack(folder / job.stack) as reader:
-        _refuse_other_grid(labels, reader.grid)
-        ground = Ground(labels, reader, facts)
-        plan, folds = plans(job, ground)
-        require_room({output: (1 + len(folds)) * room_for(reader.grid, job)})
+        _check_same_grid(labels, reader.grid)
+        data = LabelledStack(labels, reader, facts)
+        plan, folds = split_plans(job, data)
+        require_room({output: (1 + len(folds)) * dataset_bytes(reader.grid, job)})
         with whole_folder(output / FOLDS) if folds else nullcontext(output) as fold_folder:
             made = [
-                make(job, folder, ground, fold, fold_folder / str(number), channel)
+                write_dataset(job, folder, data, fold, fold_folder / str(number), channel)
                 for number, fold in enumerate(folds, 1)
             ]
             tested = [np.array([list(one.counts[name].values()) for name in SPLITS]) for one, _ in made]
             plan.problems += empty_folds(tested)
-            dataset, frame = make(job, folder, ground, plan, output, channel)
+            dataset, frame = write_dataset(job, folder, data, plan, output, channel)
     if not folds:
-        forget_folds(output / FOLDS)
+        remove_folds(output / FOLDS)
     channel.artifact("dataset", output / FILE)
     channel.artifact("tiles", output / TILES_FILE)
     return {
@@ -134,76 +139,113 @@ def run(job: TileJob, folder: Path, channel: Channel) -> dict[str, Any]:
     }
 
 
-def room_for(grid: Grid, job: TileJob) -> int:
-    """Bytes on disk of one dataset: the split as a raster, and its tile index."""
+def dataset_bytes(grid: Grid, job: TileJob) -> int:
+    """Return the size on disk of one dataset: the split as a raster, and its tile index.
+
+    Args:
+        grid: of the stack.
+        job: settings of the tiles.
+    """
     tiles = (grid.width // (job.stride_px or job.tile_px) + 1) * (
         grid.height // (job.stride_px or job.tile_px) + 1
     )
     return int(grid.width * grid.height * PACKED_SHARE) + TILE_BYTES * tiles
 
 
-def plans(job: TileJob, ground: Ground) -> tuple[SplitPlan, list[SplitPlan]]:
-    """The plan of the dataset, and one of every fold that was asked for."""
-    if 0 < job.folds < FEWEST_FOLDS:
+def split_plans(job: TileJob, data: LabelledStack) -> tuple[SplitPlan, list[SplitPlan]]:
+    """Return the plan of the dataset, and one for every fold.
+
+    Args:
+        job: settings.
+        data: the stack with its labels.
+
+    Raises:
+        GeoSegError: `too_few_folds`; as `plan_split`.
+    """
+    if 0 < job.folds < MIN_FOLDS:
         raise too_few_folds(job.folds)
-    classes = len(ground.facts.classes)
-    numbered = fold_numbers(job, ground.grid)
+    classes = len(data.facts.classes)
+    numbered = fold_numbers(job, data.grid)
     if numbered is not None:
-        folds = plan_region_folds(job, numbered, ground.labels, ground.grid, classes, ground.background)
+        folds = plan_region_folds(job, numbered, data.labels, data.grid, classes, data.background)
         first = replace(folds[0], problems=buffer_problems(job, folds[0].splitter))
         return first, folds
     scale = Scale()
     if not job.block_px:
-        scale = measure_scale(ground.reader, ground.labels, ground.background, job.seed)
-    plan = plan_split(job, ground.labels, ground.grid, classes, scale, ground.background)
+        scale = measure_scale(data.reader, data.labels, data.background, job.seed)
+    plan = plan_split(job, data.labels, data.grid, classes, scale, data.background)
     if not job.folds:
         return plan, []
     blocks, reason = plan.block_px, plan.reason
     if not blocks:
         any_split = (0.5, 0.25, 0.25)
-        found = plan_blocks(job, ground.labels, ground.grid, classes, any_split, None, scale)
+        found = plan_blocks(job, data.labels, data.grid, classes, any_split, None, scale)
         blocks, reason = found.block_px, found.reason
-    return plan, plan_block_folds(job, blocks, ground.labels, ground.grid, classes, reason)
+    return plan, plan_block_folds(job, blocks, data.labels, data.grid, classes, reason)
 
 
-def make(
-    job: TileJob, folder: Path, ground: Ground, plan: SplitPlan, output: Path, channel: Channel
+def write_dataset(
+    job: TileJob, folder: Path, data: LabelledStack, plan: SplitPlan, output: Path, channel: Channel
 ) -> tuple[Dataset, geopandas.GeoDataFrame]:
-    """Write the files of one dataset into a folder; returns it and its tile index."""
-    facts = ground.facts
+    """Write the files of one dataset into a folder.
+
+    Args:
+        job: settings; its paths are relative to `folder`.
+        folder: of the job.
+        data: the stack with its labels.
+        plan: of the split.
+        output: folder of the dataset.
+        channel: gets progress.
+
+    Returns:
+        The dataset and its tile index.
+
+    Raises:
+        GeoSegError: `not_writable`, `disk_full`, `write_failed`.
+    """
+    facts = data.facts
     prepare_folder(output)
     with whole_file(output / SPLIT_FILE) as split, whole_file(output / TILES_FILE) as tiles:
-        counter = TileCounter(ground.grid, job.tile_px, job.stride_px or job.tile_px, len(facts.classes))
-        counts = write_split(plan, ground.labels, facts.classes, split, counter, channel)
-        frame = tile_index(job, ground, plan, counter)
-        write_tiles(tiles, frame, split_frame(plan.splitter, ground.grid))
-        distance = least_distance(split)
+        counter = TileCounter(data.grid, job.tile_px, job.stride_px or job.tile_px, len(facts.classes))
+        counts = write_split(plan, data.labels, facts.classes, split, counter, channel)
+        frame = tile_frame(job, data, plan, counter)
+        write_tiles(tiles, frame, split_frame(plan.splitter, data.grid))
+        distance = min_split_distance_px(split)
         warnings = [
             *facts.warnings,
             *plan.problems,
-            *distance_problems(distance, ground.grid, REACH_PX),
+            *distance_problems(distance, data.grid, REACH_PX),
             *split_problems(counts, facts.classes),
-            *small_raster(ground.grid, job.tile_px),
+            *small_raster(data.grid, job.tile_px),
         ]
-        dataset = _dataset(job, folder, ground, plan, counts, output)
+        dataset = _dataset(job, folder, data, plan, counts, output)
         dataset = replace(
             dataset,
             warnings=tuple(dict.fromkeys(warnings)),
             split_distance_px=distance,
-            fingerprint=fingerprint(ground.labels, split),
+            fingerprint=fingerprint(data.labels, split),
         )
     save_dataset(dataset, output)
     return dataset, frame
 
 
-def tile_index(job: TileJob, ground: Ground, plan: SplitPlan, counter: TileCounter) -> geopandas.GeoDataFrame:
-    """The tiles of a job, without those it leaves out, from what was counted."""
-    columns = count_columns(ground.facts.classes)
+def tile_frame(
+    job: TileJob, data: LabelledStack, plan: SplitPlan, counter: TileCounter
+) -> geopandas.GeoDataFrame:
+    """Return the tile index of a job from what was counted.
+
+    Args:
+        job: settings; they say which tiles are left out.
+        data: the stack with its labels.
+        plan: of the split.
+        counter: has counted all windows.
+    """
+    columns = count_columns(data.facts.classes)
     share = MOSTLY_SHARE if 0 < plan.block_px < job.tile_px else BELONGS_SHARE
-    return thinned(
+    return without_empty_tiles(
         counter.frame(columns, share),
         columns,
-        ground.background,
+        data.background,
         job.min_labelled_share,
         job.empty_share,
         job.seed,
@@ -211,16 +253,16 @@ def tile_index(job: TileJob, ground: Ground, plan: SplitPlan, counter: TileCount
 
 
 def _dataset(
-    job: TileJob, folder: Path, ground: Ground, plan: SplitPlan, counts: np.ndarray, output: Path
+    job: TileJob, folder: Path, data: LabelledStack, plan: SplitPlan, counts: np.ndarray, output: Path
 ) -> Dataset:
-    facts, stack = ground.facts, folder / job.stack
+    facts, stack = data.facts, folder / job.stack
     written = (
         stack.with_name(stack.name.removesuffix(SUFFIX) + ".tif") if stack.name.endswith(SUFFIX) else stack
     )
     return Dataset(
         name=facts.name if output.resolve() == folder.resolve() else output.name,
-        recipe=ground.reader.recipe,
-        labels=relative_to(ground.labels, output),
+        recipe=data.reader.recipe,
+        labels=relative_to(data.labels, output),
         split=SPLIT_FILE,
         tiles=TILES_FILE,
         classes=facts.classes,
@@ -229,7 +271,7 @@ def _dataset(
         stride_px=job.stride_px or job.tile_px,
         block_px=plan.block_px,
         buffer_px=plan.buffer_px,
-        unlabelled="background" if ground.background else "unknown",
+        unlabelled="background" if data.background else "unknown",
         counts={
             name: {str(item.id): int(counts[split, item.id]) for item in facts.classes}
             for split, name in enumerate(SPLITS)
@@ -237,15 +279,15 @@ def _dataset(
     )
 
 
-def _refuse_other_grid(labels: Path, grid: Grid) -> None:
+def _check_same_grid(labels: Path, grid: Grid) -> None:
     source = Source("labels", str(labels), labels.stem)
     with open_source(source) as dataset:
         own = source_grid(source, dataset)
     if not same_grid(own, grid):
         raise GeoSegError(
             "other_grid",
-            f"The labels have {own.width} × {own.height} pixels, the stack {grid.width} × {grid.height}, or they lie "
-            "elsewhere.",
+            f"The labels have {own.width} × {own.height} pixels, the stack {grid.width} × {grid.height}, or their "
+            "positions differ.",
             "Rasterize the labels on this stack.",
         )
 
@@ -259,6 +301,14 @@ def write_split(
     channel: Channel,
 ) -> np.ndarray:
     """Write the split raster, and count its tiles in passing; only labelled pixels get a split.
+
+    Args:
+        plan: of the split.
+        labels: the label raster.
+        classes: in the order of their ids.
+        path: of the split raster.
+        counter: gets every window.
+        channel: gets progress.
 
     Returns:
         Labelled pixels per split and class, int64 (3, classes).
@@ -285,7 +335,7 @@ def write_split(
 
 
 def count_columns(classes: tuple[LabelClass, ...]) -> dict[int, str]:
-    """Class id -> `n_<name>`; names that a GeoPackage would take for one get their id appended."""
+    """Return class id -> `n_<name>`; names that a GeoPackage treats as equal get their id appended."""
     taken: set[str] = set()
     columns = {}
     for item in classes:
@@ -298,13 +348,21 @@ def count_columns(classes: tuple[LabelClass, ...]) -> dict[int, str]:
 
 
 def split_frame(splitter: Splitter, grid: Grid) -> geopandas.GeoDataFrame:
-    """The ground of every split as polygons: blocks, or the polygons of the area layer."""
+    """Return the area of every split as polygons: blocks, or the polygons of the area layer.
+
+    Args:
+        splitter: blocks or polygons.
+        grid: of the label raster.
+
+    Raises:
+        TypeError: for another splitter.
+    """
     if isinstance(splitter, Regions):
         shapes = list(splitter.shapes)
         if splitter.carve is not None:
-            ground = shapely.union_all([shape for shape, code in shapes if code == 0])
+            train = shapely.union_all([shape for shape, code in shapes if code == 0])
             shapes = [item for item in shapes if item[1] != 0]
-            boxes = [(shapely.intersection(box, ground), code) for box, code in _boxes(splitter.carve, grid)]
+            boxes = [(shapely.intersection(box, train), code) for box, code in _boxes(splitter.carve, grid)]
             shapes += [(box, code) for box, code in boxes if shapely.area(box) > 0]
     elif isinstance(splitter, Blocks):
         shapes = _boxes(splitter, grid)
@@ -330,14 +388,28 @@ def _boxes(blocks: Blocks, grid: Grid) -> list[tuple[shapely.Geometry, int]]:
 
 
 def write_tiles(path: Path, tiles: geopandas.GeoDataFrame, splits: geopandas.GeoDataFrame) -> None:
-    """Write the layers `tiles` and `blocks` of a GeoPackage."""
+    """Write the layers `tiles` and `blocks` of a GeoPackage.
+
+    Args:
+        path: of the GeoPackage.
+        tiles: see `TileCounter.frame`.
+        splits: see `split_frame`.
+
+    Raises:
+        GeoSegError: `not_writable`, `disk_full`, `write_failed`.
+    """
     with whole_file(path) as partial:
         write_layer(tiles, partial, "tiles")
         write_layer(splits, partial, "blocks", append=True)
 
 
 def split_problems(counts: np.ndarray, classes: tuple[LabelClass, ...]) -> list[Problem]:
-    """Splits without labels and classes without pixels in one of them."""
+    """Return warnings about splits without labels and classes without pixels in one of them.
+
+    Args:
+        counts: labelled pixels per split and class, int64 (3, classes).
+        classes: in the order of their ids.
+    """
     problems = []
     for split, name in enumerate(SPLITS):
         if not counts[split].any():
@@ -369,7 +441,12 @@ def split_problems(counts: np.ndarray, classes: tuple[LabelClass, ...]) -> list[
 
 
 def small_raster(grid: Grid, tile_px: int) -> list[Problem]:
-    """A raster that is smaller than one tile."""
+    """Return a warning if a grid is smaller than one tile.
+
+    Args:
+        grid: of the stack.
+        tile_px: side of a tile.
+    """
     if min(grid.width, grid.height) >= tile_px:
         return []
     return [

@@ -19,10 +19,10 @@ import numpy as np
 from ..channel import Channel
 from ..contract import AreasJob, GeoSegError, LabelClass, Problem, encode
 from ..outputs import prepare_folder, whole_file
-from ..raster.crs import refuse_unknown_unit
+from ..raster.crs import check_unit_known
 from ..raster.sources import parse_crs
 from ..report.bar_charts import area_chart
-from .classmap import ClassAreas, ClassMap, class_areas, class_map
+from .classmap import ClassAreas, ClassMap, class_map, map_areas
 from .estimation import Estimates, estimates, half_widths
 from .reference_points import ReferencePoints, read_points
 
@@ -63,9 +63,9 @@ def run(job: AreasJob, folder: Path, channel: Channel) -> dict[str, Any]:
     output = folder / job.output
     prepare_folder(output)
     with class_map(folder / job.classes) as found:
-        refuse_unknown_unit(parse_crs(found.grid.crs), f"The area of '{found.name}'")
+        check_unit_known(parse_crs(found.grid.crs), f"The area of '{found.name}'")
         sample = read_points(job, folder, found) if job.sample else None
-        held = class_areas(found, channel, "areas")
+        held = map_areas(found, channel, "areas")
     if not held.pixels.any():
         raise GeoSegError("empty_map", f"No pixel of '{found.name}' has a class.", "Choose another raster.")
     adjusted = None if sample is None else adjusted_areas(held, sample, job.confidence_level)

@@ -14,7 +14,7 @@ from rasterio.errors import RasterioError
 
 from ..channel import Channel
 from ..contract import IGNORE, GeoSegError, Grid, LabelClass, Source
-from ..raster.class_areas import class_ground
+from ..raster.class_areas import class_areas
 from ..raster.grid import Window, affine_of
 from ..raster.nodata import no_values
 from ..raster.pixel_values import check_exact
@@ -153,7 +153,7 @@ def third_party_classes(source: Source) -> tuple[LabelClass, ...]:
     )
 
 
-def class_areas(found: ClassMap, channel: Channel, phase: str) -> ClassAreas:
+def map_areas(found: ClassMap, channel: Channel, phase: str) -> ClassAreas:
     """Count pixels and area of a class map in strips.
 
     Args:
@@ -166,7 +166,7 @@ def class_areas(found: ClassMap, channel: Channel, phase: str) -> ClassAreas:
     area_m2 = np.zeros(count)
     for strip in strips(grid):
         channel.progress(phase, strip.row, grid.height)
-        counts, areas_m2 = class_ground(grid, found.places(strip), strip, range(count))
+        counts, areas_m2 = class_areas(grid, found.places(strip), strip, range(count))
         rows_px[strip.row : strip.row + strip.height] = counts
         area_m2 += areas_m2
     channel.progress(phase, grid.height, grid.height)

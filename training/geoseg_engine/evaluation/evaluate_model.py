@@ -41,10 +41,8 @@ def evaluate_model(
         job: the evaluation.
         model: the model file.
         of_model: id of the evaluator for each class of the model.
-        dataset: the dataset.
-        dataset_folder: folder that its paths are relative to.
-        evaluator: reference labels and counts.
-        record: receives every window.
+        dataset, dataset_folder: the dataset, and the folder that its paths are relative to.
+        evaluator, record: reference labels, and what receives every window.
         channel: for progress, log and cancelling.
 
     Returns:

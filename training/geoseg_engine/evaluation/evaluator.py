@@ -13,7 +13,7 @@ import rasterio
 from numpy.typing import NDArray
 
 from ..contract import IGNORE, SPLITS, Dataset, GeoSegError, Grid, LabelClass, Problem
-from ..raster.class_areas import class_ground
+from ..raster.class_areas import class_areas
 from ..raster.grid import Window
 from ..scores.cells import Cells, lattice_px
 from ..scores.intervals import DEFAULT_BLOCK_PX
@@ -103,7 +103,7 @@ class Evaluator:
             self.reliability.add(confidence[counted], (truth == ids)[counted])
         for areas_m2, found in ((self.true_m2, truth), (self.mapped_m2, ids)):
             both = np.where(counted, found, np.uint8(IGNORE))
-            areas_m2 += class_ground(self._grid, both, window, range(len(areas_m2)))[1]
+            areas_m2 += class_areas(self._grid, both, window, range(len(areas_m2)))[1]
         self.unpredicted_px += int(((truth != IGNORE) & ~counted).sum())
         return error_kinds(truth, ids, self.binary)
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..contract import IGNORE, EvaluateJob, Grid, LabelClass, Labels, Problem, split_address
-from ..dataset.labels.burning import PolygonGround
+from ..dataset.labels.burning import BurntPolygons
 from ..raster.grid import Window, pixel_size
 from ..raster.interpolation import pixels_at
 from ..raster.resample import inside_source, mapping, needed, source_pixels
@@ -122,7 +122,7 @@ def polygon_map(path: Path, layer: str, field: str) -> MapSource:
     polygons = read_labels(labels, crs)
 
     def on(grid: Grid, table: Table) -> Ids:
-        ground = PolygonGround(read_labels(labels, grid), grid, 0, all_touched=False)
+        ground = BurntPolygons(read_labels(labels, grid), grid, 0, all_touched=False)
         wide = np.append(table, np.full(IGNORE + 1 - len(table), IGNORE, np.uint8))
         return lambda window: wide[ground.ids(window)]
 

@@ -13,7 +13,7 @@ import shapely
 from numpy.typing import NDArray
 
 from ..contract import AreasJob, GeoSegError, LabelClass, Problem, counted
-from ..vector.features import read_features, read_fields, refuse_field
+from ..vector.features import check_field, read_features, read_fields
 from ..vector.legend import is_null, value_text
 from .classmap import ClassMap
 from .evaluator import name_key
@@ -61,7 +61,7 @@ def read_points(job: AreasJob, folder: Path, found: ClassMap) -> ReferencePoints
     """
     path, name = str(folder / job.sample), job.sample_name or job.sample_layer or Path(job.sample).stem
     fields = read_fields(path, job.sample_layer, name)
-    refuse_field(fields, job.reference_field, name)
+    check_field(fields, job.reference_field, name)
     wanted = [job.reference_field, *({ID_FIELD} & set(fields))]
     points = read_features(path, job.sample_layer, name, found.grid, wanted)
     positions = _positions(points.shapes, name)

@@ -24,7 +24,7 @@ from ..raster.grid import Window, affine_of
 from ..vector.files import gdal_name
 from ..vector.geopackage import write_layer
 from .allocation import Counts, allocate, class_errors, expected_error, points_needed
-from .classmap import ClassAreas, ClassMap, class_areas, class_map
+from .classmap import ClassAreas, ClassMap, class_map, map_areas
 from .estimation import half_widths
 
 LAYER, REFERENCE = "sample", "reference"
@@ -75,7 +75,7 @@ def run(job: SampleJob, folder: Path, channel: Channel) -> dict[str, Any]:
     if not job.dry_run:
         check_no_references(output)
     with class_map(folder / job.classes) as found:
-        held = class_areas(found, channel, "count")
+        held = map_areas(found, channel, "count")
         design = sample_design(job, found, held)
         result = summary(job, found, held, design)
         if job.dry_run:

@@ -113,7 +113,7 @@ def fill(member: Member, file: ModelFile, shared: Statistics) -> None:
 
 def joint_weights(files: Sequence[ModelFile]) -> tuple[float, ...]:
     """Weights of the classes in the decision: the geometric mean of the folds'; empty where none decides."""
-    if not any(file.calibration.decides for file in files):
+    if not any(file.calibration.weights_classes for file in files):
         return ()
     ones = np.ones(len(files[0].classes))
     logs = [np.log(file.calibration.weights or ones) for file in files]

@@ -1,6 +1,6 @@
 """The decision: class weights under which the most probable class gives the highest mean IoU.
 
-The class with the largest probability is the one that is wrong least often, which is not the one that overlaps best:
+The class with the largest probability has the fewest errors, which is not the class with the best overlap:
 IoU does not count the pixels of a large class that are right. Of two classes the weights are a threshold: with weights
 (1, w) a pixel is of the second where its probability is above 1 / (1 + w).
 
@@ -16,33 +16,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 STEPS = np.exp(np.linspace(-3.0, 3.0, 49))
-"""Factors that are tried for a weight; the middle one is 1."""
+"""Candidate factors of a weight; the middle one is 1."""
 ROUNDS = 4
-LEAST_GAIN = 0.002
-"""What a weight that is found on one half of the pixels must gain in mean IoU on the other."""
-KEPT_GAIN = 0.9
-"""Of the best gain, so much is enough for a weight that is nearer to 1."""
+MIN_GAIN = 0.002
+"""Minimum gain in mean IoU on one half of the pixels of a weight that was found on the other."""
+GAIN_FRACTION = 0.9
+"""Fraction of the best gain that is enough for a weight nearer to 1."""
 
 
-def class_weights(
+def decision_weights(
     shares: NDArray[Any],
     truth: NDArray[np.int64],
     half: NDArray[np.bool_],
     plain: NDArray[np.float64] | None = None,
     weighted: NDArray[np.bool_] | None = None,
 ) -> tuple[float, ...]:
-    """Search the weights, one class after the other, until none gains.
+    """Search the weights of the decision, one class after the other, until none gains.
 
-    The search begins where the model itself decides: a calibration on few pixels that are unlike the rest may be right
-    about confidence there and spoil the map everywhere.
+    The search starts from the model's own decision: a calibration on few pixels that are unlike the rest may give right
+    confidence there and spoil the map everywhere.
 
     Args:
         shares: calibrated probabilities (classes, pixels).
         truth: class ids (pixels,).
-        half: True for the pixels of one half, which should be a ground of its own.
+        half: True for the pixels of one half, which should be an area of its own.
         plain: weights under which the classes are those before calibration; None where it moved none.
         weighted: (classes,) which classes have enough pixels to be weighted; None for all. The IoU of the others does
-            not count, and they stay where they are: against the weighted ones on average.
+            not count, and they keep their weight relative to the mean of the weighted ones.
 
     Returns:
         Weights whose largest is 1, or, where not all classes are weighted, whose geometric mean over these is 1 and the
@@ -81,7 +81,7 @@ def _start(
         given, own = (
             _mean_ious(shares[:, part], weights, 0, truth[part], known)[middle] for weights in (equal, plain)
         )
-        if given < own + LEAST_GAIN:
+        if given < own + MIN_GAIN:
             return plain.copy()
     return equal
 
@@ -94,7 +94,7 @@ def _best_factor(
     half: NDArray[np.bool_],
     known: NDArray[np.bool_],
 ) -> float:
-    """The factor of one weight, from STEPS: found on each half and judged on the other, the one nearer to 1.
+    """The factor of one weight, from STEPS: found on each half and checked on the other, the one nearer to 1.
 
     It is 1 unless both halves hold the class and what either finds gains on the other.
     """
@@ -106,11 +106,11 @@ def _best_factor(
         gains.append(values - values[middle])
     found = []
     for own, other in (gains, gains[::-1]):
-        good = np.flatnonzero(own >= max(KEPT_GAIN * float(own.max()), LEAST_GAIN))
+        good = np.flatnonzero(own >= max(GAIN_FRACTION * float(own.max()), MIN_GAIN))
         if not good.size:
             return 1.0
         place = int(good[np.abs(good - middle).argmin()])
-        if other[place] < LEAST_GAIN:
+        if other[place] < MIN_GAIN:
             return 1.0
         found.append(place)
     return float(STEPS[min(found, key=lambda place: abs(place - middle))])

@@ -1,4 +1,4 @@
-"""What a model file says of itself, put together: one place for networks, baselines and ensembles."""
+"""The metadata of a model file, for networks, baselines and ensembles."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .. import __version__
 from ..contract import Dataset, Problem, encode, file_name, names_input, names_only
 from ..models import Traits
 from .export import deepness_metadata, own_metadata
-from .source_paths import without_places
+from .source_paths import without_folders
 from .stats import Statistics
 
 
@@ -26,20 +26,20 @@ def describe(
     warnings: Sequence[Problem],
     trained: dict[str, Any],
 ) -> dict[str, str]:
-    """Metadata of a model: key to JSON text. A model is handed on: files in it have names and no folders.
+    """Return the metadata of a model: key to JSON text. A model is shared: its files have names and no folders.
 
     Args:
         dataset: what it was trained on; its recipe has exactly the model's bands.
         statistics: of these bands.
         architecture: name and settings of the network.
         facts: reach, alignment and exactness of the network.
-        tile_px: side of the crops it was trained on.
+        tile_px: side of the crops it was trained on, in pixels.
         metrics: validation scores.
         warnings: of dataset and training.
         trained: further facts of the run: settings, device, duration.
     """
     own = {
-        "recipe": without_places(dataset.recipe),
+        "recipe": without_folders(dataset.recipe),
         "classes": dataset.classes,
         "statistics": statistics,
         "architecture": architecture,
@@ -51,7 +51,7 @@ def describe(
         "unlabelled": dataset.unlabelled,
         "warnings": names_only(encode(warnings)),
         "fingerprint": dataset.fingerprint,
-        "trained": names_only(encode(_of_the_run(trained)))
+        "trained": names_only(encode(_without_run_folders(trained)))
         | {
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "version": __version__,
@@ -63,8 +63,8 @@ def describe(
     return {**readable, **own_metadata(own)}
 
 
-def _of_the_run(trained: dict[str, Any]) -> dict[str, Any]:
-    """Facts of a run whose files have names only: those its job reads, and those of its provenance."""
+def _without_run_folders(trained: dict[str, Any]) -> dict[str, Any]:
+    """Facts of a run, whose files keep their names only: those of its job and of its provenance."""
     found = dict(trained)
     job, provenance = encode(found.get("job")), encode(found.get("provenance"))
     if isinstance(job, dict):

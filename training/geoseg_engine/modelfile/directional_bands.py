@@ -1,4 +1,4 @@
-"""How bands that know a direction may be turned: aspect turns with the image, a fixed light forbids turns."""
+"""How bands that depend on a direction may be rotated: aspect follows the image, a fixed light forbids any rotation."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ NAMES = (
     "azimuth",
     "incidence",
 )
-"""Words in the name of a band that was not derived here but knows a direction all the same."""
+"""Words in the name of a band that was not derived here but depends on a direction all the same."""
 
 COMPONENTS = ("aspect_sin", "aspect_cos")
-UPRIGHT_DEGREES = 10.0
-"""How far north may lie from the map's up or down for mirrored components of a direction to stay right."""
+MAX_NORTH_DEGREES = 10.0
+"""Maximum angle between north and the map's vertical axis for mirrored components of a direction to stay right."""
 
 
 @dataclass(frozen=True)
-class Directions:
-    """Which bands are components of a direction.
+class DirectionalBands:
+    """Which bands are components of a direction, and which allow no rotation.
 
     Attributes:
         pairs: (east, north) band numbers, of one source each.
-        lone_east, lone_north: components whose partner is not in the stack; no quarter turns then.
-        fixed: (name of a band that cannot be turned at all, why).
+        lone_east, lone_north: components whose partner is not in the stack; they allow no rotation by 90°.
+        fixed: (name of a band that allows no rotation at all, reason).
         lone: names of the bands without a partner.
     """
 
@@ -55,14 +55,14 @@ class Directions:
     @classmethod
     def of(
         cls, bands: Sequence[Band], intermediates: Sequence[Band] = (), grid: Grid | None = None
-    ) -> Directions:
-        """Find aspect_sin and aspect_cos of the same source, and bands that no turn leaves right.
+    ) -> DirectionalBands:
+        """Find aspect_sin and aspect_cos of the same source, and bands that allow no rotation.
 
         Args:
-            bands: those that the network sees.
+            bands: input bands of the network.
             intermediates: the recipe's other bands, where expressions may take a direction from.
-            grid: that the network sees them on. Where its up is not north, as in polar projections, a mirror image
-                of the map is no mirror image of directions.
+            grid: of the network's input. Where its up is not north, as in polar projections, a mirror image of the map
+                is no mirror image of directions.
         """
         east = {band.source: i for i, band in enumerate(bands) if band.derive == "aspect_sin"}
         north = {band.source: i for i, band in enumerate(bands) if band.derive == "aspect_cos"}
@@ -70,8 +70,8 @@ class Directions:
         lone_east = tuple(index for key, index in east.items() if key not in north)
         lone_north = tuple(index for key, index in north.items() if key not in east)
         known = {band.name: band for band in (*intermediates, *bands)}
-        fixed = [(band.name, why) for band in bands if (why := fixed_by(band, known))]
-        if grid is not None and not upright(grid):
+        fixed = [(band.name, why) for band in bands if (why := fixed_reason(band, known))]
+        if grid is not None and not is_north_up(grid):
             fixed += [(band.name, NORTH) for band in bands if band.derive in COMPONENTS]
         return cls(
             tuple((east[key], north[key]) for key in both),
@@ -82,14 +82,14 @@ class Directions:
         )
 
     @property
-    def turns(self) -> bool:
-        """Whether anything may be turned or mirrored."""
+    def allows_rotation(self) -> bool:
+        """Whether images may be rotated or mirrored at all."""
         return not self.fixed
 
     @property
-    def quarter_turns(self) -> bool:
-        """Whether turns by 90° or any other angle are possible."""
-        return self.turns and not (self.lone_east or self.lone_north)
+    def allows_quarter_rotation(self) -> bool:
+        """Whether images may be rotated by 90° or any other angle."""
+        return self.allows_rotation and not (self.lone_east or self.lone_north)
 
     @property
     def bands(self) -> list[int]:
@@ -97,23 +97,32 @@ class Directions:
         return [index for pair in self.pairs for index in pair] + [*self.lone_east, *self.lone_north]
 
     def allowed(self, kinds: Sequence[str]) -> tuple[str, ...]:
-        """Those of the kinds of augmentation that leave every band right."""
-        out = {"flip", "turn", "rotate"} if not self.turns else set() if self.quarter_turns else {"rotate"}
+        """Return those kinds of augmentation (of contract.AUGMENTATIONS) that keep every band right."""
+        out = (
+            {"flip", "turn", "rotate"}
+            if not self.allows_rotation
+            else set()
+            if self.allows_quarter_rotation
+            else {"rotate"}
+        )
         return tuple(kind for kind in kinds if kind not in out)
 
-    def why(self) -> str:
-        """What is left out and for which band; empty where nothing is."""
+    def restriction(self) -> str:
+        """Return which rotations are left out and for which band; empty where none are."""
         if self.fixed:
             name, reason = self.fixed[0]
             others = len(self.fixed) - 1
             more = f", and {others} more" if others else ""
-            return f"no turns or mirrors: band '{name}' {reason}{more}"
+            return f"no rotation or mirroring: band '{name}' {reason}{more}"
         if self.lone:
-            return f"only half turns and mirrors: band '{self.lone[0]}' is one half of a direction, without the other"
+            return (
+                f"only rotation by 180° and mirroring: band '{self.lone[0]}' is one component of a direction, without "
+                "the other"
+            )
         return ""
 
-    def turned(self, images: Tensor, cosine: Tensor, sine: Tensor, side: Tensor) -> Tensor:
-        """Components of directions after a turn of the images, which are not moved here.
+    def rotate_components(self, images: Tensor, cosine: Tensor, sine: Tensor, side: Tensor) -> Tensor:
+        """Return images with the components of directions rotated; pixels are not moved here.
 
         Args:
             images: (batch, bands, rows, cols), moved already.
@@ -135,21 +144,28 @@ class Directions:
         return images
 
 
-def upright(grid: Grid) -> bool:
-    """Whether north is up all over a grid and east to the right, or south and west are."""
+def is_north_up(grid: Grid) -> bool:
+    """Return whether north is up and east to the right everywhere on a grid, or south and west are."""
     plane = plane_of(grid)
-    return plane.turn_degrees < UPRIGHT_DEGREES and plane.axes in (((1, 0), (0, 1)), ((-1, 0), (0, -1)))
+    return plane.turn_degrees < MAX_NORTH_DEGREES and plane.axes in (((1, 0), (0, 1)), ((-1, 0), (0, -1)))
 
 
-def fixed_by(band: Band, known: dict[str, Band]) -> str:
-    """Why a band cannot be turned; empty if it can."""
+def fixed_reason(band: Band, known: dict[str, Band]) -> str:
+    """Return why a band allows no rotation; empty if it allows them.
+
+    Args:
+        band: of a recipe.
+        known: all bands of the recipe by name, for the inputs of expressions.
+    """
     if band.derive == "hillshade":
         return LIGHT
     if band.derive in SPECKLE_FILTERS:
         return VIEW
     if band.derive == EXPRESSION:
         inputs = [known[name] for name in band.inputs.values() if name in known and name != band.name]
-        return FORMULA if any(item.derive in COMPONENTS or fixed_by(item, known) for item in inputs) else ""
+        return (
+            FORMULA if any(item.derive in COMPONENTS or fixed_reason(item, known) for item in inputs) else ""
+        )
     if not band.derive and any(word in band.name.lower() for word in NAMES):
         return NAMED
     return ""

@@ -1,9 +1,9 @@
-"""The model file: one .onnx that others can run and that our network can be rebuilt from.
+"""The model file: one .onnx that other programs can run and that our network can be rebuilt from.
 
-The graph takes z-scores and gives class probabilities, as `calibration` decides. NaN becomes 0 and values are clipped
-in the graph, so a reader without nodata handling is safe. Initialisers keep the names of the network's state, nothing
-is fused.
-Metadata follow the keys that Deepness reads (every value a JSON string), ours under `geoseg:`.
+The graph's input are z-scores, its output class probabilities as `calibration` decides. NaN becomes 0 and values are
+clipped in the graph, so a reader without nodata handling is safe. Initialisers keep the names of the network's state,
+nothing is fused.
+Metadata have the keys that Deepness reads (every value a JSON string), ours the prefix `geoseg:`.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from .third_party import map_unit_m
 OPSET = 18
 PREFIX = "network."
 DEEPNESS_TILE_PX = 512
-MOST_OVERLAP = 80
-"""In percent: with more, a reader would hardly advance."""
+MAX_OVERLAP = 80
+"""In percent: with more, a reader would compute nearly every pixel many times."""
 TOLERANCE = 1e-4
 
 
 class Exported(nn.Module):
-    """What the graph computes: clean, clip, network, calibrated softmax and decision."""
+    """The computation of the graph: clean, clip, network, calibrated softmax and decision."""
 
     def __init__(self, network: nn.Module, statistics: Statistics, calibration: Calibration) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class Exported(nn.Module):
         self.register_buffer("high", torch.tensor(high, dtype=torch.float32).reshape(1, -1, 1, 1))
 
     def forward(self, image: Tensor) -> Tensor:
-        """Output q (batch, classes, rows, cols), see `calibration`, of z-scores (batch, bands, rows, cols)."""
+        """Return q (batch, classes, rows, cols), see `calibration`, of z-scores (batch, bands, rows, cols)."""
         image = torch.where(torch.isnan(image), torch.zeros_like(image), image)
         image = torch.minimum(torch.maximum(image, self.low), self.high)  # type: ignore[arg-type]
         shares: Tensor = self.decision(self.network(image))
@@ -65,7 +65,7 @@ def export(
     path: Path,
     calibration: Calibration = PLAIN,
 ) -> None:
-    """Write the model file; it gets its name only after ONNX Runtime has given what PyTorch gives.
+    """Write the model file; it is renamed to its path only after ONNX Runtime has returned what PyTorch returns.
 
     Args:
         network: trained, on the CPU.
@@ -73,7 +73,7 @@ def export(
         metadata: key to JSON text.
         samples: real z-scores (batch, bands, rows, cols) in several shapes.
         path: of the .onnx.
-        calibration: becomes part of the graph and of the metadata.
+        calibration: part of the graph and of the metadata.
 
     Raises:
         GeoSegError: `export_mismatch` if the two differ by more than TOLERANCE in any probability.
@@ -84,7 +84,7 @@ def export(
     try:
         _write(module, samples[0], partial)
         model = onnx.load(partial)
-        _forget_sources(model)
+        _remove_source_info(model)
         onnx.helper.set_model_props(model, {**metadata, **own_metadata({"calibration": calibration})})
         model.producer_name = "GeoSeg"
         onnx.save(model, partial)
@@ -100,8 +100,8 @@ def export(
         partial.unlink(missing_ok=True)
 
 
-def _forget_sources(model: onnx.ModelProto) -> None:
-    """Take out what the exporter says of the code that a node comes from: file names of this machine."""
+def _remove_source_info(model: onnx.ModelProto) -> None:
+    """Remove what the exporter wrote about the code of each node: file names of this machine."""
     graph = model.graph
     parts = [*graph.node, *graph.initializer, *graph.input, *graph.output, *graph.value_info]
     parts += [node for function in model.functions for node in function.node]
@@ -112,7 +112,16 @@ def _forget_sources(model: onnx.ModelProto) -> None:
 
 
 def max_difference(module: nn.Module, path: Path, samples: Sequence[Tensor]) -> float:
-    """The largest difference of a probability between PyTorch and ONNX Runtime on the CPU."""
+    """Return the largest difference of a probability between PyTorch and ONNX Runtime on the CPU.
+
+    Args:
+        module: of the graph.
+        path: of the .onnx.
+        samples: z-scores (batch, bands, rows, cols).
+
+    Returns:
+        0..1; infinite where an output is not finite.
+    """
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     worst = 0.0
     for sample in samples:
@@ -125,7 +134,7 @@ def max_difference(module: nn.Module, path: Path, samples: Sequence[Tensor]) -> 
 
 
 def _write(module: nn.Module, sample: Tensor, path: Path) -> None:
-    """Trace and write. The optimiser is off: it would fuse batch normalisation into the convolutions."""
+    """Trace and write. Graph optimisation is off: it would fuse batch normalisation into the convolutions."""
     dynamic = torch.export.Dim.DYNAMIC
     logger = logging.getLogger("torch.onnx")
     level = logger.level
@@ -153,11 +162,20 @@ def _write(module: nn.Module, sample: Tensor, path: Path) -> None:
 def deepness_metadata(
     grid: Grid, classes: Sequence[LabelClass], statistics: Statistics, facts: Traits
 ) -> dict[str, str]:
-    """The keys that the QGIS plugin Deepness reads. It applies (x / 255 - mean) / std to raw values.
+    """Return the metadata that the QGIS plugin Deepness reads. It applies (x / 255 - mean) / std to raw values.
 
-    It turns `resolution`, in cm, into units of the layer's CRS and resamples to square pixels of that side, so what is
-    written is the side of our pixel in units of its CRS, not its length on the ground; of oblong pixels, that of a
-    square of the same area.
+    It converts `resolution`, in cm, to units of the layer's CRS and resamples to square pixels of that side, so the
+    value written is the side of our pixel in units of its CRS, not its length on the ground; of oblong pixels, that of
+    a square of the same area.
+
+    Args:
+        grid: of the training data.
+        classes: in the order of the output channels.
+        statistics: of the bands.
+        facts: reach and alignment of the network.
+
+    Returns:
+        Key to JSON text.
     """
     width, height = pixel_size(grid)
     values = {
@@ -176,18 +194,18 @@ def deepness_metadata(
 
 
 def deepness_overlap(facts: Traits) -> int:
-    """Percent that windows overlap by, so that a reader who keeps their middles gets the classes that we give.
+    """Return the percentage by which windows overlap, so that a reader that keeps their middles gets our classes.
 
-    Half of it hides the reach, and the windows' distance is a multiple of the alignment; a reader takes the whole
-    pixels of the percentage. Where none does both, that which hides most of the reach.
+    Half of it covers the reach, and the distance of windows is a multiple of the alignment; a reader rounds down to
+    whole pixels. Where no percentage does both, that which covers most of the reach.
     """
-    for percent in range(1, MOST_OVERLAP + 1):
+    for percent in range(1, MAX_OVERLAP + 1):
         overlap_px = DEEPNESS_TILE_PX * percent // 100
         if overlap_px >= 2 * facts.reach_px and (DEEPNESS_TILE_PX - overlap_px) % facts.align_px == 0:
             return percent
-    return min(math.ceil(100 * 2 * facts.reach_px / DEEPNESS_TILE_PX), MOST_OVERLAP)
+    return min(math.ceil(100 * 2 * facts.reach_px / DEEPNESS_TILE_PX), MAX_OVERLAP)
 
 
 def own_metadata(values: dict[str, Any]) -> dict[str, str]:
-    """Our own keys, with their prefix."""
+    """Return our own metadata, with their prefix."""
     return {f"geoseg:{key}": json.dumps(encode(value), ensure_ascii=False) for key, value in values.items()}

@@ -1,7 +1,7 @@
-"""The metadata of an ONNX file without its graph, which of a forest is millions of nodes.
+"""The metadata of an ONNX file without its graph, which for a forest is millions of nodes.
 
-A protobuf message is a row of fields, each with its number, its kind and, but for numbers, its length
-(https://protobuf.dev/programming-guides/encoding): what is not asked for is passed over unread.
+A protobuf message is a sequence of fields, each with its number, its wire type and, except for numbers, its length
+(https://protobuf.dev/programming-guides/encoding): other fields are skipped.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from .onnx_file import not_our_model
 
 METADATA_FIELD = onnx.ModelProto.DESCRIPTOR.fields_by_name["metadata_props"].number
 NUMBER, EIGHT_BYTES, WITH_LENGTH, FOUR_BYTES = 0, 1, 2, 5
-LONGEST_NUMBER = 10
-"""Bytes of 64 bits in groups of seven."""
-MOST_FIELDS, MOST_METADATA_BYTES = 1_000_000, 64 << 20
-"""Of a file: a model has a few dozen fields, and some megabytes of metadata."""
+MAX_NUMBER_BYTES = 10
+"""Bytes of a 64-bit number in groups of seven bits."""
+MAX_FIELDS, MAX_METADATA_BYTES = 1_000_000, 64 << 20
+"""Maximum of a file: a model has a few dozen fields, and some megabytes of metadata."""
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """Key to text.
+    """Read the metadata, key to text.
 
     Raises:
-        ValueError: for a file that is no row of fields to its end, or has more metadata than a model needs.
+        ValueError: for a file that is no sequence of fields to its end, or has more metadata than a model needs.
         google.protobuf.message.DecodeError: for damaged metadata.
-        GeoSegError: `not_our_model` for texts that are no UTF-8.
+        GeoSegError: `not_our_model` for text that is not UTF-8.
     """
     found, held = {}, 0
     with path.open("rb") as file:
@@ -37,23 +37,23 @@ def read_metadata(path: Path) -> dict[str, str]:
                 file.seek(length, 1)
                 continue
             held += length
-            if held > MOST_METADATA_BYTES:
-                raise ValueError(f"{path.name} has more than {MOST_METADATA_BYTES >> 20} MB of metadata")
+            if held > MAX_METADATA_BYTES:
+                raise ValueError(f"{path.name} has more than {MAX_METADATA_BYTES >> 20} MB of metadata")
             entry = onnx.StringStringEntryProto.FromString(file.read(length))
             if not isinstance(entry.key, str) or not isinstance(entry.value, str):
-                raise not_our_model(path, "a text of its metadata is no UTF-8")
+                raise not_our_model(path, "a text of its metadata is not UTF-8")
             found[entry.key] = entry.value
     return found
 
 
 def _fields(file: BinaryIO, path: Path) -> Iterator[tuple[int, int, int]]:
-    """Number, kind and bytes of every field; whoever takes one moves on by its bytes."""
+    """Yield number, kind and bytes of every field; the caller skips or reads its bytes."""
     size, count = path.stat().st_size, 0
     while file.tell() < size:
         field, kind = divmod(_number(file), 8)
         count += 1
-        if count > MOST_FIELDS:
-            raise ValueError(f"{path.name} has more than {MOST_FIELDS} fields")
+        if count > MAX_FIELDS:
+            raise ValueError(f"{path.name} has more than {MAX_FIELDS} fields")
         if not field:
             raise ValueError(f"{path.name}: no field has the number 0")
         length = {EIGHT_BYTES: 8, FOUR_BYTES: 4}.get(kind, 0)
@@ -71,7 +71,7 @@ def _fields(file: BinaryIO, path: Path) -> Iterator[tuple[int, int, int]]:
 def _number(file: BinaryIO) -> int:
     """Groups of seven bits, the lowest first; the last one's highest bit is 0."""
     value = 0
-    for place in range(LONGEST_NUMBER):
+    for place in range(MAX_NUMBER_BYTES):
         byte = file.read(1)
         if not byte:
             raise ValueError("the file ends in the middle of a number")

@@ -1,7 +1,7 @@
-"""Which device, and which arithmetic is fastest on it: timed, not guessed.
+"""Device and precision: the faster arithmetic is measured.
 
 bf16 halves a convolution's time on processors that compute in it and multiplies it on those that emulate it,
-so it is tried where the processor claims it and kept where two steps of each show that it pays.
+so it is tried where the processor supports it and kept where two steps of each show that it is faster.
 """
 
 from __future__ import annotations
@@ -20,33 +20,33 @@ from ..contract import GeoSegError
 
 TIMED_STEPS = 2
 GAIN = 0.9
-"""bf16 must take at most this share of the time of float32 to be chosen."""
+"""bf16 is chosen if it takes at most this fraction of the time of float32."""
 
 
 @dataclass(frozen=True)
 class Precision:
-    """Arithmetic of forward and backward passes: `float32`, `bf16` or `fp16`, and what a step took."""
+    """Arithmetic of forward and backward passes: `float32`, `bf16` or `fp16`, and the seconds of a step."""
 
     name: str
     seconds_per_step: float = 0.0
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the autocast."""
+        """Type of the autocast."""
         return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.name, torch.float32)
 
     @contextmanager
     def autocast(self, device: torch.device) -> Iterator[None]:
-        """Context of a forward pass."""
+        """Return the context of a forward pass."""
         with torch.autocast(device.type, dtype=self.dtype, enabled=self.name != "float32"):
             yield
 
 
 def find_device(wanted: str) -> torch.device:
-    """The device of a job: `auto` is the first GPU if there is one, else the CPU.
+    """Return the device of a job: `auto` is the first GPU if there is one, else the CPU.
 
     Raises:
-        GeoSegError: `no_gpu` if a GPU is wanted that is not there.
+        GeoSegError: `no_gpu` for a GPU that does not exist, `device` for an unknown name.
     """
     if wanted == "auto":
         return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
@@ -55,7 +55,7 @@ def find_device(wanted: str) -> torch.device:
         if not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count():
             raise GeoSegError(
                 "no_gpu",
-                f"Device '{wanted}' is wanted, but torch finds {torch.cuda.device_count()} GPUs.",
+                f"Device '{wanted}' does not exist: torch finds {torch.cuda.device_count()} GPUs.",
                 "Choose the device 'auto' or 'cpu', or set up the engine with GPU support.",
             )
         return device
@@ -65,7 +65,7 @@ def find_device(wanted: str) -> torch.device:
 
 
 def device_name(device: torch.device) -> tuple[str, int]:
-    """The device in words, and its memory in MiB (0 for the CPU)."""
+    """Return the name of the device, and its memory in MiB (0 for the CPU)."""
     if device.type == "cuda":
         facts = torch.cuda.get_device_properties(device)
         return facts.name, facts.total_memory // 2**20
@@ -73,13 +73,13 @@ def device_name(device: torch.device) -> tuple[str, int]:
 
 
 def cpu_has_bf16() -> bool:
-    """Whether the processor multiplies bf16 itself (AVX512-BF16 or AMX)."""
+    """Return whether the processor computes in bf16 itself (AVX512-BF16 or AMX)."""
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)() or {}
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
 def reduced_precision(device: torch.device) -> str:
-    """What could be tried beside float32: `bf16`, `fp16`, or nothing."""
+    """Return the precision to compare with float32: `bf16`, `fp16`, or empty for none."""
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
     return "bf16" if cpu_has_bf16() else ""
@@ -94,7 +94,10 @@ def choose(
         network: on the device, in training mode, channels last.
         shape: of a batch (batch, bands, rows, cols).
         device: where to run.
-        wanted: `auto`, or the name of a precision to take (it is timed all the same).
+        wanted: `auto`, or the name of a precision to use (it is timed all the same).
+
+    Returns:
+        The faster precision, or the wanted one.
     """
     trial = copy.deepcopy(network)
     images = torch.zeros(shape, device=device).to(memory_format=torch.channels_last)
@@ -108,12 +111,15 @@ def choose(
 
 
 def fastest(step: Callable[[Precision], None], device: torch.device, wanted: str = "auto") -> Precision:
-    """Time two steps in float32 and two in reduced precision; random numbers of torch are as before.
+    """Time two steps in float32 and two in reduced precision; random numbers of torch are restored.
 
     Args:
-        step: does one.
+        step: runs one.
         device: where it runs.
-        wanted: `auto`, or the name of a precision to take (it is timed all the same).
+        wanted: `auto`, or the name of a precision to use (it is timed all the same).
+
+    Returns:
+        The faster precision, or the wanted one.
     """
     reduced = reduced_precision(device)
     if wanted != "auto":

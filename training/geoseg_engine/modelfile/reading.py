@@ -1,4 +1,4 @@
-"""Read a model file: what it is, and the torch network rebuilt from it alone."""
+"""Reading a model file: its metadata, and the torch network rebuilt from it alone."""
 
 from __future__ import annotations
 
@@ -28,36 +28,36 @@ from ..contract import (
     refuse_unsound,
 )
 from ..contract.decoding import shown
-from ..models import build, refuse_impossible, state_shapes
+from ..models import build, check_architecture, state_shapes
 from .calibration import PLAIN, Calibration
 from .export import PREFIX
 from .metadata import read_metadata
-from .onnx_file import array_of, not_our_model, read_graph, read_guarded, refuse_foreign_files, weights_of
-from .source_paths import with_places
+from .onnx_file import array_of, check_external_data, not_our_model, read_graph, read_guarded, weights_of
+from .source_paths import with_folders
 from .stats import Statistics
-from .third_party import FOREIGN, understand
+from .third_party import THIRD_PARTY, describe_third_party
 
 OWN = "geoseg:"
-ONNX_ONLY = ("forest", FOREIGN)
-"""Architectures that exist only as a graph, not as a torch network."""
+ONNX_ONLY = ("forest", THIRD_PARTY)
+"""Architectures that exist only as an ONNX graph, not as a torch network."""
 
 
 @dataclass(frozen=True)
-class Described:
-    """What a model says of itself.
+class ModelDescription:
+    """The metadata of a model.
 
     Attributes:
-        recipe: the bands it was trained on; its files have names, and paths where `places` finds them.
+        recipe: the bands it was trained on; its files have names, and paths where `source_paths` finds them.
         classes: in the order of its output channels.
         statistics: of its bands.
         architecture: name and settings of the network.
         reach_px, align_px, tile_exact: see `models.Traits`.
-        tile_px: side of the crops it was trained on.
+        tile_px: side of the crops it was trained on, in pixels.
         metrics: validation scores, or an empty dict.
         warnings: of the dataset and the training.
         trained: when, by which version, on what device, with which settings.
         fingerprint: of the dataset it was trained on; empty in models of older versions.
-        calibration: what its graph does with the logits, or leaves as it is.
+        calibration: how its graph turns logits into its output.
     """
 
     recipe: Recipe
@@ -76,56 +76,62 @@ class Described:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelFile(Described):
-    """A model and where it lies: `path` is that of the .onnx."""
+class ModelFile(ModelDescription):
+    """A model and its file: `path` is that of the .onnx."""
 
     path: Path
 
 
 def read_model(
-    path: Path | str, foreign_bands: Sequence[Band] = (), sources: Sequence[Source] = ()
+    path: Path | str, third_party_bands: Sequence[Band] = (), sources: Sequence[Source] = ()
 ) -> ModelFile:
-    """Read the metadata of a model file, ours or of another program (see `foreign`).
+    """Read the metadata of a model file, ours or third-party (see `third_party`).
 
     Args:
         path: of the .onnx.
-        foreign_bands: what the channels of a foreign model read, in order; empty takes the first bands of the first
-            of the sources.
-        sources: what `foreign_bands` refer to. A foreign model without sources has an empty one in its recipe.
+        third_party_bands: the bands that a third-party model's channels read, in order; empty uses the first bands of
+            the first source.
+        sources: of `third_party_bands`. A third-party model without sources has an empty one in its recipe.
 
     Raises:
-        GeoSegError: `model_missing` without a file, `not_our_model` for a broken one and for a foreign one that
-            gives no classes to pixels.
+        GeoSegError: `model_missing` without a file, `not_our_model` for a damaged one and for a third-party one that
+            has no classes per pixel.
     """
     path = Path(path)
     found = read_guarded(path, read_metadata)
-    refuse_foreign_files(path)
+    check_external_data(path)
     if not any(key.startswith(OWN) for key in found):
-        return _foreign(path, read_graph(path), tuple(foreign_bands), tuple(sources))
+        return _describe_third_party(path, read_graph(path), tuple(third_party_bands), tuple(sources))
     try:
-        said = _described({key.removeprefix(OWN): text for key, text in found.items() if key.startswith(OWN)})
+        description = _parse_description(
+            {key.removeprefix(OWN): text for key, text in found.items() if key.startswith(OWN)}
+        )
     except GeoSegError as error:
         raise not_our_model(path, f"GeoSeg's metadata are damaged ({error.message.rstrip('.')})") from error
-    said = replace(said, recipe=with_places(said.recipe, path))
-    return ModelFile(path=path, **{item.name: getattr(said, item.name) for item in fields(said)})
+    description = replace(description, recipe=with_folders(description.recipe, path))
+    return ModelFile(
+        path=path, **{item.name: getattr(description, item.name) for item in fields(description)}
+    )
 
 
-def _described(texts: dict[str, str]) -> Described:
-    """What the metadata say, checked: each value by itself, and whether all are of one model.
+def _parse_description(texts: dict[str, str]) -> ModelDescription:
+    """Metadata of a model, checked: each value by itself, and whether all are of one model.
 
     Raises:
         GeoSegError: with the first fault.
     """
-    known = {item.name for item in fields(Described)}
-    said = decode(Described, {key: parse_json(text, key) for key, text in texts.items() if key in known})
-    refuse_unsound(said.recipe, "recipe")
-    refuse_disordered(said.classes, "classes")
-    refuse_impossible(said.architecture)
-    bands, classes = len(said.recipe.bands), len(said.classes)
-    statistics, calibration = said.statistics, said.calibration
+    known = {item.name for item in fields(ModelDescription)}
+    description = decode(
+        ModelDescription, {key: parse_json(text, key) for key, text in texts.items() if key in known}
+    )
+    refuse_unsound(description.recipe, "recipe")
+    refuse_disordered(description.classes, "classes")
+    check_architecture(description.architecture)
+    bands, classes = len(description.recipe.bands), len(description.classes)
+    statistics, calibration = description.statistics, description.calibration
     for what, number, wanted in (
-        ("bands of the network", said.architecture.get("bands"), bands),
-        ("classes of the network", said.architecture.get("classes"), classes),
+        ("bands of the network", description.architecture.get("bands"), bands),
+        ("classes of the network", description.architecture.get("classes"), classes),
         *((name, len(getattr(statistics, name)), bands) for name in ("mean", "std", "low", "high")),
         ("bias", len(calibration.bias) or classes, classes),
         ("weights", len(calibration.weights) or classes, classes),
@@ -133,16 +139,16 @@ def _described(texts: dict[str, str]) -> Described:
         if number != wanted:
             raise GeoSegError("bad_json", f"{what}: {shown(number)} instead of {wanted}.")
     for key in ("job", "plan", "provenance"):
-        if not isinstance(said.trained.get(key, {}), dict):
-            raise GeoSegError("bad_json", f"'{key}' of the training is {shown(said.trained[key])}.")
-    return said
+        if not isinstance(description.trained.get(key, {}), dict):
+            raise GeoSegError("bad_json", f"'{key}' of the training is {shown(description.trained[key])}.")
+    return description
 
 
-def _foreign(
+def _describe_third_party(
     path: Path, model: onnx.ModelProto, bands: tuple[Band, ...], sources: tuple[Source, ...]
 ) -> ModelFile:
-    """A foreign model in the words of ours; its grid says no more than the size of a pixel, in metres, if known."""
-    found = read_guarded(path, lambda file: understand(file, model))
+    """A third-party model as one of ours; its grid has only the size of a pixel, in metres, if known."""
+    found = read_guarded(path, lambda file: describe_third_party(file, model))
     tile_px, channels = found.architecture["tile_px"], found.architecture["channels"]
     sources = sources or (Source("image", "", "image"),)
     bands = bands or tuple(
@@ -166,18 +172,22 @@ def _foreign(
     )
 
 
-def is_foreign(model: ModelFile) -> bool:
-    """Whether a model is of another program: its bands and grid are what the user says."""
-    return bool(model.architecture.get("name") == FOREIGN)
+def is_third_party(model: ModelFile) -> bool:
+    """Return whether a model is third-party: its bands and grid are chosen by the user."""
+    return bool(model.architecture.get("name") == THIRD_PARTY)
 
 
 def onnx_only(model: ModelFile) -> bool:
-    """Whether a model exists only as an ONNX graph: it runs in ONNX Runtime and cannot be trained further."""
+    """Return whether a model exists only as an ONNX graph: it runs in ONNX Runtime and cannot be trained further."""
     return model.architecture.get("name") in ONNX_ONLY
 
 
 def load_network(path: Path | str, device: torch.device | str = "cpu") -> nn.Module:
-    """Rebuild the torch network from the model file alone; evaluation mode, gives logits.
+    """Rebuild the torch network from the model file alone; evaluation mode, returns logits.
+
+    Args:
+        path: of the .onnx.
+        device: of the network.
 
     Raises:
         GeoSegError: `not_our_model` if weights are missing or do not fit, `no_network` for a model of `ONNX_ONLY`.
@@ -185,26 +195,26 @@ def load_network(path: Path | str, device: torch.device | str = "cpu") -> nn.Mod
     path = Path(path)
     described = read_model(path)
     if onnx_only(described):
-        what = "a model of another program" if is_foreign(described) else "a forest"
+        what = "a third-party model" if is_third_party(described) else "a forest"
         raise GeoSegError(
             "no_network",
-            f"{path.name} is {what}: it has no network to load.",
-            "Choose a model of a network, e.g. a unet; or predict with the ONNX runtime.",
+            f"{path.name} is {what}: it has no torch network.",
+            "Choose a model of a network, e.g. a U-Net, or predict with ONNX Runtime.",
         )
     held = weights_of(path, PREFIX)
     wanted = state_shapes(described.architecture)
     if wanted is not None:  # before the network has memory
-        _refuse_misfits(path, {name: tuple(item.dims) for name, item in held.items()}, wanted)
+        _check_weights(path, {name: tuple(item.dims) for name, item in held.items()}, wanted)
     network = build(described.architecture)
     own = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-    _refuse_misfits(path, {name: tuple(item.dims) for name, item in held.items()}, own)
+    _check_weights(path, {name: tuple(item.dims) for name, item in held.items()}, own)
     weights = {name: torch.from_numpy(array_of(path, item)) for name, item in held.items()}
     network.load_state_dict(weights, strict=False)
     return network.to(device).eval()
 
 
-def _refuse_misfits(path: Path, held: dict[str, tuple[int, ...]], wanted: dict[str, tuple[int, ...]]) -> None:
-    """Raise unless a file holds the weights of a network, each in its shape; batches that were counted may lack."""
+def _check_weights(path: Path, held: dict[str, tuple[int, ...]], wanted: dict[str, tuple[int, ...]]) -> None:
+    """Check that a file holds a network's weights, each in its shape; counts of batches may be missing."""
     counters = {name for name in wanted if name.endswith("num_batches_tracked")}
     misfits = sorted((held.keys() ^ wanted.keys()) - counters)
     misfits += [name for name in held if name in wanted and held[name] != wanted[name]]
@@ -213,10 +223,16 @@ def _refuse_misfits(path: Path, held: dict[str, tuple[int, ...]], wanted: dict[s
 
 
 def run(job: DescribeJob, folder: Path, channel: Channel) -> dict[str, Any]:
-    """The job `describe`: what the model is, needs and scored.
+    """Run the job `describe`: bands, classes, scores and settings of a model.
 
-    `foreign` says that a model is of another program: its `bands` are channels that read what the user chooses, its
-    `pixel_size` is in metres, 0 for any, and its `crs` empty.
+    Args:
+        job: path of the model.
+        folder: of the job; its path is relative to it.
+        channel: not used.
+
+    Returns:
+        Plain values. `foreign` is true for a third-party model: its `bands` are channels that read what the user
+        chooses, its `pixel_size` is in metres, 0 for any, and its `crs` empty.
     """
     model = read_model(folder / job.model)
     a, b, _, d, e, _ = model.recipe.grid.transform
@@ -239,6 +255,6 @@ def run(job: DescribeJob, folder: Path, channel: Channel) -> dict[str, Any]:
         "warnings": model.warnings,
         "reach_px": model.reach_px,
         "trained": model.trained,
-        "foreign": is_foreign(model),
+        "foreign": is_third_party(model),
         "tile_px": model.tile_px,
     }

@@ -1,7 +1,7 @@
-"""Where the files lie that a model was trained on: its run's folder knows, the model file does not.
+"""Paths of the files that a model was trained on: its run's folder has them, the model file does not.
 
-A model is handed on, so it names files without their folders. Beside it, as long as it lies in its run's folder, stand
-the record of the run and its job, which name the dataset; that one's recipe has the paths.
+A model is shared, so its recipe has file names without folders. As long as it is in its run's folder, the record of
+the run and its job are beside it and name the dataset, whose recipe has the paths.
 """
 
 from __future__ import annotations
@@ -25,24 +25,25 @@ from ..contract import (
 
 METRICS_FILE, DATASET_FILE = "metrics.json", "dataset.json"
 ABOVE = 2
-"""Folders above a model's that may hold the job which made it: the means of a comparison lie two below."""
+"""Folders above a model's that may hold its job: averaged models of a comparison are two below."""
 
 
-def without_places(recipe: Recipe) -> Recipe:
-    """The recipe with the names of its files, as models carry it."""
-    return replace(recipe, sources=tuple(_named(source) for source in recipe.sources))
+def without_folders(recipe: Recipe) -> Recipe:
+    """Return the recipe with the names of its files, as models store it."""
+    return replace(recipe, sources=tuple(_without_folder(source) for source in recipe.sources))
 
 
-def with_places(recipe: Recipe, model: Path) -> Recipe:
-    """The recipe with the paths of its files, where the dataset of the run that a model lies in is at hand.
+def with_folders(recipe: Recipe, model: Path) -> Recipe:
+    """Return the recipe with the paths of its files, where the dataset of the model's run can be read.
 
-    Folds of a dataset, and what was labelled anew, have its files too: they are known by their names and by the grid.
+    Folds of a dataset, and new labels of it, have its files too: they are recognised by file names and grid.
 
     Args:
-        recipe: that the model file at `model` carries.
+        recipe: of the model file.
+        model: path of the model file.
     """
     if all(source.path != file_name(source.path) for source in recipe.sources if source.path):
-        return recipe  # of an older version, which carried the paths
+        return recipe  # of an older version, which stored the paths
     for folder in dataset_folders(model):
         try:
             dataset = read_json(Dataset, folder / DATASET_FILE)
@@ -50,12 +51,14 @@ def with_places(recipe: Recipe, model: Path) -> Recipe:
             continue
         if dataset.recipe.grid == recipe.grid:
             homes = {source.key: source for source in dataset.recipe.sources}
-            return replace(recipe, sources=tuple(_placed(source, homes, folder) for source in recipe.sources))
+            return replace(
+                recipe, sources=tuple(_with_folder(source, homes, folder) for source in recipe.sources)
+            )
     return recipe
 
 
 def dataset_folders(model: Path) -> Iterator[Path]:
-    """Folders that the dataset of a model may lie in, by what stands beside it, likeliest first."""
+    """Yield the folders that may hold the dataset of a model, by the files beside it, the most likely first."""
     metrics = kept_json(model.parent / METRICS_FILE)
     texts = [_text_in(metrics, "provenance", "dataset", "folder")]
     for folder in (model.parent, *model.parent.parents[:ABOVE]):
@@ -69,19 +72,19 @@ def dataset_folders(model: Path) -> Iterator[Path]:
 
 
 def _text_in(record: Any, *keys: str) -> str:
-    """The text under a key in a key; empty where a record, of whatever version it is, has none."""
+    """The text under nested keys; empty where a record, of any version, has none."""
     for key in keys:
         record = record.get(key) if isinstance(record, dict) else None
     return record if isinstance(record, str) else ""
 
 
-def _named(source: Source) -> Source:
+def _without_folder(source: Source) -> Source:
     return replace(source, path=file_name(source.path), paths=tuple(map(file_name, source.paths)))
 
 
-def _placed(source: Source, homes: dict[str, Source], folder: Path) -> Source:
+def _with_folder(source: Source, homes: dict[str, Source], folder: Path) -> Source:
     home = homes.get(source.key)
-    if home is None or _named(home).path != source.path:
+    if home is None or _without_folder(home).path != source.path:
         return source
     path, *paths = (
         str((folder / text).absolute()) if file_exists(str(folder / text)) else text

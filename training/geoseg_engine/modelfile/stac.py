@@ -1,8 +1,8 @@
 """The sidecar of a model: a STAC item with the Machine Learning Model extension (MLM 1.4.0), for catalogues.
 
-It says again, in the words of that extension, what the model file says of itself, and stands beside it as
-model.stac.json. Bands are listed twice: MLM wants them of the item, STAC 1.1 allows that only where an asset has them.
-What MLM 1.5.0 asks for besides holds as well: what has bands has a dimension of that name, and nothing else has one.
+It repeats the metadata of the model file in the terms of that extension, and is written beside it as
+model.stac.json. Bands are listed twice: MLM requires them of the item, STAC 1.1 allows that only where an asset has
+them. The further requirements of MLM 1.5.0 hold as well: what has bands has a dimension of that name, nothing else has.
 """
 
 from __future__ import annotations
@@ -28,38 +28,38 @@ STAC_VERSION = "1.1.0"
 EXTENSION = "https://stac-extensions.github.io/mlm/v1.4.0/schema.json"
 TASKS = ["semantic-segmentation"]
 BAND_FORMAT = "geoseg"
-"""Of the expression of a band that is computed: what its recipe says."""
+"""Format of the expression of a computed band: as in its recipe."""
 
 
 def sidecar_path(model: Path) -> Path:
-    """model.stac.json beside model.onnx."""
+    """Return model.stac.json beside model.onnx."""
     return model.with_suffix(".stac.json")
 
 
 def write_sidecar(model: Path) -> Path:
-    """Describe a finished model file; returns the sidecar's path.
+    """Write the sidecar of a finished model file and return its path.
 
     Raises:
         GeoSegError: as `read_model`.
     """
     path = sidecar_path(model)
     described = read_model(model)
-    write_json(path, item(described, 0 if onnx_only(described) else parameters(model)))
+    write_json(path, stac_item(described, 0 if onnx_only(described) else parameter_count(model)))
     return path
 
 
-def parameters(model: Path) -> int:
-    """Numbers that were trained: what the graph holds under the names of the network's state."""
+def parameter_count(model: Path) -> int:
+    """Return the number of trained parameters: numbers of the graph under the names of the network's state."""
     held = onnx.load(model, load_external_data=False).graph.initializer
     return sum(math.prod(entry.dims) for entry in held if entry.name.startswith(PREFIX))
 
 
-def item(model: ModelFile, trained_numbers: int = 0) -> dict[str, Any]:
-    """The STAC item of a model of ours, as plain data.
+def stac_item(model: ModelFile, trained_numbers: int = 0) -> dict[str, Any]:
+    """Return the STAC item of a model of ours, as plain data.
 
     Args:
-        model: what the file says.
-        trained_numbers: how many parameters it has; 0 leaves that out.
+        model: its metadata.
+        trained_numbers: number of trained parameters; 0 leaves it out.
     """
     grid = model.recipe.grid
     bands = [band.name for band in model.recipe.bands]
@@ -103,7 +103,7 @@ def item(model: ModelFile, trained_numbers: int = 0) -> dict[str, Any]:
 
 
 def footprint(grid: Grid) -> dict[str, Any]:
-    """Geometry and bbox of the training ground in degrees; no geometry where its CRS lies nowhere on the globe."""
+    """Return geometry and bbox of the training area in degrees; no geometry where its CRS is not on the globe."""
     try:
         west, south, east, north = reprojected_bounds(grid_bounds(grid), grid.crs, "EPSG:4326")
     except (GeoSegError, pyproj.exceptions.ProjError):
@@ -119,7 +119,7 @@ def footprint(grid: Grid) -> dict[str, Any]:
 
 
 def slug(text: str) -> str:
-    """A name of letters, digits, `-` and `_`."""
+    """Return a name of letters, digits, `-` and `_`."""
     return re.sub(r"[^0-9A-Za-z_-]+", "-", text).strip("-_") or "class"
 
 

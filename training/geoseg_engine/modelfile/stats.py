@@ -1,4 +1,4 @@
-"""Per-band statistics of training pixels, and the normalisation that follows from them."""
+"""Band statistics of training pixels, and the normalisation that follows from them."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from ..contract import Band, Problem, Scaling
 
 NORMAL_IQR = 1.349
 """Interquartile range of a normal distribution of deviation 1."""
-VECTOR_PARTS = ("aspect_sin", "aspect_cos")
-"""Derived bands that are the two components of a direction; they keep their zero and a common scale."""
-VECTOR_SCALE = 0.7071
+DIRECTION_COMPONENTS = ("aspect_sin", "aspect_cos")
+"""Derived bands that are the two components of a direction; they keep zero as offset and have one scale."""
+COMPONENT_SCALE = 0.7071
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """One number a band, in the units of the band: values are clipped, then become (value - mean) / std.
+    """One number per band, in the units of the band: values are clipped, then become (value - mean) / std.
 
     Attributes:
         mean, std: offset and scale by the band's scaling, from training pixels after clipping: mean and standard
             deviation (`zscore`), median and interquartile range / 1.349 (`robust`), the lower limit and the
             distance of the limits (`minmax`), 0 and 1 (`none`). The scale is 1 for a constant band.
-        low, high: the band's percentiles `clip_percent`; values beyond are clipped to them.
+        low, high: the band's percentiles `clip_percent`; values outside are clipped to them.
     """
 
     mean: tuple[float, ...]
@@ -35,7 +35,7 @@ class Statistics:
     high: tuple[float, ...]
 
     def z_limits(self) -> tuple[list[float], list[float]]:
-        """`low` and `high` as scores, the values after scaling."""
+        """Return `low` and `high` as scores, the values after scaling."""
         bands = list(zip(self.mean, self.std, self.low, self.high, strict=True))
         return [(low - mean) / std for mean, std, low, _ in bands], [
             (high - mean) / std for mean, std, _, high in bands
@@ -43,12 +43,12 @@ class Statistics:
 
 
 def measure(values: NDArray[Any], bands: Sequence[Band]) -> tuple[Statistics, list[Problem]]:
-    """Statistics of sampled training pixels, and what is wrong with them.
+    """Return statistics of sampled training pixels, and the problems of bands.
 
     Args:
         values: (bands, pixels), NaN where invalid; NaN is left out band by band.
-        bands: the recipe's bands in the same order. Components of an aspect are taken as they are
-            (mean 0, one scale), so that the direction can be turned with the image.
+        bands: the recipe's bands in the same order. Components of an aspect have mean 0 and one scale, so that the
+            direction can be rotated with the image.
 
     Returns:
         The statistics and warnings `constant_band`, `empty_band`.
@@ -61,8 +61,8 @@ def measure(values: NDArray[Any], bands: Sequence[Band]) -> tuple[Statistics, li
             rows.append((0.0, 1.0, 0.0, 0.0))
             problems.append(_warning("empty_band", band, "has no valid value in any training pixel"))
             continue
-        if band.derive in VECTOR_PARTS:
-            rows.append((0.0, VECTOR_SCALE, -1.0, 1.0))
+        if band.derive in DIRECTION_COMPONENTS:
+            rows.append((0.0, COMPONENT_SCALE, -1.0, 1.0))
             continue
         low, high = (float(item) for item in np.percentile(known, band.clip_percent))
         known = known.clip(low, high)
@@ -89,12 +89,13 @@ def _offset_and_scale(values: NDArray[np.float64], scaling: Scaling) -> tuple[fl
 
 
 def normalise(array: NDArray[Any], statistics: Statistics) -> NDArray[np.float32]:
-    """Clip to the band's limits, then scores: z-scores unless a band is scaled otherwise; NaN becomes 0.
+    """Clip values to the band's limits and scale them: z-scores unless a band is scaled otherwise; NaN becomes 0.
 
-    That is the mean or median, or the lower limit of a band scaled to 0..1.
+    0 is the mean or median, or the lower limit of a band scaled to 0..1.
 
     Args:
         array: (bands, rows, cols) in the units of the bands, NaN where invalid.
+        statistics: of the bands.
 
     Returns:
         float32 of the same shape.
@@ -113,7 +114,7 @@ def normalise(array: NDArray[Any], statistics: Statistics) -> NDArray[np.float32
 def _warning(code: str, band: Band, what: str) -> Problem:
     return Problem(
         code,
-        f"Band '{band.name}' {what}: it cannot help.",
+        f"Band '{band.name}' {what}: it adds no information.",
         "Leave it out, or check its nodata value and extent.",
         "warning",
     )

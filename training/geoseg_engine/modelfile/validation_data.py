@@ -1,6 +1,6 @@
-"""How much validation data there is, in all and of each class, and what they are enough for.
+"""Amount of validation data, in all and per class, and what it suffices for.
 
-An epoch, and the class weights of a network, that suit one or two places may spoil the map elsewhere (docs/training.md
+An epoch, and the class weights of a network, that fit one or two places may spoil the map elsewhere (docs/training.md
 has the figures): they are chosen where there are MIN_REGIONS separate regions, two for each half that a choice is made
 and checked on. A class is weighted where it has MIN_OBJECTS separate objects, for the same reason. A score of fewer
 than MIN_PIXELS pixels has a standard error of 0.05 even where pixels are independent, which they are not.
@@ -19,24 +19,24 @@ from ..contract import LabelClass, counted
 
 MIN_REGIONS = MIN_OBJECTS = 4
 MIN_PIXELS = 100
-"""Of a class; of all classes so many in each of MIN_REGIONS."""
+"""Of a class; of all classes this many in each of MIN_REGIONS."""
 REGION_PX = 128
-"""A connected part counts as so many regions or objects as squares of this side have room in it, but at least one."""
-CELL_PX, MOST_CELLS = 8, 2048
-"""Regions are looked at in cells of this side, wider ones where there would be more than so many across."""
+"""A connected part counts as one region or object per square of this side that its area holds, at least one."""
+CELL_PX, MAX_CELLS = 8, 2048
+"""Regions are counted in cells of this side, wider ones where there would be more than MAX_CELLS across."""
 WINDOW_PX = 2048
-"""Objects are counted in windows of this side; one that reaches into several counts in each."""
+"""Objects are counted in windows of this side; one that is in several counts in each."""
 EIGHT = np.ones((3, 3))
 
 
 @dataclass(frozen=True)
 class ValidationData:
-    """Validation data, counted.
+    """Amount of validation data.
 
     Attributes:
-        regions: separate regions of all classes together, those a few pixels apart taken as one.
-        objects: separate objects of each class.
-        pixels: of each class.
+        regions: separate regions of all classes together, those a few pixels apart counted as one.
+        objects: separate objects per class.
+        pixels: per class.
     """
 
     regions: int
@@ -49,15 +49,15 @@ class ValidationData:
         return sum(self.pixels)
 
     @property
-    def decides(self) -> bool:
-        """Whether they are enough to choose an epoch by its score, and to weight the classes of a network."""
+    def is_sufficient(self) -> bool:
+        """Whether they suffice to choose an epoch by its score, and to weight the classes of a network."""
         return self.regions >= MIN_REGIONS and self.total >= MIN_REGIONS * MIN_PIXELS
 
     @property
     def weighted(self) -> tuple[bool, ...]:
-        """Of which classes there is enough to move the decision for or against them.
+        """Per class, whether data suffice to move the decision for or against it.
 
-        Of the most frequent class, which the objects of the others lie on, only pixels count.
+        For the most frequent class, which surrounds the objects of the others, only pixels count.
         """
         return tuple(
             pixels >= MIN_PIXELS and (objects >= MIN_OBJECTS or pixels == max(self.pixels))
@@ -65,18 +65,18 @@ class ValidationData:
         )
 
     def amount(self) -> str:
-        """How much there is, in words."""
+        """Return the amount for a message."""
         return f"{counted(self.total, 'pixel')} in {counted(self.regions, 'separate region')}"
 
-    def few_regions(self) -> str:
-        """Why no class of a network is weighted; empty where they may be."""
-        if self.decides or not self.total:
+    def too_few_regions(self) -> str:
+        """Return why no class of a network is weighted; empty where they may be."""
+        if self.is_sufficient or not self.total:
             return ""
         needed = f"{MIN_REGIONS * MIN_PIXELS} pixels in {MIN_REGIONS}"
         return f"all classes keep weight 1: too few validation data ({self.amount()}; {needed} are needed)"
 
-    def few_objects(self, classes: Sequence[LabelClass]) -> str:
-        """Which classes are not weighted, and why; empty where all may be."""
+    def too_few_objects(self, classes: Sequence[LabelClass]) -> str:
+        """Return which classes are not weighted, and why; empty where all may be."""
         few = [
             f"{item.name} ({counted(pixels, 'pixel')}, {counted(objects, 'object')})"
             for item, weighted, pixels, objects in zip(
@@ -100,14 +100,19 @@ class ValidationCounter:
 
     def __init__(self, height: int, width: int, classes: int) -> None:
         self.cell_px = CELL_PX
-        while max(height, width) > self.cell_px * MOST_CELLS:
+        while max(height, width) > self.cell_px * MAX_CELLS:
             self.cell_px *= 2
         self._cells = np.zeros((-(-height // self.cell_px), -(-width // self.cell_px)), np.int64)
         self._objects = np.zeros(classes, np.int64)
         self._pixels = np.zeros(classes, np.int64)
 
     def add(self, row: int, col: int, ids: NDArray[np.uint8]) -> None:
-        """Count a window (rows, cols) of class ids; `row` and `col` are multiples of `cell_px`."""
+        """Count a window of class ids.
+
+        Args:
+            row, col: of its upper left pixel, multiples of `cell_px`.
+            ids: uint8 (rows, cols).
+        """
         cell = self.cell_px
         tops, lefts = (np.arange(0, side, cell) for side in ids.shape)
         known = (ids < len(self._pixels)).astype(np.int64)
@@ -118,14 +123,19 @@ class ValidationCounter:
         self._pixels += np.bincount(ids.ravel(), minlength=256)[: len(self._pixels)]
 
     def counted(self) -> ValidationData:
-        """What was counted."""
+        """Return the amount so far."""
         return ValidationData(
             _parts(self._cells), tuple(self._objects.tolist()), tuple(self._pixels.tolist())
         )
 
 
 def count_validation(ids: NDArray[np.uint8], classes: int) -> ValidationData:
-    """Count the labels (rows, cols) of a whole validation split; IGNORE is no class."""
+    """Count the labels of a whole validation split.
+
+    Args:
+        ids: uint8 (rows, cols) class ids; IGNORE is no class.
+        classes: number of classes.
+    """
     height, width = ids.shape
     counter = ValidationCounter(height, width, classes)
     for row in range(0, height, WINDOW_PX):

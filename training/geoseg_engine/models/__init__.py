@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ..contract import GeoSegError, TrainJob
-from .architecture_check import refuse_impossible
+from .architecture_check import check_architecture
 from .attention_resunet import AttentionResUNet
 from .deeplab import DeepLabV3Plus
 from .ensemble import Ensemble, Member
@@ -23,8 +23,8 @@ from .weights import load_encoder
 from .zoo import Zoo
 
 __all__ = [
-    "ENSEMBLE", "NETWORKS", "Facts", "Traits", "architecture_of", "build", "encoder_modules", "facts", "last_layers",
-    "load_encoder", "refuse_impossible", "state_shapes", "traits",
+    "ENSEMBLE", "NETWORKS", "Facts", "Traits", "architecture_of", "build", "check_architecture", "encoder_modules",
+    "facts", "last_layers", "load_encoder", "state_shapes", "traits",
 ]  # fmt: skip
 
 NETWORKS: dict[str, type[nn.Module]] = {
@@ -39,17 +39,17 @@ NETWORKS: dict[str, type[nn.Module]] = {
     "spectral_angle": SpectralAngle,
 }
 ENSEMBLE = "ensemble"
-"""Name of {"name", "members": [architectures], "bands", "classes"}."""
+"""Name of an ensemble: {"name", "members": [architectures], "bands", "classes"}."""
 MEMBER = "member"
-"""Name of {"name", "network": architecture, "bands", "classes"}: a network with statistics of its own."""
+"""Name of a member: {"name", "network": architecture, "bands", "classes"}, a network with statistics of its own."""
 
 
 class Traits(Protocol):
-    """What a network says of itself; prediction by windows rests on it.
+    """What a network declares about itself; prediction by windows depends on it.
 
     Attributes:
-        reach_px: halo that a window needs on every side; a multiple of `align_px`.
-        align_px: origin and size of windows must be multiples of it.
+        reach_px: halo that a window needs on every side in pixels; a multiple of `align_px`.
+        align_px: origin and size of windows must be multiples of this.
         tile_exact: whether prediction by such windows equals prediction of the whole.
     """
 
@@ -61,7 +61,15 @@ class Traits(Protocol):
 def architecture_of(
     job: TrainJob, *, width: int, levels: int, dropout: float, bands: int, classes: int
 ) -> dict[str, Any]:
-    """The architecture that a job asks for; of the settings, those that its network takes.
+    """Return the architecture of a job, with the settings that its network has.
+
+    Args:
+        job: name of the architecture, encoder, decoder and normalisation.
+        width: channels of the first level.
+        levels: downsamplings.
+        dropout: probability, 0..1.
+        bands: number of input bands.
+        classes: number of classes.
 
     Raises:
         GeoSegError: `architecture` for an unknown name, or a normalisation that the network does not have.
@@ -85,24 +93,25 @@ def architecture_of(
 
 
 def build(architecture: dict[str, Any]) -> nn.Module:
-    """Make an untrained network from {"name", "bands", "classes", …}.
+    """Return an untrained network of an architecture {"name", "bands", "classes", …}.
 
     Raises:
-        GeoSegError: `architecture` for a name that is not in NETWORKS, or a setting that the network does not take
-            or refuses; `no_zoo` for a network of the zoo where that is not installed.
+        GeoSegError: `architecture` for a name that is not in NETWORKS, or a setting that the network does not have
+            or accept; `no_zoo` for a network of segmentation-models-pytorch where that is not installed.
     """
-    refuse_impossible(architecture)
+    check_architecture(architecture)
     return _built(architecture)
 
 
 def state_shapes(architecture: dict[str, Any]) -> dict[str, tuple[int, ...]] | None:
-    """Name and shape of everything in a network's state, without memory for it; None where its library computes as it
-    builds, as those of the zoo do.
+    """Return name and shape of everything in a network's state, without memory for it.
+
+    None for networks of segmentation-models-pytorch, which computes as it builds them.
 
     Raises:
         GeoSegError: as `build`.
     """
-    refuse_impossible(architecture)
+    check_architecture(architecture)
     if "'zoo'" in repr(architecture):
         return None
     with torch.device("meta"):
@@ -123,12 +132,12 @@ def _built(architecture: dict[str, Any]) -> nn.Module:
         raise GeoSegError(
             "architecture",
             f"{name} cannot be built from {settings}: {error}",
-            f"It takes {', '.join(inspect.signature(network).parameters)}. Is the model of a newer version?",
+            f"Its settings are {', '.join(inspect.signature(network).parameters)}. The model may be newer.",
         ) from error
 
 
 def facts(architecture: dict[str, Any]) -> Facts:
-    """Size, view and memory of a network, before it computes anything.
+    """Return size, reach and memory of a network, without computing anything.
 
     Raises:
         GeoSegError: as `build`.
@@ -137,12 +146,12 @@ def facts(architecture: dict[str, Any]) -> Facts:
 
 
 def traits(network: nn.Module) -> Traits:
-    """What the network declares of its reach."""
+    """Return reach, alignment and exactness of a network."""
     return cast(Traits, network)
 
 
 def encoder_modules(network: nn.Module) -> list[nn.Module]:
-    """The parts that are frozen, pretrained and loaded as the encoder; none for a spectral classifier."""
+    """Return the parts that are frozen, pretrained and loaded as the encoder; none for a spectral classifier."""
     if isinstance(network, Ensemble):
         return [part for member in network.members for part in encoder_modules(member)]
     encoder = getattr(network, "encoder", None)
@@ -150,7 +159,7 @@ def encoder_modules(network: nn.Module) -> list[nn.Module]:
 
 
 def last_layers(network: nn.Module) -> list[nn.Module]:
-    """The convolutions that make the logits: one, or one of each member of an ensemble."""
+    """Return the convolutions that make the logits: one, or one per member of an ensemble."""
     if isinstance(network, Ensemble):
         return [layer for member in network.members for layer in last_layers(member)]
     return [module for module in network.modules() if isinstance(module, nn.Conv2d)][-1:]
@@ -167,8 +176,8 @@ def _member(settings: dict[str, Any]) -> Member:
     if (network.get("bands"), network.get("classes")) != (bands, classes):
         raise GeoSegError(
             "architecture",
-            f"The network of a member does not take {bands} bands and give {classes} classes.",
-            "Choose another model. Is the file damaged?",
+            f"The network of a member does not have {bands} bands and {classes} classes.",
+            "Choose another model; the file may be damaged.",
         )
     return Member(_built(network), bands, classes)
 
@@ -185,8 +194,8 @@ def _ensemble(settings: dict[str, Any]) -> Ensemble:
     if any((member.get("bands"), member.get("classes")) != (bands, classes) for member in members):
         raise GeoSegError(
             "architecture",
-            f"Not all members of the ensemble take {bands} bands and give {classes} classes.",
-            "Join models of one dataset.",
+            f"Not all members of the ensemble have {bands} bands and {classes} classes.",
+            "Combine models of one dataset.",
         )
     return Ensemble([_built(member) for member in members])
 

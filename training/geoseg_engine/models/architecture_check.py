@@ -1,7 +1,7 @@
-"""What an architecture may ask for, checked before a network of it is built.
+"""Limits of an architecture, checked before a network of it is built.
 
-An architecture comes out of a model file, a checkpoint or a job: a width of 100,000 would ask for 36 GB, and a thousand
-levels for as many layers, before anything could say that the file is damaged.
+An architecture comes from a model file, a checkpoint or a job: a width of 100,000 would need 36 GB, and a thousand
+levels as many layers, before anything could report that the file is damaged.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ NUMBERS: dict[str, tuple[float, float]] = {
     "features": (1, MOST_BANDS * 64),
     "trees": (1, 1e6),
 }
-"""Least and greatest of a setting; all but `dropout` are whole numbers."""
+"""Minimum and maximum of a setting; all but `dropout` are whole numbers."""
 LISTS: dict[str, tuple[int, float, float]] = {"texture_px": (16, 1, 255), "rates": (8, 1, 64)}
-"""Most entries of a list of whole numbers, and the least and greatest of each."""
+"""Maximum length of a list of whole numbers, and minimum and maximum of its entries."""
 LONGEST_NAME = 80
 
 
-def refuse_impossible(architecture: Any) -> None:
-    """Raise if an architecture is none that a network can be built of, with those of its members.
+def check_architecture(architecture: Any) -> None:
+    """Check that a network can be built of an architecture, and of those of its members.
 
     Raises:
         GeoSegError: `architecture` with the value that does not fit.
     """
     for number, each in enumerate(_networks(architecture)):
         if number > 2 * MOST_MEMBERS:
-            raise _impossible(f"it has more than {MOST_MEMBERS} members")
+            raise _architecture_error(f"it has more than {MOST_MEMBERS} members")
         if not isinstance(each, dict) or not _is_name(each.get("name")):
-            raise _impossible(f"{shown(each)} is no object with a name")
+            raise _architecture_error(f"{shown(each)} is no object with a name")
         for key, value in each.items():
-            _refuse_setting(key, value)
+            _check_setting(key, value)
 
 
 def _networks(architecture: Any) -> Iterator[Any]:
@@ -55,21 +55,21 @@ def _networks(architecture: Any) -> Iterator[Any]:
             waiting += [each["network"]] if "network" in each else []
 
 
-def _refuse_setting(key: str, value: Any) -> None:
+def _check_setting(key: str, value: Any) -> None:
     if key in NUMBERS:
-        least, most = NUMBERS[key]
-        if not _is_number(value, whole=key != "dropout") or not least <= value <= most:
-            raise _impossible(f"its {key} is {shown(value)}, not a number from {least:g} to {most:g}")
+        low, high = NUMBERS[key]
+        if not _is_number(value, whole=key != "dropout") or not low <= value <= high:
+            raise _architecture_error(f"its {key} is {shown(value)}, not a number from {low:g} to {high:g}")
     elif key in LISTS:
-        entries, least, most = LISTS[key]
+        entries, low, high = LISTS[key]
         if (
             not isinstance(value, list | tuple)
             or len(value) > entries
-            or not all(_is_number(item, whole=True) and least <= item <= most for item in value)
+            or not all(_is_number(item, whole=True) and low <= item <= high for item in value)
         ):
-            raise _impossible(f"its {key} is {shown(value)}, not numbers from {least:g} to {most:g}")
+            raise _architecture_error(f"its {key} is {shown(value)}, not numbers from {low:g} to {high:g}")
     elif key not in ("members", "network") and not _is_name(value):
-        raise _impossible(f"its {shown(key)} is {shown(value)}, not a name")
+        raise _architecture_error(f"its {shown(key)} is {shown(value)}, not a name")
 
 
 def _is_number(value: Any, whole: bool) -> bool:
@@ -80,9 +80,9 @@ def _is_name(value: Any) -> bool:
     return isinstance(value, str) and len(value) <= LONGEST_NAME
 
 
-def _impossible(why: str) -> GeoSegError:
+def _architecture_error(why: str) -> GeoSegError:
     return GeoSegError(
         "architecture",
         f"No network can be built from this architecture: {why}.",
-        "Choose another model, or smaller settings. Is the file damaged?",
+        "Choose another model, or smaller settings; the file may be damaged.",
     )

@@ -33,9 +33,9 @@ class Residual(nn.Module):
 
 
 class Gate(nn.Module):
-    """Additive attention: what comes from below decides how much of each pixel of the skip connection passes.
+    """Additive attention: the signal from below decides how much of each pixel of the skip connection passes.
 
-    Only 1×1 convolutions and a sigmoid, no share of a whole image: a gate does not know in which window it stands.
+    Only 1×1 convolutions and a sigmoid, no mean over an image: the result does not depend on the window.
     """
 
     def __init__(self, channels: int, norm: str) -> None:
@@ -46,7 +46,15 @@ class Gate(nn.Module):
         self.weight = nn.Conv2d(inner, 1, 1)
 
     def forward(self, signal: Tensor, skip: Tensor) -> Tensor:
-        """The skip connection, weighted; both (batch, channels, rows, cols)."""
+        """Return the skip connection, weighted.
+
+        Args:
+            signal: from the level below (batch, channels, rows, cols).
+            skip: of the same shape.
+
+        Returns:
+            (batch, channels, rows, cols).
+        """
         both = torch.relu(self.signal(signal) + self.skip(skip))
         return skip * torch.sigmoid(self.weight(both))
 

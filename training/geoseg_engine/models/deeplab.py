@@ -66,28 +66,28 @@ class DeepLabV3Plus(nn.Module):
             nn.ReLU(inplace=True),
         )
         self.head = nn.Conv2d(inner, classes, 1)
-        self.reach_px = up_to(_reach(self.encoder.looks, max(rates, default=0)), self.align_px)
+        self.reach_px = up_to(_reach(self.encoder.layer_reach, max(rates, default=0)), self.align_px)
         initialise(self)
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (batch, classes, rows, cols) of z-scores; rows and columns are multiples of 16."""
         low, high = self.encoder(image)
         scales = torch.cat([scale(high) for scale in self.scales], dim=1)
-        both = torch.cat([wider(self.project(scales)), self.fine(low)], dim=1)
-        return wider(self.head(self.decoder(both)))
+        both = torch.cat([upsample(self.project(scales)), self.fine(low)], dim=1)
+        return upsample(self.head(self.decoder(both)))
 
 
-def wider(features: Tensor) -> Tensor:
-    """Four times the rows and columns, linearly between the two nearest pixels."""
+def upsample(features: Tensor) -> Tensor:
+    """Return four times the rows and columns, linearly between the two nearest pixels."""
     return nn.functional.interpolate(features, scale_factor=4.0, mode="bilinear", align_corners=False)
 
 
-def _reach(looks: Sequence[tuple[int, int]], rate: int) -> int:
+def _reach(layer_reach: Sequence[tuple[int, int]], rate: int) -> int:
     """Follow the first pixel of an aligned window back to the image, as `blocks.pyramid_reach` does."""
     first = _before(0) - 2
     first = _before(first) - rate
-    for stride, look in reversed(looks):
-        first = stride * first - look
+    for stride, reach in reversed(layer_reach):
+        first = stride * first - reach
     return -first
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 
 class Member(nn.Module):
-    """A network, the way from the ensemble's scores of the bands to its own, and its calibration.
+    """A network, the conversion from the ensemble's scores of the bands to its own, and its calibration.
 
     Attributes:
         reach_px, align_px, tile_exact: of the network.
@@ -31,17 +31,29 @@ class Member(nn.Module):
     def set_scales(
         self, scale: Sequence[float], shift: Sequence[float], low: Sequence[float], high: Sequence[float]
     ) -> None:
-        """What turns the ensemble's scores into the network's (times `scale`, plus `shift`), and their limits."""
+        """Set the conversion of the ensemble's scores into the network's: times `scale`, plus `shift`, clipped.
+
+        Args:
+            scale: per band.
+            shift: per band.
+            low: minimum score per band.
+            high: maximum score per band.
+        """
         for name, values in (("scale", scale), ("shift", shift), ("low", low), ("high", high)):
             getattr(self, name).copy_(torch.tensor(values, dtype=torch.float64).reshape(1, -1, 1, 1))
 
     def set_calibration(self, inverse_temperature: float, bias: Sequence[float]) -> None:
-        """What logits are multiplied by, and what is then added for each class."""
+        """Set the calibration of the network.
+
+        Args:
+            inverse_temperature: factor of the logits.
+            bias: added per class.
+        """
         self.inverse_temperature.copy_(torch.tensor(inverse_temperature))  # type: ignore[operator]
         self.bias.copy_(torch.tensor(bias).reshape(1, -1, 1, 1))  # type: ignore[operator]
 
     def forward(self, image: Tensor) -> Tensor:
-        """Logits (batch, classes, rows, cols) whose softmax is the network's calibrated probability."""
+        """Return logits (batch, classes, rows, cols) whose softmax is the network's calibrated probability."""
         image = image * self.scale + self.shift  # type: ignore[operator]
         image = torch.minimum(torch.maximum(image, self.low), self.high)  # type: ignore[arg-type]
         logits: Tensor = self.network(image)
@@ -53,7 +65,7 @@ class Ensemble(nn.Module):
 
     Attributes:
         reach_px: the widest of the members', rounded up to `align_px`.
-        align_px: the least that suits all members.
+        align_px: the smallest that fits all members.
         tile_exact: whether all members are.
         log_softmax: over the classes of (batch, classes, rows, cols).
     """
@@ -68,7 +80,7 @@ class Ensemble(nn.Module):
         self.log_softmax: Callable[[Tensor], Tensor] = partial(torch.log_softmax, dim=1)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Logarithm of the mean probability (batch, classes, rows, cols), at least in float32."""
+        """Return the logarithm of the mean probability (batch, classes, rows, cols), in float32 or better."""
         parts = []
         for member in self.members:
             logits = member(image)

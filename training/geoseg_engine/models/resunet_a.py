@@ -1,7 +1,7 @@
 """ResUNet-a, light (Diakogiannis et al. 2020, arXiv:1904.00592): residual blocks of parallel dilated convolutions.
 
-Light means: one head instead of the paper's four, dilations up to 7 instead of 31, and no pyramid scene pooling. The
-pooling takes its share of the whole image, so its result would depend on the window.
+Light means: one head instead of the paper's four, dilations up to 7 instead of 31, and no pyramid scene pooling. That
+pooling uses means of the whole image, so its result would depend on the window.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ DILATIONS = ((1, 3, 7), (1, 3, 7), (1, 3))
 
 
 class Parallel(nn.Module):
-    """Sum of the input and of branches that look at several scales; two 3×3 convolutions in each."""
+    """Sum of the input and of branches with several dilations; two 3×3 convolutions in each."""
 
     def __init__(self, channels: int, dilations: tuple[int, ...], dropout: float, norm: str) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class ResUNetA(nn.Module):
             features = encode(features)
             skips.append(features)
         for level in reversed(range(len(self.decoder))):
-            wide = nn.functional.interpolate(features, scale_factor=2.0, mode="nearest")
-            features = self.decoder[level](self.combine[level](torch.cat([wide, skips[level]], dim=1)))
+            upsampled = nn.functional.interpolate(features, scale_factor=2.0, mode="nearest")
+            features = self.decoder[level](self.combine[level](torch.cat([upsampled, skips[level]], dim=1)))
         logits: Tensor = self.head(features)
         return logits

@@ -1,8 +1,9 @@
 """SegNet (Badrinarayanan et al. 2017, arXiv:1511.00561): the decoder puts values back where the encoder's maxima were.
 
-The paper keeps the index of each maximum. An index jumps when two values swap by a rounding, and then ONNX Runtime and
-PyTorch, or two cuts of a raster, differ by a whole feature. So a maximum is put back here by how close a value is to
-it: 1 at the maximum, falling to 0 at TIE below. Values apart by more than TIE, nearly all, are treated as in the paper.
+The paper keeps the index of each maximum. An index jumps when two values swap by rounding, and then ONNX Runtime and
+PyTorch, or two windows of a raster, differ by a whole feature. So a maximum is put back here by how close a value is to
+it: 1 at the maximum, falling to 0 at TIE below. Values that differ by more than TIE, nearly all, are treated as in the
+paper.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from torch import Tensor, nn
 from .blocks import double, dropouts, initialise, pyramid_reach, widths
 
 TIE = 0.02
-"""Values this close under a maximum, in units of normalised features, share in it."""
+"""Values closer than this to a maximum, in units of normalised features, share its place."""
 
 
 class SegNet(nn.Module):
-    """Encoder and decoder, joined by the places of the maxima only; arguments as of `UNet`.
+    """Encoder and decoder, joined by the positions of the maxima only; arguments as of `UNet`.
 
     Every level has two convolutions each way (the paper's VGG-16 has up to three).
 
@@ -59,17 +60,25 @@ class SegNet(nn.Module):
             places.append(maxima(features, pooled))
             features = pooled
         for level in reversed(range(len(self.decoder))):
-            features = self.decoder[level](wider(features) * places[level])
+            features = self.decoder[level](upsample(features) * places[level])
         logits: Tensor = self.head(features)
         return logits
 
 
 def maxima(features: Tensor, pooled: Tensor) -> Tensor:
-    """1 where a value is the maximum of its 2×2 pixels, 0 where it is TIE or more below; no gradient."""
-    places: Tensor = (1 - (wider(pooled) - features) / TIE).clamp(0, 1).detach()
+    """Return where the maxima of 2×2 pixels are, without gradient.
+
+    Args:
+        features: (batch, channels, rows, cols).
+        pooled: their maxima (batch, channels, rows / 2, cols / 2).
+
+    Returns:
+        (batch, channels, rows, cols), 1 at a maximum, falling to 0 where a value is TIE or more below it.
+    """
+    places: Tensor = (1 - (upsample(pooled) - features) / TIE).clamp(0, 1).detach()
     return places
 
 
-def wider(features: Tensor) -> Tensor:
-    """Every pixel twice in rows and columns."""
+def upsample(features: Tensor) -> Tensor:
+    """Return every pixel twice in rows and columns."""
     return nn.functional.interpolate(features, scale_factor=2.0, mode="nearest")

@@ -1,4 +1,4 @@
-"""Spectral classifiers as networks, so that they share the model file, prediction and scores with all others."""
+"""Spectral classifiers as networks, so that model file, prediction and scores are the same as for all others."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ ABSENT = -1e4
 
 
 class MaximumLikelihood(nn.Module):
-    """One Gaussian for every class: logit = offset - |W (x - mean)|² / 2 (Swain & Davis 1978).
+    """One Gaussian per class: logit = offset - |W (x - mean)|² / 2 (Swain & Davis 1978).
 
     `whiten` holds W and -W·mean of all classes. The squares of hundreds of bands are added in float64: in float32 the
-    difference of two classes drowns in the rounding of both.
+    difference of two classes is lost in the rounding of both.
     """
 
     align_px = 1
@@ -32,11 +32,11 @@ class MaximumLikelihood(nn.Module):
         self.reach_px = self.texture.reach_px
 
     def forward(self, image: Tensor) -> Tensor:
-        """Logits (batch, classes, rows, cols) of z-scores (batch, bands, rows, cols)."""
+        """Return logits (batch, classes, rows, cols) of z-scores (batch, bands, rows, cols)."""
         return self.logits(self.texture(image))
 
     def logits(self, features: Tensor) -> Tensor:
-        """The same of features that are computed already (batch, features, rows, cols)."""
+        """Return logits of features that are computed already (batch, features, rows, cols)."""
         pixels = features.permute(0, 2, 3, 1).double()
         weights = self.whiten.weight[:, :, 0, 0].double().split(self.features)
         biases = self.whiten.bias.double().split(self.features)  # type: ignore[union-attr]
@@ -53,7 +53,7 @@ class SpectralAngle(nn.Module):
     """Angle between a pixel's spectrum and each class's mean: logit = -scale · angle (Kruse et al. 1993).
 
     Bands are in units of their deviation but keep their zero, so the angle does not change with brightness, and no
-    band rules by its unit. The angle is 2·asin(|u - v| / 2) of unit vectors, exact also where it is small.
+    band dominates by its unit. The angle is 2·asin(|u - v| / 2) of unit vectors, exact also where it is small.
     """
 
     align_px = 1
@@ -70,11 +70,11 @@ class SpectralAngle(nn.Module):
         self.reach_px = self.texture.reach_px
 
     def forward(self, image: Tensor) -> Tensor:
-        """Logits (batch, classes, rows, cols) of z-scores (batch, bands, rows, cols)."""
+        """Return logits (batch, classes, rows, cols) of z-scores (batch, bands, rows, cols)."""
         return self.logits(self.texture(image))
 
     def logits(self, features: Tensor) -> Tensor:
-        """The same of features that are computed already (batch, features, rows, cols)."""
+        """Return logits of features that are computed already (batch, features, rows, cols)."""
         origin: Tensor = self.origin  # type: ignore[assignment]
         directions: Tensor = self.directions  # type: ignore[assignment]
         offset: Tensor = self.offset  # type: ignore[assignment]

@@ -8,17 +8,17 @@ import torch
 from torch import Tensor, nn
 
 FLOOR = 1e-4
-"""Added to variances before the root: on even ground rounding would otherwise look like texture."""
+"""Added to variances before the root: on uniform areas rounding would otherwise look like texture."""
 
 
 class Texture(nn.Module):
-    """Bands, then for every window the bands' means, then their deviations.
+    """Bands, then per window size the bands' means, then their deviations.
 
-    Only pixels inside the image count; a pixel without value counts as the z-score 0 that it has become.
+    Only pixels inside the image count; a pixel without value counts with the z-score 0.
     """
 
     def __init__(self, sizes: Sequence[int] = ()) -> None:
-        """`sizes`: sides of the windows in pixels, odd."""
+        """Set the sides of the windows in pixels, odd."""
         super().__init__()
         self.means = nn.ModuleList(_mean(size) for size in sizes)
         self.reach_px = max(sizes, default=1) // 2
@@ -34,7 +34,12 @@ class Texture(nn.Module):
 
 
 def feature_count(bands: int, sizes: Sequence[int]) -> int:
-    """Features of so many bands; feature i belongs to band i % bands."""
+    """Return the number of features; feature i belongs to band i % bands.
+
+    Args:
+        bands: number of bands.
+        sizes: sides of the windows in pixels.
+    """
     return bands * (1 + 2 * len(sizes))
 
 

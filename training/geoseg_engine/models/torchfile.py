@@ -1,7 +1,7 @@
-"""The border that files of torch come in through: checkpoints and weights, ours and of others.
+"""Safe reading of torch files: checkpoints and weights, ours and of other programs.
 
 Code in a file is never run (`weights_only`), and nothing is unpacked that is larger than the file: torch stores tensors
-as they are, so an entry that is compressed is none of torch's, and may be a thousand times as large as it looks.
+as they are, so a compressed entry was not written by torch, and may be a thousand times as large as it looks.
 """
 
 from __future__ import annotations
@@ -29,34 +29,34 @@ DAMAGE = (
     MemoryError,
     ImportError,
 )
-"""What torch, pickle and zipfile raise for a file that is none of torch's, or a damaged one."""
+"""Errors of torch, pickle and zipfile for a file that torch did not write, or a damaged one."""
 
 
 def read_torch(path: Path) -> Any:
-    """What a file of torch holds, its tensors on the CPU.
+    """Read a torch file, its tensors on the CPU.
 
     Raises:
         OSError: where the file cannot be read.
-        ValueError: for a file that torch has not written, or that is damaged, with the reason.
+        ValueError: for a file that torch did not write, or that is damaged, with the reason.
     """
     try:
         if zipfile.is_zipfile(path):
-            _refuse_packed(path)
+            _check_uncompressed(path)
         return torch.load(path, map_location="cpu", weights_only=True)  # nosec B614  # runs no code
     except OSError as error:
         if error.filename is not None:
             raise
-        raise _damaged(error) from error  # of a place in the file that is none
+        raise _damage_error(error) from error  # of an offset outside the file
     except DAMAGE as error:
-        raise _damaged(error) from error
+        raise _damage_error(error) from error
 
 
-def _damaged(error: Exception) -> ValueError:
+def _damage_error(error: Exception) -> ValueError:
     lines = str(error).splitlines() or [type(error).__name__]
     return ValueError(f"it is damaged, or not written by torch ({lines[0][:120]})")
 
 
-def _refuse_packed(path: Path) -> None:
+def _check_uncompressed(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
     packed = [entry.filename for entry in entries if entry.compress_type != zipfile.ZIP_STORED]

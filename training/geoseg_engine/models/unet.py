@@ -1,6 +1,6 @@
 """The U-Net of Ronneberger et al. 2015 (arXiv:1505.04597), same-padded and normalised.
 
-With batch normalisation everything in it looks only at a bounded neighbourhood, so prediction by windows can be exact.
+With batch normalisation every layer depends on a bounded neighbourhood only, so prediction by windows can be exact.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class UNet(nn.Module):
         initialise(self)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Logits (batch, classes, rows, cols) of z-scores (batch, bands, rows, cols).
+        """Return logits (batch, classes, rows, cols) of z-scores (batch, bands, rows, cols).
 
         Rows and columns must be multiples of `align_px`.
         """
@@ -72,5 +72,5 @@ class UNet(nn.Module):
 
 
 def reach(levels: int) -> int:
-    """Reach of a U-Net of so many levels, whose blocks are two 3×3 convolutions."""
+    """Return the reach in pixels of a U-Net with a number of levels, whose blocks are two 3×3 convolutions."""
     return pyramid_reach([2] * (levels + 1))

@@ -1,4 +1,4 @@
-"""Weights of an encoder from a file: what fits is taken, and what does not is said."""
+"""Encoder weights from a file: tensors that fit are loaded, the others are reported."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from .torchfile import read_torch
 from .zoo import IMAGENET, Zoo
 
 WRAPPED = ("weights", "state_dict", "model_state_dict", "model", "encoder")
-"""Keys under which files keep the state."""
+"""Keys that files keep the state under."""
 PREFIXES = re.compile(r"^(module|network|model|backbone|encoder)\.")
-MOST_AXES = 8
+MAX_AXES = 8
 DTYPES = {
     "F64": torch.float64,
     "F32": torch.float32,
@@ -28,29 +28,33 @@ DTYPES = {
 
 
 def load_encoder(network: nn.Module, path: Path | str) -> list[str]:
-    """Fill the network's encoder from a file, or with what the zoo fetches where `path` is `imagenet`.
+    """Load the network's encoder from a file, or with ImageNet weights that segmentation-models-pytorch downloads.
 
-    Names are compared without what frameworks put before them (`module.`, `backbone.`, `encoder.` …). A first
+    Names are compared without the prefixes of frameworks (`module.`, `backbone.`, `encoder.` …). A first
     convolution of another number of bands is averaged over its bands and scaled so that sums stay the same.
 
+    Args:
+        network: its encoder is changed in place.
+        path: of the file, or `imagenet`.
+
     Returns:
-        What was not taken as it is: names of the encoder that keep their values, and for a first convolution
+        What was not loaded as it is: names of the encoder that keep their values, and for a first convolution
         that was adapted, its name and the two numbers of bands.
 
     Raises:
         GeoSegError: `weights` if the file cannot be read or nothing in it fits.
     """
     found = _imagenet(network) if str(path) == IMAGENET else read_state(Path(path))
-    given = {_bare(name): value for name, value in found.items()}
+    given = {_without_prefix(name): value for name, value in found.items()}
     own = network.get_submodule("encoder") if not isinstance(network, Zoo) else network.encoder
     wanted = own.state_dict()
     first = next((name for name, value in wanted.items() if value.dim() == 4), "")
     fitted, notes = {}, []
     for name, value in wanted.items():
-        offered = given.get(_bare(name))
-        if offered is not None and name == first and _other_bands(offered, value):
+        offered = given.get(_without_prefix(name))
+        if offered is not None and name == first and _differs_in_bands(offered, value):
             notes.append(f"{name} (from {offered.shape[1]} bands to {value.shape[1]})")
-            offered = adapted(offered, value.shape[1])
+            offered = adapt_bands(offered, value.shape[1])
         if offered is None or offered.shape != value.shape:
             notes.append(name)
         else:
@@ -58,27 +62,35 @@ def load_encoder(network: nn.Module, path: Path | str) -> list[str]:
     if not any(wanted[name].dim() == 4 for name in fitted):
         raise GeoSegError(
             "weights",
-            f"Nothing in '{path}' fits the encoder of this network; it begins with {', '.join(list(found)[:3])}.",
+            f"No tensor of '{path}' fits the encoder of this network; its first are {', '.join(list(found)[:3])}.",
             "Choose the network and encoder that the weights were made for.",
         )
     own.load_state_dict(fitted, strict=False)
     return notes
 
 
-def _other_bands(offered: Tensor, wanted: Tensor) -> bool:
+def _differs_in_bands(offered: Tensor, wanted: Tensor) -> bool:
     """Whether two convolutions differ in their input channels alone."""
     one, other = list(offered.shape), list(wanted.shape)
     return len(one) == 4 and one[1] != other[1] and one[:1] + one[2:] == other[:1] + other[2:]
 
 
-def adapted(weight: Tensor, bands: int) -> Tensor:
-    """A first convolution (out, in, rows, cols) for so many bands: the mean over its own, times in / bands."""
+def adapt_bands(weight: Tensor, bands: int) -> Tensor:
+    """Return a first convolution for another number of bands: the mean over its own, times in / bands.
+
+    Args:
+        weight: (out, in, rows, cols).
+        bands: number of input channels of the result.
+
+    Returns:
+        (out, bands, rows, cols).
+    """
     mean = weight.float().mean(dim=1, keepdim=True) * (weight.shape[1] / bands)
     return mean.expand(-1, bands, -1, -1).to(weight.dtype).contiguous()
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """Names and tensors of a .safetensors file or of one that torch wrote; code in it is never run.
+    """Read names and tensors of a .safetensors file or a torch file; code in it is never run.
 
     Raises:
         GeoSegError: `weights` if it is missing or neither of the two.
@@ -88,7 +100,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
     except (OSError, ValueError, GeoSegError) as error:
         raise GeoSegError(
             "weights",
-            f"No weights could be read from '{path}': {str(error).rstrip('.')}.",
+            f"Weights could not be read from '{path}': {str(error).rstrip('.')}.",
             "Choose a .pth, .pt or .safetensors file with the state of a network.",
         ) from error
     return state
@@ -131,7 +143,7 @@ def _entry(name: str, entry: Any, room: int) -> tuple[torch.dtype, list[int], in
     """Type, shape, first byte and end of a tensor.
 
     Raises:
-        ValueError: unless the bytes are those of the shape, and lie in the `room` behind the header.
+        ValueError: unless the bytes are those of the shape and inside the file, `room` bytes after the header.
     """
     found = entry if isinstance(entry, dict) else {}
     dtype = DTYPES.get(str(found.get("dtype")))
@@ -140,7 +152,7 @@ def _entry(name: str, entry: Any, room: int) -> tuple[torch.dtype, list[int], in
         for value in (found.get("shape"), found.get("data_offsets"))
     )
     whole = all(isinstance(number, int) and 0 <= number <= room for number in (*shape, *place))
-    if dtype is None or not whole or len(place) != 2 or len(shape) > MOST_AXES:
+    if dtype is None or not whole or len(place) != 2 or len(shape) > MAX_AXES:
         raise ValueError(f"'{name[:40]}' has no type, shape and place that fit the file")
     begin, end = place
     if end - begin != math.prod(shape) * dtype.itemsize:
@@ -153,12 +165,12 @@ def _imagenet(network: nn.Module) -> dict[str, Tensor]:
         return network.imagenet()
     raise GeoSegError(
         "weights",
-        "Only networks of the zoo can fetch ImageNet weights.",
-        "Choose the architecture 'zoo', or name a file with weights of a ResNet.",
+        "Only networks of segmentation-models-pytorch can download ImageNet weights.",
+        "Choose the architecture 'zoo', or choose a file with weights of a ResNet.",
     )
 
 
-def _bare(name: str) -> str:
+def _without_prefix(name: str) -> str:
     while PREFIXES.match(name):
         name = PREFIXES.sub("", name)
     return name

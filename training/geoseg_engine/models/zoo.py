@@ -1,6 +1,6 @@
 """Networks of segmentation-models-pytorch (MIT), an extra of the engine: its encoders and decoders by name.
 
-None of them promises what prediction by exact windows needs (many pool the whole image), so windows are blended.
+None of them has what prediction by exact windows needs (many pool the whole image), so windows are blended.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ DECODERS = (
 
 
 class Zoo(nn.Module):
-    """One network of the library, begun at random.
+    """One network of segmentation-models-pytorch, with random weights.
 
     Args:
         bands, classes: input and output channels.
-        encoder: a name that the library knows; `tu-…` takes any of timm.
+        encoder: a name of the library; `tu-…` for any of timm.
         decoder: of DECODERS.
 
     Attributes:
-        reach_px: width of the ground that windows share; what the network sees is not bounded.
+        reach_px: overlap of windows in pixels; the reach of the network itself is not bounded.
         align_px, tile_exact: see `models.Traits`.
 
     Raises:
-        GeoSegError: `no_zoo` where the extra is not installed, `architecture` for names that the library refuses.
+        GeoSegError: `no_zoo` where the extra is not installed, `architecture` for names that the library rejects.
     """
 
     tile_exact, align_px, reach_px = False, 32, 64
@@ -54,10 +54,10 @@ class Zoo(nn.Module):
         return logits
 
     def imagenet(self) -> dict[str, Tensor]:
-        """State of the encoder with ImageNet weights for three bands, fetched by the library.
+        """Return the encoder's state with ImageNet weights for three bands, downloaded by the library.
 
         Raises:
-            GeoSegError: `weights` if there are none for this encoder or they cannot be fetched.
+            GeoSegError: `weights` if there are none for this encoder or they cannot be downloaded.
         """
         decoder, encoder = self.names
         try:
@@ -65,15 +65,15 @@ class Zoo(nn.Module):
         except (OSError, RuntimeError, GeoSegError) as error:
             raise GeoSegError(
                 "weights",
-                f"ImageNet weights for '{encoder}' could not be fetched: {error}",
-                "Check the connection, name a file with weights instead, or leave the weights empty.",
+                f"ImageNet weights for '{encoder}' could not be downloaded: {error}",
+                "Check the connection, choose a file with weights instead, or leave the weights empty.",
             ) from error
         found: dict[str, Tensor] = model.encoder.state_dict()  # type: ignore[union-attr, operator]
         return found
 
 
 def library() -> ModuleType:
-    """segmentation-models-pytorch.
+    """Return segmentation-models-pytorch.
 
     Raises:
         GeoSegError: `no_zoo` where it, or something it needs, is missing or broken.
@@ -95,7 +95,7 @@ def _create(decoder: str, encoder: str, weights: str | None, bands: int, classes
     smp = library()
     if decoder not in DECODERS:
         raise GeoSegError(
-            "architecture", f"The zoo has no decoder '{decoder}'.", f"Known: {', '.join(DECODERS)}."
+            "architecture", f"There is no decoder '{decoder}'.", f"Choose from: {', '.join(DECODERS)}."
         )
     try:
         return smp.create_model(
@@ -104,6 +104,6 @@ def _create(decoder: str, encoder: str, weights: str | None, bands: int, classes
     except (KeyError, ValueError, TypeError) as error:
         raise GeoSegError(
             "architecture",
-            f"The zoo cannot put the encoder '{encoder}' under the decoder '{decoder}': {error}",
-            "Choose another of the two; resnet34 with unet goes together.",
+            f"The encoder '{encoder}' cannot be combined with the decoder '{decoder}': {error}",
+            "Choose another of the two; resnet34 and unet can be combined.",
         ) from error

@@ -19,7 +19,7 @@ from ..contract import (
     file_exists,
     file_name,
 )
-from ..modelfile.reading import ModelFile, is_foreign
+from ..modelfile.reading import ModelFile, is_third_party
 from ..modelfile.third_party import map_unit_m
 from ..raster.crs import same_crs, way_between
 from ..raster.geodesy import pixel_size_m
@@ -72,20 +72,22 @@ def match(
     found = Match()
     if (
         not sources
-        and not is_foreign(model)
+        and not is_third_party(model)
         and any(not is_reachable(source) for source in model.recipe.sources)
     ):
         found.problems.append(_no_files(model))
         return found
     try:
-        recipe = third_party_recipe(model, sources) if is_foreign(model) else rebind(model.recipe, sources)
+        recipe = (
+            third_party_recipe(model, sources) if is_third_party(model) else rebind(model.recipe, sources)
+        )
         grids, problems = own_grids(recipe.sources, (*recipe.bands, *recipe.intermediates))
         if problems:
             errors = [problem for problem in problems if problem.severity == "error"]
             if errors:
                 found.problems += errors
                 return found
-        if is_foreign(model):
+        if is_third_party(model):
             request = third_party_request(model, recipe, grids)
         else:
             request = grid_request(model.recipe.grid, grids) if grids else GridRequest()

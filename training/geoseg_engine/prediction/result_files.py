@@ -19,7 +19,7 @@ from ..contract import IGNORE, Grid, LabelClass, PolygonizeJob, PredictJob, Prob
 from ..modelfile.reading import ModelFile
 from ..postprocess.cleaning.clean import clean
 from ..postprocess.polygons.polygonize import polygon_bytes, polygonize
-from ..raster.class_areas import class_ground
+from ..raster.class_areas import class_areas
 from ..raster.grid import Window
 from ..raster.stream import pump
 from ..raster.writer import OVERVIEWS, PACKED_SHARE, RasterWriter
@@ -47,7 +47,7 @@ class ClassCounts:
             ids: class ids (rows, cols).
             window: pixels of the grid.
         """
-        counts, areas_m2 = class_ground(self._grid, ids, window, range(IGNORE + 1))
+        counts, areas_m2 = class_areas(self._grid, ids, window, range(IGNORE + 1))
         self.pixels += counts.sum(axis=0)
         self.areas_m2 += areas_m2
 

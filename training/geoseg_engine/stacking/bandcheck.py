@@ -1,4 +1,4 @@
-"""Look at the values of a stack before anything is built on them."""
+"""Check the values of a stack before anything is built on them."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from ..raster.sources import open_source, title
 from .reader import StackReader
 
 WHOLE_LIMIT = 3_000_000
-"""Values up to which a stack is looked at wholly; beyond, windows on a lattice are."""
+"""Number of values up to which a whole stack is read; larger ones are sampled."""
 
 EXACT_TO = 1 << 24
 """float32 holds every whole number up to this one."""
 
 
 @dataclass
-class Seen:
-    """Facts per band over the pixels looked at."""
+class BandRanges:
+    """Minimum and maximum per band, and pixels with a value in every band, over the pixels that were read."""
 
     low: np.ndarray
     high: np.ndarray
@@ -32,13 +32,13 @@ class Seen:
 
 
 def band_problems(recipe: Recipe) -> list[Problem]:
-    """Bands without any value (error), constant bands (warning), no pixel with all bands (error).
+    """Return bands without any value (error), constant bands (warning), and no pixel with all bands (error).
 
-    A large stack is looked at in samples; what is only found there is a warning.
+    A large stack is sampled; problems that are found in samples are warnings.
     """
     try:
         with StackReader(recipe) as reader:
-            seen, problems = look(reader), list(reader.problems)
+            seen, problems = band_ranges(reader), list(reader.problems)
     except GeoSegError as error:
         return [Problem(error.code, error.message, error.hint)]
     empty = ~np.isfinite(seen.low)
@@ -52,11 +52,15 @@ def band_problems(recipe: Recipe) -> list[Problem]:
     return problems
 
 
-def look(reader: StackReader) -> Seen:
-    """Read the stack, or samples spread over it."""
+def band_ranges(reader: StackReader) -> BandRanges:
+    """Read the stack, or samples spread over it.
+
+    Raises:
+        GeoSegError: `cannot_read` if a file is damaged.
+    """
     bands = len(reader.band_names)
     parts = sample_windows(reader, bands)
-    seen = Seen(np.full(bands, np.inf), np.full(bands, -np.inf), 0, 0, len(parts) == 1)
+    seen = BandRanges(np.full(bands, np.inf), np.full(bands, -np.inf), 0, 0, len(parts) == 1)
     for part in parts:
         values = reader.read(part)
         valid = np.isfinite(values)
@@ -68,15 +72,20 @@ def look(reader: StackReader) -> Seen:
 
 
 def sample_windows(reader: StackReader, bands: int) -> list[Window]:
-    """The whole grid if it is small, else a lattice of windows of equal size."""
+    """Return the whole grid if it is small, else windows of equal size on a lattice.
+
+    Args:
+        reader: of the stack; kinds of source that are slow to read are sampled less.
+        bands: that are read.
+    """
     cost = max((kind_of(source).sampling_cost for source in reader.recipe.sources), default=1)
     return windows_on_lattice(reader.grid, WHOLE_LIMIT // cost / bands)
 
 
-Sentence = Callable[[str, list[str], Seen], Problem]
+Sentence = Callable[[str, list[str], BandRanges], Problem]
 
 
-def _per_layer(recipe: Recipe, chosen: np.ndarray, problem: Sentence, seen: Seen) -> list[Problem]:
+def _per_layer(recipe: Recipe, chosen: np.ndarray, problem: Sentence, seen: BandRanges) -> list[Problem]:
     problems = []
     layers = [(source.key, f" of layer '{title(source)}'") for source in recipe.sources]
     for key, layer in (*layers, ("", "")):  # expressions have no layer
@@ -90,8 +99,8 @@ def _per_layer(recipe: Recipe, chosen: np.ndarray, problem: Sentence, seen: Seen
     return problems
 
 
-def _rounded(recipe: Recipe, seen: Seen) -> list[Problem]:
-    """A warning for whole numbers beyond what float32 tells apart."""
+def _rounded(recipe: Recipe, seen: BandRanges) -> list[Problem]:
+    """A warning about whole numbers that float32 cannot distinguish."""
     sources = {source.key: source for source in recipe.sources}
     problems = []
     for place, band in enumerate(recipe.bands):
@@ -105,7 +114,7 @@ def _rounded(recipe: Recipe, seen: Seen) -> list[Problem]:
                 Problem(
                     "rounded",
                     f"{_listed([band.name])} of layer '{title(sources[band.source])}' holds whole numbers ({dtype}) up "
-                    f"to {largest:.0f}; beyond {EXACT_TO} neighbouring numbers become the same.",
+                    f"to {largest:.0f}; beyond {EXACT_TO} neighbouring numbers become equal.",
                     "Harmless for measurements; codes should be renumbered from 0 first.",
                     "warning",
                 )
@@ -118,7 +127,7 @@ def _listed(names: list[str]) -> str:
     return f"Band{'s' * (len(names) > 1)} {shown}{f' and {len(names) - 8} more' if len(names) > 8 else ''}"
 
 
-def _empty_problem(layer: str, names: list[str], seen: Seen) -> Problem:
+def _empty_problem(layer: str, names: list[str], seen: BandRanges) -> Problem:
     verb = "have" if len(names) > 1 else "has"
     if seen.complete:
         return Problem(
@@ -129,23 +138,23 @@ def _empty_problem(layer: str, names: list[str], seen: Seen) -> Problem:
     return Problem(
         "empty_band",
         f"{_listed(names)}{layer} {verb} no value in {seen.px:,} sampled pixels.",
-        "Look at the band on the map; untick it if it is empty.",
+        "Check the band on the map; untick it if it is empty.",
         "warning",
     )
 
 
-def _constant_problem(layer: str, names: list[str], seen: Seen) -> Problem:
+def _constant_problem(layer: str, names: list[str], seen: BandRanges) -> Problem:
     verb = "have" if len(names) > 1 else "has"
     where = "everywhere" if seen.complete else f"in {seen.px:,} sampled pixels"
     return Problem(
         "constant_band",
-        f"{_listed(names)}{layer} {verb} the same value {where} and cannot tell anything apart.",
+        f"{_listed(names)}{layer} {verb} the same value {where} and cannot distinguish anything.",
         "Untick it.",
         "warning",
     )
 
 
-def _nowhere_all(seen: Seen) -> Problem:
+def _nowhere_all(seen: BandRanges) -> Problem:
     return Problem(
         "no_common_pixels",
         f"No {'' if seen.complete else 'sampled '}pixel has a value in every band.",

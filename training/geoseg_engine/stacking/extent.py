@@ -21,7 +21,7 @@ from ..raster.sources import (
     title,
     unit_title,
 )
-from ..vector.placement import ground_around, in_another_turn, other_turn
+from ..vector.placement import area_around, in_another_turn, other_turn
 from ..vector.reprojection import WIDE, turn_of
 
 GRID_LIMIT_PX = 40_000_000_000
@@ -30,12 +30,12 @@ Pixels = tuple[int, int, int, int]
 """(left, top, right, bottom), half-open."""
 
 SLIVER_PX, LITTLE_SHARE, SLIVER_SHARE = 32, 0.25, 0.02
-"""What rasters share is a sliver below so many rows or columns, if that is less than so much of the smallest of them;
-and below the last share of it however many there are."""
+"""Rasters share a sliver below this number of rows or columns, if that is less than the first share of the smallest
+raster; and below the second share of it, whatever the number."""
 
 
 @dataclass(frozen=True)
-class Lattice:
+class PixelLattice:
     """Pixel corners of the target: a CRS, one corner and the pixel's size (both positive, north-up)."""
 
     crs: str
@@ -45,11 +45,15 @@ class Lattice:
     height: float
 
 
-def plan_lattice(reference: Grid, request: GridRequest) -> Lattice:
-    """CRS, pixel size and alignment of the target.
+def plan_lattice(reference: Grid, request: GridRequest) -> PixelLattice:
+    """Return CRS, pixel size and alignment of the target.
 
-    The reference's own where they are usable as they are; in another CRS square pixels of the same ground area,
-    aligned to multiples of their size.
+    The reference's own are used where possible; in another CRS square pixels of the same area, aligned to
+    multiples of their size.
+
+    Args:
+        reference: grid of the reference layer.
+        request: what the user set.
 
     Raises:
         GeoSegError: `bad_crs`, `no_overlap`.
@@ -62,10 +66,10 @@ def plan_lattice(reference: Grid, request: GridRequest) -> Lattice:
         size = request.pixel_size or (math.hypot(a, d), math.hypot(b, e))
         if b == 0 == d:
             xmin, _, _, ymax = grid_bounds(reference)
-            return Lattice(reference.crs, xmin, ymax, *size)
-        return Lattice(reference.crs, 0.0, 0.0, *size)
+            return PixelLattice(reference.crs, xmin, ymax, *size)
+        return PixelLattice(reference.crs, 0.0, 0.0, *size)
     size = request.pixel_size or _projected_pixel(reference, own_crs, crs)
-    return Lattice(crs_text(crs), 0.0, 0.0, *size)
+    return PixelLattice(crs_text(crs), 0.0, 0.0, *size)
 
 
 def _projected_pixel(reference: Grid, own_crs: pyproj.CRS, crs: pyproj.CRS) -> tuple[float, float]:
@@ -80,7 +84,7 @@ def _projected_pixel(reference: Grid, own_crs: pyproj.CRS, crs: pyproj.CRS) -> t
     if not math.isfinite(area) or area == 0:
         raise GeoSegError(
             "no_overlap",
-            f"The reference layer lies outside the domain of {crs_title(crs_text(crs))}.",
+            f"The reference layer is outside the domain of {crs_title(crs_text(crs))}.",
             "Choose another target CRS.",
         )
     side = float(f"{math.sqrt(area):.4g}")
@@ -88,13 +92,20 @@ def _projected_pixel(reference: Grid, own_crs: pyproj.CRS, crs: pyproj.CRS) -> t
 
 
 def plan_extent(
-    lattice: Lattice,
+    lattice: PixelLattice,
     used: tuple[Source, ...],
     grids: dict[str, Grid],
     request: GridRequest,
     area: tuple[Bounds, str, str] | None,
 ) -> Grid:
-    """The pixels of the lattice whose centres all rasters cover, cut to the area and the requested extent.
+    """Return the pixels of the lattice whose centres all rasters cover, cut to the area and the requested extent.
+
+    Args:
+        lattice: CRS, pixel size and alignment.
+        used: sources with pixels.
+        grids: source key -> grid.
+        request: what the user set.
+        area: bounds, their CRS and their title; None does not cut.
 
     Raises:
         GeoSegError: `no_overlap`, `other_turn`, `sliver`, `outside_rasters`, `bad_extent`, `extent_in_two`,
@@ -120,26 +131,26 @@ def plan_extent(
         before.append(title(source))
     shared = present(shared, "the pixels that the layers share")
     if request.extent is None:
-        _refuse_sliver(lattice, shared, used, grids)
-    ground = shared
+        _check_sliver(lattice, shared, used, grids)
+    before_cuts = shared
     cuts = [] if area is None else [area]
     if request.extent is not None:
         cuts.append((request.extent, request.extent_crs or lattice.crs, "the chosen extent"))
     for bounds, crs, name in cuts:
         shown = _where_shown(shared, lattice, reprojected_bounds(bounds, crs, lattice.crs))
         if not shown:
-            raise _outside(name, bounds, crs, _grid(lattice, ground), before)
+            raise _outside(name, bounds, crs, _grid(lattice, before_cuts), before)
         if request.extent == bounds and any(two[0] > one[2] for one, two in pairwise(sorted(shown))):
             raise _at_both_ends(name, bounds, crs)
         shared = _around(shown)
     return _grid(lattice, shared)
 
 
-def _on_lattice(lattice: Lattice, own: Grid) -> bool:
+def _on_lattice(lattice: PixelLattice, own: Grid) -> bool:
     return same_crs(parse_crs(own.crs), parse_crs(lattice.crs))
 
 
-def _covered(lattice: Lattice, own: Grid, around: Grid | None) -> Pixels:
+def _covered(lattice: PixelLattice, own: Grid, around: Grid | None) -> Pixels:
     """The pixels of the lattice that a raster covers; of a wide one in degrees those near a grid.
 
     The bounds of half the world have no meaning in UTM.
@@ -148,12 +159,12 @@ def _covered(lattice: Lattice, own: Grid, around: Grid | None) -> Pixels:
     parts = [bounds]
     wide = crs.is_geographic and max(bounds[2] - bounds[0], bounds[3] - bounds[1]) > WIDE * turn_of(crs) / 360
     if wide and around is not None and not _on_lattice(lattice, own):
-        near = shapely.intersection(shapely.box(*bounds), ground_around(around, crs))
+        near = shapely.intersection(shapely.box(*bounds), area_around(around, crs))
         parts = [part.bounds for part in shapely.get_parts(near) if part.area] or parts
     return _around([_pixels(lattice, reprojected_bounds(part, own.crs, lattice.crs)) for part in parts])
 
 
-def _where_shown(shared: Pixels, lattice: Lattice, bounds: Bounds) -> list[Pixels]:
+def _where_shown(shared: Pixels, lattice: PixelLattice, bounds: Bounds) -> list[Pixels]:
     """The pixels of a part of the lattice that bounds touch, whatever turn of longitude either is counted in."""
     turn = turn_of(parse_crs(lattice.crs))
     found = []
@@ -171,16 +182,16 @@ def _around(parts: list[Pixels]) -> Pixels:
 def _at_both_ends(name: str, bounds: Bounds, crs: str) -> GeoSegError:
     return GeoSegError(
         "extent_in_two",
-        f"{name[:1].upper() + name[1:]} ({_corners(bounds, crs)}) lies at both ends of the rasters: their longitudes "
-        "begin inside it.",
-        "Ask for its west and its east one after the other.",
+        f"{name[:1].upper() + name[1:]} ({_corners(bounds, crs)}) is at both ends of the rasters, whose longitudes "
+        "start inside it.",
+        "Process its western and its eastern part one after the other.",
     )
 
 
-def _refuse_sliver(
-    lattice: Lattice, shared: tuple[int, int, int, int], used: tuple[Source, ...], grids: dict[str, Grid]
+def _check_sliver(
+    lattice: PixelLattice, shared: tuple[int, int, int, int], used: tuple[Source, ...], grids: dict[str, Grid]
 ) -> None:
-    """Raise if rasters share so little that hardly anybody means it; who gives an extent does.
+    """Raise if rasters share so little that it is probably a mistake; not called if the user set an extent.
 
     Raises:
         GeoSegError: `sliver`.
@@ -202,7 +213,7 @@ def _refuse_sliver(
             )
 
 
-def _outside(name: str, bounds: Bounds, crs: str, ground: Grid, rasters: list[str]) -> GeoSegError:
+def _outside(name: str, bounds: Bounds, crs: str, shared: Grid, rasters: list[str]) -> GeoSegError:
     for low, high, first, last in ((0, 2, "west", "east"), (1, 3, "south", "north")):
         if bounds[low] >= bounds[high]:
             return GeoSegError(
@@ -212,8 +223,8 @@ def _outside(name: str, bounds: Bounds, crs: str, ground: Grid, rasters: list[st
             )
     return GeoSegError(
         "outside_rasters",
-        f"{name[:1].upper() + name[1:]} ({_corners(bounds, crs)}) lies outside the ground that the rasters share "
-        f"({', '.join(rasters)}: {_corners(grid_bounds(ground), ground.crs)}).",
+        f"{name[:1].upper() + name[1:]} ({_corners(bounds, crs)}) is outside the area that the rasters share "
+        f"({', '.join(rasters)}: {_corners(grid_bounds(shared), shared.crs)}).",
         "Check its position and CRS, or choose other rasters.",
     )
 
@@ -233,12 +244,12 @@ def _no_overlap(name: str, before: list[str]) -> GeoSegError:
     others = ", ".join(f"'{other}'" for other in before)
     return GeoSegError(
         "no_overlap",
-        f"Layer '{name}' shares no ground with {others}.",
-        "Untick one of them, or check the CRS of both: do they lie where they should on the map?",
+        f"Layer '{name}' shares no area with {others}.",
+        "Untick one of them, or check the CRS of both: are they at the right place on the map?",
     )
 
 
-def _grid(lattice: Lattice, pixels: tuple[int, int, int, int]) -> Grid:
+def _grid(lattice: PixelLattice, pixels: tuple[int, int, int, int]) -> Grid:
     left, top, right, bottom = pixels
     width, height = right - left, bottom - top
     if width * height > GRID_LIMIT_PX:
@@ -251,7 +262,7 @@ def _grid(lattice: Lattice, pixels: tuple[int, int, int, int]) -> Grid:
     return Grid(lattice.crs, (lattice.width, 0.0, x, 0.0, -lattice.height, y), width, height)
 
 
-def _pixels(lattice: Lattice, bounds: Bounds, outward: bool = False) -> tuple[int, int, int, int]:
+def _pixels(lattice: PixelLattice, bounds: Bounds, outward: bool = False) -> tuple[int, int, int, int]:
     """(left, top, right, bottom) of the pixels inside bounds: by their centres, or every pixel touched."""
     left = (bounds[0] - lattice.x) / lattice.width
     right = (bounds[2] - lattice.x) / lattice.width
@@ -278,10 +289,17 @@ def _is_empty(pixels: tuple[int, int, int, int]) -> bool:
 
 
 def reprojected_bounds(bounds: Bounds, crs: str, target: str) -> Bounds:
-    """Envelope of a box in another CRS, its sides followed at 21 points; across the date line xmax exceeds 180.
+    """Return the envelope of a box in another CRS, its sides followed at 21 points.
+
+    Args:
+        bounds: (xmin, ymin, xmax, ymax).
+        crs, target: as text.
+
+    Returns:
+        (xmin, ymin, xmax, ymax); across the date line xmax exceeds 180.
 
     Raises:
-        GeoSegError: `no_overlap` if the box has no image there, `no_way`.
+        GeoSegError: `no_overlap` if the box cannot be transformed, `no_way`.
     """
     other = parse_crs(target)
     transformer = way_between(parse_crs(crs), other)
@@ -305,7 +323,7 @@ def _envelope_of_finite(transformer: pyproj.Transformer, bounds: Bounds) -> Boun
     if not finite.any():
         raise GeoSegError(
             "no_overlap",
-            f"The box {bounds} has no image in the target CRS.",
+            f"The extent {bounds} cannot be transformed to the target CRS.",
             "Choose another target CRS.",
         )
     return (

@@ -30,7 +30,7 @@ def _unknown_unit(crs: str) -> Iterator[Problem]:
     if not found.is_geographic and unit_m(found) is None:
         yield Problem(
             "unknown_unit",
-            f"The CRS '{found.name}' does not say how long its unit is: it is taken as one metre.",
+            f"The CRS '{found.name}' does not define the length of its unit; one metre is assumed.",
             "Assign a CRS with a unit to the layers (layer properties, Source) if that is wrong.",
             "warning",
         )

@@ -16,19 +16,19 @@ from ..raster.sources import (
     parse_crs,
     title,
 )
-from ..raster.writer import refuse_unkept_crs
+from ..raster.writer import check_crs_storable
 from ..vector.placement import in_another_turn, other_turn
 from .extent import plan_extent, plan_lattice, reprojected_bounds
 from .heights import height_problems, with_units
 
 NO_COMMON_GROUND = ("no_overlap", "sliver")
 MOST_OVERLAP = 0.5
-"""Share of a raster that another may cover and still be its neighbour; more, and they show the same ground."""
+"""Share of a raster that a neighbouring tile may cover; rasters that overlap more show the same area."""
 
 
 @dataclass
 class Plan:
-    """What planning found. `recipe` is None when a problem of severity error stands in its way."""
+    """Result of planning; `recipe` is None if there is a problem of severity error."""
 
     recipe: Recipe | None = None
     problems: list[Problem] = field(default_factory=list)
@@ -40,12 +40,12 @@ class Plan:
 
 
 def as_problem(error: GeoSegError) -> Problem:
-    """An error as an entry of a list."""
+    """Return an error as a problem."""
     return Problem(error.code, error.message, error.hint)
 
 
 def raise_errors(problems: list[Problem]) -> None:
-    """Raise what stands in the way as one error: the first's code, everyone's message and hint.
+    """Raise all problems of severity error as one: the first code, all messages and hints.
 
     Raises:
         GeoSegError: if a problem has severity error.
@@ -60,7 +60,15 @@ def raise_errors(problems: list[Problem]) -> None:
 
 
 def own_grids(sources: tuple[Source, ...], bands: tuple[Band, ...]) -> tuple[dict[str, Grid], list[Problem]]:
-    """Grid of every source that can be used, and why the others cannot; dates that may be others are warnings."""
+    """Return the grid of every source that can be used, and problems of sources.
+
+    Args:
+        sources: of a recipe.
+        bands: that are taken from them; sources that lack one are problems.
+
+    Returns:
+        Source key -> grid, and errors and warnings.
+    """
     grids: dict[str, Grid] = {}
     problems: list[Problem] = []
     for source in sources:
@@ -76,8 +84,13 @@ def own_grids(sources: tuple[Source, ...], bands: tuple[Band, ...]) -> tuple[dic
     return grids, problems
 
 
-def ground_pixels(sources: tuple[Source, ...], grid: Grid) -> float:
-    """Ground of the smallest source in pixels of a grid; 0 if no source can be opened."""
+def smallest_source_px(sources: tuple[Source, ...], grid: Grid) -> float:
+    """Return the area of the smallest source in pixels of a grid; 0 if no source can be opened.
+
+    Args:
+        sources: of a recipe.
+        grid: whose pixels are counted.
+    """
     grids, _ = own_grids(sources, ())
     width, height = pixel_size(grid)
     areas = []
@@ -99,9 +112,9 @@ def plan_recipe(
 
     Args:
         sources, bands, intermediates: of the recipe; the extent is what all sources with bands share.
-        request: what the user fixed.
-        area: bounds, their CRS and what to call them, if the extent is to be cut to an area.
-        trained: the bands are those of a model, which notes in what units it learned them.
+        request: what the user set.
+        area: bounds, their CRS and their title, if the extent is to be cut to an area.
+        trained: the bands are those of a model, which holds the units of its training.
     """
     every = (*bands, *intermediates)
     grids, problems = own_grids(sources, every)
@@ -131,7 +144,7 @@ def plan_recipe(
         grid = plan_extent(lattice, gridded, grids, request, area)
         if request.extent is None and area is None:
             plan.problems += _half_shown(reference, gridded, grids)
-        refuse_unkept_crs(grid.crs)
+        check_crs_storable(grid.crs)
         if not trained:
             bands, intermediates = (with_units(part, used) for part in (bands, intermediates))
         plan.problems += height_problems(Recipe(used, bands, grid, intermediates=intermediates))
@@ -142,12 +155,19 @@ def plan_recipe(
     texts = {
         source.key: names for source in used if (names := kind_of(source).band_names(source)) is not None
     }
-    plan.recipe = Recipe(used, described(bands, texts), grid, intermediates=described(intermediates, texts))
+    plan.recipe = Recipe(
+        used, with_descriptions(bands, texts), grid, intermediates=with_descriptions(intermediates, texts)
+    )
     return plan
 
 
-def described(bands: tuple[Band, ...], texts: Mapping[str, list[str]]) -> tuple[Band, ...]:
-    """Bands with what their files call them; what was noted when the stack was first planned stays."""
+def with_descriptions(bands: tuple[Band, ...], texts: Mapping[str, list[str]]) -> tuple[Band, ...]:
+    """Return bands with the descriptions of their files; a description from an earlier plan stays.
+
+    Args:
+        bands: of a recipe.
+        texts: source key -> descriptions of its file's bands.
+    """
     return tuple(
         replace(band, described=texts[band.source][band.index - 1])
         if band.source in texts and not band.described
@@ -157,13 +177,13 @@ def described(bands: tuple[Band, ...], texts: Mapping[str, list[str]]) -> tuple[
 
 
 def _half_shown(reference: Source, used: tuple[Source, ...], grids: dict[str, Grid]) -> list[Problem]:
-    """The warning that rasters share more than a stack of them covers, in another turn of longitude."""
+    """A warning that rasters share more than a stack of them covers, in another turn of longitude."""
     own = grids[reference.key]
     turned = [title(source) for source in used if in_another_turn(grids[source.key], own)]
     if not turned:
         return []
     error = other_turn(turned[0], [f"'{title(reference)}'"])
-    message = f"{error.message} Ground that they share only in another turn is left out."
+    message = f"{error.message} Areas that they share only in another turn are left out."
     return [Problem(error.code, message, error.hint, "warning")]
 
 
@@ -176,7 +196,7 @@ def _no_pixels(reference: Source) -> Problem:
 
 
 def rotation_degrees(grid: Grid) -> float:
-    """How far the rows are turned from west-east; 0 for north-up."""
+    """Return the rotation of a grid's rows from west-east in degrees; 0 for north-up."""
     a, b, _, d, _, _ = grid.transform
     return 0.0 if b == 0 == d else math.degrees(math.atan2(d, a))
 
@@ -192,9 +212,13 @@ def _rotated(source: Source, grid: Grid) -> Problem:
 
 
 def tiles_of_one(used: tuple[Source, ...], grids: dict[str, Grid]) -> tuple[str, ...]:
-    """Names of rasters that look like tiles of one: equal bands, types and pixels, next to each other.
+    """Return the names of rasters that look like tiles of one: equal bands, types and pixels, next to each other.
 
-    Next to each other is what overlaps by half at most and is no farther away than it is large.
+    Neighbours overlap by half at most and are no farther apart than they are large.
+
+    Args:
+        used: sources of a recipe.
+        grids: source key -> grid.
     """
     makes: dict[str, tuple[object, ...]] = {}
     for source in used:
@@ -234,16 +258,16 @@ def _side_by_side(one: Grid, other: Grid) -> bool:
 
 
 def _tiles_problem(tiles: tuple[str, ...], error: GeoSegError) -> Problem:
-    """The complaint that tiles of one raster are stacked as layers of their own."""
+    """The problem that tiles of one raster are stacked as separate layers."""
     shown = [f"'{name}'" for name in tiles[:6]]
     last = f"{len(tiles) - 5} more" if len(tiles) > 6 else shown[-1]
     names = f"{', '.join(shown[:-1])} and {last}"
-    share = f"only a strip of {error.details}" if error.code == "sliver" else "no ground"
+    share = f"only a strip of {error.details}" if error.code == "sliver" else "no area"
     return Problem(
         "tiles_of_one",
-        f"{names} lie side by side and have the same bands: they look like tiles of one raster. As layers of their own "
-        f"they share {share}, and a stack covers what its layers share.",
-        "Take them as one raster: “Merge tiles into one raster” in the panel, MOSAIC in the Toolbox, "
+        f"{names} are side by side and have the same bands: they look like tiles of one raster. As separate layers "
+        f"they share {share}, and a stack covers the area that its layers share.",
+        "Use them as one raster: “Merge tiles into one raster” in the panel, MOSAIC in the Toolbox, "
         "or one source with the further files as its `paths`.",
         details=tiles,
     )

@@ -1,4 +1,4 @@
-"""In what unit heights are when something is derived from them, and what of that is worth a warning."""
+"""The unit of heights from which terrain is derived, and warnings where it is uncertain."""
 
 from __future__ import annotations
 
@@ -21,16 +21,20 @@ FROM_HEIGHTS = (*TERRAIN_ATTRIBUTES, *RELIEF_ATTRIBUTES)
 FEET = re.compile(r"(?<![a-z])(ft|feet|foot|ftus|usft)(?![a-z])", re.IGNORECASE)
 HIGHEST_M = 9000.0
 STEEPEST_DEGREES = 60.0
-"""Slope of half the land surface that no landscape has."""
+"""Median slope above which values are no heights of a land surface."""
 
 SAMPLE_PX, SAMPLES = 64, 4
-SAY_SO = "Say in what unit they are (Unit of heights; height_unit of the source), or write it into the file."
+STATE_UNIT = "Set their unit (Unit of heights; height_unit of the source), or write it into the file."
 
 
 def with_units(bands: tuple[Band, ...], sources: tuple[Source, ...]) -> tuple[Band, ...]:
-    """Note in what unit values are taken from their sources: metres where something is derived from heights.
+    """Return bands with the unit of the values that are read: metres where something is derived from heights.
 
-    Of rasters with one band the unit of the values themselves is noted, where the file says it.
+    For rasters with one band it is the unit that the file states, if any.
+
+    Args:
+        bands: a unit that is set stays.
+        sources: of the bands.
 
     Raises:
         GeoSegError: as `open_source`.
@@ -49,18 +53,18 @@ def _unit(band: Band, source: Source | None) -> str:
     with open_source(source) as dataset:
         try:
             return stated_unit(source, dataset, band.index).text if dataset.count == 1 else ""
-        except GeoSegError:  # matters to heights alone, and is said of them
+        except GeoSegError:  # matters for heights only, and is reported there
             return ""
 
 
 def height_problems(recipe: Recipe) -> list[Problem]:
-    """What is unsure about the heights that bands of a recipe are derived from, as far as files say.
+    """Return warnings about the unit of heights that bands are derived from, as far as files state it.
 
     Raises:
         GeoSegError: as `stated_unit`.
     """
     heights = _heights(recipe)
-    found = [problem for source, index in heights for problem in _said(source, index)]
+    found = [problem for source, index in heights for problem in _unit_warnings(source, index)]
     for source in recipe.sources:
         if (
             kind_of(source).states_units
@@ -72,7 +76,7 @@ def height_problems(recipe: Recipe) -> list[Problem]:
 
 
 def _mixed(source: Source) -> list[Problem]:
-    """A warning if files of a mosaic, of one band each, are in different units; nothing says that they are heights."""
+    """A warning if files of a mosaic, of one band each, are in different units; they need not be heights."""
     units: dict[str, str] = {}
     for path in (source.path, *source.paths):
         one = replace(source, path=path, paths=())
@@ -87,15 +91,15 @@ def _mixed(source: Source) -> list[Problem]:
     return [
         _warning(
             f"Files of layer '{title(source)}' are in different units: {Path(source.path).name} in "
-            f"{first or 'none that it says'}, {Path(other).name} in {units[other] or 'none that it says'}; their "
-            "values are taken as they are.",
-            "Bring them to one unit first, e.g. with the raster calculator.",
+            f"{first or 'an unknown unit'}, {Path(other).name} in {units[other] or 'an unknown unit'}; their "
+            "values are not converted.",
+            "Convert them to one unit first, e.g. with the raster calculator.",
         )
     ]
 
 
 def _heights(recipe: Recipe) -> list[tuple[Source, int]]:
-    """Sources with the numbers of their bands that are taken as heights."""
+    """Sources with the numbers of their bands that are heights."""
     every = (*recipe.bands, *recipe.intermediates)
     return [
         (source, index)
@@ -105,7 +109,7 @@ def _heights(recipe: Recipe) -> list[tuple[Source, int]]:
     ]  # fmt: skip
 
 
-def _said(source: Source, index: int) -> Iterator[Problem]:
+def _unit_warnings(source: Source, index: int) -> Iterator[Problem]:
     units: dict[str, StatedUnit] = {}
     for path in (source.path, *source.paths):
         one = replace(source, path=path, paths=())
@@ -118,50 +122,50 @@ def _said(source: Source, index: int) -> Iterator[Problem]:
     silent = [path for path, unit in units.items() if not unit.text]
     if first.text and first.metres is None:
         yield _warning(
-            f"The heights of {layer} are in '{first.text}', which is no length: they are taken as metres."
+            f"The heights of {layer} are in '{first.text}', which is not a length; metres are assumed."
         )
     if first.other:
         yield _warning(
-            f"The file of {layer} says that its heights are in {first.text}, its CRS says {first.other}: "
-            f"{first.text} is taken."
+            f"The file of {layer} states heights in {first.text}, its CRS states {first.other}; "
+            f"{first.text} is used."
         )
     if first.down:
         yield _warning(
-            f"The values of {layer} count downwards, as depths do: they are taken as heights below zero.",
-            "If they are heights all the same, assign a CRS whose vertical axis points up.",
+            f"The values of {layer} count downwards, as depths do; they are used as heights below zero.",
+            "If they are heights nevertheless, assign a CRS whose vertical axis points up.",
         )
     if len(silent) == len(units):
         unit = plane.axis_info[0].unit_name if plane.axis_info else "metre"
         if plane.is_projected and length_m(unit) != 1:
             yield _warning(
-                f"The unit of the CRS of {layer} is the {unit}, and nothing says in what unit its heights are: they "
-                "are taken as metres."
+                f"The unit of the CRS of {layer} is the {unit}, and the unit of its heights is not stated; metres "
+                "are assumed."
             )
         elif FEET.search(named.replace("_", " ")):
-            yield _warning(f"The name of {layer} speaks of feet, and nothing says in what unit its heights are: they "
-                           "are taken as metres.")  # fmt: skip
+            yield _warning(f"The name of {layer} mentions feet, and the unit of its heights is not stated; metres "
+                           "are assumed.")  # fmt: skip
     elif silent and any(unit.metres != 1 for unit in units.values() if unit.text):
         others = {unit.metres: unit.text for unit in units.values() if unit.metres is not None}
-        taken = next(iter(others.values())) if len(others) == 1 else "metres"
+        assumed = next(iter(others.values())) if len(others) == 1 else "metre"
         yield _warning(
-            f"{len(silent)} of {len(units)} files of {layer} do not say in what unit their heights are "
-            f"({Path(silent[0]).name}): they are taken as {taken}."
+            f"{len(silent)} of {len(units)} files of {layer} do not state the unit of their heights "
+            f"({Path(silent[0]).name}); {assumed} is assumed."
         )
 
 
-def _warning(message: str, hint: str = SAY_SO) -> Problem:
+def _warning(message: str, hint: str = STATE_UNIT) -> Problem:
     return Problem("height_unit", message, hint, "warning")
 
 
 def fit_units(trained: Recipe, recipe: Recipe) -> tuple[Recipe, list[Problem]]:
-    """Bring the units of other files to those that a model learned.
+    """Adapt the units of other files to those of a model's training.
 
-    What was said of the unit when the model was trained also holds for a file that says nothing; heights are converted
-    when they are read. What cannot be known is a warning.
+    A unit that was set for the training also holds for a file that states none; heights are converted when they are
+    read. Units that remain unknown are warnings.
 
     Args:
         trained: recipe of the model.
-        recipe: the same on other files, of the same keys.
+        recipe: the same on other files, with the same keys.
 
     Raises:
         GeoSegError: as `stated_unit`.
@@ -170,24 +174,29 @@ def fit_units(trained: Recipe, recipe: Recipe) -> tuple[Recipe, list[Problem]]:
     sources, problems = [], []
     for source in recipe.sources:
         bands = [band for band in (*recipe.bands, *recipe.intermediates) if band.source == source.key]
-        said = _units(source, bands) if kind_of(source).states_units else {}
+        stated = _units(source, bands) if kind_of(source).states_units else {}
         slot = slots.get(source.key)
-        if said and slot is not None and slot.height_unit and not any(unit.text for unit in said.values()):
-            problems.append(_warning(f"Layer '{title(source)}' does not say in what unit its heights are: they are "
-                                     f"taken as {slot.height_unit}, as those of the training."))  # fmt: skip
+        if (
+            stated
+            and slot is not None
+            and slot.height_unit
+            and not any(unit.text for unit in stated.values())
+        ):
+            problems.append(_warning(f"Layer '{title(source)}' does not state the unit of its heights; "
+                                     f"{slot.height_unit} is assumed, as in the training."))  # fmt: skip
             source = replace(source, height_unit=slot.height_unit)
         else:
             problems += [
                 item
                 for band in bands
-                if band.name in said and (item := _other_unit(source, band, said[band.name], bands))
+                if band.name in stated and (item := _other_unit(source, band, stated[band.name], bands))
             ]
         sources.append(source)
     return replace(recipe, sources=tuple(sources)), problems
 
 
 def _units(source: Source, bands: list[Band]) -> dict[str, StatedUnit]:
-    """What is said of the units of heights, and of bands whose unit is known or that are alone in their file."""
+    """The stated units of heights, and of bands whose unit is known or that are alone in their file."""
     first = replace(source, paths=())
     with open_source(first) as dataset:
         return {
@@ -197,32 +206,32 @@ def _units(source: Source, bands: list[Band]) -> dict[str, StatedUnit]:
         }
 
 
-def _other_unit(source: Source, band: Band, said: StatedUnit, bands: list[Band]) -> Problem | None:
+def _other_unit(source: Source, band: Band, stated: StatedUnit, bands: list[Band]) -> Problem | None:
     """A warning if a band's values are in another unit than those of the training and are not converted."""
     layer = f"layer '{title(source)}'"
     if band.unit == HEIGHTS or (
-        unit_of(band, tuple(bands)) and said.metres is not None and length_m(band.unit)
+        unit_of(band, tuple(bands)) and stated.metres is not None and length_m(band.unit)
     ):
         return None  # converted
     if band.derive:
-        if _same("metre", said.text):
+        if _same("metre", stated.text):
             return None
         return _warning(
-            f"The model was trained by a version that took all heights as metres; those of {layer} are in {said.text}, "
-            f"and '{band.name}' is derived from them as they are.",
-            "All is well if the heights of the training were in the same unit; else train again.",
+            f"The model was trained by a version that assumed metres for all heights; those of {layer} are in "
+            f"{stated.text}, and '{band.name}' is derived from them as they are.",
+            "Ignore this if the heights of the training were in the same unit; otherwise train again.",
         )
-    if _same(band.unit, said.text):
+    if _same(band.unit, stated.text):
         return None
     return _warning(
-        f"The model learned band '{band.name}' in {band.unit or 'an unknown unit'}; {layer} says "
-        f"{said.text or 'nothing of its unit'}, and its values are taken as they are.",
+        f"The model was trained with band '{band.name}' in {band.unit or 'an unknown unit'}; {layer} has "
+        f"{stated.text or 'an unknown unit'}, and its values are not converted.",
         "Convert them with the raster calculator if they are not in the same unit.",
     )
 
 
 def _same(unit: str, other: str) -> bool:
-    """Whether two units are the same as far as one knows; what is not said may be metres, or no length at all."""
+    """Whether two units are equal as far as is known; an unstated one may be metres, or no length at all."""
     lengths = [length_m(text) if text else 1.0 for text in (unit, other)]
     if lengths[0] is not None and lengths[1] is not None:
         return math.isclose(lengths[0], lengths[1], rel_tol=1e-5)
@@ -230,18 +239,18 @@ def _same(unit: str, other: str) -> bool:
 
 
 def value_problems(recipe: Recipe) -> list[Problem]:
-    """Warnings for heights that no land surface has, found in samples of sources about which nothing else is said."""
+    """Return warnings about heights that no land surface has, from samples of sources without other warnings."""
     found = []
     for source, index in _heights(recipe):
         try:
-            if not list(_said(source, index)):
-                found += _looked_at(source, index)
+            if not list(_unit_warnings(source, index)):
+                found += _sampled_warnings(source, index)
         except GeoSegError:
-            continue  # whoever reads all of it says why
+            continue  # the reader of the whole stack reports it
     return found
 
 
-def _looked_at(source: Source, index: int) -> list[Problem]:
+def _sampled_warnings(source: Source, index: int) -> list[Problem]:
     bands = tuple(Band(name, source.key, index, name.strip("m"), unit=HEIGHTS) for name in ("m", "slope"))
     grid = own_grid(source, bands)
     if grid is None:

@@ -17,6 +17,11 @@ OFFERS = ("bands", "subdatasets", "layers")
 def run(job: InspectJob, folder: Path, channel: Channel) -> dict[str, Any]:
     """Return what a path offers; the first kind of source that it turns out to be decides.
 
+    Args:
+        job: names the path, relative to `folder` unless it is a GDAL dataset name.
+        folder: of the job.
+        channel: not used.
+
     Returns:
         `kind` is `raster`, `series` (dates were found), `vector` or `container` (rasters inside, to be chosen from
         `subdatasets`); `bands`, `variables` of NetCDF, `dates` ISO in the file's order, `remarks` on dates that are

@@ -1,4 +1,4 @@
-"""A CRS in metres for ground whose grid has degrees."""
+"""A CRS in metres for a grid in degrees."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ NORTH_LIMIT, SOUTH_LIMIT = 84.0, -80.0
 """Latitudes beyond which UTM is not defined."""
 
 
-def suggestion(grid: Grid) -> dict[str, str] | None:
-    """CRS and the reason for it, or None where the grid does not count in degrees of the earth.
+def suggested_crs(grid: Grid) -> dict[str, str] | None:
+    """Return a CRS in metres and the reason for it, or None where the grid is not in degrees of the earth.
 
-    The UTM zone of the ground's middle, with the exceptions for Norway and Svalbard; beyond 84° N and 80° S the
+    The UTM zone of the middle of the grid, with the exceptions for Norway and Svalbard; beyond 84° N and 80° S the
     polar stereographic UPS.
     """
     crs = parse_crs(grid.crs)
@@ -32,12 +32,17 @@ def suggestion(grid: Grid) -> dict[str, str] | None:
     return {
         "crs": code,
         "reason": f"Pixels of {crs.name} are degrees, whose length in metres changes with latitude; {name} "
-        "(the middle of this ground) has square pixels in metres.",
+        "(the middle of this area) has square pixels in metres.",
     }
 
 
 def metric_crs(longitude: float, latitude: float) -> tuple[str, str]:
-    """Authority code and name of the UTM zone, or UPS, of a place in degrees."""
+    """Return authority code and name of the UTM zone, or UPS, of a place.
+
+    Args:
+        longitude: -180..180 degrees.
+        latitude: -90..90 degrees.
+    """
     if latitude >= NORTH_LIMIT:
         return "EPSG:32661", "UPS North"
     if latitude < SOUTH_LIMIT:

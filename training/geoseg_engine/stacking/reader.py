@@ -32,7 +32,7 @@ class StackReader:
         stack_path: the written composite; without it every window is made from the sources.
 
     Raises:
-        GeoSegError: as `open_source`; `missing_bands` if a source has fewer bands than the recipe asks for;
+        GeoSegError: as `open_source`; `missing_bands` if a source has fewer bands than the recipe needs;
             `expression` if one is not understood.
     """
 
@@ -47,7 +47,7 @@ class StackReader:
         self._bands = len(self.band_names)
         self._halo_px = 0
         self.problems: list[Problem] = []
-        """What there is to say of the sources, as warnings."""
+        """Warnings about the sources."""
 
         try:
             if stack_path is not None:
@@ -72,7 +72,7 @@ class StackReader:
         self._layers = []
 
     def read(self, window: Window) -> np.ndarray:
-        """Float32 (bands, rows, cols) of a window; NaN where there is no value and outside the grid.
+        """Read float32 (bands, rows, cols) of a window; NaN where there is no value and outside the grid.
 
         Raises:
             GeoSegError: `cannot_read` if a file is damaged.
@@ -91,7 +91,7 @@ class StackReader:
         return result
 
     def _made(self, window: Window) -> np.ndarray:
-        """Every band and intermediate on a window inside the grid: taken from sources, computed, gaps filled."""
+        """Every band and intermediate on a window inside the grid: read from sources, computed, gaps filled."""
         result = np.full((self._bands, window.height, window.width), np.nan, np.float32)
         for places, layer in self._layers:
             result[places] = layer.read(window)
@@ -146,7 +146,7 @@ class StackReader:
 def open_stack(path: Path) -> StackReader:
     """Open a stack by its .tif or its .recipe.json.
 
-    The written composite is used where it is there; a raster without recipe is taken band by band.
+    The written composite is used where it is there; a raster without recipe is read band by band.
 
     Raises:
         GeoSegError: `file_missing`, `stack_changed`; as `open_source`.
@@ -161,7 +161,11 @@ def open_stack(path: Path) -> StackReader:
 
 
 class ParallelReader:
-    """Several readers of one recipe, each in a thread of its own; NumPy and GDAL let others run meanwhile.
+    """Several readers of one recipe, each in a thread of its own; NumPy and GDAL release the lock.
+
+    Args:
+        recipe: bands, sources and grid.
+        workers: threads; 0 is automatic.
 
     Raises:
         GeoSegError: as `StackReader`.
@@ -189,7 +193,7 @@ class ParallelReader:
         self._close()
 
     def read_all(self, windows: Iterable[Window]) -> Iterator[tuple[Window, np.ndarray]]:
-        """Windows in the order given, each with its values as `StackReader.read` gives them.
+        """Yield windows in the order given, each with its values, see `StackReader.read`.
 
         Raises:
             GeoSegError: `cannot_read` if a file is damaged.

@@ -1,4 +1,4 @@
-"""A recipe on other files of the same kind: what makes prediction elsewhere work."""
+"""Bind a recipe to other files of the same kinds, so that a model predicts elsewhere."""
 
 from __future__ import annotations
 
@@ -12,17 +12,21 @@ from ..raster.sources import title
 from .recipes import read_recipe, recipe_path
 
 Descriptions = dict[Source, list[str] | None]
-"""Band descriptions of a raster; None for series and vectors, whose bands are found by name when they are opened."""
+"""Descriptions of the bands of a source's file; None for series and vectors, whose bands have no numbers."""
 
 
 def rebind(recipe: Recipe, sources: tuple[Source, ...]) -> Recipe:
-    """The recipe with its slots filled by other files; without sources the recipe itself.
+    """Return the recipe with its slots filled by other files; without sources the recipe itself.
 
     A source fills the slot of the same key, else of the same layer name, else the first free slot of its kind whose
-    bands it has. What a source does not say is taken from its slot: the kind, the layer of a vector file, variables,
+    bands it has. What a source does not state is taken from its slot: the kind, the layer of a vector file, variables,
     mask and dates of a series. One raster that has every band of the recipe by description (a stack) replaces all
     slots; where there is one slot only, and bands derived from it, if it has a recipe beside it: a filtered band may
-    be called as the raw one is. Expressions and intermediates stay as they are.
+    have the same name as the raw one. Expressions and intermediates stay as they are.
+
+    Args:
+        recipe: of a model.
+        sources: other files, in any order.
 
     Raises:
         GeoSegError: `missing_bands` with what is needed and what was given; as `open_source`.
@@ -154,17 +158,17 @@ def _renumbered(recipe: Recipe, band: Band, matched: dict[str, Source], describe
 
 
 def _missing_bands(recipe: Recipe, missing: list[Source], described: Descriptions) -> GeoSegError:
-    def wants(slot: Source) -> str:
+    def needed(slot: Source) -> str:
         names = [band.name for band in _every(recipe) if band.source == slot.key]
         return f"'{title(slot)}' ({', '.join(names[:8])}{' …' if len(names) > 8 else ''})"
 
-    def has(source: Source, found: list[str] | None) -> str:
+    def offered(source: Source, found: list[str] | None) -> str:
         bands = "" if found is None else f"{len(found)} band{'s' * (len(found) != 1)}"
         return f"'{title(source)}' ({bands or source.kind})"
 
-    given = ", ".join(has(source, found) for source, found in described.items())
+    given = ", ".join(offered(source, found) for source, found in described.items())
     return GeoSegError(
         "missing_bands",
-        f"The model needs {'; '.join(wants(slot) for slot in missing)}; given: {given}.",
+        f"The model needs {'; '.join(needed(slot) for slot in missing)}; given: {given}.",
         "Choose a layer with these bands, in this order, for each input of the model.",
     )

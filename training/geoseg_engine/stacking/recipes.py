@@ -1,4 +1,4 @@
-"""Recipes on disk, and the pieces of one."""
+"""Recipes on disk, and recipes of rasters without one."""
 
 from __future__ import annotations
 
@@ -12,17 +12,25 @@ SUFFIX = ".recipe.json"
 
 
 def recipe_path(stack: Path) -> Path:
-    """Where the recipe of a stack lies: `a/stack.tif` -> `a/stack.recipe.json`."""
+    """Return the file of a stack's recipe: `a/stack.tif` -> `a/stack.recipe.json`."""
     return stack if stack.name.endswith(SUFFIX) else stack.with_name(stack.stem + SUFFIX)
 
 
 def write_recipe(recipe: Recipe, path: Path) -> None:
-    """Write a recipe; file names become absolute so that it can be read from any folder."""
+    """Write a recipe; file names become absolute so that it can be read from any folder.
+
+    Args:
+        recipe: to write.
+        path: of the JSON file.
+
+    Raises:
+        GeoSegError: as `write_json`.
+    """
     write_json(path, replace(recipe, sources=tuple(absolute(source) for source in recipe.sources)))
 
 
 def absolute(source: Source) -> Source:
-    """The source with absolute paths; GDAL dataset names stay as they are."""
+    """Return the source with absolute paths; GDAL dataset names stay as they are."""
     return replace(source, path=_absolute(source.path), paths=tuple(map(_absolute, source.paths)))
 
 
@@ -46,7 +54,7 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def recipe_of_raster(path: Path) -> Recipe:
-    """A recipe that takes every band of a raster as it is.
+    """Return a recipe that reads every band of a raster as it is.
 
     Raises:
         GeoSegError: as `open_source`.
@@ -61,5 +69,5 @@ def recipe_of_raster(path: Path) -> Recipe:
 
 
 def names_of(recipe: Recipe) -> list[str]:
-    """Band names in order."""
+    """Return band names in order."""
     return [band.name for band in recipe.bands]

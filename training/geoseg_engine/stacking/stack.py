@@ -14,7 +14,7 @@ from ..outputs import not_writable, prepare_folder, require_room, size_title, ta
 from ..raster.grid import pixel_size, rasterio_profile, window_count, window_px, windows
 from ..raster.sources import crs_title, unit_title
 from .gridplan import as_problem, raise_errors
-from .metric_crs import suggestion
+from .metric_crs import suggested_crs
 from .reader import ParallelReader, StackReader, open_stack
 from .recipes import SUFFIX, names_of, recipe_path, write_recipe
 from .stackplan import area_polygon, plan_stack
@@ -22,11 +22,16 @@ from .stackplan import area_polygon, plan_stack
 __all__ = ["StackReader", "open_stack", "run", "write_stack"]
 
 PACKED_SHARE = 0.3
-"""Size on disk that a composite needs at least, as a share of its float32 values."""
+"""Minimum size on disk of a composite, as a share of its float32 values."""
 
 
 def run(job: StackJob, folder: Path, channel: Channel) -> dict[str, Any]:
     """Plan the stack; unless it is a dry run, write it.
+
+    Args:
+        job: settings; its paths are relative to `folder`.
+        folder: of the job.
+        channel: gets progress and the artifacts `stack` and `recipe`.
 
     Raises:
         GeoSegError: for the problems a dry run would list; as `write_stack`.
@@ -47,31 +52,36 @@ def run(job: StackJob, folder: Path, channel: Channel) -> dict[str, Any]:
         "grid": encode(recipe.grid) if recipe else None,
         "bands": [band.name for band in job.bands],
         "bytes": stack_bytes(recipe) if recipe else 0,
-        "sentence": sentence(recipe) if recipe else "",
+        "sentence": stack_summary(recipe) if recipe else "",
         "warnings": encode(warnings),
         "problems": encode(problems),
-        **(drawn(job, recipe) if job.dry_run else {}),
+        **(dry_run_details(job, recipe) if job.dry_run else {}),
     }
 
 
-def drawn(job: StackJob, recipe: Recipe | None) -> dict[str, Any]:
-    """What a dry run says besides: the area as WKT in the grid's CRS, and a CRS in metres if the grid has degrees."""
+def dry_run_details(job: StackJob, recipe: Recipe | None) -> dict[str, Any]:
+    """Return what only a dry run reports: the area as WKT in the grid's CRS, and a CRS in metres for a grid in degrees.
+
+    Args:
+        job: settings.
+        recipe: None if there is no plan.
+    """
     if recipe is None:
         return {"area_wkt": "", "suggestion": None}
     try:
         area = area_polygon(job.area, job.labels, recipe.grid).wkt
-    except GeoSegError:  # the plan has named it
+    except GeoSegError:  # the plan has reported it
         area = ""
-    return {"area_wkt": area, "suggestion": suggestion(recipe.grid)}
+    return {"area_wkt": area, "suggestion": suggested_crs(recipe.grid)}
 
 
 def stack_bytes(recipe: Recipe) -> int:
-    """Size of the values of a stack in memory."""
+    """Return the size of the values of a stack in memory."""
     return recipe.grid.width * recipe.grid.height * len(recipe.bands) * 4
 
 
-def sentence(recipe: Recipe) -> str:
-    """What will be done, in plain words."""
+def stack_summary(recipe: Recipe) -> str:
+    """Return a sentence about what will be written."""
     grid = recipe.grid
     width, height = pixel_size(grid)
     unit = unit_title(grid.crs)
@@ -89,7 +99,12 @@ def sentence(recipe: Recipe) -> str:
 
 
 def space_problems(output: Path, size: int) -> list[Problem]:
-    """Complain beforehand if the disk cannot take the composite, or the folder takes no files."""
+    """Return a problem if the disk cannot take the composite, or the folder is not writable.
+
+    Args:
+        output: of the job.
+        size: bytes of its values in memory.
+    """
     try:
         require_room({output: int(size * PACKED_SHARE)})
     except GeoSegError as error:
@@ -99,7 +114,12 @@ def space_problems(output: Path, size: int) -> list[Problem]:
 
 
 def write_stack(recipe: Recipe, output: Path, channel: Channel) -> None:
-    """Write the composite and, beside it, its recipe. An output named *.recipe.json gets the recipe only.
+    """Write the composite and, beside it, its recipe; an output named *.recipe.json gets the recipe only.
+
+    Args:
+        recipe: bands, sources and grid.
+        output: the .tif or the .recipe.json.
+        channel: gets progress and the artifacts `stack` and `recipe`.
 
     Raises:
         GeoSegError: `not_writable`, `disk_full`, `cannot_read`, `cancelled`; as `open_source`.

@@ -1,4 +1,4 @@
-"""Plan a stack completely: grid, area, and a look at the values. Lists problems, raises none."""
+"""Plan a stack completely: grid, area, medians, and checks of files and values. Problems are listed, not raised."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .gridplan import Plan, as_problem, plan_recipe
 from .heights import value_problems
 from .reader import StackReader
 
-MOST_CORNERS = 2000
+MAX_VERTICES = 2000
 
 
 def plan_stack(
@@ -26,10 +26,17 @@ def plan_stack(
     request: GridRequest,
     area: Area,
     labels: Labels | None,
-    look_at_values: bool = True,
+    check_values: bool = True,
     intermediates: tuple[Band, ...] = (),
 ) -> Plan:
     """Plan bands on the grid that follows from the request and the area.
+
+    Args:
+        sources, bands, intermediates: of the recipe.
+        request: grid settings of the user.
+        area: to which the extent is cut.
+        labels: needed where the area follows from their polygons.
+        check_values: read the files for gaps, units and empty bands.
 
     Returns:
         The plan; its recipe is there whenever a grid could be found, even if a band then proved empty. Gaps to be
@@ -46,7 +53,7 @@ def plan_stack(
             return Plan(None, plan.problems)
         cut = (bounds, plan.recipe.grid.crs, area_title(area, labels))
         plan = plan_recipe(sources, bands, request, cut, intermediates)
-    if plan.recipe is not None and look_at_values:
+    if plan.recipe is not None and check_values:
         plan.recipe, problems = with_medians(plan.recipe)
         found = [*file_problems(plan.recipe), *value_problems(plan.recipe), *band_problems(plan.recipe)]
         plan.problems += [*problems, *found]
@@ -54,7 +61,12 @@ def plan_stack(
 
 
 def area_polygon(area: Area, labels: Labels | None, grid: Grid) -> shapely.Geometry:
-    """The area on the ground of a grid, in its CRS, with at most MOST_CORNERS corners: for drawing.
+    """Return the area on a grid, in its CRS, with at most MAX_VERTICES vertices, for display.
+
+    Args:
+        area: of the job.
+        labels: needed where the area follows from their polygons.
+        grid: of the stack.
 
     Raises:
         GeoSegError: as `area_geometry` and `read_labels`.
@@ -62,13 +74,13 @@ def area_polygon(area: Area, labels: Labels | None, grid: Grid) -> shapely.Geome
     polygons = np.empty(0, dtype=object)
     if area.kind in HULLS:
         polygons = on_grid(read_labels(present(labels, "the labels of an area"), grid), grid)
-    ground = shapely.box(*grid_bounds(grid))
+    extent = shapely.box(*grid_bounds(grid))
     geometry, _ = area_geometry(area, polygons, grid)
     if geometry is None:
-        return ground
-    geometry = shapely.intersection(shapely.make_valid(geometry), ground)
+        return extent
+    geometry = shapely.intersection(shapely.make_valid(geometry), extent)
     step = max(pixel_size(grid))
-    while shapely.get_num_coordinates(geometry) > MOST_CORNERS:
+    while shapely.get_num_coordinates(geometry) > MAX_VERTICES:
         geometry = shapely.simplify(geometry, step)
         step *= 2
         if step > max(grid.width, grid.height) * max(pixel_size(grid)):
@@ -84,7 +96,11 @@ def _bounds(area: Area, labels: Labels | None, grid: Grid) -> Bounds:
 
 
 def on_grid(polygons: LabelPolygons, grid: Grid) -> np.ndarray:
-    """The label geometries that touch the grid.
+    """Return the label geometries that touch the grid.
+
+    Args:
+        polygons: in the grid's CRS.
+        grid: of the stack.
 
     Raises:
         GeoSegError: `labels_outside` if none does.
@@ -93,14 +109,22 @@ def on_grid(polygons: LabelPolygons, grid: Grid) -> np.ndarray:
     if not len(found):
         raise GeoSegError(
             "labels_outside",
-            f"None of the {len(polygons.geometries)} label polygons lies on the rasters.",
+            f"None of the {len(polygons.geometries)} label polygons is on the rasters.",
             "Check the CRS of the label layer, or choose other rasters.",
         )
     return found
 
 
 def touching(geometries: np.ndarray, grid: Grid) -> np.ndarray:
-    """Boolean per geometry: whether its envelope meets the grid's."""
+    """Return for each geometry whether its envelope meets the grid's.
+
+    Args:
+        geometries: (n,) in the grid's CRS.
+        grid: of the stack.
+
+    Returns:
+        Boolean (n,).
+    """
     xmin, ymin, xmax, ymax = grid_bounds(grid)
     bounds = shapely.bounds(geometries)
     result: np.ndarray = (
@@ -110,7 +134,7 @@ def touching(geometries: np.ndarray, grid: Grid) -> np.ndarray:
 
 
 def with_medians(recipe: Recipe) -> tuple[Recipe, list[Problem]]:
-    """The recipe with `fill="median"` replaced by the median of sampled pixels, to six digits.
+    """Return the recipe with `fill="median"` replaced by the median of sampled pixels, to six digits.
 
     Returns:
         The recipe and, for a band without any value, a problem; its gaps then stay.

@@ -1,4 +1,4 @@
-"""The job `summarize`: how the values of every band are distributed, from windows spread over the grid."""
+"""The job `summarize`: the distribution of the values of every band, from windows spread over the grid."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KEPT_VALUES, KEPT_OF_BAND = 64_000_000, 1_200_000
 
 @dataclass
 class Tally:
-    """What is known of one band; `kept` holds every valid value, or by chance a `share` of too many."""
+    """Statistics of one band; `kept` holds every valid value, or a random `share` of too many."""
 
     share: float
     px: int = 0
@@ -40,7 +40,7 @@ class Tally:
     chance: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
 
     def add(self, values: np.ndarray) -> None:
-        """Count values, NaN where there is none."""
+        """Add values of any shape, NaN where there is none."""
         self.px += values.size
         known = values[np.isfinite(values)]
         if not known.size:
@@ -59,7 +59,12 @@ class Tally:
         self.kept.append(known)
 
     def summary(self, name: str, bins: int) -> dict[str, Any]:
-        """As the result lists it; numbers are None for a band without values."""
+        """Return the statistics as in the result; numbers are None for a band without values.
+
+        Args:
+            name: of the band.
+            bins: of the histogram, at least 1.
+        """
         share = self.valid / self.px if self.px else 0.0
         if not self.valid:
             empty = dict.fromkeys(("min", "max", "mean", "deviation"))
@@ -84,17 +89,22 @@ class Tally:
 
 
 def run(job: SummarizeJob, folder: Path, channel: Channel) -> dict[str, Any]:
-    """Summarize a stack, or bands as they would be stacked; leaves the result as JSON.
+    """Summarize a stack, or bands as they would be stacked, and write the result as JSON.
 
     The histogram runs from the 0.5 to the 99.5 percentile; values beyond are not in its counts.
 
+    Args:
+        job: settings; its paths are relative to `folder`.
+        folder: of the job.
+        channel: gets progress.
+
     Raises:
-        GeoSegError: for what stands in the way of the stack; as `open_stack`.
+        GeoSegError: for problems of the stack; as `open_stack`.
     """
     output = folder / job.output
     with reader_of(job, folder) as reader:
         parts = sample_windows(reader.grid, len(reader.band_names), job.sample_px)
-        tallies = looked_at(reader, parts, channel)
+        tallies = tallies_of(reader, parts, channel)
         pixels = sum(part.height * part.width for part in parts)
         grid = reader.grid
         result: dict[str, Any] = {
@@ -112,7 +122,11 @@ def run(job: SummarizeJob, folder: Path, channel: Channel) -> dict[str, Any]:
 
 
 def reader_of(job: SummarizeJob, folder: Path) -> StackReader:
-    """The stack that is asked for.
+    """Open the stack of the job.
+
+    Args:
+        job: settings; its paths are relative to `folder`.
+        folder: of the job.
 
     Raises:
         GeoSegError: as `run`.
@@ -125,7 +139,7 @@ def reader_of(job: SummarizeJob, folder: Path) -> StackReader:
         job.grid,
         Area(),
         None,
-        look_at_values=False,
+        check_values=False,
         intermediates=job.intermediates,
     )
     raise_errors(plan.problems)
@@ -133,7 +147,13 @@ def reader_of(job: SummarizeJob, folder: Path) -> StackReader:
 
 
 def sample_windows(grid: Grid, bands: int, sample_px: int) -> list[Window]:
-    """Windows of equal size spread over the grid with about `sample_px` pixels; all of it if that is no more."""
+    """Return windows of equal size spread over the grid, or all of a small grid.
+
+    Args:
+        grid: of the stack.
+        bands: number of bands that are read.
+        sample_px: pixels of all windows together, about; 0 is all.
+    """
     if not sample_px or grid.width * grid.height <= sample_px:
         return list(windows(grid, window_px(bands)))
     share = math.sqrt(sample_px / (grid.width * grid.height)) / WINDOWS
@@ -145,8 +165,14 @@ def sample_windows(grid: Grid, bands: int, sample_px: int) -> list[Window]:
     ]
 
 
-def looked_at(reader: StackReader, parts: list[Window], channel: Channel) -> list[Tally]:
-    """Read the windows and count what is in them, band by band."""
+def tallies_of(reader: StackReader, parts: list[Window], channel: Channel) -> list[Tally]:
+    """Read windows and return the statistics of every band.
+
+    Args:
+        reader: of the stack.
+        parts: windows to read.
+        channel: gets progress.
+    """
     bands = len(reader.band_names)
     pixels = sum(part.height * part.width for part in parts)
     share = min(KEPT_OF_BAND, KEPT_VALUES / bands) / pixels

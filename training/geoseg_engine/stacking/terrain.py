@@ -11,7 +11,7 @@ from ..bands.sources.registry import own_grid
 from ..channel import Channel
 from ..contract import Band, GeoSegError, Recipe, TerrainJob, encode
 from ..raster.sources import title
-from ..raster.writer import refuse_unkept_crs
+from ..raster.writer import check_crs_storable
 from .filecheck import file_problems
 from .heights import height_problems, value_problems, with_units
 from .stack import write_stack
@@ -19,6 +19,11 @@ from .stack import write_stack
 
 def run(job: TerrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
     """Write the attributes of a DEM as one raster on the DEM's own grid.
+
+    Args:
+        job: settings; its paths are relative to `folder`.
+        folder: of the job.
+        channel: gets progress, warnings and the artifacts.
 
     Raises:
         GeoSegError: as `open_source` and `write_stack`; `bad_parameter`, `radius`, `no_richdem`, `no_grid`,
@@ -35,10 +40,10 @@ def run(job: TerrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
             f"Layer '{title(job.dem)}' has no pixels.",
             "Choose a raster of heights as elevation model.",
         )
-    halo_px(bands, grid)  # this and the next complain of parameters before anything is written
+    halo_px(bands, grid)  # this and the next check parameters before anything is written
     light(job.parameters)
     engines = {band.name: engine_of(band, grid) if band.derive in ATTRIBUTES else "numpy" for band in bands}
-    refuse_unkept_crs(grid.crs)
+    check_crs_storable(grid.crs)
     output, recipe = folder / job.output, Recipe((job.dem,), bands, grid)
     warnings = [*file_problems(recipe), *height_problems(recipe), *value_problems(recipe)]
     for problem in warnings:

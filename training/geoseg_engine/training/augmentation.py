@@ -1,7 +1,7 @@
-"""Augmentation of a batch on its device: what moves pixels first, then what mixes crops, then what changes values.
+"""Augmentation of a batch on its device: pixels are moved first, then crops are mixed, then values are changed.
 
-A direction turns with the image: aspect bands hold its sine and cosine (east and north), and a mirrored
-hillside faces the other way. Where a band allows no turn, none is made: see `Directions`.
+Components of a direction follow the geometry: aspect bands hold its sine and cosine (east and north), and a mirrored
+hillside faces the other way. Where a band does not allow a rotation, none is made: see `DirectionalBands`.
 """
 
 from __future__ import annotations
@@ -16,24 +16,33 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..contract import IGNORE
-from ..modelfile.directional_bands import Directions
+from ..modelfile.directional_bands import DirectionalBands
 
 SCALE = 1.25
 SCALED_SHARE = 0.5
 KINDS = ("flip", "turn", "scale", "brightness", "noise")
 SHIFT = 0.1
-"""Greatest shift, as a share of the side."""
+"""Maximum shift, as a fraction of the side."""
 ROTATED_SHARE = 0.5
 BRIGHTNESS, CONTRAST, NOISE = 0.1, 0.1, 0.05
 """Standard deviations, in z-scores; contrast is relative."""
 DROPPED_SHARE = 0.1
 MIXED_SHARE = 0.5
 MIXED_AREA = (0.05, 0.4)
-"""Shares: of bands that are dropped, of crops that get a part of another, of the area of that part."""
+"""Fractions: of bands that are dropped, of crops that receive a part of another crop, of the area of that part."""
 
 
 def source_size(crop_px: int, rng: np.random.Generator, kinds: Sequence[str] = KINDS) -> int:
-    """Side of the crop to cut so that, resized to `crop_px`, half of the batches are scaled by up to ±25 %."""
+    """Return the side of the crops to cut for a batch; resized to `crop_px`, half of the batches are scaled.
+
+    Args:
+        crop_px: side of a training crop in pixels.
+        rng: decides whether and how far the batch is scaled.
+        kinds: of contract.AUGMENTATIONS; without "scale" the side is `crop_px`.
+
+    Returns:
+        Side in pixels, `crop_px` / SCALE to `crop_px` · SCALE.
+    """
     if "scale" not in kinds or rng.random() >= SCALED_SHARE:
         return crop_px
     return round(crop_px * float(np.exp(rng.uniform(-1, 1) * np.log(SCALE))))
@@ -43,17 +52,17 @@ def augment(
     images: Tensor,
     labels: Tensor,
     crop_px: int,
-    directions: Directions,
+    directions: DirectionalBands,
     rng: np.random.Generator,
     kinds: Sequence[str] = KINDS,
 ) -> tuple[Tensor, Tensor]:
-    """Turn, mirror, mix and disturb every crop of a batch in its own way.
+    """Rotate, mirror, mix and disturb every crop of a batch, each in its own way.
 
     Args:
         images: z-scores (batch, bands, side, side); components of directions have mean 0 and one scale.
         labels: uint8 (batch, side, side).
-        crop_px: side of the result.
-        directions: bands that turn with the image, or that no turn leaves right.
+        crop_px: side of the result in pixels.
+        directions: bands whose values follow a rotation, or that allow none.
         rng: decides everything.
         kinds: of contract.AUGMENTATIONS; those that `directions` does not allow are left out.
 
@@ -63,7 +72,9 @@ def augment(
     kinds = directions.allowed(kinds)
     images, labels = resize(images, labels, crop_px)
     if "flip" in kinds or "turn" in kinds:
-        images, labels = turn_each(images, labels, "turn" in kinds, "flip" in kinds, directions, rng)
+        images, labels = rotate_quarters_and_mirror(
+            images, labels, "turn" in kinds, "flip" in kinds, directions, rng
+        )
     if "rotate" in kinds or "shift" in kinds:
         images, labels = rotate_and_shift(
             images, labels, "rotate" in kinds, "shift" in kinds, directions, rng
@@ -82,7 +93,16 @@ def augment(
 
 
 def resize(images: Tensor, labels: Tensor, crop_px: int) -> tuple[Tensor, Tensor]:
-    """Bilinear for images, nearest for labels; unchanged where the side is right."""
+    """Resample crops to another side: images bilinearly, labels by nearest neighbour.
+
+    Args:
+        images: (batch, bands, side, side).
+        labels: (batch, side, side).
+        crop_px: side of the result in pixels; crops that have it are returned as they are.
+
+    Returns:
+        Images and labels with side `crop_px`.
+    """
     if images.shape[-1] == crop_px:
         return images, labels
     side = (crop_px, crop_px)
@@ -90,51 +110,62 @@ def resize(images: Tensor, labels: Tensor, crop_px: int) -> tuple[Tensor, Tensor
     return images, functional.interpolate(labels[:, None], side, mode="nearest-exact")[:, 0]
 
 
-def turn(
+def rotate_quarters(
     images: Tensor,
     labels: Tensor,
-    turns: NDArray[np.integer],
+    quarters: NDArray[np.integer],
     mirrored: NDArray[np.integer],
-    directions: Directions,
+    directions: DirectionalBands,
 ) -> tuple[Tensor, Tensor]:
-    """Turn crops counter-clockwise by quarter turns, then mirror them left to right; directions follow.
+    """Rotate crops counter-clockwise by multiples of 90°, then mirror them left to right; directions follow.
 
     Args:
         images: (batch, bands, side, side), rows from north to south.
         labels: (batch, side, side).
-        turns: (batch), quarter turns, 0..3.
+        quarters: (batch), number of rotations by 90°, 0..3.
         mirrored: (batch), 1 to mirror east and west afterwards, else 0.
+        directions: bands that hold components of a direction.
+
+    Returns:
+        Images and labels of the same shapes.
     """
     side = images.shape[-1]
     places = torch.arange(side * side, device=images.device).view(side, side)
-    turned = [torch.rot90(places, number) for number in range(4)]
-    ways = torch.stack([*turned, *(item.flip(1) for item in turned)]).flatten(1)
-    index = ways[torch.from_numpy(turns + 4 * mirrored).to(images.device)]
+    rotated = [torch.rot90(places, number) for number in range(4)]
+    ways = torch.stack([*rotated, *(item.flip(1) for item in rotated)]).flatten(1)
+    index = ways[torch.from_numpy(quarters + 4 * mirrored).to(images.device)]
     moved = images.flatten(2).gather(2, index[:, None].expand(-1, images.shape[1], -1)).view_as(images)
-    cosine, sine = np.array([1, 0, -1, 0])[turns], np.array([0, 1, 0, -1])[turns]
+    cosine, sine = np.array([1, 0, -1, 0])[quarters], np.array([0, 1, 0, -1])[quarters]
     numbers = (torch.from_numpy(item).to(images) for item in (cosine, sine, 1 - 2 * mirrored))
-    return directions.turned(moved, *numbers), labels.flatten(1).gather(1, index).view_as(labels)
+    return directions.rotate_components(moved, *numbers), labels.flatten(1).gather(1, index).view_as(labels)
 
 
-def turn_each(
+def rotate_quarters_and_mirror(
     images: Tensor,
     labels: Tensor,
     quarter: bool,
     mirror: bool,
-    directions: Directions,
+    directions: DirectionalBands,
     rng: np.random.Generator,
 ) -> tuple[Tensor, Tensor]:
-    """Turn and mirror every crop of a batch in its own way.
+    """Rotate every crop of a batch by its own multiple of 90° and mirror it or not.
 
     Args:
-        quarter: turn by quarter turns, or by half turns where a direction allows no others.
-        mirror: mirror east and west, and north and south.
+        images: (batch, bands, side, side), rows from north to south.
+        labels: (batch, side, side).
+        quarter: whether to rotate by 90°, or by 180° where a band allows nothing else.
+        mirror: whether to mirror east and west, and north and south.
+        directions: bands that hold components of a direction.
+        rng: draws rotation and mirroring of each crop.
+
+    Returns:
+        Images and labels of the same shapes.
     """
-    step = 1 if directions.quarter_turns else 2
-    turns = rng.integers(4 // step, size=len(images)) * step * quarter
-    # A mirror of north and south is half a turn and a mirror of east and west.
+    step = 1 if directions.allows_quarter_rotation else 2
+    quarters = rng.integers(4 // step, size=len(images)) * step * quarter
+    # Mirroring north and south is a rotation by 180° and mirroring east and west.
     east, north = rng.integers(2, size=(2, len(images))) * mirror
-    return turn(images, labels, (turns + 2 * north) % 4, (east + north) % 2, directions)
+    return rotate_quarters(images, labels, (quarters + 2 * north) % 4, (east + north) % 2, directions)
 
 
 def rotate_and_shift(
@@ -142,13 +173,24 @@ def rotate_and_shift(
     labels: Tensor,
     rotate: bool,
     shift: bool,
-    directions: Directions,
+    directions: DirectionalBands,
     rng: np.random.Generator,
 ) -> tuple[Tensor, Tensor]:
     """Rotate half of the crops by any angle and shift crops by whole pixels, up to SHIFT of the side.
 
-    Images are bilinear, labels nearest. Beyond the crop labels are IGNORE and images mirror what lies inside, so
-    that the network is not shown black corners.
+    Images are resampled bilinearly, labels by nearest neighbour. Outside the crop labels are IGNORE and images are
+    reflected, so that the network sees no black corners.
+
+    Args:
+        images: (batch, bands, side, side).
+        labels: (batch, side, side).
+        rotate: whether to rotate.
+        shift: whether to shift.
+        directions: bands that hold components of a direction.
+        rng: draws angle and shift of each crop.
+
+    Returns:
+        Images and labels of the same shapes.
     """
     batch, side = len(images), images.shape[-1]
     angles = rng.uniform(-math.pi, math.pi, batch) * (rng.random(batch) < ROTATED_SHARE) * rotate
@@ -162,12 +204,21 @@ def rotate_and_shift(
     shown = (labels.to(images.dtype) - IGNORE)[:, None]
     shown = functional.grid_sample(shown, grid, "nearest", "zeros", align_corners=False)[:, 0] + IGNORE
     north_up = torch.ones(batch, device=images.device, dtype=images.dtype)
-    moved = directions.turned(moved, matrix[:, 0, 0], matrix[:, 1, 0], north_up)
+    moved = directions.rotate_components(moved, matrix[:, 0, 0], matrix[:, 1, 0], north_up)
     return moved, shown.round().to(labels.dtype)
 
 
-def brighten(images: Tensor, directions: Directions, rng: np.random.Generator) -> Tensor:
-    """Brightness and contrast by crop and band; directions are left as they are."""
+def brighten(images: Tensor, directions: DirectionalBands, rng: np.random.Generator) -> Tensor:
+    """Change brightness and contrast by crop and band; components of directions keep their values.
+
+    Args:
+        images: z-scores (batch, bands, rows, cols).
+        directions: bands that keep their values.
+        rng: draws the changes, with standard deviations BRIGHTNESS and CONTRAST.
+
+    Returns:
+        Images of the same shape.
+    """
     batch, bands = images.shape[:2]
     # Half of a crop's change is shared by its bands (light, haze), half is each band's own.
     shift, gain = (
@@ -177,8 +228,17 @@ def brighten(images: Tensor, directions: Directions, rng: np.random.Generator) -
     return torch.addcmul(_column(BRIGHTNESS * shift, images), images, _column(1 + CONTRAST * gain, images))
 
 
-def add_noise(images: Tensor, directions: Directions, rng: np.random.Generator) -> Tensor:
-    """Noise by pixel, of another strength in every crop; directions are left as they are."""
+def add_noise(images: Tensor, directions: DirectionalBands, rng: np.random.Generator) -> Tensor:
+    """Add Gaussian noise to every pixel, of another strength in every crop; components of directions keep their values.
+
+    Args:
+        images: z-scores (batch, bands, rows, cols).
+        directions: bands that keep their values.
+        rng: draws the strength of each crop, a standard deviation of 0..NOISE.
+
+    Returns:
+        Images of the same shape.
+    """
     strength = rng.uniform(0, NOISE, size=(len(images), 1)).repeat(images.shape[1], axis=1)
     strength[:, directions.bands] = 0
     generator = torch.Generator(images.device).manual_seed(int(rng.integers(2**31)))
@@ -186,8 +246,17 @@ def add_noise(images: Tensor, directions: Directions, rng: np.random.Generator) 
     return torch.addcmul(images, speckle, _column(strength, images))
 
 
-def drop_bands(images: Tensor, directions: Directions, rng: np.random.Generator) -> Tensor:
-    """Set bands of a crop to their mean, a share of them but never all; a direction goes as a whole."""
+def drop_bands(images: Tensor, directions: DirectionalBands, rng: np.random.Generator) -> Tensor:
+    """Set a fraction of the bands of every crop to their mean, never all; both components of a direction go together.
+
+    Args:
+        images: z-scores (batch, bands, rows, cols).
+        directions: pairs of bands that are kept or dropped together.
+        rng: draws the bands of each crop, each with probability DROPPED_SHARE.
+
+    Returns:
+        Images of the same shape.
+    """
     batch, bands = images.shape[:2]
     kept = rng.random((batch, bands)) >= DROPPED_SHARE
     for east, north in directions.pairs:
@@ -197,7 +266,18 @@ def drop_bands(images: Tensor, directions: Directions, rng: np.random.Generator)
 
 
 def cut_and_mix(images: Tensor, labels: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Put a rectangle of another crop into half of the crops, at its place (Yun et al. 2019, arXiv:1905.04899)."""
+    """Replace a rectangle in half of the crops by the same rectangle of another crop (CutMix).
+
+    Source: Yun et al. 2019, arXiv:1905.04899.
+
+    Args:
+        images: (batch, bands, side, side).
+        labels: (batch, side, side).
+        rng: draws crops and rectangles; a rectangle covers MIXED_AREA of a crop.
+
+    Returns:
+        Images and labels of the same shapes.
+    """
     batch, side = len(images), images.shape[-1]
     area = rng.uniform(*MIXED_AREA, batch) * (rng.random(batch) < MIXED_SHARE)
     shape = rng.uniform(0.5, 2.0, batch)
@@ -211,10 +291,18 @@ def cut_and_mix(images: Tensor, labels: Tensor, rng: np.random.Generator) -> tup
 
 
 def copy_rare(images: Tensor, labels: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Put the pixels of the rarest class of another crop onto half of the crops (Ghiasi et al. 2021).
+    """Paste the pixels of the rarest class of another crop into half of the crops (copy-paste).
 
-    arXiv:2012.07177. The class of the donor with the fewest pixels in the batch is taken, and never the most
-    frequent one of all.
+    The class is that of the donor crop with the fewest pixels in the batch, and never the most frequent class of all.
+    Source: Ghiasi et al. 2021, arXiv:2012.07177.
+
+    Args:
+        images: (batch, bands, side, side).
+        labels: (batch, side, side).
+        rng: draws the crops.
+
+    Returns:
+        Images and labels of the same shapes.
     """
     donors = _donors(images, rng)
     flat = labels.flatten(1).long()
@@ -224,9 +312,9 @@ def copy_rare(images: Tensor, labels: Tensor, rng: np.random.Generator) -> tuple
     total = counts.sum(dim=0)
     rarity = torch.where(counts > 0, total, torch.inf)
     rarity[:, total.argmax()] = torch.inf
-    least, rare = rarity[donors].min(dim=1)
+    pixels, rare = rarity[donors].min(dim=1)
     gets = torch.from_numpy(rng.random(len(images)) < MIXED_SHARE).to(images.device)
-    mask = (labels[donors] == rare[:, None, None]) & (gets & torch.isfinite(least))[:, None, None]
+    mask = (labels[donors] == rare[:, None, None]) & (gets & torch.isfinite(pixels))[:, None, None]
     return _put(images, labels, mask, donors)
 
 
@@ -238,7 +326,7 @@ def _donors(images: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def _put(images: Tensor, labels: Tensor, mask: Tensor, donors: Tensor) -> tuple[Tensor, Tensor]:
-    """Pixels of the donors where the mask (batch, rows, cols) says so."""
+    """Replace pixels by the donors' where the mask (batch, rows, cols) is set."""
     return torch.where(mask[:, None], images[donors], images), torch.where(mask, labels[donors], labels)
 
 

@@ -1,4 +1,4 @@
-"""Crops to the device and through a step: read ahead, augmented, fewer where memory runs out."""
+"""Batches of a training step: crops are read ahead, augmented on the device, and fewer where memory is short."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..channel import Channel
 from ..contract import GeoSegError
-from .augmentation import Directions, augment, source_size
+from .augmentation import DirectionalBands, augment, source_size
 from .distributed import Group
 from .plan import Plan
 from .sampler import Sampler
@@ -24,15 +24,15 @@ ALLOCATOR = "DefaultCPUAllocator"
 
 
 @dataclass(frozen=True)
-class Feed:
-    """Makes the augmented crops of a step, on the training device; they depend on seed and number of the step alone.
+class BatchSource:
+    """Makes the augmented crops of a step on the training device; they depend on seed and step number alone.
 
     Attributes:
         plan: crop size and augmentation.
         scene: image and labels.
         sampler: draws the crops.
-        device: where they are wanted.
-        group: whose share of the crops is made.
+        device: where the batches are needed.
+        group: processes that share a step; only this process's crops are made.
     """
 
     plan: Plan
@@ -41,8 +41,16 @@ class Feed:
     device: torch.device
     group: Group
 
-    def cut(self, number: int, batch_size: int) -> Batch:
-        """Crops of step `number` as they lie in the scene; pinned where they have to travel to a GPU."""
+    def read(self, number: int, batch_size: int) -> Batch:
+        """Read the crops of a step where the scene is; in pinned memory if they have to be copied to a GPU.
+
+        Args:
+            number: step, from 0.
+            batch_size: crops of the step, of all processes together.
+
+        Returns:
+            Images (batch, bands, side, side) and labels uint8 (batch, side, side), not yet augmented.
+        """
         crop_px, augmented = self.plan.crop_px, self.plan.augment
         random = self.sampler.random(number, 1)
         size = source_size(crop_px, random, augmented) if augmented else crop_px
@@ -51,40 +59,74 @@ class Feed:
             return images.pin_memory(), labels.pin_memory()
         return images, labels
 
-    def ready(self, number: int, crops: Batch) -> Batch:
-        """The crops on the device, augmented."""
+    def to_device(self, number: int, crops: Batch) -> Batch:
+        """Copy crops to the device and augment them.
+
+        Args:
+            number: step, from 0.
+            crops: of `read`.
+
+        Returns:
+            Images (batch, bands, crop_px, crop_px) and labels (batch, crop_px, crop_px).
+        """
         images, labels = (item.to(self.device, non_blocking=True) for item in crops)
         if not self.plan.augment:
             return images, labels
-        directions = Directions.of(self.scene.bands, self.scene.intermediates, self.scene.grid)
+        directions = DirectionalBands.of(self.scene.bands, self.scene.intermediates, self.scene.grid)
         random = self.sampler.random(number, 2 + self.group.rank)
         return augment(images, labels, self.plan.crop_px, directions, random, self.plan.augment)
 
     def batch(self, number: int, batch_size: int) -> Batch:
-        """The augmented crops of a step."""
-        return self.ready(number, self.cut(number, batch_size))
+        """Return the augmented crops of a step.
 
-    def first(self, own: int) -> Batch:
-        """So many crops of this process, of the first step."""
+        Args:
+            number: step, from 0.
+            batch_size: crops of the step, of all processes together.
+
+        Returns:
+            Images (batch, bands, crop_px, crop_px) and labels (batch, crop_px, crop_px), on the device.
+        """
+        return self.to_device(number, self.read(number, batch_size))
+
+    def first_batch(self, own: int) -> Batch:
+        """Return the first step's crops of this process, `own` of them."""
         return self.batch(0, own * self.group.size)
 
 
-def batches(feed: Feed, steps: range, batch_size: Callable[[], int]) -> Iterator[Batch]:
-    """Augmented crops of each step; the next are cut meanwhile unless they already lie on the GPU."""
-    if is_near(feed.scene, feed.device) and feed.device.type != "cpu":
-        yield from (feed.batch(number, batch_size()) for number in steps)
+def batches(source: BatchSource, steps: range, batch_size: Callable[[], int]) -> Iterator[Batch]:
+    """Yield the augmented crops of each step; the next step's are read meanwhile unless they are on the GPU already.
+
+    Args:
+        source: makes the batches.
+        steps: numbers of the steps.
+        batch_size: returns the crops of the next step, which may shrink on the way.
+
+    Yields:
+        Images (batch, bands, crop_px, crop_px) and labels (batch, crop_px, crop_px).
+    """
+    if is_on_device(source.scene, source.device) and source.device.type != "cpu":
+        yield from (source.batch(number, batch_size()) for number in steps)
         return
     with ThreadPoolExecutor(1) as pool:
-        pending = pool.submit(feed.cut, steps[0], batch_size())
+        pending = pool.submit(source.read, steps[0], batch_size())
         for number in steps:
             crops = pending.result()
             if number + 1 in steps:
-                pending = pool.submit(feed.cut, number + 1, batch_size())
-            yield feed.ready(number, crops)
+                pending = pool.submit(source.read, number + 1, batch_size())
+            yield source.to_device(number, crops)
 
 
-def step(trainer: Trainer, images: Tensor, labels: Tensor, channel: Channel) -> Tensor:
-    """One step; where memory does not suffice, with half the crops from here on. Returns its loss.
+def train_step(trainer: Trainer, images: Tensor, labels: Tensor, channel: Channel) -> Tensor:
+    """Run one training step; where memory is short, halve the batch from here on.
+
+    Args:
+        trainer: its `batch_size` is reduced where needed.
+        images: (batch, bands, crop_px, crop_px).
+        labels: (batch, crop_px, crop_px).
+        channel: gets a warning for every reduction.
+
+    Returns:
+        The loss of the step.
 
     Raises:
         GeoSegError: `out_of_memory`, `out_of_gpu_memory` where a single crop is too much.
@@ -93,39 +135,49 @@ def step(trainer: Trainer, images: Tensor, labels: Tensor, channel: Channel) -> 
         try:
             return trainer.step(images[: trainer.batch_size], labels[: trainer.batch_size])
         except (MemoryError, RuntimeError) as error:
-            if not short_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             if trainer.batch_size == 1 or trainer.group.size > 1:
-                raise out_of_memory(images, trainer) from error
+                raise out_of_memory_error(images, trainer) from error
             trainer.batch_size //= 2
-        trainer.optimiser.zero_grad(set_to_none=True)
+        trainer.optimizer.zero_grad(set_to_none=True)
         if trainer.device.type == "cuda":
             torch.cuda.empty_cache()
-        channel.log(f"Out of memory: going on with {trainer.batch_size} crops a step.", "warning")
+        channel.log(f"Out of memory: training continues with {trainer.batch_size} crops per step.", "warning")
 
 
-def short_of_memory(error: BaseException) -> bool:
-    """Whether an error says that the device or the computer has no more memory."""
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error means that the device or the computer has no more memory."""
     return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or ALLOCATOR in str(error)
 
 
-def out_of_memory(images: Tensor, trainer: Trainer) -> GeoSegError:
-    """What to say where fewer crops cannot help, or where the other processes already wait for this one."""
+def out_of_memory_error(images: Tensor, trainer: Trainer) -> GeoSegError:
+    """Return the error for a step that cannot be made smaller, alone or because other processes wait for this one.
+
+    Args:
+        images: of the step (batch, bands, side, side).
+        trainer: its device and group decide code and hint.
+    """
     crops = (
         "A single crop" if len(images) == 1 or trainer.group.size == 1 else f"A step of {len(images)} crops"
     )
     on_gpu = trainer.device.type == "cuda"
     place = "the memory of the GPU" if on_gpu else "memory"
-    cure = "Choose a smaller crop or width" + (", or the CPU as device." if on_gpu else ".")
+    hint = "Choose a smaller crop or fewer base channels" + (", or the CPU as device." if on_gpu else ".")
     if trainer.group.size > 1:
-        cure = f"Choose a smaller batch, of all {trainer.group.size} processes together, and resume."
+        hint = f"Choose a smaller batch size (of all {trainer.group.size} processes together) and resume."
     return GeoSegError(
         "out_of_gpu_memory" if on_gpu else "out_of_memory",
         f"{crops} of {images.shape[-1]} px does not fit into {place}.",
-        cure,
+        hint,
     )
 
 
-def is_near(scene: Scene, device: torch.device) -> bool:
-    """Whether the image lies on the device."""
+def is_on_device(scene: Scene, device: torch.device) -> bool:
+    """Return whether the image of a scene is in the memory of a device.
+
+    Args:
+        scene: image and labels.
+        device: of the training.
+    """
     return isinstance(scene.image, ImageInMemory) and scene.image.scores.device == device

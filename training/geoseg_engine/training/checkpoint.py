@@ -1,4 +1,4 @@
-"""The checkpoint: everything that a run needs to continue exactly where it was interrupted, and whether it may."""
+"""The checkpoint: everything that a run needs to resume exactly where it was interrupted, and whether it may."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from .scene import Measured
 
 FORMAT = 1
 FILE = "checkpoint.pt"
-NEEDED = (
+REQUIRED = (
     "job", "plan", "architecture", "bands", "classes", "statistics", "precision", "seconds_per_step", "weights",
     "average", "optimiser", "scaler", "epoch", "step", "batch_size", "progress", "best", "plateau", "history", "rng",
 )  # fmt: skip
-"""What a checkpoint holds; those of older versions lack some."""
-KINDS: dict[Any, tuple[str, ...]] = {
+"""Keys of a checkpoint; those of older versions lack some."""
+VALUE_TYPES: dict[Any, tuple[str, ...]] = {
     dict: (
         "job", "plan", "architecture", "statistics", "weights", "average", "optimiser", "scaler", "best", "plateau",
         "rng",
@@ -35,16 +35,23 @@ KINDS: dict[Any, tuple[str, ...]] = {
     (int, float): ("progress", "seconds_per_step"),
     str: ("precision",),
 }  # fmt: skip
-HOLDING: dict[str, type] = {"bands": str, "classes": str, "history": dict}
-"""What the values of a checkpoint are, and what lists in it hold."""
-OF_THE_DESCENT = (
+ITEM_TYPES: dict[str, type] = {"bands": str, "classes": str, "history": dict}
+"""Types of the values of a checkpoint, and of the items of its lists."""
+FIXED_SETTINGS = (
     "optimiser", "schedule", "weight_decay", "monitor", "freeze_epochs", "weights", "start_from", "seed",
 )  # fmt: skip
-"""Settings that cannot change on the way: the optimiser's state, the best score and the order of crops hang on them."""
+"""Settings that cannot change when a run resumes: optimizer state, best score and order of crops depend on them."""
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
-    """Write under a temporary name, then rename: a kill at any moment leaves the old or the new one whole.
+    """Write a checkpoint with the state of the random generators.
+
+    The file is written under a temporary name and then renamed: a kill at any moment leaves the old or the new one
+    whole.
+
+    Args:
+        path: of the checkpoint.
+        state: plain values and tensors.
 
     Raises:
         GeoSegError: `disk_full`, `write_failed`.
@@ -60,44 +67,58 @@ def save(path: Path, state: dict[str, Any]) -> None:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Read a checkpoint; runs no code that the file might hold.
+    """Read a checkpoint; code in the file is never run.
 
     Raises:
-        GeoSegError: `bad_checkpoint` if it is not one of ours or damaged.
+        GeoSegError: `bad_checkpoint` if it is damaged or of another format.
     """
     try:
         state = read_torch(path)
     except ValueError as error:
-        raise unusable(path, str(error)) from error
+        raise unusable_checkpoint(path, str(error)) from error
     if not isinstance(state, dict) or not isinstance(state.get("format"), int) or state["format"] != FORMAT:
-        raise unusable(path, "another version wrote it")
+        raise unusable_checkpoint(path, "another version wrote it")
     return dict(state)
 
 
 def rng_state() -> dict[str, Any]:
-    """Random generators of torch on every device."""
+    """Return the state of torch's random generators on every device."""
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
     return {"cpu": torch.get_rng_state(), "cuda": cuda}
 
 
 def restore_rng(state: dict[str, Any]) -> None:
-    """Set what `rng_state` saved; a GPU that is gone is passed over."""
+    """Restore the state that `rng_state` returned; GPUs are skipped where their number has changed."""
     torch.set_rng_state(state["cpu"])
     if torch.cuda.is_available() and len(state["cuda"]) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all(state["cuda"])
 
 
-def unusable(path: Path, why: str) -> GeoSegError:
-    """The error for a checkpoint that cannot be gone on from."""
+def unusable_checkpoint(path: Path, why: str) -> GeoSegError:
+    """Return the error `bad_checkpoint` for a checkpoint that training cannot resume from.
+
+    Args:
+        path: of the checkpoint.
+        why: the reason, to end a sentence.
+    """
     return GeoSegError(
         "bad_checkpoint",
         f"Cannot resume from {path}: {why}.",
-        "Start the training anew without resume.",
+        "Start a new training without resume.",
     )
 
 
-def saved_state(job: TrainJob, dataset: Dataset, output: Path, channel: Channel) -> dict[str, Any]:
-    """The checkpoint to resume from; empty to begin anew.
+def load_for_resume(job: TrainJob, dataset: Dataset, output: Path, channel: Channel) -> dict[str, Any]:
+    """Read the checkpoint that a job resumes from.
+
+    Args:
+        job: does not resume unless its `resume` is set.
+        dataset: with the bands that are used.
+        output: folder of the run.
+        channel: gets a warning where there is no checkpoint yet.
+
+    Returns:
+        Content of the checkpoint; empty to start a new training.
 
     Raises:
         GeoSegError: `bad_checkpoint` for one of an older version, `resume_mismatch` if it was trained on other bands
@@ -106,10 +127,10 @@ def saved_state(job: TrainJob, dataset: Dataset, output: Path, channel: Channel)
     if not job.resume:
         return {}
     if not (output / FILE).exists():
-        channel.log("There is no checkpoint to resume from yet: training begins anew.", "warning")
+        channel.log("There is no checkpoint to resume from: a new training starts.", "warning")
         return {}
     saved = load(output / FILE)
-    refuse_older(saved, output / FILE)
+    check_checkpoint(saved, output / FILE)
     for what, names in (
         ("bands", [band.name for band in dataset.recipe.bands]),
         ("classes", [item.name for item in dataset.classes]),
@@ -118,65 +139,81 @@ def saved_state(job: TrainJob, dataset: Dataset, output: Path, channel: Channel)
             raise GeoSegError(
                 "resume_mismatch",
                 f"The checkpoint has the {what} {', '.join(saved[what])}; the dataset has {', '.join(names)}.",
-                "Train anew without resume, or choose the dataset of the first run.",
+                "Start a new training without resume, or choose the dataset of the first run.",
             )
     if saved.get("fingerprint", "") != dataset.fingerprint:
         raise GeoSegError(
             "resume_mismatch",
-            f"Labels or split of dataset '{dataset.name}' were made anew since the checkpoint was written: pixels "
-            "that are held out now may have been trained on.",
-            "Train anew without resume, or choose the dataset of the first run.",
+            f"Labels or split of dataset '{dataset.name}' have changed since the checkpoint was written: the model may "
+            "have been trained on pixels that are held out now.",
+            "Start a new training without resume, or choose the dataset of the first run.",
         )
     return saved
 
 
-def refuse_older(saved: dict[str, Any], path: Path) -> None:
-    """Raise `bad_checkpoint` if something is missing that this version needs to go on."""
+def check_checkpoint(saved: dict[str, Any], path: Path) -> None:
+    """Check that a checkpoint has everything that this version needs to resume.
+
+    Args:
+        saved: content of the checkpoint.
+        path: of the checkpoint, for the message.
+
+    Raises:
+        GeoSegError: `bad_checkpoint` where keys are missing, values are damaged or weights do not fit the network.
+    """
     planned = [item.name for item in fields(Plan) if item.default is MISSING]
-    absent = [name for name in NEEDED if name not in saved]
+    absent = [name for name in REQUIRED if name not in saved]
     plan = saved.get("plan", {})
     absent += [f"plan of {name}" for name in planned if isinstance(plan, dict) and name not in plan]
     if absent:
-        raise unusable(path, f"an older version wrote it, without {', '.join(absent[:5])}")
-    wrong = [name for kind, names in KINDS.items() for name in names if not isinstance(saved[name], kind)]
+        raise unusable_checkpoint(path, f"an older version wrote it, without {', '.join(absent[:5])}")
+    wrong = [
+        name for kind, names in VALUE_TYPES.items() for name in names if not isinstance(saved[name], kind)
+    ]
     wrong = wrong or [
-        name for name, kind in HOLDING.items() if not all(isinstance(item, kind) for item in saved[name])
+        name for name, kind in ITEM_TYPES.items() if not all(isinstance(item, kind) for item in saved[name])
     ]
     random = saved["rng"]
     if not wrong and not (isinstance(random, dict) and isinstance(random.get("cpu"), Tensor)):
         wrong = ["rng"]
     wrong += [] if isinstance(saved.get("fingerprint", ""), str) else ["fingerprint"]
     if wrong:
-        raise unusable(path, f"its {', '.join(wrong[:3])} are damaged")
-    _refuse_misfits(saved, path)
+        raise unusable_checkpoint(path, f"its {', '.join(wrong[:3])} are damaged")
+    _check_weights(saved, path)
 
 
-def _refuse_misfits(saved: dict[str, Any], path: Path) -> None:
-    """Raise `bad_checkpoint` unless the weights are those of the network, so that no more memory is asked for."""
+def _check_weights(saved: dict[str, Any], path: Path) -> None:
+    """Check that the weights have the network's shapes, before memory is allocated for it."""
     try:
         wanted = state_shapes(saved["architecture"])
     except GeoSegError as error:
-        raise unusable(path, f"it is damaged ({error.message.rstrip('.')})") from error
+        raise unusable_checkpoint(path, f"it is damaged ({error.message.rstrip('.')})") from error
     held = {name: tuple(getattr(value, "shape", (-1,))) for name, value in saved["weights"].items()}
     if wanted is not None and held != wanted:
-        raise unusable(path, "its weights do not fit its network")
+        raise unusable_checkpoint(path, "its weights do not fit its network")
 
 
-def continued(job: TrainJob, saved: dict[str, Any], channel: Channel) -> TrainJob:
-    """The job with the descent of the run so far; says so where another was asked for."""
-    before = {name: saved["job"][name] for name in OF_THE_DESCENT if name in saved["job"]}
+def with_saved_settings(job: TrainJob, saved: dict[str, Any], channel: Channel) -> TrainJob:
+    """Return the job with the optimizer settings that the run has used so far.
+
+    Args:
+        job: that resumes.
+        saved: content of the checkpoint.
+        channel: gets a warning where the job has other settings.
+    """
+    before = {name: saved["job"][name] for name in FIXED_SETTINGS if name in saved["job"]}
     other = [f"{name} {value}" for name, value in before.items() if getattr(job, name) != value]
     if other:
-        channel.log(f"Resumed as the run began: {', '.join(other)}.", "warning")
+        channel.log(f"Resumed with the settings of the first run: {', '.join(other)}.", "warning")
     return decode(TrainJob, encode(replace(job, **before)))
 
 
-def measured_before(saved: dict[str, Any]) -> Measured | None:
-    """Statistics of the bands in a checkpoint, with what was wrong with bands; None without a checkpoint."""
+def saved_statistics(saved: dict[str, Any]) -> Measured | None:
+    """Return the band statistics of a checkpoint, with the problems of bands; None without a checkpoint."""
     if not saved:
         return None
     try:
         statistics = decode(Statistics, saved["statistics"])
         return statistics, list(decode_all(Problem, saved.get("found", ()), "found"))
     except GeoSegError as error:
-        raise unusable(Path(FILE), f"it is damaged ({error.message.rstrip('.')})") from error
+        raise unusable_checkpoint(Path(FILE), f"it is damaged ({error.message.rstrip('.')})") from error

@@ -1,10 +1,10 @@
-"""Training by several processes, one a GPU, as torchrun starts them: together they do what one process would.
+"""Training by several processes, one per GPU, as torchrun starts them: together they do what one process would.
 
 Every process holds the network and the whole scene. Of each step's crops it takes its share; the logits are
 exchanged, so that the loss is that of the whole batch (Dice, Lovász and the mean over labelled pixels are no mean of
 the shares'), and DistributedDataParallel averages the gradients (Li et al. 2020, arXiv:2006.15704). Normalisation
-uses the statistics of all crops. Whatever depends on the clock or on a file (schedule, budget, cancel, precision) is
-decided by the first process, which alone writes files and speaks.
+uses the statistics of all crops. Whatever depends on the clock or on a file (schedule, time limit, cancel, precision)
+is decided by the first process, which alone writes files and sends events.
 """
 
 from __future__ import annotations
@@ -42,44 +42,57 @@ class Group:
 
     @property
     def first(self) -> bool:
-        """Whether this process writes files and speaks."""
+        """Whether this process writes files and sends events."""
         return self.rank == 0
 
     @property
     def share(self) -> slice:
-        """Which items of a list are this process's."""
+        """Items of a list that this process works on."""
         return slice(self.rank, None, self.size)
 
     def device(self, wanted: torch.device) -> torch.device:
-        """The device of this process, where a GPU is wanted."""
+        """Return the device of this process; `wanted` itself unless several processes train on GPUs."""
         if self.size == 1 or wanted.type != "cuda":
             return wanted
         device = torch.device("cuda", self.local_rank)
         torch.cuda.set_device(device)
         return device
 
-    def shared(self, plan: Plan) -> Plan:
-        """The plan with a batch that can be shared out evenly."""
+    def with_divisible_batch(self, plan: Plan) -> Plan:
+        """Return the plan with a batch size that is a multiple of the number of processes."""
         return replace(plan, batch_size=-(-plan.batch_size // self.size) * self.size)
 
-    def agree(self, value: Value) -> Value:
-        """The first process's value, in every process; plain data. All of them must call."""
+    def broadcast(self, value: Value) -> Value:
+        """Return the first process's value in every process; plain data. All processes must call."""
         if self.size == 1:
             return value
         values = [value]
         distributed.broadcast_object_list(values, src=0)
         return values[0]
 
-    def agree_on_numbers(self, numbers: tuple[float, ...], device: torch.device) -> tuple[float, ...]:
-        """As `agree`, for numbers and at every step."""
+    def broadcast_numbers(self, numbers: tuple[float, ...], device: torch.device) -> tuple[float, ...]:
+        """Return the first process's numbers in every process; faster than `broadcast`, for every step.
+
+        Args:
+            numbers: the same count in every process.
+            device: that the processes exchange data on.
+        """
         if self.size == 1:
             return numbers
-        told = torch.tensor(numbers, dtype=torch.float64, device=device)
-        distributed.broadcast(told, src=0)
-        return tuple(told.tolist())
+        shared = torch.tensor(numbers, dtype=torch.float64, device=device)
+        distributed.broadcast(shared, src=0)
+        return tuple(shared.tolist())
 
-    def whole(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits and labels of all processes; gradients flow into this one's logits alone."""
+    def gather(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Gather logits and labels of all processes; gradients flow into this one's logits alone.
+
+        Args:
+            logits: of this process (batch, classes, rows, cols).
+            labels: of this process (batch, rows, cols).
+
+        Returns:
+            Logits and labels of the whole batch, in the order of the processes.
+        """
         if self.size == 1:
             return logits, labels
         everyones = [_gathered(item.detach(), self.size) for item in (logits, labels)]
@@ -87,7 +100,15 @@ class Group:
         return torch.cat(everyones[0]), torch.cat(everyones[1])
 
     def summed(self, counts: NDArray[Any], device: torch.device) -> NDArray[Any]:
-        """Sum over the processes of an array of any numbers, exact up to 2**53."""
+        """Return the sum of an array over the processes, exact up to 2**53.
+
+        Args:
+            counts: array of any shape and number type, the same in every process.
+            device: that the processes exchange data on.
+
+        Returns:
+            Array of the same shape and type.
+        """
         if self.size == 1:
             return counts
         total = torch.from_numpy(counts.astype(np.float64)).to(device)
@@ -95,22 +116,35 @@ class Group:
         return total.cpu().numpy().astype(counts.dtype)
 
     def seed(self, seed: int, epoch: int) -> None:
-        """Random numbers of this process's own, for dropout; the first process's are left to the checkpoint."""
+        """Seed this process's random numbers for dropout; the first process's are restored from the checkpoint.
+
+        Args:
+            seed: of the job.
+            epoch: number of the epoch.
+        """
         if not self.first:
             torch.manual_seed(int(np.random.default_rng((seed, epoch, self.rank)).integers(2**31)))
 
     def channel(self, channel: Channel) -> Channel:
-        """The channel of the training loop: where there are others, a cancel counts once all know of it."""
+        """Return the channel of the training loop: with other processes a cancel counts once all have received it."""
         return channel if self.size == 1 else AgreedChannel(channel)
 
     def check_cancelled(self, channel: Channel, device: torch.device) -> None:
-        """Raise Cancelled in all processes, between two steps, if the user asked the first to stop."""
+        """Raise Cancelled in all processes, between two steps, if the user has cancelled the first.
+
+        Args:
+            channel: of the training loop.
+            device: that the processes exchange data on.
+
+        Raises:
+            Cancelled: in every process of the group.
+        """
         if isinstance(channel, AgreedChannel):
-            channel.stop = bool(self.agree_on_numbers((float(channel.wished()),), device)[0])
+            channel.stop = bool(self.broadcast_numbers((float(channel.requested()),), device)[0])
         channel.check_cancelled()
 
     def wrap(self, network: nn.Module, unused: bool = False) -> nn.Module:
-        """The network as a training step calls it; its normalisation is made to use the crops of all processes.
+        """Return the network as a training step calls it; its normalisation then uses the crops of all processes.
 
         Args:
             network: on its device; changed in place, names of its parameters are kept.
@@ -131,8 +165,8 @@ class Group:
 ALONE = Group()
 
 
-def join(wanted: torch.device) -> Group:
-    """Meet the processes that torchrun tells of by its variables; this process is alone without them."""
+def join_group(wanted: torch.device) -> Group:
+    """Join the processes that torchrun announces by environment variables; without them this process is alone."""
     if not has_others():
         return ALONE
     group = Group(
@@ -146,7 +180,7 @@ def join(wanted: torch.device) -> Group:
 
 
 class AgreedChannel(Channel):
-    """A channel on which a cancel counts once all processes know of it: `stop` says whether they do."""
+    """Channel on which a cancel counts once all processes have received it: `stop` is set then."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel, self.folder, self.stop = channel, channel.folder, False
@@ -157,8 +191,8 @@ class AgreedChannel(Channel):
     def cancelled(self) -> bool:
         return self.stop
 
-    def wished(self) -> bool:
-        """Whether the user asked to stop, as this process sees it."""
+    def requested(self) -> bool:
+        """Return whether the user has cancelled, as this process sees it."""
         return self._channel.cancelled()
 
 
@@ -201,7 +235,12 @@ class _Sum(torch.autograd.Function):
 
 
 def synchronise(network: nn.Module, kind: type[nn.Module]) -> None:
-    """Put `kind` in the place of every batch normalisation; parameters and buffers are the same objects."""
+    """Replace every batch normalisation by `kind`; parameters and buffers are the same objects.
+
+    Args:
+        network: changed in place.
+        kind: a batch normalisation that uses the crops of all processes.
+    """
     for name, module in list(network.named_children()):
         if isinstance(module, nn.BatchNorm2d):
             other = kind(module.num_features, module.eps, module.momentum)

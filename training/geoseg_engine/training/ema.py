@@ -1,4 +1,4 @@
-"""Running mean of a network's weights: flatter, steadier, and what is judged and kept.
+"""Exponential moving average (EMA) of a network's weights: flatter and steadier; it is what is validated and kept.
 
 After Tarvainen & Valpola 2017 (arXiv:1703.01780); batch statistics are averaged along with the weights.
 """
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 
 class MovingAverage:
-    """Holds the averaged network; `update` after every optimiser step. With decay 0 it is the network itself."""
+    """Holds the averaged network; call `update` after every optimizer step. With decay 0 it is the network itself."""
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
@@ -34,15 +34,15 @@ class MovingAverage:
                 mean.copy_(value)
 
     def state(self) -> dict[str, object]:
-        """For the checkpoint."""
+        """Return the state for the checkpoint."""
         return {"weights": weights_of(self.network), "steps": self.steps}
 
     def restore(self, state: dict[str, object]) -> None:
-        """From the checkpoint."""
+        """Restore the state of a checkpoint."""
         self.network.load_state_dict(state["weights"])  # type: ignore[arg-type]
         self.steps = int(state["steps"])  # type: ignore[call-overload]
 
 
 def weights_of(network: nn.Module) -> dict[str, Tensor]:
-    """A copy of the state on the CPU."""
+    """Return a copy of a network's state on the CPU."""
     return {name: value.detach().to("cpu", copy=True) for name, value in network.state_dict().items()}

@@ -1,4 +1,4 @@
-"""The recipe of training, from top to bottom: data, plan, network, loop, model file."""
+"""The training recipe, from top to bottom: data, plan, network, loop, model file."""
 
 from __future__ import annotations
 
@@ -30,34 +30,40 @@ from ..modelfile.reading import ModelFile
 from ..models import facts, traits
 from ..outputs import prepare_folder, require_room
 from . import checkpoint
-from .checkpoint import continued, measured_before, saved_state
-from .distributed import join
-from .initial_weights import adopted, kept_statistics, leak_warnings, open_start, with_encoder
+from .checkpoint import load_for_resume, saved_statistics, with_saved_settings
+from .distributed import join_group
+from .initial_weights import (
+    leak_warnings,
+    merge_statistics,
+    open_initial_model,
+    with_encoder_size,
+    with_network_size,
+)
 from .label_statistics import check_classes, class_warnings
 from .loop import HISTORY_FILE, Session, train
-from .preparing import Prepared, prepare, resumed
+from .preparing import Prepared, prepare, prepare_resumed
 from .saving import MODEL_FILE, calibrate, provenance, summarise, write_model
-from .scene import Scene, load, margin
+from .scene import Scene, load_scene, padding
 
 METRICS_FILE, PLAN_FILE = "metrics.json", "plan.json"
 EXPORT_RESERVE_S = 15.0
 COPIES = 5
-"""Of the weights in a checkpoint: these, their mean, the best, and two numbers of the optimiser for each."""
-NOT_TOLD = ("job", "plan", "architecture", "provenance")
-"""What stands in metrics.json and the model, but not in the result."""
+"""Copies of the weights in a checkpoint: these, their EMA, the best, and two optimizer values for each."""
+NOT_IN_RESULT = ("job", "plan", "architecture", "provenance")
+"""Keys of metrics.json and the model that are not in the result."""
 
 
 @dataclass(frozen=True)
-class Ground:
-    """What is trained on, and from where.
+class TrainingData:
+    """What a run trains on and starts from.
 
     Attributes:
         job: with the settings of `start` filled in.
         dataset: with the bands that are used; paths are relative to `folder`.
         scene: image and labels.
-        start: model to begin from.
-        saved: checkpoint to resume from; empty to begin anew.
-        found: what was wrong with bands or with `start`.
+        start: model to start from.
+        saved: checkpoint to resume from; empty for a new training.
+        problems: of bands or of `start`.
         warnings: of dataset, bands, classes and start.
     """
 
@@ -67,13 +73,22 @@ class Ground:
     scene: Scene
     start: ModelFile | None
     saved: dict[str, Any]
-    found: tuple[Problem, ...]
+    problems: tuple[Problem, ...]
     warnings: tuple[Problem, ...]
 
 
 def run(job: TrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
-    """Train on a dataset; leave model.onnx, checkpoint.pt, history.json, metrics.json and plan.json in the output
-    folder. A dry run only plans, and leaves plan.json.
+    """Train on a dataset and write model.onnx, checkpoint.pt, history.json, metrics.json and plan.json.
+
+    A dry run only plans and writes plan.json.
+
+    Args:
+        job: settings; 0, None and "auto" are chosen from data and hardware.
+        folder: of the job; its paths are relative to it.
+        channel: gets events; cancel point.
+
+    Returns:
+        Paths of model and checkpoint, scores and warnings; of a dry run the plan with its reasons.
 
     Raises:
         GeoSegError: `one_class`, `no_training_pixels`, `no_gpu`, `loss_not_finite`, `export_mismatch`, …
@@ -83,19 +98,19 @@ def run(job: TrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
     output = folder / job.output
     prepare_folder(output)
     device = find_device(job.device)
-    group = join(device)
+    group = join_group(device)
     device = group.device(device)
     if device.type == "cuda":
         torch.backends.cudnn.deterministic = True
-    announce(device, channel)
+    report_device(device, channel)
 
-    ground = open_ground(job, folder, output, channel)
-    job, scene, saved = ground.job, ground.scene, ground.saved
+    data = read_training_data(job, folder, output, channel)
+    job, scene, saved = data.job, data.scene, data.saved
     if saved:
-        prepared = resumed(job, scene, saved, device, group, channel)
+        prepared = prepare_resumed(job, scene, saved, device, group, channel)
     else:
-        prepared = prepare(job, ground.dataset, scene, ground.start, device, group, channel, folder)
-    plan = told(prepared, device, ground.warnings, job.dry_run)
+        prepared = prepare(job, data.dataset, scene, data.start, device, group, channel, folder)
+    plan = plan_summary(prepared, device, data.warnings, job.dry_run)
     log_plan(plan, channel)
     if group.first and not saved:
         write_json(output / PLAN_FILE, plan)
@@ -103,30 +118,32 @@ def run(job: TrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
         return plan
 
     if group.first:
-        require_room({output: room_for(prepared.trainer.network)})
-    trainer = prepared.trainer
-    session = Session(
-        job, prepared.plan, scene, ground.dataset.classes, prepared.architecture, output, channel,
-        ground.dataset.fingerprint, ground.found,
-    )  # fmt: skip
+        require_room({output: disk_space_needed(prepared.trainer.network)})
+    trainer, session = prepared.trainer, open_session(data, prepared, output, channel)
     if session.plan.minutes:
         ends = started + 60 * session.plan.minutes
         trainer.budget_s = max(ends - EXPORT_RESERVE_S - time.monotonic(), 1.0)
     cancelled, meter = train(session, trainer)
     if not group.first:
-        return group.agree({})
+        return group.broadcast({})
 
     channel.send("progress", phase=SAVING_PHASE, done=0, total=1, rate="")
-    found = calibrate(session, trainer)
-    summary = summarise(session, trainer, meter, cancelled, found)
-    summary["provenance"] = provenance(ground.dataset, ground.folder, time.monotonic() - started)
-    write_model(session, trainer, ground.dataset, ground.warnings, summary, found)
+    calibration = calibrate(session, trainer)
+    summary = summarise(session, trainer, meter, cancelled, calibration)
+    summary["provenance"] = provenance(data.dataset, data.folder, time.monotonic() - started)
+    write_model(session, trainer, data.dataset, data.warnings, summary, calibration)
     write_json(output / METRICS_FILE, summary)
-    return group.agree(left(output, summary, ground.warnings, channel))
+    return group.broadcast(report_files(output, summary, data.warnings, channel))
 
 
-def open_ground(job: TrainJob, folder: Path, output: Path, channel: Channel) -> Ground:
-    """Read the dataset, the checkpoint or the model to begin from, and the scene.
+def read_training_data(job: TrainJob, folder: Path, output: Path, channel: Channel) -> TrainingData:
+    """Read the dataset, the checkpoint or the model to start from, and the scene.
+
+    Args:
+        job: settings.
+        folder: of the job; its paths are relative to it.
+        output: folder of the run, with the checkpoint to resume from.
+        channel: gets warnings; cancel point.
 
     Raises:
         GeoSegError: `no_dataset`, `unknown_band`, `one_class`, `no_training_pixels`, `start_from`, `resume_mismatch`, …
@@ -134,43 +151,83 @@ def open_ground(job: TrainJob, folder: Path, output: Path, channel: Channel) -> 
     whole, dataset_folder = read_dataset(folder / job.dataset)
     dataset = with_bands(whole, job.bands)
     check_classes(dataset.classes)
-    saved = {} if job.dry_run else saved_state(job, dataset, output, channel)
-    start = None if saved else open_start(job, folder)
-    job = adopted(job, start.architecture) if start else job
-    job, doubts = (continued(job, saved, channel), []) if saved else with_encoder(job, dataset, folder)
-    margin_px = margin(job.crop_px, dataset.tile_px)
-    keep = partial(kept_statistics, start) if start else None
-    scene, found = load(dataset, dataset_folder, margin_px, channel, measured_before(saved), whole, keep)
-    found = [*found, *doubts, *(leak_warnings(start, dataset) if start else [])]
-    own = [*found, *class_warnings(scene, dataset.classes)]
+    saved = {} if job.dry_run else load_for_resume(job, dataset, output, channel)
+    start = None if saved else open_initial_model(job, folder)
+    job = with_network_size(job, start.architecture) if start else job
+    job, encoder_warnings = (
+        (with_saved_settings(job, saved, channel), []) if saved else with_encoder_size(job, dataset, folder)
+    )
+    padding_px = padding(job.crop_px, dataset.tile_px)
+    keep = partial(merge_statistics, start) if start else None
+    scene, problems = load_scene(
+        dataset, dataset_folder, padding_px, channel, saved_statistics(saved), whole, keep
+    )
+    problems = [*problems, *encoder_warnings, *(leak_warnings(start, dataset) if start else [])]
+    own = [*problems, *class_warnings(scene, dataset.classes)]
     for problem in own:
         channel.log(f"{problem.message} {problem.hint}", "warning")
-    return Ground(job, dataset, dataset_folder, scene, start, saved, tuple(found), (*dataset.warnings, *own))
+    return TrainingData(
+        job, dataset, dataset_folder, scene, start, saved, tuple(problems), (*dataset.warnings, *own)
+    )
 
 
-def room_for(network: nn.Module) -> int:
-    """Bytes on disk of a run: two checkpoints while one takes the other's place, and two model files likewise."""
+def open_session(data: TrainingData, prepared: Prepared, output: Path, channel: Channel) -> Session:
+    """Return the session of the training loop.
+
+    Args:
+        data: job, scene and dataset.
+        prepared: plan and architecture.
+        output: folder of the run.
+        channel: gets events; cancel point.
+    """
+    return Session(
+        data.job,
+        prepared.plan,
+        data.scene,
+        data.dataset.classes,
+        prepared.architecture,
+        output,
+        channel,
+        data.dataset.fingerprint,
+        data.problems,
+    )
+
+
+def disk_space_needed(network: nn.Module) -> int:
+    """Return the bytes on disk that a run needs: two checkpoints and two model files while each is replaced."""
     numbers = sum(value.numel() * value.element_size() for value in network.state_dict().values())
     return 2 * (COPIES + 1) * numbers
 
 
-def left(
+def report_files(
     output: Path, summary: dict[str, Any], warnings: Sequence[Problem], channel: Channel
 ) -> dict[str, Any]:
-    """Announce the files of a finished run. Returns its result."""
+    """Send the files of a finished run as artifacts and return its result.
+
+    Args:
+        output: folder of the run.
+        summary: content of metrics.json.
+        warnings: of dataset and training.
+        channel: gets the artifacts.
+    """
     files = (("model", MODEL_FILE), ("history", HISTORY_FILE), ("metrics", METRICS_FILE))
     for kind, name in files:
         channel.artifact(kind, (output / name).resolve())
     return {
         "model": str(output / MODEL_FILE),
         "checkpoint": str(output / checkpoint.FILE),
-        **{key: value for key, value in summary.items() if key not in NOT_TOLD},
+        **{key: value for key, value in summary.items() if key not in NOT_IN_RESULT},
         "warnings": list(warnings),
     }
 
 
-def announce(device: torch.device, channel: Channel) -> None:
-    """Tell the other side on what device the job runs."""
+def report_device(device: torch.device, channel: Channel) -> None:
+    """Send the event `hello` with the device that the job runs on.
+
+    Args:
+        device: GPU or CPU.
+        channel: gets the event.
+    """
     name, memory_mb = device_name(device)
     channel.send(
         "hello",
@@ -182,17 +239,21 @@ def announce(device: torch.device, channel: Channel) -> None:
     )
 
 
-def told(
-    prepared: Prepared, device: torch.device, warnings: Sequence[Problem], wholly: bool
+def plan_summary(
+    prepared: Prepared, device: torch.device, warnings: Sequence[Problem], complete: bool
 ) -> dict[str, Any]:
-    """What plan.json and a dry run say: settings, reasons, size of the network, time.
+    """Return the content of plan.json and the result of a dry run: settings, reasons, size of the network, time.
 
-    Memory that was not measured is computed only where all is to be told: that takes seconds.
+    Args:
+        prepared: plan, network and measured step.
+        device: GPU or CPU.
+        warnings: of dataset and training.
+        complete: whether memory that was not measured is computed, which takes seconds.
     """
-    plan, precision = prepared.plan, prepared.trial.precision
+    plan, precision = prepared.plan, prepared.timing.precision
     network = prepared.trainer.network
-    known, memory_mb = traits(network), prepared.trial.memory_mb
-    if wholly and not memory_mb:
+    known, memory_mb = traits(network), prepared.timing.memory_mb
+    if complete and not memory_mb:
         per_px = facts(prepared.architecture).bytes_per_px_training
         memory_mb = round(per_px * plan.batch_size * plan.crop_px**2 / 2**20)
     return {
@@ -215,11 +276,16 @@ def told(
 
 
 def log_plan(plan: dict[str, Any], channel: Channel) -> None:
-    """Say what will be done, why, and about how long it takes."""
+    """Log the settings of a run with their reasons, and about how long it takes.
+
+    Args:
+        plan: of `plan_summary`.
+        channel: gets the messages.
+    """
     if plan["reasons"]:
         channel.log("Plan: " + "; ".join(plan["reasons"]) + ".")
     numbers = plan["plan"]
     channel.log(
-        f"Precision {plan['precision']}, {plan['seconds_per_step']:.2f} s a step: at most about "
+        f"Precision {plan['precision']}, {plan['seconds_per_step']:.2f} s per step: at most about "
         f"{plan['minutes']:.1f} min for {numbers['epochs']} epochs of {numbers['steps_per_epoch']} steps."
     )

@@ -1,6 +1,6 @@
-"""Where a training starts from: an earlier model, or an encoder of the job `pretrain`.
+"""Initial weights of a training: from an earlier model, or from an encoder of the job `pretrain`.
 
-Weights of a model are taken over by the names of its bands and classes and by their shapes, its statistics with them.
+Weights of a model are matched by the names of its bands and classes and by their shapes; its statistics are kept.
 """
 
 from __future__ import annotations
@@ -16,27 +16,31 @@ from torch import Tensor, nn
 from ..contract import Band, Dataset, GeoSegError, LabelClass, Problem, TrainJob
 from ..modelfile.reading import ModelFile, load_network, onnx_only, read_model
 from ..modelfile.stats import Statistics
-from ..models import ENSEMBLE, build, refuse_impossible
+from ..models import ENSEMBLE, build, check_architecture
 from ..models.torchfile import read_torch
 
 SETTINGS = ("width", "levels", "encoder", "decoder")
-"""Settings of a network that are taken from the model where the job leaves them open."""
+"""Settings of a network that are those of the earlier model where the job leaves them on automatic."""
 KIND = "encoder"
 
 
 @dataclass(frozen=True)
 class Axes:
-    """Which axis of a tensor counts bands and which classes; None where none does."""
+    """Axes of a tensor along bands and along classes; None where there is none."""
 
     bands: int | None
     classes: int | None
 
 
-def open_start(job: TrainJob, folder: Path) -> ModelFile | None:
-    """The model that a job begins from; None if it begins at random.
+def open_initial_model(job: TrainJob, folder: Path) -> ModelFile | None:
+    """Read the model that a job starts from; None if it starts from random weights.
+
+    Args:
+        job: its `start_from` is relative to `folder`.
+        folder: of the job.
 
     Raises:
-        GeoSegError: `start_from` for a model of another architecture, or of none that can be trained.
+        GeoSegError: `start_from` for a model of another architecture, or of one that cannot be trained.
     """
     if not job.start_from:
         return None
@@ -57,34 +61,52 @@ def open_start(job: TrainJob, folder: Path) -> ModelFile | None:
     return model
 
 
-def adopted(job: TrainJob, architecture: dict[str, Any]) -> TrainJob:
-    """The job with an earlier network's size where it left the size open."""
+def with_network_size(job: TrainJob, architecture: dict[str, Any]) -> TrainJob:
+    """Return the job with an earlier network's size where it left the size on automatic.
+
+    Args:
+        job: settings.
+        architecture: of the earlier network.
+    """
     known = {name: architecture[name] for name in SETTINGS if name in architecture}
     return replace(job, **{name: value for name, value in known.items() if not getattr(job, name)})
 
 
 def leak_warnings(model: ModelFile, dataset: Dataset) -> list[Problem]:
-    """A warning where the model may have been trained on pixels that are held out now."""
+    """Return a warning where the model may have been trained on pixels that are held out now.
+
+    Args:
+        model: that training starts from.
+        dataset: that it trains on.
+    """
     if not dataset.fingerprint or model.fingerprint == dataset.fingerprint:
         return []
     return [
         Problem(
             "start_from_other_split",
-            f"{model.path.name} was trained on another making of labels and split: it may have seen pixels that are "
+            f"{model.path.name} was trained on another version of labels and split: it may have seen pixels that are "
             "held out now, and scores may be too good.",
-            "Judge it on ground that neither has seen, or train from the beginning.",
+            "Evaluate on data that neither training has seen, or train from random weights.",
             "warning",
         )
     ]
 
 
-def kept_statistics(
+def merge_statistics(
     model: ModelFile, measured: Statistics, bands: Sequence[Band]
 ) -> tuple[Statistics, list[Problem]]:
-    """The model's statistics for its bands, or its weights would see other numbers; measured ones for new bands.
+    """Return the model's statistics for its bands, so that its weights see the same scores; else the measured ones.
 
-    A band whose measured mean lies outside the model's limits holds other values altogether (another unit): its
-    statistics are measured anew, with a warning.
+    A band whose measured mean is outside the model's limits holds other values altogether (another unit): its measured
+    statistics are used, with a warning.
+
+    Args:
+        model: that training starts from.
+        measured: statistics of the training pixels.
+        bands: of the dataset, in the order of `measured`.
+
+    Returns:
+        Statistics of `bands`, and warnings `other_values`.
     """
     earlier = {band.name: place for place, band in enumerate(model.recipe.bands)}
     rows, problems = [], []
@@ -101,9 +123,9 @@ def kept_statistics(
         problems.append(
             Problem(
                 "other_values",
-                f"Band '{band.name}' has a mean of {own[0]:g} here; in {model.path.name} it lies between "
-                f"{old[2]:g} and {old[3]:g}. It is scaled anew.",
-                "Is it the same quantity in the same unit?",
+                f"Band '{band.name}' has a mean of {own[0]:g} here; in {model.path.name} its values are between "
+                f"{old[2]:g} and {old[3]:g}. It is scaled by its values here.",
+                "Check that it is the same quantity in the same unit.",
                 "warning",
             )
         )
@@ -111,28 +133,37 @@ def kept_statistics(
     return Statistics(mean, std, low, high), problems
 
 
-def take_over(
+def load_matching_weights(
     network: nn.Module,
     architecture: dict[str, Any],
     bands: Sequence[Band],
     classes: Sequence[LabelClass],
     model: ModelFile,
 ) -> str:
-    """Fill a network with what fits of a model. Columns of bands and rows of classes are found by name; those of new
-    bands are 0, so that nothing changes before they are learned; those of new classes stay random.
+    """Fill a network with the weights of an earlier model that match.
+
+    Input channels of bands and output channels of classes are matched by name. Those of new bands are 0, so that
+    nothing changes before they are learned; those of new classes stay random.
+
+    Args:
+        network: changed in place.
+        architecture: of the network.
+        bands: of the network, in order.
+        classes: of the network, in order.
+        model: the earlier model.
 
     Returns:
         What was kept, in one sentence.
     """
     old = load_network(model.path).state_dict()
     new = network.state_dict()
-    axes_new, axes_old = axes(architecture), axes(model.architecture)
+    axes_new, axes_old = find_axes(architecture), find_axes(model.architecture)
     by_band = _matches([band.name for band in bands], [band.name for band in model.recipe.bands])
     by_class = _matches([item.name for item in classes], [item.name for item in model.classes])
     kept = 0
     for name, value in new.items():
         if name in old and axes_new.get(name) == axes_old.get(name):
-            filled = fitted(value, old[name], axes_new[name], by_band, by_class)
+            filled = fit_tensor(value, old[name], axes_new[name], by_band, by_class)
             if filled is not None:
                 value.copy_(filled)
                 kept += 1
@@ -146,16 +177,16 @@ def take_over(
     return f"Started from {model.path.name}: {'; '.join(parts)}."
 
 
-def fitted(
+def fit_tensor(
     new: Tensor, old: Tensor, where: Axes, bands: dict[int, int], classes: dict[int, int]
 ) -> Tensor | None:
-    """The values for `new` from `old`; None where their shapes do not fit.
+    """Return values for `new` from `old`; None where their shapes do not match.
 
     Args:
-        new: as it was begun.
+        new: initial values.
         old: of the earlier model.
         where: the axes of bands and classes in both.
-        bands, classes: place in the new one -> place in the old one.
+        bands, classes: index in the new network -> index in the old one.
     """
     free = {axis for axis in (where.bands, where.classes) if axis is not None}
     if new.dim() != old.dim() or any(
@@ -185,8 +216,8 @@ def fitted(
     return result
 
 
-def axes(architecture: dict[str, Any]) -> dict[str, Axes]:
-    """Axes of bands and classes of every tensor of a network: those that grow where one more is asked for."""
+def find_axes(architecture: dict[str, Any]) -> dict[str, Axes]:
+    """Return the axes of bands and classes of every tensor of a network: those that grow with a band or class more."""
     plain, more_bands, more_classes = (
         _shapes({**architecture, **change})
         for change in (
@@ -218,11 +249,11 @@ def _row(statistics: Statistics, place: int) -> tuple[float, float, float, float
     return statistics.mean[place], statistics.std[place], statistics.low[place], statistics.high[place]
 
 
-def with_encoder(job: TrainJob, dataset: Dataset, folder: Path) -> tuple[TrainJob, list[Problem]]:
-    """The job with the size of the pretrained network where it left that open, and what to be warned of.
+def with_encoder_size(job: TrainJob, dataset: Dataset, folder: Path) -> tuple[TrainJob, list[Problem]]:
+    """Return the job with the size of the pretrained network where it left that on automatic, and warnings.
 
     Args:
-        job: its `weights` may name a file of ours, one of others or none.
+        job: its `weights` may be an encoder of ours, a file of another program or none.
         dataset: with the bands that are used.
         folder: paths of the job are relative to it.
 
@@ -239,11 +270,14 @@ def with_encoder(job: TrainJob, dataset: Dataset, folder: Path) -> tuple[TrainJo
             f"{name} is the encoder of a {architecture['name']}, but a {job.architecture} is to be trained.",
             f"Choose the architecture {architecture['name']}, or pretrain a {job.architecture}.",
         )
-    return adopted(job, architecture), [*_other_bands(saved, dataset, name), *_seen(saved, dataset, name)]
+    return with_network_size(job, architecture), [
+        *_other_bands(saved, dataset, name),
+        *_seen(saved, dataset, name),
+    ]
 
 
 def _read_encoder(path: Path) -> dict[str, Any] | None:
-    """Content of encoder.pt; None for other files, which `models.load_encoder` judges."""
+    """Return the content of encoder.pt; None for other files, which `models.load_encoder` checks."""
     try:
         saved = read_torch(path)
     except (OSError, ValueError):
@@ -251,7 +285,7 @@ def _read_encoder(path: Path) -> dict[str, Any] | None:
     if not isinstance(saved, dict) or not isinstance(saved.get("kind"), str) or saved["kind"] != KIND:
         return None
     try:
-        refuse_impossible(saved.get("architecture"))
+        check_architecture(saved.get("architecture"))
     except GeoSegError as error:
         raise GeoSegError("weights", f"{path.name} is damaged. {error.message}", "Pretrain again.") from error
     bands = saved.get("bands")
@@ -267,8 +301,8 @@ def _other_bands(saved: dict[str, Any], dataset: Dataset, name: str) -> list[Pro
     return [
         Problem(
             "weights_other_bands",
-            f"{name} has learned the bands {', '.join(saved['bands'])}; these are {', '.join(bands)}. Its first "
-            "convolution means other values here.",
+            f"{name} was pretrained on the bands {', '.join(saved['bands'])}; the dataset has {', '.join(bands)}. Its "
+            "first convolution expects other values.",
             "Train on the bands of the pretraining, or pretrain on these.",
             "warning",
         )
@@ -276,15 +310,15 @@ def _other_bands(saved: dict[str, Any], dataset: Dataset, name: str) -> list[Pro
 
 
 def _seen(saved: dict[str, Any], dataset: Dataset, name: str) -> list[Problem]:
-    """A warning where ground that is held out now may have been looked at."""
+    """Return a warning where pretraining may have seen pixels that are held out now."""
     if str(saved.get("fingerprint", "")) == dataset.fingerprint:
         return []
     return [
         Problem(
             "weights_other_split",
-            f"{name} was pretrained on another making of labels and split: it may have seen ground, without its "
-            "labels, that is held out now, and scores may be a little too good.",
-            "Pretrain on this dataset where scores are to be published.",
+            f"{name} was pretrained on another version of labels and split: it may have seen pixels, without their "
+            "labels, that are held out now, and scores may be a little too good.",
+            "Pretrain on this dataset if scores are to be published.",
             "warning",
         )
     ]

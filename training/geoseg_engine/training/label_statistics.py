@@ -1,4 +1,4 @@
-"""What follows from the labels alone: whether a scene can be trained on, and how much each class weighs."""
+"""Checks and class weights that follow from the labels alone."""
 
 from __future__ import annotations
 
@@ -9,22 +9,30 @@ from ..contract import IGNORE, GeoSegError, LabelClass, Problem
 from .scene import Scene
 
 OVERLAP = 0.9999
-"""How much a further pixel repeats what earlier ones of its class said; the greatest that Cui et al. tried."""
+"""How much a further pixel repeats the information of earlier ones of its class; the largest that Cui et al. tried."""
 
 
 def check_classes(classes: Sequence[LabelClass]) -> None:
-    """Raise `one_class` unless there are two classes to tell apart."""
+    """Check that there are at least two classes.
+
+    Raises:
+        GeoSegError: `one_class`.
+    """
     if len(classes) < 2:
         names = ", ".join(item.name for item in classes) or "none"
         raise GeoSegError(
             "one_class",
-            f"There is nothing to tell apart: the labels have one class ({names}).",
-            "Let unlabelled ground be background, or choose a field with more classes.",
+            f"Training needs at least two classes; the labels have {len(classes)} ({names}).",
+            "Set unlabelled pixels to background, or choose a field with more classes.",
         )
 
 
 def class_warnings(scene: Scene, classes: Sequence[LabelClass]) -> list[Problem]:
-    """Classes without training pixels; a dataset without validation pixels.
+    """Return warnings for classes without training pixels and for a dataset without validation pixels.
+
+    Args:
+        scene: image and labels.
+        classes: of the dataset.
 
     Raises:
         GeoSegError: `no_training_pixels` if fewer than two classes have any.
@@ -35,44 +43,44 @@ def class_warnings(scene: Scene, classes: Sequence[LabelClass]) -> list[Problem]
         raise GeoSegError(
             "no_training_pixels",
             f"The train split has no pixel of {', '.join(absent)}.",
-            "Give train a larger share, make split blocks smaller, or label more ground.",
+            "Increase the training share, make split blocks smaller, or label more pixels.",
         )
-    found = [
+    warnings = [
         Problem(
             "class_without_training_pixels",
             f"Class '{name}' has no training pixel: the model will never predict it.",
-            "Label some in the train blocks, or split again with another seed.",
+            "Label some in the training blocks, or split again with another seed.",
             "warning",
         )
         for name in absent
     ]
     if not (scene.validation != IGNORE).any():
-        found.append(
+        warnings.append(
             Problem(
                 "no_validation_pixels",
                 "No labelled pixel belongs to the validation split: training cannot stop early and the last "
                 "epoch is kept.",
-                "Give validation a share of the blocks.",
+                "Assign some blocks to validation.",
                 "warning",
             )
         )
-    return found
+    return warnings
 
 
 def class_weights(counts: Sequence[int], kind: str) -> list[float]:
-    """Weights whose mean over the training pixels is 1; 0 for a class without pixels.
+    """Return loss weights of the classes whose mean over the training pixels is 1; 0 for a class without pixels.
 
     With n pixels of a class and N of all, before scaling:
         none: 1.
         inverse: N / n.
         sqrt: the square root of N / n.
-        median: the median of the classes' n, divided by n; up to scale the same as `inverse` where every class is
-            looked for everywhere, as here (Eigen & Fergus 2015, arXiv:1411.4734).
+        median: the median of the classes' n, divided by n; up to scale the same as `inverse` where every class can
+            occur everywhere, as here (Eigen & Fergus 2015, arXiv:1411.4734).
         effective: (1 - b) / (1 - b^n) with b = OVERLAP (Cui et al. 2019, arXiv:1901.05555): as `inverse` for rare
             classes, and alike for all that have many times 1 / (1 - b) pixels.
 
     Args:
-        counts: training pixels of every class.
+        counts: training pixels per class.
         kind: of contract.CLASS_WEIGHTS.
 
     Raises:

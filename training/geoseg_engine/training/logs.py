@@ -1,4 +1,4 @@
-"""What a training leaves for other programs while it runs: history.csv, and event files for TensorBoard."""
+"""Logs of a training for other programs: history.csv, and event files for TensorBoard."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .validate import Core, cores
 
 CSV_FILE, TENSORBOARD_FOLDER = "history.csv", "tensorboard"
 PICTURE_EPOCHS = 5
-"""A picture is made after the first epoch and then after each so many."""
+"""A picture is made after the first epoch and then every PICTURE_EPOCHS epochs."""
 PICTURE_PX = 256
 CONTRAST = 2.0
 """Z-scores from -CONTRAST to CONTRAST are shown."""
@@ -35,8 +35,8 @@ class Logs:
         folder: the run's output.
         classes: names and colours.
         tensorboard: whether to write event files, too.
-        epochs_before: epochs that a resumed run keeps; what was written of later ones is dropped.
-        channel: told once if TensorBoard is wanted and not there.
+        epochs_before: epochs that a resumed run keeps; events of later ones are dropped.
+        channel: gets a warning if TensorBoard is requested and not installed.
     """
 
     def __init__(
@@ -51,7 +51,13 @@ class Logs:
         self._writer = _writer(folder / TENSORBOARD_FOLDER, epochs_before, channel) if tensorboard else None
 
     def write(self, history: Sequence[dict[str, Any]], scene: Scene, network: nn.Module) -> None:
-        """Log the newest row of the history, and now and then a picture of what the network sees."""
+        """Log the newest row of the history, and every PICTURE_EPOCHS epochs a picture of the validation.
+
+        Args:
+            history: rows of history.json.
+            scene: image and labels.
+            network: that is validated.
+        """
         write_csv(self._folder / CSV_FILE, history, self._classes)
         if self._writer is None:
             return
@@ -73,7 +79,13 @@ class Logs:
 
 
 def write_csv(path: Path, history: Sequence[dict[str, Any]], classes: Sequence[LabelClass]) -> None:
-    """The rows of history.json flat: one column for IoU and F1 of every class, empty where there is no number."""
+    """Write history.csv: the rows of history.json with one column per class for IoU and F1, empty without a number.
+
+    Args:
+        path: of the file.
+        history: rows of history.json.
+        classes: names.
+    """
     names = [f"{score} {item.name}" for score in ("iou", "f1") for item in classes]
     columns = ["epoch", "train_loss", "validation_loss", "miou", "learning_rate", "best"]
     with whole_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
@@ -84,7 +96,12 @@ def write_csv(path: Path, history: Sequence[dict[str, Any]], classes: Sequence[L
 
 
 def scalars(row: dict[str, Any], classes: Sequence[LabelClass]) -> dict[str, float]:
-    """Curves of TensorBoard and their newest value, those without one left out."""
+    """Return TensorBoard's curves and their newest value, without those that have none.
+
+    Args:
+        row: newest of the history.
+        classes: names.
+    """
     found = {
         "loss/train": row["train_loss"],
         "loss/validation": row["validation_loss"],
@@ -97,12 +114,17 @@ def scalars(row: dict[str, Any], classes: Sequence[LabelClass]) -> dict[str, flo
 
 
 def picture(network: nn.Module, scene: Scene, classes: Sequence[LabelClass]) -> NDArray[np.uint8] | None:
-    """Image, truth and map of the validation part with most labels, side by side; None without validation.
+    """Return image, labels and map of the validation part with most labels, side by side.
 
-    The map is made without the surroundings of the part, so that near its border it may differ from a prediction's.
+    The map is made without the surroundings of the part, so near its border it may differ from a prediction's.
+
+    Args:
+        network: that predicts.
+        scene: image and labels.
+        classes: with their colours.
 
     Returns:
-        uint8 (rows, 3 cols, 3).
+        uint8 (rows, 3 cols, 3); None without validation pixels.
     """
     parts = cores(scene.validation, traits(network).align_px, PICTURE_PX)
     if not parts:
@@ -135,7 +157,7 @@ def _labelled(scene: Scene, part: Core) -> int:
 
 
 def _writer(folder: Path, epochs_before: int, channel: Channel) -> Any:
-    """A writer of event files; None, with a word, where the package is absent."""
+    """Return a writer of event files; None, with a warning, where the package is not installed."""
     module = _tensorboard()
     if module is None:
         channel.log("TensorBoard is not installed: only history.json and history.csv are written.", "warning")

@@ -1,4 +1,4 @@
-"""The training loop: epochs of random crops, validation, checkpoint, until enough."""
+"""The training loop: epochs of random crops, validation and checkpoint, until a limit is reached."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from ..channel import Channel
 from ..contract import IGNORE, Cancelled, LabelClass, Problem, TrainJob, encode, write_json
 from ..scores.metrics import background_and_object, scores
 from . import checkpoint
-from .batches import Feed, batches, step
+from .batches import BatchSource, batches, train_step
 from .logs import Logs
-from .model_selection import kept_sentence, score_of, smoothed_loss
+from .model_selection import score_function, selection_message, smoothed_loss
 from .plan import Plan
 from .sampler import Sampler
 from .scene import ImageInMemory, Scene
 from .trainer import Trainer
-from .validate import Verdict, validate
+from .validate import ValidationResult, validate
 
 HISTORY_FILE = "history.json"
 PROGRESS_EVERY_S = 0.5
-LOOK_EVERY = 20
-"""Steps after which the loss is looked at on a GPU: to look is to wait for it."""
+CHECK_LOSS_EVERY = 20
+"""Steps after which the loss is checked on a GPU: reading it waits for the GPU."""
 GPU_SHARE = 0.25
-"""The image is kept on the GPU if it takes at most this share of the free memory there."""
+"""The image is kept on the GPU if it uses at most this fraction of the free memory there."""
 
 
 @dataclass(frozen=True)
 class Session:
-    """One training run: on what, how, and where its files go.
+    """One training run: data, settings and output.
 
-    `fingerprint` is the dataset's; `found` is what was wrong with bands when their statistics were measured.
+    `fingerprint` is the dataset's; `problems` were found in bands when their statistics were measured.
     """
 
     job: TrainJob
@@ -48,11 +48,11 @@ class Session:
     output: Path
     channel: Channel
     fingerprint: str = ""
-    found: tuple[Problem, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
 
 class Meter:
-    """Counts what was trained in this process, for speed and time left."""
+    """Counts what this process has trained on, for speed and time left."""
 
     def __init__(self) -> None:
         self.crops = self.steps = self.epochs = 0
@@ -60,7 +60,7 @@ class Meter:
 
     @property
     def tiles_per_s(self) -> float:
-        """Crops trained on in a second."""
+        """Crops trained on per second."""
         return self.crops / max(self.train_s, 1e-9)
 
     @property
@@ -69,13 +69,22 @@ class Meter:
         return self.train_s / max(self.steps, 1)
 
     def seconds_left(self, session: Session, trainer: Trainer) -> float:
-        """Until the last epoch or the end of the time budget."""
+        """Return the seconds until the last epoch or the end of the time budget.
+
+        Args:
+            session: its plan has the number of epochs.
+            trainer: at its current epoch.
+        """
         left = self.epoch_s / max(self.epochs, 1) * (session.plan.epochs - trainer.epoch)
         return min(left, trainer.seconds_left())
 
 
 def train(session: Session, trainer: Trainer) -> tuple[bool, Meter]:
-    """Train until the last epoch, no more patience, no more time, or the user's wish.
+    """Train until the last epoch, no further improvement, the end of the time budget, or a cancel.
+
+    Args:
+        session: data, settings and output.
+        trainer: at the first step or where a checkpoint left it.
 
     Returns:
         Whether the user stopped it, and the measurements.
@@ -83,51 +92,68 @@ def train(session: Session, trainer: Trainer) -> tuple[bool, Meter]:
     Raises:
         Cancelled: if the user stops before the first epoch is complete: there is nothing to keep.
     """
-    session = replace(session, scene=near(session.scene, trainer.device))
+    session = replace(session, scene=scene_on_device(session.scene, trainer.device))
     session = replace(session, channel=trainer.group.channel(session.channel))
     sampler = Sampler(session.scene, session.plan.crop_px, session.job.seed, session.plan.by_class)
     meter = Meter()
     with closing(open_logs(session, trainer)) as logs:
-        while not finished(session, trainer):
+        while not is_finished(session, trainer):
             started = time.monotonic()
             try:
                 loss = train_epoch(session, trainer, sampler, meter)
-                verdict = judge(session, trainer)
+                result = validate_epoch(session, trainer)
             except Cancelled:
                 if not trainer.best.epoch:
                     raise
                 return True, meter
             meter.epochs += 1
             meter.epoch_s += time.monotonic() - started
-            row = end_epoch(session, trainer, loss, verdict)
+            row = end_epoch(session, trainer, loss, result)
             if trainer.group.first:
-                save(session, trainer, meter)
-                logs.write(trainer.history, session.scene, trainer.average.network)
-            report(session, trainer, meter, row)
-    session.channel.log(why_ended(session, trainer))
+                save_checkpoint(session, trainer, meter)
+                logs.write(trainer.history, session.scene, trainer.ema.network)
+            report_epoch(session, trainer, meter, row)
+    session.channel.log(stop_reason(session, trainer))
     return False, meter
 
 
-def why_ended(session: Session, trainer: Trainer) -> str:
-    """Why training is over and which epoch is kept, in a sentence."""
+def stop_reason(session: Session, trainer: Trainer) -> str:
+    """Return why training has ended and which epoch is kept, in a sentence.
+
+    Args:
+        session: its plan and validation data.
+        trainer: after the last epoch.
+    """
     if trainer.epoch >= session.plan.epochs:
         why = "All epochs are done"
     elif trainer.out_of_time():
-        why = f"Time is up after epoch {trainer.epoch} of {session.plan.epochs}"
+        why = f"The time limit is reached after epoch {trainer.epoch} of {session.plan.epochs}"
     else:
         waited = trainer.epoch - trainer.best.peak_epoch
-        why = f"No gain in {waited} epochs, stopped after epoch {trainer.epoch}"
-    return f"{why}. {kept_sentence(trainer.best, trainer.descent.monitor, session.scene.validation_data)}"
+        why = f"No improvement in {waited} epochs, stopped after epoch {trainer.epoch}"
+    return (
+        f"{why}. {selection_message(trainer.best, trainer.settings.monitor, session.scene.validation_data)}"
+    )
 
 
 def open_logs(session: Session, trainer: Trainer) -> Logs:
-    """What is left for other programs; only the process that writes fills it."""
+    """Open the logs for other programs; only the first process writes them.
+
+    Args:
+        session: output and classes.
+        trainer: its epoch, for a resumed run.
+    """
     tensorboard = session.job.tensorboard and trainer.group.first
     return Logs(session.output, session.classes, tensorboard, trainer.epoch, session.channel)
 
 
-def finished(session: Session, trainer: Trainer) -> bool:
-    """Whether to stop; never before the first epoch."""
+def is_finished(session: Session, trainer: Trainer) -> bool:
+    """Return whether to stop; never before the first epoch.
+
+    Args:
+        session: its plan has epochs and patience.
+        trainer: at its current epoch.
+    """
     if not trainer.epoch:
         return False
     waited = trainer.epoch - trainer.best.peak_epoch
@@ -137,23 +163,32 @@ def finished(session: Session, trainer: Trainer) -> bool:
 
 
 def train_epoch(session: Session, trainer: Trainer, sampler: Sampler, meter: Meter) -> float:
-    """One epoch of steps, fewer when time runs out. Returns the mean loss.
+    """Train one epoch, with fewer steps when time runs out.
+
+    Args:
+        session: data and settings.
+        trainer: its weights are changed.
+        sampler: draws the crops.
+        meter: counts steps and time.
+
+    Returns:
+        The mean loss.
 
     Raises:
-        Cancelled: if the user asks to stop.
+        Cancelled: if the user stops.
     """
     channel, plan = session.channel, session.plan
     trainer.group.seed(session.job.seed, trainer.epoch)
     steps = plan.steps(trainer.epoch)
     started = reported = time.monotonic()
     losses: list[Tensor] = []
-    feed = Feed(plan, session.scene, sampler, trainer.device, trainer.group)
-    looks = 1 if trainer.device.type == "cpu" else LOOK_EVERY
-    for images, labels in batches(feed, steps, lambda: trainer.batch_size):
+    source = BatchSource(plan, session.scene, sampler, trainer.device, trainer.group)
+    looks = 1 if trainer.device.type == "cpu" else CHECK_LOSS_EVERY
+    for images, labels in batches(source, steps, lambda: trainer.batch_size):
         trainer.group.check_cancelled(channel, trainer.device)
-        losses.append(step(trainer, images, labels, channel))
+        losses.append(train_step(trainer, images, labels, channel))
         if len(losses) % looks == 0:
-            trainer.check(torch.stack(losses[-looks:]).tolist())
+            trainer.check_losses(torch.stack(losses[-looks:]).tolist())
         meter.crops += len(images) * trainer.group.size
         now = time.monotonic()
         if now - reported > PROGRESS_EVERY_S:
@@ -163,17 +198,25 @@ def train_epoch(session: Session, trainer: Trainer, sampler: Sampler, meter: Met
         if trainer.out_of_time():
             break
     values = torch.stack(losses).tolist()
-    trainer.check(values)
+    trainer.check_losses(values)
     meter.steps += len(losses)
     meter.train_s += time.monotonic() - started
     return float(np.mean(values))
 
 
-def judge(session: Session, trainer: Trainer) -> Verdict | None:
-    """The averaged weights on all validation pixels; None without any."""
+def validate_epoch(session: Session, trainer: Trainer) -> ValidationResult | None:
+    """Validate the averaged weights on all validation pixels.
+
+    Args:
+        session: data and settings.
+        trainer: its averaged network.
+
+    Returns:
+        Loss and confusion matrices; None without validation pixels.
+    """
     if not (session.scene.validation != IGNORE).any():
         return None
-    network = trainer.average.network
+    network = trainer.ema.network
     return validate(
         network,
         session.scene,
@@ -186,28 +229,40 @@ def judge(session: Session, trainer: Trainer) -> Verdict | None:
     )
 
 
-def end_epoch(session: Session, trainer: Trainer, loss: float, verdict: Verdict | None) -> dict[str, Any]:
-    """Keep the weights unless they are worse than the best; write history.json. Returns its newest row."""
-    found = scores(verdict.matrix, session.classes) if verdict else {}
-    monitor = trainer.descent.monitor
-    score = monitored(monitor, found, verdict)
-    if score is not None and not session.scene.validation_data.decides:
+def end_epoch(
+    session: Session, trainer: Trainer, loss: float, result: ValidationResult | None
+) -> dict[str, Any]:
+    """Keep the weights unless they are worse than the best; write history.json.
+
+    Args:
+        session: output and classes.
+        trainer: its history gets a row.
+        loss: mean training loss of the epoch.
+        result: of the validation; None without.
+
+    Returns:
+        The newest row of the history.
+    """
+    validation_scores = scores(result.matrix, session.classes) if result else {}
+    monitor = trainer.settings.monitor
+    score = monitored_score(monitor, validation_scores, result)
+    if score is not None and not session.scene.validation_data.is_sufficient:
         score = smoothed_loss(trainer.history, score)
-    kept = trainer.judge(
+    kept = trainer.end_epoch(
         score,
-        verdict.blocks if verdict else None,
-        score_of(monitor, background_and_object(session.classes)),
+        result.blocks if result else None,
+        score_function(monitor, background_and_object(session.classes)),
     )
     row = {
         "epoch": trainer.epoch,
         "train_loss": loss,
-        "validation_loss": verdict.loss if verdict else None,
-        "miou": found.get("miou"),
-        "iou": [item["iou"] for item in found.get("per_class", [])],
-        "f1": [item["f1"] for item in found.get("per_class", [])],
-        "learning_rate": trainer.optimiser.param_groups[0]["lr"],
+        "validation_loss": result.loss if result else None,
+        "miou": validation_scores.get("miou"),
+        "iou": [item["iou"] for item in validation_scores.get("per_class", [])],
+        "f1": [item["f1"] for item in validation_scores.get("per_class", [])],
+        "learning_rate": trainer.optimizer.param_groups[0]["lr"],
         "best": kept,
-        "scores": found,
+        "scores": validation_scores,
     }
     trainer.history.append(row)
     if trainer.group.first:
@@ -215,20 +270,34 @@ def end_epoch(session: Session, trainer: Trainer, loss: float, verdict: Verdict 
     return row
 
 
-def monitored(monitor: str, found: dict[str, Any], verdict: Verdict | None) -> float | None:
-    """The score that decides which epoch is kept; `foreground_iou` of many classes is their mean IoU."""
-    if verdict is None:
+def monitored_score(
+    monitor: str, validation_scores: dict[str, Any], result: ValidationResult | None
+) -> float | None:
+    """Return the score that decides which epoch is kept; `foreground_iou` of many classes is their mean IoU.
+
+    Args:
+        monitor: of contract.MONITORS.
+        found: scores of the validation.
+        result: of the validation; None without.
+    """
+    if result is None:
         return None
     if monitor == "loss":
-        return verdict.loss
-    if monitor == "foreground_iou" and found["foreground_iou"] is not None:
-        return float(found["foreground_iou"])
-    score: float | None = found["mean_f1" if monitor == "f1" else "miou"]
+        return result.loss
+    if monitor == "foreground_iou" and validation_scores["foreground_iou"] is not None:
+        return float(validation_scores["foreground_iou"])
+    score: float | None = validation_scores["mean_f1" if monitor == "f1" else "miou"]
     return score
 
 
-def save(session: Session, trainer: Trainer, meter: Meter) -> None:
-    """Write the checkpoint."""
+def save_checkpoint(session: Session, trainer: Trainer, meter: Meter) -> None:
+    """Write the checkpoint.
+
+    Args:
+        session: job, plan, classes and statistics.
+        trainer: weights, optimizer, history.
+        meter: measured speed.
+    """
     state = {
         "job": encode(session.job),
         "plan": encode(session.plan),
@@ -236,7 +305,7 @@ def save(session: Session, trainer: Trainer, meter: Meter) -> None:
         "bands": [band.name for band in session.scene.bands],
         "classes": [item.name for item in session.classes],
         "statistics": encode(session.scene.statistics),
-        "found": encode(session.found),
+        "found": encode(session.problems),
         "fingerprint": session.fingerprint,
         "precision": trainer.precision.name,
         "seconds_per_step": meter.seconds_per_step,
@@ -245,8 +314,15 @@ def save(session: Session, trainer: Trainer, meter: Meter) -> None:
     checkpoint.save(session.output / checkpoint.FILE, state)
 
 
-def report(session: Session, trainer: Trainer, meter: Meter, row: dict[str, Any]) -> None:
-    """Send the epoch to the other side."""
+def report_epoch(session: Session, trainer: Trainer, meter: Meter, row: dict[str, Any]) -> None:
+    """Send the event `epoch`.
+
+    Args:
+        session: its channel gets the event.
+        trainer: at the end of the epoch.
+        meter: measured speed.
+        row: of the history.
+    """
     session.channel.send(
         "epoch",
         epochs=session.plan.epochs,
@@ -256,8 +332,13 @@ def report(session: Session, trainer: Trainer, meter: Meter, row: dict[str, Any]
     )
 
 
-def near(whole: Scene, device: torch.device) -> Scene:
-    """The scene with its image on the GPU, where it fits."""
+def scene_on_device(whole: Scene, device: torch.device) -> Scene:
+    """Return the scene with its image on the GPU, if it fits there.
+
+    Args:
+        whole: with its image in memory or on disk.
+        device: of the training.
+    """
     image = whole.image
     if device.type != "cuda" or not isinstance(image, ImageInMemory):
         return whole

@@ -1,4 +1,4 @@
-"""The learning rate by trial: rising rates on a copy of the network, until the loss runs away.
+"""Learning-rate range test: rising rates on a copy of the network, until the loss diverges.
 
 After Smith 2017 (arXiv:1506.01186).
 """
@@ -17,34 +17,34 @@ from torch import nn
 from ..modelfile.precision import Precision
 from .batches import Batch
 from .losses import Loss
-from .optimizer import Descent, Plateau
+from .optimizer import OptimizerSettings, Plateau
 from .trainer import Trainer
 
 STEPS = 60
 LOWEST, HIGHEST = 1e-5, 1.0
-RUN_AWAY = 2.0
-"""The trial ends where the smoothed loss is so many times its least."""
+DIVERGENCE = 2.0
+"""The test ends where the smoothed loss is this many times its minimum."""
 SMOOTH = 0.8
 FROM_DIVERGENCE = 0.1
-"""The rate is at most this share of the one at which the loss ran away."""
+"""The rate is at most this fraction of the one at which the loss diverged."""
 
 
-def find_rate(
+def find_learning_rate(
     network: nn.Module,
     loss: Loss,
     precision: Precision,
-    descent: Descent,
+    settings: OptimizerSettings,
     batch: Callable[[int], Batch],
     check: Callable[[], None] = lambda: None,
 ) -> float | None:
-    """The rate at which the loss falls most steeply, at most a tenth of the one at which it runs away.
+    """Return the rate at which the loss falls most steeply, at most a tenth of the one at which it diverges.
 
     Args:
         network: on its device; left as it was, as are the random numbers of torch.
         loss, precision: of the run.
-        descent: of the run; its optimiser and weight decay are tried.
-        batch: crops of step so and so.
-        check: called before every step; may raise to end the trial.
+        settings: of the run; its optimizer and weight decay are used.
+        batch: returns the crops of a step by its number.
+        check: called before every step; may raise to end the test.
 
     Returns:
         None where the loss never fell.
@@ -53,46 +53,54 @@ def find_rate(
     rates = np.geomspace(LOWEST, HIGHEST, STEPS)
     losses: list[float] = []
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        trainer = Trainer(copy.deepcopy(network), loss, precision, descent, 1)
+        trainer = Trainer(copy.deepcopy(network), loss, precision, settings, 1)
         trainer.plateau = Plateau()
         for number, rate in enumerate(rates):
             check()
             # Half-way through a schedule that neither warms up nor falls.
-            trainer.descent = replace(
-                descent, schedule="plateau", learning_rate=float(rate), total_steps=2 * STEPS
+            trainer.settings = replace(
+                settings, schedule="plateau", learning_rate=float(rate), total_steps=2 * STEPS
             )
             trainer.step_number = STEPS
             images, labels = batch(number)
             value = float(trainer.step(images, labels))
             losses.append(value)
-            if not math.isfinite(value) or ran_away(losses):
+            if not math.isfinite(value) or has_diverged(losses):
                 break
-    return steepest(rates[: len(losses)], losses)
+    return steepest_rate(rates[: len(losses)], losses)
 
 
-def ran_away(losses: Sequence[float]) -> bool:
-    """Whether the smoothed loss has left its least far behind."""
+def has_diverged(losses: Sequence[float]) -> bool:
+    """Return whether the smoothed loss is far above its minimum."""
     curve = smoothed(losses)
-    return len(curve) > 5 and bool(curve[-1] > RUN_AWAY * curve.min())
+    return len(curve) > 5 and bool(curve[-1] > DIVERGENCE * curve.min())
 
 
-def steepest(rates: Sequence[float] | np.ndarray, losses: Sequence[float]) -> float | None:
-    """Where the smoothed loss falls most per step of the logarithm of the rate, before its least."""
+def steepest_rate(rates: Sequence[float] | np.ndarray, losses: Sequence[float]) -> float | None:
+    """Return the rate where the smoothed loss falls most per step of the rate's logarithm, before its minimum.
+
+    Args:
+        rates: of the steps, rising.
+        losses: of the steps.
+
+    Returns:
+        None where the loss never fell.
+    """
     finite = [value for value in losses if math.isfinite(value)]
     if len(finite) < 3:
         return None
     curve = smoothed(finite)
-    least = int(curve.argmin())
-    slope = np.diff(curve[: least + 1])
-    if least < 1 or slope.min() >= 0:
+    lowest = int(curve.argmin())
+    slope = np.diff(curve[: lowest + 1])
+    if lowest < 1 or slope.min() >= 0:
         return None
     found = float(rates[int(slope.argmin()) + 1])
-    diverged = len(finite) < len(losses) or bool(curve[-1] > RUN_AWAY * curve.min())
+    diverged = len(finite) < len(losses) or bool(curve[-1] > DIVERGENCE * curve.min())
     return min(found, FROM_DIVERGENCE * float(rates[len(losses) - 1])) if diverged else found
 
 
 def smoothed(losses: Sequence[float]) -> np.ndarray:
-    """Running mean with decay SMOOTH, corrected for its start."""
+    """Return the running mean with decay SMOOTH, corrected for its start."""
     mean, curve = 0.0, []
     for number, value in enumerate(losses, 1):
         mean = SMOOTH * mean + (1 - SMOOTH) * value

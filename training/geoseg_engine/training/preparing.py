@@ -1,4 +1,4 @@
-"""From scene and job to everything a run needs: plan, network, loss, real steps on trial, optimiser."""
+"""From scene and job to everything a run needs: plan, network, loss, timed steps, optimizer."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ from ..modelfile.precision import Precision
 from ..modelfile.reading import ModelFile
 from ..models import architecture_of, build, encoder_modules, load_encoder, traits
 from ..models.torchfile import DAMAGE
-from .batches import Feed
-from .checkpoint import FILE, unusable
-from .data_survey import Survey, survey
+from .batches import BatchSource
+from .checkpoint import FILE, unusable_checkpoint
+from .data_survey import DataSurvey, survey_scene
 from .distributed import Group
-from .initial_weights import take_over
+from .initial_weights import load_matching_weights
 from .label_statistics import class_weights
 from .losses import Loss, loss_of
-from .lr_range_test import find_rate
-from .optimizer import Descent
+from .lr_range_test import find_learning_rate
+from .optimizer import OptimizerSettings
 from .plan import Plan, fit_to_time, make_plan
 from .sampler import Sampler
 from .scene import Scene
-from .step_timing import Trial, attempt, validation_seconds
+from .step_timing import StepTiming, time_steps, validation_seconds
 from .trainer import Trainer
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a run begins with.
+    """A run that is ready to start.
 
     Attributes:
         plan: settings; epochs and steps fit the time limit.
         architecture: of the network.
         trainer: at the first step, or where the checkpoint left it.
-        trial: what real steps took.
-        minutes: about how long it takes, at most.
+        timing: of real steps.
+        minutes: about how long training takes, at most.
     """
 
     plan: Plan
     architecture: dict[str, Any]
     trainer: Trainer
-    trial: Trial
+    timing: StepTiming
     minutes: float
 
 
@@ -60,51 +60,62 @@ def prepare(
     channel: Channel,
     folder: Path,
 ) -> Prepared:
-    """Plan a run, build its network, try real steps and set up the descent.
+    """Plan a run, build its network, time real steps and set up the optimizer.
 
     Args:
         job: settings; those of `start` are filled in.
         dataset, scene: what is trained on.
-        start: model to begin from.
-        device, group: where.
-        channel: told what is found; cancel point.
+        start: model to start from.
+        device, group: where to train.
+        channel: gets messages; cancel point.
         folder: paths of the job are relative to it.
 
     Raises:
         GeoSegError: `architecture`, `no_zoo`, `weights`, `out_of_memory`.
     """
-    found = survey(scene)
-    plan, architecture = first_plan(job, dataset, found, device)
-    plan = group.agree(group.shared(plan))
+    survey = survey_scene(scene)
+    plan, architecture = first_plan(job, dataset, survey, device)
+    plan = group.broadcast(group.with_divisible_batch(plan))
     torch.manual_seed(job.seed)
     network = build(architecture)
-    for text in begin(job, network, architecture, dataset, start, folder):
+    for text in load_initial_weights(job, network, architecture, dataset, start, folder):
         channel.log(text)
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     loss = loss_for(plan, scene)
     sampler = Sampler(scene, plan.crop_px, job.seed, plan.by_class)
-    feed = Feed(plan, scene, sampler, device, group)
+    source = BatchSource(plan, scene, sampler, device, group)
     grow = not job.batch_size and group.size == 1
     size = plan.batch_size // group.size
-    trial = group.agree(attempt(network, loss, feed.first, device, job.precision, size, grow))
-    plan = replace(plan, batch_size=trial.batch_size * group.size)
+    timing = group.broadcast(time_steps(network, loss, source.first_batch, device, job.precision, size, grow))
+    plan = replace(plan, batch_size=timing.batch_size * group.size)
     validation_s = validation_seconds(
-        trial.precision,
-        trial.batch_size * plan.crop_px**2,
-        found.validation_px,
+        timing.precision,
+        timing.batch_size * plan.crop_px**2,
+        survey.validation_px,
     )
-    plan = group.agree(fit_to_time(plan, job, trial.precision.seconds_per_step, validation_s))
+    plan = group.broadcast(fit_to_time(plan, job, timing.precision.seconds_per_step, validation_s))
     if job.lr_range_test and not job.learning_rate:
-        plan = group.agree(with_found_rate(plan, job, network, loss, trial.precision, feed, channel))
-    trainer = make_trainer(monitoring(job, scene), plan, network, loss, trial.precision, group)
-    minutes = (plan.total_steps * trial.precision.seconds_per_step + plan.epochs * validation_s) / 60
-    return Prepared(plan, architecture, trainer, trial, min(minutes, plan.minutes or minutes))
+        plan = group.broadcast(with_tested_rate(plan, job, network, loss, timing.precision, source, channel))
+    trainer = make_trainer(with_monitor(job, scene), plan, network, loss, timing.precision, group)
+    minutes = (plan.total_steps * timing.precision.seconds_per_step + plan.epochs * validation_s) / 60
+    return Prepared(plan, architecture, trainer, timing, min(minutes, plan.minutes or minutes))
 
 
-def resumed(
+def prepare_resumed(
     job: TrainJob, scene: Scene, saved: dict[str, Any], device: torch.device, group: Group, channel: Channel
 ) -> Prepared:
-    """Everything as a checkpoint left it; only the number of epochs and the time limit may be others."""
+    """Return everything as a checkpoint left it; only the number of epochs and the time limit may differ.
+
+    Args:
+        job: settings.
+        scene: image and labels.
+        saved: content of the checkpoint.
+        device, group: where to train.
+        channel: gets messages.
+
+    Raises:
+        GeoSegError: `bad_checkpoint` where its state does not fit this training.
+    """
     plan = decode(Plan, saved["plan"])
     plan = replace(
         plan, epochs=job.epochs or plan.epochs, minutes=job.max_minutes or plan.minutes, reasons=()
@@ -112,22 +123,29 @@ def resumed(
     torch.manual_seed(job.seed)
     network = build(saved["architecture"]).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     precision = Precision(saved["precision"], saved["seconds_per_step"])
-    trainer = make_trainer(monitoring(job, scene), plan, network, loss_for(plan, scene), precision, group)
+    trainer = make_trainer(with_monitor(job, scene), plan, network, loss_for(plan, scene), precision, group)
     try:
         trainer.restore(saved)
     except DAMAGE as error:
-        raise unusable(Path(FILE), "its state does not fit this training") from error
+        raise unusable_checkpoint(Path(FILE), "its state does not fit this training") from error
     channel.log(f"Resumed after epoch {trainer.epoch}; kept so far is epoch {trainer.best.epoch}.")
     left = plan.total_steps - trainer.step_number
     minutes = max(left, 0) * precision.seconds_per_step / 60
-    return Prepared(plan, saved["architecture"], trainer, Trial(precision, plan.batch_size), minutes)
+    return Prepared(plan, saved["architecture"], trainer, StepTiming(precision, plan.batch_size), minutes)
 
 
 def first_plan(
-    job: TrainJob, dataset: Dataset, found: Survey, device: torch.device
+    job: TrainJob, dataset: Dataset, survey: DataSurvey, device: torch.device
 ) -> tuple[Plan, dict[str, Any]]:
-    """The plan as far as it follows from data and device, and the network it is for."""
-    plan = make_plan(job, dataset.tile_px, found, device)
+    """Return the plan as far as it follows from data and device, and the architecture it is for.
+
+    Args:
+        job: settings.
+        dataset: bands, classes and tile size.
+        survey: facts of the scene.
+        device: GPU or CPU.
+    """
+    plan = make_plan(job, dataset.tile_px, survey, device)
     architecture = architecture_of(
         job,
         width=plan.width,
@@ -137,10 +155,10 @@ def first_plan(
         classes=len(dataset.classes),
     )
     align_px = traits(build(architecture)).align_px
-    return make_plan(job, dataset.tile_px, found, device, align_px), architecture
+    return make_plan(job, dataset.tile_px, survey, device, align_px), architecture
 
 
-def begin(
+def load_initial_weights(
     job: TrainJob,
     network: nn.Module,
     architecture: dict[str, Any],
@@ -148,37 +166,69 @@ def begin(
     start: ModelFile | None,
     folder: Path,
 ) -> list[str]:
-    """Fill a new network with the weights that the job names. Returns what was done, in sentences."""
-    told = []
+    """Fill a new network with the weights that the job names.
+
+    Args:
+        job: settings.
+        network: changed in place.
+        architecture: of the network.
+        dataset: bands and classes.
+        start: model to start from.
+        folder: paths of the job are relative to it.
+
+    Returns:
+        What was done, in sentences.
+    """
+    messages = []
     if job.weights:
         path = folder / job.weights
         given = str(path) if path.exists() else job.weights
-        left = load_encoder(network, given)
-        what = f"all but {len(left)} tensors of the encoder" if left else "the whole encoder"
-        told.append(f"Weights of {Path(given).name}: {what} taken.")
+        different = load_encoder(network, given)
+        loaded = f"all but {len(different)} tensors of the encoder" if different else "the whole encoder"
+        messages.append(f"Weights of {Path(given).name} loaded: {loaded}.")
     if start is not None:
-        told.append(take_over(network, architecture, dataset.recipe.bands, dataset.classes, start))
-    if job.freeze_epochs and not told:
-        told.append("There is nothing to keep frozen: the encoder begins at random, so all of it is trained.")
-    return told
+        bands, classes = dataset.recipe.bands, dataset.classes
+        messages.append(load_matching_weights(network, architecture, bands, classes, start))
+    if job.freeze_epochs and not messages:
+        messages.append("The encoder is not frozen: it starts from random weights, so all of it is trained.")
+    return messages
 
 
 def loss_for(plan: Plan, scene: Scene) -> Loss:
-    """The loss of a plan, its classes weighed by the train pixels of the scene."""
+    """Return the loss of a plan, its classes weighted by the training pixels of the scene.
+
+    Args:
+        plan: loss and kind of class weights.
+        scene: its training pixels per class.
+    """
     counts = scene.train_counts()
     return loss_of(plan.loss, class_weights(counts, plan.class_weights), counts.index(max(counts)))
 
 
-def monitoring(job: TrainJob, scene: Scene) -> TrainJob:
-    """The job with what is monitored in fact: of few validation data the loss, see `keeping`."""
-    return job if scene.validation_data.decides else replace(job, monitor="loss")
+def with_monitor(job: TrainJob, scene: Scene) -> TrainJob:
+    """Return the job with the score that is monitored: with few validation data the loss, see `model_selection`.
+
+    Args:
+        job: settings.
+        scene: its validation data.
+    """
+    return job if scene.validation_data.is_sufficient else replace(job, monitor="loss")
 
 
 def make_trainer(
     job: TrainJob, plan: Plan, network: nn.Module, loss: Loss, precision: Precision, group: Group
 ) -> Trainer:
-    """Optimiser and schedule around a network."""
-    descent = Descent(
+    """Return a trainer with optimizer and schedule around a network.
+
+    Args:
+        job: settings.
+        plan: learning rate, steps and batch size.
+        network: on its device.
+        loss: of the run.
+        precision: arithmetic of the passes.
+        group: processes that train together.
+    """
+    settings = OptimizerSettings(
         plan.learning_rate,
         plan.total_steps,
         job.optimiser,
@@ -187,34 +237,40 @@ def make_trainer(
         plan.average,
         job.monitor,
     )
-    begun = bool(job.weights or job.start_from)
-    frozen = encoder_modules(network) if job.freeze_epochs and begun else ()
-    return Trainer(network, loss, precision, descent, plan.batch_size, group, frozen, job.freeze_epochs)
+    pretrained = bool(job.weights or job.start_from)
+    frozen = encoder_modules(network) if job.freeze_epochs and pretrained else ()
+    return Trainer(network, loss, precision, settings, plan.batch_size, group, frozen, job.freeze_epochs)
 
 
-def with_found_rate(
+def with_tested_rate(
     plan: Plan,
     job: TrainJob,
     network: nn.Module,
     loss: Loss,
     precision: Precision,
-    feed: Feed,
+    source: BatchSource,
     channel: Channel,
 ) -> Plan:
-    """The plan with the learning rate that a trial of rising rates finds best."""
-    descent = Descent(plan.learning_rate, 1, job.optimiser, "plateau", job.weight_decay, 0.0)
-    found = find_rate(
+    """Return the plan with the learning rate of a range test.
+
+    Args:
+        plan: its learning rate is kept where the test finds none.
+        job: optimizer and weight decay.
+        network, loss, precision: of the run.
+        source: makes the batches.
+        channel: gets a warning where the test finds none; cancel point.
+    """
+    settings = OptimizerSettings(plan.learning_rate, 1, job.optimiser, "plateau", job.weight_decay, 0.0)
+    tested = find_learning_rate(
         network,
         loss,
         precision,
-        descent,
-        lambda number: feed.batch(number, plan.batch_size),
+        settings,
+        lambda number: source.batch(number, plan.batch_size),
         channel.check_cancelled,
     )
-    if found is None:
-        channel.log(
-            f"The loss fell at no learning rate that was tried; {plan.learning_rate:g} is taken.", "warning"
-        )
+    if tested is None:
+        channel.log(f"The loss fell at no tested learning rate; {plan.learning_rate:g} is used.", "warning")
         return plan
-    reason = f"learning rate {found:.2g}, where the loss fell most steeply in a trial of rising rates"
-    return replace(plan, learning_rate=found, reasons=(*plan.reasons, reason))
+    reason = f"learning rate {tested:.2g}, where the loss fell most steeply in a range test"
+    return replace(plan, learning_rate=tested, reasons=(*plan.reasons, reason))

@@ -1,4 +1,4 @@
-"""The job `preview`: a picture of crops as training would draw them, and as it would augment them."""
+"""The job `preview`: a picture of crops as training would draw them, before and after augmentation."""
 
 from __future__ import annotations
 
@@ -20,24 +20,32 @@ from ..dataset.subset import with_bands
 from ..modelfile.precision import find_device
 from ..outputs import prepare_folder, whole_file
 from .augmentation import augment, resize, source_size
-from .data_survey import survey
+from .data_survey import survey_scene
 from .plan import Plan
 from .preparing import first_plan
 from .sampler import Sampler
-from .scene import load, margin
+from .scene import load_scene, padding
 
 PICTURE_FILE, FACTS_FILE = "preview.png", "preview.json"
 STRETCH = (2, 98)
-"""Percentiles that become black and white."""
-LEAST_PX, MOST_PX, GAP_PX, ACROSS = 128, 256, 4, 6
-"""Side of a crop in the picture at least and at most, the gap between crops, and crops side by side."""
+"""Percentiles that are shown as black and white."""
+MIN_PX, MAX_PX, GAP_PX, ACROSS = 128, 256, 4, 6
+"""Minimum and maximum side of a crop in the picture, the gap between crops, and crops side by side."""
 
 
 def run(job: PreviewJob, folder: Path, channel: Channel) -> dict[str, Any]:
-    """Draw the crops of the first step; leave preview.png and preview.json in the output folder.
+    """Draw the crops of the first step and write preview.png and preview.json.
 
-    The picture has a column for each crop: as it is, with its labels, and both again as augmented. Preview.json
-    lists the crops of the picture, each with the row and column of the dataset's grid where it begins.
+    The picture has a column per crop: the crop, the crop with its labels, and both again after augmentation.
+    Preview.json lists the crops of the picture, each with the row and column of the dataset's grid where it begins.
+
+    Args:
+        job: settings of the training, and the number of crops.
+        folder: of the job; its paths are relative to it.
+        channel: gets events; cancel point.
+
+    Returns:
+        Path of the picture, kinds of augmentation, and sentences that describe the picture.
 
     Raises:
         GeoSegError: `no_training_pixels`, or as reading a dataset.
@@ -46,12 +54,12 @@ def run(job: PreviewJob, folder: Path, channel: Channel) -> dict[str, Any]:
     prepare_folder(output)
     whole, dataset_folder = read_dataset(folder / training.dataset)
     dataset = with_bands(whole, training.bands)
-    margin_px = margin(training.crop_px, dataset.tile_px)
-    scene, _ = load(dataset, dataset_folder, margin_px, channel, whole=whole)
-    found = survey(scene)
-    plan, _ = first_plan(training, dataset, found, find_device(training.device))
+    padding_px = padding(training.crop_px, dataset.tile_px)
+    scene, _ = load_scene(dataset, dataset_folder, padding_px, channel, whole=whole)
+    survey = survey_scene(scene)
+    plan, _ = first_plan(training, dataset, survey, find_device(training.device))
 
-    directions = found.directions
+    directions = survey.directions
     kinds = plan.augment
     sampler = Sampler(scene, plan.crop_px, training.seed, plan.by_class)
     size = source_size(plan.crop_px, sampler.random(0, 1), kinds)
@@ -63,7 +71,7 @@ def run(job: PreviewJob, folder: Path, channel: Channel) -> dict[str, Any]:
 
     with whole_file(output / PICTURE_FILE) as partial:
         write_png(partial, picture(shown, dataset.classes))
-    sentences = explain(job.tiles, plan, directions.why())
+    sentences = describe_picture(job.tiles, plan, directions.restriction())
     facts = {
         "rows": [
             {"kind": kind, "row": scene.region.row + row, "col": scene.region.col + col}
@@ -78,25 +86,31 @@ def run(job: PreviewJob, folder: Path, channel: Channel) -> dict[str, Any]:
     return {"image": str(output / PICTURE_FILE), "augment": list(kinds), "sentences": sentences}
 
 
-def explain(tiles: int, plan: Plan, why: str) -> list[str]:
-    """What the picture shows, in sentences; `why` names the band that forbids turns, where the plan heeds it."""
+def describe_picture(tiles: int, plan: Plan, restriction: str) -> list[str]:
+    """Describe the picture in sentences.
+
+    Args:
+        tiles: number of crops.
+        plan: crop size and augmentation.
+        restriction: of the bands that allow no rotation; left out where the plan does not depend on it.
+    """
     kinds = ", ".join(plan.augment).replace("_", " ")
     return [
-        f"{tiles} crops of {plan.crop_px} px; {plan.by_class:.0%} of the crops are drawn class by class",
+        f"{tiles} crops of {plan.crop_px} px; {plan.by_class:.0%} of the crops are class-balanced",
         f"augmented by: {kinds}" if kinds else "no augmentation",
-        *([why] if why in plan.reasons else []),
+        *([restriction] if restriction in plan.reasons else []),
     ]
 
 
 def picture(shown: Sequence[tuple[Tensor, Tensor]], classes: Sequence[LabelClass]) -> NDArray[np.uint8]:
-    """All crops as one picture.
+    """Return all crops as one picture.
 
     Args:
-        shown: images (crops, bands, side, side) and labels (crops, side, side), as they are and as augmented.
+        shown: images (crops, bands, side, side) and labels (crops, side, side), before and after augmentation.
         classes: with their colours.
 
     Returns:
-        (3, rows, cols).
+        uint8 (3, rows, cols).
     """
     limits = np.percentile(shown[0][0].numpy(), STRETCH, axis=(0, 2, 3))
     lines = []
@@ -108,7 +122,11 @@ def picture(shown: Sequence[tuple[Tensor, Tensor]], classes: Sequence[LabelClass
         ]
     blocks = [
         np.concatenate(
-            [np.concatenate([framed(cell) for cell in line[start : start + ACROSS]], 2) for line in lines], 1
+            [
+                np.concatenate([frame_crop(cell) for cell in line[start : start + ACROSS]], 2)
+                for line in lines
+            ],
+            1,
         )
         for start in range(0, len(lines[0]), ACROSS)
     ]
@@ -120,7 +138,15 @@ def picture(shown: Sequence[tuple[Tensor, Tensor]], classes: Sequence[LabelClass
 
 
 def to_rgb(image: NDArray[np.float32], limits: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """The first three bands, or the grey of the first where there are fewer, as uint8 (3, side, side)."""
+    """Return the first three bands as colours, or the first one in grey where there are fewer.
+
+    Args:
+        image: z-scores (bands, side, side).
+        limits: (2, bands), values shown as black and white.
+
+    Returns:
+        uint8 (3, side, side).
+    """
     chosen = [0, 1, 2] if len(image) >= 3 else [0, 0, 0]
     low, high = (limit[chosen, None, None] for limit in limits)
     return np.asarray(255 * ((image[chosen] - low) / np.maximum(high - low, 1e-6)).clip(0, 1), dtype=np.uint8)
@@ -129,7 +155,16 @@ def to_rgb(image: NDArray[np.float32], limits: NDArray[np.float64]) -> NDArray[n
 def tint(
     rgb: NDArray[np.uint8], labels: NDArray[np.uint8], classes: Sequence[LabelClass]
 ) -> NDArray[np.uint8]:
-    """The picture with half transparent colours of classes; ground that is ignored stays as it is."""
+    """Return the picture with half-transparent class colours; unlabelled pixels stay as they are.
+
+    Args:
+        rgb: uint8 (3, side, side).
+        labels: uint8 (side, side), IGNORE where unlabelled.
+        classes: with their colours.
+
+    Returns:
+        uint8 (3, side, side).
+    """
     colours = np.zeros((256, 3), dtype=np.uint16)
     for item in classes:
         colours[item.id] = [int(item.color.lstrip("#")[place : place + 2], 16) for place in (0, 2, 4)]
@@ -137,16 +172,21 @@ def tint(
     return np.where(labels == IGNORE, rgb, mixed).astype(np.uint8)
 
 
-def framed(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A crop at the size of the picture, by whole pixels, with white to its right and below."""
+def frame_crop(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a crop at the size of the picture, scaled by whole pixels, with white to its right and below."""
     side = rgb.shape[1]
-    step, times = -(-side // MOST_PX), max(LEAST_PX // side, 1)
+    step, times = -(-side // MAX_PX), max(MIN_PX // side, 1)
     sized = rgb[:, ::step, ::step].repeat(times, 1).repeat(times, 2)
     return np.pad(sized, ((0, 0), (0, GAP_PX), (0, GAP_PX)), constant_values=255)
 
 
 def write_png(path: Path, rgb: NDArray[np.uint8]) -> None:
-    """Write (3, rows, cols) as a PNG without a file beside it."""
+    """Write a PNG without a sidecar file.
+
+    Args:
+        path: of the file.
+        rgb: uint8 (3, rows, cols).
+    """
     with warnings.catch_warnings(), rasterio.MemoryFile() as memory:
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         with memory.open(

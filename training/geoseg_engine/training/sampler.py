@@ -1,9 +1,9 @@
-"""Where training looks: crops centred on labelled pixels, a share of them drawn class by class.
+"""The crops of a training: centred on labelled pixels, a fraction of them class-balanced.
 
-A share of the crops, a third unless asked otherwise, is centred on a class drawn uniformly, then on a polygon
+Class-balanced crops, a third unless set otherwise, are centred on a class drawn uniformly, then on a polygon
 (connected component) of it, then on a pixel (after Isensee et al. 2021, nnU-Net, doi:10.1038/s41592-020-01008-z, with
-the polygon in between, so that one huge polygon does not drown the small ones). The rest is centred on any labelled
-pixel.
+the polygon in between, so that one huge polygon does not outweigh the small ones). The others are centred on any
+labelled pixel.
 """
 
 from __future__ import annotations
@@ -19,24 +19,30 @@ from torch import Tensor
 from ..contract import IGNORE
 from .scene import ImageInMemory, Scene, cut
 
-BY_CLASS = 1 / 3
+CLASS_BALANCED_FRACTION = 1 / 3
 MAX_PIXELS = 4_000_000
-"""Candidates kept in memory, for each class; more are thinned evenly."""
+"""Candidates kept in memory per class; more are thinned evenly."""
 COMPONENT_PIXELS = 16_000_000
 """Components are found on a coarser raster where there are more pixels than this."""
 
 
 @dataclass(frozen=True)
-class Pixels:
-    """Candidate centres of one class, grouped by component; `upto` is the cumulative share of the groups."""
+class CandidatePixels:
+    """Candidate centres of one class, grouped by connected component.
+
+    Attributes:
+        flat: indices into the flattened raster, ordered by component.
+        start: index into `flat` where each component starts, and its end.
+        cumulative_share: cumulative probability of the components, 0..1.
+    """
 
     flat: NDArray[np.int64]
     start: NDArray[np.int64]
-    upto: NDArray[np.float64]
+    cumulative_share: NDArray[np.float64]
 
     def draw(self, rng: np.random.Generator) -> int:
-        """Index of a pixel in the flattened raster."""
-        group = int(np.searchsorted(self.upto, rng.random(), side="right"))
+        """Return the index of a pixel in the flattened raster."""
+        group = int(np.searchsorted(self.cumulative_share, rng.random(), side="right"))
         group = min(group, len(self.start) - 2)
         return int(self.flat[rng.integers(self.start[group], self.start[group + 1])])
 
@@ -46,13 +52,20 @@ class Sampler:
 
     Args:
         scene: image and labels.
-        crop_px: side of a crop.
+        crop_px: side of a crop in pixels.
         seed: any whole number.
-        by_class: share of crops drawn class first, 0..1.
+        class_balanced_fraction: fraction of the crops drawn class first, 0..1.
     """
 
-    def __init__(self, scene: Scene, crop_px: int, seed: int, by_class: float = BY_CLASS) -> None:
-        self.scene, self.crop_px, self.seed, self.by_class = scene, crop_px, seed, by_class
+    def __init__(
+        self, scene: Scene, crop_px: int, seed: int, class_balanced_fraction: float = CLASS_BALANCED_FRACTION
+    ) -> None:
+        self.scene, self.crop_px, self.seed, self.class_balanced_fraction = (
+            scene,
+            crop_px,
+            seed,
+            class_balanced_fraction,
+        )
         self._labels = torch.from_numpy(scene.train)
         if isinstance(scene.image, ImageInMemory):
             self._labels = self._labels.to(scene.image.scores.device)
@@ -65,17 +78,17 @@ class Sampler:
     def crops(
         self, step: int, batch_size: int, size_px: int = 0, share: slice = slice(None)
     ) -> tuple[Tensor, Tensor]:
-        """The crops of a step.
+        """Return the crops of a step.
 
         Args:
-            step: number of the step from 0.
-            batch_size: crops.
-            size_px: side, where it is not the sampler's own.
+            step: number of the step, from 0.
+            batch_size: number of crops.
+            size_px: side in pixels, where it is not the sampler's own.
             share: which of the crops to cut, where several processes share a step.
 
         Returns:
             z-scores float32 (batch, bands, side, side) and labels uint8 (batch, side, side), IGNORE outside
-            the train split and outside the raster; where the image lies.
+            the train split and outside the raster; on the device of the image.
         """
         size, image = size_px or self.crop_px, self.scene.image
         corners = self.corners(step, batch_size, size)[share]
@@ -88,16 +101,27 @@ class Sampler:
         )
 
     def corners(self, step: int, batch_size: int, size_px: int = 0) -> list[tuple[int, int]]:
-        """Row and column where each crop of a step begins."""
+        """Return row and column of the upper left pixel of each crop of a step.
+
+        Args:
+            step: number of the step, from 0.
+            batch_size: number of crops.
+            size_px: side in pixels, where it is not the sampler's own.
+        """
         rng = self.random(step)
         return [self._corner(rng, size_px or self.crop_px) for _ in range(batch_size)]
 
     def random(self, step: int, purpose: int = 0) -> np.random.Generator:
-        """Random numbers of a step that nothing else can shift."""
+        """Return random numbers of a step that do not depend on any other draw.
+
+        Args:
+            step: number of the step, from 0.
+            purpose: 0 for the corners, other numbers for other uses.
+        """
         return np.random.default_rng((self.seed, step, purpose))
 
     def _corner(self, rng: np.random.Generator, size: int) -> tuple[int, int]:
-        if rng.random() < self.by_class:
+        if rng.random() < self.class_balanced_fraction:
             flat = self._classes[rng.integers(len(self._classes))].draw(rng)
         else:
             flat = int(self._labelled[rng.integers(len(self._labelled))])
@@ -105,18 +129,18 @@ class Sampler:
         jitter = rng.integers(-(size // 4), size // 4 + 1, size=2)
         rows, cols = self.scene.train.shape
         return (
-            place(row - size // 2 + int(jitter[0]), size, rows),
-            place(col - size // 2 + int(jitter[1]), size, cols),
+            crop_start(row - size // 2 + int(jitter[0]), size, rows),
+            crop_start(col - size // 2 + int(jitter[1]), size, cols),
         )
 
 
 def cut_batch(array: Tensor, corners: list[tuple[int, int]], size: int, fill: float) -> Tensor:
-    """Squares of an array in one gather: for a GPU, where every further call costs more than the copying.
+    """Cut squares of an array in one gather: for a GPU, where every further call costs more than the copying.
 
     Args:
         array: (bands, rows, cols).
-        corners: row and column where each square begins; squares may reach outside.
-        size: side.
+        corners: row and column of each square's upper left pixel; squares may reach outside.
+        size: side in pixels.
         fill: value outside the array.
 
     Returns:
@@ -134,15 +158,26 @@ def cut_batch(array: Tensor, corners: list[tuple[int, int]], size: int, fill: fl
     return found.masked_fill(~inside[:, None], fill)
 
 
-def place(start: int, size: int, length: int) -> int:
-    """Start of a crop shifted into 0..length; centred where the raster is smaller than the crop."""
+def crop_start(start: int, size: int, length: int) -> int:
+    """Return the start of a crop shifted into 0..length; centred where the raster is smaller than the crop.
+
+    Args:
+        start: row or column where the crop would start.
+        size: side of the crop in pixels.
+        length: rows or columns of the raster.
+    """
     if length <= size:
         return (length - size) // 2
     return min(max(start, 0), length - size)
 
 
-def group_pixels(labels: NDArray[np.uint8], index: int) -> Pixels:
-    """Pixels of a class by connected component; a component's share grows with the root of its size."""
+def group_pixels(labels: NDArray[np.uint8], index: int) -> CandidatePixels:
+    """Group the pixels of a class by connected component; a component's probability grows with the root of its size.
+
+    Args:
+        labels: uint8 (rows, cols) class ids.
+        index: class id.
+    """
     mask = labels == index
     flat = _thin(np.flatnonzero(mask.ravel()))
     factor = max(1, int(np.ceil((mask.size / COMPONENT_PIXELS) ** 0.5)))
@@ -152,7 +187,7 @@ def group_pixels(labels: NDArray[np.uint8], index: int) -> Pixels:
     sizes = np.bincount(component)
     sizes = sizes[sizes > 0]
     shares = np.sqrt(sizes)
-    return Pixels(
+    return CandidatePixels(
         flat[order],
         np.concatenate([[0], np.cumsum(sizes)]),
         np.cumsum(shares / shares.sum()),

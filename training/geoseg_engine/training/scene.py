@@ -1,7 +1,7 @@
-"""What training sees: the normalised image and the labels of each split, around the labelled ground.
+"""The data of a training: the normalised image and the labels of each split, around the labelled pixels.
 
-Arrays are relative to `region`, the part of the grid that holds labelled pixels and a margin. The image
-is kept in memory while it fits and is read by window otherwise; both answer `read` alike.
+Arrays are relative to `region`, the part of the grid that holds labelled pixels and padding. The image
+is kept in memory while it fits and is read by window otherwise; both have the same `read`.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ MEMORY_BUDGET_BYTES = 2 * 2**30
 STATISTICS_PIXELS = 2_000_000
 STRIP_ROWS = 256
 REGION_ALIGN_PX = 64
-"""The region starts at a multiple of it, so that poolings fall on the same pixels as in prediction."""
-MARGIN_PX = 384
-"""Ground that is read around the labelled part: as much as any of our networks sees at its usual depth."""
+"""The region starts at a multiple of this, so that poolings fall on the same pixels as in prediction."""
+PADDING_PX = 384
+"""Pixels that are read around the labelled part: as many as any of our networks sees at its usual depth."""
 
 Measured = tuple[Statistics, list[Problem]]
-"""Statistics of the bands, and what was wrong with bands when they were measured."""
+"""Statistics of the bands, and the problems of bands that were found when they were measured."""
 Adjust = Callable[[Statistics, Sequence[Band]], Measured]
 """Replaces measured statistics of some bands, e.g. by those of an earlier model."""
 
@@ -51,7 +51,15 @@ class Image(Protocol):
     width: int
 
     def read(self, row: int, col: int, height: int, width: int) -> Tensor:
-        """float32 (bands, height, width) on the CPU or the training device; 0 outside the region."""
+        """Read a window of z-scores.
+
+        Args:
+            row, col: of its upper left pixel, relative to the region; it may reach outside.
+            height, width: in pixels.
+
+        Returns:
+            float32 (bands, height, width) on the CPU or the training device; 0 outside the region.
+        """
         ...
 
 
@@ -63,19 +71,28 @@ class ImageInMemory:
         self.height, self.width = int(scores.shape[1]), int(scores.shape[2])
 
     def read(self, row: int, col: int, height: int, width: int) -> Tensor:
+        """Read a window of z-scores.
+
+        Args:
+            row, col: of its upper left pixel, relative to the region; it may reach outside.
+            height, width: in pixels.
+
+        Returns:
+            float32 (bands, height, width) on the image's device; 0 outside the region.
+        """
         return cut(self.scores, row, col, height, width, 0.0).float()
 
     def to(self, device: torch.device) -> ImageInMemory:
-        """The same image held on another device."""
+        """Return the same image on another device."""
         return ImageInMemory(self.scores.to(device))
 
 
-class Bands:
+class StackBands:
     """Some bands of a stack, by window.
 
     Args:
         stack: open; holds every band of its recipe.
-        chosen: numbers of the bands to read, from 0.
+        chosen: indices of the bands to read, from 0.
     """
 
     def __init__(self, stack: StackReader, chosen: Sequence[int]) -> None:
@@ -86,7 +103,7 @@ class Bands:
         return len(self._chosen)
 
     def read(self, window: Window) -> NDArray[np.float32]:
-        """Float32 (bands, rows, cols), NaN where there is no value."""
+        """Read float32 (bands, rows, cols), NaN where there is no value."""
         values = self._stack.read(window)
         return values if self._all else values[self._chosen]
 
@@ -96,14 +113,23 @@ class Bands:
 
 
 class ImageOnDisk:
-    """Reads and normalises a window of the stack whenever it is asked for; one reader at a time."""
+    """Reads and normalises a window of the stack on each call; one reader at a time."""
 
-    def __init__(self, stack: Bands, region: Window, statistics: Statistics) -> None:
+    def __init__(self, stack: StackBands, region: Window, statistics: Statistics) -> None:
         self.height, self.width = region.height, region.width
         self._stack, self._region, self._statistics = stack, region, statistics
         self._lock = threading.Lock()
 
     def read(self, row: int, col: int, height: int, width: int) -> Tensor:
+        """Read a window of z-scores.
+
+        Args:
+            row, col: of its upper left pixel, relative to the region; it may reach outside.
+            height, width: in pixels.
+
+        Returns:
+            float32 (bands, height, width) on the CPU; 0 outside the stack.
+        """
         window = Window(self._region.row + row, self._region.col + col, height, width)
         with self._lock:
             values = self._stack.read(window)
@@ -119,9 +145,9 @@ class Scene:
         train, validation: uint8 (rows, cols) class ids, IGNORE outside the split.
         bands: the recipe's bands.
         classes: number of classes K.
-        statistics: of the train pixels.
-        region: where the arrays lie on the dataset's grid.
-        intermediates: the recipe's other bands, that expressions take values from.
+        statistics: of the training pixels.
+        region: window of the arrays on the dataset's grid.
+        intermediates: the recipe's other bands, which expressions take values from.
         grid: of the dataset; None for arrays that are in memory.
     """
 
@@ -137,26 +163,46 @@ class Scene:
 
     @cached_property
     def validation_data(self) -> ValidationData:
-        """How much there is to validate on, and what it is enough for."""
+        """Amount of validation data, and what it suffices for."""
         return count_validation(self.validation, self.classes)
 
     def train_counts(self) -> list[int]:
-        """Train pixels of every class."""
+        """Return the training pixels per class."""
         return count(self.train, self.classes)
 
 
-def margin(crop_px: int, tile_px: int) -> int:
-    """Ground to read around the labelled part."""
-    return max(crop_px, tile_px, MARGIN_PX)
+def padding(crop_px: int, tile_px: int) -> int:
+    """Return the pixels to read around the labelled part.
+
+    Args:
+        crop_px: of the job; 0 is automatic.
+        tile_px: side of the dataset's tiles in pixels.
+    """
+    return max(crop_px, tile_px, PADDING_PX)
 
 
 def count(labels: NDArray[np.uint8], classes: int) -> list[int]:
-    """Pixels of every class."""
+    """Return the pixels per class.
+
+    Args:
+        labels: uint8 (rows, cols) class ids.
+        classes: number of classes.
+    """
     return [int(item) for item in np.bincount(labels.ravel(), minlength=256)[:classes]]
 
 
 def cut(array: Tensor, row: int, col: int, height: int, width: int, fill: float) -> Tensor:
-    """Window of the last two axes that may reach outside; there it is `fill`."""
+    """Return a window of the last two axes that may reach outside.
+
+    Args:
+        array: (…, rows, cols).
+        row, col: of the window's upper left pixel.
+        height, width: in pixels.
+        fill: value outside the array.
+
+    Returns:
+        (…, height, width).
+    """
     rows, cols = int(array.shape[-2]), int(array.shape[-1])
     top, left = max(-row, 0), max(-col, 0)
     bottom, right = max(row + height - rows, 0), max(col + width - cols, 0)
@@ -166,7 +212,7 @@ def cut(array: Tensor, row: int, col: int, height: int, width: int, fill: float)
     return torch.nn.functional.pad(inside, (left, right, top, bottom), value=fill)
 
 
-def of_arrays(
+def scene_from_arrays(
     values: NDArray[Any],
     labels: NDArray[np.uint8],
     split: NDArray[np.uint8],
@@ -176,13 +222,16 @@ def of_arrays(
     measured: Measured | None = None,
     adjust: Adjust | None = None,
 ) -> tuple[Scene, list[Problem]]:
-    """A scene of arrays that are in memory.
+    """Return a scene of arrays that are in memory.
 
     Args:
         values: float32 (bands, rows, cols) in the units of the bands, NaN where invalid; normalised in place.
         labels: uint8 (rows, cols) class ids or IGNORE.
         split: uint8 (rows, cols) index into SPLITS or IGNORE.
-        measured: statistics of an earlier run, to be used as they are.
+        bands: of the recipe, in order.
+        classes: number of classes.
+        region: window of the arrays on the dataset's grid; None for all of it.
+        measured: statistics of an earlier run, used as they are.
         adjust: applied to statistics that are measured here.
     """
     train, validation = (
@@ -192,7 +241,7 @@ def of_arrays(
     if measured is None:
         flat = np.flatnonzero(train.ravel() != IGNORE)
         flat = flat[:: max(1, len(flat) // STATISTICS_PIXELS)]
-        measured = adjusted(measure(values.reshape(len(bands), -1)[:, flat], bands), bands, adjust)
+        measured = adjust_statistics(measure(values.reshape(len(bands), -1)[:, flat], bands), bands, adjust)
     statistics, problems = measured
     for index, layer in enumerate(values):
         values[index] = normalise(layer[None], _of_band(statistics, index))[0]
@@ -201,56 +250,67 @@ def of_arrays(
     return Scene(image, train, validation, tuple(bands), classes, statistics, region), problems
 
 
-def open_part(dataset: Dataset, whole: Dataset, folder: Path) -> Bands:
-    """The bands of `dataset` from the stack of `whole`: of its written composite, else made from their sources alone.
+def open_part(dataset: Dataset, whole: Dataset, folder: Path) -> StackBands:
+    """Open the bands of `dataset` in the written stack of `whole`; without one, compute them from their own sources.
+
+    Args:
+        dataset: with the bands to use.
+        whole: with every band of its stack.
+        folder: paths of both are relative to it.
 
     Raises:
         GeoSegError: as `open_dataset_stack`.
     """
     if whole.stack and (folder / whole.stack).exists():
-        return Bands(open_dataset_stack(whole, folder), places(whole.recipe, dataset.recipe))
-    return Bands(open_dataset_stack(dataset, folder), range(len(dataset.recipe.bands)))
+        return StackBands(open_dataset_stack(whole, folder), places(whole.recipe, dataset.recipe))
+    return StackBands(open_dataset_stack(dataset, folder), range(len(dataset.recipe.bands)))
 
 
-def adjusted(measured: Measured, bands: Sequence[Band], adjust: Adjust | None) -> Measured:
-    """Measured statistics after `adjust`, with the problems of both."""
+def adjust_statistics(measured: Measured, bands: Sequence[Band], adjust: Adjust | None) -> Measured:
+    """Return measured statistics after `adjust`, with the problems of both.
+
+    Args:
+        measured: statistics and problems.
+        bands: of the recipe, in order.
+        adjust: None keeps the statistics.
+    """
     if adjust is None:
         return measured
     statistics, problems = adjust(measured[0], bands)
     return statistics, [*measured[1], *problems]
 
 
-def load(
+def load_scene(
     dataset: Dataset,
     folder: Path,
-    margin_px: int,
+    padding_px: int,
     channel: Channel,
     measured: Measured | None = None,
     whole: Dataset | None = None,
     adjust: Adjust | None = None,
 ) -> tuple[Scene, list[Problem]]:
-    """The scene of a dataset; reads labels, split and image, and measures statistics unless they are given.
+    """Read labels, split and image of a dataset, and measure statistics unless they are given.
 
     Args:
         dataset: with the bands to use.
-        folder: its paths are relative to it.
-        margin_px: ground to read around the labelled part.
-        channel: told of progress; cancel point.
-        measured: statistics of an earlier run, to be used as they are.
+        folder: paths of the dataset are relative to it.
+        padding_px: pixels to read around the labelled part.
+        channel: gets progress; cancel point.
+        measured: statistics of an earlier run, used as they are.
         whole: the dataset with every band of its written stack, where `dataset` has only some of them.
         adjust: applied to statistics that are measured here.
 
     Raises:
         GeoSegError: `no_training_pixels` if no labelled pixel belongs to the train split.
     """
-    labels, split, region = _read_labels(folder / dataset.labels, folder / dataset.split, margin_px)
+    labels, split, region = _read_labels(folder / dataset.labels, folder / dataset.split, padding_px)
     bands, classes = dataset.recipe.bands, len(dataset.classes)
     pixels = region.height * region.width * len(bands)
     if not ((split == 0) & (labels != IGNORE)).any():
         raise GeoSegError(
             "no_training_pixels",
             f"No labelled pixel of dataset '{dataset.name}' belongs to the train split.",
-            "Give train a larger share, or check that polygons lie inside the area.",
+            "Increase the training share, or check that polygons are inside the area.",
         )
     stack = open_part(dataset, whole or dataset, folder)
     if pixels * 4 <= MEMORY_BUDGET_BYTES:
@@ -261,7 +321,7 @@ def load(
                 values[:, row : row + height] = stack.read(
                     Window(region.row + row, region.col, height, region.width)
                 )
-        found, problems = of_arrays(values, labels, split, bands, classes, region, measured, adjust)
+        found, problems = scene_from_arrays(values, labels, split, bands, classes, region, measured, adjust)
     else:
         found, problems = _load_large(stack, labels, split, bands, classes, region, channel, measured, adjust)
     recipe = dataset.recipe
@@ -269,7 +329,7 @@ def load(
 
 
 def _load_large(
-    stack: Bands,
+    stack: StackBands,
     labels: NDArray[np.uint8],
     split: NDArray[np.uint8],
     bands: tuple[Band, ...],
@@ -282,7 +342,7 @@ def _load_large(
     """Statistics in a first pass; then float16 in memory if that fits, else reading by window."""
     train = np.where(split == 0, labels, IGNORE).astype(np.uint8)
     if measured is None:
-        measured = adjusted(_measure_large(stack, train, bands, region, channel), bands, adjust)
+        measured = adjust_statistics(_measure_large(stack, train, bands, region, channel), bands, adjust)
     statistics, problems = measured
     image: Image = ImageOnDisk(stack, region, statistics)
     if len(bands) * region.height * region.width * 2 <= MEMORY_BUDGET_BYTES:
@@ -297,7 +357,7 @@ def _load_large(
 
 
 def _measure_large(
-    stack: Bands,
+    stack: StackBands,
     train: NDArray[np.uint8],
     bands: tuple[Band, ...],
     region: Window,
@@ -316,9 +376,9 @@ def _measure_large(
 
 
 def _read_labels(
-    labels_path: Path, split_path: Path, margin_px: int
+    labels_path: Path, split_path: Path, padding_px: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], Window]:
-    """Labels and split of the part of the grid that training looks at."""
+    """Labels and split of the part of the grid that training reads."""
     with rasterio.open(labels_path) as labels, rasterio.open(split_path) as split:
         rows = np.zeros(labels.height, dtype=bool)
         cols = np.zeros(labels.width, dtype=bool)
@@ -327,19 +387,19 @@ def _read_labels(
             used = (labels.read(1, window=strip) != IGNORE) & (split.read(1, window=strip) <= 1)
             rows[row : row + height] = used.any(axis=1)
             cols |= used.any(axis=0)
-        row, last_row = _span(rows, margin_px)
-        col, last_col = _span(cols, margin_px)
+        row, last_row = _span(rows, padding_px)
+        col, last_col = _span(cols, padding_px)
         region = Window(row, col, last_row - row, last_col - col)
         part = RasterioWindow(col, row, region.width, region.height)
         return labels.read(1, window=part), split.read(1, window=part), region
 
 
-def _span(used: NDArray[np.bool_], margin_px: int) -> tuple[int, int]:
+def _span(used: NDArray[np.bool_], padding_px: int) -> tuple[int, int]:
     places = np.flatnonzero(used)
     if not places.size:
         return 0, min(1, used.size)
-    first = max(int(places[0]) - margin_px, 0) // REGION_ALIGN_PX * REGION_ALIGN_PX
-    return first, min(int(places[-1]) + 1 + margin_px, used.size)
+    first = max(int(places[0]) - padding_px, 0) // REGION_ALIGN_PX * REGION_ALIGN_PX
+    return first, min(int(places[-1]) + 1 + padding_px, used.size)
 
 
 def _strips(height: int) -> list[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""Real steps before a run: how fast they are, in which arithmetic, and how many crops fit into memory."""
+"""Timing of real steps before a run: how fast they are, in which precision, and how many crops fit into memory."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from torch import nn
 
 from ..contract import GeoSegError
 from ..modelfile.precision import Precision, fastest
-from .batches import Batch, short_of_memory
+from .batches import Batch, is_out_of_memory
 from .losses import Loss
 
 MEMORY_SHARE = 0.85
-"""The batch grows on a GPU until the next would take more than this share of its memory."""
-MOST_CROPS = 64
+"""The batch grows on a GPU until the next would use more than this fraction of its memory."""
+MAX_CROPS = 64
 FORWARD_SHARE = 1 / 3
-"""Of the time of a training step, what prediction of the same pixels takes."""
+"""Fraction of a training step's time that prediction of the same pixels takes."""
 
 
 @dataclass(frozen=True)
-class Trial:
-    """What was found.
+class StepTiming:
+    """Result of the timing.
 
     Attributes:
-        precision: the faster arithmetic, with seconds a step.
-        batch_size: crops that fit, of those that were tried.
-        memory_mb: most memory of a step; 0 where it was not measured.
+        precision: the faster arithmetic, with seconds per step.
+        batch_size: crops that fit, of the sizes that were tried.
+        memory_mb: peak memory of a step; 0 where it was not measured.
     """
 
     precision: Precision
@@ -36,7 +36,7 @@ class Trial:
     memory_mb: int = 0
 
 
-def attempt(
+def time_steps(
     network: nn.Module,
     loss: Loss,
     batch: Callable[[int], Batch],
@@ -44,46 +44,57 @@ def attempt(
     wanted: str,
     size: int,
     grow: bool = False,
-) -> Trial:
-    """Take forward passes, losses and backward passes of real crops; the network is left as it was.
+) -> StepTiming:
+    """Run forward passes, losses and backward passes of real crops; the network is left as it was.
 
     Args:
         network: on the device.
         loss: of the run.
-        batch: so many real crops, on the device.
+        batch: returns a number of real crops, on the device.
         device: where to run.
-        wanted: `auto`, or the precision to take.
-        size: crops of a step to begin with; fewer are tried where these do not fit.
+        wanted: `auto`, or the precision to use.
+        size: crops per step to start with; fewer are tried where these do not fit.
         grow: whether to try more, on a GPU.
 
     Raises:
         GeoSegError: `out_of_memory` where a single crop does not fit.
     """
     tried = copy.deepcopy(network).train()
-    precision = timed(tried, loss, batch(size), device, wanted)
+    precision = time_batch(tried, loss, batch(size), device, wanted)
     while precision is None:
         if size == 1:
             raise GeoSegError(
                 "out_of_memory",
                 "A single crop does not fit into memory.",
-                "Choose a smaller crop or width, or another device.",
+                "Choose a smaller crop, fewer base channels, or another device.",
             )
         size //= 2
-        precision = timed(tried, loss, batch(size), device, wanted)
+        precision = time_batch(tried, loss, batch(size), device, wanted)
     if device.type != "cuda":
-        return Trial(precision, size)
-    while grow and 2 * size <= MOST_CROPS and 2 * _used_share(device) <= MEMORY_SHARE:
-        more = timed(tried, loss, batch(2 * size), device, precision.name)
+        return StepTiming(precision, size)
+    while grow and 2 * size <= MAX_CROPS and 2 * _used_share(device) <= MEMORY_SHARE:
+        more = time_batch(tried, loss, batch(2 * size), device, precision.name)
         if more is None:
             break
         size, precision = 2 * size, more
-    return Trial(precision, size, torch.cuda.max_memory_allocated(device) // 2**20)
+    return StepTiming(precision, size, torch.cuda.max_memory_allocated(device) // 2**20)
 
 
-def timed(
+def time_batch(
     network: nn.Module, loss: Loss, batch: Batch, device: torch.device, wanted: str
 ) -> Precision | None:
-    """The faster arithmetic for a batch; None where it does not fit into memory."""
+    """Time a batch in float32 and in reduced precision.
+
+    Args:
+        network: on the device.
+        loss: of the run.
+        batch: images and labels, on the device.
+        device: where to run.
+        wanted: `auto`, or the precision to use.
+
+    Returns:
+        The faster precision; None where the batch does not fit into memory.
+    """
     images, labels = batch
 
     def step(precision: Precision) -> None:
@@ -94,14 +105,20 @@ def timed(
     try:
         return fastest(step, device, wanted)
     except (MemoryError, RuntimeError) as error:
-        if not short_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         network.zero_grad(set_to_none=True)
         return None
 
 
 def validation_seconds(precision: Precision, step_pixels: int, validation_px: int) -> float:
-    """About how long a pass over the validation pixels takes."""
+    """Return about how many seconds a pass over the validation pixels takes.
+
+    Args:
+        precision: with seconds per step.
+        step_pixels: pixels of a training step.
+        validation_px: validation pixels.
+    """
     return precision.seconds_per_step * FORWARD_SHARE * validation_px / max(step_pixels, 1)
 
 

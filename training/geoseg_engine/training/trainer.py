@@ -1,4 +1,4 @@
-"""The state of a training run: network, average, optimiser, step, best so far; what a checkpoint holds."""
+"""The state of a training run: network, EMA, optimizer, step, best so far; the content of a checkpoint."""
 
 from __future__ import annotations
 
@@ -17,24 +17,25 @@ from .checkpoint import restore_rng
 from .distributed import ALONE, Group
 from .ema import MovingAverage, weights_of
 from .losses import Loss
-from .model_selection import Best, Blocks, Scored, as_good
-from .optimizer import LOWER_IS_BETTER, Descent, Plateau, make_optimiser, rate
+from .model_selection import Best, Blocks, ScoreFunction, within_standard_error
+from .optimizer import LOWER_IS_BETTER, OptimizerSettings, Plateau, make_optimizer, schedule_factor
 
 GRADIENT_NORM = 5.0
 
 
 class Trainer:
-    """Takes training steps.
+    """Runs training steps.
 
     Args:
         network: on its device.
         loss: of logits and labels.
         precision: arithmetic of the passes.
-        descent: optimiser and schedule.
-        batch_size: crops of a step; shrinks when memory runs out.
+        settings: optimizer and schedule.
+        batch_size: crops per step; shrinks when memory runs out.
         group: processes that train together.
         frozen: parts of the network that stay as they are for `freeze_epochs` epochs (-1: always), their running
             statistics included.
+        freeze_epochs: see `frozen`.
 
     Attributes:
         budget_s: seconds after which the learning rate must have fallen too; 0 sets no limit.
@@ -45,7 +46,7 @@ class Trainer:
         network: nn.Module,
         loss: Loss,
         precision: Precision,
-        descent: Descent,
+        settings: OptimizerSettings,
         batch_size: int,
         group: Group = ALONE,
         frozen: Sequence[nn.Module] = (),
@@ -54,22 +55,22 @@ class Trainer:
         self.group, self.wrapped = group, group.wrap(network, unused=bool(frozen))
         self.network, self.loss, self.precision = network, loss, precision
         self.device = next(network.parameters()).device
-        self.descent, self.budget_s = descent, 0.0
-        self.average = MovingAverage(network, descent.average)
-        self.optimiser = make_optimiser(network, descent)
+        self.settings, self.budget_s = settings, 0.0
+        self.ema = MovingAverage(network, settings.ema_decay)
+        self.optimizer = make_optimizer(network, settings)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision.name == "fp16")
         self.batch_size = batch_size
         self.frozen, self.freeze_epochs = list(frozen), freeze_epochs
         self.epoch = self.step_number = 0
-        self.best = Best(lower=descent.monitor in LOWER_IS_BETTER)
+        self.best = Best(lower=settings.monitor in LOWER_IS_BETTER)
         self.plateau = Plateau()
         self.history: list[dict[str, Any]] = []
         self._started, self._progress_at_start = time.monotonic(), 0.0
         self._random: dict[str, Any] | None = None
 
     def progress(self) -> float:
-        """Share of the schedule that is done, by steps or by time, whichever is further."""
-        by_steps = self.step_number / max(self.descent.total_steps, 1)
+        """Return the fraction of the schedule that is done, by steps or by time, whichever is further."""
+        by_steps = self.step_number / max(self.settings.total_steps, 1)
         if not self.budget_s:
             return min(by_steps, 1.0)
         elapsed = (time.monotonic() - self._started) / self.budget_s
@@ -77,43 +78,59 @@ class Trainer:
         return min(max(by_steps, by_time), 1.0)
 
     def out_of_time(self) -> bool:
-        """Whether the time budget is used up; asked by all processes of a group together."""
+        """Return whether the time budget is used; all processes of a group must call."""
         over = bool(self.budget_s) and time.monotonic() - self._started >= self.budget_s
-        return bool(self.group.agree_on_numbers((float(over),), self.device)[0])
+        return bool(self.group.broadcast_numbers((float(over),), self.device)[0])
 
     def seconds_left(self) -> float:
-        """Of the time budget; infinite without one."""
+        """Return the seconds left of the time budget; infinite without one."""
         return max(self.budget_s - (time.monotonic() - self._started), 0.0) if self.budget_s else math.inf
 
     def step(self, images: Tensor, labels: Tensor) -> Tensor:
-        """One step of the optimiser on a batch. Returns its loss, which may still be being computed."""
-        self.ready()
-        (progress,) = self.group.agree_on_numbers((self.progress(),), self.device)
-        share = rate(progress, self.descent.schedule, self.plateau.factor)
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.descent.learning_rate * share
-        self.optimiser.zero_grad(set_to_none=True)
+        """Run one optimizer step on a batch.
+
+        Args:
+            images: (batch, bands, rows, cols).
+            labels: uint8 (batch, rows, cols).
+
+        Returns:
+            The loss, which may still be being computed.
+        """
+        self.start_step()
+        (progress,) = self.group.broadcast_numbers((self.progress(),), self.device)
+        share = schedule_factor(progress, self.settings.schedule, self.plateau.factor)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.settings.learning_rate * share
+        self.optimizer.zero_grad(set_to_none=True)
         loss = self.backward(images, labels)
-        self.scaler.unscale_(self.optimiser)
+        self.scaler.unscale_(self.optimizer)
         nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_NORM, foreach=True)
-        self.scaler.step(self.optimiser)
+        self.scaler.step(self.optimizer)
         self.scaler.update()
-        self.average.update(self.network)
+        self.ema.update(self.network)
         self.step_number += 1
         return loss.detach()
 
     def backward(self, images: Tensor, labels: Tensor) -> Tensor:
-        """The loss of a batch, its gradients added to those of the weights."""
+        """Compute the loss of a batch and add its gradients to those of the weights.
+
+        Args:
+            images: (batch, bands, rows, cols).
+            labels: uint8 (batch, rows, cols).
+
+        Returns:
+            The loss.
+        """
         with self.precision.autocast(self.device):
             logits = self.wrapped(images.contiguous(memory_format=torch.channels_last))
-        loss = self.loss(*self.group.whole(logits, labels))
+        loss = self.loss(*self.group.gather(logits, labels))
         self.scaler.scale(loss * self.group.size).backward()  # of which the processes take the mean
         return loss
 
-    def ready(self) -> None:
-        """Training mode, but for what is frozen in this epoch; random numbers go on where a checkpoint left them.
+    def start_step(self) -> None:
+        """Set training mode, except for what is frozen in this epoch; restore the random numbers of a checkpoint.
 
-        That waits for the first step, so that nothing can draw any between restoring and training.
+        They are restored at the first step, so that nothing can draw any between loading and training.
         """
         if self._random is not None and self.group.first:
             restore_rng(self._random)
@@ -125,8 +142,8 @@ class Trainer:
             if held:
                 module.eval()
 
-    def check(self, losses: Sequence[float]) -> None:
-        """Raise `loss_not_finite` if training has broken down; `losses` are those of the last steps."""
+    def check_losses(self, losses: Sequence[float]) -> None:
+        """Raise `loss_not_finite` if training has diverged; `losses` are those of the last steps."""
         for place, value in enumerate(losses):
             if not math.isfinite(value):
                 number = self.step_number - len(losses) + place + 1
@@ -136,12 +153,14 @@ class Trainer:
                     "Choose a smaller learning rate or precision float32, then resume: the last checkpoint is kept.",
                 )
 
-    def judge(self, score: float | None, blocks: Blocks | None = None, scored: Scored | None = None) -> bool:
+    def end_epoch(
+        self, score: float | None, blocks: Blocks | None = None, scored: ScoreFunction | None = None
+    ) -> bool:
         """End an epoch; keep the averaged weights unless they are clearly worse than the best so far.
 
         Args:
             score: the monitored one; None without validation.
-            blocks: what was validated, block by block; and
+            blocks: confusion matrices (blocks, K, K) of the validation; and
             scored: the monitored score of such; without either, only the best score is kept.
 
         Returns:
@@ -149,22 +168,22 @@ class Trainer:
         """
         self.epoch += 1
         best = self.best
-        better = best.better(score)
-        if self.descent.schedule == "plateau":
+        better = best.is_better(score)
+        if self.settings.schedule == "plateau":
             self.plateau.epoch(better)
         if better:
             best.peak_epoch, best.peak, best.blocks = self.epoch, score, blocks
-        elif not (scored and as_good(blocks, best.blocks, scored)):
+        elif not (scored and within_standard_error(blocks, best.blocks, scored)):
             return False
-        best.epoch, best.score, best.weights = self.epoch, score, weights_of(self.average.network)
+        best.epoch, best.score, best.weights = self.epoch, score, weights_of(self.ema.network)
         return True
 
     def state(self) -> dict[str, Any]:
-        """Everything that `restore` needs; plain values and tensors."""
+        """Return everything that `restore` needs; plain values and tensors."""
         return {
             "weights": weights_of(self.network),
-            "average": self.average.state(),
-            "optimiser": self.optimiser.state_dict(),
+            "average": self.ema.state(),
+            "optimiser": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "epoch": self.epoch,
             "step": self.step_number,
@@ -180,22 +199,22 @@ class Trainer:
             "blocks": None if self.best.blocks is None else torch.from_numpy(self.best.blocks),
             "plateau": {"factor": self.plateau.factor, "waited": self.plateau.waited},
             "history": self.history,
-            "monitor": self.descent.monitor,
+            "monitor": self.settings.monitor,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint; a new time budget counts from now."""
+        """Continue from a checkpoint; a new time budget counts from now."""
         self.network.load_state_dict(state["weights"])
-        self.average.restore(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        self.ema.restore(state["average"])
+        self.optimizer.load_state_dict(state["optimiser"])
         self.scaler.load_state_dict(state["scaler"])
         self.epoch, self.step_number = state["epoch"], state["step"]
         self.batch_size = state["batch_size"]
         blocks = state.get("blocks")
         best = {"peak_epoch": state["best"]["epoch"], "peak": state["best"]["score"], **state["best"]}
         self.best = Best(**best, lower=self.best.lower, blocks=None if blocks is None else np.asarray(blocks))
-        before = state.get("monitor") or state.get("job", {}).get("monitor", self.descent.monitor)
-        if before != self.descent.monitor:
+        before = state.get("monitor") or state.get("job", {}).get("monitor", self.settings.monitor)
+        if before != self.settings.monitor:
             self.best.peak = None  # of another score: nothing can be compared with it
         self.plateau.factor, self.plateau.waited = state["plateau"]["factor"], state["plateau"]["waited"]
         self.history = list(state["history"])

@@ -1,4 +1,4 @@
-"""Validation: every validation pixel once, with full context, into one global confusion matrix."""
+"""Validation: every validation pixel once, with full context, into one confusion matrix."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..contract import IGNORE
 from ..modelfile.precision import Precision
 from ..models import traits
 from ..raster.grid import Window, up_to
-from ..raster.window_blending import LEAST_WINDOW_PX, Lattice, blend
+from ..raster.window_blending import MIN_WINDOW_PX, Lattice, blend
 from ..scores.cells import Cells, lattice_px
 from ..scores.intervals import DEFAULT_BLOCK_PX as BLOCK_PX
 from .distributed import ALONE, Group
@@ -27,15 +27,15 @@ SMALLEST_SHARE = 1e-7
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """Mean loss per pixel, and the confusion matrices of the blocks that were validated (rows are the truth)."""
+class ValidationResult:
+    """Mean loss per pixel, and the confusion matrices of the validated blocks (rows are the truth)."""
 
     loss: float
     blocks: NDArray[np.int64]
 
     @property
     def matrix(self) -> NDArray[np.int64]:
-        """Of all pixels."""
+        """Confusion matrix (K, K) of all pixels."""
         return np.asarray(self.blocks.sum(axis=0))
 
 
@@ -50,7 +50,13 @@ class Core:
 
 
 def cores(labels: NDArray[np.uint8], align_px: int, core_px: int = CORE_PX) -> list[Core]:
-    """Aligned parts that hold every labelled pixel once, each shrunk to the labels in it."""
+    """Return aligned parts that hold every labelled pixel once, each shrunk to the labels in it.
+
+    Args:
+        labels: uint8 (rows, cols), IGNORE where unlabelled.
+        align_px: what rows and columns of a part are multiples of.
+        core_px: maximum side of a part in pixels.
+    """
     step = max(core_px // align_px, 1) * align_px
     found = []
     for row in range(0, labels.shape[0], step):
@@ -72,14 +78,21 @@ def validate(
     channel: Channel,
     group: Group = ALONE,
     crop_px: int = CORE_PX,
-) -> Verdict:
+) -> ValidationResult:
     """Predict all validation pixels and count; each process of a group does its share.
 
     Args:
-        crop_px: side of the crops of training, the windows of a network that is not tile-exact.
+        network: on the device.
+        scene: image and labels.
+        loss: of logits and labels.
+        device: of the network.
+        precision: arithmetic of the passes.
+        channel: cancel point.
+        group: processes that share the validation.
+        crop_px: side of the training crops, the windows of a network that is not tile-exact.
 
     Raises:
-        Cancelled: if the user asks to stop meanwhile.
+        Cancelled: if the user stops meanwhile.
     """
     height, width = scene.validation.shape
     cells = Cells(lattice_px(BLOCK_PX, height, width), height, width, scene.classes)
@@ -93,7 +106,7 @@ def validate(
         cells.add(core.row, core.col, truth, logits[0].argmax(dim=0).to(torch.uint8).cpu().numpy())
     total, pixels = group.summed(np.array([total, pixels]), device)
     blocks = group.summed(cells.all_matrices(), device)
-    return Verdict(float(total / max(pixels, 1.0)), blocks[blocks.any(axis=(1, 2))])
+    return ValidationResult(float(total / max(pixels, 1.0)), blocks[blocks.any(axis=(1, 2))])
 
 
 @torch.no_grad()
@@ -106,9 +119,21 @@ def predict_cores(
     share: slice = slice(None),
     crop_px: int = CORE_PX,
 ) -> Iterator[tuple[Core, Tensor]]:
-    """Logits (1, classes, rows, cols) of each core of a share, as prediction will find them.
+    """Yield the logits of each core of a share, as prediction will compute them.
 
     With the halo that the network needs; where no halo is enough, blended from overlapping windows.
+
+    Args:
+        network: on the device; set to evaluation mode.
+        scene: image and labels.
+        device: of the network.
+        precision: arithmetic of the passes.
+        channel: cancel point; None for none.
+        share: which of the cores to predict, where several processes share them.
+        crop_px: side of the windows of a network that is not tile-exact.
+
+    Yields:
+        The core, and its logits (1, classes, rows, cols) in float32.
     """
     network.eval()
     facts = traits(network)
@@ -141,7 +166,7 @@ def _predict_blended(
     """As `predict_cores`; the logits are logarithms of probabilities, which are what is blended."""
     align_px = traits(network).align_px
     height, width = up_to(scene.image.height, align_px), up_to(scene.image.width, align_px)
-    lattice = Lattice(height, width, up_to(max(crop_px, LEAST_WINDOW_PX), align_px), align_px)
+    lattice = Lattice(height, width, up_to(max(crop_px, MIN_WINDOW_PX), align_px), align_px)
 
     def shares(image: NDArray[np.float32]) -> NDArray[np.float32]:
         if channel is not None:

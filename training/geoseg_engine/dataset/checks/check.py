@@ -1,4 +1,4 @@
-"""The job `check`: everything that would spoil training, listed before it starts, each with its cure."""
+"""The job `check`: all problems that would spoil training, listed before it starts, each with its fix."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ...contract import (
 from ...outputs import prepare_folder
 from ...raster.grid import windows
 from ...raster.sources import all_bands
-from ...stacking.gridplan import as_problem, ground_pixels
+from ...stacking.gridplan import as_problem, smallest_source_px
 from ...stacking.reader import StackReader
 from ...stacking.stackplan import plan_stack, touching
 from ...vector.area import area_geometry
@@ -52,7 +52,7 @@ BLOCKING = ("class_without_pixels", "one_class")
 
 @dataclass
 class Findings:
-    """What was found so far."""
+    """Problems and faults found so far."""
 
     problems: list[Problem]
     classes: tuple[LabelClass, ...] = ()
@@ -63,11 +63,20 @@ class Findings:
 
 
 def run(job: CheckJob, folder: Path, channel: Channel) -> dict[str, Any]:
-    """Check labels against rasters; leaves the list as JSON. Data problems are listed, never raised."""
+    """Check labels against rasters and write the list as JSON. Data problems are listed, never raised.
+
+    Args:
+        job: settings; its paths are relative to `folder`.
+        folder: of the job.
+        channel: gets progress and the artifact `findings`.
+
+    Returns:
+        `problems`, `classes`, `counts` (pixels by class id), `grid` and `findings` (faults by code).
+    """
     channel.progress("check", 0, 1)
     output = folder / job.output
     prepare_folder(output.parent)
-    findings = find(job)
+    findings = find_problems(job)
     counts = findings.tally.pixels if findings.tally else {}
     result = {
         "problems": encode(findings.problems),
@@ -84,8 +93,8 @@ def run(job: CheckJob, folder: Path, channel: Channel) -> dict[str, Any]:
     return {**result, "output": str(output)}
 
 
-def find(job: CheckJob) -> Findings:
-    """Plan the stack, read the labels, burn them, and list every complaint, errors first."""
+def find_problems(job: CheckJob) -> Findings:
+    """Plan the stack, read the labels, burn them, and return every problem, errors first."""
     bands = job.bands
     findings = Findings([])
     if not bands:
@@ -106,7 +115,7 @@ def find(job: CheckJob) -> Findings:
 
 
 def _find_faults(labels: Labels, tile_px: int, findings: Findings) -> None:
-    """What is wrong with single polygons, between them, and with their place in the image."""
+    """Add the faults of single polygons, overlaps, and a shift against the image."""
     grid, recipe = present(findings.grid, "the grid"), present(findings.recipe, "the recipe")
     layers = read_drawn(labels, grid)
     for layer in layers:
@@ -165,7 +174,7 @@ def _check_on_grid(job: CheckJob, polygons: LabelPolygons, findings: Findings) -
     findings.tally = burner.tally
     found = [
         *label_problems(job.labels, job.area, polygons, grid, burner.tally, []),
-        *hull_only(job.labels, job.area, burner.tally, ground_pixels(job.sources, grid)),
+        *hull_only(job.labels, job.area, burner.tally, smallest_source_px(job.sources, grid)),
     ]
     findings.problems += [
         replace(problem, severity="error") if problem.code in BLOCKING else problem for problem in found
@@ -174,7 +183,7 @@ def _check_on_grid(job: CheckJob, polygons: LabelPolygons, findings: Findings) -
         findings.problems.append(
             Problem(
                 "no_labels_left",
-                "No pixel gets a label.",
+                "No pixel has a label.",
                 "Draw polygons inside the area; are they smaller than a pixel?",
             )
         )
@@ -184,13 +193,13 @@ def _outside(name: str, outside: int, polygons: int) -> Problem:
     if outside == polygons:
         return Problem(
             "labels_outside",
-            f"None of the {polygons} polygons of '{name}' lies on the rasters.",
+            f"None of the {polygons} polygons of '{name}' is on the rasters.",
             "Check the CRS of the label layer, or choose other rasters.",
         )
     return Problem(
         "labels_outside",
-        f"{outside} of the {polygons} polygons of '{name}' lie outside the ground that the rasters share and do not "
-        "count.",
-        "That is fine if it is meant; else add rasters that cover them.",
+        f"{outside} of the {polygons} polygons of '{name}' are outside the area that the rasters share and are "
+        "ignored.",
+        "Ignore this if it is intended; otherwise add rasters that cover them.",
         "warning",
     )

@@ -1,4 +1,4 @@
-"""Faults of label polygons, each with a place, a reason and the feature to mend."""
+"""Faults of label polygons, each with a place, a reason and the feature to correct."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ FEWEST_POLYGONS = 3
 """Polygons of a class that train, validation and test need, one each."""
 
 MOST_SHARE = 0.5
-"""Share of a layer's polygons from which on the rasters or a setting, not single polygons, are what to change."""
+"""Share of a layer's polygons from which on the rasters or a setting, not single polygons, should be changed."""
 
 TOLERANCE_PX = 0.02
-"""To which widths are found; what falls short of a pixel by less is a pixel that was reprojected or rounded."""
+"""Accuracy of widths; a polygon that is smaller than a pixel by less is a pixel, reprojected or rounded."""
 
 MOST_PAIRS = 20_000
-"""Pairs that are looked at: enough for anybody to mend, and an end for layers drawn twice."""
+"""Number of overlapping pairs that are checked, so that layers drawn twice end in reasonable time."""
 
 MOSTLY_SHARE = 0.5
 
@@ -48,12 +48,12 @@ class Finding:
     """One fault.
 
     Attributes:
-        geometry: the polygon, the part of it or the place that is wrong, in the CRS of the findings.
-        code: kind of fault; the same as of the problem that counts it.
-        reason: why it is one, as a sentence.
+        geometry: the polygon, or the part of it that is wrong, in the CRS of the findings.
+        code: kind of fault, equal to that of the problem that counts it.
+        reason: a sentence.
         layer: the label layer as the user sees it.
         feature: id of the feature in its layer; -1 where it is about more than one.
-        class_name: its class as the field says it.
+        class_name: its class as in the field.
         severity: `warning` or `error`.
     """
 
@@ -95,17 +95,32 @@ class DrawnLayer:
     def finding(
         self, place: int, code: str, reason: str, geometry: shapely.Geometry | None = None
     ) -> Finding:
-        """A finding about one feature, at its polygon unless another place is given."""
+        """Return a finding about one feature, at its polygon unless another geometry is given.
+
+        Args:
+            place: index of the feature in the layer.
+            code: kind of fault.
+            reason: a sentence.
+            geometry: in the CRS of the findings.
+        """
         shape = self.shapes[place] if geometry is None else geometry
         return Finding(shape, code, reason, self.name, int(self.features[place]), self.classes[place])
 
     def moved(self, geometry: shapely.Geometry) -> shapely.Geometry:
-        """A geometry of the file in the CRS of the findings."""
+        """Return a geometry of the file in the CRS of the findings."""
         return moved_to(np.array([geometry], object), self.own_crs, self.grid)[0]
 
 
 def read_drawn(labels: Labels, grid: Grid) -> list[DrawnLayer]:
-    """Every feature of the label layers, faulty ones included, with polygons in the CRS of a grid."""
+    """Read every feature of the label layers, faulty ones included, with polygons in the CRS of a grid.
+
+    Args:
+        labels: with further layers.
+        grid: of the findings.
+
+    Raises:
+        GeoSegError: as `find_layer` and `read_table`.
+    """
     named = {text: item.name for item in labels.classes for text in (item.value, *item.also) if text}
     drawn: tuple[Labels | LabelLayer, ...] = (labels, *labels.more)
     return [_read_layer(layer, grid, named, labels) for layer in drawn]
@@ -133,13 +148,19 @@ def _read_layer(layer: Labels | LabelLayer, grid: Grid, named: dict[str, str], l
 
 
 def layer_faults(layer: DrawnLayer, grid: Grid, min_area_px: int = 0) -> Iterator[Finding]:
-    """Faults that a feature has by itself: no polygon, invalid, outside, tiny, narrow, twice, without class."""
+    """Yield the faults of single features: no polygon, invalid, outside, tiny, narrow, duplicate, without class.
+
+    Args:
+        layer: the features.
+        grid: of the rasters.
+        min_area_px: polygons of a smaller area are tiny; at least 1.
+    """
     yield from _without_polygon(layer)
     yield from _invalid(layer)
     inside = touching(layer.shapes[layer.usable], grid)
     for place in layer.usable[~inside]:
         yield layer.finding(
-            place, "labels_outside", "The polygon lies outside the area that the rasters share."
+            place, "labels_outside", "The polygon is outside the area that the rasters share."
         )
     yield from _small(layer, layer.usable[inside], grid, min_area_px)
     yield from _twice(layer)
@@ -151,9 +172,14 @@ def layer_faults(layer: DrawnLayer, grid: Grid, min_area_px: int = 0) -> Iterato
 
 
 def rare_classes(layers: list[DrawnLayer], grid: Grid, tile_px: int) -> Iterator[Finding]:
-    """Classes with fewer polygons on the rasters than there are splits; a finding at each of their polygons.
+    """Yield a finding at each polygon of a class with fewer polygons on the rasters than there are splits.
 
-    A polygon as large as several tiles counts as so many, since blocks cut it.
+    A polygon as large as several tiles counts as that many, since blocks cut it.
+
+    Args:
+        layers: all label layers.
+        grid: of the rasters.
+        tile_px: side of a tile.
     """
     width, height = pixel_size(grid)
     places = [
@@ -178,7 +204,7 @@ def rare_classes(layers: list[DrawnLayer], grid: Grid, tile_px: int) -> Iterator
 
 
 def _without_polygon(layer: DrawnLayer) -> Iterator[Finding]:
-    """Features that have no place of their own are put into the middle of the layer, to be found there."""
+    """Features without a polygon; those without a place are shown in the middle of the layer."""
     if len(layer.usable) == len(layer.raw):
         return
     middle = shapely.Point(0, 0)
@@ -198,9 +224,9 @@ def _without_polygon(layer: DrawnLayer) -> Iterator[Finding]:
 def _invalid(layer: DrawnLayer) -> Iterator[Finding]:
     present = ~(shapely.is_missing(layer.raw) | shapely.is_empty(layer.raw))
     for place in np.flatnonzero(present & ~shapely.is_valid(layer.raw)):
-        said = shapely.is_valid_reason(layer.raw[place])
-        found = re.match(r"(.*?)\[(\S+) (\S+?)\]$", said)
-        text = found.group(1).strip() if found else said
+        message = shapely.is_valid_reason(layer.raw[place])
+        found = re.match(r"(.*?)\[(\S+) (\S+?)\]$", message)
+        text = found.group(1).strip() if found else message
         point = (
             shapely.Point(float(found.group(2)), float(found.group(3)))
             if found
@@ -211,18 +237,18 @@ def _invalid(layer: DrawnLayer) -> Iterator[Finding]:
 
 
 def width_px(shapes: np.ndarray, grid: Grid) -> np.ndarray:
-    """Width of polygons in pixels: the diameter of the largest circle inside, where a pixel is one by one.
+    """Return the width of polygons in pixels: the diameter of the largest circle inside, where a pixel is one by one.
 
     That is the side of a square, the short side of a strip, the diameter of a disc; of a polygon with a narrow tail
     the widest place counts. Twice area by perimeter never exceeds it (Osserman 1979, Bonnesen-style isoperimetric
-    inequalities), so the circle is looked for only where that is below a pixel, or where there are holes.
+    inequalities), so the circle is computed only where that is below a pixel, or where there are holes.
 
     Args:
         shapes: polygons in the CRS of the grid.
         grid: whose pixels count, in both directions.
 
     Returns:
-        Float (n,), right where it is below 1; elsewhere at least 1, but perhaps too small.
+        Float (n,), exact where it is below 1; elsewhere at least 1, but perhaps too small.
     """
     to_pixels = ~affine_of(grid)
     placed = shapely.transform(shapes, lambda points: np.column_stack(to_pixels * points.T))
@@ -239,10 +265,10 @@ def _small(layer: DrawnLayer, places: np.ndarray, grid: Grid, min_area_px: int) 
     width, height = pixel_size(grid)
     shapes = layer.shapes[places]
     area_px = shapely.area(shapes) / (width * height)
-    least = max(1, min_area_px)
+    min_px = max(1, min_area_px)
     for place, area, across in zip(places, area_px, width_px(shapes, grid), strict=True):
-        if area < least - TOLERANCE_PX:
-            what = "one pixel" if least == 1 else f"the minimum area of {least} pixels"
+        if area < min_px - TOLERANCE_PX:
+            what = "one pixel" if min_px == 1 else f"the minimum area of {min_px} pixels"
             reason = f"The polygon has an area of {area:.2g} px, less than {what}."
             yield layer.finding(place, "tiny_polygon", reason)
         elif across < 1 - TOLERANCE_PX:
@@ -260,7 +286,13 @@ def _twice(layer: DrawnLayer) -> Iterator[Finding]:
 
 
 def problems_of(findings: list[Finding], layers: list[DrawnLayer], min_area_px: int = 0) -> list[Problem]:
-    """A warning with a count for each kind of fault that nothing else complains of."""
+    """Return a warning with a count for each kind of fault that no other check reports.
+
+    Args:
+        findings: all faults.
+        layers: all label layers.
+        min_area_px: as of `layer_faults`.
+    """
     problems = []
     for layer in layers:
         own = [item for item in findings if item.layer == layer.name]
@@ -282,7 +314,7 @@ def problems_of(findings: list[Finding], layers: list[DrawnLayer], min_area_px: 
 
 
 def _polygons_problem(code: str, layer: DrawnLayer, count: int, min_area_px: int) -> Problem:
-    """One sentence about some, most or all polygons of a layer; what to do follows from how many they are."""
+    """One sentence about some, most or all polygons of a layer; the fix depends on how many they are."""
     total = len(layer.usable)
     whole = f"{counted(total, 'polygon')} of '{layer.name}'"
     of_all = f"All {whole}" if count == total else f"{count} of {whole}"
@@ -309,17 +341,20 @@ def _polygons_problem(code: str, layer: DrawnLayer, count: int, min_area_px: int
         hint = coarse if most else fewer
     elif code == "duplicate":
         what = f"repeat{s} another one exactly"
-        hint = (
-            "The labels are right all the same; Delete duplicate geometries (Processing) keeps one of each."
-        )
+        hint = "The labels are still correct; Delete duplicate geometries (Processing) keeps one of each."
     else:
-        what = f"lie{s} mostly under another one of the same class"
-        hint = "The labels are right all the same; Dissolve (Processing) merges them."
+        what = f"overlap{s} mostly with another one of the same class"
+        hint = "The labels are still correct; Dissolve (Processing) merges them."
     return Problem(code, f"{of_all} {what}.", hint, "warning")
 
 
 def write_findings(findings: list[Finding], path: Path, crs: str) -> None:
-    """Write the layer `findings` of a GeoPackage: one feature a fault, in the CRS of the rasters.
+    """Write the layer `findings` of a GeoPackage: one feature per fault.
+
+    Args:
+        findings: all faults; none gives an empty layer.
+        path: of the GeoPackage.
+        crs: of the geometries.
 
     Raises:
         GeoSegError: `not_writable`, `disk_full`, `write_failed`.
@@ -341,9 +376,13 @@ def write_findings(findings: list[Finding], path: Path, crs: str) -> None:
 
 
 def overlap_faults(layers: list[DrawnLayer], grid: Grid) -> Iterator[Finding]:
-    """Ground of at least a pixel that two polygons of different classes claim, and polygons mostly under their like.
+    """Yield overlaps of at least a pixel between polygons of different classes, and polygons mostly under another one.
 
-    Polygons of the same shape and class are `duplicate` and not told again.
+    Polygons of the same shape and class are `duplicate` and not reported again.
+
+    Args:
+        layers: all label layers.
+        grid: of the rasters.
     """
     owners = np.array(
         [(number, place) for number, layer in enumerate(layers) for place in layer.usable]
@@ -361,16 +400,16 @@ def overlap_faults(layers: list[DrawnLayer], grid: Grid) -> Iterator[Finding]:
     for index in np.flatnonzero(areas >= width * height):
         first, second = owners[one[index]], owners[other[index]]
         smaller = min(float(shapely.area(shapes[one[index]])), float(shapely.area(shapes[other[index]])))
-        yield from _told(
+        yield from _overlap_findings(
             layers, first, second, shared[index], areas[index] / (width * height), areas[index] / smaller
         )
 
 
-def _told(
+def _overlap_findings(
     layers: list[DrawnLayer],
     first: np.ndarray,
     second: np.ndarray,
-    ground: shapely.Geometry,
+    shared: shapely.Geometry,
     px: float,
     share: float,
 ) -> Iterator[Finding]:
@@ -383,7 +422,7 @@ def _told(
     if name != other_name:
         claimed = counted(round(px), "pixel")
         reason = f"Class '{name}' and class '{other_name}' of {other} both claim {claimed}."
-        yield layer.finding(int(first[1]), "overlap", reason, ground)
+        yield layer.finding(int(first[1]), "overlap", reason, shared)
     elif share >= MOSTLY_SHARE and not shapely.equals(shape, other_shape):
         reason = f"It covers {counted(round(px), 'pixel')} that {other} of the same class covers too."
-        yield layer.finding(int(first[1]), "overlap_same_class", reason, ground)
+        yield layer.finding(int(first[1]), "overlap_same_class", reason, shared)

@@ -1,8 +1,8 @@
-"""Whether label polygons lie beside what they were drawn on, by the edges of the image.
+"""Whether label polygons are shifted against the image, by the edges of the image.
 
 A method of our own, after the idea of contour-based registration (Li, Manjunath & Mitra 1995, A contour-based
-approach to multisensor image registration): the borders of polygons are laid over the image's gradient magnitude,
-moved pixel by pixel, and the place where the gradient under them is greatest is compared with where they are.
+approach to multisensor image registration): the borders of polygons are placed on the image's gradient magnitude,
+moved pixel by pixel, and the position with the greatest gradient under them is compared with the original one.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from .findings import DrawnLayer, Finding
 
 FARTHEST_PX = 8
 SAMPLE, FEWEST = 80, 12
-"""Polygons that are looked at, and how many must have had an image to say anything."""
+"""Number of polygons that are compared, and the minimum of those with a complete image around them."""
 
-LEAST_AREA_PX, LARGEST_SIDE_PX, MOST_POINTS, MOST_BANDS = 25, 320, 400, 6
-CLEAR_T, CLEAR_SHARE, LEAST_SHIFT_PX = 6.0, 0.75, 1.5
-"""A shift is told of when the gain is so many standard errors, so many polygons gain, and it is so long."""
+MIN_AREA_PX, MAX_SIDE_PX, MAX_POINTS, MAX_BANDS = 25, 320, 400, 6
+CLEAR_T, CLEAR_SHARE, MIN_SHIFT_PX = 6.0, 0.75, 1.5
+"""Reported shifts gain by at least this number of standard errors, at this share of polygons, and are this long."""
 
 ONE_SIDED_T = 3.0
-"""So clearly must the gain exceed that of the opposite shift: polygons drawn well inside even ground gain on all
-sides. For the same reason a best place at the end of the range says nothing."""
+"""Standard errors by which the gain must exceed that of the opposite shift: polygons drawn well inside an even
+surface gain on all sides. For the same reason a best position at the end of the range is not reported."""
 
 
 @dataclass(frozen=True)
 class Shift:
-    """By how much polygons would have to move to lie on the edges of the image.
+    """By how much polygons would have to move to match the edges of the image.
 
     Attributes:
         rows, cols: pixels to move, down and to the right.
@@ -50,7 +50,16 @@ class Shift:
 
 
 def estimate_shift(layer: DrawnLayer, reader: StackReader, seed: int = 42) -> Shift | None:
-    """The clear shift between a layer's polygons and a stack, or None; looks at no more than SAMPLE polygons."""
+    """Return the clear shift between a layer's polygons and a stack, or None.
+
+    Args:
+        layer: the polygons, of which at most SAMPLE are compared.
+        reader: the stack.
+        seed: of the sample.
+
+    Raises:
+        GeoSegError: as `StackReader.read`.
+    """
     scores, places = [], []
     for place in _sample(layer, reader.grid, np.random.default_rng(seed)):
         shape = layer.shapes[place]
@@ -66,8 +75,8 @@ def estimate_shift(layer: DrawnLayer, reader: StackReader, seed: int = 42) -> Sh
     there = stacked[:, best[0], best[1]]
     here = stacked[:, FARTHEST_PX, FARTHEST_PX]
     opposite = stacked[:, FARTHEST_PX - rows, FARTHEST_PX - cols]
-    found = math.hypot(rows, cols) >= LEAST_SHIFT_PX and max(abs(rows), abs(cols)) < FARTHEST_PX
-    if not (found and _clear(there - here, CLEAR_T) and _clear(there - opposite, ONE_SIDED_T)):
+    long = math.hypot(rows, cols) >= MIN_SHIFT_PX and max(abs(rows), abs(cols)) < FARTHEST_PX
+    if not (long and _clear(there - here, CLEAR_T) and _clear(there - opposite, ONE_SIDED_T)):
         return None
     return Shift(rows, cols, len(there), np.array(places))
 
@@ -78,7 +87,13 @@ def _clear(gains: np.ndarray, standard_errors: float) -> bool:
 
 
 def shift_finding(layer: DrawnLayer, shift: Shift, grid: Grid) -> Finding:
-    """One finding a layer: lines from where polygons are to where the image has edges."""
+    """Return one finding for a layer: lines from where polygons are to where the image has edges.
+
+    Args:
+        layer: the polygons.
+        shift: as estimated.
+        grid: of the stack.
+    """
     width_m, height_m = pixel_size_m(grid, grid.height / 2, grid.width / 2)
     parts = []
     if shift.rows:
@@ -104,7 +119,7 @@ def _sample(layer: DrawnLayer, grid: Grid, rng: np.random.Generator) -> np.ndarr
     shapes = layer.shapes[layer.usable]
     bounds = shapely.bounds(shapes)
     sides = np.maximum((bounds[:, 2] - bounds[:, 0]) / width, (bounds[:, 3] - bounds[:, 1]) / height)
-    fit = layer.usable[(shapely.area(shapes) >= LEAST_AREA_PX * width * height) & (sides <= LARGEST_SIDE_PX)]
+    fit = layer.usable[(shapely.area(shapes) >= MIN_AREA_PX * width * height) & (sides <= MAX_SIDE_PX)]
     chosen: np.ndarray = rng.permutation(fit)[:SAMPLE]
     return chosen
 
@@ -120,7 +135,7 @@ def _edge_scores(shape: shapely.Geometry, reader: StackReader) -> np.ndarray | N
     ):
         return None
     values = reader.read(window)
-    step = -(-len(values) // MOST_BANDS)
+    step = -(-len(values) // MAX_BANDS)
     if not np.isfinite(values[::step]).all():
         return None
     edges = np.sum([_gradient(band) for band in values[::step]], axis=0)
@@ -152,6 +167,6 @@ def _gradient(band: np.ndarray) -> np.ndarray:
 def _border_points(shape: shapely.Geometry, grid: Grid) -> np.ndarray:
     """Rows and columns (n, 2) of points along a border, one a pixel, counted from the middle of the first pixel."""
     corners = shapely.get_coordinates(shapely.segmentize(shapely.boundary(shape), min(pixel_size(grid))))
-    step = -(-len(corners) // MOST_POINTS)
+    step = -(-len(corners) // MAX_POINTS)
     cols, rows = ~affine_of(grid) * corners[::step].T
     return np.column_stack([rows, cols]) - 0.5

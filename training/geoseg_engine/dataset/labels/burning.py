@@ -1,4 +1,4 @@
-"""Burn labels window by window: class ids on a grid, and a count of all that happened to them."""
+"""Burn labels window by window: class ids on a grid, with a count of labelled, ignored and lost pixels."""
 
 from __future__ import annotations
 
@@ -19,17 +19,16 @@ from ...vector.labelraster import RasterClasses, class_values
 from ...vector.legend import EXCLUDED, UNKNOWN_CLASS
 from ...vector.polygons import LabelPolygons
 from ...vector.scanfill import ScanFill
-from .label_errors import along_borders, border_halo_px, small_pieces
+from .label_errors import along_borders, border_halo_px, small_patches
 
 SOURCE_LIMIT_PX = 1 << 24
 """Label pixels read at once; where a window needs more it is halved."""
 
 
-class RasterGround:
-    """Classes of the label pixel that holds a pixel's centre.
+class PlacedClassRaster:
+    """A raster of classes on a grid: each pixel takes the class of the label pixel that holds its centre.
 
-    Outside the label raster the ground is IGNORE: nothing is known of it. Where the raster has nodata it is ground
-    without label.
+    Pixels outside the label raster are IGNORE. Pixels of nodata are unlabelled.
     """
 
     def __init__(self, classes: RasterClasses, ids: NDArray[np.int32], grid: Grid, fill: int) -> None:
@@ -38,8 +37,8 @@ class RasterGround:
         Args:
             classes: what the raster holds.
             ids: class id of each of its values, UNKNOWN_CLASS or EXCLUDED.
-            grid: the pixels asked for.
-            fill: id of ground without label.
+            grid: of the stack.
+            fill: id of unlabelled pixels.
         """
         self._classes, self._fill = classes, fill
         self._excluded = ids == EXCLUDED
@@ -48,11 +47,11 @@ class RasterGround:
             self._mapping = mapping(grid, source_grid(classes.source, dataset))
 
     def ids(self, window: Window) -> NDArray[np.uint8]:
-        """As `Ground`."""
+        """Return class ids; see `BurntLabels.ids`."""
         return self.claims(window)[0]
 
     def claims(self, window: Window) -> tuple[NDArray[np.uint8], None, NDArray[np.bool_]]:
-        """As `Ground`; no pixel has two classes."""
+        """Return claims; see `BurntLabels.claims`. No pixel has two classes."""
         place, inside = self._places(window)
         ids = np.where(inside, np.uint8(self._fill), np.uint8(IGNORE))
         known = place >= 0
@@ -62,7 +61,7 @@ class RasterGround:
         return ids, None, excluded
 
     def _places(self, window: Window) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-        """Number of each pixel's value, -1 without one, and whether the pixel lies on the raster."""
+        """Number of each pixel's value, -1 without one, and whether the raster covers the pixel."""
         rows, cols = source_pixels(self._mapping, window)
         part = needed(self._mapping, rows, cols, 1)
         if part.height * part.width > SOURCE_LIMIT_PX and window.height > 1:
@@ -82,7 +81,7 @@ class RasterGround:
 
 
 NOTHING = 254
-"""Pixel value, while burning, of ground that no polygon holds; ids end at 253."""
+"""Pixel value, while burning, where there is no polygon; ids end at 253."""
 
 FEW_CLASSES, COUNT_PX = 16, 1 << 20
 
@@ -98,8 +97,8 @@ class Tally:
         lost_px: pixels that would have a label but lack a value in some band.
         lost_by_band: the same for each band.
         excluded_px: pixels in the area under what the user excluded.
-        border_px, small_px: pixels ignored along borders, and in pieces below the least area.
-        doubtful: class id -> those pixels of both kinds.
+        border_px, small_px: pixels ignored along borders, and in patches below the minimum area.
+        suspicious: class id -> ignored pixels of both kinds.
     """
 
     pixels: dict[int, int]
@@ -111,7 +110,7 @@ class Tally:
     excluded_px: int = 0
     border_px: int = 0
     small_px: int = 0
-    doubtful: dict[int, int] = field(default_factory=dict)
+    suspicious: dict[int, int] = field(default_factory=dict)
 
 
 Mask = NDArray[np.bool_]
@@ -119,21 +118,28 @@ Claims = tuple[NDArray[np.uint8], Mask | None, Mask | None]
 """Class ids, where two classes claim a pixel, where it is excluded; None is nowhere."""
 
 
-class Ground(Protocol):
-    """What was drawn, on the pixels of a grid."""
+class BurntLabels(Protocol):
+    """Labels on the pixels of a grid."""
 
     def ids(self, window: Window) -> NDArray[np.uint8]:
-        """Class ids (rows, cols) of a window inside the grid: IGNORE under what is unknown or excluded."""
+        """Return class ids, uint8 (rows, cols), of a window inside the grid; IGNORE where unknown or excluded."""
 
     def claims(self, window: Window) -> Claims:
-        """The same ids, where two classes claim a pixel, and where it is excluded; None is nowhere."""
+        """Return the same ids, where two classes claim a pixel, and where pixels are excluded; None is nowhere."""
 
 
-class PolygonGround:
-    """Polygons burnt on a grid: the later class wins, what is excluded wins over all."""
+class BurntPolygons:
+    """Polygons burnt on a grid: the later class wins, and excluded polygons win over all classes."""
 
     def __init__(self, polygons: LabelPolygons, grid: Grid, fill: int, all_touched: bool) -> None:
-        """Take the edges of the polygons; `fill` is the id of ground without polygon."""
+        """Index the polygons.
+
+        Args:
+            polygons: in the grid's CRS.
+            grid: of the stack.
+            fill: id of pixels without polygon.
+            all_touched: every pixel that a polygon touches counts, instead of those whose centre it holds.
+        """
         self._grid, self._fill, self._all_touched = grid, fill, all_touched
         kept = polygons.ids != EXCLUDED
         order = np.argsort(polygons.ids[kept], kind="stable")
@@ -145,11 +151,11 @@ class PolygonGround:
         self._tree = shapely.STRtree(self._shapes) if all_touched else None
 
     def ids(self, window: Window) -> NDArray[np.uint8]:
-        """As `Ground`."""
+        """Return class ids; see `BurntLabels.ids`."""
         return self.claims(window)[0]
 
     def claims(self, window: Window) -> Claims:
-        """As `Ground`; two classes claim a pixel if polygons of both hold its centre."""
+        """Return claims; see `BurntLabels.claims`. Two classes claim a pixel if polygons of both hold its centre."""
         ids = np.full((window.height, window.width), NOTHING, np.uint8)
         runs = self._polygons.runs(window, np.arange(len(self._values)))
         overlap = runs.paint_classes(ids, self._values, NOTHING)
@@ -177,24 +183,24 @@ class Burner:
 
         Args:
             grid: of the raster.
-            polygons: in the grid's CRS, with what was asked for.
+            polygons: in the grid's CRS, with the settings of the labels.
             area: in the grid's CRS; None is everywhere.
-            fill: id of ground inside the area without label.
+            fill: id of unlabelled pixels inside the area.
         """
         self.grid = grid
         labels = polygons.labels or Labels("")
         self._fill, self._border_px, self._min_area_px = fill, labels.border_px, labels.min_area_px
-        self._ground: Ground = (
-            RasterGround(polygons.raster, polygons.ids, grid, fill)
+        self._labels: BurntLabels = (
+            PlacedClassRaster(polygons.raster, polygons.ids, grid, fill)
             if polygons.raster
-            else PolygonGround(polygons, grid, fill, labels.all_touched)
+            else BurntPolygons(polygons, grid, fill, labels.all_touched)
         )
         self._area = None if area is None else ScanFill(np.array([area], object), grid)
         self.tally = Tally({item.id: 0 for item in polygons.classes})
 
-    def look(self, window: Window) -> Claims:
-        """What was drawn on a window and the halo it needs; counts nothing, so another thread may do it ahead."""
-        return self._ground.claims(self._wide(window))
+    def claims(self, window: Window) -> Claims:
+        """Return the claims on a padded window; counts nothing, so another thread may call it ahead of `burn`."""
+        return self._labels.claims(self._wide(window))
 
     def _wide(self, window: Window) -> Window:
         return window.padded(border_halo_px(self._border_px)).clipped(self.grid.height, self.grid.width)
@@ -202,28 +208,28 @@ class Burner:
     def burn(
         self, window: Window, values: np.ndarray | None = None, claims: Claims | None = None
     ) -> NDArray[np.uint8]:
-        """Class ids (rows, cols) of a window.
+        """Return class ids, uint8 (rows, cols), of a window, and add them to the tally.
 
-        First what was drawn, then small pieces of it are ignored, then what lies outside the area, then the band along
-        borders between the classes that are left, last what has no value.
+        Ignored are, in this order: small patches, pixels outside the area, the band along borders between the
+        classes that are left, and pixels without value.
 
         Args:
             window: inside the grid.
-            values: the stack's values there (bands, rows, cols); pixels that lack one are ignored. None: all have.
-            claims: what `look` found, if it has looked.
+            values: the stack's values there (bands, rows, cols); pixels that lack one are ignored. None: all have one.
+            claims: the result of `claims`, if it is known already.
         """
         wide = self._wide(window)
         core = window.within(wide)
-        ids, overlap, excluded = claims or self.look(window)
+        ids, overlap, excluded = claims or self.claims(window)
         inside = None if self._area is None else self._area.mask(wide)
         small = None
         if self._min_area_px > 1:
-            small = small_pieces(self._ground.ids, wide, self.grid, self._min_area_px, self._fill)
+            small = small_patches(self._labels.ids, wide, self.grid, self._min_area_px, self._fill)
         if inside is not None:
             ids[~inside] = IGNORE
         drawn = ids
         if small is not None or self._border_px > 0:
-            ids = self._without_doubtful(drawn, small, core)
+            ids = self._without_suspicious(drawn, small, core)
         tally = self.tally
         tally.overlap_px += _count(overlap, inside, core)
         tally.excluded_px += _count(excluded, inside, core)
@@ -238,10 +244,10 @@ class Burner:
         tally.ignored_px += ids.size - sum(counts.values())
         return ids
 
-    def _without_doubtful(
+    def _without_suspicious(
         self, drawn: NDArray[np.uint8], small: Mask | None, core: tuple[slice, slice]
     ) -> NDArray[np.uint8]:
-        """Ids with small pieces ignored, then the band along borders; both counted in the core."""
+        """Ids with small patches ignored, then the band along borders; both counted in the core."""
         ids, tally = drawn.copy(), self.tally
         if small is not None:
             ids[small] = IGNORE
@@ -252,7 +258,7 @@ class Burner:
             tally.border_px += int(border[core].sum())
         dropped = drawn[core][ids[core] != drawn[core]]
         for class_id, px in class_counts(dropped, list(tally.pixels)).items():
-            tally.doubtful[class_id] = tally.doubtful.get(class_id, 0) + px
+            tally.suspicious[class_id] = tally.suspicious.get(class_id, 0) + px
         return ids
 
     def _drop_invalid(self, ids: NDArray[np.uint8], values: np.ndarray) -> None:
@@ -270,7 +276,15 @@ class Burner:
 
 
 def class_counts(ids: NDArray[np.uint8], class_ids: list[int]) -> dict[int, int]:
-    """Pixels of each class; few classes are compared one by one, which is faster than a histogram."""
+    """Count the pixels of each class; few classes are compared one by one, which is faster than a histogram.
+
+    Args:
+        ids: uint8 class ids of any shape.
+        class_ids: to count, 0..255.
+
+    Returns:
+        Class id -> pixels, 0 included.
+    """
     if len(class_ids) <= FEW_CLASSES:
         return {class_id: int(np.count_nonzero(ids == class_id)) for class_id in class_ids}
     flat, counts = ids.reshape(-1), np.zeros(256, np.int64)

@@ -1,4 +1,4 @@
-"""Labelled pixels that are better ignored: along borders between classes, and pieces too small to mean anything."""
+"""Suspicious labels that are better ignored: along borders between classes, and in small patches."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ FIRST_HALO_PX = 64
 
 
 def border_halo_px(border_px: int) -> int:
-    """Pixels around a window that decide which of its pixels lie in the border band: half the band, rounded up."""
+    """Return the padding that a window needs to know its border band: half the band, rounded up."""
     return (border_px + 1) // 2
 
 
 def along_borders(ids: NDArray[np.uint8], border_px: int) -> NDArray[np.bool_]:
-    """Which pixels lie in the band along borders between classes.
+    """Return which pixels are in the band along borders between classes.
 
-    A pixel lies in it if a pixel of another class is at most `border_halo_px(border_px)` rows and columns away
+    A pixel is in it if a pixel of another class is at most `border_halo_px(border_px)` rows and columns away
     (chessboard distance), so the band takes the same width on both sides of the border. IGNORE is no class.
 
     Args:
@@ -41,53 +41,56 @@ def along_borders(ids: NDArray[np.uint8], border_px: int) -> NDArray[np.bool_]:
     return (ids != IGNORE) & ((low != ids) | (high - np.uint8(1) != ids))
 
 
-def small_pieces(
+def small_patches(
     burn: Callable[[Window], NDArray[np.uint8]], window: Window, grid: Grid, min_area_px: int, fill: int
 ) -> NDArray[np.bool_]:
-    """Which pixels of a window belong to a connected piece of a class (4-connected) below an area.
+    """Return which pixels of a window belong to a patch of one class (4-connected) below a minimum area.
 
-    Pieces are followed beyond the window as far as needed to decide, never beyond the grid, so the answer does not
-    depend on the window. A piece below `min_area_px` reaches fewer pixels than that from any of its pixels.
+    Patches are followed beyond the window as far as needed, never beyond the grid, so the result does not depend on
+    the window. A patch below `min_area_px` reaches fewer pixels than that from any of its pixels.
 
     Args:
-        burn: class ids of a window inside the grid.
+        burn: gives class ids, uint8 (rows, cols), of a window inside the grid.
         window: inside the grid.
-        grid: where pieces end.
-        min_area_px: pieces of fewer pixels are small.
-        fill: id of ground without label, which has no pieces.
+        grid: where patches end.
+        min_area_px: patches of fewer pixels are small.
+        fill: id of unlabelled pixels, which form no patches.
+
+    Returns:
+        Boolean (rows, cols).
     """
     halo_px = min(FIRST_HALO_PX, min_area_px)
     while True:
         wide = window.padded(halo_px).clipped(grid.height, grid.width)
         ids = burn(wide)
-        pieces, count = label_components(ids, (ids != IGNORE) & (ids != fill))
-        core = pieces[window.within(wide)]
-        area = np.bincount(pieces[pieces >= 0], minlength=count)
+        patches, count = label_components(ids, (ids != IGNORE) & (ids != fill))
+        core = patches[window.within(wide)]
+        area = np.bincount(patches[patches >= 0], minlength=count)
         small = np.append(area < min_area_px, False)
         if (
             halo_px >= min_area_px
-            or not (small & _cut(pieces, wide, grid, count) & _there(core, count)).any()
+            or not (small & _cut_off(patches, wide, grid, count) & _present(core, count)).any()
         ):
             return small[core]
         halo_px = min(2 * halo_px, min_area_px)
 
 
-def _cut(pieces: NDArray[np.int32], wide: Window, grid: Grid, count: int) -> NDArray[np.bool_]:
-    """Pieces that reach a side of the window beyond which the grid goes on; one entry more for no piece."""
+def _cut_off(patches: NDArray[np.int32], wide: Window, grid: Grid, count: int) -> NDArray[np.bool_]:
+    """Boolean (count + 1,): patches that touch a side of the window which is not a side of the grid."""
     sides = []
     if wide.row > 0:
-        sides.append(pieces[0])
+        sides.append(patches[0])
     if wide.row + wide.height < grid.height:
-        sides.append(pieces[-1])
+        sides.append(patches[-1])
     if wide.col > 0:
-        sides.append(pieces[:, 0])
+        sides.append(patches[:, 0])
     if wide.col + wide.width < grid.width:
-        sides.append(pieces[:, -1])
-    return _there(np.concatenate(sides), count) if sides else np.zeros(count + 1, bool)
+        sides.append(patches[:, -1])
+    return _present(np.concatenate(sides), count) if sides else np.zeros(count + 1, bool)
 
 
-def _there(pieces: NDArray[np.int32], count: int) -> NDArray[np.bool_]:
+def _present(patches: NDArray[np.int32], count: int) -> NDArray[np.bool_]:
     found = np.zeros(count + 1, bool)
-    found[pieces.ravel()] = True
+    found[patches.ravel()] = True
     found[count] = False
     return found

@@ -1,4 +1,4 @@
-"""What a count of labelled pixels says about training: complaints, each with its cure."""
+"""Warnings about labels on a grid, from a count of labelled pixels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ...vector.area import hull_of, parts_on_grid
 from ...vector.polygons import LabelPolygons, label_title
 
 COVERED_SHARE = 0.7
-"""Share of the ground that the convex hull of the polygons covers where labels can be taken as complete."""
+"""Share of the rasters that the convex hull of the polygons covers if labels are likely to be complete."""
 
 CLOSE_SHARE = 0.3
 """The same for the concave hull, which notices polygons in scattered groups."""
@@ -23,37 +23,51 @@ CLOSE_RATIO = 0.3
 RARE_PX = 100
 LOST_SHARE = 0.05
 NAMED_CLASSES = 3
-"""Up to so many classes with the same fault each get a sentence; more share one."""
+"""Number of classes with the same problem that get a sentence each; more share one."""
 
 
 class Counted(Protocol):
-    """What burning counted; see `burning.Tally`."""
+    """Counts of burning; see `burning.Tally`."""
 
     pixels: dict[int, int]
     overlap_px: int
     valid_px: int
     lost_px: int
     lost_by_band: list[int]
-    doubtful: dict[int, int]
+    suspicious: dict[int, int]
 
 
 def label_problems(
     labels: Labels, area: Area, polygons: LabelPolygons, grid: Grid, tally: Counted, bands: list[str]
 ) -> list[Problem]:
-    """Warnings about labels on a grid."""
+    """Return warnings about labels on a grid.
+
+    Args:
+        labels, area: settings of the job.
+        polygons: the labels in the grid's CRS.
+        grid: of the stack.
+        tally: counts of burning.
+        bands: names of the stack's bands, in the order of `tally.lost_by_band`.
+    """
     return [
-        *incomplete(labels, area, polygons, grid, tally.valid_px),
+        *incomplete_labels(labels, area, polygons, grid, tally.valid_px),
         *one_class(polygons),
         *empty_classes(labels, polygons, tally),
         *rare_classes(polygons, tally.pixels),
-        *thinned(labels, polygons, tally),
+        *thinned_classes(labels, polygons, tally),
         *overlaps(labels, tally.overlap_px),
-        *lost(tally, bands),
+        *lost_labels(tally, bands),
     ]
 
 
 def few_or_all(each: list[Problem], together: str, hint: str) -> list[Problem]:
-    """The complaints about single classes, or one about all of them where there are too many to read."""
+    """Return the problems of single classes, or one about all of them where there are too many to read.
+
+    Args:
+        each: one problem per class, all of the same code.
+        together: message about all classes.
+        hint: of that message.
+    """
     if len(each) <= NAMED_CLASSES:
         return each
     return [replace(each[0], message=together, hint=hint)]
@@ -67,37 +81,44 @@ def _some(names: list[str]) -> str:
 
 
 def percent(share: float) -> str:
-    """A share in whole percent; what is less than one is not called none."""
+    """Return a share in whole percent, `less than 1%` for a smaller one."""
     return "less than 1%" if 0 < share < 0.005 else f"{share:.0%}"
 
 
-def incomplete(
+def incomplete_labels(
     labels: Labels, area: Area, polygons: LabelPolygons, grid: Grid, valid_px: int = 0
 ) -> list[Problem]:
-    """Ground far from every polygon would be taught as background, and nobody said where labels are complete."""
+    """Return a warning if large parts of the rasters would be trained as background without any label near.
+
+    Args:
+        labels, area: settings of the job; only unlabelled pixels as background, without an area, are checked.
+        polygons: the labels in the grid's CRS.
+        grid: of the stack.
+        valid_px: pixels with a value in every band; 0 takes all of the grid.
+    """
     if labels.unlabelled != "background" or area.kind not in ("rasters", "extent"):
         return []
     width, height = pixel_size(grid)
-    ground_px = valid_px or grid.width * grid.height
+    raster_px = valid_px or grid.width * grid.height
     try:
         parts = parts_on_grid(polygons.geometries, grid)
     except GeoSegError:
         return []
-    for kind, ratio, least in (
+    for kind, ratio, min_share in (
         ("convex_hull", 1.0, COVERED_SHARE),
         ("concave_hull", CLOSE_RATIO, CLOSE_SHARE),
     ):
-        ground = float(shapely.area(hull_of(parts, grid, kind, ratio)))
-        share = min(ground / (width * height) / max(ground_px, 1), 1.0)
-        if share < least:
+        hull_area = float(shapely.area(hull_of(parts, grid, kind, ratio)))
+        share = min(hull_area / (width * height) / max(raster_px, 1), 1.0)
+        if share < min_share:
             break
     else:
         return []
     return [
         Problem(
             "labels_incomplete",
-            f"The polygons of '{label_title(labels)}' span {percent(share)} of the rasters; the rest is taught as "
-            "background, whatever is there.",
+            f"The polygons of '{label_title(labels)}' cover {percent(share)} of the rasters; the rest is trained as "
+            "background, whatever it is.",
             "Choose an area in which every object is drawn (a hull of the polygons or an area layer), or ignore "
             "unlabelled pixels (unknown).",
             "warning",
@@ -105,25 +126,25 @@ def incomplete(
     ]
 
 
-def hull_only(labels: Labels, area: Area, tally: Counted, ground_px: float) -> list[Problem]:
-    """The area follows from the polygons and leaves much ground out: scores say nothing of that.
+def hull_only(labels: Labels, area: Area, tally: Counted, raster_px: float) -> list[Problem]:
+    """Return a warning if the area follows from the polygons and leaves out much of the rasters.
 
     Args:
-        labels, area: as asked for.
-        tally: what was burned.
-        ground_px: pixels that the rasters cover in all; 0 if unknown.
+        labels, area: settings of the job.
+        tally: counts of burning.
+        raster_px: pixels of the rasters in all; 0 if unknown.
     """
     of_polygons = area.kind in ("concave_hull", "convex_hull", "bounds")
-    if labels.unlabelled != "background" or not of_polygons or not ground_px:
+    if labels.unlabelled != "background" or not of_polygons or not raster_px:
         return []
-    share = sum(tally.pixels.values()) / ground_px
+    share = sum(tally.pixels.values()) / raster_px
     if share >= COVERED_SHARE:
         return []
     return [
         Problem(
             "hull_only",
-            f"Labels of '{label_title(labels)}' are taken as complete only in the {area.kind.replace('_', ' ')} of the "
-            f"polygons, {percent(share)} of the rasters. The scores say nothing of the rest.",
+            f"Labels of '{label_title(labels)}' count as complete only in the {area.kind.replace('_', ' ')} of the "
+            f"polygons, {percent(share)} of the rasters. The scores do not describe the rest.",
             "Give an area layer in which every object is drawn, some of it without objects, for a score that holds "
             "for the whole map.",
             "warning",
@@ -132,7 +153,7 @@ def hull_only(labels: Labels, area: Area, tally: Counted, ground_px: float) -> l
 
 
 def one_class(polygons: LabelPolygons) -> list[Problem]:
-    """A single class has nothing to be told apart from."""
+    """Return a warning if there is only one class, which has nothing to be distinguished from."""
     if len(polygons.classes) > 1:
         return []
     if not (polygons.ids == polygons.classes[0].id).any():
@@ -148,32 +169,38 @@ def one_class(polygons: LabelPolygons) -> list[Problem]:
         Problem(
             "one_class",
             f"There is only one class, '{polygons.classes[0].name}', and unlabelled pixels are ignored: there is "
-            "nothing to tell it apart from.",
-            "Take unlabelled pixels as background inside an area, or draw a second class.",
+            "nothing to distinguish it from.",
+            "Set unlabelled pixels to background inside an area, or draw a second class.",
             "warning",
         )
     ]
 
 
 def empty_classes(labels: Labels, polygons: LabelPolygons, tally: Counted) -> list[Problem]:
-    """Classes that no pixel has, and where their pixels went."""
+    """Return warnings about classes without a pixel, each with the reason.
+
+    Args:
+        labels: settings of the job.
+        polygons: the labels in the grid's CRS.
+        tally: counts of burning.
+    """
     problems = []
     empty = [item for item in polygons.classes if not tally.pixels.get(item.id)]
     for item in empty:
         number = int((polygons.ids == item.id).sum())
         hint = (
-            "Draw polygons of this class inside the area, larger than a pixel, or take it out of the legend."
+            "Draw polygons of this class inside the area, larger than a pixel, or remove it from the legend."
         )
         if item.id == 0 and labels.unlabelled == "background" and not polygons.raster:
             why = "polygons cover the whole area"
             hint = "Choose a wider area, or ignore unlabelled pixels (unknown)."
-        elif tally.doubtful.get(item.id):
-            why = f"all its pixels lie {_ignored(labels)} and are ignored"
+        elif tally.suspicious.get(item.id):
+            why = f"all its pixels are {_ignored(labels)} and are ignored"
             hint = _ignore_less(labels)
         elif polygons.raster:
             why = "no labelled pixel inside the area has its value"
         elif not number:
-            why = "no polygon is of it"
+            why = "no polygon has this class"
         else:
             covered = ", or other classes cover it" if tally.overlap_px else ""
             drawn = "its polygon holds" if number == 1 else f"its {number} polygons hold"
@@ -184,12 +211,12 @@ def empty_classes(labels: Labels, polygons: LabelPolygons, tally: Counted) -> li
     return few_or_all(
         problems,
         f"{len(empty)} of {len(polygons.classes)} classes have no pixel: {_some([item.name for item in empty])}.",
-        "Check that the right layer and class field are chosen; polygons must lie inside the area.",
+        "Check that the right layer and class field are chosen; polygons must be inside the area.",
     )
 
 
 def _ignored(labels: Labels) -> str:
-    """Where pixels lie that the labels' own settings ignore."""
+    """The places in which the labels' own settings ignore pixels."""
     causes = [
         *([f"in the band of {labels.border_px} px along class borders"] if labels.border_px else []),
         *([f"in patches below {labels.min_area_px} px"] if labels.min_area_px > 1 else []),
@@ -208,7 +235,12 @@ def _ignore_less(labels: Labels) -> str:
 
 
 def rare_classes(polygons: LabelPolygons, pixels: dict[int, int]) -> list[Problem]:
-    """Classes with so few pixels that neither training nor accuracies mean much."""
+    """Return warnings about classes with so few pixels that neither training nor accuracies mean much.
+
+    Args:
+        polygons: name the classes.
+        pixels: class id -> labelled pixels.
+    """
     rare = [item for item in polygons.classes if 0 < pixels.get(item.id, 0) < RARE_PX]
     merge = ", or merge it with another class" if len(polygons.classes) > 2 else ""
     each = [
@@ -231,17 +263,23 @@ def rare_classes(polygons: LabelPolygons, pixels: dict[int, int]) -> list[Proble
     )
 
 
-def thinned(labels: Labels, polygons: LabelPolygons, tally: Counted) -> list[Problem]:
-    """Classes of which the ignored borders and the minimum area leave less than half."""
+def thinned_classes(labels: Labels, polygons: LabelPolygons, tally: Counted) -> list[Problem]:
+    """Return warnings about classes of which the ignored borders and the minimum area leave less than half.
+
+    Args:
+        labels: settings of the job.
+        polygons: name the classes.
+        tally: counts of burning.
+    """
     problems = []
     for item in polygons.classes:
-        ignored, left = tally.doubtful.get(item.id, 0), tally.pixels.get(item.id, 0)
+        ignored, left = tally.suspicious.get(item.id, 0), tally.pixels.get(item.id, 0)
         if not ignored or ignored <= left:
             continue
         problems.append(
             Problem(
                 "class_thinned",
-                f"Class '{item.name}' keeps {left:,} of {counted(left + ignored, 'pixel')}: the others lie "
+                f"Class '{item.name}' keeps {left:,} of {counted(left + ignored, 'pixel')}: the others are "
                 f"{_ignored(labels)} and are ignored.",
                 _ignore_less(labels),
                 "warning",
@@ -251,22 +289,32 @@ def thinned(labels: Labels, polygons: LabelPolygons, tally: Counted) -> list[Pro
 
 
 def overlaps(labels: Labels, overlap_px: int) -> list[Problem]:
-    """Pixels that two classes claim."""
+    """Return a warning if two classes claim the same pixels.
+
+    Args:
+        labels: name the layer.
+        overlap_px: number of such pixels.
+    """
     if not overlap_px:
         return []
     return [
         Problem(
             "overlap",
             f"Polygons of different classes of '{label_title(labels)}' overlap on {counted(overlap_px, 'pixel')}; the "
-            "class later in the legend was taken.",
+            "class later in the legend was used.",
             "Correct the polygons, or order the legend so that the right class comes last.",
             "warning",
         )
     ]
 
 
-def lost(tally: Counted, bands: list[str]) -> list[Problem]:
-    """Labels on ground where some band has no value."""
+def lost_labels(tally: Counted, bands: list[str]) -> list[Problem]:
+    """Return a warning if many labelled pixels have no value in some band.
+
+    Args:
+        tally: counts of burning.
+        bands: names of the stack's bands, in the order of `tally.lost_by_band`.
+    """
     labelled = sum(tally.pixels.values()) + tally.lost_px
     if not tally.lost_px or tally.lost_px < LOST_SHARE * labelled:
         return []

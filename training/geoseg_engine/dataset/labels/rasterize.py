@@ -1,9 +1,9 @@
 """The job `rasterize`: label polygons, or a raster of classes, as class ids on the grid of a stack.
 
 A pixel takes the class of the polygon that holds its centre; where polygons of two classes overlap, the class
-later in the legend wins. IGNORE is what lies outside the area, has no value in some band, lies under a
-polygon of unknown class, under what the user excluded, in the band along borders, in a piece that is too small, or,
-with `unlabelled="unknown"`, under no polygon. So is a pixel without value of a raster that has a class background.
+later in the legend wins. A pixel is IGNORE outside the area, without value in some band, under a
+polygon of unknown or excluded class, in the band along borders, in a patch below the minimum area, or,
+with `unlabelled="unknown"`, under no polygon. So is a nodata pixel of a class raster that has a class background.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from ...raster.resample import mapping
 from ...raster.sources import open_source, source_grid
 from ...raster.stream import pump
 from ...raster.writer import RasterWriter
-from ...stacking.gridplan import ground_pixels
+from ...stacking.gridplan import smallest_source_px
 from ...stacking.reader import StackReader, open_stack
 from ...stacking.recipes import SUFFIX, recipe_path
 from ...stacking.stackplan import on_grid
@@ -53,9 +53,13 @@ STRIP_COLS = 32_768
 
 
 def fill_id(labels: Labels, polygons: LabelPolygons) -> int:
-    """Id of ground inside the area without label.
+    """Return the id of unlabelled pixels inside the area.
 
-    In a raster in which background is a value of its own, a pixel without value is not known to be background.
+    In a class raster that has a value for background, a nodata pixel is not known to be background.
+
+    Args:
+        labels: settings of the job.
+        polygons: the labels that were read.
     """
     if labels.unlabelled != "background":
         return IGNORE
@@ -63,7 +67,12 @@ def fill_id(labels: Labels, polygons: LabelPolygons) -> int:
 
 
 def run(job: RasterizeJob, folder: Path, channel: Channel) -> dict[str, Any]:
-    """Burn the labels; leaves the raster and `<stem>.classes.json` beside it.
+    """Burn the labels; writes the raster and `<stem>.classes.json` beside it.
+
+    Args:
+        job: settings; its paths are relative to `folder`.
+        folder: of the job.
+        channel: gets progress and the artifact `labels`.
 
     Raises:
         GeoSegError: `labels_outside`; as `read_labels`, `area_geometry`, `open_stack`.
@@ -79,7 +88,9 @@ def run(job: RasterizeJob, folder: Path, channel: Channel) -> dict[str, Any]:
             *polygons.problems,
             *of_area,
             *label_problems(job.labels, job.area, polygons, reader.grid, burner.tally, reader.band_names),
-            *hull_only(job.labels, job.area, burner.tally, ground_pixels(reader.recipe.sources, reader.grid)),
+            *hull_only(
+                job.labels, job.area, burner.tally, smallest_source_px(reader.recipe.sources, reader.grid)
+            ),
         ]
     sidecar = LabelFacts(
         name=output.stem,
@@ -103,7 +114,7 @@ def _burn_all(
     parts = list(windows(burner.grid, side) if valued else strips(burner.grid, BURN_PX))
 
     def read(window: Window) -> tuple[Window, np.ndarray | None, Claims]:
-        return window, reader.read(window) if valued else None, burner.look(window)
+        return window, reader.read(window) if valued else None, burner.claims(window)
 
     def burn(part: tuple[Window, np.ndarray | None, Claims]) -> tuple[np.ndarray, Window]:
         return burner.burn(*part), part[0]
@@ -119,7 +130,12 @@ def _burn_all(
 
 
 def strips(grid: Grid, rows: int) -> Iterator[Window]:
-    """Windows of so many rows and up to STRIP_COLS columns a row, row by row, that cover every pixel once."""
+    """Yield windows that cover every pixel once, row by row.
+
+    Args:
+        grid: to cover.
+        rows: height of a window; its width is at most STRIP_COLS.
+    """
     for row in range(0, grid.height, rows):
         for col in range(0, grid.width, STRIP_COLS):
             yield Window(row, col, min(rows, grid.height - row), min(STRIP_COLS, grid.width - col))
@@ -146,7 +162,7 @@ def _result(
 
 @dataclass(frozen=True)
 class LabelFacts:
-    """`<labels>.classes.json`: what a label raster cannot say itself."""
+    """`<labels>.classes.json`: facts that a label raster cannot hold itself."""
 
     name: str
     classes: tuple[LabelClass, ...]
@@ -157,7 +173,7 @@ class LabelFacts:
 
 
 def facts_path(labels: Path) -> Path:
-    """Where the facts of a label raster lie: `a/labels.tif` -> `a/labels.classes.json`."""
+    """Return the file of a label raster's facts: `a/labels.tif` -> `a/labels.classes.json`."""
     return labels.with_name(labels.stem + ".classes.json")
 
 
@@ -174,8 +190,8 @@ def read_facts(labels: Path) -> LabelFacts:
     if labels.suffix.lower() not in (".tif", ".tiff"):
         raise GeoSegError(
             "not_our_labels",
-            f"{labels.name} is no label raster.",
-            "Make one of the polygons first: run geoseg rasterize, or Rasterize labels in QGIS.",
+            f"{labels.name} is not a label raster.",
+            "Rasterize the polygons first: run geoseg rasterize, or Rasterize labels in QGIS.",
         )
     path = facts_path(labels)
     if not path.exists():
@@ -190,7 +206,14 @@ def read_facts(labels: Path) -> LabelFacts:
 
 
 def always_valid(reader: StackReader, stack: Path) -> bool:
-    """True only if it is certain; a written composite is not, because it holds NaN where there is no value."""
+    """Return whether every pixel of a stack is certain to have a value, so that none needs to be read to know.
+
+    A written composite is never certain, because it holds NaN where there is no value.
+
+    Args:
+        reader: the open stack.
+        stack: its file.
+    """
     composite = stack.with_suffix("").with_suffix(".tif") if stack.name.endswith(SUFFIX) else stack
     if composite.exists() and recipe_path(stack).exists():
         return False
@@ -216,10 +239,10 @@ def _complete(source: Source, bands: tuple[Band, ...], grid: Grid) -> bool:
         shift = mapping(grid, own).shift
     if shift is None:
         return False
-    ground = whole(grid)
+    window = whole(grid)
     return (
         shift[0] >= 0
         and shift[1] >= 0
-        and shift[0] + ground.height <= own.height
-        and shift[1] + ground.width <= own.width
+        and shift[0] + window.height <= own.height
+        and shift[1] + window.width <= own.width
     )

@@ -17,12 +17,12 @@ from ...raster.grid import Window
 from ...stacking.reader import StackReader
 
 PLACES, PLACE_PX, POINTS = 48, 32, 40
-"""Windows that are read, their side, and pixels drawn of each."""
+"""Windows that are read, their side, and pixels sampled in each."""
 
-FEWEST_POINTS, FEWEST_PAIRS = 100, 30
+MIN_POINTS, MIN_PAIRS = 100, 30
 LAGS = 24
 STRUCTURED_SHARE = 0.15
-"""Share of the sill that must depend on distance; less is noise without a range."""
+"""Minimum share of the sill that depends on distance; below it the bands are noise without a range."""
 
 TILES_PER_BLOCK = 4
 OBJECTS_PER_BLOCK = 4
@@ -35,9 +35,9 @@ class Variogram:
 
     Attributes:
         lags_px, values: middle of each class of distance in pixels and its semivariance.
-        range_px: distance from which values are no more alike than anywhere; 0 where none shows.
+        range_px: distance from which values are no more alike than anywhere; 0 without a range.
         model: `spherical`, `exponential` or empty.
-        open_ended: values still grow apart at the longest distance that was looked at, which `range_px` then is.
+        open_ended: values still grow apart at the longest distance that was examined, which `range_px` then is.
     """
 
     lags_px: np.ndarray
@@ -48,15 +48,19 @@ class Variogram:
 
 
 def stack_variogram(reader: StackReader, seed: int = 42) -> Variogram:
-    """Variogram of the first principal component of a stack's bands, from pixels of windows spread over the grid.
+    """Return the variogram of the first principal component of a stack's bands, from windows spread over the grid.
 
-    Bands are put onto one scale by median and interquartile range and cut at four of them, so that a few strange
-    pixels do not decide.
+    Bands are scaled by median and interquartile range and clipped at four of them, so that a few extreme pixels do
+    not decide.
+
+    Args:
+        reader: the stack.
+        seed: of the sampled pixels.
     """
     points, values = _sample(reader, np.random.default_rng(seed))
-    if len(points) < FEWEST_POINTS:
+    if len(points) < MIN_POINTS:
         return Variogram(np.zeros(0), np.zeros(0))
-    return fitted(*empirical(points, first_component(values), longest_lag(reader.grid)))
+    return fitted_variogram(*empirical_variogram(points, first_component(values), longest_lag(reader.grid)))
 
 
 def longest_lag(grid: Grid) -> float:
@@ -64,10 +68,10 @@ def longest_lag(grid: Grid) -> float:
     return max(grid.width, grid.height) / 2
 
 
-def empirical(
+def empirical_variogram(
     points: np.ndarray, values: np.ndarray, longest_px: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Matheron's estimator: half the mean squared difference of the pairs in each class of distance.
+    """Estimate a variogram: half the mean squared difference of the pairs in each distance class (Matheron).
 
     Classes grow geometrically from one pixel. Source: Cressie (1993), Statistics for Spatial Data, section 2.4.
 
@@ -85,16 +89,21 @@ def empirical(
     inside = (place >= 0) & (place < LAGS)
     place, distances, squares = place[inside], distances[inside], squares[inside]
     pairs = np.bincount(place, minlength=LAGS)
-    enough = pairs >= FEWEST_PAIRS
+    enough = pairs >= MIN_PAIRS
     lags = np.bincount(place, distances, LAGS)[enough] / pairs[enough]
     return lags, np.bincount(place, squares, LAGS)[enough] / pairs[enough] / 2, pairs[enough]
 
 
-def fitted(lags: np.ndarray, values: np.ndarray, pairs: np.ndarray) -> Variogram:
-    """Fit nugget, sill and range of a spherical and an exponential model, and keep the one that fits better.
+def fitted_variogram(lags: np.ndarray, values: np.ndarray, pairs: np.ndarray) -> Variogram:
+    """Fit nugget, sill and range of a spherical and an exponential model, and return the one that fits better.
 
     Weighted least squares with weights N(h) / h² (Cressie 1985): for every range of a series nugget and partial
     sill follow without iteration. The exponential model's range is the practical one, at 95 % of the sill.
+
+    Args:
+        lags: mean distance in pixels of each class.
+        values: semivariance of each class.
+        pairs: number of pairs of each class.
     """
     if len(lags) < 4 or not values.any():
         return Variogram(lags, values)
@@ -137,7 +146,7 @@ def first_component(values: np.ndarray) -> np.ndarray:
 def _sample(reader: StackReader, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Pixels (n, 2) and their values (n, bands), some of each of several windows; those without value are skipped."""
     points, values = [np.zeros((0, 2))], [np.zeros((0, len(reader.band_names)))]
-    for window in places(reader.grid, rng):
+    for window in sample_windows(reader.grid, rng):
         found = reader.read(window)
         rows, cols = np.nonzero(np.isfinite(found).all(axis=0))
         if not len(rows):
@@ -148,8 +157,13 @@ def _sample(reader: StackReader, rng: np.random.Generator) -> tuple[np.ndarray, 
     return np.concatenate(points), np.concatenate(values)
 
 
-def places(grid: Grid, rng: np.random.Generator) -> list[Window]:
-    """Small windows, one at a random place of each field of a chessboard over the grid."""
+def sample_windows(grid: Grid, rng: np.random.Generator) -> list[Window]:
+    """Return small windows, one at a random place of each cell of a coarse grid.
+
+    Args:
+        grid: of the stack.
+        rng: gives the places.
+    """
     down = max(1, round(math.sqrt(PLACES * grid.height / grid.width)))
     down = min(down, PLACES, -(-grid.height // PLACE_PX))
     across = min(max(1, PLACES // down), -(-grid.width // PLACE_PX))
@@ -166,12 +180,12 @@ def places(grid: Grid, rng: np.random.Generator) -> list[Window]:
 
 @dataclass(frozen=True)
 class Scale:
-    """What the data say about distance.
+    """Distances over which the data are alike.
 
     Attributes:
-        range_px: distance up to which the bands' values are alike, by their variogram; 0 where none shows.
-        open_ended: they still are at the longest distance that was looked at, which `range_px` then is.
-        object_px: typical breadth of an object of the labels; 0 where there is none.
+        range_px: distance up to which the bands' values are alike, by their variogram; 0 without a range.
+        open_ended: they still are at the longest distance that was examined, which `range_px` then is.
+        object_px: typical width of an object of the labels; 0 without objects.
     """
 
     range_px: float = 0.0
@@ -180,19 +194,29 @@ class Scale:
 
 
 def measure_scale(reader: StackReader, labels: Path, background: bool, seed: int) -> Scale:
-    """Range of the variogram of a stack, and breadth of the objects in its labels.
+    """Measure the range of the variogram of a stack, and the width of the objects in its labels.
 
-    Blocks smaller than the range leave training ground next to test ground that looks the same (Roberts et al.
+    Blocks smaller than the range leave training pixels next to test pixels that look the same (Roberts et al.
     2017, Cross-validation strategies for data with temporal, spatial, hierarchical, or phylogenetic structure).
+
+    Args:
+        reader: the stack.
+        labels: the label raster.
+        background: class 0 is background and has no objects.
+        seed: of the sampled pixels.
     """
     found = stack_variogram(reader, seed)
-    return Scale(found.range_px, found.open_ended, object_breadth(labels, background))
+    return Scale(found.range_px, found.open_ended, object_width_px(labels, background))
 
 
-def object_breadth(labels: Path, background: bool) -> float:
-    """Diameter in pixels of a disc with the mean chord of the labelled objects; 0 where rows meet none.
+def object_width_px(labels: Path, background: bool) -> float:
+    """Return the diameter in pixels of a disc with the mean chord of the labelled objects; 0 if rows meet none.
 
-    The mean chord of a disc is π/4 of its diameter. Rows of eight strips are looked at.
+    The mean chord of a disc is π/4 of its diameter. Rows of eight strips are read.
+
+    Args:
+        labels: the label raster.
+        background: class 0 is background and has no objects.
     """
     first = 1 if background else 0
     pixels = runs = 0
@@ -207,8 +231,14 @@ def object_breadth(labels: Path, background: bool) -> float:
     return pixels / runs * 4 / math.pi if runs else 0.0
 
 
-def wanted_block(scale: Scale, tile_px: int, grid: Grid) -> int:
-    """Side of a block in pixels before the number of blocks is looked at: whole tiles, at least four."""
+def preferred_block_px(scale: Scale, tile_px: int, grid: Grid) -> int:
+    """Return the side of a block before the number of blocks is considered: whole tiles, at least four.
+
+    Args:
+        scale: of the data.
+        tile_px: side of a tile.
+        grid: of the label raster; a tenth of its longer side is used where the data show no scale.
+    """
     if scale.range_px:
         wanted = scale.range_px
     elif scale.object_px:
@@ -219,13 +249,20 @@ def wanted_block(scale: Scale, tile_px: int, grid: Grid) -> int:
 
 
 def block_reason(scale: Scale, block_px: int, wanted_px: int, grid: Grid) -> str:
-    """Why blocks have their side, in words that follow a colon."""
+    """Return why blocks have their side, as text to follow a colon.
+
+    Args:
+        scale: of the data.
+        block_px: side that was chosen.
+        wanted_px: side that was preferred.
+        grid: of the label raster.
+    """
     if scale.range_px:
         far = "at least to" if scale.open_ended else "up to about"
-        why = f"the bands' values are alike {far} {_ground(scale.range_px, grid)}"
+        why = f"the bands' values are alike {far} {_length(scale.range_px, grid)}"
         enough = block_px >= scale.range_px
     elif scale.object_px:
-        why = f"objects are about {_ground(scale.object_px, grid)} across, and the bands show no range of their own"
+        why = f"objects are about {_length(scale.object_px, grid)} wide, and the bands show no range of their own"
         enough = block_px >= OBJECTS_PER_BLOCK * scale.object_px
     else:
         why, enough = "four tiles or a tenth of the raster", block_px >= wanted_px
@@ -234,7 +271,7 @@ def block_reason(scale: Scale, block_px: int, wanted_px: int, grid: Grid) -> str
     return f"{why}, but larger blocks would be too few to give every split its share of every class"
 
 
-def _ground(length_px: float, grid: Grid) -> str:
+def _length(length_px: float, grid: Grid) -> str:
     width, height = pixel_size_m(grid, grid.height / 2, grid.width / 2)
     metres = length_px * math.sqrt(width * height)
     rounded = float(f"{metres:.2g}")

@@ -1,4 +1,4 @@
-"""Choose the side of the blocks of a split, their buffer and their splits from where the labels lie."""
+"""Choose the side of the blocks of a split, their buffer and their splits from where the labels are."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ import rasterio
 
 from ...contract import IGNORE, SPLITS, GeoSegError, Grid, Problem, TileJob
 from ...raster.grid import Window, windows
-from .block_size import Scale, block_reason, wanted_block
+from .block_size import Scale, block_reason, preferred_block_px
 from .cell_counts import CellCounts
 from .splitters import NONE, Blocks, Splitter, assign
 
-LARGEST_BUFFER_PX = 96
-ENOUGH_BLOCKS = 20
+MAX_BUFFER_PX = 96
+MIN_BLOCKS = 20
 BLOCKS_PER_CLASS = 4
 CELLS = 1024
 STRIP_PX = 1024
 SMALL_SHARE = 0.1
 FEW_CLASSES = 32
-"""Up to so many classes a comparison for each is faster than a histogram."""
+"""Number of classes up to which a comparison for each is faster than a histogram."""
 
 Mask = Callable[[Window], np.ndarray]
 
 
 @dataclass
 class SplitPlan:
-    """A splitter with what was chosen, what to tell the user, and why the blocks have their size."""
+    """A splitter with the chosen sizes, warnings, and the reason for the size of the blocks."""
 
     splitter: Splitter
     block_px: int
@@ -38,11 +38,16 @@ class SplitPlan:
     reason: str = ""
 
 
-def wanted_buffer(job: TileJob, block_px: int) -> int:
-    """The user's buffer, or else one that suits blocks of that side; 0 stands for polygons of an area layer."""
+def planned_buffer_px(job: TileJob, block_px: int) -> int:
+    """Return the user's buffer, or else one that suits the blocks.
+
+    Args:
+        job: settings; a negative buffer is automatic.
+        block_px: side of the blocks; 0 where polygons of an area layer name the splits.
+    """
     if job.buffer_px >= 0:
         return job.buffer_px
-    return min(LARGEST_BUFFER_PX, block_px // 8 if block_px else job.tile_px // 2)
+    return min(MAX_BUFFER_PX, block_px // 8 if block_px else job.tile_px // 2)
 
 
 def plan_blocks(
@@ -54,7 +59,16 @@ def plan_blocks(
     mask: Mask | None,
     scale: Scale,
 ) -> SplitPlan:
-    """Blocks with splits for the labelled ground (inside a mask, if one is given).
+    """Plan blocks with their splits for the labelled pixels.
+
+    Args:
+        job: settings.
+        labels: the label raster.
+        grid: of the label raster.
+        classes: class ids are 0..classes-1.
+        fractions: wanted shares of train, validation and test.
+        mask: gives boolean (rows, cols) of a window, where labels count; None is everywhere.
+        scale: what automatic block sizes follow from.
 
     Raises:
         GeoSegError: `no_labels_left`, `buffer_too_wide`.
@@ -64,11 +78,11 @@ def plan_blocks(
     if not cells.any():
         raise GeoSegError(
             "no_labels_left",
-            "There is no labelled pixel to split.",
+            "No labelled pixel is left to split.",
             "Draw polygons inside the area and on the rasters, then rasterize again.",
         )
-    start = wanted_block(scale, job.tile_px, grid)
-    block = job.block_px or choose_block(cells, cell, job.tile_px, grid, 2 * job.buffer_px, start)
+    start = preferred_block_px(scale, job.tile_px, grid)
+    block = job.block_px or choose_block_px(cells, cell, job.tile_px, grid, 2 * job.buffer_px, start)
     if 2 * job.buffer_px > block:
         raise GeoSegError(
             "buffer_too_wide",
@@ -79,33 +93,33 @@ def plan_blocks(
     labelled = counts.sum(axis=2) > 0
     codes = np.full(labelled.shape, NONE, np.uint8)
     codes[labelled] = assign(counts[labelled], fractions, job.seed)
-    blocks = Blocks(block, wanted_buffer(job, block), codes)
+    blocks = Blocks(block, planned_buffer_px(job, block), codes)
     problems = []
     if job.buffer_px < 0:
-        blocks = narrowed(blocks, counts, labels, grid, mask)
+        blocks = narrowed_blocks(blocks, counts, labels, grid, mask)
     if int(labelled.sum()) < sum(fraction > 0 for fraction in fractions):
         problems.append(
             Problem(
                 "too_few_blocks",
-                f"Labels lie in only {int(labelled.sum())} blocks of {block} px: not every split gets one.",
-                "Choose smaller blocks, or draw polygons elsewhere too.",
+                f"Only {int(labelled.sum())} blocks of {block} px hold labels: not every split gets one.",
+                "Choose smaller blocks, or draw polygons in more places.",
                 "warning",
             )
         )
-    reason = "as asked for" if job.block_px else block_reason(scale, block, start, grid)
+    reason = "as set" if job.block_px else block_reason(scale, block, start, grid)
     return SplitPlan(blocks, block, blocks.buffer_px, problems, f"Blocks of {block} px: {reason}.")
 
 
-def narrowed(
+def narrowed_blocks(
     blocks: Blocks, counts: np.ndarray, labels: Path, grid: Grid, mask: Mask | None = None
 ) -> Blocks:
-    """Halve the buffer until no class loses all its pixels of a split to it.
+    """Return blocks whose buffer was halved until no class loses all its pixels of a split to it.
 
     Args:
         blocks: with the buffer to try first.
         counts: labelled pixels per block and class, (block rows, block cols, classes).
         labels, grid: the label raster.
-        mask: where labels count.
+        mask: where labels count; None is everywhere.
     """
     classes = counts.shape[2]
     without = np.stack([counts[blocks.codes == split].sum(axis=0) > 0 for split in range(len(SPLITS))])
@@ -124,7 +138,12 @@ def cell_size(grid: Grid) -> int:
 
 
 def strips(grid: Grid, step_px: int) -> list[Window]:
-    """Windows of full width whose height is a multiple of a step."""
+    """Return windows of full width that cover a grid once.
+
+    Args:
+        grid: to cover.
+        step_px: heights are multiples of it, the last one perhaps excepted.
+    """
     height = max(STRIP_PX // step_px, 1) * step_px
     return [
         Window(row, 0, min(height, grid.height - row), grid.width) for row in range(0, grid.height, height)
@@ -132,7 +151,17 @@ def strips(grid: Grid, step_px: int) -> list[Window]:
 
 
 def cell_counts(labels: Path, grid: Grid, cell_px: int, classes: int, mask: Mask | None) -> np.ndarray:
-    """Labelled pixels per cell and class: int64 (cell rows, cell cols, classes)."""
+    """Count labelled pixels per cell and class.
+
+    Args:
+        labels, grid: the label raster.
+        cell_px: side of a cell.
+        classes: class ids are 0..classes-1.
+        mask: where labels count; None is everywhere.
+
+    Returns:
+        int64 (cell rows, cell cols, classes).
+    """
     cells = CellCounts(_edges(grid.height, cell_px), _edges(grid.width, cell_px), classes)
     with rasterio.open(labels) as raster:
         for window in strips(grid, cell_px):
@@ -148,7 +177,15 @@ def _edges(length: int, cell_px: int) -> np.ndarray:
 
 
 def grouped(cells: np.ndarray, factor: int) -> np.ndarray:
-    """Counts of cells added up to blocks of factor × factor cells; the last may be cut."""
+    """Add up counts of cells to counts of blocks.
+
+    Args:
+        cells: (cell rows, cell cols, classes).
+        factor: cells along the side of a block; the last blocks may be cut.
+
+    Returns:
+        (block rows, block cols, classes).
+    """
     rows, cols, classes = cells.shape
     padded = np.pad(cells, ((0, -rows % factor), (0, -cols % factor), (0, 0)))
     blocks: np.ndarray = padded.reshape(-(-rows // factor), factor, -(-cols // factor), factor, classes).sum(
@@ -157,16 +194,21 @@ def grouped(cells: np.ndarray, factor: int) -> np.ndarray:
     return blocks
 
 
-def choose_block(
-    cells: np.ndarray, cell_px: int, tile_px: int, grid: Grid, least_px: int = 0, start_px: int = 0
+def choose_block_px(
+    cells: np.ndarray, cell_px: int, tile_px: int, grid: Grid, min_px: int = 0, start_px: int = 0
 ) -> int:
-    """The largest block side that leaves some twenty well-filled blocks and every class in a few of them.
+    """Return the largest block side that leaves some twenty well-filled blocks and every class in a few of them.
 
-    Starts at `start_px` (else at four tiles or a tenth of the raster, whichever is larger) and shrinks; below a
-    tile only for the sake of the number of blocks.
+    Args:
+        cells: labelled pixels per cell and class, (cell rows, cell cols, classes).
+        cell_px: side of a cell.
+        tile_px: side of a tile; blocks become smaller only for the sake of the number of blocks.
+        grid: of the label raster.
+        min_px: smallest side.
+        start_px: largest side; 0 is four tiles or a tenth of the raster, whichever is larger.
     """
     side = start_px or max(4 * tile_px, max(grid.width, grid.height) // 10)
-    smallest = max(cell_px, min(16, min(grid.width, grid.height) // 4), least_px)
+    smallest = max(cell_px, min(16, min(grid.width, grid.height) // 4), min_px)
     side = max(side, smallest)
     enough = 0
     while side >= smallest:
@@ -174,7 +216,7 @@ def choose_block(
         block = max(side // unit * unit, cell_px)
         counts = grouped(cells, block // cell_px)
         filled = counts.sum(axis=2)
-        many = int((filled >= SMALL_SHARE * filled.max()).sum()) >= ENOUGH_BLOCKS
+        many = int((filled >= SMALL_SHARE * filled.max()).sum()) >= MIN_BLOCKS
         per_class = (counts > 0).sum(axis=(0, 1))
         spread = bool((per_class[counts.sum(axis=(0, 1)) > 0] >= BLOCKS_PER_CLASS).all())
         if many and spread:
@@ -190,7 +232,17 @@ def choose_block(
 def split_counts(
     splitter: Splitter, labels: Path, grid: Grid, classes: int, mask: Mask | None = None
 ) -> np.ndarray:
-    """Labelled pixels per split and class: int64 (3, classes)."""
+    """Count labelled pixels per split and class.
+
+    Args:
+        splitter: gives the split of every pixel.
+        labels, grid: the label raster.
+        classes: class ids are 0..classes-1.
+        mask: where labels count; None is everywhere.
+
+    Returns:
+        int64 (3, classes).
+    """
     counts = np.zeros((len(SPLITS), classes), np.int64)
     with rasterio.open(labels) as raster:
         for window in windows(grid, STRIP_PX):
@@ -202,7 +254,16 @@ def split_counts(
 
 
 def counts_of(codes: np.ndarray, ids: np.ndarray, classes: int) -> np.ndarray:
-    """Pixels per split and class, int64 (3, classes), of a window's splits and class ids, both uint8."""
+    """Count the pixels of a window per split and class.
+
+    Args:
+        codes: uint8 (rows, cols), index into SPLITS or NONE.
+        ids: uint8 (rows, cols), class ids or IGNORE.
+        classes: class ids are 0..classes-1.
+
+    Returns:
+        int64 (3, classes).
+    """
     counts = np.zeros((len(SPLITS), classes), np.int64)
     for split in range(len(SPLITS)):
         inside = codes == split

@@ -6,12 +6,12 @@ import numpy as np
 
 from ...raster.grid import Window
 
-MOST_ROWS = 128
-"""Rows added up at once: a column sum of so many ones fits a byte, and a byte is what adds up fastest."""
+MAX_ROWS = 128
+"""Rows added up at once: a column sum of that many ones fits a byte, and bytes add up fastest."""
 
 CACHE_PX = 1 << 18
 MANY_VALUES = 32
-"""From so many values in a piece on, one histogram is faster than a comparison for each."""
+"""Number of values in a piece from which on one histogram is faster than a comparison for each."""
 
 
 class CellCounts:
@@ -33,13 +33,18 @@ class CellCounts:
         self.counts = np.zeros((values, len(row_edges) - 1, len(col_edges) - 1), np.uint32)
 
     def add(self, window: Window, ids: np.ndarray) -> None:
-        """Add a window, uint8 (rows, cols), inside the edges. A cell may come in several windows."""
+        """Add a window inside the edges; a cell may be spread over several windows.
+
+        Args:
+            window: of the raster.
+            ids: uint8 (rows, cols) of the window.
+        """
         tops, cell_rows = _cuts(self._row_edges, window.row, window.height)
         lefts, cell_cols = _cuts(self._col_edges, window.col, window.width)
         bottoms = [*tops[1:].tolist(), window.height]
         for top, bottom, cell_row in zip(tops.tolist(), bottoms, cell_rows.tolist(), strict=True):
-            for first in range(top, bottom, MOST_ROWS):
-                rows = ids[first : min(first + MOST_ROWS, bottom)]
+            for first in range(top, bottom, MAX_ROWS):
+                rows = ids[first : min(first + MAX_ROWS, bottom)]
                 self._add_rows(cell_row, rows, lefts, cell_cols)
 
     def _add_rows(self, cell_row: int, rows: np.ndarray, lefts: np.ndarray, cell_cols: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""How far apart the splits lie: the least distance between pixels of different splits, exactly."""
+"""The exact minimum distance between pixels of different splits, and what it means for scores."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from .splitters import NONE
 CELL_PX = 16
 SPLITS_CLOSE = "splits_close"
 STRIP_ROWS = 512
-BLOCKS_OF_REACH, FEWEST_BLOCKS = (8, 6, 4), 6
-"""Blocks are proposed that are so many times as wide as a network looks, if so many of them fit on the rasters."""
+BLOCKS_OF_REACH, MIN_BLOCKS = (8, 6, 4), 6
+"""Widths of proposed blocks, in reaches of a network, and how many such blocks must fit on the rasters."""
 ROUNDING = math.sqrt(2) + 1e-6
 """Two pixels are nearer or farther than the corners of their cells by at most a cell's diagonal."""
 
 
-def least_distance(split: Path) -> float:
-    """Least distance between the centres of two pixels of different splits, in pixels; 0 where there is one split.
+def min_split_distance_px(split: Path) -> float:
+    """Return the minimum distance between the centres of pixels of different splits, in pixels; 0 for one split.
 
     Cells of 16 × 16 pixels bound the distance from above and say which of them can hold the nearest pair; in those
     the pixels at the rim of each split (the nearest pair always consists of such) are searched with a k-d tree.
-    Strips are read in turn, and what lies farther back than the bound is forgotten: memory does not grow
-    with the raster.
+    Strips are read in turn, and pixels farther back than the bound are dropped, so memory does not grow with the
+    raster.
     """
     with rasterio.open(split) as raster:
         presence = _presence(raster)
@@ -51,7 +51,13 @@ def least_distance(split: Path) -> float:
 
 
 def distance_sentence(distance_px: float, grid: Grid, reach_px: int) -> str:
-    """What the distance means, in words."""
+    """Return the meaning of the distance as a sentence.
+
+    Args:
+        distance_px: between splits; 0 for one split.
+        grid: of the split raster.
+        reach_px: how far a network sees around a pixel.
+    """
     if not distance_px:
         return "All labelled pixels belong to one split."
     apart = (
@@ -59,24 +65,35 @@ def distance_sentence(distance_px: float, grid: Grid, reach_px: int) -> str:
     )
     if distance_px <= reach_px:
         return f"{apart}."
-    return f"{apart}, farther than the {reach_px} px that a neural network looks around a pixel."
+    return f"{apart}, farther than the {reach_px} px that a neural network sees around a pixel."
 
 
 def distance_m(distance_px: float, grid: Grid) -> float:
-    """The distance in metres on the ground, with the pixels of the middle of the grid."""
+    """Return a distance in metres, with the pixel size at the middle of the grid.
+
+    Args:
+        distance_px: in pixels.
+        grid: of the split raster.
+    """
     width, height = pixel_size_m(grid, grid.height / 2, grid.width / 2)
     return distance_px * math.sqrt(width * height)
 
 
 def distance_problems(distance_px: float, grid: Grid, reach_px: int) -> list[Problem]:
-    """A warning where a network sees across the borders, with blocks to choose only where they fit the grid."""
+    """Return a warning where a network sees across the borders, with larger blocks only if they fit the grid.
+
+    Args:
+        distance_px: between splits; 0 for one split.
+        grid: of the split raster.
+        reach_px: how far a network sees around a pixel.
+    """
     if not 0 < distance_px <= reach_px:
         return []
     return [
         Problem(
             SPLITS_CLOSE,
             f"Pixels of different splits are as close as {distance_px:.4g} px ({_metres(distance_px, grid)}), and a "
-            f"neural network looks up to {reach_px} px around a pixel: its scores may be too high near block borders.",
+            f"neural network sees up to {reach_px} px around a pixel: its scores may be too high near block borders.",
             _wider(grid, reach_px),
             "warning",
         )
@@ -84,19 +101,24 @@ def distance_problems(distance_px: float, grid: Grid, reach_px: int) -> list[Pro
 
 
 def _wider(grid: Grid, reach_px: int) -> str:
-    """What to do about it on a grid of this size."""
+    """The fix on a grid of this size."""
     for times in BLOCKS_OF_REACH:
         side = times * reach_px
-        if (grid.width // side) * (grid.height // side) >= FEWEST_BLOCKS:
+        if (grid.width // side) * (grid.height // side) >= MIN_BLOCKS:
             return f"Choose a buffer of {reach_px} px and blocks of at least {side} px if enough labels are left."
     return (
-        f"The rasters are too small ({grid.width} × {grid.height} px) for a buffer of {reach_px} px: draw a test area "
-        "of its own, or take the scores of a network as a little too high."
+        f"The rasters are too small ({grid.width} × {grid.height} px) for a buffer of {reach_px} px: draw a separate "
+        "test area, or regard the scores of a network as slightly too high."
     )
 
 
 def warnings_for(dataset: Dataset, reach_px: int | None) -> list[Problem]:
-    """Warnings of a dataset that concern a model that looks so far around a pixel; None where that is not known."""
+    """Return the warnings of a dataset that concern a model.
+
+    Args:
+        dataset: with its warnings.
+        reach_px: how far the model sees around a pixel; None if unknown.
+    """
     sees_across = reach_px is None or reach_px >= dataset.split_distance_px
     return [item for item in dataset.warnings if sees_across or item.code != SPLITS_CLOSE]
 
@@ -149,7 +171,7 @@ def _rim_points(raster: rasterio.DatasetReader, row: int, near: np.ndarray) -> l
 
 
 def _nearest(fresh: list[np.ndarray], kept: list[np.ndarray], best: float) -> float:
-    """The least distance between new points and all of another split, if it is below `best`."""
+    """The minimum distance between new points and all of another split, if it is below `best`."""
     for one, other in combinations(range(len(fresh)), 2):
         for new, old in (
             (fresh[one], np.concatenate([kept[other], fresh[other]])),

@@ -1,4 +1,4 @@
-"""Plans of a cross-validation: every piece of labelled ground is the test of exactly one fold."""
+"""Plans of a cross-validation: every labelled pixel belongs to the test of exactly one fold."""
 
 from __future__ import annotations
 
@@ -13,16 +13,23 @@ from ...contract import GeoSegError, Grid, Problem, TileJob
 from ...vector.area import area_title, read_area
 from ...vector.legend import number_of
 from ..datasets import FILE
-from .blocks import SplitPlan, cell_counts, narrowed, wanted_buffer
+from .blocks import SplitPlan, cell_counts, narrowed_blocks, planned_buffer_px
 from .plan import narrowed_regions, objects_only, with_labels
 from .splitters import NONE, TEST, TRAIN, VALIDATION, Blocks, Regions, assign
 
-FEWEST_FOLDS = 3
+MIN_FOLDS = 3
 """One to test, one to validate, one to train."""
 
 
 def fold_numbers(job: TileJob, grid: Grid) -> list | None:
-    """The polygons of the area layer with their folds from 0, or NONE; None where its field holds no numbers.
+    """Read the polygons of the area layer with their folds from 0, or NONE.
+
+    Args:
+        job: settings.
+        grid: of the label raster.
+
+    Returns:
+        Pairs of polygon and fold; None if the field of the layer holds no numbers.
 
     Raises:
         GeoSegError: as `read_area`; `too_few_folds`.
@@ -35,7 +42,7 @@ def fold_numbers(job: TileJob, grid: Grid) -> list | None:
     numbers = sorted({value for value in values if value is not None})
     if not numbers:
         return None
-    if len(numbers) < FEWEST_FOLDS:
+    if len(numbers) < MIN_FOLDS:
         raise too_few_folds(len(numbers))
     place = {number: index for index, number in enumerate(numbers)}
     return [
@@ -47,14 +54,14 @@ def fold_numbers(job: TileJob, grid: Grid) -> list | None:
 def plan_region_folds(
     job: TileJob, shapes: list, labels: Path, grid: Grid, classes: int, background: bool
 ) -> list[SplitPlan]:
-    """One plan a fold where polygons name the folds.
+    """Plan one dataset per fold where polygons name the folds.
 
     Args:
-        job: what was asked for.
+        job: settings.
         shapes: polygons with folds, see `fold_numbers`.
         labels, grid: the label raster.
         classes: class ids are 0..classes-1.
-        background: unlabelled ground is background of id 0.
+        background: unlabelled pixels are background of id 0.
 
     Raises:
         GeoSegError: `no_labels_left`.
@@ -65,17 +72,17 @@ def plan_region_folds(
     nearest = background and objects_only(filled)
     folds = max((fold for _, fold in shapes), default=0) + 1
     present = len({fold for _, fold in shapes})
-    if present < FEWEST_FOLDS:
+    if present < MIN_FOLDS:
         raise GeoSegError(
             "too_few_folds",
-            f"Only {present} of the folds of {area_title(job.area)} hold labels; {FEWEST_FOLDS} are needed.",
+            f"Only {present} of the folds of {area_title(job.area)} hold labels; {MIN_FOLDS} are needed.",
             "Draw labels in the polygons of every fold.",
         )
     plans = []
     for fold in range(folds):
         code = roles(folds, fold)
         named = tuple((shape, int(code[number])) for shape, number in shapes)
-        regions = Regions(grid, named, wanted_buffer(job, 0), nearest=nearest, left_out=left_out)
+        regions = Regions(grid, named, planned_buffer_px(job, 0), nearest=nearest, left_out=left_out)
         plan = SplitPlan(regions, 0, regions.buffer_px, reason="The area layer names the folds.")
         plans.append(narrowed_regions(plan, job, labels, grid, classes))
     return plans
@@ -84,10 +91,10 @@ def plan_region_folds(
 def plan_block_folds(
     job: TileJob, block_px: int, labels: Path, grid: Grid, classes: int, reason: str
 ) -> list[SplitPlan]:
-    """One plan a fold: labelled blocks are divided so that every fold gets its share of every class.
+    """Plan one dataset per fold: labelled blocks are divided so that every fold gets its share of every class.
 
     Args:
-        job: what was asked for.
+        job: settings.
         block_px: side of a block.
         labels, grid: the label raster.
         classes: class ids are 0..classes-1.
@@ -96,37 +103,45 @@ def plan_block_folds(
     Raises:
         GeoSegError: `too_few_folds`, `too_few_blocks`.
     """
-    if job.folds < FEWEST_FOLDS:
+    if job.folds < MIN_FOLDS:
         raise too_few_folds(job.folds)
     counts = cell_counts(labels, grid, block_px, classes, None)
     labelled = counts.sum(axis=2) > 0
     if int(labelled.sum()) < job.folds:
         raise GeoSegError(
             "too_few_blocks",
-            f"Labels lie in {int(labelled.sum())} blocks of {block_px} px: too few for {job.folds} folds.",
-            "Choose smaller blocks, fewer folds, or draw polygons elsewhere too.",
+            f"Only {int(labelled.sum())} blocks of {block_px} px hold labels: too few for {job.folds} folds.",
+            "Choose smaller blocks, fewer folds, or draw polygons in more places.",
         )
     numbers = assign(counts[labelled], (1 / job.folds,) * job.folds, job.seed)
     plans = []
     for fold in range(job.folds):
         codes = np.full(labelled.shape, NONE, np.uint8)
         codes[labelled] = roles(job.folds, fold)[numbers]
-        blocks = Blocks(block_px, wanted_buffer(job, block_px), codes)
+        blocks = Blocks(block_px, planned_buffer_px(job, block_px), codes)
         if job.buffer_px < 0:
-            blocks = narrowed(blocks, counts, labels, grid)
+            blocks = narrowed_blocks(blocks, counts, labels, grid)
         plans.append(SplitPlan(blocks, block_px, blocks.buffer_px, reason=reason))
     return plans
 
 
 def roles(folds: int, fold: int) -> np.ndarray:
-    """What each fold is in the dataset of one of them, uint8 (folds,): it tests, the next validates, the rest train."""
+    """Return the split of each fold in the dataset of one of them: it tests, the next validates, the rest train.
+
+    Args:
+        folds: number of folds.
+        fold: the one that tests, from 0.
+
+    Returns:
+        uint8 (folds,), index into SPLITS.
+    """
     codes = np.full(folds, TRAIN, np.uint8)
     codes[fold], codes[(fold + 1) % folds] = TEST, VALIDATION
     return codes
 
 
 def empty_folds(counts: list[np.ndarray]) -> list[Problem]:
-    """Folds that no labelled pixel tests; counts are pixels per split and class of every fold."""
+    """Return a warning about folds without labelled test pixels; `counts` are per split and class of each fold."""
     empty = [str(fold) for fold, count in enumerate(counts, 1) if not count[TEST].any()]
     if not empty:
         return []
@@ -140,7 +155,7 @@ def empty_folds(counts: list[np.ndarray]) -> list[Problem]:
     ]
 
 
-def refuse_other_files(folder: Path) -> None:
+def check_folds_only(folder: Path) -> None:
     """Raise if the folder that new folds replace holds anything but folds.
 
     Raises:
@@ -151,23 +166,23 @@ def refuse_other_files(folder: Path) -> None:
             raise GeoSegError(
                 "not_folds",
                 f"The folder {folder} would be replaced by the folds, but it holds {path.name}.",
-                "Move what is in it, or choose another output folder.",
+                "Move its contents, or choose another output folder.",
             )
 
 
-def forget_folds(folder: Path) -> None:
-    """Remove the folds of an earlier making: their labels may have changed. Folders with other files stay."""
+def remove_folds(folder: Path) -> None:
+    """Remove the folds of an earlier run, whose labels may have changed; folders with other files stay."""
     with suppress(GeoSegError):
-        refuse_other_files(folder)
+        check_folds_only(folder)
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def too_few_folds(folds: int) -> GeoSegError:
-    """Fewer than three folds cannot train, validate and test."""
+    """Return the error that fewer than three folds cannot train, validate and test."""
     return GeoSegError(
         "too_few_folds",
         f"{folds} folds cannot train, validate and test.",
-        f"Choose {FEWEST_FOLDS} or more; 5 is usual.",
+        f"Choose {MIN_FOLDS} or more; 5 is usual.",
     )
 
 

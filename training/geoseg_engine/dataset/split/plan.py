@@ -14,16 +14,16 @@ from ...raster.grid import Window, covering_window
 from ...vector.area import area_title, burned, extent_geometry, read_area, sentence_start
 from ...vector.legend import is_null, value_text
 from .block_size import Scale
-from .blocks import STRIP_PX, SplitPlan, plan_blocks, split_counts, wanted_buffer
+from .blocks import STRIP_PX, SplitPlan, plan_blocks, planned_buffer_px, split_counts
 from .splitters import NONE, TEST, TRAIN, VALIDATION, Blocks, Regions, Splitter, assign
 
-FEWEST_BOXES = 5
-"""Train polygons from which on whole polygons, not blocks, are taken out for validation."""
+MIN_POLYGONS = 5
+"""Number of train polygons from which on whole polygons, not blocks, become validation areas."""
 
 OBJECTS_BACKGROUND_SHARE = 0.01
 
 REACH_PX = 48
-"""How far the default network looks around a pixel; splits that far apart share nothing it sees."""
+"""How far the default network sees around a pixel; splits that far apart share nothing that it sees."""
 Shapes = list[tuple[shapely.Geometry, int]]
 """Polygons with an index into SPLITS, or NONE."""
 
@@ -37,17 +37,17 @@ def split_code(value: object) -> int:
     return NONE
 
 
-def by_regions(
+def plan_regions(
     job: TileJob, labels: Path, grid: Grid, classes: int, scale: Scale, background: bool
 ) -> SplitPlan:
     """Plan a split by the polygons of `job.area` with a field, or by the areas of `job.split_areas`.
 
     Args:
-        job: what was asked for.
+        job: settings.
         labels, grid: the label raster.
         classes: class ids are 0..classes-1.
         scale: for blocks, where these have to take validation out of the train polygons.
-        background: unlabelled ground is background of id 0.
+        background: unlabelled pixels are background of id 0.
 
     Raises:
         GeoSegError: `no_field`, `no_split_values`, `no_train_area`, `no_split_areas`.
@@ -69,7 +69,7 @@ def by_regions(
         shapes = [(shape, TEST if code == VALIDATION else code) for shape, code in shapes]
         problems.append(_validation_is_test(title))
         codes = {TRAIN, TEST}
-    buffer = wanted_buffer(job, 0)
+    buffer = planned_buffer_px(job, 0)
     nearest = background and objects_only(filled)
     regions = Regions(grid, tuple(shapes), buffer, nearest=nearest, left_out=left_out)
     if {VALIDATION, TEST} <= codes:
@@ -80,7 +80,14 @@ def by_regions(
 
 
 def named_shapes(job: TileJob, grid: Grid) -> tuple[Shapes, list[Problem], str]:
-    """Polygons with their splits (NONE where they name none) in the grid's CRS, complaints, and what to call them.
+    """Read the polygons that name splits.
+
+    Args:
+        job: settings.
+        grid: of the label raster.
+
+    Returns:
+        Polygons in the grid's CRS with their splits (NONE where they name none), warnings, and a title of the layers.
 
     Raises:
         GeoSegError: `no_field`, `no_split_values`, `no_split_areas`; as `read_area`.
@@ -107,19 +114,35 @@ def named_shapes(job: TileJob, grid: Grid) -> tuple[Shapes, list[Problem], str]:
 
 
 def with_labels(shapes: Shapes, labels: Path, grid: Grid, classes: int) -> tuple[Shapes, np.ndarray]:
-    """The polygons that hold labelled pixels, and their pixels per class, int64 (polygons, classes)."""
+    """Keep the polygons that hold labelled pixels.
+
+    Args:
+        shapes: polygons with their splits.
+        labels, grid: the label raster.
+        classes: class ids are 0..classes-1.
+
+    Returns:
+        The polygons, and their pixels per class, int64 (polygons, classes).
+    """
     counts = [_region_counts(shape, labels, grid, classes) for shape, _ in shapes]
     kept = [(item, count) for item, count in zip(shapes, counts, strict=True) if count.any()]
     return [item for item, _ in kept], np.array([count for _, count in kept]).reshape(-1, classes)
 
 
 def objects_only(filled: np.ndarray) -> bool:
-    """Whether polygons hold hardly any background: then they are the objects themselves, not ground around them."""
+    """Return whether polygons hold hardly any background: then they are the objects, not areas around objects."""
     return bool(filled[:, 0].sum() <= OBJECTS_BACKGROUND_SHARE * filled.sum())
 
 
 def narrowed_regions(plan: SplitPlan, job: TileJob, labels: Path, grid: Grid, classes: int) -> SplitPlan:
-    """Halve a buffer that was not asked for until no class loses all its pixels of a split to it."""
+    """Return the plan with an automatic buffer halved until no class loses all its pixels of a split to it.
+
+    Args:
+        plan: by polygons.
+        job: settings; a buffer that the user set stays.
+        labels, grid: the label raster.
+        classes: class ids are 0..classes-1.
+    """
     regions = plan.splitter
     if not isinstance(regions, Regions):
         raise TypeError(f"only polygons of an area layer are narrowed, not {type(regions).__name__}")
@@ -142,7 +165,7 @@ def _coded_shapes(area: Area, grid: Grid) -> tuple[Shapes, list[Problem]]:
         listed = ", ".join(sorted({str(value) for value in values})[:6])
         raise GeoSegError(
             "no_split_values",
-            f"Field '{area.split_field}' says neither train, validation nor test but: {listed}.",
+            f"Field '{area.split_field}' holds neither train, validation nor test but: {listed}.",
             "Choose the field that names the split, or none to split by blocks.",
         )
     unknown = codes.count(NONE)
@@ -183,27 +206,27 @@ def _carved(
     scale: Scale,
     title: str,
 ) -> SplitPlan:
-    """Take validation (and test, if there is none) out of the train polygons."""
+    """Divide the train polygons, so that a part of them is validation (and test, if no polygon names it)."""
     train, validation, test = job.fractions
     wanted = np.array([train, validation, 0.0 if TEST in codes else test])
     wanted = wanted / wanted.sum() if wanted.sum() else np.array([0.8, 0.2, 0.0])
     fractions = tuple(float(part) for part in wanted)
     places = [index for index, (_, code) in enumerate(regions.shapes) if code == TRAIN]
-    what = "Validation ground is" if TEST in codes else "Validation and test ground are"
-    if len(places) >= FEWEST_BOXES:
+    what = "The validation area is" if TEST in codes else "Validation and test areas are"
+    if len(places) >= MIN_POLYGONS:
         given = assign(filled[places], fractions, job.seed)
         shapes = list(regions.shapes)
         for place, code in zip(places, given, strict=True):
             shapes[place] = (shapes[place][0], int(code))
-        taken = int((given != TRAIN).sum())
-        note = _carve_note(title, f"{what} {taken} of the {len(places)} train polygons with labels.")
+        moved = int((given != TRAIN).sum())
+        note = _carve_note(title, f"{what} {moved} of the {len(places)} train polygons with labels.")
         return SplitPlan(replace(regions, shapes=tuple(shapes)), 0, regions.buffer_px, [note])
     plan = plan_blocks(
         job, labels, regions.grid, classes, fractions, lambda window: regions.window(window) == TRAIN, scale
     )
     if not isinstance(plan.splitter, Blocks):
         raise TypeError(f"polygons are carved by blocks, not by {type(plan.splitter).__name__}")
-    note = _carve_note(title, f"{what} taken as blocks of {plan.block_px} px out of the train polygons.")
+    note = _carve_note(title, f"{what} blocks of {plan.block_px} px inside the train polygons.")
     carved = replace(regions, carve=plan.splitter)
     return SplitPlan(carved, plan.block_px, regions.buffer_px, [*plan.problems, note], plan.reason)
 
@@ -220,8 +243,8 @@ def _carve_note(title: str, text: str) -> Problem:
 def _validation_is_test(title: str) -> Problem:
     return Problem(
         "validation_is_test",
-        f"{sentence_start(title)} knows train and validation only; its validation polygons are held out as "
-        "the test, so that the score is of ground that did not steer the training.",
+        f"{sentence_start(title)} names train and validation areas only; its validation areas are used as "
+        "the test set, so that the score describes areas that did not influence the training.",
         "Mark some polygons with 'test' to choose yourself.",
         "warning",
     )
@@ -233,17 +256,17 @@ def plan_split(
     """Plan the split of a label raster: by polygons where they name their split, else by blocks.
 
     Args:
-        job: what was asked for.
+        job: settings.
         labels, grid: the label raster.
         classes: class ids are 0..classes-1.
-        scale: what block sizes follow from.
-        background: unlabelled ground is background of id 0.
+        scale: what automatic block sizes follow from.
+        background: unlabelled pixels are background of id 0.
 
     Raises:
-        GeoSegError: `no_labels_left` without a labelled pixel; as `by_regions`.
+        GeoSegError: `no_labels_left` without a labelled pixel; as `plan_regions`.
     """
     if by_polygons(job):
-        plan = by_regions(job, labels, grid, classes, scale, background)
+        plan = plan_regions(job, labels, grid, classes, scale, background)
     else:
         plan = plan_blocks(job, labels, grid, classes, job.fractions, None, scale)
     plan.problems += buffer_problems(job, plan.splitter)
@@ -256,13 +279,18 @@ def by_polygons(job: TileJob) -> bool:
 
 
 def buffer_problems(job: TileJob, splitter: Splitter) -> list[Problem]:
-    """A warning where the buffer had to become narrower than wanted; what is too close is said once it is measured."""
+    """Return a warning if the buffer had to become narrower than planned.
+
+    Args:
+        job: settings.
+        splitter: with the buffer that was chosen.
+    """
     blocks = splitter.carve if isinstance(splitter, Regions) else splitter
     buffers = []
     if isinstance(splitter, Regions):
-        buffers.append((splitter.buffer_px, wanted_buffer(job, 0)))
+        buffers.append((splitter.buffer_px, planned_buffer_px(job, 0)))
     if isinstance(blocks, Blocks) and len(np.unique(blocks.codes[blocks.codes != NONE])) > 1:
-        buffers.append((blocks.buffer_px, wanted_buffer(job, blocks.block_px)))
+        buffers.append((blocks.buffer_px, planned_buffer_px(job, blocks.block_px)))
     buffer, wanted = min(buffers, default=(0, 0))
     if buffer >= min(wanted, REACH_PX):
         return []

@@ -1,6 +1,6 @@
-"""Assign ground to train, validation and test by blocks or by the polygons of an area layer.
+"""Assign pixels to train, validation and test by blocks or by the polygons of an area layer.
 
-A pixel belongs to one split or to none; between pixels of different splits lie at least `buffer_px` pixels.
+A pixel belongs to one split or to none; pixels of different splits are at least `buffer_px` pixels apart.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ MISSING_COST = (100.0, 15.0, 20.0)
 """Cost of a class without pixels in train, validation, test; a class off its shares by all costs up to 2."""
 
 FOLD_MISSING_COST = 20.0
-"""The same for every fold where ground is divided into folds."""
+"""The same for every fold of a cross-validation."""
 
 NEAREST_PX = 16
-"""Ground outside polygons goes to the split of the nearest one by squares of this side."""
+"""Pixels outside polygons belong to the split of the nearest one, by squares of this side."""
 
 
 class Splitter(Protocol):
-    """Says to which split every pixel belongs."""
+    """Gives the split of every pixel."""
 
     def window(self, window: Window) -> np.ndarray:
-        """uint8 (rows, cols): index into SPLITS, or NONE."""
+        """Return the splits of a window, uint8 (rows, cols): index into SPLITS, or NONE."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Blocks:
 
     Attributes:
         block_px: side of a block.
-        buffer_px: width left to no split along borders between blocks of different splits.
+        buffer_px: width that belongs to no split along borders between blocks of different splits.
         codes: uint8 (block rows, block cols), index into SPLITS or NONE.
     """
 
@@ -54,7 +54,7 @@ class Blocks:
     codes: np.ndarray
 
     def window(self, window: Window) -> np.ndarray:
-        """uint8 (rows, cols): index into SPLITS, or NONE."""
+        """Return the splits of a window, uint8 (rows, cols): index into SPLITS, or NONE."""
         rows = np.arange(window.row, window.row + window.height)
         cols = np.arange(window.col, window.col + window.width)
         block_rows = np.clip(rows // self.block_px, 0, self.codes.shape[0] - 1)
@@ -75,7 +75,7 @@ class Blocks:
         return result
 
     def _near(self, positions: np.ndarray, side: int, width_px: tuple[int, int]) -> np.ndarray:
-        """Which positions lie at the lower (-1) or upper (1) side of their block; all for 0."""
+        """Which positions are near the lower (-1) or upper (1) side of their block; all for 0."""
         offsets = positions % self.block_px
         if side == 0:
             return np.ones(len(positions), bool)
@@ -84,15 +84,15 @@ class Blocks:
 
 @dataclass(frozen=True)
 class Regions:
-    """Polygons that name their split; test keeps its ground, the others give way around it.
+    """Polygons that name their split; test keeps its pixels, the others give way around it.
 
     Attributes:
         grid: of the label raster.
         shapes: polygon in the grid's CRS and its split, in any order.
-        buffer_px: width left to no split around test, and around validation towards train.
+        buffer_px: width that belongs to no split around test, and around validation towards train.
         carve: blocks that divide the train polygons further, or None.
-        nearest: ground outside the polygons belongs to the split of the nearest one instead of to none.
-        left_out: polygons that name no split; their ground belongs to none, unless one of `shapes` holds it.
+        nearest: pixels outside the polygons belong to the split of the nearest one instead of to none.
+        left_out: polygons that name no split; their pixels belong to none, unless one of `shapes` holds them.
     """
 
     grid: Grid
@@ -103,7 +103,7 @@ class Regions:
     left_out: tuple[shapely.Geometry, ...] = ()
 
     def window(self, window: Window) -> np.ndarray:
-        """uint8 (rows, cols): index into SPLITS, or NONE."""
+        """Return the splits of a window, uint8 (rows, cols): index into SPLITS, or NONE."""
         halo = window.padded(self.buffer_px)
         codes = self.raw(halo)
         if self.carve is not None:
@@ -114,15 +114,15 @@ class Regions:
         return codes[window.within(halo)]
 
     def raw(self, window: Window) -> np.ndarray:
-        """The polygons' splits without buffer; where polygons overlap test wins, then validation."""
+        """Return the splits of a window without buffer; where polygons overlap test wins, then validation."""
         ordered = sorted(self.shapes, key=lambda item: item[1])
         codes = burned(list(ordered), self.grid, window, NONE)
         if not self.nearest:
             return codes
-        open_ground = codes == NONE
+        unassigned = codes == NONE
         if self.left_out:
-            open_ground &= burned([(shape, 1) for shape in self.left_out], self.grid, window, 0) == 0
-        return np.where(open_ground, self._of_nearest(window), codes)
+            unassigned &= burned([(shape, 1) for shape in self.left_out], self.grid, window, 0) == 0
+        return np.where(unassigned, self._of_nearest(window), codes)
 
     def _of_nearest(self, window: Window) -> np.ndarray:
         """Split of the polygon nearest to the middle of each square of NEAREST_PX pixels, for every pixel."""

@@ -20,7 +20,7 @@ import rasterio
 from ...channel import Channel
 from ...contract import IGNORE, Cleaning, CleanJob, Grid, Problem, Source, encode
 from ...outputs import prepare_folder, whole_file
-from ...raster.class_areas import class_ground
+from ...raster.class_areas import class_areas
 from ...raster.grid import Window, rasterio_profile, up_to, windows
 from ...raster.sources import open_source
 from ...raster.stream import pump
@@ -50,7 +50,7 @@ class ClassCounts:
     def add(self, codes: Codes, before: Codes, window: Window) -> None:
         """Count a window."""
         self._changed_px += int(np.count_nonzero(codes != before))
-        counts, areas_m2 = class_ground(self._grid, codes, window, self._codes)
+        counts, areas_m2 = class_areas(self._grid, codes, window, self._codes)
         self._pixels += counts.sum(axis=0)
         self._areas_m2 += areas_m2
 

@@ -22,7 +22,7 @@ from ...outputs import whole_file
 from ...raster.grid import Window
 from ...raster.nodata import invalid_pixels, no_values
 from ...raster.pixel_values import check_exact
-from ...raster.sources import coincide, crs_title, open_source, refuse_several_bands, source_grid, unit_title
+from ...raster.sources import check_one_band, coincide, crs_title, open_source, source_grid, unit_title
 from ...raster.writer import read_classes
 from ..classraster import has_background
 from .boundaries import Read, traced_areas
@@ -133,7 +133,7 @@ def confidence_reader(path: Path, classes: Source, grid: Grid) -> Iterator[Read]
     """
     source = Source("confidence", str(path), path.stem)
     with open_source(source) as dataset:
-        refuse_several_bands(source, dataset, "a raster of confidence")
+        check_one_band(source, dataset, "a raster of confidence")
         own = source_grid(source, dataset)
         if not coincide(own, grid):
             raise GeoSegError(

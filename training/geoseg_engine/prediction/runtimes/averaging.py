@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from ...contract import BASELINES, GeoSegError, Grid, present
 from ...modelfile.calibration import PLAIN, Calibration, calibrated
-from ...modelfile.directional_bands import Directions
+from ...modelfile.directional_bands import DirectionalBands
 from ...modelfile.reading import ModelFile, load_network, onnx_only
 from ...models import ENSEMBLE
 from ...raster.grid import Window
@@ -57,7 +57,7 @@ class AveragedRuntime:
         runtime: Runtime,
         predictors: Sequence[PredictFn],
         transforms: Sequence[Transform],
-        directions: Directions,
+        directions: DirectionalBands,
         calibration: Calibration,
         with_disagreement: bool,
     ) -> None:
@@ -124,7 +124,9 @@ def averaged_runtime(
     Raises:
         GeoSegError: `no_dropout` for a model without such layers, `no_disagreement` for a single prediction.
     """
-    directions = Directions.of(model.recipe.bands, model.recipe.intermediates, grid or model.recipe.grid)
+    directions = DirectionalBands.of(
+        model.recipe.bands, model.recipe.intermediates, grid or model.recipe.grid
+    )
     transforms = allowed_transforms(tta, trained_transforms(model), directions, log)
     members = model.architecture.get("name") == ENSEMBLE and (with_disagreement or dropout_passes > 0)
     if len(transforms) == 1 and not members and not dropout_passes and not with_disagreement:
@@ -165,7 +167,7 @@ def trained_transforms(model: ModelFile) -> tuple[Transform, ...]:
 def allowed_transforms(
     tta: str,
     trained: Sequence[Transform],
-    directions: Directions,
+    directions: DirectionalBands,
     log: Callable[[str], None] = lambda text: None,
 ) -> tuple[Transform, ...]:
     """Return the transforms that training used and that keep every band correct; the others are logged.
@@ -178,15 +180,15 @@ def allowed_transforms(
     """
     wanted = TRANSFORMS[tta]
     known = tuple(transform for transform in wanted if transform in trained)
-    if not directions.turns:
+    if not directions.allows_rotation:
         kept = known[:1]
-    elif not directions.quarter_turns:
+    elif not directions.allows_quarter_rotation:
         kept = tuple(transform for transform in known if transform[0] % 2 == 0)
     else:
         kept = known
     if len(kept) < len(wanted):
         unknown = "the model was not trained with them" if len(known) < len(wanted) else ""
-        why = ", and ".join(text for text in (unknown, directions.why()) if text)
+        why = ", and ".join(text for text in (unknown, directions.restriction()) if text)
         log(f"{len(wanted) - len(kept)} of {len(wanted)} transforms are left out: {why}.")
     return kept
 
@@ -200,11 +202,13 @@ def variant_count(model: ModelFile, tta: str, dropout_passes: int, grid: Grid | 
         dropout_passes: MC dropout samples.
         grid: grid of the prediction; None is that of the training.
     """
-    directions = Directions.of(model.recipe.bands, model.recipe.intermediates, grid or model.recipe.grid)
+    directions = DirectionalBands.of(
+        model.recipe.bands, model.recipe.intermediates, grid or model.recipe.grid
+    )
     return len(allowed_transforms(tta, trained_transforms(model), directions)) * max(dropout_passes, 1)
 
 
-def transformed(scores: Array, transform: Transform, directions: Directions) -> Array:
+def transformed(scores: Array, transform: Transform, directions: DirectionalBands) -> Array:
     """Return an image rotated counter-clockwise, then mirrored; components of directions rotate with it.
 
     Args:
@@ -219,7 +223,9 @@ def transformed(scores: Array, transform: Transform, directions: Directions) -> 
     image = np.ascontiguousarray(image[..., ::-1] if mirrored else image)
     numbers = (COSINE[turns], SINE[turns], 1 - 2 * mirrored)
     tensor = torch.from_numpy(image)[None]
-    moved = directions.turned(tensor, *(torch.full((1,), number, dtype=tensor.dtype) for number in numbers))
+    moved = directions.rotate_components(
+        tensor, *(torch.full((1,), number, dtype=tensor.dtype) for number in numbers)
+    )
     result: Array = moved[0].numpy()
     return result
 
@@ -264,7 +270,7 @@ def decision_output(shares: Array, calibration: Calibration) -> Array:
         shares: probabilities (classes, rows, cols), 0 to 1.
         calibration: calibration of the model.
     """
-    if not calibration.decides:
+    if not calibration.weights_classes:
         return shares
     weighted = shares * np.asarray(calibration.weights, shares.dtype).reshape(-1, 1, 1)
     result: Array = weighted / weighted.sum(axis=0)

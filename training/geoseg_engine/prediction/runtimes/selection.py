@@ -16,7 +16,14 @@ from torch import nn
 
 from ...contract import GeoSegError
 from ...modelfile.precision import find_device, reduced_precision
-from ...modelfile.reading import ModelFile, is_foreign, load_network, not_our_model, onnx_only, read_model
+from ...modelfile.reading import (
+    ModelFile,
+    is_third_party,
+    load_network,
+    not_our_model,
+    onnx_only,
+    read_model,
+)
 from .int8 import quantized
 from .onnx_runtime import OnnxRuntime
 from .openvino_runtime import OpenVinoRuntime
@@ -243,7 +250,7 @@ def _graph_only(
             f"{model.path.name} runs only in ONNX Runtime and float32; {asked} is asked for.",
             "Choose the runtime and the precision 'auto'.",
         )
-    runtime = third_party_runtime(model) if is_foreign(model) else _forest(model)
+    runtime = third_party_runtime(model) if is_third_party(model) else _forest(model)
     features = max(int(model.architecture.get("features", 0)), len(sample))
     bytes_px = 4.0 * GRAPH_COPIES * (features + len(model.classes))
     if job_px < WORTHWHILE_PX:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...modelfile.reading import ModelFile
-from ...modelfile.third_party import refused
+from ...modelfile.third_party import unusable_model
 from ...raster.grid import Window
 from .averaging import decision_output
 from .onnx_runtime import OnnxRuntime
@@ -81,7 +81,7 @@ class ThirdPartyRuntime:
             or len(values) != self._channels
             or not all(least < side <= most for side in values.shape[1:])
         ):
-            raise refused(self._path, f"it gives {values.shape} values for {most} × {most} pixels")
+            raise unusable_model(self._path, f"it gives {values.shape} values for {most} × {most} pixels")
         return values
 
 

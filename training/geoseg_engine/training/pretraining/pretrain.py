@@ -1,4 +1,4 @@
-"""The job `pretrain`: an encoder learns the ground without labels, by filling in hidden parts of the stack."""
+"""The job `pretrain`: an encoder is trained without labels, by reconstructing masked parts of the stack."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from ...dataset.datasets import read_dataset
 from ...modelfile.precision import Precision, choose, find_device
 from ...models import architecture_of, build, encoder_modules, traits
 from ...outputs import prepare_folder, whole_file
-from ..fit import announce
+from ..fit import report_device
 from ..plan import CPU_WIDTH, GPU_WIDTH, LEVELS
-from ..trainer import rate
-from .masking import Hiding, draw_visible, hidden_error, patch_px
-from .unlabelled_crops import Ground, open_ground
+from ..trainer import schedule_factor
+from .masking import Masking, draw_visible, patch_px, reconstruction_loss
+from .unlabelled_crops import UnlabelledPixels, open_unlabelled
 
 ENCODER_FILE, FORMAT = "encoder.pt", 1
 CROP_PX = {"cpu": 128, "cuda": 256}
@@ -34,11 +34,11 @@ LEARNING_RATE, WEIGHT_DECAY, GRADIENT_NORM = 1e-3, 0.05, 5.0
 
 @dataclass
 class Pretraining:
-    """State of a run: `loss` is the least of an epoch so far, `encoder` its weights."""
+    """State of a run: `loss` is the lowest of an epoch so far, `encoder` its weights."""
 
     network: nn.Module
-    hiding: Hiding
-    optimiser: torch.optim.Optimizer
+    masking: Masking
+    optimizer: torch.optim.Optimizer
     ends: float
     started: float = field(default_factory=time.monotonic)
     steps: int = 0
@@ -47,12 +47,20 @@ class Pretraining:
     encoder: dict[str, Tensor] = field(default_factory=dict)
 
     def time_share(self) -> float:
-        """Share of the time limit that is used up; 0 without one."""
+        """Return the fraction of the time limit that is used; 0 without a limit."""
         return (time.monotonic() - self.started) / (self.ends - self.started) if self.ends else 0.0
 
 
 def run(job: PretrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
-    """Pretrain on all ground but the test split's; leaves encoder.pt after each better epoch.
+    """Pretrain on all pixels outside the test split; write encoder.pt after each better epoch.
+
+    Args:
+        job: settings.
+        folder: of the job; its paths are relative to it.
+        channel: gets events; cancel point.
+
+    Returns:
+        Path of the encoder, loss, number of epochs and seconds.
 
     Raises:
         GeoSegError: `no_ground`, `no_gpu`, `loss_not_finite`, `unknown_band`.
@@ -62,29 +70,29 @@ def run(job: PretrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
     output = folder / job.output
     prepare_folder(output)
     device = find_device(job.device)
-    announce(device, channel)
+    report_device(device, channel)
     dataset, dataset_folder = read_dataset(folder / job.dataset)
-    ground = open_ground(dataset, dataset_folder, job.bands, channel)
-    architecture = architecture_for(job, len(ground.chosen), device)
-    state, precision, crop_px = set_up(job, architecture, ground, device, started)
-    steps = steps_per_epoch(ground, crop_px, device)
+    data = open_unlabelled(dataset, dataset_folder, job.bands, channel)
+    architecture = architecture_for(job, len(data.chosen), device)
+    state, precision, crop_px = set_up(job, architecture, data, device, started)
+    steps = steps_per_epoch(data, crop_px, device)
     channel.log(
-        f"Pretraining on about {ground.pixels / 1e6:.2f} Mpx, {steps} steps of {BATCH[device.type]} crops of "
-        f"{crop_px} px an epoch, {job.mask_share:.0%} hidden in patches of {patch_of(state.network)} px."
+        f"Pretraining on about {data.count / 1e6:.2f} Mpx: {steps} steps per epoch, {BATCH[device.type]} crops of "
+        f"{crop_px} px per step, {job.mask_share:.0%} masked in patches of {patch_of(state.network)} px."
     )
     try:
-        with closing(ground.stack):
+        with closing(data.stack):
             while state.epoch < job.epochs and not (state.epoch and state.time_share() >= 1):
-                loss = train_epoch(job, state, ground, crop_px, steps, precision, channel)
+                loss = train_epoch(job, state, data, crop_px, steps, precision, channel)
                 better = loss < state.loss
                 if better:
                     state.loss, state.encoder = loss, encoder_weights(state.network)
-                    write_encoder(output / ENCODER_FILE, state, architecture, dataset, ground)
+                    write_encoder(output / ENCODER_FILE, state, architecture, dataset, data)
                 report(job, state, loss, better, channel)
     except Cancelled:
         if not state.encoder:
             raise
-        channel.log(f"Stopped: the encoder of the best epoch, loss {state.loss:.4f}, is kept.")
+        channel.log(f"Cancelled: the encoder of the best epoch, loss {state.loss:.4f}, is kept.")
     channel.artifact("encoder", (output / ENCODER_FILE).resolve())
     return {
         "encoder": str(output / ENCODER_FILE),
@@ -95,7 +103,13 @@ def run(job: PretrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
 
 
 def architecture_for(job: PretrainJob, bands: int, device: torch.device) -> dict[str, Any]:
-    """The network that will start from the encoder; its head gives back the bands in the place of classes."""
+    """Return the architecture that will start from the encoder; its head returns the bands instead of classes.
+
+    Args:
+        job: architecture and size; 0 is automatic.
+        bands: number of bands.
+        device: GPU or CPU, for the automatic width.
+    """
     wide = GPU_WIDTH if device.type == "cuda" else CPU_WIDTH
     network = TrainJob(job.dataset, architecture=job.architecture, encoder=job.encoder)
     return architecture_of(
@@ -109,20 +123,35 @@ def architecture_for(job: PretrainJob, bands: int, device: torch.device) -> dict
 
 
 def set_up(
-    job: PretrainJob, architecture: dict[str, Any], ground: Ground, device: torch.device, started: float
+    job: PretrainJob,
+    architecture: dict[str, Any],
+    data: UnlabelledPixels,
+    device: torch.device,
+    started: float,
 ) -> tuple[Pretraining, Precision, int]:
-    """Network, optimiser, precision and the side of the crops."""
+    """Set up network, optimizer, precision and crop size.
+
+    Args:
+        job: settings.
+        architecture: of the network.
+        pixels: what is trained on.
+        device: GPU or CPU.
+        started: `time.monotonic()` at the start of the run.
+
+    Returns:
+        The state of the run, the precision, and the side of the crops in pixels.
+    """
     torch.manual_seed(job.seed)
     network = build(architecture).to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     patch = patch_of(network)
-    longest = max(ground.height, ground.width)
+    longest = max(data.height, data.width)
     crop_px = max(min(CROP_PX[device.type], longest) // patch, 2) * patch
     batch = (BATCH[device.type], architecture["bands"], crop_px, crop_px)
     precision = choose(network, batch, device)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     ends = started + 60 * job.max_minutes if job.max_minutes else 0.0
     return (
-        Pretraining(network, Hiding(network, encoder_modules(network)), optimiser, ends, started),
+        Pretraining(network, Masking(network, encoder_modules(network)), optimizer, ends, started),
         precision,
         crop_px,
     )
@@ -131,16 +160,28 @@ def set_up(
 def train_epoch(
     job: PretrainJob,
     state: Pretraining,
-    ground: Ground,
+    data: UnlabelledPixels,
     crop_px: int,
     steps: int,
     precision: Precision,
     channel: Channel,
 ) -> float:
-    """One epoch, shorter when time runs out. Returns its mean loss: squared error of hidden scores.
+    """Train one epoch, shorter when time runs out.
+
+    Args:
+        job: settings.
+        state: changed in place.
+        pixels: what is trained on.
+        crop_px: side of the crops.
+        steps: of the epoch.
+        precision: arithmetic of the passes.
+        channel: gets progress; cancel point.
+
+    Returns:
+        The mean loss: squared error of masked scores.
 
     Raises:
-        Cancelled: if the user asks to stop.
+        Cancelled: if the user stops.
         GeoSegError: `loss_not_finite`.
     """
     device = next(state.network.parameters()).device
@@ -149,26 +190,26 @@ def train_epoch(
     for number in range(steps):
         channel.progress("pretraining", state.epoch + number / steps, job.epochs)
         random = np.random.default_rng((job.seed, state.steps))
-        images = ground.draw(random, BATCH[device.type], crop_px).to(device)
+        images = data.draw(random, BATCH[device.type], crop_px).to(device)
         visible = draw_visible(random, len(images), side, job.mask_share).to(device)
         progress = max(state.steps / (steps * job.epochs), state.time_share())
-        for group in state.optimiser.param_groups:
-            group["lr"] = LEARNING_RATE * rate(min(progress, 1.0))
+        for group in state.optimizer.param_groups:
+            group["lr"] = LEARNING_RATE * schedule_factor(min(progress, 1.0))
         with precision.autocast(device):
-            seen = torch.nan_to_num(images).contiguous(memory_format=torch.channels_last)
-            filled = state.hiding.fill_in(seen, visible)
-        loss = hidden_error(filled, images, visible)
+            known = torch.nan_to_num(images).contiguous(memory_format=torch.channels_last)
+            reconstructed = state.masking.reconstruct(known, visible)
+        loss = reconstruction_loss(reconstructed, images, visible)
         losses.append(float(loss.detach()))
         if not math.isfinite(losses[-1]):
             raise GeoSegError(
                 "loss_not_finite",
                 f"The loss became {losses[-1]} at step {state.steps + 1}.",
-                "Check the bands for extreme values, or leave out the one that has them.",
+                "Check the bands for extreme values and leave out those that have them.",
             )
-        state.optimiser.zero_grad(set_to_none=True)
+        state.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(state.network.parameters(), GRADIENT_NORM)
-        state.optimiser.step()
+        state.optimizer.step()
         state.steps += 1
         if state.time_share() >= 1:
             break
@@ -176,14 +217,28 @@ def train_epoch(
     return float(np.mean(losses))
 
 
-def steps_per_epoch(ground: Ground, crop_px: int, device: torch.device) -> int:
-    """As many as look at all ground once, within limits."""
-    once = ground.pixels / (BATCH[device.type] * crop_px**2)
+def steps_per_epoch(data: UnlabelledPixels, crop_px: int, device: torch.device) -> int:
+    """Return the steps that see every pixel about once, within STEPS_MIN and STEPS_MAX.
+
+    Args:
+        pixels: what is trained on.
+        crop_px: side of the crops.
+        device: GPU or CPU, for the batch size.
+    """
+    once = data.count / (BATCH[device.type] * crop_px**2)
     return min(max(round(once), STEPS_MIN), STEPS_MAX)
 
 
 def report(job: PretrainJob, state: Pretraining, loss: float, better: bool, channel: Channel) -> None:
-    """Send the epoch to the other side."""
+    """Send the event `epoch`.
+
+    Args:
+        job: its number of epochs.
+        state: at the end of the epoch.
+        loss: of the epoch.
+        better: whether the epoch is the best so far.
+        channel: gets the event.
+    """
     spent = time.monotonic() - state.started
     left = spent / state.epoch * (job.epochs - state.epoch)
     if state.ends:
@@ -198,7 +253,7 @@ def report(job: PretrainJob, state: Pretraining, loss: float, better: bool, chan
         iou=[],
         f1=[],
         miou=None,
-        learning_rate=state.optimiser.param_groups[0]["lr"],
+        learning_rate=state.optimizer.param_groups[0]["lr"],
         tiles_per_s=round(state.steps * BATCH[device.type] / spent, 2),
         seconds_left=round(left, 1),
         best=better,
@@ -206,12 +261,12 @@ def report(job: PretrainJob, state: Pretraining, loss: float, better: bool, chan
 
 
 def patch_of(network: nn.Module) -> int:
-    """Side of the patches that are hidden from a network."""
+    """Return the side of a network's masked patches in pixels."""
     return patch_px(traits(network).align_px)
 
 
 def encoder_weights(network: nn.Module) -> dict[str, Tensor]:
-    """State of the encoder, by the names of the whole network's, copied to the CPU."""
+    """Return the state of the encoder, by the names of the whole network's, copied to the CPU."""
     inside = {id(part) for part in encoder_modules(network)}
     prefixes = tuple(f"{name}." for name, module in network.named_modules() if id(module) in inside)
     return {
@@ -222,10 +277,18 @@ def encoder_weights(network: nn.Module) -> dict[str, Tensor]:
 
 
 def write_encoder(
-    path: Path, state: Pretraining, architecture: dict[str, Any], dataset: Dataset, ground: Ground
+    path: Path, state: Pretraining, architecture: dict[str, Any], dataset: Dataset, data: UnlabelledPixels
 ) -> None:
-    """Weights with what is needed to know whether they fit."""
-    bands = [dataset.recipe.bands[place].name for place in ground.chosen]
+    """Write encoder.pt: weights with what is needed to check whether they fit.
+
+    Args:
+        path: of the file.
+        state: weights, loss and epoch.
+        architecture: of the network.
+        dataset: bands and fingerprint.
+        pixels: bands that are used, and their statistics.
+    """
+    bands = [dataset.recipe.bands[place].name for place in data.chosen]
     contents = {
         "format": FORMAT,
         "kind": "encoder",
@@ -233,7 +296,7 @@ def write_encoder(
         "architecture": architecture,
         "bands": bands,
         "fingerprint": dataset.fingerprint,
-        "statistics": encode(ground.statistics),
+        "statistics": encode(data.statistics),
         "loss": state.loss,
         "epoch": state.epoch,
     }

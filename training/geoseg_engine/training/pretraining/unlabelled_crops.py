@@ -1,4 +1,4 @@
-"""What pretraining looks at: crops of the whole stack, labelled or not, but for the ground of the test split."""
+"""The pixels that pretraining sees: crops of the whole stack, labelled or not, without those of the test split."""
 
 from __future__ import annotations
 
@@ -19,25 +19,26 @@ from ...dataset.subset import places, with_bands
 from ...modelfile.stats import Statistics, measure, normalise
 from ...raster.grid import Window
 from ...stacking.stack import StackReader
-from ..sampler import place
+from ..sampler import crop_start
 from ..scene import MEMORY_BUDGET_BYTES, STATISTICS_PIXELS
 
 CELL_PX = 16
-"""Ground is held out by cells of this side."""
+"""Pixels are held out by cells of this side."""
 STRIP_ROWS = 256
-LEAST_SEEN, DRAWS = 0.2, 20
-"""A crop with a smaller share of values is drawn again, so often at most."""
+MIN_KNOWN_SHARE, DRAWS = 0.2, 20
+"""A crop with a smaller fraction of values is drawn again, at most DRAWS times."""
 
 
 @dataclass(frozen=True)
-class Ground:
+class UnlabelledPixels:
     """The stack as scores, without what is held out.
 
     Attributes:
         stack: open reader of the whole dataset's bands.
-        chosen: which of them are used.
+        chosen: indices of those that are used.
         statistics: of these.
         held_out: bool (cells, cells); no pixel of such a cell is seen or scored.
+        height, width: of the stack in pixels.
         scores: float16 (bands, rows, cols) with NaN, where the whole fits into memory.
     """
 
@@ -50,7 +51,15 @@ class Ground:
     scores: NDArray[Any] | None = None
 
     def crop(self, row: int, col: int, size: int) -> NDArray[np.float32]:
-        """float32 (bands, size, size) scores, NaN where there is no value, or none to be seen."""
+        """Return a square of scores.
+
+        Args:
+            row, col: of its upper left pixel; it may reach outside.
+            size: side in pixels.
+
+        Returns:
+            float32 (bands, size, size), NaN where there is no value or the pixel is held out.
+        """
         if self.scores is None:
             return self.read(Window(row, col, size, size))
         crop = np.full((len(self.chosen), size, size), np.nan, dtype=np.float32)
@@ -62,7 +71,7 @@ class Ground:
         return crop
 
     def read(self, window: Window) -> NDArray[np.float32]:
-        """The same, from the stack."""
+        """Read scores of a window from the stack; as `crop`."""
         values = self.stack.read(window)[self.chosen]
         scores = normalise(values, self.statistics)
         scores[~np.isfinite(values)] = np.nan
@@ -72,7 +81,16 @@ class Ground:
         return scores
 
     def draw(self, rng: np.random.Generator, batch_size: int, size: int) -> Tensor:
-        """Random crops (batch, bands, size, size) centred on ground that may be seen."""
+        """Draw random crops centred on pixels that are not held out.
+
+        Args:
+            rng: random numbers.
+            batch_size: number of crops.
+            size: side in pixels.
+
+        Returns:
+            float32 (batch, bands, size, size), NaN where there is no value or the pixel is held out.
+        """
         cells = np.flatnonzero(~self.held_out.ravel())
         crops = []
         for _ in range(batch_size):
@@ -80,25 +98,33 @@ class Ground:
                 row, col = divmod(int(rng.choice(cells)), self.held_out.shape[1])
                 shift = rng.integers(0, CELL_PX, size=2) - size // 2
                 top, left = row * CELL_PX + int(shift[0]), col * CELL_PX + int(shift[1])
-                crop = self.crop(place(top, size, self.height), place(left, size, self.width), size)
-                if np.isfinite(crop).mean() >= LEAST_SEEN:
+                crop = self.crop(crop_start(top, size, self.height), crop_start(left, size, self.width), size)
+                if np.isfinite(crop).mean() >= MIN_KNOWN_SHARE:
                     break
             crops.append(torch.from_numpy(crop))
         return torch.stack(crops)
 
     @property
-    def pixels(self) -> int:
-        """Pixels that may be seen, about."""
+    def count(self) -> int:
+        """Approximate number of pixels that are not held out."""
         return int((~self.held_out).sum()) * CELL_PX**2
 
 
-def open_ground(dataset: Dataset, folder: Path, bands: tuple[str, ...], channel: Channel) -> Ground:
-    """Measure statistics and read the stack where it fits into memory.
+def open_unlabelled(
+    dataset: Dataset, folder: Path, bands: tuple[str, ...], channel: Channel
+) -> UnlabelledPixels:
+    """Measure statistics, and read the stack where it fits into memory.
 
-    Statistics are those of the training pixels, as in the training that follows; of all ground where there are none.
+    Statistics are those of the training pixels, as in the training that follows; of all pixels where there are none.
+
+    Args:
+        dataset: stack, labels and split.
+        folder: paths of the dataset are relative to it.
+        bands: names of the bands to use; empty for all.
+        channel: gets progress; cancel point.
 
     Raises:
-        GeoSegError: `no_ground` if all of it is held out or without values; `unknown_band`.
+        GeoSegError: `no_ground` if all pixels are held out or without values; `unknown_band`.
     """
     part = with_bands(dataset, bands)
     chosen = places(dataset.recipe, part.recipe)
@@ -111,22 +137,30 @@ def open_ground(dataset: Dataset, folder: Path, bands: tuple[str, ...], channel:
     if held_out.all() or not np.isfinite(sample).any():
         raise GeoSegError(
             "no_ground",
-            f"Outside its test split, dataset '{dataset.name}' has no ground with values to learn from.",
-            "Give test a smaller share, or check nodata of the bands.",
+            f"Dataset '{dataset.name}' has no pixel with values outside its test split.",
+            "Decrease the test share, or check the nodata values of the bands.",
         )
     statistics, _ = measure(sample[chosen], part.recipe.bands)
-    ground = Ground(stack, chosen, statistics, held_out, grid.height, grid.width)
+    pixels = UnlabelledPixels(stack, chosen, statistics, held_out, grid.height, grid.width)
     if len(chosen) * grid.height * grid.width * 2 > MEMORY_BUDGET_BYTES:
-        return ground
+        return pixels
     scores = np.empty((len(chosen), grid.height, grid.width), dtype=np.float16)
     for window in _strips(grid.height, grid.width):
         channel.progress("reading the stack", window.row, grid.height)
-        scores[:, window.row : window.row + window.height] = ground.read(window)
-    return Ground(stack, chosen, statistics, held_out, grid.height, grid.width, scores)
+        scores[:, window.row : window.row + window.height] = pixels.read(window)
+    return UnlabelledPixels(stack, chosen, statistics, held_out, grid.height, grid.width, scores)
 
 
 def held_out_cells(dataset: Dataset, folder: Path) -> NDArray[np.bool_]:
-    """Cells with a pixel of the test split, or nearer to one than the dataset's buffer."""
+    """Return the cells that hold pixels of the test split or are within its buffer.
+
+    Args:
+        dataset: split and grid.
+        folder: paths of the dataset are relative to it.
+
+    Returns:
+        bool (cell rows, cell cols), cells of CELL_PX pixels a side.
+    """
     grid = dataset.recipe.grid
     cells = np.zeros((-(-grid.height // CELL_PX), -(-grid.width // CELL_PX)), dtype=bool)
     for window in _strips(grid.height, grid.width):
@@ -150,7 +184,7 @@ def _sample(
     labelled: bool,
     channel: Channel,
 ) -> NDArray[np.float32]:
-    """Values (all bands, pixels) of evenly chosen pixels: of the train split, or of all ground to be seen."""
+    """Values (all bands, pixels) of evenly chosen pixels: of the train split, or of all that are not held out."""
     grid = dataset.recipe.grid
     every = max(1, grid.height * grid.width // STATISTICS_PIXELS)
     found = [np.empty((len(dataset.recipe.bands), 0), dtype=np.float32)]

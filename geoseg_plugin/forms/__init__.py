@@ -1,0 +1,1 @@
+"""Controls and parameters made from what the contract declares of a job's fields."""

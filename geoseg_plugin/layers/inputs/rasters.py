@@ -1,0 +1,109 @@
+"""Raster layers as they are now. Main thread; the layers are only read."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qgis.core import QgsCoordinateReferenceSystem, QgsRasterLayer
+
+from ...contract import split_address
+from ...jobs.inputs import RasterInput
+from ..exports import RasterExport
+from ..facts import raster_facts
+from ..snapshot import (
+    band_name,
+    crs_override,
+    export_reason,
+    is_categorical,
+    raster_export,
+    tr,
+    user_nodata,
+    value_bands,
+)
+
+if TYPE_CHECKING:
+    from .folder import InputFolder
+
+NOWHERE = Path("copies")
+"""Folder of exports that are not located yet."""
+
+
+@dataclass(frozen=True)
+class RasterSnapshot:
+    """A raster layer at one moment, with the export that stands by for an engine that cannot open its file.
+
+    Attributes:
+        raster: the layer by the path of its file, as plain data.
+        copy: writes a GeoTIFF of the same bands as QGIS shows them.
+        copy_reason: why the engine cannot read the file as QGIS shows it; empty if it can.
+    """
+
+    raster: RasterInput
+    copy: RasterExport
+    copy_reason: str = ""
+
+    def located(self, folder: InputFolder) -> RasterInput:
+        """Return what the engine reads: the file of the layer, or its copy in `folder`. Any thread."""
+        folder.rasters.append(self)
+        if not self.copy_reason and self.raster.layer_id not in folder.refused:
+            return self.raster
+        path = folder.add(self.copy, self.copy.path.name)
+        return dataclasses.replace(self.raster, path=path, crs="", nodata=None)
+
+
+def raster_snapshot(
+    layer: QgsRasterLayer,
+    ticked: Iterable[int] | None = None,
+    terrain: Iterable[str] = (),
+    labels_crs: QgsCoordinateReferenceSystem | None = None,
+) -> RasterSnapshot:
+    """Return a raster layer as it is now. Main thread.
+
+    Args:
+        layer: any raster layer without `problems()`.
+        ticked: bands to use, from 1; None takes all that carry values.
+        terrain: terrain attributes to derive from the first ticked band, or else from band 1.
+        labels_crs: CRS of the labels, which counts where the reference of the grid is chosen.
+    """
+    provider = layer.dataProvider()
+    bands = value_bands(layer)
+    reason = export_reason(layer)
+    raster = RasterInput(
+        path=split_address(layer.source())[0],
+        name=layer.name(),
+        band_names=tuple(band_name(provider, band) for band in range(1, max(bands, default=0) + 1)),
+        ticked=bands if ticked is None else tuple(ticked),
+        terrain=tuple(terrain),
+        crs=crs_override(layer),
+        nodata=user_nodata(provider),
+        categorical=is_categorical(layer),
+        layer_id=layer.id(),
+        facts=raster_facts([layer], labels_crs),
+    )
+    copy = raster_export(layer, NOWHERE, reason or tr("the engine cannot open its file"))
+    return RasterSnapshot(raster, copy, reason)
+
+
+def class_raster_snapshot(layer: QgsRasterLayer) -> RasterSnapshot:
+    """Return a raster that a job reads by its path alone: classes, or their confidence. Main thread.
+
+    The engine gets a copy where the user set another CRS or nodata value in QGIS than the file has, as the job has no
+    place for them.
+    """
+    found = raster_snapshot(layer)
+    if found.copy_reason or not (found.raster.crs or sets_nodata(layer)):
+        return found
+    reason = tr("its CRS or nodata value was set in QGIS")
+    return RasterSnapshot(found.raster, raster_export(layer, NOWHERE, reason), reason)
+
+
+def sets_nodata(layer: QgsRasterLayer) -> bool:
+    """Whether the user gave the first band another nodata value than its file has."""
+    provider = layer.dataProvider()
+    value = user_nodata(provider)
+    own = provider.sourceNoDataValue(1) if provider.sourceHasNoDataValue(1) else None
+    return value is not None and value != own
