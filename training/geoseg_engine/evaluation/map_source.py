@@ -117,7 +117,7 @@ def polygon_map(path: Path, layer: str, field: str) -> MapSource:
     place = find_layer(str(path), layer, name, polygons=True)
     fields = field_names(place, name)
     field = field or (CLASS_FIELD if CLASS_FIELD in fields else "")
-    labels = Labels(str(path), layer, name, field)
+    labels = Labels(str(path), layer, name, field, unlabelled="background")
     crs = crs_text(parse_crs(layer_crs(place, name) or "EPSG:4326"))  # without one, reading it is refused
     polygons = read_labels(labels, crs)
 
