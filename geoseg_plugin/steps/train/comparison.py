@@ -11,7 +11,7 @@ from qgis.PyQt.QtCore import QObject, QUrl
 from qgis.PyQt.QtGui import QDesktopServices
 from qgis.PyQt.QtWidgets import QFileDialog
 
-from ...contract import BandSet, CompareJob, GeoSegError, Problem
+from ...contract import COMPARED, BandSet, CompareJob, GeoSegError, Problem
 from ...jobs import experiments
 from ...jobs.choices import NamedPath
 from ...jobs.submission import Submission
@@ -272,7 +272,7 @@ def wanted(folder: Path) -> int:
         return 0
     if not isinstance(job, CompareJob):
         return 0
-    models = len(job.contenders) or len(experiments.USUAL)
+    models = len(job.contenders) or len(COMPARED)
     return models * max(len(job.band_sets), 1) * len(job.seeds)
 
 
