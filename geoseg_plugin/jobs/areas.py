@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import NormalDist
 from typing import Any
 
-from ..contract import AreasJob, SampleJob
+from ..contract import SampleJob
 from .submission import Submission
 
 SAMPLE_FILE, SAMPLE_LAYER, REFERENCE_FIELD = "sample.gpkg", "sample", "reference"
@@ -14,15 +14,7 @@ Z95 = NormalDist().inv_cdf(0.975)
 """Standard errors from an estimate to either end of its 95 % interval."""
 
 
-def areas(
-    folder: Path, classes: Path, sample: Path | None = None, sample_layer: str = "", sample_name: str = ""
-) -> Submission:
-    """Write areas.json, areas.csv and areas.svg to `folder`; `sample_name` is what the user calls the sample."""
-    job = AreasJob(str(classes), str(sample or ""), sample_layer, sample_name=sample_name)
-    return Submission(job, folder, "Areas of the classes")
-
-
-def sample_points(folder: Path, classes: Path, dry_run: bool = False, **design: Any) -> Submission:
+def sample_points(folder: Path, classes: str, dry_run: bool = False, **design: Any) -> Submission:
     """Create points to interpret, or only count them; `design` are fields of SampleJob. Writes sample.gpkg."""
-    job = SampleJob(classes=str(classes), output=SAMPLE_FILE, dry_run=dry_run, **design)
+    job = SampleJob(classes=classes, output=SAMPLE_FILE, dry_run=dry_run, **design)
     return Submission(job, folder, "Count sample points" if dry_run else "Create a reference sample")

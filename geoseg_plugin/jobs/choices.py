@@ -30,12 +30,26 @@ class RasterRow:
 
 @dataclass(frozen=True)
 class RasterChoice:
-    """Ticked bands (from 1) and terrain attributes of one raster layer, or of a mosaic with `also`."""
+    """What is used of a raster layer, or of several that are one mosaic.
+
+    Attributes:
+        layer_id: of the layer; of a mosaic that of its first layer.
+        bands: used bands, from 1; none if only added bands use the raster.
+        terrain: terrain attributes to derive.
+        also: ids of the other layers of a mosaic.
+        height_unit: unit of its heights; empty as the file states.
+    """
 
     layer_id: str
     bands: tuple[int, ...]
     terrain: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
+    height_unit: str = ""
+
+    @property
+    def layer_ids(self) -> tuple[str, ...]:
+        """Return the ids of all its layers."""
+        return (self.layer_id, *self.also)
 
 
 @dataclass(frozen=True)
@@ -78,6 +92,11 @@ class DataChoices:
     border_px: int = 0
     all_touched: bool = False
     min_area_px: int = 0
+
+    @property
+    def mosaic_layers(self) -> dict[str, tuple[str, ...]]:
+        """Return id of the first layer of each mosaic -> ids of its other layers."""
+        return {item[0]: item[1:] for item in self.mosaics}
 
     @property
     def band_count(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..contract import Area, EvaluateJob, Labels
+from ..contract import EvaluateJob
 from .submission import Submission
 
 
@@ -17,11 +17,3 @@ def evaluate(
     """
     job = EvaluateJob(str(dataset_folder), str(model), prediction, split)
     return Submission(job, folder, "Evaluate on held-out blocks")
-
-
-def compare_with_labels(
-    folder: Path, prediction: Path, truth: Labels, area: Area, made_by: str = ""
-) -> Submission:
-    """The same of a class raster and any labels; `made_by` is the model of the raster, if known."""
-    job = EvaluateJob(prediction=str(prediction), truth=truth, area=area, made_by=made_by)
-    return Submission(job, folder, "Compare a map with labels")

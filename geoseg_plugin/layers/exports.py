@@ -36,6 +36,12 @@ from qgis.PyQt.QtCore import QDate, QDateTime, QMetaType, Qt, QTime
 from ..contract import GeoSegError, remove_with_sidecars, replace_with_sidecars
 from .legendclasses import LEGEND_FIELD, LegendNamer
 
+CLASSES_TAG = "GEOSEG_CLASSES"
+"""Metadata item of the rasters of classes that the engine writes: ids, names and colours as JSON."""
+
+WITH_PALETTE = (gdal.GDT_Byte, gdal.GDT_UInt16)
+"""Types of pixel that a GeoTIFF can have a palette for."""
+
 LABEL_LAYER = "polygons"
 """Name of the layer inside an exported GeoPackage."""
 
@@ -98,6 +104,7 @@ class RasterExport:
             mark_alpha(partial, self.alpha, self._own_nodata(provider))
         if self.provider == "gdal":
             keep_units(self.source.split("|")[0], partial)
+            keep_legend(self.source.split("|")[0], partial)
         replace_with_sidecars(partial, self.path)
 
     def _open(self) -> QgsRasterDataProvider:
@@ -166,6 +173,31 @@ def keep_units(source: str, path: Path) -> None:
         for band, unit in enumerate(units[: dataset.RasterCount], 1):
             dataset.GetRasterBand(band).SetUnitType(unit)
         dataset.FlushCache()
+
+
+def keep_legend(source: str, path: Path) -> None:
+    """Give a copy the names and colours of the classes of its source, which QGIS leaves out. Any thread.
+
+    Args:
+        source: file of the original.
+        path: of the copy, a GeoTIFF.
+    """
+    original = gdal.Open(source)
+    copy = gdal.Open(str(path), gdal.GA_Update) if original is not None else None
+    if copy is None:
+        return
+    for dataset in (original, copy):
+        dataset.GetGeoTransform()  # GDAL reads the sidecar file, with the names in it, for this and not for the names
+    own, band = original.GetRasterBand(1), copy.GetRasterBand(1)
+    if own.GetColorTable() is not None and band.DataType in WITH_PALETTE:
+        band.SetColorTable(own.GetColorTable())
+    if original.GetMetadataItem(CLASSES_TAG):
+        copy.SetMetadataItem(CLASSES_TAG, original.GetMetadataItem(CLASSES_TAG))
+    if own.GetCategoryNames():
+        band.SetCategoryNames(own.GetCategoryNames())
+    if own.GetDefaultRAT() is not None:
+        band.SetDefaultRAT(own.GetDefaultRAT())
+    copy.FlushCache()
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,13 @@ from functools import lru_cache
 from osgeo import gdal
 from qgis.core import QgsMapLayer, QgsRasterLayer
 
+from .exports import CLASSES_TAG
 from .snapshot import GDAL, file_of
 
 RESULT_MARK = "geoseg/result"
 """Custom property of a result, with its kind; it travels in the style that is saved with the file."""
-RESULT_TAG, CLASSES_TAG = "GEOSEG_RESULT", "GEOSEG_CLASSES"
-"""Metadata items of the rasters that the engine writes as results; those of earlier versions have only the second."""
+RESULT_TAG = "GEOSEG_RESULT"
+"""Metadata item of the rasters that the engine writes as results; those of earlier versions have only CLASSES_TAG."""
 
 SHOWN, WRITTEN = "shown", "written"
 """Kinds: a layer that the panel put into a group of its own; any other layer of a file that GeoSeg wrote."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from qgis.core import (
@@ -21,13 +21,9 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QCoreApplication
 
-from ..contract import LabelClass, Labels, Problem, Unlabelled, split_address
-from ..jobs.inputs import RasterInput
-from .exports import LABEL_LAYER, PolygonExport, RasterExport
+from ..contract import Problem, split_address
+from .exports import PolygonExport, RasterExport
 from .legendclasses import LEGEND_FIELD, legend_namer
-
-Export = Callable[[], None]
-"""Writes a file that the engine will read; run it in the task thread before the engine starts."""
 
 GDAL = "gdal"
 PICTURE_PROVIDERS = ("wms", "arcgismapserver", "xyzvectortiles")
@@ -37,60 +33,6 @@ GDAL_FILE = re.compile(r"^(?:/vsi|[A-Za-z][A-Za-z0-9_]+:(?![\\/]))")
 
 def tr(text: str) -> str:
     return QCoreApplication.translate("layers", text)
-
-
-def raster_input(
-    layer: QgsRasterLayer,
-    ticked: Iterable[int] = (),
-    terrain: Iterable[str] = (),
-    folder: Path | None = None,
-    categorical: bool | None = None,
-    always_export: bool = False,
-) -> tuple[RasterInput, RasterExport | None]:
-    """The raster as a path and facts, and an export if only QGIS can read it as the user sees it.
-
-    Args:
-        layer: any raster layer without `problems()`.
-        ticked: bands from 1; empty takes all, unless `terrain` is asked for.
-        terrain: terrain attributes to derive from the first ticked band, or else from the first band.
-        folder: receives the exported GeoTIFF; needed where an export is (see `needs_export`).
-        categorical: bands hold codes, not quantities; None asks the layer's style (`is_categorical`).
-        always_export: let QGIS write a copy, after the engine answered `cannot_open`.
-
-    Raises:
-        ValueError: if an export is needed and `folder` is missing.
-    """
-    provider = layer.dataProvider()
-    bands = value_bands(layer)
-    terrain = tuple(terrain)
-    ticked = tuple(ticked) or (() if terrain else bands)
-    names = tuple(band_name(provider, band) for band in range(1, max(bands, default=0) + 1))
-    categorical = is_categorical(layer) if categorical is None else categorical
-    reason = tr("a copy was asked for") if always_export else export_reason(layer)
-    if not reason:
-        found = RasterInput(
-            path=split_address(layer.source())[0],
-            name=layer.name(),
-            band_names=names,
-            ticked=ticked,
-            terrain=terrain,
-            crs=crs_override(layer),
-            nodata=user_nodata(provider),
-            categorical=categorical,
-        )
-        return found, None
-    if folder is None:
-        raise ValueError(f"layer '{layer.name()}' must be exported: {reason}")
-    export = raster_export(layer, folder, reason)
-    found = RasterInput(
-        path=str(export.path),
-        name=layer.name(),
-        band_names=names,
-        ticked=ticked,
-        terrain=terrain,
-        categorical=categorical,
-    )
-    return found, export
 
 
 def raster_export(layer: QgsRasterLayer, folder: Path, reason: str) -> RasterExport:
@@ -148,11 +90,6 @@ def value_bands(layer: QgsRasterLayer) -> tuple[int, ...]:
 def is_categorical(layer: QgsRasterLayer) -> bool:
     """Whether a raster is drawn as classes: then its values are codes, not quantities."""
     return isinstance(layer.renderer(), QgsPalettedRasterRenderer)
-
-
-def needs_export(layer: QgsRasterLayer) -> bool:
-    """Whether QGIS has to write a copy of this layer for the engine."""
-    return bool(export_reason(layer))
 
 
 def user_nodata(provider: QgsRasterDataProvider) -> float | None:
@@ -232,24 +169,6 @@ def feature_snapshot(
         note=tr("The features of layer '{}' as they are now").format(layer.name()),
         geometry=kinds.get(layer.geometryType(), QgsWkbTypes.Type.MultiPolygon),
         numbers=True,
-    )
-
-
-def labels_of(
-    layer: QgsVectorLayer,
-    path: Path,
-    class_field: str,
-    classes: tuple[LabelClass, ...],
-    unlabelled: Unlabelled,
-) -> Labels:
-    """The label description that fits a `polygon_snapshot` written to `path`."""
-    return Labels(
-        path=str(path),
-        layer=LABEL_LAYER,
-        name=layer.name(),
-        class_field=class_field,
-        classes=classes,
-        unlabelled=unlabelled,
     )
 
 
@@ -385,16 +304,6 @@ def file_of(layer: QgsMapLayer) -> Path | None:
     if not path or GDAL_FILE.match(path) or re.match(r"^[a-z]+://", path):
         return None
     return Path(path)
-
-
-def layer_named_in(message: str, layers: Iterable[QgsRasterLayer]) -> QgsRasterLayer | None:
-    """The layer that a `cannot_open` failure of the engine speaks of, found by path, then by name."""
-    candidates = list(layers)
-    for text in (lambda item: item.source(), lambda item: Path(item.source()).name, QgsMapLayer.name):
-        for layer in candidates:
-            if text(layer) and text(layer) in message:
-                return layer
-    return None
 
 
 def file_stem(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +31,7 @@ class Query:
 
     key: str
     title: str
-    exports: list[Callable[[], None]]
+    exports: Sequence[Callable[[], None]]
     submissions: list[Submission]
     on_result: Receiver
     on_problem: Receiver
@@ -89,7 +89,7 @@ class BackgroundQueries(QObject):
         while self._awake and self._waiting and not self._runner.busy:
             query = self._waiting.pop(next(iter(self._waiting)))
             try:
-                self._runner.start(query.title, query.exports, query.submissions)
+                self._runner.start(query.title, list(query.exports), query.submissions)
             except GeoSegError as error:
                 query.on_problem(problem_of(error))
                 continue

@@ -8,7 +8,7 @@ thread) takes snapshots of layers; `processAlgorithm` (any thread) writes export
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +24,14 @@ from qgis.PyQt.QtGui import QIcon
 from ..contract import Cancelled, GeoSegError, Problem
 from ..engine.environment import check
 from ..forms.help import help_text
-from ..jobs.inputs import RasterInput
 from ..jobs.submission import Submission
+from ..layers.inputs.folder import Export, InputFolder, RefusedRasters
 from ..layers.publish import Item, dress
 from ..paths import icon, plugin_dir, resource
 from ..tasks.execution import engine_environment
 from ..tasks.feedback import run_with_feedback
-from .inputs.gather import GatheredRaster
 from .inputs.wholepaths import with_whole_paths
 from .parameters import Parameters, tr, with_files_in_folders, with_names
-
-Export = Callable[[], None]
 
 
 class GeoSegAlgorithm(QgsProcessingAlgorithm):
@@ -55,8 +52,6 @@ class GeoSegAlgorithm(QgsProcessingAlgorithm):
 
     def __init__(self) -> None:
         super().__init__()
-        self.rasters: list[GatheredRaster] = []
-        self.exports: list[Export] = []
         self.dressed: list[tuple[Item, dict[str, str]]] = []
         self._given: Parameters = {}
 
@@ -76,41 +71,47 @@ class GeoSegAlgorithm(QgsProcessingAlgorithm):
         raise NotImplementedError
 
     def run_engine(self, submissions: list[Submission], feedback: QgsProcessingFeedback) -> dict[str, Any]:
-        """Write exports that still wait, run the jobs, return the last result.
+        """Run jobs and return the last result. Any thread.
+
+        Args:
+            submissions: the jobs, in their order.
+            feedback: gets progress and warnings, and can cancel.
 
         Raises:
             Cancelled: if the feedback was cancelled; GeoSegError for every failure.
         """
-        while self.exports:
-            export = self.exports.pop(0)
-            feedback.pushInfo(getattr(export, "note", ""))
-            export()
         result = run_with_feedback(submissions, feedback)[-1]
         for problem in () if self.LOGS_WARNINGS else result.get("warnings") or ():
             feedback.pushWarning(f"{problem.get('message', '')} {problem.get('hint', '')}".strip())
         return result
 
-    def run_rasters(
-        self, make: Callable[[list[RasterInput]], Submission], feedback: QgsProcessingFeedback, folder: Path
+    def run_with_inputs(
+        self, make: Callable[[InputFolder], list[Submission]], folder: Path, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
-        """Run the job made from the gathered rasters.
+        """Run jobs on layers and return the last result. Any thread.
 
-        Rasters that only QGIS can read are written to `folder` first; so is one that the engine turns out
-        not to open, and the job is run again.
+        Where the engine cannot open the file of a raster, QGIS writes a copy and the jobs are run again.
+
+        Args:
+            make: locates snapshots in the folder and returns the jobs that read them.
+            folder: gets copies of layers.
+            feedback: gets progress and warnings, and can cancel.
+
+        Raises:
+            Cancelled: if the feedback was cancelled; GeoSegError for every failure, `export_failed` among them.
         """
-        inputs = [item.ready(folder, feedback) for item in self.rasters]
+        refused = RefusedRasters()
+        written: set[Path] = set()
         while True:
+            inputs = InputFolder(folder, refused.layer_ids)
+            submissions = make(inputs)
+            write_exports(inputs.exports, written, feedback)
             try:
-                return self.run_engine([make(inputs)], feedback)
+                return self.run_engine(submissions, feedback)
             except GeoSegError as error:
-                refused = [
-                    number
-                    for number, item in enumerate(inputs)
-                    if error.code == "cannot_open" and item.path in error.message
-                ]
-                if not refused or inputs[refused[0]].path != self.rasters[refused[0]].input.path:
+                problem = {"code": error.code, "message": error.message}
+                if refused.note(problem, inputs.rasters) is None:
                     raise
-                inputs[refused[0]] = self.rasters[refused[0]].copied(folder, feedback)
 
     def dress_later(self, item: Item, notes: dict[str, str]) -> None:
         """Save style and facts beside a result once back on the main thread."""
@@ -203,6 +204,21 @@ class GeoSegAlgorithm(QgsProcessingAlgorithm):
 
     def createInstance(self) -> GeoSegAlgorithm:
         return type(self)()
+
+
+def write_exports(exports: Iterable[Export], written: set[Path], feedback: QgsProcessingFeedback) -> None:
+    """Write the files that are not written yet. Any thread.
+
+    Args:
+        exports: write a file each.
+        written: paths of the files that are written; gets those that are written now.
+        feedback: gets a note for each.
+    """
+    for export in exports:
+        if export.path not in written:
+            feedback.pushInfo(export.note)
+            export()
+            written.add(export.path)
 
 
 GROUPS = {"data": "1 Data", "training": "2 Training", "map": "3 Prediction"}

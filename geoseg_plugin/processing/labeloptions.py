@@ -13,7 +13,7 @@ from qgis.core import (
 
 from ..contract import LabelClass, Labels, Problem
 from ..forms.parameters import add_fields, fields_from
-from .inputs.additions import parts, words
+from ..jobs.listtext import entries, items
 from .parameters import Parameters, advanced, text, tr
 
 DECLARED = ("border_px", "all_touched", "min_area_px")
@@ -42,7 +42,7 @@ def option_problems(
 ) -> list[Problem]:
     """Complaint about lines of MERGE that say nothing."""
     given = algorithm.parameterAsString(dict(parameters), "MERGE", context)
-    wrong = [line for line in parts(given) if not all(item.strip() for item in line.partition("="))]
+    wrong = [line for line in entries(given) if not all(item.strip() for item in line.partition("="))]
     if not wrong:
         return []
     said = tr("MERGE: '{}' is not 'value=class'.").format(wrong[0])
@@ -54,10 +54,10 @@ def with_options(
 ) -> Labels:
     """The labels with what the options say."""
     given = dict(parameters)
-    excluded = tuple(words(algorithm.parameterAsString(given, "EXCLUDED", context)))
+    excluded = tuple(items(algorithm.parameterAsString(given, "EXCLUDED", context)))
     merges = [
         (line.partition("=")[0].strip(), line.partition("=")[2].strip())
-        for line in parts(algorithm.parameterAsString(given, "MERGE", context))
+        for line in entries(algorithm.parameterAsString(given, "MERGE", context))
     ]
     kept = tuple(item for item in labels.classes if item.value not in excluded and item.name not in excluded)
     values = {item.name: item.value for item in labels.classes}

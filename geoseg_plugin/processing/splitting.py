@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
-from pathlib import Path
-
 from qgis.core import QgsProcessingAlgorithm, QgsProcessingContext
 
-from ..contract import SPLITS, Area, Problem
-from ..layers.exports import PolygonExport
-from .inputs.gather import GatheredArea, gather_area, layer_problems
+from ..contract import SPLITS, Problem
+from ..layers.inputs.areas import AreaSnapshot
+from .inputs.labels import polygon_area
+from .inputs.problems import layer_problems
 from .parameters import Parameters, advanced, polygons, tr
 
 AREA_KEYS = ("TRAIN_AREA", "VALIDATION_AREA", "TEST_AREA")
@@ -38,21 +35,8 @@ def split_area_problems(
 
 def gather_split_areas(
     algorithm: QgsProcessingAlgorithm, parameters: Parameters, context: QgsProcessingContext
-) -> tuple[GatheredArea, ...]:
+) -> tuple[AreaSnapshot, ...]:
     """The areas of train, validation and test; none if blocks are to be dealt."""
     if not all(parameters.get(key) for key in AREA_KEYS):
         return ()
-    return tuple(gather_area(algorithm, parameters, context, key) for key in AREA_KEYS)
-
-
-def located_split_areas(
-    areas: Sequence[GatheredArea], folder: Path
-) -> tuple[tuple[Area, ...], list[PolygonExport]]:
-    """The areas with files `area_train.gpkg` … in `folder`, and what writes them."""
-    located, exports = [], []
-    for item, split in zip(areas, SPLITS, strict=False):
-        area, writers = item.located(folder)
-        path = folder / f"area_{split}.gpkg"
-        located.append(dataclasses.replace(area, path=str(path)))
-        exports += [dataclasses.replace(writer, path=path) for writer in writers]
-    return tuple(located), exports
+    return tuple(polygon_area(algorithm, parameters, context, key) for key in AREA_KEYS)

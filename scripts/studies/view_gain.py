@@ -26,8 +26,8 @@ from training_scenes import small_job, write_dataset  # noqa: E402
 from geoseg_engine.channel import Channel  # noqa: E402
 from geoseg_engine.contract import IGNORE, GeoSegError, job_to_json, write_json  # noqa: E402
 from geoseg_engine.dataset.datasets import read_dataset  # noqa: E402
-from geoseg_engine.evaluation.evaluate_model import model_stack, predicted  # noqa: E402
-from geoseg_engine.evaluation.evaluator import joined_classes, judging, lookup_table  # noqa: E402
+from geoseg_engine.evaluation.evaluate_model import model_stack, predict_classes  # noqa: E402
+from geoseg_engine.evaluation.evaluator import joined_classes, lookup_table, split_evaluator  # noqa: E402
 from geoseg_engine.modelfile.reading import read_model  # noqa: E402
 from geoseg_engine.prediction.block_reader import BandReader  # noqa: E402
 from geoseg_engine.prediction.inference import Variants, set_up  # noqa: E402
@@ -92,7 +92,10 @@ def score(run: Path, tta: str, passes: int) -> tuple[float, float] | None:
     dataset, folder = read_dataset(run / job["dataset"])
     classes, numbers, _ = joined_classes(model.classes, dataset.classes)
     table = lookup_table(model.classes, numbers)
-    with judging(dataset, folder, "test", classes) as judge, model_stack(model, dataset, folder) as stack:
+    with (
+        split_evaluator(dataset, folder, "test", classes) as judge,
+        model_stack(model, dataset, folder) as stack,
+    ):
         try:
             variants = Variants(tta, passes)
             setup = set_up(model, stack, "auto", "torch", 0, 2, told, variants=variants)
@@ -103,7 +106,7 @@ def score(run: Path, tta: str, passes: int) -> tuple[float, float] | None:
         started = time.monotonic()
         for cut in setup.cuts():
             if (judge.truth(cut.core) != IGNORE).any():
-                ids, _ = predicted(setup, reader.read(cut), lambda text: None)
+                ids, _ = predict_classes(setup, reader.read(cut), lambda text: None)
                 judge.judge(cut.core, table[ids])
         seconds = time.monotonic() - started
         result = scores(judge.matrix, classes)

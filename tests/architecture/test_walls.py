@@ -19,9 +19,8 @@ MAY_IMPORT = {
     "tasks": {"paths", "contract", "engine", "jobs"},
     "layers": {"paths", "contract", "jobs"},
     "processing": {"paths", "contract", "forms", "engine", "jobs", "tasks", "layers"},
-    "panel": {"paths", "contract", "engine", "jobs", "tasks", "layers"},
-    "dock": {"paths", "contract", "engine", "jobs", "tasks", "layers", "panel"},
-    "steps": {"paths", "contract", "forms", "engine", "jobs", "tasks", "layers", "panel", "dock"},
+    "panel": {"paths", "contract", "forms", "engine", "jobs", "tasks", "layers"},
+    "steps": {"paths", "contract", "forms", "engine", "jobs", "tasks", "layers", "panel"},
     "plugin": {"paths", "contract", "engine", "jobs", "tasks", "layers", "processing", "panel"},
     "__init__": {"plugin"},
 }

@@ -12,11 +12,12 @@ from osgeo import gdal
 from qgis.core import QgsProcessingContext, QgsProcessingFeedback, QgsProject, QgsVectorLayer
 
 from geoseg_plugin.contract import Cleaning, Outlines, Source
-from geoseg_plugin.dock.slots import reordered
 from geoseg_plugin.engine.environment import Environment
 from geoseg_plugin.jobs import predict, train
 from geoseg_plugin.jobs.inputs import RasterInput
 from geoseg_plugin.layers import publish
+from geoseg_plugin.layers.inputs.folder import InputFolder
+from geoseg_plugin.layers.inputs.model_inputs import reordered
 from geoseg_plugin.processing.algorithms.cleanclasses import CleanClasses
 
 CLEANING = Cleaning(majority_px=3, min_patch_px=12)
@@ -118,9 +119,10 @@ def test_bands_in_another_order_give_the_same_map(
     turned = str(tmp_path / "turned.tif")
     assert gdal.Translate(turned, str(dataset / "image.tif"), bandList=[2, 1]) is not None
     image = RasterInput(turned, "image", ("", ""), (1, 2))
-    raster, orders = reordered(image, {1: 2, 2: 1}, tmp_path / "inputs")
-    for order in orders:
-        order()
+    inputs = InputFolder(tmp_path / "inputs")
+    raster = reordered(image, {1: 2, 2: 1}, inputs, "r1")
+    for export in inputs.exports:
+        export()
     sources = (Source("r1", raster.path, "image"),)
     _, _, failed = run(environment, predict.predict(tmp_path / "map", model, sources, outputs=()))
     assert failed == []

@@ -204,7 +204,7 @@ def test_the_graph_gives_what_scikit_learn_gives(classes, leaf):
 MEMORY = """
 import resource, sys
 import numpy as np
-from geoseg_engine.prediction.onnx_runtime import OnnxRuntime
+from geoseg_engine.prediction.runtimes.onnx_runtime import OnnxRuntime
 runtime = OnnxRuntime(sys.argv[1], of_trees=True)
 image = np.zeros((3, 800, 800), np.float32)
 runtime.predict_window(image[:, :8, :8])

@@ -33,7 +33,7 @@ from geoseg_engine.contract.strictjson import MOST_BYTES
 from geoseg_engine.dataset.datasets import read_dataset
 from geoseg_engine.dataset.labels.rasterize import LabelFacts, facts_path, read_facts
 from geoseg_engine.evaluation.map_confidence import confidence_file
-from geoseg_engine.experiments.runs import busy_seconds, finished
+from geoseg_engine.experiments.runs import busy_seconds, finished_result
 from geoseg_engine.prediction.run_plan import PLAN_FILE, RunPlan, read_plan
 from geoseg_engine.prediction.shards import DONE_FILE, kept_result
 from geoseg_engine.raster.writer import CLASSES_TAG, read_classes
@@ -132,7 +132,7 @@ def write_result_file(folder):
 
 def write_run_file(folder):
     write_json(folder / "result.json", {"dataset": "x", "result": {"model": "model.onnx"}})
-    return folder / "result.json", lambda: finished(folder, "x")
+    return folder / "result.json", lambda: finished_result(folder, "x")
 
 
 def write_map_job(folder):

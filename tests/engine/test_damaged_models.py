@@ -16,7 +16,7 @@ from geoseg_engine.modelfile.metadata import read_metadata
 from geoseg_engine.modelfile.reading import load_network, read_model
 from geoseg_engine.models import build, state_shapes
 from geoseg_engine.prediction.runtimes.onnx_runtime import OnnxRuntime
-from geoseg_engine.prediction.runtimes.third_party import foreign_runtime
+from geoseg_engine.prediction.runtimes.third_party import third_party_runtime
 
 TIMES = 60
 SEED = 1
@@ -94,7 +94,7 @@ def test_damaged_bytes_of_foreign_models(foreign, tmp_path):
         model = read_model(tmp_path / "m.onnx")
         if model.architecture["name"] == "foreign":
             side = min(model.tile_px, 64)
-            foreign_runtime(model).predict_window(np.zeros((3, side, side), np.float32))
+            third_party_runtime(model).predict_window(np.zeros((3, side, side), np.float32))
 
     with modest_memory():
         for content in damaged_bytes(foreign.read_bytes(), 2 * TIMES, SEED):
@@ -224,11 +224,11 @@ def test_a_graph_in_circles_is_no_endless_search(foreign, tmp_path):
 @pytest.mark.parametrize(("classes", "bands"), [(2, 2), (3, 5)])
 def test_a_graph_that_is_not_what_the_metadata_say_is_one_sentence(classes, bands, ours, tmp_path):
     """The graph of another model under our metadata."""
-    from geoseg_engine.prediction.runtimes.selection import _refuse_misshapen
+    from geoseg_engine.prediction.runtimes.selection import _check_shape
 
     path = write_foreign(tmp_path / "m.onnx", outputs=classes)
     runtime = OnnxRuntime(path)
     with pytest.raises(GeoSegError) as caught:
         made = runtime.predict_window(np.zeros((bands if bands != 2 else 3, 64, 64), np.float32))
-        _refuse_misshapen(runtime, made.shape, (3, 64, 64))
+        _check_shape(runtime, made.shape, (3, 64, 64))
     assert caught.value.code == "model_failed"

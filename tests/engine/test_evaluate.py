@@ -21,7 +21,7 @@ from geoseg_engine.contract import (
 )
 from geoseg_engine.dataset.datasets import read_dataset
 from geoseg_engine.evaluation import evaluate
-from geoseg_engine.evaluation.evaluator import errors, joined_classes
+from geoseg_engine.evaluation.evaluator import error_kinds, joined_classes
 from geoseg_engine.prediction import predict
 from geoseg_engine.report.charts import curve
 from geoseg_engine.scores.metrics import confusion
@@ -179,8 +179,8 @@ def test_a_prediction_of_other_classes_altogether_is_refused(place, tmp_path):
 def test_binary_errors():
     truth = np.array([0, 0, 1, 1, 255, 1], np.uint8)
     ids = np.array([0, 1, 1, 0, 1, 255], np.uint8)
-    assert errors(truth, ids, True).tolist() == [0, 2, 1, 3, 255, 255]
-    assert errors(truth, ids, False).tolist() == [1, 2, 1, 2, 255, 255]
+    assert error_kinds(truth, ids, True).tolist() == [0, 2, 1, 3, 255, 255]
+    assert error_kinds(truth, ids, False).tolist() == [1, 2, 1, 2, 255, 255]
 
 
 @pytest.mark.parametrize(

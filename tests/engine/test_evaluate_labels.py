@@ -217,7 +217,7 @@ def test_polygons_against_polygons(place, monkeypatch):
         38 / 42, abs=0.02
     )
     assert any(item.code == "pixel_size" and "of 20 " in item.message for item in derived["warnings"])
-    monkeypatch.setattr(reference_labels, "MOST_PIXELS", 500)
+    monkeypatch.setattr(reference_labels, "MAX_PIXELS", 500)
     coarse = run(place, **fields, output="coarse")
     assert 300 < coarse["grid"]["width"] * coarse["grid"]["height"] <= 500
     with pytest.raises(GeoSegError) as caught:

@@ -56,7 +56,7 @@ def test_best_and_worst_follow_the_score_and_never_share_a_tile():
     many = Cells(8, 8, 8 * 20, 2)
     many.add(0, 0, *judged(list(range(20))))
     best, worst = best_and_worst(many, False)
-    assert len(best) == len(worst) == examples.SHOWN and not set(best) & set(worst)
+    assert len(best) == len(worst) == examples.EXAMPLES and not set(best) & set(worst)
 
 
 def test_little_labelled_tiles_are_left_out_unless_all_are():

@@ -118,8 +118,8 @@ def test_other_settings_and_another_dataset_are_done_again(dataset, compared, tm
     run = Path(compared[0]["rows"][0]["runs"][0])
     job = job_from_json(json.loads((run / "job.json").read_text(encoding="utf-8")))
     assert runs.same_job(run, job) and not runs.same_job(run, small_job(job.dataset, seed=2))
-    assert runs.finished(run, runs.dataset_digest(job.dataset)) is not None
-    assert runs.finished(run, "another") is None
+    assert runs.finished_result(run, runs.dataset_digest(job.dataset)) is not None
+    assert runs.finished_result(run, "another") is None
     with pytest.raises(GeoSegError) as caught:
         runs.dataset_digest(str(tmp_path / "nowhere.json"))
     assert caught.value.code == "no_dataset"
@@ -205,9 +205,9 @@ def test_names_that_fall_together_get_folders_of_their_own(dataset, tmp_path):
         Contender("a:b", small_job("")),
         Contender("A b", small_job("")),
     )
-    entries = compare.wanted(job_for(dataset, contenders=contenders), tmp_path, tmp_path)
+    entries = compare.planned_runs(job_for(dataset, contenders=contenders), tmp_path, tmp_path)
     assert len({entry.folder for entry in entries}) == 3
-    default = compare.wanted(CompareJob(str(dataset), seeds=(1, 2)), tmp_path, tmp_path)
+    default = compare.planned_runs(CompareJob(str(dataset), seeds=(1, 2)), tmp_path, tmp_path)
     assert len(default) == 8 and {entry.seed for entry in default[:4]} == {1}
 
 

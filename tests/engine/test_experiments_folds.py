@@ -21,7 +21,7 @@ from geoseg_engine.contract import (
 )
 from geoseg_engine.evaluation import evaluate
 from geoseg_engine.experiments import crossvalidate
-from geoseg_engine.experiments.crossvalidate import around, folds_of
+from geoseg_engine.experiments.crossvalidate import folds_of, t_interval
 from geoseg_engine.experiments.ensemble import joint, joint_weights
 from geoseg_engine.modelfile.calibration import Calibration, calibrated
 from geoseg_engine.modelfile.export import Exported
@@ -149,10 +149,10 @@ def test_a_dataset_without_folds_is_told_what_to_do(tmp_path):
 
 
 def test_intervals_are_students():
-    low, high = around(0.5, [0.4, 0.5, 0.6, None])
+    low, high = t_interval(0.5, [0.4, 0.5, 0.6, None])
     assert (high - low) / 2 == pytest.approx(4.3027 * 0.1 / 3**0.5, abs=1e-4)
-    assert around(0.9, [0.5, 0.99]) == [0.0, 1.0]
-    assert around(None, [0.5, 0.6]) is None and around(0.5, [0.5]) is None
+    assert t_interval(0.9, [0.5, 0.99]) == [0.0, 1.0]
+    assert t_interval(None, [0.5, 0.6]) is None and t_interval(0.5, [0.5]) is None
 
 
 def test_joint_statistics_hold_every_members_limits():

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from geoseg_engine.contract import BandSet, CompareJob, Dataset, Grid, LabelClass, Recipe
-from geoseg_engine.experiments.ranking import Cell, near_the_first, ranked, score_name, write_csv
+from geoseg_engine.experiments.ranking import FinishedRun, close_second, rank, score_name, write_csv
 from geoseg_engine.report.bar_charts import axis_top, comparison_chart
 from geoseg_engine.report.comparison import write_comparison
 
@@ -23,12 +23,14 @@ def evaluation(iou, interval=None, binary=True):
 
 def cell(model, iou, bands="all", seed=1, interval=None, warnings=(), binary=True):
     judged = evaluation(iou, interval, binary)
-    return Cell(model, bands, seed, f"/runs/{model}{seed}", ("a", "b"), judged, 60.0, 1.5, 1000, warnings)
+    return FinishedRun(
+        model, bands, seed, f"/runs/{model}{seed}", ("a", "b"), judged, 60.0, 1.5, 1000, warnings
+    )
 
 
 def test_rows_are_means_over_seeds_and_ranked_by_them():
     cells = [cell("unet", 0.6), cell("forest", 0.7), cell("unet", 0.9, seed=2, warnings=("w",))]
-    rows = ranked(cells, score_name(cells))
+    rows = rank(cells, score_name(cells))
     assert [(row["rank"], row["model"], row["seeds"]) for row in rows] == [
         (1, "unet", [1, 2]),
         (2, "forest", [1]),
@@ -44,7 +46,7 @@ def test_rows_are_means_over_seeds_and_ranked_by_them():
 
 def test_models_without_a_score_come_last():
     cells = [cell("none", None), cell("bad", 0.0)]
-    assert [row["model"] for row in ranked(cells, "miou")] == ["bad", "none"]
+    assert [row["model"] for row in rank(cells, "miou")] == ["bad", "none"]
 
 
 def test_the_score_is_of_the_one_class_only_where_there_is_one():
@@ -59,17 +61,17 @@ def test_intervals_are_means_and_a_close_second_is_told():
         cell("unet", 0.80, seed=2, interval=[0.6, 0.8]),
         cell("forest", 0.7, interval=[0.6, 0.66]),
     ]
-    rows = ranked(cells, "foreground_iou")
+    rows = rank(cells, "foreground_iou")
     assert rows[0]["interval"] == pytest.approx([0.65, 0.85])
-    (warning,) = near_the_first(rows)
+    (warning,) = close_second(rows)
     assert "unet on all (0.800) and forest on all (0.700)" in warning.message and warning.hint
     rows[1]["interval"] = [0.5, 0.64]
-    assert near_the_first(rows) == [] and near_the_first(rows[:1]) == []
+    assert close_second(rows) == [] and close_second(rows[:1]) == []
 
 
 def test_the_table_holds_every_number(tmp_path):
     cells = [cell("unet", 0.8, interval=[0.7, 0.9]), cell("forest", 0.7)]
-    write_csv(tmp_path / "t.csv", ranked(cells, "miou"))
+    write_csv(tmp_path / "t.csv", rank(cells, "miou"))
     first, second = csv.DictReader((tmp_path / "t.csv").open())
     assert (first["model"], first["iou"], first["low"], first["high"]) == ("unet", "0.8", "0.7", "0.9")
     assert (first["iou scar"], first["recall scar"], second["low"]) == ("0.8", "", "")
@@ -88,7 +90,7 @@ def test_the_figure_has_a_bar_a_row_in_groups_of_band_sets():
         cell("unet", 0.6, "optical + DEM"),
         cell("none", None, "optical"),
     ]
-    root = ET.fromstring(comparison_chart(ranked(cells, "miou"), "miou", "test"))
+    root = ET.fromstring(comparison_chart(rank(cells, "miou"), "miou", "test"))
     bars = [item for item in numbers(root, "rect") if item.get("class") == "bar"]
     widths = [float(item.get("width")) for item in bars]
     assert len(bars) == 3
@@ -100,14 +102,14 @@ def test_the_figure_has_a_bar_a_row_in_groups_of_band_sets():
 
 
 def test_the_axis_ends_above_the_longest_whisker():
-    rows = ranked([cell("unet", 0.31, interval=[0.2, 0.42])], "miou")
+    rows = rank([cell("unet", 0.31, interval=[0.2, 0.42])], "miou")
     assert axis_top(rows) == 0.5
     assert axis_top([]) == 1.0
     ET.fromstring(comparison_chart([], "miou", "test"))
 
 
 def test_the_report_says_all_in_one_file(tmp_path):
-    rows = ranked([cell("unet <b>", 0.8, warnings=("Band 'x' is constant.",)), cell("forest", 0.7)], "miou")
+    rows = rank([cell("unet <b>", 0.8, warnings=("Band 'x' is constant.",)), cell("forest", 0.7)], "miou")
     grid = Grid("EPSG:32632", (10, 0, 0, 0, -10, 0), 30, 20)
     classes = (LabelClass(0, "background"), LabelClass(1, "scar"))
     dataset = Dataset("valley", Recipe((), (), grid), "l", "s", "t", classes, block_px=64)

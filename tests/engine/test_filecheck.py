@@ -113,7 +113,7 @@ def test_no_rim_where_something_is_declared_or_the_value_is_elsewhere(tmp_path, 
 
 
 def test_a_large_raster_is_looked_at_in_samples(tmp_path, monkeypatch):
-    monkeypatch.setattr(raster_checks, "LOOKED_AT", 4000)
+    monkeypatch.setattr(raster_checks, "SAMPLE_VALUES", 4000)
     values = HILLS.copy()
     values[:12] = 0
     assert "sampled pixels" in found(write_raster(tmp_path / "dem.tif", values))["undeclared_rim"]

@@ -40,7 +40,7 @@ def test_matrices_of_cells_do_not_depend_on_the_windows_and_add_up(step):
 
 
 def test_memory_is_bounded(monkeypatch):
-    monkeypatch.setattr(cells, "MOST_CELLS", 10)
+    monkeypatch.setattr(cells, "MAX_CELLS", 10)
     truth, ids = pair()
     found = Cells(8, 70, 90, 3)
     found.add(0, 0, truth, ids)

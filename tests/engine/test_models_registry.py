@@ -73,9 +73,9 @@ def test_memory_counts_what_lives_at_one_time():
         second = first + 1
         view = second[:10]
         del second
-        assert memory.now == 8000
+        assert memory.current == 8000
         del first, view
-    assert memory.now == 0 and memory.peak == 8000
+    assert memory.current == 0 and memory.peak == 8000
 
 
 def test_training_memory_of_a_unet_is_that_of_its_features():

@@ -8,7 +8,7 @@ from rasterio.control import GroundControlPoint
 
 from geoseg_engine.bands.sources.registry import open_bands, own_grid
 from geoseg_engine.contract import Band, Series, Source
-from geoseg_engine.postprocess.polygons.polygonize import codes_of
+from geoseg_engine.postprocess.polygons.polygonize import code_reader
 from geoseg_engine.raster.grid import Window, whole
 from geoseg_engine.raster.nodata import no_values
 from geoseg_engine.raster.pixel_values import raster_values
@@ -187,7 +187,7 @@ def test_a_class_raster_with_alpha_beside_nodata_is_read_by_both(tmp_path):
     path = with_alpha(tmp_path / "a.tif", holed("uint8", 0), 0)
     source = Source("a", str(path))
     with open_source(source, classes=True) as dataset:
-        codes = codes_of(source, dataset, {dataset.nodata})(Window(0, 0, SIDE, SIDE))
+        codes = code_reader(source, dataset, {dataset.nodata})(Window(0, 0, SIDE, SIDE))
     assert (codes == 0).sum() == 112
 
 

@@ -16,9 +16,9 @@ from geoseg_engine.models import build
 from geoseg_engine.models.ensemble import Ensemble
 from geoseg_engine.models.segnet import SegNet
 from geoseg_engine.prediction.runtimes import banded_unet, int8, openvino_runtime, selection
-from geoseg_engine.prediction.runtimes.int8 import int8_path, known, quantized
+from geoseg_engine.prediction.runtimes.int8 import int8_path, quantized, read_scores
 from geoseg_engine.prediction.runtimes.onnx_runtime import OnnxRuntime
-from geoseg_engine.prediction.runtimes.selection import Choice, choose_runtime, offered, open_runtime, ranked
+from geoseg_engine.prediction.runtimes.selection import Choice, candidates, choose_runtime, open_runtime, rank
 from geoseg_engine.prediction.runtimes.tiling_invariance import make_invariant
 from geoseg_engine.prediction.runtimes.torch_runtime import TorchRuntime, fold_batch_norm
 from geoseg_engine.raster.grid import Window
@@ -135,29 +135,29 @@ class Fake:
 
 def chosen(*facts):
     """Title of the best of (title, speed, agreement, precision)."""
-    return ranked([Choice(Fake(t, p), speed, 1.0, same) for t, speed, same, p in facts])[0].runtime.title
+    return rank([Choice(Fake(t, p), speed, 1.0, same) for t, speed, same, p in facts])[0].runtime.title
 
 
 def test_offers_follow_the_wishes(monkeypatch):
     monkeypatch.setattr(selection, "reduced_precision", lambda device: "bf16")
-    assert offered("cpu", "auto", "auto") == [
+    assert candidates("cpu", "auto", "auto") == [
         ("torch", "float32"),
         ("torch", "bf16"),
         ("onnx", "float32"),
         ("openvino", "float32"),
         ("openvino", "bf16"),
     ]
-    assert offered("cpu", "auto", "int8") == [("onnx", "int8"), ("openvino", "int8")]
-    assert offered("cpu", "torch", "bf16") == [("torch", "bf16")]
-    assert ("openvino", "float32") not in offered("cuda:0", "auto", "auto")
+    assert candidates("cpu", "auto", "int8") == [("onnx", "int8"), ("openvino", "int8")]
+    assert candidates("cpu", "torch", "bf16") == [("torch", "bf16")]
+    assert ("openvino", "float32") not in candidates("cuda:0", "auto", "auto")
     monkeypatch.setattr(selection, "reduced_precision", lambda device: "")
-    assert offered("cpu", "torch", "auto") == [("torch", "float32")]
+    assert candidates("cpu", "torch", "auto") == [("torch", "float32")]
     for wish in (("torch", "bf16"), ("onnx", "fp16"), ("torch", "int8")):
         with pytest.raises(GeoSegError) as caught:
-            offered("cpu", *wish)
+            candidates("cpu", *wish)
         assert caught.value.code == "no_precision" and wish[1] in caught.value.message
     with pytest.raises(GeoSegError):
-        offered("cuda:0", "openvino", "auto")
+        candidates("cuda:0", "openvino", "auto")
 
 
 def test_the_fastest_of_those_that_agree_is_taken():
@@ -167,7 +167,7 @@ def test_the_fastest_of_those_that_agree_is_taken():
     assert chosen(plain, ("one", 200.0, 1.0, "float32"), ("two", 210.0, 1.0, "float32")) == "two"
     assert chosen(("far", 900.0, 0.5, "bf16"), ("near", 100.0, 0.9, "bf16")) == "near"
     with pytest.raises(GeoSegError) as caught:
-        ranked([])
+        rank([])
     assert caught.value.code == "no_runtime"
 
 
@@ -221,7 +221,7 @@ def test_int8_is_kept_where_validation_tiles_lose_little(trained):
     path, loss = quantized(model, 0.05, said.append)
     assert path == int8_path(model.path) and path.exists()
     assert "validation pixels" in said[-1] and "model.int8.onnx" in said[-1]
-    verdict = known(path, model)
+    verdict = read_scores(path, model)
     assert verdict is not None and verdict.loss == loss <= 0.05 and 0.5 < verdict.float32 <= 1
     assert verdict.pixels > 1000
     scores = np.random.default_rng(0).normal(size=(3, 64, 64)).astype(np.float32)
@@ -245,8 +245,8 @@ def test_int8_is_kept_where_validation_tiles_lose_little(trained):
 def test_int8_that_loses_too_much_is_not_used(trained, monkeypatch):
     model, said = read_model(trained / "model.onnx"), []
     int8_path(model.path).unlink(missing_ok=True)
-    poor = int8.Verdict("", 0.9, 0.8, 5000)
-    monkeypatch.setattr(int8, "judged", lambda *arguments: poor)
+    poor = int8.Int8Scores("", 0.9, 0.8, 5000)
+    monkeypatch.setattr(int8, "compare_scores", lambda *arguments: poor)
     assert quantized(model, 0.005, said.append) is None
     assert "at most 0.005 may be lost" in said[-1] and not int8_path(model.path).exists()
 

@@ -9,7 +9,7 @@ from prediction_scenes import CLASSES, grid_of, write_map, write_raster
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import AreasJob, GeoSegError, SampleJob
 from geoseg_engine.evaluation import areas, classmap, sampling
-from geoseg_engine.evaluation.allocation import allocated, expected_error, points_needed
+from geoseg_engine.evaluation.allocation import allocate, expected_error, points_needed
 from geoseg_engine.raster import class_areas as classground
 from geoseg_engine.raster import geodesy
 
@@ -71,9 +71,9 @@ def test_every_pixel_of_a_class_is_as_likely(tmp_path):
     write_map(tmp_path / "map.tif", ids, grid)
     seen = np.zeros(ids.shape)
     with classmap.class_map(tmp_path / "map.tif") as found:
-        held = classmap.cover(found, Channel(tmp_path), "count")
+        held = classmap.map_areas(found, Channel(tmp_path), "count")
         for seed in range(600):
-            rows, cols = sampling.drawn(found, held, np.array([8, 10, 0]), seed, Channel(tmp_path))
+            rows, cols = sampling.draw_pixels(found, held, np.array([8, 10, 0]), seed, Channel(tmp_path))
             seen[rows, cols] += 1
     assert seen[ids == 0] == pytest.approx(600 * 8 / 80, abs=35)
     assert seen[ids == 1] == pytest.approx(600 * 10 / 40, abs=65)
@@ -103,17 +103,17 @@ def test_the_size_of_the_papers_example():
 def test_allocations(how, least, expected):
     weights = np.array([0.02, 0.015, 0.32, 0.645])
     pixels = np.array([10**6] * 4)
-    found = allocated(640, weights, pixels, how, least)
+    found = allocate(640, weights, pixels, how, least)
     assert found.sum() == 640 and np.abs(found - expected).max() <= 1
 
 
 def test_a_class_that_becomes_rare_by_the_others_is_rare_too():
-    found = allocated(300, np.array([0.01, 0.17, 0.82]), np.array([9**9] * 3), "mixed", 50)
+    found = allocate(300, np.array([0.01, 0.17, 0.82]), np.array([9**9] * 3), "mixed", 50)
     assert found.tolist() == [50, 50, 200]
 
 
 def test_few_pixels_are_all_taken_and_no_class_gets_less_than_two(tmp_path):
-    assert allocated(100, np.array([0.001, 0.999]), np.array([1000, 10**6]), "proportional", 0).tolist() == [
+    assert allocate(100, np.array([0.001, 0.999]), np.array([1000, 10**6]), "proportional", 0).tolist() == [
         2,
         100,
     ]
@@ -146,10 +146,10 @@ def test_expected_error_of_the_design_is_what_repeated_samples_show():
 def test_a_sample_that_nobody_specified_is_one_that_people_can_interpret(shares):
     weights, pixels = np.array(shares), np.full(len(shares), 10**6)
     job = SampleJob("map.tif")
-    asked, points = sampling.laid_out(job, weights, np.full(len(shares), 0.8), pixels)
+    asked, points = sampling.sample_sizes(job, weights, np.full(len(shares), 0.8), pixels)
     error = expected_error(weights, np.full(len(shares), 0.8), points, pixels)
     assert 50 <= points.sum() <= 100 and 1.96 * error <= 0.1 and points.min() >= 10
-    assert expected_error(weights, 0.8, allocated(asked - 1, weights, pixels, "mixed", -1), pixels) > 0.05
+    assert expected_error(weights, 0.8, allocate(asked - 1, weights, pixels, "mixed", -1), pixels) > 0.05
 
 
 def test_the_number_is_known_before_any_point_is_made(tmp_path, ids):

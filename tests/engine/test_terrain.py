@@ -9,7 +9,7 @@ from data_scenes import CORNER, channel, hills, utm_grid, write_raster
 from rasterio.transform import Affine
 
 from geoseg_engine.bands import relief
-from geoseg_engine.bands.by_richdem import fits_richdem, richdem_is_there
+from geoseg_engine.bands.by_richdem import fits_richdem, richdem_is_installed
 from geoseg_engine.contract import TERRAIN_ATTRIBUTES, Band, GeoSegError, Grid, Source, StackJob, TerrainJob
 from geoseg_engine.raster.grid import Window, whole
 from geoseg_engine.stacking import stack, terrain
@@ -60,7 +60,7 @@ def test_a_bowl_has_negative_curvature_of_known_size():
     assert found["profile_curvature"][5, 5] > 0 > found["planform_curvature"][5, 5]
 
 
-@pytest.mark.skipif(not richdem_is_there(), reason="richdem is not installed")
+@pytest.mark.skipif(not richdem_is_installed(), reason="richdem is not installed")
 def test_richdem_and_ours_agree():
     heights = hills(70, 80).astype(float)
     heights[30:33, 40:44] = np.nan
@@ -185,7 +185,7 @@ def test_windows_have_no_seams_where_every_pixel_has_its_own_size(place):
 def test_voids_do_not_spread():
     heights = hills(20, 20).astype(float)
     heights[8:10, 8:10] = np.nan
-    for engine in ("numpy", "richdem") if richdem_is_there() else ("numpy",):
+    for engine in ("numpy", "richdem") if richdem_is_installed() else ("numpy",):
         found = attributes(heights, utm_grid(20, 20), engine)
         for values in found.values():
             np.testing.assert_array_equal(np.isnan(values), np.isnan(heights))
@@ -196,7 +196,7 @@ def test_voids_do_not_spread():
 @pytest.mark.parametrize("engine", ["numpy", "richdem"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_windows_have_no_seams(engine, dtype):
-    if engine == "richdem" and not richdem_is_there():
+    if engine == "richdem" and not richdem_is_installed():
         pytest.skip("richdem is not installed")
     names = NINE_CELLS if engine == "numpy" else TERRAIN_ATTRIBUTES
     heights, grid = hills(40, 50).astype(dtype), utm_grid(50, 40)
@@ -251,7 +251,7 @@ def test_job_writes_bands_and_names_the_engine(tmp_path):
     write_raster(tmp_path / "dem.tif", hills(30, 40))
     job = TerrainJob(Source("dem", str(tmp_path / "dem.tif"), "dem"), ("slope", "curvature", "tpi"))
     result = terrain.run(job, tmp_path, channel(tmp_path))
-    assert result["engine"] == ("richdem" if richdem_is_there() else "numpy")
+    assert result["engine"] == ("richdem" if richdem_is_installed() else "numpy")
     assert result["engines"] == {"slope": "numpy", "curvature": result["engine"], "tpi": "numpy"}
     with open_stack(tmp_path / "terrain.tif") as reader:
         assert reader.band_names == ["slope", "curvature", "tpi"]

@@ -21,7 +21,7 @@ DRIFT = 2e-3
 """Of weights after twelve steps of at most 5e-3: AdamW enlarges rounding where gradients are small."""
 UNDECIDED = (".0.bias", ".3.bias", "running_mean")
 """Biases before a normalisation have no gradient but rounding, which AdamW blows up; the running means follow."""
-SETTINGS = {"epochs": 2, "steps_per_epoch": 6, "dropout": 0.0, "augment": ("none",), "average": 0.9}
+SETTINGS = {"epochs": 2, "steps_per_epoch": 6, "dropout": 0.0, "augment": ("none",), "ema_decay": 0.9}
 
 
 def started(job, folder, processes):

@@ -159,7 +159,7 @@ def test_the_rate_keeps_away_from_where_the_loss_runs_away():
 
 def test_a_found_rate_is_used_and_told_and_leaves_the_run_alone(place, tmp_path, unexported):
     channel = Recorder(tmp_path)
-    job = small_job(place / "data" / "dataset.json", find_rate=True, learning_rate=0.0, epochs=1)
+    job = small_job(place / "data" / "dataset.json", lr_range_test=True, learning_rate=0.0, epochs=1)
     fit.run(job, tmp_path, channel)
     plan = checkpoint.load(tmp_path / checkpoint.FILE)["plan"]
     assert any("learning rate" in text and f"{plan['learning_rate']:.2g}" in text for text in channel.texts)

@@ -61,7 +61,7 @@ CHOSEN = {
     "class_weights": "median",
     "augment": ("noise",),
     "by_class": 0.7,
-    "average": 0.5,
+    "ema_decay": 0.5,
 }
 
 
@@ -69,7 +69,8 @@ CHOSEN = {
 def test_what_the_user_chose_is_kept_and_needs_no_reason(preset):
     job = TrainJob("d", **CHOSEN, crop_px=100, preset=preset, max_minutes=3)
     found = make_plan(job, 64, DataSurvey((1000, 1000), (9000, 1000)), CPU)
-    assert {name: getattr(found, name) for name in CHOSEN} == CHOSEN
+    kept = {name: getattr(found, "average" if name == "ema_decay" else name) for name in CHOSEN}
+    assert kept == CHOSEN
     assert found.crop_px == 112  # rounded up to a multiple of 2**levels
     assert found.minutes == 3
     fitted = fit_to_time(found, job, 0.5, 1.0)

@@ -140,7 +140,7 @@ def test_what_is_hidden_changes_no_feature_and_no_answer():
     one, two = (masking.reconstruct(item, visible) for item in (images, other))
     assert torch.equal(one, two)
     for features in seen:
-        assert not (features * (1 - masking.over(features))).any() and features.any()
+        assert not (features * (1 - masking.visible_at(features))).any() and features.any()
 
 
 def test_normalisation_counts_visible_places_only():
@@ -150,11 +150,11 @@ def test_normalisation_counts_visible_places_only():
     images = 5 + 3 * torch.randn(4, 2, 32, 32)
     visible = draw_visible(np.random.default_rng(0), 4, 2, 0.5)
     answer = masking.reconstruct(images, visible).detach()
-    over = masking.over(images).bool().expand_as(answer)
+    over = masking.visible_at(images).bool().expand_as(answer)
     assert float(answer[over].mean()) == pytest.approx(0, abs=1e-4)
     assert float(answer[over].std()) == pytest.approx(1, abs=1e-3)
     assert not answer[~over].any()
-    plain = images[masking.over(images).bool().expand_as(images)]
+    plain = images[masking.visible_at(images).bool().expand_as(images)]
     assert float(network[0].running_mean.mean()) == pytest.approx(0.1 * float(plain.mean()), rel=1e-2)
 
 

@@ -267,7 +267,7 @@ def much_validation(monkeypatch):
     "changes",
     [
         {"optimiser": "sgd", "learning_rate": 0.05, "schedule": "plateau"},
-        {"monitor": "loss", "average": 0.0, "class_weights": "effective"},
+        {"monitor": "loss", "ema_decay": 0.0, "class_weights": "effective"},
         {"loss": "focal+dice", "augment": ("flip", "rotate", "cutmix"), "monitor": "foreground_iou"},
     ],
 )

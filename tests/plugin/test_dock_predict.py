@@ -364,7 +364,7 @@ def test_the_project_remembers_model_layers_and_choices(desk: Desk, tmp_path: Pa
     again.restore(kept)
     assert again.wanted_model == str(model)
     again.set_models([NamedPath("x", "/other.onnx"), NamedPath("north", str(model))], again.wanted_model)
-    again.set_slots([Slot("r1", "optical", "red, nir", "", "raster", ((1, "red"), (2, "nir")))], "", [])
+    again.set_slots([Slot("r1", "optical", "red, nir", "", "raster layer", ((1, "red"), (2, "nir")))], "", [])
     found = again.choices()
     assert found.model == str(model) and found.slots == {"r1": other.id()}
     assert found.bindings == {"r1": {1: 2, 2: 1}}

@@ -285,9 +285,9 @@ def test_layers_can_say_what_trains_and_what_tests(desk: Desk, tmp_path: Path) -
     page.primary.click()
     job = desk.runner.job()
     assert [Path(area.path).name for area in job.split_areas] == [
-        "split_train.gpkg",
-        "split_validation.gpkg",
-        "split_test.gpkg",
+        "area_train.gpkg",
+        "area_validation.gpkg",
+        "area_test.gpkg",
     ]
     assert len(desk.runner.exports) == 3 and job.area.split_field == ""
     desk.runner.finish(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,8 +21,11 @@ from qgis.core import (
 from qgis.PyQt.QtGui import QColor
 
 from geoseg_plugin.contract import GeoSegError
+from geoseg_plugin.jobs.inputs import RasterInput
 from geoseg_plugin.layers import snapshot
 from geoseg_plugin.layers.exports import LABEL_LAYER, value_text
+from geoseg_plugin.layers.inputs.folder import InputFolder, RefusedRasters, named_in
+from geoseg_plugin.layers.inputs.rasters import raster_snapshot
 
 CRS = "EPSG:32632"
 
@@ -83,17 +87,25 @@ def in_thread(export: object) -> None:
         raise errors[0]
 
 
+def copied(layer: QgsRasterLayer, folder: Path, refused: bool = False) -> tuple[RasterInput, Any]:
+    """What the engine gets instead of a layer's own file, and what writes it."""
+    inputs = InputFolder(folder, {layer.id()} if refused else ())
+    found = raster_snapshot(layer).located(inputs)
+    return found, inputs.exports[0]
+
+
 def test_a_file_goes_by_its_path(raster: QgsRasterLayer, tmp_path: Path) -> None:
-    found, export = snapshot.raster_input(raster, (2,))
-    assert export is None
+    taken = raster_snapshot(raster, (2,))
+    assert taken.copy_reason == ""
+    found = taken.raster
     assert found.path == str(tmp_path / "a.tif")
     assert found.band_names == ("red", "")
     assert (found.ticked, found.crs, found.nodata) == ((2,), "", None)
 
 
-def test_nothing_ticked_is_everything_unless_terrain_is_asked(raster: QgsRasterLayer) -> None:
-    assert snapshot.raster_input(raster)[0].ticked == (1, 2)
-    found = snapshot.raster_input(raster, (), ("slope",))[0]
+def test_without_a_choice_all_bands_are_ticked_and_terrain_can_be_alone(raster: QgsRasterLayer) -> None:
+    assert raster_snapshot(raster).raster.ticked == (1, 2)
+    found = raster_snapshot(raster, (), ("slope",)).raster
     assert (found.ticked, found.terrain) == ((), ("slope",))
 
 
@@ -102,33 +114,32 @@ def test_the_users_crs_goes_along_and_the_layer_keeps_it(tmp_path: Path, values:
     assert snapshot.problems(layer)[0].code == "no_crs"
     layer.setCrs(QgsCoordinateReferenceSystem("EPSG:3035"))
     assert snapshot.problems(layer) == []
-    assert snapshot.raster_input(layer)[0].crs == "EPSG:3035"
+    assert raster_snapshot(layer).raster.crs == "EPSG:3035"
     layer.setCrs(QgsCoordinateReferenceSystem.fromProj("+proj=laea +lat_0=12 +lon_0=7 +datum=WGS84"))
-    assert "LAMBERT" in snapshot.raster_input(layer)[0].crs.upper()
+    assert "LAMBERT" in raster_snapshot(layer).raster.crs.upper()
     assert layer.crs().isValid()
 
 
 def test_a_raster_drawn_as_classes_is_resampled_as_codes(raster: QgsRasterLayer) -> None:
-    assert snapshot.raster_input(raster)[0].categorical is False
+    assert raster_snapshot(raster).raster.categorical is False
     entry = QgsPalettedRasterRenderer.Class(1, QColor("red"), "one")
     raster.setRenderer(QgsPalettedRasterRenderer(raster.dataProvider(), 1, [entry]))
-    assert snapshot.raster_input(raster)[0].categorical is True
-    assert snapshot.raster_input(raster, categorical=False)[0].categorical is False
+    assert raster_snapshot(raster).raster.categorical is True
 
 
 def test_one_nodata_value_of_the_user_goes_along(raster: QgsRasterLayer) -> None:
     provider = raster.dataProvider()
     for band in (1, 2):
         provider.setUserNoDataValue(band, [QgsRasterRange(5, 5)])
-    found, export = snapshot.raster_input(raster)
-    assert (found.nodata, export) == (5, None)
+    taken = raster_snapshot(raster)
+    assert (taken.raster.nodata, taken.copy_reason) == (5, "")
 
 
 def test_a_range_of_nodata_values_is_exported(raster: QgsRasterLayer, tmp_path: Path) -> None:
     for band in (1, 2):
         raster.dataProvider().setUserNoDataValue(band, [QgsRasterRange(5, 7)])
-    found, export = snapshot.raster_input(raster, folder=tmp_path / "copies")
-    assert export is not None and "nodata" in export.note
+    found, export = copied(raster, tmp_path / "copies")
+    assert "nodata" in export.note
     in_thread(export)
     dataset = gdal.Open(found.path)
     band = dataset.GetRasterBand(1)
@@ -142,17 +153,17 @@ def test_a_copy_keeps_the_unit_of_heights(tmp_path: Path, values: np.ndarray) ->
     dataset = gdal.Open(str(path), gdal.GA_Update)
     dataset.GetRasterBand(1).SetUnitType("US survey foot")
     dataset = None
-    _, export = snapshot.raster_input(QgsRasterLayer(str(path), "dem"), folder=tmp_path, always_export=True)
+    _, export = copied(QgsRasterLayer(str(path), "dem"), tmp_path, refused=True)
     export()
     assert gdal.Open(str(export.path)).GetRasterBand(1).GetUnitType() == "US survey foot"
 
 
 def test_nodata_that_is_switched_off_is_data_in_the_copy(tmp_path: Path, values: np.ndarray) -> None:
     layer = QgsRasterLayer(str(write_raster(tmp_path / "n.tif", values, nodata=3)), "n")
-    assert not snapshot.needs_export(layer)
+    assert snapshot.export_reason(layer) == ""
     for band in (1, 2):
         layer.dataProvider().setUseSourceNoDataValue(band, False)
-    found, export = snapshot.raster_input(layer, folder=tmp_path / "copies")
+    found, export = copied(layer, tmp_path / "copies")
     in_thread(export)
     dataset = gdal.Open(found.path)
     assert dataset.GetRasterBand(1).GetNoDataValue() != 3
@@ -160,9 +171,8 @@ def test_nodata_that_is_switched_off_is_data_in_the_copy(tmp_path: Path, values:
 
 
 def test_a_layer_that_only_qgis_can_read_is_exported(raster: QgsRasterLayer, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="optical"):
-        raster.setDataSource(raster.source() + "|option:NUM_THREADS=1", "optical", "gdal")
-        snapshot.raster_input(raster)
+    raster.setDataSource(raster.source() + "|option:NUM_THREADS=1", "optical", "gdal")
+    assert raster_snapshot(raster).copy_reason
 
 
 def test_virtual_raster_provider_is_exported(raster: QgsRasterLayer, tmp_path: Path) -> None:
@@ -174,7 +184,7 @@ def test_virtual_raster_provider_is_exported(raster: QgsRasterLayer, tmp_path: P
     if not layer.isValid():
         pytest.skip("no virtualraster provider")
     assert snapshot.problems(layer) == []
-    found, export = snapshot.raster_input(layer, folder=tmp_path)
+    found, export = copied(layer, tmp_path)
     in_thread(export)
     assert gdal.Open(found.path).ReadAsArray().ravel().tolist() == list(range(1, 13))
 
@@ -182,7 +192,7 @@ def test_virtual_raster_provider_is_exported(raster: QgsRasterLayer, tmp_path: P
 def test_a_copy_on_request_is_the_same_data(
     raster: QgsRasterLayer, tmp_path: Path, values: np.ndarray
 ) -> None:
-    found, export = snapshot.raster_input(raster, folder=tmp_path / "copies", always_export=True)
+    found, export = copied(raster, tmp_path / "copies", refused=True)
     in_thread(export)
     written = gdal.Open(found.path)
     np.testing.assert_array_equal(written.ReadAsArray(), values)
@@ -190,7 +200,7 @@ def test_a_copy_on_request_is_the_same_data(
 
 
 def test_an_export_that_fails_says_what_to_do(raster: QgsRasterLayer, tmp_path: Path) -> None:
-    export = snapshot.raster_input(raster, folder=tmp_path / "copies", always_export=True)[1]
+    export = copied(raster, tmp_path / "copies", refused=True)[1]
     Path(raster.source()).unlink()
     with pytest.raises(GeoSegError) as caught:
         in_thread(export)
@@ -290,16 +300,28 @@ def test_the_file_of_a_layer_is_found_under_any_name(qgis_app: object, tmp_path:
     path = write_raster(folder / f"{name}.tif", np.ones((1, 2, 2), np.float32))
     layer = QgsRasterLayer(str(path), "r", "gdal")
     assert layer.isValid() and snapshot.file_of(layer) == path
-    found, export = snapshot.raster_input(layer)
-    assert export is None and found.path == str(path)
+    taken = raster_snapshot(layer)
+    assert taken.copy_reason == "" and taken.raster.path == str(path)
     polygons_path = two_layers(folder / f"{name}.gpkg")
     assert snapshot.file_of(QgsVectorLayer(f"{polygons_path}|layername=one", "l", "ogr")) == polygons_path
 
 
 def test_a_refused_layer_is_found_by_what_the_engine_says(raster: QgsRasterLayer) -> None:
-    assert snapshot.layer_named_in(f"Cannot open {raster.source()}: no driver.", [raster]) is raster
-    assert snapshot.layer_named_in("Cannot open 'optical'.", [raster]) is raster
-    assert snapshot.layer_named_in("Cannot open /else.tif.", [raster]) is None
+    taken = raster_snapshot(raster)
+    assert named_in(f"Cannot open {raster.source()}: no driver.", [taken]) is taken
+    assert named_in("Cannot open 'optical'.", [taken]) is taken
+    assert named_in("Cannot open /else.tif.", [taken]) is None
+
+
+def test_a_refused_raster_is_copied_once(raster: QgsRasterLayer, tmp_path: Path) -> None:
+    taken, refused = raster_snapshot(raster), RefusedRasters()
+    problem = {"code": "cannot_open", "message": f"Cannot open {raster.source()}."}
+    assert refused.note({**problem, "code": "no_disk"}, [taken]) is None
+    assert taken.located(InputFolder(tmp_path, refused.layer_ids)).path == raster.source()
+    assert refused.note(problem, [taken]) is taken
+    folder = InputFolder(tmp_path, refused.layer_ids)
+    assert taken.located(folder).path == str(folder.exports[0].path) != raster.source()
+    assert refused.note(problem, [taken]) is None, "a copy does not help either"
 
 
 def test_value_text_knows_no_difference_between_1_and_1_0() -> None:
@@ -357,8 +379,9 @@ def test_a_mask_that_qgis_shows_as_a_band_is_no_band(tmp_path: Path, form: str) 
     count, _, _, inside, _ = FORMS[form]
     bands = tuple(range(1, count + (inside is not None)))
     assert layer.bandCount() == len(bands) + 1 and snapshot.value_bands(layer) == bands
-    found, export = snapshot.raster_input(layer)
-    assert export is None and found.ticked == bands and len(found.band_names) == len(bands)
+    taken = raster_snapshot(layer)
+    assert taken.copy_reason == "" and taken.raster.ticked == bands
+    assert len(taken.raster.band_names) == len(bands)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -380,10 +403,10 @@ def test_nodata_of_the_user_in_scaled_units_needs_a_copy(tmp_path: Path, values:
     dataset.GetRasterBand(1).SetScale(0.5)
     dataset = None
     layer = QgsRasterLayer(str(path), "scaled")
-    assert not snapshot.needs_export(layer)
+    assert snapshot.export_reason(layer) == ""
     for band in (1, 2):
         layer.dataProvider().setUserNoDataValue(band, [QgsRasterRange(3, 3)])
-    assert snapshot.needs_export(layer)
+    assert snapshot.export_reason(layer)
 
 
 def test_a_copy_keeps_a_crs_that_a_geotiff_cannot_hold(tmp_path: Path, values: np.ndarray) -> None:

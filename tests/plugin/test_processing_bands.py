@@ -19,7 +19,8 @@ from toolbox import Feedback, checked, context, raster, record, run
 from geoseg_plugin.contract import LabelClass
 from geoseg_plugin.jobs.bandroles import LayerBands
 from geoseg_plugin.jobs.inputs import RasterInput
-from geoseg_plugin.processing.inputs.additions import months_of, settings_of, statistic
+from geoseg_plugin.layers.bandsources.series import months_of, statistic
+from geoseg_plugin.processing.inputs.additions import settings_of
 from geoseg_plugin.processing.inputs.expressions import expression_additions, given_roles, index_additions
 from geoseg_plugin.processing.labeloptions import merged_classes
 from geoseg_plugin.processing.parameters import with_names

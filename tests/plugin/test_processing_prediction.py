@@ -115,12 +115,12 @@ def test_channels_of_a_model_of_another_program(
     fixed = {"MODEL": model_file(tmp_path), "OUTPUT": str(tmp_path / "c.tif"), "LAYERS": layers}
     run(provider, "predict", **fixed, BANDS="other:3,1")
     job = taken[0].job
-    assert [(band.source, band.index) for band in job.foreign_bands] == [("given2", 3), ("given2", 1)]
-    assert [source.key for source in job.sources] == ["given1", "given2"]
+    assert [(band.source, band.index) for band in job.foreign_bands] == [("r1", 3), ("r1", 1)]
+    assert [(source.key, source.name) for source in job.sources] == [("r1", "other")]
     assert "has bands 1 to 3" in checked(provider, "predict", **fixed, BANDS="other:4")
     run(provider, "predict", **fixed, BANDS="other:3; optical:2; other:1")
     found = [(band.source, band.index) for band in taken[1].job.foreign_bands]
-    assert found == [("given2", 3), ("given1", 2), ("given2", 1)], "a layer may be named again"
+    assert found == [("r1", 3), ("r2", 2), ("r1", 1)], "a layer may be named again"
 
 
 def test_an_unedited_file_is_the_area_itself(

@@ -19,12 +19,15 @@ from qgis.core import (
 from ...contract import CheckJob, Labels, Problem
 from ...forms.parameters import add_fields
 from ...jobs import prepare
+from ...jobs.submission import Submission
 from ...layers.findings import LAYER as FINDINGS_LAYER
 from ...layers.findings import parts_of, shape_name, style_findings
+from ...layers.inputs.folder import InputFolder
+from ...layers.inputs.rasters import raster_snapshot
 from ...layers.publish import Item
 from ..base import GeoSegAlgorithm
-from ..inputs.gather import gather_rasters, layer_problems
-from ..inputs.labelling import add_labels, label_layer, label_problems, read_area, read_labels
+from ..inputs.labels import add_labels, label_layer, label_problems, read_area, read_labels
+from ..inputs.problems import layer_problems
 from ..parameters import Parameters, rasters, tr
 from ..reports import checks_html
 
@@ -72,7 +75,9 @@ class CheckLabels(GeoSegAlgorithm):
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> None:
         layers = self.parameterAsLayerList(parameters, "LAYERS", context)
-        self.rasters = gather_rasters(layers, labels=label_layer(self, parameters, context))
+        labels = label_layer(self, parameters, context)
+        crs = labels.crs() if labels is not None else None
+        self.rasters = [raster_snapshot(layer, labels_crs=crs) for layer in layers]
         self.labels = read_labels(self, parameters, context)
         self.area = read_area(self, parameters, context)
 
@@ -84,14 +89,13 @@ class CheckLabels(GeoSegAlgorithm):
         findings = Path(output) if output else None
         tile_px = self.parameterAsInt(parameters, "TILE_SIZE", context)
         folder = self.job_folder()
-        labels, polygons = self.labels.located(folder)
-        area, exports = self.area.located(folder)
-        self.exports += [*polygons, *exports]
-        result = self.run_rasters(
-            lambda inputs: prepare.check(folder, inputs, labels, area, tile_px=tile_px, findings=findings),
-            feedback,
-            folder,
-        )
+
+        def located(inputs: InputFolder) -> list[Submission]:
+            rasters = [item.located(inputs) for item in self.rasters]
+            labels, area = self.labels.located(inputs), self.area.located(inputs)
+            return [prepare.check(folder, rasters, labels, area, tile_px=tile_px, findings=findings)]
+
+        result = self.run_with_inputs(located, folder, feedback)
         found = list(result.get("problems", ()))
         errors = [item for item in found if item.get("severity") != "warning"]
         for item in found:

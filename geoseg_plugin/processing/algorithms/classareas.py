@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,12 @@ from ...forms.parameters import add_fields, fields_from
 from ...jobs.areas import REFERENCE_FIELD
 from ...jobs.submission import Submission
 from ...layers.areas import area_sentences
-from ...layers.exports import LABEL_LAYER
+from ...layers.exports import LABEL_LAYER, PolygonExport
+from ...layers.inputs.folder import NOWHERE, InputFolder
+from ...layers.inputs.rasters import class_raster_snapshot
 from ...layers.sample import sample_snapshot
 from ..base import GeoSegAlgorithm
-from ..inputs.gather import COPIES, layer_problems
-from ..inputs.labelling import field_problems
+from ..inputs.problems import COPIES, field_problems, layer_problems
 from ..parameters import Parameters, field, polygon_layer, tr
 
 
@@ -69,29 +71,32 @@ class ClassAreas(GeoSegAlgorithm):
     def gather(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> None:
-        self.raster = self.parameterAsRasterLayer(parameters, "INPUT", context).source()
+        self.raster = class_raster_snapshot(self.parameterAsRasterLayer(parameters, "INPUT", context))
         sample, selected_only = polygon_layer(self, parameters, "SAMPLE", context)
-        folder = Path(self.parameterAsString(parameters, "OUTPUT", context))
-        self.sample = self.sample_name = ""
+        self.sample: PolygonExport | None = None
+        self.sample_name = ""
         if sample is not None:
             self.sample_name = sample.name()
-            export = sample_snapshot(sample, folder / COPIES / "sample.gpkg", selected_only)
-            self.sample = str(export.path)
-            self.exports.append(export)
+            self.sample = sample_snapshot(sample, NOWHERE / "sample.gpkg", selected_only)
 
     def work(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         folder = Path(self.parameterAsString(parameters, "OUTPUT", context))
         job = AreasJob(
-            classes=self.raster,
-            sample=self.sample,
-            sample_layer=LABEL_LAYER if self.sample else "",
+            classes="",
+            sample_layer=LABEL_LAYER if self.sample is not None else "",
             sample_name=self.sample_name,
             reference_field=self._reference(parameters, context),
             **fields_from(self, parameters, context, AreasJob, ("confidence_level",)),
         )
-        result = self.run_engine([Submission(job, folder, tr("Areas of the classes"))], feedback)
+
+        def located(inputs: InputFolder) -> list[Submission]:
+            sample = inputs.add(self.sample, "sample.gpkg") if self.sample is not None else ""
+            job_here = dataclasses.replace(job, classes=self.raster.located(inputs).path, sample=sample)
+            return [Submission(job_here, folder, tr("Areas of the classes"))]
+
+        result = self.run_with_inputs(located, folder / COPIES, feedback)
         for sentence in area_sentences(result):
             feedback.pushInfo(sentence)
         overall = result.get("overall") or {}

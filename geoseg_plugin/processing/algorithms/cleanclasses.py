@@ -15,15 +15,16 @@ from qgis.core import (
 
 from ...contract import Cleaning, CleanJob, Problem, default_of
 from ...forms.parameters import add_fields, fields_from, grouped
-from ...jobs import predict
+from ...jobs.submission import Submission
 from ...layers import styles
+from ...layers.inputs.folder import InputFolder
 from ...layers.notes import areas_text, cleaning_text
 from ...layers.notes import tr as noted
 from ...layers.publish import Item, classes_from
 from ...layers.sheet import facts_of
 from ..base import GeoSegAlgorithm
 from ..inputs.classrasters import class_raster
-from ..inputs.gather import layer_problems
+from ..inputs.problems import layer_problems
 from ..parameters import Parameters, tr
 from .polygonize import legend_of
 
@@ -47,7 +48,7 @@ class CleanClasses(GeoSegAlgorithm):
         self.addOutput(QgsProcessingOutputNumber("PATCHES", tr("Patches that were removed")))
 
     def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
-        job = predict.clean(Path(), Path(), self._cleaning(parameters, context), 0, Path()).job
+        job = CleanJob(".", self._cleaning(parameters, context), 0, ".")
         return [*layer_problems(self, parameters, context, ("INPUT",)), *job.problems()]
 
     def _cleaning(self, parameters: Parameters, context: QgsProcessingContext) -> Cleaning:
@@ -56,10 +57,9 @@ class CleanClasses(GeoSegAlgorithm):
     def gather(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> None:
-        raster = class_raster(self, parameters, "INPUT", context)
-        self.classes = legend_of(raster)
-        self.raster = Path(raster.source())
-        self.facts = facts_of(raster)
+        layer, self.raster = class_raster(self, parameters, "INPUT", context)
+        self.classes = legend_of(layer)
+        self.facts = facts_of(layer)
 
     def work(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
@@ -67,8 +67,13 @@ class CleanClasses(GeoSegAlgorithm):
         output = Path(self.parameterAsOutputLayer(parameters, "OUTPUT", context))
         cleaning = self._cleaning(parameters, context)
         background = fields_from(self, parameters, context, CleanJob, ("background",))["background"]
-        submission = predict.clean(self.job_folder(), self.raster, cleaning, background, output)
-        result = self.run_engine([submission], feedback)
+        folder = self.job_folder()
+
+        def located(inputs: InputFolder) -> list[Submission]:
+            job = CleanJob(self.raster.located(inputs).path, cleaning, background, str(output))
+            return [Submission(job, folder, tr("Clean classes"))]
+
+        result = self.run_with_inputs(located, folder, feedback)
         feedback.pushInfo(tr("{} pixels changed class.").format(result.get("changed_px", 0)))
         classes = classes_from(result) or self.classes
         asked = {"cleaning": vars(cleaning), "cleaned": result}
@@ -76,7 +81,7 @@ class CleanClasses(GeoSegAlgorithm):
         notes = {
             **self.facts,
             noted("Made by"): tr("GeoSeg, cleaning"),
-            noted("Class raster"): str(self.raster),
+            noted("Class raster"): self.raster.raster.path,
             noted("Cleaned"): "; ".join(filter(None, (before, cleaning_text(asked)))),
             noted("Area"): areas_text(result),
         }

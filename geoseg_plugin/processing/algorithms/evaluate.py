@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from qgis.core import (
     Qgis,
-    QgsMapLayer,
     QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProcessingOutputHtml,
@@ -17,24 +16,27 @@ from qgis.core import (
     QgsProcessingParameterDefinition,
     QgsProcessingParameterFolderDestination,
     QgsProcessingParameterMapLayer,
+    QgsRasterLayer,
     QgsVectorLayer,
 )
 
-from ...contract import Area, EvaluateJob, Labels, Problem, Unlabelled, split_address
+from ...contract import EvaluateJob, Problem
 from ...forms.parameters import add_fields, fields_from
 from ...jobs.submission import Submission
 from ...layers import styles
-from ...layers.classes import classes_of
-from ...layers.exports import LABEL_LAYER
+from ...layers.exports import LABEL_LAYER, PolygonExport
+from ...layers.inputs.areas import AreaSnapshot
+from ...layers.inputs.folder import NOWHERE, InputFolder, RasterSnapshot
+from ...layers.inputs.labels import LabelSnapshot, label_snapshot
+from ...layers.inputs.rasters import class_raster_snapshot
 from ...layers.notes import evaluation_notes
 from ...layers.notes import tr as noted
 from ...layers.publish import Item
-from ...layers.rasterclasses import raster_classes
 from ...layers.sheet import model_of
-from ...layers.snapshot import labels_of, polygon_snapshot, problems
+from ...layers.snapshot import polygon_snapshot, problems
 from ..base import GeoSegAlgorithm
-from ..inputs.gather import COPIES, NOWHERE, gather_area, layer_problems
-from ..inputs.labelling import UNLABELLED, class_field, field_problems
+from ..inputs.labels import UNLABELLED, class_field, polygon_area, unlabelled_of
+from ..inputs.problems import COPIES, field_problems, layer_problems
 from ..parameters import (
     Parameters,
     advanced,
@@ -50,6 +52,35 @@ from ..parameters import (
 )
 
 ADVANCED = ("pixel_size", "tta", "device")
+
+
+@dataclasses.dataclass(frozen=True)
+class ComparedLayers:
+    """Layers of an evaluation at one moment: a map as raster or as polygons, labels, and an area."""
+
+    raster: RasterSnapshot | None
+    polygons: PolygonExport | None
+    labels: LabelSnapshot | None
+    area: AreaSnapshot
+
+    def located(self, job: EvaluateJob, inputs: InputFolder) -> EvaluateJob:
+        """Return the job with its layers. Any thread.
+
+        Args:
+            job: with all else.
+            inputs: gets copies of layers.
+        """
+        prediction = ""
+        if self.raster is not None:
+            prediction = self.raster.located(inputs).path
+        elif self.polygons is not None:
+            prediction = inputs.add(self.polygons, "map_polygons.gpkg")
+        return dataclasses.replace(
+            job,
+            prediction=prediction,
+            truth=self.labels.located(inputs) if self.labels is not None else None,
+            area=self.area.located(inputs),
+        )
 
 
 class Evaluate(GeoSegAlgorithm):
@@ -91,74 +122,78 @@ class Evaluate(GeoSegAlgorithm):
         self.addOutput(QgsProcessingOutputHtml("REPORT", tr("Report")))
 
     def _job(self, parameters: Parameters, context: QgsProcessingContext) -> EvaluateJob:
-        """The job as far as it is known before layers are written; paths of copies are not."""
+        """The job but for the layers."""
         given = self.parameterAsString(parameters, "DATASET", context)
         prediction = self.parameterAsLayer(parameters, "PREDICTION", context)
-        truth = self.parameterAsLayer(parameters, "TRUTH", context)
-        model = self.parameterAsString(parameters, "MODEL", context)
         of_polygons = isinstance(prediction, QgsVectorLayer)
         return EvaluateJob(
             dataset=str(dataset_folder(given)) if given else "",
-            model=model,
-            prediction="" if prediction is None else str(NOWHERE) if of_polygons else file_of(prediction),
+            model=self.parameterAsString(parameters, "MODEL", context),
             prediction_layer=LABEL_LAYER if of_polygons else "",
             prediction_field=self._prediction_field(parameters, context) if of_polygons else "",
             **fields_from(self, parameters, context, EvaluateJob, ("split", *ADVANCED)),
-            truth=None if truth is None else self._truth(truth, parameters, context),
             made_by="" if prediction is None else model_of(prediction),
+        )
+
+    def _layers(self, parameters: Parameters, context: QgsProcessingContext) -> ComparedLayers:
+        """Map, labels and area as they are now."""
+        prediction = self.parameterAsLayer(parameters, "PREDICTION", context)
+        truth = self.parameterAsLayer(parameters, "TRUTH", context)
+        labels = None
+        if truth is not None:
+            labels = label_snapshot(truth, class_field(self, parameters, context))
+            named = dataclasses.replace(labels.labels, unlabelled=unlabelled_of(self, parameters, context))
+            labels = dataclasses.replace(labels, labels=named)
+        polygons = None
+        if isinstance(prediction, QgsVectorLayer):
+            polygons = polygon_snapshot(prediction, NOWHERE, (self._prediction_field(parameters, context),))
+        return ComparedLayers(
+            class_raster_snapshot(prediction) if isinstance(prediction, QgsRasterLayer) else None,
+            polygons,
+            labels,
+            polygon_area(self, parameters, context, "AREA"),
         )
 
     def _prediction_field(self, parameters: Parameters, context: QgsProcessingContext) -> str:
         names = self.parameterAsStrings(dict(parameters), "PREDICTION_FIELD", context)
         return (names or [""])[0] or "class_name"
 
-    def _truth(self, layer: QgsMapLayer, parameters: Parameters, context: QgsProcessingContext) -> Labels:
-        unlabelled = cast(Unlabelled, self.parameterAsEnumString(parameters, "UNLABELLED", context))
-        if isinstance(layer, QgsVectorLayer):
-            name = class_field(self, parameters, context)
-            return labels_of(layer, NOWHERE, name, classes_of(layer, name), unlabelled)
-        classes = raster_classes(layer)
-        return Labels(file_of(layer), "", layer.name(), "", classes, unlabelled, kind="raster")
-
     def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
         given = self.parameterAsString(parameters, "DATASET", context)
         layers = [self.parameterAsLayer(dict(parameters), key, context) for key in ("PREDICTION", "TRUTH")]
         fields = {**parameters, "PREDICTION_FIELD": self._prediction_field(parameters, context)}
-        return [
-            *(dataset_problems(given) if given else []),
-            *missing_file_problems(self.parameterAsString(parameters, "MODEL", context), tr("Model")),
+        of_layers = [
             *(item for layer in layers if layer is not None for item in problems(layer)),
             *layer_problems(self, parameters, context, (), ("AREA",)),
             *field_problems(self, fields, "PREDICTION_FIELD", "PREDICTION", context),
             *field_problems(self, parameters, "CLASS_FIELD", "TRUTH", context),
-            *self._job(parameters, context).problems(),
+        ]
+        of_job = []
+        if not any(item.severity == "error" for item in of_layers):
+            job = self._job(parameters, context)
+            of_job = self._layers(parameters, context).located(job, InputFolder(NOWHERE)).problems()
+        return [
+            *(dataset_problems(given) if given else []),
+            *missing_file_problems(self.parameterAsString(parameters, "MODEL", context), tr("Model")),
+            *of_layers,
+            *of_job,
         ]
 
     def gather(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> None:
-        folder = Path(self.parameterAsString(parameters, "OUTPUT", context)) / COPIES
         self.job = self._job(parameters, context)
-        changes: dict[str, Any] = {}
-        prediction = self.parameterAsLayer(parameters, "PREDICTION", context)
-        if isinstance(prediction, QgsVectorLayer):
-            path = folder / "map_polygons.gpkg"
-            self.exports.append(polygon_snapshot(prediction, path, (self.job.prediction_field,)))
-            changes["prediction"] = str(path)
-        truth = self.parameterAsLayer(parameters, "TRUTH", context)
-        if isinstance(truth, QgsVectorLayer) and self.job.truth is not None:
-            path = folder / "label_polygons.gpkg"
-            self.exports.append(polygon_snapshot(truth, path, (self.job.truth.class_field,)))
-            changes["truth"] = dataclasses.replace(self.job.truth, path=str(path))
-        area, exports = gather_area(self, parameters, context, "AREA", "", Area()).located(folder)
-        self.exports += exports
-        self.job = dataclasses.replace(self.job, area=area, **changes)
+        self.layers = self._layers(parameters, context)
 
     def work(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         folder = Path(self.parameterAsString(parameters, "OUTPUT", context))
-        result = self.run_engine([Submission(self.job, folder, tr("Evaluate"))], feedback)
+        result = self.run_with_inputs(
+            lambda inputs: [Submission(self.layers.located(self.job, inputs), folder, tr("Evaluate"))],
+            folder / COPIES,
+            feedback,
+        )
         notes = evaluation_notes(folder, result)
         for name, text in notes.items():
             if name != noted("Warnings"):  # they are said already
@@ -181,8 +216,3 @@ def layer_of_classes(key: str, title: str) -> QgsProcessingParameterDefinition:
     """An optional class raster or polygon layer."""
     kinds = [Qgis.ProcessingSourceType.Raster, Qgis.ProcessingSourceType.VectorPolygon]
     return QgsProcessingParameterMapLayer(key, title, None, True, kinds)
-
-
-def file_of(layer: QgsMapLayer) -> str:
-    """The file of a raster layer."""
-    return split_address(layer.source())[0]

@@ -17,12 +17,13 @@ from qgis.core import (
     QgsProject,
 )
 
-from ...contract import GeoSegError, Problem, load_json, split_address
-from ...jobs import areas as area_jobs
+from ...contract import AreasJob, GeoSegError, Problem, load_json
+from ...jobs.submission import Submission
 from ...layers import layout, sheet
+from ...layers.inputs.folder import InputFolder
 from ..base import GeoSegAlgorithm
 from ..inputs.classrasters import class_raster
-from ..inputs.gather import layer_problems
+from ..inputs.problems import layer_problems
 from ..parameters import Parameters, file, missing_file_problems, text, tr
 
 
@@ -69,7 +70,7 @@ class ExportLayout(GeoSegAlgorithm):
     def gather(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> None:
-        self.classes = class_raster(self, parameters, "INPUT", context)
+        self.classes, self.raster = class_raster(self, parameters, "INPUT", context)
         below = self.parameterAsLayerList(parameters, "LAYERS", context)
         crs = self.classes.crs()
         extent = self.parameterAsExtent(parameters, "EXTENT", context, crs)
@@ -96,8 +97,13 @@ class ExportLayout(GeoSegAlgorithm):
         if known:
             areas = read(Path(known))
         else:
-            source = Path(split_address(self.classes.source())[0])
-            areas = self.run_engine([area_jobs.areas(self.job_folder(), source)], feedback)
+            folder = self.job_folder()
+
+            def located(inputs: InputFolder) -> list[Submission]:
+                job = AreasJob(self.raster.located(inputs).path)
+                return [Submission(job, folder, tr("Areas of the classes"))]
+
+            areas = self.run_with_inputs(located, folder, feedback)
         self.sheet["areas"] = areas
         if metrics:
             evaluation = read(Path(metrics))

@@ -17,19 +17,23 @@ from qgis.core import (
     QgsRasterLayer,
 )
 
-from ...contract import SPLITS, Area, Problem, TileJob, default_of
+from ...contract import SPLITS, Problem, TileJob, default_of
 from ...forms.parameters import add_fields, fields_from, grouped
 from ...jobs import prepare, tiles
 from ...jobs.submission import Submission
 from ...layers import styles
+from ...layers.inputs.areas import located_split_areas
+from ...layers.inputs.folder import InputFolder, RasterSnapshot
+from ...layers.inputs.labels import LabelSnapshot
+from ...layers.inputs.rasters import class_raster_snapshot
 from ...layers.notes import tiles_notes
 from ...layers.publish import Item, read_dataset
 from ...layers.snapshot import problems
 from ..base import GeoSegAlgorithm
-from ..inputs.gather import COPIES, GatheredArea, GatheredLabels, gather_area, layer_problems
-from ..inputs.labelling import add_labels, field_problems, label_problems, read_area, read_labels
+from ..inputs.labels import add_labels, label_problems, polygon_area, read_area, read_labels
+from ..inputs.problems import COPIES, field_problems, layer_problems
 from ..parameters import Parameters, advanced, field, real, tr
-from ..splitting import add_split_areas, gather_split_areas, located_split_areas, split_area_problems
+from ..splitting import add_split_areas, gather_split_areas, split_area_problems
 
 MAIN = ("tile_px", "stride_px")
 ADVANCED = grouped(TileJob)
@@ -95,12 +99,11 @@ class MakeTiles(GeoSegAlgorithm):
         self.split_areas = gather_split_areas(self, parameters, context)
         split_field = (self.parameterAsStrings(parameters, "SPLIT_FIELD", context) or [""])[0]
         layer = self.parameterAsLayer(parameters, "LABELS", context)
-        self.label_raster: Path | None = None
-        self.labels: GatheredLabels | None = None
-        self.area: GatheredArea
+        self.label_raster: RasterSnapshot | None = None
+        self.labels: LabelSnapshot | None = None
         if isinstance(layer, QgsRasterLayer):
-            self.label_raster = Path(layer.source())
-            self.area = gather_area(self, parameters, context, "LABELLED_AREA", split_field)
+            self.label_raster = class_raster_snapshot(layer)
+            self.area = polygon_area(self, parameters, context, "LABELLED_AREA", split_field)
         else:
             self.labels = read_labels(self, parameters, context)
             self.area = read_area(self, parameters, context, split_field)
@@ -110,23 +113,9 @@ class MakeTiles(GeoSegAlgorithm):
     ) -> dict[str, Any]:
         folder = Path(self.parameterAsString(parameters, "OUTPUT", context))
         folder.mkdir(parents=True, exist_ok=True)
-        copies = folder / COPIES
-        area, exports = self.area.located(copies)
-        self.exports += exports
-        split_areas, exports = located_split_areas(self.split_areas, copies)
-        self.exports += exports
-        submissions = self._rasterized(folder, area)
-        submissions.append(
-            tiles.tiles(
-                folder,
-                area=area,
-                stack_path=self.stack,
-                labels_path=self.label_raster,
-                split_areas=split_areas,
-                **self._settings(parameters, context),
-            )
+        result = self.run_with_inputs(
+            lambda inputs: self._submissions(parameters, context, folder, inputs), folder / COPIES, feedback
         )
-        result = self.run_engine(submissions, feedback)
         index = folder / "tiles.gpkg"
         facts = tiles_notes(folder, read_dataset(folder))
         for name, text in facts.items():
@@ -142,9 +131,20 @@ class MakeTiles(GeoSegAlgorithm):
             "TILES": shown,
         }
 
-    def _rasterized(self, folder: Path, area: Area) -> list[Submission]:
+    def _submissions(
+        self, parameters: Parameters, context: QgsProcessingContext, folder: Path, inputs: InputFolder
+    ) -> list[Submission]:
+        """The label raster, if the labels are polygons, and the tiles."""
+        area = self.area.located(inputs)
+        label_raster = Path(self.label_raster.located(inputs).path) if self.label_raster is not None else None
+        tiling = tiles.tiles(
+            folder,
+            area=area,
+            stack_path=self.stack,
+            labels_path=label_raster,
+            split_areas=located_split_areas(self.split_areas, inputs),
+            **self._settings(parameters, context),
+        )
         if self.labels is None:
-            return []
-        labels, polygons = self.labels.located(folder / COPIES)
-        self.exports += polygons
-        return [prepare.rasterize(folder, labels, area, self.stack)]
+            return [tiling]
+        return [prepare.rasterize(folder, self.labels.located(inputs), area, self.stack), tiling]

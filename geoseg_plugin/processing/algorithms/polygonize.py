@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,13 @@ from qgis.core import (
 
 from ...contract import LabelClass, Outlines, PolygonizeJob, Problem
 from ...forms.parameters import add_fields, fields_from, grouped
-from ...jobs import predict
+from ...jobs.submission import Submission
 from ...layers import styles
+from ...layers.inputs.folder import InputFolder
 from ...layers.publish import Item
 from ..base import GeoSegAlgorithm
-from ..inputs.classrasters import class_raster
-from ..inputs.gather import layer_problems
+from ..inputs.classrasters import class_raster, optional_raster
+from ..inputs.problems import layer_problems
 from ..parameters import Parameters, tr
 
 BOUNDARIES = grouped(Outlines)
@@ -70,29 +72,35 @@ class Polygonize(GeoSegAlgorithm):
     def gather(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> None:
-        raster = class_raster(self, parameters, "INPUT", context)
-        confidence = self.parameterAsRasterLayer(parameters, "CONFIDENCE", context)
-        self.classes = legend_of(raster)
-        self.raster = Path(raster.source())
-        self.confidence = Path(confidence.source()) if confidence is not None else None
+        layer, self.raster = class_raster(self, parameters, "INPUT", context)
+        self.classes = legend_of(layer)
+        self.confidence = optional_raster(self, parameters, "CONFIDENCE", context)
 
     def work(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         output = Path(self.parameterAsOutputLayer(parameters, "OUTPUT", context))
-        submission = predict.polygonize(
-            self.job_folder(),
-            self.raster,
-            self.confidence,
-            fields_from(self, parameters, context, PolygonizeJob, ("min_area_px",))["min_area_px"],
-            None if self.parameterAsBoolean(parameters, "SKIP_BACKGROUND", context) else False,
-            output,
-            self._boundaries(parameters, context),
+        folder = self.job_folder()
+        job = PolygonizeJob(
+            "",
+            skip_background=None
+            if self.parameterAsBoolean(parameters, "SKIP_BACKGROUND", context)
+            else False,
+            **fields_from(self, parameters, context, PolygonizeJob, ("min_area_px",)),
+            output=str(output),
+            outlines=self._boundaries(parameters, context),
         )
-        result = self.run_engine([submission], feedback)
+
+        def located(inputs: InputFolder) -> list[Submission]:
+            confidence = self.confidence.located(inputs).path if self.confidence is not None else ""
+            classes = self.raster.located(inputs).path
+            job_here = dataclasses.replace(job, classes=classes, confidence=confidence)
+            return [Submission(job_here, folder, tr("Polygonize"))]
+
+        result = self.run_with_inputs(located, folder, feedback)
         feedback.pushInfo(tr("{} polygons").format(result.get("count", 0)))
         classes = self.classes
-        notes = {tr("Made by"): tr("GeoSeg, polygons"), tr("Class raster"): str(self.raster)}
+        notes = {tr("Made by"): tr("GeoSeg, polygons"), tr("Class raster"): self.raster.raster.path}
         item = Item(output, tr("Polygons"), lambda layer: styles.style_polygons(layer, classes), "polygons")
         if classes:
             self.dress_later(item, notes)

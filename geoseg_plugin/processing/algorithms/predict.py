@@ -17,16 +17,21 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
-from ...contract import Area, Band, Cleaning, Outlines, PredictJob, Problem, params_of
+from ...contract import Area, Cleaning, Outlines, PredictJob, Problem, params_of
 from ...forms.parameters import add_fields, fields_from, grouped, key_of
 from ...jobs import predict
-from ...jobs.inputs import RasterInput, unbound_sources
+from ...jobs.inputs import unbound_sources
 from ...jobs.submission import Submission
+from ...layers.inputs.areas import AreaSnapshot
+from ...layers.inputs.folder import InputFolder
+from ...layers.inputs.model_inputs import channel_sources
+from ...layers.inputs.rasters import raster_snapshot
 from ...layers.notes import prediction_notes, runtime_text
 from ...layers.publish import classes_from, prediction_items
 from ...layers.snapshot import crs_text, file_of
 from ..base import GeoSegAlgorithm
-from ..inputs.gather import GatheredArea, gather_area, gather_rasters, layer_problems
+from ..inputs.labels import polygon_area
+from ..inputs.problems import layer_problems
 from ..parameters import (
     Parameters,
     advanced,
@@ -62,9 +67,8 @@ class Predict(GeoSegAlgorithm):
     TAGS = ("inference", "apply", "classify", "onnx")
     LOGS_WARNINGS = True
 
-    area: GatheredArea | None = None
+    area: AreaSnapshot | None = None
     plain_area: Area | None = None
-    channels: tuple[Band, ...] = ()
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         self.addParameter(file("MODEL", tr("Model (.onnx)"), "onnx"))
@@ -124,7 +128,8 @@ class Predict(GeoSegAlgorithm):
     def gather(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> None:
-        self.rasters = gather_rasters(self.parameterAsLayerList(parameters, "LAYERS", context))
+        layers = self.parameterAsLayerList(parameters, "LAYERS", context)
+        self.rasters = {layer.id(): raster_snapshot(layer) for layer in layers}
         extent = self.parameterAsExtent(parameters, "EXTENT", context)
         given = not extent.isNull() and not extent.isEmpty()
         corners = (extent.xMinimum(), extent.yMinimum(), extent.xMaximum(), extent.yMaximum())
@@ -132,20 +137,18 @@ class Predict(GeoSegAlgorithm):
         self.extent_crs = crs_text(self.parameterAsExtentCrs(parameters, "EXTENT", context)) if given else ""
         layer, selected_only = polygon_layer(self, parameters, "AREA", context)
         self.plain_area = None if layer is None or selected_only else file_area(layer)
-        self.area = gather_area(self, parameters, context, "AREA") if layer is not None else None
+        self.area = polygon_area(self, parameters, context, "AREA") if layer is not None else None
         self.channels = self._channels(parameters, context)
 
-    def _channels(self, parameters: Parameters, context: QgsProcessingContext) -> tuple[Band, ...]:
-        """Bands for a model of another program; their sources are called as `unbound_sources` does.
+    def _channels(self, parameters: Parameters, context: QgsProcessingContext) -> list[tuple[str, int]]:
+        """Layer id and band of each channel of a third-party model.
 
         Raises:
             ValueError: as `listed_bands`.
         """
         layers = self.parameterAsLayerList(parameters, "LAYERS", context)
         listed = listed_bands(self.parameterAsString(parameters, "BANDS", context), layers)
-        keys = {layer.id(): f"given{number}" for number, layer in enumerate(layers, 1)}
-        bands = [(keys[layer_id], band) for layer_id, numbers in listed for band in numbers]
-        return tuple(Band(f"channel {number}", *band) for number, band in enumerate(bands, 1))
+        return [(layer_id, band) for layer_id, numbers in listed for band in numbers]
 
     def work(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
@@ -158,18 +161,15 @@ class Predict(GeoSegAlgorithm):
             model=model,
             extent=self.extent,
             extent_crs=self.extent_crs,
-            area=self.plain_area or self._located_area(folder),
-            foreign_bands=self.channels,
             **files,
             **self._settings(parameters, context),
         )
 
-        def submission(inputs: list[RasterInput]) -> Submission:
-            return Submission(
-                dataclasses.replace(job, sources=unbound_sources(inputs)), folder, tr("Predict")
-            )
+        def located(inputs: InputFolder) -> list[Submission]:
+            job_here = dataclasses.replace(job, area=self._area(inputs), **self._sources(inputs))
+            return [Submission(job_here, folder, tr("Predict"))]
 
-        result = predict.told(folder, self.run_rasters(submission, feedback, folder))
+        result = predict.told(folder, self.run_with_inputs(located, folder, feedback))
         shard = result.get("shard") or {}
         if shard and not shard.get("complete"):
             feedback.pushInfo(tr("The other parts are still to be done; the last one puts the map together."))
@@ -180,12 +180,19 @@ class Predict(GeoSegAlgorithm):
         self._group(outputs, context, Path(model))
         return {key: path for key, path in outputs.items() if path}
 
-    def _located_area(self, folder: Path) -> Area | None:
-        if self.area is None:
-            return None
-        area, exports = self.area.located(folder)
-        self.exports += exports
-        return area
+    def _area(self, inputs: InputFolder) -> Area | None:
+        if self.plain_area is not None or self.area is None:
+            return self.plain_area
+        return self.area.located(inputs)
+
+    def _sources(self, inputs: InputFolder) -> dict[str, Any]:
+        """Fields of the job: rasters that the engine matches, or the channels of a third-party model."""
+        if not self.channels:
+            return {"sources": unbound_sources([item.located(inputs) for item in self.rasters.values()])}
+        channels = [(self.rasters[layer_id], band) for layer_id, band in self.channels]
+        names = [f"channel {number}" for number in range(1, len(channels) + 1)]
+        sources, bands = channel_sources(channels, names, inputs)
+        return {"sources": sources, "foreign_bands": bands}
 
     def _dress(self, outputs: dict[str, str], result: dict[str, Any], model: str) -> None:
         items = {item.path.name: item for item in prediction_items(classes_from(result))}

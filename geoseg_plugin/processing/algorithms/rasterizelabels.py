@@ -14,11 +14,13 @@ from qgis.core import (
 
 from ...contract import Problem
 from ...jobs import prepare
+from ...jobs.submission import Submission
 from ...layers import styles
+from ...layers.inputs.folder import InputFolder
 from ...layers.publish import Item, classes_from
 from ..base import GeoSegAlgorithm
-from ..inputs.gather import layer_problems
-from ..inputs.labelling import add_labels, label_problems, read_area, read_labels
+from ..inputs.labels import add_labels, label_problems, read_area, read_labels
+from ..inputs.problems import layer_problems
 from ..parameters import Parameters, tr
 
 
@@ -52,15 +54,17 @@ class RasterizeLabels(GeoSegAlgorithm):
     ) -> dict[str, Any]:
         output = Path(self.parameterAsOutputLayer(parameters, "OUTPUT", context))
         folder = self.job_folder()
-        labels, polygons = self.labels.located(folder)
-        area, exports = self.area.located(folder)
-        self.exports += [*polygons, *exports]
-        result = self.run_engine([prepare.rasterize(folder, labels, area, self.stack, output)], feedback)
+
+        def located(inputs: InputFolder) -> list[Submission]:
+            labels, area = self.labels.located(inputs), self.area.located(inputs)
+            return [prepare.rasterize(folder, labels, area, self.stack, output)]
+
+        result = self.run_with_inputs(located, folder, feedback)
         classes = classes_from(result)
         for item in classes:
             pixels = result.get("counts", {}).get(str(item.id), 0)
             feedback.pushInfo(tr("{}: {} pixels").format(item.name, pixels))
-        notes = {tr("Made by"): tr("GeoSeg, labels"), tr("Label layer"): labels.name}
+        notes = {tr("Made by"): tr("GeoSeg, labels"), tr("Label layer"): self.labels.labels.name}
         self.dress_later(
             Item(output, tr("Labels"), lambda layer: styles.style_classes(layer, classes)), notes
         )

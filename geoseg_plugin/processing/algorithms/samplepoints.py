@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,14 @@ from qgis.core import (
 
 from ...contract import Problem, SampleJob
 from ...forms.parameters import add_fields, fields_from
+from ...jobs.listtext import entries
 from ...jobs.submission import Submission
 from ...layers import sample
+from ...layers.inputs.folder import InputFolder
 from ...layers.rasterclasses import raster_classes
 from ..base import GeoSegAlgorithm
-from ..inputs.additions import parts
 from ..inputs.classrasters import class_raster
-from ..inputs.gather import layer_problems
+from ..inputs.problems import layer_problems
 from ..parameters import Parameters, advanced, text, tr
 
 MAIN = ("count", "standard_error", "expected_else", "allocation")
@@ -60,7 +62,7 @@ class SamplePoints(GeoSegAlgorithm):
 
     def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
         found = layer_problems(self, parameters, context, ("INPUT",))
-        lines = parts(self.parameterAsString(dict(parameters), "EXPECTED_BY_CLASS", context))
+        lines = entries(self.parameterAsString(dict(parameters), "EXPECTED_BY_CLASS", context))
         wrong = [line for line in lines if share_of(line) is None]
         if wrong:
             said = tr("EXPECTED_BY_CLASS: '{}' is not 'class=share'.").format(wrong[0])
@@ -70,25 +72,30 @@ class SamplePoints(GeoSegAlgorithm):
     def gather(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> None:
-        raster = class_raster(self, parameters, "INPUT", context)
-        self.legend = raster_classes(raster)
-        self.raster = raster.source()
+        layer, self.raster = class_raster(self, parameters, "INPUT", context)
+        self.legend = raster_classes(layer)
 
     def work(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         output = Path(self.parameterAsOutputLayer(parameters, "OUTPUT", context))
-        lines = parts(self.parameterAsString(parameters, "EXPECTED_BY_CLASS", context))
+        lines = entries(self.parameterAsString(parameters, "EXPECTED_BY_CLASS", context))
         job = SampleJob(
-            classes=self.raster,
+            classes="",
             expected={line.rpartition("=")[0].strip(): share_of(line) or 0.8 for line in lines},
             **fields_from(self, parameters, context, SampleJob, (*MAIN, *ADVANCED)),
             output=str(output),
         )
-        result = self.run_engine([Submission(job, self.job_folder(), tr("Reference sample"))], feedback)
+        folder = self.job_folder()
+
+        def located(inputs: InputFolder) -> list[Submission]:
+            job_here = dataclasses.replace(job, classes=self.raster.located(inputs).path)
+            return [Submission(job_here, folder, tr("Reference sample"))]
+
+        result = self.run_with_inputs(located, folder, feedback)
         for row in result.get("rows", ()):
             feedback.pushInfo(tr("{}: {} points").format(row.get("name"), row.get("points")))
-        notes = {tr("Made by"): tr("GeoSeg, reference sample"), tr("Class raster"): self.raster}
+        notes = {tr("Made by"): tr("GeoSeg, reference sample"), tr("Class raster"): self.raster.raster.path}
         classes = sample.sample_classes(result.get("rows") or (), self.legend)
         self.dress_later(sample.sample_item(output, classes, tr("Reference sample")), notes)
         self.points = str(output)

@@ -17,13 +17,16 @@ from qgis.core import (
 
 from ...contract import Area, GridRequest, Problem
 from ...jobs import prepare
+from ...jobs.submission import Submission
 from ...layers import styles
+from ...layers.inputs.folder import NOWHERE, InputFolder
 from ...layers.publish import Item
 from ...layers.snapshot import crs_text
 from ..base import GeoSegAlgorithm
 from ..inputs.computed import add_computed_bands
-from ..inputs.gather import NOWHERE, gather_area, layer_problems
-from ..inputs.stacking import ingredients
+from ..inputs.labels import polygon_area
+from ..inputs.problems import layer_problems
+from ..inputs.stack import stack_of
 from ..parameters import Parameters, advanced, polygons, rasters, real, terrain, text, tr
 
 
@@ -70,24 +73,22 @@ class StackRasters(GeoSegAlgorithm):
         if found:
             return found
         try:
-            parts = ingredients(self, parameters, context)
-            composition = parts.composition([item.input for item in parts.rasters])
+            stack, _notes = stack_of(self, parameters, context)
         except ValueError as error:
             return [Problem("bands", str(error), tr("The help of this algorithm has examples."))]
-        job: Any = prepare.stack(NOWHERE, composition, self._grid(parameters, context)).job
+        job: Any = prepare.stack(NOWHERE, stack.composition(), self._grid(parameters, context)).job
         return list(job.problems())
 
     def gather(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> None:
-        self.parts = ingredients(self, parameters, context)
-        for note in self.parts.notes:
+        self.stack, notes = stack_of(self, parameters, context)
+        for note in notes:
             feedback.pushInfo(note)
-        self.rasters = self.parts.rasters
         self.grid = self._grid(parameters, context)
         extent = self.grid.extent
         plain = Area("extent", extent=extent, extent_crs=self.grid.extent_crs) if extent else Area()
-        self.area = gather_area(self, parameters, context, "MASK", otherwise=plain)
+        self.area = polygon_area(self, parameters, context, "MASK", otherwise=plain)
 
     def _grid(self, parameters: Parameters, context: QgsProcessingContext) -> GridRequest:
         size = 0.0
@@ -108,15 +109,14 @@ class StackRasters(GeoSegAlgorithm):
     ) -> dict[str, Any]:
         output = Path(self.parameterAsOutputLayer(parameters, "OUTPUT", context))
         folder = self.job_folder()
-        area, exports = self.area.located(folder)
-        copies = output.parent / f"{output.stem}_copies"
-        parts, features = self.parts.located(copies)
-        self.exports += [*exports, *features]
-        result = self.run_rasters(
-            lambda inputs: prepare.stack(folder, parts.composition(inputs), self.grid, area, output=output),
-            feedback,
-            copies,
-        )
+
+        def located(inputs: InputFolder) -> list[Submission]:
+            bands, beside = self.stack.located(inputs), InputFolder(folder)
+            area = self.area.located(beside)
+            inputs.exports += beside.exports
+            return [prepare.stack(folder, bands, self.grid, area, output=output)]
+
+        result = self.run_with_inputs(located, output.parent / f"{output.stem}_copies", feedback)
         feedback.pushInfo(str(result.get("sentence", "")))
         notes = {tr("Made by"): tr("GeoSeg, stack"), tr("Bands"): ", ".join(result.get("bands", ()))}
         self.dress_later(Item(output, tr("Stack"), styles.style_stack, is_result=False), notes)

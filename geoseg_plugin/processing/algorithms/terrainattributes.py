@@ -13,14 +13,15 @@ from qgis.core import (
     QgsProcessingParameterRasterLayer,
 )
 
-from ...contract import Problem
-from ...jobs import prepare
+from ...contract import Problem, TerrainJob
 from ...jobs.inputs import as_source
 from ...jobs.submission import Submission
 from ...layers import styles
+from ...layers.inputs.folder import InputFolder
+from ...layers.inputs.rasters import raster_snapshot
 from ...layers.publish import Item
 from ..base import GeoSegAlgorithm
-from ..inputs.gather import gather_rasters, layer_problems
+from ..inputs.problems import layer_problems
 from ..parameters import Parameters, add_terrain_settings, height_unit, terrain, terrain_settings, tr
 
 
@@ -44,7 +45,7 @@ class TerrainAttributes(GeoSegAlgorithm):
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> None:
         dem = self.parameterAsRasterLayer(parameters, "DEM", context)
-        self.rasters = gather_rasters([dem], {dem.id(): (1,)})
+        self.dem = raster_snapshot(dem, (1,))
 
     def work(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
@@ -54,26 +55,14 @@ class TerrainAttributes(GeoSegAlgorithm):
         settings = terrain_settings(self, parameters, context)
         unit = height_unit(self, parameters, context)
         folder = self.job_folder()
-        result = self.run_rasters(
-            lambda inputs: with_settings(
-                prepare.terrain(
-                    folder,
-                    as_source(dataclasses.replace(inputs[0], height_unit=unit), "dem"),
-                    attributes,
-                    output,
-                ),
-                settings,
-            ),
-            feedback,
-            folder,
-        )
+
+        def located(inputs: InputFolder) -> list[Submission]:
+            dem = dataclasses.replace(self.dem.located(inputs), height_unit=unit)
+            job = TerrainJob(as_source(dem, "dem"), attributes, str(output), parameters=settings)
+            return [Submission(job, folder, tr("Terrain attributes"))]
+
+        result = self.run_with_inputs(located, folder, feedback)
         feedback.pushInfo(tr("Computed with {}.").format(result.get("engine", "")))
         notes = {tr("Made by"): tr("GeoSeg, terrain attributes"), tr("Engine"): str(result.get("engine", ""))}
         self.dress_later(Item(output, tr("Terrain attributes"), styles.style_stack, is_result=False), notes)
         return {"OUTPUT": str(output)}
-
-
-def with_settings(submission: Submission, settings: dict[str, float | str]) -> Submission:
-    """The terrain job with parameters of its attributes."""
-    job: Any = submission.job
-    return dataclasses.replace(submission, job=dataclasses.replace(job, parameters=settings))

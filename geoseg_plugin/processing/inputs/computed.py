@@ -8,12 +8,12 @@ from qgis.core import (
     Qgis,
     QgsProcessingAlgorithm,
     QgsProcessingParameterBoolean,
-    QgsProcessingParameterDateTime,
     QgsProcessingParameterMatrix,
     QgsProcessingParameterMultipleLayers,
 )
 
 from ...contract import INDICES, Resampling, Scaling
+from ...layers.bandsources import BAND_SOURCES
 from ..parameters import add_terrain_settings, advanced, choice, real, text, tr, whole
 
 SETTING_HEADS = ("Band", "Resampling", "Gaps", "Scaling", "Clip from %", "Clip to %")
@@ -36,8 +36,9 @@ def add_computed_bands(algorithm: QgsProcessingAlgorithm) -> None:
         advanced(text("EXPRESSIONS", tr('Expressions: name = ("layer@2" - "layer@1") / 2'), lines=True))
     )
     _add_radar(algorithm)
-    _add_series(algorithm)
-    _add_vectors(algorithm)
+    for source in BAND_SOURCES.values():
+        for parameter in source.parameters():
+            algorithm.addParameter(advanced(parameter))
     algorithm.addParameter(
         advanced(
             QgsProcessingParameterBoolean(
@@ -76,36 +77,4 @@ def _add_radar(algorithm: QgsProcessingAlgorithm) -> None:
         advanced(
             whole("SPECKLE_SIZE", tr("Lee filter before decibels: window in pixels (0: none)"), 0, 0, 31)
         )
-    )
-
-
-def _add_series(algorithm: QgsProcessingAlgorithm) -> None:
-    files = Qgis.ProcessingSourceType.File
-    date = Qgis.ProcessingDateTimeParameterDataType.Date
-    for parameter in (
-        QgsProcessingParameterMultipleLayers(
-            "SERIES", tr("Time series: file, or a file a date"), files, None, True
-        ),
-        text("SERIES_VARIABLES", tr("Variables of the series (names or band numbers), empty for the first")),
-        text("STATISTICS", tr("Statistics of the series (median, p10, trend, 2019-07-01 …)"), "median"),
-        QgsProcessingParameterDateTime("DATE_FROM", tr("First date of the series"), date, None, True),
-        QgsProcessingParameterDateTime("DATE_TO", tr("Last date of the series"), date, None, True),
-        text("MONTHS", tr("Months of the series, as 5-9")),
-        text("CLOUD_MASK", tr("Cloud mask: variable or band of the series")),
-        text("CLEAR_VALUES", tr("Values of the cloud mask that are clear (empty: 0)")),
-    ):
-        algorithm.addParameter(advanced(parameter))
-
-
-def _add_vectors(algorithm: QgsProcessingAlgorithm) -> None:
-    anything = Qgis.ProcessingSourceType.VectorAnyGeometry
-    algorithm.addParameter(
-        advanced(
-            QgsProcessingParameterMultipleLayers(
-                "VECTORS", tr("Vector layers as bands"), anything, None, True
-            )
-        )
-    )
-    algorithm.addParameter(
-        advanced(text("VECTOR_BANDS", tr("How (roads:distance 500; soil:onehot kind; rock:burn hardness)")))
     )

@@ -13,8 +13,8 @@ from ...contract import INDICES, ROLES, GeoSegError, index_band
 from ...jobs.additions import Addition, Input, index_addition
 from ...jobs.bandroles import GuessedBand, LayerBands, guess_bands
 from ...jobs.inputs import RasterInput, band_name
+from ...jobs.listtext import entries
 from ..parameters import tr
-from .additions import parts
 
 REFERENCE = re.compile(r'"([^"]+)"|\b(?!(?:and|or|not)\b)([A-Za-z_]\w*)\b(?!\s*\()')
 
@@ -34,7 +34,7 @@ def expression_additions(
     """
     known = list(added)
     found = []
-    for line in parts(text):
+    for line in entries(text):
         match = re.fullmatch(r'"?([^="]+?)"?\s*=(?!=)\s*(.+)', line)
         if match is None:
             raise ValueError(tr("EXPRESSIONS: '{}' is not 'name = expression'.").format(line))
@@ -114,7 +114,7 @@ def given_roles(text: str, rasters: Sequence[RasterInput]) -> dict[str, Input]:
         ValueError: for a role or band that there is not.
     """
     found = {}
-    for part in parts(text):
+    for part in entries(text):
         role, _, wanted = (item.strip().strip('"') for item in part.partition("="))
         if role not in ROLES:
             raise ValueError(tr("ROLES: '{}' is none of {}.").format(role, ", ".join(ROLES)))

@@ -9,11 +9,11 @@ from qgis.core import QgsRasterLayer
 from qgis.PyQt.QtCore import QObject
 
 from ...contract import GeoSegError
-from ...dock.inputs_from_layers import Snapshot
 from ...jobs import prepare
 from ...jobs.bandroles import LayerBands
 from ...jobs.choices import RasterRow
 from ...jobs.composition import Composition
+from ...layers.inputs.dataset import DataInputs
 from ...layers.spectra import layer_bands
 from ...panel.background_queries import Query
 from ...panel.errors import problem_text
@@ -38,7 +38,7 @@ class BandsController(QObject):
         take: a snapshot of the layers as chosen now; raises GeoSegError.
     """
 
-    def __init__(self, services: PanelServices, section: BandSection, take: Callable[[], Snapshot]) -> None:
+    def __init__(self, services: PanelServices, section: BandSection, take: Callable[[], DataInputs]) -> None:
         super().__init__(services)
         self.services, self.section = services, section
         self._take = take

@@ -11,10 +11,11 @@ from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QObject
 
 from ...contract import GeoSegError, Problem, present
-from ...dock.inputs_from_layers import Snapshot, data_problems
 from ...jobs import prepare
 from ...jobs.workspace import discard
 from ...layers import findings
+from ...layers.inputs.dataset import DataInputs
+from ...layers.inputs.dataset_problems import data_problems
 from ...panel.services import PanelServices
 from ...panel.texts import tr
 from .page import DataPage
@@ -37,7 +38,7 @@ class ChecksController(QObject):
         self,
         services: PanelServices,
         page: DataPage,
-        take: Callable[[Path], Snapshot],
+        take: Callable[[Path], DataInputs],
         tile_px: Callable[[], int],
     ) -> None:
         super().__init__(services)

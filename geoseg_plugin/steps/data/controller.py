@@ -11,16 +11,6 @@ from typing import Any
 from qgis.core import Qgis, QgsMapLayer, QgsRasterLayer, QgsUnitTypes, QgsVectorLayer
 
 from ...contract import GeoSegError, Labels, Problem, present
-from ...dock.inputs_from_layers import (
-    Snapshot,
-    StateOf,
-    data_problems,
-    facts_of,
-    inputs_of,
-    missing_choices,
-    take,
-)
-from ...dock.labels_from_layers import all_classes
 from ...jobs import freshness, prepare
 from ...jobs.choices import DataChoices, RasterRow
 from ...jobs.rasterfacts import reference_of, tiles_named
@@ -30,6 +20,11 @@ from ...layers import snapshot
 from ...layers.class_field import proposed_field
 from ...layers.classes import class_fields
 from ...layers.facts import unfiltered_count
+from ...layers.inputs.areas import shown_extent
+from ...layers.inputs.dataset import DataInputs, chosen_classes, data_inputs, facts_of
+from ...layers.inputs.dataset_problems import data_problems, missing_choices
+from ...layers.inputs.dataset_state import StateOf, dataset_state
+from ...layers.inputs.folder import InputFolder, RasterSnapshot, RefusedRasters
 from ...layers.legendclasses import LEGEND_FIELD, has_legend_classes
 from ...layers.results import SHOWN, result_kind
 from ...panel.background_queries import Query
@@ -39,7 +34,6 @@ from ...panel.step import StepController
 from ...panel.texts import tr
 from ...panel.timers import PLAN_MS, single_shot
 from ...panel.widgets.notes import as_row
-from ...panel.written_copies import is_written_raster
 from .area_band import AreaBand, area_of_result
 from .bands_controller import BandsController
 from .checks_controller import ChecksController
@@ -64,7 +58,8 @@ class DataController(StepController):
     def __init__(self, services: PanelServices, page: DataPage, tile_px: Callable[[], int]) -> None:
         super().__init__(services)
         self.page, self._tile_px = page, tile_px
-        self._to_export: set[str] = set()
+        self._refused = RefusedRasters()
+        self._rasters: list[RasterSnapshot] = []
         self._timer = single_shot(self, PLAN_MS, self.plan)
         self._planned: dict[str, str] = {}
         self._tiles: dict[str, list[str]] = {}
@@ -240,7 +235,6 @@ class DataController(StepController):
         except (GeoSegError, OSError) as error:
             self._show("", known, problem_of(as_error(error)))
             return
-        exports = [item for item in taken.exports if not is_written_raster(item)]
         self.bands.show(taken.bands)
         submission = prepare.plan(folder, taken.bands, taken.grid, taken.area, taken.labels)
         self._show(self._sentence, [*known, *self._found])
@@ -249,17 +243,19 @@ class DataController(StepController):
             Query(
                 "plan",
                 tr("Plan the grid"),
-                exports,
+                taken.folder.missing,
                 [submission],
                 lambda result: self._on_planned(result, known, taken),
                 lambda problem: self._on_not_planned(problem, known),
             )
         )
 
-    def _take(self, choices: DataChoices, folder: Path) -> Snapshot:
-        return take(choices, folder, self.services.project, self.services.canvas, self._to_export)
+    def _take(self, choices: DataChoices, folder: Path) -> DataInputs:
+        inputs = InputFolder(folder, self._refused.layer_ids)
+        self._rasters = inputs.rasters
+        return data_inputs(choices, inputs, self.services.project, shown_extent(self.services.canvas))
 
-    def _take_for_plan(self) -> Snapshot:
+    def _take_for_plan(self) -> DataInputs:
         return self._take(self.page.choices(), self.services.workspace.scratch("plan") / "inputs")
 
     def complete(self) -> bool:
@@ -268,9 +264,10 @@ class DataController(StepController):
 
     def described(self, state: StateOf) -> dict[str, Any]:
         """Return everything that a dataset is made from, part by part, as JSON-able data."""
-        return inputs_of(self.page.choices(), self.services.project, self.services.canvas, state)
+        shown = shown_extent(self.services.canvas)
+        return dataset_state(self.page.choices(), self.services.project, shown, state)
 
-    def _on_planned(self, result: dict[str, Any], known: list[Problem], taken: Snapshot) -> None:
+    def _on_planned(self, result: dict[str, Any], known: list[Problem], taken: DataInputs) -> None:
         found = [*(result.get("problems") or []), *(result.get("warnings") or [])]
         sentence = str(result.get("sentence") or "")
         self._sentence, self._found = sentence, found
@@ -281,7 +278,7 @@ class DataController(StepController):
         if taken.labels is not None and not blocking and not result.get("problems"):
             self._check(taken, taken.labels, known)
 
-    def _check(self, taken: Snapshot, labels: Labels, known: list[Problem]) -> None:
+    def _check(self, taken: DataInputs, labels: Labels, known: list[Problem]) -> None:
         """Look at the labels themselves, from the files that were written for the plan."""
         tile_px = self._tile_px()
         folder = self.services.workspace.scratch("plan")
@@ -302,7 +299,7 @@ class DataController(StepController):
         self._show(self._sentence, [*known, *self._found])
 
     def _on_not_planned(self, problem: dict[str, Any], known: list[Problem]) -> None:
-        if self._retry_with_export(problem):
+        if self._will_copy(problem):
             self.plan()
             return
         self._sentence, self._found = "", []
@@ -315,28 +312,20 @@ class DataController(StepController):
         self.page.show_prepared(tr("Prepared {}.").format(output.parent.name), problems)
 
     def _on_failed(self, problem: dict[str, Any]) -> None:
-        if self._retry_with_export(problem):
+        if self._will_copy(problem):
             self.services.jobs.afterwards(self.prepare)
 
-    def _retry_with_export(self, problem: dict[str, Any]) -> bool:
-        """After the engine could not open a layer: let QGIS write a copy of it, once."""
-        if problem.get("code") != "cannot_open":
+    def _will_copy(self, problem: dict[str, Any]) -> bool:
+        """Whether the next run gets a copy of the raster that the engine could not open."""
+        found = self._refused.note(problem, self._rasters)
+        if found is None:
             return False
-        choices = self.page.choices()
-        ids = [layer_id for item in choices.rasters for layer_id in (item.layer_id, *item.also)]
-        ids += [layer_id for item in choices.additions for layer_id in item.layer_ids]
-        layers = [self.services.project.mapLayer(layer_id) for layer_id in [*ids, choices.label_layer_id]]
-        layers = [layer for layer in layers if isinstance(layer, QgsRasterLayer)]
-        found = snapshot.layer_named_in(str(problem.get("message", "")), [item for item in layers if item])
-        if found is None or found.id() in self._to_export:
-            return False
-        self._to_export.add(found.id())
-        text = tr("The engine cannot open layer “{}”: QGIS writes a copy for it.").format(found.name())
+        text = tr("The engine cannot open layer “{}”: QGIS writes a copy for it.").format(found.raster.name)
         self.services.dock.show_note(text)
         self.services.dock.footer.add_log("warning", text)
         return True
 
-    def _log_notes(self, taken: Snapshot) -> None:
+    def _log_notes(self, taken: DataInputs) -> None:
         for note in taken.notes:
             self.services.dock.footer.add_log("info", note)
 
@@ -370,10 +359,10 @@ class DataController(StepController):
         self._show_classes()
 
     def _show_classes(self) -> None:
-        self.page.legend.set_classes(all_classes(self.page.choices(), self.services.project))
+        self.page.legend.set_classes(chosen_classes(self.page.choices(), self.services.project))
 
 
-def dataset_submissions(folder: Path, taken: Snapshot, write_stack: bool) -> list[Submission]:
+def dataset_submissions(folder: Path, taken: DataInputs, write_stack: bool) -> list[Submission]:
     """Stack and labels; without writing the stack its recipe takes its place."""
     labels = present(taken.labels, "the label layer")
     if write_stack:

@@ -9,15 +9,25 @@ from qgis.core import QgsMapLayer
 from qgis.PyQt.QtWidgets import QFileDialog
 
 from ...contract import Cleaning, GeoSegError, Job, Outlines, PredictJob
-from ...dock.predict_from_layers import Applied, Taken, band_list, problems_of, rasters_of, take
-from ...dock.slots import Need, needs_of, own_name, proposed
 from ...engine.liveness import job_kind
 from ...jobs import engine as engine_jobs
 from ...jobs import predict
 from ...jobs.choices import NamedPath, PredictChoices
+from ...jobs.modelinputs import ModelInput, model_inputs, own_name
 from ...jobs.submission import Submission
 from ...jobs.workspace import discard
-from ...layers import publish, snapshot
+from ...layers import publish
+from ...layers.bandsources import BAND_SOURCES
+from ...layers.inputs.areas import shown_extent
+from ...layers.inputs.folder import InputFolder, RasterSnapshot, RefusedRasters
+from ...layers.inputs.model_inputs import proposed_layer
+from ...layers.inputs.prediction import (
+    ModelNeeds,
+    PredictionInputs,
+    band_list,
+    prediction_inputs,
+    prediction_problems,
+)
 from ...layers.results import result_kind
 from ...panel.background_queries import Query
 from ...panel.errors import as_error, problem_of
@@ -26,7 +36,6 @@ from ...panel.services import PanelServices
 from ...panel.step import StepController
 from ...panel.texts import state_names, tr
 from ...panel.timers import PLAN_MS, single_shot
-from ...panel.written_copies import is_written_raster
 from .page import PredictPage, Slot
 from .summaries import model_note, plan_sentence, result_note
 
@@ -41,9 +50,10 @@ class PredictController(StepController):
         super().__init__(services)
         self.page = page
         self._announced = ""
-        self._model = Applied()
+        self._model = ModelNeeds()
         self._browsed: list[NamedPath] = []
-        self._to_export: set[str] = set()
+        self._refused = RefusedRasters()
+        self._rasters: list[RasterSnapshot] = []
         self._planned: tuple[Job, dict[str, Any]] | None = None
         self._beyond = ""
         self._followed: Path | None = None
@@ -103,7 +113,7 @@ class PredictController(StepController):
         if not choices.model or not self._model.known:
             self.services.queries.withdraw("predict plan")
             return
-        problems = problems_of(choices, self._model, self.services.project)
+        problems = prediction_problems(choices, self._model, self.services.project)
         if any(item.severity == "error" for item in problems):
             self.page.show_plan("", problems)
             self.services.queries.withdraw("predict plan")
@@ -118,7 +128,7 @@ class PredictController(StepController):
         if self._planned is not None and self._planned[0] == submission.job:
             self._on_planned(self._planned[1])
             return
-        exports = [item for item in taken.exports if not is_written_raster(item)]
+        exports = taken.folder.missing if taken.folder is not None else []
 
         def answered(result: dict[str, Any]) -> None:
             self._planned = (submission.job, result)
@@ -132,7 +142,7 @@ class PredictController(StepController):
     def predict(self) -> None:
         """Predict with the chosen model and layers."""
         choices = self.page.choices()
-        problems = problems_of(choices, self._model, self.services.project)
+        problems = prediction_problems(choices, self._model, self.services.project)
         problems = [item for item in problems if item.severity == "error"]
         if problems:
             self.page.problem_list.set_problems(problems)
@@ -162,7 +172,7 @@ class PredictController(StepController):
         except GeoSegError as error:
             self.services.errors.show(error)
             return
-        self._run(submission, Taken())
+        self._run(submission, PredictionInputs())
 
     def attach(self, folder: str) -> None:
         """Follow a prediction whose engine outlived QGIS."""
@@ -182,7 +192,7 @@ class PredictController(StepController):
             text = tr("Train a model first, or browse for one.")
         self.services.mark_step("predict", text)
 
-    def _run(self, submission: Submission, taken: Taken, made: Path | None = None) -> None:
+    def _run(self, submission: Submission, taken: PredictionInputs, made: Path | None = None) -> None:
         if self.services.jobs.start(
             submission.title,
             taken.exports,
@@ -199,15 +209,17 @@ class PredictController(StepController):
         self.page.forget_result()
         self._show_unfinished()
 
-    def _question(self, choices: PredictChoices, taken: Taken, folder: Path) -> Submission:
+    def _question(self, choices: PredictChoices, taken: PredictionInputs, folder: Path) -> Submission:
         """The dry run; what it does not look at is left out, so that it need not be asked again."""
         settings = {**taken.settings, "cleaning": Cleaning(), "outlines": Outlines(), "min_area_px": 0}
         if "disagreement" in choices.outputs:
             settings["disagreement"] = predict.FILES["disagreement"]
         return predict.plan(folder, Path(choices.model), taken.sources, **settings)
 
-    def _take(self, choices: PredictChoices, folder: Path) -> Taken:
-        taken = take(choices, self._model, folder, self.services.project, self._canvas, self._to_export)
+    def _take(self, choices: PredictChoices, folder: Path) -> PredictionInputs:
+        inputs, shown = InputFolder(folder, self._refused.layer_ids), shown_extent(self._canvas)
+        self._rasters = inputs.rasters
+        taken = prediction_inputs(choices, self._model, inputs, self.services.project, shown)
         for note in taken.notes:
             self.services.dock.footer.add_log("info", note)
         return taken
@@ -236,7 +248,7 @@ class PredictController(StepController):
         )
 
     def _on_model_chosen(self, path: str) -> None:
-        self._model, self._planned = Applied(), None
+        self._model, self._planned = ModelNeeds(), None
         if not path:
             self.services.queries.withdraw("describe")
             return
@@ -260,18 +272,18 @@ class PredictController(StepController):
     def _on_described(self, result: dict[str, Any]) -> None:
         note, classes = model_note(result), publish.classes_from(result)
         if result.get("foreign"):
-            self._model = Applied(channels=tuple(str(name) for name in result.get("bands") or ()))
+            self._model = ModelNeeds(channels=tuple(str(name) for name in result.get("bands") or ()))
             self.page.set_channels(self._model.channels, band_list(self.services.project), note, classes)
         else:
             ensemble = (result.get("architecture") or {}).get("name") == "ensemble"
-            self._model = Applied(needs_of(result), ensemble=ensemble)
+            self._model = ModelNeeds(model_inputs(result), ensemble=ensemble)
             self.page.set_slots(self._slots(), note, classes, ensemble)
         self.page.problem_list.set_problems(result.get("warnings") or [])
         self.plan()
 
     def _slots(self) -> list[Slot]:
         layers = [layer for layer in self.services.project.mapLayers().values() if not result_kind(layer)]
-        return [slot_of(item, layers) for item in self._model.needs]
+        return [slot_of(item, layers) for item in self._model.inputs]
 
     def _on_layers_changed(self) -> None:
         """Propose layers anew; where the job is another one now (a CRS, a nodata value), plan it again."""
@@ -304,11 +316,11 @@ class PredictController(StepController):
             None,
         )
         problems = [*(result.get("problems") or []), *(result.get("warnings") or [])]
-        problems += problems_of(choices, self._model, self.services.project)
+        problems += prediction_problems(choices, self._model, self.services.project)
         self.page.show_plan(plan_sentence(result, choices.settings, pace), problems)
 
     def _on_not_planned(self, problem: dict[str, Any]) -> None:
-        if self._retry_with_export(problem):
+        if self._refused.note(problem, self._rasters) is not None:
             self.plan()
             return
         self.page.show_plan("", [problem])
@@ -333,26 +345,17 @@ class PredictController(StepController):
         self.page.show_result(text, warnings, located, result_note(result))
 
     def _on_failed(self, problem: dict[str, Any]) -> None:
-        if self._retry_with_export(problem):
+        if self._refused.note(problem, self._rasters) is not None:
             self.services.jobs.afterwards(self.predict)
 
-    def _retry_with_export(self, problem: dict[str, Any]) -> bool:
-        if problem.get("code") != "cannot_open":
-            return False
-        layers = rasters_of(self.page.choices(), self.services.project)
-        found = snapshot.layer_named_in(str(problem.get("message", "")), layers)
-        if found is None or found.id() in self._to_export:
-            return False
-        self._to_export.add(found.id())
-        return True
 
-
-def slot_of(need: Need, layers: list[QgsMapLayer]) -> Slot:
+def slot_of(need: ModelInput, layers: list[QgsMapLayer]) -> Slot:
     """A slot of the model with the layer that fits best."""
     source = need.source
     name = source.name or source.key
     bands = ", ".join(own_name(band, name) for band in need.bands)
-    return Slot(source.key, name, bands, proposed(need, layers), need.kind, need.rows)
+    filled_by = BAND_SOURCES[need.kind].filled_by if need.kind in BAND_SOURCES else "raster layer"
+    return Slot(source.key, name, bands, proposed_layer(need, layers), filled_by, need.rows)
 
 
 def browsed(path: Path) -> NamedPath:

@@ -23,7 +23,8 @@ from .widgets.band_binding import BandBinding, ChannelTable
 class Slot:
     """A source that the model needs; `proposed` is the id of the layer that fits best.
 
-    `kind` is `raster`, `vector` or `series` (files); the latter two may stay empty: then they are those of training.
+    `filled_by` is `raster layer`, `vector layer` or `files`; the latter two may stay empty: then they are those of
+    training.
     `rows` are the bands of the source that are used: number at training, name.
     """
 
@@ -31,7 +32,7 @@ class Slot:
     name: str
     bands: str
     proposed: str = ""
-    kind: str = "raster"
+    filled_by: str = "raster layer"
     rows: tuple[tuple[int, str], ...] = ()
 
 
@@ -79,7 +80,7 @@ class SlotSection(QWidget):
             self._band_box.takeAt(0).widget().deleteLater()
         self.combos, self.files, self._bindings = {}, {}, {}
         for slot in slots:
-            self._add_files(slot) if slot.kind == "series" else self._add_layers(slot)
+            self._add_files(slot) if slot.filled_by == "files" else self._add_layers(slot)
         self.note.setVisible(not slots)
         self.channels.hide()
         self._show_bands()
@@ -130,7 +131,7 @@ class SlotSection(QWidget):
         self.channels.choose(values.get("channels") or [])
 
     def _add_layers(self, slot: Slot) -> None:
-        is_vector = slot.kind == "vector"
+        is_vector = slot.filled_by == "vector layer"
         kinds = Qgis.LayerFilter.VectorLayer if is_vector else Qgis.LayerFilter.RasterLayer
         combo = LayerBox(kinds, tr("as at training") if is_vector else tr("choose a raster layer"))
         combo.setToolTip(slot.bands)

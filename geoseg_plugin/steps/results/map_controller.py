@@ -12,20 +12,24 @@ from qgis.core import QgsPalettedRasterRenderer, QgsRasterLayer, QgsVectorLayer
 from qgis.PyQt.QtCore import QObject, Qt
 from qgis.PyQt.QtWidgets import QApplication, QFileDialog
 
-from ...contract import Area, GeoSegError, LabelClass, Unlabelled, split_address
-from ...dock.labels_from_layers import layer_gone, polygon_labels, raster_labels
-from ...jobs import areas as area_jobs
-from ...jobs import evaluate as evaluate_jobs
+from ...contract import Area, AreasJob, EvaluateJob, GeoSegError, LabelClass, Unlabelled, split_address
+from ...jobs.areas import sample_points
 from ...jobs.choices import NamedPath
+from ...jobs.submission import Submission
 from ...jobs.workspace import folder_name, last_result
 from ...layers import layout, publish, sample
 from ...layers.areas import rows_of_prediction
 from ...layers.class_field import proposed_field
 from ...layers.classes import class_fields
 from ...layers.exports import LABEL_LAYER
+from ...layers.inputs.areas import AreaSnapshot, area_snapshot
+from ...layers.inputs.folder import NOWHERE, InputFolder
+from ...layers.inputs.labels import LabelSnapshot, label_snapshot
+from ...layers.inputs.lookup import layer_gone
+from ...layers.inputs.rasters import class_raster_snapshot
 from ...layers.rasterclasses import raster_classes
 from ...layers.sheet import model_of
-from ...layers.snapshot import polygon_snapshot, problems, value_bands
+from ...layers.snapshot import problems, value_bands
 from ...layers.styles import style_classes
 from ...panel.background_queries import Query
 from ...panel.desktop import open_file
@@ -97,31 +101,30 @@ class MapResultsController(QObject):
     def measure(self) -> None:
         """Measure areas; with a sample also what they really are."""
         layer = self.part.sample.currentLayer()
-        folder, exports, points = self.place() / AREAS, [], None
-        if layer is not None:
-            if not sample.is_sample(layer):
-                self.services.errors.show(no_sample(layer.name()))
-                return
-            export = sample.sample_snapshot(layer, folder / "sample.gpkg")
-            exports, points = [export], export.path
-        submission = area_jobs.areas(
-            folder,
-            Path(self.part.path()),
-            points,
-            LABEL_LAYER if points is not None else "",
-            layer.name() if layer is not None else "",
-        )
+        inputs = InputFolder(self.place() / AREAS)
+        if layer is None:
+            job = AreasJob(self._map_file(inputs))
+        elif sample.is_sample(layer):
+            points = inputs.add(sample.sample_snapshot(layer, NOWHERE), "sample.gpkg")
+            job = AreasJob(self._map_file(inputs), points, LABEL_LAYER, sample_name=layer.name())
+        else:
+            self.services.errors.show(no_sample(layer.name()))
+            return
+        submission = Submission(job, inputs.path, "Areas of the classes")
         self.services.jobs.start(
-            submission.title, exports, [submission], lambda *_answer: self._show(self.part.path())
+            submission.title, inputs.exports, [submission], lambda *_answer: self._show(self.part.path())
         )
 
     def create_sample(self, design: SampleDesign) -> None:
         """Create a sample; an earlier one is never written over, somebody may have filled it in."""
-        folder = unused(self.place() / SAMPLE)
+        inputs = InputFolder(unused(self.place() / SAMPLE))
         path = self.part.path()
-        submission = area_jobs.sample_points(folder, Path(path), **design.settings)
+        submission = sample_points(inputs.path, self._map_file(inputs), **design.settings)
         self.services.jobs.start(
-            submission.title, [], [submission], lambda result, place: self._on_sampled(result, place, path)
+            submission.title,
+            inputs.exports,
+            [submission],
+            lambda result, place: self._on_sampled(result, place, path),
         )
 
     def _on_design_changed(self) -> None:
@@ -139,15 +142,15 @@ class MapResultsController(QObject):
         except OSError as error:
             self.part.show_plan(str(error))
             return
-        submission = area_jobs.sample_points(
-            folder, Path(self.part.path()), dry_run=True, **self.part.design().settings
-        )
+        inputs = InputFolder(folder / "inputs")
+        classes = self._map_file(inputs)
+        submission = sample_points(folder, classes, dry_run=True, **self.part.design().settings)
         self.part.show_plan(tr("Counting…"))
         self.services.queries.submit(
             Query(
                 SAMPLE_PLAN,
                 submission.title,
-                [],
+                inputs.exports,
                 [submission],
                 lambda result: self.part.show_plan(sample_note(result)),
                 lambda problem: self.part.show_plan(problem_text(problem)),
@@ -156,20 +159,23 @@ class MapResultsController(QObject):
 
     def compare(self, choices: ComparisonChoices) -> None:
         """Compare the map with labels that are in the project."""
-        folder = self.place() / EVALUATION
+        inputs = InputFolder(self.place() / EVALUATION)
         try:
-            labels, exports = self._labels(choices, folder)
-            area, area_exports = self._area(choices, folder)
+            job = EvaluateJob(
+                prediction=self._map_file(inputs),
+                truth=self._labels(choices).located(inputs),
+                area=self._area(choices).located(inputs),
+                made_by=self._model_of(self.part.path()),
+            )
         except (GeoSegError, OSError) as error:
             self.services.errors.show(error)
             return
-        path = self.part.path()
-        submission = evaluate_jobs.compare_with_labels(folder, Path(path), labels, area, self._model_of(path))
-        wrong = [item for item in submission.job.problems() if item.severity == "error"]
+        submission = Submission(job, inputs.path, "Compare a map with labels")
+        wrong = [item for item in job.problems() if item.severity == "error"]
         if wrong:
             self.services.errors.show(GeoSegError(wrong[0].code, wrong[0].message, wrong[0].hint))
             return
-        self.services.jobs.start(submission.title, [*exports, *area_exports], [submission], self._on_compared)
+        self.services.jobs.start(submission.title, inputs.exports, [submission], self._on_compared)
 
     def show_errors(self) -> None:
         """Put the error layer of the comparison on the map, into the map's group."""
@@ -262,25 +268,25 @@ class MapResultsController(QObject):
         rasters = (layer for layer in layers if isinstance(layer, QgsRasterLayer))
         return next((layer for layer in rasters if same_file(file_of(layer), path)), None)
 
-    def _labels(self, choices: ComparisonChoices, folder: Path) -> Any:
+    def _map_file(self, folder: InputFolder) -> str:
+        """The chosen map as QGIS shows it: its file, or a copy where another CRS or nodata value was set."""
+        layer = self._layer_of(self.part.path())
+        return self.part.path() if layer is None else class_raster_snapshot(layer).located(folder).path
+
+    def _labels(self, choices: ComparisonChoices) -> LabelSnapshot:
         layer = self.services.project.mapLayer(choices.label_layer_id)
         wrong = [item for item in problems(layer) if item.severity == "error"] if layer is not None else []
         if wrong:
             raise GeoSegError(wrong[0].code, wrong[0].message, wrong[0].hint)
-        if isinstance(layer, QgsVectorLayer):
-            labels, exports = polygon_labels(layer, choices.class_field, folder)
-        elif isinstance(layer, QgsRasterLayer):
-            labels, exports = raster_labels(layer, folder, False)
-        else:
+        if not isinstance(layer, (QgsRasterLayer, QgsVectorLayer)):
             raise layer_gone(choices.label_layer_id)
-        return dataclasses.replace(labels, unlabelled=cast(Unlabelled, choices.unlabelled)), exports
+        found = label_snapshot(layer, choices.class_field)
+        unlabelled = cast(Unlabelled, choices.unlabelled)
+        return dataclasses.replace(found, labels=dataclasses.replace(found.labels, unlabelled=unlabelled))
 
-    def _area(self, choices: ComparisonChoices, folder: Path) -> Any:
+    def _area(self, choices: ComparisonChoices) -> AreaSnapshot:
         layer = self.services.project.mapLayer(choices.area_layer_id) if choices.area_layer_id else None
-        if not isinstance(layer, QgsVectorLayer):
-            return Area(), []
-        path = folder / "area.gpkg"
-        return Area("polygons", str(path), LABEL_LAYER), [polygon_snapshot(layer, path)]
+        return area_snapshot(layer) if isinstance(layer, QgsVectorLayer) else AreaSnapshot(Area())
 
     def _on_labels_chosen(self, layer_id: str) -> None:
         layer = self.services.project.mapLayer(layer_id) if layer_id else None

@@ -9,12 +9,13 @@ from typing import Any
 from qgis.core import QgsRasterLayer, QgsUnitTypes, QgsVectorLayer
 
 from ...contract import JOB_FILE, SPLITS, Area, GeoSegError, Labels, RasterizeJob, read_job
-from ...dock.inputs_from_layers import Export, text_fields, vector_layer
-from ...dock.labels_from_layers import split_fields_of
 from ...jobs import prepare, tiles
 from ...jobs.choices import NamedPath, TileChoices
-from ...layers import publish, snapshot
-from ...layers.exports import LABEL_LAYER
+from ...layers import publish
+from ...layers.inputs.areas import area_snapshot, located_split_areas, text_fields
+from ...layers.inputs.areas import split_fields as named_split_fields
+from ...layers.inputs.folder import Export, InputFolder
+from ...layers.inputs.lookup import vector_layer
 from ...panel.errors import problem_of
 from ...panel.services import PanelServices
 from ...panel.step import StepController
@@ -81,7 +82,6 @@ class SplitController(StepController):
         """
         if choices.split_field != LAYERS:
             return [], ()
-        exports: list[Export] = []
         areas = []
         for split, layer_id in zip(SPLITS, choices.split_layer_ids, strict=True):
             if not layer_id:
@@ -90,10 +90,10 @@ class SplitController(StepController):
                     tr("No layer is chosen for {}.").format(split),
                     tr("Choose a polygon layer for each split, or split by blocks."),
                 )
-            path = folder / "inputs" / f"split_{split}.gpkg"
-            exports.append(snapshot.polygon_snapshot(vector_layer(self.services.project, layer_id), path))
-            areas.append(Area("polygons", str(path), LABEL_LAYER))
-        return exports, tuple(areas)
+            areas.append(area_snapshot(vector_layer(self.services.project.mapLayer, layer_id)))
+        inputs = InputFolder(folder / "inputs")
+        located = located_split_areas(areas, inputs)
+        return inputs.exports, located
 
     def _on_dataset_chosen(self, folder: str) -> None:
         self.services.state.dataset = Path(folder) if folder else None
@@ -187,7 +187,7 @@ def label_split_fields(dataset_folder: Path) -> list[str]:
     if labels is None or not Path(labels.path).exists():
         return []
     layer = QgsVectorLayer(f"{labels.path}|layername={labels.layer}", "labels", "ogr")
-    fields = split_fields_of(layer) if layer.isValid() else []
+    fields = named_split_fields(layer) if layer.isValid() else []
     return [name for name in fields if name != labels.class_field]
 
 

@@ -32,8 +32,8 @@ _SILENCE = threading.Lock()
 
 
 @cache
-def richdem_is_there() -> bool:
-    """Whether RichDEM can be imported."""
+def richdem_is_installed() -> bool:
+    """Return whether RichDEM can be imported."""
     if importlib.util.find_spec("richdem") is None:
         return False
     try:
@@ -44,18 +44,18 @@ def richdem_is_there() -> bool:
 
 
 def fits_richdem(grid: Grid) -> bool:
-    """RichDEM is used where it is installed and right: north-up, square pixels, one scale all over.
+    """Return whether RichDEM is installed and right for a grid: north-up, square pixels, one scale.
 
-    Elsewhere (degrees, Mercator, polar grids, oblong or rotated pixels, axes that run west or south) it would take a
-    wrong cell size or direction, and the same formulae are computed here.
+    Elsewhere (degrees, Mercator, polar grids, oblong or rotated pixels, axes to the west or south) it would use a
+    wrong cell size or direction, and the same formulae are computed by `relief`.
     """
     affine = affine_of(grid)
     square = affine.b == 0 == affine.d and math.isclose(affine.a, -affine.e, rel_tol=1e-6)
-    return square and is_plane(grid) and plane_of(grid).axes == ((1, 0), (0, 1)) and richdem_is_there()
+    return square and is_plane(grid) and plane_of(grid).axes == ((1, 0), (0, 1)) and richdem_is_installed()
 
 
 def richdem_attributes(heights_m: np.ndarray, grid: Grid, names: tuple[str, ...]) -> np.ndarray:
-    """Attributes of a north-up grid of square pixels.
+    """Compute attributes of a north-up grid of square pixels.
 
     Args:
         heights_m: (rows + 2, cols + 2), NaN for voids, edges extrapolated.
@@ -63,7 +63,7 @@ def richdem_attributes(heights_m: np.ndarray, grid: Grid, names: tuple[str, ...]
         names: keys of RICHDEM_NAMES.
 
     Returns:
-        Float64 (names, rows, cols), units as in `relief`; what it says of voids means nothing.
+        Float64 (names, rows, cols), units as in `relief`; values of voids have no meaning.
     """
     richdem = importlib.import_module("richdem")
     cell_m = affine_of(grid).a * unit_m(grid)
@@ -76,20 +76,20 @@ def richdem_attributes(heights_m: np.ndarray, grid: Grid, names: tuple[str, ...]
             found = richdem.TerrainAttribute(raster, attrib=name)
         return np.asarray(found, np.float64)[1:-1, 1:-1]
 
-    def one(name: str) -> np.ndarray:
+    def values_of(name: str) -> np.ndarray:
         found = attribute(RICHDEM_NAMES[name])
         if not name.startswith("aspect"):
             return found
         angle = np.radians(found)
-        turned = np.sin(angle) if name == "aspect_sin" else np.cos(angle)
-        return np.where(attribute("slope_degrees") > 0, turned, 0.0)
+        part = np.sin(angle) if name == "aspect_sin" else np.cos(angle)
+        return np.where(attribute("slope_degrees") > 0, part, 0.0)
 
-    return np.stack([one(name) for name in names])
+    return np.stack([values_of(name) for name in names])
 
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Send what native code prints nowhere: RichDEM draws 10 kB of progress bars a call."""
+    """Suppress the output of native code: RichDEM prints 10 kB of progress bars per call."""
     with _SILENCE, Path(os.devnull).open("wb") as nowhere:
         kept = os.dup(2)
         os.dup2(nowhere.fileno(), 2)

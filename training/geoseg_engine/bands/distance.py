@@ -1,7 +1,8 @@
-"""Distance on the ground to the nearest of points, lines and polygons, by window.
+"""True distance to the nearest of points, lines and polygons, by window.
 
-Outlines are taken as points half a pixel apart at most; the nearest of them is found in a k-d tree (Bentley 1975). Each
-line is cut in the same places whatever the window, so a pixel's distance does not depend on the window.
+Lines and boundaries are sampled as points at most half a pixel apart; the nearest of them is found in a k-d tree
+(Bentley 1975). Each line is cut in the same places whatever the window, so a pixel's distance does not depend
+on it.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ from ..vector.shapes import simple_parts
 STEP_PX = 0.5
 DEFAULT_LIMIT_PX = 50
 TRUE_SCALE = 0.005
-"""How far metres of the map may differ from metres on the ground for distances to be measured on the map."""
+"""Maximum relative error of map distances up to which distances are measured on the map."""
 
 Floats = NDArray[np.float64]
 
 
 def default_limit_m(grid: Grid) -> float:
-    """The breadth of 50 pixels in the middle of the grid."""
+    """Return the length of 50 pixels in the middle of the grid."""
     return DEFAULT_LIMIT_PX * max(pixel_size_m(grid, grid.height / 2, grid.width / 2))
 
 
@@ -38,7 +39,13 @@ class Distance:
     """Metres to the nearest feature, at most `limit_m`."""
 
     def __init__(self, shapes: NDArray[np.object_], grid: Grid, limit_m: float) -> None:
-        """Take the outlines of shapes in the grid's CRS."""
+        """Index the lines and boundaries of features.
+
+        Args:
+            shapes: of any type, in the grid's CRS.
+            grid: of the stack.
+            limit_m: largest distance.
+        """
         self._grid, self._limit_m = grid, limit_m
         parts, _ = simple_parts(shapes)
         points, of = shapely.get_coordinates(_lines(parts), return_index=True)
@@ -52,7 +59,7 @@ class Distance:
         self._measured = Measure(grid)
 
     def read(self, window: Window) -> NDArray[np.float32]:
-        """Float32 (rows, cols) of a window inside the grid."""
+        """Return metres, float32 (rows, cols), of a window inside the grid."""
         result = np.full((window.height, window.width), self._limit_m, np.float32)
         samples = self._samples(window)
         if len(samples):
@@ -68,7 +75,7 @@ class Distance:
         return result
 
     def _samples(self, window: Window) -> Floats:
-        """(points, 2) columns and rows along the outlines that can be within the limit of the window."""
+        """(points, 2) columns and rows along lines and boundaries that can be within the limit of the window."""
         down, across = self._measured.reach_px(window, self._limit_m)
         low = np.array([window.col - across, window.row - down])
         high = np.array([window.col + window.width + across, window.row + window.height + down])
@@ -87,14 +94,18 @@ class Distance:
 
 
 class Measure:
-    """Positions whose straight distance is the distance on the ground.
+    """Positions whose straight distance is the true distance.
 
     On the map where its scale is true to TRUE_SCALE all over the grid; else in space, on the ellipsoid (the chord is
-    shorter than the way on the ground by 1e-7 over 10 km).
+    shorter than the arc by 1e-7 over 10 km).
     """
 
     def __init__(self, grid: Grid) -> None:
-        """Measure on the map where it is true to scale all over the grid."""
+        """Choose map or ellipsoid for a grid.
+
+        Raises:
+            GeoSegError: `unknown_unit`.
+        """
         crs = parse_crs(grid.crs)
         self._grid = grid
         check_unit_known(crs, "A distance")
@@ -102,14 +113,23 @@ class Measure:
         self._plane = plane_of(grid).scale_error < TRUE_SCALE
 
     def metres(self, cols: Floats, rows: Floats) -> Floats:
-        """(points, 2) on the map or (points, 3) in space."""
+        """Return positions in metres, (points, 2) on the map or (points, 3) in space.
+
+        Args:
+            cols, rows: (points,) in pixels of the grid.
+        """
         a, b, _, d, e, _ = self._grid.transform
         if self._plane:
             return np.column_stack([a * cols + b * rows, d * cols + e * rows]) * self._unit_m
         return np.ascontiguousarray(positions_m(self._grid, rows, cols).T)
 
     def reach_px(self, window: Window, limit_m: float) -> tuple[float, float]:
-        """Rows and columns that hold all ground within the limit of a window."""
+        """Return the rows and columns around a window that hold all positions within a distance.
+
+        Args:
+            window: of the grid.
+            limit_m: the distance.
+        """
         cols = [window.col, window.col + window.width / 2, window.col + window.width]
         rows = [window.row, window.row + window.height]
         sizes = [pixel_size_m(self._grid, row, col) for row in rows for col in cols]
@@ -117,8 +137,12 @@ class Measure:
         sizes = [
             pixel_size_m(self._grid, row, col) for row in (rows[0] - down, rows[1] + down) for col in cols
         ]
-        least = min(width for width, _ in sizes)
-        across = 1.05 * limit_m / least + 2 if math.isfinite(least) and least > 0 else 2.0 * self._grid.width
+        narrowest = min(width for width, _ in sizes)
+        across = (
+            1.05 * limit_m / narrowest + 2
+            if math.isfinite(narrowest) and narrowest > 0
+            else 2.0 * self._grid.width
+        )
         return down, across
 
 

@@ -52,12 +52,12 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], int]] = {
     "tan": (np.tan, 1),
     "where": (np.where, 3),
 }
-"""Name -> (what computes it, number of arguments); angles are radians."""
+"""Name -> (function, number of arguments); angles are radians."""
 
 
 @dataclass(frozen=True)
 class Expression:
-    """A formula that was understood: `variables` in the order of their names, and what computes it."""
+    """A parsed formula: `variables` in the order of their names, and the function that computes it."""
 
     variables: tuple[str, ...]
     node: Node
@@ -83,7 +83,7 @@ class Expression:
 
 
 class _NotUnderstoodError(ValueError):
-    """A sentence, and the character it is about, from 0."""
+    """A message, and the position of the character that it is about, from 0."""
 
     def __init__(self, sentence: str, place: int) -> None:
         super().__init__(sentence)
@@ -91,7 +91,7 @@ class _NotUnderstoodError(ValueError):
 
 
 def parsed(text: str) -> Expression:
-    """Understand a formula of numbers, variables, + - * / ** %, comparisons, and / or / not, and FUNCTIONS.
+    """Parse a formula of numbers, variables, + - * / ** %, comparisons, and / or / not, and FUNCTIONS.
 
     Raises:
         GeoSegError: `expression`, naming the character at which it is not understood.
@@ -130,7 +130,7 @@ def _parsed(text: str) -> Expression:
 
 
 def _compiled(node: ast.expr, variables: set[str]) -> Node:
-    """What computes a part of the formula; its variables are added to the set."""
+    """The function that computes a part of the formula; its variables are added to the set."""
     if isinstance(node, ast.Constant) and type(node.value) in (int, float):
         return _constant(node)
     if isinstance(node, ast.Name):
@@ -193,12 +193,12 @@ def _chained(function: Callable[..., Any], parts: list[Node]) -> Node:
 
 
 def formula(band: Band) -> str:
-    """The text of an expression band."""
+    """Return the formula of an expression band."""
     return str(band.parameters.get("expression", ""))
 
 
 def evaluation_order(bands: tuple[Band, ...]) -> list[Band]:
-    """Expressions among bands, each after those it needs; those in a circle are left out."""
+    """Return the expressions among bands, each after those it needs; those in a circle are left out."""
     pending = [band for band in bands if band.derive == EXPRESSION]
     ordered: list[Band] = []
     while pending:
@@ -212,7 +212,7 @@ def evaluation_order(bands: tuple[Band, ...]) -> list[Band]:
 
 
 def expression_problems(bands: tuple[Band, ...]) -> list[Problem]:
-    """Formulae that are not understood, that use variables without input, or that need each other in a circle."""
+    """Return errors of formulae that cannot be parsed, use variables without input, or need each other in a circle."""
     problems = [found for band in bands if band.derive == EXPRESSION for found in _problems(band)]
     ordered = evaluation_order(bands)
     circle = [band.name for band in bands if band.derive == EXPRESSION and band not in ordered]
@@ -240,7 +240,7 @@ def _problems(band: Band) -> list[Problem]:
         Problem(
             "unknown_variable",
             f"Band '{band.name}': the expression '{formula(band)}' uses '{unknown[0]}' at character {place}, which "
-            "stands for no band.",
-            f"Say which band it is, or use one of: {', '.join(sorted(band.inputs)) or 'none'}.",
+            "is not assigned to a band.",
+            f"Assign a band to it, or use one of: {', '.join(sorted(band.inputs)) or 'none'}.",
         )
     ]

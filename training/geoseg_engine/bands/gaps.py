@@ -1,4 +1,4 @@
-"""Fill pixels without value: with a number, or from the ground around them."""
+"""Fill pixels without value: with a number, or from the pixels around them."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from scipy import ndimage
 from ..contract import Band
 
 REACH_PX = 8
-MOST_PX = 64
+MAX_PX = 64
 
 
 def reach_px(band: Band) -> int:
-    """How far `interpolate` looks for values, in pixels of the grid; 0 for other fillings."""
+    """Return the reach of `interpolate` in pixels of the grid; 0 for other fillings."""
     if band.fill != "interpolate":
         return 0
-    return min(max(int(float(band.parameters.get("reach_px", REACH_PX))), 1), MOST_PX)
+    return min(max(int(float(band.parameters.get("reach_px", REACH_PX))), 1), MAX_PX)
 
 
 def filled(values: np.ndarray, band: Band) -> np.ndarray:
-    """Values with the band's gaps filled, and no others changed.
+    """Return values with the band's gaps filled, and no others changed.
 
     Args:
         values: float32 (rows, cols), NaN where there is no value; with `interpolate` exact only `reach_px` inside.
-        band: its `fill` is empty, a number, or `interpolate` (parameter `reach_px`, 8). `median` is a number by now.
+        band: its `fill` is empty, a number, or `interpolate` (parameter `reach_px`, 8). `median`
+            was replaced by a number when the stack was planned.
 
     Returns:
         Float32 of the same shape. A gap farther from any value than the reach stays.
@@ -36,9 +37,13 @@ def filled(values: np.ndarray, band: Band) -> np.ndarray:
 
 
 def interpolated(values: np.ndarray, reach: int) -> np.ndarray:
-    """Inverse-distance mean (Shepard 1968, power 2) of the values within `reach` pixels, in gaps only.
+    """Fill gaps with the inverse-distance mean (Shepard 1968, power 2) of the values within a reach.
 
-    The sum runs over the offsets in one fixed order, so a pixel has the same value whatever array it lies in.
+    The sum runs over the offsets in one fixed order, so a pixel has the same value in whatever array it is.
+
+    Args:
+        values: float32 (rows, cols), NaN in gaps.
+        reach: in pixels.
     """
     gaps = ~np.isfinite(values)
     if not gaps.any() or gaps.all():
@@ -52,9 +57,9 @@ def interpolated(values: np.ndarray, reach: int) -> np.ndarray:
             squared = down * down + right * right
             if not 0 < squared <= reach * reach:
                 continue
-            taken = padded[rows + reach + down, cols + reach + right]
-            known = np.isfinite(taken)
-            total += np.where(known, taken, 0) / squared
+            near_values = padded[rows + reach + down, cols + reach + right]
+            known = np.isfinite(near_values)
+            total += np.where(known, near_values, 0) / squared
             weight += known / squared
     result = values.copy()
     result[rows, cols] = (total / weight).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What is derived from a pixel and those around it, in the raster's own pixels: by name, with its halo."""
+"""Bands that are derived from a pixel and its neighbours, in the raster's own pixels: by name, with their halo."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Parameters = Mapping[str, float | str]
 
 @dataclass(frozen=True)
 class Derivation:
-    """How one name, or a family of names, is computed.
+    """Computation of one name, or of a family of names.
 
     Attributes:
         halo_px: pixels needed around a window, from a band's parameters and the raster's own grid.
         compute: (values, grid, window, bands) -> (bands, rows, cols) of the window; `values` is float64 or float32
-            (rows, cols) of `window.padded(halo)`, NaN where invalid and beyond the edge. All bands it is given have
+            (rows, cols) of `window.padded(halo)`, NaN where invalid and beyond the edge. All bands have
             the same halo.
     """
 
@@ -41,11 +41,19 @@ DERIVATIONS: dict[str, Derivation] = {
     "lee": Derivation(speckle.lee_halo_px, speckle.lee_bands),
     "decibel": Derivation(speckle.decibel_halo_px, speckle.decibel_bands),
 }
-"""Name of what is derived -> how; names that share an entry are computed together."""
+"""Value of `Band.derive` -> computation; names that share an entry are computed together."""
 
 
 def halo_px(bands: tuple[Band, ...], grid: Grid) -> int:
-    """Pixels around a window that these bands need."""
+    """Return the pixels around a window that bands need.
+
+    Args:
+        bands: each with `derive` and its parameters.
+        grid: the raster's own.
+
+    Raises:
+        GeoSegError: as `halo_px` of the derivation.
+    """
     return max(_halo(band, grid) for band in bands)
 
 

@@ -1,8 +1,8 @@
-"""How pixels measure on the ground, and derivatives per metre from those per pixel.
+"""True size and orientation of pixels, and derivatives per metre from those per pixel.
 
-Where the plane of a CRS stands for the ground (TRUE_SCALE, TRUE_NORTH_DEGREES), as in UTM and most national grids, the
-map is measured as QGIS and GDAL do. Elsewhere (degrees, Mercator, polar and continental grids) pixels are measured on
-the ellipsoid, and directions count from true north.
+Where the plane of a CRS is true to scale (TRUE_SCALE, TRUE_NORTH_DEGREES), as in UTM and most national grids,
+pixels are measured on the map, as QGIS and GDAL do. Elsewhere (degrees, Mercator, polar and
+continental grids) pixels are measured on the ellipsoid, and directions count from true north.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ Steps = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 """Columns and rows that a metre to the east and a metre to the north go: (col_east, col_north, row_east, row_north)."""
 
 TRUE_SCALE, TRUE_NORTH_DEGREES = 0.005, 5.0
-"""How far metres of the map, and its directions, may differ from those on the ground for the map to be measured."""
+"""Maximum relative error of map distances, and error of map directions, up to which the map is measured."""
 
-MOST_ROWS, MOST_PLACES = 4096, 65
+MAX_ROWS, MAX_PLACES = 4096, 65
 LATTICE_M, LATTICE_PX = 2000.0, 64
 """Largest distance between places where pixels are measured; in between they are interpolated."""
 
@@ -33,13 +33,13 @@ QUICKLY = 0.05
 
 
 def is_plane(grid: Grid) -> bool:
-    """Whether the map is measured, and not the ellipsoid."""
+    """Return whether the map is measured, and not the ellipsoid."""
     plane = plane_of(grid)
     return plane.scale_error < TRUE_SCALE and plane.turn_degrees < TRUE_NORTH_DEGREES
 
 
 def unit_m(grid: Grid) -> float:
-    """Metres in one unit of a projected CRS."""
+    """Return the metres in one unit of a projected CRS."""
     axes = parse_crs(grid.crs).axis_info
     return float(axes[0].unit_conversion_factor) if axes else 1.0
 
@@ -61,10 +61,18 @@ class PixelSteps:
             none = np.zeros((1, 1))
             self._steps = _inverse(across[0], none, none, down[1])
         else:
-            self._lattice = Lattice(grid, window, _steps)
+            self._lattice = MeasuredLattice(grid, window, _steps)
 
     def of(self, start: int, end: int, dtype: np.dtype) -> Steps:
-        """Those of some rows of the window: (1, 1) where all pixels are alike, (rows, 1) where those of a row are."""
+        """Return the steps of some rows of the window.
+
+        Args:
+            start, end: rows, half-open.
+            dtype: of the result.
+
+        Returns:
+            Four arrays: (1, 1) where all pixels are alike, (rows, 1) where those of a row are, else (rows, cols).
+        """
         if self._lattice is not None:
             return self._lattice.of(start, end, dtype)  # type: ignore[return-value]
         parts = (part if len(part) == 1 else part[start:end] for part in self._steps)
@@ -73,25 +81,33 @@ class PixelSteps:
 
 
 def pixel_lengths_m(grid: Grid, window: Window) -> tuple[np.ndarray, np.ndarray]:
-    """Lengths in metres of a step of one column and of one row: (1, 1), (rows, 1) or (rows, cols) as in PixelSteps."""
+    """Return the lengths in metres of a step of one column and of one row.
+
+    Args:
+        grid: of the raster.
+        window: inside the grid.
+
+    Returns:
+        Two arrays, (1, 1), (rows, 1) or (rows, cols) as in `PixelSteps`.
+    """
     if is_plane(grid):
         affine, unit = affine_of(grid), unit_m(grid)
         across, down = np.hypot(affine.a, affine.d) * unit, np.hypot(affine.b, affine.e) * unit
         return np.full((1, 1), across), np.full((1, 1), down)
     if plane_of(grid).by_row:
         return _lengths(grid, *_rows(grid, window))
-    across_m, down_m = Lattice(grid, window, _lengths).of(0, window.height, np.dtype(float))
+    across_m, down_m = MeasuredLattice(grid, window, _lengths).of(0, window.height, np.dtype(float))
     return across_m, down_m
 
 
 def sampled_lengths_m(grid: Grid) -> tuple[np.ndarray, np.ndarray]:
-    """As `pixel_lengths_m`, at places all over a grid that are close enough to find the least."""
+    """Return lengths as `pixel_lengths_m`, at places all over a grid that are dense enough to find the minimum."""
     if is_plane(grid):
         return pixel_lengths_m(grid, Window(0, 0, 1, 1))
-    most = (MOST_ROWS, 1) if plane_of(grid).by_row else (MOST_PLACES, MOST_PLACES)
+    counts = (MAX_ROWS, 1) if plane_of(grid).by_row else (MAX_PLACES, MAX_PLACES)
     places = (
         np.unique(np.linspace(0, size - 1, min(size, count)).round())
-        for size, count in zip((grid.height, grid.width), most, strict=True)
+        for size, count in zip((grid.height, grid.width), counts, strict=True)
     )
     return _lengths(grid, *np.meshgrid(*places, indexing="ij"))
 
@@ -125,10 +141,10 @@ def _lengths(grid: Grid, rows: np.ndarray, cols: np.ndarray) -> tuple[np.ndarray
 Measure = Callable[[Grid, np.ndarray, np.ndarray], tuple[np.ndarray, ...]]
 
 
-class Lattice:
-    """What is measured of the pixels of a window: at places tied to the grid, so that windows agree.
+class MeasuredLattice:
+    """Measures of the pixels of a window, taken at places tied to the grid, so that windows agree.
 
-    In between it is interpolated, but where east turns quickly, near a pole, every pixel is measured.
+    In between they are interpolated; where east turns quickly, near a pole, every pixel is measured.
     """
 
     def __init__(self, grid: Grid, window: Window, measure: Measure) -> None:
@@ -146,7 +162,12 @@ class Lattice:
         self._quick = ~np.all(near, axis=0)
 
     def of(self, start: int, end: int, dtype: np.dtype) -> tuple[np.ndarray, ...]:
-        """(rows, cols) of each measure for some rows of the window."""
+        """Return each measure, (rows, cols), of some rows of the window.
+
+        Args:
+            start, end: rows, half-open.
+            dtype: of the result.
+        """
         step, window, nodes = self._px, self._window, self._nodes
         down = np.arange(window.row + start, window.row + end) - self._row
         upper, share = down // step, (down % step / step)[:, None]
@@ -163,14 +184,19 @@ class Lattice:
 
 @lru_cache(maxsize=64)
 def lattice_px(grid: Grid) -> int:
-    """Pixels between places that are measured, a power of two."""
+    """Return the pixels between places that are measured, a power of two."""
     middle = _lengths(grid, np.array([grid.height / 2]), np.array([grid.width / 2]))
     longest = float(np.nan_to_num(middle, nan=LATTICE_M).max())
     return 1 << int(np.log2(np.clip(LATTICE_M / longest, 1, LATTICE_PX)))
 
 
 def world_gradient(steps: Steps, per_col: np.ndarray, per_row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Height per metre to the east and to the north, from height per pixel to the right and down."""
+    """Return height per metre to the east and to the north.
+
+    Args:
+        steps: of `PixelSteps`.
+        per_col, per_row: height per pixel to the right and down, (rows, cols).
+    """
     col_east, col_north, row_east, row_north = steps
     if col_north.shape == (1, 1) and col_north == 0 == row_east:
         return per_col * col_east, per_row * row_north
@@ -180,7 +206,12 @@ def world_gradient(steps: Steps, per_col: np.ndarray, per_row: np.ndarray) -> tu
 def world_hessian(
     steps: Steps, col_col: np.ndarray, col_row: np.ndarray, row_row: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Second derivatives (east-east, east-north, north-north) from those per pixel."""
+    """Return second derivatives per metre: east-east, east-north, north-north.
+
+    Args:
+        steps: of `PixelSteps`.
+        col_col, col_row, row_row: second derivatives per pixel, (rows, cols).
+    """
     first = world_gradient(steps, col_col, col_row)
     second = world_gradient(steps, col_row, row_row)
     east_east, east_north = world_gradient(steps, first[0], second[0])

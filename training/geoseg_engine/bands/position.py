@@ -1,14 +1,14 @@
-"""Where a pixel lies within its surroundings: above or below them, by how much, at which scale.
+"""Position of a pixel relative to its surroundings: above or below them, by how much, at which scale.
 
 TPI is the height minus the mean of the neighbours (Weiss 2001), local relief the height minus the mean of a wide
 surrounding, and multi-scale TPI the deviation from mean elevation, (height - mean) / standard deviation, of the
 radius at which it is largest (Lindsay, Cockburn & Russell 2015, DEVmax). Surroundings are rectangles of
-2 · radius + 1 pixels, measured in metres on the ground around each pixel; voids and what lies beyond the edge do not
+2 · radius + 1 pixels, measured in true metres around each pixel; voids and pixels beyond the edge do not
 count.
 
 Sums come from integral images of integers: integers add up exactly, so a value does not depend on the window it is read
-in, not even in its last bit. A height is an integer of 1/2^22 m and, where that is not all of it, one of 1/2^43 m: so
-relief of a hair's breadth has the same values as mountains of that form.
+in, not even in its last bit. A height is an integer of 1/2^22 m plus, if there is a rest, one of 1/2^43 m, so that
+relief of tiny height has the same values as mountains of the same form.
 """
 
 from __future__ import annotations
@@ -31,20 +31,24 @@ DEFAULT_RADII = {"tpi": "0", "local_relief": "500", "multiscale_tpi": "50,150,45
 """In metres; 0 means the eight neighbours."""
 
 HIGH, LOW = float(1 << 22), float(1 << 21)
-"""A height is an integer of 1 / HIGH m, and what that leaves one of 1 / (HIGH · LOW) m."""
+"""A height is an integer of 1 / HIGH m, and its rest one of 1 / (HIGH · LOW) m."""
 
 HIGHEST_M = 65536.0
-"""Heights beyond it, of either sign, are taken as it: no ground lies there, and sums stay exact."""
+"""Heights beyond it, of either sign, are clipped to it, so that sums stay exact; no terrain is that high."""
 
 BOTH_BELOW = float(1 << 28)
-"""Variance in (1 / HIGH m)², a deviation of 4 mm, below which what the integers leave counts too."""
+"""Variance in (1 / HIGH m)², a deviation of 4 mm, below which the rest of the integers counts too."""
 
 STRIP_PX = 1 << 15
 """Pixels worked on at once, so that temporaries stay in the processor's cache."""
 
 
 def radii_m(name: str, parameters: Parameters) -> list[float]:
-    """Radii that an attribute is asked for, in metres: `radii` ("100,300,900") of `multiscale_tpi`, else `radius_m`.
+    """Return the radii of an attribute in metres, from its parameters.
+
+    Args:
+        name: `tpi`, `local_relief` or `multiscale_tpi`.
+        parameters: `radii` ("100,300,900") of `multiscale_tpi`, `radius_m` of the others.
 
     Raises:
         GeoSegError: `bad_parameter`.
@@ -58,14 +62,19 @@ def radii_m(name: str, parameters: Parameters) -> list[float]:
     if not radii or not all(0 <= radius < np.inf for radius in radii):
         raise GeoSegError(
             "bad_parameter",
-            f"'{text}' is no radius of {name}.",
+            f"'{text}' is not a radius of {name}.",
             "Give metres: one number, or for multiscale_tpi several with commas, as 100,300,900.",
         )
     return radii
 
 
 def position_halo_px(name: str, parameters: Parameters, grid: Grid) -> int:
-    """Pixels around a window that the widest radius needs.
+    """Return the pixels around a window that the widest radius needs.
+
+    Args:
+        name: of the attribute.
+        parameters: of the band.
+        grid: the DEM's.
 
     Raises:
         GeoSegError: `bad_parameter`; `radius` beyond RADIUS_LIMIT_PX.
@@ -97,7 +106,7 @@ def _halves(radius_m: float, across_m: np.ndarray, down_m: np.ndarray) -> np.nda
 
 
 def position_bands(heights_m: np.ndarray, grid: Grid, window: Window, bands: tuple[Band, ...]) -> np.ndarray:
-    """Attributes of a window of a DEM.
+    """Compute attributes of a window of a DEM.
 
     Args:
         heights_m: (rows, cols) of the window with the halo of `position_halo_px`, NaN for voids and beyond the edge.
@@ -107,7 +116,7 @@ def position_bands(heights_m: np.ndarray, grid: Grid, window: Window, bands: tup
 
     Returns:
         Float64 (bands, rows, cols), NaN where the height is unknown; TPI and local relief in metres, positive above
-        the surroundings; multi-scale TPI in standard deviations, 0 on flat ground.
+        the surroundings; multi-scale TPI in standard deviations, 0 on flat land.
     """
     sums = Sums(heights_m, grid, window)
     result = np.empty((len(bands), window.height, window.width))
@@ -156,7 +165,13 @@ class Sums:
         self._halves: dict[float, np.ndarray] = {}
 
     def above_mean(self, radius_m: float, rows: slice, without_itself: bool = False) -> np.ndarray:
-        """Height minus the mean around it, in metres; 0 for a pixel alone among voids."""
+        """Return height minus the mean of the surroundings in metres; 0 for a pixel alone among voids.
+
+        Args:
+            radius_m: of the surroundings.
+            rows: of the window.
+            without_itself: leave the pixel out of the mean.
+        """
         count = self._around("count", radius_m, rows)
         others = count - 1 if without_itself else count
         result: np.ndarray = self._above(radius_m, rows, count) / (np.maximum(others, 1) * HIGH)
@@ -171,7 +186,12 @@ class Sums:
         return result
 
     def deviation(self, radius_m: float, rows: slice) -> np.ndarray:
-        """Height minus the mean around it, in standard deviations of the heights there; 0 where all are equal."""
+        """Return height minus the mean, in standard deviations of the surroundings; 0 where all heights are equal.
+
+        Args:
+            radius_m: of the surroundings.
+            rows: of the window.
+        """
         count = np.maximum(self._around("count", radius_m, rows), 1)
         variance = self._variance(radius_m, rows, count)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -266,7 +286,7 @@ def _regions(halves: np.ndarray, height: int, width: int) -> Iterator[Region]:
 
 
 def integral(values: np.ndarray) -> np.ndarray:
-    """Sums of all values above and left, (rows + 1, cols + 1); of integers modulo 2^64, which differences undo."""
+    """Return sums of values above and left, (rows + 1, cols + 1); of integers modulo 2^64, undone by differences."""
     table = np.zeros((values.shape[0] + 1, values.shape[1] + 1), values.dtype)
     np.cumsum(values, axis=0, out=table[1:, 1:])
     np.cumsum(table[1:, 1:], axis=1, out=table[1:, 1:])

@@ -1,4 +1,4 @@
-"""Bands of a raster file, and what is derived from their neighbourhood, on the grid of a stack."""
+"""Bands of a raster file, and bands derived from their neighbourhood, on the grid of a stack."""
 
 from __future__ import annotations
 
@@ -26,13 +26,20 @@ Values = Callable[[Window, tuple[Band, ...]], np.ndarray]
 RawValues = Callable[[list[int], Window, str, str], np.ndarray]
 """(band numbers, window, type, unit) -> values of a raster as `raster_values` gives them, converted to a unit.
 
-An empty type is one that holds them exactly, an empty unit leaves them as they are.
+An empty type is one that holds them exactly; an empty unit does not convert them.
 """
 
 
 @dataclass(frozen=True)
 class RasterBands:
-    """An open raster, how a grid lies on it and which bands are asked for."""
+    """Bands of an open raster on a grid.
+
+    Attributes:
+        raw: reads values of the raster.
+        mapping: from the grid to the raster.
+        bands: to read.
+        problems: none.
+    """
 
     raw: RawValues
     mapping: Mapping
@@ -41,21 +48,42 @@ class RasterBands:
 
     @classmethod
     def on_grid(cls, source: Source, dataset: Any, bands: tuple[Band, ...], grid: Grid) -> RasterBands:
-        """Bands of an open raster on a grid."""
+        """Place bands of an open raster on a grid.
+
+        Args:
+            source: names the layer, with its corrections.
+            dataset: the open raster.
+            bands: to read.
+            grid: of the stack.
+        """
         return cls.of_values(_of_file(source, dataset), source_grid(source, dataset), bands, grid)
 
     @classmethod
     def of_values(cls, raw: RawValues, own: Grid, bands: tuple[Band, ...], grid: Grid) -> RasterBands:
-        """Bands of anything that has values on a grid of its own, on another grid."""
+        """Place bands of anything that has values on its own grid on another grid.
+
+        Args:
+            raw: reads values.
+            own: grid of the values.
+            bands: to read.
+            grid: of the stack.
+        """
         return cls(raw, mapping(grid, own), bands)
 
     @classmethod
     def as_written(cls, source: Source, dataset: Any, bands: tuple[Band, ...], grid: Grid) -> RasterBands:
-        """Bands of an open raster whose pixels are those of the grid."""
+        """Return bands of an open raster whose pixels are those of the grid.
+
+        Args:
+            source: names the layer.
+            dataset: the open raster.
+            bands: to read.
+            grid: of the stack and the raster.
+        """
         return cls(_of_file(source, dataset), Mapping(grid, grid, (0, 0), False, 0, None), bands)
 
     def read(self, window: Window) -> np.ndarray:
-        """Float32 (bands, rows, cols) of a window inside the grid; NaN where there is no value.
+        """Read float32 (bands, rows, cols) of a window inside the grid; NaN where there is no value.
 
         Raises:
             GeoSegError: `cannot_read` if the file is damaged.
@@ -79,7 +107,18 @@ def _of_file(source: Source, dataset: Any) -> RawValues:
 def multiplied(
     source: Source, dataset: Any, indexes: list[int], part: Window, dtype: str, factors: list[float]
 ) -> np.ndarray:
-    """Values of bands of an open raster as of `raster_values`, each times a factor; an empty type holds them exactly.
+    """Read bands of an open raster, each times a factor; see `raster_values`.
+
+    Args:
+        source: names the layer, with its corrections.
+        dataset: the open raster.
+        indexes: band numbers from 1.
+        part: window of the raster.
+        dtype: of the result; empty is one that holds the values exactly.
+        factors: one per band.
+
+    Returns:
+        (bands, rows, cols), NaN where invalid or outside.
 
     Raises:
         GeoSegError: as `raster_values`.
@@ -93,14 +132,14 @@ def multiplied(
 def gridded(
     mapping: Mapping, bands: tuple[Band, ...], window: Window, values: Values, limit_px: int = SOURCE_LIMIT_PX
 ) -> np.ndarray:
-    """Bands of a source on a window of a grid.
+    """Read bands of a source on a window of a grid.
 
     Args:
-        mapping: how the grid lies on the source.
+        mapping: from the grid to the source.
         bands: each with its resampling.
         window: inside the grid.
         values: (window of the source, some of the bands) -> float32 (bands, rows, cols), NaN beyond its edge.
-        limit_px: source pixels asked for at once; where the window needs more it is halved.
+        limit_px: source pixels read at once; where the window needs more it is halved.
 
     Returns:
         Float32 (bands, rows, cols), NaN where there is no value.
@@ -157,10 +196,14 @@ def _source_values(layer: RasterBands, part: Window, bands: tuple[Band, ...]) ->
 
 
 def unit_of(band: Band, bands: tuple[Band, ...]) -> str:
-    """The unit that a band's values are converted to; empty where they are taken as they are.
+    """Return the unit that a band's values are converted to; empty if they are not.
 
     A band is known to hold heights only if terrain is derived from it too: GDAL gives every band of a raster whose CRS
     has a vertical axis that axis's unit, a slope or a class code as well.
+
+    Args:
+        band: of the source.
+        bands: all bands of the source.
     """
     heights = band.derive or any(other.unit == HEIGHTS and other.index == band.index for other in bands)
     return band.unit if heights else ""

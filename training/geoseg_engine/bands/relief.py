@@ -1,11 +1,11 @@
-"""What the nine heights around a pixel say of a DEM's form, on the DEM's own grid and by window.
+"""Terrain attributes from the nine heights around a pixel, on the DEM's own grid and by window.
 
 Slope and aspect follow Horn (1981), the curvatures Zevenbergen & Thorne (1987) with the sign and the factor
-100 that ESRI and RichDEM use: curvature and planform curvature are positive where ground is convex, profile
+100 that ESRI and RichDEM use: curvature and planform curvature are positive where terrain is convex, profile
 curvature is positive where it is concave along the fall line. Total curvature follows Wilson & Gallant (2000),
 ruggedness (TRI) Riley, DeGloria & Elliot (1999), roughness Wilson et al. (2007), hillshade Horn (1981).
 
-Heights are taken as metres. A neighbour without value takes the value of the centre, so a void does not
+Heights are in metres. A neighbour without value takes the value of the centre, so a void does not
 spread; the raster's edge is extrapolated. The same pixel has the same value whatever window it is read in.
 """
 
@@ -19,7 +19,7 @@ import numpy as np
 
 from ..contract import Band, GeoSegError, Grid
 from ..raster.grid import Window
-from .by_richdem import fits_richdem, richdem_attributes, richdem_is_there
+from .by_richdem import fits_richdem, richdem_attributes, richdem_is_installed
 from .pixel_steps import PixelSteps, Steps, world_gradient, world_hessian
 
 Parameters = Mapping[str, float | str]
@@ -29,33 +29,44 @@ STRIP_PX = 1 << 16
 """Pixels worked on at once, so that temporaries stay in the processor's cache."""
 
 BY_RICHDEM = ("curvature", "profile_curvature", "planform_curvature")
-"""What RichDEM computes where it fits and no engine is asked for; slope and aspect are the same from both."""
+"""Attributes that RichDEM computes where it fits and no engine is set; slope and aspect are equal from both."""
 
 AZIMUTH, ALTITUDE = 315.0, 45.0
 
 
 def engine_of(band: Band, grid: Grid) -> str:
-    """`richdem` or `numpy`: what the band's parameter `engine` asks for, else what is right and quickest.
+    """Return `richdem` or `numpy`: the band's parameter `engine`, else the one that is right and fastest.
+
+    Args:
+        band: derived from heights.
+        grid: the DEM's.
 
     Raises:
         GeoSegError: `no_richdem`, `bad_parameter`.
     """
-    asked = str(band.parameters.get("engine", "")).lower()
-    if asked not in ("", "numpy", "richdem"):
+    chosen = str(band.parameters.get("engine", "")).lower()
+    if chosen not in ("", "numpy", "richdem"):
         raise GeoSegError(
-            "bad_parameter", f"'{asked}' computes no terrain.", "Choose richdem or numpy, or leave it out."
+            "bad_parameter",
+            f"'{chosen}' is not an engine for terrain.",
+            "Choose richdem or numpy, or leave it out.",
         )
-    if asked == "richdem" and not fits_richdem(grid):
-        why = "its single cell size is wrong on this grid" if richdem_is_there() else "it is not installed"
+    if chosen == "richdem" and not fits_richdem(grid):
+        why = (
+            "its single cell size is wrong on this grid" if richdem_is_installed() else "it is not installed"
+        )
         raise GeoSegError(
             "no_richdem", f"RichDEM cannot compute '{band.derive}': {why}.", "Leave the engine out."
         )
     by_richdem = band.derive in BY_RICHDEM and fits_richdem(grid)
-    return asked or ("richdem" if by_richdem else "numpy")
+    return chosen or ("richdem" if by_richdem else "numpy")
 
 
 def light(parameters: Parameters) -> tuple[float, float]:
-    """Direction and height of a hillshade's light in radians, from `azimuth` (315) and `altitude` (45) in degrees.
+    """Return azimuth and altitude of a hillshade's light in radians.
+
+    Args:
+        parameters: `azimuth` (315) and `altitude` (45) in degrees.
 
     Raises:
         GeoSegError: `bad_parameter`.
@@ -68,14 +79,14 @@ def light(parameters: Parameters) -> tuple[float, float]:
     if not 0 <= altitude <= math.pi / 2 or not math.isfinite(azimuth):
         raise GeoSegError(
             "bad_parameter",
-            f"Light from azimuth '{given[0]}' and altitude '{given[1]}' cannot be.",
+            f"Light from azimuth '{given[0]}' and altitude '{given[1]}' is impossible.",
             "Give degrees: azimuth clockwise from north, altitude 0 to 90 above the horizon.",
         )
     return azimuth, altitude
 
 
 def relief_bands(heights_m: np.ndarray, grid: Grid, window: Window, bands: tuple[Band, ...]) -> np.ndarray:
-    """Attributes of a window of a DEM.
+    """Compute attributes of a window of a DEM.
 
     Args:
         heights_m: float32 or float64 (rows, cols) of `window.padded(HALO_PX)`, NaN for voids and beyond the edge.
@@ -86,7 +97,7 @@ def relief_bands(heights_m: np.ndarray, grid: Grid, window: Window, bands: tuple
 
     Returns:
         (bands, rows, cols) of the heights' type, NaN where the height is unknown. Slope in degrees, 0 to 90;
-        aspect as sine and cosine of the downhill direction clockwise from north, both 0 on flat ground; curvatures
+        aspect as sine and cosine of the downhill direction clockwise from north, both 0 on flat land; curvatures
         in 1/100 per metre, total curvature in the square of that; TRI and roughness in metres; TPI in
         metres; hillshade 1 (dark) to 255.
 
@@ -116,7 +127,13 @@ def relief_bands(heights_m: np.ndarray, grid: Grid, window: Window, bands: tuple
 
 
 def with_edges(heights_m: np.ndarray, grid: Grid, window: Window) -> np.ndarray:
-    """Heights with the ring beyond the raster's edge extrapolated in a straight line."""
+    """Return heights with the ring beyond the raster's edge extrapolated linearly.
+
+    Args:
+        heights_m: (rows, cols) of `window.padded(HALO_PX)`, NaN for voids.
+        grid: the DEM's.
+        window: inside the grid.
+    """
     halo = window.padded(HALO_PX)
     beyond = (
         (halo.row < 0, np.s_[0, :], np.s_[1, :], np.s_[2, :]),
@@ -134,7 +151,7 @@ def with_edges(heights_m: np.ndarray, grid: Grid, window: Window) -> np.ndarray:
 
 
 class Kernel:
-    """The nine heights of every pixel, and what attributes share; each is computed when first asked for.
+    """The nine heights of every pixel, and intermediate results of attributes; each is computed when first used.
 
     Args:
         heights_m: (rows + 2, cols + 2).
@@ -182,7 +199,7 @@ class Kernel:
 
     @cached_property
     def bending(self) -> tuple[np.ndarray, np.ndarray]:
-        """Second derivative along the fall line and across it, in 1/m; 0 on flat ground."""
+        """Second derivative along the fall line and across it, in 1/m; 0 on flat land."""
         _, b, _, d, f, _, h, _ = self.around
         p, q = world_gradient(self._steps, (f - d) / 2, (h - b) / 2)
         r, s, t = self.second

@@ -19,12 +19,20 @@ SIZE_PX, LOOKS = 7, 1.0
 
 
 def lee_halo_px(parameters: Parameters, _grid: Grid) -> int:
-    """Half the side of the filter, `size_px`."""
+    """Return half the side of the filter.
+
+    Args:
+        parameters: `size_px` (7), the side of the filter in pixels.
+    """
     return _half(parameters.get("size_px", SIZE_PX))
 
 
 def decibel_halo_px(parameters: Parameters, _grid: Grid) -> int:
-    """Half the side of the filter that comes first, `lee_px`; 0 without one."""
+    """Return half the side of the filter that is applied first; 0 without one.
+
+    Args:
+        parameters: `lee_px` (0), the side of the filter in pixels.
+    """
     return _half(parameters.get("lee_px", 0))
 
 
@@ -33,12 +41,28 @@ def _half(size_px: float | str) -> int:
 
 
 def lee_bands(values: np.ndarray, _grid: Grid, _window: Window, bands: tuple[Band, ...]) -> np.ndarray:
-    """Intensity after the filter, for bands whose parameters are `size_px` (7) and `looks` (1)."""
+    """Filter intensities.
+
+    Args:
+        values: float64 (rows, cols), linear intensity with the halo of the bands.
+        bands: with the parameters `size_px` (7) and `looks` (1).
+
+    Returns:
+        Float64 (bands, rows, cols) without the halo.
+    """
     return np.stack([_filtered(values, band.parameters, "size_px", SIZE_PX) for band in bands])
 
 
 def decibel_bands(values: np.ndarray, _grid: Grid, _window: Window, bands: tuple[Band, ...]) -> np.ndarray:
-    """Decibels of the intensity, filtered first where the parameter `lee_px` (0) is above 1; `looks` as in `lee`."""
+    """Convert intensities to decibels.
+
+    Args:
+        values: float64 (rows, cols), linear intensity with the halo of the bands.
+        bands: with the parameters `lee_px` (0; filtered first if above 1) and `looks` (1).
+
+    Returns:
+        Float64 (bands, rows, cols) without the halo.
+    """
     return np.stack([decibels(_filtered(values, band.parameters, "lee_px", 0)) for band in bands])
 
 
@@ -47,26 +71,26 @@ def _filtered(values: np.ndarray, parameters: Parameters, size: str, default: in
 
 
 def decibels(intensity: np.ndarray) -> np.ndarray:
-    """10 · log10 of an intensity; NaN where it is not positive."""
+    """Return 10 · log10 of an intensity; NaN where it is not positive."""
     positive = np.where(intensity > 0, intensity, np.nan)
     result: np.ndarray = 10 * np.log10(positive)
     return result
 
 
 def lee(intensity: np.ndarray, half_px: int, looks: float) -> np.ndarray:
-    """Local statistics filter for multiplicative speckle.
+    """Filter multiplicative speckle by local statistics.
 
     The estimate is mean + k · (value - mean) with k = 1 - Cu² / Ci², Cu² = 1 / looks the speckle's and
     Ci² = variance / mean² the window's squared coefficient of variation, k within 0..1. Statistics are over
     the valid pixels of the window; sums are taken in one fixed order, so that they do not depend on the window.
 
     Args:
-        intensity: float64 (rows, cols) with `half_px` more pixels on every side than asked for; linear, not decibels.
+        intensity: float64 (rows, cols) with `half_px` more pixels on every side than the result; linear, not decibels.
         half_px: the filter covers 2 · half_px + 1 pixels.
         looks: equivalent number of looks of the image.
 
     Returns:
-        Float64 without the margin; NaN where the intensity is.
+        Float64 without the padding; NaN where the intensity is.
     """
     if half_px == 0:
         return intensity

@@ -2,7 +2,7 @@
 
 Exact, not approximated: percentiles interpolate linearly between neighbours in order (type 7 of Hyndman & Fan 1996,
 NumPy's default), the deviation is that of the population, the trend is the least-squares slope on the real
-dates. Values are taken as they come, without regard to seasons or gaps between dates.
+dates. Values are used as they are, without regard to seasons or gaps between dates.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ORDERED = ("median", "percentile")
 def statistics(
     values: np.ndarray, days: np.ndarray, bands: tuple[Band, ...], pool: Executor | None = None
 ) -> np.ndarray:
-    """Statistics of every pixel over its dates.
+    """Compute statistics of every pixel over its dates.
 
     Args:
         values: float32 (dates, pixels), NaN where a pixel is not clear.
@@ -123,4 +123,4 @@ STATISTICS: dict[str, Statistic] = {
     "trend": _trend,
     "valid_count": _valid_count,
 }
-"""(values (dates, pixels), which are clear, how many are clear, days) -> one number a pixel."""
+"""(values (dates, pixels), which are clear, how many are clear, days) -> one number per pixel."""

@@ -105,8 +105,8 @@ def run(job: ForestJob, folder: Path, channel: Channel) -> dict[str, Any]:
     dataset = with_bands(whole, job.bands)
     if job.dry_run:
         return dry_run_result(job, dataset, dataset_folder)
-    apply_calibration = folder / job.output
-    prepare_folder(apply_calibration)
+    output = folder / job.output
+    prepare_folder(output)
     channel.send(
         "hello",
         protocol=PROTOCOL,
@@ -126,7 +126,39 @@ def run(job: ForestJob, folder: Path, channel: Channel) -> dict[str, Any]:
     decision, scored, calibrated = evaluate(job, dataset, fitted, samples, validation, channel)
     worth = importance(dataset, samples, fitted.logits, decision, fitted.impurity, job.seed, channel)
     channel.send("progress", phase=SAVING_PHASE, done=0, total=1, rate="")
-    summary = {
+    summary = summarise(job, samples, fitted, scored, calibrated, time.monotonic() - started)
+    write_model(job, dataset, samples, fitted, decision, warnings, summary, output / MODEL_FILE)
+    write_json(output / METRICS_FILE, summary)
+    write_json(output / IMPORTANCE_FILE, worth)
+    for kind, name in (("model", MODEL_FILE), ("metrics", METRICS_FILE), ("importance", IMPORTANCE_FILE)):
+        channel.artifact(kind, (output / name).resolve())
+    return {
+        "model": str(output / MODEL_FILE),
+        **{key: value for key, value in summary.items() if key not in ("job", "architecture")},
+        "importance": worth,
+        "warnings": warnings,
+    }
+
+
+def summarise(
+    job: ForestJob,
+    samples: Samples,
+    fitted: Fitted,
+    scored: dict[str, Any],
+    calibrated: str,
+    seconds: float,
+) -> dict[str, Any]:
+    """Return the content of metrics.json.
+
+    Args:
+        job: method and settings.
+        samples: training and validation pixels.
+        fitted: the classifier.
+        scored: scores of the validation pixels.
+        calibrated: the calibration in a sentence.
+        seconds: wall time up to now.
+    """
+    return {
         "miou": scored["miou"],
         "scores": scored,
         "split": "validation",
@@ -136,21 +168,10 @@ def run(job: ForestJob, folder: Path, channel: Channel) -> dict[str, Any]:
         "precision": "float32",
         "train_pixels": len(samples.train),
         "validation_pixels": len(samples.validation),
-        "seconds": round(time.monotonic() - started, 2),
+        "seconds": round(seconds, 2),
         "settings": fitted.settings,
         "architecture": fitted.architecture,
         "job": encode(job),
-    }
-    write_model(job, dataset, samples, fitted, decision, warnings, summary, apply_calibration / MODEL_FILE)
-    write_json(apply_calibration / METRICS_FILE, summary)
-    write_json(apply_calibration / IMPORTANCE_FILE, worth)
-    for kind, name in (("model", MODEL_FILE), ("metrics", METRICS_FILE), ("importance", IMPORTANCE_FILE)):
-        channel.artifact(kind, (apply_calibration / name).resolve())
-    return {
-        "model": str(apply_calibration / MODEL_FILE),
-        **{key: value for key, value in summary.items() if key not in ("job", "architecture")},
-        "importance": worth,
-        "warnings": warnings,
     }
 
 
@@ -383,18 +404,18 @@ def evaluate(
     """
     logits = fitted.logits(samples.validation)
     truth = samples.validation_truth
-    found = Calibration()
+    decision = Calibration()
     if job.calibrate and len(truth):
         learned = [pixels > 0 for pixels in samples.counts]
-        found = calibration.fit(logits, truth, learned=learned, weighted=validation.weighted)
+        decision = calibration.fit(logits, truth, learned=learned, weighted=validation.weighted)
     few = validation.too_few_objects(dataset.classes) if job.calibrate else ""
-    text = calibration.calibration_message(found, dataset.classes, few)
+    text = calibration.calibration_message(decision, dataset.classes, few)
     channel.log(text)
-    ids = calibration.apply_calibration(logits.T, found).argmax(axis=0).astype(np.uint8)
+    ids = calibration.apply_calibration(logits.T, decision).argmax(axis=0).astype(np.uint8)
     result = scores(confusion(truth, ids, len(dataset.classes)), dataset.classes)
     if result["miou"] is not None:
         channel.log(f"Mean IoU {result['miou']:.3f} on {len(truth)} validation pixels.")
-    return found, result, text
+    return decision, result, text
 
 
 def write_model(

@@ -42,7 +42,7 @@ class Graph:
     def __init__(self, made: onnx.GraphProto) -> None:
         self.made = made
 
-    def add(self, kind: str, inputs: Sequence[str], apply_calibration: str = "", **attributes: Any) -> str:
+    def add(self, kind: str, inputs: Sequence[str], output: str = "", **attributes: Any) -> str:
         """Append a node.
 
         Args:
@@ -54,7 +54,7 @@ class Graph:
         Returns:
             The name of its output.
         """
-        name = apply_calibration or f"{kind.lower()}_{len(self.made.node)}"
+        name = output or f"{kind.lower()}_{len(self.made.node)}"
         self.made.node.append(helper.make_node(kind, list(inputs), [name], **attributes))
         return name
 

@@ -68,7 +68,7 @@ def synthetic_pixels(classes: int, features: int) -> tuple[Array, Truth]:
 
 
 def seconds(
-    job: ForestJob, settings: trees.Settings, found: Speed, train: int, validation: int, size: tuple[int, int]
+    job: ForestJob, settings: trees.Settings, speed: Speed, train: int, validation: int, size: tuple[int, int]
 ) -> float:
     """Return the seconds from read pixels to the finished model.
 
@@ -81,8 +81,8 @@ def seconds(
     """
     bands, features = size
     drawn = max(min(train, trees.TREE_PIXELS), 2)
-    deeper = float(np.log2(drawn) / np.log2(found.pixels))
-    larger = drawn / found.pixels * deeper
+    deeper = float(np.log2(drawn) / np.log2(speed.pixels))
+    larger = drawn / speed.pixels * deeper
     grown, predicted, calibrated = float(settings.trees), 0.0, validation
     if job.search and validation:
         racing = trees.candidates(job, settings, features)
@@ -95,7 +95,7 @@ def seconds(
             before = grown_trees
     scored = scored_pixels(validation, bands)
     predicted += settings.trees * (validation + scored * (bands + 1))
-    of_trees = grown * larger * found.tree_s + predicted * deeper * found.pixel_s
+    of_trees = grown * larger * speed.tree_s + predicted * deeper * speed.pixel_s
     return of_trees + job.calibrate * calibrated * CALIBRATED_PX_S + FIXED_S
 
 
@@ -113,10 +113,10 @@ def estimate_message(
     pixels, truth = like
     settings = trees.first_settings(job, pixels.shape[1], train, len(np.unique(truth)))
     size = (bands, pixels.shape[1])
-    found = seconds(job, settings, measure_speed(settings, pixels, truth), train, validation, size)
+    speed = seconds(job, settings, measure_speed(settings, pixels, truth), train, validation, size)
     searched = "the search, " if job.search and validation else ""
-    return round(found, 1), (
-        f"About {rounded_time(found)} on this machine for {searched}{settings.trees} trees and their scores, "
+    return round(speed, 1), (
+        f"About {rounded_time(speed)} on this machine for {searched}{settings.trees} trees and their scores, "
         "once the pixels are read."
     )
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
-FEWEST = 2
+MIN_POINTS = 2
 """Points of a class, if it has so many pixels: of fewer no variance can be taken."""
-FEW_LEAST, MANY_LEAST = 10, 50
+MIN_RARE, MAX_RARE = 10, 50
 """Points of a rare class in a small and in a large sample; 50 is what Olofsson et al. advise."""
 
 
@@ -33,7 +33,7 @@ def points_needed(weights: Floats, expected: Floats, standard_error: float, pixe
     return max(math.ceil(float(weights @ deviation) ** 2 / (standard_error**2 + finite) - 1e-9), 1)
 
 
-def allocated(count: int, weights: Floats, pixels: Counts, how: str, least: int) -> Counts:
+def allocate(count: int, weights: Floats, pixels: Counts, how: str, least: int) -> Counts:
     """Points of each class: at least FEWEST and at most its pixels.
 
     Args:
@@ -45,7 +45,7 @@ def allocated(count: int, weights: Floats, pixels: Counts, how: str, least: int)
         least: of a class with `mixed`; negative takes a tenth of `count`, from 10 to 50.
     """
     if least < 0:
-        least = min(max(count // 10, FEW_LEAST), MANY_LEAST)
+        least = min(max(count // 10, MIN_RARE), MAX_RARE)
     if how == "mixed":
         rare = _rare(count, weights, least)
         how = "equal" if rare.all() else how
@@ -56,7 +56,7 @@ def allocated(count: int, weights: Floats, pixels: Counts, how: str, least: int)
     else:
         wanted = np.where(rare, float(least), 0.0)
         wanted[~rare] = (count - least * rare.sum()) * weights[~rare] / weights[~rare].sum()
-    return np.minimum(np.maximum(_whole(wanted), FEWEST), pixels)
+    return np.minimum(np.maximum(_whole(wanted), MIN_POINTS), pixels)
 
 
 def class_errors(expected: Floats, points: Counts, pixels: Counts) -> Floats:

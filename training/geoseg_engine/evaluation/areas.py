@@ -22,18 +22,18 @@ from ..outputs import prepare_folder, whole_file
 from ..raster.crs import check_unit_known
 from ..raster.sources import parse_crs
 from ..report.bar_charts import area_chart
-from .classmap import ClassMap, Cover, class_map, cover
+from .classmap import ClassAreas, ClassMap, class_map, map_areas
 from .estimation import Estimates, estimates, half_widths
 from .reference_points import ReferencePoints, read_points
 
 TABLE_FILE, CHART_FILE, JSON_FILE = "areas.csv", "areas.svg", "areas.json"
-FEWEST_POINTS = 2
+MIN_POINTS = 2
 OTHER_COLOR = "#999999"
 """Of true classes that the map does not have."""
 
 
 @dataclass(frozen=True)
-class Adjusted:
+class AdjustedAreas:
     """Estimates of a map's ground, or of the part of it that the sample says something about.
 
     Attributes:
@@ -60,16 +60,16 @@ def run(job: AreasJob, folder: Path, channel: Channel) -> dict[str, Any]:
     with class_map(folder / job.classes) as found:
         check_unit_known(parse_crs(found.grid.crs), f"The area of '{found.name}'")
         sample = read_points(job, folder, found) if job.sample else None
-        held = cover(found, channel, "areas")
+        held = map_areas(found, channel, "areas")
     if not held.pixels.any():
         raise GeoSegError("empty_map", f"No pixel of '{found.name}' has a class.", "Choose another raster.")
-    adjusted = None if sample is None else adjust(held, sample, job.confidence_level)
+    adjusted = None if sample is None else adjusted_areas(held, sample, job.confidence_level)
     rows = class_rows(found.classes, held, adjusted)
-    warnings = [*sample.problems, *thin_classes(found, held, sample)] if sample else []
+    warnings = [*sample.problems, *few_points_warnings(found, held, sample)] if sample else []
     result = {
         "rows": rows,
         "total_m2": round(float(held.area_m2.sum()), 2),
-        "overall": None if adjusted is None else overall(adjusted),
+        "overall": None if adjusted is None else overall_accuracy(adjusted),
         "sample": None if sample is None else sample_facts(sample),
         "confidence_level": job.confidence_level,
         "warnings": encode(warnings),
@@ -89,7 +89,7 @@ def run(job: AreasJob, folder: Path, channel: Channel) -> dict[str, Any]:
     return {**result, **{kind: str(output / name) for kind, name in files.items()}}
 
 
-def adjust(held: Cover, sample: ReferencePoints, level: float) -> Adjusted:
+def adjusted_areas(held: ClassAreas, sample: ReferencePoints, level: float) -> AdjustedAreas:
     """Estimates over the classes that have points; the ground of the others is left out of them."""
     area_m2 = np.append(held.area_m2, np.zeros(len(sample.other)))
     area_m2 = np.where(sample.counts.sum(axis=1) > 0, area_m2, 0.0)
@@ -100,10 +100,12 @@ def adjust(held: Cover, sample: ReferencePoints, level: float) -> Adjusted:
             "The sample's points are all of classes that this map does not hold.",
             "Choose the map that the sample was laid out on.",
         )
-    return Adjusted(sample, estimates(sample.counts, area_m2 / total_m2), total_m2, half_widths(level))
+    return AdjustedAreas(sample, estimates(sample.counts, area_m2 / total_m2), total_m2, half_widths(level))
 
 
-def class_rows(classes: Sequence[LabelClass], held: Cover, adjusted: Adjusted | None) -> list[dict[str, Any]]:
+def class_rows(
+    classes: Sequence[LabelClass], held: ClassAreas, adjusted: AdjustedAreas | None
+) -> list[dict[str, Any]]:
     """One row a class: what the map has, and what the sample says of it; true classes that the map lacks come last."""
     total = float(held.area_m2.sum())
     rows = [
@@ -121,11 +123,11 @@ def class_rows(classes: Sequence[LabelClass], held: Cover, adjusted: Adjusted | 
         nothing = {"id": None, "color": OTHER_COLOR, "pixels": 0, "share": 0.0, "area_m2": 0.0}
         rows += [{**nothing, "name": name} for name in adjusted.sample.other]
         for place, row in enumerate(rows):
-            row |= estimated(adjusted, place)
+            row |= estimate_of(adjusted, place)
     return rows
 
 
-def estimated(adjusted: Adjusted, place: int) -> dict[str, float | None]:
+def estimate_of(adjusted: AdjustedAreas, place: int) -> dict[str, float | None]:
     """Area and accuracies of a class with their intervals; None where the sample says nothing."""
     found, total_m2, reach = adjusted.found, adjusted.total_m2, adjusted.reach
     area = float(found.shares[place]) * total_m2
@@ -143,7 +145,7 @@ def estimated(adjusted: Adjusted, place: int) -> dict[str, float | None]:
     return row
 
 
-def overall(adjusted: Adjusted) -> dict[str, float | None]:
+def overall_accuracy(adjusted: AdjustedAreas) -> dict[str, float | None]:
     """Overall accuracy with its interval."""
     found = bounded("overall", adjusted.found.overall, adjusted.found.overall_error * adjusted.reach)
     return {"accuracy": found["overall"], "low": found["overall_low"], "high": found["overall_high"]}
@@ -169,12 +171,12 @@ def sample_facts(sample: ReferencePoints) -> dict[str, int]:
     }
 
 
-def thin_classes(found: ClassMap, held: Cover, sample: ReferencePoints) -> list[Problem]:
+def few_points_warnings(found: ClassMap, held: ClassAreas, sample: ReferencePoints) -> list[Problem]:
     """Warnings of classes whose points are too few."""
     points = sample.counts.sum(axis=1)[: len(found.classes)]
     problems = []
     for item, count, area_m2 in zip(found.classes, points.tolist(), held.area_m2.tolist(), strict=True):
-        if not area_m2 or count >= FEWEST_POINTS:
+        if not area_m2 or count >= MIN_POINTS:
             continue
         what = (
             f"its {area_m2 / 1e6:,.3f} km² are not in the adjusted areas"
@@ -192,7 +194,7 @@ def thin_classes(found: ClassMap, held: Cover, sample: ReferencePoints) -> list[
     return problems
 
 
-def matrices(adjusted: Adjusted, found: ClassMap) -> dict[str, Any]:
+def matrices(adjusted: AdjustedAreas, found: ClassMap) -> dict[str, Any]:
     """The matrix of points, and that of shares of the ground; rows are the map, columns the truth."""
     return {
         "matrix_classes": [*(item.name for item in found.classes), *adjusted.sample.other],

@@ -101,7 +101,7 @@ class ClassMap:
 
 
 @dataclass(frozen=True)
-class Cover:
+class ClassAreas:
     """What a class map holds.
 
     Attributes:
@@ -125,10 +125,10 @@ def class_map(path: Path) -> Iterator[ClassMap]:
     source = Source("classes", str(path), path.stem)
     with open_source(source, classes=True) as dataset:
         classes = read_classes(dataset)
-        yield ClassMap(source, dataset, classes or foreign_classes(source), bool(classes))
+        yield ClassMap(source, dataset, classes or third_party_classes(source), bool(classes))
 
 
-def foreign_classes(source: Source) -> tuple[LabelClass, ...]:
+def third_party_classes(source: Source) -> tuple[LabelClass, ...]:
     """A class for every value that occurs, named by the raster's categories.
 
     Raises:
@@ -149,7 +149,7 @@ def foreign_classes(source: Source) -> tuple[LabelClass, ...]:
     )
 
 
-def cover(found: ClassMap, channel: Channel, phase: str) -> Cover:
+def map_areas(found: ClassMap, channel: Channel, phase: str) -> ClassAreas:
     """Count a class map in strips."""
     grid, count = found.grid, len(found.classes)
     rows_px = np.zeros((grid.height, count), np.int32)
@@ -160,7 +160,7 @@ def cover(found: ClassMap, channel: Channel, phase: str) -> Cover:
         rows_px[strip.row : strip.row + strip.height] = counts
         area_m2 += areas_m2
     channel.progress(phase, grid.height, grid.height)
-    return Cover(rows_px, rows_px.sum(axis=0, dtype=np.int64), area_m2)
+    return ClassAreas(rows_px, rows_px.sum(axis=0, dtype=np.int64), area_m2)
 
 
 def strips(grid: Grid) -> Iterator[Window]:

@@ -28,14 +28,14 @@ from ..outputs import prepare_folder
 from ..raster.grid import Window, windows
 from ..raster.writer import RasterWriter
 from ..scores.intervals import DEFAULT_BLOCK_PX
-from .evaluate_model import judge_model
-from .evaluator import BINARY_ERRORS, CLASS_ERRORS, Judge, Record, joined_classes, judging
+from .evaluate_model import evaluate_model
+from .evaluator import BINARY_ERRORS, CLASS_ERRORS, Evaluator, Record, joined_classes, split_evaluator
 from .examples import best_and_worst, pictures
 from .map_confidence import Confidences, confidence_of
-from .map_source import Ids, Mapped, Table, map_classes, mapped, resampled
-from .reference_labels import truth_of
-from .summary import ERRORS_FILE, Judged, conclude
-from .training_overlap import seen_count
+from .map_source import Ids, MapSource, Table, map_classes, open_map, resampling_warning
+from .reference_labels import open_reference_labels
+from .summary import ERRORS_FILE, Evaluation, write_results
+from .training_overlap import training_overlap
 
 WINDOW_PX = 1024
 BLOCKS_ACROSS = 10
@@ -46,17 +46,20 @@ def run(job: EvaluateJob, folder: Path, channel: Channel) -> dict[str, Any]:
     """Judge; leave metrics.json, confusion.csv, areas.csv, errors.tif and report.html in the output folder.
 
     Raises:
-        GeoSegError: `nothing_to_score` if no labelled pixel has a prediction, `other_classes`; as `truth_of`.
+        GeoSegError: `nothing_to_score` if no labelled pixel has a prediction, `other_classes`; as
+        `open_reference_labels`.
     """
     output = folder / job.output
     prepare_folder(output)
     judged = (
-        on_labels(job, folder, output, channel) if job.truth else on_dataset(job, folder, output, channel)
+        evaluate_on_labels(job, folder, output, channel)
+        if job.truth
+        else evaluate_on_dataset(job, folder, output, channel)
     )
-    return conclude(judged, output, channel)
+    return write_results(judged, output, channel)
 
 
-def on_dataset(job: EvaluateJob, folder: Path, output: Path, channel: Channel) -> Judged:
+def evaluate_on_dataset(job: EvaluateJob, folder: Path, output: Path, channel: Channel) -> Evaluation:
     """Judge a model or a map on one split of a dataset."""
     dataset, dataset_folder = read_dataset(folder / job.dataset)
     started = time.monotonic()
@@ -65,12 +68,12 @@ def on_dataset(job: EvaluateJob, folder: Path, output: Path, channel: Channel) -
         if job.model:
             model = read_model(folder / job.model)
             legend, ids_of, other = joined_classes(model.classes, dataset.classes)
-            judged = partial(judge_model, job, model, ids_of, dataset, dataset_folder)
+            judged = partial(evaluate_model, job, model, ids_of, dataset, dataset_folder)
         else:
-            of_map = kept.enter_context(mapped(job, folder))
+            of_map = kept.enter_context(open_map(job, folder))
             legend, ids_of, other = map_classes(of_map, dataset.classes)
-            judged = partial(judge_map, folder / job.prediction, of_map, ids_of, grid)
-        judge = kept.enter_context(judging(dataset, dataset_folder, job.split, legend))
+            judged = partial(evaluate_map, folder / job.prediction, of_map, ids_of, grid)
+        judge = kept.enter_context(split_evaluator(dataset, dataset_folder, job.split, legend))
         scratch = kept.enter_context(tempfile.TemporaryDirectory(prefix=".evaluate-", dir=output))
         given = Path(scratch) / "classes.tif"
         with (
@@ -83,13 +86,13 @@ def on_dataset(job: EvaluateJob, folder: Path, output: Path, channel: Channel) -
                 classes.write(ids, window)
 
             facts = judged(judge, record, channel)
-            refuse_nothing(judge, f"the split '{job.split}' of the dataset")
+            check_scored(judge, f"the split '{job.split}' of the dataset")
         reach_px = facts.pop("reach_px", None)
         found = [*warnings_for(dataset, reach_px), *other, *facts.pop("found")]
         facts |= {"split": job.split, "dataset": dataset.name, "truth": "", "split_note": split_note(dataset)}
         facts["seconds"] = round(time.monotonic() - started, 2)
-        shown = examples(replace(dataset, classes=legend), dataset_folder, judge, given, channel)
-    return Judged(judge, facts, found, shown, dataset)
+        shown = example_tiles(replace(dataset, classes=legend), dataset_folder, judge, given, channel)
+    return Evaluation(judge, facts, found, shown, dataset)
 
 
 def split_note(dataset: Dataset) -> str:
@@ -102,28 +105,38 @@ def split_note(dataset: Dataset) -> str:
     )
 
 
-def judge_map(
-    path: Path, found: Mapped, ids_of: Table, grid: Grid, judge: Judge, record: Record, channel: Channel
+def evaluate_map(
+    path: Path,
+    found: MapSource,
+    ids_of: Table,
+    grid: Grid,
+    judge: Evaluator,
+    record: Record,
+    channel: Channel,
 ) -> dict[str, Any]:
     """Compare a map with the dataset's labels, on their pixels; `ids_of` is the judge's id of each class of the map.
 
     Returns facts for the metrics.
     """
     with confidence_of(path, found.grid, grid) as confidences:
-        compare(judge, found.on(grid, ids_of), confidences, grid, record, channel)
-    return {"model": "", "prediction": str(path), "found": [*found.problems, *resampled(found, grid)]}
+        evaluate_windows(judge, found.on(grid, ids_of), confidences, grid, record, channel)
+    return {
+        "model": "",
+        "prediction": str(path),
+        "found": [*found.problems, *resampling_warning(found, grid)],
+    }
 
 
-def on_labels(job: EvaluateJob, folder: Path, output: Path, channel: Channel) -> Judged:
+def evaluate_on_labels(job: EvaluateJob, folder: Path, output: Path, channel: Channel) -> Evaluation:
     """Judge a map by any labels."""
     started = time.monotonic()
-    with mapped(job, folder) as found:
-        truth = truth_of(job, folder, found)
+    with open_map(job, folder) as found:
+        truth = open_reference_labels(job, folder, found)
         grid = truth.grid
         block_px = max(DEFAULT_BLOCK_PX, -(-min(grid.width, grid.height) // BLOCKS_ACROSS))
-        judge = Judge(truth.ids, truth.classes, grid, block_px)
+        judge = Evaluator(truth.ids, truth.classes, grid, block_px)
         path = folder / job.prediction
-        seen = seen_count(folder / job.made_by, grid, channel) if job.made_by else None
+        seen = training_overlap(folder / job.made_by, grid, channel) if job.made_by else None
         with (
             errors_writer(output / ERRORS_FILE, grid, judge) as errors,
             confidence_of(path, found.grid, grid) as confidences,
@@ -135,8 +148,8 @@ def on_labels(job: EvaluateJob, folder: Path, output: Path, channel: Channel) ->
                 if seen is not None:
                     seen.add(window, kinds != IGNORE)
 
-            compare(judge, found.on(grid, truth.of_map), confidences, grid, record, channel)
-            refuse_nothing(judge, f"'{truth.name}'")
+            evaluate_windows(judge, found.on(grid, truth.of_map), confidences, grid, record, channel)
+            check_scored(judge, f"'{truth.name}'")
         facts = {
             "model": "",
             "prediction": str(path),
@@ -147,11 +160,11 @@ def on_labels(job: EvaluateJob, folder: Path, output: Path, channel: Channel) ->
             "seconds": round(time.monotonic() - started, 2),
         }
         said = seen.problems() if seen is not None else []
-        return Judged(judge, facts, [*said, *found.problems, *truth.told()])
+        return Evaluation(judge, facts, [*said, *found.problems, *truth.told()])
 
 
-def compare(
-    judge: Judge, ids: Ids, confidences: Confidences | None, grid: Grid, record: Record, channel: Channel
+def evaluate_windows(
+    judge: Evaluator, ids: Ids, confidences: Confidences | None, grid: Grid, record: Record, channel: Channel
 ) -> None:
     """Judge a map window by window, and its confidence where there is one."""
     parts = list(windows(grid, WINDOW_PX))
@@ -162,13 +175,13 @@ def compare(
     channel.progress("evaluate", len(parts), len(parts))
 
 
-def errors_writer(path: Path, grid: Grid, judge: Judge) -> RasterWriter:
+def errors_writer(path: Path, grid: Grid, judge: Evaluator) -> RasterWriter:
     """The raster of errors."""
     kinds = BINARY_ERRORS if judge.binary else CLASS_ERRORS
     return RasterWriter(path, grid, "uint8", IGNORE, ["errors"], kinds)
 
 
-def refuse_nothing(judge: Judge, truth: str) -> None:
+def check_scored(judge: Evaluator, truth: str) -> None:
     """Raise if no pixel was judged.
 
     Raises:
@@ -182,8 +195,8 @@ def refuse_nothing(judge: Judge, truth: str) -> None:
         )
 
 
-def examples(
-    dataset: Dataset, folder: Path, judge: Judge, given: Path, channel: Channel
+def example_tiles(
+    dataset: Dataset, folder: Path, judge: Evaluator, given: Path, channel: Channel
 ) -> dict[str, list[dict[str, Any]]]:
     """Best and worst tiles with their pictures; empty where the stack cannot be read any more."""
     found = best_and_worst(judge.tiles, judge.binary)

@@ -22,16 +22,16 @@ from ..raster.grid import Window
 from ..raster.stream import pump
 from ..stacking.reader import StackReader
 from ..stacking.rebind import rebind
-from .evaluator import Judge, Record, lookup_table
+from .evaluator import Evaluator, Record, lookup_table
 
 
-def judge_model(
+def evaluate_model(
     job: EvaluateJob,
     model: ModelFile,
     of_model: NDArray[np.uint8],
     dataset: Dataset,
     dataset_folder: Path,
-    judge: Judge,
+    judge: Evaluator,
     record: Record,
     channel: Channel,
 ) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def judge_model(
 
         def compute(block: Block) -> tuple[Window, NDArray[np.uint8], NDArray[Any]]:
             nonlocal done
-            ids, confidence = predicted(setup, block, channel.log)
+            ids, confidence = predict_classes(setup, block, channel.log)
             done += 1
             channel.progress("evaluate", done, len(touched))
             return block.cut.core, lut[ids], confidence
@@ -60,7 +60,7 @@ def judge_model(
     warnings = [item for item in model.warnings if item not in dataset.warnings]
     own_split = bool(model.fingerprint) and model.fingerprint == dataset.fingerprint
     if not own_split and job.split != "train":
-        warnings.append(other_split(model, dataset))
+        warnings.append(other_split_warning(model, dataset))
     return {
         "model": str(model.path),
         "prediction": "",
@@ -76,7 +76,7 @@ def judge_model(
     }
 
 
-def other_split(model: ModelFile, dataset: Dataset) -> Problem:
+def other_split_warning(model: ModelFile, dataset: Dataset) -> Problem:
     """The warning that scores may be of pixels that the model was trained on."""
     known = bool(model.fingerprint and dataset.fingerprint)
     what = (
@@ -92,7 +92,7 @@ def other_split(model: ModelFile, dataset: Dataset) -> Problem:
     )
 
 
-def predicted(
+def predict_classes(
     setup: Setup, block: Block, log: Callable[[str], None]
 ) -> tuple[NDArray[np.uint8], NDArray[Any]]:
     """Class ids of a block's core, and the calibrated probability of each."""

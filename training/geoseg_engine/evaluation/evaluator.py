@@ -30,14 +30,14 @@ BINARY_ERRORS = (
 CLASS_ERRORS = (LabelClass(1, "right", "", "#1a9641"), LabelClass(2, "wrong", "", "#d7191c"))
 
 
-Truth = Callable[[Window], NDArray[np.uint8]]
+ReferenceIds = Callable[[Window], NDArray[np.uint8]]
 """Class ids (rows, cols) of a window inside the grid; IGNORE where nothing is judged."""
 
 Record = Callable[[Window, NDArray[np.uint8], NDArray[Any] | None], None]
 """Takes class ids of the truth over a window, and their confidence if they have one."""
 
 
-class Judge:
+class Evaluator:
     """The truth, and what was counted so far.
 
     Attributes:
@@ -52,7 +52,7 @@ class Judge:
     """
 
     def __init__(
-        self, truth: Truth, classes: Sequence[LabelClass], grid: Grid, block_px: int, tile_px: int = 0
+        self, truth: ReferenceIds, classes: Sequence[LabelClass], grid: Grid, block_px: int, tile_px: int = 0
     ) -> None:
         """Begin with nothing counted.
 
@@ -102,11 +102,13 @@ class Judge:
             judged = np.where(counted, found, np.uint8(IGNORE))
             ground += class_areas(self._grid, judged, window, range(len(ground)))[1]
         self.unpredicted_px += int(((truth != IGNORE) & ~counted).sum())
-        return errors(truth, ids, self.binary)
+        return error_kinds(truth, ids, self.binary)
 
 
 @contextmanager
-def judging(dataset: Dataset, folder: Path, split: str, classes: Sequence[LabelClass]) -> Iterator[Judge]:
+def split_evaluator(
+    dataset: Dataset, folder: Path, split: str, classes: Sequence[LabelClass]
+) -> Iterator[Evaluator]:
     """A judge by the labels of one split of a dataset; `classes` are its own, and more of the prediction perhaps."""
     number = SPLITS.index(split)
     with rasterio.open(folder / dataset.labels) as labels, rasterio.open(folder / dataset.split) as splits:
@@ -117,7 +119,7 @@ def judging(dataset: Dataset, folder: Path, split: str, classes: Sequence[LabelC
             return ids
 
         block_px = dataset.block_px or DEFAULT_BLOCK_PX
-        yield Judge(truth, classes, dataset.recipe.grid, block_px, dataset.tile_px)
+        yield Evaluator(truth, classes, dataset.recipe.grid, block_px, dataset.tile_px)
 
 
 def joined_classes(
@@ -148,7 +150,7 @@ def joined_classes(
         )
     more = [replace(item, id=len(wanted) + number) for number, item in enumerate(added)]
     free = iter(item.id for item in more)
-    problems = [only_one_has(added, "The prediction", "the dataset")] if added else []
+    problems = [unshared_classes(added, "The prediction", "the dataset")] if added else []
     numbers = [next(free) if number is None else number for number in found]
     return (*wanted, *more), np.array(numbers, np.uint8), problems
 
@@ -160,7 +162,7 @@ def lookup_table(given: Sequence[LabelClass], numbers: NDArray[np.uint8]) -> NDA
     return table
 
 
-def only_one_has(classes: Sequence[LabelClass], one: str, other: str) -> Problem:
+def unshared_classes(classes: Sequence[LabelClass], one: str, other: str) -> Problem:
     """The warning of classes that one of map and labels has and the other has not."""
     names = ", ".join(item.name for item in classes)
     return Problem(
@@ -176,7 +178,7 @@ def name_key(name: str) -> str:
     return name.strip().casefold()
 
 
-def errors(truth: NDArray[np.uint8], ids: NDArray[np.uint8], binary: bool) -> NDArray[np.uint8]:
+def error_kinds(truth: NDArray[np.uint8], ids: NDArray[np.uint8], binary: bool) -> NDArray[np.uint8]:
     """Kinds of error of a window; IGNORE where nothing is judged.
 
     Binary, one class against a background: 0 true negative, 1 true positive, 2 false positive, 3 false negative.

@@ -20,10 +20,10 @@ from ..raster.writer import colour_table
 from ..scores.cells import Cells, ious
 from ..stacking.reader import StackReader
 
-SHOWN = 4
-LEAST_LABELLED = 0.5
+EXAMPLES = 4
+MIN_LABELLED = 0.5
 """Share of a tile that must be labelled."""
-LARGEST_PX = 192
+MAX_PX = 192
 STRETCH_PERCENT = (2, 98)
 
 
@@ -46,7 +46,7 @@ def best_and_worst(tiles: Cells, binary: bool) -> tuple[list[Tile], list[Tile]]:
     """
     matrices, corners = tiles.matrices(), tiles.corners()
     labelled = matrices.sum(axis=(1, 2))
-    least = LEAST_LABELLED * tiles.cell_px**2
+    least = MIN_LABELLED * tiles.cell_px**2
     if not (labelled >= least).any() and labelled.size:
         least = float(np.median(labelled))
     values = ious(matrices)
@@ -64,8 +64,8 @@ def best_and_worst(tiles: Cells, binary: bool) -> tuple[list[Tile], list[Tile]]:
         Tile(corners[place][0], corners[place][1], tiles.cell_px, round(float(scores[place]), 6))
         for place in order
     ]
-    worst = min(SHOWN, len(found) // 2)
-    return found[: min(SHOWN, len(found) - worst)], found[::-1][:worst]
+    worst = min(EXAMPLES, len(found) // 2)
+    return found[: min(EXAMPLES, len(found) - worst)], found[::-1][:worst]
 
 
 def pictures(
@@ -150,7 +150,7 @@ def png(rgba: NDArray[np.uint8]) -> str:
 
     Written by hand, without GDAL, which wants a place on earth for every picture (PNG specification, W3C 2003).
     """
-    step = -(-max(rgba.shape[1:]) // LARGEST_PX)
+    step = -(-max(rgba.shape[1:]) // MAX_PX)
     pixels = np.moveaxis(rgba[:, ::step, ::step], 0, 2)
     height, width, _ = pixels.shape
     rows = np.zeros((height, 1 + 4 * width), np.uint8)  # each row begins with its filter, 0 for none

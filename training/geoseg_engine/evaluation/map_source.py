@@ -47,7 +47,7 @@ Ids = Callable[[Window], NDArray[np.uint8]]
 
 
 @dataclass(frozen=True)
-class Mapped:
+class MapSource:
     """The map.
 
     Attributes:
@@ -76,7 +76,7 @@ class Mapped:
 
 
 @contextmanager
-def mapped(job: EvaluateJob, folder: Path) -> Iterator[Mapped]:
+def open_map(job: EvaluateJob, folder: Path) -> Iterator[MapSource]:
     """Open the prediction of a job.
 
     Raises:
@@ -85,19 +85,19 @@ def mapped(job: EvaluateJob, folder: Path) -> Iterator[Mapped]:
     path = folder / job.prediction
     file = Path(split_address(str(path))[0])
     if job.prediction_field or job.prediction_layer or file.suffix.lower() in VECTOR_SUFFIXES:
-        yield mapped_polygons(path, job.prediction_layer, job.prediction_field)
+        yield polygon_map(path, job.prediction_layer, job.prediction_field)
         return
     with class_map(path) as found:
 
         def on(grid: Grid, table: Table) -> Ids:
-            return OnGrid(found, grid, table).ids
+            return ClassesOnGrid(found, grid, table).ids
 
-        yield Mapped(
+        yield MapSource(
             found.name, found.classes, found.grid.crs, found.grid, found.named, found.ours, False, on
         )
 
 
-def mapped_polygons(path: Path, layer: str, field: str) -> Mapped:
+def polygon_map(path: Path, layer: str, field: str) -> MapSource:
     """Polygons as a map: ground without polygon is background.
 
     Raises:
@@ -117,10 +117,12 @@ def mapped_polygons(path: Path, layer: str, field: str) -> Mapped:
         wide = np.append(table, np.full(IGNORE + 1 - len(table), IGNORE, np.uint8))
         return lambda window: wide[ground.ids(window)]
 
-    return Mapped(name, polygons.classes, crs, None, True, False, not field, on, polygons, polygons.problems)
+    return MapSource(
+        name, polygons.classes, crs, None, True, False, not field, on, polygons, polygons.problems
+    )
 
 
-class Places(Protocol):
+class ClassRasterReader(Protocol):
     """Pixels with an index each, such as a `ClassMap`."""
 
     @property
@@ -131,10 +133,10 @@ class Places(Protocol):
         """(rows, cols) of a window inside the grid: index, IGNORE where there is none."""
 
 
-class OnGrid:
+class ClassesOnGrid:
     """Classes of a raster on the pixels of a grid: each takes the class of the map's pixel that holds its centre."""
 
-    def __init__(self, found: Places, grid: Grid, table: Table) -> None:
+    def __init__(self, found: ClassRasterReader, grid: Grid, table: Table) -> None:
         """Find how the grid lies on the map; `table` gives the id of each of its classes."""
         self._found, self._mapping = found, mapping(grid, found.grid)
         self._table = np.full(IGNORE + 1, IGNORE, np.uint8)
@@ -170,7 +172,7 @@ class OnGrid:
 
 
 def map_classes(
-    found: Mapped, wanted: Sequence[LabelClass]
+    found: MapSource, wanted: Sequence[LabelClass]
 ) -> tuple[tuple[LabelClass, ...], Table, list[Problem]]:
     """As `joined_classes` of a map and a dataset: by name, or by number where the map names none.
 
@@ -183,7 +185,7 @@ def map_classes(
     return tuple(wanted), np.array([item.id for item in found.classes], np.uint8), []
 
 
-def resampled(found: Mapped, grid: Grid) -> list[Problem]:
+def resampling_warning(found: MapSource, grid: Grid) -> list[Problem]:
     """The warning that a map was judged on other pixels than its own."""
     if found.grid is None or mapping(grid, found.grid).shift is not None:
         return []

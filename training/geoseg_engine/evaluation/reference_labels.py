@@ -33,17 +33,17 @@ from ..stacking.stackplan import on_grid
 from ..vector.area import area_bounds, area_geometry, extent_geometry, hull_of, parts_on_grid
 from ..vector.polygons import LabelPolygons, label_title, read_labels
 from ..vector.reprojection import turned
-from .evaluator import BACKGROUND, name_key, only_one_has
-from .map_source import Mapped, Table
+from .evaluator import BACKGROUND, name_key, unshared_classes
+from .map_source import MapSource, Table
 
-PIXELS_ACROSS, MOST_PIXELS = 10, 100_000_000
+PIXELS_ACROSS, MAX_PIXELS = 10, 100_000_000
 """Pixels across a usual polygon, and in all, where polygons are compared with polygons."""
-BEYOND_SHARE = 0.01
+OUTSIDE_SHARE = 0.01
 """Share of the labelled ground that may lie beyond the polygons of a map without a word."""
 
 
 @dataclass(frozen=True)
-class Truth:
+class ReferenceLabels:
     """Labels on the pixels on which a map is judged.
 
     Attributes:
@@ -63,13 +63,13 @@ class Truth:
     told: Callable[[], list[Problem]]
 
 
-def truth_of(job: EvaluateJob, folder: Path, found: Mapped) -> Truth:
+def open_reference_labels(job: EvaluateJob, folder: Path, found: MapSource) -> ReferenceLabels:
     """Bring the labels of a job to the pixels of a map.
 
     Those are the map's own; of polygons, those of a label raster; of polygons against polygons, `job.pixel_size`.
 
     Raises:
-        GeoSegError: `other_classes`, `labels_outside`, `area_outside`, `too_many_pixels`; as `read_labels`.
+        GeoSegError: `no_shared_classes`, `labels_outside`, `area_outside`, `too_many_pixels`; as `read_labels`.
     """
     truth = present(job.truth, "the labels of an evaluation")
     labels = replace(
@@ -78,12 +78,12 @@ def truth_of(job: EvaluateJob, folder: Path, found: Mapped) -> Truth:
         more=tuple(replace(item, path=str(folder / item.path)) for item in truth.more),
     )
     area = replace(job.area, path=str(folder / job.area.path)) if job.area.path else job.area
-    labels, problems = judgeable(labels, found)
+    labels, problems = check_labels(labels, found)
     grid, said = common_grid(labels, area, found, job.pixel_size)
     polygons = read_labels(labels, grid)
     on_grid(polygons, grid)
     ground, of_area = area_geometry(area, polygons.geometries, grid)
-    judged = subgrid(grid, judged_window(labels, polygons, ground, grid))
+    judged = subgrid(grid, evaluated_window(labels, polygons, ground, grid))
     legend, of_map, of_truth, told = common_legend(labels, polygons.classes, found)
     burner = Burner(judged, polygons, ground, fill_id(labels, polygons))
     problems = [
@@ -92,24 +92,24 @@ def truth_of(job: EvaluateJob, folder: Path, found: Mapped) -> Truth:
         *told,
         *polygons.problems,
         *of_area,
-        *beyond_map(labels, polygons, ground, grid, found),
+        *outside_map_warning(labels, polygons, ground, grid, found),
     ]
 
     def in_the_end() -> list[Problem]:
         tally = burner.tally
         return [
             *problems,
-            *as_background(labels, area, polygons, judged),
+            *background_warning(labels, area, polygons, judged),
             *overlaps(labels, tally.overlap_px),
             *rare_classes(polygons, tally.pixels),
         ]
 
-    return Truth(
+    return ReferenceLabels(
         label_title(labels), judged, legend, of_map, lambda window: of_truth[burner.burn(window)], in_the_end
     )
 
 
-def judgeable(labels: Labels, found: Mapped) -> tuple[Labels, list[Problem]]:
+def check_labels(labels: Labels, found: MapSource) -> tuple[Labels, list[Problem]]:
     """The labels; ground without label is not judged where it cannot be background.
 
     That is where the labels are a raster with a class of that name, or the map is one that knows no background.
@@ -139,8 +139,8 @@ def names_background(labels: Labels) -> bool:
     return any(name_key(item.name) == BACKGROUND for item in classes)
 
 
-def common_grid(labels: Labels, area: Area, found: Mapped, wanted: float) -> tuple[Grid, list[Problem]]:
-    """The pixels on which a map and labels are compared; see `truth_of`."""
+def common_grid(labels: Labels, area: Area, found: MapSource, wanted: float) -> tuple[Grid, list[Problem]]:
+    """The pixels on which a map and labels are compared; see `open_reference_labels`."""
     if found.grid is not None:
         return found.grid, []
     if labels.kind == "raster":
@@ -154,7 +154,7 @@ def common_grid(labels: Labels, area: Area, found: Mapped, wanted: float) -> tup
     bounds = area_bounds(area, labels, drawn, found.crs) or tuple(shapely.total_bounds(shapes).tolist())
     if wanted:
         return grid_over(bounds, wanted, found.crs), []
-    size = max(usual_breadth(shapes) / PIXELS_ACROSS, least_size(bounds))
+    size = max(typical_width(shapes) / PIXELS_ACROSS, min_pixel_size(bounds))
     grid = grid_over(bounds, size, found.crs)
     problem = Problem(
         "pixel_size",
@@ -166,16 +166,16 @@ def common_grid(labels: Labels, area: Area, found: Mapped, wanted: float) -> tup
     return grid, [problem]
 
 
-def least_size(bounds: Bounds) -> float:
+def min_pixel_size(bounds: Bounds) -> float:
     """The smallest pixels of which MOST_PIXELS are enough, wherever the first of them begins.
 
     The positive root of (width / size + 2) (height / size + 2) = MOST_PIXELS.
     """
-    width, height, most = bounds[2] - bounds[0], bounds[3] - bounds[1], MOST_PIXELS - 4
+    width, height, most = bounds[2] - bounds[0], bounds[3] - bounds[1], MAX_PIXELS - 4
     return (width + height + math.sqrt((width + height) ** 2 + most * width * height)) / most
 
 
-def usual_breadth(polygons: NDArray[np.object_]) -> float:
+def typical_width(polygons: NDArray[np.object_]) -> float:
     """The side of a square of the polygons' median area, rounded down to 1, 2 or 5 times a power of ten."""
     areas = shapely.area(shapely.get_parts(polygons))
     side = math.sqrt(float(np.median(areas[areas > 0])))
@@ -191,16 +191,16 @@ def grid_over(bounds: Bounds, size: float, crs: str) -> Grid:
     """
     left, top = math.floor(bounds[0] / size), math.ceil(bounds[3] / size)
     width, height = math.ceil(bounds[2] / size) - left, top - math.floor(bounds[1] / size)
-    if width * height > MOST_PIXELS:
+    if width * height > MAX_PIXELS:
         raise GeoSegError(
             "too_many_pixels",
             f"Comparing the polygons on pixels of {size:g} {unit_title(crs)} would take {width:,} × {height:,}.",
-            f"Give a pixel size of {least_size(bounds):.3g} or more, or an area to look at.",
+            f"Give a pixel size of {min_pixel_size(bounds):.3g} or more, or an area to look at.",
         )
     return Grid(crs, (size, 0.0, left * size, 0.0, -size, top * size), max(width, 1), max(height, 1))
 
 
-def judged_window(
+def evaluated_window(
     labels: Labels, polygons: LabelPolygons, ground: shapely.Geometry | None, grid: Grid
 ) -> Window:
     """The part of a grid outside which nothing is judged."""
@@ -220,7 +220,7 @@ def judged_window(
 
 
 def common_legend(
-    labels: Labels, drawn: Sequence[LabelClass], found: Mapped
+    labels: Labels, drawn: Sequence[LabelClass], found: MapSource
 ) -> tuple[tuple[LabelClass, ...], Table, Table, list[Problem]]:
     """Classes of labels and map together, matched by name: background first, then the labels', then the map's.
 
@@ -228,15 +228,15 @@ def common_legend(
         Classes with ids 0..K-1, id of each class of the map, id of each id of the labels (256,), warnings.
 
     Raises:
-        GeoSegError: `other_classes` if they share none.
+        GeoSegError: `no_shared_classes` if they share none.
     """
-    own, theirs, problems = aligned(labels, drawn, found)
+    own, theirs, problems = aligned_classes(labels, drawn, found)
     known, wanted = ({name_key(item.name) for item in classes} for classes in (own, theirs))
     missing = [item for item in theirs if name_key(item.name) not in known]
     if missing and not known & wanted - ({BACKGROUND} if found.named else set()):
-        raise other_classes(labels, drawn, found, [item.name for item in missing])
+        raise no_shared_classes(labels, drawn, found, [item.name for item in missing])
     if missing and found.complete:
-        problems = [*problems, only_one_has(missing, f"'{label_title(labels)}'", f"'{found.name}'")]
+        problems = [*problems, unshared_classes(missing, f"'{label_title(labels)}'", f"'{found.name}'")]
     both = {name_key(item.name): item for item in (*theirs, *own)}
     order = sorted(both, key=lambda name: (name != BACKGROUND, name not in wanted))
     ids = {name: number for number, name in enumerate(order)}
@@ -246,8 +246,8 @@ def common_legend(
     return tuple(replace(both[name], id=ids[name]) for name in order), of_map, of_truth, problems
 
 
-def aligned(
-    labels: Labels, drawn: Sequence[LabelClass], found: Mapped
+def aligned_classes(
+    labels: Labels, drawn: Sequence[LabelClass], found: MapSource
 ) -> tuple[Sequence[LabelClass], Sequence[LabelClass], list[Problem]]:
     """The classes of map and labels under names that can be compared.
 
@@ -288,8 +288,8 @@ def renamed(classes: Sequence[LabelClass], item: LabelClass, name: str) -> list[
     return [replace(each, name=name) if each == item else each for each in classes]
 
 
-def other_classes(
-    labels: Labels, drawn: Sequence[LabelClass], found: Mapped, missing: Sequence[str]
+def no_shared_classes(
+    labels: Labels, drawn: Sequence[LabelClass], found: MapSource, missing: Sequence[str]
 ) -> GeoSegError:
     """Map and labels have no class in common."""
     return GeoSegError(
@@ -300,7 +300,7 @@ def other_classes(
     )
 
 
-def as_background(labels: Labels, area: Area, polygons: LabelPolygons, grid: Grid) -> list[Problem]:
+def background_warning(labels: Labels, area: Area, polygons: LabelPolygons, grid: Grid) -> list[Problem]:
     """The warning that much ground far from every polygon counts as background, and nobody said that it is."""
     said = area.kind not in ("rasters", "extent") or labels.unlabelled != "background"
     if said or polygons.raster is not None:
@@ -321,8 +321,8 @@ def as_background(labels: Labels, area: Area, polygons: LabelPolygons, grid: Gri
     ]
 
 
-def beyond_map(
-    labels: Labels, polygons: LabelPolygons, ground: shapely.Geometry | None, grid: Grid, found: Mapped
+def outside_map_warning(
+    labels: Labels, polygons: LabelPolygons, ground: shapely.Geometry | None, grid: Grid, found: MapSource
 ) -> list[Problem]:
     """The warning that many drawn labels lie where a map of polygons may not reach: it has no extent to ask for."""
     if found.polygons is None or polygons.raster is not None:
@@ -332,7 +332,7 @@ def beyond_map(
     drawn = polygons.geometries if ground is None else shapely.intersection(polygons.geometries, ground)
     everything = float(shapely.area(drawn).sum())
     beyond = everything - float(shapely.area(shapely.intersection(drawn, extent)).sum())
-    if beyond <= BEYOND_SHARE * everything:
+    if beyond <= OUTSIDE_SHARE * everything:
         return []
     return [
         Problem(

@@ -21,7 +21,7 @@ from .evaluator import name_key
 ID_FIELD, NAME_FIELD = "class_id", "class_name"
 POINT, MULTIPOINT = 0, 4
 NONE, NOT_HERE = -1, -2
-MOST_OTHER = 32
+MAX_OTHER = 32
 """True classes that the map does not have; a field with more values holds something else."""
 
 
@@ -130,7 +130,7 @@ def _reference(
     known |= {name_key(item.name): place for place, item in enumerate(classes)}
     texts = ["" if is_null(value) else value_text(value) for value in values]
     strange = Counter(name_key(text) for text in texts if text and name_key(text) not in known)
-    if len(strange) > MOST_OTHER or (strange and not any(name_key(text) in known for text in texts)):
+    if len(strange) > MAX_OTHER or (strange and not any(name_key(text) in known for text in texts)):
         listed = ", ".join(f"'{text}' ({count})" for text, count in strange.most_common(6))
         raise GeoSegError(
             "unknown_reference",

@@ -23,12 +23,12 @@ from ..outputs import whole_file
 from ..raster.grid import Window, affine_of
 from ..vector.files import gdal_name
 from ..vector.geopackage import write_layer
-from .allocation import Counts, allocated, class_errors, expected_error, points_needed
-from .classmap import ClassMap, Cover, class_map, cover
+from .allocation import Counts, allocate, class_errors, expected_error, points_needed
+from .classmap import ClassAreas, ClassMap, class_map, map_areas
 from .estimation import half_widths
 
 LAYER, REFERENCE = "sample", "reference"
-MOST_POINTS, PROGRESS_ROWS = 1_000_000, 64
+MAX_POINTS, PROGRESS_ROWS = 1_000_000, 64
 SMALL_MAP_SHARE = 0.01
 """Share of the pixels from which on a sample is large for its map."""
 
@@ -68,17 +68,17 @@ def run(job: SampleJob, folder: Path, channel: Channel) -> dict[str, Any]:
     """
     output = folder / job.output
     if not job.dry_run:
-        refuse_judged(output)
+        check_no_references(output)
     with class_map(folder / job.classes) as found:
-        held = cover(found, channel, "count")
-        design = designed(job, found, held)
+        held = map_areas(found, channel, "count")
+        design = sample_design(job, found, held)
         result = summary(job, found, held, design)
         if job.dry_run:
             return result
         channel.log(result.pop("sentence"))
         points = np.zeros(len(held.pixels), np.int64)
         points[design.places] = design.points
-        rows, cols = drawn(found, held, points, job.seed, channel)
+        rows, cols = draw_pixels(found, held, points, job.seed, channel)
     frame = as_points(found, points, held, rows, cols, job.seed)
     with whole_file(output) as partial:
         write_layer(frame, partial, LAYER, geometry_type="Point")
@@ -86,7 +86,7 @@ def run(job: SampleJob, folder: Path, channel: Channel) -> dict[str, Any]:
     return {"output": str(output), **result}
 
 
-def designed(job: SampleJob, found: ClassMap, held: Cover) -> Design:
+def sample_design(job: SampleJob, found: ClassMap, held: ClassAreas) -> Design:
     """How many points the classes of a map get.
 
     Raises:
@@ -97,19 +97,19 @@ def designed(job: SampleJob, found: ClassMap, held: Cover) -> Design:
     kept = np.flatnonzero(held.pixels)
     weights = held.area_m2[kept] / held.area_m2.sum()
     expected = expectations(job, found.classes)[kept]
-    asked, points = laid_out(job, weights, expected, held.pixels[kept])
+    asked, points = sample_sizes(job, weights, expected, held.pixels[kept])
     return Design(kept, weights, expected, held.pixels[kept], points, asked)
 
 
-def summary(job: SampleJob, found: ClassMap, held: Cover, design: Design) -> dict[str, Any]:
+def summary(job: SampleJob, found: ClassMap, held: ClassAreas, design: Design) -> dict[str, Any]:
     """What there is to say of a sample before anybody looks at it."""
     points = np.zeros(len(held.pixels), np.int64)
     points[design.places] = design.points
     errors = class_errors(design.expected, design.points, design.pixels)
     warnings = [
-        *too_small(found.classes, held, points),
-        *small_map(design),
-        *crowded(job, design.asked, len(design.places)),
+        *small_class_warnings(found.classes, held, points),
+        *small_map_warning(design),
+        *reduced_warning(job, design.asked, len(design.places)),
     ]
     rows = [
         {
@@ -147,7 +147,7 @@ def sentence(design: Design, rows: Sequence[dict[str, Any]]) -> str:
     return f"{text}."
 
 
-def refuse_judged(output: Path) -> None:
+def check_no_references(output: Path) -> None:
     """Raise if a new sample would take the place of one into which somebody has written what is there.
 
     Raises:
@@ -188,7 +188,7 @@ def expectations(job: SampleJob, classes: Sequence[LabelClass]) -> NDArray[np.fl
     return np.array([given.get(name, job.expected_else) for name in names], np.float64)
 
 
-def laid_out(
+def sample_sizes(
     job: SampleJob, weights: NDArray[np.float64], expected: NDArray[np.float64], pixels: Counts
 ) -> tuple[int, Counts]:
     """Points asked for in all, and of each class: as many as the job says, or as its standard error needs.
@@ -200,12 +200,12 @@ def laid_out(
     """
 
     def at(count: int) -> tuple[Counts, float]:
-        points = allocated(count, weights, pixels, job.allocation, job.min_points)
+        points = allocate(count, weights, pixels, job.allocation, job.min_points)
         return points, expected_error(weights, expected, points, pixels)
 
     count = job.count or points_needed(weights, expected, job.standard_error, int(pixels.sum()))
     too_few = count - 1
-    while not job.count and count <= MOST_POINTS and (error := at(count)[1]) > job.standard_error:
+    while not job.count and count <= MAX_POINTS and (error := at(count)[1]) > job.standard_error:
         too_few, count = count, max(count + 1, math.ceil(count * (error / job.standard_error) ** 2))
     while not job.count and count - too_few > 1:
         middle = (too_few + count) // 2
@@ -213,13 +213,13 @@ def laid_out(
             too_few = middle
         else:
             count = middle
-    limit = min(job.max_points or MOST_POINTS, MOST_POINTS) if not job.count else MOST_POINTS
+    limit = min(job.max_points or MAX_POINTS, MAX_POINTS) if not job.count else MAX_POINTS
     if count > limit:
-        raise too_many(job, count, limit, at(limit)[1])
+        raise too_many_points(job, count, limit, at(limit)[1])
     return count, at(count)[0]
 
 
-def too_many(job: SampleJob, count: int, limit: int, error: float) -> GeoSegError:
+def too_many_points(job: SampleJob, count: int, limit: int, error: float) -> GeoSegError:
     """More points than somebody can look at, with what the limit would give."""
     why = "" if job.count else f"A standard error of {job.standard_error:g} needs {count:,} points. "
     return GeoSegError(
@@ -230,7 +230,9 @@ def too_many(job: SampleJob, count: int, limit: int, error: float) -> GeoSegErro
     )
 
 
-def drawn(found: ClassMap, held: Cover, points: Counts, seed: int, channel: Channel) -> tuple[Counts, Counts]:
+def draw_pixels(
+    found: ClassMap, held: ClassAreas, points: Counts, seed: int, channel: Channel
+) -> tuple[Counts, Counts]:
     """Rows and columns of the drawn pixels, class by class; each in the order of the raster."""
     row_of, nth = [], []
     for place, count in enumerate(points.tolist()):
@@ -255,7 +257,7 @@ def drawn(found: ClassMap, held: Cover, points: Counts, seed: int, channel: Chan
 
 
 def as_points(
-    found: ClassMap, points: Counts, held: Cover, rows: Counts, cols: Counts, seed: int
+    found: ClassMap, points: Counts, held: ClassAreas, rows: Counts, cols: Counts, seed: int
 ) -> geopandas.GeoDataFrame:
     """The points with their fields, shuffled: their order must not tell their class."""
     place = np.repeat(np.arange(len(points)), points)
@@ -277,7 +279,7 @@ def as_points(
     )
 
 
-def too_small(classes: Sequence[LabelClass], held: Cover, points: Counts) -> list[Problem]:
+def small_class_warnings(classes: Sequence[LabelClass], held: ClassAreas, points: Counts) -> list[Problem]:
     """Warnings of classes that have no pixel, or so few that all of them are in the sample."""
     problems = []
     for item, pixels, count in zip(classes, held.pixels.tolist(), points.tolist(), strict=True):
@@ -292,7 +294,7 @@ def too_small(classes: Sequence[LabelClass], held: Cover, points: Counts) -> lis
     return problems
 
 
-def small_map(design: Design) -> list[Problem]:
+def small_map_warning(design: Design) -> list[Problem]:
     """The warning that a large part of the map would have to be looked at."""
     points, pixels = int(design.points.sum()), int(design.pixels.sum())
     if points <= SMALL_MAP_SHARE * pixels:
@@ -308,7 +310,7 @@ def small_map(design: Design) -> list[Problem]:
     ]
 
 
-def crowded(job: SampleJob, wanted: int, classes: int) -> list[Problem]:
+def reduced_warning(job: SampleJob, wanted: int, classes: int) -> list[Problem]:
     """The warning that not every class can have as many points as asked."""
     if job.allocation != "mixed" or job.min_points < 0 or job.min_points * classes <= wanted:
         return []

@@ -15,7 +15,7 @@ from ..report.evaluation import write_report
 from ..scores.intervals import interval_warnings, intervals
 from ..scores.metrics import Matrix, score_warnings, scores
 from .areas import write_table
-from .evaluator import Judge
+from .evaluator import Evaluator
 
 METRICS_FILE, CONFUSION_FILE, AREAS_FILE, ERRORS_FILE, REPORT_FILE = (
     "metrics.json",
@@ -27,7 +27,7 @@ METRICS_FILE, CONFUSION_FILE, AREAS_FILE, ERRORS_FILE, REPORT_FILE = (
 
 
 @dataclass
-class Judged:
+class Evaluation:
     """What was judged and how it went.
 
     Attributes:
@@ -38,19 +38,19 @@ class Judged:
         dataset: that was judged on; None with any labels.
     """
 
-    judge: Judge
+    judge: Evaluator
     facts: dict[str, Any]
     found: list[Problem]
     shown: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {"best": [], "worst": []})
     dataset: Dataset | None = None
 
 
-def conclude(judged: Judged, output: Path, channel: Channel) -> dict[str, Any]:
+def write_results(judged: Evaluation, output: Path, channel: Channel) -> dict[str, Any]:
     """Write all but the raster of errors; returns the job's result."""
     judge, dataset = judged.judge, judged.dataset
     result = scores(judge.matrix, judge.classes)
     bounds = intervals(judge.blocks.matrices(), judge.classes, judge.blocks.cell_px)
-    said = as_problems([*score_warnings(result), *interval_warnings(bounds)])
+    said = as_warnings([*score_warnings(result), *interval_warnings(bounds)])
     summary = {
         **result,
         "intervals": bounds,
@@ -63,7 +63,7 @@ def conclude(judged: Judged, output: Path, channel: Channel) -> dict[str, Any]:
         },
         "classes": judge.classes,
         "errors_kind": "true_false" if judge.binary else "right_wrong",
-        "warnings": [*judged.found, *said, *unpredicted(judge)],
+        "warnings": [*judged.found, *said, *unpredicted_warning(judge)],
         **judged.facts,
     }
     write_json(output / METRICS_FILE, summary)
@@ -84,7 +84,7 @@ def conclude(judged: Judged, output: Path, channel: Channel) -> dict[str, Any]:
     return {**summary, **paths}
 
 
-def area_rows(judge: Judge) -> list[dict[str, Any]]:
+def area_rows(judge: Evaluator) -> list[dict[str, Any]]:
     """Ground of each class on the map and in truth, both over the judged pixels alone."""
     rows = []
     for place, item in enumerate(judge.classes):
@@ -104,7 +104,7 @@ def area_rows(judge: Judge) -> list[dict[str, Any]]:
     return rows
 
 
-def unpredicted(judge: Judge) -> list[Problem]:
+def unpredicted_warning(judge: Evaluator) -> list[Problem]:
     """The warning of labels without a prediction."""
     if not judge.unpredicted_px:
         return []
@@ -127,6 +127,6 @@ def write_confusion(path: Path, matrix: Matrix, classes: Sequence[LabelClass]) -
         table.writerows([name, *row] for name, row in zip(names, matrix.tolist(), strict=True))
 
 
-def as_problems(sentences: Iterable[str]) -> list[Problem]:
+def as_warnings(sentences: Iterable[str]) -> list[Problem]:
     """Sentences as warnings."""
     return [Problem("scores", sentence, "", "warning") for sentence in sentences]

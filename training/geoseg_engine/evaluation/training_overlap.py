@@ -14,17 +14,17 @@ from ..dataset.datasets import read_ids
 from ..modelfile.reading import read_model
 from ..prediction.training_tiles import trained_on
 from ..raster.grid import Window
-from .map_source import Ids, OnGrid
+from .map_source import ClassesOnGrid, Ids
 
-SEEN = (SPLITS.index("train"), SPLITS.index("validation"))
+TRAINING = (SPLITS.index("train"), SPLITS.index("validation"))
 """Validation ground decides which epoch is kept, and calibrates."""
-LEAST_SHARE = 0.005
+MIN_SHARE = 0.005
 """Of the judged pixels; of fewer, nothing is said."""
-ONLY_SEEN = np.zeros(1, np.uint8)
+ONLY_TRAINING_SHARE = np.zeros(1, np.uint8)
 
 
 @dataclass(frozen=True)
-class SeenGround:
+class TrainingPixels:
     """Labelled pixels of a dataset that had a part in training, as a map of one class."""
 
     dataset: Dataset
@@ -38,15 +38,15 @@ class SeenGround:
     def places(self, window: Window) -> NDArray[np.uint8]:
         """0 for a pixel that had a part in training, IGNORE for any other."""
         labelled = read_ids(self.folder / self.dataset.labels, window) != IGNORE
-        seen = labelled & np.isin(read_ids(self.folder / self.dataset.split, window), SEEN)
+        seen = labelled & np.isin(read_ids(self.folder / self.dataset.split, window), TRAINING)
         return np.where(seen, 0, IGNORE).astype(np.uint8)
 
 
-class SeenCount:
+class TrainingOverlap:
     """Counts judged pixels, and those of them that a model has seen."""
 
     def __init__(self, ids: Ids) -> None:
-        """Begin with nothing counted; `ids` as `OnGrid` gives them of a `SeenGround`."""
+        """Begin with nothing counted; `ids` as `ClassesOnGrid` gives them of a `TrainingPixels`."""
         self._ids, self._judged, self._seen = ids, 0, 0
 
     def add(self, window: Window, judged: NDArray[np.bool_]) -> None:
@@ -57,7 +57,7 @@ class SeenCount:
     def problems(self) -> list[Problem]:
         """The warning, if there is anything to warn of."""
         share = self._seen / max(self._judged, 1)
-        if share < LEAST_SHARE:
+        if share < MIN_SHARE:
             return []
         return [
             Problem(
@@ -70,11 +70,11 @@ class SeenCount:
         ]
 
 
-def seen_count(model: Path, grid: Grid, channel: Channel) -> SeenCount | None:
+def training_overlap(model: Path, grid: Grid, channel: Channel) -> TrainingOverlap | None:
     """A count over the pixels of a grid; None, and a line in the log, where the model's dataset is not found."""
     try:
-        seen = SeenGround(*trained_on(read_model(model)))
+        seen = TrainingPixels(*trained_on(read_model(model)))
     except GeoSegError as error:
         channel.log(f"Whether the labels had a part in training is not known. {error.message}")
         return None
-    return SeenCount(OnGrid(seen, grid, ONLY_SEEN).ids)
+    return TrainingOverlap(ClassesOnGrid(seen, grid, ONLY_TRAINING_SHARE).ids)

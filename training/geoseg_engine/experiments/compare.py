@@ -31,8 +31,8 @@ from ..outputs import prepare_folder, whole_file
 from ..report.bar_charts import comparison_chart
 from ..report.comparison import write_comparison
 from . import runs
-from .ranking import Cell, near_the_first, ranked, score_name, write_csv
-from .seed_ensemble import together
+from .ranking import FinishedRun, close_second, rank, score_name, write_csv
+from .seed_ensemble import seed_ensembles
 
 RESULT_FILE, TABLE_FILE, FIGURE_FILE, REPORT_FILE = (
     "comparison.json",
@@ -53,7 +53,7 @@ NODES = ("nodes_splits", "leaf_weights", "nodes_values")
 
 
 @dataclass(frozen=True)
-class Entry:
+class PlannedRun:
     """A run that is asked for: the job that makes its model, and in which folder."""
 
     contender: str
@@ -78,21 +78,23 @@ def run(job: CompareJob, folder: Path, channel: Channel) -> dict[str, Any]:
         GeoSegError: `nothing_compared` if no run came to its end, with the first one's failure; `unknown_split`.
         Cancelled: before the first run is finished.
     """
-    runs.refuse_many_processes()
+    runs.check_one_process()
     output = (folder / job.output).resolve()
     prepare_folder(output)
     dataset, _ = read_dataset(folder / job.dataset)
     check_bands(job, dataset)
-    entries = wanted(job, folder, output)
-    cells: list[Cell] = []
-    networks: list[Cell] = []
+    entries = planned_runs(job, folder, output)
+    cells: list[FinishedRun] = []
+    networks: list[FinishedRun] = []
     unfinished: list[dict[str, Any]] = []
     result: dict[str, Any] = {}
     cancelled = False
     for number, entry in enumerate(entries):
         try:
             channel.progress(PHASE, number, len(entries))
-            cell = one(job, entry, dataset, channel, runs.part_of(channel, PHASE, number, len(entries)))
+            cell = train_and_score(
+                job, entry, dataset, channel, runs.share_of_progress(channel, PHASE, number, len(entries))
+            )
             cells.append(cell)
             networks += [cell] if isinstance(entry.job, TrainJob) else []
         except Cancelled:
@@ -100,13 +102,13 @@ def run(job: CompareJob, folder: Path, channel: Channel) -> dict[str, Any]:
             break
         except GeoSegError as error:
             channel.log(f"{entry.title} failed: {error.message} {error.hint}", "warning")
-            unfinished.append(failure(entry, error))
+            unfinished.append(failed_run(entry, error))
         result = save(job, dataset, cells, unfinished, output)
     if not cells:
         raise Cancelled if cancelled else nothing_compared(unfinished)
     if job.together and not cancelled:
         try:
-            means = together(job, networks, dataset, output, channel)
+            means = seed_ensembles(job, networks, dataset, output, channel)
             result = save(job, dataset, [*cells, *means], unfinished, output)
         except Cancelled:
             cancelled = True
@@ -136,7 +138,7 @@ def check_bands(job: CompareJob, dataset: Dataset) -> None:
             )
 
 
-def wanted(job: CompareJob, folder: Path, output: Path) -> list[Entry]:
+def planned_runs(job: CompareJob, folder: Path, output: Path) -> list[PlannedRun]:
     """Every run: seeds outermost, so that a table of all models is there after the first of them."""
     names: set[str] = set()
     entries = []
@@ -148,7 +150,7 @@ def wanted(job: CompareJob, folder: Path, output: Path) -> list[Entry]:
                     name += "-2"
                 names.add(name.casefold())
                 inner = job_of(job, contender, bands, seed, folder)
-                entries.append(Entry(contender.name, bands, seed, inner, output / RUNS / name))
+                entries.append(PlannedRun(contender.name, bands, seed, inner, output / RUNS / name))
     return entries
 
 
@@ -164,14 +166,16 @@ def job_of(
     return runs.absolute(replace(network, **common, device=job.device, max_minutes=minutes), folder)
 
 
-def one(job: CompareJob, entry: Entry, dataset: Dataset, channel: Channel, progress: runs.Progress) -> Cell:
+def train_and_score(
+    job: CompareJob, entry: PlannedRun, dataset: Dataset, channel: Channel, progress: runs.Progress
+) -> FinishedRun:
     """Train and judge one model.
 
     Raises:
         GeoSegError: of training or evaluation.
         Cancelled: at the user's wish.
     """
-    trained, judged = runs.train_and_judge(
+    trained, judged = runs.train_and_evaluate(
         entry.job,
         entry.folder,
         job.split,
@@ -184,7 +188,7 @@ def one(job: CompareJob, entry: Entry, dataset: Dataset, channel: Channel, progr
     model = entry.folder / runs.MODEL_FILE
     messages = [item["message"] for item in (*trained.get("warnings", ()), *judged.get("warnings", ()))]
     of_the_dataset = {item.message for item in dataset.warnings}
-    return Cell(
+    return FinishedRun(
         model=entry.contender,
         bands=entry.bands.name,
         seed=entry.seed,
@@ -210,7 +214,7 @@ def parameters_of(path: Path) -> int:
     return held + sum(len(item.floats) or math.prod(item.t.dims) for item in attributes if item.name in NODES)
 
 
-def failure(entry: Entry, error: GeoSegError) -> dict[str, Any]:
+def failed_run(entry: PlannedRun, error: GeoSegError) -> dict[str, Any]:
     """What became of a run that did not end well."""
     return {
         "name": entry.title,
@@ -237,15 +241,15 @@ def nothing_compared(unfinished: Sequence[Mapping[str, Any]]) -> GeoSegError:
 def save(
     job: CompareJob,
     dataset: Dataset,
-    cells: Sequence[Cell],
+    cells: Sequence[FinishedRun],
     unfinished: Sequence[Mapping[str, Any]],
     output: Path,
 ) -> dict[str, Any]:
     """Write all files of what there is so far. Returns the result."""
     score = score_name(cells)
-    rows = ranked(cells, score)
+    rows = rank(cells, score)
     reach_px = None if any(item.network for item in job.contenders or CONTENDERS) else 0
-    warnings = [*warnings_for(dataset, reach_px), *near_the_first(rows)]
+    warnings = [*warnings_for(dataset, reach_px), *close_second(rows)]
     result = encode(
         {
             "rows": rows,

@@ -52,7 +52,7 @@ def run(job: CrossValidateJob, folder: Path, channel: Channel) -> dict[str, Any]
         GeoSegError: `no_folds` where the dataset has none; of a training.
         Cancelled: at the user's wish; finished folds are kept for another time.
     """
-    runs.refuse_many_processes()
+    runs.check_one_process()
     output = (folder / job.output).resolve()
     prepare_folder(output)
     training = runs.absolute(job.training, folder)
@@ -97,16 +97,16 @@ def folds_of(dataset: Dataset, home: Path) -> list[Path]:
 
 def train_fold(job: CrossValidateJob, number: int, folder: Path, channel: Channel, total: int) -> Fold:
     """Train on one fold's dataset and judge on its test ground."""
-    title, progress = f"Fold {number}", runs.part_of(channel, PHASE, number - 1, total)
+    title, progress = f"Fold {number}", runs.share_of_progress(channel, PHASE, number - 1, total)
     try:
-        trained, judged = runs.train_and_judge(
+        trained, judged = runs.train_and_evaluate(
             job.training, folder, "test", channel, title, resume=job.resume, progress=progress
         )
     except GeoSegError as error:
         if error.code != NOTHING_TO_SCORE:
             raise
         channel.log(f"{title}: {error.message}", "warning")
-        return Fold(number, folder, runs.do(job.training, folder, channel, title), None)
+        return Fold(number, folder, runs.run_or_reuse(job.training, folder, channel, title), None)
     return Fold(number, folder, trained, judged)
 
 
@@ -168,15 +168,15 @@ def fold_row(fold: Fold) -> dict[str, Any]:
 def intervals(overall: dict[str, Any], judged: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """95 % intervals around the overall scores, from how the folds differ; shaped as those of `evaluate`."""
     return {
-        **{name: around(overall[name], [item[name] for item in judged]) for name in OVERALL},
+        **{name: t_interval(overall[name], [item[name] for item in judged]) for name in OVERALL},
         "per_class": [
-            around(row["iou"], [item["per_class"][index]["iou"] for item in judged])
+            t_interval(row["iou"], [item["per_class"][index]["iou"] for item in judged])
             for index, row in enumerate(overall["per_class"])
         ],
     }
 
 
-def around(value: float | None, folds: Sequence[float | None]) -> list[float] | None:
+def t_interval(value: float | None, folds: Sequence[float | None]) -> list[float] | None:
     """`value` ± Student's t times the standard error of the folds' mean, within 0..1; None of fewer than two folds.
 
     Folds share training ground, so that the interval is somewhat too narrow: there is no unbiased one (Bengio &

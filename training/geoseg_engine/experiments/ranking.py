@@ -36,7 +36,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Cell:
+class FinishedRun:
     """One run of a comparison that is finished.
 
     Attributes:
@@ -63,15 +63,15 @@ class Cell:
     members: tuple[int, ...] = ()
 
 
-def score_name(cells: Sequence[Cell]) -> str:
+def score_name(cells: Sequence[FinishedRun]) -> str:
     """What models are ranked by: the IoU of the one class against a background, else the mean of all classes'."""
     binary = all(cell.evaluation.get("foreground_iou") is not None for cell in cells)
     return "foreground_iou" if cells and binary else "miou"
 
 
-def ranked(cells: Sequence[Cell], score: str) -> list[dict[str, Any]]:
+def rank(cells: Sequence[FinishedRun], score: str) -> list[dict[str, Any]]:
     """One row for each model and band set, the best first; models without a score come last."""
-    groups: dict[tuple[str, str], list[Cell]] = {}
+    groups: dict[tuple[str, str], list[FinishedRun]] = {}
     for cell in cells:
         groups.setdefault((cell.model, cell.bands), []).append(cell)
     rows = [row_of(group, score) for group in groups.values()]
@@ -79,7 +79,7 @@ def ranked(cells: Sequence[Cell], score: str) -> list[dict[str, Any]]:
     return [{"rank": rank, **row} for rank, row in enumerate(rows, 1)]
 
 
-def row_of(cells: Sequence[Cell], score: str) -> dict[str, Any]:
+def row_of(cells: Sequence[FinishedRun], score: str) -> dict[str, Any]:
     """What all seeds of one model and band set say together.
 
     `iou` is the mean over seeds, `spread` their standard deviation (None of one seed); `interval` the mean of the
@@ -137,7 +137,7 @@ def mean(values: Iterable[float | None]) -> float | None:
     return statistics.fmean(known) if known else None
 
 
-def near_the_first(rows: Sequence[dict[str, Any]]) -> list[Problem]:
+def close_second(rows: Sequence[dict[str, Any]]) -> list[Problem]:
     """A warning where the second could as well be the first: their intervals share a part."""
     if len(rows) < 2 or not rows[0]["interval"] or not rows[1]["interval"]:
         return []
@@ -166,8 +166,8 @@ def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
             flat = {**row, "low": low, "high": high, "seeds": " ".join(map(str, row["seeds"]))}
             cells = [flat[key] for key in COLUMNS]
             cells += [item[key] for item in row["per_class"] for key in PER_CLASS]
-            table.writerow([*map(_cell, cells), " ".join(row["runs"])])
+            table.writerow([*map(_rounded, cells), " ".join(row["runs"])])
 
 
-def _cell(value: Any) -> Any:
+def _rounded(value: Any) -> Any:
     return "" if value is None else round(value, 6) if isinstance(value, float) else value

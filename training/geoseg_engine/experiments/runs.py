@@ -47,7 +47,7 @@ RESULT_FILE = "result.json"
 MODEL_FILE, EVALUATION = "model.onnx", "evaluation"
 TRAINING_SHARE = 0.9
 """Share of a run's progress that is its training; the rest is its evaluation."""
-OF_AN_EARLIER_RUN = ("resume_mismatch", "bad_checkpoint")
+EARLIER_FILES = ("resume_mismatch", "bad_checkpoint")
 """Failures of a run that goes on from a checkpoint which is not its own."""
 
 RunJob = TrainJob | ForestJob | EvaluateJob
@@ -112,7 +112,7 @@ class RunChannel(Channel):
             self._record = None
 
 
-def refuse_many_processes() -> None:
+def check_one_process() -> None:
     """Raise `many_processes` in an experiment that torchrun starts several times: its runs share their folders."""
     if has_others():
         raise GeoSegError(
@@ -122,7 +122,7 @@ def refuse_many_processes() -> None:
         )
 
 
-def do(
+def run_or_reuse(
     job: RunJob,
     folder: Path,
     outer: Channel,
@@ -153,16 +153,16 @@ def do(
     """
     digest = dataset_digest(job.dataset)
     known = resume and same_job(folder, job)
-    if known and (done := finished(folder, digest)) is not None:
+    if known and (done := finished_result(folder, digest)) is not None:
         return done
     prepare_folder(folder)
-    forget(folder, [CANCEL_FILE] if known else [CANCEL_FILE, checkpoint.FILE, EVENTS_FILE])
+    remove_results(folder, [CANCEL_FILE] if known else [CANCEL_FILE, checkpoint.FILE, EVENTS_FILE])
     write_json(folder / JOB_FILE, job_to_json(job))
     channel = RunChannel(folder, outer, title, progress, watch)
     channel.send("hello", protocol=PROTOCOL, engine=__version__, versions={}, device="", device_memory_mb=0)
     try:
-        with telling_the_end(channel):
-            result = encode(attempt(job, folder, channel, known))
+        with sending_the_end(channel):
+            result = encode(resume_or_run(job, folder, channel, known))
     finally:
         channel.close()
     result = {**result, "seconds": busy_seconds(folder / EVENTS_FILE)}
@@ -170,7 +170,7 @@ def do(
     return cast(dict[str, Any], result)
 
 
-def train_and_judge(
+def train_and_evaluate(
     job: TrainJob | ForestJob,
     folder: Path,
     split: str,
@@ -186,21 +186,21 @@ def train_and_judge(
     `tta` is that of the evaluation, see `EvaluateJob`.
 
     Raises:
-        GeoSegError, Cancelled: as `do`.
+        GeoSegError, Cancelled: as `run_or_reuse`.
     """
 
     def so_far(share: float) -> None:
         progress(TRAINING_SHARE * share)
 
-    trained = do(job, folder, outer, title, resume=resume, progress=so_far)
+    trained = run_or_reuse(job, folder, outer, title, resume=resume, progress=so_far)
     device = job.device if isinstance(job, TrainJob) else "auto"
     judging = EvaluateJob(job.dataset, str(folder / MODEL_FILE), split=split, device=device, tta=tta)
-    judged = do(judging, folder / EVALUATION, outer, title, resume=resume)
+    judged = run_or_reuse(judging, folder / EVALUATION, outer, title, resume=resume)
     progress(1.0)
     return trained, judged
 
 
-def part_of(outer: Channel, phase: str, number: int, total: int) -> Progress:
+def share_of_progress(outer: Channel, phase: str, number: int, total: int) -> Progress:
     """What tells the experiment's progress from the share of its run `number` (from 0) that is done."""
 
     def tell(share: float) -> None:
@@ -209,30 +209,30 @@ def part_of(outer: Channel, phase: str, number: int, total: int) -> Progress:
     return tell
 
 
-def forget(folder: Path, names: list[str]) -> None:
+def remove_results(folder: Path, names: list[str]) -> None:
     """Remove files of an earlier run, and every result that was made from it."""
     for path in (*(folder / name for name in names), *folder.rglob(RESULT_FILE)):
         path.unlink(missing_ok=True)
 
 
-def attempt(job: RunJob, folder: Path, channel: RunChannel, known: bool) -> dict[str, Any]:
+def resume_or_run(job: RunJob, folder: Path, channel: RunChannel, known: bool) -> dict[str, Any]:
     """Do the job; from its checkpoint if there is one of the same job, unless that proves to be another's."""
     if not isinstance(job, TrainJob):
-        return work(job, folder, channel)
+        return run_job(job, folder, channel)
     going_on = known and (folder / checkpoint.FILE).exists()
     try:
-        result = work(replace(job, resume=going_on), folder, channel)
+        result = run_job(replace(job, resume=going_on), folder, channel)
     except GeoSegError as error:
-        if not going_on or error.code not in OF_AN_EARLIER_RUN:
+        if not going_on or error.code not in EARLIER_FILES:
             raise
         channel.log(f"{error.message} It is trained anew.", "warning")
-        result = work(job, folder, channel)
+        result = run_job(job, folder, channel)
     if result["cancelled"]:
         raise Cancelled
     return result
 
 
-def work(job: RunJob, folder: Path, channel: Channel) -> dict[str, Any]:
+def run_job(job: RunJob, folder: Path, channel: Channel) -> dict[str, Any]:
     """Do a job of any kind that experiments are made of.
 
     Raises:
@@ -253,7 +253,7 @@ def work(job: RunJob, folder: Path, channel: Channel) -> dict[str, Any]:
 
 
 @contextmanager
-def telling_the_end(channel: Channel) -> Iterator[None]:
+def sending_the_end(channel: Channel) -> Iterator[None]:
     """End a run's events with `done` or `failed`, as those of any job end."""
     try:
         yield
@@ -271,7 +271,7 @@ def same_job(folder: Path, job: RunJob) -> bool:
     return kept_json(folder / JOB_FILE) == json.loads(json.dumps(job_to_json(job)))
 
 
-def finished(folder: Path, digest: str) -> dict[str, Any] | None:
+def finished_result(folder: Path, digest: str) -> dict[str, Any] | None:
     """What the run of a folder gave; None if it is not finished, or another making of the dataset was used."""
     found = kept_json(folder / RESULT_FILE)
     if not isinstance(found, dict) or found.get("dataset") != digest:

@@ -21,11 +21,11 @@ from ..modelfile.stac import sidecar_path
 from ..outputs import prepare_folder, whole_file
 from . import runs
 from .search_space import settings, space, values
-from .study import STATES, add_finished, ask, done, open_study
+from .study import STATES, add_finished, finished_trials, open_study, propose
 
 TRIALS_FILE, BEST_FILE, RESULT_FILE = "trials.csv", "best.json", "search.json"
 RUNS, PHASE, METRICS_FILE, HISTORY_FILE = "trials", "searching", "metrics.json", "history.json"
-OF_THE_NETWORK = ("width", "levels", "dropout")
+NETWORK_PARAMETERS = ("width", "levels", "dropout")
 """Parameters that some networks do not have."""
 WARM_UP_EPOCHS = 3
 
@@ -71,15 +71,15 @@ def run(job: SearchJob, folder: Path, channel: Channel) -> dict[str, Any]:
         Cancelled: before the first trial is finished.
     """
     started = time.monotonic()
-    runs.refuse_many_processes()
+    runs.check_one_process()
     output = (folder / job.output).resolve()
     prepare_folder(output)
-    search = begin(job, runs.absolute(job.training, folder), output, channel)
+    search = start_search(job, runs.absolute(job.training, folder), output, channel)
     cancelled = False
     result = save(search)
-    while not enough(search, time.monotonic() - started):
+    while not is_finished(search, time.monotonic() - started):
         try:
-            try_one(search)
+            run_trial(search)
         except Cancelled:
             cancelled = True
             break
@@ -89,20 +89,20 @@ def run(job: SearchJob, folder: Path, channel: Channel) -> dict[str, Any]:
     return {**result, "cancelled": cancelled}
 
 
-def begin(job: SearchJob, training: TrainJob, output: Path, channel: Channel) -> Search:
+def start_search(job: SearchJob, training: TrainJob, output: Path, channel: Channel) -> Search:
     """Train as the automatic mode would, which is the first trial, and open the study around its plan."""
     channel.progress(PHASE, 0, job.trials)
     wanted = json.dumps([encode(training), list(job.parameters), runs.dataset_digest(training.dataset)])
     epochs = max(WARM_UP_EPOCHS, training.epochs // 4)
     study = open_study(output, wanted, job.resume, training.monitor != "loss", epochs)
     folder = output / RUNS / "1"
-    runs.do(
+    runs.run_or_reuse(
         training,
         folder,
         channel,
         "Trial 1",
         resume=job.resume,
-        progress=runs.part_of(channel, PHASE, 0, job.trials),
+        progress=runs.share_of_progress(channel, PHASE, 0, job.trials),
     )
     metrics = load_json(folder / METRICS_FILE)
     plan = {**metrics["job"], **metrics["plan"]}
@@ -129,7 +129,7 @@ def parameters_of(job: SearchJob, architecture: Mapping[str, Any], channel: Chan
     Raises:
         GeoSegError: `nothing_to_search` if it has none of them.
     """
-    absent = [name for name in job.parameters if name in OF_THE_NETWORK and name not in architecture]
+    absent = [name for name in job.parameters if name in NETWORK_PARAMETERS and name not in architecture]
     if absent:
         channel.log(f"{architecture['name']} has no {', '.join(absent)}: not searched.", "warning")
     names = [name for name in job.parameters if name not in absent]
@@ -142,9 +142,9 @@ def parameters_of(job: SearchJob, architecture: Mapping[str, Any], channel: Chan
     return names
 
 
-def enough(search: Search, elapsed_s: float) -> bool:
+def is_finished(search: Search, elapsed_s: float) -> bool:
     """Whether the wanted trials are done, or another would end after the time limit."""
-    if len(done(search.study)) + len(search.errors) >= search.job.trials:
+    if len(finished_trials(search.study)) + len(search.errors) >= search.job.trials:
         return True
     if not search.job.max_minutes:
         return False
@@ -152,17 +152,17 @@ def enough(search: Search, elapsed_s: float) -> bool:
     return elapsed_s + longest > 60 * search.job.max_minutes
 
 
-def try_one(search: Search) -> None:
+def run_trial(search: Search) -> None:
     """Do one trial: propose, train while it is worth its time, and note what came of it.
 
     Raises:
         Cancelled: at the user's wish; the trial is begun anew another time.
     """
     started = time.monotonic()
-    trial = ask(search.study, search.space, search.training.seed)
+    trial = propose(search.study, search.space, search.training.seed)
     number = trial.number + 1
     title, scores = f"Trial {number}", {}
-    search.channel.log(f"{title}: {words(trial.params)}.")
+    search.channel.log(f"{title}: {settings_text(trial.params)}.")
 
     def watch(epoch: Mapping[str, Any]) -> None:
         score = score_of(epoch, search.training.monitor)
@@ -173,15 +173,15 @@ def try_one(search: Search) -> None:
         if trial.should_prune():
             raise runs.EndedEarly(f"pruned after epoch {epoch['epoch']}")
 
-    position = len(done(search.study)) + len(search.errors)
+    position = len(finished_trials(search.study)) + len(search.errors)
     try:
-        runs.do(
+        runs.run_or_reuse(
             replace(search.training, **settings(trial.params)),
             search.output / RUNS / str(number),
             search.channel,
             title,
             resume=False,
-            progress=runs.part_of(search.channel, PHASE, position, search.job.trials),
+            progress=runs.share_of_progress(search.channel, PHASE, position, search.job.trials),
             watch=watch,
         )
     except runs.EndedEarly as ended:
@@ -263,7 +263,7 @@ def row_of(search: Search, trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
     }
 
 
-def words(params: Mapping[str, Any]) -> str:
+def settings_text(params: Mapping[str, Any]) -> str:
     """`learning rate 0.00123, loss ce+dice`."""
     parts = (
         f"{name.replace('_', ' ')} {value:.3g}"

@@ -21,9 +21,9 @@ AUGMENTATIONS = (
 )
 RATE_FACTOR = 10.0
 DECAYS = (1e-4, 0.1)
-MOST_DROPOUT = 0.6
+MAX_DROPOUT = 0.6
 WIDTHS = (8, 16, 24, 32, 48, 64)
-MOST_LEVELS = 6
+MAX_LEVELS = 6
 
 
 def space(parameters: Sequence[str], plan: Mapping[str, Any]) -> dict[str, BaseDistribution]:
@@ -39,8 +39,8 @@ def space(parameters: Sequence[str], plan: Mapping[str, Any]) -> dict[str, BaseD
         "weight_decay": _decays,
         "loss": lambda value: _choices(LOSSES, value),
         "width": lambda value: CategoricalDistribution(sorted({*WIDTHS, value})),
-        "levels": lambda value: IntDistribution(max(value - 2, 1), min(value + 1, MOST_LEVELS)),
-        "dropout": lambda value: FloatDistribution(0.0, max(MOST_DROPOUT, value)),
+        "levels": lambda value: IntDistribution(max(value - 2, 1), min(value + 1, MAX_LEVELS)),
+        "dropout": lambda value: FloatDistribution(0.0, max(MAX_DROPOUT, value)),
         "augment": lambda value: _choices(AUGMENTATIONS, value),
         "by_class": lambda value: FloatDistribution(0.0, 1.0),
     }

@@ -17,14 +17,14 @@ from ..modelfile.reading import read_model
 from ..outputs import prepare_folder
 from . import runs
 from .ensemble import write_ensemble
-from .ranking import Cell
+from .ranking import FinishedRun
 
 TOGETHER, MEMBERS_FILE = "together", "members.txt"
 
 
-def together(
-    job: CompareJob, cells: Sequence[Cell], dataset: Dataset, output: Path, channel: Channel
-) -> list[Cell]:
+def seed_ensembles(
+    job: CompareJob, cells: Sequence[FinishedRun], dataset: Dataset, output: Path, channel: Channel
+) -> list[FinishedRun]:
     """A cell for every model and band set of which several seeds are finished: their mean, judged as each is.
 
     Args:
@@ -34,13 +34,17 @@ def together(
         output: folder of the comparison.
         channel: of the comparison; cancel point.
     """
-    groups: dict[tuple[str, str], list[Cell]] = {}
+    groups: dict[tuple[str, str], list[FinishedRun]] = {}
     for cell in cells:
         groups.setdefault((cell.model, cell.bands), []).append(cell)
-    return [mean_of(job, group, dataset, output, channel) for group in groups.values() if len(group) > 1]
+    return [
+        seed_ensemble(job, group, dataset, output, channel) for group in groups.values() if len(group) > 1
+    ]
 
 
-def mean_of(job: CompareJob, cells: Sequence[Cell], dataset: Dataset, output: Path, channel: Channel) -> Cell:
+def seed_ensemble(
+    job: CompareJob, cells: Sequence[FinishedRun], dataset: Dataset, output: Path, channel: Channel
+) -> FinishedRun:
     """Write the mean of some runs unless it is there, and judge it."""
     first = cells[0]
     title = f"{first.model}, {len(cells)} seeds together"
@@ -56,10 +60,10 @@ def mean_of(job: CompareJob, cells: Sequence[Cell], dataset: Dataset, output: Pa
         told.unlink(missing_ok=True)
         channel.log(f"{title} on {first.bands}: writing the mean of their probabilities.")
         write_ensemble(models, dataset, summary_of(cells), model)
-        runs.forget(folder, [])
+        runs.remove_results(folder, [])
         told.write_text(members, "utf-8")
     judging = EvaluateJob(job.dataset, str(model), split=job.split, device=job.device, tta=job.tta)
-    judged = runs.do(judging, folder / runs.EVALUATION, channel, title, resume=job.resume)
+    judged = runs.run_or_reuse(judging, folder / runs.EVALUATION, channel, title, resume=job.resume)
     return replace(
         first,
         model=title,
@@ -73,7 +77,7 @@ def mean_of(job: CompareJob, cells: Sequence[Cell], dataset: Dataset, output: Pa
     )
 
 
-def summary_of(cells: Sequence[Cell]) -> dict[str, object]:
+def summary_of(cells: Sequence[FinishedRun]) -> dict[str, object]:
     """What the model file of the mean says of its training: validation scores are the members' own."""
     first = read_model(Path(cells[0].folder) / runs.MODEL_FILE)
     return {

@@ -69,7 +69,7 @@ def open_study(output: Path, wanted: str, resume: bool, maximise: bool, warm_up_
     return study
 
 
-def ask(study: optuna.Study, space: Mapping[str, BaseDistribution], seed: int) -> optuna.Trial:
+def propose(study: optuna.Study, space: Mapping[str, BaseDistribution], seed: int) -> optuna.Trial:
     """The next trial; its proposal depends on the trials so far and the seed, not on when the search was resumed."""
     number = len(study.get_trials(deepcopy=False))
     study.sampler = optuna.samplers.TPESampler(seed=seed + number, n_startup_trials=RANDOM_TRIALS)
@@ -91,6 +91,6 @@ def add_finished(
     )
 
 
-def done(study: optuna.Study) -> list[FrozenTrial]:
+def finished_trials(study: optuna.Study) -> list[FrozenTrial]:
     """Trials that count: finished or pruned."""
     return study.get_trials(deepcopy=False, states=DONE)

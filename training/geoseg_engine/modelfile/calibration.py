@@ -159,19 +159,19 @@ def fit(
         return PLAIN
     moved = np.asarray(weighted, bool) if weighted else np.ones(logits.shape[1], bool)
     decide = moved.sum() > 1
-    found = _temperature_and_bias(logits, truth, moved if decide else None)
-    before, after = apply_calibration(logits.T, PLAIN), apply_calibration(logits.T, found)
+    fitted = _temperature_and_bias(logits, truth, moved if decide else None)
+    before, after = apply_calibration(logits.T, PLAIN), apply_calibration(logits.T, fitted)
     if not _loss(after, truth) < _loss(before, truth):
-        found, after = PLAIN, before
-    plain = np.exp(-np.array(found.bias)) if any(found.bias) else None
+        fitted, after = PLAIN, before
+    plain = np.exp(-np.array(fitted.bias)) if any(fitted.bias) else None
     return replace(
-        found,
+        fitted,
         weights=decision_weights(after, truth, half, plain, moved) if decide else (),
         ece=(round(calibration_error(before, truth), 6), round(calibration_error(after, truth), 6)),
     )
 
 
-def calibration_message(found: Calibration, classes: Sequence[LabelClass], few: str = "") -> str:
+def calibration_message(fitted: Calibration, classes: Sequence[LabelClass], few: str = "") -> str:
     """Return the result of a calibration in a sentence.
 
     Args:
@@ -180,12 +180,12 @@ def calibration_message(found: Calibration, classes: Sequence[LabelClass], few: 
         few: which classes have too few validation data to be weighted; empty for none.
     """
     text = "Calibration: probabilities are used as the model gives them"
-    if not found.is_identity:
-        text = f"Calibration on validation pixels: temperature {found.temperature:.2f}"
-        if found.ece is not None:
-            text += f", calibration error {found.ece[0]:.3f} before and {found.ece[1]:.3f} after"
-    if found.weights_classes:
-        named = zip(classes, found.weights, strict=True)
+    if not fitted.is_identity:
+        text = f"Calibration on validation pixels: temperature {fitted.temperature:.2f}"
+        if fitted.ece is not None:
+            text += f", calibration error {fitted.ece[0]:.3f} before and {fitted.ece[1]:.3f} after"
+    if fitted.weights_classes:
+        named = zip(classes, fitted.weights, strict=True)
         text += "; class weights: " + ", ".join(f"{item.name} {weight:.2f}" for item, weight in named)
     return f"{text}; {few}." if few else f"{text}."
 

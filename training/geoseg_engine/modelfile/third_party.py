@@ -80,17 +80,17 @@ def describe_third_party(path: Path, model: onnx.ModelProto) -> ThirdPartyModel:
     Raises:
         GeoSegError: `not_our_model` with the reason why it cannot classify pixels.
     """
-    found = {item.key: parse_value(item.value) for item in model.metadata_props}
-    _check_kind(path, found)
+    metadata = {item.key: parse_value(item.value) for item in model.metadata_props}
+    _check_kind(path, metadata)
     channels, side = _input(path, model)
-    tile_px = side or int(number(found, ("tile_size", "tiles_size"), TILE_PX))
+    tile_px = side or int(number(metadata, ("tile_size", "tiles_size"), TILE_PX))
     if not 1 <= tile_px <= MAX_TILE_PX:
         raise unusable_model(path, f"its windows have {tile_px} pixels a side, not 1 to {MAX_TILE_PX}")
     outputs, margin_px = _output(path, model, tile_px)
-    mean, std = (_per_channel(path, found, key, channels) for key in ("mean", "std"))
-    threshold = number(found, ("seg_thresh",), THRESHOLD)
-    names, warnings = class_names(found, outputs)
-    warnings += _smoothing(path, found)
+    mean, std = (_per_channel(path, metadata, key, channels) for key in ("mean", "std"))
+    threshold = number(metadata, ("seg_thresh",), THRESHOLD)
+    names, warnings = class_names(metadata, outputs)
+    warnings += _smoothing(path, metadata)
     if len(model.graph.output) > 1:
         warnings.append(
             _warning(
@@ -106,10 +106,10 @@ def describe_third_party(path: Path, model: onnx.ModelProto) -> ThirdPartyModel:
         "tile_px": tile_px,
         "fixed": bool(side),
         "margin_px": margin_px,
-        "overlap": min(max(number(found, ("tiles_overlap",), OVERLAP_PERCENT) / 100, 0.0), 0.8),
+        "overlap": min(max(number(metadata, ("tiles_overlap",), OVERLAP_PERCENT) / 100, 0.0), 0.8),
         "shares": activation(model.graph),
         "threshold": threshold,
-        "resolution_cm": max(number(found, ("resolution",), 0.0), 0.0),
+        "resolution_cm": max(number(metadata, ("resolution",), 0.0), 0.0),
     }
     limits = tuple([float("inf")] * channels)
     statistics = Statistics(
@@ -132,9 +132,9 @@ def map_unit_m(crs: str) -> float:
     return math.degrees(factor) * DEGREE_M if known.is_geographic else factor
 
 
-def _smoothing(path: Path, found: dict[str, Any]) -> list[Problem]:
+def _smoothing(path: Path, metadata: dict[str, Any]) -> list[Problem]:
     """A warning for the median filter that Deepness applies to a map, and we only on request."""
-    size = int(number(found, ("seg_small_segment",), SMOOTHED_PX)) // 2 * 2 + 1
+    size = int(number(metadata, ("seg_small_segment",), SMOOTHED_PX)) // 2 * 2 + 1
     if size <= 1:
         return []
     return [
@@ -167,7 +167,7 @@ def parse_value(text: str) -> Any:
         return text
 
 
-def number(found: dict[str, Any], keys: Sequence[str], default: float) -> float:
+def number(metadata: dict[str, Any], keys: Sequence[str], default: float) -> float:
     """Return the first of the keys that holds a number within limits.
 
     Args:
@@ -177,7 +177,7 @@ def number(found: dict[str, Any], keys: Sequence[str], default: float) -> float:
     """
     for key in keys:
         try:
-            value = float(found[key])
+            value = float(metadata[key])
         except (KeyError, TypeError, ValueError, OverflowError):
             continue
         if abs(value) <= MAX_NUMBER:
@@ -185,7 +185,7 @@ def number(found: dict[str, Any], keys: Sequence[str], default: float) -> float:
     return default
 
 
-def class_names(found: dict[str, Any], outputs: int) -> tuple[list[str], list[Problem]]:
+def class_names(metadata: dict[str, Any], outputs: int) -> tuple[list[str], list[Problem]]:
     """Return a name per class; for one channel, of a background and its class.
 
     Args:
@@ -195,7 +195,7 @@ def class_names(found: dict[str, Any], outputs: int) -> tuple[list[str], list[Pr
     Returns:
         The names, and a warning for missing ones.
     """
-    given = found.get("class_names", found.get("names"))
+    given = metadata.get("class_names", metadata.get("names"))
     if isinstance(given, list) and given and isinstance(given[0], dict):
         given = given[0]  # one table an output
     if isinstance(given, list):
@@ -240,8 +240,8 @@ def unusable_model(path: Path, why: str) -> GeoSegError:
     )
 
 
-def _check_kind(path: Path, found: dict[str, Any]) -> None:
-    kind = str(found.get("model_type", "Segmentor"))
+def _check_kind(path: Path, metadata: dict[str, Any]) -> None:
+    kind = str(metadata.get("model_type", "Segmentor"))
     if kind.lower() not in ("segmentor", "segmenter", "segmentation"):
         does = OTHER_KINDS.get(kind.lower().replace("_", "").replace(" ", ""), "does something else")
         raise unusable_model(path, f"a {kind} {does}, it gives no classes")
@@ -282,12 +282,12 @@ def _output(path: Path, model: onnx.ModelProto, tile_px: int) -> tuple[int, int]
     """
     if not model.graph.output:
         raise unusable_model(path, "it has no output")
-    apply_calibration = model.graph.output[0]
-    shape = _shape(apply_calibration)
+    output = model.graph.output[0]
+    shape = _shape(output)
     if len(shape) not in (3, 4):
         raise unusable_model(path, f"it gives {len(shape) - 1} numbers per window, not a map" if len(shape) == 2 else
                       f"its output {shape} is not a map")  # fmt: skip
-    if apply_calibration.type.tensor_type.elem_type != onnx.TensorProto.FLOAT:
+    if output.type.tensor_type.elem_type != onnx.TensorProto.FLOAT:
         raise unusable_model(path, "it gives class numbers instead of a value per class")
     channels = shape[1] if len(shape) == 4 else 1
     height, width = (side or tile_px for side in shape[-2:])
@@ -313,9 +313,9 @@ def _shape(value: onnx.ValueInfoProto) -> list[int]:
     return [item.dim_value for item in value.type.tensor_type.shape.dim]
 
 
-def _per_channel(path: Path, found: dict[str, Any], key: str, channels: int) -> list[float]:
+def _per_channel(path: Path, metadata: dict[str, Any], key: str, channels: int) -> list[float]:
     default = 0.0 if key == "mean" else 1.0
-    given = found.get(f"standardization_{key}", default)
+    given = metadata.get(f"standardization_{key}", default)
     values = given if isinstance(given, list | tuple) else [given]
     try:
         numbers = [float(value) for value in values]
@@ -327,7 +327,7 @@ def _per_channel(path: Path, found: dict[str, Any], key: str, channels: int) -> 
         raise unusable_model(
             path, f"its standardization_{key} {shown(given)} does not fit {channels} channels"
         )
-    both = {"standardization_mean", "standardization_std"} <= found.keys()
+    both = {"standardization_mean", "standardization_std"} <= metadata.keys()
     return numbers if both else [default] * channels  # Deepness leaves values alone where one is missing
 
 

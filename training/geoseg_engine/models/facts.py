@@ -40,7 +40,7 @@ class Memory(TorchDispatchMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.now, self.peak = 0, 0
+        self.current, self.peak = 0, 0
         self._held: dict[int, int] = {}
 
     def __torch_dispatch__(
@@ -63,15 +63,15 @@ class Memory(TorchDispatchMode):
         key, size = storage._cdata, storage.nbytes()
         holders = self._held.get(key, 0)
         self._held[key] = holders + 1
-        self.now += 0 if holders else size
-        self.peak = max(self.peak, self.now)
+        self.current += 0 if holders else size
+        self.peak = max(self.peak, self.current)
         weakref.finalize(tensor, self._release, key, size).atexit = False
 
     def _release(self, key: int, size: int) -> None:
         self._held[key] -= 1
         if not self._held[key]:
             del self._held[key]
-            self.now -= size
+            self.current -= size
 
 
 def facts_of(make: Callable[[], nn.Module], bands: int) -> Facts:

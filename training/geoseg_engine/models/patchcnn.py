@@ -43,11 +43,11 @@ class PatchCNN(nn.Module):
         inputs, step = bands, 1
         for outputs in channels[:levels]:
             for channel in (inputs, outputs):
-                layers += _valid(channel, outputs, 3, step)
+                layers += _valid_convolution(channel, outputs, 3, step)
             layers.append(nn.MaxPool2d(3, stride=1, dilation=step))
             inputs, step = outputs, 2 * step
         self.encoder = nn.Sequential(*layers)
-        dense = _valid(inputs, channels[levels], LAST, step)
+        dense = _valid_convolution(inputs, channels[levels], LAST, step)
         self.dense = nn.Sequential(*dense, nn.Dropout(dropout))
         self.head = nn.Conv2d(channels[levels], classes, 1)
         self.patch_px = patch_px(levels)
@@ -72,7 +72,7 @@ def patch_px(levels: int) -> int:
     return side
 
 
-def _valid(inputs: int, outputs: int, size: int, dilation: int) -> list[nn.Module]:
+def _valid_convolution(inputs: int, outputs: int, size: int, dilation: int) -> list[nn.Module]:
     return [
         nn.Conv2d(inputs, outputs, size, dilation=dilation),
         normalisation("batch", outputs),

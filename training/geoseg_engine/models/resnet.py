@@ -20,9 +20,9 @@ class Basic(nn.Module):
 
     def __init__(self, inputs: int, width: int, stride: int, dilation: int) -> None:
         super().__init__()
-        self.conv1 = _three(inputs, width, stride, dilation)
+        self.conv1 = _convolution_3x3(inputs, width, stride, dilation)
         self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = _three(width, width, 1, dilation)
+        self.conv2 = _convolution_3x3(width, width, 1, dilation)
         self.bn2 = nn.BatchNorm2d(width)
         self.downsample = _shortcut(inputs, width, stride)
 
@@ -42,7 +42,7 @@ class Bottleneck(nn.Module):
         outputs = self.expansion * width
         self.conv1 = nn.Conv2d(inputs, width, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = _three(width, width, stride, dilation)
+        self.conv2 = _convolution_3x3(width, width, stride, dilation)
         self.bn2 = nn.BatchNorm2d(width)
         self.conv3 = nn.Conv2d(width, outputs, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(outputs)
@@ -89,7 +89,7 @@ class ResNet(nn.Module):
         return low, self.layer4(self.layer3(self.layer2(low)))
 
 
-def _three(inputs: int, outputs: int, stride: int, dilation: int) -> nn.Conv2d:
+def _convolution_3x3(inputs: int, outputs: int, stride: int, dilation: int) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 3, stride=stride, padding=dilation, dilation=dilation, bias=False)
 
 

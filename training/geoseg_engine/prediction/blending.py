@@ -1,4 +1,4 @@
-"""Prediction with networks that no cut leaves exact: overlapping windows, blended."""
+"""Prediction with networks whose output depends on the window: overlapping windows, blended."""
 
 from __future__ import annotations
 
@@ -12,34 +12,58 @@ from numpy.typing import NDArray
 from ..contract import GeoSegError
 from ..modelfile.reading import ModelFile, is_third_party
 from ..raster.grid import Window, up_to
-from ..raster.window_blending import LEAST_WINDOW_PX, Lattice, blend
+from ..raster.window_blending import MIN_WINDOW_PX, Lattice, blend
 from .runtimes.runtime import Runtime
 from .windows import Cut, Frame, cores
 
 
 def lattice_for(model: ModelFile, frame: Frame) -> Lattice:
-    """Windows as large as the crops that the model was trained on: statistics over a window are those it knows.
+    """Return the windows of a model whose output depends on them.
 
-    Those of a foreign model are as large and overlap as its file says, and may begin anywhere.
+    They are as large as the training crops, because statistics over a window are learnt from those. The windows of a
+    third-party model are as large and overlap as its file states, and may begin anywhere.
+
+    Args:
+        model: the model file.
+        frame: raster and network.
     """
     if is_third_party(model):
         size, said = (frame.full.height, frame.full.width), model.architecture
         return Lattice(*size, model.tile_px, 1, said["margin_px"], said["overlap"])
-    window_px = up_to(max(model.tile_px, LEAST_WINDOW_PX), frame.align_px)
+    window_px = up_to(max(model.tile_px, MIN_WINDOW_PX), frame.align_px)
     return Lattice(frame.full.height, frame.full.width, window_px, frame.align_px)
 
 
 def blended_cuts(lattice: Lattice, frame: Frame, core_px: int, inside: Window | None = None) -> Iterator[Cut]:
-    """Cover the raster, or a part of it, once with cores; each reads all windows that count in it."""
+    """Cover a raster once with cores; each reads all windows that count in it.
+
+    Args:
+        lattice: windows of the raster.
+        frame: raster and network.
+        core_px: side of a core in pixels.
+        inside: part of the raster to cover; None is all of it.
+
+    Returns:
+        Cuts, row by row.
+    """
     for core in cores(frame, core_px, inside):
         yield Cut(core, lattice.around(core))
 
 
 def blended(lattice: Lattice, runtime: Runtime, cut: Cut, scores: NDArray[Any]) -> NDArray[Any]:
-    """Output q (classes, rows, cols) over a cut's core.
+    """Return the output q over a cut's core, blended from the windows that touch it.
+
+    Args:
+        lattice: windows of the raster.
+        runtime: the network.
+        cut: what is kept and what is read.
+        scores: z-scores (bands, rows, cols) over `cut.read`.
+
+    Returns:
+        Output (classes, rows, cols) over `cut.core`.
 
     Raises:
-        GeoSegError: `out_of_memory` if one window does not fit: a smaller one would give another answer.
+        GeoSegError: `out_of_memory` if one window does not fit: a smaller one would give another output.
     """
     try:
         return blend(lattice, cut.core, cut.read, scores, runtime.predict_window)
@@ -52,15 +76,15 @@ def blended(lattice: Lattice, runtime: Runtime, cut: Cut, scores: NDArray[Any]) 
 
 
 def origin_dependence(lattice: Lattice, runtime: Runtime, scores: NDArray[Any]) -> float | None:
-    """Share of a sample's pixels that keep their class where the windows lie a quarter of a window further on.
+    """Return the share of a sample's pixels that keep their class when the windows are moved by a quarter of a window.
 
     Args:
-        lattice: of the raster.
-        runtime: of the network.
+        lattice: windows of the raster.
+        runtime: the network.
         scores: z-scores (bands, rows, cols) of the sample.
 
     Returns:
-        None where the sample is too small to tell.
+        Share, 0 to 1; None if the sample is too small.
     """
     step = max(lattice.stride_px // 2 // lattice.align_px, 1) * lattice.align_px
     side = lattice.window_px + 2 * lattice.stride_px
@@ -80,8 +104,17 @@ def origin_dependence(lattice: Lattice, runtime: Runtime, scores: NDArray[Any]) 
     return float(np.mean(one.argmax(axis=0) == other.argmax(axis=0)))
 
 
-def tell(lattice: Lattice, runtime: Runtime, scores: NDArray[Any], log: Callable[[str], None]) -> None:
-    """Say that windows are blended, and how much their place matters."""
+def log_blending(
+    lattice: Lattice, runtime: Runtime, scores: NDArray[Any], log: Callable[[str], None]
+) -> None:
+    """Log that windows are blended, and how much their position matters.
+
+    Args:
+        lattice: windows of the raster.
+        runtime: the network.
+        scores: z-scores (bands, rows, cols) of a sample.
+        log: receives the line.
+    """
     kept = origin_dependence(lattice, runtime, scores)
     place = (
         "" if kept is None else f" On a sample, {kept:.1%} of the pixels keep their class with windows moved."

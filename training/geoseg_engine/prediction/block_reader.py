@@ -24,20 +24,20 @@ class Block:
     """One window ready for the network.
 
     Attributes:
-        cut: where.
+        cut: the window.
         scores: z-scores (bands, rows, cols) over `cut.read`.
-        valid: (rows, cols) over `cut.core`; False where any band has no value: such a pixel gets no class.
-        beyond: per band, valid pixels of the core beyond the range of the training pixels.
-        seen: valid pixels of the core.
-        beyond_px: (rows, cols) over `cut.core`, number of such bands, at most 254; None where it is not counted.
+        valid: (rows, cols) over `cut.core`; False where a band has no value; such a pixel gets no class.
+        out_of_range: (bands,) valid pixels of the core outside the range of the training pixels.
+        valid_px: valid pixels of the core.
+        out_of_range_px: (rows, cols) over `cut.core`, number of bands out of range, at most 254; None if not counted.
     """
 
     cut: Cut
     scores: NDArray[np.float32]
     valid: NDArray[np.bool_]
-    beyond: NDArray[np.int64]
-    seen: int
-    beyond_px: NDArray[np.uint8] | None = None
+    out_of_range: NDArray[np.int64]
+    valid_px: int
+    out_of_range_px: NDArray[np.uint8] | None = None
 
 
 class BandReader:
@@ -48,14 +48,15 @@ class BandReader:
         stack: StackReader,
         model: ModelFile,
         area: ScanFill | None = None,
-        count_beyond: bool = False,
+        count_out_of_range: bool = False,
     ) -> None:
         """Find the model's bands in the stack by name.
 
         Args:
-            stack, model: what to read for what.
-            area: outside it no pixel is valid; None is no such limit.
-            count_beyond: whether blocks tell for every pixel how many bands lie beyond the training pixels.
+            stack: bands to read.
+            model: the model that they are read for.
+            area: outside it no pixel is valid; None is no limit.
+            count_out_of_range: whether to count for every pixel the bands outside the range of the training pixels.
 
         Raises:
             GeoSegError: `missing_bands`.
@@ -71,7 +72,7 @@ class BandReader:
         order = [stack.band_names.index(name) for name in wanted]
         self._order = None if order == list(range(len(stack.band_names))) else order
         self._stack, self._statistics = stack, model.statistics
-        self._area, self._count_beyond = area, count_beyond
+        self._area, self._count_out_of_range = area, count_out_of_range
         self._low, self._high = (
             np.array(limits, np.float32)[:, None, None]
             for limits in (model.statistics.low, model.statistics.high)
@@ -82,16 +83,16 @@ class BandReader:
     def read(self, cut: Cut) -> Block:
         """Read and normalise a window, strip by strip; outside the area nothing is read.
 
-        A core without any valid pixel is not normalised: nothing looks at its scores.
+        A core without any valid pixel is not normalised, because its scores are not used.
         """
         window, core = cut.read, cut.core
         wanted = np.ones((core.height, core.width), bool) if self._area is None else self._area.mask(core)
-        beyond = np.zeros(self.count, np.int64)
+        out_of_range = np.zeros(self.count, np.int64)
         if not wanted.any():
-            return Block(cut, np.empty((self.count, 0, 0), np.float32), wanted, beyond, 0)
+            return Block(cut, np.empty((self.count, 0, 0), np.float32), wanted, out_of_range, 0)
         scores = np.empty((self.count, window.height, window.width), np.float32)
         valid = np.empty((window.height, window.width), bool)
-        beyond_px = np.zeros((core.height, core.width), np.uint8) if self._count_beyond else None
+        out_of_range_px = np.zeros((core.height, core.width), np.uint8) if self._count_out_of_range else None
         known = self._known(window)
         have = known.shape[2]
         for top in range(0, window.height, STRIP_PX):
@@ -105,19 +106,19 @@ class BandReader:
             valid[rows] = ~np.isnan(values).any(axis=0)
             inner = strip.shared(core)
             if not inner.empty:
-                seen = values[:, *inner.within(strip)]
+                inside = values[:, *inner.within(strip)]
                 good = valid[inner.within(window)] & wanted[inner.within(core)]
-                out = ((seen < self._low) | (seen > self._high)) & good
-                beyond += np.count_nonzero(out, axis=(1, 2))
-                if beyond_px is not None:
-                    beyond_px[inner.within(core)] = np.minimum(out.sum(axis=0), IGNORE - 1)
+                out = ((inside < self._low) | (inside > self._high)) & good
+                out_of_range += np.count_nonzero(out, axis=(1, 2))
+                if out_of_range_px is not None:
+                    out_of_range_px[inner.within(core)] = np.minimum(out.sum(axis=0), IGNORE - 1)
         self._keep(cut, scores)
         kept = valid[core.within(window)] & wanted
         if kept.any():
             for top in range(0, window.height, SCALED_PX):
                 part = scores[:, top : top + SCALED_PX]
                 part[:] = normalise(part, self._statistics)
-        return Block(cut, scores, kept, beyond, int(kept.sum()), beyond_px)
+        return Block(cut, scores, kept, out_of_range, int(kept.sum()), out_of_range_px)
 
     def _keep(self, cut: Cut, values: NDArray[np.float32]) -> None:
         """Remember the last columns of a window: the next one to its right begins with them."""

@@ -1,4 +1,4 @@
-"""A trained network over a stack, window by window: what `predict` and `evaluate` share."""
+"""A trained network over a stack, window by window: shared by `predict` and `evaluate`."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ..modelfile.reading import ModelFile
 from ..raster.grid import Window
 from ..raster.window_blending import Lattice
 from ..stacking.reader import StackReader
-from .blending import blended, blended_cuts, lattice_for, tell
+from .blending import blended, blended_cuts, lattice_for, log_blending
 from .block_reader import BandReader, Block
-from .runtimes.averaging import averaged
+from .runtimes.averaging import averaged_runtime
 from .runtimes.runtime import Runtime
-from .runtimes.selection import Choice, choose_runtime, halo_work
+from .runtimes.selection import Choice, choose_runtime, halo_cost
 from .runtimes.tiling_invariance import largest_difference
 from .window_size import core_for
 from .windows import Cut, Frame, cuts, halves
@@ -28,11 +28,11 @@ from .windows import Cut, Frame, cuts, halves
 SAMPLE_PX = 384
 SAMPLE_TRIES = 25
 CHECK_PX = 128
-"""By so much the window that is checked is larger than the smallest allowed."""
+"""Pixels by which the checked window is larger than the smallest allowed."""
 CHECKED_WORTH = 0.5
-"""Share of the best speed that a runtime must have to be preferred because windows do not change its variants."""
+"""Share of the best speed that a runtime must have to be preferred because windows do not change its predictions."""
 OUT_OF_RANGE_SHARE = 0.3
-"""Share of a band's pixels beyond the range of the training pixels from which the user is warned."""
+"""Share of a band's pixels out of range from which a warning is given."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ ONE_VARIANT = Variants()
 
 @dataclass(frozen=True)
 class Opened:
-    """What a choice fell on, by name: enough to take the same again."""
+    """Names of the runtime and precision in use: enough to open the same again."""
 
     runtime: str = "auto"
     precision: str = "auto"
@@ -57,7 +57,18 @@ class Opened:
 
 @dataclass(frozen=True)
 class Setup:
-    """What a run over a stack needs: the raster's frame, the chosen runtime, the core's side, the calibration."""
+    """A network that is ready to run over a stack.
+
+    Attributes:
+        frame: raster and network.
+        choice: the runtime, with its speed and memory.
+        core_px: side of a core in pixels.
+        calibration: calibration of the model.
+        lattice: windows of a network whose output depends on them; None for others.
+        classes: channels of the output that are classes; one more is the disagreement.
+        variants: predictions that are averaged for each pixel.
+        opened: names of runtime and precision.
+    """
 
     frame: Frame
     choice: Choice
@@ -73,13 +84,20 @@ class Setup:
     opened: Opened = Opened()
 
     def cuts(self, inside: Window | None = None) -> Iterator[Cut]:
-        """Windows whose cores cover a part of the raster once, or all of it, row by row."""
+        """Yield windows whose cores cover a part of the raster once, or all of it, row by row."""
         if self.lattice:
             return blended_cuts(self.lattice, self.frame, self.core_px, inside)
         return cuts(self.frame, self.core_px, inside)
 
     def output(self, block: Block, log: Callable[[str], None]) -> NDArray[Any]:
-        """Output q of the model (classes, rows, cols) over a block's core.
+        """Return the output q of the model over a block's core.
+
+        Args:
+            block: z-scores of one window.
+            log: receives a line if a window must be halved.
+
+        Returns:
+            Output (classes, rows, cols), with one more channel for the disagreement if it is asked for.
 
         Raises:
             GeoSegError: `out_of_memory`.
@@ -90,7 +108,7 @@ class Setup:
 
     @property
     def step_px(self) -> int:
-        """Parts of the raster that are predicted apart begin at multiples of it."""
+        """Parts of the raster that are predicted separately begin at multiples of it."""
         return self.lattice.align_px if self.lattice else self.frame.align_px
 
     @property
@@ -100,10 +118,19 @@ class Setup:
 
 
 def probabilities(runtime: Runtime, frame: Frame, block: Block, log: Callable[[str], None]) -> NDArray[Any]:
-    """Output q of the model (classes, rows, cols) over a block's core; in smaller windows if memory is short.
+    """Return the output q of the model over a block's core, in smaller windows if memory is short.
+
+    Args:
+        runtime: the network.
+        frame: raster and network.
+        block: z-scores of one window.
+        log: receives a line for every window that is halved.
+
+    Returns:
+        Output (classes, rows, cols) over the core.
 
     Raises:
-        GeoSegError: `out_of_memory` if even the smallest window does not fit.
+        GeoSegError: `out_of_memory` if the smallest window does not fit.
     """
     try:
         return runtime.predict_window(block.scores, block.cut.kept)
@@ -117,7 +144,7 @@ def probabilities(runtime: Runtime, frame: Frame, block: Block, log: Callable[[s
 
 def _part(block: Block, cut: Cut) -> Block:
     rows, cols = cut.read.within(block.cut.read)
-    return Block(cut, block.scores[:, rows, cols], block.valid, block.beyond, block.seen)
+    return Block(cut, block.scores[:, rows, cols], block.valid, block.out_of_range, block.valid_px)
 
 
 def set_up(
@@ -128,7 +155,6 @@ def set_up(
     core_px: int,
     outputs_bytes_px: float,
     log: Callable[[str], None],
-    job_px: int = 0,
     precision: str = "auto",
     int8_loss: float = 0.005,
     variants: Variants = ONE_VARIANT,
@@ -137,16 +163,15 @@ def set_up(
     """Choose runtime and window size on a window of the raster itself.
 
     Args:
-        model, stack: what to run over what.
+        model, stack: the model file, and bands to predict from.
         device, runtime, core_px, precision, int8_loss: as in the job.
-        outputs_bytes_px: bytes a pixel of the results of one window.
-        log: told of choices.
-        job_px: pixels that will be predicted; 0 is all of the raster.
+        outputs_bytes_px: bytes per pixel of the results of one window.
+        log: receives what was chosen.
         variants: predictions that are averaged for each pixel.
-        check_windows: whether a runtime is preferred whose answers do not depend on the size of the windows.
+        check_windows: prefer a runtime whose output does not depend on the size of the windows.
 
     Raises:
-        GeoSegError: as `choose_runtime`, `averaged`.
+        GeoSegError: as `choose_runtime`, `averaged_runtime`.
     """
     grid = stack.grid
     frame = Frame(grid.height, grid.width, model.reach_px, model.align_px)
@@ -164,19 +189,21 @@ def set_up(
     def map_px_per_s(choice: Choice) -> float:
         side = core_of(choice)
         around = ((side + 2 * frame.halo_px) / side) ** 2 - 1
-        return choice.px_per_s / (1 + halo_work(choice.runtime) * around)
+        return choice.px_per_s / (1 + halo_cost(choice.runtime) * around)
 
-    job_px = job_px or grid.height * grid.width
-    choices = choose_runtime(model, scores, job_px, device, runtime, log, precision, int8_loss, map_px_per_s)
+    pixels = grid.height * grid.width
+    choices = choose_runtime(model, scores, pixels, device, runtime, log, precision, int8_loss, map_px_per_s)
     choice = choices[0]
     if lattice:
-        tell(lattice, choice.runtime, scores, log)
+        log_blending(lattice, choice.runtime, scores, log)
     elif check_windows and core_of(choice) < max(frame.height, frame.width):
-        larger = sample(frame, reader, CHECK_PX + frame.least_px(frame.width))
+        larger = sample(frame, reader, CHECK_PX + frame.min_px(frame.width))
         choice = window_independent(choices, larger, frame, map_px_per_s)
     log(f"Predicting with {choice.runtime.title}.")
     chosen = choice.runtime
-    mean = averaged(chosen, model, variants.tta, variants.dropout_passes, variants.disagreement, log, grid)
+    mean = averaged_runtime(
+        chosen, model, variants.tta, variants.dropout_passes, variants.disagreement, log, grid
+    )
     count, opened = getattr(mean, "count", 1), Opened(chosen.name, chosen.precision)
     core, choice = core_of(choice, count), replace(choice, runtime=mean)
     return Setup(frame, choice, core, model.calibration, lattice, classes, count, opened)
@@ -185,7 +212,9 @@ def set_up(
 def window_independent(
     choices: Sequence[Choice], scores: NDArray[np.float32], frame: Frame, worth: Callable[[Choice], float]
 ) -> Choice:
-    """The fastest whose answers do not depend on the size of the windows, if it is half as fast as the first.
+    """Return the fastest choice whose output does not depend on the size of the windows.
+
+    A choice that is less than half as fast as the first is not considered.
 
     Args:
         choices: the fastest first.
@@ -194,7 +223,7 @@ def window_independent(
         worth: as in `choose_runtime`.
 
     Returns:
-        A choice with its `difference`; the first if all differ.
+        A choice with its `difference`; the first if all depend on it.
     """
     tried: list[Choice] = []
     for choice in choices:
@@ -211,7 +240,16 @@ def window_independent(
 
 
 def sample(frame: Frame, reader: BandReader, most_px: int = SAMPLE_PX) -> NDArray[np.float32]:
-    """Z-scores of an aligned window with values: the middle one, or else the first that has any; zeros without."""
+    """Return z-scores of an aligned window with values: the middle one, or the first that has any.
+
+    Args:
+        frame: raster and network.
+        reader: bands of the stack.
+        most_px: largest side of the window in pixels.
+
+    Returns:
+        Z-scores (bands, rows, cols); zeros if no window that was tried has values.
+    """
     size = min(most_px, max(frame.height, frame.width))
     all_cuts = list(islice(cuts(Frame(frame.height, frame.width, 0, frame.align_px), size), 10_000))
     middle = len(all_cuts) // 2
@@ -224,18 +262,26 @@ def sample(frame: Frame, reader: BandReader, most_px: int = SAMPLE_PX) -> NDArra
 
 
 def class_ids(output: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """The class that the output q (classes, rows, cols) decides for; IGNORE where there is no value."""
+    """Return the class that the output q decides for.
+
+    Args:
+        output: output q (classes, rows, cols).
+        valid: (rows, cols), False where a pixel has no value.
+
+    Returns:
+        Class ids (rows, cols); IGNORE where there is no value.
+    """
     ids = output.argmax(axis=0).astype(np.uint8)
     ids[~valid] = IGNORE
     return ids
 
 
 def class_confidence(shares: NDArray[Any], output: NDArray[Any]) -> NDArray[Any]:
-    """Calibrated probability (rows, cols) of the class that the output q decides for.
+    """Return the calibrated probability (rows, cols) of the class that the output q decides for.
 
     Args:
-        shares: `calibrated(output, …)`, (classes, rows, cols).
-        output: the model's q.
+        shares: `calibrated(output, …)`, (classes, rows, cols), 0 to 1.
+        output: output q of the model, of the same shape.
     """
     if shares is output:
         return np.asarray(shares.max(axis=0))
@@ -243,28 +289,41 @@ def class_confidence(shares: NDArray[Any], output: NDArray[Any]) -> NDArray[Any]
 
 
 def windows_warning(runtime: str, difference: float | None) -> list[Problem]:
-    """What is said where the answers of a runtime depend on the size of the windows."""
+    """Return the warning that the output of a runtime depends on the size of the windows.
+
+    Args:
+        runtime: its title.
+        difference: largest difference of the output; None or 0 give no warning.
+    """
     if not difference:
         return []
     return [
         Problem(
             "windows_differ",
-            f"On this computer {runtime} gives other values in windows of another size (at most {difference:.1g} of "
-            "the probability), so single pixels of the map depend on how the raster was divided.",
+            f"On this computer {runtime} gives other values in windows of another size (up to {difference:.1g} in "
+            "probability). Single pixels of the map depend on how the raster was divided.",
             "Resumed and shared runs are not affected: they keep the windows of the first run.",
             "warning",
         )
     ]
 
 
-def out_of_range_warnings(names: Sequence[str], beyond: NDArray[np.int64], seen: int) -> Iterable[Problem]:
-    """One warning for every band that lies mostly outside what the model has seen."""
-    for name, count in zip(names, beyond, strict=True):
-        if seen and count / seen > OUT_OF_RANGE_SHARE:
+def out_of_range_warnings(
+    names: Sequence[str], out_of_range: NDArray[np.int64], valid_px: int
+) -> Iterable[Problem]:
+    """Yield a warning for every band with many values outside the range of the training data.
+
+    Args:
+        names: names of the bands.
+        out_of_range: (bands,) pixels out of range.
+        valid_px: pixels with a value.
+    """
+    for name, count in zip(names, out_of_range, strict=True):
+        if valid_px and count / valid_px > OUT_OF_RANGE_SHARE:
             yield Problem(
                 "beyond_training",
-                f"{count / seen:.0%} of the pixels of band '{name}' lie beyond the values that the model was "
-                "trained on.",
-                "Check that it is the same kind of data in the same units; if so, train on samples from here too.",
+                f"{count / valid_px:.0%} of the pixels of band '{name}' are outside the range of the training data.",
+                "Check that the data and their units match the training data. If they do, add training samples "
+                "from this area.",
                 "warning",
             )

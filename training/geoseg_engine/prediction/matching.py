@@ -38,10 +38,13 @@ COARSER = 1.5
 
 @dataclass
 class Match:
-    """How layers fill the model's slots; `recipe` is None when a problem of severity error stands in its way.
+    """How layers fill the inputs of a model.
 
-    `matched` has a row for each layer: `slot` as the model calls it, its `key` (a source of this key fills it, whatever
-    its name), the `file`, and its `bands`: `band` of the model, `index` in the file and what is derived from it.
+    Attributes:
+        recipe: the model's bands from these layers; None if a problem of severity error prevents it.
+        matched: a row per layer: `slot` (name of the model's input), `key` (a source of this key fills it, whatever its
+            name), `file`, and `bands`: `band` of the model, `index` in the file and `derive`.
+        problems: errors and warnings.
     """
 
     recipe: Recipe | None = None
@@ -55,21 +58,29 @@ def match(
     extent: tuple[float, float, float, float] | None = None,
     extent_crs: str = "",
 ) -> Match:
-    """Fill the model's slots with sources and plan the grid; what is wrong is listed, not raised.
+    """Match sources to the inputs of a model and plan the grid; problems are listed, not raised.
 
-    Without sources the model's own files are used. The grid keeps the model's pixel size on the ground: in the
-    model's CRS where that is true to scale, else in the CRS of the layer that comes closest to it.
+    Without sources the model's own files are used. The grid keeps the model's pixel size in metres: in the model's CRS
+    where that is true to scale, else in the CRS of the layer whose pixel size is closest.
+
+    Args:
+        model: the model file.
+        sources: the user's layers.
+        extent: (xmin, ymin, xmax, ymax) to predict; None is all of the layers.
+        extent_crs: CRS of the extent.
     """
     found = Match()
     if (
         not sources
         and not is_third_party(model)
-        and any(not at_hand(source) for source in model.recipe.sources)
+        and any(not is_reachable(source) for source in model.recipe.sources)
     ):
         found.problems.append(_no_files(model))
         return found
     try:
-        recipe = foreign_recipe(model, sources) if is_third_party(model) else rebind(model.recipe, sources)
+        recipe = (
+            third_party_recipe(model, sources) if is_third_party(model) else rebind(model.recipe, sources)
+        )
         grids, problems = own_grids(recipe.sources, (*recipe.bands, *recipe.intermediates))
         if problems:
             errors = [problem for problem in problems if problem.severity == "error"]
@@ -77,7 +88,7 @@ def match(
                 found.problems += errors
                 return found
         if is_third_party(model):
-            request = foreign_request(model, recipe, grids)
+            request = third_party_request(model, recipe, grids)
         else:
             request = grid_request(model.recipe.grid, grids) if grids else GridRequest()
             recipe, units = fit_units(model.recipe, recipe)
@@ -95,13 +106,13 @@ def match(
     return found
 
 
-def at_hand(source: Source) -> bool:
-    """Whether a source has more than the name of a file that lies elsewhere."""
+def is_reachable(source: Source) -> bool:
+    """Return whether a source has more than the name of a file in another folder."""
     return source.path != file_name(source.path) or not is_plain_file(source.path) or file_exists(source.path)
 
 
 def _no_files(model: ModelFile) -> Problem:
-    names = ", ".join(f"'{title(source)}'" for source in model.recipe.sources if not at_hand(source))
+    names = ", ".join(f"'{title(source)}'" for source in model.recipe.sources if not is_reachable(source))
     return Problem(
         "no_sources",
         f"{model.path.name} names its layers {names}, but not where their files lie.",
@@ -109,16 +120,25 @@ def _no_files(model: ModelFile) -> Problem:
     )
 
 
-def placed(
+def match_extent(
     model: ModelFile,
     sources: tuple[Source, ...],
     extent: tuple[float, float, float, float] | None = None,
     extent_crs: str = "",
 ) -> tuple[Match, Recipe | None, Window | None]:
-    """What matches, the recipe on all ground of the layers, and the window of its grid that the extent covers.
+    """Match sources to a model, and find the pixels that an extent covers.
 
-    The grid of `Match` is that window: an extent is moved to whole pixels of the whole, so that a pixel is the same
-    pixel whatever part of the map is asked for.
+    An extent is moved to whole pixels of the grid over all layers, so a pixel is the same whatever extent is predicted.
+
+    Args:
+        model: the model file.
+        sources: the user's layers.
+        extent: (xmin, ymin, xmax, ymax) to predict; None is all of the layers.
+        extent_crs: CRS of the extent.
+
+    Returns:
+        The match, on the grid of the extent; the recipe on the grid over all layers; the window of that grid to
+        predict. The last two are None if a problem prevents them.
     """
     found = match(model, sources, extent, extent_crs)
     if found.recipe is None or extent is None:
@@ -130,7 +150,12 @@ def placed(
 
 
 def window_of(grid: Grid, part: Grid) -> Window:
-    """The pixels of a grid that a part in the same CRS covers, to the nearest whole ones."""
+    """Return the window of a grid that a part of it covers, rounded to whole pixels.
+
+    Args:
+        grid: the whole grid.
+        part: a grid in the same CRS.
+    """
     to_pixels = ~affine_of(grid)
     left, top = to_pixels * (affine_of(part) * (0, 0))
     right, bottom = to_pixels * (affine_of(part) * (part.width, part.height))
@@ -145,7 +170,12 @@ def window_of(grid: Grid, part: Grid) -> Window:
 
 
 def matched_rows(trained: Recipe, recipe: Recipe) -> list[dict[str, Any]]:
-    """Which layer fills which slot of the recipe that was trained on, and with which of its bands; see `Match`."""
+    """Return which layer fills which input of a model, and with which bands; see `Match`.
+
+    Args:
+        trained: recipe of the training.
+        recipe: the same bands from the user's layers.
+    """
     slots = {source.key: title(source) for source in trained.sources}
     every = [band for band in (*recipe.bands, *recipe.intermediates) if band.derive != EXPRESSION]
     return [
@@ -163,11 +193,15 @@ def matched_rows(trained: Recipe, recipe: Recipe) -> list[dict[str, Any]]:
     ]
 
 
-def foreign_recipe(model: ModelFile, sources: tuple[Source, ...]) -> Recipe:
-    """The recipe of a foreign model, which `read_model` made of the user's choice.
+def third_party_recipe(model: ModelFile, sources: tuple[Source, ...]) -> Recipe:
+    """Return the recipe of a third-party model, which `read_model` made of the user's choice.
+
+    Args:
+        model: the model file.
+        sources: the user's layers.
 
     Raises:
-        GeoSegError: `no_sources` without a layer, `channels` if not every channel has a band.
+        GeoSegError: `no_sources` without a layer, `channels` if a channel has no band.
     """
     channels = model.architecture["channels"]
     if not sources:
@@ -186,11 +220,16 @@ def foreign_recipe(model: ModelFile, sources: tuple[Source, ...]) -> Recipe:
     return model.recipe
 
 
-def foreign_request(model: ModelFile, recipe: Recipe, grids: dict[str, Grid]) -> GridRequest:
-    """The grid of the layer that the first channel reads, with the model's pixel size if it says one.
+def third_party_request(model: ModelFile, recipe: Recipe, grids: dict[str, Grid]) -> GridRequest:
+    """Return the grid of the layer that the first channel reads, with the pixel size that the model states, if it does.
 
-    As in Deepness that is in units of the layer, so in Web Mercator not the size on the ground. A layer in degrees is
-    put into its UTM zone: the model knows square pixels.
+    As in Deepness that size is in units of the layer, in Web Mercator therefore not in metres at the location. A layer
+    in degrees is reprojected to its UTM zone, because the model expects square pixels.
+
+    Args:
+        model: the model file.
+        recipe: its bands.
+        grids: grid of each layer, by key.
     """
     first = next((band.source for band in recipe.bands if band.source in grids), "")
     wanted_m = model.architecture["resolution_cm"] / 100
@@ -206,7 +245,7 @@ def foreign_request(model: ModelFile, recipe: Recipe, grids: dict[str, Grid]) ->
 
 
 def utm_zone(grid: Grid) -> str:
-    """Code of the zone around the middle of a grid in degrees."""
+    """Return the code of the UTM zone at the centre of a grid in degrees."""
     a, b, c, d, e, f = grid.transform
     col, row = grid.width / 2, grid.height / 2
     longitude, latitude = a * col + b * row + c, d * col + e * row + f
@@ -215,7 +254,7 @@ def utm_zone(grid: Grid) -> str:
 
 
 def grid_request(trained: Grid, grids: dict[str, Grid]) -> GridRequest:
-    """CRS, pixel size and reference layer for layers with these grids.
+    """Return CRS, pixel size and reference layer for layers with these grids.
 
     Args:
         trained: grid that the model was trained on.
@@ -243,7 +282,12 @@ def grid_request(trained: Grid, grids: dict[str, Grid]) -> GridRequest:
 
 
 def true_to_scale(trained: Grid, layer: Grid) -> bool:
-    """Whether a pixel of the model's CRS is as large on the ground at the layer as it was in training."""
+    """Return whether a pixel of the model's CRS has the same size in metres at a layer as it had in training.
+
+    Args:
+        trained: grid that the model was trained on.
+        layer: grid of the layer.
+    """
     a, b, c, d, e, f = layer.transform
     col, row = layer.width / 2, layer.height / 2
     x, y = a * col + b * row + c, d * col + e * row + f
@@ -262,7 +306,12 @@ def true_to_scale(trained: Grid, layer: Grid) -> bool:
 
 
 def coarse_warnings(recipe: Recipe, grids: dict[str, Grid]) -> list[Problem]:
-    """A warning for every layer whose pixels are much coarser than those of the grid."""
+    """Return a warning for every layer whose pixels are much coarser than those of the grid.
+
+    Args:
+        recipe: bands on their grid.
+        grids: own grid of each layer, by key.
+    """
     grid = recipe.grid
     wanted = max(pixel_size_m(grid, grid.height / 2, grid.width / 2))
     found: list[Problem] = []
@@ -285,8 +334,13 @@ def coarse_warnings(recipe: Recipe, grids: dict[str, Grid]) -> list[Problem]:
     return found
 
 
-def predict_sentence(model: ModelFile, recipe: Recipe) -> str:
-    """What will be done, in words."""
+def prediction_sentence(model: ModelFile, recipe: Recipe) -> str:
+    """Return a sentence about what is predicted from what.
+
+    Args:
+        model: the model file.
+        recipe: its bands on the grid of the prediction.
+    """
     grid = recipe.grid
     size = pixel_size(grid)
     unit = unit_title(grid.crs)

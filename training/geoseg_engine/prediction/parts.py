@@ -1,7 +1,7 @@
 """Finished parts of a prediction in a folder beside its output: each is there as a whole, or not at all.
 
-So a run that was stopped, killed or lost its power goes on where it was, and several machines that share the folder do
-a part each. A part is a GeoTIFF with the codes of all layers over one unit.
+An interrupted run resumes with them, and several machines that share the folder can each predict some of them. A part
+is a GeoTIFF with the codes of all layers over one unit.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from .run_plan import PLAN_FILE, RunPlan, needed_units, read_plan, units
 from .shards import DONE_FILE
 
 FACTS_TAG = "GEOSEG_FACTS"
-MOST_OPEN = 64
+MAX_OPEN = 64
 
 
 def parts_folder(output: Path) -> Path:
-    """Where the parts of a prediction lie."""
+    """Return the folder of the parts of a prediction."""
     return output.with_name(f".predict-{output.stem}")
 
 
@@ -44,7 +44,16 @@ class Parts:
     def __init__(
         self, folder: Path, grid: Grid, window: Window, plan: RunPlan, layers: Sequence[Layer], bands: int
     ) -> None:
-        """`window` is the part of the grid that is wanted, `bands` the number of bands that the model reads."""
+        """Describe the parts; nothing is read.
+
+        Args:
+            folder: folder of the parts.
+            grid: grid of the recipe.
+            window: part of the grid to predict.
+            plan: size of the units.
+            layers: layers of each part.
+            bands: number of bands that the model reads.
+        """
         self.folder, self.unit_px, self.units = folder, plan.unit_px, units(grid, plan.unit_px)
         self.needed = needed_units(self.units, window)
         self._key, self._grid, self._layers, self._bands = plan.key, grid, layers, bands
@@ -55,11 +64,11 @@ class Parts:
         return -(-self._grid.width // self.unit_px)
 
     def path(self, index: int) -> Path:
-        """The file of one unit."""
+        """Return the file of one unit."""
         return self.folder / f"{index:07d}.tif"
 
     def still_ours(self) -> None:
-        """Raise if another run has taken the folder since: its parts would be put together with ours.
+        """Check that no other run has taken over the folder: its parts would be mixed with ours.
 
         Raises:
             GeoSegError: `in_work`.
@@ -69,7 +78,7 @@ class Parts:
             raise in_work(self.folder)
 
     def present(self) -> set[int]:
-        """Numbers of the units that are there.
+        """Return the numbers of the units that are there.
 
         Raises:
             GeoSegError: `in_work`.
@@ -78,8 +87,14 @@ class Parts:
         names = {entry.name for entry in os.scandir(self.folder)}
         return {index for index in self.needed if f"{index:07d}.tif" in names}
 
-    def save(self, index: int, codes: Codes | None, beyond: NDArray[np.int64], seen: int) -> None:
-        """Keep one unit; without codes it has no pixel with a result.
+    def save(self, index: int, codes: Codes | None, out_of_range: NDArray[np.int64], valid_px: int) -> None:
+        """Write one part.
+
+        Args:
+            index: number of the unit.
+            codes: codes (bands of all layers, rows, cols); None if no pixel has a result.
+            out_of_range: (bands of the model,) pixels outside the range of the training data.
+            valid_px: pixels with a value.
 
         Raises:
             GeoSegError: `in_work`, `disk_full`, `write_failed`.
@@ -107,7 +122,9 @@ class Parts:
             with rasterio.open(partial, "w", **profile) as dataset:
                 if codes is not None:
                     dataset.write(codes)
-                dataset.update_tags(**{FACTS_TAG: json.dumps({"beyond": beyond.tolist(), "seen": seen})})
+                dataset.update_tags(
+                    **{FACTS_TAG: json.dumps({"beyond": out_of_range.tolist(), "seen": valid_px})}
+                )
             with rasterio.open(partial) as dataset:  # what GDAL could not write when closing shows here
                 dataset.checksum(dataset.count)
             self.still_ours()
@@ -119,31 +136,36 @@ class Parts:
             partial.unlink(missing_ok=True)
 
     def facts(self) -> tuple[NDArray[np.int64], int]:
-        """Sums over all units of pixels beyond the training range, per band, and of pixels with a value."""
-        beyond, seen = np.zeros(self._bands, np.int64), 0
+        """Return sums over all units: pixels out of range, (bands,), and pixels with a value."""
+        out_of_range, valid_px = np.zeros(self._bands, np.int64), 0
         for index in self.needed:
             with rasterio.open(self.path(index)) as dataset:
                 found = json.loads(dataset.tags()[FACTS_TAG])
-            beyond += np.array(found["beyond"], np.int64)
-            seen += int(found["seen"])
-        return beyond, seen
+            out_of_range += np.array(found["beyond"], np.int64)
+            valid_px += int(found["seen"])
+        return out_of_range, valid_px
 
 
 class PartBuilder:
-    """Puts the pieces of a unit together and keeps it when it is whole; pieces come unit by unit."""
+    """Puts the pieces of a unit together and writes it when it is complete; pieces come unit by unit."""
 
     def __init__(self, parts: Parts, bands: int) -> None:
-        """`bands` is the number of bands of all layers."""
+        """Begin without any piece; `bands` is the number of bands of all layers."""
         self._parts, self._count = parts, bands
         self._begin(-1)
 
     def _begin(self, index: int) -> None:
-        self._index, self._pixels, self._seen = index, 0, 0
+        self._index, self._pixels, self._valid_px = index, 0, 0
         self._codes: Codes | None = None
-        self._beyond: Any = 0
+        self._out_of_range: Any = 0
 
     def add(self, index: int, piece: Piece) -> None:
-        """Take one piece of a unit."""
+        """Add one piece of a unit.
+
+        Args:
+            index: number of the unit.
+            piece: result on one window of it.
+        """
         if index != self._index:
             self._begin(index)
         unit = self._parts.units[index]
@@ -155,10 +177,10 @@ class PartBuilder:
                     self._codes = np.full((self._count, unit.height, unit.width), MISSING, np.uint16)
                 self._codes[:, *piece.window.within(unit)] = piece.codes
         self._pixels += piece.window.height * piece.window.width
-        self._beyond = self._beyond + piece.beyond
-        self._seen += piece.seen
+        self._out_of_range = self._out_of_range + piece.out_of_range
+        self._valid_px += piece.valid_px
         if self._pixels == unit.height * unit.width:
-            self._parts.save(index, self._codes, self._beyond, self._seen)
+            self._parts.save(index, self._codes, self._out_of_range, self._valid_px)
             self._begin(-1)
 
 
@@ -180,7 +202,15 @@ class PartsReader:
         self._open.clear()
 
     def read(self, band: int, window: Window) -> Codes:
-        """Codes (rows, cols) of a band, from 0, on a window."""
+        """Read a window of one band across parts.
+
+        Args:
+            band: number of the band among those of all layers, from 0.
+            window: pixels of the recipe's grid.
+
+        Returns:
+            Codes (rows, cols).
+        """
         unit_px, columns = self._parts.unit_px, self._parts.columns
         result = np.empty((window.height, window.width), np.uint16)
         for row in range(window.row // unit_px, (window.row + window.height - 1) // unit_px + 1):
@@ -195,16 +225,24 @@ class PartsReader:
     def _dataset(self, index: int) -> Any:
         if index not in self._open:
             self._open[index] = rasterio.open(self._parts.path(index))
-            if len(self._open) > MOST_OPEN:
+            if len(self._open) > MAX_OPEN:
                 self._open.popitem(last=False)[1].close()
         self._open.move_to_end(index)
         return self._open[index]
 
 
 def prepare_parts(folder: Path, key: str, resume: bool) -> RunPlan | None:
-    """Make the folder ready: parts of another prediction are removed. Returns the plan of the same, if there is one.
+    """Make the folder ready: parts of another prediction are removed.
 
-    Where there is no plan, none is removed: another shard that begins now may be about to write it.
+    Without a plan no plan is removed: another shard that starts at the same time may be about to write it.
+
+    Args:
+        folder: folder of the parts.
+        key: as of `plan_key`.
+        resume: whether to keep parts of the same prediction.
+
+    Returns:
+        The plan of the same prediction, if there is one.
 
     Raises:
         GeoSegError: `in_work` if parts cannot be removed.
@@ -223,7 +261,7 @@ def prepare_parts(folder: Path, key: str, resume: bool) -> RunPlan | None:
 
 
 def in_work(folder: Path) -> GeoSegError:
-    """The error of a run whose parts are another's."""
+    """Return the error of a run whose parts another run has replaced."""
     return GeoSegError(
         "in_work",
         f"Another prediction to the same file has begun or ended: the parts in {folder} are not of this one.",
@@ -232,7 +270,7 @@ def in_work(folder: Path) -> GeoSegError:
 
 
 def held_bytes(folder: Path) -> int:
-    """Room on disk that parts take already."""
+    """Return the disk space that parts take already, in bytes."""
     total = 0
     for path in folder.glob("*.tif"):
         with suppress(FileNotFoundError):  # another shard has just renamed it
@@ -241,6 +279,6 @@ def held_bytes(folder: Path) -> int:
 
 
 def remove_parts(folder: Path) -> None:
-    """Take the folder away, its plan first: what is left by a power cut is no prediction to go on with."""
+    """Remove the folder, its plan first: what an interruption leaves cannot be mistaken for parts to resume with."""
     (folder / PLAN_FILE).unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)

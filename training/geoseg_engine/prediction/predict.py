@@ -27,7 +27,7 @@ from ..stacking.reader import StackReader
 from ..stacking.recipes import absolute
 from .block_reader import BandReader, Block
 from .inference import Setup, Variants, set_up, windows_warning
-from .matching import Match, placed, predict_sentence
+from .matching import Match, match_extent, prediction_sentence
 from .parts import PartBuilder, Parts, held_bytes, parts_folder, prepare_parts, remove_parts
 from .result_files import files_bytes, scratch_bytes, write_files
 from .result_layers import CLASSES, OUT_OF_RANGE, Piece, band_count, layers_of, predict_block
@@ -99,19 +99,25 @@ def match_inputs(job: PredictJob, folder: Path) -> tuple[ModelFile, Match, Recip
     """
     sources = tuple(absolute(source) for source in job.sources)
     model = read_model(folder / job.model, job.foreign_bands, sources)
-    found, recipe, window = placed(model, sources, job.extent, job.extent_crs)
+    found, recipe, window = match_extent(model, sources, job.extent, job.extent_crs)
     found.problems += area_problems(job.area, None) if job.area is not None else []
     found.problems += file_problems(found.recipe) if found.recipe is not None else []
     return model, found, recipe, window
 
 
 def described(job: PredictJob, model: ModelFile, found: Match) -> dict[str, Any]:
-    """Return the result of a dry run; `looks` is how many predictions are averaged for each pixel."""
+    """Return the result of a dry run; `looks` is the number of predictions averaged for each pixel.
+
+    Args:
+        job: the prediction.
+        model: the model file.
+        found: how the layers match.
+    """
     return {
         "problems": found.problems,
         "matched": found.matched,
         "grid": found.recipe.grid if found.recipe else None,
-        "sentence": predict_sentence(model, found.recipe) if found.recipe else "",
+        "sentence": prediction_sentence(model, found.recipe) if found.recipe else "",
         "classes": model.classes,
         "looks": variant_count(
             model, job.tta, job.dropout_passes, found.recipe.grid if found.recipe else None
@@ -125,10 +131,16 @@ def read_files(recipe: Recipe) -> list[str]:
 
 
 def log_inputs(model: ModelFile, found: Match, channel: Channel) -> None:
-    """Log the warnings of the match, and what is predicted."""
+    """Log the warnings of the match, and what is predicted.
+
+    Args:
+        model: the model file.
+        found: how the layers match.
+        channel: for the log.
+    """
     for problem in found.problems:
         channel.log(f"{problem.message} {problem.hint}", "warning")
-    channel.log(predict_sentence(model, present(found.recipe, "the recipe of the window")) + ".")
+    channel.log(prediction_sentence(model, present(found.recipe, "the recipe of the window")) + ".")
 
 
 def open_parts(task: PredictionTask, channel: Channel) -> tuple[str | RunPlan, dict[str, Any] | None]:
@@ -330,7 +342,17 @@ def assemble(task: PredictionTask, parts: Parts, facts: dict[str, Any], channel:
 
 
 def report(task: PredictionTask, found: Match, result: dict[str, Any], channel: Channel) -> dict[str, Any]:
-    """Announce the files and return the whole result, with the warnings of match, prediction and training."""
+    """Announce the files, and return the complete result.
+
+    Args:
+        task: the prediction.
+        found: how the layers match; its warnings come first.
+        result: as of `assemble`.
+        channel: for the artifacts.
+
+    Returns:
+        The result with the warnings of match, prediction and training.
+    """
     for kind in FILES:
         if result[kind]:
             channel.artifact("classes" if kind == CLASSES else kind, result[kind])

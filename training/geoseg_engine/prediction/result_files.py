@@ -18,7 +18,7 @@ from ..channel import Channel
 from ..contract import IGNORE, Grid, LabelClass, PolygonizeJob, PredictJob, Problem
 from ..modelfile.reading import ModelFile
 from ..postprocess.cleaning.clean import clean
-from ..postprocess.polygons.polygonize import outline_bytes, polygonize
+from ..postprocess.polygons.polygonize import polygon_bytes, polygonize
 from ..raster.class_areas import class_areas
 from ..raster.grid import Window
 from ..raster.stream import pump
@@ -41,7 +41,12 @@ class ClassCounts:
         self.areas_m2 = np.zeros(IGNORE + 1)
 
     def add(self, ids: np.ndarray, window: Window) -> None:
-        """Count the classes (rows, cols) of a window."""
+        """Count the classes of a window.
+
+        Args:
+            ids: class ids (rows, cols).
+            window: pixels of the grid.
+        """
         counts, areas_m2 = class_areas(self._grid, ids, window, range(IGNORE + 1))
         self.pixels += counts.sum(axis=0)
         self.areas_m2 += areas_m2
@@ -49,14 +54,15 @@ class ClassCounts:
 
 @dataclass(frozen=True)
 class RasterFiles:
-    """What the files have in common.
+    """The rasters of a prediction.
 
     Attributes:
-        parts: all there.
-        layers: of the parts.
-        grid, classes: of the files.
+        parts: the parts, all there.
+        layers: layers of the parts.
+        grid: grid of the files.
+        classes: classes of the class raster.
         tags: metadata of every file.
-        row, col: of the grid's first pixel among those of the parts.
+        row, col: position of the grid's first pixel in the grid of the parts.
     """
 
     parts: Parts
@@ -68,7 +74,14 @@ class RasterFiles:
     col: int = 0
 
     def write(self, files: Mapping[str, Path], channel: Channel) -> ClassCounts:
-        """Write the layers that have a file; returns the counts of classes.
+        """Write the layers that have a file.
+
+        Args:
+            files: path of each layer, by its key.
+            channel: for progress and cancelling.
+
+        Returns:
+            Pixels and area of each class.
 
         Raises:
             GeoSegError: `not_writable`, `disk_full`.
@@ -120,7 +133,7 @@ class RasterFiles:
 
 
 def chunks(grid: Grid) -> Iterator[Window]:
-    """Windows of whole blocks, in the order of blocks in a file."""
+    """Yield windows of whole blocks, in the order of blocks in a file."""
     for row in range(0, grid.height, ROWS_PX):
         for col in range(0, grid.width, COLUMNS_PX):
             yield Window(row, col, min(ROWS_PX, grid.height - row), min(COLUMNS_PX, grid.width - col))
@@ -166,16 +179,25 @@ def write_files(task: PredictionTask, parts: Parts, runtime: str, channel: Chann
 
 
 def summary_of(counts: ClassCounts, task: PredictionTask, parts: Parts) -> dict[str, Any]:
-    """Return areas_m2 and counts by class id, nodata_px inside the area, and warnings about them."""
+    """Return the counts of a result and the warnings about them.
+
+    Args:
+        counts: pixels and area of each class.
+        task: the prediction.
+        parts: its parts.
+
+    Returns:
+        areas_m2 and counts by class id, nodata_px (pixels inside the area without a class), warnings.
+    """
     classes, pixels = task.model.classes, counts.pixels
-    out_of_range, valid = parts.facts()
+    out_of_range, valid_px = parts.facts()
     names = [band.name for band in task.model.recipe.bands]
     return {
         "areas_m2": {str(item.id): round(float(counts.areas_m2[item.id]), 2) for item in classes},
         "counts": {str(item.id): int(pixels[item.id]) for item in classes},
         "nodata_px": int(pixels[-1]) - outside_px(task),
         "warnings": [
-            *out_of_range_warnings(names, out_of_range, valid),
+            *out_of_range_warnings(names, out_of_range, valid_px),
             *class_warnings(task.model, pixels[: len(classes)]),
         ],
     }
@@ -191,7 +213,12 @@ def outside_px(task: PredictionTask) -> int:
 
 
 def class_warnings(model: ModelFile, counts: NDArray[np.int64]) -> list[Problem]:
-    """Return a warning where nothing, or one class alone, was found."""
+    """Return a warning if no class, or one class only, was predicted.
+
+    Args:
+        model: the model file.
+        counts: (classes,) pixels.
+    """
     if not counts.sum():
         return [
             Problem(
@@ -216,7 +243,17 @@ def class_warnings(model: ModelFile, counts: NDArray[np.int64]) -> list[Problem]
 def make_polygons(
     job: PredictJob, confidence: Path, folder: Path, channel: Channel
 ) -> tuple[str, list[Problem]]:
-    """Write the polygons of the finished class raster; return the path of the GeoPackage, and warnings."""
+    """Write the polygons of the finished class raster.
+
+    Args:
+        job: the prediction.
+        confidence: raster whose mean is the score of a polygon.
+        folder: folder of the job.
+        channel: for progress and cancelling.
+
+    Returns:
+        Path of the GeoPackage, and warnings.
+    """
     polygons = PolygonizeJob(
         classes=job.output,
         confidence=str(confidence),
@@ -229,13 +266,26 @@ def make_polygons(
 
 
 def scratch_bytes(job: PredictJob, window: Window, layers: Sequence[Layer]) -> int:
-    """Return the disk space, compressed, of the parts and of the rasters between them and the files."""
+    """Return the disk space of the parts and of the rasters between them and the files, compressed, in bytes.
+
+    Args:
+        job: the prediction.
+        window: pixels to predict.
+        layers: layers of the parts.
+    """
     between = 4 * bool(job.polygons and not job.confidence) + 3 * job.cleaning.anything
     return int(window.width * window.height * PACKED_SHARE * (2 * band_count(layers) + between))
 
 
 def files_bytes(job: PredictJob, folder: Path, window: Window, layers: Sequence[Layer]) -> dict[Path, int]:
-    """Return the disk space, compressed, of each file of the result with its overviews."""
+    """Return the disk space of each file of the result with its overviews, compressed, in bytes.
+
+    Args:
+        job: the prediction.
+        folder: folder of the job.
+        window: pixels to predict.
+        layers: layers of the parts.
+    """
     pixels = window.width * window.height * OVERVIEWS
     found = {
         folder / getattr(job, layer.key): int(
@@ -245,5 +295,5 @@ def files_bytes(job: PredictJob, folder: Path, window: Window, layers: Sequence[
         if getattr(job, layer.key)
     }
     if job.polygons:
-        found[folder / job.polygons] = outline_bytes(window.height, window.width)
+        found[folder / job.polygons] = polygon_bytes(window.height, window.width)
     return found

@@ -1,7 +1,7 @@
-"""What a prediction can give for every pixel, and how it is kept until the files are made: as 16-bit codes.
+"""The results of a prediction for every pixel, and their 16-bit codes in the parts.
 
-Shares (confidence, entropy, probabilities, …) are rounded to 1/512 and kept as that many; classes and counts as they
-are. So one array holds everything that is known of a window, and compresses well.
+Shares (confidence, entropy, probabilities, …) are rounded to 1/512 and stored as that multiple; classes and counts as
+they are. One array holds all results of a window, and compresses well.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Layer:
         return self.key not in (CLASSES, OUT_OF_RANGE)
 
     def values(self, codes: Codes) -> NDArray[Any]:
-        """Codes as the values of the file."""
+        """Return codes as the values of the file."""
         if not self.is_share:
             return np.minimum(codes, IGNORE).astype(np.uint8)
         shares = (codes / np.float32(STEPS_OF_ONE)).astype(np.float32)
@@ -55,18 +55,23 @@ class Piece:
     """The result on one window: codes (bands of all layers, rows, cols), None where no pixel has any value.
 
     Attributes:
-        beyond: per band of the model, pixels whose value lies outside what training saw.
-        seen: pixels with a value.
+        out_of_range: (bands,) pixels whose value is outside the range of the training pixels.
+        valid_px: pixels with a value.
     """
 
     window: Window
     codes: Codes | None
-    beyond: NDArray[np.int64]
-    seen: int
+    out_of_range: NDArray[np.int64]
+    valid_px: int
 
 
 def layers_of(job: PredictJob, classes: Sequence[LabelClass]) -> tuple[Layer, ...]:
-    """The layers that a job needs; confidence also where polygons take their score from it."""
+    """Return the layers that a job needs; confidence also where polygons take their score from it.
+
+    Args:
+        job: the prediction.
+        classes: classes of the model.
+    """
     names = tuple(item.name for item in classes)
     found = [Layer(CLASSES, ("class",))]
     if job.confidence or job.polygons:
@@ -80,12 +85,20 @@ def layers_of(job: PredictJob, classes: Sequence[LabelClass]) -> tuple[Layer, ..
 
 
 def band_count(layers: Sequence[Layer]) -> int:
-    """Bands of all layers together."""
+    """Return the number of bands of all layers."""
     return sum(len(layer.bands) for layer in layers)
 
 
 def first_band(layers: Sequence[Layer], key: str) -> int:
-    """Place of a layer's first band among those of all layers, from 0."""
+    """Return the number of a layer's first band among those of all layers, from 0.
+
+    Args:
+        layers: all layers.
+        key: key of the layer.
+
+    Raises:
+        KeyError: if there is no such layer.
+    """
     found = 0
     for layer in layers:
         if layer.key == key:
@@ -95,20 +108,26 @@ def first_band(layers: Sequence[Layer], key: str) -> int:
 
 
 def predict_block(setup: Setup, block: Block, layers: Sequence[Layer], log: Callable[[str], None]) -> Piece:
-    """All layers on a block's core; without any value there, the network is not asked.
+    """Predict all layers on a block's core; the network does not run if no pixel there has a value.
+
+    Args:
+        setup: the network.
+        block: z-scores of one window.
+        layers: the results to compute.
+        log: receives a line if a window must be halved.
 
     Raises:
         GeoSegError: `out_of_memory`.
     """
     core = block.cut.core
     if not block.valid.any():
-        return Piece(core, None, block.beyond, block.seen)
+        return Piece(core, None, block.out_of_range, block.valid_px)
     answer = setup.output(block, log)
     output = answer[: setup.classes]
     shares = calibrated(output, setup.calibration)
     makers: dict[str, Callable[[], NDArray[Any]]] = {
         CLASSES: lambda: class_ids(output, block.valid),
-        OUT_OF_RANGE: lambda: np.asarray(block.beyond_px),
+        OUT_OF_RANGE: lambda: np.asarray(block.out_of_range_px),
         "confidence": lambda: class_confidence(shares, output),
         "entropy": lambda: entropy(shares),
         "margin": lambda: margin(shares),
@@ -122,11 +141,11 @@ def predict_block(setup: Setup, block: Block, layers: Sequence[Layer], log: Call
         codes[place : place + len(layer.bands)] = np.rint(made * STEPS_OF_ONE) if layer.is_share else made
         place += len(layer.bands)
     codes[:, ~block.valid] = MISSING
-    return Piece(core, codes, block.beyond, block.seen)
+    return Piece(core, codes, block.out_of_range, block.valid_px)
 
 
 def margin(shares: NDArray[Any]) -> NDArray[Any]:
-    """Probability (rows, cols) of the most likely class minus that of the second; 1 where there is but one class."""
+    """Return the probability (rows, cols) of the most likely class minus that of the second; 1 for one class."""
     if len(shares) < 2:
         return np.ones(shares.shape[1:], np.float32)
     two = np.partition(shares, len(shares) - 2, axis=0)[-2:]

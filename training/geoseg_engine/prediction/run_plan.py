@@ -1,4 +1,4 @@
-"""What decides the pixels of a prediction, written beside its parts: another run goes on only with the same."""
+"""What decides the pixels of a prediction, written beside its parts: only a run with the same plan can resume."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ UNIT_PX = 512
 
 @dataclass(frozen=True)
 class RunPlan:
-    """What was decided when the first part was made; every later run takes the same.
+    """What was decided when the first part was made; every later run does the same.
 
     Attributes:
         key: hash of all that decides pixels.
-        runtime, precision: what the network is run with.
+        runtime, precision: what the network runs with.
         core_px: side of a core.
         unit_px: side of a unit, the square that one part holds.
-        difference: see `tiling_invariance.largest_difference`; None where it was not asked.
+        difference: see `tiling_invariance.largest_difference`; None if it was not computed.
     """
 
     key: str
@@ -67,7 +67,16 @@ def plan_key(task: PredictionTask) -> str:
 
 
 def file_stamps(job: PredictJob, recipe: Recipe, folder: Path) -> Iterator[tuple[str, int, int]]:
-    """Path, size and time of every file that is read, those behind a VRT too; of what is no file, the name alone."""
+    """Yield path, size and modification time of every file that is read, those behind a VRT too.
+
+    Args:
+        job: the prediction.
+        recipe: its bands.
+        folder: folder that paths are relative to.
+
+    Yields:
+        (path, bytes, nanoseconds); zeros for a source that is no file.
+    """
     texts = [text for source in recipe.sources for text in (source.path, *source.paths)]
     texts += [job.area.path] if job.area is not None and job.area.path else []
     for text in texts:
@@ -78,24 +87,39 @@ def file_stamps(job: PredictJob, recipe: Recipe, folder: Path) -> Iterator[tuple
 
 
 def unit_px_for(core_px: int, align_px: int) -> int:
-    """Side of a unit: the whole blocks of the files that hold a core, or two cores of one and a half blocks."""
+    """Return the side of a unit: the whole blocks of the files that hold a core, or two cores of one and a half blocks.
+
+    Args:
+        core_px: side of a core.
+        align_px: units begin at multiples of it.
+    """
     if core_px == 3 * UNIT_PX // 2:
         return lcm(core_px, UNIT_PX, align_px)
     return up_to(max(core_px, 1), lcm(UNIT_PX, align_px))
 
 
 def units(grid: Grid, unit_px: int) -> list[Window]:
-    """The squares that parts hold, row by row; a unit's number is its place here."""
+    """Return the units of a grid, row by row; the number of a unit is its index here.
+
+    Args:
+        grid: grid of the recipe.
+        unit_px: side of a unit.
+    """
     return list(windows(grid, unit_px))
 
 
 def needed_units(units: Sequence[Window], window: Window) -> list[int]:
-    """Numbers of the units that hold a pixel of a window."""
+    """Return the numbers of the units that share a pixel with a window.
+
+    Args:
+        units: as of `units`.
+        window: pixels to predict.
+    """
     return [number for number, unit in enumerate(units) if not unit.shared(window).empty]
 
 
 def read_plan(folder: Path) -> RunPlan | None:
-    """The plan of a folder of parts; None where there is none, or none that is understood."""
+    """Return the plan in a folder of parts; None if there is none, or none that can be read."""
     try:
         return read_json(RunPlan, folder / PLAN_FILE)
     except (OSError, GeoSegError):
@@ -103,7 +127,12 @@ def read_plan(folder: Path) -> RunPlan | None:
 
 
 def agree_on(folder: Path, plan: RunPlan) -> RunPlan:
-    """Write the plan, or take the one of the same key that another run was quicker to write."""
+    """Write a plan, or return the plan with the same key that another run has written first.
+
+    Args:
+        folder: folder of the parts.
+        plan: the plan of this run.
+    """
     path = folder / PLAN_FILE
     partial = path.with_name(f"{PLAN_FILE}.{socket.gethostname()}-{os.getpid()}.part")
     partial.write_text(json.dumps(encode(plan)), encoding="utf-8")
@@ -122,7 +151,12 @@ def agree_on(folder: Path, plan: RunPlan) -> RunPlan:
 
 
 def with_plan(job: PredictJob, plan: RunPlan | None) -> PredictJob:
-    """The job with what an earlier run of it has decided."""
+    """Return the job with the runtime, precision and core size of a plan.
+
+    Args:
+        job: the prediction.
+        plan: the plan of an earlier run; None changes nothing.
+    """
     if plan is None:
         return job
     return replace(job, runtime=plan.runtime, precision=plan.precision, core_px=plan.core_px)  # type: ignore[arg-type]

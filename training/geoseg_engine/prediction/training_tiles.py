@@ -21,7 +21,7 @@ from ..scores.metrics import confusion
 from ..stacking.reader import StackReader
 
 TILE_PX = 256
-MOST_TILES = {"train": 24, "validation": 48}
+MAX_TILES = {"train": 24, "validation": 48}
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Tile:
     labels: NDArray[np.uint8]
 
 
-class TrainingGround:
+class TrainingTiles:
     """Tiles of a dataset's splits as a model sees them."""
 
     def __init__(self, model: ModelFile, dataset: Dataset, folder: Path, stack: StackReader) -> None:
@@ -58,7 +58,7 @@ class TrainingGround:
                 f"The dataset has no labelled pixel for {split}.",
                 "Make tiles with a share for it.",
             )
-        step = max(len(places) / MOST_TILES[split], 1.0)
+        step = max(len(places) / MAX_TILES[split], 1.0)
         for number in range(int(len(places) / step)):
             yield self._tile(places[int(number * step)], SPLITS.index(split))
 
@@ -70,7 +70,7 @@ class TrainingGround:
             wanted = self._labels(strip, code) != IGNORE
             for col in range(0, grid.width, side):
                 if wanted[:, col : col + side].any():
-                    yield within(grid, row, col, side, self._model.align_px)
+                    yield window_inside(grid, row, col, side, self._model.align_px)
 
     def _tile(self, window: Window, code: int) -> Tile:
         values = self._stack.read(window)[self._order]
@@ -84,21 +84,21 @@ class TrainingGround:
         return labels
 
 
-def within(grid: Grid, row: int, col: int, side: int, align_px: int) -> Window:
+def window_inside(grid: Grid, row: int, col: int, side: int, align_px: int) -> Window:
     """A square window moved into the grid, smaller where the grid is; its sides are multiples of `align_px`."""
     height = min(side, grid.height // align_px * align_px)
     width = min(side, grid.width // align_px * align_px)
     return Window(min(row, grid.height - height), min(col, grid.width - width), height, width)
 
 
-def counted(tile: Tile, output: NDArray[Any], classes: int) -> NDArray[np.int64]:
+def tile_confusion(tile: Tile, output: NDArray[Any], classes: int) -> NDArray[np.int64]:
     """Confusion matrix of a tile's labelled pixels and the classes that a model's output q decides for."""
     known = tile.labels != IGNORE
     return confusion(tile.labels[known], output.argmax(axis=0)[known].astype(np.uint8), classes)
 
 
 @contextmanager
-def open_ground(model: ModelFile) -> Iterator[TrainingGround]:
+def open_training_tiles(model: ModelFile) -> Iterator[TrainingTiles]:
     """Open the dataset that a model was trained on.
 
     Raises:
@@ -106,7 +106,7 @@ def open_ground(model: ModelFile) -> Iterator[TrainingGround]:
     """
     dataset, folder = trained_on(model)
     with open_dataset_stack(dataset, folder) as stack:
-        yield TrainingGround(model, dataset, folder, stack)
+        yield TrainingTiles(model, dataset, folder, stack)
 
 
 def trained_on(model: ModelFile) -> tuple[Dataset, Path]:

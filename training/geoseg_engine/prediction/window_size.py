@@ -15,9 +15,9 @@ BLOCK_PX, HALF_BLOCK_PX = 512, 256
 """Cores are multiples of the blocks of the written file, or of half of one while they are no larger than two."""
 HOST_CAP_BYTES = 1300 << 20
 HOST_SHARE, DEVICE_SHARE = 0.4, 0.6
-LARGEST_CORE_PX = {"cpu": 2048, "cuda": 4096}
+MAX_CORE_PX = {"cpu": 2048, "cuda": 4096}
 """On a CPU a U-Net of four levels spends 7 % of its time on the halo of such a core, a quarter on that of 512 px."""
-LONGEST_WINDOW_S = 12.0
+MAX_WINDOW_S = 12.0
 """Between two cancel points."""
 UNKNOWN_BYTES = 4 << 30
 
@@ -41,10 +41,10 @@ def core_for(frame: Frame, host_bytes_px: float, device_bytes_px: float, device:
     if device != "cpu":
         largest = min(largest, DEVICE_SHARE * torch.cuda.mem_get_info(device)[0] / device_bytes_px)
     if px_per_s:
-        largest = min(largest, max(LONGEST_WINDOW_S * px_per_s, (BLOCK_PX + 2 * frame.halo_px) ** 2))
+        largest = min(largest, max(MAX_WINDOW_S * px_per_s, (BLOCK_PX + 2 * frame.halo_px) ** 2))
     core_px = int(largest**0.5) - 2 * frame.halo_px
     needed = up_to(max(frame.height, frame.width), frame.align_px)
-    core_px = min(core_px, LARGEST_CORE_PX[device.partition(":")[0]], needed)
+    core_px = min(core_px, MAX_CORE_PX[device.partition(":")[0]], needed)
     if core_px == needed or core_px < BLOCK_PX:
         step = frame.align_px
     else:

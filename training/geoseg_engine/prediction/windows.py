@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from ..contract import GeoSegError
 from ..raster.grid import Window, up_to
 
-LEAST_FEATURES = 24
+MIN_FEATURES = 24
 """Side of the deepest map of features in the smallest window."""
-LEAST_PX = 64
+MIN_PX = 64
 """Side of the smallest window."""
 
 
@@ -47,10 +47,10 @@ class Frame:
         """The reach, rounded up to a multiple of `align_px`."""
         return up_to(self.reach_px, self.align_px)
 
-    def least_px(self, across_px: int) -> int:
+    def min_px(self, across_px: int) -> int:
         """The least side of a window; more in a raster that is narrower than it in the other direction."""
-        least = up_to(max(LEAST_FEATURES * self.align_px, LEAST_PX), self.align_px)
-        return up_to(least * least // min(across_px, least), self.align_px)
+        minimum = up_to(max(MIN_FEATURES * self.align_px, MIN_PX), self.align_px)
+        return up_to(minimum * minimum // min(across_px, minimum), self.align_px)
 
     @property
     def full(self) -> Window:
@@ -99,13 +99,13 @@ def _span(frame: Frame, start: int, size: int, first: int, last: int, across_px:
     """First and last row (or column) to read for a core: its halo, and no less than the least."""
     low = max(start - frame.halo_px, first)
     high = min(up_to(start + size, frame.align_px) + frame.halo_px, last)
-    return lengthened(low, high, frame.least_px(across_px), first, last)
+    return lengthened(low, high, frame.min_px(across_px), first, last)
 
 
-def lengthened(low: int, high: int, least: int, first: int, last: int) -> tuple[int, int]:
+def lengthened(low: int, high: int, minimum: int, first: int, last: int) -> tuple[int, int]:
     """A span made at least so long where there is room between `first` and `last`, downwards before upwards."""
-    low = max(min(low, high - least), first)
-    return low, min(max(high, low + least), last)
+    low = max(min(low, high - minimum), first)
+    return low, min(max(high, low + minimum), last)
 
 
 def halves(frame: Frame, cut: Cut) -> tuple[Cut, Cut]:

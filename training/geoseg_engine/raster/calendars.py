@@ -83,7 +83,7 @@ def cf_days(
     """
     name = CALENDARS.get(calendar.strip().lower().replace(" ", "_").replace("-", "_"))
     if name is None:
-        raise ValueError(f"the calendar '{calendar}' has no dates that GeoSeg knows")
+        raise ValueError(f"the calendar '{calendar}' has no known dates")
     if bounds and all(
         low < high and abs(number - high) <= PRINTED * (high - low)
         for number, (low, high) in zip(numbers, bounds, strict=True)
@@ -97,7 +97,7 @@ def cf_days(
     unit = match.group(1).lower()
     unit = next((item for item in (unit, unit.removesuffix("s")) if item in SECONDS or item in MONTHS), "")
     if not unit:
-        raise ValueError(f"'{match.group(1)}' is no unit of time that GeoSeg knows")
+        raise ValueError(f"'{match.group(1)}' is not a known unit of time")
     start, seconds = _start(match.group(2), name)
     if unit in MONTHS:
         return [
@@ -118,7 +118,7 @@ def _start(text: str, calendar: str) -> tuple[Date, Fraction]:
     if calendar in (MIXED, JULIAN):  # they have no year 0
         if year == 0:
             raise ValueError(
-                f"the start '{text}' lies in a year 0, which the calendar '{calendar}' does not have"
+                f"the start '{text}' is in a year 0, which the calendar '{calendar}' does not have"
             )
         year += year < 0
     date = year, month, day
@@ -134,7 +134,7 @@ def _start(text: str, calendar: str) -> tuple[Date, Fraction]:
 
 
 def _after_months(start: Date, seconds: Fraction, months: Fraction, unit: str, calendar: str) -> float:
-    """So many months after a date, or years of twelve of them."""
+    """A number of months after a date, or years of twelve of them."""
     step = MONTHS[unit]
     whole = months // step * step
     year, month, day = start
@@ -215,14 +215,14 @@ def _real(first: int, seconds: Fraction, calendar: str) -> float:
         return _ordinal(count - 2_440_588 + EPOCH) + rest / DAY_S
     year, month, day = date
     if not 1 <= year <= 9999:
-        raise ValueError(f"the year {year} lies outside 1 to 9999")
+        raise ValueError(f"the year {year} is outside 1 to 9999")
     longest = LENGTHS[month - 1] + (month == 2 and _leap(year, GREGORIAN))
     return datetime.date(year, month, min(day, longest)).toordinal() - EPOCH + rest / DAY_S
 
 
 def _ordinal(ordinal: int) -> int:
     if not 1 <= ordinal <= datetime.date.max.toordinal():
-        raise ValueError("its dates lie outside the years 1 to 9999")
+        raise ValueError("its dates are outside the years 1 to 9999")
     return ordinal - EPOCH
 
 

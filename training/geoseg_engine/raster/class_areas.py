@@ -1,4 +1,4 @@
-"""How many pixels of each class a window has, and how much ground they cover on the ellipsoid."""
+"""Pixels and true area of each class in a window."""
 
 from __future__ import annotations
 
@@ -16,7 +16,15 @@ FEW_CODES = 16
 
 
 def row_counts(codes: NDArray[np.uint8], wanted: Sequence[int]) -> NDArray[np.int64]:
-    """Pixels of each wanted code in each row, (rows, wanted); few codes are compared one by one, which is faster."""
+    """Count the pixels of each wanted code in each row; few codes are compared one by one, which is faster.
+
+    Args:
+        codes: uint8 (rows, cols).
+        wanted: codes.
+
+    Returns:
+        int64 (rows, wanted).
+    """
     if len(wanted) > FEW_CODES:
         return np.stack([np.bincount(row, minlength=256)[list(wanted)] for row in codes])
     found = [np.add.reduce((codes == item).view(np.uint8), axis=1, dtype=np.int64) for item in wanted]
@@ -26,7 +34,7 @@ def row_counts(codes: NDArray[np.uint8], wanted: Sequence[int]) -> NDArray[np.in
 def class_areas(
     grid: Grid, codes: NDArray[np.uint8], window: Window, wanted: Sequence[int]
 ) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """Count the pixels of wanted codes in a window and measure their ground.
+    """Count the pixels of wanted codes in a window and measure their area on the ellipsoid.
 
     Args:
         grid: of the raster.

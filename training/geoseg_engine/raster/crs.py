@@ -1,4 +1,4 @@
-"""Ways between coordinate reference systems, and their units; local ones have no way to degrees."""
+"""Transformations between coordinate reference systems, and their units; local CRS have none to degrees."""
 
 from __future__ import annotations
 
@@ -11,19 +11,22 @@ from pyproj.exceptions import CRSError, ProjError
 from ..contract import GeoSegError
 
 UNNAMED = ("", "unnamed", "unknown", "undefined", "undefined cartesian srs", "unknown engineering crs")
-"""What files call a local CRS of which nothing is known; such a name tells no two of them apart."""
+"""Names of local CRS of which nothing is known; such names do not distinguish two of them."""
 
 
 def is_local(crs: pyproj.CRS) -> bool:
-    """Whether a CRS has no known place on the earth: an engineering CRS, LOCAL_CS in older files."""
+    """Return whether a CRS has no known place on the earth: an engineering CRS, LOCAL_CS in older files."""
     return bool(crs.is_engineering)
 
 
 @lru_cache(maxsize=256)
 def same_crs(one: pyproj.CRS, other: pyproj.CRS) -> bool:
-    """Whether coordinates, x before y, are the same numbers in two CRS, whatever their axes are called.
+    """Return whether coordinates, x before y, are the same numbers in two CRS, whatever the names of their axes.
 
-    PROJ takes all local CRS for one; they are where they have one name and one unit, or one of them has none.
+    PROJ treats all local CRS as one; here they are equal if they have one name and one unit, or one of them has none.
+
+    Args:
+        one, other: the CRS.
     """
     if is_local(one) and is_local(other):
         return _agree(_local_name(one), _local_name(other)) and _agree(unit_m(one), unit_m(other))
@@ -40,19 +43,23 @@ def _local_name(crs: pyproj.CRS) -> str:
 
 
 def _same_parameters(one: pyproj.CRS, other: pyproj.CRS) -> bool:
-    """Whether two projected CRS differ in words alone, as after a GeoTIFF has kept one: name of axes, remarks."""
+    """Whether two projected CRS differ in names alone, as after a GeoTIFF has kept one: name of axes, remarks."""
     base, other_base = one.geodetic_crs, other.geodetic_crs
     if not (one.is_projected and other.is_projected) or base is None or not base.equals(other_base):
         return False
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        words = [set((crs.to_proj4() or "").split()) - {"+wktext", "+units=m"} for crs in (one, other)]
-    return words[0] == words[1] and len(words[0]) > 2 and unit_m(one) == unit_m(other)
+        parameters = [set((crs.to_proj4() or "").split()) - {"+wktext", "+units=m"} for crs in (one, other)]
+    return parameters[0] == parameters[1] and len(parameters[0]) > 2 and unit_m(one) == unit_m(other)
 
 
 @lru_cache(maxsize=256)
 def way_between(one: pyproj.CRS, other: pyproj.CRS) -> pyproj.Transformer | None:
-    """What carries coordinates from one CRS to another, x before y; None where they are the same.
+    """Return the transformation of coordinates from one CRS to another, x before y; None where they are the same.
+
+    Args:
+        one: of the coordinates.
+        other: of the result.
 
     Raises:
         GeoSegError: `no_way` between a local CRS and another, or between two planets.
@@ -75,7 +82,7 @@ def way_between(one: pyproj.CRS, other: pyproj.CRS) -> pyproj.Transformer | None
 
 @lru_cache(maxsize=256)
 def way_to_degrees(crs: pyproj.CRS) -> pyproj.Transformer | None:
-    """From a CRS to longitude and latitude on its own datum; None for a local CRS, which has none."""
+    """Return the transformation from a CRS to longitude and latitude on its own datum; None for a local CRS."""
     base = crs.source_crs if crs.is_geographic and crs.is_derived else crs.geodetic_crs
     if base is None:
         return None
@@ -83,13 +90,13 @@ def way_to_degrees(crs: pyproj.CRS) -> pyproj.Transformer | None:
 
 
 def unit_m(crs: pyproj.CRS) -> float | None:
-    """Metres in one unit of a CRS in a plane; None where its file does not say."""
+    """Return the metres in one unit of a projected CRS; None if its file does not define it."""
     axes = crs.axis_info
     return float(axes[0].unit_conversion_factor) or None if axes else None
 
 
 def check_unit_known(crs: pyproj.CRS, needs: str) -> None:
-    """Raise if lengths in a CRS cannot be had in metres.
+    """Raise if lengths in a CRS cannot be converted to metres.
 
     Args:
         crs: of the pixels.
@@ -101,6 +108,6 @@ def check_unit_known(crs: pyproj.CRS, needs: str) -> None:
     if not crs.is_geographic and unit_m(crs) is None:
         raise GeoSegError(
             "unknown_unit",
-            f"{needs} needs metres, and the CRS '{crs.name}' does not say how long its unit is.",
+            f"{needs} needs metres, and the CRS '{crs.name}' does not define the length of its unit.",
             "Assign a CRS with a unit to the layer (layer properties, Source).",
         )

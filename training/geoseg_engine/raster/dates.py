@@ -1,4 +1,4 @@
-"""Dates of a time series out of texts: names of files and bands, metadata, what somebody typed.
+"""Dates of a time series from texts: names of files and bands, metadata, user input.
 
 A date is a number here: days since 1970-01-01 in the Gregorian calendar, with the time of day as fraction.
 """
@@ -15,7 +15,7 @@ from .calendars import EPOCH
 
 DAYS_PER_YEAR = 365.2425
 YEARS = range(1900, 2101)
-"""What counts as a year in the name of a file."""
+"""Years that are accepted in the name of a file."""
 
 YEAR, MONTH, DAY = r"(\d{4})", r"(0[1-9]|1[0-2])", r"(0[1-9]|[12]\d|3[01])"
 DAY_OF_YEAR = r"(\d{3})"
@@ -73,17 +73,17 @@ class Dated:
 
 
 def iso(days: float) -> str:
-    """A date as text, e.g. 2019-07-01."""
+    """Return a date as text, e.g. 2019-07-01."""
     return datetime.date.fromordinal(EPOCH + int(days // 1)).isoformat()
 
 
 def month(days: float) -> int:
-    """Calendar month, 1 to 12."""
+    """Return the calendar month, 1 to 12."""
     return datetime.date.fromordinal(EPOCH + int(days // 1)).month
 
 
 def date_in(text: str) -> float | None:
-    """The date of `dated`, without its remark."""
+    """Return the date of `dated`, without its remark."""
     return dated(text).day
 
 
@@ -109,7 +109,7 @@ def dated(text: str) -> Dated:
         if len(days) == 1 or PICTURE_FIRST.match(text):
             return Dated(days[0])
         others = " and ".join(iso(day) for day in days[1:3])
-        return Dated(days[0], f"'{text}' holds several dates: {iso(days[0])} is taken, not {others}")
+        return Dated(days[0], f"'{text}' holds several dates: {iso(days[0])} is used, not {others}")
     for pattern in DAYS_OF_YEAR:
         for match in pattern.finditer(text):
             year, of_year = (int(part) for part in match.groups())
@@ -169,10 +169,17 @@ def _day(year: int, of_year: int, day: int, years: range = YEARS) -> float | Non
 
 
 def date_from(text: str, what: str) -> float:
-    """A date that somebody typed, of any year.
+    """Parse a date that the user typed, of any year.
+
+    Args:
+        text: e.g. 2019-07-01.
+        what: start of the message of the error.
+
+    Returns:
+        Days since 1970-01-01.
 
     Raises:
-        GeoSegError: `bad_date` with what it was given for.
+        GeoSegError: `bad_date`.
     """
     typed = TYPED.match(text)
     if typed is None:

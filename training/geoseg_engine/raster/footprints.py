@@ -18,7 +18,7 @@ CELLS_AT_ONCE = STRIP_PX = 1 << 15
 """Pairs of a pixel and a source pixel, and values, that are computed at once: they stay in the processor's cache."""
 
 TORN = 3
-"""A corner that lies so many times as far from the centre as the one across is not of the same piece of ground."""
+"""A corner this many times as far from the centre as the opposite one does not belong to the same pixel."""
 
 TIE = 1e-6
 """Areas that differ by less, as a share of the footprint, are equal."""

@@ -18,25 +18,30 @@ from .crs import unit_m, way_to_degrees
 Floats = NDArray[np.float64]
 
 EVEN_SHARE = 5e-4
-"""Pixels of a row are taken to be equally large while none differs from the middle one by more."""
+"""Pixels of a row count as equally large while none differs from the middle one by more than this share."""
 
 MOST_ROWS_PX, MOST_COLUMNS_PX = 256, 4096
 LATTICE, PLACES = 64, 9
 STEP_M = 100.0
-"""Length over which a projection is measured at least: its inverse is right to a fraction of a millimetre only."""
+"""Minimum length over which a projection is measured, as its inverse is only accurate to a fraction of a millimetre."""
 
-SIDE_DEGREES, MOST_SIDES = 0.5, 64
+SIDE_DEGREES, MAX_SIDES = 0.5, 64
 """Sides of a pixel are followed at points this far apart, and at no more points."""
 
 
 def pixel_size_m(grid: Grid, row: float, col: float) -> tuple[float, float]:
-    """Width and height in metres on the ground of the pixel around a (row, col) position."""
+    """Return the true width and height in metres of the pixel around a position.
+
+    Args:
+        grid: pixels in any CRS.
+        row, col: position in pixels from the grid's corner.
+    """
     across, down = pixel_vectors_m(grid, np.array([row]), np.array([col]))
     return float(np.hypot(*across[:, 0])), float(np.hypot(*down[:, 0]))
 
 
 def pixel_vectors_m(grid: Grid, rows: NDArray[Any], cols: NDArray[Any]) -> tuple[Floats, Floats]:
-    """Measure a step of one column and of one row on the ground, around the middle of pixels.
+    """Measure a step of one column and of one row on the ellipsoid, around the middle of pixels.
 
     Args:
         grid: pixels in any CRS.
@@ -44,7 +49,7 @@ def pixel_vectors_m(grid: Grid, rows: NDArray[Any], cols: NDArray[Any]) -> tuple
 
     Returns:
         East and north components in metres, each (2, *shape), of the step to the right and of the step down; NaN
-        beside the earth. Without a geographic counterpart the axes of the CRS are taken as east and north.
+        beside the earth. Without a geographic counterpart the axes of the CRS count as east and north.
     """
     geographic = _geographic(grid.crs)
     a, b, _, d, e, _ = grid.transform
@@ -58,9 +63,9 @@ def pixel_vectors_m(grid: Grid, rows: NDArray[Any], cols: NDArray[Any]) -> tuple
     north = np.stack([-np.sin(lat) * np.cos(lon), -np.sin(lat) * np.sin(lon), np.cos(lat)])
 
     def step(down: float, across: float) -> Floats:
-        way = positions_m(grid, rows + down / 2, cols + across / 2)
-        way = (way - positions_m(grid, rows - down / 2, cols - across / 2)) / span
-        return np.stack([(way * east).sum(axis=0), (way * north).sum(axis=0)])
+        path = positions_m(grid, rows + down / 2, cols + across / 2)
+        path = (path - positions_m(grid, rows - down / 2, cols - across / 2)) / span
+        return np.stack([(path * east).sum(axis=0), (path * north).sum(axis=0)])
 
     return step(0, span), step(span, 0)
 
@@ -86,8 +91,8 @@ def positions_m(grid: Grid, rows: Floats, cols: Floats) -> Floats:
 def pixel_areas_m2(grid: Grid, rows: NDArray[Any], cols: NDArray[Any]) -> Floats:
     """Measure the area of pixels on the ellipsoid.
 
-    The outline of a pixel is carried to authalic latitudes (Snyder 1987, equations 3-12, 3-13 and 3-18) and drawn in
-    Lambert's azimuthal equal-area projection around the pixel's own middle: right for pixels of many degrees, and at
+    The boundary of a pixel is transformed to authalic latitudes (Snyder 1987, equations 3-12, 3-13 and 3-18) and drawn
+    in Lambert's azimuthal equal-area projection around the pixel's own middle: right for pixels of many degrees, and at
     the poles. A grid without a geographic counterpart is measured in its plane.
 
     Args:
@@ -109,7 +114,7 @@ def pixel_areas_m2(grid: Grid, rows: NDArray[Any], cols: NDArray[Any]) -> Floats
     x, y = _equal_area(middle, around)
     doubled = (x * np.roll(y, -1, axis=0) - np.roll(x, -1, axis=0) * y).sum(axis=0)
     areas: Floats = np.abs(doubled) / 2 * _authalic_radius_m(geod) ** 2 / span**2
-    # where a corner lies beside the earth and the middle does not
+    # where a corner is beside the earth and the middle does not
     cut = ~np.isfinite(areas) & np.isfinite(middle).all(axis=0)
     if cut.any():
         areas[cut] = _parallelogram(*pixel_vectors_m(grid, rows[cut], cols[cut]))
@@ -117,11 +122,16 @@ def pixel_areas_m2(grid: Grid, rows: NDArray[Any], cols: NDArray[Any]) -> Floats
 
 
 def row_areas_m2(grid: Grid, row: int, height: int, col: int = 0, width: int = 0) -> Floats:
-    """Pixel areas in m² of rows, or of `width` columns of them from `col`.
+    """Return pixel areas in m² of rows, or of some columns of them.
+
+    Args:
+        grid: pixels in any CRS.
+        row, height: first row and number of rows.
+        col, width: first column and number of columns; a width of 0 is up to the end.
 
     Returns:
-        (height, n): of `even_columns_px` columns each, the last of them perhaps of fewer, right to 1.3 · EVEN_SHARE; 0
-        beside the earth.
+        (height, n): of `even_columns_px` columns each, the last of them perhaps of fewer, accurate to 1.3 · EVEN_SHARE;
+        0 beside the earth.
     """
     end = col + width if width else grid.width
     step = even_columns_px(grid)
@@ -130,7 +140,7 @@ def row_areas_m2(grid: Grid, row: int, height: int, col: int = 0, width: int = 0
 
 
 def _column_areas_m2(grid: Grid, row: int, height: int, cols: Floats) -> Floats:
-    """(height, cols), interpolated between rows as close as EVEN_SHARE asks for; the outermost are measured."""
+    """(height, cols), interpolated between rows as close as EVEN_SHARE requires; the outermost are measured."""
     if not height:
         return np.zeros((0, len(cols)))
     inner = np.arange(0, height, _even_px(grid)[0])
@@ -149,7 +159,7 @@ def _column_areas_m2(grid: Grid, row: int, height: int, cols: Floats) -> Floats:
 
 
 def even_columns_px(grid: Grid) -> int:
-    """A power of two of columns over which pixels of a row are equally large, up to EVEN_SHARE.
+    """Return a power of two of columns over which pixels of a row are equally large, up to EVEN_SHARE.
 
     Thousands in UTM, in degrees and in Web Mercator; few where coarse pixels meet a projection whose scale changes
     along a row, as in polar stereographic ones.
@@ -159,7 +169,7 @@ def even_columns_px(grid: Grid) -> int:
 
 @lru_cache(maxsize=64)
 def _even_px(grid: Grid) -> tuple[int, int]:
-    """Rows between which areas may be interpolated, and columns over which they may be taken as equal."""
+    """Rows between which areas may be interpolated, and columns over which they count as equal."""
     apart = [max((size - 1) // LATTICE, 1) for size in (grid.height, grid.width)]
     places = (np.arange(0, size, step) for size, step in zip((grid.height, grid.width), apart, strict=True))
     areas = _areas_m2(grid, *np.meshgrid(*places, indexing="ij"))
@@ -176,7 +186,7 @@ def _even_px(grid: Grid) -> tuple[int, int]:
 
 
 def _areas_m2(grid: Grid, rows: NDArray[Any], cols: NDArray[Any]) -> Floats:
-    """As `pixel_areas_m2`; 0 where the projection has no ground."""
+    """As `pixel_areas_m2`; 0 beside the earth."""
     return np.nan_to_num(pixel_areas_m2(grid, rows, cols), nan=0.0, posinf=0.0)
 
 
@@ -188,7 +198,7 @@ def _parallelogram(across: Floats, down: Floats) -> Floats:
 def _outline(grid: Grid) -> Floats:
     """Rows and columns, (2, n), of a pixel's corners and of points between them, from its middle."""
     longest_m = np.nan_to_num(np.hypot(*np.stack(_lattice_vectors_m(grid), axis=1))).max()
-    sides = int(np.clip(np.ceil(longest_m * _span_px(grid) / 111_000 / SIDE_DEGREES), 1, MOST_SIDES))
+    sides = int(np.clip(np.ceil(longest_m * _span_px(grid) / 111_000 / SIDE_DEGREES), 1, MAX_SIDES))
     share = np.arange(sides) / sides - 0.5
     half = np.full(sides, 0.5)
     return np.stack(
@@ -227,7 +237,12 @@ def _equal_area(middle: Floats, around: Floats) -> tuple[Floats, Floats]:
 
 
 def perimeters_m(geometries: NDArray[Any], crs: str) -> Floats:
-    """Length in metres of all rings of each polygon, along geodesics where the CRS has an ellipsoid."""
+    """Return the length in metres of all rings of each polygon, along geodesics where the CRS has an ellipsoid.
+
+    Args:
+        geometries: (n,) polygons.
+        crs: of their coordinates.
+    """
     if not len(geometries):
         return np.zeros(0)
     geographic = _geographic(crs)
@@ -244,7 +259,7 @@ def perimeters_m(geometries: NDArray[Any], crs: str) -> Floats:
 
 @dataclass(frozen=True)
 class Plane:
-    """How well the plane of a CRS stands for the ground of a grid.
+    """Distortion of the plane of a CRS on a grid.
 
     Attributes:
         scale_error: largest difference, in any direction, between metres of the map and on the ground, as a share.
@@ -262,7 +277,7 @@ class Plane:
 
 @lru_cache(maxsize=64)
 def plane_of(grid: Grid) -> Plane:
-    """Compare the map with the ground at 9 × 9 places of a grid."""
+    """Compare the map with the ellipsoid at 9 × 9 places of a grid."""
     a, b, _, d, e, _ = grid.transform
     steps = np.stack(_lattice_vectors_m(grid), axis=-1)  # east and north (2, rows, cols) of two steps
     known = np.isfinite(steps).all(axis=(0, 3))
@@ -347,7 +362,7 @@ def _span_px(grid: Grid) -> float:
 
 @lru_cache(maxsize=64)
 def _unit_m(crs: str) -> float:
-    """Metres in a unit of a projected CRS, radians in one of a geographic CRS; 1 where it does not say."""
+    """Metres in a unit of a projected CRS, radians in one of a geographic CRS; 1 if undefined."""
     try:
         return unit_m(CRS.from_user_input(crs)) or 1.0
     except CRSError:

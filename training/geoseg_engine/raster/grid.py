@@ -29,34 +29,42 @@ class Window:
     width: int
 
     def moved(self, rows: int, cols: int) -> Window:
-        """The window so many pixels further down and to the right."""
+        """Return the window moved down and to the right.
+
+        Args:
+            rows, cols: pixels to move; negative moves up and to the left.
+        """
         return Window(self.row + rows, self.col + cols, self.height, self.width)
 
     def padded(self, px: int) -> Window:
-        """The window with `px` more pixels on every side."""
+        """Return the window with `px` more pixels on every side."""
         return Window(self.row - px, self.col - px, self.height + 2 * px, self.width + 2 * px)
 
     def clipped(self, height: int, width: int) -> Window:
-        """The part inside a raster of that size; height or width is 0 if there is none."""
+        """Return the part inside a raster; height or width is 0 if there is none.
+
+        Args:
+            height, width: of the raster.
+        """
         row, col = min(max(self.row, 0), height), min(max(self.col, 0), width)
         end_row = max(row, min(self.row + self.height, height))
         end_col = max(col, min(self.col + self.width, width))
         return Window(row, col, end_row - row, end_col - col)
 
     def shared(self, other: Window) -> Window:
-        """What two windows have in common; height or width is 0 if that is nothing."""
+        """Return the intersection of two windows; height or width is 0 if it is empty."""
         row, col = max(self.row, other.row), max(self.col, other.col)
         bottom = min(self.row + self.height, other.row + other.height)
         right = min(self.col + self.width, other.col + other.width)
         return Window(row, col, max(bottom - row, 0), max(right - col, 0))
 
     def within(self, outer: Window) -> tuple[slice, slice]:
-        """Row and column slices that cut this window out of an array of `outer`."""
+        """Return the row and column slices that cut this window out of an array of `outer`."""
         row, col = self.row - outer.row, self.col - outer.col
         return slice(row, row + self.height), slice(col, col + self.width)
 
     def of(self, pixels: Pixels) -> Pixels:
-        """This part of an array or tensor (…, rows, cols) that begins at row 0 and column 0."""
+        """Return this part of an array or tensor (…, rows, cols) that starts at row 0 and column 0."""
         rows, cols = self.within(Window(0, 0, 0, 0))
         return pixels[..., rows, cols]  # type: ignore[index, no-any-return]
 
@@ -67,22 +75,34 @@ class Window:
 
     @property
     def rasterio(self) -> RasterioWindow:
-        """The same window as rasterio spells it."""
+        """The window as a rasterio window."""
         return RasterioWindow(self.col, self.row, self.width, self.height)
 
 
 def windows(grid: Grid, size_px: int) -> Iterator[Window]:
-    """Square windows, row by row, that cover every pixel of the grid exactly once; the last are smaller."""
+    """Yield square windows, row by row, that cover every pixel of the grid exactly once; the last are smaller.
+
+    Args:
+        grid: to cover.
+        size_px: side of a window.
+    """
     for row in range(0, grid.height, size_px):
         for col in range(0, grid.width, size_px):
             yield Window(row, col, min(size_px, grid.height - row), min(size_px, grid.width - col))
 
 
-def windows_on_lattice(grid: Grid, limit_px: float, across: int = 4, least_px: int = 16) -> list[Window]:
-    """The whole grid if it has so few pixels, else `across`² windows of one size spread over it, with all corners."""
+def windows_on_lattice(grid: Grid, limit_px: float, across: int = 4, min_px: int = 16) -> list[Window]:
+    """Return the whole grid if it is small, else `across`² windows of one size spread over it, with all corners.
+
+    Args:
+        grid: to sample.
+        limit_px: pixels of all windows together, about.
+        across: windows along each side.
+        min_px: minimum side of a window.
+    """
     if grid.width * grid.height <= limit_px:
         return [whole(grid)]
-    side = max(int((limit_px / across**2) ** 0.5), least_px)
+    side = max(int((limit_px / across**2) ** 0.5), min_px)
     height, width = min(side, grid.height), min(side, grid.width)
     rows = np.unique(np.linspace(0, grid.height - height, across).astype(int)).tolist()
     cols = np.unique(np.linspace(0, grid.width - width, across).astype(int)).tolist()
@@ -90,28 +110,43 @@ def windows_on_lattice(grid: Grid, limit_px: float, across: int = 4, least_px: i
 
 
 def window_px(bands: int) -> int:
-    """Side of windows, a multiple of 256, whose values of all bands stay within some 16 million."""
+    """Return the side of windows, a multiple of 256, whose values of all bands stay within some 16 million."""
     return 1024 if bands <= 16 else 512 if bands <= 64 else 256
 
 
 def window_count(grid: Grid, size_px: int) -> int:
-    """How many windows `windows` yields."""
+    """Return the number of windows that `windows` yields.
+
+    Args:
+        grid: to cover.
+        size_px: side of a window.
+    """
     return math.ceil(grid.height / size_px) * math.ceil(grid.width / size_px)
 
 
 def whole(grid: Grid) -> Window:
-    """The window of all pixels."""
+    """Return the window of all pixels."""
     return Window(0, 0, grid.height, grid.width)
 
 
 def affine_of(grid: Grid, window: Window | None = None) -> Affine:
-    """Pixel to world, counted from the corner of the grid or of a window."""
+    """Return the transform from pixels to world coordinates.
+
+    Args:
+        grid: of the raster.
+        window: whose corner is pixel (0, 0); None is the grid's.
+    """
     affine = Affine(*grid.transform)
     return affine if window is None else affine * Affine.translation(window.col, window.row)
 
 
 def subgrid(grid: Grid, window: Window) -> Grid:
-    """The grid of a window's pixels."""
+    """Return the grid of a window's pixels.
+
+    Args:
+        grid: of the raster.
+        window: may reach outside the grid.
+    """
     affine = affine_of(grid, window)
     return Grid(
         grid.crs, (affine.a, affine.b, affine.c, affine.d, affine.e, affine.f), window.width, window.height
@@ -119,7 +154,15 @@ def subgrid(grid: Grid, window: Window) -> Grid:
 
 
 def grid_bounds(grid: Grid, window: Window | None = None) -> Bounds:
-    """Envelope of the grid, or of a window, in the grid's CRS."""
+    """Return the envelope of a grid, or of a window, in the grid's CRS.
+
+    Args:
+        grid: of the raster.
+        window: may reach outside the grid; None is all of it.
+
+    Returns:
+        (xmin, ymin, xmax, ymax).
+    """
     window = window or whole(grid)
     affine = affine_of(grid, window)
     corners = [affine * corner for corner in ((0, 0), (window.width, 0), (0, window.height))]
@@ -128,25 +171,36 @@ def grid_bounds(grid: Grid, window: Window | None = None) -> Bounds:
     return min(xs), min(ys), max(xs), max(ys)
 
 
-def covering_window(grid: Grid, bounds: Bounds, margin_px: int = 0) -> Window:
-    """The window of all pixels that (xmin, ymin, xmax, ymax) touches and a margin, cut to the grid; may be empty."""
+def covering_window(grid: Grid, bounds: Bounds, padding_px: int = 0) -> Window:
+    """Return the window of all pixels that a box touches, clipped to the grid; it may be empty.
+
+    Args:
+        grid: of the raster.
+        bounds: (xmin, ymin, xmax, ymax) in the grid's CRS.
+        padding_px: added on every side.
+    """
     to_pixels = ~affine_of(grid)
     xmin, ymin, xmax, ymax = bounds
     corners = ((xmin, ymin), (xmin, ymax), (xmax, ymin), (xmax, ymax))
     cols, rows = zip(*(to_pixels * corner for corner in corners), strict=True)
     top, left = math.floor(min(rows)), math.floor(min(cols))
     touched = Window(top, left, math.ceil(max(rows)) - top, math.ceil(max(cols)) - left)
-    return touched.padded(margin_px).clipped(grid.height, grid.width)
+    return touched.padded(padding_px).clipped(grid.height, grid.width)
 
 
 def pixel_size(grid: Grid) -> tuple[float, float]:
-    """Width and height of a pixel in units of the CRS, both positive."""
+    """Return width and height of a pixel in units of the CRS, both positive."""
     affine = affine_of(grid)
     return math.hypot(affine.a, affine.d), math.hypot(affine.b, affine.e)
 
 
 def same_grid(one: Grid, other: Grid, tolerance_px: float = 0.01) -> bool:
-    """Whether two grids have the same size and their pixels coincide; CRS are not compared."""
+    """Return whether two grids have the same size and their pixels coincide; CRS are not compared.
+
+    Args:
+        one, other: the grids.
+        tolerance_px: maximum distance of corners.
+    """
     if (one.width, one.height) != (other.width, other.height):
         return False
     to_other = ~affine_of(other) * affine_of(one)
@@ -155,7 +209,14 @@ def same_grid(one: Grid, other: Grid, tolerance_px: float = 0.01) -> bool:
 
 
 def rasterio_profile(grid: Grid, count: int, dtype: str, nodata: float | None) -> dict[str, Any]:
-    """Creation options of every raster that GeoSeg writes: tiled, zstd, BigTIFF where it is needed."""
+    """Return the creation options of every raster that GeoSeg writes: tiled, zstd, BigTIFF where needed.
+
+    Args:
+        grid: of the raster.
+        count: number of bands.
+        dtype: of all bands.
+        nodata: of all bands; None is none.
+    """
     block = 512 if min(grid.width, grid.height) > 256 else 256
     return {
         "driver": "GTiff",
@@ -178,5 +239,10 @@ def rasterio_profile(grid: Grid, count: int, dtype: str, nodata: float | None) -
 
 
 def up_to(length: int, step: int) -> int:
-    """The next multiple of `step` that is not below `length`."""
+    """Return the next multiple of a step that is not below a length.
+
+    Args:
+        length: at least 0.
+        step: at least 1.
+    """
     return -(-length // step) * step

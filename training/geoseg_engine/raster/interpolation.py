@@ -1,4 +1,4 @@
-"""Values between pixels, with NaN for what is not there; a value depends on its neighbours alone."""
+"""Values between pixels, with NaN where there is none; a value depends on its neighbours alone."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ CHUNK_PX, STRIP_ROWS = 1 << 15, 32
 """Pixels, and rows, that are interpolated at once: temporary arrays then stay in the processor's cache."""
 
 BORDER_PX = 1e-6
-"""Positions this close to the border between pixels lie on it: the rest is rounding of coordinates."""
+"""Positions this close to the border between pixels count as on it: the rest is rounding of coordinates."""
 
 
 def pixels_at(positions: np.ndarray) -> np.ndarray:
-    """Rows or columns of the pixels that hold positions; one on a border belongs to the pixel that begins there."""
+    """Return the rows or columns of the pixels that hold positions; a border belongs to the pixel that starts there."""
     return np.floor(positions + BORDER_PX).astype(np.int64)
 
 
 def interpolated(
     values: np.ndarray, corner: tuple[int, int], rows: np.ndarray, cols: np.ndarray, method: str
 ) -> np.ndarray:
-    """Values at positions.
+    """Interpolate values at positions.
 
     Neighbours without value are left out and the weights of the others scaled up; where they weigh less
-    than half the result is NaN, so valid ground neither grows nor shrinks. Beyond the edge the edge repeats.
+    than half the result is NaN, so valid areas neither grow nor shrink. Beyond the edge the edge repeats.
 
     Args:
         values: float32 (bands, rows, cols), NaN where invalid.
@@ -34,14 +34,16 @@ def interpolated(
         Float32 of shape (bands, *rows.shape).
     """
     if method == "nearest":
-        return _taken(values, corner, pixels_at(rows), pixels_at(cols))
+        return _nearest_values(values, corner, pixels_at(rows), pixels_at(cols))
     if method == "cubic":
         sharp = _weighted(values, corner, rows, cols, "cubic")
         return np.where(np.isfinite(sharp), sharp, _weighted(values, corner, rows, cols, "bilinear"))
     return _bilinear(values, corner, rows, cols)
 
 
-def _taken(values: np.ndarray, corner: tuple[int, int], rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
+def _nearest_values(
+    values: np.ndarray, corner: tuple[int, int], rows: np.ndarray, cols: np.ndarray
+) -> np.ndarray:
     height, width = values.shape[1:]
     flat = np.clip(rows - corner[0], 0, height - 1) * width + np.clip(cols - corner[1], 0, width - 1)
     return np.take(values.reshape(len(values), -1), flat, axis=1)
@@ -66,7 +68,11 @@ def _bilinear(values: np.ndarray, corner: tuple[int, int], rows: np.ndarray, col
 
 
 def separable(rows: np.ndarray, cols: np.ndarray) -> bool:
-    """Whether rows are the same in every column and columns in every row: arrays broadcast from one axis."""
+    """Return whether rows are the same in every column and columns in every row: arrays broadcast from one axis.
+
+    Args:
+        rows, cols: positions of one shape.
+    """
     return rows.ndim == 2 and rows.strides[1] == 0 and cols.strides[0] == 0
 
 
@@ -134,7 +140,7 @@ def _weighted(
     missing = np.zeros(total.shape, bool)
     for row_offset, row_weight in enumerate(down, first):
         for col_offset, col_weight in enumerate(right, first):
-            taken = _taken(values, corner, top + row_offset, left + col_offset)
+            taken = _nearest_values(values, corner, top + row_offset, left + col_offset)
             share = row_weight * col_weight
             if not complete:
                 invalid = ~np.isfinite(taken) & (share != 0)

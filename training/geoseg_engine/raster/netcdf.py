@@ -1,4 +1,4 @@
-"""What GDAL leaves open about a NetCDF variable: the order of its dimensions, and a CRS that it does not know."""
+"""Facts of a NetCDF variable that GDAL leaves open: the order of its dimensions, and a CRS that GDAL does not read."""
 
 from __future__ import annotations
 
@@ -32,7 +32,12 @@ SUBDATASET = re.compile(r'^NETCDF:"?(.+?)"?:([^:"]+)$', re.IGNORECASE)
 
 
 def coordinate(tags: dict[str, str], axis: str) -> str:
-    """Name of the coordinate variable of axis `x` or `y`; empty if none says that it is one."""
+    """Return the name of the coordinate variable of an axis; empty if no variable is marked as one.
+
+    Args:
+        tags: metadata of the dataset.
+        axis: `x` or `y`.
+    """
     names = dict.fromkeys(key.split("#")[0] for key in tags if "#" in key)
     for attribute in ("standard_name", "axis", "units"):
         for name in names:
@@ -42,7 +47,7 @@ def coordinate(tags: dict[str, str], axis: str) -> str:
 
 
 def inside_file(source: Source) -> Source:
-    """The source by its file where `path` is GDAL's name of a variable in it, as QGIS has it."""
+    """Return the source by its file where `path` is GDAL's name of a variable in it, as QGIS stores it."""
     match = SUBDATASET.match(source.path)
     if match is None:
         return source
@@ -83,7 +88,7 @@ def bounds_of(dataset: Any, time: str, times: Sequence[float]) -> list[tuple[flo
 
 
 def crs_of(dataset: Any) -> tuple[pyproj.CRS | None, bool]:
-    """The CRS of a NetCDF variable, None without one, and whether it is only assumed.
+    """Return the CRS of a NetCDF variable, None without one, and whether it is only assumed.
 
     GDAL's own, unless it has none or degrees for a grid mapping that is a projection: then what the attributes of
     the grid mapping say (CF conventions, appendix F). Longitude and latitude in degrees without any CRS are assumed
@@ -115,7 +120,7 @@ def crs_of(dataset: Any) -> tuple[pyproj.CRS | None, bool]:
 
 def _from_mapping(mapping: dict[str, Any], tags: dict[str, str]) -> pyproj.CRS:
     if mapping["grid_mapping_name"] == "oblique_mercator":
-        raise CRSError("oblique_mercator does not say how its grid is turned")
+        raise CRSError("oblique_mercator does not define the rotation of its grid")
     crs = pyproj.CRS.from_cf(mapping)
     unit = tags.get(f"{coordinate(tags, 'x')}#units", "").lower()
     if crs.is_projected and unit not in METRES:
@@ -124,7 +129,12 @@ def _from_mapping(mapping: dict[str, Any], tags: dict[str, str]) -> pyproj.CRS:
 
 
 def grid_mapping(dataset: Any, tags: dict[str, str]) -> dict[str, Any]:
-    """Attributes of the grid mapping that a variable names, numbers as such; empty if it names none that is there."""
+    """Return the attributes of the grid mapping that a variable names, numbers as such; empty without one.
+
+    Args:
+        dataset: the open variable.
+        tags: its metadata.
+    """
     variable = dataset.tags(1).get("NETCDF_VARNAME", "") if dataset.count else ""
     name = tags.get(f"{variable}#grid_mapping", "").split(":")[0].split(" ")[0]
     return {
@@ -141,7 +151,7 @@ def _value(text: str) -> Any:
 
 
 def numbers_in(text: str) -> list[float]:
-    """The numbers of an attribute as GDAL writes it, `-9999` or `{0,100}`; none if it is no number."""
+    """Return the numbers of an attribute as GDAL writes it, `-9999` or `{0,100}`; none if it is no number."""
     try:
         return [float(part) for part in text.strip("{}").split(",")]
     except ValueError:
@@ -149,15 +159,15 @@ def numbers_in(text: str) -> list[float]:
 
 
 def in_plain_degrees(tags: dict[str, str]) -> bool:
-    """Whether both coordinates are longitude and latitude, not those of a rotated pole or of a projection."""
+    """Return whether both coordinates are longitude and latitude, not those of a rotated pole or of a projection."""
     names = [coordinate(tags, axis) for axis in ("x", "y")]
     standard = [tags.get(f"{name}#standard_name", "").lower() for name in names]
     units = [tags.get(f"{name}#units", "").lower() for name in names]
     known = [name.lower() in ("lon", "longitude", "lat", "latitude") for name in names]
     return all(
         unit.startswith("degree")
-        and (says in ("longitude", "latitude") or (not says and (named or "_" in unit)))
-        for says, unit, named in zip(standard, units, known, strict=True)
+        and (stated in ("longitude", "latitude") or (not stated and (named or "_" in unit)))
+        for stated, unit, named in zip(standard, units, known, strict=True)
     )
 
 

@@ -1,4 +1,4 @@
-"""What a raster's file says of pixels without value: nodata, mask, alpha, fill values, range. All of it counts."""
+"""Pixels without value by a raster's file: nodata, mask, alpha, fill values, valid range. All of them count."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CF_DRIVERS = ("netCDF", "HDF4", "HDF4Image", "HDF5", "HDF5Image", "Zarr")
 
 @dataclass(frozen=True)
 class NoValue:
-    """What marks pixels of one band that have no value.
+    """Marks of pixels of one band that have no value.
 
     Attributes:
         by: what GDAL's mask of the band rests on: nothing, the nodata value alone, or a mask or alpha.
@@ -44,12 +44,12 @@ class NoValue:
 
     @property
     def simple(self) -> bool:
-        """Whether a nodata value says everything, or nothing is said."""
+        """Whether a nodata value is the only mark, or there is none."""
         return self.by != "mask" and not self.more and self.limits is None and not self.alpha
 
     @property
     def complete(self) -> bool:
-        """Whether every pixel has a value as far as the file says."""
+        """Whether every pixel has a value according to the file."""
         return self.simple and self.by == "nothing"
 
     @property
@@ -60,11 +60,11 @@ class NoValue:
 
 
 _known: WeakKeyDictionary[Any, list[NoValue]] = WeakKeyDictionary()
-"""By open dataset, since every question to one is about all its bands."""
+"""Cache by open dataset, for all its bands."""
 
 
 def no_values(dataset: Any) -> list[NoValue]:
-    """What marks pixels without value, for each band of an open raster."""
+    """Return the marks of pixels without value, for each band of an open raster."""
     found = _known.get(dataset)
     if found is None:
         found = _known[dataset] = _declared(dataset)
@@ -94,7 +94,7 @@ def _declared(dataset: Any) -> list[NoValue]:
 
 
 def _exact_nodata(dataset: Any) -> list[float | int | None]:
-    """Nodata of each band, exact also beyond 2**53, where rasterio rounds it or leaves it out."""
+    """Nodata of each band, exact also beyond 2**53, where rasterio rounds or omits it."""
     texts = [band.findtext("NoDataValue") for band in virtual_bands(dataset)]
     return [
         None if text is None else int(text) if kind in WIDE else float(text)
@@ -103,7 +103,7 @@ def _exact_nodata(dataset: Any) -> list[float | int | None]:
 
 
 def _attributes(dataset: Any) -> tuple[tuple[float, ...], tuple[float, float] | None]:
-    """Fill values of a variable, and its valid range where GDAL does not look at it (CF conventions, 2.5.1)."""
+    """Fill values of a variable, and its valid range where GDAL does not read it (CF conventions, 2.5.1)."""
     tags = {**dataset.tags(), **(dataset.tags(1) if dataset.count else {})}
     kind = np.dtype(dataset.dtypes[0]) if dataset.count else np.dtype("float64")
     numbers = [number for key in ("_FillValue", "missing_value") for number in numbers_in(tags.get(key, ""))]
@@ -121,7 +121,7 @@ def _attributes(dataset: Any) -> tuple[tuple[float, ...], tuple[float, float] | 
 def invalid_pixels(
     source: Source, dataset: Any, indexes: Sequence[int], window: Window, raw: NDArray[Any]
 ) -> NDArray[np.bool_] | None:
-    """Where pixels have no value by what the file, or the source in its place, says.
+    """Return where pixels have no value according to the file, or to the source in its place.
 
     NaN needs no declaration, so a file whose nodata is NaN is spared the second reading for its mask.
 
@@ -163,7 +163,12 @@ def _needs_mask(source: Source, fact: NoValue) -> bool:
 
 
 def of_type(number: float, dtype: np.dtype[Any]) -> Any:
-    """A number as `dtype` if that holds it, so that comparing needs no wider copy."""
+    """Return a number as `dtype` if that holds it, so that comparing needs no wider copy.
+
+    Args:
+        number: to convert.
+        dtype: of the pixels.
+    """
     if dtype.kind == "f":
         return dtype.type(number)
     limits = np.iinfo(dtype)

@@ -1,4 +1,4 @@
-"""Values of a window of a raster file, with NaN for what is none."""
+"""Values of a window of a raster file, with NaN for pixels without value."""
 
 from __future__ import annotations
 
@@ -21,12 +21,17 @@ FITS_FLOAT32 = ("uint8", "int8", "int16", "uint16", "float32")
 def raster_values(
     source: Source, dataset: Any, indexes: list[int], part: Window, dtype: str = "float64"
 ) -> np.ndarray:
-    """Values of a window of a raster: scale and offset applied, NaN where invalid or outside.
+    """Read a window of a raster: scale and offset applied, NaN where invalid, infinite or outside.
 
-    Invalid is what `invalid_pixels` says, and what is not finite.
+    Args:
+        source: names the layer, with its own nodata.
+        dataset: the open raster.
+        indexes: band numbers from 1.
+        part: may reach outside the raster.
+        dtype: of the result, float32 or float64.
 
     Returns:
-        (bands, rows, cols) of `dtype`, float32 or float64.
+        (bands, rows, cols) of `dtype`.
 
     Raises:
         GeoSegError: `cannot_read` if the file is damaged.
@@ -58,7 +63,7 @@ def raster_values(
 
 
 def check_exact(values: np.ndarray, name: str) -> None:
-    """Raise if numbers of classes are too large to be told apart.
+    """Raise if numbers of classes are too large to be distinguished.
 
     Args:
         values: of any type, without NaN.
@@ -71,14 +76,19 @@ def check_exact(values: np.ndarray, name: str) -> None:
     if large.any():
         raise GeoSegError(
             "large_class",
-            f"'{name}' holds the value {int(values[large][0])}: classes from {EXACT_BELOW} (2^53) on cannot be told "
-            "apart.",
+            f"'{name}' holds the value {int(values[large][0])}: classes from {EXACT_BELOW} (2^53) on cannot be "
+            "distinguished.",
             "Give the classes smaller numbers first, e.g. with the raster calculator.",
         )
 
 
 def exact_dtype(dataset: Any, indexes: Sequence[int]) -> str:
-    """`float32` if that holds every value of the bands as it is, else `float64`."""
+    """Return `float32` if that holds every value of the bands exactly, else `float64`.
+
+    Args:
+        dataset: the open raster.
+        indexes: band numbers from 1.
+    """
     exact = all(
         dataset.scales[index - 1] == 1
         and dataset.offsets[index - 1] == 0

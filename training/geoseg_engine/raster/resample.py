@@ -50,7 +50,15 @@ class Mapping:
 
 
 def mapping(grid: Grid, source: Grid) -> Mapping:
-    """Find how pixels of `grid` lie on pixels of `source`."""
+    """Return the mapping from pixels of a grid to pixels of a source.
+
+    Args:
+        grid: of the stack.
+        source: grid of the source.
+
+    Raises:
+        GeoSegError: as `way_between`.
+    """
     transformer = way_between(parse_crs(grid.crs), parse_crs(source.crs))
     step = 0 if transformer is None else _lattice_step(grid, source, transformer)
     shift = _whole_shift(grid, source) if transformer is None else None
@@ -72,7 +80,7 @@ def _exact(
     grid: Grid, source: Grid, transformer: pyproj.Transformer, rows: np.ndarray, cols: np.ndarray
 ) -> tuple:
     xs, ys = affine_of(grid) * (cols, rows)
-    # one point more than asked: pyproj takes an array of one for a point, which numpy will not convert much longer
+    # one point more than needed: pyproj treats an array of one as a point, which numpy will not convert much longer
     xs, ys = (part[:-1] for part in transformer.transform(np.append(xs, xs[0]), np.append(ys, ys[0])))
     with np.errstate(invalid="ignore"):
         source_cols, source_rows = ~affine_of(source) * (np.asarray(xs), np.asarray(ys))
@@ -101,7 +109,7 @@ def _lattice_step(grid: Grid, source: Grid, transformer: pyproj.Transformer) -> 
 
 
 def _widest_px(mapping: Mapping) -> float:
-    """Source pixels, along a row or column, that a pixel in the middle of the grid spans; 1 if there is no answer."""
+    """Source pixels along an axis that a pixel in the middle of the grid spans; 1 if it cannot be transformed."""
     row, col = mapping.grid.height // 2, mapping.grid.width // 2
     spans = []
     for places in source_pixels(mapping, Window(row, col, 2, 2)):
@@ -110,23 +118,35 @@ def _widest_px(mapping: Mapping) -> float:
 
 
 def source_pixels(mapping: Mapping, window: Window) -> tuple[np.ndarray, np.ndarray]:
-    """Source row and column of every pixel centre of a window, in pixels from the source's corner.
+    """Return source row and column of every pixel centre of a window, in pixels from the source's corner.
+
+    Args:
+        mapping: from the grid to the source.
+        window: of the grid.
 
     Returns:
-        Two float64 arrays of shape (rows, cols); not finite where the projection has no answer.
+        Two float64 arrays of shape (rows, cols); not finite where a centre cannot be transformed.
     """
     rows, cols = np.arange(window.height) + window.row + 0.5, np.arange(window.width) + window.col + 0.5
     return _positions(mapping, rows, cols)
 
 
 def source_corners(mapping: Mapping, window: Window) -> tuple[np.ndarray, np.ndarray]:
-    """Source row and column of every pixel corner of a window: as `source_pixels`, with one more row and column."""
+    """Return source row and column of every pixel corner of a window.
+
+    Args:
+        mapping: from the grid to the source.
+        window: of the grid.
+
+    Returns:
+        As `source_pixels`, with one more row and column.
+    """
     rows, cols = np.arange(window.height + 1) + window.row, np.arange(window.width + 1) + window.col
     return _positions(mapping, rows.astype(float), cols.astype(float))
 
 
 def _positions(mapping: Mapping, rows: np.ndarray, cols: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Source rows and columns of grid rows and columns; broadcast from one axis where the grid is not turned."""
+    """Source rows and columns of grid rows and columns; broadcast from one axis where the grid is not rotated."""
     if mapping.transformer is None:
         to_source = ~affine_of(mapping.source) * affine_of(mapping.grid)
         shape = (len(rows), len(cols))
@@ -162,20 +182,26 @@ def _interpolated(mapping: Mapping, rows: np.ndarray, cols: np.ndarray) -> tuple
     return results[0], results[1]
 
 
-def needed(mapping: Mapping, rows: np.ndarray, cols: np.ndarray, margin_px: int) -> Window:
-    """The part of the source to read for what lies at those positions, with a margin, cut to the source."""
+def needed(mapping: Mapping, rows: np.ndarray, cols: np.ndarray, padding_px: int) -> Window:
+    """Return the window of the source to read for some positions, clipped to the source.
+
+    Args:
+        mapping: from the grid to the source.
+        rows, cols: source positions of one shape.
+        padding_px: added on every side.
+    """
     ranges = _ranges(rows, cols)
     if not _within(mapping.source, ranges):
         inside = inside_source(mapping.source, rows, cols)
         if not inside.any():
             return Window(0, 0, 0, 0)
         ranges = _ranges(rows[inside], cols[inside])
-    return _around(mapping.source, ranges, margin_px)
+    return _around(mapping.source, ranges, padding_px)
 
 
-def _around(source: Grid, ranges: tuple[Range, Range], margin_px: int) -> Window:
+def _around(source: Grid, ranges: tuple[Range, Range], padding_px: int) -> Window:
     (top, bottom), (left, right) = ((math.floor(low), math.floor(high) + 1) for low, high in ranges)
-    part = Window(top, left, bottom - top, right - left).padded(margin_px)
+    part = Window(top, left, bottom - top, right - left).padded(padding_px)
     return part.clipped(source.height, source.width)
 
 
@@ -187,14 +213,22 @@ def _ranges(rows: np.ndarray, cols: np.ndarray) -> tuple[Range, Range]:
 
 
 def _within(source: Grid, ranges: tuple[Range, Range]) -> bool:
-    """Whether all rows and columns between these lie on the source."""
+    """Whether all rows and columns between these are inside the source."""
     (top, bottom), (left, right) = ranges
     first, height, width = -BORDER_PX, source.height - BORDER_PX, source.width - BORDER_PX
     return top >= first and bottom < height and left >= first and right < width
 
 
 def inside_source(source: Grid, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
-    """Where pixel coordinates lie on the source."""
+    """Return where pixel coordinates are inside the source.
+
+    Args:
+        source: its grid.
+        rows, cols: source positions of one shape.
+
+    Returns:
+        Boolean of that shape.
+    """
     with np.errstate(invalid="ignore"):
         rows_inside = (rows >= -BORDER_PX) & (rows < source.height - BORDER_PX)
         return rows_inside & (cols >= -BORDER_PX) & (cols < source.width - BORDER_PX)
@@ -206,8 +240,8 @@ class Placed:
 
     Attributes:
         rows, cols: source positions of the pixels' centres, as of `source_pixels`.
-        footprints: what they cover; None where no method looks at that.
-        part: what of the source to read for them; empty where the source has none of it.
+        footprints: the areas that they cover; None where no method needs them.
+        part: window of the source to read for them; empty where the source has no part of it.
     """
 
     rows: np.ndarray
@@ -217,7 +251,13 @@ class Placed:
 
 
 def placed(mapping: Mapping, window: Window, methods: Collection[str]) -> Placed:
-    """Find what to read of a source for a window of a grid that is resampled by these methods."""
+    """Return which part of a source to read for a window of a grid.
+
+    Args:
+        mapping: from the grid to the source.
+        window: of the grid.
+        methods: of resampling that will be used.
+    """
     rows, cols = source_pixels(mapping, window)
     part = needed(mapping, rows, cols, 2)
     if part.empty or not any(_covers(mapping, method) for method in methods):
@@ -232,20 +272,21 @@ def placed(mapping: Mapping, window: Window, methods: Collection[str]) -> Placed
 
 
 def _covers(mapping: Mapping, method: str) -> bool:
-    """Whether a method looks at all that a pixel covers rather than at what lies around its centre."""
+    """Whether a method uses the whole area that a pixel covers rather than the values around its centre."""
     return method in ("average", "mode") or (mapping.coarser and method in ("bilinear", "cubic"))
 
 
 def resampled(mapping: Mapping, values: np.ndarray, at: Placed, method: str) -> np.ndarray:
-    """Values of the part of a source that was placed, on the pixels of the window.
+    """Resample the part of a source that was placed to the pixels of the window.
 
     Args:
-        mapping: how the grid lies on the source.
+        mapping: from the grid to the source.
         values: float32 (bands, rows, cols) of `at.part`, NaN where invalid.
-        at: where the pixels lie, placed for this method.
+        at: positions of the pixels, placed for this method.
         method: `nearest`, the source pixel that holds the centre. `bilinear` and `cubic`, between source pixels; where
-            `mapping.coarser`, both are the mean of what the pixel covers, and along a direction in which it is finer
-            bilinear. `average`, the mean of what the pixel covers; `mode`, the value that covers most of it.
+            `mapping.coarser`, both are the mean of the area that the pixel covers, and along a direction in which it is
+            finer bilinear. `average`, the mean of the area that the pixel covers; `mode`, the value that covers
+            most of it.
 
     Returns:
         Float32 (bands, rows, cols), NaN where there is no value.
@@ -255,7 +296,7 @@ def resampled(mapping: Mapping, values: np.ndarray, at: Placed, method: str) -> 
         return np.full((len(values), *rows.shape), np.nan, np.float32)
     corner = part.row, part.col
     if _covers(mapping, method):
-        placed = present(at.footprints, "the ground that pixels cover")
+        placed = present(at.footprints, "the areas that pixels cover")
         footprints = replace(placed, widened=method in ("bilinear", "cubic"))
         return covered(values, corner, footprints, "majority" if method == "mode" else "mean")
     if _within(mapping.source, _ranges(rows, cols)):

@@ -1,4 +1,4 @@
-"""Open a time series: a NetCDF file, a raster whose bands are dates, or one file a date.
+"""Open a time series: a NetCDF file, a raster whose bands are dates, or one file per date.
 
 Read with GDAL's netCDF driver, which is in rasterio's wheels: read chunk by chunk for all dates it takes a
 quarter more time than the netCDF4 package, and no second copy of HDF5 comes into the process. GDAL turns
@@ -24,7 +24,7 @@ from .grid import Window
 from .netcdf import inside_file
 from .nodata import no_values, of_type
 from .pixel_values import raster_values
-from .series_files import OpenFiles, Slice, by_file, by_variable, kept_dates, union
+from .series_files import OpenFiles, Slice, by_file, by_variable, common_grid, kept_dates
 from .sources import is_plain_file, title
 
 
@@ -33,12 +33,12 @@ class OpenSeries:
     """An open time series.
 
     Attributes:
-        grid: what all its files cover together, on the first file's pixels.
+        grid: the area of all its files together, on the first file's pixels.
         days: date of every slice, ascending, float64 days since 1970-01-01.
-        variables: slices of every variable (or band), one a date.
+        variables: slices of every variable (or band), one per date.
         mask: slices of the mask, or none.
         block: rows and columns that the first file keeps together.
-        remarks: what else could be meant by dates, see `Dated`.
+        remarks: other meanings of ambiguous dates, see `Dated`.
     """
 
     source: Source
@@ -52,7 +52,12 @@ class OpenSeries:
     remarks: tuple[str, ...] = ()
 
     def values(self, index: int, dates: list[int], part: Window) -> np.ndarray:
-        """Values of variable `index` (from 1) on some dates, NaN where there is none and where it is not clear.
+        """Read values of a variable on some dates, NaN where there is none and where it is not clear.
+
+        Args:
+            index: of the variable, from 1.
+            dates: positions of the dates.
+            part: may reach outside the series.
 
         Returns:
             Float32 (dates, rows, cols) of a window, which may reach outside the series.
@@ -98,7 +103,7 @@ class OpenSeries:
             fill_values(self.source, dataset, bands, part.moved(-piece.row, -piece.col), result[first:last])
 
     def _clear(self, chosen: list[Slice], part: Window) -> np.ndarray:
-        """Boolean (dates, rows, cols): where the mask says that the ground is seen; False outside its file."""
+        """Boolean (dates, rows, cols): where the mask marks clear pixels; False outside its file."""
         series = self.source.series or Series()
         result = np.zeros((len(chosen), part.height, part.width), bool)
         for first, last in _runs(chosen):
@@ -133,9 +138,19 @@ def _runs(chosen: list[Slice]) -> Iterator[tuple[int, int]]:
 
 
 def fill_values(source: Source, dataset: Any, bands: list[int], part: Window, result: np.ndarray) -> None:
-    """What `raster_values` returns, put into `result`: date by date, where values alone mark what is none.
+    """Read values as `raster_values`, date by date, into an array.
 
-    That is a third of the time: a date's values stay in the processor's cache, and no mask is read.
+    That takes a third of the time: a date's values stay in the processor's cache, and no mask is read.
+
+    Args:
+        source: names the layer, with its own nodata.
+        dataset: an open file of the series.
+        bands: from 1, one per date.
+        part: window of the file.
+        result: float32 (dates, rows, cols), changed in place.
+
+    Raises:
+        GeoSegError: `cannot_read` if the file is damaged.
     """
     facts = [no_values(dataset)[band - 1] for band in bands]
     inside = part.clipped(dataset.height, dataset.width)
@@ -169,7 +184,7 @@ def fill_values(source: Source, dataset: Any, bands: list[int], part: Window, re
 
 @contextmanager
 def open_series(source: Source) -> Iterator[OpenSeries]:
-    """Open a source of kind `series`; only the dates that its filters leave are there.
+    """Open a source of kind `series` with the dates that its filters keep.
 
     Raises:
         GeoSegError: `no_dates`, `dates_count`, `bad_date`, `no_dates_left`, `missing_variable`, `other_bands`,
@@ -205,7 +220,7 @@ def _opened(source: Source, files: OpenFiles) -> OpenSeries:
     kept = kept_dates(source, series, days)
     columns = [[column[place] for place in kept] for column in columns]
     mask = columns.pop() if series.mask else []
-    grid, shifts = union(source, files, [one.path for column in (*columns, mask) for one in column])
+    grid, shifts = common_grid(source, files, [one.path for column in (*columns, mask) for one in column])
     placed = [tuple(replace(one, row=shifts[one.path][0], col=shifts[one.path][1]) for one in column)
               for column in (*columns, mask)]  # fmt: skip
     first = files.get(placed[0][0].path)

@@ -1,4 +1,4 @@
-"""Where the dates of a time series are: which band of which file, and how the files lie on one grid."""
+"""Files of a time series: the band of each date, and their common grid."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ OF_FILE = re.compile(
     r"creat|process|produc|generat|publi|modif|updat|export|write|history|^tifftag", re.IGNORECASE
 )
 EPOCH_TIME = re.compile(r"^\s*(\d+)")
-"""Seconds since 1970, as GDAL tells the time of GRIB files."""
+"""Seconds since 1970, as GDAL gives the time of GRIB files."""
 
 NUMBERED = re.compile(r"^(.*)\[(\d+)\]$")
 
 
 @dataclass(frozen=True)
 class Slice:
-    """One variable on one date: a band of a file, whose corner lies `row`, `col` pixels from the series'."""
+    """One variable on one date: a band of a file, whose corner is `row`, `col` pixels from the series'."""
 
     path: str
     band: int
@@ -44,14 +44,14 @@ class Slice:
 
 
 class OpenFiles:
-    """The files of a series, of which a limited number is open at a time."""
+    """Files of a series, of which a limited number is open at a time."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
         self._open: OrderedDict[str, tuple[Any, ExitStack]] = OrderedDict()
 
     def get(self, path: str) -> Any:
-        """The file, opened if it is not.
+        """Return the file, opened if it is not.
 
         Raises:
             GeoSegError: as `open_source`.
@@ -67,13 +67,22 @@ class OpenFiles:
         return dataset
 
     def close(self) -> None:
-        """Close all."""
+        """Close all files."""
         while self._open:
             self._open.popitem()[1][1].close()
 
 
 def kept_dates(source: Source, series: Series, dates: list[Dated]) -> list[int]:
-    """Places of the dates that the filters leave, by date."""
+    """Return the positions of the dates that the filters of a series keep, in the order of time.
+
+    Args:
+        source: names the layer.
+        series: with the filters.
+        dates: of bands or files.
+
+    Raises:
+        GeoSegError: `no_dates`, `no_dates_left`, `bad_date`.
+    """
     known = [(date.day, place) for place, date in enumerate(dates) if date.day is not None]
     if len(known) < len(dates):
         missing = next(place for place, date in enumerate(dates) if date.day is None)
@@ -97,7 +106,7 @@ def kept_dates(source: Source, series: Series, dates: list[Dated]) -> list[int]:
         limits += [f"in months {', '.join(map(str, series.months))}"] * bool(series.months)
         raise GeoSegError(
             "no_dates_left",
-            f"None of the {len(known)} dates of layer '{title(source)}' ({first} to {last}) lies {' '.join(limits)}.",
+            f"None of the {len(known)} dates of layer '{title(source)}' ({first} to {last}) is {' '.join(limits)}.",
             "Choose other dates or months.",
         )
     return kept
@@ -107,7 +116,16 @@ Columns = tuple[list[Dated], list[list[Slice]]]
 
 
 def by_variable(source: Source, files: OpenFiles, names: tuple[str, ...]) -> Columns:
-    """Dates and slices of the variables of NetCDF files; files follow each other."""
+    """Return dates and slices of the variables of NetCDF files; files follow each other.
+
+    Args:
+        source: of kind `series`.
+        files: opened as needed.
+        names: of the variables; `name[3]` is the third raster that a further dimension has per date.
+
+    Raises:
+        GeoSegError: `dates_count`, `missing_variable`; as `open_source`.
+    """
     days: list[Dated] = []
     columns: list[list[Slice]] = [[] for _ in names]
     for path in (source.path, *source.paths):
@@ -156,7 +174,7 @@ def _variable(source: Source, files: OpenFiles, path: str, name: str) -> tuple[s
     if number > len(groups):
         raise GeoSegError(
             "missing_variable",
-            f"Variable '{plain}' of layer '{title(source)}' has {len(groups)} rasters a date, {number} is asked for.",
+            f"Variable '{plain}' of layer '{title(source)}' has {len(groups)} rasters per date, {number} is requested.",
             f"Choose {plain}[1] to {plain}[{len(groups)}].",
         )
     bands = groups[number - 1]
@@ -164,7 +182,7 @@ def _variable(source: Source, files: OpenFiles, path: str, name: str) -> tuple[s
 
 
 def netcdf_dates(dataset: Any) -> tuple[list[list[int]], list[Dated]]:
-    """Bands of a NetCDF variable grouped by its dimensions other than time, and the date of every band."""
+    """Return bands of a NetCDF variable grouped by its dimensions other than time, and the date of every band."""
     tags = dataset.tags()
     names = [name for name in tags.get("NETCDF_DIM_EXTRA", "").strip("{}").split(",") if name]
     time = next((name for name in names if is_time(tags.get(f"{name}#units", ""))), "")
@@ -186,13 +204,22 @@ def netcdf_dates(dataset: Any) -> tuple[list[list[int]], list[Dated]]:
         return list(groups.values()), [Dated(None, str(error))] * dataset.count
     parts = units.lower().startswith(("month", "year")) and any(not number.is_integer() for number in times)
     remark = (
-        f"the times are parts of '{units}': they are taken as parts of the calendar's months" if parts else ""
+        f"the times are parts of '{units}': they are converted with the calendar's months" if parts else ""
     )
     return list(groups.values()), [Dated(day, remark) for day in days]
 
 
 def by_file(source: Source, files: OpenFiles, series: Series) -> Columns:
-    """Dates and slices of files of one date each, or of one raster whose bands are dates; the mask's come last."""
+    """Return dates and slices of files of one date each, or of one raster whose bands are dates.
+
+    Args:
+        source: of kind `series`.
+        files: opened as needed.
+        series: its mask, if it has one, is the last column of slices.
+
+    Raises:
+        GeoSegError: `missing_variable`, `other_bands`, `several_rasters`; as `open_source`.
+    """
     if not source.paths:
         dataset = files.get(source.path)
         if series.mask:
@@ -225,14 +252,14 @@ def by_file(source: Source, files: OpenFiles, series: Series) -> Columns:
             raise GeoSegError(
                 "missing_variable",
                 f"The mask of layer '{title(source)}' is '{series.mask}', its files have bands 1 to {count}.",
-                "Choose the number of the band that tells where the ground is clear.",
+                "Choose the number of the band that marks clear pixels.",
             )
         columns.append(columns[int(series.mask) - 1])
     return days, columns
 
 
 def _check_no_further_dimension(source: Source, dataset: Any) -> None:
-    """Raise if a NetCDF variable has several rasters a date and none is chosen: as dates they would be mixed.
+    """Raise if a NetCDF variable has several rasters per date and none is chosen: as dates they would be mixed.
 
     Raises:
         GeoSegError: `several_rasters`.
@@ -243,13 +270,13 @@ def _check_no_further_dimension(source: Source, dataset: Any) -> None:
         name = dataset.tags(1).get("NETCDF_VARNAME", "variable")
         raise GeoSegError(
             "several_rasters",
-            f"Variable '{name}' of layer '{title(source)}' has {count} rasters a date.",
+            f"Variable '{name}' of layer '{title(source)}' has {count} rasters per date.",
             f"Choose one of {name}[1] to {name}[{count}] as the variable.",
         )
 
 
 def band_dates(dataset: Any) -> list[Dated]:
-    """Date of every band that carries values: from NetCDF's time, the band's name or its metadata."""
+    """Return the date of every band that has values: from NetCDF's time, the band's name or its metadata."""
     if dataset.driver == "netCDF":
         _, days = netcdf_dates(dataset)
         return days
@@ -258,13 +285,18 @@ def band_dates(dataset: Any) -> list[Dated]:
 
 
 def file_date(path: str, dataset: Any) -> Dated:
-    """Date of a file: from its name, else from its metadata."""
+    """Return the date of a file: from its name, else from its metadata.
+
+    Args:
+        path: of the file.
+        dataset: the same, open.
+    """
     tags = (dataset.tags(ns="IMAGERY"), dataset.tags(), dataset.tags(1))
     return _first([dated(Path(path).name), *(date for part in tags for date in _in_tags(part))])
 
 
 def _first(dates: list[Dated]) -> Dated:
-    """The first that is a date; without any, the first that says why not."""
+    """The first that is a date; without any, the first with a remark."""
     return next(
         (date for date in dates if date.day is not None), max(dates, key=lambda date: bool(date.remark))
     )
@@ -280,14 +312,24 @@ def _in_tags(tags: dict[str, str]) -> list[Dated]:
         date = Dated(int(epoch.group(1)) / 86_400) if epoch else dated(tags[key])
         if date.day is not None and ranks[key] == 2:
             date = Dated(
-                date.day, f"{iso(date.day)} is taken from {key}, perhaps the day when the file was written"
+                date.day, f"{iso(date.day)} is from {key}, perhaps the day when the file was written"
             )
         found.append(date)
     return found
 
 
-def union(source: Source, files: OpenFiles, paths: list[str]) -> tuple[Grid, dict[str, tuple[int, int]]]:
-    """The grid that all files cover on the first one's pixels, and where in it each file begins.
+def common_grid(
+    source: Source, files: OpenFiles, paths: list[str]
+) -> tuple[Grid, dict[str, tuple[int, int]]]:
+    """Return the grid that all files cover on the first one's pixels.
+
+    Args:
+        source: of kind `series`.
+        files: opened as needed.
+        paths: of the files.
+
+    Returns:
+        The grid, and the row and column in it of each file's first pixel.
 
     Raises:
         GeoSegError: `other_pixels` if pixels of a file do not coincide with the first file's.

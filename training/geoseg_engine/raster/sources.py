@@ -1,4 +1,4 @@
-"""Open a raster, or say in one sentence why not."""
+"""Open a raster, or report in one sentence why it cannot be opened."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LONGITUDE_LIMIT, LATITUDE_LIMIT = 541.0, 90.5
 
 
 def title(source: Source) -> str:
-    """How to call a source in a sentence."""
+    """Return the name of a source for messages."""
     return source.name or Path(source.path).stem or source.key
 
 
@@ -43,9 +43,13 @@ def title(source: Source) -> str:
 def open_source(source: Source, classes: bool = False) -> Iterator[Any]:
     """Open a raster for reading; with ground control points only, as the raster warped by them.
 
+    Args:
+        source: the raster.
+        classes: its values are classes.
+
     Its values are interpolated then, unless they are `classes`: those are of the nearest pixel, and of one band.
 
-    The dataset's own CRS and nodata are untouched: ask `source_crs` and `source_nodata` for those in force.
+    The dataset's own CRS and nodata are untouched: see `source_crs` and `source_nodata` for those in use.
 
     Raises:
         GeoSegError: `file_missing`, `cannot_open`, `no_bands`, `complex_values`, `other_order`, `not_georeferenced`,
@@ -102,7 +106,7 @@ def _check_usable(source: Source, dataset: Any) -> None:
         raise GeoSegError(
             "no_bands",
             f"Layer '{title(source)}' has no bands of its own; it holds {inside if names else 'nothing readable'}.",
-            "Add one of its variables to the project as a layer and use that.",
+            "Add one of its variables to the project as a layer and use that layer.",
         )
     if any(dtype.startswith("complex") for dtype in dataset.dtypes):
         raise GeoSegError(
@@ -115,12 +119,12 @@ def _check_usable(source: Source, dataset: Any) -> None:
 
 
 def check_one_band(source: Source, dataset: Any, what: str) -> None:
-    """Raise unless a raster has one band: which of several is meant nobody can tell.
+    """Raise unless a raster has one band.
 
     Args:
         source: the raster.
         dataset: the same, open.
-        what: the kind of raster that has one band, as in "a raster of classes".
+        what: the kind of raster that needs one band, as in "a raster of classes".
 
     Raises:
         GeoSegError: `several_bands`.
@@ -137,7 +141,7 @@ def check_one_band(source: Source, dataset: Any, what: str) -> None:
         f"'{title(source)}' has {found}; {what} has one band.",
         "Turn its colours into one band of codes first (Raster > Conversion > RGB to PCT, as many colours as classes)."
         if picture
-        else "Save the band that is meant as a raster of its own (Raster > Conversion > Translate) and choose that.",
+        else "Save the right band as a separate raster (Raster > Conversion > Translate) and choose that.",
     )
 
 
@@ -145,14 +149,14 @@ def check_one_band(source: Source, dataset: Any, what: str) -> None:
 def _warped_by_control_points(source: Source, dataset: Any, resampling: Resampling) -> Iterator[Any]:
     points, crs = dataset.gcps
     if crs is None or not points:
-        reason = "only rational polynomial coefficients" if dataset.rpcs else "no position on the ground"
+        reason = "only rational polynomial coefficients" if dataset.rpcs else "no georeference"
         raise GeoSegError(
             "not_georeferenced",
             f"Layer '{title(source)}' has {reason}.",
             "Georeference it in QGIS (Layer > Georeferencer) or orthorectify it, then use the result.",
         )
     bare = set(dataset.nodatavals) == {None} and ColorInterp.alpha not in dataset.colorinterp
-    # alpha says that there is no value beside the picture, where no nodata does
+    # alpha marks pixels beside the picture, where there is no nodata
     with WarpedVRT(dataset, src_crs=crs, crs=crs, resampling=resampling, add_alpha=bare) as warped:
         if warped.transform.a == 1 and warped.transform.c == 0:
             raise GeoSegError(
@@ -164,7 +168,11 @@ def _warped_by_control_points(source: Source, dataset: Any, resampling: Resampli
 
 
 def source_crs(source: Source, dataset: Any) -> pyproj.CRS:
-    """The CRS in force: the source's own if it names one, else the file's.
+    """Return the CRS in use: the source's own if it names one, else the file's.
+
+    Args:
+        source: the raster.
+        dataset: the same, open.
 
     Raises:
         GeoSegError: `no_crs`, `bad_crs`.
@@ -192,7 +200,7 @@ def _netcdf_crs(source: Source, dataset: Any) -> pyproj.CRS:
     except pyproj.exceptions.CRSError as error:
         raise GeoSegError(
             "no_crs",
-            f"Layer '{title(source)}' has a grid mapping that is not known: {error}.",
+            f"Layer '{title(source)}' has an unknown grid mapping: {error}.",
             "Set its CRS in QGIS (layer properties, Source) if you know it.",
         ) from error
     if crs is None:
@@ -202,7 +210,7 @@ def _netcdf_crs(source: Source, dataset: Any) -> pyproj.CRS:
 
 @lru_cache(maxsize=256)
 def parse_crs(text: str) -> pyproj.CRS:
-    """A CRS from WKT, PROJ string or authority code; the horizontal part of a compound one.
+    """Return a CRS from WKT, PROJ string or authority code; the horizontal part of a compound one.
 
     WKT that describes a registered CRS becomes that one, as in QGIS: only then are datum shifts known.
 
@@ -222,7 +230,7 @@ def parse_crs(text: str) -> pyproj.CRS:
         what = "geocentric coordinates" if crs.is_geocentric else "heights alone"
         raise GeoSegError(
             "bad_crs",
-            f"The CRS '{crs.name}' is one of {what}, not of a map.",
+            f"The CRS '{crs.name}' has {what}, not coordinates of a map.",
             "Assign the CRS of the layer's x and y (layer properties, Source).",
         )
     return crs
@@ -236,17 +244,17 @@ def _registered(wkt: str) -> str:
 
 
 def crs_text(crs: pyproj.CRS) -> str:
-    """Authority code if there is an exact one, else WKT."""
+    """Return the authority code if there is an exact one, else WKT."""
     return _registered(str(crs.to_wkt()))
 
 
 def crs_title(text: str) -> str:
-    """How to call a CRS in a sentence: its code, or its name."""
+    """Return the name of a CRS for messages: its code, or its name."""
     return text if len(text) < 20 else str(parse_crs(text).name)
 
 
 def unit_title(crs: str) -> str:
-    """Abbreviation of a CRS's unit."""
+    """Return the abbreviation of a CRS's unit."""
     axes = parse_crs(crs).axis_info
     unit = axes[0].unit_name if axes else "metre"
     return {"metre": "m", "degree": "°", "foot": "ft", "US survey foot": "ft"}.get(unit, unit)
@@ -255,23 +263,32 @@ def unit_title(crs: str) -> str:
 def check_crs_fits(source: Source, dataset: Any) -> None:
     """Raise if the coordinates cannot belong to the CRS, e.g. metres in EPSG:4326.
 
+    Args:
+        source: the raster.
+        dataset: the same, open.
+
     Raises:
         GeoSegError: `crs_lies`.
     """
     crs = source_crs(source, dataset)
     cols, rows = np.meshgrid(np.linspace(0, dataset.width, 9), np.linspace(0, dataset.height, 9))
     xs, ys = dataset.transform * (cols.ravel(), rows.ravel())
-    reason = lie_of_coordinates(crs, np.asarray(xs), np.asarray(ys))
+    reason = misfit_of_coordinates(crs, np.asarray(xs), np.asarray(ys))
     if reason:
         raise GeoSegError(
             "crs_lies",
             f"The coordinates of layer '{title(source)}' do not fit its CRS {crs_title(crs_text(crs))}: {reason}.",
-            "Assign the CRS in which the coordinates really are (layer properties, Source).",
+            "Assign the CRS of the coordinates (layer properties, Source).",
         )
 
 
-def lie_of_coordinates(crs: pyproj.CRS, xs: np.ndarray, ys: np.ndarray) -> str:
-    """Why points cannot belong to a CRS; empty if they can."""
+def misfit_of_coordinates(crs: pyproj.CRS, xs: np.ndarray, ys: np.ndarray) -> str:
+    """Return why points cannot belong to a CRS; empty if they can.
+
+    Args:
+        crs: of the points.
+        xs, ys: (n,) coordinates.
+    """
     sample = f"x {xs[0]:g}, y {ys[0]:g}"
     if crs.is_geographic:
         degrees = crs.axis_info[0].unit_conversion_factor / (np.pi / 180)
@@ -282,7 +299,7 @@ def lie_of_coordinates(crs: pyproj.CRS, xs: np.ndarray, ys: np.ndarray) -> str:
         return ""
     longitude, latitude = to_degrees.transform(xs, ys)
     if not (np.isfinite(longitude) & np.isfinite(latitude)).any():
-        return f"{sample} lie outside its domain"
+        return f"{sample} are outside its domain"
     looks_like_degrees = np.abs(xs).max() <= 360 and np.abs(ys).max() <= 90
     area = crs.area_of_use
     if looks_like_degrees and area is not None:
@@ -293,19 +310,31 @@ def lie_of_coordinates(crs: pyproj.CRS, xs: np.ndarray, ys: np.ndarray) -> str:
 
 
 def source_grid(source: Source, dataset: Any) -> Grid:
-    """The raster's own grid in the CRS in force."""
+    """Return the raster's own grid in the CRS in use.
+
+    Args:
+        source: the raster.
+        dataset: the same, open.
+
+    Raises:
+        GeoSegError: as `source_crs`.
+    """
     transform = dataset.transform
     values = (transform.a, transform.b, transform.c, transform.d, transform.e, transform.f)
     return Grid(crs_text(source_crs(source, dataset)), values, dataset.width, dataset.height)
 
 
 def coincide(one: Grid, other: Grid) -> bool:
-    """Whether two grids have the same CRS, the same size and the same pixels."""
+    """Return whether two grids have the same CRS, the same size and the same pixels.
+
+    Args:
+        one, other: the grids.
+    """
     return same_grid(one, other) and same_crs(parse_crs(one.crs), parse_crs(other.crs))
 
 
 def value_bands(dataset: Any) -> list[int]:
-    """Indices, from 1, of the bands that carry values: all but alpha."""
+    """Return the numbers, from 1, of the bands with values: all but alpha."""
     return [
         index
         for index, meaning in zip(dataset.indexes, dataset.colorinterp, strict=True)
@@ -315,7 +344,7 @@ def value_bands(dataset: Any) -> list[int]:
 
 @dataclass(frozen=True)
 class BandSet:
-    """The bands with values of a file, and what tells them apart: descriptions, else colours, else nothing."""
+    """The bands with values of a file, and what distinguishes them: descriptions, else colours, else nothing."""
 
     indexes: tuple[int, ...]
     marks: tuple[str, ...]
@@ -382,7 +411,7 @@ def all_bands(sources: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def descriptions(dataset: Any) -> tuple[str, ...]:
-    """What an open raster calls each of its bands; empty where it does not say."""
+    """Return the descriptions of an open raster's bands; empty where there is none."""
     try:
         texts = dataset.descriptions
     except UnicodeDecodeError:
@@ -391,7 +420,7 @@ def descriptions(dataset: Any) -> tuple[str, ...]:
 
 
 def band_descriptions(source: Source) -> list[str]:
-    """What a raster's file calls each of its bands; empty where it does not say.
+    """Return the descriptions of a raster's bands; empty where there is none.
 
     Raises:
         GeoSegError: as `open_source`.
@@ -401,7 +430,13 @@ def band_descriptions(source: Source) -> list[str]:
 
 
 def band_title(source: Source, dataset: Any, index: int) -> str:
-    """A band's description, or the layer's name (with the band's number if there are several)."""
+    """Return a band's description, or the layer's name (with the band's number if there are several).
+
+    Args:
+        source: the raster.
+        dataset: the same, open.
+        index: band number from 1.
+    """
     description = descriptions(dataset)[index - 1]
     if description:
         return description

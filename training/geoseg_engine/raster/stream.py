@@ -1,4 +1,4 @@
-"""Reader, model and writer at work at the same time, with at most a few windows in memory."""
+"""Read, compute and write at the same time, with at most a few windows in memory."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Read = TypeVar("Read")
 Done = TypeVar("Done")
 
 
-MOST_THREADS = 4
-"""Each holds arrays of its own, so memory must not grow with the computer."""
+MAX_THREADS = 4
+"""Each thread holds its own arrays, so memory must not grow with the computer."""
 
 
 def worker_count() -> int:
-    """Processor cores that this process may use, MOST_THREADS at most."""
+    """Return the processor cores that this process may use, at most MAX_THREADS."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, MOST_THREADS)
+    return min(cores, MAX_THREADS)
 
 
 def pump(
@@ -30,11 +30,18 @@ def pump(
     write: Callable[[Done], None],
     depth: int = 1,
 ) -> None:
-    """Carry every item through read (own thread), compute (this thread) and write (own thread), in order.
+    """Pass every item through read (own thread), compute (this thread) and write (own thread), in order.
 
     At most `depth` items wait on either side of `compute`, so memory does not grow with the number of
     items. The first error of any stage ends all three and is raised here; what has been read by then is
     dropped, what has been computed may or may not have been written.
+
+    Args:
+        items: to process.
+        read: runs in a thread of its own.
+        compute: runs in this thread.
+        write: runs in a thread of its own.
+        depth: items that may wait, at least 1.
     """
     reader = ThreadPoolExecutor(1, "reader")
     writer = ThreadPoolExecutor(1, "writer")
@@ -57,7 +64,7 @@ def pump(
 def _ahead(
     reader: ThreadPoolExecutor, items: Iterable[Item], read: Callable[[Item], Read], depth: int
 ) -> Iterator[Read]:
-    """Results of `read` in order, `depth` of them fetched ahead."""
+    """Results of `read` in order, `depth` of them read ahead."""
     waiting: deque[Future[Read]] = deque()
     for item in items:
         waiting.append(reader.submit(read, item))

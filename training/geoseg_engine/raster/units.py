@@ -1,4 +1,4 @@
-"""In what unit the values of a raster's band are, as far as its file or its CRS says so."""
+"""The unit of the values of a raster's band, as far as its file or its CRS states it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ LENGTHS_M = {
         1200 / 3937,
     ),
 }
-"""Metres in a unit, by its name in small letters and digits alone. PROJ knows more of them; its decimetre is wrong."""
+"""Metres in a unit, by its name in small letters and digits alone. PROJ has more of them; its decimetre is wrong."""
 
 SHORTEST_PLURAL = 3
 UNSTATED = ("", "1", "none", "unknown", "unitless", "undefined", "na", "no", "other")
@@ -64,18 +64,18 @@ TAGS = ("unit", "units", "unittype", "verticalunit", "verticalunits", "zunit", "
         "elevationunit", "elevationunits", "gribunit")  # fmt: skip
 IN_BRACKETS = re.compile(r"[(\[]\s*([^()\[\]]+?)\s*[)\]]\s*$")
 ZUNITS = re.compile(r"^\s*zunits\s+(\S+)", re.IGNORECASE | re.MULTILINE)
-MOST_FILES = 200
-"""Files of a virtual raster that are asked for their unit."""
+MAX_FILES = 200
+"""Number of files of a virtual raster whose unit is read."""
 
 
 @dataclass(frozen=True)
 class StatedUnit:
-    """What is said of a band's unit.
+    """The stated unit of a band.
 
     Attributes:
-        text: the unit as it is written; empty if nothing says it.
-        by: who says it: `user`, `file` or `CRS`.
-        metres: in one unit; None if that is no length, or nothing is said.
+        text: the unit as it is written; empty if it is not stated.
+        by: where it is stated: `user`, `file` or `CRS`.
+        metres: in one unit; None if that is no length, or not stated.
         other: another unit that the CRS names; empty if it does not.
         down: whether values count downwards, as depths do.
     """
@@ -88,7 +88,7 @@ class StatedUnit:
 
 
 def length_m(text: str) -> float | None:
-    """Metres in a unit of length, of any spelling: `m`, `feet`, `US survey foot`, `ftUS`, `0.1 m`; None for others."""
+    """Return the metres in a unit of length of any spelling, e.g. `m`, `US survey foot`, `0.1 m`; None for others."""
     small = DATUM.split(text.strip().strip("[]").lower())[0].strip()
     factor = FACTOR.match(small)
     if factor and factor.group(2):
@@ -108,13 +108,18 @@ def _lengths() -> dict[str, float]:
 
 
 def stated_unit(source: Source, dataset: Any, index: int) -> StatedUnit:
-    """Find out in what unit a band's values are, with scale and offset applied.
+    """Return the unit of a band's values, with scale and offset applied.
 
-    The user's word comes first, then the band's own unit, metadata and description, then the vertical axis of the CRS,
-    then the files of a virtual raster.
+    The user's setting comes first, then the band's own unit, metadata and description, then the vertical axis of the
+    CRS, then the files of a virtual raster.
+
+    Args:
+        source: with the unit that the user set.
+        dataset: the open raster.
+        index: band number from 1.
 
     Raises:
-        GeoSegError: `height_unit` if the user names no unit of length; `mixed_units` if the files of a virtual raster
+        GeoSegError: `height_unit` if the user set no unit of length; `mixed_units` if the files of a virtual raster
             are in different ones.
     """
     vertical, down = _vertical(source, dataset)
@@ -124,7 +129,7 @@ def stated_unit(source: Source, dataset: Any, index: int) -> StatedUnit:
         if metres is None:
             raise GeoSegError(
                 "height_unit",
-                f"'{source.height_unit}' is no unit of heights that GeoSeg knows (layer '{title(source)}').",
+                f"'{source.height_unit}' is not a known unit of heights (layer '{title(source)}').",
                 "Write metre, foot, US survey foot or another unit of length, or leave it out.",
             )
         return StatedUnit(source.height_unit, "user", metres, "", down)
@@ -140,7 +145,7 @@ def _plain(text: str) -> str:
 
 
 def _texts(dataset: Any, index: int) -> Iterator[str]:
-    """What may be the band's unit, the most particular first."""
+    """Texts that may be the band's unit, the most specific first."""
     yield dataset.units[index - 1] or ""
     yield from (value for key, value in dataset.tags(index).items() if _plain(key) in TAGS)
     yield from (value for key, value in dataset.tags().items() if _plain(key) in TAGS and length_m(value))
@@ -179,11 +184,11 @@ def _axes(wkt: str) -> tuple[tuple[str, str], ...]:
 
 
 def _of_parts(source: Source, dataset: Any, index: int) -> str:
-    """What the files of a virtual raster say; gdalbuildvrt drops it."""
+    """The unit in the files of a virtual raster; gdalbuildvrt drops it."""
     if dataset.driver != "VRT":
         return ""
     units: dict[str, str] = {}
-    for path in [path for path in dataset.files[1:] if is_plain_file(path)][:MOST_FILES]:
+    for path in [path for path in dataset.files[1:] if is_plain_file(path)][:MAX_FILES]:
         try:
             with rasterio.open(path) as part:
                 unit = stated_unit(Source("part", path), part, index if index <= part.count else 1).text
@@ -191,17 +196,17 @@ def _of_parts(source: Source, dataset: Any, index: int) -> str:
             continue
         units.setdefault(unit, path)
     if len({length_m(unit) if unit else 1.0 for unit in units}) > 1:
-        said = "; ".join(f"{Path(path).name}: {unit or 'no unit'}" for unit, path in units.items())
+        units_text = "; ".join(f"{Path(path).name}: {unit or 'no unit'}" for unit, path in units.items())
         raise GeoSegError(
             "mixed_units",
-            f"The virtual raster '{title(source)}' joins files whose heights are in different units ({said}).",
+            f"The virtual raster '{title(source)}' joins files whose heights are in different units ({units_text}).",
             "Use the files themselves as one mosaic, where each is converted, or bring them to one unit first.",
         )
     return max(units, default="")
 
 
 def conversion(source: Source, dataset: Any, index: int, unit: str) -> float:
-    """What values of a band, with scale and offset applied, are multiplied by to be in a unit.
+    """Return the factor that converts values of a band, with scale and offset applied, to a unit.
 
     Args:
         source, dataset, index: the band.

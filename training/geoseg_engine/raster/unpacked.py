@@ -1,7 +1,7 @@
-"""Values of a series whose files keep so much ground together that a window of all dates unpacks nearly everything.
+"""Values of a series whose files have blocks so large that a window of all dates unpacks nearly everything.
 
 NetCDF files are often packed with one date as one block. All dates of a small window then mean unpacking every
-date wholly, and again for the next window. So such a series is unpacked once, into a temporary file.
+date completely, and again for the next window. So such a series is unpacked once, into a temporary file.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ VALUE_BYTES = 4
 
 
 class Unpacked:
-    """Reads a series, by way of temporary files where its blocks are large. They go when it is closed."""
+    """A series, read through temporary files where its blocks are large; they are deleted when it is closed."""
 
     def __init__(self, series: OpenSeries) -> None:
         self.series = series
@@ -33,11 +33,16 @@ class Unpacked:
         self._lock = threading.Lock()
 
     def values(self, index: int, dates: list[int], part: Window) -> np.ndarray:
-        """As `OpenSeries.values`, of a window inside the series.
+        """Read values as `OpenSeries.values`, of a window inside the series.
+
+        Args:
+            index: of the variable, from 1.
+            dates: positions of the dates.
+            part: window inside the series.
 
         Raises:
             GeoSegError: `cannot_read` if a file is damaged.
-            OSError: if the disk is full: a temporary file takes 4 bytes a pixel and date.
+            OSError: if the disk is full: a temporary file takes 4 bytes per pixel and date.
         """
         rows, cols = self.series.block
         if len(dates) * rows * cols * VALUE_BYTES <= UNPACK_BYTES:

@@ -1,4 +1,4 @@
-"""What rasterio does not show of a raster: GDAL writes it into a virtual copy, whatever format it came in."""
+"""Metadata of a raster that rasterio does not give: GDAL writes it into a virtual copy, whatever the format."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .xmltree import ElementTree, parse_xml
 
 
 def virtual_bands(dataset: Any) -> list[ElementTree.Element]:
-    """The element `VRTRasterBand` of each band: description, nodata as text, category names, attribute table."""
+    """Return the element `VRTRasterBand` of each band: description, nodata as text, category names, attribute table."""
     with MemoryFile(ext=".vrt") as memory:
         rasterio.shutil.copy(dataset, memory.name, driver="VRT")
         content = memory.read()
     try:
         text = content.decode("utf-8")
-    except UnicodeDecodeError:  # names of another time
+    except UnicodeDecodeError:  # names in an older encoding
         text = content.decode("cp1252", "replace")
     return parse_xml(text).findall("VRTRasterBand")

@@ -1,10 +1,10 @@
-"""Overlapping windows for networks whose answer depends on the window: where they lie and how they are weighted.
+"""Overlapping windows for networks whose result depends on the window: their positions and weights.
 
 Group and instance normalisation, attention over the image and global pooling make a pixel depend on everything in its
-window. There is no exact cut then, so windows lie on a lattice that starts at the raster's origin and overlap
-by half, and each pixel is the mean of their answers, weighted by a Gaussian around each window's centre (Isensee et al.
+window. Windows cannot be cut exactly then, so they form a lattice that starts at the raster's origin and overlap
+by half, and each pixel is the mean of their results, weighted by a Gaussian around each window's centre (Isensee et al.
 2021, nnU-Net). The lattice depends on raster and network alone: a pixel's value does not depend on the memory, the
-machine or the part of the raster that is asked for.
+machine or the part of the raster that is predicted.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from .grid import Window
 
 SIGMA_SHARE = 1 / 8
 """Deviation of the Gaussian as share of the window's side, as in nnU-Net."""
-LEAST_WINDOW_PX = 64
-"""Windows are no smaller, however small the crops of training were."""
+MIN_WINDOW_PX = 64
+"""Minimum side of windows, however small the crops of training were."""
 
 
 @dataclass(frozen=True)
 class Lattice:
-    """Windows over a raster, counted with its continuation to a multiple of `align_px`.
+    """Windows over a raster, extended to a multiple of `align_px`.
 
     Attributes:
-        height, width: of the raster with its continuation; multiples of `align_px`.
+        height, width: of the extended raster; multiples of `align_px`.
         window_px: side of a window, a multiple of `align_px`; windows are smaller only where the raster is.
         align_px: origin of every window is a multiple of it.
         margin_px: pixels at a window's edges that do not count, but where the edge is that of the raster.
@@ -51,20 +51,20 @@ class Lattice:
         return max(free // self.align_px, 1) * self.align_px
 
     def over(self, core: Window) -> list[Window]:
-        """The windows of which something counts inside a core, row by row."""
+        """Return the windows that contribute to a core, row by row."""
         rows = self._spans(core.row, core.height, self.height)
         cols = self._spans(core.col, core.width, self.width)
         return [Window(row, col, height, width) for row, height in rows for col, width in cols]
 
     def around(self, core: Window) -> Window:
-        """All that the windows over a core see."""
+        """Return the window that holds all windows over a core."""
         found = self.over(core)
         row, col = found[0].row, found[0].col
         bottom, right = found[-1].row + found[-1].height, found[-1].col + found[-1].width
         return Window(row, col, bottom - row, right - col)
 
     def weights(self, window: Window) -> NDArray[np.float32]:
-        """Weight of every pixel of a window (rows, cols); not yet divided by their sum over windows."""
+        """Return the weight of every pixel of a window (rows, cols); not yet divided by their sum over windows."""
         return np.outer(
             self._weights(window.row, window.height, self.height),
             self._weights(window.col, window.width, self.width),
@@ -106,14 +106,14 @@ def blend(
     image: NDArray[Any],
     predict: Callable[[NDArray[Any]], NDArray[Any]],
 ) -> NDArray[Any]:
-    """The weighted mean of the windows' answers over a core.
+    """Predict a core as the weighted mean of the windows' results.
 
-    Windows are taken in the order of the lattice, so the sums of a pixel are the same whatever the core.
+    Windows are processed in the order of the lattice, so the sums of a pixel are the same whatever the core.
 
     Args:
-        lattice: where windows lie.
-        core: what is wanted.
-        read: where the image lies; holds `lattice.around(core)`.
+        lattice: positions of the windows.
+        core: window to predict.
+        read: window of the image; holds `lattice.around(core)`.
         image: (bands, rows, cols) over `read`.
         predict: gives (classes, rows, cols) of (bands, rows, cols).
 
@@ -124,13 +124,13 @@ def blend(
     weight = np.zeros((core.height, core.width), np.float32)
     for window in lattice.over(core):
         rows, cols = window.within(read)
-        answer = predict(image[:, rows, cols])
+        scores = predict(image[:, rows, cols])
         if total is None:
-            total = np.zeros((len(answer), core.height, core.width), np.float32)
+            total = np.zeros((len(scores), core.height, core.width), np.float32)
         shared = window.shared(core)
         inside, outside = shared.within(window), shared.within(core)
         part = lattice.weights(window)[inside]
-        total[:, *outside] += answer[:, *inside] * part
+        total[:, *outside] += scores[:, *inside] * part
         weight[outside] += part
     total = present(total, "the sum over windows")
     total /= weight

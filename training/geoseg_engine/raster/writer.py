@@ -1,4 +1,4 @@
-"""Result rasters, block by block: under their final name only when they are whole."""
+"""Result rasters, block by block: under their final name only when they are complete."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from .xmltree import ElementTree, parse_xml
 OVERVIEW_FROM_PX = 1024
 CLASSES_TAG = "GEOSEG_CLASSES"
 RESULT_TAG = "GEOSEG_RESULT"
-"""In every raster written here: the panel does not take it for an input, whatever project it is loaded into."""
+"""Tag of every raster written here, by which the panel does not offer it as an input in any project."""
 STEPS_OF_ONE = 512
 """Shares are rounded to 1/512: float32 holds that exactly and it compresses four times better."""
 
 OVERVIEWS = 4 / 3
 """Pixels of a raster with its overviews, over those without."""
 PACKED_SHARE = 0.2
-"""Of the size in memory that a compressed result is expected to need on disk."""
+"""Share of the size in memory that a compressed result is expected to need on disk."""
 
 
 class RasterWriter:
@@ -87,12 +87,23 @@ class RasterWriter:
         return self
 
     def write(self, array: NDArray[Any], window: Window) -> None:
-        """Write a window, (rows, cols) or (bands, rows, cols)."""
+        """Write a window.
+
+        Args:
+            array: (rows, cols) or (bands, rows, cols).
+            window: inside the grid.
+        """
         array = array if array.ndim == 3 else array[None]
         self._dataset.write(array, window=window.rasterio)
 
     def write_band(self, array: NDArray[Any], window: Window, band: int) -> None:
-        """Write a window (rows, cols) of one band, from 1."""
+        """Write a window of one band.
+
+        Args:
+            array: (rows, cols).
+            window: inside the grid.
+            band: from 1.
+        """
         self._dataset.write(array, band, window=window.rasterio)
 
     def __exit__(
@@ -117,7 +128,7 @@ class RasterWriter:
 
 @lru_cache(maxsize=64)
 def check_crs_storable(crs: str) -> None:
-    """Raise if a GeoTIFF, with the `.aux.xml` that GDAL puts beside it, does not keep a CRS.
+    """Raise if a GeoTIFF, with the `.aux.xml` that GDAL writes beside it, cannot store a CRS.
 
     Raises:
         GeoSegError: `crs_not_kept`.
@@ -137,7 +148,7 @@ def check_crs_storable(crs: str) -> None:
 
 
 def colour_table(classes: Sequence[LabelClass]) -> dict[int, tuple[int, int, int, int]]:
-    """Class id to (red, green, blue, alpha); IGNORE is transparent."""
+    """Return class id -> (red, green, blue, alpha); IGNORE is transparent."""
     table = {item.id: (*_rgb(item.color), 255) for item in classes}
     return {**table, IGNORE: (0, 0, 0, 0)}
 
@@ -146,6 +157,10 @@ def write_class_sidecar(path: Path, classes: Sequence[LabelClass]) -> None:
     """Write GDAL's `.aux.xml` with category names and a raster attribute table (value, name, red, green, blue).
 
     What GDAL has written there stays: a CRS that GeoTIFF cannot hold.
+
+    Args:
+        path: of the raster.
+        classes: in the order of their ids.
     """
     root = parse_xml(path.read_bytes()) if path.exists() else ElementTree.Element("PAMDataset")
     band = ElementTree.SubElement(root, "PAMRasterBand", band="1")
@@ -173,7 +188,7 @@ def write_class_sidecar(path: Path, classes: Sequence[LabelClass]) -> None:
 
 
 def read_classes(dataset: Any) -> tuple[LabelClass, ...]:
-    """The classes that a raster of ours carries; empty for a foreign one.
+    """Return the classes in a raster that GeoSeg wrote; empty for others.
 
     Raises:
         GeoSegError: `bad_json`, `out_of_range` where they are damaged.

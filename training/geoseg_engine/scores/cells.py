@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..contract import IGNORE
 
-MOST_CELLS = 16_384
+MAX_CELLS = 16_384
 
 
 class Cells:
@@ -25,7 +25,7 @@ class Cells:
         """
         self.cell_px, self.classes = cell_px, classes
         self._across, self._down = -(-width // cell_px), -(-height // cell_px)
-        self._every = -(-(self._down * self._across) // MOST_CELLS)
+        self._every = -(-(self._down * self._across) // MAX_CELLS)
         self._found: dict[int, NDArray[np.int32]] = {}
 
     def add(self, row: int, col: int, truth: NDArray[np.uint8], ids: NDArray[np.uint8]) -> None:
@@ -70,7 +70,7 @@ class Cells:
 
 def lattice_px(cell_px: int, height: int, width: int) -> int:
     """`cell_px`, or the multiple of it by powers of two with which a raster has no more than MOST_CELLS cells."""
-    while -(-height // cell_px) * -(-width // cell_px) > MOST_CELLS:
+    while -(-height // cell_px) * -(-width // cell_px) > MAX_CELLS:
         cell_px *= 2
     return cell_px
 

@@ -119,11 +119,7 @@ def run(job: TrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
 
     if group.first:
         require_room({output: disk_space_needed(prepared.trainer.network)})
-    trainer = prepared.trainer
-    session = Session(
-        job, prepared.plan, scene, data.dataset.classes, prepared.architecture, output, channel,
-        data.dataset.fingerprint, data.problems,
-    )  # fmt: skip
+    trainer, session = prepared.trainer, open_session(data, prepared, output, channel)
     if session.plan.minutes:
         ends = started + 60 * session.plan.minutes
         trainer.budget_s = max(ends - EXPORT_RESERVE_S - time.monotonic(), 1.0)
@@ -132,10 +128,10 @@ def run(job: TrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
         return group.broadcast({})
 
     channel.send("progress", phase=SAVING_PHASE, done=0, total=1, rate="")
-    found = calibrate(session, trainer)
-    summary = summarise(session, trainer, meter, cancelled, found)
+    calibration = calibrate(session, trainer)
+    summary = summarise(session, trainer, meter, cancelled, calibration)
     summary["provenance"] = provenance(data.dataset, data.folder, time.monotonic() - started)
-    write_model(session, trainer, data.dataset, data.warnings, summary, found)
+    write_model(session, trainer, data.dataset, data.warnings, summary, calibration)
     write_json(output / METRICS_FILE, summary)
     return group.broadcast(report_files(output, summary, data.warnings, channel))
 
@@ -158,20 +154,42 @@ def read_training_data(job: TrainJob, folder: Path, output: Path, channel: Chann
     saved = {} if job.dry_run else load_for_resume(job, dataset, output, channel)
     start = None if saved else open_initial_model(job, folder)
     job = with_network_size(job, start.architecture) if start else job
-    job, doubts = (
+    job, encoder_warnings = (
         (with_saved_settings(job, saved, channel), []) if saved else with_encoder_size(job, dataset, folder)
     )
     padding_px = padding(job.crop_px, dataset.tile_px)
     keep = partial(merge_statistics, start) if start else None
-    scene, found = load_scene(
+    scene, problems = load_scene(
         dataset, dataset_folder, padding_px, channel, saved_statistics(saved), whole, keep
     )
-    found = [*found, *doubts, *(leak_warnings(start, dataset) if start else [])]
-    own = [*found, *class_warnings(scene, dataset.classes)]
+    problems = [*problems, *encoder_warnings, *(leak_warnings(start, dataset) if start else [])]
+    own = [*problems, *class_warnings(scene, dataset.classes)]
     for problem in own:
         channel.log(f"{problem.message} {problem.hint}", "warning")
     return TrainingData(
-        job, dataset, dataset_folder, scene, start, saved, tuple(found), (*dataset.warnings, *own)
+        job, dataset, dataset_folder, scene, start, saved, tuple(problems), (*dataset.warnings, *own)
+    )
+
+
+def open_session(data: TrainingData, prepared: Prepared, output: Path, channel: Channel) -> Session:
+    """Return the session of the training loop.
+
+    Args:
+        data: job, scene and dataset.
+        prepared: plan and architecture.
+        output: folder of the run.
+        channel: gets events; cancel point.
+    """
+    return Session(
+        data.job,
+        prepared.plan,
+        data.scene,
+        data.dataset.classes,
+        prepared.architecture,
+        output,
+        channel,
+        data.dataset.fingerprint,
+        data.problems,
     )
 
 

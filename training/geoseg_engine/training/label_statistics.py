@@ -45,7 +45,7 @@ def class_warnings(scene: Scene, classes: Sequence[LabelClass]) -> list[Problem]
             f"The train split has no pixel of {', '.join(absent)}.",
             "Increase the training share, make split blocks smaller, or label more pixels.",
         )
-    found = [
+    warnings = [
         Problem(
             "class_without_training_pixels",
             f"Class '{name}' has no training pixel: the model will never predict it.",
@@ -55,7 +55,7 @@ def class_warnings(scene: Scene, classes: Sequence[LabelClass]) -> list[Problem]
         for name in absent
     ]
     if not (scene.validation != IGNORE).any():
-        found.append(
+        warnings.append(
             Problem(
                 "no_validation_pixels",
                 "No labelled pixel belongs to the validation split: training cannot stop early and the last "
@@ -64,7 +64,7 @@ def class_warnings(scene: Scene, classes: Sequence[LabelClass]) -> list[Problem]
                 "warning",
             )
         )
-    return found
+    return warnings
 
 
 def class_weights(counts: Sequence[int], kind: str) -> list[float]:

@@ -243,9 +243,9 @@ def end_epoch(
     Returns:
         The newest row of the history.
     """
-    found = scores(result.matrix, session.classes) if result else {}
+    validation_scores = scores(result.matrix, session.classes) if result else {}
     monitor = trainer.settings.monitor
-    score = monitored_score(monitor, found, result)
+    score = monitored_score(monitor, validation_scores, result)
     if score is not None and not session.scene.validation_data.is_sufficient:
         score = smoothed_loss(trainer.history, score)
     kept = trainer.end_epoch(
@@ -257,12 +257,12 @@ def end_epoch(
         "epoch": trainer.epoch,
         "train_loss": loss,
         "validation_loss": result.loss if result else None,
-        "miou": found.get("miou"),
-        "iou": [item["iou"] for item in found.get("per_class", [])],
-        "f1": [item["f1"] for item in found.get("per_class", [])],
+        "miou": validation_scores.get("miou"),
+        "iou": [item["iou"] for item in validation_scores.get("per_class", [])],
+        "f1": [item["f1"] for item in validation_scores.get("per_class", [])],
         "learning_rate": trainer.optimizer.param_groups[0]["lr"],
         "best": kept,
-        "scores": found,
+        "scores": validation_scores,
     }
     trainer.history.append(row)
     if trainer.group.first:
@@ -270,7 +270,9 @@ def end_epoch(
     return row
 
 
-def monitored_score(monitor: str, found: dict[str, Any], result: ValidationResult | None) -> float | None:
+def monitored_score(
+    monitor: str, validation_scores: dict[str, Any], result: ValidationResult | None
+) -> float | None:
     """Return the score that decides which epoch is kept; `foreground_iou` of many classes is their mean IoU.
 
     Args:
@@ -282,9 +284,9 @@ def monitored_score(monitor: str, found: dict[str, Any], result: ValidationResul
         return None
     if monitor == "loss":
         return result.loss
-    if monitor == "foreground_iou" and found["foreground_iou"] is not None:
-        return float(found["foreground_iou"])
-    score: float | None = found["mean_f1" if monitor == "f1" else "miou"]
+    if monitor == "foreground_iou" and validation_scores["foreground_iou"] is not None:
+        return float(validation_scores["foreground_iou"])
+    score: float | None = validation_scores["mean_f1" if monitor == "f1" else "miou"]
     return score
 
 

@@ -82,7 +82,7 @@ class Pixels:
         return self.log_probabilities.exp() * self.known
 
     @cached_property
-    def hot(self) -> Tensor:
+    def one_hot(self) -> Tensor:
         """1 for the true class of a pixel that counts (classes, pixels)."""
         ids = torch.arange(len(self.logits), device=self.truth.device)[:, None]
         return (self.truth == ids) * self.known
@@ -90,7 +90,7 @@ class Pixels:
     @cached_property
     def present(self) -> Tensor:
         """1 for classes that have a pixel in the batch, 0 for others."""
-        return (self.hot.sum(dim=1) > 0).to(self.logits.dtype)
+        return (self.one_hot.sum(dim=1) > 0).to(self.logits.dtype)
 
     @cached_property
     def log_loss(self) -> Tensor:
@@ -122,7 +122,7 @@ def binary_cross_entropy(pixels: Pixels) -> Tensor:
 
     Sigmoids of the logits are compared one by one; mean over the classes, weighted by true class.
     """
-    costs = functional.binary_cross_entropy_with_logits(pixels.logits, pixels.hot, reduction="none")
+    costs = functional.binary_cross_entropy_with_logits(pixels.logits, pixels.one_hot, reduction="none")
     return pixels.mean(costs.mean(dim=0), pixels.weights)
 
 
@@ -134,8 +134,8 @@ def focal(pixels: Pixels) -> Tensor:
 
 def dice(pixels: Pixels) -> Tensor:
     """Return 1 - soft Dice, mean of the classes present (Milletari et al. 2016, arXiv:1606.04797)."""
-    shared = (pixels.probabilities * pixels.hot).sum(dim=1)
-    sizes = pixels.probabilities.sum(dim=1) + pixels.hot.sum(dim=1)
+    shared = (pixels.probabilities * pixels.one_hot).sum(dim=1)
+    sizes = pixels.probabilities.sum(dim=1) + pixels.one_hot.sum(dim=1)
     return pixels.mean_of_present(1 - (2 * shared + SMOOTH) / (sizes + SMOOTH))
 
 
@@ -147,9 +147,9 @@ def dice_wang(pixels: Pixels) -> Tensor:
     from 0 to 2. Mean of all classes: for one without a pixel in the batch all pixels are negative. Source: Wang et al.
     2020, doi:10.1109/ACCESS.2020.3020475.
     """
-    hot = pixels.hot
-    weight = (hot * (1 - 2 * NEGATIVE_WEIGHT) + NEGATIVE_WEIGHT) * pixels.known
-    guess, truth = weight * (2 * pixels.probabilities - 1), weight * (2 * hot - 1)
+    one_hot = pixels.one_hot
+    weight = (one_hot * (1 - 2 * NEGATIVE_WEIGHT) + NEGATIVE_WEIGHT) * pixels.known
+    guess, truth = weight * (2 * pixels.probabilities - 1), weight * (2 * one_hot - 1)
     shared = (guess * truth).sum(dim=1)
     sizes = (guess**2 + truth**2).sum(dim=1)
     return (1 - (2 * shared + SMOOTH) / (sizes + SMOOTH)).mean()
@@ -203,10 +203,10 @@ def lovasz(pixels: Pixels) -> Tensor:
     Source: Berman et al. 2018, arXiv:1705.08790.
     """
     classes = len(pixels.logits)
-    errors = (pixels.hot - pixels.probabilities).abs()
+    errors = (pixels.one_hot - pixels.probabilities).abs()
     distinct = errors[: 1 if classes == 2 else classes]
     order = _descending(distinct.detach()).expand(classes, -1)
-    member = pixels.hot.gather(1, order)
+    member = pixels.one_hot.gather(1, order)
     size = member.sum(dim=1, keepdim=True)
     reached = member.cumsum(dim=1)
     others = torch.arange(1, member.shape[1] + 1, device=member.device) - reached
@@ -224,9 +224,9 @@ def _descending(values: Tensor) -> Tensor:
 
 def _index(pixels: Pixels, false_positives: float, false_negatives: float) -> Tensor:
     """Tversky index of every class with these weights of the two kinds of error."""
-    shared = (pixels.probabilities * pixels.hot).sum(dim=1)
+    shared = (pixels.probabilities * pixels.one_hot).sum(dim=1)
     extra = pixels.probabilities.sum(dim=1) - shared
-    missed = pixels.hot.sum(dim=1) - shared
+    missed = pixels.one_hot.sum(dim=1) - shared
     return (shared + SMOOTH) / (shared + false_positives * extra + false_negatives * missed + SMOOTH)
 
 

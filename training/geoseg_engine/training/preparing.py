@@ -261,7 +261,7 @@ def with_tested_rate(
         channel: gets a warning where the test finds none; cancel point.
     """
     settings = OptimizerSettings(plan.learning_rate, 1, job.optimiser, "plateau", job.weight_decay, 0.0)
-    found = find_learning_rate(
+    tested = find_learning_rate(
         network,
         loss,
         precision,
@@ -269,8 +269,8 @@ def with_tested_rate(
         lambda number: source.batch(number, plan.batch_size),
         channel.check_cancelled,
     )
-    if found is None:
+    if tested is None:
         channel.log(f"The loss fell at no tested learning rate; {plan.learning_rate:g} is used.", "warning")
         return plan
-    reason = f"learning rate {found:.2g}, where the loss fell most steeply in a range test"
-    return replace(plan, learning_rate=found, reasons=(*plan.reasons, reason))
+    reason = f"learning rate {tested:.2g}, where the loss fell most steeply in a range test"
+    return replace(plan, learning_rate=tested, reasons=(*plan.reasons, reason))

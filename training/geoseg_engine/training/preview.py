@@ -56,10 +56,10 @@ def run(job: PreviewJob, folder: Path, channel: Channel) -> dict[str, Any]:
     dataset = with_bands(whole, training.bands)
     padding_px = padding(training.crop_px, dataset.tile_px)
     scene, _ = load_scene(dataset, dataset_folder, padding_px, channel, whole=whole)
-    found = survey_scene(scene)
-    plan, _ = first_plan(training, dataset, found, find_device(training.device))
+    survey = survey_scene(scene)
+    plan, _ = first_plan(training, dataset, survey, find_device(training.device))
 
-    directions = found.directions
+    directions = survey.directions
     kinds = plan.augment
     sampler = Sampler(scene, plan.crop_px, training.seed, plan.by_class)
     size = source_size(plan.crop_px, sampler.random(0, 1), kinds)
@@ -71,7 +71,7 @@ def run(job: PreviewJob, folder: Path, channel: Channel) -> dict[str, Any]:
 
     with whole_file(output / PICTURE_FILE) as partial:
         write_png(partial, picture(shown, dataset.classes))
-    sentences = explain(job.tiles, plan, directions.restriction())
+    sentences = describe_picture(job.tiles, plan, directions.restriction())
     facts = {
         "rows": [
             {"kind": kind, "row": scene.region.row + row, "col": scene.region.col + col}
@@ -86,7 +86,7 @@ def run(job: PreviewJob, folder: Path, channel: Channel) -> dict[str, Any]:
     return {"image": str(output / PICTURE_FILE), "augment": list(kinds), "sentences": sentences}
 
 
-def explain(tiles: int, plan: Plan, restriction: str) -> list[str]:
+def describe_picture(tiles: int, plan: Plan, restriction: str) -> list[str]:
     """Describe the picture in sentences.
 
     Args:
@@ -122,7 +122,11 @@ def picture(shown: Sequence[tuple[Tensor, Tensor]], classes: Sequence[LabelClass
         ]
     blocks = [
         np.concatenate(
-            [np.concatenate([framed(cell) for cell in line[start : start + ACROSS]], 2) for line in lines], 1
+            [
+                np.concatenate([frame_crop(cell) for cell in line[start : start + ACROSS]], 2)
+                for line in lines
+            ],
+            1,
         )
         for start in range(0, len(lines[0]), ACROSS)
     ]
@@ -168,7 +172,7 @@ def tint(
     return np.where(labels == IGNORE, rgb, mixed).astype(np.uint8)
 
 
-def framed(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def frame_crop(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return a crop at the size of the picture, scaled by whole pixels, with white to its right and below."""
     side = rgb.shape[1]
     step, times = -(-side // MAX_PX), max(MIN_PX // side, 1)

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from .. import __version__
 from ..contract import IGNORE, Dataset, Problem, encode
-from ..modelfile import calibration
 from ..modelfile.calibration import PLAIN, Calibration, calibration_message
+from ..modelfile.calibration import fit as fit_calibration
 from ..modelfile.description import describe
 from ..modelfile.export import export
 from ..modelfile.precision import device_name
@@ -33,7 +33,7 @@ CALIBRATION_PIXELS = 2_000_000
 
 
 def summarise(
-    session: Session, trainer: Trainer, meter: Meter, cancelled: bool, found: Calibration
+    session: Session, trainer: Trainer, meter: Meter, cancelled: bool, calibration: Calibration
 ) -> dict[str, Any]:
     """Return the content of metrics.json.
 
@@ -42,7 +42,7 @@ def summarise(
         trainer: history and kept epoch.
         meter: measured speed.
         cancelled: whether the user stopped the run.
-        found: the calibration.
+        calibration: of the model.
     """
     best = trainer.best
     return {
@@ -55,7 +55,7 @@ def summarise(
         "best_epoch": best.epoch,
         "kept_sentence": selection_message(best, trainer.settings.monitor, session.scene.validation_data),
         "cancelled": cancelled,
-        "calibration_sentence": calibration_message(found, session.classes, too_few_data(session)),
+        "calibration_sentence": calibration_message(calibration, session.classes, too_few_data(session)),
         "device": device_name(trainer.device)[0],
         "precision": trainer.precision.name,
         "seconds_per_step": meter.seconds_per_step,
@@ -95,19 +95,19 @@ def calibrate(session: Session, trainer: Trainer) -> Calibration:
     network = best_network(session, trainer).to(trainer.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     learned = [pixels > 0 for pixels in session.scene.train_counts()]
     logits, truths, seen = [], [], 0
-    for core, found in predict_cores(
+    for core, core_logits in predict_cores(
         network, session.scene, trainer.device, trainer.precision, crop_px=session.plan.crop_px
     ):
         truth = session.scene.validation[core.row : core.row + core.height, core.col : core.col + core.width]
         places = np.flatnonzero(truth.ravel() != IGNORE)
         chosen = places[-seen % step :: step]
         seen += len(places)
-        flat = found[0, :, : truth.shape[0], : truth.shape[1]].flatten(1).T
+        flat = core_logits[0, :, : truth.shape[0], : truth.shape[1]].flatten(1).T
         logits.append(flat[torch.from_numpy(chosen).to(flat.device)].cpu().numpy())
         truths.append(truth.ravel()[chosen])
     validation = session.scene.validation_data
     weighted = validation.weighted if validation.is_sufficient else (False,) * session.scene.classes
-    result = calibration.fit(
+    result = fit_calibration(
         np.concatenate(logits), np.concatenate(truths), learned=learned, weighted=weighted
     )
     session.channel.log(calibration_message(result, session.classes, too_few_data(session)))
@@ -130,7 +130,7 @@ def write_model(
     dataset: Dataset,
     warnings: Sequence[Problem],
     summary: dict[str, Any],
-    found: Calibration,
+    calibration: Calibration,
 ) -> None:
     """Write model.onnx with the kept weights, the calibration and everything that prediction needs, and its sidecar.
 
@@ -140,7 +140,7 @@ def write_model(
         dataset: bands, classes and recipe.
         warnings: of dataset and training.
         summary: content of metrics.json.
-        found: the calibration.
+        calibration: of the model.
 
     Raises:
         GeoSegError: `export_mismatch`.
@@ -158,7 +158,7 @@ def write_model(
         {key: value for key, value in summary.items() if key not in ("scores", "architecture")},
     )
     samples = real_samples(session, facts.align_px)
-    export(network, session.scene.statistics, metadata, samples, session.output / MODEL_FILE, found)
+    export(network, session.scene.statistics, metadata, samples, session.output / MODEL_FILE, calibration)
     write_sidecar(session.output / MODEL_FILE)
 
 

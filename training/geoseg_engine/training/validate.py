@@ -15,7 +15,7 @@ from ..contract import IGNORE
 from ..modelfile.precision import Precision
 from ..models import traits
 from ..raster.grid import Window, up_to
-from ..raster.window_blending import LEAST_WINDOW_PX, Lattice, blend
+from ..raster.window_blending import MIN_WINDOW_PX, Lattice, blend
 from ..scores.cells import Cells, lattice_px
 from ..scores.intervals import DEFAULT_BLOCK_PX as BLOCK_PX
 from .distributed import ALONE, Group
@@ -166,7 +166,7 @@ def _predict_blended(
     """As `predict_cores`; the logits are logarithms of probabilities, which are what is blended."""
     align_px = traits(network).align_px
     height, width = up_to(scene.image.height, align_px), up_to(scene.image.width, align_px)
-    lattice = Lattice(height, width, up_to(max(crop_px, LEAST_WINDOW_PX), align_px), align_px)
+    lattice = Lattice(height, width, up_to(max(crop_px, MIN_WINDOW_PX), align_px), align_px)
 
     def shares(image: NDArray[np.float32]) -> NDArray[np.float32]:
         if channel is not None:

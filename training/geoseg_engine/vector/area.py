@@ -17,33 +17,38 @@ from .placement import moved_to
 from .polygons import label_title
 from .shapes import valid
 
-MOST_CORNERS, HULL_CELLS = 50_000, 150
-"""Corners up to which a concave hull follows them all; cells along the longer side of which each lends one beyond."""
+MAX_POINTS, HULL_CELLS = 50_000, 150
+"""Boundary points up to which a concave hull uses all; cells along the longer side, one point each, for more."""
 
 HULLS = {"concave_hull": "the concave hull", "convex_hull": "the convex hull", "bounds": "the bounding box"}
 
 
 def area_title(area: Area, labels: Labels | None = None) -> str:
-    """How to call an area in a sentence."""
+    """Return the name of an area for messages.
+
+    Args:
+        area: settings of the job.
+        labels: name the layer of a hull.
+    """
     if area.kind in HULLS:
         return f"{HULLS[area.kind]} of '{label_title(labels)}'" if labels else HULLS[area.kind]
-    names = {"rasters": "the ground that the rasters share", "extent": "the map extent"}
+    names = {"rasters": "the area that the rasters share", "extent": "the map extent"}
     return names.get(area.kind, f"the area layer '{area.layer or Path(area.path).stem}'")
 
 
 def sentence_start(text: str) -> str:
-    """The text with a capital first letter; the rest as it is."""
+    """Return the text with a capital first letter; the rest as it is."""
     return text[:1].upper() + text[1:]
 
 
 def area_geometry(
     area: Area, polygons: np.ndarray, grid: Grid
 ) -> tuple[shapely.Geometry | None, tuple[Problem, ...]]:
-    """The area in the grid's CRS, None for all that the grid covers; and what there is to say of its layer.
+    """Return the area in the grid's CRS, None for all of the grid, and warnings about its layer.
 
     Args:
-        area: what was asked for.
-        polygons: label geometries in the grid's CRS, for the hulls; those off the grid are cut away first.
+        area: settings of the job.
+        polygons: label geometries in the grid's CRS, for the hulls; only their parts on the grid count.
         grid: the stack's grid.
 
     Raises:
@@ -64,14 +69,19 @@ def area_geometry(
     if shapely.area(geometry) == 0:
         raise GeoSegError(
             "area_outside",
-            f"{sentence_start(area_title(area))} lies outside the rasters.",
+            f"{sentence_start(area_title(area))} is outside the rasters.",
             "Choose another area, or check its CRS.",
         )
     return geometry, problems
 
 
 def read_area(area: Area, on: Grid | str, fields: Sequence[str] = ()) -> Features:
-    """The polygons of an area layer with the values of fields, in the CRS of a grid, or in one.
+    """Read the polygons of an area layer with the values of fields.
+
+    Args:
+        area: of kind `polygons`.
+        on: grid, or CRS, in whose coordinates they are returned.
+        fields: to read.
 
     Raises:
         GeoSegError: as `read_polygons`; `no_polygons`.
@@ -82,13 +92,18 @@ def read_area(area: Area, on: Grid | str, fields: Sequence[str] = ()) -> Feature
         raise GeoSegError(
             "no_polygons",
             f"{sentence_start(area_title(area))} is empty: it has no polygon.",
-            "Draw what is meant in it, or choose another layer.",
+            "Draw the area in it, or choose another layer.",
         )
     return found
 
 
 def extent_geometry(area: Area, on: Grid | str) -> shapely.Geometry:
-    """The extent of an area as a polygon in the CRS of a grid, or in one; its sides are followed at 20 points."""
+    """Return the extent of an area as a polygon; its sides are followed at 20 points.
+
+    Args:
+        area: of kind `extent`.
+        on: grid, or CRS, in whose coordinates it is returned.
+    """
     west, south, east, north = present(area.extent, "the extent of an area")
     box = shapely.box(west, south, east, north)
     longest = max(east - west, north - south)
@@ -97,7 +112,13 @@ def extent_geometry(area: Area, on: Grid | str) -> shapely.Geometry:
 
 
 def hull_geometry(polygons: np.ndarray, grid: Grid, kind: str, ratio: float) -> shapely.Geometry:
-    """Hull of the polygons that lie on the grid; the concave hull never cuts into a polygon.
+    """Return the hull of the polygons on the grid; the concave hull never cuts into a polygon.
+
+    Args:
+        polygons: (n,) in the grid's CRS.
+        grid: of the stack.
+        kind: of HULLS.
+        ratio: of the concave hull, 0 (tight) to 1 (convex).
 
     Raises:
         GeoSegError: `labels_outside`.
@@ -106,7 +127,11 @@ def hull_geometry(polygons: np.ndarray, grid: Grid, kind: str, ratio: float) -> 
 
 
 def parts_on_grid(polygons: np.ndarray, grid: Grid) -> np.ndarray:
-    """The parts of polygons that lie on the grid, valid.
+    """Return the valid parts of polygons on the grid.
+
+    Args:
+        polygons: (n,) in the grid's CRS.
+        grid: of the stack.
 
     Raises:
         GeoSegError: `labels_outside` if there is none.
@@ -115,14 +140,21 @@ def parts_on_grid(polygons: np.ndarray, grid: Grid) -> np.ndarray:
     if not len(clipped):
         raise GeoSegError(
             "labels_outside",
-            "None of the label polygons lies on the rasters.",
+            "None of the label polygons is on the rasters.",
             "Check the CRS of the label layer, or choose other rasters.",
         )
     return clipped
 
 
 def hull_of(parts: np.ndarray, grid: Grid, kind: str, ratio: float) -> shapely.Geometry:
-    """Hull of polygons, of one of HULLS."""
+    """Return the hull of polygons.
+
+    Args:
+        parts: (n,) valid polygons in the grid's CRS.
+        grid: whose pixel size sets the detail of a concave hull.
+        kind: of HULLS.
+        ratio: of the concave hull, 0 (tight) to 1 (convex).
+    """
     if kind == "bounds":
         return shapely.box(*shapely.total_bounds(parts))
     if kind == "convex_hull" or ratio >= 1:
@@ -143,9 +175,9 @@ def _clipped(polygons: np.ndarray, frame: shapely.Geometry) -> np.ndarray:
 
 
 def _corners(polygons: np.ndarray, grid: Grid) -> np.ndarray:
-    """(points, 2) along outlines for a concave hull, four pixels apart; thinned to one a cell where they are many."""
+    """(points, 2) along boundaries for a concave hull, four pixels apart; one per cell where they are many."""
     step = max(pixel_size(grid)) * 4
-    if shapely.length(polygons).sum() / step <= MOST_CORNERS:
+    if shapely.length(polygons).sum() / step <= MAX_POINTS:
         corners: np.ndarray = shapely.get_coordinates(
             shapely.segmentize(shapely.simplify(polygons, step / 8), step)
         )
@@ -160,7 +192,13 @@ def _corners(polygons: np.ndarray, grid: Grid) -> np.ndarray:
 
 
 def area_bounds(area: Area, labels: Labels | None, polygons: np.ndarray, on: Grid | str) -> Bounds | None:
-    """Bounds, in the CRS of a grid, or in one, to which the grid can be cut; None for kind `rasters`.
+    """Return the bounds to which the grid can be cut; None for kind `rasters`.
+
+    Args:
+        area: settings of the job.
+        labels: name the layer of a hull.
+        polygons: (n,) label geometries, for the hulls.
+        on: grid, or CRS, in whose coordinates they are returned.
 
     Raises:
         GeoSegError: as `read_area`.
@@ -184,9 +222,17 @@ def burned(
     fill: int,
     all_touched: bool = False,
 ) -> np.ndarray:
-    """uint8 (rows, cols) of a window: the value of the last shape that holds the pixel's centre, else `fill`.
+    """Burn shapes into a window.
 
-    With `all_touched` of the last shape that touches the pixel.
+    Args:
+        shapes: geometries in the grid's CRS with their values, 0..255; later ones win.
+        grid: of the stack.
+        window: of the grid.
+        fill: value where there is no shape.
+        all_touched: every pixel that a shape touches counts, instead of those whose centre it holds.
+
+    Returns:
+        uint8 (rows, cols).
     """
     if not shapes:
         return np.full((window.height, window.width), fill, np.uint8)
@@ -202,5 +248,10 @@ def burned(
 
 
 def window_box(grid: Grid, window: Window) -> shapely.Geometry:
-    """The ground of a window as a box."""
+    """Return a window as a box in the grid's CRS.
+
+    Args:
+        grid: of the stack.
+        window: of the grid.
+    """
     return shapely.box(*grid_bounds(grid, window))

@@ -1,4 +1,4 @@
-"""Features of a layer, fit for use on a grid: repaired, without Z, in its CRS, where it has them."""
+"""Features of a layer, made usable on a grid: repaired, without Z, in the grid's CRS and turn of longitude."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..raster.sources import (
     LONGITUDE_LIMIT,
     crs_text,
     crs_title,
-    lie_of_coordinates,
+    misfit_of_coordinates,
     parse_crs,
 )
 from .files import field_names, find_layer
@@ -31,11 +31,11 @@ class Features:
     """Usable features of a layer.
 
     Attributes:
-        shapes: in the CRS asked for.
+        shapes: in the CRS of the grid.
         numbers: of the features in their layer, as QGIS shows them.
-        columns: of the fields asked for.
-        repaired, skipped: how many geometries were made valid; how many features have none that can be used.
-        problems: what there is to say of the layer, as warnings.
+        columns: of the requested fields.
+        repaired, skipped: number of geometries that were made valid, and of features without a usable one.
+        problems: warnings about the layer.
     """
 
     shapes: Shapes
@@ -52,13 +52,13 @@ class Features:
 def read_polygons(
     path: str, layer: str, name: str, on: Grid | str, fields: Sequence[str] = (), own_crs: str = ""
 ) -> Features:
-    """Polygons of a layer, valid, in two dimensions, reprojected; arcs become chords, collections the union of theirs.
+    """Read valid two-dimensional polygons of a layer, reprojected; arcs become chords, collections one polygon.
 
     Args:
-        path, layer: file, or a source as QGIS writes it; an empty layer takes the only one of polygons.
-        name: how to call the layer in a sentence.
+        path, layer: file, or a source as QGIS writes it; an empty layer is the only one of polygons.
+        name: of the layer, for messages.
         on: the grid to use them on, or its CRS where there is none yet.
-        fields: whose values are wanted.
+        fields: to read.
         own_crs: replaces the file's own; empty keeps it.
 
     Raises:
@@ -85,24 +85,27 @@ def read_features(
     on: Grid | str,
     fields: Sequence[str] = (),
     own_crs: str = "",
-    margin: float = 0.0,
+    padding: float = 0.0,
 ) -> Features:
-    """Points, lines and polygons of a layer, as `read_polygons`; collections stay what they are.
+    """Read points, lines and polygons of a layer, as `read_polygons`; collections stay collections.
 
     Args:
-        path, layer, name, on, fields, own_crs: as in `read_polygons`; an empty layer takes the only one with geometry.
-        margin: turns of longitude by which more than the grid is asked for, on each side.
+        path, layer, name, on, fields, own_crs: as in `read_polygons`; an empty layer is the only one with geometry.
+        padding: turns of longitude on each side of the grid in which features count too.
 
     Raises:
         GeoSegError: as `read_polygons`.
     """
     table = _read(path, layer, name, fields)
     shapes, wrong = valid(table.shapes)
-    return _fit(table, shapes, wrong, "geometry", name, own_crs, on, margin)
+    return _fit(table, shapes, wrong, "geometry", name, own_crs, on, padding)
 
 
 def read_fields(path: str, layer: str, name: str, polygons: bool = False) -> tuple[str, ...]:
-    """Names of a layer's fields, without reading its features; `polygons` as in `find_layer`.
+    """Return the names of a layer's fields, without reading its features.
+
+    Args:
+        path, layer, name, polygons: as in `find_layer`.
 
     Raises:
         GeoSegError: as `find_layer`.
@@ -112,6 +115,11 @@ def read_fields(path: str, layer: str, name: str, polygons: bool = False) -> tup
 
 def check_field(fields: Collection[str], field: str, name: str) -> None:
     """Raise if a layer lacks a field.
+
+    Args:
+        fields: of the layer.
+        field: that is needed.
+        name: of the layer, for messages.
 
     Raises:
         GeoSegError: `no_field`.
@@ -143,9 +151,9 @@ def _fit(
     name: str,
     own_crs: str,
     on: Grid | str,
-    margin: float = 0.0,
+    padding: float = 0.0,
 ) -> Features:
-    """Features that can be used, in the CRS of the grid; what is left out or changed is said."""
+    """Features that can be used, in the CRS of the grid; what is left out or changed is a warning."""
     own = _crs_of(table, name, own_crs)
     present = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes))
     lost = _out_of_range(shapes, present, own)
@@ -153,7 +161,7 @@ def _fit(
     kept = np.flatnonzero(present & ~lost)
     problems = [*table.problems, *_wide_sides(shapes[kept], table.numbers[kept], own, on, name)]
     try:
-        moved = moved_to(shapes[kept], own, on, margin)
+        moved = moved_to(shapes[kept], own, on, padding)
     except GeoSegError as error:
         raise GeoSegError(
             error.code, f"Layer '{name}': {error.message}", error.hint, error.details
@@ -184,7 +192,7 @@ def _crs_of(table: Table, name: str, own_crs: str) -> pyproj.CRS:
 
 
 def _out_of_range(shapes: Shapes, present: NDArray[np.bool_], own: pyproj.CRS) -> NDArray[np.bool_]:
-    """Features whose coordinates are no degrees though most of the layer's are."""
+    """Features whose coordinates are no degrees although most of the layer's are."""
     if not own.is_geographic:
         return np.zeros(len(shapes), bool)
     bounds = np.abs(shapely.bounds(shapes)) * 360 / turn_of(own)
@@ -197,18 +205,23 @@ def _out_of_range(shapes: Shapes, present: NDArray[np.bool_], own: pyproj.CRS) -
 def check_coordinates(shapes: Shapes, own: pyproj.CRS, name: str) -> None:
     """Raise if the coordinates of a layer cannot belong to its CRS.
 
+    Args:
+        shapes: (n,) as in the file.
+        own: CRS of the layer.
+        name: of the layer, for messages.
+
     Raises:
         GeoSegError: `crs_lies`.
     """
     if not len(shapes):
         return
     xmin, ymin, xmax, ymax = shapely.total_bounds(shapes)
-    reason = lie_of_coordinates(own, np.array([xmin, xmax]), np.array([ymin, ymax]))
+    reason = misfit_of_coordinates(own, np.array([xmin, xmax]), np.array([ymin, ymax]))
     if reason:
         raise GeoSegError(
             "crs_lies",
             f"The coordinates of layer '{name}' do not fit its CRS {crs_title(crs_text(own))}: {reason}.",
-            "Assign the CRS in which the coordinates really are (layer properties, Source).",
+            "Assign the CRS of the coordinates (layer properties, Source).",
         )
 
 
@@ -221,7 +234,7 @@ def _wide_sides(
     return [
         Problem(
             "across_date_line",
-            f"Features of '{name}' that reach more than half around the earth from one corner to the next are taken as "
+            f"Features of '{name}' with a side of more than half the earth's circumference are used as "
             f"drawn: {len(wide)} ({features_named(numbers[wide])}).",
             "Were they meant to cross the date line? Then split them there (Processing > Geodesic line split), or "
             "count their longitudes beyond 180.",
@@ -233,7 +246,7 @@ def _wide_sides(
 def _left_out(
     name: str, what: str, nothing: NDArray[np.int64], lost: NDArray[np.int64], repaired: NDArray[np.int64]
 ) -> list[Problem]:
-    said = (
+    kinds = (
         (
             "no_geometry",
             nothing,
@@ -243,18 +256,18 @@ def _left_out(
         (
             "no_place",
             lost,
-            "Features of '{}' whose coordinates have no place in the CRS of the rasters are left out",
-            "Look at their coordinates.",
+            "Features of '{}' whose coordinates cannot be transformed to the CRS of the rasters are left out",
+            "Check their coordinates.",
         ),
         (
             "invalid_geometry",
             repaired,
             "Features of '{}' whose geometry is invalid are repaired on a copy",
-            "Look at them with Vector > Geometry Tools > Check Validity.",
+            "Check them with Vector > Geometry Tools > Check Validity.",
         ),
     )
     return [
         Problem(code, f"{text.format(name)}: {len(numbers)} ({features_named(numbers)}).", hint, "warning")
-        for code, numbers, text, hint in said
+        for code, numbers, text, hint in kinds
         if len(numbers)
     ]

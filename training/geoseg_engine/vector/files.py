@@ -1,7 +1,7 @@
-"""Which file, and which layer in it, a name means: files with several layers, archives, folders, names as QGIS writes.
+"""Find the file, and the layer in it, that a name means: files with several layers, archives, folders, QGIS sources.
 
-Where several layers could be meant and none is named, that is said, not guessed: a layer that is not read would be
-taught as background.
+Where several layers are possible and none is named, that is an error, not a guess: a layer that is not read would be
+trained as background.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ FEATURE_FILES = (
     ".shp", ".gpkg", ".geojson", ".geojsonl", ".json", ".topojson", ".fgb", ".kml", ".kmz", ".gml", ".tab", ".mif",
     ".sqlite", ".gdb", ".dxf", ".dgn", ".csv",
 )  # fmt: skip
-"""What is looked for in archives and folders."""
+"""Files that are searched in archives and folders."""
 
 LONGEST_REASON = 100
 PERHAPS_FEATURES = (".json", ".csv")
-"""Files that may as well be something else."""
+"""Files that may also be something else."""
 
 ADDRESS = re.compile(r"\w+(\+\w+)*://")
 BYTES = "ISO-8859-1"
-"""Decodes any bytes to text from which they can be had back."""
+"""Decodes any bytes to text from which they can be restored."""
 
 KEPT_SPACES = {ord(character): f"&#{ord(character)};" for character in "\t\n\r"}
 """Written as they are, a reader of XML would take them for spaces."""
 
 UNSUPPORTED = "Surface"
-"""What a layer is called whose declared type pyogrio does not know: TIN, triangles, polyhedral surfaces."""
+"""Name of layers whose declared type pyogrio does not support: TIN, triangles, polyhedral surfaces."""
 
 POLYGON_CODES = (3, 6, 7, 10, 12, 15, 16, 17)
 """WKB types that are or may hold polygons."""
@@ -59,10 +59,10 @@ READ_ERRORS = (
 
 
 class GdalName(str):
-    """The name of a dataset, handed to GDAL as it is.
+    """The name of a dataset, passed to GDAL unchanged.
 
-    In a plain string pyogrio takes `!` for the border of an archive and drops what stands behind `;`; names that
-    begin with /vsi it leaves alone.
+    In a plain string pyogrio treats `!` as the border of an archive and drops everything after `;`; names that
+    start with /vsi are not changed.
     """
 
     def __str__(self) -> str:
@@ -73,7 +73,7 @@ class GdalName(str):
 
 
 def gdal_name(dataset: str) -> str:
-    """A dataset for pyogrio: an address on the net is written as GDAL wants it, all else is left as it is."""
+    """Return a dataset for pyogrio: a network address in GDAL's syntax, everything else unchanged."""
     return dataset if ADDRESS.match(dataset) else GdalName(dataset)
 
 
@@ -84,8 +84,8 @@ class VectorLayer:
     Attributes:
         dataset: its file.
         name: of the layer in the dataset.
-        kind: geometry type as the file declares it; empty where nobody looked, None for a table.
-        title: what it is called where several are listed.
+        kind: geometry type as the file declares it; empty if it was not read, None for a table.
+        title: its name where several are listed.
         subset: SQL condition on its features; empty is all.
     """
 
@@ -97,12 +97,12 @@ class VectorLayer:
 
 
 def find_layer(path: str, layer: str, name: str, polygons: bool = False) -> VectorLayer:
-    """The layer that is meant.
+    """Return the layer that a path and a name mean.
 
     Args:
         path: file, folder or archive, GDAL dataset, or a source as QGIS writes it (`a.gpkg|layername=b`).
-        layer: its name in the file; empty for the only one that there is.
-        name: how to call it in a sentence.
+        layer: its name in the file; empty for the only one.
+        name: of the layer, for messages.
         polygons: only layers that may hold polygons count.
 
     Raises:
@@ -110,7 +110,7 @@ def find_layer(path: str, layer: str, name: str, polygons: bool = False) -> Vect
     """
     address, options = split_address(path)
     layer = layer or options.get("layername", "")
-    with refusals(address, name):
+    with reading_errors(address, name):
         if layer and not _holder(address):
             return VectorLayer(address, layer, subset=options.get("subset", ""))
         found = list(_layers(address))
@@ -119,7 +119,7 @@ def find_layer(path: str, layer: str, name: str, polygons: bool = False) -> Vect
         elif options.get("layerid", "").isdigit():
             chosen = found[int(options["layerid"]) :][:1]
         else:
-            chosen = _meant(found, polygons)
+            chosen = _candidates(found, polygons)
     if len(chosen) > 1:
         raise _several(address, name, chosen, polygons)
     if not chosen:
@@ -128,31 +128,44 @@ def find_layer(path: str, layer: str, name: str, polygons: bool = False) -> Vect
 
 
 def layer_names(path: str, name: str) -> tuple[str, ...]:
-    """Names of the layers in a file.
+    """Return the names of the layers in a file.
+
+    Args:
+        path: as in `find_layer`.
+        name: of the layer, for messages.
 
     Raises:
-        GeoSegError: `file_missing`, `cannot_open`.
+        GeoSegError: as `find_layer`.
     """
     return tuple(item.title for item in all_layers(path, name))
 
 
 def all_layers(path: str, name: str) -> list[VectorLayer]:
-    """Every layer in a file, tables too.
+    """Return every layer in a file, tables too.
+
+    Args:
+        path: as in `find_layer`.
+        name: of the file, for messages.
 
     Raises:
-        GeoSegError: `file_missing`, `cannot_open`.
+        GeoSegError: as `find_layer`.
     """
     address, _ = split_address(path)
-    with refusals(address, name):
+    with reading_errors(address, name):
         return list(_layers(address))
 
 
 @contextmanager
-def refusals(path: str, name: str, layer: str = "") -> Iterator[None]:
-    """What stands in the way of reading a layer, as sentences; `layer` is what it is called in the file.
+def reading_errors(path: str, name: str, layer: str = "") -> Iterator[None]:
+    """Turn errors of reading a layer into GeoSegErrors.
+
+    Args:
+        path: of the file.
+        name: of the layer, for messages.
+        layer: name of the layer in the file.
 
     Raises:
-        GeoSegError: `file_missing`, `no_layer`, `cannot_open`.
+        GeoSegError: `file_missing`, `cannot_open`.
     """
     if is_plain_file(path) and not Path(path).exists():
         raise GeoSegError(
@@ -171,7 +184,7 @@ def refusals(path: str, name: str, layer: str = "") -> Iterator[None]:
 
 
 def _unreadable(path: str, name: str, error: Exception) -> GeoSegError:
-    """Why a layer cannot be read, as far as GDAL tells."""
+    """The error that a layer cannot be read, with GDAL's reason."""
     text, file = str(error), Path(path)
     hint = "Export it as GeoPackage in QGIS and use that."
     if ".shx" in text.lower():
@@ -188,10 +201,10 @@ def _unreadable(path: str, name: str, error: Exception) -> GeoSegError:
 
 
 def _reason(text: str, path: str) -> str:
-    """What GDAL says of a file, in brackets, as far as that is short."""
-    said = text.partition("; ")[0].strip().rstrip(".")
-    said = "the file is in no known format" if "not recognized" in said else said
-    return f" ({said})" if said and path not in said and len(said) < LONGEST_REASON else ""
+    """GDAL's reason in brackets, if it is short."""
+    reason = text.partition("; ")[0].strip().rstrip(".")
+    reason = "the file is in no known format" if "not recognized" in reason else reason
+    return f" ({reason})" if reason and path not in reason and len(reason) < LONGEST_REASON else ""
 
 
 def _no_layer(path: str, layer: str, found: list[VectorLayer]) -> GeoSegError:
@@ -219,8 +232,8 @@ def _several(path: str, name: str, found: list[VectorLayer], polygons: bool) -> 
     )
 
 
-def _meant(found: list[VectorLayer], polygons: bool) -> list[VectorLayer]:
-    """The layers that could be meant where none is named: with geometry, with features, with polygons if asked for."""
+def _candidates(found: list[VectorLayer], polygons: bool) -> list[VectorLayer]:
+    """The possible layers where none is named: with geometry, with features, with polygons if needed."""
     spatial = [item for item in found if item.kind is not None]
     if not spatial:
         return found[:1]
@@ -259,7 +272,7 @@ def _feature_count(layer: VectorLayer) -> int:
 
 
 def _holder(address: str) -> str:
-    """GDAL's prefix for what holds files of features: an archive, `/` for a folder; empty for anything else."""
+    """GDAL's prefix for containers of files: an archive, `/` for a folder; empty for anything else."""
     path = Path(address)
     if not is_plain_file(address) or path.suffix.lower() == ".gdb":
         return ""
@@ -298,7 +311,7 @@ def _layers(address: str) -> Iterator[VectorLayer]:
 
 
 def _readable(name: str) -> bool:
-    """Whether a file in an archive may hold features; what lies inside a file geodatabase belongs to that."""
+    """Whether a file in an archive may hold features; files inside a file geodatabase belong to that."""
     path = PurePosixPath(name.rstrip("/"))
     hidden = any(part == "__MACOSX" or part.lower().endswith(".gdb") for part in path.parts[:-1])
     return path.suffix.lower() in FEATURE_FILES and not hidden
@@ -322,7 +335,7 @@ def _kind_of(dataset: str, layer: str) -> str | None:
 
 
 def _names_in_geopackage(dataset: str) -> list[str]:
-    """Layers of a GeoPackage; one of a type that pyogrio does not know keeps it from listing them."""
+    """Layers of a GeoPackage; one of a type that pyogrio does not support keeps it from listing them."""
     uri = f"{Path(dataset).resolve().as_uri()}?mode=ro"
     with closing(sqlite3.connect(uri, uri=True)) as database:
         rows = database.execute("SELECT table_name FROM gpkg_contents WHERE data_type = 'features'")
@@ -338,26 +351,34 @@ def untyped(layer: VectorLayer) -> str:
 
 
 def field_names(layer: VectorLayer, name: str) -> tuple[str, ...]:
-    """Names of a layer's fields, without reading its features; `name` is how to call it in a sentence.
+    """Return the names of a layer's fields, without reading its features.
+
+    Args:
+        layer: to read.
+        name: for messages.
 
     Raises:
-        GeoSegError: `no_layer`, `cannot_open`.
+        GeoSegError: `cannot_open`.
     """
     return tuple(map(str, _facts(layer, name)["fields"]))
 
 
 def layer_crs(layer: VectorLayer, name: str) -> str:
-    """WKT or authority code of a layer's CRS; empty if it has none.
+    """Return WKT or authority code of a layer's CRS; empty if it has none.
+
+    Args:
+        layer: to read.
+        name: for messages.
 
     Raises:
-        GeoSegError: as `field_names`.
+        GeoSegError: `cannot_open`.
     """
     return str(_facts(layer, name)["crs"] or "")
 
 
 def _facts(layer: VectorLayer, name: str) -> dict[str, Any]:
     dataset = gdal_name(layer.dataset)
-    with refusals(layer.dataset, name, layer.name):
+    with reading_errors(layer.dataset, name, layer.name):
         try:
             facts: dict[str, Any] = pyogrio.read_info(dataset, layer=layer.name)
         except GeometryError:

@@ -1,4 +1,4 @@
-"""Write GeoPackages of a version that every QGIS we support reads without a remark."""
+"""Write GeoPackages of a version that every QGIS we support reads without a warning."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from pyproj.enums import WktVersion
 from ..outputs import write_error
 
 VERSION = "1.2"
-"""The GDAL of older QGIS packages calls anything newer than 1.3 partially supported; 1.2 holds all we write."""
+"""The GDAL of older QGIS packages calls anything newer than 1.3 partially supported; 1.2 is sufficient."""
 
 
 class WholeCRS(pyproj.CRS):
-    """A CRS that is written as WKT 2 whatever is asked for.
+    """A CRS that is written as WKT 2 whatever version is requested.
 
     pyogrio asks for WKT 1, which holds no rotated pole, and takes a registered CRS that is only similar.
     """
@@ -33,7 +33,7 @@ class WholeCRS(pyproj.CRS):
         return super().to_epsg(max(min_confidence, 100))
 
     def to_wkt(self, version: object = None, pretty: bool = False, **options: bool | None) -> str:
-        """WKT 2."""
+        """Return WKT 2, whatever the arguments."""
         return super().to_wkt(WktVersion.WKT2_2019, pretty)
 
 
@@ -74,7 +74,7 @@ def write_layer(
 
 
 def _check_indexed(path: Path, layer: str, has_features: bool) -> None:
-    """Raise if GDAL lost the spatial index on closing the file, which it does not tell.
+    """Raise if GDAL lost the spatial index on closing the file, which it does not report.
 
     Raises:
         GeoSegError: `disk_full`, `write_failed`.

@@ -1,4 +1,4 @@
-"""A raster whose values are classes: which there are, what they are called, how they are coloured, where it lies."""
+"""A raster whose values are classes: its values, names, colours and footprint."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SCAN_PX = 2048
 WIDE = ("int64", "uint64")
 COUNTED_BELOW = 65_536
 VALUE_USAGES, NAME_USAGE, COLOR_USAGES = ("5", "3"), "2", ("6", "7", "8")
-"""What a column of GDAL's raster attribute table is for: the value itself or the least, the name, red, green, blue."""
+"""Usages of columns in GDAL's raster attribute table: value or minimum, name, red, green, blue."""
 
 NAME_COLUMNS = ("class", "class_name", "classname", "name", "label", "category", "class_names")
 
@@ -38,7 +38,7 @@ class RasterClasses:
         source: the raster; its first band counts.
         values: every value that occurs, ascending; whole numbers of 64 bits as such.
         known: a class for each of them, with the raster's own names and colours.
-        footprint: its ground in the CRS asked for.
+        footprint: its area in the CRS of the grid.
     """
 
     source: Source
@@ -48,7 +48,7 @@ class RasterClasses:
 
 
 def read_raster_classes(source: Source, on: Grid | str = "") -> RasterClasses:
-    """Look at every pixel of a label raster for its values; names from its categories, colours from its palette.
+    """Read every pixel of a label raster for its values; names from its categories, colours from its palette.
 
     Args:
         source: the raster.
@@ -70,14 +70,18 @@ def read_raster_classes(source: Source, on: Grid | str = "") -> RasterClasses:
 
 
 def class_values(source: Source, dataset: Any, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Values of a label raster in a window inside it, and which pixels have one.
+    """Read the values of a label raster.
+
+    Args:
+        source: the raster.
+        dataset: the same, open.
+        window: inside it.
 
     Returns:
-        (rows, cols) float64, or whole numbers of 64 bits where float64 would make two of them one; boolean of that
-        shape.
+        Values (rows, cols), and boolean (rows, cols): which pixels have one.
 
     Raises:
-        GeoSegError: `cannot_read`.
+        GeoSegError: `cannot_read` if the file is damaged.
     """
     values = raster_values(source, dataset, [1], window)[0]
     known = np.isfinite(values)

@@ -17,10 +17,10 @@ import numpy as np
 from ..contract import GeoSegError, LabelClass, Labels, Problem, counted, present
 
 UNKNOWN_CLASS = -1
-"""Class id of what has a class that is not known: its ground is ignored unless a known class claims it."""
+"""Class id of labels of an unknown class: their pixels are ignored unless a known class claims them."""
 
 EXCLUDED = -2
-"""Class id of what the user excluded: its ground is ignored, whatever else claims it."""
+"""Class id of labels that the user excluded: their pixels are ignored, whatever else claims them."""
 
 MOST_CLASSES = 254
 PALETTE = (
@@ -29,14 +29,14 @@ PALETTE = (
 BACKGROUND = LabelClass(0, "background", "", "#d9d9d9")
 WHOLE_NUMBER = re.compile(r"[+-]?\d+(\.0*)?")
 PLAIN_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)")
-"""A word that is put in order as a number; `1e5`, `0x10`, `1_1`, `1,5`, `inf` and `nan` are not."""
+"""A word that is sorted as a number; `1e5`, `0x10`, `1_1`, `1,5`, `inf` and `nan` are not."""
 
 NUMBER = re.compile(PLAIN_NUMBER.pattern + r"([eE][+-]?\d{1,3})?")
 
 
 @dataclass(frozen=True)
 class Valued:
-    """What one layer says of classes.
+    """Class values of one layer.
 
     Attributes:
         name: how to call the layer in a sentence.
@@ -79,10 +79,10 @@ def classes_of(
 
     The legend is the one asked for, else the values of the first layer in order. What further layers bring joins
     it: by value, by name, or at its end. A class that is itself called background takes id 0 when unlabelled
-    ground is background.
+    pixels are background.
 
     Args:
-        labels: legend, exclusions, and what unlabelled ground means.
+        labels: legend, exclusions, and the meaning of unlabelled pixels.
         layers: the first is the labels' own, the others `labels.more`.
 
     Returns:
@@ -127,7 +127,7 @@ class Lookup:
         numeric: bool = False,
         by_name: bool = False,
     ) -> None:
-        """Index the legend by values, merged values and, if asked for, names.
+        """Index the legend by values, merged values and, if requested, names.
 
         Args:
             legend: classes in order.
@@ -150,7 +150,7 @@ class Lookup:
                 self._by_key.setdefault(self._key(item.name.strip()), place)
 
     def place(self, value: Any) -> int:
-        """Place in the legend, UNKNOWN_CLASS or EXCLUDED."""
+        """Return the place in the legend, UNKNOWN_CLASS or EXCLUDED."""
         if is_null(value):
             return UNKNOWN_CLASS
         text = value_text(value)
@@ -160,7 +160,12 @@ class Lookup:
 
 
 def excluded_of(labels: Labels, layer: Valued) -> frozenset[str]:
-    """The values of a layer that the user left out: those written so, else those that are the same by their key."""
+    """Return the values of a layer that the user excluded: those written so, else those that are equal by their key.
+
+    Args:
+        labels: with the exclusions.
+        layer: with the values that occur.
+    """
     texts, key = set(layer.different), key_of(layer.numeric)
     found: set[str] = set()
     for wanted in map(value_text, labels.excluded):
@@ -169,7 +174,7 @@ def excluded_of(labels: Labels, layer: Valued) -> frozenset[str]:
 
 
 def is_null(value: Any) -> bool:
-    """Whether a field is NULL: missing, no number, text without a letter, or a list of nothing else."""
+    """Return whether a field is NULL: missing, no number, text without a letter, or a list of nothing else."""
     if isinstance(value, (list, tuple)):
         return all(is_null(item) for item in value)
     if isinstance(value, str):
@@ -178,7 +183,7 @@ def is_null(value: Any) -> bool:
 
 
 def value_text(value: Any) -> str:
-    """A field value as text: whole numbers without a decimal point, of a list its items, objects as JSON."""
+    """Return a field value as text: whole numbers without a decimal point, of a list its items, objects as JSON."""
     if isinstance(value, (bool, np.bool_)):
         return str(bool(value)).lower()
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
@@ -191,14 +196,14 @@ def value_text(value: Any) -> str:
 
 
 def number_of(value: Any) -> float:
-    """A field's value as a number; NaN for a word, as `1,5`, `0x10` and `inf` are."""
+    """Return a field's value as a number; NaN for a word such as `1,5`, `0x10` and `inf`."""
     if isinstance(value, str):
         return float(value) if NUMBER.fullmatch(value.strip()) else math.nan
     return float(value) if isinstance(value, (int, float)) else math.nan
 
 
 def key_of(numeric: bool) -> Callable[[str], str]:
-    """What makes two texts one value: numbers by what they mean, words without regard to case."""
+    """Return the key by which texts are one value: numbers by value, words without regard to case."""
     return _number_key if numeric else _word_key
 
 

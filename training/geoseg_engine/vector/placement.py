@@ -1,4 +1,4 @@
-"""Where a grid has what lies elsewhere: geometries in its CRS and its turn of longitude, and whether a raster does.
+"""Geometries in a grid's CRS and turn of longitude, and whether a raster covers a grid in another turn.
 
 Longitudes 350 and -10 are one place, but a raster of 0 to 360 degrees has it by one number and one of -180 to 180 by
 the other.
@@ -21,19 +21,19 @@ from .reprojection import followed, in_crs, turn_of, turned
 from .shapes import Shapes, valid
 
 GRID_SAMPLES = 21
-"""Points along a side of a grid by which the ground around it is found in another CRS."""
+"""Points along a side of a grid that are transformed to find its area in another CRS."""
 
 
-def moved_to(shapes: Shapes, own: pyproj.CRS, on: Grid | str, margin: float = 0.0) -> Shapes:
-    """Geometries in the CRS of a grid, shifted by whole turns of longitude to where it has them.
+def moved_to(shapes: Shapes, own: pyproj.CRS, on: Grid | str, padding: float = 0.0) -> Shapes:
+    """Return geometries in the CRS of a grid, shifted by whole turns of longitude to where it has them.
 
-    Of polygons in degrees that are very wide, or reach where the grid's CRS has no place, such as a pole in Mercator,
-    only what lies around the grid is carried over; what lies elsewhere is empty then.
+    Of polygons in degrees that are very wide, or reach beyond the domain of the grid's CRS, such as a pole in Mercator,
+    only the part around the grid is transformed; geometries elsewhere are empty then.
 
     Args:
         shapes, own: geometries and their CRS.
         on: a grid, or a CRS.
-        margin: turns by which more than the grid is asked for, on each side.
+        padding: turns of longitude on each side of the grid in which geometries count too.
 
     Raises:
         GeoSegError: `no_way`.
@@ -50,12 +50,12 @@ def moved_to(shapes: Shapes, own: pyproj.CRS, on: Grid | str, margin: float = 0.
         endless = ~(np.isfinite(shapely.bounds(moved)).all(axis=1) | shapely.is_empty(moved))
         moved[endless] = in_crs(_clipped(shapes, endless, on, own)[endless], own, target)
     left, _, right, _ = grid_bounds(on)
-    reach = margin * turn_of(target)
+    reach = padding * turn_of(target)
     return turned(moved, target, left - reach, right + reach)
 
 
 def _clipped(shapes: Shapes, chosen: NDArray[np.bool_], grid: Grid, crs: pyproj.CRS) -> Shapes:
-    """Geometries in degrees, of some only what lies around a grid."""
+    """Geometries in degrees, some of them clipped to the surroundings of a grid."""
     if not chosen.any():
         return shapes
     shapes = shapes.copy()
@@ -64,7 +64,12 @@ def _clipped(shapes: Shapes, chosen: NDArray[np.bool_], grid: Grid, crs: pyproj.
 
 
 def area_around(grid: Grid, crs: pyproj.CRS) -> shapely.Geometry:
-    """What a grid covers and a quarter of it on each side, in degrees, in every turn of longitude that files use."""
+    """Return the area of a grid, and a quarter of it on each side, in degrees, in all turns of longitude in use.
+
+    Args:
+        grid: of the stack.
+        crs: geographic, of the result.
+    """
     turn = turn_of(crs)
     lon, lat = _spread(grid, crs)
     if not len(lon):
@@ -80,7 +85,12 @@ def area_around(grid: Grid, crs: pyproj.CRS) -> shapely.Geometry:
 
 
 def in_another_turn(own: Grid, grid: Grid) -> bool:
-    """Whether a raster has ground of a grid only if longitudes are counted from somewhere else."""
+    """Return whether a raster covers part of a grid only if longitudes are counted differently.
+
+    Args:
+        own: grid of the raster.
+        grid: of the stack.
+    """
     crs = parse_crs(own.crs)
     turn = turn_of(crs)
     if not turn:
@@ -93,17 +103,22 @@ def in_another_turn(own: Grid, grid: Grid) -> bool:
 
 
 def other_turn(name: str, others: Sequence[str]) -> GeoSegError:
-    """Longitudes of a raster are not counted as those of others."""
+    """Return the error that a raster counts longitudes differently from others.
+
+    Args:
+        name: of the raster.
+        others: names of the others, quoted.
+    """
     listed = ", ".join(others)
     return GeoSegError(
         "other_turn",
-        f"Layer '{name}' counts its longitudes in another turn than {listed}, as from 0 to 360 and from -180 to 180.",
-        "Bring it to the longitudes of the others first (Raster > Projections > Warp, with their extent).",
+        f"Layer '{name}' counts longitudes differently from {listed}, e.g. 0 to 360 instead of -180 to 180.",
+        "Warp it to the longitudes of the others first (Raster > Projections > Warp, with their extent).",
     )
 
 
 def _spread(grid: Grid, crs: pyproj.CRS) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Points all over a grid in another CRS, those that have a place there."""
+    """Points all over a grid in another CRS, those that can be transformed."""
     steps = (np.arange(GRID_SAMPLES) + 0.5) / GRID_SAMPLES
     cols, rows = np.meshgrid(steps * grid.width, steps * grid.height)
     xs, ys = affine_of(grid) * (cols.ravel(), rows.ravel())

@@ -1,4 +1,4 @@
-"""Labels as they were drawn: polygons of one or several layers, or a raster of classes, matched with their classes."""
+"""Labels as drawn: polygons of one or several layers, or a raster of classes, matched with their classes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .legend import Valued, classes_of
 
 @dataclass(frozen=True)
 class LabelPolygons:
-    """Polygons in the CRS asked for, each with a class id.
+    """Polygons in the requested CRS, each with a class id.
 
     Attributes:
         geometries: polygons and multipolygons, valid before reprojection.
@@ -38,12 +38,12 @@ class LabelPolygons:
 
 
 def label_title(labels: Labels | LabelLayer) -> str:
-    """How to call a label layer in a sentence."""
+    """Return the name of a label layer for messages."""
     return labels.name or labels.layer or Path(labels.path).stem
 
 
 def read_labels(labels: Labels, on: Grid | str) -> LabelPolygons:
-    """Read label polygons with their classes; whatever had to be repaired or left out is a warning.
+    """Read label polygons with their classes; repairs and omissions are warnings.
 
     Args:
         labels: what was asked for.
@@ -73,14 +73,14 @@ def read_labels(labels: Labels, on: Grid | str) -> LabelPolygons:
             else Valued(name, None, "", color)
         )
         read.append(found)
-    classes, ids, said = classes_of(labels, layers)
+    classes, ids, warnings = classes_of(labels, layers)
     return LabelPolygons(
         np.concatenate([found.shapes for found in read]),
         np.concatenate([np.broadcast_to(one, len(found)) for one, found in zip(ids, read, strict=True)]),
         classes,
         sum(found.repaired for found in read),
         sum(found.skipped for found in read),
-        (*(problem for found in read for problem in found.problems), *said),
+        (*(problem for found in read for problem in found.problems), *warnings),
         labels,
     )
 

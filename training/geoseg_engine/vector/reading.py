@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pyogrio.errors import GeometryError
 
 from ..contract import GeoSegError, Problem, parse_json
-from .files import BYTES, VectorLayer, gdal_name, refusals, untyped
+from .files import BYTES, VectorLayer, gdal_name, reading_errors, untyped
 from .wkb import salvaged
 
 KINDS = {
@@ -34,12 +34,12 @@ EXACT_TO = 1 << 53
 """float64 holds every whole number up to this one."""
 
 FIRST_NAMED = 6
-"""Features that a sentence names by their number."""
+"""Number of features that a message lists."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """Values of a field, one a feature, NULL as None.
+    """Values of a field, one per feature, NULL as None.
 
     Attributes:
         values: numbers as numbers, dates as the file has them, lists as lists; none of binary data.
@@ -51,7 +51,7 @@ class Column:
 
     @property
     def numeric(self) -> bool:
-        """Whether the field is one of numbers: two texts that mean one number are one value."""
+        """Whether the field is numeric: two texts of the same number are one value."""
         return self.kind in ("integer", "real")
 
 
@@ -89,7 +89,7 @@ def read_table(layer: VectorLayer, fields: Sequence[str], name: str) -> Table:
             binary data.
     """
     wanted = list(dict.fromkeys(fields))
-    with refusals(layer.dataset, name, layer.name):
+    with reading_errors(layer.dataset, name, layer.name):
         facts, numbers, blobs, data = _raw(layer, wanted)
         problems: list[Problem] = []
         columns = _columns(layer, facts, data, wanted, problems, name)
@@ -107,12 +107,17 @@ def read_table(layer: VectorLayer, fields: Sequence[str], name: str) -> Table:
 
 
 def read_values(layer: VectorLayer, most: int, name: str) -> dict[str, Column]:
-    """Values of every field of the first features of a layer.
+    """Read the values of every field of the first features of a layer.
+
+    Args:
+        layer: to read.
+        most: number of features.
+        name: of the layer, for messages.
 
     Raises:
-        GeoSegError: `cannot_open`, `no_layer`.
+        GeoSegError: `cannot_open`.
     """
-    with refusals(layer.dataset, name, layer.name):
+    with reading_errors(layer.dataset, name, layer.name):
         facts, _, _, data = _raw(layer, None, read_geometry=False, max_features=most)
         return _columns(layer, facts, data, list(facts["fields"]), [], name)
 
@@ -120,7 +125,7 @@ def read_values(layer: VectorLayer, most: int, name: str) -> dict[str, Column]:
 def _raw(
     layer: VectorLayer, fields: list[str] | None, **options: Any
 ) -> tuple[dict[str, Any], Any, Any, Any]:
-    """What pyogrio reads: facts, numbers, geometries as WKB, a column a field; texts as bytes if UTF-8 is broken."""
+    """What pyogrio reads: facts, numbers, geometries as WKB, a column per field; texts as bytes if UTF-8 is broken."""
     request: dict[str, Any] = {"layer": layer.name, "return_fids": True, "datetime_as_string": True}
     request |= {"columns": fields, **options}
     condition = " AND ".join(f"({text})" for text in (layer.subset, options.get("where", "")) if text)
@@ -144,7 +149,7 @@ def _raw(
 
 
 def _shapes(blobs: NDArray[np.object_]) -> tuple[NDArray[np.object_], NDArray[np.bool_]]:
-    """Geometries in two dimensions, and which had to be put together from what could be read of them."""
+    """Geometries in two dimensions, and which had to be assembled from readable parts."""
     with np.errstate(invalid="ignore"):
         try:
             shapes = shapely.from_wkb(blobs, on_invalid="ignore")
@@ -190,7 +195,7 @@ def _columns(
     problems: list[Problem],
     name: str,
 ) -> dict[str, Column]:
-    """Columns by the name of their field; what there is to say of them joins `problems`."""
+    """Columns by the name of their field; warnings about them are added to `problems`."""
     kinds = zip(facts["fields"], facts["ogr_types"], facts["ogr_subtypes"], data, strict=True)
     return {kind[0]: _column(layer, facts, kind, problems, name) for kind in kinds if kind[0] in wanted}
 
@@ -256,7 +261,7 @@ def _wide(values: list[Any], title: str, name: str) -> list[Problem]:
 
 
 def _states_no_encoding(layer: VectorLayer, facts: dict[str, Any]) -> bool:
-    """Whether a shapefile does not say how its texts are written; GDAL takes them for western European then."""
+    """Whether a shapefile does not state its encoding; GDAL assumes western European then."""
     path = Path(layer.dataset)
     known = (path.with_suffix(suffix).exists() for suffix in (".cpg", ".CPG"))
     return facts["encoding"] == BYTES and path.suffix.lower() == ".shp" and path.exists() and not any(known)
@@ -267,7 +272,8 @@ def _decoded(values: list[Any], broken: bool, title: str, name: str, problems: l
 
     Args:
         values: texts whose characters are bytes, and anything else.
-        broken: the file states UTF-8, so what is none is said; else texts become UTF-8 only if all of them are.
+        broken: the file states UTF-8, so texts that are not are reported; else texts become UTF-8 only if all
+            of them are.
     """
     found = [_utf8(item) if isinstance(item, str) else item for item in values]
     wrong = [place for place, item in enumerate(found) if item is None and values[place] is not None]

@@ -1,7 +1,7 @@
-"""Geometries in another CRS, across the date line too, and a turn of longitude away from where a grid has them.
+"""Transform geometries to another CRS, across the date line too, and shift them by whole turns of longitude.
 
-Longitudes 350 and -10 are one place, and so are x and x plus the girth of the earth in a map whose x is longitude
-(Mercator, equidistant cylindrical). What a file counts from 0 to 360 another counts from -180 to 180.
+Longitudes 350 and -10 are one place, and so are x and x plus the circumference of the earth in a map whose x is
+longitude (Mercator, equidistant cylindrical). One file counts from 0 to 360, another from -180 to 180.
 """
 
 from __future__ import annotations
@@ -36,17 +36,21 @@ WIDE = 20
 """Degrees of arc from which on a side that is straight in degrees is no straight line at all in another CRS."""
 
 LEAP_M = 1e7
-"""No side of a polygon is as long on the ground; on the map one is whose ends lie at the map's opposite sides."""
+"""No side of a polygon is really as long; on the map a side is, if its ends are at opposite sides of the map."""
 
 Points = NDArray[np.float64]
 
 
 @lru_cache(maxsize=64)
 def turn_of(crs: pyproj.CRS) -> float:
-    """How far x goes once around the earth: 360 in degrees; 0 where x is no multiple of longitude."""
+    """Return the length of x once around the earth: 360 in degrees; 0 where x is no multiple of longitude."""
     if crs.is_geographic:
         return round(2 * np.pi / crs.axis_info[0].unit_conversion_factor, 9) if crs.axis_info else 360.0
-    if not crs.is_projected or _words(crs).get("proj") not in CYLINDRICAL or crs.geodetic_crs is None:
+    if (
+        not crs.is_projected
+        or _proj_parameters(crs).get("proj") not in CYLINDRICAL
+        or crs.geodetic_crs is None
+    ):
         return 0.0
     middle, quarter = middle_longitude(crs), turn_of(crs.geodetic_crs) / 4
     way = pyproj.Transformer.from_crs(crs.geodetic_crs, crs, always_xy=True)
@@ -55,8 +59,8 @@ def turn_of(crs: pyproj.CRS) -> float:
 
 
 def middle_longitude(crs: pyproj.CRS) -> float:
-    """The longitude that a projection has in the middle, in degrees; the map ends half a turn from it."""
-    return float(str(_words(crs).get("lon_0", 0.0)))
+    """Return the longitude of the middle of a projection in degrees; the map ends half a turn from it."""
+    return float(str(_proj_parameters(crs).get("lon_0", 0.0)))
 
 
 def _prime_meridian(crs: pyproj.CRS) -> float:
@@ -67,21 +71,26 @@ def _prime_meridian(crs: pyproj.CRS) -> float:
     )
 
 
-def _words(crs: pyproj.CRS) -> dict[str, object]:
+def _proj_parameters(crs: pyproj.CRS) -> dict[str, object]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         return dict(crs.to_dict())
 
 
 def in_crs(shapes: Shapes, own: pyproj.CRS, target: pyproj.CRS) -> Shapes:
-    """Geometries in another CRS; as they are where both are the same, be it a local one without a way to any other.
+    """Return geometries in another CRS; unchanged if both are equal, even if local.
 
     Sides stay straight but those of polygons so wide that they cannot (see `followed`). Polygons that cross the line
     at which the target ends are continued beyond it in degrees and in maps that go on there (see `turn_of`), and cut
     along it in others.
 
+    Args:
+        shapes: (n,) geometries.
+        own: their CRS.
+        target: CRS of the result.
+
     Returns:
-        Geometries; with infinite corners where the target cannot have them.
+        Geometries; with infinite coordinates where they cannot be transformed.
 
     Raises:
         GeoSegError: `no_way`.
@@ -102,10 +111,14 @@ def in_crs(shapes: Shapes, own: pyproj.CRS, target: pyproj.CRS) -> Shapes:
 
 
 def followed(shapes: Shapes, crs: pyproj.CRS) -> tuple[Shapes, NDArray[np.bool_]]:
-    """Geometries in degrees, those with a very long side with a corner every degree; and which these are.
+    """Return geometries in degrees, those with a very long side with a vertex every degree, and which these are.
 
-    Long is a side between places far from each other, or once around the earth. One from 179 to -179 is not: in other
-    CRS it is the short way, as around a pole.
+    A side is long if its ends are far from each other, or if it goes once around the earth. One from 179 to -179 is
+    not: in other CRS it is the short way, as around a pole.
+
+    Args:
+        shapes: (n,) geometries in degrees.
+        crs: geographic.
     """
     turn = turn_of(crs)
     wide = np.zeros(len(shapes), bool)
@@ -130,7 +143,7 @@ def _broad(shapes: Shapes, length: float) -> NDArray[np.int64]:
 def _step_by_step(
     shape: shapely.Geometry, own: pyproj.CRS, target: pyproj.CRS, turn: float
 ) -> shapely.Geometry:
-    """A geometry whose corners came to opposite ends of the target, carried over in small steps."""
+    """A geometry whose corners came to opposite ends of the target, transformed in small steps."""
     sides = shapely.bounds(shape)
     dense = shapely.segmentize(shape, max(float((sides[2:] - sides[:2]).max()) / STEPS, 1e-12))
     way = present(way_between(own, target), "the way between two CRS")
@@ -146,12 +159,12 @@ def _step_by_step(
 
 
 def _transformed(shapes: Shapes, way: pyproj.Transformer) -> Shapes:
-    def carried(points: Points) -> Points:
+    def transform(points: Points) -> Points:
         if len(points) == 1:  # pyproj warns of arrays of one
             return np.array([way.transform(*points[0].tolist())])
         return np.column_stack(way.transform(points[:, 0], points[:, 1]))
 
-    moved: Shapes = shapely.transform(shapes, carried)
+    moved: Shapes = shapely.transform(shapes, transform)
     return moved
 
 
@@ -185,12 +198,12 @@ class Sides:
 
     @property
     def along(self) -> NDArray[np.float64]:
-        """How far each goes in x."""
+        """Length of each in x."""
         found: NDArray[np.float64] = np.abs(self.end[:, 0] - self.begin[:, 0])
         return found
 
     def angles(self, turn: float) -> NDArray[np.float64]:
-        """Degrees between the ends, of sides whose corners are longitude and latitude in parts of a turn."""
+        """Return degrees between the ends, of sides whose corners are longitude and latitude in parts of a turn."""
         (lon, lat), (lon_2, lat_2) = (points.T * (2 * np.pi / turn) for points in (self.begin, self.end))
         apart = np.sin((lat_2 - lat) / 2) ** 2 + np.cos(lat) * np.cos(lat_2) * np.sin((lon_2 - lon) / 2) ** 2
         found: NDArray[np.float64] = np.degrees(2 * np.arcsin(np.sqrt(np.clip(apart, 0, 1))))
@@ -209,7 +222,7 @@ def _sides(shapes: Shapes) -> Sides:
 
 
 def continued(shape: shapely.Geometry, turn: float, pole: float = 0.0) -> shapely.Geometry:
-    """A geometry whose x goes on beyond the end of the map where it leapt to the other end.
+    """Return a geometry whose x continues beyond the end of the map where it jumped to the other end.
 
     Args:
         shape: its true sides are shorter than half a turn.
@@ -259,8 +272,14 @@ def _closed(ring: Points, turn: float, pole: float) -> Points:
 
 
 def cut_at_edge(shapes: Shapes, own: pyproj.CRS, target: pyproj.CRS) -> Shapes:
-    """Geometries in degrees, cut along the meridian at which a projection ends; others stay as they are."""
-    if target.geodetic_crs is None or _words(target).get("proj") in SEAMLESS:
+    """Return geometries in degrees, cut along the meridian at which a projection ends; others stay as they are.
+
+    Args:
+        shapes: (n,) geometries in degrees.
+        own: geographic CRS of them.
+        target: the projection.
+    """
+    if target.geodetic_crs is None or _proj_parameters(target).get("proj") in SEAMLESS:
         return shapes
     turn = turn_of(own)
     left = (middle_longitude(target) + _prime_meridian(target) - _prime_meridian(own) - 180) * turn / 360
@@ -280,9 +299,12 @@ def cut_at_edge(shapes: Shapes, own: pyproj.CRS, target: pyproj.CRS) -> Shapes:
 
 
 def turned(shapes: Shapes, crs: pyproj.CRS, left: float, right: float) -> Shapes:
-    """Geometries where x between two limits has them: shifted by whole turns, in several places where they show twice.
+    """Return geometries shifted by whole turns to where x between two limits has them, repeatedly where they fit.
 
-    What shows nowhere stays where it is.
+    Args:
+        shapes: (n,) geometries.
+        crs: of them.
+        left, right: the limits of x.
     """
     turn = turn_of(crs)
     if not turn or not len(shapes) or right - left <= 0:
@@ -311,7 +333,7 @@ def _copies(
     turn: float,
     change: Callable[[shapely.Geometry], shapely.Geometry] | None = None,
 ) -> shapely.Geometry:
-    """Every part of a geometry wherever it shows between two limits, changed if asked for."""
+    """Every part of a geometry wherever it shows between two limits, changed if requested."""
     parts, _ = simple_parts(np.array([shape], object))
     parts = parts if change is None else valid(parts)[0]
     found = []
@@ -333,10 +355,15 @@ def _shifted(shapes: Shapes, by: float) -> Shapes:
 
 
 def wide_sides(shapes: Shapes, own: pyproj.CRS, target: pyproj.CRS) -> NDArray[np.int64]:
-    """Places of geometries in degrees with a side of more than half a turn that is not a whole one.
+    """Return the positions of geometries in degrees with a side of more than half a turn that is not a whole one.
 
-    They may be meant to cross the date line, from 179 to -179. Where that side becomes the short one in the target,
-    they need not be asked for.
+    They may be meant to cross the date line, from 179 to -179. Sides that become the short ones in the target are not
+    listed.
+
+    Args:
+        shapes: (n,) geometries.
+        own: their CRS.
+        target: CRS of the result.
     """
     turn = turn_of(own) if own.is_geographic else 0.0
     if not turn:

@@ -100,7 +100,7 @@ class ScanFill:
     """Polygons on a grid, ready to be burnt window by window."""
 
     def __init__(self, geometries: np.ndarray, grid: Grid) -> None:
-        """Take the edges of polygons.
+        """Index the edges of polygons.
 
         Args:
             geometries: polygons and multipolygons in the grid's CRS, (features,).
@@ -117,7 +117,7 @@ class ScanFill:
         self._bounds = self._envelopes(len(geometries))
 
     def _envelopes(self, features: int) -> NDArray[np.float64]:
-        """(4, features): least column and row, largest column and row; NaN for features without edges."""
+        """Bounds (4, features): minimum column and row, maximum column and row; NaN for features without edges."""
         bounds = np.full((4, features), np.nan)
         filled = np.flatnonzero(np.diff(self._begin))
         if len(filled):

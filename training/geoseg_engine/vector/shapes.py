@@ -1,4 +1,4 @@
-"""Geometries made fit for use: valid, collections taken apart, polygons of one feature united."""
+"""Geometries made usable: valid, collections split, polygons of one feature united."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Shapes = NDArray[np.object_]
 
 
 def valid(shapes: Shapes) -> tuple[Shapes, NDArray[np.bool_]]:
-    """Geometries made valid on copies, and which were not; what cannot be made valid is None."""
+    """Return geometries made valid on copies, and which were not; what cannot be made valid is None."""
     present = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes))
     wrong = present & ~shapely.is_valid(shapes)
     if not wrong.any():
@@ -32,7 +32,7 @@ def _made_valid(shape: shapely.Geometry) -> shapely.Geometry | None:
 
 
 def polygons_of(shapes: Shapes) -> Shapes:
-    """The polygons of each geometry, those of a collection united; None where there is none."""
+    """Return the polygons of each geometry, those of a collection united; None where there is none."""
     found = shapes.copy()
     kinds = shapely.get_type_id(shapes)
     for place in np.flatnonzero(kinds == COLLECTION):
@@ -44,7 +44,7 @@ def polygons_of(shapes: Shapes) -> Shapes:
 
 
 def simple_parts(shapes: Shapes) -> tuple[Shapes, NDArray[np.int64]]:
-    """Points, lines and polygons of geometries, of collections at any depth, and the place of each one's geometry."""
+    """Return points, lines and polygons of geometries, collections split at any depth, and the owner of each."""
     parts, owner = shapely.get_parts(shapes, return_index=True)
     while (shapely.get_type_id(parts) > 3).any():
         parts, of = shapely.get_parts(parts, return_index=True)

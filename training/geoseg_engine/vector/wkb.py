@@ -1,4 +1,4 @@
-"""Geometries that GEOS cannot read, taken from their well-known binary part by part (ISO 13249-3, OGC 06-103r4).
+"""Geometries that GEOS cannot read, read from their well-known binary part by part (ISO 13249-3, OGC 06-103r4).
 
 Triangles, TIN and polyhedral surfaces become polygons, arcs become chords, a ring is closed; a ring or part that is no
 figure is dropped, so one bad hole does not cost the polygon.
@@ -23,7 +23,7 @@ Points = NDArray[np.float64]
 
 
 def salvaged(blob: bytes) -> shapely.Geometry | None:
-    """What is usable of a geometry, without Z and M; None for nothing."""
+    """Return the usable parts of a geometry, without Z and M; None without any."""
     parts: list[shapely.Geometry] = []
     try:
         parts.extend(_Reader(blob).parts())
@@ -76,7 +76,7 @@ class _Reader:
         raise ValueError(f"geometry of type {kind}")
 
     def _head(self) -> tuple[int, str, int]:
-        """Type without dimensions, byte order, numbers a point."""
+        """Type without dimensions, byte order, numbers per point."""
         order = "<" if self._blob[self._at : self._at + 1] == b"\x01" else ">"
         (code,) = struct.unpack_from(f"{order}I", self._blob, self._at + 1)
         self._at += 5 + 4 * bool(code & 0x20000000)

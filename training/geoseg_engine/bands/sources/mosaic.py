@@ -1,4 +1,4 @@
-"""Several files of one sensor as one source: those that share their pixels read as one raster, others side by side."""
+"""Several files of one sensor as one source: files that share their pixels read as one raster, others side by side."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ EDGE_POINTS = 21
 class Part:
     """One file of a mosaic and the place of its first pixel (row, column) in the raster that it is joined to.
 
-    `dtype` is the type that holds its values exactly, `order` says which band of the file is one of the mosaic's.
+    `dtype` is the type that holds its values exactly, `order` maps bands of the mosaic to bands of the file.
     """
 
     source: Source
@@ -77,7 +77,7 @@ class OpenFiles:
 class JoinedRaster:
     """Files whose pixels lie on one lattice, as one raster; where they overlap the first with a value counts.
 
-    `factors` are those of `conversion` that were asked for, by path, band and unit.
+    `factors` are those of `conversion` that were used, by path, band and unit.
     """
 
     parts: tuple[Part, ...]
@@ -86,7 +86,17 @@ class JoinedRaster:
     factors: dict[tuple[str, int, str], float] = field(default_factory=dict)
 
     def values(self, indexes: list[int], window: Window, dtype: str, unit: str) -> np.ndarray:
-        """Values of all files, each converted from its own unit; arguments as of RawValues."""
+        """Read values of all files, each converted from its own unit.
+
+        Args:
+            indexes: band numbers from 1.
+            window: of the joined raster.
+            dtype: of the result; empty is one that holds the values exactly.
+            unit: to convert to; empty does not convert.
+
+        Returns:
+            (bands, rows, cols), NaN where there is no value.
+        """
         dtype = dtype or max(part.dtype for part in self.parts)
         result = np.full((len(indexes), window.height, window.width), np.nan, dtype)
         for part in self.parts:
@@ -140,7 +150,12 @@ class MosaicBands:
 
 @contextmanager
 def open_mosaic(source: Source, bands: tuple[Band, ...], grid: Grid) -> Iterator[MosaicBands]:
-    """Bands of a mosaic on a grid.
+    """Open bands of a mosaic on a grid.
+
+    Args:
+        source: with further files in `paths`.
+        bands: to read.
+        grid: of the stack.
 
     Raises:
         GeoSegError: `mosaic_bands` if files have other bands; `missing_bands`; as `open_source`.
@@ -163,7 +178,11 @@ def open_mosaic(source: Source, bands: tuple[Band, ...], grid: Grid) -> Iterator
 
 
 def mosaic_grid(source: Source, bands: tuple[Band, ...] = ()) -> Grid:
-    """Pixels of the first file, continued over the ground of all files.
+    """Return the pixels of the first file, extended over all files.
+
+    Args:
+        source: with further files in `paths`.
+        bands: that must be available.
 
     Raises:
         GeoSegError: as `open_mosaic`.
@@ -177,7 +196,12 @@ def mosaic_grid(source: Source, bands: tuple[Band, ...] = ()) -> Grid:
 
 
 def parts_of(source: Source, bands: tuple[Band, ...], files: OpenFiles) -> list[Part]:
-    """The files of a mosaic, in order; bands that are the first file's by name or colour stand where they do there.
+    """Return the files of a mosaic, in order; bands are matched to the first file's by name or colour.
+
+    Args:
+        source: with further files in `paths`.
+        bands: that must be available.
+        files: that are opened.
 
     Raises:
         GeoSegError: as `open_mosaic`.
@@ -195,8 +219,8 @@ def parts_of(source: Source, bands: tuple[Band, ...], files: OpenFiles) -> list[
             first = title(parts[0].source)
             raise GeoSegError(
                 "mosaic_bands",
-                f"'{title(one)}' has {sets[-1].listed}, '{first}' {sets[0].listed}: they are no mosaic.",
-                "Use files with the same bands, or add them as layers of their own.",
+                f"'{title(one)}' has {sets[-1].listed}, '{first}' {sets[0].listed}: they do not form a mosaic.",
+                "Use files with the same bands, or add them as separate layers.",
             )
         dtype = exact_dtype(dataset, dataset.indexes)
         parts.append(Part(one, source_grid(one, dataset), dtype, order=order))
@@ -210,14 +234,19 @@ def parts_of(source: Source, bands: tuple[Band, ...], files: OpenFiles) -> list[
     if highest > max(sets[0].indexes):
         raise GeoSegError(
             "missing_bands",
-            f"The files of layer '{title(source)}' have {count} bands, band {highest} is asked for.",
+            f"The files of layer '{title(source)}' have {count} bands, band {highest} is requested.",
             "Choose files that have this band, or tick the layer's bands again.",
         )
     return with_common_unit(parts, units)
 
 
 def with_common_unit(parts: list[Part], units: list[StatedUnit]) -> list[Part]:
-    """Files that do not say in what unit their heights are, with the unit of the others if these agree."""
+    """Return files with the unit of heights completed: files without one get that of the others if these agree.
+
+    Args:
+        parts: of the mosaic.
+        units: the stated unit of each.
+    """
     stated = {unit.metres: unit.text for unit in units if unit.metres is not None}
     if len(stated) != 1 or all(unit.text for unit in units):
         return parts
@@ -249,7 +278,12 @@ def _join(parts: list[Part], files: OpenFiles) -> JoinedRaster:
 
 
 def offset_px(grid: Grid, other: Grid) -> tuple[int, int] | None:
-    """Row and column of the first pixel of a grid on another whose pixels it shares; None if it does not."""
+    """Return row and column of the first pixel of a grid on another whose pixels it shares; None if it does not.
+
+    Args:
+        grid: of a file.
+        other: of the mosaic.
+    """
     if not same_crs(parse_crs(grid.crs), parse_crs(other.crs)):
         return None
     to_other = ~affine_of(other) * affine_of(grid)
@@ -261,9 +295,14 @@ def offset_px(grid: Grid, other: Grid) -> tuple[int, int] | None:
 
 
 def pixel_envelope(grid: Grid, on: Grid) -> tuple[int, int, int, int] | None:
-    """First row, first column, last row + 1, last column + 1 of a grid's ground in pixels of another.
+    """Return the envelope of a grid in pixels of another; between different CRS it is followed at a lattice of points.
 
-    None if it has no image there. Between different CRS the ground is followed at a lattice of points.
+    Args:
+        grid: of a file.
+        on: the other grid.
+
+    Returns:
+        First row, first column, last row + 1, last column + 1; None if the grid cannot be transformed.
     """
     offset = offset_px(grid, on)
     if offset is not None:

@@ -41,7 +41,7 @@ CODES_LIMIT = 16
 """Values up to which an integer variable may be a mask."""
 
 CLEARLY_CODES = 4
-"""Values up to which it is taken for one whatever its name."""
+"""Values up to which it counts as one whatever its name."""
 
 SAMPLE_PX, SAMPLE_DATES, MASK_BANDS = 256, 8, 32
 
@@ -55,6 +55,11 @@ class RasterSource(BandSource):
     @contextmanager
     def open(self, source: Source, bands: tuple[Band, ...], grid: Grid) -> Iterator[OpenBands]:
         """Open the file or the mosaic.
+
+        Args:
+            source: of kind `raster`.
+            bands: read or derived from the neighbourhood of pixels.
+            grid: of the stack.
 
         Raises:
             GeoSegError: as `open_source`, `open_mosaic`; `unknown_derivation`, `missing_bands`.
@@ -70,6 +75,10 @@ class RasterSource(BandSource):
 
     def grid_and_warnings(self, source: Source, bands: tuple[Band, ...]) -> tuple[Grid, Sequence[Problem]]:
         """Return the grid of the file, or of all files of the mosaic.
+
+        Args:
+            source: of kind `raster`.
+            bands: that must be available.
 
         Raises:
             GeoSegError: as `open`; `unknown_unit` if terrain is derived where lengths are not known in metres.
@@ -90,16 +99,33 @@ class RasterSource(BandSource):
         return band_descriptions(source)
 
     def file_warnings(self, source: Source, bands: Sequence[Band]) -> Iterator[Problem]:
-        """Yield warnings about a CRS, bands, images and nodata that the files leave open."""
+        """Yield warnings about a CRS, bands, images and nodata that the files leave open.
+
+        Args:
+            source: of kind `raster`.
+            bands: that are used.
+        """
         return raster_warnings(source, bands)
 
     def inspect(self, path: str, found: dict[str, Any]) -> str:
-        """Add bands, variables, dates and masks of a raster; a raster with dates is of kind `series`."""
+        """Add bands, variables, dates and masks of a raster; a raster with dates is of kind `series`.
+
+        Args:
+            path: file or GDAL dataset name.
+            found: the result, changed in place.
+
+        Returns:
+            Why the file is not a raster; empty if it is.
+        """
         return _inspect(path, found)
 
 
 def check_derivations(source: Source, bands: tuple[Band, ...]) -> None:
-    """Raise if something is derived from a raster that only a time series or a vector layer has.
+    """Raise if a derivation needs a time series or a vector layer instead of a raster.
+
+    Args:
+        source: names the layer.
+        bands: to read.
 
     Raises:
         GeoSegError: `unknown_derivation`.
@@ -108,13 +134,18 @@ def check_derivations(source: Source, bands: tuple[Band, ...]) -> None:
         if band.derive and band.derive not in DERIVATIONS:
             raise GeoSegError(
                 "unknown_derivation",
-                f"Band '{band.name}' asks for '{band.derive}' of the raster '{title(source)}'.",
-                f"Choose from: {', '.join(DERIVATIONS)}; or say that the source is a series or a vector layer.",
+                f"Band '{band.name}' derives '{band.derive}' from the raster '{title(source)}'.",
+                f"Choose from: {', '.join(DERIVATIONS)}; or set the kind of the source to series or vector.",
             )
 
 
 def check_band_numbers(source: Source, count: int, bands: tuple[Band, ...]) -> None:
-    """Raise if a band is asked for that the source does not have.
+    """Raise if a band number exceeds the bands of the source.
+
+    Args:
+        source: names the layer.
+        count: bands of the source.
+        bands: to read.
 
     Raises:
         GeoSegError: `missing_bands`.
@@ -123,7 +154,7 @@ def check_band_numbers(source: Source, count: int, bands: tuple[Band, ...]) -> N
     if highest > count:
         raise GeoSegError(
             "missing_bands",
-            f"Layer '{title(source)}' has {count} bands, band {highest} is asked for.",
+            f"Layer '{title(source)}' has {count} bands, band {highest} is requested.",
             "Choose a layer that has this band, or tick the layer's bands again.",
         )
 

@@ -19,17 +19,17 @@ from ...raster.nodata import no_values
 from ...raster.pixel_values import exact_dtype, raster_values
 from ...raster.sources import band_title, open_source, source_grid, title, value_bands
 
-LOOKED_AT, STRIP_VALUES = 1 << 20, 1 << 16
-"""Values of a source that are looked at for undeclared gaps; those that are read at once."""
+SAMPLE_VALUES, STRIP_VALUES = 1 << 20, 1 << 16
+"""Values of a source that are read to find undeclared gaps; those that are read at once."""
 
-FILES_LOOKED_AT = 4
-"""Files of a mosaic whose values are looked at."""
+FILES_CHECKED = 4
+"""Files of a mosaic whose values are read."""
 
 USUAL_GAPS = (-999, -9999, -99999, -9998, -32767, -32768, 32767, 65535, -(2**31), 2**31 - 1)
 """Whole numbers by which programs mark gaps."""
 
 ENDLESS = 1e19
-"""Beyond it a number is a mark and no measurement: 1e20, 9.97e36, the largest float32."""
+"""Numbers beyond it are marks of gaps, not measurements: 1e20, 9.97e36, the largest float32."""
 
 RIM_SHARE, INSIDE_SHARE, FEW_VALUES = 0.01, 0.1, 16
 """Of all pixels that a rim has at least; of the rim's size that pixels of its value inside have at most; values of a
@@ -37,7 +37,7 @@ raster that is taken for classes."""
 
 
 def raster_warnings(source: Source, bands: Sequence[Band]) -> Iterator[Problem]:
-    """Yield warnings about the files of a raster or a mosaic, of which the first FILES_LOOKED_AT are checked.
+    """Yield warnings about the files of a raster or a mosaic, of which the first FILES_CHECKED are checked.
 
     Codes: `assumed_crs` (degrees without a CRS), `bad_bands` (marked so in the file), `more_images`, `first_band`
     (more is there than is read), `undeclared_gaps` and `undeclared_rim` (values that look like nodata).
@@ -50,7 +50,7 @@ def raster_warnings(source: Source, bands: Sequence[Band]) -> Iterator[Problem]:
         GeoSegError: as `open_source`.
     """
     reported: set[str] = set()
-    for path in (source.path, *source.paths)[:FILES_LOOKED_AT]:
+    for path in (source.path, *source.paths)[:FILES_CHECKED]:
         one = replace(source, path=path, paths=(), name=title(source))
         with open_source(one) as dataset:
             checks = (
@@ -87,7 +87,7 @@ def _more_images(source: Source, dataset: Any) -> Iterator[Problem]:
         yield Problem(
             "more_images",
             f"The file of layer '{title(source)}' holds {len(dataset.subdatasets)} images; only the first is read.",
-            "Add the others as layers of their own: "
+            "Add the others as separate layers: "
             + ", ".join(others[1:3])
             + (" …" if len(others) > 3 else ""),
             "warning",
@@ -107,14 +107,14 @@ def _bad_bands(source: Source, dataset: Any, bands: Sequence[Band]) -> Iterator[
 
 
 def _first_of_several(source: Source, dataset: Any, bands: Sequence[Band]) -> Iterator[Problem]:
-    """Terrain of band 1 where there are others: nobody may have chosen it."""
+    """Terrain of band 1 where there are others: it may not have been chosen."""
     names = [
         band.name for band in bands if band.derive and band.derive not in SPECKLE_FILTERS and band.index == 1
     ]
     if names and len(value_bands(dataset)) > 1:
         yield Problem(
             "first_band",
-            f"Layer '{title(source)}' has {dataset.count} bands; heights are taken from the first, "
+            f"Layer '{title(source)}' has {dataset.count} bands; the first is used as heights, "
             f"'{band_title(source, dataset, 1)}'.",
             "Choose the band of heights, or a layer of its own.",
             "warning",
@@ -122,7 +122,7 @@ def _first_of_several(source: Source, dataset: Any, bands: Sequence[Band]) -> It
 
 
 def bad_bands(dataset: Any) -> set[int]:
-    """Bands, from 1, that a file marks as bad: ENVI's bad band list, for all bands or at each."""
+    """Return the bands, from 1, that a file marks as bad: ENVI's bad band list, for all bands or at each."""
     for tags in (dataset.tags(ns="ENVI"), dataset.tags()):
         marks = numbers_in(tags.get("bbl", ""))
         if len(marks) == dataset.count:
@@ -131,7 +131,7 @@ def bad_bands(dataset: Any) -> set[int]:
 
 
 def ranges(numbers: Sequence[int]) -> str:
-    """Ascending numbers as `3, 101–130`."""
+    """Return ascending numbers as `3, 101–130`."""
     starts = [place for place, number in enumerate(numbers) if not place or number != numbers[place - 1] + 1]
     ends = [*(start - 1 for start in starts[1:]), len(numbers) - 1]
     parts = [
@@ -142,11 +142,11 @@ def ranges(numbers: Sequence[int]) -> str:
 
 
 @dataclass
-class Looked:
-    """What was seen of a source.
+class GapStatistics:
+    """Values of a source that look like gaps.
 
     Attributes:
-        px: pixels looked at; all of them if `complete`.
+        px: pixels that were read; all of them if `complete`.
         marks: pixels of each value that looks like a mark of gaps, by band and value.
         rim, rim_px: value of a rim around the scene, and its pixels; none without a rim.
     """
@@ -172,7 +172,7 @@ class Extremes:
     marks: dict[float, int] = field(default_factory=dict)
 
     def add(self, values: NDArray[Any]) -> None:
-        """Look at some values; NaN is none."""
+        """Add values, NaN where there is none."""
         values = values[np.isfinite(values)]
         while len(values):
             low, high = float(values.min()), float(values.max())
@@ -185,7 +185,7 @@ class Extremes:
             values = rest
 
     def outliers(self) -> dict[float, int]:
-        """Pixels of the marks that lie farther from all other values than those are apart, or beyond any measure."""
+        """Return the pixels of marks farther from all other values than these are apart, or beyond any measurement."""
         low, high = self.low, self.high
         far: dict[float, int] = {}
         for mark in sorted(self.marks, key=lambda mark: max(low - mark, mark - high)):
@@ -207,7 +207,13 @@ class Rim:
     inside_px: int = 0
 
     def add(self, same: NDArray[np.bool_], part: Window, height: int, width: int) -> None:
-        """Count in a window of a raster of `height` by `width`, where `same` says which pixels have the value."""
+        """Count the pixels of the value in a window.
+
+        Args:
+            same: boolean (rows, cols), which pixels have the value.
+            part: the window.
+            height, width: of the raster.
+        """
         ends = part.row == 0, part.row + part.height == height, part.col == 0, part.col + part.width == width
         lines = same[0], same[-1], same[:, 0], same[:, -1]
         count = int(np.count_nonzero(same))
@@ -227,7 +233,7 @@ def _gaps(source: Source, dataset: Any, bands: Sequence[Band]) -> Iterator[Probl
     if not indexes or source.nodata is not None:
         return
     whole = {band.index for band in bands if band.resampling not in ("nearest", "mode")}
-    seen = _look(source, dataset, indexes, all(index in whole for index in indexes))
+    seen = _statistics(source, dataset, indexes, all(index in whole for index in indexes))
     for value in dict.fromkeys(value for _, value in seen.marks):
         marked = {index: count for (index, other), count in seen.marks.items() if other == value}
         names = f"band{'s' * (len(marked) > 1)} {ranges(sorted(marked))}"
@@ -242,7 +248,7 @@ def _gaps(source: Source, dataset: Any, bands: Sequence[Band]) -> Iterator[Probl
         yield Problem(
             "undeclared_rim",
             f"Layer '{title(source)}' is {seen.rim:g}{' in all bands' if len(indexes) > 1 else ''} in "
-            f"{seen.rim_px:,} of {seen.of_px}, all joined with its border, and declares no nodata.",
+            f"{seen.rim_px:,} of {seen.of_px}, all connected with its border, and declares no nodata.",
             _declare(seen.rim),
             "warning",
         )
@@ -255,9 +261,9 @@ def _declare(value: float) -> str:
     )
 
 
-def _look(source: Source, dataset: Any, indexes: list[int], continuous: bool) -> Looked:
-    """Look at a source strip by strip, so that memory does not grow with it."""
-    parts = windows_on_lattice(source_grid(source, dataset), LOOKED_AT / len(indexes))
+def _statistics(source: Source, dataset: Any, indexes: list[int], continuous: bool) -> GapStatistics:
+    """Read a source strip by strip, so that memory does not grow with it."""
+    parts = windows_on_lattice(source_grid(source, dataset), SAMPLE_VALUES / len(indexes))
     kind = exact_dtype(dataset, indexes)
     top = {"uint8": 255.0, "uint16": 65535.0}.get(dataset.dtypes[indexes[0] - 1], 0.0)
     bare = continuous and all(no_values(dataset)[index - 1].complete for index in indexes)
@@ -279,7 +285,7 @@ def _look(source: Source, dataset: Any, indexes: list[int], continuous: bool) ->
         for rim, mask in zip(rims, same, strict=True):
             rim.add(mask, part, dataset.height, dataset.width)
     px = sum(part.height * part.width for part in parts)
-    seen = Looked(px, len(parts) == 1, {})
+    seen = GapStatistics(px, len(parts) == 1, {})
     for index, found in zip(indexes, extremes, strict=True):
         seen.marks |= {(index, mark): count for mark, count in found.outliers().items()}
     for rim in rims:

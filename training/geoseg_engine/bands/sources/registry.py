@@ -1,4 +1,4 @@
-"""The kinds of source there are, and what is asked of a source of any kind."""
+"""The registered kinds of source, and opening a source of any kind."""
 
 from __future__ import annotations
 

@@ -42,6 +42,11 @@ class SeriesSource(BandSource):
     def open(self, source: Source, bands: tuple[Band, ...], grid: Grid) -> Iterator[SeriesBands]:
         """Open the files of the series.
 
+        Args:
+            source: of kind `series`.
+            bands: each a statistic of a variable.
+            grid: of the stack.
+
         Raises:
             GeoSegError: as `open_series` and `check_series_bands`.
         """
@@ -56,6 +61,10 @@ class SeriesSource(BandSource):
     def grid_and_warnings(self, source: Source, bands: tuple[Band, ...]) -> tuple[Grid, Sequence[Problem]]:
         """Return the grid of the first file, and a warning about dates that are ambiguous.
 
+        Args:
+            source: of kind `series`.
+            bands: that must be available.
+
         Raises:
             GeoSegError: as `open`.
         """
@@ -64,13 +73,23 @@ class SeriesSource(BandSource):
             return series.grid, date_problems(source, series.remarks)
 
     def completed(self, source: Source, slot: Source) -> Source:
-        """Return the source with the slot's variables, mask, months and period, but its own dates."""
+        """Return the source with the slot's variables, mask, months and period, but its own dates.
+
+        Args:
+            source: other files.
+            slot: the source of the recipe.
+        """
         if source.series is not None or slot.series is None:
             return source
         return replace(source, series=replace(slot.series, dates=()))
 
     def file_warnings(self, source: Source, bands: Sequence[Band]) -> Iterator[Problem]:
-        """Yield warnings about a CRS that is assumed, and variables of which one part is chosen."""
+        """Yield warnings about a CRS that is assumed, and variables of which one part is chosen.
+
+        Args:
+            source: of kind `series`.
+            bands: not used.
+        """
         with open_series(source) as series:
             yield from assumed_crs(source, series.files.get(series.variables[0][0].path))
             yield from _first_of_dimension(series)
@@ -78,7 +97,7 @@ class SeriesSource(BandSource):
 
 @dataclass(frozen=True)
 class SeriesBands:
-    """An open series, how a grid lies on it and which statistics are asked for."""
+    """Statistics of an open series on a grid."""
 
     series: OpenSeries
     mapping: Mapping
@@ -89,9 +108,9 @@ class SeriesBands:
     problems: tuple[Problem, ...] = ()
 
     def read(self, window: Window) -> np.ndarray:
-        """Float32 (bands, rows, cols) of a window inside the grid; NaN where there is no value.
+        """Read float32 (bands, rows, cols) of a window inside the grid; NaN where there is no value.
 
-        Statistics are of the series' own pixels, and then put on the grid.
+        Statistics are of the series' own pixels, and then resampled to the grid.
 
         Raises:
             GeoSegError: `cannot_read` if a file is damaged.
@@ -123,7 +142,7 @@ class SeriesBands:
         own = [band for band in self.bands if band.index == index]
         if any(band.derive != "date" for band in own):
             return list(range(len(self.series.days)))
-        return sorted({nearest(self.series.days, band) for band in own})
+        return sorted({nearest_date(self.series.days, band) for band in own})
 
     def _fill(self, index: int, dates: list[int], inside: Window, part: Window, result: np.ndarray) -> None:
         """Put the bands of one variable into `result`, an array of `part`, tile by tile."""
@@ -158,7 +177,7 @@ class SeriesBands:
         result = np.empty((len(bands), *values.shape[1:]), np.float32)
         over_all = [place for place, band in enumerate(bands) if band.derive != "date"]
         for place in set(range(len(bands))) - set(over_all):
-            result[place] = values[dates.index(nearest(self.series.days, bands[place]))]
+            result[place] = values[dates.index(nearest_date(self.series.days, bands[place]))]
         if over_all:
             asked = tuple(bands[place] for place in over_all)
             flat = values.reshape(len(dates), -1)
@@ -168,7 +187,7 @@ class SeriesBands:
 
 
 class Kept:
-    """The tiles computed last: windows of a stack seldom end where the blocks of a file do."""
+    """The tiles computed last, as windows of a stack rarely end where the blocks of a file do."""
 
     def __init__(self) -> None:
         self._found: OrderedDict[tuple[int, Window], np.ndarray] = OrderedDict()
@@ -176,12 +195,17 @@ class Kept:
         self._lock = threading.Lock()
 
     def get(self, key: tuple[int, Window]) -> np.ndarray | None:
-        """The tile of a variable, if it is still there."""
+        """Return a tile of a variable, if it is still kept."""
         with self._lock:
             return self._found.get(key)
 
     def put(self, key: tuple[int, Window], found: np.ndarray) -> None:
-        """Keep a tile; the oldest go."""
+        """Keep a tile and drop the oldest ones.
+
+        Args:
+            key: variable and tile.
+            found: statistics (bands, rows, cols).
+        """
         with self._lock:
             if key not in self._found:
                 self._found[key] = found
@@ -191,7 +215,14 @@ class Kept:
 
 
 def tiles(grid: Grid, part: Window, block: tuple[int, int], limit_px: int) -> Iterator[Window]:
-    """Tiles of a grid that meet a part of it: at most `limit_px` pixels, whole blocks where they are less."""
+    """Yield the tiles of a grid that meet a part of it: whole blocks where these are smaller than the limit.
+
+    Args:
+        grid: of the series.
+        part: window of the grid.
+        block: rows and columns of the file's blocks.
+        limit_px: maximum pixels of a tile.
+    """
     limit_px = max(limit_px, 1)
     rows, cols = block
     if rows * cols > limit_px:
@@ -205,14 +236,26 @@ def tiles(grid: Grid, part: Window, block: tuple[int, int], limit_px: int) -> It
             yield Window(top, left, height, width).clipped(grid.height, grid.width)
 
 
-def nearest(days: np.ndarray, band: Band) -> int:
-    """Place of the date nearest to the band's parameter `date`, counted in whole days; the earlier of two."""
+def nearest_date(days: np.ndarray, band: Band) -> int:
+    """Return the position of the date nearest to the band's parameter `date`, in whole days; the earlier of two.
+
+    Args:
+        days: (dates,), days since 1970-01-01.
+        band: with the parameter `date`.
+
+    Raises:
+        GeoSegError: `bad_date`.
+    """
     wanted = date_from(str(band.parameters.get("date", "")), f"The date of band '{band.name}',")
     return int(np.abs(np.floor(days) - wanted).argmin())
 
 
 def check_series_bands(series: OpenSeries, bands: tuple[Band, ...]) -> None:
-    """Raise if a band asks for what a series does not have.
+    """Raise if a band needs something that a series does not have.
+
+    Args:
+        series: the open series.
+        bands: to read.
 
     Raises:
         GeoSegError: `missing_bands`, `no_statistic`, `percent`, `bad_date`.
@@ -221,7 +264,7 @@ def check_series_bands(series: OpenSeries, bands: tuple[Band, ...]) -> None:
         if band.index > len(series.variables):
             raise GeoSegError(
                 "missing_bands",
-                f"Layer '{title(series.source)}' has {len(series.variables)} variables, {band.index} is asked for.",
+                f"Layer '{title(series.source)}' has {len(series.variables)} variables, {band.index} is requested.",
                 "Choose one of its variables.",
             )
         if band.derive not in TEMPORAL_STATISTICS:
@@ -238,11 +281,16 @@ def check_series_bands(series: OpenSeries, bands: tuple[Band, ...]) -> None:
                 "Choose a number from 0 to 100.",
             )
         if band.derive == "date":
-            nearest(series.days, band)
+            nearest_date(series.days, band)
 
 
 def date_problems(source: Source, remarks: tuple[str, ...]) -> list[Problem]:
-    """One warning for dates that could be others."""
+    """Return one warning about dates that are ambiguous.
+
+    Args:
+        source: names the layer.
+        remarks: of its dates.
+    """
     if not remarks:
         return []
     more = f" ({len(remarks)} files or bands alike)" if len(remarks) > 1 else ""
@@ -250,21 +298,21 @@ def date_problems(source: Source, remarks: tuple[str, ...]) -> list[Problem]:
         Problem(
             "dates",
             f"Dates of layer '{title(source)}': {remarks[0]}{more}.",
-            "If they are others, give the dates of the series, or name its files by one date, e.g. 2019-07-01.",
+            "If they are wrong, set the dates of the series, or name its files by one date, e.g. 2019-07-01.",
             "warning",
         )
     ]
 
 
 def _first_of_dimension(series: OpenSeries) -> Iterator[Problem]:
-    """Variables with a further dimension, such as depth, of which no number says which part is meant."""
+    """Variables with a further dimension, such as depth, without a number that selects a part."""
     names = series.source.series.variables if series.source.series else ()
     for name, slices in zip(names, series.variables, strict=False):
         count = len(netcdf_dates(series.files.get(slices[0].path))[0])
         if count > 1 and not NUMBERED.match(name):
             yield Problem(
                 "first_of_several",
-                f"Variable '{name}' of layer '{title(series.source)}' has {count} rasters a date; the first is used.",
+                f"Variable '{name}' of layer '{title(series.source)}' has {count} rasters per date; the first is used.",
                 f"Choose one of {name}[1] to {name}[{count}].",
                 "warning",
             )

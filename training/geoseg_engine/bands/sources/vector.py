@@ -29,7 +29,7 @@ from .kind import BandSource
 
 Floats = NDArray[np.float32]
 BESIDE = 0.5
-"""Turns of longitude by which features beside a grid are taken along: the nearest may lie across the date line."""
+"""Turns of longitude beside a grid in which features count too: the nearest may be across the date line."""
 
 VALUES_LIMIT, FEATURES_LIMIT = 20, 50_000
 """Different values of a field up to which they are listed; features that are read for that."""
@@ -44,6 +44,11 @@ class VectorSource(BandSource):
     def open(self, source: Source, bands: tuple[Band, ...], grid: Grid) -> Iterator[VectorBands]:
         """Read the layer into memory.
 
+        Args:
+            source: of kind `vector`.
+            bands: derived by names of VECTOR_FEATURES.
+            grid: of the stack.
+
         Raises:
             GeoSegError: as `VectorBands`.
         """
@@ -52,6 +57,10 @@ class VectorSource(BandSource):
     def grid_and_warnings(self, source: Source, bands: tuple[Band, ...]) -> tuple[None, Sequence[Problem]]:
         """Return None, as a vector layer has no pixels, if the layer has what the bands need.
 
+        Args:
+            source: of kind `vector`.
+            bands: that must be available.
+
         Raises:
             GeoSegError: as `check_vector_bands`.
         """
@@ -59,13 +68,26 @@ class VectorSource(BandSource):
         return None, ()
 
     def completed(self, source: Source, slot: Source) -> Source:
-        """Return the source with the slot's layer, if it names none and its file has a layer of that name."""
+        """Return the source with the slot's layer, if it names none and its file has a layer of that name.
+
+        Args:
+            source: another file.
+            slot: the source of the recipe.
+        """
         if source.layer or slot.layer not in layer_names(source.path, title(source)):
             return source
         return replace(source, layer=slot.layer)
 
     def inspect(self, path: str, found: dict[str, Any]) -> str:
-        """Add the layers of a vector file with their fields, and the values of fields that have few."""
+        """Add the layers of a vector file with their fields, and the values of fields that have few.
+
+        Args:
+            path: file or GDAL dataset name.
+            found: the result, changed in place.
+
+        Returns:
+            Why the file is not a vector file; empty if it is.
+        """
         return _inspect(path, found)
 
 
@@ -77,14 +99,19 @@ class VectorBands:
 
     `onehot` (parameters `field`, `value`): 1 where a feature has the value, 0 elsewhere.
 
-    `distance` (parameter `limit_m`, default 50 pixels): metres on the ground from the pixel's centre to the nearest
+    `distance` (parameter `limit_m`, default 50 pixels): true metres from the pixel's centre to the nearest
     feature, 0 inside polygons, `limit_m` from there on; right to a quarter of a pixel.
 
-    A polygon holds the pixels whose centres lie in it, a line those it crosses, a point the one it lies in.
+    A polygon holds the pixels whose centres lie in it, a line those it crosses, a point the one that holds it.
     """
 
     def __init__(self, source: Source, bands: tuple[Band, ...], grid: Grid) -> None:
         """Read the layer.
+
+        Args:
+            source: of kind `vector`.
+            bands: derived by names of VECTOR_FEATURES.
+            grid: of the stack.
 
         Raises:
             GeoSegError: as `check_vector_bands`, `read_features`; `not_numeric` if a field to burn holds no number.
@@ -96,7 +123,7 @@ class VectorBands:
         self._bands = [self._made(source, band, found, grid) for band in bands]
 
     def read(self, window: Window) -> Floats:
-        """Float32 (bands, rows, cols) of a window inside the grid; NaN where there is no value."""
+        """Return float32 (bands, rows, cols) of a window inside the grid; NaN where there is no value."""
         return np.stack([band(window) for band in self._bands])
 
     def _made(self, source: Source, band: Band, found: Features, grid: Grid) -> Callable[[Window], Floats]:
@@ -115,7 +142,7 @@ class VectorBands:
             raise GeoSegError(
                 "not_numeric",
                 f"Field '{field}' of layer '{title(source)}' holds no number.",
-                "Choose a numeric field, or take its categories as bands of 0 and 1.",
+                "Choose a numeric field, or use its categories as bands of 0 and 1.",
             )
         if not known.all():
             self.problems.append(_without_number(field, title(source), found.numbers[~known]))
@@ -137,7 +164,14 @@ class Burnt:
     """Values of features on the pixels that they hold, lines and points over polygons."""
 
     def __init__(self, shapes: NDArray[Any], values: Floats, grid: Grid, outside: float) -> None:
-        """Split the shapes into polygons and what is thinner; `outside` is the value of all other ground."""
+        """Index the shapes.
+
+        Args:
+            shapes: of any type, in the grid's CRS.
+            values: one per shape.
+            grid: of the stack.
+            outside: value of pixels without feature.
+        """
         self._outside = np.float32(outside)
         mixed = np.flatnonzero(shapely.get_type_id(shapes) == COLLECTION)
         if len(mixed):
@@ -153,7 +187,7 @@ class Burnt:
         self._tree = shapely.STRtree(self._thin)
 
     def read(self, window: Window) -> Floats:
-        """Float32 (rows, cols) of a window."""
+        """Return float32 (rows, cols) of a window."""
         result = np.full((window.height, window.width), self._outside, np.float32)
         self._fill.runs(window, np.arange(len(self._values))).paint(result, self._values)
         left, top = window.col + 1, window.row + 1
@@ -179,10 +213,14 @@ def _apart(shapes: NDArray[Any], mixed: NDArray[np.int64]) -> tuple[NDArray[Any]
 
 
 def check_vector_bands(source: Source, bands: tuple[Band, ...]) -> None:
-    """Raise if the layer cannot be read or a band asks for what it has not; reads no feature.
+    """Raise if the layer cannot be read or lacks what a band needs; reads no feature.
+
+    Args:
+        source: of kind `vector`.
+        bands: to read.
 
     Raises:
-        GeoSegError: `file_missing`, `cannot_open`, `unknown_derivation`, `no_field`.
+        GeoSegError: `file_missing`, `cannot_open`, `unknown_derivation`, `no_field`, `no_value`.
     """
     name = title(source)
     fields = read_fields(source.path, source.layer, name)
@@ -190,7 +228,7 @@ def check_vector_bands(source: Source, bands: tuple[Band, ...]) -> None:
         if band.derive not in VECTOR_FEATURES:
             raise GeoSegError(
                 "unknown_derivation",
-                f"Band '{band.name}' asks for '{band.derive or 'values'}' of the vector layer '{name}'.",
+                f"Band '{band.name}' derives '{band.derive or 'values'}' from the vector layer '{name}'.",
                 f"Choose from: {', '.join(VECTOR_FEATURES)}.",
             )
         if band.derive != "distance":
@@ -198,7 +236,7 @@ def check_vector_bands(source: Source, bands: tuple[Band, ...]) -> None:
         if band.derive == "onehot" and "value" not in band.parameters:
             raise GeoSegError(
                 "no_value",
-                f"Band '{band.name}' does not say which value of '{band.parameters['field']}' it stands for.",
+                f"Band '{band.name}' does not name a value of the field '{band.parameters['field']}'.",
                 "Give the parameter 'value'.",
             )
 

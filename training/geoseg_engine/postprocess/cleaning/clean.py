@@ -36,7 +36,7 @@ Read = Callable[[Window], Codes]
 Write = Callable[[Codes, Window], None]
 
 
-class Tally:
+class ClassCounts:
     """Counts of the finished raster: pixels and ground of each class, and how many pixels are not what they were."""
 
     def __init__(self, raster: ClassRaster) -> None:
@@ -112,7 +112,7 @@ def clean(
         writer = stack.enter_context(raster.writer(output, {"GEOSEG_CLEANING": json.dumps(encode(cleaning))}))
         if background is None:
             background = 0 if has_background(read_classes(raster.dataset)) else -1
-        tally = Tally(raster)
+        tally = ClassCounts(raster)
 
         def finish(codes: Codes, window: Window) -> None:
             tally.add(codes, before.read(window), window)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...contract import IGNORE
-from .patches import Codes, Ints, Mask, Pairs, Patches, chosen, joined
+from .patches import Codes, Ints, Mask, Pairs, Patches, grouped, selected_pairs
 
 
 @dataclass(frozen=True)
@@ -80,14 +80,14 @@ def flood(seed: Ints, own: Ints, pairs: Pairs) -> Ints:
     """
     taken = seed.copy()
     while True:
-        pairs = chosen(pairs, (taken[pairs[0]] < 0) | (taken[pairs[1]] < 0))
+        pairs = selected_pairs(pairs, (taken[pairs[0]] < 0) | (taken[pairs[1]] < 0))
         source = np.concatenate([pairs[0], pairs[1]])
         target = np.concatenate([pairs[1], pairs[0]])
         ready = taken[source] >= 0
         if not ready.any():
             break
         np.maximum.at(taken, target[ready], taken[source[ready]])
-    groups, group = joined(pairs, len(taken))
+    groups, group = grouped(pairs, len(taken))
     left = taken < 0
     greatest = np.full(groups, -1, np.int64)
     np.maximum.at(greatest, group[left], own[left])

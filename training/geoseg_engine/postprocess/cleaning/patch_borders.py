@@ -10,7 +10,17 @@ from numpy.typing import NDArray
 from ...contract import IGNORE, present
 from ...raster.grid import Window
 from .flood import Facts, facts_of
-from .patches import Codes, Ints, Pairs, Patches, chosen, find_runs, joined, once, stacked_neighbours
+from .patches import (
+    Codes,
+    Ints,
+    Pairs,
+    Patches,
+    find_runs,
+    grouped,
+    selected_pairs,
+    stacked_neighbours,
+    unique_pairs,
+)
 
 
 @dataclass(frozen=True)
@@ -85,7 +95,7 @@ class Crossing:
         return replace(facts, **found)
 
 
-class Survey:
+class PatchScan:
     """Takes the strips from the top down and learns which of their patches belong together."""
 
     def __init__(self, strips: Strips) -> None:
@@ -116,16 +126,16 @@ class Survey:
         upper, lower = stacked_neighbours(runs, self._strips.connectivity)
         same = runs.code[upper] == runs.code[lower]
         pairs = np.stack([numbers_above[upper], numbers[lower - len(numbers_above)]])
-        self._same.append(once(chosen(pairs, same), self._first[-1]))
-        self._touching.append(once(chosen(pairs, ~same), self._first[-1]))
+        self._same.append(unique_pairs(selected_pairs(pairs, same), self._first[-1]))
+        self._touching.append(unique_pairs(selected_pairs(pairs, ~same), self._first[-1]))
 
     def done(self) -> Crossing:
         """What is known when all strips have been seen."""
         count = self._first[-1]
         same = np.concatenate([np.empty((2, 0), np.int64), *self._same], axis=1)
-        wholes, whole = joined(same, count)
+        wholes, whole = grouped(same, count)
         touching = np.concatenate([np.empty((2, 0), np.int64), *self._touching], axis=1)
-        touching = once(whole[touching], wholes)
+        touching = unique_pairs(whole[touching], wholes)
         facts = _united(self._facts, whole, wholes)
         facts.touch(touching)
         return Crossing(self._first, whole, facts, touching)

@@ -92,11 +92,11 @@ def find_patches(codes: Codes, connectivity: int) -> Patches:
     runs = find_runs(codes)
     beside = neighbours(runs, connectivity)
     same = runs.code[beside[0]] == runs.code[beside[1]]
-    count, of_run = joined(chosen(beside, same), len(runs.start))
+    count, of_run = grouped(selected_pairs(beside, same), len(runs.start))
     code = np.zeros(count, np.uint8)
     code[of_run] = runs.code
     size_px = np.bincount(of_run, runs.length, count).astype(np.int64)
-    return Patches(runs, of_run, code, size_px, once(of_run[chosen(beside, ~same)], count))
+    return Patches(runs, of_run, code, size_px, unique_pairs(of_run[selected_pairs(beside, ~same)], count))
 
 
 def neighbours(runs: Runs, connectivity: int) -> Pairs:
@@ -121,26 +121,26 @@ def stacked_neighbours(runs: Runs, connectivity: int) -> Pairs:
     return np.stack([np.repeat(np.arange(len(count)), count), lower])
 
 
-def joined(pairs: Pairs, count: int) -> tuple[int, NDArray[np.int32]]:
+def grouped(pairs: Pairs, count: int) -> tuple[int, NDArray[np.int32]]:
     """Number of groups that pairs make of 0..count-1, and the group of each; groups in order of their first member."""
     links = coo_array((np.ones(pairs.shape[1], np.int8), (pairs[0], pairs[1])), (count, count))
     groups, group = connected_components(links, directed=False)
     return int(groups), group.astype(np.int32, copy=False)
 
 
-def once(pairs: NDArray[np.integer], count: int) -> Pairs:
+def unique_pairs(pairs: NDArray[np.integer], count: int) -> Pairs:
     """Each pair of 0..count-1 once, the lower number first."""
     lower, upper = np.minimum(*pairs), np.maximum(*pairs)
     keys = np.unique(lower.astype(np.int64) * count + upper)
     return np.stack(np.divmod(keys, max(count, 1)))
 
 
-def chosen(pairs: Pairs, wanted: Mask) -> Pairs:
+def selected_pairs(pairs: Pairs, wanted: Mask) -> Pairs:
     """Those pairs that are wanted."""
     places = np.flatnonzero(wanted)
     return np.stack([pairs[0][places], pairs[1][places]])
 
 
-def between(pairs: Pairs, members: Mask) -> Pairs:
+def pairs_within(pairs: Pairs, members: Mask) -> Pairs:
     """Pairs of which both are members."""
-    return chosen(pairs, members[pairs[0]] & members[pairs[1]])
+    return selected_pairs(pairs, members[pairs[0]] & members[pairs[1]])

@@ -18,8 +18,8 @@ from ...contract import IGNORE
 from ...raster.grid import Window
 from ...raster.stream import pump
 from .flood import Facts, code_of, flood, seeds
-from .patch_borders import Crossing, Strips, Survey, nothing_crosses
-from .patches import Codes, Ints, Mask, Pairs, Patches, between, find_patches, joined, once
+from .patch_borders import Crossing, PatchScan, Strips, nothing_crosses
+from .patches import Codes, Ints, Mask, Pairs, Patches, find_patches, grouped, pairs_within, unique_pairs
 
 STRIP_PIXELS = 1 << 22
 KEPT_BYTES = 200_000_000
@@ -88,7 +88,7 @@ class Groups:
         pieces = self._strips.crossing(index, patches)
         facts = self._crossing.completed(self._strips.facts(index, patches), pieces, index)
         going = self._step.going(facts)
-        groups, group = joined(between(patches.touching, going), len(going))
+        groups, group = grouped(pairs_within(patches.touching, going), len(going))
         at_border = np.zeros(groups, bool)
         at_border[group[pieces[going[pieces]]]] = True
         far = going & at_border[group]
@@ -107,7 +107,7 @@ class Groups:
         self._nodes.append(nodes)
         self._keys.append(found.facts.key[found.far])
         self._seeds.append(found.seeds()[found.far])
-        self._pairs.append(found.nodes[between(patches.touching, found.far)])
+        self._pairs.append(found.nodes[pairs_within(patches.touching, found.far)])
 
     def resolve(self) -> int:
         """Decide about all groups, when all strips have been added. Returns how many patches change their class."""
@@ -121,9 +121,9 @@ class Groups:
         own[nodes] = keys
         np.maximum.at(seed, nodes, seed_of)
         seed[: len(going)] = np.maximum(seed[: len(going)], seeds(across, going, facts.key))
-        pairs = np.concatenate([between(across, going), *self._pairs], axis=1)
+        pairs = np.concatenate([pairs_within(across, going), *self._pairs], axis=1)
         self._nodes, self._keys, self._seeds, self._pairs = [], [], [], []
-        taken = flood(seed, own, once(pairs, count))
+        taken = flood(seed, own, unique_pairs(pairs, count))
         self._taken = code_of(taken)
         return int((self._taken != code_of(own))[own >= 0].sum())
 
@@ -135,7 +135,7 @@ class Groups:
         code[found.far] = self._taken[found.nodes[found.far]]
         if near.any():
             seed = np.where(near, found.seeds(), 0)  # what is not near is left out of the flood
-            taken = flood(seed, found.facts.key, between(patches.touching, near))
+            taken = flood(seed, found.facts.key, pairs_within(patches.touching, near))
             code[near] = code_of(taken[near])
         changed = int((code != patches.code)[near].sum())
         return patches.runs.pixels(code[patches.of_run]), changed
@@ -182,7 +182,7 @@ def clean_patches(
 
         pump(range(len(strips)), found, computed, written)
 
-    survey = Survey(strips)
+    survey = PatchScan(strips)
     if passes > 1:
         through(0, survey.add)
     groups = Groups(strips, step, survey.done() if passes > 1 else nothing_crosses())

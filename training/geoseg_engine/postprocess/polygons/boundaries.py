@@ -24,7 +24,7 @@ Read = Callable[[Window], NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Found:
+class FinishedAreas:
     """Areas that ended in a strip.
 
     Attributes:
@@ -36,14 +36,14 @@ class Found:
     corners: NDArray[np.int64]
 
 
-def outlined_areas(
+def traced_areas(
     read: Read,
     surety: Read | None,
     grid: Grid,
     connectivity: int,
     shared: bool,
     channel: Channel,
-) -> Iterator[Found]:
+) -> Iterator[FinishedAreas]:
     """All areas of a class raster, each once and in one piece.
 
     Args:
@@ -76,7 +76,7 @@ def outlined_areas(
             seen.append((row, chains.corners))
         highest = outlined.points[:, 0].min() if len(outlined.points) else row + height
         near = [item for begin, item in seen if begin + height > highest]
-        yield Found(outlined, np.concatenate([np.zeros(0, np.int64), *near]))
+        yield FinishedAreas(outlined, np.concatenate([np.zeros(0, np.int64), *near]))
         oldest = joiner.first_row(row + height)
         seen = [(begin, item) for begin, item in seen if begin >= oldest]
     channel.progress("polygonize", grid.height, grid.height)

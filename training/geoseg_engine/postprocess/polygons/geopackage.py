@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from ...contract import Grid, LabelClass, PolygonizeJob
 from ...vector.geopackage import write_layer
-from .boundaries import Found
-from .pixel_metres import Ground
-from .redrawing import Drawing
+from .boundaries import FinishedAreas
+from .pixel_metres import PixelMetres
+from .redrawing import Redrawing
 from .rings import in_order, polygons, signed_areas
 from .style import write_style
 
@@ -54,8 +54,8 @@ class PolygonLayer:
         self._path, self._grid, self._job, self._scored = path, grid, job, scored
         self._classes, self._id_type = classes, id_type
         self._names = {item.id: item.name for item in classes}
-        self._ground = Ground(grid)
-        self._drawing = Drawing(job.outlines, grid, self._ground)
+        self._ground = PixelMetres(grid)
+        self._drawing = Redrawing(job.outlines, grid, self._ground)
         self._several = job.outlines.connectivity == 8
         self._waiting: list[gpd.GeoDataFrame] = []
         self._points = 0
@@ -69,7 +69,7 @@ class PolygonLayer:
         """Name of a class."""
         return self._names.get(class_id, f"class {class_id}")
 
-    def add(self, found: Found) -> None:
+    def add(self, found: FinishedAreas) -> None:
         """Add areas that are large enough."""
         outlined = found.outlined.only(found.outlined.sums[:, 0] >= self._job.min_area_px)
         points: NDArray[Any] = outlined.points

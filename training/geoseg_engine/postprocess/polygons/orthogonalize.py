@@ -7,7 +7,7 @@ import shapely
 from numpy.typing import NDArray
 
 from .arcs import offsets_of
-from .pixel_metres import Ground
+from .pixel_metres import PixelMetres
 from .rings import Transform, polygons, signed_areas
 
 Floats = NDArray[np.float64]
@@ -17,13 +17,13 @@ AREA_CHANGE = 0.25
 """A polygon whose area would change by a larger share stays as it was."""
 
 
-def upright(
+def orthogonalized(
     points: Floats,
     offsets: Ints,
     owner: Ints,
     order: Ints,
     hole: NDArray[np.bool_],
-    ground: Ground,
+    ground: PixelMetres,
     transform: Transform,
 ) -> tuple[Floats, Ints]:
     """Outlines whose sides are parallel or square to the main direction of their area.

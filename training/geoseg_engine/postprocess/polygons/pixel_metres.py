@@ -55,7 +55,7 @@ def edges(points: NDArray[Any], offsets: NDArray[np.int64]) -> Iterator[Edges]:
         yield Edges(slice(begin, end), row, col, *step.T)
 
 
-class Ground:
+class PixelMetres:
     """Metres on the ellipsoid of steps of one pixel anywhere in a grid.
 
     They are measured at 257 × 65 places and interpolated between them; over a whole meridian this errs by 6e-5. They go

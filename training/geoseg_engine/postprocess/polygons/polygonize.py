@@ -25,12 +25,12 @@ from ...raster.pixel_values import check_exact
 from ...raster.sources import check_one_band, coincide, crs_title, open_source, source_grid, unit_title
 from ...raster.writer import read_classes
 from ..classraster import has_background
-from .boundaries import Read, outlined_areas
+from .boundaries import Read, traced_areas
 from .geopackage import PolygonLayer
 
-OUTLINE_BYTES_PX = 0.5
+POLYGON_BYTES_PX = 0.5
 """Of a GeoPackage of polygons, per pixel of its raster, as maps have them."""
-SAME_GROUND = 0.02
+SAME_AREA = 0.02
 """Share by which the ground of a class may change where its outlines are drawn anew, before that is said."""
 
 
@@ -52,15 +52,17 @@ def polygonize(job: PolygonizeJob, folder: Path, channel: Channel) -> dict[str, 
         dataset = stack.enter_context(open_source(source, classes=True))
         grid = source_grid(source, dataset)
         surety = (
-            stack.enter_context(scores_on(folder / job.confidence, source, grid)) if job.confidence else None
+            stack.enter_context(confidence_reader(folder / job.confidence, source, grid))
+            if job.confidence
+            else None
         )
-        partial = stack.enter_context(whole_file(output, outline_bytes(grid.height, grid.width)))
+        partial = stack.enter_context(whole_file(output, polygon_bytes(grid.height, grid.width)))
         classes = read_classes(dataset)
         wide = not np.can_cast(dataset.dtypes[0], np.int32)
         layer = PolygonLayer(partial, grid, classes, surety is not None, job, np.int64 if wide else np.int32)
         skip = has_background(classes) if job.skip_background is None else job.skip_background
-        codes = codes_of(source, dataset, {dataset.nodata} | ({0} if skip else set()))
-        for found in outlined_areas(codes, surety, grid, job.outlines.connectivity, layer.redraws, channel):
+        codes = code_reader(source, dataset, {dataset.nodata} | ({0} if skip else set()))
+        for found in traced_areas(codes, surety, grid, job.outlines.connectivity, layer.redraws, channel):
             layer.add(found)
         layer.finish()
     channel.artifact("polygons", output)
@@ -68,16 +70,16 @@ def polygonize(job: PolygonizeJob, folder: Path, channel: Channel) -> dict[str, 
         "output": str(output),
         "count": layer.count,
         "area_m2": round(layer.area_m2, 2),
-        "warnings": [*(left_out(classes) if skip else []), *other_ground(layer, job.outlines)],
+        "warnings": [*(left_out_warning(classes) if skip else []), *area_change_warning(layer, job.outlines)],
     }
 
 
-def outline_bytes(height: int, width: int) -> int:
+def polygon_bytes(height: int, width: int) -> int:
     """Room on disk that the polygons of so many rows and columns are expected to take."""
-    return int(height * width * OUTLINE_BYTES_PX)
+    return int(height * width * POLYGON_BYTES_PX)
 
 
-def left_out(classes: Sequence[LabelClass]) -> list[Problem]:
+def left_out_warning(classes: Sequence[LabelClass]) -> list[Problem]:
     """The warning that the class with id 0, which is left out, is one of the legend."""
     if has_background(classes):
         return []
@@ -92,13 +94,13 @@ def left_out(classes: Sequence[LabelClass]) -> list[Problem]:
     ]
 
 
-def other_ground(layer: PolygonLayer, drawn: Outlines) -> list[Problem]:
+def area_change_warning(layer: PolygonLayer, drawn: Outlines) -> list[Problem]:
     """The warning that classes have more or less ground in the polygons, as they are drawn, than in the map."""
     sums = {f"'{layer.name_of(value)}'": both for value, both in sorted(layer.by_class_m2.items())}
     if len(sums) > 1:
         sums["all together"] = np.sum(list(sums.values()), axis=0)
     shares = {name: drawn_m2 / map_m2 - 1 for name, (map_m2, drawn_m2) in sums.items()}
-    off = {name: share for name, share in shares.items() if abs(share) > SAME_GROUND}
+    off = {name: share for name, share in shares.items() if abs(share) > SAME_AREA}
     if not off:
         return []
     ways = {
@@ -123,7 +125,7 @@ def other_ground(layer: PolygonLayer, drawn: Outlines) -> list[Problem]:
 
 
 @contextmanager
-def scores_on(path: Path, classes: Source, grid: Grid) -> Iterator[Read]:
+def confidence_reader(path: Path, classes: Source, grid: Grid) -> Iterator[Read]:
     """How to read the confidence raster of a class raster.
 
     Raises:
@@ -149,7 +151,7 @@ def _described(grid: Grid) -> str:
     return f"{grid.width} × {grid.height} pixels of {size} from {c:.10g}, {f:.10g} in {crs_title(grid.crs)}"
 
 
-def codes_of(source: Source, dataset: Any, left_out: set[float | None]) -> Read:
+def code_reader(source: Source, dataset: Any, left_out: set[float | None]) -> Read:
     """How to read a class raster as codes: 0 is left out or masked, a value of 0 or more is one less than its code."""
     values = [value for value in left_out if value is not None]
     if dataset.dtypes[0] in ("int64", "uint64"):  # as float64, neighbours of a large nodata would be it

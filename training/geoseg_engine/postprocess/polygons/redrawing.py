@@ -11,25 +11,25 @@ from ...contract import Grid, Outlines
 from ...raster.geodesy import pixel_size_m
 from .arcs import arcs_of, offsets_of, outlines_of
 from .joining import Outlined
-from .orthogonalize import upright
-from .pixel_metres import Ground
+from .orthogonalize import orthogonalized
+from .pixel_metres import PixelMetres
 from .simplify import Surroundings, simplified, smoothed
 
-UPRIGHT_PX = 1.5
+ORTHOGONALIZE_PX = 1.5
 """How far outlines may move before they become upright, in pixels, where the user gives no tolerance."""
 
 Floats = NDArray[np.float64]
 
 
-class Drawing:
+class Redrawing:
     """How outlines are drawn anew."""
 
-    def __init__(self, outlines: Outlines, grid: Grid, ground: Ground) -> None:
+    def __init__(self, outlines: Outlines, grid: Grid, ground: PixelMetres) -> None:
         self._outlines, self._ground, self._grid = outlines, ground, grid
         self._stride = grid.width + 1
         self._tolerance_m = outlines.simplify_m
         if outlines.right_angles and not outlines.simplify_m:
-            self._tolerance_m = UPRIGHT_PX * max(pixel_size_m(grid, grid.height / 2, grid.width / 2))
+            self._tolerance_m = ORTHOGONALIZE_PX * max(pixel_size_m(grid, grid.height / 2, grid.width / 2))
 
     @property
     def anything(self) -> bool:
@@ -61,7 +61,9 @@ class Drawing:
             drawn, begins = arcs.points[kept].astype(np.float64), _begins(kept, arcs.offsets)
         points, offsets = outlines_of(arcs, drawn, begins, len(outlined.owner))
         if self._outlines.right_angles:
-            return upright(points, offsets, outlined.owner, order, hole, self._ground, self._grid.transform)
+            return orthogonalized(
+                points, offsets, outlined.owner, order, hole, self._ground, self._grid.transform
+            )
         return points, offsets
 
 

@@ -15,7 +15,7 @@ import shapely
 from numpy.typing import NDArray
 
 from .arcs import Arcs, offsets_of, ragged
-from .pixel_metres import Ground
+from .pixel_metres import PixelMetres
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -58,7 +58,7 @@ class Surroundings:
 
 
 def simplified(
-    arcs: Arcs, tolerance_m: float, ground: Ground, surroundings: Surroundings, stride: int
+    arcs: Arcs, tolerance_m: float, ground: PixelMetres, surroundings: Surroundings, stride: int
 ) -> Bools:
     """Which corners of arcs are kept: with them alone no border moves by more than a tolerance (Douglas, Peucker 1973).
 

@@ -1,11 +1,11 @@
-"""Several answers to one window, averaged: mirror images and turns, members of an ensemble, passes of dropout.
+"""Several predictions of one window, averaged: test-time augmentation, members of an ensemble, MC dropout samples.
 
-All combinations are asked, and the mean of their calibrated probabilities decides (Lakshminarayanan et al. 2017,
-arXiv:1612.01474). What they disagree on is the mutual information of class and answer, H(mean p) - mean H(p): the part
+All combinations are predicted, and the mean of their calibrated probabilities decides (Lakshminarayanan et al. 2017,
+arXiv:1612.01474). Their disagreement is the mutual information of class and prediction, H(mean p) - mean H(p): the part
 of the uncertainty that more training data could remove (Houlsby et al. 2011, arXiv:1112.5745).
 
-A window's answer is still that of the whole raster: a turned window is aligned as the window is, and the masks of
-dropout are drawn once a pass and layer, for whole channels, not for pixels.
+The output of a window is still that of the whole raster: a rotated window is aligned as the window is, and the masks of
+dropout are drawn once per sample and layer, for whole channels, not for pixels.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ from ...raster.grid import Window
 from .runtime import Array, Runtime
 from .torch_runtime import TorchRuntime
 
-View = tuple[int, int]
+Transform = tuple[int, int]
 """Quarter turns counter-clockwise (0..3), then 1 to mirror east and west, else 0."""
-Voice = Callable[[Array, Window | None], Array]
+PredictFn = Callable[[Array, Window | None], Array]
 """Calibrated probabilities (classes, rows, cols) of z-scores (bands, rows, cols), or of the part that is kept."""
-FLIPS: tuple[View, ...] = ((0, 0), (0, 1), (2, 1), (2, 0))
-TURNS: tuple[View, ...] = ((0, 0), (1, 0), (2, 0), (3, 0))
-VIEWS: dict[str, tuple[View, ...]] = {
+FLIPS: tuple[Transform, ...] = ((0, 0), (0, 1), (2, 1), (2, 0))
+ROTATIONS: tuple[Transform, ...] = ((0, 0), (1, 0), (2, 0), (3, 0))
+TRANSFORMS: dict[str, tuple[Transform, ...]] = {
     "none": FLIPS[:1],
     "flips": FLIPS,
     "all": (*FLIPS, (1, 0), (3, 0), (1, 1), (3, 1)),
 }
 COSINE, SINE = (1, 0, -1, 0), (0, 1, 0, -1)
-LAYERS = 10_000
+MAX_LAYERS = 10_000
 """More layers of dropout than any network has: seeds of passes do not meet."""
 
 
-class Averaged:
-    """A runtime that asks several voices through several views; see `averaged`.
+class AveragedRuntime:
+    """A runtime that averages several predictions under several transforms; see `averaged_runtime`.
 
     Attributes:
         title, name, precision, device: see `Runtime`.
@@ -55,41 +55,49 @@ class Averaged:
     def __init__(
         self,
         runtime: Runtime,
-        voices: Sequence[Voice],
-        views: Sequence[View],
+        predictors: Sequence[PredictFn],
+        transforms: Sequence[Transform],
         directions: DirectionalBands,
         calibration: Calibration,
         with_disagreement: bool,
     ) -> None:
-        """`runtime` is what the voices run on."""
-        self.count = len(voices) * len(views)
+        """Average all `predictors` under all `transforms`; `runtime` is what they run on."""
+        self.count = len(predictors) * len(transforms)
         self.title = f"{runtime.title}, mean of {self.count}"
         self.name, self.precision, self.device = runtime.name, runtime.precision, runtime.device
-        self._voices, self._views, self._directions = voices, views, directions
+        self._predictors, self._transforms, self._directions = predictors, transforms, directions
         self._calibration, self._disagreement = calibration, with_disagreement
 
     def predict_window(self, scores: Array, kept: Window | None = None) -> Array:
-        """Output q of the mean (classes, rows, cols); one more channel, the disagreement 0..1, if asked for."""
+        """Return the output q of the mean.
+
+        Args:
+            scores: z-scores (bands, rows, cols).
+            kept: part of the window that is returned; None is all of it.
+
+        Returns:
+            Output (classes, rows, cols), and one more channel, the disagreement, 0 to 1, if it is asked for.
+        """
         total: Array | None = None
-        unsure: Array | None = None
-        for view in self._views:
-            image = seen(scores, view, self._directions)
-            part = kept and seen_window(kept, scores.shape[1], scores.shape[2], view)
-            for voice in self._voices:
-                shares = unseen(voice(image, part), view)
+        entropies: Array | None = None
+        for transform in self._transforms:
+            image = transformed(scores, transform, self._directions)
+            part = kept and transformed_window(kept, scores.shape[1], scores.shape[2], transform)
+            for predict in self._predictors:
+                shares = transformed_back(predict(image, part), transform)
                 total = shares.copy() if total is None else np.add(total, shares, out=total)
                 if self._disagreement:
                     own = entropy(shares)
-                    unsure = own if unsure is None else np.add(unsure, own, out=unsure)
-        total = present(total, "the sum over views")
+                    entropies = own if entropies is None else np.add(entropies, own, out=entropies)
+        total = present(total, "the sum over transforms")
         total /= self.count
-        if unsure is None:
-            return decided(total, self._calibration)
-        split = np.clip(entropy(total) - unsure / self.count, 0, 1)
-        return np.concatenate([decided(total, self._calibration), split[None]])
+        if entropies is None:
+            return decision_output(total, self._calibration)
+        split = np.clip(entropy(total) - entropies / self.count, 0, 1)
+        return np.concatenate([decision_output(total, self._calibration), split[None]])
 
 
-def averaged(
+def averaged_runtime(
     runtime: Runtime,
     model: ModelFile,
     tta: str,
@@ -98,97 +106,118 @@ def averaged(
     log: Callable[[str], None] = lambda text: None,
     grid: Grid | None = None,
 ) -> Runtime:
-    """A runtime of the mean of all views × members × passes; the runtime itself if nothing is asked for.
+    """Return a runtime of the mean of all transforms × members × samples; the runtime itself if nothing is averaged.
 
-    An ensemble's members are asked one by one only for passes or disagreement: otherwise it gives their mean itself.
-    Members and passes run in torch, whatever runs the model otherwise.
+    The members of an ensemble are predicted one by one only for samples or disagreement: otherwise the ensemble gives
+    their mean itself. Members and samples run in torch, whatever runs the model otherwise.
 
     Args:
-        runtime: of the model; lends device and, if it is torch, precision.
-        model: its file.
-        tta: of `contract.VIEWS`; views that can do no good are left out, see `shown` and `allowed`.
-        dropout_passes: passes with dropout on; they replace the pass without. 0 is none.
+        runtime: runtime of the model; gives device and, if it is torch, precision.
+        model: the model file.
+        tta: test-time augmentation, of `contract.VIEWS`; transforms that do not help are left out, see
+            `trained_transforms` and `allowed_transforms`.
+        dropout_passes: MC dropout samples; they replace the prediction without dropout. 0 is none.
         with_disagreement: add the channel of disagreement.
-        log: told what is averaged and what is left out.
-        grid: that is predicted; None is the one of training.
+        log: receives what is averaged and what is left out.
+        grid: grid of the prediction; None is that of the training.
 
     Raises:
-        GeoSegError: `no_dropout` for a model without such layers, `no_disagreement` if there is but one answer.
+        GeoSegError: `no_dropout` for a model without such layers, `no_disagreement` for a single prediction.
     """
     directions = DirectionalBands.of(
         model.recipe.bands, model.recipe.intermediates, grid or model.recipe.grid
     )
-    views = allowed(tta, shown(model), directions, log)
+    transforms = allowed_transforms(tta, trained_transforms(model), directions, log)
     members = model.architecture.get("name") == ENSEMBLE and (with_disagreement or dropout_passes > 0)
-    if len(views) == 1 and not members and not dropout_passes and not with_disagreement:
+    if len(transforms) == 1 and not members and not dropout_passes and not with_disagreement:
         return runtime
     if members or dropout_passes:
-        runtime, voices = _in_torch(runtime, model, members, dropout_passes)
+        runtime, predictors = _in_torch(runtime, model, members, dropout_passes)
     else:
-        voices = [_voice(runtime, model.calibration)]
-    found = Averaged(runtime, voices, views, directions, model.calibration, with_disagreement)
+        predictors = [_predict_fn(runtime, model.calibration)]
+    found = AveragedRuntime(runtime, predictors, transforms, directions, model.calibration, with_disagreement)
     if with_disagreement and found.count == 1:
         raise GeoSegError(
             "no_disagreement",
-            f"{model.path.name} gives one answer to a pixel: there is nothing to disagree.",
-            "Choose passes of dropout, a model of several folds, or flips for a network that was trained with them.",
+            f"{model.path.name} gives a single prediction per pixel, so there is no disagreement.",
+            "Choose MC dropout samples, a model of several folds, or flips for a network that was trained with them.",
         )
-    what = _parts(len(views), dropout_passes)
-    log(f"{found.count} answers to every pixel are averaged{what}: so many times the work.")
+    what = _described(len(transforms), dropout_passes)
+    log(f"{found.count} predictions per pixel are averaged{what}. This takes {found.count} times as long.")
     return found
 
 
-def shown(model: ModelFile) -> tuple[View, ...]:
-    """The views in which a model knows the ground: those of its augmentation; all if its file does not say.
+def trained_transforms(model: ModelFile) -> tuple[Transform, ...]:
+    """Return the transforms of a model's augmentation in training; all if its file does not state them.
 
-    To others it gives answers that training never judged. A model of pixels (and of what lies around them in any
-    order) knows none: in a mirror image it sees only that slopes face north that faced south.
+    The output under other transforms was never evaluated. A model of single pixels (or of their neighbourhood in any
+    order) has none: a mirror image would only turn north-facing slopes into south-facing ones.
     """
     kinds = (
         () if model.architecture.get("name") in BASELINES else model.trained.get("plan", {}).get("augment")
     )
     if kinds is None:
-        return VIEWS["all"]
-    turned = "turn" in kinds or "rotate" in kinds
+        return TRANSFORMS["all"]
+    rotated = "turn" in kinds or "rotate" in kinds
     if "flip" in kinds:
-        return VIEWS["all"] if turned else FLIPS
-    return TURNS if turned else FLIPS[:1]
+        return TRANSFORMS["all"] if rotated else FLIPS
+    return ROTATIONS if rotated else FLIPS[:1]
 
 
-def allowed(
+def allowed_transforms(
     tta: str,
-    shown: Sequence[View],
+    trained: Sequence[Transform],
     directions: DirectionalBands,
     log: Callable[[str], None] = lambda text: None,
-) -> tuple[View, ...]:
-    """The views of one of VIEWS that training has shown and that leave every band right; others are logged."""
-    wanted = VIEWS[tta]
-    known = tuple(view for view in wanted if view in shown)
+) -> tuple[Transform, ...]:
+    """Return the transforms that training used and that keep every band correct; the others are logged.
+
+    Args:
+        tta: test-time augmentation, of `contract.VIEWS`.
+        trained: as of `trained_transforms`.
+        directions: bands with a direction.
+        log: receives why transforms are left out.
+    """
+    wanted = TRANSFORMS[tta]
+    known = tuple(transform for transform in wanted if transform in trained)
     if not directions.allows_rotation:
         kept = known[:1]
     elif not directions.allows_quarter_rotation:
-        kept = tuple(view for view in known if view[0] % 2 == 0)
+        kept = tuple(transform for transform in known if transform[0] % 2 == 0)
     else:
         kept = known
     if len(kept) < len(wanted):
-        unknown = "training has not shown them" if len(known) < len(wanted) else ""
+        unknown = "the model was not trained with them" if len(known) < len(wanted) else ""
         why = ", and ".join(text for text in (unknown, directions.restriction()) if text)
-        log(f"{len(wanted) - len(kept)} of {len(wanted)} views left out: {why}.")
+        log(f"{len(wanted) - len(kept)} of {len(wanted)} transforms are left out: {why}.")
     return kept
 
 
 def variant_count(model: ModelFile, tta: str, dropout_passes: int, grid: Grid | None = None) -> int:
-    """How often a model looks at each pixel of a grid: the views that `averaged` takes, times passes."""
+    """Return the number of predictions per pixel: transforms that `averaged_runtime` uses, times MC dropout samples.
+
+    Args:
+        model: the model file.
+        tta: test-time augmentation, of `contract.VIEWS`.
+        dropout_passes: MC dropout samples.
+        grid: grid of the prediction; None is that of the training.
+    """
     directions = DirectionalBands.of(
         model.recipe.bands, model.recipe.intermediates, grid or model.recipe.grid
     )
-    return len(allowed(tta, shown(model), directions)) * max(dropout_passes, 1)
+    return len(allowed_transforms(tta, trained_transforms(model), directions)) * max(dropout_passes, 1)
 
 
-def seen(scores: Array, view: View, directions: DirectionalBands) -> Array:
-    """The image turned counter-clockwise, then mirrored; components of directions turn with it."""
-    turns, mirrored = view
-    if view == FLIPS[0]:
+def transformed(scores: Array, transform: Transform, directions: DirectionalBands) -> Array:
+    """Return an image rotated counter-clockwise, then mirrored; components of directions rotate with it.
+
+    Args:
+        scores: z-scores (bands, rows, cols).
+        transform: rotations by 90°, and whether to mirror.
+        directions: bands with a direction.
+    """
+    turns, mirrored = transform
+    if transform == FLIPS[0]:
         return scores
     image = np.rot90(scores, turns, axes=(1, 2))
     image = np.ascontiguousarray(image[..., ::-1] if mirrored else image)
@@ -201,30 +230,46 @@ def seen(scores: Array, view: View, directions: DirectionalBands) -> Array:
     return result
 
 
-def seen_window(window: Window, height: int, width: int, view: View) -> Window:
-    """Where a part of an image of that size lies in a view of it."""
-    turns, mirrored = view
+def transformed_window(window: Window, height: int, width: int, transform: Transform) -> Window:
+    """Return the position of a window in a transformed image.
+
+    Args:
+        window: part of the image.
+        height, width: size of the image in pixels.
+        transform: see `transformed`.
+    """
+    turns, mirrored = transform
     for _ in range(turns):
         window = Window(width - window.col - window.width, window.row, window.width, window.height)
         height, width = width, height
     return replace(window, col=width - window.col - window.width) if mirrored else window
 
 
-def unseen(answer: Array, view: View) -> Array:
-    """An answer to a turned image, turned back."""
-    turns, mirrored = view
-    return np.rot90(answer[..., ::-1] if mirrored else answer, -turns, axes=(1, 2))
+def transformed_back(output: Array, transform: Transform) -> Array:
+    """Undo a transform of an output (channels, rows, cols).
+
+    Args:
+        output: output for the transformed image.
+        transform: see `transformed`.
+    """
+    turns, mirrored = transform
+    return np.rot90(output[..., ::-1] if mirrored else output, -turns, axes=(1, 2))
 
 
 def entropy(shares: Array) -> Array:
-    """Shannon entropy of (classes, …) over its largest value: 0 certain, 1 undecided."""
+    """Return the Shannon entropy of (classes, …) divided by its maximum: 0 certain, 1 undecided."""
     positive = np.maximum(shares, np.finfo(np.float32).tiny)
     result: Array = -(shares * np.log(positive)).sum(axis=0) / shares.dtype.type(np.log(max(len(shares), 2)))
     return result
 
 
-def decided(shares: Array, calibration: Calibration) -> Array:
-    """Output q of calibrated probabilities p: the way back from `calibrated`."""
+def decision_output(shares: Array, calibration: Calibration) -> Array:
+    """Return the output q of calibrated probabilities p: the inverse of `calibrated`.
+
+    Args:
+        shares: probabilities (classes, rows, cols), 0 to 1.
+        calibration: calibration of the model.
+    """
     if not calibration.weights_classes:
         return shares
     weighted = shares * np.asarray(calibration.weights, shares.dtype).reshape(-1, 1, 1)
@@ -235,12 +280,12 @@ def decided(shares: Array, calibration: Calibration) -> Array:
 class ChannelMask(nn.Module):
     """Dropout of whole channels (Gal & Ghahramani 2016, arXiv:1506.02142; Tompson et al. 2015, arXiv:1411.4280).
 
-    Which channels are dropped depends on pass and layer alone: every window, and every part of it, sees the same
-    network, so that windows put together are the whole. Also layers that drop single values in training drop
-    channels here, for that reason.
+    The dropped channels depend only on sample and layer: every window, and every part of it, sees the same network, so
+    windows put together equal the whole. Layers that drop single values in training drop channels here, for that
+    reason.
 
     Attributes:
-        number: of the pass, from 0.
+        number: number of the sample, from 0.
     """
 
     def __init__(self, share: float, layer: int) -> None:
@@ -253,13 +298,13 @@ class ChannelMask(nn.Module):
         axis = 1 if features.ndim == 4 else features.ndim - 1
         shape = [1] * features.ndim
         shape[axis] = features.shape[axis]
-        random = torch.Generator().manual_seed(self.number * LAYERS + self._layer)
+        random = torch.Generator().manual_seed(self.number * MAX_LAYERS + self._layer)
         kept = torch.rand(shape, generator=random) >= self._share
         return features * (kept / (1 - self._share)).to(features)
 
 
-def masked(network: nn.Module) -> list[ChannelMask]:
-    """Replace the layers of dropout that drop anything; gives what replaces them."""
+def replace_dropout(network: nn.Module) -> list[ChannelMask]:
+    """Replace the layers with dropout by `ChannelMask`; return the new layers."""
     found: list[ChannelMask] = []
     for module in list(network.modules()):
         for name, child in module.named_children():
@@ -269,7 +314,9 @@ def masked(network: nn.Module) -> list[ChannelMask]:
     return found
 
 
-def _in_torch(runtime: Runtime, model: ModelFile, members: bool, passes: int) -> tuple[Runtime, list[Voice]]:
+def _in_torch(
+    runtime: Runtime, model: ModelFile, members: bool, passes: int
+) -> tuple[Runtime, list[PredictFn]]:
     """Each network's own calibrated probabilities, once or in every pass; of an ensemble all share one decision.
 
     Raises:
@@ -277,35 +324,38 @@ def _in_torch(runtime: Runtime, model: ModelFile, members: bool, passes: int) ->
     """
     network = None if onnx_only(model) else load_network(model.path)
     networks = [] if network is None else list(network.members) if members else [network]  # type: ignore[arg-type]
-    masks = [masked(item) if passes else [] for item in networks]
+    masks = [replace_dropout(item) if passes else [] for item in networks]
     if passes and not any(masks):
         raise GeoSegError(
             "no_dropout",
-            f"{model.path.name} has no layer with dropout: its passes would all be equal.",
+            f"{model.path.name} has no layer with dropout: its samples would all be equal.",
             "Choose mirror images (flips) instead, or train with dropout.",
         )
     calibration = PLAIN if members else model.calibration
     precision = runtime.precision if runtime.name == "torch" else "float32"
     runtimes = [TorchRuntime(item, runtime.device, precision, calibration) for item in networks]
-    voices = [
-        _voice(one, calibration, its, number)
+    predictors = [
+        _predict_fn(one, calibration, its, number)
         for one, its in zip(runtimes, masks, strict=True)
         for number in range(max(passes, 1))
     ]
-    return runtimes[0], voices
+    return runtimes[0], predictors
 
 
-def _parts(views: int, passes: int) -> str:
-    found = [*([f"{views} views"] if views > 1 else []), *([f"{passes} passes of dropout"] if passes else [])]
+def _described(transforms: int, passes: int) -> str:
+    found = [
+        *([f"{transforms} transforms"] if transforms > 1 else []),
+        *([f"{passes} MC dropout samples"] if passes else []),
+    ]
     return f" ({', '.join(found)})" if found else ""
 
 
-def _voice(
+def _predict_fn(
     runtime: Runtime, calibration: Calibration, masks: Sequence[ChannelMask] = (), number: int = 0
-) -> Voice:
-    def ask(scores: NDArray[Any], kept: Window | None) -> NDArray[Any]:
+) -> PredictFn:
+    def predict(scores: NDArray[Any], kept: Window | None) -> NDArray[Any]:
         for mask in masks:
             mask.number = number
         return calibrated(runtime.predict_window(scores, kept), calibration)
 
-    return ask
+    return predict

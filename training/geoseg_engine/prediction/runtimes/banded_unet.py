@@ -21,12 +21,12 @@ from ...contract import present
 from ...models.ensemble import Ensemble, Member
 from ...models.unet import UNet
 from ...raster.grid import Window, up_to
-from ..windows import LEAST_FEATURES, lengthened
+from ..windows import MIN_FEATURES, lengthened
 
 LEVELS = 2
 BAND_BYTES = 24 << 20
 """Of the widest features in a band. Allocators keep what is smaller than 32 MiB for the next operation."""
-LEAST_ROWS = 32
+MIN_ROWS = 32
 REACH = 2
 """Pixels that a block of two 3 × 3 convolutions looks beyond what it gives."""
 Rows = Callable[[int, int], Tensor]
@@ -118,7 +118,7 @@ def _span(start: int, length: int, size: int) -> tuple[int, int]:
     """First and last row (or column) to look at; never so few that a convolution adds in another order."""
     low = max(start - REACH, 0) // 2 * 2
     high = min(up_to(start + length + REACH, 2), size)
-    return lengthened(low, high, LEAST_FEATURES, 0, size)
+    return lengthened(low, high, MIN_FEATURES, 0, size)
 
 
 def halved(window: Window) -> Window:
@@ -138,7 +138,7 @@ def in_bands(block: Callable[[Tensor], Tensor], rows: Rows, part: Part, widest: 
     height, width = part.given.height, part.given.width
     wanted, cols = part.wanted.within(part.given)
     first_row, last_row = wanted.start, wanted.stop
-    fitting = max(BAND_BYTES // (4 * widest * width), LEAST_ROWS) if widest else height
+    fitting = max(BAND_BYTES // (4 * widest * width), MIN_ROWS) if widest else height
     count = (last_row - first_row) // fitting
     if count <= 1:
         return block(rows(0, height))[:, :, wanted, cols]

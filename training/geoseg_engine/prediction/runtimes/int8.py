@@ -28,7 +28,7 @@ from ...modelfile.metadata import read_metadata
 from ...modelfile.reading import ModelFile
 from ...outputs import whole_file
 from ...scores.metrics import scores
-from ..training_tiles import Tile, TrainingGround, counted, open_ground
+from ..training_tiles import Tile, TrainingTiles, open_training_tiles, tile_confusion
 from .onnx_runtime import OnnxRuntime
 
 QUANTISED = ("Conv", "ConvTranspose", "MaxPool", "AveragePool", "Concat", "Relu", "Add", "Resize")
@@ -37,7 +37,7 @@ Log = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Int8Scores:
     """What an int8 graph was made from and scored; carried in its metadata.
 
     Attributes:
@@ -74,7 +74,7 @@ def quantized(model: ModelFile, most_loss: float, log: Log) -> tuple[Path, float
     """
     path = int8_path(model.path)
     try:
-        verdict = known(path, model) or _make(model, path, most_loss, log)
+        verdict = read_scores(path, model) or _make(model, path, most_loss, log)
     except GeoSegError as error:
         log(f"int8 is not used: {error.message}")
         return None
@@ -90,13 +90,13 @@ def int8_path(model: Path) -> Path:
     return model.with_name(f"{model.stem}.int8.onnx")
 
 
-def known(path: Path, model: ModelFile) -> Verdict | None:
+def read_scores(path: Path, model: ModelFile) -> Int8Scores | None:
     """The verdict on an int8 graph that was made before; None if there is none of this model."""
     if not path.is_file():
         return None
     try:
         found = read_metadata(path)
-        verdict = decode(Verdict, parse_json(found[KEY], KEY)) if KEY in found else None
+        verdict = decode(Int8Scores, parse_json(found[KEY], KEY)) if KEY in found else None
     except (ValueError, DecodeError, GeoSegError):
         return None
     return verdict if verdict and verdict.source == digest(model.path) else None
@@ -108,19 +108,20 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _make(model: ModelFile, path: Path, most_loss: float, log: Log) -> Verdict:
+def _make(model: ModelFile, path: Path, most_loss: float, log: Log) -> Int8Scores:
     """Quantise and judge; the graph gets its name only if it may be used.
 
     Raises:
-        GeoSegError: as `open_ground`, `TrainingGround.tiles`, `whole_file`; `quantisation` if the library is missing
+        GeoSegError: as `open_training_tiles`, `TrainingGround.tiles`, `whole_file`; `quantisation` if the library is
+        missing
             or refuses the graph.
     """
-    with open_ground(model) as ground, tempfile.TemporaryDirectory(prefix="geoseg-int8-") as scratch:
+    with open_training_tiles(model) as ground, tempfile.TemporaryDirectory(prefix="geoseg-int8-") as scratch:
         log("int8: calibrating on training tiles of the model's dataset.")
         trial = Path(scratch) / "int8.onnx"
         quantise(model.path, ground, trial)
         log("int8: comparing it with float32 on validation tiles.")
-        verdict = judged(model, trial, ground)
+        verdict = compare_scores(model, trial, ground)
         if verdict.loss <= most_loss:
             graph = onnx.load(trial)
             onnx.helper.set_model_props(graph, {KEY: json.dumps(asdict(verdict))})
@@ -131,18 +132,18 @@ def _make(model: ModelFile, path: Path, most_loss: float, log: Log) -> Verdict:
     return verdict
 
 
-def judged(model: ModelFile, trial: Path, ground: TrainingGround) -> Verdict:
+def compare_scores(model: ModelFile, trial: Path, ground: TrainingTiles) -> Int8Scores:
     """Mean IoU of both graphs on the validation tiles."""
     plain, quick = OnnxRuntime(model.path), OnnxRuntime(trial, precision="int8")
     matrices = np.zeros((2, len(model.classes), len(model.classes)), np.int64)
     for tile in ground.tiles("validation"):
         for matrix, runtime in zip(matrices, (plain, quick), strict=True):
-            matrix += counted(tile, runtime.predict_window(tile.scores), len(model.classes))
+            matrix += tile_confusion(tile, runtime.predict_window(tile.scores), len(model.classes))
     before, after = (float(scores(matrix, model.classes)["miou"] or 0) for matrix in matrices)
-    return Verdict(digest(model.path), round(before, 6), round(after, 6), int(matrices[0].sum()))
+    return Int8Scores(digest(model.path), round(before, 6), round(after, 6), int(matrices[0].sum()))
 
 
-def quantise(model: Path, ground: TrainingGround, path: Path) -> None:
+def quantise(model: Path, ground: TrainingTiles, path: Path) -> None:
     """Write the graph with its convolutions in int8 (QDQ form, which ONNX Runtime and OpenVINO read).
 
     Raises:
@@ -177,7 +178,7 @@ def quantise(model: Path, ground: TrainingGround, path: Path) -> None:
 class _Tiles:
     """Calibration tiles in the form that ONNX Runtime's calibration asks for."""
 
-    def __init__(self, ground: TrainingGround) -> None:
+    def __init__(self, ground: TrainingTiles) -> None:
         self._tiles: Iterator[Tile] = ground.tiles("train")
 
     def get_next(self) -> dict[str, NDArray[np.float32]] | None:

@@ -28,7 +28,7 @@ from .int8 import quantized
 from .onnx_runtime import OnnxRuntime
 from .openvino_runtime import OpenVinoRuntime
 from .runtime import Runtime
-from .third_party import foreign_runtime
+from .third_party import third_party_runtime
 from .torch_runtime import TorchRuntime
 
 STEPS = 2
@@ -45,7 +45,7 @@ GRAPH_COPIES = 3
 SCRATCH, BANDED_SCRATCH = 2.7, 1.3
 """Activations alive at once, over the largest single operation's input and output: 2.2 to 2.7 on U-Nets in all
 runtimes, 1.2 to 1.3 in bands."""
-CROPPED_WORK = 0.4
+CROPPED_COST = 0.4
 """Of what a pixel costs, what one of the halo does where nothing else is computed of it than a U-Net's encoder."""
 PROBE_PX = 32
 """Side of the window that a graph is asked before its first."""
@@ -107,25 +107,25 @@ def choose_runtime(
         GeoSegError: if a device, runtime or precision is wanted by name that is not there.
     """
     if onnx_only(model):
-        return [_graph_alone(model, sample, job_px, wanted, precision, log)]
+        return [_graph_only(model, sample, job_px, wanted, precision, log)]
     found = "cpu" if wanted == "openvino" and device == "auto" else str(find_device(device))
     path, loss = model.path, None
     if precision == "int8":
         made = quantized(model, int8_loss, log)
         path, precision, loss = (made[0], "int8", made[1]) if made else (path, "auto", None)
-    ways = offered(found, wanted, precision)
+    ways = candidates(found, wanted, precision)
     network = load_network(model.path)
     largest = largest_bytes(network, sample)
     plain = TorchRuntime(network, found, "float32", model.calibration)
-    bytes_px = scratch(plain) * largest
+    bytes_px = scratch_factor(plain) * largest
     if ways[0] == ("torch", "float32") and job_px < WORTHWHILE_PX:
         return [Choice(plain, 0.0, bytes_px)]
-    reference, speed = timed(plain, sample)
+    reference, speed = time_runtime(plain, sample)
     log(f"{plain.title}: {speed / 1e6:.2f} Mpx/s")
     tried = [Choice(plain, speed, bytes_px)] if ways[0] == ("torch", "float32") else []
     for runtime in _opened(ways[len(tried) :], path, found, wanted, log):
-        tried.append(_checked(runtime, sample, reference, largest, log))
-    return [replace(choice, int8_loss=loss) for choice in ranked(tried, worth)]
+        tried.append(_compared(runtime, sample, reference, largest, log))
+    return [replace(choice, int8_loss=loss) for choice in rank(tried, worth)]
 
 
 def _opened(
@@ -163,7 +163,7 @@ def open_runtime(path: Path | str, name: str, device: str, precision: str = "flo
     return TorchRuntime(load_network(path), found, precision, read_model(path).calibration)
 
 
-def offered(device: str, wanted: str, precision: str) -> list[tuple[str, str]]:
+def candidates(device: str, wanted: str, precision: str) -> list[tuple[str, str]]:
     """Runtimes and precisions worth trying, the one that needs no trial first.
 
     Raises:
@@ -191,7 +191,7 @@ def offered(device: str, wanted: str, precision: str) -> list[tuple[str, str]]:
     return found
 
 
-def ranked(tried: Sequence[Choice], worth: Callable[[Choice], float] = SPEED) -> list[Choice]:
+def rank(tried: Sequence[Choice], worth: Callable[[Choice], float] = SPEED) -> list[Choice]:
     """Those with the classes of float32, the fastest first; if none has them, the closest alone.
 
     The first that was tried gives way only to one that gains more than GAIN.
@@ -211,7 +211,7 @@ def ranked(tried: Sequence[Choice], worth: Callable[[Choice], float] = SPEED) ->
     return sorted(good, key=lambda item: worth(item) / (GAIN if item is tried[0] else 1), reverse=True)
 
 
-def _graph_alone(
+def _graph_only(
     model: ModelFile,
     sample: NDArray[Any],
     job_px: int,
@@ -235,12 +235,12 @@ def _graph_alone(
             f"{model.path.name} runs only in ONNX Runtime and float32; {asked} is asked for.",
             "Choose the runtime and the precision 'auto'.",
         )
-    runtime = foreign_runtime(model) if is_third_party(model) else _forest(model)
+    runtime = third_party_runtime(model) if is_third_party(model) else _forest(model)
     features = max(int(model.architecture.get("features", 0)), len(sample))
     bytes_px = 4.0 * GRAPH_COPIES * (features + len(model.classes))
     if job_px < WORTHWHILE_PX:
         return Choice(runtime, 0.0, bytes_px)
-    _, speed = timed(runtime, sample)
+    _, speed = time_runtime(runtime, sample)
     log(f"{runtime.title}: {speed / 1e6:.2f} Mpx/s")
     return Choice(runtime, speed, bytes_px)
 
@@ -252,11 +252,11 @@ def _forest(model: ModelFile) -> Runtime:
         why = "ONNX Runtime, which must be 1.21 or newer for a forest, cannot read its trees"
         raise not_our_model(model.path, why, error.details) from error
     zeros = np.zeros((len(model.recipe.bands), PROBE_PX, PROBE_PX), np.float32)
-    _refuse_misshapen(runtime, runtime.predict_window(zeros).shape, (len(model.classes), PROBE_PX, PROBE_PX))
+    _check_shape(runtime, runtime.predict_window(zeros).shape, (len(model.classes), PROBE_PX, PROBE_PX))
     return runtime
 
 
-def _refuse_misshapen(runtime: Runtime, given: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+def _check_shape(runtime: Runtime, given: tuple[int, ...], wanted: tuple[int, ...]) -> None:
     """Raise `model_failed` unless a runtime gave (classes, rows, cols) of a window."""
     if given != wanted:
         raise GeoSegError(
@@ -266,36 +266,36 @@ def _refuse_misshapen(runtime: Runtime, given: tuple[int, ...], wanted: tuple[in
         )
 
 
-def _checked(
+def _compared(
     runtime: Runtime,
     sample: NDArray[Any],
     reference: NDArray[Any],
     largest: float,
     log: Callable[[str], None],
 ) -> Choice:
-    result, speed = timed(runtime, sample)
-    _refuse_misshapen(runtime, result.shape, reference.shape)
+    result, speed = time_runtime(runtime, sample)
+    _check_shape(runtime, result.shape, reference.shape)
     agreement = float((result.argmax(axis=0) == reference.argmax(axis=0)).mean())
     least = SAME_CLASS[runtime.precision]
     log(
         f"{runtime.title}: {speed / 1e6:.2f} Mpx/s, {agreement:.3%} of the pixels get the class of float32"
         + (f" ({least:.1%} are needed)" if least else "")
     )
-    bytes_px = scratch(runtime) * largest * BYTES[runtime.precision] / 4
+    bytes_px = scratch_factor(runtime) * largest * BYTES[runtime.precision] / 4
     return Choice(runtime, speed, bytes_px, agreement)
 
 
-def scratch(runtime: Runtime) -> float:
+def scratch_factor(runtime: Runtime) -> float:
     """Activations that a runtime holds at once, over the largest operation's input and output."""
     return BANDED_SCRATCH if isinstance(runtime, TorchRuntime) and runtime.in_bands else SCRATCH
 
 
-def halo_work(runtime: Runtime) -> float:
+def halo_cost(runtime: Runtime) -> float:
     """What a pixel of the halo costs, over what one of the core does."""
-    return CROPPED_WORK if isinstance(runtime, TorchRuntime) and runtime.crops else 1.0
+    return CROPPED_COST if isinstance(runtime, TorchRuntime) and runtime.crops else 1.0
 
 
-def timed(runtime: Runtime, sample: NDArray[Any]) -> tuple[NDArray[Any], float]:
+def time_runtime(runtime: Runtime, sample: NDArray[Any]) -> tuple[NDArray[Any], float]:
     """Probabilities of the sample, and pixels per second of the faster of two steps after one to warm up."""
     result = runtime.predict_window(sample)
     seconds = []

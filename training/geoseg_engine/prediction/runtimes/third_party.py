@@ -8,16 +8,16 @@ from numpy.typing import NDArray
 from ...modelfile.reading import ModelFile
 from ...modelfile.third_party import unusable_model
 from ...raster.grid import Window
-from .averaging import decided
+from .averaging import decision_output
 from .onnx_runtime import OnnxRuntime
 from .runtime import Array, Runtime
 
-LEAST_SHARE = 1e-7
+MIN_SHARE = 1e-7
 LEAD = 1e-4
 """Lead of the class of a pixel over the next, as a share of its probability: more than rounding takes away."""
 
 
-class ForeignRuntime:
+class ThirdPartyRuntime:
     """Windows of the side that the model wants, its values as probabilities, its threshold as decision.
 
     Attributes:
@@ -54,13 +54,13 @@ class ForeignRuntime:
     def _window(self, scores: Array) -> Array:
         values = np.asarray(self._session.predict_window(scores), np.float32)
         values = values[None] if values.ndim == 2 else values
-        values = as_large_as(self._fitting(values), scores.shape[1:])
+        values = padded_to(self._fitting(values), scores.shape[1:])
         known = np.nan_to_num(values)
         if len(values) == 1:
-            found = decided(two_classes(known), self._calibration)
+            found = decision_output(two_classes(known), self._calibration)
         else:
             found = several_classes(known, self._shares)
-        return led_by(found, class_of(values, self._threshold))
+        return with_leader(found, class_of(values, self._threshold))
 
     def _fitting(self, values: Array) -> Array:
         """What came out, if it is what the file promised; a file may leave its sizes open.
@@ -78,16 +78,16 @@ class ForeignRuntime:
         return values
 
 
-def foreign_runtime(model: ModelFile, device: str = "cpu") -> Runtime:
+def third_party_runtime(model: ModelFile, device: str = "cpu") -> Runtime:
     """The runtime of a foreign model.
 
     Raises:
         GeoSegError: as `OnnxRuntime`.
     """
-    return ForeignRuntime(OnnxRuntime(model.path, device), model)
+    return ThirdPartyRuntime(OnnxRuntime(model.path, device), model)
 
 
-def as_large_as(values: Array, size: tuple[int, ...]) -> Array:
+def padded_to(values: Array, size: tuple[int, ...]) -> Array:
     """An answer (channels, rows, cols) that is smaller than its window, continued by its nearest values."""
     missing = [wanted - given for wanted, given in zip(size, values.shape[1:], strict=True)]
     if not any(missing):
@@ -98,7 +98,7 @@ def as_large_as(values: Array, size: tuple[int, ...]) -> Array:
 
 def two_classes(values: Array) -> Array:
     """Probabilities of background and object from those of the object (1, rows, cols)."""
-    positive = np.clip(values, LEAST_SHARE, 1 - LEAST_SHARE)
+    positive = np.clip(values, MIN_SHARE, 1 - MIN_SHARE)
     return np.concatenate([1 - positive, positive])
 
 
@@ -108,7 +108,7 @@ def several_classes(values: Array, shares: str) -> Array:
     total = values.sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         found: Array = np.where(total > 0, values / total, np.float32(1 / len(values)))
-    found = np.maximum(found, LEAST_SHARE)
+    found = np.maximum(found, MIN_SHARE)
     return found / found.sum(axis=0)
 
 
@@ -124,7 +124,7 @@ def class_of(values: Array, threshold: float) -> NDArray[np.int64]:
     return found
 
 
-def led_by(shares: Array, classes: NDArray[np.int64]) -> Array:
+def with_leader(shares: Array, classes: NDArray[np.int64]) -> Array:
     """Probabilities (classes, rows, cols) whose largest is that of the classes (rows, cols) given, by LEAD or more.
 
     Where another is larger, both change places.

@@ -116,7 +116,7 @@ def largest_difference(
     """
     height, width = scores.shape[1:]
     inside = Frame(height, width, frame.reach_px, frame.align_px)
-    core = [max(inside.least_px(across) - inside.halo_px, frame.align_px) for across in (width, height)]
+    core = [max(inside.min_px(across) - inside.halo_px, frame.align_px) for across in (width, height)]
     cut = cut_at(inside, 0, 0, min(core[0], height), min(core[1], width))
     if cut.read == inside.full:
         return 0.0

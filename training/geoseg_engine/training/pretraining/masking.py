@@ -49,14 +49,14 @@ class Masking:
             Scores (batch, bands, rows, cols).
         """
         self._visible = visible
-        return self.network(self.over(images) * images)  # type: ignore[no-any-return]
+        return self.network(self.visible_at(images) * images)  # type: ignore[no-any-return]
 
-    def over(self, features: Tensor) -> Tensor:
+    def visible_at(self, features: Tensor) -> Tensor:
         """Return 1 where features (batch, channels, rows, cols) are visible: (batch, 1, rows, cols)."""
         return functional.interpolate(self._visible, features.shape[-2:]).to(features.dtype)
 
     def _hide(self, module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
-        return output * self.over(output)
+        return output * self.visible_at(output)
 
 
 class VisibleBatchNorm(nn.BatchNorm2d):
@@ -69,7 +69,7 @@ class VisibleBatchNorm(nn.BatchNorm2d):
         self._hiding = (masking,)  # in a tuple, since the network must not become part of its part
 
     def forward(self, input: Tensor) -> Tensor:
-        visible = self._hiding[0].over(input).float()
+        visible = self._hiding[0].visible_at(input).float()
         if not self.training:
             return (super().forward(input) * visible).to(input.dtype)
         values, count = input.float(), visible.sum().clamp_min(1)
@@ -118,8 +118,8 @@ def reconstruction_loss(reconstructed: Tensor, images: Tensor, visible: Tensor) 
         images: (batch, bands, rows, cols), NaN where there is no value.
         visible: (batch, 1, patch rows, patch cols), 1 where visible.
     """
-    over = functional.interpolate(visible, images.shape[-2:])
-    scored = (over == 0) & torch.isfinite(images)
+    visible_at = functional.interpolate(visible, images.shape[-2:])
+    scored = (visible_at == 0) & torch.isfinite(images)
     error = (reconstructed.float() - torch.nan_to_num(images)).square() * scored
     return error.sum() / scored.sum().clamp_min(1)
 

@@ -72,22 +72,22 @@ def run(job: PretrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
     device = find_device(job.device)
     report_device(device, channel)
     dataset, dataset_folder = read_dataset(folder / job.dataset)
-    pixels = open_unlabelled(dataset, dataset_folder, job.bands, channel)
-    architecture = architecture_for(job, len(pixels.chosen), device)
-    state, precision, crop_px = set_up(job, architecture, pixels, device, started)
-    steps = steps_per_epoch(pixels, crop_px, device)
+    data = open_unlabelled(dataset, dataset_folder, job.bands, channel)
+    architecture = architecture_for(job, len(data.chosen), device)
+    state, precision, crop_px = set_up(job, architecture, data, device, started)
+    steps = steps_per_epoch(data, crop_px, device)
     channel.log(
-        f"Pretraining on about {pixels.count / 1e6:.2f} Mpx: {steps} steps per epoch, {BATCH[device.type]} crops of "
+        f"Pretraining on about {data.count / 1e6:.2f} Mpx: {steps} steps per epoch, {BATCH[device.type]} crops of "
         f"{crop_px} px per step, {job.mask_share:.0%} masked in patches of {patch_of(state.network)} px."
     )
     try:
-        with closing(pixels.stack):
+        with closing(data.stack):
             while state.epoch < job.epochs and not (state.epoch and state.time_share() >= 1):
-                loss = train_epoch(job, state, pixels, crop_px, steps, precision, channel)
+                loss = train_epoch(job, state, data, crop_px, steps, precision, channel)
                 better = loss < state.loss
                 if better:
                     state.loss, state.encoder = loss, encoder_weights(state.network)
-                    write_encoder(output / ENCODER_FILE, state, architecture, dataset, pixels)
+                    write_encoder(output / ENCODER_FILE, state, architecture, dataset, data)
                 report(job, state, loss, better, channel)
     except Cancelled:
         if not state.encoder:
@@ -125,7 +125,7 @@ def architecture_for(job: PretrainJob, bands: int, device: torch.device) -> dict
 def set_up(
     job: PretrainJob,
     architecture: dict[str, Any],
-    pixels: UnlabelledPixels,
+    data: UnlabelledPixels,
     device: torch.device,
     started: float,
 ) -> tuple[Pretraining, Precision, int]:
@@ -144,7 +144,7 @@ def set_up(
     torch.manual_seed(job.seed)
     network = build(architecture).to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     patch = patch_of(network)
-    longest = max(pixels.height, pixels.width)
+    longest = max(data.height, data.width)
     crop_px = max(min(CROP_PX[device.type], longest) // patch, 2) * patch
     batch = (BATCH[device.type], architecture["bands"], crop_px, crop_px)
     precision = choose(network, batch, device)
@@ -160,7 +160,7 @@ def set_up(
 def train_epoch(
     job: PretrainJob,
     state: Pretraining,
-    pixels: UnlabelledPixels,
+    data: UnlabelledPixels,
     crop_px: int,
     steps: int,
     precision: Precision,
@@ -190,7 +190,7 @@ def train_epoch(
     for number in range(steps):
         channel.progress("pretraining", state.epoch + number / steps, job.epochs)
         random = np.random.default_rng((job.seed, state.steps))
-        images = pixels.draw(random, BATCH[device.type], crop_px).to(device)
+        images = data.draw(random, BATCH[device.type], crop_px).to(device)
         visible = draw_visible(random, len(images), side, job.mask_share).to(device)
         progress = max(state.steps / (steps * job.epochs), state.time_share())
         for group in state.optimizer.param_groups:
@@ -217,7 +217,7 @@ def train_epoch(
     return float(np.mean(losses))
 
 
-def steps_per_epoch(pixels: UnlabelledPixels, crop_px: int, device: torch.device) -> int:
+def steps_per_epoch(data: UnlabelledPixels, crop_px: int, device: torch.device) -> int:
     """Return the steps that see every pixel about once, within STEPS_MIN and STEPS_MAX.
 
     Args:
@@ -225,7 +225,7 @@ def steps_per_epoch(pixels: UnlabelledPixels, crop_px: int, device: torch.device
         crop_px: side of the crops.
         device: GPU or CPU, for the batch size.
     """
-    once = pixels.count / (BATCH[device.type] * crop_px**2)
+    once = data.count / (BATCH[device.type] * crop_px**2)
     return min(max(round(once), STEPS_MIN), STEPS_MAX)
 
 
@@ -277,7 +277,7 @@ def encoder_weights(network: nn.Module) -> dict[str, Tensor]:
 
 
 def write_encoder(
-    path: Path, state: Pretraining, architecture: dict[str, Any], dataset: Dataset, pixels: UnlabelledPixels
+    path: Path, state: Pretraining, architecture: dict[str, Any], dataset: Dataset, data: UnlabelledPixels
 ) -> None:
     """Write encoder.pt: weights with what is needed to check whether they fit.
 
@@ -288,7 +288,7 @@ def write_encoder(
         dataset: bands and fingerprint.
         pixels: bands that are used, and their statistics.
     """
-    bands = [dataset.recipe.bands[place].name for place in pixels.chosen]
+    bands = [dataset.recipe.bands[place].name for place in data.chosen]
     contents = {
         "format": FORMAT,
         "kind": "encoder",
@@ -296,7 +296,7 @@ def write_encoder(
         "architecture": architecture,
         "bands": bands,
         "fingerprint": dataset.fingerprint,
-        "statistics": encode(pixels.statistics),
+        "statistics": encode(data.statistics),
         "loss": state.loss,
         "epoch": state.epoch,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from qgis.core import (
     QgsMapLayer,
@@ -14,15 +14,13 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
-from ...contract import Area, AreaKind, LabelLayer, Labels, Problem, Unlabelled
-from ...layers.classes import classes_of, single_color
-from ...layers.exports import LABEL_LAYER, PolygonExport
-from ...layers.legendclasses import LEGEND_FIELD, has_legend_classes
-from ...layers.rasterclasses import raster_classes
-from ...layers.snapshot import crs_text, labels_of, polygon_snapshot
+from ...contract import Area, AreaKind, Problem, Unlabelled
+from ...layers.inputs.areas import AreaSnapshot, area_snapshot
+from ...layers.inputs.labels import LabelSnapshot, all_classes, label_snapshot
+from ...layers.snapshot import crs_text
 from ..labeloptions import add_options, option_problems, with_options
 from ..parameters import Parameters, advanced, choice, field, polygon_layer, polygons, real, tr
-from .gather import NOWHERE, GatheredArea, GatheredLabels, gather_area, layer_problems
+from .problems import field_problems, layer_problems
 
 AREAS: tuple[AreaKind, ...] = ("concave_hull", "convex_hull", "bounds", "extent", "rasters")
 UNLABELLED: tuple[Unlabelled, ...] = ("background", "unknown")
@@ -79,30 +77,6 @@ def label_problems(
     return found + field_problems(algorithm, parameters, "CLASS_FIELD", "LABELS", context)
 
 
-def field_problems(
-    algorithm: QgsProcessingAlgorithm,
-    parameters: Parameters,
-    key: str,
-    layer_key: str,
-    context: QgsProcessingContext,
-) -> list[Problem]:
-    """Complaint about a field that the layer does not have; the layer's fields are the cure."""
-    layer, _ = polygon_layer(algorithm, parameters, layer_key, context)
-    known = [] if layer is None else layer.fields().names()
-    if layer is not None and key == "CLASS_FIELD" and has_legend_classes(layer):
-        known.append(LEGEND_FIELD)
-    wrong = [name for name in algorithm.parameterAsStrings(parameters, key, context) if name not in known]
-    if layer is None or not any(wrong):
-        return []
-    return [
-        Problem(
-            "no_field",
-            tr("Layer '{}' has no field '{}'.").format(layer.name(), ", ".join(wrong)),
-            tr("Its fields are: {}. Choose one for {}.").format(", ".join(known), key),
-        )
-    ]
-
-
 def label_layer(
     algorithm: QgsProcessingAlgorithm, parameters: Parameters, context: QgsProcessingContext
 ) -> QgsMapLayer | None:
@@ -116,33 +90,51 @@ def label_layer(
 
 def read_labels(
     algorithm: QgsProcessingAlgorithm, parameters: Parameters, context: QgsProcessingContext
-) -> GatheredLabels:
-    """The labels as they are now: polygons of one or more layers, or a raster, with their options."""
+) -> LabelSnapshot:
+    """Return the labels as they are now: polygons of one or more layers, or a raster of classes. Main thread.
+
+    Args:
+        algorithm: that has the parameters of `add_labels`.
+        parameters: their values.
+        context: of the run.
+    """
     layer, selected_only = polygon_layer(algorithm, parameters, "LABELS", context)
-    unlabelled = cast(
-        Literal["background", "unknown"], algorithm.parameterAsEnumString(parameters, "UNLABELLED", context)
-    )
     name = class_field(algorithm, parameters, context)
-    exports = []
+    further = further_layers(algorithm, parameters, context)
     if layer is None:
-        raster = algorithm.parameterAsRasterLayer(parameters, "LABEL_RASTER", context)
-        path, classes = raster.source(), raster_classes(raster)
-        labels = Labels(path, "", raster.name(), "", classes, unlabelled, kind="raster")
-    else:
-        labels = labels_of(layer, NOWHERE, name, classes_of(layer, name), unlabelled)
-        exports.append(polygon_snapshot(layer, NOWHERE, (name,), selected_only))
-    more = algorithm.parameterAsLayerList(parameters, "MORE_LABELS", context)
-    further = [further_layer(item, name) for item in more]
-    exports += [export for _, export in further]
-    labels = dataclasses.replace(labels, more=tuple(item for item, _ in further))
-    return GatheredLabels(with_options(labels, algorithm, parameters, context), tuple(exports))
+        layer = algorithm.parameterAsRasterLayer(parameters, "LABEL_RASTER", context)
+    found = label_snapshot(layer, name, further, selected_only)
+    labels = dataclasses.replace(found.labels, unlabelled=unlabelled_of(algorithm, parameters, context))
+    if edits_classes(parameters):
+        labels = dataclasses.replace(labels, classes=all_classes(layer, name, further))
+    return dataclasses.replace(found, labels=with_options(labels, algorithm, parameters, context))
 
 
-def further_layer(layer: QgsVectorLayer, class_field: str) -> tuple[LabelLayer, PolygonExport]:
-    """A layer of MORE_LABELS: by the class field if it has it, else a class of its own."""
-    name = class_field if layer.fields().lookupField(class_field) >= 0 else ""
-    found = LabelLayer(str(NOWHERE), LABEL_LAYER, layer.name(), name, single_color(layer))
-    return found, polygon_snapshot(layer, NOWHERE, (name,))
+def edits_classes(parameters: Parameters) -> bool:
+    """Whether classes are merged or excluded: then those of further layers are listed too."""
+    return any(str(parameters.get(key) or "").strip() for key in ("MERGE", "EXCLUDED"))
+
+
+def further_layers(
+    algorithm: QgsProcessingAlgorithm, parameters: Parameters, context: QgsProcessingContext
+) -> list[tuple[QgsVectorLayer, str]]:
+    """Return the layers of MORE_LABELS with their class field: CLASS_FIELD, or none if they do not have it.
+
+    Args:
+        algorithm: that has the parameters.
+        parameters: their values.
+        context: of the run.
+    """
+    name = class_field(algorithm, parameters, context)
+    layers = algorithm.parameterAsLayerList(dict(parameters), "MORE_LABELS", context)
+    return [(layer, name if layer.fields().lookupField(name) >= 0 else "") for layer in layers]
+
+
+def unlabelled_of(
+    algorithm: QgsProcessingAlgorithm, parameters: Parameters, context: QgsProcessingContext
+) -> Unlabelled:
+    """Return UNLABELLED: what pixels without label are."""
+    return cast(Unlabelled, algorithm.parameterAsEnumString(parameters, "UNLABELLED", context))
 
 
 def read_area(
@@ -150,8 +142,15 @@ def read_area(
     parameters: Parameters,
     context: QgsProcessingContext,
     split_field: str = "",
-) -> GatheredArea:
-    """LABELLED_AREA if it is given, else what AREA says."""
+) -> AreaSnapshot:
+    """Return LABELLED_AREA if it is given, else what AREA says. Main thread.
+
+    Args:
+        algorithm: that has the parameters of `add_labels`.
+        parameters: their values.
+        context: of the run.
+        split_field: field of the area that names train, validation and test.
+    """
     kind = cast(Any, algorithm.parameterAsEnumString(parameters, "AREA", context))
     extent = algorithm.parameterAsExtent(parameters, "EXTENT", context)
     corners = (extent.xMinimum(), extent.yMinimum(), extent.xMaximum(), extent.yMaximum())
@@ -163,11 +162,35 @@ def read_area(
         if kind == "extent"
         else "",
     )
-    return gather_area(algorithm, parameters, context, "LABELLED_AREA", split_field, otherwise)
+    return polygon_area(algorithm, parameters, context, "LABELLED_AREA", split_field, otherwise)
+
+
+def polygon_area(
+    algorithm: QgsProcessingAlgorithm,
+    parameters: Parameters,
+    context: QgsProcessingContext,
+    key: str,
+    split_field: str = "",
+    otherwise: Area | None = None,
+) -> AreaSnapshot:
+    """Return the polygons of an optional parameter as area. Main thread.
+
+    Args:
+        algorithm: that has the parameter.
+        parameters: values of its parameters.
+        context: of the run.
+        key: of the parameter.
+        split_field: field of the polygons that names train, validation and test.
+        otherwise: the area if there are no polygons.
+    """
+    layer, selected_only = polygon_layer(algorithm, parameters, key, context)
+    if layer is None:
+        return AreaSnapshot(otherwise or Area())
+    return area_snapshot(layer, split_field, selected_only)
 
 
 def class_field(
     algorithm: QgsProcessingAlgorithm, parameters: Parameters, context: QgsProcessingContext
 ) -> str:
-    """CLASS_FIELD; empty for one class."""
+    """Return CLASS_FIELD; empty for one class."""
     return (algorithm.parameterAsStrings(parameters, "CLASS_FIELD", context) or [""])[0]

@@ -1,94 +1,111 @@
-"""Choices of the Predict page -> snapshots of layers: plain data plus exports for the task."""
+"""Choices of the Predict page -> the inputs of a prediction, and what is wrong with them. Main thread."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from qgis.core import QgsProject, QgsRasterLayer
-from qgis.gui import QgsMapCanvas
 
-from ..contract import Area, Problem, Source
-from ..jobs.choices import PredictChoices
-from ..layers import snapshot
-from ..layers.exports import LABEL_LAYER
-from ..layers.results import result_kind
-from ..panel.texts import tr
-from .inputs_from_layers import Export, canvas_extent, vector_layer
-from .slots import Need, channel_sources, slot_sources
+from ...contract import Problem, Source
+from ...jobs.choices import PredictChoices
+from ...jobs.modelinputs import ModelInput
+from ..results import result_kind
+from ..snapshot import problems, tr, value_bands
+from .areas import ShownExtent, area_snapshot
+from .folder import Export, InputFolder
+from .lookup import raster_layer, vector_layer
+from .model_inputs import channel_sources, input_sources
+from .rasters import raster_snapshot
 
 
 @dataclass(frozen=True)
-class Applied:
-    """The model of the page as far as the engine has told of it.
+class ModelNeeds:
+    """What the model of the page needs, as far as the engine has read it.
 
     Attributes:
-        needs: slots of a model of ours.
-        channels: names of the channels of a model of another program.
+        inputs: sources of a model of ours.
+        channels: names of the channels of a third-party model.
         ensemble: whether it is made of several.
     """
 
-    needs: tuple[Need, ...] = ()
+    inputs: tuple[ModelInput, ...] = ()
     channels: tuple[str, ...] = ()
     ensemble: bool = False
 
     @property
     def known(self) -> bool:
         """Whether the engine has read the model."""
-        return bool(self.needs or self.channels)
+        return bool(self.inputs or self.channels)
 
 
-@dataclass
-class Taken:
-    """What a prediction needs, taken on the main thread at one moment; `settings` are fields of the job."""
+@dataclass(frozen=True)
+class PredictionInputs:
+    """What a prediction needs, as it was on the main thread at one moment.
+
+    Attributes:
+        sources: of the job.
+        settings: further fields of the job.
+        folder: gets the files that are written; None where nothing is.
+    """
 
     sources: tuple[Source, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
-    exports: list[Export] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    folder: InputFolder | None = None
+
+    @property
+    def exports(self) -> list[Export]:
+        """Return what must be written before the job runs."""
+        return self.folder.exports if self.folder is not None else []
+
+    @property
+    def notes(self) -> list[str]:
+        """Return a sentence for each raster that is copied."""
+        return self.folder.notes if self.folder is not None else []
 
 
-def take(
+def prediction_inputs(
     choices: PredictChoices,
-    model: Applied,
-    folder: Path,
+    model: ModelNeeds,
+    folder: InputFolder,
     project: QgsProject,
-    canvas: QgsMapCanvas | None,
-    to_export: set[str],
-) -> Taken:
-    """Snapshot the chosen layers; files that must be written go to `folder`.
+    shown: ShownExtent = (None, ""),
+) -> PredictionInputs:
+    """Return the chosen layers as the inputs of a prediction, as they are now. Main thread.
+
+    Args:
+        choices: of the page.
+        model: what it needs.
+        folder: gets what is written.
+        project: that has the layers.
+        shown: what the map shows, for a prediction of this.
 
     Raises:
         GeoSegError: `layer_gone`.
     """
-    taken = Taken(settings=dict(choices.settings))
+    settings = dict(choices.settings)
     if model.channels:
-        taken.sources, bands, taken.exports = channel_sources(
-            choices.channels, model.channels, folder, project, to_export
-        )
-        taken.settings["foreign_bands"] = bands
+        layers = {layer_id: raster_layer(project.mapLayer, layer_id) for layer_id, _band in choices.channels}
+        rasters = {layer_id: raster_snapshot(layer) for layer_id, layer in layers.items()}
+        channels = [(rasters[layer_id], band) for layer_id, band in choices.channels]
+        sources, settings["foreign_bands"] = channel_sources(channels, model.channels, folder)
     else:
-        taken.sources, taken.exports, taken.notes = slot_sources(
-            model.needs, choices.slots, folder, project, to_export, choices.bindings
-        )
+        sources = input_sources(model.inputs, choices.slots, project.mapLayer, folder, choices.bindings)
     if choices.place == "map":
-        taken.settings["extent"], taken.settings["extent_crs"] = canvas_extent(canvas)
+        settings["extent"], settings["extent_crs"] = shown
     elif choices.place == "rectangle":
-        taken.settings["extent"], taken.settings["extent_crs"] = choices.rectangle, choices.rectangle_crs
+        settings["extent"], settings["extent_crs"] = choices.rectangle, choices.rectangle_crs
     elif choices.place == "polygons":
-        path = folder / "area.gpkg"
-        layer = vector_layer(project, choices.area_layer_id)
-        taken.exports.append(snapshot.polygon_snapshot(layer, path))
-        taken.settings["area"] = Area("polygons", str(path), LABEL_LAYER)
-    return taken
+        layer = vector_layer(project.mapLayer, choices.area_layer_id)
+        settings["area"] = area_snapshot(layer).located(folder)
+    return PredictionInputs(sources, settings, folder)
 
 
-def problems_of(choices: PredictChoices, model: Applied, project: QgsProject) -> list[Problem]:
+def prediction_problems(choices: PredictChoices, model: ModelNeeds, project: QgsProject) -> list[Problem]:
     """What is missing, and what is wrong with the layers themselves; known without the engine."""
     found = []
-    rasters = [need.source.key for need in model.needs if need.kind == "raster"]
+    rasters = [item.source.key for item in model.inputs if item.kind == "raster"]
     if not all(choices.slots.get(key) for key in rasters):
         hint = tr("Choose a raster layer for every line above.")
         found.append(Problem("no_layer", tr("A layer is missing."), hint))
@@ -97,7 +114,7 @@ def problems_of(choices: PredictChoices, model: Applied, project: QgsProject) ->
         found.append(Problem("no_layer", tr("A band is missing."), hint))
     for key, binding in choices.bindings.items():
         layer, most = project.mapLayer(choices.slots.get(key, "")), max(binding.values())
-        if isinstance(layer, QgsRasterLayer) and most > max(snapshot.value_bands(layer), default=0):
+        if isinstance(layer, QgsRasterLayer) and most > max(value_bands(layer), default=0):
             found.append(band_missing(layer, most))
     if choices.place == "polygons" and not choices.area_layer_id:
         found.append(Problem("no_area", tr("No area layer is chosen."), tr("Choose a polygon layer.")))
@@ -109,24 +126,17 @@ def problems_of(choices: PredictChoices, model: Applied, project: QgsProject) ->
     for layer_id in dict.fromkeys(ids):
         layer = project.mapLayer(layer_id)
         if layer is not None and (isinstance(layer, QgsRasterLayer) or layer_id == choices.area_layer_id):
-            found += snapshot.problems(layer)
+            found += problems(layer)
     return found
 
 
 def band_missing(layer: QgsRasterLayer, number: int) -> Problem:
     """A layer has fewer bands than the model takes from it."""
     said = tr("Layer '{}' has {} bands; the model takes band {}.").format(
-        layer.name(), len(snapshot.value_bands(layer)), number
+        layer.name(), len(value_bands(layer)), number
     )
     hint = tr("Choose another layer, or another band under “Which band is which”.")
     return Problem("missing_bands", said, hint)
-
-
-def rasters_of(choices: PredictChoices, project: QgsProject) -> list[QgsRasterLayer]:
-    """The raster layers that are chosen."""
-    ids = [*choices.slots.values(), *(layer_id for layer_id, _band in choices.channels)]
-    layers = [project.mapLayer(layer_id) for layer_id in dict.fromkeys(ids)]
-    return [layer for layer in layers if isinstance(layer, QgsRasterLayer)]
 
 
 def band_list(project: QgsProject) -> list[tuple[str, str, int]]:
@@ -134,7 +144,7 @@ def band_list(project: QgsProject) -> list[tuple[str, str, int]]:
     found = []
     for layer in in_order(project):
         if isinstance(layer, QgsRasterLayer) and not result_kind(layer):
-            for band in snapshot.value_bands(layer):
+            for band in value_bands(layer):
                 found.append((f"{layer.name()}, {layer.bandName(band)}", layer.id(), band))
     return found
 

@@ -1,1 +1,0 @@
-"""The way from the layers that the panel's steps choose to the inputs of jobs."""

@@ -1,0 +1,97 @@
+"""Problems of the layers that parameters name, known before the start. Main thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from qgis.core import (
+    QgsMapLayer,
+    QgsProcessingAlgorithm,
+    QgsProcessingContext,
+    QgsRasterLayer,
+)
+
+from ...contract import Problem
+from ...layers.legendclasses import LEGEND_FIELD, has_legend_classes
+from ...layers.snapshot import problems
+from ..parameters import Parameters, polygon_layer, tr
+
+COPIES = "inputs"
+"""Folder for copies of layers inside a folder that the user chose, where files of the user's own may be."""
+
+
+def layer_problems(
+    algorithm: QgsProcessingAlgorithm,
+    parameters: Parameters,
+    context: QgsProcessingContext,
+    rasters: Iterable[str] = (),
+    polygons: Iterable[str] = (),
+) -> list[Problem]:
+    """Return the problems of the layers of these parameters; optional ones may be empty.
+
+    Args:
+        algorithm: that has the parameters.
+        parameters: their values.
+        context: of the run.
+        rasters: keys of parameters with one or more rasters.
+        polygons: keys of parameters with a layer of polygons.
+    """
+    layers: list[QgsMapLayer] = []
+    found: list[Problem] = []
+    for key in rasters:
+        definition = algorithm.parameterDefinition(key)
+        if definition.type() == "multilayer":
+            listed = algorithm.parameterAsLayerList(dict(parameters), key, context)
+            found += [no_raster(layer, key) for layer in listed if not isinstance(layer, QgsRasterLayer)]
+            layers += [layer for layer in listed if isinstance(layer, QgsRasterLayer)]
+        else:
+            layers.append(algorithm.parameterAsRasterLayer(dict(parameters), key, context))
+    for key in polygons:
+        layers.append(polygon_layer(algorithm, parameters, key, context)[0])
+    return found + [item for layer in layers if layer is not None for item in problems(layer)]
+
+
+def no_raster(layer: QgsMapLayer, key: str) -> Problem:
+    """Return the problem of a layer of another kind among rasters.
+
+    Args:
+        layer: that is no raster.
+        key: of the parameter.
+    """
+    return Problem(
+        "wrong_layer",
+        tr("{}: layer '{}' is no raster.").format(key, layer.name()),
+        tr("Leave it out: only raster layers can be chosen here."),
+    )
+
+
+def field_problems(
+    algorithm: QgsProcessingAlgorithm,
+    parameters: Parameters,
+    key: str,
+    layer_key: str,
+    context: QgsProcessingContext,
+) -> list[Problem]:
+    """Return the problem of a field that the layer does not have; its hint lists the fields of the layer.
+
+    Args:
+        algorithm: that has the parameters.
+        parameters: their values.
+        key: of the parameter with the field.
+        layer_key: of the parameter with the layer.
+        context: of the run.
+    """
+    layer, _ = polygon_layer(algorithm, parameters, layer_key, context)
+    known = [] if layer is None else layer.fields().names()
+    if layer is not None and key == "CLASS_FIELD" and has_legend_classes(layer):
+        known.append(LEGEND_FIELD)
+    wrong = [name for name in algorithm.parameterAsStrings(parameters, key, context) if name not in known]
+    if layer is None or not any(wrong):
+        return []
+    return [
+        Problem(
+            "no_field",
+            tr("Layer '{}' has no field '{}'.").format(layer.name(), ", ".join(wrong)),
+            tr("Its fields are: {}. Choose one for {}.").format(", ".join(known), key),
+        )
+    ]
