@@ -20,7 +20,7 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
-from ...contract import EvaluateJob, Problem
+from ...contract import AUTO_UNLABELLED, EvaluateJob, Problem
 from ...forms.parameters import add_fields, fields_from
 from ...jobs.submission import Submission
 from ...layers import styles
@@ -112,7 +112,7 @@ class Evaluate(GeoSegAlgorithm):
             polygons("AREA", tr("Area in which labels are looked at (polygons)"), optional=True)
         )
         self.addParameter(
-            advanced(choice("UNLABELLED", tr("Ground without label is"), UNLABELLED, "unknown"))
+            advanced(choice("UNLABELLED", tr("Unlabelled pixels"), UNLABELLED, AUTO_UNLABELLED))
         )
         add_fields(self, EvaluateJob, ADVANCED, advanced=True)
         self.addParameter(QgsProcessingParameterFolderDestination("OUTPUT", tr("Evaluation folder")))

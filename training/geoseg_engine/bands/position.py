@@ -18,7 +18,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..contract import Band, GeoSegError, Grid
+from ..contract import TERRAIN_DEFAULTS, Band, GeoSegError, Grid
 from ..raster.grid import Window
 from .pixel_steps import pixel_lengths_m, sampled_lengths_m
 
@@ -26,9 +26,6 @@ Parameters = Mapping[str, float | str]
 
 RADIUS_LIMIT_PX = 512
 """Largest radius; a wider one would have to read many times the pixels that it gives."""
-
-DEFAULT_RADII = {"tpi": "0", "local_relief": "500", "multiscale_tpi": "50,150,450"}
-"""In metres; 0 means the eight neighbours."""
 
 HIGH, LOW = float(1 << 22), float(1 << 21)
 """A height is an integer of 1 / HIGH m, and its rest one of 1 / (HIGH · LOW) m."""
@@ -54,7 +51,7 @@ def radii_m(name: str, parameters: Parameters) -> list[float]:
         GeoSegError: `bad_parameter`.
     """
     key = "radii" if name == "multiscale_tpi" else "radius_m"
-    text = str(parameters.get(key, DEFAULT_RADII[name]))
+    text = str(parameters.get(key, TERRAIN_DEFAULTS[name]))
     try:
         radii = [float(part) for part in text.split(",")]
     except ValueError:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar, Literal
 
 from .checks import when
-from .data import SPLITS, Area, Labels
+from .data import AUTO_UNLABELLED, SPLITS, Area, Labels
 from .errors import Problem
 from .job import DEVICE, POLYGONS, SEED, Job
 from .parameter import Param
@@ -83,6 +83,10 @@ class EvaluateJob(Job):
             "If it is known: labels that it was trained on are then reported.",
         ),
     ] = ""
+
+    def __post_init__(self) -> None:
+        if self.truth is not None and self.truth.unlabelled == AUTO_UNLABELLED:
+            object.__setattr__(self, "truth", replace(self.truth, unlabelled="unknown"))
 
     def problems(self) -> list[Problem]:
         """See `Job`."""

@@ -47,6 +47,7 @@ CONTENDERS = (
     Contender("Attention Res-UNet", TrainJob("", architecture="attention_resunet")),
     Contender("DeepLabV3+", TrainJob("", architecture="deeplabv3plus", encoder="resnet18")),
 )
+"""Of jobs without models, as they were written before: the names are those of the runs' folders."""
 ALL_BANDS = BandSet("all bands")
 NODES = ("nodes_splits", "leaf_weights", "nodes_values")
 """What the numbers of a tree are called in a model file."""

@@ -6,21 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..contract import Dataset, file_name
+from ..contract import Dataset, file_name, model_name
 from .html import number, span
 
-NETWORKS = {
-    "unet": "U-Net",
-    "attention_resunet": "Attention Res-UNet",
-    "resunet_a": "ResUNet-a",
-    "segnet": "SegNet",
-    "deeplabv3plus": "DeepLabV3+",
-    "patchcnn": "patch-to-pixel CNN",
-    "forest": "random forest",
-    "maximum_likelihood": "maximum likelihood",
-    "spectral_angle": "spectral angle",
-    "ensemble": "ensemble",
-}
 SEPARATE = ("name", "bands", "classes", "members")
 """Of an architecture, what is not told as a setting."""
 
@@ -41,10 +29,8 @@ def headline(data: dict[str, Any]) -> str:
 
 
 def network_name(architecture: dict[str, Any]) -> str:
-    """An architecture's name as people write it."""
-    name = architecture.get("name", "")
-    encoder = architecture.get("encoder", "")
-    return NETWORKS.get(name, name) + (f" with {encoder}" if encoder else "")
+    """Return the name of an architecture, as a model file states it, on screen."""
+    return model_name(architecture.get("name", ""), architecture.get("encoder", ""))
 
 
 def main_numbers(data: dict[str, Any]) -> list[tuple[str, str, str]]:
