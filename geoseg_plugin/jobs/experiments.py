@@ -10,6 +10,7 @@ from typing import Any
 from ..contract import (
     BASELINE_MODELS,
     COMPARED,
+    COMPARED_PRESET,
     NETWORKS,
     RELIEF_ATTRIBUTES,
     TERRAIN_ATTRIBUTES,
@@ -42,7 +43,7 @@ def compare(
     models: Sequence[str],
     band_sets: Sequence[BandSet] = (),
     seeds: int = 1,
-    preset: str = "balanced",
+    preset: str = COMPARED_PRESET,
     **settings: Any,
 ) -> Submission:
     """Train and judge every model on every band set.
@@ -58,7 +59,9 @@ def compare(
     """
     chosen = tuple(contender(key, preset) for key in models or COMPARED)
     numbers = tuple(range(SEEDS, SEEDS + seeds))
-    job = CompareJob(str(dataset_folder), chosen, tuple(band_sets), numbers, **settings)
+    if band_sets:
+        settings["band_sets"] = tuple(band_sets)
+    job = CompareJob(str(dataset_folder), chosen, seeds=numbers, **settings)
     return Submission(job, folder, f"Compare {len(chosen)} models")
 
 

@@ -21,6 +21,7 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
+from ...contract import SampleJob
 from ...jobs.choices import NamedPath
 from ...layers.areas import accuracy_sentence, area_table
 from ...panel.texts import interval_text, share, tr
@@ -32,6 +33,8 @@ from .state import ComparisonChoices, SampleDesign
 from .widgets.area_bars import AreaBars
 
 Z95 = NormalDist().inv_cdf(0.975)
+HALF_WIDTH = round(100 * Z95 * SampleJob.standard_error, 1)
+"""Of the 95 % interval in percent, as the job declares it."""
 """Standard errors from an estimate to either end of its 95 % interval."""
 
 
@@ -94,7 +97,7 @@ class MapResults(QWidget):
         )
         form = self._folded(tr("Correct the areas by a sample"), why)
         self.sample_group = form.parentWidget()
-        self.half_width = percent_box(10.0, 0.5, 40.0)
+        self.half_width = percent_box(HALF_WIDTH, 0.5, 40.0)
         self.half_width.setPrefix("± ")
         self.expected = percent_box(80.0, 1.0, 99.0)
         self.points = self._page.spin_box("sample_points", 0, 100_000, 0, tr("automatic"))
@@ -199,11 +202,16 @@ class MapResults(QWidget):
         return SampleDesign(
             {
                 "count": self.points.value(),
-                "standard_error": self.half_width.value() / 100 / Z95,
+                "standard_error": round(self.half_width.value() / 100 / Z95, 4),
                 "expected_else": self.expected.value() / 100,
                 "allocation": self.allocation.currentData(),
+                **self._limit(),
             }
         )
+
+    def _limit(self) -> dict[str, int]:
+        """No maximum number of points where a half width was chosen: the button shows the number."""
+        return {} if self.half_width.value() == HALF_WIDTH else {"max_points": 0}
 
     def comparison(self) -> ComparisonChoices:
         """The labels to compare with."""

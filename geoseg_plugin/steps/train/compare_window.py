@@ -20,7 +20,7 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from ...contract import COMPARED, BandSet
+from ...contract import COMPARED, COMPARED_PRESET, BandSet
 from ...jobs.choices import NamedPath
 from ...jobs.experiments import CONTENDERS
 from ...panel.texts import split_names, tr
@@ -91,7 +91,7 @@ class CompareChoicesPage(Page):
         self.preset = self.remember("preset", QComboBox())
         for key, name in preset_names().items():
             self.preset.addItem(name, key)
-        self.preset.setCurrentIndex(self.preset.findData("quick"))
+        self.preset.setCurrentIndex(self.preset.findData(COMPARED_PRESET))
         self.minutes = self.spin_box("minutes", 0, 10_000, 0, tr("as the goal says"), tr(" min"))
         self.split = self.remember("split", QComboBox())
         for key in ("test", "validation"):
