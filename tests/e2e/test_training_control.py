@@ -126,7 +126,8 @@ def test_a_killed_training_is_named_and_resume_goes_on_from_its_last_epoch(
 def test_the_main_thread_stays_awake_while_jobs_run(
     qgis_app: Any, environment: Environment, dataset: Path, tmp_path: Path, record_property: Any
 ) -> None:
-    desk, dock = Desk(environment), GeoSegDock(resource("help"))
+    every_core = {"OMP_NUM_THREADS": str(os.cpu_count()), "OMP_WAIT_POLICY": "passive"}
+    desk, dock = Desk(environment, **every_core), GeoSegDock(resource("help"))
     desk.runner.epoch_completed.connect(dock.train.show_epoch)
     desk.runner.progressed.connect(dock.footer.show_progress)
     desk.runner.log_added.connect(dock.footer.add_log)
@@ -135,7 +136,7 @@ def test_the_main_thread_stays_awake_while_jobs_run(
     qgis_app.processEvents()
     run = tmp_path / "run"
     jobs = (
-        train.train(run, dataset, epochs=6, **QUICK),
+        train.train(run, dataset, epochs=6, **{**QUICK, "steps_per_epoch": 4}),
         predict.predict(tmp_path / "map", run / "model.onnx"),
     )
     heartbeat = Heartbeat()
