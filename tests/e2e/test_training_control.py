@@ -126,8 +126,7 @@ def test_a_killed_training_is_named_and_resume_goes_on_from_its_last_epoch(
 def test_the_main_thread_stays_awake_while_jobs_run(
     qgis_app: Any, environment: Environment, dataset: Path, tmp_path: Path, record_property: Any
 ) -> None:
-    every_core = {"OMP_NUM_THREADS": str(os.cpu_count()), "OMP_WAIT_POLICY": "passive"}
-    desk, dock = Desk(environment, **every_core), GeoSegDock(resource("help"))
+    desk, dock = Desk(environment, **ONE_THREAD), GeoSegDock(resource("help"))
     desk.runner.epoch_completed.connect(dock.train.show_epoch)
     desk.runner.progressed.connect(dock.footer.show_progress)
     desk.runner.log_added.connect(dock.footer.add_log)
