@@ -18,9 +18,9 @@ from geoseg_engine.raster import unpacked
 from geoseg_engine.raster.dates import iso
 from geoseg_engine.raster.grid import Window, full_window, grid_bounds, windows
 from geoseg_engine.raster.series_files import file_date
-from geoseg_engine.stacking.gridplan import plan_recipe
 from geoseg_engine.stacking.reader import StackReader
-from geoseg_engine.stacking.stackplan import plan_stack
+from geoseg_engine.stacking.recipe_plan import plan_recipe
+from geoseg_engine.stacking.stack_plan import plan_stack
 
 
 def statistic(derive: str, index: int = 1, **parameters) -> Band:

@@ -32,7 +32,7 @@ from geoseg_engine.dataset.split.folds import fold_numbers
 from geoseg_engine.dataset.split.plan import named_shapes
 from geoseg_engine.raster.grid import full_window
 from geoseg_engine.stacking import inspect, stack
-from geoseg_engine.vector.labelraster import read_raster_classes
+from geoseg_engine.vector.class_raster import read_raster_classes
 from geoseg_engine.vector.legend import EXCLUDED, UNKNOWN_CLASS, is_null, number_of, value_text
 from geoseg_engine.vector.polygons import LabelPolygons, read_labels
 
