@@ -25,9 +25,9 @@ from ..raster.crs import same_crs, way_between
 from ..raster.geodesy import pixel_size_m
 from ..raster.grid import Window, affine_of, full_window, pixel_size, subgrid
 from ..raster.sources import crs_title, is_plain_file, parse_crs, title, unit_title
-from ..stacking.gridplan import as_problem, own_grids, plan_recipe
 from ..stacking.heights import fit_units
 from ..stacking.rebind import rebind
+from ..stacking.recipe_plan import as_problem, own_grids, plan_recipe
 
 SAME_SIZE = 0.01
 """Pixel sizes this close count as equal, so that a raster is read without resampling."""
