@@ -178,7 +178,7 @@ def summarise(done: Sequence[Fold], dataset: Dataset) -> dict[str, Any]:
 
 
 def fold_row(fold: Fold) -> dict[str, Any]:
-    """What is told of one fold."""
+    """Return the row of one fold."""
     judged = fold.judged or {}
     return {
         "fold": fold.number,
