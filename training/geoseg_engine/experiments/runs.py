@@ -207,9 +207,9 @@ def train_and_evaluate(
     trained = run_or_reuse(job, folder, outer, title, resume=resume, progress=so_far)
     device = job.device if isinstance(job, TrainJob) else "auto"
     evaluating = EvaluateJob(job.dataset, str(folder / MODEL_FILE), split=split, device=device, tta=tta)
-    judged = run_or_reuse(evaluating, folder / EVALUATION, outer, title, resume=resume)
+    evaluated = run_or_reuse(evaluating, folder / EVALUATION, outer, title, resume=resume)
     progress(1.0)
-    return trained, judged
+    return trained, evaluated
 
 
 def share_of_progress(outer: Channel, phase: str, number: int, total: int) -> Progress:
