@@ -30,8 +30,8 @@ class GeoSegPlugin:
 
     def __init__(self, iface: Any) -> None:
         self.iface = iface
+        self.panel: Any = None
         self.dock: Any = None
-        self.controller: Any = None
         self._undo: list[Callable[[], object]] = []
 
     def initProcessing(self) -> None:
@@ -53,7 +53,7 @@ class GeoSegPlugin:
         """Take everything back, last first."""
         while self._undo:
             self._undo.pop()()
-        self.dock = self.controller = None
+        self.dock = self.panel = None
 
     def open_dock(self) -> None:
         """Show the panel and bring it to the front."""
@@ -61,15 +61,14 @@ class GeoSegPlugin:
         self.dock.raise_()
 
     def _add_dock(self) -> None:
-        from .panel.dock import GeoSegDock
-        from .panel.services import Controller
+        from .panel.assembly import GeoSegPanel
 
-        self.dock = GeoSegDock(paths.guide(), self.iface.mainWindow())
+        self.panel = GeoSegPanel(paths.guide(), self.iface, self.iface.mainWindow())
+        self.dock = self.panel.dock
         self.iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
         self.dock.hide()
         self._undo.append(self._remove_dock)
-        self.controller = Controller(self.dock, self.iface)
-        self._undo.append(self.controller.close)
+        self._undo.append(self.panel.close)
         self.dock.opened.connect(self._on_first_opened)
         look_back = QTimer(self.dock)
         look_back.setSingleShot(True)
@@ -94,11 +93,11 @@ class GeoSegPlugin:
 
     def _on_first_opened(self) -> None:
         self.dock.opened.disconnect(self._on_first_opened)
-        self.controller.begin()
+        self.panel.begin()
 
     def _offer_running(self) -> None:
-        running = self.controller.train.running_run()
+        running = self.panel.train.running_run()
         if running is None:
             return
         self.open_dock()
-        self.controller.train.offer_running()
+        self.panel.train.offer_running()

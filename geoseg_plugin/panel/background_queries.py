@@ -1,4 +1,4 @@
-"""Questions to the engine: small jobs in the background whose answers go to a page."""
+"""Small jobs in the background whose results go to a page: dry runs, descriptions, statistics."""
 
 from __future__ import annotations
 
@@ -11,87 +11,96 @@ from qgis.PyQt.QtCore import QObject
 from ..contract import GeoSegError
 from ..jobs.submission import Submission
 from ..tasks.runner import TaskRunner
+from .errors import problem_of
 
-Answer = Callable[[dict[str, Any]], None]
+Receiver = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
-class Question:
-    """A newer question with the same key replaces an older one."""
+class Query:
+    """Jobs whose last result goes to a page; a newer query with the same key replaces an older one.
+
+    Attributes:
+        key: names the query.
+        title: shown in the log.
+        exports: write the inputs, in the task, before the engine starts.
+        submissions: the jobs with their folders.
+        on_result: gets the last result.
+        on_problem: gets the problem if a job fails.
+    """
 
     key: str
     title: str
     exports: Sequence[Callable[[], None]]
     submissions: list[Submission]
-    on_answer: Answer
-    on_problem: Answer
+    on_result: Receiver
+    on_problem: Receiver
 
 
-class Questions(QObject):
-    """Asks one after the other, so that dry runs never stand in the way of the user's jobs."""
+class BackgroundQueries(QObject):
+    """Runs one query after the other on a runner of their own, so that they never delay the user's jobs."""
 
     def __init__(self, runner: TaskRunner, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._runner = runner
-        self._waiting: dict[str, Question] = {}
-        self._asking: Question | None = None
+        self._waiting: dict[str, Query] = {}
+        self._current: Query | None = None
         self._awake = False
         runner.finished.connect(self._on_finished)
         runner.failed.connect(self._on_failed)
-        runner.idle.connect(self._ask_next)
+        runner.idle.connect(self._run_next)
 
     @property
     def busy(self) -> bool:
-        """Whether a question is being answered or waits."""
+        """Whether a query runs or waits."""
         return (self._awake and bool(self._waiting)) or self._runner.busy
 
     def wake(self) -> None:
-        """Begin to ask; until then questions wait, so that no engine starts for a panel nobody sees."""
+        """Run queries from now on; until then they wait, so that a hidden panel starts no engine."""
         self._awake = True
-        self._ask_next()
+        self._run_next()
 
-    def ask(self, question: Question) -> None:
-        """Ask as soon as the engine is free; the newest question of a key wins."""
-        self._waiting[question.key] = question
+    def submit(self, query: Query) -> None:
+        """Run a query as soon as the engine is free."""
+        self._waiting[query.key] = query
         if not self._runner.busy:
-            self._ask_next()
+            self._run_next()
 
-    def forget(self, key: str) -> None:
-        """Take a question back; its answer is dropped."""
+    def withdraw(self, key: str) -> None:
+        """Take a query back; its result is dropped."""
         self._waiting.pop(key, None)
-        if self._asking is not None and self._asking.key == key:
-            self._asking = None
+        if self._current is not None and self._current.key == key:
+            self._current = None
 
     def stop(self, key: str) -> None:
-        """Take a question back and end the engine that works on it: the user's job needs the machine."""
-        working = self._asking is not None and self._asking.key == key
-        self.forget(key)
+        """Take a query back and end the engine that works on it, because the user's job needs the machine."""
+        working = self._current is not None and self._current.key == key
+        self.withdraw(key)
         if working:
             self._runner.cancel()
 
     def close(self) -> None:
-        """Drop all questions and end the runner."""
+        """Drop all queries and end the runner."""
         self._waiting.clear()
-        self._asking = None
+        self._current = None
         self._runner.shutdown(stop=True)
 
-    def _ask_next(self) -> None:
+    def _run_next(self) -> None:
         while self._awake and self._waiting and not self._runner.busy:
-            question = self._waiting.pop(next(iter(self._waiting)))
+            query = self._waiting.pop(next(iter(self._waiting)))
             try:
-                self._runner.start(question.title, list(question.exports), question.submissions)
+                self._runner.start(query.title, list(query.exports), query.submissions)
             except GeoSegError as error:
-                problem = {"code": error.code, "message": error.message, "hint": error.hint}
-                question.on_problem(problem)
+                query.on_problem(problem_of(error))
                 continue
-            self._asking = question
+            self._current = query
 
     def _on_finished(self, _title: str, result: dict[str, Any], _folder: str) -> None:
-        question, self._asking = self._asking, None
-        if question is not None and question.key not in self._waiting:
-            question.on_answer(result)
+        query, self._current = self._current, None
+        if query is not None and query.key not in self._waiting:
+            query.on_result(result)
 
     def _on_failed(self, problem: dict[str, Any]) -> None:
-        question, self._asking = self._asking, None
-        if question is not None and question.key not in self._waiting:
-            question.on_problem(problem)
+        query, self._current = self._current, None
+        if query is not None and query.key not in self._waiting:
+            query.on_problem(problem)

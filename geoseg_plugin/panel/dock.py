@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from qgis.gui import QgsDockWidget
+from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QSize, pyqtSignal
-from qgis.PyQt.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QApplication, QStackedWidget, QVBoxLayout, QWidget
 
 from ..paths import icon
-from ..steps.data.page import DataPage
-from ..steps.engine.page import EnginePage
-from ..steps.predict.page import PredictPage
-from ..steps.results.page import ResultsPage
-from ..steps.split.page import TilesPage
-from ..steps.train.page import TrainPage
-from .texts import STEPS, tr
+from .texts import tr
 from .widgets.footer import Footer
 from .widgets.guide import GuideWindow
 from .widgets.messages import Messages
@@ -27,24 +22,34 @@ WIDTH_PX = 380
 
 
 class GeoSegDock(QgsDockWidget):
-    """Holds the widgets; `step_shown` tells which page the user looks at."""
+    """The window of the panel.
+
+    Args:
+        guide: the guide as Markdown.
+        pages: by step, in the order of the step bar; the first is shown.
+        parent: QGIS's main window.
+
+    Signals:
+        step_shown: the step whose page is shown now.
+    """
 
     step_shown = pyqtSignal(str)
 
-    def __init__(self, guide: Path, parent: QWidget | None = None) -> None:
+    def __init__(self, guide: Path, pages: Mapping[str, Page], parent: QWidget | None = None) -> None:
         super().__init__(tr("GeoSeg"), parent)
         self.setObjectName("GeoSegDock")
         self._guide_file = guide
         self._guide: GuideWindow | None = None
-        self.data, self.tiles, self.train = DataPage(), TilesPage(), TrainPage()
-        self.predict, self.results, self.engine = PredictPage(), ResultsPage(), EnginePage()
-        self.steps = StepBar(icon)
+        self._focused: QWidget | None = None
+        self.pages, self._keys = dict(pages), list(pages)
+        self.steps = StepBar(icon, {key: page.title for key, page in pages.items()})
         self.messages = Messages()
         self.footer = Footer()
         self._stack = QStackedWidget()
-        for step in STEPS:
-            self._stack.addWidget(self.page(step))
-            self.page(step).guide_requested.connect(self.open_guide)
+        for page in pages.values():
+            self._stack.addWidget(page)
+            page.guide_requested.connect(self.open_guide)
+            page.next_step.step_requested.connect(self.show_step)
         content = DockContent()
         layout = QVBoxLayout(content)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -55,22 +60,44 @@ class GeoSegDock(QgsDockWidget):
         layout.addWidget(self.footer)
         self.setWidget(content)
         self.steps.step_chosen.connect(self.show_step)
-        self.show_step("data")
+        self.show_step(self._keys[0])
 
     def page(self, step: str) -> Page:
-        """The page of a step."""
-        page: Page = getattr(self, step)
-        return page
+        """Return the page of a step."""
+        return self.pages[step]
 
     def current_step(self) -> str:
-        """The step whose page is shown."""
-        return STEPS[self._stack.currentIndex()]
+        """Return the step whose page is shown."""
+        return self._keys[self._stack.currentIndex()]
 
     def show_step(self, step: str) -> None:
         """Show the page of a step."""
-        self._stack.setCurrentIndex(STEPS.index(step))
+        self._stack.setCurrentIndex(self._keys.index(step))
         self.steps.set_current(step)
         self.step_shown.emit(step)
+
+    def set_busy(self, busy: bool) -> None:
+        """Let nothing else be started while a job runs."""
+        focused = QApplication.focusWidget()
+        for page in self.pages.values():
+            page.set_busy(busy)
+        self._keep_focus(busy, focused)
+
+    def has_focus(self) -> bool:
+        """Whether the user works in the panel."""
+        focused = QApplication.focusWidget()
+        return focused is not None and self.isAncestorOf(focused)
+
+    def _keep_focus(self, busy: bool, focused: QWidget | None) -> None:
+        """A button that is disabled gives its focus to the page, not to a field where the next key would write."""
+        page = self.page(self.current_step())
+        if busy and focused is not None and self.isAncestorOf(focused) and not focused.isEnabled():
+            self._focused = focused
+            page.setFocus()
+        elif not busy and self._focused is not None:
+            waiting, self._focused = self._focused, None
+            if page.hasFocus() and not sip.isdeleted(waiting) and waiting.isVisible():
+                waiting.setFocus()
 
     def open_guide(self, anchor: str) -> None:
         """Open the guide at a section, in a window that is not modal."""

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from qgis.core import QgsVectorLayer
+from qgis.core import QgsProject, QgsVectorLayer
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
 from ..contract import EVENTS_FILE, GeoSegError
-from ..jobs import freshness, prepare, train
-from ..jobs.freshness import Step
+from ..jobs import prepare, train
 from ..layers.facts import file_state, state_of, vector_state
-from ..layers.inputs.areas import shown_extent
-from ..layers.inputs.dataset_problems import missing_choices
-from ..layers.inputs.dataset_state import dataset_state
-from ..steps.results.controller import dataset_of
+from ..records import freshness
+from ..records.freshness import Step
+from .dock import GeoSegDock
 from .layer_watch import LayerWatch
+from .project_state import ProjectState
+from .records import dataset_of
 from .texts import outdated_text
-
-if TYPE_CHECKING:
-    from .services import Controller
+from .workspace_view import WorkspaceView
 
 MOST_AT_ONCE = 1000
 """Features of a layer that are read at once, in some ten milliseconds; larger layers are read in slices."""
@@ -32,22 +30,40 @@ Key = tuple[str, tuple[str, ...]]
 """A layer, by id, and the fields of it that count."""
 
 
-class FreshnessController(QObject):
-    """Watches the layers, and says of each step whether its result exists and is up to date.
+StateOf = Callable[[str, Sequence[str]], dict[str, Any]]
+"""The state of a layer, by its id and the fields that count."""
+
+
+class Inputs(Protocol):
+    """What a dataset is made from, as it is chosen now."""
+
+    def complete(self) -> bool:
+        """Whether everything is chosen that a dataset needs."""
+
+    def described(self, state: StateOf) -> dict[str, Any]:
+        """Return everything that a dataset is made from, part by part, as JSON-able data."""
+
+
+class Freshness(QObject):
+    """Watches the layers, and finds out of each step whether its result exists and is up to date.
 
     Signals:
-        layers_changed: layers have changed and come to rest; of a panel that nobody sees, when it is seen again.
+        layers_changed: layers have changed and come to rest; of a hidden panel, when it is shown again.
     """
 
     layers_changed = pyqtSignal()
 
-    def __init__(self, desk: Controller) -> None:
-        super().__init__(desk)
-        self.desk = desk
-        self.watch = LayerWatch(desk.project, self)
+    def __init__(
+        self, dock: GeoSegDock, project: QgsProject, state: ProjectState, view: WorkspaceView, parent: QObject
+    ) -> None:
+        super().__init__(parent)
+        self._dock, self._project, self._worked_on, self._view = dock, project, state, view
+        self._inputs: Inputs | None = None
+        self.steps: dict[str, Step] = {}
+        self.watch = LayerWatch(project, self)
         self._waiting = False
         self.watch.settled.connect(self._on_settled)
-        desk.dock.visibilityChanged.connect(self._on_visibility_changed)
+        dock.visibilityChanged.connect(self._on_visibility_changed)
         self._states: dict[Key, tuple[object, dict[str, Any]]] = {}
         self._reading: dict[Key, tuple[object, Generator[None, None, dict[str, Any]]]] = {}
         self._hurry = False
@@ -57,14 +73,14 @@ class FreshnessController(QObject):
 
     def close(self) -> None:
         """Let go of the project."""
-        self.desk.dock.visibilityChanged.disconnect(self._on_visibility_changed)
+        self._dock.visibilityChanged.disconnect(self._on_visibility_changed)
         self._slices.stop()
         self._reading.clear()
         self.watch.close()
 
     def _on_settled(self) -> None:
         """Nothing is read of layers for a panel that nobody looks at."""
-        self._waiting = not self.desk.dock.isUserVisible()
+        self._waiting = not self._dock.isUserVisible()
         if not self._waiting:
             self.layers_changed.emit()
 
@@ -77,28 +93,32 @@ class FreshnessController(QObject):
         """Whether large layers are still being read, so that nothing can be said of the inputs."""
         return bool(self._reading)
 
+    def follow(self, inputs: Inputs) -> None:
+        """Compare datasets with these inputs from now on."""
+        self._inputs = inputs
+
     def prints(self, hurry: bool = False) -> dict[str, str]:
-        """Fingerprints of the inputs as they are chosen and stand now; empty while they are not known.
+        """Return fingerprints of the inputs as they are chosen now; empty while they are not known.
 
         Args:
             hurry: read large layers at once.
         """
-        choices = self.desk.dock.data.choices()
-        canvas = self.desk.iface.mapCanvas() if self.desk.iface is not None else None
+        if self._inputs is None:
+            return {}
         self._hurry = hurry
-        inputs = dataset_state(choices, self.desk.project, shown_extent(canvas), self._state)
+        described = self._inputs.described(self._state)
         self._hurry = False
-        return {} if self._reading else freshness.fingerprints(inputs)
+        return {} if self._reading else freshness.fingerprints(described)
 
-    def steps(self) -> dict[str, Step]:
-        """How every step stands but the engine's."""
-        dataset, run = self.desk.dataset, self.desk.run
-        chosen = not missing_choices(self.desk.dock.data.choices())
-        data = freshness.data_step(dataset, prepare.LABELS, self.prints() if chosen else {})
+    def refresh(self) -> None:
+        """Find out how every step stands, but the engine's."""
+        dataset, run = self._worked_on.dataset, self._worked_on.run
+        complete = self._inputs is not None and self._inputs.complete()
+        data = freshness.data_step(dataset, prepare.LABELS, self.prints() if complete else {})
         tiles = freshness.tiles_step(dataset, data, prepare.LABELS)
         model = run / train.MODEL if run is not None else None
         trained = freshness.model_step(model, trained_on(run), dataset, tiles)
-        return {
+        self.steps = {
             "data": data,
             "tiles": tiles,
             "train": trained,
@@ -106,15 +126,22 @@ class FreshnessController(QObject):
             "results": freshness.following(self._evaluation_of(run), trained, model),
         }
 
-    def show(self, key: str, step: Step, text: str) -> None:
-        """Mark a step in the step bar and on its page; `text` is what is said where it is not out of date."""
+    def show(self, key: str, text: str, busy: bool) -> None:
+        """Mark a step in the step bar and on its page.
+
+        Args:
+            key: of the step.
+            text: shown unless its result is out of date.
+            busy: whether a job runs, so that the page does not show what is out of date.
+        """
+        step = self.steps[key]
         why = outdated_text(step.reasons) if step.state == "outdated" else ""
-        self.desk.dock.steps.set_state(key, step.state == "done", why or text, bool(why))
-        self.desk.dock.page(key).show_outdated("" if self.desk.runner.busy else why)
+        self._dock.steps.set_state(key, step.state == "done", why or text, bool(why))
+        self._dock.page(key).show_outdated("" if busy else why)
 
     def _state(self, layer_id: str, fields: Sequence[str]) -> dict[str, Any]:
         """The state of a layer; read again only after it has changed, or its file. Large layers are read later."""
-        layer = self.desk.project.mapLayer(layer_id)
+        layer = self._project.mapLayer(layer_id)
         if layer is None:
             return {}
         key = (layer_id, tuple(fields))
@@ -137,7 +164,7 @@ class FreshnessController(QObject):
         end = time.monotonic() + SLICE_S
         while self._reading and time.monotonic() < end:
             key, (stamp, steps) = next(iter(self._reading.items()))
-            if self.desk.project.mapLayer(key[0]) is None:
+            if self._project.mapLayer(key[0]) is None:
                 del self._reading[key]
                 continue
             try:
@@ -151,14 +178,14 @@ class FreshnessController(QObject):
 
     def _map_of(self, run: Path | None) -> Path | None:
         """The newest map that was made with the model of a run."""
-        for entry in self.desk.view.predictions() if run is not None else ():
+        for entry in self._view.predictions() if run is not None else ():
             if entry.finished and run is not None and entry.folder.name.startswith(run.name):
                 return entry.folder / "classes.tif"
         return None
 
     def _evaluation_of(self, run: Path | None) -> Path | None:
         """The record of a run's evaluation."""
-        if run is None or not self.desk.view.evaluation(run):
+        if run is None or not self._view.evaluation(run):
             return None
         record = run / "evaluation" / EVENTS_FILE
         return record if record.exists() else run / train.METRICS

@@ -1,38 +1,17 @@
-"""What is remembered: page values in the project file, the rest in the user's settings."""
+"""The user's settings: where results go, which Python computes, and what happens when QGIS closes."""
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
-from typing import Any
 
-from qgis.core import QgsProject, QgsSettings
+from qgis.core import QgsSettings
 from qgis.PyQt.QtCore import QStandardPaths
 
-from ..contract import GeoSegError, parse_json
 from ..tasks.execution import CHOSEN_PYTHON
 from ..tasks.runner import ON_CLOSE
 
-SCOPE = "geoseg"
 WORKSPACE = "geoseg/workspace"
-
-
-def read_page(page: str, project: QgsProject | None = None) -> dict[str, Any]:
-    """Values of a page from the project; empty if there are none or they are not readable."""
-    text, _found = (project or QgsProject.instance()).readEntry(SCOPE, f"/pages/{page}", "")
-    try:
-        values = parse_json(text or "{}", page)
-    except GeoSegError:
-        return {}
-    return values if isinstance(values, dict) else {}
-
-
-def write_page(page: str, values: dict[str, Any], project: QgsProject | None = None) -> None:
-    """Keep values in the project; writes (and so marks the project changed) only if they differ."""
-    if json.loads(json.dumps(values)) == read_page(page, project):
-        return
-    (project or QgsProject.instance()).writeEntry(SCOPE, f"/pages/{page}", json.dumps(values))
 
 
 def workspace_folder() -> Path:

@@ -6,24 +6,10 @@ from collections.abc import Sequence
 
 from qgis.PyQt.QtCore import QCoreApplication
 
-STEPS = ("data", "tiles", "train", "predict", "results", "engine")
-
 
 def tr(text: str) -> str:
     """Translate a text of the dock."""
     return QCoreApplication.translate("GeoSeg", text)
-
-
-def step_names() -> dict[str, str]:
-    """The words under the six icons."""
-    return {
-        "data": tr("Data"),
-        "tiles": tr("Tiles"),
-        "train": tr("Train"),
-        "predict": tr("Predict"),
-        "results": tr("Results"),
-        "engine": tr("Engine"),
-    }
 
 
 def terrain_names() -> dict[str, str]:
@@ -110,7 +96,7 @@ def input_names() -> dict[str, str]:
 
 
 def outdated_text(reasons: Sequence[str]) -> str:
-    """Why a result is out of date, from the reasons of a `jobs.freshness.Step`."""
+    """Why a result is out of date, from the reasons of a `records.freshness.Step`."""
     if "dataset" in reasons:
         return tr("Out of date: made from another dataset than the one that is chosen now.")
     names = [name for key, name in input_names().items() if key in reasons]

@@ -126,8 +126,9 @@ class Demo:
             raise StepError("QGIS could not load the plugin geoseg_plugin.")
         self.plugin = plugins["geoseg_plugin"]
         self.plugin.open_dock()
-        self.dock, self.controller = self.plugin.dock, self.plugin.controller
-        self.controller.runner.submission_finished.connect(self._on_submission_finished)
+        self.dock, self.panel = self.plugin.dock, self.plugin.panel
+        self.pages = self.panel.pages
+        self.panel.services.jobs.runner.submission_finished.connect(self._on_submission_finished)
 
     def _on_submission_finished(self, kind: str, result: dict, _folder: str) -> None:
         attribute = {"train": "train_result", "evaluate": "evaluation", "predict": "prediction"}.get(kind)
@@ -136,7 +137,7 @@ class Demo:
 
     def data(self) -> None:
         """Tick everything, choose labels and area, prepare."""
-        page = self.dock.data
+        page = self.pages.data
         self.dock.show_step("data")
         wait_until(lambda: page.tree.topLevelItemCount() >= len(REQUEST["rasters"]), ANSWER_S)
         page.tree.set_choices(self.raster_choices())
@@ -149,8 +150,8 @@ class Demo:
         if REQUEST["unlabelled"]:
             {"background": page.background, "unknown": page.unknown}[REQUEST["unlabelled"]].click()
         if REQUEST.get("reference"):
-            select(page.reference, self.layers[REQUEST["reference"]].id())
-        wait_until(lambda: not self.controller.questions.busy and page.sentence.text(), ANSWER_S)
+            select(page.options.reference, self.layers[REQUEST["reference"]].id())
+        wait_until(lambda: not self.panel.services.queries.busy and page.sentence.text(), ANSWER_S)
         say(page.sentence.text())
         self.grab("1-data")
         self.press(page.primary, "data")
@@ -170,45 +171,48 @@ class Demo:
 
     def tiles(self) -> None:
         """Split and tile; a field of the area layer that names splits is used."""
-        page = self.dock.tiles
+        page = self.pages.split
         self.dock.show_step("tiles")
         if "area" in self.layers:
             fields = [field.name() for field in self.layers["area"].fields()]
             named = [name for name in fields if name.lower() in SPLIT_FIELDS]
             if named:
-                select(page.split_field, named[0])
+                select(page.options.split_field, named[0])
         self.press(page.primary, "tiles")
         self.grab("2-tiles")
 
     def train(self) -> None:
         """Train within the time budget; the panel evaluates on the test blocks by itself."""
-        page = self.dock.train
+        page = self.pages.train
         self.dock.show_step("train")
         page.minutes.setValue(max(1, round(REQUEST["max_minutes"])))
-        page.epochs.setValue(REQUEST["epochs"])
+        page.network.epochs.setValue(REQUEST["epochs"])
         self.press(page.primary, "train", lambda: bool(self.evaluation))
         self.dock.show_step("train")
         self.grab("3-train")
 
     def predict(self) -> None:
         """Predict on the same layers, with confidence and polygons."""
-        page = self.dock.predict
+        page = self.pages.predict
         self.dock.show_step("predict")
-        wait_until(lambda: page.primary.isEnabled() and not self.controller.questions.busy, ANSWER_S)
+        wait_until(lambda: page.primary.isEnabled() and not self.panel.services.queries.busy, ANSWER_S)
         self.press(page.primary, "predict", lambda: bool(self.prediction))
         self.grab("4-predict")
 
     def press(self, button: QPushButton, phase: str, done: Callable[[], bool] = lambda: True) -> None:
         """Press a page's primary button and wait until the runner is idle and `done()`."""
         problems: list[Any] = []
-        runner = self.controller.runner
+        runner = self.panel.services.jobs.runner
         runner.failed.connect(problems.append)
         wait_until(lambda: button.isEnabled(), ANSWER_S)
         self.pulse.begin(phase)
         button.click()
         try:
             wait_until(
-                lambda: problems or (not runner.busy and not self.controller.publishing and done()), JOB_S
+                lambda: (
+                    problems or (not runner.busy and not self.panel.services.result_queue.busy and done())
+                ),
+                JOB_S,
             )
         finally:
             self.pulse.begin("")

@@ -32,7 +32,7 @@ def take_pictures() -> None:
     load_layers()
     plugin.open_dock()
     iface.mainWindow().resizeDocks([plugin.dock], [REQUEST["width"]], Qt.Orientation.Horizontal)
-    questions = plugin.controller.questions
+    questions = plugin.panel.services.queries
     pause(1500)
     iface.messageBar().clearWidgets()
     wait_until(lambda: not questions.busy, REQUEST["wait_s"])
@@ -50,7 +50,7 @@ def take_pictures() -> None:
 
 def picture_table(plugin: GeoSegPlugin) -> None:
     """An index and a distance are added; the table of bands with its histogram."""
-    section, bands = plugin.dock.data.bands, plugin.controller.data.bands
+    section, bands = plugin.panel.pages.data.bands, plugin.panel.data.bands
     plugin.dock.show_step("data")
     for kind in ("index", "vector"):
         dialog = bands.make_dialog(kind)
@@ -58,9 +58,9 @@ def picture_table(plugin: GeoSegPlugin) -> None:
             section.add(dialog.addition())
     bands.open_table()
     pause(1500)
-    wait_until(lambda: not plugin.controller.questions.busy, REQUEST["wait_s"])
+    wait_until(lambda: not plugin.panel.services.queries.busy, REQUEST["wait_s"])
     bands.look()
-    wait_until(lambda: not plugin.controller.questions.busy, REQUEST["wait_s"])
+    wait_until(lambda: not plugin.panel.services.queries.busy, REQUEST["wait_s"])
     pause(500)
     bands.window.grab().save(str(OUT / "bands.png"))
     plugin.dock.grab().save(str(OUT / "data-added.png"))
@@ -70,12 +70,12 @@ def picture_table(plugin: GeoSegPlugin) -> None:
 def picture_dialogs(plugin: GeoSegPlugin) -> None:
     """Every dialog that adds a band."""
     for kind in ("index", "expression", "relief", "radar", "vector", "series"):
-        dialog = plugin.controller.data.bands.make_dialog(kind)
+        dialog = plugin.panel.data.bands.make_dialog(kind)
         dialog.show()
         if kind == "series" and REQUEST["series"]:
             dialog.file.setFilePath(REQUEST["series"])
             pause(300)
-            wait_until(lambda: not plugin.controller.questions.busy, REQUEST["wait_s"])
+            wait_until(lambda: not plugin.panel.services.queries.busy, REQUEST["wait_s"])
         pause(400)
         dialog.grab().save(str(OUT / f"add-{kind}.png"))
         dialog.close()
@@ -97,13 +97,13 @@ def picture_advanced(plugin: GeoSegPlugin) -> None:
 def picture_findings(plugin: GeoSegPlugin) -> None:
     """What a check of the labels finds, on the map; and the page that leads there."""
     plugin.dock.show_step("data")
-    plugin.controller.data.checks.check()
-    wait_until(lambda: not plugin.controller.runner.busy, REQUEST["wait_s"])
-    wait_until(lambda: not plugin.controller.publishing, REQUEST["wait_s"])
+    plugin.panel.data.checks.check()
+    wait_until(lambda: not plugin.panel.services.jobs.busy, REQUEST["wait_s"])
+    wait_until(lambda: not plugin.panel.services.result_queue.busy, REQUEST["wait_s"])
     pause(2000)
-    wait_until(lambda: not plugin.controller.questions.busy, REQUEST["wait_s"])
-    for code in sorted(plugin.controller.data.checks.codes())[:1]:
-        plugin.controller.data.checks.go_to(code)
+    wait_until(lambda: not plugin.panel.services.queries.busy, REQUEST["wait_s"])
+    for code in sorted(plugin.panel.data.checks.codes())[:1]:
+        plugin.panel.data.checks.go_to(code)
     pause(2000)
     iface.mainWindow().grab().save(str(OUT / "window-findings.png"))
     plugin.dock.grab().save(str(OUT / "findings.png"))
@@ -111,12 +111,12 @@ def picture_findings(plugin: GeoSegPlugin) -> None:
 
 def picture_blocks(plugin: GeoSegPlugin) -> None:
     """Data are prepared, tiles made; area, tiles and blocks on the map."""
-    plugin.controller.data.prepare()
-    wait_until(lambda: not plugin.controller.runner.busy, 10 * REQUEST["wait_s"])
+    plugin.panel.data.prepare()
+    wait_until(lambda: not plugin.panel.services.jobs.busy, 10 * REQUEST["wait_s"])
     plugin.dock.show_step("tiles")
-    plugin.controller.tiles.make()
-    wait_until(lambda: not plugin.controller.runner.busy, 10 * REQUEST["wait_s"])
-    wait_until(lambda: not plugin.controller.publishing, REQUEST["wait_s"])
+    plugin.panel.split.make()
+    wait_until(lambda: not plugin.panel.services.jobs.busy, 10 * REQUEST["wait_s"])
+    wait_until(lambda: not plugin.panel.services.result_queue.busy, REQUEST["wait_s"])
     for node in QgsProject.instance().layerTreeRoot().findLayers():
         if node.name() in ("Tiles", "Split blocks", "Findings"):
             node.setItemVisibilityChecked(node.name() != "Findings")
@@ -128,23 +128,23 @@ def picture_blocks(plugin: GeoSegPlugin) -> None:
 
 def picture_train(plugin: GeoSegPlugin) -> None:
     """The newest dataset and run on the Train page: curves, plan, all settings, a baseline, a beginning, a preview."""
-    desk, page = plugin.controller, plugin.dock.train
-    datasets, runs = desk.view.datasets(), desk.view.runs()
-    desk.dataset = datasets[0].folder if datasets else None
-    desk.run = runs[0].folder if runs else None
-    desk.refresh()
+    services, page = plugin.panel.services, plugin.panel.pages.train
+    datasets, runs = services.view.datasets(), services.view.runs()
+    services.state.dataset = datasets[0].folder if datasets else None
+    services.state.run = runs[0].folder if runs else None
+    services.refresh()
     plugin.dock.show_step("train")
     pause(2500)
-    wait_until(lambda: not desk.questions.busy, 2 * REQUEST["wait_s"])
+    wait_until(lambda: not services.queries.busy, 2 * REQUEST["wait_s"])
     picture_page(plugin, "train-plan")
     groups = page.findChildren(QgsCollapsibleGroupBox)
     for group in groups:
         group.setCollapsed(False)
-    page.loss.set_value(["ce", "dice"])
+    page.network.loss.set_value(["ce", "dice"])
     picture_page(plugin, "train-advanced")
     for group in groups:
         group.setCollapsed(True)
-    page.loss.set_value(["auto"])
+    page.network.loss.set_value(["auto"])
     area = page.findChild(QScrollArea)
     area.ensureWidgetVisible(page.curves)
     picture_page(plugin, "train-curves")
@@ -153,36 +153,36 @@ def picture_train(plugin: GeoSegPlugin) -> None:
         page.start.kind.setCurrentIndex(page.start.kind.findData("encoder" if key == "unet" else "none"))
         area.verticalScrollBar().setValue(0)
         pause(1500)
-        wait_until(lambda: not desk.questions.busy, 2 * REQUEST["wait_s"])
+        wait_until(lambda: not services.queries.busy, 2 * REQUEST["wait_s"])
         picture_page(plugin, name)
     page.preview_requested.emit()
     pause(800)
-    wait_until(lambda: not desk.questions.busy, 2 * REQUEST["wait_s"])
+    wait_until(lambda: not services.queries.busy, 2 * REQUEST["wait_s"])
     pause(500)
-    if desk.train.planner.window is not None:
-        desk.train.planner.window.grab().save(str(OUT / "train-preview.png"))
-        desk.train.planner.window.close()
+    if plugin.panel.train.planner.window is not None:
+        plugin.panel.train.planner.window.grab().save(str(OUT / "train-preview.png"))
+        plugin.panel.train.planner.window.close()
 
 
 def picture_judging(plugin: GeoSegPlugin) -> None:
     """The newest comparison of --workspace, its best model on the Results page, and the register of runs."""
-    desk = plugin.controller
-    datasets = desk.view.datasets()
-    desk.dataset = datasets[0].folder if datasets else None
-    desk.refresh()
+    services = plugin.panel.services
+    datasets = services.view.datasets()
+    services.state.dataset = datasets[0].folder if datasets else None
+    services.refresh()
     plugin.dock.show_step("train")
-    desk.compare.open()
+    plugin.panel.train.comparison.open()
     pause(1200)
-    window = desk.compare.window
+    window = plugin.panel.train.comparison.window
     window.grab().save(str(OUT / "compare.png"))
     if window.use_button.isEnabled():
         window.use_button.click()
         pause(800)
         picture_page(plugin, "results-of-comparison")
     window.close()
-    desk.runs.open()
+    plugin.panel.train.runs.open()
     pause(600)
-    register = desk.runs.window
+    register = plugin.panel.train.runs.window
     for line in range(min(register.table.rowCount(), 3)):
         for column in range(register.table.columnCount()):
             register.table.item(line, column).setSelected(True)
@@ -190,27 +190,27 @@ def picture_judging(plugin: GeoSegPlugin) -> None:
     register.grab().save(str(OUT / "runs.png"))
     register.close()
     plugin.dock.show_step("train")
-    desk.experiments.search()
+    plugin.panel.train.experiments.search()
     pause(400)
-    if desk.experiments.dialog is not None:
-        desk.experiments.dialog.grab().save(str(OUT / "search.png"))
-        desk.experiments.dialog.close()
+    if plugin.panel.train.experiments.dialog is not None:
+        plugin.panel.train.experiments.dialog.grab().save(str(OUT / "search.png"))
+        plugin.panel.train.experiments.dialog.close()
 
 
 def picture_predict(plugin: GeoSegPlugin) -> None:
     """The newest model of --workspace: the page as it is and with all groups open, a map, and the page after it."""
-    desk, page = plugin.controller, plugin.dock.predict
-    runs = [entry for entry in desk.view.runs() if entry.finished]
-    desk.run = runs[0].folder if runs else None
-    desk.refresh()
+    services, page = plugin.panel.services, plugin.panel.pages.predict
+    runs = [entry for entry in services.view.runs() if entry.finished]
+    services.state.run = runs[0].folder if runs else None
+    services.refresh()
     plugin.dock.show_step("predict")
     pause(1500)
-    wait_until(lambda: not desk.questions.busy, 2 * REQUEST["wait_s"])
+    wait_until(lambda: not services.queries.busy, 2 * REQUEST["wait_s"])
     pause(1500)
-    wait_until(lambda: not desk.questions.busy, 2 * REQUEST["wait_s"])
+    wait_until(lambda: not services.queries.busy, 2 * REQUEST["wait_s"])
     picture_page(plugin, "predict-plan")
-    page.more["beyond"].setChecked(True)
-    page.least.setValue(9)
+    page.layers.ticks["beyond"].setChecked(True)
+    page.cleaning.least.setValue(9)
     groups = page.findChildren(QgsCollapsibleGroupBox)
     for group in groups:
         group.setCollapsed(False)
@@ -218,10 +218,10 @@ def picture_predict(plugin: GeoSegPlugin) -> None:
     for group in groups:
         group.setCollapsed(True)
     pause(1500)
-    wait_until(lambda: not desk.questions.busy, 2 * REQUEST["wait_s"])
+    wait_until(lambda: not services.queries.busy, 2 * REQUEST["wait_s"])
     page.primary.click()
-    wait_until(lambda: not desk.runner.busy, 10 * REQUEST["wait_s"])
-    wait_until(lambda: not desk.publishing, REQUEST["wait_s"])
+    wait_until(lambda: not services.jobs.busy, 10 * REQUEST["wait_s"])
+    wait_until(lambda: not services.result_queue.busy, REQUEST["wait_s"])
     pause(2500)
     picture_page(plugin, "predict-done")
     iface.mainWindow().grab().save(str(OUT / "window-predict-done.png"))
@@ -235,15 +235,15 @@ def picture_map(plugin: GeoSegPlugin) -> None:
 
     Labels are the first polygon layer of the project.
     """
-    from geoseg_plugin.jobs.workspace import last_result
     from geoseg_plugin.layers import publish
+    from geoseg_plugin.records.workspace import last_result
 
-    desk, page = plugin.controller, plugin.dock.results
-    folder = desk.view.predictions()[0].folder
-    publish.publish_prediction(folder, last_result(folder), later=desk.soon)
+    services, page = plugin.panel.services, plugin.panel.pages.results
+    folder = services.view.predictions()[0].folder
+    publish.publish_prediction(folder, last_result(folder), later=services.result_queue.add)
 
     def done() -> bool:
-        return not desk.runner.busy and not desk.publishing
+        return not services.jobs.busy and not services.result_queue.busy
 
     wait_until(done, REQUEST["wait_s"])
     plugin.dock.show_step("results")
@@ -275,7 +275,7 @@ def picture_map(plugin: GeoSegPlugin) -> None:
     iface.mainWindow().grab().save(str(OUT / "window-map-compared.png"))
     for kind in ("pdf", "png"):
         began = time.monotonic()
-        desk.results.maps.write_sheet(OUT / f"sheet.{kind}")
+        plugin.panel.results.maps.write_sheet(OUT / f"sheet.{kind}")
         wait_until(done, 4 * REQUEST["wait_s"])
         print(f"sheet.{kind}: {time.monotonic() - began:.1f} s", flush=True)
     picture_page(plugin, "map-sheet")

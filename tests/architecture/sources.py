@@ -44,21 +44,20 @@ def name_of(file: Path) -> str:
 @functools.cache
 def imports(file: Path) -> tuple[Import, ...]:
     """Everything a file imports, wherever in the file; `from a import b` gives a and a.b."""
-    return tuple(_imports(file))
-
-
-def _imports(file: Path) -> Iterator[Import]:
     package = name_of(file).split(".")
-    if file.name != "__init__.py":
-        package = package[:-1]
-    for node in ast.walk(tree(file)):
+    return tuple(imported(tree(file), package if file.name == "__init__.py" else package[:-1]))
+
+
+def imported(module: ast.Module, package: list[str]) -> Iterator[Import]:
+    """Everything a module of a package imports; blocks for type checking are no exception."""
+    for node in ast.walk(module):
         if isinstance(node, ast.Import):
             yield from (Import(alias.name, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else []
-            module = ".".join([*base, *([node.module] if node.module else [])])
-            yield Import(module, node.lineno)
-            yield from (Import(f"{module}.{alias.name}", node.lineno) for alias in node.names)
+            name = ".".join([*base, *([node.module] if node.module else [])])
+            yield Import(name, node.lineno)
+            yield from (Import(f"{name}.{alias.name}", node.lineno) for alias in node.names)
 
 
 def place(file: Path, line: int = 0) -> str:

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 from pathlib import Path
 
-from sources import ENGINE, PLUGIN, for_each, imports, name_of, place, python_files
+from sources import ENGINE, PLUGIN, for_each, imported, imports, name_of, place, python_files
 
 ENGINE_ONLY = {"torch", "rasterio", "geopandas", "shapely", "richdem", "onnxruntime", "onnx", "fiona", "pandas",
                "pyogrio", "pyproj", "scipy", "sklearn"}  # fmt: skip
 MAY_IMPORT = {
     "paths": set(),
     "contract": {"paths"},
+    "forms": {"paths", "contract"},
     "engine": {"paths", "contract"},
     "jobs": {"paths", "contract", "engine"},
+    "records": {"paths", "contract", "engine", "jobs"},
     "tasks": {"paths", "contract", "engine", "jobs"},
     "layers": {"paths", "contract", "jobs"},
-    "forms": {"contract"},
-    "processing": {"paths", "contract", "engine", "jobs", "tasks", "layers", "forms"},
-    "panel": {"paths", "contract", "engine", "jobs", "tasks", "layers", "forms", "steps"},
-    "steps": {"paths", "contract", "engine", "jobs", "tasks", "layers", "forms", "panel"},
-    "plugin": {"paths", "contract", "engine", "jobs", "tasks", "layers", "processing", "panel", "steps"},
+    "processing": {"paths", "contract", "forms", "engine", "jobs", "records", "tasks", "layers"},
+    "panel": {"paths", "contract", "engine", "jobs", "records", "tasks", "layers"},
+    "steps": {"paths", "contract", "forms", "engine", "jobs", "records", "tasks", "layers", "panel"},
+    "plugin": {"paths", "contract", "engine", "jobs", "tasks", "layers", "processing", "panel"},
     "__init__": {"plugin"},
 }
+STEPS = {"data", "split", "train", "predict", "results", "engine"}
+ASSEMBLY = PLUGIN / "panel" / "assembly.py"
+"""The only module of the panel that knows the steps."""
 ROOMS = (
     {"contract"},
     {"channel", "outputs", "versions"},
@@ -84,12 +89,37 @@ def test_only_the_contract_crosses_the_line(file: Path) -> None:
 def test_the_plugins_parts_import_downwards(file: Path) -> None:
     part = inner(name_of(file))
     assert part in MAY_IMPORT, f"{part} has no place in the plugin's order: add it to MAY_IMPORT"
+    allowed = {part} | MAY_IMPORT[part] | ({"steps"} if file == ASSEMBLY else set())
     wrong = [
         f"{place(file, item.line)} imports {item.module}"
         for item in imports(file)
-        if item.module.startswith("geoseg_plugin.") and inner(item.module) not in {part} | MAY_IMPORT[part]
+        if item.module.startswith("geoseg_plugin.") and inner(item.module) not in allowed
     ]
     assert wrong == []
+
+
+def step_of(module: str) -> str:
+    """Step that a module belongs to: `geoseg_plugin.steps.data.page` is in `data`; empty outside the steps."""
+    parts = module.split(".")
+    return parts[2] if len(parts) > 2 and parts[1] == "steps" else ""
+
+
+@for_each(python_files(PLUGIN / "steps"))
+def test_steps_never_import_steps(file: Path) -> None:
+    step = step_of(name_of(file))
+    assert step in STEPS | {""}
+    wrong = [
+        f"{place(file, item.line)} imports {item.module}"
+        for item in imports(file)
+        if step_of(item.module) not in {step, ""} or item.module == "geoseg_plugin.panel.assembly"
+    ]
+    assert wrong == []
+
+
+def test_only_the_plugin_imports_the_assembly() -> None:
+    graph = import_graph(PLUGIN)
+    assembly = name_of(ASSEMBLY)
+    assert {name for name, its in graph.items() if assembly in its} == {"geoseg_plugin.plugin"}
 
 
 PAGES = [
@@ -102,12 +132,12 @@ PAGES = [
 @for_each([*PAGES, *python_files(PLUGIN / "panel" / "widgets")])
 def test_pages_know_widgets_only(file: Path) -> None:
     behind = ("geoseg_plugin.tasks", "geoseg_plugin.engine", "geoseg_plugin.panel.services")
-    wrong = [item for item in imports(file) if item.module.startswith(behind) or "controller" in item.module]
+    wrong = [item for item in imports(file) if item.module.startswith(behind) or ".controller" in item.module]
     assert [place(file, item.line) for item in wrong] == []
 
 
-@for_each([*python_files(PLUGIN / "engine"), *python_files(PLUGIN / "jobs")])
-def test_engine_and_jobs_are_standard_library_only(file: Path) -> None:
+@for_each([file for part in ("engine", "jobs", "records") for file in python_files(PLUGIN / part)])
+def test_engine_jobs_and_records_are_standard_library_only(file: Path) -> None:
     assert foreign(file, "geoseg_plugin") == []
 
 
@@ -140,13 +170,18 @@ def test_qt_comes_through_qgis(file: Path) -> None:
     assert from_gui == [], "QAction comes from qgis.PyQt.QtWidgets in both Qt versions"
 
 
+def import_graph(folder: Path) -> dict[str, set[str]]:
+    """Module -> modules of the same package that it imports, those for type checking only too."""
+    names = {name_of(file) for file in python_files(folder)} - {folder.name}
+    return {
+        name_of(file): {item.module for item in imports(file) if item.module in names}
+        for file in python_files(folder)
+    }
+
+
 def engine_graph() -> dict[str, set[str]]:
     """Module -> modules of the engine that it imports."""
-    names = {name_of(file) for file in python_files(ENGINE)}
-    return {
-        name_of(file): {item.module for item in imports(file) if item.module in names} - {"geoseg_engine"}
-        for file in python_files(ENGINE)
-    }
+    return import_graph(ENGINE)
 
 
 def reached(module: str, graph: dict[str, set[str]]) -> set[str]:
@@ -161,10 +196,19 @@ def reached(module: str, graph: dict[str, set[str]]) -> set[str]:
     return found
 
 
-def test_no_circles_in_the_engine() -> None:
-    graph = engine_graph()
-    circles = [name for name in graph if name in reached(name, graph) and ".contract" not in name]
-    assert circles == []
+def circles(graph: dict[str, set[str]]) -> list[str]:
+    """Modules that import themselves by way of others."""
+    return sorted(name for name in graph if name in reached(name, graph))
+
+
+def test_no_import_circles() -> None:
+    assert circles(import_graph(PLUGIN)) == []
+    assert circles(import_graph(ENGINE)) == []
+
+
+def test_imports_for_type_checking_count() -> None:
+    source = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from .other import Other\n"
+    assert "package.other" in {item.module for item in imported(ast.parse(source), ["package"])}
 
 
 def room(module: str) -> str:

@@ -15,8 +15,7 @@ from qgis.PyQt.QtCore import QEventLoop, QTimer
 from geoseg_plugin import paths
 from geoseg_plugin.engine.environment import Environment
 from geoseg_plugin.layers import publish
-from geoseg_plugin.panel.dock import GeoSegDock
-from geoseg_plugin.panel.services import Controller
+from geoseg_plugin.panel.assembly import GeoSegPanel
 
 TIMEOUT_S = 120
 
@@ -58,11 +57,12 @@ def test_a_map_is_measured_judged_and_drawn(
         "GEOSEG_ENGINE_PYTHON", os.environ.get("GEOSEG_ENGINE_PYTHON", str(environment.python))
     )
     QgsProject.instance().addMapLayer(QgsRasterLayer(str(classes), "land", "gdal"))
-    desk = Controller(GeoSegDock(paths.guide()), None)
-    part = desk.dock.results.map
+    panel = GeoSegPanel(paths.guide(), None)
+    services = panel.services
+    part = panel.pages.results.map
 
     def idle() -> bool:
-        return not desk.runner.busy and not desk.publishing
+        return not services.jobs.busy and not services.result_queue.busy
 
     try:
         assert part.path() == str(classes)
@@ -81,11 +81,11 @@ def test_a_map_is_measured_judged_and_drawn(
         part.compare_button.click()
         wait_until(idle)
         assert "accuracy 0.500" in part.fit.text(), "half of what was drawn is not so on the map"
-        group = publish.group_of(desk.results.maps.place())
+        group = publish.group_of(panel.results.maps.place())
         assert {"Errors", "Reference sample"} <= {node.name() for node in group.findLayers()}
-        desk.results.maps.write_sheet(tmp_path / "land.pdf")
+        panel.results.maps.write_sheet(tmp_path / "land.pdf")
         wait_until(idle)
         assert (tmp_path / "land.pdf").read_bytes().startswith(b"%PDF")
         points.rollBack()
     finally:
-        desk.close()
+        panel.close()

@@ -16,12 +16,13 @@ import small_scene
 from heartbeat import Heartbeat
 from waiting import wait_for
 
-from geoseg_plugin.contract import Labels
+from geoseg_plugin.contract import DescribeJob, Labels, TileJob
 from geoseg_plugin.engine.environment import Environment, cleaned
 from geoseg_plugin.engine.liveness import running_pid
-from geoseg_plugin.jobs import engine, predict, prepare, tiles, train
+from geoseg_plugin.jobs import predict, prepare, train
 from geoseg_plugin.jobs.inputs import RasterInput
 from geoseg_plugin.jobs.submission import Submission
+from geoseg_plugin.panel.assembly import Pages
 from geoseg_plugin.panel.dock import GeoSegDock
 from geoseg_plugin.paths import resource
 from geoseg_plugin.tasks.execution import Launch
@@ -71,9 +72,13 @@ def dataset(qgis_app: Any, environment: Environment, tmp_path_factory: pytest.Te
     scene = small_scene.make(folder / "scene")
     rasters = (RasterInput(str(scene.optical), "optical", ("one", "two"), (1, 2)),)
     labels = Labels(str(scene.labels), "", "labels", "kind")
+    output = folder / "dataset"
+    tiling = TileJob(
+        str(output / prepare.STACK), str(output / prepare.LABELS), output=str(output), tile_px=32
+    )
     made = [
         *prepare.dataset(folder / "dataset", rasters, None, None, labels),
-        tiles.tiles(folder / "dataset", 32),
+        Submission(tiling, folder / "dataset" / "jobs" / "tile", ""),
     ]
     Desk(environment).do(*made)
     return folder / "dataset"
@@ -89,7 +94,7 @@ def test_cancel_leaves_the_best_model_and_an_idle_dock(
     assert desk.ends == ["cancelled"] and not desk.runner.busy
     ((kind, result),) = desk.results
     assert kind == "train" and result["cancelled"] is True and 1 <= result["epochs_run"] < 5000
-    described = desk.do(engine.describe(tmp_path / "describe", Path(result["model"])))
+    described = desk.do(Submission(DescribeJob(result["model"]), tmp_path / "describe", ""))
     assert [item["name"] for item in described["classes"]] == ["background", "rock", "soil"]
     assert described["bands"] == ["optical: one", "optical: two"]
 
@@ -126,8 +131,9 @@ def test_a_killed_training_is_named_and_resume_goes_on_from_its_last_epoch(
 def test_the_main_thread_stays_awake_while_jobs_run(
     qgis_app: Any, environment: Environment, dataset: Path, tmp_path: Path, record_property: Any
 ) -> None:
-    desk, dock = Desk(environment), GeoSegDock(resource("help"))
-    desk.runner.epoch_completed.connect(dock.train.show_epoch)
+    pages = Pages()
+    desk, dock = Desk(environment), GeoSegDock(resource("help"), pages.by_key())
+    desk.runner.epoch_completed.connect(pages.train.show_epoch)
     desk.runner.progressed.connect(dock.footer.show_progress)
     desk.runner.log_added.connect(dock.footer.add_log)
     dock.show_step("train")

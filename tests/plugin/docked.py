@@ -23,8 +23,7 @@ from geoseg_plugin.jobs import train as train_jobs
 from geoseg_plugin.jobs.additions import Input, index_addition
 from geoseg_plugin.jobs.submission import Submission
 from geoseg_plugin.jobs.submission import write as write_job
-from geoseg_plugin.panel.dock import GeoSegDock
-from geoseg_plugin.panel.services import Controller
+from geoseg_plugin.panel.assembly import GeoSegPanel
 from geoseg_plugin.tasks.runner import TaskRunner
 
 UTM = "EPSG:32632"
@@ -127,13 +126,13 @@ def add(layer: Any) -> Any:
 
 
 class Desk:
-    """A dock with its controller and fake runners."""
+    """The panel with fake runners: `runner` for the user's jobs, `asked` for queries in the background."""
 
     def __init__(self, iface: Any = None) -> None:
-        self.dock, self.iface = GeoSegDock(paths.guide()), iface
-        self.runner, self.asked = FakeRunner(), FakeRunner()
-        self.controller = Controller(self.dock, iface, self.runner, self.asked)
-        self.controller.questions.wake()
+        self.runner, self.asked, self.iface = FakeRunner(), FakeRunner(), iface
+        self.panel = GeoSegPanel(paths.guide(), iface, runner=self.runner, queries=self.asked)
+        self.services, self.pages, self.dock = self.panel.services, self.panel.pages, self.panel.dock
+        self.services.queries.wake()
 
 
 class FakeIface:
@@ -153,7 +152,7 @@ class DataDesk(Desk):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(FakeIface())
-        self.data, self.page = self.controller.data, self.dock.data
+        self.data, self.page = self.panel.data, self.pages.data
         QgsProject.instance().setCrs(QgsCoordinateReferenceSystem(UTM))
         raster_layer(folder, "optical", 3)
         raster_layer(folder, "dem", 1)
@@ -162,13 +161,13 @@ class DataDesk(Desk):
 
     def settle(self) -> None:
         """Run what was put off."""
-        while self.controller.publishing:
-            self.controller._on_soon()
+        while self.services.result_queue.busy:
+            self.services.result_queue.run_next()
 
 
 def prepared(desk: Desk, tmp_path: Path) -> Path:
     """A dataset folder that looks like one with labels."""
-    folder = desk.controller.workspace.new_dataset("landslides")
+    folder = desk.services.workspace.new_dataset("landslides")
     (folder / "labels.tif").write_bytes(b"")
     grid = Grid("EPSG:32632", (10, 0, 500_000, 0, -10, 5_000_000), 50, 40)
     recipe = Recipe((Source("r1", "optical.tif"),), (Band("red", "r1"),), grid)
@@ -176,18 +175,18 @@ def prepared(desk: Desk, tmp_path: Path) -> Path:
     counts = {"train": {"0": 1000, "1": 500}}
     dataset = Dataset("landslides", recipe, "labels.tif", "split.tif", "tiles.gpkg", classes, counts=counts)
     write_json(folder / "dataset.json", dataset)
-    desk.controller.dataset = folder
-    desk.controller.refresh()
+    desk.services.state.dataset = folder
+    desk.services.refresh()
     return folder
 
 
 def finished_run(desk: Desk, dataset: Path) -> Path:
     """A run with a model."""
-    run = desk.controller.workspace.new_run("landslides")
+    run = desk.services.workspace.new_run("landslides")
     write_job(train_jobs.train(run, dataset))
     (run / "model.onnx").write_bytes(b"")
-    desk.controller.run = run
-    desk.controller.refresh()
+    desk.services.state.run = run
+    desk.services.refresh()
     return run
 
 

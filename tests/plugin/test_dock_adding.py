@@ -361,7 +361,7 @@ def test_merging_follows_chains_and_takes_no_circles() -> None:
 def test_more_label_layers_are_listed_and_remembered() -> None:
     scarps, deposits = polygon_layer("scarps"), polygon_layer("deposits")
     page = DataPage()
-    box = page.more_labels
+    box = page.options.more_labels
     box.layer.setLayer(scarps)
     box.add_button.click()
     box.layer.setLayer(deposits)

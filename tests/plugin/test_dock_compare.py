@@ -50,9 +50,9 @@ def compared(folder: Path, **more: Any) -> dict[str, Any]:
 
 def opened(desk: Desk) -> CompareWindow:
     """The window, opened from the Train page."""
-    actions = {action.text(): action for action in desk.dock.train.ways_button.menu().actions()}
+    actions = {action.text(): action for action in desk.pages.train.ways_button.menu().actions()}
     actions["Compare models…"].trigger()
-    window = desk.controller.compare.window
+    window = desk.panel.train.comparison.window
     assert window is not None
     return window
 
@@ -71,7 +71,7 @@ def test_choices_become_a_job(desk: Desk, tmp_path: Path) -> None:
     assert [item.name for item in job.contenders] == ["Random forest", "U-Net"]
     assert job.band_sets == (BandSet("all bands"), BandSet("only red", ("red",)))
     assert (job.dataset, job.seeds) == (str(dataset), (42, 43))
-    assert desk.runner.submissions[0].folder.parent == desk.controller.workspace.root / "comparisons"
+    assert desk.runner.submissions[0].folder.parent == desk.services.workspace.root / "comparisons"
     assert not window.page.primary.isEnabled(), "a job runs"
 
 
@@ -107,12 +107,12 @@ def test_the_table_fills_while_it_runs(desk: Desk, tmp_path: Path) -> None:
     assert "2 of 4 trainings are finished, it goes on" in window.state.text()
     assert window.resume_button.isHidden()
     desk.runner.finish(**compared(folder))
-    assert "Random forest" in desk.dock.train.next_step.text()
+    assert "Random forest" in desk.pages.train.next_step.text()
 
 
 def test_a_row_becomes_the_current_model(desk: Desk, tmp_path: Path) -> None:
     prepared(desk, tmp_path)
-    folder = desk.controller.workspace.new_comparison("landslides")
+    folder = desk.services.workspace.new_comparison("landslides")
     compared(folder)
     run = folder / "U-Net"
     (run / "evaluation").mkdir(parents=True)
@@ -125,14 +125,14 @@ def test_a_row_becomes_the_current_model(desk: Desk, tmp_path: Path) -> None:
     window.table.selectRow(1)
     assert window.table.chosen() is not None and window.use_button.isEnabled()
     window.use_button.click()
-    assert desk.controller.run == run and desk.dock.current_step() == "results"
-    assert desk.dock.results.folder() == str(run) and "0.400" in desk.dock.results.headline.text()
-    assert desk.dock.predict.choices().model == str(run / "model.onnx")
+    assert desk.services.state.run == run and desk.dock.current_step() == "results"
+    assert desk.pages.results.folder() == str(run) and "0.400" in desk.pages.results.headline.text()
+    assert desk.pages.predict.choices().model == str(run / "model.onnx")
 
 
 def test_a_broken_comparison_goes_on(desk: Desk, tmp_path: Path) -> None:
     dataset = prepared(desk, tmp_path)
-    folder = desk.controller.workspace.new_comparison("landslides")
+    folder = desk.services.workspace.new_comparison("landslides")
     write_job(experiments.compare(folder, dataset, ("forest", "unet")))
     (folder / EVENTS_FILE).write_text('{"type": "hello"}\n', encoding="utf-8")
     compared(folder, unfinished=[{"name": "U-Net", "error": "No memory.", "hint": "Smaller crops."}])

@@ -19,9 +19,8 @@ from qgis.PyQt.QtWidgets import QAbstractItemView, QApplication, QComboBox, QLin
 from geoseg_plugin import paths
 from geoseg_plugin.engine.environment import Environment
 from geoseg_plugin.engine.installer import FREE_GB, TAKES_GB
+from geoseg_plugin.panel.assembly import GeoSegPanel
 from geoseg_plugin.panel.dock import GeoSegDock
-from geoseg_plugin.panel.services import Controller
-from geoseg_plugin.panel.texts import STEPS
 from geoseg_plugin.panel.widgets.messages import Messages
 from geoseg_plugin.panel.widgets.notes import NextStep
 from geoseg_plugin.steps.engine.controller import wants_gpu
@@ -115,7 +114,7 @@ def test_the_set_up_is_open_while_there_is_no_engine_and_leads_on_when_there_is_
 def test_while_a_job_runs_the_focus_is_in_no_field(desk: Desk) -> None:
     desk.dock.show()
     QApplication.setActiveWindow(desk.dock)
-    desk.dock.engine.show_setup(True)
+    desk.pages.engine.show_setup(True)
     for step in ("engine", "data"):
         desk.dock.show_step(step)
         page = desk.dock.page(step)
@@ -228,7 +227,7 @@ def test_with_an_error_nothing_can_be_prepared_until_it_is_solved(desk: Desk) ->
 
 @pytest.mark.parametrize("end", ["fail", "cancel", "refuse"])
 def test_a_job_without_a_result_leaves_no_folder(end: str, desk: Desk) -> None:
-    datasets = desk.controller.workspace.root / "datasets"
+    datasets = desk.services.workspace.root / "datasets"
     if end == "refuse":
         from geoseg_plugin.contract import GeoSegError
 
@@ -240,7 +239,7 @@ def test_a_job_without_a_result_leaves_no_folder(end: str, desk: Desk) -> None:
         desk.runner.busy = False
         desk.runner.cancelled.emit()
         desk.runner.idle.emit()
-    assert list(datasets.iterdir()) == [] and desk.controller.dataset is None
+    assert list(datasets.iterdir()) == [] and desk.services.state.dataset is None
 
 
 # what is said is not cut
@@ -297,7 +296,7 @@ def test_names_of_classes_are_never_cut_in_the_scores(qgis_app: Any) -> None:
 def test_the_panel_can_be_low_and_narrow_whatever_it_says(desk: Desk) -> None:
     desk.dock.show()
     problems = [{"severity": "warning", "message": f"{number} {LONG}.", "hint": LONG} for number in range(12)]
-    for step in STEPS:
+    for step in desk.dock.pages:
         page = desk.dock.page(step)
         page.problem_list.set_problems(problems)
         page.next_step.show_done(LONG, LONG, "data")
@@ -313,7 +312,7 @@ def test_the_panel_can_be_low_and_narrow_whatever_it_says(desk: Desk) -> None:
 
 def test_what_is_out_of_date_is_said_on_its_page_and_in_no_window_of_its_own(desk: Desk) -> None:
     desk.dock.show()
-    for step in STEPS:
+    for step in desk.dock.pages:
         page = desk.dock.page(step)
         desk.dock.show_step(step)
         page.show_outdated("Out of date.")
@@ -361,11 +360,10 @@ def test_looks_in_the_background_are_silent_and_jobs_are_not(qgis_app: Any) -> N
     quiet = QgsTask.Flag.Hidden | QgsTask.Flag.Silent
     assert EngineTask("look", None, silent=True).flags() & quiet == quiet
     assert not EngineTask("job", None).flags() & quiet
-    dock = GeoSegDock(paths.guide())
-    controller = Controller(dock, None)
-    asking, working = controller.questions._runner, controller.runner
+    panel = GeoSegPanel(paths.guide(), None)
+    asking, working = panel.services.queries._runner, panel.services.jobs.runner
     assert isinstance(working, TaskRunner) and (asking._silent, working._silent) == (True, False)
-    controller.close()
+    panel.close()
 
 
 def test_how_the_last_job_ended_is_not_said_for_ever(desk: Desk) -> None:
@@ -375,8 +373,8 @@ def test_how_the_last_job_ended_is_not_said_for_ever(desk: Desk) -> None:
     assert footer.title() == "Failed" and "It went wrong." in desk.dock.messages.text()
     desk.dock.show()
     QApplication.setActiveWindow(desk.dock)
-    desk.page.border_px.setFocus()
-    desk.page.border_px.setValue(3)
+    desk.page.options.border_px.setFocus()
+    desk.page.options.border_px.setValue(3)
     assert footer.title() == "Nothing is running"
     desk.page.primary.click()
     desk.runner.fail("x", "It went wrong.")
@@ -387,8 +385,8 @@ def test_how_the_last_job_ended_is_not_said_for_ever(desk: Desk) -> None:
 def test_nobody_is_taken_away_from_what_he_looks_at(desk: Desk, tmp_path: Path) -> None:
     dataset = prepared(desk, tmp_path)  # type: ignore[arg-type]
     first = finished_run(desk, dataset)  # type: ignore[arg-type]
-    second = desk.controller.workspace.new_run("other")
-    results, page = desk.controller.results, desk.dock.results
+    second = desk.services.workspace.new_run("other")
+    results, page = desk.panel.results, desk.pages.results
     desk.dock.show_step("results")
     page.show_map()
     results._on_evaluated({"miou": 0.5}, second / "evaluation")

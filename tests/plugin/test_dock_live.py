@@ -164,7 +164,7 @@ def test_many_edits_are_looked_at_once_and_unsaved_ones_count(desk: Desk) -> Non
     QgsProject.instance().removeMapLayer(layer_id("labels"))
     desk.dock.show()
     drawn = polygon_layer("drawn", ())
-    changed = desk.controller.fresh.layers_changed
+    changed = desk.services.freshness.layers_changed
     with wait_for(changed):
         pass
     assert any("no features" in text for text in desk.page.problem_list.texts())
@@ -181,7 +181,7 @@ def test_many_edits_are_looked_at_once_and_unsaved_ones_count(desk: Desk) -> Non
 
 
 def test_nothing_is_read_for_a_panel_that_nobody_sees(desk: Desk) -> None:
-    fresh, heard = desk.controller.fresh, []
+    fresh, heard = desk.services.freshness, []
     fresh.layers_changed.connect(lambda: heard.append(1))
     desk.dock.hide()
     fresh.watch.settled.emit()
@@ -194,7 +194,10 @@ def test_nothing_is_read_for_a_panel_that_nobody_sees(desk: Desk) -> None:
 
 
 def test_a_box_is_empty_after_its_layer_has_gone(desk: Desk) -> None:
-    area, boxes = polygon_layer("area"), [desk.page.area_layer, *desk.dock.tiles.split_layers.combos.values()]
+    area, boxes = (
+        polygon_layer("area"),
+        [desk.page.area_layer, *desk.pages.split.options.split_layers.combos.values()],
+    )
     for box_of_layers in boxes:
         box_of_layers.setLayer(area)
     QgsProject.instance().removeMapLayers([layer_id("labels"), area.id()])
@@ -208,10 +211,10 @@ def test_layers_may_go_while_the_look_is_still_to_come(desk: Desk) -> None:
     labels.startEditing()
     labels.addFeature(box(labels, "x"))
     QgsProject.instance().removeAllMapLayers()
-    with wait_for(desk.controller.fresh.layers_changed):
+    with wait_for(desk.services.freshness.layers_changed):
         pass
     assert desk.page.tree.layer_count() == 0 and desk.page.legend.isHidden()
-    assert desk.dock.data.problem_list.texts() == []
+    assert desk.pages.data.problem_list.texts() == []
 
 
 def test_a_raster_that_gets_its_crs_is_taken_up(desk: Desk) -> None:
@@ -272,13 +275,13 @@ WHAT_CHANGES: list[tuple[str, Callable[[Any], object]]] = [
     ("labels", lambda desk: project_layer("labels").setSubsetString("\"class\" = 'scarp'")),
     ("labels", lambda desk: project_layer("labels").setSubsetString("")),
     ("labels", lambda desk: categorized(project_layer("labels"))),
-    ("labels", lambda desk: desk.page.border_px.setValue(2)),
+    ("labels", lambda desk: desk.page.options.border_px.setValue(2)),
     ("labels", lambda desk: desk.page.legend.cellWidget(1, 1).setCurrentIndex(1)),
     ("rasters", lambda desk: project_layer("optical").setName("other")),
     ("rasters", lambda desk: nodata(project_layer("other"))),
     ("added bands", lambda desk: desk.page.bands.add(ratio("ratio", "other"))),
-    ("grid", lambda desk: desk.page.pixel_size.setValue(5)),
-    ("grid", lambda desk: desk.page.reference.setCurrentIndex(1)),
+    ("grid", lambda desk: desk.page.options.pixel_size.setValue(5)),
+    ("grid", lambda desk: desk.page.options.reference.setCurrentIndex(1)),
     ("area", lambda desk: desk.page.area_ratio.setValue(0.9)),
     ("area", lambda desk: desk.page.area_kind.setCurrentIndex(1)),
     ("rasters", lambda desk: desk.page.tree.set_choices([RasterChoice(layer_id("other"), (1,))])),
@@ -287,8 +290,8 @@ NOTHING_CHANGES: list[Callable[[Any], object]] = [
     lambda desk: project_layer("labels").setName("other"),
     lambda desk: project_layer("optical").setOpacity(0.5),
     lambda desk: project_layer("other").setOpacity(0.5),
-    lambda desk: desk.page.write_stack.setChecked(False),
-    lambda desk: desk.page.name.setText("another"),
+    lambda desk: desk.page.options.write_stack.setChecked(False),
+    lambda desk: desk.page.options.name.setText("another"),
     lambda desk: polygon_layer("more"),
     lambda desk: QgsProject.instance().setCrs(QgsCoordinateReferenceSystem("EPSG:3857")),
 ]
@@ -316,9 +319,9 @@ def test_the_area_on_the_map_moves_with_the_map(desk: Desk) -> None:
     desk.iface.canvas.resize(100, 100)
     desk.iface.canvas.setExtent(QgsRectangle(500_000, 4_999_600, 500_500, 5_000_000))
     made(desk)
-    desk.controller.fresh.watch._timer.stop()
+    desk.services.freshness.watch._timer.stop()
     desk.iface.canvas.setExtent(QgsRectangle(500_000, 4_999_800, 500_200, 5_000_000))
-    assert desk.controller.fresh.watch._timer.isActive()
+    assert desk.services.freshness.watch._timer.isActive()
     desk.data.look_again()
     assert desk.dock.steps.is_outdated("data") and "area" in desk.dock.steps.tooltip("data")
 
@@ -346,7 +349,7 @@ def test_a_large_layer_is_read_in_slices(
 ) -> None:
     made(desk)
     monkeypatch.setattr(controller_freshness, "MOST_AT_ONCE", 1)
-    labels, fresh = project_layer("labels"), desk.controller.fresh
+    labels, fresh = project_layer("labels"), desk.services.freshness
     labels.startEditing()
     labels.addFeature(box(labels, "x"))
     desk.asked.submissions = []

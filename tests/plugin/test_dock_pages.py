@@ -16,8 +16,9 @@ from qgis.PyQt.QtWidgets import QLabel, QToolButton
 from geoseg_plugin import paths
 from geoseg_plugin.contract import LabelClass, Problem, TrainJob
 from geoseg_plugin.jobs.choices import NamedPath, RasterChoice, RasterRow
+from geoseg_plugin.panel.assembly import Pages
 from geoseg_plugin.panel.dock import GeoSegDock
-from geoseg_plugin.panel.texts import STEPS, duration
+from geoseg_plugin.panel.texts import duration
 from geoseg_plugin.panel.widgets.footer import Footer
 from geoseg_plugin.panel.widgets.guide import GuideWindow, sections
 from geoseg_plugin.panel.widgets.notes import ProblemList
@@ -26,7 +27,7 @@ from geoseg_plugin.steps.data.widgets.band_tree import BandTree
 from geoseg_plugin.steps.engine.page import EnginePage
 from geoseg_plugin.steps.predict.page import PredictPage, Slot
 from geoseg_plugin.steps.results.page import ResultsPage, largest_class_share
-from geoseg_plugin.steps.split.page import TilesPage
+from geoseg_plugin.steps.split.page import SplitPage
 from geoseg_plugin.steps.train.page import TrainPage
 from geoseg_plugin.steps.train.widgets.chart import TrainingChart
 
@@ -115,7 +116,7 @@ def test_a_data_page_is_remembered() -> None:
     page.set_class_fields(["class", "note"])
     page.class_field.setCurrentIndex(page.class_field.findData("note"))
     page.area_ratio.setValue(0.7)
-    page.pixel_size.setValue(5)
+    page.options.pixel_size.setValue(5)
     page.unknown.click()
     page.tree.set_choices([RasterChoice("id_dem", (1,), ("slope",))])
     values = page.values()
@@ -129,7 +130,7 @@ def test_a_data_page_is_remembered() -> None:
 
 
 def test_requests_go_out_as_signals() -> None:
-    data, tiles, train = DataPage(), TilesPage(), TrainPage()
+    data, tiles, train = DataPage(), SplitPage(), TrainPage()
     heard: list[str] = []
     data.prepare_requested.connect(lambda: heard.append("prepare"))
     tiles.tiles_requested.connect(lambda: heard.append("tiles"))
@@ -152,7 +153,7 @@ def test_a_busy_panel_starts_nothing() -> None:
 
 
 def test_shares_always_sum_to_one_hundred() -> None:
-    page = TilesPage()
+    page = SplitPage()
     for key, value in (("train", 90), ("test", 50), ("validation", 100), ("validation", 0), ("train", 10)):
         page.shares[key].setValue(value)
         assert sum(box.value() for box in page.shares.values()) == 100, (key, value)
@@ -161,7 +162,7 @@ def test_shares_always_sum_to_one_hundred() -> None:
 
 
 def test_the_tile_sentence_names_ground_size_and_step() -> None:
-    page = TilesPage()
+    page = SplitPage()
     assert "Prepare data first" in page.sentence.text()
     page.set_datasets([NamedPath("a", "/a")], "/a")
     page.set_pixel_size(10, "m")
@@ -310,14 +311,14 @@ def test_durations_in_words() -> None:
 
 
 def test_every_link_leads_into_the_guide() -> None:
-    dock = GeoSegDock(paths.guide())
+    dock = GeoSegDock(paths.guide(), Pages().by_key())
     known = sections(paths.guide().read_text(encoding="utf-8"))
     links = {
         anchor
-        for step in STEPS
+        for step in dock.pages
         for label in dock.page(step).findChildren(QLabel)
         for anchor in re.findall(r'<a href="([^"]+)"', label.text())
-        if anchor not in STEPS or "Guide" in label.text()
+        if anchor not in dock.pages or "Guide" in label.text()
     }
     assert links and links <= known.keys()
     window = GuideWindow(paths.guide())
@@ -325,9 +326,9 @@ def test_every_link_leads_into_the_guide() -> None:
 
 
 def test_the_panel_fits_360_px_and_names_its_inputs() -> None:
-    dock = GeoSegDock(paths.guide())
+    dock = GeoSegDock(paths.guide(), Pages().by_key())
     assert dock.minimumSizeHint().width() <= 380
-    for step in STEPS:
+    for step in dock.pages:
         dock.show_step(step)
         assert dock.current_step() == step
     buttons = dock.steps.findChildren(QToolButton)

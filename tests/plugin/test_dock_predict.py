@@ -23,6 +23,7 @@ from geoseg_plugin.jobs import predict as predict_jobs
 from geoseg_plugin.jobs.choices import NamedPath
 from geoseg_plugin.jobs.submission import write
 from geoseg_plugin.layers.bandorder import BandOrder
+from geoseg_plugin.records.predictions import pace_of
 from geoseg_plugin.steps.predict.page import PredictPage, Slot
 from geoseg_plugin.steps.predict.summaries import plan_sentence, result_note
 from geoseg_plugin.steps.predict.widgets.band_binding import by_name
@@ -43,13 +44,13 @@ class Desk(docked.Desk):
 
     def __init__(self, iface: Any = None) -> None:
         super().__init__(iface)
-        self.page = self.dock.predict
+        self.page = self.pages.predict
 
     def use(self, model: Path, described: dict[str, Any]) -> None:
         """Choose a model of which the engine tells this."""
         model.parent.mkdir(parents=True, exist_ok=True)
         model.touch()
-        self.controller.predict.use_model(model)
+        self.panel.predict.use_model(model)
         while self.asked.job().kind != "describe":
             self.asked.finish()
         self.asked.finish(**described)
@@ -59,7 +60,7 @@ class Desk(docked.Desk):
 def desk(workspace: None) -> Iterator[Desk]:
     made = Desk()
     yield made
-    made.controller.close()
+    made.panel.close()
 
 
 def described_raster(folder: Path, name: str, descriptions: tuple[str, ...]) -> Any:
@@ -85,19 +86,19 @@ def test_all_choices_reach_the_job(desk: Desk, tmp_path: Path) -> None:
     page = desk.page
     choose(page.place, "polygons")
     page.area_layer.setLayer(area)
-    page.more["disagreement"].setChecked(True)
+    page.layers.ticks["disagreement"].setChecked(True)
     assert "disagreement" not in page.choices().outputs, "one view has nobody to disagree with"
-    choose(page.tta, "flips")
-    page.more["beyond"].setChecked(True)
-    page.passes.setValue(3)
-    choose(page.precision, "int8")
-    choose(page.majority, "5")
-    page.least.setValue(9)
-    page.simplify.setValue(2.5)
-    page.smooth.setValue(2)
-    page.right_angles.setChecked(True)
-    assert "majority, least area" in page.cleaning_group.title()
-    assert "12 views" in page.quality_group.title() and "int8" in page.quality_group.title()
+    choose(page.quality.tta, "flips")
+    page.layers.ticks["beyond"].setChecked(True)
+    page.quality.passes.setValue(3)
+    choose(page.quality.precision, "int8")
+    choose(page.cleaning.majority, "5")
+    page.cleaning.least.setValue(9)
+    page.outlines.simplify.setValue(2.5)
+    page.outlines.smooth.setValue(2)
+    page.outlines.right_angles.setChecked(True)
+    assert "majority, least area" in page.cleaning.title()
+    assert "12 views" in page.quality.title() and "int8" in page.quality.title()
     page.primary.click()
     job = desk.runner.job()
     assert (job.tta, job.dropout_passes, job.precision, job.int8_loss) == ("flips", 3, "int8", 0.005)
@@ -115,10 +116,10 @@ def test_a_rectangle_and_what_is_still_missing(desk: Desk, tmp_path: Path) -> No
     desk.use(tmp_path / "north" / "model.onnx", DESCRIBED)
     page = desk.page
     choose(page.place, "rectangle")
-    desk.controller.predict.plan()
+    desk.panel.predict.plan()
     assert page.problem_list.texts() == ["There is no rectangle yet."]
     choose(page.place, "polygons")
-    desk.controller.predict.plan()
+    desk.panel.predict.plan()
     assert page.problem_list.texts() == ["No area layer is chosen."]
     choose(page.place, "rectangle")
     crs = QgsCoordinateReferenceSystem("EPSG:32632")
@@ -140,17 +141,17 @@ def test_the_area_of_the_map_follows_the_map(
     raster_layer(tmp_path, "optical", 2)
     desk.use(tmp_path / "north" / "model.onnx", DESCRIBED)
     choose(desk.page.place, "map")
-    desk.controller.predict._timer.stop()
+    desk.panel.predict._timer.stop()
     canvas.setExtent(QgsRectangle(500_000, 4_999_800, 500_200, 4_999_900))
-    assert not desk.controller.predict._timer.isActive(), "nobody reads the page"
+    assert not desk.panel.predict._timer.isActive(), "nobody reads the page"
     desk.dock.show()
     desk.dock.show_step("predict")
-    desk.controller.predict._timer.stop()
+    desk.panel.predict._timer.stop()
     canvas.setExtent(QgsRectangle(500_100, 4_999_800, 500_300, 4_999_900))
-    assert desk.controller.predict._timer.isActive()
+    assert desk.panel.predict._timer.isActive()
     desk.page.primary.click()
     assert desk.runner.job().extent[0] == pytest.approx(500_100)
-    desk.controller.close()
+    desk.panel.close()
     desk.dock.close()
 
 
@@ -160,12 +161,12 @@ def test_the_engine_is_asked_once_for_the_same_thing(desk: Desk, tmp_path: Path)
     assert desk.asked.job().dry_run
     grid = {"width": 1000, "height": 1000}
     desk.asked.finish(sentence="Predict 2 classes", problems=[], grid=grid)
-    desk.page.least.setValue(4)
-    desk.controller.predict.plan()
+    desk.page.cleaning.least.setValue(4)
+    desk.panel.predict.plan()
     assert not desk.asked.busy, "cleaning does not change which layers fit"
     assert desk.page.sentence.text() == "Predict 2 classes. The classes are cleaned at the end."
-    choose(desk.page.tta, "all")
-    desk.controller.predict.plan()
+    choose(desk.page.quality.tta, "all")
+    desk.panel.predict.plan()
     assert desk.asked.busy and desk.asked.job().tta == "all"
 
 
@@ -259,7 +260,7 @@ def test_a_model_of_another_program_reads_the_bands_that_are_chosen(desk: Desk, 
     choose(first, f"{dem.id()}#1")
     choose(page.slots.channels._combos[1], f"{optical.id()}#3")
     third = raster_layer(tmp_path, "later", 1)
-    desk.controller.predict._propose_layers()
+    desk.panel.predict._propose_layers()
     assert page.choices().channels == ((dem.id(), 1), (optical.id(), 3)), "kept when layers come"
     page.primary.click()
     job = desk.runner.job()
@@ -271,7 +272,7 @@ def test_a_model_of_another_program_reads_the_bands_that_are_chosen(desk: Desk, 
 def test_why_a_model_is_refused_is_shown(desk: Desk, tmp_path: Path) -> None:
     model = tmp_path / "cars.onnx"
     model.touch()
-    desk.controller.predict.use_model(model)
+    desk.panel.predict.use_model(model)
     while desk.asked.job().kind != "describe":
         desk.asked.finish()
     desk.asked.fail("not_our_model", "cars.onnx finds objects.", "Choose a segmentation model.")
@@ -280,7 +281,7 @@ def test_why_a_model_is_refused_is_shown(desk: Desk, tmp_path: Path) -> None:
 
 
 def broken_off(desk: Desk, tmp_path: Path) -> Path:
-    folder = desk.controller.workspace.new_prediction("north")
+    folder = desk.services.workspace.new_prediction("north")
     write(predict_jobs.predict(folder, tmp_path / "model.onnx", tta="flips", resume=False))
     events = [{"v": "1.0", "type": "hello", "t": 0}, {"v": "1.0", "type": "progress", "t": 1}]
     (folder / "events.jsonl").write_text(
@@ -291,10 +292,10 @@ def broken_off(desk: Desk, tmp_path: Path) -> Path:
 
 def test_a_prediction_that_was_broken_off_goes_on(desk: Desk, tmp_path: Path) -> None:
     folder = broken_off(desk, tmp_path)
-    desk.controller.refresh()
+    desk.services.refresh()
     assert desk.page.unfinished.isHidden(), "nothing is done yet: there is nothing to go on from"
     (folder / ".predict-classes").mkdir()
-    desk.controller.refresh()
+    desk.services.refresh()
     assert not desk.page.unfinished.isHidden()
     assert "north" in desk.page.unfinished.entries.currentText()
     desk.page.unfinished.button.click()
@@ -325,10 +326,10 @@ def test_warnings_stay_and_lead_to_where_they_apply(desk: Desk, tmp_path: Path) 
         precision="int8",
         warnings=[warning],
     )
-    while desk.controller.publishing:
-        desk.controller._on_soon()
+    while desk.services.result_queue.busy:
+        desk.services.result_queue.run_next()
     assert "ONNX Runtime, int8" in page.result_note.text()
-    desk.controller.predict.plan()
+    desk.panel.predict.plan()
     if desk.asked.busy:
         desk.asked.finish(sentence="Predict.", problems=[])
     assert page.warnings.texts() == ["Band nir lies beyond."], "a new plan does not take them away"
@@ -357,8 +358,8 @@ def test_the_project_remembers_model_layers_and_choices(desk: Desk, tmp_path: Pa
     page = desk.page
     page.slots.combos["r1"].setLayer(other)
     page.slots._bindings["r1"].choose({1: 2, 2: 1})
-    choose(page.tta, "all")
-    page.least.setValue(7)
+    choose(page.quality.tta, "all")
+    page.cleaning.least.setValue(7)
     kept = json.loads(json.dumps(page.values()))
     again = PredictPage()
     again.restore(kept)
@@ -375,7 +376,7 @@ def test_a_remembered_model_from_elsewhere_is_in_the_list_again(desk: Desk, tmp_
     model = tmp_path / "elsewhere.onnx"
     model.touch()
     desk.page.restore({"model": str(model)})
-    desk.controller.predict.refresh()
+    desk.panel.predict.refresh()
     assert desk.page.choices().model == str(model)
 
 
@@ -398,21 +399,19 @@ def test_the_pace_is_that_of_the_same_model(tmp_path: Path) -> None:
     (folder / "events.jsonl").write_text(
         "".join(json.dumps(event) + "\n" for event in events), encoding="utf-8"
     )
-    assert predict_jobs.pace_of(folder, model) == 1.0
+    assert pace_of(folder, model) == 1.0
     events[1]["result"]["looks"] = 1  # type: ignore[index]
     (folder / "events.jsonl").write_text(
         "".join(json.dumps(event) + "\n" for event in events), encoding="utf-8"
     )
-    assert predict_jobs.pace_of(folder, model) == 0.25, (
-        "a model of pixels was asked once, whatever was wanted"
-    )
-    assert predict_jobs.pace_of(folder, tmp_path / "other.onnx") is None
+    assert pace_of(folder, model) == 0.25, "a model of pixels was asked once, whatever was wanted"
+    assert pace_of(folder, tmp_path / "other.onnx") is None
 
 
 def test_the_page_fits_into_a_narrow_panel(desk: Desk, tmp_path: Path) -> None:
     described_raster(tmp_path, "optical", ("a name that is rather long for a band", "nir"))
     desk.use(tmp_path / "north" / "model.onnx", DESCRIBED)
-    for group in (*desk.page.findChildren(type(desk.page.layer_group)),):
+    for group in (*desk.page.findChildren(type(desk.page.layers)),):
         group.setCollapsed(False)
     desk.page.resize(340, 900)
     assert desk.page.minimumSizeHint().width() <= 340

@@ -26,7 +26,7 @@ from geoseg_plugin.steps.data.add_band.dialog import band_options
 from geoseg_plugin.steps.data.add_band.index import IndexDialog
 from geoseg_plugin.steps.data.add_band.series import SeriesDialog
 from geoseg_plugin.steps.data.add_band.vector import VectorDialog
-from geoseg_plugin.steps.split.advanced import LABELS, LAYERS
+from geoseg_plugin.steps.split.options import LABELS, LAYERS
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_added_bands_go_into_plan_check_and_dataset(desk: Desk) -> None:
     assert [band.name for band in job.intermediates] == ["dem"]
     desk.asked.finish(sentence="", problems=[])
     assert desk.asked.job().kind == "check" and desk.asked.job().intermediates == job.intermediates
-    desk.dock.data.primary.click()
+    desk.pages.data.primary.click()
     stack = desk.runner.submissions[0].job
     assert stack.bands == job.bands and stack.intermediates == job.intermediates  # type: ignore[attr-defined]
 
@@ -157,8 +157,8 @@ def test_the_grid_follows_the_image_and_not_the_uppermost_layer(desk: Desk) -> N
     job = desk.asked.job()
     names = [item.name for item in job.sources]
     assert names == ["dem", "optical"] and job.grid.reference == "r2"
-    assert desk.page.reference.itemText(0) == "automatic: optical"
-    desk.page.reference.setCurrentIndex(desk.page.reference.findData(dem.id()))
+    assert desk.page.options.reference.itemText(0) == "automatic: optical"
+    desk.page.options.reference.setCurrentIndex(desk.page.options.reference.findData(dem.id()))
     desk.page.primary.click()
     assert desk.runner.submissions[0].job.grid.reference == "r1", "what the user chooses counts"  # type: ignore[attr-defined]
 
@@ -182,12 +182,12 @@ def test_rules_of_a_legend_are_offered_as_classes(desk: Desk) -> None:
 def test_classes_are_edited_and_options_go_along(desk: Desk) -> None:
     page = desk.page
     page.legend.cellWidget(1, 1).setCurrentIndex(1)
-    page.border_px.setValue(2)
-    page.min_area_px.setValue(9)
-    page.all_touched.setChecked(True)
+    page.options.border_px.setValue(2)
+    page.options.min_area_px.setValue(9)
+    page.options.all_touched.setChecked(True)
     scarps = polygon_layer("scarps only", ("x",))
-    page.more_labels.layer.setLayer(scarps)
-    page.more_labels.add_button.click()
+    page.options.more_labels.layer.setLayer(scarps)
+    page.options.more_labels.add_button.click()
     desk.data.plan()
     labels = desk.asked.job().labels
     assert len(labels.classes) == 1 and len(labels.classes[0].also) == 1
@@ -252,17 +252,17 @@ def dataset_with_labels(desk: Desk, tmp_path: Path) -> Path:
     snapshot.polygon_snapshot(layer, path, ["class", "fold"])()
     job = RasterizeJob("stack.tif", Labels(str(path), "polygons", class_field="class"), Area("convex_hull"))
     write_job(Submission(job, folder / "jobs" / "rasterize", "x"))
-    desk.controller.tiles._show(folder)
+    desk.panel.split._show(folder)
     return folder
 
 
 def test_tiles_are_thinned_folded_and_split_by_a_field_of_the_labels(desk: Desk, tmp_path: Path) -> None:
     dataset_with_labels(desk, tmp_path)
-    page = desk.dock.tiles
-    page.split_field.setCurrentIndex(page.split_field.findData(f"{LABELS}fold"))
-    page.min_labelled.setValue(5)
-    page.empty.setValue(20)
-    page.folds.setValue(5)
+    page = desk.pages.split
+    page.options.split_field.setCurrentIndex(page.options.split_field.findData(f"{LABELS}fold"))
+    page.options.min_labelled.setValue(5)
+    page.options.empty.setValue(20)
+    page.options.folds.setValue(5)
     assert "“fold”" in page.sentence.text()
     page.primary.click()
     job = desk.runner.job()
@@ -276,11 +276,11 @@ def test_tiles_are_thinned_folded_and_split_by_a_field_of_the_labels(desk: Desk,
 
 def test_layers_can_say_what_trains_and_what_tests(desk: Desk, tmp_path: Path) -> None:
     folder = prepared(desk, tmp_path)  # type: ignore[arg-type]
-    page = desk.dock.tiles
-    page.split_field.setCurrentIndex(page.split_field.findData(LAYERS))
+    page = desk.pages.split
+    page.options.split_field.setCurrentIndex(page.options.split_field.findData(LAYERS))
     page.primary.click()
     assert not desk.runner.busy and "No layer is chosen" in desk.dock.footer.log.toPlainText()
-    for combo in page.split_layers.combos.values():
+    for combo in page.options.split_layers.combos.values():
         combo.setLayer(polygon_layer("area"))
     page.primary.click()
     job = desk.runner.job()

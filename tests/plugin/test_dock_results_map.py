@@ -40,13 +40,13 @@ JUDGED = {
 @pytest.fixture
 def desk(desk: Desk, tmp_path: Path) -> Desk:
     """A panel on a workspace with one prediction that is on the map."""
-    folder = desk.controller.workspace.new_prediction("20260101-0900-slides")
+    folder = desk.services.workspace.new_prediction("20260101-0900-slides")
     class_map(folder)
     write_job(Submission(PredictJob(str(tmp_path / "runs" / "slides" / "model.onnx")), folder, ""))
     ended(folder, RESULT)
     publish.publish_prediction(folder, RESULT)
-    desk.controller.refresh()
-    desk.dock.results.show_map()
+    desk.services.refresh()
+    desk.pages.results.show_map()
     return desk
 
 
@@ -58,18 +58,18 @@ def ended(folder: Path, result: dict[str, Any]) -> None:
 
 
 def prediction(desk: Desk) -> Path:
-    return Path(desk.dock.results.map.path()).parent
+    return Path(desk.pages.results.map.path()).parent
 
 
 def settled(desk: Desk) -> None:
     """All layers that were on their way are on the map."""
-    while desk.controller.publishing:
-        with wait_for(desk.controller._soon_timer.timeout):
+    while desk.services.result_queue.busy:
+        with wait_for(desk.services.result_queue._timer.timeout):
             pass
 
 
 def test_a_prediction_shows_the_areas_that_it_counted(desk: Desk) -> None:
-    part = desk.dock.results.map
+    part = desk.pages.results.map
     assert part.path().endswith("20260101-0900-slides/classes.tif")
     assert [part.table.item(1, column).text() for column in range(3)] == ["scarp", "25.0\u00a0%", "5.00"]
     assert "scarp: 5.00 ha on the map" in part.bars.accessibleDescription()
@@ -79,7 +79,7 @@ def test_a_prediction_shows_the_areas_that_it_counted(desk: Desk) -> None:
 
 
 def test_model_and_map_are_two_tabs(desk: Desk) -> None:
-    page = desk.dock.results
+    page = desk.pages.results
     desk.dock.show_step("results")
     page.show_model()
     assert not page.model_part.isHidden() and page.map.isHidden() and page.map.foot.isHidden()
@@ -97,7 +97,7 @@ def test_a_note_is_as_high_as_its_text_however_narrow_it_was(qgis_app: Any) -> N
 
 
 def test_areas_are_measured_with_the_sample_as_it_is_edited(desk: Desk) -> None:
-    part = desk.dock.results.map
+    part = desk.pages.results.map
     assert not part.use_button.isEnabled(), "no sample is chosen"
     file = sample_points(prediction(desk) / "sample" / "sample.gpkg")
     layer = QgsVectorLayer(f"{file}|layername=sample", "sample", "ogr")
@@ -120,13 +120,13 @@ def test_areas_are_measured_with_the_sample_as_it_is_edited(desk: Desk) -> None:
 def test_points_that_are_no_sample_are_refused(desk: Desk) -> None:
     layer = QgsVectorLayer("Point?crs=EPSG:32632&field=seen:string", "points", "memory")
     QgsProject.instance().addMapLayer(layer)
-    desk.dock.results.map.sample.setLayer(layer)
-    desk.dock.results.map.use_button.click()
+    desk.pages.results.map.sample.setLayer(layer)
+    desk.pages.results.map.use_button.click()
     assert not desk.runner.submissions and "no field 'reference'" in desk.dock.footer.log.toPlainText()
 
 
 def test_a_sample_comes_into_the_group_of_its_map_and_is_chosen(desk: Desk) -> None:
-    part = desk.dock.results.map
+    part = desk.pages.results.map
     part.half_width.setValue(4.0)
     part.sample_button.click()
     job, folder = desk.runner.job(), desk.runner.submissions[0].folder
@@ -152,9 +152,9 @@ def test_a_sample_comes_into_the_group_of_its_map_and_is_chosen(desk: Desk) -> N
 
 
 def test_the_number_of_points_is_shown_as_the_settings_change(desk: Desk) -> None:
-    part, maps = desk.dock.results.map, desk.controller.results.maps
+    part, maps = desk.pages.results.map, desk.panel.results.maps
     asked: list[Any] = []
-    desk.controller.ask = asked.append
+    desk.services.queries.submit = asked.append
     maps.plan_sample()
     assert not asked, "nobody looks at the settings"
     part.sample_group.setCollapsed(False)
@@ -164,7 +164,7 @@ def test_the_number_of_points_is_shown_as_the_settings_change(desk: Desk) -> Non
     job = asked[-1].submissions[0].job
     assert job.dry_run and job.problems() == [] and job.standard_error == pytest.approx(0.0255, abs=1e-4)
     small = {"code": "small_map", "message": "Only 900 pixels.", "hint": "Fewer do.", "severity": "warning"}
-    asked[-1].on_answer({"sentence": "64 points: overall accuracy to ± 9.8%.", "warnings": [small]})
+    asked[-1].on_result({"sentence": "64 points: overall accuracy to ± 9.8%.", "warnings": [small]})
     assert part.plan_note.text() == "64 points: overall accuracy to ± 9.8%. Only 900 pixels. Fewer do."
     part.points.setValue(200)
     assert part.plan_note.isHidden(), "that was said of other settings"
@@ -174,7 +174,7 @@ def test_the_number_of_points_is_shown_as_the_settings_change(desk: Desk) -> Non
 
 
 def test_labels_of_the_project_judge_a_map(desk: Desk) -> None:
-    part = desk.dock.results.map
+    part = desk.pages.results.map
     labels = polygon_layer()
     part.labels.setLayer(labels)
     assert part.class_field.currentData() == "class", "named like a class"
@@ -195,7 +195,7 @@ def test_labels_of_the_project_judge_a_map(desk: Desk) -> None:
 
 
 def test_labels_that_the_model_was_trained_on_are_warned_of(desk: Desk, tmp_path: Path) -> None:
-    part = desk.dock.results.map
+    part = desk.pages.results.map
     part.labels.setLayer(polygon_layer())
     part.compare_button.click()
     assert desk.runner.job().made_by == "", "its model is gone"
@@ -221,14 +221,14 @@ def test_other_class_rasters_of_the_project_are_maps_too(desk: Desk, tmp_path: P
     other = QgsRasterLayer(str(class_map(tmp_path / "else", "forest.tif")), "forest 2020", "gdal")
     QgsProject.instance().addMapLayer(other)
     desk.dock.show_step("results")
-    part = desk.dock.results.map
+    part = desk.pages.results.map
     names = [part.map.itemText(index) for index in range(part.map.count())]
     assert names == ["20260101-0900-slides", "forest 2020  (layer)"]
     part.map.setCurrentIndex(1)
     assert part.table.isHidden() and "Not measured" in part.note.text()
     part.areas_button.click()
     folder = desk.runner.submissions[0].folder
-    assert folder.parent.parent == desk.controller.workspace.root / "maps" and folder.parent.name.startswith(
+    assert folder.parent.parent == desk.services.workspace.root / "maps" and folder.parent.name.startswith(
         "forest-"
     )
     ended(folder, AREAS)
@@ -237,54 +237,54 @@ def test_other_class_rasters_of_the_project_are_maps_too(desk: Desk, tmp_path: P
 
 
 def test_a_new_prediction_is_the_map_that_is_shown(desk: Desk) -> None:
-    desk.dock.results.show_model()
-    folder = desk.controller.workspace.new_prediction("newer")
+    desk.pages.results.show_model()
+    folder = desk.services.workspace.new_prediction("newer")
     class_map(folder)
     ended(folder, RESULT)
     desk.runner.submission_finished.emit("predict", RESULT, str(folder))
-    assert desk.dock.results.map.path() == str(folder / "classes.tif")
-    assert desk.dock.results.tabs.currentIndex() == 1
+    assert desk.pages.results.map.path() == str(folder / "classes.tif")
+    assert desk.pages.results.tabs.currentIndex() == 1
 
 
 def test_errors_of_a_run_come_into_the_group_of_its_map(desk: Desk) -> None:
-    run = desk.controller.workspace.root / "runs" / "20260101-0900-slides"
+    run = desk.services.workspace.root / "runs" / "20260101-0900-slides"
     class_map(run / "evaluation", "errors.tif")
     ended(run / "evaluation", JUDGED)
-    desk.controller.results.show_errors(str(run))
+    desk.panel.results.show_errors(str(run))
     settled(desk)
     group = publish.group_of(prediction(desk))
     assert [node.name() for node in group.findLayers()] == ["Errors", "Classes"]
 
 
 def test_the_sheet_knows_what_is_known_of_the_map(desk: Desk, tmp_path: Path) -> None:
-    controller = desk.controller.results.maps
+    controller = desk.panel.results.maps
     image = raster_layer(tmp_path, "image", 3)
     ended(prediction(desk) / "evaluation", JUDGED)
     ended(prediction(desk) / "areas", ADJUSTED)
     layer = controller._class_layer()
-    found = sheet_of(layer, prediction(desk), desk.controller)
+    found = sheet_of(layer, prediction(desk), QgsProject.instance(), desk.services.view.evaluation)
     assert (found.title, found.name) == ("Map of scarp, deposit", "Map slides")
     assert found.areas == ADJUSTED and found.legend == (layer,)
-    assert found.layers == (layer, image) and layers_below(image, desk.controller) == []
+    assert found.layers == (layer, image) and layers_below(image, QgsProject.instance()) == []
     assert "labels" in found.scores_title and found.scores[0] == "Mean IoU 0.50"
     assert found.notes["Model"] == "slides"
 
 
 def test_a_sheet_is_kept_as_layout_and_written(desk: Desk, tmp_path: Path) -> None:
-    controller = desk.controller.results.maps
+    controller = desk.panel.results.maps
     QgsProject.instance().removeAllMapLayers()
     controller.write_sheet(tmp_path / "map.pdf")
     settled(desk)
     assert (tmp_path / "map.pdf").read_bytes().startswith(b"%PDF")
     assert [item.name() for item in QgsProject.instance().layoutManager().layouts()] == ["Map slides"]
-    assert "map.pdf is written" in desk.dock.results.map.written.text()
+    assert "map.pdf is written" in desk.pages.results.map.written.text()
 
 
 def test_a_map_that_comes_back_keeps_the_facts_beside_its_file(desk: Desk, tmp_path: Path) -> None:
-    controller, place = desk.controller.results.maps, prediction(desk)
+    controller, place = desk.panel.results.maps, prediction(desk)
     QgsProject.instance().removeAllMapLayers()
     beside = {path: path.read_bytes() for path in (place / "classes.qml", place / "classes.qmd")}
-    found = sheet_of(controller._class_layer(), place, desk.controller)
+    found = sheet_of(controller._class_layer(), place, QgsProject.instance(), desk.services.view.evaluation)
     assert {path: path.read_bytes() for path in beside} == beside
     assert found.notes["Made"] and len(found.legend[0].renderer().classes()) == 3
 
@@ -292,28 +292,28 @@ def test_a_map_that_comes_back_keeps_the_facts_beside_its_file(desk: Desk, tmp_p
 def test_a_raster_of_somebody_else_comes_back_as_it_is(desk: Desk, tmp_path: Path) -> None:
     layer = QgsRasterLayer(str(class_map(tmp_path / "other", "forest.tif")), "forest", "gdal")
     QgsProject.instance().addMapLayer(layer)
-    desk.controller.results.maps.show_map(tmp_path / "other" / "forest.tif")
+    desk.panel.results.maps.show_map(tmp_path / "other" / "forest.tif")
     QgsProject.instance().removeAllMapLayers()
     before = {path: path.read_bytes() for path in (tmp_path / "other").iterdir()}
-    assert desk.controller.results.maps._class_layer().isValid()
+    assert desk.panel.results.maps._class_layer().isValid()
     assert {path: path.read_bytes() for path in (tmp_path / "other").iterdir()} == before
 
 
 def test_a_map_behind_a_link_is_the_same_map(desk: Desk, tmp_path: Path) -> None:
     place = prediction(desk)
     (tmp_path / "link").symlink_to(place, target_is_directory=True)
-    assert desk.controller.results.maps._layer_of(str(tmp_path / "link" / "classes.tif")) is not None
+    assert desk.panel.results.maps._layer_of(str(tmp_path / "link" / "classes.tif")) is not None
     assert same_file(str(place / "classes.tif"), str(tmp_path / "link" / "classes.tif"))
     assert not same_file(str(place / "classes.tif"), str(tmp_path / "classes.tif"))
 
 
 def test_a_comparison_belongs_to_the_map_it_was_begun_for(desk: Desk) -> None:
-    place, other = prediction(desk), desk.controller.workspace.new_prediction("other")
+    place, other = prediction(desk), desk.services.workspace.new_prediction("other")
     class_map(other)
     ended(other, RESULT)
-    desk.dock.results.map.labels.setLayer(polygon_layer("truth", ("scarp",)))
-    desk.dock.results.map.compare_button.click()
-    desk.controller.results.maps.show_map(other / "classes.tif")
+    desk.pages.results.map.labels.setLayer(polygon_layer("truth", ("scarp",)))
+    desk.pages.results.map.compare_button.click()
+    desk.panel.results.maps.show_map(other / "classes.tif")
     class_map(place / "evaluation", "errors.tif")
     ended(place / "evaluation", JUDGED)
     desk.runner.finish(**JUDGED)
@@ -330,15 +330,15 @@ def test_the_button_asks_where_to(desk: Desk, tmp_path: Path, monkeypatch: pytes
         return str(tmp_path / "map"), ""
 
     monkeypatch.setattr(controller_results_map.QFileDialog, "getSaveFileName", answer)
-    desk.dock.results.map.sheet_button.click()
+    desk.pages.results.map.sheet_button.click()
     settled(desk)
     assert asked[0].endswith("Map_slides.pdf") and (tmp_path / "map.pdf").is_file()
 
 
 def test_a_map_that_is_gone_says_so(desk: Desk, tmp_path: Path) -> None:
     QgsProject.instance().removeAllMapLayers()
-    Path(desk.dock.results.map.path()).unlink()
-    desk.controller.results.maps.write_sheet(tmp_path / "map.pdf")
+    Path(desk.pages.results.map.path()).unlink()
+    desk.panel.results.maps.write_sheet(tmp_path / "map.pdf")
     assert "cannot be opened" in desk.dock.footer.log.toPlainText()
 
 

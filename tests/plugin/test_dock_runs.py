@@ -19,11 +19,12 @@ from geoseg_plugin.contract import (
     TrainJob,
     write_json,
 )
-from geoseg_plugin.jobs import experiments, register
+from geoseg_plugin.jobs import experiments
 from geoseg_plugin.jobs import train as train_jobs
 from geoseg_plugin.jobs.submission import Submission
 from geoseg_plugin.jobs.submission import write as write_job
-from geoseg_plugin.steps.results.controller import dataset_of
+from geoseg_plugin.panel.records import dataset_of
+from geoseg_plugin.records import runs as register
 from geoseg_plugin.steps.train.runs_window import RunsWindow
 
 
@@ -36,7 +37,7 @@ def record(folder: Path, *events: dict[str, Any]) -> None:
 
 def trained(desk: Desk, name: str, job: Any, miou: float = 0.5) -> Path:
     """A finished run with two epochs."""
-    run = desk.controller.workspace.new_run(name)
+    run = desk.services.workspace.new_run(name)
     write_job(Submission(job, run, name))
     epochs = [{"type": "epoch", "epoch": number, "miou": miou * number / 2} for number in (1, 2)]
     result = {"miou": miou, "device": "CPU"}
@@ -47,9 +48,9 @@ def trained(desk: Desk, name: str, job: Any, miou: float = 0.5) -> Path:
 
 def opened(desk: Desk) -> RunsWindow:
     """The register, opened from the Train page."""
-    actions = {action.text(): action for action in desk.dock.train.ways_button.menu().actions()}
+    actions = {action.text(): action for action in desk.pages.train.ways_button.menu().actions()}
     actions["All runs…"].trigger()
-    window = desk.controller.runs.window
+    window = desk.panel.train.runs.window
     assert window is not None
     return window
 
@@ -69,11 +70,11 @@ def test_runs_are_listed_with_scores(desk: Desk, tmp_path: Path) -> None:
     scores = {"miou": 0.41, "intervals": {"miou": [0.3, 0.5]}}
     record(first / "evaluation", {"type": "hello"}, {"type": "done", "result": scores})
     trained(desk, "trees", ForestJob(str(dataset)), 0.3)
-    comparison = desk.controller.workspace.new_comparison("landslides")
+    comparison = desk.services.workspace.new_comparison("landslides")
     inner = comparison / "runs" / "unet"
     write_job(train_jobs.train(inner, dataset))
     window = opened(desk)
-    found = {run.entry.folder.name.split("-")[-1]: run for run in desk.controller.view.register()}
+    found = {run.entry.folder.name.split("-")[-1]: run for run in desk.services.view.register()}
     assert set(found) == {"net", "trees", "unet"} and found["unet"].name == f"unet ({comparison.name})"
     assert window.table.rowCount() == 3
     net = found["net"]
@@ -119,7 +120,7 @@ def test_runs_are_deleted_only_when_confirmed_and_not_in_use(
 ) -> None:
     dataset = prepared(desk, tmp_path)
     used, other = (trained(desk, name, TrainJob(str(dataset))) for name in ("used", "other"))
-    desk.controller.run = used
+    desk.services.state.run = used
     window = opened(desk)
     asked: list[str] = []
     answers = [False, True]
@@ -128,7 +129,7 @@ def test_runs_are_deleted_only_when_confirmed_and_not_in_use(
         asked.append(text)
         return answers.pop(0)
 
-    monkeypatch.setattr(desk.controller.runs, "_confirm", confirm)
+    monkeypatch.setattr(desk.panel.train.runs, "_confirm", confirm)
     select(window, used, other)
     window.buttons["delete"].click()
     assert used.exists() and other.exists() and other.name in asked[0]
@@ -144,9 +145,9 @@ def test_a_cross_validation_has_the_scores_of_all_folds(desk: Desk, tmp_path: Pa
     dataset = prepared(desk, tmp_path)
     run = trained(desk, "folds", CrossValidateJob(TrainJob(str(dataset))))
     write_json(run / "metrics.json", {"miou": 0.6, "per_class": [], "intervals": {"miou": [0.5, 0.7]}})
-    (found,) = desk.controller.view.register()
+    (found,) = desk.services.view.register()
     assert (found.model, found.score, found.interval) == ("U-Net, folds", 0.6, (0.5, 0.7))
-    assert desk.controller.view.evaluation(run)["miou"] == 0.6
+    assert desk.services.view.evaluation(run)["miou"] == 0.6
 
 
 def test_every_model_of_a_comparison_has_a_name() -> None:
@@ -156,9 +157,9 @@ def test_every_model_of_a_comparison_has_a_name() -> None:
 
 
 def test_what_cannot_be_read_is_listed_empty(desk: Desk, tmp_path: Path) -> None:
-    run = desk.controller.workspace.new_run("broken")
+    run = desk.services.workspace.new_run("broken")
     (run / "job.json").write_text("{", encoding="utf-8")
-    (found,) = desk.controller.view.register()
+    (found,) = desk.services.view.register()
     assert (found.model, found.score, found.minutes) == ("", None, None)
     window = opened(desk)
     select(window, run)
@@ -167,9 +168,9 @@ def test_what_cannot_be_read_is_listed_empty(desk: Desk, tmp_path: Path) -> None
 
 def way(desk: Desk, name: str) -> Any:
     """What a way of the Train page opens."""
-    actions = {action.text(): action for action in desk.dock.train.ways_button.menu().actions()}
+    actions = {action.text(): action for action in desk.pages.train.ways_button.menu().actions()}
     actions[name].trigger()
-    return desk.controller.experiments.dialog
+    return desk.panel.train.experiments.dialog
 
 
 def test_folds_are_offered_where_there_are_none(desk: Desk, tmp_path: Path) -> None:
@@ -186,7 +187,7 @@ def test_folds_are_offered_where_there_are_none(desk: Desk, tmp_path: Path) -> N
     assert isinstance(job, CrossValidateJob) and job.training.dataset == str(dataset) and not job.ensemble
     folder = desk.runner.submissions[0].folder
     desk.runner.finish(miou=0.6, intervals={"miou": [0.5, 0.7]}, folds=[{}, {}, {}])
-    assert "3 folds: mean IoU 0.600 (0.50–0.70)" in desk.dock.train.next_step.text()
+    assert "3 folds: mean IoU 0.600 (0.50–0.70)" in desk.pages.train.next_step.text()
     assert not desk.runner.busy, "an ensemble of all folds has no ground to be evaluated on"
     with pytest.raises(GeoSegError, match="seen all ground"):
         dataset_of(folder)
@@ -203,9 +204,9 @@ def test_a_search_is_evaluated_on_test_blocks(desk: Desk, tmp_path: Path) -> Non
     assert isinstance(job, SearchJob) and (job.trials, job.max_minutes) == (15, 60.0)
     assert set(job.parameters) == set(SEARCHED) and job.problems() == []
     desk.runner.finish(best_trial=3, score=0.7, automatic=0.6)
-    assert "Trial 3 is best: 0.700" in desk.dock.train.next_step.text()
-    record(desk.controller.run or tmp_path, {"type": "hello"}, {"type": "done", "result": {"score": 0.7}})
-    (found,) = desk.controller.view.register()
+    assert "Trial 3 is best: 0.700" in desk.pages.train.next_step.text()
+    record(desk.services.state.run or tmp_path, {"type": "hello"}, {"type": "done", "result": {"score": 0.7}})
+    (found,) = desk.services.view.register()
     assert (found.model, found.score, found.tested) == ("U-Net, search", 0.7, False)
     assert desk.runner.job().kind == "evaluate" and desk.runner.job().dataset == str(dataset)
 
@@ -214,7 +215,7 @@ def test_baselines_and_empty_desks_are_told_why(desk: Desk, tmp_path: Path) -> N
     assert way(desk, "Search its settings…") is None
     assert "no dataset" in desk.dock.messages.text()
     prepared(desk, tmp_path)
-    page = desk.dock.train
+    page = desk.pages.train
     page.model.setCurrentIndex(page.model.findData("forest"))
     assert way(desk, "Search its settings…") is None
     assert "baseline" in desk.dock.messages.text()
@@ -222,11 +223,11 @@ def test_baselines_and_empty_desks_are_told_why(desk: Desk, tmp_path: Path) -> N
 
 def test_a_broken_search_goes_on(desk: Desk, tmp_path: Path) -> None:
     dataset = prepared(desk, tmp_path)
-    run = desk.controller.workspace.new_run("search")
+    run = desk.services.workspace.new_run("search")
     write_job(experiments.search(run, TrainJob(str(dataset)), trials=5, resume=False))
     record(run, {"type": "hello"}, {"type": "failed", "code": "cancelled"})
-    desk.controller.refresh()
-    assert desk.dock.train.unfinished.currentData() == str(run)
-    desk.dock.train.resume_button.click()
+    desk.services.refresh()
+    assert desk.pages.train.unfinished.currentData() == str(run)
+    desk.pages.train.resume_button.click()
     job = desk.runner.job()
     assert isinstance(job, SearchJob) and job.resume and desk.runner.submissions[0].folder == run

@@ -12,8 +12,8 @@ from docked import Desk, FakeRunner, finished_run, prepared
 from geoseg_plugin.contract import ARCHITECTURES, BASELINES, ForestJob, PretrainJob, TrainJob, write_json
 from geoseg_plugin.jobs import train as train_jobs
 from geoseg_plugin.jobs.submission import write as write_job
+from geoseg_plugin.panel.records import dataset_of
 from geoseg_plugin.panel.widgets.ticks import AutoTicks, TickList
-from geoseg_plugin.steps.results.controller import dataset_of
 from geoseg_plugin.steps.train import controller as controller_train
 from geoseg_plugin.steps.train import planner as controller_train_plan
 from geoseg_plugin.steps.train.names import models
@@ -38,7 +38,7 @@ def choose(box: Any, value: Any) -> None:
 def asked_plans(desk: Desk) -> FakeRunner:
     """The runner of questions, after the page was looked at."""
     desk.dock.show_step("train")
-    desk.controller.train.planner.plan()
+    desk.panel.train.planner.plan()
     return desk.asked
 
 
@@ -58,9 +58,9 @@ def test_choices_become_fields(qgis_app: Any) -> None:
     page = TrainPage()
     page.set_dataset("d", {"red": "", "nir": "", "slope": ""})
     page.bands.leave_out(["nir"])
-    page.loss.set_value(["ce", "dice"])
-    page.augment.set_value(["none"])
-    page.patience.setValue(0)
+    page.network.loss.set_value(["ce", "dice"])
+    page.network.augment.set_value(["none"])
+    page.network.patience.setValue(0)
     page.minutes.setValue(5)
     choose(page.model, "deeplabv3plus:resnet50")
     settings = page.choices().settings
@@ -78,7 +78,7 @@ def test_the_page_is_remembered(qgis_app: Any) -> None:
     page, other = TrainPage(), TrainPage()
     page.set_dataset("d", {"red": "", "nir": ""})
     page.bands.leave_out(["red"])
-    page.augment.set_value(["flip", "noise"])
+    page.network.augment.set_value(["flip", "noise"])
     choose(page.preset, "quick")
     values = json.loads(json.dumps(page.values()))
     other.restore(values)
@@ -106,10 +106,10 @@ def test_ticks_change_by_hand(qgis_app: Any) -> None:
 
 def test_network_choices_are_hidden_for_baselines(qgis_app: Any) -> None:
     page = TrainPage()
-    assert page.baseline_group.isHidden() and not page.network_group.isHidden()
+    assert page.baseline.isHidden() and not page.network.isHidden()
     choose(page.model, "forest")
-    page.texture.setText("3, 7; x")
-    assert page.network_group.isHidden() and page.start.section.isHidden() and page.preview_button.isHidden()
+    page.baseline.texture.setText("3, 7; x")
+    assert page.network.isHidden() and page.start.section.isHidden() and page.preview_button.isHidden()
     assert page.choices().settings["texture_px"] == (3, 7)
 
 
@@ -119,54 +119,54 @@ def test_the_plan_is_asked_once_and_read_in_words(desk: Desk, tmp_path: Path) ->
     job = asked.job()
     assert isinstance(job, TrainJob) and job.dry_run
     asked.finish(**PLAN)
-    page = desk.dock.train
+    page = desk.pages.train
     text = page.sentence.text()
     assert "Crops of 128 px, 8 a step, at most 60 epochs: about 4 min on CPU." in text
     assert "1.9 M parameters, looks 44 px around, 320 MB while training." in text
     assert "tiles of 64 px" in page.why.text() and not page.why_group.isHidden()
     assert page.problem_list.texts() == ["Few pixels."]
     asked.submissions.clear()
-    desk.controller.train.planner.plan()
+    desk.panel.train.planner.plan()
     assert asked.submissions == [] and "Crops of 128 px" in page.sentence.text()
-    page.crop.setValue(64)
+    page.network.crop.setValue(64)
     assert "Crops of" not in page.sentence.text(), "that was about another crop"
     assert page.problem_list.texts() == ["Few pixels."] and not page.why_group.isHidden(), "nothing jumps"
     assert page.foot.indexOf(page.more) == page.foot.indexOf(page.primary) - 1, (
         "hints appear above the buttons"
     )
-    desk.controller.train.planner.plan()
+    desk.panel.train.planner.plan()
     assert asked.job().crop_px == 64
 
 
 def test_no_plan_without_tiles_or_while_a_job_runs(desk: Desk, tmp_path: Path) -> None:
     assert asked_plans(desk).submissions == []
     prepared(desk, tmp_path)
-    desk.dock.train.primary.click()
-    desk.controller.train.planner.plan()
+    desk.pages.train.primary.click()
+    desk.panel.train.planner.plan()
     assert desk.asked.submissions == []
 
 
 def test_a_plan_that_is_worked_on_stops_when_training_begins(desk: Desk, tmp_path: Path) -> None:
     prepared(desk, tmp_path)
     asked = asked_plans(desk)
-    desk.dock.train.primary.click()
+    desk.pages.train.primary.click()
     assert asked.wishes == ["cancel"] and desk.runner.job().kind == "train"
 
 
 def test_settings_that_cannot_be_are_said_without_the_engine(desk: Desk, tmp_path: Path) -> None:
     prepared(desk, tmp_path)
-    choose(desk.dock.train.model, "forest")
-    desk.dock.train.texture.setText("4")
+    choose(desk.pages.train.model, "forest")
+    desk.pages.train.baseline.texture.setText("4")
     assert asked_plans(desk).submissions == []
-    assert "Texture windows of 4" in desk.dock.train.problem_list.texts()[0]
+    assert "Texture windows of 4" in desk.pages.train.problem_list.texts()[0]
 
 
 def test_a_preview_shows_picture_and_sentences(desk: Desk, tmp_path: Path) -> None:
     prepared(desk, tmp_path)
-    desk.dock.train.preview_button.click()
+    desk.pages.train.preview_button.click()
     assert desk.asked.job().kind == "preview"
     desk.asked.finish(image="preview.png", sentences=["no turns: band 'hillshade' has a fixed light"])
-    window = desk.controller.train.planner.window
+    window = desk.panel.train.planner.window
     assert window is not None and "No turns" in window.note.text()
     window.again.click()
     desk.asked.fail("no_training_pixels", "Nothing to see.")
@@ -175,29 +175,29 @@ def test_a_preview_shows_picture_and_sentences(desk: Desk, tmp_path: Path) -> No
 
 def test_a_baseline_is_trained_evaluated_and_listed(desk: Desk, tmp_path: Path) -> None:
     dataset = prepared(desk, tmp_path)
-    choose(desk.dock.train.model, "forest")
-    desk.dock.train.primary.click()
+    choose(desk.pages.train.model, "forest")
+    desk.pages.train.primary.click()
     run = desk.runner.submissions[0].folder
     assert isinstance(desk.runner.job(), ForestJob) and Path(desk.runner.job().dataset) == dataset
     (run / "model.onnx").write_bytes(b"")
     desk.runner.finish(miou=0.61, warnings=[])
-    assert "0.610" in desk.dock.train.next_step.text()
+    assert "0.610" in desk.pages.train.next_step.text()
     assert desk.runner.job().kind == "evaluate" and dataset_of(run) == dataset
     desk.runner.finish(miou=0.5, per_class=[], classes=[], confusion=[])
-    entry = desk.controller.view.runs()[0]
+    entry = desk.services.view.runs()[0]
     assert entry.finished and entry.folder == run
-    assert desk.dock.train.start.model.findText(run.name) < 0, "no network can begin from a forest"
+    assert desk.pages.train.start.model.findText(run.name) < 0, "no network can begin from a forest"
 
 
 def test_beginning_from_a_model_takes_its_network(desk: Desk, tmp_path: Path) -> None:
     run = finished_run(desk, prepared(desk, tmp_path))
     architecture = {"name": "segnet", "bands": 3, "classes": 2, "width": 24, "levels": 4, "dropout": 0.1}
     write_json(run / "metrics.json", {"architecture": architecture})
-    page = desk.dock.train
+    page = desk.pages.train
     choose(page.start.kind, "model")
     choose(page.start.model, str(run / "model.onnx"))
     page.start.freeze.setValue(-1)
-    job = desk.controller.train.job()
+    job = desk.panel.train.job()
     assert isinstance(job, TrainJob)
     assert (job.architecture, job.width, job.levels, job.freeze_epochs) == ("segnet", 24, 4, -1)
     assert job.start_from == str(run / "model.onnx") and job.problems() == []
@@ -205,16 +205,16 @@ def test_beginning_from_a_model_takes_its_network(desk: Desk, tmp_path: Path) ->
 
 def test_an_earlier_run_goes_on_after_drawing_more(desk: Desk, tmp_path: Path) -> None:
     dataset = prepared(desk, tmp_path)
-    run = desk.controller.workspace.new_run("earlier")
+    run = desk.services.workspace.new_run("earlier")
     settings = {"loss": "ce+dice", "seed": 7, "epochs": 30, "resume": True}
     write_job(train_jobs.train(run, tmp_path / "old", **settings))
     (run / "model.onnx").write_bytes(b"")
-    desk.controller.refresh()
-    page = desk.dock.train
+    desk.services.refresh()
+    page = desk.pages.train
     choose(page.start.kind, "again")
     choose(page.start.model, str(run / "model.onnx"))
-    assert page.network_group.isHidden() and not page.model.isEnabled()
-    job = desk.controller.train.job()
+    assert page.network.isHidden() and not page.model.isEnabled()
+    job = desk.panel.train.job()
     assert isinstance(job, TrainJob)
     assert (job.dataset, job.loss, job.seed, job.epochs) == (str(dataset), "ce+dice", 7, 30)
     assert job.start_from == str(run / "model.onnx") and not job.resume
@@ -222,7 +222,7 @@ def test_an_earlier_run_goes_on_after_drawing_more(desk: Desk, tmp_path: Path) -
 
 def test_a_beginning_that_is_not_chosen_is_refused(desk: Desk, tmp_path: Path) -> None:
     prepared(desk, tmp_path)
-    page = desk.dock.train
+    page = desk.pages.train
     for kind in ("encoder", "model", "again"):
         choose(page.start.kind, kind)
         assert asked_plans(desk).submissions == []
@@ -233,19 +233,19 @@ def test_a_beginning_that_is_not_chosen_is_refused(desk: Desk, tmp_path: Path) -
 
 def test_weights_are_made_from_rasters_and_then_used(desk: Desk, tmp_path: Path) -> None:
     prepared(desk, tmp_path)
-    page = desk.dock.train
+    page = desk.pages.train
     choose(page.start.kind, "encoder")
     page.start.pretrain.click()
     assert isinstance(desk.runner.job(), PretrainJob)
     folder = desk.runner.submissions[0].folder
     desk.runner.finish(encoder="encoder.pt", loss=0.2)
     assert page.choices().settings["weights"] == str(folder / "encoder.pt")
-    assert desk.controller.view.open_runs() == [], "weights are no run to resume"
+    assert desk.services.view.open_runs() == [], "weights are no run to resume"
 
 
 def test_curves_tell_speed_time_left_and_what_is_kept(desk: Desk, tmp_path: Path) -> None:
     prepared(desk, tmp_path)
-    page = desk.dock.train
+    page = desk.pages.train
     event = {
         "epoch": 1,
         "epochs": 9,
@@ -279,7 +279,7 @@ def test_the_curve_is_of_the_score_that_decides() -> None:
 def test_the_zoo_is_installed_into_our_own_environment_only(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page = desk.dock.train
+    page = desk.pages.train
     choose(page.model, "zoo")
     assert not page.zoo_button.isHidden()
     page.zoo_button.click()

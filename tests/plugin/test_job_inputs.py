@@ -134,9 +134,9 @@ def test_the_results_page_reads_its_map_as_qgis_shows_it(what: str, desk: Desk, 
     cover = QgsRasterLayer(str(class_map(tmp_path / "map")), "cover", "gdal")
     cover.loadDefaultStyle()
     QgsProject.instance().addMapLayer(cover)
-    desk.controller.refresh()
+    desk.services.refresh()
     set_in_qgis(cover, what)
-    part = desk.dock.results.map
+    part = desk.pages.results.map
     assert part.path() == cover.source()
     part.areas_button.click()
     for export in desk.runner.exports:

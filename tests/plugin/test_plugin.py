@@ -45,11 +45,11 @@ def test_the_engine_stays_out_of_qgis(tmp_path: Path) -> None:
     code = (
         "from qgis.testing import start_app; start_app()\n"
         "import sys; from pathlib import Path\n"
-        "from geoseg_plugin.panel.dock import GeoSegDock; from geoseg_plugin.panel.services import Controller\n"
+        "from geoseg_plugin.panel.assembly import GeoSegPanel\n"
         "from geoseg_plugin.processing.provider import GeoSegProvider\n"
-        "dock = GeoSegDock(Path('guide.md')); controller = Controller(dock, None)\n"
-        "[dock.show_step(step) for step in ('tiles', 'train', 'predict', 'results', 'engine')]\n"
-        "controller.close()\n"
+        "panel = GeoSegPanel(Path('guide.md'), None)\n"
+        "[panel.dock.show_step(step) for step in ('tiles', 'train', 'predict', 'results', 'engine')]\n"
+        "panel.close()\n"
         f"print('FOUND', sorted(set({KEPT_OUT!r}) & set(sys.modules)), 'matplotlib' in sys.modules)\n"
     )
     environ = {"GEOSEG_WORKSPACE": str(tmp_path), "QT_QPA_PLATFORM": "offscreen", "PYTHONPATH": str(ROOT)}

@@ -30,14 +30,14 @@ class Log:
         return " ".join(item.job.kind for item in self.desk.runner.submissions) or "nothing"
 
     def add(self, event: str) -> None:
-        run = self.desk.controller.run
+        run = self.desk.services.state.run
         self.lines.append((event, run.name if run is not None else ""))
 
 
 def start_training(desk: Desk, tmp_path: Path) -> Path:
     """A training that was begun on the page; its folder holds a model as it would at the end."""
     prepared(desk, tmp_path)
-    desk.dock.train.primary.click()
+    desk.pages.train.primary.click()
     folder: Path = desk.runner.submissions[0].folder
     (folder / "model.onnx").write_bytes(b"")
     return folder
@@ -56,8 +56,8 @@ def test_a_training_is_evaluated_after_its_end(desk: Desk, tmp_path: Path) -> No
     ]
     evaluation = desk.runner.job()
     assert Path(evaluation.model) == run / "model.onnx"
-    assert "0.500" in desk.dock.train.next_step.text()
-    assert desk.dock.results.folder() == str(run), "the lists were read again before the evaluation began"
+    assert "0.500" in desk.pages.train.next_step.text()
+    assert desk.pages.results.folder() == str(run), "the lists were read again before the evaluation began"
     desk.runner.finish(miou=0.4)
     assert [event for event, _run in log.lines[5:]] == ["submission finished", "finished", "idle"]
     assert "0.400" in desk.dock.messages.text()
@@ -69,9 +69,9 @@ def test_a_search_is_evaluated_and_folds_are_not(
 ) -> None:
     dataset = prepared(desk, tmp_path)
     log = Log(desk)
-    folder = desk.controller.workspace.new_run("several")
+    folder = desk.services.workspace.new_run("several")
     make = experiments.search if kind == "search" else experiments.cross_validate
-    desk.controller.experiments.run(make(folder, TrainJob(str(dataset))))
+    desk.panel.train.experiments.run(make(folder, TrainJob(str(dataset))))
     (folder / "model.onnx").write_bytes(b"")
     desk.runner.finish(miou=0.5, folds=[1, 2, 3], best_trial=2, score=0.5, automatic=0.4)
     expected = [(f"started {kind}", ""), ("submission finished", ""), ("finished", folder.name)]
@@ -86,7 +86,7 @@ def test_a_training_that_fails_or_is_cancelled_is_not_evaluated(desk: Desk, tmp_
     desk.runner.fail("out_of_memory", "There is not enough memory.")
     assert log.lines == [("started train", ""), ("failed", ""), ("idle", "")]
     log.lines.clear()
-    desk.dock.train.primary.click()
+    desk.pages.train.primary.click()
     run = desk.runner.submissions[0].folder
     desk.runner.busy = False
     desk.runner.submission_finished.emit("train", {"cancelled": True, "miou": 0.6}, str(run))
@@ -99,9 +99,9 @@ def test_a_training_that_fails_or_is_cancelled_is_not_evaluated(desk: Desk, tmp_
 
 def test_a_run_that_is_followed_again_is_evaluated_too(desk: Desk, tmp_path: Path) -> None:
     run = finished_run(desk, prepared(desk, tmp_path))
-    desk.controller.run = None
+    desk.services.state.run = None
     log = Log(desk)
-    desk.controller.train.attach(str(run))
+    desk.panel.train.attach(str(run))
     desk.runner.busy = False
     desk.runner.finished.emit("attached", {"miou": 0.5}, str(run))
     desk.runner.idle.emit()
@@ -113,10 +113,10 @@ def test_a_run_that_is_followed_again_is_evaluated_too(desk: Desk, tmp_path: Pat
 def test_a_comparison_says_which_is_first_and_evaluates_nothing(desk: Desk, tmp_path: Path) -> None:
     prepared(desk, tmp_path)
     log = Log(desk)
-    desk.controller.compare.open()
-    window: Any = desk.controller.compare.window
+    desk.panel.train.comparison.open()
+    window: Any = desk.panel.train.comparison.window
     window.page.primary.click()
     assert log.lines == [("started compare", "")]
     desk.runner.finish(rows=[{"model": "unet", "bands": "all", "iou": 0.7}])
     assert [event for event, _run in log.lines[1:]] == ["submission finished", "finished", "idle"]
-    assert "0.700" in desk.dock.train.next_step.text()
+    assert "0.700" in desk.pages.train.next_step.text()

@@ -23,9 +23,8 @@ from ...jobs.listtext import entries
 from ...jobs.modelinputs import ModelInput
 from ..classes import values_of
 from ..exports import LABEL_LAYER
-from ..inputs.folder import InputFolder
+from ..inputs.folder import NOWHERE, InputFolder
 from ..inputs.lookup import LayerOf, vector_layer
-from ..inputs.rasters import NOWHERE
 from ..snapshot import feature_snapshot
 from .kind import AdditionSnapshot, BandSource, tr
 

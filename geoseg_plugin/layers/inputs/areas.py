@@ -13,8 +13,7 @@ from ...contract import SPLITS, Area
 from ..classes import TEXT_TYPES
 from ..exports import LABEL_LAYER, PolygonExport
 from ..snapshot import crs_text, polygon_snapshot
-from .folder import InputFolder
-from .rasters import NOWHERE
+from .folder import NOWHERE, InputFolder
 
 if TYPE_CHECKING:
     from qgis.gui import QgsMapCanvas

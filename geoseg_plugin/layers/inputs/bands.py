@@ -13,9 +13,9 @@ from ...jobs.choices import RasterChoice
 from ...jobs.composition import Composition, Settings, compose
 from ...jobs.inputs import RasterInput
 from ..bandsources import BAND_SOURCES, AdditionSnapshot
-from .folder import InputFolder
+from .folder import NOWHERE, InputFolder, RasterSnapshot
 from .lookup import LayerOf, raster_layer
-from .rasters import NOWHERE, RasterSnapshot, raster_snapshot
+from .rasters import raster_snapshot
 
 
 @dataclass(frozen=True)

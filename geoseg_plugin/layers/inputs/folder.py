@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from ...jobs.inputs import RasterInput
 from ..exports import PolygonExport, RasterExport
-from .rasters import RasterSnapshot
+
+NOWHERE = Path("copies")
+"""Folder of exports that are not located yet."""
 
 WrittenT = TypeVar("WrittenT", RasterExport, PolygonExport)
 
@@ -66,6 +69,29 @@ class InputFolder:
         """
         self.exports.append(dataclasses.replace(export, path=self.path / name))
         return str(self.path / name)
+
+
+@dataclass(frozen=True)
+class RasterSnapshot:
+    """A raster layer at one moment, with the export that stands by for an engine that cannot open its file.
+
+    Attributes:
+        raster: the layer by the path of its file, as plain data.
+        copy: writes a GeoTIFF of the same bands as QGIS shows them.
+        copy_reason: why the engine cannot read the file as QGIS shows it; empty if it can.
+    """
+
+    raster: RasterInput
+    copy: RasterExport
+    copy_reason: str = ""
+
+    def located(self, folder: InputFolder) -> RasterInput:
+        """Return what the engine reads: the file of the layer, or its copy in `folder`. Any thread."""
+        folder.rasters.append(self)
+        if not self.copy_reason and self.raster.layer_id not in folder.refused:
+            return self.raster
+        path = folder.add(self.copy, self.copy.path.name)
+        return dataclasses.replace(self.raster, path=path, crs="", nodata=None)
 
 
 class RefusedRasters:

@@ -14,8 +14,8 @@ from ..exports import LABEL_LAYER, PolygonExport
 from ..rasterclasses import raster_classes
 from ..snapshot import polygon_snapshot
 from .areas import split_fields
-from .folder import InputFolder
-from .rasters import NOWHERE, RasterSnapshot, class_raster_snapshot
+from .folder import NOWHERE, InputFolder, RasterSnapshot
+from .rasters import class_raster_snapshot
 
 FurtherLabels = Sequence[tuple[QgsVectorLayer, str]]
 """Further layers of labels, each with its class field; without a field a layer is one class of its name."""

@@ -14,9 +14,9 @@ from ...jobs.modelinputs import ModelInput
 from ..bandorder import BandOrder
 from ..bandsources import BAND_SOURCES
 from ..snapshot import file_stem
-from .folder import InputFolder
+from .folder import InputFolder, RasterSnapshot
 from .lookup import LayerOf, raster_layer
-from .rasters import RasterSnapshot, raster_snapshot
+from .rasters import raster_snapshot
 
 
 def proposed_layer(wanted: ModelInput, layers: Sequence[QgsMapLayer]) -> str:

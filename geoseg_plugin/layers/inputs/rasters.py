@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from qgis.core import QgsCoordinateReferenceSystem, QgsRasterLayer
 
 from ...contract import split_address
 from ...jobs.inputs import RasterInput
-from ..exports import RasterExport
 from ..facts import raster_facts
 from ..snapshot import (
     band_name,
@@ -24,35 +19,7 @@ from ..snapshot import (
     user_nodata,
     value_bands,
 )
-
-if TYPE_CHECKING:
-    from .folder import InputFolder
-
-NOWHERE = Path("copies")
-"""Folder of exports that are not located yet."""
-
-
-@dataclass(frozen=True)
-class RasterSnapshot:
-    """A raster layer at one moment, with the export that stands by for an engine that cannot open its file.
-
-    Attributes:
-        raster: the layer by the path of its file, as plain data.
-        copy: writes a GeoTIFF of the same bands as QGIS shows them.
-        copy_reason: why the engine cannot read the file as QGIS shows it; empty if it can.
-    """
-
-    raster: RasterInput
-    copy: RasterExport
-    copy_reason: str = ""
-
-    def located(self, folder: InputFolder) -> RasterInput:
-        """Return what the engine reads: the file of the layer, or its copy in `folder`. Any thread."""
-        folder.rasters.append(self)
-        if not self.copy_reason and self.raster.layer_id not in folder.refused:
-            return self.raster
-        path = folder.add(self.copy, self.copy.path.name)
-        return dataclasses.replace(self.raster, path=path, crs="", nodata=None)
+from .folder import NOWHERE, RasterSnapshot
 
 
 def raster_snapshot(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from qgis.gui import QgsCollapsibleGroupBox
 from qgis.PyQt.QtCore import QObject, QSize, Qt, pyqtSignal
 from qgis.PyQt.QtGui import QResizeEvent
 from qgis.PyQt.QtWidgets import (
+    QCheckBox,
     QComboBox,
     QFormLayout,
     QFrame,
@@ -61,6 +63,7 @@ class Page(QWidget):
         layout.setSpacing(0)
         layout.addWidget(scrolling(content), 1)
         layout.addLayout(self.foot)
+        self.title = title
         self.setAccessibleName(title)
         self.body.addWidget(small_label(intro))
 
@@ -77,13 +80,11 @@ class Page(QWidget):
         self.body.addLayout(form)
         return form
 
-    def advanced(self) -> AdvancedGroup:
-        """The collapsed group for what rarely needs changing."""
-        group = AdvancedGroup(self)
+    def add_group(self, group: AdvancedGroup) -> None:
+        """Add a collapsed group of choices that rarely need changing."""
         group.link_activated.connect(self.guide_requested)
         group.collapsedStateChanged.connect(lambda _collapsed: self.on_inputs_changed())
         self.body.addWidget(group)
-        return group
 
     def finish(self, button_text: str) -> None:
         """Pin problems, sentence, what was done, and the primary button below the page."""
@@ -140,6 +141,19 @@ class Page(QWidget):
         box.setValue(value)
         box.setSpecialValueText(special)
         box.setSuffix(suffix)
+        return box
+
+    def combo(self, key: str, entries: Mapping[str, str]) -> QComboBox:
+        """A remembered list of named values."""
+        box: QComboBox = self.remember(key, QComboBox())
+        for value, name in entries.items():
+            box.addItem(name, value)
+        return box
+
+    def tick(self, key: str, text: str, checked: bool = False) -> QCheckBox:
+        """A remembered tick."""
+        box: QCheckBox = self.remember(key, QCheckBox(text))
+        box.setChecked(checked)
         return box
 
     def values(self) -> dict[str, Any]:

@@ -1,38 +1,45 @@
-"""The six steps as icons with words; a tick where a step's result exists, a dot where it is out of date."""
+"""The steps as icons with words; a tick where a step's result exists, a dot where it is out of date."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from qgis.PyQt.QtCore import QRectF, QSize, Qt, pyqtSignal
 from qgis.PyQt.QtGui import QIcon, QPainter, QPixmap
 from qgis.PyQt.QtWidgets import QButtonGroup, QFrame, QHBoxLayout, QSizePolicy, QToolButton, QWidget
 
-from ..texts import STEPS, step_names, tr
+from ..texts import tr
 
 ICON_PX = 26
 
 
 class StepBar(QFrame):
-    """Emits `step_chosen(key)` when the user chooses a step."""
+    """Emits `step_chosen(key)` when the user chooses a step.
+
+    Args:
+        icon_path: the path of an icon by its file name.
+        names: names of the steps by their keys, in order.
+    """
 
     step_chosen = pyqtSignal(str)
 
-    def __init__(self, icon_path: Callable[[str], str], parent: QWidget | None = None) -> None:
+    def __init__(
+        self, icon_path: Callable[[str], str], names: Mapping[str, str], parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
-        self._icon_path = icon_path
+        self._icon_path, self._names = icon_path, dict(names)
         self._badges: dict[str, str] = {}
         self._buttons: dict[str, QToolButton] = {}
         self._group = QButtonGroup(self)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 2)
         layout.setSpacing(1)
-        for step in STEPS:
+        for step in self._names:
             layout.addWidget(self._add_button(step))
 
     def _add_button(self, step: str) -> QToolButton:
         button = QToolButton()
-        button.setText(step_names()[step])
+        button.setText(self._names[step])
         button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
         button.setIconSize(QSize(ICON_PX, ICON_PX))
         button.setCheckable(True)
@@ -77,7 +84,7 @@ class StepBar(QFrame):
         button = self._buttons[step]
         button.setIcon(self._icon(step, badge))
         button.setToolTip(tooltip)
-        name = step_names()[step]
+        name = self._names[step]
         titles = {"tick": tr("{}, done"), "outdated": tr("{}, out of date")}
         button.setAccessibleName(titles.get(badge, "{}").format(name))
         button.setAccessibleDescription(tooltip)

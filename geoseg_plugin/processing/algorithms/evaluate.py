@@ -20,15 +20,15 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
-from ...contract import AUTO_UNLABELLED, EvaluateJob, Problem
+from ...contract import EvaluateJob, Problem
 from ...forms.parameters import add_fields, fields_from
 from ...jobs.submission import Submission
 from ...layers import styles
 from ...layers.exports import LABEL_LAYER, PolygonExport
 from ...layers.inputs.areas import AreaSnapshot
-from ...layers.inputs.folder import InputFolder
+from ...layers.inputs.folder import NOWHERE, InputFolder, RasterSnapshot
 from ...layers.inputs.labels import LabelSnapshot, label_snapshot
-from ...layers.inputs.rasters import NOWHERE, RasterSnapshot, class_raster_snapshot
+from ...layers.inputs.rasters import class_raster_snapshot
 from ...layers.notes import evaluation_notes
 from ...layers.notes import tr as noted
 from ...layers.publish import Item
@@ -111,9 +111,7 @@ class Evaluate(GeoSegAlgorithm):
         self.addParameter(
             polygons("AREA", tr("Area in which labels are looked at (polygons)"), optional=True)
         )
-        self.addParameter(
-            advanced(choice("UNLABELLED", tr("Unlabelled pixels"), UNLABELLED, AUTO_UNLABELLED))
-        )
+        self.addParameter(advanced(choice("UNLABELLED", tr("Unlabelled pixels"), UNLABELLED[:2], "unknown")))
         add_fields(self, EvaluateJob, ADVANCED, advanced=True)
         self.addParameter(QgsProcessingParameterFolderDestination("OUTPUT", tr("Evaluation folder")))
         self.addOutput(QgsProcessingOutputNumber("MIOU", tr("Mean IoU")))

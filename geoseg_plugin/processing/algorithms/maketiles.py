@@ -19,13 +19,13 @@ from qgis.core import (
 
 from ...contract import SPLITS, Problem, TileJob, default_of
 from ...forms.parameters import add_fields, fields_from, grouped
-from ...jobs import prepare, tiles
+from ...jobs import prepare
 from ...jobs.submission import Submission
 from ...layers import styles
 from ...layers.inputs.areas import located_split_areas
-from ...layers.inputs.folder import InputFolder
+from ...layers.inputs.folder import InputFolder, RasterSnapshot
 from ...layers.inputs.labels import LabelSnapshot
-from ...layers.inputs.rasters import RasterSnapshot, class_raster_snapshot
+from ...layers.inputs.rasters import class_raster_snapshot
 from ...layers.notes import tiles_notes
 from ...layers.publish import Item, read_dataset
 from ...layers.snapshot import problems
@@ -136,15 +136,16 @@ class MakeTiles(GeoSegAlgorithm):
     ) -> list[Submission]:
         """The label raster, if the labels are polygons, and the tiles."""
         area = self.area.located(inputs)
-        label_raster = Path(self.label_raster.located(inputs).path) if self.label_raster is not None else None
-        tiling = tiles.tiles(
-            folder,
+        burned = str(folder / prepare.LABELS)
+        job = TileJob(
+            stack=str(self.stack),
+            labels=burned if self.label_raster is None else self.label_raster.located(inputs).path,
             area=area,
-            stack_path=self.stack,
-            labels_path=label_raster,
+            output=str(folder),
             split_areas=located_split_areas(self.split_areas, inputs),
             **self._settings(parameters, context),
         )
+        tiling = Submission(job, prepare.job_folder(folder, "tile"), tr("Make tiles"))
         if self.labels is None:
             return [tiling]
         return [prepare.rasterize(folder, self.labels.located(inputs), area, self.stack), tiling]

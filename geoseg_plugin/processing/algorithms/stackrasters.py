@@ -19,8 +19,7 @@ from ...contract import Area, GridRequest, Problem
 from ...jobs import prepare
 from ...jobs.submission import Submission
 from ...layers import styles
-from ...layers.inputs.folder import InputFolder
-from ...layers.inputs.rasters import NOWHERE
+from ...layers.inputs.folder import NOWHERE, InputFolder
 from ...layers.publish import Item
 from ...layers.snapshot import crs_text
 from ..base import GeoSegAlgorithm

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from qgis.core import QgsProcessingAlgorithm, QgsProcessingContext, QgsProject, QgsRasterLayer
 
-from ...layers.inputs.rasters import RasterSnapshot, class_raster_snapshot
+from ...layers.inputs.folder import RasterSnapshot
+from ...layers.inputs.rasters import class_raster_snapshot
 from ...layers.styles import hide_background
 from ..parameters import Parameters
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from qgis.core import QgsRasterLayer
 from qgis.PyQt.QtCore import QObject
@@ -15,7 +15,9 @@ from ...jobs.choices import RasterRow
 from ...jobs.composition import Composition
 from ...layers.inputs.dataset import DataInputs
 from ...layers.spectra import layer_bands
-from ...panel.background_queries import Question
+from ...panel.background_queries import Query
+from ...panel.errors import problem_text
+from ...panel.services import PanelServices
 from ...panel.texts import tr
 from .add_band.derived import radar_dialog, relief_dialog
 from .add_band.dialog import AddDialog, BandOption, band_options
@@ -23,22 +25,22 @@ from .add_band.expression import ExpressionDialog
 from .add_band.index import IndexDialog
 from .add_band.series import SeriesDialog
 from .add_band.vector import VectorDialog
+from .widgets.band_section import BandSection
 from .widgets.band_window import BandWindow
-
-if TYPE_CHECKING:
-    from ...panel.services import Controller
 
 
 class BandsController(QObject):
     """Opens the dialogs that add bands, and the window of bands.
 
     Args:
+        services: those of the panel.
+        section: the bands of the Data page.
         take: a snapshot of the layers as chosen now; raises GeoSegError.
     """
 
-    def __init__(self, desk: Controller, take: Callable[[], DataInputs]) -> None:
-        super().__init__(desk)
-        self.desk, self.section = desk, desk.dock.data.bands
+    def __init__(self, services: PanelServices, section: BandSection, take: Callable[[], DataInputs]) -> None:
+        super().__init__(services)
+        self.services, self.section = services, section
         self._take = take
         self.rows: tuple[RasterRow, ...] = ()
         self.window: BandWindow | None = None
@@ -67,26 +69,26 @@ class BandsController(QObject):
             "radar": radar_dialog,
         }
         if kind == "vector":
-            return VectorDialog(self.desk.dock)
+            return VectorDialog(self.services.dock)
         if kind == "series":
-            dialog = SeriesDialog(self.desk.dock)
+            dialog = SeriesDialog(self.services.dock)
             dialog.inspect_requested.connect(lambda path: self._inspect(dialog, path))
             return dialog
         additions = self.section.additions if kind == "expression" else ()
         options = band_options(self.rows, additions)
         if kind == "index":
-            return IndexDialog(options, self.desk.dock, self._layer_bands())
-        return makers[kind](options, self.desk.dock)
+            return IndexDialog(options, self.services.dock, self._layer_bands())
+        return makers[kind](options, self.services.dock)
 
     def _layer_bands(self) -> list[LayerBands]:
         """What the files of the usable layers say of their bands."""
-        layers = [self.desk.project.mapLayer(row.layer_id) for row in self.rows if not row.problem]
+        layers = [self.services.project.mapLayer(row.layer_id) for row in self.rows if not row.problem]
         return [layer_bands(layer) for layer in layers if isinstance(layer, QgsRasterLayer)]
 
     def open_table(self) -> None:
         """Show the table of bands; the values are read at once."""
         if self.window is None:
-            self.window = BandWindow(self.desk.dock)
+            self.window = BandWindow(self.services.dock)
             self.window.settings_changed.connect(self.section.set_fields)
             self.window.values_requested.connect(self.look)
         self.refresh()
@@ -108,7 +110,7 @@ class BandsController(QObject):
         try:
             self.show(self._take().bands)
         except GeoSegError as error:
-            self.desk.report(error)
+            self.services.errors.show(error)
 
     def look(self) -> None:
         """Ask the engine how the values are spread."""
@@ -123,10 +125,10 @@ class BandsController(QObject):
         if not taken.bands.bands:
             window.show_looking(tr("No band is ticked."))
             return
-        submission = prepare.summarize(self.desk.workspace.scratch("plan"), taken.bands, taken.grid)
+        submission = prepare.summarize(self.services.workspace.scratch("plan"), taken.bands, taken.grid)
         window.show_looking(tr("The engine looks at the values…"))
-        self.desk.ask(
-            Question(
+        self.services.queries.submit(
+            Query(
                 "summarize",
                 tr("Look at the values"),
                 taken.exports,
@@ -137,9 +139,9 @@ class BandsController(QObject):
         )
 
     def _inspect(self, dialog: SeriesDialog, path: str) -> None:
-        submission = prepare.inspect(self.desk.workspace.scratch("inspect"), path)
-        self.desk.ask(
-            Question(
+        submission = prepare.inspect(self.services.workspace.scratch("inspect"), path)
+        self.services.queries.submit(
+            Query(
                 "inspect",
                 tr("Look into the file"),
                 [],
@@ -160,8 +162,3 @@ def unsettled(composition: Composition) -> tuple[Any, ...]:
         tuple((item.key, item.path, item.paths, item.height_unit) for item in composition.sources),
         tuple(bands),
     )
-
-
-def problem_text(problem: dict[str, Any]) -> str:
-    """A failure in one line."""
-    return f"{problem.get('message', '')} {problem.get('hint', '')}".strip()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from qgis.core import QgsLayerTreeGroup, QgsVectorLayer
 from qgis.PyQt import sip
@@ -12,14 +12,13 @@ from qgis.PyQt.QtCore import QObject
 
 from ...contract import GeoSegError, Problem, present
 from ...jobs import prepare
-from ...jobs.workspace import discard
 from ...layers import findings
 from ...layers.inputs.dataset import DataInputs
 from ...layers.inputs.dataset_problems import data_problems
+from ...panel.services import PanelServices
 from ...panel.texts import tr
-
-if TYPE_CHECKING:
-    from ...panel.services import Controller
+from ...records.workspace import discard
+from .page import DataPage
 
 ROOM = 1.6
 """How much more than the findings themselves the map shows around them."""
@@ -29,12 +28,21 @@ class ChecksController(QObject):
     """Runs the check, publishes its findings and leads to them.
 
     Args:
+        services: those of the panel.
+        page: the Data page.
         take: a snapshot of the layers as chosen now, whose files go to a folder; raises GeoSegError.
+        tile_px: the side of the tiles that would be made, in pixels.
     """
 
-    def __init__(self, desk: Controller, take: Callable[[Path], DataInputs]) -> None:
-        super().__init__(desk)
-        self.desk, self.page = desk, desk.dock.data
+    def __init__(
+        self,
+        services: PanelServices,
+        page: DataPage,
+        take: Callable[[Path], DataInputs],
+        tile_px: Callable[[], int],
+    ) -> None:
+        super().__init__(services)
+        self.services, self.page, self._tile_px = services, page, tile_px
         self._take = take
         self._group: QgsLayerTreeGroup | None = None
         self.page.check_requested.connect(self.check)
@@ -42,30 +50,30 @@ class ChecksController(QObject):
 
     def check(self) -> None:
         """Check the labels; the findings come to the map."""
-        wrong = data_problems(self.page.choices(), self.desk.project)
+        wrong = data_problems(self.page.choices(), self.services.project)
         wrong = [item for item in wrong if item.severity == "error"]
         if wrong:
             self.page.problem_list.set_problems(wrong)
-            self.desk.log_problem(wrong[0])
+            self.services.errors.log(wrong[0])
             return
         try:
-            self.desk.refuse_unwritable()
-            folder = self.desk.workspace.new_check("labels")
+            self.services.jobs.check_writable()
+            folder = self.services.workspace.new_check("labels")
         except (GeoSegError, OSError) as error:
-            self.desk.report(as_error(error))
+            self.services.errors.show(error)
             return
         try:
             taken = self._take(folder / "inputs")
         except (GeoSegError, OSError) as error:
             discard(folder)
-            self.desk.report(as_error(error))
+            self.services.errors.show(error)
             return
         labels = present(taken.labels, "the label layer")
-        tile_px = self.desk.dock.tiles.choices().tile_px
+        tile_px = self._tile_px()
         file = folder / prepare.FINDINGS
         submission = prepare.check(folder, taken.bands, labels, taken.area, taken.grid, tile_px, file)
         title = tr("Check of “{}”").format(labels.name)
-        self.desk.start(
+        self.services.jobs.start(
             tr("Check the labels"),
             taken.exports,
             [submission],
@@ -75,10 +83,10 @@ class ChecksController(QObject):
 
     def go_to(self, code: str) -> None:
         """Show all places of a kind of finding on the map."""
-        if self.desk.iface is None:
+        canvas = self.services.canvas
+        if canvas is None:
             return
-        canvas = self.desk.iface.mapCanvas()
-        box = findings.extent_of(self.layers(), code, self.desk.project)
+        box = findings.extent_of(self.layers(), code, self.services.project)
         if box.isNull():
             return
         least = 60 * canvas.mapUnitsPerPixel() if box.width() == box.height() == 0 else 0
@@ -101,11 +109,13 @@ class ChecksController(QObject):
             problems = [good]
         self.page.problem_list.set_problems(problems)
         if self._group is not None and not sip.isdeleted(self._group):
-            self.desk.project.layerTreeRoot().removeChildNode(self._group)
+            self.services.project.layerTreeRoot().removeChildNode(self._group)
         self._group = None
         if file.exists() and findings.parts_of(file):
-            self._group = findings.publish_findings(file, title, self.desk.project, self.desk.soon)
-            self.desk.soon(self._locate)
+            self._group = findings.publish_findings(
+                file, title, self.services.project, self.services.result_queue.add
+            )
+            self.services.result_queue.add(self._locate)
 
     def codes(self) -> set[str]:
         """Kinds of fault that have a place on the map."""
@@ -113,10 +123,3 @@ class ChecksController(QObject):
 
     def _locate(self) -> None:
         self.page.problem_list.set_located(self.codes())
-
-
-def as_error(error: Exception) -> GeoSegError:
-    """An error of the file system as one of ours."""
-    if isinstance(error, GeoSegError):
-        return error
-    return GeoSegError("not_writable", str(error), tr("Choose another workspace folder on the page Engine."))

@@ -4,55 +4,62 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from qgis.core import Qgis, QgsMapLayer, QgsRasterLayer, QgsUnitTypes, QgsVectorLayer
-from qgis.PyQt.QtCore import QObject, QTimer
 
 from ...contract import GeoSegError, Labels, Problem, present
-from ...jobs import freshness, prepare
+from ...jobs import prepare
 from ...jobs.choices import DataChoices, RasterRow
 from ...jobs.rasterfacts import reference_of, tiles_named
 from ...jobs.submission import Submission
-from ...jobs.workspace import discard
 from ...layers import snapshot
-from ...layers.classes import class_fields, legend_field
-from ...layers.exports import RasterExport
+from ...layers.class_field import proposed_field
+from ...layers.classes import class_fields
 from ...layers.facts import unfiltered_count
 from ...layers.inputs.areas import shown_extent
 from ...layers.inputs.dataset import DataInputs, chosen_classes, data_inputs, facts_of
 from ...layers.inputs.dataset_problems import data_problems, missing_choices
-from ...layers.inputs.folder import InputFolder, RefusedRasters
-from ...layers.inputs.rasters import RasterSnapshot
+from ...layers.inputs.dataset_state import StateOf, dataset_state
+from ...layers.inputs.folder import InputFolder, RasterSnapshot, RefusedRasters
 from ...layers.legendclasses import LEGEND_FIELD, has_legend_classes
 from ...layers.results import SHOWN, result_kind
-from ...panel.background_queries import Question
+from ...panel.background_queries import Query
+from ...panel.errors import as_error, problem_of
+from ...panel.services import PanelServices
+from ...panel.step import StepController
 from ...panel.texts import tr
+from ...panel.timers import PLAN_MS, single_shot
 from ...panel.widgets.notes import as_row
+from ...panel.written_copies import is_written_raster
+from ...records import freshness
+from ...records.workspace import discard
 from .area_band import AreaBand, area_of_result
 from .bands_controller import BandsController
-from .checks_controller import ChecksController, as_error
+from .checks_controller import ChecksController
+from .page import DataPage
 
-if TYPE_CHECKING:
-    from ...panel.services import Controller
-
-PLAN_MS = 600
 MOST_LIVE = 20_000
 """Features of a label layer that is being edited: all of them are read for its classes, on the main thread."""
 DEM_WORDS = ("dem", "dtm", "dsm", "dgm", "srtm", "elevation", "altitude")
-CLASS_WORDS = ("class", "type", "label", "category", "landcover", "landuse", "code")
 
 
-class DataController(QObject):
-    """Keeps the Data page up to date and prepares datasets."""
+class DataController(StepController):
+    """Keeps the Data page up to date and prepares datasets.
+
+    Args:
+        services: those of the panel.
+        page: the Data page.
+        tile_px: the side of the tiles that would be made, in pixels.
+    """
 
     _found: list[Any]
 
-    def __init__(self, desk: Controller) -> None:
-        super().__init__(desk)
-        self.desk, self.page = desk, desk.dock.data
+    def __init__(self, services: PanelServices, page: DataPage, tile_px: Callable[[], int]) -> None:
+        super().__init__(services)
+        self.page, self._tile_px = page, tile_px
         self._refused = RefusedRasters()
         self._rasters: list[RasterSnapshot] = []
         self._timer = single_shot(self, PLAN_MS, self.plan)
@@ -66,26 +73,27 @@ class DataController(QObject):
         self.page.prepare_requested.connect(self.prepare)
         self.page.bands.mosaics_changed.connect(self.refresh_layers)
         self.page.problem_list.cure_requested.connect(self.merge_tiles)
-        canvas = desk.iface.mapCanvas() if desk.iface is not None else None
+        canvas = services.canvas
         self.area = AreaBand(canvas)
-        desk.dock.visibilityChanged.connect(self._show_area)
-        scratch = "plan"
-        self.bands = BandsController(
-            desk, lambda: self._take(self.page.choices(), desk.workspace.scratch(scratch) / "inputs")
+        services.dock.visibilityChanged.connect(self._show_area)
+        self.bands = BandsController(services, page.bands, self._take_for_plan)
+        self.checks = ChecksController(
+            services, page, lambda folder: self._take(self.page.choices(), folder), tile_px
         )
-        self.checks = ChecksController(desk, lambda folder: self._take(self.page.choices(), folder))
-        desk.fresh.layers_changed.connect(self.look_again)
+        services.freshness.follow(self)
+        services.engine_probed.connect(self.plan)
+        services.freshness.layers_changed.connect(self.look_again)
         if canvas is not None:
             canvas.extentsChanged.connect(self._on_map_moved)
 
     def close(self) -> None:
         """Let go of the project."""
-        self.desk.dock.visibilityChanged.disconnect(self._show_area)
+        self.services.dock.visibilityChanged.disconnect(self._show_area)
         self.area.close()
         self.bands.close()
         self._timer.stop()
-        if self.desk.iface is not None:
-            self.desk.iface.mapCanvas().extentsChanged.disconnect(self._on_map_moved)
+        if self.services.canvas is not None:
+            self.services.canvas.extentsChanged.disconnect(self._on_map_moved)
 
     def look_again(self) -> None:
         """Layers have changed: show them as they are now, and plan anew where an input is another one."""
@@ -96,14 +104,14 @@ class DataController(QObject):
             self.page.show_label_notes("", text.format(layer.featureCount()))
         else:
             self._on_label_layer_changed(self.page.label_layer.layer_id())
-            prints = self.desk.fresh.prints()
-            if prints != self._planned and not self.desk.fresh.reading:
+            prints = self.services.freshness.prints()
+            if prints != self._planned and not self.services.freshness.reading:
                 self.plan()
-        self.desk.show_states()
+        self.services.states_wanted.emit()
 
     def refresh_layers(self) -> None:
         """Show the raster layers of the project, in the order of the layer tree; results of GeoSeg last."""
-        ordered = [node.layer() for node in self.desk.project.layerTreeRoot().findLayers()]
+        ordered = [node.layer() for node in self.services.project.layerTreeRoot().findLayers()]
         layers = [layer for layer in ordered if layer is not None]
         kinds = {layer.id(): result_kind(layer) for layer in layers}
         shown = [layer for layer in layers if kinds[layer.id()] == SHOWN]
@@ -126,14 +134,14 @@ class DataController(QObject):
     def plan(self) -> None:
         """Ask the engine what would result; the answer is a sentence and a list of problems."""
         choices = self.page.choices()
-        self._planned = self.desk.fresh.prints()
+        self._planned = self.services.freshness.prints()
         self.page.show_reference(self._automatic_reference(choices))
         missing = missing_choices(choices)
-        problems = data_problems(choices, self.desk.project)
+        problems = data_problems(choices, self.services.project)
         known = [item for item in problems if item not in missing]
-        self.desk.forget("check")
+        self.services.queries.withdraw("check")
         if not choices.band_count or any(item.severity == "error" for item in known):
-            self.desk.forget("plan")
+            self.services.queries.withdraw("plan")
             self.area.set_area("", "")
             self.page.show_suggestion(None)
             self._found = []
@@ -150,7 +158,7 @@ class DataController(QObject):
         the way, too.
         """
         choices = self.page.choices()
-        facts = facts_of(choices, self.desk.project)
+        facts = facts_of(choices, self.services.project)
         tiles = [(as_row(item).code, tiles_named(item, facts)) for item in problems]
         self._tiles = {code: layer_ids for code, layer_ids in tiles if len(layer_ids) > 1}
         cures = dict.fromkeys(self._tiles, tr("Merge tiles into one raster"))
@@ -161,8 +169,8 @@ class DataController(QObject):
 
     def _automatic_reference(self, choices: DataChoices) -> str:
         """Name of the layer that gives the grid where the user chooses none."""
-        facts = facts_of(choices, self.desk.project)
-        layer = self.desk.project.mapLayer(reference_of(facts))
+        facts = facts_of(choices, self.services.project)
+        layer = self.services.project.mapLayer(reference_of(facts))
         return layer.name() if layer is not None and len(facts) > 1 else ""
 
     def _on_page_changed(self) -> None:
@@ -172,31 +180,33 @@ class DataController(QObject):
     def _on_map_moved(self) -> None:
         """What the map shows is another area now."""
         if self.page.area_kind.currentData() == "extent":
-            self.desk.fresh.watch.touch()
+            self.services.freshness.watch.touch()
 
     def prepare(self) -> None:
         """Write the stack and the label raster of a new dataset."""
         choices = self.page.choices()
-        problems = [item for item in data_problems(choices, self.desk.project) if item.severity == "error"]
+        problems = [
+            item for item in data_problems(choices, self.services.project) if item.severity == "error"
+        ]
         if problems:
             self.plan()
-            self.desk.log_problem(problems[0])
+            self.services.errors.log(problems[0])
             return
-        layer = self.desk.project.mapLayer(choices.label_layer_id)
+        layer = self.services.project.mapLayer(choices.label_layer_id)
         try:
-            self.desk.refuse_unwritable()
-            folder = self.desk.workspace.new_dataset(choices.name or layer.name())
+            self.services.jobs.check_writable()
+            folder = self.services.workspace.new_dataset(choices.name or layer.name())
         except (GeoSegError, OSError) as error:
-            self.desk.report(as_error(error))
+            self.services.errors.show(error)
             return
         try:
             taken = self._take(choices, folder / "inputs")
         except (GeoSegError, OSError) as error:
             discard(folder)
-            self.desk.report(as_error(error))
+            self.services.errors.show(error)
             return
         self._log_notes(taken)
-        prints = self.desk.fresh.prints(hurry=True)
+        prints = self.services.freshness.prints(hurry=True)
 
         def prepared(result: dict[str, Any], _folder: Path) -> None:
             with contextlib.suppress(OSError):  # then it is not known what the dataset was made from
@@ -205,36 +215,35 @@ class DataController(QObject):
 
         title = tr("Prepare {}").format(folder.name)
         submissions = dataset_submissions(folder, taken, choices.write_stack)
-        self.desk.start(title, taken.exports, submissions, prepared, self._on_failed, made=folder)
+        self.services.jobs.start(title, taken.exports, submissions, prepared, self._on_failed, made=folder)
 
     def show_state(self) -> None:
         """Tick when the current dataset has labels on a grid."""
         self._show_area()
-        step = self.desk.states["data"]
+        step = self.services.freshness.steps["data"]
         text = tr("Choose rasters and polygons, then prepare them.")
-        self.desk.fresh.show(
-            "data", step, tr("Prepared: {}").format(self.desk.dataset) if step.done else text
+        self.services.mark_step(
+            "data", tr("Prepared: {}").format(self.services.state.dataset) if step.done else text
         )
 
     def _show_area(self, *_visible: object) -> None:
         """The area is on the map while somebody looks at this page."""
-        self.area.show(self.desk.dock.current_step() == "data" and self.desk.dock.isUserVisible())
+        self.area.show(self.services.dock.current_step() == "data" and self.services.dock.isUserVisible())
 
     def _ask(self, choices: DataChoices, known: list[Problem]) -> None:
         try:
-            folder = self.desk.workspace.scratch("plan")
+            folder = self.services.workspace.scratch("plan")
             taken = self._take(choices, folder / "inputs")
         except (GeoSegError, OSError) as error:
-            failed = as_error(error)
-            self._show("", known, {"code": failed.code, "message": failed.message, "hint": failed.hint})
+            self._show("", known, problem_of(as_error(error)))
             return
         exports = [item for item in taken.exports if not is_written_raster(item)]
         self.bands.show(taken.bands)
         submission = prepare.plan(folder, taken.bands, taken.grid, taken.area, taken.labels)
         self._show(self._sentence, [*known, *self._found])
         self.page.show_planning()
-        self.desk.ask(
-            Question(
+        self.services.queries.submit(
+            Query(
                 "plan",
                 tr("Plan the grid"),
                 exports,
@@ -245,10 +254,21 @@ class DataController(QObject):
         )
 
     def _take(self, choices: DataChoices, folder: Path) -> DataInputs:
-        canvas = self.desk.iface.mapCanvas() if self.desk.iface is not None else None
         inputs = InputFolder(folder, self._refused.layer_ids)
         self._rasters = inputs.rasters
-        return data_inputs(choices, inputs, self.desk.project, shown_extent(canvas))
+        return data_inputs(choices, inputs, self.services.project, shown_extent(self.services.canvas))
+
+    def _take_for_plan(self) -> DataInputs:
+        return self._take(self.page.choices(), self.services.workspace.scratch("plan") / "inputs")
+
+    def complete(self) -> bool:
+        """Whether everything is chosen that a dataset needs."""
+        return not missing_choices(self.page.choices())
+
+    def described(self, state: StateOf) -> dict[str, Any]:
+        """Return everything that a dataset is made from, part by part, as JSON-able data."""
+        shown = shown_extent(self.services.canvas)
+        return dataset_state(self.page.choices(), self.services.project, shown, state)
 
     def _on_planned(self, result: dict[str, Any], known: list[Problem], taken: DataInputs) -> None:
         found = [*(result.get("problems") or []), *(result.get("warnings") or [])]
@@ -263,11 +283,11 @@ class DataController(QObject):
 
     def _check(self, taken: DataInputs, labels: Labels, known: list[Problem]) -> None:
         """Look at the labels themselves, from the files that were written for the plan."""
-        tile_px = self.desk.dock.tiles.choices().tile_px
-        folder = self.desk.workspace.scratch("plan")
+        tile_px = self._tile_px()
+        folder = self.services.workspace.scratch("plan")
         submission = prepare.check(folder, taken.bands, labels, taken.area, taken.grid, tile_px)
-        self.desk.ask(
-            Question(
+        self.services.queries.submit(
+            Query(
                 "check",
                 tr("Check the labels"),
                 [],
@@ -290,13 +310,13 @@ class DataController(QObject):
 
     def _on_prepared(self, result: dict[str, Any]) -> None:
         output = Path(str(result.get("output", "")))
-        self.desk.dataset = output.parent
+        self.services.state.dataset = output.parent
         problems = result.get("warnings") or []
         self.page.show_prepared(tr("Prepared {}.").format(output.parent.name), problems)
 
     def _on_failed(self, problem: dict[str, Any]) -> None:
         if self._retry_with_export(problem):
-            self.desk.afterwards(self.prepare)
+            self.services.jobs.afterwards(self.prepare)
 
     def _retry_with_export(self, problem: dict[str, Any]) -> bool:
         """After the engine could not open a layer: let QGIS write a copy of it, once."""
@@ -304,13 +324,13 @@ class DataController(QObject):
         if found is None:
             return False
         text = tr("The engine cannot open layer “{}”: QGIS writes a copy for it.").format(found.raster.name)
-        self.desk.dock.show_note(text)
-        self.desk.dock.footer.add_log("warning", text)
+        self.services.dock.show_note(text)
+        self.services.dock.footer.add_log("warning", text)
         return True
 
     def _log_notes(self, taken: DataInputs) -> None:
         for note in taken.notes:
-            self.desk.dock.footer.add_log("info", note)
+            self.services.dock.footer.add_log("info", note)
 
     def _propose_labels(self, layers: list[QgsMapLayer]) -> None:
         if self.page.label_layer.currentLayer() is not None:
@@ -322,7 +342,7 @@ class DataController(QObject):
             self.page.label_layer.setLayer(polygons[0])
 
     def _on_label_layer_changed(self, layer_id: str) -> None:
-        layer = self.desk.project.mapLayer(layer_id)
+        layer = self.services.project.mapLayer(layer_id)
         if isinstance(layer, QgsVectorLayer):
             fields = class_fields(layer)
             if has_legend_classes(layer):
@@ -331,7 +351,7 @@ class DataController(QObject):
         else:
             self.page.set_class_fields([], is_raster=isinstance(layer, QgsRasterLayer))
         vectors = [
-            item for item in self.desk.project.mapLayers().values() if isinstance(item, QgsVectorLayer)
+            item for item in self.services.project.mapLayers().values() if isinstance(item, QgsVectorLayer)
         ]
         self.page.show_label_notes(
             "" if layer is not None else unlisted_text(vectors),
@@ -342,7 +362,7 @@ class DataController(QObject):
         self._show_classes()
 
     def _show_classes(self) -> None:
-        self.page.legend.set_classes(chosen_classes(self.page.choices(), self.desk.project))
+        self.page.legend.set_classes(chosen_classes(self.page.choices(), self.services.project))
 
 
 def dataset_submissions(folder: Path, taken: DataInputs, write_stack: bool) -> list[Submission]:
@@ -397,14 +417,6 @@ def mosaic_rows(rows: list[RasterRow], mosaics: tuple[tuple[str, ...], ...]) -> 
     ]
 
 
-def proposed_field(layer: QgsVectorLayer, fields: list[str]) -> str:
-    """What the legend shows, else a field that is called like a class field, else none."""
-    shown = legend_field(layer) or (LEGEND_FIELD if LEGEND_FIELD in fields else "")
-    if shown:
-        return shown
-    return next((name for name in fields if name.lower().strip("_ 0123456789") in CLASS_WORDS), "")
-
-
 def unlisted_text(layers: Sequence[QgsVectorLayer]) -> str:
     """Which vector layers cannot be labels, and why; empty if all can."""
     kinds = {Qgis.GeometryType.Point: tr("points"), Qgis.GeometryType.Line: tr("lines")}
@@ -433,17 +445,3 @@ def polygon_problem(layer: QgsVectorLayer) -> bool:
     return any(
         item.code in ("not_polygons", "layer_invalid", "file_missing") for item in snapshot.problems(layer)
     )
-
-
-def is_written_raster(export: Any) -> bool:
-    """Whether a raster copy for planning is there already."""
-    return isinstance(export, RasterExport) and export.path.exists()
-
-
-def single_shot(parent: QObject, milliseconds: int, action: Any) -> QTimer:
-    """A timer that calls `action` once, some time after its last start."""
-    timer = QTimer(parent)
-    timer.setSingleShot(True)
-    timer.setInterval(milliseconds)
-    timer.timeout.connect(action)
-    return timer

@@ -7,17 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qgis.core import Qgis, QgsCoordinateReferenceSystem
-from qgis.gui import QgsDoubleSpinBox, QgsProjectionSelectionWidget
+from qgis.gui import QgsDoubleSpinBox
 from qgis.PyQt.QtCore import QSignalBlocker, pyqtSignal
 from qgis.PyQt.QtWidgets import (
     QButtonGroup,
-    QCheckBox,
     QComboBox,
     QLabel,
-    QLineEdit,
     QPushButton,
     QRadioButton,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
@@ -29,12 +26,9 @@ from ...panel.texts import area_names, tr
 from ...panel.widgets.layer_box import LayerBox
 from ...panel.widgets.notes import small_label
 from ...panel.widgets.page import Page
-from .advanced import add_grid_options, add_label_options
+from .options import DataOptions
 from .widgets.band_section import BandSection
 from .widgets.class_table import ClassTable
-from .widgets.more_labels import MoreLabelLayers
-
-OF_POLYGONS = ("concave_hull", "convex_hull", "bounds")
 
 
 class DataPage(Page):
@@ -53,15 +47,6 @@ class DataPage(Page):
     label_layer_changed = pyqtSignal(str)
     class_field_changed = pyqtSignal(str)
 
-    more_labels: MoreLabelLayers
-    border_px: QSpinBox
-    min_area_px: QSpinBox
-    all_touched: QCheckBox
-    name: QLineEdit
-    reference: QComboBox
-    crs: QgsProjectionSelectionWidget
-    pixel_size: QgsDoubleSpinBox
-    write_stack: QCheckBox
     _missing: tuple[str, ...]
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -72,9 +57,9 @@ class DataPage(Page):
         self._add_rasters()
         self._add_labels()
         self._add_area()
-        group = self.advanced()
-        add_label_options(self, group)
-        add_grid_options(self, group)
+        self.options = DataOptions(self)
+        self.options.more_labels.changed.connect(self._on_labels_edited)
+        self.add_group(self.options)
         self.finish(tr("Prepare d&ata"))
         self.primary.clicked.connect(self.prepare_requested)
         self.on_inputs_changed()
@@ -219,7 +204,7 @@ class DataPage(Page):
     def show_reference(self, name: str) -> None:
         """The layer that gives the grid where the user chooses none."""
         text = tr("automatic: {}").format(name) if name else tr("automatic")
-        self.reference.setItemText(0, text)
+        self.options.reference.setItemText(0, text)
 
     def show_suggestion(self, suggestion: dict[str, Any] | None) -> None:
         """Propose another CRS and say why; None proposes nothing."""
@@ -232,7 +217,7 @@ class DataPage(Page):
 
     def _on_suggestion_taken(self, crs: str) -> None:
         self.show_suggestion(None)
-        self.crs.setCrs(QgsCoordinateReferenceSystem(crs))
+        self.options.crs.setCrs(QgsCoordinateReferenceSystem(crs))
 
     def show_prepared(self, text: str, problems: Sequence[Any]) -> None:
         """Say that the dataset is there and where to go next."""
@@ -244,7 +229,7 @@ class DataPage(Page):
         self._unlabelled_chosen = False
         self.bands.forget()
         self.legend.set_edits(LabelEdits())
-        self.more_labels.set_layers([])
+        self.options.more_labels.set_layers([])
         self.show_suggestion(None)
         self.next_step.show_done("")
         self.show_plan("", [])
@@ -252,9 +237,9 @@ class DataPage(Page):
 
     def choices(self) -> DataChoices:
         """What is chosen now."""
-        crs = self.crs.crs()
+        crs = self.options.crs.crs()
         return DataChoices(
-            name=self.name.text().strip(),
+            name=self.options.name.text().strip(),
             rasters=self.tree.choices(),
             label_layer_id=self.label_layer.layer_id(),
             class_field=self.class_field.currentData() or "",
@@ -263,17 +248,17 @@ class DataPage(Page):
             area_ratio=self.area_ratio.value(),
             unlabelled="background" if self.background.isChecked() else "unknown",
             crs=(crs.authid() or crs.toWkt()) if crs.isValid() else "",
-            pixel_size=self.pixel_size.value() or None,
-            reference_layer_id=self.reference.currentData() or "",
-            write_stack=self.write_stack.isChecked(),
+            pixel_size=self.options.pixel_size.value() or None,
+            reference_layer_id=self.options.reference.currentData() or "",
+            write_stack=self.options.write_stack.isChecked(),
             additions=self.bands.additions,
             settings=self.bands.settings,
             mosaics=self.bands.mosaics,
             edits=self.legend.edits(),
-            more_labels=self.more_labels.layers(),
-            border_px=self.border_px.value(),
-            all_touched=self.all_touched.isChecked(),
-            min_area_px=self.min_area_px.value(),
+            more_labels=self.options.more_labels.layers(),
+            border_px=self.options.border_px.value(),
+            all_touched=self.options.all_touched.isChecked(),
+            min_area_px=self.options.min_area_px.value(),
         )
 
     def values(self) -> dict[str, Any]:
@@ -283,7 +268,9 @@ class DataPage(Page):
         edits = self.legend.edits()
         found.update(self.bands.values())
         found["classes"] = {"same_as": edits.same_as, "left_out": list(edits.left_out)}
-        found["more_labels"] = [[item.layer_id, item.class_field] for item in self.more_labels.layers()]
+        found["more_labels"] = [
+            [item.layer_id, item.class_field] for item in self.options.more_labels.layers()
+        ]
         return found
 
     def restore(self, values: dict[str, Any]) -> None:
@@ -294,7 +281,7 @@ class DataPage(Page):
         self.legend.set_edits(
             LabelEdits(dict(classes.get("same_as") or {}), tuple(classes.get("left_out") or []))
         )
-        self.more_labels.set_layers([MoreLabels(*item) for item in values.get("more_labels") or []])
+        self.options.more_labels.set_layers([MoreLabels(*item) for item in values.get("more_labels") or []])
         super().restore(values)
         field = values.get("class_field")
         if isinstance(field, str):
@@ -341,23 +328,23 @@ class DataPage(Page):
         self._on_input_changed()
 
     def _fill_reference(self, choices: Sequence[RasterChoice]) -> None:
-        current = self.reference.currentData()
-        automatic = self.reference.itemText(0) or tr("automatic")
-        with QSignalBlocker(self.reference):
-            self.reference.clear()
-            self.reference.addItem(automatic, "")
+        current = self.options.reference.currentData()
+        automatic = self.options.reference.itemText(0) or tr("automatic")
+        with QSignalBlocker(self.options.reference):
+            self.options.reference.clear()
+            self.options.reference.addItem(automatic, "")
             for choice in choices:
-                self.reference.addItem(self.tree.layer_name(choice.layer_id), choice.layer_id)
-            self.reference.setCurrentIndex(max(self.reference.findData(current), 0))
+                self.options.reference.addItem(self.tree.layer_name(choice.layer_id), choice.layer_id)
+            self.options.reference.setCurrentIndex(max(self.options.reference.findData(current), 0))
 
-    def on_labels_edited(self) -> None:
+    def _on_labels_edited(self) -> None:
         """Further label layers came or went."""
         self.labels_edited.emit()
         self._on_input_changed()
 
     def _on_label_layer_changed(self, layer: Any) -> None:
         if layer is not None:
-            self.name.setPlaceholderText(layer.name())
+            self.options.name.setPlaceholderText(layer.name())
         self.label_layer_changed.emit(layer.id() if layer is not None else "")
 
     def _on_class_field_changed(self, *_index: int) -> None:
@@ -367,8 +354,3 @@ class DataPage(Page):
         self.class_field_changed.emit(self.class_field.currentData() or "")
         if not self._restoring:
             self.changed.emit()
-
-
-def needs_labels(area_kind: str) -> bool:
-    """Whether an area of this kind is drawn around the label polygons."""
-    return area_kind in OF_POLYGONS

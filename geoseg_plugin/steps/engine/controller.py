@@ -4,35 +4,33 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from qgis.PyQt.QtCore import QObject
 from qgis.PyQt.QtWidgets import QApplication
 
-from ...contract import GeoSegError
+from ...contract import GeoSegError, ProbeJob
 from ...engine.environment import Environment, check, default_root, diagnostics, stamp
 from ...engine.installer import FREE_GB, TAKES_GB
-from ...jobs import engine as engine_jobs
+from ...jobs.submission import Submission
 from ...panel import settings
-from ...panel.background_queries import Question
+from ...panel.background_queries import Query
+from ...panel.services import PanelServices
+from ...panel.step import StepController
 from ...panel.texts import tr
 from ...tasks.execution import engine_environment
-from .page import badge_text, device_text, engine_facts
-
-if TYPE_CHECKING:
-    from ...panel.services import Controller
+from .page import EnginePage, badge_text, device_text, engine_facts
 
 NAMED = "GEOSEG_ENGINE_PYTHON"
 """Environment variable that names the engine's Python. Without it and without an engine nothing is wrong: the form
 that sets it up is there."""
 
 
-class EngineController(QObject):
+class EngineController(StepController):
     """Keeps the Engine page and the device badge up to date."""
 
-    def __init__(self, desk: Controller) -> None:
-        super().__init__(desk)
-        self.desk, self.page = desk, desk.dock.engine
+    def __init__(self, services: PanelServices, page: EnginePage) -> None:
+        super().__init__(services)
+        self.page = page
         self.probe: dict[str, Any] = {}
         self._probed_python = ""
         self._failed: dict[str, Any] | None = None
@@ -42,14 +40,14 @@ class EngineController(QObject):
         self.page.python_chosen.connect(self.use_python)
         self.page.workspace_chosen.connect(self.use_workspace)
         self.page.on_close_chosen.connect(settings.set_on_close)
-        desk.runner.hello_received.connect(self._on_hello_received)
+        services.jobs.runner.hello_received.connect(self._on_hello_received)
         self.page.show_sizes(TAKES_GB, FREE_GB)
         self.page.show_settings(str(settings.workspace_folder()), settings.on_close(), settings.own_python())
 
     def begin(self) -> None:
         """The panel is shown for the first time: look at the engine, and set it up if there is none."""
         if engine_environment() is None:
-            self.desk.dock.show_step("engine")
+            self.services.step_wanted.emit("engine")
         elif not self.probe:
             self.ask_probe()
         self.show_state()
@@ -58,8 +56,8 @@ class EngineController(QObject):
         """Make or complete the managed environment."""
         choices = self.page.choices()
         settings.set_own_python("")
-        self.desk.follow(
-            lambda: self.desk.runner.install(
+        self.services.jobs.follow(
+            lambda: self.services.jobs.runner.install(
                 default_root(), choices.device, choices.python, not choices.without_richdem
             ),
             self._on_installed,
@@ -69,7 +67,7 @@ class EngineController(QObject):
         """Use the user's own interpreter as it is."""
         if not Path(path).is_file():
             text = tr("There is no Python at {}.").format(path or tr("an empty path"))
-            self.desk.report(GeoSegError("no_python", text, tr("Choose the python program itself.")))
+            self.services.errors.show(GeoSegError("no_python", text, tr("Choose the python program itself.")))
             return
         settings.set_own_python(path)
         self.page.show_installed()
@@ -78,7 +76,7 @@ class EngineController(QObject):
     def use_workspace(self, folder: str) -> None:
         """Put results elsewhere from now on."""
         settings.set_workspace_folder(folder)
-        self.desk.refresh()
+        self.services.refresh()
 
     def ask_probe(self) -> None:
         """Ask the engine what it can do."""
@@ -90,23 +88,23 @@ class EngineController(QObject):
         self._probed_python = str(environment.python)
         self._failed = None
         try:
-            folder = self.desk.workspace.scratch("probe")
+            folder = self.services.workspace.scratch("probe")
         except OSError as error:
             self._on_not_probed({"message": str(error), "hint": tr("Choose another workspace folder.")})
             return
-        submission = engine_jobs.probe(folder)
+        submission = Submission(ProbeJob(), folder, "Check the engine")
         self.page.show_state(tr("Looking at the engine…"), [], engine_facts(self._probed_python, {}))
-        question = Question(
+        question = Query(
             "probe", tr("Look at the engine"), [], [submission], self._on_probed, self._on_not_probed
         )
-        self.desk.ask(question)
+        self.services.queries.submit(question)
 
     def copy_diagnostics(self) -> None:
         """Put a text about machine and engine on the clipboard."""
-        log = self.desk.dock.footer.log.toPlainText().splitlines()[-40:]
+        log = self.services.dock.footer.log.toPlainText().splitlines()[-40:]
         text = "\n".join([diagnostics(engine_environment(), self.probe), "", "Log:", *log])
         QApplication.clipboard().setText(text)
-        self.desk.dock.show_note(tr("The diagnostics are on the clipboard."))
+        self.services.dock.show_note(tr("The diagnostics are on the clipboard."))
 
     def show_state(self) -> None:
         """Headline, facts, badge and tick."""
@@ -130,18 +128,18 @@ class EngineController(QObject):
         facts = engine_facts(python, self.probe, wants_gpu(environment, self.probe))
         self.page.show_state(headline, problems, facts)
         self.page.show_workspace(str(settings.workspace_folder()))
-        self.page.set_workspace_problems(self.desk.workspace.problems())
-        self.desk.dock.footer.set_device(badge_text(self.probe), device_text(self.probe))
-        self.desk.dock.steps.set_state("engine", ready, headline)
+        self.page.set_workspace_problems(self.services.workspace.problems())
+        self.services.dock.footer.set_device(badge_text(self.probe), device_text(self.probe))
+        self.services.dock.steps.set_state("engine", ready, headline)
 
     def _on_installed(self, _result: dict[str, Any], _folder: Path) -> None:
         self.page.show_installed()
-        self.desk.afterwards(self.ask_probe)
+        self.services.jobs.afterwards(self.ask_probe)
 
     def _on_probed(self, result: dict[str, Any]) -> None:
         self.probe, self._failed = result, None
-        self.desk.show_states()
-        self.desk.data.plan()
+        self.services.states_wanted.emit()
+        self.services.engine_probed.emit()
 
     def _on_not_probed(self, problem: dict[str, Any]) -> None:
         self.probe, self._failed = {}, problem
@@ -150,7 +148,7 @@ class EngineController(QObject):
     def _on_hello_received(self, event: dict[str, Any]) -> None:
         if event.get("device"):
             name = badge_text({**event, "device_name": event.get("device_name") or event["device"]})
-            self.desk.dock.footer.set_device(name)
+            self.services.dock.footer.set_device(name)
 
 
 def wants_gpu(environment: Environment | None, probe: dict[str, Any]) -> bool:

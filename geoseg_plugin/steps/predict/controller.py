@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from qgis.PyQt.QtCore import QObject
+from qgis.core import QgsMapLayer
 from qgis.PyQt.QtWidgets import QFileDialog
 
-from ...contract import Cleaning, GeoSegError, Job, Outlines, PredictJob, Problem
+from ...contract import Cleaning, DescribeJob, GeoSegError, Job, Outlines, PredictJob
 from ...engine.liveness import job_kind
-from ...jobs import engine as engine_jobs
 from ...jobs import predict
 from ...jobs.choices import NamedPath, PredictChoices
 from ...jobs.modelinputs import ModelInput, model_inputs, own_name
 from ...jobs.submission import Submission
-from ...jobs.workspace import discard
 from ...layers import publish
 from ...layers.bandsources import BAND_SOURCES
 from ...layers.inputs.areas import shown_extent
-from ...layers.inputs.folder import InputFolder, RefusedRasters
+from ...layers.inputs.folder import InputFolder, RasterSnapshot, RefusedRasters
 from ...layers.inputs.model_inputs import proposed_layer
 from ...layers.inputs.prediction import (
     ModelNeeds,
@@ -28,31 +26,30 @@ from ...layers.inputs.prediction import (
     prediction_inputs,
     prediction_problems,
 )
-from ...layers.inputs.rasters import RasterSnapshot
 from ...layers.results import result_kind
-from ...panel.background_queries import Question
-from ...panel.layer_visibility import show_layer_of
+from ...panel.background_queries import Query
+from ...panel.errors import as_error, problem_of
+from ...panel.layer_visibility import hide_earlier_results, show_layer_of
+from ...panel.services import PanelServices
+from ...panel.step import StepController
 from ...panel.texts import state_names, tr
-from ..data.checks_controller import as_error
-from ..data.controller import PLAN_MS, is_written_raster, single_shot
-from .page import Slot
+from ...panel.timers import PLAN_MS, single_shot
+from ...panel.written_copies import is_written_raster
+from ...records.predictions import has_parts, pace_of, with_facts
+from ...records.workspace import discard
+from .page import PredictPage, Slot
 from .summaries import model_note, plan_sentence, result_note
-
-if TYPE_CHECKING:
-    from qgis.core import QgsMapLayer
-
-    from ...panel.services import Controller
 
 BEYOND = "beyond_training"
 """Code of the warning about values that training never saw."""
 
 
-class PredictController(QObject):
+class PredictController(StepController):
     """Keeps the Predict page up to date and predicts."""
 
-    def __init__(self, desk: Controller) -> None:
-        super().__init__(desk)
-        self.desk, self.page = desk, desk.dock.predict
+    def __init__(self, services: PanelServices, page: PredictPage) -> None:
+        super().__init__(services)
+        self.page = page
         self._announced = ""
         self._model = ModelNeeds()
         self._browsed: list[NamedPath] = []
@@ -62,15 +59,16 @@ class PredictController(QObject):
         self._beyond = ""
         self._followed: Path | None = None
         self._timer = single_shot(self, PLAN_MS, self.plan)
-        desk.fresh.layers_changed.connect(self._on_layers_changed)
+        services.freshness.layers_changed.connect(self._on_layers_changed)
         self.page.changed.connect(self._timer.start)
         self.page.model_chosen.connect(self._on_model_chosen)
         self.page.browse_requested.connect(self.browse)
         self.page.predict_requested.connect(self.predict)
         self.page.resume_requested.connect(self.resume)
         self.page.attach_requested.connect(self.attach)
-        self.page.place_requested.connect(lambda _code: show_layer_of(self._beyond, desk.project))
-        self._canvas = desk.iface.mapCanvas() if desk.iface is not None else None
+        self.page.place_requested.connect(lambda _code: show_layer_of(self._beyond, services.project))
+        self._canvas = services.canvas
+        services.jobs.runner.submission_finished.connect(self._on_submission_finished)
         if self._canvas is not None:
             self.page.rectangle.setMapCanvas(self._canvas)
             self._canvas.extentsChanged.connect(self._on_map_moved)
@@ -83,7 +81,7 @@ class PredictController(QObject):
 
     def refresh(self) -> None:
         """Show the models of the workspace, newest first, and what can be gone on with."""
-        run = self.desk.run
+        run = self.services.state.run
         newest = str(run / "model.onnx") if run is not None and (run / "model.onnx").exists() else ""
         current = "" if newest == self._announced else newest
         self._announced = newest
@@ -98,7 +96,9 @@ class PredictController(QObject):
     def browse(self) -> None:
         """Choose a model file from elsewhere."""
         title, kinds = tr("Choose a model"), tr("Models of GeoSeg or Deepness (*.onnx)")
-        path, _kind = QFileDialog.getOpenFileName(self.desk.dock, title, str(self.desk.workspace.root), kinds)
+        path, _kind = QFileDialog.getOpenFileName(
+            self.services.dock, title, str(self.services.workspace.root), kinds
+        )
         if path:
             self.use_model(Path(path))
 
@@ -112,18 +112,18 @@ class PredictController(QObject):
         """Ask the engine whether the layers fit the model; what it has told already is not asked again."""
         choices = self.page.choices()
         if not choices.model or not self._model.known:
-            self.desk.forget("predict plan")
+            self.services.queries.withdraw("predict plan")
             return
-        problems = prediction_problems(choices, self._model, self.desk.project)
+        problems = prediction_problems(choices, self._model, self.services.project)
         if any(item.severity == "error" for item in problems):
             self.page.show_plan("", problems)
-            self.desk.forget("predict plan")
+            self.services.queries.withdraw("predict plan")
             return
         try:
-            folder = self.desk.workspace.scratch("predict")
+            folder = self.services.workspace.scratch("predict")
             taken = self._take(choices, folder / "inputs")
         except (GeoSegError, OSError) as error:
-            self.page.show_plan("", [row(as_error(error))])
+            self.page.show_plan("", [problem_of(as_error(error))])
             return
         submission = self._question(choices, taken, folder)
         if self._planned is not None and self._planned[0] == submission.job:
@@ -136,30 +136,32 @@ class PredictController(QObject):
             self._on_planned(result)
 
         title = tr("Match layers")
-        self.desk.ask(Question("predict plan", title, exports, [submission], answered, self._on_not_planned))
+        self.services.queries.submit(
+            Query("predict plan", title, exports, [submission], answered, self._on_not_planned)
+        )
 
     def predict(self) -> None:
         """Predict with the chosen model and layers."""
         choices = self.page.choices()
-        problems = prediction_problems(choices, self._model, self.desk.project)
+        problems = prediction_problems(choices, self._model, self.services.project)
         problems = [item for item in problems if item.severity == "error"]
         if problems:
             self.page.problem_list.set_problems(problems)
-            self.desk.log_problem(problems[0])
+            self.services.errors.log(problems[0])
             return
         model = Path(choices.model)
         try:
-            self.desk.refuse_unwritable()
+            self.services.jobs.check_writable()
             name = model.parent.name if model.stem == "model" else model.stem
-            folder = self.desk.workspace.new_prediction(name)
+            folder = self.services.workspace.new_prediction(name)
         except (GeoSegError, OSError) as error:
-            self.desk.report(as_error(error))
+            self.services.errors.show(error)
             return
         try:
             taken = self._take(choices, folder / "inputs")
         except (GeoSegError, OSError) as error:
             discard(folder)
-            self.desk.report(as_error(error))
+            self.services.errors.show(error)
             return
         submission = predict.predict(folder, model, taken.sources, choices.outputs, **taken.settings)
         self._run(submission, taken, made=folder)
@@ -169,24 +171,30 @@ class PredictController(QObject):
         try:
             submission = predict.resume(Path(folder))
         except GeoSegError as error:
-            self.desk.report(error)
+            self.services.errors.show(error)
             return
         self._run(submission, PredictionInputs())
 
     def attach(self, folder: str) -> None:
         """Follow a prediction whose engine outlived QGIS."""
-        if self.desk.follow(lambda: self.desk.runner.attach(Path(folder)), self._on_predicted):
+        if self.services.jobs.follow(
+            lambda: self.services.jobs.runner.attach(Path(folder)), self._on_predicted
+        ):
             self._follow(Path(folder))
 
     def show_state(self) -> None:
         """Tick when the workspace holds a prediction of the current run."""
-        name, step = self.desk.run.name if self.desk.run is not None else "", self.desk.states["predict"]
-        models = self.page.model.currentData()
-        text = tr("Choose a model and layers.") if models else tr("Train a model first, or browse for one.")
-        self.desk.fresh.show("predict", step, tr("Predicted with {}").format(name) if step.done else text)
+        run = self.services.state.run
+        if self.services.freshness.steps["predict"].done:
+            text = tr("Predicted with {}").format(run.name if run is not None else "")
+        elif self.page.model.currentData():
+            text = tr("Choose a model and layers.")
+        else:
+            text = tr("Train a model first, or browse for one.")
+        self.services.mark_step("predict", text)
 
     def _run(self, submission: Submission, taken: PredictionInputs, made: Path | None = None) -> None:
-        if self.desk.start(
+        if self.services.jobs.start(
             submission.title,
             taken.exports,
             [submission],
@@ -212,24 +220,24 @@ class PredictController(QObject):
     def _take(self, choices: PredictChoices, folder: Path) -> PredictionInputs:
         inputs, shown = InputFolder(folder, self._refused.layer_ids), shown_extent(self._canvas)
         self._rasters = inputs.rasters
-        taken = prediction_inputs(choices, self._model, inputs, self.desk.project, shown)
+        taken = prediction_inputs(choices, self._model, inputs, self.services.project, shown)
         for note in taken.notes:
-            self.desk.dock.footer.add_log("info", note)
+            self.services.dock.footer.add_log("info", note)
         return taken
 
     def _workspace_models(self) -> list[NamedPath]:
-        found = self.desk.view.models(self.desk.run)
+        found = self.services.view.models(self.services.state.run)
         return [NamedPath(entry.title, str(entry.folder / "model.onnx")) for entry in found]
 
     def _show_unfinished(self) -> None:
         """Predictions that were broken off with something done, but the one that goes on here."""
-        followed = self._followed if self.desk.runner.busy else None
+        followed = self._followed if self.services.jobs.busy else None
         broken = ("stopped", "cancelled", "failed")
         entries = [
             entry
-            for entry in self.desk.view.predictions()
+            for entry in self.services.view.predictions()
             if entry.folder != followed
-            and (entry.state == "running" or (entry.state in broken and predict.has_parts(entry.folder)))
+            and (entry.state == "running" or (entry.state in broken and has_parts(entry.folder)))
         ]
         names = state_names()
         self.page.unfinished.set_entries(
@@ -243,16 +251,16 @@ class PredictController(QObject):
     def _on_model_chosen(self, path: str) -> None:
         self._model, self._planned = ModelNeeds(), None
         if not path:
-            self.desk.forget("describe")
+            self.services.queries.withdraw("describe")
             return
         try:
-            folder = self.desk.workspace.scratch("describe")
+            folder = self.services.workspace.scratch("describe")
         except OSError as error:
-            self.page.problem_list.set_problems([row(as_error(error))])
+            self.page.problem_list.set_problems([problem_of(as_error(error))])
             return
-        submission = engine_jobs.describe(folder, Path(path))
-        self.desk.ask(
-            Question(
+        submission = Submission(DescribeJob(path), folder, "Read the model")
+        self.services.queries.submit(
+            Query(
                 "describe",
                 tr("Read the model"),
                 [],
@@ -266,7 +274,7 @@ class PredictController(QObject):
         note, classes = model_note(result), publish.classes_from(result)
         if result.get("foreign"):
             self._model = ModelNeeds(channels=tuple(str(name) for name in result.get("bands") or ()))
-            self.page.set_channels(self._model.channels, band_list(self.desk.project), note, classes)
+            self.page.set_channels(self._model.channels, band_list(self.services.project), note, classes)
         else:
             ensemble = (result.get("architecture") or {}).get("name") == "ensemble"
             self._model = ModelNeeds(model_inputs(result), ensemble=ensemble)
@@ -275,7 +283,7 @@ class PredictController(QObject):
         self.plan()
 
     def _slots(self) -> list[Slot]:
-        layers = [layer for layer in self.desk.project.mapLayers().values() if not result_kind(layer)]
+        layers = [layer for layer in self.services.project.mapLayers().values() if not result_kind(layer)]
         return [slot_of(item, layers) for item in self._model.inputs]
 
     def _on_layers_changed(self) -> None:
@@ -294,7 +302,7 @@ class PredictController(QObject):
             self.page.propose(slot.key, slot.proposed)
         if self._model.channels:
             before = self.page.choices().channels
-            self.page.set_bands(self._model.channels, band_list(self.desk.project))
+            self.page.set_bands(self._model.channels, band_list(self.services.project))
             if self.page.choices().channels != before:
                 self._timer.start()
 
@@ -303,13 +311,13 @@ class PredictController(QObject):
         pace = next(
             (
                 found
-                for entry in self.desk.view.predictions()
-                if entry.finished and (found := predict.pace_of(entry.folder, Path(choices.model)))
+                for entry in self.services.view.predictions()
+                if entry.finished and (found := pace_of(entry.folder, Path(choices.model)))
             ),
             None,
         )
         problems = [*(result.get("problems") or []), *(result.get("warnings") or [])]
-        problems += prediction_problems(choices, self._model, self.desk.project)
+        problems += prediction_problems(choices, self._model, self.services.project)
         self.page.show_plan(plan_sentence(result, choices.settings, pace), problems)
 
     def _on_not_planned(self, problem: dict[str, Any]) -> None:
@@ -318,13 +326,17 @@ class PredictController(QObject):
             return
         self.page.show_plan("", [problem])
 
+    def _on_submission_finished(self, kind: str, _result: dict[str, Any], folder: str) -> None:
+        if kind == PredictJob.kind and Path(folder).parent == self.services.workspace.root / "predictions":
+            self.services.map_made.emit(Path(folder))
+
     def _on_predicted(self, result: dict[str, Any], folder: Path) -> None:
         shard = result.get("shard") or {}
         if shard and not shard.get("complete"):
             self.page.show_result(tr("This part is done; others are still missing."), [])
             return
-        self.desk.step_back()
-        publish.publish_prediction(folder, predict.told(folder, result), later=self.desk.soon)
+        hide_earlier_results(self.services.project)
+        publish.publish_prediction(folder, with_facts(folder, result), later=self.services.result_queue.add)
         self._beyond = str(folder / str(result["beyond"])) if result.get("beyond") else ""
         warnings = [*(result.get("warnings") or [])]
         located = [BEYOND] if self._beyond else []
@@ -335,7 +347,7 @@ class PredictController(QObject):
 
     def _on_failed(self, problem: dict[str, Any]) -> None:
         if self._retry_with_export(problem):
-            self.desk.afterwards(self.predict)
+            self.services.jobs.afterwards(self.predict)
 
     def _retry_with_export(self, problem: dict[str, Any]) -> bool:
         return self._refused.note(problem, self._rasters) is not None
@@ -361,8 +373,3 @@ def with_advice(warning: dict[str, Any]) -> dict[str, Any]:
         return warning
     advice = tr("Tick “Ground beyond training” and predict again to see where.")
     return {**warning, "hint": f"{warning.get('hint', '')} {advice}".strip()}
-
-
-def row(error: GeoSegError) -> Problem:
-    """An error as a row of a problem list."""
-    return Problem(error.code, error.message, error.hint)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from qgis.core import Qgis, QgsRasterLayer
 from qgis.gui import QgsCollapsibleGroupBox, QgsFileWidget
@@ -15,11 +15,8 @@ from qgis.PyQt.QtWidgets import QVBoxLayout, QWidget
 from ...panel.texts import tr
 from ...panel.widgets.layer_box import LayerBox
 from ...panel.widgets.notes import small_label
-from ...panel.widgets.page import narrow_form
+from ...panel.widgets.page import Page, narrow_form
 from .widgets.band_binding import BandBinding, ChannelTable
-
-if TYPE_CHECKING:
-    from .page import PredictPage
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,7 @@ class SlotSection(QWidget):
 
     bands_changed = pyqtSignal()
 
-    def __init__(self, page: PredictPage) -> None:
+    def __init__(self, page: Page) -> None:
         super().__init__(page)
         self._page = page
         self.combos: dict[str, LayerBox] = {}

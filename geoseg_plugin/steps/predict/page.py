@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from qgis.core import Qgis, QgsCoordinateReferenceSystem, QgsRectangle
-from qgis.gui import QgsDoubleSpinBox, QgsExtentWidget
+from qgis.gui import QgsExtentWidget
 from qgis.PyQt.QtCore import QSignalBlocker, pyqtSignal
-from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QPushButton, QSpinBox, QWidget
+from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QPushButton, QWidget
 
 from ...jobs.choices import NamedPath, PredictChoices
 from ...jobs.predict import views
@@ -18,9 +18,9 @@ from ...panel.widgets.layer_box import LayerBox
 from ...panel.widgets.notes import ProblemList, small_label
 from ...panel.widgets.page import AdvancedGroup, Page, lets_shrink
 from ...panel.widgets.unfinished import Unfinished
-from . import advanced as advanced
 from .inputs import Slot, SlotSection
 from .names import cleaning_title, outlines_title, place_names, quality_title
+from .options import CleaningOptions, LayerOptions, PolygonOptions, QualityOptions
 from .widgets.legend import ClassLegend
 
 __all__ = ["PredictPage", "Slot"]
@@ -36,24 +36,6 @@ class PredictPage(Page):
     attach_requested = pyqtSignal(str)
     place_requested = pyqtSignal(str)
 
-    tta: QComboBox
-    passes: QSpinBox
-    runtime: QComboBox
-    precision: QComboBox
-    int8_loss: QgsDoubleSpinBox
-    device: QComboBox
-    majority: QComboBox
-    opening: QSpinBox
-    closing: QSpinBox
-    holes: QSpinBox
-    least: QSpinBox
-    corners: QCheckBox
-    min_area: QSpinBox
-    simplify: QgsDoubleSpinBox
-    smooth: QSpinBox
-    right_angles: QCheckBox
-    joined: QCheckBox
-
     def __init__(self, parent: QWidget | None = None) -> None:
         intro = tr("Apply a model to the layers it was trained on, or to others of the same kind.")
         super().__init__(tr("Predict"), intro, parent)
@@ -66,7 +48,7 @@ class PredictPage(Page):
         self.body.addWidget(self.slots)
         self._add_place()
         self._add_outputs()
-        self._add_groups()
+        self._add_options()
         self._add_unfinished()
         self.finish(tr("Predic&t"))
         self.warnings = ProblemList(most_lines=6)
@@ -128,14 +110,20 @@ class PredictPage(Page):
             box.setChecked(True)
             form.addRow(box)
 
-    def _add_groups(self) -> None:
-        self.layer_group, self.quality_group, self.cleaning_group, self.outline_group = (
-            self.advanced() for _ in range(4)
-        )
-        self.more = advanced.add_layers(self, self.layer_group)
-        advanced.add_quality(self, self.quality_group)
-        advanced.add_cleaning(self, self.cleaning_group)
-        advanced.add_outlines(self, self.outline_group)
+    def _add_options(self) -> None:
+        self.layers, self.quality = LayerOptions(self), QualityOptions(self)
+        self.cleaning, self.outlines = CleaningOptions(self), PolygonOptions(self)
+        for group in (self.layers, self.quality, self.cleaning, self.outlines):
+            self.add_group(group)
+
+    def _settings(self) -> dict[str, Any]:
+        """Fields of the job, but the layers that are written."""
+        return {
+            **self.quality.settings(),
+            "min_area_px": self.outlines.min_area.value(),
+            "cleaning": self.cleaning.cleaning(),
+            "outlines": self.outlines.outlines(),
+        }
 
     def _add_unfinished(self) -> None:
         sentence = tr(
@@ -245,7 +233,7 @@ class PredictPage(Page):
         box = self.rectangle.outputExtent() if self.rectangle.isValid() else QgsRectangle()
         corners = (box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum())
         crs: QgsCoordinateReferenceSystem = self.rectangle.outputCrs()
-        ticks = {"polygons": self.polygons, "confidence": self.confidence, **self.more}
+        ticks = {"polygons": self.polygons, "confidence": self.confidence, **self.layers.ticks}
         return PredictChoices(
             model=self.model.currentData() or "",
             slots=self.slots.slots(),
@@ -256,7 +244,7 @@ class PredictPage(Page):
             rectangle=None if box.isNull() or box.isEmpty() else corners,
             rectangle_crs=crs_text(crs),
             outputs=tuple(key for key, box in ticks.items() if box.isChecked() and box.isEnabled()),
-            settings=advanced.settings_of(self),
+            settings=self._settings(),
         )
 
     def values(self) -> dict[str, Any]:
@@ -287,18 +275,18 @@ class PredictPage(Page):
         place = self.place.currentData()
         self.area_layer.setVisible(place == "polygons")
         self.rectangle.setVisible(place == "rectangle")
-        settings = advanced.settings_of(self)
+        settings = self._settings()
         looks = views(settings["tta"], settings["dropout_passes"])
-        self.more["disagreement"].setEnabled(looks > 1 or self._ensemble)
-        self.int8_loss.setEnabled(settings["precision"] == "int8")
-        self.right_angles.setEnabled(not settings["outlines"].smooth)
-        self.outline_group.setEnabled(self.polygons.isChecked())
-        ticked = [box.text() for box in self.more.values() if box.isChecked() and box.isEnabled()]
+        self.layers.ticks["disagreement"].setEnabled(looks > 1 or self._ensemble)
+        self.quality.int8_loss.setEnabled(settings["precision"] == "int8")
+        self.outlines.right_angles.setEnabled(not settings["outlines"].smooth)
+        self.outlines.setEnabled(self.polygons.isChecked())
+        ticked = ", ".join(self.layers.ticked()) or tr("none")
         titles: tuple[tuple[AdvancedGroup, str], ...] = (
-            (self.layer_group, tr("More layers: {}").format(", ".join(ticked) or tr("none"))),
-            (self.quality_group, quality_title(looks, settings["precision"])),
-            (self.cleaning_group, cleaning_title(settings["cleaning"])),
-            (self.outline_group, outlines_title(settings["outlines"])),
+            (self.layers, tr("More layers: {}").format(ticked)),
+            (self.quality, quality_title(looks, settings["precision"])),
+            (self.cleaning, cleaning_title(settings["cleaning"])),
+            (self.outlines, outlines_title(settings["outlines"])),
         )
         for group, title in titles:
             group.setTitle(title)

@@ -6,43 +6,52 @@ import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from qgis.core import QgsPalettedRasterRenderer, QgsRasterLayer, QgsVectorLayer
-from qgis.PyQt.QtCore import QObject, Qt, QUrl
-from qgis.PyQt.QtGui import QDesktopServices
+from qgis.PyQt.QtCore import QObject, Qt
 from qgis.PyQt.QtWidgets import QApplication, QFileDialog
 
-from ...contract import Area, AreasJob, EvaluateJob, GeoSegError, LabelClass, Unlabelled, split_address
-from ...jobs.areas import sample_points
+from ...contract import (
+    Area,
+    AreasJob,
+    EvaluateJob,
+    GeoSegError,
+    LabelClass,
+    SampleJob,
+    Unlabelled,
+    split_address,
+)
 from ...jobs.choices import NamedPath
 from ...jobs.submission import Submission
-from ...jobs.workspace import folder_name, last_result
 from ...layers import layout, publish, sample
 from ...layers.areas import rows_of_prediction
+from ...layers.class_field import proposed_field
 from ...layers.classes import class_fields
 from ...layers.exports import LABEL_LAYER
 from ...layers.inputs.areas import AreaSnapshot, area_snapshot
-from ...layers.inputs.folder import InputFolder
+from ...layers.inputs.folder import NOWHERE, InputFolder
 from ...layers.inputs.labels import LabelSnapshot, label_snapshot
 from ...layers.inputs.lookup import layer_gone
-from ...layers.inputs.rasters import NOWHERE, class_raster_snapshot
+from ...layers.inputs.rasters import class_raster_snapshot
 from ...layers.rasterclasses import raster_classes
 from ...layers.sheet import model_of
 from ...layers.snapshot import problems, value_bands
 from ...layers.styles import style_classes
-from ...panel.background_queries import Question
+from ...panel.background_queries import Query
+from ...panel.desktop import open_file
+from ...panel.errors import problem_text
+from ...panel.services import PanelServices
 from ...panel.texts import tr
-from ..data.checks_controller import as_error
-from ..data.controller import PLAN_MS, proposed_field, single_shot
+from ...panel.timers import PLAN_MS, single_shot
+from ...records.workspace import folder_name, last_result
+from .page import ResultsPage
 from .sheet import prediction_job, sheet_of, title_of
 from .state import ComparisonChoices, SampleDesign
 
-if TYPE_CHECKING:
-    from ...panel.services import Controller
-
 CLASSES = "classes.tif"
 SAMPLE_PLAN = "sampleplan"
+SAMPLE_FILE = "sample.gpkg"
 AREAS, SAMPLE, EVALUATION = "areas", "sample", "evaluation"
 """What stands beside a map in its folder."""
 
@@ -50,9 +59,9 @@ AREAS, SAMPLE, EVALUATION = "areas", "sample", "evaluation"
 class MapResultsController(QObject):
     """Keeps the tab about maps up to date and does what it asks for."""
 
-    def __init__(self, desk: Controller) -> None:
-        super().__init__(desk)
-        self.desk, self.part = desk, desk.dock.results.map
+    def __init__(self, services: PanelServices, page: ResultsPage) -> None:
+        super().__init__(services)
+        self.services, self._page, self.part = services, page, page.map
         self._written, self._shown = Path(), ""
         part = self.part
         part.map_chosen.connect(self._show)
@@ -67,13 +76,13 @@ class MapResultsController(QObject):
         part.report_requested.connect(lambda: open_file(self.place() / EVALUATION / "report.html"))
         part.sheet_requested.connect(self.export_sheet)
         part.written.step_requested.connect(lambda _link: open_file(self._written))
-        desk.runner.submission_finished.connect(self._on_job_ended)
+        services.map_made.connect(self._on_map_made)
 
     def refresh(self) -> None:
         """Show the predictions of the workspace, newest first, and other class rasters of the project."""
-        found = [entry for entry in self.desk.view.predictions() if entry.finished]
+        found = [entry for entry in self.services.view.predictions() if entry.finished]
         named = [NamedPath(entry.title, str(entry.folder / CLASSES)) for entry in found]
-        for layer in self.desk.project.mapLayers().values():
+        for layer in self.services.project.mapLayers().values():
             path = file_of(layer) if is_class_raster(layer) else ""
             if path and not any(same_file(item.path, path) for item in named):
                 named.append(NamedPath(layer.name(), path, tr("(layer)")))
@@ -85,19 +94,18 @@ class MapResultsController(QObject):
         index = self.part.map.findData(str(classes))
         if index >= 0:
             self.part.map.setCurrentIndex(index)
-            self.desk.dock.results.show_map()
+            self._page.show_map()
 
-    def _on_job_ended(self, kind: str, _result: dict[str, Any], folder: str) -> None:
-        """A new map waits on the page, unless somebody looks at something else there."""
-        if kind == "predict" and Path(folder).parent == self.desk.workspace.root / "predictions":
-            if self.desk.dock.current_step() == "results":
-                self.refresh()
-            else:
-                self.show_map(Path(folder) / CLASSES)
+    def _on_map_made(self, folder: Path) -> None:
+        """Show a new map, unless the user looks at another one on this page."""
+        if self.services.dock.current_step() == "results":
+            self.refresh()
+        else:
+            self.show_map(folder / CLASSES)
 
     def place(self) -> Path:
         """Folder for what is found out about the chosen map: its own if it is a prediction of the workspace."""
-        return place_of(Path(self.part.path()), self.desk.workspace.root)
+        return place_of(Path(self.part.path()), self.services.workspace.root)
 
     def measure(self) -> None:
         """Measure areas; with a sample also what they really are."""
@@ -109,10 +117,10 @@ class MapResultsController(QObject):
             points = inputs.add(sample.sample_snapshot(layer, NOWHERE), "sample.gpkg")
             job = AreasJob(self._map_file(inputs), points, LABEL_LAYER, sample_name=layer.name())
         else:
-            self.desk.report(no_sample(layer.name()))
+            self.services.errors.show(no_sample(layer.name()))
             return
         submission = Submission(job, inputs.path, "Areas of the classes")
-        self.desk.start(
+        self.services.jobs.start(
             submission.title, inputs.exports, [submission], lambda *_answer: self._show(self.part.path())
         )
 
@@ -120,8 +128,9 @@ class MapResultsController(QObject):
         """Create a sample; an earlier one is never written over, somebody may have filled it in."""
         inputs = InputFolder(unused(self.place() / SAMPLE))
         path = self.part.path()
-        submission = sample_points(inputs.path, self._map_file(inputs), **design.settings)
-        self.desk.start(
+        job = SampleJob(classes=self._map_file(inputs), output=SAMPLE_FILE, **design.settings)
+        submission = Submission(job, inputs.path, "Create a reference sample")
+        self.services.jobs.start(
             submission.title,
             inputs.exports,
             [submission],
@@ -136,27 +145,25 @@ class MapResultsController(QObject):
     def plan_sample(self) -> None:
         """Ask how many points there would be, if somebody looks."""
         if not self.part.wants_plan():
-            self.desk.forget(SAMPLE_PLAN)
+            self.services.queries.withdraw(SAMPLE_PLAN)
             return
         try:
-            folder = self.desk.workspace.scratch(SAMPLE_PLAN)
+            folder = self.services.workspace.scratch(SAMPLE_PLAN)
         except OSError as error:
             self.part.show_plan(str(error))
             return
-        inputs = InputFolder(folder / "inputs")
-        classes = self._map_file(inputs)
-        submission = sample_points(folder, classes, dry_run=True, **self.part.design().settings)
+        inputs, settings = InputFolder(folder / "inputs"), self.part.design().settings
+        job = SampleJob(classes=self._map_file(inputs), output=SAMPLE_FILE, dry_run=True, **settings)
+        submission = Submission(job, folder, "Count sample points")
         self.part.show_plan(tr("Counting…"))
-        self.desk.ask(
-            Question(
+        self.services.queries.submit(
+            Query(
                 SAMPLE_PLAN,
                 submission.title,
                 inputs.exports,
                 [submission],
                 lambda result: self.part.show_plan(sample_note(result)),
-                lambda problem: self.part.show_plan(
-                    f"{problem.get('message', '')} {problem.get('hint', '')}".strip()
-                ),
+                lambda problem: self.part.show_plan(problem_text(problem)),
             )
         )
 
@@ -171,14 +178,14 @@ class MapResultsController(QObject):
                 made_by=self._model_of(self.part.path()),
             )
         except (GeoSegError, OSError) as error:
-            self.desk.report(as_error(error))
+            self.services.errors.show(error)
             return
         submission = Submission(job, inputs.path, "Compare a map with labels")
         wrong = [item for item in job.problems() if item.severity == "error"]
         if wrong:
-            self.desk.report(GeoSegError(wrong[0].code, wrong[0].message, wrong[0].hint))
+            self.services.errors.show(GeoSegError(wrong[0].code, wrong[0].message, wrong[0].hint))
             return
-        self.desk.start(submission.title, inputs.exports, [submission], self._on_compared)
+        self.services.jobs.start(submission.title, inputs.exports, [submission], self._on_compared)
 
     def show_errors(self) -> None:
         """Put the error layer of the comparison on the map, into the map's group."""
@@ -188,14 +195,16 @@ class MapResultsController(QObject):
         folder = place / EVALUATION
         result = last_result(folder)
         if result.get("errors"):
-            group = publish.group_of(place, self.desk.project)
-            publish.publish_evaluation(folder, result, title_of(place), later=self.desk.soon, group=group)
+            group = publish.group_of(place, self.services.project)
+            publish.publish_evaluation(
+                folder, result, title_of(place), later=self.services.result_queue.add, group=group
+            )
 
     def export_sheet(self) -> None:
         """Ask where to, then draw the sheet, keep it as a layout of the project, and write it as PDF."""
         proposed = str(self.place() / f"{folder_name(title_of(self.place()))}.pdf")
         kinds = tr("PDF (*.pdf);;Picture (*.png)")
-        path, _kind = QFileDialog.getSaveFileName(self.desk.dock, tr("Map as PDF"), proposed, kinds)
+        path, _kind = QFileDialog.getSaveFileName(self.services.dock, tr("Map as PDF"), proposed, kinds)
         if path:
             file = Path(path)
             self.write_sheet(
@@ -206,12 +215,20 @@ class MapResultsController(QObject):
         """Draw the sheet of the chosen map and write it, in two turns of the event loop."""
         try:
             classes = self._class_layer()
-            made = layout.map_layout(sheet_of(classes, self.place(), self.desk), self.desk.project)
+            made = layout.map_layout(
+                sheet_of(classes, self.place(), self.services.project, self._evaluation),
+                self.services.project,
+            )
         except GeoSegError as error:
-            self.desk.report(error)
+            self.services.errors.show(error)
             return
-        self.desk.dock.footer.add_log("info", tr("The layout '{}' is in the project.").format(made.name()))
-        self.desk.soon(lambda: self._export(made, path))
+        self.services.dock.footer.add_log(
+            "info", tr("The layout '{}' is in the project.").format(made.name())
+        )
+        self.services.result_queue.add(lambda: self._export(made, path))
+
+    def _evaluation(self, run: Path) -> dict[str, Any]:
+        return self.services.view.evaluation(run)
 
     def _export(self, made: Any, path: Path) -> None:
         """QGIS draws a layout on the main thread only: it stands still meanwhile, and says so by its cursor."""
@@ -219,7 +236,7 @@ class MapResultsController(QObject):
         try:
             layout.export(made, path)
         except (GeoSegError, OSError) as error:
-            self.desk.report(as_error(error))
+            self.services.errors.show(error)
             return
         finally:
             QApplication.restoreOverrideCursor()
@@ -243,11 +260,11 @@ class MapResultsController(QObject):
         if path.parent == place:
             classes = publish.classes_from(last_result(place))
             item = publish.Item(path, tr("Classes"), lambda layer: styled(layer, classes), keeps_style=False)
-            publish.publish([item], title_of(place), {}, self.desk.project)
+            publish.publish([item], title_of(place), {}, self.services.project)
             return
         layer = QgsRasterLayer(str(path), path.stem, "gdal")
         if layer.isValid():
-            self.desk.project.addMapLayer(layer)
+            self.services.project.addMapLayer(layer)
 
     def _model_of(self, path: str) -> str:
         """The model that made the chosen map, if it is known and still there."""
@@ -257,7 +274,7 @@ class MapResultsController(QObject):
         return model_of(layer) if layer is not None else ""
 
     def _layer_of(self, path: str) -> QgsRasterLayer | None:
-        layers = self.desk.project.mapLayers().values()
+        layers = self.services.project.mapLayers().values()
         rasters = (layer for layer in layers if isinstance(layer, QgsRasterLayer))
         return next((layer for layer in rasters if same_file(file_of(layer), path)), None)
 
@@ -267,7 +284,7 @@ class MapResultsController(QObject):
         return self.part.path() if layer is None else class_raster_snapshot(layer).located(folder).path
 
     def _labels(self, choices: ComparisonChoices) -> LabelSnapshot:
-        layer = self.desk.project.mapLayer(choices.label_layer_id)
+        layer = self.services.project.mapLayer(choices.label_layer_id)
         wrong = [item for item in problems(layer) if item.severity == "error"] if layer is not None else []
         if wrong:
             raise GeoSegError(wrong[0].code, wrong[0].message, wrong[0].hint)
@@ -278,11 +295,11 @@ class MapResultsController(QObject):
         return dataclasses.replace(found, labels=dataclasses.replace(found.labels, unlabelled=unlabelled))
 
     def _area(self, choices: ComparisonChoices) -> AreaSnapshot:
-        layer = self.desk.project.mapLayer(choices.area_layer_id) if choices.area_layer_id else None
+        layer = self.services.project.mapLayer(choices.area_layer_id) if choices.area_layer_id else None
         return area_snapshot(layer) if isinstance(layer, QgsVectorLayer) else AreaSnapshot(Area())
 
     def _on_labels_chosen(self, layer_id: str) -> None:
-        layer = self.desk.project.mapLayer(layer_id) if layer_id else None
+        layer = self.services.project.mapLayer(layer_id) if layer_id else None
         fields = class_fields(layer) if isinstance(layer, QgsVectorLayer) else []
         proposed = proposed_field(layer, fields) if isinstance(layer, QgsVectorLayer) else ""
         self.part.set_class_fields(fields, proposed)
@@ -295,13 +312,15 @@ class MapResultsController(QObject):
         classes = sample.sample_classes(result.get("rows") or (), legend)
         file = folder / str(result["output"])
         notes = {tr("Made by"): tr("GeoSeg, reference sample"), tr("Class raster"): path}
-        group = publish.group_of(map_folder, self.desk.project)
+        group = publish.group_of(map_folder, self.services.project)
         title = tr("Sample of {}").format(map_folder.name)
         hidden = sample.hide_samples(group)
-        sample.publish_sample(file, title, classes, notes, self.desk.project, self.desk.soon, group)
+        sample.publish_sample(
+            file, title, classes, notes, self.services.project, self.services.result_queue.add, group
+        )
         if path != self.part.path():
             return
-        self.desk.soon(lambda: self._choose_sample(file))
+        self.services.result_queue.add(lambda: self._choose_sample(file))
         said = tr("{} points are on the map. Switch editing on, click each, and choose its reference class.")
         text = said.format(result.get("count"))
         if hidden:
@@ -310,13 +329,13 @@ class MapResultsController(QObject):
         self.part.problem_list.set_problems(result.get("warnings") or [])
 
     def _choose_sample(self, file: Path) -> None:
-        layers = self.desk.project.mapLayers().values()
+        layers = self.services.project.mapLayers().values()
         samples = (item for item in layers if sample.is_sample(item))
         layer = next((item for item in samples if same_file(file_of(item), str(file))), None)
         if layer is not None:
             self.part.sample.setLayer(layer)
-            if self.desk.iface is not None:
-                self.desk.iface.setActiveLayer(layer)
+            if self.services.iface is not None:
+                self.services.iface.setActiveLayer(layer)
 
     def _on_compared(self, _result: dict[str, Any], folder: Path) -> None:
         self._show(self.part.path())
@@ -390,12 +409,6 @@ def sample_note(result: Mapping[str, Any]) -> str:
     return " ".join(
         [str(result.get("sentence", "")), *(f"{item['message']} {item['hint']}" for item in small)]
     )
-
-
-def open_file(path: Path) -> None:
-    """Open a file with the program that the system has for it, or its folder where it is not there."""
-    existing = path if path.exists() else path.parent
-    QDesktopServices.openUrl(QUrl.fromLocalFile(str(existing)))
 
 
 def no_sample(name: str) -> GeoSegError:

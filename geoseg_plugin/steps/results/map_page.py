@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import NormalDist
 from typing import Any
 
 from qgis.core import Qgis
@@ -20,7 +21,6 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from ...jobs.areas import Z95
 from ...jobs.choices import NamedPath
 from ...layers.areas import accuracy_sentence, area_table
 from ...panel.texts import interval_text, share, tr
@@ -30,6 +30,9 @@ from ...panel.widgets.page import Page, heading, lets_shrink, narrow_form, prima
 from ...panel.widgets.tables import ReadOnlyTable, fill_scores
 from .state import ComparisonChoices, SampleDesign
 from .widgets.area_bars import AreaBars
+
+Z95 = NormalDist().inv_cdf(0.975)
+"""Standard errors from an estimate to either end of its 95 % interval."""
 
 
 class MapResults(QWidget):

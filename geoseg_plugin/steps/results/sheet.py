@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from qgis.core import QgsRasterLayer
+from qgis.core import QgsProject, QgsRasterLayer
 
-from ...contract import GeoSegError, PredictJob
-from ...jobs.train import job_of
-from ...jobs.workspace import last_result
 from ...layers.areas import rows_of_prediction
 from ...layers.notes import prediction_notes
 from ...layers.results import result_kind
@@ -24,24 +22,35 @@ from ...layers.sheet import (
     scores_title,
     subtitle_of,
 )
+from ...panel.records import prediction_job
 from ...panel.texts import tr
-
-if TYPE_CHECKING:
-    from ...panel.services import Controller
+from ...records.workspace import last_result
 
 
-def sheet_of(classes: QgsRasterLayer, place: Path, desk: Controller) -> Sheet:
-    """The sheet of a class layer whose areas, scores and job lie in a folder."""
+def sheet_of(
+    classes: QgsRasterLayer,
+    place: Path,
+    project: QgsProject,
+    evaluation_of: Callable[[Path], Mapping[str, Any]],
+) -> Sheet:
+    """Return the sheet of a class layer.
+
+    Args:
+        classes: the layer.
+        place: folder with its areas, scores and job.
+        project: gives the title and the layers below.
+        evaluation_of: the last evaluation of a run, by its folder; empty without one.
+    """
     job, result = prediction_job(place), last_result(place)
-    evaluation = last_result(place / "evaluation")
+    evaluation: Mapping[str, Any] = last_result(place / "evaluation")
     of_model = not evaluation
     if of_model and job is not None:
-        evaluation = desk.view.evaluation(Path(job.model).parent)
+        evaluation = evaluation_of(Path(job.model).parent)
     made = prediction_notes(place, {"model": job.model, **result}) if job is not None else {}
     notes = printed_notes({**made, **facts_of(classes)})
-    layers = (classes, *layers_below(classes, desk))
+    layers = (classes, *layers_below(classes, project))
     return Sheet(
-        title=heading_of(classes, desk.project),
+        title=heading_of(classes, project),
         layers=layers,
         legend=(classes,),
         extent=classes.extent(),
@@ -56,18 +65,9 @@ def sheet_of(classes: QgsRasterLayer, place: Path, desk: Controller) -> Sheet:
     )
 
 
-def prediction_job(place: Path) -> PredictJob | None:
-    """The job that made a prediction; None if a folder holds none."""
-    try:
-        job = job_of(place)
-    except GeoSegError:
-        return None
-    return job if isinstance(job, PredictJob) else None
-
-
-def layers_below(classes: QgsRasterLayer, desk: Controller) -> list[QgsRasterLayer]:
+def layers_below(classes: QgsRasterLayer, project: QgsProject) -> list[QgsRasterLayer]:
     """Images and base maps that are ticked, from the uppermost down; no results."""
-    root = desk.project.layerTreeRoot()
+    root = project.layerTreeRoot()
     ticked = {layer.id() for layer in root.checkedLayers()}
     return [
         layer

@@ -4,44 +4,45 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from qgis.core import QgsRasterLayer, QgsUnitTypes, QgsVectorLayer
-from qgis.PyQt.QtCore import QObject
 
-from ...contract import JOB_FILE, SPLITS, Area, GeoSegError, Labels, RasterizeJob, read_job
-from ...jobs import prepare, tiles
+from ...contract import JOB_FILE, SPLITS, Area, GeoSegError, Labels, RasterizeJob, TileJob, read_job
+from ...jobs import prepare
 from ...jobs.choices import NamedPath, TileChoices
+from ...jobs.submission import Submission
 from ...layers import publish
 from ...layers.inputs.areas import area_snapshot, located_split_areas, text_fields
 from ...layers.inputs.areas import split_fields as named_split_fields
 from ...layers.inputs.folder import Export, InputFolder
 from ...layers.inputs.lookup import vector_layer
+from ...panel.errors import problem_of
+from ...panel.services import PanelServices
+from ...panel.step import StepController
 from ...panel.texts import tr
-from .advanced import LABELS, LAYERS
-
-if TYPE_CHECKING:
-    from ...panel.services import Controller
+from .options import LABELS, LAYERS
+from .page import SplitPage
 
 
-class TilesController(QObject):
+class SplitController(StepController):
     """Keeps the Tiles page up to date and makes tiles."""
 
-    def __init__(self, desk: Controller) -> None:
-        super().__init__(desk)
-        self.desk, self.page = desk, desk.dock.tiles
+    def __init__(self, services: PanelServices, page: SplitPage) -> None:
+        super().__init__(services)
+        self.page = page
         self._shown: Path | None = None
         self.page.tiles_requested.connect(self.make)
         self.page.dataset_chosen.connect(self._on_dataset_chosen)
 
     def refresh(self) -> None:
         """Show the datasets of the workspace and what is known of the current one."""
-        entries = [entry for entry in self.desk.view.datasets() if has_labels(entry.folder)]
-        if self.desk.dataset is not None and not has_labels(self.desk.dataset):
-            self.desk.dataset = None
+        entries = [entry for entry in self.services.view.datasets() if has_labels(entry.folder)]
+        if self.services.state.dataset is not None and not has_labels(self.services.state.dataset):
+            self.services.state.dataset = None
         notes = {entry.folder: "" if entry.finished else tr("(no tiles yet)") for entry in entries}
         named = [NamedPath(entry.title, str(entry.folder), notes[entry.folder]) for entry in entries]
-        folder = self.desk.dataset
+        folder = self.services.state.dataset
         if folder is not None and str(folder) not in [item.path for item in named]:
             named.insert(0, NamedPath(folder.name, str(folder)))
         self.page.set_datasets(named, str(folder or ""))
@@ -51,7 +52,7 @@ class TilesController(QObject):
 
     def make(self) -> None:
         """Make tiles of the current dataset."""
-        folder = self.desk.dataset
+        folder = self.services.state.dataset
         if folder is None:
             return
         choices = self.page.choices()
@@ -59,20 +60,20 @@ class TilesController(QObject):
             exports, areas = self._split_areas(folder, choices)
             submission = tile_submission(folder, choices, areas)
         except GeoSegError as error:
-            self.desk.report(error)
+            self.services.errors.show(error)
             return
-        self.desk.start(tr("Tiles of {}").format(folder.name), exports, [submission], self._on_made)
+        self.services.jobs.start(tr("Tiles of {}").format(folder.name), exports, [submission], self._on_made)
 
     def show_state(self) -> None:
         """Tick when the current dataset has tiles."""
-        folder, step = self.desk.dataset, self.desk.states["tiles"]
+        folder, step = self.services.state.dataset, self.services.freshness.steps["tiles"]
         if step.done:
             text = tr("Tiles of {} are there.").format(folder.name if folder else "")
         elif folder is not None:
             text = tr("Make tiles of {}.").format(folder.name)
         else:
             text = tr("Prepare data first.")
-        self.desk.fresh.show("tiles", step, text)
+        self.services.mark_step("tiles", text)
 
     def _split_areas(self, folder: Path, choices: TileChoices) -> tuple[list[Export], tuple[Area, ...]]:
         """Areas of train, validation and test as files, where layers say the split.
@@ -90,15 +91,15 @@ class TilesController(QObject):
                     tr("No layer is chosen for {}.").format(split),
                     tr("Choose a polygon layer for each split, or split by blocks."),
                 )
-            areas.append(area_snapshot(vector_layer(self.desk.project.mapLayer, layer_id)))
+            areas.append(area_snapshot(vector_layer(self.services.project.mapLayer, layer_id)))
         inputs = InputFolder(folder / "inputs")
         located = located_split_areas(areas, inputs)
         return inputs.exports, located
 
     def _on_dataset_chosen(self, folder: str) -> None:
-        self.desk.dataset = Path(folder) if folder else None
-        self._show(self.desk.dataset)
-        self.desk.refresh()
+        self.services.state.dataset = Path(folder) if folder else None
+        self._show(self.services.state.dataset)
+        self.services.refresh()
 
     def _show(self, folder: Path | None) -> None:
         self._shown = folder
@@ -117,22 +118,22 @@ class TilesController(QObject):
             try:
                 dataset = publish.read_dataset(folder)
             except GeoSegError as error:
-                self.page.problem_list.set_problems([error_row(error)])
+                self.page.problem_list.set_problems([problem_of(error)])
                 return
             self.page.show_counts(dataset.classes, dataset.counts)
             self.page.problem_list.set_problems(dataset.warnings)
 
     def _on_made(self, result: dict[str, Any], _folder: Path) -> None:
         folder = Path(str(result.get("dataset"))).parent
-        self.desk.dataset = folder
+        self.services.state.dataset = folder
         self._show(folder)
         if result.get("warnings"):
             self.page.problem_list.set_problems(result["warnings"])
-        publish.publish_tiles(folder, later=self.desk.soon)
+        publish.publish_tiles(folder, later=self.services.result_queue.add)
         self.page.show_made(result)
 
 
-def tile_submission(folder: Path, choices: TileChoices, split_areas: tuple[Area, ...] = ()) -> Any:
+def tile_submission(folder: Path, choices: TileChoices, split_areas: tuple[Area, ...] = ()) -> Submission:
     """The tile job for a dataset, with the area its labels were burned in."""
     area = area_of(folder)
     labels = labels_of(folder)
@@ -142,8 +143,10 @@ def tile_submission(folder: Path, choices: TileChoices, split_areas: tuple[Area,
     elif choices.split_field != LAYERS:
         area = dataclasses.replace(area, split_field=choices.split_field)
     stack = folder / prepare.STACK
-    return tiles.tiles(
-        folder,
+    stack = stack if stack.exists() else stack.with_suffix(".recipe.json")
+    job = TileJob(
+        stack=str(stack),
+        labels=str(folder / prepare.LABELS),
         tile_px=choices.tile_px,
         stride_px=choices.stride_px,
         fractions=choices.fractions,
@@ -151,12 +154,13 @@ def tile_submission(folder: Path, choices: TileChoices, split_areas: tuple[Area,
         buffer_px=choices.buffer_px,
         area=area,
         seed=choices.seed,
-        stack_path=stack if stack.exists() else stack.with_suffix(".recipe.json"),
+        output=str(folder),
         split_areas=split_areas,
         min_labelled_share=choices.min_labelled_percent / 100,
         empty_share=choices.empty_percent / 100,
         folds=choices.folds,
     )
+    return Submission(job, prepare.job_folder(folder, "tile"), "Make tiles")
 
 
 def rasterize_job(dataset_folder: Path) -> RasterizeJob | None:
@@ -202,8 +206,3 @@ def split_fields(area: Area) -> list[str]:
 def has_labels(folder: Path) -> bool:
     """Whether a dataset got as far as its labels."""
     return (folder / prepare.LABELS).exists() or (folder / "dataset.json").exists()
-
-
-def error_row(error: GeoSegError) -> dict[str, str]:
-    """An error as a row of a problem list."""
-    return {"severity": "error", "message": error.message, "hint": error.hint}

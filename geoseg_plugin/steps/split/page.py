@@ -13,27 +13,18 @@ from ...panel.texts import split_names, tr
 from ...panel.widgets.notes import small_label
 from ...panel.widgets.page import Page
 from ...panel.widgets.tables import ReadOnlyTable, fill_counts
-from .advanced import LABELS, LAYERS, SplitLayers, add_split_options, add_tile_options, fill_split_fields
+from .options import LABELS, LAYERS, SplitOptions, fill_split_fields
 
 TILE_SIZES = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 OVERLAPS = (0, 25, 50)
 SHARES = {"train": 60, "validation": 20, "test": 20}
 
 
-class TilesPage(Page):
+class SplitPage(Page):
     """Emits `tiles_requested` and `dataset_chosen` with the folder of another dataset."""
 
     tiles_requested = pyqtSignal()
     dataset_chosen = pyqtSignal(str)
-
-    split_field: QComboBox
-    split_layers: SplitLayers
-    block_px: QSpinBox
-    buffer_px: QSpinBox
-    folds: QSpinBox
-    seed: QSpinBox
-    min_labelled: QSpinBox
-    empty: QSpinBox
 
     def __init__(self, parent: QWidget | None = None) -> None:
         intro = tr(
@@ -50,9 +41,8 @@ class TilesPage(Page):
         form.addRow(self.dataset)
         self._add_tiles()
         self._add_shares()
-        group = self.advanced()
-        add_tile_options(self, group)
-        add_split_options(self, group)
+        self.options = SplitOptions(self)
+        self.add_group(self.options)
         self.split_note = small_label("")
         self.split_note.hide()
         self.body.addWidget(self.split_note)
@@ -112,7 +102,7 @@ class TilesPage(Page):
 
     def set_split_fields(self, fields: Sequence[str], of_labels: Sequence[str] = ()) -> None:
         """Fields of the area layer, and of the label polygons, that could name the split."""
-        fill_split_fields(self.split_field, fields, of_labels)
+        fill_split_fields(self.options.split_field, fields, of_labels)
         self.on_inputs_changed()
 
     def set_pixel_size(self, size: float, unit: str) -> None:
@@ -127,14 +117,14 @@ class TilesPage(Page):
             tile_px=self.tile_px.currentData(),
             overlap_percent=self.overlap.currentData(),
             fractions=(train, validation, test),
-            block_px=self.block_px.value(),
-            buffer_px=self.buffer_px.value(),
-            seed=self.seed.value(),
-            split_field=self.split_field.currentData() or "",
-            min_labelled_percent=self.min_labelled.value(),
-            empty_percent=self.empty.value(),
-            folds=self.folds.value(),
-            split_layer_ids=self.split_layers.ids(),
+            block_px=self.options.block_px.value(),
+            buffer_px=self.options.buffer_px.value(),
+            seed=self.options.seed.value(),
+            split_field=self.options.split_field.currentData() or "",
+            min_labelled_percent=self.options.min_labelled.value(),
+            empty_percent=self.options.empty.value(),
+            folds=self.options.folds.value(),
+            split_layer_ids=self.options.split_layers.ids(),
         )
 
     def show_made(self, result: dict[str, Any]) -> None:
@@ -155,7 +145,7 @@ class TilesPage(Page):
 
     def on_inputs_changed(self) -> None:
         choices = self.choices()
-        self.split_layers.setVisible(choices.split_field == LAYERS)
+        self.options.split_layers.setVisible(choices.split_field == LAYERS)
         if self.primary is not None and not self.dataset.currentData():
             self.sentence.set_text(tr("Prepare data first: there is nothing to cut into tiles."))
             return

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from qgis.PyQt.QtCore import QObject, QUrl
-from qgis.PyQt.QtGui import QDesktopServices
+from qgis.PyQt.QtCore import QObject
 from qgis.PyQt.QtWidgets import QFileDialog
 
 from ...contract import COMPARED, BandSet, CompareJob, GeoSegError, Problem
@@ -16,14 +15,15 @@ from ...jobs import experiments
 from ...jobs.choices import NamedPath
 from ...jobs.submission import Submission
 from ...jobs.train import job_of
-from ...jobs.workspace import Entry
-from ...panel import settings
+from ...panel.desktop import open_file
+from ...panel.project_state import read_page, write_page
+from ...panel.records import read_dataset
+from ...panel.services import PanelServices
 from ...panel.texts import duration, share, state_names, tr
+from ...panel.widgets.notes import NextStep
+from ...records.workspace import Entry
 from .compare_window import CompareChoices, CompareWindow
-from .controller import as_error, read_dataset
-
-if TYPE_CHECKING:
-    from ...panel.services import Controller
+from .planner import TrainPlanner
 
 PAGE = "compare"
 QUICK_MINUTES = 5
@@ -31,15 +31,22 @@ QUICK_MINUTES = 5
 
 
 class CompareController(QObject):
-    """Opens the window, runs comparisons, and shows what they have found so far."""
+    """Opens the window, runs comparisons, and shows what they have found so far.
 
-    def __init__(self, desk: Controller) -> None:
-        super().__init__(desk)
-        self.desk = desk
+    Args:
+        services: those of the panel.
+        planner: stops when a comparison begins.
+        next_step: the line that says what was done.
+    """
+
+    def __init__(self, services: PanelServices, planner: TrainPlanner, next_step: NextStep) -> None:
+        super().__init__(services)
+        self.services, self._planner, self._next_step = services, planner, next_step
+        services.jobs.busy_changed.connect(self.set_busy)
         self.window: CompareWindow | None = None
         self._running: Path | None = None
         self._read_at = 0.0
-        desk.runner.progressed.connect(self._on_progressed)
+        services.jobs.runner.progressed.connect(self._on_progressed)
 
     def close(self) -> None:
         """Close the window."""
@@ -51,14 +58,14 @@ class CompareController(QObject):
         if self.window is None:
             self.window = self._make_window()
         self.refresh()
-        self.window.set_busy(self.desk.runner.busy)
+        self.window.set_busy(self.services.jobs.busy)
         self.window.show()
         self.window.raise_()
         self.window.activateWindow()
 
     def _make_window(self) -> CompareWindow:
-        window = CompareWindow(self.desk.dock)
-        window.page.restore(settings.read_page(PAGE, self.desk.project))
+        window = CompareWindow(self.services.dock)
+        window.page.restore(read_page(PAGE, self.services.project))
         window.page.changed.connect(self.describe)
         window.page.compare_requested.connect(self.begin)
         window.shown_requested.connect(self.show)
@@ -73,13 +80,13 @@ class CompareController(QObject):
         """Read the workspace again, if the window is there."""
         if self.window is None:
             return
-        dataset = read_dataset(self.desk.dataset)
+        dataset = read_dataset(self.services.state.dataset)
         self.window.page.set_band_sets(experiments.band_sets_of(dataset) if dataset else [])
         self.describe()
-        found = self.desk.view.comparisons()
+        found = self.services.view.comparisons()
         names = state_names()
         entries = [NamedPath(item.title, str(item.folder), names.get(item.state, "")) for item in found]
-        running = self._running if self.desk.runner.busy else None
+        running = self._running if self.services.jobs.busy else None
         self.window.set_comparisons(entries, str(running or self.window.folder()))
 
     def set_busy(self, busy: bool) -> None:
@@ -93,7 +100,7 @@ class CompareController(QObject):
             return
         page, choices = self.window.page, self.window.page.choices()
         page.set_ready(False)
-        if read_dataset(self.desk.dataset) is None or self.desk.dataset is None:
+        if read_dataset(self.services.state.dataset) is None or self.services.state.dataset is None:
             page.sentence.set_text(tr("Make tiles first: there is nothing to compare on."))
             return
         try:
@@ -101,12 +108,14 @@ class CompareController(QObject):
         except GeoSegError as error:
             job, problems = None, [Problem(error.code, error.message, error.hint)]
         page.problem_list.set_problems(problems)
-        page.sentence.set_text("" if job is None else sentence(job, choices, self.desk.dataset.name))
+        page.sentence.set_text(
+            "" if job is None else sentence(job, choices, self.services.state.dataset.name)
+        )
         page.set_ready(job is not None and not problems)
 
     def _checked(self, choices: CompareChoices) -> tuple[CompareJob, list[Problem]]:
-        dataset = read_dataset(self.desk.dataset)
-        if dataset is None or self.desk.dataset is None:
+        dataset = read_dataset(self.services.state.dataset)
+        if dataset is None or self.services.state.dataset is None:
             raise GeoSegError("no_dataset", tr("There is no dataset."), tr("Make tiles first."))
         own = experiments.named_sets(choices.own_sets)
         sets = [item for item in experiments.band_sets_of(dataset) if item.name in choices.sets]
@@ -123,7 +132,7 @@ class CompareController(QObject):
     def _submission(self, folder: Path, choices: CompareChoices, sets: list[BandSet]) -> Submission:
         return experiments.compare(
             folder,
-            self.desk.dataset or Path(),
+            self.services.state.dataset or Path(),
             choices.models,
             sets,
             choices.seeds,
@@ -134,31 +143,33 @@ class CompareController(QObject):
 
     def begin(self) -> None:
         """Compare what is chosen."""
-        if self.window is None or self.desk.dataset is None:
+        if self.window is None or self.services.state.dataset is None:
             return
         try:
             job, problems = self._checked(self.window.page.choices())
             if problems:
                 self.window.page.problem_list.set_problems(problems)
                 return
-            self.desk.refuse_unwritable()
-            folder = self.desk.workspace.new_comparison(self.desk.dataset.name)
+            self.services.jobs.check_writable()
+            folder = self.services.workspace.new_comparison(self.services.state.dataset.name)
         except (GeoSegError, OSError) as error:
-            self.desk.report(as_error(error))
+            self.services.errors.show(error)
             return
-        settings.write_page(PAGE, self.window.page.values(), self.desk.project)
-        self._start(Submission(job, folder, tr("Compare models on {}").format(self.desk.dataset.name)))
+        write_page(PAGE, self.window.page.values(), self.services.project)
+        self._start(
+            Submission(job, folder, tr("Compare models on {}").format(self.services.state.dataset.name))
+        )
 
     def resume(self, folder: str) -> None:
         """Go on with a comparison; what is finished is kept."""
         try:
             self._start(experiments.again(Path(folder)))
         except GeoSegError as error:
-            self.desk.report(error)
+            self.services.errors.show(error)
 
     def _start(self, submission: Submission) -> None:
-        self.desk.train.planner.stop()
-        if self.desk.start(submission.title, [], [submission], self._on_compared, self._on_failed):
+        self._planner.stop()
+        if self.services.jobs.start(submission.title, [], [submission], self._on_compared, self._on_failed):
             self._running, self._read_at = submission.folder, 0.0
             self.refresh()
 
@@ -171,17 +182,14 @@ class CompareController(QObject):
             return
         path = Path(folder)
         result = experiments.read_comparison(path)
-        entry = next((item for item in self.desk.view.comparisons() if item.folder == path), None)
-        runs = self.desk.runner.busy and path == self._running
+        entry = next((item for item in self.services.view.comparisons() if item.folder == path), None)
+        runs = self.services.jobs.busy and path == self._running
         resumable = not runs and entry is not None and entry.state in ("stopped", "cancelled", "failed")
         self.window.show_result(result, state_sentence(path, result, entry, runs), resumable)
 
     def use(self, run: str) -> None:
-        """Make a run of the comparison the current one: Results and Predict go on with it."""
-        self.desk.run = Path(run)
-        self.desk.refresh()
-        self.desk.results.show_run(run)
-        self.desk.dock.show_step("results")
+        """Work on with a run of the comparison."""
+        self.services.choose_run(Path(run))
 
     def save_table(self, folder: str) -> None:
         """Copy the table to where the user wants it."""
@@ -192,7 +200,7 @@ class CompareController(QObject):
         try:
             shutil.copyfile(Path(folder) / "comparison.csv", chosen)
         except OSError as error:
-            self.desk.report(GeoSegError("not_writable", str(error), tr("Choose another place.")))
+            self.services.errors.show(GeoSegError("not_writable", str(error), tr("Choose another place.")))
 
     def _on_progressed(self, phase: str, _fraction: float, _seconds_left: float) -> None:
         if phase != "comparing" or self._running is None or self.window is None:
@@ -210,7 +218,7 @@ class CompareController(QObject):
         text = tr("{} on {} is first with IoU {}.").format(
             best.get("model"), best.get("bands"), share(best.get("iou"))
         )
-        self.desk.dock.train.next_step.show_done(text)
+        self._next_step.show_done(text)
         self._running = None
         if self.window is not None and self.window.isVisible():
             self.refresh()
@@ -221,7 +229,7 @@ class CompareController(QObject):
             self.open()
             self._choose(folder)
 
-        self.desk.dock.offer(text, tr("Show the comparison"), lead)
+        self.services.dock.offer(text, tr("Show the comparison"), lead)
 
     def _choose(self, folder: Path) -> None:
         if self.window is not None:
@@ -274,8 +282,3 @@ def wanted(folder: Path) -> int:
         return 0
     models = len(job.contenders) or len(COMPARED)
     return models * max(len(job.band_sets), 1) * len(job.seeds)
-
-
-def open_file(path: Path) -> None:
-    """Show a file or folder with what the computer opens it with."""
-    QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))

@@ -4,29 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from qgis.PyQt.QtCore import QObject
 from qgis.PyQt.QtWidgets import QDialog
 
 from ...contract import GeoSegError, TrainJob
 from ...jobs import experiments
-from ...jobs.register import model_of
 from ...jobs.submission import Submission
+from ...panel.services import PanelServices
 from ...panel.texts import interval_text, share, tr
-from .controller import as_error
+from ...panel.widgets.notes import NextStep
+from ...records.runs import model_of
 from .experiment_dialogs import FoldsDialog, SearchDialog
-
-if TYPE_CHECKING:
-    from ...panel.services import Controller
+from .planner import MakeJob, TrainPlanner
 
 
 class ExperimentsController(QObject):
-    """Asks the few questions, starts the job, and shows what came of it."""
+    """Opens the dialogs, starts the jobs, and shows their results.
 
-    def __init__(self, desk: Controller) -> None:
-        super().__init__(desk)
-        self.desk = desk
+    Args:
+        services: those of the panel.
+        planner: stops when a job begins.
+        next_step: the line that says what was done.
+        make_job: the job that the Train page describes now.
+    """
+
+    def __init__(
+        self, services: PanelServices, planner: TrainPlanner, next_step: NextStep, make_job: MakeJob
+    ) -> None:
+        super().__init__(services)
+        self.services = services
+        self._planner, self._next_step, self._make_job = planner, next_step, make_job
         self.dialog: QDialog | None = None
 
     def close(self) -> None:
@@ -37,14 +46,14 @@ class ExperimentsController(QObject):
     def cross_validate(self) -> None:
         """Ask, then train once for every fold."""
         training = self._training()
-        if training is None or self.desk.dataset is None:
+        if training is None or self.services.state.dataset is None:
             return
-        folds = experiments.fold_count(self.desk.dataset)
+        folds = experiments.fold_count(self.services.state.dataset)
         if not folds:
             text = tr("This dataset has no folds: make tiles again with 5 of them (Advanced).")
-            self.desk.dock.offer(text, tr("Tiles"), lambda: self.desk.dock.show_step("tiles"))
+            self.services.dock.offer(text, tr("Tiles"), lambda: self.services.step_wanted.emit("tiles"))
             return
-        dialog = FoldsDialog(model_of(training), folds, self.desk.dock)
+        dialog = FoldsDialog(model_of(training), folds, self.services.dock)
 
         def start() -> None:
             ensemble = dialog.ensemble.isChecked()
@@ -59,7 +68,7 @@ class ExperimentsController(QObject):
         training = self._training()
         if training is None:
             return
-        dialog = SearchDialog(model_of(training), self.desk.dock)
+        dialog = SearchDialog(model_of(training), self.services.dock)
 
         def start() -> None:
             settings = {
@@ -74,24 +83,28 @@ class ExperimentsController(QObject):
     def _training(self) -> TrainJob | None:
         """The network that the page describes; what is in the way is said."""
         try:
-            job = self.desk.train.job()
-            if self.desk.runner.busy:
+            job = self._make_job()
+            if self.services.jobs.busy:
                 raise GeoSegError(
                     "busy", tr("A job is running."), tr("Wait for its end, or cancel it first.")
                 )
         except GeoSegError as error:
-            self.desk.report(error)
+            self.services.errors.show(error)
             return None
         if isinstance(job, TrainJob):
             problem = next(iter(job.problems()), None)
             if problem is None:
                 return job
-            self.desk.report(GeoSegError(problem.code, problem.message, problem.hint))
+            self.services.errors.show(GeoSegError(problem.code, problem.message, problem.hint))
         elif job is None:
-            self.desk.report(GeoSegError("no_dataset", tr("There is no dataset."), tr("Make tiles first.")))
+            self.services.errors.show(
+                GeoSegError("no_dataset", tr("There is no dataset."), tr("Make tiles first."))
+            )
         else:
             text = tr("A baseline has nothing to cross-validate or search here.")
-            self.desk.report(GeoSegError("no_network", text, tr("Choose a network on the Train page.")))
+            self.services.errors.show(
+                GeoSegError("no_network", text, tr("Choose a network on the Train page."))
+            )
         return None
 
     def _open(self, dialog: QDialog, start: Callable[[], None]) -> None:
@@ -100,14 +113,14 @@ class ExperimentsController(QObject):
         dialog.open()
 
     def _start(self, name: str, make: Callable[[Path], Submission]) -> None:
-        dataset = self.desk.dataset
+        dataset = self.services.state.dataset
         if dataset is None:
             return
         try:
-            self.desk.refuse_unwritable()
-            submission = make(self.desk.workspace.new_run(f"{dataset.name}-{name}"))
+            self.services.jobs.check_writable()
+            submission = make(self.services.workspace.new_run(f"{dataset.name}-{name}"))
         except (GeoSegError, OSError) as error:
-            self.desk.report(as_error(error))
+            self.services.errors.show(error)
             return
         self.run(submission)
 
@@ -116,31 +129,31 @@ class ExperimentsController(QObject):
         try:
             self.run(experiments.again(Path(folder)))
         except GeoSegError as error:
-            self.desk.report(error)
+            self.services.errors.show(error)
 
     def run(self, submission: Submission) -> None:
         """Run a cross-validation or a search."""
         searching = submission.job.kind == "search"
         done = self._on_searched if searching else self._on_validated
-        self.desk.train.planner.stop()
-        self.desk.start(submission.title, [], [submission], done)
+        self._planner.stop()
+        self.services.jobs.start(submission.title, [], [submission], done)
 
     def _on_validated(self, result: dict[str, Any], folder: Path) -> None:
         mapped = (folder / "model.onnx").exists()
         if mapped:
-            self.desk.run = folder
-            self.desk.refresh()
+            self.services.state.run = folder
+            self.services.refresh()
         ends = interval_text((result.get("intervals") or {}).get("miou"))
         text = tr("{} folds: mean IoU {}").format(len(result.get("folds") or []), share(result.get("miou")))
-        self.desk.dock.train.next_step.show_done(f"{text} ({ends})." if ends else f"{text}.")
+        self._next_step.show_done(f"{text} ({ends})." if ends else f"{text}.")
         if mapped:
-            self.desk.results.offer_scores(str(folder), text)
+            self.services.run_scored.emit(folder, text)
 
     def _on_searched(self, result: dict[str, Any], folder: Path) -> None:
-        self.desk.run = folder
-        self.desk.refresh()
+        self.services.state.run = folder
+        self.services.refresh()
         text = tr("Trial {} is best: {} on validation, the automatic settings {}.").format(
             result.get("best_trial"), share(result.get("score")), share(result.get("automatic"))
         )
-        self.desk.dock.train.next_step.show_done(text, tr("Next: predict"), "predict")
-        self.desk.afterwards(lambda: self.desk.results.evaluate(str(folder)))
+        self._next_step.show_done(text, tr("Next: predict"), "predict")
+        self.services.run_trained.emit(folder)

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from qgis.gui import QgsCollapsibleGroupBox, QgsDoubleSpinBox
+from qgis.gui import QgsCollapsibleGroupBox
 from qgis.PyQt.QtCore import QSignalBlocker, Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import (
-    QCheckBox,
     QComboBox,
     QHBoxLayout,
     QLabel,
     QLineEdit,
     QMenu,
     QPushButton,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
@@ -25,9 +23,10 @@ from ...jobs.choices import NamedPath, TrainChoices
 from ...panel.texts import tr
 from ...panel.widgets.notes import small_label
 from ...panel.widgets.page import Page, lets_shrink, narrow_form
-from ...panel.widgets.ticks import AutoTicks, TickList
-from . import advanced as advanced
+from ...panel.widgets.ticks import TickList
+from .baseline_options import BaselineOptions
 from .names import curve_names, models, preset_names, way_names
+from .network_options import NetworkOptions
 from .start import StartSection
 from .widgets.curves import Curves
 
@@ -51,29 +50,6 @@ class TrainPage(Page):
     zoo_requested = pyqtSignal()
     way_requested = pyqtSignal(str)
 
-    loss: AutoTicks
-    augment: AutoTicks
-    optimiser: QComboBox
-    learning_rate: QgsDoubleSpinBox
-    epochs: QSpinBox
-    patience: QSpinBox
-    batch: QSpinBox
-    crop: QSpinBox
-    width_box: QSpinBox
-    levels: QSpinBox
-    device: QComboBox
-    precision: QComboBox
-    seed: QSpinBox
-    calibrate: QCheckBox
-    tensorboard: QCheckBox
-    trees: QSpinBox
-    depth: QSpinBox
-    features: QSpinBox
-    search: QCheckBox
-    texture: QLineEdit
-    pixels: QSpinBox
-    forest_seed: QSpinBox
-
     def __init__(self, parent: QWidget | None = None) -> None:
         intro = tr(
             "Teach a model your classes. What you leave open is found from your data and your computer."
@@ -86,7 +62,7 @@ class TrainPage(Page):
         self._add_bands()
         self.start = StartSection(self)
         self._add_plan()
-        self._add_advanced()
+        self._add_options()
         self.curves = Curves()
         self.chart, self.epoch_line = self.curves.chart, self.curves.epoch_line
         self.body.addWidget(self.curves)
@@ -154,17 +130,10 @@ class TrainPage(Page):
         self.why_group.hide()
         self.body.addWidget(self.why_group)
 
-    def _add_advanced(self) -> None:
-        self.network_group, self.baseline_group = self.advanced(), self.advanced()
-        for add in (
-            advanced.add_recipe,
-            advanced.add_descent,
-            advanced.add_length,
-            advanced.add_network,
-            advanced.add_machine,
-        ):
-            add(self, self.network_group)
-        advanced.add_baseline(self, self.baseline_group)
+    def _add_options(self) -> None:
+        self.network, self.baseline = NetworkOptions(self), BaselineOptions(self)
+        for group in (self.network, self.baseline):
+            self.add_group(group)
 
     def _add_unfinished(self) -> None:
         self.unfinished_row = QWidget()
@@ -297,8 +266,8 @@ class TrainPage(Page):
             "encoder": self.encoder.text().strip() if is_zoo else model.encoder,
             "decoder": self.decoder.text().strip() if is_zoo else "",
             "bands": self.chosen_bands(),
-            "loss": "+".join(self.loss.value()),
-            "augment": tuple(self.augment.value()),
+            "loss": "+".join(self.network.loss.value()),
+            "augment": tuple(self.network.augment.value()),
             "weights": self.start.weights,
             "start_from": self.start.model_path,
         }
@@ -308,16 +277,16 @@ class TrainPage(Page):
         settings: dict[str, object] = {
             "method": self._models[self.model.currentData()].baseline,
             "bands": self.chosen_bands(),
-            "texture_px": odd_numbers(self.texture.text()),
-            "pixels": self.pixels.value(),
-            "seed": self.forest_seed.value(),
+            "texture_px": odd_numbers(self.baseline.texture.text()),
+            "pixels": self.baseline.pixels.value(),
+            "seed": self.baseline.forest_seed.value(),
         }
         if self.model.currentData() == "forest":
             settings |= {
-                "trees": self.trees.value(),
-                "depth": self.depth.value(),
-                "features": self.features.value(),
-                "search": self.search.isChecked(),
+                "trees": self.baseline.trees.value(),
+                "depth": self.baseline.depth.value(),
+                "features": self.baseline.features.value(),
+                "search": self.baseline.search.isChecked(),
             }
         return settings
 
@@ -335,8 +304,8 @@ class TrainPage(Page):
             tr("Bands: all {}").format(total) if used == total else tr("Bands: {} of {}").format(used, total)
         )
         self.band_group.setTitle(title)
-        self.network_group.setVisible(self.is_network and not again)
-        self.baseline_group.setVisible(not self.is_network)
+        self.network.setVisible(self.is_network and not again)
+        self.baseline.setVisible(not self.is_network)
         self.preview_button.setVisible(self.is_network)
         self.start.adapt(self.is_network)
         self._show_sentence()

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from qgis.PyQt.QtCore import QObject, QTimer
+from qgis.PyQt.QtCore import QObject
 
 from ...contract import ForestJob, GeoSegError, TrainJob
 from ...jobs import train
-from ...panel.background_queries import Question
+from ...panel.background_queries import Query
+from ...panel.errors import as_error, problem_of, problem_text
+from ...panel.services import PanelServices
 from ...panel.texts import duration, tr
+from ...panel.timers import single_shot
+from .page import TrainPage
 from .widgets.preview import PreviewWindow
-
-if TYPE_CHECKING:
-    from ...panel.services import Controller
 
 PLAN_MS = 900
 MakeJob = Callable[[], "TrainJob | ForestJob | None"]
@@ -25,24 +26,22 @@ class TrainPlanner(QObject):
     """Asks for the plan while the page is looked at, and for a preview on request.
 
     Args:
-        desk: the controller of all.
+        services: those of the panel.
+        page: the Train page.
         make_job: the job that the page describes now; None while there is nothing to train on.
     """
 
-    def __init__(self, desk: Controller, make_job: MakeJob) -> None:
-        super().__init__(desk)
-        self.desk, self.page = desk, desk.dock.train
+    def __init__(self, services: PanelServices, page: TrainPage, make_job: MakeJob) -> None:
+        super().__init__(services)
+        self.services, self.page = services, page
         self._make_job = make_job
         self._answered: tuple[object, dict[str, Any]] | None = None
         self.window: PreviewWindow | None = None
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(PLAN_MS)
-        self._timer.timeout.connect(self.plan)
+        self._timer = single_shot(self, PLAN_MS, self.plan)
         self.page.changed.connect(self._timer.start)
         self.page.preview_requested.connect(self.preview)
-        desk.dock.step_shown.connect(lambda _step: self.plan_soon())
-        desk.runner.idle.connect(self.plan_soon)
+        services.dock.step_shown.connect(lambda _step: self.plan_soon())
+        services.jobs.runner.idle.connect(self.plan_soon)
 
     def close(self) -> None:
         """Ask nothing more."""
@@ -53,7 +52,7 @@ class TrainPlanner(QObject):
     def stop(self) -> None:
         """A training begins: whoever works on a plan stops."""
         self._timer.stop()
-        self.desk.questions.stop("trainplan")
+        self.services.queries.stop("trainplan")
         self.page.end_planning()
 
     def plan_soon(self) -> None:
@@ -62,16 +61,16 @@ class TrainPlanner(QObject):
 
     def plan(self) -> None:
         """Ask what would be trained, if somebody looks; what is known already is not asked again."""
-        if self.desk.dock.current_step() != "train" or self.desk.runner.busy:
+        if self.services.dock.current_step() != "train" or self.services.jobs.busy:
             return
         try:
             job = self._make_job()
         except GeoSegError as error:
-            self.page.show_plan("", [], [problem_row(error)])
+            self.page.show_plan("", [], [problem_of(error)])
             return
         problems = job.problems() if job is not None else []
         if job is None or problems:
-            self.desk.forget("trainplan")
+            self.services.queries.withdraw("trainplan")
             self.page.show_plan("", [], problems)
             return
         if self._answered is not None and self._answered[0] == (job, stamp(job)):
@@ -82,13 +81,13 @@ class TrainPlanner(QObject):
     def _ask(self, job: TrainJob | ForestJob) -> None:
         key = (job, stamp(job))
         try:
-            folder = self.desk.workspace.scratch("trainplan")
+            folder = self.services.workspace.scratch("trainplan")
         except OSError as error:
-            self.page.show_plan("", [], [problem_row(GeoSegError("not_writable", str(error)))])
+            self.page.show_plan("", [], [problem_of(as_error(error))])
             return
         self.page.show_planning()
-        self.desk.ask(
-            Question(
+        self.services.queries.submit(
+            Query(
                 "trainplan",
                 tr("Plan the training"),
                 [],
@@ -113,20 +112,18 @@ class TrainPlanner(QObject):
         """Draw crops as the training would see them, in a window of their own."""
         try:
             job = self._make_job()
-            folder = self.desk.workspace.scratch("preview")
+            folder = self.services.workspace.scratch("preview")
         except (GeoSegError, OSError) as error:
-            self.desk.report(
-                error if isinstance(error, GeoSegError) else GeoSegError("not_writable", str(error))
-            )
+            self.services.errors.show(error)
             return
         if not isinstance(job, TrainJob):
             return
         if self.window is None:
-            self.window = PreviewWindow(self.desk.dock)
+            self.window = PreviewWindow(self.services.dock)
             self.window.again_requested.connect(self.preview)
         self.window.show_drawing()
-        self.desk.ask(
-            Question(
+        self.services.queries.submit(
+            Query(
                 "preview",
                 tr("Preview crops"),
                 [],
@@ -143,7 +140,7 @@ class TrainPlanner(QObject):
 
     def _on_not_previewed(self, problem: dict[str, Any]) -> None:
         if self.window is not None:
-            self.window.show_problem(f"{problem.get('message', '')} {problem.get('hint', '')}".strip())
+            self.window.show_problem(problem_text(problem))
 
 
 def stamp(job: TrainJob | ForestJob) -> float:
@@ -195,8 +192,3 @@ def as_sentence(text: str) -> str:
     """With a capital and a full stop."""
     whole = text if text.endswith((".", "!", "?")) else f"{text}."
     return whole[:1].upper() + whole[1:]
-
-
-def problem_row(error: GeoSegError) -> dict[str, str]:
-    """An error as a row of a problem list."""
-    return {"severity": "error", "code": error.code, "message": error.message, "hint": error.hint}

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from qgis.PyQt.QtCore import QObject
 from qgis.PyQt.QtWidgets import QMessageBox
 
-from ...contract import CrossValidateJob, GeoSegError, SearchJob
-from ...jobs import register
-from ...jobs.register import Run
+from ...contract import GeoSegError
+from ...jobs.submission import Submission
+from ...panel.desktop import open_file
+from ...panel.records import report_of
+from ...panel.services import PanelServices
 from ...panel.texts import tr
-from .comparison import open_file
-from .controller import as_error
+from ...records import runs as register
+from ...records.runs import Run
 from .runs_window import MOST, RunsWindow
-
-if TYPE_CHECKING:
-    from ...panel.services import Controller
 
 LISTED = 8
 """So many names are read out before a deletion."""
@@ -35,13 +33,20 @@ class RunsController(QObject):
     """Keeps the register up to date and does what it asks for.
 
     Args:
-        desk: the controller of all.
+        services: those of the panel.
+        repeat: runs a training, cross-validation or search once more.
         confirm: asks the user; tests give their own.
     """
 
-    def __init__(self, desk: Controller, confirm: Callable[[RunsWindow, str], bool] = confirmed) -> None:
-        super().__init__(desk)
-        self.desk, self._confirm = desk, confirm
+    def __init__(
+        self,
+        services: PanelServices,
+        repeat: Callable[[Submission], None],
+        confirm: Callable[[RunsWindow, str], bool] = confirmed,
+    ) -> None:
+        super().__init__(services)
+        self.services, self._repeat, self._confirm = services, repeat, confirm
+        services.jobs.busy_changed.connect(self.set_busy)
         self.window: RunsWindow | None = None
 
     def close(self) -> None:
@@ -52,19 +57,19 @@ class RunsController(QObject):
     def open(self) -> None:
         """Show the window."""
         if self.window is None:
-            self.window = RunsWindow(self.desk.dock)
+            self.window = RunsWindow(self.services.dock)
             self.window.selection_changed.connect(self._on_selected)
             self.window.action_requested.connect(self.act)
         self.window.show()
         self.refresh()
-        self.window.set_busy(self.desk.runner.busy)
+        self.window.set_busy(self.services.jobs.busy)
         self.window.raise_()
         self.window.activateWindow()
 
     def refresh(self) -> None:
         """Read the workspace again, if somebody looks."""
         if self.window is not None and self.window.isVisible():
-            self.window.set_runs(self.desk.view.register())
+            self.window.set_runs(self.services.view.register())
 
     def set_busy(self, busy: bool) -> None:
         """While a job runs no other can be started."""
@@ -80,9 +85,9 @@ class RunsController(QObject):
         if what == "delete":
             self.delete(runs)
         elif what == "use":
-            self.desk.compare.use(str(folder))
+            self.services.choose_run(folder)
         elif what == "report":
-            self.desk.results.open_report(str(folder))
+            open_file(report_of(folder, self.services.view.evaluation(folder)))
         elif what == "repeat":
             self.repeat(folder)
         else:
@@ -91,15 +96,12 @@ class RunsController(QObject):
     def repeat(self, folder: Path) -> None:
         """Train once more with the same settings."""
         try:
-            self.desk.refuse_unwritable()
-            submission = register.repeat(folder, self.desk.workspace.new_run(f"{folder.name}-again"))
+            self.services.jobs.check_writable()
+            submission = register.repeat(folder, self.services.workspace.new_run(f"{folder.name}-again"))
         except (GeoSegError, OSError) as error:
-            self.desk.report(as_error(error))
+            self.services.errors.show(error)
             return
-        if isinstance(submission.job, (CrossValidateJob, SearchJob)):
-            self.desk.experiments.run(submission)
-        else:
-            self.desk.train.train(submission)
+        self._repeat(submission)
 
     def delete(self, runs: list[Run]) -> None:
         """Remove runs with all their files, once the user has said yes."""
@@ -107,10 +109,10 @@ class RunsController(QObject):
             return
         for run in runs:
             try:
-                register.delete(run.entry.folder, self.desk.run)
+                register.delete(run.entry.folder, self.services.state.run)
             except (GeoSegError, OSError) as error:
-                self.desk.report(as_error(error))
-        self.desk.refresh()
+                self.services.errors.show(error)
+        self.services.refresh()
 
     def _on_selected(self) -> None:
         if self.window is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from qgis.gui import QgsFileWidget
 from qgis.PyQt.QtCore import QObject, QSignalBlocker, pyqtSignal
@@ -13,11 +12,8 @@ from ...contract import Problem
 from ...jobs.choices import NamedPath
 from ...panel.texts import tr
 from ...panel.widgets.notes import small_label
-from ...panel.widgets.page import heading, lets_shrink
+from ...panel.widgets.page import Page, heading, lets_shrink
 from .names import start_names
-
-if TYPE_CHECKING:
-    from .page import TrainPage
 
 ANOTHER = ""
 """Value of the entry of the list of models that lets one choose a file."""
@@ -32,7 +28,7 @@ class StartSection(QObject):
 
     pretrain_requested = pyqtSignal()
 
-    def __init__(self, page: TrainPage) -> None:
+    def __init__(self, page: Page) -> None:
         super().__init__(page)
         self.section = QWidget()
         lines = QVBoxLayout(self.section)
@@ -72,7 +68,7 @@ class StartSection(QObject):
             lines.addWidget(widget)
         page.body.addWidget(self.section)
 
-    def _file(self, page: TrainPage, key: str, name: str, file_filter: str) -> QgsFileWidget:
+    def _file(self, page: Page, key: str, name: str, file_filter: str) -> QgsFileWidget:
         widget = page.remember(key, QgsFileWidget())
         widget.setFilter(file_filter)
         widget.setDialogTitle(name)

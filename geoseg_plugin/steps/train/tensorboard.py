@@ -4,47 +4,43 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-from qgis.PyQt.QtCore import QObject, QTimer, QUrl
-from qgis.PyQt.QtGui import QDesktopServices
+from qgis.PyQt.QtCore import QObject, QTimer
 
 from ...contract import GeoSegError
 from ...engine.environment import cleaned
 from ...engine.packages import has_package
 from ...engine.tensorboard import PACKAGE, TensorBoard
+from ...panel.desktop import open_address
+from ...panel.services import PanelServices
 from ...panel.texts import tr
 from ...tasks.execution import engine_environment
-
-if TYPE_CHECKING:
-    from ...panel.services import Controller
+from .page import TrainPage
 
 LOOK_MS, PATIENCE_S = 300, 60.0
-
-
-def open_in_browser(url: str) -> None:
-    """Show an address in the user's browser."""
-    QDesktopServices.openUrl(QUrl(url))
 
 
 class TensorBoardController(QObject):
     """Holds the one TensorBoard of this QGIS.
 
     Args:
-        desk: the controller of all.
+        services: those of the panel.
+        page: the Train page.
         show: opens an address; tests give their own.
     """
 
-    def __init__(self, desk: Controller, show: Callable[[str], None] = open_in_browser) -> None:
-        super().__init__(desk)
-        self.desk, self.button = desk, desk.dock.train.tensorboard_button
+    def __init__(
+        self, services: PanelServices, page: TrainPage, show: Callable[[str], None] = open_address
+    ) -> None:
+        super().__init__(services)
+        self.services, self.button = services, page.tensorboard_button
         self._show = show
         self._board: TensorBoard | None = None
         self._asked_s = 0.0
         self._timer = QTimer(self)
         self._timer.setInterval(LOOK_MS)
         self._timer.timeout.connect(self._on_look)
-        desk.dock.train.tensorboard_requested.connect(self.open)
+        page.tensorboard_requested.connect(self.open)
 
     def refresh(self) -> None:
         """The button is there where the package is."""
@@ -54,7 +50,7 @@ class TensorBoardController(QObject):
     def open(self) -> None:
         """Show the runs of the workspace; a TensorBoard that runs already is used again."""
         environment = engine_environment()
-        logs = self.desk.workspace.root / "runs"
+        logs = self.services.workspace.root / "runs"
         if environment is None:
             return
         if self._board is None or not self._board.running or self._board.logs != logs:
@@ -63,7 +59,7 @@ class TensorBoardController(QObject):
             try:
                 self._board.start()
             except GeoSegError as error:
-                self.desk.report(error)
+                self.services.errors.show(error)
                 return
         self.button.setEnabled(False)
         self._asked_s = time.monotonic()
@@ -85,7 +81,7 @@ class TensorBoardController(QObject):
             self._settle()
             self.close()
             text = tr("TensorBoard did not start.")
-            self.desk.report(GeoSegError("tensorboard", text, tr("Set up the engine again.")))
+            self.services.errors.show(GeoSegError("tensorboard", text, tr("Set up the engine again.")))
 
     def _settle(self) -> None:
         self._timer.stop()

@@ -15,7 +15,7 @@ from ..contract import IGNORE, EvaluateJob, Grid, LabelClass, Labels, Problem, s
 from ..dataset.labels.burning import BurntPolygons
 from ..raster.grid import Window, pixel_size
 from ..raster.interpolation import pixels_at
-from ..raster.resample import inside_source, mapping, needed, source_pixels
+from ..raster.resample import inside_source, mapping, source_pixels, source_window
 from ..raster.sources import crs_text, parse_crs
 from ..vector.files import field_names, find_layer, layer_crs
 from ..vector.polygons import LabelPolygons, read_labels
@@ -166,7 +166,7 @@ class ClassesOnGrid:
 
     def _nearest(self, window: Window) -> NDArray[np.uint8]:
         rows, cols = source_pixels(self._mapping, window)
-        part = needed(self._mapping, rows, cols, 1)
+        part = source_window(self._mapping, rows, cols, 1)
         if part.height * part.width > SOURCE_LIMIT_PX and window.height > 1:
             half = window.height // 2
             upper = Window(window.row, window.col, half, window.width)

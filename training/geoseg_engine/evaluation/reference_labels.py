@@ -32,7 +32,7 @@ from ..raster.writer import read_classes
 from ..stacking.stackplan import on_grid
 from ..vector.area import area_bounds, area_geometry, extent_geometry, hull_of, parts_on_grid
 from ..vector.polygons import LabelPolygons, label_title, read_labels
-from ..vector.reprojection import turned
+from ..vector.reprojection import shifted_by_turns
 from .evaluator import BACKGROUND, name_key, unshared_classes
 from .map_source import MapSource, Table
 
@@ -167,7 +167,7 @@ def common_grid(labels: Labels, area: Area, found: MapSource, wanted: float) -> 
             return source_grid(source, dataset), []
     mapped = present(found.polygons, "the polygons of a map").geometries
     left, _, right, _ = shapely.total_bounds(mapped).tolist()
-    drawn = turned(read_labels(labels, found.crs).geometries, parse_crs(found.crs), left, right)
+    drawn = shifted_by_turns(read_labels(labels, found.crs).geometries, parse_crs(found.crs), left, right)
     shapes = np.concatenate([mapped, drawn])
     bounds = area_bounds(area, labels, drawn, found.crs) or tuple(shapely.total_bounds(shapes).tolist())
     if wanted:

@@ -16,7 +16,7 @@ from ..dataset.datasets import open_dataset_stack, read_dataset, read_ids
 from ..modelfile.reading import ModelFile
 from ..modelfile.source_paths import dataset_folders
 from ..modelfile.stats import normalise
-from ..raster.grid import Window, up_to
+from ..raster.grid import Window, round_up
 from ..scores.metrics import confusion
 from ..stacking.reader import StackReader
 
@@ -50,7 +50,7 @@ class TrainingTiles:
         Raises:
             GeoSegError: `empty_split` if there are none.
         """
-        side = up_to(TILE_PX, self._model.align_px)
+        side = round_up(TILE_PX, self._model.align_px)
         places = list(self._places(SPLITS.index(split), side))
         if not places:
             raise GeoSegError(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from ..raster.grid import up_to
+from ..raster.grid import round_up
 from .windows import Frame
 
 BLOCK_PX, HALF_BLOCK_PX = 512, 256
@@ -42,7 +42,7 @@ def core_for(frame: Frame, host_bytes_px: float, device_bytes_px: float, device:
     if px_per_s:
         largest = min(largest, max(MAX_WINDOW_S * px_per_s, (BLOCK_PX + 2 * frame.halo_px) ** 2))
     core_px = int(largest**0.5) - 2 * frame.halo_px
-    needed = up_to(max(frame.height, frame.width), frame.align_px)
+    needed = round_up(max(frame.height, frame.width), frame.align_px)
     core_px = min(core_px, MAX_CORE_PX[device.partition(":")[0]], needed)
     if core_px == needed or core_px < BLOCK_PX:
         step = frame.align_px

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..contract import GeoSegError
-from ..raster.grid import Window, up_to
+from ..raster.grid import Window, round_up
 
 MIN_FEATURES = 24
 """Side of the deepest map of features in the smallest window."""
@@ -45,17 +45,17 @@ class Frame:
     @property
     def halo_px(self) -> int:
         """Return the reach, rounded up to a multiple of `align_px`."""
-        return up_to(self.reach_px, self.align_px)
+        return round_up(self.reach_px, self.align_px)
 
     def min_px(self, across_px: int) -> int:
         """Return the minimum side of a window; more if the raster is narrower than it in the other direction."""
-        minimum = up_to(max(MIN_FEATURES * self.align_px, MIN_PX), self.align_px)
-        return up_to(minimum * minimum // min(across_px, minimum), self.align_px)
+        minimum = round_up(max(MIN_FEATURES * self.align_px, MIN_PX), self.align_px)
+        return round_up(minimum * minimum // min(across_px, minimum), self.align_px)
 
     @property
     def full(self) -> Window:
         """Return the whole raster with its continuation, as one window."""
-        return Window(0, 0, up_to(self.height, self.align_px), up_to(self.width, self.align_px))
+        return Window(0, 0, round_up(self.height, self.align_px), round_up(self.width, self.align_px))
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def cuts(frame: Frame, core_px: int, inside: Window | None = None) -> Iterator[C
         core_px: side of a core in pixels, rounded up to `align_px`.
         inside: part of the raster; None is all of it.
     """
-    for core in cores(frame, up_to(max(core_px, 1), frame.align_px), inside):
+    for core in cores(frame, round_up(max(core_px, 1), frame.align_px), inside):
         yield cut_at(frame, core.row, core.col, core.height, core.width)
 
 
@@ -122,7 +122,7 @@ def cut_at(frame: Frame, row: int, col: int, height: int, width: int, inside: Wi
 def _span(frame: Frame, start: int, size: int, first: int, last: int, across_px: int) -> tuple[int, int]:
     """First and last row (or column) to read for a core: its halo, and no less than the least."""
     low = max(start - frame.halo_px, first)
-    high = min(up_to(start + size, frame.align_px) + frame.halo_px, last)
+    high = min(round_up(start + size, frame.align_px) + frame.halo_px, last)
     return lengthened(low, high, frame.min_px(across_px), first, last)
 
 
@@ -151,7 +151,7 @@ def halves(frame: Frame, cut: Cut) -> tuple[Cut, Cut]:
     core, align = cut.core, frame.align_px
     by_rows = core.height >= core.width
     length = core.height if by_rows else core.width
-    first = up_to((length + 1) // 2, align)
+    first = round_up((length + 1) // 2, align)
     if first >= length:
         raise GeoSegError(
             "out_of_memory",

@@ -21,7 +21,7 @@ from ...channel import Channel
 from ...contract import IGNORE, Cleaning, CleanJob, Grid, Problem, Source, encode
 from ...outputs import prepare_folder, whole_file
 from ...raster.class_areas import class_areas
-from ...raster.grid import Window, rasterio_profile, up_to, windows
+from ...raster.grid import Window, rasterio_profile, round_up, windows
 from ...raster.sources import open_source
 from ...raster.stream import pump
 from ...raster.writer import OVERVIEWS, PACKED_SHARE, read_classes
@@ -198,7 +198,7 @@ def clean_local(
         0, because no patch changes as a whole.
     """
     halo = halo_px(cleaning)
-    side = up_to(max(WINDOW_PX, 4 * halo), WINDOW_PX)
+    side = round_up(max(WINDOW_PX, 4 * halo), WINDOW_PX)
     total, done = grid.height * grid.width, 0
 
     def padded(window: Window) -> tuple[Window, Codes]:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from ...contract import present
 from ...models.ensemble import Ensemble, Member
 from ...models.unet import UNet
-from ...raster.grid import Window, up_to
+from ...raster.grid import Window, round_up
 from ..windows import MIN_FEATURES, lengthened
 
 LEVELS = 2
@@ -117,7 +117,7 @@ def decoded_parts(kept: Window, height: int, width: int, levels: int) -> list[Pa
 def _span(start: int, length: int, size: int) -> tuple[int, int]:
     """First and last row (or column) to look at; never so few that a convolution adds in another order."""
     low = max(start - REACH, 0) // 2 * 2
-    high = min(up_to(start + length + REACH, 2), size)
+    high = min(round_up(start + length + REACH, 2), size)
     return lengthened(low, high, MIN_FEATURES, 0, size)
 
 
@@ -146,7 +146,7 @@ def in_bands(block: Callable[[Tensor], Tensor], rows: Rows, part: Part, widest: 
     inner = [(first_row + (last_row - first_row) * place // count) // 2 * 2 for place in range(1, count)]
     whole = None
     for top, bottom in pairwise([first_row, *inner, last_row]):
-        first, last = max(top - REACH, 0) // 2 * 2, min(up_to(bottom + REACH, 2), height)
+        first, last = max(top - REACH, 0) // 2 * 2, min(round_up(bottom + REACH, 2), height)
         made = block(rows(first, last))[:, :, top - first : bottom - first, cols]
         if whole is None:
             size = (1, made.shape[1], last_row - first_row, made.shape[3])

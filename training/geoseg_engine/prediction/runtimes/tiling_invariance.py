@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...models.ensemble import Ensemble
-from ...raster.grid import Window, up_to
+from ...raster.grid import Window, round_up
 from ..windows import Frame, cut_at
 
 SMALL_ELEMENTS = 20_480
@@ -96,7 +96,7 @@ def over_classes(function: Callable[[Tensor], Tensor], logits: Tensor) -> Tensor
     """
     _, classes, rows, cols = logits.shape
     count = rows * cols
-    padded = logits.new_zeros((1, classes, up_to(count, VECTOR_PX * torch.get_num_threads()), 1))
+    padded = logits.new_zeros((1, classes, round_up(count, VECTOR_PX * torch.get_num_threads()), 1))
     padded[0, :, :count, 0].view(classes, rows, cols).copy_(logits[0])
     return function(padded)[0, :, :count, 0].reshape(1, -1, rows, cols)
 
