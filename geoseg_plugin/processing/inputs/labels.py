@@ -45,7 +45,7 @@ def add_labels(algorithm: QgsProcessingAlgorithm, with_layer: bool = True) -> No
         choice("AREA", tr("Area without such polygons: of the labels, or"), AREAS, "concave_hull")
     )
     algorithm.addParameter(
-        choice("UNLABELLED", tr("Ground without polygon inside the area is"), UNLABELLED, "background")
+        choice("UNLABELLED", tr("Unlabelled pixels inside the area are"), UNLABELLED, "background")
     )
     algorithm.addParameter(
         advanced(real("HULL_RATIO", tr("Tightness of the concave hull (0 tight, 1 convex)"), 0.3, 0, 1))
@@ -166,7 +166,7 @@ def read_area(
     context: QgsProcessingContext,
     split_field: str = "",
 ) -> AreaSnapshot:
-    """Return LABELLED_AREA if it is given, else what AREA says. Main thread.
+    """Return LABELLED_AREA if it is given, else as AREA states. Main thread.
 
     Args:
         algorithm: that has the parameters of `add_labels`.
