@@ -8,19 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from ..contract import (
+    BASELINE_MODELS,
+    COMPARED,
+    NETWORKS,
     RELIEF_ATTRIBUTES,
     TERRAIN_ATTRIBUTES,
     Band,
     BandSet,
     CompareJob,
-    Contender,
     CrossValidateJob,
     Dataset,
-    ForestJob,
     GeoSegError,
     Problem,
     SearchJob,
     TrainJob,
+    contender,
     kept_json,
     known_fields,
 )
@@ -28,44 +30,10 @@ from .submission import Submission
 from .train import job_of
 
 COMPARISON, FOLDS = "comparison.json", "folds"
-NETWORKS = {
-    "unet": ("U-Net", "unet", ""),
-    "attention_resunet": ("Attention Res-UNet", "attention_resunet", ""),
-    "resunet_a": ("ResUNet-a", "resunet_a", ""),
-    "segnet": ("SegNet", "segnet", ""),
-    "deeplabv3plus:resnet18": ("DeepLabV3+ (ResNet-18)", "deeplabv3plus", "resnet18"),
-    "deeplabv3plus:resnet50": ("DeepLabV3+ (ResNet-50)", "deeplabv3plus", "resnet50"),
-    "patchcnn": ("Patch CNN", "patchcnn", ""),
-}
-"""Key of a model -> its name in tables, architecture and encoder; keys are those of the Train page."""
-BASELINES = {
-    "forest": ("Random forest", "forest"),
-    "maximum_likelihood": ("Maximum likelihood", "maximum_likelihood"),
-    "spectral_angle": ("Spectral angle", "spectral_angle"),
-}
-CONTENDERS = (*BASELINES, *NETWORKS)
-USUAL = ("forest", "unet", "attention_resunet", "deeplabv3plus:resnet18")
-"""What is compared unless the user chooses."""
+CONTENDERS = tuple(model.key for model in (*BASELINE_MODELS, *NETWORKS))
+"""Keys of the models that a comparison can train."""
 SEEDS = 42
 """The first of the seeds; each further one is larger by one."""
-
-
-def contender(key: str, preset: str = "balanced") -> Contender:
-    """Return a model of a comparison with automatic settings.
-
-    Args:
-        key: of CONTENDERS.
-        preset: how long its training may take, of the contract's PRESETS.
-
-    Raises:
-        KeyError: if there is no such model.
-    """
-    if key in BASELINES:
-        name, method = BASELINES[key]
-        return Contender(name, baseline=ForestJob("", method=method))  # type: ignore[arg-type]
-    name, architecture, encoder = NETWORKS[key]
-    network = TrainJob("", architecture=architecture, encoder=encoder, preset=preset)  # type: ignore[arg-type]
-    return Contender(name, network)
 
 
 def compare(
@@ -82,13 +50,13 @@ def compare(
     Args:
         folder: of the comparison.
         dataset_folder: whose split is evaluated.
-        models: keys of CONTENDERS; none uses USUAL.
+        models: keys of CONTENDERS; none uses COMPARED.
         band_sets: none uses all bands.
         seeds: how many runs each.
         preset: how long one training may take, of the contract's PRESETS.
         settings: further fields of CompareJob.
     """
-    chosen = tuple(contender(key, preset) for key in models or USUAL)
+    chosen = tuple(contender(key, preset) for key in models or COMPARED)
     numbers = tuple(range(SEEDS, SEEDS + seeds))
     job = CompareJob(str(dataset_folder), chosen, tuple(band_sets), numbers, **settings)
     return Submission(job, folder, f"Compare {len(chosen)} models")

@@ -18,9 +18,9 @@ from ..contract import (
     SearchJob,
     TrainJob,
     job_to_json,
+    model_name,
 )
 from ..engine.liveness import running_pid
-from ..jobs.experiments import BASELINES, NETWORKS
 from ..jobs.submission import Submission
 from ..jobs.train import job_of
 from .workspace import Entry, kept_in, parsed, result_of
@@ -118,12 +118,11 @@ def model_of(job: Job) -> str:
     if isinstance(job, PretrainJob):
         return f"encoder of {job.architecture}"
     if isinstance(job, ForestJob):
-        return BASELINES[job.method][0]
+        return model_name(job.method)
     if isinstance(job, TrainJob):
         if job.architecture == "zoo":
             return f"{job.decoder} ({job.encoder})"
-        keys = (f"{job.architecture}:{job.encoder}", job.architecture, f"{job.architecture}:resnet18")
-        return next((NETWORKS[key][0] for key in keys if key in NETWORKS), job.architecture)
+        return model_name(job.architecture, job.encoder)
     return job.kind
 
 

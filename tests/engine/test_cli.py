@@ -49,8 +49,8 @@ def test_a_flag_says_what_it_takes_and_what_is_taken_without_it(capsys):
     with pytest.raises(SystemExit):
         cli.parser().parse_args(["train", "--help"])
     said = " ".join(capsys.readouterr().out.split())
-    assert "--architecture TEXT Architecture. Kind of network: one of unet, " in said and "[unet]" in said
-    assert "one or more of flip, turn" in said and "--patience N" in said
+    assert "--architecture TEXT Architecture. Kind of network (one of unet, " in said and "[unet]" in said
+    assert "one or more of auto, none, flip, turn" in said and "--patience N" in said
     assert "--find-rate" not in said and "--lr-range-test" in said
 
 

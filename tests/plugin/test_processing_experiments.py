@@ -9,6 +9,7 @@ import pytest
 from toolbox import checked, record, run
 
 from geoseg_plugin.contract import (
+    COMPARED,
     Band,
     BandSet,
     Cancelled,
@@ -20,9 +21,10 @@ from geoseg_plugin.contract import (
     SearchJob,
     Source,
     TrainJob,
+    contender,
     write_json,
 )
-from geoseg_plugin.jobs.experiments import CONTENDERS, USUAL, contender
+from geoseg_plugin.jobs.experiments import CONTENDERS
 from geoseg_plugin.processing.provider import GeoSegProvider
 
 ROW: dict[str, Any] = {
@@ -55,7 +57,7 @@ def test_a_comparison_needs_no_more_than_a_dataset(
     found = run(provider, "compare", DATASET=str(dataset), OUTPUT=str(dataset / "comparison"))
     job = taken[0].job
     assert job.problems() == [] and job.seeds == (42,) and job.band_sets == () and job.split == "test"
-    assert job.contenders == tuple(contender(key) for key in USUAL)
+    assert job.contenders == tuple(contender(key) for key in COMPARED)
     assert (found["BEST"], found["IOU"]) == ("U-Net, all bands", 0.71)
     assert found["BEST_MODEL"] == str(Path("/runs/a/model.onnx")) and found["REPORT"] == "/r.html"
 

@@ -15,7 +15,7 @@ from qgis.core import (
     QgsProcessingParameterFolderDestination,
 )
 
-from ...contract import Cancelled, CompareJob, GeoSegError, Problem, TrainJob
+from ...contract import COMPARED, Cancelled, CompareJob, GeoSegError, Problem, TrainJob
 from ...forms.parameters import add_fields, fields_from
 from ...jobs import experiments
 from ...jobs.submission import Submission
@@ -40,7 +40,7 @@ class Compare(GeoSegAlgorithm):
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         self.addParameter(dataset())
-        models, usual = experiments.CONTENDERS, experiments.USUAL
+        models, usual = experiments.CONTENDERS, COMPARED
         self.addParameter(choice("MODELS", tr("Models"), models, list(usual), several=True))
         sets = tr("Band sets, as: optical = red, nir; terrain = slope (empty: all bands; auto: by kind)")
         self.addParameter(text("BAND_SETS", sets))

@@ -111,9 +111,7 @@ class Evaluate(GeoSegAlgorithm):
         self.addParameter(
             polygons("AREA", tr("Area in which labels are looked at (polygons)"), optional=True)
         )
-        self.addParameter(
-            advanced(choice("UNLABELLED", tr("Ground without label is"), UNLABELLED, "unknown"))
-        )
+        self.addParameter(advanced(choice("UNLABELLED", tr("Unlabelled pixels"), UNLABELLED[:2], "unknown")))
         add_fields(self, EvaluateJob, ADVANCED, advanced=True)
         self.addParameter(QgsProcessingParameterFolderDestination("OUTPUT", tr("Evaluation folder")))
         self.addOutput(QgsProcessingOutputNumber("MIOU", tr("Mean IoU")))

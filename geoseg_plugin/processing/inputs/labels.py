@@ -14,7 +14,7 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
-from ...contract import Area, AreaKind, Problem, Unlabelled
+from ...contract import AUTO_UNLABELLED, Area, AreaKind, Problem, Unlabelled
 from ...layers.inputs.areas import AreaSnapshot, area_snapshot
 from ...layers.inputs.labels import LabelSnapshot, all_classes, label_snapshot
 from ...layers.snapshot import crs_text
@@ -23,7 +23,7 @@ from ..parameters import Parameters, advanced, choice, field, polygon_layer, pol
 from .problems import field_problems, layer_problems
 
 AREAS: tuple[AreaKind, ...] = ("concave_hull", "convex_hull", "bounds", "extent", "rasters")
-UNLABELLED: tuple[Unlabelled, ...] = ("background", "unknown")
+UNLABELLED = ("background", "unknown", AUTO_UNLABELLED)
 
 
 def add_labels(algorithm: QgsProcessingAlgorithm, with_layer: bool = True) -> None:
@@ -45,7 +45,7 @@ def add_labels(algorithm: QgsProcessingAlgorithm, with_layer: bool = True) -> No
         choice("AREA", tr("Area without such polygons: of the labels, or"), AREAS, "concave_hull")
     )
     algorithm.addParameter(
-        choice("UNLABELLED", tr("Unlabelled pixels inside the area are"), UNLABELLED, "background")
+        choice("UNLABELLED", tr("Unlabelled pixels inside the area"), UNLABELLED, AUTO_UNLABELLED)
     )
     algorithm.addParameter(
         advanced(real("HULL_RATIO", tr("Tightness of the concave hull (0 tight, 1 convex)"), 0.3, 0, 1))

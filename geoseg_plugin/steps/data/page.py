@@ -19,6 +19,7 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
+from ...contract import default_unlabelled
 from ...jobs.choices import DataChoices, LabelEdits, MoreLabels, RasterChoice, RasterRow
 from ...layers.legendclasses import LEGEND_FIELD
 from ...panel.texts import area_names, tr
@@ -297,9 +298,9 @@ class DataPage(Page):
         self._explain_unlabelled()
 
     def _propose_unlabelled(self) -> None:
-        sparse = bool(self.class_field.currentData()) and self.area_kind.currentData() != "polygons"
+        proposed = default_unlabelled(self.class_field.currentData() or "", self.area_kind.currentData())
         with QSignalBlocker(self.unlabelled):
-            (self.unknown if sparse else self.background).setChecked(True)
+            (self.unknown if proposed == "unknown" else self.background).setChecked(True)
 
     def _explain_unlabelled(self) -> None:
         choices = self.choices()

@@ -20,9 +20,9 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from ...contract import BandSet
+from ...contract import COMPARED, BandSet
 from ...jobs.choices import NamedPath
-from ...jobs.experiments import CONTENDERS, USUAL
+from ...jobs.experiments import CONTENDERS
 from ...panel.texts import split_names, tr
 from ...panel.widgets.notes import Note, ProblemList, small_label, wrap
 from ...panel.widgets.page import Page, lets_shrink
@@ -70,7 +70,7 @@ class CompareChoicesPage(Page):
         self.models.set_entries(
             {key: known[key].name for key in CONTENDERS}, {key: known[key].why for key in CONTENDERS}
         )
-        self.models.leave_out([key for key in CONTENDERS if key not in USUAL])
+        self.models.leave_out([key for key in CONTENDERS if key not in COMPARED])
         self.body.addWidget(self.models)
         self.section(tr("Band sets"))
         self.sets = self.remember("sets_left_out", TickList(tr("Band sets to compare")))

@@ -10,7 +10,7 @@ from typing import Any
 from qgis.PyQt.QtCore import QObject
 from qgis.PyQt.QtWidgets import QFileDialog
 
-from ...contract import BandSet, CompareJob, GeoSegError, Problem
+from ...contract import COMPARED, BandSet, CompareJob, GeoSegError, Problem
 from ...jobs import experiments
 from ...jobs.choices import NamedPath
 from ...jobs.submission import Submission
@@ -280,5 +280,5 @@ def wanted(folder: Path) -> int:
         return 0
     if not isinstance(job, CompareJob):
         return 0
-    models = len(job.contenders) or len(experiments.USUAL)
+    models = len(job.contenders) or len(COMPARED)
     return models * max(len(job.band_sets), 1) * len(job.seeds)

@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from ..contract import Band, Grid
+from ..contract import TERRAIN_DEFAULTS, Band, Grid
 from ..raster.grid import Window
 from . import position, relief, speckle
 
@@ -36,7 +36,7 @@ DERIVATIONS: dict[str, Derivation] = {
     **dict.fromkeys(relief.ATTRIBUTES, RELIEF),
     **{
         name: Derivation(partial(position.position_halo_px, name), position.position_bands)
-        for name in position.DEFAULT_RADII
+        for name in TERRAIN_DEFAULTS
     },
     "lee": Derivation(speckle.lee_halo_px, speckle.lee_bands),
     "decibel": Derivation(speckle.decibel_halo_px, speckle.decibel_bands),
@@ -61,7 +61,7 @@ def _halo(band: Band, grid: Grid) -> int:
     return DERIVATIONS[band.derive].halo_px(band.parameters, grid)
 
 
-def derived(values: np.ndarray, grid: Grid, window: Window, bands: tuple[Band, ...]) -> np.ndarray:
+def derive_bands(values: np.ndarray, grid: Grid, window: Window, bands: tuple[Band, ...]) -> np.ndarray:
     """Derive bands from one band of a raster.
 
     Args:

@@ -71,7 +71,7 @@ from .events import (
     SAVING_PHASE,
     parse_event,
 )
-from .experiment_jobs import SEARCHED, BandSet, Contender
+from .experiment_jobs import COMPARED, SEARCHED, BandSet, Contender, contender
 from .indices import INDICES, SpectralIndex, index_band
 from .job import POLYGONS, RASTERS
 from .jobs import (
@@ -103,7 +103,7 @@ from .jobs import (
     TrainJob,
     names_input,
 )
-from .parameter import Param, choices_of, default_of, former_names, params_of, types_of
+from .parameter import Candidates, Param, choices_of, default_of, former_names, params_of, types_of
 from .prediction_jobs import PRECISIONS, RUNTIMES, VIEWS, Cleaning, Connectivity, Outlines, Views, shard_of
 from .present import present
 from .result_fields import known_fields
@@ -125,6 +125,7 @@ __all__ = [
     "CANCEL_FILE",
     "CATALOGUE",
     "CLASS_WEIGHTS",
+    "COMPARED",
     "DISK_FULL",
     "ENCODERS",
     "ENCODER_FILE",
@@ -168,6 +169,7 @@ __all__ = [
     "Band",
     "BandSet",
     "Cancelled",
+    "Candidates",
     "CheckJob",
     "CleanJob",
     "Cleaning",
@@ -218,6 +220,7 @@ __all__ = [
     "beside",
     "check_protocol",
     "choices_of",
+    "contender",
     "counted",
     "decode",
     "decode_all",

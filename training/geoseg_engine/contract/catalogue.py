@@ -111,17 +111,15 @@ BASELINES = tuple(model.method for model in BASELINE_MODELS)
 
 
 def model_name(architecture: str, encoder: str = "") -> str:
-    """Return the name on screen of an architecture or a baseline, `architecture` itself if it is not in the list.
+    """Return the name on screen of a network or a baseline; `architecture` itself if the list has none.
 
     Args:
         architecture: as a model file states it: of ARCHITECTURES, of BASELINES, or another.
-        encoder: of a network; stands in the name where one architecture has several.
+        encoder: of a network that has one.
     """
-    for model in CATALOGUE.values():
-        if architecture and architecture in (model.architecture, model.method) and model.encoder == encoder:
-            return model.name
-    for model in CATALOGUE.values():
-        if architecture and architecture in (model.architecture, model.method):
-            base = model.name.partition(" (")[0] if architecture != "zoo" else "segmentation-models-pytorch"
-            return f"{base} ({encoder})" if encoder else base
-    return architecture
+    known = [model for model in CATALOGUE.values() if architecture in (model.architecture, model.method)]
+    exact = next((model.name for model in known if model.encoder == encoder), "")
+    if not architecture or exact:
+        return exact or architecture
+    base = known[0].name.partition(" (")[0] if known else architecture
+    return f"{base} ({encoder})" if encoder else base

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
 from .errors import Problem
@@ -56,7 +56,7 @@ SourceKind = Literal["raster", "series", "vector"]
 AreaKind = Literal["rasters", "concave_hull", "convex_hull", "bounds", "polygons", "extent"]
 Unlabelled = Literal["background", "unknown"]
 AUTO_UNLABELLED = "auto"
-"""Unlabelled pixels are unknown where a field names the classes, else background."""
+"""Decided by the job that uses the labels; see `default_unlabelled`."""
 TERRAIN_DEFAULTS: dict[str, float | str] = {"tpi": 0.0, "local_relief": 500.0, "multiscale_tpi": "50,150,450"}
 """Radii in metres that a recipe means which names none; 0 is the eight neighbours."""
 
@@ -329,19 +329,30 @@ class Labels:
 
     def __post_init__(self) -> None:
         make_plain(self, "name")
-        if self.unlabelled == AUTO_UNLABELLED:
-            object.__setattr__(self, "unlabelled", default_unlabelled(self.class_field, self.kind))
 
 
-def default_unlabelled(class_field: str, kind: str = "polygons") -> Unlabelled:
+def default_unlabelled(class_field: str, area_kind: AreaKind) -> Unlabelled:
     """Return what unlabelled pixels inside the area are unless the user chooses.
 
     Args:
-        class_field: field with the classes; with one, every class is drawn, and what nobody drew is unknown. Without
-            one, the polygons are one class, which needs a background beside it.
-        kind: `polygons` or `raster`.
+        class_field: field with the classes; empty where the labels are one class, which needs a background.
+        area_kind: of the area. Polygons of an area, and all that the rasters cover, state where the labels are
+            complete; a hull of the labels or an extent does not.
     """
-    return "unknown" if class_field and kind == "polygons" else "background"
+    complete = area_kind in ("polygons", "rasters")
+    return "unknown" if class_field and not complete else "background"
+
+
+def with_unlabelled(labels: Labels, area: Area) -> Labels:
+    """Return labels whose automatic meaning of unlabelled pixels is decided.
+
+    Args:
+        labels: as they are given.
+        area: where they are used.
+    """
+    if labels.unlabelled != AUTO_UNLABELLED:
+        return labels
+    return replace(labels, unlabelled=default_unlabelled(labels.class_field, area.kind))
 
 
 @dataclass(frozen=True)

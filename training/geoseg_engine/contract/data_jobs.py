@@ -15,7 +15,17 @@ from .checks import (
     unknown_sources,
     when,
 )
-from .data import RELIEF_ATTRIBUTES, SPLITS, TERRAIN_ATTRIBUTES, Area, Band, GridRequest, Labels, Source
+from .data import (
+    RELIEF_ATTRIBUTES,
+    SPLITS,
+    TERRAIN_ATTRIBUTES,
+    Area,
+    Band,
+    GridRequest,
+    Labels,
+    Source,
+    with_unlabelled,
+)
 from .errors import Problem
 from .job import MAX_SEED, POLYGONS, RASTERS, Job
 from .parameter import Param
@@ -145,6 +155,9 @@ class RasterizeJob(Job):
     labels: Annotated[Labels, Param("Labels", "Polygons, or a raster of classes.")]
     area: LabelledArea = Area()
     output: Annotated[str, Param("Label raster", writes=RASTERS)] = "labels.tif"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", with_unlabelled(self.labels, self.area))
 
     def problems(self) -> list[Problem]:
         """See `Job`."""
@@ -329,6 +342,9 @@ class CheckJob(Job):
     output: Annotated[str, Param("Report", "JSON file.", writes=())] = "checks.json"
     findings: Annotated[str, Param("Findings", "GeoPackage.", writes=POLYGONS)] = ""
     intermediates: Intermediates = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", with_unlabelled(self.labels, self.area))
 
     def problems(self) -> list[Problem]:
         """See `Job`."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
+from .catalogue import BASELINE_MODELS, CATALOGUE, NETWORKS
 from .checks import when
 from .data import SPLITS
 from .errors import Problem
@@ -120,6 +121,27 @@ class Contender:
         make_plain(self, "name")
 
 
+COMPARED = tuple(model.key for model in (*BASELINE_MODELS, *NETWORKS) if model.compared)
+"""Keys of the models that are compared unless the user chooses."""
+
+
+def contender(key: str, preset: str = "balanced") -> Contender:
+    """Return a model of a comparison with automatic settings.
+
+    Args:
+        key: of CATALOGUE.
+        preset: how long a network may be trained, of PRESETS.
+
+    Raises:
+        KeyError: if there is no such model.
+    """
+    model = CATALOGUE[key]
+    if model.method:
+        return Contender(model.name, baseline=ForestJob("", method=model.method))  # type: ignore[arg-type]
+    network = TrainJob("", architecture=model.architecture, encoder=model.encoder, preset=preset)  # type: ignore[arg-type]
+    return Contender(model.name, network)
+
+
 @dataclass(frozen=True)
 class BandSet:
     """A named choice of the dataset's bands; empty is all."""
@@ -146,11 +168,8 @@ class CompareJob(Job):
     dataset: DatasetPath
     contenders: Annotated[
         tuple[Contender, ...],
-        Param(
-            "Models",
-            "Without any: random forest, U-Net, Attention Res-UNet and DeepLabV3+.",
-        ),
-    ] = ()
+        Param("Models", "Networks and baselines; a baseline shows what a network has to be better than."),
+    ] = field(default_factory=lambda: tuple(contender(key) for key in COMPARED))
     band_sets: Annotated[tuple[BandSet, ...], Param("Band sets", "Without any, all bands.")] = ()
     seeds: Annotated[
         tuple[int, ...],

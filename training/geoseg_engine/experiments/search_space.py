@@ -1,4 +1,4 @@
-"""What a search varies: around the plan that the automatic mode makes, so that its first guess is one of the trials."""
+"""The values that a search tries: around the plan of the automatic settings, which are the first trial."""
 
 from __future__ import annotations
 
@@ -12,62 +12,58 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-LOSSES = ("ce", "ce+dice", "ce+lovasz", "focal+dice", "unified_focal")
-AUGMENTATIONS = (
-    "none",
-    "flip+turn",
-    "flip+turn+scale+brightness+noise",
-    "flip+turn+rotate+scale+shift+brightness+noise",
-)
-RATE_FACTOR = 10.0
-DECAYS = (1e-4, 0.1)
-MAX_DROPOUT = 0.6
-WIDTHS = (8, 16, 24, 32, 48, 64)
-MAX_LEVELS = 6
+from ..contract import Candidates, TrainJob, params_of, present
 
 
 def space(parameters: Sequence[str], plan: Mapping[str, Any]) -> dict[str, BaseDistribution]:
-    """What values each parameter may take.
+    """Return the values that each parameter may take, from the candidates that TrainJob declares.
 
     Args:
         parameters: of contract SEARCHED.
         plan: settings that the automatic mode took, by name; see `values`. They are among what may be taken.
     """
-    now = values(parameters, plan)
-    makers = {
-        "learning_rate": _rates,
-        "weight_decay": _decays,
-        "loss": lambda value: _choices(LOSSES, value),
-        "width": lambda value: CategoricalDistribution(sorted({*WIDTHS, value})),
-        "levels": lambda value: IntDistribution(max(value - 2, 1), min(value + 1, MAX_LEVELS)),
-        "dropout": lambda value: FloatDistribution(0.0, max(MAX_DROPOUT, value)),
-        "augment": lambda value: _choices(AUGMENTATIONS, value),
-        "by_class": lambda value: FloatDistribution(0.0, 1.0),
+    declared = params_of(TrainJob)
+    return {
+        name: distribution(present(declared[name].search, f"candidates of {name}"), value)
+        for name, value in values(parameters, plan).items()
     }
-    return {name: makers[name](now[name]) for name in parameters}
+
+
+def distribution(candidates: Candidates, value: Any) -> BaseDistribution:
+    """Return the distribution of a parameter.
+
+    Args:
+        candidates: as declared.
+        value: of the plan.
+    """
+    if candidates.values:
+        known = {*candidates.values, value}
+        added = [*candidates.values, *([] if value in candidates.values else [value])]
+        return CategoricalDistribution(added if isinstance(value, str) else sorted(known))
+    low, high = candidates.low or 0.0, candidates.high or 0.0
+    if candidates.factor:
+        return FloatDistribution(value / candidates.factor, value * candidates.factor, log=True)
+    if candidates.below or candidates.above:
+        return IntDistribution(
+            max(value - candidates.below, int(low)), min(value + candidates.above, int(high))
+        )
+    if candidates.log and value:  # no logarithmic scale holds 0
+        return FloatDistribution(min(low, value), max(high, value), log=True)
+    return FloatDistribution(0.0 if candidates.log else min(low, value), max(high, value))
 
 
 def values(parameters: Sequence[str], plan: Mapping[str, Any]) -> dict[str, Any]:
-    """The plan's values of the parameters, as a trial holds them: kinds of augmentation joined by `+`."""
+    """Return the plan's values of the parameters in the form of a trial: kinds of augmentation joined by `+`.
+
+    Args:
+        parameters: of contract SEARCHED.
+        plan: settings by name.
+    """
     return {name: "+".join(plan[name]) or "none" if name == "augment" else plan[name] for name in parameters}
 
 
 def settings(trial: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields of a TrainJob from the values of a trial."""
+    """Return fields of a TrainJob from the values of a trial."""
     return {
         name: tuple(str(value).split("+")) if name == "augment" else value for name, value in trial.items()
     }
-
-
-def _rates(value: float) -> BaseDistribution:
-    return FloatDistribution(value / RATE_FACTOR, value * RATE_FACTOR, log=True)
-
-
-def _decays(value: float) -> BaseDistribution:
-    if not value:  # which no logarithmic scale holds
-        return FloatDistribution(0.0, DECAYS[1])
-    return FloatDistribution(min(DECAYS[0], value), max(DECAYS[1], value), log=True)
-
-
-def _choices(usual: Sequence[str], value: str) -> BaseDistribution:
-    return CategoricalDistribution([*usual, *([] if value in usual else [value])])

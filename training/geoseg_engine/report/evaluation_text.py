@@ -1,4 +1,4 @@
-"""What the report says in words: the result in one sentence, the settings, the reasons."""
+"""Sentences and numbers of the evaluation report: headline, settings, reasons."""
 
 from __future__ import annotations
 
@@ -6,21 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..contract import Dataset, file_name
+from ..contract import Dataset, file_name, model_name
 from .html import number, span
 
-NETWORKS = {
-    "unet": "U-Net",
-    "attention_resunet": "Attention Res-UNet",
-    "resunet_a": "ResUNet-a",
-    "segnet": "SegNet",
-    "deeplabv3plus": "DeepLabV3+",
-    "patchcnn": "patch-to-pixel CNN",
-    "forest": "random forest",
-    "maximum_likelihood": "maximum likelihood",
-    "spectral_angle": "spectral angle",
-    "ensemble": "ensemble",
-}
 SEPARATE = ("name", "bands", "classes", "members")
 """Of an architecture, what is not told as a setting."""
 
@@ -41,10 +29,8 @@ def headline(data: dict[str, Any]) -> str:
 
 
 def network_name(architecture: dict[str, Any]) -> str:
-    """An architecture's name as people write it."""
-    name = architecture.get("name", "")
-    encoder = architecture.get("encoder", "")
-    return NETWORKS.get(name, name) + (f" with {encoder}" if encoder else "")
+    """Return the name of an architecture, as a model file states it, on screen."""
+    return model_name(architecture.get("name", ""), architecture.get("encoder", ""))
 
 
 def main_numbers(data: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -192,7 +178,12 @@ def settings(data: dict[str, Any]) -> list[tuple[str, Any]]:
 
 
 def reasons(data: dict[str, Any], plan: dict[str, Any]) -> Sequence[str]:
-    """Why the automatic mode chose what it chose: of plan.json, else of the plan that the model carries."""
+    """Return why the automatic settings were chosen, from plan.json, else from the plan that the model carries.
+
+    Args:
+        data: content of metrics.json.
+        plan: content of plan.json.
+    """
     found = plan.get("reasons") or ((data.get("trained") or {}).get("plan") or {}).get("reasons") or []
     return [str(item) for item in found]
 

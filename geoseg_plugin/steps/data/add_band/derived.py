@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from qgis.gui import QgsDoubleSpinBox
 from qgis.PyQt.QtWidgets import QComboBox, QLabel, QLineEdit, QWidget
 
-from ....contract import Band
+from ....contract import TERRAIN_DEFAULTS, Band
 from ....jobs.additions import Addition
 from ....panel.texts import tr
 from ....panel.widgets.notes import small_label
@@ -121,27 +121,31 @@ def value_in(widget: QWidget) -> float | str:
     return float(widget.value())  # type: ignore[attr-defined]
 
 
+def radius_of(attribute: str) -> Parameter:
+    """Return the radius of a terrain attribute, with the default that a recipe means."""
+    return Parameter("radius_m", tr("Radius"), float(TERRAIN_DEFAULTS[attribute]), " m")
+
+
 def relief_dialog(options: Sequence[BandOption], parent: QWidget | None = None) -> DerivedDialog:
     """Relief beyond slope, aspect and curvature."""
-    radius = Parameter("radius_m", tr("Radius"), 300.0, " m", 1)
     found = [
         Derivation(
             "tpi",
             tr("Topographic position (TPI)"),
-            tr("Height above the mean around: ridges and valleys."),
-            (radius,),
+            tr("Height above the mean of the surroundings: ridges and valleys. 0 m takes the eight neighbours."),
+            (radius_of("tpi"),),
         ),
         Derivation(
             "multiscale_tpi",
             tr("Position at several scales"),
             tr("TPI at several radii in one band: landforms of unknown size."),
-            (Parameter("radii", tr("Radii in m"), "100,300,900"),),
+            (Parameter("radii", tr("Radii in m"), TERRAIN_DEFAULTS["multiscale_tpi"]),),
         ),
         Derivation(
             "local_relief",
             tr("Local relief"),
-            tr("Height minus the mean around: carries over to other valleys."),
-            (radius,),
+            tr("Height minus the mean of the surroundings: transfers to other valleys."),
+            (radius_of("local_relief"),),
         ),
         Derivation("tri", tr("Ruggedness (TRI)"), tr("How much a pixel differs from its neighbours: scree.")),
         Derivation("roughness", tr("Roughness"), tr("Highest minus lowest of a pixel and its neighbours.")),
