@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "tasks": {"paths", "contract", "engine", "jobs"},
     "layers": {"paths", "contract", "jobs"},
     "processing": {"paths", "contract", "forms", "engine", "jobs", "records", "tasks", "layers"},
-    "panel": {"paths", "contract", "engine", "jobs", "records", "tasks", "layers"},
+    "panel": {"paths", "contract", "forms", "engine", "jobs", "records", "tasks", "layers"},
     "steps": {"paths", "contract", "forms", "engine", "jobs", "records", "tasks", "layers", "panel"},
     "plugin": {"paths", "contract", "engine", "jobs", "tasks", "layers", "processing", "panel"},
     "__init__": {"plugin"},

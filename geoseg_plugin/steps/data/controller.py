@@ -33,7 +33,6 @@ from ...panel.step import StepController
 from ...panel.texts import tr
 from ...panel.timers import PLAN_MS, single_shot
 from ...panel.widgets.notes import as_row
-from ...panel.written_copies import is_written_raster
 from ...records import freshness
 from ...records.workspace import discard
 from .area_band import AreaBand, area_of_result
@@ -237,7 +236,6 @@ class DataController(StepController):
         except (GeoSegError, OSError) as error:
             self._show("", known, problem_of(as_error(error)))
             return
-        exports = [item for item in taken.exports if not is_written_raster(item)]
         self.bands.show(taken.bands)
         submission = prepare.plan(folder, taken.bands, taken.grid, taken.area, taken.labels)
         self._show(self._sentence, [*known, *self._found])
@@ -246,7 +244,7 @@ class DataController(StepController):
             Query(
                 "plan",
                 tr("Plan the grid"),
-                exports,
+                taken.folder.missing,
                 [submission],
                 lambda result: self._on_planned(result, known, taken),
                 lambda problem: self._on_not_planned(problem, known),
@@ -302,7 +300,7 @@ class DataController(StepController):
         self._show(self._sentence, [*known, *self._found])
 
     def _on_not_planned(self, problem: dict[str, Any], known: list[Problem]) -> None:
-        if self._retry_with_export(problem):
+        if self._will_copy(problem):
             self.plan()
             return
         self._sentence, self._found = "", []
@@ -315,11 +313,11 @@ class DataController(StepController):
         self.page.show_prepared(tr("Prepared {}.").format(output.parent.name), problems)
 
     def _on_failed(self, problem: dict[str, Any]) -> None:
-        if self._retry_with_export(problem):
+        if self._will_copy(problem):
             self.services.jobs.afterwards(self.prepare)
 
-    def _retry_with_export(self, problem: dict[str, Any]) -> bool:
-        """After the engine could not open a layer: let QGIS write a copy of it, once."""
+    def _will_copy(self, problem: dict[str, Any]) -> bool:
+        """Whether the next run gets a copy of the raster that the engine could not open."""
         found = self._refused.note(problem, self._rasters)
         if found is None:
             return False

@@ -34,7 +34,6 @@ from ...panel.services import PanelServices
 from ...panel.step import StepController
 from ...panel.texts import state_names, tr
 from ...panel.timers import PLAN_MS, single_shot
-from ...panel.written_copies import is_written_raster
 from ...records.predictions import has_parts, pace_of, with_facts
 from ...records.workspace import discard
 from .page import PredictPage, Slot
@@ -129,7 +128,7 @@ class PredictController(StepController):
         if self._planned is not None and self._planned[0] == submission.job:
             self._on_planned(self._planned[1])
             return
-        exports = [item for item in taken.exports if not is_written_raster(item)]
+        exports = taken.folder.missing if taken.folder is not None else []
 
         def answered(result: dict[str, Any]) -> None:
             self._planned = (submission.job, result)
@@ -321,7 +320,7 @@ class PredictController(StepController):
         self.page.show_plan(plan_sentence(result, choices.settings, pace), problems)
 
     def _on_not_planned(self, problem: dict[str, Any]) -> None:
-        if self._retry_with_export(problem):
+        if self._refused.note(problem, self._rasters) is not None:
             self.plan()
             return
         self.page.show_plan("", [problem])
@@ -346,11 +345,8 @@ class PredictController(StepController):
         self.page.show_result(text, warnings, located, result_note(result))
 
     def _on_failed(self, problem: dict[str, Any]) -> None:
-        if self._retry_with_export(problem):
+        if self._refused.note(problem, self._rasters) is not None:
             self.services.jobs.afterwards(self.predict)
-
-    def _retry_with_export(self, problem: dict[str, Any]) -> bool:
-        return self._refused.note(problem, self._rasters) is not None
 
 
 def slot_of(need: ModelInput, layers: list[QgsMapLayer]) -> Slot:
