@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..contract import EXPRESSION, Band, GeoSegError, Series, Source, decode, encode
+from ..contract import EXPRESSION, Band, GeoSegError, Series, Source, SourceKind, decode, encode
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Addition:
 
     title: str
     bands: tuple[Band, ...]
-    kind: Literal["expression", "raster", "vector", "series"] = "raster"
+    kind: Literal["expression", SourceKind] = "raster"
     layer_id: str = ""
     path: str = ""
     paths: tuple[str, ...] = ()
