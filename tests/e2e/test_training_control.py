@@ -74,7 +74,7 @@ def dataset(qgis_app: Any, environment: Environment, tmp_path_factory: pytest.Te
     labels = Labels(str(scene.labels), "", "labels", "kind")
     made = [
         *prepare.dataset(folder / "dataset", rasters, None, None, labels),
-        tiles.tiles(folder / "dataset", 32),
+        tiles.tiles(folder / "dataset", tile_px=32, fractions=(0.65, 0.15, 0.2)),
     ]
     Desk(environment).do(*made)
     return folder / "dataset"

@@ -18,7 +18,8 @@ from qgis.core import (
 )
 
 from ...contract import SPLITS, Problem, TileJob, default_of
-from ...forms.parameters import add_fields, fields_from, grouped
+from ...forms.fields import grouped
+from ...forms.parameters import add_fields, fields_from
 from ...jobs import prepare, tiles
 from ...jobs.submission import Submission
 from ...layers import styles
@@ -139,9 +140,9 @@ class MakeTiles(GeoSegAlgorithm):
         label_raster = Path(self.label_raster.located(inputs).path) if self.label_raster is not None else None
         tiling = tiles.tiles(
             folder,
+            self.stack,
+            label_raster,
             area=area,
-            stack_path=self.stack,
-            labels_path=label_raster,
             split_areas=located_split_areas(self.split_areas, inputs),
             **self._settings(parameters, context),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -39,7 +39,7 @@ from ...panel.texts import tr
 from ...panel.timers import PLAN_MS, single_shot
 from .page import ResultsPage
 from .sheet import prediction_job, sheet_of, title_of
-from .state import ComparisonChoices, SampleDesign
+from .state import ComparisonChoices, SampleDesign, created_note, sample_note
 
 CLASSES = "classes.tif"
 SAMPLE_PLAN = "sampleplan"
@@ -119,7 +119,7 @@ class MapResultsController(QObject):
         """Create a sample; an earlier one is never written over, somebody may have filled it in."""
         inputs = InputFolder(unused(self.place() / SAMPLE))
         path = self.part.path()
-        submission = sample_points(inputs.path, self._map_file(inputs), **design.settings)
+        submission = sample_points(inputs.path, self._map_file(inputs), **design.settings())
         self.services.jobs.start(
             submission.title,
             inputs.exports,
@@ -144,7 +144,7 @@ class MapResultsController(QObject):
             return
         inputs = InputFolder(folder / "inputs")
         classes = self._map_file(inputs)
-        submission = sample_points(folder, classes, dry_run=True, **self.part.design().settings)
+        submission = sample_points(folder, classes, dry_run=True, **self.part.design().settings())
         self.part.show_plan(tr("Counting…"))
         self.services.queries.submit(
             Query(
@@ -311,10 +311,7 @@ class MapResultsController(QObject):
         if path != self.part.path():
             return
         self.services.result_queue.add(lambda: self._choose_sample(file))
-        said = tr("{} points are on the map. Switch editing on, click each, and choose its reference class.")
-        text = said.format(result.get("count"))
-        if hidden:
-            text += " " + tr("The earlier sample is hidden; switch it on in the layer tree.")
+        text = created_note(result.get("count"), bool(hidden))
         self.part.show_laid_out(text)
         self.part.problem_list.set_problems(result.get("warnings") or [])
 
@@ -391,14 +388,6 @@ def same_file(one: str, other: str) -> bool:
     """Whether two names are of one file, whatever links lead to it."""
     first, second = Path(one), Path(other)
     return first.name == second.name and first.resolve() == second.resolve()
-
-
-def sample_note(result: Mapping[str, Any]) -> str:
-    """What a sample would be: its sentence, and the warning about a small map."""
-    small = [item for item in result.get("warnings") or () if item.get("code") == "small_map"]
-    return " ".join(
-        [str(result.get("sentence", "")), *(f"{item['message']} {item['hint']}" for item in small)]
-    )
 
 
 def no_sample(name: str) -> GeoSegError:
