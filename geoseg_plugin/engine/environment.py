@@ -61,9 +61,13 @@ def interpreter(root: Path) -> Path:
 
 
 def find(root: Path | None = None, chosen_python: str = "") -> Environment | None:
-    """The environment to use, or None if there is none; looks at files only, so it is quick.
+    """Return the environment to use, or None if there is none. It looks at files only, so it is quick.
 
     GEOSEG_ENGINE_PYTHON goes before `chosen_python` (the user's own), which goes before the managed one.
+
+    Args:
+        root: folder of the managed environment; None is the default one.
+        chosen_python: the user's own interpreter; empty uses the managed environment.
     """
     own = os.environ.get("GEOSEG_ENGINE_PYTHON") or chosen_python
     if own:
@@ -110,10 +114,14 @@ def requirements_hash() -> str:
 
 
 def cleaned(environ: Mapping[str, str] | None = None, training: Path | None = None) -> dict[str, str]:
-    """The environment of an engine process: nothing of QGIS's Python, GDAL, PROJ or Qt.
+    """Return the variables of an engine process: nothing of QGIS's Python, GDAL, PROJ or Qt.
 
     Drops `DROPPED`, all PIP_*, what leads GDAL and PROJ elsewhere, and those entries of loader paths that lie
     inside QGIS; sets PYTHONPATH to the engine's folder alone.
+
+    Args:
+        environ: variables of this process; None takes them from the system.
+        training: folder that holds `geoseg_engine`; None is that of the plugin.
     """
     source = dict(os.environ if environ is None else environ)
     kept = {name: value for name, value in source.items()
@@ -147,7 +155,12 @@ def _is_inside(part: str, folders: list[Path]) -> bool:
 
 
 def diagnostics(environment: Environment | None, probe: Mapping[str, object] | None = None) -> str:
-    """A text to copy into a question: machine, interpreter, problems, and the probe's answer."""
+    """Return a text to copy into a question: machine, interpreter, problems, and the result of the probe.
+
+    Args:
+        environment: that is used; None if there is none.
+        probe: result of its probe, if there is one.
+    """
     lines = [
         f"System: {platform.platform()}, {os.cpu_count()} processors",
         f"QGIS's Python: {sys.version.split()[0]} ({sys.executable})",

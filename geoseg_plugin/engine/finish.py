@@ -40,6 +40,11 @@ def write_command(root: Path) -> Path:
 def run_probe(python: Path, folder: Path, is_cancelled: Callable[[], bool]) -> dict[str, Any]:
     """Run the engine's probe in an environment. Returns its result.
 
+    Args:
+        python: interpreter.
+        folder: for the job.
+        is_cancelled: whether the probe must stop.
+
     Raises:
         GeoSegError: as the engine said, or `install_check` if it gave no answer in three minutes.
     """

@@ -84,9 +84,13 @@ def answer(
 
 
 def end_group(pid: int, force: bool) -> None:
-    """Terminate (or kill, with `force`) a process and all that it started; it may be gone already.
+    """Terminate (or kill, with `force`) a process and all that it started; it may have ended already.
 
     Windows has no gentle way for a process without a window, so there it is always killed.
+
+    Args:
+        pid: of the process that leads the group.
+        force: kill instead of asking it to end.
     """
     if WINDOWS:
         answer(["taskkill", "/PID", str(pid), "/T", "/F"])
@@ -105,7 +109,12 @@ def running_pid(folder: Path) -> int | None:
 
 
 def is_alive(pid: int, mark: str) -> bool:
-    """Whether the process lives and its command line holds `mark` (not checked on Windows)."""
+    """Whether the process lives and its command line holds `mark` (not checked on Windows).
+
+    Args:
+        pid: of a process.
+        mark: text that its command line must hold.
+    """
     if WINDOWS:
         listed = answer(["tasklist", "/FI", f"PID eq {pid}", "/NH", "/FO", "CSV"])
         return f'"{pid}"' in listed.stdout and "python" in listed.stdout.lower()
@@ -140,7 +149,12 @@ def job_kind(folder: Path) -> str:
 
 
 def last_lines(file: Path, count: int = 30) -> str:
-    """The end of a text file; empty if there is none."""
+    """Return the end of a text file; empty if there is none.
+
+    Args:
+        file: of text.
+        count: number of lines.
+    """
     try:
         with file.open("rb") as stream:
             stream.seek(max(0, file.stat().st_size - 16_384))

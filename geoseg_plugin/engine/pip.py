@@ -53,7 +53,11 @@ class Command:
         self._is_cancelled = is_cancelled
 
     def run(self, arguments: list[str], extra: dict[str, str] | None = None) -> list[str]:
-        """Run to the end. Returns the last lines.
+        """Run a command to its end. Returns the last lines.
+
+        Args:
+            arguments: of the command.
+            extra: further variables of its environment.
 
         Raises:
             Cancelled: the command and its children are ended first.
@@ -110,7 +114,13 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def explain(arguments: list[str], lines: list[str], code: int) -> GeoSegError:
-    """The error for a command that failed, with a cure read from what it said."""
+    """Return the error for a command that failed, with a next step read from its output.
+
+    Args:
+        arguments: of the command.
+        lines: its output.
+        code: its exit code.
+    """
     text = "\n".join(lines)
     what = next((line for line in reversed(lines) if "error" in line.lower()), lines[-1] if lines else "")
     for sign, problem, cure in CURES:

@@ -22,7 +22,12 @@ ORPHAN_S = 2.0
 
 
 def engine_command(python: Path, job_file: Path) -> list[str]:
-    """The command that runs a job; the job file is absolute so that the process can be recognised."""
+    """Return the command that runs a job.
+
+    Args:
+        python: interpreter.
+        job_file: job.json; absolute, so that the process can be recognised.
+    """
     return [str(python), "-u", "-m", "geoseg_engine", "run", str(job_file)]
 
 

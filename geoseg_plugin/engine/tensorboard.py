@@ -17,7 +17,13 @@ WAIT_S, LOOK_S = 3.0, 0.2
 
 
 def command(python: Path, logs: Path, port: int) -> list[str]:
-    """The command that shows all runs below a folder."""
+    """Return the command that shows all runs below a folder.
+
+    Args:
+        python: interpreter.
+        logs: folder of the logs.
+        port: on which it listens.
+    """
     places = ["--logdir", str(logs), "--host", HOST, "--port", str(port)]
     return [str(python), "-m", "tensorboard.main", *places, "--reload_interval", "15"]
 

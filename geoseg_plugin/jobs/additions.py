@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -70,7 +69,13 @@ class Addition:
 
 
 def index_addition(name: str, formula: str, inputs: Iterable[Input]) -> Addition:
-    """A band computed from others by a formula."""
+    """Return a band computed from others by a formula. Any thread.
+
+    Args:
+        name: of the band.
+        formula: in the variables of `inputs`.
+        inputs: the bands behind the variables.
+    """
     band = Band(name, derive=EXPRESSION, parameters={"expression": formula})
     return Addition(f"{name} = {formula}", (band,), "expression", inputs=tuple(inputs))
 
@@ -89,8 +94,3 @@ def additions_from_json(items: Any) -> tuple[Addition, ...]:
         except GeoSegError:
             continue
     return tuple(found)
-
-
-def written_to(addition: Addition, path: str, layer: str, name: str = "") -> Addition:
-    """The addition whose vector features, those of the layer `name`, lie in a file."""
-    return dataclasses.replace(addition, path=path, layer=layer, source_name=name)

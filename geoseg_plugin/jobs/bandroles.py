@@ -48,6 +48,10 @@ def guess_bands(layers: Sequence[LayerBands], roles: Collection[str]) -> Guess:
     """The bands that play these roles, in the image that has most of them; of equals the first.
 
     An image is a layer, or all layers of one band together: the bands of a scene may be files of their own.
+
+    Args:
+        layers: images to choose from.
+        roles: such as red or nir.
     """
     singles = [layer for layer in layers if len(layer.names) == 1]
     images = [[layer] for layer in layers if len(layer.names) > 1] + ([singles] if singles else [])

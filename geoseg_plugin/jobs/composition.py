@@ -93,7 +93,12 @@ def compose(
 
 
 def with_settings(band: Band, settings: Settings) -> Band:
-    """The band with what the user set for its name."""
+    """Return the band with what the user set for its name. Any thread.
+
+    Args:
+        band: as its source gives it.
+        settings: of bands, by their names.
+    """
     chosen = {key: value for key, value in settings.get(band.name, {}).items() if key in SETTABLE}
     if "clip_percent" in chosen:
         low, high = chosen["clip_percent"]

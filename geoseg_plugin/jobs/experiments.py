@@ -75,12 +75,24 @@ def again(folder: Path) -> Submission:
 
 
 def cross_validate(folder: Path, training: TrainJob, **settings: Any) -> Submission:
-    """Train once for every fold of the dataset of `training`; `settings` are further fields of CrossValidateJob."""
+    """Return the job that trains once per fold of a dataset.
+
+    Args:
+        folder: of the cross-validation.
+        training: what is trained, and on which dataset.
+        settings: further fields of CrossValidateJob.
+    """
     return Submission(CrossValidateJob(training, **settings), folder, "Cross-validate")
 
 
 def search(folder: Path, training: TrainJob, **settings: Any) -> Submission:
-    """Search settings of a training; `settings` are further fields of SearchJob."""
+    """Return the job that searches settings of a training.
+
+    Args:
+        folder: of the search.
+        training: what is trained, and on which dataset.
+        settings: further fields of SearchJob.
+    """
     return Submission(SearchJob(training, **settings), folder, "Search settings")
 
 
@@ -128,7 +140,12 @@ def named_sets(listed: str) -> tuple[BandSet, ...]:
 
 
 def unknown_bands(sets: Sequence[BandSet], dataset: Dataset) -> list[Problem]:
-    """A complaint about each set that names a band which the dataset lacks."""
+    """A complaint about each set that names a band which the dataset lacks.
+
+    Args:
+        sets: band sets of a comparison.
+        dataset: whose bands they name.
+    """
     known = [band.name for band in dataset.recipe.bands]
     found = []
     for item in sets:
@@ -140,7 +157,12 @@ def unknown_bands(sets: Sequence[BandSet], dataset: Dataset) -> list[Problem]:
 
 
 def nature(band: Band, dataset: Dataset) -> str:
-    """What kind of thing a band tells of: imagery, terrain, time series or map."""
+    """Return what kind of data a band is: imagery, terrain, time series or map.
+
+    Args:
+        band: of the dataset.
+        dataset: with the source of the band.
+    """
     kinds = {source.key: source.kind for source in dataset.recipe.sources}
     reliefs = {item.source for item in dataset.recipe.bands if is_terrain(item)}
     if is_terrain(band) or (band.source and band.source in reliefs):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,13 +71,13 @@ def unbound_sources(rasters: Iterable[RasterInput]) -> tuple[Source, ...]:
     return tuple(as_source(raster, f"given{number}") for number, raster in enumerate(rasters, 1))
 
 
-def bound_sources(slots: Mapping[str, RasterInput]) -> tuple[Source, ...]:
-    """Sources for the slots of a model, chosen by the user: slot key -> raster."""
-    return tuple(as_source(raster, key) for key, raster in slots.items())
-
-
 def as_source(raster: RasterInput, key: str) -> Source:
-    """The raster as a source of a job."""
+    """Return a raster as a source of a job. Any thread.
+
+    Args:
+        raster: as the engine reads it.
+        key: of the source.
+    """
     name = raster.name or Path(raster.path).stem
     return Source(
         key,
@@ -91,7 +91,12 @@ def as_source(raster: RasterInput, key: str) -> Source:
 
 
 def band_name(raster: RasterInput, index: int) -> str:
-    """Name of a band, counting from 1, as a user reads it: the layer's alone if it has one band."""
+    """Return the name of a band as a user reads it: that of the layer alone if it has one band. Any thread.
+
+    Args:
+        raster: with the band.
+        index: number of the band, from 1.
+    """
     if len(raster.band_names) == 1:
         return raster.name
     named = raster.band_names[index - 1] if index <= len(raster.band_names) else ""
@@ -99,7 +104,12 @@ def band_name(raster: RasterInput, index: int) -> str:
 
 
 def unique(name: str, taken: set[str]) -> str:
-    """The name, numbered if it is taken already; the answer is added to `taken`."""
+    """Return a name, with a number added if it is there already.
+
+    Args:
+        name: wanted.
+        taken: names that are there already; gets the returned one.
+    """
     candidate, number = name, 1
     while candidate in taken:
         number += 1

@@ -34,7 +34,13 @@ def edited(
 
 
 def target_of(value: str, same_as: Mapping[str, str], known: Mapping[str, LabelClass]) -> str:
-    """The class that a value ends up in; a circle leaves it where it is."""
+    """Return the class that a value ends up in; a circle leaves it where it is.
+
+    Args:
+        value: of a class.
+        same_as: value -> value of the class that it counts as.
+        known: classes by their values.
+    """
     seen = [value]
     while (following := same_as.get(seen[-1], "")) in known and following not in seen:
         seen.append(following)

@@ -1,4 +1,4 @@
-"""Classify rasters with a trained model, go on where that was interrupted, and what is done to a map afterwards."""
+"""Classify rasters with a trained model, and resume where that was interrupted."""
 
 from __future__ import annotations
 
@@ -8,18 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from ..contract import (
-    Cleaning,
-    CleanJob,
     GeoSegError,
-    Outlines,
-    PolygonizeJob,
     PredictJob,
     Source,
-    encode,
 )
 from .submission import Submission
-from .train import METRICS, job_of
-from .workspace import kept_in, result_of
+from .train import job_of
 
 FILES = {
     "polygons": "polygons.gpkg",
@@ -56,7 +50,14 @@ def predict(
 
 
 def plan(folder: Path, model: Path, sources: tuple[Source, ...] = (), **settings: Any) -> Submission:
-    """Say which layer fills which slot of the model and what would be written."""
+    """Return the dry run: which layer fills which input of the model, and what would be written.
+
+    Args:
+        folder: gets the job in `jobs/plan`.
+        model: file of the model.
+        sources: rasters; none are those of training.
+        settings: further fields of PredictJob.
+    """
     job = PredictJob(model=str(model), sources=sources, dry_run=True, **settings)
     return Submission(job, folder / "jobs" / "plan", "Match layers with the model")
 
@@ -73,90 +74,11 @@ def resume(folder: Path) -> Submission:
     return Submission(dataclasses.replace(job, resume=True), folder, f"Resume {folder.name}")
 
 
-def has_parts(folder: Path) -> bool:
-    """Whether an interrupted prediction left something to go on from."""
-    return any(folder.glob(".predict-*")) or (folder / "classes.tif").exists()
-
-
 def views(tta: str, dropout_passes: int) -> int:
-    """How many times each pixel is to be looked at; the engine leaves out views that the model was not trained on."""
-    return VIEWS_OF.get(tta, 1) * max(dropout_passes, 1)
+    """Return how often each pixel is predicted; the engine leaves out views that the model was not trained on.
 
-
-def pace_of(folder: Path, model: Path) -> float | None:
-    """Megapixels a second and view that a finished prediction with this model reached; None if it was another."""
-    try:
-        job = job_of(folder)
-    except GeoSegError:
-        return None
-    if not isinstance(job, PredictJob) or Path(job.model) != model:
-        return None
-    result = result_of(folder)
-    rate = result.get("mpx_per_s")
-    if not isinstance(rate, (int, float)) or rate <= 0:
-        return None
-    return float(rate) * int(result.get("looks") or views(job.tta, job.dropout_passes))
-
-
-def clean(
-    folder: Path, classes: Path, cleaning: Cleaning, background: int | None, output: Path
-) -> Submission:
-    """Clean a class raster; without `background` as its class names say."""
-    job = CleanJob(str(classes), cleaning, background, str(output))
-    return Submission(job, folder, "Clean classes")
-
-
-def polygonize(
-    folder: Path,
-    classes: Path,
-    confidence: Path | None = None,
-    min_area_px: int = 4,
-    skip_background: bool | None = None,
-    output: Path | None = None,
-    outlines: Outlines | None = None,
-) -> Submission:
-    """Class raster to polygons; without `output` to polygons.gpkg in `folder`."""
-    job = PolygonizeJob(
-        classes=str(classes),
-        confidence=str(confidence or ""),
-        skip_background=skip_background,
-        min_area_px=min_area_px,
-        output=str(output or folder / "polygons.gpkg"),
-        outlines=outlines or Outlines(),
-    )
-    return Submission(job, folder, "Polygonize")
-
-
-def scores_of(model: Path) -> dict[str, Any]:
-    """What is known of a model's quality from the files beside it: its test scores, else those of validation.
-
-    Returns:
-        `miou` and `split`, and `interval` where there is one; empty where nothing is known.
+    Args:
+        tta: test-time augmentation, a key of VIEWS_OF.
+        dropout_passes: MC dropout samples; 0 without.
     """
-    judged = result_of(model.parent / "evaluation")
-    found = judged or kept_in(model.parent / METRICS)
-    miou = found.get("miou")
-    if not isinstance(miou, (int, float)):
-        return {}
-    ends = (found.get("intervals") or {}).get("miou")
-    split = str(found.get("split") or ("test" if judged else "validation"))
-    return {"miou": float(miou), "split": split, **({"interval": list(ends)} if ends else {})}
-
-
-def told(folder: Path, result: dict[str, Any]) -> dict[str, Any]:
-    """A prediction's result with what its notes need besides: model, scores, how it was asked for."""
-    try:
-        job = job_of(folder)
-    except GeoSegError:
-        return result
-    if not isinstance(job, PredictJob):
-        return result
-    model = Path(job.model)
-    return {
-        "model": str(model),
-        "scores": scores_of(model),
-        "cleaning": encode(job.cleaning),
-        "tta": job.tta,
-        "dropout_passes": job.dropout_passes,
-        **result,
-    }
+    return VIEWS_OF.get(tta, 1) * max(dropout_passes, 1)

@@ -13,10 +13,8 @@ from ..contract import (
     InspectJob,
     Labels,
     RasterizeJob,
-    Source,
     StackJob,
     SummarizeJob,
-    TerrainJob,
 )
 from .composition import Composition, composed
 from .inputs import RasterInput
@@ -30,12 +28,22 @@ Bands = Iterable[RasterInput] | Composition
 
 
 def job_folder(dataset_folder: Path, kind: str) -> Path:
-    """Where a job of a dataset keeps job.json and its record: `jobs/<kind>/` in the dataset's folder."""
+    """Return where a job of a dataset keeps job.json and its record: `jobs/<kind>/` in the folder of the dataset.
+
+    Args:
+        dataset_folder: of the dataset.
+        kind: of the job.
+    """
     return dataset_folder / "jobs" / kind
 
 
 def grid_of(parts: Composition, grid: GridRequest | None) -> GridRequest:
-    """The grid as asked for; without a reference that of the composition, written down, so that the job says it."""
+    """Return the grid as requested; without a reference with that of the composition, so that the job states it.
+
+    Args:
+        parts: sources and bands.
+        grid: as requested; None leaves all to the reference.
+    """
     grid = grid or GridRequest()
     return grid if grid.reference else dataclasses.replace(grid, reference=parts.reference)
 
@@ -47,7 +55,15 @@ def plan(
     area: Area | None = None,
     labels: Labels | None = None,
 ) -> Submission:
-    """Say what stack would result (grid, bands, bytes, problems) without writing it."""
+    """Return the dry run of a stack: its grid, bands, bytes and problems.
+
+    Args:
+        folder: gets the job in `jobs/plan`.
+        rasters: with their ticked bands, or a whole composition.
+        grid: as requested.
+        area: to cover.
+        labels: whose area is covered where `area` is a hull of them.
+    """
     parts = composed(rasters)
     job = StackJob(
         parts.sources,
@@ -70,7 +86,17 @@ def check(
     tile_px: int = 64,
     findings: Path | None = None,
 ) -> Submission:
-    """List what would spoil training; with `findings` also as features of a GeoPackage."""
+    """Return the job that lists what would spoil training.
+
+    Args:
+        folder: gets the job in `jobs/check`.
+        rasters: with their ticked bands, or a whole composition.
+        labels: to check.
+        area: in which labels are complete.
+        grid: as requested.
+        tile_px: side of a tile in pixels.
+        findings: GeoPackage for the findings as features; None writes none.
+    """
     parts = composed(rasters)
     job = CheckJob(
         parts.sources,
@@ -86,7 +112,13 @@ def check(
 
 
 def summarize(folder: Path, rasters: Bands, grid: GridRequest | None = None) -> Submission:
-    """Distribution of the values of every band."""
+    """Return the job that computes statistics of the values of each band.
+
+    Args:
+        folder: gets the job in `jobs/summarize`.
+        rasters: with their ticked bands, or a whole composition.
+        grid: as requested.
+    """
     parts = composed(rasters)
     job = SummarizeJob(
         sources=parts.sources,
@@ -98,7 +130,12 @@ def summarize(folder: Path, rasters: Bands, grid: GridRequest | None = None) -> 
 
 
 def inspect(folder: Path, path: str) -> Submission:
-    """What a file offers: variables, dates, masks, layers, fields."""
+    """Return the job that lists what a file offers: variables, dates, masks, layers, fields.
+
+    Args:
+        folder: gets the job in `jobs/inspect`.
+        path: of the file.
+    """
     return Submission(InspectJob(path), job_folder(folder, "inspect"), "Look into the file")
 
 
@@ -109,7 +146,15 @@ def dataset(
     area: Area | None,
     labels: Labels,
 ) -> list[Submission]:
-    """Stack the rasters and burn the labels: stack.tif and labels.tif in `folder`."""
+    """Return the jobs that stack rasters and rasterize labels: stack.tif and labels.tif in `folder`.
+
+    Args:
+        folder: of the dataset.
+        rasters: with their ticked bands, or a whole composition.
+        grid: as requested.
+        area: in which labels are complete.
+        labels: polygons, or a raster of classes.
+    """
     return [stack(folder, rasters, grid, area, labels), rasterize(folder, labels, area)]
 
 
@@ -121,7 +166,16 @@ def stack(
     labels: Labels | None = None,
     output: Path | None = None,
 ) -> Submission:
-    """Write the stack to `output`; without it to stack.tif in `folder`."""
+    """Return the job that writes a stack.
+
+    Args:
+        folder: gets the job in `jobs/stack`.
+        rasters: with their ticked bands, or a whole composition.
+        grid: as requested.
+        area: to cover.
+        labels: whose area is covered where `area` is a hull of them.
+        output: GeoTIFF to write; None is stack.tif in `folder`.
+    """
     parts = composed(rasters)
     job = StackJob(
         parts.sources,
@@ -142,13 +196,15 @@ def rasterize(
     stack_path: Path | None = None,
     output: Path | None = None,
 ) -> Submission:
-    """Burn the labels onto the grid of a stack; without paths those of `folder`."""
+    """Return the job that rasterizes labels on the grid of a stack.
+
+    Args:
+        folder: gets the job in `jobs/rasterize`.
+        labels: polygons, or a raster of classes.
+        area: in which labels are complete.
+        stack_path: whose grid is used; None is stack.tif in `folder`.
+        output: GeoTIFF to write; None is labels.tif in `folder`.
+    """
     target = str(output or folder / LABELS)
     job = RasterizeJob(str(stack_path or folder / STACK), labels, area or Area(), target)
     return Submission(job, job_folder(folder, "rasterize"), "Rasterize labels")
-
-
-def terrain(folder: Path, dem: Source, attributes: tuple[str, ...], output: Path) -> Submission:
-    """Write terrain attributes of a DEM to `output`."""
-    job = TerrainJob(dem, attributes, str(output))
-    return Submission(job, job_folder(folder, "terrain"), "Terrain attributes")

@@ -101,6 +101,11 @@ def side_by_side(one: RasterFacts, other: RasterFacts, most_overlap: float = MOS
     """Whether two rasters could be tiles of one.
 
     The name of an only band says nothing: it often is the name of the file.
+
+    Args:
+        one: a raster.
+        other: another raster.
+        most_overlap: largest share of the smaller one that the other may cover, 0 to 1.
     """
     if one.crs != other.crs or len(one.bands) != len(other.bands):
         return False
@@ -136,6 +141,10 @@ def tiles_named(problem: Problem | Mapping[str, Any], rasters: Sequence[RasterFa
     Layers named in the problem's details (a list, or a text with a name a line) go first, then those whose names
     stand in quotes in its message. Where fewer than two are found, `tiles_of_one` means the largest group of tiles;
     `sliver` is also a finding about polygons, and then means none.
+
+    Args:
+        problem: of the contract, or as JSON.
+        rasters: layers that it may name.
     """
     facts = problem if isinstance(problem, Mapping) else vars(problem)
     if facts.get("code") not in (TILES_OF_ONE, SLIVER):
@@ -159,7 +168,12 @@ def union(boxes: Iterable[Box]) -> Box:
 
 
 def common(one: Box, other: Box) -> Box:
-    """What two boxes share; a box without area where they share nothing."""
+    """Return what two boxes share; a box without area where they share nothing.
+
+    Args:
+        one: (xmin, ymin, xmax, ymax).
+        other: in the same CRS.
+    """
     west, south = max(one[0], other[0]), max(one[1], other[1])
     return west, south, max(west, min(one[2], other[2])), max(south, min(one[3], other[3]))
 

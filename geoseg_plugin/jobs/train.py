@@ -25,30 +25,59 @@ NETWORK_KEYS = ("encoder", "decoder", "width", "levels", "norm")
 
 
 def train(run_folder: Path, dataset_folder: Path, **settings: Any) -> Submission:
-    """Train on a dataset; `settings` are the fields of TrainJob."""
+    """Return the job that trains a network on a dataset.
+
+    Args:
+        run_folder: gets the run.
+        dataset_folder: of the dataset.
+        settings: further fields of TrainJob.
+    """
     job = TrainJob(dataset=str(dataset_folder), **settings)
     return Submission(job, run_folder, f"Train {run_folder.name}")
 
 
 def forest(run_folder: Path, dataset_folder: Path, **settings: Any) -> Submission:
-    """Train a baseline on a dataset; `settings` are the fields of ForestJob."""
+    """Return the job that trains a baseline on a dataset.
+
+    Args:
+        run_folder: gets the run.
+        dataset_folder: of the dataset.
+        settings: further fields of ForestJob.
+    """
     job = ForestJob(dataset=str(dataset_folder), **settings)
     return Submission(job, run_folder, f"Train {run_folder.name}")
 
 
 def pretrain(run_folder: Path, dataset_folder: Path, **settings: Any) -> Submission:
-    """Make encoder weights from a dataset's stack; `settings` are the fields of PretrainJob."""
+    """Return the job that pretrains encoder weights on the stack of a dataset.
+
+    Args:
+        run_folder: gets the run.
+        dataset_folder: of the dataset.
+        settings: further fields of PretrainJob.
+    """
     job = PretrainJob(dataset=str(dataset_folder), **settings)
     return Submission(job, run_folder, f"Make encoder weights {run_folder.name}")
 
 
 def preview(folder: Path, training: TrainJob, tiles: int = 6) -> Submission:
-    """Draw crops as this training would see them."""
+    """Return the job that draws crops as a training would see them.
+
+    Args:
+        folder: gets the crops.
+        training: whose crops are drawn.
+        tiles: number of crops.
+    """
     return Submission(PreviewJob(training, tiles), folder, "Preview crops")
 
 
 def plan(folder: Path, job: TrainJob | ForestJob) -> Submission:
-    """Say what a training would do, why, and how long it would take."""
+    """Return the dry run of a training: its settings with their reasons, and how long it would take.
+
+    Args:
+        folder: gets the plan.
+        job: the training.
+    """
     return Submission(dataclasses.replace(job, dry_run=True, output="."), folder, "Plan the training")
 
 

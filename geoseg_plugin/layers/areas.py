@@ -21,7 +21,12 @@ def unit_of(areas_m2: Iterable[float]) -> tuple[str, float]:
 
 
 def area_text(area_m2: float | None, unit_m2: float) -> str:
-    """An area without unit, with as many decimals as it deserves; a dash where there is none."""
+    """Return an area without unit; a dash where there is none. Any thread.
+
+    Args:
+        area_m2: in square metres.
+        unit_m2: square metres of the unit in which it is shown.
+    """
     if area_m2 is None:
         return "–"
     value = area_m2 / unit_m2
@@ -69,7 +74,12 @@ def largest_area(row: Mapping[str, Any]) -> float:
 
 
 def interval_of(row: Mapping[str, Any], unit_m2: float) -> str:
-    """`12.1–14.9`, or nothing."""
+    """Return the interval of a class as `12.1–14.9`, or nothing. Any thread.
+
+    Args:
+        row: of an areas result.
+        unit_m2: square metres of the unit in which it is shown.
+    """
     low, high = row.get("low_m2"), row.get("high_m2")
     if low is None or high is None:
         return ""
@@ -79,7 +89,12 @@ def interval_of(row: Mapping[str, Any], unit_m2: float) -> str:
 def area_table(
     result: Mapping[str, Any], narrow: bool = False
 ) -> tuple[list[str], list[list[str]], list[str]]:
-    """Heads, rows and colours of the areas, ready to be shown; `narrow` leaves shares out beside a sample."""
+    """Return heads, rows and colours of the areas of classes, as texts. Any thread.
+
+    Args:
+        result: of an areas job.
+        narrow: leave out the shares where a sample adds a column.
+    """
     rows = list(result.get("rows", ()))
     unit, unit_m2 = unit_of(row.get("area_m2") or 0.0 for row in rows)
     adjusted = is_adjusted(result)
@@ -93,7 +108,13 @@ def area_table(
 
 
 def area_row(row: Mapping[str, Any], unit_m2: float, adjusted: bool) -> list[str]:
-    """One class; the interval stands below the area that the sample gives."""
+    """Return one class as texts; the interval is below the area that the sample gives. Any thread.
+
+    Args:
+        row: of an areas result.
+        unit_m2: square metres of the unit in which areas are shown.
+        adjusted: whether there is a column of the sample.
+    """
     texts = [str(row.get("name")), percent_text(row.get("share")), area_text(row.get("area_m2"), unit_m2)]
     if adjusted:
         interval = interval_of(row, unit_m2)
@@ -103,7 +124,12 @@ def area_row(row: Mapping[str, Any], unit_m2: float, adjusted: bool) -> list[str
 
 
 def accuracy_sentence(result: Mapping[str, Any], printed: bool = False) -> str:
-    """What the sample says of the whole map, and what is still to be done for it; `printed` leaves that out."""
+    """Return the accuracy of the map by the sample, and how many points have no class yet. Any thread.
+
+    Args:
+        result: of an areas job.
+        printed: leave out what the user still has to do.
+    """
     overall, sample = result.get("overall") or {}, result.get("sample") or {}
     if overall.get("accuracy") is None:
         return ""

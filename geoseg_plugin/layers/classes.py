@@ -72,6 +72,10 @@ def classes_of(layer: QgsVectorLayer, field: str) -> tuple[LabelClass, ...]:
     without a polygon are left out, values without a legend entry follow in sorted order with colours of
     ours. Without a field there is one class: the layer itself; for the field `geoseg_legend` the legend's
     ranges or rules are the classes. Unsaved edits count. NULL is no class.
+
+    Args:
+        layer: of polygons.
+        field: with the class; empty for one class.
     """
     if not field:
         return (LabelClass(0, layer.name(), "", single_color(layer)),)
@@ -99,6 +103,10 @@ def values_of(layer: QgsVectorLayer, index: int) -> set[str]:
 
     In layers that are not too long, features without geometry are left out too. Quick in long ones where the provider
     can be asked: it knows nothing of edits, counts features of every kind in a file of mixed ones, and fails on lists.
+
+    Args:
+        layer: of polygons.
+        index: of the field.
     """
     field = QgsExpression.quotedColumnRef(layer.fields().at(index).name())
     if 0 <= layer.featureCount() <= MOST_LOOKED_AT:
@@ -116,7 +124,12 @@ def is_simple(field: QgsField) -> bool:
 
 
 def legend_entries(layer: QgsVectorLayer, field: str) -> list[tuple[str, str, str]]:
-    """(value, name, colour) of a categorised legend of this field, in its order; each value once."""
+    """Return (value, name, colour) of a categorised legend of this field, in its order; each value once. Main thread.
+
+    Args:
+        layer: of polygons.
+        field: that the legend must show.
+    """
     if legend_field(layer) != field:
         return []
     entries: dict[str, tuple[str, str, str]] = {}

@@ -143,7 +143,12 @@ def forget_nodata(path: Path) -> None:
 
 
 def write_crs(path: Path, crs: QgsCoordinateReferenceSystem) -> None:
-    """Give a GeoTIFF a CRS in full: QGIS writes it as WKT 1, which holds no rotated pole."""
+    """Give a GeoTIFF a CRS in full: QGIS writes it as WKT 1, which holds no rotated pole.
+
+    Args:
+        path: GeoTIFF that QGIS wrote.
+        crs: of the layer.
+    """
     reference = osr.SpatialReference()
     if reference.SetFromUserInput(crs.toWkt(QgsCoordinateReferenceSystem.WktVariant.WKT2_2019)) == 0:
         reference.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
@@ -153,7 +158,13 @@ def write_crs(path: Path, crs: QgsCoordinateReferenceSystem) -> None:
 
 
 def mark_alpha(path: Path, bands: tuple[int, ...], nodata: float | None) -> None:
-    """Say in a GeoTIFF which bands are alpha, and the nodata value of the others."""
+    """Mark in a GeoTIFF which bands are alpha, and the nodata value of the others. Any thread.
+
+    Args:
+        path: GeoTIFF that QGIS wrote.
+        bands: numbers of the alpha bands, from 1.
+        nodata: of the other bands; None for none.
+    """
     dataset = gdal.Open(str(path), gdal.GA_Update)
     for band in bands:
         dataset.GetRasterBand(band).SetColorInterpretation(gdal.GCI_AlphaBand)
@@ -163,7 +174,12 @@ def mark_alpha(path: Path, bands: tuple[int, ...], nodata: float | None) -> None
 
 
 def keep_units(source: str, path: Path) -> None:
-    """Give the bands of a copy the units of its source, which QGIS leaves out: heights in feet are not in metres."""
+    """Give the bands of a copy the units of its source, which QGIS leaves out: heights in feet are not in metres.
+
+    Args:
+        source: file of the original.
+        path: of the copy, a GeoTIFF.
+    """
     original = gdal.Open(source)
     if original is None:
         return
@@ -302,13 +318,24 @@ class PolygonExport:
 
 
 def straightened(feature: QgsFeature, kind: QgsWkbTypes.Type) -> list[QgsGeometry | None]:
-    """The feature's geometry as two-dimensional ones of this kind, without curves; [None] without any."""
+    """Return the geometry of a feature as two-dimensional ones without curves; [None] without any. Any thread.
+
+    Args:
+        feature: as the layer gives it.
+        kind: multi-polygons, multi-lines or multi-points.
+    """
     geometries = feature.geometry().coerceToType(kind) if feature.hasGeometry() else []
     return geometries or [None]
 
 
 def written(fields: QgsFields, values: list[object], geometry: QgsGeometry | None) -> QgsFeature:
-    """A feature to write."""
+    """Return a feature to write. Any thread.
+
+    Args:
+        fields: of the file.
+        values: of the fields, in their order.
+        geometry: None for none.
+    """
     item = QgsFeature(fields)
     item.setAttributes(values)
     if geometry is not None:
@@ -347,7 +374,12 @@ def partial_path(path: Path) -> Path:
 
 
 def export_failed(path: Path, reason: str) -> GeoSegError:
-    """The error for a file that QGIS could not write for the engine."""
+    """Return the error for a file that QGIS could not write for the engine.
+
+    Args:
+        path: of the file.
+        reason: what QGIS or GDAL answered.
+    """
     return GeoSegError(
         "export_failed",
         f"QGIS could not write {path.name} for the engine: {reason}.",

@@ -41,7 +41,13 @@ AT_ONCE = 50
 def raster_facts(
     layers: Sequence[QgsRasterLayer], labels_crs: QgsCoordinateReferenceSystem | None = None
 ) -> RasterFacts:
-    """Facts of a raster layer, or of several that are one mosaic: those of the first, on the extent of all."""
+    """Return the facts of a raster layer, or of several that are one mosaic: those of the first, on the extent of all.
+    Main thread.
+
+    Args:
+        layers: one, or those of a mosaic.
+        labels_crs: CRS of the labels; None without labels.
+    """
     layer = layers[0]
     crs, provider = layer.crs(), layer.dataProvider()
     boxes = [layer.extent() for layer in layers]
@@ -62,7 +68,12 @@ def raster_facts(
 
 
 def square_metres(crs: QgsCoordinateReferenceSystem, latitude: float) -> float:
-    """Roughly the square metres of a unit square of a CRS; in degrees at a latitude."""
+    """Return roughly the square metres of a unit square of a CRS.
+
+    Args:
+        crs: of a layer.
+        latitude: in degrees, for a CRS in degrees.
+    """
     if crs.isGeographic():
         return METRES_PER_DEGREE**2 * max(math.cos(math.radians(latitude)), 0.01)
     factor = QgsUnitTypes.fromUnitToUnitFactor(crs.mapUnits(), Qgis.DistanceUnit.Meters)
@@ -121,6 +132,10 @@ def vector_state(layer: QgsVectorLayer, fields: tuple[str, ...]) -> Generator[No
     A generator that pauses every few features, so that large layers can be read without holding QGIS up; its return
     value is the state. Of layers with more than MOST_READ features only the number, the extent and the unsaved
     edits count. The time of the file says nothing: to open a GeoPackage for editing changes it.
+
+    Args:
+        layer: with unsaved edits and filter as they are now.
+        fields: that count.
     """
     if not layer.isValid():
         return {**common_state(layer), "source": layer.source()}
@@ -145,7 +160,12 @@ def vector_state(layer: QgsVectorLayer, fields: tuple[str, ...]) -> Generator[No
 
 
 def feature_state(feature: QgsFeature, places: Sequence[int]) -> bytes:
-    """Geometry, as it would be written, and values of a feature."""
+    """Geometry, as it would be written, and values of a feature.
+
+    Args:
+        feature: of a layer.
+        places: numbers of the fields that count; negative for one that is missing.
+    """
     kind = QgsWkbTypes.multiType(QgsWkbTypes.flatType(QgsWkbTypes.linearType(feature.geometry().wkbType())))
     parts = [
         bytes(geometry.asWkb()) if geometry is not None else b"" for geometry in straightened(feature, kind)
@@ -155,7 +175,13 @@ def feature_state(feature: QgsFeature, places: Sequence[int]) -> bytes:
 
 
 def legend_state(layer: QgsMapLayer | None, field: str) -> list[Any]:
-    """What classes take from the style of a layer: names and colours; without a field also what the layer is called."""
+    """Return what classes take from the style of a layer: names and colours; without a field also the name of the
+    layer. Main thread.
+
+    Args:
+        layer: raster or vector; None for none.
+        field: with the class.
+    """
     if isinstance(layer, QgsRasterLayer):
         return [dataclasses.astuple(item) for item in raster_classes(layer)]
     if not isinstance(layer, QgsVectorLayer):

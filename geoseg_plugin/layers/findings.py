@@ -54,6 +54,12 @@ def publish_findings(
     """Show the findings in one group on top: points above lines above polygons, by kind of fault.
 
     Nothing is saved into the file: writing to it while another layer of it is open made that layer unreadable.
+
+    Args:
+        file: GeoPackage with the findings.
+        title: of the group.
+        project: gets the layers; None is the current one.
+        later: runs an action in one of the next turns of the event loop.
     """
     sources = [(part, f"{LAYER}|geometrytype={part}") for part in parts_of(file)]
     items = [
@@ -119,7 +125,14 @@ def marker(color: str) -> QgsMarkerSymbol:
 
 
 def extent_of(layers: Iterable[QgsVectorLayer], code: str, project: QgsProject) -> QgsRectangle:
-    """What holds all findings of a kind, in the project's CRS; an empty rectangle if there are none."""
+    """Return the rectangle that holds all findings of a kind, in the project's CRS; empty if there are none. Main
+    thread.
+
+    Args:
+        layers: of findings.
+        code: of the kind.
+        project: with the CRS.
+    """
     box = QgsRectangle()
     box.setNull()
     for layer in layers:

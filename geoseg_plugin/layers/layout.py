@@ -47,7 +47,13 @@ AROUND = 1.01
 
 
 def map_layout(sheet: Sheet, project: QgsProject, keep: bool = True) -> QgsPrintLayout:
-    """The sheet as a print layout; with `keep` in the project, in the place of an earlier one."""
+    """Return a sheet as a print layout. Main thread.
+
+    Args:
+        sheet: what is drawn.
+        project: that has the layers.
+        keep: put the layout into the project, in the place of an earlier one of its name.
+    """
     layout = QgsPrintLayout(project)
     layout.initializeDefaults()
     layout.setName(sheet.name or sheet.title)
@@ -78,7 +84,12 @@ def map_layout(sheet: Sheet, project: QgsProject, keep: bool = True) -> QgsPrint
 
 
 def add_map(layout: QgsPrintLayout, sheet: Sheet) -> QgsLayoutItemMap:
-    """The map itself, at a round scale that holds the extent."""
+    """Add the map, at a round scale that holds the extent. Main thread.
+
+    Args:
+        layout: gets the map.
+        sheet: with layers, extent and CRS.
+    """
     item = QgsLayoutItemMap(layout)
     item.setId("map")
     layout.addLayoutItem(item)
@@ -97,7 +108,13 @@ def add_map(layout: QgsPrintLayout, sheet: Sheet) -> QgsLayoutItemMap:
 
 
 def add_side(layout: QgsPrintLayout, shown: QgsLayoutItemMap, sheet: Sheet) -> None:
-    """Legend, areas, scores and notes below one another, as far as there is room."""
+    """Add legend, areas, scores and notes below one another, as far as there is room. Main thread.
+
+    Args:
+        layout: gets the items.
+        shown: the map.
+        sheet: what is drawn.
+    """
     y = add_heading(layout, tr("Classes"), MAP[1])
     y += items.legend(layout, shown, sheet.legend, (SIDE_LEFT, y, SIDE_WIDTH)) + GAP
     if sheet.areas.get("rows"):
@@ -114,7 +131,14 @@ def add_side(layout: QgsPrintLayout, shown: QgsLayoutItemMap, sheet: Sheet) -> N
 
 
 def add_heading(layout: QgsPrintLayout, text: str, y: float) -> float:
-    """A heading of the side, if there is room for something below it; returns where to go on."""
+    """Add a heading beside the map, if there is room for something below it. Returns where the next item begins. Main
+    thread.
+
+    Args:
+        layout: gets the heading.
+        text: of the heading.
+        y: upper edge in millimetres.
+    """
     if MAP[1] + MAP[3] - y < LEAST_ROOM:
         return y
     place = (SIDE_LEFT, y, SIDE_WIDTH)
@@ -122,7 +146,13 @@ def add_heading(layout: QgsPrintLayout, text: str, y: float) -> float:
 
 
 def add_text(layout: QgsPrintLayout, text: str, y: float) -> float:
-    """A text of the side, cut where the map ends; returns where to go on."""
+    """Add a text beside the map, cut where the map ends. Returns where the next item begins. Main thread.
+
+    Args:
+        layout: gets the text.
+        text: what is written.
+        y: upper edge in millimetres.
+    """
     room = MAP[1] + MAP[3] - y
     if not text or room < LEAST_ROOM / 2:
         return y
@@ -163,7 +193,13 @@ def round_scale(scale: float) -> float:
 
 
 def replace_layout(layout: QgsPrintLayout, project: QgsProject) -> None:
-    """Put a layout into the project in the place of an earlier one of its name; one of the user's own stays."""
+    """Put a layout into the project in the place of an earlier one of its name; one of the user's own stays. Main
+    thread.
+
+    Args:
+        layout: to put in.
+        project: gets it.
+    """
     found, title, number = project.layoutManager(), layout.name(), 1
     while (old := found.layoutByName(layout.name())) is not None:
         if isinstance(old, QgsPrintLayout) and old.customProperty(SHEET_MARK):
@@ -177,6 +213,10 @@ def replace_layout(layout: QgsPrintLayout, project: QgsProject) -> None:
 
 def export(layout: QgsPrintLayout, path: Path) -> None:
     """Write the layout as PDF, or as a picture if the name ends in .png; the name appears when it is whole.
+
+    Args:
+        layout: to write.
+        path: PDF or PNG file.
 
     Raises:
         GeoSegError: `export_failed`.
@@ -206,6 +246,10 @@ def entitle(pdf: Path, title: str) -> None:
     """Give a PDF its title: QGIS writes that of the project, and Qt the name of the file.
 
     Where this GDAL cannot change a PDF, it keeps theirs.
+
+    Args:
+        pdf: file to change.
+        title: of the document.
     """
     gdal.PushErrorHandler("CPLQuietErrorHandler")
     try:

@@ -58,7 +58,13 @@ Box = tuple[float, float, float, float]
 
 
 def text_format(size_pt: float, color: str = DARK, bold: bool = False) -> QgsTextFormat:
-    """A text of the sheet."""
+    """Return the format of a text of the sheet. Main thread.
+
+    Args:
+        size_pt: size of the letters in points.
+        color: as `#rrggbb`.
+        bold: whether letters are bold.
+    """
     font = QFont()
     font.setBold(bold)
     found = QgsTextFormat()
@@ -70,7 +76,12 @@ def text_format(size_pt: float, color: str = DARK, bold: bool = False) -> QgsTex
 
 
 def put(item: QgsLayoutItem, box: Box) -> None:
-    """Place an item on the page."""
+    """Place an item on the page. Main thread.
+
+    Args:
+        item: to place.
+        box: left, top, width, height in millimetres.
+    """
     item.attemptMove(QgsLayoutPoint(box[0], box[1], UNIT))
     item.attemptResize(QgsLayoutSize(box[2], box[3], UNIT))
 
@@ -78,7 +89,15 @@ def put(item: QgsLayoutItem, box: Box) -> None:
 def label(
     layout: QgsPrintLayout, text: str, box: Box, style: QgsTextFormat, to_right: bool = False
 ) -> QgsLayoutItemLabel:
-    """A text in a box."""
+    """Add a text in a box. Main thread.
+
+    Args:
+        layout: gets the text.
+        text: what is written.
+        box: left, top, width, height in millimetres.
+        style: of the letters.
+        to_right: align it to the right.
+    """
     item = QgsLayoutItemLabel(layout)
     item.setText(text)
     item.setTextFormat(style)
@@ -94,7 +113,15 @@ def label(
 def paragraph(
     layout: QgsPrintLayout, text: str, place: tuple[float, float, float], style: QgsTextFormat, most: float
 ) -> float:
-    """A text whose lines are broken to fit a width, of as many lines as `most` allows; returns its height."""
+    """Add a text with line breaks that fit a width. Returns its height in millimetres. Main thread.
+
+    Args:
+        layout: gets the text.
+        text: what is written; lines that do not fit are left out.
+        place: left, top, width in millimetres.
+        style: of the letters.
+        most: largest height in millimetres.
+    """
     left, top, width = place
     context = QgsLayoutUtils.createRenderContextForLayout(layout, None)
     per_mm = context.convertToPainterUnits(1.0, Qgis.RenderUnit.Millimeters)
@@ -111,7 +138,13 @@ def paragraph(
 
 
 def text_height(layout: QgsPrintLayout, lines: Sequence[str], style: QgsTextFormat) -> float:
-    """How high these lines are, from the top of the first to the foot of the last."""
+    """Return the height of lines in millimetres, from the top of the first to the foot of the last. Main thread.
+
+    Args:
+        layout: that will hold them.
+        lines: of text.
+        style: of the letters.
+    """
     context = QgsLayoutUtils.createRenderContextForLayout(layout, None)
     per_mm = context.convertToPainterUnits(1.0, Qgis.RenderUnit.Millimeters)
     mode = Qgis.TextLayoutMode.RectangleAscentBased
@@ -119,7 +152,14 @@ def text_height(layout: QgsPrintLayout, lines: Sequence[str], style: QgsTextForm
 
 
 def rule(layout: QgsPrintLayout, left: float, top: float, width: float) -> None:
-    """A thin line across."""
+    """Add a thin horizontal line. Main thread.
+
+    Args:
+        layout: gets the line.
+        left: end of the line in millimetres.
+        top: its place in millimetres.
+        width: its length in millimetres.
+    """
     item = QgsLayoutItemShape(layout)
     item.setShapeType(QgsLayoutItemShape.Shape.Rectangle)
     item.setSymbol(QgsFillSymbol.createSimple({"color": HAIR, "outline_style": "no"}))
@@ -158,7 +198,14 @@ def ground_scale(item: QgsLayoutItemMap) -> float:
 
 
 def scale_bar(layout: QgsPrintLayout, linked: QgsLayoutItemMap, left: float, top: float) -> None:
-    """A scale bar of ground distances that is about a third of the map wide."""
+    """Add a scale bar of distances on the ellipsoid, about a third of the map wide. Main thread.
+
+    Args:
+        layout: gets the bar.
+        linked: the map.
+        left: edge in millimetres.
+        top: edge in millimetres.
+    """
     item = QgsLayoutItemScaleBar(layout)
     item.setLinkedMap(linked)
     item.setStyle("Single Box")
@@ -180,7 +227,12 @@ def scale_bar(layout: QgsPrintLayout, linked: QgsLayoutItemMap, left: float, top
 
 
 def measure_bar(item: QgsLayoutItemScaleBar, linked: QgsLayoutItemMap) -> None:
-    """Give a scale bar lengths of the ground where units of the map are no lengths."""
+    """Give a scale bar lengths on the ellipsoid where units of the map are no lengths. Main thread.
+
+    Args:
+        item: the bar.
+        linked: the map.
+    """
     width_m = ground_width_m(linked)
     segment_m = 10.0 ** math.floor(math.log10(width_m / BAR_SEGMENTS))
     segment_m *= max(step for step in (1, 2, 5) if step * segment_m <= width_m / BAR_SEGMENTS)
@@ -193,7 +245,13 @@ def measure_bar(item: QgsLayoutItemScaleBar, linked: QgsLayoutItemMap) -> None:
 
 
 def north_arrow(layout: QgsPrintLayout, linked: QgsLayoutItemMap, box: Box) -> None:
-    """Points to true north at the middle of the map."""
+    """Add an arrow to true north at the middle of the map. Main thread.
+
+    Args:
+        layout: gets the arrow.
+        linked: the map.
+        box: left, top, width, height in millimetres.
+    """
     item = QgsLayoutItemPicture(layout)
     item.setPicturePath(icon("north.svg"))
     item.setLinkedMap(linked)
@@ -208,7 +266,14 @@ def legend(
     layers: Iterable[QgsMapLayer],
     place: tuple[float, float, float],
 ) -> float:
-    """What these layers show, in two columns where there are many classes; returns its height."""
+    """What these layers show, in two columns where there are many classes; returns its height.
+
+    Args:
+        layout: gets the legend.
+        linked: the map.
+        layers: whose entries are listed.
+        place: left, top, width in millimetres.
+    """
     left, top, width = place
     item = QgsLayoutItemLegend(layout)
     item.setLinkedMap(linked)
@@ -250,7 +315,15 @@ def shorten_names(
     letters: QgsTextFormat,
     width: float,
 ) -> None:
-    """Names in the legend that are wider than their column end in an ellipsis."""
+    """Names in the legend that are wider than their column end in an ellipsis.
+
+    Args:
+        layout: with the legend.
+        item: the legend.
+        node: of the layer in it.
+        letters: format of the names.
+        width: room for a name in millimetres.
+    """
     model = item.model()
     order = QgsMapLayerLegendUtils.legendNodeOrder(node)
     for place, entry in enumerate(model.layerLegendNodes(node)):
@@ -263,7 +336,14 @@ def shorten_names(
 
 
 def fitted(layout: QgsPrintLayout, text: str, letters: QgsTextFormat, width: float) -> str:
-    """The text, or as much of it as the width takes and an ellipsis."""
+    """Return the text, or as much of it as fits a width and an ellipsis. Main thread.
+
+    Args:
+        layout: that will hold it.
+        text: to shorten.
+        letters: format of the text.
+        width: room in millimetres.
+    """
     context = QgsLayoutUtils.createRenderContextForLayout(layout, None)
     room = width * context.convertToPainterUnits(1.0, Qgis.RenderUnit.Millimeters)
     short = text
@@ -273,7 +353,13 @@ def fitted(layout: QgsPrintLayout, text: str, letters: QgsTextFormat, width: flo
 
 
 def drawn_entries(layer: QgsMapLayer, nodes: int) -> list[int] | None:
-    """Which of the entries of a legend are drawn: of a paletted raster not its band, nor what is transparent."""
+    """Return which entries of a legend are drawn: of a paletted raster not its band, nor transparent ones. Main
+    thread.
+
+    Args:
+        layer: of the legend.
+        nodes: number of its entries.
+    """
     renderer = layer.renderer() if hasattr(layer, "renderer") else None
     if not isinstance(renderer, QgsPalettedRasterRenderer):
         return None
@@ -288,7 +374,14 @@ def table(
     rows: Sequence[Sequence[str]],
     place: tuple[float, float, float],
 ) -> float:
-    """A table with texts to the left and numbers to the right; returns its height."""
+    """A table with texts to the left and numbers to the right; returns its height.
+
+    Args:
+        layout: gets the table.
+        heads: of the columns.
+        rows: of texts.
+        place: left, top, width in millimetres.
+    """
     left, top, width = place
     many = len(rows) > FEW_ROWS
     small = text_format(6.5 if many else 7.5)
@@ -329,7 +422,12 @@ def one_line(text: str) -> str:
 
 
 def cells(texts: Sequence[str], style: QgsTextFormat) -> list[QgsTableCell]:
-    """A row of a table."""
+    """Return a row of a table. Main thread.
+
+    Args:
+        texts: of the columns.
+        style: of the letters.
+    """
     found = []
     for number, text in enumerate(texts):
         cell = QgsTableCell(text)

@@ -77,6 +77,11 @@ def rule_keys(rule: QgsRuleBasedRenderer.Rule, feature: QgsFeature, context: Qgs
     """Keys of the rules that draw a feature; ELSE counts where no sister fits.
 
     `legendKeysForFeature` passes over ELSE where the rule above has a symbol of its own.
+
+    Args:
+        rule: of a rule-based legend.
+        feature: to be drawn.
+        context: that the renderer was started with.
     """
     found: set[str] = set()
     active = [child for child in rule.children() if child.active()]

@@ -19,7 +19,14 @@ def tr(text: str) -> str:
 
 
 def describe(layer: QgsMapLayer, title: str, notes: Mapping[str, str], on_disk: bool = True) -> None:
-    """Write title and notes into the layer's metadata (also on disk) and its notes in the layer tree."""
+    """Write title and notes into the metadata of a layer and its notes in the layer tree. Main thread.
+
+    Args:
+        layer: to describe.
+        title: of the metadata.
+        notes: name -> text.
+        on_disk: write them beside the file, too.
+    """
     metadata = QgsLayerMetadata()
     metadata.setIdentifier(layer.source())
     metadata.setTitle(title)
@@ -39,7 +46,12 @@ def describe(layer: QgsMapLayer, title: str, notes: Mapping[str, str], on_disk: 
 
 
 def prediction_notes(folder: Path, result: Mapping[str, Any]) -> dict[str, str]:
-    """Facts of a prediction, in reading order; what is unknown is left out."""
+    """Return the facts of a prediction, in reading order; what is unknown is left out. Any thread.
+
+    Args:
+        folder: of the prediction.
+        result: of its job.
+    """
     model = result.get("model", {})
     facts = {
         tr("Made by"): tr("GeoSeg, prediction"),
@@ -67,7 +79,7 @@ def runtime_text(result: Mapping[str, Any]) -> str:
 
 
 def score_text(scores: Any) -> str:
-    """Quality of a model, from `jobs.predict.scores_of`; empty where nothing is known."""
+    """Quality of a model, from `records.predictions.scores_of`; empty where nothing is known."""
     if not isinstance(scores, Mapping) or not scores:
         return ""
     ends = scores.get("interval")
@@ -105,7 +117,12 @@ def cleaning_text(result: Mapping[str, Any]) -> str:
 
 
 def tiles_notes(folder: Path, dataset: Dataset) -> dict[str, str]:
-    """Facts of a dataset."""
+    """Return the facts of a dataset. Any thread.
+
+    Args:
+        folder: of the dataset.
+        dataset: as the engine wrote it.
+    """
     names = {str(item.id): item.name for item in dataset.classes}
     facts = {
         tr("Made by"): tr("GeoSeg, tiles"),
@@ -125,7 +142,12 @@ def tiles_notes(folder: Path, dataset: Dataset) -> dict[str, str]:
 
 
 def evaluation_notes(folder: Path, result: Mapping[str, Any]) -> dict[str, str]:
-    """Facts of an evaluation: the scores from one confusion matrix."""
+    """Return the facts of an evaluation: the scores from one confusion matrix. Any thread.
+
+    Args:
+        folder: of the evaluation.
+        result: of its job.
+    """
     facts = {
         tr("Made by"): tr("GeoSeg, evaluation"),
         tr("Made at"): now(),

@@ -123,6 +123,12 @@ def publish_tiles(
 ) -> QgsLayerTreeGroup:
     """Show a dataset: tiles by split, split blocks, label raster and stack, the last two unticked.
 
+    Args:
+        dataset_folder: of the dataset.
+        title: of the group; empty is the name of the folder.
+        project: gets the layers; None is the current one.
+        later: runs an action in one of the next turns of the event loop.
+
     Raises:
         GeoSegError: `file_missing`, `bad_json` if dataset.json is missing or broken.
     """
@@ -161,7 +167,16 @@ def publish_evaluation(
     later: Later = at_once,
     group: QgsLayerTreeGroup | None = None,
 ) -> QgsLayerTreeGroup:
-    """Show where the map is right and wrong on held-out ground; in `group` if it is given."""
+    """Show where the map is right and wrong on held-out ground; in `group` if it is given.
+
+    Args:
+        folder: of the evaluation.
+        result: of its job.
+        title: of the group; empty is the name of the folder.
+        project: gets the layers; None is the current one.
+        later: runs an action in one of the next turns of the event loop.
+        group: gets the layers; None makes one.
+    """
     kind = str(result.get("errors_kind", ""))
     path = folder / str(result["errors"])
     items = [Item(path, tr("Errors"), lambda layer: styles.style_errors(layer, kind))]
@@ -187,6 +202,14 @@ def publish(
 
     With `group` they come to the top of that one. A file that is missing or holds no such layer is left out.
     Returns the group.
+
+    Args:
+        items: from top to bottom.
+        title: of the group.
+        notes: name -> text, written into the metadata of each layer.
+        project: gets the layers; None is the current one.
+        later: runs an action in one of the next turns of the event loop.
+        group: gets the layers; None makes one.
     """
     project = project or QgsProject.instance()
     at_top = group is not None
@@ -198,7 +221,12 @@ def publish(
 
 
 def group_of(place: Path, project: QgsProject | None = None) -> QgsLayerTreeGroup | None:
-    """The group with a layer from a folder (or of a file); None if there is none."""
+    """The group with a layer from a folder (or of a file); None if there is none.
+
+    Args:
+        place: folder of a result.
+        project: with the groups.
+    """
     inside = place.resolve()
     for group in (project or QgsProject.instance()).layerTreeRoot().findGroups():
         layers = [node.layer() for node in group.findLayers()]
@@ -257,6 +285,10 @@ def dress(item: Item, notes: Mapping[str, str]) -> bool:
     """Save the style and facts of a result with its file, so that QGIS draws it right whoever loads it.
 
     Returns False if there is no such layer.
+
+    Args:
+        item: file and style.
+        notes: name -> text, written beside the file.
     """
     layer = open_layer(item)
     if layer is None:
@@ -288,7 +320,12 @@ def open_layer(item: Item) -> QgsMapLayer | None:
 
 
 def save_style(layer: QgsMapLayer, item: Item) -> None:
-    """Keep the style with the data, and that it is a result: in the GeoPackage, or as .qml beside the raster."""
+    """Keep the style with the data, and that it is a result: in the GeoPackage, or as .qml beside the raster.
+
+    Args:
+        layer: with the style.
+        item: file of the layer.
+    """
     if not item.keeps_style:
         return
     if item.is_result:

@@ -40,7 +40,12 @@ def result_kind(layer: QgsMapLayer) -> str:
 
 @lru_cache(maxsize=1000)
 def says_result(path: str, _modified_ns: int) -> bool:
-    """Whether a raster file says that it is a result; each state of a file is read once."""
+    """Whether a raster file says that it is a result; each state of a file is read once.
+
+    Args:
+        path: of the file.
+        _modified_ns: time of its last change, by which an answer is kept.
+    """
     gdal.PushErrorHandler("CPLQuietErrorHandler")
     try:
         dataset = gdal.OpenEx(path, gdal.OF_RASTER)

@@ -24,11 +24,13 @@ from qgis.core import (
 from qgis.PyQt.QtGui import QColor
 
 from ..contract import IGNORE, LabelClass
-from ..jobs.areas import REFERENCE_FIELD, SAMPLE_LAYER
 from . import publish
 from .colors import UNSEEN_POINT, class_color
 from .exports import PolygonExport
 from .snapshot import feature_snapshot
+
+SAMPLE_LAYER, REFERENCE_FIELD = "sample", "reference"
+"""Layer of the points in its file, and field with the true class."""
 
 DARK = "#1b1b1b"
 ANOTHER_CLASS, ANOTHER_COLOR = "another class", "#999999"
@@ -48,13 +50,29 @@ def publish_sample(
     later: publish.Later = publish.at_once,
     group: QgsLayerTreeGroup | None = None,
 ) -> QgsLayerTreeGroup:
-    """Show sample points, ready to be filled in, under a name of their own; in `group` if it is given."""
+    """Show sample points, ready to be filled in, under a name of their own. Main thread.
+
+    Args:
+        file: GeoPackage with the points.
+        title: of the group.
+        classes: that can be chosen.
+        notes: name -> text, written into the metadata.
+        project: gets the layer; None is the current one.
+        later: runs an action in one of the next turns of the event loop.
+        group: gets the layer; None makes one.
+    """
     item = sample_item(file, classes, free_name(project or QgsProject.instance()))
     return publish.publish([item], title, notes, project, later, group)
 
 
 def sample_item(file: Path, classes: tuple[LabelClass, ...], name: str) -> publish.Item:
-    """The points of a GeoPackage as a layer to publish."""
+    """Return the points of a GeoPackage as a layer to publish.
+
+    Args:
+        file: GeoPackage with the points.
+        classes: that can be chosen.
+        name: of the layer.
+    """
     return publish.Item(file, name, lambda layer: style_sample(layer, classes), SAMPLE_LAYER)
 
 
@@ -101,7 +119,13 @@ def sample_classes(rows: Iterable[Mapping[str, Any]], legend: Iterable[LabelClas
 
 
 def color_of(drawn: Mapping[str, LabelClass], value: object, place: int) -> str:
-    """The colour of a value in a legend, else one for its place."""
+    """The colour of a value in a legend, else one for its place.
+
+    Args:
+        drawn: colours of the map's classes.
+        value: of the class.
+        place: number of the class.
+    """
     found = drawn.get(str(value))
     return found.color if found is not None else class_color(place)
 
@@ -110,6 +134,10 @@ def style_sample(layer: QgsVectorLayer, classes: Iterable[LabelClass]) -> None:
     """Points without a class stand out; the form offers the classes, and another, and keeps back what the map says.
 
     Who looks at a point must not know the map's answer, or the sample only confirms the map.
+
+    Args:
+        layer: of the points.
+        classes: that can be chosen.
     """
     classes = tuple(classes)
     categories = [QgsRendererCategory("", unseen(), tr("Not interpreted yet"))]
@@ -128,7 +156,12 @@ def style_sample(layer: QgsVectorLayer, classes: Iterable[LabelClass]) -> None:
 
 
 def show_only(layer: QgsVectorLayer, names: Iterable[str]) -> None:
-    """A form with these fields; the first cannot be edited."""
+    """A form with these fields; the first cannot be edited.
+
+    Args:
+        layer: of the points.
+        names: of the fields that the form shows.
+    """
     form = layer.editFormConfig()
     form.clearTabs()
     form.setLayout(QgsEditFormConfig.EditorLayout.TabLayout)
@@ -162,7 +195,12 @@ def seen(color: str) -> QgsMarkerSymbol:
 
 
 def ring(color: str, size_mm: float) -> QgsMarkerSymbol:
-    """A hollow circle with a dark casing."""
+    """A hollow circle with a dark casing.
+
+    Args:
+        color: as `#rrggbb`.
+        size_mm: its diameter.
+    """
     plain = {"name": "circle", "size": str(size_mm), "color": "0,0,0,0", "outline_width": "0.6"}
     symbol = QgsMarkerSymbol.createSimple({**plain, "outline_color": color})
     casing = QgsSimpleMarkerSymbolLayer.create(
@@ -179,6 +217,12 @@ def is_sample(layer: object) -> bool:
 
 
 def sample_snapshot(layer: QgsVectorLayer, path: Path, selected_only: bool = False) -> PolygonExport:
-    """What writes the points as they are now, with answers that are not saved yet; or the selected ones."""
+    """Return what writes the points as they are now, with unsaved answers. Main thread.
+
+    Args:
+        layer: of the points.
+        path: GeoPackage to write.
+        selected_only: only the points that are selected now.
+    """
     export = feature_snapshot(layer, path, layer.fields().names(), selected_only)
     return dataclasses.replace(export, geometry=QgsWkbTypes.Type.Point)

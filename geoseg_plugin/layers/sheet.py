@@ -82,7 +82,12 @@ def model_of(layer: QgsMapLayer) -> str:
 
 
 def heading_of(classes: QgsRasterLayer, project: QgsProject) -> str:
-    """The project's title, else what is drawn: `Map of forest, water`."""
+    """The project's title, else what is drawn: `Map of forest, water`.
+
+    Args:
+        classes: the map.
+        project: whose title goes first.
+    """
     if project.title():
         return str(project.title())
     renderer = classes.renderer()
@@ -120,7 +125,12 @@ def model_name(path: str) -> str:
 
 
 def score_lines(evaluation: Mapping[str, Any], most: int = 8) -> list[str]:
-    """What was judged, what makes it look too good, and scores with their intervals: overall, then each class."""
+    """What was judged, what makes it look too good, and scores with their intervals: overall, then each class.
+
+    Args:
+        evaluation: metrics of a model or map.
+        most: largest number of classes that are listed.
+    """
     if not evaluation:
         return []
     binary = evaluation.get("foreground_iou") is not None
@@ -158,7 +168,12 @@ def judged_on(evaluation: Mapping[str, Any]) -> list[str]:
 
 
 def with_interval(value: Any, ends: Sequence[float | None] | None) -> str:
-    """`0.81 (0.77–0.85)`."""
+    """Return a score with its interval as `0.81 (0.77–0.85)`. Any thread.
+
+    Args:
+        value: the score.
+        ends: of the interval; None without one.
+    """
     if not isinstance(value, (int, float)):
         return "–"
     if not ends or None in ends:

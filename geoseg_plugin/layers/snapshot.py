@@ -36,7 +36,13 @@ def tr(text: str) -> str:
 
 
 def raster_export(layer: QgsRasterLayer, folder: Path, reason: str) -> RasterExport:
-    """What writes the layer as `<layer name>_<short id>.tif` into `folder`."""
+    """Return what writes the layer as `<layer name>_<short id>.tif` into `folder`. Main thread.
+
+    Args:
+        layer: any raster layer.
+        folder: for the file.
+        reason: why a copy is written, as the user reads it.
+    """
     provider = layer.dataProvider()
     bands = range(1, layer.bandCount() + 1)
     return RasterExport(
@@ -117,7 +123,12 @@ def crs_text(crs: QgsCoordinateReferenceSystem) -> str:
 
 
 def band_name(provider: QgsRasterDataProvider, band: int) -> str:
-    """A band's own description; empty where it has none."""
+    """Return the description of a band; empty where it has none. Main thread.
+
+    Args:
+        provider: of the layer.
+        band: its number, from 1.
+    """
     return str(provider.bandDescription(band) or "").strip()
 
 
@@ -147,7 +158,12 @@ def polygon_snapshot(
 
 
 def request_of(layer: QgsVectorLayer, selected_only: bool) -> QgsFeatureRequest:
-    """Asks for all features, or for those that are selected now."""
+    """Return the request for all features, or for those that are selected now. Main thread.
+
+    Args:
+        layer: of the features.
+        selected_only: whether only selected ones count.
+    """
     request = QgsFeatureRequest()
     return request.setFilterFids(layer.selectedFeatureIds()) if selected_only else request
 
@@ -155,7 +171,15 @@ def request_of(layer: QgsVectorLayer, selected_only: bool) -> QgsFeatureRequest:
 def feature_snapshot(
     layer: QgsVectorLayer, path: Path, fields: Iterable[str] = (), selected_only: bool = False
 ) -> PolygonExport:
-    """What writes points, lines or polygons, as they are now, for bands made of them; numbers stay numbers."""
+    """Return what writes points, lines or polygons, as they are now, for bands made of them; numbers stay numbers.
+    Main thread.
+
+    Args:
+        layer: with unsaved edits and filter.
+        path: GeoPackage to write.
+        fields: to keep.
+        selected_only: only the features that are selected now.
+    """
     kinds = {
         Qgis.GeometryType.Point: QgsWkbTypes.Type.MultiPoint,
         Qgis.GeometryType.Line: QgsWkbTypes.Type.MultiLineString,

@@ -79,7 +79,12 @@ def _listed(envi: Mapping[str, str], count: int) -> list[float | None]:
 
 
 def wavelength_nm(text: str, unit: str) -> float | None:
-    """A wavelength in nanometres; None for what is no number, has no known unit or is no wavelength of optics."""
+    """Return a wavelength in nanometres; None for what is no number, has no known unit or is outside optics.
+
+    Args:
+        text: the number.
+        unit: such as um or nm.
+    """
     try:
         value = float(text)
     except ValueError:

@@ -70,7 +70,13 @@ def is_background(item: LabelClass) -> bool:
 
 
 def style_classes(layer: QgsRasterLayer, classes: Iterable[LabelClass]) -> None:
-    """Paletted, with class names and colours; background and ignored pixels (255) are transparent."""
+    """Draw a raster with the names and colours of its classes; background and ignored pixels (255) are transparent.
+    Main thread.
+
+    Args:
+        layer: of the raster.
+        classes: by id.
+    """
     entries = []
     for item in classes:
         color = QColor(item.color)
@@ -96,6 +102,10 @@ def style_errors(layer: QgsRasterLayer, kind: str) -> None:
     """Paletted, by the `errors_kind` of an evaluation.
 
     `true_false`: true positive, false positive, false negative of one class; else right and wrong.
+
+    Args:
+        layer: of the raster.
+        kind: `errors_kind` of the evaluation.
     """
     named = [(1, RIGHT, tr("Right")), (2, WRONG, tr("Wrong"))]
     if kind == "true_false":
@@ -110,7 +120,12 @@ def style_errors(layer: QgsRasterLayer, kind: str) -> None:
 
 
 def set_palette(layer: QgsRasterLayer, entries: Iterable[tuple[int, QColor, str]]) -> None:
-    """Give band 1 one colour a value; values without an entry are not drawn."""
+    """Give band 1 one colour per value; values without an entry are not drawn. Main thread.
+
+    Args:
+        layer: of the raster.
+        entries: value, colour and name.
+    """
     shown = [QgsPalettedRasterRenderer.Class(value, color, name) for value, color, name in entries]
     layer.setRenderer(QgsPalettedRasterRenderer(layer.dataProvider(), 1, shown))
     layer.triggerRepaint()
@@ -152,7 +167,13 @@ def style_beyond(layer: QgsRasterLayer) -> None:
 
 
 def set_ramp(layer: QgsRasterLayer, stops: Stops, band: int = 1) -> None:
-    """Draw a band through a continuous colour ramp whose first and last stop are its range."""
+    """Draw a band through a continuous colour ramp whose first and last stop are its range. Main thread.
+
+    Args:
+        layer: of the raster.
+        stops: value and colour.
+        band: its number, from 1.
+    """
     low, high = stops[0][0], stops[-1][0]
     span = high - low
     ramp = QgsGradientColorRamp(
@@ -199,7 +220,12 @@ def style_stack(layer: QgsRasterLayer) -> None:
 
 
 def style_polygons(layer: QgsVectorLayer, classes: Iterable[LabelClass]) -> None:
-    """One category a class: translucent fill, firm outline, in the class's colour on a light casing."""
+    """Draw polygons with one category per class: translucent fill and firm outline on a light casing. Main thread.
+
+    Args:
+        layer: of the polygons.
+        classes: with names and colours.
+    """
     categories = [
         QgsRendererCategory(item.name, cased(polygon_symbol(item.color, 60, 0.35)), item.name)
         for item in classes
@@ -278,7 +304,13 @@ def style_blocks(layer: QgsVectorLayer) -> None:
 
 
 def polygon_symbol(color: str, fill_alpha: int, outline_mm: float) -> QgsFillSymbol:
-    """A fill of this colour and opacity (0 to 255) with an outline of the same colour, darker."""
+    """Return a fill with an outline of the same colour, darker. Main thread.
+
+    Args:
+        color: as `#rrggbb`.
+        fill_alpha: opacity of the fill, 0 to 255.
+        outline_mm: width of the outline.
+    """
     fill = QColor(color)
     outline = fill.darker(130).name()
     fill.setAlpha(fill_alpha)

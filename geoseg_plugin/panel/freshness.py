@@ -11,9 +11,10 @@ from qgis.core import QgsProject, QgsVectorLayer
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
 from ..contract import EVENTS_FILE, GeoSegError
-from ..jobs import freshness, prepare, train
-from ..jobs.freshness import Step
+from ..jobs import prepare, train
 from ..layers.facts import file_state, state_of, vector_state
+from ..records import freshness
+from ..records.freshness import Step
 from .dock import GeoSegDock
 from .layer_watch import LayerWatch
 from .project_state import ProjectState

@@ -10,7 +10,7 @@ from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from ..contract import GeoSegError
 from ..jobs.submission import Submission
-from ..jobs.workspace import Workspace, discard
+from ..records.workspace import Workspace, discard
 from ..tasks.runner import TaskRunner
 from .dock import GeoSegDock
 from .errors import ErrorReport

@@ -8,7 +8,7 @@ from typing import Any
 from qgis.core import QgsProject
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
-from ..jobs.workspace import Workspace
+from ..records.workspace import Workspace
 from ..tasks.runner import TaskRunner
 from . import settings
 from .background_queries import BackgroundQueries

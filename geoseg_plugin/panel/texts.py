@@ -93,7 +93,7 @@ def input_names() -> dict[str, str]:
 
 
 def outdated_text(reasons: Sequence[str]) -> str:
-    """Why a result is out of date, from the reasons of a `jobs.freshness.Step`."""
+    """Why a result is out of date, from the reasons of a `records.freshness.Step`."""
     if "dataset" in reasons:
         return tr("Out of date: made from another dataset than the one that is chosen now.")
     names = [name for key, name in input_names().items() if key in reasons]

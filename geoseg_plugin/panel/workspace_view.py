@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ..contract import EVENTS_FILE
-from ..jobs.register import Run, evaluation_of, run_of
-from ..jobs.workspace import Entry, Workspace, entry_of, job_kind
+from ..engine.liveness import job_kind
+from ..records.runs import Run, evaluation_of, run_of
+from ..records.workspace import Entry, Workspace, entry_of
 
 Stamp = tuple[tuple[int, int], ...]
 

@@ -69,7 +69,14 @@ def run_submission(
     is_cancelled: Callable[[], bool],
     is_detached: Callable[[], bool] = lambda: False,
 ) -> Outcome | None:
-    """Write the job, run it, hand on its events. Returns how it ended, None if it was detached.
+    """Write a job, run it and forward its events. Any thread.
+
+    Args:
+        submission: job and folder.
+        launch: how the engine is started.
+        on_events: gets the events as they come.
+        is_cancelled: whether the job must stop.
+        is_detached: whether the engine must go on alone.
 
     Raises:
         GeoSegError: if the engine cannot be started; OSError if the folder cannot be written.
@@ -86,7 +93,14 @@ def follow(
     is_cancelled: Callable[[], bool],
     is_detached: Callable[[], bool] = lambda: False,
 ) -> Outcome | None:
-    """Poll a started session to its end. Returns how it ended, None if it was detached."""
+    """Poll a started session to its end. Any thread.
+
+    Args:
+        session: of the engine.
+        on_events: gets the events as they come.
+        is_cancelled: whether the job must stop.
+        is_detached: whether the engine must go on alone.
+    """
     while session.running:
         if is_detached():
             session.detach()

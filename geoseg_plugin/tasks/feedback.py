@@ -22,6 +22,11 @@ def run_with_feedback(
 
     Cancelling a training keeps its best model, but is an end all the same.
 
+    Args:
+        submissions: the jobs, in their order.
+        feedback: gets progress and log, and can cancel.
+        launch: how the engine is started; None as the user's settings state.
+
     Raises:
         Cancelled: if the feedback was cancelled.
         GeoSegError: `no_engine` or what the engine said; OSError if a folder cannot be written.

@@ -73,7 +73,12 @@ class TaskRunner(QObject):
         return self._task.description() if self._task is not None else ""
 
     def start(self, title: str, exports: list[Export] | None, submissions: Submissions) -> None:
-        """Run exports, then submissions, in a task. Returns at once.
+        """Run exports, then submissions, in a task. Returns at once. Main thread.
+
+        Args:
+            title: of the task.
+            exports: write files that the jobs read.
+            submissions: the jobs, in their order.
 
         Raises:
             GeoSegError: `busy` if a task runs, `no_engine` if the engine is not set up.
@@ -100,6 +105,13 @@ class TaskRunner(QObject):
         zoo: bool = False,
     ) -> None:
         """Make or complete the managed environment at `root`; `finished` gives {"python": path}.
+
+        Args:
+            root: folder of the managed environment.
+            device: cpu or cuda.
+            python: interpreter to make it with; empty finds one.
+            with_richdem: whether richdem is installed.
+            zoo: whether segmentation-models-pytorch is installed.
 
         Raises:
             GeoSegError: `busy` if a task runs.

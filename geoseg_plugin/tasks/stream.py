@@ -76,7 +76,13 @@ class TimeLeft:
         self._end_t = float(event["t"]) + left if isinstance(left, (int, float)) else None
 
     def on_progress(self, phase: str, fraction: float, t: float) -> float:
-        """Seconds left at time `t` with `fraction` of the phase done; -1 while it is not known."""
+        """Return the seconds that are left; -1 while it is not known.
+
+        Args:
+            phase: of the job.
+            fraction: done of the phase, 0 to 1.
+            t: time of the event in seconds.
+        """
         if self._end_t is not None:
             return max(0.0, self._end_t - t)
         if phase != self._phase or fraction < self._start_fraction:

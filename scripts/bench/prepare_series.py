@@ -67,7 +67,7 @@ OURS = """
 import sys, numpy as np
 from geoseg_engine.bands.sources.registry import own_grid
 from geoseg_engine.contract import Band, Recipe, Series, Source
-from geoseg_engine.raster.grid import whole, windows
+from geoseg_engine.raster.grid import full_window, windows
 from geoseg_engine.stacking.reader import StackReader
 names = tuple(f"B{number}" for number in range(1, int(sys.argv[3]) + 1))
 source = Source("s", sys.argv[1], kind="series", series=Series(names))
@@ -76,7 +76,7 @@ grid = own_grid(source, bands)
 found = np.empty((len(bands), grid.height, grid.width), np.float32)
 with StackReader(Recipe((source,), bands, grid)) as reader:
     for window in windows(grid, 1024):
-        rows, cols = window.within(whole(grid))
+        rows, cols = window.within(full_window(grid))
         found[:, rows, cols] = reader.read(window)
 np.save(sys.argv[2], found)
 """

@@ -5,7 +5,6 @@ Both grow the same number of trees on the same pixels; ours without its search, 
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
@@ -45,10 +44,9 @@ with rasterio.open(output, "w", **profile) as raster:
 """
 
 
-def run(folder: Path, repeat: int, small: bool, side: int = 0, trees: int = 0) -> Row:
+def run(folder: Path, repeat: int, small: bool) -> Row:
     """Make a scene, fit and predict by both ways, compare the maps."""
-    side = side or (SMALL_PX if small else SIDE_PX)
-    trees = trees or (SMALL_TREES if small else TREES)
+    side, trees = (SMALL_PX, SMALL_TREES) if small else (SIDE_PX, TREES)
     make(folder, side)
     script = folder / "peer.py"
     script.write_text(PEER, encoding="utf-8")
@@ -155,21 +153,3 @@ def agreement(ours: Path, theirs: Path) -> float:
             equal = one.read(1, window=window) == other.read(1, window=window)
             same, total = same + int(equal.sum()), total + equal.size
     return same / total
-
-
-if __name__ == "__main__":
-    import argparse
-    import tempfile
-
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--side", type=int, default=0, help="pixels of the scene's side")
-    parser.add_argument("--trees", type=int, default=0, help=f"default {TREES}")
-    parser.add_argument("--repeat", type=int, default=1)
-    parser.add_argument("--small", action="store_true", help="a tiny scene and few trees")
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="geoseg-forest-") as place:
-        row = run(Path(place), options.repeat, options.small, options.side, options.trees)
-    print(json.dumps(row.as_dict(), indent=1))
-    if options.json:
-        options.json.write_text(json.dumps([row.as_dict()], indent=1), encoding="utf-8")

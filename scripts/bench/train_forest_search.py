@@ -169,6 +169,8 @@ def judged(folder: Path, job: dict[str, Any], checkout: Path) -> str:
 
 def main() -> None:
     """Times, then the scores that were asked for."""
+    from train_forest_texture import run as run_texture
+
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -179,10 +181,11 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3, help="rounds of timing; 0 leaves it out")
     parser.add_argument("--small", action="store_true", help="tiny data; the ratios mean nothing")
     options = parser.parse_args()
-    for texture_px in ((), (3, 7)) if options.repeat else ():
+    for timing, texture_px in ((run, ()), (run_texture, (3, 7))) if options.repeat else ():
         with tempfile.TemporaryDirectory(prefix="geoseg-forest-") as place:
-            repeat = 1 if options.small else options.repeat
-            print(beside_scikit_learn(Path(place), repeat, options.small, texture_px).line(), flush=True)
+            print(
+                timing(Path(place), 1 if options.small else options.repeat, options.small).line(), flush=True
+            )
             if options.before:
                 print(
                     before_row(Path(place), options.before.resolve(), options.small, texture_px), flush=True

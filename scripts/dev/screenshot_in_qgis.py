@@ -235,8 +235,8 @@ def picture_map(plugin: GeoSegPlugin) -> None:
 
     Labels are the first polygon layer of the project.
     """
-    from geoseg_plugin.jobs.workspace import last_result
     from geoseg_plugin.layers import publish
+    from geoseg_plugin.records.workspace import last_result
 
     services, page = plugin.panel.services, plugin.panel.pages.results
     folder = services.view.predictions()[0].folder

@@ -38,7 +38,7 @@ from geoseg_engine.contract import (  # noqa: E402
     StackJob,
     TileJob,
 )
-from geoseg_engine.raster.grid import whole  # noqa: E402
+from geoseg_engine.raster.grid import full_window  # noqa: E402
 from geoseg_engine.raster.sources import all_bands  # noqa: E402
 from geoseg_engine.run import guarding_errors, work  # noqa: E402
 from geoseg_engine.stacking.reader import open_stack  # noqa: E402
@@ -147,7 +147,7 @@ def awkward(path: Path, folder: Path) -> dict[str, Any]:
             job = StackJob((Source("r1", str(path), path.stem),), bands[:4], GridRequest())
             result = work(job, folder, channel)
             with open_stack(folder / "stack.tif") as reader:
-                first = reader.read(whole(reader.grid))[0]
+                first = reader.read(full_window(reader.grid))[0]
     except GeoSegError as error:
         if error.code == "internal":
             print(error.details)

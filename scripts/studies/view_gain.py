@@ -93,7 +93,7 @@ def score(run: Path, tta: str, passes: int) -> tuple[float, float] | None:
     classes, numbers, _ = joined_classes(model.classes, dataset.classes)
     table = lookup_table(model.classes, numbers)
     with (
-        split_evaluator(dataset, folder, "test", classes) as judge,
+        split_evaluator(dataset, folder, "test", classes) as evaluator,
         model_stack(model, dataset, folder) as stack,
     ):
         try:
@@ -105,11 +105,11 @@ def score(run: Path, tta: str, passes: int) -> tuple[float, float] | None:
         reader = BandReader(stack, model)
         started = time.monotonic()
         for cut in setup.cuts():
-            if (judge.truth(cut.core) != IGNORE).any():
+            if (evaluator.reference(cut.core) != IGNORE).any():
                 ids, _ = predict_classes(setup, reader.read(cut), lambda text: None)
-                judge.judge(cut.core, table[ids])
+                evaluator.add(cut.core, table[ids])
         seconds = time.monotonic() - started
-        result = scores(judge.matrix, classes)
+        result = scores(evaluator.matrix, classes)
     return float(np.round(result["miou"], 5)), seconds
 
 

@@ -16,11 +16,12 @@ MAY_IMPORT = {
     "forms": {"paths", "contract"},
     "engine": {"paths", "contract"},
     "jobs": {"paths", "contract", "engine"},
+    "records": {"paths", "contract", "engine", "jobs"},
     "tasks": {"paths", "contract", "engine", "jobs"},
     "layers": {"paths", "contract", "jobs"},
-    "processing": {"paths", "contract", "forms", "engine", "jobs", "tasks", "layers"},
-    "panel": {"paths", "contract", "forms", "engine", "jobs", "tasks", "layers"},
-    "steps": {"paths", "contract", "forms", "engine", "jobs", "tasks", "layers", "panel"},
+    "processing": {"paths", "contract", "forms", "engine", "jobs", "records", "tasks", "layers"},
+    "panel": {"paths", "contract", "forms", "engine", "jobs", "records", "tasks", "layers"},
+    "steps": {"paths", "contract", "forms", "engine", "jobs", "records", "tasks", "layers", "panel"},
     "plugin": {"paths", "contract", "forms", "engine", "jobs", "tasks", "layers", "processing", "panel"},
     "__init__": {"plugin"},
 }
@@ -147,8 +148,8 @@ def test_pages_know_widgets_only(file: Path) -> None:
     assert [place(file, item.line) for item in wrong] == []
 
 
-@for_each([*python_files(PLUGIN / "engine"), *python_files(PLUGIN / "jobs")])
-def test_engine_and_jobs_are_standard_library_only(file: Path) -> None:
+@for_each([file for part in ("engine", "jobs", "records") for file in python_files(PLUGIN / part)])
+def test_engine_jobs_and_records_are_standard_library_only(file: Path) -> None:
     assert foreign(file, "geoseg_plugin") == []
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from geoseg_plugin.engine.liveness import end_group, running_pid
-from geoseg_plugin.jobs.workspace import state_of
+from geoseg_plugin.records.workspace import state_of
 
 ROOT = Path(__file__).resolve().parents[2]
 

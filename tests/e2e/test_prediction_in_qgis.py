@@ -11,14 +11,16 @@ from engine_runs import run
 from osgeo import gdal
 from qgis.core import QgsProcessingContext, QgsProcessingFeedback, QgsProject, QgsVectorLayer
 
-from geoseg_plugin.contract import Cleaning, Outlines, Source
+from geoseg_plugin.contract import Cleaning, Outlines, PolygonizeJob, Source
 from geoseg_plugin.engine.environment import Environment
 from geoseg_plugin.jobs import predict, train
 from geoseg_plugin.jobs.inputs import RasterInput
+from geoseg_plugin.jobs.submission import Submission
 from geoseg_plugin.layers import publish
 from geoseg_plugin.layers.inputs.folder import InputFolder
 from geoseg_plugin.layers.inputs.model_inputs import reordered
 from geoseg_plugin.processing.algorithms.cleanclasses import CleanClasses
+from geoseg_plugin.records.predictions import pace_of, with_facts
 
 CLEANING = Cleaning(majority_px=3, min_patch_px=12)
 
@@ -68,7 +70,7 @@ def test_a_map_with_everything_comes_as_one_styled_group(
     outputs = [*predict.FILES]
     _, done, failed = run(environment, predict.predict(tmp_path / "map", network, (), outputs, **settings))
     assert failed == [] and done[0]["views"] == 4 and done[0]["cleaned"]["changed_px"] > 0
-    told = predict.told(tmp_path / "map", done[0])
+    told = with_facts(tmp_path / "map", done[0])
     group = publish.publish_prediction(tmp_path / "map", told)
     assert [node.name() for node in group.findLayers()] == [
         "Polygons",
@@ -81,7 +83,7 @@ def test_a_map_with_everything_comes_as_one_styled_group(
         "Class probabilities",
     ]
     assert all(node.layer().isValid() for node in group.findLayers())
-    pace = predict.pace_of(tmp_path / "map", network)
+    pace = pace_of(tmp_path / "map", network)
     assert pace is not None and pace > 0
     QgsProject.instance().clear()
 
@@ -130,8 +132,8 @@ def test_bands_in_another_order_give_the_same_map(
 
 
 def test_polygons_carry_classes_and_areas(environment: Environment, plain: Path) -> None:
-    job = predict.polygonize(plain, plain / "classes.tif", outlines=Outlines(connectivity=8))
-    _, done, failed = run(environment, job)
+    job = PolygonizeJob(str(plain / "classes.tif"), output="polygons.gpkg", outlines=Outlines(connectivity=8))
+    _, done, failed = run(environment, Submission(job, plain, ""))
     assert failed == [] and done[0]["count"] > 0
     layer = QgsVectorLayer(f"{plain / 'polygons.gpkg'}|layername=polygons", "p", "ogr")
     names = {field.name() for field in layer.fields()}

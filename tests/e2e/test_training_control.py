@@ -16,10 +16,10 @@ import small_scene
 from heartbeat import Heartbeat
 from waiting import wait_for
 
-from geoseg_plugin.contract import Labels
+from geoseg_plugin.contract import DescribeJob, Labels, TileJob
 from geoseg_plugin.engine.environment import Environment, cleaned
 from geoseg_plugin.engine.liveness import running_pid
-from geoseg_plugin.jobs import engine, predict, prepare, tiles, train
+from geoseg_plugin.jobs import predict, prepare, train
 from geoseg_plugin.jobs.inputs import RasterInput
 from geoseg_plugin.jobs.submission import Submission
 from geoseg_plugin.panel.assembly import Pages
@@ -72,9 +72,13 @@ def dataset(qgis_app: Any, environment: Environment, tmp_path_factory: pytest.Te
     scene = small_scene.make(folder / "scene")
     rasters = (RasterInput(str(scene.optical), "optical", ("one", "two"), (1, 2)),)
     labels = Labels(str(scene.labels), "", "labels", "kind")
+    output = folder / "dataset"
+    tiling = TileJob(
+        str(output / prepare.STACK), str(output / prepare.LABELS), output=str(output), tile_px=32
+    )
     made = [
         *prepare.dataset(folder / "dataset", rasters, None, None, labels),
-        tiles.tiles(folder / "dataset", tile_px=32, fractions=(0.65, 0.15, 0.2)),
+        Submission(tiling, folder / "dataset" / "jobs" / "tile", ""),
     ]
     Desk(environment).do(*made)
     return folder / "dataset"
@@ -90,7 +94,7 @@ def test_cancel_leaves_the_best_model_and_an_idle_dock(
     assert desk.ends == ["cancelled"] and not desk.runner.busy
     ((kind, result),) = desk.results
     assert kind == "train" and result["cancelled"] is True and 1 <= result["epochs_run"] < 5000
-    described = desk.do(engine.describe(tmp_path / "describe", Path(result["model"])))
+    described = desk.do(Submission(DescribeJob(result["model"]), tmp_path / "describe", ""))
     assert [item["name"] for item in described["classes"]] == ["background", "rock", "soil"]
     assert described["bands"] == ["optical: one", "optical: two"]
 

@@ -9,13 +9,15 @@ from typing import Any
 from engine_runs import run
 
 from geoseg_plugin.contract import (
+    EvaluateJob,
     ForestJob,
     TrainJob,
 )
 from geoseg_plugin.engine.environment import Environment
-from geoseg_plugin.jobs import evaluate, predict, train
-from geoseg_plugin.jobs.workspace import entry_of
+from geoseg_plugin.jobs import predict, train
+from geoseg_plugin.jobs.submission import Submission
 from geoseg_plugin.panel.records import dataset_of
+from geoseg_plugin.records.workspace import entry_of
 from geoseg_plugin.steps.train.state import plan_sentence
 
 
@@ -46,7 +48,8 @@ def test_a_baseline_is_planned_trained_judged_and_applied(
     entry = entry_of(forest, train.MODEL)
     assert entry.finished and entry.state == "done" and not entry.resumable
     assert dataset_of(forest) == dataset
-    judged = evaluate.evaluate(tmp_path / "evaluation", dataset, forest / train.MODEL)
+    job = EvaluateJob(str(dataset), str(forest / train.MODEL), split="test")
+    judged = Submission(job, tmp_path / "evaluation", "")
     _, done, failed = run(environment, judged)
     assert failed == [] and done[0]["miou"] > 0.5
     mapped = predict.predict(tmp_path / "map", forest / train.MODEL, outputs=("confidence",))

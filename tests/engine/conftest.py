@@ -13,6 +13,15 @@ def pytest_configure(config):
     config.addinivalue_line("filterwarnings", "ignore:Use `@` matmul:PendingDeprecationWarning")
 
 
+def pytest_runtest_setup(item):
+    """Trace every network once, see graph_cache; nothing is imported for tests that write no model."""
+    export = sys.modules.get("geoseg_engine.modelfile.export")
+    if export is not None and not hasattr(export._write, "graphs"):
+        from graph_cache import GraphCache
+
+        export._write = GraphCache(export._write)
+
+
 @pytest.fixture
 def unexported(monkeypatch):
     """Leave the model file out where the test is not about it: tracing takes seconds."""

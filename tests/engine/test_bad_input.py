@@ -58,7 +58,7 @@ from geoseg_engine.contract import (
     job_to_json,
     write_json,
 )
-from geoseg_engine.raster.grid import whole
+from geoseg_engine.raster.grid import full_window
 from geoseg_engine.raster.writer import RasterWriter
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
@@ -364,7 +364,7 @@ REFUSED: list[tuple[Callable[[Path], Job], str, tuple[str, ...]]] = [
     (empty_model, "not_our_model", ("empty.onnx", "the file is empty")),
     (confidence_of_another_map, "other_grid", ("pixels of 20 m", "pixels of 10 m")),
     (tiles_of_other_labels, "not_our_labels", ("foreign.tif",)),
-    (tiles_of_polygons, "not_our_labels", ("slides.gpkg is no label raster", "geoseg rasterize")),
+    (tiles_of_polygons, "not_our_labels", ("slides.gpkg is not a label raster", "geoseg rasterize")),
     (dataset_vanished, "no_dataset", ("dataset",)),
     (stack_of_dataset_vanished, "file_missing", ("image.tif",)),
     (dataset_of_one_class, "one_class", ("background",)),
@@ -571,7 +571,7 @@ def test_blocks_lost_when_a_raster_is_closed_are_noticed(full_disk, monkeypatch)
         pytest.raises(GeoSegError) as caught,
         RasterWriter(full_disk / "noise.tif", grid, "float32", None, ("a", "b", "c")) as writer,
     ):
-        writer.write(noise, whole(grid))
+        writer.write(noise, full_window(grid))
         written = True
     assert written, "the disk ran full before the file was closed: this shows nothing"
     assert caught.value.code == "disk_full" and list(full_disk.iterdir()) == []

@@ -33,7 +33,7 @@ from geoseg_engine.contract import (
     Source,
 )
 from geoseg_engine.dataset.datasets import read_dataset
-from geoseg_engine.dataset.subset import subset
+from geoseg_engine.dataset.subset import subset_recipe
 from geoseg_engine.evaluation import evaluate
 from geoseg_engine.modelfile.calibration import Calibration
 from geoseg_engine.modelfile.reading import load_network, read_model
@@ -164,7 +164,7 @@ def test_what_an_expression_needs_stays_in_the_recipe():
     bands = (Band("red", "r", 1), Band("nir", "r", 2), Band("dem", "d"))
     index = Band("ndvi", derive="expression", inputs={"a": "nir", "b": "red"})
     recipe = Recipe((Source("r", "r.tif", "r"), Source("d", "d.tif", "d")), (*bands, index), grid)  # type: ignore[arg-type]
-    part = subset(recipe, ["ndvi", "red"])
+    part = subset_recipe(recipe, ["ndvi", "red"])
     assert [band.name for band in part.bands] == ["red", "ndvi"]
     assert [band.name for band in part.intermediates] == ["nir"]
     assert [source.key for source in part.sources] == ["r"]

@@ -24,7 +24,7 @@ from geoseg_engine.dataset.labels import rasterize as labels
 from geoseg_engine.evaluation import areas, evaluate, sampling
 from geoseg_engine.postprocess.cleaning import clean
 from geoseg_engine.postprocess.polygons import polygonize
-from geoseg_engine.raster.grid import whole
+from geoseg_engine.raster.grid import full_window
 from geoseg_engine.raster.series import open_series
 from geoseg_engine.stacking.gridplan import plan_recipe
 from geoseg_engine.stacking.reader import StackReader
@@ -123,7 +123,7 @@ def test_bands_of_a_tile_in_another_order_are_put_in_order(tmp_path, how):
     )
     recipe = plan_recipe((source,), bands, GridRequest()).recipe
     with StackReader(recipe) as reader:
-        values = reader.read(whole(recipe.grid))
+        values = reader.read(full_window(recipe.grid))
     assert values.shape == (3, 6, 16) and (values == np.array([1, 2, 3])[:, None, None]).all()
 
 
@@ -132,7 +132,7 @@ def test_dates_of_a_series_are_put_in_order_too(tmp_path):
     other = banded(tmp_path / "b_2020-02-01.tif", ("green", "blue", "red"))
     with open_series(Source("s", first, paths=(other,), kind="series", series=Series())) as series:
         for index in (1, 2, 3):
-            assert (series.values(index, [0, 1], whole(series.grid)) == index).all()
+            assert (series.values(index, [0, 1], full_window(series.grid)) == index).all()
 
 
 @pytest.mark.parametrize("kind", ["mosaic", "series"])

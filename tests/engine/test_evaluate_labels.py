@@ -89,7 +89,7 @@ def place(tmp_path):
     return tmp_path
 
 
-TRUTH = Labels("truth.gpkg", class_field="kind")
+TRUTH = Labels("truth.gpkg", class_field="kind", unlabelled="background")
 
 
 @pytest.mark.parametrize("crs", [None, "EPSG:4326"])
@@ -199,7 +199,7 @@ def test_labels_beyond_a_map_of_polygons_are_told_of(place):
     write_polygons(place / "part.gpkg", boxes=BOXES[:2], crs="EPSG:4326")
     fields = {"prediction": "part.gpkg", "prediction_field": "kind", "pixel_size": 1e-4, "truth": TRUTH}
     told = [item for item in run(place, **fields)["warnings"] if item.code == "beyond_map"]
-    assert "52% of the ground labelled by 'truth'" in told[0].message and "'part'" in told[0].message
+    assert "52% of the area labelled by 'truth'" in told[0].message and "'part'" in told[0].message
     within = write_polygons(place / "area.gpkg", boxes=[(0, 0, 90, 50, "here")])
     result = run(place, **fields, area=Area("polygons", str(within)), output="within")
     assert not any(item.code == "beyond_map" for item in result["warnings"])
@@ -398,7 +398,7 @@ def test_ground_that_the_model_of_the_map_has_seen_is_told(place, pixel_m):
     seen = int((map_ids()[: half * times] != 255).sum())
     judged = int((map_ids() != 255).sum())
     told = warned(made_by="model.onnx")
-    assert len(told) == 1 and f"{seen:,} of the {judged:,} judged pixels" in told[0]
+    assert len(told) == 1 and f"{seen:,} of the {judged:,} evaluated pixels" in told[0]
     assert warned() == [] and warned("another", made_by="model.onnx") == []
     assert warned(made_by="gone.onnx") == []
     (place / "job.json").unlink()

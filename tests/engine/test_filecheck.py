@@ -10,7 +10,7 @@ from geoseg_engine.bands.sources import raster_checks
 from geoseg_engine.bands.sources.raster_checks import Extremes, ranges
 from geoseg_engine.bands.sources.registry import open_bands, own_grid
 from geoseg_engine.contract import Band, GridRequest, Recipe, Series, Source, StackJob, TerrainJob
-from geoseg_engine.raster.grid import whole
+from geoseg_engine.raster.grid import full_window
 from geoseg_engine.raster.sources import band_title, open_source
 from geoseg_engine.stacking import stack, terrain
 from geoseg_engine.stacking.filecheck import file_problems
@@ -55,7 +55,7 @@ def test_two_kinds_of_gaps_are_two_warnings_and_the_values_stay(tmp_path):
     path = write_raster(tmp_path / "dem.tif", values)
     problems = file_problems(recipe_of_raster(path))
     assert [problem.severity for problem in problems] == ["warning"] * 2
-    assert stack.open_stack(path).read(whole(recipe_of_raster(path).grid))[0, 15, 35] == -9999
+    assert stack.open_stack(path).read(full_window(recipe_of_raster(path).grid))[0, 15, 35] == -9999
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_what_the_source_was_given_is_not_asked_again(tmp_path):
     grid = recipe_of_raster(path).grid
     assert file_problems(Recipe((source,), (Band("b", "a"),), grid)) == []
     with open_bands(source, (Band("b", "a"),), grid) as bands:
-        assert np.isnan(bands.read(whole(grid))).sum() == 100
+        assert np.isnan(bands.read(full_window(grid))).sum() == 100
 
 
 def test_terrain_says_it_too(tmp_path):

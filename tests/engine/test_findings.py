@@ -169,7 +169,14 @@ def test_no_advice_is_to_delete_what_was_drawn(tmp_path, code, faulty, sound):
         ([(5, 5, 3, 3)] * 2, None, {"min_area_px": 50}, "in patches below 50 px", "smaller minimum area"),
         ([(5, 5, 6, 6)], None, {"border_px": 8}, "in the band of 8 px along", "narrower border"),
         ([(5, 5, 9, 9)] * 2, ["a", "b"], {}, "or other classes cover it", "inside the area"),
-        ([(5, 5, 9, 9)] * 2, [None, None], {}, "no class besides 'background'", "class field"),
+        ([(5, 5, 9, 9)] * 2, [None, None], {}, "no class", "class field"),
+        (
+            [(5, 5, 9, 9)] * 2,
+            [None, None],
+            {"unlabelled": "background"},
+            "no class besides 'background'",
+            "class field",
+        ),
     ],
 )
 def test_a_class_without_pixels_is_told_with_where_they_went(tmp_path, shapes, kinds, settings, told, advice):

@@ -13,7 +13,7 @@ from data_scenes import channel
 from rasterio.transform import from_origin
 
 from geoseg_engine.contract import Band, GeoSegError, GridRequest, Recipe, Source, StackJob, TerrainJob
-from geoseg_engine.raster.grid import whole
+from geoseg_engine.raster.grid import full_window
 from geoseg_engine.raster.units import length_m
 from geoseg_engine.stacking import stack, terrain
 from geoseg_engine.stacking.gridplan import plan_recipe
@@ -57,7 +57,7 @@ def derived(folder, path, *names, paths=(), **source):
     job = TerrainJob(Source("dem", path, "Heights", paths=paths, **source), names or ("slope",), "out.tif")
     result = terrain.run(job, folder, channel(folder))
     with open_stack(folder / "out.tif") as reader:
-        return reader.read(whole(reader.grid)), [problem["message"] for problem in result["warnings"]]
+        return reader.read(full_window(reader.grid)), [problem["message"] for problem in result["warnings"]]
 
 
 @pytest.mark.parametrize(
@@ -129,9 +129,9 @@ def test_the_user_has_the_last_word(tmp_path):
     ("made", "part"),
     [
         ({"crs": IN_FEET}, "US survey foot"),
-        ({"described": "Elevation in feet"}, "speaks of feet"),
-        ({"unit": "K"}, "'K', which is no length"),
-        ({"unit": "m", "crs": "EPSG:32632+6360", "GEOTIFF_VERSION": "1.1"}, "its CRS says US survey foot"),
+        ({"described": "Elevation in feet"}, "mentions feet"),
+        ({"unit": "K"}, "'K', which is not a length"),
+        ({"unit": "m", "crs": "EPSG:32632+6360", "GEOTIFF_VERSION": "1.1"}, "its CRS states US survey foot"),
         ({"crs": "EPSG:32632+5831", "GEOTIFF_VERSION": "1.1"}, "count downwards"),
         ({"base_m": 14_000.0}, "up to 14,150 m, which do not exist"),
         ({"unit_m": 0.1}, "steeper than 84°"),
@@ -213,7 +213,7 @@ def on_other(trained: Recipe, path, **source):
     bound, problems = fit_units(trained, bound)
     plan = plan_recipe(bound.sources, bound.bands, GridRequest(), trained=True)
     with StackReader(plan.recipe) as reader:
-        return reader.read(whole(reader.grid)), [problem.message for problem in problems]
+        return reader.read(full_window(reader.grid)), [problem.message for problem in problems]
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_a_model_sees_another_elevation_model_in_the_unit_that_it_learned(tmp_pa
     learned = write_dem(tmp_path / "a.tif", base_m=500.0, **trained_in)
     trained = recipe_of(learned, *BANDS)
     with StackReader(trained) as reader:
-        expected = reader.read(whole(reader.grid))
+        expected = reader.read(full_window(reader.grid))
     assert expected[0, 0, 0] == pytest.approx(500 / trained_in.get("unit_m", 1))  # as the file has it
     values, said = on_other(trained, write_dem(tmp_path / "b.tif", base_m=500.0, **other))
     np.testing.assert_allclose(values[1], 45, atol=1e-4)
@@ -240,9 +240,7 @@ def test_a_model_sees_another_elevation_model_in_the_unit_that_it_learned(tmp_pa
 def test_what_was_said_of_the_unit_holds_for_other_files_that_say_nothing(tmp_path):
     trained = recipe_of(write_dem(tmp_path / "a.tif", US_FOOT), *BANDS, height_unit="US survey foot")
     values, said = on_other(trained, write_dem(tmp_path / "b.tif", US_FOOT))
-    assert (
-        values[1] == pytest.approx(45, abs=1e-4) and len(said) == 1 and "as those of the training" in said[0]
-    )
+    assert values[1] == pytest.approx(45, abs=1e-4) and len(said) == 1 and "as in the training" in said[0]
     same, said = on_other(trained, str(tmp_path / "a.tif"))
     assert np.array_equal(same, values) and said == []
     values, said = on_other(trained, write_dem(tmp_path / "c.tif", unit="m"))
@@ -255,7 +253,7 @@ def test_models_of_older_versions_go_on_with_heights_as_they_are(tmp_path):
     old = replace(old, bands=tuple(replace(band, unit="") for band in old.bands))
     values, said = on_other(old, path)
     assert values[1] == pytest.approx(math.degrees(math.atan(1 / FOOT)), abs=1e-4)
-    assert any("all heights as metres" in text for text in said)
+    assert any("metres for all heights" in text for text in said)
 
 
 def test_a_unit_that_only_the_crs_lends_converts_no_other_band(tmp_path):
@@ -263,7 +261,7 @@ def test_a_unit_that_only_the_crs_lends_converts_no_other_band(tmp_path):
     trained = recipe_of(write_dem(tmp_path / "a.tif", crs="EPSG:32632+5703"), BANDS[0])
     values, said = on_other(trained, write_dem(tmp_path / "b.tif", crs="EPSG:32632+6360"))
     assert values[0, 0, 1] == pytest.approx(PIXEL_M)
-    assert len(said) == 1 and "taken as they are" in said[0]
+    assert len(said) == 1 and "not converted" in said[0]
     same, said = on_other(trained, write_dem(tmp_path / "c.tif", crs="EPSG:32632+5703"))
     assert said == [] and np.array_equal(same, values)
 

@@ -32,7 +32,7 @@ from geoseg_engine.contract import (
 )
 from geoseg_engine.dataset.checks import check
 from geoseg_engine.dataset.labels import rasterize as labels
-from geoseg_engine.raster.grid import whole
+from geoseg_engine.raster.grid import full_window
 from geoseg_engine.stacking import stack
 from geoseg_engine.vector import features
 from geoseg_engine.vector.area import hull_geometry
@@ -48,7 +48,7 @@ def test_classes_follow_the_legend_and_the_later_wins(scene):
     shapes = [pixel_box(10, 10, 10, 10), pixel_box(15, 15, 10, 10)]
     path = write_polygons(scene / "l.gpkg", shapes, kind=["scarp", "deposit"])
     legend = (LabelClass(0, "Scarp", "scarp", "#ff0000"), LabelClass(0, "Deposit", "deposit", "#00ff00"))
-    ids, result = burn(scene, Labels(str(path), class_field="kind", classes=legend))
+    ids, result = burn(scene, Labels(str(path), class_field="kind", classes=legend, unlabelled="background"))
     assert (ids[15:20, 15:20] == 2).all() and (ids[10:15, 10:20] == 1).all() and ids[0, 0] == 0
     assert result["overlap_px"] == 25 and "overlap" in codes(result)
     assert [(item["id"], item["name"]) for item in result["classes"]] == [
@@ -56,7 +56,9 @@ def test_classes_follow_the_legend_and_the_later_wins(scene):
         (1, "Scarp"),
         (2, "Deposit"),
     ]
-    turned, _ = burn(scene, Labels(str(path), class_field="kind", classes=legend[::-1]))
+    turned, _ = burn(
+        scene, Labels(str(path), class_field="kind", classes=legend[::-1], unlabelled="background")
+    )
     assert (turned[15:20, 15:20] == 2).all() and (turned[10:15, 10:15] == 2).all(), "now scarp is later"
 
 
@@ -71,7 +73,7 @@ def test_a_class_called_background_is_the_background(scene):
     path = write_polygons(
         scene / "l.gpkg", [pixel_box(0, 0, 5, 5), pixel_box(20, 20, 5, 5)], kind=["Background", "x"]
     )
-    ids, result = burn(scene, Labels(str(path), class_field="kind"))
+    ids, result = burn(scene, Labels(str(path), class_field="kind", unlabelled="background"))
     assert [item["name"] for item in result["classes"]] == ["Background", "x"]
     assert ids.max() == 1 and (ids == 1).sum() == 25
 
@@ -83,14 +85,17 @@ def test_a_class_called_background_is_the_background(scene):
 def test_values_match_the_legend_whatever_their_type(scene, values, legend):
     path = write_polygons(scene / "l.gpkg", [pixel_box(0, 0, 5, 5), pixel_box(20, 20, 5, 5)], kind=values)
     classes = tuple(LabelClass(0, f"class {text}", text) for text in legend)
-    ids, _ = burn(scene, Labels(str(path), class_field="kind", classes=classes))
+    ids, _ = burn(scene, Labels(str(path), class_field="kind", classes=classes, unlabelled="background"))
     assert ids[0, 0] == 1 and ids[20, 20] == 2
 
 
 def test_ground_of_unknown_class_is_ignored_not_background(scene):
     shapes = [pixel_box(0, 0, 5, 5), pixel_box(10, 10, 5, 5), pixel_box(20, 20, 5, 5)]
     path = write_polygons(scene / "l.gpkg", shapes, kind=["a", None, "z"])
-    ids, result = burn(scene, Labels(str(path), class_field="kind", classes=(LabelClass(0, "a", "a"),)))
+    ids, result = burn(
+        scene,
+        Labels(str(path), class_field="kind", classes=(LabelClass(0, "a", "a"),), unlabelled="background"),
+    )
     assert (ids[10:15, 10:15] == IGNORE).all() and (ids[20:25, 20:25] == IGNORE).all() and ids[0, 0] == 1
     assert {"null_class", "not_in_legend"} <= set(codes(result))
     assert "1 of 3 polygons" in next(
@@ -124,7 +129,7 @@ def test_reprojected_labels_stay_within_half_a_pixel(scene):
     moved, _ = burn(scene, Labels(str(scene / "degrees.gpkg")))
     near = [shapely.union_all([shape.buffer(side) for shape in shapes]) for side in (5, -5)]
     grid = utm_grid(80, 60)
-    must, may = (ScanFill(np.array([shape]), grid).mask(whole(grid)) for shape in reversed(near))
+    must, may = (ScanFill(np.array([shape]), grid).mask(full_window(grid)) for shape in reversed(near))
     assert (moved[must] == 1).all() and (moved[~may] == 0).all()
     assert (moved != straight).mean() < 0.002
 
@@ -142,7 +147,11 @@ def test_pixels_without_values_get_no_label(scene, tmp_path):
 
 def test_windows_burn_what_the_whole_burns(scene, monkeypatch):
     shapes = [affinity.rotate(pixel_box(5 * k, 9 * k, 18, 13), 17 * k) for k in range(6)]
-    source = Labels(str(write_polygons(scene / "l.gpkg", shapes, kind=list("ababab"))), class_field="kind")
+    source = Labels(
+        str(write_polygons(scene / "l.gpkg", shapes, kind=list("ababab"))),
+        class_field="kind",
+        unlabelled="background",
+    )
     expected, whole = burn(scene, source)
     monkeypatch.setattr(labels, "BURN_PX", 16)
     found, parts = burn(scene, source)
@@ -186,7 +195,7 @@ def test_partial_labels_as_background_are_warned_of_only_without_an_area(scene):
 def test_raster_carries_names_colours_and_facts(scene):
     path = write_polygons(scene / "l.gpkg", [pixel_box(0, 0, 5, 5)], kind=["scarp"])
     legend = (LabelClass(0, "Scarp", "scarp", "#102030"),)
-    burn(scene, Labels(str(path), class_field="kind", classes=legend))
+    burn(scene, Labels(str(path), class_field="kind", classes=legend, unlabelled="background"))
     with rasterio.open(scene / "labels.tif") as dataset:
         assert dataset.nodata == IGNORE and dataset.colormap(1)[1] == (16, 32, 48, 255)
     assert "<Category>Scarp</Category>" in (scene / "labels.tif.aux.xml").read_text(encoding="utf-8")
@@ -203,7 +212,11 @@ def test_raster_carries_names_colours_and_facts(scene):
         (lambda f: Labels(str(f / "gone.gpkg")), "file_missing"),
         (lambda f: Labels(str(write_polygons(f / "p.gpkg", [shapely.Point(*CORNER)]))), "not_polygons"),
         (
-            lambda f: Labels(str(write_polygons(f / "n.gpkg", [pixel_box(0, 0, 9, 9)])), class_field="x"),
+            lambda f: Labels(
+                str(write_polygons(f / "n.gpkg", [pixel_box(0, 0, 9, 9)])),
+                class_field="x",
+                unlabelled="background",
+            ),
             "no_field",
         ),
         (lambda f: Labels(str(write_polygons(f / "o.gpkg", [pixel_box(900, 0, 9, 9)]))), "labels_outside"),
@@ -238,7 +251,7 @@ def test_check_lists_everything_at_once(scene):
     bow_tie = Polygon([(x, y - 300), (x + 200, y - 500), (x + 200, y - 300), (x, y - 500)])
     shapes = [bow_tie, None, pixel_box(0, 0, 5, 5), pixel_box(500, 0, 5, 5), pixel_box(700, 0, 5, 5)]
     path = write_polygons(scene / "l.gpkg", shapes, kind=["a", "a", None, "b", "a"])
-    found = checked(scene, Labels(str(path), class_field="kind"), tile_px=64)
+    found = checked(scene, Labels(str(path), class_field="kind", unlabelled="background"), tile_px=64)
     assert found == {
         "class_without_pixels": "error",
         "class_too_rare": "warning",

@@ -36,7 +36,7 @@ from geoseg_engine.dataset.labels import rasterize as labels
 from geoseg_engine.dataset.labels.label_errors import along_borders
 from geoseg_engine.dataset.labels.rasterize import always_valid
 from geoseg_engine.raster.components import label_components
-from geoseg_engine.raster.grid import Window, affine_of, whole
+from geoseg_engine.raster.grid import Window, affine_of, full_window
 from geoseg_engine.raster.writer import write_class_sidecar
 from geoseg_engine.stacking import stack
 from geoseg_engine.stacking.reader import open_stack
@@ -104,7 +104,9 @@ def test_values_merge_and_are_excluded(scene):
         scene / "l.gpkg", shapes, kind=["wheat", "Barley", "maize", "wood", "cloud", "cloud"]
     )
     legend = (LabelClass(0, "cereal", "wheat", also=("barley", "maize")), LabelClass(0, "wood", "wood"))
-    source = Labels(str(path), class_field="kind", classes=legend, excluded=("CLOUD",))
+    source = Labels(
+        str(path), class_field="kind", classes=legend, excluded=("CLOUD",), unlabelled="background"
+    )
     ids, result = burn(scene, source)
     assert names(result) == ["background", "cereal", "wood"]
     assert (ids[:8, 10:18] == 1).all() and (ids[:8, 20:28] == 1).all() and (ids[:8, 30:38] == 2).all()
@@ -115,7 +117,9 @@ def test_values_merge_and_are_excluded(scene):
         and result["overlap_px"] == 0
         and "not_in_legend" not in codes(result)
     )
-    _, result = burn(scene, Labels(str(path), class_field="kind", excluded=("cloud",)))
+    _, result = burn(
+        scene, Labels(str(path), class_field="kind", excluded=("cloud",), unlabelled="background")
+    )
     assert names(result) == ["background", "Barley", "maize", "wheat", "wood"]
 
 
@@ -191,13 +195,13 @@ def test_pieces_below_the_least_area_are_ignored(scene):
         pixel_box(11, 30, 20, 1),
     ]
     path = write_polygons(scene / "l.gpkg", shapes, kind=["a", "a", "b", "b"])
-    plain, _ = burn(scene, Labels(str(path), class_field="kind"))
-    ids, result = burn(scene, Labels(str(path), class_field="kind", min_area_px=16))
+    plain, _ = burn(scene, Labels(str(path), class_field="kind", unlabelled="background"))
+    ids, result = burn(scene, Labels(str(path), class_field="kind", unlabelled="background", min_area_px=16))
     pieces, count = label_components(plain, plain != 0)
     small = np.append(np.bincount(pieces[pieces >= 0], minlength=count) < 16, False)[pieces]
     np.testing.assert_array_equal(ids, np.where(small, IGNORE, plain))
     assert result["small_px"] == 9
-    _, result = burn(scene, Labels(str(path), class_field="kind", min_area_px=62))
+    _, result = burn(scene, Labels(str(path), class_field="kind", unlabelled="background", min_area_px=62))
     assert "class_without_pixels" in codes(result) and "class_thinned" in codes(result)
 
 
@@ -296,7 +300,7 @@ def test_stacks_that_surely_have_values_are_not_read(scene, monkeypatch):
     with open_stack(scene / "sure.recipe.json") as reader, open_stack(scene / "stack.recipe.json") as other:
         assert always_valid(reader, scene / "sure.recipe.json")
         assert not always_valid(other, scene / "stack.recipe.json"), "floats may be NaN"
-        assert whole(reader.grid) == whole(other.grid)
+        assert full_window(reader.grid) == full_window(other.grid)
     source = Labels(str(write_polygons(scene / "l.gpkg", blobs(1))))
     expected, _ = burn(scene, source)
     monkeypatch.setattr(labels, "BURN_PX", 16)

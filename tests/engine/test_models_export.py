@@ -8,6 +8,8 @@ import pytest
 import torch
 from network_scenes import BANDS, CLASSES, NAMES, architecture, drawn, small
 
+from geoseg_engine.modelfile import export as exporter
+from geoseg_engine.modelfile.calibration import Calibration
 from geoseg_engine.modelfile.export import export
 from geoseg_engine.modelfile.stats import Statistics
 from geoseg_engine.models import build, last_layers
@@ -42,6 +44,21 @@ def test_the_exported_file_agrees_in_batches_and_sizes_it_was_not_traced_with(na
     with torch.no_grad():
         expected = torch.softmax(network(image), dim=1).numpy()
     assert np.abs(session.run(None, {"image": image.numpy()})[0] - expected).max() < 1e-4
+
+
+def test_a_kept_graph_gives_the_file_that_tracing_gives(tmp_path):
+    """The tests trace a network once, see graph_cache."""
+    cache, files = exporter._write, []
+    for seed in range(2):
+        torch.manual_seed(seed)
+        network = drawn(build(architecture("unet", levels=1)))
+        module = exporter.Exported(
+            network, STATISTICS, Calibration(1.5 + seed, (0.1 + seed,) * CLASSES)
+        ).eval()
+        for write in (cache, cache.trace):
+            write(module, torch.randn(2 + seed, BANDS, 32, 64), tmp_path / "model.onnx")
+            files.append((tmp_path / "model.onnx").read_bytes())
+    assert files[0] == files[1] != files[2] == files[3]
 
 
 @pytest.mark.parametrize("name", [*NAMES, "ensemble", "resnet50"])

@@ -11,7 +11,7 @@ from rasterio.warp import Resampling, calculate_default_transform, reproject
 from geoseg_engine.bands.sources.mosaic import OPEN_FILES, mosaic_grid
 from geoseg_engine.contract import Band, GeoSegError, Grid, GridRequest, Recipe, Source, StackJob
 from geoseg_engine.output_checks import check_outputs
-from geoseg_engine.raster.grid import grid_bounds, whole, windows
+from geoseg_engine.raster.grid import full_window, grid_bounds, windows
 from geoseg_engine.stacking.gridplan import plan_recipe
 from geoseg_engine.stacking.reader import StackReader
 from geoseg_engine.stacking.rebind import rebind
@@ -27,7 +27,7 @@ BANDS = (
 
 def read(source: Source, grid: Grid, bands=BANDS) -> np.ndarray:
     with StackReader(Recipe((source,), bands, grid)) as reader:
-        return reader.read(whole(grid))
+        return reader.read(full_window(grid))
 
 
 def piece(folder: Path, row: int, col: int, height: int, width: int, **options) -> str:
@@ -64,7 +64,7 @@ def test_window_by_window_equals_whole(mosaic):
     expected = read(mosaic, grid)
     with StackReader(Recipe((mosaic,), BANDS, grid)) as reader:
         for window in windows(grid, 23):
-            rows, cols = window.within(whole(grid))
+            rows, cols = window.within(full_window(grid))
             np.testing.assert_array_equal(reader.read(window), expected[:, rows, cols])
 
 
@@ -113,7 +113,7 @@ def test_files_of_another_crs_and_pixel_size(tmp_path, one):
     assert np.abs(inside - expected[5:-5, 70:-5]).mean() < 0.05 * expected.std()
     with StackReader(Recipe((source,), bands, grid)) as reader:
         for window in windows(grid, 37):
-            rows, cols = window.within(whole(grid))
+            rows, cols = window.within(full_window(grid))
             np.testing.assert_array_equal(reader.read(window)[0], found[rows, cols])
 
 

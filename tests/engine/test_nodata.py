@@ -9,7 +9,7 @@ from rasterio.control import GroundControlPoint
 from geoseg_engine.bands.sources.registry import open_bands, own_grid
 from geoseg_engine.contract import Band, Series, Source
 from geoseg_engine.postprocess.polygons.polygonize import code_reader
-from geoseg_engine.raster.grid import Window, whole
+from geoseg_engine.raster.grid import Window, full_window
 from geoseg_engine.raster.nodata import no_values
 from geoseg_engine.raster.pixel_values import raster_values
 from geoseg_engine.raster.sources import open_source
@@ -152,7 +152,7 @@ def test_every_fill_value_of_a_netcdf_counts(tmp_path, name, kind):
     )
     grid = own_grid(source, bands)
     with open_bands(source, bands, grid) as opened:
-        found = opened.read(whole(grid))
+        found = opened.read(full_window(grid))
     assert np.isnan(found).sum() == count
 
 

@@ -326,7 +326,7 @@ def test_more_bands_beyond_training_than_a_byte_counts():
         read=lambda window: values[:, *window.within(Window(0, 0, 4, 4))],
     )
     found = BandReader(stack, model, None, True).read(Cut(Window(0, 0, 4, 4), Window(0, 0, 4, 4)))
-    assert found.out_of_range_px[0, 0] == 1 and found.beyond_px[3, 3] == 254
+    assert found.out_of_range_px[0, 0] == 1 and found.out_of_range_px[3, 3] == 254
 
 
 def test_windows_that_may_begin_anywhere_make_no_huge_parts():

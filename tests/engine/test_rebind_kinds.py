@@ -9,7 +9,7 @@ from data_scenes import hills, pixel_box, utm_grid, write_polygons, write_raster
 
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import Band, GeoSegError, GridRequest, Recipe, Series, Source, index_band
-from geoseg_engine.raster.grid import whole
+from geoseg_engine.raster.grid import full_window
 from geoseg_engine.stacking.gridplan import plan_recipe
 from geoseg_engine.stacking.reader import StackReader
 from geoseg_engine.stacking.rebind import rebind
@@ -47,7 +47,7 @@ def sources(folder, seed: int) -> tuple[Source, ...]:
 
 def read(recipe: Recipe) -> np.ndarray:
     with StackReader(recipe) as reader:
-        return reader.read(whole(recipe.grid))
+        return reader.read(full_window(recipe.grid))
 
 
 @pytest.fixture

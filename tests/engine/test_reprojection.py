@@ -28,14 +28,14 @@ from geoseg_engine.contract import (
     StackJob,
 )
 from geoseg_engine.evaluation import areas, evaluate
-from geoseg_engine.raster.grid import grid_bounds, whole
+from geoseg_engine.raster.grid import full_window, grid_bounds
 from geoseg_engine.raster.sources import parse_crs
 from geoseg_engine.stacking import stack
 from geoseg_engine.vector.area import area_bounds, area_geometry
 from geoseg_engine.vector.features import read_features, read_polygons
 from geoseg_engine.vector.labelraster import read_raster_classes
 from geoseg_engine.vector.placement import moved_to
-from geoseg_engine.vector.reprojection import in_crs, turn_of, turned
+from geoseg_engine.vector.reprojection import in_crs, shifted_by_turns, turn_of
 from geoseg_engine.vector.scanfill import ScanFill
 
 DEGREES = "EPSG:4326"
@@ -67,7 +67,7 @@ FIJI = {
 def held(shapes: list[shapely.Geometry], crs: str, grid: Grid) -> NDArray[np.bool_]:
     """Pixels whose centres the geometries hold."""
     moved = moved_to(np.array(shapes, object), parse_crs(crs), grid)
-    return ScanFill(moved, grid).mask(whole(grid))
+    return ScanFill(moved, grid).mask(full_window(grid))
 
 
 def centres(grid: Grid, crs: str = DEGREES) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -106,7 +106,7 @@ def test_the_whole_world_covers_every_grid():
 
 def test_what_shows_nowhere_stays_where_it_is():
     shapes = np.array([shapely.box(-60, 0, -50, 10), shapely.box(15, 0, 16, 1)], object)
-    moved = turned(shapes, parse_crs(DEGREES), 10, 20)
+    moved = shifted_by_turns(shapes, parse_crs(DEGREES), 10, 20)
     assert moved[0] is shapes[0] and moved[1] is shapes[1]
 
 
@@ -177,7 +177,7 @@ def test_a_cap_of_four_corners_covers_the_pole_of_a_polar_grid():
 def test_what_a_projection_has_no_place_for_is_cut_away_and_not_the_feature(grid, tmp_path):
     path = write_polygons(tmp_path / "l.gpkg", [shapely.box(-180, -90, 180, 90)], DEGREES)
     found = read_polygons(str(path), "", "world", grid)
-    assert ScanFill(found.shapes, grid).mask(whole(grid)).all() and not found.skipped
+    assert ScanFill(found.shapes, grid).mask(full_window(grid)).all() and not found.skipped
 
 
 def test_a_mercator_world_covers_the_degrees():
@@ -203,7 +203,9 @@ def test_sides_of_more_than_half_the_earth_are_taken_as_drawn_and_said(tmp_path)
     found = read_polygons(str(path), "", "l", GRIDS["-180 to 180"])
     (problem,) = found.problems
     assert problem.code == "across_date_line" and "number 1" in problem.message
-    assert ScanFill(found.shapes[:1], GRIDS["-180 to 180"]).mask(whole(GRIDS["-180 to 180"])).sum() == 3580
+    assert (
+        ScanFill(found.shapes[:1], GRIDS["-180 to 180"]).mask(full_window(GRIDS["-180 to 180"])).sum() == 3580
+    )
 
 
 def test_areas_and_extents_are_found_in_another_turn(tmp_path):
@@ -242,7 +244,7 @@ def test_features_beside_the_grid_are_near_across_the_date_line(tmp_path):
     geopandas.GeoDataFrame({"n": [1]}, geometry=[shapely.Point(179.5, 0.5)], crs=DEGREES).to_file(path)
     grid = degrees(-180, 4, top=2, height=2)
     band = Band("d", "v", derive="distance", parameters={"limit_m": 1e6})
-    found = VectorBands(Source("v", str(path), "v", kind="vector"), (band,), grid).read(whole(grid))[0]
+    found = VectorBands(Source("v", str(path), "v", kind="vector"), (band,), grid).read(full_window(grid))[0]
     assert found[1, 0] == pytest.approx(111_300, rel=0.01) and found[1, 3] == pytest.approx(
         4 * 111_300, rel=0.01
     )
@@ -306,7 +308,7 @@ def test_an_unsplit_polygon_is_the_short_way_where_the_map_goes_on(tmp_path):
     lon, lat = centres(grid)
     right = (np.mod(lon, 360) > 178) & (np.mod(lon, 360) < 182) & (lat > -20) & (lat < -10)
     found = read_polygons(str(path), "", "l", grid)
-    wrong = ScanFill(found.shapes, grid).mask(whole(grid)) != right
+    wrong = ScanFill(found.shapes, grid).mask(full_window(grid)) != right
     assert not found.problems and wrong.sum() <= 0.02 * right.sum()
     assert [item.code for item in read_polygons(str(path), "", "l", GRIDS["0 to 360"]).problems] == [
         "across_date_line"

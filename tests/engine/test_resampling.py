@@ -16,7 +16,7 @@ from rasterio.warp import Resampling, reproject
 from geoseg_engine.contract import Band, Grid, Recipe, Source
 from geoseg_engine.dataset.labels.burning import PlacedClassRaster
 from geoseg_engine.raster.footprints import _largest
-from geoseg_engine.raster.grid import whole, windows
+from geoseg_engine.raster.grid import full_window, windows
 from geoseg_engine.stacking.reader import StackReader
 from geoseg_engine.vector.labelraster import read_raster_classes
 
@@ -77,10 +77,10 @@ def read(path, grid: Grid, method: str, size: int = 0, **source) -> np.ndarray:
     recipe = Recipe((Source("r1", str(path), "a", **source),), (Band("a", "r1", resampling=method),), grid)
     with StackReader(recipe) as reader:
         if not size:
-            return reader.read(whole(grid))[0]
+            return reader.read(full_window(grid))[0]
         found = np.empty((grid.height, grid.width), np.float32)
         for window in windows(grid, size):
-            found[window.within(whole(grid))] = reader.read(window)[0]
+            found[window.within(full_window(grid))] = reader.read(window)[0]
         return found
 
 
@@ -245,7 +245,7 @@ def test_nearest_takes_the_same_neighbour_everywhere_where_centres_lie_on_border
         grid = Grid(UTM, (2 * size, 0, corner[0], 0, -2 * size, corner[1]), 30, 30)
         assert (read(path, grid, "nearest") == 2 * np.arange(30) + 1).all()
         classes = read_raster_classes(Source("l", str(path), "l"), UTM)
-        ids = PlacedClassRaster(classes, np.arange(60, dtype=np.int32), grid, 0).ids(whole(grid))
+        ids = PlacedClassRaster(classes, np.arange(60, dtype=np.int32), grid, 0).ids(full_window(grid))
         assert (ids == 2 * np.arange(30) + 1).all()
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from script_runs import MODULES, SCRIPTS, run_small, scripts_in
+from script_runs import MODULES, SCRIPTS, rows_of, run_small, scripts_in
 
 
 @pytest.mark.slow
@@ -23,14 +23,12 @@ def test_every_module_is_used_by_a_script() -> None:
 
 def reached(file: Path) -> Iterator[str]:
     """Modules of the two folders that a file imports or names as rows of its table, and theirs in turn."""
-    names, rows = set(), set()
+    names, rows = set(), {f"{file.stem}_{name}" for name in rows_of(file)}
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module)
         elif isinstance(node, ast.Import):
             names.update(item.name for item in node.names)
-        elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "ROWS":
-            rows.update(f"{file.stem}_{name}" for name in ast.literal_eval(node.value))
     for module in MODULES:
         if module.stem in names | rows:
             yield module.stem

@@ -16,7 +16,7 @@ from geoseg_engine.bands.sources.registry import open_bands, own_grid
 from geoseg_engine.contract import Area, Band, GeoSegError, Grid, GridRequest, Recipe, Series, Source
 from geoseg_engine.raster import unpacked
 from geoseg_engine.raster.dates import iso
-from geoseg_engine.raster.grid import Window, grid_bounds, whole, windows
+from geoseg_engine.raster.grid import Window, full_window, grid_bounds, windows
 from geoseg_engine.raster.series_files import file_date
 from geoseg_engine.stacking.gridplan import plan_recipe
 from geoseg_engine.stacking.reader import StackReader
@@ -30,7 +30,7 @@ def statistic(derive: str, index: int = 1, **parameters) -> Band:
 def read(source: Source, *bands: Band, grid: Grid | None = None) -> np.ndarray:
     grid = grid or own_grid(source, bands)
     with open_bands(source, bands, grid) as layer:
-        return layer.read(whole(grid))
+        return layer.read(full_window(grid))
 
 
 def dates_of(source: Source) -> list[str]:
@@ -216,7 +216,7 @@ def test_window_by_window_equals_whole_on_another_grid(tmp_path, size, monkeypat
     monkeypatch.setattr(seriesbands, "DATES_LIMIT", 4 * len(DATES) * 50)
     with StackReader(Recipe((source,), bands, grid)) as reader:
         for window in windows(grid, size):
-            rows, cols = window.within(whole(grid))
+            rows, cols = window.within(full_window(grid))
             np.testing.assert_array_equal(reader.read(window), together[:, rows, cols])
 
 
@@ -246,7 +246,7 @@ def test_hundreds_of_dates_are_read_in_small_pieces(tmp_path, monkeypatch):
 def test_tiles_cover_every_pixel_once_and_stay_small(block, limit):
     part = Window(13, 27, 60, 90)
     seen = np.zeros((200, 150), int)
-    for tile in seriesbands.tiles(utm_grid(150, 200), part, block, limit):
+    for tile in seriesbands.series_tiles(utm_grid(150, 200), part, block, limit):
         rows, cols = tile.within(Window(0, 0, 200, 150))
         seen[rows, cols] += 1
         assert 0 < tile.height * tile.width <= limit
@@ -271,7 +271,7 @@ def test_windows_that_cut_tiles_compute_them_once(tmp_path, monkeypatch):
     grid = own_grid(source)
     with open_bands(source, (band,), grid) as layer:
         for window in windows(grid, 10):
-            rows, cols = window.within(whole(grid))
+            rows, cols = window.within(full_window(grid))
             np.testing.assert_array_equal(layer.read(window), together[:, rows, cols])
     assert len(asked) == len(set(asked)) > 1
 

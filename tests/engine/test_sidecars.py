@@ -27,7 +27,7 @@ from geoseg_engine.contract import (
 from geoseg_engine.contract.sidecars import SIDECARS
 from geoseg_engine.contract.text import json_text, plain_text
 from geoseg_engine.outputs import whole_file
-from geoseg_engine.raster.grid import whole
+from geoseg_engine.raster.grid import full_window
 from geoseg_engine.raster.writer import RasterWriter, read_classes
 from geoseg_engine.report.bar_charts import area_chart
 from geoseg_engine.stacking.recipes import recipe_of_raster
@@ -73,7 +73,7 @@ def test_a_raster_inside_a_file_being_made_keeps_its_names(tmp_path):
         whole_file(tmp_path / "split.tif") as partial,
         RasterWriter(partial, grid, "uint8", 255, ("split",), classes) as writer,
     ):
-        writer.write(np.zeros((16, 16), np.uint8), whole(grid))
+        writer.write(np.zeros((16, 16), np.uint8), full_window(grid))
     assert sorted(item.name for item in tmp_path.iterdir()) == ["split.tif", "split.tif.aux.xml"]
 
 
@@ -96,7 +96,7 @@ def test_every_writer_takes_every_name(tmp_path):
     classes = tuple(LabelClass(number, name, name) for number, name in enumerate(NASTY))
     grid = utm_grid(16, 16)
     with RasterWriter(tmp_path / "c.tif", grid, "uint8", 255, (PLAIN[0],), classes) as writer:
-        writer.write(np.zeros((16, 16), np.uint8), whole(grid))
+        writer.write(np.zeros((16, 16), np.uint8), full_window(grid))
     table = ElementTree.parse(tmp_path / "c.tif.aux.xml")
     assert [item.text for item in table.iter("Category")] == list(PLAIN)
     with rasterio.open(tmp_path / "c.tif") as dataset:

@@ -11,7 +11,7 @@ from data_scenes import channel, hills, utm_grid, write_raster
 from geoseg_engine.bands.sources import registry
 from geoseg_engine.bands.sources.kind import BandSource
 from geoseg_engine.contract import Band, GridRequest, InspectJob, Problem, Recipe, Source
-from geoseg_engine.raster.grid import whole
+from geoseg_engine.raster.grid import full_window
 from geoseg_engine.stacking.filecheck import file_problems
 from geoseg_engine.stacking.gridplan import plan_recipe
 from geoseg_engine.stacking.inspect import run
@@ -68,7 +68,7 @@ def test_it_is_planned_and_read_with_its_warnings(recipe):
     assert [problem.code for problem in plan.problems] == ["no_pixels_of_its_own"]
     assert [problem.code for problem in file_problems(recipe)] == ["text_file"]
     with StackReader(plan.recipe) as reader:
-        values = reader.read(whole(plan.recipe.grid))
+        values = reader.read(full_window(plan.recipe.grid))
         assert [problem.code for problem in reader.problems] == ["constant"]
     assert (values[1] == 7).all() and np.isfinite(values[0]).all()
 

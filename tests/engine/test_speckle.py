@@ -6,7 +6,7 @@ from data_scenes import sources_of, utm_grid, write_raster
 
 from geoseg_engine.bands.speckle import decibels, lee
 from geoseg_engine.contract import Band, Recipe
-from geoseg_engine.raster.grid import whole, windows
+from geoseg_engine.raster.grid import full_window, windows
 from geoseg_engine.stacking.reader import StackReader
 
 
@@ -66,9 +66,9 @@ def test_bands_of_a_stack_do_not_depend_on_the_window(tmp_path):
     )
     recipe = Recipe(sources, bands, utm_grid(60, 50))
     with StackReader(recipe) as reader:
-        expected = reader.read(whole(recipe.grid))
+        expected = reader.read(full_window(recipe.grid))
         for window in windows(recipe.grid, 13):
-            rows, cols = window.within(whole(recipe.grid))
+            rows, cols = window.within(full_window(recipe.grid))
             np.testing.assert_array_equal(reader.read(window), expected[:, rows, cols])
     np.testing.assert_allclose(expected[0], decibels(values), rtol=1e-6)
     assert np.isnan(expected[0, 30, 5]) and np.isfinite(expected[1:3, 30, 5]).all()

@@ -9,7 +9,7 @@ from geoseg_engine.contract import IGNORE, SPLITS, Area, GeoSegError, Labels, Ra
 from geoseg_engine.dataset import tiles
 from geoseg_engine.dataset.datasets import open_dataset_stack, read_dataset, read_ids
 from geoseg_engine.dataset.labels import rasterize as labels
-from geoseg_engine.dataset.split.folds import roles
+from geoseg_engine.dataset.split.folds import fold_roles
 from geoseg_engine.dataset.split.splitters import NONE, TEST, TRAIN, VALIDATION, Regions
 from geoseg_engine.raster.grid import Window, windows
 
@@ -96,7 +96,7 @@ def test_folds_of_an_earlier_making_are_forgotten(tmp_path):
 
 
 def test_roles_of_folds():
-    assert roles(4, 3).tolist() == [VALIDATION, TRAIN, TRAIN, TEST]
+    assert fold_roles(4, 3).tolist() == [VALIDATION, TRAIN, TRAIN, TEST]
 
 
 def test_layers_of_their_own_name_the_splits(tmp_path):
@@ -133,7 +133,7 @@ def test_objects_that_name_their_split_take_the_background_around_them(tmp_path)
     ]
     use[0] = "later"
     path = write_polygons(tmp_path / "objects.gpkg", boxes, kind=["a"] * len(boxes), split=use)
-    source = Labels(str(path), "", "l", "kind")
+    source = Labels(str(path), "", "l", "kind", unlabelled="background")
     labels.run(RasterizeJob("stack.tif", source), tmp_path, channel(tmp_path))
     area = Area("polygons", str(path), split_field="split")
     tiles.run(TileJob("stack.tif", "labels.tif", area=area, buffer_px=8), tmp_path, channel(tmp_path))

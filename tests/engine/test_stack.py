@@ -32,7 +32,7 @@ from geoseg_engine.contract import (
     Source,
     StackJob,
 )
-from geoseg_engine.raster.grid import Window, grid_bounds, whole, windows
+from geoseg_engine.raster.grid import Window, full_window, grid_bounds, windows
 from geoseg_engine.stacking import extent, gridplan, stack
 from geoseg_engine.stacking.reader import StackReader, open_stack
 from geoseg_engine.stacking.recipes import read_recipe
@@ -40,7 +40,7 @@ from geoseg_engine.stacking.recipes import read_recipe
 
 def read_whole(recipe: Recipe) -> np.ndarray:
     with StackReader(recipe) as reader:
-        return reader.read(whole(recipe.grid))
+        return reader.read(full_window(recipe.grid))
 
 
 @pytest.mark.parametrize(("width", "height", "size"), [(1, 1, 7), (100, 33, 16), (64, 64, 64), (65, 64, 64)])
@@ -131,13 +131,13 @@ def test_stack_of_a_stack_is_the_stack(tmp_path):
     job = StackJob(sources, bands, output="one.tif")
     first = stack.run(job, tmp_path, channel(tmp_path))
     with open_stack(tmp_path / "one.tif") as reader:
-        expected = reader.read(whole(reader.grid))
+        expected = reader.read(full_window(reader.grid))
         assert reader.band_names == first["bands"] == [band.name for band in bands]
     again = Source("s", str(tmp_path / "one.tif"), "one")
     copies = tuple(Band(name, "s", index) for index, name in enumerate(first["bands"], 1))
     stack.run(StackJob((again,), copies, output="two.tif"), tmp_path, channel(tmp_path))
     with open_stack(tmp_path / "two.tif") as reader:
-        np.testing.assert_array_equal(reader.read(whole(reader.grid)), expected)
+        np.testing.assert_array_equal(reader.read(full_window(reader.grid)), expected)
 
 
 def test_written_stack_equals_reading_from_the_recipe(tmp_path):
@@ -145,7 +145,7 @@ def test_written_stack_equals_reading_from_the_recipe(tmp_path):
     stack.run(StackJob(sources, bands), tmp_path, channel(tmp_path))
     recipe = read_recipe(tmp_path / "stack.recipe.json")
     with StackReader(recipe, tmp_path / "stack.tif") as written:
-        np.testing.assert_array_equal(written.read(whole(recipe.grid)), read_whole(recipe))
+        np.testing.assert_array_equal(written.read(full_window(recipe.grid)), read_whole(recipe))
     with rasterio.open(tmp_path / "stack.tif") as dataset:
         assert dataset.descriptions == tuple(band.name for band in bands)
         assert dataset.profile["tiled"] and dataset.compression.name == "zstd" and math.isnan(dataset.nodata)

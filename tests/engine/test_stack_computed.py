@@ -7,9 +7,9 @@ import pytest
 from data_scenes import UTM, channel, hills, utm_grid, write_raster
 
 from geoseg_engine.contract import Area, Band, Grid, GridRequest, Recipe, Source, StackJob, index_band
-from geoseg_engine.raster.grid import Window, whole, windows
+from geoseg_engine.raster.grid import Window, full_window, windows
 from geoseg_engine.stacking import stack
-from geoseg_engine.stacking.metric_crs import metric_crs
+from geoseg_engine.stacking.metric_crs import metric_crs, suggested_crs
 from geoseg_engine.stacking.reader import StackReader, open_stack
 from geoseg_engine.stacking.rebind import rebind
 from geoseg_engine.stacking.stackplan import plan_stack
@@ -17,7 +17,7 @@ from geoseg_engine.stacking.stackplan import plan_stack
 
 def read(recipe: Recipe) -> np.ndarray:
     with StackReader(recipe) as reader:
-        return reader.read(whole(recipe.grid))
+        return reader.read(full_window(recipe.grid))
 
 
 def optical(folder, name: str = "optical", seed: int = 0) -> Source:
@@ -56,7 +56,7 @@ def test_computed_bands_do_not_depend_on_the_window(tmp_path):
     expected = read(recipe)
     with StackReader(recipe) as reader:
         for window in windows(recipe.grid, 17):
-            rows, cols = window.within(whole(recipe.grid))
+            rows, cols = window.within(full_window(recipe.grid))
             np.testing.assert_array_equal(reader.read(window), expected[:, rows, cols])
         outside = reader.read(Window(-5, -5, 20, 20))
         np.testing.assert_array_equal(outside[:, 5:, 5:], expected[:, :15, :15])
@@ -71,7 +71,7 @@ def test_recipe_alone_and_written_stack_agree(tmp_path):
     stack.run(job, tmp_path, channel(tmp_path))
     with open_stack(tmp_path / "s.tif") as written:
         recipe = written.recipe
-        np.testing.assert_array_equal(written.read(whole(recipe.grid)), read(recipe))
+        np.testing.assert_array_equal(written.read(full_window(recipe.grid)), read(recipe))
     assert recipe.intermediates == (NIR,)
     values = read(recipe)
     red = read(Recipe((source,), (RED,), recipe.grid))[0]
@@ -135,4 +135,4 @@ def test_zones(longitude, latitude, code):
 
 def test_degrees_in_the_southern_hemisphere():
     grid = Grid("EPSG:4326", (0.001, 0, -70, 0, -0.001, -33), 10, 10)
-    assert stack.suggestion(grid)["crs"] == "EPSG:32719"
+    assert suggested_crs(grid)["crs"] == "EPSG:32719"

@@ -11,7 +11,7 @@ import rasterio.shutil
 from data_scenes import hills, pixel_box, sources_of, utm_grid, write_polygons, write_raster
 
 from geoseg_engine.contract import Band, GeoSegError, GridRequest, Recipe, Source
-from geoseg_engine.raster.grid import whole, windows
+from geoseg_engine.raster.grid import full_window, windows
 from geoseg_engine.raster.sources import open_source
 from geoseg_engine.stacking.bandcheck import band_problems
 from geoseg_engine.stacking.gridplan import plan_recipe
@@ -20,7 +20,7 @@ from geoseg_engine.stacking.reader import StackReader, open_stack
 
 def read(recipe: Recipe) -> np.ndarray:
     with StackReader(recipe) as reader:
-        return reader.read(whole(recipe.grid))
+        return reader.read(full_window(recipe.grid))
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_codes_coarsen_without_inventing_any_and_without_seams(tmp_path):
     assert set(np.unique(expected)) <= set(np.unique(noisy))
     with StackReader(recipe) as reader:
         for window in windows(grid, 13):
-            rows, cols = window.within(whole(grid))
+            rows, cols = window.within(full_window(grid))
             np.testing.assert_array_equal(reader.read(window), expected[:, rows, cols])
     fine = read(Recipe(sources, bands, utm_grid(300, 240, 5.0)))[0]
     np.testing.assert_array_equal(fine, np.kron(noisy, np.ones((2, 2))))
@@ -70,7 +70,7 @@ def test_a_raster_with_alpha_is_a_stack_without_it(tmp_path):
     values[3, 4:] = 255
     path = write_raster(tmp_path / "rgba.tif", values, photometric="rgb", alpha="yes")
     with open_stack(path) as reader:
-        found = reader.read(whole(reader.grid))
+        found = reader.read(full_window(reader.grid))
     assert found.shape == (3, 12, 10) and np.isnan(found[:, :4]).all() and (found[:, 4:] == 9).all()
 
 
@@ -109,7 +109,7 @@ def test_cloud_optimised_raster_on_a_server_is_read_in_parts(tmp_path, server):
     assert plan.recipe is not None and plan.recipe.grid == utm_grid(1600, 1500)
     with StackReader(plan.recipe) as reader:
         window = list(windows(plan.recipe.grid, 100))[5]
-        rows, cols = window.within(whole(plan.recipe.grid))
+        rows, cols = window.within(full_window(plan.recipe.grid))
         np.testing.assert_array_equal(reader.read(window)[0], values[rows, cols])
     process.terminate()
     assert sum(map(int, process.stdout)) < (tmp_path / "cog.tif").stat().st_size / 2

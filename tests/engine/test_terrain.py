@@ -11,7 +11,7 @@ from rasterio.transform import Affine
 from geoseg_engine.bands import relief
 from geoseg_engine.bands.by_richdem import fits_richdem, richdem_is_installed
 from geoseg_engine.contract import TERRAIN_ATTRIBUTES, Band, GeoSegError, Grid, Source, StackJob, TerrainJob
-from geoseg_engine.raster.grid import Window, whole
+from geoseg_engine.raster.grid import Window, full_window
 from geoseg_engine.stacking import stack, terrain
 from geoseg_engine.stacking.reader import open_stack
 
@@ -26,7 +26,7 @@ def attributes(
     heights: np.ndarray, grid: Grid, engine: str = "numpy", names: tuple[str, ...] = TERRAIN_ATTRIBUTES
 ) -> dict[str, np.ndarray]:
     halo = np.pad(heights.astype(float), 1, constant_values=np.nan)
-    found = relief.relief_bands(halo, grid, whole(grid), bands(names, engine))
+    found = relief.relief_bands(halo, grid, full_window(grid), bands(names, engine))
     return dict(zip(names, found, strict=True))
 
 
@@ -172,11 +172,11 @@ def test_windows_have_no_seams_where_every_pixel_has_its_own_size(place):
     heights = np.tile(hills(65, 75), (2, 2))
     halo = np.pad(heights, 1, constant_values=np.nan)
     chosen = bands(NINE_CELLS)
-    expected = relief.relief_bands(halo, grid, whole(grid), chosen)
+    expected = relief.relief_bands(halo, grid, full_window(grid), chosen)
     assert np.isfinite(expected).all()
     for window in (Window(0, 0, 64, 64), Window(63, 65, 67, 85), Window(17, 130, 1, 1)):
         part = halo[window.row : window.row + window.height + 2, window.col : window.col + window.width + 2]
-        rows, cols = window.within(whole(grid))
+        rows, cols = window.within(full_window(grid))
         np.testing.assert_array_equal(
             relief.relief_bands(part, grid, window, chosen), expected[:, rows, cols]
         )
@@ -203,11 +203,11 @@ def test_windows_have_no_seams(engine, dtype):
     heights[20:22, 5:30] = np.nan
     halo = np.pad(heights, 1, constant_values=np.nan)
     chosen = bands(names, engine)
-    expected = relief.relief_bands(halo, grid, whole(grid), chosen)
+    expected = relief.relief_bands(halo, grid, full_window(grid), chosen)
     for window in (Window(0, 0, 13, 17), Window(13, 17, 20, 20), Window(33, 37, 7, 13), Window(5, 5, 1, 1)):
         part = halo[window.row : window.row + window.height + 2, window.col : window.col + window.width + 2]
         found = relief.relief_bands(part, grid, window, chosen)
-        rows, cols = window.within(whole(grid))
+        rows, cols = window.within(full_window(grid))
         assert found.dtype == dtype
         np.testing.assert_array_equal(found, expected[:, rows, cols])
 
@@ -215,8 +215,8 @@ def test_windows_have_no_seams(engine, dtype):
 def test_float32_heights_lose_nothing_that_matters():
     heights, grid = hills(60, 60) + np.float32(3000), utm_grid(60, 60)
     halo = np.pad(heights, 1, constant_values=np.nan)
-    single = relief.relief_bands(halo, grid, whole(grid), bands(("slope", "aspect_sin")))
-    double = relief.relief_bands(halo.astype(float), grid, whole(grid), bands(("slope", "aspect_sin")))
+    single = relief.relief_bands(halo, grid, full_window(grid), bands(("slope", "aspect_sin")))
+    double = relief.relief_bands(halo.astype(float), grid, full_window(grid), bands(("slope", "aspect_sin")))
     np.testing.assert_allclose(single, double, atol=1e-4)
 
 
@@ -240,7 +240,7 @@ def test_the_side_towards_the_light_is_bright():
     facing = attributes(plane(9, 9, steep, 0), grid, names=(name,))[name]  # falls to the west
     lit = Band(name, "dem", 1, name, parameters={"azimuth": 270.0, "altitude": 45.0})
     halo = np.pad(plane(9, 9, steep, 0), 1, constant_values=np.nan)
-    np.testing.assert_allclose(relief.relief_bands(halo, grid, whole(grid), (lit,)), 255)
+    np.testing.assert_allclose(relief.relief_bands(halo, grid, full_window(grid), (lit,)), 255)
     assert attributes(np.full((9, 9), 5.0), grid, names=(name,))[name] == pytest.approx(
         1 + 254 * math.sqrt(0.5)
     )
@@ -255,7 +255,7 @@ def test_job_writes_bands_and_names_the_engine(tmp_path):
     assert result["engines"] == {"slope": "numpy", "curvature": result["engine"], "tpi": "numpy"}
     with open_stack(tmp_path / "terrain.tif") as reader:
         assert reader.band_names == ["slope", "curvature", "tpi"]
-        slope = reader.read(whole(reader.grid))[0]
+        slope = reader.read(full_window(reader.grid))[0]
         assert slope.shape == (30, 40) and 0 < np.nanmax(slope) < 90
 
 
@@ -301,7 +301,7 @@ def test_a_dem_in_several_files_is_one_dem(tmp_path):
     ):
         terrain.run(TerrainJob(dem, names, parameters=parameters), tmp_path, channel(tmp_path))
         with open_stack(tmp_path / "terrain.tif") as reader:
-            found.append(reader.read(whole(reader.grid)))
+            found.append(reader.read(full_window(reader.grid)))
     np.testing.assert_array_equal(*found)
 
 

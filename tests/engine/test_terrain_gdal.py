@@ -9,7 +9,7 @@ import rasterio
 from data_scenes import channel, hills, write_raster
 
 from geoseg_engine.contract import Source, TerrainJob
-from geoseg_engine.raster.grid import whole
+from geoseg_engine.raster.grid import full_window
 from geoseg_engine.stacking import terrain
 from geoseg_engine.stacking.reader import open_stack
 
@@ -31,7 +31,7 @@ def by_us(folder, *names: str, **parameters: float | str) -> list[np.ndarray]:
     job = TerrainJob(Source("dem", str(folder / "dem.tif")), names, parameters=parameters)
     terrain.run(job, folder, channel(folder))
     with open_stack(folder / "terrain.tif") as reader:
-        return [values[INNER] for values in reader.read(whole(reader.grid)).astype(float)]
+        return [values[INNER] for values in reader.read(full_window(reader.grid)).astype(float)]
 
 
 @pytest.fixture()

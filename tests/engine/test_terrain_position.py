@@ -11,7 +11,7 @@ from geoseg_engine.bands import neighbourhood
 from geoseg_engine.bands.pixel_steps import pixel_lengths_m
 from geoseg_engine.bands.position import RADIUS_LIMIT_PX, position_halo_px
 from geoseg_engine.contract import Band, GeoSegError, Grid
-from geoseg_engine.raster.grid import Window, whole
+from geoseg_engine.raster.grid import Window, full_window
 
 NAMES = ("tpi", "local_relief", "multiscale_tpi")
 
@@ -24,7 +24,7 @@ def derived(heights: np.ndarray, grid: Grid, window: Window, *bands: Band) -> np
     halo = neighbourhood.halo_px(bands, grid)
     padded = np.pad(heights.astype(float), halo, constant_values=np.nan)
     rows, cols = window.padded(halo).within(Window(-halo, -halo, 0, 0))
-    return neighbourhood.derived(padded[rows, cols], grid, window, bands)
+    return neighbourhood.derive_bands(padded[rows, cols], grid, window, bands)
 
 
 def around(heights: np.ndarray, row: int, col: int, down: int, across: int) -> np.ndarray:
@@ -36,7 +36,7 @@ def test_they_are_what_a_plain_loop_finds():
     heights = np.round(hills(30, 40).astype(float) * 64) / 64
     heights[10:13, 20:25] = np.nan
     bands = band("tpi", radius_m=30), band("local_relief", radius_m=80), band("multiscale_tpi", radii="20,60")
-    found = derived(heights, utm_grid(40, 30), whole(utm_grid(40, 30)), *bands)
+    found = derived(heights, utm_grid(40, 30), full_window(utm_grid(40, 30)), *bands)
     for row, col in [(0, 0), (15, 20), (9, 22), (29, 39), (4, 30)]:
         height = heights[row, col]
         near = around(heights, row, col, 3, 3)
@@ -54,7 +54,7 @@ def test_values_do_not_depend_on_the_size_of_the_relief(size_m, base):
     heights = base + size_m * (hills(24, 24).astype(float) - 100) / 40
     grid, (row, col), px = utm_grid(24, 24), (11, 9), 4
     bands = band("tpi", radius_m=40), band("local_relief", radius_m=40), band("multiscale_tpi", radii="40")
-    found = derived(heights, grid, whole(grid), *bands)[:, row, col]
+    found = derived(heights, grid, full_window(grid), *bands)[:, row, col]
     near = [Fraction(value) for value in around(heights, row, col, px, px).tolist()]
     height, mean = Fraction(heights[row, col]), sum(near) / len(near)
     others = (sum(near) - height) / (len(near) - 1)
@@ -67,9 +67,9 @@ def test_values_do_not_depend_on_the_size_of_the_relief(size_m, base):
 def test_flat_ground_is_nowhere_above_itself_and_a_plane_only_at_its_edge():
     grid = utm_grid(40, 40)
     bands = tuple(band(name, radius_m=50, radii="20,50") for name in NAMES)
-    assert (derived(np.full((40, 40), 123.456), grid, whole(grid), *bands) == 0).all()
+    assert (derived(np.full((40, 40), 123.456), grid, full_window(grid), *bands) == 0).all()
     slanted = np.mgrid[0:40, 0:40][1] * 2.0
-    np.testing.assert_allclose(derived(slanted, grid, whole(grid), *bands)[:, 6:-6, 6:-6], 0, atol=1e-9)
+    np.testing.assert_allclose(derived(slanted, grid, full_window(grid), *bands)[:, 6:-6, 6:-6], 0, atol=1e-9)
 
 
 def test_a_hill_stands_out_at_the_radius_of_its_size():
@@ -79,7 +79,7 @@ def test_a_hill_stands_out_at_the_radius_of_its_size():
     small, wide, deviation = derived(
         hill,
         grid,
-        whole(grid),
+        full_window(grid),
         band("tpi", radius_m=20),
         band("tpi", radius_m=300),
         band("multiscale_tpi", radii="20,100,300"),
@@ -112,14 +112,14 @@ def test_windows_have_no_seams(grid, size, base):
         band("slope"),
         band("hillshade"),
     )
-    expected = derived(heights, grid, whole(grid), *bands)
+    expected = derived(heights, grid, full_window(grid), *bands)
     for window in (
         Window(0, 0, 13, 17),
         Window(13, 17, 30, 30),
         Window(47, 57, 13, 13),
         Window(20, 20, 1, 1),
     ):
-        rows, cols = window.within(whole(grid))
+        rows, cols = window.within(full_window(grid))
         np.testing.assert_array_equal(derived(heights, grid, window, *bands), expected[:, rows, cols])
 
 
@@ -127,7 +127,7 @@ def test_heights_far_from_zero_are_no_worse():
     grid = utm_grid(40, 40)
     heights = np.round(hills(40, 40).astype(float) * 64) / 64
     bands = tuple(band(name, radius_m=50, radii="20,50") for name in NAMES)
-    low, high = (derived(heights + shift, grid, whole(grid), *bands) for shift in (-800, 8000))
+    low, high = (derived(heights + shift, grid, full_window(grid), *bands) for shift in (-800, 8000))
     np.testing.assert_allclose(low, high, atol=1e-9)
 
 
@@ -136,7 +136,7 @@ def test_radii_are_metres_on_the_ground_in_degrees_too():
     grid = Grid("EPSG:4326", (step, 0.0, 10.0, 0.0, -step, 60.1), 200, 200)
     heights = np.zeros((200, 200))
     heights[100, 100] = 1.0
-    lifted = derived(heights, grid, whole(grid), band("local_relief", radius_m=1000))[0] != 0
+    lifted = derived(heights, grid, full_window(grid), band("local_relief", radius_m=1000))[0] != 0
     rows, cols = np.nonzero(lifted)
     assert rows.max() - 100 == round(1000 / (step * 111_412))
     assert cols.max() - 100 == round(1000 / (step * 111_412 * math.cos(math.radians(60))))
@@ -144,10 +144,10 @@ def test_radii_are_metres_on_the_ground_in_degrees_too():
 
 def test_radii_are_metres_on_the_ground_in_every_column():
     grid = Grid("+proj=geos +h=35785831 +datum=WGS84", (300.0, 0.0, 51e5, 0.0, -300.0, 3e4), 200, 200)
-    across, down = pixel_lengths_m(grid, whole(grid))
+    across, down = pixel_lengths_m(grid, full_window(grid))
     heights = np.zeros((200, 200))
     heights[100, 40] = heights[100, 160] = 1.0
-    lifted = derived(heights, grid, whole(grid), band("local_relief", radius_m=3000))[0] != 0
+    lifted = derived(heights, grid, full_window(grid), band("local_relief", radius_m=3000))[0] != 0
     for col in (40, 160):
         rows, cols = np.nonzero(lifted[:, col - 30 : col + 30])
         assert rows.max() - 100 == pytest.approx(3000 / down[100, col], abs=0.6)

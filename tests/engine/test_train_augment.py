@@ -7,7 +7,7 @@ from data_scenes import utm_grid
 
 from geoseg_engine.bands import relief
 from geoseg_engine.contract import AUGMENTATIONS, IGNORE, Band, Grid
-from geoseg_engine.raster.grid import whole
+from geoseg_engine.raster.grid import full_window
 from geoseg_engine.training.augmentation import (
     DirectionalBands,
     augment,
@@ -92,7 +92,7 @@ def terrain(heights: np.ndarray) -> torch.Tensor:
         Band(name, "dem", 1, name, parameters={"engine": "numpy"}) for name in ("aspect_sin", "aspect_cos")
     )
     halo = np.pad(heights.astype(float), 1, constant_values=np.nan)
-    found = relief.relief_bands(halo, grid, whole(grid), bands)
+    found = relief.relief_bands(halo, grid, full_window(grid), bands)
     return torch.from_numpy(np.stack([heights, *found]).astype(np.float32))
 
 

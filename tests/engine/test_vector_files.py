@@ -17,7 +17,7 @@ import shapely
 from data_scenes import UTM, pixel_box, utm_grid, write_polygons
 
 from geoseg_engine.contract import Area, GeoSegError, Labels, split_address
-from geoseg_engine.raster.grid import whole
+from geoseg_engine.raster.grid import full_window
 from geoseg_engine.vector.area import area_geometry
 from geoseg_engine.vector.features import read_features, read_polygons
 from geoseg_engine.vector.files import find_layer, layer_names
@@ -34,7 +34,7 @@ def pixels(labels: Labels) -> dict[str, int]:
     found = read_labels(labels, GRID)
     names = {item.id: item.name for item in found.classes if item.name != "background"}
     return {
-        name: int(ScanFill(found.geometries[found.ids == number], GRID).mask(whole(GRID)).sum())
+        name: int(ScanFill(found.geometries[found.ids == number], GRID).mask(full_window(GRID)).sum())
         for number, name in names.items()
     }
 

@@ -30,7 +30,7 @@ from geoseg_engine.contract import (
 from geoseg_engine.dataset.labels import rasterize
 from geoseg_engine.dataset.split.folds import fold_numbers
 from geoseg_engine.dataset.split.plan import named_shapes
-from geoseg_engine.raster.grid import whole
+from geoseg_engine.raster.grid import full_window
 from geoseg_engine.stacking import inspect, stack
 from geoseg_engine.vector.labelraster import read_raster_classes
 from geoseg_engine.vector.legend import EXCLUDED, UNKNOWN_CLASS, is_null, number_of, value_text
@@ -251,7 +251,7 @@ def test_folds_and_splits_are_numbers_and_words(tmp_path):
 
 def burnt(path: Path, band: Band) -> tuple[np.ndarray, list[str]]:
     bands = VectorBands(Source("v", str(path), "v", kind="vector"), (band,), GRID)
-    return bands.read(whole(GRID))[0], [item.code for item in bands.problems]
+    return bands.read(full_window(GRID))[0], [item.code for item in bands.problems]
 
 
 def test_a_band_of_a_category_keeps_words_apart(tmp_path):

@@ -12,7 +12,7 @@ from shapely import affinity
 
 from geoseg_engine.bands.sources.registry import open_bands, own_grid
 from geoseg_engine.contract import Band, GeoSegError, Grid, Source, StackJob
-from geoseg_engine.raster.grid import Window, affine_of, whole, windows
+from geoseg_engine.raster.grid import Window, affine_of, full_window, windows
 from geoseg_engine.stacking import stack
 from geoseg_engine.stacking.reader import open_stack
 
@@ -27,10 +27,10 @@ def read(source: Source, *bands: Band, grid: Grid = GRID, size: int = 0) -> np.n
     """All pixels, at once or by windows of a size."""
     with open_bands(source, bands, grid) as opened:
         if not size:
-            return opened.read(whole(grid))
+            return opened.read(full_window(grid))
         result = np.empty((len(bands), grid.height, grid.width), np.float32)
         for window in windows(grid, size):
-            result[:, *window.within(whole(grid))] = opened.read(window)
+            result[:, *window.within(full_window(grid))] = opened.read(window)
     return result
 
 
@@ -177,12 +177,14 @@ def test_a_stack_with_vector_bands_comes_from_its_recipe(tmp_path):
     )
     stack.run(StackJob((dem, vector), bands), tmp_path, channel(tmp_path))
     with open_stack(tmp_path / "stack.tif") as written:
-        expected = written.read(whole(written.grid))
+        expected = written.read(full_window(written.grid))
     (tmp_path / "stack.tif").unlink()
     with open_stack(tmp_path / "stack.recipe.json") as computed:
-        np.testing.assert_array_equal(computed.read(whole(computed.grid)), expected)
+        np.testing.assert_array_equal(computed.read(full_window(computed.grid)), expected)
         part = Window(13, 21, 17, 19)
-        np.testing.assert_array_equal(computed.read(part), expected[:, *part.within(whole(computed.grid))])
+        np.testing.assert_array_equal(
+            computed.read(part), expected[:, *part.within(full_window(computed.grid))]
+        )
     assert own_grid(vector, bands[1:]) is None
 
 

@@ -24,9 +24,10 @@ from geoseg_plugin.contract import (
 )
 from geoseg_plugin.engine.environment import Environment, stamp
 from geoseg_plugin.engine.liveness import job_kind
-from geoseg_plugin.jobs import experiments, register, train
-from geoseg_plugin.jobs.workspace import Workspace, entry_of, last_result, result_of
+from geoseg_plugin.jobs import experiments, train
 from geoseg_plugin.layers.publish import read_dataset
+from geoseg_plugin.records import runs as register
+from geoseg_plugin.records.workspace import Workspace, entry_of, last_result, result_of
 
 TIMES = 150
 VALUES = (

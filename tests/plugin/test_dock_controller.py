@@ -12,10 +12,10 @@ from qgis.core import QgsProject
 
 from geoseg_plugin import paths
 from geoseg_plugin.contract import (
+    EvaluateJob,
     GeoSegError,
     TrainJob,
 )
-from geoseg_plugin.jobs import evaluate as evaluate_jobs
 from geoseg_plugin.jobs.choices import RasterChoice
 from geoseg_plugin.jobs.submission import write as write_job
 from geoseg_plugin.layers.publish import RESULT_MARK
@@ -221,9 +221,8 @@ def test_evaluate_names_the_dataset_of_the_run(desk: Desk, tmp_path: Path) -> No
     dataset = prepared(desk, tmp_path)
     run = finished_run(desk, dataset)
     desk.pages.results.primary.click()
-    assert desk.runner.submissions[0] == evaluate_jobs.evaluate(
-        run / "evaluation", dataset, run / "model.onnx"
-    )
+    assert desk.runner.submissions[0].folder == run / "evaluation"
+    assert desk.runner.job() == EvaluateJob(str(dataset), str(run / "model.onnx"), split="test")
 
 
 def test_page_values_are_kept_in_the_project(desk: Desk, tmp_path: Path) -> None:
@@ -289,7 +288,7 @@ def test_a_run_that_outlived_qgis_is_offered(
 ) -> None:
     run = finished_run(desk, prepared(desk, tmp_path))
     monkeypatch.setattr(
-        "geoseg_plugin.jobs.workspace.running_pid", lambda folder: 1 if folder == run else None
+        "geoseg_plugin.records.workspace.running_pid", lambda folder: 1 if folder == run else None
     )
     (run / "events.jsonl").write_text('{"type": "hello"}\n', encoding="utf-8")
     desk.panel.train.offer_running()

@@ -23,6 +23,7 @@ from geoseg_plugin.jobs import predict as predict_jobs
 from geoseg_plugin.jobs.choices import NamedPath
 from geoseg_plugin.jobs.submission import write
 from geoseg_plugin.layers.bandorder import BandOrder
+from geoseg_plugin.records.predictions import pace_of
 from geoseg_plugin.steps.predict.page import PredictPage, Slot
 from geoseg_plugin.steps.predict.summaries import plan_sentence, result_note
 from geoseg_plugin.steps.predict.widgets.band_binding import by_name
@@ -398,15 +399,13 @@ def test_the_pace_is_that_of_the_same_model(tmp_path: Path) -> None:
     (folder / "events.jsonl").write_text(
         "".join(json.dumps(event) + "\n" for event in events), encoding="utf-8"
     )
-    assert predict_jobs.pace_of(folder, model) == 1.0
+    assert pace_of(folder, model) == 1.0
     events[1]["result"]["looks"] = 1  # type: ignore[index]
     (folder / "events.jsonl").write_text(
         "".join(json.dumps(event) + "\n" for event in events), encoding="utf-8"
     )
-    assert predict_jobs.pace_of(folder, model) == 0.25, (
-        "a model of pixels was asked once, whatever was wanted"
-    )
-    assert predict_jobs.pace_of(folder, tmp_path / "other.onnx") is None
+    assert pace_of(folder, model) == 0.25, "a model of pixels was asked once, whatever was wanted"
+    assert pace_of(folder, tmp_path / "other.onnx") is None
 
 
 def test_the_page_fits_into_a_narrow_panel(desk: Desk, tmp_path: Path) -> None:

@@ -19,11 +19,12 @@ from geoseg_plugin.contract import (
     TrainJob,
     write_json,
 )
-from geoseg_plugin.jobs import experiments, register
+from geoseg_plugin.jobs import experiments
 from geoseg_plugin.jobs import train as train_jobs
 from geoseg_plugin.jobs.submission import Submission
 from geoseg_plugin.jobs.submission import write as write_job
 from geoseg_plugin.panel.records import dataset_of
+from geoseg_plugin.records import runs as register
 from geoseg_plugin.steps.train.runs_window import RunsWindow
 
 

@@ -9,13 +9,13 @@ import pytest
 from engine_results import later
 
 from geoseg_plugin.contract import Problem
-from geoseg_plugin.jobs import freshness
 from geoseg_plugin.jobs.composition import compose
-from geoseg_plugin.jobs.freshness import Step
 from geoseg_plugin.jobs.inputs import RasterInput
 from geoseg_plugin.jobs.prepare import plan
 from geoseg_plugin.jobs.rasterfacts import RasterFacts, reference_of, strip_problem, tile_groups, tiles_named
-from geoseg_plugin.jobs.workspace import discard
+from geoseg_plugin.records import freshness
+from geoseg_plugin.records.freshness import Step
+from geoseg_plugin.records.workspace import discard
 
 BANDS = (("red", 1), ("nir", 1))
 LABELS = "labels.tif"

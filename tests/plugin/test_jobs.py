@@ -9,8 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from geoseg_plugin.contract import Band, GeoSegError, Labels, Series, StackJob, TrainJob, job_from_json
-from geoseg_plugin.jobs import engine, evaluate, predict, prepare, tiles, train
+from geoseg_plugin.contract import (
+    Band,
+    GeoSegError,
+    Labels,
+    ProbeJob,
+    Series,
+    StackJob,
+    TrainJob,
+    job_from_json,
+)
+from geoseg_plugin.jobs import predict, prepare, train
 from geoseg_plugin.jobs.additions import (
     Addition,
     Input,
@@ -19,9 +28,9 @@ from geoseg_plugin.jobs.additions import (
     index_addition,
 )
 from geoseg_plugin.jobs.composition import Composition, compose
-from geoseg_plugin.jobs.inputs import RasterInput, bound_sources, sources_and_bands, unbound_sources
+from geoseg_plugin.jobs.inputs import RasterInput, sources_and_bands, unbound_sources
 from geoseg_plugin.jobs.submission import Submission, write
-from geoseg_plugin.jobs.workspace import Workspace, last_result
+from geoseg_plugin.records.workspace import Workspace, last_result
 
 OPTICAL = RasterInput("/a/optical.tif", "Optical", ("red", "", "nir"), (1, 2, 3))
 DEM = RasterInput("/a/dem.tif", "DEM", ("Band 1",), (1,), ("slope", "aspect_sin"), nodata=-1.0)
@@ -59,7 +68,6 @@ def test_codes_are_resampled_by_nearest_neighbour() -> None:
 
 def test_sources_for_prediction_never_take_a_slot_by_accident() -> None:
     assert not {source.key for source in unbound_sources([OPTICAL, DEM])} & {"r1", "r2"}
-    assert [source.key for source in bound_sources({"r2": DEM})] == ["r2"]
 
 
 def every_submission(folder: Path) -> list[Submission]:
@@ -71,15 +79,9 @@ def every_submission(folder: Path) -> list[Submission]:
         prepare.summarize(folder, rasters),
         prepare.inspect(folder, "/n.nc"),
         *prepare.dataset(folder, rasters, None, None, labels),
-        prepare.terrain(folder, sources_and_bands([DEM])[0][0], ("slope",), folder / "t.tif"),
-        tiles.tiles(folder),
         train.train(folder / "run", folder, epochs=3),
         predict.predict(folder / "p", Path("/m.onnx"), unbound_sources(rasters)),
         predict.plan(folder / "p", Path("/m.onnx")),
-        predict.polygonize(folder / "q", Path("/c.tif")),
-        evaluate.evaluate(folder / "e", folder, Path("/m.onnx")),
-        engine.probe(folder / "probe"),
-        engine.describe(folder / "describe", Path("/m.onnx")),
     ]
 
 
@@ -97,8 +99,7 @@ def test_a_dataset_ends_in_one_folder(tmp_path: Path) -> None:
     stack, labels = prepare.dataset(tmp_path, [OPTICAL], None, None, Labels("/l.gpkg"))
     assert isinstance(stack.job, StackJob) and stack.job.output == str(tmp_path / "stack.tif")
     assert labels.job.stack == stack.job.output  # type: ignore[attr-defined]
-    made = tiles.tiles(tmp_path).job
-    assert made.labels == labels.job.output and made.output == str(tmp_path)  # type: ignore[attr-defined]
+    assert labels.job.output == str(tmp_path / "labels.tif")  # type: ignore[attr-defined]
 
 
 def test_resume_is_the_same_job_again(tmp_path: Path) -> None:
@@ -111,7 +112,7 @@ def test_resume_is_the_same_job_again(tmp_path: Path) -> None:
 
 def test_writing_a_job_takes_an_old_cancel_away(tmp_path: Path) -> None:
     (tmp_path / "cancel").touch()
-    write(engine.probe(tmp_path))
+    write(Submission(ProbeJob(), tmp_path, ""))
     assert not (tmp_path / "cancel").exists()
 
 
@@ -147,12 +148,6 @@ def test_runs_and_how_they_ended(tmp_path: Path) -> None:
     states = {entry.title: entry.state for entry in workspace.runs()}
     assert states.pop("running") == "stopped", "a pid file without a process is no running engine"
     assert states == {name: name for name in ("done", "stopped", "cancelled", "failed")}
-    assert {entry.title for entry in workspace.unfinished_runs()} == {
-        "stopped",
-        "cancelled",
-        "failed",
-        "running",
-    }
     assert [entry.title for entry in workspace.runs() if entry.resumable] == ["stopped"]
     assert [entry.title for entry in workspace.runs() if entry.finished] == ["done"]
     assert last_result(runs / "done") == {"model": "model.onnx"}

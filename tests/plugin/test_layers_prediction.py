@@ -15,6 +15,7 @@ from geoseg_plugin.jobs import predict
 from geoseg_plugin.jobs.submission import write
 from geoseg_plugin.layers import publish
 from geoseg_plugin.layers.colors import BEYOND_COLORS
+from geoseg_plugin.records.predictions import with_facts
 
 
 def test_all_layers_come_styled_with_fixed_ramps(tmp_path: Path, qgis_new_project: object) -> None:
@@ -46,7 +47,7 @@ def test_notes_name_model_score_views_and_cleaning(tmp_path: Path, qgis_new_proj
     write(predict.predict(folder, run / "model.onnx", tta="flips", cleaning=cleaning))
     raster(folder / "classes.tif", np.ones((8, 8), np.uint8), 255)
     result = {"output": "classes.tif", "classes": CLASSES, "views": 4, "cleaned": {"changed_px": 12}}
-    group = publish.publish_prediction(folder, predict.told(folder, result))
+    group = publish.publish_prediction(folder, with_facts(folder, result))
     notes = QgsLayerNotesUtils.layerNotes(group.findLayers()[0].layer())
     assert str(run / "model.onnx") in notes
     assert "mean IoU on validation ground 0.625" in notes

@@ -28,7 +28,7 @@ from geoseg_engine.dataset import tiles
 from geoseg_engine.dataset.checks import check
 from geoseg_engine.dataset.datasets import read_dataset, read_ids
 from geoseg_engine.dataset.labels import rasterize as labels
-from geoseg_engine.raster.grid import whole
+from geoseg_engine.raster.grid import full_window
 from geoseg_engine.raster.sources import all_bands
 from geoseg_engine.stacking import stack
 from geoseg_engine.stacking.reader import open_stack
@@ -221,7 +221,7 @@ def test_four_rasters_of_one_place_in_four_crs(tmp_path, data):
     stack.run(StackJob(sources, bands), tmp_path, channel(tmp_path))
     with open_stack(tmp_path / "stack.tif") as reader:
         assert reader.grid.width in (45, 46) and reader.grid.crs == "EPSG:3067"
-        values = reader.read(whole(reader.grid))
+        values = reader.read(full_window(reader.grid))
     same = values[[0, 2, 3]][:, 3:-3, 3:-3]
     assert np.corrcoef(same.reshape(3, -1)).min() > 0.9, "the same raster by three ways"
 
@@ -240,5 +240,5 @@ def test_slopes_in_degrees_and_metres_agree(tmp_path, data):
     for request in (GridRequest(), GridRequest(crs="EPSG:32632")):
         stack.run(StackJob(sources, slope, request), tmp_path, channel(tmp_path))
         with open_stack(tmp_path / "stack.tif") as reader:
-            medians.append(float(np.nanmedian(reader.read(whole(reader.grid)))))
+            medians.append(float(np.nanmedian(reader.read(full_window(reader.grid)))))
     assert 15 < medians[0] < 35 and medians[0] == pytest.approx(medians[1], rel=0.02)

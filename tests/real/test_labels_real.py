@@ -13,7 +13,7 @@ from geoseg_engine.bands.sources.registry import open_bands
 from geoseg_engine.contract import IGNORE, Band, LabelClass, Labels, RasterizeJob, Source
 from geoseg_engine.dataset.datasets import read_ids
 from geoseg_engine.dataset.labels import rasterize as labels
-from geoseg_engine.raster.grid import whole, windows
+from geoseg_engine.raster.grid import full_window, windows
 from geoseg_engine.raster.sources import open_source, source_grid
 
 REFERENCES = {
@@ -86,10 +86,10 @@ def test_distance_to_real_polygons_does_not_depend_on_the_window(tmp_path, data,
     with open_source(raster_source) as dataset:
         grid = source_grid(raster_source, dataset)
     with open_bands(source, (Band("d", "v", derive="distance"),), grid) as opened:
-        expected = opened.read(whole(grid))
+        expected = opened.read(full_window(grid))
         assert expected.min() == 0 and expected.max() > 100
         for window in windows(grid, 128):
-            rows, cols = window.within(whole(grid))
+            rows, cols = window.within(full_window(grid))
             np.testing.assert_allclose(opened.read(window), expected[:, rows, cols], atol=1e-5)
 
 

@@ -9,7 +9,7 @@ import pytest
 from geoseg_engine.bands.sources.registry import open_bands, own_grid
 from geoseg_engine.contract import Band, GeoSegError, InspectJob, Series, Source
 from geoseg_engine.raster.dates import iso
-from geoseg_engine.raster.grid import whole
+from geoseg_engine.raster.grid import full_window
 from geoseg_engine.raster.series import open_series
 from geoseg_engine.stacking.inspect import run
 
@@ -23,7 +23,7 @@ def statistic(derive: str, index: int = 1, **parameters) -> Band:
 def read(source: Source, *bands: Band) -> np.ndarray:
     grid = own_grid(source, bands)
     with open_bands(source, bands, grid) as layer:
-        return layer.read(whole(grid))
+        return layer.read(full_window(grid))
 
 
 @pytest.mark.filterwarnings("ignore:All-NaN", "ignore:Mean of empty", "ignore:Degrees of freedom")

@@ -14,7 +14,7 @@ from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 
 from geoseg_engine.contract import RELIEF_ATTRIBUTES, TERRAIN_ATTRIBUTES, Band, Recipe, Source, TerrainJob
-from geoseg_engine.raster.grid import whole, windows
+from geoseg_engine.raster.grid import full_window, windows
 from geoseg_engine.raster.sources import open_source, source_grid
 from geoseg_engine.stacking import terrain
 from geoseg_engine.stacking.reader import StackReader, open_stack
@@ -38,7 +38,7 @@ def attributes(
     job = TerrainJob(Source("dem", str(dem)), names, parameters=parameters)
     terrain.run(job, folder, channel(folder))
     with open_stack(folder / "terrain.tif") as reader:
-        return dict(zip(names, reader.read(whole(reader.grid)), strict=True))
+        return dict(zip(names, reader.read(full_window(reader.grid)), strict=True))
 
 
 def test_slope_in_degrees_is_that_of_the_same_ground_in_metres(data, tmp_path):
@@ -80,9 +80,9 @@ def test_windows_have_no_seams(data, name):
         grid = source_grid(source, dataset)
     bands = tuple(Band(one, "dem", 1, one, parameters=dict(WIDE)) for one in EVERY)
     with StackReader(Recipe((source,), bands, grid)) as reader:
-        expected = reader.read(whole(grid))
+        expected = reader.read(full_window(grid))
         for window in windows(grid, 97):
-            rows, cols = window.within(whole(grid))
+            rows, cols = window.within(full_window(grid))
             np.testing.assert_array_equal(reader.read(window), expected[:, rows, cols])
 
 

@@ -163,13 +163,23 @@ def area_inputs(choices: DataChoices, project: QgsProject, shown: ShownExtent) -
 
 
 def labels_crs_of(choices: DataChoices, project: QgsProject) -> QgsCoordinateReferenceSystem | None:
-    """The CRS of the label layer; None without one."""
+    """Return the CRS of the label layer; None without one. Main thread.
+
+    Args:
+        choices: of the page.
+        project: that has the layers.
+    """
     layer = project.mapLayer(choices.label_layer_id)
     return layer.crs() if layer is not None else None
 
 
 def facts_of(choices: DataChoices, project: QgsProject) -> list[RasterFacts]:
-    """Facts of the ticked rasters that are still in the project, each mosaic as one."""
+    """Return the facts of the ticked rasters that are still in the project, each mosaic as one. Main thread.
+
+    Args:
+        choices: of the page.
+        project: that has the layers.
+    """
     found = []
     for choice in choices.rasters:
         layers = [project.mapLayer(layer_id) for layer_id in (choice.layer_id, *choice.also)]

@@ -27,7 +27,12 @@ def missing_choices(choices: DataChoices) -> list[Problem]:
 
 
 def data_problems(choices: DataChoices, project: QgsProject) -> list[Problem]:
-    """Complaints about the choices and the layers themselves, known without the engine; what is missing is in it."""
+    """Return the problems of the choices and of the layers themselves, with what is missing. Main thread.
+
+    Args:
+        choices: of the page.
+        project: that has the layers.
+    """
     found = missing_choices(choices)
     for addition in choices.additions:
         if any(project.mapLayer(layer_id) is None for layer_id in addition.layer_ids):
@@ -64,7 +69,12 @@ def data_problems(choices: DataChoices, project: QgsProject) -> list[Problem]:
 
 
 def result_layers(choices: DataChoices, project: QgsProject) -> list[QgsRasterLayer]:
-    """Ticked rasters that are results of GeoSeg."""
+    """Return the ticked rasters that are results of GeoSeg. Main thread.
+
+    Args:
+        choices: of the page.
+        project: that has the layers.
+    """
     layers = [project.mapLayer(item.layer_id) for item in choices.rasters]
     return [layer for layer in layers if isinstance(layer, QgsRasterLayer) and result_kind(layer)]
 

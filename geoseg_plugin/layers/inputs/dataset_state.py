@@ -60,7 +60,14 @@ def dataset_state(
 def area_state(
     choices: DataChoices, project: QgsProject, shown: ShownExtent, of_layer: Callable[..., Any]
 ) -> list[Any]:
-    """What an area of this kind depends on, besides the labels."""
+    """Return what an area of this kind depends on, besides the labels. Main thread.
+
+    Args:
+        choices: of the page.
+        project: that has the layers.
+        shown: what the map shows.
+        of_layer: gives the state of a layer.
+    """
     if choices.area_kind == "polygons":
         fields = area_fields(project.mapLayer(choices.area_layer_id))
         return [of_layer(choices.area_layer_id, fields, named=False)]

@@ -103,7 +103,13 @@ def prediction_inputs(
 
 
 def prediction_problems(choices: PredictChoices, model: ModelNeeds, project: QgsProject) -> list[Problem]:
-    """What is missing, and what is wrong with the layers themselves; known without the engine."""
+    """Return what is missing, and the problems of the layers themselves. Main thread.
+
+    Args:
+        choices: of the page.
+        model: what it needs.
+        project: that has the layers.
+    """
     found = []
     rasters = [item.source.key for item in model.inputs if item.kind == "raster"]
     if not all(choices.slots.get(key) for key in rasters):
@@ -131,7 +137,12 @@ def prediction_problems(choices: PredictChoices, model: ModelNeeds, project: Qgs
 
 
 def band_missing(layer: QgsRasterLayer, number: int) -> Problem:
-    """A layer has fewer bands than the model takes from it."""
+    """Return the problem of a layer with fewer bands than the model reads. Main thread.
+
+    Args:
+        layer: that is chosen.
+        number: of the band that the model reads, from 1.
+    """
     said = tr("Layer '{}' has {} bands; the model takes band {}.").format(
         layer.name(), len(value_bands(layer)), number
     )

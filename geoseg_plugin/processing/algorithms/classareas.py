@@ -19,13 +19,12 @@ from qgis.core import (
 
 from ...contract import AreasJob, Problem
 from ...forms.parameters import add_fields, fields_from
-from ...jobs.areas import REFERENCE_FIELD
 from ...jobs.submission import Submission
 from ...layers.areas import area_sentences
 from ...layers.exports import LABEL_LAYER, PolygonExport
 from ...layers.inputs.folder import NOWHERE, InputFolder
 from ...layers.inputs.rasters import class_raster_snapshot
-from ...layers.sample import sample_snapshot
+from ...layers.sample import REFERENCE_FIELD, sample_snapshot
 from ..base import GeoSegAlgorithm
 from ..inputs.problems import COPIES, field_problems, layer_problems
 from ..parameters import Parameters, field, polygon_layer, tr

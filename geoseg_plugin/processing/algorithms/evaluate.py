@@ -20,7 +20,7 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
-from ...contract import AUTO_UNLABELLED, EvaluateJob, Problem
+from ...contract import EvaluateJob, Problem
 from ...forms.parameters import add_fields, fields_from
 from ...jobs.submission import Submission
 from ...layers import styles
@@ -111,9 +111,7 @@ class Evaluate(GeoSegAlgorithm):
         self.addParameter(
             polygons("AREA", tr("Area in which labels are looked at (polygons)"), optional=True)
         )
-        self.addParameter(
-            advanced(choice("UNLABELLED", tr("Unlabelled pixels"), UNLABELLED, AUTO_UNLABELLED))
-        )
+        self.addParameter(advanced(choice("UNLABELLED", tr("Unlabelled pixels"), UNLABELLED[:2], "unknown")))
         add_fields(self, EvaluateJob, ADVANCED, advanced=True)
         self.addParameter(QgsProcessingParameterFolderDestination("OUTPUT", tr("Evaluation folder")))
         self.addOutput(QgsProcessingOutputNumber("MIOU", tr("Mean IoU")))

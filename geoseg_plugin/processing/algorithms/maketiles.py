@@ -20,7 +20,7 @@ from qgis.core import (
 from ...contract import SPLITS, Problem, TileJob, default_of
 from ...forms.fields import grouped
 from ...forms.parameters import add_fields, fields_from
-from ...jobs import prepare, tiles
+from ...jobs import prepare
 from ...jobs.submission import Submission
 from ...layers import styles
 from ...layers.inputs.areas import located_split_areas
@@ -137,15 +137,16 @@ class MakeTiles(GeoSegAlgorithm):
     ) -> list[Submission]:
         """The label raster, if the labels are polygons, and the tiles."""
         area = self.area.located(inputs)
-        label_raster = Path(self.label_raster.located(inputs).path) if self.label_raster is not None else None
-        tiling = tiles.tiles(
-            folder,
-            self.stack,
-            label_raster,
+        burned = str(folder / prepare.LABELS)
+        job = TileJob(
+            stack=str(self.stack),
+            labels=burned if self.label_raster is None else self.label_raster.located(inputs).path,
             area=area,
+            output=str(folder),
             split_areas=located_split_areas(self.split_areas, inputs),
             **self._settings(parameters, context),
         )
+        tiling = Submission(job, prepare.job_folder(folder, "tile"), tr("Make tiles"))
         if self.labels is None:
             return [tiling]
         return [prepare.rasterize(folder, self.labels.located(inputs), area, self.stack), tiling]

@@ -20,7 +20,6 @@ from qgis.core import (
 from ...contract import Area, Cleaning, Outlines, PredictJob, Problem, params_of
 from ...forms.fields import grouped
 from ...forms.parameters import add_fields, fields_from, key_of
-from ...jobs import predict
 from ...jobs.inputs import unbound_sources
 from ...jobs.submission import Submission
 from ...layers.inputs.areas import AreaSnapshot
@@ -30,6 +29,7 @@ from ...layers.inputs.rasters import raster_snapshot
 from ...layers.notes import prediction_notes, runtime_text
 from ...layers.publish import classes_from, prediction_items
 from ...layers.snapshot import crs_text, file_of
+from ...records.predictions import with_facts
 from ..base import GeoSegAlgorithm
 from ..inputs.labels import polygon_area
 from ..inputs.problems import layer_problems
@@ -170,7 +170,7 @@ class Predict(GeoSegAlgorithm):
             job_here = dataclasses.replace(job, area=self._area(inputs), **self._sources(inputs))
             return [Submission(job_here, folder, tr("Predict"))]
 
-        result = predict.told(folder, self.run_with_inputs(located, folder, feedback))
+        result = with_facts(folder, self.run_with_inputs(located, folder, feedback))
         shard = result.get("shard") or {}
         if shard and not shard.get("complete"):
             feedback.pushInfo(tr("The other parts are still to be done; the last one puts the map together."))

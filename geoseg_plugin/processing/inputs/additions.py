@@ -23,7 +23,14 @@ TAKES = {
 def relief_additions(
     layer_id: str, name: str, attributes: Sequence[str], settings: Mapping[str, float | str]
 ) -> tuple[Addition, ...]:
-    """Terrain attributes with parameters of their own; those without are ticked with the raster."""
+    """Return terrain attributes with parameters of their own; those without are ticked with the raster.
+
+    Args:
+        layer_id: of the elevation model.
+        name: of the elevation model.
+        attributes: of TERRAIN_ATTRIBUTES and RELIEF_ATTRIBUTES.
+        settings: parameter of an attribute -> value.
+    """
     bands = tuple(
         Band(f"{name}: {item.replace('_', ' ')}", derive=item, parameters=taken_by(item, settings))
         for item in attributes
@@ -33,12 +40,23 @@ def relief_additions(
 
 
 def taken_by(attribute: str, settings: Mapping[str, float | str]) -> dict[str, float | str]:
-    """Those of the settings that a terrain attribute takes."""
+    """Return those of the settings that a terrain attribute has.
+
+    Args:
+        attribute: of RELIEF_ATTRIBUTES.
+        settings: parameter of an attribute -> value.
+    """
     return {key: value for key, value in settings.items() if key in TAKES.get(attribute, ())}
 
 
 def decibel_addition(layer_id: str, names: Sequence[str], speckle_px: int) -> Addition:
-    """Every band of a SAR raster in decibels, its speckle filtered first where `speckle_px` is not 0."""
+    """Return every band of a SAR raster in decibels.
+
+    Args:
+        layer_id: of the raster.
+        names: of its bands.
+        speckle_px: window of the Lee filter before, in pixels; 0 for none.
+    """
     parameters: dict[str, float | str] = {"lee_px": float(speckle_px)} if speckle_px else {}
     bands = tuple(
         Band(f"{name} dB", "", index, derive="decibel", parameters=parameters)
@@ -88,6 +106,11 @@ def settings_of(rows: Iterable[Any], names: Sequence[str]) -> dict[str, dict[str
 
 
 def matches(pattern: str, name: str) -> bool:
-    """Whether a name fits a pattern in which `*` stands for anything."""
+    """Whether a name fits a pattern in which `*` is any text.
+
+    Args:
+        pattern: as `optical*`.
+        name: of a band.
+    """
     regular = ".*".join(re.escape(part) for part in pattern.split("*"))
     return re.fullmatch(regular, name) is not None

@@ -108,7 +108,11 @@ def _layers_of(bands: Mapping[str, GuessedBand], layers: Sequence[LayerBands]) -
 
 
 def given_roles(text: str, rasters: Sequence[RasterInput]) -> dict[str, Input]:
-    """Which band is blue, green, … as `text` says.
+    """Return which band is blue, green, … as a text states.
+
+    Args:
+        text: as `red = optical@3; nir = optical@4`.
+        rasters: whose bands can be named.
 
     Raises:
         ValueError: for a role or band that there is not.
@@ -125,7 +129,14 @@ def given_roles(text: str, rasters: Sequence[RasterInput]) -> dict[str, Input]:
 def referred(
     text: str, variable: str, rasters: Sequence[RasterInput], added: Sequence[str], key: str
 ) -> Input:
-    """The band that a reference means.
+    """Return the band that a reference means.
+
+    Args:
+        text: as `layer@2`, or the name of a band.
+        variable: of the expression.
+        rasters: whose bands can be named.
+        added: names of bands that are added otherwise.
+        key: of the parameter that names the band.
 
     Raises:
         ValueError: with the bands that there are; `key` is the parameter that names it.

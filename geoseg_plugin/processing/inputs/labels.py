@@ -27,7 +27,12 @@ UNLABELLED = ("background", "unknown", AUTO_UNLABELLED)
 
 
 def add_labels(algorithm: QgsProcessingAlgorithm, with_layer: bool = True) -> None:
-    """LABELS and LABEL_RASTER (unless the algorithm has its own), CLASS_FIELD, area, UNLABELLED and options."""
+    """Add LABELS, LABEL_RASTER, CLASS_FIELD, the area, UNLABELLED and the options of labels.
+
+    Args:
+        algorithm: in its `initAlgorithm`.
+        with_layer: whether LABELS and LABEL_RASTER are among them.
+    """
     if with_layer:
         algorithm.addParameter(polygons("LABELS", tr("Label polygons"), optional=True))
         raster = QgsProcessingParameterRasterLayer("LABEL_RASTER", tr("Or a raster of classes"), None, True)
@@ -54,7 +59,13 @@ def add_labels(algorithm: QgsProcessingAlgorithm, with_layer: bool = True) -> No
 def label_problems(
     algorithm: QgsProcessingAlgorithm, parameters: Parameters, context: QgsProcessingContext
 ) -> list[Problem]:
-    """Complaints about the label and area parameters."""
+    """Return the problems of the label and area parameters. Main thread.
+
+    Args:
+        algorithm: that has the parameters of `add_labels`.
+        parameters: their values.
+        context: of the run.
+    """
     found = layer_problems(algorithm, parameters, context, (), ("LABELS", "LABELLED_AREA"))
     if algorithm.parameterDefinition("LABEL_RASTER") is not None:
         found += layer_problems(algorithm, parameters, context, ("LABEL_RASTER",))
@@ -80,7 +91,13 @@ def label_problems(
 def label_layer(
     algorithm: QgsProcessingAlgorithm, parameters: Parameters, context: QgsProcessingContext
 ) -> QgsMapLayer | None:
-    """The layer of LABELS, or of LABEL_RASTER."""
+    """Return the layer of LABELS, or of LABEL_RASTER. Main thread.
+
+    Args:
+        algorithm: that has the parameters.
+        parameters: their values.
+        context: of the run.
+    """
     layer, _selected_only = polygon_layer(algorithm, parameters, "LABELS", context)
     if layer is not None:
         return layer
@@ -133,7 +150,13 @@ def further_layers(
 def unlabelled_of(
     algorithm: QgsProcessingAlgorithm, parameters: Parameters, context: QgsProcessingContext
 ) -> Unlabelled:
-    """Return UNLABELLED: what pixels without label are."""
+    """Return UNLABELLED: what pixels without label are.
+
+    Args:
+        algorithm: that has the parameter.
+        parameters: values of its parameters.
+        context: of the run.
+    """
     return cast(Unlabelled, algorithm.parameterAsEnumString(parameters, "UNLABELLED", context))
 
 
@@ -192,5 +215,11 @@ def polygon_area(
 def class_field(
     algorithm: QgsProcessingAlgorithm, parameters: Parameters, context: QgsProcessingContext
 ) -> str:
-    """Return CLASS_FIELD; empty for one class."""
+    """Return CLASS_FIELD; empty for one class.
+
+    Args:
+        algorithm: that has the parameter.
+        parameters: values of its parameters.
+        context: of the run.
+    """
     return (algorithm.parameterAsStrings(parameters, "CLASS_FIELD", context) or [""])[0]

@@ -31,9 +31,14 @@ OF_A_PROVIDER = re.compile(r"^\w{2,}:")
 def with_whole_paths(
     algorithm: QgsProcessingAlgorithm, parameters: Mapping[str, Any], context: QgsProcessingContext
 ) -> dict[str, Any]:
-    """The parameters with whole paths for files that are there and for those that will be written.
+    """Return the parameters with whole paths for files that exist and for those that will be written. Main thread.
 
     An input that is no file from here, such as the name of a layer in the project, stays as it is.
+
+    Args:
+        algorithm: that has the parameters.
+        parameters: their values.
+        context: with the project.
     """
     project = context.project() or QgsProject.instance()
 
@@ -54,7 +59,12 @@ def with_whole_paths(
 
 
 def changed(value: Any, change: Callable[[str], str]) -> Any:
-    """A parameter's value with `change` done to each text in it."""
+    """Return the value of a parameter with each text in it changed.
+
+    Args:
+        value: text, list, or definition of an output or a source.
+        change: text -> text.
+    """
     if isinstance(value, str):
         return change(value)
     if isinstance(value, (list, tuple)):
@@ -71,7 +81,12 @@ def changed(value: Any, change: Callable[[str], str]) -> Any:
 
 
 def changed_property(value: QgsProperty, change: Callable[[str], str]) -> QgsProperty:
-    """The same of a property; one that is computed stays as it is."""
+    """Return a property with its text changed; one that is computed stays as it is.
+
+    Args:
+        value: of a definition.
+        change: text -> text.
+    """
     static = value.staticValue()
     return QgsProperty.fromValue(change(static)) if isinstance(static, str) else value
 

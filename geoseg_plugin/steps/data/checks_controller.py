@@ -12,12 +12,12 @@ from qgis.PyQt.QtCore import QObject
 
 from ...contract import GeoSegError, Problem, present
 from ...jobs import prepare
-from ...jobs.workspace import discard
 from ...layers import findings
 from ...layers.inputs.dataset import DataInputs
 from ...layers.inputs.dataset_problems import data_problems
 from ...panel.services import PanelServices
 from ...panel.texts import tr
+from ...records.workspace import discard
 from .page import DataPage
 
 ROOM = 1.6

@@ -11,11 +11,10 @@ from typing import Any
 from qgis.core import Qgis, QgsMapLayer, QgsRasterLayer, QgsUnitTypes, QgsVectorLayer
 
 from ...contract import GeoSegError, Labels, Problem, present
-from ...jobs import freshness, prepare
+from ...jobs import prepare
 from ...jobs.choices import DataChoices, RasterRow
 from ...jobs.rasterfacts import reference_of, tiles_named
 from ...jobs.submission import Submission
-from ...jobs.workspace import discard
 from ...layers import snapshot
 from ...layers.class_field import proposed_field
 from ...layers.classes import class_fields
@@ -34,6 +33,8 @@ from ...panel.step import StepController
 from ...panel.texts import tr
 from ...panel.timers import PLAN_MS, single_shot
 from ...panel.widgets.notes import as_row
+from ...records import freshness
+from ...records.workspace import discard
 from .area_band import AreaBand, area_of_result
 from .bands_controller import BandsController
 from .checks_controller import ChecksController

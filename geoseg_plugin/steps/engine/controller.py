@@ -8,10 +8,10 @@ from typing import Any
 
 from qgis.PyQt.QtWidgets import QApplication
 
-from ...contract import GeoSegError
+from ...contract import GeoSegError, ProbeJob
 from ...engine.environment import Environment, check, default_root, diagnostics, stamp
 from ...engine.installer import FREE_GB, TAKES_GB
-from ...jobs import engine as engine_jobs
+from ...jobs.submission import Submission
 from ...panel import settings
 from ...panel.background_queries import Query
 from ...panel.services import PanelServices
@@ -93,7 +93,7 @@ class EngineController(StepController):
         except OSError as error:
             self._on_not_probed({"message": str(error), "hint": tr("Choose another workspace folder.")})
             return
-        submission = engine_jobs.probe(folder)
+        submission = Submission(ProbeJob(), folder, "Check the engine")
         self.page.show_state(tr("Looking at the engine…"), [], engine_facts(self._probed_python, {}))
         question = Query(
             "probe", tr("Look at the engine"), [], [submission], self._on_probed, self._on_not_probed

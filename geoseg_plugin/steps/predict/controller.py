@@ -8,14 +8,12 @@ from typing import Any
 from qgis.core import QgsMapLayer
 from qgis.PyQt.QtWidgets import QFileDialog
 
-from ...contract import Cleaning, GeoSegError, Job, Outlines, PredictJob, Problem
+from ...contract import Cleaning, DescribeJob, GeoSegError, Job, Outlines, PredictJob, Problem
 from ...engine.liveness import job_kind
-from ...jobs import engine as engine_jobs
 from ...jobs import predict
 from ...jobs.choices import NamedPath, PredictChoices
 from ...jobs.modelinputs import ModelInput, model_inputs, own_name
 from ...jobs.submission import Submission
-from ...jobs.workspace import discard
 from ...layers import publish
 from ...layers.bandsources import BAND_SOURCES
 from ...layers.inputs.areas import shown_extent
@@ -36,6 +34,8 @@ from ...panel.services import PanelServices
 from ...panel.step import StepController
 from ...panel.texts import state_names, tr
 from ...panel.timers import PLAN_MS, single_shot
+from ...records.predictions import has_parts, pace_of, with_facts
+from ...records.workspace import discard
 from .page import PredictPage, Slot
 from .state import setting_problems
 from .summaries import model_note, plan_sentence, result_note
@@ -244,7 +244,7 @@ class PredictController(StepController):
             entry
             for entry in self.services.view.predictions()
             if entry.folder != followed
-            and (entry.state == "running" or (entry.state in broken and predict.has_parts(entry.folder)))
+            and (entry.state == "running" or (entry.state in broken and has_parts(entry.folder)))
         ]
         names = state_names()
         self.page.unfinished.set_entries(
@@ -265,7 +265,7 @@ class PredictController(StepController):
         except OSError as error:
             self.page.problem_list.set_problems([problem_of(as_error(error))])
             return
-        submission = engine_jobs.describe(folder, Path(path))
+        submission = Submission(DescribeJob(path), folder, "Read the model")
         self.services.queries.submit(
             Query(
                 "describe",
@@ -319,7 +319,7 @@ class PredictController(StepController):
             (
                 found
                 for entry in self.services.view.predictions()
-                if entry.finished and (found := predict.pace_of(entry.folder, Path(choices.model)))
+                if entry.finished and (found := pace_of(entry.folder, Path(choices.model)))
             ),
             None,
         )
@@ -343,7 +343,7 @@ class PredictController(StepController):
             self.page.show_result(tr("This part is done; others are still missing."), [])
             return
         hide_earlier_results(self.services.project)
-        publish.publish_prediction(folder, predict.told(folder, result), later=self.services.result_queue.add)
+        publish.publish_prediction(folder, with_facts(folder, result), later=self.services.result_queue.add)
         self._beyond = str(folder / str(result["beyond"])) if result.get("beyond") else ""
         warnings = [*(result.get("warnings") or [])]
         located = [BEYOND] if self._beyond else []

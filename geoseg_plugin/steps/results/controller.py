@@ -7,9 +7,9 @@ from typing import Any
 
 from qgis.core import QgsLayerTreeGroup
 
-from ...contract import GeoSegError
-from ...jobs import evaluate
+from ...contract import EvaluateJob, GeoSegError
 from ...jobs.choices import NamedPath
+from ...jobs.submission import Submission
 from ...layers import publish
 from ...panel.desktop import open_file
 from ...panel.records import dataset_of, evaluation_folder, report_of
@@ -64,7 +64,8 @@ class ResultsController(StepController):
         except GeoSegError as error:
             self.services.errors.show(error)
             return
-        submission = evaluate.evaluate(evaluation_folder(run), dataset, run / "model.onnx")
+        job = EvaluateJob(str(dataset), str(run / "model.onnx"), split="test")
+        submission = Submission(job, evaluation_folder(run), "Evaluate on held-out blocks")
         self.services.jobs.start(submission.title, [], [submission], self._on_evaluated)
 
     def show_errors(self, run_folder: str) -> None:

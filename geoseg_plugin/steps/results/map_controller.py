@@ -12,11 +12,18 @@ from qgis.core import QgsPalettedRasterRenderer, QgsRasterLayer, QgsVectorLayer
 from qgis.PyQt.QtCore import QObject, Qt
 from qgis.PyQt.QtWidgets import QApplication, QFileDialog
 
-from ...contract import Area, AreasJob, EvaluateJob, GeoSegError, LabelClass, Unlabelled, split_address
-from ...jobs.areas import sample_points
+from ...contract import (
+    Area,
+    AreasJob,
+    EvaluateJob,
+    GeoSegError,
+    LabelClass,
+    SampleJob,
+    Unlabelled,
+    split_address,
+)
 from ...jobs.choices import NamedPath
 from ...jobs.submission import Submission
-from ...jobs.workspace import folder_name, last_result
 from ...layers import layout, publish, sample
 from ...layers.areas import rows_of_prediction
 from ...layers.class_field import proposed_field
@@ -37,12 +44,14 @@ from ...panel.errors import problem_text
 from ...panel.services import PanelServices
 from ...panel.texts import tr
 from ...panel.timers import PLAN_MS, single_shot
+from ...records.workspace import folder_name, last_result
 from .page import ResultsPage
 from .sheet import prediction_job, sheet_of, title_of
 from .state import ComparisonChoices, SampleDesign, created_note, sample_note
 
 CLASSES = "classes.tif"
 SAMPLE_PLAN = "sampleplan"
+SAMPLE_FILE = "sample.gpkg"
 AREAS, SAMPLE, EVALUATION = "areas", "sample", "evaluation"
 """What stands beside a map in its folder."""
 
@@ -119,7 +128,8 @@ class MapResultsController(QObject):
         """Create a sample; an earlier one is never written over, somebody may have filled it in."""
         inputs = InputFolder(unused(self.place() / SAMPLE))
         path = self.part.path()
-        submission = sample_points(inputs.path, self._map_file(inputs), **design.settings())
+        job = SampleJob(classes=self._map_file(inputs), output=SAMPLE_FILE, **design.settings())
+        submission = Submission(job, inputs.path, "Create a reference sample")
         self.services.jobs.start(
             submission.title,
             inputs.exports,
@@ -142,9 +152,9 @@ class MapResultsController(QObject):
         except OSError as error:
             self.part.show_plan(str(error))
             return
-        inputs = InputFolder(folder / "inputs")
-        classes = self._map_file(inputs)
-        submission = sample_points(folder, classes, dry_run=True, **self.part.design().settings())
+        inputs, settings = InputFolder(folder / "inputs"), self.part.design().settings()
+        job = SampleJob(classes=self._map_file(inputs), output=SAMPLE_FILE, dry_run=True, **settings)
+        submission = Submission(job, folder, "Count sample points")
         self.part.show_plan(tr("Counting…"))
         self.services.queries.submit(
             Query(

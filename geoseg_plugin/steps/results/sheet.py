@@ -8,7 +8,6 @@ from typing import Any
 
 from qgis.core import QgsProject, QgsRasterLayer
 
-from ...jobs.workspace import last_result
 from ...layers.areas import rows_of_prediction
 from ...layers.notes import prediction_notes
 from ...layers.results import result_kind
@@ -25,6 +24,7 @@ from ...layers.sheet import (
 )
 from ...panel.records import prediction_job
 from ...panel.texts import tr
+from ...records.workspace import last_result
 
 
 def sheet_of(

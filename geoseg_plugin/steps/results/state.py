@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 from ...contract import SampleJob, default_of, params_of
-from ...jobs.areas import Z95
 from ...panel.texts import tr
 
+Z95 = NormalDist().inv_cdf(0.975)
+"""Standard errors from an estimate to either end of its 95 % interval."""
 STANDARD_ERROR = params_of(SampleJob)["standard_error"]
 
 

@@ -8,9 +8,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ...contract import JOB_FILE, Area, GeoSegError, Labels, RasterizeJob, TileJob, default_of, read_job
+from ...contract import (
+    JOB_FILE,
+    RECIPE_SUFFIX,
+    Area,
+    GeoSegError,
+    Labels,
+    RasterizeJob,
+    TileJob,
+    default_of,
+    read_job,
+)
 from ...forms.fields import grouped
-from ...jobs import prepare, tiles
+from ...jobs import prepare
 from ...jobs.submission import Submission
 from ...panel.texts import as_sentence, split_names, tr
 
@@ -59,9 +69,10 @@ class SplitChoices:
             split_areas: areas of train, validation and test, where layers give them.
         """
         stack = folder / prepare.STACK
-        return tiles.tiles(
-            folder,
-            stack if stack.exists() else stack.with_suffix(".recipe.json"),
+        job = TileJob(
+            stack=str(stack if stack.exists() else stack.with_suffix(RECIPE_SUFFIX)),
+            labels=str(folder / prepare.LABELS),
+            output=str(folder),
             tile_px=self.tile_px,
             stride_px=self.stride_px if self.overlap_percent else 0,
             fractions=self.fractions,
@@ -69,6 +80,7 @@ class SplitChoices:
             split_areas=split_areas,
             **self.options,
         )
+        return Submission(job, prepare.job_folder(folder, "tile"), "Make tiles")
 
     def area(self, folder: Path) -> Area:
         """Return the area of a dataset with the field that names the split.

@@ -15,13 +15,13 @@ from ...jobs import experiments
 from ...jobs.choices import NamedPath
 from ...jobs.submission import Submission
 from ...jobs.train import job_of
-from ...jobs.workspace import Entry
 from ...panel.desktop import open_file
 from ...panel.project_state import read_page, write_page
 from ...panel.records import read_dataset
 from ...panel.services import PanelServices
 from ...panel.texts import duration, share, state_names, tr
 from ...panel.widgets.notes import NextStep
+from ...records.workspace import Entry
 from .compare_window import CompareChoices, CompareWindow
 from .planner import TrainPlanner
 

@@ -12,13 +12,13 @@ from ...engine.liveness import job_kind
 from ...engine.packages import has_package
 from ...jobs import train
 from ...jobs.choices import NamedPath
-from ...jobs.register import epochs_of
 from ...jobs.submission import Submission
-from ...jobs.workspace import Entry
 from ...panel.records import read_dataset
 from ...panel.services import PanelServices
 from ...panel.step import StepController
 from ...panel.texts import share, tr
+from ...records.runs import epochs_of
+from ...records.workspace import Entry
 from ...tasks.execution import engine_environment
 from .comparison import CompareController
 from .experiments import ExperimentsController

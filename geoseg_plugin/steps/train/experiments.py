@@ -11,11 +11,11 @@ from qgis.PyQt.QtWidgets import QDialog
 
 from ...contract import GeoSegError, TrainJob
 from ...jobs import experiments
-from ...jobs.register import model_of
 from ...jobs.submission import Submission
 from ...panel.services import PanelServices
 from ...panel.texts import interval_text, share, tr
 from ...panel.widgets.notes import NextStep
+from ...records.runs import model_of
 from .experiment_dialogs import FoldsDialog, SearchDialog
 from .planner import MakeJob, TrainPlanner
 

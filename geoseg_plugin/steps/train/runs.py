@@ -9,13 +9,13 @@ from qgis.PyQt.QtCore import QObject
 from qgis.PyQt.QtWidgets import QMessageBox
 
 from ...contract import GeoSegError
-from ...jobs import register
-from ...jobs.register import Run
 from ...jobs.submission import Submission
 from ...panel.desktop import open_file
 from ...panel.records import report_of
 from ...panel.services import PanelServices
 from ...panel.texts import tr
+from ...records import runs as register
+from ...records.runs import Run
 from .runs_window import MOST, RunsWindow
 
 LISTED = 8

@@ -21,9 +21,9 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from ...jobs.register import Run
 from ...panel.texts import duration, interval_text, share, state_names, tr
 from ...panel.widgets.notes import small_label
+from ...records.runs import Run
 from .widgets.overlay import Overlay
 from .widgets.ranking import ROW, SORT, SortedItem, best_first, least_first
 

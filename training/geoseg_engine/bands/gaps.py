@@ -18,7 +18,7 @@ def reach_px(band: Band) -> int:
     return min(max(int(float(band.parameters.get("reach_px", REACH_PX))), 1), MAX_PX)
 
 
-def filled(values: np.ndarray, band: Band) -> np.ndarray:
+def fill_gaps(values: np.ndarray, band: Band) -> np.ndarray:
     """Return values with the band's gaps filled, and no others changed.
 
     Args:
@@ -32,11 +32,11 @@ def filled(values: np.ndarray, band: Band) -> np.ndarray:
     if not band.fill or band.fill == "median":
         return values
     if band.fill == "interpolate":
-        return interpolated(values, reach_px(band))
+        return interpolate_gaps(values, reach_px(band))
     return np.where(np.isfinite(values), values, np.float32(float(band.fill)))
 
 
-def interpolated(values: np.ndarray, reach: int) -> np.ndarray:
+def interpolate_gaps(values: np.ndarray, reach: int) -> np.ndarray:
     """Fill gaps with the inverse-distance mean (Shepard 1968, power 2) of the values within a reach.
 
     The sum runs over the offsets in one fixed order, so a pixel has the same value in whatever array it is.

@@ -61,7 +61,7 @@ def _halo(band: Band, grid: Grid) -> int:
     return DERIVATIONS[band.derive].halo_px(band.parameters, grid)
 
 
-def derived(values: np.ndarray, grid: Grid, window: Window, bands: tuple[Band, ...]) -> np.ndarray:
+def derive_bands(values: np.ndarray, grid: Grid, window: Window, bands: tuple[Band, ...]) -> np.ndarray:
     """Derive bands from one band of a raster.
 
     Args:

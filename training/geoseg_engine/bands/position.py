@@ -30,7 +30,7 @@ RADIUS_LIMIT_PX = 512
 HIGH, LOW = float(1 << 22), float(1 << 21)
 """A height is an integer of 1 / HIGH m, and its rest one of 1 / (HIGH · LOW) m."""
 
-HIGHEST_M = 65536.0
+MAX_HEIGHT_M = 65536.0
 """Heights beyond it, of either sign, are clipped to it, so that sums stay exact; no terrain is that high."""
 
 BOTH_BELOW = float(1 << 28)
@@ -146,7 +146,9 @@ class Sums:
         self._halo = halo = (heights_m.shape[0] - window.height) // 2
         self._width = window.width
         known = np.isfinite(heights_m)
-        heights = np.clip(np.where(known, heights_m, 0.0).astype(np.float64), -HIGHEST_M, HIGHEST_M) * HIGH
+        heights = (
+            np.clip(np.where(known, heights_m, 0.0).astype(np.float64), -MAX_HEIGHT_M, MAX_HEIGHT_M) * HIGH
+        )
         whole = np.rint(heights)
         rest = (heights - whole) * LOW
         inner = slice(halo, -halo)
@@ -198,7 +200,7 @@ class Sums:
     def _variance(self, radius_m: float, rows: slice, count: np.ndarray) -> np.ndarray:
         """Of the heights around, in (1 / HIGH m)².
 
-        Sums of squares do not fit into 64 bits. Their last 64 bits are exact; how many times 2^64 lie above them
+        Sums of squares do not fit into 64 bits. Their last 64 bits are exact; the multiple of 2^64 above them
         follows from sums of floats, which need not be exact for that.
         """
         total = self._around("high", radius_m, rows)

@@ -12,7 +12,7 @@ import numpy as np
 from ..contract import Band, Grid, Problem, Source
 from ..raster.grid import Window
 from ..raster.pixel_values import exact_dtype, raster_values
-from ..raster.resample import Mapping, mapping, placed, resampled
+from ..raster.resample import Mapping, mapping, place_window, resample
 from ..raster.sources import source_grid
 from ..raster.units import HEIGHTS, conversion
 from . import neighbourhood
@@ -88,7 +88,7 @@ class RasterBands:
         Raises:
             GeoSegError: `cannot_read` if the file is damaged.
         """
-        return gridded(
+        return read_on_grid(
             self.mapping, self.bands, window, lambda part, bands: _source_values(self, part, bands)
         )
 
@@ -99,12 +99,14 @@ def _of_file(source: Source, dataset: Any) -> RawValues:
         return conversion(source, dataset, index, unit)
 
     def values(indexes: list[int], part: Window, dtype: str, unit: str) -> np.ndarray:
-        return multiplied(source, dataset, indexes, part, dtype, [factor(index, unit) for index in indexes])
+        return scaled_values(
+            source, dataset, indexes, part, dtype, [factor(index, unit) for index in indexes]
+        )
 
     return values
 
 
-def multiplied(
+def scaled_values(
     source: Source, dataset: Any, indexes: list[int], part: Window, dtype: str, factors: list[float]
 ) -> np.ndarray:
     """Read bands of an open raster, each times a factor; see `raster_values`.
@@ -129,7 +131,7 @@ def multiplied(
     return values.astype(dtype, copy=False) if dtype else values
 
 
-def gridded(
+def read_on_grid(
     mapping: Mapping, bands: tuple[Band, ...], window: Window, values: Values, limit_px: int = SOURCE_LIMIT_PX
 ) -> np.ndarray:
     """Read bands of a source on a window of a grid.
@@ -146,15 +148,15 @@ def gridded(
     """
     if mapping.shift is not None:
         return values(window.moved(*mapping.shift), bands)
-    at = placed(mapping, window, {band.resampling for band in bands})
+    at = place_window(mapping, window, {band.resampling for band in bands})
     part = at.part
     if part.height * part.width > limit_px and window.height * window.width > 1:
         halves, axis = _halves(window)
-        return np.concatenate([gridded(mapping, bands, half, values, limit_px) for half in halves], axis)
+        return np.concatenate([read_on_grid(mapping, bands, half, values, limit_px) for half in halves], axis)
     result = np.empty((len(bands), window.height, window.width), np.float32)
     for method, places in _passes(bands):
         found = values(part, tuple(bands[place] for place in places))
-        result[places] = resampled(mapping, found, at, method)
+        result[places] = resample(mapping, found, at, method)
     return result
 
 
@@ -216,7 +218,7 @@ def _derived(layer: RasterBands, index: int, unit: str, part: Window, bands: tup
         return np.full((len(bands), part.height, part.width), np.nan, np.float32)
     halo = inside.padded(neighbourhood.halo_px(bands, own))
     values = layer.raw([index], halo, "", unit)[0]
-    derived = neighbourhood.derived(values, own, inside, bands)
+    derived = neighbourhood.derive_bands(values, own, inside, bands)
     if inside == part:
         return derived
     result = np.full((len(bands), part.height, part.width), np.nan, np.float32)

@@ -62,7 +62,7 @@ def engine_of(band: Band, grid: Grid) -> str:
     return chosen or ("richdem" if by_richdem else "numpy")
 
 
-def light(parameters: Parameters) -> tuple[float, float]:
+def light_direction(parameters: Parameters) -> tuple[float, float]:
     """Return azimuth and altitude of a hillshade's light in radians.
 
     Args:
@@ -102,7 +102,7 @@ def relief_bands(heights_m: np.ndarray, grid: Grid, window: Window, bands: tuple
         metres; hillshade 1 (dark) to 255.
 
     Raises:
-        GeoSegError: as `engine_of` and `light`.
+        GeoSegError: as `engine_of` and `light_direction`.
     """
     heights_m = with_edges(heights_m, grid, window)
     result = np.empty((len(bands), window.height, window.width), heights_m.dtype)
@@ -270,7 +270,7 @@ def _roughness(kernel: Kernel, _parameters: Parameters) -> np.ndarray:
 
 
 def _hillshade(kernel: Kernel, parameters: Parameters) -> np.ndarray:
-    azimuth, altitude = light(parameters)
+    azimuth, altitude = light_direction(parameters)
     east, north = kernel.gradient
     towards = east * -math.sin(azimuth)
     towards -= north * math.cos(azimuth)

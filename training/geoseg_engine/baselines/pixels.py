@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..channel import Channel
 from ..contract import IGNORE, SPLITS, Dataset, GeoSegError, Problem
 from ..dataset.datasets import open_dataset_stack
-from ..dataset.subset import places
+from ..dataset.subset import band_positions
 from ..modelfile.stats import Statistics, measure, normalise
 from ..models.texture import Texture, feature_count
 from ..raster.grid import Window, window_px, windows
@@ -87,7 +87,7 @@ def draw(
     counts = count_labels(dataset, folder)
     check_two_classes(counts[TRAIN], dataset)
     chosen = list(_choose(dataset, folder, size, counts, pixels, seed))
-    order = places(whole.recipe, dataset.recipe)
+    order = band_positions(whole.recipe, dataset.recipe)
     with open_dataset_stack(whole, folder) as stack:
         raw = []
         for done, part in enumerate(chosen):

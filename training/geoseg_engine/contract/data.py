@@ -339,9 +339,11 @@ def default_unlabelled(class_field: str, area_kind: AreaKind) -> Unlabelled:
 
     Args:
         class_field: field with the classes; empty where the labels are one class, which needs a background.
-        area_kind: of the area; polygons of an area state where the labels are complete.
+        area_kind: of the area. Polygons of an area, and all that the rasters cover, state where the labels are
+            complete; a hull of the labels or an extent does not.
     """
-    return "unknown" if class_field and area_kind != "polygons" else "background"
+    complete = area_kind in ("polygons", "rasters")
+    return "unknown" if class_field and not complete else "background"
 
 
 def with_unlabelled(labels: Labels, area: Area) -> Labels:

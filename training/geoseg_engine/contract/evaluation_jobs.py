@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
 from .checks import when
-from .data import AUTO_UNLABELLED, SPLITS, Area, Labels
+from .data import SPLITS, Area, Labels, with_unlabelled
 from .errors import Problem
 from .job import DEVICE, POLYGONS, SEED, Job
 from .parameter import Param
@@ -85,8 +85,8 @@ class EvaluateJob(Job):
     ] = ""
 
     def __post_init__(self) -> None:
-        if self.truth is not None and self.truth.unlabelled == AUTO_UNLABELLED:
-            object.__setattr__(self, "truth", replace(self.truth, unlabelled="unknown"))
+        if self.truth is not None:
+            object.__setattr__(self, "truth", with_unlabelled(self.truth, self.area))
 
     def problems(self) -> list[Problem]:
         """See `Job`."""

@@ -11,8 +11,8 @@ from ..contract import Band, Dataset, GeoSegError, Recipe
 def with_bands(dataset: Dataset, names: Sequence[str]) -> Dataset:
     """Return the dataset whose recipe has only the named bands, in the dataset's order.
 
-    Its written stack, if there is one, still holds every band: open it with the whole dataset and take
-    `places` of it.
+    Its written stack, if there is one, still holds every band: open it with the whole dataset and select
+    `band_positions` of it.
 
     Args:
         dataset: with all bands.
@@ -21,10 +21,10 @@ def with_bands(dataset: Dataset, names: Sequence[str]) -> Dataset:
     Raises:
         GeoSegError: `unknown_band`.
     """
-    return replace(dataset, recipe=subset(dataset.recipe, names)) if names else dataset
+    return replace(dataset, recipe=subset_recipe(dataset.recipe, names)) if names else dataset
 
 
-def subset(recipe: Recipe, names: Sequence[str]) -> Recipe:
+def subset_recipe(recipe: Recipe, names: Sequence[str]) -> Recipe:
     """Return the recipe with only the named bands; bands that their expressions need become intermediates.
 
     Args:
@@ -49,7 +49,7 @@ def subset(recipe: Recipe, names: Sequence[str]) -> Recipe:
     return replace(recipe, sources=sources, bands=kept, intermediates=inner)
 
 
-def places(recipe: Recipe, part: Recipe) -> list[int]:
+def band_positions(recipe: Recipe, part: Recipe) -> list[int]:
     """Return the positions of the bands of a part among those of the whole recipe.
 
     Args:

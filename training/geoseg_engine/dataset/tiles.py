@@ -235,7 +235,7 @@ def tile_frame(
     """Return the tile index of a job from what was counted.
 
     Args:
-        job: settings; they say which tiles are left out.
+        job: settings; including which tiles are left out.
         data: the stack with its labels.
         plan: of the split.
         counter: has counted all windows.
@@ -336,13 +336,13 @@ def write_split(
 
 def count_columns(classes: tuple[LabelClass, ...]) -> dict[int, str]:
     """Return class id -> `n_<name>`; names that a GeoPackage treats as equal get their id appended."""
-    taken: set[str] = set()
+    used_names: set[str] = set()
     columns = {}
     for item in classes:
         name = f"n_{item.name}"
-        if name.casefold() in taken:
+        if name.casefold() in used_names:
             name = f"{name}_{item.id}"
-        taken.add(name.casefold())
+        used_names.add(name.casefold())
         columns[item.id] = name
     return columns
 

@@ -60,13 +60,26 @@ def allocate(count: int, weights: Floats, pixels: Counts, how: str, least: int) 
 
 
 def class_errors(expected: Floats, points: Counts, pixels: Counts) -> Floats:
-    """Standard error (K,) of the user's accuracy of each class to be expected of an allocation."""
+    """Return the expected standard error (K,) of the user's accuracy of each class.
+
+    Args:
+        expected: (K,) expected user's accuracy, 0 to 1.
+        points: (K,) points of each class.
+        pixels: (K,) pixels of each class.
+    """
     known = np.maximum(points, 1)
     return np.asarray(np.sqrt(expected * (1 - expected) / known * (1 - points / pixels)), np.float64)
 
 
 def expected_error(weights: Floats, expected: Floats, points: Counts, pixels: Counts) -> float:
-    """Standard error of the overall accuracy to be expected of an allocation."""
+    """Return the expected standard error of the overall accuracy.
+
+    Args:
+        weights: (K,) share of the area of each class.
+        expected: (K,) expected user's accuracy, 0 to 1.
+        points: (K,) points of each class.
+        pixels: (K,) pixels of each class.
+    """
     variance = weights**2 * expected * (1 - expected) / points * (1 - points / pixels)
     return math.sqrt(float(variance.sum()))
 

@@ -1,7 +1,7 @@
-"""The job `areas`: how much ground each class of a map has; with a reference sample how much there really is.
+"""The job `areas`: the area of each class of a map; with a reference sample, an unbiased estimate of the true area.
 
-Counting pixels takes every mistake of the map for truth. From a sample that people looked at, the area that is really
-there follows with its interval (see `estimation`).
+Counted pixels include every mistake of the map. A sample with true classes gives the true area with its interval (see
+`estimation`).
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ OTHER_COLOR = "#999999"
 
 @dataclass(frozen=True)
 class AdjustedAreas:
-    """Estimates of a map's ground, or of the part of it that the sample says something about.
+    """Estimates for a map, or for the classes of it that have points.
 
     Attributes:
-        sample: that they come from.
+        sample: the sample.
         found: the estimates.
-        total_m2: the ground that they are of.
-        reach: standard errors that an interval reaches to either side.
+        total_m2: area that they are of.
+        reach: standard errors from the estimate to either end of an interval.
     """
 
     sample: ReferencePoints
@@ -50,7 +50,12 @@ class AdjustedAreas:
 
 
 def run(job: AreasJob, folder: Path, channel: Channel) -> dict[str, Any]:
-    """Count and estimate; leave areas.csv, areas.svg and areas.json in the output folder.
+    """Count and estimate; write areas.csv, areas.svg and areas.json to the output folder.
+
+    Args:
+        job: the job.
+        folder: folder of the job; its paths are relative to it.
+        channel: for progress and cancelling.
 
     Raises:
         GeoSegError: `empty_map`, `unknown_unit`; as `class_map`, `read_points`.
@@ -90,15 +95,24 @@ def run(job: AreasJob, folder: Path, channel: Channel) -> dict[str, Any]:
 
 
 def adjusted_areas(held: ClassAreas, sample: ReferencePoints, level: float) -> AdjustedAreas:
-    """Estimates over the classes that have points; the ground of the others is left out of them."""
+    """Estimate areas over the classes that have points; the other classes are left out.
+
+    Args:
+        held: pixels and area of the map's classes.
+        sample: the reference sample.
+        level: confidence level, 0 to 1.
+
+    Raises:
+        GeoSegError: `other_map` if no class of the sample is on the map.
+    """
     area_m2 = np.append(held.area_m2, np.zeros(len(sample.other)))
     area_m2 = np.where(sample.counts.sum(axis=1) > 0, area_m2, 0.0)
     total_m2 = float(area_m2.sum())
     if not total_m2:
         raise GeoSegError(
             "other_map",
-            "The sample's points are all of classes that this map does not hold.",
-            "Choose the map that the sample was laid out on.",
+            "All points of the sample belong to classes that are not on this map.",
+            "Choose the map that the sample was created from.",
         )
     return AdjustedAreas(sample, estimates(sample.counts, area_m2 / total_m2), total_m2, half_widths(level))
 
@@ -106,7 +120,13 @@ def adjusted_areas(held: ClassAreas, sample: ReferencePoints, level: float) -> A
 def class_rows(
     classes: Sequence[LabelClass], held: ClassAreas, adjusted: AdjustedAreas | None
 ) -> list[dict[str, Any]]:
-    """One row a class: what the map has, and what the sample says of it; true classes that the map lacks come last."""
+    """Return one row per class: counted and estimated area; true classes that the map does not have come last.
+
+    Args:
+        classes: classes of the map.
+        held: pixels and area of each.
+        adjusted: the estimates; None without a sample.
+    """
     total = float(held.area_m2.sum())
     rows = [
         {
@@ -128,7 +148,12 @@ def class_rows(
 
 
 def estimate_of(adjusted: AdjustedAreas, place: int) -> dict[str, float | None]:
-    """Area and accuracies of a class with their intervals; None where the sample says nothing."""
+    """Return area and accuracies of a class with their intervals; None where the sample gives no estimate.
+
+    Args:
+        adjusted: the estimates.
+        place: number of the class.
+    """
     found, total_m2, reach = adjusted.found, adjusted.total_m2, adjusted.reach
     area = float(found.shares[place]) * total_m2
     half = float(found.shares_error[place]) * total_m2 * reach
@@ -146,13 +171,19 @@ def estimate_of(adjusted: AdjustedAreas, place: int) -> dict[str, float | None]:
 
 
 def overall_accuracy(adjusted: AdjustedAreas) -> dict[str, float | None]:
-    """Overall accuracy with its interval."""
+    """Return the overall accuracy with its interval."""
     found = bounded("overall", adjusted.found.overall, adjusted.found.overall_error * adjusted.reach)
     return {"accuracy": found["overall"], "low": found["overall_low"], "high": found["overall_high"]}
 
 
 def bounded(name: str, value: float, half: float) -> dict[str, float | None]:
-    """A share with its interval, both inside 0..1."""
+    """Return a share with its interval, both within 0..1.
+
+    Args:
+        name: key of the share.
+        value: the share.
+        half: half the width of the interval.
+    """
     if math.isnan(value) or math.isnan(half):
         return {name: None, f"{name}_low": None, f"{name}_high": None}
     return {
@@ -163,7 +194,7 @@ def bounded(name: str, value: float, half: float) -> dict[str, float | None]:
 
 
 def sample_facts(sample: ReferencePoints) -> dict[str, int]:
-    """How many points there are, were used, were not."""
+    """Return the number of points, of those used and of those left out."""
     return {
         "points": sample.points,
         "used": sample.points - sample.left_out,
@@ -172,22 +203,28 @@ def sample_facts(sample: ReferencePoints) -> dict[str, int]:
 
 
 def few_points_warnings(found: ClassMap, held: ClassAreas, sample: ReferencePoints) -> list[Problem]:
-    """Warnings of classes whose points are too few."""
+    """Return warnings of classes with too few points.
+
+    Args:
+        found: the map.
+        held: area of its classes.
+        sample: the reference sample.
+    """
     points = sample.counts.sum(axis=1)[: len(found.classes)]
     problems = []
     for item, count, area_m2 in zip(found.classes, points.tolist(), held.area_m2.tolist(), strict=True):
         if not area_m2 or count >= MIN_POINTS:
             continue
         what = (
-            f"its {area_m2 / 1e6:,.3f} km² are not in the adjusted areas"
+            f"its {area_m2 / 1e6:,.3f} km² are not included in the adjusted areas"
             if not count
-            else "how far its estimates may be off is taken to be the most that is possible"
+            else "the largest possible variance is assumed for its estimates"
         )
         problems.append(
             Problem(
                 "thin_class",
                 f"Class '{item.name}' of the map has {count} point{'s' * (count != 1)} with a reference: {what}.",
-                "Look at more points of this class.",
+                "Set the reference class of more points of this class.",
                 "warning",
             )
         )
@@ -195,7 +232,12 @@ def few_points_warnings(found: ClassMap, held: ClassAreas, sample: ReferencePoin
 
 
 def matrices(adjusted: AdjustedAreas, found: ClassMap) -> dict[str, Any]:
-    """The matrix of points, and that of shares of the ground; rows are the map, columns the truth."""
+    """Return the matrices of points and of area shares; rows are the map, columns the true classes.
+
+    Args:
+        adjusted: the estimates.
+        found: the map.
+    """
     return {
         "matrix_classes": [*(item.name for item in found.classes), *adjusted.sample.other],
         "matrix_points": adjusted.sample.counts.tolist(),
@@ -204,7 +246,12 @@ def matrices(adjusted: AdjustedAreas, found: ClassMap) -> dict[str, Any]:
 
 
 def write_table(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Write rows as CSV under the names of their keys."""
+    """Write rows as CSV with their keys as header.
+
+    Args:
+        path: the .csv.
+        rows: at least one; all with the same keys.
+    """
     with whole_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as stream:
         table = csv.DictWriter(stream, list(rows[0]))
         table.writeheader()

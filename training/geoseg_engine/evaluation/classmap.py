@@ -1,4 +1,4 @@
-"""A raster of classes as it lies in its file: which there are, which pixel has which, how much ground each covers."""
+"""A raster of classes as stored in its file: its classes, the class of each pixel, the area of each class."""
 
 from __future__ import annotations
 
@@ -85,7 +85,11 @@ class ClassMap:
         )
 
     def at(self, xs: NDArray[Any], ys: NDArray[Any]) -> NDArray[np.int64]:
-        """Index into `classes` under points given in the raster's CRS; -1 outside and where there is no class."""
+        """Return the index into `classes` at points; -1 outside the raster and where there is no class.
+
+        Args:
+            xs, ys: (n,) coordinates in the raster's CRS.
+        """
         cols, rows = ~affine_of(self.grid) * (np.asarray(xs, float), np.asarray(ys, float))
         rows, cols = np.floor(rows).astype(np.int64), np.floor(cols).astype(np.int64)
         inside = (rows >= 0) & (rows < self.grid.height) & (cols >= 0) & (cols < self.grid.width)
@@ -117,7 +121,7 @@ class ClassAreas:
 
 @contextmanager
 def class_map(path: Path) -> Iterator[ClassMap]:
-    """Open a raster of classes: ours says what they are, of any other every value is one.
+    """Open a raster of classes: ours names its classes, in any other every value is one.
 
     Raises:
         GeoSegError: as `open_source`, `read_raster_classes`.
@@ -129,7 +133,7 @@ def class_map(path: Path) -> Iterator[ClassMap]:
 
 
 def third_party_classes(source: Source) -> tuple[LabelClass, ...]:
-    """A class for every value that occurs, named by the raster's categories.
+    """Return a class for every value that occurs, named by the raster's categories.
 
     Raises:
         GeoSegError: `not_classes` for values that are no whole numbers; as `check_exact`, `read_raster_classes`.
@@ -150,7 +154,13 @@ def third_party_classes(source: Source) -> tuple[LabelClass, ...]:
 
 
 def map_areas(found: ClassMap, channel: Channel, phase: str) -> ClassAreas:
-    """Count a class map in strips."""
+    """Count pixels and area of a class map in strips.
+
+    Args:
+        found: the map.
+        channel: for progress and cancelling.
+        phase: name of the progress.
+    """
     grid, count = found.grid, len(found.classes)
     rows_px = np.zeros((grid.height, count), np.int32)
     area_m2 = np.zeros(count)

@@ -1,4 +1,4 @@
-"""A model under judgement: it is predicted where the split has labels, and judged block by block."""
+"""Evaluation of a model: it predicts where the split has labels, and is evaluated block by block."""
 
 from __future__ import annotations
 
@@ -31,20 +31,32 @@ def evaluate_model(
     of_model: NDArray[np.uint8],
     dataset: Dataset,
     dataset_folder: Path,
-    judge: Evaluator,
+    evaluator: Evaluator,
     record: Record,
     channel: Channel,
 ) -> dict[str, Any]:
-    """Predict the windows that touch the split; `of_model` is the judge's id of each class of the model.
+    """Predict the windows that touch the split, and evaluate them.
 
-    Returns facts for the metrics.
+    Args:
+        job: the evaluation.
+        model: the model file.
+        of_model: id of the evaluator for each class of the model.
+        dataset, dataset_folder: the dataset, and the folder that its paths are relative to.
+        evaluator, record: reference labels, and what receives every window.
+        channel: for progress, log and cancelling.
+
+    Returns:
+        Facts for the metrics.
+
+    Raises:
+        GeoSegError: as `model_stack`, `set_up`.
     """
     lut = lookup_table(model.classes, of_model)
     with ExitStack() as files:
         stack = files.enter_context(model_stack(model, dataset, dataset_folder))
         setup = set_up(model, stack, job.device, "auto", 0, 2, channel.log, variants=Variants(job.tta))
         reader = BandReader(stack, model)
-        touched = [cut for cut in setup.cuts() if (judge.truth(cut.core) != IGNORE).any()]
+        touched = [cut for cut in setup.cuts() if (evaluator.reference(cut.core) != IGNORE).any()]
         channel.log(f"{len(touched)} windows touch the split '{job.split}'.")
         done = 0
 
@@ -77,7 +89,12 @@ def evaluate_model(
 
 
 def other_split_warning(model: ModelFile, dataset: Dataset) -> Problem:
-    """The warning that scores may be of pixels that the model was trained on."""
+    """Return the warning that scores may include pixels that the model was trained on.
+
+    Args:
+        model: the model file.
+        dataset: the dataset of the evaluation.
+    """
     known = bool(model.fingerprint and dataset.fingerprint)
     what = (
         "This model was trained on another split than that of"
@@ -86,7 +103,7 @@ def other_split_warning(model: ModelFile, dataset: Dataset) -> Problem:
     )
     return Problem(
         "other_split",
-        f"{what} dataset '{dataset.name}': its training pixels may be among those scored.",
+        f"{what} dataset '{dataset.name}': its training pixels may be among the evaluated pixels.",
         "Train again on this dataset, or evaluate on the run's own dataset.",
         "warning",
     )
@@ -95,7 +112,13 @@ def other_split_warning(model: ModelFile, dataset: Dataset) -> Problem:
 def predict_classes(
     setup: Setup, block: Block, log: Callable[[str], None]
 ) -> tuple[NDArray[np.uint8], NDArray[Any]]:
-    """Class ids of a block's core, and the calibrated probability of each."""
+    """Return the class ids (rows, cols) of a block's core, and the calibrated probability of each, 0 to 1.
+
+    Args:
+        setup: the network.
+        block: z-scores of one window.
+        log: receives a line if a window must be halved.
+    """
     if not block.valid.any():
         shape = block.valid.shape
         return np.full(shape, IGNORE, np.uint8), np.zeros(shape, np.float32)
@@ -105,7 +128,12 @@ def predict_classes(
 
 
 def model_stack(model: ModelFile, dataset: Dataset, folder: Path) -> StackReader:
-    """The dataset's stack if it has the model's bands, else the model's bands made from the dataset's layers.
+    """Return the dataset's stack if it has the model's bands, else the model's bands made from the dataset's layers.
+
+    Args:
+        model: the model file.
+        dataset: the dataset.
+        folder: folder that its paths are relative to.
 
     Raises:
         GeoSegError: `missing_bands`; as `open_source`.

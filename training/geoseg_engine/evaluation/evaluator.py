@@ -1,4 +1,4 @@
-"""What is judged, and by what measure: truth, confusion by pixel, block and tile, reliability, areas."""
+"""Evaluation of class ids against reference labels: confusion per pixel, block and tile, reliability, areas."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ CLASS_ERRORS = (LabelClass(1, "right", "", "#1a9641"), LabelClass(2, "wrong", ""
 
 
 ReferenceIds = Callable[[Window], NDArray[np.uint8]]
-"""Class ids (rows, cols) of a window inside the grid; IGNORE where nothing is judged."""
+"""Class ids (rows, cols) of a window inside the grid; IGNORE where there is no label."""
 
 Record = Callable[[Window, NDArray[np.uint8], NDArray[Any] | None], None]
-"""Takes class ids of the truth over a window, and their confidence if they have one."""
+"""Receives predicted class ids of a window, and their confidence if there is one."""
 
 
 class Evaluator:
-    """The truth, and what was counted so far.
+    """Reference labels, and the counts so far.
 
     Attributes:
         classes: ids 0..K-1.
         binary: one class against a background.
         matrix: the confusion matrix of all pixels.
-        blocks: of each block of the ground, for intervals.
-        tiles: of each tile, for examples.
-        reliability: of the confidences, where there are any.
-        true_m2, mapped_m2: judged ground of each class in truth and on the map, on the ellipsoid.
+        blocks: confusion matrices of square blocks, for intervals.
+        tiles: confusion matrices of tiles, for examples.
+        reliability: of the confidences, if there are any.
+        true_m2, mapped_m2: (K,) evaluated area of each class in the reference and on the map, on the ellipsoid.
         unpredicted_px: labelled pixels without a prediction.
     """
 
@@ -57,9 +57,9 @@ class Evaluator:
         """Begin with nothing counted.
 
         Args:
-            truth: labels.
+            truth: reference labels.
             classes: ids 0..K-1.
-            grid: pixels of the truth.
+            grid: pixels of the reference labels.
             block_px: side of blocks; doubled while there are too many.
             tile_px: side of tiles; 0 is that of the blocks.
         """
@@ -75,32 +75,35 @@ class Evaluator:
         self.true_m2, self.mapped_m2 = np.zeros(count), np.zeros(count)
         self.unpredicted_px = 0
 
-    def truth(self, window: Window) -> NDArray[np.uint8]:
-        """Labels of a window inside the grid, not to be written to; the last window's are kept."""
+    def reference(self, window: Window) -> NDArray[np.uint8]:
+        """Return the reference labels of a window inside the grid, read-only; those of the last window are cached."""
         if self._last is None or self._last[0] != window:
             self._last = window, self._truth(window)
         return self._last[1]
 
-    def judge(
+    def add(
         self, window: Window, ids: NDArray[np.uint8], confidence: NDArray[Any] | None = None
     ) -> NDArray[np.uint8]:
-        """Count a window; returns its errors.
+        """Count a window.
 
         Args:
             window: inside the grid.
-            ids: class ids of the truth, IGNORE where there is none.
-            confidence: calibrated probability of each of them.
+            ids: class ids of the reference (rows, cols), IGNORE where there is no prediction.
+            confidence: calibrated probability of each of them, 0 to 1.
+
+        Returns:
+            Kinds of error (rows, cols), see `error_kinds`.
         """
-        truth = self.truth(window)
+        truth = self.reference(window)
         self.matrix += confusion(truth, ids, len(self.classes))
         for cells in {self.blocks, self.tiles}:
             cells.add(window.row, window.col, truth, ids)
         counted = (truth != IGNORE) & (ids != IGNORE)
         if confidence is not None:
             self.reliability.add(confidence[counted], (truth == ids)[counted])
-        for ground, found in ((self.true_m2, truth), (self.mapped_m2, ids)):
-            judged = np.where(counted, found, np.uint8(IGNORE))
-            ground += class_areas(self._grid, judged, window, range(len(ground)))[1]
+        for areas_m2, found in ((self.true_m2, truth), (self.mapped_m2, ids)):
+            both = np.where(counted, found, np.uint8(IGNORE))
+            areas_m2 += class_areas(self._grid, both, window, range(len(areas_m2)))[1]
         self.unpredicted_px += int(((truth != IGNORE) & ~counted).sum())
         return error_kinds(truth, ids, self.binary)
 
@@ -109,7 +112,14 @@ class Evaluator:
 def split_evaluator(
     dataset: Dataset, folder: Path, split: str, classes: Sequence[LabelClass]
 ) -> Iterator[Evaluator]:
-    """A judge by the labels of one split of a dataset; `classes` are its own, and more of the prediction perhaps."""
+    """Yield an evaluator for the labels of one split of a dataset.
+
+    Args:
+        dataset: the dataset.
+        folder: folder that its paths are relative to.
+        split: name of the split.
+        classes: classes of the dataset, and possibly more of the prediction.
+    """
     number = SPLITS.index(split)
     with rasterio.open(folder / dataset.labels) as labels, rasterio.open(folder / dataset.split) as splits:
 
@@ -125,11 +135,11 @@ def split_evaluator(
 def joined_classes(
     given: Sequence[LabelClass], wanted: Sequence[LabelClass]
 ) -> tuple[tuple[LabelClass, ...], NDArray[np.uint8], list[Problem]]:
-    """The classes of a dataset, then those that only a prediction has: what is mapped as one of these is wrong.
+    """Join the classes of a dataset and those that only a prediction has; pixels predicted as one of these are wrong.
 
     Args:
-        given: of the prediction.
-        wanted: of the dataset, ids 0..K-1.
+        given: classes of the prediction.
+        wanted: classes of the dataset, ids 0..K-1.
 
     Returns:
         Classes with ids from 0, the id among them of each given one, and the warning of those that were added.
@@ -156,33 +166,49 @@ def joined_classes(
 
 
 def lookup_table(given: Sequence[LabelClass], numbers: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Table (256,) from the ids of classes to their numbers, IGNORE for any other id."""
+    """Return a table (256,) from the ids of classes to their numbers, IGNORE for any other id.
+
+    Args:
+        given: the classes.
+        numbers: (classes,) number of each.
+    """
     table = np.full(IGNORE + 1, IGNORE, np.uint8)
     table[[item.id for item in given]] = numbers
     return table
 
 
 def unshared_classes(classes: Sequence[LabelClass], one: str, other: str) -> Problem:
-    """The warning of classes that one of map and labels has and the other has not."""
+    """Return the warning of classes that only one of map and labels has.
+
+    Args:
+        classes: those classes.
+        one: subject of the sentence, which has them.
+        other: which does not have them.
+    """
     names = ", ".join(item.name for item in classes)
     return Problem(
         "other_classes",
         f"{one} has classes that {other} does not have: {names}. Pixels of them count as wrong.",
-        "If one of them only has another name there, give both the same name.",
+        "If a class only has another name there, give both the same name.",
         "warning",
     )
 
 
 def name_key(name: str) -> str:
-    """A class name as names are compared."""
+    """Return a class name in the form in which names are compared."""
     return name.strip().casefold()
 
 
 def error_kinds(truth: NDArray[np.uint8], ids: NDArray[np.uint8], binary: bool) -> NDArray[np.uint8]:
-    """Kinds of error of a window; IGNORE where nothing is judged.
+    """Return the kind of error of each pixel; IGNORE where there is no label or no prediction.
 
     Binary, one class against a background: 0 true negative, 1 true positive, 2 false positive, 3 false negative.
     Else: 1 right, 2 wrong.
+
+    Args:
+        truth: reference class ids (rows, cols).
+        ids: predicted class ids (rows, cols).
+        binary: whether there is one class against a background.
     """
     if binary:
         kinds = np.where(truth == 1, np.where(ids == 1, 1, 3), np.where(ids == 1, 2, 0))

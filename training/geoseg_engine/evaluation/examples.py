@@ -1,4 +1,4 @@
-"""Best and worst tiles of an evaluation, with small pictures of image, truth and prediction."""
+"""Best and worst tiles of an evaluation, with small pictures of image, reference and prediction."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STRETCH_PERCENT = (2, 98)
 
 @dataclass(frozen=True)
 class Tile:
-    """A judged tile: first row and column, side in pixels, score 0..1."""
+    """An evaluated tile: first row and column, side in pixels, score 0..1."""
 
     row: int
     col: int
@@ -38,11 +38,15 @@ class Tile:
 
 
 def best_and_worst(tiles: Cells, binary: bool) -> tuple[list[Tile], list[Tile]]:
-    """Up to SHOWN tiles of the highest and of the lowest score, none in both.
+    """Return up to EXAMPLES tiles with the highest and with the lowest score, none in both.
 
-    The score is the IoU of the object (binary, tiles that hold it in truth or prediction), else the mean IoU over the
-    classes of the tile's truth. Tiles labelled by half or more are looked at; where there are none, the better
+    The score is the IoU of the object (binary, tiles that hold it in reference or prediction), else the mean IoU over
+    the classes of the tile's reference. Tiles that are labelled by half or more count; if there are none, the better
     labelled half of all.
+
+    Args:
+        tiles: confusion matrices of the tiles.
+        binary: whether there is one class against a background.
     """
     matrices, corners = tiles.matrices(), tiles.corners()
     labelled = matrices.sum(axis=(1, 2))
@@ -138,7 +142,12 @@ def stretched(images: Sequence[NDArray[Any]]) -> list[NDArray[np.uint8]]:
 
 
 def coloured(ids: NDArray[np.uint8], classes: Sequence[LabelClass]) -> NDArray[np.uint8]:
-    """RGBA (4, rows, cols) of class ids in the colours of their classes; IGNORE is transparent."""
+    """Return RGBA (4, rows, cols) of class ids in the colours of their classes; IGNORE is transparent.
+
+    Args:
+        ids: class ids (rows, cols).
+        classes: the classes.
+    """
     table = np.zeros((IGNORE + 1, 4), np.uint8)
     for index, colour in colour_table(classes).items():
         table[index] = colour
@@ -146,9 +155,9 @@ def coloured(ids: NDArray[np.uint8], classes: Sequence[LabelClass]) -> NDArray[n
 
 
 def png(rgba: NDArray[np.uint8]) -> str:
-    """Data URI of (4, rows, cols), thinned out to at most LARGEST_PX.
+    """Return (4, rows, cols) as a data URI, thinned out to at most MAX_PX.
 
-    Written by hand, without GDAL, which wants a place on earth for every picture (PNG specification, W3C 2003).
+    Encoded here, without GDAL, which needs a georeference for every picture (PNG specification, W3C 2003).
     """
     step = -(-max(rgba.shape[1:]) // MAX_PX)
     pixels = np.moveaxis(rgba[:, ::step, ::step], 0, 2)

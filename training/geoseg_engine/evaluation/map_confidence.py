@@ -1,4 +1,4 @@
-"""The confidence that belongs to a map: of the same prediction, on the same pixels."""
+"""The confidence raster of a map: from the same prediction, on the same pixels."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ Confidences = Callable[[Window], NDArray[Any]]
 
 @contextmanager
 def confidence_of(path: Path, own: Grid | None, grid: Grid) -> Iterator[Confidences | None]:
-    """The confidence of the classes in `path` on the pixels of a grid.
-
-    None unless the job that lies beside the map has made it together with a confidence, without cleaning the classes
-    afterwards, and the grid's pixels are the map's.
+    """Yield the confidence of a map's classes on the pixels of a grid.
 
     Args:
         path: class raster.
         own: its pixels; None if it is no raster.
-        grid: asked for.
+        grid: pixels that are wanted.
+
+    Yields:
+        Confidence of a window; None unless the job beside the map has written the map together with a confidence,
+        without post-processing the classes afterwards, and the grid's pixels are those of the map.
     """
     file = confidence_file(path)
     shift = None if own is None else mapping(grid, own).shift
@@ -54,7 +55,7 @@ def confidence_of(path: Path, own: Grid | None, grid: Grid) -> Iterator[Confiden
 
 
 def confidence_file(path: Path) -> Path | None:
-    """The confidence raster that the job beside a class raster has made with it; None where there is none."""
+    """Return the confidence raster that the job beside a class raster has written with it; None if there is none."""
     folder = path.resolve().parent
     try:
         job = read_job(folder / JOB_FILE)

@@ -1,4 +1,4 @@
-"""The map under judgement, a raster of classes or polygons, as class ids on the pixels of any grid."""
+"""The map to evaluate, a raster of classes or polygons, as class ids on the pixels of any grid."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..contract import IGNORE, EvaluateJob, Grid, LabelClass, Labels, Problem, s
 from ..dataset.labels.burning import BurntPolygons
 from ..raster.grid import Window, pixel_size
 from ..raster.interpolation import pixels_at
-from ..raster.resample import inside_source, mapping, needed, source_pixels
+from ..raster.resample import inside_source, mapping, source_pixels, source_window
 from ..raster.sources import crs_text, parse_crs
 from ..vector.files import field_names, find_layer, layer_crs
 from ..vector.polygons import LabelPolygons, read_labels
@@ -48,19 +48,19 @@ Ids = Callable[[Window], NDArray[np.uint8]]
 
 @dataclass(frozen=True)
 class MapSource:
-    """The map.
+    """The map to evaluate.
 
     Attributes:
-        name: how to call it in a sentence.
-        classes: that it has, in order.
-        crs: its own.
-        grid: its own pixels; None for polygons.
-        named: whether the file says what its classes are called.
+        name: its name in sentences.
+        classes: its classes, in order.
+        crs: its CRS.
+        grid: its pixels; None for polygons.
+        named: whether the file names its classes.
         complete: `classes` are all that it could have, not only those that occur.
-        single: it is polygons of one class, called like their layer.
+        single: it is polygons of one class, named like their layer.
         on: (grid, table) -> its ids there; the table gives the id of each of `classes`.
         polygons: in their own CRS; None for a raster.
-        problems: what there is to say of it.
+        problems: warnings about it.
     """
 
     name: str
@@ -78,6 +78,10 @@ class MapSource:
 @contextmanager
 def open_map(job: EvaluateJob, folder: Path) -> Iterator[MapSource]:
     """Open the prediction of a job.
+
+    Args:
+        job: the evaluation.
+        folder: folder of the job.
 
     Raises:
         GeoSegError: as `class_map`, `read_labels`.
@@ -98,7 +102,12 @@ def open_map(job: EvaluateJob, folder: Path) -> Iterator[MapSource]:
 
 
 def polygon_map(path: Path, layer: str, field: str) -> MapSource:
-    """Polygons as a map: ground without polygon is background.
+    """Return polygons as a map: pixels without a polygon are background.
+
+    Args:
+        path: the file, with layer options as QGIS writes them.
+        layer: name of the layer; may be empty.
+        field: field of the classes; empty takes that of our own polygons.
 
     Raises:
         GeoSegError: as `read_labels`.
@@ -108,7 +117,7 @@ def polygon_map(path: Path, layer: str, field: str) -> MapSource:
     place = find_layer(str(path), layer, name, polygons=True)
     fields = field_names(place, name)
     field = field or (CLASS_FIELD if CLASS_FIELD in fields else "")
-    labels = Labels(str(path), layer, name, field)
+    labels = Labels(str(path), layer, name, field, unlabelled="background")
     crs = crs_text(parse_crs(layer_crs(place, name) or "EPSG:4326"))  # without one, reading it is refused
     polygons = read_labels(labels, crs)
 
@@ -134,16 +143,16 @@ class ClassRasterReader(Protocol):
 
 
 class ClassesOnGrid:
-    """Classes of a raster on the pixels of a grid: each takes the class of the map's pixel that holds its centre."""
+    """Classes of a raster on the pixels of a grid: each takes the class of the map pixel at its centre."""
 
     def __init__(self, found: ClassRasterReader, grid: Grid, table: Table) -> None:
-        """Find how the grid lies on the map; `table` gives the id of each of its classes."""
+        """Map the grid to the raster; `table` gives the id of each of its classes."""
         self._found, self._mapping = found, mapping(grid, found.grid)
         self._table = np.full(IGNORE + 1, IGNORE, np.uint8)
         self._table[: len(table)] = table
 
     def ids(self, window: Window) -> NDArray[np.uint8]:
-        """Ids of a window inside the grid."""
+        """Return the ids (rows, cols) of a window inside the grid."""
         shift = self._mapping.shift
         if shift is None:
             return self._nearest(window)
@@ -157,7 +166,7 @@ class ClassesOnGrid:
 
     def _nearest(self, window: Window) -> NDArray[np.uint8]:
         rows, cols = source_pixels(self._mapping, window)
-        part = needed(self._mapping, rows, cols, 1)
+        part = source_window(self._mapping, rows, cols, 1)
         if part.height * part.width > SOURCE_LIMIT_PX and window.height > 1:
             half = window.height // 2
             upper = Window(window.row, window.col, half, window.width)
@@ -174,7 +183,11 @@ class ClassesOnGrid:
 def map_classes(
     found: MapSource, wanted: Sequence[LabelClass]
 ) -> tuple[tuple[LabelClass, ...], Table, list[Problem]]:
-    """As `joined_classes` of a map and a dataset: by name, or by number where the map names none.
+    """Join the classes of a map and a dataset as `joined_classes`: by name, or by number if the map names none.
+
+    Args:
+        found: the map.
+        wanted: classes of the dataset.
 
     Raises:
         GeoSegError: `other_classes`.
@@ -186,16 +199,21 @@ def map_classes(
 
 
 def resampling_warning(found: MapSource, grid: Grid) -> list[Problem]:
-    """The warning that a map was judged on other pixels than its own."""
+    """Return the warning that a map is evaluated on other pixels than its own.
+
+    Args:
+        found: the map.
+        grid: pixels of the labels.
+    """
     if found.grid is None or mapping(grid, found.grid).shift is not None:
         return []
     own, other = (f"{width:g} × {height:g}" for width, height in map(pixel_size, (found.grid, grid)))
     return [
         Problem(
             "resampled_map",
-            f"The pixels of '{found.name}' ({own}) are not those of the labels ({other}): each pixel of the labels is "
-            "compared with that of the map which holds its centre.",
-            "Predict on the grid of the labels to judge the model, not the resampling.",
+            f"The pixels of '{found.name}' ({own}) are not those of the labels ({other}). Each pixel of the labels is "
+            "compared with the map pixel at its centre.",
+            "Predict on the grid of the labels to evaluate the model without resampling.",
             "warning",
         )
     ]

@@ -32,27 +32,27 @@ from ..raster.writer import read_classes
 from ..stacking.stackplan import on_grid
 from ..vector.area import area_bounds, area_geometry, extent_geometry, hull_of, parts_on_grid
 from ..vector.polygons import LabelPolygons, label_title, read_labels
-from ..vector.reprojection import turned
+from ..vector.reprojection import shifted_by_turns
 from .evaluator import BACKGROUND, name_key, unshared_classes
 from .map_source import MapSource, Table
 
 PIXELS_ACROSS, MAX_PIXELS = 10, 100_000_000
 """Pixels across a usual polygon, and in all, where polygons are compared with polygons."""
 OUTSIDE_SHARE = 0.01
-"""Share of the labelled ground that may lie beyond the polygons of a map without a word."""
+"""Share of the labelled area that may be outside the polygons of a map without a warning."""
 
 
 @dataclass(frozen=True)
 class ReferenceLabels:
-    """Labels on the pixels on which a map is judged.
+    """Labels on the pixels on which a map is evaluated.
 
     Attributes:
-        name: how to call the labels in a sentence.
+        name: name of the labels in sentences.
         grid: those pixels.
-        classes: of labels and map together, ids 0..K-1.
+        classes: classes of labels and map together, ids 0..K-1.
         of_map: id of each class of the map.
-        ids: ids of the labels in a window; IGNORE where nothing is judged.
-        told: once all windows were looked at: what there is to say, as warnings.
+        ids: ids of the labels in a window; IGNORE where nothing is evaluated.
+        warnings: warnings about the labels, complete when all windows were read.
     """
 
     name: str
@@ -60,16 +60,22 @@ class ReferenceLabels:
     classes: tuple[LabelClass, ...]
     of_map: Table
     ids: Callable[[Window], NDArray[np.uint8]]
-    told: Callable[[], list[Problem]]
+    warnings: Callable[[], list[Problem]]
 
 
 def open_reference_labels(job: EvaluateJob, folder: Path, found: MapSource) -> ReferenceLabels:
-    """Bring the labels of a job to the pixels of a map.
+    """Rasterise the labels of a job to the pixels of a map.
 
-    Those are the map's own; of polygons, those of a label raster; of polygons against polygons, `job.pixel_size`.
+    Those are the map's own; for a map of polygons those of a label raster; for polygons against polygons,
+    `job.pixel_size`.
+
+    Args:
+        job: the evaluation.
+        folder: folder of the job.
+        found: the map.
 
     Raises:
-        GeoSegError: `no_shared_classes`, `labels_outside`, `area_outside`, `too_many_pixels`; as `read_labels`.
+        GeoSegError: `other_classes`, `labels_outside`, `area_outside`, `too_many_pixels`; as `read_labels`.
     """
     truth = present(job.truth, "the labels of an evaluation")
     labels = replace(
@@ -79,40 +85,44 @@ def open_reference_labels(job: EvaluateJob, folder: Path, found: MapSource) -> R
     )
     area = replace(job.area, path=str(folder / job.area.path)) if job.area.path else job.area
     labels, problems = check_labels(labels, found)
-    grid, said = common_grid(labels, area, found, job.pixel_size)
+    grid, grid_problems = common_grid(labels, area, found, job.pixel_size)
     polygons = read_labels(labels, grid)
     on_grid(polygons, grid)
-    ground, of_area = area_geometry(area, polygons.geometries, grid)
-    judged = subgrid(grid, evaluated_window(labels, polygons, ground, grid))
-    legend, of_map, of_truth, told = common_legend(labels, polygons.classes, found)
-    burner = Burner(judged, polygons, ground, fill_id(labels, polygons))
+    inside, of_area = area_geometry(area, polygons.geometries, grid)
+    part = subgrid(grid, evaluated_window(labels, polygons, inside, grid))
+    legend, of_map, of_truth, legend_problems = common_legend(labels, polygons.classes, found)
+    burner = Burner(part, polygons, inside, fill_id(labels, polygons))
     problems = [
         *problems,
-        *said,
-        *told,
+        *grid_problems,
+        *legend_problems,
         *polygons.problems,
         *of_area,
-        *outside_map_warning(labels, polygons, ground, grid, found),
+        *outside_map_warning(labels, polygons, inside, grid, found),
     ]
 
-    def in_the_end() -> list[Problem]:
+    def warnings() -> list[Problem]:
         tally = burner.tally
         return [
             *problems,
-            *background_warning(labels, area, polygons, judged),
+            *background_warning(labels, area, polygons, part),
             *overlaps(labels, tally.overlap_px),
             *rare_classes(polygons, tally.pixels),
         ]
 
     return ReferenceLabels(
-        label_title(labels), judged, legend, of_map, lambda window: of_truth[burner.burn(window)], in_the_end
+        label_title(labels), part, legend, of_map, lambda window: of_truth[burner.burn(window)], warnings
     )
 
 
 def check_labels(labels: Labels, found: MapSource) -> tuple[Labels, list[Problem]]:
-    """The labels; ground without label is not judged where it cannot be background.
+    """Return the labels; unlabelled pixels become unknown where they cannot be background, with a warning.
 
-    That is where the labels are a raster with a class of that name, or the map is one that knows no background.
+    They cannot be if the labels are a raster with a class of that name, or if the map has no background.
+
+    Args:
+        labels: the labels.
+        found: the map.
     """
     if names_background(labels):
         return replace(labels, unlabelled="unknown"), []
@@ -121,15 +131,16 @@ def check_labels(labels: Labels, found: MapSource) -> tuple[Labels, list[Problem
         return labels, []
     problem = Problem(
         "no_background",
-        f"'{found.name}' has no class '{BACKGROUND}': ground without a label of '{label_title(labels)}' is not judged.",
-        "Say that unlabelled ground is unknown to make this message go away.",
+        f"'{found.name}' has no class '{BACKGROUND}': pixels without a label in '{label_title(labels)}' "
+        "are not evaluated.",
+        "Set unlabelled pixels to 'unknown' to remove this warning.",
         "warning",
     )
     return replace(labels, unlabelled="unknown"), [problem]
 
 
 def names_background(labels: Labels) -> bool:
-    """Whether labels are a raster in which background is a value, and so no other than a pixel without value."""
+    """Return whether labels are a raster with a class 'background', which then differs from a pixel without value."""
     if labels.kind != "raster":
         return False
     classes: Sequence[LabelClass] = labels.classes
@@ -140,7 +151,14 @@ def names_background(labels: Labels) -> bool:
 
 
 def common_grid(labels: Labels, area: Area, found: MapSource, wanted: float) -> tuple[Grid, list[Problem]]:
-    """The pixels on which a map and labels are compared; see `open_reference_labels`."""
+    """Return the pixels on which a map and labels are compared, and warnings; see `open_reference_labels`.
+
+    Args:
+        labels: the labels.
+        area: area to evaluate.
+        found: the map.
+        wanted: pixel size for polygons, in units of the map's CRS; 0 is automatic.
+    """
     if found.grid is not None:
         return found.grid, []
     if labels.kind == "raster":
@@ -149,7 +167,7 @@ def common_grid(labels: Labels, area: Area, found: MapSource, wanted: float) -> 
             return source_grid(source, dataset), []
     mapped = present(found.polygons, "the polygons of a map").geometries
     left, _, right, _ = shapely.total_bounds(mapped).tolist()
-    drawn = turned(read_labels(labels, found.crs).geometries, parse_crs(found.crs), left, right)
+    drawn = shifted_by_turns(read_labels(labels, found.crs).geometries, parse_crs(found.crs), left, right)
     shapes = np.concatenate([mapped, drawn])
     bounds = area_bounds(area, labels, drawn, found.crs) or tuple(shapely.total_bounds(shapes).tolist())
     if wanted:
@@ -167,16 +185,16 @@ def common_grid(labels: Labels, area: Area, found: MapSource, wanted: float) -> 
 
 
 def min_pixel_size(bounds: Bounds) -> float:
-    """The smallest pixels of which MOST_PIXELS are enough, wherever the first of them begins.
+    """Return the smallest pixel size with which MAX_PIXELS cover the bounds, wherever the first pixel begins.
 
-    The positive root of (width / size + 2) (height / size + 2) = MOST_PIXELS.
+    The positive root of (width / size + 2) (height / size + 2) = MAX_PIXELS.
     """
     width, height, most = bounds[2] - bounds[0], bounds[3] - bounds[1], MAX_PIXELS - 4
     return (width + height + math.sqrt((width + height) ** 2 + most * width * height)) / most
 
 
 def typical_width(polygons: NDArray[np.object_]) -> float:
-    """The side of a square of the polygons' median area, rounded down to 1, 2 or 5 times a power of ten."""
+    """Return the side of a square of the polygons' median area, rounded down to 1, 2 or 5 times a power of ten."""
     areas = shapely.area(shapely.get_parts(polygons))
     side = math.sqrt(float(np.median(areas[areas > 0])))
     power = 10.0 ** math.floor(math.log10(side))
@@ -184,7 +202,12 @@ def typical_width(polygons: NDArray[np.object_]) -> float:
 
 
 def grid_over(bounds: Bounds, size: float, crs: str) -> Grid:
-    """North-up pixels of a size over bounds, counted from multiples of it.
+    """Return north-up pixels over bounds, aligned to multiples of their size.
+
+    Args:
+        bounds: (xmin, ymin, xmax, ymax) in units of the CRS.
+        size: side of a pixel in units of the CRS.
+        crs: the CRS.
 
     Raises:
         GeoSegError: `too_many_pixels`.
@@ -195,16 +218,26 @@ def grid_over(bounds: Bounds, size: float, crs: str) -> Grid:
         raise GeoSegError(
             "too_many_pixels",
             f"Comparing the polygons on pixels of {size:g} {unit_title(crs)} would take {width:,} × {height:,}.",
-            f"Give a pixel size of {min_pixel_size(bounds):.3g} or more, or an area to look at.",
+            f"Give a pixel size of {min_pixel_size(bounds):.3g} or more, or an area to evaluate.",
         )
     return Grid(crs, (size, 0.0, left * size, 0.0, -size, top * size), max(width, 1), max(height, 1))
 
 
 def evaluated_window(
-    labels: Labels, polygons: LabelPolygons, ground: shapely.Geometry | None, grid: Grid
+    labels: Labels, polygons: LabelPolygons, inside: shapely.Geometry | None, grid: Grid
 ) -> Window:
-    """The part of a grid outside which nothing is judged."""
-    bounds = grid_bounds(grid) if ground is None else ground.bounds
+    """Return the part of a grid outside which nothing is evaluated.
+
+    Args:
+        labels: the labels.
+        polygons: their polygons on the grid.
+        inside: area to evaluate; None is no limit.
+        grid: pixels of the map.
+
+    Raises:
+        GeoSegError: `labels_outside`.
+    """
+    bounds = grid_bounds(grid) if inside is None else inside.bounds
     if labels.unlabelled == "unknown" or polygons.raster is not None:
         drawn = shapely.total_bounds(polygons.geometries)
         low, high = np.maximum(bounds[:2], drawn[:2]), np.minimum(bounds[2:], drawn[2:])
@@ -213,7 +246,7 @@ def evaluated_window(
     if found.empty or bounds[0] >= bounds[2] or bounds[1] >= bounds[3]:
         raise GeoSegError(
             "labels_outside",
-            f"'{label_title(labels)}' has no label inside the area on the map.",
+            f"'{label_title(labels)}' has no label inside the area and the map.",
             "Choose another area, or check the CRS of the labels.",
         )
     return found
@@ -222,13 +255,18 @@ def evaluated_window(
 def common_legend(
     labels: Labels, drawn: Sequence[LabelClass], found: MapSource
 ) -> tuple[tuple[LabelClass, ...], Table, Table, list[Problem]]:
-    """Classes of labels and map together, matched by name: background first, then the labels', then the map's.
+    """Join the classes of labels and map by name: background first, then those of the labels, then those of the map.
+
+    Args:
+        labels: the labels.
+        drawn: their classes.
+        found: the map.
 
     Returns:
         Classes with ids 0..K-1, id of each class of the map, id of each id of the labels (256,), warnings.
 
     Raises:
-        GeoSegError: `no_shared_classes` if they share none.
+        GeoSegError: `other_classes` if they share none.
     """
     own, theirs, problems = aligned_classes(labels, drawn, found)
     known, wanted = ({name_key(item.name) for item in classes} for classes in (own, theirs))
@@ -249,20 +287,23 @@ def common_legend(
 def aligned_classes(
     labels: Labels, drawn: Sequence[LabelClass], found: MapSource
 ) -> tuple[Sequence[LabelClass], Sequence[LabelClass], list[Problem]]:
-    """The classes of map and labels under names that can be compared.
+    """Return the classes of map and labels under names that can be compared, and warnings.
 
-    A map whose file names no class has the labels' numbers. Where both have one class besides the background, and one
-    of them is called so only because its layer is, they are the same.
+    A map whose file names no class has the numbers of the labels. If both have one class besides the background, and
+    one of them is named only after its layer, they are the same.
+
+    Args:
+        labels: the labels.
+        drawn: their classes.
+        found: the map.
     """
     if not found.named:
         names = {item.id: item.name for item in drawn}
         if not names.keys() >= {item.id for item in found.classes}:
             return found.classes, drawn, []
         own = [replace(item, name=names[item.id]) for item in found.classes]
-        told = ", ".join(f"{item.id} is '{item.name}'" for item in own)
-        message = (
-            f"'{found.name}' does not say what its values mean; they are taken as numbers of classes: {told}."
-        )
+        names_text = ", ".join(f"{item.id} is '{item.name}'" for item in own)
+        message = f"'{found.name}' does not state what its values mean; they are read as class numbers: {names_text}."
         hint = "Give the raster categories that name its classes."
         return own, drawn, [Problem("unnamed_classes", message, hint, "warning")]
     one, other = (
@@ -284,14 +325,27 @@ def aligned_classes(
 
 
 def renamed(classes: Sequence[LabelClass], item: LabelClass, name: str) -> list[LabelClass]:
-    """Classes with another name for one of them."""
+    """Return classes with another name for one of them.
+
+    Args:
+        classes: the classes.
+        item: the one to rename.
+        name: its new name.
+    """
     return [replace(each, name=name) if each == item else each for each in classes]
 
 
 def no_shared_classes(
     labels: Labels, drawn: Sequence[LabelClass], found: MapSource, missing: Sequence[str]
 ) -> GeoSegError:
-    """Map and labels have no class in common."""
+    """Return the error that map and labels have no class in common.
+
+    Args:
+        labels: the labels.
+        drawn: their classes.
+        found: the map.
+        missing: names of the labels' classes that are not on the map.
+    """
     return GeoSegError(
         "other_classes",
         f"'{label_title(labels)}' has the classes {', '.join(item.name for item in drawn)}; '{found.name}' has "
@@ -301,9 +355,16 @@ def no_shared_classes(
 
 
 def background_warning(labels: Labels, area: Area, polygons: LabelPolygons, grid: Grid) -> list[Problem]:
-    """The warning that much ground far from every polygon counts as background, and nobody said that it is."""
-    said = area.kind not in ("rasters", "extent") or labels.unlabelled != "background"
-    if said or polygons.raster is not None:
+    """Return the warning that a large area far from every polygon counts as background without being set so.
+
+    Args:
+        labels: the labels.
+        area: area to evaluate.
+        polygons: polygons of the labels.
+        grid: evaluated pixels.
+    """
+    stated = area.kind not in ("rasters", "extent") or labels.unlabelled != "background"
+    if stated or polygons.raster is not None:
         return []
     width, height = pixel_size(grid)
     hull = shapely.area(hull_of(parts_on_grid(polygons.geometries, grid), grid, "convex_hull", 1.0))
@@ -313,23 +374,31 @@ def background_warning(labels: Labels, area: Area, polygons: LabelPolygons, grid
     return [
         Problem(
             "labels_incomplete",
-            f"The polygons of '{label_title(labels)}' span {share:.0%} of the judged ground; all the rest counts as "
-            "background, whatever is there.",
-            "Choose an area in which every object is drawn, or say that unlabelled ground is unknown.",
+            f"The polygons of '{label_title(labels)}' span {share:.0%} of the evaluated area; all other pixels "
+            "count as background, whatever is there.",
+            "Choose an area in which every object is labelled, or set unlabelled pixels to 'unknown'.",
             "warning",
         )
     ]
 
 
 def outside_map_warning(
-    labels: Labels, polygons: LabelPolygons, ground: shapely.Geometry | None, grid: Grid, found: MapSource
+    labels: Labels, polygons: LabelPolygons, inside: shapely.Geometry | None, grid: Grid, found: MapSource
 ) -> list[Problem]:
-    """The warning that many drawn labels lie where a map of polygons may not reach: it has no extent to ask for."""
+    """Return the warning that many labels are where a map of polygons may not reach, since it states no extent.
+
+    Args:
+        labels: the labels.
+        polygons: their polygons on the grid.
+        inside: area to evaluate; None is no limit.
+        grid: pixels of the map.
+        found: the map.
+    """
     if found.polygons is None or polygons.raster is not None:
         return []
     bounds = shapely.total_bounds(found.polygons.geometries).tolist()
     extent = extent_geometry(Area("extent", extent=bounds, extent_crs=found.crs), grid)
-    drawn = polygons.geometries if ground is None else shapely.intersection(polygons.geometries, ground)
+    drawn = polygons.geometries if inside is None else shapely.intersection(polygons.geometries, inside)
     everything = float(shapely.area(drawn).sum())
     beyond = everything - float(shapely.area(shapely.intersection(drawn, extent)).sum())
     if beyond <= OUTSIDE_SHARE * everything:
@@ -337,9 +406,9 @@ def outside_map_warning(
     return [
         Problem(
             "beyond_map",
-            f"{beyond / everything:.0%} of the ground labelled by '{label_title(labels)}' lies beyond the polygons of "
-            f"'{found.name}' and counts as {BACKGROUND} there, also where the map does not reach.",
-            "Give an area that lies within the map, or compare the class raster.",
+            f"{beyond / everything:.0%} of the area labelled by '{label_title(labels)}' is outside the polygons of "
+            f"'{found.name}' and counts as {BACKGROUND} there, also where there is no map.",
+            "Set an area inside the map, or evaluate the class raster.",
             "warning",
         )
     ]

@@ -1,4 +1,4 @@
-"""The reference sample: points with the class of the map and the class that people found there."""
+"""The reference sample: points with the class of the map and the true class."""
 
 from __future__ import annotations
 
@@ -49,7 +49,12 @@ def read_points(job: AreasJob, folder: Path, found: ClassMap) -> ReferencePoints
     """Read the sample of a job.
 
     A point belongs to the class that `class_id` names, else to that of the map under it. A true class that the map does
-    not have is a class of its own: what the map says there is wrong.
+    not have is a class of its own, for which the map is wrong.
+
+    Args:
+        job: the job `areas`.
+        folder: folder of the job.
+        found: the map.
 
     Raises:
         GeoSegError: `not_points`, `no_field`, `unknown_reference`, `no_reference`; as `read_features`.
@@ -60,8 +65,8 @@ def read_points(job: AreasJob, folder: Path, found: ClassMap) -> ReferencePoints
     wanted = [job.reference_field, *({ID_FIELD} & set(fields))]
     points = read_features(path, job.sample_layer, name, found.grid, wanted)
     positions = _positions(points.shapes, name)
-    answers = points.columns[job.reference_field].values
-    truth, other = _reference(answers, found.classes, job.reference_field, name)
+    references = points.columns[job.reference_field].values
+    truth, other = _reference(references, found.classes, job.reference_field, name)
     under = found.at(positions[:, 0], positions[:, 1])
     drawn = (
         _strata(points.columns[ID_FIELD].values, found.classes)
@@ -86,12 +91,20 @@ def read_points(job: AreasJob, folder: Path, found: ClassMap) -> ReferencePoints
 
 
 def no_reference(name: str, field: str, mapped: str, answered: int, points: int) -> GeoSegError:
-    """No point can be used: either none has a reference class yet, or those that have one are not on the map."""
+    """Return the error that no point can be used: none has a true class yet, or those that have one are not on the map.
+
+    Args:
+        name: name of the sample.
+        field: field of the true class.
+        mapped: name of the map.
+        answered: points with a true class.
+        points: all points.
+    """
     if not answered:
         return GeoSegError(
             "no_reference",
             f"None of the {counted(points, 'point')} of layer '{name}' has a reference class yet (field '{field}').",
-            "Open the points' form or table and choose the class that is really there; unsaved answers count too.",
+            "Open the points' form or table and choose the true class. Unsaved edits count too.",
         )
     return GeoSegError(
         "no_reference",
@@ -134,7 +147,7 @@ def _reference(
         listed = ", ".join(f"'{text}' ({count})" for text, count in strange.most_common(6))
         raise GeoSegError(
             "unknown_reference",
-            f"The field '{field}' of '{name}' does not hold classes of the map, but {listed}.",
+            f"The field '{field}' of '{name}' holds no classes of the map, but {listed}.",
             f"Choose the field of the true classes. The map has: {', '.join(item.name for item in classes)}.",
         )
     other: list[str] = []
@@ -161,8 +174,8 @@ def _not_mapped(other: Sequence[str], counts: Sequence[int], found: ClassMap) ->
     return [
         Problem(
             "unmapped_classes",
-            f"Points are of classes that '{found.name}' does not have: {listed}. The map counts as wrong there.",
-            f"If that is only another spelling, correct it. The map has: {known}.",
+            f"Some reference classes are not in '{found.name}': {listed}. The map counts as wrong there.",
+            f"If the spelling differs, correct it. The map has: {known}.",
             "warning",
         )
     ]
@@ -175,7 +188,7 @@ def _unanswered(count: int, field: str) -> list[Problem]:
         Problem(
             "unanswered_points",
             f"{counted(count, 'point')} without a class in '{field}' {'is' if count == 1 else 'are'} left out.",
-            "Leaving out the points that are hard to judge makes the map look better than it is.",
+            "Leaving out difficult points makes the accuracy too high.",
             "warning",
         )
     ]
@@ -203,7 +216,7 @@ def _moved(count: int, name: str) -> list[Problem]:
             "other_map",
             f"{counted(count, 'point')} {'lies' if count == 1 else 'lie'} on another class of '{name}' than when the "
             "sample was created.",
-            "The estimates are right for the map that the sample was created on: was this one changed since?",
+            "The estimates are valid for the map that the sample was created from. Check whether this map was changed.",
             "warning",
         )
     ]

@@ -61,7 +61,12 @@ class Design:
 
 
 def run(job: SampleJob, folder: Path, channel: Channel) -> dict[str, Any]:
-    """Create the sample as points at pixel centres; a dry run only says how many there would be.
+    """Create the sample as points at pixel centres; a dry run only returns their numbers.
+
+    Args:
+        job: the sample.
+        folder: folder of the job.
+        channel: for progress, log and cancelling.
 
     Raises:
         GeoSegError: `judged_sample`, `empty_map`, `unknown_expected`, `too_many_points`; as `class_map`.
@@ -87,7 +92,12 @@ def run(job: SampleJob, folder: Path, channel: Channel) -> dict[str, Any]:
 
 
 def sample_design(job: SampleJob, found: ClassMap, held: ClassAreas) -> Design:
-    """How many points the classes of a map get.
+    """Return the number of points for the classes of a map.
+
+    Args:
+        job: the sample.
+        found: the map.
+        held: pixels and area of its classes.
 
     Raises:
         GeoSegError: `empty_map`, `unknown_expected`, `too_many_points`.
@@ -102,7 +112,14 @@ def sample_design(job: SampleJob, found: ClassMap, held: ClassAreas) -> Design:
 
 
 def summary(job: SampleJob, found: ClassMap, held: ClassAreas, design: Design) -> dict[str, Any]:
-    """What there is to say of a sample before anybody looks at it."""
+    """Return the entries of the result about a design: numbers, expected intervals, warnings.
+
+    Args:
+        job: the sample.
+        found: the map.
+        held: pixels and area of its classes.
+        design: points per class.
+    """
     points = np.zeros(len(held.pixels), np.int64)
     points[design.places] = design.points
     errors = class_errors(design.expected, design.points, design.pixels)
@@ -136,7 +153,12 @@ def summary(job: SampleJob, found: ClassMap, held: ClassAreas, design: Design) -
 
 
 def sentence(design: Design, rows: Sequence[dict[str, Any]]) -> str:
-    """How many points, and how well they tell the accuracies."""
+    """Return a sentence with the number of points and the expected intervals.
+
+    Args:
+        design: points per class.
+        rows: rows of the result, one per class.
+    """
     worst = max(rows, key=lambda row: row["half_width"])
     right = float(design.weights @ design.expected)
     points, error = counted(int(design.points.sum()), "point"), Z95 * design.error
@@ -148,7 +170,7 @@ def sentence(design: Design, rows: Sequence[dict[str, Any]]) -> str:
 
 
 def check_no_references(output: Path) -> None:
-    """Raise if a new sample would take the place of one into which somebody has written what is there.
+    """Check that a new sample does not replace one in which reference classes are already set.
 
     Raises:
         GeoSegError: `judged_sample`.
@@ -161,17 +183,21 @@ def check_no_references(output: Path) -> None:
         )
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError):
         return
-    judged = int(old[REFERENCE].notna().sum()) if REFERENCE in old else 0
-    if judged:
+    referenced = int(old[REFERENCE].notna().sum()) if REFERENCE in old else 0
+    if referenced:
         raise GeoSegError(
             "judged_sample",
-            f"{output} is a sample with {judged} points that were looked at already.",
+            f"{output} is a sample whose reference class is already set for {referenced} points.",
             "Choose another name for the new sample, or delete that file first.",
         )
 
 
 def expectations(job: SampleJob, classes: Sequence[LabelClass]) -> NDArray[np.float64]:
-    """User's accuracy expected of each class (K,).
+    """Return the expected user's accuracy (K,) of each class, 0 to 1.
+
+    Args:
+        job: the sample.
+        classes: classes of the map.
 
     Raises:
         GeoSegError: `unknown_expected`.
@@ -182,7 +208,7 @@ def expectations(job: SampleJob, classes: Sequence[LabelClass]) -> NDArray[np.fl
     if strange:
         raise GeoSegError(
             "unknown_expected",
-            f"An accuracy is expected of '{', '.join(strange)}', which the map does not have.",
+            f"The expected accuracies name '{', '.join(strange)}', which is no class of the map.",
             f"The classes are: {', '.join(item.name for item in classes)}.",
         )
     return np.array([given.get(name, job.expected_else) for name in names], np.float64)
@@ -191,9 +217,15 @@ def expectations(job: SampleJob, classes: Sequence[LabelClass]) -> NDArray[np.fl
 def sample_sizes(
     job: SampleJob, weights: NDArray[np.float64], expected: NDArray[np.float64], pixels: Counts
 ) -> tuple[int, Counts]:
-    """Points asked for in all, and of each class: as many as the job says, or as its standard error needs.
+    """Return the total number of points, and that of each class: as the job sets it, or as its standard error needs.
 
-    The formula is that of the best allocation; with another one more are needed, and the fewest that do are searched.
+    The formula is that of the best allocation; another one needs more points, and the smallest number is searched.
+
+    Args:
+        job: the sample.
+        weights: (K,) share of the area of each class.
+        expected: (K,) expected user's accuracy, 0 to 1.
+        pixels: (K,) pixels of each class.
 
     Raises:
         GeoSegError: `too_many_points`.
@@ -220,20 +252,38 @@ def sample_sizes(
 
 
 def too_many_points(job: SampleJob, count: int, limit: int, error: float) -> GeoSegError:
-    """More points than somebody can look at, with what the limit would give."""
+    """Return the error of a sample above the limit, with the standard error that the limit would give.
+
+    Args:
+        job: the sample.
+        count: number of points it would need.
+        limit: maximum number of points.
+        error: standard error with that maximum.
+    """
     why = "" if job.count else f"A standard error of {job.standard_error:g} needs {count:,} points. "
     return GeoSegError(
         "too_many_points",
-        f"{why or f'{count:,} points are asked for. '}The limit is {limit:,}.",
-        f"{limit:,} points give a standard error of {error:.2g} (95 % interval ± {Z95 * error:.1%}). Ask for a larger "
-        "one, for a number of points, or raise the limit.",
+        f"{why or f'{count:,} points are requested. '}The limit is {limit:,}.",
+        f"{limit:,} points give a standard error of {error:.2g} (95 % interval ± {Z95 * error:.1%}). Set a larger "
+        "standard error or a number of points, or raise the limit.",
     )
 
 
 def draw_pixels(
     found: ClassMap, held: ClassAreas, points: Counts, seed: int, channel: Channel
 ) -> tuple[Counts, Counts]:
-    """Rows and columns of the drawn pixels, class by class; each in the order of the raster."""
+    """Draw random pixels, class by class, each in the order of the raster.
+
+    Args:
+        found: the map.
+        held: pixels of its classes, per row.
+        points: (K,) points of each class.
+        seed: seed of the random numbers.
+        channel: for progress and cancelling.
+
+    Returns:
+        Rows and columns of the pixels.
+    """
     row_of, nth = [], []
     for place, count in enumerate(points.tolist()):
         rng = np.random.default_rng([seed, found.classes[place].id % 2**64])
@@ -259,7 +309,15 @@ def draw_pixels(
 def as_points(
     found: ClassMap, points: Counts, held: ClassAreas, rows: Counts, cols: Counts, seed: int
 ) -> geopandas.GeoDataFrame:
-    """The points with their fields, shuffled: their order must not tell their class."""
+    """Return the points with their fields, shuffled so that their order does not reveal their class.
+
+    Args:
+        found: the map.
+        points: (K,) points of each class.
+        held: area of its classes.
+        rows, cols: pixels, class by class.
+        seed: seed of the shuffle.
+    """
     place = np.repeat(np.arange(len(points)), points)
     order = np.random.default_rng(seed).permutation(len(place))
     place, rows, cols = place[order], rows[order], cols[order]
@@ -280,7 +338,13 @@ def as_points(
 
 
 def small_class_warnings(classes: Sequence[LabelClass], held: ClassAreas, points: Counts) -> list[Problem]:
-    """Warnings of classes that have no pixel, or so few that all of them are in the sample."""
+    """Return warnings of classes without a pixel, or with so few that all of them are in the sample.
+
+    Args:
+        classes: classes of the map.
+        held: pixels of each.
+        points: (K,) points of each.
+    """
     problems = []
     for item, pixels, count in zip(classes, held.pixels.tolist(), points.tolist(), strict=True):
         if pixels and count < pixels:
@@ -288,14 +352,14 @@ def small_class_warnings(classes: Sequence[LabelClass], held: ClassAreas, points
         what = (
             f"has only {counted(pixels, 'pixel')}: {'all are' if pixels > 1 else 'it is'} in the sample"
             if pixels
-            else "has no pixel on the map: it gets no point"
+            else "has no pixel on the map and gets no point"
         )
         problems.append(Problem("small_class", f"Class '{item.name}' {what}.", "", "warning"))
     return problems
 
 
 def small_map_warning(design: Design) -> list[Problem]:
-    """The warning that a large part of the map would have to be looked at."""
+    """Return the warning that the sample is a large part of the map."""
     points, pixels = int(design.points.sum()), int(design.pixels.sum())
     if points <= SMALL_MAP_SHARE * pixels:
         return []
@@ -303,7 +367,7 @@ def small_map_warning(design: Design) -> list[Problem]:
     return [
         Problem(
             "small_map",
-            f"The map has only {counted(pixels, 'pixel')}; {counted(points, 'point')} are {part}.",
+            f"The map has only {counted(pixels, 'pixel')}; the sample of {counted(points, 'point')} is {part}.",
             "A wider interval needs fewer points: twice as wide, about a quarter.",
             "warning",
         )
@@ -311,13 +375,20 @@ def small_map_warning(design: Design) -> list[Problem]:
 
 
 def reduced_warning(job: SampleJob, wanted: int, classes: int) -> list[Problem]:
-    """The warning that not every class can have as many points as asked."""
+    """Return the warning that not every class can have the minimum number of points.
+
+    Args:
+        job: the sample.
+        wanted: total number of points.
+        classes: number of classes.
+    """
     if job.allocation != "mixed" or job.min_points < 0 or job.min_points * classes <= wanted:
         return []
     return [
         Problem(
             "few_points",
-            f"{wanted} points are too few for {job.min_points} per class of {classes}: each gets the same number.",
+            f"{wanted} points are too few for {job.min_points} per class in {classes} classes. "
+            "Each class gets the same number.",
             "Choose more points, or fewer per class.",
             "warning",
         )

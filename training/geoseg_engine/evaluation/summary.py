@@ -1,4 +1,4 @@
-"""What an evaluation ends with: metrics, confusion matrix, areas and report."""
+"""The results of an evaluation: metrics, confusion matrix, areas and report."""
 
 from __future__ import annotations
 
@@ -28,49 +28,60 @@ METRICS_FILE, CONFUSION_FILE, AREAS_FILE, ERRORS_FILE, REPORT_FILE = (
 
 @dataclass
 class Evaluation:
-    """What was judged and how it went.
+    """An evaluation that is complete but for its files.
 
     Attributes:
-        judge: with its counts.
+        evaluator: with its counts.
         facts: for the metrics.
-        found: what there is to say, as problems.
+        found: problems of the inputs.
         shown: best and worst tiles with their pictures.
-        dataset: that was judged on; None with any labels.
+        dataset: dataset of the labels; None for any other labels.
     """
 
-    judge: Evaluator
+    evaluator: Evaluator
     facts: dict[str, Any]
     found: list[Problem]
     shown: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {"best": [], "worst": []})
     dataset: Dataset | None = None
 
 
-def write_results(judged: Evaluation, output: Path, channel: Channel) -> dict[str, Any]:
-    """Write all but the raster of errors; returns the job's result."""
-    judge, dataset = judged.judge, judged.dataset
-    result = scores(judge.matrix, judge.classes)
-    bounds = intervals(judge.blocks.matrices(), judge.classes, judge.blocks.cell_px)
-    said = as_warnings([*score_warnings(result), *interval_warnings(bounds)])
+def write_results(evaluation: Evaluation, output: Path, channel: Channel) -> dict[str, Any]:
+    """Write all results but the raster of errors.
+
+    Args:
+        evaluation: the evaluation.
+        output: folder of the results.
+        channel: for the artifacts.
+
+    Returns:
+        The result of the job.
+    """
+    evaluator, dataset = evaluation.evaluator, evaluation.dataset
+    result = scores(evaluator.matrix, evaluator.classes)
+    bounds = intervals(evaluator.blocks.matrices(), evaluator.classes, evaluator.blocks.cell_px)
+    warnings = as_warnings([*score_warnings(result), *interval_warnings(bounds)])
     summary = {
         **result,
         "intervals": bounds,
-        "ece": judge.reliability.error(),
-        "reliability": judge.reliability.curve(),
-        "areas": area_rows(judge),
+        "ece": evaluator.reliability.error(),
+        "reliability": evaluator.reliability.curve(),
+        "areas": area_rows(evaluator),
         "tiles": {
             kind: [{key: tile[key] for key in ("row", "col", "size_px", "iou")} for tile in tiles]
-            for kind, tiles in judged.shown.items()
+            for kind, tiles in evaluation.shown.items()
         },
-        "classes": judge.classes,
-        "errors_kind": "true_false" if judge.binary else "right_wrong",
-        "warnings": [*judged.found, *said, *unpredicted_warning(judge)],
-        **judged.facts,
+        "classes": evaluator.classes,
+        "errors_kind": "true_false" if evaluator.binary else "right_wrong",
+        "warnings": [*evaluation.found, *warnings, *unpredicted_warning(evaluator)],
+        **evaluation.facts,
     }
     write_json(output / METRICS_FILE, summary)
-    write_confusion(output / CONFUSION_FILE, judge.matrix, judge.classes)
+    write_confusion(output / CONFUSION_FILE, evaluator.matrix, evaluator.classes)
     write_table(output / AREAS_FILE, summary["areas"])
-    run_folder = Path(judged.facts["model"]).parent if judged.facts["model"] else None
-    write_report(output / REPORT_FILE, summary, dataset=dataset, run_folder=run_folder, examples=judged.shown)
+    run_folder = Path(evaluation.facts["model"]).parent if evaluation.facts["model"] else None
+    write_report(
+        output / REPORT_FILE, summary, dataset=dataset, run_folder=run_folder, examples=evaluation.shown
+    )
     files = {
         "metrics": METRICS_FILE,
         "confusion": CONFUSION_FILE,
@@ -84,19 +95,19 @@ def write_results(judged: Evaluation, output: Path, channel: Channel) -> dict[st
     return {**summary, **paths}
 
 
-def area_rows(judge: Evaluator) -> list[dict[str, Any]]:
-    """Ground of each class on the map and in truth, both over the judged pixels alone."""
+def area_rows(evaluator: Evaluator) -> list[dict[str, Any]]:
+    """Return the area of each class on the map and in the reference, both over the evaluated pixels."""
     rows = []
-    for place, item in enumerate(judge.classes):
-        mapped, true = float(judge.mapped_m2[place]), float(judge.true_m2[place])
+    for place, item in enumerate(evaluator.classes):
+        mapped, true = float(evaluator.mapped_m2[place]), float(evaluator.true_m2[place])
         rows.append(
             {
                 "id": item.id,
                 "name": item.name,
                 "color": item.color,
-                "mapped_px": int(judge.matrix[:, place].sum()),
+                "mapped_px": int(evaluator.matrix[:, place].sum()),
                 "mapped_m2": round(mapped, 2),
-                "true_px": int(judge.matrix[place].sum()),
+                "true_px": int(evaluator.matrix[place].sum()),
                 "true_m2": round(true, 2),
                 "difference": round(mapped / true - 1, 6) if true else None,
             }
@@ -104,22 +115,28 @@ def area_rows(judge: Evaluator) -> list[dict[str, Any]]:
     return rows
 
 
-def unpredicted_warning(judge: Evaluator) -> list[Problem]:
-    """The warning of labels without a prediction."""
-    if not judge.unpredicted_px:
+def unpredicted_warning(evaluator: Evaluator) -> list[Problem]:
+    """Return the warning of labels without a prediction."""
+    if not evaluator.unpredicted_px:
         return []
     return [
         Problem(
             "scores",
-            f"{judge.unpredicted_px} labelled pixels have no prediction (no value there).",
-            "They are not in the scores.",
+            f"{evaluator.unpredicted_px} labelled pixels have no prediction, because the data have no value there.",
+            "They are not included in the scores.",
             "warning",
         )
     ]
 
 
 def write_confusion(path: Path, matrix: Matrix, classes: Sequence[LabelClass]) -> None:
-    """Write the matrix as CSV: rows are the truth, columns the prediction."""
+    """Write the matrix as CSV: rows are the truth, columns the prediction.
+
+    Args:
+        path: the .csv.
+        matrix: (K, K).
+        classes: the classes.
+    """
     names = [item.name for item in classes]
     with whole_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as stream:
         table = csv.writer(stream)
@@ -128,5 +145,5 @@ def write_confusion(path: Path, matrix: Matrix, classes: Sequence[LabelClass]) -
 
 
 def as_warnings(sentences: Iterable[str]) -> list[Problem]:
-    """Sentences as warnings."""
+    """Return sentences as warnings."""
     return [Problem("scores", sentence, "", "warning") for sentence in sentences]

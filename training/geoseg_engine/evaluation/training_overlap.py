@@ -1,4 +1,4 @@
-"""How much of the judged ground the model of a map has seen: scores on that tell what it remembers."""
+"""Share of the evaluated pixels that a map's model was trained on: scores on them are too high."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from ..raster.grid import Window
 from .map_source import ClassesOnGrid, Ids
 
 TRAINING = (SPLITS.index("train"), SPLITS.index("validation"))
-"""Validation ground decides which epoch is kept, and calibrates."""
+"""Validation pixels select the epoch, and calibrate."""
 MIN_SHARE = 0.005
-"""Of the judged pixels; of fewer, nothing is said."""
-ONLY_TRAINING_SHARE = np.zeros(1, np.uint8)
+"""Share of the evaluated pixels below which there is no warning."""
+ONE_CLASS = np.zeros(1, np.uint8)
 
 
 @dataclass(frozen=True)
 class TrainingPixels:
-    """Labelled pixels of a dataset that had a part in training, as a map of one class."""
+    """Labelled pixels of a dataset that were used in training, as a map of one class."""
 
     dataset: Dataset
     folder: Path
@@ -36,45 +36,59 @@ class TrainingPixels:
         return self.dataset.recipe.grid
 
     def places(self, window: Window) -> NDArray[np.uint8]:
-        """0 for a pixel that had a part in training, IGNORE for any other."""
+        """Return 0 for a pixel that was used in training, IGNORE for any other (rows, cols)."""
         labelled = read_ids(self.folder / self.dataset.labels, window) != IGNORE
-        seen = labelled & np.isin(read_ids(self.folder / self.dataset.split, window), TRAINING)
-        return np.where(seen, 0, IGNORE).astype(np.uint8)
+        trained = labelled & np.isin(read_ids(self.folder / self.dataset.split, window), TRAINING)
+        return np.where(trained, 0, IGNORE).astype(np.uint8)
 
 
 class TrainingOverlap:
-    """Counts judged pixels, and those of them that a model has seen."""
+    """Counts evaluated pixels, and those of them that a model was trained on."""
 
     def __init__(self, ids: Ids) -> None:
         """Begin with nothing counted; `ids` as `ClassesOnGrid` gives them of a `TrainingPixels`."""
-        self._ids, self._judged, self._seen = ids, 0, 0
+        self._ids, self._evaluated, self._trained = ids, 0, 0
 
-    def add(self, window: Window, judged: NDArray[np.bool_]) -> None:
-        """Look at a window whose pixels are judged or not."""
-        self._judged += int(judged.sum())
-        self._seen += int((judged & (self._ids(window) != IGNORE)).sum())
+    def add(self, window: Window, evaluated: NDArray[np.bool_]) -> None:
+        """Count a window.
+
+        Args:
+            window: inside the grid.
+            evaluated: (rows, cols) whether each pixel is evaluated.
+        """
+        self._evaluated += int(evaluated.sum())
+        self._trained += int((evaluated & (self._ids(window) != IGNORE)).sum())
 
     def problems(self) -> list[Problem]:
-        """The warning, if there is anything to warn of."""
-        share = self._seen / max(self._judged, 1)
+        """Return the warning if enough pixels overlap."""
+        share = self._trained / max(self._evaluated, 1)
         if share < MIN_SHARE:
             return []
         return [
             Problem(
                 "seen_ground",
-                f"{self._seen:,} of the {self._judged:,} judged pixels ({share:.0%}) are ground that the map's model "
-                "was trained on; on such ground scores are too good.",
-                "Compare with labels that had no part in training, or evaluate the model on its test blocks.",
+                f"{self._trained:,} of the {self._evaluated:,} evaluated pixels ({share:.0%}) were used to "
+                "train the map's model. Scores on them are too high.",
+                "Evaluate with labels that were not used in training, or evaluate the model on its test blocks.",
                 "warning",
             )
         ]
 
 
 def training_overlap(model: Path, grid: Grid, channel: Channel) -> TrainingOverlap | None:
-    """A count over the pixels of a grid; None, and a line in the log, where the model's dataset is not found."""
+    """Return a counter over the pixels of a grid.
+
+    Args:
+        model: the model file.
+        grid: evaluated pixels.
+        channel: for the log.
+
+    Returns:
+        The counter; None, with a line in the log, if the model's dataset is not found.
+    """
     try:
-        seen = TrainingPixels(*trained_on(read_model(model)))
+        pixels = TrainingPixels(*trained_on(read_model(model)))
     except GeoSegError as error:
-        channel.log(f"Whether the labels had a part in training is not known. {error.message}")
+        channel.log(f"It is not known whether the labels were used in training. {error.message}")
         return None
-    return TrainingOverlap(ClassesOnGrid(seen, grid, ONLY_TRAINING_SHARE).ids)
+    return TrainingOverlap(ClassesOnGrid(pixels, grid, ONE_CLASS).ids)

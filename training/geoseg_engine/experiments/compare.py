@@ -1,4 +1,4 @@
-"""The job `compare`: every model on every band set with every seed, judged on one split, ranked."""
+"""The job `compare`: every model on every band set with every seed, evaluated on one split, ranked."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ NODES = ("nodes_splits", "leaf_weights", "nodes_values")
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """A run that is asked for: the job that makes its model, and in which folder."""
+    """One run of a comparison: the job that makes its model, and its folder."""
 
     contender: str
     bands: BandSet
@@ -70,13 +70,18 @@ class PlannedRun:
 
 
 def run(job: CompareJob, folder: Path, channel: Channel) -> dict[str, Any]:
-    """Train and judge every model; leave comparison.json, .csv, .svg, report.html and a folder for every run.
+    """Train and evaluate every model; write comparison.json, .csv, .svg, report.html and a folder per run.
 
-    A run that fails is told of and left out; the others go on. Every finished run is in the files at once, and is
-    not done again when the job is resumed. Cancelled, the result is of the runs that are finished.
+    A run that fails is reported and skipped. Every finished run is in the files at once, and is not repeated when the
+    job is resumed. If the user stops, the result is that of the finished runs.
+
+    Args:
+        job: the comparison.
+        folder: folder of the job; its paths are relative to it.
+        channel: for progress, log and cancelling.
 
     Raises:
-        GeoSegError: `nothing_compared` if no run came to its end, with the first one's failure; `unknown_split`.
+        GeoSegError: `nothing_compared` if every run failed, with the first error; `unknown_split`.
         Cancelled: before the first run is finished.
     """
     runs.check_one_process()
@@ -127,7 +132,15 @@ def run(job: CompareJob, folder: Path, channel: Channel) -> dict[str, Any]:
 
 
 def check_bands(job: CompareJob, dataset: Dataset) -> None:
-    """Raise `unknown_band` before anything is trained, if a band set names one that the dataset lacks."""
+    """Check the names of the bands before anything is trained.
+
+    Args:
+        job: the comparison.
+        dataset: its dataset.
+
+    Raises:
+        GeoSegError: `unknown_band` if a band set names a band that the dataset does not have.
+    """
     known = [band.name for band in dataset.recipe.bands]
     for item in job.band_sets:
         unknown = [name for name in item.bands if name not in known]
@@ -140,7 +153,13 @@ def check_bands(job: CompareJob, dataset: Dataset) -> None:
 
 
 def planned_runs(job: CompareJob, folder: Path, output: Path) -> list[PlannedRun]:
-    """Every run: seeds outermost, so that a table of all models is there after the first of them."""
+    """Return all runs: seeds outermost, so that the table has all models after the first seed.
+
+    Args:
+        job: the comparison.
+        folder: folder of the job.
+        output: folder of the results.
+    """
     names: set[str] = set()
     entries = []
     for seed in job.seeds:
@@ -158,7 +177,15 @@ def planned_runs(job: CompareJob, folder: Path, output: Path) -> list[PlannedRun
 def job_of(
     job: CompareJob, contender: Contender, bands: BandSet, seed: int, folder: Path
 ) -> TrainJob | ForestJob:
-    """The job that makes a contender's model: its own settings, the comparison's data, seed, device and time."""
+    """Return the job of a contender: its own settings, with data, seed, device and time of the comparison.
+
+    Args:
+        job: the comparison.
+        contender: the model.
+        bands: its band set.
+        seed: its seed.
+        folder: folder of the job.
+    """
     common: dict[str, Any] = {"dataset": job.dataset, "bands": bands.bands, "seed": seed}
     if contender.baseline is not None:
         return runs.absolute(replace(contender.baseline, **common), folder)
@@ -170,11 +197,18 @@ def job_of(
 def train_and_score(
     job: CompareJob, entry: PlannedRun, dataset: Dataset, channel: Channel, progress: runs.Progress
 ) -> FinishedRun:
-    """Train and judge one model.
+    """Train and evaluate one model.
+
+    Args:
+        job: the comparison.
+        entry: the run.
+        dataset: dataset of the comparison.
+        channel: for log and cancelling.
+        progress: receives the share of the run that is done.
 
     Raises:
         GeoSegError: of training or evaluation.
-        Cancelled: at the user's wish.
+        Cancelled: if the user stops.
     """
     trained, judged = runs.train_and_evaluate(
         entry.job,
@@ -204,7 +238,7 @@ def train_and_score(
 
 
 def parameters_of(path: Path) -> int:
-    """Weights of a network; of a baseline, the numbers that its file holds: means, covariances, nodes of trees."""
+    """Return the number of weights of a network, or of the numbers in a baseline's file (means, covariances, nodes)."""
     architecture = read_model(path).architecture
     trained = facts(architecture).parameters if architecture["name"] in NETWORKS else 0
     if trained:
@@ -216,7 +250,12 @@ def parameters_of(path: Path) -> int:
 
 
 def failed_run(entry: PlannedRun, error: GeoSegError) -> dict[str, Any]:
-    """What became of a run that did not end well."""
+    """Return the row of a run that failed.
+
+    Args:
+        entry: the run.
+        error: its error.
+    """
     return {
         "name": entry.title,
         "model": entry.contender,
@@ -230,7 +269,7 @@ def failed_run(entry: PlannedRun, error: GeoSegError) -> dict[str, Any]:
 
 
 def nothing_compared(unfinished: Sequence[Mapping[str, Any]]) -> GeoSegError:
-    """No run came to its end."""
+    """Return the error that no run was finished."""
     first = unfinished[0]
     return GeoSegError(
         "nothing_compared",
@@ -246,7 +285,18 @@ def save(
     unfinished: Sequence[Mapping[str, Any]],
     output: Path,
 ) -> dict[str, Any]:
-    """Write all files of what there is so far. Returns the result."""
+    """Write all files of the comparison so far.
+
+    Args:
+        job: the comparison.
+        dataset: its dataset.
+        cells: its finished runs.
+        unfinished: rows of failed runs.
+        output: folder of the results.
+
+    Returns:
+        The result as plain data.
+    """
     score = score_name(cells)
     rows = rank(cells, score)
     reach_px = None if any(item.network for item in job.contenders or CONTENDERS) else 0

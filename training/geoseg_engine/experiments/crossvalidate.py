@@ -1,4 +1,4 @@
-"""The job `crossvalidate`: one training a fold, one confusion matrix of them all, one model that is their ensemble."""
+"""The job `crossvalidate`: one training per fold, one confusion matrix of all, one model that is their ensemble."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Fold:
-    """One fold that is done.
+    """One finished fold.
 
     Attributes:
-        number: of the fold, from 1.
-        folder: of its run.
+        number: number of the fold, from 1.
+        folder: folder of its run.
         trained: result of the training.
-        judged: result of the evaluation on the fold's test ground; None where that has no labelled pixel.
+        judged: result of the evaluation on the fold's test pixels; None if none of them is labelled.
     """
 
     number: int
@@ -46,11 +46,16 @@ class Fold:
 
 
 def run(job: CrossValidateJob, folder: Path, channel: Channel) -> dict[str, Any]:
-    """Train and judge every fold; leave metrics.json, report.html, a folder for every run, and their ensemble.
+    """Train and evaluate every fold; write metrics.json, report.html, a folder per run, and their ensemble.
+
+    Args:
+        job: the cross-validation.
+        folder: folder of the job; its paths are relative to it.
+        channel: for progress, log and cancelling.
 
     Raises:
-        GeoSegError: `no_folds` where the dataset has none; of a training.
-        Cancelled: at the user's wish; finished folds are kept for another time.
+        GeoSegError: `no_folds` if the dataset has none; of a training.
+        Cancelled: if the user stops; finished folds are kept.
     """
     runs.check_one_process()
     output = (folder / job.output).resolve()
@@ -80,7 +85,11 @@ def run(job: CrossValidateJob, folder: Path, channel: Channel) -> dict[str, Any]
 
 
 def folds_of(dataset: Dataset, home: Path) -> list[Path]:
-    """dataset.json of every fold, in order.
+    """Return the dataset.json of every fold, in order.
+
+    Args:
+        dataset: the dataset.
+        home: its folder.
 
     Raises:
         GeoSegError: `no_folds`.
@@ -96,7 +105,15 @@ def folds_of(dataset: Dataset, home: Path) -> list[Path]:
 
 
 def train_fold(job: CrossValidateJob, number: int, folder: Path, channel: Channel, total: int) -> Fold:
-    """Train on one fold's dataset and judge on its test ground."""
+    """Train on one fold's dataset and evaluate on its test pixels.
+
+    Args:
+        job: the cross-validation, with the dataset of the fold.
+        number: number of the fold, from 1.
+        folder: folder of its run.
+        channel: for progress, log and cancelling.
+        total: number of folds.
+    """
     title, progress = f"Fold {number}", runs.share_of_progress(channel, PHASE, number - 1, total)
     try:
         trained, judged = runs.train_and_evaluate(
@@ -111,9 +128,17 @@ def train_fold(job: CrossValidateJob, number: int, folder: Path, channel: Channe
 
 
 def summarise(done: Sequence[Fold], dataset: Dataset) -> dict[str, Any]:
-    """Content of metrics.json: scores of the sum of all folds' confusion matrices, with intervals over folds.
+    """Return the content of metrics.json: scores of the sum of all confusion matrices, with intervals over folds.
 
-    Every labelled pixel that some fold tests is in the matrix once, judged by a network that has not seen its block.
+    Every labelled pixel that a fold tests is in the matrix once, predicted by a network that was not trained on its
+    block.
+
+    Args:
+        done: finished folds.
+        dataset: the dataset.
+
+    Raises:
+        GeoSegError: `nothing_to_score`.
     """
     judged = [fold.judged for fold in done if fold.judged]
     if not judged:
@@ -166,7 +191,12 @@ def fold_row(fold: Fold) -> dict[str, Any]:
 
 
 def intervals(overall: dict[str, Any], judged: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """95 % intervals around the overall scores, from how the folds differ; shaped as those of `evaluate`."""
+    """Return 95 % intervals of the overall scores from the differences between folds, in the form of `evaluate`.
+
+    Args:
+        overall: scores of all folds together.
+        judged: results of the evaluation of each fold.
+    """
     return {
         **{name: t_interval(overall[name], [item[name] for item in judged]) for name in OVERALL},
         "per_class": [
@@ -177,10 +207,11 @@ def intervals(overall: dict[str, Any], judged: Sequence[dict[str, Any]]) -> dict
 
 
 def t_interval(value: float | None, folds: Sequence[float | None]) -> list[float] | None:
-    """`value` ± Student's t times the standard error of the folds' mean, within 0..1; None of fewer than two folds.
+    """Return `value` ± Student's t times the standard error of the folds' mean; None for fewer than two folds.
 
-    Folds share training ground, so that the interval is somewhat too narrow: there is no unbiased one (Bengio &
-    Grandvalet 2004, "No unbiased estimator of the variance of k-fold cross-validation").
+    Args:
+        value: centre of the interval.
+        folds: score of each fold.
     """
     known = [item for item in folds if item is not None]
     if value is None or len(known) < 2:

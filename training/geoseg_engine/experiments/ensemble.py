@@ -99,7 +99,13 @@ def joint(parts: Sequence[Statistics]) -> Statistics:
 
 
 def fill(member: Member, file: ModelFile, shared: Statistics) -> None:
-    """Weights of a model file into a member, and the way from the shared scores to its own."""
+    """Load the weights of a model file into a member, and the mapping from the shared scores to its own.
+
+    Args:
+        member: member of the ensemble.
+        file: its model file.
+        shared: statistics of the ensemble.
+    """
     own = file.statistics
     low, high = own.z_limits()
     numbers = zip(shared.mean, shared.std, own.mean, own.std, strict=True)
@@ -129,7 +135,12 @@ def joint_fingerprint(files: Sequence[ModelFile]) -> str:
 
 
 def samples(bands: int, align_px: int) -> list[Tensor]:
-    """Noise of three shapes to hold the exported model against; one has invalid pixels."""
+    """Return noise of three shapes to check the exported model; one has invalid pixels.
+
+    Args:
+        bands: number of bands.
+        align_px: sides are multiples of it.
+    """
     random = np.random.default_rng(0)
     shapes = ((2, 4, 6), (1, 6, 6), (3, 6, 2))
     noise = [random.normal(0, 1, (n, bands, rows * align_px, cols * align_px)) for n, rows, cols in shapes]

@@ -1,4 +1,4 @@
-"""The rows of a comparison: scores of several seeds put together, ranked, and written as a table."""
+"""The rows of a comparison: scores of several seeds combined, ranked, and written as a table."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """One run of a comparison that is finished.
+    """One finished run of a comparison.
 
     Attributes:
         model, bands: names of contender and band set.
-        seed: of the run.
-        folder: of the run.
-        band_names: that it was trained on.
+        seed: seed of the run.
+        folder: folder of the run.
+        band_names: bands that it was trained on.
         evaluation: result of the job `evaluate`.
-        members: seeds of the runs whose mean this is; empty of a single run.
-        train_s, size_mb, parameters: time of training, size of the model file, weights in it.
+        members: seeds of the runs whose mean this is; empty for a single run.
+        train_s, size_mb, parameters: time of training, size of the model file, number of weights.
         warnings: of training and evaluation.
     """
 
@@ -70,7 +70,12 @@ def score_name(cells: Sequence[FinishedRun]) -> str:
 
 
 def rank(cells: Sequence[FinishedRun], score: str) -> list[dict[str, Any]]:
-    """One row for each model and band set, the best first; models without a score come last."""
+    """Return one row for each model and band set, the best first; models without a score come last.
+
+    Args:
+        cells: finished runs.
+        score: `foreground_iou` or `miou`.
+    """
     groups: dict[tuple[str, str], list[FinishedRun]] = {}
     for cell in cells:
         groups.setdefault((cell.model, cell.bands), []).append(cell)
@@ -80,10 +85,11 @@ def rank(cells: Sequence[FinishedRun], score: str) -> list[dict[str, Any]]:
 
 
 def row_of(cells: Sequence[FinishedRun], score: str) -> dict[str, Any]:
-    """What all seeds of one model and band set say together.
+    """Return the row of all seeds of one model and band set.
 
-    `iou` is the mean over seeds, `spread` their standard deviation (None of one seed); `interval` the mean of the
-    seeds' intervals: it tells how far the score depends on which ground was labelled, not on the seed.
+    Args:
+        cells: their finished runs.
+        score: `foreground_iou` or `miou`.
     """
     first = cells[0]
     found = [cell.evaluation for cell in cells]
@@ -138,7 +144,7 @@ def mean(values: Iterable[float | None]) -> float | None:
 
 
 def close_second(rows: Sequence[dict[str, Any]]) -> list[Problem]:
-    """A warning where the second could as well be the first: their intervals share a part."""
+    """Return a warning if the intervals of the first two models overlap."""
     if len(rows) < 2 or not rows[0]["interval"] or not rows[1]["interval"]:
         return []
     best, second = rows[0], rows[1]
@@ -156,7 +162,12 @@ def close_second(rows: Sequence[dict[str, Any]]) -> list[Problem]:
 
 
 def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """The table: one line a row, scores of each class in columns of their own, folders of the runs last."""
+    """Write the table: one line per row, then the scores per class, the folders of the runs last.
+
+    Args:
+        path: the .csv.
+        rows: as of `rank`.
+    """
     names = [item["name"] for item in rows[0]["per_class"]] if rows else []
     with whole_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as stream:
         table = csv.writer(stream)

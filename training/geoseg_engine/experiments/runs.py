@@ -181,12 +181,24 @@ def train_and_evaluate(
     progress: Progress = lambda share: None,
     tta: Views = "none",
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Train, then evaluate the model on a split, in the folder `evaluation` inside. Returns both results.
+    """Train, then evaluate the model on a split, in the folder `evaluation` inside.
 
-    `tta` is that of the evaluation, see `EvaluateJob`.
+    Args:
+        job: the training.
+        folder: folder of the run.
+        split: split to evaluate on.
+        outer: channel of the experiment.
+        title: name of the run in the log.
+        resume: whether to reuse what is finished.
+        progress: receives the share of the run that is done.
+        tta: test-time augmentation of the evaluation.
+
+    Returns:
+        Results of training and evaluation.
 
     Raises:
-        GeoSegError, Cancelled: as `run_or_reuse`.
+        GeoSegError: of training or evaluation.
+        Cancelled: if the user stops.
     """
 
     def so_far(share: float) -> None:
@@ -201,7 +213,14 @@ def train_and_evaluate(
 
 
 def share_of_progress(outer: Channel, phase: str, number: int, total: int) -> Progress:
-    """What tells the experiment's progress from the share of its run `number` (from 0) that is done."""
+    """Return a function that reports the experiment's progress from the share of one run that is done.
+
+    Args:
+        outer: channel of the experiment.
+        phase: name of the progress.
+        number: number of the run, from 0.
+        total: number of runs.
+    """
 
     def tell(share: float) -> None:
         outer.send("progress", phase=phase, done=round(number + share, 3), total=total, rate="")
@@ -210,13 +229,29 @@ def share_of_progress(outer: Channel, phase: str, number: int, total: int) -> Pr
 
 
 def remove_results(folder: Path, names: list[str]) -> None:
-    """Remove files of an earlier run, and every result that was made from it."""
+    """Remove files of an earlier run, and every result that was made from it.
+
+    Args:
+        folder: folder of the run.
+        names: names of its files.
+    """
     for path in (*(folder / name for name in names), *folder.rglob(RESULT_FILE)):
         path.unlink(missing_ok=True)
 
 
 def resume_or_run(job: RunJob, folder: Path, channel: RunChannel, known: bool) -> dict[str, Any]:
-    """Do the job; from its checkpoint if there is one of the same job, unless that proves to be another's."""
+    """Run a job; from its checkpoint if there is one of the same job and it can be resumed.
+
+    Args:
+        job: the job.
+        folder: folder of the run.
+        channel: channel of the run.
+        known: whether the folder holds the same job.
+
+    Raises:
+        GeoSegError: of the job.
+        Cancelled: if the user stops.
+    """
     if not isinstance(job, TrainJob):
         return run_job(job, folder, channel)
     going_on = known and (folder / checkpoint.FILE).exists()
@@ -233,7 +268,12 @@ def resume_or_run(job: RunJob, folder: Path, channel: RunChannel, known: bool) -
 
 
 def run_job(job: RunJob, folder: Path, channel: Channel) -> dict[str, Any]:
-    """Do a job of any kind that experiments are made of.
+    """Run a job of any kind that experiments use.
+
+    Args:
+        job: a training or an evaluation.
+        folder: folder of the run.
+        channel: channel of the run.
 
     Raises:
         GeoSegError: of the job; `out_of_memory`.
@@ -254,7 +294,7 @@ def run_job(job: RunJob, folder: Path, channel: Channel) -> dict[str, Any]:
 
 @contextmanager
 def sending_the_end(channel: Channel) -> Iterator[None]:
-    """End a run's events with `done` or `failed`, as those of any job end."""
+    """End the events of a run with `done` or `failed`, like those of any job."""
     try:
         yield
     except EndedEarly as ended:
@@ -267,12 +307,25 @@ def sending_the_end(channel: Channel) -> Iterator[None]:
 
 
 def same_job(folder: Path, job: RunJob) -> bool:
-    """Whether the folder's job.json asks for the same."""
+    """Return whether the job.json of a folder equals a job.
+
+    Args:
+        folder: folder of the run.
+        job: the job.
+    """
     return kept_json(folder / JOB_FILE) == json.loads(json.dumps(job_to_json(job)))
 
 
 def finished_result(folder: Path, digest: str) -> dict[str, Any] | None:
-    """What the run of a folder gave; None if it is not finished, or another making of the dataset was used."""
+    """Return the result of a finished run.
+
+    Args:
+        folder: folder of the run.
+        digest: as of `dataset_digest`.
+
+    Returns:
+        The result; None if the run is not finished, or if the dataset has changed.
+    """
     found = kept_json(folder / RESULT_FILE)
     if not isinstance(found, dict) or found.get("dataset") != digest:
         return None
@@ -281,7 +334,7 @@ def finished_result(folder: Path, digest: str) -> dict[str, Any] | None:
 
 
 def dataset_digest(path: str) -> str:
-    """SHA-256 of dataset.json: it changes with bands, labels and split.
+    """Return the SHA-256 of dataset.json, which changes with bands, labels and split.
 
     Raises:
         GeoSegError: `no_dataset`.
@@ -294,7 +347,7 @@ def dataset_digest(path: str) -> str:
 
 
 def busy_seconds(events: Path) -> float:
-    """Time that a run took, breaks between its sessions left out; each session begins with `hello`."""
+    """Return the time that a run took without the breaks between its sessions; each session begins with `hello`."""
     total, before = 0.0, None
     for line in events.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
@@ -309,7 +362,12 @@ def busy_seconds(events: Path) -> float:
 
 
 def absolute(job: Given, folder: Path) -> Given:
-    """The job with paths that hold in any folder, results into its own, and nothing left over of another use."""
+    """Return a job with absolute paths, results in its own folder, and without a dry run.
+
+    Args:
+        job: a training or baseline.
+        folder: folder that its paths are relative to.
+    """
     changes: dict[str, Any] = {
         "dataset": str((folder / job.dataset).resolve()),
         "output": ".",
@@ -325,7 +383,7 @@ def absolute(job: Given, folder: Path) -> Given:
 
 
 def folder_name(*parts: str) -> str:
-    """A name for a run's folder that every file system takes."""
+    """Return a name for a run's folder that is valid on every file system."""
     return "_".join(re.sub(r"[^\w.-]+", "-", part.strip()).strip("-.") or "x" for part in parts)
 
 

@@ -1,4 +1,4 @@
-"""The job `search`: settings of a training by trials; the first trial is what the automatic mode does."""
+"""The job `search`: settings of a training by trials; the first trial uses the automatic settings."""
 
 from __future__ import annotations
 
@@ -61,9 +61,14 @@ class Search:
 
 
 def run(job: SearchJob, folder: Path, channel: Channel) -> dict[str, Any]:
-    """Try settings; leave trials.csv, best.json (a job.json of the best training), search.json and model.onnx.
+    """Try settings; write trials.csv, best.json (a job.json of the best training), search.json and model.onnx.
 
-    Cancelled, the result is of the trials that are finished.
+    If the user stops, the result is that of the finished trials.
+
+    Args:
+        job: the search.
+        folder: folder of the job; its paths are relative to it.
+        channel: for progress, log and cancelling.
 
     Raises:
         GeoSegError: `nothing_to_monitor` without validation pixels, `nothing_to_search`, `resume_mismatch`; of the
@@ -90,7 +95,17 @@ def run(job: SearchJob, folder: Path, channel: Channel) -> dict[str, Any]:
 
 
 def start_search(job: SearchJob, training: TrainJob, output: Path, channel: Channel) -> Search:
-    """Train as the automatic mode would, which is the first trial, and open the study around its plan."""
+    """Train with the automatic settings, which is the first trial, and open the study around its plan.
+
+    Args:
+        job: the search.
+        training: its training, with absolute paths.
+        output: folder of the results.
+        channel: for progress, log and cancelling.
+
+    Raises:
+        GeoSegError: `nothing_to_monitor`, `nothing_to_search`, `resume_mismatch`; of the training.
+    """
     channel.progress(PHASE, 0, job.trials)
     wanted = json.dumps([encode(training), list(job.parameters), runs.dataset_digest(training.dataset)])
     epochs = max(WARM_UP_EPOCHS, training.epochs // 4)
@@ -124,7 +139,12 @@ def start_search(job: SearchJob, training: TrainJob, output: Path, channel: Chan
 
 
 def parameters_of(job: SearchJob, architecture: Mapping[str, Any], channel: Channel) -> list[str]:
-    """The parameters that the network has.
+    """Return the parameters of the search that the network has.
+
+    Args:
+        job: the search.
+        architecture: architecture of the first trial.
+        channel: for the log.
 
     Raises:
         GeoSegError: `nothing_to_search` if it has none of them.
@@ -143,7 +163,12 @@ def parameters_of(job: SearchJob, architecture: Mapping[str, Any], channel: Chan
 
 
 def is_finished(search: Search, elapsed_s: float) -> bool:
-    """Whether the wanted trials are done, or another would end after the time limit."""
+    """Return whether all trials are done, or another one would end after the time limit.
+
+    Args:
+        search: the search.
+        elapsed_s: time since it started.
+    """
     if len(finished_trials(search.study)) + len(search.errors) >= search.job.trials:
         return True
     if not search.job.max_minutes:
@@ -153,10 +178,10 @@ def is_finished(search: Search, elapsed_s: float) -> bool:
 
 
 def run_trial(search: Search) -> None:
-    """Do one trial: propose, train while it is worth its time, and note what came of it.
+    """Run one trial: propose settings, train until done or pruned, and store the score.
 
     Raises:
-        Cancelled: at the user's wish; the trial is begun anew another time.
+        Cancelled: if the user stops; the trial is repeated when the search is resumed.
     """
     started = time.monotonic()
     trial = propose(search.study, search.space, search.training.seed)
@@ -201,7 +226,12 @@ def run_trial(search: Search) -> None:
 
 
 def score_of(epoch: Mapping[str, Any], monitor: str) -> float | None:
-    """What a training monitors, of an epoch event or a row of its history."""
+    """Return the score that a training monitors.
+
+    Args:
+        epoch: an epoch event or a row of its history.
+        monitor: name of the score.
+    """
     if monitor == "loss":
         return _number(epoch["validation_loss"])
     if monitor == "foreground_iou":
@@ -249,7 +279,12 @@ def save(search: Search) -> dict[str, Any]:
 
 
 def row_of(search: Search, trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
-    """A trial as a line of the table."""
+    """Return a trial as a row of the table.
+
+    Args:
+        search: the search.
+        trial: the trial.
+    """
     scores = list(trial.intermediate_values.values())
     best = (max if search.maximises else min)(scores) if scores else None
     return {

@@ -1,4 +1,4 @@
-"""What a search varies: around the plan of the automatic mode, so that its first guess is one of the trials."""
+"""The values that a search tries: around the plan of the automatic settings, which are the first trial."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def distribution(candidates: Candidates, value: Any) -> BaseDistribution:
 
 
 def values(parameters: Sequence[str], plan: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the plan's values of the parameters, as a trial holds them: kinds of augmentation joined by `+`.
+    """Return the plan's values of the parameters in the form of a trial: kinds of augmentation joined by `+`.
 
     Args:
         parameters: of contract SEARCHED.

@@ -1,7 +1,7 @@
-"""The runs of one model with several seeds as one model: what their mean is worth, for no further training.
+"""The runs of one model with several seeds as one model: the score of their mean, without further training.
 
-The mean of networks that differ in their beginning and in the order of their crops errs less than each (deep ensembles,
-Lakshminarayanan et al. 2017, arXiv:1612.01474); it takes as many times longer to predict.
+The mean of networks that differ in initial weights and order of crops errs less than each (deep ensembles,
+Lakshminarayanan et al. 2017, arXiv:1612.01474); prediction takes as many times longer.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ TOGETHER, MEMBERS_FILE = "together", "members.txt"
 def seed_ensembles(
     job: CompareJob, cells: Sequence[FinishedRun], dataset: Dataset, output: Path, channel: Channel
 ) -> list[FinishedRun]:
-    """A cell for every model and band set of which several seeds are finished: their mean, judged as each is.
+    """Return the mean of every model and band set with several finished seeds, evaluated as each of them is.
 
     Args:
         job: the comparison.
         cells: its finished runs of networks.
-        dataset: that is compared on.
+        dataset: dataset of the comparison.
         output: folder of the comparison.
-        channel: of the comparison; cancel point.
+        channel: for log and cancelling.
     """
     groups: dict[tuple[str, str], list[FinishedRun]] = {}
     for cell in cells:
@@ -45,7 +45,15 @@ def seed_ensembles(
 def seed_ensemble(
     job: CompareJob, cells: Sequence[FinishedRun], dataset: Dataset, output: Path, channel: Channel
 ) -> FinishedRun:
-    """Write the mean of some runs unless it is there, and judge it."""
+    """Write the mean of some runs unless it exists, and evaluate it.
+
+    Args:
+        job: the comparison.
+        cells: runs of one model and band set.
+        dataset: dataset of the comparison.
+        output: folder of the comparison.
+        channel: for log and cancelling.
+    """
     first = cells[0]
     title = f"{first.model}, {len(cells)} seeds together"
     folder = output / TOGETHER / runs.folder_name(title, first.bands)

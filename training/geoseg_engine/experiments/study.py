@@ -1,4 +1,4 @@
-"""The memory of a search: an Optuna study in a file of the output folder, so that it goes on where it stopped.
+"""The trials of a search: an Optuna study in a file of the output folder, with which the search resumes.
 
 Proposals by tree-structured Parzen estimators (Bergstra et al. 2011, "Algorithms for hyper-parameter optimization"),
 pruning by the median of the trials so far (Akiba et al. 2019, "Optuna").
@@ -70,7 +70,13 @@ def open_study(output: Path, wanted: str, resume: bool, maximise: bool, warm_up_
 
 
 def propose(study: optuna.Study, space: Mapping[str, BaseDistribution], seed: int) -> optuna.Trial:
-    """The next trial; its proposal depends on the trials so far and the seed, not on when the search was resumed."""
+    """Return the next trial; its settings depend on the trials so far and the seed, not on interruptions.
+
+    Args:
+        study: the study.
+        space: values that each parameter may take.
+        seed: seed of the search.
+    """
     number = len(study.get_trials(deepcopy=False))
     study.sampler = optuna.samplers.TPESampler(seed=seed + number, n_startup_trials=RANDOM_TRIALS)
     return study.ask(dict(space))
@@ -83,7 +89,15 @@ def add_finished(
     score: float,
     epochs: Mapping[int, float],
 ) -> None:
-    """Add a trial that was made outside the study."""
+    """Add a trial that was run outside the study.
+
+    Args:
+        study: the study.
+        space: values that each parameter may take.
+        values: its settings.
+        score: its best score.
+        epochs: score of each epoch.
+    """
     study.add_trial(
         optuna.trial.create_trial(
             params=dict(values), distributions=dict(space), value=score, intermediate_values=dict(epochs)
@@ -92,5 +106,5 @@ def add_finished(
 
 
 def finished_trials(study: optuna.Study) -> list[FrozenTrial]:
-    """Trials that count: finished or pruned."""
+    """Return the trials that count: finished or pruned."""
     return study.get_trials(deepcopy=False, states=DONE)

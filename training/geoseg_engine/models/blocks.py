@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from ..raster.grid import up_to
+from ..raster.grid import round_up
 
 GROUPS = 8
 WIDEST = 512
@@ -125,4 +125,4 @@ def pyramid_reach(blocks: Sequence[int]) -> int:
     first -= deepest
     for reach in reversed(upper):
         first = 2 * first - reach
-    return up_to(-first, 2 ** len(upper))
+    return round_up(-first, 2 ** len(upper))

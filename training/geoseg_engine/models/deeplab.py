@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ..raster.grid import up_to
+from ..raster.grid import round_up
 from .blocks import convolved, initialise
 from .resnet import DEPTHS, ResNet
 
@@ -66,7 +66,7 @@ class DeepLabV3Plus(nn.Module):
             nn.ReLU(inplace=True),
         )
         self.head = nn.Conv2d(inner, classes, 1)
-        self.reach_px = up_to(_reach(self.encoder.layer_reach, max(rates, default=0)), self.align_px)
+        self.reach_px = round_up(_reach(self.encoder.layer_reach, max(rates, default=0)), self.align_px)
         initialise(self)
 
     def forward(self, image: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..contract import GeoSegError
 from ..modelfile.reading import ModelFile, is_third_party
-from ..raster.grid import Window, up_to
+from ..raster.grid import Window, round_up
 from ..raster.window_blending import MIN_WINDOW_PX, Lattice, blend
 from .runtimes.runtime import Runtime
 from .windows import Cut, Frame, cores
@@ -30,7 +30,7 @@ def lattice_for(model: ModelFile, frame: Frame) -> Lattice:
     if is_third_party(model):
         size, said = (frame.full.height, frame.full.width), model.architecture
         return Lattice(*size, model.tile_px, 1, said["margin_px"], said["overlap"])
-    window_px = up_to(max(model.tile_px, MIN_WINDOW_PX), frame.align_px)
+    window_px = round_up(max(model.tile_px, MIN_WINDOW_PX), frame.align_px)
     return Lattice(frame.full.height, frame.full.width, window_px, frame.align_px)
 
 

@@ -23,7 +23,7 @@ from ..modelfile.reading import ModelFile, is_third_party
 from ..modelfile.third_party import map_unit_m
 from ..raster.crs import same_crs, way_between
 from ..raster.geodesy import pixel_size_m
-from ..raster.grid import Window, affine_of, pixel_size, subgrid, whole
+from ..raster.grid import Window, affine_of, full_window, pixel_size, subgrid
 from ..raster.sources import crs_title, is_plain_file, parse_crs, title, unit_title
 from ..stacking.gridplan import as_problem, own_grids, plan_recipe
 from ..stacking.heights import fit_units
@@ -142,7 +142,7 @@ def match_extent(
     """
     found = match(model, sources, extent, extent_crs)
     if found.recipe is None or extent is None:
-        return found, found.recipe, None if found.recipe is None else whole(found.recipe.grid)
+        return found, found.recipe, None if found.recipe is None else full_window(found.recipe.grid)
     recipe = match(model, sources).recipe or found.recipe
     window = window_of(recipe.grid, found.recipe.grid)
     found.recipe = replace(found.recipe, grid=subgrid(recipe.grid, window))

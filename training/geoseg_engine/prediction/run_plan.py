@@ -14,7 +14,7 @@ from pathlib import Path
 from .. import __version__
 from ..contract import GeoSegError, Grid, PredictJob, Recipe, encode, read_json
 from ..output_checks import behind, files_in
-from ..raster.grid import Window, up_to, windows
+from ..raster.grid import Window, round_up, windows
 from .task import PredictionTask
 
 PLAN_FILE = "plan.json"
@@ -95,7 +95,7 @@ def unit_px_for(core_px: int, align_px: int) -> int:
     """
     if core_px == 3 * UNIT_PX // 2:
         return lcm(core_px, UNIT_PX, align_px)
-    return up_to(max(core_px, 1), lcm(UNIT_PX, align_px))
+    return round_up(max(core_px, 1), lcm(UNIT_PX, align_px))
 
 
 def units(grid: Grid, unit_px: int) -> list[Window]:

@@ -11,7 +11,7 @@ import shapely
 from ..channel import Channel
 from ..contract import Grid, PredictJob, Recipe
 from ..modelfile.reading import ModelFile
-from ..raster.grid import Window, grid_bounds, subgrid, whole
+from ..raster.grid import Window, full_window, grid_bounds, subgrid
 from ..vector.area import area_geometry
 from ..vector.scanfill import ScanFill
 from .result_layers import Layer
@@ -65,7 +65,7 @@ def area_of(job: PredictJob, grid: Grid, window: Window, channel: Channel) -> Sc
     )
     for problem in problems:
         channel.log(f"{problem.message} {problem.hint}", "warning")
-    if window != whole(grid):
+    if window != full_window(grid):
         mapped = shapely.box(*grid_bounds(grid, window))
         geometry = mapped if geometry is None else shapely.intersection(geometry, mapped)
     if geometry is None:

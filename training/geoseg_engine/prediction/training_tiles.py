@@ -1,4 +1,4 @@
-"""Tiles of the dataset that a model was trained on, found again from the model file."""
+"""Tiles of the dataset that a model was trained on, located from the model file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..dataset.datasets import open_dataset_stack, read_dataset, read_ids
 from ..modelfile.reading import ModelFile
 from ..modelfile.source_paths import dataset_folders
 from ..modelfile.stats import normalise
-from ..raster.grid import Window, up_to
+from ..raster.grid import Window, round_up
 from ..scores.metrics import confusion
 from ..stacking.reader import StackReader
 
@@ -38,19 +38,19 @@ class Tile:
 
 
 class TrainingTiles:
-    """Tiles of a dataset's splits as a model sees them."""
+    """Tiles of a dataset's splits as z-scores of a model."""
 
     def __init__(self, model: ModelFile, dataset: Dataset, folder: Path, stack: StackReader) -> None:
         self._model, self._dataset, self._folder, self._stack = model, dataset, folder, stack
         self._order = [stack.band_names.index(band.name) for band in model.recipe.bands]
 
     def tiles(self, split: str) -> Iterator[Tile]:
-        """Tiles with labelled pixels of a split, spread evenly over it, at most MOST_TILES of them.
+        """Yield tiles with labelled pixels of a split, spread evenly over it, at most MAX_TILES of them.
 
         Raises:
             GeoSegError: `empty_split` if there are none.
         """
-        side = up_to(TILE_PX, self._model.align_px)
+        side = round_up(TILE_PX, self._model.align_px)
         places = list(self._places(SPLITS.index(split), side))
         if not places:
             raise GeoSegError(
@@ -85,14 +85,27 @@ class TrainingTiles:
 
 
 def window_inside(grid: Grid, row: int, col: int, side: int, align_px: int) -> Window:
-    """A square window moved into the grid, smaller where the grid is; its sides are multiples of `align_px`."""
+    """Return a square window moved into the grid, smaller if the grid is; its sides are multiples of `align_px`.
+
+    Args:
+        grid: the grid.
+        row, col: wanted first pixel.
+        side: wanted side in pixels.
+        align_px: total stride of the network.
+    """
     height = min(side, grid.height // align_px * align_px)
     width = min(side, grid.width // align_px * align_px)
     return Window(min(row, grid.height - height), min(col, grid.width - width), height, width)
 
 
 def tile_confusion(tile: Tile, output: NDArray[Any], classes: int) -> NDArray[np.int64]:
-    """Confusion matrix of a tile's labelled pixels and the classes that a model's output q decides for."""
+    """Return the confusion matrix (classes, classes) of a tile's labelled pixels.
+
+    Args:
+        tile: scores and labels.
+        output: output q of the model (classes, rows, cols).
+        classes: number of classes.
+    """
     known = tile.labels != IGNORE
     return confusion(tile.labels[known], output.argmax(axis=0)[known].astype(np.uint8), classes)
 
@@ -110,11 +123,10 @@ def open_training_tiles(model: ModelFile) -> Iterator[TrainingTiles]:
 
 
 def trained_on(model: ModelFile) -> tuple[Dataset, Path]:
-    """The dataset that a model was trained on, and the folder that its paths are relative to.
+    """Return the dataset that a model was trained on, and the folder that its paths are relative to.
 
     Raises:
-        GeoSegError: `no_dataset` if it is not known where it is, `dataset_changed` if it is another by now; as
-            `read_dataset`.
+        GeoSegError: `no_dataset` if it is not found, `dataset_changed` if it has changed since; as `read_dataset`.
     """
     dataset, folder = read_dataset(dataset_path(model))
     names = {band.name for band in dataset.recipe.bands}
@@ -128,7 +140,7 @@ def trained_on(model: ModelFile) -> tuple[Dataset, Path]:
 
 
 def dataset_path(model: ModelFile) -> Path:
-    """Where a model's dataset is, by what stands beside it in its run's folder; an older model file says it itself.
+    """Return the path of a model's dataset, from the files in its run's folder; older model files store it themselves.
 
     Raises:
         GeoSegError: `no_dataset`.

@@ -1,4 +1,4 @@
-"""How large a window may be: from the memory there is, what a pixel costs, and how fast the model is."""
+"""Size of windows: from the available memory, the memory per pixel, and the speed of the model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from ..raster.grid import up_to
+from ..raster.grid import round_up
 from .windows import Frame
 
 BLOCK_PX, HALF_BLOCK_PX = 512, 256
@@ -23,7 +23,7 @@ UNKNOWN_BYTES = 4 << 30
 
 
 def core_for(frame: Frame, host_bytes_px: float, device_bytes_px: float, device: str, px_per_s: float) -> int:
-    """Side of the largest core that fits.
+    """Return the side of the largest core that fits into memory.
 
     Args:
         frame: raster and network.
@@ -33,8 +33,7 @@ def core_for(frame: Frame, host_bytes_px: float, device_bytes_px: float, device:
         px_per_s: speed of the model; 0 if unknown.
 
     Returns:
-        A multiple of BLOCK_PX or HALF_BLOCK_PX where there is room, else of `align_px`; never more than the raster
-        needs.
+        A multiple of BLOCK_PX or HALF_BLOCK_PX if it fits, else of `align_px`; never more than the raster needs.
     """
     host = min(HOST_CAP_BYTES, HOST_SHARE * available_bytes())
     largest = host / (host_bytes_px + (device_bytes_px if device == "cpu" else 0))
@@ -43,7 +42,7 @@ def core_for(frame: Frame, host_bytes_px: float, device_bytes_px: float, device:
     if px_per_s:
         largest = min(largest, max(MAX_WINDOW_S * px_per_s, (BLOCK_PX + 2 * frame.halo_px) ** 2))
     core_px = int(largest**0.5) - 2 * frame.halo_px
-    needed = up_to(max(frame.height, frame.width), frame.align_px)
+    needed = round_up(max(frame.height, frame.width), frame.align_px)
     core_px = min(core_px, MAX_CORE_PX[device.partition(":")[0]], needed)
     if core_px == needed or core_px < BLOCK_PX:
         step = frame.align_px
@@ -53,7 +52,7 @@ def core_for(frame: Frame, host_bytes_px: float, device_bytes_px: float, device:
 
 
 def available_bytes() -> int:
-    """Main memory that can be had without swapping, within the limit of the control group."""
+    """Return the main memory that is available without swapping, within the limit of the control group."""
     return min(_machine_bytes(), _group_bytes())
 
 

@@ -1,13 +1,13 @@
 """Cutting a raster so that prediction by windows equals prediction of the whole.
 
-A convolutional network without global pooling or instance statistics sees a bounded neighbourhood. If origin
-and size of every window are multiples of the network's total stride and the halo is at least its
-reach, no kept pixel can tell a window from the whole raster. At the raster's true border there is no
-halo: the network pads there, as it does at the border of the whole.
+A convolutional network without global pooling or instance statistics sees a bounded neighbourhood. If origin and size
+of every window are multiples of the network's total stride and the halo is at least its reach, the kept pixels of a
+window equal those of the whole raster. At the raster's true border there is no halo: the network pads there, as it does
+at the border of the whole.
 
 In short arithmetic that holds to the last bit only while a convolution adds in the same order in every window, see
 `tiling_invariance`. Measured with oneDNN, narrow maps have kernels of their own (1024 channels: up to 14 pixels). So no
-window is smaller than LEAST_FEATURES of the deepest map, and LEAST_PX of the first: small cores read more around them.
+window is smaller than MIN_FEATURES of the deepest map, and MIN_PX of the first: small cores read more around them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..contract import GeoSegError
-from ..raster.grid import Window, up_to
+from ..raster.grid import Window, round_up
 
 MIN_FEATURES = 24
 """Side of the deepest map of features in the smallest window."""
@@ -26,14 +26,14 @@ MIN_PX = 64
 
 @dataclass(frozen=True)
 class Frame:
-    """A raster's size and the network's needs.
+    """Size of a raster and what the network needs around a pixel.
 
-    Beyond its right and lower border the raster is continued with pixels without value up to the next
-    multiple of `align_px`: the one definition of "the whole" that every cut reproduces.
+    Beyond its right and lower border the raster is continued with pixels without value up to the next multiple of
+    `align_px`: the one definition of "the whole" that every cut reproduces.
 
     Attributes:
-        height, width: of the raster in pixels.
-        reach_px: how far beyond a pixel the network looks.
+        height, width: size of the raster in pixels.
+        reach_px: distance from a pixel that influences its output.
         align_px: total stride of the network.
     """
 
@@ -44,41 +44,58 @@ class Frame:
 
     @property
     def halo_px(self) -> int:
-        """The reach, rounded up to a multiple of `align_px`."""
-        return up_to(self.reach_px, self.align_px)
+        """Return the reach, rounded up to a multiple of `align_px`."""
+        return round_up(self.reach_px, self.align_px)
 
     def min_px(self, across_px: int) -> int:
-        """The least side of a window; more in a raster that is narrower than it in the other direction."""
-        minimum = up_to(max(MIN_FEATURES * self.align_px, MIN_PX), self.align_px)
-        return up_to(minimum * minimum // min(across_px, minimum), self.align_px)
+        """Return the minimum side of a window; more if the raster is narrower than it in the other direction."""
+        minimum = round_up(max(MIN_FEATURES * self.align_px, MIN_PX), self.align_px)
+        return round_up(minimum * minimum // min(across_px, minimum), self.align_px)
 
     @property
     def full(self) -> Window:
-        """The whole raster with its continuation, as one window."""
-        return Window(0, 0, up_to(self.height, self.align_px), up_to(self.width, self.align_px))
+        """Return the whole raster with its continuation, as one window."""
+        return Window(0, 0, round_up(self.height, self.align_px), round_up(self.width, self.align_px))
 
 
 @dataclass(frozen=True)
 class Cut:
-    """One window to predict: `core` is kept, `read` is what the network must see."""
+    """One window to predict.
+
+    Attributes:
+        core: pixels that are kept.
+        read: pixels that the network must see.
+    """
 
     core: Window
     read: Window
 
     @property
     def kept(self) -> Window:
-        """The core, in pixels of `read`."""
+        """Return the core, in pixels of `read`."""
         return self.core.moved(-self.read.row, -self.read.col)
 
 
 def cuts(frame: Frame, core_px: int, inside: Window | None = None) -> Iterator[Cut]:
-    """Cover the raster, or an aligned part, once with cores of `core_px` (rounded up to `align_px`), row by row."""
-    for core in cores(frame, up_to(max(core_px, 1), frame.align_px), inside):
+    """Cover a raster, or an aligned part of it, once with cores, row by row.
+
+    Args:
+        frame: raster and network.
+        core_px: side of a core in pixels, rounded up to `align_px`.
+        inside: part of the raster; None is all of it.
+    """
+    for core in cores(frame, round_up(max(core_px, 1), frame.align_px), inside):
         yield cut_at(frame, core.row, core.col, core.height, core.width)
 
 
 def cores(frame: Frame, core_px: int, inside: Window | None = None) -> Iterator[Window]:
-    """Squares of `core_px` that cover the raster, or a part of it, once, row by row; the last are smaller."""
+    """Yield squares that cover a raster, or a part of it, once, row by row; the last ones are smaller.
+
+    Args:
+        frame: raster and network.
+        core_px: side of a square in pixels.
+        inside: part of the raster; None is all of it.
+    """
     part = inside or Window(0, 0, frame.height, frame.width)
     bottom, right = part.row + part.height, part.col + part.width
     for row in range(part.row, bottom, core_px):
@@ -87,7 +104,14 @@ def cores(frame: Frame, core_px: int, inside: Window | None = None) -> Iterator[
 
 
 def cut_at(frame: Frame, row: int, col: int, height: int, width: int, inside: Window | None = None) -> Cut:
-    """The cut of an aligned core; the core is clipped to the raster, what is read to the frame or to `inside`."""
+    """Return the cut of an aligned core; the core is clipped to the raster, what is read to the frame or to `inside`.
+
+    Args:
+        frame: raster and network.
+        row, col: first pixel of the core.
+        height, width: size of the core.
+        inside: window that is read from; None is the whole frame.
+    """
     full = inside or frame.full
     top, bottom = _span(frame, row, height, full.row, full.row + full.height, full.width)
     left, right = _span(frame, col, width, full.col, full.col + full.width, full.height)
@@ -98,18 +122,28 @@ def cut_at(frame: Frame, row: int, col: int, height: int, width: int, inside: Wi
 def _span(frame: Frame, start: int, size: int, first: int, last: int, across_px: int) -> tuple[int, int]:
     """First and last row (or column) to read for a core: its halo, and no less than the least."""
     low = max(start - frame.halo_px, first)
-    high = min(up_to(start + size, frame.align_px) + frame.halo_px, last)
+    high = min(round_up(start + size, frame.align_px) + frame.halo_px, last)
     return lengthened(low, high, frame.min_px(across_px), first, last)
 
 
 def lengthened(low: int, high: int, minimum: int, first: int, last: int) -> tuple[int, int]:
-    """A span made at least so long where there is room between `first` and `last`, downwards before upwards."""
+    """Return a span that has at least a minimum length if there is room, extended at its start first.
+
+    Args:
+        low, high: the span, half-open.
+        minimum: its minimum length.
+        first, last: limits of the room.
+    """
     low = max(min(low, high - minimum), first)
     return low, min(max(high, low + minimum), last)
 
 
 def halves(frame: Frame, cut: Cut) -> tuple[Cut, Cut]:
-    """Two cuts with the cores that make up a cut's core; both read only what the cut reads.
+    """Split a cut into two whose cores make up its core; both read only what the cut reads.
+
+    Args:
+        frame: raster and network.
+        cut: the window that is too large.
 
     Raises:
         GeoSegError: `out_of_memory` if the core cannot be divided further.
@@ -117,7 +151,7 @@ def halves(frame: Frame, cut: Cut) -> tuple[Cut, Cut]:
     core, align = cut.core, frame.align_px
     by_rows = core.height >= core.width
     length = core.height if by_rows else core.width
-    first = up_to((length + 1) // 2, align)
+    first = round_up((length + 1) // 2, align)
     if first >= length:
         raise GeoSegError(
             "out_of_memory",

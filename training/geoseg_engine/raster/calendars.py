@@ -1,7 +1,7 @@
 """Times as NetCDF keeps them, numbers since a start in a calendar, as dates.
 
-Follows the CF conventions, section 4.4, and UDUNITS, but for months and years: these are of the calendar, as whoever
-writes "months since 2000-01-01" means them, and not 30.44 and 365.24 days.
+Follows the CF conventions, section 4.4, and UDUNITS, but for months and years: these are of the calendar, as
+"months since 2000-01-01" is usually meant, and not 30.44 and 365.24 days.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def cf_days(
         numbers: of the coordinate.
         units: e.g. `days since 1970-01-01`, or `day as %Y%m%d.%f`.
         calendar: of CF; empty is `standard`.
-        bounds: begin and end of the period that each time stands for. Where all times are ends, the middles count.
+        bounds: start and end of the period of each time. Where all times are ends, the middles count.
 
     Raises:
         ValueError: with a sentence, if there is no date in it.

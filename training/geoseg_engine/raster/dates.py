@@ -65,7 +65,7 @@ class Dated:
 
     Attributes:
         day: None if there is none.
-        remark: what else could be meant, or why there is no date; empty if nothing is to be said.
+        remark: another possible date, or why there is none; empty without one.
     """
 
     day: float | None = None
@@ -95,8 +95,8 @@ def dated(text: str) -> Dated:
     before month where no other reading is possible. Years from 1900 to 2100.
 
     Returns:
-        The first date; a remark where another could be meant, or where two readings are equally good and so none is
-        taken.
+        The first date; with a remark where another is possible, or where two readings are equally good and so none is
+        used.
     """
     for pattern in OF_PRODUCTS:
         match = pattern.search(text)

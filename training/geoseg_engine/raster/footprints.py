@@ -34,12 +34,12 @@ Statistic = Literal["mean", "majority"]
 
 @dataclass(frozen=True)
 class Footprints:
-    """Where pixels of a grid lie on a source, in source pixels from its corner.
+    """Positions of pixels of a grid on a source, in source pixels from its corner.
 
     Attributes:
         rows, cols: of the pixels' centres, float64 (rows, cols).
         corner_rows, corner_cols: of their corners, float64 (rows + 1, cols + 1).
-        inside: whether the centre lies on the source.
+        inside: whether the centre is inside the source.
         shape: rows and columns of the source.
         widened: footprints narrower than a source pixel are made one wide, which interpolates between two.
 
@@ -105,14 +105,14 @@ class Footprints:
 def covered(
     values: np.ndarray, corner: tuple[int, int], footprints: Footprints, statistic: Statistic
 ) -> np.ndarray:
-    """Mean or majority of the valid source pixels of each footprint.
+    """Return mean or majority of the valid source pixels of each footprint.
 
     What a footprint covers beyond the source's edge does not count.
 
     Args:
         values: float32 (bands, rows, cols), NaN where invalid; all that the footprints cover of the source.
         corner: row and column of the first value in the source.
-        footprints: of the pixels asked for.
+        footprints: of the pixels.
         statistic: `majority` is the value with the largest area, the smallest of several with the same area.
 
     Returns:
@@ -295,7 +295,7 @@ def _overlapped(rows: np.ndarray, cols: np.ndarray, shape: tuple[int, int]) -> C
 def _areas(rows: np.ndarray, cols: np.ndarray, down: int, right: int) -> np.ndarray:
     """Areas (down, right, pixels) that quadrilaterals with corners (4, pixels) share with the unit squares from 0 on.
 
-    By Green's theorem: what of a row of squares lies to the left of a border between columns is the sum, over the four
+    By Green's theorem: the part of a row of squares to the left of a border between columns is the sum, over the four
     sides, of the integral of min(column, border) along the rows.
     """
     tops, borders = np.arange(down)[:, None], np.arange(right + 1.0)[:, None]

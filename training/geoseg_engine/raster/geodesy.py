@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 EVEN_SHARE = 5e-4
 """Pixels of a row count as equally large while none differs from the middle one by more than this share."""
 
-MOST_ROWS_PX, MOST_COLUMNS_PX = 256, 4096
+MAX_ROWS_PX, MAX_COLUMNS_PX = 256, 4096
 LATTICE, PLACES = 64, 9
 STEP_M = 100.0
 """Minimum length over which a projection is measured, as its inverse is only accurate to a fraction of a millimetre."""
@@ -182,7 +182,7 @@ def _even_px(grid: Grid) -> tuple[int, int]:
     with np.errstate(divide="ignore"):
         down = np.sqrt(2 * EVEN_SHARE / np.nan_to_num(bend).max(initial=0.0))
         across = 2 * EVEN_SHARE / np.nan_to_num(slope).max(initial=0.0)
-    return int(np.clip(down, 1, MOST_ROWS_PX)), 1 << int(np.log2(np.clip(across, 1, MOST_COLUMNS_PX)))
+    return int(np.clip(down, 1, MAX_ROWS_PX)), 1 << int(np.log2(np.clip(across, 1, MAX_COLUMNS_PX)))
 
 
 def _areas_m2(grid: Grid, rows: NDArray[Any], cols: NDArray[Any]) -> Floats:
@@ -262,11 +262,11 @@ class Plane:
     """Distortion of the plane of a CRS on a grid.
 
     Attributes:
-        scale_error: largest difference, in any direction, between metres of the map and on the ground, as a share.
+        scale_error: largest difference, in any direction, between map distance and true distance, as a share.
         axes: east and north in x and y of the CRS, to the nearest quarter turn: ((1, 0), (0, 1)) in most,
             ((-1, 0), (0, -1)) where axes run west and south.
-        turn_degrees: largest angle between these and east and north on the ground.
-        by_row: whether all pixels of a row have the same size and lie the same way, as in degrees and in Mercator.
+        turn_degrees: largest angle between these and true east and north.
+        by_row: whether all pixels of a row have the same size and orientation, as in degrees and in Mercator.
     """
 
     scale_error: float = 0.0

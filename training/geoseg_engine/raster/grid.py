@@ -101,7 +101,7 @@ def windows_on_lattice(grid: Grid, limit_px: float, across: int = 4, min_px: int
         min_px: minimum side of a window.
     """
     if grid.width * grid.height <= limit_px:
-        return [whole(grid)]
+        return [full_window(grid)]
     side = max(int((limit_px / across**2) ** 0.5), min_px)
     height, width = min(side, grid.height), min(side, grid.width)
     rows = np.unique(np.linspace(0, grid.height - height, across).astype(int)).tolist()
@@ -124,7 +124,7 @@ def window_count(grid: Grid, size_px: int) -> int:
     return math.ceil(grid.height / size_px) * math.ceil(grid.width / size_px)
 
 
-def whole(grid: Grid) -> Window:
+def full_window(grid: Grid) -> Window:
     """Return the window of all pixels."""
     return Window(0, 0, grid.height, grid.width)
 
@@ -163,7 +163,7 @@ def grid_bounds(grid: Grid, window: Window | None = None) -> Bounds:
     Returns:
         (xmin, ymin, xmax, ymax).
     """
-    window = window or whole(grid)
+    window = window or full_window(grid)
     affine = affine_of(grid, window)
     corners = [affine * corner for corner in ((0, 0), (window.width, 0), (0, window.height))]
     corners.append(affine * (window.width, window.height))
@@ -238,7 +238,7 @@ def rasterio_profile(grid: Grid, count: int, dtype: str, nodata: float | None) -
     }
 
 
-def up_to(length: int, step: int) -> int:
+def round_up(length: int, step: int) -> int:
     """Return the next multiple of a step that is not below a length.
 
     Args:

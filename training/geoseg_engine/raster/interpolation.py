@@ -16,7 +16,7 @@ def pixels_at(positions: np.ndarray) -> np.ndarray:
     return np.floor(positions + BORDER_PX).astype(np.int64)
 
 
-def interpolated(
+def interpolate(
     values: np.ndarray, corner: tuple[int, int], rows: np.ndarray, cols: np.ndarray, method: str
 ) -> np.ndarray:
     """Interpolate values at positions.
@@ -79,7 +79,7 @@ def separable(rows: np.ndarray, cols: np.ndarray) -> bool:
 def _neighbours(at: np.ndarray, corner: int, length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Places of the pixels before and after positions along an axis, and the weight of the latter.
 
-    The weight is found before the corner is taken off, so that it does not depend on the window.
+    The weight is found before the corner is subtracted, so that it does not depend on the window.
     """
     shifted = at - 0.5
     before = np.floor(shifted)
@@ -130,7 +130,9 @@ def _by_pixels(
 def _weighted(
     values: np.ndarray, corner: tuple[int, int], rows: np.ndarray, cols: np.ndarray, method: str
 ) -> np.ndarray:
-    weights, first, least = (_cubic_weights, -1, 1 - 1e-6) if method == "cubic" else (_linear_weights, 0, 0.5)
+    weights, first, min_weight = (
+        (_cubic_weights, -1, 1 - 1e-6) if method == "cubic" else (_linear_weights, 0, 0.5)
+    )
     top, left = np.floor(rows - 0.5).astype(np.int64), np.floor(cols - 0.5).astype(np.int64)
     down = weights((rows - 0.5 - top).astype(np.float32))
     right = weights((cols - 0.5 - left).astype(np.float32))
@@ -140,20 +142,20 @@ def _weighted(
     missing = np.zeros(total.shape, bool)
     for row_offset, row_weight in enumerate(down, first):
         for col_offset, col_weight in enumerate(right, first):
-            taken = _nearest_values(values, corner, top + row_offset, left + col_offset)
+            near_values = _nearest_values(values, corner, top + row_offset, left + col_offset)
             share = row_weight * col_weight
             if not complete:
-                invalid = ~np.isfinite(taken) & (share != 0)
+                invalid = ~np.isfinite(near_values) & (share != 0)
                 missing |= invalid
                 weight += np.where(invalid, 0, share)
-                taken = np.where(np.isfinite(taken), taken, 0)
-            total += share * taken
+                near_values = np.where(np.isfinite(near_values), near_values, 0)
+            total += share * near_values
     if complete:
         return total
     with np.errstate(invalid="ignore", divide="ignore"):
-        # where nothing is missing the sum stands as it is, so that a void elsewhere in the window changes nothing
+        # where nothing is missing the sum stays as it is, so that a void elsewhere in the window changes nothing
         scaled = np.where(missing, total / weight, total)
-    return np.where(missing & (weight < least), np.float32(np.nan), scaled)
+    return np.where(missing & (weight < min_weight), np.float32(np.nan), scaled)
 
 
 def _linear_weights(t: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -79,7 +79,7 @@ def bounds_of(dataset: Any, time: str, times: Sequence[float]) -> list[tuple[flo
     own = list(dict.fromkeys(times))
     if rows.shape != (len(own), 2):
         return []
-    for table in (rows[::-1], rows):  # GDAL turns what it takes for a picture
+    for table in (rows[::-1], rows):  # GDAL flips tables that it treats as images
         near = PRINTED * np.abs(table[:, 1] - table[:, 0])
         if ((table[:, 0] - near <= own) & (np.array(own) <= table[:, 1] + near)).all():
             periods = dict(zip(own, map(tuple, table.tolist()), strict=True))
@@ -90,8 +90,8 @@ def bounds_of(dataset: Any, time: str, times: Sequence[float]) -> list[tuple[flo
 def crs_of(dataset: Any) -> tuple[pyproj.CRS | None, bool]:
     """Return the CRS of a NetCDF variable, None without one, and whether it is only assumed.
 
-    GDAL's own, unless it has none or degrees for a grid mapping that is a projection: then what the attributes of
-    the grid mapping say (CF conventions, appendix F). Longitude and latitude in degrees without any CRS are assumed
+    GDAL's own, unless it has none or degrees for a grid mapping that is a projection: then that of the attributes of
+    the grid mapping (CF conventions, appendix F). Longitude and latitude in degrees without any CRS are assumed
     to be WGS 84; a rotated pole without a grid mapping is not.
 
     Raises:
@@ -172,10 +172,10 @@ def in_plain_degrees(tags: dict[str, str]) -> bool:
 
 
 def check_dimension_order(name: str, dataset: Any) -> None:
-    """Raise unless rows run along y and columns along x: GDAL takes the last two dimensions, whatever they are.
+    """Raise unless rows run along y and columns along x: GDAL reads the last two dimensions, whatever they are.
 
     Args:
-        name: how to call the layer in a sentence.
+        name: of the layer, for messages.
         dataset: a variable, opened by GDAL.
 
     Raises:

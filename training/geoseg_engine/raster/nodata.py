@@ -54,7 +54,7 @@ class NoValue:
 
     @property
     def values(self) -> tuple[float | int, ...]:
-        """Numbers that mean no value but are not in GDAL's mask; a mask takes the place of nodata there."""
+        """Numbers that mean no value but are not in GDAL's mask; a mask replaces nodata there."""
         own = () if self.by != "mask" or self.nodata is None else (self.nodata,)
         return (*own, *self.more)
 

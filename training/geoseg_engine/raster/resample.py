@@ -17,7 +17,7 @@ from ..contract import Grid, present
 from .crs import way_between
 from .footprints import Footprints, covered
 from .grid import Window, affine_of
-from .interpolation import BORDER_PX, interpolated, separable
+from .interpolation import BORDER_PX, interpolate, separable
 from .sources import parse_crs
 
 ALIGNED_PX = 0.01
@@ -182,7 +182,7 @@ def _interpolated(mapping: Mapping, rows: np.ndarray, cols: np.ndarray) -> tuple
     return results[0], results[1]
 
 
-def needed(mapping: Mapping, rows: np.ndarray, cols: np.ndarray, padding_px: int) -> Window:
+def source_window(mapping: Mapping, rows: np.ndarray, cols: np.ndarray, padding_px: int) -> Window:
     """Return the window of the source to read for some positions, clipped to the source.
 
     Args:
@@ -250,7 +250,7 @@ class Placed:
     part: Window
 
 
-def placed(mapping: Mapping, window: Window, methods: Collection[str]) -> Placed:
+def place_window(mapping: Mapping, window: Window, methods: Collection[str]) -> Placed:
     """Return which part of a source to read for a window of a grid.
 
     Args:
@@ -259,7 +259,7 @@ def placed(mapping: Mapping, window: Window, methods: Collection[str]) -> Placed
         methods: of resampling that will be used.
     """
     rows, cols = source_pixels(mapping, window)
-    part = needed(mapping, rows, cols, 2)
+    part = source_window(mapping, rows, cols, 2)
     if part.empty or not any(_covers(mapping, method) for method in methods):
         return Placed(rows, cols, None, part)
     shape = mapping.source.height, mapping.source.width
@@ -276,7 +276,7 @@ def _covers(mapping: Mapping, method: str) -> bool:
     return method in ("average", "mode") or (mapping.coarser and method in ("bilinear", "cubic"))
 
 
-def resampled(mapping: Mapping, values: np.ndarray, at: Placed, method: str) -> np.ndarray:
+def resample(mapping: Mapping, values: np.ndarray, at: Placed, method: str) -> np.ndarray:
     """Resample the part of a source that was placed to the pixels of the window.
 
     Args:
@@ -300,9 +300,9 @@ def resampled(mapping: Mapping, values: np.ndarray, at: Placed, method: str) -> 
         footprints = replace(placed, widened=method in ("bilinear", "cubic"))
         return covered(values, corner, footprints, "majority" if method == "mode" else "mean")
     if _within(mapping.source, _ranges(rows, cols)):
-        return interpolated(values, corner, rows, cols, method)
+        return interpolate(values, corner, rows, cols, method)
     inside = inside_source(mapping.source, rows, cols)
     result = np.full((len(values), *rows.shape), np.nan, np.float32)
     if inside.any():
-        result[:, inside] = interpolated(values, corner, rows[inside], cols[inside], method)
+        result[:, inside] = interpolate(values, corner, rows[inside], cols[inside], method)
     return result

@@ -53,7 +53,7 @@ def open_source(source: Source, classes: bool = False) -> Iterator[Any]:
 
     Raises:
         GeoSegError: `file_missing`, `cannot_open`, `no_bands`, `complex_values`, `other_order`, `not_georeferenced`,
-            `no_crs`, `crs_lies`; `several_bands` where one band of classes is asked for.
+            `no_crs`, `crs_lies`; `several_bands` where one band of classes is needed.
     """
     dataset = _open(source)
     try:
@@ -190,7 +190,7 @@ def _no_crs(source: Source) -> GeoSegError:
     return GeoSegError(
         "no_crs",
         f"Layer '{title(source)}' has no coordinate reference system.",
-        "Set its CRS in QGIS (layer properties, Source) if you know it.",
+        "Set its CRS in QGIS (layer properties, Source) if it is known.",
     )
 
 
@@ -201,7 +201,7 @@ def _netcdf_crs(source: Source, dataset: Any) -> pyproj.CRS:
         raise GeoSegError(
             "no_crs",
             f"Layer '{title(source)}' has an unknown grid mapping: {error}.",
-            "Set its CRS in QGIS (layer properties, Source) if you know it.",
+            "Set its CRS in QGIS (layer properties, Source) if it is known.",
         ) from error
     if crs is None:
         raise _no_crs(source)
@@ -367,7 +367,7 @@ class BandSet:
         return f"{len(self.indexes)} band{'s' * (len(self.indexes) != 1)}{f' ({names})' if names else ''}"
 
     def order_in(self, other: BandSet) -> dict[int, int] | None:
-        """Band -> the same band of another file: by number, unless what tells them apart stands in another order.
+        """Return band -> the same band of another file: by number, unless their marks are in another order.
 
         None if the file has other bands.
         """
@@ -385,25 +385,25 @@ class BandSet:
 
 
 def all_bands(sources: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Every band of every source as band dicts with unique names; alpha is left out.
+    """Return every band of every source as band dicts with unique names; alpha is left out.
 
-    A palette is taken as categories and resampled by nearest neighbour, all else bilinear.
+    Bands with a palette are categories, resampled by nearest neighbour; all others bilinear.
 
     Raises:
         GeoSegError: as `open_source`.
     """
     bands: list[dict[str, Any]] = []
-    taken: set[str] = set()
+    used_names: set[str] = set()
     for data in sources:
         source = Source(**data)
         with open_source(source) as dataset:
             for index in value_bands(dataset):
                 name = band_title(source, dataset, index)
-                if name in taken:
+                if name in used_names:
                     name = f"{title(source)} {name}"
-                while name in taken:
+                while name in used_names:
                     name += "'"
-                taken.add(name)
+                used_names.add(name)
                 palette = dataset.colorinterp[index - 1] == ColorInterp.palette
                 resampling = "nearest" if palette else "bilinear"
                 bands.append({"name": name, "source": source.key, "index": index, "resampling": resampling})

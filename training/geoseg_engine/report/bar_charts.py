@@ -63,7 +63,13 @@ class Axis:
         return self.left + (value / self.top if self.top else 0.0) * (self.right - self.left)
 
     def lines(self, step: float, text: str, first_px: int, last_px: int) -> list[str]:
-        """Return a line and a number for every step; `text` is the format of the numbers."""
+        """Return a line and a number for every step.
+
+        Args:
+            step: distance of two numbers, in units of the axis.
+            text: format of the numbers.
+            first_px, last_px: upper and lower end of the lines.
+        """
         parts = []
         for number in range(math.floor(self.top / step + 1e-9) + 1):
             x, shown = self.place(number * step), format(number * step, text)
@@ -78,7 +84,13 @@ class Axis:
         return f'style="fill:{colour}"' if colour.startswith("var(") else f'fill="{html.escape(colour)}"'
 
     def bar(self, bar: Bar, y: float, height: float = BAR_PX) -> list[str]:
-        """Return a bar with its name, its whisker and its label."""
+        """Return a bar with its name, its whisker and its label.
+
+        Args:
+            bar: the bar.
+            y: its upper edge in pixels.
+            height: its height in pixels.
+        """
         start, end, middle = self.place(0.0), self.place(max(bar.value, 0.0)), y + height / 2
         parts = [
             f'<text x="{start - 10:.1f}" y="{middle + 5}" text-anchor="end">{html.escape(bar.name)}</text>',
@@ -123,7 +135,12 @@ def area_chart(rows: Sequence[dict[str, Any]], level: float) -> str:
 
 
 def area_bar(row: dict[str, Any], size: float) -> Bar:
-    """Return the bar of a row of `areas`, in units of `size` m²."""
+    """Return the bar of a row of `areas`.
+
+    Args:
+        row: with or without an adjusted area.
+        size: m² per unit of the axis.
+    """
     counted, adjusted = row["area_m2"] / size, row.get("adjusted_m2")
     if adjusted is None:
         return Bar(row["name"], counted, f"{counted:,.4g}", row["color"])

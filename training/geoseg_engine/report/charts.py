@@ -21,7 +21,14 @@ SQUARE = 300
 def curve(
     epochs: Sequence[dict[str, Any]], keys: Sequence[str], low: float = 0.0, high: float | None = None
 ) -> str:
-    """Lines over the epochs on one pair of axes; empty without two known points."""
+    """Return lines over the epochs on one pair of axes; empty without two known points.
+
+    Args:
+        epochs: rows of history.json.
+        keys: keys of the lines.
+        low: lower end of the axis, or below if a value is.
+        high: upper end; None is above the largest value.
+    """
     lines = {key: [(row["epoch"], row[key]) for row in epochs if row.get(key) is not None] for key in keys}
     lines = {key: points for key, points in lines.items() if len(points) > 1}
     if not lines:
@@ -53,7 +60,7 @@ def curve(
 
 
 def reliability_chart(curve: Sequence[dict[str, Any]]) -> str:
-    """Accuracy over confidence: the diagonal is honest, below it the model promises too much.
+    """Return accuracy over confidence: below the diagonal the confidence is too high.
 
     Points are as large as their share of the pixels.
     """
@@ -87,7 +94,13 @@ def reliability_chart(curve: Sequence[dict[str, Any]]) -> str:
 
 
 def score_bar(value: float | None, interval: Sequence[float] | None, colour: str) -> str:
-    """A score from 0 to 1 as a bar in the class's colour, its interval as a line through the end."""
+    """Return a score as a bar in the class's colour, its interval as a line through the end.
+
+    Args:
+        value: 0 to 1; None gives nothing.
+        interval: its ends; None is none.
+        colour: as CSS writes it.
+    """
     if value is None:
         return ""
     drawn = [

@@ -1,4 +1,4 @@
-"""The report of a comparison: one HTML file with the table, the figure and the settings in words."""
+"""The report of a comparison: one HTML file with the chart, the tables and the settings."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def write_comparison(
     """Write the report.
 
     Args:
-        path: of the .html.
-        result: of the comparison, as plain data.
-        dataset: that was compared on.
-        job: what was asked for.
-        drawing: the figure's SVG.
+        path: the .html.
+        result: result of the comparison, as plain data.
+        dataset: dataset of the comparison.
+        job: the comparison.
+        drawing: the chart as SVG.
     """
     title = f"Comparison of models on {dataset.name}"
     parts = [
@@ -54,7 +54,7 @@ def write_comparison(
 
 
 def headline(result: dict[str, Any]) -> str:
-    """The result in one sentence."""
+    """Return the result in one sentence."""
     rows = [row for row in result["rows"] if row["iou"] is not None]
     if not rows:
         return "No model is finished yet."
@@ -66,7 +66,7 @@ def headline(result: dict[str, Any]) -> str:
 
 
 def reading(result: dict[str, Any]) -> str:
-    """How the figure and the table are to be read."""
+    """Return how to read chart and table."""
     if any(row["interval"] for row in result["rows"]):
         return (
             "Whiskers and brackets are 95 % intervals: how far the score depends on which blocks of ground are "
@@ -76,7 +76,7 @@ def reading(result: dict[str, Any]) -> str:
 
 
 def rows_table(result: dict[str, Any]) -> str:
-    """All rows with their scores, times and sizes."""
+    """Return the table of all models with scores, times and sizes."""
     names = [
         "",
         "model",
@@ -107,7 +107,7 @@ def rows_table(result: dict[str, Any]) -> str:
 
 
 def classes_part(rows: Sequence[dict[str, Any]]) -> str:
-    """IoU of each class."""
+    """Return the IoU per class."""
     if not rows:
         return ""
     names = [item["name"] for item in rows[0]["per_class"]]
@@ -121,13 +121,13 @@ def classes_part(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def unfinished_part(unfinished: Sequence[dict[str, Any]]) -> str:
-    """Runs that failed, with their reasons."""
+    """Return the runs that failed, with their errors."""
     lines = "".join(f"<tr>{cells([item['name'], item['error'], item['hint']])}</tr>" for item in unfinished)
     return section("Not finished", f"<table>{lines}</table>" if lines else "")
 
 
 def remarks_part(rows: Sequence[dict[str, Any]]) -> str:
-    """What training and evaluation warned of, each sentence once with those that it is about."""
+    """Return the warnings of training and evaluation, each once, with the models that have it."""
     about: dict[str, list[str]] = {}
     for row in rows:
         for words in row["warnings"]:
@@ -140,7 +140,13 @@ def remarks_part(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def settings(dataset: Dataset, job: CompareJob, result: dict[str, Any]) -> str:
-    """What was compared on what, in words."""
+    """Return the settings of the comparison as a table.
+
+    Args:
+        dataset: dataset of the comparison.
+        job: the comparison.
+        result: its result, as plain data.
+    """
     grid = dataset.recipe.grid
     how = f"spatial blocks of {dataset.block_px} px" if dataset.block_px else "areas given by the user"
     rows = [
@@ -157,17 +163,17 @@ def settings(dataset: Dataset, job: CompareJob, result: dict[str, Any]) -> str:
 
 
 def title_of(row: dict[str, Any]) -> str:
-    """`unet on optical`."""
+    """Return model and band set of a row, e.g. `unet on optical`."""
     return f"{row['model']} on {row['bands']}"
 
 
 def interval(value: Sequence[float] | None) -> str:
-    """`[0.71, 0.80]`."""
+    """Return an interval as text, e.g. `[0.71, 0.80]`."""
     return "–" if value is None else f"[{value[0]:.2f}, {value[1]:.2f}]"
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds or minutes, as people say it."""
+    """Return a time in seconds or minutes as text."""
     if seconds is None:
         return "–"
     return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.1f} min"

@@ -1,4 +1,4 @@
-"""The page: warnings on top, then numbers, classes, matrix, examples, calibration, training, data, settings."""
+"""The report of an evaluation: warnings first, then scores, classes, matrix, examples, calibration, training, data."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ def write_report(
     """Write the report.
 
     Args:
-        path: of the .html.
+        path: the .html.
         metrics: content of metrics.json as `evaluate` writes it.
         title: heading; empty names dataset and split.
         dataset: adds grid, bands, split and label counts.
-        run_folder: of the training; curves, reasons and importance of bands are taken from its history.json, plan.json
-            and importance.json, as far as they lie there.
+        run_folder: folder of the training; curves, reasons and importance of bands are read from its history.json,
+            plan.json and importance.json, if they exist.
         examples: `best` and `worst` tiles with their pictures as data URIs.
     """
     data = encode(metrics)
@@ -90,14 +90,14 @@ def write_report(
 
 
 def report_title(data: dict[str, Any]) -> str:
-    """What was judged by what."""
+    """Return the default title: map against labels, or dataset and split."""
     if data.get("truth"):
         return f"{Path(data['prediction']).stem} against {data['truth']}"
     return f"{data.get('dataset') or 'GeoSeg'}: scores on the {data.get('split') or 'judged'} split"
 
 
 def cards(numbers: Sequence[tuple[str, str, str]]) -> str:
-    """The numbers on top."""
+    """Return the main scores as cards: name, value, note."""
     cells = "".join(
         f'<div class="card">{text(name)}<div class="big">{text(value)}</div><small>{text(note)}</small></div>'
         for name, value, note in numbers
@@ -106,7 +106,12 @@ def cards(numbers: Sequence[tuple[str, str, str]]) -> str:
 
 
 def examples_part(examples: dict[str, list[dict[str, Any]]], binary: bool) -> str:
-    """Best and worst tiles: image, truth and prediction side by side."""
+    """Return the best and worst tiles: image, truth and prediction side by side.
+
+    Args:
+        examples: `best` and `worst` tiles.
+        binary: whether their score is the IoU of the object.
+    """
     parts = []
     for kind, title in (("worst", "Where it is worst"), ("best", "Where it is best")):
         tiles = "".join(map(tile, examples.get(kind) or []))
@@ -118,7 +123,7 @@ def examples_part(examples: dict[str, list[dict[str, Any]]], binary: bool) -> st
 
 
 def tile(found: dict[str, Any]) -> str:
-    """One example."""
+    """Return one example tile."""
     pictures = "".join(
         f'<figure><img src="{text(found[key])}" alt="{key}"><figcaption>{key}</figcaption></figure>'
         for key in ("image", "truth", "prediction")
@@ -128,7 +133,7 @@ def tile(found: dict[str, Any]) -> str:
 
 
 def calibration_part(data: dict[str, Any]) -> str:
-    """The reliability curve and what was done to it."""
+    """Return the reliability curve and the calibration."""
     rows = data.get("reliability") or []
     if not rows:
         return ""
@@ -136,7 +141,12 @@ def calibration_part(data: dict[str, Any]) -> str:
 
 
 def training_part(data: dict[str, Any], run_folder: Path | None) -> str:
-    """Curves, and the reasons of the automatic mode."""
+    """Return the curves of the training, and the reasons of the automatic settings.
+
+    Args:
+        data: content of metrics.json.
+        run_folder: folder of the training; None is none.
+    """
     history = read(run_folder, HISTORY_FILE)
     epochs = history if isinstance(history, list) else []
     drawn = [curve(epochs, ("train_loss", "validation_loss")), curve(epochs, ("miou",), 0.0, 1.0)]
@@ -151,7 +161,7 @@ def training_part(data: dict[str, Any], run_folder: Path | None) -> str:
 
 
 def importance_part(found: Any) -> str:
-    """Bars of what each band is worth, if that was computed."""
+    """Return the bars of band importance, if it was computed."""
     rows = found.get("bands") if isinstance(found, dict) else None
     if not rows:
         return ""
@@ -170,7 +180,7 @@ def importance_part(found: Any) -> str:
 
 
 def data_part(dataset: Dataset | None) -> str:
-    """Grid, bands and split."""
+    """Return grid, bands and split."""
     if dataset is None:
         return ""
     table = split_table(dataset) if dataset.counts else ""
@@ -179,12 +189,17 @@ def data_part(dataset: Dataset | None) -> str:
 
 
 def read(folder: Path | None, name: str) -> Any:
-    """A JSON file of a run; None where it is not there or damaged."""
+    """Return the content of a JSON file of a run; None if it is missing or damaged.
+
+    Args:
+        folder: folder of the run; None gives None.
+        name: name of the file.
+    """
     return None if folder is None else kept_json(folder / name)
 
 
 def class_table(data: dict[str, Any]) -> str:
-    """Precision, recall, F1, IoU with its interval, and pixels of each class."""
+    """Return precision, recall, F1, IoU with its interval, and pixels per class."""
     colours = {item["id"]: item["color"] for item in data.get("classes", [])}
     bounds = (data.get("intervals") or {}).get("per_class") or [None] * len(data["per_class"])
     heads = ("precision", "recall", "F1", "IoU", "true px", "predicted px")
@@ -203,7 +218,7 @@ def class_table(data: dict[str, Any]) -> str:
 
 
 def matrix_table(data: dict[str, Any]) -> str:
-    """The confusion matrix, shaded by the share of its row."""
+    """Return the confusion matrix, shaded by the share of its row."""
     names = [row["name"] for row in data["per_class"]]
     head = "<th></th>" + head_row(names, NUMBERS)
     rows = []
@@ -219,7 +234,7 @@ def matrix_table(data: dict[str, Any]) -> str:
 
 
 def area_table(data: dict[str, Any]) -> str:
-    """Ground of each class on the map and in truth, and by how much the map is off."""
+    """Return the area of each class on the map and in truth, and their difference."""
     rows = data.get("areas") or []
     if not rows:
         return ""
@@ -238,7 +253,7 @@ def area_table(data: dict[str, Any]) -> str:
 
 
 def split_table(dataset: Dataset) -> str:
-    """Labelled pixels of every class in every split."""
+    """Return the labelled pixels per class and split."""
     head = "<th>split</th>" + head_row((item.name for item in dataset.classes), NUMBERS)
     rows = "".join(
         f"<tr><td>{text(split)}</td>"

@@ -1,4 +1,4 @@
-"""What the report says in words: the result in one sentence, the settings, the reasons."""
+"""Sentences and numbers of the evaluation report: headline, settings, reasons."""
 
 from __future__ import annotations
 
@@ -178,7 +178,12 @@ def settings(data: dict[str, Any]) -> list[tuple[str, Any]]:
 
 
 def reasons(data: dict[str, Any], plan: dict[str, Any]) -> Sequence[str]:
-    """Why the automatic mode chose what it chose: of plan.json, else of the plan that the model carries."""
+    """Return why the automatic settings were chosen, from plan.json, else from the plan that the model carries.
+
+    Args:
+        data: content of metrics.json.
+        plan: content of plan.json.
+    """
     found = plan.get("reasons") or ((data.get("trained") or {}).get("plan") or {}).get("reasons") or []
     return [str(item) for item in found]
 

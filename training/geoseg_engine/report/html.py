@@ -59,18 +59,23 @@ ul.why { margin: .4rem 0; padding-left: 1.2rem; max-width: 48rem; }
 
 
 def text(value: Any) -> str:
-    """Any value as text that HTML leaves alone; pages are handed on, so paths in it become names."""
+    """Return any value as text for HTML; folders are removed from paths, because pages are passed on."""
     shown = str(value)
     return html.escape(shown if shown.startswith("data:") else without_folders(shown))
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A score, or a dash."""
+    """Return a score as text, or a dash.
+
+    Args:
+        value: the score; None gives a dash.
+        digits: decimals.
+    """
     return "–" if value is None else f"{value:.{digits}f}"
 
 
 def span(interval: list[float] | None) -> str:
-    """`0.71–0.83`, or nothing."""
+    """Return an interval as text, e.g. `0.71–0.83`; empty without one."""
     return f"{interval[0]:.3f}–{interval[1]:.3f}" if interval else ""
 
 
@@ -100,7 +105,12 @@ def write_page(path: Path, title: str, parts: Iterable[str], style: str = "") ->
 
 
 def header(title: str, sentence: str) -> str:
-    """Return the heading of a page with one sentence below it."""
+    """Return the heading of a page.
+
+    Args:
+        title: the heading.
+        sentence: text below it.
+    """
     return f"<header><h1>{text(title)}</h1><p>{text(sentence)}</p></header>"
 
 
@@ -124,12 +134,22 @@ def warning_boxes(warnings: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def head_row(names: Iterable[str], attributes: str = "") -> str:
-    """Return heading cells; `attributes` are those of each, e.g. ` class="n"` for numbers."""
+    """Return heading cells.
+
+    Args:
+        names: their texts.
+        attributes: attributes of each cell, e.g. ` class="n"` for numbers.
+    """
     return "".join(f"<th{attributes}>{text(name)}</th>" for name in names)
 
 
 def cells(values: Iterable[str], attributes: str = "") -> str:
-    """Return cells of a row; `attributes` are those of each."""
+    """Return cells of a row.
+
+    Args:
+        values: their texts.
+        attributes: attributes of each cell.
+    """
     return "".join(f"<td{attributes}>{text(value)}</td>" for value in values)
 
 

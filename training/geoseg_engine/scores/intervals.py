@@ -1,8 +1,8 @@
-"""How far a score may be off because the judged ground is only a sample: intervals by block bootstrap.
+"""Confidence intervals of scores by block bootstrap: the evaluated pixels are only a sample.
 
-Pixels of one block are alike and tell the same; whole blocks are drawn again, with replacement, and the score is taken
-of each draw (Efron & Tibshirani 1993; blocks: Künsch 1989). Drawing single pixels would give intervals that
-are far too narrow. Of few blocks the percentiles are taken farther out, as Student's t lies farther out than the normal
+Pixels of one block are alike and carry the same information. So whole blocks are drawn with replacement, and the score
+is computed for each draw (Efron & Tibshirani 1993; blocks: Künsch 1989). Drawing single pixels would give intervals
+that are far too narrow. For few blocks the percentiles are taken farther out, as Student's t is wider than the normal
 distribution (Hesterberg 2015, doi:10.1080/00031305.2015.1089789).
 """
 
@@ -66,7 +66,7 @@ def intervals(
 
 
 def interval_warnings(found: dict[str, Any]) -> list[str]:
-    """What a reader of the intervals must not overlook, one sentence each."""
+    """Return warnings about intervals, one sentence each."""
     blocks, side = found["blocks"], found["block_px"]
     if blocks < 2:
         return [
@@ -80,7 +80,7 @@ def interval_warnings(found: dict[str, Any]) -> list[str]:
 
 
 def outer_share(blocks: int) -> float:
-    """Share of the draws that lies beyond either end of an interval: 2.5 % of many blocks, less of few."""
+    """Return the share of the draws outside either end of an interval: 2.5 % for many blocks, less for few."""
     spread = float(stdtrit(blocks - 1, (1 - LEVEL) / 2)) * (blocks / (blocks - 1)) ** 0.5
     return float(ndtr(spread))
 

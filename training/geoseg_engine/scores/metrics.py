@@ -45,18 +45,22 @@ def confusion(labels: NDArray[Any], predicted: NDArray[Any], classes: int) -> Ma
 
 
 def scores(matrix: NDArray[Any], classes: Sequence[LabelClass]) -> dict[str, Any]:
-    """Per-class and overall scores of a confusion matrix.
+    """Return per-class and overall scores of a confusion matrix.
 
     Per class: precision = TP/(TP+FP), recall = TP/(TP+FN), F1 = 2TP/(2TP+FP+FN), IoU = TP/(TP+FP+FN). A ratio
     over zero pixels is None. `miou` and `mean_f1` are means over the classes present in the truth: a class that
-    is absent there has no IoU of its own, and what is wrongly given to it already costs the others.
+    is absent there has no IoU of its own, and pixels wrongly assigned to it already lower the others.
     `foreground_iou` is that of the one class of `background_and_object`; None for any other classes.
     `fw_iou` weights each class's IoU by its share of the truth. `kappa` is Cohen's (1960): the accuracy beyond what
     chance would give with the same shares of truth and prediction; None where chance alone gives all.
 
+    Args:
+        matrix: (K, K), rows are the truth.
+        classes: the classes, in the order of the matrix.
+
     Returns:
-        JSON-able: per_class, miou, fw_iou, mean_f1, foreground_iou, accuracy, kappa, majority_accuracy (the
-        accuracy of always answering the most frequent class), majority_class, pixels, confusion.
+        JSON-able: per_class, miou, fw_iou, mean_f1, foreground_iou, accuracy, kappa, majority_accuracy (the accuracy of
+        always predicting the most frequent class), majority_class, pixels, confusion.
     """
     counts = np.asarray(matrix, dtype=np.int64)
     per_class = [_class_scores(counts, index, item) for index, item in enumerate(classes)]
@@ -80,12 +84,12 @@ def scores(matrix: NDArray[Any], classes: Sequence[LabelClass]) -> dict[str, Any
 
 
 def background_and_object(classes: Sequence[LabelClass]) -> bool:
-    """Whether there is one class against a background, drawn or not; two classes of ground are equals."""
+    """Return whether there is one class against a background, labelled or not; two other classes are equals."""
     return len(classes) == 2 and classes[0].name.strip().casefold() == "background"
 
 
 def score_warnings(result: dict[str, Any]) -> list[str]:
-    """What a reader of `scores` must not overlook, one sentence each."""
+    """Return warnings about scores, one sentence each."""
     if not result["pixels"]:
         return ["There was no labelled pixel to score."]
     found = []

@@ -1,4 +1,4 @@
-"""Whether a model is right as often as it says: reliability curve and expected calibration error.
+"""Reliability curve and expected calibration error: whether the confidence equals the accuracy.
 
 Naeini et al. 2015, "Obtaining well calibrated probabilities using Bayesian binning"; Guo et al. 2017.
 """
@@ -14,7 +14,7 @@ BINS = 15
 
 
 class Reliability:
-    """Confidence and hits of the judged pixels, counted window by window in bins of equal width."""
+    """Confidence and hits of the evaluated pixels, counted window by window in bins of equal width."""
 
     def __init__(self, bins: int = BINS) -> None:
         self._bins = bins
@@ -35,7 +35,7 @@ class Reliability:
         self._hits += np.bincount(places, right.ravel(), self._bins)
 
     def curve(self) -> list[dict[str, Any]]:
-        """One row a bin that holds pixels: low, high, mean confidence, accuracy, pixels."""
+        """Return one row per bin that holds pixels: low, high, mean confidence, accuracy, pixels."""
         return [
             {
                 "low": round(place / self._bins, 6),

@@ -1,4 +1,4 @@
-"""Plan a recipe: bands of several sources on the grid that they share, with all problems that stand in the way."""
+"""Plan a recipe: bands of several sources on the grid that they share, with all problems."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from ..vector.placement import in_another_turn, other_turn
 from .extent import plan_extent, plan_lattice, reprojected_bounds
 from .heights import height_problems, with_units
 
-NO_COMMON_GROUND = ("no_overlap", "sliver")
-MOST_OVERLAP = 0.5
+NO_COMMON_AREA = ("no_overlap", "sliver")
+MAX_OVERLAP = 0.5
 """Share of a raster that a neighbouring tile may cover; rasters that overlap more show the same area."""
 
 
@@ -64,7 +64,7 @@ def own_grids(sources: tuple[Source, ...], bands: tuple[Band, ...]) -> tuple[dic
 
     Args:
         sources: of a recipe.
-        bands: that are taken from them; sources that lack one are problems.
+        bands: of the sources; sources that lack one are problems.
 
     Returns:
         Source key -> grid, and errors and warnings.
@@ -149,7 +149,7 @@ def plan_recipe(
             bands, intermediates = (with_units(part, used) for part in (bands, intermediates))
         plan.problems += height_problems(Recipe(used, bands, grid, intermediates=intermediates))
     except GeoSegError as error:
-        tiles = tiles_of_one(gridded, grids) if error.code in NO_COMMON_GROUND else ()
+        tiles = tiles_of_one(gridded, grids) if error.code in NO_COMMON_AREA else ()
         plan.problems.append(_tiles_problem(tiles, error) if tiles else as_problem(error))
         return plan
     texts = {
@@ -253,7 +253,7 @@ def _side_by_side(one: Grid, other: Grid) -> bool:
     )
     wide, tall = min(right - left, other_right - other_left), min(top - bottom, other_top - other_bottom)
     if width > 0 and height > 0:
-        return width * height <= MOST_OVERLAP * wide * tall
+        return width * height <= MAX_OVERLAP * wide * tall
     return width > -wide and height > -tall
 
 

@@ -19,7 +19,7 @@ from ..raster.units import HEIGHTS, StatedUnit, length_m, stated_unit
 
 FROM_HEIGHTS = (*TERRAIN_ATTRIBUTES, *RELIEF_ATTRIBUTES)
 FEET = re.compile(r"(?<![a-z])(ft|feet|foot|ftus|usft)(?![a-z])", re.IGNORECASE)
-HIGHEST_M = 9000.0
+MAX_HEIGHT_M = 9000.0
 STEEPEST_DEGREES = 60.0
 """Median slope above which values are no heights of a land surface."""
 
@@ -266,7 +266,7 @@ def _sampled_warnings(source: Source, index: int) -> list[Problem]:
     if not np.isfinite(heights).any():
         return []
     high, steep = np.nanmax(heights), np.nanmedian(slopes)
-    if high > HIGHEST_M:
+    if high > MAX_HEIGHT_M:
         return [_impossible(f"Layer '{title(source)}' has heights up to {high:,.0f} m, which do not exist.")]
     if steep > STEEPEST_DEGREES:
         return [

@@ -13,7 +13,7 @@ from types import TracebackType
 import numpy as np
 
 from ..bands.expressions import Expression, evaluation_order, formula, parsed
-from ..bands.gaps import filled, reach_px
+from ..bands.gaps import fill_gaps, reach_px
 from ..bands.rasterbands import RasterBands
 from ..bands.sources.kind import OpenBands
 from ..bands.sources.registry import open_bands
@@ -99,7 +99,7 @@ class StackReader:
             arrays = {variable: result[inputs[variable]] for variable in expression.variables}
             result[place] = expression.evaluate(arrays)
         for place, band in self._filled:
-            result[place] = filled(result[place], band)
+            result[place] = fill_gaps(result[place], band)
         return result
 
     def _open_written(self, path: Path) -> None:

@@ -53,7 +53,7 @@ def rebind(recipe: Recipe, sources: tuple[Source, ...]) -> Recipe:
 
 
 def _every(recipe: Recipe) -> tuple[Band, ...]:
-    """Bands and intermediates that are taken from a source."""
+    """Bands and intermediates of a source."""
     return tuple(band for band in (*recipe.bands, *recipe.intermediates) if band.derive != EXPRESSION)
 
 

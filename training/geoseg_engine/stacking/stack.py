@@ -99,7 +99,7 @@ def stack_summary(recipe: Recipe) -> str:
 
 
 def space_problems(output: Path, size: int) -> list[Problem]:
-    """Return a problem if the disk cannot take the composite, or the folder is not writable.
+    """Return a problem if the disk has no room for the composite, or the folder is not writable.
 
     Args:
         output: of the job.

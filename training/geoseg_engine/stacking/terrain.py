@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..bands.neighbourhood import halo_px
-from ..bands.relief import ATTRIBUTES, engine_of, light
+from ..bands.relief import ATTRIBUTES, engine_of, light_direction
 from ..bands.sources.registry import own_grid
 from ..channel import Channel
 from ..contract import Band, GeoSegError, Recipe, TerrainJob, encode
@@ -41,7 +41,7 @@ def run(job: TerrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
             "Choose a raster of heights as elevation model.",
         )
     halo_px(bands, grid)  # this and the next check parameters before anything is written
-    light(job.parameters)
+    light_direction(job.parameters)
     engines = {band.name: engine_of(band, grid) if band.derive in ATTRIBUTES else "numpy" for band in bands}
     check_crs_storable(grid.crs)
     output, recipe = folder / job.output, Recipe((job.dem,), bands, grid)

@@ -48,7 +48,7 @@ class Plateau:
         self.factor, self.waited = 1.0, 0
 
     def epoch(self, better: bool) -> None:
-        """Count an epoch; `better` tells whether its score is the best so far."""
+        """Count an epoch; `better` is whether its score is the best so far."""
         self.waited = 0 if better else self.waited + 1
         if self.waited >= PLATEAU_EPOCHS:
             self.factor, self.waited = max(self.factor * PLATEAU_FACTOR, FINAL_RATE), 0

@@ -24,7 +24,7 @@ from torch import Tensor
 from ..channel import Channel
 from ..contract import IGNORE, SPLITS, Band, Dataset, GeoSegError, Grid, Problem
 from ..dataset.datasets import open_dataset_stack
-from ..dataset.subset import places
+from ..dataset.subset import band_positions
 from ..modelfile.stats import Statistics, measure, normalise
 from ..modelfile.validation_data import ValidationData, count_validation
 from ..raster.grid import Window
@@ -262,7 +262,7 @@ def open_part(dataset: Dataset, whole: Dataset, folder: Path) -> StackBands:
         GeoSegError: as `open_dataset_stack`.
     """
     if whole.stack and (folder / whole.stack).exists():
-        return StackBands(open_dataset_stack(whole, folder), places(whole.recipe, dataset.recipe))
+        return StackBands(open_dataset_stack(whole, folder), band_positions(whole.recipe, dataset.recipe))
     return StackBands(open_dataset_stack(dataset, folder), range(len(dataset.recipe.bands)))
 
 

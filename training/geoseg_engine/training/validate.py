@@ -14,7 +14,7 @@ from ..channel import Channel
 from ..contract import IGNORE
 from ..modelfile.precision import Precision
 from ..models import traits
-from ..raster.grid import Window, up_to
+from ..raster.grid import Window, round_up
 from ..raster.window_blending import MIN_WINDOW_PX, Lattice, blend
 from ..scores.cells import Cells, lattice_px
 from ..scores.intervals import DEFAULT_BLOCK_PX as BLOCK_PX
@@ -145,8 +145,8 @@ def predict_cores(
             channel.check_cancelled()
         # No halo beyond the border of the scene: there the network pads with zeros itself.
         top, left = max(core.row - facts.reach_px, 0), max(core.col - facts.reach_px, 0)
-        bottom = min(core.row + core.height + facts.reach_px, up_to(scene.image.height, facts.align_px))
-        right = min(core.col + core.width + facts.reach_px, up_to(scene.image.width, facts.align_px))
+        bottom = min(core.row + core.height + facts.reach_px, round_up(scene.image.height, facts.align_px))
+        right = min(core.col + core.width + facts.reach_px, round_up(scene.image.width, facts.align_px))
         image = scene.image.read(top, left, bottom - top, right - left)[None].to(device)
         with precision.autocast(device):
             logits = network(image.contiguous(memory_format=torch.channels_last))
@@ -165,8 +165,8 @@ def _predict_blended(
 ) -> Iterator[tuple[Core, Tensor]]:
     """As `predict_cores`; the logits are logarithms of probabilities, which are what is blended."""
     align_px = traits(network).align_px
-    height, width = up_to(scene.image.height, align_px), up_to(scene.image.width, align_px)
-    lattice = Lattice(height, width, up_to(max(crop_px, MIN_WINDOW_PX), align_px), align_px)
+    height, width = round_up(scene.image.height, align_px), round_up(scene.image.width, align_px)
+    lattice = Lattice(height, width, round_up(max(crop_px, MIN_WINDOW_PX), align_px), align_px)
 
     def shares(image: NDArray[np.float32]) -> NDArray[np.float32]:
         if channel is not None:
@@ -187,4 +187,4 @@ def _predict_blended(
 
 def _aligned_span(known: NDArray[np.bool_], align_px: int) -> tuple[int, int]:
     places = np.flatnonzero(known)
-    return int(places[0]) // align_px * align_px, up_to(int(places[-1]) + 1, align_px)
+    return int(places[0]) // align_px * align_px, round_up(int(places[-1]) + 1, align_px)

@@ -215,7 +215,7 @@ def area_bounds(area: Area, labels: Labels | None, polygons: np.ndarray, on: Gri
     return xmin, ymin, xmax, ymax
 
 
-def burned(
+def burn_shapes(
     shapes: list[tuple[shapely.Geometry, int]],
     grid: Grid,
     window: Window,

@@ -35,7 +35,7 @@ FEATURE_FILES = (
 )  # fmt: skip
 """Files that are searched in archives and folders."""
 
-LONGEST_REASON = 100
+MAX_REASON_LENGTH = 100
 PERHAPS_FEATURES = (".json", ".csv")
 """Files that may also be something else."""
 
@@ -44,7 +44,7 @@ BYTES = "ISO-8859-1"
 """Decodes any bytes to text from which they can be restored."""
 
 KEPT_SPACES = {ord(character): f"&#{ord(character)};" for character in "\t\n\r"}
-"""Written as they are, a reader of XML would take them for spaces."""
+"""Escapes of characters that XML readers would turn into spaces."""
 
 UNSUPPORTED = "Surface"
 """Name of layers whose declared type pyogrio does not support: TIN, triangles, polyhedral surfaces."""
@@ -204,7 +204,7 @@ def _reason(text: str, path: str) -> str:
     """GDAL's reason in brackets, if it is short."""
     reason = text.partition("; ")[0].strip().rstrip(".")
     reason = "the file is in no known format" if "not recognized" in reason else reason
-    return f" ({reason})" if reason and path not in reason and len(reason) < LONGEST_REASON else ""
+    return f" ({reason})" if reason and path not in reason and len(reason) < MAX_REASON_LENGTH else ""
 
 
 def _no_layer(path: str, layer: str, found: list[VectorLayer]) -> GeoSegError:

@@ -25,11 +25,11 @@ VERSION = "1.2"
 class WholeCRS(pyproj.CRS):
     """A CRS that is written as WKT 2 whatever version is requested.
 
-    pyogrio asks for WKT 1, which holds no rotated pole, and takes a registered CRS that is only similar.
+    pyogrio requests WKT 1, which holds no rotated pole, and accepts a registered CRS that is only similar.
     """
 
     def to_epsg(self, min_confidence: int = 100) -> int | None:
-        """The code of exactly this CRS."""
+        """Return the code of exactly this CRS."""
         return super().to_epsg(max(min_confidence, 100))
 
     def to_wkt(self, version: object = None, pretty: bool = False, **options: bool | None) -> str:
@@ -50,8 +50,8 @@ def write_layer(
         frame: features with their CRS.
         path: file; made anew unless `append`.
         layer: its name.
-        append: add to a file that is there: features to the same layer, or another layer.
-        geometry_type: declared type of the layer; None takes the features' own.
+        append: add to an existing file: features to the same layer, or another layer.
+        geometry_type: declared type of the layer; None is the features' own.
 
     Raises:
         GeoSegError: `disk_full`, `not_writable`, `write_failed`.
@@ -92,7 +92,7 @@ def _check_indexed(path: Path, layer: str, has_features: bool) -> None:
 def _plainly_named(path: Path) -> Iterator[Path]:
     """A file for pyogrio to write: under a name of its own where it would read another one out of the path.
 
-    It takes what stands before `!` for an archive, and drops what stands behind `;`.
+    pyogrio treats the part before `!` as an archive, and drops the part after `;`.
     """
     if vsi_path(str(path)) == str(path):
         yield path

@@ -18,7 +18,7 @@ from ..raster.sources import open_source, parse_crs, source_grid, title
 from ..raster.virtual import virtual_bands
 from ..raster.writer import read_classes
 from ..raster.xmltree import ElementTree
-from .legend import MOST_CLASSES, PALETTE, value_text
+from .legend import MAX_CLASSES, PALETTE, value_text
 from .placement import in_another_turn, moved_to, other_turn
 
 SCAN_PX = 2048
@@ -101,10 +101,10 @@ def _distinct(source: Source, dataset: Any) -> NDArray[Any]:
         fresh = np.flatnonzero(np.bincount(values.astype(np.int64))) if small else np.unique(values)
         fresh = fresh.astype(values.dtype)
         found = fresh if found is None else np.union1d(found, fresh)
-        if len(found) > MOST_CLASSES:
+        if len(found) > MAX_CLASSES:
             raise GeoSegError(
                 "too_many_classes",
-                f"Label raster '{title(source)}' has more than {MOST_CLASSES} different values ({found[0]:g}, "
+                f"Label raster '{title(source)}' has more than {MAX_CLASSES} different values ({found[0]:g}, "
                 f"{found[1]:g}, {found[2]:g}, …).",
                 "Choose a raster whose values are classes, or classify it first.",
             )

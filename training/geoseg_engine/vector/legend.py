@@ -22,7 +22,7 @@ UNKNOWN_CLASS = -1
 EXCLUDED = -2
 """Class id of labels that the user excluded: their pixels are ignored, whatever else claims them."""
 
-MOST_CLASSES = 254
+MAX_CLASSES = 254
 PALETTE = (
     "#e41a1c", "#377eb8", "#4daf4a", "#984ea3", "#ff7f00", "#a65628", "#f781bf", "#17becf", "#bcbd22", "#1b9e77",
 )  # fmt: skip
@@ -39,13 +39,13 @@ class Valued:
     """Class values of one layer.
 
     Attributes:
-        name: how to call the layer in a sentence.
+        name: of the layer, for messages.
         values: of its features, or of its pixels; None for a layer that is one class.
-        field: where the values stand.
+        field: of the values.
         color: of the class of a layer that is one class.
         known: names and colours that the layer itself gives to its values, in order; empty if it gives none.
         things: what has the values.
-        numeric: the values are numbers; texts are words, whatever they look like.
+        numeric: the values are numbers; texts are words, even if they look like numbers.
     """
 
     name: str
@@ -77,8 +77,8 @@ def classes_of(
 ) -> tuple[tuple[LabelClass, ...], list[np.ndarray], list[Problem]]:
     """Number the classes and give every value of every layer its id.
 
-    The legend is the one asked for, else the values of the first layer in order. What further layers bring joins
-    it: by value, by name, or at its end. A class that is itself called background takes id 0 when unlabelled
+    The legend is the one of the job, else the values of the first layer in order. Classes of further layers are
+    added: by value, by name, or at its end. A class that is itself called background gets id 0 when unlabelled
     pixels are background.
 
     Args:
@@ -87,7 +87,7 @@ def classes_of(
 
     Returns:
         Classes with ids 0..n-1; per layer the id of each value (one id for a layer that is one class),
-        UNKNOWN_CLASS or EXCLUDED; what there is to say about values.
+        UNKNOWN_CLASS or EXCLUDED; warnings about values.
 
     Raises:
         GeoSegError: `too_many_classes`.
@@ -96,7 +96,7 @@ def classes_of(
     for layer in layers[1:]:
         legend += _joining(labels, legend, layer)
     classes, id_of_place = _numbered(labels, legend)
-    if len(classes) > MOST_CLASSES:
+    if len(classes) > MAX_CLASSES:
         raise _too_many(layers[0], len(classes))
     ids, problems = [], []
     for number, layer in enumerate(layers):
@@ -132,8 +132,8 @@ class Lookup:
         Args:
             legend: classes in order.
             excluded: values, as `excluded_of` finds them.
-            numeric: the values that will be looked for are numbers.
-            by_name: the name of a class stands for it too.
+            numeric: the values to find are numbers.
+            by_name: classes are also found by name.
         """
         self._key = key_of(numeric)
         self._excluded = excluded
@@ -245,7 +245,7 @@ def _joining(labels: Labels, legend: list[LabelClass], layer: Valued) -> list[La
 def _new_classes(labels: Labels, legend: list[LabelClass], layer: Valued) -> list[LabelClass]:
     lookup = Lookup(legend, excluded_of(labels, layer), layer.numeric, by_name=True)
     found = [text for text in layer.different if lookup.place(text) == UNKNOWN_CLASS]
-    if len(found) > MOST_CLASSES:
+    if len(found) > MAX_CLASSES:
         raise _too_many(layer, len(found))
     return [
         LabelClass(0, text, text, PALETTE[place % len(PALETTE)])
@@ -260,7 +260,7 @@ def _place_by_name(legend: list[LabelClass], name: str) -> int:
 
 def _numbered(labels: Labels, legend: list[LabelClass]) -> tuple[tuple[LabelClass, ...], list[int]]:
     """The classes with their ids, and the id of each place of the legend."""
-    background = labels.unlabelled == "background"
+    background = labels.unlabelled != "unknown"
     own = _place_by_name(legend, BACKGROUND.name) if background else -1
     order = [own] * (own >= 0) + [place for place in range(len(legend)) if place != own]
     first = int(background and own < 0)
@@ -275,7 +275,7 @@ def _too_many(layer: Valued, count: int) -> GeoSegError:
     where = f"Field '{layer.field}' of '{layer.name}'" if layer.field else f"'{layer.name}'"
     return GeoSegError(
         "too_many_classes",
-        f"{where} has {count} different values; {MOST_CLASSES} classes are possible.",
+        f"{where} has {count} different values; {MAX_CLASSES} classes are possible.",
         "Choose what holds the class, or style the layer with fewer categories.",
     )
 

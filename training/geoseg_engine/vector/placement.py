@@ -17,7 +17,7 @@ from ..contract import GeoSegError, Grid
 from ..raster.crs import same_crs, way_between
 from ..raster.grid import affine_of, grid_bounds
 from ..raster.sources import parse_crs
-from .reprojection import followed, in_crs, turn_of, turned
+from .reprojection import in_crs, shifted_by_turns, turn_of, with_dense_sides
 from .shapes import Shapes, valid
 
 GRID_SAMPLES = 21
@@ -43,7 +43,7 @@ def moved_to(shapes: Shapes, own: pyproj.CRS, on: Grid | str, padding: float = 0
         return in_crs(shapes, own, target)
     in_degrees = own.is_geographic and not same_crs(own, target)
     if in_degrees:
-        shapes, wide = followed(shapes, own)
+        shapes, wide = with_dense_sides(shapes, own)
         shapes = _clipped(shapes, wide, on, own)
     moved = in_crs(shapes, own, target)
     if in_degrees:
@@ -51,7 +51,7 @@ def moved_to(shapes: Shapes, own: pyproj.CRS, on: Grid | str, padding: float = 0
         moved[endless] = in_crs(_clipped(shapes, endless, on, own)[endless], own, target)
     left, _, right, _ = grid_bounds(on)
     reach = padding * turn_of(target)
-    return turned(moved, target, left - reach, right + reach)
+    return shifted_by_turns(moved, target, left - reach, right + reach)
 
 
 def _clipped(shapes: Shapes, chosen: NDArray[np.bool_], grid: Grid, crs: pyproj.CRS) -> Shapes:

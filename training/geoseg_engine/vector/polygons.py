@@ -22,9 +22,9 @@ class LabelPolygons:
         ids: class id of each; UNKNOWN_CLASS where it has none, EXCLUDED where the user left it out.
         classes: every class that pixels can get, ids 0..n-1; the background included if there is one.
         repaired, skipped: geometries made valid; features without usable geometry.
-        problems: what there is to say, as warnings.
-        labels: what was asked for.
-        raster: of labels of kind `raster`; its footprint is the one geometry then, and `ids` are those of its values.
+        problems: warnings.
+        labels: settings of the job.
+        raster: of labels of kind `raster`; its footprint is then the only geometry, and `ids` are those of its values.
     """
 
     geometries: np.ndarray
@@ -46,7 +46,7 @@ def read_labels(labels: Labels, on: Grid | str) -> LabelPolygons:
     """Read label polygons with their classes; repairs and omissions are warnings.
 
     Args:
-        labels: what was asked for.
+        labels: settings of the job.
         on: the grid to use them on, or its CRS where there is none yet.
 
     Raises:

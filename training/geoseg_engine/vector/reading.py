@@ -64,8 +64,8 @@ class Table:
         numbers: of the features in their layer, as QGIS shows them.
         shapes: in two dimensions, without curves; None without geometry, or where it cannot be read.
         mended: which of them are not as they are in the file, because GEOS could not read that.
-        columns: of the fields asked for.
-        problems: what there is to say, as warnings.
+        columns: of the requested fields.
+        problems: warnings.
     """
 
     crs: str
@@ -80,9 +80,9 @@ def read_table(layer: VectorLayer, fields: Sequence[str], name: str) -> Table:
     """Read a layer.
 
     Args:
-        layer: where it lies.
-        fields: that it has and that are wanted.
-        name: how to call it in a sentence.
+        layer: to read.
+        fields: of the layer, whose values are read.
+        name: of the layer, for messages.
 
     Raises:
         GeoSegError: `cannot_open`, `no_layer`, `not_polygons` for a table without geometry, `not_values` for a field of

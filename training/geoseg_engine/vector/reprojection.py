@@ -80,9 +80,9 @@ def _proj_parameters(crs: pyproj.CRS) -> dict[str, object]:
 def in_crs(shapes: Shapes, own: pyproj.CRS, target: pyproj.CRS) -> Shapes:
     """Return geometries in another CRS; unchanged if both are equal, even if local.
 
-    Sides stay straight but those of polygons so wide that they cannot (see `followed`). Polygons that cross the line
-    at which the target ends are continued beyond it in degrees and in maps that go on there (see `turn_of`), and cut
-    along it in others.
+    Sides stay straight but those of polygons so wide that they cannot (see `with_dense_sides`). Polygons that cross the
+    line at which the target ends are continued beyond it in degrees and in maps that go on there (see `turn_of`), and
+    cut along it in others.
 
     Args:
         shapes: (n,) geometries.
@@ -99,7 +99,7 @@ def in_crs(shapes: Shapes, own: pyproj.CRS, target: pyproj.CRS) -> Shapes:
     if way is None or not len(shapes):
         return shapes
     if own.is_geographic:
-        shapes = followed(shapes, own)[0]
+        shapes = with_dense_sides(shapes, own)[0]
     if own.is_geographic and target.is_projected:
         shapes = cut_at_edge(shapes, own, target)
     moved = _transformed(shapes, way)
@@ -110,7 +110,7 @@ def in_crs(shapes: Shapes, own: pyproj.CRS, target: pyproj.CRS) -> Shapes:
     return moved
 
 
-def followed(shapes: Shapes, crs: pyproj.CRS) -> tuple[Shapes, NDArray[np.bool_]]:
+def with_dense_sides(shapes: Shapes, crs: pyproj.CRS) -> tuple[Shapes, NDArray[np.bool_]]:
     """Return geometries in degrees, those with a very long side with a vertex every degree, and which these are.
 
     A side is long if its ends are far from each other, or if it goes once around the earth. One from 179 to -179 is
@@ -148,12 +148,12 @@ def _step_by_step(
     dense = shapely.segmentize(shape, max(float((sides[2:] - sides[:2]).max()) / STEPS, 1e-12))
     way = present(way_between(own, target), "the way between two CRS")
     if turn:
-        return continued(_transformed(np.array([dense], object), way)[0], turn, _pole(target))
+        return unwrapped(_transformed(np.array([dense], object), way)[0], turn, _pole(target))
     base = target.geodetic_crs
     to_base = None if base is None else way_between(own, base)
     if base is None or own.is_geographic or to_base is None:
         return _transformed(np.array([shape], object), way)[0]
-    degrees = continued(_transformed(np.array([dense], object), to_base)[0], turn_of(base), _pole(base))
+    degrees = unwrapped(_transformed(np.array([dense], object), to_base)[0], turn_of(base), _pole(base))
     to_target = present(way_between(base, target), "the way between two CRS")
     return _transformed(cut_at_edge(np.array([degrees], object), base, target), to_target)[0]
 
@@ -221,13 +221,13 @@ def _sides(shapes: Shapes) -> Sides:
     return Sides(points[:-1][same], points[1:][same], owner[line[1:][same]])
 
 
-def continued(shape: shapely.Geometry, turn: float, pole: float = 0.0) -> shapely.Geometry:
+def unwrapped(shape: shapely.Geometry, turn: float, pole: float = 0.0) -> shapely.Geometry:
     """Return a geometry whose x continues beyond the end of the map where it jumped to the other end.
 
     Args:
         shape: its true sides are shorter than half a turn.
         turn: x once around the earth.
-        pole: y of the pole, positive; a ring around a pole is closed along it. 0 knows none.
+        pole: y of the pole, positive; a ring around a pole is closed along it. 0 is none.
     """
     parts, _ = simple_parts(np.array([shape], object))
     found: list[shapely.Geometry] = []
@@ -298,7 +298,7 @@ def cut_at_edge(shapes: Shapes, own: pyproj.CRS, target: pyproj.CRS) -> Shapes:
     return found
 
 
-def turned(shapes: Shapes, crs: pyproj.CRS, left: float, right: float) -> Shapes:
+def shifted_by_turns(shapes: Shapes, crs: pyproj.CRS, left: float, right: float) -> Shapes:
     """Return geometries shifted by whole turns to where x between two limits has them, repeatedly where they fit.
 
     Args:

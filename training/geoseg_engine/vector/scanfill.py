@@ -1,8 +1,8 @@
 """Which pixels polygons hold, by pixel centres, the same whatever the window.
 
 A pixel belongs to a polygon if its centre does, as GDAL burns polygons: every edge is crossed with the line through
-the centres of each row, the crossings of a polygon are sorted, and what lies between the first and the second, the
-third and the fourth and so on is inside (even-odd rule; Foley et al. 1990, section 3.6). All crossings of a window are
+the centres of each row, the crossings of a polygon are sorted, and pixels between the first and the second, the
+third and the fourth and so on are inside (even-odd rule; Foley et al. 1990, section 3.6). All crossings of a window are
 found and sorted at once. Crossings are computed in pixels of the whole grid, so no window sees other ones.
 """
 

@@ -18,7 +18,7 @@ COLLECTIONS = (4, 5, 6, 7, 11, 12, 15, 16)
 ARC_STEP = np.radians(4)
 """Angle between chords, GDAL's own."""
 
-MOST_NESTED = 32
+MAX_NESTED = 32
 Points = NDArray[np.float64]
 
 
@@ -45,7 +45,7 @@ class _Reader:
         kind, order, dimensions = self._head()
         if kind in COLLECTIONS:
             self._depth += 1
-            if self._depth > MOST_NESTED:
+            if self._depth > MAX_NESTED:
                 raise ValueError("nested too deeply")
             for _ in range(self._count(order, 5)):
                 yield from self.parts()

@@ -38,7 +38,7 @@ class BandSource(ABC):
 
     Attributes:
         kind: the value of `Source.kind`.
-        sampling_cost: how many times fewer pixels checks read, because each costs so many times more to read.
+        sampling_cost: how many times fewer pixels checks read, because each takes that much longer to read.
         states_units: whether its files state the units of their values.
     """
 
@@ -67,7 +67,7 @@ class BandSource(ABC):
 
         Args:
             source: of this kind.
-            bands: of the source; empty asks for the grid alone.
+            bands: of the source; empty returns the grid alone.
 
         Raises:
             GeoSegError: as `open`, so that a source that cannot be read is found before anything is written.

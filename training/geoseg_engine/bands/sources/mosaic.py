@@ -19,7 +19,7 @@ from ...raster.pixel_values import exact_dtype
 from ...raster.resample import ALIGNED_PX
 from ...raster.sources import BandSet, open_source, parse_crs, source_grid, title
 from ...raster.units import HEIGHTS, StatedUnit, conversion, stated_unit
-from ..rasterbands import RasterBands, multiplied
+from ..rasterbands import RasterBands, scaled_values
 
 OPEN_FILES = 64
 """Files of one mosaic that are open at the same time."""
@@ -75,7 +75,7 @@ class OpenFiles:
 
 @dataclass(frozen=True)
 class JoinedRaster:
-    """Files whose pixels lie on one lattice, as one raster; where they overlap the first with a value counts.
+    """Files whose pixels coincide, as one raster; where they overlap the first with a value counts.
 
     `factors` are those of `conversion` that were used, by path, band and unit.
     """
@@ -111,7 +111,7 @@ class JoinedRaster:
                 dataset = self.files.dataset(part.source)
                 bands = [part.order.get(index, index) for index in indexes]
                 factors = [self._factor(part.source, dataset, index, unit) for index in bands]
-                np.copyto(target, multiplied(part.source, dataset, bands, own, dtype, factors), where=gaps)
+                np.copyto(target, scaled_values(part.source, dataset, bands, own, dtype, factors), where=gaps)
         return result
 
     def _factor(self, source: Source, dataset: Any, index: int, unit: str) -> float:

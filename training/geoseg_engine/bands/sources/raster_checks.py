@@ -33,7 +33,7 @@ ENDLESS = 1e19
 
 RIM_SHARE, INSIDE_SHARE, FEW_VALUES = 0.01, 0.1, 16
 """Of all pixels that a rim has at least; of the rim's size that pixels of its value inside have at most; values of a
-raster that is taken for classes."""
+raster that counts as classes."""
 
 
 def raster_warnings(source: Source, bands: Sequence[Band]) -> Iterator[Problem]:

@@ -20,7 +20,7 @@ from ...raster.series_files import NUMBERED, netcdf_dates
 from ...raster.sources import title
 from ...raster.stream import pump, worker_count
 from ...raster.unpacked import Unpacked
-from ..rasterbands import SOURCE_LIMIT_PX, gridded
+from ..rasterbands import SOURCE_LIMIT_PX, read_on_grid
 from ..temporal import statistics
 from .kind import BandSource
 from .raster_checks import assumed_crs
@@ -125,7 +125,9 @@ class SeriesBands:
                 return done[part]
             return done[part][[self.bands.index(band) for band in bands]]
 
-        return gridded(self.mapping, self.bands, window, values, SOURCE_LIMIT_PX // max(len(self.bands), 4))
+        return read_on_grid(
+            self.mapping, self.bands, window, values, SOURCE_LIMIT_PX // max(len(self.bands), 4)
+        )
 
     def _statistics(self, part: Window) -> np.ndarray:
         """All bands on a window of the series, NaN outside it."""
@@ -164,7 +166,9 @@ class SeriesBands:
             put(tile, found)
 
         missing = []
-        for tile in tiles(self.series.grid, inside, self.series.block, DATES_LIMIT // (4 * len(dates))):
+        for tile in series_tiles(
+            self.series.grid, inside, self.series.block, DATES_LIMIT // (4 * len(dates))
+        ):
             found = self.kept.get((index, tile))
             if found is None:
                 missing.append(tile)
@@ -179,9 +183,9 @@ class SeriesBands:
         for place in set(range(len(bands))) - set(over_all):
             result[place] = values[dates.index(nearest_date(self.series.days, bands[place]))]
         if over_all:
-            asked = tuple(bands[place] for place in over_all)
+            chosen = tuple(bands[place] for place in over_all)
             flat = values.reshape(len(dates), -1)
-            found = statistics(flat, self.series.days[dates], asked, self.pool)
+            found = statistics(flat, self.series.days[dates], chosen, self.pool)
             result[over_all] = found.reshape(-1, *values.shape[1:])
         return result
 
@@ -214,7 +218,7 @@ class Kept:
                 self._bytes -= self._found.popitem(last=False)[1].nbytes
 
 
-def tiles(grid: Grid, part: Window, block: tuple[int, int], limit_px: int) -> Iterator[Window]:
+def series_tiles(grid: Grid, part: Window, block: tuple[int, int], limit_px: int) -> Iterator[Window]:
     """Yield the tiles of a grid that meet a part of it: whole blocks where these are smaller than the limit.
 
     Args:

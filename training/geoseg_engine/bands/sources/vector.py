@@ -102,7 +102,7 @@ class VectorBands:
     `distance` (parameter `limit_m`, default 50 pixels): true metres from the pixel's centre to the nearest
     feature, 0 inside polygons, `limit_m` from there on; right to a quarter of a pixel.
 
-    A polygon holds the pixels whose centres lie in it, a line those it crosses, a point the one that holds it.
+    A polygon holds the pixels whose centres it contains, a line those it crosses, a point the one that holds it.
     """
 
     def __init__(self, source: Source, bands: tuple[Band, ...], grid: Grid) -> None:

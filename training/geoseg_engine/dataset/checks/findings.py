@@ -28,16 +28,16 @@ from ...vector.shapes import polygons_of, valid
 from ..labels.problems import few_or_all
 
 LAYER = "findings"
-FEWEST_POLYGONS = 3
+MIN_POLYGONS = 3
 """Polygons of a class that train, validation and test need, one each."""
 
-MOST_SHARE = 0.5
+MAX_SHARE = 0.5
 """Share of a layer's polygons from which on the rasters or a setting, not single polygons, should be changed."""
 
 TOLERANCE_PX = 0.02
 """Accuracy of widths; a polygon that is smaller than a pixel by less is a pixel, reprojected or rounded."""
 
-MOST_PAIRS = 20_000
+MAX_PAIRS = 20_000
 """Number of overlapping pairs that are checked, so that layers drawn twice end in reasonable time."""
 
 MOSTLY_SHARE = 0.5
@@ -195,7 +195,7 @@ def rare_classes(layers: list[DrawnLayer], grid: Grid, tile_px: int) -> Iterator
         pieces[layer.classes[place]] += max(1, int(tiles))
     for layer, place in places:
         name = layer.classes[place]
-        if pieces[name] < FEWEST_POLYGONS:
+        if pieces[name] < MIN_POLYGONS:
             reason = (
                 f"Class '{name}' has {counted(counts[name], 'polygon')} on the rasters: too few for training, "
                 "validation and test."
@@ -321,7 +321,7 @@ def _polygons_problem(code: str, layer: DrawnLayer, count: int, min_area_px: int
     if total == 1:
         of_all = f"The only polygon of '{layer.name}'"
     be, s = ("is", "s") if count == 1 else ("are", "")
-    most = count >= MOST_SHARE * total
+    most = count >= MAX_SHARE * total
     coarse = (
         "The pixels are too large for these polygons: choose a smaller pixel size if a raster has it, draw larger "
         "polygons, or let every pixel count that a polygon touches."
@@ -393,7 +393,7 @@ def overlap_faults(layers: list[DrawnLayer], grid: Grid) -> Iterator[Finding]:
     shapes[~shapely.is_valid(shapes)] = shapely.make_valid(shapes[~shapely.is_valid(shapes)])
     one, other = shapely.STRtree(shapes).query(shapes, predicate="intersects")
     chosen = one < other
-    one, other = one[chosen][:MOST_PAIRS], other[chosen][:MOST_PAIRS]
+    one, other = one[chosen][:MAX_PAIRS], other[chosen][:MAX_PAIRS]
     shared = shapely.intersection(shapes[one], shapes[other])
     width, height = pixel_size(grid)
     areas = shapely.area(shared)

@@ -20,7 +20,7 @@ from ...raster.grid import affine_of, covering_window, pixel_size
 from ...stacking.reader import StackReader
 from .findings import DrawnLayer, Finding
 
-FARTHEST_PX = 8
+MAX_SHIFT_PX = 8
 SAMPLE, FEWEST = 80, 12
 """Number of polygons that are compared, and the minimum of those with a complete image around them."""
 
@@ -71,11 +71,11 @@ def estimate_shift(layer: DrawnLayer, reader: StackReader, seed: int = 42) -> Sh
         return None
     stacked = np.stack(scores)
     best = np.unravel_index(stacked.mean(axis=0).argmax(), stacked.shape[1:])
-    rows, cols = int(best[0]) - FARTHEST_PX, int(best[1]) - FARTHEST_PX
+    rows, cols = int(best[0]) - MAX_SHIFT_PX, int(best[1]) - MAX_SHIFT_PX
     there = stacked[:, best[0], best[1]]
-    here = stacked[:, FARTHEST_PX, FARTHEST_PX]
-    opposite = stacked[:, FARTHEST_PX - rows, FARTHEST_PX - cols]
-    long = math.hypot(rows, cols) >= MIN_SHIFT_PX and max(abs(rows), abs(cols)) < FARTHEST_PX
+    here = stacked[:, MAX_SHIFT_PX, MAX_SHIFT_PX]
+    opposite = stacked[:, MAX_SHIFT_PX - rows, MAX_SHIFT_PX - cols]
+    long = math.hypot(rows, cols) >= MIN_SHIFT_PX and max(abs(rows), abs(cols)) < MAX_SHIFT_PX
     if not (long and _clear(there - here, CLEAR_T) and _clear(there - opposite, ONE_SIDED_T)):
         return None
     return Shift(rows, cols, len(there), np.array(places))
@@ -126,12 +126,12 @@ def _sample(layer: DrawnLayer, grid: Grid, rng: np.random.Generator) -> np.ndarr
 
 def _edge_scores(shape: shapely.Geometry, reader: StackReader) -> np.ndarray | None:
     """Mean gradient under the border for every shift, (17, 17), in deviations of the window's gradient."""
-    window = covering_window(reader.grid, shapely.bounds(shape), FARTHEST_PX + 3)
+    window = covering_window(reader.grid, shapely.bounds(shape), MAX_SHIFT_PX + 3)
     whole = covering_window(reader.grid, shapely.bounds(shape))
     if (
         whole.empty
-        or window.height < whole.height + 2 * FARTHEST_PX
-        or window.width < whole.width + 2 * FARTHEST_PX
+        or window.height < whole.height + 2 * MAX_SHIFT_PX
+        or window.width < whole.width + 2 * MAX_SHIFT_PX
     ):
         return None
     values = reader.read(window)
@@ -143,7 +143,7 @@ def _edge_scores(shape: shapely.Geometry, reader: StackReader) -> np.ndarray | N
         return None
     edges = (edges - edges.mean()) / edges.std()
     points = _border_points(shape, reader.grid) - (window.row, window.col)
-    moves = np.arange(-FARTHEST_PX, FARTHEST_PX + 1)
+    moves = np.arange(-MAX_SHIFT_PX, MAX_SHIFT_PX + 1)
     rows = points[:, 0] + moves[:, None, None]
     cols = points[:, 1] + moves[None, :, None]
     shape_of_all = (len(moves), len(moves), len(points))

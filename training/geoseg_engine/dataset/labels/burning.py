@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from ...contract import IGNORE, Grid, Labels, present
 from ...raster.grid import Window
 from ...raster.interpolation import pixels_at
-from ...raster.resample import inside_source, mapping, needed, source_pixels
+from ...raster.resample import inside_source, mapping, source_pixels, source_window
 from ...raster.sources import open_source, source_grid
-from ...vector.area import burned, window_box
+from ...vector.area import burn_shapes, window_box
 from ...vector.labelraster import RasterClasses, class_values
 from ...vector.legend import EXCLUDED, UNKNOWN_CLASS
 from ...vector.polygons import LabelPolygons
@@ -32,7 +32,7 @@ class PlacedClassRaster:
     """
 
     def __init__(self, classes: RasterClasses, ids: NDArray[np.int32], grid: Grid, fill: int) -> None:
-        """Find how the grid lies on the raster.
+        """Find how the grid is placed on the raster.
 
         Args:
             classes: what the raster holds.
@@ -63,7 +63,7 @@ class PlacedClassRaster:
     def _places(self, window: Window) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
         """Number of each pixel's value, -1 without one, and whether the raster covers the pixel."""
         rows, cols = source_pixels(self._mapping, window)
-        part = needed(self._mapping, rows, cols, 1)
+        part = source_window(self._mapping, rows, cols, 1)
         if part.height * part.width > SOURCE_LIMIT_PX and window.height > 1:
             half = window.height // 2
             upper = self._places(Window(window.row, window.col, half, window.width))
@@ -172,7 +172,7 @@ class BurntPolygons:
         tree = present(self._tree, "the index of polygons")
         near = np.sort(tree.query(window_box(self._grid, window)))
         shapes = [(self._shapes[place], int(self._values[place])) for place in near]
-        return burned(shapes, self._grid, window, NOTHING, all_touched=True)
+        return burn_shapes(shapes, self._grid, window, NOTHING, all_touched=True)
 
 
 class Burner:

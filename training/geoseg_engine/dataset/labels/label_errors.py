@@ -16,7 +16,7 @@ FIRST_HALO_PX = 64
 
 
 def border_halo_px(border_px: int) -> int:
-    """Return the padding that a window needs to know its border band: half the band, rounded up."""
+    """Return the padding that a window needs for its border band: half the band, rounded up."""
     return (border_px + 1) // 2
 
 

@@ -94,7 +94,7 @@ def incomplete_labels(
         labels, area: settings of the job; only unlabelled pixels as background, without an area, are checked.
         polygons: the labels in the grid's CRS.
         grid: of the stack.
-        valid_px: pixels with a value in every band; 0 takes all of the grid.
+        valid_px: pixels with a value in every band; 0 is all of the grid.
     """
     if labels.unlabelled != "background" or area.kind not in ("rasters", "extent"):
         return []
@@ -156,6 +156,15 @@ def one_class(polygons: LabelPolygons) -> list[Problem]:
     """Return a warning if there is only one class, which has nothing to be distinguished from."""
     if len(polygons.classes) > 1:
         return []
+    if not polygons.classes:
+        return [
+            Problem(
+                "one_class",
+                "There is no class: no polygon has one.",
+                "Fill in the class field, or choose another one.",
+                "warning",
+            )
+        ]
     if not (polygons.ids == polygons.classes[0].id).any():
         return [
             Problem(

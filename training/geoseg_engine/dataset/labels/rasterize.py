@@ -33,7 +33,7 @@ from ...contract import (
     refuse_disordered,
     write_json,
 )
-from ...raster.grid import Window, whole, window_px, windows
+from ...raster.grid import Window, full_window, window_px, windows
 from ...raster.nodata import no_values
 from ...raster.resample import mapping
 from ...raster.sources import open_source, source_grid
@@ -239,7 +239,7 @@ def _complete(source: Source, bands: tuple[Band, ...], grid: Grid) -> bool:
         shift = mapping(grid, own).shift
     if shift is None:
         return False
-    window = whole(grid)
+    window = full_window(grid)
     return (
         shift[0] >= 0
         and shift[1] >= 0

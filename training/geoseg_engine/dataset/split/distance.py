@@ -29,7 +29,7 @@ ROUNDING = math.sqrt(2) + 1e-6
 def min_split_distance_px(split: Path) -> float:
     """Return the minimum distance between the centres of pixels of different splits, in pixels; 0 for one split.
 
-    Cells of 16 × 16 pixels bound the distance from above and say which of them can hold the nearest pair; in those
+    Cells of 16 × 16 pixels bound the distance from above and show which of them can hold the nearest pair; in those
     the pixels at the rim of each split (the nearest pair always consists of such) are searched with a k-d tree.
     Strips are read in turn, and pixels farther back than the bound are dropped, so memory does not grow with the
     raster.

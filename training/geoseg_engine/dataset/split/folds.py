@@ -80,7 +80,7 @@ def plan_region_folds(
         )
     plans = []
     for fold in range(folds):
-        code = roles(folds, fold)
+        code = fold_roles(folds, fold)
         named = tuple((shape, int(code[number])) for shape, number in shapes)
         regions = Regions(grid, named, planned_buffer_px(job, 0), nearest=nearest, left_out=left_out)
         plan = SplitPlan(regions, 0, regions.buffer_px, reason="The area layer names the folds.")
@@ -117,7 +117,7 @@ def plan_block_folds(
     plans = []
     for fold in range(job.folds):
         codes = np.full(labelled.shape, NONE, np.uint8)
-        codes[labelled] = roles(job.folds, fold)[numbers]
+        codes[labelled] = fold_roles(job.folds, fold)[numbers]
         blocks = Blocks(block_px, planned_buffer_px(job, block_px), codes)
         if job.buffer_px < 0:
             blocks = narrowed_blocks(blocks, counts, labels, grid)
@@ -125,7 +125,7 @@ def plan_block_folds(
     return plans
 
 
-def roles(folds: int, fold: int) -> np.ndarray:
+def fold_roles(folds: int, fold: int) -> np.ndarray:
     """Return the split of each fold in the dataset of one of them: it tests, the next validates, the rest train.
 
     Args:

@@ -11,7 +11,7 @@ import shapely
 
 from ...contract import SPLITS, Area, GeoSegError, Grid, Problem, TileJob
 from ...raster.grid import Window, covering_window
-from ...vector.area import area_title, burned, extent_geometry, read_area, sentence_start
+from ...vector.area import area_title, burn_shapes, extent_geometry, read_area, sentence_start
 from ...vector.legend import is_null, value_text
 from .block_size import Scale
 from .blocks import STRIP_PX, SplitPlan, plan_blocks, planned_buffer_px, split_counts
@@ -190,7 +190,7 @@ def _region_counts(shape: shapely.Geometry, labels: Path, grid: Grid, classes: i
         for row in range(window.row, window.row + window.height, STRIP_PX):
             strip = Window(row, window.col, min(STRIP_PX, window.row + window.height - row), window.width)
             if not strip.empty:
-                under = burned([(shape, 1)], grid, strip, 0) == 1
+                under = burn_shapes([(shape, 1)], grid, strip, 0) == 1
                 ids = raster.read(1, window=strip.rasterio)[under]
                 counts += np.bincount(ids, minlength=256)[:classes]
     return counts

@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from ...contract import IGNORE, SPLITS, Grid
 from ...raster.grid import Window, affine_of
-from ...vector.area import burned
+from ...vector.area import burn_shapes
 
 NONE = IGNORE
 TRAIN, VALIDATION, TEST = range(len(SPLITS))
@@ -116,12 +116,12 @@ class Regions:
     def raw(self, window: Window) -> np.ndarray:
         """Return the splits of a window without buffer; where polygons overlap test wins, then validation."""
         ordered = sorted(self.shapes, key=lambda item: item[1])
-        codes = burned(list(ordered), self.grid, window, NONE)
+        codes = burn_shapes(list(ordered), self.grid, window, NONE)
         if not self.nearest:
             return codes
         unassigned = codes == NONE
         if self.left_out:
-            unassigned &= burned([(shape, 1) for shape in self.left_out], self.grid, window, 0) == 0
+            unassigned &= burn_shapes([(shape, 1) for shape in self.left_out], self.grid, window, 0) == 0
         return np.where(unassigned, self._of_nearest(window), codes)
 
     def _of_nearest(self, window: Window) -> np.ndarray:

@@ -21,7 +21,7 @@ from ...channel import Channel
 from ...contract import IGNORE, Cleaning, CleanJob, Grid, Problem, Source, encode
 from ...outputs import prepare_folder, whole_file
 from ...raster.class_areas import class_areas
-from ...raster.grid import Window, rasterio_profile, up_to, windows
+from ...raster.grid import Window, rasterio_profile, round_up, windows
 from ...raster.sources import open_source
 from ...raster.stream import pump
 from ...raster.writer import OVERVIEWS, PACKED_SHARE, read_classes
@@ -163,7 +163,7 @@ def clean_local(
 ) -> int:
     """Majority filter, opening and closing in windows with a halo. Changes no patch as a whole: returns 0."""
     halo = halo_px(cleaning)
-    side = up_to(max(WINDOW_PX, 4 * halo), WINDOW_PX)
+    side = round_up(max(WINDOW_PX, 4 * halo), WINDOW_PX)
     total, done = grid.height * grid.width, 0
 
     def padded(window: Window) -> tuple[Window, Codes]:

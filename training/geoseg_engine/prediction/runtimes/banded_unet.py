@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from ...contract import present
 from ...models.ensemble import Ensemble, Member
 from ...models.unet import UNet
-from ...raster.grid import Window, up_to
+from ...raster.grid import Window, round_up
 from ..windows import MIN_FEATURES, lengthened
 
 LEVELS = 2
@@ -98,12 +98,12 @@ class BandedUNet(nn.Module):
 
 
 def decoded_parts(kept: Window, height: int, width: int, levels: int) -> list[Part]:
-    """What every level of a decoder must compute for the pixels kept of a window, the first level first.
+    """Return what every level of a decoder must compute for the kept pixels of a window, the first level first.
 
     Args:
         kept: in pixels of the window.
-        height, width: of the window, multiples of the total stride.
-        levels: of the decoder.
+        height, width: size of the window, multiples of the total stride.
+        levels: levels of the decoder.
     """
     parts, wanted = [], kept
     for _ in range(levels):
@@ -117,17 +117,17 @@ def decoded_parts(kept: Window, height: int, width: int, levels: int) -> list[Pa
 def _span(start: int, length: int, size: int) -> tuple[int, int]:
     """First and last row (or column) to look at; never so few that a convolution adds in another order."""
     low = max(start - REACH, 0) // 2 * 2
-    high = min(up_to(start + length + REACH, 2), size)
+    high = min(round_up(start + length + REACH, 2), size)
     return lengthened(low, high, MIN_FEATURES, 0, size)
 
 
 def halved(window: Window) -> Window:
-    """The same ground in pixels twice as large."""
+    """Return the same area in pixels twice as large."""
     return Window(window.row // 2, window.col // 2, window.height // 2, window.width // 2)
 
 
 def in_bands(block: Callable[[Tensor], Tensor], rows: Rows, part: Part, widest: int) -> Tensor:
-    """The answer of a block to what a part is given, as far as it is wanted, put together from bands of rows.
+    """Return the output of a block, put together from bands of rows.
 
     Args:
         block: looks REACH pixels to either side and keeps the size.
@@ -146,7 +146,7 @@ def in_bands(block: Callable[[Tensor], Tensor], rows: Rows, part: Part, widest: 
     inner = [(first_row + (last_row - first_row) * place // count) // 2 * 2 for place in range(1, count)]
     whole = None
     for top, bottom in pairwise([first_row, *inner, last_row]):
-        first, last = max(top - REACH, 0) // 2 * 2, min(up_to(bottom + REACH, 2), height)
+        first, last = max(top - REACH, 0) // 2 * 2, min(round_up(bottom + REACH, 2), height)
         made = block(rows(first, last))[:, :, top - first : bottom - first, cols]
         if whole is None:
             size = (1, made.shape[1], last_row - first_row, made.shape[3])
@@ -156,16 +156,16 @@ def in_bands(block: Callable[[Tensor], Tensor], rows: Rows, part: Part, widest: 
 
 
 def channels(block: nn.Module) -> int:
-    """The most channels that a convolution of a block gives."""
+    """Return the largest number of output channels of a block's convolutions."""
     return max(module.out_channels for module in block.modules() if isinstance(module, nn.Conv2d))
 
 
 def banded(network: nn.Module, levels: int = LEVELS) -> nn.Module:
-    """A U-Net that computes what is kept, band by band, or an ensemble of such; any other network as it is.
+    """Return a U-Net that computes only what is kept, band by band, or an ensemble of such; other networks unchanged.
 
     Args:
         network: changed in place but for the outermost.
-        levels: how many, from the first, are computed in bands.
+        levels: number of levels, from the first, that are computed in bands.
     """
     if not _of_exact_unets(network):
         return network
@@ -188,5 +188,5 @@ def _of_exact_unets(network: nn.Module) -> bool:
 
 
 def unets(network: nn.Module) -> list[BandedUNet]:
-    """The U-Nets that `banded` has made of a network."""
+    """Return the U-Nets that `banded` has made of a network."""
     return [module for module in network.modules() if isinstance(module, BandedUNet)]

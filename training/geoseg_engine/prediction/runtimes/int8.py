@@ -1,4 +1,4 @@
-"""A model in int8: calibrated on training tiles of its own dataset, kept only if validation blocks lose little by it.
+"""A model in int8: calibrated on training tiles of its own dataset, used only if the validation IoU hardly changes.
 
 Weights are quantised by channel, activations by the range they have on the tiles (Jacob et al. 2018, "Quantization and
 training of neural networks for efficient integer-arithmetic-only inference"). The layers that make the logits stay in
@@ -38,7 +38,7 @@ Log = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Int8Scores:
-    """What an int8 graph was made from and scored; carried in its metadata.
+    """Scores of an int8 graph and what it was made from; stored in its metadata.
 
     Attributes:
         source: SHA-256 of the model file.
@@ -53,57 +53,66 @@ class Int8Scores:
 
     @property
     def loss(self) -> float:
-        """Mean IoU that int8 loses; negative where it gains."""
+        """Return the mean IoU that int8 loses; negative if it gains."""
         return self.float32 - self.int8
 
     def sentence(self) -> str:
-        """In words, for the log."""
+        """Return the scores as a sentence for the log."""
         change = f"from {self.float32:.4f} to {self.int8:.4f}"
         return f"int8 changes the mean IoU on {self.pixels} validation pixels {change}"
 
 
 def quantized(model: ModelFile, most_loss: float, log: Log) -> tuple[Path, float] | None:
-    """The model's int8 graph, from its folder or made now, and the mean IoU it loses.
-
-    None, and the reason in the log, if it is not to be used.
+    """Return the model's int8 graph, from its folder or made now, and the mean IoU it loses.
 
     Args:
-        model: ours, of a network.
-        most_loss: mean IoU on validation tiles that may be lost.
-        log: told what was found.
+        model: one of our networks.
+        most_loss: maximum loss of mean IoU on validation tiles.
+        log: receives the result.
+
+    Returns:
+        Path and loss; None if int8 is not to be used.
     """
     path = int8_path(model.path)
     try:
-        verdict = read_scores(path, model) or _make(model, path, most_loss, log)
+        found = read_scores(path, model) or _make(model, path, most_loss, log)
     except GeoSegError as error:
         log(f"int8 is not used: {error.message}")
         return None
-    if verdict.loss > most_loss:
-        log(f"int8 is not used: {verdict.sentence()}; at most {most_loss:g} may be lost.")
+    if found.loss > most_loss:
+        log(f"int8 is not used: {found.sentence()}; at most {most_loss:g} may be lost.")
         return None
-    log(f"{verdict.sentence()}; {path.name} is used.")
-    return path, verdict.loss
+    log(f"{found.sentence()}; {path.name} is used.")
+    return path, found.loss
 
 
 def int8_path(model: Path) -> Path:
-    """Where the int8 graph of a model lies: beside it."""
+    """Return the path of a model's int8 graph, beside the model."""
     return model.with_name(f"{model.stem}.int8.onnx")
 
 
 def read_scores(path: Path, model: ModelFile) -> Int8Scores | None:
-    """The verdict on an int8 graph that was made before; None if there is none of this model."""
+    """Return the scores of an int8 graph that was made before.
+
+    Args:
+        path: path of the graph.
+        model: the model that it must be made from.
+
+    Returns:
+        The scores; None if there is no graph of this model.
+    """
     if not path.is_file():
         return None
     try:
-        found = read_metadata(path)
-        verdict = decode(Int8Scores, parse_json(found[KEY], KEY)) if KEY in found else None
+        tags = read_metadata(path)
+        found = decode(Int8Scores, parse_json(tags[KEY], KEY)) if KEY in tags else None
     except (ValueError, DecodeError, GeoSegError):
         return None
-    return verdict if verdict and verdict.source == digest(model.path) else None
+    return found if found and found.source == digest(model.path) else None
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file."""
+    """Return the SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -116,35 +125,46 @@ def _make(model: ModelFile, path: Path, most_loss: float, log: Log) -> Int8Score
         missing
             or refuses the graph.
     """
-    with open_training_tiles(model) as ground, tempfile.TemporaryDirectory(prefix="geoseg-int8-") as scratch:
+    with open_training_tiles(model) as tiles, tempfile.TemporaryDirectory(prefix="geoseg-int8-") as scratch:
         log("int8: calibrating on training tiles of the model's dataset.")
         trial = Path(scratch) / "int8.onnx"
-        quantise(model.path, ground, trial)
+        quantise(model.path, tiles, trial)
         log("int8: comparing it with float32 on validation tiles.")
-        verdict = compare_scores(model, trial, ground)
-        if verdict.loss <= most_loss:
+        found = compare_scores(model, trial, tiles)
+        if found.loss <= most_loss:
             graph = onnx.load(trial)
-            onnx.helper.set_model_props(graph, {KEY: json.dumps(asdict(verdict))})
+            onnx.helper.set_model_props(graph, {KEY: json.dumps(asdict(found))})
             mine = path.with_name(f"{path.stem}.{socket.gethostname()}-{os.getpid()}.onnx")
             with whole_file(mine) as partial:  # several shards may make it at the same time
                 onnx.save(graph, partial)
             mine.replace(path)
-    return verdict
+    return found
 
 
-def compare_scores(model: ModelFile, trial: Path, ground: TrainingTiles) -> Int8Scores:
-    """Mean IoU of both graphs on the validation tiles."""
+def compare_scores(model: ModelFile, trial: Path, tiles: TrainingTiles) -> Int8Scores:
+    """Return the mean IoU of both graphs on the validation tiles.
+
+    Args:
+        model: the model file, in float32.
+        trial: path of the int8 graph.
+        tiles: tiles of its dataset.
+    """
     plain, quick = OnnxRuntime(model.path), OnnxRuntime(trial, precision="int8")
     matrices = np.zeros((2, len(model.classes), len(model.classes)), np.int64)
-    for tile in ground.tiles("validation"):
+    for tile in tiles.tiles("validation"):
         for matrix, runtime in zip(matrices, (plain, quick), strict=True):
             matrix += tile_confusion(tile, runtime.predict_window(tile.scores), len(model.classes))
     before, after = (float(scores(matrix, model.classes)["miou"] or 0) for matrix in matrices)
     return Int8Scores(digest(model.path), round(before, 6), round(after, 6), int(matrices[0].sum()))
 
 
-def quantise(model: Path, ground: TrainingTiles, path: Path) -> None:
+def quantise(model: Path, tiles: TrainingTiles, path: Path) -> None:
     """Write the graph with its convolutions in int8 (QDQ form, which ONNX Runtime and OpenVINO read).
+
+    Args:
+        model: path of the model file.
+        tiles: tiles of its dataset, for the ranges of activations.
+        path: path of the int8 graph.
 
     Raises:
         GeoSegError: `quantisation`.
@@ -158,7 +178,7 @@ def quantise(model: Path, ground: TrainingTiles, path: Path) -> None:
         library.quantize_static(
             str(fused),
             str(path),
-            _Tiles(ground),
+            _Tiles(tiles),
             quant_format=library.QuantFormat.QDQ,
             per_channel=True,
             activation_type=library.QuantType.QUInt8,
@@ -178,8 +198,8 @@ def quantise(model: Path, ground: TrainingTiles, path: Path) -> None:
 class _Tiles:
     """Calibration tiles in the form that ONNX Runtime's calibration asks for."""
 
-    def __init__(self, ground: TrainingTiles) -> None:
-        self._tiles: Iterator[Tile] = ground.tiles("train")
+    def __init__(self, tiles: TrainingTiles) -> None:
+        self._tiles: Iterator[Tile] = tiles.tiles("train")
 
     def get_next(self) -> dict[str, NDArray[np.float32]] | None:
         """The next input of the graph, None after the last."""
@@ -188,7 +208,7 @@ class _Tiles:
 
 
 def last_convolutions(graph: onnx.ModelProto) -> list[str]:
-    """Names of the convolutions after which no other comes."""
+    """Return the names of the convolutions that no other convolution follows."""
     makers = {name: node for node in graph.graph.node for name in node.output}
     waiting = [item.name for item in graph.graph.output]
     found, seen = [], set()

@@ -1,7 +1,7 @@
 """The model file in ONNX Runtime, on CPU or GPU.
 
-A runtime is what it says: the GPU provider is asked with its fallback to the CPU switched off, because a session
-otherwise runs on the CPU without a word where the GPU libraries are missing.
+The GPU provider is opened with its fallback to the CPU switched off: a session otherwise runs on the CPU without a
+warning if the GPU libraries are missing.
 """
 
 from __future__ import annotations
@@ -32,16 +32,17 @@ class OnnxRuntime:
     ) -> None:
         """Open a session on exactly one device.
 
-        Memory stays with the session between two runs: given back and taken again it costs a fifth of the time. A
-        plan of it for each shape of window would double it.
+        The session keeps its memory between two runs: releasing and allocating it again takes a fifth of the time. A
+        memory plan for each shape of window would double it.
 
         Args:
-            path: of the graph.
+            path: path of the graph.
             device: `cpu` or `cuda:N`.
-            precision: what the graph computes in, `float32` or `int8`.
-            of_trees: whether it is a forest. Its operations run in the order of the file: in its own, ONNX Runtime
-                asks all trees before it adds up, and holds 2.5 kB a pixel. Threads stay awake between two of its
-                thousand short operations, which is a third faster; others leave the processor to the other stages.
+            precision: arithmetic of the graph, `float32` or `int8`.
+            of_trees: whether it is a forest. Its operations run in the order of the file: in its own order, ONNX
+                Runtime evaluates all trees before it adds them up, and holds 2.5 kB per pixel. Threads spin between two
+                of its thousand short operations, which is a third faster; other models leave the processor to the other
+                stages.
 
         Raises:
             GeoSegError: `no_onnx_runtime` if the package is missing, `no_onnx_gpu` if its GPU provider does not work.
@@ -85,8 +86,12 @@ class OnnxRuntime:
     def predict_window(self, scores: NDArray[Any], kept: Window | None = None) -> NDArray[Any]:
         """See `Runtime`.
 
+        Args:
+            scores: z-scores (bands, rows, cols).
+            kept: part of the window that is returned.
+
         Raises:
-            GeoSegError: `model_failed` where the graph cannot be computed.
+            GeoSegError: `model_failed` if the graph cannot be computed.
         """
         image = scores[None].astype(np.float32, copy=False)
         try:

@@ -1,4 +1,4 @@
-"""The model file in OpenVINO, on processors of Intel's kind: an extra, imported only where it is used."""
+"""The model file in OpenVINO, on x86 processors: an optional package, imported only when it is used."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class OpenVinoRuntime:
         """Compile the graph for this processor.
 
         Args:
-            path: of the graph.
+            path: path of the graph.
             precision: `float32`, `bf16`, or `int8` for a graph that is quantised.
 
         Raises:
-            GeoSegError: `no_openvino` if the package is missing, `openvino_model` if it refuses the graph.
+            GeoSegError: `no_openvino` if the package is missing, `openvino_model` if it cannot run the graph.
         """
         try:
             import openvino
@@ -59,7 +59,15 @@ class OpenVinoRuntime:
             ) from error
 
     def predict_window(self, scores: NDArray[Any], kept: Window | None = None) -> NDArray[Any]:
-        """See `Runtime`."""
+        """See `Runtime`.
+
+        Args:
+            scores: z-scores (bands, rows, cols).
+            kept: part of the window that is returned.
+
+        Raises:
+            GeoSegError: `model_failed` if the graph cannot be computed.
+        """
         image = np.ascontiguousarray(scores, np.float32)[None]
         try:
             result: NDArray[Any] = self._request.infer({0: image}, share_inputs=True)[0]

@@ -1,4 +1,4 @@
-"""What every runtime does: one interface over torch, ONNX Runtime and OpenVINO, on CPU or GPU."""
+"""The interface of every runtime: torch, ONNX Runtime and OpenVINO, on CPU or GPU."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Runtime(Protocol):
     """A network ready to run.
 
     Attributes:
-        title: in words, for log and result, e.g. `torch bf16 on cpu`.
+        title: for log and result, e.g. `torch bf16 on cpu`.
         name: `torch`, `onnx` or `openvino`.
         precision: `float32`, `bf16`, `fp16`, `int8` or `float64`.
         device: `cpu` or `cuda:N`.
@@ -28,10 +28,14 @@ class Runtime(Protocol):
     device: str
 
     def predict_window(self, scores: Array, kept: Window | None = None) -> Array:
-        """Output q (classes, rows, cols), see `modelfile.calibration`, of z-scores (bands, rows, cols).
+        """Return the output q of the network on one window, see `modelfile.calibration`.
 
-        Rows and columns must be multiples of the network's total stride. Of a window of which only a part is kept,
-        that part alone is given, and some runtimes compute little more.
+        Args:
+            scores: z-scores (bands, rows, cols); rows and cols are multiples of the network's total stride.
+            kept: part of the window that is returned; some runtimes compute little more than it. None is all of it.
+
+        Returns:
+            Output (classes, rows, cols) of the kept part.
 
         Raises:
             MemoryError: if the window does not fit into the device's memory.

@@ -1,4 +1,4 @@
-"""Which runtime and precision to predict with: timed on a window of the user's own raster, and checked."""
+"""Choice of runtime and precision: timed on a window of the user's own raster, and checked."""
 
 from __future__ import annotations
 
@@ -53,15 +53,15 @@ PROBE_PX = 32
 
 @dataclass(frozen=True)
 class Choice:
-    """A runtime that may be taken.
+    """A runtime that may be used.
 
     Attributes:
         runtime: ready to run.
-        px_per_s: on the trial window; 0 without a trial.
-        bytes_px: of activations for every pixel.
-        agreement: share of the trial window's pixels with the class of float32.
+        px_per_s: speed on the sample window; 0 if it was not timed.
+        bytes_px: bytes of activations per pixel.
+        agreement: share of the sample's pixels with the class of float32, 0 to 1.
         int8_loss: mean IoU that int8 loses on validation tiles; None for other precisions.
-        difference: see `tiling_invariance.largest_difference`; None where it was not asked.
+        difference: see `tiling_invariance.largest_difference`; None if it was not computed.
     """
 
     runtime: Runtime
@@ -91,20 +91,20 @@ def choose_runtime(
     Args:
         model: the model file.
         sample: z-scores (bands, rows, cols) of a typical window, aligned.
-        job_px: pixels to predict; below WORTHWHILE_PX, float32 torch is taken without a trial.
+        job_px: pixels to predict; below WORTHWHILE_PX, float32 torch is used without timing.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         wanted: `auto`, `torch`, `onnx` or `openvino`.
-        log: gets what was tried, with speeds and agreement.
-        precision: `auto`, or the only one to take. What is wanted by name is taken even where it gives other
-            classes than float32, and its agreement told; but int8 only if it loses at most `int8_loss`.
+        log: receives what was timed, with speed and agreement.
+        precision: `auto`, or the only one to use. One that is set by name is used even if it gives other classes than
+            float32, and its agreement is logged; int8 only if it loses at most `int8_loss`.
         int8_loss: mean IoU that int8 may lose on validation blocks.
-        worth: pixels of the map a second that a choice gives; by itself those that the network sees.
+        worth: pixels of the map per second of a choice; by default those that the network sees.
 
     Returns:
-        What may be taken, the best first.
+        Choices, the best first.
 
     Raises:
-        GeoSegError: if a device, runtime or precision is wanted by name that is not there.
+        GeoSegError: if a device, runtime or precision that is set by name is not available.
     """
     if onnx_only(model):
         return [_graph_only(model, sample, job_px, wanted, precision, log)]
@@ -150,7 +150,13 @@ def _opened(
 
 
 def open_runtime(path: Path | str, name: str, device: str, precision: str = "float32") -> Runtime:
-    """One runtime of a model file; `device` is `auto`, `cpu`, `cuda` or `cuda:N`. OpenVINO takes the CPU.
+    """Open a model file in one runtime.
+
+    Args:
+        path: path of the model file.
+        name: `torch`, `onnx` or `openvino`.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`; OpenVINO uses the CPU.
+        precision: see `Runtime`.
 
     Raises:
         GeoSegError: as `find_device`, `load_network`, `OnnxRuntime`, `OpenVinoRuntime`.
@@ -164,10 +170,15 @@ def open_runtime(path: Path | str, name: str, device: str, precision: str = "flo
 
 
 def candidates(device: str, wanted: str, precision: str) -> list[tuple[str, str]]:
-    """Runtimes and precisions worth trying, the one that needs no trial first.
+    """Return the runtimes and precisions to time, the one that needs no timing first.
+
+    Args:
+        device: `cpu` or `cuda:N`.
+        wanted: `auto` or the name of a runtime.
+        precision: `auto` or the name of a precision.
 
     Raises:
-        GeoSegError: `no_precision` if nothing computes in what is wanted.
+        GeoSegError: `no_precision` if no runtime computes in that precision.
     """
     reduced = reduced_precision(torch.device(device))
     ways = [("torch", "float32"), ("torch", reduced), ("onnx", "float32"), ("onnx", "int8")]
@@ -192,9 +203,13 @@ def candidates(device: str, wanted: str, precision: str) -> list[tuple[str, str]
 
 
 def rank(tried: Sequence[Choice], worth: Callable[[Choice], float] = SPEED) -> list[Choice]:
-    """Those with the classes of float32, the fastest first; if none has them, the closest alone.
+    """Return the choices with the classes of float32, the fastest first; if there are none, the closest alone.
 
-    The first that was tried gives way only to one that gains more than GAIN.
+    The first that was timed is replaced only by one that saves more than GAIN.
+
+    Args:
+        tried: choices, in the order in which they were timed.
+        worth: as in `choose_runtime`.
 
     Raises:
         GeoSegError: `no_runtime` if nothing could be opened.
@@ -286,17 +301,25 @@ def _compared(
 
 
 def scratch_factor(runtime: Runtime) -> float:
-    """Activations that a runtime holds at once, over the largest operation's input and output."""
+    """Return the activations that a runtime holds at once, divided by the largest operation's input and output."""
     return BANDED_SCRATCH if isinstance(runtime, TorchRuntime) and runtime.in_bands else SCRATCH
 
 
 def halo_cost(runtime: Runtime) -> float:
-    """What a pixel of the halo costs, over what one of the core does."""
+    """Return the cost of a pixel of the halo divided by that of one of the core."""
     return CROPPED_COST if isinstance(runtime, TorchRuntime) and runtime.crops else 1.0
 
 
 def time_runtime(runtime: Runtime, sample: NDArray[Any]) -> tuple[NDArray[Any], float]:
-    """Probabilities of the sample, and pixels per second of the faster of two steps after one to warm up."""
+    """Run a sample three times, the first to warm up.
+
+    Args:
+        runtime: the network.
+        sample: z-scores (bands, rows, cols).
+
+    Returns:
+        Output (classes, rows, cols), and pixels per second of the faster of the last two runs.
+    """
     result = runtime.predict_window(sample)
     seconds = []
     for _ in range(STEPS):
@@ -307,7 +330,12 @@ def time_runtime(runtime: Runtime, sample: NDArray[Any]) -> tuple[NDArray[Any], 
 
 
 def largest_bytes(network: nn.Module, sample: NDArray[Any]) -> float:
-    """Bytes a pixel of what the largest operation takes and gives in float32, on a small part of the sample."""
+    """Return the bytes per pixel of the largest operation's input and output in float32, on a small part of the sample.
+
+    Args:
+        network: the network.
+        sample: z-scores (bands, rows, cols).
+    """
     part = torch.from_numpy(np.ascontiguousarray(sample[:, :64, :64]))[None]
     largest = [0]
 

@@ -1,4 +1,4 @@
-"""A model of another program as a runtime: its conventions stay hidden, what comes out is q as of our own models."""
+"""A third-party model as a runtime: its conventions stay inside, its output is q as of our own models."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LEAD = 1e-4
 
 
 class ThirdPartyRuntime:
-    """Windows of the side that the model wants, its values as probabilities, its threshold as decision.
+    """Windows of the side that the model expects, its values as probabilities, its threshold as decision.
 
     Attributes:
         title, name, precision, device: see `Runtime`.
@@ -38,7 +38,14 @@ class ThirdPartyRuntime:
     def predict_window(self, scores: Array, kept: Window | None = None) -> Array:
         """See `Runtime`. A window larger than the model's is made of several, side by side.
 
-        Where the model gives no answer at the edges of a window, the nearest one stands there.
+        Where the model gives no output at the edges of a window, the nearest one is used.
+
+        Args:
+            scores: z-scores (bands, rows, cols).
+            kept: part of the window that is returned.
+
+        Raises:
+            GeoSegError: `not_our_model` if the output has another shape than the file states.
         """
         _, height, width = scores.shape
         rows = []
@@ -79,7 +86,11 @@ class ThirdPartyRuntime:
 
 
 def third_party_runtime(model: ModelFile, device: str = "cpu") -> Runtime:
-    """The runtime of a foreign model.
+    """Return the runtime of a third-party model.
+
+    Args:
+        model: the model file.
+        device: `cpu` or `cuda:N`.
 
     Raises:
         GeoSegError: as `OnnxRuntime`.
@@ -88,7 +99,12 @@ def third_party_runtime(model: ModelFile, device: str = "cpu") -> Runtime:
 
 
 def padded_to(values: Array, size: tuple[int, ...]) -> Array:
-    """An answer (channels, rows, cols) that is smaller than its window, continued by its nearest values."""
+    """Return an output that is smaller than its window, continued by its nearest values.
+
+    Args:
+        values: (channels, rows, cols).
+        size: rows and cols of the window.
+    """
     missing = [wanted - given for wanted, given in zip(size, values.shape[1:], strict=True)]
     if not any(missing):
         return values
@@ -103,7 +119,12 @@ def two_classes(values: Array) -> Array:
 
 
 def several_classes(values: Array, shares: str) -> Array:
-    """Probabilities that sum to one: of independent ones their share, of raw values the softmax."""
+    """Return probabilities that sum to one: independent ones divided by their sum, raw values through a softmax.
+
+    Args:
+        values: output of the model (classes, rows, cols).
+        shares: `raw`, or what else the file states of its values.
+    """
     values = np.exp(values - values.max(axis=0)) if shares == "raw" else np.maximum(values, 0)
     total = values.sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -113,10 +134,14 @@ def several_classes(values: Array, shares: str) -> Array:
 
 
 def class_of(values: Array, threshold: float) -> NDArray[np.int64]:
-    """The class (rows, cols) that Deepness gives to values (channels, rows, cols).
+    """Return the class (rows, cols) that Deepness assigns.
 
-    What is below the threshold becomes 0; the largest channel wins, the first of several. A single channel is class 1
+    Values below the threshold become 0; the largest channel wins, the first of several. A single channel is class 1
     where anything is left.
+
+    Args:
+        values: (channels, rows, cols).
+        threshold: minimum value that counts.
     """
     with np.errstate(invalid="ignore"):
         left = np.where(values < np.float32(threshold), np.float32(0), values)
@@ -125,9 +150,13 @@ def class_of(values: Array, threshold: float) -> NDArray[np.int64]:
 
 
 def with_leader(shares: Array, classes: NDArray[np.int64]) -> Array:
-    """Probabilities (classes, rows, cols) whose largest is that of the classes (rows, cols) given, by LEAD or more.
+    """Return probabilities whose largest is that of the given classes, by LEAD or more.
 
-    Where another is larger, both change places.
+    Where another class is larger, both probabilities are swapped.
+
+    Args:
+        shares: probabilities (classes, rows, cols); changed in place.
+        classes: class of each pixel (rows, cols).
     """
     best = shares.argmax(axis=0)[None]
     wanted = classes[None]

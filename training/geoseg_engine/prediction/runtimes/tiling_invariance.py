@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...models.ensemble import Ensemble
-from ...raster.grid import Window, up_to
+from ...raster.grid import Window, round_up
 from ..windows import Frame, cut_at
 
 SMALL_ELEMENTS = 20_480
@@ -88,7 +88,7 @@ def _twice(transposed: Callable[[Tensor], Tensor], features: Tensor) -> Tensor:
 
 
 def over_classes(function: Callable[[Tensor], Tensor], logits: Tensor) -> Tensor:
-    """A softmax, or what is made of one, that gives a pixel the same bits wherever it lies in its window.
+    """Apply a softmax, or a function of one, so that a pixel gets the same bits anywhere in its window.
 
     Args:
         function: of (1, classes, pixels, 1), over the classes.
@@ -96,7 +96,7 @@ def over_classes(function: Callable[[Tensor], Tensor], logits: Tensor) -> Tensor
     """
     _, classes, rows, cols = logits.shape
     count = rows * cols
-    padded = logits.new_zeros((1, classes, up_to(count, VECTOR_PX * torch.get_num_threads()), 1))
+    padded = logits.new_zeros((1, classes, round_up(count, VECTOR_PX * torch.get_num_threads()), 1))
     padded[0, :, :count, 0].view(classes, rows, cols).copy_(logits[0])
     return function(padded)[0, :, :count, 0].reshape(1, -1, rows, cols)
 
@@ -104,15 +104,15 @@ def over_classes(function: Callable[[Tensor], Tensor], logits: Tensor) -> Tensor
 def largest_difference(
     predict: Callable[[NDArray[Any], Window], NDArray[Any]], scores: NDArray[Any], frame: Frame
 ) -> float:
-    """How much the answers to the first pixels of a window change when it is cut to the smallest that is allowed.
+    """Return how much the output of the first pixels of a window changes when it is cut to the smallest allowed size.
 
     Args:
         predict: `Runtime.predict_window`.
         scores: z-scores (bands, rows, cols) of a window larger than the smallest.
-        frame: of the raster; what a network needs around a pixel.
+        frame: raster and network.
 
     Returns:
-        The largest difference of the output q; 0 where windows of any size agree, and where none can be smaller.
+        The largest difference of the output q; 0 if windows of any size agree, and if none can be smaller.
     """
     height, width = scores.shape[1:]
     inside = Frame(height, width, frame.reach_px, frame.align_px)

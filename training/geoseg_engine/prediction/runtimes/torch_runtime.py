@@ -27,8 +27,8 @@ DTYPES = {
 class TorchRuntime:
     """The network in PyTorch: batch norm folded into the convolutions, channels last.
 
-    But for float64, which is for comparison, U-Nets compute no more than what is kept, on a CPU in bands; and what a
-    CPU computes does not depend on the window.
+    Except in float64, which is for comparison, U-Nets compute only what is kept, on a CPU in bands, and what a CPU
+    computes does not depend on the window.
     """
 
     name = "torch"
@@ -40,7 +40,14 @@ class TorchRuntime:
         precision: str = "float32",
         calibration: Calibration = PLAIN,
     ) -> None:
-        """Take over a network; it is changed in place. `calibration` is that of its model file."""
+        """Prepare a network, which is changed in place.
+
+        Args:
+            network: in evaluation mode.
+            device: `cpu` or `cuda:N`.
+            precision: `float32`, `bf16`, `fp16` or `float64`.
+            calibration: calibration of its model file.
+        """
         self.device, self.precision = device, precision
         self.title = f"torch {precision} on {device}"
         self._dtype = DTYPES[precision]
@@ -64,7 +71,12 @@ class TorchRuntime:
             self._decide = partial(over_classes, self._decision)
 
     def predict_window(self, scores: Array, kept: Window | None = None) -> Array:
-        """See `Runtime`."""
+        """See `Runtime`.
+
+        Args:
+            scores: z-scores (bands, rows, cols).
+            kept: part of the window that is returned.
+        """
         try:
             with torch.inference_mode():
                 image = torch.from_numpy(np.ascontiguousarray(scores))[None]

@@ -15,7 +15,7 @@ from torch import Tensor
 from ...channel import Channel
 from ...contract import SPLITS, Dataset, GeoSegError
 from ...dataset.datasets import open_dataset_stack, read_ids
-from ...dataset.subset import places, with_bands
+from ...dataset.subset import band_positions, with_bands
 from ...modelfile.stats import Statistics, measure, normalise
 from ...raster.grid import Window
 from ...stacking.stack import StackReader
@@ -127,7 +127,7 @@ def open_unlabelled(
         GeoSegError: `no_ground` if all pixels are held out or without values; `unknown_band`.
     """
     part = with_bands(dataset, bands)
-    chosen = places(dataset.recipe, part.recipe)
+    chosen = band_positions(dataset.recipe, part.recipe)
     grid = dataset.recipe.grid
     held_out = held_out_cells(dataset, folder)
     stack = open_dataset_stack(dataset, folder)

@@ -21,8 +21,8 @@ from ..contract import (
     model_name,
 )
 from ..engine.liveness import running_pid
-from .submission import Submission
-from .train import job_of
+from ..jobs.submission import Submission
+from ..jobs.train import job_of
 from .workspace import Entry, kept_in, parsed, result_of
 
 EVALUATION, PLAN, METRICS = "evaluation", "plan.json", "metrics.json"
@@ -90,7 +90,12 @@ def run_of(entry: Entry) -> Run:
 
 
 def evaluation_of(folder: Path, job: Job | None = None) -> dict[str, Any]:
-    """Scores of a run on ground it has not seen; empty if there are none."""
+    """Return the scores of a run on held-out data; empty if there are none.
+
+    Args:
+        folder: of the run.
+        job: that made it, if it was read already.
+    """
     if isinstance(job, CrossValidateJob) or (job is None and is_cross_validation(folder)):
         return kept_in(folder / METRICS)
     return result_of(folder / EVALUATION)
@@ -176,7 +181,12 @@ def differences(runs: Sequence[Mapping[str, str]]) -> list[tuple[str, list[str]]
 
 
 def flat(values: Mapping[str, Any], before: str = "") -> dict[str, str]:
-    """Nested settings as one level of texts."""
+    """Return nested settings as one level of texts.
+
+    Args:
+        values: settings, with dictionaries among them.
+        before: what each name begins with.
+    """
     found: dict[str, str] = {}
     for key, value in values.items():
         if isinstance(value, dict):
@@ -198,7 +208,11 @@ def text_of(value: Any) -> str:
 
 
 def repeat(folder: Path, new_folder: Path) -> Submission:
-    """The job of a run once more, in a folder of its own.
+    """Return the job of a run once more, in a folder of its own.
+
+    Args:
+        folder: of the run.
+        new_folder: of the new run.
 
     Raises:
         GeoSegError: `no_run` if it cannot be read or trains nothing.
@@ -213,7 +227,11 @@ def repeat(folder: Path, new_folder: Path) -> Submission:
 
 
 def delete(folder: Path, in_use: Path | None) -> None:
-    """Remove a run with all its files.
+    """Delete a run with all its files.
+
+    Args:
+        folder: of the run.
+        in_use: folder of the current run, which stays; None if there is none.
 
     Raises:
         GeoSegError: `in_use` if it is the current one, `running` if an engine works on it or on its comparison.

@@ -53,13 +53,23 @@ def fingerprint(part: Any) -> str:
 
 
 def changed(before: Prints, now: Prints) -> tuple[str, ...]:
-    """Parts that differ, in the order of `now`; parts that only one side knows count as changed."""
+    """Return the parts that differ, in the order of `now`; parts that only one side has count as changed.
+
+    Args:
+        before: fingerprints of an earlier state.
+        now: fingerprints of the present state.
+    """
     names = [*now, *(name for name in before if name not in now)]
     return tuple(name for name in names if before.get(name) != now.get(name))
 
 
 def keep_inputs(dataset: Path, prints: Prints) -> None:
-    """Write what a dataset was prepared from into its folder."""
+    """Write what a dataset was prepared from into its folder.
+
+    Args:
+        dataset: its folder.
+        prints: fingerprints of its inputs.
+    """
     write_json(dataset / INPUTS_FILE, dict(prints))
 
 
@@ -84,7 +94,13 @@ def data_step(dataset: Path | None, labels_file: str, now: Prints) -> Step:
 
 
 def tiles_step(dataset: Path | None, data: Step, labels_file: str) -> Step:
-    """Tiles of a dataset: out of date with it, or where its labels were burned again."""
+    """Return the state of the tiles of a dataset: out of date with it, or where its labels were burned again.
+
+    Args:
+        dataset: its folder.
+        data: state of the dataset.
+        labels_file: name of the file that makes it prepared.
+    """
     file = dataset / "dataset.json" if dataset is not None else None
     return following(file, data, dataset / labels_file if dataset is not None else None)
 
@@ -105,7 +121,14 @@ def model_step(model: Path | None, trained_on: Path | None, dataset: Path | None
 
 
 def following(result: Path | None, before: Step, made_from: Path | None) -> Step:
-    """A step that follows from another: out of date with it, or where what it is made from is newer."""
+    """Return the state of a step that follows from another: out of date with it, or where what it is made from is
+    newer.
+
+    Args:
+        result: file of the step.
+        before: state of the step before it.
+        made_from: file that it is made from.
+    """
     if result is None or not result.exists():
         return Step()
     if before.state == "outdated":

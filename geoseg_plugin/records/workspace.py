@@ -24,7 +24,7 @@ from ..contract import (
     known_fields,
     parse_event,
 )
-from ..engine.liveness import job_kind, running_pid
+from ..engine.liveness import running_pid
 
 NEARLY_FULL_BYTES = 2_000_000_000
 TAIL_BYTES = 262_144
@@ -104,13 +104,6 @@ class Workspace:
         """Comparisons, newest first; finished ones have a comparison.json."""
         return self._entries("comparisons", "comparison.json")
 
-    def unfinished_runs(self) -> list[Entry]:
-        """Training runs that still run (attach), or ended without being done or by cancel (resume)."""
-        open_states = ("running", "stopped", "cancelled", "failed")
-        return [
-            entry for entry in self.runs() if entry.state in open_states and job_kind(entry.folder) == "train"
-        ]
-
     def problems(self) -> list[Problem]:
         """Whether results can be written here."""
         existing = next((folder for folder in (self.root, *self.root.parents) if folder.exists()), None)
@@ -144,7 +137,12 @@ class Workspace:
 
 
 def entry_of(folder: Path, result: str) -> Entry:
-    """What a folder holds; `result` is the file that makes it finished."""
+    """Return what a folder holds.
+
+    Args:
+        folder: of a dataset, run or prediction.
+        result: name of the file that makes it finished.
+    """
     finished = (folder / result).exists()
     state = state_of(folder)
     if state == "new" and finished:

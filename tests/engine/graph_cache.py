@@ -1,0 +1,53 @@
+"""Model files without tracing the same network twice: the graph is kept, weights and buffers are put into it.
+
+Tracing takes seconds, and most tests that write a model write one of the same small networks. The engine compares
+every file that it writes with the network, in ONNX Runtime and on real data, so a graph that did not fit would fail.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import onnx
+import torch
+from onnx import numpy_helper
+
+BOOKKEEPING = vars(torch.nn.Module()).keys() - {"training"}
+
+
+class GraphCache:
+    """Stands for the exporter.
+
+    Args:
+        trace: writes the file of a module, with a sample of its input: what is called for a network not yet seen.
+    """
+
+    def __init__(self, trace: Callable[[torch.nn.Module, torch.Tensor, Path], None]) -> None:
+        self.trace, self.graphs = trace, dict[str, bytes]()
+
+    def __call__(self, module: torch.nn.Module, sample: torch.Tensor, path: Path) -> None:
+        key = described(module, sample)
+        if key not in self.graphs:
+            self.trace(module, sample, path)
+            self.graphs[key] = path.read_bytes()
+            return
+        model = onnx.load_model_from_string(self.graphs[key])
+        values = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+        for item in model.graph.initializer:
+            if item.name in values:
+                item.CopyFrom(numpy_helper.from_array(values[item.name].detach().numpy(), item.name))
+        onnx.save(model, path)
+
+
+def described(module: torch.nn.Module, sample: torch.Tensor) -> str:
+    """Everything that a graph can depend on; values of weights and buffers and the size of the sample are not in it."""
+    tensors = [*module.named_parameters(), *module.named_buffers()]
+    settings = [
+        (
+            name,
+            type(part).__qualname__,
+            {key: value for key, value in vars(part).items() if key not in BOOKKEEPING},
+        )
+        for name, part in module.named_modules()
+    ]
+    shapes = [(name, value.shape, value.dtype) for name, value in tensors]
+    return repr((sample.shape[1], sample.dtype, shapes, settings))
