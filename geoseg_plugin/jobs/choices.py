@@ -111,41 +111,6 @@ class DataChoices:
 
 
 @dataclass(frozen=True)
-class TileChoices:
-    """The Tiles page; `fractions` are shares of train, validation, test that sum to one."""
-
-    tile_px: int = 64
-    overlap_percent: int = 0
-    fractions: tuple[float, float, float] = (0.6, 0.2, 0.2)
-    block_px: int = 0
-    buffer_px: int = -1
-    seed: int = 42
-    split_field: str = ""
-    min_labelled_percent: int = 0
-    empty_percent: int = 100
-    folds: int = 0
-    split_layer_ids: tuple[str, str, str] = ("", "", "")
-
-    @property
-    def stride_px(self) -> int:
-        """Step from one tile to the next in pixels."""
-        return max(1, round(self.tile_px * (1 - self.overlap_percent / 100)))
-
-
-@dataclass(frozen=True)
-class TrainChoices:
-    """The Train page; `settings` are fields of the job: TrainJob, or ForestJob where `kind` is `trainforest`.
-
-    With `again`, the run of that model is trained once more from its weights, and `settings` only overrule its own.
-    """
-
-    name: str = ""
-    settings: dict[str, object] = field(default_factory=dict)
-    kind: str = "train"
-    again: str = ""
-
-
-@dataclass(frozen=True)
 class PredictChoices:
     """The Predict page.
 
@@ -169,15 +134,6 @@ class PredictChoices:
     rectangle_crs: str = ""
     outputs: tuple[str, ...] = ("polygons", "confidence")
     settings: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class EngineChoices:
-    """How to set the engine up; `python` is the user's own interpreter or empty."""
-
-    device: str = "cpu"
-    python: str = ""
-    without_richdem: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,12 @@
-"""What things are called on screen."""
+"""What things are called on screen. No Qt."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qgis.PyQt.QtCore import QCoreApplication
+from ..forms.texts import tr
 
-
-def tr(text: str) -> str:
-    """Translate a text of the dock."""
-    return QCoreApplication.translate("GeoSeg", text)
+__all__ = ["tr"]
 
 
 def terrain_names() -> dict[str, str]:
@@ -146,3 +143,9 @@ def memory(megabytes: float) -> str:
 def number_text(value: object) -> str:
     """A value of a band with four digits; a dash where there is none."""
     return f"{value:.4g}" if isinstance(value, (int, float)) else "–"
+
+
+def as_sentence(text: str) -> str:
+    """Return a text with a capital and a full stop."""
+    whole = text if text.endswith((".", "!", "?")) else f"{text}."
+    return whole[:1].upper() + whole[1:]

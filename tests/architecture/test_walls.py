@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "processing": {"paths", "contract", "forms", "engine", "jobs", "records", "tasks", "layers"},
     "panel": {"paths", "contract", "forms", "engine", "jobs", "records", "tasks", "layers"},
     "steps": {"paths", "contract", "forms", "engine", "jobs", "records", "tasks", "layers", "panel"},
-    "plugin": {"paths", "contract", "engine", "jobs", "tasks", "layers", "processing", "panel"},
+    "plugin": {"paths", "contract", "forms", "engine", "jobs", "tasks", "layers", "processing", "panel"},
     "__init__": {"plugin"},
 }
 STEPS = {"data", "split", "train", "predict", "results", "engine"}
@@ -128,6 +128,18 @@ def test_only_the_plugin_imports_the_assembly() -> None:
     graph = import_graph(PLUGIN)
     assembly = name_of(ASSEMBLY)
     assert {name for name, its in graph.items() if assembly in its} == {"geoseg_plugin.plugin"}
+
+
+def test_states_of_steps_are_without_qt() -> None:
+    graph = import_graph(PLUGIN)
+    with_qt = {
+        name_of(file)
+        for file in python_files(PLUGIN)
+        if any(item.module.split(".")[0] in ("qgis", "osgeo") for item in imports(file))
+    }
+    states = {f"geoseg_plugin.steps.{step}.state" for step in STEPS}
+    assert states <= set(graph)
+    assert {name: reached(name, graph) & with_qt for name in states} == {name: set() for name in states}
 
 
 PAGES = [

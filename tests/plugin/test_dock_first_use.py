@@ -24,7 +24,8 @@ from geoseg_plugin.panel.dock import GeoSegDock
 from geoseg_plugin.panel.widgets.messages import Messages
 from geoseg_plugin.panel.widgets.notes import NextStep
 from geoseg_plugin.steps.engine.controller import wants_gpu
-from geoseg_plugin.steps.engine.page import EnginePage, engine_facts
+from geoseg_plugin.steps.engine.page import EnginePage
+from geoseg_plugin.steps.engine.state import engine_facts
 from geoseg_plugin.steps.results.page import ResultsPage
 from geoseg_plugin.tasks.engine_task import EngineTask
 from geoseg_plugin.tasks.runner import TaskRunner
@@ -373,8 +374,8 @@ def test_how_the_last_job_ended_is_not_said_for_ever(desk: Desk) -> None:
     assert footer.title() == "Failed" and "It went wrong." in desk.dock.messages.text()
     desk.dock.show()
     QApplication.setActiveWindow(desk.dock)
-    desk.page.options.border_px.setFocus()
-    desk.page.options.border_px.setValue(3)
+    desk.page.options.labels["border_px"].setFocus()
+    desk.page.options.labels["border_px"].setValue(3)
     assert footer.title() == "Nothing is running"
     desk.page.primary.click()
     desk.runner.fail("x", "It went wrong.")

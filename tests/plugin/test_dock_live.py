@@ -275,7 +275,7 @@ WHAT_CHANGES: list[tuple[str, Callable[[Any], object]]] = [
     ("labels", lambda desk: project_layer("labels").setSubsetString("\"class\" = 'scarp'")),
     ("labels", lambda desk: project_layer("labels").setSubsetString("")),
     ("labels", lambda desk: categorized(project_layer("labels"))),
-    ("labels", lambda desk: desk.page.options.border_px.setValue(2)),
+    ("labels", lambda desk: desk.page.options.labels["border_px"].setValue(2)),
     ("labels", lambda desk: desk.page.legend.cellWidget(1, 1).setCurrentIndex(1)),
     ("rasters", lambda desk: project_layer("optical").setName("other")),
     ("rasters", lambda desk: nodata(project_layer("other"))),

@@ -88,17 +88,17 @@ def test_all_choices_reach_the_job(desk: Desk, tmp_path: Path) -> None:
     page.area_layer.setLayer(area)
     page.layers.ticks["disagreement"].setChecked(True)
     assert "disagreement" not in page.choices().outputs, "one view has nobody to disagree with"
-    choose(page.quality.tta, "flips")
+    choose(page.quality.fields["tta"], "flips")
     page.layers.ticks["beyond"].setChecked(True)
-    page.quality.passes.setValue(3)
-    choose(page.quality.precision, "int8")
-    choose(page.cleaning.majority, "5")
-    page.cleaning.least.setValue(9)
-    page.outlines.simplify.setValue(2.5)
-    page.outlines.smooth.setValue(2)
-    page.outlines.right_angles.setChecked(True)
-    assert "majority, least area" in page.cleaning.title()
-    assert "12 views" in page.quality.title() and "int8" in page.quality.title()
+    page.quality.fields["dropout_passes"].setValue(3)
+    choose(page.quality.fields["precision"], "int8")
+    choose(page.cleaning.fields["majority_px"], "5")
+    page.cleaning.fields["min_patch_px"].setValue(9)
+    page.outlines.fields["simplify_m"].setValue(2.5)
+    page.outlines.fields["smooth"].setValue(2)
+    page.outlines.fields["right_angles"].setChecked(True)
+    assert "majority filter, minimum patch size" in page.cleaning.title()
+    assert "12 predictions" in page.quality.title() and "int8" in page.quality.title()
     page.primary.click()
     job = desk.runner.job()
     assert (job.tta, job.dropout_passes, job.precision, job.int8_loss) == ("flips", 3, "int8", 0.005)
@@ -161,11 +161,11 @@ def test_the_engine_is_asked_once_for_the_same_thing(desk: Desk, tmp_path: Path)
     assert desk.asked.job().dry_run
     grid = {"width": 1000, "height": 1000}
     desk.asked.finish(sentence="Predict 2 classes", problems=[], grid=grid)
-    desk.page.cleaning.least.setValue(4)
+    desk.page.cleaning.fields["min_patch_px"].setValue(4)
     desk.panel.predict.plan()
     assert not desk.asked.busy, "cleaning does not change which layers fit"
     assert desk.page.sentence.text() == "Predict 2 classes. The classes are cleaned at the end."
-    choose(desk.page.quality.tta, "all")
+    choose(desk.page.quality.fields["tta"], "all")
     desk.panel.predict.plan()
     assert desk.asked.busy and desk.asked.job().tta == "all"
 
@@ -358,8 +358,8 @@ def test_the_project_remembers_model_layers_and_choices(desk: Desk, tmp_path: Pa
     page = desk.page
     page.slots.combos["r1"].setLayer(other)
     page.slots._bindings["r1"].choose({1: 2, 2: 1})
-    choose(page.quality.tta, "all")
-    page.cleaning.least.setValue(7)
+    choose(page.quality.fields["tta"], "all")
+    page.cleaning.fields["min_patch_px"].setValue(7)
     kept = json.loads(json.dumps(page.values()))
     again = PredictPage()
     again.restore(kept)

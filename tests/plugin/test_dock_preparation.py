@@ -27,7 +27,7 @@ from geoseg_plugin.steps.data.add_band.dialog import band_options
 from geoseg_plugin.steps.data.add_band.index import IndexDialog
 from geoseg_plugin.steps.data.add_band.series import SeriesDialog
 from geoseg_plugin.steps.data.add_band.vector import VectorDialog
-from geoseg_plugin.steps.split.options import LABELS, LAYERS
+from geoseg_plugin.steps.split.state import LABELS, LAYERS
 
 
 @pytest.fixture
@@ -183,9 +183,9 @@ def test_rules_of_a_legend_are_offered_as_classes(desk: Desk) -> None:
 def test_classes_are_edited_and_options_go_along(desk: Desk) -> None:
     page = desk.page
     page.legend.cellWidget(1, 1).setCurrentIndex(1)
-    page.options.border_px.setValue(2)
-    page.options.min_area_px.setValue(9)
-    page.options.all_touched.setChecked(True)
+    page.options.labels["border_px"].setValue(2)
+    page.options.labels["min_area_px"].setValue(9)
+    page.options.labels["all_touched"].setChecked(True)
     scarps = polygon_layer("scarps only", ("x",))
     page.options.more_labels.layer.setLayer(scarps)
     page.options.more_labels.add_button.click()
@@ -262,9 +262,9 @@ def test_tiles_are_thinned_folded_and_split_by_a_field_of_the_labels(desk: Desk,
     dataset_with_labels(desk, tmp_path)
     page = desk.pages.split
     page.options.split_field.setCurrentIndex(page.options.split_field.findData(f"{LABELS}fold"))
-    page.options.min_labelled.setValue(5)
-    page.options.empty.setValue(20)
-    page.options.folds.setValue(5)
+    page.options.fields["min_labelled_share"].setValue(5)
+    page.options.fields["empty_share"].setValue(20)
+    page.options.fields["folds"].setValue(5)
     assert "“fold”" in page.sentence.text()
     page.primary.click()
     job = desk.runner.job()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from qgis.gui import QgsCollapsibleGroupBox
@@ -22,6 +22,7 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
+from ...forms.rows import row_of
 from ..texts import tr
 from .notes import NextStep, ProblemList, Sentence, small_label
 from .remembered import WheelGuard, changed_signal, set_value, takes_wheel, value_of
@@ -201,6 +202,39 @@ class AdvancedGroup(QgsCollapsibleGroupBox):
         self.form = narrow_form()
         self.form.setContentsMargins(8, 4, 8, 6)
         self.setLayout(self.form)
+
+    def add_fields(
+        self,
+        page: Page,
+        cls: type,
+        names: Sequence[str],
+        percent: Collection[str] = (),
+        controls: Mapping[str, QWidget] | None = None,
+    ) -> dict[str, Any]:
+        """Add the rows of declared fields, under the headings of their groups where there are several.
+
+        Args:
+            page: remembers their values.
+            cls: dataclass that declares the fields.
+            names: of the fields.
+            percent: shares that are shown as percent.
+            controls: other controls than the declaration gives, by field.
+
+        Returns:
+            The control of each field.
+        """
+        found: dict[str, Any] = {}
+        rows = {name: row_of(cls, name, name in percent) for name in names}
+        several = len({row.group for row in rows.values()}) > 1
+        shown = ""
+        for name, row in rows.items():
+            if several and row.group != shown:
+                shown = row.group
+                self.form.addRow(heading(shown))
+            control = (controls or {}).get(name, row.control)
+            found[name] = page.remember(row.key, control)
+            self.add_choice(row.title, control, row.about, row.guide)
+        return found
 
     def add_choice(self, label: str, widget: QWidget, why: str, anchor: str) -> None:
         """One row: the choice, and below it why one would change it."""

@@ -19,7 +19,7 @@ from qgis.PyQt.QtWidgets import (
     QSpinBox,
 )
 
-from .ticks import AutoTicks, TickList
+from ...forms.ticks import AutoTicks, TickList
 
 
 @dataclass(frozen=True)

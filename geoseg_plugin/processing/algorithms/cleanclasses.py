@@ -14,7 +14,8 @@ from qgis.core import (
 )
 
 from ...contract import Cleaning, CleanJob, Problem, default_of
-from ...forms.parameters import add_fields, fields_from, grouped
+from ...forms.fields import grouped
+from ...forms.parameters import add_fields, fields_from
 from ...jobs.submission import Submission
 from ...layers import styles
 from ...layers.inputs.folder import InputFolder

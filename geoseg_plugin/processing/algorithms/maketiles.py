@@ -18,7 +18,8 @@ from qgis.core import (
 )
 
 from ...contract import SPLITS, Problem, TileJob, default_of
-from ...forms.parameters import add_fields, fields_from, grouped
+from ...forms.fields import grouped
+from ...forms.parameters import add_fields, fields_from
 from ...jobs import prepare
 from ...jobs.submission import Submission
 from ...layers import styles

@@ -18,7 +18,8 @@ from qgis.core import (
 )
 
 from ...contract import Area, Cleaning, Outlines, PredictJob, Problem, params_of
-from ...forms.parameters import add_fields, fields_from, grouped, key_of
+from ...forms.fields import grouped
+from ...forms.parameters import add_fields, fields_from, key_of
 from ...jobs.inputs import unbound_sources
 from ...jobs.submission import Submission
 from ...layers.inputs.areas import AreaSnapshot

@@ -14,7 +14,8 @@ from qgis.core import (
 )
 
 from ...contract import Cancelled, PretrainJob, Problem
-from ...forms.parameters import add_fields, fields_from, grouped
+from ...forms.fields import grouped
+from ...forms.parameters import add_fields, fields_from
 from ...jobs import train
 from ..base import GeoSegAlgorithm
 from ..parameters import Parameters, dataset, dataset_folder, dataset_problems, tr

@@ -14,7 +14,8 @@ from qgis.core import (
 )
 
 from ...contract import ForestJob, Problem
-from ...forms.parameters import add_fields, fields_from, grouped, listed
+from ...forms.fields import grouped
+from ...forms.parameters import add_fields, fields_from, listed
 from ...jobs import train
 from ..base import GeoSegAlgorithm
 from ..parameters import Parameters, dataset, dataset_folder, dataset_problems, tr

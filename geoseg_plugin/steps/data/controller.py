@@ -39,6 +39,7 @@ from .area_band import AreaBand, area_of_result
 from .bands_controller import BandsController
 from .checks_controller import ChecksController
 from .page import DataPage
+from .state import mosaic_rows
 
 MOST_LIVE = 20_000
 """Features of a label layer that is being edited: all of them are read for its classes, on the main thread."""
@@ -389,30 +390,6 @@ def raster_row(layer: QgsRasterLayer, is_result: bool = False) -> RasterRow:
     problem = " ".join(f"{item.message} {item.hint}" for item in problems)
     tick = not problems and not is_result
     return RasterRow(layer.id(), layer.name(), names, size, details, tick, dem, problem, result=is_result)
-
-
-def mosaic_rows(rows: list[RasterRow], mosaics: tuple[tuple[str, ...], ...]) -> list[RasterRow]:
-    """The rows with those of a mosaic as one, in the place of its first layer."""
-    known = {row.layer_id: row for row in rows}
-    also: dict[str, tuple[str, ...]] = {}
-    for first, *rest in mosaics:
-        members = tuple(item for item in rest if item in known)
-        if first in known and members:
-            also[first] = members
-    hidden = {item for members in also.values() for item in members}
-    return [
-        dataclasses.replace(
-            row,
-            name=tr("{} and {} more").format(row.name, len(also[row.layer_id])),
-            facts=tr("mosaic"),
-            details="\n".join([row.details, *(known[item].name for item in also[row.layer_id])]),
-            also=also[row.layer_id],
-        )
-        if row.layer_id in also
-        else row
-        for row in rows
-        if row.layer_id not in hidden
-    ]
 
 
 def unlisted_text(layers: Sequence[QgsVectorLayer]) -> str:

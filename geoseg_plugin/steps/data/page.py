@@ -19,7 +19,8 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from ...contract import default_unlabelled
+from ...contract import Labels, default_unlabelled
+from ...forms.fields import stored_fields
 from ...jobs.choices import DataChoices, LabelEdits, MoreLabels, RasterChoice, RasterRow
 from ...layers.legendclasses import LEGEND_FIELD
 from ...panel.texts import area_names, tr
@@ -27,6 +28,7 @@ from ...panel.widgets.layer_box import LayerBox
 from ...panel.widgets.notes import small_label
 from ...panel.widgets.page import Page
 from .options import DataOptions
+from .state import LABEL_FIELDS, unlabelled_note
 from .widgets.band_section import BandSection
 from .widgets.class_table import ClassTable
 
@@ -256,9 +258,7 @@ class DataPage(Page):
             mosaics=self.bands.mosaics,
             edits=self.legend.edits(),
             more_labels=self.options.more_labels.layers(),
-            border_px=self.options.border_px.value(),
-            all_touched=self.options.all_touched.isChecked(),
-            min_area_px=self.options.min_area_px.value(),
+            **stored_fields(Labels, LABEL_FIELDS, super().values()),
         )
 
     def values(self) -> dict[str, Any]:
@@ -303,21 +303,7 @@ class DataPage(Page):
             (self.unknown if proposed == "unknown" else self.background).setChecked(True)
 
     def _explain_unlabelled(self) -> None:
-        choices = self.choices()
-        if choices.risks_false_background:
-            text = tr(
-                "⚠ Every pixel of the rasters without a polygon will be taught as background. Is every object "
-                "mapped, everywhere? If not, limit the area or choose Unknown."
-            )
-        elif choices.unlabelled == "unknown" and not choices.class_field:
-            text = tr("⚠ With one class and unknown ground there is nothing to tell the class from.")
-        elif choices.unlabelled == "unknown":
-            text = tr("Right for sample polygons: only ground that you labelled counts.")
-        else:
-            text = tr(
-                "Right when every object inside the area is mapped. Background becomes a class of its own."
-            )
-        self.unlabelled_note.setText(text)
+        self.unlabelled_note.setText(unlabelled_note(self.choices()))
 
     def _on_unlabelled_toggled(self, _button: object, _checked: bool) -> None:
         if not self._restoring:

@@ -18,7 +18,8 @@ from ...panel.services import PanelServices
 from ...panel.step import StepController
 from ...panel.texts import tr
 from ...tasks.execution import engine_environment
-from .page import EnginePage, badge_text, device_text, engine_facts
+from .page import EnginePage
+from .state import badge_text, device_text, engine_facts
 
 NAMED = "GEOSEG_ENGINE_PYTHON"
 """Environment variable that names the engine's Python. Without it and without an engine nothing is wrong: the form

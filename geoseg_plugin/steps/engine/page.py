@@ -20,10 +20,10 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from ...jobs.choices import EngineChoices
-from ...panel.texts import memory, tr
+from ...panel.texts import tr
 from ...panel.widgets.notes import Note, ProblemList, small_label, wrap
 from ...panel.widgets.page import Page, narrow_form, primary_button
+from .state import EngineChoices
 
 
 class EnginePage(Page):
@@ -244,49 +244,3 @@ class EnginePage(Page):
             self.python_chosen.emit(choices.python)
         else:
             self.install_requested.emit()
-
-
-def engine_facts(python: str, probe: dict[str, Any], with_gpu: bool = False) -> list[tuple[str, str]]:
-    """What a probe found, in reading order.
-
-    Args:
-        with_gpu: a GPU was asked for: then it is said what of ONNX Runtime does not run on it.
-    """
-    facts = [(tr("Python"), python)] if python else []
-    if not probe:
-        return facts
-    versions = probe.get("versions") or {}
-    named = ("torch", "numpy", "rasterio", "geopandas", "onnxruntime-gpu", "onnxruntime")
-    shown = ", ".join(f"{name} {versions[name]}" for name in named if versions.get(name))
-    names = [str(item).removesuffix("ExecutionProvider") for item in probe.get("providers") or []]
-    runtime = ", ".join(names)
-    note = str(probe.get("provider_note") or "") if with_gpu else ""
-    richdem = tr("richdem {}").format(versions.get("richdem", "")) if probe.get("richdem") else tr("GDAL")
-    facts += [
-        (tr("Device"), device_text(probe)),
-        (tr("Versions"), shown),
-        (tr("Terrain"), richdem.strip()),
-        (tr("ONNX Runtime"), f"{runtime}. {note}".strip(". ") if runtime or note else tr("not installed")),
-    ]
-    return [(name, value) for name, value in facts if value]
-
-
-def device_text(probe: dict[str, Any]) -> str:
-    """ "NVIDIA H200, 141 GB" or "CPU"; empty when it is not known."""
-    device = str(probe.get("device") or "")
-    if not device:
-        return ""
-    name = str(probe.get("device_name") or "") or device.upper()
-    size = float(probe.get("device_memory_mb") or 0)
-    if not device.startswith("cuda"):
-        return tr("CPU ({})").format(name) if name.upper() != "CPU" else tr("CPU")
-    return f"{name}, {memory(size)}" if size else name
-
-
-def badge_text(probe: dict[str, Any]) -> str:
-    """The device in a word or two, for the badge."""
-    if not probe.get("device"):
-        return ""
-    if str(probe["device"]).startswith("cuda"):
-        return str(probe.get("device_name") or "GPU")
-    return tr("CPU")

@@ -8,7 +8,7 @@ from typing import Any
 from qgis.core import QgsMapLayer
 from qgis.PyQt.QtWidgets import QFileDialog
 
-from ...contract import Cleaning, DescribeJob, GeoSegError, Job, Outlines, PredictJob
+from ...contract import Cleaning, DescribeJob, GeoSegError, Job, Outlines, PredictJob, Problem
 from ...engine.liveness import job_kind
 from ...jobs import predict
 from ...jobs.choices import NamedPath, PredictChoices
@@ -37,6 +37,7 @@ from ...panel.timers import PLAN_MS, single_shot
 from ...records.predictions import has_parts, pace_of, with_facts
 from ...records.workspace import discard
 from .page import PredictPage, Slot
+from .state import setting_problems
 from .summaries import model_note, plan_sentence, result_note
 
 BEYOND = "beyond_training"
@@ -113,7 +114,7 @@ class PredictController(StepController):
         if not choices.model or not self._model.known:
             self.services.queries.withdraw("predict plan")
             return
-        problems = prediction_problems(choices, self._model, self.services.project)
+        problems = self._problems(choices)
         if any(item.severity == "error" for item in problems):
             self.page.show_plan("", problems)
             self.services.queries.withdraw("predict plan")
@@ -142,7 +143,7 @@ class PredictController(StepController):
     def predict(self) -> None:
         """Predict with the chosen model and layers."""
         choices = self.page.choices()
-        problems = prediction_problems(choices, self._model, self.services.project)
+        problems = self._problems(choices)
         problems = [item for item in problems if item.severity == "error"]
         if problems:
             self.page.problem_list.set_problems(problems)
@@ -215,6 +216,13 @@ class PredictController(StepController):
         if "disagreement" in choices.outputs:
             settings["disagreement"] = predict.FILES["disagreement"]
         return predict.plan(folder, Path(choices.model), taken.sources, **settings)
+
+    def _problems(self, choices: PredictChoices) -> list[Problem]:
+        """What is wrong with layers and settings, known without the engine."""
+        return [
+            *prediction_problems(choices, self._model, self.services.project),
+            *setting_problems(choices.settings),
+        ]
 
     def _take(self, choices: PredictChoices, folder: Path) -> PredictionInputs:
         inputs, shown = InputFolder(folder, self._refused.layer_ids), shown_extent(self._canvas)
@@ -316,7 +324,7 @@ class PredictController(StepController):
             None,
         )
         problems = [*(result.get("problems") or []), *(result.get("warnings") or [])]
-        problems += prediction_problems(choices, self._model, self.services.project)
+        problems += self._problems(choices)
         self.page.show_plan(plan_sentence(result, choices.settings, pace), problems)
 
     def _on_not_planned(self, problem: dict[str, Any]) -> None:

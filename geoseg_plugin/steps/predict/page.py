@@ -19,8 +19,8 @@ from ...panel.widgets.notes import ProblemList, small_label
 from ...panel.widgets.page import AdvancedGroup, Page, lets_shrink
 from ...panel.widgets.unfinished import Unfinished
 from .inputs import Slot, SlotSection
-from .names import cleaning_title, outlines_title, place_names, quality_title
 from .options import CleaningOptions, LayerOptions, PolygonOptions, QualityOptions
+from .state import cleaning_title, layers_title, outlines_title, place_names, quality_title, settings_of
 from .widgets.legend import ClassLegend
 
 __all__ = ["PredictPage", "Slot"]
@@ -118,12 +118,7 @@ class PredictPage(Page):
 
     def _settings(self) -> dict[str, Any]:
         """Fields of the job, but the layers that are written."""
-        return {
-            **self.quality.settings(),
-            "min_area_px": self.outlines.min_area.value(),
-            "cleaning": self.cleaning.cleaning(),
-            "outlines": self.outlines.outlines(),
-        }
+        return settings_of(super().values())
 
     def _add_unfinished(self) -> None:
         sentence = tr(
@@ -278,12 +273,11 @@ class PredictPage(Page):
         settings = self._settings()
         looks = views(settings["tta"], settings["dropout_passes"])
         self.layers.ticks["disagreement"].setEnabled(looks > 1 or self._ensemble)
-        self.quality.int8_loss.setEnabled(settings["precision"] == "int8")
-        self.outlines.right_angles.setEnabled(not settings["outlines"].smooth)
+        self.quality.fields["int8_loss"].setEnabled(settings["precision"] == "int8")
+        self.outlines.fields["right_angles"].setEnabled(not settings["outlines"].smooth)
         self.outlines.setEnabled(self.polygons.isChecked())
-        ticked = ", ".join(self.layers.ticked()) or tr("none")
         titles: tuple[tuple[AdvancedGroup, str], ...] = (
-            (self.layers, tr("More layers: {}").format(ticked)),
+            (self.layers, layers_title(self.layers.ticked())),
             (self.quality, quality_title(looks, settings["precision"])),
             (self.cleaning, cleaning_title(settings["cleaning"])),
             (self.outlines, outlines_title(settings["outlines"])),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -47,7 +47,7 @@ from ...panel.timers import PLAN_MS, single_shot
 from ...records.workspace import folder_name, last_result
 from .page import ResultsPage
 from .sheet import prediction_job, sheet_of, title_of
-from .state import ComparisonChoices, SampleDesign
+from .state import ComparisonChoices, SampleDesign, created_note, sample_note
 
 CLASSES = "classes.tif"
 SAMPLE_PLAN = "sampleplan"
@@ -128,7 +128,7 @@ class MapResultsController(QObject):
         """Create a sample; an earlier one is never written over, somebody may have filled it in."""
         inputs = InputFolder(unused(self.place() / SAMPLE))
         path = self.part.path()
-        job = SampleJob(classes=self._map_file(inputs), output=SAMPLE_FILE, **design.settings)
+        job = SampleJob(classes=self._map_file(inputs), output=SAMPLE_FILE, **design.settings())
         submission = Submission(job, inputs.path, "Create a reference sample")
         self.services.jobs.start(
             submission.title,
@@ -152,7 +152,7 @@ class MapResultsController(QObject):
         except OSError as error:
             self.part.show_plan(str(error))
             return
-        inputs, settings = InputFolder(folder / "inputs"), self.part.design().settings
+        inputs, settings = InputFolder(folder / "inputs"), self.part.design().settings()
         job = SampleJob(classes=self._map_file(inputs), output=SAMPLE_FILE, dry_run=True, **settings)
         submission = Submission(job, folder, "Count sample points")
         self.part.show_plan(tr("Counting…"))
@@ -321,10 +321,7 @@ class MapResultsController(QObject):
         if path != self.part.path():
             return
         self.services.result_queue.add(lambda: self._choose_sample(file))
-        said = tr("{} points are on the map. Switch editing on, click each, and choose its reference class.")
-        text = said.format(result.get("count"))
-        if hidden:
-            text += " " + tr("The earlier sample is hidden; switch it on in the layer tree.")
+        text = created_note(result.get("count"), bool(hidden))
         self.part.show_laid_out(text)
         self.part.problem_list.set_problems(result.get("warnings") or [])
 
@@ -401,14 +398,6 @@ def same_file(one: str, other: str) -> bool:
     """Whether two names are of one file, whatever links lead to it."""
     first, second = Path(one), Path(other)
     return first.name == second.name and first.resolve() == second.resolve()
-
-
-def sample_note(result: Mapping[str, Any]) -> str:
-    """What a sample would be: its sentence, and the warning about a small map."""
-    small = [item for item in result.get("warnings") or () if item.get("code") == "small_map"]
-    return " ".join(
-        [str(result.get("sentence", "")), *(f"{item['message']} {item['hint']}" for item in small)]
-    )
 
 
 def no_sample(name: str) -> GeoSegError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import NormalDist
 from typing import Any
 
 from qgis.core import Qgis
@@ -22,6 +21,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ...contract import SampleJob
+from ...forms.rows import row_of
 from ...jobs.choices import NamedPath
 from ...layers.areas import accuracy_sentence, area_table
 from ...panel.texts import interval_text, share, tr
@@ -29,13 +29,8 @@ from ...panel.widgets.layer_box import LayerBox
 from ...panel.widgets.notes import NextStep, Note, ProblemList, small_label, wrap
 from ...panel.widgets.page import Page, heading, lets_shrink, narrow_form, primary_button
 from ...panel.widgets.tables import ReadOnlyTable, fill_scores
-from .state import ComparisonChoices, SampleDesign
+from .state import HALF_WIDTH, HALF_WIDTH_RANGE, ComparisonChoices, SampleDesign
 from .widgets.area_bars import AreaBars
-
-Z95 = NormalDist().inv_cdf(0.975)
-HALF_WIDTH = round(100 * Z95 * SampleJob.standard_error, 1)
-"""Of the 95 % interval in percent, as the job declares it."""
-"""Standard errors from an estimate to either end of its 95 % interval."""
 
 
 class MapResults(QWidget):
@@ -97,13 +92,12 @@ class MapResults(QWidget):
         )
         form = self._folded(tr("Correct the areas by a sample"), why)
         self.sample_group = form.parentWidget()
-        self.half_width = percent_box(HALF_WIDTH, 0.5, 40.0)
+        self.half_width = percent_box(HALF_WIDTH, *HALF_WIDTH_RANGE)
         self.half_width.setPrefix("± ")
-        self.expected = percent_box(80.0, 1.0, 99.0)
-        self.points = self._page.spin_box("sample_points", 0, 100_000, 0, tr("automatic"))
-        self.allocation = QComboBox()
-        for key, name in allocation_names().items():
-            self.allocation.addItem(name, key)
+        self.expected = row_of(SampleJob, "expected_else", percent=True).control
+        self.points = self._page.remember("sample_points", row_of(SampleJob, "count").control)
+        self.points.setSpecialValueText(tr("automatic"))
+        self.allocation = row_of(SampleJob, "allocation").control
         self._page.remember("sample_half_width", self.half_width)
         self._page.remember("sample_expected", self.expected)
         self._page.remember("sample_allocation", self.allocation)
@@ -200,18 +194,11 @@ class MapResults(QWidget):
     def design(self) -> SampleDesign:
         """The sample as it is asked for."""
         return SampleDesign(
-            {
-                "count": self.points.value(),
-                "standard_error": round(self.half_width.value() / 100 / Z95, 4),
-                "expected_else": self.expected.value() / 100,
-                "allocation": self.allocation.currentData(),
-                **self._limit(),
-            }
+            half_width=self.half_width.value(),
+            expected=self.expected.value(),
+            count=self.points.value(),
+            allocation=self.allocation.currentData(),
         )
-
-    def _limit(self) -> dict[str, int]:
-        """No maximum number of points where a half width was chosen: the button shows the number."""
-        return {} if self.half_width.value() == HALF_WIDTH else {"max_points": 0}
 
     def comparison(self) -> ComparisonChoices:
         """The labels to compare with."""
@@ -321,20 +308,11 @@ def button(text: str, wish: Any) -> QPushButton:
     return found
 
 
-def percent_box(value: float, least: float, most: float) -> QDoubleSpinBox:
+def percent_box(value: float, low: float, high: float) -> QDoubleSpinBox:
     """A number in percent."""
     found = QDoubleSpinBox()
     found.setDecimals(1)
-    found.setRange(least, most)
+    found.setRange(low, high)
     found.setValue(value)
     found.setSuffix(" %")
     return found
-
-
-def allocation_names() -> dict[str, str]:
-    """How points go to classes, by contract key."""
-    return {
-        "mixed": tr("by area, more for rare classes"),
-        "proportional": tr("by area"),
-        "equal": tr("equally"),
-    }

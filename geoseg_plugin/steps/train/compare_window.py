@@ -20,14 +20,14 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from ...contract import COMPARED, COMPARED_PRESET, BandSet
+from ...contract import CATALOGUE, COMPARED, COMPARED_PRESET, BandSet
+from ...forms.ticks import TickList
 from ...jobs.choices import NamedPath
 from ...jobs.experiments import CONTENDERS
 from ...panel.texts import split_names, tr
 from ...panel.widgets.notes import Note, ProblemList, small_label, wrap
 from ...panel.widgets.page import Page, lets_shrink
-from ...panel.widgets.ticks import TickList
-from .names import models, preset_names
+from .state import preset_names
 from .widgets.ranking import Figure, RankingTable
 
 SIZE = (1080, 720)
@@ -66,9 +66,9 @@ class CompareChoicesPage(Page):
         super().__init__(tr("Compare"), intro, parent)
         self.section(tr("Models"))
         self.models = self.remember("models_left_out", TickList(tr("Models to compare")))
-        known = models()
         self.models.set_entries(
-            {key: known[key].name for key in CONTENDERS}, {key: known[key].why for key in CONTENDERS}
+            {key: tr(CATALOGUE[key].name) for key in CONTENDERS},
+            {key: tr(CATALOGUE[key].about) for key in CONTENDERS},
         )
         self.models.leave_out([key for key in CONTENDERS if key not in COMPARED])
         self.body.addWidget(self.models)
@@ -92,7 +92,7 @@ class CompareChoicesPage(Page):
         for key, name in preset_names().items():
             self.preset.addItem(name, key)
         self.preset.setCurrentIndex(self.preset.findData(COMPARED_PRESET))
-        self.minutes = self.spin_box("minutes", 0, 10_000, 0, tr("as the goal says"), tr(" min"))
+        self.minutes = self.spin_box("minutes", 0, 10_000, 0, tr("as the goal states"), tr(" min"))
         self.split = self.remember("split", QComboBox())
         for key in ("test", "validation"):
             self.split.addItem(split_names()[key], key)

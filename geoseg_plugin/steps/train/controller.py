@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ...contract import CrossValidateJob, Dataset, ForestJob, GeoSegError, SearchJob, TrainJob
+from ...contract import CrossValidateJob, ForestJob, GeoSegError, SearchJob, TrainJob
 from ...engine.environment import Environment, stamp
 from ...engine.liveness import job_kind
 from ...engine.packages import has_package
@@ -16,7 +16,7 @@ from ...jobs.submission import Submission
 from ...panel.records import read_dataset
 from ...panel.services import PanelServices
 from ...panel.step import StepController
-from ...panel.texts import pixels, share, tr
+from ...panel.texts import share, tr
 from ...records.runs import epochs_of
 from ...records.workspace import Entry
 from ...tasks.execution import engine_environment
@@ -25,6 +25,7 @@ from .experiments import ExperimentsController
 from .page import TrainPage
 from .planner import TrainPlanner
 from .runs import RunsController
+from .state import dataset_sentence
 from .tensorboard import TensorBoardController
 
 ZOO_PACKAGE = "segmentation_models_pytorch"
@@ -94,19 +95,8 @@ class TrainController(StepController):
         Raises:
             GeoSegError: `start` if what to start from is not chosen; `no_run` if that run has no readable record.
         """
-        dataset, choices = self.services.state.dataset, self.page.choices()
-        if dataset is None or read_dataset(dataset) is None:
-            return None
-        settings: dict[str, Any] = dict(choices.settings)
-        if choices.kind == ForestJob.kind:
-            return ForestJob(dataset=str(dataset), **settings)
-        for problem in self.page.start.problems():
-            raise GeoSegError(problem.code, problem.message, problem.hint)
-        if choices.again:
-            return train.again(dataset, Path(choices.again), **settings)
-        if settings["start_from"]:
-            settings |= train.network_of(Path(settings["start_from"]))
-        return TrainJob(dataset=str(dataset), **settings)
+        dataset = self.services.state.dataset
+        return self.page.choices().job(dataset) if dataset is not None and read_dataset(dataset) else None
 
     def begin(self) -> None:
         """Train a new model on the current dataset."""
@@ -122,19 +112,17 @@ class TrainController(StepController):
         self._run(folder, title, Submission(job, folder, title))
 
     def pretrain(self) -> None:
-        """Make encoder weights from the stack of the current dataset, for the network of the page."""
-        choices = self.page.choices()
-        if read_dataset(self.services.state.dataset) is None or self.services.state.dataset is None:
+        """Pretrain the encoder of the chosen network on the stack of the current dataset."""
+        dataset = self.services.state.dataset
+        if dataset is None or read_dataset(dataset) is None:
             return
         try:
-            folder = self._new_run(f"{self.services.state.dataset.name}-weights")
+            folder = self._new_run(f"{dataset.name}-weights")
         except (GeoSegError, OSError) as error:
             self.services.errors.show(error)
             return
-        shared = ("bands", "architecture", "encoder", "width", "levels", "seed", "device", "max_minutes")
-        settings: dict[str, Any] = {key: choices.settings[key] for key in shared}
-        title = tr("Make encoder weights from {}").format(self.services.state.dataset.name)
-        submission = train.pretrain(folder, self.services.state.dataset, **settings)
+        title = tr("Pretrain an encoder on {}").format(dataset.name)
+        submission = Submission(self.page.choices().pretraining(dataset), folder, title)
         if self.services.jobs.start(title, [], [submission], self._on_pretrained):
             self.page.clear_curves()
 
@@ -271,17 +259,9 @@ class TrainController(StepController):
 
 
 def has_zoo() -> bool:
-    """Whether the engine's environment has the networks of `More…`."""
+    """Whether the engine's environment has the library behind `Other…`."""
     environment = engine_environment()
     return environment is not None and has_package(environment.python, ZOO_PACKAGE)
-
-
-def dataset_sentence(dataset: Dataset) -> str:
-    """A dataset in words."""
-    total = sum(dataset.counts.get("train", {}).values())
-    return tr("“{}”: {} bands, {} classes, {} labelled pixels to learn from.").format(
-        dataset.name, len(dataset.recipe.bands), len(dataset.classes), pixels(total)
-    )
 
 
 def band_tip(band: Any) -> str:

@@ -14,10 +14,10 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ...contract import SEARCHED, SearchJob
+from ...forms.ticks import TickList
 from ...panel.texts import tr
 from ...panel.widgets.notes import small_label
 from ...panel.widgets.page import heading, lets_shrink
-from ...panel.widgets.ticks import TickList
 
 WIDTH_PX = 420
 

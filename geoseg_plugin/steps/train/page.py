@@ -18,25 +18,28 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from ...contract import TrainJob, former_names
-from ...jobs.choices import NamedPath, TrainChoices
+from ...contract import CATALOGUE, OTHER, ForestJob, Model, TrainJob, default_of, params_of
+from ...forms.fields import stored_fields
+from ...forms.rows import row_of
+from ...forms.ticks import TickList
+from ...jobs.choices import NamedPath
 from ...panel.texts import tr
 from ...panel.widgets.notes import small_label
 from ...panel.widgets.page import Page, lets_shrink, narrow_form
-from ...panel.widgets.ticks import TickList
 from .baseline_options import BaselineOptions
-from .names import curve_names, models, preset_names, way_names
 from .network_options import NetworkOptions
 from .start import StartSection
-from .widgets.curves import Curves
-
-NETWORK_FIELDS = (
-    *("preset", "class_weights", "optimiser", "schedule", "learning_rate", "find_rate", "weight_decay"),
-    *("monitor", "epochs", "steps_per_epoch", "batch_size", "crop_px", "width", "levels", "norm"),
-    *("calibrate", "tensorboard", "seed", "device", "precision"),
+from .state import (
+    BASELINE_FIELDS,
+    NETWORK_FIELDS,
+    TrainChoices,
+    bands_title,
+    curve_name,
+    experiment_names,
+    model_anchor,
+    preset_names,
 )
-OPTIONAL_FIELDS = ("dropout", "by_class", "average", "patience")
-"""Fields of TrainJob that the page shows as they are; and those that are None where the box is below zero."""
+from .widgets.curves import Curves
 
 
 class TrainPage(Page):
@@ -57,7 +60,6 @@ class TrainPage(Page):
         super().__init__(tr("Train"), intro, parent)
         self._dataset, self._plan = "", ""
         self._has_zoo = False
-        self._models = models()
         self._add_model()
         self._add_bands()
         self.start = StartSection(self)
@@ -78,12 +80,12 @@ class TrainPage(Page):
         self.preset = self.remember("preset", QComboBox())
         for key, name in preset_names().items():
             self.preset.addItem(name, key)
-        self.preset.setCurrentIndex(self.preset.findData("balanced"))
+        self.preset.setCurrentIndex(self.preset.findData(default_of(TrainJob, "preset")))
         self.model = self.remember("model", QComboBox())
-        for key, model in self._models.items():
-            self.model.addItem(model.name, key)
-            self.model.setItemData(self.model.count() - 1, model.why, Qt.ItemDataRole.ToolTipRole)
-        self.model.setCurrentIndex(self.model.findData("unet"))
+        for key, model in CATALOGUE.items():
+            self.model.addItem(tr(model.name), key)
+            self.model.setItemData(self.model.count() - 1, tr(model.about), Qt.ItemDataRole.ToolTipRole)
+        self.model.setCurrentIndex(self.model.findData(default_of(TrainJob, "architecture")))
         self.model_note = small_label("")
         self.model_note.linkActivated.connect(self.guide_requested)
         self.encoder = self.remember("zoo_encoder", QLineEdit("resnet34"))
@@ -93,8 +95,8 @@ class TrainPage(Page):
         self.zoo_button = QPushButton(tr("&Install the extra package"))
         self.zoo_button.clicked.connect(self.zoo_requested)
         self.zoo_button.hide()
-        self.minutes = self.spin_box("max_minutes", 0, 100_000, 0, tr("as the goal says"), tr(" min"))
-        self.minutes.setToolTip(tr("Stop in time to be done by then, with the best model so far."))
+        self.minutes = self.remember("max_minutes", row_of(TrainJob, "max_minutes").control)
+        self.minutes.setToolTip(tr(params_of(TrainJob)["max_minutes"].about))
         form.addRow(tr("Model"), self.model)
         form.addRow(self.model_note)
         self.zoo_rows = self._rows((tr("Encoder"), self.encoder), (tr("Decoder"), self.decoder))
@@ -164,7 +166,7 @@ class TrainPage(Page):
         self.ways_button = QPushButton(tr("More &ways"))
         self.ways_button.setToolTip(tr("Compare models, and look at all runs"))
         menu = QMenu(self.ways_button)
-        for key, name in way_names().items():
+        for key, name in experiment_names().items():
             menu.addAction(name, lambda way=key: self.way_requested.emit(way))
         self.ways_button.setMenu(menu)
         self.more = QHBoxLayout()
@@ -229,15 +231,15 @@ class TrainPage(Page):
     def clear_curves(self, monitor: str = "miou") -> None:
         """Begin a new run whose best epoch is chosen by this score."""
         self.curves.clear()
-        self.curves.set_monitor(monitor, curve_names().get(monitor, tr("validation IoU")))
+        self.curves.set_monitor(monitor, curve_name(monitor))
         self.next_step.show_done("")
 
     # what is chosen
 
     @property
-    def is_network(self) -> bool:
-        """Whether a network is trained, not a baseline."""
-        return not self._models[self.model.currentData()].baseline
+    def chosen_model(self) -> Model:
+        """The chosen entry of the catalogue."""
+        return CATALOGUE[self.model.currentData()]
 
     def chosen_bands(self) -> tuple[str, ...]:
         """Names of the ticked bands; empty where all are."""
@@ -245,69 +247,37 @@ class TrainPage(Page):
         return () if len(ticked) == len(self.bands.keys()) else tuple(ticked)
 
     def choices(self) -> TrainChoices:
-        """What is chosen now, as fields of a job."""
-        if not self.is_network:
-            return TrainChoices("", self._baseline_settings(), "trainforest")
-        limits = {"max_minutes": float(self.minutes.value()), "freeze_epochs": self.start.freeze_epochs}
-        if self.start.mode == "again" and self.start.model_path:
-            again = {**limits, "preset": self.preset.currentData()}
-            return TrainChoices("", again, again=self.start.model_path)
+        """What is chosen now."""
         values = self.values()
-        names = former_names(TrainJob)
-        settings = {names.get(key, key): values[key] for key in NETWORK_FIELDS}
-        settings |= {
-            names.get(key, key): values[key] if values[key] >= 0 else None for key in OPTIONAL_FIELDS
-        }
-        model = self._models[self.model.currentData()]
-        is_zoo = model.key == "zoo"
-        settings |= {
-            **limits,
-            "architecture": model.architecture,
-            "encoder": self.encoder.text().strip() if is_zoo else model.encoder,
-            "decoder": self.decoder.text().strip() if is_zoo else "",
-            "bands": self.chosen_bands(),
-            "loss": "+".join(self.network.loss.value()),
-            "augment": tuple(self.network.augment.value()),
-            "weights": self.start.weights,
-            "start_from": self.start.model_path,
-        }
-        return TrainChoices("", settings)
-
-    def _baseline_settings(self) -> dict[str, object]:
-        settings: dict[str, object] = {
-            "method": self._models[self.model.currentData()].baseline,
-            "bands": self.chosen_bands(),
-            "texture_px": odd_numbers(self.baseline.texture.text()),
-            "pixels": self.baseline.pixels.value(),
-            "seed": self.baseline.forest_seed.value(),
-        }
-        if self.model.currentData() == "forest":
-            settings |= {
-                "trees": self.baseline.trees.value(),
-                "depth": self.baseline.depth.value(),
-                "features": self.baseline.features.value(),
-                "search": self.baseline.search.isChecked(),
-            }
-        return settings
+        if self.chosen_model.method:
+            options = stored_fields(ForestJob, BASELINE_FIELDS, values)
+        else:
+            options = stored_fields(TrainJob, NETWORK_FIELDS, values)
+        return TrainChoices(
+            model=self.model.currentData(),
+            bands=self.chosen_bands(),
+            preset=self.preset.currentData(),
+            max_minutes=float(self.minutes.value()),
+            encoder=self.encoder.text().strip(),
+            decoder=self.decoder.text().strip(),
+            start=self.start.choices(),
+            options=options,
+        )
 
     def on_inputs_changed(self) -> None:
-        model = self._models[self.model.currentData()]
-        again = self.start.mode == "again" and self.is_network
-        self.model_note.setText(f'{model.why} <a href="{model_anchor(model.key)}">{tr("Guide")}</a>')
-        self.zoo_rows.setVisible(model.key == "zoo")
-        self.goal_rows.setVisible(self.is_network)
-        self.zoo_button.setVisible(model.key == "zoo" and not self._has_zoo)
-        self.model.setEnabled(not again)
-        self.band_group.setVisible(not again and bool(self.bands.keys()))
-        total, used = len(self.bands.keys()), len(self.bands.ticked())
-        title = (
-            tr("Bands: all {}").format(total) if used == total else tr("Bands: {} of {}").format(used, total)
-        )
-        self.band_group.setTitle(title)
-        self.network.setVisible(self.is_network and not again)
-        self.baseline.setVisible(not self.is_network)
-        self.preview_button.setVisible(self.is_network)
-        self.start.adapt(self.is_network)
+        model, choices = self.chosen_model, self.choices()
+        continues = choices.continues
+        self.model_note.setText(f'{tr(model.about)} <a href="{model_anchor(model)}">{tr("Guide")}</a>')
+        self.zoo_rows.setVisible(model == OTHER)
+        self.goal_rows.setVisible(choices.is_network)
+        self.zoo_button.setVisible(model == OTHER and not self._has_zoo)
+        self.model.setEnabled(not continues)
+        self.band_group.setVisible(not continues and bool(self.bands.keys()))
+        self.band_group.setTitle(bands_title(len(self.bands.ticked()), len(self.bands.keys())))
+        self.network.setVisible(choices.is_network and not continues)
+        self.baseline.setVisible(not choices.is_network)
+        self.preview_button.setVisible(choices.is_network)
+        self.start.adapt(choices.is_network)
         self._show_sentence()
 
     def _on_changed(self) -> None:
@@ -337,17 +307,6 @@ class TrainPage(Page):
     def _on_unfinished_changed(self, *_index: int) -> None:
         running = self.unfinished.currentData(Qt.ItemDataRole.UserRole + 1) == "running"
         self.resume_button.setText(tr("&Re-attach") if running else tr("&Resume"))
-
-
-def model_anchor(key: str) -> str:
-    """Section of the guide on a model."""
-    return "baselines" if models()[key].baseline else "which-model"
-
-
-def odd_numbers(text: str) -> tuple[int, ...]:
-    """`3, 7` as (3, 7); what is no number is passed over, and the job complains about those that cannot be."""
-    parts = text.replace(";", ",").replace(" ", ",").split(",")
-    return tuple(int(part) for part in parts if part.isdigit())
 
 
 def html_text(text: str) -> str:

@@ -13,9 +13,10 @@ from ...jobs import train
 from ...panel.background_queries import Query
 from ...panel.errors import as_error, problem_of, problem_text
 from ...panel.services import PanelServices
-from ...panel.texts import duration, tr
+from ...panel.texts import as_sentence, tr
 from ...panel.timers import single_shot
 from .page import TrainPage
+from .state import plan_sentence
 from .widgets.preview import PreviewWindow
 
 PLAN_MS = 900
@@ -149,46 +150,3 @@ def stamp(job: TrainJob | ForestJob) -> float:
         return (Path(job.dataset) / "dataset.json").stat().st_mtime
     except OSError:
         return 0.0
-
-
-def plan_sentence(result: dict[str, Any]) -> str:
-    """The plan of a network, or of a baseline, in words."""
-    plan, facts = result.get("plan") or {}, result.get("facts") or {}
-    if not plan.get("crop_px"):
-        return " ".join(as_sentence(str(item)) for item in result.get("reasons") or [])
-    text = tr("Crops of {} px, {} a step, at most {} epochs").format(
-        plan["crop_px"], plan.get("batch_size"), plan.get("epochs")
-    )
-    minutes = result.get("minutes")
-    if isinstance(minutes, (int, float)):
-        text += tr(": about {} on {}").format(
-            duration(60 * minutes), result.get("device") or tr("this device")
-        )
-    return " ".join(filter(None, (f"{text}.", facts_sentence(facts))))
-
-
-def facts_sentence(facts: dict[str, Any]) -> str:
-    """Size, reach and memory of a network."""
-    parts = []
-    if facts.get("parameters"):
-        parts.append(tr("{} parameters").format(count_text(float(facts["parameters"]))))
-    if facts.get("reach_px") is not None:
-        parts.append(tr("looks {} px around").format(facts["reach_px"]))
-    if facts.get("memory_mb"):
-        parts.append(tr("{} MB while training").format(round(facts["memory_mb"])))
-    if facts.get("tile_exact") is False:
-        parts.append(tr("maps are blended from overlapping windows"))
-    return as_sentence(", ".join(parts)) if parts else ""
-
-
-def count_text(number: float) -> str:
-    """A large count in short: 1.9 M, 480 000."""
-    return (
-        tr("{:.1f} M").format(number / 1e6) if number >= 1e6 else f"{round(number):,}".replace(",", "\u202f")
-    )
-
-
-def as_sentence(text: str) -> str:
-    """With a capital and a full stop."""
-    whole = text if text.endswith((".", "!", "?")) else f"{text}."
-    return whole[:1].upper() + whole[1:]
