@@ -181,7 +181,7 @@ def test_maps(name: str, kind: str, toolbox_job: Callable[..., Job], tmp_path: P
 
 
 def test_the_sample_of_the_panel(desk: Desk, tmp_path: Path) -> None:
-    design = desk.pages.results.map.design().settings
+    design = desk.pages.results.map.design().settings()
     declared = encode(JOBS["samplepoints"](""))  # type: ignore[call-arg]
     assert {key: pytest.approx(declared[key]) if isinstance(value, float) else declared[key]
             for key, value in design.items()} == design  # fmt: skip

@@ -192,7 +192,7 @@ def test_merged_classes_of_further_layers_are_the_same_at_both_entry_points(
     choices = DataChoices(
         label_layer_id=first.id(),
         class_field="class",
-        unlabelled="unknown",
+        unlabelled="background",
         more_labels=(MoreLabels(second.id(), "class"),),
         edits=LabelEdits({"beech": "oak"}, ("road",)),
     )
