@@ -14,7 +14,7 @@ SEPARATE = ("name", "bands", "classes", "members")
 
 
 def headline(data: dict[str, Any]) -> str:
-    """What was judged, where, and on how many pixels."""
+    """Return what was evaluated, where, and on how many pixels."""
     what = Path(data.get("model") or data.get("prediction") or "").name or "The result"
     network = network_name(data.get("architecture") or {})
     what = f"{what} ({network})" if network else what
@@ -29,8 +29,9 @@ def headline(data: dict[str, Any]) -> str:
 
 
 def network_name(architecture: dict[str, Any]) -> str:
-    """Return the name of an architecture, as a model file states it, on screen."""
-    return model_name(architecture.get("name", ""), architecture.get("encoder", ""))
+    """Return the name of an architecture, as a model file states it, on screen; empty without an architecture."""
+    name = architecture.get("name", "")
+    return model_name(name, architecture.get("encoder", "")) if name else ""
 
 
 def main_numbers(data: dict[str, Any]) -> list[tuple[str, str, str]]:
