@@ -79,21 +79,15 @@ class FoldsDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle(tr("Cross-validate"))
         text = tr(
-            "{} is trained {} times, each time without another part of the area. Every labelled pixel is evaluated once, "
-            "by a model that was not trained on its block: scores with intervals, in {} times the time."
+            "{} is trained {} times, each time without another part of the area. Every labelled pixel is evaluated "
+            "once, by a model that was not trained on its block: scores with intervals, in {} times the time."
         )
         self.ensemble = QCheckBox(tr("Also make &one model of all folds"))
         self.ensemble.setChecked(True)
         layout = QVBoxLayout(self)
         layout.addWidget(note(text.format(training, folds, folds)))
         layout.addWidget(self.ensemble)
-        layout.addWidget(
-            note(
-                tr(
-                    "It is usually a little better than each of them, and as many times slower as there are folds."
-                )
-            )
-        )
+        layout.addWidget(note(tr("Usually a little better than each of them, and as many times slower.")))
         layout.addWidget(start_buttons(self, tr("&Cross-validate")))
 
 
