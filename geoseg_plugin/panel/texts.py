@@ -48,39 +48,6 @@ def state_names() -> dict[str, str]:
     }
 
 
-def phase_names() -> dict[str, str]:
-    """Kinds of job by contract key, as the footer names them."""
-    return {
-        "stack": tr("Aligning the bands"),
-        "terrain": tr("Terrain attributes"),
-        "rasterize": tr("Burning the labels"),
-        "tile": tr("Making tiles"),
-        "check": tr("Checking the labels"),
-        "summarize": tr("Looking at the values"),
-        "inspect": tr("Looking into the file"),
-        "exportchips": tr("Writing chips"),
-        "train": tr("Training"),
-        "trainforest": tr("Training"),
-        "pretrain": tr("Making encoder weights"),
-        "preview": tr("Drawing crops"),
-        "comparing": tr("Comparing models"),
-        "folds": tr("Cross-validating"),
-        "searching": tr("Searching settings"),
-        "predict": tr("Predicting"),
-        "write": tr("Writing the map"),
-        "smoothing": tr("Smoothing the classes"),
-        "filling holes": tr("Filling holes"),
-        "removing small patches": tr("Removing small patches"),
-        "evaluate": tr("Evaluating"),
-        "areas": tr("Measuring areas"),
-        "count": tr("Counting the classes"),
-        "draw": tr("Laying out points"),
-        "polygonize": tr("Drawing polygons"),
-        "describe": tr("Reading the model"),
-        "probe": tr("Looking at the engine"),
-    }
-
-
 def input_names() -> dict[str, str]:
     """Parts of the inputs of a dataset, by their keys in its record."""
     return {

@@ -156,10 +156,6 @@ class Footer(QFrame):
         mark = {"warning": "! ", "error": "!! "}.get(level, "")
         self.log.appendPlainText(f"{time.strftime('%H:%M:%S')}  {mark}{text}")
 
-    def unfold_log(self) -> None:
-        """Show the log."""
-        self._unfold.setChecked(True)
-
     def _on_cancel_clicked(self) -> None:
         self.show_stopping()
         self.cancel_requested.emit()

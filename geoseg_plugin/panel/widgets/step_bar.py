@@ -67,18 +67,6 @@ class StepBar(QFrame):
         if self._badges.get(step) != badge or self._buttons[step].toolTip() != tooltip:
             self._show(step, badge, tooltip)
 
-    def is_done(self, step: str) -> bool:
-        """Whether the step shows a tick."""
-        return self._badges[step] == "tick"
-
-    def is_outdated(self, step: str) -> bool:
-        """Whether the step is marked as out of date."""
-        return self._badges[step] == "outdated"
-
-    def tooltip(self, step: str) -> str:
-        """Why a step is not ready, or what its result is."""
-        return self._buttons[step].toolTip()
-
     def _show(self, step: str, badge: str, tooltip: str) -> None:
         self._badges[step] = badge
         button = self._buttons[step]

@@ -20,7 +20,8 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from ...contract import CATALOGUE, COMPARED, COMPARED_PRESET, BandSet
+from ...contract import CATALOGUE, COMPARED, COMPARED_PRESET, BandSet, CompareJob
+from ...forms.rows import row_of
 from ...forms.ticks import TickList
 from ...jobs.choices import NamedPath
 from ...jobs.experiments import CONTENDERS
@@ -92,7 +93,7 @@ class CompareChoicesPage(Page):
         for key, name in preset_names().items():
             self.preset.addItem(name, key)
         self.preset.setCurrentIndex(self.preset.findData(COMPARED_PRESET))
-        self.minutes = self.spin_box("minutes", 0, 10_000, 0, tr("as the goal states"), tr(" min"))
+        self.minutes = self.remember("minutes", row_of(CompareJob, "minutes").control)
         self.split = self.remember("split", QComboBox())
         for key in ("test", "validation"):
             self.split.addItem(split_names()[key], key)

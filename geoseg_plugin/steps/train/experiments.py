@@ -71,11 +71,7 @@ class ExperimentsController(QObject):
         dialog = SearchDialog(model_of(training), self.services.dock)
 
         def start() -> None:
-            settings = {
-                "parameters": tuple(dialog.parameters.ticked()),
-                "trials": dialog.trials.value(),
-                "max_minutes": float(dialog.minutes.value()),
-            }
+            settings = dialog.settings()
             self._start("search", lambda folder: experiments.search(folder, training, **settings))
 
         self._open(dialog, start)
