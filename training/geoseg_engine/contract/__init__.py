@@ -109,7 +109,7 @@ from .present import present
 from .result_fields import known_fields
 from .run_files import ENCODER_FILE, MODEL_FILE, file_of_run, with_files_of_runs
 from .sidecars import beside, remove_with_sidecars, replace_with_sidecars
-from .soundness import decode_all, refuse_disordered, refuse_unsound
+from .soundness import check_order, check_sound, decode_all
 from .strictjson import kept_json, load_json, parse_json
 from .text import file_name, names_only, without_folders
 from .training_jobs import AUGMENTATIONS, CLASS_WEIGHTS, LOSSES, MONITORS, PRESETS
