@@ -30,7 +30,7 @@ def by_strips(ids, cleaning, folder):
 
 
 @pytest.mark.parametrize("connectivity", [4, 8])
-@pytest.mark.parametrize(("holes", "least"), [(9, 0), (0, 2), (0, 6), (0, 40), (15, 8)])
+@pytest.mark.parametrize(("holes", "minimum"), [(9, 0), (0, 2), (0, 6), (0, 40), (15, 8)])
 def test_strips_of_any_height_are_the_whole_written_plainly(
     tmp_path, monkeypatch, connectivity, holes, minimum
 ):

@@ -92,7 +92,7 @@ def test_the_size_of_the_papers_example():
 
 
 @pytest.mark.parametrize(
-    ("how", "least", "expected"),
+    ("how", "minimum", "expected"),
     [
         ("equal", 0, [160, 160, 160, 160]),
         ("proportional", 0, [13, 9, 205, 413]),

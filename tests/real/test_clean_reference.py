@@ -12,7 +12,7 @@ from geoseg_engine.contract import Cleaning
 from geoseg_engine.postprocess.cleaning.clean import clean
 
 
-@pytest.mark.parametrize(("least", "connectivity"), [(50, 4), (500, 8)])
+@pytest.mark.parametrize(("minimum", "connectivity"), [(50, 4), (500, 8)])
 def test_small_patches_of_the_reference_raster(
     data: Path, tmp_path: Path, minimum: int, connectivity: int
 ) -> None:
