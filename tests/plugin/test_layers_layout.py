@@ -107,7 +107,7 @@ def test_everything_stays_on_the_page(qgis_new_project: None, tmp_path: Path) ->
     for item in (*of_kind(made, QgsLayoutItemLabel), *of_kind(made, QgsLayoutFrame)):
         assert page.contains(item.mapRectToScene(item.rect())), item
     frames = of_kind(made, QgsLayoutFrame)
-    assert len(frames[0].multiFrame().tableContents()) == layout.MOST_ROWS + 1, "the largest, and the heads"
+    assert len(frames[0].multiFrame().tableContents()) == layout.MAX_ROWS + 1, "the largest, and the heads"
 
 
 def test_long_names_are_shortened_to_their_column(qgis_new_project: None, tmp_path: Path) -> None:
