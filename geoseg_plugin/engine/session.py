@@ -22,10 +22,10 @@ from .liveness import describe_exit, end_group, job_kind, last_lines
 Event = dict[str, Any]
 
 SAVE_S = {"train": 11.0}
-"""Seconds that a cancelled job of a kind gets to save its work before it is terminated; others 5."""
+"""Seconds that a cancelled job of a kind gets to save its work before it is terminated; other kinds get 5."""
 DEFAULT_SAVE_S, TERMINATE_S = 5.0, 2.5
 WRITING_S = 40.0
-"""The same once the engine says that it writes its model; on a busy machine that takes longer than usual."""
+"""The same once the engine reports that it writes its model; on a busy machine that takes longer than usual."""
 LINGER_S = 20.0
 """Seconds that an engine may take to leave after its last event."""
 LONGEST_CANCEL_S = WRITING_S + max(TERMINATE_S, LINGER_S)
@@ -77,7 +77,7 @@ class EngineSession:
         return self.outcome is None
 
     def cancel(self) -> None:
-        """Ask the engine to save and stop; `poll` then terminates and kills it if it does not."""
+        """Request that the engine saves and stops; `poll` then terminates and kills it if it does not."""
         if self._cancelled_at is None:
             self._cancelled_at = time.monotonic()
             self._ask_to_stop()
@@ -195,7 +195,7 @@ class EngineSession:
 
     def _died(self, code: int | None) -> Outcome:
         how = describe_exit(code) if code is not None else "no exit code that could be read"
-        message = f"The engine ended without a last word ({how})."
+        message = f"The engine ended without a last event ({how})."
         hint = "Look at the log; if memory ran out, choose smaller tiles or a smaller batch."
         if self.kind == "train":
             hint = "Resume continues from the last epoch. " + hint

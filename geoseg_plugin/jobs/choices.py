@@ -1,4 +1,4 @@
-"""What the user chose on a page, as plain data: the words in which pages speak to controllers."""
+"""What the user chose on a page, as plain data."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class DataChoices:
 
     @property
     def risks_false_background(self) -> bool:
-        """Whether ground that nobody looked at would be taught as background."""
+        """Whether pixels that were never labelled would be trained as background."""
         return self.unlabelled == "background" and self.area_kind == "rasters" and bool(self.label_layer_id)
 
 
@@ -118,7 +118,7 @@ class PredictChoices:
         model: file of the model.
         slots: the model's source keys -> layer ids, or files.
         bindings: source key -> band at training -> band of the layer, where the numbers differ.
-        channels: of a model of others, layer id and band of each channel.
+        channels: of a third-party model, layer id and band of each channel.
         place: of `place_names`; with the layer of polygons, or the rectangle and its CRS.
         outputs: what is written besides the classes, by fields of the job.
         settings: further fields of the job.

@@ -16,7 +16,7 @@ class ModelInput:
     """A source that a model reads.
 
     Attributes:
-        source: as it was at training; vectors and series that nobody replaces are read from there again.
+        source: as it was at training; vectors and series without a replacement are read from there again.
         bands: names of the bands that come from it, those for expressions too.
         fields: of a vector layer.
         rows: bands of a raster that are used: number and name; of a derived band what is derived from it.

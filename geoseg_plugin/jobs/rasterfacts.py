@@ -37,7 +37,7 @@ class RasterFacts:
         pixel: width and height of a pixel in units of `crs`, both positive.
         bands: name and data type of each band.
         projected: whether `crs` is in units of length, not in degrees.
-        pixel_m2: ground area of a pixel in square metres.
+        pixel_m2: area of a pixel in square metres.
         of_labels: whether `crs` is that of the labels.
     """
 
@@ -100,7 +100,7 @@ def tile_groups(
 def side_by_side(one: RasterFacts, other: RasterFacts, most_overlap: float = MOST_OVERLAP) -> bool:
     """Whether two rasters could be tiles of one.
 
-    The name of an only band says nothing: it often is the name of the file.
+    The name of an only band does not count: it often is the name of the file.
 
     Args:
         one: a raster.
@@ -119,7 +119,7 @@ def side_by_side(one: RasterFacts, other: RasterFacts, most_overlap: float = MOS
 
 
 def strip_problem(rasters: Sequence[RasterFacts]) -> Problem | None:
-    """The problem of tiles that are taken as layers of their own; None where there are no such tiles."""
+    """Return the problem of tiles that are used as separate layers; None where there are no such tiles."""
     groups = tile_groups(rasters, STRIP)
     if not groups:
         return None
@@ -138,8 +138,8 @@ def strip_problem(rasters: Sequence[RasterFacts]) -> Problem | None:
 def tiles_named(problem: Problem | Mapping[str, Any], rasters: Sequence[RasterFacts]) -> list[str]:
     """Ids of the layers that a problem of tiles speaks of; empty where merging is no answer to it.
 
-    Layers named in the problem's details (a list, or a text with a name a line) go first, then those whose names
-    stand in quotes in its message. Where fewer than two are found, `tiles_of_one` means the largest group of tiles;
+    Layers named in the problem's details (a list, or a text with a name per line) go first, then those whose names
+    are quoted in its message. Where fewer than two are found, `tiles_of_one` means the largest group of tiles;
     `sliver` is also a finding about polygons, and then means none.
 
     Args:

@@ -235,7 +235,7 @@ def file_state(layer: QgsMapLayer) -> list[int]:
 
 
 def unfiltered_count(layer: QgsVectorLayer) -> int:
-    """Number of features without the layer's filter; -1 where it cannot be told."""
+    """Number of features without the layer's filter; -1 where it is unknown."""
     copy = layer.clone()
     copy.setSubsetString("")
     return int(copy.featureCount())

@@ -65,7 +65,7 @@ def tr(text: str) -> str:
 
 
 def is_background(item: LabelClass) -> bool:
-    """Whether a class stands for ground without polygons."""
+    """Whether a class is the background: pixels without a polygon."""
     return item.id == 0 and not item.value and item.name.casefold() == "background"
 
 
@@ -87,7 +87,7 @@ def style_classes(layer: QgsRasterLayer, classes: Iterable[LabelClass]) -> None:
 
 
 def hide_background(layer: QgsRasterLayer) -> None:
-    """Let what lies below be seen where a palette of the file's own names the background."""
+    """Make the layers below visible where a palette of the file's own names the background."""
     renderer = layer.renderer()
     if not isinstance(renderer, QgsPalettedRasterRenderer):
         return
@@ -236,7 +236,7 @@ def style_polygons(layer: QgsVectorLayer, classes: Iterable[LabelClass]) -> None
 
 
 def style_tiles(layer: QgsVectorLayer) -> None:
-    """One category a split; the split's name and the labelled share stand in a tile where there is room."""
+    """Draw one category per split; split and labelled share are written in a tile where there is room."""
     names = {
         "train": tr("Training"),
         "validation": tr("Validation"),
@@ -266,7 +266,7 @@ def split_counts(layer: QgsVectorLayer) -> dict[str, int]:
 
 
 def label_tiles(layer: QgsVectorLayer) -> None:
-    """Class shares of a tile as its label, at large scales only."""
+    """Show the class shares of a tile as its label, at large scales only."""
     names = [field.name() for field in layer.fields() if field.name().startswith("n_")]
     if not names:
         return
@@ -294,7 +294,7 @@ def label_tiles(layer: QgsVectorLayer) -> None:
 
 
 def style_blocks(layer: QgsVectorLayer) -> None:
-    """Split blocks as outlines in the split's colour."""
+    """Draw split blocks as boundaries in the split's colour."""
     categories = [
         QgsRendererCategory(split, polygon_symbol(SPLIT_COLORS[split], 0, 0.8), tr("{} block").format(split))
         for split in SPLITS
@@ -320,7 +320,7 @@ def polygon_symbol(color: str, fill_alpha: int, outline_mm: float) -> QgsFillSym
 
 
 def cased(symbol: QgsFillSymbol) -> QgsFillSymbol:
-    """The symbol with a light line under its outline, so that it is seen on dark and bright ground."""
+    """The symbol with a light line under its outline, so that it is visible on dark and bright maps."""
     width_mm = symbol.symbolLayer(0).strokeWidth() + 0.4
     casing = QgsSimpleLineSymbolLayer(QColor(255, 255, 255, 190), width_mm)
     symbol.insertSymbolLayer(0, casing)

@@ -1,4 +1,4 @@
-"""Starts tasks, holds them, and says on the main thread what happens to them."""
+"""Starts tasks, holds them, and reports on the main thread what happens to them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class TaskRunner(QObject):
     training that kept its best model first emits `submission_finished`.
 
     Args:
-        launch: says how engines are started when a task begins; the default follows the settings.
+        launch: states how engines are started when a task begins; the default follows the settings.
         silent: its tasks are looks in the background, which QGIS neither lists nor announces.
     """
 
@@ -121,7 +121,7 @@ class TaskRunner(QObject):
         self._begin(title, InstallTask(title, Plan(Path(root), device, python, with_richdem, zoo=zoo)))
 
     def cancel(self) -> None:
-        """Ask the running task to stop; harmless when idle.
+        """Request that the running task stops; harmless when idle.
 
         `cancelled` follows within 15 s; where the engine already writes its model, it may take `LONGEST_CANCEL_S`.
         """

@@ -49,6 +49,14 @@ ROOMS = (
     {"__main__"},
 )
 """Rooms of the engine from the ground up: each may import those before it, never one beside or after it."""
+DATASET_ROOMS = (
+    {"datasets", "subset", "labels"},
+    {"split"},
+    {"tile_index", "arcgis_chips"},
+    {"tiles", "chips"},
+    {"checks"},
+)
+"""The same inside `dataset`."""
 WITHOUT_TORCH = {
     "contract",
     "channel",
@@ -236,6 +244,24 @@ def test_the_engines_rooms_import_downwards() -> None:
         for name, imported in engine_graph().items()
         for its in imported
         if room(name) != room(its) and room(name) and floor[room(its)] >= floor[room(name)]
+    ]
+    assert wrong == []
+
+
+def test_the_rooms_of_the_dataset_import_downwards() -> None:
+    floor = {name: number for number, rooms in enumerate(DATASET_ROOMS) for name in rooms}
+    prefix = "geoseg_engine.dataset."
+    inner_rooms = {
+        name: name.removeprefix(prefix).split(".")[0] for name in engine_graph() if name.startswith(prefix)
+    }
+    wrong = [
+        f"{name} imports {its}"
+        for name, imported in engine_graph().items()
+        for its in imported
+        if name in inner_rooms
+        and its in inner_rooms
+        and inner_rooms[name] != inner_rooms[its]
+        and floor[inner_rooms[its]] >= floor[inner_rooms[name]]
     ]
     assert wrong == []
 

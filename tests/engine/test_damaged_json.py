@@ -16,6 +16,7 @@ from geoseg_engine.contract import (
     Dataset,
     GeoSegError,
     LabelClass,
+    PredictJob,
     Recipe,
     Source,
     decode,
@@ -126,8 +127,9 @@ def write_plan_file(folder):
 
 
 def write_result_file(folder):
-    write_json(folder / DONE_FILE, {"wanted": {"a": [1]}, "result": {"output": "", "confidence": "a.tif"}})
-    return folder / DONE_FILE, lambda: kept_result(folder, {"a": [1]}, ("output", "confidence"))
+    wanted = encode(PredictJob("model.onnx"))
+    write_json(folder / DONE_FILE, {"wanted": wanted, "result": {"output": "", "confidence": "a.tif"}})
+    return folder / DONE_FILE, lambda: kept_result(folder, wanted, ("output", "confidence"))
 
 
 def write_run_file(folder):

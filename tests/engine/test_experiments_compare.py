@@ -47,6 +47,7 @@ def job_for(dataset, **changes):
             Contender("likelihood", baseline=ForestJob("", method="maximum_likelihood")),
         ),
         "device": "cpu",
+        "seeds": (1,),
         **changes,
     }
     return CompareJob(**settings)
@@ -194,7 +195,7 @@ def test_networks_of_several_seeds_also_compete_as_one(dataset, compared, tmp_pa
     again = compare.run(job, tmp_path, Recorder(tmp_path))
     assert again["rows"] == result["rows"]
     for error, cancelled in ((Cancelled(), True), (GeoSegError("export_mismatch", "It differs."), False)):
-        monkeypatch.setattr(compare, "together", lambda *_, error=error: (_ for _ in ()).throw(error))
+        monkeypatch.setattr(compare, "seed_ensembles", lambda *_, error=error: (_ for _ in ()).throw(error))
         left = compare.run(job, tmp_path, Recorder(tmp_path))
         assert [row["model"] for row in left["rows"]] == ["hasty U-Net"] and left["cancelled"] is cancelled
 

@@ -263,7 +263,7 @@ def test_right_angles_that_overlap_are_said(tmp_path):
     _, map_m2 = ground_m2(tmp_path, Outlines())
     (warning,), drawn_m2 = ground_m2(tmp_path, Outlines(right_angles=True))
     assert drawn_m2["'water'"] > 1.02 * map_m2["'water'"]
-    assert "overlap, ground counts twice" in warning.message
+    assert "overlap, areas count twice" in warning.message
 
 
 def test_overviews_are_written_for_large_rasters(tmp_path):

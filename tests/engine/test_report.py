@@ -121,7 +121,7 @@ def test_a_report_of_a_class_raster_leaves_out_what_there_is_not(tmp_path):
     bare = metrics(model="", prediction="map.tif", reliability=[], ece=None, trained=None, architecture=None)
     write_report(tmp_path / "report.html", {**bare, "calibration": None}, dataset=DATASET)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "map.tif, judged" in page
+    assert "map.tif, evaluated" in page
     for title in ("Calibration", "Training", "Importance", "Examples", "Settings"):
         assert f"<h2>{title}" not in page
 

@@ -200,7 +200,7 @@ def test_a_band_that_a_layer_does_not_have_is_not_replaced_by_another(desk: Desk
     before = len(desk.runner.submissions)
     desk.page.primary.click()
     assert len(desk.runner.submissions) == before
-    assert "has 1 bands; the model takes band 2" in desk.dock.footer.log.toPlainText()
+    assert "has 1 bands; the model reads band 2" in desk.dock.footer.log.toPlainText()
 
 
 def test_bands_in_another_order_keep_what_says_where_there_are_values(tmp_path: Path) -> None:

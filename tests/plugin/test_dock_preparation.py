@@ -21,6 +21,7 @@ from qgis.PyQt.QtGui import QColor
 from geoseg_plugin.contract import Area, Labels, RasterizeJob
 from geoseg_plugin.jobs.submission import Submission
 from geoseg_plugin.jobs.submission import write as write_job
+from geoseg_plugin.layers.inputs.dataset_problems import data_problems
 from geoseg_plugin.layers.legendclasses import LEGEND_FIELD
 from geoseg_plugin.steps.data.add_band.dialog import band_options
 from geoseg_plugin.steps.data.add_band.index import IndexDialog
@@ -208,7 +209,8 @@ def test_a_raster_can_be_the_labels(desk: Desk, tmp_path: Path) -> None:
     desk.data.plan()
     labels = desk.asked.job().labels
     assert (labels.kind, labels.path, labels.classes[0].value) == ("raster", str(tmp_path / "mask.tif"), "1")
-    assert any("the answer" in text for text in desk.page.problem_list.texts()), "it is ticked as a band too"
+    problems = data_problems(desk.page.choices(), QgsProject.instance())
+    assert "label_is_band" in {item.code for item in problems}, "it is ticked as a band too"
 
 
 def test_findings_come_to_the_map_and_lead_there(desk: Desk) -> None:

@@ -163,7 +163,7 @@ def test_scale_and_bar_in_degrees_are_those_of_the_ground(qgis_new_project: None
     shown, bar = of_kind(made, QgsLayoutItemMap)[0], of_kind(made, QgsLayoutItemScaleBar)[0]
     m_of_degree = 55_800  # along the parallel of 60° north
     true = 1000 * m_of_degree * shown.extent().width() / shown.rect().width()
-    assert layout_items.ground_scale(shown) == pytest.approx(true, rel=1e-3)
+    assert layout_items.true_scale(shown) == pytest.approx(true, rel=1e-3)
     assert any(item.text().startswith(f"1 : {round(true, -2):,.0f}".replace(",", "\u202f"))
                for item in of_kind(made, QgsLayoutItemLabel))  # fmt: skip
     told = bar.unitsPerSegment() / bar.mapUnitsPerScaleBarUnit()
@@ -215,11 +215,11 @@ def test_scores_say_what_they_are_from_and_what_makes_them_too_good() -> None:
     seen = {"code": "seen_ground", "message": "All of it was trained on.", "hint": "Take others."}
     judged = {**EVALUATION, "truth": "plots", "pixels": 4077, "warnings": [seen, {"code": "scores"}]}
     assert score_lines(judged)[:2] == [
-        "Judged on: plots, 4\u202f077 pixels",
+        "Evaluated on: plots, 4\u202f077 pixels",
         "Caution: All of it was trained on.",
     ]
     of_model = {**EVALUATION, "split": "test", "dataset": "valley", "truth": "", "pixels": 12}
-    assert score_lines(of_model)[0] == "Judged on: test blocks of 'valley', 12 pixels"
+    assert score_lines(of_model)[0] == "Evaluated on: test blocks of 'valley', 12 pixels"
     assert score_lines(EVALUATION)[0].startswith("Mean IoU")
 
 

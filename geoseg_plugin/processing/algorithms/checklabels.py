@@ -115,7 +115,7 @@ class CheckLabels(GeoSegAlgorithm):
     def _show(self, findings: Path, context: QgsProcessingContext) -> None:
         """Style the findings; a file with points and polygons comes as a layer of each, as a layer draws one kind."""
         if len(parts_of(findings)) < 2:
-            self.dress_later(Item(findings, tr("Findings"), style_findings, FINDINGS_LAYER), {})
+            self.style_later(Item(findings, tr("Findings"), style_findings, FINDINGS_LAYER), {})
         elif context.willLoadLayerOnCompletion(str(findings)):
             self.mixed = findings
 

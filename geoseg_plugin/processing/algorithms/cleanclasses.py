@@ -88,7 +88,7 @@ class CleanClasses(GeoSegAlgorithm):
         }
         item = Item(output, tr("Cleaned classes"), lambda layer: styles.style_classes(layer, classes))
         if classes:
-            self.dress_later(item, {name: text for name, text in notes.items() if text})
+            self.style_later(item, {name: text for name, text in notes.items() if text})
         return {
             "OUTPUT": str(output),
             "CHANGED": result.get("changed_px"),

@@ -198,7 +198,7 @@ class Evaluate(GeoSegAlgorithm):
                 feedback.pushInfo(f"{name}: {text}")
         errors = folder / str(result["errors"])
         kind = str(result.get("errors_kind", ""))
-        self.dress_later(Item(errors, tr("Errors"), lambda layer: styles.style_errors(layer, kind)), notes)
+        self.style_later(Item(errors, tr("Errors"), lambda layer: styles.style_errors(layer, kind)), notes)
         details = QgsProcessingContext.LayerDetails(tr("Errors"), context.project(), "ERRORS")
         context.addLayerToLoadOnCompletion(str(errors), details)
         return {

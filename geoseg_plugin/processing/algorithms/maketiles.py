@@ -121,8 +121,8 @@ class MakeTiles(GeoSegAlgorithm):
         facts = tiles_notes(folder, read_dataset(folder))
         for name, text in facts.items():
             feedback.pushInfo(f"{name}: {text}")
-        self.dress_later(Item(index, tr("Tiles"), styles.style_tiles, "tiles"), facts)
-        self.dress_later(Item(index, tr("Split blocks"), styles.style_blocks, "blocks"), facts)
+        self.style_later(Item(index, tr("Tiles"), styles.style_tiles, "tiles"), facts)
+        self.style_later(Item(index, tr("Split blocks"), styles.style_blocks, "blocks"), facts)
         shown = f"{index}|layername=tiles"
         details = QgsProcessingContext.LayerDetails(tr("Tiles"), context.project(), "TILES")
         context.addLayerToLoadOnCompletion(shown, details)

@@ -104,7 +104,7 @@ class Polygonize(GeoSegAlgorithm):
         notes = {tr("Made by"): tr("GeoSeg, polygons"), tr("Class raster"): self.raster.raster.path}
         item = Item(output, tr("Polygons"), lambda layer: styles.style_polygons(layer, classes), "polygons")
         if classes:
-            self.dress_later(item, notes)
+            self.style_later(item, notes)
         return {"OUTPUT": str(output), "COUNT": result.get("count"), "AREA": result.get("area_m2")}
 
 

@@ -65,7 +65,7 @@ class RasterizeLabels(GeoSegAlgorithm):
             pixels = result.get("counts", {}).get(str(item.id), 0)
             feedback.pushInfo(tr("{}: {} pixels").format(item.name, pixels))
         notes = {tr("Made by"): tr("GeoSeg, labels"), tr("Label layer"): self.labels.labels.name}
-        self.dress_later(
+        self.style_later(
             Item(output, tr("Labels"), lambda layer: styles.style_classes(layer, classes)), notes
         )
         return {"OUTPUT": str(output)}

@@ -97,7 +97,7 @@ class SamplePoints(GeoSegAlgorithm):
             feedback.pushInfo(tr("{}: {} points").format(row.get("name"), row.get("points")))
         notes = {tr("Made by"): tr("GeoSeg, reference sample"), tr("Class raster"): self.raster.raster.path}
         classes = sample.sample_classes(result.get("rows") or (), self.legend)
-        self.dress_later(sample.sample_item(output, classes, tr("Reference sample")), notes)
+        self.style_later(sample.sample_item(output, classes, tr("Reference sample")), notes)
         self.points = str(output)
         return {
             "OUTPUT": str(output),

@@ -119,5 +119,5 @@ class StackRasters(GeoSegAlgorithm):
         result = self.run_with_inputs(located, output.parent / f"{output.stem}_copies", feedback)
         feedback.pushInfo(str(result.get("sentence", "")))
         notes = {tr("Made by"): tr("GeoSeg, stack"), tr("Bands"): ", ".join(result.get("bands", ()))}
-        self.dress_later(Item(output, tr("Stack"), styles.style_stack, is_result=False), notes)
+        self.style_later(Item(output, tr("Stack"), styles.style_stack, is_result=False), notes)
         return {"OUTPUT": str(output), "RECIPE": result.get("recipe", "")}

@@ -64,5 +64,5 @@ class TerrainAttributes(GeoSegAlgorithm):
         result = self.run_with_inputs(located, folder, feedback)
         feedback.pushInfo(tr("Computed with {}.").format(result.get("engine", "")))
         notes = {tr("Made by"): tr("GeoSeg, terrain attributes"), tr("Engine"): str(result.get("engine", ""))}
-        self.dress_later(Item(output, tr("Terrain attributes"), styles.style_stack, is_result=False), notes)
+        self.style_later(Item(output, tr("Terrain attributes"), styles.style_stack, is_result=False), notes)
         return {"OUTPUT": str(output)}

@@ -19,12 +19,9 @@ from ...panel.background_queries import Query
 from ...panel.errors import problem_text
 from ...panel.services import PanelServices
 from ...panel.texts import tr
-from .add_band.derived import radar_dialog, relief_dialog
-from .add_band.dialog import AddDialog, BandOption, band_options
-from .add_band.expression import ExpressionDialog
-from .add_band.index import IndexDialog
+from .add_band.dialog import AddDialog
+from .add_band.kinds import DialogInputs, addable_bands
 from .add_band.series import SeriesDialog
-from .add_band.vector import VectorDialog
 from .widgets.band_section import BandSection
 from .widgets.band_window import BandWindow
 
@@ -65,22 +62,10 @@ class BandsController(QObject):
 
     def make_dialog(self, kind: str) -> AddDialog:
         """The dialog of a kind, filled with what is there now."""
-        makers: dict[str, Callable[[list[BandOption], Any], AddDialog]] = {
-            "expression": ExpressionDialog,
-            "relief": relief_dialog,
-            "radar": radar_dialog,
-        }
-        if kind == "vector":
-            return VectorDialog(self.services.dock)
-        if kind == "series":
-            dialog = SeriesDialog(self.services.dock)
-            dialog.inspect_requested.connect(lambda path: self._inspect(dialog, path))
-            return dialog
-        additions = self.section.additions if kind == "expression" else ()
-        options = band_options(self.rows, additions)
-        if kind == "index":
-            return IndexDialog(options, self.services.dock, self._layer_bands())
-        return makers[kind](options, self.services.dock)
+        given = DialogInputs(
+            self.services.dock, self.rows, self.section.additions, self._layer_bands, self._inspect
+        )
+        return addable_bands()[kind].dialog(given)
 
     def _layer_bands(self) -> list[LayerBands]:
         """Return what the files of the usable layers state about their bands."""

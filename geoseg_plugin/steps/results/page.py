@@ -172,7 +172,7 @@ class ResultsPage(Page):
         bins = result.get("reliability") or []
         self.reliability.set_bins(bins)
         self.reliability_note.setText(
-            f"{calibration_sentence(result.get('ece'))} {tr('Below the dashed line, the confidence is too high.')}".strip()
+            f"{calibration_sentence(result.get('ece'))} {tr('Below the dashed line, it is too high.')}".strip()
         )
         for widget in (self.reliability_title, self.reliability_note):
             widget.setVisible(not self.reliability.isHidden())

@@ -20,7 +20,7 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from ...contract import CATALOGUE, COMPARED, BandSet, CompareJob
+from ...contract import CATALOGUE, COMPARED, COMPARED_PRESET, BandSet, CompareJob
 from ...forms.rows import row_of
 from ...forms.ticks import TickList
 from ...jobs.choices import NamedPath
@@ -92,7 +92,7 @@ class CompareChoicesPage(Page):
         self.preset = self.remember("preset", QComboBox())
         for key, name in preset_names().items():
             self.preset.addItem(name, key)
-        self.preset.setCurrentIndex(self.preset.findData("quick"))
+        self.preset.setCurrentIndex(self.preset.findData(COMPARED_PRESET))
         self.minutes = self.remember("minutes", row_of(CompareJob, "minutes").control)
         self.split = self.remember("split", QComboBox())
         for key in ("test", "validation"):

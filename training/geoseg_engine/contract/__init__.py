@@ -71,7 +71,7 @@ from .events import (
     SAVING_PHASE,
     parse_event,
 )
-from .experiment_jobs import COMPARED, SEARCHED, BandSet, Contender, contender
+from .experiment_jobs import COMPARED, COMPARED_PRESET, SEARCHED, BandSet, Contender, contender
 from .indices import INDICES, SpectralIndex, index_band
 from .job import POLYGONS, RASTERS
 from .jobs import (
@@ -126,6 +126,7 @@ __all__ = [
     "CATALOGUE",
     "CLASS_WEIGHTS",
     "COMPARED",
+    "COMPARED_PRESET",
     "DISK_FULL",
     "ENCODERS",
     "ENCODER_FILE",

@@ -29,7 +29,7 @@ from ..dataset.labels.rasterize import fill_id
 from ..raster.grid import Bounds, Window, covering_window, grid_bounds, pixel_size, subgrid
 from ..raster.sources import crs_title, open_source, parse_crs, source_grid, unit_title
 from ..raster.writer import read_classes
-from ..stacking.stackplan import on_grid
+from ..stacking.stack_plan import on_grid
 from ..vector.area import area_bounds, area_geometry, extent_geometry, hull_of, parts_on_grid
 from ..vector.polygons import LabelPolygons, label_title, read_labels
 from ..vector.reprojection import shifted_by_turns

@@ -210,7 +210,7 @@ def train_and_score(
         GeoSegError: of training or evaluation.
         Cancelled: if the user stops.
     """
-    trained, judged = runs.train_and_evaluate(
+    trained, evaluated = runs.train_and_evaluate(
         entry.job,
         entry.folder,
         job.split,
@@ -221,7 +221,7 @@ def train_and_score(
         tta=job.tta if isinstance(entry.job, TrainJob) else "none",
     )
     model = entry.folder / runs.MODEL_FILE
-    messages = [item["message"] for item in (*trained.get("warnings", ()), *judged.get("warnings", ()))]
+    messages = [item["message"] for item in (*trained.get("warnings", ()), *evaluated.get("warnings", ()))]
     of_the_dataset = {item.message for item in dataset.warnings}
     return FinishedRun(
         model=entry.contender,
@@ -229,7 +229,7 @@ def train_and_score(
         seed=entry.seed,
         folder=str(entry.folder),
         band_names=entry.bands.bands or tuple(band.name for band in dataset.recipe.bands),
-        evaluation=judged,
+        evaluation=evaluated,
         train_s=trained["seconds"],
         size_mb=round(model.stat().st_size / 1e6, 3),
         parameters=parameters_of(model),

@@ -36,13 +36,13 @@ class Fold:
         number: number of the fold, from 1.
         folder: folder of its run.
         trained: result of the training.
-        judged: result of the evaluation on the fold's test pixels; None if none of them is labelled.
+        evaluated: result of the evaluation on the fold's test pixels; None if none of them is labelled.
     """
 
     number: int
     folder: Path
     trained: dict[str, Any]
-    judged: dict[str, Any] | None
+    evaluated: dict[str, Any] | None
 
 
 def run(job: CrossValidateJob, folder: Path, channel: Channel) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def train_fold(job: CrossValidateJob, number: int, folder: Path, channel: Channe
     """
     title, progress = f"Fold {number}", runs.share_of_progress(channel, PHASE, number - 1, total)
     try:
-        trained, judged = runs.train_and_evaluate(
+        trained, evaluated = runs.train_and_evaluate(
             job.training, folder, "test", channel, title, resume=job.resume, progress=progress
         )
     except GeoSegError as error:
@@ -124,7 +124,7 @@ def train_fold(job: CrossValidateJob, number: int, folder: Path, channel: Channe
             raise
         channel.log(f"{title}: {error.message}", "warning")
         return Fold(number, folder, runs.run_or_reuse(job.training, folder, channel, title), None)
-    return Fold(number, folder, trained, judged)
+    return Fold(number, folder, trained, evaluated)
 
 
 def summarise(done: Sequence[Fold], dataset: Dataset) -> dict[str, Any]:
@@ -140,18 +140,18 @@ def summarise(done: Sequence[Fold], dataset: Dataset) -> dict[str, Any]:
     Raises:
         GeoSegError: `nothing_to_score`.
     """
-    judged = [fold.judged for fold in done if fold.judged]
-    if not judged:
+    evaluated = [fold.evaluated for fold in done if fold.evaluated]
+    if not evaluated:
         raise GeoSegError(
             NOTHING_TO_SCORE,
             "No fold has a labelled pixel to test on.",
             "Choose fewer folds, a narrower buffer, or draw polygons in more places.",
         )
-    matrix = np.sum([np.array(item["confusion"], np.int64) for item in judged], axis=0)
+    matrix = np.sum([np.array(item["confusion"], np.int64) for item in evaluated], axis=0)
     found = [
         item
         for fold in done
-        for item in (*fold.trained["warnings"], *((fold.judged or {}).get("warnings", [])))
+        for item in (*fold.trained["warnings"], *((fold.evaluated or {}).get("warnings", [])))
     ]
     known = {item.message for item in dataset.warnings}
     new = {item["message"]: item for item in found if item["message"] not in known}
@@ -159,7 +159,7 @@ def summarise(done: Sequence[Fold], dataset: Dataset) -> dict[str, Any]:
     empty = [
         Problem("empty_fold", f"Fold {fold.number} has no labelled pixel to test on.", "", "warning")
         for fold in done
-        if not fold.judged
+        if not fold.evaluated
     ]
     summary = {
         **overall,
@@ -168,7 +168,7 @@ def summarise(done: Sequence[Fold], dataset: Dataset) -> dict[str, Any]:
         "own_split": True,
         "dataset": dataset.name,
         "folds": [fold_row(fold) for fold in done],
-        "intervals": intervals(overall, judged),
+        "intervals": intervals(overall, evaluated),
         "device": done[0].trained.get("device", ""),
         "seconds": round(sum(fold.trained["seconds"] for fold in done), 2),
         "warnings": [*dataset.warnings, *new.values(), *empty],
@@ -178,29 +178,29 @@ def summarise(done: Sequence[Fold], dataset: Dataset) -> dict[str, Any]:
 
 
 def fold_row(fold: Fold) -> dict[str, Any]:
-    """What is told of one fold."""
-    judged = fold.judged or {}
+    """Return the row of one fold."""
+    evaluated = fold.evaluated or {}
     return {
         "fold": fold.number,
-        **{name: judged.get(name) for name in OVERALL},
-        "pixels": judged.get("pixels", 0),
+        **{name: evaluated.get(name) for name in OVERALL},
+        "pixels": evaluated.get("pixels", 0),
         "epochs_run": fold.trained["epochs_run"],
         "seconds": fold.trained["seconds"],
         "folder": str(fold.folder),
     }
 
 
-def intervals(overall: dict[str, Any], judged: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def intervals(overall: dict[str, Any], evaluated: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return 95 % intervals of the overall scores from the differences between folds, in the form of `evaluate`.
 
     Args:
         overall: scores of all folds together.
-        judged: results of the evaluation of each fold.
+        evaluated: results of the evaluation of each fold.
     """
     return {
-        **{name: t_interval(overall[name], [item[name] for item in judged]) for name in OVERALL},
+        **{name: t_interval(overall[name], [item[name] for item in evaluated]) for name in OVERALL},
         "per_class": [
-            t_interval(row["iou"], [item["per_class"][index]["iou"] for item in judged])
+            t_interval(row["iou"], [item["per_class"][index]["iou"] for item in evaluated])
             for index, row in enumerate(overall["per_class"])
         ],
     }

@@ -31,8 +31,8 @@ def write_ensemble(models: Sequence[Path], dataset: Dataset, summary: dict[str, 
 
     Each network sees values by its own fold's statistics and is calibrated as in its own file; the decision is made
     once, of the mean, so that confidence stays apart from it. The file's own fingerprint is of no dataset where
-    the networks are of several folds: together they have seen all ground, so that no score of it on a split of the
-    dataset would be one on unseen ground.
+    the networks are of several folds: together they were trained on all pixels, so that no split of the
+    dataset is left to evaluate the ensemble on.
 
     Args:
         models: model.onnx of every fold.

@@ -155,7 +155,7 @@ def close_second(rows: Sequence[dict[str, Any]]) -> list[Problem]:
             "within_uncertainty",
             f"The difference between {title_of(best)} ({best['iou']:.3f}) and {title_of(second)} "
             f"({second['iou']:.3f}) is within its uncertainty.",
-            "Take the faster of the two, or label more ground in the split that is judged.",
+            "Use the faster of the two, or add labels to the evaluated split.",
             "warning",
         )
     ]

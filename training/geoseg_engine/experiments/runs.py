@@ -102,7 +102,7 @@ class RunChannel(Channel):
             self._progress(1.0)
 
     def cancelled(self) -> bool:
-        """Whether the user asked to stop this run or the whole experiment."""
+        """Return whether the user stopped this run or the whole experiment."""
         return super().cancelled() or self._outer.cancelled()
 
     def close(self) -> None:
@@ -140,8 +140,8 @@ def run_or_reuse(
         outer: channel of the experiment.
         title: the run's name in log lines.
         resume: keep it if it is finished, go on with it if it was broken off.
-        progress: told the share that is done, 0..1.
-        watch: told every epoch; may raise EndedEarly.
+        progress: receives the share that is done, 0 to 1.
+        watch: receives every epoch; may raise EndedEarly.
 
     Returns:
         The job's result as plain data, with `seconds`, the time it took in all sessions.
@@ -206,10 +206,10 @@ def train_and_evaluate(
 
     trained = run_or_reuse(job, folder, outer, title, resume=resume, progress=so_far)
     device = job.device if isinstance(job, TrainJob) else "auto"
-    judging = EvaluateJob(job.dataset, str(folder / MODEL_FILE), split=split, device=device, tta=tta)
-    judged = run_or_reuse(judging, folder / EVALUATION, outer, title, resume=resume)
+    evaluating = EvaluateJob(job.dataset, str(folder / MODEL_FILE), split=split, device=device, tta=tta)
+    evaluated = run_or_reuse(evaluating, folder / EVALUATION, outer, title, resume=resume)
     progress(1.0)
-    return trained, judged
+    return trained, evaluated
 
 
 def share_of_progress(outer: Channel, phase: str, number: int, total: int) -> Progress:
@@ -287,7 +287,7 @@ def run_job(job: RunJob, folder: Path, channel: Channel) -> dict[str, Any]:
     except (MemoryError, torch.OutOfMemoryError) as error:
         raise GeoSegError(
             "out_of_memory",
-            f"There is not enough memory: {str(error).splitlines()[0] if str(error) else 'no more is told'}.",
+            f"There is not enough memory: {str(error).splitlines()[0] if str(error) else 'no details'}.",
             "Choose a smaller model, crop or batch.",
         ) from error
 

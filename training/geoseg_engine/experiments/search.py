@@ -35,7 +35,7 @@ class Search:
     """A search that is under way.
 
     Attributes:
-        job: what was asked for.
+        job: the search.
         training: its training, with absolute paths.
         output: folder of the results.
         channel: of the job.

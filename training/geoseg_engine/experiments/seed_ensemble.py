@@ -59,25 +59,27 @@ def seed_ensemble(
     folder = output / TOGETHER / runs.folder_name(title, first.bands)
     models = [Path(cell.folder) / runs.MODEL_FILE for cell in cells]
     model = folder / runs.MODEL_FILE
-    told = folder / MEMBERS_FILE
+    members_file = folder / MEMBERS_FILE
     members = "\n".join(
         f"{path.parent.name} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in models
     )
-    if not (job.resume and model.exists() and told.exists() and told.read_text("utf-8") == members):
+    if not (
+        job.resume and model.exists() and members_file.exists() and members_file.read_text("utf-8") == members
+    ):
         prepare_folder(folder)
-        told.unlink(missing_ok=True)
+        members_file.unlink(missing_ok=True)
         channel.log(f"{title} on {first.bands}: writing the mean of their probabilities.")
         write_ensemble(models, dataset, summary_of(cells), model)
         runs.remove_results(folder, [])
-        told.write_text(members, "utf-8")
-    judging = EvaluateJob(job.dataset, str(model), split=job.split, device=job.device, tta=job.tta)
-    judged = runs.run_or_reuse(judging, folder / runs.EVALUATION, channel, title, resume=job.resume)
+        members_file.write_text(members, "utf-8")
+    evaluation = EvaluateJob(job.dataset, str(model), split=job.split, device=job.device, tta=job.tta)
+    result = runs.run_or_reuse(evaluation, folder / runs.EVALUATION, channel, title, resume=job.resume)
     return replace(
         first,
         model=title,
         members=tuple(cell.seed for cell in cells),
         folder=str(folder),
-        evaluation=judged,
+        evaluation=result,
         train_s=sum(cell.train_s for cell in cells),
         size_mb=round(model.stat().st_size / 1e6, 3),
         parameters=sum(cell.parameters or 0 for cell in cells),

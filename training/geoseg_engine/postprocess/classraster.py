@@ -19,7 +19,7 @@ from ..raster.nodata import no_values
 from ..raster.pixel_values import EXACT_BELOW, check_exact
 from ..raster.sources import descriptions, open_source, source_grid
 from ..raster.writer import CLASSES_TAG, RasterWriter, read_classes
-from ..vector.labelraster import read_raster_classes
+from ..vector.class_raster import read_raster_classes
 
 Codes = NDArray[np.uint8]
 WRITTEN_ANEW = (CLASSES_TAG, "AREA_OR_POINT")
@@ -71,7 +71,12 @@ class ClassRaster:
         return table[codes]
 
     def writer(self, path: Path, tags: dict[str, str]) -> RasterWriter:
-        """A raster like this one under another name: type, nodata, colours, names and metadata, with further tags."""
+        """Return a writer of a raster like this one: type, nodata, colours, names and metadata.
+
+        Args:
+            path: the new raster.
+            tags: further metadata.
+        """
         own = {key: text for key, text in self.dataset.tags().items() if key not in WRITTEN_ANEW}
         return RasterWriter(
             path,
@@ -119,7 +124,7 @@ class ClassRaster:
 
 
 def has_background(classes: Sequence[LabelClass]) -> bool:
-    """Whether class 0 is the ground between the others: it has no name, or is what no polygon was drawn on."""
+    """Return whether class 0 is the background: it has no name, or stands for pixels without a polygon."""
     return all(item.name == "background" and not item.value for item in classes if item.id == 0)
 
 

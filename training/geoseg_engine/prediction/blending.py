@@ -28,8 +28,8 @@ def lattice_for(model: ModelFile, frame: Frame) -> Lattice:
         frame: raster and network.
     """
     if is_third_party(model):
-        size, said = (frame.full.height, frame.full.width), model.architecture
-        return Lattice(*size, model.tile_px, 1, said["margin_px"], said["overlap"])
+        size, stated = (frame.full.height, frame.full.width), model.architecture
+        return Lattice(*size, model.tile_px, 1, stated["margin_px"], stated["overlap"])
     window_px = round_up(max(model.tile_px, MIN_WINDOW_PX), frame.align_px)
     return Lattice(frame.full.height, frame.full.width, window_px, frame.align_px)
 

@@ -97,7 +97,7 @@ class Setup:
             log: receives a line if a window must be halved.
 
         Returns:
-            Output (classes, rows, cols), with one more channel for the disagreement if it is asked for.
+            Output (classes, rows, cols), with one more channel for the disagreement if requested.
 
         Raises:
             GeoSegError: `out_of_memory`.

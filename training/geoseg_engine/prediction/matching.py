@@ -25,14 +25,14 @@ from ..raster.crs import same_crs, way_between
 from ..raster.geodesy import pixel_size_m
 from ..raster.grid import Window, affine_of, full_window, pixel_size, subgrid
 from ..raster.sources import crs_title, is_plain_file, parse_crs, title, unit_title
-from ..stacking.gridplan import as_problem, own_grids, plan_recipe
 from ..stacking.heights import fit_units
 from ..stacking.rebind import rebind
+from ..stacking.recipe_plan import as_problem, own_grids, plan_recipe
 
 SAME_SIZE = 0.01
 """Pixel sizes this close count as equal, so that a raster is read without resampling."""
 SCALE_ERROR = 0.03
-"""How far the ground size of the model's pixel may be off elsewhere in its CRS before another is used."""
+"""Relative error of the model's pixel size in metres elsewhere in its CRS from which another CRS is used."""
 COARSER = 1.5
 
 
@@ -115,7 +115,7 @@ def _no_files(model: ModelFile) -> Problem:
     names = ", ".join(f"'{title(source)}'" for source in model.recipe.sources if not is_reachable(source))
     return Problem(
         "no_sources",
-        f"{model.path.name} names its layers {names}, but not where their files lie.",
+        f"{model.path.name} names its layers {names}, but not their folders.",
         "Choose a layer for each input of the model, or put the model back into its run's folder.",
     )
 
@@ -207,7 +207,7 @@ def third_party_recipe(model: ModelFile, sources: tuple[Source, ...]) -> Recipe:
     if not sources:
         raise GeoSegError(
             "no_sources",
-            f"{model.path.name} is a model of another program: it does not say which layers it reads.",
+            f"{model.path.name} is a third-party model that does not state which layers it reads.",
             f"Choose a raster with the {channels} bands that it was made for.",
         )
     given = len(model.recipe.bands)
@@ -327,7 +327,7 @@ def coarse_warnings(recipe: Recipe, grids: dict[str, Grid]) -> list[Problem]:
                 Problem(
                     "coarse",
                     f"The pixels of layer '{title(source)}' are {size:.3g} m, the model works on {wanted:.3g} m.",
-                    "If the training data were as coarse, all is well; else the result will be blurred.",
+                    "If the training data were as coarse, ignore this warning. Otherwise the result will be blurred.",
                     "warning",
                 )
             )

@@ -33,7 +33,7 @@ ROWS_PX, COLUMNS_PX = 512, 4096
 
 
 class ClassCounts:
-    """Pixels and ground area of each class over all windows."""
+    """Pixels and area of each class over all windows."""
 
     def __init__(self, grid: Grid) -> None:
         self._grid = grid

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ..channel import Channel
-from ..contract import GeoSegError, PredictJob, encode, file_exists, kept_json, shard_of
+from ..contract import GeoSegError, PredictJob, decode, encode, file_exists, kept_json, shard_of
 
 LOCK_FILE, DONE_FILE = "assembling.json", "done.json"
 STALE_S, BEAT_S = 300.0, 20.0
@@ -96,7 +96,7 @@ def kept_result(folder: Path, wanted: Any, kinds: Sequence[str]) -> dict[str, An
         The result; None if there is none, or if one of its files is missing.
     """
     found = kept_json(folder / DONE_FILE)
-    if not isinstance(found, dict) or found.get("wanted") != json.loads(json.dumps(wanted)):
+    if not isinstance(found, dict) or not _same_job(found.get("wanted"), wanted):
         return None
     result = found.get("result")
     if not isinstance(result, dict):
@@ -104,6 +104,14 @@ def kept_result(folder: Path, wanted: Any, kinds: Sequence[str]) -> dict[str, An
     files = [result[kind] for kind in kinds if result.get(kind)]
     there = all(isinstance(file, str) and file_exists(file) for file in files)
     return result if there and all(kind in result for kind in kinds) else None
+
+
+def _same_job(kept: Any, wanted: Any) -> bool:
+    """Whether a job that was kept, under the names that its fields had then, is the wanted one."""
+    try:
+        return bool(encode(decode(PredictJob, kept)) == wanted)
+    except GeoSegError:
+        return False
 
 
 @contextmanager

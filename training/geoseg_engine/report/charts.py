@@ -82,14 +82,16 @@ def reliability_chart(curve: Sequence[dict[str, Any]]) -> str:
     for row, (x, y) in zip(curve, points, strict=True):
         radius = 2.5 + 7 * (row["pixels"] / total) ** 0.5
         share = row["pixels"] / total
-        note = f"confidence {row['confidence']:.2f}, right {row['accuracy']:.2f}, {share:.1%} of the pixels"
+        note = (
+            f"confidence {row['confidence']:.2f}, accuracy {row['accuracy']:.2f}, {share:.1%} of the pixels"
+        )
         drawn.append(
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" style="fill:var(--one);fill-opacity:.75">'
             f"<title>{note}</title></circle>"
         )
     drawn.append(_label(left + side / 2, SQUARE - 18, "confidence of the model", "middle"))
     turned = f'transform="translate(12 {top + side / 2}) rotate(-90)" text-anchor="middle"'
-    drawn.append(f'<text class="note" {turned}>share that is right</text>')
+    drawn.append(f'<text class="note" {turned}>accuracy</text>')
     return _svg(SQUARE, SQUARE, "reliability curve", drawn)
 
 

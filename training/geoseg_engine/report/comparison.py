@@ -69,8 +69,8 @@ def reading(result: dict[str, Any]) -> str:
     """Return how to read chart and table."""
     if any(row["interval"] for row in result["rows"]):
         return (
-            "Whiskers and brackets are 95 % intervals: how far the score depends on which blocks of ground are "
-            "judged. The spread is the standard deviation over seeds."
+            "Whiskers and brackets are 95 % intervals: how far the score depends on which blocks are "
+            "evaluated. The spread is the standard deviation over seeds."
         )
     return "The spread is the standard deviation over seeds."
 
@@ -153,7 +153,7 @@ def settings(dataset: Dataset, job: CompareJob, result: dict[str, Any]) -> str:
         ("dataset", f"{dataset.name}, {grid.width} × {grid.height} pixels of {abs(grid.transform[0]):.6g}"),
         ("bands", ", ".join(band.name for band in dataset.recipe.bands)),
         ("classes", ", ".join(item.name for item in dataset.classes)),
-        ("split", f"{how}, {dataset.buffer_px} px between them used by none; judged on {job.split}"),
+        ("split", f"{how}, {dataset.buffer_px} px between them not used; evaluated on {job.split}"),
         *((f"band set {item.name}", ", ".join(item.bands) or "all") for item in job.band_sets),
         ("seeds", ", ".join(map(str, job.seeds))),
         ("time of one training", f"at most {job.minutes:g} min" if job.minutes else "as its goal says"),

@@ -93,7 +93,7 @@ def report_title(data: dict[str, Any]) -> str:
     """Return the default title: map against labels, or dataset and split."""
     if data.get("truth"):
         return f"{Path(data['prediction']).stem} against {data['truth']}"
-    return f"{data.get('dataset') or 'GeoSeg'}: scores on the {data.get('split') or 'judged'} split"
+    return f"{data.get('dataset') or 'GeoSeg'}: scores on the {data.get('split') or 'evaluated'} split"
 
 
 def cards(numbers: Sequence[tuple[str, str, str]]) -> str:
@@ -118,7 +118,7 @@ def examples_part(examples: dict[str, list[dict[str, Any]]], binary: bool) -> st
         if tiles:
             parts.append(f'<h3>{title}</h3><div class="tiles">{tiles}</div>')
     score = "IoU of the object" if binary else "mean IoU of the classes in the truth"
-    note = f"Tiles of the judged split, by {score}. Ground that is not judged has no colour in the truth."
+    note = f"Tiles of the evaluated split, by {score}. Pixels that are not evaluated have no colour in the truth."
     return section("Examples", *([paragraph(note), *parts] if parts else []))
 
 

@@ -10,31 +10,32 @@ from ..contract import Dataset, file_name, model_name
 from .html import number, span
 
 SEPARATE = ("name", "bands", "classes", "members")
-"""Of an architecture, what is not told as a setting."""
+"""Entries of an architecture that are no settings."""
 
 
 def headline(data: dict[str, Any]) -> str:
-    """What was judged, where, and on how many pixels."""
+    """Return what was evaluated, where, and on how many pixels."""
     what = Path(data.get("model") or data.get("prediction") or "").name or "The result"
     network = network_name(data.get("architecture") or {})
     what = f"{what} ({network})" if network else what
     where = f" on the {data['split']} split" if data.get("split") else ""
     named = f" of '{data['dataset']}'" if data.get("dataset") else ""
-    where = f" by the labels of '{data['truth']}'" if data.get("truth") else where
+    where = f" against the labels of '{data['truth']}'" if data.get("truth") else where
     unseen = data.get("split") == "test" and data.get("own_split")
     return (
-        f"{what}, judged{where}{named}: {data['pixels']:,} labelled pixels"
+        f"{what}, evaluated{where}{named}: {data['pixels']:,} labelled pixels"
         f"{', none of them used for training' if unseen else ''}."
     )
 
 
 def network_name(architecture: dict[str, Any]) -> str:
-    """Return the name of an architecture, as a model file states it, on screen."""
-    return model_name(architecture.get("name", ""), architecture.get("encoder", ""))
+    """Return the name of an architecture, as a model file states it, on screen; empty without an architecture."""
+    name = architecture.get("name", "")
+    return model_name(name, architecture.get("encoder", "")) if name else ""
 
 
 def main_numbers(data: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """(name, value, note) of the numbers on top; accuracy stands beside what answering one class would give."""
+    """Return (name, value, note) of the main scores; the accuracy notes that of always predicting one class."""
     bounds = data.get("intervals") or {}
 
     def likely(key: str, note: str) -> str:
@@ -61,9 +62,9 @@ def interval_sentence(data: dict[str, Any]) -> str:
     if not bounds.get("miou"):
         return ""
     return (
-        f"Intervals hold 95 % of the scores that come out when the {bounds['blocks']} judged blocks of "
-        f"{bounds['block_px']} px are drawn again at random (bootstrap): another piece of the same country would "
-        "give a score in this range. Two models whose intervals overlap much are hardly different."
+        f"Intervals are 95 % intervals from a bootstrap over the {bounds['blocks']} evaluated blocks of "
+        f"{bounds['block_px']} px: in a similar area the score would be in this range. Two models whose intervals "
+        "overlap much hardly differ."
     )
 
 
@@ -72,8 +73,8 @@ def area_sentence(data: dict[str, Any]) -> str:
     if not data.get("areas"):
         return ""
     return (
-        "Over the judged pixels alone, measured on the ellipsoid. Areas of the whole map, corrected for its mistakes, "
-        "need a random sample of it that people looked at."
+        "Over the evaluated pixels only, measured on the ellipsoid. Unbiased areas of the whole map need a random "
+        "sample of it with reference classes."
     )
 
 
@@ -84,8 +85,8 @@ def calibration_sentences(data: dict[str, Any]) -> list[str]:
     if error is not None:
         found.append(
             f"Expected calibration error {error:.3f}: on average the stated confidence and the share that is right "
-            f"differ by {100 * error:.1f} percentage points. Points below the dashed line promise too much, points "
-            "above it too little."
+            f"differ by {100 * error:.1f} percentage points. Below the dashed line the confidence is too high, above "
+            "it too low."
         )
     calibration = data.get("calibration") or {}
     before = calibration.get("ece")
@@ -122,7 +123,7 @@ def data_rows(dataset: Dataset) -> list[tuple[str, Any]]:
         ("bands", f"{len(dataset.recipe.bands)}: {', '.join(band.name for band in dataset.recipe.bands)}"),
         ("layers", ", ".join(source.name or file_name(source.path) for source in dataset.recipe.sources)),
         (
-            "ground without label",
+            "unlabelled pixels",
             "is background (where labels are a raster with a class of that name, left out)"
             if dataset.unlabelled == "background"
             else "is left out",
@@ -132,7 +133,7 @@ def data_rows(dataset: Dataset) -> list[tuple[str, Any]]:
 
 
 def split_sentence(dataset: Dataset) -> str:
-    """How the ground was divided."""
+    """Return how the area was split."""
     how = f"Spatial blocks of {dataset.block_px} px" if dataset.block_px else "Areas given by the user"
     return f"{how}; {dataset.buffer_px} px between blocks of different splits are used by none."
 
@@ -157,7 +158,7 @@ def settings(data: dict[str, Any]) -> list[tuple[str, Any]]:
         ("augmentation", _plain(chosen["augment"]) if "augment" in chosen else ""),
         ("crops", chosen.get("crop_px") and f"{chosen['crop_px']} px, {chosen.get('batch_size')} a step"),
         (
-            "descent",
+            "optimizer",
             ", ".join(
                 str(chosen[key]) for key in ("optimiser", "schedule") if chosen.get(key) not in (None, "auto")
             ),
@@ -165,7 +166,7 @@ def settings(data: dict[str, Any]) -> list[tuple[str, Any]]:
         ("learning rate", chosen.get("learning_rate")),
         ("epochs", epochs),
         ("epoch kept", epochs and (trained.get("kept_sentence") or trained.get("best_epoch"))),
-        ("began from", Path(job["start_from"]).name if job.get("start_from") else ""),
+        ("initial weights", Path(job["start_from"]).name if job.get("start_from") else ""),
         ("seed", job.get("seed")),
         (
             "trained on",
@@ -173,7 +174,7 @@ def settings(data: dict[str, Any]) -> list[tuple[str, Any]]:
         ),
         ("trained", trained.get("created")),
         ("predicted with", data.get("runtime")),
-        ("seconds to predict and judge", data.get("seconds")),
+        ("seconds to predict and evaluate", data.get("seconds")),
     ]
 
 

@@ -32,9 +32,9 @@ def intervals(
     """95 % intervals of the scores.
 
     Args:
-        matrices: (blocks, K, K), the confusion matrix of every judged block; rows are the truth.
+        matrices: (blocks, K, K), the confusion matrix of every evaluated block; rows are the truth.
         classes: in the order of the matrices.
-        block_px: side of a block, told on.
+        block_px: side of a block, passed on.
         seed: of the draws.
 
     Returns:
@@ -70,11 +70,11 @@ def interval_warnings(found: dict[str, Any]) -> list[str]:
     blocks, side = found["blocks"], found["block_px"]
     if blocks < 2:
         return [
-            f"All that was judged lies in one block of {side} px: how far the scores may be off is unknown."
+            f"All evaluated pixels are in one block of {side} px: the uncertainty of the scores is unknown."
         ]
     if blocks < FEW_BLOCKS:
         return [
-            f"The intervals of the scores rest on only {blocks} blocks of {side} px: they may be too narrow."
+            f"The intervals of the scores are based on only {blocks} blocks of {side} px and may be too narrow."
         ]
     return []
 

@@ -96,11 +96,11 @@ def score_warnings(result: dict[str, Any]) -> list[str]:
     accuracy, majority = result["accuracy"], result["majority_accuracy"]
     if accuracy <= majority + 0.005:
         found.append(
-            f"The accuracy of {accuracy:.3f} is no better than always answering "
+            f"The accuracy of {accuracy:.3f} is no better than always predicting "
             f"'{result['majority_class']}' ({majority:.3f})."
         )
     found += [
-        f"Class '{row['name']}' has no pixel in the truth: it is not judged."
+        f"Class '{row['name']}' has no pixel in the truth and is not evaluated."
         for row in result["per_class"]
         if not row["support_px"]
     ]

@@ -13,6 +13,7 @@ from ....jobs.choices import RasterChoice
 from ....panel.texts import tr
 from ....panel.widgets.notes import small_label
 from ....panel.widgets.page import lets_shrink
+from ..add_band.kinds import addable_bands
 from .band_tree import BandTree
 
 
@@ -22,7 +23,7 @@ class BandSection(QWidget):
     Signals:
         changed: bands were ticked, added, removed or set.
         mosaics_changed: layers were merged into one source, or split again.
-        add_requested: add a band of a kind (see `addable`).
+        add_requested: add a band of a kind (see `addable_bands`).
         table_requested: show the table of bands.
     """
 
@@ -52,8 +53,10 @@ class BandSection(QWidget):
     def _buttons(self) -> QHBoxLayout:
         self.add_button = QPushButton(tr("Add band"))
         menu = QMenu(self.add_button)
-        for kind, name in addable().items():
-            menu.addAction(name).triggered.connect(lambda _checked, key=kind: self.add_requested.emit(key))
+        for kind, band in addable_bands().items():
+            menu.addAction(band.title).triggered.connect(
+                lambda _checked, key=kind: self.add_requested.emit(key)
+            )
         self.add_button.setMenu(menu)
         self.add_button.setToolTip(tr("Indices, expressions, relief, radar, vector layers, time series."))
         self.table_button = QPushButton(tr("&Bands and values…"))
@@ -144,15 +147,3 @@ class BandSection(QWidget):
         added = sum(len(item.bands) for item in self.additions)
         self.note.setText(f"{text} {tr('{} added.').format(added)}" if added else text)
         self.changed.emit()
-
-
-def addable() -> dict[str, str]:
-    """Kinds of band that can be added, in the order of the menu."""
-    return {
-        "index": tr("Spectral index…"),
-        "expression": tr("Expression…"),
-        "relief": tr("Relief of a DEM…"),
-        "radar": tr("Radar: decibels, speckle filter…"),
-        "vector": tr("Vector layer…"),
-        "series": tr("Time series…"),
-    }

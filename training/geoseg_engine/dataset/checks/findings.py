@@ -17,7 +17,7 @@ from ...contract import Grid, LabelLayer, Labels, Problem, counted
 from ...outputs import whole_file
 from ...raster.grid import affine_of, pixel_size
 from ...raster.sources import parse_crs
-from ...stacking.stackplan import touching
+from ...stacking.stack_plan import touching
 from ...vector.files import find_layer
 from ...vector.geopackage import write_layer
 from ...vector.legend import Valued, excluded_of

@@ -39,10 +39,10 @@ from ...raster.resample import mapping
 from ...raster.sources import open_source, source_grid
 from ...raster.stream import pump
 from ...raster.writer import RasterWriter
-from ...stacking.gridplan import smallest_source_px
 from ...stacking.reader import StackReader, open_stack
+from ...stacking.recipe_plan import smallest_source_px
 from ...stacking.recipes import SUFFIX, recipe_path
-from ...stacking.stackplan import on_grid
+from ...stacking.stack_plan import on_grid
 from ...vector.area import area_geometry, area_title
 from ...vector.polygons import LabelPolygons, read_labels
 from .burning import Burner, Claims, Tally

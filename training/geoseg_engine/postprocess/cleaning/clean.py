@@ -1,7 +1,7 @@
-"""The job `clean`: a class raster without specks, frays and holes, whatever its size.
+"""The job `clean`: removes speckle, frayed edges and holes from a class raster of any size.
 
-What looks at a pixel's surroundings is done in windows with a halo, what looks at whole patches in strips; both give
-what the whole raster would give. Between the steps the raster lies in a folder beside the result.
+What depends on a pixel's neighbourhood is done in windows with a halo, what depends on whole patches in strips; both
+give the result of the whole raster. Between the steps the raster is kept in a folder beside the result.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Write = Callable[[Codes, Window], None]
 
 
 class ClassCounts:
-    """Counts of the finished raster: pixels and ground of each class, and how many pixels are not what they were."""
+    """Counts of the finished raster: pixels and area of each class, and the number of changed pixels."""
 
     def __init__(self, raster: ClassRaster) -> None:
         self._grid = raster.grid
@@ -48,7 +48,13 @@ class ClassCounts:
         self._changed_px = 0
 
     def add(self, codes: Codes, before: Codes, window: Window) -> None:
-        """Count a window."""
+        """Count a window.
+
+        Args:
+            codes: result (rows, cols).
+            before: codes before cleaning.
+            window: pixels of the raster.
+        """
         self._changed_px += int(np.count_nonzero(codes != before))
         counts, areas_m2 = class_areas(self._grid, codes, window, self._codes)
         self._pixels += counts.sum(axis=0)
@@ -65,6 +71,11 @@ class ClassCounts:
 
 def run(job: CleanJob, folder: Path, channel: Channel) -> dict[str, Any]:
     """Clean a class raster into another.
+
+    Args:
+        job: the job.
+        folder: folder of the job; its paths are relative to it.
+        channel: for progress and cancelling.
 
     Raises:
         GeoSegError: as `open_classes`; `not_writable`, `disk_full`.
@@ -132,7 +143,19 @@ def clean(
 def in_steps(
     raster: ClassRaster, cleaning: Cleaning, background: int, scratch: Path, finish: Write, channel: Channel
 ) -> int:
-    """Do the steps asked for, the last into `finish`. Returns how many patches took another class."""
+    """Do the requested steps; the last one writes the result.
+
+    Args:
+        raster: the class raster.
+        cleaning: the steps.
+        background: code of the background; -1 is none.
+        scratch: folder of rasters between the steps.
+        finish: receives the result.
+        channel: for progress and cancelling.
+
+    Returns:
+        Number of patches that took another class.
+    """
     grid, changed = raster.grid, 0
     size = grid.height, grid.width
     steps: list[Callable[[Read, Write], int]] = []
@@ -161,7 +184,19 @@ def in_steps(
 def clean_local(
     grid: Grid, cleaning: Cleaning, background: int, read: Read, write: Write, channel: Channel
 ) -> int:
-    """Majority filter, opening and closing in windows with a halo. Changes no patch as a whole: returns 0."""
+    """Apply majority filter, opening and closing in windows with a halo.
+
+    Args:
+        grid: grid of the raster.
+        cleaning: the steps.
+        background: code of the background; -1 is none.
+        read: reads codes of a window.
+        write: receives codes of a window.
+        channel: for progress and cancelling.
+
+    Returns:
+        0, because no patch changes as a whole.
+    """
     halo = halo_px(cleaning)
     side = round_up(max(WINDOW_PX, 4 * halo), WINDOW_PX)
     total, done = grid.height * grid.width, 0
@@ -182,7 +217,12 @@ def clean_local(
 
 @contextmanager
 def writing(path: Path, grid: Grid) -> Iterator[Write]:
-    """A raster of codes between two steps."""
+    """Yield a function that writes codes of a window to a raster between two steps.
+
+    Args:
+        path: the raster.
+        grid: its grid.
+    """
     with (
         whole_file(path) as partial,
         rasterio.open(partial, "w", **rasterio_profile(grid, 1, "uint8", None)) as dataset,

@@ -1,4 +1,4 @@
-"""How patches that are to go take the class of those that stay: round by round, from the outside in."""
+"""How removed patches take the class of the patches that stay: round by round, from the outside in."""
 
 from __future__ import annotations
 
@@ -44,7 +44,12 @@ class Facts:
 
 
 def facts_of(patches: Patches, at_edge: Mask) -> Facts:
-    """What a strip says about its patches; `at_edge` of those that touch the edge of the map."""
+    """Return the facts about the patches of a strip.
+
+    Args:
+        patches: the patches.
+        at_edge: those that touch the edge of the map.
+    """
     count = len(patches.code)
     lowest, highest = np.full(count, IGNORE, np.uint8), np.zeros(count, np.uint8)
     facts = Facts(patches.code, patches.size_px, at_edge.copy(), lowest, highest)
@@ -58,7 +63,13 @@ def code_of(key: Ints) -> Codes:
 
 
 def seeds(pairs: Pairs, going: Mask, key: Ints) -> Ints:
-    """Of each patch that is to go the greatest key of those it touches that stay; -1 if there is none."""
+    """Return for each removed patch the greatest key of the remaining patches that it touches; -1 if there is none.
+
+    Args:
+        pairs: (2, n) patches that touch.
+        going: (patches,) whether each is removed.
+        key: (patches,) key of each.
+    """
     found = np.full(len(going), -1, np.int64)
     for one, other in (pairs, pairs[::-1]):
         beside = np.flatnonzero(going[one] & ~going[other])

@@ -1,7 +1,7 @@
 """Cleaning that looks at a pixel's surroundings only: majority filter, opening and closing.
 
 Each function takes codes (rows, cols) with a halo on every side and returns them without it: 0, 1, 2 … are classes,
-IGNORE is no class, which also is what lies beyond the raster. So a window with its halo gives what the whole raster
+IGNORE is no class, like everything outside the raster. So a window with its halo gives what the whole raster
 gives.
 """
 
@@ -28,11 +28,11 @@ def halo_px(cleaning: Cleaning) -> int:
 
 
 def filtered(codes: Codes, cleaning: Cleaning, background: int) -> Codes:
-    """Majority filter, opening and closing, as far as asked for, of a window with `halo_px` on every side.
+    """Majority filter, opening and closing, as requested, of a window with `halo_px` on every side.
 
     Args:
         codes: of the window.
-        cleaning: what is asked for.
+        cleaning: the steps.
         background: its code; -1 is none.
     """
     halo = halo_px(cleaning)
@@ -73,7 +73,8 @@ def opened(codes: Codes, radius_px: int, background: int) -> Codes:
 
     Such pixels get the most frequent other class of the disc around them that is left standing there, of several
     the lowest; where there is none, they become background, or stay as they are if there is no background. Pixels
-    without class count as of every class, so what the edge of the map cuts is not narrow, but no disc stands on one.
+    without class count as of every class, so what the edge of the map cuts is not narrow, but no disc is centred on
+    one.
 
     Args:
         codes: with a halo of 3 × `radius_px`.
@@ -132,7 +133,12 @@ def closed(codes: Codes, radius_px: int, background: int) -> Codes:
 
 
 def dilated(mask: Mask, radius_px: int) -> Mask:
-    """Whether a disc around each pixel holds a pixel of the mask, which has a halo of `radius_px`."""
+    """Return whether a disc around each pixel holds a pixel of the mask.
+
+    Args:
+        mask: (rows, cols), with a halo of `radius_px`.
+        radius_px: radius of the disc.
+    """
     rows, cols = mask.shape[0] - 2 * radius_px, mask.shape[1] - 2 * radius_px
     half_widths = disc_rows(radius_px)
     wide = mask[:, radius_px : radius_px + cols].copy()

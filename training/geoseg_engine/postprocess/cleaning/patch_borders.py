@@ -47,7 +47,12 @@ class Strips:
         return Window(row, 0, min(self.rows, self.height - row), self.width)
 
     def facts(self, index: int, patches: Patches) -> Facts:
-        """What a strip says about its patches."""
+        """Return the facts about the patches of a strip.
+
+        Args:
+            index: number of the strip.
+            patches: its patches.
+        """
         runs, of_run = patches.runs, patches.of_run
         at_edge = np.zeros(len(patches.code), bool)
         at_edge[of_run[runs.start % self.width == 0]] = True
@@ -59,7 +64,12 @@ class Strips:
         return facts_of(patches, at_edge)
 
     def crossing(self, index: int, patches: Patches) -> NDArray[np.int32]:
-        """Patches of a strip that touch the border to another, ascending."""
+        """Return the patches of a strip that touch the border to another strip, ascending.
+
+        Args:
+            index: number of the strip.
+            patches: its patches.
+        """
         rows = [row for row, there in ((0, index > 0), (-1, index < len(self) - 1)) if there]
         runs = patches.runs
         found = [patches.of_run[runs.in_row(row % runs.shape[0])] for row in rows]
@@ -87,7 +97,13 @@ class Crossing:
         return self.whole[self.first[index] : self.first[index + 1]]
 
     def completed(self, facts: Facts, pieces: NDArray[np.int32], index: int) -> Facts:
-        """Facts of a strip's patches, of its pieces those of the wholes."""
+        """Return the facts of a strip's patches; a piece of a crossing patch has those of the whole.
+
+        Args:
+            facts: facts of the strip's patches.
+            pieces: patches that touch a border.
+            index: number of the strip.
+        """
         names = ("size_px", "at_edge", "lowest", "highest")
         found = {name: getattr(facts, name).copy() for name in names}
         for name in names:
@@ -107,7 +123,12 @@ class PatchScan:
         self._above: tuple[Codes, Ints] | None = None
 
     def add(self, index: int, patches: Patches) -> None:
-        """Note the patches of the next strip."""
+        """Add the patches of the next strip.
+
+        Args:
+            index: number of the strip.
+            patches: its patches.
+        """
         pieces = self._strips.crossing(index, patches)
         number = np.full(len(patches.code), -1, np.int64)
         number[pieces] = self._first[-1] + np.arange(len(pieces))
@@ -130,7 +151,7 @@ class PatchScan:
         self._touching.append(unique_pairs(selected_pairs(pairs, ~same), self._first[-1]))
 
     def done(self) -> Crossing:
-        """What is known when all strips have been seen."""
+        """Return what is known when all strips were added."""
         count = self._first[-1]
         same = np.concatenate([np.empty((2, 0), np.int64), *self._same], axis=1)
         wholes, whole = grouped(same, count)

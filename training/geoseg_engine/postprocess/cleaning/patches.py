@@ -88,7 +88,12 @@ def find_runs(codes: Codes) -> Runs:
 
 
 def find_patches(codes: Codes, connectivity: int) -> Patches:
-    """Patches of a strip whose pixels share edges, or with connectivity 8 edges or corners."""
+    """Return the patches of a strip.
+
+    Args:
+        codes: (rows, cols).
+        connectivity: 4 for shared edges, 8 for shared edges or corners.
+    """
     runs = find_runs(codes)
     beside = neighbours(runs, connectivity)
     same = runs.code[beside[0]] == runs.code[beside[1]]
@@ -100,13 +105,23 @@ def find_patches(codes: Codes, connectivity: int) -> Patches:
 
 
 def neighbours(runs: Runs, connectivity: int) -> Pairs:
-    """Pairs of runs that touch, in one row or in two."""
+    """Return pairs of runs that touch, in one row or in two.
+
+    Args:
+        runs: runs of a strip.
+        connectivity: 4 or 8.
+    """
     across = np.flatnonzero(runs.start[1:] % runs.shape[1] != 0)
     return np.concatenate([np.stack([across, across + 1]), stacked_neighbours(runs, connectivity)], axis=1)
 
 
 def stacked_neighbours(runs: Runs, connectivity: int) -> Pairs:
-    """Pairs of runs of one row and the next that touch."""
+    """Return pairs of runs of one row and the next that touch.
+
+    Args:
+        runs: runs of a strip.
+        connectivity: 4 or 8.
+    """
     rows, cols = runs.shape
     upper = slice(0, runs.in_row(rows - 1).start)
     begin, end = runs.start[upper], runs.start[upper] + runs.length[upper]
@@ -122,25 +137,45 @@ def stacked_neighbours(runs: Runs, connectivity: int) -> Pairs:
 
 
 def grouped(pairs: Pairs, count: int) -> tuple[int, NDArray[np.int32]]:
-    """Number of groups that pairs make of 0..count-1, and the group of each; groups in order of their first member."""
+    """Return the number of groups that pairs form, and the group of each member, in order of their first member.
+
+    Args:
+        pairs: (2, n) of 0..count-1.
+        count: number of members.
+    """
     links = coo_array((np.ones(pairs.shape[1], np.int8), (pairs[0], pairs[1])), (count, count))
     groups, group = connected_components(links, directed=False)
     return int(groups), group.astype(np.int32, copy=False)
 
 
 def unique_pairs(pairs: NDArray[np.integer], count: int) -> Pairs:
-    """Each pair of 0..count-1 once, the lower number first."""
+    """Return each pair once, the lower number first.
+
+    Args:
+        pairs: (2, n) of 0..count-1.
+        count: number of members.
+    """
     lower, upper = np.minimum(*pairs), np.maximum(*pairs)
     keys = np.unique(lower.astype(np.int64) * count + upper)
     return np.stack(np.divmod(keys, max(count, 1)))
 
 
 def selected_pairs(pairs: Pairs, wanted: Mask) -> Pairs:
-    """Those pairs that are wanted."""
+    """Return some of the pairs.
+
+    Args:
+        pairs: (2, n).
+        wanted: (n,) whether to keep each.
+    """
     places = np.flatnonzero(wanted)
     return np.stack([pairs[0][places], pairs[1][places]])
 
 
 def pairs_within(pairs: Pairs, members: Mask) -> Pairs:
-    """Pairs of which both are members."""
+    """Return the pairs of which both are members.
+
+    Args:
+        pairs: (2, n).
+        members: whether each number is a member.
+    """
     return selected_pairs(pairs, members[pairs[0]] & members[pairs[1]])

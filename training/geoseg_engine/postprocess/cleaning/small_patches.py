@@ -31,7 +31,7 @@ class Step:
     """What patches are to go.
 
     Attributes:
-        phase: what is said to the user meanwhile.
+        phase: name of the progress.
         limit_px: patches of fewer pixels.
         holes: only those that touch one class only and no edge.
     """
@@ -84,7 +84,12 @@ class Groups:
         self._taken: Codes = np.empty(0, np.uint8)
 
     def decided(self, index: int, patches: Patches) -> Decided:
-        """Which patches of a strip are to go; strips before it must have been added."""
+        """Return which patches of a strip are removed; the strips before it must have been added.
+
+        Args:
+            index: number of the strip.
+            patches: its patches.
+        """
         pieces = self._strips.crossing(index, patches)
         facts = self._crossing.completed(self._strips.facts(index, patches), pieces, index)
         going = self._step.going(facts)
@@ -100,7 +105,12 @@ class Groups:
         return Decided(patches, facts, going, far, nodes)
 
     def add(self, index: int, patches: Patches) -> None:
-        """Take the groups of the next strip."""
+        """Add the groups of the next strip.
+
+        Args:
+            index: number of the strip.
+            patches: its patches.
+        """
         found = self.decided(index, patches)
         nodes = found.nodes[found.far]
         self._first.append(max(int(nodes.max(initial=-1)) + 1, self._first[-1]))
@@ -128,7 +138,12 @@ class Groups:
         return int((self._taken != code_of(own))[own >= 0].sum())
 
     def cleaned(self, index: int, patches: Patches) -> tuple[Codes, int]:
-        """New pixels of a strip, and how many patches change that touch no border."""
+        """Return the new pixels of a strip, and the number of changed patches that touch no border.
+
+        Args:
+            index: number of the strip.
+            patches: its patches.
+        """
         found = self.decided(index, patches)
         near = found.going & ~found.far
         code = patches.code.copy()

@@ -1,4 +1,4 @@
-"""Outlines as arcs between the corners where three areas or more meet, so that a shared border is drawn once.
+"""Boundaries as arcs between the corners where three areas or more meet, so that a shared border is drawn once.
 
 Each of two neighbours draws their border by itself, from the same arc in the same direction with the same surroundings:
 the result is the same, and no table of arcs is needed.
@@ -42,7 +42,12 @@ class Arcs:
 
 
 def ragged(begins: Ints, lengths: Ints) -> Ints:
-    """begins[0], begins[0] + 1, … lengths[0] of them, then those of the second, and so on."""
+    """Return begins[0], begins[0] + 1, … lengths[0] numbers, then those of the second, and so on.
+
+    Args:
+        begins: (n,) first number of each range.
+        lengths: (n,) length of each range.
+    """
     ends = np.cumsum(lengths)
     return np.arange(ends[-1] if len(ends) else 0) + np.repeat(begins - (ends - lengths), lengths)
 

@@ -1,4 +1,4 @@
-"""The areas of a class raster with their outlines, in strips: what is whole is given out, and memory stays bounded."""
+"""The areas of a class raster with their boundaries, strip by strip, so that memory stays bounded."""
 
 from __future__ import annotations
 
@@ -38,23 +38,23 @@ class FinishedAreas:
 
 def traced_areas(
     read: Read,
-    surety: Read | None,
+    confidence: Read | None,
     grid: Grid,
     connectivity: int,
     shared: bool,
     channel: Channel,
 ) -> Iterator[FinishedAreas]:
-    """All areas of a class raster, each once and in one piece.
+    """Yield all areas of a class raster, each once and in one piece.
 
     Args:
-        read: codes of a window, (rows, cols); 0 is no area.
-        surety: what is summed over an area's pixels, (rows, cols); None is nothing.
-        grid: of the raster.
-        connectivity: whether pixels that touch at a corner only are of one area (8) or not (4).
-        shared: keep what outlines need to be drawn anew: nodes on straight lines, and all corners.
+        read: reads codes of a window, (rows, cols); 0 is no area.
+        confidence: reads the confidence that is summed over an area's pixels, (rows, cols); None is none.
+        grid: grid of the raster.
+        connectivity: whether pixels that touch at a corner only are one area (8) or not (4).
+        shared: keep what redrawing needs: nodes on straight lines, and all corners.
         channel: for progress and cancelling.
     """
-    joiner, seen, stride = Joiner(), list[tuple[int, NDArray[np.int64]]](), grid.width + 1
+    joiner, kept, stride = Joiner(), list[tuple[int, NDArray[np.int64]]](), grid.width + 1
     height = max(STRIP_PIXELS // grid.width // BLOCK_PX, 1) * BLOCK_PX
     above = np.zeros(grid.width, read(Window(0, 0, 1, grid.width)).dtype)
     for row in range(0, grid.height, height):
@@ -68,17 +68,19 @@ def traced_areas(
         vertical = codes[:, 1:] != codes[:, :-1]
         areas = areas_of(codes, vertical, connectivity)
         pixel_m2 = row_areas_m2(grid, row, window.height)
-        totals = sums(areas, stride, pixel_m2, even_columns_px(grid), surety(window) if surety else None)
+        totals = sums(
+            areas, stride, pixel_m2, even_columns_px(grid), confidence(window) if confidence else None
+        )
         chains = trace(codes, vertical, row, shared)
         _keep_map_corners(chains.points, grid)
         outlined = without_touching(joiner.add(areas, totals, chains, stride, row))
         if shared:
-            seen.append((row, chains.corners))
+            kept.append((row, chains.corners))
         highest = outlined.points[:, 0].min() if len(outlined.points) else row + height
-        near = [item for begin, item in seen if begin + height > highest]
+        near = [item for begin, item in kept if begin + height > highest]
         yield FinishedAreas(outlined, np.concatenate([np.zeros(0, np.int64), *near]))
         oldest = joiner.first_row(row + height)
-        seen = [(begin, item) for begin, item in seen if begin >= oldest]
+        kept = [(begin, item) for begin, item in kept if begin >= oldest]
     channel.progress("polygonize", grid.height, grid.height)
 
 

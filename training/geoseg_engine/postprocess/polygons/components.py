@@ -72,14 +72,16 @@ def areas_of(codes: NDArray[Any], vertical: NDArray[np.bool_], connectivity: int
     return Areas(start, stop, area, area_code, first, last)
 
 
-def sums(areas: Areas, stride: int, pixel_m2: Floats, columns_px: int, surety: NDArray[Any] | None) -> Floats:
-    """(areas, 3) pixels, m² on the ground and summed surety over the strip's own pixels.
+def sums(
+    areas: Areas, stride: int, pixel_m2: Floats, columns_px: int, confidence: NDArray[Any] | None
+) -> Floats:
+    """(areas, 3) pixels, m² and summed confidence over the strip's own pixels.
 
     Args:
         stride: width + 1.
         pixel_m2: (rows, n) size of a pixel of each row, for each so many columns.
         columns_px: how many columns these are, a power of two.
-        surety: (rows, width); NaN counts as 0.
+        confidence: (rows, width); NaN counts as 0.
     """
     own = slice(areas.first, None)
     area = areas.area[own]
@@ -87,33 +89,33 @@ def sums(areas: Areas, stride: int, pixel_m2: Floats, columns_px: int, surety: N
     row, col = np.divmod(areas.start[own], stride)
     total = np.zeros((areas.count, 3))
     total[:, 0] = np.bincount(area, length, areas.count)
-    total[:, 1] = np.bincount(area, _ground_m2(row - 1, col, length, pixel_m2, columns_px), areas.count)
-    if surety is not None and len(area):
-        flat = np.append(np.nan_to_num(surety, copy=True).ravel(), 0)
+    total[:, 1] = np.bincount(area, _area_m2(row - 1, col, length, pixel_m2, columns_px), areas.count)
+    if confidence is not None and len(area):
+        flat = np.append(np.nan_to_num(confidence, copy=True).ravel(), 0)
         begin = (row - 1) * (stride - 1) + col
         bounds = np.stack([begin, begin + length], axis=1).ravel()
         total[:, 2] = np.bincount(area, np.add.reduceat(flat, bounds, dtype=np.float64)[::2], areas.count)
     return total
 
 
-def _ground_m2(
+def _area_m2(
     row: NDArray[Any], col: NDArray[Any], length: NDArray[Any], pixel_m2: Floats, columns_px: int
 ) -> Floats:
-    """Ground of runs of pixels; the rest as of `sums`."""
+    """Area in m² of runs of pixels; the rest as of `sums`."""
     count = pixel_m2.shape[1]
     if count == 1:
         return np.asarray(length * pixel_m2[row, 0])
     shift = columns_px.bit_length() - 1
     first, last = col >> shift, (col + length - 1) >> shift
-    ground = length * pixel_m2.ravel().take(row * count + first)
+    area_m2 = length * pixel_m2.ravel().take(row * count + first)
     across = np.flatnonzero(last > first)
     if not len(across):
-        return np.asarray(ground)
+        return np.asarray(area_m2)
     before = np.cumsum(pixel_m2, axis=1) * columns_px - pixel_m2 * columns_px
     row, begin, end = row[across], col[across], (col + length)[across]
 
     def up_to(place: NDArray[Any], part: NDArray[Any]) -> Floats:
         return np.asarray(before[row, part] + (place - part * columns_px) * pixel_m2[row, part])
 
-    ground[across] = up_to(end, last[across]) - up_to(begin, first[across])
-    return np.asarray(ground)
+    area_m2[across] = up_to(end, last[across]) - up_to(begin, first[across])
+    return np.asarray(area_m2)

@@ -27,7 +27,7 @@ class PolygonLayer:
 
     Attributes:
         count, area_m2: of all polygons.
-        by_class_m2: class id -> ground of its pixels in the map, and of its polygons as they are drawn.
+        by_class_m2: class id -> area of its pixels in the map, and of its redrawn polygons.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class PolygonLayer:
             path: the GeoPackage; made anew.
             grid: of the class raster.
             classes: names and colours.
-            scored: whether the summed surety means anything.
+            scored: whether a confidence is summed.
             job: the smallest area, and how outlines are drawn.
             id_type: of the field `class_id`; holds every value of the raster.
         """
@@ -54,8 +54,8 @@ class PolygonLayer:
         self._path, self._grid, self._job, self._scored = path, grid, job, scored
         self._classes, self._id_type = classes, id_type
         self._names = {item.id: item.name for item in classes}
-        self._ground = PixelMetres(grid)
-        self._drawing = Redrawing(job.outlines, grid, self._ground)
+        self._metres = PixelMetres(grid)
+        self._drawing = Redrawing(job.outlines, grid, self._metres)
         self._several = job.outlines.connectivity == 8
         self._waiting: list[gpd.GeoDataFrame] = []
         self._points = 0
@@ -83,13 +83,13 @@ class PolygonLayer:
         area = owner if self._several else None
         shapes = polygons(points, offsets, order, hole, self._grid.transform, area)
         size = np.bincount(owner, signed_areas(points, offsets), count)
-        pixels, ground, surety = outlined.sums.T
+        pixels, map_m2, confidence = outlined.sums.T
         ids = outlined.code.astype(np.int64)
         ids -= ids > 0
-        area_m2 = ground * size / pixels
-        score = surety / pixels if self._scored else np.full(count, np.nan)
-        perimeter_m = self._ground.perimeters_m(points, offsets, owner, count)
-        self._count_ground(ids, ground, area_m2)
+        area_m2 = map_m2 * size / pixels
+        score = confidence / pixels if self._scored else np.full(count, np.nan)
+        perimeter_m = self._metres.perimeters_m(points, offsets, owner, count)
+        self._count_area(ids, map_m2, area_m2)
         self._waiting.append(self._frame(shapes, ids, score, area_m2, perimeter_m))
         self._points += len(points)
         self.count += count
@@ -103,7 +103,7 @@ class PolygonLayer:
             self._write()
         write_style(self._path, LAYER, self._classes)
 
-    def _count_ground(
+    def _count_area(
         self, ids: NDArray[np.int64], map_m2: NDArray[np.float64], drawn_m2: NDArray[np.float64]
     ) -> None:
         values, which = np.unique(ids, return_inverse=True)

@@ -21,7 +21,7 @@ class Outlined:
 
     Attributes:
         code: (areas) of each.
-        sums: (areas, 3) pixels, m² on the ground, summed surety.
+        sums: (areas, 3) pixels, m², summed confidence.
         points: (n, 3) of all outlines: row, column, what the corner is.
         offsets: (outlines + 1) where each outline begins; the last point joins the first.
         owner: (outlines) number of the area.

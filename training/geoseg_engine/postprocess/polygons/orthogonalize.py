@@ -1,4 +1,4 @@
-"""Polygons with right angles along their own main direction, as buildings have."""
+"""Orthogonalized polygons: right angles along their own main direction, as buildings have."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def orthogonalized(
     owner: Ints,
     order: Ints,
     hole: NDArray[np.bool_],
-    ground: PixelMetres,
+    metres: PixelMetres,
     transform: Transform,
 ) -> tuple[Floats, Ints]:
     """Outlines whose sides are parallel or square to the main direction of their area.
@@ -38,12 +38,12 @@ def orthogonalized(
         offsets: where each begins.
         owner: area of each.
         order, hole: as of `rings.in_order`.
-        ground: angles are right on the ground.
+        metres: metres per pixel; angles are right in metres.
         transform: pixels to coordinates, in which the polygons must be valid.
     """
     outer = order[np.unique(owner[order], return_index=True)[1]]
     place = points[offsets[:-1][outer]]
-    to_metres = ground.pixel_m(place[:, 0], place[:, 1]).T.reshape(-1, 2, 2)
+    to_metres = metres.pixel_m(place[:, 0], place[:, 1]).T.reshape(-1, 2, 2)
     direction = main_directions(points, offsets, to_metres[owner])[outer]
     rings = []
     for number, area in enumerate(owner.tolist()):

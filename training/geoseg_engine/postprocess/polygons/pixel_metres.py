@@ -1,4 +1,4 @@
-"""Lengths on the ground of lines on the lattice of pixel corners, fast enough for millions of them."""
+"""Lengths in metres of lines on the lattice of pixel corners, fast enough for millions of them."""
 
 from __future__ import annotations
 
@@ -74,10 +74,10 @@ class PixelMetres:
         self._step = rows[1], cols[1]
 
     def pixel_m(self, row: Floats, col: Floats) -> Floats:
-        """Measure steps of one pixel at corners of pixels.
+        """Return steps of one pixel in metres at corners of pixels.
 
-        Returns:
-            (4, n) metres along the row and to its left of a step of one column, and of a step of one row.
+        Args:
+            row, col: (n,) corners.
         """
         down = np.clip((row - 0.5) / self._step[0], 0, ROWS - 1)
         across = np.clip((col - 0.5) / self._step[1], 0, COLS - 1)

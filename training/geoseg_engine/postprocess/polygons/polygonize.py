@@ -31,11 +31,16 @@ from .geopackage import PolygonLayer
 POLYGON_BYTES_PX = 0.5
 """Of a GeoPackage of polygons, per pixel of its raster, as maps have them."""
 SAME_AREA = 0.02
-"""Share by which the ground of a class may change where its outlines are drawn anew, before that is said."""
+"""Share by which the area of a class may change without a warning when its polygons are redrawn."""
 
 
 def run(job: PolygonizeJob, folder: Path, channel: Channel) -> dict[str, Any]:
     """Write the polygons of a class raster to a GeoPackage, layer `polygons`.
+
+    Args:
+        job: the job.
+        folder: folder of the job; its paths are relative to it.
+        channel: for progress and cancelling.
 
     Raises:
         GeoSegError: `other_grid` if the confidence is not on the classes' pixels; `no_classes` for a raster with
@@ -45,13 +50,22 @@ def run(job: PolygonizeJob, folder: Path, channel: Channel) -> dict[str, Any]:
 
 
 def polygonize(job: PolygonizeJob, folder: Path, channel: Channel) -> dict[str, Any]:
-    """Trace a class raster; see `run`. Returns output, count, area_m2, warnings."""
+    """Trace a class raster; see `run`.
+
+    Args:
+        job: the job.
+        folder: folder that its paths are relative to.
+        channel: for progress and cancelling.
+
+    Returns:
+        output, count, area_m2, warnings.
+    """
     source = Source("classes", str(folder / job.classes), Path(job.classes).stem)
     output = folder / job.output
     with ExitStack() as stack:
         dataset = stack.enter_context(open_source(source, classes=True))
         grid = source_grid(source, dataset)
-        surety = (
+        confidence = (
             stack.enter_context(confidence_reader(folder / job.confidence, source, grid))
             if job.confidence
             else None
@@ -59,10 +73,12 @@ def polygonize(job: PolygonizeJob, folder: Path, channel: Channel) -> dict[str, 
         partial = stack.enter_context(whole_file(output, polygon_bytes(grid.height, grid.width)))
         classes = read_classes(dataset)
         wide = not np.can_cast(dataset.dtypes[0], np.int32)
-        layer = PolygonLayer(partial, grid, classes, surety is not None, job, np.int64 if wide else np.int32)
+        layer = PolygonLayer(
+            partial, grid, classes, confidence is not None, job, np.int64 if wide else np.int32
+        )
         skip = has_background(classes) if job.skip_background is None else job.skip_background
         codes = code_reader(source, dataset, {dataset.nodata} | ({0} if skip else set()))
-        for found in traced_areas(codes, surety, grid, job.outlines.connectivity, layer.redraws, channel):
+        for found in traced_areas(codes, confidence, grid, job.outlines.connectivity, layer.redraws, channel):
             layer.add(found)
         layer.finish()
     channel.artifact("polygons", output)
@@ -75,12 +91,16 @@ def polygonize(job: PolygonizeJob, folder: Path, channel: Channel) -> dict[str, 
 
 
 def polygon_bytes(height: int, width: int) -> int:
-    """Room on disk that the polygons of so many rows and columns are expected to take."""
+    """Return the expected disk space of polygons in bytes.
+
+    Args:
+        height, width: size of the raster.
+    """
     return int(height * width * POLYGON_BYTES_PX)
 
 
 def left_out_warning(classes: Sequence[LabelClass]) -> list[Problem]:
-    """The warning that the class with id 0, which is left out, is one of the legend."""
+    """Return the warning that the class with id 0, which is left out, is one of the legend."""
     if has_background(classes):
         return []
     named = next(item.name for item in classes if item.id == 0)
@@ -95,7 +115,12 @@ def left_out_warning(classes: Sequence[LabelClass]) -> list[Problem]:
 
 
 def area_change_warning(layer: PolygonLayer, drawn: Outlines) -> list[Problem]:
-    """The warning that classes have more or less ground in the polygons, as they are drawn, than in the map."""
+    """Return the warning that the area of a class in the redrawn polygons differs from that in the map.
+
+    Args:
+        layer: the polygons.
+        drawn: how they were redrawn.
+    """
     sums = {f"'{layer.name_of(value)}'": both for value, both in sorted(layer.by_class_m2.items())}
     if len(sums) > 1:
         sums["all together"] = np.sum(list(sums.values()), axis=0)
@@ -108,17 +133,17 @@ def area_change_warning(layer: PolygonLayer, drawn: Outlines) -> list[Problem]:
         f"smoothed in {drawn.smooth} rounds": drawn.smooth,
         "with right angles": drawn.right_angles,
     }
-    how = ", ".join(text for text, asked in ways.items() if asked)
-    said = ", ".join(
+    how = ", ".join(text for text, used in ways.items() if used)
+    listed = ", ".join(
         f"{name} {100 * abs(share):.1f} % {'more' if share > 0 else 'less'}" for name, share in off.items()
     )
     overlap = drawn.right_angles and any(share > 0 for share in off.values())
     return [
         Problem(
             "other_ground",
-            f"The polygons have other ground than the classes in the map ({how}): {said}."
-            + " Where right angles make polygons overlap, ground counts twice." * overlap,
-            "Take areas from the map, or choose a smaller tolerance or less smoothing.",
+            f"The areas of the polygons differ from those in the map ({how}): {listed}."
+            + " Where right angles make polygons overlap, areas count twice." * overlap,
+            "Compute areas from the map, or choose a smaller tolerance or less smoothing.",
             "warning",
         )
     ]
@@ -126,7 +151,12 @@ def area_change_warning(layer: PolygonLayer, drawn: Outlines) -> list[Problem]:
 
 @contextmanager
 def confidence_reader(path: Path, classes: Source, grid: Grid) -> Iterator[Read]:
-    """How to read the confidence raster of a class raster.
+    """Yield a function that reads the confidence raster of a class raster.
+
+    Args:
+        path: the confidence raster.
+        classes: the class raster.
+        grid: its grid.
 
     Raises:
         GeoSegError: `other_grid`, `several_bands`; as `open_source`.
@@ -152,7 +182,15 @@ def _described(grid: Grid) -> str:
 
 
 def code_reader(source: Source, dataset: Any, left_out: set[float | None]) -> Read:
-    """How to read a class raster as codes: 0 is left out or masked, a value of 0 or more is one less than its code."""
+    """Return a function that reads a class raster as codes.
+
+    0 is left out or masked; a value of 0 or more is its code minus 1.
+
+    Args:
+        source: the class raster.
+        dataset: the open raster.
+        left_out: values without a polygon.
+    """
     values = [value for value in left_out if value is not None]
     if dataset.dtypes[0] in ("int64", "uint64"):  # as float64, neighbours of a large nodata would be it
         values = [int(value) for value in values if value == int(value)]

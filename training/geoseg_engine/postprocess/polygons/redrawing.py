@@ -1,4 +1,4 @@
-"""Outlines as a user asks for them: with fewer corners, rounder, or with right angles."""
+"""Boundaries redrawn: with fewer corners, smoother, or with right angles."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Floats = NDArray[np.float64]
 
 
 class Redrawing:
-    """How outlines are drawn anew."""
+    """How boundaries are redrawn."""
 
-    def __init__(self, outlines: Outlines, grid: Grid, ground: PixelMetres) -> None:
-        self._outlines, self._ground, self._grid = outlines, ground, grid
+    def __init__(self, outlines: Outlines, grid: Grid, metres: PixelMetres) -> None:
+        self._outlines, self._metres, self._grid = outlines, metres, grid
         self._stride = grid.width + 1
         self._tolerance_m = outlines.simplify_m
         if outlines.right_angles and not outlines.simplify_m:
@@ -54,7 +54,7 @@ class Redrawing:
         surroundings = Surroundings(corners, self._stride)
         kept = np.ones(len(arcs.points), bool)
         if self._tolerance_m:
-            kept = simplified(arcs, self._tolerance_m, self._ground, surroundings, self._stride)
+            kept = simplified(arcs, self._tolerance_m, self._metres, surroundings, self._stride)
         if self._outlines.smooth:
             drawn, begins = smoothed(arcs, kept, self._outlines.smooth, surroundings, self._stride)
         else:
@@ -62,7 +62,7 @@ class Redrawing:
         points, offsets = outlines_of(arcs, drawn, begins, len(outlined.owner))
         if self._outlines.right_angles:
             return orthogonalized(
-                points, offsets, outlined.owner, order, hole, self._ground, self._grid.transform
+                points, offsets, outlined.owner, order, hole, self._metres, self._grid.transform
             )
         return points, offsets
 

@@ -64,7 +64,12 @@ def _loops(points: NDArray[np.int32]) -> list[NDArray[np.int32]]:
 
 
 def signed_areas(points: NDArray[Any], offsets: Offsets) -> Floats:
-    """Area in pixels within each outline of (row, column); that of a hole is negative."""
+    """Return the area in pixels inside each ring; that of a hole is negative.
+
+    Args:
+        points: (n, 2) row and column.
+        offsets: where each ring begins.
+    """
     cross = np.empty(len(points))
     for line in edges(points, offsets):
         cross[line.place] = line.col * line.rows - line.cols * line.row
@@ -72,7 +77,14 @@ def signed_areas(points: NDArray[Any], offsets: Offsets) -> Floats:
 
 
 def in_order(outlined: Outlined, several: bool) -> tuple[Offsets, NDArray[np.bool_]]:
-    """Outlines by area and part, the outer one of each part before its holes; and which are holes, in that order."""
+    """Return the order of rings by area and part, and which are holes.
+
+    The outer ring of each part comes before its holes.
+
+    Args:
+        outlined: areas with their rings.
+        several: whether an area may have several parts.
+    """
     if not len(outlined.owner):
         return np.zeros(0, np.int64), np.zeros(0, bool)
     size = signed_areas(outlined.points, outlined.offsets)

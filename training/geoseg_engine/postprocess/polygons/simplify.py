@@ -58,14 +58,14 @@ class Surroundings:
 
 
 def simplified(
-    arcs: Arcs, tolerance_m: float, ground: PixelMetres, surroundings: Surroundings, stride: int
+    arcs: Arcs, tolerance_m: float, pixel_metres: PixelMetres, surroundings: Surroundings, stride: int
 ) -> Bools:
     """Which corners of arcs are kept: with them alone no border moves by more than a tolerance (Douglas, Peucker 1973).
 
     Args:
         arcs: borders.
-        tolerance_m: on the ground.
-        ground: metres of a pixel, taken where an arc begins.
+        tolerance_m: in metres.
+        pixel_metres: metres per pixel, those where an arc begins.
         surroundings: all corners.
         stride: width + 1.
     """
@@ -73,7 +73,7 @@ def simplified(
     key = arcs.points[:, 0].astype(np.int64) * stride + arcs.points[:, 1]
     arc = np.repeat(np.arange(len(arcs.outline)), np.diff(arcs.offsets))
     first = points[arcs.offsets[:-1]]
-    scale = ground.pixel_m(first[:, 0], first[:, 1])[:, arc]
+    scale = pixel_metres.pixel_m(first[:, 0], first[:, 1])[:, arc]
     row, col = (points - first[arc]).T
     metres = np.stack([col * scale[0] + row * scale[2], col * scale[1] + row * scale[3]], axis=1)
     kept = np.zeros(len(points), bool)
@@ -144,7 +144,7 @@ def _bent(
 
 
 def _too_far(metres: Floats, begin: Ints, end: Ints, tolerance_m: float) -> Bools:
-    """Whether a corner between begin and end lies farther than the tolerance from the line between both."""
+    """Whether a corner between begin and end is farther than the tolerance from the line between both."""
     if not len(begin):
         return np.zeros(0, bool)
     index = ragged(begin + 1, end - begin - 1)

@@ -1,7 +1,7 @@
 """Outlines of the areas of a class raster, strip by strip, along the edges of its pixels.
 
 A strip is looked at corner by corner: where border lines turn, end or meet, a corner is kept; the lines between corners
-are directed so that their own area lies to the right, and each is followed by the one that keeps closest to it. What
+are directed so that their own area is to the right, and each is followed by the one that keeps closest to it. What
 leaves the strip is an open chain, which `joining` continues.
 """
 
@@ -65,7 +65,7 @@ def trace(codes: NDArray[Any], vertical: Bools, row: int, straight: bool) -> Cha
     Args:
         codes: (rows + 1, width + 2); the row before the strip first, a column of 0 at both sides.
         vertical: (rows + 1, width + 1), whether the code changes from a pixel to the next.
-        row: of the first corner line, which lies under the row before the strip.
+        row: of the first corner line, which is below the row before the strip.
         straight: keep the nodes at which an outline goes straight on.
     """
     line, col, edges, own = _corners(codes, vertical)

@@ -76,7 +76,7 @@ class AveragedRuntime:
             kept: part of the window that is returned; None is all of it.
 
         Returns:
-            Output (classes, rows, cols), and one more channel, the disagreement, 0 to 1, if it is asked for.
+            Output (classes, rows, cols), and one more channel, the disagreement, 0 to 1, if requested.
         """
         total: Array | None = None
         entropies: Array | None = None

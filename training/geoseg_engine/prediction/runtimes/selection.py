@@ -48,7 +48,7 @@ runtimes, 1.2 to 1.3 in bands."""
 CROPPED_COST = 0.4
 """Of what a pixel costs, what one of the halo does where nothing else is computed of it than a U-Net's encoder."""
 PROBE_PX = 32
-"""Side of the window that a graph is asked before its first."""
+"""Side of the window that a graph is checked with."""
 
 
 @dataclass(frozen=True)
@@ -244,10 +244,10 @@ def _graph_only(
     if precision == "int8":
         log(f"int8 is not used: {model.path.name} is no network of ours.")
     elif wanted == "openvino" or precision not in ("auto", "float32"):
-        asked = "OpenVINO" if wanted == "openvino" else precision
+        requested = "OpenVINO" if wanted == "openvino" else precision
         raise GeoSegError(
             "no_precision",
-            f"{model.path.name} runs only in ONNX Runtime and float32; {asked} is asked for.",
+            f"{model.path.name} runs only in ONNX Runtime and float32; {requested} was requested.",
             "Choose the runtime and the precision 'auto'.",
         )
     runtime = third_party_runtime(model) if is_third_party(model) else _forest(model)
