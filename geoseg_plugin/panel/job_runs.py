@@ -23,11 +23,11 @@ Failed = Callable[[dict[str, Any]], None]
 
 
 class JobRuns(QObject):
-    """Runs the jobs that the steps ask for.
+    """Runs the jobs that the steps request.
 
     Signals:
         busy_changed: a job was started (True), or the runner is idle again (False).
-        ended: a job has ended in any way, and whoever started it has been called.
+        ended: a job has ended in any way, and the function of its step has been called.
     """
 
     busy_changed = pyqtSignal(bool)

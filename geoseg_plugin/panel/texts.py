@@ -28,7 +28,7 @@ def area_names() -> dict[str, str]:
         "convex_hull": tr("Convex hull of the polygons"),
         "bounds": tr("Bounding box of the polygons"),
         "polygons": tr("Polygons of another layer"),
-        "extent": tr("What the map shows now"),
+        "extent": tr("Current map extent"),
         "rasters": tr("Everything the rasters cover"),
     }
 
@@ -39,10 +39,10 @@ def split_names() -> dict[str, str]:
 
 
 def state_names() -> dict[str, str]:
-    """How a job stands, by state of the workspace; nothing is said of one that is done."""
+    """Return the state of a job as a remark, by state of the workspace; a job that is done has none."""
     return {
         "running": tr("(running)"),
-        "stopped": tr("(broken off)"),
+        "stopped": tr("(interrupted)"),
         "cancelled": tr("(cancelled)"),
         "failed": tr("(failed)"),
     }
@@ -66,11 +66,11 @@ def outdated_text(reasons: Sequence[str]) -> str:
     names = [name for key, name in input_names().items() if key in reasons]
     if names:
         return tr("Out of date. Changed since the data were prepared: {}.").format(", ".join(names))
-    return tr("Out of date: the step before was done again.")
+    return tr("Out of date: the previous step was done again.")
 
 
 def duration(seconds: float) -> str:
-    """A time left in words: "35 s", "4 min", "1 h 20 min"; empty when it is not known."""
+    """Return a time as text: "35 s", "4 min", "1 h 20 min"; empty if it is not known."""
     if seconds < 0:
         return ""
     if seconds < 90:

@@ -48,7 +48,7 @@ def test_results_are_no_inputs(desk: Desk, tmp_path: Path) -> None:
     desk.panel.data.refresh_layers()
     tree = desk.pages.data.tree
     assert tree.choices() == () and tree.topLevelItemCount() == 1, "they stand apart, unticked"
-    assert tree.topLevelItem(0).text(0) == "Made by GeoSeg: 1" and "answer" in tree.topLevelItem(0).toolTip(0)
+    assert tree.topLevelItem(0).text(0) == "Made by GeoSeg: 1" and "result" in tree.topLevelItem(0).toolTip(0)
     assert desk.pages.data.label_layer.currentLayer() is None
 
 

@@ -174,7 +174,7 @@ def test_tiles_are_merged_in_one_click(tiled: Desk) -> None:
     assert "'east'" in text and "only 3 × 50 pixels" in text and "CRS" not in text
     assert not page.primary.isEnabled() and "Merge tiles into one raster" in page.problem_list.toPlainText()
     tiled.asked.submissions = []
-    page.problem_list.anchorClicked.emit(QUrl("cure:tiles_of_one"))
+    page.problem_list.anchorClicked.emit(QUrl("fix:tiles_of_one"))
     assert page.problem_list.texts() == []
     names = [source.name for source in tiled.asked.job().sources]
     merged = next(source for source in tiled.asked.job().sources if source.name in ("east", "west"))
@@ -202,7 +202,7 @@ def test_what_the_engine_says_of_tiles_is_solved_in_one_click(
     }
     desk.asked.finish(sentence="", problems=[problem])
     assert not desk.page.primary.isEnabled()
-    desk.page.problem_list.anchorClicked.emit(QUrl(f"cure:{code}"))
+    desk.page.problem_list.anchorClicked.emit(QUrl(f"fix:{code}"))
     assert any(len(source.paths) == 1 for source in desk.asked.job().sources)
     desk.page.bands.add_mosaic([desk.page.bands.mosaics[0][0], desk.page.tree.choices()[-1].layer_id])
     assert [len(mosaic) for mosaic in desk.page.bands.mosaics] == [3], (

@@ -331,7 +331,7 @@ def test_classes_of_a_very_large_layer_wait_until_it_is_saved(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made(desk)
-    monkeypatch.setattr(controller_data, "MOST_LIVE", 1)
+    monkeypatch.setattr(controller_data, "MAX_LIVE", 1)
     labels = project_layer("labels")
     labels.startEditing()
     labels.addFeature(box(labels, "new"))
@@ -348,7 +348,7 @@ def test_a_large_layer_is_read_in_slices(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made(desk)
-    monkeypatch.setattr(controller_freshness, "MOST_AT_ONCE", 1)
+    monkeypatch.setattr(controller_freshness, "MAX_AT_ONCE", 1)
     labels, fresh = project_layer("labels"), desk.services.freshness
     labels.startEditing()
     labels.addFeature(box(labels, "x"))

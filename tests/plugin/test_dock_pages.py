@@ -328,8 +328,8 @@ def test_the_panel_fits_360_px_and_names_its_inputs() -> None:
     assert [button.accessibleName() for button in buttons] == [button.text() for button in buttons]
 
 
-def test_painted_widgets_are_legible_on_dark_ground() -> None:
-    from geoseg_plugin.panel.widgets.shades import ground, ink
+def test_painted_widgets_are_legible_on_dark_window_color() -> None:
+    from geoseg_plugin.panel.widgets.shades import ink, window_color
 
     page = ResultsPage()
     half_dark = QPalette()
@@ -337,7 +337,7 @@ def test_painted_widgets_are_legible_on_dark_ground() -> None:
     half_dark.setColor(QPalette.ColorRole.Text, QColor("#eeeeee"))
     half_dark.setColor(QPalette.ColorRole.WindowText, QColor("#000000"))
     page.setPalette(half_dark)
-    assert ink(page, ground(page)).lightnessF() > 0.8
+    assert ink(page, window_color(page)).lightnessF() > 0.8
 
 
 def test_the_engine_page_sets_up_or_takes_the_users_own_python() -> None:

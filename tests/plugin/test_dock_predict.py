@@ -164,7 +164,7 @@ def test_the_engine_is_asked_once_for_the_same_thing(desk: Desk, tmp_path: Path)
     desk.page.cleaning.fields["min_patch_px"].setValue(4)
     desk.panel.predict.plan()
     assert not desk.asked.busy, "cleaning does not change which layers fit"
-    assert desk.page.sentence.text() == "Predict 2 classes. The classes are cleaned at the end."
+    assert desk.page.sentence.text() == "Predict 2 classes. The classes are post-processed at the end."
     choose(desk.page.quality.fields["tta"], "all")
     desk.panel.predict.plan()
     assert desk.asked.busy and desk.asked.job().tta == "all"
@@ -255,7 +255,7 @@ def test_a_model_of_another_program_reads_the_bands_that_are_chosen(desk: Desk, 
     }
     desk.use(tmp_path / "roads.onnx", described)
     page = desk.page
-    assert "another program" in page.model_note.text() and "0.1 m" in page.model_note.text()
+    assert "third-party" in page.model_note.text() and "0.1 m" in page.model_note.text()
     first = page.slots.channels._combos[0]
     choose(first, f"{dem.id()}#1")
     choose(page.slots.channels._combos[1], f"{optical.id()}#3")
@@ -347,7 +347,7 @@ def test_without_the_layer_the_warning_says_how_to_get_it(desk: Desk, tmp_path: 
     desk.page.primary.click()
     warning = {"code": "beyond_training", "message": "Beyond.", "hint": "Check units.", "severity": "warning"}
     desk.runner.finish(output="classes.tif", classes=[], warnings=[warning])
-    assert "Ground beyond training" in desk.page.warnings.toPlainText()
+    assert "Out-of-range input" in desk.page.warnings.toPlainText()
 
 
 def test_the_project_remembers_model_layers_and_choices(desk: Desk, tmp_path: Path) -> None:
@@ -384,7 +384,7 @@ def test_a_plan_tells_how_often_and_how_long() -> None:
     result = {"sentence": "Predict 2 classes", "grid": {"width": 6000, "height": 1000}, "looks": 4}
     settings = {"cleaning": Cleaning()}
     said = plan_sentence(result, settings, 0.5)
-    assert "looked at 4 times: about 4 times as long" in said and "About 48 s" in said
+    assert "4 predictions per pixel: about 4 times as long" in said and "About 48 s" in said
     assert plan_sentence({"sentence": ""}, settings, 0.5) == ""
     told = {"runtime": "PyTorch", "precision": "bf16", "views": 4, "resumed_parts": 3}
     text = result_note({**told, "cleaned": {"changed_px": 5}})

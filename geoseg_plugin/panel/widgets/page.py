@@ -27,10 +27,10 @@ from ..texts import tr
 from .notes import NextStep, ProblemList, Sentence, small_label
 from .remembered import WheelGuard, changed_signal, set_value, takes_wheel, value_of
 
-LEAST_LINES = 4
-"""Of what scrolls, however low the panel is."""
-MOST_OF_PAGE = 0.25
-"""Share of the page's height that the list of problems takes at most."""
+MIN_LINES = 4
+"""Smallest height of what scrolls, in lines."""
+MAX_SHARE_OF_PAGE = 0.25
+"""Largest share of the page's height that the list of problems takes."""
 
 
 class Page(QWidget):
@@ -71,7 +71,7 @@ class Page(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         if self.primary is not None and self.foot.indexOf(self.problem_list) >= 0:
-            self.problem_list.set_limit(round(MOST_OF_PAGE * self.height()))
+            self.problem_list.set_limit(round(MAX_SHARE_OF_PAGE * self.height()))
 
     def section(self, title: str) -> QFormLayout:
         """A titled block; returns its form, to which rows are added."""
@@ -98,7 +98,7 @@ class Page(QWidget):
         self.settle()
 
     def show_outdated(self, why: str) -> None:
-        """Say why the result of this page is out of date; an empty text takes that back."""
+        """Show why the result of this page is out of date; an empty text hides it."""
         self.next_step.show_outdated(why)
 
     def settle(self) -> None:
@@ -133,12 +133,12 @@ class Page(QWidget):
         return widget
 
     def spin_box(
-        self, key: str, least: int, most: int, value: int, special: str = "", suffix: str = ""
+        self, key: str, low: int, high: int, value: int, special: str = "", suffix: str = ""
     ) -> QSpinBox:
-        """A remembered whole number; `special` is shown in place of the least one."""
+        """Return a remembered box for a whole number; `special` is shown in place of the smallest one."""
         box = QSpinBox()
         self.remember(key, box)
-        box.setRange(least, most)
+        box.setRange(low, high)
         box.setValue(value)
         box.setSpecialValueText(special)
         box.setSuffix(suffix)
@@ -265,7 +265,7 @@ def scrolling(content: QWidget) -> QScrollArea:
     area.setFrameShape(QFrame.Shape.NoFrame)
     area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-    area.setMinimumHeight(LEAST_LINES * area.fontMetrics().height())
+    area.setMinimumHeight(MIN_LINES * area.fontMetrics().height())
     area.setWidget(content)
     return area
 

@@ -24,7 +24,7 @@ from ...forms.ticks import AutoTicks, TickList
 
 @dataclass(frozen=True)
 class Kind:
-    """How widgets of one type are read, set, and which signal tells that they changed."""
+    """How widgets of one type are read, set, and which signal they send when they change."""
 
     type: type
     read: Callable[[Any], Any]

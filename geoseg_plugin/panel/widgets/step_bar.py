@@ -1,4 +1,4 @@
-"""The steps as icons with words; a tick where a step's result exists, a dot where it is out of date."""
+"""The steps as icons with names; a tick where a step's result exists, a dot where it is out of date."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class DataOptions(AdvancedGroup):
     def _add_grid(self, page: Page) -> None:
         self.name = page.remember("name", QLineEdit())
         self.name.setPlaceholderText(tr("name of the label layer"))
-        self.add_choice(tr("Name"), self.name, tr("Names the folder of this dataset."), "data")
+        self.add_choice(tr("Name"), self.name, tr("Name of the folder of this dataset."), "data")
         self.reference = page.remember("reference", QComboBox())
         self.add_choice(
             tr("Reference"),

@@ -27,7 +27,7 @@ def engine_facts(python: str, probe: dict[str, Any], with_gpu: bool = False) -> 
     """What a probe found, in reading order.
 
     Args:
-        with_gpu: a GPU was asked for: then it is said what of ONNX Runtime does not run on it.
+        with_gpu: whether a GPU is wanted; then the note of ONNX Runtime about it is shown.
     """
     facts = [(tr("Python"), python)] if python else []
     if not probe:

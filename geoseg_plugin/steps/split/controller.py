@@ -66,7 +66,7 @@ class SplitController(StepController):
         """Tick when the current dataset has tiles."""
         folder, step = self.services.state.dataset, self.services.freshness.steps["tiles"]
         if step.done:
-            text = tr("Tiles of {} are there.").format(folder.name if folder else "")
+            text = tr("{} has tiles.").format(folder.name if folder else "")
         elif folder is not None:
             text = tr("Make tiles of {}.").format(folder.name)
         else:

@@ -65,5 +65,5 @@ def fill_split_fields(combo: QComboBox, area: Sequence[str], labels: Sequence[st
             combo.addItem(tr("field “{}” of the area").format(name), name)
         for name in labels:
             combo.addItem(tr("field “{}” of the labels").format(name), f"{LABELS}{name}")
-        combo.addItem(tr("a layer for each"), LAYERS)
+        combo.addItem(tr("a layer per split"), LAYERS)
         combo.setCurrentIndex(max(combo.findData(current), 0))

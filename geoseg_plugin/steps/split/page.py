@@ -138,12 +138,12 @@ class SplitPage(Page):
         choices = self.choices()
         self.options.split_layers.setVisible(choices.split_field == LAYERS)
         if self.primary is not None and not self.dataset.currentData():
-            self.sentence.set_text(tr("Prepare data first: there is nothing to cut into tiles."))
+            self.sentence.set_text(tr("Prepare data first: there is no dataset to split."))
             return
         self.sentence.set_text(choices.sentence(self.pixel_size, self.unit))
 
     def _balance(self, changed: str) -> None:
-        """Keep the sum at 100: the others give or take, train first."""
+        """Keep the sum at 100 by changing the others, train first."""
         excess = sum(box.value() for box in self.shares.values()) - 100
         for key in sorted(self.shares, key=lambda item: (item == changed, item != "train")):
             box = self.shares[key]

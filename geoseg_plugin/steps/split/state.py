@@ -109,7 +109,7 @@ class SplitChoices:
         if empty < 1:
             parts.append(tr("{} % of the empty tiles are kept.").format(round(100 * empty)))
         if folds:
-            parts.append(tr("Besides, {} folds.").format(folds))
+            parts.append(tr("Additionally {} folds.").format(folds))
         return " ".join(parts)
 
     def _split_sentence(self) -> str:

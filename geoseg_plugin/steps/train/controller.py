@@ -44,7 +44,7 @@ class TrainController(StepController):
         self.page.attach_requested.connect(self.attach)
         self.page.start.pretrain_requested.connect(self.pretrain)
         self.page.zoo_requested.connect(self.install_zoo)
-        self.page.way_requested.connect(self.go_way)
+        self.page.experiment_requested.connect(self.open_experiment)
         self.planner = TrainPlanner(services, page, self.job)
         self.board = TensorBoardController(services, page)
         self.comparison = CompareController(services, self.planner, page.next_step)
@@ -126,7 +126,7 @@ class TrainController(StepController):
         if self.services.jobs.start(title, [], [submission], self._on_pretrained):
             self.page.clear_curves()
 
-    def go_way(self, way: str) -> None:
+    def open_experiment(self, way: str) -> None:
         """Open one of the other ways to train."""
         ways: dict[str, Callable[[], None]] = {
             "compare": self.comparison.open,
@@ -164,7 +164,7 @@ class TrainController(StepController):
         return self.services.workspace.new_run(name)
 
     def resume(self, folder: str) -> None:
-        """Go on with a run from its last epoch, or with a cross-validation or search from its last run."""
+        """Resume a run from its last epoch, or a cross-validation or search from its last run."""
         if job_kind(Path(folder)) in ("crossvalidate", "search"):
             self.experiments.resume(folder)
             return
@@ -231,19 +231,19 @@ class TrainController(StepController):
     def _on_submission_finished(self, kind: str, result: dict[str, Any], folder: str) -> None:
         if kind == TrainJob.kind and result.get("cancelled"):
             self.services.state.run = Path(folder)
-            self._say_trained(result, tr("Stopped."))
+            self._show_trained(result, tr("Stopped."))
 
     def _on_trained(self, result: dict[str, Any], folder: Path) -> None:
         self.services.state.run = folder
         if result.get("cancelled"):
             return
-        self._say_trained(result, tr("Trained."))
+        self._show_trained(result, tr("Trained."))
         self.services.run_trained.emit(folder)
 
-    def _say_trained(self, result: dict[str, Any], text: str) -> None:
-        """The score, and below the curves which epoch was kept and why, in the engine's words."""
-        said = f"{text} {tr('Validation IoU {}.').format(share(result.get('miou')))}"
-        self.page.next_step.show_done(said, tr("Next: predict"), "predict")
+    def _show_trained(self, result: dict[str, Any], text: str) -> None:
+        """Show the score, and below the curves which epoch was kept and why."""
+        summary = f"{text} {tr('Validation IoU {}.').format(share(result.get('miou')))}"
+        self.page.next_step.show_done(summary, tr("Next: predict"), "predict")
         self.page.curves.show_end(
             str(result.get("kept_sentence") or ""), str(result.get("calibration_sentence") or "")
         )
@@ -252,7 +252,7 @@ class TrainController(StepController):
     def _on_pretrained(self, result: dict[str, Any], folder: Path) -> None:
         weights = folder / str(result.get("encoder") or train.ENCODER)
         self.page.start.use_weights(str(weights))
-        self.page.next_step.show_done(tr("Encoder weights are made; the next training begins from them."))
+        self.page.next_step.show_done(tr("The encoder is pretrained; the next training starts from it."))
 
     def _on_failed(self, _problem: dict[str, Any]) -> None:
         self.refresh()

@@ -92,7 +92,7 @@ class FoldsDialog(QDialog):
 
 
 def note(text: str) -> QLabel:
-    """A note that knows its width, and so its height, before the dialog is shown."""
+    """Return a note whose width, and so its height, is set before the dialog is shown."""
     label = small_label(text)
     label.setMinimumWidth(WIDTH_PX)
     return label

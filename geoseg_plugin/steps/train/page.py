@@ -43,7 +43,7 @@ from .widgets.curves import Curves
 
 
 class TrainPage(Page):
-    """Emits wishes; the controller makes jobs of `choices()`."""
+    """The Train page; the controller makes jobs of `choices()`."""
 
     train_requested = pyqtSignal()
     resume_requested = pyqtSignal(str)
@@ -51,11 +51,11 @@ class TrainPage(Page):
     preview_requested = pyqtSignal()
     tensorboard_requested = pyqtSignal()
     zoo_requested = pyqtSignal()
-    way_requested = pyqtSignal(str)
+    experiment_requested = pyqtSignal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         intro = tr(
-            "Teach a model your classes. What you leave open is found from your data and your computer."
+            "Train a model on your classes. Automatic settings follow from your data and your computer."
         )
         super().__init__(tr("Train"), intro, parent)
         self._dataset, self._plan = "", ""
@@ -123,7 +123,7 @@ class TrainPage(Page):
         self.body.addWidget(self.band_group)
 
     def _add_plan(self) -> None:
-        self.why_group = QgsCollapsibleGroupBox(tr("Why these settings"))
+        self.why_group = QgsCollapsibleGroupBox(tr("Reasons for the settings"))
         self.why_group.setSaveCollapsedState(False)
         self.why_group.setCollapsed(True)
         self.why = small_label("")
@@ -156,21 +156,23 @@ class TrainPage(Page):
     def _add_buttons(self) -> None:
         self.preview_button = QPushButton(tr("Pre&view"))
         self.preview_button.setToolTip(
-            tr("Look at what the network will see: crops as they are and as varied")
+            tr("Show what the network will see: crops as they are and as augmented")
         )
         self.preview_button.clicked.connect(self.preview_requested)
         self.tensorboard_button = QPushButton(tr("Tensor&Board"))
         self.tensorboard_button.setToolTip(tr("Curves of all runs, in the browser"))
         self.tensorboard_button.clicked.connect(self.tensorboard_requested)
         self.tensorboard_button.hide()
-        self.ways_button = QPushButton(tr("More &ways"))
-        self.ways_button.setToolTip(tr("Compare models, and look at all runs"))
-        menu = QMenu(self.ways_button)
+        self.experiments_button = QPushButton(tr("E&xperiments"))
+        self.experiments_button.setToolTip(
+            tr("Compare models, cross-validate, search settings, and list all runs")
+        )
+        menu = QMenu(self.experiments_button)
         for key, name in experiment_names().items():
-            menu.addAction(name, lambda way=key: self.way_requested.emit(way))
-        self.ways_button.setMenu(menu)
+            menu.addAction(name, lambda way=key: self.experiment_requested.emit(way))
+        self.experiments_button.setMenu(menu)
         self.more = QHBoxLayout()
-        for button in (self.preview_button, self.tensorboard_button, self.ways_button):
+        for button in (self.preview_button, self.tensorboard_button, self.experiments_button):
             lets_shrink(button)
             self.more.addWidget(button)
         self.foot.insertLayout(self.foot.indexOf(self.primary), self.more)
@@ -180,7 +182,7 @@ class TrainPage(Page):
     def set_dataset(
         self, sentence: str, bands: Mapping[str, str] | None = None, classes: Sequence[tuple[str, str]] = ()
     ) -> None:
-        """What will be trained on, in words (empty: no dataset yet); its bands with tooltips; its classes."""
+        """Show the dataset as a sentence (empty: none yet), its bands with tooltips, and its classes."""
         self._dataset = sentence
         names = dict(bands or {})
         if list(names) != self.bands.keys():
@@ -190,7 +192,7 @@ class TrainPage(Page):
         self.on_inputs_changed()
 
     def set_zoo(self, there: bool) -> None:
-        """Whether the engine has what `More…` needs."""
+        """Set whether the engine has the library behind `Other…`."""
         self._has_zoo = there
         self.on_inputs_changed()
 
@@ -216,7 +218,7 @@ class TrainPage(Page):
         self.preview_button.setEnabled(ready)
 
     def show_plan(self, sentence: str, reasons: Sequence[str], problems: Sequence[Any]) -> None:
-        """What the engine would do, why, and what stands in the way."""
+        """Show what the engine would do with the reasons, and the problems."""
         self._plan = sentence
         self.why.setText("<br>".join(f"• {html_text(item)}" for item in reasons))
         self.why_group.setVisible(bool(reasons))
@@ -225,7 +227,7 @@ class TrainPage(Page):
         self._show_sentence()
 
     def show_epoch(self, event: dict[str, Any]) -> None:
-        """Add an epoch to the curves and say how it went."""
+        """Add an epoch to the curves and show its scores."""
         self.curves.add_epoch(event)
 
     def clear_curves(self, monitor: str = "miou") -> None:
@@ -286,16 +288,16 @@ class TrainPage(Page):
         self.sentence.set_text(self._dataset or self.sentence.text(), for_now=True)
 
     def show_planning(self) -> None:
-        """The engine works out a plan; what it said before stays until it answers, so that nothing jumps."""
+        """Show that the engine works out a plan; the former one stays until then, so that nothing jumps."""
         self.sentence.set_text(f"{self._dataset} {tr('Working out a plan…')}".strip(), for_now=True)
 
     def end_planning(self) -> None:
-        """No answer will come: say again what is known."""
+        """No plan will come: show again what is known."""
         self._show_sentence()
 
     def _show_sentence(self) -> None:
         if not self._dataset:
-            self.sentence.set_text(tr("Make tiles first: there is nothing to train on."))
+            self.sentence.set_text(tr("Make tiles first: there is no dataset to train on."))
             return
         self.sentence.set_text(f"{self._dataset} {self._plan}".strip())
 
@@ -310,5 +312,5 @@ class TrainPage(Page):
 
 
 def html_text(text: str) -> str:
-    """Text that may stand in rich text."""
+    """Return a text escaped for rich text."""
     return text.replace("&", "&amp;").replace("<", "&lt;")

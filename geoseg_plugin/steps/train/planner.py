@@ -1,4 +1,4 @@
-"""What the Train page asks the engine before anything is trained: the plan, and a preview of crops."""
+"""The plan of a training and a preview of its crops, before anything is trained."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MakeJob = Callable[[], "TrainJob | ForestJob | None"]
 
 
 class TrainPlanner(QObject):
-    """Asks for the plan while the page is looked at, and for a preview on request.
+    """Requests the plan while the page is visible, and a preview on request.
 
     Args:
         services: those of the panel.
@@ -36,7 +36,7 @@ class TrainPlanner(QObject):
         super().__init__(services)
         self.services, self.page = services, page
         self._make_job = make_job
-        self._answered: tuple[object, dict[str, Any]] | None = None
+        self._planned: tuple[object, dict[str, Any]] | None = None
         self.window: PreviewWindow | None = None
         self._timer = single_shot(self, PLAN_MS, self.plan)
         self.page.changed.connect(self._timer.start)
@@ -45,23 +45,23 @@ class TrainPlanner(QObject):
         services.jobs.runner.idle.connect(self.plan_soon)
 
     def close(self) -> None:
-        """Ask nothing more."""
+        """Request nothing more."""
         self._timer.stop()
         if self.window is not None:
             self.window.close()
 
     def stop(self) -> None:
-        """A training begins: whoever works on a plan stops."""
+        """Stop working on a plan: a training begins."""
         self._timer.stop()
         self.services.queries.stop("trainplan")
         self.page.end_planning()
 
     def plan_soon(self) -> None:
-        """Ask once the page has settled."""
+        """Request the plan once the page has settled."""
         self._timer.start()
 
     def plan(self) -> None:
-        """Ask what would be trained, if somebody looks; what is known already is not asked again."""
+        """Request the plan, if the page is visible; an earlier result for the same job is reused."""
         if self.services.dock.current_step() != "train" or self.services.jobs.busy:
             return
         try:
@@ -74,12 +74,12 @@ class TrainPlanner(QObject):
             self.services.queries.withdraw("trainplan")
             self.page.show_plan("", [], problems)
             return
-        if self._answered is not None and self._answered[0] == (job, stamp(job)):
-            self._show(self._answered[1])
+        if self._planned is not None and self._planned[0] == (job, stamp(job)):
+            self._show(self._planned[1])
             return
-        self._ask(job)
+        self._request(job)
 
-    def _ask(self, job: TrainJob | ForestJob) -> None:
+    def _request(self, job: TrainJob | ForestJob) -> None:
         key = (job, stamp(job))
         try:
             folder = self.services.workspace.scratch("trainplan")
@@ -99,7 +99,7 @@ class TrainPlanner(QObject):
         )
 
     def _on_planned(self, key: object, result: dict[str, Any]) -> None:
-        self._answered = (key, result)
+        self._planned = (key, result)
         self._show(result)
 
     def _show(self, result: dict[str, Any]) -> None:

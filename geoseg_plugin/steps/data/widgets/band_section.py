@@ -22,9 +22,9 @@ class BandSection(QWidget):
 
     Signals:
         changed: bands were ticked, added, removed or set.
-        mosaics_changed: layers were put together to one source, or taken apart.
-        add_requested: the user wants to add a band of a kind (see `addable_bands`).
-        table_requested: the user wants to see the table of bands.
+        mosaics_changed: layers were merged into one source, or split again.
+        add_requested: add a band of a kind (see `addable_bands`).
+        table_requested: show the table of bands.
     """
 
     changed = pyqtSignal()
@@ -78,7 +78,7 @@ class BandSection(QWidget):
         self._set_additions(tuple(kept))
 
     def add_mosaic(self, layer_ids: Sequence[str]) -> None:
-        """Take several layers as one source; a mosaic among them is taken with all its layers."""
+        """Merge several layers into one source; a mosaic among them comes with all its layers."""
         members = {item[0]: item for item in self.mosaics}
         joined = tuple(one for layer_id in layer_ids for one in members.get(layer_id, (layer_id,)))
         kept = tuple(item for item in self.mosaics if item[0] not in layer_ids)
@@ -141,7 +141,7 @@ class BandSection(QWidget):
         if not self.tree.layer_count():
             text = tr("Add raster layers to the project: they appear here.")
         elif terrain:
-            text = tr("{} bands and {} of terrain are ticked.").format(bands, terrain)
+            text = tr("{} bands and {} terrain attributes are ticked.").format(bands, terrain)
         else:
             text = tr("{} bands are ticked.").format(bands)
         added = sum(len(item.bands) for item in self.additions)
