@@ -114,7 +114,9 @@ def score_lines(result: Mapping[str, Any]) -> list[str]:
     scores = result.get("scores", result)
     if not isinstance(scores, Mapping) or not {"miou", "accuracy", "majority_accuracy"} <= scores.keys():
         return []
-    compared = f"by '{result['truth']}'" if result.get("truth") else f"on the split '{result.get('split', '')}'"
+    compared = (
+        f"by '{result['truth']}'" if result.get("truth") else f"on the split '{result.get('split', '')}'"
+    )
     return [
         f"Mean IoU {digits(scores['miou'])} {compared}, {scores['pixels']} pixels. "
         f"Accuracy {digits(scores['accuracy'])}; naming '{scores['majority_class']}' everywhere would reach "
