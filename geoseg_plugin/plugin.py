@@ -11,14 +11,10 @@ from qgis.PyQt.QtGui import QIcon
 from qgis.PyQt.QtWidgets import QAction
 
 from . import paths
+from .forms.texts import tr, translate_by
 
 MENU = "&GeoSeg"
 LOOK_BACK_MS = 1500
-
-
-def tr(text: str) -> str:
-    """Translate a text of the plugin."""
-    return QCoreApplication.translate("GeoSeg", text)
 
 
 class GeoSegPlugin:
@@ -33,6 +29,7 @@ class GeoSegPlugin:
         self.panel: Any = None
         self.dock: Any = None
         self._undo: list[Callable[[], object]] = []
+        translate_by(QCoreApplication.translate)
 
     def initProcessing(self) -> None:
         """Register the Processing provider; called by QGIS itself under qgis_process."""

@@ -97,7 +97,7 @@ def check(environment: Environment | None) -> list[Problem]:
 
 
 def stamp(environment: Environment) -> dict[str, str]:
-    """What the installer wrote when it was done; empty for a foreign environment."""
+    """Return what the installer wrote when it was done; empty for an environment of the user's own."""
     file = environment.python.parent.parent / STAMP_FILE
     data = kept_json(file)
     return {str(key): str(value) for key, value in data.items()} if isinstance(data, dict) else {}
@@ -120,7 +120,7 @@ def cleaned(environ: Mapping[str, str] | None = None, training: Path | None = No
     inside QGIS; sets PYTHONPATH to the engine's folder alone.
 
     Args:
-        environ: variables of this process; None takes them from the system.
+        environ: variables of this process; None uses those of the system.
         training: folder that holds `geoseg_engine`; None is that of the plugin.
     """
     source = dict(os.environ if environ is None else environ)

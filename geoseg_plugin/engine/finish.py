@@ -46,7 +46,7 @@ def run_probe(python: Path, folder: Path, is_cancelled: Callable[[], bool]) -> d
         is_cancelled: whether the probe must stop.
 
     Raises:
-        GeoSegError: as the engine said, or `install_check` if it gave no answer in three minutes.
+        GeoSegError: as the engine reported, or `install_check` if it did not end in three minutes.
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / JOB_FILE, job_to_json(ProbeJob()))

@@ -1,4 +1,4 @@
-"""Make the engine's environment, step by step; an interrupted installation goes on where it stopped.
+"""Make the engine's environment, step by step; an interrupted installation resumes where it stopped.
 
 Standard library only, so that a plain `python3 -m geoseg_plugin.engine.installer --root DIR` does the same
 as the button in QGIS. Packages come from where the user's pip looks; GEOSEG_TORCH_INDEX may name one more
@@ -25,13 +25,13 @@ from .environment import STAMP_FILE, Environment, default_root, interpreter, req
 from .finish import run_probe, write_command
 from .liveness import locked
 from .pip import Command
-from .pythons import Interpreter, ask, find_python
+from .pythons import Interpreter, find_python, inspect_interpreter
 
 STATE_FILE, INSTALL_LOG, LOCK_FILE = "installing.json", "install.log", "install.lock"
 ZOO_STEP, OPENVINO_STEP = "Install the model zoo", "Install OpenVINO"
 TAKES_GB = {"cpu": 2.2, "gpu": 9.0}
 """Disk space of an environment in GB of 10^9 bytes: measured on Linux with a CPU build of PyTorch; at most with one
-for GPUs. The panel, README.md and metadata.txt say these numbers; a test holds them together."""
+for GPUs. The panel, README.md and metadata.txt state these numbers; a test holds them together."""
 FREE_GB = {"cpu": 3.0, "gpu": 9.0}
 """What must be free before it is made: packages are unpacked beside what was downloaded."""
 
@@ -42,7 +42,7 @@ class Plan:
 
     Attributes:
         root: folder of the environment.
-        device: `cpu` or `gpu`; which build of PyTorch is asked for, and how much disk must be free.
+        device: `cpu` or `gpu`; which build of PyTorch is installed, and how much disk must be free.
         python: interpreter to make it from; empty finds one.
         with_richdem: try to build richdem; where that fails the environment is made without it.
         dev: also what the engine's tests need.
@@ -66,7 +66,7 @@ class Installation:
         plan: what to install.
         on_progress: step and overall fraction 0..1.
         on_line: a line for the log.
-        is_cancelled: asked ten times a second.
+        is_cancelled: called ten times per second.
     """
 
     def __init__(
@@ -181,7 +181,7 @@ class Installation:
         self._on_progress(step, self._start)
 
     def _line(self, line: str) -> None:
-        """Hand on a line; the bar creeps with every line, since nobody knows how many will come."""
+        """Forward a line; the bar creeps with every line, as their number is unknown."""
         self._lines += 1
         self._on_progress(self._step, self._start + self._share * (1 - 1 / (1 + self._lines / 20)))
         self._on_line(line)
@@ -189,7 +189,7 @@ class Installation:
     def _make_venv(self) -> None:
         """Make the environment in place; a working one of the right Python is adopted as it is."""
         python = interpreter(self._root)
-        existing = ask(python) if python.exists() else "is not there"
+        existing = inspect_interpreter(python) if python.exists() else "is not there"
         wanted = find_python(self.plan.python) if self.plan.python else None
         if isinstance(existing, Interpreter):
             if (wanted is None or wanted.version == existing.version) and self._has_pip():
@@ -258,7 +258,7 @@ class Installation:
         self._install("zoo.txt", pins=numpy, extra=torch_index())
 
     def _build_richdem(self) -> None:
-        """Build richdem; where it cannot be built say so and go on without.
+        """Build richdem; where it cannot be built, report it and continue without.
 
         richdem brings a pybind11 that is too old for Python 3.11, so the installed one has to come first on the
         compiler's line. Newer setuptools give CFLAGS to C only; CPPFLAGS reaches C++ with all of them. Its numpy is not
@@ -292,7 +292,7 @@ class Installation:
         probe = run_probe(interpreter(self._root), self._root / "check", self._is_cancelled)
         self._line(f"Device: {probe.get('device_name') or probe.get('device')}")
         if self.plan.device == "gpu" and probe.get("device") == "cpu":
-            self._line("A GPU was asked for, but PyTorch finds none: the engine will run on the CPU.")
+            self._line("A GPU was chosen, but PyTorch finds none: the engine will run on the CPU.")
         for name, version in dict(probe.get("versions") or {}).items():
             self._line(f"{name} {version}")
 
@@ -324,7 +324,7 @@ class Installation:
     def _is_whole(self) -> bool:
         stamp = kept_json(self._root / STAMP_FILE)
         same = isinstance(stamp, dict) and all(stamp.get(key) == value for key, value in self._wish().items())
-        return same and isinstance(ask(interpreter(self._root)), Interpreter)
+        return same and isinstance(inspect_interpreter(interpreter(self._root)), Interpreter)
 
     def _stamp(self) -> None:
         made = {"richdem": self._state.get("richdem", "no"), "made": time.strftime("%Y-%m-%d %H:%M")}

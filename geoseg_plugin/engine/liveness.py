@@ -49,7 +49,7 @@ def start(
         arguments: the program and its arguments.
         environ: its whole environment.
         folder: working folder; None is that of this process.
-        stdout, stderr: where its output goes, as `subprocess` takes it.
+        stdout, stderr: where its output goes, as for `subprocess`.
 
     Returns:
         The running process.
@@ -131,7 +131,7 @@ def is_alive(pid: int, mark: str) -> bool:
 
 
 def describe_exit(code: int | None) -> str:
-    """An exit code in words: `exit code 3`, `signal SIGKILL`."""
+    """Return an exit code as text: `exit code 3`, `signal SIGKILL`."""
     if code is None:
         return "no exit code"
     if code < 0:

@@ -1,4 +1,4 @@
-"""Run pip, or another installing command, with its lines handed on, and stop it when asked."""
+"""Run pip, or another installing command, forward its lines, and stop it when requested."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from .environment import cleaned
 from .liveness import end_group, start
 
 REFUSED = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER", "PIP_REQUIRE_VIRTUALENV", "PIP_PYTHON")
-"""Settings of the user's pip that would install elsewhere; all others (index, proxy, certificates) stay."""
+"""Settings of the user's pip that would install elsewhere; all other settings (index, proxy, certificates) stay."""
 
 KEPT_LINES = 40
-CURES = (
+NEXT_STEPS = (
     ("No space left", "disk_full", "Free some space or choose another folder, then set up again."),
     ("CERTIFICATE_VERIFY_FAILED", "install_ssl",
-     "A proxy or antivirus replaces certificates: set PIP_CERT to its certificate file, or ask your administrator."),
+     "A proxy or antivirus replaces certificates: set PIP_CERT to its certificate file, or contact your"
+     " administrator."),
     ("SSLError", "install_ssl", "Set PIP_CERT to the certificate file of your network."),
     ("ProxyError", "install_network", "Set HTTPS_PROXY to your network's proxy and start QGIS again."),
     ("Temporary failure in name resolution", "install_network", "Is the network there? Then set up again."),
@@ -61,7 +62,7 @@ class Command:
 
         Raises:
             Cancelled: the command and its children are ended first.
-            GeoSegError: with a code and cure that follow from the last lines.
+            GeoSegError: with a code and next step that follow from the last lines.
         """
         try:
             environ = {**pip_environ(), **(extra or {})}
@@ -123,8 +124,8 @@ def explain(arguments: list[str], lines: list[str], code: int) -> GeoSegError:
     """
     text = "\n".join(lines)
     what = next((line for line in reversed(lines) if "error" in line.lower()), lines[-1] if lines else "")
-    for sign, problem, cure in CURES:
+    for sign, problem, hint in NEXT_STEPS:
         if sign in text:
-            return GeoSegError(problem, f"The installation stopped: {what}", cure, text)
+            return GeoSegError(problem, f"The installation stopped: {what}", hint, text)
     return GeoSegError("install_failed", f"The installation stopped with exit code {code}: {what}",
                        "Look at the log, then set up again: finished steps are kept.", text)  # fmt: skip

@@ -75,7 +75,7 @@ class EngineProcess(EngineSession):
         threading.Thread(target=self._read, args=(output,), daemon=True).start()
 
     def detach(self) -> None:
-        """Leave the engine running. What it still says is read and dropped while QGIS lives."""
+        """Leave the engine running. Its further output is read and dropped while QGIS runs."""
         self._detached.set()
 
     def _read(self, stdout: IO[bytes]) -> None:

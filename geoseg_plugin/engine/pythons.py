@@ -1,7 +1,7 @@
 """Find a Python interpreter to make the engine's environment from.
 
 Inside QGIS `sys.executable` may be QGIS itself, and starting that would open a second QGIS, so it is
-used only if its name says python.
+used only if its name contains python.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def find_python(chosen: str = "") -> Interpreter:
     """
     tried: list[str] = []
     for path in [Path(chosen)] if chosen else candidates():
-        found = ask(path)
+        found = inspect_interpreter(path)
         if isinstance(found, Interpreter):
             return found
         tried.append(f"{path}: {found}")
@@ -51,8 +51,8 @@ def find_python(chosen: str = "") -> Interpreter:
                       "\n".join(tried))  # fmt: skip
 
 
-def ask(path: Path) -> Interpreter | str:
-    """What an interpreter is, or in words why it will not do."""
+def inspect_interpreter(path: Path) -> Interpreter | str:
+    """Return what an interpreter is, or the reason why it cannot be used."""
     try:
         done = answer([str(path), "-c", QUESTION], cleaned(), ANSWER_S)
     except OSError as error:

@@ -22,10 +22,10 @@ from .liveness import describe_exit, end_group, job_kind, last_lines
 Event = dict[str, Any]
 
 SAVE_S = {"train": 11.0}
-"""Seconds that a cancelled job of a kind gets to save its work before it is terminated; others 5."""
+"""Seconds that a cancelled job of a kind gets to save its work before it is terminated; other kinds get 5."""
 DEFAULT_SAVE_S, TERMINATE_S = 5.0, 2.5
 WRITING_S = 40.0
-"""The same once the engine says that it writes its model; on a busy machine that takes longer than usual."""
+"""The same once the engine reports that it writes its model; on a busy machine that takes longer than usual."""
 LINGER_S = 20.0
 """Seconds that an engine may take to leave after its last event."""
 LONGEST_CANCEL_S = WRITING_S + max(TERMINATE_S, LINGER_S)
@@ -69,7 +69,7 @@ class EngineSession:
         self._ended_at: float | None = None
         self._rung = 0
         self._fatal: dict[str, str] | None = None
-        self._told_to_leave = False
+        self._stop_requested = False
 
     @property
     def running(self) -> bool:
@@ -77,7 +77,7 @@ class EngineSession:
         return self.outcome is None
 
     def cancel(self) -> None:
-        """Ask the engine to save and stop; `poll` then terminates and kills it if it does not."""
+        """Request that the engine saves and stops; `poll` then terminates and kills it if it does not."""
         if self._cancelled_at is None:
             self._cancelled_at = time.monotonic()
             self._ask_to_stop()
@@ -147,8 +147,8 @@ class EngineSession:
 
     def _escalate(self) -> None:
         now = time.monotonic()
-        if self._ended_at is not None and now - self._ended_at > LINGER_S and not self._told_to_leave:
-            self._told_to_leave = True
+        if self._ended_at is not None and now - self._ended_at > LINGER_S and not self._stop_requested:
+            self._stop_requested = True
             self._end(force=True)
         if self._cancelled_at is None or self._last_event is not None:
             return
@@ -187,7 +187,7 @@ class EngineSession:
         result = result if isinstance(result, dict) else {}
         if result.get("cancelled"):
             return Outcome("cancelled", result)
-        if code in (0, None) or self._told_to_leave:
+        if code in (0, None) or self._stop_requested:
             return Outcome("done", result)
         message = f"The engine reported its result, but then ended with {describe_exit(code)}."
         hint = "The files are written; look at them before you trust them, or run the job again."
@@ -195,7 +195,7 @@ class EngineSession:
 
     def _died(self, code: int | None) -> Outcome:
         how = describe_exit(code) if code is not None else "no exit code that could be read"
-        message = f"The engine ended without a last word ({how})."
+        message = f"The engine ended without a last event ({how})."
         hint = "Look at the log; if memory ran out, choose smaller tiles or a smaller batch."
         if self.kind == "train":
             hint = "Resume continues from the last epoch. " + hint

@@ -19,6 +19,7 @@ from qgis.core import (
 )
 
 from ..contract import Param, choices_of, default_of, params_of, types_of
+from .fields import plain_type
 from .texts import has_default, toolbox_title, tr
 
 Number = Qgis.ProcessingNumberParameterType
@@ -27,16 +28,6 @@ Number = Qgis.ProcessingNumberParameterType
 def key_of(cls: type, name: str) -> str:
     """Return the parameter key of a field: as declared, else its name in upper case."""
     return params_of(cls)[name].key or name.upper()
-
-
-def grouped(cls: type, *but: str) -> list[str]:
-    """Return the fields that entry points place by group, in the order of the declaration.
-
-    Args:
-        cls: dataclass that declares them.
-        but: fields to leave out.
-    """
-    return [name for name, param in params_of(cls).items() if param.group and name not in but]
 
 
 def add_fields(
@@ -77,7 +68,7 @@ def parameter_of(cls: type, name: str) -> QgsProcessingParameterDefinition:
     """
     param, key, title = params_of(cls)[name], key_of(cls, name), toolbox_title(cls, name)
     default = default_of(cls, name) if has_default(cls, name) else None
-    kind, optional = _plain(types_of(cls)[name])
+    kind, optional = plain_type(types_of(cls)[name])
     parameter: QgsProcessingParameterDefinition
     if choices_of(cls, name):
         parameter = _choice(cls, name, key, title, default)
@@ -161,7 +152,7 @@ def _value(
     name: str,
 ) -> Any:
     key, param = key_of(cls, name), params_of(cls)[name]
-    kind, optional = _plain(types_of(cls)[name])
+    kind, optional = plain_type(types_of(cls)[name])
     if choices_of(cls, name):
         return _chosen(algorithm, given, context, cls, name)
     if optional and given.get(key) in (None, ""):
@@ -192,11 +183,3 @@ def _chosen(
         return next((item for item in choices_of(cls, name) if str(item) == text), text)
     texts = algorithm.parameterAsEnumStrings(given, key, context)
     return ("+".join(texts) or default) if isinstance(default, str) else (tuple(texts) or default)
-
-
-def _plain(hint: Any) -> tuple[Any, bool]:
-    """The type of a value that may be left out, and whether it may."""
-    members = typing.get_args(hint) if typing.get_origin(hint) not in (tuple, typing.Literal) else ()
-    if type(None) in members:
-        return next(item for item in members if item is not type(None)), True
-    return hint, False

@@ -1,18 +1,38 @@
-"""Texts of declared settings, translated."""
+"""Texts of declared settings, translated. No Qt."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
-
-from qgis.PyQt.QtCore import QCoreApplication
 
 from ..contract import Param, default_of, params_of
 
+Translate = Callable[[str, str], str]
+"""Returns the translation of a text, from its context and the text."""
+
+
+def untranslated(_context: str, text: str) -> str:
+    """Return a text as it is written."""
+    return text
+
+
+_translate: Translate = untranslated
+
+
+def translate_by(translate: Translate) -> None:
+    """Translate texts by a function from now on; until then they stay as they are written.
+
+    Args:
+        translate: as `QCoreApplication.translate`.
+    """
+    global _translate
+    _translate = translate
+
 
 def tr(text: str) -> str:
-    """Return the translation of a text that the contract declares."""
-    return QCoreApplication.translate("GeoSeg", text) if text else ""
+    """Return the translation of a text."""
+    return _translate("GeoSeg", text) if text else ""
 
 
 def title(param: Param) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..contract import EXPRESSION, Band, GeoSegError, Series, Source, decode, encode
+from ..contract import EXPRESSION, Band, GeoSegError, Series, Source, SourceKind, decode, encode
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Addition:
 
     Attributes:
         title: what the user reads.
-        kind: `expression` of other bands, or what the bands are taken from.
+        kind: `expression` of other bands, or the kind of their source.
         bands: with their derivation and parameters; their source is filled in when a job is made.
         layer_id: the layer of kinds `raster` and `vector`.
         path, paths: the files of kind `series`; of kind `vector` where its features were written.
@@ -33,12 +33,12 @@ class Addition:
         fields: fields of a vector layer that the bands need.
         series: the dates of kind `series`.
         inputs: of kind `expression`.
-        source_name: by which a model asks for the source again; the title unless given.
+        source_name: by which a model names the source; the title unless given.
     """
 
     title: str
     bands: tuple[Band, ...]
-    kind: Literal["expression", "raster", "vector", "series"] = "raster"
+    kind: Literal["expression", SourceKind] = "raster"
     layer_id: str = ""
     path: str = ""
     paths: tuple[str, ...] = ()

@@ -29,7 +29,7 @@ class LayerBands:
 
 @dataclass(frozen=True)
 class GuessedBand:
-    """A band that is taken for a role: its layer and number, its name, and why."""
+    """A band that plays a role: its layer and number, its name, and why."""
 
     input: Input
     name: str
@@ -56,11 +56,11 @@ def guess_bands(layers: Sequence[LayerBands], roles: Collection[str]) -> Guess:
     singles = [layer for layer in layers if len(layer.names) == 1]
     images = [[layer] for layer in layers if len(layer.names) > 1] + ([singles] if singles else [])
     found = [(image, _played(image, roles)) for image in images]
-    most = max((len(bands) for _, bands in found), default=0)
-    if not most:
+    best = max((len(bands) for _, bands in found), default=0)
+    if not best:
         return Guess()
-    (_, bands), *others = [item for item in found if len(item[1]) == most]
-    rivals = tuple(", ".join(layer.title for layer in image) for image, _ in others)
+    (_, bands), *rest = [item for item in found if len(item[1]) == best]
+    rivals = tuple(", ".join(layer.title for layer in image) for image, _ in rest)
     return Guess(bands, rivals)
 
 

@@ -1,4 +1,4 @@
-"""What the user chose on a page, as plain data: the words in which pages speak to controllers."""
+"""What the user chose on a page, as plain data."""
 
 from __future__ import annotations
 
@@ -106,43 +106,8 @@ class DataChoices:
 
     @property
     def risks_false_background(self) -> bool:
-        """Whether ground that nobody looked at would be taught as background."""
+        """Whether pixels that were never labelled would be trained as background."""
         return self.unlabelled == "background" and self.area_kind == "rasters" and bool(self.label_layer_id)
-
-
-@dataclass(frozen=True)
-class TileChoices:
-    """The Tiles page; `fractions` are shares of train, validation, test that sum to one."""
-
-    tile_px: int = 64
-    overlap_percent: int = 0
-    fractions: tuple[float, float, float] = (0.6, 0.2, 0.2)
-    block_px: int = 0
-    buffer_px: int = -1
-    seed: int = 42
-    split_field: str = ""
-    min_labelled_percent: int = 0
-    empty_percent: int = 100
-    folds: int = 0
-    split_layer_ids: tuple[str, str, str] = ("", "", "")
-
-    @property
-    def stride_px(self) -> int:
-        """Step from one tile to the next in pixels."""
-        return max(1, round(self.tile_px * (1 - self.overlap_percent / 100)))
-
-
-@dataclass(frozen=True)
-class TrainChoices:
-    """The Train page; `settings` are fields of the job: TrainJob, or ForestJob where `kind` is `trainforest`.
-
-    With `again`, the run of that model is trained once more from its weights, and `settings` only overrule its own.
-    """
-
-    name: str = ""
-    settings: dict[str, object] = field(default_factory=dict)
-    kind: str = "train"
-    again: str = ""
 
 
 @dataclass(frozen=True)
@@ -153,7 +118,7 @@ class PredictChoices:
         model: file of the model.
         slots: the model's source keys -> layer ids, or files.
         bindings: source key -> band at training -> band of the layer, where the numbers differ.
-        channels: of a model of others, layer id and band of each channel.
+        channels: of a third-party model, layer id and band of each channel.
         place: of `place_names`; with the layer of polygons, or the rectangle and its CRS.
         outputs: what is written besides the classes, by fields of the job.
         settings: further fields of the job.
@@ -169,15 +134,6 @@ class PredictChoices:
     rectangle_crs: str = ""
     outputs: tuple[str, ...] = ("polygons", "confidence")
     settings: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class EngineChoices:
-    """How to set the engine up; `python` is the user's own interpreter or empty."""
-
-    device: str = "cpu"
-    python: str = ""
-    without_richdem: bool = False
 
 
 @dataclass(frozen=True)

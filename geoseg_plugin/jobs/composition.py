@@ -17,7 +17,7 @@ Settings = Mapping[str, Mapping[str, Any]]
 
 SETTABLE = ("resampling", "fill", "scaling", "clip_percent")
 HEIGHT_UNIT = "height_unit"
-"""Set for a band that is derived from heights, it holds for the raster that these are taken from."""
+"""Set for a band that is derived from heights, it holds for the raster of these heights."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Composition:
         intermediates: bands that are computed for expressions and are no part of the stack.
         keys: layer id -> key of its source, of rasters that came with an id.
         reference: key of the source that gives the grid where the user chose none (`reference_of`); empty leaves it
-            to the engine, which takes the first.
+            to the engine, which uses the first.
     """
 
     sources: tuple[Source, ...] = ()
@@ -39,7 +39,7 @@ class Composition:
     reference: str = ""
 
     def source_name(self, band: Band) -> str:
-        """What a band is taken from, in a user's words; empty for expressions."""
+        """Return the name of the source of a band; empty for expressions."""
         return next((item.name for item in self.sources if item.key == band.source), "")
 
 
@@ -54,7 +54,7 @@ def compose(
     """Ticked and derived bands first, in the order of the layers, then what was added.
 
     Args:
-        rasters: those with ticked bands, and (with nothing ticked) those that additions take bands from.
+        rasters: those with ticked bands, and (with nothing ticked) those that additions use.
         additions: vector layers among them already written to files.
         settings: by the names that bands get here; names without a band are passed over.
     """

@@ -10,6 +10,7 @@ from typing import Any
 from ..contract import (
     BASELINE_MODELS,
     COMPARED,
+    COMPARED_PRESET,
     NETWORKS,
     RELIEF_ATTRIBUTES,
     TERRAIN_ATTRIBUTES,
@@ -33,7 +34,7 @@ COMPARISON, FOLDS = "comparison.json", "folds"
 CONTENDERS = tuple(model.key for model in (*BASELINE_MODELS, *NETWORKS))
 """Keys of the models that a comparison can train."""
 SEEDS = 42
-"""The first of the seeds; the others follow it."""
+"""The first of the seeds; each further one is larger by one."""
 
 
 def compare(
@@ -42,28 +43,30 @@ def compare(
     models: Sequence[str],
     band_sets: Sequence[BandSet] = (),
     seeds: int = 1,
-    preset: str = "balanced",
+    preset: str = COMPARED_PRESET,
     **settings: Any,
 ) -> Submission:
-    """Train and judge every model on every band set.
+    """Return the job that trains and evaluates every model on every band set.
 
     Args:
         folder: of the comparison.
-        dataset_folder: whose split is judged.
-        models: keys of CONTENDERS; none takes COMPARED.
-        band_sets: none takes all bands.
+        dataset_folder: whose split is evaluated.
+        models: keys of CONTENDERS; none uses COMPARED.
+        band_sets: none uses all bands.
         seeds: how many runs each.
         preset: how long one training may take, of the contract's PRESETS.
         settings: further fields of CompareJob.
     """
     chosen = tuple(contender(key, preset) for key in models or COMPARED)
     numbers = tuple(range(SEEDS, SEEDS + seeds))
-    job = CompareJob(str(dataset_folder), chosen, tuple(band_sets), numbers, **settings)
+    if band_sets:
+        settings["band_sets"] = tuple(band_sets)
+    job = CompareJob(str(dataset_folder), chosen, seeds=numbers, **settings)
     return Submission(job, folder, f"Compare {len(chosen)} models")
 
 
 def again(folder: Path) -> Submission:
-    """Go on with a comparison, cross-validation or search: finished runs are kept.
+    """Return the job that resumes a comparison, cross-validation or search: finished runs are kept.
 
     Raises:
         GeoSegError: `no_run` if the folder holds none.
@@ -140,7 +143,7 @@ def named_sets(listed: str) -> tuple[BandSet, ...]:
 
 
 def unknown_bands(sets: Sequence[BandSet], dataset: Dataset) -> list[Problem]:
-    """A complaint about each set that names a band which the dataset lacks.
+    """Return a problem for each set that names a band which the dataset lacks.
 
     Args:
         sets: band sets of a comparison.

@@ -26,7 +26,7 @@ class RasterInput:
         layer_id: by which added bands name this raster; empty outside the panel.
         more_paths: further files with the same bands, mosaicked with `path`.
         facts: what the choice of the grid's reference needs to know; None leaves it out of that choice.
-        height_unit: replaces what the file says of the unit of its heights; empty keeps it.
+        height_unit: replaces the unit of heights that the file states; empty keeps it.
     """
 
     path: str

@@ -11,12 +11,12 @@ from ..contract import LabelClass
 def edited(
     classes: Iterable[LabelClass], same_as: Mapping[str, str], left_out: Iterable[str]
 ) -> tuple[tuple[LabelClass, ...], tuple[str, ...]]:
-    """The legend after merging and leaving out, and the values whose ground is ignored.
+    """The legend after merging and leaving out, and the values whose pixels are ignored.
 
     Args:
         classes: of the label layer, by value.
         same_as: value -> value of the class that it counts as; chains are followed.
-        left_out: values whose ground counts neither way; also that of classes merged into them.
+        left_out: values whose pixels are ignored, with those of classes merged into them.
     """
     known = {item.value: item for item in classes}
     out = [value for value in left_out if value in known]

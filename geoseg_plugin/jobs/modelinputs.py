@@ -8,7 +8,7 @@ from typing import Any
 
 from ..contract import GeoSegError, Source, SourceKind, decode
 
-MOST_NAMES = 3
+MAX_NAMES = 3
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class ModelInput:
     """A source that a model reads.
 
     Attributes:
-        source: as it was at training; vectors and series that nobody replaces are read from there again.
+        source: as it was at training; vectors and series without a replacement are read from there again.
         bands: names of the bands that come from it, those for expressions too.
         fields: of a vector layer.
         rows: bands of a raster that are used: number and name; of a derived band what is derived from it.
@@ -75,7 +75,7 @@ def own_name(band: str, layer: str) -> str:
 
 def shortened(names: Sequence[str]) -> str:
     """Return the first names of a list."""
-    return ", ".join(names[:MOST_NAMES]) + (" …" if len(names) > MOST_NAMES else "")
+    return ", ".join(names[:MAX_NAMES]) + (" …" if len(names) > MAX_NAMES else "")
 
 
 def source_of(item: Mapping[str, Any]) -> Source:

@@ -63,7 +63,7 @@ def plan(folder: Path, model: Path, sources: tuple[Source, ...] = (), **settings
 
 
 def resume(folder: Path) -> Submission:
-    """Go on with a prediction: the same job in the same folder.
+    """Return the job that resumes a prediction: the same in the same folder.
 
     Raises:
         GeoSegError: `no_run` if the folder holds no prediction; `bad_json`, `protocol` if it is not readable.

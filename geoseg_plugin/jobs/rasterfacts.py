@@ -12,13 +12,13 @@ from typing import Any
 
 from ..contract import Problem
 
-MOST_OVERLAP = 0.5
+MAX_OVERLAP = 0.5
 """Share of a raster that another may cover and still be its neighbour; more, and they show the same place."""
 STRIP = 0.1
 """Of tiles that overlap by less, a stack of both as layers of their own would keep a strip only."""
 SAME_PIXEL = 1e-3
 """Relative difference of pixel sizes that are still one size."""
-MOST_NAMES = 3
+MAX_NAMES = 3
 """Of a list of layers in a sentence."""
 TILES_OF_ONE, SLIVER = "tiles_of_one", "sliver"
 """Codes of problems that merging tiles into one raster solves."""
@@ -37,7 +37,7 @@ class RasterFacts:
         pixel: width and height of a pixel in units of `crs`, both positive.
         bands: name and data type of each band.
         projected: whether `crs` is in units of length, not in degrees.
-        pixel_m2: ground area of a pixel in square metres.
+        pixel_m2: area of a pixel in square metres.
         of_labels: whether `crs` is that of the labels.
     """
 
@@ -75,9 +75,7 @@ def reference_of(rasters: Sequence[RasterFacts]) -> str:
     return best[1].layer_id if best is not None else ""
 
 
-def tile_groups(
-    rasters: Sequence[RasterFacts], most_overlap: float = MOST_OVERLAP
-) -> list[list[RasterFacts]]:
+def tile_groups(rasters: Sequence[RasterFacts], max_overlap: float = MAX_OVERLAP) -> list[list[RasterFacts]]:
     """Groups of two and more rasters that are tiles of one: same bands, CRS and pixel, side by side.
 
     Args:
@@ -87,7 +85,7 @@ def tile_groups(
     groups: list[list[RasterFacts]] = []
     for item in rasters:
         group = next(
-            (group for group in groups if all(side_by_side(item, other, most_overlap) for other in group)),
+            (group for group in groups if all(side_by_side(item, other, max_overlap) for other in group)),
             None,
         )
         if group is None:
@@ -97,10 +95,10 @@ def tile_groups(
     return [group for group in groups if len(group) > 1]
 
 
-def side_by_side(one: RasterFacts, other: RasterFacts, most_overlap: float = MOST_OVERLAP) -> bool:
+def side_by_side(one: RasterFacts, other: RasterFacts, max_overlap: float = MAX_OVERLAP) -> bool:
     """Whether two rasters could be tiles of one.
 
-    The name of an only band says nothing: it often is the name of the file.
+    The name of an only band does not count: it often is the name of the file.
 
     Args:
         one: a raster.
@@ -115,17 +113,17 @@ def side_by_side(one: RasterFacts, other: RasterFacts, most_overlap: float = MOS
     if any(a[1] != b[1] or (named and a[0] != b[0]) for a, b in zip(one.bands, other.bands, strict=True)):
         return False
     smaller = min(area(one.extent), area(other.extent))
-    return smaller > 0 and area(common(one.extent, other.extent)) <= most_overlap * smaller
+    return smaller > 0 and area(common(one.extent, other.extent)) <= max_overlap * smaller
 
 
 def strip_problem(rasters: Sequence[RasterFacts]) -> Problem | None:
-    """The problem of tiles that are taken as layers of their own; None where there are no such tiles."""
+    """Return the problem of tiles that are used as separate layers; None where there are no such tiles."""
     groups = tile_groups(rasters, STRIP)
     if not groups:
         return None
     group = max(groups, key=len)
-    shown = ", ".join(f"'{item.name}'" for item in group[:MOST_NAMES])
-    more = f" and {len(group) - MOST_NAMES} more" if len(group) > MOST_NAMES else ""
+    shown = ", ".join(f"'{item.name}'" for item in group[:MAX_NAMES])
+    more = f" and {len(group) - MAX_NAMES} more" if len(group) > MAX_NAMES else ""
     shared = group[0].extent
     for item in group[1:]:
         shared = common(shared, item.extent)
@@ -138,8 +136,8 @@ def strip_problem(rasters: Sequence[RasterFacts]) -> Problem | None:
 def tiles_named(problem: Problem | Mapping[str, Any], rasters: Sequence[RasterFacts]) -> list[str]:
     """Ids of the layers that a problem of tiles speaks of; empty where merging is no answer to it.
 
-    Layers named in the problem's details (a list, or a text with a name a line) go first, then those whose names
-    stand in quotes in its message. Where fewer than two are found, `tiles_of_one` means the largest group of tiles;
+    Layers named in the problem's details (a list, or a text with a name per line) go first, then those whose names
+    are quoted in its message. Where fewer than two are found, `tiles_of_one` means the largest group of tiles;
     `sliver` is also a finding about polygons, and then means none.
 
     Args:

@@ -1,4 +1,4 @@
-"""Train a model or a baseline, go on with one, look at what would be done, make weights to begin from."""
+"""Train a model or a baseline, resume a run, plan a training, pretrain an encoder."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def again(dataset_folder: Path, model: Path, **settings: Any) -> TrainJob:
         settings: fields of TrainJob that go before those of the earlier run.
 
     Raises:
-        GeoSegError: `no_run` if no training job lies beside the model.
+        GeoSegError: `no_run` if there is no training job beside the model.
     """
     job = job_of(model.parent)
     if not isinstance(job, TrainJob):

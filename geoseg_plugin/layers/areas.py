@@ -1,4 +1,4 @@
-"""Areas in words: the rows of an areas result as texts, for tables, layouts and logs."""
+"""Areas as text: the rows of an areas result as texts, for tables, layouts and logs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from qgis.PyQt.QtCore import QCoreApplication
 
 KM2_FROM_M2 = 1e7
-"""From ten square kilometres on, areas are told in them; below, in hectares."""
+"""From ten square kilometres on, areas are shown in them; below, in hectares."""
 
 
 def tr(text: str) -> str:
@@ -16,7 +16,7 @@ def tr(text: str) -> str:
 
 
 def unit_of(areas_m2: Iterable[float]) -> tuple[str, float]:
-    """The unit in which all areas of one table are told, and its square metres."""
+    """Return the unit in which all areas of one table are shown, and its square metres."""
     return ("km²", 1e6) if max(areas_m2, default=0.0) >= KM2_FROM_M2 else ("ha", 1e4)
 
 
@@ -153,12 +153,12 @@ def accuracy_sentence(result: Mapping[str, Any], printed: bool = False) -> str:
 def area_sentences(result: Mapping[str, Any]) -> Sequence[str]:
     """A line a class, and one of the whole."""
     heads, rows, _colors = area_table(result)
-    lines = [", ".join((row[0], *_said(heads[1:], row[1:]))) for row in rows]
-    said = accuracy_sentence(result)
-    return [*lines, said] if said else lines
+    lines = [", ".join((row[0], *_with_heads(heads[1:], row[1:]))) for row in rows]
+    accuracy = accuracy_sentence(result)
+    return [*lines, accuracy] if accuracy else lines
 
 
-def _said(heads: Sequence[str], texts: Sequence[str]) -> list[str]:
+def _with_heads(heads: Sequence[str], texts: Sequence[str]) -> list[str]:
     found = []
     for head, text in zip(heads, texts, strict=True):
         best, _, interval = text.partition("\n")

@@ -1,4 +1,4 @@
-"""A raster whose bands stand where the model expects them: a small VRT that names the bands of the real file."""
+"""A raster with its bands in the order that the model expects: a small VRT that names the bands of the real file."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class BandOrder:
             source = gdal.Open(self.source)
             bands = self.bands(source.RasterCount) if source is not None else []
             made = gdal.Translate(str(partial), source, format="VRT", bandList=bands) if bands else None
-        except RuntimeError as error:  # where somebody told GDAL to raise
+        except RuntimeError as error:  # where GDAL is set to raise
             raise export_failed(self.path, str(error)) from error
         if made is None:
             raise export_failed(self.path, gdal.GetLastErrorMsg() or f"{self.source} cannot be opened")
@@ -55,5 +55,5 @@ class BandOrder:
 
         Those behind them stay too: the last one may be the alpha that says which pixels have a value.
         """
-        most = max(*self.binding, count)
-        return [self.binding.get(band, min(band, count)) for band in range(1, most + 1)]
+        maximum = max(*self.binding, count)
+        return [self.binding.get(band, min(band, count)) for band in range(1, maximum + 1)]

@@ -15,7 +15,7 @@ def proposed_field(layer: QgsVectorLayer, fields: list[str]) -> str:
 
     Args:
         layer: polygon layer.
-        fields: names to choose from; `LEGEND_FIELD` stands for the classes of the legend.
+        fields: names to choose from; `LEGEND_FIELD` means the classes of the legend.
     """
     shown = legend_field(layer) or (LEGEND_FIELD if LEGEND_FIELD in fields else "")
     if shown:

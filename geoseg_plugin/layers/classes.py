@@ -18,7 +18,7 @@ from qgis.PyQt.QtCore import QMetaType
 from ..contract import LabelClass
 from .colors import class_color
 from .exports import value_text
-from .legendclasses import LEGEND_FIELD, MOST_LOOKED_AT, has_legend_classes, legend_classes
+from .legendclasses import LEGEND_FIELD, MAX_LOOKED_AT, has_legend_classes, legend_classes
 
 TEXT_TYPES = (QMetaType.Type.QString, QMetaType.Type.QChar)
 COUNTED_TYPES = (
@@ -30,7 +30,7 @@ COUNTED_TYPES = (
 )
 MEASURED_TYPES = (QMetaType.Type.Double,)
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)")
-"""A text that is put in order by size; `2E1`, `1_1`, `0x10`, `1,5`, `inf` and `nan` are words."""
+"""A text that is put in order by size; `2E1`, `1_1`, `0x10`, `1,5`, `inf` and `nan` are text."""
 
 
 def class_fields(layer: QgsVectorLayer) -> list[str]:
@@ -102,14 +102,14 @@ def values_of(layer: QgsVectorLayer, index: int) -> set[str]:
     """The values of a field as texts, of the features that count: unsaved edits in, other kinds of geometry out.
 
     In layers that are not too long, features without geometry are left out too. Quick in long ones where the provider
-    can be asked: it knows nothing of edits, counts features of every kind in a file of mixed ones, and fails on lists.
+    can list values: it ignores edits, counts features of every kind in a file of mixed ones, and fails on lists.
 
     Args:
         layer: of polygons.
         index: of the field.
     """
     field = QgsExpression.quotedColumnRef(layer.fields().at(index).name())
-    if 0 <= layer.featureCount() <= MOST_LOOKED_AT:
+    if 0 <= layer.featureCount() <= MAX_LOOKED_AT:
         values, _ = QgsVectorLayerUtils.getValues(layer, f"if(is_empty_or_null($geometry), NULL, {field})")
     elif layer.isModified() or "geometrytype=" in layer.source() or not is_simple(layer.fields().at(index)):
         values, _ = QgsVectorLayerUtils.getValues(layer, field)
@@ -153,7 +153,7 @@ def single_color(layer: QgsVectorLayer) -> str:
 
 
 def in_order(values: Iterable[str]) -> list[str]:
-    """Numbers by size, then words by the alphabet."""
+    """Return numbers by size, then texts in alphabetical order."""
 
     def key(text: str) -> tuple[int, float, str]:
         return (0, float(text), text) if NUMBER.fullmatch(text) else (1, 0.0, text.casefold())

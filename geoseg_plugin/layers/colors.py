@@ -37,7 +37,7 @@ ENTROPY_STOPS = (
 
 RIGHT, WRONG = "#c8c8c8", "#e5007d"
 TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = RIGHT, "#e69f00", "#2f8fdd"
-"""What is right is a grey veil, so that it is not taken for one more class of the map below."""
+"""What is right is a grey veil, so that it does not look like one more class of the map below."""
 
 DISAGREEMENT_STOPS = tuple((value / 2, color) for value, color in ENTROPY_STOPS)
 """Disagreement as entropy, but to 0.5: more than half of the uncertainty is hardly ever due to it."""
@@ -59,7 +59,7 @@ def class_color(index: int) -> str:
 
 
 FINDING_COLORS = ("#ff2fd0", "#ffe600", "#00e5ff", "#ff7a00", "#7dff3a", "#ff4d4d", "#b48cff", "#ffffff")
-"""Kinds of fault: bright, so that they are seen on any ground."""
+"""Kinds of fault: bright, so that they are visible on any map."""
 
 UNSEEN_POINT = "#ffe600"
-"""A point of a reference sample that nobody has looked at yet."""
+"""A point of a reference sample that is not interpreted yet."""

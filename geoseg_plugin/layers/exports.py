@@ -1,7 +1,7 @@
 """Writing what the engine cannot open by itself: run in a task thread, from plain data only.
 
 Nothing here holds a layer. A raster is opened again from its provider's name and address; polygons come
-from a feature source that was taken on the main thread and carries unsaved edits.
+from a feature source made on the main thread and carries unsaved edits.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class RasterExport:
         note: one sentence for the user: what is written and why.
         nodata_values: user-defined nodata of each band; empty where there is none.
         source_nodata_used: of each band, whether the file's own nodata counts.
-        alpha: bands that say which pixels have a value, a mask among them; written as alpha.
+        alpha: bands that mark which pixels have a value, a mask among them; written as alpha.
     """
 
     provider: str
@@ -127,7 +127,7 @@ class RasterExport:
         return known[0] if known and not any(self.nodata_values) else None
 
     def _nuller(self) -> QgsRasterNuller:
-        """What turns the user's nodata ranges into nodata; a provider's own ranges are not written."""
+        """The filter that makes the user's nodata ranges nodata; a provider's own ranges are not written."""
         nuller = QgsRasterNuller()
         for index, ranges in enumerate(self.nodata_values):
             nuller.setNoData(index + 1, [QgsRasterRange(low, high) for low, high in ranges])
@@ -135,7 +135,7 @@ class RasterExport:
 
 
 def forget_nodata(path: Path) -> None:
-    """Take the nodata value out of a GeoTIFF that was written with the one of its source."""
+    """Remove the nodata value of a GeoTIFF that was written with the one of its source."""
     dataset = gdal.Open(str(path), gdal.GA_Update)
     for index in range(dataset.RasterCount):
         dataset.GetRasterBand(index + 1).DeleteNoDataValue()
@@ -224,7 +224,7 @@ class PolygonExport:
     the engine can report them. The chosen fields are written as text.
 
     Attributes:
-        features: what the layer held when the snapshot was taken.
+        features: what the layer held when the snapshot was made.
         request: which of the features; all unless only the selected ones count.
         crs: of the layer; nothing is reprojected.
         path: GeoPackage to write; its layer is `polygons`.

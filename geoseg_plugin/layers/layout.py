@@ -33,9 +33,9 @@ from .sheet import Sheet, tr
 MARGIN, PAGE_WIDTH, PAGE_HEIGHT = 10.0, 297.0, 210.0
 MAP: items.Box = (MARGIN, 28.0, 190.0, 159.0)
 SIDE_LEFT, SIDE_WIDTH = 207.0, 80.0
-MOST_ROWS = 16
-GROUND = "#f2f4f5"
-GAP, LEAST_ROOM = 6.0, 10.0
+MAX_ROWS = 16
+PAPER = "#f2f4f5"
+GAP, MIN_ROOM = 6.0, 10.0
 PDF_DPI, PNG_DPI = 300, 150
 SHEET_MARK = "geoseg/sheet"
 """Custom property of layouts that GeoSeg drew."""
@@ -68,10 +68,10 @@ def map_layout(sheet: Sheet, project: QgsProject, keep: bool = True) -> QgsPrint
     below = MAP[1] + MAP[3] + 2.5
     items.scale_bar(layout, shown, MARGIN, below)
     place = (MARGIN + 70, below, MAP[2] - 70, 8)
-    said = tr("1 : {}\n{}").format(
-        f"{items.ground_scale(shown):,.0f}".replace(",", "\u202f"), crs_words(sheet)
+    scale_text = tr("1 : {}\n{}").format(
+        f"{items.true_scale(shown):,.0f}".replace(",", "\u202f"), crs_text_of(sheet)
     )
-    items.label(layout, said, place, items.text_format(7.5, items.QUIET), to_right=True)
+    items.label(layout, scale_text, place, items.text_format(7.5, items.QUIET), to_right=True)
     items.north_arrow(layout, shown, (MAP[0] + MAP[2] - 15, MAP[1] + 3, 12, 15))
     add_side(layout, shown, sheet)
     items.rule(layout, MARGIN, PAGE_HEIGHT - 10.5, width)
@@ -97,11 +97,11 @@ def add_map(layout: QgsPrintLayout, sheet: Sheet) -> QgsLayoutItemMap:
     item.setCrs(sheet.crs)
     item.setLayers(list(sheet.layers))
     item.setKeepLayerSet(True)
-    item.setBackgroundColor(QColor(GROUND))
+    item.setBackgroundColor(QColor(PAPER))
     extent = QgsRectangle(sheet.extent)
     extent.scale(AROUND)
     item.zoomToExtent(extent)
-    true = items.ground_scale(item)
+    true = items.true_scale(item)
     item.setScale(item.scale() * round_scale(true) / true)
     items.framed(item)
     return item
@@ -139,10 +139,10 @@ def add_heading(layout: QgsPrintLayout, text: str, y: float) -> float:
         text: of the heading.
         y: upper edge in millimetres.
     """
-    if MAP[1] + MAP[3] - y < LEAST_ROOM:
+    if MAP[1] + MAP[3] - y < MIN_ROOM:
         return y
     place = (SIDE_LEFT, y, SIDE_WIDTH)
-    return y + items.paragraph(layout, text, place, items.text_format(9, bold=True), LEAST_ROOM) + 1.5
+    return y + items.paragraph(layout, text, place, items.text_format(9, bold=True), MIN_ROOM) + 1.5
 
 
 def add_text(layout: QgsPrintLayout, text: str, y: float) -> float:
@@ -154,7 +154,7 @@ def add_text(layout: QgsPrintLayout, text: str, y: float) -> float:
         y: upper edge in millimetres.
     """
     room = MAP[1] + MAP[3] - y
-    if not text or room < LEAST_ROOM / 2:
+    if not text or room < MIN_ROOM / 2:
         return y
     return y + items.paragraph(layout, text, (SIDE_LEFT, y, SIDE_WIDTH), items.text_format(7.5), room)
 
@@ -162,13 +162,13 @@ def add_text(layout: QgsPrintLayout, text: str, y: float) -> float:
 def shortened(sheet: Sheet) -> dict[str, object]:
     """The areas with the smallest classes left out where a page has no room for all."""
     rows: Sequence[dict[str, object]] = sheet.areas["rows"]
-    if len(rows) <= MOST_ROWS:
+    if len(rows) <= MAX_ROWS:
         return dict(sheet.areas)
-    largest = sorted(rows, key=lambda row: -largest_area(row))[:MOST_ROWS]
+    largest = sorted(rows, key=lambda row: -largest_area(row))[:MAX_ROWS]
     return {**sheet.areas, "rows": largest}
 
 
-def crs_words(sheet: Sheet) -> str:
+def crs_text_of(sheet: Sheet) -> str:
     """The map's CRS as people call it."""
     return " – ".join(part for part in (sheet.crs.authid(), sheet.crs.description()) if part)
 
@@ -261,8 +261,8 @@ def entitle(pdf: Path, title: str) -> None:
     if dataset is None:
         return
     dataset.SetMetadataItem("TITLE", title)
-    for told in dataset.GetMetadata(XMP) or ():
+    for packet in dataset.GetMetadata(XMP) or ():
         of_title = r"(<dc:title>.*?<rdf:li[^>]*>)[^<]*"
-        renamed = re.sub(of_title, lambda found: found[1] + html.escape(title), told, flags=re.DOTALL)
+        renamed = re.sub(of_title, lambda found: found[1] + html.escape(title), packet, flags=re.DOTALL)
         dataset.SetMetadata([renamed], XMP)
     dataset.FlushCache()

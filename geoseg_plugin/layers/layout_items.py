@@ -45,14 +45,14 @@ UNIT = Qgis.LayoutUnit.Millimeters
 CELL_MM, GRID_MM = 0.8, 0.15
 LEGEND_LINE_MM, LEGEND_GAP_MM, LEGEND_TOP_MM, LEGEND_TEXT_MM = 3.4, 1.6, 2.5, 10.0
 FEW_ROWS = 8
-"""With more, an interval stands beside its area and not below it."""
+"""With more, an interval is written beside its area and not below it."""
 COLUMN_SHARES = {3: (0.4, 0.3, 0.3), 4: (0.33, 0.14, 0.2, 0.33)}
 """Of the table of areas, by the number of its columns."""
 MEASURED_PARTS = 100
 """Of a map's width one such part is measured: a straight way across half the earth would lead over the pole."""
 SAME_SCALE = 0.01
 BAR_SEGMENTS = 6
-"""At least so many segments of a scale bar would be as wide as the map."""
+"""Segments of a scale bar that together would be as wide as the map, or more."""
 Box = tuple[float, float, float, float]
 """Left, top, width, height on the page."""
 
@@ -111,7 +111,7 @@ def label(
 
 
 def paragraph(
-    layout: QgsPrintLayout, text: str, place: tuple[float, float, float], style: QgsTextFormat, most: float
+    layout: QgsPrintLayout, text: str, place: tuple[float, float, float], style: QgsTextFormat, maximum: float
 ) -> float:
     """Add a text with line breaks that fit a width. Returns its height in millimetres. Main thread.
 
@@ -130,7 +130,7 @@ def paragraph(
         for part in text.split("\n")
         for line in QgsTextRenderer.wrappedText(context, part, width * per_mm, style)
     ]
-    while len(lines) > 1 and text_height(layout, lines, style) > most:
+    while len(lines) > 1 and text_height(layout, lines, style) > maximum:
         lines.pop()
     height = text_height(layout, lines, style)
     label(layout, "\n".join(lines), (left, top, width + 2, height + 1), style)
@@ -167,10 +167,10 @@ def rule(layout: QgsPrintLayout, left: float, top: float, width: float) -> None:
     put(item, (left, top, width, 0.3))
 
 
-def ground_width_m(item: QgsLayoutItemMap) -> float:
-    """How wide the map is on the ground along its middle; 0 if it has no CRS.
+def true_width_m(item: QgsLayoutItemMap) -> float:
+    """Return the width of the map on the ellipsoid along its middle, in metres; 0 if it has no CRS.
 
-    Measured on the ellipsoid of the map's own CRS: QGIS takes the project's, which has none where it has no CRS.
+    Measured on the ellipsoid of the map's own CRS: QGIS uses the project's, which has none where it has no CRS.
     """
     extent, crs = item.extent(), item.crs()
     if not crs.isValid():
@@ -187,14 +187,15 @@ def ground_width_m(item: QgsLayoutItemMap) -> float:
     )
 
 
-def ground_scale(item: QgsLayoutItemMap) -> float:
-    """The scale at which the ground is shown in the middle of the map, as far as it is not that of its CRS.
+def true_scale(item: QgsLayoutItemMap) -> float:
+    """Return the true scale in the middle of the map, where it differs from that of its CRS.
 
-    That which QGIS tells of maps in degrees is too small by a third at 50° north, of those in Web Mercator too large.
+    The scale that QGIS gives for maps in degrees is too small by a third at 50° north, for those in Web Mercator too
+    large.
     """
-    told = float(item.scale())
-    true = 1000 * ground_width_m(item) / item.rect().width()
-    return true if true > 0 and abs(true / told - 1) > SAME_SCALE else told
+    stated = float(item.scale())
+    true = 1000 * true_width_m(item) / item.rect().width()
+    return true if true > 0 and abs(true / stated - 1) > SAME_SCALE else stated
 
 
 def scale_bar(layout: QgsPrintLayout, linked: QgsLayoutItemMap, left: float, top: float) -> None:
@@ -210,7 +211,7 @@ def scale_bar(layout: QgsPrintLayout, linked: QgsLayoutItemMap, left: float, top
     item.setLinkedMap(linked)
     item.setStyle("Single Box")
     item.applyDefaultSize(item.guessUnits())
-    if ground_scale(linked) != linked.scale():
+    if true_scale(linked) != linked.scale():
         measure_bar(item, linked)
     item.setNumberOfSegmentsLeft(0)
     item.setNumberOfSegments(2)
@@ -233,7 +234,7 @@ def measure_bar(item: QgsLayoutItemScaleBar, linked: QgsLayoutItemMap) -> None:
         item: the bar.
         linked: the map.
     """
-    width_m = ground_width_m(linked)
+    width_m = true_width_m(linked)
     segment_m = 10.0 ** math.floor(math.log10(width_m / BAR_SEGMENTS))
     segment_m *= max(step for step in (1, 2, 5) if step * segment_m <= width_m / BAR_SEGMENTS)
     unit_m, name = (1000, "km") if segment_m >= 1000 else (1, "m")

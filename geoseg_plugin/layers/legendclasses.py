@@ -21,9 +21,9 @@ from qgis.core import (
 )
 
 LEGEND_FIELD = "geoseg_legend"
-"""Stands for the legend where a class field is asked for; the text field of that name in a written copy."""
+"""Means the legend where a class field is chosen; the text field of that name in a written copy."""
 
-MOST_LOOKED_AT = 5_000
+MAX_LOOKED_AT = 5_000
 """Layers with more features are not searched for legend entries that no feature has."""
 
 
@@ -41,9 +41,9 @@ class LegendNamer:
     """Names the class of a feature by a renderer of its own, in any thread, one at a time.
 
     Attributes:
-        renderer: a copy that nobody else uses.
+        renderer: a copy of its own.
         entries: of the legend, in its order; where several fit, the last (drawn uppermost) counts.
-        variables: global ones and the project's, taken on the main thread.
+        variables: global ones and the project's, copied on the main thread.
     """
 
     renderer: QgsFeatureRenderer
@@ -114,7 +114,7 @@ def legend_namer(layer: QgsVectorLayer) -> LegendNamer:
 
 
 def legend_items(layer: QgsVectorLayer) -> tuple[LegendEntry, ...]:
-    """Entries of the legend in its order; rules that only group others are left out, hidden ones too."""
+    """Entries of the legend in its order; rules that only group other rules are left out, hidden ones too."""
     items = layer.renderer().legendSymbolItems()
     parents = {item.parentRuleKey() for item in items}
     found = []
@@ -135,7 +135,7 @@ def legend_classes(layer: QgsVectorLayer) -> list[tuple[str, str, str]]:
     """
     entries = {item.name: (item.name, item.name, item.color) for item in reversed(legend_items(layer))}
     ordered = list(reversed(entries.values()))
-    if not 0 <= layer.featureCount() <= MOST_LOOKED_AT:
+    if not 0 <= layer.featureCount() <= MAX_LOOKED_AT:
         return ordered
     namer = legend_namer(layer)
     namer.start(layer.fields())

@@ -1,4 +1,4 @@
-"""What a result says about itself: layer metadata and notes with model, date, device and scores."""
+"""Facts of a result: layer metadata and notes with model, date, device and scores."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def prediction_notes(folder: Path, result: Mapping[str, Any]) -> dict[str, str]:
 
 
 def runtime_text(result: Mapping[str, Any]) -> str:
-    """What the model was run with; precision and device where its title does not say them."""
+    """Return what the model was run with; precision and device where its title does not name them."""
     title = str(result.get("runtime") or "")
     rest = [str(result[key]) for key in ("precision", "device") if result.get(key)]
     return joined(title, *(part for part in rest if part.casefold() not in title.casefold()))
@@ -84,7 +84,7 @@ def score_text(scores: Any) -> str:
         return ""
     ends = scores.get("interval")
     between = f" ({number(ends[0])} – {number(ends[1])})" if ends else ""
-    names = {"test": tr("mean IoU on test ground"), "validation": tr("mean IoU on validation ground")}
+    names = {"test": tr("mean IoU on the test set"), "validation": tr("mean IoU on the validation set")}
     split = str(scores.get("split"))
     return f"{names.get(split, tr('mean IoU, {}').format(split))} {number(scores.get('miou'))}{between}"
 
@@ -100,7 +100,7 @@ def views_text(result: Mapping[str, Any]) -> str:
 
 def cleaning_text(result: Mapping[str, Any]) -> str:
     """What was done to the classes and how many pixels changed; empty if nothing was."""
-    cleaned, asked = result.get("cleaned"), result.get("cleaning") or {}
+    cleaned, steps_set = result.get("cleaned"), result.get("cleaning") or {}
     if not isinstance(cleaned, Mapping):
         return ""
     names = {
@@ -110,8 +110,8 @@ def cleaning_text(result: Mapping[str, Any]) -> str:
         "fill_holes_px": tr("holes below {} px"),
         "min_patch_px": tr("patches below {} px"),
     }
-    asked = {**asked, "min_patch_px": asked.get("min_patch_px", asked.get("least_area_px"))}
-    steps = [text.format(asked[key]) for key, text in names.items() if asked.get(key)]
+    steps_set = {**steps_set, "min_patch_px": steps_set.get("min_patch_px", steps_set.get("least_area_px"))}
+    steps = [text.format(steps_set[key]) for key, text in names.items() if steps_set.get(key)]
     changed = tr("{} pixels changed class").format(cleaned.get("changed_px", "–"))
     return "; ".join([", ".join(steps), changed]) if steps else changed
 
@@ -131,7 +131,7 @@ def tiles_notes(folder: Path, dataset: Dataset) -> dict[str, str]:
         tr("Tile"): tr("{} px, step {} px").format(dataset.tile_px, dataset.stride_px),
         tr("Blocks"): tr("{} px with a buffer of {} px").format(dataset.block_px, dataset.buffer_px),
         tr("Bands"): ", ".join(band.name for band in dataset.recipe.bands),
-        tr("Unlabelled ground"): dataset.unlabelled,
+        tr("Unlabelled pixels"): dataset.unlabelled,
     }
     for split, counts in dataset.counts.items():
         facts[tr("Labelled pixels, {}").format(split)] = ", ".join(

@@ -34,7 +34,7 @@ Later = Callable[[Callable[[], None]], None]
 """Runs an action now or when the main thread has time; a layer takes several."""
 
 PLAIN_STYLE = '<qgis><pipe><rasterrenderer type="singlebandgray" grayBand="1"/></pipe></qgis>'
-"""The least that QGIS takes for the style of a raster."""
+"""The shortest style of a raster that QGIS accepts."""
 
 
 def at_once(action: Callable[[], None]) -> None:
@@ -78,7 +78,7 @@ def publish_prediction(
     project: QgsProject | None = None,
     later: Later = at_once,
 ) -> QgsLayerTreeGroup:
-    """Show a prediction: polygons, ground beyond training, classes, and below how far to trust them.
+    """Show a prediction: polygons, out-of-range inputs, classes, and below them the layers of confidence.
 
     Args:
         folder: prediction folder; relative paths of `result` start there.
@@ -167,7 +167,7 @@ def publish_evaluation(
     later: Later = at_once,
     group: QgsLayerTreeGroup | None = None,
 ) -> QgsLayerTreeGroup:
-    """Show where the map is right and wrong on held-out ground; in `group` if it is given.
+    """Show where the map is right and wrong on held-out data; in `group` if it is given.
 
     Args:
         folder: of the evaluation.
@@ -281,8 +281,8 @@ class Arrival:
         node.setExpanded(self._item.expanded)
 
 
-def dress(item: Item, notes: Mapping[str, str]) -> bool:
-    """Save the style and facts of a result with its file, so that QGIS draws it right whoever loads it.
+def style_file(item: Item, notes: Mapping[str, str]) -> bool:
+    """Save the style and facts of a result with its file, so that QGIS draws it so wherever it is loaded.
 
     Returns False if there is no such layer.
 

@@ -1,4 +1,4 @@
-"""Which layers are results of GeoSeg: they are no input of the next model unless the user says so."""
+"""Which layers are results of GeoSeg: they are no input of the next model unless the user ticks them."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ def result_kind(layer: QgsMapLayer) -> str:
         return ""
     path = file_of(layer)
     try:
-        is_result = path is not None and says_result(str(path), path.stat().st_mtime_ns)
+        is_result = path is not None and is_marked_result(str(path), path.stat().st_mtime_ns)
     except OSError:
         is_result = False
     return WRITTEN if is_result else ""
 
 
 @lru_cache(maxsize=1000)
-def says_result(path: str, _modified_ns: int) -> bool:
-    """Whether a raster file says that it is a result; each state of a file is read once.
+def is_marked_result(path: str, _modified_ns: int) -> bool:
+    """Whether a raster file is marked as a result; each state of a file is read once.
 
     Args:
         path: of the file.

@@ -103,7 +103,7 @@ def sample_classes(rows: Iterable[Mapping[str, Any]], legend: Iterable[LabelClas
 
     Args:
         rows: classes on the map as the engine calls them: `id`, the value of the raster, and `name`.
-        legend: of the map's layer, `value` being that of the raster; whoever styles a layer may call them otherwise.
+        legend: of the map's layer, `value` being that of the raster; a user's style may name them otherwise.
 
     Returns:
         The whole legend where it calls every class as the engine does: what the map lacks may be there all the same.
@@ -131,7 +131,7 @@ def color_of(drawn: Mapping[str, LabelClass], value: object, place: int) -> str:
 
 
 def style_sample(layer: QgsVectorLayer, classes: Iterable[LabelClass]) -> None:
-    """Points without a class stand out; the form offers the classes, and another, and keeps back what the map says.
+    """Points without a class are prominent; the form offers the classes, and another, and hides the class of the map.
 
     Who looks at a point must not know the map's answer, or the sample only confirms the map.
 
@@ -175,12 +175,12 @@ def show_only(layer: QgsVectorLayer, names: Iterable[str]) -> None:
 
 
 def unseen() -> QgsMarkerSymbol:
-    """A bright ring on a dark one: the ground inside stays visible."""
+    """A bright ring on a dark one: the map inside stays visible."""
     return ring(UNSEEN_POINT, 4.2)
 
 
 def seen(color: str) -> QgsMarkerSymbol:
-    """A dot in the class's colour in a dark and a light ring: one of them is seen on any ground."""
+    """A dot in the class's colour in a dark and a light ring: one of them is visible on any map."""
     dot = {"name": "circle", "color": color, "size": "2.6", "outline_color": DARK, "outline_width": "0.4"}
     symbol = QgsMarkerSymbol.createSimple(dot)
     halo = {

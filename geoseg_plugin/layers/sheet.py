@@ -1,4 +1,4 @@
-"""What stands on a printed map besides the map: title, scores, notes, whose data it is. Plain texts."""
+"""What a printed map shows besides the map: title, scores, notes, whose data it is. Plain texts."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def heading_of(classes: QgsRasterLayer, project: QgsProject) -> str:
 
 
 def printed_notes(facts: Mapping[str, str]) -> dict[str, str]:
-    """Of the facts of a prediction those that a reader of the map wants."""
+    """Of the facts of a prediction those that are printed."""
     model, inputs = facts.get(notes.tr("Model"), ""), facts.get(notes.tr("Inputs"), "")
     found = {
         tr("Model"): model_name(model),
@@ -124,8 +124,8 @@ def model_name(path: str) -> str:
     return f"{name[dated.end() :]} ({dated[1]}-{dated[2]}-{dated[3]})" if dated else name
 
 
-def score_lines(evaluation: Mapping[str, Any], most: int = 8) -> list[str]:
-    """What was judged, what makes it look too good, and scores with their intervals: overall, then each class.
+def score_lines(evaluation: Mapping[str, Any], maximum: int = 8) -> list[str]:
+    """Return what was evaluated, what makes it look too good, and scores with intervals: overall, then per class.
 
     Args:
         evaluation: metrics of a model or map.
@@ -140,29 +140,29 @@ def score_lines(evaluation: Mapping[str, Any], most: int = 8) -> list[str]:
     overall = with_interval(evaluation.get(key), intervals.get(key))
     of_one = binary and len(per_class) > 1
     lines = [
-        *judged_on(evaluation),
+        *evaluated_on(evaluation),
         tr("IoU of {}: {}").format(per_class[1].get("name"), overall) if of_one else name.format(overall),
         tr("Accuracy {}").format(with_interval(evaluation.get("accuracy"), intervals.get("accuracy"))),
     ]
     ends = list(intervals.get("per_class") or [])
-    if not binary and len(per_class) <= most:
+    if not binary and len(per_class) <= maximum:
         for number, item in enumerate(per_class):
             pair = ends[number] if number < len(ends) else None
             lines.append(tr("{}: IoU {}").format(item.get("name"), with_interval(item.get("iou"), pair)))
     return lines
 
 
-def judged_on(evaluation: Mapping[str, Any]) -> list[str]:
-    """Which labels the scores are from and how many pixels were judged, and warnings of TOO_GOOD."""
+def evaluated_on(evaluation: Mapping[str, Any]) -> list[str]:
+    """Which labels the scores are from and how many pixels were compared, and warnings of TOO_GOOD."""
     labels = str(evaluation.get("truth") or "")
     if not labels and evaluation.get("dataset"):
         labels = tr("{} blocks of '{}'").format(evaluation.get("split", ""), evaluation["dataset"])
     pixels = evaluation.get("pixels")
     counted = tr("{} pixels").format(f"{pixels:,}".replace(",", "\u202f")) if isinstance(pixels, int) else ""
-    said = ", ".join(part for part in (labels, counted) if part)
+    basis = ", ".join(part for part in (labels, counted) if part)
     warned = [item for item in evaluation.get("warnings") or () if item.get("code") in TOO_GOOD]
     return [
-        *([tr("Judged on: {}").format(said)] if said else []),
+        *([tr("Evaluated on: {}").format(basis)] if basis else []),
         *(tr("Caution: {}").format(item.get("message", "")) for item in warned),
     ]
 
@@ -182,18 +182,18 @@ def with_interval(value: Any, ends: Sequence[float | None] | None) -> str:
 
 
 def attribution_of(layers: Iterable[QgsMapLayer]) -> str:
-    """What the layers say of their rights, each once."""
+    """Return the rights that the layers state, each once."""
     found: dict[str, None] = {}
     for layer in layers:
-        said = (*layer.metadata().rights(), layer.serverProperties().attribution())
-        found |= {text.strip(): None for text in said if text.strip()}
+        rights = (*layer.metadata().rights(), layer.serverProperties().attribution())
+        found |= {text.strip(): None for text in rights if text.strip()}
     return "; ".join(found)
 
 
 def scores_title(of_model: bool) -> str:
-    """Heading of the scores: of a model on ground held out, or of a map beside labels."""
+    """Return the heading of the scores: of a model on held-out data, or of a map beside labels."""
     return (
-        tr("How good the model is on held-out ground") if of_model else tr("How well the map fits the labels")
+        tr("Accuracy of the model on held-out data") if of_model else tr("How well the map fits the labels")
     )
 
 

@@ -28,7 +28,7 @@ from .legendclasses import LEGEND_FIELD, legend_namer
 GDAL = "gdal"
 PICTURE_PROVIDERS = ("wms", "arcgismapserver", "xyzvectortiles")
 GDAL_FILE = re.compile(r"^(?:/vsi|[A-Za-z][A-Za-z0-9_]+:(?![\\/]))")
-"""Addresses whose existence GDAL alone can tell: virtual file systems and named subdatasets."""
+"""Addresses whose existence only GDAL can check: virtual file systems and named subdatasets."""
 
 
 def tr(text: str) -> str:
@@ -197,7 +197,7 @@ def feature_snapshot(
 
 
 def problems(layer: QgsMapLayer) -> list[Problem]:
-    """Every reason why this layer cannot be used, each with its cure; empty when all is well."""
+    """Return every reason why this layer cannot be used, each with a next step; empty if there is none."""
     if isinstance(layer, QgsRasterLayer):
         return file_problems(layer) or [*raster_problems(layer), *crs_problems(layer)]
     if isinstance(layer, QgsVectorLayer):

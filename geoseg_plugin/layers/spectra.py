@@ -1,4 +1,4 @@
-"""What a raster layer says of its bands' place in the spectrum: names, wavelengths, sensor. Main thread."""
+"""What a raster layer states of its bands: names, wavelengths, sensor. Main thread."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _dataset_facts(path: str, count: int) -> tuple[tuple[float | None, ...], lis
 
 
 def _stated(own: Mapping[str, str], imagery: Mapping[str, str]) -> float | None:
-    """The wavelength in the metadata of a band: as GDAL, or as ENVI, EnMAP-Box and others write it."""
+    """The wavelength in the metadata of a band: as GDAL, ENVI, EnMAP-Box and other programs write it."""
     if "CENTRAL_WAVELENGTH_UM" in imagery:
         return wavelength_nm(imagery["CENTRAL_WAVELENGTH_UM"], "um")
     facts = {re.sub(r"[ _]", "", key.casefold()): value for key, value in own.items()}
@@ -71,7 +71,7 @@ def _stated(own: Mapping[str, str], imagery: Mapping[str, str]) -> float | None:
 
 
 def _listed(envi: Mapping[str, str], count: int) -> list[float | None]:
-    """The wavelengths in the header of an ENVI file, one a band."""
+    """The wavelengths in the header of an ENVI file, one per band."""
     facts = {re.sub(r"[ _]", "", key.casefold()): value for key, value in envi.items()}
     values = facts.get("wavelength", "").strip("{} ").split(",")
     unit = facts.get("wavelengthunits", "")

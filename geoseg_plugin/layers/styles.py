@@ -65,7 +65,7 @@ def tr(text: str) -> str:
 
 
 def is_background(item: LabelClass) -> bool:
-    """Whether a class stands for ground without polygons."""
+    """Whether a class is the background: pixels without a polygon."""
     return item.id == 0 and not item.value and item.name.casefold() == "background"
 
 
@@ -87,7 +87,7 @@ def style_classes(layer: QgsRasterLayer, classes: Iterable[LabelClass]) -> None:
 
 
 def hide_background(layer: QgsRasterLayer) -> None:
-    """Let what lies below be seen where a palette of the file's own names the background."""
+    """Make the layers below visible where a palette of the file's own names the background."""
     renderer = layer.renderer()
     if not isinstance(renderer, QgsPalettedRasterRenderer):
         return
@@ -148,19 +148,21 @@ def style_disagreement(layer: QgsRasterLayer) -> None:
 
 def style_beyond(layer: QgsRasterLayer) -> None:
     """One colour a number of bands beyond the range of training; where there is none the map below shows."""
-    most = len(BEYOND_COLORS)
-    names = [tr("1 band"), *(tr("{} bands").format(number) for number in range(2, most))]
-    names.append(tr("{} bands or more").format(most))
+    maximum = len(BEYOND_COLORS)
+    names = [tr("1 band"), *(tr("{} bands").format(number) for number in range(2, maximum))]
+    names.append(tr("{} bands or more").format(maximum))
     within = QgsColorRampShader.ColorRampItem(0.5, QColor(0, 0, 0, 0), tr("within the range of training"))
     items = [
         QgsColorRampShader.ColorRampItem(
-            number + 0.5 if number < most else math.inf, QColor(BEYOND_COLORS[number - 1]), names[number - 1]
+            number + 0.5 if number < maximum else math.inf,
+            QColor(BEYOND_COLORS[number - 1]),
+            names[number - 1],
         )
-        for number in range(1, most + 1)
+        for number in range(1, maximum + 1)
     ]
-    function = QgsColorRampShader(0, most, None, Qgis.ShaderInterpolationMethod.Discrete)
+    function = QgsColorRampShader(0, maximum, None, Qgis.ShaderInterpolationMethod.Discrete)
     function.setColorRampItemList([within, *items])
-    shader = QgsRasterShader(0, most)
+    shader = QgsRasterShader(0, maximum)
     shader.setRasterShaderFunction(function)
     layer.setRenderer(QgsSingleBandPseudoColorRenderer(layer.dataProvider(), 1, shader))
     layer.triggerRepaint()
@@ -236,7 +238,7 @@ def style_polygons(layer: QgsVectorLayer, classes: Iterable[LabelClass]) -> None
 
 
 def style_tiles(layer: QgsVectorLayer) -> None:
-    """One category a split; the split's name and the labelled share stand in a tile where there is room."""
+    """Draw one category per split; split and labelled share are written in a tile where there is room."""
     names = {
         "train": tr("Training"),
         "validation": tr("Validation"),
@@ -266,7 +268,7 @@ def split_counts(layer: QgsVectorLayer) -> dict[str, int]:
 
 
 def label_tiles(layer: QgsVectorLayer) -> None:
-    """Class shares of a tile as its label, at large scales only."""
+    """Show the class shares of a tile as its label, at large scales only."""
     names = [field.name() for field in layer.fields() if field.name().startswith("n_")]
     if not names:
         return
@@ -294,7 +296,7 @@ def label_tiles(layer: QgsVectorLayer) -> None:
 
 
 def style_blocks(layer: QgsVectorLayer) -> None:
-    """Split blocks as outlines in the split's colour."""
+    """Draw split blocks as boundaries in the split's colour."""
     categories = [
         QgsRendererCategory(split, polygon_symbol(SPLIT_COLORS[split], 0, 0.8), tr("{} block").format(split))
         for split in SPLITS
@@ -320,7 +322,7 @@ def polygon_symbol(color: str, fill_alpha: int, outline_mm: float) -> QgsFillSym
 
 
 def cased(symbol: QgsFillSymbol) -> QgsFillSymbol:
-    """The symbol with a light line under its outline, so that it is seen on dark and bright ground."""
+    """The symbol with a light line under its outline, so that it is visible on dark and bright maps."""
     width_mm = symbol.symbolLayer(0).strokeWidth() + 0.4
     casing = QgsSimpleLineSymbolLayer(QColor(255, 255, 255, 190), width_mm)
     symbol.insertSymbolLayer(0, casing)

@@ -1,4 +1,4 @@
-"""The panel with its steps; nothing else knows all of them."""
+"""The panel with its steps: the one module that imports all of them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Pages:
 
 
 class GeoSegPanel(QObject):
-    """Builds pages, services and controllers, and tells the steps when to show themselves anew.
+    """Builds pages, services and controllers, and lets the steps refresh themselves.
 
     Args:
         guide: the guide as Markdown.

@@ -22,7 +22,7 @@ from .records import dataset_of
 from .texts import outdated_text
 from .workspace_view import WorkspaceView
 
-MOST_AT_ONCE = 1000
+MAX_AT_ONCE = 1000
 """Features of a layer that are read at once, in some ten milliseconds; larger layers are read in slices."""
 SLICE_S, PAUSE_MS = 0.008, 12
 
@@ -79,7 +79,7 @@ class Freshness(QObject):
         self.watch.close()
 
     def _on_settled(self) -> None:
-        """Nothing is read of layers for a panel that nobody looks at."""
+        """Layers are not read while the panel is hidden."""
         self._waiting = not self._dock.isUserVisible()
         if not self._waiting:
             self.layers_changed.emit()
@@ -90,7 +90,7 @@ class Freshness(QObject):
 
     @property
     def reading(self) -> bool:
-        """Whether large layers are still being read, so that nothing can be said of the inputs."""
+        """Whether large layers are still being read, so that the state of the inputs is not known."""
         return bool(self._reading)
 
     def follow(self, inputs: Inputs) -> None:
@@ -111,7 +111,7 @@ class Freshness(QObject):
         return {} if self._reading else freshness.fingerprints(described)
 
     def refresh(self) -> None:
-        """Find out how every step stands, but the engine's."""
+        """Find out the state of every step, but the engine's."""
         dataset, run = self._worked_on.dataset, self._worked_on.run
         complete = self._inputs is not None and self._inputs.complete()
         data = freshness.data_step(dataset, prepare.LABELS, self.prints() if complete else {})
@@ -147,7 +147,7 @@ class Freshness(QObject):
         key = (layer_id, tuple(fields))
         stamp = (self.watch.revision(layer_id), file_state(layer))
         if key not in self._states or self._states[key][0] != stamp:
-            if isinstance(layer, QgsVectorLayer) and layer.featureCount() > MOST_AT_ONCE and not self._hurry:
+            if isinstance(layer, QgsVectorLayer) and layer.featureCount() > MAX_AT_ONCE and not self._hurry:
                 self._read_later(key, stamp, layer)
                 return {}
             self._reading.pop(key, None)
@@ -160,7 +160,7 @@ class Freshness(QObject):
         self._slices.start()
 
     def _on_slice(self) -> None:
-        """Read large layers on for a few milliseconds; when all are read, it is looked at again what is out of date."""
+        """Continue to read large layers for a few milliseconds; when all are read, the states are found out again."""
         end = time.monotonic() + SLICE_S
         while self._reading and time.monotonic() < end:
             key, (stamp, steps) = next(iter(self._reading.items()))
@@ -192,7 +192,7 @@ class Freshness(QObject):
 
 
 def trained_on(run: Path | None) -> Path | None:
-    """The dataset of a run; None where it cannot be told."""
+    """Return the dataset of a run; None if it is not known."""
     try:
         return dataset_of(run) if run is not None else None
     except GeoSegError:

@@ -8,13 +8,13 @@ from typing import Any
 
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
-from ..contract import GeoSegError
+from ..contract import PHASES, GeoSegError
 from ..jobs.submission import Submission
 from ..records.workspace import Workspace, discard
 from ..tasks.runner import TaskRunner
 from .dock import GeoSegDock
 from .errors import ErrorReport
-from .texts import phase_names, tr
+from .texts import tr
 
 Done = Callable[[dict[str, Any], Path], None]
 """Gets the last result and its folder."""
@@ -23,11 +23,11 @@ Failed = Callable[[dict[str, Any]], None]
 
 
 class JobRuns(QObject):
-    """Runs the jobs that the steps ask for.
+    """Runs the jobs that the steps request.
 
     Signals:
         busy_changed: a job was started (True), or the runner is idle again (False).
-        ended: a job has ended in any way, and whoever started it has been called.
+        ended: a job has ended in any way, and the function of its step has been called.
     """
 
     busy_changed = pyqtSignal(bool)
@@ -127,7 +127,8 @@ class JobRuns(QObject):
         self.busy_changed.emit(True)
 
     def _on_progressed(self, phase: str, fraction: float, seconds_left: float) -> None:
-        self._dock.footer.show_progress(phase_names().get(phase, phase), fraction, seconds_left)
+        text = PHASES.get(phase, phase)
+        self._dock.footer.show_progress(tr(text), fraction, seconds_left)
 
     def _on_runner_finished(self, title: str, result: dict[str, Any], folder: str) -> None:
         self._dock.footer.show_idle(tr("{}: done").format(title))

@@ -1,4 +1,4 @@
-"""Every change of the project's layers that an input depends on, told once the changes have come to rest."""
+"""Every change of the project's layers that an input depends on, reported once the changes have come to rest."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
 WAIT_MS = 300
-MOST_MS = 1500
+MAX_MS = 1500
 """After the last change, and at most after the first one of a long series."""
 
 OF_ANY_LAYER = (
@@ -70,7 +70,7 @@ class LayerWatch(QObject):
         """Something has changed."""
         if not self._timer.isActive():
             self._first_s = time.monotonic()
-        left_ms = MOST_MS - round(1000 * (time.monotonic() - self._first_s))
+        left_ms = MAX_MS - round(1000 * (time.monotonic() - self._first_s))
         self._timer.start(max(0, min(WAIT_MS, left_ms)))
 
     def _on_added(self, layers: Iterable[QgsMapLayer]) -> None:

@@ -43,8 +43,8 @@ def dataset_of(run: Path) -> Path:
         raise GeoSegError("no_run", tr("The record of run {} cannot be read.").format(run.name),
                           tr("Choose another run.")) from error  # fmt: skip
     if isinstance(job, CrossValidateJob):
-        raise GeoSegError("seen_ground", tr("Together the folds have seen all ground: nothing is held out."),
-                          tr("The scores shown are of each fold on ground it has not seen."))  # fmt: skip
+        raise GeoSegError("seen_ground", tr("The folds were trained on all labelled pixels: none are held out."),
+                          tr("The scores shown are those of each fold on its own test blocks."))  # fmt: skip
     if isinstance(job, SearchJob):
         job = job.training
     if not isinstance(job, (TrainJob, ForestJob)):

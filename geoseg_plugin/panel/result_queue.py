@@ -11,7 +11,7 @@ PAUSE_MS = 20
 
 
 class ResultQueue(QObject):
-    """Actions of the main thread, run in order, one in each turn of the event loop.
+    """Actions of the main thread, run in order, one per pass of the event loop.
 
     Signals:
         emptied: the last action has run.

@@ -1,4 +1,4 @@
-"""The services that all steps share; they know no step."""
+"""The services that all steps share; they import no step."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class PanelServices(QObject):
 
     Attributes:
         jobs: runs the user's jobs.
-        queries: asks the engine in the background.
+        queries: runs dry runs and other small jobs in the background.
         errors: shows errors.
         state: the dataset and the run that are worked on, kept in the project.
         view: the workspace as lists.
@@ -45,7 +45,7 @@ class PanelServices(QObject):
         step_wanted: show the page of this step.
         engine_probed: the engine has reported what it can do.
         run_trained: this run has a new model, which is still to be evaluated.
-        run_chosen: the user wants to see this run, which is now the one that is worked on.
+        run_chosen: the user chose to see this run, which is now the current one.
         run_scored: this run has scores, with a sentence about them.
         map_made: this folder holds a new map.
     """
@@ -90,7 +90,7 @@ class PanelServices(QObject):
         self.workspace_changed.emit()
 
     def mark_step(self, key: str, text: str) -> None:
-        """Show in the step bar and on its page how a step stands.
+        """Show the state of a step in the step bar and on its page.
 
         Args:
             key: of the step.

@@ -1,4 +1,4 @@
-"""What the panel asks of the controller of every step."""
+"""What the panel expects of the controller of every step."""
 
 from __future__ import annotations
 

@@ -1,15 +1,12 @@
-"""What things are called on screen."""
+"""What things are called on screen. No Qt."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qgis.PyQt.QtCore import QCoreApplication
+from ..forms.texts import tr
 
-
-def tr(text: str) -> str:
-    """Translate a text of the dock."""
-    return QCoreApplication.translate("GeoSeg", text)
+__all__ = ["tr"]
 
 
 def terrain_names() -> dict[str, str]:
@@ -31,7 +28,7 @@ def area_names() -> dict[str, str]:
         "convex_hull": tr("Convex hull of the polygons"),
         "bounds": tr("Bounding box of the polygons"),
         "polygons": tr("Polygons of another layer"),
-        "extent": tr("What the map shows now"),
+        "extent": tr("Current map extent"),
         "rasters": tr("Everything the rasters cover"),
     }
 
@@ -42,45 +39,12 @@ def split_names() -> dict[str, str]:
 
 
 def state_names() -> dict[str, str]:
-    """How a job stands, by state of the workspace; nothing is said of one that is done."""
+    """Return the state of a job as a remark, by state of the workspace; a job that is done has none."""
     return {
         "running": tr("(running)"),
-        "stopped": tr("(broken off)"),
+        "stopped": tr("(interrupted)"),
         "cancelled": tr("(cancelled)"),
         "failed": tr("(failed)"),
-    }
-
-
-def phase_names() -> dict[str, str]:
-    """Kinds of job by contract key, as the footer names them."""
-    return {
-        "stack": tr("Aligning the bands"),
-        "terrain": tr("Terrain attributes"),
-        "rasterize": tr("Burning the labels"),
-        "tile": tr("Making tiles"),
-        "check": tr("Checking the labels"),
-        "summarize": tr("Looking at the values"),
-        "inspect": tr("Looking into the file"),
-        "exportchips": tr("Writing chips"),
-        "train": tr("Training"),
-        "trainforest": tr("Training"),
-        "pretrain": tr("Making encoder weights"),
-        "preview": tr("Drawing crops"),
-        "comparing": tr("Comparing models"),
-        "folds": tr("Cross-validating"),
-        "searching": tr("Searching settings"),
-        "predict": tr("Predicting"),
-        "write": tr("Writing the map"),
-        "smoothing": tr("Smoothing the classes"),
-        "filling holes": tr("Filling holes"),
-        "removing small patches": tr("Removing small patches"),
-        "evaluate": tr("Evaluating"),
-        "areas": tr("Measuring areas"),
-        "count": tr("Counting the classes"),
-        "draw": tr("Laying out points"),
-        "polygonize": tr("Drawing polygons"),
-        "describe": tr("Reading the model"),
-        "probe": tr("Looking at the engine"),
     }
 
 
@@ -102,11 +66,11 @@ def outdated_text(reasons: Sequence[str]) -> str:
     names = [name for key, name in input_names().items() if key in reasons]
     if names:
         return tr("Out of date. Changed since the data were prepared: {}.").format(", ".join(names))
-    return tr("Out of date: the step before was done again.")
+    return tr("Out of date: the previous step was done again.")
 
 
 def duration(seconds: float) -> str:
-    """A time left in words: "35 s", "4 min", "1 h 20 min"; empty when it is not known."""
+    """Return a time as text: "35 s", "4 min", "1 h 20 min"; empty if it is not known."""
     if seconds < 0:
         return ""
     if seconds < 90:
@@ -146,3 +110,9 @@ def memory(megabytes: float) -> str:
 def number_text(value: object) -> str:
     """A value of a band with four digits; a dash where there is none."""
     return f"{value:.4g}" if isinstance(value, (int, float)) else "–"
+
+
+def as_sentence(text: str) -> str:
+    """Return a text with a capital and a full stop."""
+    whole = text if text.endswith((".", "!", "?")) else f"{text}."
+    return whole[:1].upper() + whole[1:]

@@ -16,7 +16,7 @@ Stamp = tuple[tuple[int, int], ...]
 
 
 class WorkspaceView:
-    """Cheap enough to be asked on the main thread whenever a page is shown."""
+    """Lists that are cheap enough to be read on the main thread whenever a page is shown."""
 
     def __init__(self, root: Callable[[], Path]) -> None:
         self._root = root
@@ -75,7 +75,7 @@ class WorkspaceView:
         return self._list("comparisons", "comparison.json")
 
     def open_runs(self) -> list[Entry]:
-        """Runs that still go on, or that can be resumed: from a checkpoint, or where they are made of many."""
+        """Return runs that are running or can be resumed: from a checkpoint, or as they consist of several runs."""
         runs = self.runs()
         found = [entry for entry in runs if entry.state == "running" or entry.resumable]
         alone = [entry for entry in found if job_kind(entry.folder) == "train"]

@@ -26,7 +26,7 @@ from ..engine.environment import check
 from ..forms.help import help_text
 from ..jobs.submission import Submission
 from ..layers.inputs.folder import Export, InputFolder, RefusedRasters
-from ..layers.publish import Item, dress
+from ..layers.publish import Item, style_file
 from ..paths import icon, plugin_dir, resource
 from ..tasks.execution import engine_environment
 from ..tasks.feedback import run_with_feedback
@@ -52,10 +52,10 @@ class GeoSegAlgorithm(QgsProcessingAlgorithm):
 
     def __init__(self) -> None:
         super().__init__()
-        self.dressed: list[tuple[Item, dict[str, str]]] = []
+        self.styled_later: list[tuple[Item, dict[str, str]]] = []
         self._given: Parameters = {}
 
-    def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
+    def parameter_problems(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
         """Everything that can be known to be wrong before the start."""
         return []
 
@@ -113,9 +113,9 @@ class GeoSegAlgorithm(QgsProcessingAlgorithm):
                 if refused.note(problem, inputs.rasters) is None:
                     raise
 
-    def dress_later(self, item: Item, notes: dict[str, str]) -> None:
+    def style_later(self, item: Item, notes: dict[str, str]) -> None:
         """Save style and facts beside a result once back on the main thread."""
-        self.dressed.append((item, notes))
+        self.styled_later.append((item, notes))
 
     def job_folder(self) -> Path:
         """A new folder for a job whose record need not be kept; QGIS removes it when it is closed."""
@@ -127,7 +127,7 @@ class GeoSegAlgorithm(QgsProcessingAlgorithm):
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> bool:
         self._given = parameters = self._plain(parameters, context)
-        problems = [*engine_problems(), *self.complaints(parameters, context)]
+        problems = [*engine_problems(), *self.parameter_problems(parameters, context)]
         errors = [item for item in problems if item.severity == "error"]
         for item in problems:
             if item.severity == "warning":
@@ -162,9 +162,9 @@ class GeoSegAlgorithm(QgsProcessingAlgorithm):
     def postProcessAlgorithm(
         self, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
-        for item, notes in self.dressed:
-            dress(item, notes)
-        self.dressed.clear()
+        for item, notes in self.styled_later:
+            style_file(item, notes)
+        self.styled_later.clear()
         return {}
 
     def checkParameterValues(self, parameters: Parameters, context: QgsProcessingContext) -> tuple[bool, str]:
@@ -172,7 +172,7 @@ class GeoSegAlgorithm(QgsProcessingAlgorithm):
         valid, message = super().checkParameterValues(parameters, context)
         if not valid:
             return valid, message
-        problems = [*engine_problems(), *self.complaints(parameters, context)]
+        problems = [*engine_problems(), *self.parameter_problems(parameters, context)]
         errors = [item for item in problems if item.severity == "error"]
         return not errors, as_text(errors)
 

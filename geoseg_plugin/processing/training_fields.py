@@ -7,7 +7,8 @@ from typing import Any
 from qgis.core import QgsProcessingAlgorithm, QgsProcessingContext
 
 from ..contract import Problem, TrainJob
-from ..forms.parameters import add_fields, fields_from, grouped
+from ..forms.fields import grouped
+from ..forms.parameters import add_fields, fields_from
 from .parameters import Parameters, missing_file_problems, tr
 
 MAIN = ("preset", "architecture", "bands", "epochs", "patience", "max_minutes")

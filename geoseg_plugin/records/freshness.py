@@ -25,7 +25,7 @@ Prints = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Step:
-    """How a step stands.
+    """The state of a step.
 
     Attributes:
         state: `missing` without a result, else `done` or `outdated`.
@@ -79,12 +79,12 @@ def kept_inputs(dataset: Path) -> dict[str, str]:
 
 
 def data_step(dataset: Path | None, labels_file: str, now: Prints) -> Step:
-    """The dataset itself: out of date where its inputs are other ones now; of unknown inputs it is not said.
+    """The dataset itself: out of date where its inputs have changed; up to date where they are unknown.
 
     Args:
         dataset: its folder.
         labels_file: name of the file that makes it prepared.
-        now: fingerprints of the inputs as they are chosen and stand now; empty while nothing is chosen.
+        now: fingerprints of the inputs as they are chosen now; empty while nothing is chosen.
     """
     if dataset is None or not (dataset / labels_file).exists():
         return Step()

@@ -12,7 +12,7 @@ from .workspace import kept_in, result_of
 
 
 def has_parts(folder: Path) -> bool:
-    """Whether an interrupted prediction left something to go on from."""
+    """Whether an interrupted prediction can be resumed."""
     return any(folder.glob(".predict-*")) or (folder / "classes.tif").exists()
 
 
@@ -42,13 +42,13 @@ def scores_of(model: Path) -> dict[str, Any]:
     Returns:
         `miou` and `split`, and `interval` where there is one; empty where nothing is known.
     """
-    judged = result_of(model.parent / "evaluation")
-    found = judged or kept_in(model.parent / METRICS)
+    evaluated = result_of(model.parent / "evaluation")
+    found = evaluated or kept_in(model.parent / METRICS)
     miou = found.get("miou")
     if not isinstance(miou, (int, float)):
         return {}
     ends = (found.get("intervals") or {}).get("miou")
-    split = str(found.get("split") or ("test" if judged else "validation"))
+    split = str(found.get("split") or ("test" if evaluated else "validation"))
     return {"miou": float(miou), "split": split, **({"interval": list(ends)} if ends else {})}
 
 

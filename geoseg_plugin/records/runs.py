@@ -1,4 +1,4 @@
-"""Every run of a workspace as a line of a table, read from its files: what was asked for, and what came of it."""
+"""Every run of a workspace as a row of a table, read from its files: its settings and its results."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .workspace import Entry, kept_in, parsed, result_of
 
 EVALUATION, PLAN, METRICS = "evaluation", "plan.json", "metrics.json"
 NO_SETTINGS = ("output", "resume", "dry_run", "device")
-"""Fields of a job that do not say what was trained."""
+"""Fields of a job that are no settings of the training."""
 TrainingJob = TrainJob | ForestJob | PretrainJob | CrossValidateJob | SearchJob
 
 
@@ -40,7 +40,7 @@ class Run:
         name: of the folder; in a comparison with that of the comparison behind it.
         model, dataset: names.
         bands: how many were chosen; 0 is all of the dataset.
-        score, interval: IoU of the one class, or mean IoU, on test ground; of validation where it is not evaluated.
+        score, interval: IoU of the one class, or mean IoU, on the test set; of validation where it is not evaluated.
         tested: whether the score is of an evaluation.
         minutes: time of the training, breaks left out; None if not known.
         device: that it ran on.
@@ -69,11 +69,11 @@ def run_of(entry: Entry) -> Run:
         return Run(entry, name)
     if not isinstance(job, TrainingJob):
         return Run(entry, name)
-    trained, judged = result_of(folder), evaluation_of(folder, job)
-    found = judged or trained
+    trained, evaluated = result_of(folder), evaluation_of(folder, job)
+    found = evaluated or trained
     value = found.get("foreground_iou")
     key = "miou" if value is None else "foreground_iou"
-    ends = (judged.get("intervals") or {}).get(key)
+    ends = (evaluated.get("intervals") or {}).get(key)
     inner = job.training if isinstance(job, (CrossValidateJob, SearchJob)) else job
     return Run(
         entry,
@@ -83,7 +83,7 @@ def run_of(entry: Entry) -> Run:
         len(inner.bands),
         number(found.get(key, found.get("score"))),
         (ends[0], ends[1]) if ends and None not in ends else None,
-        bool(judged),
+        bool(evaluated),
         minutes_of(folder),
         str(trained.get("device") or ""),
     )
@@ -161,13 +161,13 @@ def epochs_of(folder: Path) -> list[dict[str, Any]]:
 
 
 def settings_of(folder: Path) -> dict[str, str]:
-    """All that was asked for, and what the plan made of it, as texts."""
+    """Return the settings of a run, and what the plan made of them, as texts."""
     try:
-        asked = job_to_json(job_of(folder))
+        stored = job_to_json(job_of(folder))
     except GeoSegError:
         return {}
-    found = {"job": str(asked.get("kind", ""))}
-    found |= flat(asked.get("job") or {})
+    found = {"job": str(stored.get("kind", ""))}
+    found |= flat(stored.get("job") or {})
     planned = kept_in(folder / PLAN)
     found |= flat(planned.get("plan") or planned, "plan: ")
     return {key: value for key, value in found.items() if key not in NO_SETTINGS}

@@ -44,8 +44,8 @@ class Entry:
         title: what the user reads.
         finished: its result exists.
         when: seconds since the epoch of its newest record.
-        state: how its last job ended; `stopped` is an engine that went away without a last word.
-        resumable: a training run with a checkpoint that could go on.
+        state: how its last job ended; `stopped` is an engine that ended without a last event.
+        resumable: a training run with a checkpoint that can be resumed.
     """
 
     folder: Path
@@ -197,11 +197,11 @@ def last_result(folder: Path) -> dict[str, Any]:
 
 def result_of(folder: Path) -> dict[str, Any]:
     """Result of a folder's job, alone or as part of an experiment, which keeps it in a file; empty without one."""
-    told = last_result(folder)
-    if told:
-        return told
-    found = kept_in(folder / "result.json").get("result")
-    return known_fields(found) if isinstance(found, dict) else {}
+    found = last_result(folder)
+    if found:
+        return found
+    kept = kept_in(folder / "result.json").get("result")
+    return known_fields(kept) if isinstance(kept, dict) else {}
 
 
 def kept_in(path: Path) -> dict[str, Any]:
@@ -211,7 +211,7 @@ def kept_in(path: Path) -> dict[str, Any]:
 
 
 def folder_name(name: str) -> str:
-    """A name that every file system takes."""
+    """Return a name that every file system accepts."""
     return re.sub(r"[^\w.-]+", "_", name).strip("._")[:60] or "unnamed"
 
 

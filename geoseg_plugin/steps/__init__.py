@@ -1,1 +1,1 @@
-"""The steps of the panel: one package each, which know the panel's services and not one another."""
+"""The steps of the panel: one package each, which use the panel's services and never one another."""

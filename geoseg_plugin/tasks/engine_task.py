@@ -81,7 +81,7 @@ class EngineTask(GuardedTask):
             self.stop()
 
     def detach_if_training(self) -> bool:
-        """Let a running training go on without QGIS; returns False if something else runs."""
+        """Let a running training continue without QGIS; returns False if something else runs."""
         if self._current_kind != "train":
             return False
         self._detached.set()

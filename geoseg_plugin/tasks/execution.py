@@ -1,4 +1,4 @@
-"""Run submissions one after the other; the room behind both doors, the dock and Processing.
+"""Run submissions one after the other; for the panel and the Toolbox.
 
 Called in a worker thread: plain data and files only.
 """
@@ -76,7 +76,7 @@ def run_submission(
         launch: how the engine is started.
         on_events: gets the events as they come.
         is_cancelled: whether the job must stop.
-        is_detached: whether the engine must go on alone.
+        is_detached: whether the engine must continue alone.
 
     Raises:
         GeoSegError: if the engine cannot be started; OSError if the folder cannot be written.
@@ -99,7 +99,7 @@ def follow(
         session: of the engine.
         on_events: gets the events as they come.
         is_cancelled: whether the job must stop.
-        is_detached: whether the engine must go on alone.
+        is_detached: whether the engine must continue alone.
     """
     while session.running:
         if is_detached():
@@ -116,7 +116,7 @@ def result_of(outcome: Outcome) -> dict[str, object]:
     """The result of a job that is done.
 
     Raises:
-        Cancelled: if it was cancelled; GeoSegError with the engine's words if it failed.
+        Cancelled: if it was cancelled; GeoSegError as the engine reported if it failed.
     """
     if outcome.kind == "cancelled":
         raise Cancelled

@@ -29,7 +29,7 @@ def run_with_feedback(
 
     Raises:
         Cancelled: if the feedback was cancelled.
-        GeoSegError: `no_engine` or what the engine said; OSError if a folder cannot be written.
+        GeoSegError: `no_engine`, or as the engine reported; OSError if a folder cannot be written.
     """
     launch = launch or default_launch()
     results = []
@@ -37,12 +37,12 @@ def run_with_feedback(
         feedback.pushInfo(submission.title)
         listener = FeedbackListener(feedback, number / len(submissions), 1.0 / len(submissions))
         outcome = run_submission(submission, launch, listener.on_events, feedback.isCanceled)
-        results.append(result_of(present(outcome, "the end of a job that nobody detaches")))
+        results.append(result_of(present(outcome, "the end of a job that is not detached")))
     return results
 
 
 class FeedbackListener:
-    """Tells a feedback what an engine says; its bar from `start` over `share`, both 0..1."""
+    """Forwards the events of an engine to a feedback; its bar from `start` over `share`, both 0..1."""
 
     def __init__(self, feedback: QgsProcessingFeedback, start: float, share: float) -> None:
         self._feedback = feedback
@@ -89,8 +89,8 @@ class FeedbackListener:
 def epoch_line(event: Event) -> str:
     """One epoch as a line: losses and mean IoU."""
     parts = [f"epoch {event.get('epoch')}/{event.get('epochs')}"]
-    for key, word in (("train_loss", "loss"), ("validation_loss", "validation loss"), ("miou", "mean IoU")):
+    for key, name in (("train_loss", "loss"), ("validation_loss", "validation loss"), ("miou", "mean IoU")):
         value = event.get(key)
         if isinstance(value, (int, float)):
-            parts.append(f"{word} {value:.3f}")
+            parts.append(f"{name} {value:.3f}")
     return ", ".join(parts)

@@ -1,4 +1,4 @@
-"""The border between QGIS's task manager and our code: whatever goes wrong inside is kept and told."""
+"""The border between QGIS's task manager and our code: every failure inside is kept and reported."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class GuardedTask(QgsTask):
     """Base of our tasks; subclasses do their work in `_work` and put the result into `ending`.
 
     Signals (what is emitted in the task thread arrives queued on the main thread):
-        batch_ready: list of events, at most ten a second.
+        batch_ready: list of events, at most ten per second.
         job_ended: kind, result, folder of a job that is done, or cancelled with a result.
         ended: an `Ending`, on the main thread, exactly once.
     """
@@ -74,7 +74,7 @@ class GuardedTask(QgsTask):
 
     def _on_events(self, events: list[Event]) -> None:
         self._stream.add(events)
-        batch = self._stream.take()
+        batch = self._stream.batch()
         if not batch:
             return
         self.batch_ready.emit(batch)

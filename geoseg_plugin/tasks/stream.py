@@ -12,7 +12,7 @@ BATCH_EVENTS, BATCH_LOGS = 40, 20
 
 
 class EventStream:
-    """Collects events in the task thread and gives them out in small batches at most ten a second.
+    """Collects events in the task thread and emits them in small batches, at most ten per second.
 
     Of progress only the newest is kept, of a flood of log lines the first of each batch; they are all in
     the job folder. Epochs, artifacts and last events are never dropped.
@@ -25,7 +25,7 @@ class EventStream:
         self._next_s = 0.0
 
     def add(self, events: list[Event]) -> None:
-        """Take events in, in order."""
+        """Add events, in order."""
         for event in events:
             kind = event["type"]
             if kind == "progress":
@@ -43,7 +43,7 @@ class EventStream:
         """Whether nothing waits."""
         return not self._waiting and self._progress is None and not self._skipped
 
-    def take(self) -> list[Event]:
+    def batch(self) -> list[Event]:
         """The next batch; empty if the last one is less than 0.1 s ago or nothing waits."""
         now = time.monotonic()
         if self.empty or now < self._next_s:
@@ -63,7 +63,7 @@ class EventStream:
 
 
 class TimeLeft:
-    """Seconds left, from progress of one phase at a time, or from what the engine says each epoch."""
+    """Seconds left, from progress of one phase at a time, or as the engine reports per epoch."""
 
     def __init__(self) -> None:
         self._phase = ""
@@ -87,7 +87,7 @@ class TimeLeft:
             return max(0.0, self._end_t - t)
         if phase != self._phase or fraction < self._start_fraction:
             self._phase, self._start_t, self._start_fraction = phase, t, fraction
-        gained, taken = fraction - self._start_fraction, t - self._start_t
-        if gained <= 0.01 or taken < 1.0:
+        gained, elapsed = fraction - self._start_fraction, t - self._start_t
+        if gained <= 0.01 or elapsed < 1.0:
             return -1.0
-        return max(0.0, (1.0 - fraction) * taken / gained)
+        return max(0.0, (1.0 - fraction) * elapsed / gained)

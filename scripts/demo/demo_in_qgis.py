@@ -186,7 +186,7 @@ class Demo:
         page = self.pages.train
         self.dock.show_step("train")
         page.minutes.setValue(max(1, round(REQUEST["max_minutes"])))
-        page.network.epochs.setValue(REQUEST["epochs"])
+        page.network.fields["epochs"].setValue(REQUEST["epochs"])
         self.press(page.primary, "train", lambda: bool(self.evaluation))
         self.dock.show_step("train")
         self.grab("3-train")

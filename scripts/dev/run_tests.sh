@@ -10,6 +10,8 @@ if [ -z "${XDG_RUNTIME_DIR:-}" ]; then XDG_RUNTIME_DIR=$(mktemp -d); chmod 700 "
 # The tests must not see the settings of the user's own QGIS.
 QGIS_CUSTOM_CONFIG_PATH=$(mktemp -d); export QGIS_CUSTOM_CONFIG_PATH
 export GEOSEG_ENGINE_DIR="$PWD/.envs/engine"
+# The networks of the tests are too small to share out: threads would only wait for one another.
+export OMP_NUM_THREADS=1
 trap 'rm -rf "$QGIS_CUSTOM_CONFIG_PATH"' EXIT
 
 suites=("$@")
@@ -21,12 +23,9 @@ for suite in "${suites[@]}"; do
   [ -d "tests/$suite" ] || continue
   python=.envs/plugin/bin/python
   parallel=()
-  unset OMP_NUM_THREADS
-  case $suite in engine | real)
-    python=.envs/engine/bin/python
-    parallel=(-n auto --dist loadfile)
-    export OMP_NUM_THREADS=1 # the networks of the tests are too small to share out
-    ;;
+  case $suite in
+    engine) python=.envs/engine/bin/python parallel=(-n auto --dist loadgroup) ;;
+    real) python=.envs/engine/bin/python parallel=(-n auto --dist loadfile) ;;
   esac
   log=build/tests/$suite.log
   echo "== tests/$suite ($python)"

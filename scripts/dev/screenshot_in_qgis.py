@@ -140,11 +140,11 @@ def picture_train(plugin: GeoSegPlugin) -> None:
     groups = page.findChildren(QgsCollapsibleGroupBox)
     for group in groups:
         group.setCollapsed(False)
-    page.network.loss.set_value(["ce", "dice"])
+    page.network.fields["loss"].set_value(["ce", "dice"])
     picture_page(plugin, "train-advanced")
     for group in groups:
         group.setCollapsed(True)
-    page.network.loss.set_value(["auto"])
+    page.network.fields["loss"].set_value(["auto"])
     area = page.findChild(QScrollArea)
     area.ensureWidgetVisible(page.curves)
     picture_page(plugin, "train-curves")
@@ -210,7 +210,7 @@ def picture_predict(plugin: GeoSegPlugin) -> None:
     wait_until(lambda: not services.queries.busy, 2 * REQUEST["wait_s"])
     picture_page(plugin, "predict-plan")
     page.layers.ticks["beyond"].setChecked(True)
-    page.cleaning.least.setValue(9)
+    page.cleaning.fields["min_patch_px"].setValue(9)
     groups = page.findChildren(QgsCollapsibleGroupBox)
     for group in groups:
         group.setCollapsed(False)

@@ -20,9 +20,9 @@ MAY_IMPORT = {
     "tasks": {"paths", "contract", "engine", "jobs"},
     "layers": {"paths", "contract", "jobs"},
     "processing": {"paths", "contract", "forms", "engine", "jobs", "records", "tasks", "layers"},
-    "panel": {"paths", "contract", "engine", "jobs", "records", "tasks", "layers"},
+    "panel": {"paths", "contract", "forms", "engine", "jobs", "records", "tasks", "layers"},
     "steps": {"paths", "contract", "forms", "engine", "jobs", "records", "tasks", "layers", "panel"},
-    "plugin": {"paths", "contract", "engine", "jobs", "tasks", "layers", "processing", "panel"},
+    "plugin": {"paths", "contract", "forms", "engine", "jobs", "tasks", "layers", "processing", "panel"},
     "__init__": {"plugin"},
 }
 STEPS = {"data", "split", "train", "predict", "results", "engine"}
@@ -49,6 +49,14 @@ ROOMS = (
     {"__main__"},
 )
 """Rooms of the engine from the ground up: each may import those before it, never one beside or after it."""
+DATASET_ROOMS = (
+    {"datasets", "subset", "labels"},
+    {"split"},
+    {"tile_index", "arcgis_chips"},
+    {"tiles", "chips"},
+    {"checks"},
+)
+"""The same inside `dataset`."""
 WITHOUT_TORCH = {
     "contract",
     "channel",
@@ -120,6 +128,18 @@ def test_only_the_plugin_imports_the_assembly() -> None:
     graph = import_graph(PLUGIN)
     assembly = name_of(ASSEMBLY)
     assert {name for name, its in graph.items() if assembly in its} == {"geoseg_plugin.plugin"}
+
+
+def test_states_of_steps_are_without_qt() -> None:
+    graph = import_graph(PLUGIN)
+    with_qt = {
+        name_of(file)
+        for file in python_files(PLUGIN)
+        if any(item.module.split(".")[0] in ("qgis", "osgeo") for item in imports(file))
+    }
+    states = {f"geoseg_plugin.steps.{step}.state" for step in STEPS}
+    assert states <= set(graph)
+    assert {name: reached(name, graph) & with_qt for name in states} == {name: set() for name in states}
 
 
 PAGES = [
@@ -224,6 +244,24 @@ def test_the_engines_rooms_import_downwards() -> None:
         for name, imported in engine_graph().items()
         for its in imported
         if room(name) != room(its) and room(name) and floor[room(its)] >= floor[room(name)]
+    ]
+    assert wrong == []
+
+
+def test_the_rooms_of_the_dataset_import_downwards() -> None:
+    floor = {name: number for number, rooms in enumerate(DATASET_ROOMS) for name in rooms}
+    prefix = "geoseg_engine.dataset."
+    inner_rooms = {
+        name: name.removeprefix(prefix).split(".")[0] for name in engine_graph() if name.startswith(prefix)
+    }
+    wrong = [
+        f"{name} imports {its}"
+        for name, imported in engine_graph().items()
+        for its in imported
+        if name in inner_rooms
+        and its in inner_rooms
+        and inner_rooms[name] != inner_rooms[its]
+        and floor[inner_rooms[its]] >= floor[inner_rooms[name]]
     ]
     assert wrong == []
 

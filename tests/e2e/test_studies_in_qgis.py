@@ -14,7 +14,6 @@ PYTHON = Path(os.environ.get("GEOSEG_ENGINE_DIR", ROOT / ".envs" / "engine")) / 
 LIMIT_S = 900
 
 
-@pytest.mark.slow
 def test_real_cases_runs_to_its_end(tmp_path: Path) -> None:
     if not shutil.which("qgis") or not shutil.which("xvfb-run"):
         pytest.skip("needs the programs qgis and xvfb-run")

@@ -132,7 +132,7 @@ def test_the_main_thread_stays_awake_while_jobs_run(
     qgis_app: Any, environment: Environment, dataset: Path, tmp_path: Path, record_property: Any
 ) -> None:
     pages = Pages()
-    desk, dock = Desk(environment), GeoSegDock(resource("help"), pages.by_key())
+    desk, dock = Desk(environment, **ONE_THREAD), GeoSegDock(resource("help"), pages.by_key())
     desk.runner.epoch_completed.connect(pages.train.show_epoch)
     desk.runner.progressed.connect(dock.footer.show_progress)
     desk.runner.log_added.connect(dock.footer.add_log)
@@ -141,7 +141,7 @@ def test_the_main_thread_stays_awake_while_jobs_run(
     qgis_app.processEvents()
     run = tmp_path / "run"
     jobs = (
-        train.train(run, dataset, epochs=6, **QUICK),
+        train.train(run, dataset, epochs=6, **{**QUICK, "steps_per_epoch": 4}),
         predict.predict(tmp_path / "map", run / "model.onnx"),
     )
     heartbeat = Heartbeat()

@@ -18,7 +18,7 @@ from geoseg_plugin.jobs import predict, train
 from geoseg_plugin.jobs.submission import Submission
 from geoseg_plugin.panel.records import dataset_of
 from geoseg_plugin.records.workspace import entry_of
-from geoseg_plugin.steps.train.planner import plan_sentence
+from geoseg_plugin.steps.train.state import plan_sentence
 
 
 def test_a_training_is_planned_in_words(

@@ -22,6 +22,13 @@ def pytest_runtest_setup(item):
         export._write = GraphCache(export._write)
 
 
+def pytest_collection_modifyitems(items):
+    """`--dist loadgroup` keeps the tests of a file together, for they share fixtures, but those marked alone."""
+    for item in items:
+        alone = item.get_closest_marker("alone")
+        item.add_marker(pytest.mark.xdist_group(item.nodeid if alone else item.path.stem))
+
+
 @pytest.fixture
 def unexported(monkeypatch):
     """Leave the model file out where the test is not about it: tracing takes seconds."""

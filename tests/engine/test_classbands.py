@@ -26,8 +26,8 @@ from geoseg_engine.postprocess.cleaning import clean
 from geoseg_engine.postprocess.polygons import polygonize
 from geoseg_engine.raster.grid import full_window
 from geoseg_engine.raster.series import open_series
-from geoseg_engine.stacking.gridplan import plan_recipe
 from geoseg_engine.stacking.reader import StackReader
+from geoseg_engine.stacking.recipe_plan import plan_recipe
 
 IDS = (np.arange(400).reshape(20, 20) // 100).astype(np.uint8)
 

@@ -32,8 +32,8 @@ from geoseg_engine.raster.geodesy import pixel_areas_m2, pixel_size_m
 from geoseg_engine.raster.sources import open_source, parse_crs, source_crs
 from geoseg_engine.raster.writer import check_crs_storable
 from geoseg_engine.stacking import stack, terrain
-from geoseg_engine.stacking.gridplan import plan_recipe
 from geoseg_engine.stacking.metric_crs import suggested_crs
+from geoseg_engine.stacking.recipe_plan import plan_recipe
 from geoseg_engine.vector.geopackage import write_layer
 from geoseg_engine.vector.polygons import read_labels
 

@@ -16,10 +16,10 @@ from geoseg_engine.contract import Band, GeoSegError, GridRequest, Recipe, Sourc
 from geoseg_engine.raster.grid import full_window
 from geoseg_engine.raster.units import length_m
 from geoseg_engine.stacking import stack, terrain
-from geoseg_engine.stacking.gridplan import plan_recipe
 from geoseg_engine.stacking.heights import fit_units
 from geoseg_engine.stacking.reader import StackReader, open_stack
 from geoseg_engine.stacking.rebind import rebind
+from geoseg_engine.stacking.recipe_plan import plan_recipe
 
 FOOT, US_FOOT = 0.3048, 1200 / 3937
 PIXEL_M, SIDE = 10.0, 16

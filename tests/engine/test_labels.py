@@ -36,7 +36,7 @@ from geoseg_engine.raster.grid import full_window
 from geoseg_engine.stacking import stack
 from geoseg_engine.vector import features
 from geoseg_engine.vector.area import hull_geometry
-from geoseg_engine.vector.scanfill import ScanFill
+from geoseg_engine.vector.scan_fill import ScanFill
 
 
 @pytest.fixture

@@ -40,8 +40,8 @@ from geoseg_engine.raster.grid import Window, affine_of, full_window
 from geoseg_engine.raster.writer import write_class_sidecar
 from geoseg_engine.stacking import stack
 from geoseg_engine.stacking.reader import open_stack
-from geoseg_engine.vector.labelraster import read_raster_classes
-from geoseg_engine.vector.scanfill import ScanFill
+from geoseg_engine.vector.class_raster import read_raster_classes
+from geoseg_engine.vector.scan_fill import ScanFill
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from geoseg_engine.bands.sources.mosaic import OPEN_FILES, mosaic_grid
 from geoseg_engine.contract import Band, GeoSegError, Grid, GridRequest, Recipe, Source, StackJob
 from geoseg_engine.output_checks import check_outputs
 from geoseg_engine.raster.grid import full_window, grid_bounds, windows
-from geoseg_engine.stacking.gridplan import plan_recipe
 from geoseg_engine.stacking.reader import StackReader
 from geoseg_engine.stacking.rebind import rebind
+from geoseg_engine.stacking.recipe_plan import plan_recipe
 
 VALUES = np.stack([hills(90, 120), hills(90, 120, 1)])
 BANDS = (

@@ -10,9 +10,9 @@ from data_scenes import hills, pixel_box, utm_grid, write_polygons, write_raster
 from geoseg_engine.channel import Channel
 from geoseg_engine.contract import Band, GeoSegError, GridRequest, Recipe, Series, Source, index_band
 from geoseg_engine.raster.grid import full_window
-from geoseg_engine.stacking.gridplan import plan_recipe
 from geoseg_engine.stacking.reader import StackReader
 from geoseg_engine.stacking.rebind import rebind
+from geoseg_engine.stacking.recipe_plan import plan_recipe
 from geoseg_engine.stacking.stack import write_stack
 
 BANDS = (

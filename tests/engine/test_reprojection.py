@@ -32,11 +32,11 @@ from geoseg_engine.raster.grid import full_window, grid_bounds
 from geoseg_engine.raster.sources import parse_crs
 from geoseg_engine.stacking import stack
 from geoseg_engine.vector.area import area_bounds, area_geometry
+from geoseg_engine.vector.class_raster import read_raster_classes
 from geoseg_engine.vector.features import read_features, read_polygons
-from geoseg_engine.vector.labelraster import read_raster_classes
 from geoseg_engine.vector.placement import moved_to
 from geoseg_engine.vector.reprojection import in_crs, shifted_by_turns, turn_of
-from geoseg_engine.vector.scanfill import ScanFill
+from geoseg_engine.vector.scan_fill import ScanFill
 
 DEGREES = "EPSG:4326"
 MERCATOR_M = 20_037_508.342789244

@@ -18,7 +18,7 @@ from geoseg_engine.dataset.labels.burning import PlacedClassRaster
 from geoseg_engine.raster.footprints import _largest
 from geoseg_engine.raster.grid import full_window, windows
 from geoseg_engine.stacking.reader import StackReader
-from geoseg_engine.vector.labelraster import read_raster_classes
+from geoseg_engine.vector.class_raster import read_raster_classes
 
 X, Y = 500_000.0, 5_000_000.0
 NATIVE = Affine(10, 0, X, 0, -10, Y)

@@ -18,9 +18,9 @@ from geoseg_engine.raster import unpacked
 from geoseg_engine.raster.dates import iso
 from geoseg_engine.raster.grid import Window, full_window, grid_bounds, windows
 from geoseg_engine.raster.series_files import file_date
-from geoseg_engine.stacking.gridplan import plan_recipe
 from geoseg_engine.stacking.reader import StackReader
-from geoseg_engine.stacking.stackplan import plan_stack
+from geoseg_engine.stacking.recipe_plan import plan_recipe
+from geoseg_engine.stacking.stack_plan import plan_stack
 
 
 def statistic(derive: str, index: int = 1, **parameters) -> Band:
@@ -181,7 +181,7 @@ def test_nearest_date_and_of_two_the_earlier(tmp_path):
 @pytest.mark.parametrize(
     ("band", "words"),
     [
-        (statistic("median", 4), "has 1 variables, 4 is asked for"),
+        (statistic("median", 4), "has 1 variables, 4 is requested"),
         (statistic("slope"), "needs a statistic over its dates, not 'slope'"),
         (Band("plain", "s"), "needs a statistic"),
         (statistic("percentile", percent=101), "is the percentile 101"),
@@ -355,9 +355,9 @@ def test_a_further_dimension_is_chosen_by_number(tmp_path, dims):
     values = np.moveaxis(values, dims.index("b"), 0)
     found = read(source, statistic("maximum", 1), statistic("maximum", 2))
     np.testing.assert_allclose(found, [values[2].max(axis=0), values[0].max(axis=0)])
-    with pytest.raises(GeoSegError, match=r"'a' of layer 's' has 3 rasters a date"):
+    with pytest.raises(GeoSegError, match=r"'a' of layer 's' has 3 rasters per date"):
         own_grid(Source("s", str(file), kind="series"))
-    with pytest.raises(GeoSegError, match=r"has 3 rasters a date, 4 is asked for"):
+    with pytest.raises(GeoSegError, match=r"has 3 rasters per date, 4 is requested"):
         own_grid(Source("s", str(file), kind="series", series=Series(("a[4]",))))
 
 
@@ -441,7 +441,7 @@ def test_dates_that_could_be_others_are_one_warning_of_the_plan(tmp_path):
     plan = plan_recipe((source,), (statistic("mean"),), GridRequest())
     assert plan.recipe is not None
     assert [(problem.code, problem.severity) for problem in plan.problems] == [("dates", "warning")]
-    assert "2019-01-01 is taken, not 2019-01-31 (2 files or bands alike)" in plan.problems[0].message
+    assert "2019-01-01 is used, not 2019-01-31 (2 files or bands alike)" in plan.problems[0].message
     given = replace(source, series=Series(dates=("2019-01-31", "2019-02-28")))
     assert plan_recipe((given,), (statistic("mean"),), GridRequest()).problems == []
 

@@ -12,11 +12,11 @@ from geoseg_engine.bands.sources import registry
 from geoseg_engine.bands.sources.kind import BandSource
 from geoseg_engine.contract import Band, GridRequest, InspectJob, Problem, Recipe, Source
 from geoseg_engine.raster.grid import full_window
-from geoseg_engine.stacking.filecheck import file_problems
-from geoseg_engine.stacking.gridplan import plan_recipe
+from geoseg_engine.stacking.file_checks import file_problems
 from geoseg_engine.stacking.inspect import run
 from geoseg_engine.stacking.reader import StackReader
 from geoseg_engine.stacking.rebind import rebind
+from geoseg_engine.stacking.recipe_plan import plan_recipe
 
 
 class Constant:

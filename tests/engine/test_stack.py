@@ -33,7 +33,7 @@ from geoseg_engine.contract import (
     StackJob,
 )
 from geoseg_engine.raster.grid import Window, full_window, grid_bounds, windows
-from geoseg_engine.stacking import extent, gridplan, stack
+from geoseg_engine.stacking import extent, recipe_plan, stack
 from geoseg_engine.stacking.reader import StackReader, open_stack
 from geoseg_engine.stacking.recipes import read_recipe
 
@@ -104,7 +104,7 @@ def test_large_coarsening_reads_in_halves_and_gives_the_same(tmp_path, monkeypat
     sources, bands = mixed_scene(tmp_path)
     recipe = Recipe(sources, bands, utm_grid(12, 10, 100.0))
     expected = read_whole(recipe)
-    monkeypatch.setattr("geoseg_engine.bands.rasterbands.SOURCE_LIMIT_PX", 500)
+    monkeypatch.setattr("geoseg_engine.bands.raster_bands.SOURCE_LIMIT_PX", 500)
     np.testing.assert_array_equal(read_whole(recipe), expected)
 
 
@@ -231,8 +231,8 @@ def test_source_nodata_replaces_the_files(tmp_path):
     np.testing.assert_array_equal(found, [[0, 1], [2, np.nan]])
 
 
-def plan(sources, request=None, area=None) -> gridplan.Plan:
-    return gridplan.plan_recipe(sources, one_band_each(sources), request or GridRequest(), area)
+def plan(sources, request=None, area=None) -> recipe_plan.Plan:
+    return recipe_plan.plan_recipe(sources, one_band_each(sources), request or GridRequest(), area)
 
 
 def test_grid_is_the_references_cut_to_shared_ground(tmp_path):

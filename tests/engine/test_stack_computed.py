@@ -12,7 +12,7 @@ from geoseg_engine.stacking import stack
 from geoseg_engine.stacking.metric_crs import metric_crs, suggested_crs
 from geoseg_engine.stacking.reader import StackReader, open_stack
 from geoseg_engine.stacking.rebind import rebind
-from geoseg_engine.stacking.stackplan import plan_stack
+from geoseg_engine.stacking.stack_plan import plan_stack
 
 
 def read(recipe: Recipe) -> np.ndarray:

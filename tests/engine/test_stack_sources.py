@@ -13,9 +13,9 @@ from data_scenes import hills, pixel_box, sources_of, utm_grid, write_polygons, 
 from geoseg_engine.contract import Band, GeoSegError, GridRequest, Recipe, Source
 from geoseg_engine.raster.grid import full_window, windows
 from geoseg_engine.raster.sources import open_source
-from geoseg_engine.stacking.bandcheck import band_problems
-from geoseg_engine.stacking.gridplan import plan_recipe
+from geoseg_engine.stacking.band_checks import band_problems
 from geoseg_engine.stacking.reader import StackReader, open_stack
+from geoseg_engine.stacking.recipe_plan import plan_recipe
 
 
 def read(recipe: Recipe) -> np.ndarray:

@@ -22,7 +22,7 @@ from geoseg_engine.vector.area import area_geometry
 from geoseg_engine.vector.features import read_features, read_polygons
 from geoseg_engine.vector.files import find_layer, layer_names
 from geoseg_engine.vector.polygons import read_labels
-from geoseg_engine.vector.scanfill import ScanFill
+from geoseg_engine.vector.scan_fill import ScanFill
 from geoseg_engine.vector.wkb import chords, salvaged
 
 GRID = utm_grid(64, 64)

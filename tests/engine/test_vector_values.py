@@ -32,7 +32,7 @@ from geoseg_engine.dataset.split.folds import fold_numbers
 from geoseg_engine.dataset.split.plan import named_shapes
 from geoseg_engine.raster.grid import full_window
 from geoseg_engine.stacking import inspect, stack
-from geoseg_engine.vector.labelraster import read_raster_classes
+from geoseg_engine.vector.class_raster import read_raster_classes
 from geoseg_engine.vector.legend import EXCLUDED, UNKNOWN_CLASS, is_null, number_of, value_text
 from geoseg_engine.vector.polygons import LabelPolygons, read_labels
 
@@ -47,7 +47,9 @@ def squares(count: int) -> list[shapely.Geometry]:
 def read(path: Path, values: list[object], **settings: object) -> LabelPolygons:
     """Labels of polygons with these values in the field `kind`."""
     write_polygons(path, squares(len(values)), kind=values)
-    return read_labels(Labels(str(path), class_field="kind", **settings), GRID)
+    return read_labels(
+        Labels(str(path), class_field="kind", **{"unlabelled": "background", **settings}), GRID
+    )
 
 
 def names(found: LabelPolygons) -> list[str]:
@@ -174,7 +176,7 @@ def geojson(path: Path, values: list[str]) -> Path:
 )
 def test_lists_objects_and_dates_are_classes(tmp_path, values, classes, codes):
     path = geojson(tmp_path / "l.geojson", values)
-    found = read_labels(Labels(str(path), class_field="kind"), GRID)
+    found = read_labels(Labels(str(path), class_field="kind", unlabelled="background"), GRID)
     assert len(names(found)) == 2 if classes is None else names(found) == classes
     assert [item.code for item in found.problems] == codes
 
@@ -186,7 +188,10 @@ def test_binary_data_is_no_class_and_stands_in_no_ones_way(tmp_path):
     with pytest.raises(GeoSegError) as caught:
         read_labels(Labels(str(path), class_field="data"), GRID)
     assert caught.value.code == "not_values"
-    assert names(read_labels(Labels(str(path), class_field="kind"), GRID)) == ["a", "b"]
+    assert names(read_labels(Labels(str(path), class_field="kind", unlabelled="background"), GRID)) == [
+        "a",
+        "b",
+    ]
 
 
 def in_another_encoding(path: Path) -> Path:
@@ -202,7 +207,7 @@ def in_another_encoding(path: Path) -> Path:
 
 def test_a_text_that_is_no_utf8_costs_neither_layer_nor_feature(tmp_path):
     path = in_another_encoding(tmp_path / "l.gpkg")
-    found = read_labels(Labels(str(path), class_field="kind"), GRID)
+    found = read_labels(Labels(str(path), class_field="kind", unlabelled="background"), GRID)
     assert names(found) == ["Straße", "b"] and found.ids.tolist() == [1, 2, 1]
     assert [item.code for item in found.problems] == ["bad_encoding"]
     assert not read_labels(Labels(str(path)), GRID).problems
@@ -216,7 +221,9 @@ def test_shapefiles_are_read_as_they_state_or_as_their_texts_are(tmp_path, state
     frame.to_file(tmp_path / "l.shp", encoding=written)
     if not stated:
         (tmp_path / "l.cpg").unlink()
-    assert names(read_labels(Labels(str(tmp_path / "l.shp"), class_field="kind"), GRID)) == [
+    assert names(
+        read_labels(Labels(str(tmp_path / "l.shp"), class_field="kind", unlabelled="background"), GRID)
+    ) == [
         "Fläche",
         "Straße",
     ]

@@ -58,7 +58,9 @@ def class_map(folder: Path, name: str = "classes.tif") -> Path:
         "Made at": "2026-01-02T10:00:00",
         "Inputs": "r1 ← a.tif",
     }
-    publish.dress(publish.Item(path, "Classes", lambda layer: styles.style_classes(layer, CLASSES)), notes)
+    publish.style_file(
+        publish.Item(path, "Classes", lambda layer: styles.style_classes(layer, CLASSES)), notes
+    )
     return path
 
 

@@ -24,6 +24,7 @@ from geoseg_plugin.jobs.additions import Input, index_addition
 from geoseg_plugin.jobs.submission import Submission
 from geoseg_plugin.jobs.submission import write as write_job
 from geoseg_plugin.panel.assembly import GeoSegPanel
+from geoseg_plugin.panel.widgets.step_bar import StepBar
 from geoseg_plugin.tasks.runner import TaskRunner
 
 UTM = "EPSG:32632"
@@ -197,3 +198,18 @@ def layer_id(name: str) -> str:
 def ratio(name: str = "ratio", over: str = "optical") -> Any:
     inputs = (Input("a", layer_id(over), 1), Input("b", layer_id("dem"), 1))
     return index_addition(name, "a / b", inputs)
+
+
+def is_done(steps: StepBar, step: str) -> bool:
+    """Whether the bar shows a tick on a step."""
+    return str(steps._buttons[step].accessibleName()).endswith("done")
+
+
+def is_outdated(steps: StepBar, step: str) -> bool:
+    """Whether the bar marks a step as out of date."""
+    return str(steps._buttons[step].accessibleName()).endswith("out of date")
+
+
+def tooltip(steps: StepBar, step: str) -> str:
+    """What the bar shows of a step under the mouse."""
+    return str(steps._buttons[step].toolTip())

@@ -50,7 +50,7 @@ def compared(folder: Path, **more: Any) -> dict[str, Any]:
 
 def opened(desk: Desk) -> CompareWindow:
     """The window, opened from the Train page."""
-    actions = {action.text(): action for action in desk.pages.train.ways_button.menu().actions()}
+    actions = {action.text(): action for action in desk.pages.train.experiments_button.menu().actions()}
     actions["Compare models…"].trigger()
     window = desk.panel.train.comparison.window
     assert window is not None
@@ -104,7 +104,7 @@ def test_the_table_fills_while_it_runs(desk: Desk, tmp_path: Path) -> None:
     compared(folder)
     desk.runner.progressed.emit("comparing", 0.5, -1.0)
     assert window.table.rowCount() == 2 and not window.figure.isHidden()
-    assert "2 of 4 trainings are finished, it goes on" in window.state.text()
+    assert "2 of 4 runs are finished, running" in window.state.text()
     assert window.resume_button.isHidden()
     desk.runner.finish(**compared(folder))
     assert "Random forest" in desk.pages.train.next_step.text()
@@ -138,7 +138,7 @@ def test_a_broken_comparison_goes_on(desk: Desk, tmp_path: Path) -> None:
     compared(folder, unfinished=[{"name": "U-Net", "error": "No memory.", "hint": "Smaller crops."}])
     window = opened(desk)
     assert "U-Net: No memory." in window.problems.texts()
-    assert "broken off" in window.state.text() and not window.resume_button.isHidden()
+    assert "interrupted" in window.state.text() and not window.resume_button.isHidden()
     window.resume_button.click()
     assert desk.runner.submissions[0].folder == folder and desk.runner.job().resume
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from docked import Desk, FakeRunner, finished_run, polygon_layer, prepared, raster_layer
+from docked import Desk, FakeRunner, finished_run, is_done, polygon_layer, prepared, raster_layer
 from qgis.core import QgsProject
 
 from geoseg_plugin import paths
@@ -48,7 +48,7 @@ def test_results_are_no_inputs(desk: Desk, tmp_path: Path) -> None:
     desk.panel.data.refresh_layers()
     tree = desk.pages.data.tree
     assert tree.choices() == () and tree.topLevelItemCount() == 1, "they stand apart, unticked"
-    assert tree.topLevelItem(0).text(0) == "Made by GeoSeg: 1" and "answer" in tree.topLevelItem(0).toolTip(0)
+    assert tree.topLevelItem(0).text(0) == "Made by GeoSeg: 1" and "result" in tree.topLevelItem(0).toolTip(0)
     assert desk.pages.data.label_layer.currentLayer() is None
 
 
@@ -93,7 +93,7 @@ def test_prepare_writes_stack_and_labels_into_a_new_dataset(desk: Desk, tmp_path
     labels.write_bytes(b"")
     desk.runner.finish(output=str(labels), warnings=[])
     assert desk.services.state.dataset == labels.parent
-    assert desk.dock.steps.is_done("data")
+    assert is_done(desk.dock.steps, "data")
     assert "tiles" in desk.pages.data.next_step.text()
 
 
@@ -155,7 +155,7 @@ def test_train_then_evaluate_then_results(desk: Desk, tmp_path: Path) -> None:
     desk.dock.messages.button.click()
     assert desk.dock.current_step() == "results"
     assert "0.400" in desk.pages.results.headline.text()
-    assert desk.dock.steps.is_done("results") and desk.dock.steps.is_done("train")
+    assert is_done(desk.dock.steps, "results") and is_done(desk.dock.steps, "train")
 
 
 def test_a_cancelled_training_keeps_its_model_and_is_not_evaluated(desk: Desk, tmp_path: Path) -> None:
@@ -280,7 +280,7 @@ def test_set_up_and_probe(desk: Desk) -> None:
     )
     assert desk.dock.footer.device() == "NVIDIA H200"
     assert "NVIDIA H200, 141 GB" in desk.pages.engine.headline.text()
-    assert desk.dock.steps.is_done("engine")
+    assert is_done(desk.dock.steps, "engine")
 
 
 def test_a_run_that_outlived_qgis_is_offered(

@@ -24,7 +24,8 @@ from geoseg_plugin.panel.dock import GeoSegDock
 from geoseg_plugin.panel.widgets.messages import Messages
 from geoseg_plugin.panel.widgets.notes import NextStep
 from geoseg_plugin.steps.engine.controller import wants_gpu
-from geoseg_plugin.steps.engine.page import EnginePage, engine_facts
+from geoseg_plugin.steps.engine.page import EnginePage
+from geoseg_plugin.steps.engine.state import engine_facts
 from geoseg_plugin.steps.results.page import ResultsPage
 from geoseg_plugin.tasks.engine_task import EngineTask
 from geoseg_plugin.tasks.runner import TaskRunner
@@ -173,7 +174,7 @@ def test_tiles_are_merged_in_one_click(tiled: Desk) -> None:
     assert "'east'" in text and "only 3 × 50 pixels" in text and "CRS" not in text
     assert not page.primary.isEnabled() and "Merge tiles into one raster" in page.problem_list.toPlainText()
     tiled.asked.submissions = []
-    page.problem_list.anchorClicked.emit(QUrl("cure:tiles_of_one"))
+    page.problem_list.anchorClicked.emit(QUrl("fix:tiles_of_one"))
     assert page.problem_list.texts() == []
     names = [source.name for source in tiled.asked.job().sources]
     merged = next(source for source in tiled.asked.job().sources if source.name in ("east", "west"))
@@ -201,7 +202,7 @@ def test_what_the_engine_says_of_tiles_is_solved_in_one_click(
     }
     desk.asked.finish(sentence="", problems=[problem])
     assert not desk.page.primary.isEnabled()
-    desk.page.problem_list.anchorClicked.emit(QUrl(f"cure:{code}"))
+    desk.page.problem_list.anchorClicked.emit(QUrl(f"fix:{code}"))
     assert any(len(source.paths) == 1 for source in desk.asked.job().sources)
     desk.page.bands.add_mosaic([desk.page.bands.mosaics[0][0], desk.page.tree.choices()[-1].layer_id])
     assert [len(mosaic) for mosaic in desk.page.bands.mosaics] == [3], (
@@ -373,8 +374,8 @@ def test_how_the_last_job_ended_is_not_said_for_ever(desk: Desk) -> None:
     assert footer.title() == "Failed" and "It went wrong." in desk.dock.messages.text()
     desk.dock.show()
     QApplication.setActiveWindow(desk.dock)
-    desk.page.options.border_px.setFocus()
-    desk.page.options.border_px.setValue(3)
+    desk.page.options.labels["border_px"].setFocus()
+    desk.page.options.labels["border_px"].setValue(3)
     assert footer.title() == "Nothing is running"
     desk.page.primary.click()
     desk.runner.fail("x", "It went wrong.")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from docked import DataDesk as Desk
-from docked import layer_id, polygon_layer, raster_layer, ratio
+from docked import is_done, is_outdated, layer_id, polygon_layer, raster_layer, ratio, tooltip
 from engine_results import later
 from qgis.core import (
     QgsCategorizedSymbolRenderer,
@@ -235,7 +235,7 @@ def test_a_change_is_seen_before_there_are_labels(desk: Desk) -> None:
     project_layer("optical").setCrs(QgsCoordinateReferenceSystem("EPSG:32633"))
     desk.data.look_again()
     assert desk.asked.busy and desk.asked.job() != before
-    assert not desk.dock.steps.is_outdated("data")
+    assert not is_outdated(desk.dock.steps, "data")
 
 
 def made(desk: Desk) -> Path:
@@ -253,29 +253,29 @@ def test_the_tick_goes_with_an_edit_and_comes_back_with_undo(desk: Desk) -> None
     made(desk)
     desk.data.look_again()
     steps, labels = desk.dock.steps, project_layer("labels")
-    assert steps.is_done("data") and steps.is_done("tiles")
+    assert is_done(steps, "data") and is_done(steps, "tiles")
     labels.startEditing()
     desk.data.look_again()
-    assert steps.is_done("data"), "to edit is no edit"
+    assert is_done(steps, "data"), "to edit is no edit"
     labels.addFeature(box(labels, "x"))
     desk.data.look_again()
-    assert steps.is_outdated("data") and not steps.is_done("data") and steps.is_outdated("tiles")
-    assert "labels" in steps.tooltip("data") and "labels" in desk.page.next_step.text()
+    assert is_outdated(steps, "data") and not is_done(steps, "data") and is_outdated(steps, "tiles")
+    assert "labels" in tooltip(steps, "data") and "labels" in desk.page.next_step.text()
     labels.undoStack().undo()
     desk.data.look_again()
-    assert steps.is_done("data") and "Prepared" in desk.page.next_step.text()
+    assert is_done(steps, "data") and "Prepared" in desk.page.next_step.text()
     labels.addFeature(box(labels, "x"))
     desk.data.look_again()
     labels.rollBack()
     desk.data.look_again()
-    assert steps.is_done("data") and steps.is_done("tiles")
+    assert is_done(steps, "data") and is_done(steps, "tiles")
 
 
 WHAT_CHANGES: list[tuple[str, Callable[[Any], object]]] = [
     ("labels", lambda desk: project_layer("labels").setSubsetString("\"class\" = 'scarp'")),
     ("labels", lambda desk: project_layer("labels").setSubsetString("")),
     ("labels", lambda desk: categorized(project_layer("labels"))),
-    ("labels", lambda desk: desk.page.options.border_px.setValue(2)),
+    ("labels", lambda desk: desk.page.options.labels["border_px"].setValue(2)),
     ("labels", lambda desk: desk.page.legend.cellWidget(1, 1).setCurrentIndex(1)),
     ("rasters", lambda desk: project_layer("optical").setName("other")),
     ("rasters", lambda desk: nodata(project_layer("other"))),
@@ -300,10 +300,10 @@ NOTHING_CHANGES: list[Callable[[Any], object]] = [
 def test_it_is_said_what_has_changed(desk: Desk) -> None:
     for part, change in WHAT_CHANGES:
         made(desk)
-        assert desk.dock.steps.is_done("data")
+        assert is_done(desk.dock.steps, "data")
         change(desk)
         desk.data.look_again()
-        assert desk.dock.steps.is_outdated("data") and part in desk.dock.steps.tooltip("data")
+        assert is_outdated(desk.dock.steps, "data") and part in tooltip(desk.dock.steps, "data")
 
 
 def test_what_no_result_depends_on_leaves_the_tick(desk: Desk) -> None:
@@ -311,7 +311,7 @@ def test_what_no_result_depends_on_leaves_the_tick(desk: Desk) -> None:
     for number, change in enumerate(NOTHING_CHANGES):
         change(desk)
         desk.data.look_again()
-        assert desk.dock.steps.is_done("data"), (number, desk.dock.steps.tooltip("data"))
+        assert is_done(desk.dock.steps, "data"), (number, tooltip(desk.dock.steps, "data"))
 
 
 def test_the_area_on_the_map_moves_with_the_map(desk: Desk) -> None:
@@ -323,7 +323,7 @@ def test_the_area_on_the_map_moves_with_the_map(desk: Desk) -> None:
     desk.iface.canvas.setExtent(QgsRectangle(500_000, 4_999_800, 500_200, 5_000_000))
     assert desk.services.freshness.watch._timer.isActive()
     desk.data.look_again()
-    assert desk.dock.steps.is_outdated("data") and "area" in desk.dock.steps.tooltip("data")
+    assert is_outdated(desk.dock.steps, "data") and "area" in tooltip(desk.dock.steps, "data")
 
 
 def test_classes_of_a_very_large_layer_wait_until_it_is_saved(
@@ -331,12 +331,12 @@ def test_classes_of_a_very_large_layer_wait_until_it_is_saved(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made(desk)
-    monkeypatch.setattr(controller_data, "MOST_LIVE", 1)
+    monkeypatch.setattr(controller_data, "MAX_LIVE", 1)
     labels = project_layer("labels")
     labels.startEditing()
     labels.addFeature(box(labels, "new"))
     desk.data.look_again()
-    assert desk.dock.steps.is_outdated("data") and "new" not in desk.page.legend.names()
+    assert is_outdated(desk.dock.steps, "data") and "new" not in desk.page.legend.names()
     assert desk.page.filter_note.text() == "3 features: classes and plan follow when the edits are saved."
     labels.commitChanges()
     desk.data.look_again()
@@ -348,18 +348,18 @@ def test_a_large_layer_is_read_in_slices(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made(desk)
-    monkeypatch.setattr(controller_freshness, "MOST_AT_ONCE", 1)
+    monkeypatch.setattr(controller_freshness, "MAX_AT_ONCE", 1)
     labels, fresh = project_layer("labels"), desk.services.freshness
     labels.startEditing()
     labels.addFeature(box(labels, "x"))
     desk.asked.submissions = []
     desk.data.look_again()
-    assert fresh.reading and desk.dock.steps.is_done("data"), "as long as it is not known, nothing is said"
+    assert fresh.reading and is_done(desk.dock.steps, "data"), "as long as it is not known, nothing is said"
     assert desk.asked.submissions == [], "and nothing is asked"
     while fresh.reading:
         fresh._on_slice()
     desk.data.look_again()
-    assert desk.dock.steps.is_outdated("data")
+    assert is_outdated(desk.dock.steps, "data")
     fresh.prints(hurry=True)
     labels.rollBack()
     desk.data.look_again()

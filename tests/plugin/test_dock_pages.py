@@ -14,7 +14,7 @@ from qgis.PyQt.QtGui import QColor, QPalette
 from qgis.PyQt.QtWidgets import QLabel, QToolButton
 
 from geoseg_plugin import paths
-from geoseg_plugin.contract import LabelClass, Problem, TrainJob
+from geoseg_plugin.contract import LabelClass, Problem
 from geoseg_plugin.jobs.choices import NamedPath, RasterChoice, RasterRow
 from geoseg_plugin.panel.assembly import Pages
 from geoseg_plugin.panel.dock import GeoSegDock
@@ -168,13 +168,6 @@ def test_the_tile_sentence_names_ground_size_and_step() -> None:
     page.set_pixel_size(10, "m")
     page.overlap.setCurrentIndex(page.overlap.findData(50))
     assert "640 m" in page.sentence.text() and "every 32 px" in page.sentence.text()
-
-
-def test_train_settings_are_fields_of_the_job() -> None:
-    settings = TrainPage().choices().settings
-    job = TrainJob(dataset="x", **settings)  # type: ignore[arg-type]
-    assert job.problems() == []
-    assert job == TrainJob(dataset="x"), "the page's defaults are the job's"
 
 
 def test_unfinished_runs_are_resumed_or_attached() -> None:
@@ -335,8 +328,8 @@ def test_the_panel_fits_360_px_and_names_its_inputs() -> None:
     assert [button.accessibleName() for button in buttons] == [button.text() for button in buttons]
 
 
-def test_painted_widgets_are_legible_on_dark_ground() -> None:
-    from geoseg_plugin.panel.widgets.shades import ground, ink
+def test_painted_widgets_are_legible_on_dark_window_color() -> None:
+    from geoseg_plugin.panel.widgets.shades import ink, window_color
 
     page = ResultsPage()
     half_dark = QPalette()
@@ -344,7 +337,7 @@ def test_painted_widgets_are_legible_on_dark_ground() -> None:
     half_dark.setColor(QPalette.ColorRole.Text, QColor("#eeeeee"))
     half_dark.setColor(QPalette.ColorRole.WindowText, QColor("#000000"))
     page.setPalette(half_dark)
-    assert ink(page, ground(page)).lightnessF() > 0.8
+    assert ink(page, window_color(page)).lightnessF() > 0.8
 
 
 def test_the_engine_page_sets_up_or_takes_the_users_own_python() -> None:

@@ -88,17 +88,17 @@ def test_all_choices_reach_the_job(desk: Desk, tmp_path: Path) -> None:
     page.area_layer.setLayer(area)
     page.layers.ticks["disagreement"].setChecked(True)
     assert "disagreement" not in page.choices().outputs, "one view has nobody to disagree with"
-    choose(page.quality.tta, "flips")
+    choose(page.quality.fields["tta"], "flips")
     page.layers.ticks["beyond"].setChecked(True)
-    page.quality.passes.setValue(3)
-    choose(page.quality.precision, "int8")
-    choose(page.cleaning.majority, "5")
-    page.cleaning.least.setValue(9)
-    page.outlines.simplify.setValue(2.5)
-    page.outlines.smooth.setValue(2)
-    page.outlines.right_angles.setChecked(True)
-    assert "majority, least area" in page.cleaning.title()
-    assert "12 views" in page.quality.title() and "int8" in page.quality.title()
+    page.quality.fields["dropout_passes"].setValue(3)
+    choose(page.quality.fields["precision"], "int8")
+    choose(page.cleaning.fields["majority_px"], "5")
+    page.cleaning.fields["min_patch_px"].setValue(9)
+    page.outlines.fields["simplify_m"].setValue(2.5)
+    page.outlines.fields["smooth"].setValue(2)
+    page.outlines.fields["right_angles"].setChecked(True)
+    assert "majority filter, minimum patch size" in page.cleaning.title()
+    assert "12 predictions" in page.quality.title() and "int8" in page.quality.title()
     page.primary.click()
     job = desk.runner.job()
     assert (job.tta, job.dropout_passes, job.precision, job.int8_loss) == ("flips", 3, "int8", 0.005)
@@ -161,11 +161,11 @@ def test_the_engine_is_asked_once_for_the_same_thing(desk: Desk, tmp_path: Path)
     assert desk.asked.job().dry_run
     grid = {"width": 1000, "height": 1000}
     desk.asked.finish(sentence="Predict 2 classes", problems=[], grid=grid)
-    desk.page.cleaning.least.setValue(4)
+    desk.page.cleaning.fields["min_patch_px"].setValue(4)
     desk.panel.predict.plan()
     assert not desk.asked.busy, "cleaning does not change which layers fit"
-    assert desk.page.sentence.text() == "Predict 2 classes. The classes are cleaned at the end."
-    choose(desk.page.quality.tta, "all")
+    assert desk.page.sentence.text() == "Predict 2 classes. The classes are post-processed at the end."
+    choose(desk.page.quality.fields["tta"], "all")
     desk.panel.predict.plan()
     assert desk.asked.busy and desk.asked.job().tta == "all"
 
@@ -200,7 +200,7 @@ def test_a_band_that_a_layer_does_not_have_is_not_replaced_by_another(desk: Desk
     before = len(desk.runner.submissions)
     desk.page.primary.click()
     assert len(desk.runner.submissions) == before
-    assert "has 1 bands; the model takes band 2" in desk.dock.footer.log.toPlainText()
+    assert "has 1 bands; the model reads band 2" in desk.dock.footer.log.toPlainText()
 
 
 def test_bands_in_another_order_keep_what_says_where_there_are_values(tmp_path: Path) -> None:
@@ -255,7 +255,7 @@ def test_a_model_of_another_program_reads_the_bands_that_are_chosen(desk: Desk, 
     }
     desk.use(tmp_path / "roads.onnx", described)
     page = desk.page
-    assert "another program" in page.model_note.text() and "0.1 m" in page.model_note.text()
+    assert "third-party" in page.model_note.text() and "0.1 m" in page.model_note.text()
     first = page.slots.channels._combos[0]
     choose(first, f"{dem.id()}#1")
     choose(page.slots.channels._combos[1], f"{optical.id()}#3")
@@ -347,7 +347,7 @@ def test_without_the_layer_the_warning_says_how_to_get_it(desk: Desk, tmp_path: 
     desk.page.primary.click()
     warning = {"code": "beyond_training", "message": "Beyond.", "hint": "Check units.", "severity": "warning"}
     desk.runner.finish(output="classes.tif", classes=[], warnings=[warning])
-    assert "Ground beyond training" in desk.page.warnings.toPlainText()
+    assert "Out-of-range input" in desk.page.warnings.toPlainText()
 
 
 def test_the_project_remembers_model_layers_and_choices(desk: Desk, tmp_path: Path) -> None:
@@ -358,8 +358,8 @@ def test_the_project_remembers_model_layers_and_choices(desk: Desk, tmp_path: Pa
     page = desk.page
     page.slots.combos["r1"].setLayer(other)
     page.slots._bindings["r1"].choose({1: 2, 2: 1})
-    choose(page.quality.tta, "all")
-    page.cleaning.least.setValue(7)
+    choose(page.quality.fields["tta"], "all")
+    page.cleaning.fields["min_patch_px"].setValue(7)
     kept = json.loads(json.dumps(page.values()))
     again = PredictPage()
     again.restore(kept)
@@ -384,7 +384,7 @@ def test_a_plan_tells_how_often_and_how_long() -> None:
     result = {"sentence": "Predict 2 classes", "grid": {"width": 6000, "height": 1000}, "looks": 4}
     settings = {"cleaning": Cleaning()}
     said = plan_sentence(result, settings, 0.5)
-    assert "looked at 4 times: about 4 times as long" in said and "About 48 s" in said
+    assert "4 predictions per pixel: about 4 times as long" in said and "About 48 s" in said
     assert plan_sentence({"sentence": ""}, settings, 0.5) == ""
     told = {"runtime": "PyTorch", "precision": "bf16", "views": 4, "resumed_parts": 3}
     text = result_note({**told, "cleaned": {"changed_px": 5}})

@@ -21,12 +21,13 @@ from qgis.PyQt.QtGui import QColor
 from geoseg_plugin.contract import Area, Labels, RasterizeJob
 from geoseg_plugin.jobs.submission import Submission
 from geoseg_plugin.jobs.submission import write as write_job
+from geoseg_plugin.layers.inputs.dataset_problems import data_problems
 from geoseg_plugin.layers.legendclasses import LEGEND_FIELD
 from geoseg_plugin.steps.data.add_band.dialog import band_options
 from geoseg_plugin.steps.data.add_band.index import IndexDialog
 from geoseg_plugin.steps.data.add_band.series import SeriesDialog
 from geoseg_plugin.steps.data.add_band.vector import VectorDialog
-from geoseg_plugin.steps.split.options import LABELS, LAYERS
+from geoseg_plugin.steps.split.state import LABELS, LAYERS
 
 
 @pytest.fixture
@@ -182,9 +183,9 @@ def test_rules_of_a_legend_are_offered_as_classes(desk: Desk) -> None:
 def test_classes_are_edited_and_options_go_along(desk: Desk) -> None:
     page = desk.page
     page.legend.cellWidget(1, 1).setCurrentIndex(1)
-    page.options.border_px.setValue(2)
-    page.options.min_area_px.setValue(9)
-    page.options.all_touched.setChecked(True)
+    page.options.labels["border_px"].setValue(2)
+    page.options.labels["min_area_px"].setValue(9)
+    page.options.labels["all_touched"].setChecked(True)
     scarps = polygon_layer("scarps only", ("x",))
     page.options.more_labels.layer.setLayer(scarps)
     page.options.more_labels.add_button.click()
@@ -208,7 +209,8 @@ def test_a_raster_can_be_the_labels(desk: Desk, tmp_path: Path) -> None:
     desk.data.plan()
     labels = desk.asked.job().labels
     assert (labels.kind, labels.path, labels.classes[0].value) == ("raster", str(tmp_path / "mask.tif"), "1")
-    assert any("the answer" in text for text in desk.page.problem_list.texts()), "it is ticked as a band too"
+    problems = data_problems(desk.page.choices(), QgsProject.instance())
+    assert "label_is_band" in {item.code for item in problems}, "it is ticked as a band too"
 
 
 def test_findings_come_to_the_map_and_lead_there(desk: Desk) -> None:
@@ -260,9 +262,9 @@ def test_tiles_are_thinned_folded_and_split_by_a_field_of_the_labels(desk: Desk,
     dataset_with_labels(desk, tmp_path)
     page = desk.pages.split
     page.options.split_field.setCurrentIndex(page.options.split_field.findData(f"{LABELS}fold"))
-    page.options.min_labelled.setValue(5)
-    page.options.empty.setValue(20)
-    page.options.folds.setValue(5)
+    page.options.fields["min_labelled_share"].setValue(5)
+    page.options.fields["empty_share"].setValue(20)
+    page.options.fields["folds"].setValue(5)
     assert "“fold”" in page.sentence.text()
     page.primary.click()
     job = desk.runner.job()

@@ -135,7 +135,7 @@ def test_a_sample_comes_into_the_group_of_its_map_and_is_chosen(desk: Desk) -> N
     sample_points(folder / "sample.gpkg")
     desk.runner.finish(output=str(folder / "sample.gpkg"), count=4, rows=[], warnings=[])
     settled(desk)
-    assert part.sample.currentLayer().name() == "Reference sample" and "4 points" in part.laid_out.text()
+    assert part.sample.currentLayer().name() == "Reference sample" and "4 points" in part.created.text()
     (group,) = [
         node for node in QgsProject.instance().layerTreeRoot().children() if QgsLayerTree.isGroup(node)
     ]
@@ -148,7 +148,7 @@ def test_a_sample_comes_into_the_group_of_its_map_and_is_chosen(desk: Desk) -> N
     settled(desk)
     shown = {node.name(): node.itemVisibilityChecked() for node in group.findLayers()}
     assert shown == {"Sample 2 (reference)": True, "Reference sample": False, "Classes": True}
-    assert part.sample.currentLayer().name() == "Sample 2 (reference)" and "hidden" in part.laid_out.text()
+    assert part.sample.currentLayer().name() == "Sample 2 (reference)" and "hidden" in part.created.text()
 
 
 def test_the_number_of_points_is_shown_as_the_settings_change(desk: Desk) -> None:

@@ -48,7 +48,7 @@ def trained(desk: Desk, name: str, job: Any, miou: float = 0.5) -> Path:
 
 def opened(desk: Desk) -> RunsWindow:
     """The register, opened from the Train page."""
-    actions = {action.text(): action for action in desk.pages.train.ways_button.menu().actions()}
+    actions = {action.text(): action for action in desk.pages.train.experiments_button.menu().actions()}
     actions["All runs…"].trigger()
     window = desk.panel.train.runs.window
     assert window is not None
@@ -168,7 +168,7 @@ def test_what_cannot_be_read_is_listed_empty(desk: Desk, tmp_path: Path) -> None
 
 def way(desk: Desk, name: str) -> Any:
     """What a way of the Train page opens."""
-    actions = {action.text(): action for action in desk.pages.train.ways_button.menu().actions()}
+    actions = {action.text(): action for action in desk.pages.train.experiments_button.menu().actions()}
     actions[name].trigger()
     return desk.panel.train.experiments.dialog
 
@@ -189,7 +189,7 @@ def test_folds_are_offered_where_there_are_none(desk: Desk, tmp_path: Path) -> N
     desk.runner.finish(miou=0.6, intervals={"miou": [0.5, 0.7]}, folds=[{}, {}, {}])
     assert "3 folds: mean IoU 0.600 (0.50–0.70)" in desk.pages.train.next_step.text()
     assert not desk.runner.busy, "an ensemble of all folds has no ground to be evaluated on"
-    with pytest.raises(GeoSegError, match="seen all ground"):
+    with pytest.raises(GeoSegError, match="all labelled pixels"):
         dataset_of(folder)
 
 
@@ -197,8 +197,8 @@ def test_a_search_is_evaluated_on_test_blocks(desk: Desk, tmp_path: Path) -> Non
     dataset = prepared(desk, tmp_path)
     dialog = way(desk, "Search its settings…")
     dialog.parameters.leave_out([])
-    dialog.trials.setValue(15)
-    dialog.minutes.setValue(60)
+    dialog.fields["trials"].setValue(15)
+    dialog.fields["max_minutes"].setValue(60)
     dialog.accept()
     job = desk.runner.job()
     assert isinstance(job, SearchJob) and (job.trials, job.max_minutes) == (15, 60.0)
@@ -218,7 +218,7 @@ def test_baselines_and_empty_desks_are_told_why(desk: Desk, tmp_path: Path) -> N
     page = desk.pages.train
     page.model.setCurrentIndex(page.model.findData("forest"))
     assert way(desk, "Search its settings…") is None
-    assert "baseline" in desk.dock.messages.text()
+    assert "Baselines" in desk.dock.messages.text()
 
 
 def test_a_broken_search_goes_on(desk: Desk, tmp_path: Path) -> None:

@@ -9,15 +9,22 @@ from typing import Any
 import pytest
 from docked import Desk, FakeRunner, finished_run, prepared
 
-from geoseg_plugin.contract import ARCHITECTURES, BASELINES, ForestJob, PretrainJob, TrainJob, write_json
+from geoseg_plugin.contract import (
+    ARCHITECTURES,
+    BASELINES,
+    CATALOGUE,
+    ForestJob,
+    PretrainJob,
+    TrainJob,
+    write_json,
+)
+from geoseg_plugin.forms.ticks import AutoTicks, TickList
 from geoseg_plugin.jobs import train as train_jobs
 from geoseg_plugin.jobs.submission import write as write_job
 from geoseg_plugin.panel.records import dataset_of
-from geoseg_plugin.panel.widgets.ticks import AutoTicks, TickList
 from geoseg_plugin.steps.train import controller as controller_train
-from geoseg_plugin.steps.train import planner as controller_train_plan
-from geoseg_plugin.steps.train.names import models
 from geoseg_plugin.steps.train.page import TrainPage
+from geoseg_plugin.steps.train.state import count_text, plan_sentence
 from geoseg_plugin.steps.train.widgets.chart import score_of
 
 PLAN = {
@@ -45,10 +52,9 @@ def asked_plans(desk: Desk) -> FakeRunner:
 def test_every_model_makes_a_job_without_complaint(qgis_app: Any) -> None:
     page = TrainPage()
     found = set()
-    for key in models():
+    for key in CATALOGUE:
         choose(page.model, key)
-        choices = page.choices()
-        job: Any = (TrainJob if choices.kind == "train" else ForestJob)("d", **choices.settings)  # type: ignore[arg-type]
+        job: Any = page.choices().job(Path("d"))
         assert job.problems() == [], key
         found.add(job.architecture if isinstance(job, TrainJob) else job.method)
     assert found == {*ARCHITECTURES, *BASELINES}
@@ -58,12 +64,12 @@ def test_choices_become_fields(qgis_app: Any) -> None:
     page = TrainPage()
     page.set_dataset("d", {"red": "", "nir": "", "slope": ""})
     page.bands.leave_out(["nir"])
-    page.network.loss.set_value(["ce", "dice"])
-    page.network.augment.set_value(["none"])
-    page.network.patience.setValue(0)
+    page.network.fields["loss"].set_value(["ce", "dice"])
+    page.network.fields["augment"].set_value(["none"])
+    page.network.fields["patience"].setValue(0)
     page.minutes.setValue(5)
     choose(page.model, "deeplabv3plus:resnet50")
-    settings = page.choices().settings
+    settings = page.choices().settings()
     assert (settings["bands"], settings["loss"], settings["augment"]) == (
         ("red", "slope"),
         "ce+dice",
@@ -78,7 +84,7 @@ def test_the_page_is_remembered(qgis_app: Any) -> None:
     page, other = TrainPage(), TrainPage()
     page.set_dataset("d", {"red": "", "nir": ""})
     page.bands.leave_out(["red"])
-    page.network.augment.set_value(["flip", "noise"])
+    page.network.fields["augment"].set_value(["flip", "noise"])
     choose(page.preset, "quick")
     values = json.loads(json.dumps(page.values()))
     other.restore(values)
@@ -97,20 +103,22 @@ def test_ticks_change_by_hand(qgis_app: Any) -> None:
     ticks.ticks_changed.connect(lambda: heard.append(1))
     ticks.item(0).setCheckState(Qt.CheckState.Unchecked)
     assert ticks.ticked() == ["b"] and ticks.left_out() == ["a"] and heard == [1]
-    auto = AutoTicks("loss", {"ce": "CE", "dice": "Dice"}, ("ce",))
+    auto = AutoTicks("loss", {"ce": "CE", "dice": "Dice"})
     auto.set_value(["unheard of"])
     assert auto.value() == ["auto"]
     auto.mode.setCurrentIndex(auto.mode.findData("own"))
-    assert auto.value() == ["ce"] and not auto.ticks.isHidden()
+    assert auto.value() == ["auto"] and not auto.ticks.isHidden(), "nothing is ticked yet"
+    auto.ticks.item(0).setCheckState(Qt.CheckState.Checked)
+    assert auto.value() == ["ce"]
 
 
 def test_network_choices_are_hidden_for_baselines(qgis_app: Any) -> None:
     page = TrainPage()
     assert page.baseline.isHidden() and not page.network.isHidden()
     choose(page.model, "forest")
-    page.baseline.texture.setText("3, 7; x")
+    page.baseline.fields["texture_px"].setText("3, 7; x")
     assert page.network.isHidden() and page.start.section.isHidden() and page.preview_button.isHidden()
-    assert page.choices().settings["texture_px"] == (3, 7)
+    assert page.choices().settings()["texture_px"] == (3, 7)
 
 
 def test_the_plan_is_asked_once_and_read_in_words(desk: Desk, tmp_path: Path) -> None:
@@ -121,14 +129,14 @@ def test_the_plan_is_asked_once_and_read_in_words(desk: Desk, tmp_path: Path) ->
     asked.finish(**PLAN)
     page = desk.pages.train
     text = page.sentence.text()
-    assert "Crops of 128 px, 8 a step, at most 60 epochs: about 4 min on CPU." in text
-    assert "1.9 M parameters, looks 44 px around, 320 MB while training." in text
+    assert "Crops of 128 px, 8 per step, at most 60 epochs: about 4 min on CPU." in text
+    assert "1.9 M parameters, sees 44 px around each pixel, 320 MB while training." in text
     assert "tiles of 64 px" in page.why.text() and not page.why_group.isHidden()
     assert page.problem_list.texts() == ["Few pixels."]
     asked.submissions.clear()
     desk.panel.train.planner.plan()
     assert asked.submissions == [] and "Crops of 128 px" in page.sentence.text()
-    page.network.crop.setValue(64)
+    page.network.fields["crop_px"].setValue(64)
     assert "Crops of" not in page.sentence.text(), "that was about another crop"
     assert page.problem_list.texts() == ["Few pixels."] and not page.why_group.isHidden(), "nothing jumps"
     assert page.foot.indexOf(page.more) == page.foot.indexOf(page.primary) - 1, (
@@ -156,7 +164,7 @@ def test_a_plan_that_is_worked_on_stops_when_training_begins(desk: Desk, tmp_pat
 def test_settings_that_cannot_be_are_said_without_the_engine(desk: Desk, tmp_path: Path) -> None:
     prepared(desk, tmp_path)
     choose(desk.pages.train.model, "forest")
-    desk.pages.train.baseline.texture.setText("4")
+    desk.pages.train.baseline.fields["texture_px"].setText("4")
     assert asked_plans(desk).submissions == []
     assert "Texture windows of 4" in desk.pages.train.problem_list.texts()[0]
 
@@ -239,7 +247,7 @@ def test_weights_are_made_from_rasters_and_then_used(desk: Desk, tmp_path: Path)
     assert isinstance(desk.runner.job(), PretrainJob)
     folder = desk.runner.submissions[0].folder
     desk.runner.finish(encoder="encoder.pt", loss=0.2)
-    assert page.choices().settings["weights"] == str(folder / "encoder.pt")
+    assert page.choices().settings()["weights"] == str(folder / "encoder.pt")
     assert desk.services.view.open_runs() == [], "weights are no run to resume"
 
 
@@ -295,5 +303,5 @@ def test_the_zoo_is_installed_into_our_own_environment_only(
 
 def test_a_plan_of_a_baseline_has_its_own_words() -> None:
     result = {"reasons": ["fitting a random forest on 4000 pixels"], "plan": {"method": "forest"}}
-    assert controller_train_plan.plan_sentence(result) == "Fitting a random forest on 4000 pixels."
-    assert controller_train_plan.count_text(480_000) == "480\u202f000"
+    assert plan_sentence(result) == "Fitting a random forest on 4000 pixels."
+    assert count_text(480_000) == "480\u202f000"

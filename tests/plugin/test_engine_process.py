@@ -49,7 +49,7 @@ def test_rubbish_is_logged_and_skipped(tmp_path: Path) -> None:
     logs = [event["text"] for event in events if event["type"] == "log"]
     assert any("not UTF-8" in text for text in logs)
     assert any("telepathy" in text for text in logs)
-    assert any("last word" in text for text in logs)
+    assert any("last event" in text for text in logs)
     assert [kind for kind in kinds(events) if kind != "log"] == ["hello", "done"]
 
 

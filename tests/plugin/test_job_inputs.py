@@ -185,12 +185,14 @@ def test_merged_classes_of_further_layers_are_the_same_at_both_entry_points(
     first, second = polygon_layer("first", ("oak", "lake")), polygon_layer("second", ("beech", "road"))
     taken = record(monkeypatch)
     given = {"STACK": str(raster(tmp_path / "stack.tif")), "LABELS": first.id(), "CLASS_FIELD": "class"}
+    given["UNLABELLED"] = "background"
     merged = {"MORE_LABELS": [second.id()], "MERGE": "beech=oak", "EXCLUDED": "road"}
     assert checked(provider, "rasterizelabels", **given, **merged, OUTPUT=str(tmp_path / "l.tif")) == ""
     run(provider, "rasterizelabels", **given, **merged, OUTPUT=str(tmp_path / "l.tif"))
     choices = DataChoices(
         label_layer_id=first.id(),
         class_field="class",
+        unlabelled="background",
         more_labels=(MoreLabels(second.id(), "class"),),
         edits=LabelEdits({"beech": "oak"}, ("road",)),
     )

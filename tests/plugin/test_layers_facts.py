@@ -25,7 +25,7 @@ from qgis.core import (
 from geoseg_plugin.layers import facts, publish, styles
 from geoseg_plugin.layers.facts import raster_facts, state_of, unfiltered_count
 from geoseg_plugin.layers.legendclasses import LEGEND_FIELD
-from geoseg_plugin.layers.publish import Item, dress
+from geoseg_plugin.layers.publish import Item, style_file
 from geoseg_plugin.layers.results import RESULT_MARK, SHOWN, WRITTEN, result_kind
 
 FIELDS = ("class",)
@@ -71,12 +71,12 @@ EDITS: dict[str, Callable[[QgsVectorLayer], object]] = {
 }
 
 
-@pytest.mark.parametrize("most", [facts.MOST_READ, 0], ids=["read", "too many to read"])
+@pytest.mark.parametrize("most", [facts.MAX_READ, 0], ids=["read", "too many to read"])
 @pytest.mark.parametrize("edit", EDITS)
 def test_an_edit_changes_the_state_and_undo_brings_it_back(
     edit: str, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(facts, "MOST_READ", most)
+    monkeypatch.setattr(facts, "MAX_READ", most)
     layer = saved(polygon_layer(), tmp_path / "labels.gpkg")
     before = state_of(layer, FIELDS)
     assert state_of(layer, FIELDS) == before
@@ -156,7 +156,7 @@ def test_a_result_is_known_by_its_mark_its_style_and_its_file(tmp_path: Path) ->
     assert result_kind(layer) == SHOWN, "a project of an earlier version"
     for name, is_result, kind in (("map", True, WRITTEN), ("stack", False, "")):
         path = Path(raster_layer(tmp_path, name, 1).source())
-        assert dress(Item(path, name, styles.style_stack, is_result=is_result), {})
+        assert style_file(Item(path, name, styles.style_stack, is_result=is_result), {})
         assert result_kind(QgsRasterLayer(str(path), "loaded by anybody")) == kind
     path = Path(raster_layer(tmp_path, "bare", 1).source())
     gdal.Open(str(path), gdal.GA_Update).SetMetadataItem("GEOSEG_RESULT", "yes")

@@ -107,7 +107,7 @@ def test_everything_stays_on_the_page(qgis_new_project: None, tmp_path: Path) ->
     for item in (*of_kind(made, QgsLayoutItemLabel), *of_kind(made, QgsLayoutFrame)):
         assert page.contains(item.mapRectToScene(item.rect())), item
     frames = of_kind(made, QgsLayoutFrame)
-    assert len(frames[0].multiFrame().tableContents()) == layout.MOST_ROWS + 1, "the largest, and the heads"
+    assert len(frames[0].multiFrame().tableContents()) == layout.MAX_ROWS + 1, "the largest, and the heads"
 
 
 def test_long_names_are_shortened_to_their_column(qgis_new_project: None, tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_scale_and_bar_in_degrees_are_those_of_the_ground(qgis_new_project: None
     shown, bar = of_kind(made, QgsLayoutItemMap)[0], of_kind(made, QgsLayoutItemScaleBar)[0]
     m_of_degree = 55_800  # along the parallel of 60° north
     true = 1000 * m_of_degree * shown.extent().width() / shown.rect().width()
-    assert layout_items.ground_scale(shown) == pytest.approx(true, rel=1e-3)
+    assert layout_items.true_scale(shown) == pytest.approx(true, rel=1e-3)
     assert any(item.text().startswith(f"1 : {round(true, -2):,.0f}".replace(",", "\u202f"))
                for item in of_kind(made, QgsLayoutItemLabel))  # fmt: skip
     told = bar.unitsPerSegment() / bar.mapUnitsPerScaleBarUnit()
@@ -215,11 +215,11 @@ def test_scores_say_what_they_are_from_and_what_makes_them_too_good() -> None:
     seen = {"code": "seen_ground", "message": "All of it was trained on.", "hint": "Take others."}
     judged = {**EVALUATION, "truth": "plots", "pixels": 4077, "warnings": [seen, {"code": "scores"}]}
     assert score_lines(judged)[:2] == [
-        "Judged on: plots, 4\u202f077 pixels",
+        "Evaluated on: plots, 4\u202f077 pixels",
         "Caution: All of it was trained on.",
     ]
     of_model = {**EVALUATION, "split": "test", "dataset": "valley", "truth": "", "pixels": 12}
-    assert score_lines(of_model)[0] == "Judged on: test blocks of 'valley', 12 pixels"
+    assert score_lines(of_model)[0] == "Evaluated on: test blocks of 'valley', 12 pixels"
     assert score_lines(EVALUATION)[0].startswith("Mean IoU")
 
 

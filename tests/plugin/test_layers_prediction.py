@@ -50,7 +50,7 @@ def test_notes_name_model_score_views_and_cleaning(tmp_path: Path, qgis_new_proj
     group = publish.publish_prediction(folder, with_facts(folder, result))
     notes = QgsLayerNotesUtils.layerNotes(group.findLayers()[0].layer())
     assert str(run / "model.onnx") in notes
-    assert "mean IoU on validation ground 0.625" in notes
+    assert "mean IoU on the validation set 0.625" in notes
     assert "4 views of each pixel" in notes
     assert "majority in 3 px, patches below 9 px; 12 pixels changed class" in notes
     QgsProject.instance().clear()

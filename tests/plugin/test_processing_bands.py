@@ -104,7 +104,7 @@ def test_roles_follow_wavelength_or_name_unless_they_are_given() -> None:
 
 def test_an_index_whose_bands_nobody_can_know_asks_for_them() -> None:
     plain = LayerBands("o", "optical", ("B2", "B3", "B4", "B8"), (None,) * 4)
-    with pytest.raises(ValueError, match="Say in ROLES"):
+    with pytest.raises(ValueError, match="Name the band in ROLES"):
         index_additions(["NDVI"], "", 1.0, [OPTICAL], [plain])
     two = [LayerBands(title, title, ("red", "nir"), (None, None)) for title in ("2019", "2021")]
     with pytest.raises(ValueError, match="2019; 2021"):

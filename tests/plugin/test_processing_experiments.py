@@ -56,7 +56,12 @@ def test_a_comparison_needs_no_more_than_a_dataset(
     taken = record(monkeypatch, {"rows": [ROW], "table": "/t.csv", "report": "/r.html", "unfinished": []})
     found = run(provider, "compare", DATASET=str(dataset), OUTPUT=str(dataset / "comparison"))
     job = taken[0].job
-    assert job.problems() == [] and job.seeds == (42,) and job.band_sets == () and job.split == "test"
+    assert (
+        job.problems() == []
+        and job.seeds == (42,)
+        and job.band_sets == (BandSet("all bands"),)
+        and job.split == "test"
+    )
     assert job.contenders == tuple(contender(key) for key in COMPARED)
     assert (found["BEST"], found["IOU"]) == ("U-Net, all bands", 0.71)
     assert found["BEST_MODEL"] == str(Path("/runs/a/model.onnx")) and found["REPORT"] == "/r.html"

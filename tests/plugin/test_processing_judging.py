@@ -208,7 +208,7 @@ def test_a_comparison_knows_the_model_of_a_map_also_through_cleaning(
     model.touch()
     facts = {"Model": str(model), "Inputs": "r1 ← a.tif", "Cleaned": "majority in 3 px"}
     classes, clean = class_map(tmp_path), class_map(tmp_path / "clean")
-    publish.dress(publish.Item(classes, "Classes", hide_background), facts)
+    publish.style_file(publish.Item(classes, "Classes", hide_background), facts)
     run(provider, "cleanclasses", INPUT=str(classes), FILL_HOLES=9, OUTPUT=str(clean))
     kept = facts_of(QgsRasterLayer(str(clean), "clean", "gdal"))
     assert kept["Cleaned"].startswith("majority in 3 px; ") and "holes below 9 px" in kept["Cleaned"]

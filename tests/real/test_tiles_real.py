@@ -7,7 +7,7 @@ from pathlib import Path
 import geopandas
 import pytest
 from data_scenes import channel
-from test_data_path import BOXES, FIELDS, ORTHOSEG, burnt, layers
+from real_data import BOXES, FIELDS, ORTHOSEG, burnt, layers
 
 from geoseg_engine.contract import Area, CheckJob, ExportChipsJob, Labels, TileJob
 from geoseg_engine.dataset import chips, tiles

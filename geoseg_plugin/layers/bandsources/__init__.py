@@ -1,4 +1,4 @@
-"""Kinds of source, besides rasters, that bands can be taken from: one registered object each.
+"""Kinds of source of bands besides rasters: one registered object each.
 
 A new kind is a module here and an entry in `BAND_SOURCES`, beside the engine's side and the dialog of the panel.
 """

@@ -1,4 +1,4 @@
-"""What QGIS must know of a kind of source that bands are taken from."""
+"""A kind of source of bands, as QGIS gives it."""
 
 from __future__ import annotations
 

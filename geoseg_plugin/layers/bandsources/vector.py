@@ -79,7 +79,7 @@ def vector_additions(text: str, layers: Sequence[QgsVectorLayer]) -> tuple[Addit
 
     Args:
         text: as `roads: distance 500; soil: onehot kind; rock: burn hardness`.
-        layers: those that the text may name; one that it does not name is taken by distance.
+        layers: those that the text may name; one that it does not name gives its distance.
 
     Raises:
         ValueError: with a sentence that names the part that is wrong.

@@ -22,7 +22,7 @@ ShownExtent = tuple[tuple[float, float, float, float] | None, str]
 """Extent of the map, (xmin, ymin, xmax, ymax), and its CRS."""
 
 SPLIT_WORDS = ("split", "fold", "set", "subset", "part")
-"""Names of fields that could say what trains and what tests."""
+"""Names of fields that could hold the split."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def area_snapshot(layer: QgsVectorLayer, split_field: str = "", selected_only: b
     Args:
         layer: polygon layer, with unsaved edits and filter as they are now.
         split_field: field that names train, validation and test; empty if there is none.
-        selected_only: take only the features that are selected now.
+        selected_only: use only the features that are selected now.
     """
     fields = (split_field, *area_fields(layer))
     area = Area("polygons", layer=LABEL_LAYER, split_field=split_field)
@@ -84,7 +84,7 @@ def text_fields(layer: QgsVectorLayer) -> list[str]:
 
 
 def split_fields(layer: QgsVectorLayer) -> list[str]:
-    """Return the fields that could say what trains and what tests: by their name, text or whole numbers."""
+    """Return the fields that could hold the split: by their name, text or whole numbers."""
     named = [item for item in layer.fields() if item.name().lower() in SPLIT_WORDS]
     return [item.name() for item in named if item.type() in TEXT_TYPES or item.isNumeric()]
 

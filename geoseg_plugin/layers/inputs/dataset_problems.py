@@ -52,7 +52,7 @@ def data_problems(choices: DataChoices, project: QgsProject) -> list[Problem]:
         found.append(
             Problem(
                 "label_is_band",
-                tr("The label layer is used as a band too: the model would see the answer."),
+                tr("The label layer is used as a band too: the model would see the reference labels."),
                 tr("Untick it among the bands, or remove the band that was added from it."),
                 "warning",
             )
@@ -83,7 +83,7 @@ def result_warning(layer: QgsRasterLayer) -> Problem:
     """A result is among the inputs."""
     return Problem(
         "result_is_band",
-        tr("Layer '{}' is a result of GeoSeg: a model that sees it learns an earlier answer.").format(
+        tr("Layer '{}' is a result of GeoSeg: a model that sees it learns an earlier prediction.").format(
             layer.name()
         ),
         tr("Untick it, unless that is what you want."),

@@ -57,6 +57,11 @@ class InputFolder:
         """A sentence for each raster that is copied: what is written and why."""
         return [item.note for item in self.exports if isinstance(item, RasterExport)]
 
+    @property
+    def missing(self) -> list[Export]:
+        """The exports but those of rasters whose copy is already there: a plan needs no newer one."""
+        return [item for item in self.exports if not (isinstance(item, RasterExport) and item.path.exists())]
+
     def add(self, export: WrittenT, name: str) -> str:
         """Plan a file of this folder.
 

@@ -61,7 +61,7 @@ def label_snapshot(
         layer: polygons, or a raster of classes.
         class_field: field of the polygons with the class; empty for one class.
         further: more layers of polygons.
-        selected_only: take only the polygons of `layer` that are selected now.
+        selected_only: use only the polygons of `layer` that are selected now.
     """
     more = tuple(
         LabelLayer("", LABEL_LAYER, item.name(), field, "" if field else single_color(item))

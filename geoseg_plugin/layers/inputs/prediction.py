@@ -119,9 +119,9 @@ def prediction_problems(choices: PredictChoices, model: ModelNeeds, project: Qgs
         hint = tr("Load a raster layer, and choose a band for every channel.")
         found.append(Problem("no_layer", tr("A band is missing."), hint))
     for key, binding in choices.bindings.items():
-        layer, most = project.mapLayer(choices.slots.get(key, "")), max(binding.values())
-        if isinstance(layer, QgsRasterLayer) and most > max(value_bands(layer), default=0):
-            found.append(band_missing(layer, most))
+        layer, last = project.mapLayer(choices.slots.get(key, "")), max(binding.values())
+        if isinstance(layer, QgsRasterLayer) and last > max(value_bands(layer), default=0):
+            found.append(band_missing(layer, last))
     if choices.place == "polygons" and not choices.area_layer_id:
         found.append(Problem("no_area", tr("No area layer is chosen."), tr("Choose a polygon layer.")))
     if choices.place == "rectangle" and choices.rectangle is None:
@@ -143,11 +143,11 @@ def band_missing(layer: QgsRasterLayer, number: int) -> Problem:
         layer: that is chosen.
         number: of the band that the model reads, from 1.
     """
-    said = tr("Layer '{}' has {} bands; the model takes band {}.").format(
+    message = tr("Layer '{}' has {} bands; the model reads band {}.").format(
         layer.name(), len(value_bands(layer)), number
     )
     hint = tr("Choose another layer, or another band under “Which band is which”.")
-    return Problem("missing_bands", said, hint)
+    return Problem("missing_bands", message, hint)
 
 
 def band_list(project: QgsProject) -> list[tuple[str, str, int]]:

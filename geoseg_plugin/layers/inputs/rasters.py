@@ -32,7 +32,7 @@ def raster_snapshot(
 
     Args:
         layer: any raster layer without `problems()`.
-        ticked: bands to use, from 1; None takes all that carry values.
+        ticked: bands to use, from 1; None uses all that carry values.
         terrain: terrain attributes to derive from the first ticked band, or else from band 1.
         labels_crs: CRS of the labels, which counts where the reference of the grid is chosen.
     """

@@ -20,7 +20,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ..texts import duration, tr
-from .shades import ground, ink
+from .shades import ink, window_color
 
 LOG_LINES = 2000
 
@@ -35,7 +35,7 @@ class ElidedLabel(QLabel):
     def paintEvent(self, _event: QPaintEvent) -> None:
         text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width())
         painter = QPainter(self)
-        painter.setPen(ink(self, ground(self)))
+        painter.setPen(ink(self, window_color(self)))
         painter.drawText(self.rect(), Qt.AlignmentFlag.AlignVCenter, text)
 
 
@@ -97,7 +97,7 @@ class Footer(QFrame):
         return row
 
     def show_idle(self, text: str = "") -> None:
-        """No job runs; `text` says how the last one ended."""
+        """Show that no job runs; `text` is how the last one ended."""
         self._title.setText(text or tr("Nothing is running"))
         self._title.setToolTip(self._title.text())
         self._time_left.clear()
@@ -132,7 +132,7 @@ class Footer(QFrame):
         self._time_left.setText(tr("{} left").format(left) if left else "")
 
     def show_stopping(self) -> None:
-        """Cancel was asked; the engine saves and stops."""
+        """Show that the job was cancelled and the engine is saving."""
         self._cancel.setEnabled(False)
         self._time_left.setText(tr("stopping…"))
 
@@ -144,21 +144,17 @@ class Footer(QFrame):
         self._badge.setVisible(bool(name))
 
     def device(self) -> str:
-        """What the badge says."""
+        """Return the text of the badge."""
         return self._badge.text()
 
     def title(self) -> str:
-        """What the first line says."""
+        """Return the text of the first line."""
         return self._title.text()
 
     def add_log(self, level: str, text: str) -> None:
         """Append a line with the time; warnings and errors are marked."""
         mark = {"warning": "! ", "error": "!! "}.get(level, "")
         self.log.appendPlainText(f"{time.strftime('%H:%M:%S')}  {mark}{text}")
-
-    def unfold_log(self) -> None:
-        """Show the log."""
-        self._unfold.setChecked(True)
 
     def _on_cancel_clicked(self) -> None:
         self.show_stopping()

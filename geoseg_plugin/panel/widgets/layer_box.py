@@ -13,7 +13,7 @@ from .page import lets_shrink
 
 
 class LayerBox(QgsMapLayerComboBox):
-    """Empty at first, and again when the chosen layer leaves the project: QGIS's own box silently takes another one.
+    """Empty at first, and again when the chosen layer leaves the project: QGIS's own box would choose another one.
 
     Args:
         kinds: of `Qgis.LayerFilter`.

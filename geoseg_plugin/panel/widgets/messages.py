@@ -1,4 +1,4 @@
-"""What the panel has to say whatever page is shown: errors, notes, and offers with a button; all of it wraps."""
+"""Messages above all pages: errors, notes, and offers with a button; their lines wrap."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..texts import tr
 from .notes import Note, ProblemList, wrap
 
 NOTE_MS = 8000
-MOST_LINES = 8
+MAX_LINES = 8
 
 
 class Messages(QFrame):
@@ -22,7 +22,7 @@ class Messages(QFrame):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setFrameShape(QFrame.Shape.StyledPanel)
-        self._error = ProblemList(MOST_LINES)
+        self._error = ProblemList(MAX_LINES)
         self._picture, self._note = QLabel(), wrap(Note())
         side = round(self.fontMetrics().height() * 1.1)
         self._picture.setPixmap(QIcon(icon("geoseg.svg")).pixmap(side, side))
@@ -74,7 +74,7 @@ class Messages(QFrame):
         self.hide()
 
     def text(self) -> str:
-        """What is said now; empty if nothing is."""
+        """Return the message that is shown; empty without one."""
         return "" if self.isHidden() else " ".join([*self._error.texts(), self._note.text()]).strip()
 
     def _show(self, text: str = "", button_text: str = "", action: Callable[[], None] | None = None) -> None:

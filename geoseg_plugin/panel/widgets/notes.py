@@ -1,4 +1,4 @@
-"""Text that explains: small notes, the live sentence of a page, and problems with their cures."""
+"""Text that explains: small notes, the live sentence of a page, and problems with their fixes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from qgis.PyQt.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QTextB
 
 from ...paths import icon
 from ..texts import tr
-from .shades import faint, ground
+from .shades import faint, window_color
 
 SMALLER = 0.92
-LEAST_LINES = 2
+MIN_LINES = 2
 USUAL_WIDTH_PX = 340
 
 
@@ -63,7 +63,7 @@ def wrap(label: QLabel) -> QLabel:
 
 
 class Sentence(QWidget):
-    """What will happen, in plain words, on a quiet background."""
+    """The live sentence of a page: what will happen."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -90,7 +90,7 @@ class Sentence(QWidget):
     def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        behind = ground(self)
+        behind = window_color(self)
         painter.setBrush(faint(self, behind, 0.06))
         painter.setPen(faint(self, behind, 0.25))
         painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 3, 3)
@@ -112,25 +112,25 @@ class Sentence(QWidget):
 
 
 class ProblemList(QTextBrowser):
-    """Every complaint at once, each with its cure; as high as its text up to a limit, then it scrolls.
+    """All problems at once, each with its fix; as high as its text up to a limit, then it scrolls.
 
     Args:
-        most_lines: the limit in lines; where the panel is low, it can be made as low as LEAST_LINES.
+        max_lines: the limit in lines; in a low panel it can be as low as MIN_LINES.
 
     Signals:
-        place_requested: the code of a problem whose places on the map the user wants to see.
-        cure_requested: the code of a problem that the user wants to have solved as its row offers.
+        place_requested: show the places of the problem with this code on the map.
+        fix_requested: fix the problem with this code as its row offers.
     """
 
     place_requested = pyqtSignal(str)
-    cure_requested = pyqtSignal(str)
+    fix_requested = pyqtSignal(str)
 
-    def __init__(self, most_lines: int = 9, parent: QWidget | None = None) -> None:
+    def __init__(self, max_lines: int = 9, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._most_lines = most_lines
+        self._max_lines = max_lines
         self._rows: tuple[Row, ...] = ()
         self._located: frozenset[str] = frozenset()
-        self._cures: dict[str, str] = {}
+        self._fixes: dict[str, str] = {}
         self._height = self._limit_px = 0
         self.setOpenLinks(False)
         self.anchorClicked.connect(self._on_link)
@@ -151,24 +151,24 @@ class ProblemList(QTextBrowser):
         """The messages shown."""
         return [row.message for row in self._rows]
 
-    def set_problems(self, problems: Sequence[Any], cures: Mapping[str, str] | None = None) -> None:
+    def set_problems(self, problems: Sequence[Any], fixes: Mapping[str, str] | None = None) -> None:
         """Show problems of the contract, as objects or as the mappings that results carry.
 
         Args:
-            cures: code -> words of a link in the row of that problem.
+            fixes: code -> text of a link in the row of that problem.
         """
         rows = tuple(dict.fromkeys(sorted(map(as_row, problems), key=lambda row: row.severity)))
-        if rows != self._rows or dict(cures or {}) != self._cures:
-            self._rows, self._cures = rows, dict(cures or {})
+        if rows != self._rows or dict(fixes or {}) != self._fixes:
+            self._rows, self._fixes = rows, dict(fixes or {})
             self._show()
 
     def set_located(self, codes: Iterable[str]) -> None:
-        """Problems with these codes lie somewhere on the map: they get a link."""
+        """Add a link to problems with these codes, whose places are on the map."""
         self._located = frozenset(codes)
         self._show()
 
     def set_limit(self, pixels: int) -> None:
-        """Take no more than so many pixels of height, but at least LEAST_LINES."""
+        """Limit the height in pixels; it is at least MIN_LINES."""
         if pixels != self._limit_px:
             self._limit_px = pixels
             self._fit()
@@ -183,8 +183,8 @@ class ProblemList(QTextBrowser):
             self.document().addResource(QTextDocument.ResourceType.ImageResource, name, picture)
             text = html.escape(row.message) + (f" <i>{html.escape(row.hint)}</i>" if row.hint else "")
             code = html.escape(row.code)
-            if row.code in self._cures:
-                text += f' <a href="cure:{code}">{html.escape(self._cures[row.code])}</a>'
+            if row.code in self._fixes:
+                text += f' <a href="fix:{code}">{html.escape(self._fixes[row.code])}</a>'
             if row.code in self._located:
                 text += f' <a href="{code}">{html.escape(tr("Show on the map"))}</a>'
             cells.append(f'<tr><td><img src="icon:{row.severity}"></td><td>{text}</td></tr>')
@@ -200,17 +200,17 @@ class ProblemList(QTextBrowser):
         self.document().setTextWidth(self.width())
         needed = ceil(self.document().size().height()) + 4
         line = self.fontMetrics().lineSpacing()
-        most = self._most_lines * line
+        limit = self._max_lines * line
         if self._limit_px:
-            most = min(most, max(self._limit_px, LEAST_LINES * line))
+            limit = min(limit, max(self._limit_px, MIN_LINES * line))
         policy = Qt.ScrollBarPolicy
-        if needed > most:
+        if needed > limit:
             self.document().setTextWidth(self.width() - self.verticalScrollBar().sizeHint().width())
         self.setVerticalScrollBarPolicy(
-            policy.ScrollBarAsNeeded if needed > most else policy.ScrollBarAlwaysOff
+            policy.ScrollBarAsNeeded if needed > limit else policy.ScrollBarAlwaysOff
         )
-        self._height = min(needed, most)
-        self.setMinimumHeight(min(self._height, LEAST_LINES * line))
+        self._height = min(needed, limit)
+        self.setMinimumHeight(min(self._height, MIN_LINES * line))
         self.setMaximumHeight(self._height)
         self.updateGeometry()
 
@@ -218,7 +218,7 @@ class ProblemList(QTextBrowser):
         return QSize(USUAL_WIDTH_PX, self._height)
 
     def _on_link(self, url: QUrl) -> None:
-        (self.cure_requested if url.scheme() == "cure" else self.place_requested).emit(url.path())
+        (self.fix_requested if url.scheme() == "fix" else self.place_requested).emit(url.path())
 
 
 @dataclass(frozen=True)
@@ -239,7 +239,7 @@ def as_row(problem: Any) -> Row:
 
 
 class NextStep(Note):
-    """Says what was done and links to the next step, or that it is out of date."""
+    """Shows what was done with a link to the next step, or that it is out of date."""
 
     step_requested = pyqtSignal(str)
 
@@ -252,13 +252,13 @@ class NextStep(Note):
         self.hide()
 
     def show_done(self, text: str, link: str = "", step: str = "") -> None:
-        """Say what was done; an empty text hides the line."""
+        """Show what was done; an empty text hides the line."""
         anchor = f' <a href="{step}">{html.escape(link)}</a>' if link else ""
         self._done = f"✓ {html.escape(text)}{anchor}" if text else ""
         self.setText(self._done)
         self.setVisible(bool(text))
 
     def show_outdated(self, why: str) -> None:
-        """Say why what was done is out of date; an empty text says again what was done."""
+        """Show why the result is out of date; an empty text shows again what was done."""
         self.setText(f"● {html.escape(why)}" if why else self._done)
         self.setVisible(bool(self.text()))

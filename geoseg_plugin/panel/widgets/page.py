@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from qgis.gui import QgsCollapsibleGroupBox
@@ -22,14 +22,15 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
+from ...forms.rows import row_of
 from ..texts import tr
 from .notes import NextStep, ProblemList, Sentence, small_label
 from .remembered import WheelGuard, changed_signal, set_value, takes_wheel, value_of
 
-LEAST_LINES = 4
-"""Of what scrolls, however low the panel is."""
-MOST_OF_PAGE = 0.25
-"""Share of the page's height that the list of problems takes at most."""
+MIN_LINES = 4
+"""Smallest height of what scrolls, in lines."""
+MAX_SHARE_OF_PAGE = 0.25
+"""Largest share of the page's height that the list of problems takes."""
 
 
 class Page(QWidget):
@@ -70,7 +71,7 @@ class Page(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         if self.primary is not None and self.foot.indexOf(self.problem_list) >= 0:
-            self.problem_list.set_limit(round(MOST_OF_PAGE * self.height()))
+            self.problem_list.set_limit(round(MAX_SHARE_OF_PAGE * self.height()))
 
     def section(self, title: str) -> QFormLayout:
         """A titled block; returns its form, to which rows are added."""
@@ -97,7 +98,7 @@ class Page(QWidget):
         self.settle()
 
     def show_outdated(self, why: str) -> None:
-        """Say why the result of this page is out of date; an empty text takes that back."""
+        """Show why the result of this page is out of date; an empty text hides it."""
         self.next_step.show_outdated(why)
 
     def settle(self) -> None:
@@ -132,12 +133,12 @@ class Page(QWidget):
         return widget
 
     def spin_box(
-        self, key: str, least: int, most: int, value: int, special: str = "", suffix: str = ""
+        self, key: str, low: int, high: int, value: int, special: str = "", suffix: str = ""
     ) -> QSpinBox:
-        """A remembered whole number; `special` is shown in place of the least one."""
+        """Return a remembered box for a whole number; `special` is shown in place of the smallest one."""
         box = QSpinBox()
         self.remember(key, box)
-        box.setRange(least, most)
+        box.setRange(low, high)
         box.setValue(value)
         box.setSpecialValueText(special)
         box.setSuffix(suffix)
@@ -202,6 +203,39 @@ class AdvancedGroup(QgsCollapsibleGroupBox):
         self.form.setContentsMargins(8, 4, 8, 6)
         self.setLayout(self.form)
 
+    def add_fields(
+        self,
+        page: Page,
+        cls: type,
+        names: Sequence[str],
+        percent: Collection[str] = (),
+        controls: Mapping[str, QWidget] | None = None,
+    ) -> dict[str, Any]:
+        """Add the rows of declared fields, under the headings of their groups where there are several.
+
+        Args:
+            page: remembers their values.
+            cls: dataclass that declares the fields.
+            names: of the fields.
+            percent: shares that are shown as percent.
+            controls: other controls than the declaration gives, by field.
+
+        Returns:
+            The control of each field.
+        """
+        found: dict[str, Any] = {}
+        rows = {name: row_of(cls, name, name in percent) for name in names}
+        several = len({row.group for row in rows.values()}) > 1
+        shown = ""
+        for name, row in rows.items():
+            if several and row.group != shown:
+                shown = row.group
+                self.form.addRow(heading(shown))
+            control = (controls or {}).get(name, row.control)
+            found[name] = page.remember(row.key, control)
+            self.add_choice(row.title, control, row.about, row.guide)
+        return found
+
     def add_choice(self, label: str, widget: QWidget, why: str, anchor: str) -> None:
         """One row: the choice, and below it why one would change it."""
         if label:
@@ -231,7 +265,7 @@ def scrolling(content: QWidget) -> QScrollArea:
     area.setFrameShape(QFrame.Shape.NoFrame)
     area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-    area.setMinimumHeight(LEAST_LINES * area.fontMetrics().height())
+    area.setMinimumHeight(MIN_LINES * area.fontMetrics().height())
     area.setWidget(content)
     return area
 

@@ -19,12 +19,12 @@ from qgis.PyQt.QtWidgets import (
     QSpinBox,
 )
 
-from .ticks import AutoTicks, TickList
+from ...forms.ticks import AutoTicks, TickList
 
 
 @dataclass(frozen=True)
 class Kind:
-    """How widgets of one type are read, set, and which signal tells that they changed."""
+    """How widgets of one type are read, set, and which signal they send when they change."""
 
     type: type
     read: Callable[[Any], Any]

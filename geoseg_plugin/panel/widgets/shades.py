@@ -1,7 +1,7 @@
 """Colours for what is painted by hand, legible in every theme.
 
 Some dark themes of QGIS style widgets by a style sheet and leave half of the palette light, so no single
-role can be trusted: the ink is the role that stands out most from the ground.
+role can be trusted: text gets the role with the highest contrast.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from qgis.PyQt.QtGui import QColor, QPainter, QPalette, QPen
 from qgis.PyQt.QtWidgets import QWidget
 
 
-def ground(widget: QWidget) -> QColor:
-    """What lies behind plain widgets."""
+def window_color(widget: QWidget) -> QColor:
+    """Return the colour behind plain widgets."""
     return widget.palette().color(QPalette.ColorRole.Window)
 
 
 def paper(widget: QWidget) -> QColor:
-    """What lies behind lists, text and charts."""
+    """Return the colour behind lists, text and charts."""
     return widget.palette().color(QPalette.ColorRole.Base)
 
 
 def ink(widget: QWidget, on: QColor) -> QColor:
-    """The palette's text colour that stands out most from `on`."""
+    """Return the text colour of the palette with the highest contrast to `on`."""
     palette = widget.palette()
     roles = (QPalette.ColorRole.WindowText, QPalette.ColorRole.Text, QPalette.ColorRole.ButtonText)
     colors = [palette.color(role) for role in roles]
@@ -30,7 +30,7 @@ def ink(widget: QWidget, on: QColor) -> QColor:
 
 
 def faint(widget: QWidget, on: QColor, amount: float = 0.5) -> QColor:
-    """Ink thinned with its ground: 1 is full ink, 0 invisible."""
+    """Return the text colour, blended with `on`: 1 is the full colour, 0 invisible."""
     return blended(on, ink(widget, on), amount)
 
 

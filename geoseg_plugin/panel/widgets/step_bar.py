@@ -1,4 +1,4 @@
-"""The steps as icons with words; a tick where a step's result exists, a dot where it is out of date."""
+"""The steps as icons with names; a tick where a step's result exists, a dot where it is out of date."""
 
 from __future__ import annotations
 
@@ -66,18 +66,6 @@ class StepBar(QFrame):
         badge = "outdated" if outdated else "tick" if done else ""
         if self._badges.get(step) != badge or self._buttons[step].toolTip() != tooltip:
             self._show(step, badge, tooltip)
-
-    def is_done(self, step: str) -> bool:
-        """Whether the step shows a tick."""
-        return self._badges[step] == "tick"
-
-    def is_outdated(self, step: str) -> bool:
-        """Whether the step is marked as out of date."""
-        return self._badges[step] == "outdated"
-
-    def tooltip(self, step: str) -> str:
-        """Why a step is not ready, or what its result is."""
-        return self._buttons[step].toolTip()
 
     def _show(self, step: str, badge: str, tooltip: str) -> None:
         self._badges[step] = badge

@@ -16,7 +16,7 @@ SWATCH_PX = 12
 
 
 class ReadOnlyTable(QTableWidget):
-    """A table of texts: the first column to the left, numbers to the right; long names take more than one line."""
+    """A table of texts: the first column to the left, numbers to the right; long names wrap."""
 
     def __init__(self, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -64,7 +64,7 @@ class ReadOnlyTable(QTableWidget):
         colors: Sequence[str] = (),
         stretch_all: bool = False,
     ) -> None:
-        """Show texts; `colors` are swatches of the rows. Columns are equally wide, or the first takes what is left."""
+        """Show texts; `colors` are swatches of the rows. Columns are equally wide, or the first fills the rest."""
         self.setColumnCount(len(headers))
         self.setRowCount(len(rows))
         self.setHorizontalHeaderLabels(list(headers))
@@ -122,13 +122,13 @@ class ReadOnlyTable(QTableWidget):
 
 
 def fill_counts(table: ReadOnlyTable, classes: Sequence[Any], counts: dict[str, dict[str, int]]) -> None:
-    """Labelled pixels a class and split; `counts` is that of the contract's Dataset."""
+    """Labelled pixels per class and split; `counts` is that of the contract's Dataset."""
     splits = list(split_names())
     rows = [
         [item.name, *(pixels(counts.get(split, {}).get(str(item.id), 0)) for split in splits)]
         for item in classes
     ]
-    headers = [tr("Pixels of class"), *split_names().values()]
+    headers = [tr("Pixels per class"), *split_names().values()]
     table.fill(headers, rows, [item.color for item in classes])
 
 
@@ -138,7 +138,7 @@ def fill_scores(
     colors: dict[str, str],
     intervals: Sequence[Sequence[float | None] | None] = (),
 ) -> None:
-    """IoU with its interval below it, precision, recall, F1 and support a class; `colors` by class id as text."""
+    """IoU with its interval below it, precision, recall, F1 and support per class; `colors` by class id as text."""
     rows, names = [], []
     for index, item in enumerate(per_class):
         ends = interval_text(intervals[index]) if index < len(intervals) else ""

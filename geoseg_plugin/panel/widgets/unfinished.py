@@ -1,4 +1,4 @@
-"""A line that offers to go on with what was interrupted."""
+"""A line that offers to resume an interrupted job."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ STATE = Qt.ItemDataRole.UserRole + 1
 
 
 class Unfinished(QWidget):
-    """Hidden while there is nothing to go on with.
+    """Interrupted jobs with a button; hidden while there are none.
 
     Signals:
-        resume_requested: go on with the job of this folder.
-        attach_requested: follow the engine that still works in this folder.
+        resume_requested: resume the job of this folder.
+        attach_requested: follow the engine that works in this folder.
     """
 
     resume_requested = pyqtSignal(str)
@@ -31,7 +31,7 @@ class Unfinished(QWidget):
         self.entries = QComboBox()
         self.entries.setAccessibleName(name)
         lets_shrink(self.entries)
-        self.button = QPushButton(tr("&Go on"))
+        self.button = QPushButton(tr("&Resume"))
         self.button.setAccessibleDescription(sentence)
         self.button.clicked.connect(self._on_clicked)
         self.entries.currentIndexChanged.connect(self._on_chosen)
@@ -60,4 +60,4 @@ class Unfinished(QWidget):
         (self.attach_requested if self._running() else self.resume_requested).emit(self.entries.currentData())
 
     def _on_chosen(self, *_index: int) -> None:
-        self.button.setText(tr("Re-&attach") if self._running() else tr("&Go on"))
+        self.button.setText(tr("Re-&attach") if self._running() else tr("&Resume"))

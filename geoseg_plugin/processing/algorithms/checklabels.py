@@ -59,7 +59,7 @@ class CheckLabels(GeoSegAlgorithm):
         self.addOutput(QgsProcessingOutputNumber("PROBLEMS", tr("Number of errors")))
         self.addOutput(QgsProcessingOutputNumber("WARNINGS", tr("Number of warnings")))
 
-    def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
+    def parameter_problems(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
         tile_px = self.parameterAsInt(parameters, "TILE_SIZE", context)
         return [
             *layer_problems(self, parameters, context, ("LAYERS",)),
@@ -115,7 +115,7 @@ class CheckLabels(GeoSegAlgorithm):
     def _show(self, findings: Path, context: QgsProcessingContext) -> None:
         """Style the findings; a file with points and polygons comes as a layer of each, as a layer draws one kind."""
         if len(parts_of(findings)) < 2:
-            self.dress_later(Item(findings, tr("Findings"), style_findings, FINDINGS_LAYER), {})
+            self.style_later(Item(findings, tr("Findings"), style_findings, FINDINGS_LAYER), {})
         elif context.willLoadLayerOnCompletion(str(findings)):
             self.mixed = findings
 

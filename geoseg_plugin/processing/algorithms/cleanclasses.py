@@ -14,7 +14,8 @@ from qgis.core import (
 )
 
 from ...contract import Cleaning, CleanJob, Problem, default_of
-from ...forms.parameters import add_fields, fields_from, grouped
+from ...forms.fields import grouped
+from ...forms.parameters import add_fields, fields_from
 from ...jobs.submission import Submission
 from ...layers import styles
 from ...layers.inputs.folder import InputFolder
@@ -47,7 +48,7 @@ class CleanClasses(GeoSegAlgorithm):
         self.addOutput(QgsProcessingOutputNumber("CHANGED", tr("Pixels that changed class")))
         self.addOutput(QgsProcessingOutputNumber("PATCHES", tr("Patches that were removed")))
 
-    def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
+    def parameter_problems(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
         job = CleanJob(".", self._cleaning(parameters, context), 0, ".")
         return [*layer_problems(self, parameters, context, ("INPUT",)), *job.problems()]
 
@@ -76,18 +77,18 @@ class CleanClasses(GeoSegAlgorithm):
         result = self.run_with_inputs(located, folder, feedback)
         feedback.pushInfo(tr("{} pixels changed class.").format(result.get("changed_px", 0)))
         classes = classes_from(result) or self.classes
-        asked = {"cleaning": vars(cleaning), "cleaned": result}
+        done = {"cleaning": vars(cleaning), "cleaned": result}
         before = self.facts.get(noted("Cleaned"), "")
         notes = {
             **self.facts,
             noted("Made by"): tr("GeoSeg, cleaning"),
             noted("Class raster"): self.raster.raster.path,
-            noted("Cleaned"): "; ".join(filter(None, (before, cleaning_text(asked)))),
+            noted("Cleaned"): "; ".join(filter(None, (before, cleaning_text(done)))),
             noted("Area"): areas_text(result),
         }
         item = Item(output, tr("Cleaned classes"), lambda layer: styles.style_classes(layer, classes))
         if classes:
-            self.dress_later(item, {name: text for name, text in notes.items() if text})
+            self.style_later(item, {name: text for name, text in notes.items() if text})
         return {
             "OUTPUT": str(output),
             "CHANGED": result.get("changed_px"),

@@ -15,7 +15,7 @@ from qgis.core import (
     QgsProcessingParameterFolderDestination,
 )
 
-from ...contract import COMPARED, Cancelled, CompareJob, GeoSegError, Problem, TrainJob
+from ...contract import COMPARED, COMPARED_PRESET, Cancelled, CompareJob, GeoSegError, Problem, TrainJob
 from ...forms.parameters import add_fields, fields_from
 from ...jobs import experiments
 from ...jobs.submission import Submission
@@ -45,7 +45,7 @@ class Compare(GeoSegAlgorithm):
         sets = tr("Band sets, as: optical = red, nir; terrain = slope (empty: all bands; auto: by kind)")
         self.addParameter(text("BAND_SETS", sets))
         self.addParameter(whole("SEEDS", tr("Runs of each model, with other seeds"), 1, 1, 10))
-        add_fields(self, TrainJob, ("preset",))
+        add_fields(self, TrainJob, ("preset",), owner=TrainJob("", preset=COMPARED_PRESET))
         add_fields(self, CompareJob, ("minutes", "split"))
         add_fields(self, CompareJob, ADVANCED, advanced=True)
         self.addParameter(QgsProcessingParameterFolderDestination("OUTPUT", tr("Comparison folder")))
@@ -56,7 +56,7 @@ class Compare(GeoSegAlgorithm):
         self.addOutput(QgsProcessingOutputFile("BEST_MODEL", tr("Model of the first")))
         self.addOutput(QgsProcessingOutputNumber("IOU", tr("Its IoU")))
 
-    def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
+    def parameter_problems(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
         found = dataset_problems(self.parameterAsString(parameters, "DATASET", context))
         try:
             return found or self._submission(parameters, context).job.problems()
@@ -90,7 +90,7 @@ class Compare(GeoSegAlgorithm):
             result = experiments.read_comparison(submission.folder)
             if not result:
                 raise
-            feedback.pushWarning(tr("Cancelled; what is finished is kept. Run it again to go on."))
+            feedback.pushWarning(tr("Cancelled; finished runs are kept. Run it again to resume."))
         for row in result.get("rows") or []:
             feedback.pushInfo(row_text(row))
         for item in result.get("unfinished") or []:

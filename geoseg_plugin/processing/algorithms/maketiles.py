@@ -18,7 +18,8 @@ from qgis.core import (
 )
 
 from ...contract import SPLITS, Problem, TileJob, default_of
-from ...forms.parameters import add_fields, fields_from, grouped
+from ...forms.fields import grouped
+from ...forms.parameters import add_fields, fields_from
 from ...jobs import prepare
 from ...jobs.submission import Submission
 from ...layers import styles
@@ -75,7 +76,7 @@ class MakeTiles(GeoSegAlgorithm):
         self.addOutput(QgsProcessingOutputFile("DATASET", tr("Dataset")))
         self.addOutput(QgsProcessingOutputVectorLayer("TILES", tr("Tiles")))
 
-    def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
+    def parameter_problems(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
         labels = self.parameterAsLayer(parameters, "LABELS", context)
         found = layer_problems(self, parameters, context, ("STACK",))
         if isinstance(labels, QgsRasterLayer):
@@ -120,8 +121,8 @@ class MakeTiles(GeoSegAlgorithm):
         facts = tiles_notes(folder, read_dataset(folder))
         for name, text in facts.items():
             feedback.pushInfo(f"{name}: {text}")
-        self.dress_later(Item(index, tr("Tiles"), styles.style_tiles, "tiles"), facts)
-        self.dress_later(Item(index, tr("Split blocks"), styles.style_blocks, "blocks"), facts)
+        self.style_later(Item(index, tr("Tiles"), styles.style_tiles, "tiles"), facts)
+        self.style_later(Item(index, tr("Split blocks"), styles.style_blocks, "blocks"), facts)
         shown = f"{index}|layername=tiles"
         details = QgsProcessingContext.LayerDetails(tr("Tiles"), context.project(), "TILES")
         context.addLayerToLoadOnCompletion(shown, details)

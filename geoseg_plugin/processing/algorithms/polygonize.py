@@ -19,7 +19,8 @@ from qgis.core import (
 )
 
 from ...contract import LabelClass, Outlines, PolygonizeJob, Problem
-from ...forms.parameters import add_fields, fields_from, grouped
+from ...forms.fields import grouped
+from ...forms.parameters import add_fields, fields_from
 from ...jobs.submission import Submission
 from ...layers import styles
 from ...layers.inputs.folder import InputFolder
@@ -60,7 +61,7 @@ class Polygonize(GeoSegAlgorithm):
         self.addOutput(QgsProcessingOutputNumber("COUNT", tr("Number of polygons")))
         self.addOutput(QgsProcessingOutputNumber("AREA", tr("Total area in square metres")))
 
-    def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
+    def parameter_problems(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
         return [
             *layer_problems(self, parameters, context, ("INPUT", "CONFIDENCE")),
             *self._boundaries(parameters, context).problems(),
@@ -103,7 +104,7 @@ class Polygonize(GeoSegAlgorithm):
         notes = {tr("Made by"): tr("GeoSeg, polygons"), tr("Class raster"): self.raster.raster.path}
         item = Item(output, tr("Polygons"), lambda layer: styles.style_polygons(layer, classes), "polygons")
         if classes:
-            self.dress_later(item, notes)
+            self.style_later(item, notes)
         return {"OUTPUT": str(output), "COUNT": result.get("count"), "AREA": result.get("area_m2")}
 
 

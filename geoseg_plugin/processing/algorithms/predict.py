@@ -18,7 +18,8 @@ from qgis.core import (
 )
 
 from ...contract import Area, Cleaning, Outlines, PredictJob, Problem, params_of
-from ...forms.parameters import add_fields, fields_from, grouped, key_of
+from ...forms.fields import grouped
+from ...forms.parameters import add_fields, fields_from, key_of
 from ...jobs.inputs import unbound_sources
 from ...jobs.submission import Submission
 from ...layers.inputs.areas import AreaSnapshot
@@ -103,7 +104,7 @@ class Predict(GeoSegAlgorithm):
             )
         )
 
-    def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
+    def parameter_problems(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
         model = self.parameterAsString(parameters, "MODEL", context)
         found = layer_problems(self, parameters, context, ("LAYERS",), ("AREA",))
         if not found:
@@ -176,7 +177,7 @@ class Predict(GeoSegAlgorithm):
             keep_from_loading(outputs, context)
             return {}
         feedback.pushInfo(tr("Runtime: {}").format(runtime_text(result)))
-        self._dress(outputs, result, model)
+        self._style(outputs, result, model)
         self._group(outputs, context, Path(model))
         return {key: path for key, path in outputs.items() if path}
 
@@ -194,12 +195,12 @@ class Predict(GeoSegAlgorithm):
         sources, bands = channel_sources(channels, names, inputs)
         return {"sources": sources, "foreign_bands": bands}
 
-    def _dress(self, outputs: dict[str, str], result: dict[str, Any], model: str) -> None:
+    def _style(self, outputs: dict[str, str], result: dict[str, Any], model: str) -> None:
         items = {item.path.name: item for item in prediction_items(classes_from(result))}
         notes = prediction_notes(Path(outputs["OUTPUT"]).parent, {"model": model, **result})
         for key, path in outputs.items():
             if path:
-                self.dress_later(dataclasses.replace(items[OUTPUTS[key]], path=Path(path)), notes)
+                self.style_later(dataclasses.replace(items[OUTPUTS[key]], path=Path(path)), notes)
 
     def _group(self, outputs: dict[str, str], context: QgsProcessingContext, model: Path) -> None:
         """What is loaded afterwards comes as one group, polygons uppermost."""

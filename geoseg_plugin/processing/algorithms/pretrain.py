@@ -14,7 +14,8 @@ from qgis.core import (
 )
 
 from ...contract import Cancelled, PretrainJob, Problem
-from ...forms.parameters import add_fields, fields_from, grouped
+from ...forms.fields import grouped
+from ...forms.parameters import add_fields, fields_from
 from ...jobs import train
 from ..base import GeoSegAlgorithm
 from ..parameters import Parameters, dataset, dataset_folder, dataset_problems, tr
@@ -40,7 +41,7 @@ class Pretrain(GeoSegAlgorithm):
         self.addOutput(QgsProcessingOutputFile("WEIGHTS", tr("Encoder weights")))
         self.addOutput(QgsProcessingOutputNumber("LOSS", tr("Loss on hidden parts")))
 
-    def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
+    def parameter_problems(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
         given = self.parameterAsString(parameters, "DATASET", context)
         settings = self._settings(parameters, context)
         return [

@@ -36,7 +36,7 @@ class RasterizeLabels(GeoSegAlgorithm):
         add_labels(self)
         self.addParameter(QgsProcessingParameterRasterDestination("OUTPUT", tr("Labels")))
 
-    def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
+    def parameter_problems(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
         return [
             *layer_problems(self, parameters, context, ("STACK",)),
             *label_problems(self, parameters, context),
@@ -65,7 +65,7 @@ class RasterizeLabels(GeoSegAlgorithm):
             pixels = result.get("counts", {}).get(str(item.id), 0)
             feedback.pushInfo(tr("{}: {} pixels").format(item.name, pixels))
         notes = {tr("Made by"): tr("GeoSeg, labels"), tr("Label layer"): self.labels.labels.name}
-        self.dress_later(
+        self.style_later(
             Item(output, tr("Labels"), lambda layer: styles.style_classes(layer, classes)), notes
         )
         return {"OUTPUT": str(output)}

@@ -60,13 +60,13 @@ class SamplePoints(GeoSegAlgorithm):
         self.addOutput(QgsProcessingOutputNumber("POINTS", tr("Number of points")))
         self.addOutput(QgsProcessingOutputNumber("ERROR", tr("Expected standard error")))
 
-    def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
+    def parameter_problems(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
         found = layer_problems(self, parameters, context, ("INPUT",))
         lines = entries(self.parameterAsString(dict(parameters), "EXPECTED_BY_CLASS", context))
         wrong = [line for line in lines if share_of(line) is None]
         if wrong:
-            said = tr("EXPECTED_BY_CLASS: '{}' is not 'class=share'.").format(wrong[0])
-            found.append(Problem("expected", said, tr("Write for example: water=0.95; forest=0.8")))
+            message = tr("EXPECTED_BY_CLASS: '{}' is not 'class=share'.").format(wrong[0])
+            found.append(Problem("expected", message, tr("Write for example: water=0.95; forest=0.8")))
         return found
 
     def gather(
@@ -97,7 +97,7 @@ class SamplePoints(GeoSegAlgorithm):
             feedback.pushInfo(tr("{}: {} points").format(row.get("name"), row.get("points")))
         notes = {tr("Made by"): tr("GeoSeg, reference sample"), tr("Class raster"): self.raster.raster.path}
         classes = sample.sample_classes(result.get("rows") or (), self.legend)
-        self.dress_later(sample.sample_item(output, classes, tr("Reference sample")), notes)
+        self.style_later(sample.sample_item(output, classes, tr("Reference sample")), notes)
         self.points = str(output)
         return {
             "OUTPUT": str(output),

@@ -68,7 +68,7 @@ class StackRasters(GeoSegAlgorithm):
         self.addParameter(QgsProcessingParameterRasterDestination("OUTPUT", tr("Stack")))
         self.addOutput(QgsProcessingOutputFile("RECIPE", tr("Recipe")))
 
-    def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
+    def parameter_problems(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
         found = layer_problems(self, parameters, context, ("LAYERS", "DEM", "SAR"), ("MASK",))
         if found:
             return found
@@ -119,5 +119,5 @@ class StackRasters(GeoSegAlgorithm):
         result = self.run_with_inputs(located, output.parent / f"{output.stem}_copies", feedback)
         feedback.pushInfo(str(result.get("sentence", "")))
         notes = {tr("Made by"): tr("GeoSeg, stack"), tr("Bands"): ", ".join(result.get("bands", ()))}
-        self.dress_later(Item(output, tr("Stack"), styles.style_stack, is_result=False), notes)
+        self.style_later(Item(output, tr("Stack"), styles.style_stack, is_result=False), notes)
         return {"OUTPUT": str(output), "RECIPE": result.get("recipe", "")}

@@ -38,7 +38,7 @@ class TerrainAttributes(GeoSegAlgorithm):
         add_terrain_settings(self)
         self.addParameter(QgsProcessingParameterRasterDestination("OUTPUT", tr("Terrain attributes")))
 
-    def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
+    def parameter_problems(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
         return layer_problems(self, parameters, context, ("DEM",))
 
     def gather(
@@ -64,5 +64,5 @@ class TerrainAttributes(GeoSegAlgorithm):
         result = self.run_with_inputs(located, folder, feedback)
         feedback.pushInfo(tr("Computed with {}.").format(result.get("engine", "")))
         notes = {tr("Made by"): tr("GeoSeg, terrain attributes"), tr("Engine"): str(result.get("engine", ""))}
-        self.dress_later(Item(output, tr("Terrain attributes"), styles.style_stack, is_result=False), notes)
+        self.style_later(Item(output, tr("Terrain attributes"), styles.style_stack, is_result=False), notes)
         return {"OUTPUT": str(output)}

@@ -14,7 +14,8 @@ from qgis.core import (
 )
 
 from ...contract import ForestJob, Problem
-from ...forms.parameters import add_fields, fields_from, grouped, listed
+from ...forms.fields import grouped
+from ...forms.parameters import add_fields, fields_from, listed
 from ...jobs import train
 from ..base import GeoSegAlgorithm
 from ..parameters import Parameters, dataset, dataset_folder, dataset_problems, tr
@@ -40,7 +41,7 @@ class TrainForest(GeoSegAlgorithm):
         self.addOutput(QgsProcessingOutputFile("MODEL", tr("Model")))
         self.addOutput(QgsProcessingOutputNumber("MIOU", tr("Mean IoU on validation blocks")))
 
-    def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
+    def parameter_problems(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
         given = self.parameterAsString(parameters, "DATASET", context)
         texture = self.parameterAsString(parameters, "TEXTURE", context)
         wrong = [part for part in listed(texture) if not part.isdigit()]

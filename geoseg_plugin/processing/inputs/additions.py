@@ -1,4 +1,4 @@
-"""Bands derived from rasters, and settings of bands: what parameters of `stackrasters` say -> plain data."""
+"""Bands derived from rasters, and settings of bands: parameters of `stackrasters` -> plain data."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ...contract import TERRAIN_ATTRIBUTES, Band, Resampling, Scaling
 from ...jobs.additions import Addition
 from ..parameters import tr
 
-TAKES = {
+PARAMETERS_OF = {
     "tpi": ("radius_m",),
     "local_relief": ("radius_m",),
     "multiscale_tpi": ("radii",),
     "hillshade": ("azimuth", "altitude"),
 }
-"""Terrain attribute -> parameters that it takes."""
+"""Terrain attribute -> parameters that it has."""
 
 
 def relief_additions(
@@ -32,21 +32,21 @@ def relief_additions(
         settings: parameter of an attribute -> value.
     """
     bands = tuple(
-        Band(f"{name}: {item.replace('_', ' ')}", derive=item, parameters=taken_by(item, settings))
+        Band(f"{name}: {item.replace('_', ' ')}", derive=item, parameters=parameters_for(item, settings))
         for item in attributes
         if item not in TERRAIN_ATTRIBUTES
     )
     return (Addition(tr("Terrain of {}").format(name), bands, "raster", layer_id),) if bands else ()
 
 
-def taken_by(attribute: str, settings: Mapping[str, float | str]) -> dict[str, float | str]:
+def parameters_for(attribute: str, settings: Mapping[str, float | str]) -> dict[str, float | str]:
     """Return those of the settings that a terrain attribute has.
 
     Args:
         attribute: of RELIEF_ATTRIBUTES.
         settings: parameter of an attribute -> value.
     """
-    return {key: value for key, value in settings.items() if key in TAKES.get(attribute, ())}
+    return {key: value for key, value in settings.items() if key in PARAMETERS_OF.get(attribute, ())}
 
 
 def decibel_addition(layer_id: str, names: Sequence[str], speckle_px: int) -> Addition:
@@ -66,7 +66,7 @@ def decibel_addition(layer_id: str, names: Sequence[str], speckle_px: int) -> Ad
 
 
 def settings_of(rows: Iterable[Any], names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Rows of the matrix BAND_SETTINGS -> settings by band name; `*` in a name stands for anything.
+    """Rows of the matrix BAND_SETTINGS -> settings by band name; `*` in a name is any text.
 
     Args:
         rows: all cells in one list: name, resampling, gaps, scaling, lower and upper percentile; empty cells keep.
@@ -86,10 +86,10 @@ def settings_of(rows: Iterable[Any], names: Sequence[str]) -> dict[str, dict[str
                     pattern, ", ".join(names)
                 )
             )
-        for word, kind in ((resampling, Resampling), (scaling, Scaling)):
-            if word and word not in typing.get_args(kind):
+        for text, kind in ((resampling, Resampling), (scaling, Scaling)):
+            if text and text not in typing.get_args(kind):
                 raise ValueError(
-                    tr("BAND_SETTINGS: '{}' is none of {}.").format(word, ", ".join(typing.get_args(kind)))
+                    tr("BAND_SETTINGS: '{}' is none of {}.").format(text, ", ".join(typing.get_args(kind)))
                 )
         given = {"resampling": resampling, "fill": fill, "scaling": scaling}
         chosen: dict[str, Any] = {key: value for key, value in given.items() if value}

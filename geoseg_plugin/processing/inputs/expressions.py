@@ -1,7 +1,7 @@
-"""EXPRESSIONS and INDICES -> bands computed from others.
+"""EXPRESSIONS and INDICES -> bands computed from other bands.
 
-A line of EXPRESSIONS is `name = expression`. Bands stand in double quotes: `"layer@2"` as in the raster calculator of
-QGIS, or a band's name; a name that is one word needs no quotes.
+A line of EXPRESSIONS is `name = expression`. Bands are written in double quotes: `"layer@2"` as in the raster
+calculator of QGIS, or a band's name; a name without spaces needs no quotes.
 """
 
 from __future__ import annotations
@@ -80,20 +80,18 @@ def index_additions(
         try:
             band = index_band(name, {role: role for role in played}, scale)
         except GeoSegError as error:
-            raise ValueError(
-                f"{error.message} {tr('Say in ROLES which band it is, as red = layer@3.')}"
-            ) from error
+            raise ValueError(f"{error.message} {tr('Name the band in ROLES, as red = layer@3.')}") from error
         if guess.rivals:
             raise ValueError(
                 tr(
-                    "{}: bands of several layers would do for {} ({}). Say in ROLES which, as red = layer@3."
+                    "{}: bands of several layers fit {} ({}). Name the band in ROLES, as red = layer@3."
                 ).format(
                     name, ", ".join(open_roles), "; ".join([_layers_of(guess.bands, layers), *guess.rivals])
                 )
             )
         if guess.bands:
-            taken = [f"{role} = {item.name} ({item.reason})" for role, item in guess.bands.items()]
-            notes.append(f"{name}: {', '.join(taken)}.")
+            played_by = [f"{role} = {item.name} ({item.reason})" for role, item in guess.bands.items()]
+            notes.append(f"{name}: {', '.join(played_by)}.")
         inputs = [
             Input(variable, played[role].layer_id, played[role].index, played[role].name)
             for variable, role in band.inputs.items()

@@ -166,7 +166,7 @@ def read_area(
     context: QgsProcessingContext,
     split_field: str = "",
 ) -> AreaSnapshot:
-    """Return LABELLED_AREA if it is given, else what AREA says. Main thread.
+    """Return LABELLED_AREA if it is given, else as AREA states. Main thread.
 
     Args:
         algorithm: that has the parameters of `add_labels`.

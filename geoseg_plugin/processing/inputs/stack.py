@@ -46,7 +46,7 @@ class StackParameters:
         return str(self.algorithm.parameterAsString(self.values, key, self.context))
 
     def raster(self, key: str) -> QgsRasterLayer | None:
-        """Return the raster of a parameter, by the layer that stands for its file; None without one."""
+        """Return the raster of a parameter, by the layer that represents its file; None without one."""
         layer = self.algorithm.parameterAsRasterLayer(self.values, key, self.context)
         return None if layer is None else same_file(layer, self.every)
 
@@ -220,7 +220,7 @@ def check_reference(stack: StackSnapshot) -> None:
         ValueError: if nothing is.
     """
     if stack.reference and stack.reference not in stack.composition().keys:
-        raise ValueError(tr("REFERENCE is a layer of which nothing is stacked. Choose one of the others."))
+        raise ValueError(tr("REFERENCE is a layer of which nothing is stacked. Choose another one."))
 
 
 def tiles_of_mosaics(layers: Sequence[QgsRasterLayer]) -> dict[str, str]:

@@ -61,7 +61,7 @@ class AreaBand:
 
 
 def area_of_result(result: dict[str, Any]) -> tuple[str, str]:
-    """WKT and CRS of the area in the answer of a dry run; empty where there is none."""
+    """Return WKT and CRS of the area in the result of a dry run; empty without one."""
     grid = result.get("grid") or {}
     crs = str(grid.get("crs") or "") if isinstance(grid, dict) else ""
     return str(result.get("area_wkt") or ""), crs or QgsProject.instance().crs().authid()

@@ -19,12 +19,9 @@ from ...panel.background_queries import Query
 from ...panel.errors import problem_text
 from ...panel.services import PanelServices
 from ...panel.texts import tr
-from .add_band.derived import radar_dialog, relief_dialog
-from .add_band.dialog import AddDialog, BandOption, band_options
-from .add_band.expression import ExpressionDialog
-from .add_band.index import IndexDialog
+from .add_band.dialog import AddDialog
+from .add_band.kinds import DialogInputs, addable_bands
 from .add_band.series import SeriesDialog
-from .add_band.vector import VectorDialog
 from .widgets.band_section import BandSection
 from .widgets.band_window import BandWindow
 
@@ -35,13 +32,15 @@ class BandsController(QObject):
     Args:
         services: those of the panel.
         section: the bands of the Data page.
-        take: a snapshot of the layers as chosen now; raises GeoSegError.
+        snapshot: the layers as chosen now; raises GeoSegError.
     """
 
-    def __init__(self, services: PanelServices, section: BandSection, take: Callable[[], DataInputs]) -> None:
+    def __init__(
+        self, services: PanelServices, section: BandSection, snapshot: Callable[[], DataInputs]
+    ) -> None:
         super().__init__(services)
         self.services, self.section = services, section
-        self._take = take
+        self._snapshot = snapshot
         self.rows: tuple[RasterRow, ...] = ()
         self.window: BandWindow | None = None
         self.dialog: AddDialog | None = None
@@ -63,25 +62,13 @@ class BandsController(QObject):
 
     def make_dialog(self, kind: str) -> AddDialog:
         """The dialog of a kind, filled with what is there now."""
-        makers: dict[str, Callable[[list[BandOption], Any], AddDialog]] = {
-            "expression": ExpressionDialog,
-            "relief": relief_dialog,
-            "radar": radar_dialog,
-        }
-        if kind == "vector":
-            return VectorDialog(self.services.dock)
-        if kind == "series":
-            dialog = SeriesDialog(self.services.dock)
-            dialog.inspect_requested.connect(lambda path: self._inspect(dialog, path))
-            return dialog
-        additions = self.section.additions if kind == "expression" else ()
-        options = band_options(self.rows, additions)
-        if kind == "index":
-            return IndexDialog(options, self.services.dock, self._layer_bands())
-        return makers[kind](options, self.services.dock)
+        given = DialogInputs(
+            self.services.dock, self.rows, self.section.additions, self._layer_bands, self._inspect
+        )
+        return addable_bands()[kind].dialog(given)
 
     def _layer_bands(self) -> list[LayerBands]:
-        """What the files of the usable layers say of their bands."""
+        """Return what the files of the usable layers state about their bands."""
         layers = [self.services.project.mapLayer(row.layer_id) for row in self.rows if not row.problem]
         return [layer_bands(layer) for layer in layers if isinstance(layer, QgsRasterLayer)]
 
@@ -108,7 +95,7 @@ class BandsController(QObject):
     def refresh(self) -> None:
         """Show the bands as chosen now."""
         try:
-            self.show(self._take().bands)
+            self.show(self._snapshot().bands)
         except GeoSegError as error:
             self.services.errors.show(error)
 
@@ -118,23 +105,23 @@ class BandsController(QObject):
         if window is None:
             return
         try:
-            taken = self._take()
+            inputs = self._snapshot()
         except GeoSegError as error:
-            window.show_looking(f"{error.message} {error.hint}")
+            window.show_waiting(f"{error.message} {error.hint}")
             return
-        if not taken.bands.bands:
-            window.show_looking(tr("No band is ticked."))
+        if not inputs.bands.bands:
+            window.show_waiting(tr("No band is ticked."))
             return
-        submission = prepare.summarize(self.services.workspace.scratch("plan"), taken.bands, taken.grid)
-        window.show_looking(tr("The engine looks at the values…"))
+        submission = prepare.summarize(self.services.workspace.scratch("plan"), inputs.bands, inputs.grid)
+        window.show_waiting(tr("Computing statistics…"))
         self.services.queries.submit(
             Query(
                 "summarize",
-                tr("Look at the values"),
-                taken.exports,
+                tr("Compute statistics"),
+                inputs.exports,
                 [submission],
                 window.show_values,
-                lambda problem: window.show_looking(problem_text(problem)),
+                lambda problem: window.show_waiting(problem_text(problem)),
             )
         )
 
@@ -143,7 +130,7 @@ class BandsController(QObject):
         self.services.queries.submit(
             Query(
                 "inspect",
-                tr("Look into the file"),
+                tr("Inspect file"),
                 [],
                 [submission],
                 dialog.show_offer,

@@ -30,7 +30,7 @@ class ChecksController(QObject):
     Args:
         services: those of the panel.
         page: the Data page.
-        take: a snapshot of the layers as chosen now, whose files go to a folder; raises GeoSegError.
+        snapshot: the layers as chosen now, with their files in a folder; raises GeoSegError.
         tile_px: the side of the tiles that would be made, in pixels.
     """
 
@@ -38,12 +38,12 @@ class ChecksController(QObject):
         self,
         services: PanelServices,
         page: DataPage,
-        take: Callable[[Path], DataInputs],
+        snapshot: Callable[[Path], DataInputs],
         tile_px: Callable[[], int],
     ) -> None:
         super().__init__(services)
         self.services, self.page, self._tile_px = services, page, tile_px
-        self._take = take
+        self._snapshot = snapshot
         self._group: QgsLayerTreeGroup | None = None
         self.page.check_requested.connect(self.check)
         self.page.problem_list.place_requested.connect(self.go_to)
@@ -63,19 +63,19 @@ class ChecksController(QObject):
             self.services.errors.show(error)
             return
         try:
-            taken = self._take(folder / "inputs")
+            inputs = self._snapshot(folder / "inputs")
         except (GeoSegError, OSError) as error:
             discard(folder)
             self.services.errors.show(error)
             return
-        labels = present(taken.labels, "the label layer")
+        labels = present(inputs.labels, "the label layer")
         tile_px = self._tile_px()
         file = folder / prepare.FINDINGS
-        submission = prepare.check(folder, taken.bands, labels, taken.area, taken.grid, tile_px, file)
+        submission = prepare.check(folder, inputs.bands, labels, inputs.area, inputs.grid, tile_px, file)
         title = tr("Check of “{}”").format(labels.name)
         self.services.jobs.start(
             tr("Check the labels"),
-            taken.exports,
+            inputs.exports,
             [submission],
             lambda result, _folder: self._on_checked(result, file, title),
             made=folder,
@@ -89,8 +89,8 @@ class ChecksController(QObject):
         box = findings.extent_of(self.layers(), code, self.services.project)
         if box.isNull():
             return
-        least = 60 * canvas.mapUnitsPerPixel() if box.width() == box.height() == 0 else 0
-        box.grow(least)
+        margin = 60 * canvas.mapUnitsPerPixel() if box.width() == box.height() == 0 else 0
+        box.grow(margin)
         box.scale(ROOM)
         canvas.setExtent(box)
         canvas.refresh()
@@ -105,7 +105,9 @@ class ChecksController(QObject):
     def _on_checked(self, result: dict[str, Any], file: Path, title: str) -> None:
         problems = [*(result.get("problems") or [])]
         if not problems:
-            good = Problem("all_well", tr("Nothing was found."), tr("The labels can be used."), "warning")
+            good = Problem(
+                "all_well", tr("No problems were found."), tr("The labels can be used."), "warning"
+            )
             problems = [good]
         self.page.problem_list.set_problems(problems)
         if self._group is not None and not sip.isdeleted(self._group):

@@ -33,17 +33,17 @@ from ...panel.step import StepController
 from ...panel.texts import tr
 from ...panel.timers import PLAN_MS, single_shot
 from ...panel.widgets.notes import as_row
-from ...panel.written_copies import is_written_raster
 from ...records import freshness
 from ...records.workspace import discard
 from .area_band import AreaBand, area_of_result
 from .bands_controller import BandsController
 from .checks_controller import ChecksController
 from .page import DataPage
+from .state import mosaic_rows
 
-MOST_LIVE = 20_000
+MAX_LIVE = 20_000
 """Features of a label layer that is being edited: all of them are read for its classes, on the main thread."""
-DEM_WORDS = ("dem", "dtm", "dsm", "dgm", "srtm", "elevation", "altitude")
+DEM_NAMES = ("dem", "dtm", "dsm", "dgm", "srtm", "elevation", "altitude")
 
 
 class DataController(StepController):
@@ -72,13 +72,13 @@ class DataController(StepController):
         self.page.labels_edited.connect(self._show_classes)
         self.page.prepare_requested.connect(self.prepare)
         self.page.bands.mosaics_changed.connect(self.refresh_layers)
-        self.page.problem_list.cure_requested.connect(self.merge_tiles)
+        self.page.problem_list.fix_requested.connect(self.merge_tiles)
         canvas = services.canvas
         self.area = AreaBand(canvas)
         services.dock.visibilityChanged.connect(self._show_area)
-        self.bands = BandsController(services, page.bands, self._take_for_plan)
+        self.bands = BandsController(services, page.bands, self._inputs_for_plan)
         self.checks = ChecksController(
-            services, page, lambda folder: self._take(self.page.choices(), folder), tile_px
+            services, page, lambda folder: self._data_inputs(self.page.choices(), folder), tile_px
         )
         services.freshness.follow(self)
         services.engine_probed.connect(self.plan)
@@ -99,7 +99,7 @@ class DataController(StepController):
         """Layers have changed: show them as they are now, and plan anew where an input is another one."""
         self.refresh_layers()
         layer = self.page.label_layer.currentLayer()
-        if isinstance(layer, QgsVectorLayer) and layer.isModified() and layer.featureCount() > MOST_LIVE:
+        if isinstance(layer, QgsVectorLayer) and layer.isModified() and layer.featureCount() > MAX_LIVE:
             text = tr("{} features: classes and plan follow when the edits are saved.")
             self.page.show_label_notes("", text.format(layer.featureCount()))
         else:
@@ -125,14 +125,14 @@ class DataController(StepController):
         self._propose_labels([layer for layer in layers if not kinds[layer.id()]])
 
     def merge_tiles(self, code: str) -> None:
-        """Take the layers that a problem speaks of as one raster."""
+        """Merge the layers that a problem names into one raster."""
         layer_ids = self._tiles.pop(code, None)
         if layer_ids:
             self.page.bands.add_mosaic(layer_ids)
             self.plan()
 
     def plan(self) -> None:
-        """Ask the engine what would result; the answer is a sentence and a list of problems."""
+        """Request the plan of the engine: a sentence and a list of problems."""
         choices = self.page.choices()
         self._planned = self.services.freshness.prints()
         self.page.show_reference(self._automatic_reference(choices))
@@ -149,20 +149,19 @@ class DataController(StepController):
             return
         if any(item.code in ("no_labels", "no_area") for item in missing):
             choices = dataclasses.replace(choices, area_kind="rasters")
-        self._ask(choices, known)
+        self._request_plan(choices, known)
 
     def _show(self, sentence: str, problems: Sequence[Any], failure: dict[str, Any] | None = None) -> None:
-        """Show a plan; with an error in it, or while something must still be chosen, nothing can be prepared.
+        """Show a plan; with an error in it, or while something is not chosen, nothing can be prepared.
 
-        A `failure` of the engine to look at the inputs says nothing of them: only without an engine it stands in
-        the way, too.
+        A `failure` of the engine is no problem of the inputs: it blocks only where there is no engine.
         """
         choices = self.page.choices()
         facts = facts_of(choices, self.services.project)
         tiles = [(as_row(item).code, tiles_named(item, facts)) for item in problems]
         self._tiles = {code: layer_ids for code, layer_ids in tiles if len(layer_ids) > 1}
-        cures = dict.fromkeys(self._tiles, tr("Merge tiles into one raster"))
-        self.page.show_plan(sentence, [*problems, *([failure] if failure else [])], cures)
+        fixes = dict.fromkeys(self._tiles, tr("Merge tiles into one raster"))
+        self.page.show_plan(sentence, [*problems, *([failure] if failure else [])], fixes)
         self.page.show_missing([item.hint for item in missing_choices(choices)])
         errors = [item for item in problems if as_row(item).severity == "error"]
         self.page.set_blocked(bool(errors) or (failure or {}).get("code") == "no_engine")
@@ -178,7 +177,7 @@ class DataController(StepController):
         self._timer.start()
 
     def _on_map_moved(self) -> None:
-        """What the map shows is another area now."""
+        """The map extent is the area, and has changed."""
         if self.page.area_kind.currentData() == "extent":
             self.services.freshness.watch.touch()
 
@@ -200,12 +199,12 @@ class DataController(StepController):
             self.services.errors.show(error)
             return
         try:
-            taken = self._take(choices, folder / "inputs")
+            inputs = self._data_inputs(choices, folder / "inputs")
         except (GeoSegError, OSError) as error:
             discard(folder)
             self.services.errors.show(error)
             return
-        self._log_notes(taken)
+        self._log_notes(inputs)
         prints = self.services.freshness.prints(hurry=True)
 
         def prepared(result: dict[str, Any], _folder: Path) -> None:
@@ -214,8 +213,8 @@ class DataController(StepController):
             self._on_prepared(result)
 
         title = tr("Prepare {}").format(folder.name)
-        submissions = dataset_submissions(folder, taken, choices.write_stack)
-        self.services.jobs.start(title, taken.exports, submissions, prepared, self._on_failed, made=folder)
+        submissions = dataset_submissions(folder, inputs, choices.write_stack)
+        self.services.jobs.start(title, inputs.exports, submissions, prepared, self._on_failed, made=folder)
 
     def show_state(self) -> None:
         """Tick when the current dataset has labels on a grid."""
@@ -227,39 +226,38 @@ class DataController(StepController):
         )
 
     def _show_area(self, *_visible: object) -> None:
-        """The area is on the map while somebody looks at this page."""
+        """Show the area on the map while this page is visible."""
         self.area.show(self.services.dock.current_step() == "data" and self.services.dock.isUserVisible())
 
-    def _ask(self, choices: DataChoices, known: list[Problem]) -> None:
+    def _request_plan(self, choices: DataChoices, known: list[Problem]) -> None:
         try:
             folder = self.services.workspace.scratch("plan")
-            taken = self._take(choices, folder / "inputs")
+            inputs = self._data_inputs(choices, folder / "inputs")
         except (GeoSegError, OSError) as error:
             self._show("", known, problem_of(as_error(error)))
             return
-        exports = [item for item in taken.exports if not is_written_raster(item)]
-        self.bands.show(taken.bands)
-        submission = prepare.plan(folder, taken.bands, taken.grid, taken.area, taken.labels)
+        self.bands.show(inputs.bands)
+        submission = prepare.plan(folder, inputs.bands, inputs.grid, inputs.area, inputs.labels)
         self._show(self._sentence, [*known, *self._found])
         self.page.show_planning()
         self.services.queries.submit(
             Query(
                 "plan",
                 tr("Plan the grid"),
-                exports,
+                inputs.folder.missing,
                 [submission],
-                lambda result: self._on_planned(result, known, taken),
+                lambda result: self._on_planned(result, known, inputs),
                 lambda problem: self._on_not_planned(problem, known),
             )
         )
 
-    def _take(self, choices: DataChoices, folder: Path) -> DataInputs:
-        inputs = InputFolder(folder, self._refused.layer_ids)
-        self._rasters = inputs.rasters
-        return data_inputs(choices, inputs, self.services.project, shown_extent(self.services.canvas))
+    def _data_inputs(self, choices: DataChoices, folder: Path) -> DataInputs:
+        written = InputFolder(folder, self._refused.layer_ids)
+        self._rasters = written.rasters
+        return data_inputs(choices, written, self.services.project, shown_extent(self.services.canvas))
 
-    def _take_for_plan(self) -> DataInputs:
-        return self._take(self.page.choices(), self.services.workspace.scratch("plan") / "inputs")
+    def _inputs_for_plan(self) -> DataInputs:
+        return self._data_inputs(self.page.choices(), self.services.workspace.scratch("plan") / "inputs")
 
     def complete(self) -> bool:
         """Whether everything is chosen that a dataset needs."""
@@ -270,7 +268,7 @@ class DataController(StepController):
         shown = shown_extent(self.services.canvas)
         return dataset_state(self.page.choices(), self.services.project, shown, state)
 
-    def _on_planned(self, result: dict[str, Any], known: list[Problem], taken: DataInputs) -> None:
+    def _on_planned(self, result: dict[str, Any], known: list[Problem], inputs: DataInputs) -> None:
         found = [*(result.get("problems") or []), *(result.get("warnings") or [])]
         sentence = str(result.get("sentence") or "")
         self._sentence, self._found = sentence, found
@@ -278,31 +276,31 @@ class DataController(StepController):
         self.page.show_suggestion(result.get("suggestion"))
         self.area.set_area(*area_of_result(result))
         blocking = [item for item in known if item.severity == "error"]
-        if taken.labels is not None and not blocking and not result.get("problems"):
-            self._check(taken, taken.labels, known)
+        if inputs.labels is not None and not blocking and not result.get("problems"):
+            self._check(inputs, inputs.labels, known)
 
-    def _check(self, taken: DataInputs, labels: Labels, known: list[Problem]) -> None:
+    def _check(self, inputs: DataInputs, labels: Labels, known: list[Problem]) -> None:
         """Look at the labels themselves, from the files that were written for the plan."""
         tile_px = self._tile_px()
         folder = self.services.workspace.scratch("plan")
-        submission = prepare.check(folder, taken.bands, labels, taken.area, taken.grid, tile_px)
+        submission = prepare.check(folder, inputs.bands, labels, inputs.area, inputs.grid, tile_px)
         self.services.queries.submit(
             Query(
                 "check",
                 tr("Check the labels"),
                 [],
                 [submission],
-                lambda result: self._on_looked(result, known),
+                lambda result: self._on_checked(result, known),
                 lambda problem: self._show(self._sentence, [*known, *self._found], problem),
             )
         )
 
-    def _on_looked(self, result: dict[str, Any], known: list[Problem]) -> None:
+    def _on_checked(self, result: dict[str, Any], known: list[Problem]) -> None:
         self._found = [*self._found, *(result.get("problems") or [])]
         self._show(self._sentence, [*known, *self._found])
 
     def _on_not_planned(self, problem: dict[str, Any], known: list[Problem]) -> None:
-        if self._retry_with_export(problem):
+        if self._will_copy(problem):
             self.plan()
             return
         self._sentence, self._found = "", []
@@ -315,11 +313,11 @@ class DataController(StepController):
         self.page.show_prepared(tr("Prepared {}.").format(output.parent.name), problems)
 
     def _on_failed(self, problem: dict[str, Any]) -> None:
-        if self._retry_with_export(problem):
+        if self._will_copy(problem):
             self.services.jobs.afterwards(self.prepare)
 
-    def _retry_with_export(self, problem: dict[str, Any]) -> bool:
-        """After the engine could not open a layer: let QGIS write a copy of it, once."""
+    def _will_copy(self, problem: dict[str, Any]) -> bool:
+        """Whether the next run gets a copy of the raster that the engine could not open."""
         found = self._refused.note(problem, self._rasters)
         if found is None:
             return False
@@ -328,8 +326,8 @@ class DataController(StepController):
         self.services.dock.footer.add_log("warning", text)
         return True
 
-    def _log_notes(self, taken: DataInputs) -> None:
-        for note in taken.notes:
+    def _log_notes(self, inputs: DataInputs) -> None:
+        for note in inputs.notes:
             self.services.dock.footer.add_log("info", note)
 
     def _propose_labels(self, layers: list[QgsMapLayer]) -> None:
@@ -365,15 +363,15 @@ class DataController(StepController):
         self.page.legend.set_classes(chosen_classes(self.page.choices(), self.services.project))
 
 
-def dataset_submissions(folder: Path, taken: DataInputs, write_stack: bool) -> list[Submission]:
-    """Stack and labels; without writing the stack its recipe takes its place."""
-    labels = present(taken.labels, "the label layer")
+def dataset_submissions(folder: Path, inputs: DataInputs, write_stack: bool) -> list[Submission]:
+    """Return the jobs of stack and labels; if the stack is not written, its recipe is used instead."""
+    labels = present(inputs.labels, "the label layer")
     if write_stack:
-        return prepare.dataset(folder, taken.bands, taken.grid, taken.area, labels)
-    planned = prepare.stack(folder, taken.bands, taken.grid, taken.area, labels)
+        return prepare.dataset(folder, inputs.bands, inputs.grid, inputs.area, labels)
+    planned = prepare.stack(folder, inputs.bands, inputs.grid, inputs.area, labels)
     recipe = dataclasses.replace(planned, job=dataclasses.replace(planned.job, dry_run=True))  # type: ignore[call-arg]
     recipe_file = (folder / prepare.STACK).with_suffix(".recipe.json")
-    return [recipe, prepare.rasterize(folder, labels, taken.area, stack_path=recipe_file)]
+    return [recipe, prepare.rasterize(folder, labels, inputs.area, stack_path=recipe_file)]
 
 
 def raster_row(layer: QgsRasterLayer, is_result: bool = False) -> RasterRow:
@@ -386,35 +384,11 @@ def raster_row(layer: QgsRasterLayer, is_result: bool = False) -> RasterRow:
     details = tr("{} bands, {} × {} px of {}, {}").format(
         len(bands), layer.height(), layer.width(), size, layer.crs().authid() or tr("own CRS")
     )
-    words = layer.name().lower().replace("_", " ").replace("-", " ").split()
-    dem = len(bands) == 1 and any(word in DEM_WORDS for word in words)
+    parts = layer.name().lower().replace("_", " ").replace("-", " ").split()
+    dem = len(bands) == 1 and any(part in DEM_NAMES for part in parts)
     problem = " ".join(f"{item.message} {item.hint}" for item in problems)
     tick = not problems and not is_result
     return RasterRow(layer.id(), layer.name(), names, size, details, tick, dem, problem, result=is_result)
-
-
-def mosaic_rows(rows: list[RasterRow], mosaics: tuple[tuple[str, ...], ...]) -> list[RasterRow]:
-    """The rows with those of a mosaic as one, in the place of its first layer."""
-    known = {row.layer_id: row for row in rows}
-    also: dict[str, tuple[str, ...]] = {}
-    for first, *rest in mosaics:
-        members = tuple(item for item in rest if item in known)
-        if first in known and members:
-            also[first] = members
-    hidden = {item for members in also.values() for item in members}
-    return [
-        dataclasses.replace(
-            row,
-            name=tr("{} and {} more").format(row.name, len(also[row.layer_id])),
-            facts=tr("mosaic"),
-            details="\n".join([row.details, *(known[item].name for item in also[row.layer_id])]),
-            also=also[row.layer_id],
-        )
-        if row.layer_id in also
-        else row
-        for row in rows
-        if row.layer_id not in hidden
-    ]
 
 
 def unlisted_text(layers: Sequence[QgsVectorLayer]) -> str:

@@ -1,17 +1,19 @@
-"""The choices of the Data page that rarely need changing."""
+"""The options of the Data page that rarely need changing."""
 
 from __future__ import annotations
 
 from qgis.gui import QgsDoubleSpinBox, QgsProjectionSelectionWidget
 from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QLineEdit
 
+from ...contract import Labels
 from ...panel.texts import tr
 from ...panel.widgets.page import AdvancedGroup, Page
+from .state import LABEL_FIELDS
 from .widgets.more_labels import MoreLabelLayers
 
 
 class DataOptions(AdvancedGroup):
-    """Further label layers and labels that are left out; name of the dataset, target grid, stack on disk."""
+    """Further label layers and pixels that are not used (`labels` are their controls); name, grid and stack."""
 
     def __init__(self, page: Page) -> None:
         super().__init__(page)
@@ -23,35 +25,17 @@ class DataOptions(AdvancedGroup):
         self.add_choice(
             tr("More labels"),
             self.more_labels,
-            tr("Further polygon layers: one a class, as with scarps and deposits, or by a field."),
+            tr(
+                "Further polygon layers, such as scarps and deposits: each is one class, or has a class field."
+            ),
             "labels",
         )
-        self.border_px = page.spin_box("border_px", 0, 50, 0, tr("none"), " px")
-        self.add_choice(
-            tr("Border"),
-            self.border_px,
-            tr("Pixels along borders between classes that do not count: for sloppy digitising."),
-            "labels",
-        )
-        self.min_area_px = page.spin_box("min_area_px", 0, 10_000, 0, tr("none"), " px")
-        self.add_choice(
-            tr("Least area"),
-            self.min_area_px,
-            tr("Pieces of a class with fewer pixels do not count: they teach noise."),
-            "labels",
-        )
-        self.all_touched = page.remember("all_touched", QCheckBox(tr("Polygons take every pixel they touch")))
-        self.add_choice(
-            "",
-            self.all_touched,
-            tr("For objects narrower than a pixel; otherwise a pixel belongs to what holds its centre."),
-            "labels",
-        )
+        self.labels = self.add_fields(page, Labels, LABEL_FIELDS)
 
     def _add_grid(self, page: Page) -> None:
         self.name = page.remember("name", QLineEdit())
         self.name.setPlaceholderText(tr("name of the label layer"))
-        self.add_choice(tr("Name"), self.name, tr("Names the folder of this dataset."), "data")
+        self.add_choice(tr("Name"), self.name, tr("Name of the folder of this dataset."), "data")
         self.reference = page.remember("reference", QComboBox())
         self.add_choice(
             tr("Reference"),
@@ -79,7 +63,7 @@ class DataOptions(AdvancedGroup):
             tr("Pixel size"),
             self.pixel_size,
             tr(
-                "Larger pixels train faster and see further; smaller ones keep detail only if the data has it."
+                "Larger pixels train faster and show more context; smaller ones keep detail only if the data has it."
             ),
             "grid",
         )
@@ -88,6 +72,6 @@ class DataOptions(AdvancedGroup):
         self.add_choice(
             "",
             self.write_stack,
-            tr("Trains faster; without it bands are read from your files each time."),
+            tr("Training is faster; without it, bands are read from your files each time."),
             "grid",
         )

@@ -19,7 +19,8 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from ...contract import default_unlabelled
+from ...contract import Labels, default_unlabelled
+from ...forms.fields import stored_fields
 from ...jobs.choices import DataChoices, LabelEdits, MoreLabels, RasterChoice, RasterRow
 from ...layers.legendclasses import LEGEND_FIELD
 from ...panel.texts import area_names, tr
@@ -27,6 +28,7 @@ from ...panel.widgets.layer_box import LayerBox
 from ...panel.widgets.notes import small_label
 from ...panel.widgets.page import Page
 from .options import DataOptions
+from .state import LABEL_FIELDS, unlabelled_note
 from .widgets.band_section import BandSection
 from .widgets.class_table import ClassTable
 
@@ -38,7 +40,7 @@ class DataPage(Page):
         label_layer_changed: the chosen label layer, by id (empty: none).
         class_field_changed: the chosen class field (empty: one class).
         labels_edited: classes of further label layers came or went.
-        check_requested: the user wants to see on the map what is wrong with the labels.
+        check_requested: show on the map what is wrong with the labels.
     """
 
     prepare_requested = pyqtSignal()
@@ -50,7 +52,7 @@ class DataPage(Page):
     _missing: tuple[str, ...]
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        intro = tr("Choose what the model may see (rasters) and what it shall learn (labels).")
+        intro = tr("Choose the inputs of the model (rasters) and what it learns (labels).")
         super().__init__(tr("Data"), intro, parent)
         self._unlabelled_chosen = False
         self._plan, self._missing, self._blocked = "", (), False
@@ -102,7 +104,7 @@ class DataPage(Page):
         self.area_kind = self.remember("area_kind", QComboBox())
         for key, name in area_names().items():
             self.area_kind.addItem(name, key)
-        self.area_kind.setToolTip(tr("Only ground inside the area is used for training and testing."))
+        self.area_kind.setToolTip(tr("Only pixels inside the area are used for training and testing."))
         self.area_layer = LayerBox(Qgis.LayerFilter.PolygonLayer, tr("choose a polygon layer"))
         self.remember("area_layer", self.area_layer)
         self.area_ratio = self.remember("area_ratio", QgsDoubleSpinBox())
@@ -111,7 +113,10 @@ class DataPage(Page):
         self.area_ratio.setValue(0.3)
         self.area_ratio.setClearValue(0.3)
         self.area_ratio.setToolTip(tr("0 follows the polygons most closely, 1 is the convex hull."))
-        self.area_layer_label, self.area_ratio_label = QLabel(tr("Area layer")), QLabel(tr("Tightness"))
+        self.area_layer_label, self.area_ratio_label = (
+            QLabel(tr("Area layer")),
+            QLabel(tr("Looseness of the hull")),
+        )
         form.addRow(tr("Use"), self.area_kind)
         form.addRow(self.area_layer_label, self.area_layer)
         form.addRow(self.area_ratio_label, self.area_ratio)
@@ -123,8 +128,8 @@ class DataPage(Page):
         self._add_unlabelled(form)
 
     def _add_unlabelled(self, form: Any) -> None:
-        self.background = QRadioButton(tr("Background: nothing is there"))
-        self.unknown = QRadioButton(tr("Unknown: not looked at"))
+        self.background = QRadioButton(tr("Background (a class of its own)"))
+        self.unknown = QRadioButton(tr("Unlabelled (ignored)"))
         self.background.setProperty("value", "background")
         self.unknown.setProperty("value", "unknown")
         self.background.setChecked(True)
@@ -137,7 +142,7 @@ class DataPage(Page):
         self.unlabelled.buttonToggled.connect(self._on_unlabelled_toggled)
         self.remember("unlabelled", self.unlabelled)
         self.unlabelled_note = small_label("")
-        form.addRow(small_label(tr("Ground inside the area without a polygon is")))
+        form.addRow(small_label(tr("Unlabelled pixels inside the area are")))
         form.addRow(box)
         form.addRow(self.unlabelled_note)
 
@@ -164,26 +169,26 @@ class DataPage(Page):
         self._on_class_field_changed()
 
     def show_planning(self) -> None:
-        """The engine is working out the grid; what it found before stays until it answers."""
+        """Show that the engine works out the grid; the former plan stays until then."""
         self.sentence.set_text(self._with_missing(tr("Working out the grid…")), for_now=True)
 
     def show_plan(
-        self, sentence: str, problems: Sequence[Any], cures: Mapping[str, str] | None = None
+        self, sentence: str, problems: Sequence[Any], fixes: Mapping[str, str] | None = None
     ) -> None:
-        """What would result, what stands in the way, and links that solve it (by code)."""
+        """Show what would result, the problems, and links that fix them (by code)."""
         self._plan = sentence
         self.sentence.set_text(self._with_missing(sentence))
-        self.problem_list.set_problems(problems, cures)
+        self.problem_list.set_problems(problems, fixes)
 
     def show_missing(self, hints: Sequence[str]) -> None:
-        """What must still be chosen before anything can be prepared: nothing that is wrong, but what is next."""
+        """Show what must still be chosen before anything can be prepared."""
         if tuple(hints) != self._missing:
             self._missing = tuple(hints)
             self.sentence.set_text(self._with_missing(self._plan))
         self._update_ready()
 
     def set_blocked(self, blocked: bool) -> None:
-        """Whether an error of the plan stands in the way."""
+        """Set whether an error of the plan blocks the step."""
         self._blocked = blocked
         self._update_ready()
 
@@ -207,7 +212,7 @@ class DataPage(Page):
         self.options.reference.setItemText(0, text)
 
     def show_suggestion(self, suggestion: dict[str, Any] | None) -> None:
-        """Propose another CRS and say why; None proposes nothing."""
+        """Propose another CRS with the reason; None proposes nothing."""
         found = suggestion or {}
         self._suggested = str(found.get("crs") or "")
         reason = html.escape(str(found.get("reason") or ""))
@@ -220,8 +225,8 @@ class DataPage(Page):
         self.options.crs.setCrs(QgsCoordinateReferenceSystem(crs))
 
     def show_prepared(self, text: str, problems: Sequence[Any]) -> None:
-        """Say that the dataset is there and where to go next."""
-        self.next_step.show_done(text, tr("Next: make tiles"), "tiles")
+        """Show that the dataset is there, with a link to the next step."""
+        self.next_step.show_done(text, tr("Next: split"), "tiles")
         self.problem_list.set_problems(problems)
 
     def forget(self) -> None:
@@ -256,9 +261,7 @@ class DataPage(Page):
             mosaics=self.bands.mosaics,
             edits=self.legend.edits(),
             more_labels=self.options.more_labels.layers(),
-            border_px=self.options.border_px.value(),
-            all_touched=self.options.all_touched.isChecked(),
-            min_area_px=self.options.min_area_px.value(),
+            **stored_fields(Labels, LABEL_FIELDS, super().values()),
         )
 
     def values(self) -> dict[str, Any]:
@@ -303,21 +306,7 @@ class DataPage(Page):
             (self.unknown if proposed == "unknown" else self.background).setChecked(True)
 
     def _explain_unlabelled(self) -> None:
-        choices = self.choices()
-        if choices.risks_false_background:
-            text = tr(
-                "⚠ Every pixel of the rasters without a polygon will be taught as background. Is every object "
-                "mapped, everywhere? If not, limit the area or choose Unknown."
-            )
-        elif choices.unlabelled == "unknown" and not choices.class_field:
-            text = tr("⚠ With one class and unknown ground there is nothing to tell the class from.")
-        elif choices.unlabelled == "unknown":
-            text = tr("Right for sample polygons: only ground that you labelled counts.")
-        else:
-            text = tr(
-                "Right when every object inside the area is mapped. Background becomes a class of its own."
-            )
-        self.unlabelled_note.setText(text)
+        self.unlabelled_note.setText(unlabelled_note(self.choices()))
 
     def _on_unlabelled_toggled(self, _button: object, _checked: bool) -> None:
         if not self._restoring:

@@ -18,7 +18,8 @@ from ...panel.services import PanelServices
 from ...panel.step import StepController
 from ...panel.texts import tr
 from ...tasks.execution import engine_environment
-from .page import EnginePage, badge_text, device_text, engine_facts
+from .page import EnginePage
+from .state import badge_text, device_text, engine_facts
 
 NAMED = "GEOSEG_ENGINE_PYTHON"
 """Environment variable that names the engine's Python. Without it and without an engine nothing is wrong: the form
@@ -35,7 +36,7 @@ class EngineController(StepController):
         self._probed_python = ""
         self._failed: dict[str, Any] | None = None
         self.page.install_requested.connect(self.install)
-        self.page.check_requested.connect(self.ask_probe)
+        self.page.check_requested.connect(self.request_probe)
         self.page.diagnostics_requested.connect(self.copy_diagnostics)
         self.page.python_chosen.connect(self.use_python)
         self.page.workspace_chosen.connect(self.use_workspace)
@@ -45,11 +46,11 @@ class EngineController(StepController):
         self.page.show_settings(str(settings.workspace_folder()), settings.on_close(), settings.own_python())
 
     def begin(self) -> None:
-        """The panel is shown for the first time: look at the engine, and set it up if there is none."""
+        """Probe the engine, or offer to set it up if there is none: the panel is shown for the first time."""
         if engine_environment() is None:
             self.services.step_wanted.emit("engine")
         elif not self.probe:
-            self.ask_probe()
+            self.request_probe()
         self.show_state()
 
     def install(self) -> None:
@@ -71,14 +72,14 @@ class EngineController(StepController):
             return
         settings.set_own_python(path)
         self.page.show_installed()
-        self.ask_probe()
+        self.request_probe()
 
     def use_workspace(self, folder: str) -> None:
         """Put results elsewhere from now on."""
         settings.set_workspace_folder(folder)
         self.services.refresh()
 
-    def ask_probe(self) -> None:
+    def request_probe(self) -> None:
         """Ask the engine what it can do."""
         environment = engine_environment()
         if environment is None:
@@ -93,9 +94,9 @@ class EngineController(StepController):
             self._on_not_probed({"message": str(error), "hint": tr("Choose another workspace folder.")})
             return
         submission = Submission(ProbeJob(), folder, "Check the engine")
-        self.page.show_state(tr("Looking at the engine…"), [], engine_facts(self._probed_python, {}))
+        self.page.show_state(tr("Probing the engine…"), [], engine_facts(self._probed_python, {}))
         question = Query(
-            "probe", tr("Look at the engine"), [], [submission], self._on_probed, self._on_not_probed
+            "probe", tr("Probe the engine"), [], [submission], self._on_probed, self._on_not_probed
         )
         self.services.queries.submit(question)
 
@@ -134,7 +135,7 @@ class EngineController(StepController):
 
     def _on_installed(self, _result: dict[str, Any], _folder: Path) -> None:
         self.page.show_installed()
-        self.services.jobs.afterwards(self.ask_probe)
+        self.services.jobs.afterwards(self.request_probe)
 
     def _on_probed(self, result: dict[str, Any]) -> None:
         self.probe, self._failed = result, None
@@ -152,7 +153,7 @@ class EngineController(StepController):
 
 
 def wants_gpu(environment: Environment | None, probe: dict[str, Any]) -> bool:
-    """Whether a GPU was asked for when the environment was made; of the user's own, whether it runs on one."""
+    """Return whether an environment was made for a GPU; an existing one, whether it runs on one."""
     if environment is not None and environment.managed:
         return stamp(environment).get("device") == "gpu"
     return str(probe.get("device") or "").startswith("cuda")

@@ -20,10 +20,10 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from ...jobs.choices import EngineChoices
-from ...panel.texts import memory, tr
+from ...panel.texts import tr
 from ...panel.widgets.notes import Note, ProblemList, small_label, wrap
 from ...panel.widgets.page import Page, narrow_form, primary_button
+from .state import EngineChoices
 
 
 class EnginePage(Page):
@@ -38,7 +38,7 @@ class EnginePage(Page):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         intro = tr(
-            "GeoSeg computes in a Python of its own, apart from QGIS, so that neither disturbs the other."
+            "GeoSeg runs in a Python environment of its own, separate from QGIS, so that neither disturbs the other."
         )
         super().__init__(tr("Engine"), intro, parent)
         self._add_state()
@@ -66,13 +66,15 @@ class EnginePage(Page):
         self.body.addWidget(self.problem_list)
         self.body.addLayout(self.facts)
         row = QHBoxLayout()
-        self.setup_button = QPushButton(tr("Change the set-&up…"))
+        self.setup_button = QPushButton(tr("Change the set&up…"))
         self.setup_button.setToolTip(tr("Complete or repair the engine, or use another Python or a GPU."))
         self.setup_button.clicked.connect(self._on_setup_clicked)
         self.check_button = QPushButton(tr("Chec&k again"))
         self.check_button.clicked.connect(self.check_requested)
         self.copy_button = QPushButton(tr("Cop&y diagnostics"))
-        self.copy_button.setToolTip(tr("A text about this machine and the engine, to paste into a question."))
+        self.copy_button.setToolTip(
+            tr("A description of this computer and the engine, to paste into a bug report.")
+        )
         self.copy_button.clicked.connect(self.diagnostics_requested)
         for button in (self.check_button, self.copy_button):
             row.addWidget(button)
@@ -84,13 +86,13 @@ class EnginePage(Page):
         self.kind_notes: dict[str, QLabel] = {}
         layout = QVBoxLayout(self.setup)
         self.cpu, self.gpu = QRadioButton(tr("CPU: works everywhere")), QRadioButton(tr("NVIDIA GPU"))
-        self.own = QRadioButton(tr("Use my own Python as it is"))
+        self.own = QRadioButton(tr("Use an existing environment"))
         self.cpu.setChecked(True)
         self.kind = QButtonGroup(self)
         notes = (
             "",
             "",
-            tr("Nothing is installed: it must have torch, rasterio, geopandas and onnxruntime."),
+            tr("Nothing is installed: its Python must have torch, rasterio, geopandas and onnxruntime."),
         )
         for button, value, note in zip(
             (self.cpu, self.gpu, self.own), ("cpu", "gpu", "own"), notes, strict=True
@@ -106,7 +108,7 @@ class EnginePage(Page):
         form = narrow_form()
         self.python = QgsFileWidget()
         self.python.setDialogTitle(tr("Choose a Python interpreter"))
-        self.python.lineEdit().setPlaceholderText(tr("found for you"))
+        self.python.lineEdit().setPlaceholderText(tr("automatic"))
         self.remember("python", self.python, in_project=False)
         form.addRow(tr("Python"), self.python)
         layout.addLayout(form)
@@ -121,32 +123,30 @@ class EnginePage(Page):
         self.install_button = primary_button("")
         self.install_button.clicked.connect(self._on_install_clicked)
         layout.addWidget(self.install_button)
-        self.close_button = QPushButton(tr("Leave it as it is"))
+        self.close_button = QPushButton(tr("Close"))
         self.close_button.clicked.connect(lambda: self.show_setup(False))
         layout.addWidget(self.close_button)
-        self.install_note = small_label(
-            tr("Progress and Cancel are below. An interrupted set-up goes on where it stopped.")
-        )
+        self.install_note = small_label(tr("Progress and Cancel are below. An interrupted setup is resumed."))
         layout.addWidget(self.install_note)
         self.body.addWidget(self.setup)
 
     def _add_settings(self) -> None:
-        form = self.section(tr("Results go to"))
+        form = self.section(tr("Workspace folder for results"))
         self.workspace = QgsFileWidget()
         self.workspace.setStorageMode(QgsFileWidget.StorageMode.GetDirectory)
         self.workspace.setDialogTitle(tr("Choose the workspace folder"))
         self.workspace.lineEdit().setAccessibleName(tr("Workspace folder"))
         self.workspace.fileChanged.connect(self.workspace_chosen)
         form.addRow(self.workspace)
-        self.workspace_note = small_label(tr("Datasets, runs and predictions, each in a folder of its own."))
+        self.workspace_note = small_label(tr("Datasets, runs and predictions, each in its own folder."))
         self.workspace_problems = ProblemList()
         form.addRow(self.workspace_note)
         form.addRow(self.workspace_problems)
         form = self.section(tr("If QGIS closes during training"))
-        self.go_on = QRadioButton(tr("Go on, and let me re-attach next time"))
+        self.keep_training = QRadioButton(tr("Keep training in the background"))
         self.stop = QRadioButton(tr("Stop and keep the best model"))
         group = QButtonGroup(self)
-        for button, value in ((self.go_on, "continue"), (self.stop, "stop")):
+        for button, value in ((self.keep_training, "continue"), (self.stop, "stop")):
             group.addButton(button)
             form.addRow(button)
             button.clicked.connect(lambda _checked=False, chosen=value: self.on_close_chosen.emit(chosen))
@@ -159,7 +159,7 @@ class EnginePage(Page):
         self.close_button.setVisible(self._is_set_up)
 
     def show_sizes(self, takes_gb: Mapping[str, float], free_gb: Mapping[str, float]) -> None:
-        """Say how much disk space the kinds of engine take, and how much must be free."""
+        """Show how much disk space the kinds of engine need."""
         of_cpu = tr("Takes {:g} GB of disk; {:g} GB must be free.").format(takes_gb["cpu"], free_gb["cpu"])
         of_gpu = tr("Takes up to {:g} GB of disk. Training is 20 to 100 times faster.").format(
             takes_gb["gpu"]
@@ -175,7 +175,7 @@ class EnginePage(Page):
             self.on_inputs_changed()
 
     def show_installed(self) -> None:
-        """The engine was set up: say what comes next."""
+        """Show that the engine is set up, with a link to the next step."""
         self.show_setup(False)
         self.next_step.show_done(tr("The engine is set up."), tr("Next: choose rasters and labels"), "data")
 
@@ -184,7 +184,7 @@ class EnginePage(Page):
         self.install_button.setFocus()
 
     def show_state(self, headline: str, problems: Sequence[Any], facts: Sequence[tuple[str, str]]) -> None:
-        """Say whether the engine is ready; `facts` are names and values."""
+        """Show whether the engine is ready; `facts` are names and values."""
         self.headline.setText(headline)
         self.problem_list.set_problems(problems)
         while self.facts.count():
@@ -200,7 +200,7 @@ class EnginePage(Page):
     def show_settings(self, workspace: str, on_close: str, python: str) -> None:
         """Show the user's settings without emitting them."""
         self.show_workspace(workspace)
-        (self.stop if on_close == "stop" else self.go_on).setChecked(True)
+        (self.stop if on_close == "stop" else self.keep_training).setChecked(True)
         if python:
             self.own.setChecked(True)
             self.python.setFilePath(python)
@@ -233,7 +233,7 @@ class EnginePage(Page):
     def on_inputs_changed(self) -> None:
         own = self.own.isChecked()
         install = tr("&Install again") if self._is_set_up else tr("&Install")
-        self.install_button.setText(tr("Use this Python") if own else install)
+        self.install_button.setText(tr("Use this environment") if own else install)
         self.install_button.setAccessibleName(self.install_button.text().replace("&", ""))
         self.with_richdem.setVisible(not own)
         self.richdem_note.setVisible(not own)
@@ -244,49 +244,3 @@ class EnginePage(Page):
             self.python_chosen.emit(choices.python)
         else:
             self.install_requested.emit()
-
-
-def engine_facts(python: str, probe: dict[str, Any], with_gpu: bool = False) -> list[tuple[str, str]]:
-    """What a probe found, in reading order.
-
-    Args:
-        with_gpu: a GPU was asked for: then it is said what of ONNX Runtime does not run on it.
-    """
-    facts = [(tr("Python"), python)] if python else []
-    if not probe:
-        return facts
-    versions = probe.get("versions") or {}
-    named = ("torch", "numpy", "rasterio", "geopandas", "onnxruntime-gpu", "onnxruntime")
-    shown = ", ".join(f"{name} {versions[name]}" for name in named if versions.get(name))
-    names = [str(item).removesuffix("ExecutionProvider") for item in probe.get("providers") or []]
-    runtime = ", ".join(names)
-    note = str(probe.get("provider_note") or "") if with_gpu else ""
-    richdem = tr("richdem {}").format(versions.get("richdem", "")) if probe.get("richdem") else tr("GDAL")
-    facts += [
-        (tr("Device"), device_text(probe)),
-        (tr("Versions"), shown),
-        (tr("Terrain"), richdem.strip()),
-        (tr("ONNX Runtime"), f"{runtime}. {note}".strip(". ") if runtime or note else tr("not installed")),
-    ]
-    return [(name, value) for name, value in facts if value]
-
-
-def device_text(probe: dict[str, Any]) -> str:
-    """ "NVIDIA H200, 141 GB" or "CPU"; empty when it is not known."""
-    device = str(probe.get("device") or "")
-    if not device:
-        return ""
-    name = str(probe.get("device_name") or "") or device.upper()
-    size = float(probe.get("device_memory_mb") or 0)
-    if not device.startswith("cuda"):
-        return tr("CPU ({})").format(name) if name.upper() != "CPU" else tr("CPU")
-    return f"{name}, {memory(size)}" if size else name
-
-
-def badge_text(probe: dict[str, Any]) -> str:
-    """The device in a word or two, for the badge."""
-    if not probe.get("device"):
-        return ""
-    if str(probe["device"]).startswith("cuda"):
-        return str(probe.get("device_name") or "GPU")
-    return tr("CPU")

@@ -1,4 +1,4 @@
-"""The Predict step: a model and layers -> styled classes, polygons and layers that say how far to trust them."""
+"""The Predict step: a model and layers -> styled classes, polygons and layers of confidence."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from qgis.core import QgsMapLayer
 from qgis.PyQt.QtWidgets import QFileDialog
 
-from ...contract import Cleaning, DescribeJob, GeoSegError, Job, Outlines, PredictJob
+from ...contract import Cleaning, DescribeJob, GeoSegError, Job, Outlines, PredictJob, Problem
 from ...engine.liveness import job_kind
 from ...jobs import predict
 from ...jobs.choices import NamedPath, PredictChoices
@@ -34,14 +34,14 @@ from ...panel.services import PanelServices
 from ...panel.step import StepController
 from ...panel.texts import state_names, tr
 from ...panel.timers import PLAN_MS, single_shot
-from ...panel.written_copies import is_written_raster
 from ...records.predictions import has_parts, pace_of, with_facts
 from ...records.workspace import discard
 from .page import PredictPage, Slot
+from .state import setting_problems
 from .summaries import model_note, plan_sentence, result_note
 
 BEYOND = "beyond_training"
-"""Code of the warning about values that training never saw."""
+"""Code of the warning about values that do not occur in the training data."""
 
 
 class PredictController(StepController):
@@ -80,7 +80,7 @@ class PredictController(StepController):
             self._canvas.extentsChanged.disconnect(self._on_map_moved)
 
     def refresh(self) -> None:
-        """Show the models of the workspace, newest first, and what can be gone on with."""
+        """Show the models of the workspace, newest first, and interrupted predictions."""
         run = self.services.state.run
         newest = str(run / "model.onnx") if run is not None and (run / "model.onnx").exists() else ""
         current = "" if newest == self._announced else newest
@@ -109,41 +109,41 @@ class PredictController(StepController):
         self.page.set_models([*self._browsed, *self._workspace_models()], named.path)
 
     def plan(self) -> None:
-        """Ask the engine whether the layers fit the model; what it has told already is not asked again."""
+        """Request whether the layers fit the model; an earlier result for the same job is reused."""
         choices = self.page.choices()
         if not choices.model or not self._model.known:
             self.services.queries.withdraw("predict plan")
             return
-        problems = prediction_problems(choices, self._model, self.services.project)
+        problems = self._problems(choices)
         if any(item.severity == "error" for item in problems):
             self.page.show_plan("", problems)
             self.services.queries.withdraw("predict plan")
             return
         try:
             folder = self.services.workspace.scratch("predict")
-            taken = self._take(choices, folder / "inputs")
+            inputs = self._prediction_inputs(choices, folder / "inputs")
         except (GeoSegError, OSError) as error:
             self.page.show_plan("", [problem_of(as_error(error))])
             return
-        submission = self._question(choices, taken, folder)
+        submission = self._plan_submission(choices, inputs, folder)
         if self._planned is not None and self._planned[0] == submission.job:
             self._on_planned(self._planned[1])
             return
-        exports = [item for item in taken.exports if not is_written_raster(item)]
+        exports = inputs.folder.missing if inputs.folder is not None else []
 
-        def answered(result: dict[str, Any]) -> None:
+        def planned(result: dict[str, Any]) -> None:
             self._planned = (submission.job, result)
             self._on_planned(result)
 
         title = tr("Match layers")
         self.services.queries.submit(
-            Query("predict plan", title, exports, [submission], answered, self._on_not_planned)
+            Query("predict plan", title, exports, [submission], planned, self._on_not_planned)
         )
 
     def predict(self) -> None:
         """Predict with the chosen model and layers."""
         choices = self.page.choices()
-        problems = prediction_problems(choices, self._model, self.services.project)
+        problems = self._problems(choices)
         problems = [item for item in problems if item.severity == "error"]
         if problems:
             self.page.problem_list.set_problems(problems)
@@ -158,16 +158,16 @@ class PredictController(StepController):
             self.services.errors.show(error)
             return
         try:
-            taken = self._take(choices, folder / "inputs")
+            inputs = self._prediction_inputs(choices, folder / "inputs")
         except (GeoSegError, OSError) as error:
             discard(folder)
             self.services.errors.show(error)
             return
-        submission = predict.predict(folder, model, taken.sources, choices.outputs, **taken.settings)
-        self._run(submission, taken, made=folder)
+        submission = predict.predict(folder, model, inputs.sources, choices.outputs, **inputs.settings)
+        self._run(submission, inputs, made=folder)
 
     def resume(self, folder: str) -> None:
-        """Go on with a prediction where it was broken off."""
+        """Resume an interrupted prediction."""
         try:
             submission = predict.resume(Path(folder))
         except GeoSegError as error:
@@ -193,10 +193,10 @@ class PredictController(StepController):
             text = tr("Train a model first, or browse for one.")
         self.services.mark_step("predict", text)
 
-    def _run(self, submission: Submission, taken: PredictionInputs, made: Path | None = None) -> None:
+    def _run(self, submission: Submission, inputs: PredictionInputs, made: Path | None = None) -> None:
         if self.services.jobs.start(
             submission.title,
-            taken.exports,
+            inputs.exports,
             [submission],
             self._on_predicted,
             self._on_failed,
@@ -205,32 +205,39 @@ class PredictController(StepController):
             self._follow(submission.folder)
 
     def _follow(self, folder: Path) -> None:
-        """A prediction goes on here: what was said of the last one is past."""
+        """Follow a running prediction; the result of the last one is hidden."""
         self._followed, self._beyond = folder, ""
         self.page.forget_result()
         self._show_unfinished()
 
-    def _question(self, choices: PredictChoices, taken: PredictionInputs, folder: Path) -> Submission:
-        """The dry run; what it does not look at is left out, so that it need not be asked again."""
-        settings = {**taken.settings, "cleaning": Cleaning(), "outlines": Outlines(), "min_area_px": 0}
+    def _plan_submission(self, choices: PredictChoices, inputs: PredictionInputs, folder: Path) -> Submission:
+        """The dry run; settings that it does not depend on are left out, so that its result can be reused."""
+        settings = {**inputs.settings, "cleaning": Cleaning(), "outlines": Outlines(), "min_area_px": 0}
         if "disagreement" in choices.outputs:
             settings["disagreement"] = predict.FILES["disagreement"]
-        return predict.plan(folder, Path(choices.model), taken.sources, **settings)
+        return predict.plan(folder, Path(choices.model), inputs.sources, **settings)
 
-    def _take(self, choices: PredictChoices, folder: Path) -> PredictionInputs:
-        inputs, shown = InputFolder(folder, self._refused.layer_ids), shown_extent(self._canvas)
-        self._rasters = inputs.rasters
-        taken = prediction_inputs(choices, self._model, inputs, self.services.project, shown)
-        for note in taken.notes:
+    def _problems(self, choices: PredictChoices) -> list[Problem]:
+        """What is wrong with layers and settings, known without the engine."""
+        return [
+            *prediction_problems(choices, self._model, self.services.project),
+            *setting_problems(choices.settings),
+        ]
+
+    def _prediction_inputs(self, choices: PredictChoices, folder: Path) -> PredictionInputs:
+        written, shown = InputFolder(folder, self._refused.layer_ids), shown_extent(self._canvas)
+        self._rasters = written.rasters
+        inputs = prediction_inputs(choices, self._model, written, self.services.project, shown)
+        for note in inputs.notes:
             self.services.dock.footer.add_log("info", note)
-        return taken
+        return inputs
 
     def _workspace_models(self) -> list[NamedPath]:
         found = self.services.view.models(self.services.state.run)
         return [NamedPath(entry.title, str(entry.folder / "model.onnx")) for entry in found]
 
     def _show_unfinished(self) -> None:
-        """Predictions that were broken off with something done, but the one that goes on here."""
+        """Show interrupted predictions that can be resumed, without the one that is followed here."""
         followed = self._followed if self.services.jobs.busy else None
         broken = ("stopped", "cancelled", "failed")
         entries = [
@@ -293,7 +300,7 @@ class PredictController(StepController):
             self._timer.start()
 
     def _on_map_moved(self) -> None:
-        """What the map shows is another area now: the sentence shall say so, where anybody reads it."""
+        """The map extent is the area, and has changed: plan again, if the page is visible."""
         if self.page.isVisible() and self.page.place.currentData() == "map":
             self._timer.start()
 
@@ -317,11 +324,11 @@ class PredictController(StepController):
             None,
         )
         problems = [*(result.get("problems") or []), *(result.get("warnings") or [])]
-        problems += prediction_problems(choices, self._model, self.services.project)
+        problems += self._problems(choices)
         self.page.show_plan(plan_sentence(result, choices.settings, pace), problems)
 
     def _on_not_planned(self, problem: dict[str, Any]) -> None:
-        if self._retry_with_export(problem):
+        if self._refused.note(problem, self._rasters) is not None:
             self.plan()
             return
         self.page.show_plan("", [problem])
@@ -333,7 +340,7 @@ class PredictController(StepController):
     def _on_predicted(self, result: dict[str, Any], folder: Path) -> None:
         shard = result.get("shard") or {}
         if shard and not shard.get("complete"):
-            self.page.show_result(tr("This part is done; others are still missing."), [])
+            self.page.show_result(tr("This part is done; other parts are missing."), [])
             return
         hide_earlier_results(self.services.project)
         publish.publish_prediction(folder, with_facts(folder, result), later=self.services.result_queue.add)
@@ -346,11 +353,8 @@ class PredictController(StepController):
         self.page.show_result(text, warnings, located, result_note(result))
 
     def _on_failed(self, problem: dict[str, Any]) -> None:
-        if self._retry_with_export(problem):
+        if self._refused.note(problem, self._rasters) is not None:
             self.services.jobs.afterwards(self.predict)
-
-    def _retry_with_export(self, problem: dict[str, Any]) -> bool:
-        return self._refused.note(problem, self._rasters) is not None
 
 
 def slot_of(need: ModelInput, layers: list[QgsMapLayer]) -> Slot:
@@ -368,8 +372,8 @@ def browsed(path: Path) -> NamedPath:
 
 
 def with_advice(warning: dict[str, Any]) -> dict[str, Any]:
-    """The warning about values beyond training, with how to see where they lie."""
+    """Return the warning about out-of-range input with a hint how to locate it."""
     if warning.get("code") != BEYOND:
         return warning
-    advice = tr("Tick “Ground beyond training” and predict again to see where.")
+    advice = tr("Tick “Out-of-range input” and predict again to locate them.")
     return {**warning, "hint": f"{warning.get('hint', '')} {advice}".strip()}

@@ -1,4 +1,4 @@
-"""The layers that a model needs, and which of their bands it takes."""
+"""The layers that a model needs, and which of their bands it reads."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Slot:
 
 
 class SlotSection(QWidget):
-    """A layer for each slot of the model, a table of bands below, and for models of others a table of channels.
+    """A layer for each slot of the model, a table of bands below, and for third-party models a table of channels.
 
     Signals:
         bands_changed: another band was chosen.
@@ -51,7 +51,7 @@ class SlotSection(QWidget):
         self.combos: dict[str, LayerBox] = {}
         self.files: dict[str, QgsFileWidget] = {}
         self._bindings: dict[str, BandBinding] = {}
-        self.note = small_label(tr("Choose a model: it knows which bands it needs."))
+        self.note = small_label(tr("Choose a model: its file states which bands it needs."))
         self._form = narrow_form()
         self.band_group = QgsCollapsibleGroupBox(tr("Which band is which"))
         self.band_group.setSaveCollapsedState(False)
@@ -86,7 +86,7 @@ class SlotSection(QWidget):
         self._show_bands()
 
     def set_channels(self, names: Sequence[str], bands: Sequence[tuple[str, str, int]]) -> None:
-        """What a model of others reads: its channels, and the bands to choose from."""
+        """Show the channels of a third-party model, and the bands to choose from."""
         self.set_slots([])
         self.note.hide()
         self.channels.set_channels(names, bands)

@@ -19,15 +19,15 @@ from ...panel.widgets.notes import ProblemList, small_label
 from ...panel.widgets.page import AdvancedGroup, Page, lets_shrink
 from ...panel.widgets.unfinished import Unfinished
 from .inputs import Slot, SlotSection
-from .names import cleaning_title, outlines_title, place_names, quality_title
 from .options import CleaningOptions, LayerOptions, PolygonOptions, QualityOptions
+from .state import cleaning_title, layers_title, outlines_title, place_names, quality_title, settings_of
 from .widgets.legend import ClassLegend
 
 __all__ = ["PredictPage", "Slot"]
 
 
 class PredictPage(Page):
-    """Emits wishes; `changed` asks for a new plan, `place_requested` for the layer that shows a warning's places."""
+    """The Predict page; `changed` requests a new plan, `place_requested` the layer with the places of a warning."""
 
     predict_requested = pyqtSignal()
     model_chosen = pyqtSignal(str)
@@ -51,7 +51,7 @@ class PredictPage(Page):
         self._add_options()
         self._add_unfinished()
         self.finish(tr("Predic&t"))
-        self.warnings = ProblemList(most_lines=6)
+        self.warnings = ProblemList(max_lines=6)
         self.warnings.setAccessibleName(tr("Warnings of the map"))
         self.warnings.place_requested.connect(self.place_requested)
         self.result_note = small_label("")
@@ -70,7 +70,7 @@ class PredictPage(Page):
         lets_shrink(self.model)
         self.model.currentIndexChanged.connect(self._on_model_changed)
         browse = QPushButton(tr("&Browse…"))
-        browse.setToolTip(tr("A model.onnx of GeoSeg, or a segmentation model made for Deepness"))
+        browse.setToolTip(tr("A model.onnx of GeoSeg, or a segmentation model for Deepness"))
         browse.clicked.connect(self.browse_requested)
         row.addWidget(self.model, 1)
         row.addWidget(browse)
@@ -94,18 +94,18 @@ class PredictPage(Page):
         self.rectangle = QgsExtentWidget(None, QgsExtentWidget.WidgetStyle.CondensedStyle)
         self.rectangle.setNullValueAllowed(True, tr("none yet: draw it on the map"))
         self.rectangle.setAccessibleName(tr("Rectangle to predict in"))
-        self.rectangle.setToolTip(tr("Draw it on the map, take a layer's, or write its edges."))
+        self.rectangle.setToolTip(tr("Draw it on the map, use the extent of a layer, or enter its edges."))
         self.rectangle.extentChanged.connect(self._on_input_changed)
         lets_shrink(self.rectangle)
         for widget in (self.place, self.area_layer, self.rectangle):
             form.addRow(widget)
 
     def _add_outputs(self) -> None:
-        form = self.section(tr("Besides the classes, write"))
+        form = self.section(tr("Layers besides the classes"))
         self.polygons = self.remember("polygons", QCheckBox(tr("Polygons with score and area")))
-        self.polygons.setToolTip(tr("One polygon an object, with class, score and area."))
-        self.confidence = self.remember("confidence", QCheckBox(tr("Confidence of each pixel")))
-        self.confidence.setToolTip(tr("Probability of the winning class, 0 to 1: where to trust the map."))
+        self.polygons.setToolTip(tr("One polygon per object, with class, score and area."))
+        self.confidence = self.remember("confidence", QCheckBox(tr("Confidence per pixel")))
+        self.confidence.setToolTip(tr("Probability of the class on the map, 0 to 1."))
         for box in (self.polygons, self.confidence):
             box.setChecked(True)
             form.addRow(box)
@@ -118,17 +118,10 @@ class PredictPage(Page):
 
     def _settings(self) -> dict[str, Any]:
         """Fields of the job, but the layers that are written."""
-        return {
-            **self.quality.settings(),
-            "min_area_px": self.outlines.min_area.value(),
-            "cleaning": self.cleaning.cleaning(),
-            "outlines": self.outlines.outlines(),
-        }
+        return settings_of(super().values())
 
     def _add_unfinished(self) -> None:
-        sentence = tr(
-            "A prediction was broken off. It can go on where it was; what is done is not done again."
-        )
+        sentence = tr("A prediction was interrupted. It can be resumed; finished parts are kept.")
         self.unfinished = Unfinished(tr("Unfinished predictions"), sentence)
         self.unfinished.resume_requested.connect(self.resume_requested)
         self.unfinished.attach_requested.connect(self.attach_requested)
@@ -171,12 +164,12 @@ class PredictPage(Page):
         note: str = "",
         classes: Sequence[Any] = (),
     ) -> None:
-        """What a model of others reads, and the bands to choose from: title, layer id, band."""
+        """Show the channels of a third-party model, and the bands to choose from: title, layer id, band."""
         self.slots.set_channels(names, bands)
         self._show_model(note, classes, False, bool(bands))
 
     def set_bands(self, names: Sequence[str], bands: Sequence[tuple[str, str, int]]) -> None:
-        """Other layers to choose the channels of a model of others from; what is chosen is kept."""
+        """Show other bands to choose the channels of a third-party model from; the choices are kept."""
         self.slots.channels.set_channels(names, bands)
         self.set_ready(bool(bands))
 
@@ -196,7 +189,7 @@ class PredictPage(Page):
         self.slots.propose(key, proposed)
 
     def show_plan(self, sentence: str, problems: Sequence[Any]) -> None:
-        """What would be done, and what stands in the way."""
+        """Show what would be done, and the problems."""
         if not sentence and not self.model.currentData():
             sentence = tr("Train a model first, or browse for one.")
         self.sentence.set_text(sentence)
@@ -252,7 +245,7 @@ class PredictPage(Page):
         found = super().values()
         model = self.model.currentData()
         if self._kept.get("model") and model in ("", None, self._kept["model"]):
-            found |= self._kept  # the engine has not told of this model yet
+            found |= self._kept  # the engine has not described this model yet
         elif model:
             found |= {"model": model, **self.slots.values()}
         choices = self.choices()
@@ -276,15 +269,14 @@ class PredictPage(Page):
         self.area_layer.setVisible(place == "polygons")
         self.rectangle.setVisible(place == "rectangle")
         settings = self._settings()
-        looks = views(settings["tta"], settings["dropout_passes"])
-        self.layers.ticks["disagreement"].setEnabled(looks > 1 or self._ensemble)
-        self.quality.int8_loss.setEnabled(settings["precision"] == "int8")
-        self.outlines.right_angles.setEnabled(not settings["outlines"].smooth)
+        predictions = views(settings["tta"], settings["dropout_passes"])
+        self.layers.ticks["disagreement"].setEnabled(predictions > 1 or self._ensemble)
+        self.quality.fields["int8_loss"].setEnabled(settings["precision"] == "int8")
+        self.outlines.fields["right_angles"].setEnabled(not settings["outlines"].smooth)
         self.outlines.setEnabled(self.polygons.isChecked())
-        ticked = ", ".join(self.layers.ticked()) or tr("none")
         titles: tuple[tuple[AdvancedGroup, str], ...] = (
-            (self.layers, tr("More layers: {}").format(ticked)),
-            (self.quality, quality_title(looks, settings["precision"])),
+            (self.layers, layers_title(self.layers.ticked())),
+            (self.quality, quality_title(predictions, settings["precision"])),
             (self.cleaning, cleaning_title(settings["cleaning"])),
             (self.outlines, outlines_title(settings["outlines"])),
         )

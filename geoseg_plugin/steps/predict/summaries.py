@@ -1,4 +1,4 @@
-"""A model, a plan and a result of prediction in words."""
+"""Texts about a model, a plan and a result of prediction."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 from qgis.core import QgsCoordinateReferenceSystem, QgsUnitTypes
 
 from ...layers.notes import runtime_text
-from ...panel.texts import duration, share, tr
+from ...panel.texts import as_sentence, duration, share, tr
 
 
 def model_note(result: dict[str, Any]) -> str:
-    """A model in words, from the answer of `describe`."""
+    """Return a model as text, from the result of `describe`."""
     metrics = result.get("metrics") or {}
     miou = metrics.get("miou") if isinstance(metrics, dict) else None
     size = result.get("pixel_size")
@@ -28,44 +28,46 @@ def model_note(result: dict[str, Any]) -> str:
     text = ", ".join(parts)
     if not foreign:
         return text
-    why = tr("A model of another program: it does not say which bands it reads. Choose one for each channel.")
+    why = tr(
+        "A third-party model: its file does not state which bands it reads. Choose a band for each channel."
+    )
     return f'{text}. {why} <a href="models-of-other-programs">{tr("Guide")}</a>'
 
 
 def plan_sentence(result: Mapping[str, Any], settings: Mapping[str, Any], pace: float | None) -> str:
-    """What will be done, how often each pixel is looked at, and how long that takes.
+    """Return what will be done, the predictions per pixel, and how long that takes.
 
     Args:
         result: of the dry run.
         settings: fields of the job.
-        pace: megapixels a second and view that the model reached before; None if it is not known.
+        pace: megapixels per second and prediction that the model reached before; None if it is not known.
     """
-    said = str(result.get("sentence") or "")
-    if not said:
+    sentence = str(result.get("sentence") or "")
+    if not sentence:
         return ""
-    looks = int(result.get("looks") or 1)
-    parts = [said if said.endswith(".") else f"{said}."]
-    if looks > 1:
-        parts.append(tr("Each pixel is looked at {0} times: about {0} times as long.").format(looks))
+    predictions = int(result.get("looks") or 1)
+    parts = [as_sentence(sentence)]
+    if predictions > 1:
+        parts.append(tr("{0} predictions per pixel: about {0} times as long.").format(predictions))
     grid = result.get("grid")
     if pace and isinstance(grid, Mapping):
-        seconds = grid.get("width", 0) * grid.get("height", 0) / 1e6 / pace * looks
+        seconds = grid.get("width", 0) * grid.get("height", 0) / 1e6 / pace * predictions
         parts.append(tr("About {}, as fast as last time.").format(duration(max(seconds, 1))))
     cleaning = settings.get("cleaning")
     if cleaning is not None and cleaning.anything:
-        parts.append(tr("The classes are cleaned at the end."))
+        parts.append(tr("The classes are post-processed at the end."))
     return " ".join(parts)
 
 
 def result_note(result: Mapping[str, Any]) -> str:
-    """By what a map was made (which names the views that were averaged), and what was done to it."""
-    said = []
+    """Return how a map was predicted (with the averaged augmentations), and how it was post-processed."""
+    parts = []
     by = runtime_text(result)
     if by:
-        said.append(tr("Run by {}.").format(by))
+        parts.append(tr("Run by {}.").format(by))
     if result.get("resumed_parts"):
-        said.append(tr("{} parts were there already.").format(result["resumed_parts"]))
+        parts.append(tr("{} parts were already there.").format(result["resumed_parts"]))
     cleaned = result.get("cleaned")
     if isinstance(cleaned, Mapping):
-        said.append(tr("Cleaning changed {} pixels.").format(cleaned.get("changed_px", "–")))
-    return " ".join(said)
+        parts.append(tr("Post-processing changed {} pixels.").format(cleaned.get("changed_px", "–")))
+    return " ".join(parts)

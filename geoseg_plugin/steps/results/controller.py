@@ -105,12 +105,12 @@ class ResultsController(StepController):
         self.services.mark_step("results", text)
 
     def _on_evaluated(self, result: dict[str, Any], folder: Path) -> None:
-        """The page that the user looks at stays, and so does the run: a note leads to the scores."""
+        """The page and the run stay as they are: a note links to the scores."""
         run = str(folder.parent)
-        looked_at = self.services.dock.current_step() == "results" and self.page.shows_model()
-        if looked_at and self.page.folder() == run:
+        visible = self.services.dock.current_step() == "results" and self.page.shows_model()
+        if visible and self.page.folder() == run:
             return
-        if not looked_at:
+        if not visible:
             self._chosen = run
         text = tr("“{}” is evaluated: mean IoU {} on the test blocks.").format(
             folder.parent.name, share(result.get("miou"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -47,17 +47,17 @@ from ...panel.timers import PLAN_MS, single_shot
 from ...records.workspace import folder_name, last_result
 from .page import ResultsPage
 from .sheet import prediction_job, sheet_of, title_of
-from .state import ComparisonChoices, SampleDesign
+from .state import ComparisonChoices, SampleDesign, created_note, sample_note
 
 CLASSES = "classes.tif"
 SAMPLE_PLAN = "sampleplan"
 SAMPLE_FILE = "sample.gpkg"
 AREAS, SAMPLE, EVALUATION = "areas", "sample", "evaluation"
-"""What stands beside a map in its folder."""
+"""Folders beside a map, in its folder."""
 
 
 class MapResultsController(QObject):
-    """Keeps the tab about maps up to date and does what it asks for."""
+    """Keeps the tab about maps up to date and runs its jobs."""
 
     def __init__(self, services: PanelServices, page: ResultsPage) -> None:
         super().__init__(services)
@@ -89,7 +89,7 @@ class MapResultsController(QObject):
         self.part.set_maps(named, self.part.path())
 
     def show_map(self, classes: Path) -> None:
-        """Choose a map and turn to it."""
+        """Choose a map and show its tab."""
         self.refresh()
         index = self.part.map.findData(str(classes))
         if index >= 0:
@@ -97,7 +97,7 @@ class MapResultsController(QObject):
             self._page.show_map()
 
     def _on_map_made(self, folder: Path) -> None:
-        """Show a new map, unless the user looks at another one on this page."""
+        """Show a new map, unless this page is shown with another one."""
         if self.services.dock.current_step() == "results":
             self.refresh()
         else:
@@ -121,14 +121,14 @@ class MapResultsController(QObject):
             return
         submission = Submission(job, inputs.path, "Areas of the classes")
         self.services.jobs.start(
-            submission.title, inputs.exports, [submission], lambda *_answer: self._show(self.part.path())
+            submission.title, inputs.exports, [submission], lambda *_result: self._show(self.part.path())
         )
 
     def create_sample(self, design: SampleDesign) -> None:
-        """Create a sample; an earlier one is never written over, somebody may have filled it in."""
+        """Create a sample; an earlier one is never overwritten, it may be filled in."""
         inputs = InputFolder(unused(self.place() / SAMPLE))
         path = self.part.path()
-        job = SampleJob(classes=self._map_file(inputs), output=SAMPLE_FILE, **design.settings)
+        job = SampleJob(classes=self._map_file(inputs), output=SAMPLE_FILE, **design.settings())
         submission = Submission(job, inputs.path, "Create a reference sample")
         self.services.jobs.start(
             submission.title,
@@ -138,12 +138,12 @@ class MapResultsController(QObject):
         )
 
     def _on_design_changed(self) -> None:
-        """What was said of the sample is of other settings now."""
+        """The plan of the sample is of other settings: hide it, and request a new one soon."""
         self.part.show_plan("")
         self._timer.start()
 
     def plan_sample(self) -> None:
-        """Ask how many points there would be, if somebody looks."""
+        """Request how many points there would be, while the settings are visible."""
         if not self.part.wants_plan():
             self.services.queries.withdraw(SAMPLE_PLAN)
             return
@@ -152,7 +152,7 @@ class MapResultsController(QObject):
         except OSError as error:
             self.part.show_plan(str(error))
             return
-        inputs, settings = InputFolder(folder / "inputs"), self.part.design().settings
+        inputs, settings = InputFolder(folder / "inputs"), self.part.design().settings()
         job = SampleJob(classes=self._map_file(inputs), output=SAMPLE_FILE, dry_run=True, **settings)
         submission = Submission(job, folder, "Count sample points")
         self.part.show_plan(tr("Counting…"))
@@ -212,7 +212,7 @@ class MapResultsController(QObject):
             )
 
     def write_sheet(self, path: Path) -> None:
-        """Draw the sheet of the chosen map and write it, in two turns of the event loop."""
+        """Draw the sheet of the chosen map and write it, in two passes of the event loop."""
         try:
             classes = self._class_layer()
             made = layout.map_layout(
@@ -231,7 +231,7 @@ class MapResultsController(QObject):
         return self.services.view.evaluation(run)
 
     def _export(self, made: Any, path: Path) -> None:
-        """QGIS draws a layout on the main thread only: it stands still meanwhile, and says so by its cursor."""
+        """QGIS draws a layout on the main thread only: a wait cursor shows that it is busy."""
         QApplication.setOverrideCursor(Qt.CursorShape.WaitCursor)
         try:
             layout.export(made, path)
@@ -256,7 +256,7 @@ class MapResultsController(QObject):
         return found
 
     def _bring_back(self, path: Path, place: Path) -> None:
-        """Put a map on the map again; what lies beside its file, style and facts, stays as it is."""
+        """Add a map to the project again; the style and facts beside its file stay as they are."""
         if path.parent == place:
             classes = publish.classes_from(last_result(place))
             item = publish.Item(path, tr("Classes"), lambda layer: styled(layer, classes), keeps_style=False)
@@ -305,7 +305,7 @@ class MapResultsController(QObject):
         self.part.set_class_fields(fields, proposed)
 
     def _on_sampled(self, result: dict[str, Any], folder: Path, path: str) -> None:
-        """Points on the map of classes `path`; by now another one may be chosen."""
+        """Show the points of the class raster `path`; another map may be chosen meanwhile."""
         map_folder = folder.parent
         layer = self._layer_of(path)
         legend = raster_classes(layer) if layer is not None else ()
@@ -321,11 +321,8 @@ class MapResultsController(QObject):
         if path != self.part.path():
             return
         self.services.result_queue.add(lambda: self._choose_sample(file))
-        said = tr("{} points are on the map. Switch editing on, click each, and choose its reference class.")
-        text = said.format(result.get("count"))
-        if hidden:
-            text += " " + tr("The earlier sample is hidden; switch it on in the layer tree.")
-        self.part.show_laid_out(text)
+        text = created_note(result.get("count"), bool(hidden))
+        self.part.show_created(text)
         self.part.problem_list.set_problems(result.get("warnings") or [])
 
     def _choose_sample(self, file: Path) -> None:
@@ -345,7 +342,7 @@ class MapResultsController(QObject):
         if path != self._shown:
             self._on_design_changed()
             self.part.written.show_done("")
-            self.part.show_laid_out("")
+            self.part.show_created("")
             self._shown = path
         if not path:
             self.part.show_areas({})
@@ -403,18 +400,10 @@ def same_file(one: str, other: str) -> bool:
     return first.name == second.name and first.resolve() == second.resolve()
 
 
-def sample_note(result: Mapping[str, Any]) -> str:
-    """What a sample would be: its sentence, and the warning about a small map."""
-    small = [item for item in result.get("warnings") or () if item.get("code") == "small_map"]
-    return " ".join(
-        [str(result.get("sentence", "")), *(f"{item['message']} {item['hint']}" for item in small)]
-    )
-
-
 def no_sample(name: str) -> GeoSegError:
     """The error for points that cannot be a sample."""
     return GeoSegError(
         "no_sample",
         tr("Layer '{}' has no field 'reference'.").format(name),
-        tr("Create sample points first, or call the field with the true class so."),
+        tr("Create sample points first, or rename the field with the true class."),
     )

@@ -1,9 +1,8 @@
-"""The other half of step 5: how much of each class a map has, how right it is, and a sheet to hand over."""
+"""The other half of step 5: the areas of the classes of a map, its accuracy, and a printable sheet."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import NormalDist
 from typing import Any
 
 from qgis.core import Qgis
@@ -21,6 +20,8 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
+from ...contract import SampleJob
+from ...forms.rows import row_of
 from ...jobs.choices import NamedPath
 from ...layers.areas import accuracy_sentence, area_table
 from ...panel.texts import interval_text, share, tr
@@ -28,17 +29,14 @@ from ...panel.widgets.layer_box import LayerBox
 from ...panel.widgets.notes import NextStep, Note, ProblemList, small_label, wrap
 from ...panel.widgets.page import Page, heading, lets_shrink, narrow_form, primary_button
 from ...panel.widgets.tables import ReadOnlyTable, fill_scores
-from .state import ComparisonChoices, SampleDesign
+from .state import HALF_WIDTH, HALF_WIDTH_RANGE, ComparisonChoices, SampleDesign
 from .widgets.area_bars import AreaBars
-
-Z95 = NormalDist().inv_cdf(0.975)
-"""Standard errors from an estimate to either end of its 95 % interval."""
 
 
 class MapResults(QWidget):
-    """What can be known of one map. `foot` holds its buttons and stands below the page.
+    """Areas, sample, comparison and sheet of one map. `foot` holds its buttons, below the page.
 
-    Signals: each a wish, with the map that is chosen known by `path()`.
+    Signals: each requests something about the map of `path()`.
     """
 
     map_chosen = pyqtSignal(str)
@@ -64,7 +62,7 @@ class MapResults(QWidget):
         page.remember("map", self.map, in_project=False)
         self.map.currentIndexChanged.connect(lambda _index: self.map_chosen.emit(self.path()))
         self.body.addWidget(self.map)
-        self.problem_list = ProblemList(most_lines=12)
+        self.problem_list = ProblemList(max_lines=12)
         self.areas_title = heading(tr("Areas"))
         self.note = small_label("")
         self.table = ReadOnlyTable(tr("Areas of the classes"))
@@ -89,18 +87,17 @@ class MapResults(QWidget):
 
     def _add_sample(self) -> None:
         why = tr(
-            "Pixel counts are biased; a reference sample corrects them. Interpret random points, and the areas come "
-            "with intervals that can be published."
+            "Pixel counts are biased; a reference sample corrects them. Interpret random points to get areas with "
+            "intervals that can be published."
         )
         form = self._folded(tr("Correct the areas by a sample"), why)
         self.sample_group = form.parentWidget()
-        self.half_width = percent_box(10.0, 0.5, 40.0)
+        self.half_width = percent_box(HALF_WIDTH, *HALF_WIDTH_RANGE)
         self.half_width.setPrefix("± ")
-        self.expected = percent_box(80.0, 1.0, 99.0)
-        self.points = self._page.spin_box("sample_points", 0, 100_000, 0, tr("automatic"))
-        self.allocation = QComboBox()
-        for key, name in allocation_names().items():
-            self.allocation.addItem(name, key)
+        self.expected = row_of(SampleJob, "expected_else", percent=True).control
+        self.points = self._page.remember("sample_points", row_of(SampleJob, "count").control)
+        self.points.setSpecialValueText(tr("automatic"))
+        self.allocation = row_of(SampleJob, "allocation").control
         self._page.remember("sample_half_width", self.half_width)
         self._page.remember("sample_expected", self.expected)
         self._page.remember("sample_allocation", self.allocation)
@@ -111,7 +108,7 @@ class MapResults(QWidget):
         self.half_width.setToolTip(
             tr("Of the overall accuracy, to either side. Half as wide costs four times as many points.")
         )
-        self.expected.setToolTip(tr("The share of a class on the map that probably is that class."))
+        self.expected.setToolTip(tr("Expected share of the pixels of a class on the map that are correct."))
         self.points.valueChanged.connect(lambda count: self.half_width.setEnabled(count == 0))
         self.plan_note = small_label("")
         self.plan_note.hide()
@@ -123,9 +120,9 @@ class MapResults(QWidget):
             box.valueChanged.connect(self.design_changed)
         self.allocation.currentIndexChanged.connect(self.design_changed)
         self.sample_group.collapsedStateChanged.connect(self.design_changed)
-        self.laid_out = small_label("")
-        self.laid_out.hide()
-        form.addRow(self.laid_out)
+        self.created = small_label("")
+        self.created.hide()
+        form.addRow(self.created)
         self.sample = LayerBox(Qgis.LayerFilter.PointLayer, tr("no sample: count only"))
         form.addRow(tr("Sample"), self.sample)
         self.use_button = button(tr("&Correct the areas"), self.areas_requested)
@@ -133,7 +130,7 @@ class MapResults(QWidget):
         self.sample.layerChanged.connect(lambda _layer: self._enable())
 
     def _add_comparison(self) -> None:
-        why = tr("Any polygons or class raster that had no part in training.")
+        why = tr("Any polygons or class raster that were not used for training.")
         form = self._folded(tr("Compare with labels"), why)
         kinds = Qgis.LayerFilter.PolygonLayer | Qgis.LayerFilter.RasterLayer
         self.labels = LayerBox(kinds, tr("choose polygons or a raster of classes"))
@@ -148,13 +145,15 @@ class MapResults(QWidget):
         form.addRow(tr("Class field"), self.class_field)
         form.addRow(tr("Only inside"), self.area)
         form.addRow(self.complete)
-        self.complete.setToolTip(tr("Labels are complete: what the map finds beside them is a false alarm."))
+        self.complete.setToolTip(
+            tr("Labels are complete: objects of the map without a label are false positives.")
+        )
         self.compare_button = QPushButton(tr("&Compare"))
         self.compare_button.clicked.connect(lambda: self.comparison_requested.emit(self.comparison()))
         form.addRow(self.compare_button)
         self.fit = wrap(Note())
-        self.scores = ReadOnlyTable(tr("Scores a class"))
-        self.fit_problems = ProblemList(most_lines=12)
+        self.scores = ReadOnlyTable(tr("Scores per class"))
+        self.fit_problems = ProblemList(max_lines=12)
         form.addRow(self.fit_problems)
         form.addRow(self.fit)
         form.addRow(self.scores)
@@ -195,14 +194,12 @@ class MapResults(QWidget):
         return self.map.currentData() or ""
 
     def design(self) -> SampleDesign:
-        """The sample as it is asked for."""
+        """Return the chosen design of the sample."""
         return SampleDesign(
-            {
-                "count": self.points.value(),
-                "standard_error": self.half_width.value() / 100 / Z95,
-                "expected_else": self.expected.value() / 100,
-                "allocation": self.allocation.currentData(),
-            }
+            half_width=self.half_width.value(),
+            expected=self.expected.value(),
+            count=self.points.value(),
+            allocation=self.allocation.currentData(),
         )
 
     def comparison(self) -> ComparisonChoices:
@@ -237,7 +234,7 @@ class MapResults(QWidget):
         self._enable()
 
     def show_areas(self, result: dict[str, Any], measured: bool = False) -> None:
-        """Show areas; `measured` says that there is a table on disk."""
+        """Show areas; `measured`: there is a table on disk."""
         rows = result.get("rows") or []
         heads, texts, colors = area_table(result, narrow=True)
         self.table.fill(heads, texts if rows else [], colors)
@@ -256,18 +253,18 @@ class MapResults(QWidget):
         return tr("Not measured yet.") if self.path() else tr("Predict first: maps appear here.")
 
     def wants_plan(self) -> bool:
-        """Whether somebody looks at the settings of a sample."""
+        """Return whether the settings of a sample are visible."""
         return bool(self.path()) and not self.sample_group.isCollapsed()
 
     def show_plan(self, text: str) -> None:
-        """Say how many points there would be and what they would tell; nothing hides the line."""
+        """Show how many points there would be; an empty text hides the line."""
         self.plan_note.setText(text)
         self.plan_note.setVisible(bool(text))
 
-    def show_laid_out(self, text: str) -> None:
-        """Say what to do with the points; nothing hides the line."""
-        self.laid_out.setText(text)
-        self.laid_out.setVisible(bool(text))
+    def show_created(self, text: str) -> None:
+        """Show what to do with the points; an empty text hides the line."""
+        self.created.setText(text)
+        self.created.setVisible(bool(text))
 
     def show_comparison(self, result: dict[str, Any]) -> None:
         """Show the scores of the map beside labels; nothing without a result."""
@@ -305,28 +302,19 @@ class MapResults(QWidget):
             widget.setEnabled(self._compared)
 
 
-def button(text: str, wish: Any) -> QPushButton:
-    """A button that only passes a wish on."""
+def button(text: str, signal: Any) -> QPushButton:
+    """Return a button that sends a signal."""
     found = QPushButton(text)
-    found.clicked.connect(lambda: wish.emit())
+    found.clicked.connect(lambda: signal.emit())
     found.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     return found
 
 
-def percent_box(value: float, least: float, most: float) -> QDoubleSpinBox:
+def percent_box(value: float, low: float, high: float) -> QDoubleSpinBox:
     """A number in percent."""
     found = QDoubleSpinBox()
     found.setDecimals(1)
-    found.setRange(least, most)
+    found.setRange(low, high)
     found.setValue(value)
     found.setSuffix(" %")
     return found
-
-
-def allocation_names() -> dict[str, str]:
-    """How points go to classes, by contract key."""
-    return {
-        "mixed": tr("by area, more for rare classes"),
-        "proportional": tr("by area"),
-        "equal": tr("equally"),
-    }

@@ -1,4 +1,4 @@
-"""Step 5: how good the model is, on ground it has never seen; and what a map holds."""
+"""Step 5: how good the model is on held-out data, and what a map shows."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class ResultsPage(Page):
     report_requested = pyqtSignal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        intro = tr("How good a model is on ground it has not seen, and what a map holds.")
+        intro = tr("How good a model is on held-out data, and what a map shows.")
         super().__init__(tr("Results"), intro, parent)
         self.tabs = QTabBar()
         self.tabs.addTab(tr("Model"))
         self.tabs.addTab(tr("Map"))
         self.tabs.setExpanding(True)
         self.tabs.setDrawBase(True)
-        self.tabs.setAccessibleName(tr("What to look at"))
+        self.tabs.setAccessibleName(tr("Model or map"))
         self.body.addWidget(self.tabs)
         self._make_model_part()
         self.map = MapResults(self)
@@ -61,7 +61,7 @@ class ResultsPage(Page):
         self.run.setAccessibleName(tr("Run"))
         self.remember("run", self.run, in_project=False)
         self.run.currentIndexChanged.connect(lambda _index: self.run_chosen.emit(self.folder()))
-        self.problem_list = ProblemList(most_lines=16)
+        self.problem_list = ProblemList(max_lines=16)
         self._column.addWidget(self.run)
         self._column.addWidget(self.problem_list)
         self._add_scores()
@@ -103,12 +103,14 @@ class ResultsPage(Page):
         self.headline.setFont(font)
         self.baseline = wrap(Note())
         self.more_scores = small_label("")
-        self.scores = ReadOnlyTable(tr("Scores a class"))
+        self.scores = ReadOnlyTable(tr("Scores per class"))
         self.intervals_note = small_label("")
-        self.matrix_title = heading(tr("Where each class of the truth went"))
+        self.matrix_title = heading(tr("Confusion matrix"))
         self.matrix = ConfusionMatrix()
-        self.matrix_note = small_label(tr("Rows: the truth. A good model is green on the diagonal."))
-        self.reliability_title = heading(tr("Can its confidence be believed?"))
+        self.matrix_note = small_label(
+            tr("Rows: labels. Columns: predictions. Correct pixels are on the diagonal.")
+        )
+        self.reliability_title = heading(tr("Calibration of the confidence"))
         self.reliability = ReliabilityChart()
         self.reliability_note = small_label("")
         for widget in (
@@ -170,7 +172,7 @@ class ResultsPage(Page):
         bins = result.get("reliability") or []
         self.reliability.set_bins(bins)
         self.reliability_note.setText(
-            f"{calibration_sentence(result.get('ece'))} {tr('Below the dashed line it is too sure.')}".strip()
+            f"{calibration_sentence(result.get('ece'))} {tr('Below the dashed line, it is too high.')}".strip()
         )
         for widget in (self.reliability_title, self.reliability_note):
             widget.setVisible(not self.reliability.isHidden())
@@ -183,7 +185,7 @@ class ResultsPage(Page):
         self.headline.setText(headline(result))
         self.headline.setToolTip(tr("Intersection over union, averaged over the classes; 1 is perfect."))
         self.baseline.setText(
-            tr("Accuracy {}; calling everything the largest class would give {}.").format(
+            tr("Accuracy {}; a map with the largest class everywhere has {}.").format(
                 share(result.get("accuracy")), share(largest_class_share(confusion))
             )
         )
@@ -241,13 +243,13 @@ def intervals_sentence(result: dict[str, Any]) -> str:
     if not any(interval_text(ends) for ends in (found.get("miou"), *found["per_class"])):
         return ""
     if result.get("folds"):
-        return tr("With 95 % intervals, from how the folds differ.")
+        return tr("With 95 % intervals, from the differences between folds.")
     blocks = found.get("blocks")
     on = tr(" of {} blocks").format(blocks) if isinstance(blocks, int) else ""
-    return tr("With 95 % intervals, by drawing anew which ground{} is judged.").format(on)
+    return tr("With 95 % intervals, from resampling the blocks{} of the evaluation.").format(on)
 
 
 def largest_class_share(confusion: Sequence[Sequence[int]]) -> float | None:
-    """Accuracy of answering the most frequent class everywhere; None without pixels."""
+    """Return the accuracy of a map with the most frequent class everywhere; None without pixels."""
     totals = [sum(row) for row in confusion]
     return max(totals) / sum(totals) if sum(totals) else None

@@ -81,5 +81,5 @@ def layers_below(classes: QgsRasterLayer, project: QgsProject) -> list[QgsRaster
 
 def title_of(place: Path) -> str:
     """A folder's name as people read it, without date."""
-    words = DATED.sub("", place.name).replace("_", " ").strip()
-    return tr("Map {}").format(words or place.name)
+    title = DATED.sub("", place.name).replace("_", " ").strip()
+    return tr("Map {}").format(title or place.name)

@@ -1,17 +1,15 @@
-"""The Tiles step: a prepared dataset -> tiles split in space, shown on the map."""
+"""The Split step: a prepared dataset -> tiles split in space, shown on the map."""
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
 from qgis.core import QgsRasterLayer, QgsUnitTypes, QgsVectorLayer
 
-from ...contract import JOB_FILE, SPLITS, Area, GeoSegError, Labels, RasterizeJob, TileJob, read_job
+from ...contract import SPLITS, Area, GeoSegError
 from ...jobs import prepare
-from ...jobs.choices import NamedPath, TileChoices
-from ...jobs.submission import Submission
+from ...jobs.choices import NamedPath
 from ...layers import publish
 from ...layers.inputs.areas import area_snapshot, located_split_areas, text_fields
 from ...layers.inputs.areas import split_fields as named_split_fields
@@ -21,12 +19,12 @@ from ...panel.errors import problem_of
 from ...panel.services import PanelServices
 from ...panel.step import StepController
 from ...panel.texts import tr
-from .options import LABELS, LAYERS
 from .page import SplitPage
+from .state import LAYERS, SplitChoices, area_of, has_labels, labels_of
 
 
 class SplitController(StepController):
-    """Keeps the Tiles page up to date and makes tiles."""
+    """Keeps the Split page up to date and makes tiles."""
 
     def __init__(self, services: PanelServices, page: SplitPage) -> None:
         super().__init__(services)
@@ -58,7 +56,7 @@ class SplitController(StepController):
         choices = self.page.choices()
         try:
             exports, areas = self._split_areas(folder, choices)
-            submission = tile_submission(folder, choices, areas)
+            submission = choices.submission(folder, areas)
         except GeoSegError as error:
             self.services.errors.show(error)
             return
@@ -68,15 +66,15 @@ class SplitController(StepController):
         """Tick when the current dataset has tiles."""
         folder, step = self.services.state.dataset, self.services.freshness.steps["tiles"]
         if step.done:
-            text = tr("Tiles of {} are there.").format(folder.name if folder else "")
+            text = tr("{} has tiles.").format(folder.name if folder else "")
         elif folder is not None:
             text = tr("Make tiles of {}.").format(folder.name)
         else:
             text = tr("Prepare data first.")
         self.services.mark_step("tiles", text)
 
-    def _split_areas(self, folder: Path, choices: TileChoices) -> tuple[list[Export], tuple[Area, ...]]:
-        """Areas of train, validation and test as files, where layers say the split.
+    def _split_areas(self, folder: Path, choices: SplitChoices) -> tuple[list[Export], tuple[Area, ...]]:
+        """Areas of train, validation and test as files, where layers give the split.
 
         Raises:
             GeoSegError: `no_split_layer`, `layer_gone`.
@@ -133,58 +131,6 @@ class SplitController(StepController):
         self.page.show_made(result)
 
 
-def tile_submission(folder: Path, choices: TileChoices, split_areas: tuple[Area, ...] = ()) -> Submission:
-    """The tile job for a dataset, with the area its labels were burned in."""
-    area = area_of(folder)
-    labels = labels_of(folder)
-    if choices.split_field.startswith(LABELS) and labels is not None:
-        field = choices.split_field.removeprefix(LABELS)
-        area = Area("polygons", labels.path, labels.layer, split_field=field)
-    elif choices.split_field != LAYERS:
-        area = dataclasses.replace(area, split_field=choices.split_field)
-    stack = folder / prepare.STACK
-    stack = stack if stack.exists() else stack.with_suffix(".recipe.json")
-    job = TileJob(
-        stack=str(stack),
-        labels=str(folder / prepare.LABELS),
-        tile_px=choices.tile_px,
-        stride_px=choices.stride_px,
-        fractions=choices.fractions,
-        block_px=choices.block_px,
-        buffer_px=choices.buffer_px,
-        area=area,
-        seed=choices.seed,
-        output=str(folder),
-        split_areas=split_areas,
-        min_labelled_share=choices.min_labelled_percent / 100,
-        empty_share=choices.empty_percent / 100,
-        folds=choices.folds,
-    )
-    return Submission(job, prepare.job_folder(folder, "tile"), "Make tiles")
-
-
-def rasterize_job(dataset_folder: Path) -> RasterizeJob | None:
-    """The job that made the labels of a dataset; None without a record."""
-    file = prepare.job_folder(dataset_folder, "rasterize") / JOB_FILE
-    try:
-        job = read_job(file)
-    except (OSError, GeoSegError):
-        return None
-    return job if isinstance(job, RasterizeJob) else None
-
-
-def area_of(dataset_folder: Path) -> Area:
-    """The area that the labels of a dataset were burned in; the default area without a record."""
-    job = rasterize_job(dataset_folder)
-    return job.area if job is not None else Area()
-
-
-def labels_of(dataset_folder: Path) -> Labels | None:
-    """The label polygons of a dataset; None if its labels are a raster, or without a record."""
-    job = rasterize_job(dataset_folder)
-    return job.labels if job is not None and job.labels.kind == "polygons" else None
-
-
 def label_split_fields(dataset_folder: Path) -> list[str]:
     """Fields of the label polygons, besides the class, that could name the split."""
     labels = labels_of(dataset_folder)
@@ -201,8 +147,3 @@ def split_fields(area: Area) -> list[str]:
         return []
     layer = QgsVectorLayer(f"{area.path}|layername={area.layer}", "area", "ogr")
     return text_fields(layer) if layer.isValid() else []
-
-
-def has_labels(folder: Path) -> bool:
-    """Whether a dataset got as far as its labels."""
-    return (folder / prepare.LABELS).exists() or (folder / "dataset.json").exists()

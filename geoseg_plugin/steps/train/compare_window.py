@@ -20,14 +20,15 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from ...contract import COMPARED, BandSet
+from ...contract import CATALOGUE, COMPARED, COMPARED_PRESET, BandSet, CompareJob
+from ...forms.rows import row_of
+from ...forms.ticks import TickList
 from ...jobs.choices import NamedPath
 from ...jobs.experiments import CONTENDERS
 from ...panel.texts import split_names, tr
 from ...panel.widgets.notes import Note, ProblemList, small_label, wrap
 from ...panel.widgets.page import Page, lets_shrink
-from ...panel.widgets.ticks import TickList
-from .names import models, preset_names
+from .state import preset_names
 from .widgets.ranking import Figure, RankingTable
 
 SIZE = (1080, 720)
@@ -44,7 +45,7 @@ class CompareChoices:
         own_sets: further ones as the user wrote them.
         seeds: runs of each model.
         preset, minutes: how long one training may take; 0 minutes leaves it to the preset.
-        split: on which models are judged.
+        split: on which models are evaluated.
     """
 
     models: tuple[str, ...]
@@ -62,13 +63,13 @@ class CompareChoicesPage(Page):
     compare_requested = pyqtSignal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        intro = tr("Every ticked model is trained on every ticked band set and judged on the same ground.")
+        intro = tr("Every ticked model is trained on every ticked band set and evaluated on the same blocks.")
         super().__init__(tr("Compare"), intro, parent)
         self.section(tr("Models"))
         self.models = self.remember("models_left_out", TickList(tr("Models to compare")))
-        known = models()
         self.models.set_entries(
-            {key: known[key].name for key in CONTENDERS}, {key: known[key].why for key in CONTENDERS}
+            {key: tr(CATALOGUE[key].name) for key in CONTENDERS},
+            {key: tr(CATALOGUE[key].about) for key in CONTENDERS},
         )
         self.models.leave_out([key for key in CONTENDERS if key not in COMPARED])
         self.body.addWidget(self.models)
@@ -76,9 +77,9 @@ class CompareChoicesPage(Page):
         self.sets = self.remember("sets_left_out", TickList(tr("Band sets to compare")))
         self.body.addWidget(self.sets)
         self.own_sets = self.remember("own_sets", QLineEdit())
-        self.own_sets.setPlaceholderText(tr("own: optical = red, nir; …"))
+        self.own_sets.setPlaceholderText(tr("more: optical = red, nir; …"))
         self.own_sets.setToolTip(tr("Name = bands with commas; several sets with semicolons."))
-        self.own_sets.setAccessibleName(tr("Own band sets"))
+        self.own_sets.setAccessibleName(tr("More band sets"))
         self.body.addWidget(self.own_sets)
         self._add_length()
         self.finish(tr("&Compare"))
@@ -87,19 +88,19 @@ class CompareChoicesPage(Page):
     def _add_length(self) -> None:
         form = self.section(tr("Effort"))
         self.seeds = self.spin_box("seeds", 1, 5, 1)
-        self.seeds.setToolTip(tr("With other random numbers each time: three tell luck from skill."))
+        self.seeds.setToolTip(tr("With another seed each time: three show how much is chance."))
         self.preset = self.remember("preset", QComboBox())
         for key, name in preset_names().items():
             self.preset.addItem(name, key)
-        self.preset.setCurrentIndex(self.preset.findData("quick"))
-        self.minutes = self.spin_box("minutes", 0, 10_000, 0, tr("as the goal says"), tr(" min"))
+        self.preset.setCurrentIndex(self.preset.findData(COMPARED_PRESET))
+        self.minutes = self.remember("minutes", row_of(CompareJob, "minutes").control)
         self.split = self.remember("split", QComboBox())
         for key in ("test", "validation"):
             self.split.addItem(split_names()[key], key)
-        form.addRow(tr("Runs of each"), self.seeds)
-        form.addRow(tr("Goal of one"), self.preset)
-        form.addRow(tr("Time of one"), self.minutes)
-        form.addRow(tr("Judged on"), self.split)
+        form.addRow(tr("Runs per model"), self.seeds)
+        form.addRow(tr("Goal per run"), self.preset)
+        form.addRow(tr("Time per run"), self.minutes)
+        form.addRow(tr("Evaluated on"), self.split)
 
     def set_band_sets(self, sets: Sequence[BandSet]) -> None:
         """Suggested band sets; only the first comes ticked."""
@@ -126,13 +127,13 @@ class CompareChoicesPage(Page):
 
 
 class CompareWindow(QDialog):
-    """Not modal: the comparison goes on while one works, and the table fills as runs finish.
+    """Not modal: the comparison runs meanwhile, and the table fills as runs finish.
 
     Signals:
-        shown_requested: folder of the comparison that the user wants to see.
+        shown_requested: show the comparison of this folder.
         resume_requested, report_requested, folder_requested: folder of a comparison.
-        table_requested: a comparison's folder whose table the user wants as a file.
-        use_requested: folder of the run whose model the user wants.
+        table_requested: save the table of the comparison of this folder.
+        use_requested: use the model of the run of this folder.
     """
 
     shown_requested = pyqtSignal(str)
@@ -155,7 +156,7 @@ class CompareWindow(QDialog):
         self.comparisons.currentIndexChanged.connect(lambda _index: self.shown_requested.emit(self.folder()))
         self.state = wrap(Note())
         self.table = RankingTable()
-        self.problems = ProblemList(most_lines=6)
+        self.problems = ProblemList(max_lines=6)
         self.figure = Figure(tr("Scores with their intervals"))
         self.note = small_label("")
         splitter = QSplitter(Qt.Orientation.Horizontal)
@@ -170,7 +171,7 @@ class CompareWindow(QDialog):
         self.show_result({})
 
     def _right_side(self) -> QWidget:
-        self.resume_button = self._button(tr("&Go on"), lambda: self.resume_requested.emit(self.folder()))
+        self.resume_button = self._button(tr("&Resume"), lambda: self.resume_requested.emit(self.folder()))
         self.use_button = self._button(tr("&Use this model"), self._on_use_clicked)
         self.report_button = self._button(
             tr("Open &report"), lambda: self.report_requested.emit(self.folder())
@@ -207,7 +208,7 @@ class CompareWindow(QDialog):
         return self.comparisons.currentData() or ""
 
     def set_comparisons(self, entries: Sequence[NamedPath], current: str) -> None:
-        """All comparisons; `current` is shown, and `note` says what became of it."""
+        """Show all comparisons; `current` is chosen, and `note` is its state."""
         with QSignalBlocker(self.comparisons):
             self.comparisons.clear()
             if not entries:
@@ -218,7 +219,7 @@ class CompareWindow(QDialog):
         self.shown_requested.emit(self.folder())
 
     def show_result(self, result: Mapping[str, Any], state: str = "", resumable: bool = False) -> None:
-        """Show what a comparison has found so far; `state` says in words how it stands."""
+        """Show the results of a comparison so far; `state` describes it."""
         rows = result.get("rows") or []
         self.table.show_rows(rows, str(result.get("score", "miou")))
         failed = [
@@ -236,7 +237,9 @@ class CompareWindow(QDialog):
         self.figure.show_file(Path(str(result.get("figure") or "")))
         has_intervals = any(row.get("interval") for row in rows)
         self.note.setText(
-            tr("Intervals tell how far a score depends on which ground is judged; the spread is over runs.")
+            tr(
+                "Intervals show how far a score depends on the blocks of the evaluation; the spread is over runs."
+            )
             if has_intervals
             else ""
         )

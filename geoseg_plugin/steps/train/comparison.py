@@ -36,7 +36,7 @@ class CompareController(QObject):
     Args:
         services: those of the panel.
         planner: stops when a comparison begins.
-        next_step: the line that says what was done.
+        next_step: the line that shows what was done.
     """
 
     def __init__(self, services: PanelServices, planner: TrainPlanner, next_step: NextStep) -> None:
@@ -95,13 +95,13 @@ class CompareController(QObject):
             self.window.set_busy(busy)
 
     def describe(self) -> None:
-        """Say what would be done, and what stands in the way."""
+        """Show what would be done, and the problems."""
         if self.window is None:
             return
         page, choices = self.window.page, self.window.page.choices()
         page.set_ready(False)
         if read_dataset(self.services.state.dataset) is None or self.services.state.dataset is None:
-            page.sentence.set_text(tr("Make tiles first: there is nothing to compare on."))
+            page.sentence.set_text(tr("Make tiles first: there is no dataset to compare on."))
             return
         try:
             job, problems = self._checked(choices)
@@ -161,7 +161,7 @@ class CompareController(QObject):
         )
 
     def resume(self, folder: str) -> None:
-        """Go on with a comparison; what is finished is kept."""
+        """Resume a comparison; finished runs are kept."""
         try:
             self._start(experiments.again(Path(folder)))
         except GeoSegError as error:
@@ -192,7 +192,7 @@ class CompareController(QObject):
         self.services.choose_run(Path(run))
 
     def save_table(self, folder: str) -> None:
-        """Copy the table to where the user wants it."""
+        """Copy the table to a file that the user chooses."""
         title, kind = tr("Save table"), tr("Table (*.csv)")
         chosen, _filter = QFileDialog.getSaveFileName(self.window, title, "comparison.csv", kind)
         if not chosen:
@@ -200,7 +200,7 @@ class CompareController(QObject):
         try:
             shutil.copyfile(Path(folder) / "comparison.csv", chosen)
         except OSError as error:
-            self.services.errors.show(GeoSegError("not_writable", str(error), tr("Choose another place.")))
+            self.services.errors.show(GeoSegError("not_writable", str(error), tr("Choose another folder.")))
 
     def _on_progressed(self, phase: str, _fraction: float, _seconds_left: float) -> None:
         if phase != "comparing" or self._running is None or self.window is None:
@@ -240,40 +240,40 @@ class CompareController(QObject):
 
 
 def sentence(job: CompareJob, choices: CompareChoices, dataset: str) -> str:
-    """What will happen, and how long it can take."""
+    """Return what will happen, and how long it can take."""
     networks = sum(item.network is not None for item in job.contenders)
     runs = len(job.contenders) * max(len(job.band_sets), 1) * len(job.seeds)
-    text = tr("{} trainings on “{}” (models {} × band sets {} × runs {}), judged on {} blocks.").format(
-        runs, dataset, len(job.contenders), len(job.band_sets), len(job.seeds), job.split
-    )
+    text = tr(
+        "{} training runs on “{}” (models {} × band sets {} × runs {}), evaluated on {} blocks."
+    ).format(runs, dataset, len(job.contenders), len(job.band_sets), len(job.seeds), job.split)
     minutes = job.minutes or (QUICK_MINUTES if choices.preset == "quick" else 0)
     if not networks:
         return text
     if not minutes:
-        return f"{text} {tr('Each takes as long as it gets better: hours are possible.')}"
+        return f"{text} {tr('Each runs as long as it improves: hours are possible.')}"
     longest = 60 * minutes * networks * max(len(job.band_sets), 1) * len(job.seeds)
-    return f"{text} {tr('At most about {}, often less.').format(duration(longest))}"
+    return f"{text} {tr('At most about {}.').format(duration(longest))}"
 
 
 def state_sentence(folder: Path, result: dict[str, Any], entry: Entry | None, runs: bool) -> str:
-    """How a comparison stands."""
+    """Return the state of a comparison as text."""
     rows, failed = result.get("rows") or [], result.get("unfinished") or []
     done = sum(len(row.get("runs") or []) for row in rows)
     total = wanted(folder)
-    parts = [tr("{} of {} trainings are finished").format(done, total) if total else ""]
+    parts = [tr("{} of {} runs are finished").format(done, total) if total else ""]
     if failed:
         parts.append(tr("{} failed").format(len(failed)))
     if runs:
-        parts.append(tr("it goes on"))
+        parts.append(tr("running"))
     elif entry is not None and entry.state in ("cancelled", "stopped", "failed"):
-        parts.append(tr("it was broken off"))
+        parts.append(tr("interrupted"))
     if rows:
-        parts.append(tr("judged on {} blocks of {}").format(result.get("split"), result.get("dataset")))
+        parts.append(tr("evaluated on {} blocks of {}").format(result.get("split"), result.get("dataset")))
     return ", ".join(filter(None, parts)) + "."
 
 
 def wanted(folder: Path) -> int:
-    """Trainings that a comparison asks for; 0 if its record cannot be read."""
+    """Return how many trainings a comparison has; 0 if its record cannot be read."""
     try:
         job = job_of(folder)
     except (GeoSegError, json.JSONDecodeError):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ...contract import CrossValidateJob, Dataset, ForestJob, GeoSegError, SearchJob, TrainJob
+from ...contract import CrossValidateJob, ForestJob, GeoSegError, SearchJob, TrainJob
 from ...engine.environment import Environment, stamp
 from ...engine.liveness import job_kind
 from ...engine.packages import has_package
@@ -16,7 +16,7 @@ from ...jobs.submission import Submission
 from ...panel.records import read_dataset
 from ...panel.services import PanelServices
 from ...panel.step import StepController
-from ...panel.texts import pixels, share, tr
+from ...panel.texts import share, tr
 from ...records.runs import epochs_of
 from ...records.workspace import Entry
 from ...tasks.execution import engine_environment
@@ -25,6 +25,7 @@ from .experiments import ExperimentsController
 from .page import TrainPage
 from .planner import TrainPlanner
 from .runs import RunsController
+from .state import dataset_sentence
 from .tensorboard import TensorBoardController
 
 ZOO_PACKAGE = "segmentation_models_pytorch"
@@ -43,7 +44,7 @@ class TrainController(StepController):
         self.page.attach_requested.connect(self.attach)
         self.page.start.pretrain_requested.connect(self.pretrain)
         self.page.zoo_requested.connect(self.install_zoo)
-        self.page.way_requested.connect(self.go_way)
+        self.page.experiment_requested.connect(self.open_experiment)
         self.planner = TrainPlanner(services, page, self.job)
         self.board = TensorBoardController(services, page)
         self.comparison = CompareController(services, self.planner, page.next_step)
@@ -94,19 +95,8 @@ class TrainController(StepController):
         Raises:
             GeoSegError: `start` if what to start from is not chosen; `no_run` if that run has no readable record.
         """
-        dataset, choices = self.services.state.dataset, self.page.choices()
-        if dataset is None or read_dataset(dataset) is None:
-            return None
-        settings: dict[str, Any] = dict(choices.settings)
-        if choices.kind == ForestJob.kind:
-            return ForestJob(dataset=str(dataset), **settings)
-        for problem in self.page.start.problems():
-            raise GeoSegError(problem.code, problem.message, problem.hint)
-        if choices.again:
-            return train.again(dataset, Path(choices.again), **settings)
-        if settings["start_from"]:
-            settings |= train.network_of(Path(settings["start_from"]))
-        return TrainJob(dataset=str(dataset), **settings)
+        dataset = self.services.state.dataset
+        return self.page.choices().job(dataset) if dataset is not None and read_dataset(dataset) else None
 
     def begin(self) -> None:
         """Train a new model on the current dataset."""
@@ -122,23 +112,21 @@ class TrainController(StepController):
         self._run(folder, title, Submission(job, folder, title))
 
     def pretrain(self) -> None:
-        """Make encoder weights from the stack of the current dataset, for the network of the page."""
-        choices = self.page.choices()
-        if read_dataset(self.services.state.dataset) is None or self.services.state.dataset is None:
+        """Pretrain the encoder of the chosen network on the stack of the current dataset."""
+        dataset = self.services.state.dataset
+        if dataset is None or read_dataset(dataset) is None:
             return
         try:
-            folder = self._new_run(f"{self.services.state.dataset.name}-weights")
+            folder = self._new_run(f"{dataset.name}-weights")
         except (GeoSegError, OSError) as error:
             self.services.errors.show(error)
             return
-        shared = ("bands", "architecture", "encoder", "width", "levels", "seed", "device", "max_minutes")
-        settings: dict[str, Any] = {key: choices.settings[key] for key in shared}
-        title = tr("Make encoder weights from {}").format(self.services.state.dataset.name)
-        submission = train.pretrain(folder, self.services.state.dataset, **settings)
+        title = tr("Pretrain an encoder on {}").format(dataset.name)
+        submission = Submission(self.page.choices().pretraining(dataset), folder, title)
         if self.services.jobs.start(title, [], [submission], self._on_pretrained):
             self.page.clear_curves()
 
-    def go_way(self, way: str) -> None:
+    def open_experiment(self, way: str) -> None:
         """Open one of the other ways to train."""
         ways: dict[str, Callable[[], None]] = {
             "compare": self.comparison.open,
@@ -176,7 +164,7 @@ class TrainController(StepController):
         return self.services.workspace.new_run(name)
 
     def resume(self, folder: str) -> None:
-        """Go on with a run from its last epoch, or with a cross-validation or search from its last run."""
+        """Resume a run from its last epoch, or a cross-validation or search from its last run."""
         if job_kind(Path(folder)) in ("crossvalidate", "search"):
             self.experiments.resume(folder)
             return
@@ -243,19 +231,19 @@ class TrainController(StepController):
     def _on_submission_finished(self, kind: str, result: dict[str, Any], folder: str) -> None:
         if kind == TrainJob.kind and result.get("cancelled"):
             self.services.state.run = Path(folder)
-            self._say_trained(result, tr("Stopped."))
+            self._show_trained(result, tr("Stopped."))
 
     def _on_trained(self, result: dict[str, Any], folder: Path) -> None:
         self.services.state.run = folder
         if result.get("cancelled"):
             return
-        self._say_trained(result, tr("Trained."))
+        self._show_trained(result, tr("Trained."))
         self.services.run_trained.emit(folder)
 
-    def _say_trained(self, result: dict[str, Any], text: str) -> None:
-        """The score, and below the curves which epoch was kept and why, in the engine's words."""
-        said = f"{text} {tr('Validation IoU {}.').format(share(result.get('miou')))}"
-        self.page.next_step.show_done(said, tr("Next: predict"), "predict")
+    def _show_trained(self, result: dict[str, Any], text: str) -> None:
+        """Show the score, and below the curves which epoch was kept and why."""
+        summary = f"{text} {tr('Validation IoU {}.').format(share(result.get('miou')))}"
+        self.page.next_step.show_done(summary, tr("Next: predict"), "predict")
         self.page.curves.show_end(
             str(result.get("kept_sentence") or ""), str(result.get("calibration_sentence") or "")
         )
@@ -264,24 +252,16 @@ class TrainController(StepController):
     def _on_pretrained(self, result: dict[str, Any], folder: Path) -> None:
         weights = folder / str(result.get("encoder") or train.ENCODER)
         self.page.start.use_weights(str(weights))
-        self.page.next_step.show_done(tr("Encoder weights are made; the next training begins from them."))
+        self.page.next_step.show_done(tr("The encoder is pretrained; the next training starts from it."))
 
     def _on_failed(self, _problem: dict[str, Any]) -> None:
         self.refresh()
 
 
 def has_zoo() -> bool:
-    """Whether the engine's environment has the networks of `More…`."""
+    """Whether the engine's environment has the library behind `Other…`."""
     environment = engine_environment()
     return environment is not None and has_package(environment.python, ZOO_PACKAGE)
-
-
-def dataset_sentence(dataset: Dataset) -> str:
-    """A dataset in words."""
-    total = sum(dataset.counts.get("train", {}).values())
-    return tr("“{}”: {} bands, {} classes, {} labelled pixels to learn from.").format(
-        dataset.name, len(dataset.recipe.bands), len(dataset.classes), pixels(total)
-    )
 
 
 def band_tip(band: Any) -> str:

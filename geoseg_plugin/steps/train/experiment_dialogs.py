@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from qgis.PyQt.QtWidgets import (
     QCheckBox,
     QDialog,
     QDialogButtonBox,
     QFormLayout,
     QLabel,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
-from ...contract import SEARCHED, SearchJob
+from ...contract import SearchJob
+from ...forms.fields import row_key, stored_fields
+from ...forms.rows import row_of
+from ...forms.texts import choice_names
+from ...forms.ticks import TickList
 from ...panel.texts import tr
 from ...panel.widgets.notes import small_label
 from ...panel.widgets.page import heading, lets_shrink
-from ...panel.widgets.ticks import TickList
+from ...panel.widgets.remembered import value_of
 
 WIDTH_PX = 420
+LIMITS = ("trials", "max_minutes")
+"""Fields of the search that limit its length."""
 
 
 class SearchDialog(QDialog):
@@ -28,32 +35,37 @@ class SearchDialog(QDialog):
     def __init__(self, training: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle(tr("Search settings"))
-        intro = tr("Trials of {} with other settings, judged on validation blocks; the best model is kept.")
+        intro = tr("Trials of {} with other settings, evaluated on validation data; the best model is kept.")
+        names = choice_names(SearchJob, "parameters")
         self.parameters = TickList(tr("Settings to search"))
-        names = searched_names()
-        self.parameters.set_entries({key: names[key] for key in SEARCHED})
-        self.parameters.leave_out([key for key in SEARCHED if key not in SearchJob.parameters])
-        self.trials, self.minutes = QSpinBox(), QSpinBox()
-        self.trials.setRange(1, 1000)
-        self.trials.setValue(20)
-        self.minutes.setRange(0, 100_000)
-        self.minutes.setSpecialValueText(tr("no limit"))
-        self.minutes.setSuffix(tr(" min"))
-        for box in (self.trials, self.minutes):
-            lets_shrink(box)
+        self.parameters.set_entries(names)
+        self.parameters.leave_out([key for key in names if key not in SearchJob.parameters])
         form = QFormLayout()
-        form.addRow(tr("Trials"), self.trials)
-        form.addRow(tr("Time of all"), self.minutes)
+        self.fields: dict[str, Any] = {}
+        for name in LIMITS:
+            row = row_of(SearchJob, name)
+            lets_shrink(row.control)
+            row.control.setToolTip(row.about)
+            form.addRow(row.title, row.control)
+            self.fields[name] = row.control
         self.buttons = start_buttons(self, tr("&Search"))
         layout = QVBoxLayout(self)
         layout.addWidget(note(intro.format(training)))
         layout.addWidget(heading(tr("Settings to search")))
         layout.addWidget(self.parameters)
         layout.addLayout(form)
-        hint = tr("The first trial is what GeoSeg finds by itself. Below 15 trials luck decides.")
+        hint = tr("The first trial has the automatic settings. Below 15 trials, chance decides.")
         layout.addWidget(note(hint))
         layout.addWidget(self.buttons)
         self.parameters.ticks_changed.connect(self._enable)
+
+    def settings(self) -> dict[str, Any]:
+        """Return the choices as fields of the job."""
+        values = {row_key(SearchJob, name): value_of(field) for name, field in self.fields.items()}
+        return {
+            "parameters": tuple(self.parameters.ticked()),
+            **stored_fields(SearchJob, LIMITS, values),
+        }
 
     def _enable(self) -> None:
         start = self.buttons.button(QDialogButtonBox.StandardButton.Ok)
@@ -67,20 +79,20 @@ class FoldsDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle(tr("Cross-validate"))
         text = tr(
-            "{} is trained {} times, each time on other ground. Every labelled pixel is judged once, by a model that "
-            "has not seen its block: scores with honest intervals, at {} times the time."
+            "{} is trained {} times, each time without another part of the area. Every labelled pixel is evaluated "
+            "once, by a model that was not trained on its block: scores with intervals, in {} times the time."
         )
         self.ensemble = QCheckBox(tr("Also make &one model of all folds"))
         self.ensemble.setChecked(True)
         layout = QVBoxLayout(self)
         layout.addWidget(note(text.format(training, folds, folds)))
         layout.addWidget(self.ensemble)
-        layout.addWidget(note(tr("It maps a little better than one of them, and as many times slower.")))
+        layout.addWidget(note(tr("Usually a little better than each of them, and as many times slower.")))
         layout.addWidget(start_buttons(self, tr("&Cross-validate")))
 
 
 def note(text: str) -> QLabel:
-    """A note that knows its width, and so its height, before the dialog is shown."""
+    """Return a note whose width, and so its height, is set before the dialog is shown."""
     label = small_label(text)
     label.setMinimumWidth(WIDTH_PX)
     return label
@@ -94,17 +106,3 @@ def start_buttons(dialog: QDialog, text: str) -> QDialogButtonBox:
     buttons.accepted.connect(dialog.accept)
     buttons.rejected.connect(dialog.reject)
     return buttons
-
-
-def searched_names() -> dict[str, str]:
-    """What a search can vary, by field of the training."""
-    return {
-        "learning_rate": tr("Learning rate"),
-        "weight_decay": tr("Weight decay"),
-        "loss": tr("Loss"),
-        "width": tr("Channels of the first level"),
-        "levels": tr("Levels"),
-        "dropout": tr("Dropout"),
-        "augment": tr("Augmentation"),
-        "by_class": tr("Share of crops drawn by class"),
-    }

@@ -26,7 +26,7 @@ class ExperimentsController(QObject):
     Args:
         services: those of the panel.
         planner: stops when a job begins.
-        next_step: the line that says what was done.
+        next_step: the line that shows what was done.
         make_job: the job that the Train page describes now.
     """
 
@@ -44,14 +44,14 @@ class ExperimentsController(QObject):
             self.dialog.close()
 
     def cross_validate(self) -> None:
-        """Ask, then train once for every fold."""
+        """Open the dialog, then train once per fold."""
         training = self._training()
         if training is None or self.services.state.dataset is None:
             return
         folds = experiments.fold_count(self.services.state.dataset)
         if not folds:
-            text = tr("This dataset has no folds: make tiles again with 5 of them (Advanced).")
-            self.services.dock.offer(text, tr("Tiles"), lambda: self.services.step_wanted.emit("tiles"))
+            text = tr("This dataset has no folds: make tiles again with 5 folds (Advanced).")
+            self.services.dock.offer(text, tr("Split"), lambda: self.services.step_wanted.emit("tiles"))
             return
         dialog = FoldsDialog(model_of(training), folds, self.services.dock)
 
@@ -64,24 +64,20 @@ class ExperimentsController(QObject):
         self._open(dialog, start)
 
     def search(self) -> None:
-        """Ask, then try settings."""
+        """Open the dialog, then search settings."""
         training = self._training()
         if training is None:
             return
         dialog = SearchDialog(model_of(training), self.services.dock)
 
         def start() -> None:
-            settings = {
-                "parameters": tuple(dialog.parameters.ticked()),
-                "trials": dialog.trials.value(),
-                "max_minutes": float(dialog.minutes.value()),
-            }
+            settings = dialog.settings()
             self._start("search", lambda folder: experiments.search(folder, training, **settings))
 
         self._open(dialog, start)
 
     def _training(self) -> TrainJob | None:
-        """The network that the page describes; what is in the way is said."""
+        """The network that the page describes; a problem is shown."""
         try:
             job = self._make_job()
             if self.services.jobs.busy:
@@ -101,7 +97,7 @@ class ExperimentsController(QObject):
                 GeoSegError("no_dataset", tr("There is no dataset."), tr("Make tiles first."))
             )
         else:
-            text = tr("A baseline has nothing to cross-validate or search here.")
+            text = tr("Baselines cannot be cross-validated or searched here.")
             self.services.errors.show(
                 GeoSegError("no_network", text, tr("Choose a network on the Train page."))
             )
@@ -125,7 +121,7 @@ class ExperimentsController(QObject):
         self.run(submission)
 
     def resume(self, folder: str) -> None:
-        """Go on with what was broken off: finished folds and trials are kept."""
+        """Resume what was interrupted: finished folds and trials are kept."""
         try:
             self.run(experiments.again(Path(folder)))
         except GeoSegError as error:

@@ -18,29 +18,32 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from ...contract import TrainJob, former_names
-from ...jobs.choices import NamedPath, TrainChoices
+from ...contract import CATALOGUE, OTHER, ForestJob, Model, TrainJob, default_of, params_of
+from ...forms.fields import stored_fields
+from ...forms.rows import row_of
+from ...forms.ticks import TickList
+from ...jobs.choices import NamedPath
 from ...panel.texts import tr
 from ...panel.widgets.notes import small_label
 from ...panel.widgets.page import Page, lets_shrink, narrow_form
-from ...panel.widgets.ticks import TickList
 from .baseline_options import BaselineOptions
-from .names import curve_names, models, preset_names, way_names
 from .network_options import NetworkOptions
 from .start import StartSection
-from .widgets.curves import Curves
-
-NETWORK_FIELDS = (
-    *("preset", "class_weights", "optimiser", "schedule", "learning_rate", "find_rate", "weight_decay"),
-    *("monitor", "epochs", "steps_per_epoch", "batch_size", "crop_px", "width", "levels", "norm"),
-    *("calibrate", "tensorboard", "seed", "device", "precision"),
+from .state import (
+    BASELINE_FIELDS,
+    NETWORK_FIELDS,
+    TrainChoices,
+    bands_title,
+    curve_name,
+    experiment_names,
+    model_anchor,
+    preset_names,
 )
-OPTIONAL_FIELDS = ("dropout", "by_class", "average", "patience")
-"""Fields of TrainJob that the page shows as they are; and those that are None where the box is below zero."""
+from .widgets.curves import Curves
 
 
 class TrainPage(Page):
-    """Emits wishes; the controller makes jobs of `choices()`."""
+    """The Train page; the controller makes jobs of `choices()`."""
 
     train_requested = pyqtSignal()
     resume_requested = pyqtSignal(str)
@@ -48,16 +51,15 @@ class TrainPage(Page):
     preview_requested = pyqtSignal()
     tensorboard_requested = pyqtSignal()
     zoo_requested = pyqtSignal()
-    way_requested = pyqtSignal(str)
+    experiment_requested = pyqtSignal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         intro = tr(
-            "Teach a model your classes. What you leave open is found from your data and your computer."
+            "Train a model on your classes. Automatic settings follow from your data and your computer."
         )
         super().__init__(tr("Train"), intro, parent)
         self._dataset, self._plan = "", ""
         self._has_zoo = False
-        self._models = models()
         self._add_model()
         self._add_bands()
         self.start = StartSection(self)
@@ -78,12 +80,12 @@ class TrainPage(Page):
         self.preset = self.remember("preset", QComboBox())
         for key, name in preset_names().items():
             self.preset.addItem(name, key)
-        self.preset.setCurrentIndex(self.preset.findData("balanced"))
+        self.preset.setCurrentIndex(self.preset.findData(default_of(TrainJob, "preset")))
         self.model = self.remember("model", QComboBox())
-        for key, model in self._models.items():
-            self.model.addItem(model.name, key)
-            self.model.setItemData(self.model.count() - 1, model.why, Qt.ItemDataRole.ToolTipRole)
-        self.model.setCurrentIndex(self.model.findData("unet"))
+        for key, model in CATALOGUE.items():
+            self.model.addItem(tr(model.name), key)
+            self.model.setItemData(self.model.count() - 1, tr(model.about), Qt.ItemDataRole.ToolTipRole)
+        self.model.setCurrentIndex(self.model.findData(default_of(TrainJob, "architecture")))
         self.model_note = small_label("")
         self.model_note.linkActivated.connect(self.guide_requested)
         self.encoder = self.remember("zoo_encoder", QLineEdit("resnet34"))
@@ -93,8 +95,8 @@ class TrainPage(Page):
         self.zoo_button = QPushButton(tr("&Install the extra package"))
         self.zoo_button.clicked.connect(self.zoo_requested)
         self.zoo_button.hide()
-        self.minutes = self.spin_box("max_minutes", 0, 100_000, 0, tr("as the goal says"), tr(" min"))
-        self.minutes.setToolTip(tr("Stop in time to be done by then, with the best model so far."))
+        self.minutes = self.remember("max_minutes", row_of(TrainJob, "max_minutes").control)
+        self.minutes.setToolTip(tr(params_of(TrainJob)["max_minutes"].about))
         form.addRow(tr("Model"), self.model)
         form.addRow(self.model_note)
         self.zoo_rows = self._rows((tr("Encoder"), self.encoder), (tr("Decoder"), self.decoder))
@@ -121,7 +123,7 @@ class TrainPage(Page):
         self.body.addWidget(self.band_group)
 
     def _add_plan(self) -> None:
-        self.why_group = QgsCollapsibleGroupBox(tr("Why these settings"))
+        self.why_group = QgsCollapsibleGroupBox(tr("Reasons for the settings"))
         self.why_group.setSaveCollapsedState(False)
         self.why_group.setCollapsed(True)
         self.why = small_label("")
@@ -154,21 +156,23 @@ class TrainPage(Page):
     def _add_buttons(self) -> None:
         self.preview_button = QPushButton(tr("Pre&view"))
         self.preview_button.setToolTip(
-            tr("Look at what the network will see: crops as they are and as varied")
+            tr("Show what the network will see: crops as they are and as augmented")
         )
         self.preview_button.clicked.connect(self.preview_requested)
         self.tensorboard_button = QPushButton(tr("Tensor&Board"))
         self.tensorboard_button.setToolTip(tr("Curves of all runs, in the browser"))
         self.tensorboard_button.clicked.connect(self.tensorboard_requested)
         self.tensorboard_button.hide()
-        self.ways_button = QPushButton(tr("More &ways"))
-        self.ways_button.setToolTip(tr("Compare models, and look at all runs"))
-        menu = QMenu(self.ways_button)
-        for key, name in way_names().items():
-            menu.addAction(name, lambda way=key: self.way_requested.emit(way))
-        self.ways_button.setMenu(menu)
+        self.experiments_button = QPushButton(tr("E&xperiments"))
+        self.experiments_button.setToolTip(
+            tr("Compare models, cross-validate, search settings, and list all runs")
+        )
+        menu = QMenu(self.experiments_button)
+        for key, name in experiment_names().items():
+            menu.addAction(name, lambda way=key: self.experiment_requested.emit(way))
+        self.experiments_button.setMenu(menu)
         self.more = QHBoxLayout()
-        for button in (self.preview_button, self.tensorboard_button, self.ways_button):
+        for button in (self.preview_button, self.tensorboard_button, self.experiments_button):
             lets_shrink(button)
             self.more.addWidget(button)
         self.foot.insertLayout(self.foot.indexOf(self.primary), self.more)
@@ -178,7 +182,7 @@ class TrainPage(Page):
     def set_dataset(
         self, sentence: str, bands: Mapping[str, str] | None = None, classes: Sequence[tuple[str, str]] = ()
     ) -> None:
-        """What will be trained on, in words (empty: no dataset yet); its bands with tooltips; its classes."""
+        """Show the dataset as a sentence (empty: none yet), its bands with tooltips, and its classes."""
         self._dataset = sentence
         names = dict(bands or {})
         if list(names) != self.bands.keys():
@@ -188,7 +192,7 @@ class TrainPage(Page):
         self.on_inputs_changed()
 
     def set_zoo(self, there: bool) -> None:
-        """Whether the engine has what `More…` needs."""
+        """Set whether the engine has the library behind `Other…`."""
         self._has_zoo = there
         self.on_inputs_changed()
 
@@ -214,7 +218,7 @@ class TrainPage(Page):
         self.preview_button.setEnabled(ready)
 
     def show_plan(self, sentence: str, reasons: Sequence[str], problems: Sequence[Any]) -> None:
-        """What the engine would do, why, and what stands in the way."""
+        """Show what the engine would do with the reasons, and the problems."""
         self._plan = sentence
         self.why.setText("<br>".join(f"• {html_text(item)}" for item in reasons))
         self.why_group.setVisible(bool(reasons))
@@ -223,21 +227,21 @@ class TrainPage(Page):
         self._show_sentence()
 
     def show_epoch(self, event: dict[str, Any]) -> None:
-        """Add an epoch to the curves and say how it went."""
+        """Add an epoch to the curves and show its scores."""
         self.curves.add_epoch(event)
 
     def clear_curves(self, monitor: str = "miou") -> None:
         """Begin a new run whose best epoch is chosen by this score."""
         self.curves.clear()
-        self.curves.set_monitor(monitor, curve_names().get(monitor, tr("validation IoU")))
+        self.curves.set_monitor(monitor, curve_name(monitor))
         self.next_step.show_done("")
 
     # what is chosen
 
     @property
-    def is_network(self) -> bool:
-        """Whether a network is trained, not a baseline."""
-        return not self._models[self.model.currentData()].baseline
+    def chosen_model(self) -> Model:
+        """The chosen entry of the catalogue."""
+        return CATALOGUE[self.model.currentData()]
 
     def chosen_bands(self) -> tuple[str, ...]:
         """Names of the ticked bands; empty where all are."""
@@ -245,69 +249,37 @@ class TrainPage(Page):
         return () if len(ticked) == len(self.bands.keys()) else tuple(ticked)
 
     def choices(self) -> TrainChoices:
-        """What is chosen now, as fields of a job."""
-        if not self.is_network:
-            return TrainChoices("", self._baseline_settings(), "trainforest")
-        limits = {"max_minutes": float(self.minutes.value()), "freeze_epochs": self.start.freeze_epochs}
-        if self.start.mode == "again" and self.start.model_path:
-            again = {**limits, "preset": self.preset.currentData()}
-            return TrainChoices("", again, again=self.start.model_path)
+        """What is chosen now."""
         values = self.values()
-        names = former_names(TrainJob)
-        settings = {names.get(key, key): values[key] for key in NETWORK_FIELDS}
-        settings |= {
-            names.get(key, key): values[key] if values[key] >= 0 else None for key in OPTIONAL_FIELDS
-        }
-        model = self._models[self.model.currentData()]
-        is_zoo = model.key == "zoo"
-        settings |= {
-            **limits,
-            "architecture": model.architecture,
-            "encoder": self.encoder.text().strip() if is_zoo else model.encoder,
-            "decoder": self.decoder.text().strip() if is_zoo else "",
-            "bands": self.chosen_bands(),
-            "loss": "+".join(self.network.loss.value()),
-            "augment": tuple(self.network.augment.value()),
-            "weights": self.start.weights,
-            "start_from": self.start.model_path,
-        }
-        return TrainChoices("", settings)
-
-    def _baseline_settings(self) -> dict[str, object]:
-        settings: dict[str, object] = {
-            "method": self._models[self.model.currentData()].baseline,
-            "bands": self.chosen_bands(),
-            "texture_px": odd_numbers(self.baseline.texture.text()),
-            "pixels": self.baseline.pixels.value(),
-            "seed": self.baseline.forest_seed.value(),
-        }
-        if self.model.currentData() == "forest":
-            settings |= {
-                "trees": self.baseline.trees.value(),
-                "depth": self.baseline.depth.value(),
-                "features": self.baseline.features.value(),
-                "search": self.baseline.search.isChecked(),
-            }
-        return settings
+        if self.chosen_model.method:
+            options = stored_fields(ForestJob, BASELINE_FIELDS, values)
+        else:
+            options = stored_fields(TrainJob, NETWORK_FIELDS, values)
+        return TrainChoices(
+            model=self.model.currentData(),
+            bands=self.chosen_bands(),
+            preset=self.preset.currentData(),
+            max_minutes=float(self.minutes.value()),
+            encoder=self.encoder.text().strip(),
+            decoder=self.decoder.text().strip(),
+            start=self.start.choices(),
+            options=options,
+        )
 
     def on_inputs_changed(self) -> None:
-        model = self._models[self.model.currentData()]
-        again = self.start.mode == "again" and self.is_network
-        self.model_note.setText(f'{model.why} <a href="{model_anchor(model.key)}">{tr("Guide")}</a>')
-        self.zoo_rows.setVisible(model.key == "zoo")
-        self.goal_rows.setVisible(self.is_network)
-        self.zoo_button.setVisible(model.key == "zoo" and not self._has_zoo)
-        self.model.setEnabled(not again)
-        self.band_group.setVisible(not again and bool(self.bands.keys()))
-        total, used = len(self.bands.keys()), len(self.bands.ticked())
-        title = (
-            tr("Bands: all {}").format(total) if used == total else tr("Bands: {} of {}").format(used, total)
-        )
-        self.band_group.setTitle(title)
-        self.network.setVisible(self.is_network and not again)
-        self.baseline.setVisible(not self.is_network)
-        self.preview_button.setVisible(self.is_network)
-        self.start.adapt(self.is_network)
+        model, choices = self.chosen_model, self.choices()
+        continues = choices.continues
+        self.model_note.setText(f'{tr(model.about)} <a href="{model_anchor(model)}">{tr("Guide")}</a>')
+        self.zoo_rows.setVisible(model == OTHER)
+        self.goal_rows.setVisible(choices.is_network)
+        self.zoo_button.setVisible(model == OTHER and not self._has_zoo)
+        self.model.setEnabled(not continues)
+        self.band_group.setVisible(not continues and bool(self.bands.keys()))
+        self.band_group.setTitle(bands_title(len(self.bands.ticked()), len(self.bands.keys())))
+        self.network.setVisible(choices.is_network and not continues)
+        self.baseline.setVisible(not choices.is_network)
+        self.preview_button.setVisible(choices.is_network)
+        self.start.adapt(choices.is_network)
         self._show_sentence()
 
     def _on_changed(self) -> None:
@@ -316,16 +288,16 @@ class TrainPage(Page):
         self.sentence.set_text(self._dataset or self.sentence.text(), for_now=True)
 
     def show_planning(self) -> None:
-        """The engine works out a plan; what it said before stays until it answers, so that nothing jumps."""
+        """Show that the engine works out a plan; the former one stays until then, so that nothing jumps."""
         self.sentence.set_text(f"{self._dataset} {tr('Working out a plan…')}".strip(), for_now=True)
 
     def end_planning(self) -> None:
-        """No answer will come: say again what is known."""
+        """No plan will come: show again what is known."""
         self._show_sentence()
 
     def _show_sentence(self) -> None:
         if not self._dataset:
-            self.sentence.set_text(tr("Make tiles first: there is nothing to train on."))
+            self.sentence.set_text(tr("Make tiles first: there is no dataset to train on."))
             return
         self.sentence.set_text(f"{self._dataset} {self._plan}".strip())
 
@@ -339,17 +311,6 @@ class TrainPage(Page):
         self.resume_button.setText(tr("&Re-attach") if running else tr("&Resume"))
 
 
-def model_anchor(key: str) -> str:
-    """Section of the guide on a model."""
-    return "baselines" if models()[key].baseline else "which-model"
-
-
-def odd_numbers(text: str) -> tuple[int, ...]:
-    """`3, 7` as (3, 7); what is no number is passed over, and the job complains about those that cannot be."""
-    parts = text.replace(";", ",").replace(" ", ",").split(",")
-    return tuple(int(part) for part in parts if part.isdigit())
-
-
 def html_text(text: str) -> str:
-    """Text that may stand in rich text."""
+    """Return a text escaped for rich text."""
     return text.replace("&", "&amp;").replace("<", "&lt;")

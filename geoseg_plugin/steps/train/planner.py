@@ -1,4 +1,4 @@
-"""What the Train page asks the engine before anything is trained: the plan, and a preview of crops."""
+"""The plan of a training and a preview of its crops, before anything is trained."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from ...jobs import train
 from ...panel.background_queries import Query
 from ...panel.errors import as_error, problem_of, problem_text
 from ...panel.services import PanelServices
-from ...panel.texts import duration, tr
+from ...panel.texts import as_sentence, tr
 from ...panel.timers import single_shot
 from .page import TrainPage
+from .state import plan_sentence
 from .widgets.preview import PreviewWindow
 
 PLAN_MS = 900
@@ -23,7 +24,7 @@ MakeJob = Callable[[], "TrainJob | ForestJob | None"]
 
 
 class TrainPlanner(QObject):
-    """Asks for the plan while the page is looked at, and for a preview on request.
+    """Requests the plan while the page is visible, and a preview on request.
 
     Args:
         services: those of the panel.
@@ -35,7 +36,7 @@ class TrainPlanner(QObject):
         super().__init__(services)
         self.services, self.page = services, page
         self._make_job = make_job
-        self._answered: tuple[object, dict[str, Any]] | None = None
+        self._planned: tuple[object, dict[str, Any]] | None = None
         self.window: PreviewWindow | None = None
         self._timer = single_shot(self, PLAN_MS, self.plan)
         self.page.changed.connect(self._timer.start)
@@ -44,23 +45,23 @@ class TrainPlanner(QObject):
         services.jobs.runner.idle.connect(self.plan_soon)
 
     def close(self) -> None:
-        """Ask nothing more."""
+        """Request nothing more."""
         self._timer.stop()
         if self.window is not None:
             self.window.close()
 
     def stop(self) -> None:
-        """A training begins: whoever works on a plan stops."""
+        """Stop working on a plan: a training begins."""
         self._timer.stop()
         self.services.queries.stop("trainplan")
         self.page.end_planning()
 
     def plan_soon(self) -> None:
-        """Ask once the page has settled."""
+        """Request the plan once the page has settled."""
         self._timer.start()
 
     def plan(self) -> None:
-        """Ask what would be trained, if somebody looks; what is known already is not asked again."""
+        """Request the plan, if the page is visible; an earlier result for the same job is reused."""
         if self.services.dock.current_step() != "train" or self.services.jobs.busy:
             return
         try:
@@ -73,12 +74,12 @@ class TrainPlanner(QObject):
             self.services.queries.withdraw("trainplan")
             self.page.show_plan("", [], problems)
             return
-        if self._answered is not None and self._answered[0] == (job, stamp(job)):
-            self._show(self._answered[1])
+        if self._planned is not None and self._planned[0] == (job, stamp(job)):
+            self._show(self._planned[1])
             return
-        self._ask(job)
+        self._request(job)
 
-    def _ask(self, job: TrainJob | ForestJob) -> None:
+    def _request(self, job: TrainJob | ForestJob) -> None:
         key = (job, stamp(job))
         try:
             folder = self.services.workspace.scratch("trainplan")
@@ -98,7 +99,7 @@ class TrainPlanner(QObject):
         )
 
     def _on_planned(self, key: object, result: dict[str, Any]) -> None:
-        self._answered = (key, result)
+        self._planned = (key, result)
         self._show(result)
 
     def _show(self, result: dict[str, Any]) -> None:
@@ -149,46 +150,3 @@ def stamp(job: TrainJob | ForestJob) -> float:
         return (Path(job.dataset) / "dataset.json").stat().st_mtime
     except OSError:
         return 0.0
-
-
-def plan_sentence(result: dict[str, Any]) -> str:
-    """The plan of a network, or of a baseline, in words."""
-    plan, facts = result.get("plan") or {}, result.get("facts") or {}
-    if not plan.get("crop_px"):
-        return " ".join(as_sentence(str(item)) for item in result.get("reasons") or [])
-    text = tr("Crops of {} px, {} a step, at most {} epochs").format(
-        plan["crop_px"], plan.get("batch_size"), plan.get("epochs")
-    )
-    minutes = result.get("minutes")
-    if isinstance(minutes, (int, float)):
-        text += tr(": about {} on {}").format(
-            duration(60 * minutes), result.get("device") or tr("this device")
-        )
-    return " ".join(filter(None, (f"{text}.", facts_sentence(facts))))
-
-
-def facts_sentence(facts: dict[str, Any]) -> str:
-    """Size, reach and memory of a network."""
-    parts = []
-    if facts.get("parameters"):
-        parts.append(tr("{} parameters").format(count_text(float(facts["parameters"]))))
-    if facts.get("reach_px") is not None:
-        parts.append(tr("looks {} px around").format(facts["reach_px"]))
-    if facts.get("memory_mb"):
-        parts.append(tr("{} MB while training").format(round(facts["memory_mb"])))
-    if facts.get("tile_exact") is False:
-        parts.append(tr("maps are blended from overlapping windows"))
-    return as_sentence(", ".join(parts)) if parts else ""
-
-
-def count_text(number: float) -> str:
-    """A large count in short: 1.9 M, 480 000."""
-    return (
-        tr("{:.1f} M").format(number / 1e6) if number >= 1e6 else f"{round(number):,}".replace(",", "\u202f")
-    )
-
-
-def as_sentence(text: str) -> str:
-    """With a capital and a full stop."""
-    whole = text if text.endswith((".", "!", "?")) else f"{text}."
-    return whole[:1].upper() + whole[1:]

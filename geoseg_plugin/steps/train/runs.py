@@ -16,26 +16,26 @@ from ...panel.services import PanelServices
 from ...panel.texts import tr
 from ...records import runs as register
 from ...records.runs import Run
-from .runs_window import MOST, RunsWindow
+from .runs_window import MAX_COMPARED, RunsWindow
 
 LISTED = 8
 """So many names are read out before a deletion."""
 
 
 def confirmed(window: RunsWindow, text: str) -> bool:
-    """Whether the user says yes; no is what Enter means."""
+    """Return whether the user confirms; Enter does not."""
     buttons = QMessageBox.StandardButton
-    answer = QMessageBox.question(window, tr("Delete runs"), text, buttons.Yes | buttons.No, buttons.No)
-    return bool(answer == buttons.Yes)
+    pressed = QMessageBox.question(window, tr("Delete runs"), text, buttons.Yes | buttons.No, buttons.No)
+    return bool(pressed == buttons.Yes)
 
 
 class RunsController(QObject):
-    """Keeps the register up to date and does what it asks for.
+    """Keeps the register up to date and runs its actions.
 
     Args:
         services: those of the panel.
         repeat: runs a training, cross-validation or search once more.
-        confirm: asks the user; tests give their own.
+        confirm: returns whether the user confirms; tests give their own.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class RunsController(QObject):
         self.window.activateWindow()
 
     def refresh(self) -> None:
-        """Read the workspace again, if somebody looks."""
+        """Read the workspace again, if the window is shown."""
         if self.window is not None and self.window.isVisible():
             self.window.set_runs(self.services.view.register())
 
@@ -104,7 +104,7 @@ class RunsController(QObject):
         self._repeat(submission)
 
     def delete(self, runs: list[Run]) -> None:
-        """Remove runs with all their files, once the user has said yes."""
+        """Delete runs with all their files, once the user has confirmed."""
         if self.window is None or not self._confirm(self.window, question(runs)):
             return
         for run in runs:
@@ -117,7 +117,7 @@ class RunsController(QObject):
     def _on_selected(self) -> None:
         if self.window is None:
             return
-        runs = self.window.selected()[:MOST]
+        runs = self.window.selected()[:MAX_COMPARED]
         settings = [register.settings_of(run.entry.folder) for run in runs]
         rows = (
             [(key, [value]) for key, value in settings[0].items()]

@@ -28,7 +28,7 @@ from .widgets.overlay import Overlay
 from .widgets.ranking import ROW, SORT, SortedItem, best_first, least_first
 
 SIZE = (1040, 680)
-MOST = 6
+MAX_COMPARED = 6
 """So many runs are laid over one another."""
 
 
@@ -137,9 +137,7 @@ class RunsWindow(QDialog):
         elif len(names) == 1:
             note = tr("All settings of this run:")
         else:
-            note = (
-                tr("Only what differs:") if rows else tr("These runs were asked for with the same settings.")
-            )
+            note = tr("Only what differs:") if rows else tr("These runs have the same settings.")
         self.diff_note.setText(note)
 
     def show_curves(self, runs: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]) -> None:
@@ -192,15 +190,15 @@ def fit_columns(table: QTableWidget) -> None:
     header = table.horizontalHeader()
     header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
     table.resizeColumnsToContents()
-    most = 15 * table.fontMetrics().height()
+    widest = 15 * table.fontMetrics().height()
     for column in range(table.columnCount()):
-        if table.columnWidth(column) > most:
-            table.setColumnWidth(column, most)
+        if table.columnWidth(column) > widest:
+            table.setColumnWidth(column, widest)
     header.setStretchLastSection(True)
 
 
 def action_names() -> dict[str, str]:
-    """What can be done with runs; the last one stands apart."""
+    """Return what can be done with runs; the last one is set apart."""
     return {
         "use": tr("&Use this model"),
         "report": tr("Open &report"),
@@ -220,7 +218,7 @@ def headings() -> list[str]:
         tr("Date"),
         tr("IoU"),
         tr("95 % interval"),
-        tr("Measured on"),
+        tr("Split"),
         tr("Time"),
         tr("Device"),
         tr("State"),

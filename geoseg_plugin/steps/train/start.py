@@ -8,13 +8,18 @@ from qgis.gui import QgsFileWidget
 from qgis.PyQt.QtCore import QObject, QSignalBlocker, pyqtSignal
 from qgis.PyQt.QtWidgets import QComboBox, QPushButton, QVBoxLayout, QWidget
 
-from ...contract import Problem
+from ...contract import TrainJob, params_of
+from ...forms.rows import row_of
 from ...jobs.choices import NamedPath
 from ...panel.texts import tr
 from ...panel.widgets.notes import small_label
 from ...panel.widgets.page import Page, heading, lets_shrink
-from .names import start_names
+from .state import Start, start_names, start_note
 
+OF_MODEL = ("again", "model")
+"""Modes that start from a model."""
+IMAGENET = "imagenet"
+"""Encoder weights that the library downloads."""
 ANOTHER = ""
 """Value of the entry of the list of models that lets one choose a file."""
 
@@ -23,7 +28,7 @@ class StartSection(QObject):
     """The section `Start from` of the Train page.
 
     Signals:
-        pretrain_requested: encoder weights shall be made from the user's own rasters.
+        pretrain_requested: pretrain an encoder on the user's own rasters.
     """
 
     pretrain_requested = pyqtSignal()
@@ -45,10 +50,11 @@ class StartSection(QObject):
         self.model_file = self._file(page, "start_file", tr("Model to start from"), tr("Models (*.onnx)"))
         weights = tr("Weights (*.pt *.pth *.safetensors)")
         self.weights_file = self._file(page, "weights", tr("Encoder weights"), weights)
-        self.freeze = page.spin_box("freeze_epochs", -1, 10_000, 0, tr("always"), tr(" epochs"))
-        self.freeze.setAccessibleName(tr("Keep the encoder as it is"))
-        self.freeze.setPrefix(tr("encoder fixed for "))
-        self.pretrain = QPushButton(tr("&Make weights from my rasters…"))
+        self.freeze = page.remember("freeze_epochs", row_of(TrainJob, "freeze_epochs").control)
+        self.freeze.setSpecialValueText(tr("always (freeze)"))
+        self.freeze.setPrefix(tr("Frozen encoder: "))
+        self.freeze.setToolTip(tr(params_of(TrainJob)["freeze_epochs"].about))
+        self.pretrain = QPushButton(tr("&Pretrain an encoder on my rasters…"))
         self.pretrain.setToolTip(
             tr("Teaches the encoder to fill in hidden parts of your stack, without labels. Takes a while.")
         )
@@ -90,45 +96,19 @@ class StartSection(QObject):
         self.weights_file.setFilePath(path)
         self.kind.setCurrentIndex(self.kind.findData("encoder"))
 
-    @property
-    def mode(self) -> str:
-        """Key of `start_names`."""
-        return str(self.kind.currentData())
-
-    @property
-    def model_path(self) -> str:
-        """The chosen model.onnx; empty where none is wanted or chosen."""
-        if self.mode not in ("again", "model"):
-            return ""
-        return str(self.model.currentData() or self.model_file.filePath())
-
-    @property
-    def weights(self) -> str:
-        """Value of the job's field `weights`."""
-        if self.mode == "imagenet":
-            return "imagenet"
-        return str(self.weights_file.filePath()) if self.mode == "encoder" else ""
-
-    @property
-    def freeze_epochs(self) -> int:
-        """Value of the job's field `freeze_epochs`."""
-        return int(self.freeze.value()) if self.mode != "none" else 0
-
-    def problems(self) -> list[Problem]:
-        """What is still to be chosen."""
-        missing = {
-            "again": (self.model_path, tr("No run is chosen to go on with.")),
-            "model": (self.model_path, tr("No model is chosen to start from.")),
-            "encoder": (self.weights, tr("No file of encoder weights is chosen.")),
-        }
-        path, message = missing.get(self.mode, ("-", ""))
-        return [] if path else [Problem("start", message, tr("Choose one, or start from nothing."))]
+    def choices(self) -> Start:
+        """What is chosen now."""
+        mode = str(self.kind.currentData())
+        model = str(self.model.currentData() or self.model_file.filePath()) if mode in OF_MODEL else ""
+        weights = {"imagenet": IMAGENET, "encoder": str(self.weights_file.filePath())}
+        frozen = int(self.freeze.value()) if mode != "none" else 0
+        return Start(mode, model, weights.get(mode, ""), frozen)
 
     def adapt(self, is_network: bool) -> None:
         """Show what belongs to the choice."""
-        mode = self.mode
+        mode = str(self.kind.currentData())
         self.section.setVisible(is_network)
-        of_model = mode in ("again", "model")
+        of_model = mode in OF_MODEL
         self.model.setVisible(of_model)
         self.model_file.setVisible(of_model and not self.model.currentData())
         self.weights_file.setVisible(mode == "encoder")
@@ -136,14 +116,3 @@ class StartSection(QObject):
         self.freeze.setVisible(mode != "none")
         self.note.setVisible(mode != "none")
         self.note.setText(f'{start_note(mode)} <a href="fine-tuning">{tr("Guide")}</a>')
-
-
-def start_note(mode: str) -> str:
-    """Why one would begin from that."""
-    notes = {
-        "again": tr("The same settings and bands, from where it had come: minutes instead of hours."),
-        "model": tr("What fits of the model's bands and classes is kept; the log says what."),
-        "encoder": tr("Weights named as torchvision names them, or made from your own rasters."),
-        "imagenet": tr("Fetched by the library for the chosen encoder, fitted to your number of bands."),
-    }
-    return notes.get(mode, "")

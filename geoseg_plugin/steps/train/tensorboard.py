@@ -1,4 +1,4 @@
-"""TensorBoard from the Train page: started when asked for, opened in the browser, ended with QGIS."""
+"""TensorBoard from the Train page: started on request, opened in the browser, ended with QGIS."""
 
 from __future__ import annotations
 

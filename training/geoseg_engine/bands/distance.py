@@ -19,7 +19,7 @@ from ..raster.crs import check_unit_known, unit_m
 from ..raster.geodesy import pixel_size_m, plane_of, positions_m
 from ..raster.grid import Window, affine_of
 from ..raster.sources import parse_crs
-from ..vector.scanfill import ScanFill
+from ..vector.scan_fill import ScanFill
 from ..vector.shapes import simple_parts
 
 STEP_PX = 0.5

@@ -71,7 +71,7 @@ from .events import (
     SAVING_PHASE,
     parse_event,
 )
-from .experiment_jobs import COMPARED, SEARCHED, BandSet, Contender, contender
+from .experiment_jobs import COMPARED, COMPARED_PRESET, SEARCHED, BandSet, Contender, contender
 from .indices import INDICES, SpectralIndex, index_band
 from .job import POLYGONS, RASTERS
 from .jobs import (
@@ -109,7 +109,7 @@ from .present import present
 from .result_fields import known_fields
 from .run_files import ENCODER_FILE, MODEL_FILE, file_of_run, with_files_of_runs
 from .sidecars import beside, remove_with_sidecars, replace_with_sidecars
-from .soundness import decode_all, refuse_disordered, refuse_unsound
+from .soundness import check_order, check_sound, decode_all
 from .strictjson import kept_json, load_json, parse_json
 from .text import file_name, names_only, without_folders
 from .training_jobs import AUGMENTATIONS, CLASS_WEIGHTS, LOSSES, MONITORS, PRESETS
@@ -126,6 +126,7 @@ __all__ = [
     "CATALOGUE",
     "CLASS_WEIGHTS",
     "COMPARED",
+    "COMPARED_PRESET",
     "DISK_FULL",
     "ENCODERS",
     "ENCODER_FILE",

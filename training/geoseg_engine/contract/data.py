@@ -300,6 +300,7 @@ class Labels:
             low=0,
             high=65_536,
             auto="none",
+            group="Labels",
             guide="labels",
             key="BORDER",
         ),
@@ -310,6 +311,7 @@ class Labels:
             "All touched pixels",
             "A polygon takes every pixel that it touches, not only those whose centre it holds: for objects narrower "
             "than a pixel.",
+            group="Labels",
             guide="labels",
         ),
     ] = False
@@ -322,6 +324,7 @@ class Labels:
             low=0,
             high=1e9,
             auto="none",
+            group="Labels",
             guide="labels",
             key="MIN_AREA",
         ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from .catalogue import BASELINE_MODELS, CATALOGUE, NETWORKS
 from .checks import when
@@ -16,7 +16,22 @@ from .run_files import MODEL_FILE
 from .text import make_plain
 from .training_jobs import DatasetPath, ForestJob, TrainJob
 
-SEARCHED = tuple(name for name, param in params_of(TrainJob).items() if param.search is not None)
+FIRST_SEARCHED = (
+    "learning_rate",
+    "weight_decay",
+    "loss",
+    "width",
+    "levels",
+    "dropout",
+    "augment",
+    "by_class",
+)
+"""Those that keep their numbers in the Toolbox; further ones follow in the order of the job."""
+SEARCHED = tuple(
+    dict.fromkeys(
+        (*FIRST_SEARCHED, *(name for name, param in params_of(TrainJob).items() if param.search is not None))
+    )
+)
 """Settings of a training that the job `search` can vary."""
 SEARCHED_LABELS = {name: params_of(TrainJob)[name].title for name in SEARCHED}
 
@@ -123,9 +138,11 @@ class Contender:
 
 COMPARED = tuple(model.key for model in (*BASELINE_MODELS, *NETWORKS) if model.compared)
 """Keys of the models that are compared unless the user chooses."""
+COMPARED_PRESET: Literal["quick", "balanced", "best"] = "quick"
+"""A comparison trains models × band sets × seeds."""
 
 
-def contender(key: str, preset: str = "balanced") -> Contender:
+def contender(key: str, preset: str = COMPARED_PRESET) -> Contender:
     """Return a model of a comparison with automatic settings.
 
     Args:
@@ -170,7 +187,9 @@ class CompareJob(Job):
         tuple[Contender, ...],
         Param("Models", "Networks and baselines; a baseline shows what a network has to be better than."),
     ] = field(default_factory=lambda: tuple(contender(key) for key in COMPARED))
-    band_sets: Annotated[tuple[BandSet, ...], Param("Band sets", "Without any, all bands.")] = ()
+    band_sets: Annotated[tuple[BandSet, ...], Param("Band sets", "Named choices of bands.")] = (
+        BandSet("all bands"),
+    )
     seeds: Annotated[
         tuple[int, ...],
         Param("Seeds", "One run per seed; three show how much is chance."),

@@ -20,7 +20,7 @@ from ..raster.nodata import no_values
 from ..raster.pixel_values import check_exact
 from ..raster.sources import open_source, source_grid
 from ..raster.writer import read_classes
-from ..vector.labelraster import class_values, read_raster_classes
+from ..vector.class_raster import class_values, read_raster_classes
 
 STRIP_PX, CELL_PX = 1 << 22, 512
 """Pixels counted at once; side of what is read around points."""

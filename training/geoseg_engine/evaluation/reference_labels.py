@@ -29,7 +29,7 @@ from ..dataset.labels.rasterize import fill_id
 from ..raster.grid import Bounds, Window, covering_window, grid_bounds, pixel_size, subgrid
 from ..raster.sources import crs_title, open_source, parse_crs, source_grid, unit_title
 from ..raster.writer import read_classes
-from ..stacking.stackplan import on_grid
+from ..stacking.stack_plan import on_grid
 from ..vector.area import area_bounds, area_geometry, extent_geometry, hull_of, parts_on_grid
 from ..vector.polygons import LabelPolygons, label_title, read_labels
 from ..vector.reprojection import shifted_by_turns
@@ -189,8 +189,8 @@ def min_pixel_size(bounds: Bounds) -> float:
 
     The positive root of (width / size + 2) (height / size + 2) = MAX_PIXELS.
     """
-    width, height, most = bounds[2] - bounds[0], bounds[3] - bounds[1], MAX_PIXELS - 4
-    return (width + height + math.sqrt((width + height) ** 2 + most * width * height)) / most
+    width, height, maximum = bounds[2] - bounds[0], bounds[3] - bounds[1], MAX_PIXELS - 4
+    return (width + height + math.sqrt((width + height) ** 2 + maximum * width * height)) / maximum
 
 
 def typical_width(polygons: NDArray[np.object_]) -> float:

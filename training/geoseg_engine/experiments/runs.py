@@ -222,10 +222,10 @@ def share_of_progress(outer: Channel, phase: str, number: int, total: int) -> Pr
         total: number of runs.
     """
 
-    def tell(share: float) -> None:
+    def report(share: float) -> None:
         outer.send("progress", phase=phase, done=round(number + share, 3), total=total, rate="")
 
-    return tell
+    return report
 
 
 def remove_results(folder: Path, names: list[str]) -> None:

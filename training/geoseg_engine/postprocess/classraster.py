@@ -19,7 +19,7 @@ from ..raster.nodata import no_values
 from ..raster.pixel_values import EXACT_BELOW, check_exact
 from ..raster.sources import descriptions, open_source, source_grid
 from ..raster.writer import CLASSES_TAG, RasterWriter, read_classes
-from ..vector.labelraster import read_raster_classes
+from ..vector.class_raster import read_raster_classes
 
 Codes = NDArray[np.uint8]
 WRITTEN_ANEW = (CLASSES_TAG, "AREA_OR_POINT")

@@ -12,7 +12,7 @@ from ..modelfile.reading import ModelFile
 from ..modelfile.stats import normalise
 from ..raster.grid import Window
 from ..stacking.reader import StackReader
-from ..vector.scanfill import ScanFill
+from ..vector.scan_fill import ScanFill
 from .windows import Cut
 
 STRIP_PX, SCALED_PX = 256, 32

@@ -25,9 +25,9 @@ from ..raster.crs import same_crs, way_between
 from ..raster.geodesy import pixel_size_m
 from ..raster.grid import Window, affine_of, full_window, pixel_size, subgrid
 from ..raster.sources import crs_title, is_plain_file, parse_crs, title, unit_title
-from ..stacking.gridplan import as_problem, own_grids, plan_recipe
 from ..stacking.heights import fit_units
 from ..stacking.rebind import rebind
+from ..stacking.recipe_plan import as_problem, own_grids, plan_recipe
 
 SAME_SIZE = 0.01
 """Pixel sizes this close count as equal, so that a raster is read without resampling."""
@@ -160,11 +160,11 @@ def window_of(grid: Grid, part: Grid) -> Window:
     left, top = to_pixels * (affine_of(part) * (0, 0))
     right, bottom = to_pixels * (affine_of(part) * (part.width, part.height))
     col, row = (
-        min(max(round(value), 0), most - 1) for value, most in ((left, grid.width), (top, grid.height))
+        min(max(round(value), 0), maximum - 1) for value, maximum in ((left, grid.width), (top, grid.height))
     )
     last_col, last_row = (
-        min(max(round(value), first + 1), most)
-        for value, first, most in ((right, col, grid.width), (bottom, row, grid.height))
+        min(max(round(value), first + 1), maximum)
+        for value, first, maximum in ((right, col, grid.width), (bottom, row, grid.height))
     )
     return Window(row, col, last_row - row, last_col - col)
 

@@ -21,9 +21,9 @@ from ..output_checks import check_overwriting, output_files
 from ..outputs import prepare_folder, require_room
 from ..raster.grid import Window
 from ..raster.stream import pump
-from ..stacking.filecheck import file_problems
-from ..stacking.gridplan import raise_errors
+from ..stacking.file_checks import file_problems
 from ..stacking.reader import StackReader
+from ..stacking.recipe_plan import raise_errors
 from ..stacking.recipes import absolute
 from .block_reader import BandReader, Block
 from .inference import Setup, Variants, set_up, windows_warning

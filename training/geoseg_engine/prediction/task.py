@@ -13,7 +13,7 @@ from ..contract import Grid, PredictJob, Recipe
 from ..modelfile.reading import ModelFile
 from ..raster.grid import Window, full_window, grid_bounds, subgrid
 from ..vector.area import area_geometry
-from ..vector.scanfill import ScanFill
+from ..vector.scan_fill import ScanFill
 from .result_layers import Layer
 
 

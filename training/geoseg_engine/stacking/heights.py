@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..bands.rasterbands import unit_of
+from ..bands.raster_bands import unit_of
 from ..bands.sources.registry import kind_of, open_bands, own_grid
 from ..contract import RELIEF_ATTRIBUTES, TERRAIN_ATTRIBUTES, Band, GeoSegError, Problem, Recipe, Source
 from ..raster.grid import Window

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..bands.expressions import Expression, evaluation_order, formula, parsed
 from ..bands.gaps import fill_gaps, reach_px
-from ..bands.rasterbands import RasterBands
+from ..bands.raster_bands import RasterBands
 from ..bands.sources.kind import OpenBands
 from ..bands.sources.registry import open_bands
 from ..contract import EXPRESSION, Band, GeoSegError, Grid, Problem, Recipe, Source

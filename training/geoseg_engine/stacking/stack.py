@@ -13,11 +13,11 @@ from ..contract import GeoSegError, Problem, Recipe, StackJob, encode, present
 from ..outputs import not_writable, prepare_folder, require_room, size_title, takes_files, whole_file
 from ..raster.grid import pixel_size, rasterio_profile, window_count, window_px, windows
 from ..raster.sources import crs_title, unit_title
-from .gridplan import as_problem, raise_errors
 from .metric_crs import suggested_crs
 from .reader import ParallelReader, StackReader, open_stack
+from .recipe_plan import as_problem, raise_errors
 from .recipes import SUFFIX, names_of, recipe_path, write_recipe
-from .stackplan import area_polygon, plan_stack
+from .stack_plan import area_polygon, plan_stack
 
 __all__ = ["StackReader", "open_stack", "run", "write_stack"]
 

@@ -13,9 +13,9 @@ from ..channel import Channel
 from ..contract import Area, Grid, SummarizeJob, encode, present, write_json
 from ..outputs import prepare_folder
 from ..raster.grid import Window, window_px, windows
-from .gridplan import raise_errors
 from .reader import StackReader, open_stack
-from .stackplan import plan_stack
+from .recipe_plan import raise_errors
+from .stack_plan import plan_stack
 
 PERCENTILES = (0.5, 2.0, 25.0, 50.0, 75.0, 98.0, 99.5)
 WINDOWS = 5

@@ -12,7 +12,7 @@ from ..channel import Channel
 from ..contract import Band, GeoSegError, Recipe, TerrainJob, encode
 from ..raster.sources import title
 from ..raster.writer import check_crs_storable
-from .filecheck import file_problems
+from .file_checks import file_problems
 from .heights import height_problems, value_problems, with_units
 from .stack import write_stack
 

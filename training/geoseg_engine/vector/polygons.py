@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from ..contract import GeoSegError, Grid, LabelClass, LabelLayer, Labels, Problem, Source
+from .class_raster import RasterClasses, read_raster_classes
 from .features import Features, read_polygons
-from .labelraster import RasterClasses, read_raster_classes
 from .legend import Valued, classes_of
 
 

@@ -17,20 +17,20 @@ from .dialog import AddDialog, BandOption, band_combo, name_edit, name_of
 
 @dataclass(frozen=True)
 class Parameter:
-    """A number (or, with a text as value, a list of numbers) that a derivation asks for."""
+    """A number of a derivation (or, with a text as value, a list of numbers)."""
 
     key: str
     title: str
     value: float | str
     unit: str = ""
-    least: float = 0.0
-    most: float = 1e6
+    low: float = 0.0
+    high: float = 1e6
     decimals: int = 0
 
 
 @dataclass(frozen=True)
 class Derivation:
-    """What can be derived: its key in the contract, its name, why one would want it, and its parameters."""
+    """What can be derived: its key in the contract, its name, its use, and its parameters."""
 
     key: str
     title: str
@@ -89,7 +89,7 @@ class DerivedDialog(AddDialog):
 
     def complaint(self) -> str:
         if not self._options:
-            return tr("There is no raster layer to derive anything from.")
+            return tr("There is no raster layer to derive a band from.")
         return tr("Choose a band.") if self.band.currentData() < 0 else ""
 
     def addition(self) -> Addition:
@@ -107,7 +107,7 @@ def field_of(parameter: Parameter) -> QWidget:
         return edit
     box = QgsDoubleSpinBox()
     box.setDecimals(parameter.decimals)
-    box.setRange(parameter.least, parameter.most)
+    box.setRange(parameter.low, parameter.high)
     box.setValue(parameter.value)
     box.setClearValue(parameter.value)
     box.setSuffix(parameter.unit)
@@ -127,12 +127,12 @@ def radius_of(attribute: str) -> Parameter:
 
 
 def relief_dialog(options: Sequence[BandOption], parent: QWidget | None = None) -> DerivedDialog:
-    """Relief beyond slope, aspect and curvature."""
+    """Return the dialog for attributes of relief besides slope, aspect and curvature."""
     found = [
         Derivation(
             "tpi",
             tr("Topographic position (TPI)"),
-            tr("Height above the mean of the surroundings: ridges and valleys. 0 m takes the eight neighbours."),
+            tr("Height above the mean of the surroundings: ridges and valleys. 0 m uses the eight neighbours."),
             (radius_of("tpi"),),
         ),
         Derivation(
@@ -147,16 +147,16 @@ def relief_dialog(options: Sequence[BandOption], parent: QWidget | None = None) 
             tr("Height minus the mean of the surroundings: transfers to other valleys."),
             (radius_of("local_relief"),),
         ),
-        Derivation("tri", tr("Ruggedness (TRI)"), tr("How much a pixel differs from its neighbours: scree.")),
+        Derivation("tri", tr("Ruggedness (TRI)"), tr("Mean difference of a pixel from its neighbours.")),
         Derivation("roughness", tr("Roughness"), tr("Highest minus lowest of a pixel and its neighbours.")),
-        Derivation("total_curvature", tr("Total curvature"), tr("How bent the ground is, whichever way.")),
+        Derivation("total_curvature", tr("Total curvature"), tr("Curvature of the land surface in all directions.")),
         Derivation(
             "hillshade",
             tr("Hillshade"),
-            tr("Light and shade of a lamp: what an interpreter of relief looks at."),
+            tr("Shading by a light source: shows relief as a person interprets it."),
             (
-                Parameter("azimuth", tr("Light from"), 315.0, "°", 0, 360),
-                Parameter("altitude", tr("Height of light"), 45.0, "°", 0, 90),
+                Parameter("azimuth", tr("Azimuth of light"), 315.0, "°", 0, 360),
+                Parameter("altitude", tr("Altitude of light"), 45.0, "°", 0, 90),
             ),
         ),
     ]  # fmt: skip
@@ -173,7 +173,7 @@ def radar_dialog(options: Sequence[BandOption], parent: QWidget | None = None) -
         Derivation(
             "decibel",
             tr("Decibels"),
-            tr("10·log10 of linear intensity: evens out the range. A window of 0 px filters nothing first."),
+            tr("10·log10 of linear intensity. With a window of 0 px, no filter is applied before."),
             (Parameter("lee_px", tr("Lee window first"), 0.0, " px", 0, 31), looks),
         ),
         Derivation(

@@ -1,4 +1,4 @@
-"""The frame of a dialog that makes an added band: a form, what stands in the way, and two buttons."""
+"""The frame of a dialog that adds a band: a form, the problem, and two buttons."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class BandOption:
 
 
 class AddDialog(QDialog):
-    """Emits `added` with an Addition; the button is there only when nothing stands in the way."""
+    """Emits `added` with an Addition; the button is enabled while there is no problem."""
 
     added = pyqtSignal(object)
 
@@ -65,7 +65,7 @@ class AddDialog(QDialog):
         layout.addWidget(self.buttons)
 
     def addition(self) -> Addition:
-        """What would be added as chosen now; asked only while `complaint` is empty."""
+        """Return what would be added as chosen now; called only while `complaint` is empty."""
         raise NotImplementedError
 
     def complaint(self) -> str:
@@ -73,7 +73,7 @@ class AddDialog(QDialog):
         return ""
 
     def check(self, *_values: object) -> None:
-        """Show what stands in the way."""
+        """Show the problem."""
         text = self.complaint()
         self._complaint.setText(text)
         self._complaint.setVisible(bool(text))
@@ -123,7 +123,7 @@ def band_combo(options: Sequence[BandOption], empty: str = "") -> QComboBox:
 
 
 def name_edit(placeholder: str = "") -> QLineEdit:
-    """The band's name; empty takes the proposed one, which is shown in grey."""
+    """A line for the name of the band; if it is empty, the proposed name in grey is used."""
     edit = QLineEdit()
     edit.setPlaceholderText(placeholder)
     return edit

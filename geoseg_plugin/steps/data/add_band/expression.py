@@ -41,7 +41,7 @@ class ExpressionDialog(AddDialog):
         self.bands.itemDoubleClicked.connect(self._on_double_click)
         self.form.addRow(tr("Name"), self.name)
         self.form.addRow(tr("Expression"), self.expression)
-        self.form.addRow(small_label(tr("Double-click a band to put it into the expression:")))
+        self.form.addRow(small_label(tr("Double-click a band to insert it:")))
         self.form.addRow(self.bands)
         functions = tr(
             "+ - * / ** < > and: sqrt, log, log10, exp, abs, minimum, maximum, where, sin, cos, tan."
@@ -60,7 +60,7 @@ class ExpressionDialog(AddDialog):
         try:
             used = names_in(text)
         except SyntaxError as error:
-            return tr("The expression cannot be understood at character {}.").format(error.offset or 1)
+            return tr("The expression has an error at character {}.").format(error.offset or 1)
         unknown = sorted(used - set(self._variables))
         if unknown:
             return tr("No band has the variable: {}.").format(", ".join(unknown))

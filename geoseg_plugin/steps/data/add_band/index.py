@@ -1,4 +1,4 @@
-"""Add a spectral index: chosen by name; bands are proposed where wavelength or name say which they are."""
+"""Add a spectral index: chosen by name; bands are proposed by their wavelength or name."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from .dialog import AddDialog, BandOption, band_combo, name_edit, name_of
 
 
 class IndexDialog(AddDialog):
-    """Chooses from the contract's catalogue; a role is asked for only if the formula names it.
+    """Chooses from the contract's catalogue; a role is shown only if the formula names it.
 
-    A band is proposed, with the reason, only where there is no doubt; what the user chose stays.
+    A band is proposed, with the reason, only if it is certain; the choices of the user stay.
     """
 
     def __init__(
@@ -54,9 +54,7 @@ class IndexDialog(AddDialog):
         self.scale.setValue(1)
         self.scale.setClearValue(1)
         self.scale.setToolTip(
-            tr(
-                "What the values are multiplied by to become reflectance from 0 to 1: 0.0001 for Sentinel-2 L2A."
-            )
+            tr("Factor from the values to reflectance from 0 to 1: 0.0001 for Sentinel-2 L2A.")
         )
         self._scale_label = QLabel(tr("To reflectance ×"))
         self.form.addRow(self._scale_label, self.scale)
@@ -78,7 +76,7 @@ class IndexDialog(AddDialog):
         self.check()
 
     def _propose(self, roles: Sequence[str]) -> None:
-        """Fill in the roles that nobody chose yet, and say why each band was taken."""
+        """Fill in the roles that are not chosen yet, and show why each band is proposed."""
         found = guess_bands(self._layers, roles)
         places = {
             (option.input.layer_id, option.input.index): place for place, option in enumerate(self._options)
@@ -94,7 +92,7 @@ class IndexDialog(AddDialog):
                 reasons.append(f"{role_names()[role]}: {guess.reason}")
         text = tr("Proposed: {}.").format("; ".join(reasons)) if reasons else ""
         if reasons and found.rivals:
-            text += " " + tr("Bands of {} would do as well.").format("; ".join(found.rivals))
+            text += " " + tr("Bands of {} also fit.").format("; ".join(found.rivals))
         self.proposal.setText(text)
         self.proposal.setVisible(bool(text))
 
@@ -112,7 +110,7 @@ class IndexDialog(AddDialog):
 
 
 def role_names() -> dict[str, str]:
-    """Parts of the spectrum in words."""
+    """Return the names of parts of the spectrum."""
     return {
         "blue": tr("Blue"),
         "green": tr("Green"),

@@ -38,7 +38,7 @@ class SeriesDialog(AddDialog):
     inspect_requested = pyqtSignal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        intro = tr("A NetCDF file, a raster whose bands are dates, or one file a date (choose them all).")
+        intro = tr("A NetCDF file, a raster whose bands are dates, or one file per date (choose them all).")
         super().__init__(tr("Add a time series"), intro, parent)
         self._kind = ""
         self._looking = False
@@ -69,7 +69,7 @@ class SeriesDialog(AddDialog):
         self.form.addRow(tr("Months"), self._month_row())
         self.form.addRow(tr("Mask"), self.mask)
         self.form.addRow(self._clear_label, self.clear)
-        self.mask.setToolTip(tr("A variable that tells cloud or shadow, date by date."))
+        self.mask.setToolTip(tr("A variable with clouds or shadows per date."))
         self.clear.setToolTip(tr("Values of the mask that mean clear, with commas between them."))
         fill(self.statistics, [(name, key, key in USUAL) for key, name in statistic_names().items()])
         self.file.fileChanged.connect(self._on_file_changed)
@@ -108,8 +108,8 @@ class SeriesDialog(AddDialog):
         self._looking = False
         remarks = [f"{str(item)[:1].upper()}{str(item)[1:]}." for item in result.get("remarks") or []][:1]
         if result.get("kind") != "series" and len(self.paths()) < 2:
-            why = " ".join([tr("This file holds no dates."), *remarks])
-            self.show_problem({"message": why, "hint": tr("Choose one file a date.")})
+            why = " ".join([tr("This file has no dates."), *remarks])
+            self.show_problem({"message": why, "hint": tr("Choose one file per date.")})
             return
         variables = [item for item in result.get("variables") or [] if item.get("dates", True)]
         bands = [] if variables or len(self.paths()) < 2 else result.get("bands") or []
@@ -125,7 +125,7 @@ class SeriesDialog(AddDialog):
         ]
         fill(self.variables, named or counted or [(tr("its values"), 1, True)])
         self.mask.clear()
-        self.mask.addItem(tr("every pixel counts"), "")
+        self.mask.addItem(tr("none: every pixel is used"), "")
         for name in masks:
             self.mask.addItem(name, name)
         self.mask.setCurrentIndex(1 if masks else 0)
@@ -144,13 +144,13 @@ class SeriesDialog(AddDialog):
         count = max(len(dates), len(self.paths()))
         if dates:
             first, last = QDate.fromString(min(dates), DATE), QDate.fromString(max(dates), DATE)
-            self.found.setText(tr("{} dates from {} on.").format(count, min(dates)))
+            self.found.setText(tr("{} dates, from {}.").format(count, min(dates)))
             if len(self.paths()) < 2:
                 self.found.setText(tr("{} dates from {} to {}.").format(count, min(dates), max(dates)))
                 self.start.setDate(first)
                 self.end.setDate(last)
         else:
-            self.found.setText(tr("{} files; dates come from their names.").format(count))
+            self.found.setText(tr("{} files; dates are read from their names.").format(count))
         limited = bool(dates) and len(self.paths()) < 2
         for edit in (self.start, self.end):
             edit.setEnabled(limited)
@@ -178,7 +178,7 @@ class SeriesDialog(AddDialog):
         paths = self.paths()
         if paths:
             self._looking = True
-            self.found.setText(tr("Looking into {}…").format(Path(paths[0]).name))
+            self.found.setText(tr("Inspecting {}…").format(Path(paths[0]).name))
             self.inspect_requested.emit(paths[0])
         self.check()
 
@@ -186,7 +186,7 @@ class SeriesDialog(AddDialog):
         if not self.paths():
             return tr("Choose one file or several.")
         if self._looking:
-            return tr("The engine is looking into the file.")
+            return tr("The engine is inspecting the file.")
         if not self._kind:
             return tr("The file cannot be used.")
         if not ticked(self.variables):
@@ -241,13 +241,13 @@ class SeriesDialog(AddDialog):
 
 
 def clear_code(name: str, codes: Iterable[float]) -> str:
-    """The value of a mask that means clear, where its name says so and it is a mere yes or no; else nothing."""
-    words = set(re.split(r"[^a-z]+", name.casefold()))
+    """Return the value of a mask that means clear, if its name states it and it is a yes or no; else nothing."""
+    parts = set(re.split(r"[^a-z]+", name.casefold()))
     if not set(codes) <= {0, 1, 255}:
         return ""
-    if words & {"clear", "valid"}:
+    if parts & {"clear", "valid"}:
         return "1"
-    return "0" if words & {"cloud", "clouds", "clm", "cloudmask"} else ""
+    return "0" if parts & {"cloud", "clouds", "clm", "cloudmask"} else ""
 
 
 def fill(widget: QListWidget, entries: Iterable[tuple[str, Any, bool]]) -> None:
@@ -281,6 +281,6 @@ def statistic_names() -> dict[str, str]:
         "percentile": tr("Percentile"),
         "deviation": tr("Standard deviation"),
         "amplitude": tr("Amplitude"),
-        "trend": tr("Trend a year"),
+        "trend": tr("Trend per year"),
         "valid_count": tr("Clear dates"),
     }

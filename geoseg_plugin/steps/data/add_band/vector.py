@@ -1,4 +1,4 @@
-"""Add bands from a vector layer: a number burned in, a class as yes or no, or the distance to it."""
+"""Add bands from a vector layer: a number field, a class as yes or no, or the distance to its features."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ....panel.widgets.notes import small_label
 from ....panel.widgets.page import lets_shrink
 from .dialog import AddDialog
 
-MOST_VALUES = 60
+MAX_VALUES = 60
 LIMIT_M = 1000.0
 
 
@@ -23,15 +23,15 @@ class VectorDialog(AddDialog):
     """One-hot makes a band of every ticked value; the others make one band."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        intro = tr("Soil, lithology, roads or streams as bands beside the images.")
+        intro = tr("Soil, lithology, roads or streams as bands.")
         super().__init__(tr("Add a vector layer"), intro, parent)
         self.layer = QgsMapLayerComboBox()
         self.layer.setFilters(Qgis.LayerFilter.HasGeometry)
         lets_shrink(self.layer)
         self.mode = QComboBox()
         self.mode.addItem(tr("Distance to the features"), "distance")
-        self.mode.addItem(tr("A class: one band a value"), "onehot")
-        self.mode.addItem(tr("A number of the polygons"), "burn")
+        self.mode.addItem(tr("A class: one band per value"), "onehot")
+        self.mode.addItem(tr("A number field of the polygons"), "burn")
         self.why = small_label("")
         self.field = QComboBox()
         self._field_label = QLabel(tr("Field"))
@@ -43,9 +43,9 @@ class VectorDialog(AddDialog):
         self.limit.setValue(LIMIT_M)
         self.limit.setClearValue(LIMIT_M)
         self.limit.setSuffix(" m")
-        self._limit_label = QLabel(tr("At most"))
+        self._limit_label = QLabel(tr("Maximum"))
         self.form.addRow(tr("Layer"), self.layer)
-        self.form.addRow(tr("Take"), self.mode)
+        self.form.addRow(tr("Value"), self.mode)
         self.form.addRow(self.why)
         self.form.addRow(self._field_label, self.field)
         self.form.addRow(self.values)
@@ -59,9 +59,9 @@ class VectorDialog(AddDialog):
     def _on_layer_changed(self, *_value: object) -> None:
         mode, layer = self.mode.currentData(), self.layer.currentLayer()
         whys = {
-            "distance": tr("Metres to the nearest feature, counted up to a limit."),
-            "onehot": tr("1 inside polygons of the value, 0 elsewhere: for names such as soil types."),
-            "burn": tr("The field's number inside polygons, no value elsewhere."),
+            "distance": tr("Metres to the nearest feature, up to a limit."),
+            "onehot": tr("1 inside polygons of the value, 0 elsewhere: for categories such as soil types."),
+            "burn": tr("The value of the field inside polygons, no value elsewhere."),
         }
         self.why.setText(whys[mode])
         before = self.field.currentData()
@@ -83,7 +83,7 @@ class VectorDialog(AddDialog):
         self.values.clear()
         layer, name = self.layer.currentLayer(), self.field.currentData()
         if self.mode.currentData() == "onehot" and layer is not None and name:
-            for value in in_order(values_of(layer, layer.fields().lookupField(name)))[:MOST_VALUES]:
+            for value in in_order(values_of(layer, layer.fields().lookupField(name)))[:MAX_VALUES]:
                 item = QListWidgetItem(value)
                 item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
                 item.setCheckState(Qt.CheckState.Checked)
@@ -96,7 +96,7 @@ class VectorDialog(AddDialog):
         if layer is None:
             return tr("Choose a vector layer.")
         if mode != "distance" and layer.geometryType() != Qgis.GeometryType.Polygon:
-            return tr("Only polygons have an inside: choose the distance, or a polygon layer.")
+            return tr("This needs polygons: choose the distance, or a polygon layer.")
         if mode != "distance" and not self.field.currentData():
             return tr("The layer has no field of that kind.")
         if mode == "onehot" and not self._ticked():

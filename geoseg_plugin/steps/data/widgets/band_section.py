@@ -13,6 +13,7 @@ from ....jobs.choices import RasterChoice
 from ....panel.texts import tr
 from ....panel.widgets.notes import small_label
 from ....panel.widgets.page import lets_shrink
+from ..add_band.kinds import addable_bands
 from .band_tree import BandTree
 
 
@@ -21,9 +22,9 @@ class BandSection(QWidget):
 
     Signals:
         changed: bands were ticked, added, removed or set.
-        mosaics_changed: layers were put together to one source, or taken apart.
-        add_requested: the user wants to add a band of a kind (see `addable`).
-        table_requested: the user wants to see the table of bands.
+        mosaics_changed: layers were merged into one source, or split again.
+        add_requested: add a band of a kind (see `addable_bands`).
+        table_requested: show the table of bands.
     """
 
     changed = pyqtSignal()
@@ -52,8 +53,10 @@ class BandSection(QWidget):
     def _buttons(self) -> QHBoxLayout:
         self.add_button = QPushButton(tr("Add band"))
         menu = QMenu(self.add_button)
-        for kind, name in addable().items():
-            menu.addAction(name).triggered.connect(lambda _checked, key=kind: self.add_requested.emit(key))
+        for kind, band in addable_bands().items():
+            menu.addAction(band.title).triggered.connect(
+                lambda _checked, key=kind: self.add_requested.emit(key)
+            )
         self.add_button.setMenu(menu)
         self.add_button.setToolTip(tr("Indices, expressions, relief, radar, vector layers, time series."))
         self.table_button = QPushButton(tr("&Bands and values…"))
@@ -75,7 +78,7 @@ class BandSection(QWidget):
         self._set_additions(tuple(kept))
 
     def add_mosaic(self, layer_ids: Sequence[str]) -> None:
-        """Take several layers as one source; a mosaic among them is taken with all its layers."""
+        """Merge several layers into one source; a mosaic among them comes with all its layers."""
         members = {item[0]: item for item in self.mosaics}
         joined = tuple(one for layer_id in layer_ids for one in members.get(layer_id, (layer_id,)))
         kept = tuple(item for item in self.mosaics if item[0] not in layer_ids)
@@ -138,21 +141,9 @@ class BandSection(QWidget):
         if not self.tree.layer_count():
             text = tr("Add raster layers to the project: they appear here.")
         elif terrain:
-            text = tr("{} bands and {} of terrain are ticked.").format(bands, terrain)
+            text = tr("{} bands and {} terrain attributes are ticked.").format(bands, terrain)
         else:
             text = tr("{} bands are ticked.").format(bands)
         added = sum(len(item.bands) for item in self.additions)
         self.note.setText(f"{text} {tr('{} added.').format(added)}" if added else text)
         self.changed.emit()
-
-
-def addable() -> dict[str, str]:
-    """Kinds of band that can be added, in the order of the menu."""
-    return {
-        "index": tr("Spectral index…"),
-        "expression": tr("Expression…"),
-        "relief": tr("Relief of a DEM…"),
-        "radar": tr("Radar: decibels, speckle filter…"),
-        "vector": tr("Vector layer…"),
-        "series": tr("Time series…"),
-    }

@@ -19,7 +19,7 @@ CONSTANT = "constant"
 
 
 class BandSettings(QWidget):
-    """Shows the first of the selected bands; `changed` tells the one field that the user set."""
+    """Shows the first of the selected bands; `changed` sends the field that the user set."""
 
     changed = pyqtSignal(object)
 
@@ -32,29 +32,29 @@ class BandSettings(QWidget):
         self.resampling = combo(
             resampling_names(),
             tr(
-                "How values come onto other pixels. Average and majority count what a pixel covers, by its area; "
+                "How values are resampled. Average and majority use all that a pixel covers, weighted by area; "
                 "bilinear and cubic interpolate, and are the average where the grid is coarser."
             ),
         )
-        self.fill = combo(gap_names(), tr("What pixels without a value get."))
+        self.fill = combo(gap_names(), tr("What pixels without a value become."))
         self.constant = QgsDoubleSpinBox()
         self.constant.setRange(-1e9, 1e9)
         self.constant.setDecimals(4)
-        self.scaling = combo(scaling_names(), tr("How training puts the values onto one scale."))
+        self.scaling = combo(scaling_names(), tr("How training scales the values."))
         self.low, self.high = percent_box(0.5), percent_box(99.5)
-        self.unit = combo(unit_names(), tr("Of the elevation model that these bands are derived from."))
+        self.unit = combo(unit_names(), tr("Of the DEM that these bands are derived from."))
         clip = QHBoxLayout()
         for widget in (self.low, QLabel("–"), self.high):
             clip.addWidget(widget)
         form.addRow(self.heading)
         form.addRow(tr("Resampling"), self.resampling)
-        form.addRow(tr("Gaps"), self.fill)
+        form.addRow(tr("Missing values"), self.fill)
         form.addRow(tr("Value"), self.constant)
         form.addRow(tr("Scaling"), self.scaling)
         form.addRow(tr("Clip at"), clip)
         form.addRow(tr("Unit of heights"), self.unit)
         form.addRow(
-            small_label(tr("Settings go to every selected band. Clip limits are drawn in the histogram."))
+            small_label(tr("Settings apply to every selected band. Clip limits are drawn in the histogram."))
         )
         self._form = form
         self.resampling.currentIndexChanged.connect(
@@ -137,7 +137,7 @@ def percent_box(value: float) -> QgsDoubleSpinBox:
 def unit_names() -> dict[str, str]:
     """Units of heights by what the engine calls them."""
     return {
-        "": tr("as the file says"),
+        "": tr("as the file states"),
         "metre": tr("metres"),
         "foot": tr("feet (international)"),
         "US survey foot": tr("US survey feet"),
@@ -158,9 +158,9 @@ def resampling_names() -> dict[str, str]:
 
 
 def gap_names() -> dict[str, str]:
-    """What gaps become by contract key; `constant` stands for a number."""
+    """Return what missing values become, by contract key; `constant` is a number."""
     return {
-        "": tr("stay: pixels not used"),
+        "": tr("kept: pixels not used"),
         "median": tr("median"),
         "interpolate": tr("interpolated"),
         CONSTANT: tr("a number"),

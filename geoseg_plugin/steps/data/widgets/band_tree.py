@@ -26,7 +26,7 @@ ROLE_VALUE = Qt.ItemDataRole.UserRole + 1
 ROLE_ALSO = Qt.ItemDataRole.UserRole + 2
 CHECKED, UNCHECKED = Qt.CheckState.Checked, Qt.CheckState.Unchecked
 PARTIAL = Qt.CheckState.PartiallyChecked
-LEAST_ROWS, MOST_ROWS = 5, 14
+MIN_ROWS, MAX_ROWS = 5, 14
 
 
 class BandTree(QTreeWidget):
@@ -34,13 +34,13 @@ class BandTree(QTreeWidget):
 
     Signals:
         ticks_changed: the user ticked or unticked anything.
-        removal_requested: places of added bands to take away.
+        removal_requested: places of added bands to remove.
         mosaic_requested: layers (ids, two or more) that are parts of one image.
-        parting_requested: a mosaic, by its first layer's id, to take apart.
+        parting_requested: a mosaic, by its first layer's id, to split into its layers.
 
     New layers are ticked as their row proposes until the user has touched the tree. Of a DEM only the
-    terrain is proposed: absolute elevation does not carry over to another valley. Results of GeoSeg stand below the
-    others, under a heading that says why, and are never ticked by themselves.
+    terrain is proposed: absolute elevation does not transfer to another valley. Results of GeoSeg are listed below the
+    others, under a heading with the reason, and are never ticked automatically.
     """
 
     ticks_changed = pyqtSignal()
@@ -169,8 +169,8 @@ class BandTree(QTreeWidget):
         item.setCheckState(0, UNCHECKED)
         for number, name in enumerate(row.band_names, 1):
             self._add(item, name, "band", number)
-        dem = self._add(item, tr("Is a DEM: add its terrain"), "dem", "")
-        dem.setToolTip(0, tr("Slope, aspect and curvatures, derived from this layer, become bands too."))
+        dem = self._add(item, tr("Is a DEM: add terrain attributes"), "dem", "")
+        dem.setToolTip(0, tr("Slope, aspect and curvatures, derived from this layer, become bands."))
         for key, name in terrain_names().items():
             self._add(dem, name, "terrain", key)
         return item
@@ -183,7 +183,7 @@ class BandTree(QTreeWidget):
         head = QTreeWidgetItem(self, ["", tr("not used")])
         head.setData(0, ROLE_KIND, "results")
         why = tr(
-            "A model that sees an earlier result would learn that answer. Tick a layer to use it all the same."
+            "A model with an earlier result as input would learn to repeat it. Tick a layer to use it all the same."
         )
         head.setToolTip(0, why)
         head.setToolTip(1, why)
@@ -232,7 +232,7 @@ class BandTree(QTreeWidget):
             action = menu.addAction(tr("Merge tiles into one raster"))
             action.triggered.connect(lambda: self.mosaic_requested.emit(ids))
         if len(layers) == 1 and layers[0].data(0, ROLE_ALSO):
-            action = menu.addAction(tr("Take the merged raster apart"))
+            action = menu.addAction(tr("Split the merged raster"))
             action.triggered.connect(lambda: self.parting_requested.emit(ids[0]))
         return menu
 
@@ -321,7 +321,7 @@ class BandTree(QTreeWidget):
     def _fit_height(self, *_args: object) -> None:
         rows = sum(1 + visible_children(item) for item in self._top_items())
         row_height = max(self.sizeHintForRow(0), round(self.fontMetrics().height() * 1.35))
-        shown = min(max(rows, LEAST_ROWS), MOST_ROWS)
+        shown = min(max(rows, MIN_ROWS), MAX_ROWS)
         self.setFixedHeight(shown * row_height + 2 * self.frameWidth() + 2)
 
 
@@ -337,7 +337,7 @@ def is_usable(item: QTreeWidgetItem) -> bool:
 
 
 def ticked(item: QTreeWidgetItem) -> bool:
-    """Whether an item is ticked, at least in part."""
+    """Return whether an item is ticked, wholly or in part."""
     return item.checkState(0) != UNCHECKED
 
 

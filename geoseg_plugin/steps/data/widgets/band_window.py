@@ -35,7 +35,7 @@ class BandWindow(QDialog):
 
     Signals:
         settings_changed: names of bands, and the fields of the contract's Band that were set for them.
-        values_requested: the user wants to see how the values are spread.
+        values_requested: compute the distribution of the values.
     """
 
     settings_changed = pyqtSignal(object, object)
@@ -54,7 +54,7 @@ class BandWindow(QDialog):
         self.facts = small_label("")
         self.settings = BandSettings()
         self.settings.changed.connect(self._on_settings_changed)
-        self.look = QPushButton(tr("&Look at the values"))
+        self.look = QPushButton(tr("&Compute statistics"))
         self.look.clicked.connect(self.values_requested)
         left = QVBoxLayout()
         for widget in (self.histogram, self.facts):
@@ -76,7 +76,7 @@ class BandWindow(QDialog):
             tr("From"),
             tr("Made by"),
             tr("Resampling"),
-            tr("Gaps"),
+            tr("Missing values"),
             tr("Scaling"),
             tr("Clip at %"),
             tr("With value"),
@@ -122,13 +122,13 @@ class BandWindow(QDialog):
         self._show_selected()
 
     def show_values(self, summary: Mapping[str, Any]) -> None:
-        """The answer of the job `summarize`."""
+        """Show the result of the job `summarize`."""
         self._values = {str(item.get("name")): dict(item) for item in summary.get("bands") or []}
-        self.look.setText(tr("&Look at the values again"))
+        self.look.setText(tr("&Compute statistics again"))
         self._show_shares()
         self._show_selected()
 
-    def show_looking(self, text: str) -> None:
+    def show_waiting(self, text: str) -> None:
         """The engine reads, or why it could not."""
         if not self._values:
             self.histogram.show_text(text)
@@ -137,7 +137,7 @@ class BandWindow(QDialog):
     def forget_values(self) -> None:
         """Grid or bands have changed: what was read is no longer true."""
         self._values = {}
-        self.histogram.show_text(tr("Press “Look at the values”"))
+        self.histogram.show_text(tr("Press “Compute statistics”"))
         self.facts.setText("")
         self._show_shares()
 
@@ -163,7 +163,7 @@ class BandWindow(QDialog):
             return
         values = self._values.get(bands[0].name)
         if values is None:
-            self.histogram.show_text(tr("Press “Look at the values”"))
+            self.histogram.show_text(tr("Press “Compute statistics”"))
             self.facts.setText("")
             return
         self.histogram.show_band(values, clip_values(values, bands[0].clip_percent))
@@ -206,7 +206,7 @@ def percentile_points(values: Mapping[str, Any]) -> list[tuple[float, float]]:
 
 
 def clip_values(values: Mapping[str, Any], percents: tuple[float, float]) -> tuple[float, float] | None:
-    """About what values two percentiles stand for, between those that are known; None without any."""
+    """Return the approximate values of two percentiles, from those that are known; None without any."""
     points = percentile_points(values)
     if len(points) < 2:
         return None

@@ -22,7 +22,7 @@ from ....panel.widgets.page import lets_shrink
 from ....panel.widgets.remembered import WheelGuard
 from ....panel.widgets.tables import swatch
 
-MOST_ROWS = 7
+MAX_ROWS = 7
 VALUE = Qt.ItemDataRole.UserRole
 TICKED, UNTICKED = Qt.CheckState.Checked, Qt.CheckState.Unchecked
 
@@ -45,7 +45,7 @@ class ClassTable(QTableWidget):
         self.setHorizontalHeaderLabels([tr("Class"), tr("counts as")])
         self.setAccessibleName(tr("Classes"))
         self.setToolTip(
-            tr("Untick a class to ignore its ground; choose another class to merge it into that.")
+            tr("Untick a class to ignore its pixels; choose another class to merge it into that one.")
         )
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
@@ -136,7 +136,7 @@ class ClassTable(QTableWidget):
             heights.append(max(line, self.sizeHintForRow(row)))
             self.setRowHeight(row, heights[-1])
         self.horizontalHeader().setFixedHeight(line)
-        self.setFixedHeight(line + sum(heights[:MOST_ROWS]) + 2 * self.frameWidth())
+        self.setFixedHeight(line + sum(heights[:MAX_ROWS]) + 2 * self.frameWidth())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

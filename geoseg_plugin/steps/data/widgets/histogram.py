@@ -32,7 +32,7 @@ class Histogram(QWidget):
         return QSize(160, self.sizeHint().height())
 
     def show_band(self, band: dict[str, Any], clip: tuple[float, float] | None = None) -> None:
-        """Draw a band of the job `summarize`; `clip` are the values that percentiles stand for."""
+        """Draw a band of the job `summarize`; `clip` are the values of the percentiles."""
         self._band, self._clip = band, clip
         self.setAccessibleDescription(self.describe())
         self.update()
@@ -43,7 +43,7 @@ class Histogram(QWidget):
         self.update()
 
     def describe(self) -> str:
-        """The band in words."""
+        """Return the band as text."""
         if not self._band:
             return self._waiting
         return tr("{}: {} to {}, mean {}").format(

@@ -1,4 +1,4 @@
-"""Which band of a layer stands for which band of the model, and the other way round for models of others."""
+"""Which band of a layer is which band of the model, and which bands are the channels of a third-party model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ....panel.widgets.page import lets_shrink, narrow_form
 
 
 class BandBinding(QWidget):
-    """A line for each band that the model takes from one layer, filled by name or else by number.
+    """A line for each band that the model reads from one layer, filled by name or else by number.
 
     Args:
         title: of the layer, as at training.
@@ -66,7 +66,7 @@ class BandBinding(QWidget):
                 combo.setCurrentIndex(combo.findData(proposed[index]))
 
     def binding(self) -> dict[int, int]:
-        """Band at training -> band of the layer; empty where the numbers are the same and nobody chose.
+        """Band at training -> band of the layer; empty where the numbers are the same and none was chosen.
 
         A band that the layer does not have keeps its number.
         """
@@ -87,7 +87,7 @@ class BandBinding(QWidget):
 
 
 class ChannelTable(QWidget):
-    """A line for each channel of a model of others: any band of any raster layer.
+    """A line for each channel of a third-party model: any band of any raster layer.
 
     Signals:
         changed: the user chose another band.
@@ -138,7 +138,7 @@ def by_name(rows: Sequence[tuple[int, str]], names: Sequence[str], title: str = 
     Args:
         rows: band at training and its name.
         names: of the layer's bands, as QGIS shows them: `Band 1: red`.
-        title: of the layer at training, which may stand before the name: `Band 1: optical: red`.
+        title: of the layer at training, which may precede the name: `Band 1: optical: red`.
     """
     plain = [name.partition(": ")[2].strip().casefold() for name in names]
     before = title.strip().casefold()

@@ -11,7 +11,7 @@ from qgis.PyQt.QtWidgets import QLabel, QWidget
 from ....panel.texts import tr
 from ....panel.widgets.notes import wrap
 
-MOST_CLASSES = 24
+MAX_CLASSES = 24
 
 
 class ClassLegend(QLabel):
@@ -27,10 +27,10 @@ class ClassLegend(QLabel):
         """Show classes of the contract (name, color)."""
         parts = [
             f'<span style="color:{html.escape(item.color)}">■</span>&nbsp;{nonbreaking(item.name)}'
-            for item in classes[:MOST_CLASSES]
+            for item in classes[:MAX_CLASSES]
         ]
-        if len(classes) > MOST_CLASSES:
-            parts.append(tr("and {} more").format(len(classes) - MOST_CLASSES))
+        if len(classes) > MAX_CLASSES:
+            parts.append(tr("and {} more").format(len(classes) - MAX_CLASSES))
         self.setText(" &nbsp; ".join(parts))
         self.setVisible(bool(parts))
 

@@ -1,4 +1,4 @@
-"""Areas of the classes as bars: what the map has, and where the sample says the truth lies."""
+"""Areas of the classes as bars: those of the map, and the estimates of the sample."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ....layers.areas import area_text, interval_of, largest_area, unit_of
 from ....panel.texts import tr
 from ....panel.widgets.shades import faint, ink, paper
 
-MOST_BARS = 24
+MAX_BARS = 24
 
 
 class AreaBars(QWidget):
-    """One bar a class; with a sample a dot at its area and a line over the interval."""
+    """One bar per class; with a sample a dot at its area and a line over the interval."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -29,7 +29,7 @@ class AreaBars(QWidget):
 
     def set_rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Show the rows of an areas result; the largest where there are too many."""
-        largest = sorted(rows, key=lambda row: -largest_area(row))[:MOST_BARS]
+        largest = sorted(rows, key=lambda row: -largest_area(row))[:MAX_BARS]
         self._rows = [dict(row) for row in rows if row in largest]
         self.setAccessibleDescription("; ".join(map(self._describe, self._rows)))
         self.setVisible(bool(self._rows))
@@ -47,11 +47,11 @@ class AreaBars(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         behind = paper(self)
         painter.fillRect(self.rect(), behind)
-        area, most = self._area(), self._most()
+        area, largest = self._area(), self._largest()
         painter.setPen(QPen(faint(self, behind, 0.3), 1))
         painter.drawLine(area.topLeft(), area.bottomLeft())
         for number, row in enumerate(self._rows):
-            self._draw(painter, row, area, number, most)
+            self._draw(painter, row, area, number, largest)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         number = int((event.pos().y() - 4) / self._pitch())
@@ -59,7 +59,7 @@ class AreaBars(QWidget):
             QToolTip.showText(self.mapToGlobal(event.pos()), self._describe(self._rows[number]), self)
 
     def _draw(
-        self, painter: QPainter, row: Mapping[str, Any], area: QRectF, number: int, most: float
+        self, painter: QPainter, row: Mapping[str, Any], area: QRectF, number: int, largest: float
     ) -> None:
         behind, pitch = paper(self), self._pitch()
         middle = area.top() + (number + 0.5) * pitch
@@ -69,7 +69,7 @@ class AreaBars(QWidget):
             str(row.get("name")), Qt.TextElideMode.ElideRight, int(box.width()) - 4
         )
         painter.drawText(box, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, name)
-        length = area.width() * (row.get("area_m2") or 0.0) / most
+        length = area.width() * (row.get("area_m2") or 0.0) / largest
         bar = QRectF(area.left(), middle - pitch * 0.32, max(length, 1.0), pitch * 0.64)
         painter.setPen(QPen(faint(self, behind, 0.35), 0.8))
         painter.setBrush(QColor(str(row.get("color") or "#808080")))
@@ -77,8 +77,8 @@ class AreaBars(QWidget):
         best, low, high = (row.get(key) for key in ("adjusted_m2", "low_m2", "high_m2"))
         if best is None:
             return
-        places = [area.left() + area.width() * value / most for value in (low, high) if value is not None]
-        dot = QPointF(area.left() + area.width() * best / most, middle)
+        places = [area.left() + area.width() * value / largest for value in (low, high) if value is not None]
+        dot = QPointF(area.left() + area.width() * best / largest, middle)
         for color, width in ((behind, 4.0), (ink(self, behind), 1.6)):
             painter.setPen(QPen(color, width))
             painter.setBrush(color)
@@ -95,7 +95,7 @@ class AreaBars(QWidget):
     def _pitch(self) -> float:
         return self.fontMetrics().height() * 1.35
 
-    def _most(self) -> float:
+    def _largest(self) -> float:
         keys = ("area_m2", "adjusted_m2", "high_m2")
         return max((row.get(key) or 0.0 for row in self._rows for key in keys), default=0.0) or 1.0
 
@@ -107,4 +107,4 @@ class AreaBars(QWidget):
         if row.get("adjusted_m2") is None:
             return text
         best, ends = area_text(row["adjusted_m2"], unit_m2), interval_of(row, unit_m2)
-        return tr("{}, {} {} by the sample ({})").format(text, best, unit, ends or "–")
+        return tr("{}, {} {} estimated by the sample ({})").format(text, best, unit, ends or "–")

@@ -9,13 +9,13 @@ from qgis.PyQt.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent
 from qgis.PyQt.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from ....panel.texts import pixels, tr
-from ....panel.widgets.shades import blended, ground, ink, paper
+from ....panel.widgets.shades import blended, ink, paper, window_color
 
 RIGHT, WRONG = "#2aa876", "#e08214"
 
 
 class ConfusionMatrix(QWidget):
-    """Cells show the share of their row; the tooltip tells the pixels."""
+    """Cells show the share of their row; the tooltip shows the pixels."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -48,7 +48,7 @@ class ConfusionMatrix(QWidget):
             return
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(ink(self, ground(self)))
+        painter.setPen(ink(self, window_color(self)))
         area = self._area()
         metrics = self.fontMetrics()
         line = metrics.height()

@@ -1,4 +1,4 @@
-"""The calibration curve: how often the map is right where it says that it is sure."""
+"""The calibration curve: accuracy of the map against its confidence."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ class ReliabilityChart(QWidget):
         painter.fillRect(self.rect(), behind)
         area = self._area()
         self._draw_axes(painter, area)
-        most = max((int(item["pixels"]) for item in self._bins), default=1)
+        largest = max((int(item["pixels"]) for item in self._bins), default=1)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(blended(behind, QColor(BARS), 0.35))
         for item in self._bins:
             left, right = self._x(area, item["low"]), self._x(area, item["high"])
-            height = 0.35 * area.height() * int(item["pixels"]) / most
+            height = 0.35 * area.height() * int(item["pixels"]) / largest
             painter.drawRect(QRectF(left + 0.5, area.bottom() - height, max(right - left - 1, 1), height))
         points = [self._point(area, item) for item in self._bins]
         painter.setPen(QPen(QColor(CURVE), 2))
@@ -95,8 +95,8 @@ class ReliabilityChart(QWidget):
 
     def _first(self) -> float:
         """Where the axis of confidence begins: no class can win with less than one over their number."""
-        least = min((float(item["low"]) for item in self._bins), default=0.0)
-        return 0.5 if least >= 0.5 else 0.0
+        lowest = min((float(item["low"]) for item in self._bins), default=0.0)
+        return 0.5 if lowest >= 0.5 else 0.0
 
     def _x(self, area: QRectF, confidence: float) -> float:
         first = self._first()
@@ -109,14 +109,14 @@ class ReliabilityChart(QWidget):
 
 
 def describe(item: Mapping[str, Any]) -> str:
-    """A bin in words."""
-    return tr("Where the confidence is {}, {} of {} pixels are right").format(
+    """Return a bin as text."""
+    return tr("Where the confidence is {}, {} of {} pixels are correct").format(
         share(item["confidence"]), share(item["accuracy"]), pixels(item["pixels"])
     )
 
 
 def calibration_sentence(ece: float | None) -> str:
-    """The expected calibration error in words; empty where there is none."""
+    """Return the expected calibration error as text; empty if there is none."""
     if ece is None:
         return ""
     return tr("On average confidence and accuracy differ by {:.1f} percent (calibration error).").format(

@@ -17,7 +17,7 @@ Curve = list[tuple[int, float]]
 
 
 class TrainingChart(QWidget):
-    """Draws epochs as they come; colours are told apart by colour-blind eyes and on dark ground."""
+    """Draws epochs as they come; its colours suit colour-blind users and dark themes."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -47,7 +47,7 @@ class TrainingChart(QWidget):
         self.update()
 
     def set_classes(self, classes: Sequence[tuple[str, str]]) -> None:
-        """Names and colours of the classes, in the order of their ids; none is drawn until it is asked for."""
+        """Set names and colours of the classes, in the order of their ids; none is drawn until it is chosen."""
         self._classes, self._shown = list(classes), set()
         self.update()
 
@@ -73,7 +73,7 @@ class TrainingChart(QWidget):
         return list(self._epochs)
 
     def describe(self, event: dict[str, Any]) -> str:
-        """One epoch in words."""
+        """Return one epoch as text."""
         return tr("Epoch {}: training loss {}, validation loss {}, validation IoU {}").format(
             event.get("epoch"),
             share(number(event, "train_loss")),

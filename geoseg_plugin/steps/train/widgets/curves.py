@@ -1,4 +1,4 @@
-"""Training as it goes: a line in words, which epoch is kept, curves, and the classes one wants to see."""
+"""Training as it runs: a line of text, which epoch is kept, curves, and the chosen classes."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Curves(QWidget):
         self.chart.set_monitor(monitor, name)
 
     def add_epoch(self, event: dict[str, Any]) -> None:
-        """Add an epoch and say how it went."""
+        """Add an epoch and show its scores."""
         self.chart.add_epoch(event)
         self.epoch_line.setText(epoch_sentence(event))
         self.kept_line.setText(kept_sentence(self.chart.kept()))
@@ -77,7 +77,7 @@ class Curves(QWidget):
 
 
 def epoch_sentence(event: dict[str, Any]) -> str:
-    """An epoch in words: number, score, speed, time left."""
+    """Return an epoch as text: number, score, speed, time left."""
     text = tr("Epoch {} of {}").format(event.get("epoch"), event.get("epochs"))
     if number(event, "miou") is not None:
         text += tr(": validation IoU {}").format(share(number(event, "miou")))

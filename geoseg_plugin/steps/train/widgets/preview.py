@@ -14,7 +14,7 @@ from ....panel.widgets.notes import Note, wrap
 
 
 class PreviewWindow(QDialog):
-    """Not modal, so that one can change settings and look again.
+    """Not modal, so that one can change settings and draw again.
 
     Signals:
         again_requested: draw once more, with the settings of now.
@@ -39,12 +39,12 @@ class PreviewWindow(QDialog):
     def show_drawing(self) -> None:
         """The engine is at work."""
         self.again.setEnabled(False)
-        self.note.setText(tr("Cutting crops…"))
+        self.note.setText(tr("Drawing crops…"))
         self.show()
         self.raise_()
 
     def show_image(self, file: Path, sentences: Sequence[str]) -> None:
-        """The picture, with what is to be said of it."""
+        """Show the picture with sentences about it."""
         self.again.setEnabled(True)
         self.picture.set_pixmap(QPixmap(str(file)))
         self.note.setText(" ".join(sentences))

@@ -23,7 +23,7 @@ from ....panel.texts import duration, interval_text, pixels, share, tr
 SORT = Qt.ItemDataRole.UserRole
 ROW = Qt.ItemDataRole.UserRole + 1
 LAST = float("inf")
-"""Cells without a number stand below all others."""
+"""Cells without a number are sorted below all others."""
 
 
 class SortedItem(QTableWidgetItem):

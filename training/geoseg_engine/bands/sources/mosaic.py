@@ -19,7 +19,7 @@ from ...raster.pixel_values import exact_dtype
 from ...raster.resample import ALIGNED_PX
 from ...raster.sources import BandSet, open_source, parse_crs, source_grid, title
 from ...raster.units import HEIGHTS, StatedUnit, conversion, stated_unit
-from ..rasterbands import RasterBands, scaled_values
+from ..raster_bands import RasterBands, scaled_values
 
 OPEN_FILES = 64
 """Files of one mosaic that are open at the same time."""

@@ -29,7 +29,7 @@ from ...raster.sources import (
     value_bands,
 )
 from ..neighbourhood import DERIVATIONS
-from ..rasterbands import RasterBands
+from ..raster_bands import RasterBands
 from .kind import BandSource, OpenBands
 from .mosaic import mosaic_grid, open_mosaic
 from .raster_checks import raster_warnings

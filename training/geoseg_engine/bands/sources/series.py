@@ -20,7 +20,7 @@ from ...raster.series_files import NUMBERED, netcdf_dates
 from ...raster.sources import title
 from ...raster.stream import pump, worker_count
 from ...raster.unpacked import Unpacked
-from ..rasterbands import SOURCE_LIMIT_PX, read_on_grid
+from ..raster_bands import SOURCE_LIMIT_PX, read_on_grid
 from ..temporal import statistics
 from .kind import BandSource
 from .raster_checks import assumed_crs

@@ -22,7 +22,7 @@ from ...vector.features import Features, check_field, read_features, read_fields
 from ...vector.files import VectorLayer, all_layers, layer_crs, layer_names
 from ...vector.legend import Lookup, Valued, number_of
 from ...vector.reading import features_named, read_values
-from ...vector.scanfill import ScanFill
+from ...vector.scan_fill import ScanFill
 from ...vector.shapes import COLLECTION, POLYGONS, simple_parts
 from ..distance import Distance, default_limit_m
 from .kind import BandSource

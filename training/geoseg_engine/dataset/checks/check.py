@@ -27,9 +27,9 @@ from ...contract import (
 from ...outputs import prepare_folder
 from ...raster.grid import windows
 from ...raster.sources import all_bands
-from ...stacking.gridplan import as_problem, smallest_source_px
 from ...stacking.reader import StackReader
-from ...stacking.stackplan import plan_stack, touching
+from ...stacking.recipe_plan import as_problem, smallest_source_px
+from ...stacking.stack_plan import plan_stack, touching
 from ...vector.area import area_geometry
 from ...vector.polygons import LabelPolygons, label_title, read_labels
 from ..labels.problems import hull_only, label_problems

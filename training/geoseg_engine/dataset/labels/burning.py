@@ -15,10 +15,10 @@ from ...raster.interpolation import pixels_at
 from ...raster.resample import inside_source, mapping, source_pixels, source_window
 from ...raster.sources import open_source, source_grid
 from ...vector.area import burn_shapes, window_box
-from ...vector.labelraster import RasterClasses, class_values
+from ...vector.class_raster import RasterClasses, class_values
 from ...vector.legend import EXCLUDED, UNKNOWN_CLASS
 from ...vector.polygons import LabelPolygons
-from ...vector.scanfill import ScanFill
+from ...vector.scan_fill import ScanFill
 from .label_errors import along_borders, border_halo_px, small_patches
 
 SOURCE_LIMIT_PX = 1 << 24

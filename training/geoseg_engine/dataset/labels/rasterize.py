@@ -28,9 +28,9 @@ from ...contract import (
     Problem,
     RasterizeJob,
     Source,
+    check_order,
     encode,
     read_json,
-    refuse_disordered,
     write_json,
 )
 from ...raster.grid import Window, full_window, window_px, windows
@@ -39,10 +39,10 @@ from ...raster.resample import mapping
 from ...raster.sources import open_source, source_grid
 from ...raster.stream import pump
 from ...raster.writer import RasterWriter
-from ...stacking.gridplan import smallest_source_px
 from ...stacking.reader import StackReader, open_stack
+from ...stacking.recipe_plan import smallest_source_px
 from ...stacking.recipes import SUFFIX, recipe_path
-from ...stacking.stackplan import on_grid
+from ...stacking.stack_plan import on_grid
 from ...vector.area import area_geometry, area_title
 from ...vector.polygons import LabelPolygons, read_labels
 from .burning import Burner, Claims, Tally
@@ -201,7 +201,7 @@ def read_facts(labels: Path) -> LabelFacts:
             "Make the label raster with GeoSeg (Rasterize labels).",
         )
     facts = read_json(LabelFacts, path)
-    refuse_disordered(facts.classes, path.name)
+    check_order(facts.classes, path.name)
     return facts
 
 

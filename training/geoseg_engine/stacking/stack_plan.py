@@ -11,11 +11,11 @@ from ..contract import Area, Band, GeoSegError, Grid, GridRequest, Labels, Probl
 from ..raster.grid import Bounds, grid_bounds, pixel_size
 from ..vector.area import HULLS, area_bounds, area_geometry, area_title
 from ..vector.polygons import LabelPolygons, read_labels
-from .bandcheck import band_problems, sample_windows
-from .filecheck import file_problems
-from .gridplan import Plan, as_problem, plan_recipe
+from .band_checks import band_problems, sample_windows
+from .file_checks import file_problems
 from .heights import value_problems
 from .reader import StackReader
+from .recipe_plan import Plan, as_problem, plan_recipe
 
 MAX_VERTICES = 2000
 

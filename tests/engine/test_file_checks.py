@@ -13,8 +13,8 @@ from geoseg_engine.contract import Band, GridRequest, Recipe, Series, Source, St
 from geoseg_engine.raster.grid import full_window
 from geoseg_engine.raster.sources import band_title, open_source
 from geoseg_engine.stacking import stack, terrain
-from geoseg_engine.stacking.filecheck import file_problems
-from geoseg_engine.stacking.gridplan import plan_recipe
+from geoseg_engine.stacking.file_checks import file_problems
+from geoseg_engine.stacking.recipe_plan import plan_recipe
 from geoseg_engine.stacking.recipes import recipe_of_raster
 
 HILLS = hills(120, 120)

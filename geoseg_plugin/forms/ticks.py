@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from qgis.PyQt.QtCore import QSignalBlocker, QSize, Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QComboBox, QListWidget, QListWidgetItem, QSizePolicy, QVBoxLayout, QWidget
 
-from ..texts import tr
+from .texts import tr
 
-MOST_ROWS = 7
+MAX_ROWS = 7
+AUTO, NONE, OWN = "auto", "none", "own"
+"""What the values of a field are: chosen by the engine, none, or those that are ticked."""
 
 
 class TickList(QListWidget):
@@ -81,7 +83,7 @@ class TickList(QListWidget):
         self.ticks_changed.emit()
 
     def _fit(self) -> None:
-        rows = min(max(self.count(), 1), MOST_ROWS)
+        rows = min(max(self.count(), 1), MAX_ROWS)
         line = self.sizeHintForRow(0) if self.count() else self.fontMetrics().height()
         self.setFixedHeight(rows * line + 2 * self.frameWidth() + 2)
 
@@ -95,20 +97,18 @@ class AutoTicks(QWidget):
 
     value_changed = pyqtSignal()
 
-    def __init__(
-        self, name: str, entries: Mapping[str, str], first: Sequence[str], with_none: bool = False
-    ) -> None:
+    def __init__(self, name: str, entries: Mapping[str, str], with_none: bool = False) -> None:
         super().__init__()
         self.mode = QComboBox()
         self.mode.setAccessibleName(name)
-        self.mode.addItem(tr("found for you"), "auto")
+        self.mode.addItem(tr("automatic"), AUTO)
         if with_none:
-            self.mode.addItem(tr("none"), "none")
-        self.mode.addItem(tr("what I tick"), "own")
+            self.mode.addItem(tr("none"), NONE)
+        self.mode.addItem(tr("as ticked"), OWN)
         self.mode.setMinimumWidth(60)
         self.ticks = TickList(name)
         self.ticks.set_entries(entries)
-        self.ticks.leave_out([key for key in entries if key not in first])
+        self.ticks.leave_out(list(entries))
         self.ticks.hide()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -123,7 +123,7 @@ class AutoTicks(QWidget):
     def value(self) -> list[str]:
         """["auto"], ["none"] or the ticked keys; nothing ticked counts as automatic."""
         mode = self.mode.currentData()
-        return (self.ticks.ticked() or ["auto"]) if mode == "own" else [str(mode)]
+        return (self.ticks.ticked() or [AUTO]) if mode == OWN else [str(mode)]
 
     def set_value(self, value: Sequence[str]) -> None:
         """The inverse of `value`; keys that are not known are passed over."""
@@ -131,9 +131,9 @@ class AutoTicks(QWidget):
         own = [key for key in keys if key in self.ticks.keys()]  # noqa: SIM118  (no mapping)
         if own:
             self.ticks.leave_out([key for key in self.ticks.keys() if key not in own])  # noqa: SIM118  (no mapping)
-        index = self.mode.findData("own" if own else (keys or ["auto"])[0])
+        index = self.mode.findData(OWN if own else (keys or [AUTO])[0])
         self.mode.setCurrentIndex(max(index, 0))
 
     def _on_changed(self, *_values: object) -> None:
-        self.ticks.setVisible(self.mode.currentData() == "own")
+        self.ticks.setVisible(self.mode.currentData() == OWN)
         self.value_changed.emit()

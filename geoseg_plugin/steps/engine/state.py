@@ -1,0 +1,69 @@
+"""How the engine is to be set up, and what is shown of it. No Qt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ...panel.texts import memory, tr
+
+
+@dataclass(frozen=True)
+class EngineChoices:
+    """How to set the engine up.
+
+    Attributes:
+        device: `cpu`, `gpu`, or `own` for an existing environment.
+        python: interpreter of that environment; empty is found automatically.
+        without_richdem: do not build richdem.
+    """
+
+    device: str = "cpu"
+    python: str = ""
+    without_richdem: bool = False
+
+
+def engine_facts(python: str, probe: dict[str, Any], with_gpu: bool = False) -> list[tuple[str, str]]:
+    """What a probe found, in reading order.
+
+    Args:
+        with_gpu: whether a GPU is wanted; then the note of ONNX Runtime about it is shown.
+    """
+    facts = [(tr("Python"), python)] if python else []
+    if not probe:
+        return facts
+    versions = probe.get("versions") or {}
+    named = ("torch", "numpy", "rasterio", "geopandas", "onnxruntime-gpu", "onnxruntime")
+    shown = ", ".join(f"{name} {versions[name]}" for name in named if versions.get(name))
+    names = [str(item).removesuffix("ExecutionProvider") for item in probe.get("providers") or []]
+    runtime = ", ".join(names)
+    note = str(probe.get("provider_note") or "") if with_gpu else ""
+    richdem = tr("richdem {}").format(versions.get("richdem", "")) if probe.get("richdem") else tr("GDAL")
+    facts += [
+        (tr("Device"), device_text(probe)),
+        (tr("Versions"), shown),
+        (tr("Terrain"), richdem.strip()),
+        (tr("ONNX Runtime"), f"{runtime}. {note}".strip(". ") if runtime or note else tr("not installed")),
+    ]
+    return [(name, value) for name, value in facts if value]
+
+
+def device_text(probe: dict[str, Any]) -> str:
+    """ "NVIDIA H200, 141 GB" or "CPU"; empty when it is not known."""
+    device = str(probe.get("device") or "")
+    if not device:
+        return ""
+    name = str(probe.get("device_name") or "") or device.upper()
+    size = float(probe.get("device_memory_mb") or 0)
+    if not device.startswith("cuda"):
+        return tr("CPU ({})").format(name) if name.upper() != "CPU" else tr("CPU")
+    return f"{name}, {memory(size)}" if size else name
+
+
+def badge_text(probe: dict[str, Any]) -> str:
+    """The device in a word or two, for the badge."""
+    if not probe.get("device"):
+        return ""
+    if str(probe["device"]).startswith("cuda"):
+        return str(probe.get("device_name") or "GPU")
+    return tr("CPU")
