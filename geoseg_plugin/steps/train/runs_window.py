@@ -25,7 +25,7 @@ from ...panel.texts import duration, interval_text, share, state_names, tr
 from ...panel.widgets.notes import small_label
 from ...records.runs import Run
 from .widgets.overlay import Overlay
-from .widgets.ranking import ROW, SORT, SortedItem, best_first, ascending
+from .widgets.ranking import ROW, SORT, SortedItem, ascending, best_first
 
 SIZE = (1040, 680)
 MAX_COMPARED = 6

@@ -139,7 +139,9 @@ def range_problems(value: Any) -> list[Problem]:
             continue
         for number in given if isinstance(given, tuple) else (given,):
             if isinstance(number, int | float) and not _within(number, param):
-                text = f"{param.title} ({name}) is {number:g}{' ' * bool(param.unit)}{param.unit}."
+                named = "" if param.title.lower() == name.replace("_", " ") else f" ({name})"
+                unit = f" {param.unit}" if param.unit else ""
+                text = f"{param.title}{named}: {number:g}{unit} is out of range."
                 found.append(Problem(name, text, f"Choose {param.limits}{_otherwise(value, name, param)}."))
     return found
 
