@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from qgis.gui import QgsCollapsibleGroupBox
 from qgis.PyQt.QtCore import QObject, QSize, Qt, pyqtSignal
 from qgis.PyQt.QtGui import QResizeEvent
 from qgis.PyQt.QtWidgets import (
+    QAbstractSpinBox,
     QCheckBox,
     QComboBox,
     QFormLayout,
@@ -27,6 +29,8 @@ from ..texts import tr
 from .notes import NextStep, ProblemList, Sentence, small_label
 from .remembered import WheelGuard, changed_signal, set_value, takes_wheel, value_of
 
+MIN_PX, NAMES_PX, BUTTONS_PX = 60, 150, 44
+"""Smallest width of a control; that of a list of names or a line of text; that of the buttons of a number box."""
 MIN_LINES = 4
 """Smallest height of what scrolls, in lines."""
 MAX_SHARE_OF_PAGE = 0.25
@@ -211,7 +215,7 @@ class AdvancedGroup(QgsCollapsibleGroupBox):
         percent: Collection[str] = (),
         controls: Mapping[str, QWidget] | None = None,
     ) -> dict[str, Any]:
-        """Add the rows of declared fields, under the headings of their groups where there are several.
+        """Add the rows of declared fields, by group, with headings where there are several groups.
 
         Args:
             page: remembers their values.
@@ -225,28 +229,48 @@ class AdvancedGroup(QgsCollapsibleGroupBox):
         """
         found: dict[str, Any] = {}
         rows = {name: row_of(cls, name, name in percent) for name in names}
-        several = len({row.group for row in rows.values()}) > 1
-        shown = ""
-        for name, row in rows.items():
-            if several and row.group != shown:
-                shown = row.group
-                self.form.addRow(heading(shown))
-            control = (controls or {}).get(name, row.control)
-            found[name] = page.remember(row.key, control)
-            self.add_choice(row.title, control, row.about, row.guide)
+        groups = dict.fromkeys(row.group for row in rows.values())
+        for group in groups:
+            if len(groups) > 1:
+                self.form.addRow(heading(group))
+            form = narrow_form()
+            self.form.addRow(form)
+            for name in (name for name, row in rows.items() if row.group == group):
+                row, control = rows[name], (controls or {}).get(name, rows[name].control)
+                found[name] = page.remember(row.key, control)
+                self.add_choice(row.title, control, row.about, row.guide, form)
         return found
 
-    def add_choice(self, label: str, widget: QWidget, why: str, anchor: str) -> None:
-        """One row: the choice, and below it why one would change it."""
+    def add_choice(
+        self, label: str, widget: QWidget, why: str, anchor: str, form: QFormLayout | None = None
+    ) -> None:
+        """Add a control, and below it what it does with a link into the guide.
+
+        Args:
+            label: beside the control; empty for one that shows its own.
+            widget: the control.
+            why: what it does and when to change it.
+            anchor: section of the guide.
+            form: gets the row; None is that of the group.
+        """
+        form = form or self.form
+        widget.setMinimumWidth(needed_px(widget))
         if label:
-            self.form.addRow(label, widget)
+            form.addRow(label, widget)
         else:
-            self.form.addRow(widget)
+            form.addRow(widget)
         widget.setToolTip(why)
         widget.setAccessibleDescription(why)
-        note = small_label(f'{why} <a href="{anchor}">{tr("Guide")}</a>')
+        note = small_label(f'{html.escape(why)} <a href="{anchor}">{tr("Guide")}</a>')
         note.linkActivated.connect(self.link_activated)
-        self.form.addRow(note)
+        form.addRow(note)
+
+
+def needed_px(widget: QWidget) -> int:
+    """Return the width at which a control shows its text; in a narrow panel a wide one goes below its label."""
+    if isinstance(widget, QAbstractSpinBox):
+        return int(widget.fontMetrics().horizontalAdvance(widget.text())) + BUTTONS_PX
+    return MIN_PX if isinstance(widget, QCheckBox) else NAMES_PX
 
 
 def heading(title: str) -> QLabel:
@@ -299,4 +323,4 @@ def lets_shrink(widget: QWidget) -> None:
     if policy.horizontalPolicy() not in (QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Maximum):
         policy.setHorizontalPolicy(QSizePolicy.Policy.Expanding)
         widget.setSizePolicy(policy)
-    widget.setMinimumWidth(60)
+    widget.setMinimumWidth(MIN_PX)

@@ -119,7 +119,8 @@ class DataPage(Page):
         )
         form.addRow(tr("Use"), self.area_kind)
         form.addRow(self.area_layer_label, self.area_layer)
-        form.addRow(self.area_ratio_label, self.area_ratio)
+        form.addRow(self.area_ratio_label)
+        form.addRow(self.area_ratio)
         self._suggested = ""
         self.suggestion = small_label("")
         self.suggestion.linkActivated.connect(self._on_suggestion_taken)

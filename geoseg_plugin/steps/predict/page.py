@@ -141,7 +141,7 @@ class PredictPage(Page):
         with QSignalBlocker(self.model):
             self.model.clear()
             if not models:
-                self.model.addItem(tr("none yet: train one, or browse"), "")
+                self.model.addItem(tr("none yet"), "")
             for item in models:
                 self.model.addItem(f"{item.title}  {item.note}".strip(), item.path)
             self.model.setCurrentIndex(max(self.model.findData(kept), 0))
