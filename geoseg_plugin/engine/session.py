@@ -69,7 +69,7 @@ class EngineSession:
         self._ended_at: float | None = None
         self._rung = 0
         self._fatal: dict[str, str] | None = None
-        self._told_to_leave = False
+        self._stop_requested = False
 
     @property
     def running(self) -> bool:
@@ -147,8 +147,8 @@ class EngineSession:
 
     def _escalate(self) -> None:
         now = time.monotonic()
-        if self._ended_at is not None and now - self._ended_at > LINGER_S and not self._told_to_leave:
-            self._told_to_leave = True
+        if self._ended_at is not None and now - self._ended_at > LINGER_S and not self._stop_requested:
+            self._stop_requested = True
             self._end(force=True)
         if self._cancelled_at is None or self._last_event is not None:
             return
@@ -187,7 +187,7 @@ class EngineSession:
         result = result if isinstance(result, dict) else {}
         if result.get("cancelled"):
             return Outcome("cancelled", result)
-        if code in (0, None) or self._told_to_leave:
+        if code in (0, None) or self._stop_requested:
             return Outcome("done", result)
         message = f"The engine reported its result, but then ended with {describe_exit(code)}."
         hint = "The files are written; look at them before you trust them, or run the job again."

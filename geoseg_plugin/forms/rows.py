@@ -132,11 +132,11 @@ CONTROLS: dict[str, Callable[[type, str], Any]] = {
 """How each kind of field is shown."""
 
 
-def _set_range(box: Any, cls: type, name: str, number: type, most: float) -> None:
+def _set_range(box: Any, cls: type, name: str, number: type, maximum: float) -> None:
     """Give a number box the range, step, unit and default of a field; its first value may stand for automatic."""
     param, default = params_of(cls)[name], default_of(cls, name)
     low = lowest(cls, name)
-    high = most if param.high is None else min(param.high, most)
+    high = maximum if param.high is None else min(param.high, maximum)
     box.setRange(number(low), number(high))
     box.setSingleStep(number(step_of(cls, name)))
     box.setValue(number(low if default is None else default))

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..contract import GeoSegError, Source, SourceKind, decode
 
-MOST_NAMES = 3
+MAX_NAMES = 3
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def own_name(band: str, layer: str) -> str:
 
 def shortened(names: Sequence[str]) -> str:
     """Return the first names of a list."""
-    return ", ".join(names[:MOST_NAMES]) + (" …" if len(names) > MOST_NAMES else "")
+    return ", ".join(names[:MAX_NAMES]) + (" …" if len(names) > MAX_NAMES else "")
 
 
 def source_of(item: Mapping[str, Any]) -> Source:

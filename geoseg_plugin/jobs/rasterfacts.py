@@ -12,13 +12,13 @@ from typing import Any
 
 from ..contract import Problem
 
-MOST_OVERLAP = 0.5
+MAX_OVERLAP = 0.5
 """Share of a raster that another may cover and still be its neighbour; more, and they show the same place."""
 STRIP = 0.1
 """Of tiles that overlap by less, a stack of both as layers of their own would keep a strip only."""
 SAME_PIXEL = 1e-3
 """Relative difference of pixel sizes that are still one size."""
-MOST_NAMES = 3
+MAX_NAMES = 3
 """Of a list of layers in a sentence."""
 TILES_OF_ONE, SLIVER = "tiles_of_one", "sliver"
 """Codes of problems that merging tiles into one raster solves."""
@@ -75,9 +75,7 @@ def reference_of(rasters: Sequence[RasterFacts]) -> str:
     return best[1].layer_id if best is not None else ""
 
 
-def tile_groups(
-    rasters: Sequence[RasterFacts], most_overlap: float = MOST_OVERLAP
-) -> list[list[RasterFacts]]:
+def tile_groups(rasters: Sequence[RasterFacts], max_overlap: float = MAX_OVERLAP) -> list[list[RasterFacts]]:
     """Groups of two and more rasters that are tiles of one: same bands, CRS and pixel, side by side.
 
     Args:
@@ -87,7 +85,7 @@ def tile_groups(
     groups: list[list[RasterFacts]] = []
     for item in rasters:
         group = next(
-            (group for group in groups if all(side_by_side(item, other, most_overlap) for other in group)),
+            (group for group in groups if all(side_by_side(item, other, max_overlap) for other in group)),
             None,
         )
         if group is None:
@@ -97,7 +95,7 @@ def tile_groups(
     return [group for group in groups if len(group) > 1]
 
 
-def side_by_side(one: RasterFacts, other: RasterFacts, most_overlap: float = MOST_OVERLAP) -> bool:
+def side_by_side(one: RasterFacts, other: RasterFacts, max_overlap: float = MAX_OVERLAP) -> bool:
     """Whether two rasters could be tiles of one.
 
     The name of an only band does not count: it often is the name of the file.
@@ -115,7 +113,7 @@ def side_by_side(one: RasterFacts, other: RasterFacts, most_overlap: float = MOS
     if any(a[1] != b[1] or (named and a[0] != b[0]) for a, b in zip(one.bands, other.bands, strict=True)):
         return False
     smaller = min(area(one.extent), area(other.extent))
-    return smaller > 0 and area(common(one.extent, other.extent)) <= most_overlap * smaller
+    return smaller > 0 and area(common(one.extent, other.extent)) <= max_overlap * smaller
 
 
 def strip_problem(rasters: Sequence[RasterFacts]) -> Problem | None:
@@ -124,8 +122,8 @@ def strip_problem(rasters: Sequence[RasterFacts]) -> Problem | None:
     if not groups:
         return None
     group = max(groups, key=len)
-    shown = ", ".join(f"'{item.name}'" for item in group[:MOST_NAMES])
-    more = f" and {len(group) - MOST_NAMES} more" if len(group) > MOST_NAMES else ""
+    shown = ", ".join(f"'{item.name}'" for item in group[:MAX_NAMES])
+    more = f" and {len(group) - MAX_NAMES} more" if len(group) > MAX_NAMES else ""
     shared = group[0].extent
     for item in group[1:]:
         shared = common(shared, item.extent)

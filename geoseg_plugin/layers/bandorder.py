@@ -55,5 +55,5 @@ class BandOrder:
 
         Those behind them stay too: the last one may be the alpha that says which pixels have a value.
         """
-        most = max(*self.binding, count)
-        return [self.binding.get(band, min(band, count)) for band in range(1, most + 1)]
+        maximum = max(*self.binding, count)
+        return [self.binding.get(band, min(band, count)) for band in range(1, maximum + 1)]

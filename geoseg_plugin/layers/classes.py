@@ -18,7 +18,7 @@ from qgis.PyQt.QtCore import QMetaType
 from ..contract import LabelClass
 from .colors import class_color
 from .exports import value_text
-from .legendclasses import LEGEND_FIELD, MOST_LOOKED_AT, has_legend_classes, legend_classes
+from .legendclasses import LEGEND_FIELD, MAX_LOOKED_AT, has_legend_classes, legend_classes
 
 TEXT_TYPES = (QMetaType.Type.QString, QMetaType.Type.QChar)
 COUNTED_TYPES = (
@@ -109,7 +109,7 @@ def values_of(layer: QgsVectorLayer, index: int) -> set[str]:
         index: of the field.
     """
     field = QgsExpression.quotedColumnRef(layer.fields().at(index).name())
-    if 0 <= layer.featureCount() <= MOST_LOOKED_AT:
+    if 0 <= layer.featureCount() <= MAX_LOOKED_AT:
         values, _ = QgsVectorLayerUtils.getValues(layer, f"if(is_empty_or_null($geometry), NULL, {field})")
     elif layer.isModified() or "geometrytype=" in layer.source() or not is_simple(layer.fields().at(index)):
         values, _ = QgsVectorLayerUtils.getValues(layer, field)

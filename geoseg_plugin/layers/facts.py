@@ -32,7 +32,7 @@ from .rasterclasses import raster_classes
 from .snapshot import band_name, crs_text, export_reason, file_of, is_categorical, user_nodata, value_bands
 
 METRES_PER_DEGREE = 111_320.0
-MOST_READ = 200_000
+MAX_READ = 200_000
 """Features of a layer that are compared one by one; of larger layers the number, the extent and the edits."""
 AT_ONCE = 50
 """Features that are read before a pause: about half a millisecond."""
@@ -143,7 +143,7 @@ def vector_state(layer: QgsVectorLayer, fields: tuple[str, ...]) -> Generator[No
     fields = tuple(layer.fields().names()) if legend else tuple(dict.fromkeys(filter(None, fields)))
     found = {**common_state(layer), "legend": legend, "fields": fields}
     count = layer.featureCount()
-    if count > MOST_READ:
+    if count > MAX_READ:
         saved = layer.dataProvider()
         whole = {"source": layer.source(), "filter": layer.subsetString()}
         kept = {"extent": saved.extent().toString(), "count": saved.featureCount()}

@@ -33,9 +33,9 @@ from .sheet import Sheet, tr
 MARGIN, PAGE_WIDTH, PAGE_HEIGHT = 10.0, 297.0, 210.0
 MAP: items.Box = (MARGIN, 28.0, 190.0, 159.0)
 SIDE_LEFT, SIDE_WIDTH = 207.0, 80.0
-MOST_ROWS = 16
+MAX_ROWS = 16
 PAPER = "#f2f4f5"
-GAP, LEAST_ROOM = 6.0, 10.0
+GAP, MIN_ROOM = 6.0, 10.0
 PDF_DPI, PNG_DPI = 300, 150
 SHEET_MARK = "geoseg/sheet"
 """Custom property of layouts that GeoSeg drew."""
@@ -139,10 +139,10 @@ def add_heading(layout: QgsPrintLayout, text: str, y: float) -> float:
         text: of the heading.
         y: upper edge in millimetres.
     """
-    if MAP[1] + MAP[3] - y < LEAST_ROOM:
+    if MAP[1] + MAP[3] - y < MIN_ROOM:
         return y
     place = (SIDE_LEFT, y, SIDE_WIDTH)
-    return y + items.paragraph(layout, text, place, items.text_format(9, bold=True), LEAST_ROOM) + 1.5
+    return y + items.paragraph(layout, text, place, items.text_format(9, bold=True), MIN_ROOM) + 1.5
 
 
 def add_text(layout: QgsPrintLayout, text: str, y: float) -> float:
@@ -154,7 +154,7 @@ def add_text(layout: QgsPrintLayout, text: str, y: float) -> float:
         y: upper edge in millimetres.
     """
     room = MAP[1] + MAP[3] - y
-    if not text or room < LEAST_ROOM / 2:
+    if not text or room < MIN_ROOM / 2:
         return y
     return y + items.paragraph(layout, text, (SIDE_LEFT, y, SIDE_WIDTH), items.text_format(7.5), room)
 
@@ -162,9 +162,9 @@ def add_text(layout: QgsPrintLayout, text: str, y: float) -> float:
 def shortened(sheet: Sheet) -> dict[str, object]:
     """The areas with the smallest classes left out where a page has no room for all."""
     rows: Sequence[dict[str, object]] = sheet.areas["rows"]
-    if len(rows) <= MOST_ROWS:
+    if len(rows) <= MAX_ROWS:
         return dict(sheet.areas)
-    largest = sorted(rows, key=lambda row: -largest_area(row))[:MOST_ROWS]
+    largest = sorted(rows, key=lambda row: -largest_area(row))[:MAX_ROWS]
     return {**sheet.areas, "rows": largest}
 
 

@@ -111,7 +111,7 @@ def label(
 
 
 def paragraph(
-    layout: QgsPrintLayout, text: str, place: tuple[float, float, float], style: QgsTextFormat, most: float
+    layout: QgsPrintLayout, text: str, place: tuple[float, float, float], style: QgsTextFormat, maximum: float
 ) -> float:
     """Add a text with line breaks that fit a width. Returns its height in millimetres. Main thread.
 
@@ -130,7 +130,7 @@ def paragraph(
         for part in text.split("\n")
         for line in QgsTextRenderer.wrappedText(context, part, width * per_mm, style)
     ]
-    while len(lines) > 1 and text_height(layout, lines, style) > most:
+    while len(lines) > 1 and text_height(layout, lines, style) > maximum:
         lines.pop()
     height = text_height(layout, lines, style)
     label(layout, "\n".join(lines), (left, top, width + 2, height + 1), style)

@@ -23,7 +23,7 @@ from qgis.core import (
 LEGEND_FIELD = "geoseg_legend"
 """Means the legend where a class field is chosen; the text field of that name in a written copy."""
 
-MOST_LOOKED_AT = 5_000
+MAX_LOOKED_AT = 5_000
 """Layers with more features are not searched for legend entries that no feature has."""
 
 
@@ -135,7 +135,7 @@ def legend_classes(layer: QgsVectorLayer) -> list[tuple[str, str, str]]:
     """
     entries = {item.name: (item.name, item.name, item.color) for item in reversed(legend_items(layer))}
     ordered = list(reversed(entries.values()))
-    if not 0 <= layer.featureCount() <= MOST_LOOKED_AT:
+    if not 0 <= layer.featureCount() <= MAX_LOOKED_AT:
         return ordered
     namer = legend_namer(layer)
     namer.start(layer.fields())

@@ -7,7 +7,7 @@ from qgis.core import QgsPalettedRasterRenderer, QgsRasterLayer
 from ..contract import LabelClass
 from .exports import value_text
 
-MOST_BARE = 32
+MAX_BARE = 32
 """A longer palette whose entries have no names is a file's colour table, not a legend."""
 
 
@@ -18,7 +18,7 @@ def raster_classes(layer: QgsRasterLayer) -> tuple[LabelClass, ...]:
         return ()
     entries = [(value_text(item.value) or "", item.label.strip(), item.color) for item in renderer.classes()]
     named = [item for item in entries if item[1] and item[1] != item[0]]
-    if len(entries) > MOST_BARE:
+    if len(entries) > MAX_BARE:
         entries = named
     return tuple(
         LabelClass(number, label or value, value, color.name())

@@ -124,7 +124,7 @@ def model_name(path: str) -> str:
     return f"{name[dated.end() :]} ({dated[1]}-{dated[2]}-{dated[3]})" if dated else name
 
 
-def score_lines(evaluation: Mapping[str, Any], most: int = 8) -> list[str]:
+def score_lines(evaluation: Mapping[str, Any], maximum: int = 8) -> list[str]:
     """Return what was evaluated, what makes it look too good, and scores with intervals: overall, then per class.
 
     Args:
@@ -145,7 +145,7 @@ def score_lines(evaluation: Mapping[str, Any], most: int = 8) -> list[str]:
         tr("Accuracy {}").format(with_interval(evaluation.get("accuracy"), intervals.get("accuracy"))),
     ]
     ends = list(intervals.get("per_class") or [])
-    if not binary and len(per_class) <= most:
+    if not binary and len(per_class) <= maximum:
         for number, item in enumerate(per_class):
             pair = ends[number] if number < len(ends) else None
             lines.append(tr("{}: IoU {}").format(item.get("name"), with_interval(item.get("iou"), pair)))

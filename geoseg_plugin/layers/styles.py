@@ -148,19 +148,21 @@ def style_disagreement(layer: QgsRasterLayer) -> None:
 
 def style_beyond(layer: QgsRasterLayer) -> None:
     """One colour a number of bands beyond the range of training; where there is none the map below shows."""
-    most = len(BEYOND_COLORS)
-    names = [tr("1 band"), *(tr("{} bands").format(number) for number in range(2, most))]
-    names.append(tr("{} bands or more").format(most))
+    maximum = len(BEYOND_COLORS)
+    names = [tr("1 band"), *(tr("{} bands").format(number) for number in range(2, maximum))]
+    names.append(tr("{} bands or more").format(maximum))
     within = QgsColorRampShader.ColorRampItem(0.5, QColor(0, 0, 0, 0), tr("within the range of training"))
     items = [
         QgsColorRampShader.ColorRampItem(
-            number + 0.5 if number < most else math.inf, QColor(BEYOND_COLORS[number - 1]), names[number - 1]
+            number + 0.5 if number < maximum else math.inf,
+            QColor(BEYOND_COLORS[number - 1]),
+            names[number - 1],
         )
-        for number in range(1, most + 1)
+        for number in range(1, maximum + 1)
     ]
-    function = QgsColorRampShader(0, most, None, Qgis.ShaderInterpolationMethod.Discrete)
+    function = QgsColorRampShader(0, maximum, None, Qgis.ShaderInterpolationMethod.Discrete)
     function.setColorRampItemList([within, *items])
-    shader = QgsRasterShader(0, most)
+    shader = QgsRasterShader(0, maximum)
     shader.setRasterShaderFunction(function)
     layer.setRenderer(QgsSingleBandPseudoColorRenderer(layer.dataProvider(), 1, shader))
     layer.triggerRepaint()

@@ -55,7 +55,7 @@ class GeoSegAlgorithm(QgsProcessingAlgorithm):
         self.styled_later: list[tuple[Item, dict[str, str]]] = []
         self._given: Parameters = {}
 
-    def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
+    def parameter_problems(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
         """Everything that can be known to be wrong before the start."""
         return []
 
@@ -127,7 +127,7 @@ class GeoSegAlgorithm(QgsProcessingAlgorithm):
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> bool:
         self._given = parameters = self._plain(parameters, context)
-        problems = [*engine_problems(), *self.complaints(parameters, context)]
+        problems = [*engine_problems(), *self.parameter_problems(parameters, context)]
         errors = [item for item in problems if item.severity == "error"]
         for item in problems:
             if item.severity == "warning":
@@ -172,7 +172,7 @@ class GeoSegAlgorithm(QgsProcessingAlgorithm):
         valid, message = super().checkParameterValues(parameters, context)
         if not valid:
             return valid, message
-        problems = [*engine_problems(), *self.complaints(parameters, context)]
+        problems = [*engine_problems(), *self.parameter_problems(parameters, context)]
         errors = [item for item in problems if item.severity == "error"]
         return not errors, as_text(errors)
 

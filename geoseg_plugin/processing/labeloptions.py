@@ -45,8 +45,8 @@ def option_problems(
     wrong = [line for line in entries(given) if not all(item.strip() for item in line.partition("="))]
     if not wrong:
         return []
-    said = tr("MERGE: '{}' is not 'value=class'.").format(wrong[0])
-    return [Problem("merge", said, tr("Write for example: oak=forest; beech=forest"))]
+    message = tr("MERGE: '{}' is not 'value=class'.").format(wrong[0])
+    return [Problem("merge", message, tr("Write for example: oak=forest; beech=forest"))]
 
 
 def with_options(

@@ -287,10 +287,10 @@ def band_numbers(text: str, layer: QgsRasterLayer) -> tuple[int, ...]:
         if match is None:
             raise ValueError(tr("BANDS: '{}' is no band number.").format(part))
         first, last = int(match[1]), int(match[2] or match[1])
-        most = max(value_bands(layer), default=0)
-        if not 1 <= first <= last <= most:
+        maximum = max(value_bands(layer), default=0)
+        if not 1 <= first <= last <= maximum:
             raise ValueError(
-                tr("BANDS: layer '{}' has bands 1 to {}, not {}.").format(layer.name(), most, part)
+                tr("BANDS: layer '{}' has bands 1 to {}, not {}.").format(layer.name(), maximum, part)
             )
         bands.extend(range(first, last + 1))
     return tuple(dict.fromkeys(bands))

@@ -28,8 +28,8 @@ def split_area_problems(
     missing = [key for key in AREA_KEYS if not parameters.get(key)]
     found = layer_problems(algorithm, parameters, context, (), AREA_KEYS)
     if missing and len(missing) < len(SPLITS):
-        said = tr("Areas of the splits: {} is missing.").format(", ".join(missing))
-        found.append(Problem("split_areas", said, tr("Give all three, or none for blocks.")))
+        message = tr("Areas of the splits: {} is missing.").format(", ".join(missing))
+        found.append(Problem("split_areas", message, tr("Give all three, or none for blocks.")))
     return found
 
 

@@ -83,7 +83,7 @@ class TaskRunner(QObject):
         Raises:
             GeoSegError: `busy` if a task runs, `no_engine` if the engine is not set up.
         """
-        self._refuse_if_busy()
+        self._check_idle()
         self._begin(title, EngineTask(title, self._find_launch(), exports, submissions, silent=self._silent))
 
     def attach(self, run_folder: Path) -> None:
@@ -92,7 +92,7 @@ class TaskRunner(QObject):
         Raises:
             GeoSegError: `busy` if a task runs.
         """
-        self._refuse_if_busy()
+        self._check_idle()
         title = self.tr("Train {}").format(Path(run_folder).name)
         self._begin(title, EngineTask(title, None, attach=Path(run_folder)))
 
@@ -116,7 +116,7 @@ class TaskRunner(QObject):
         Raises:
             GeoSegError: `busy` if a task runs.
         """
-        self._refuse_if_busy()
+        self._check_idle()
         title = self.tr("Set up the engine")
         self._begin(title, InstallTask(title, Plan(Path(root), device, python, with_richdem, zoo=zoo)))
 
@@ -149,7 +149,7 @@ class TaskRunner(QObject):
         if task.waitForFinished(int(1000 * (DETACH_S if left_running else STOP_S))):
             self._task = None
 
-    def _refuse_if_busy(self) -> None:
+    def _check_idle(self) -> None:
         if self._task is not None:
             raise GeoSegError("busy", f"'{self.title}' is still running.", "Wait for it or cancel it first.")
 
@@ -164,9 +164,9 @@ class TaskRunner(QObject):
 
     def _on_batch_ready(self, events: list[Event]) -> None:
         for event in events:
-            self._tell(event)
+            self._report(event)
 
-    def _tell(self, event: Event) -> None:
+    def _report(self, event: Event) -> None:
         kind = event["type"]
         if kind == "progress":
             total = event.get("total") or 0

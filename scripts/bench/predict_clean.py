@@ -31,7 +31,7 @@ from geoseg_engine.contract import IGNORE, Grid, LabelClass  # noqa: E402
 from geoseg_engine.raster.grid import Window  # noqa: E402
 from geoseg_engine.raster.writer import RasterWriter  # noqa: E402
 
-LEAST_PX, CLASSES, PATCH_PX, SPECKS = 20, 6, 61, 0.003
+MIN_PX, CLASSES, PATCH_PX, SPECKS = 20, 6, 61, 0.003
 STRIP_PX = 512
 SIDE_PX, SMALL_PX = 10_000, 600
 PEAK_BAR_MB = 1_000
@@ -54,9 +54,9 @@ def main() -> int:
 def run(folder: Path, repeat: int, side: int) -> Row:
     """Make the map, then clean it by turns."""
     classes = make(folder, side)
-    job = {"classes": str(classes), "cleaning": {"min_patch_px": LEAST_PX}}
+    job = {"classes": str(classes), "cleaning": {"min_patch_px": MIN_PX}}
     ours = engine_command(folder / "job", "clean", job)
-    beside = ["gdal_sieve.py", "-q", "-st", str(LEAST_PX), "-4", str(classes), str(folder / "sieved.tif")]
+    beside = ["gdal_sieve.py", "-q", "-st", str(MIN_PX), "-4", str(classes), str(folder / "sieved.tif")]
     ours_s, beside_s, ratio, peak_mb = compared(
         lambda: timed([ours], ENGINE_ENV), lambda: timed([beside]), repeat
     )

@@ -32,7 +32,7 @@ from geoseg_engine.prediction.windows import Frame, cuts  # noqa: E402
 from geoseg_engine.raster.grid import Window, rasterio_profile  # noqa: E402
 
 BANDS, CLASSES, PATTERN_PX = 6, 3, 1024
-LEAST_S, SMALL_S, LEAST_RUNS = 20.0, 0.0, 3
+MIN_S, SMALL_S, MIN_RUNS = 20.0, 0.0, 3
 RUNTIMES = {"torch": "torch", "ONNX": "onnx", "OpenVINO": "openvino"}
 """First word of a runtime's title to its name."""
 
@@ -159,18 +159,18 @@ def limit(folder: Path, run: Run, small: bool) -> float:
     out = folder / "limit.json"
     facts = run.result
     name = RUNTIMES[facts["runtime"].split()[0]]
-    settings = [name, facts["precision"], facts["device"], run.window_px, SMALL_S if small else LEAST_S, out]
+    settings = [name, facts["precision"], facts["device"], run.window_px, SMALL_S if small else MIN_S, out]
     timed([function_command(__file__, "alone", folder / "model.onnx", *settings)])
     return float(json.loads(out.read_text(encoding="utf-8"))["px_per_s"])
 
 
-def alone(model: str, name: str, precision: str, device: str, side_px: str, least_s: str, out: str) -> None:
+def alone(model: str, name: str, precision: str, device: str, side_px: str, min_s: str, out: str) -> None:
     """Write pixels a second of a runtime on a window that is there already, after one to warm up."""
     runtime, side = open_runtime(model, name, device, precision), int(side_px)
     scores = np.random.default_rng(0).normal(0, 1, (BANDS, side, side)).astype(np.float32)
     runtime.predict_window(scores)
     runs, started = 0, time.perf_counter()
-    while runs < LEAST_RUNS or time.perf_counter() - started < float(least_s):
+    while runs < MIN_RUNS or time.perf_counter() - started < float(min_s):
         runtime.predict_window(scores)
         runs += 1
     seconds = time.perf_counter() - started

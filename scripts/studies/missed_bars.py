@@ -174,8 +174,8 @@ def flow_bands(heights: Values, pixel_m: float) -> Values:
         if flow.receiver[place] >= 0:
             above[flow.receiver[place]] = max(above[flow.receiver[place]], above[place])
     bands = [np.log(flow.area), np.log(flow.area * pixel_m / (slope + 0.02))]
-    for least in (50, 1000):
-        base = np.where(flow.area.ravel() > least, flat, np.nan)
+    for minimum in (50, 1000):
+        base = np.where(flow.area.ravel() > minimum, flat, np.nan)
         for place in flow.order[::-1]:
             if np.isnan(base[place]):
                 base[place] = base[flow.receiver[place]] if flow.receiver[place] >= 0 else flat[place]
@@ -198,9 +198,9 @@ USUAL, SMALL = Drawing(14, 64, 200), Drawing(2, 16, 10)
 def fitted(bands: Values, labels: Values, ground: Mask, trees: int) -> Values:
     """Probability of the object by a forest that was taught on some ground."""
     pixels = bands.reshape(len(bands), -1).T
-    most = min(TAUGHT_PX, int(ground.sum()))
+    maximum = min(TAUGHT_PX, int(ground.sum()))
     forest = RandomForestClassifier(
-        trees, min_samples_leaf=20, class_weight="balanced", max_samples=most, random_state=0
+        trees, min_samples_leaf=20, class_weight="balanced", max_samples=maximum, random_state=0
     )
     forest.fit(pixels[ground.ravel()], labels[ground])
     return np.asarray(forest.predict_proba(pixels)[:, 1].reshape(labels.shape))

@@ -25,7 +25,7 @@ TEXTS = (
     '{"a":' * 5000, '"\\u0000"', "01", "'a'", "", "tru", "\ufeff1",
 )  # fmt: skip
 """What a value of a JSON text may be replaced by that is no JSON, or none that everybody reads in the same way."""
-MOST_MB = 400
+MAX_MB = 400
 """By which reading small files may raise the memory of the process at the most."""
 
 
@@ -103,7 +103,7 @@ def modest_memory() -> Iterator[None]:
     """Fail if the block raises the process's peak of memory by more than MOST_MB."""
     before = _peak_mb()
     yield
-    assert _peak_mb() - before < MOST_MB
+    assert _peak_mb() - before < MAX_MB
 
 
 def _peak_mb() -> float:

@@ -352,10 +352,10 @@ def test_what_is_no_map_of_classes_is_refused(tmp_path):
     assert caught.value.code == "empty_map"
 
 
-@pytest.mark.parametrize("most", [0.003, 0.9, 1, 3.7, 12, 99, 5_000_000])
-def test_axis_has_a_few_round_numbers(most):
-    step = nice_step(most)
-    assert 1.9 < most / step <= 6.01
+@pytest.mark.parametrize("maximum", [0.003, 0.9, 1, 3.7, 12, 99, 5_000_000])
+def test_axis_has_a_few_round_numbers(maximum):
+    step = nice_step(maximum)
+    assert 1.9 < maximum / step <= 6.01
 
 
 def test_chart_of_areas_of_every_size():

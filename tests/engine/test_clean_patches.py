@@ -30,11 +30,11 @@ def by_strips(ids, cleaning, folder):
 
 
 @pytest.mark.parametrize("connectivity", [4, 8])
-@pytest.mark.parametrize(("holes", "least"), [(9, 0), (0, 2), (0, 6), (0, 40), (15, 8)])
+@pytest.mark.parametrize(("holes", "minimum"), [(9, 0), (0, 2), (0, 6), (0, 40), (15, 8)])
 def test_strips_of_any_height_are_the_whole_written_plainly(
-    tmp_path, monkeypatch, connectivity, holes, least
+    tmp_path, monkeypatch, connectivity, holes, minimum
 ):
-    cleaning = Cleaning(fill_holes_px=holes, min_patch_px=least, connectivity=connectivity)
+    cleaning = Cleaning(fill_holes_px=holes, min_patch_px=minimum, connectivity=connectivity)
     for seed in range(6):
         ids = patchy(seed, (23, 19), 2 + seed % 3, 1 + seed % 2 * 2, none=(0, 0.05, 0.3)[seed % 3])
         expected = plain.cleaned(ids, cleaning, 0)

@@ -30,7 +30,7 @@ from geoseg_engine.contract import (
     read_job,
     write_json,
 )
-from geoseg_engine.contract.strictjson import MOST_BYTES
+from geoseg_engine.contract.strictjson import MAX_BYTES
 from geoseg_engine.dataset.datasets import read_dataset
 from geoseg_engine.dataset.labels.rasterize import LabelFacts, facts_path, read_facts
 from geoseg_engine.evaluation.map_confidence import confidence_file
@@ -93,13 +93,13 @@ def test_what_is_json_is_read_as_ever():
 
 def test_a_file_of_any_size_is_looked_at_no_further_than_the_limit(tmp_path):
     with (tmp_path / "large.json").open("wb") as file:
-        file.truncate(40 * MOST_BYTES)
+        file.truncate(40 * MAX_BYTES)
     tracemalloc.start()
     with pytest.raises(GeoSegError, match="more than 67"):
         load_json(tmp_path / "large.json")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 2.5 * MOST_BYTES
+    assert peak < 2.5 * MAX_BYTES
 
 
 def write_recipe_file(folder):
@@ -146,6 +146,12 @@ def write_map_job(folder):
 def write_flag_file(folder):
     write_json(folder / "bands.json", RECIPE.bands)
     return folder / "bands.json", lambda: json_of("bands", f"@{folder / 'bands.json'}")
+
+
+def test_a_plan_of_parts_with_an_impossible_window_is_none(tmp_path):
+    for core_px, unit_px in ((0, 512), (10**12, 512), (512, 10**12)):
+        write_json(tmp_path / PLAN_FILE, RunPlan("key", "torch", "float32", core_px, unit_px))
+        assert read_plan(tmp_path) is None
 
 
 FILES = [

@@ -28,7 +28,7 @@ from geoseg_engine.contract import (
 )
 from geoseg_engine.contract.prediction_jobs import Cleaning
 from geoseg_engine.modelfile.reading import read_model
-from geoseg_engine.outputs import SPARE_BYTES, require_room, size_title, told_apart
+from geoseg_engine.outputs import SPARE_BYTES, distinguished, require_room, size_title
 from geoseg_engine.prediction import predict
 from geoseg_engine.prediction.result_layers import layers_of
 from geoseg_engine.raster.grid import Window
@@ -79,9 +79,9 @@ def test_sizes_are_in_units_of_their_own(size, title):
 
 
 def test_what_is_short_reads_as_less_than_what_is_needed():
-    assert told_apart(1.0e9, 1.3e9) == ("1.0 GB", "1.3 GB")
-    assert told_apart(12_000_000, 12_400_000) == ("12.0 MB", "12.4 MB")
-    assert told_apart(999_000, 4_200_000) == ("999 kB", "4.2 MB")
+    assert distinguished(1.0e9, 1.3e9) == ("1.0 GB", "1.3 GB")
+    assert distinguished(12_000_000, 12_400_000) == ("12.0 MB", "12.4 MB")
+    assert distinguished(999_000, 4_200_000) == ("999 kB", "4.2 MB")
 
 
 def test_a_nearly_full_disk_is_told_with_numbers_that_make_sense(tmp_path, monkeypatch):

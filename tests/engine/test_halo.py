@@ -67,8 +67,8 @@ def test_a_halo_too_small_shows():
 def test_no_window_is_so_small_that_sums_take_another_order(size):
     frame = Frame(*size, reach_px=20, align_px=8)
     for cut in cuts(frame, 64):
-        least = min(192 * 192, frame.full.height * frame.full.width)
-        assert cut.read.height * cut.read.width >= least
+        minimum = min(192 * 192, frame.full.height * frame.full.width)
+        assert cut.read.height * cut.read.width >= minimum
         assert cut.read.height >= min(192, frame.full.height) and cut.read.width >= min(192, frame.full.width)
 
 

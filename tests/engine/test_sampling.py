@@ -92,7 +92,7 @@ def test_the_size_of_the_papers_example():
 
 
 @pytest.mark.parametrize(
-    ("how", "least", "expected"),
+    ("how", "minimum", "expected"),
     [
         ("equal", 0, [160, 160, 160, 160]),
         ("proportional", 0, [13, 9, 205, 413]),
@@ -100,10 +100,10 @@ def test_the_size_of_the_papers_example():
         ("mixed", 200, [160, 160, 160, 160]),
     ],
 )
-def test_allocations(how, least, expected):
+def test_allocations(how, minimum, expected):
     weights = np.array([0.02, 0.015, 0.32, 0.645])
     pixels = np.array([10**6] * 4)
-    found = allocate(640, weights, pixels, how, least)
+    found = allocate(640, weights, pixels, how, minimum)
     assert found.sum() == 640 and np.abs(found - expected).max() <= 1
 
 

@@ -14,12 +14,12 @@ def test_everything_passes_once_and_in_order():
 
 
 def test_a_slow_model_or_writer_holds_the_reader_back():
-    lock, alive, most = threading.Lock(), [0], [0]
+    lock, alive, maximum = threading.Lock(), [0], [0]
 
     def read(x):
         with lock:
             alive[0] += 1
-            most[0] = max(most[0], alive[0])
+            maximum[0] = max(maximum[0], alive[0])
         return x
 
     def write(x):
@@ -29,7 +29,7 @@ def test_a_slow_model_or_writer_holds_the_reader_back():
 
     pump(range(60), read, lambda x: x, write, depth=1)
     assert alive[0] == 0
-    assert most[0] <= 5
+    assert maximum[0] <= 5
 
 
 @pytest.mark.parametrize("stage", ["read", "compute", "write"])

@@ -109,8 +109,8 @@ def test_the_check_compares_a_window_with_a_part_of_it():
     assert largest_difference(Fickle("steady", 0).predict_window, image_of(256, 256), FRAME) == 0
     found = largest_difference(Fickle("fickle", 1e-6).predict_window, image_of(256, 256), FRAME)
     assert found == pytest.approx(1e-6 * (256 - 192))
-    least = image_of(192, 192)
-    assert largest_difference(Fickle("fickle", 1e-6).predict_window, least, FRAME) == 0, (
+    minimum = image_of(192, 192)
+    assert largest_difference(Fickle("fickle", 1e-6).predict_window, minimum, FRAME) == 0, (
         "no window is smaller"
     )
 

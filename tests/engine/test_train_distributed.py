@@ -44,8 +44,8 @@ def started(job, folder):
 def by_two(job, folder):
     """Run a job in two processes; returns what they said on stdout."""
     process = started(job, folder)
-    said, complaints = process.communicate(timeout=300)
-    assert process.returncode == 0, complaints[-2000:]
+    said, parameter_problems = process.communicate(timeout=300)
+    assert process.returncode == 0, parameter_problems[-2000:]
     return said
 
 
@@ -113,8 +113,8 @@ def test_cancel_stops_both_and_keeps_the_best(runs, tmp_path):
     ):
         time.sleep(0.05)
     (tmp_path / CANCEL_FILE).touch()
-    _, complaints = process.communicate(timeout=300)
-    assert process.returncode == 0, complaints[-2000:]
+    _, parameter_problems = process.communicate(timeout=300)
+    assert process.returncode == 0, parameter_problems[-2000:]
     last = json.loads(events.read_text(encoding="utf-8").splitlines()[-1])
     assert last["type"] == "done" and last["result"]["cancelled"] and (tmp_path / "model.onnx").exists()
 

@@ -73,9 +73,9 @@ def test_what_is_left_alone_is_said_with_its_numbers():
     assert count_validation(ground(), 3).too_few_regions() == ""
 
 
-@pytest.mark.parametrize("most_cells", [2048, 40])
-def test_windows_count_as_the_whole(monkeypatch, most_cells):
-    monkeypatch.setattr(validation_data, "MAX_CELLS", most_cells)
+@pytest.mark.parametrize("max_cells", [2048, 40])
+def test_windows_count_as_the_whole(monkeypatch, max_cells):
+    monkeypatch.setattr(validation_data, "MAX_CELLS", max_cells)
     random = np.random.default_rng(0)
     ids = np.where(random.random((600, 500)) < 0.03, random.integers(0, 3, (600, 500)), IGNORE).astype(
         np.uint8

@@ -106,7 +106,7 @@ def write_geojson(path: Path, rows: list[tuple[dict[str, object] | None, dict[st
 def test_only_features_of_the_layers_own_kind_have_classes(
     most: int, qgis_app: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(classes, "MOST_LOOKED_AT", most)
+    monkeypatch.setattr(classes, "MAX_LOOKED_AT", most)
     path = write_geojson(
         tmp_path / "mixed.geojson",
         [
@@ -129,7 +129,7 @@ def test_a_class_of_features_without_geometry_is_none(qgis_app: object, tmp_path
 def test_lists_are_classes_by_their_words(
     most: int, qgis_app: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(classes, "MOST_LOOKED_AT", most)
+    monkeypatch.setattr(classes, "MAX_LOOKED_AT", most)
     words = (["building"], ["road", "track"], None, [])
     rows = [({"type": "Polygon", "coordinates": SQUARE}, {"kind": item}) for item in words]
     layer = QgsVectorLayer(str(write_geojson(tmp_path / "lists.geojson", rows)), "lists", "ogr")

@@ -71,12 +71,12 @@ EDITS: dict[str, Callable[[QgsVectorLayer], object]] = {
 }
 
 
-@pytest.mark.parametrize("most", [facts.MOST_READ, 0], ids=["read", "too many to read"])
+@pytest.mark.parametrize("most", [facts.MAX_READ, 0], ids=["read", "too many to read"])
 @pytest.mark.parametrize("edit", EDITS)
 def test_an_edit_changes_the_state_and_undo_brings_it_back(
     edit: str, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(facts, "MOST_READ", most)
+    monkeypatch.setattr(facts, "MAX_READ", most)
     layer = saved(polygon_layer(), tmp_path / "labels.gpkg")
     before = state_of(layer, FIELDS)
     assert state_of(layer, FIELDS) == before

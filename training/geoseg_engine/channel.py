@@ -43,7 +43,7 @@ class Channel:
         sys.stdout = sys.stderr
         return cls(folder, shown_by(events) if shown_by else events)
 
-    def refuse_unrecorded(self) -> None:
+    def check_recorded(self) -> None:
         """Raise if events cannot be recorded in the folder.
 
         Raises:

@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
             folder.mkdir(parents=True, exist_ok=True)
     channel = Channel.guarding_stdout(folder, Sentences if sentences_wanted(options.json) else None)
     try:
-        channel.refuse_unrecorded()
+        channel.check_recorded()
         with guarding_errors():
             job_file = Path(options.job_file) if given else write_job(options)
     except GeoSegError as error:

@@ -84,14 +84,14 @@ def done_lines(result: Mapping[str, Any]) -> list[str]:
     lines = [str(result["sentence"])] if result.get("sentence") else []
     if facts.keys() >= {"rows", "score"}:
         lines += [*comparison_lines(facts.pop("rows"), facts.pop("score")), ""]
-    lines += [*fact_lines(facts), *verdict(result)]
-    told = [item for key in ("warnings", "problems") for item in result.get(key) or ()]
-    complaints = [
+    lines += [*fact_lines(facts), *score_lines(result)]
+    shown = [item for key in ("warnings", "problems") for item in result.get(key) or ()]
+    parameter_problems = [
         f"{str(item.get('severity', 'warning')).capitalize()}: {item.get('message', '')} {item.get('hint', '')}"
-        for item in told
+        for item in shown
         if isinstance(item, Mapping)
     ]
-    return [*lines, *dict.fromkeys(text.rstrip() for text in complaints), "Done."]
+    return [*lines, *dict.fromkeys(text.rstrip() for text in parameter_problems), "Done."]
 
 
 def without_repeats(facts: dict[str, Any]) -> dict[str, Any]:
@@ -109,14 +109,16 @@ def without_repeats(facts: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def verdict(result: Mapping[str, Any]) -> list[str]:
+def score_lines(result: Mapping[str, Any]) -> list[str]:
     """The score in one sentence, beside what naming the largest class everywhere would reach."""
     scores = result.get("scores", result)
     if not isinstance(scores, Mapping) or not {"miou", "accuracy", "majority_accuracy"} <= scores.keys():
         return []
-    ground = f"by '{result['truth']}'" if result.get("truth") else f"on the split '{result.get('split', '')}'"
+    compared = (
+        f"by '{result['truth']}'" if result.get("truth") else f"on the split '{result.get('split', '')}'"
+    )
     return [
-        f"Mean IoU {digits(scores['miou'])} {ground}, {scores['pixels']} pixels. "
+        f"Mean IoU {digits(scores['miou'])} {compared}, {scores['pixels']} pixels. "
         f"Accuracy {digits(scores['accuracy'])}; naming '{scores['majority_class']}' everywhere would reach "
         f"{digits(scores['majority_accuracy'])}."
     ]

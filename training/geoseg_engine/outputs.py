@@ -40,7 +40,7 @@ def whole_file(path: Path, needs_bytes: int = 0) -> Iterator[Path]:
     try:
         yield partial
         if partial.suffix in (".tif", ".tiff"):
-            refuse_truncated(partial, path)
+            check_whole(partial, path)
         replace_with_sidecars(partial, path)
     except (RasterioIOError, sqlite3.OperationalError) as error:
         raise write_error(path, error) from error
@@ -87,7 +87,7 @@ def require_room(needs: Mapping[Path, int]) -> None:
     for folder, size in disks.values():
         free = shutil.disk_usage(folder).free
         if free < size + SPARE_BYTES:
-            left, needed = told_apart(free, size + SPARE_BYTES)
+            left, needed = distinguished(free, size + SPARE_BYTES)
             files = (
                 f" for the result and its temporary files, {size_title(SPARE_BYTES)} of it" if size else ""
             )
@@ -106,7 +106,7 @@ def size_title(size: float, digits: int = 0) -> str:
     return f"{size:.0f} bytes"
 
 
-def told_apart(smaller: float, larger: float) -> tuple[str, str]:
+def distinguished(smaller: float, larger: float) -> tuple[str, str]:
     """Two sizes for people, with as many digits as it takes to see which is larger."""
     for digits in range(4):
         titles = size_title(smaller, digits), size_title(larger, digits)
@@ -129,7 +129,7 @@ def takes_files(folder: Path) -> bool:
         return error.errno in DISK_FULL
 
 
-def refuse_truncated(partial: Path, path: Path) -> None:
+def check_whole(partial: Path, path: Path) -> None:
     """Raise if blocks of a finished raster are not in the file.
 
     GDAL writes the last blocks when the file is closed, and rasterio does not tell when that fails.
@@ -137,7 +137,7 @@ def refuse_truncated(partial: Path, path: Path) -> None:
     Raises:
         GeoSegError: `disk_full`, `write_failed`.
     """
-    _refuse_full(partial, path)
+    _check_not_full(partial, path)
     size = partial.stat().st_size
     with rasterio.open(partial) as dataset:
         for index in dataset.indexes:
@@ -202,7 +202,7 @@ def limit_bytes() -> int | None:
     return None if limit == resource.RLIM_INFINITY else limit
 
 
-def _refuse_full(partial: Path, path: Path) -> None:
+def _check_not_full(partial: Path, path: Path) -> None:
     """Raise if nothing more can be written behind a file: libraries that buffer do not tell what they lost on closing.
 
     Raises:

@@ -59,7 +59,7 @@ class CheckLabels(GeoSegAlgorithm):
         self.addOutput(QgsProcessingOutputNumber("PROBLEMS", tr("Number of errors")))
         self.addOutput(QgsProcessingOutputNumber("WARNINGS", tr("Number of warnings")))
 
-    def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
+    def parameter_problems(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
         tile_px = self.parameterAsInt(parameters, "TILE_SIZE", context)
         return [
             *layer_problems(self, parameters, context, ("LAYERS",)),

@@ -60,7 +60,7 @@ class ClassAreas(GeoSegAlgorithm):
         self.addOutput(QgsProcessingOutputNumber("TOTAL", tr("Total area in square metres")))
         self.addOutput(QgsProcessingOutputNumber("ACCURACY", tr("Overall accuracy by the sample")))
 
-    def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
+    def parameter_problems(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
         found = layer_problems(self, parameters, context, ("INPUT",))
         if parameters.get("SAMPLE"):
             named = {**parameters, "REFERENCE_FIELD": self._reference(parameters, context)}

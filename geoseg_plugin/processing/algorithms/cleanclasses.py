@@ -48,7 +48,7 @@ class CleanClasses(GeoSegAlgorithm):
         self.addOutput(QgsProcessingOutputNumber("CHANGED", tr("Pixels that changed class")))
         self.addOutput(QgsProcessingOutputNumber("PATCHES", tr("Patches that were removed")))
 
-    def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
+    def parameter_problems(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
         job = CleanJob(".", self._cleaning(parameters, context), 0, ".")
         return [*layer_problems(self, parameters, context, ("INPUT",)), *job.problems()]
 
@@ -77,13 +77,13 @@ class CleanClasses(GeoSegAlgorithm):
         result = self.run_with_inputs(located, folder, feedback)
         feedback.pushInfo(tr("{} pixels changed class.").format(result.get("changed_px", 0)))
         classes = classes_from(result) or self.classes
-        asked = {"cleaning": vars(cleaning), "cleaned": result}
+        done = {"cleaning": vars(cleaning), "cleaned": result}
         before = self.facts.get(noted("Cleaned"), "")
         notes = {
             **self.facts,
             noted("Made by"): tr("GeoSeg, cleaning"),
             noted("Class raster"): self.raster.raster.path,
-            noted("Cleaned"): "; ".join(filter(None, (before, cleaning_text(asked)))),
+            noted("Cleaned"): "; ".join(filter(None, (before, cleaning_text(done)))),
             noted("Area"): areas_text(result),
         }
         item = Item(output, tr("Cleaned classes"), lambda layer: styles.style_classes(layer, classes))

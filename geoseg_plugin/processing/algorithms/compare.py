@@ -56,7 +56,7 @@ class Compare(GeoSegAlgorithm):
         self.addOutput(QgsProcessingOutputFile("BEST_MODEL", tr("Model of the first")))
         self.addOutput(QgsProcessingOutputNumber("IOU", tr("Its IoU")))
 
-    def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
+    def parameter_problems(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
         found = dataset_problems(self.parameterAsString(parameters, "DATASET", context))
         try:
             return found or self._submission(parameters, context).job.problems()
@@ -90,7 +90,7 @@ class Compare(GeoSegAlgorithm):
             result = experiments.read_comparison(submission.folder)
             if not result:
                 raise
-            feedback.pushWarning(tr("Cancelled; what is finished is kept. Run it again to go on."))
+            feedback.pushWarning(tr("Cancelled; finished runs are kept. Run it again to resume."))
         for row in result.get("rows") or []:
             feedback.pushInfo(row_text(row))
         for item in result.get("unfinished") or []:

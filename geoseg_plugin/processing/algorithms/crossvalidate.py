@@ -43,7 +43,7 @@ class CrossValidate(GeoSegAlgorithm):
         self.addOutput(QgsProcessingOutputNumber("MIOU_HIGH", tr("Upper end of its 95 % interval")))
         self.addOutput(QgsProcessingOutputHtml("REPORT", tr("Report")))
 
-    def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
+    def parameter_problems(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
         given = self.parameterAsString(parameters, "DATASET", context)
         settings = training_settings(self, parameters, context)
         missing = dataset_problems(given)

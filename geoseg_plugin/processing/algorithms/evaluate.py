@@ -156,7 +156,7 @@ class Evaluate(GeoSegAlgorithm):
         names = self.parameterAsStrings(dict(parameters), "PREDICTION_FIELD", context)
         return (names or [""])[0] or "class_name"
 
-    def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
+    def parameter_problems(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
         given = self.parameterAsString(parameters, "DATASET", context)
         layers = [self.parameterAsLayer(dict(parameters), key, context) for key in ("PREDICTION", "TRUTH")]
         fields = {**parameters, "PREDICTION_FIELD": self._prediction_field(parameters, context)}

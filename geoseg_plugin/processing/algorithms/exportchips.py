@@ -35,12 +35,12 @@ class ExportChips(GeoSegAlgorithm):
         self.addParameter(QgsProcessingParameterFolderDestination("OUTPUT", tr("Folder of the chips")))
         self.addOutput(QgsProcessingOutputNumber("COUNT", tr("Number of chips")))
 
-    def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
+    def parameter_problems(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
         found = dataset_problems(self.parameterAsString(parameters, "DATASET", context))
         folder = Path(self.parameterAsString(parameters, "OUTPUT", context) or "chips")
         if folder.is_dir() and any(folder.iterdir()):
-            said = tr("The folder {} is not empty.").format(folder)
-            found.append(Problem("not_empty", said, tr("Choose a new or empty folder.")))
+            message = tr("The folder {} is not empty.").format(folder)
+            found.append(Problem("not_empty", message, tr("Choose a new or empty folder.")))
         return found
 
     def work(

@@ -60,7 +60,7 @@ class ExportLayout(GeoSegAlgorithm):
             )
         )
 
-    def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
+    def parameter_problems(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
         return [
             *layer_problems(self, parameters, context, ("INPUT",)),
             *missing_file_problems(self.parameterAsString(parameters, "AREAS", context), tr("Areas")),
@@ -75,7 +75,7 @@ class ExportLayout(GeoSegAlgorithm):
         crs = self.classes.crs()
         extent = self.parameterAsExtent(parameters, "EXTENT", context, crs)
         notes = sheet.printed_notes(sheet.facts_of(self.classes))
-        said = self.parameterAsString(parameters, "ATTRIBUTION", context)
+        message = self.parameterAsString(parameters, "ATTRIBUTION", context)
         title = self.parameterAsString(parameters, "TITLE", context)
         self.sheet = {
             "title": title or sheet.heading_of(self.classes, context.project() or QgsProject.instance()),
@@ -86,7 +86,7 @@ class ExportLayout(GeoSegAlgorithm):
             "crs": crs,
             "subtitle": sheet.subtitle_of(notes),
             "notes": notes,
-            "attribution": said or sheet.attribution_of((self.classes, *below)),
+            "attribution": message or sheet.attribution_of((self.classes, *below)),
         }
 
     def work(

@@ -76,7 +76,7 @@ class MakeTiles(GeoSegAlgorithm):
         self.addOutput(QgsProcessingOutputFile("DATASET", tr("Dataset")))
         self.addOutput(QgsProcessingOutputVectorLayer("TILES", tr("Tiles")))
 
-    def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
+    def parameter_problems(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
         labels = self.parameterAsLayer(parameters, "LABELS", context)
         found = layer_problems(self, parameters, context, ("STACK",))
         if isinstance(labels, QgsRasterLayer):

@@ -61,7 +61,7 @@ class Polygonize(GeoSegAlgorithm):
         self.addOutput(QgsProcessingOutputNumber("COUNT", tr("Number of polygons")))
         self.addOutput(QgsProcessingOutputNumber("AREA", tr("Total area in square metres")))
 
-    def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
+    def parameter_problems(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
         return [
             *layer_problems(self, parameters, context, ("INPUT", "CONFIDENCE")),
             *self._boundaries(parameters, context).problems(),

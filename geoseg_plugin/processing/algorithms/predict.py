@@ -104,7 +104,7 @@ class Predict(GeoSegAlgorithm):
             )
         )
 
-    def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
+    def parameter_problems(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
         model = self.parameterAsString(parameters, "MODEL", context)
         found = layer_problems(self, parameters, context, ("LAYERS",), ("AREA",))
         if not found:

@@ -41,7 +41,7 @@ class Pretrain(GeoSegAlgorithm):
         self.addOutput(QgsProcessingOutputFile("WEIGHTS", tr("Encoder weights")))
         self.addOutput(QgsProcessingOutputNumber("LOSS", tr("Loss on hidden parts")))
 
-    def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
+    def parameter_problems(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
         given = self.parameterAsString(parameters, "DATASET", context)
         settings = self._settings(parameters, context)
         return [

@@ -36,7 +36,7 @@ class RasterizeLabels(GeoSegAlgorithm):
         add_labels(self)
         self.addParameter(QgsProcessingParameterRasterDestination("OUTPUT", tr("Labels")))
 
-    def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
+    def parameter_problems(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
         return [
             *layer_problems(self, parameters, context, ("STACK",)),
             *label_problems(self, parameters, context),

@@ -60,13 +60,13 @@ class SamplePoints(GeoSegAlgorithm):
         self.addOutput(QgsProcessingOutputNumber("POINTS", tr("Number of points")))
         self.addOutput(QgsProcessingOutputNumber("ERROR", tr("Expected standard error")))
 
-    def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
+    def parameter_problems(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
         found = layer_problems(self, parameters, context, ("INPUT",))
         lines = entries(self.parameterAsString(dict(parameters), "EXPECTED_BY_CLASS", context))
         wrong = [line for line in lines if share_of(line) is None]
         if wrong:
-            said = tr("EXPECTED_BY_CLASS: '{}' is not 'class=share'.").format(wrong[0])
-            found.append(Problem("expected", said, tr("Write for example: water=0.95; forest=0.8")))
+            message = tr("EXPECTED_BY_CLASS: '{}' is not 'class=share'.").format(wrong[0])
+            found.append(Problem("expected", message, tr("Write for example: water=0.95; forest=0.8")))
         return found
 
     def gather(

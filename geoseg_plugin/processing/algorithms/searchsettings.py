@@ -47,7 +47,7 @@ class SearchSettings(GeoSegAlgorithm):
         self.addOutput(QgsProcessingOutputNumber("SCORE", tr("Score of the best trial")))
         self.addOutput(QgsProcessingOutputNumber("AUTOMATIC", tr("Score of the automatic settings")))
 
-    def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
+    def parameter_problems(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
         settings = training_settings(self, parameters, context)
         return [
             *dataset_problems(self.parameterAsString(parameters, "DATASET", context)),
@@ -79,7 +79,7 @@ class SearchSettings(GeoSegAlgorithm):
         except Cancelled:
             if not (folder / MODEL).exists():
                 raise
-            feedback.pushWarning(tr("Cancelled; the best trial so far is kept. Run it again to go on."))
+            feedback.pushWarning(tr("Cancelled; the best trial so far is kept. Run it again to resume."))
             return dict(files)
         feedback.pushInfo(
             tr("Trial {} is best: {} against {} of the automatic settings").format(

@@ -68,7 +68,7 @@ class StackRasters(GeoSegAlgorithm):
         self.addParameter(QgsProcessingParameterRasterDestination("OUTPUT", tr("Stack")))
         self.addOutput(QgsProcessingOutputFile("RECIPE", tr("Recipe")))
 
-    def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
+    def parameter_problems(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
         found = layer_problems(self, parameters, context, ("LAYERS", "DEM", "SAR"), ("MASK",))
         if found:
             return found

@@ -38,7 +38,7 @@ class TerrainAttributes(GeoSegAlgorithm):
         add_terrain_settings(self)
         self.addParameter(QgsProcessingParameterRasterDestination("OUTPUT", tr("Terrain attributes")))
 
-    def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
+    def parameter_problems(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
         return layer_problems(self, parameters, context, ("DEM",))
 
     def gather(

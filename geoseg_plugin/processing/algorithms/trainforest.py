@@ -41,7 +41,7 @@ class TrainForest(GeoSegAlgorithm):
         self.addOutput(QgsProcessingOutputFile("MODEL", tr("Model")))
         self.addOutput(QgsProcessingOutputNumber("MIOU", tr("Mean IoU on validation blocks")))
 
-    def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
+    def parameter_problems(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
         given = self.parameterAsString(parameters, "DATASET", context)
         texture = self.parameterAsString(parameters, "TEXTURE", context)
         wrong = [part for part in listed(texture) if not part.isdigit()]

@@ -40,7 +40,7 @@ class TrainModel(GeoSegAlgorithm):
         self.addOutput(QgsProcessingOutputFile("MODEL", tr("Model")))
         self.addOutput(QgsProcessingOutputNumber("MIOU", tr("Mean IoU on validation blocks")))
 
-    def complaints(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
+    def parameter_problems(self, parameters: Parameters, context: QgsProcessingContext) -> list[Problem]:
         text = self.parameterAsString(parameters, "DATASET", context)
         settings = self._settings(parameters, context)
         return [

@@ -36,7 +36,7 @@ class TensorBoardController(QObject):
         self.services, self.button = services, page.tensorboard_button
         self._show = show
         self._board: TensorBoard | None = None
-        self._asked_s = 0.0
+        self._requested_s = 0.0
         self._timer = QTimer(self)
         self._timer.setInterval(LOOK_MS)
         self._timer.timeout.connect(self._on_look)
@@ -62,7 +62,7 @@ class TensorBoardController(QObject):
                 self.services.errors.show(error)
                 return
         self.button.setEnabled(False)
-        self._asked_s = time.monotonic()
+        self._requested_s = time.monotonic()
         self._timer.start()
 
     def close(self) -> None:
@@ -77,7 +77,7 @@ class TensorBoardController(QObject):
         if board is not None and board.running and board.answers():
             self._settle()
             self._show(board.url)
-        elif board is None or not board.running or time.monotonic() - self._asked_s > PATIENCE_S:
+        elif board is None or not board.running or time.monotonic() - self._requested_s > PATIENCE_S:
             self._settle()
             self.close()
             text = tr("TensorBoard did not start.")

@@ -183,11 +183,11 @@ def _fits(role: str, word: str) -> bool:
 def _by_number(names: Sequence[str], sensor: str) -> dict[str, RoleGuess]:
     """Bands by their number, where file, layer or the names of the bands say which sensor it is."""
     text = "\n".join(names).casefold()
-    told = f"{sensor}\n{text}".casefold()
+    text_of_file = f"{sensor}\n{text}".casefold()
     known = [
         title
         for title, (pattern, _) in _SENSORS.items()
-        if re.search(pattern, told) or re.search(_TELLING_NAMES[title], text)
+        if re.search(pattern, text_of_file) or re.search(_TELLING_NAMES[title], text)
     ]
     if len(known) != 1:
         return {}

@@ -15,7 +15,7 @@ from .parameter import former_names
 T = TypeVar("T")
 PLAIN = {str: "a text", bool: "true or false", int: "a whole number", float: "a number", dict: "an object"}
 PLAIN_TYPES: dict[Any, Any] = {str: str, bool: bool, int: int, float: (int, float), dict: dict}
-MOST_NUMBER = sys.float_info.max
+MAX_NUMBER = sys.float_info.max
 """No number of a file is beyond it: no infinity, and no whole number that is none as a float. It is itself one: the
 value of ArcGIS for pixels without any."""
 
@@ -47,21 +47,21 @@ def _decode_object(cls: type[T], data: Any, name: str) -> T:
         raise GeoSegError("bad_json", f"{cls.__name__} lacks the field {title}.", known)
     hints = typing.get_type_hints(cls)
     values = {key: _decode_value(hints[key], item, key) for key, item in data.items()}
-    for key, (least, most) in LIMITS.get(cls.__name__, {}).items():
-        _refuse_beyond(key, values.get(key), least, most)
+    for key, (minimum, maximum) in LIMITS.get(cls.__name__, {}).items():
+        _check_range(key, values.get(key), minimum, maximum)
     return cls(**values)
 
 
-def _refuse_beyond(name: str, value: Any, least: float, most: float) -> None:
+def _check_range(name: str, value: Any, minimum: float, maximum: float) -> None:
     """Raise `out_of_range` unless a number, and each that a list or an object holds, is within its limits."""
     if isinstance(value, dict):
         value = tuple(value.values())
     if isinstance(value, tuple):
         for item in value:
-            _refuse_beyond(name, item, least, most)
-    elif isinstance(value, int | float) and not least <= value <= most:
+            _check_range(name, item, minimum, maximum)
+    elif isinstance(value, int | float) and not minimum <= value <= maximum:
         raise GeoSegError(
-            "out_of_range", f"'{name}' is {value:g}.", f"Give a number from {least:g} to {most:g}."
+            "out_of_range", f"'{name}' is {value:g}.", f"Give a number from {minimum:g} to {maximum:g}."
         )
 
 
@@ -117,14 +117,14 @@ def _decode_items(items: tuple[Any, ...], value: Any, name: str) -> tuple[Any, .
 
 
 def _decode_plain(hint: Any, value: Any, name: str) -> Any:
-    if hint is float and isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MOST_NUMBER:
+    if hint is float and isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MAX_NUMBER:
         return float(value)
     if hint is int and isinstance(value, float) and value.is_integer():
         value = int(value)
     if hint not in PLAIN:
         return value
     fits = isinstance(value, hint) and not (hint is int and isinstance(value, bool))
-    if not fits or (hint in (int, float) and not abs(value) <= MOST_NUMBER):
+    if not fits or (hint in (int, float) and not abs(value) <= MAX_NUMBER):
         raise _misfit(name, value, PLAIN[hint], example(hint))
     return value
 

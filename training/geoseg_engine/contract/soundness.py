@@ -10,7 +10,7 @@ from .checks import band_setting_problems, repeated_names, unknown_sources, when
 from .data import Grid, LabelClass, Recipe
 from .decoding import decode
 from .errors import GeoSegError, Problem
-from .limits import MOST_BANDS, MOST_CLASSES
+from .limits import MAX_BANDS, MAX_CLASSES
 
 T = TypeVar("T")
 
@@ -26,7 +26,7 @@ def decode_all(cls: type[T], data: Any, name: str) -> tuple[T, ...]:
     return tuple(decode(cls, item) for item in data)
 
 
-def refuse_unsound(recipe: Recipe, name: str) -> None:
+def check_sound(recipe: Recipe, name: str) -> None:
     """Raise if a recipe is none that a stack can be read by; `name` is that of its file.
 
     Raises:
@@ -39,10 +39,10 @@ def refuse_unsound(recipe: Recipe, name: str) -> None:
         name,
         [
             *when(
-                not 1 <= len(recipe.bands) <= MOST_BANDS,
+                not 1 <= len(recipe.bands) <= MAX_BANDS,
                 "no_bands",
                 f"The recipe has {len(recipe.bands)} bands.",
-                f"1 to {MOST_BANDS} can be used.",
+                f"1 to {MAX_BANDS} can be used.",
             ),
             *when(
                 bool(repeated),
@@ -58,7 +58,7 @@ def refuse_unsound(recipe: Recipe, name: str) -> None:
     )
 
 
-def refuse_disordered(classes: Sequence[LabelClass], name: str) -> None:
+def check_order(classes: Sequence[LabelClass], name: str) -> None:
     """Raise unless classes are numbered 0, 1, 2 … in order, and are no more than a byte can hold.
 
     Raises:
@@ -68,9 +68,9 @@ def refuse_disordered(classes: Sequence[LabelClass], name: str) -> None:
     _raise_first(
         name,
         when(
-            not 1 <= len(ids) <= MOST_CLASSES or ids != list(range(len(ids))),
+            not 1 <= len(ids) <= MAX_CLASSES or ids != list(range(len(ids))),
             "bad_classes",
-            f"The {len(ids)} classes are not numbered 0, 1, 2 … up to {MOST_CLASSES - 1}.",
+            f"The {len(ids)} classes are not numbered 0, 1, 2 … up to {MAX_CLASSES - 1}.",
             "Make the file again.",
         ),
     )
@@ -82,7 +82,7 @@ def _grid_problems(grid: Grid) -> list[Problem]:
     return when(
         not math.isfinite(area) or area == 0,
         "bad_grid",
-        f"The pixels of the grid have the sides {a:g}, {d:g} and {b:g}, {e:g}, which cover no ground.",
+        f"The pixels of the grid have the sides {a:g}, {d:g} and {b:g}, {e:g}, which cover no area.",
         "Make the stack again.",
     )
 

@@ -13,11 +13,11 @@ from typing import Any
 
 from .errors import GeoSegError
 
-MOST_BYTES = 64 << 20
+MAX_BYTES = 64 << 20
 """Of a text; the job of a mosaic of 100,000 files has 15 MB."""
-MOST_LEVELS = 64
+MAX_LEVELS = 64
 """Of lists and objects in each other; what is written here has fewer than 20."""
-LEAST_INTEGER, MOST_INTEGER = -(1 << 63), (1 << 64) - 1
+MIN_INTEGER, MAX_INTEGER = -(1 << 63), (1 << 64) - 1
 """64 bits, with a sign or without."""
 
 
@@ -33,20 +33,20 @@ def parse_json(text: str | bytes, name: str) -> Any:
             holds NaN, an infinity, a whole number beyond 64 bits, a key twice in one object or the character NUL.
     """
     try:
-        if len(text) > MOST_BYTES:
-            raise ValueError(f"it has {len(text) / 1e6:,.0f} MB, more than {MOST_BYTES / 1e6:,.0f}")
+        if len(text) > MAX_BYTES:
+            raise ValueError(f"it has {len(text) / 1e6:,.0f} MB, more than {MAX_BYTES / 1e6:,.0f}")
         if isinstance(text, bytes):
             text = text.decode("utf-8-sig")
         value = json.loads(
             text,
-            parse_constant=_refuse_constant,
+            parse_constant=_check_constant,
             parse_int=_integer,
             parse_float=_finite,
             object_pairs_hook=_object,
         )
-        _refuse_depth_and_nul(value, "\\u0000" in text)
+        _check_depth_and_nul(value, "\\u0000" in text)
     except RecursionError as error:
-        raise _unfit(name, f"it nests deeper than {MOST_LEVELS} levels") from error
+        raise _unfit(name, f"it nests deeper than {MAX_LEVELS} levels") from error
     except ValueError as error:
         raise _unfit(name, str(error)) from error
     return value
@@ -60,7 +60,7 @@ def load_json(path: Path) -> Any:
         GeoSegError: `bad_json` as `parse_json`.
     """
     with path.open("rb") as file:
-        return parse_json(file.read(MOST_BYTES + 1), path.name)
+        return parse_json(file.read(MAX_BYTES + 1), path.name)
 
 
 def kept_json(path: Path) -> Any:
@@ -77,12 +77,12 @@ def _unfit(name: str, why: str) -> GeoSegError:
     )
 
 
-def _refuse_constant(word: str) -> None:
+def _check_constant(word: str) -> None:
     raise ValueError(f"{word} is no number of JSON")
 
 
 def _integer(digits: str) -> int:
-    if len(digits) > 20 or not LEAST_INTEGER <= int(digits) <= MOST_INTEGER:
+    if len(digits) > 20 or not MIN_INTEGER <= int(digits) <= MAX_INTEGER:
         raise ValueError(f"the number {digits[:20]}… has more than 64 bits")
     return int(digits)
 
@@ -103,7 +103,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _refuse_depth_and_nul(value: Any, may_hold_nul: bool) -> None:
+def _check_depth_and_nul(value: Any, may_hold_nul: bool) -> None:
     """Look at a value level by level; an escaped NUL is the only way in for one.
 
     Raises:
@@ -111,8 +111,8 @@ def _refuse_depth_and_nul(value: Any, may_hold_nul: bool) -> None:
     """
     level, depth = [value], 0
     while level:
-        if depth > MOST_LEVELS:
-            raise ValueError(f"it nests deeper than {MOST_LEVELS} levels")
+        if depth > MAX_LEVELS:
+            raise ValueError(f"it nests deeper than {MAX_LEVELS} levels")
         below: list[Any] = []
         for item in level:
             if isinstance(item, dict):

@@ -12,10 +12,10 @@ import rasterio
 from ..contract import (
     Dataset,
     GeoSegError,
+    check_order,
+    check_sound,
     file_exists,
     read_json,
-    refuse_disordered,
-    refuse_unsound,
     write_json,
 )
 from ..raster.grid import Window
@@ -42,8 +42,8 @@ def read_dataset(path: Path | str) -> tuple[Dataset, Path]:
     if not file.exists():
         raise GeoSegError("no_dataset", f"There is no dataset at {path}.", "Make tiles first.")
     dataset = read_json(Dataset, file)
-    refuse_unsound(dataset.recipe, file.name)
-    refuse_disordered(dataset.classes, file.name)
+    check_sound(dataset.recipe, file.name)
+    check_order(dataset.classes, file.name)
     folder = file.resolve().parent
     for name in (dataset.labels, dataset.split):
         if not file_exists(str(folder / name)):

@@ -96,9 +96,9 @@ class TileCounter:
         labels, splits = self.label_counts(), self.split_counts()
         rows = np.repeat(self._rows, len(self._cols))
         cols = np.tile(self._cols, len(self._rows))
-        most, total = splits.argmax(axis=1), splits.sum(axis=1)
+        maximum, total = splits.argmax(axis=1), splits.sum(axis=1)
         belongs = (total > 0) & (splits.max(axis=1) >= belongs_share * total)
-        names = np.where(belongs, np.array(SPLITS)[most], "unused")
+        names = np.where(belongs, np.array(SPLITS)[maximum], "unused")
         shares = np.round(labels.sum(axis=1) / self.tile_px**2, 4)
         return geopandas.GeoDataFrame(
             {

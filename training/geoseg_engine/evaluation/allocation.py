@@ -33,7 +33,7 @@ def points_needed(weights: Floats, expected: Floats, standard_error: float, pixe
     return max(math.ceil(float(weights @ deviation) ** 2 / (standard_error**2 + finite) - 1e-9), 1)
 
 
-def allocate(count: int, weights: Floats, pixels: Counts, how: str, least: int) -> Counts:
+def allocate(count: int, weights: Floats, pixels: Counts, how: str, minimum: int) -> Counts:
     """Points of each class: at least FEWEST and at most its pixels.
 
     Args:
@@ -44,18 +44,18 @@ def allocate(count: int, weights: Floats, pixels: Counts, how: str, least: int) 
             `least` for all would be more than `count`, equal.
         least: of a class with `mixed`; negative takes a tenth of `count`, from 10 to 50.
     """
-    if least < 0:
-        least = min(max(count // 10, MIN_RARE), MAX_RARE)
+    if minimum < 0:
+        minimum = min(max(count // 10, MIN_RARE), MAX_RARE)
     if how == "mixed":
-        rare = _rare(count, weights, least)
+        rare = _rare(count, weights, minimum)
         how = "equal" if rare.all() else how
     if how == "equal":
         wanted = np.full(len(weights), count / len(weights))
     elif how == "proportional":
         wanted = count * weights / weights.sum()
     else:
-        wanted = np.where(rare, float(least), 0.0)
-        wanted[~rare] = (count - least * rare.sum()) * weights[~rare] / weights[~rare].sum()
+        wanted = np.where(rare, float(minimum), 0.0)
+        wanted[~rare] = (count - minimum * rare.sum()) * weights[~rare] / weights[~rare].sum()
     return np.minimum(np.maximum(_whole(wanted), MIN_POINTS), pixels)
 
 
@@ -84,12 +84,12 @@ def expected_error(weights: Floats, expected: Floats, points: Counts, pixels: Co
     return math.sqrt(float(variance.sum()))
 
 
-def _rare(count: int, weights: Floats, least: int) -> NDArray[np.bool_]:
+def _rare(count: int, weights: Floats, minimum: int) -> NDArray[np.bool_]:
     """Classes that would get fewer than `least` of what those above it leave."""
     rare = np.zeros(len(weights), bool)
     while not rare.all():
-        rest = (count - least * rare.sum()) * weights / weights[~rare].sum()
-        more = ~rare & (rest < least)
+        rest = (count - minimum * rare.sum()) * weights / weights[~rare].sum()
+        more = ~rare & (rest < minimum)
         if not more.any():
             break
         rare |= more

@@ -50,9 +50,9 @@ def best_and_worst(tiles: Cells, binary: bool) -> tuple[list[Tile], list[Tile]]:
     """
     matrices, corners = tiles.matrices(), tiles.corners()
     labelled = matrices.sum(axis=(1, 2))
-    least = MIN_LABELLED * tiles.cell_px**2
-    if not (labelled >= least).any() and labelled.size:
-        least = float(np.median(labelled))
+    minimum = MIN_LABELLED * tiles.cell_px**2
+    if not (labelled >= minimum).any() and labelled.size:
+        minimum = float(np.median(labelled))
     values = ious(matrices)
     present = matrices.sum(axis=2) > 0
     if binary:
@@ -62,7 +62,7 @@ def best_and_worst(tiles: Cells, binary: bool) -> tuple[list[Tile], list[Tile]]:
         filled = np.where(present, np.nan_to_num(values), 0.0)
         scores = filled.sum(axis=1) / np.maximum(present.sum(axis=1), 1)
         content = labelled
-    known = np.flatnonzero((labelled >= least) & ~np.isnan(scores))
+    known = np.flatnonzero((labelled >= minimum) & ~np.isnan(scores))
     order = known[np.lexsort((-content[known], -scores[known]))]  # equal scores: most content first
     found = [
         Tile(corners[place][0], corners[place][1], tiles.cell_px, round(float(scores[place]), 6))

@@ -122,9 +122,9 @@ def polygon_map(path: Path, layer: str, field: str) -> MapSource:
     polygons = read_labels(labels, crs)
 
     def on(grid: Grid, table: Table) -> Ids:
-        ground = BurntPolygons(read_labels(labels, grid), grid, 0, all_touched=False)
+        burnt = BurntPolygons(read_labels(labels, grid), grid, 0, all_touched=False)
         wide = np.append(table, np.full(IGNORE + 1 - len(table), IGNORE, np.uint8))
-        return lambda window: wide[ground.ids(window)]
+        return lambda window: wide[burnt.ids(window)]
 
     return MapSource(
         name, polygons.classes, crs, None, True, False, not field, on, polygons, polygons.problems

@@ -189,8 +189,8 @@ def min_pixel_size(bounds: Bounds) -> float:
 
     The positive root of (width / size + 2) (height / size + 2) = MAX_PIXELS.
     """
-    width, height, most = bounds[2] - bounds[0], bounds[3] - bounds[1], MAX_PIXELS - 4
-    return (width + height + math.sqrt((width + height) ** 2 + most * width * height)) / most
+    width, height, maximum = bounds[2] - bounds[0], bounds[3] - bounds[1], MAX_PIXELS - 4
+    return (width + height + math.sqrt((width + height) ** 2 + maximum * width * height)) / maximum
 
 
 def typical_width(polygons: NDArray[np.object_]) -> float:

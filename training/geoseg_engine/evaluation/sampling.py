@@ -44,7 +44,7 @@ class Design:
         weights: share of the mapped area.
         expected: user's accuracy, as expected.
         pixels, points: of each.
-        asked: points in all, before rare classes and small ones changed the number.
+        requested: points in all, before rare classes and small ones changed the number.
     """
 
     places: Counts
@@ -52,7 +52,7 @@ class Design:
     expected: NDArray[np.float64]
     pixels: Counts
     points: Counts
-    asked: int
+    requested: int
 
     @property
     def error(self) -> float:
@@ -107,8 +107,8 @@ def sample_design(job: SampleJob, found: ClassMap, held: ClassAreas) -> Design:
     kept = np.flatnonzero(held.pixels)
     weights = held.area_m2[kept] / held.area_m2.sum()
     expected = expectations(job, found.classes)[kept]
-    asked, points = sample_sizes(job, weights, expected, held.pixels[kept])
-    return Design(kept, weights, expected, held.pixels[kept], points, asked)
+    requested, points = sample_sizes(job, weights, expected, held.pixels[kept])
+    return Design(kept, weights, expected, held.pixels[kept], points, requested)
 
 
 def summary(job: SampleJob, found: ClassMap, held: ClassAreas, design: Design) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def summary(job: SampleJob, found: ClassMap, held: ClassAreas, design: Design) -
     warnings = [
         *small_class_warnings(found.classes, held, points),
         *small_map_warning(design),
-        *reduced_warning(job, design.asked, len(design.places)),
+        *reduced_warning(job, design.requested, len(design.places)),
     ]
     rows = [
         {

@@ -22,10 +22,10 @@ from ..contract import (
     Problem,
     Recipe,
     Source,
+    check_order,
+    check_sound,
     decode,
     parse_json,
-    refuse_disordered,
-    refuse_unsound,
 )
 from ..contract.decoding import shown
 from ..models import build, check_architecture, state_shapes
@@ -124,8 +124,8 @@ def _parse_description(texts: dict[str, str]) -> ModelDescription:
     description = decode(
         ModelDescription, {key: parse_json(text, key) for key, text in texts.items() if key in known}
     )
-    refuse_unsound(description.recipe, "recipe")
-    refuse_disordered(description.classes, "classes")
+    check_sound(description.recipe, "recipe")
+    check_order(description.classes, "classes")
     check_architecture(description.architecture)
     bands, classes = len(description.recipe.bands), len(description.classes)
     statistics, calibration = description.statistics, description.calibration

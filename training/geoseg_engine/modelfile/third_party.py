@@ -17,7 +17,7 @@ import onnx
 
 from ..contract import GeoSegError, LabelClass, Problem, parse_json
 from ..contract.decoding import shown
-from ..contract.limits import MOST_BANDS, MOST_CLASSES
+from ..contract.limits import MAX_BANDS, MAX_CLASSES
 from ..raster.sources import parse_crs
 from .calibration import PLAIN, Calibration
 from .stats import Statistics
@@ -265,7 +265,7 @@ def _input(path: Path, model: onnx.ModelProto) -> tuple[int, int]:
     batch, channels, height, width = shape
     if batch > 1:
         raise unusable_model(path, f"it requires {batch} windows at once")
-    if not 0 < channels <= MOST_BANDS or (channels > 16 and 0 < width <= 16):
+    if not 0 < channels <= MAX_BANDS or (channels > 16 and 0 < width <= 16):
         raise unusable_model(path, f"its input {shape} has no fixed number of channels in the second place")
     if height != width:
         raise unusable_model(path, f"its windows of {height} × {width} pixels are not square")
@@ -293,8 +293,8 @@ def _output(path: Path, model: onnx.ModelProto, tile_px: int) -> tuple[int, int]
     height, width = (side or tile_px for side in shape[-2:])
     if channels == 0:
         raise unusable_model(path, "its number of classes is not fixed")
-    if not 0 < channels <= MOST_CLASSES:
-        raise unusable_model(path, f"it has {channels} classes; the maximum is {MOST_CLASSES}")
+    if not 0 < channels <= MAX_CLASSES:
+        raise unusable_model(path, f"it has {channels} classes; the maximum is {MAX_CLASSES}")
     if height != width:
         raise unusable_model(path, f"its output {shape} is not a square map")
     if height > tile_px:

@@ -11,15 +11,15 @@ from typing import Any
 
 from ..contract import GeoSegError
 from ..contract.decoding import shown
-from ..contract.limits import MOST_BANDS, MOST_LEVELS, MOST_MEMBERS, MOST_WIDTH
+from ..contract.limits import MAX_BANDS, MAX_LEVELS, MAX_MEMBERS, MAX_WIDTH
 
 NUMBERS: dict[str, tuple[float, float]] = {
-    "bands": (1, MOST_BANDS),
-    "classes": (1, MOST_BANDS),
-    "width": (1, MOST_WIDTH),
-    "levels": (1, MOST_LEVELS),
+    "bands": (1, MAX_BANDS),
+    "classes": (1, MAX_BANDS),
+    "width": (1, MAX_WIDTH),
+    "levels": (1, MAX_LEVELS),
     "dropout": (0, 1),
-    "features": (1, MOST_BANDS * 64),
+    "features": (1, MAX_BANDS * 64),
     "trees": (1, 1e6),
 }
 """Minimum and maximum of a setting; all but `dropout` are whole numbers."""
@@ -35,8 +35,8 @@ def check_architecture(architecture: Any) -> None:
         GeoSegError: `architecture` with the value that does not fit.
     """
     for number, each in enumerate(_networks(architecture)):
-        if number > 2 * MOST_MEMBERS:
-            raise _architecture_error(f"it has more than {MOST_MEMBERS} members")
+        if number > 2 * MAX_MEMBERS:
+            raise _architecture_error(f"it has more than {MAX_MEMBERS} members")
         if not isinstance(each, dict) or not _is_name(each.get("name")):
             raise _architecture_error(f"{shown(each)} is no object with a name")
         for key, value in each.items():

@@ -239,7 +239,7 @@ def window_independent(
     return tried[0]
 
 
-def sample(frame: Frame, reader: BandReader, most_px: int = SAMPLE_PX) -> NDArray[np.float32]:
+def sample(frame: Frame, reader: BandReader, max_px: int = SAMPLE_PX) -> NDArray[np.float32]:
     """Return z-scores of an aligned window with values: the middle one, or the first that has any.
 
     Args:
@@ -250,7 +250,7 @@ def sample(frame: Frame, reader: BandReader, most_px: int = SAMPLE_PX) -> NDArra
     Returns:
         Z-scores (bands, rows, cols); zeros if no window that was tried has values.
     """
-    size = min(most_px, max(frame.height, frame.width))
+    size = min(max_px, max(frame.height, frame.width))
     all_cuts = list(islice(cuts(Frame(frame.height, frame.width, 0, frame.align_px), size), 10_000))
     middle = len(all_cuts) // 2
     step = max(len(all_cuts) // SAMPLE_TRIES, 1)

@@ -160,11 +160,11 @@ def window_of(grid: Grid, part: Grid) -> Window:
     left, top = to_pixels * (affine_of(part) * (0, 0))
     right, bottom = to_pixels * (affine_of(part) * (part.width, part.height))
     col, row = (
-        min(max(round(value), 0), most - 1) for value, most in ((left, grid.width), (top, grid.height))
+        min(max(round(value), 0), maximum - 1) for value, maximum in ((left, grid.width), (top, grid.height))
     )
     last_col, last_row = (
-        min(max(round(value), first + 1), most)
-        for value, first, most in ((right, col, grid.width), (bottom, row, grid.height))
+        min(max(round(value), first + 1), maximum)
+        for value, first, maximum in ((right, col, grid.width), (bottom, row, grid.height))
     )
     return Window(row, col, last_row - row, last_col - col)
 

@@ -56,13 +56,13 @@ class Footprints:
     widened: bool = False
 
     @property
-    def upright(self) -> bool:
+    def is_upright(self) -> bool:
         """Whether rows of the pixels are rows of the source, and columns columns."""
         return separable(self.corner_rows, self.corner_cols)
 
     def ranges(self) -> tuple[tuple[float, float], tuple[float, float]]:
         """Lowest and highest row, and column, of the source that are covered; NaN if there is no footprint."""
-        if self.upright:
+        if self.is_upright:
             rows, cols = self.corner_rows[:, 0], self.corner_cols[0]
             return (float(rows.min()), float(rows.max())), (float(cols.min()), float(cols.max()))
         low, high = np.full(2, np.inf), np.full(2, -np.inf)
@@ -120,7 +120,7 @@ def covered(
         its centre is not on the source.
     """
     result = np.full((len(values), *footprints.rows.shape), np.nan, np.float32)
-    if statistic == "mean" and footprints.upright:
+    if statistic == "mean" and footprints.is_upright:
         down, right = _overlaps(footprints, 0), _overlaps(footprints, 1)
         for layer, out in zip(values, result, strict=True):
             _mean_by_axes(layer, corner, down, right, out)

@@ -17,7 +17,7 @@ from rasterio.enums import Resampling
 from rasterio.io import MemoryFile
 
 from ..contract import IGNORE, GeoSegError, Grid, LabelClass, beside, decode_all, encode, parse_json
-from ..outputs import refuse_truncated, whole_file
+from ..outputs import check_whole, whole_file
 from .crs import same_crs
 from .grid import Window, rasterio_profile
 from .sources import crs_title, parse_crs
@@ -116,7 +116,7 @@ class RasterWriter:
         if kind is not None:
             return
         self._dataset.close()
-        refuse_truncated(self._partial, self.path)
+        check_whole(self._partial, self.path)
         longest = max(self._grid.width, self._grid.height)
         if longest > OVERVIEW_FROM_PX:
             factors = [2**step for step in range(1, (longest // 256).bit_length())]

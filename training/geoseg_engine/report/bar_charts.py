@@ -148,12 +148,12 @@ def area_bar(row: dict[str, Any], size: float) -> Bar:
     return Bar(row["name"], counted, f"{adjusted / size:,.4g}", row["color"], interval, adjusted / size)
 
 
-def nice_step(most: float) -> float:
+def nice_step(maximum: float) -> float:
     """Return 1, 2 or 5 times a power of ten, of which three to eight fit into a number."""
-    if most <= 0:
+    if maximum <= 0:
         return 1.0
-    power = 10.0 ** math.floor(math.log10(most / 4))
-    return next(factor * power for factor in (1, 2, 5, 10) if most / (factor * power) <= 6)
+    power = 10.0 ** math.floor(math.log10(maximum / 4))
+    return next(factor * power for factor in (1, 2, 5, 10) if maximum / (factor * power) <= 6)
 
 
 def comparison_chart(rows: Sequence[dict[str, Any]], score: str, split: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from ..contract import Band, GeoSegError, Recipe, Source, read_json, refuse_unsound, write_json
+from ..contract import Band, GeoSegError, Recipe, Source, check_sound, read_json, write_json
 from ..raster.sources import descriptions, is_plain_file, open_source, source_grid, value_bands
 
 SUFFIX = ".recipe.json"
@@ -49,7 +49,7 @@ def read_recipe(path: Path) -> Recipe:
             "file_missing", f"The recipe {path} does not exist.", "Make the stack again on the Data page."
         )
     recipe = read_json(Recipe, path)
-    refuse_unsound(recipe, path.name)
+    check_sound(recipe, path.name)
     return recipe
 
 

@@ -318,12 +318,12 @@ def _class_problems(layer: Valued, ids: np.ndarray) -> list[Problem]:
         )
     strange = Counter(text for text in unknown if text is not None)
     if strange:
-        most = ", ".join(f"'{text}' ({count})" for text, count in strange.most_common(6))
+        maximum = ", ".join(f"'{text}' ({count})" for text, count in strange.most_common(6))
         problems.append(
             Problem(
                 "not_in_legend",
                 f"{strange.total()} of {whole} {'has' if strange.total() == 1 else 'have'} a class that is not in the "
-                f"legend: {most}; the pixels there are ignored.",
+                f"legend: {maximum}; the pixels there are ignored.",
                 "Add the value to the layer's categories, or correct it.",
                 "warning",
             )

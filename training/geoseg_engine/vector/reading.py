@@ -106,7 +106,7 @@ def read_table(layer: VectorLayer, fields: Sequence[str], name: str) -> Table:
     return Table(facts["crs"] or "", numbers, shapes, mended, columns, problems)
 
 
-def read_values(layer: VectorLayer, most: int, name: str) -> dict[str, Column]:
+def read_values(layer: VectorLayer, maximum: int, name: str) -> dict[str, Column]:
     """Read the values of every field of the first features of a layer.
 
     Args:
@@ -118,7 +118,7 @@ def read_values(layer: VectorLayer, most: int, name: str) -> dict[str, Column]:
         GeoSegError: `cannot_open`.
     """
     with reading_errors(layer.dataset, name, layer.name):
-        facts, _, _, data = _raw(layer, None, read_geometry=False, max_features=most)
+        facts, _, _, data = _raw(layer, None, read_geometry=False, max_features=maximum)
         return _columns(layer, facts, data, list(facts["fields"]), [], name)
 
 

@@ -84,11 +84,11 @@ class _Reader:
         flags = bool(code & 0x80000000) + bool(code & 0x40000000)
         return kind, order, 2 + flags + (0, 1, 1, 2)[thousands if thousands < 4 else 0]
 
-    def _count(self, order: str, least_bytes: int) -> int:
+    def _count(self, order: str, min_bytes: int) -> int:
         """How many things follow; no more than there are bytes for."""
         (count,) = struct.unpack_from(f"{order}I", self._blob, self._at)
         self._at += 4
-        if count * least_bytes > len(self._blob) - self._at:
+        if count * min_bytes > len(self._blob) - self._at:
             raise ValueError("cut short")
         return int(count)
 

@@ -58,12 +58,12 @@ class BandSettings(QWidget):
         )
         self._form = form
         self.resampling.currentIndexChanged.connect(
-            lambda: self._tell("resampling", self.resampling.currentData())
+            lambda: self._report("resampling", self.resampling.currentData())
         )
         self.fill.currentIndexChanged.connect(lambda: self._on_fill())
         self.constant.valueChanged.connect(lambda: self._on_fill())
-        self.scaling.currentIndexChanged.connect(lambda: self._tell("scaling", self.scaling.currentData()))
-        self.unit.currentIndexChanged.connect(lambda: self._tell(HEIGHT_UNIT, self.unit.currentData()))
+        self.scaling.currentIndexChanged.connect(lambda: self._report("scaling", self.scaling.currentData()))
+        self.unit.currentIndexChanged.connect(lambda: self._report(HEIGHT_UNIT, self.unit.currentData()))
         self.low.valueChanged.connect(lambda: self._on_clip())
         self.high.valueChanged.connect(lambda: self._on_clip())
         self.show_bands([])
@@ -101,13 +101,13 @@ class BandSettings(QWidget):
     def _on_fill(self) -> None:
         self._show_constant()
         chosen = self.fill.currentData()
-        self._tell("fill", f"{self.constant.value():g}" if chosen == CONSTANT else chosen)
+        self._report("fill", f"{self.constant.value():g}" if chosen == CONSTANT else chosen)
 
     def _on_clip(self) -> None:
         if self.low.value() < self.high.value():
-            self._tell("clip_percent", [self.low.value(), self.high.value()])
+            self._report("clip_percent", [self.low.value(), self.high.value()])
 
-    def _tell(self, field: str, value: Any) -> None:
+    def _report(self, field: str, value: Any) -> None:
         self.changed.emit({field: value})
 
 

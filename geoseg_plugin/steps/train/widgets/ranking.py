@@ -167,12 +167,12 @@ def cells(row: Mapping[str, Any], with_classes: bool) -> list[tuple[str, Any]]:
         (str(row.get("bands", "")), None),
         (share(row.get("iou")), best_first(row.get("iou"))),
         (interval_text(interval) or "–", best_first(interval[0] if interval else None)),
-        (share(row.get("spread")), least_first(row.get("spread"))),
+        (share(row.get("spread")), ascending(row.get("spread"))),
         (share(row.get("kappa")), best_first(row.get("kappa"))),
-        (seconds_text(row.get("train_s")), least_first(row.get("train_s"))),
-        (seconds_text(row.get("predict_s")), least_first(row.get("predict_s"))),
-        ("–" if size is None else tr("{:.1f} MB").format(size), least_first(size)),
-        ("–" if weights is None else pixels(weights), least_first(weights)),
+        (seconds_text(row.get("train_s")), ascending(row.get("train_s"))),
+        (seconds_text(row.get("predict_s")), ascending(row.get("predict_s"))),
+        ("–" if size is None else tr("{:.1f} MB").format(size), ascending(size)),
+        ("–" if weights is None else pixels(weights), ascending(weights)),
         (str(len(row.get("seeds") or [])), len(row.get("seeds") or [])),
     ]
     if with_classes:
@@ -187,7 +187,7 @@ def best_first(value: float | None) -> float:
     return LAST if value is None else -value
 
 
-def least_first(value: float | None) -> float:
+def ascending(value: float | None) -> float:
     """Orders costs upwards."""
     return LAST if value is None else value
 

@@ -321,7 +321,7 @@ def _polygons_problem(code: str, layer: DrawnLayer, count: int, min_area_px: int
     if total == 1:
         of_all = f"The only polygon of '{layer.name}'"
     be, s = ("is", "s") if count == 1 else ("are", "")
-    most = count >= MAX_SHARE * total
+    maximum = count >= MAX_SHARE * total
     coarse = (
         "The pixels are too large for these polygons: choose a smaller pixel size if a raster has it, draw larger "
         "polygons, or let every pixel count that a polygon touches."
@@ -333,12 +333,12 @@ def _polygons_problem(code: str, layer: DrawnLayer, count: int, min_area_px: int
         what = f"{be} smaller than the minimum area of {min_area_px} pixels"
         hint = (
             "Choose a smaller minimum area."
-            if most
+            if maximum
             else "Draw them larger, or choose a smaller minimum area."
         )
     elif code in ("tiny_polygon", "sliver"):
         what = f"{be} {'smaller' if code == 'tiny_polygon' else 'narrower'} than a pixel"
-        hint = coarse if most else fewer
+        hint = coarse if maximum else fewer
     elif code == "duplicate":
         what = f"repeat{s} another one exactly"
         hint = "The labels are still correct; Delete duplicate geometries (Processing) keeps one of each."

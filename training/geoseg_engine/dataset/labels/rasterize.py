@@ -28,9 +28,9 @@ from ...contract import (
     Problem,
     RasterizeJob,
     Source,
+    check_order,
     encode,
     read_json,
-    refuse_disordered,
     write_json,
 )
 from ...raster.grid import Window, full_window, window_px, windows
@@ -201,7 +201,7 @@ def read_facts(labels: Path) -> LabelFacts:
             "Make the label raster with GeoSeg (Rasterize labels).",
         )
     facts = read_json(LabelFacts, path)
-    refuse_disordered(facts.classes, path.name)
+    check_order(facts.classes, path.name)
     return facts
 
 

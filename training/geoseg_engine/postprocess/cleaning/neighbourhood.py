@@ -57,14 +57,14 @@ def majority(codes: Codes, side_px: int) -> Codes:
     halo = side_px // 2
     own = _trimmed(codes, halo)
     best = own.copy()
-    most = np.zeros(own.shape, np.min_scalar_type(side_px**2))
+    maximum = np.zeros(own.shape, np.min_scalar_type(side_px**2))
     tie = np.zeros(own.shape, bool)
     for item in classes_in(codes):
-        votes = _square_sums(codes == item, side_px).astype(most.dtype, copy=False)
-        more = votes > most
-        tie = (tie & ~more) | (votes == most)
+        votes = _square_sums(codes == item, side_px).astype(maximum.dtype, copy=False)
+        more = votes > maximum
+        tie = (tie & ~more) | (votes == maximum)
         np.copyto(best, item, where=more)
-        np.maximum(most, votes, out=most)
+        np.maximum(maximum, votes, out=maximum)
     return np.where(tie | (own == IGNORE), own, best)
 
 

@@ -62,7 +62,7 @@ class Int8Scores:
         return f"int8 changes the mean IoU on {self.pixels} validation pixels {change}"
 
 
-def quantized(model: ModelFile, most_loss: float, log: Log) -> tuple[Path, float] | None:
+def quantized(model: ModelFile, max_loss: float, log: Log) -> tuple[Path, float] | None:
     """Return the model's int8 graph, from its folder or made now, and the mean IoU it loses.
 
     Args:
@@ -75,12 +75,12 @@ def quantized(model: ModelFile, most_loss: float, log: Log) -> tuple[Path, float
     """
     path = int8_path(model.path)
     try:
-        found = read_scores(path, model) or _make(model, path, most_loss, log)
+        found = read_scores(path, model) or _make(model, path, max_loss, log)
     except GeoSegError as error:
         log(f"int8 is not used: {error.message}")
         return None
-    if found.loss > most_loss:
-        log(f"int8 is not used: {found.sentence()}; at most {most_loss:g} may be lost.")
+    if found.loss > max_loss:
+        log(f"int8 is not used: {found.sentence()}; at most {max_loss:g} may be lost.")
         return None
     log(f"{found.sentence()}; {path.name} is used.")
     return path, found.loss
@@ -117,7 +117,7 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _make(model: ModelFile, path: Path, most_loss: float, log: Log) -> Int8Scores:
+def _make(model: ModelFile, path: Path, max_loss: float, log: Log) -> Int8Scores:
     """Quantise and judge; the graph gets its name only if it may be used.
 
     Raises:
@@ -131,7 +131,7 @@ def _make(model: ModelFile, path: Path, most_loss: float, log: Log) -> Int8Score
         quantise(model.path, tiles, trial)
         log("int8: comparing it with float32 on validation tiles.")
         found = compare_scores(model, trial, tiles)
-        if found.loss <= most_loss:
+        if found.loss <= max_loss:
             graph = onnx.load(trial)
             onnx.helper.set_model_props(graph, {KEY: json.dumps(asdict(found))})
             mine = path.with_name(f"{path.stem}.{socket.gethostname()}-{os.getpid()}.onnx")

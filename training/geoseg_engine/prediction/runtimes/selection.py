@@ -291,10 +291,10 @@ def _compared(
     result, speed = time_runtime(runtime, sample)
     _check_shape(runtime, result.shape, reference.shape)
     agreement = float((result.argmax(axis=0) == reference.argmax(axis=0)).mean())
-    least = SAME_CLASS[runtime.precision]
+    minimum = SAME_CLASS[runtime.precision]
     log(
         f"{runtime.title}: {speed / 1e6:.2f} Mpx/s, {agreement:.3%} of the pixels get the class of float32"
-        + (f" ({least:.1%} are needed)" if least else "")
+        + (f" ({minimum:.1%} are needed)" if minimum else "")
     )
     bytes_px = scratch_factor(runtime) * largest * BYTES[runtime.precision] / 4
     return Choice(runtime, speed, bytes_px, agreement)

@@ -75,13 +75,15 @@ class ThirdPartyRuntime:
         Raises:
             GeoSegError: `not_our_model`.
         """
-        least, most = self._side // 2, self._side
+        minimum, maximum = self._side // 2, self._side
         if (
             values.ndim != 3
             or len(values) != self._channels
-            or not all(least < side <= most for side in values.shape[1:])
+            or not all(minimum < side <= maximum for side in values.shape[1:])
         ):
-            raise unusable_model(self._path, f"it gives {values.shape} values for {most} × {most} pixels")
+            raise unusable_model(
+                self._path, f"it gives {values.shape} values for {maximum} × {maximum} pixels"
+            )
         return values
 
 
