@@ -78,7 +78,7 @@ class Page(QWidget):
             self.problem_list.set_limit(round(MAX_SHARE_OF_PAGE * self.height()))
 
     def section(self, title: str) -> QFormLayout:
-        """A titled block; returns its form, to which rows are added."""
+        """Add a titled block; return its form, to which rows are added."""
         self.body.addSpacing(2)
         self.body.addWidget(heading(title))
         form = narrow_form()
@@ -106,7 +106,7 @@ class Page(QWidget):
         self.next_step.show_outdated(why)
 
     def settle(self) -> None:
-        """All widgets are there: from now on inputs speak."""
+        """Send `changed` from now on: all widgets are there."""
         self._restoring = False
 
     def set_busy(self, busy: bool) -> None:
@@ -115,7 +115,7 @@ class Page(QWidget):
         self._enable_primary()
 
     def set_ready(self, ready: bool) -> None:
-        """Whether the page has what its primary button needs."""
+        """Set whether the page has what its primary button needs."""
         self._ready = ready
         self._enable_primary()
 
@@ -149,20 +149,20 @@ class Page(QWidget):
         return box
 
     def combo(self, key: str, entries: Mapping[str, str]) -> QComboBox:
-        """A remembered list of named values."""
+        """Return a remembered list of named values."""
         box: QComboBox = self.remember(key, QComboBox())
         for value, name in entries.items():
             box.addItem(name, value)
         return box
 
     def tick(self, key: str, text: str, checked: bool = False) -> QCheckBox:
-        """A remembered tick."""
+        """Return a remembered tick."""
         box: QCheckBox = self.remember(key, QCheckBox(text))
         box.setChecked(checked)
         return box
 
     def values(self) -> dict[str, Any]:
-        """Values of the remembered inputs, as JSON-able data."""
+        """Return the values of the remembered inputs, as JSON-able data."""
         return {key: value_of(widget) for key, widget in self._inputs.items()}
 
     def restore(self, values: dict[str, Any]) -> None:
@@ -178,7 +178,7 @@ class Page(QWidget):
         self.changed.emit()
 
     def on_inputs_changed(self) -> None:
-        """What the page itself adapts when an input changes: enabled states, live sentences."""
+        """Adapt enabled states and live sentences to the inputs."""
 
     def _on_input_changed(self, *_values: object) -> None:
         if not self._restoring:
@@ -274,7 +274,7 @@ def needed_px(widget: QWidget) -> int:
 
 
 def heading(title: str) -> QLabel:
-    """The title of a block."""
+    """Return the title of a block."""
     label = QLabel(title)
     font = label.font()
     font.setBold(True)
@@ -283,7 +283,7 @@ def heading(title: str) -> QLabel:
 
 
 def scrolling(content: QWidget) -> QScrollArea:
-    """A vertical scroll area around a page's content."""
+    """Return a vertical scroll area around a page's content."""
     area = QScrollArea()
     area.setWidgetResizable(True)
     area.setFrameShape(QFrame.Shape.NoFrame)
@@ -295,7 +295,7 @@ def scrolling(content: QWidget) -> QScrollArea:
 
 
 def narrow_form() -> QFormLayout:
-    """A form that puts long fields under their labels when the dock is narrow."""
+    """Return a form that puts long fields under their labels when the dock is narrow."""
     form = QFormLayout()
     form.setContentsMargins(0, 0, 0, 0)
     form.setHorizontalSpacing(8)
@@ -307,7 +307,7 @@ def narrow_form() -> QFormLayout:
 
 
 def primary_button(text: str) -> QPushButton:
-    """The one button of a page that does the step."""
+    """Return the one button of a page that does the step."""
     button = QPushButton(text)
     font = button.font()
     font.setBold(True)

@@ -61,7 +61,7 @@ class BandsController(QObject):
         self.dialog.open()
 
     def make_dialog(self, kind: str) -> AddDialog:
-        """The dialog of a kind, filled with what is there now."""
+        """Return the dialog of a kind, filled with what is there now."""
         given = DialogInputs(
             self.services.dock, self.rows, self.section.additions, self._layer_bands, self._inspect
         )
@@ -140,7 +140,7 @@ class BandsController(QObject):
 
 
 def unsettled(composition: Composition) -> tuple[Any, ...]:
-    """What the values depend on, apart from the settings that come after them."""
+    """Return what the values depend on, apart from the settings that come after them."""
     bands = [
         (band.name, band.source, band.index, band.derive, band.resampling, band.fill, str(band.parameters))
         for band in composition.bands

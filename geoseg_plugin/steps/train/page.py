@@ -199,7 +199,7 @@ class TrainPage(Page):
         self.on_inputs_changed()
 
     def set_unfinished(self, runs: Sequence[NamedPath]) -> None:
-        """Runs that stopped before their end; `note` is "running" where the engine is still alive."""
+        """Show the runs that stopped before their end; `note` is "running" where the engine is still alive."""
         with QSignalBlocker(self.unfinished):
             self.unfinished.clear()
             for run in runs:
@@ -246,12 +246,12 @@ class TrainPage(Page):
         return CATALOGUE[self.model.currentData()]
 
     def chosen_bands(self) -> tuple[str, ...]:
-        """Names of the ticked bands; empty where all are."""
+        """Return the names of the ticked bands; empty where all are."""
         ticked = self.bands.ticked()
         return () if len(ticked) == len(self.bands.keys()) else tuple(ticked)
 
     def choices(self) -> TrainChoices:
-        """What is chosen now."""
+        """Return what is chosen now."""
         values = self.values()
         if self.chosen_model.method:
             options = stored_fields(ForestJob, BASELINE_FIELDS, values)
