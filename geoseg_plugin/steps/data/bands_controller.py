@@ -11,7 +11,6 @@ from qgis.PyQt.QtCore import QObject
 from ...contract import GeoSegError
 from ...jobs import prepare
 from ...jobs.bandroles import LayerBands
-from ...jobs.choices import RasterRow
 from ...jobs.composition import Composition
 from ...layers.inputs.dataset import DataInputs
 from ...layers.spectra import layer_bands
@@ -22,6 +21,7 @@ from ...panel.texts import tr
 from .add_band.dialog import AddDialog
 from .add_band.kinds import DialogInputs, addable_bands
 from .add_band.series import SeriesDialog
+from .state import RasterRow
 from .widgets.band_section import BandSection
 from .widgets.band_window import BandWindow
 

@@ -12,7 +12,7 @@ from qgis.core import Qgis, QgsMapLayer, QgsRasterLayer, QgsUnitTypes, QgsVector
 
 from ...contract import GeoSegError, Labels, Problem, present
 from ...jobs import prepare
-from ...jobs.choices import DataChoices, RasterRow
+from ...jobs.choices import DataChoices
 from ...jobs.rasterfacts import reference_of, tiles_named
 from ...jobs.submission import Submission
 from ...layers import snapshot
@@ -39,7 +39,7 @@ from .area_band import AreaBand, area_of_result
 from .bands_controller import BandsController
 from .checks_controller import ChecksController
 from .page import DataPage
-from .state import mosaic_rows
+from .state import RasterRow, mosaic_rows
 
 MAX_LIVE = 20_000
 """Features of a label layer that is being edited: all of them are read for its classes, on the main thread."""

@@ -21,14 +21,14 @@ from qgis.PyQt.QtWidgets import (
 
 from ...contract import Labels, default_unlabelled
 from ...forms.fields import stored_fields
-from ...jobs.choices import DataChoices, LabelEdits, MoreLabels, RasterChoice, RasterRow
+from ...jobs.choices import DataChoices, LabelEdits, MoreLabels, RasterChoice
 from ...layers.legendclasses import LEGEND_FIELD
 from ...panel.texts import area_names, tr
 from ...panel.widgets.layer_box import LayerBox
 from ...panel.widgets.notes import small_label
 from ...panel.widgets.page import Page
 from .options import DataOptions
-from .state import LABEL_FIELDS, unlabelled_note
+from .state import LABEL_FIELDS, RasterRow, unlabelled_note
 from .widgets.band_section import BandSection
 from .widgets.class_table import ClassTable
 

@@ -17,10 +17,10 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ....jobs.additions import Addition, Input
-from ....jobs.choices import RasterRow
 from ....panel.texts import tr
 from ....panel.widgets.notes import small_label
 from ....panel.widgets.page import lets_shrink, narrow_form
+from ..state import RasterRow
 
 WIDTH_PX, USUAL_WIDTH_PX = 360, 420
 ROOMY_PX = 1200

@@ -17,9 +17,10 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from ....jobs.choices import RasterChoice, RasterRow
+from ....jobs.choices import RasterChoice
 from ....panel.texts import terrain_names, tr
 from ....paths import icon
+from ..state import RasterRow
 
 ROLE_KIND = Qt.ItemDataRole.UserRole
 ROLE_VALUE = Qt.ItemDataRole.UserRole + 1
