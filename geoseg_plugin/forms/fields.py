@@ -51,7 +51,7 @@ def kind_of(cls: type, name: str) -> Kind:
         return "several"
     if plain is bool or is_pair(choices):
         return "tick"
-    if choices:
+    if choices or params_of(cls)[name].labels:
         return "choice"
     kinds: dict[Any, Kind] = {int: "whole", float: "decimal", str: "text", tuple[int, ...]: "numbers"}
     if plain not in kinds:
@@ -62,6 +62,16 @@ def kind_of(cls: type, name: str) -> Kind:
 def is_pair(choices: tuple[Any, ...]) -> bool:
     """Return whether choices are two numbers."""
     return len(choices) == 2 and all(isinstance(item, int) for item in choices)
+
+
+def values_of(cls: type, name: str) -> tuple[Any, ...]:
+    """Return the values of a list to choose from: those that the field may take, else those with a name.
+
+    Args:
+        cls: dataclass that declares it.
+        name: of the field.
+    """
+    return choices_of(cls, name) or tuple(params_of(cls)[name].labels)
 
 
 def row_key(cls: type, name: str) -> str:

@@ -17,7 +17,7 @@ from qgis.PyQt.QtWidgets import QDialogButtonBox
 from geoseg_plugin.contract import Band, LabelClass, Source, StackJob
 from geoseg_plugin.jobs.additions import Addition
 from geoseg_plugin.jobs.bandroles import LayerBands, guess_bands
-from geoseg_plugin.jobs.choices import LabelEdits, MoreLabels, RasterRow
+from geoseg_plugin.jobs.choices import LabelEdits, MoreLabels
 from geoseg_plugin.jobs.composition import Composition, compose
 from geoseg_plugin.jobs.inputs import RasterInput
 from geoseg_plugin.jobs.legend import edited
@@ -29,6 +29,7 @@ from geoseg_plugin.steps.data.add_band.index import IndexDialog
 from geoseg_plugin.steps.data.add_band.series import SeriesDialog, clear_code
 from geoseg_plugin.steps.data.add_band.vector import VectorDialog
 from geoseg_plugin.steps.data.page import DataPage
+from geoseg_plugin.steps.data.state import RasterRow
 from geoseg_plugin.steps.data.widgets.band_tree import BandTree
 from geoseg_plugin.steps.data.widgets.band_window import BandWindow, clip_values
 from geoseg_plugin.steps.data.widgets.class_table import ClassTable
@@ -148,7 +149,7 @@ def test_an_expression_is_read_before_it_is_added() -> None:
     dialog = ExpressionDialog(band_options(ROWS))
     for text, expected in (
         ("", "Write"),
-        ("(b2 + ", "error at character"),
+        ("(b2 + ", "error at"),
         ("b2 + b9", "b9"),
         ("1 + 2", "uses no band"),
         ("sqrt(b2) / (dem + 1)", ""),

@@ -27,10 +27,10 @@ from geoseg_plugin.contract import (
     write_json,
 )
 from geoseg_plugin.forms.fields import from_stored, grouped, kind_of, row_key, stored_fields, to_stored
-from geoseg_plugin.jobs.choices import DataChoices, RasterRow
+from geoseg_plugin.jobs.choices import DataChoices
 from geoseg_plugin.jobs.submission import Submission
 from geoseg_plugin.jobs.submission import write as write_job
-from geoseg_plugin.steps.data.state import mosaic_rows, unlabelled_note
+from geoseg_plugin.steps.data.state import RasterRow, mosaic_rows, unlabelled_note
 from geoseg_plugin.steps.engine.state import badge_text, device_text
 from geoseg_plugin.steps.predict.state import (
     MORE_LAYERS,

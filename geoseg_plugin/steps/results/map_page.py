@@ -203,7 +203,7 @@ class MapResults(QWidget):
         )
 
     def comparison(self) -> ComparisonChoices:
-        """The labels to compare with."""
+        """Return the labels to compare with."""
         return ComparisonChoices(
             self.labels.layer_id(),
             self.class_field.currentData() or "",
@@ -212,7 +212,7 @@ class MapResults(QWidget):
         )
 
     def set_maps(self, maps: Sequence[NamedPath], current: str) -> None:
-        """Maps to choose from; `current` is chosen."""
+        """Show the maps to choose from; `current` is chosen."""
         before = self.path()
         with QSignalBlocker(self.map):
             self.map.clear()
@@ -224,7 +224,7 @@ class MapResults(QWidget):
         self.map_chosen.emit(self.path())
 
     def set_class_fields(self, fields: Sequence[str], proposed: str) -> None:
-        """Fields of the label layer."""
+        """Show the fields of the label layer."""
         self.class_field.clear()
         self.class_field.addItem(tr("One class: every polygon") if fields else tr("Values of the raster"), "")
         for name in fields:
@@ -311,7 +311,7 @@ def button(text: str, signal: Any) -> QPushButton:
 
 
 def percent_box(value: float, low: float, high: float) -> QDoubleSpinBox:
-    """A number in percent."""
+    """Return a number in percent."""
     found = QDoubleSpinBox()
     found.setDecimals(1)
     found.setRange(low, high)

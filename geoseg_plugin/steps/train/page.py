@@ -78,6 +78,8 @@ class TrainPage(Page):
     def _add_model(self) -> None:
         form = self.section(tr("Model"))
         self.preset = self.remember("preset", QComboBox())
+        self.preset.setAccessibleName(tr("Goal"))
+        self.preset.setToolTip(tr("Goal: how long training may take; a time limit overrules it."))
         for key, name in preset_names().items():
             self.preset.addItem(name, key)
         self.preset.setCurrentIndex(self.preset.findData(default_of(TrainJob, "preset")))
@@ -101,7 +103,7 @@ class TrainPage(Page):
         form.addRow(self.model_note)
         self.zoo_rows = self._rows((tr("Encoder"), self.encoder), (tr("Decoder"), self.decoder))
         self.body.addWidget(self.zoo_button)
-        self.goal_rows = self._rows((tr("Goal"), self.preset), (tr("Time limit"), self.minutes))
+        self.goal_rows = self._rows(("", self.preset), (tr("Time limit"), self.minutes))
 
     def _rows(self, *rows: tuple[str, QWidget]) -> QWidget:
         """Rows that are shown and hidden together."""
@@ -109,7 +111,7 @@ class TrainPage(Page):
         form = narrow_form()
         block.setLayout(form)
         for name, widget in rows:
-            form.addRow(name, widget)
+            form.addRow(name, widget) if name else form.addRow(widget)
         self.body.addWidget(block)
         return block
 
@@ -197,7 +199,7 @@ class TrainPage(Page):
         self.on_inputs_changed()
 
     def set_unfinished(self, runs: Sequence[NamedPath]) -> None:
-        """Runs that stopped before their end; `note` is "running" where the engine is still alive."""
+        """Show the runs that stopped before their end; `note` is "running" where the engine is still alive."""
         with QSignalBlocker(self.unfinished):
             self.unfinished.clear()
             for run in runs:
@@ -244,12 +246,12 @@ class TrainPage(Page):
         return CATALOGUE[self.model.currentData()]
 
     def chosen_bands(self) -> tuple[str, ...]:
-        """Names of the ticked bands; empty where all are."""
+        """Return the names of the ticked bands; empty where all are."""
         ticked = self.bands.ticked()
         return () if len(ticked) == len(self.bands.keys()) else tuple(ticked)
 
     def choices(self) -> TrainChoices:
-        """What is chosen now."""
+        """Return what is chosen now."""
         values = self.values()
         if self.chosen_model.method:
             options = stored_fields(ForestJob, BASELINE_FIELDS, values)
