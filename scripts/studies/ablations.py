@@ -42,7 +42,7 @@ BASE = TrainJob(
     class_weights="sqrt",
     augment=ALL_AUGMENTATION,
     by_class=1 / 3,
-    average=0.98,
+    ema_decay=0.98,
     epochs=EPOCHS,
     patience=0,
     precision="float32",
@@ -71,7 +71,7 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
         "flips and turns": {"augment": ("flip", "turn")},
         "all, with rotation and copy-paste": {"augment": (*ALL_AUGMENTATION, "rotate", "copy_paste")},
     },
-    "averaging of weights": {"decay 0.98": {}, "none": {"average": 0.0}},
+    "averaging of weights": {"decay 0.98": {}, "none": {"ema_decay": 0.0}},
     "calibration and thresholds": {"on validation": {}, "none": {"calibrate": False}},
 }
 SMALL = {"settings": ["averaging of weights"], "seeds": [1], "steps": EPOCHS}

@@ -22,6 +22,7 @@ def pytest_runtest_setup(item):
         export._write = GraphCache(export._write)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """`--dist loadgroup` keeps the tests of a file together, for they share fixtures, but those marked alone."""
     for item in items:
