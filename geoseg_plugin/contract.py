@@ -9,4 +9,4 @@ from .paths import training_dir
 if str(training_dir()) not in sys.path:
     sys.path.insert(0, str(training_dir()))
 
-from geoseg_engine.contract import *  # noqa: F403  # the whole contract, as its `__all__` says
+from geoseg_engine.contract import *  # noqa: F403  # the whole contract

@@ -148,6 +148,12 @@ def write_flag_file(folder):
     return folder / "bands.json", lambda: json_of("bands", f"@{folder / 'bands.json'}")
 
 
+def test_a_plan_of_parts_with_an_impossible_window_is_none(tmp_path):
+    for core_px, unit_px in ((0, 512), (10**12, 512), (512, 10**12)):
+        write_json(tmp_path / PLAN_FILE, RunPlan("key", "torch", "float32", core_px, unit_px))
+        assert read_plan(tmp_path) is None
+
+
 FILES = [
     write_recipe_file, write_dataset_file, write_facts_file, write_plan_file, write_result_file, write_run_file,
     write_map_job, write_flag_file,

@@ -126,6 +126,16 @@ def test_other_settings_and_another_dataset_are_done_again(dataset, compared, tm
     assert caught.value.code == "no_dataset"
 
 
+def test_a_run_under_former_field_names_is_the_same(tmp_path):
+    job = small_job(tmp_path / "dataset.json", ema_decay=0.9)
+    stored = job_to_json(job)
+    stored["job"]["average"] = stored["job"].pop("ema_decay")
+    stored["job"]["find_rate"] = stored["job"].pop("lr_range_test")
+    (tmp_path / "job.json").write_text(json.dumps(stored), encoding="utf-8")
+    assert runs.same_job(tmp_path, job)
+    assert not runs.same_job(tmp_path, small_job(tmp_path / "dataset.json", ema_decay=0.8))
+
+
 def test_a_failure_is_kept_and_the_others_go_on(dataset, tmp_path, monkeypatch):
     real = fit.run
 

@@ -19,7 +19,7 @@ from geoseg_engine.contract import (
     write_json,
 )
 from geoseg_engine.contract.experiment_jobs import SEARCHED
-from geoseg_engine.experiments import runs, search
+from geoseg_engine.experiments import runs, search, study
 from geoseg_engine.experiments.search import score_of
 from geoseg_engine.experiments.search_space import settings, space, values
 from geoseg_engine.modelfile.reading import read_model
@@ -150,6 +150,18 @@ def test_more_trials_can_be_added_but_not_of_another_search(dataset, tmp_path, m
         search.run(job_for(dataset, parameters=("width",)), tmp_path, Recorder(tmp_path))
     assert caught.value.code == "resume_mismatch"
     search.run(job_for(dataset, parameters=("width",), trials=2, resume=False), tmp_path, Recorder(tmp_path))
+
+
+def test_a_study_under_former_field_names_resumes(dataset, tmp_path, monkeypatch):
+    trainings = Pretended(monkeypatch)
+    search.run(job_for(dataset, trials=3), tmp_path, Recorder(tmp_path))
+    for path in (tmp_path / study.FILE, *tmp_path.rglob("job.json")):
+        text = path.read_text(encoding="utf-8")
+        renamed = text.replace("lr_range_test", "find_rate").replace("ema_decay", "average")
+        assert renamed != text
+        path.write_text(renamed, encoding="utf-8")
+    search.run(job_for(dataset, trials=5), tmp_path, Recorder(tmp_path))
+    assert len(trainings.jobs) == 5, "three are kept"
 
 
 def test_the_same_seed_proposes_the_same(dataset, tmp_path, monkeypatch):

@@ -25,7 +25,7 @@ from ...panel.texts import duration, interval_text, share, state_names, tr
 from ...panel.widgets.notes import small_label
 from ...records.runs import Run
 from .widgets.overlay import Overlay
-from .widgets.ranking import ROW, SORT, SortedItem, best_first, least_first
+from .widgets.ranking import ROW, SORT, SortedItem, best_first, ascending
 
 SIZE = (1040, 680)
 MAX_COMPARED = 6
@@ -240,7 +240,7 @@ def cells(run: Run) -> list[tuple[str, float | None]]:
         (share(run.score), best_first(run.score)),
         (interval_text(interval) or "–", best_first(interval[0] if interval else None)),
         (measured if run.score is not None else "–", None),
-        ("–" if run.minutes is None else duration(60 * run.minutes), least_first(run.minutes)),
+        ("–" if run.minutes is None else duration(60 * run.minutes), ascending(run.minutes)),
         (run.device or "–", None),
         (states.get(run.entry.state, "–"), None),
     ]

@@ -37,12 +37,11 @@ LIMITS: dict[str, dict[str, tuple[float, float]]] = {
         "epochs": (-1e6, 1e6),
         "max_minutes": (0.0, 1e7),
         "seed": (-(2.0**63), 2.0**64 - 1),
-        "core_px": (1.0, float(MAX_WINDOW_PX)),
-        "unit_px": (1.0, 1e9),
         "levels": (0.0, float(MAX_LEVELS)),
         "crop_px": (1.0, float(MAX_WINDOW_PX)),
         "batch_size": (1.0, 65_536.0),
     },
+    "RunPlan": {"core_px": (1.0, float(MAX_WINDOW_PX)), "unit_px": (1.0, 1e9)},
     "ModelDescription": {
         "reach_px": (0.0, float(MAX_WINDOW_PX)),
         "align_px": (1.0, float(MAX_WINDOW_PX)),

@@ -8,7 +8,6 @@ and the dataset that are wanted now.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -37,6 +36,7 @@ from ..contract import (
     job_to_json,
     kept_json,
     parse_event,
+    read_job,
     write_json,
 )
 from ..evaluation import evaluate
@@ -307,13 +307,16 @@ def sending_the_end(channel: Channel) -> Iterator[None]:
 
 
 def same_job(folder: Path, job: RunJob) -> bool:
-    """Return whether the job.json of a folder equals a job.
+    """Return whether the job.json of a folder holds the same job, also under former names of fields.
 
     Args:
         folder: folder of the run.
         job: the job.
     """
-    return kept_json(folder / JOB_FILE) == json.loads(json.dumps(job_to_json(job)))
+    try:
+        return job_to_json(read_job(folder / JOB_FILE)) == job_to_json(job)
+    except (OSError, GeoSegError):
+        return False
 
 
 def finished_result(folder: Path, digest: str) -> dict[str, Any] | None:

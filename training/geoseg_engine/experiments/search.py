@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import shutil
 import time
 from collections.abc import Mapping
@@ -21,7 +20,7 @@ from ..modelfile.stac import sidecar_path
 from ..outputs import prepare_folder, whole_file
 from . import runs
 from .search_space import settings, space, values
-from .study import STATES, add_finished, finished_trials, open_study, propose
+from .study import STATES, add_finished, finished_trials, open_study, propose, search_text
 
 TRIALS_FILE, BEST_FILE, RESULT_FILE = "trials.csv", "best.json", "search.json"
 RUNS, PHASE, METRICS_FILE, HISTORY_FILE = "trials", "searching", "metrics.json", "history.json"
@@ -107,7 +106,7 @@ def start_search(job: SearchJob, training: TrainJob, output: Path, channel: Chan
         GeoSegError: `nothing_to_monitor`, `nothing_to_search`, `resume_mismatch`; of the training.
     """
     channel.progress(PHASE, 0, job.trials)
-    wanted = json.dumps([encode(training), list(job.parameters), runs.dataset_digest(training.dataset)])
+    wanted = search_text(training, job.parameters, runs.dataset_digest(training.dataset))
     epochs = max(WARM_UP_EPOCHS, training.epochs // 4)
     study = open_study(output, wanted, job.resume, training.monitor != "loss", epochs)
     folder = output / RUNS / "1"

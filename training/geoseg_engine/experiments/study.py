@@ -6,7 +6,8 @@ pruning by the median of the trials so far (Akiba et al. 2019, "Optuna").
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState
 
-from ..contract import GeoSegError
+from ..contract import GeoSegError, TrainJob, decode, encode, parse_json
 
 FILE, NAME, WANTED = "study.log", "search", "wanted"
 RANDOM_TRIALS, BEFORE_PRUNING = 5, 4
@@ -36,7 +37,7 @@ def open_study(output: Path, wanted: str, resume: bool, maximise: bool, warm_up_
 
     Args:
         output: folder of the search.
-        wanted: what is searched, as text.
+        wanted: what is searched, as of `search_text`.
         resume: go on with the study of the folder if there is one.
         maximise: whether a higher score is better.
         warm_up_epochs: epochs before a trial can be pruned.
@@ -56,7 +57,7 @@ def open_study(output: Path, wanted: str, resume: bool, maximise: bool, warm_up_
         pruner=optuna.pruners.MedianPruner(BEFORE_PRUNING, warm_up_epochs),
         load_if_exists=True,
     )
-    if study.user_attrs.get(WANTED, wanted) != wanted:
+    if not same_search(study.user_attrs.get(WANTED, wanted), wanted):
         raise GeoSegError(
             "resume_mismatch",
             f"The study in {output} searched with other settings, or on another dataset.",
@@ -67,6 +68,31 @@ def open_study(output: Path, wanted: str, resume: bool, maximise: bool, warm_up_
         study.tell(trial.number, state=TrialState.FAIL)
         study.enqueue_trial(trial.params)
     return study
+
+
+def same_search(kept: str, wanted: str) -> bool:
+    """Return whether two texts describe the same search, also under former names of a training's fields.
+
+    Args:
+        kept: text in a study, as of `search_text`.
+        wanted: text of the search to run.
+    """
+    try:
+        training, *others = parse_json(kept, FILE)
+        return bool([encode(decode(TrainJob, training)), *others] == json.loads(wanted))
+    except (GeoSegError, TypeError, ValueError):
+        return False
+
+
+def search_text(training: TrainJob, parameters: Sequence[str], digest: str) -> str:
+    """Return what decides the trials of a search, as text.
+
+    Args:
+        training: settings that are not searched, with absolute paths.
+        parameters: the searched settings.
+        digest: as of `runs.dataset_digest`.
+    """
+    return json.dumps([encode(training), list(parameters), digest])
 
 
 def propose(study: optuna.Study, space: Mapping[str, BaseDistribution], seed: int) -> optuna.Trial:
