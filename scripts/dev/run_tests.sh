@@ -24,8 +24,7 @@ for suite in "${suites[@]}"; do
   python=.envs/plugin/bin/python
   parallel=()
   case $suite in
-    engine) python=.envs/engine/bin/python parallel=(-n auto --dist loadgroup) ;;
-    real) python=.envs/engine/bin/python parallel=(-n auto --dist loadfile) ;;
+    engine | real) python=.envs/engine/bin/python parallel=(-n auto --dist loadfile) ;;
   esac
   log=build/tests/$suite.log
   echo "== tests/$suite ($python)"

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+SCRIPT = "::test_the_script_runs_to_its_end["
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "training"))
 
 
@@ -22,11 +24,16 @@ def pytest_runtest_setup(item):
         export._write = GraphCache(export._write)
 
 
-def pytest_collection_modifyitems(items):
-    """`--dist loadgroup` keeps the tests of a file together, for they share fixtures, but those marked alone."""
-    for item in items:
-        alone = item.get_closest_marker("alone")
-        item.add_marker(pytest.mark.xdist_group(item.nodeid if alone else item.path.stem))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """With `--dist loadfile`, tests of a file share a process and its fixtures, but scripts are dealt one by one."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            return nodeid if SCRIPT in nodeid else super()._split_scope(nodeid)
+
+    return Scheduling(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import pytest
 from script_runs import ROOT, run_small, scripts_in
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("script", scripts_in("studies"), ids=lambda item: item.stem)
 def test_the_script_runs_to_its_end(script: Path, tmp_path: Path) -> None:
     run_small(script, tmp_path)
