@@ -41,7 +41,14 @@ PARAMETER_LIMITS = {
 
 
 def when(condition: bool, code: str, message: str, hint: str) -> list[Problem]:
-    """Return one problem if a condition holds, else none."""
+    """Return one problem if a condition holds, else none.
+
+    Args:
+        condition: what is wrong.
+        code: of the problem.
+        message: one sentence with the offending value.
+        hint: the next step.
+    """
     return [Problem(code, message, hint)] if condition else []
 
 
@@ -57,6 +64,12 @@ def filled_intermediates(bands: tuple[Band, ...]) -> list[Problem]:
 
 
 def unknown_sources(sources: tuple[Source, ...], bands: tuple[Band, ...]) -> list[Problem]:
+    """List the bands whose source is not among the sources.
+
+    Args:
+        sources: of the job.
+        bands: of the job; expressions have no source.
+    """
     known = {source.key for source in sources}
     return [
         Problem(
@@ -145,6 +158,12 @@ def repeated_names(names: list[str]) -> list[Problem]:
 
 
 def area_problems(area: Area, labels: Labels | None) -> list[Problem]:
+    """List what is missing or out of range in an area.
+
+    Args:
+        area: as it is given.
+        labels: whose hull the area may be; None where there are none.
+    """
     of_polygons = area.kind in ("concave_hull", "convex_hull", "bounds")
     return [
         *when(
