@@ -1,4 +1,4 @@
-"""Why a bar is missed: experiments on finished comparisons of two classes. They are no methods of the product.
+"""Why a target is missed: experiments on finished comparisons of two classes. They are no methods of the product.
 
 Run with the engine's Python, after `compare_cases.py`, or both on a made case with `--small` alone:
 
