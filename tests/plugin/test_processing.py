@@ -65,6 +65,27 @@ def test_every_parameter_and_output_is_explained(made: type, provider: GeoSegPro
     assert missing == []
 
 
+@pytest.mark.parametrize("made", ALGORITHMS, ids=lambda made: made.ID)
+def test_help_names_parameters_as_the_dialog_does(made: type, provider: GeoSegProvider) -> None:
+    algorithm = provider.algorithm(made.ID)
+    titles = {item.name(): item.description().lower() for item in algorithm.parameterDefinitions()}
+    named = re.findall(r"<b>([^<]+)</b> \(([A-Z_]+)\)", algorithm.shortHelpString())
+    other = {key: name for name, key in named if not titles.get(key, name.lower()).startswith(name.lower())}
+    assert other == {}
+
+
+def test_titles_name_a_unit_once_and_whole_numbers_without_decimals(provider: GeoSegProvider) -> None:
+    titles = {
+        (algorithm.name(), item.name()): item.description()
+        for algorithm in provider.algorithms()
+        for item in algorithm.parameterDefinitions()
+    }
+    assert [title for title in titles.values() if re.search(r"\d\.0:", title)] == []
+    assert titles["trainmodel", "WIDTH"] == "Base channels (0: automatic)"
+    assert titles["trainmodel", "CROP_SIZE"] == "Crop size (px; 0: automatic)"
+    assert titles["cleanclasses", "BACKGROUND"] == "Background class (empty: automatic)"
+
+
 def test_algorithms_run_in_the_background(provider: GeoSegProvider) -> None:
     for algorithm in provider.algorithms():
         assert not algorithm.flags() & Qgis.ProcessingAlgorithmFlag.NoThreading

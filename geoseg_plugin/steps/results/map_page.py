@@ -27,7 +27,7 @@ from ...layers.areas import accuracy_sentence, area_table
 from ...panel.texts import interval_text, share, tr
 from ...panel.widgets.layer_box import LayerBox
 from ...panel.widgets.notes import NextStep, Note, ProblemList, small_label, wrap
-from ...panel.widgets.page import Page, heading, lets_shrink, narrow_form, primary_button
+from ...panel.widgets.page import Page, heading, lets_shrink, narrow_form, needed_px, primary_button
 from ...panel.widgets.tables import ReadOnlyTable, fill_scores
 from .state import HALF_WIDTH, HALF_WIDTH_RANGE, ComparisonChoices, SampleDesign
 from .widgets.area_bars import AreaBars
@@ -104,6 +104,7 @@ class MapResults(QWidget):
         form.addRow(tr("95 % interval"), self.half_width)
         form.addRow(tr("Expected accuracy"), self.expected)
         form.addRow(tr("Points"), self.points)
+        self.allocation.setMinimumWidth(needed_px(self.allocation))
         form.addRow(tr("Allocation"), self.allocation)
         self.half_width.setToolTip(
             tr("Of the overall accuracy, to either side. Half as wide costs four times as many points.")
@@ -124,6 +125,7 @@ class MapResults(QWidget):
         self.created.hide()
         form.addRow(self.created)
         self.sample = LayerBox(Qgis.LayerFilter.PointLayer, tr("no sample: count only"))
+        self.sample.setMinimumWidth(needed_px(self.sample))
         form.addRow(tr("Sample"), self.sample)
         self.use_button = button(tr("&Correct the areas"), self.areas_requested)
         form.addRow(self.use_button)

@@ -245,8 +245,8 @@ def intervals_sentence(result: dict[str, Any]) -> str:
     if result.get("folds"):
         return tr("With 95 % intervals, from the differences between folds.")
     blocks = found.get("blocks")
-    on = tr(" of {} blocks").format(blocks) if isinstance(blocks, int) else ""
-    return tr("With 95 % intervals, from resampling the blocks{} of the evaluation.").format(on)
+    count = f"{blocks} " if isinstance(blocks, int) else ""
+    return tr("With 95 % intervals, from resampling the {}blocks of the evaluation.").format(count)
 
 
 def largest_class_share(confusion: Sequence[Sequence[int]]) -> float | None:

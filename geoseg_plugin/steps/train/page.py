@@ -25,7 +25,7 @@ from ...forms.ticks import TickList
 from ...jobs.choices import NamedPath
 from ...panel.texts import tr
 from ...panel.widgets.notes import small_label
-from ...panel.widgets.page import Page, lets_shrink, narrow_form
+from ...panel.widgets.page import Page, lets_shrink, narrow_form, needed_px
 from .baseline_options import BaselineOptions
 from .network_options import NetworkOptions
 from .start import StartSection
@@ -83,6 +83,7 @@ class TrainPage(Page):
         for key, name in preset_names().items():
             self.preset.addItem(name, key)
         self.preset.setCurrentIndex(self.preset.findData(default_of(TrainJob, "preset")))
+        self.preset.setMinimumWidth(needed_px(self.preset))
         self.model = self.remember("model", QComboBox())
         for key, model in CATALOGUE.items():
             self.model.addItem(tr(model.name), key)
@@ -103,7 +104,7 @@ class TrainPage(Page):
         form.addRow(self.model_note)
         self.zoo_rows = self._rows((tr("Encoder"), self.encoder), (tr("Decoder"), self.decoder))
         self.body.addWidget(self.zoo_button)
-        self.goal_rows = self._rows(("", self.preset), (tr("Time limit"), self.minutes))
+        self.goal_rows = self._rows((tr("Goal"), self.preset), (tr("Time limit"), self.minutes))
 
     def _rows(self, *rows: tuple[str, QWidget]) -> QWidget:
         """Rows that are shown and hidden together."""
@@ -111,7 +112,7 @@ class TrainPage(Page):
         form = narrow_form()
         block.setLayout(form)
         for name, widget in rows:
-            form.addRow(name, widget) if name else form.addRow(widget)
+            form.addRow(name, widget)
         self.body.addWidget(block)
         return block
 

@@ -474,9 +474,11 @@ class CleanJob(Job):
     background: Annotated[
         int | None,
         Param(
-            "Background",
-            "Id of the class that is not opened or closed; -1 is none. Without it, 0 unless the class names of the "
+            "Background class",
+            "Id of the class that is not opened or closed; -1 is none. Automatic is 0, unless the class names of the "
             "file make that a class like the others.",
+            low=-1,
+            auto="automatic",
         ),
     ] = None
     output: Annotated[str, Param("Post-processed classes", writes=RASTERS)] = "cleaned.tif"

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from .catalogue import ARCHITECTURES, BASELINES, ENCODERS
 from .checks import when
 from .errors import Problem
-from .job import DEVICE, MAX_SEED, SEED, Job
+from .job import DEVICE, HARDWARE, MAX_SEED, OTHER, SEED, Job
 from .parameter import Candidates, Param, unknown
 from .run_files import ENCODER_FILE, MODEL_FILE
 
@@ -62,8 +62,8 @@ PRESET_NAMES = {
 }
 PRESETS = tuple(PRESET_NAMES)
 
-LOSS, CROPS, OPTIMIZER, LENGTH = "Loss", "Crops", "Optimizer", "Length"
-NETWORK, START, HARDWARE, BASELINE = "Network", "Start", "Hardware", "Baseline"
+LOSS, CROPS, OPTIMIZER, LENGTH = "Loss and sampling", "Crops", "Optimization", "Length"
+NETWORK, START, BASELINE = "Network", "Start", "Baseline"
 
 DatasetPath = Annotated[str, Param("Dataset", "dataset.json or its folder.", reads=True)]
 Bands = Annotated[tuple[str, ...], Param("Bands", "Names of the bands to use.", auto="all")]
@@ -427,7 +427,7 @@ class TrainJob(Job):
         Param(
             "Calibrate on validation data",
             "Makes the confidence a true probability and gives rare classes the threshold that fits best.",
-            group=HARDWARE,
+            group=OTHER,
             guide="calibration",
         ),
     ] = True
@@ -436,7 +436,7 @@ class TrainJob(Job):
         Param(
             "Write TensorBoard logs",
             "For curves of many runs side by side.",
-            group=HARDWARE,
+            group=OTHER,
             guide="tensorboard",
         ),
     ] = True
@@ -555,7 +555,8 @@ class ForestJob(Job):
         tuple[int, ...],
         Param(
             "Texture windows",
-            "Sides of windows, odd numbers; mean and standard deviation of every band in each are further features.",
+            "Sides of windows, odd numbers such as 3, 7; mean and standard deviation of every band in each are further "
+            "features.",
             unit="px",
             low=3,
             high=31,
@@ -589,7 +590,7 @@ class ForestJob(Job):
         Param(
             "Training pixels",
             "Maximum number of training pixels, balanced across classes.",
-            unit="px",
+            unit="pixels",
             low=100,
             high=50_000_000,
             step=10_000,
