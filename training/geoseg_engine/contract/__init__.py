@@ -29,6 +29,8 @@ from .codec import (
 )
 from .data import (
     AUTO_UNLABELLED,
+    DATA_OF_KINDS,
+    DERIVATIONS,
     EXPRESSION,
     IGNORE,
     RELIEF_ATTRIBUTES,
