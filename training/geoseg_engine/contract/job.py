@@ -57,6 +57,7 @@ SEED = Annotated[
         high=MAX_SEED,
         group=HARDWARE,
         guide="seed-and-resume",
+        fixed=True,
     ),
 ]
 DEVICE = Annotated[
