@@ -1,11 +1,14 @@
 """The line between the processes: what is written is read back, and complaints come all at once."""
 
 import json
+import typing
 
 import pytest
 from job_examples import EXAMPLES, SOURCES
 
 from geoseg_engine.contract import (
+    DATA_OF_KINDS,
+    DERIVATIONS,
     JOBS,
     Area,
     Band,
@@ -19,6 +22,7 @@ from geoseg_engine.contract import (
     RasterizeJob,
     SearchJob,
     Source,
+    SourceKind,
     StackJob,
     SummarizeJob,
     TileJob,
@@ -183,3 +187,13 @@ def test_a_run_folder_stands_for_its_model(tmp_path):
         ProbeJob(),
     ):
         assert with_files_of_runs(job, tmp_path) == job
+
+
+def test_a_job_is_listed_by_the_module_that_declares_it():
+    assert [kind for kind in JOBS if JOBS[kind].kind != kind or not JOBS[kind].worker] == []
+    assert {"stack", "train", "compare", "predict", "evaluate", "describe"} <= set(JOBS)
+
+
+def test_every_kind_of_source_says_what_is_derived_from_it_and_what_its_data_are():
+    kinds = set(typing.get_args(SourceKind))
+    assert set(DERIVATIONS) == kinds == set(DATA_OF_KINDS)

@@ -19,6 +19,7 @@ from toolbox import Feedback, checked, context, raster, record, run
 
 from geoseg_plugin.contract import GeoSegError
 from geoseg_plugin.paths import resource
+from geoseg_plugin.processing import algorithms
 from geoseg_plugin.processing.parameters import chosen_bands
 from geoseg_plugin.processing.provider import ALGORITHMS, GeoSegProvider
 
@@ -49,6 +50,11 @@ def test_ids_are_the_promised_ones(provider: GeoSegProvider) -> None:
     assert provider.id() == "geoseg"
     assert {algorithm.name() for algorithm in provider.algorithms()} == IDS
     assert all(re.fullmatch(r"[a-z0-9]+", name) for name in IDS)
+
+
+def test_every_module_of_algorithms_is_in_the_toolbox() -> None:
+    modules = {path.stem for path in Path(algorithms.__file__).parent.glob("*.py")} - {"__init__"}
+    assert [made.ID for made in ALGORITHMS] == sorted(modules)
 
 
 @pytest.mark.parametrize("made", ALGORITHMS, ids=lambda made: made.ID)

@@ -4,29 +4,9 @@ from __future__ import annotations
 
 import math
 
-from .data import (
-    EXPRESSION,
-    RELIEF_ATTRIBUTES,
-    SPECKLE_FILTERS,
-    TEMPORAL_STATISTICS,
-    TERRAIN_ATTRIBUTES,
-    VECTOR_FEATURES,
-    Area,
-    Band,
-    Labels,
-    Source,
-)
+from .data import DERIVATIONS, EXPRESSION, Area, Band, Labels, Source
 from .errors import Problem
 from .parameter import range_problems
-
-DERIVATIONS = (
-    *TERRAIN_ATTRIBUTES,
-    *RELIEF_ATTRIBUTES,
-    *SPECKLE_FILTERS,
-    *TEMPORAL_STATISTICS,
-    *VECTOR_FEATURES,
-)
-
 
 PARAMETER_LIMITS = {
     "size_px": (1.0, 255.0),
@@ -85,7 +65,7 @@ def unknown_sources(sources: tuple[Source, ...], bands: tuple[Band, ...]) -> lis
 def band_setting_problems(bands: tuple[Band, ...]) -> list[Problem]:
     """Derivations that do not exist, inputs that no band has, and percentiles and gap values that are none."""
     names = {band.name for band in bands}
-    known = ("", EXPRESSION, *DERIVATIONS)
+    known = ("", EXPRESSION, *(name for names in DERIVATIONS.values() for name in names))
     problems = []
     for band in bands:
         low, high = band.clip_percent

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 from .decoding import decode, shown
 from .errors import GeoSegError
 from .events import JOB_FILE
-from .jobs import JOBS, Job
+from .job import Job
+from .jobs import JOBS
 from .strictjson import load_json
 from .text import json_text
 

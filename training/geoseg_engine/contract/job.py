@@ -57,6 +57,7 @@ SEED = Annotated[
         high=MAX_SEED,
         group=OTHER,
         guide="seed-and-resume",
+        fixed=True,
     ),
 ]
 DEVICE = Annotated[

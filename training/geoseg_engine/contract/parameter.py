@@ -60,6 +60,7 @@ class Param:
         row: key under which the panel stores it; empty is the field's name.
         was: former names of the field, which are still read.
         search: what the job `search` may try.
+        fixed: a resumed run keeps the value that it began with.
         reads: the field names a file to read.
         in_folder: file that is meant where the folder that holds it is given.
         writes: suffixes of the file that the field names as a result, none where any will do; None for other fields.
@@ -82,6 +83,7 @@ class Param:
     row: str = ""
     was: tuple[str, ...] = ()
     search: Candidates | None = None
+    fixed: bool = False
     reads: bool = False
     in_folder: str = ""
     writes: tuple[str, ...] | None = None

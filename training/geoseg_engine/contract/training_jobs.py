@@ -161,6 +161,7 @@ class TrainJob(Job):
             "training starts from random weights.",
             reads=True,
             in_folder=ENCODER_FILE,
+            fixed=True,
         ),
     ] = ""
     width: Width = 0
@@ -257,6 +258,7 @@ class TrainJob(Job):
             labels={"adamw": "AdamW", "sgd": "SGD"},
             group=OPTIMIZER,
             guide="learning-rate-batch-crop",
+            fixed=True,
         ),
     ] = "adamw"
     schedule: Annotated[
@@ -267,6 +269,7 @@ class TrainJob(Job):
             labels={"cosine": "cosine", "plateau": "reduce on plateau"},
             group=OPTIMIZER,
             guide="learning-rate-batch-crop",
+            fixed=True,
         ),
     ] = "cosine"
     learning_rate: Annotated[
@@ -308,6 +311,7 @@ class TrainJob(Job):
             group=OPTIMIZER,
             guide="width-levels-dropout",
             search=Candidates(low=1e-4, high=0.1, log=True),
+            fixed=True,
         ),
     ] = 0.01
     ema_decay: Annotated[
@@ -335,6 +339,7 @@ class TrainJob(Job):
             labels=MONITOR_NAMES,
             group=OPTIMIZER,
             guide="epochs-patience-time",
+            fixed=True,
         ),
     ] = "miou"
     epochs: Annotated[
@@ -409,6 +414,7 @@ class TrainJob(Job):
             "Weights whose bands, classes and shapes fit are kept.",
             reads=True,
             in_folder=MODEL_FILE,
+            fixed=True,
         ),
     ] = ""
     freeze_epochs: Annotated[
@@ -420,6 +426,7 @@ class TrainJob(Job):
             low=-1,
             high=1_000_000,
             guide="fine-tuning",
+            fixed=True,
         ),
     ] = 0
     calibrate: Annotated[
