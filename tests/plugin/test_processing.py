@@ -11,6 +11,7 @@ from qgis.core import (
     QgsProcessingException,
     QgsProcessingFeatureSourceDefinition,
     QgsProcessingOutputLayerDefinition,
+    QgsProcessingParameterNumber,
     QgsProject,
     QgsRasterLayer,
     QgsVectorLayer,
@@ -90,6 +91,19 @@ def test_titles_name_a_unit_once_and_whole_numbers_without_decimals(provider: Ge
     assert titles["trainmodel", "WIDTH"] == "Base channels (0: automatic)"
     assert titles["trainmodel", "CROP_SIZE"] == "Crop size (px; 0: automatic)"
     assert titles["cleanclasses", "BACKGROUND"] == "Background class (empty: automatic)"
+
+
+def test_whole_numbers_fit_the_box_of_the_dialog(provider: GeoSegProvider) -> None:
+    numbers = [
+        (algorithm.name(), item)
+        for algorithm in provider.algorithms()
+        for item in algorithm.parameterDefinitions()
+        if isinstance(item, QgsProcessingParameterNumber)
+        and item.dataType() == Qgis.ProcessingNumberParameterType.Integer
+    ]
+    without_limit = QgsProcessingParameterNumber("X").maximum()
+    wide = [(name, item.name()) for name, item in numbers if 2**31 <= item.maximum() < without_limit]
+    assert numbers and wide == []
 
 
 def test_algorithms_run_in_the_background(provider: GeoSegProvider) -> None:

@@ -25,7 +25,7 @@ from ...forms.ticks import TickList
 from ...jobs.choices import NamedPath
 from ...panel.texts import tr
 from ...panel.widgets.notes import small_label
-from ...panel.widgets.page import Page, lets_shrink, narrow_form, needed_px
+from ...panel.widgets.page import Page, lets_shrink, narrow_form
 from .baseline_options import BaselineOptions
 from .network_options import NetworkOptions
 from .start import StartSection
@@ -40,6 +40,9 @@ from .state import (
     preset_names,
 )
 from .widgets.curves import Curves
+
+GOAL_PX = 220
+"""Width at which the list of goals shows its texts; in a narrow panel it goes below its label."""
 
 
 class TrainPage(Page):
@@ -83,7 +86,7 @@ class TrainPage(Page):
         for key, name in preset_names().items():
             self.preset.addItem(name, key)
         self.preset.setCurrentIndex(self.preset.findData(default_of(TrainJob, "preset")))
-        self.preset.setMinimumWidth(needed_px(self.preset))
+        self.preset.setMinimumWidth(GOAL_PX)
         self.model = self.remember("model", QComboBox())
         for key, model in CATALOGUE.items():
             self.model.addItem(tr(model.name), key)
