@@ -23,6 +23,7 @@ from .fields import plain_type
 from .texts import has_default, toolbox_title, tr
 
 Number = Qgis.ProcessingNumberParameterType
+LARGE = 2**31 - 1
 
 
 def key_of(cls: type, name: str) -> str:
@@ -85,7 +86,7 @@ def parameter_of(cls: type, name: str) -> QgsProcessingParameterDefinition:
             fileFilter=_filter(param),
         )
     elif kind is str or typing.get_origin(kind) is tuple:
-        parameter = QgsProcessingParameterString(key, title, default or None, False, True)
+        parameter = QgsProcessingParameterString(key, title, default or None, False, not default)
     else:
         raise TypeError(f"No parameter holds {cls.__name__}.{name}.")
     parameter.setHelp(tr(param.about))
@@ -160,7 +161,7 @@ def _value(
     if kind is bool:
         return algorithm.parameterAsBoolean(given, key, context)
     if kind is int:
-        return algorithm.parameterAsInt(given, key, context)
+        return _whole(algorithm, given, context, key)
     if kind is float:
         return algorithm.parameterAsDouble(given, key, context)
     text = algorithm.parameterAsString(given, key, context)
@@ -168,6 +169,14 @@ def _value(
         item = typing.get_args(kind)[0]
         return tuple(item(part) for part in listed(text) if item is str or part.lstrip("-").isdigit())
     return text if param.reads else text.strip()
+
+
+def _whole(
+    algorithm: QgsProcessingAlgorithm, given: dict[str, Any], context: QgsProcessingContext, key: str
+) -> int:
+    """A whole number; QGIS reads those of more than 32 bits as 0."""
+    number = algorithm.parameterAsDouble(given, key, context)
+    return algorithm.parameterAsInt(given, key, context) if abs(number) < LARGE else int(number)
 
 
 def _chosen(

@@ -58,7 +58,7 @@ def automatic(cls: type, name: str) -> str:
     default = default_of(cls, name)
     if not param.auto or isinstance(default, str) or param.several:
         return ""
-    return f"{tr('empty') if default in (None, ()) else default}: {tr(param.auto)}"
+    return f"{tr('empty') if default in (None, ()) else f'{default:g}'}: {tr(param.auto)}"
 
 
 def choice_names(cls: type, name: str) -> dict[Any, str]:

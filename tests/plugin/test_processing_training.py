@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from qgis.core import Qgis
 from toolbox import checked, record, run
 
 from geoseg_plugin.contract import Cancelled, ForestJob, PretrainJob, TrainJob
@@ -27,6 +28,20 @@ def test_left_open_means_the_jobs_own_defaults(
     jobs = [item.job for item in taken]
     assert jobs == [TrainJob(str(dataset)), ForestJob(str(dataset)), PretrainJob(str(dataset))]
     assert [item.folder.name for item in taken] == ["trainmodel", "trainforest", "pretrain"]
+
+
+def test_large_seeds_are_not_cut_and_a_device_is_named(
+    provider: GeoSegProvider, engine: None, dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = record(monkeypatch, {"model": "model.onnx"})
+    run(provider, "trainmodel", DATASET=str(dataset), OUTPUT=str(dataset / "run"), SEED=3_000_000_000)
+    assert taken[0].job.seed == 3_000_000_000
+    titles = {
+        item.name(): item.description() for item in provider.algorithm("trainmodel").parameterDefinitions()
+    }
+    assert titles["LEARNING_RATE"] == "Learning rate (0: automatic)"
+    device = provider.algorithm("trainmodel").parameterDefinition("DEVICE")
+    assert not device.flags() & Qgis.ProcessingParameterFlag.Optional
 
 
 def test_settings_of_a_training_become_fields(
