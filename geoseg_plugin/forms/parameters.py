@@ -19,11 +19,10 @@ from qgis.core import (
 )
 
 from ..contract import Param, choices_of, default_of, params_of, types_of
-from .fields import plain_type
+from .fields import MAX_WHOLE, plain_type
 from .texts import has_default, toolbox_title, tr
 
 Number = Qgis.ProcessingNumberParameterType
-LARGE = 2**31 - 1
 
 
 def key_of(cls: type, name: str) -> str:
@@ -141,7 +140,7 @@ def _number(
     if low is not None:
         parameter.setMinimum(low)
     if param.high is not None:
-        parameter.setMaximum(param.high)
+        parameter.setMaximum(min(param.high, MAX_WHOLE) if whole else param.high)
     return parameter
 
 
@@ -161,7 +160,7 @@ def _value(
     if kind is bool:
         return algorithm.parameterAsBoolean(given, key, context)
     if kind is int:
-        return _whole(algorithm, given, context, key)
+        return algorithm.parameterAsInt(given, key, context)
     if kind is float:
         return algorithm.parameterAsDouble(given, key, context)
     text = algorithm.parameterAsString(given, key, context)
@@ -169,14 +168,6 @@ def _value(
         item = typing.get_args(kind)[0]
         return tuple(item(part) for part in listed(text) if item is str or part.lstrip("-").isdigit())
     return text if param.reads else text.strip()
-
-
-def _whole(
-    algorithm: QgsProcessingAlgorithm, given: dict[str, Any], context: QgsProcessingContext, key: str
-) -> int:
-    """A whole number; QGIS reads those of more than 32 bits as 0."""
-    number = algorithm.parameterAsDouble(given, key, context)
-    return algorithm.parameterAsInt(given, key, context) if abs(number) < LARGE else int(number)
 
 
 def _chosen(

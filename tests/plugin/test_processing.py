@@ -15,6 +15,7 @@ from qgis.core import (
     QgsRasterLayer,
     QgsVectorLayer,
 )
+from qgis.gui import QgsGui, QgsProcessingGui
 from toolbox import Feedback, checked, context, raster, record, run
 
 from geoseg_plugin.contract import GeoSegError
@@ -63,6 +64,21 @@ def test_every_parameter_and_output_is_explained(made: type, provider: GeoSegPro
     assert all(re.fullmatch(r"[A-Z_]+", key) for key in keys)
     missing = [key for key in sorted(keys) if not re.search(rf"\b{key}\b", text)]
     assert missing == []
+
+
+def test_dialogs_open_with_the_defaults(provider: GeoSegProvider) -> None:
+    registry, used = QgsGui.processingGuiRegistry(), context()
+    for algorithm in provider.algorithms():
+        for parameter in algorithm.parameterDefinitions():
+            if parameter.type() in ("number", "enum", "boolean"):
+                wrapper = registry.createParameterWidgetWrapper(
+                    parameter, QgsProcessingGui.WidgetType.Standard
+                )
+                widget, value = wrapper.createWrappedWidget(used), wrapper.parameterValue()
+                assert parameter.checkValueIsAcceptable(value), (algorithm.id(), parameter.name(), value)
+                if parameter.type() == "number":
+                    assert value == parameter.defaultValue(), (algorithm.id(), parameter.name(), value)
+                widget.deleteLater()
 
 
 def test_algorithms_run_in_the_background(provider: GeoSegProvider) -> None:
