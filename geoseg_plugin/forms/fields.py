@@ -11,6 +11,8 @@ from ..contract import choices_of, default_of, params_of, types_of
 
 Kind = Literal["several", "tick", "choice", "whole", "decimal", "numbers", "text"]
 """How a field is shown: a list to tick, a tick box, a list to choose from, a number box, or a line of text."""
+MAX_WHOLE = 2**31 - 1
+"""Largest number that Qt's box for whole numbers holds; with a larger maximum its value turns negative."""
 
 MAX_WHOLE = 2**31 - 1
 """Largest number that Qt's box for whole numbers holds."""

@@ -85,7 +85,7 @@ def parameter_of(cls: type, name: str) -> QgsProcessingParameterDefinition:
             fileFilter=_filter(param),
         )
     elif kind is str or typing.get_origin(kind) is tuple:
-        parameter = QgsProcessingParameterString(key, title, default or None, False, True)
+        parameter = QgsProcessingParameterString(key, title, default or None, False, not default)
     else:
         raise TypeError(f"No parameter holds {cls.__name__}.{name}.")
     parameter.setHelp(tr(param.about))

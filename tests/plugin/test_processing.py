@@ -16,6 +16,7 @@ from qgis.core import (
     QgsRasterLayer,
     QgsVectorLayer,
 )
+from qgis.gui import QgsGui, QgsProcessingGui
 from toolbox import Feedback, checked, context, raster, record, run
 
 from geoseg_plugin.contract import GeoSegError
@@ -104,6 +105,21 @@ def test_whole_numbers_fit_the_box_of_the_dialog(provider: GeoSegProvider) -> No
     without_limit = QgsProcessingParameterNumber("X").maximum()
     wide = [(name, item.name()) for name, item in numbers if 2**31 <= item.maximum() < without_limit]
     assert numbers and wide == []
+
+
+def test_dialogs_open_with_the_defaults(provider: GeoSegProvider) -> None:
+    registry, used = QgsGui.processingGuiRegistry(), context()
+    for algorithm in provider.algorithms():
+        for parameter in algorithm.parameterDefinitions():
+            if parameter.type() in ("number", "enum", "boolean"):
+                wrapper = registry.createParameterWidgetWrapper(
+                    parameter, QgsProcessingGui.WidgetType.Standard
+                )
+                widget, value = wrapper.createWrappedWidget(used), wrapper.parameterValue()
+                assert parameter.checkValueIsAcceptable(value), (algorithm.id(), parameter.name(), value)
+                if parameter.type() == "number":
+                    assert value == parameter.defaultValue(), (algorithm.id(), parameter.name(), value)
+                widget.deleteLater()
 
 
 def test_algorithms_run_in_the_background(provider: GeoSegProvider) -> None:

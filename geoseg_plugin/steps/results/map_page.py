@@ -29,7 +29,7 @@ from ...panel.widgets.layer_box import LayerBox
 from ...panel.widgets.notes import NextStep, Note, ProblemList, small_label, wrap
 from ...panel.widgets.page import Page, heading, lets_shrink, narrow_form, needed_px, primary_button
 from ...panel.widgets.tables import ReadOnlyTable, fill_scores
-from .state import HALF_WIDTH, HALF_WIDTH_RANGE, ComparisonChoices, SampleDesign
+from .state import EXPECTED_RANGE, HALF_WIDTH, HALF_WIDTH_RANGE, ComparisonChoices, SampleDesign
 from .widgets.area_bars import AreaBars
 
 
@@ -94,7 +94,7 @@ class MapResults(QWidget):
         self.sample_group = form.parentWidget()
         self.half_width = percent_box(HALF_WIDTH, *HALF_WIDTH_RANGE)
         self.half_width.setPrefix("± ")
-        self.expected = row_of(SampleJob, "expected_else", percent=True).control
+        self.expected = percent_box(SampleDesign().expected, *EXPECTED_RANGE)
         self.points = self._page.remember("sample_points", row_of(SampleJob, "count").control)
         self.points.setSpecialValueText(tr("automatic"))
         self.allocation = row_of(SampleJob, "allocation").control

@@ -243,6 +243,7 @@ CLEANING_PHASES = {
     "smoothing": "Smoothing the classes",
     "filling holes": "Filling holes",
     "removing small patches": "Removing small patches",
+    "finishing the file": "Finishing the file",
 }
 POLYGON_PHASES = {"polygonize": "Drawing polygons"}
 

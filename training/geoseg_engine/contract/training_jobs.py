@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from .catalogue import ARCHITECTURES, BASELINES, ENCODERS
 from .checks import when
 from .errors import Problem
+from .events import TRAINING_PHASES
 from .job import DEVICE, HARDWARE, MAX_SEED, OTHER, SEED, Job
 from .parameter import Candidates, Param, unknown
 from .run_files import ENCODER_FILE, MODEL_FILE
@@ -133,7 +134,7 @@ class TrainJob(Job):
     kind: ClassVar[str] = "train"
     worker: ClassVar[str] = "training.fit"
     title: ClassVar[str] = "Train model"
-    phases: ClassVar[dict[str, str]] = {"train": "Training"}
+    phases: ClassVar[dict[str, str]] = {"train": "Training", "training": "Training", **TRAINING_PHASES}
     leaves: ClassVar[tuple[str, ...]] = (MODEL_FILE,)
 
     dataset: DatasetPath
@@ -510,7 +511,7 @@ class ForestJob(Job):
     kind: ClassVar[str] = "trainforest"
     worker: ClassVar[str] = "baselines.fit"
     title: ClassVar[str] = "Train random forest or spectral baseline"
-    phases: ClassVar[dict[str, str]] = {"trainforest": "Training"}
+    phases: ClassVar[dict[str, str]] = {"trainforest": "Training", **TRAINING_PHASES}
 
     dataset: DatasetPath
     bands: Bands = ()
@@ -645,7 +646,11 @@ class PretrainJob(Job):
     kind: ClassVar[str] = "pretrain"
     worker: ClassVar[str] = "training.pretraining.pretrain"
     title: ClassVar[str] = "Pretrain encoder"
-    phases: ClassVar[dict[str, str]] = {"pretrain": "Pretraining the encoder"}
+    phases: ClassVar[dict[str, str]] = {
+        "pretrain": "Pretraining the encoder",
+        "pretraining": "Pretraining the encoder",
+        **TRAINING_PHASES,
+    }
     leaves: ClassVar[tuple[str, ...]] = (ENCODER_FILE,)
 
     dataset: DatasetPath
