@@ -5,6 +5,7 @@ Standard library only: this is the one part of the engine that the plugin import
 
 from .addresses import file_exists, split_address
 from .bandroles import ROLES, RoleGuess, guess_roles
+from .baseline_jobs import ForestJob
 from .catalogue import (
     ARCHITECTURES,
     BASELINE_MODELS,
@@ -125,7 +126,6 @@ from .training_jobs import (
     LOSSES,
     MONITORS,
     PRESETS,
-    ForestJob,
     PretrainJob,
     PreviewJob,
     TrainJob,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
+from .baseline_jobs import ForestJob
 from .catalogue import BASELINE_MODELS, CATALOGUE, NETWORKS
 from .checks import when
 from .data import SPLITS
@@ -14,7 +15,7 @@ from .parameter import Param, params_of, unknown
 from .prediction_jobs import TestTimeAugmentation
 from .run_files import MODEL_FILE
 from .text import make_plain
-from .training_jobs import DatasetPath, ForestJob, TrainJob
+from .training_jobs import DatasetPath, TrainJob
 
 FIRST_SEARCHED = (
     "learning_rate",

@@ -14,6 +14,7 @@ from .parameter import params_of
 MODULES = (
     "data_jobs",
     "training_jobs",
+    "baseline_jobs",
     "experiment_jobs",
     "prediction_jobs",
     "evaluation_jobs",
