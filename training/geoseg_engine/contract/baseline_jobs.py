@@ -112,7 +112,7 @@ class ForestJob(Job):
             "Maximum number of training pixels, balanced across classes.",
             unit="pixels",
             low=100,
-            high=50_000_000,
+            high=1_000_000_000,
             step=10_000,
             group=BASELINE,
             guide="baselines",
