@@ -478,7 +478,6 @@ class CleanJob(Job):
             "Background class",
             "Id of the class that is not opened or closed; -1 is none. Automatic is 0, unless the class names of the "
             "file make that a class like the others.",
-            low=-1,
             auto="automatic",
         ),
     ] = None
