@@ -36,7 +36,7 @@ def desk(workspace: None) -> Iterator[Desk]:
 
     made = Desk()
     yield made
-    made.panel.close()
+    made.close()
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def data_desk(workspace: None, tmp_path: Path) -> Iterator[DataDesk]:
 
     made = DataDesk(tmp_path)
     yield made
-    made.panel.close()
+    made.close()
 
 
 @pytest.fixture

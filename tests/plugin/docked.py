@@ -135,6 +135,11 @@ class Desk:
         self.services, self.pages, self.dock = self.panel.services, self.panel.pages, self.panel.dock
         self.services.queries.wake()
 
+    def close(self) -> None:
+        """End the panel; a window that stays on screen would be painted while it is being collected."""
+        self.panel.close()
+        self.dock.hide()
+
 
 class FakeIface:
     """QGIS's interface as far as the panel needs it."""

@@ -60,7 +60,7 @@ class Desk(docked.Desk):
 def desk(workspace: None) -> Iterator[Desk]:
     made = Desk()
     yield made
-    made.panel.close()
+    made.close()
 
 
 def described_raster(folder: Path, name: str, descriptions: tuple[str, ...]) -> Any:
