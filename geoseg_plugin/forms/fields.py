@@ -11,6 +11,11 @@ from ..contract import choices_of, default_of, params_of, types_of
 
 Kind = Literal["several", "tick", "choice", "whole", "decimal", "numbers", "text"]
 """How a field is shown: a list to tick, a tick box, a list to choose from, a number box, or a line of text."""
+MAX_WHOLE = 2**31 - 1
+"""Largest number that Qt's box for whole numbers holds; with a larger maximum its value turns negative."""
+
+MAX_WHOLE = 2**31 - 1
+"""Largest number that Qt's box for whole numbers holds."""
 
 
 def grouped(cls: type, *but: str) -> list[str]:
@@ -51,7 +56,7 @@ def kind_of(cls: type, name: str) -> Kind:
         return "several"
     if plain is bool or is_pair(choices):
         return "tick"
-    if choices:
+    if choices or params_of(cls)[name].labels:
         return "choice"
     kinds: dict[Any, Kind] = {int: "whole", float: "decimal", str: "text", tuple[int, ...]: "numbers"}
     if plain not in kinds:
@@ -62,6 +67,16 @@ def kind_of(cls: type, name: str) -> Kind:
 def is_pair(choices: tuple[Any, ...]) -> bool:
     """Return whether choices are two numbers."""
     return len(choices) == 2 and all(isinstance(item, int) for item in choices)
+
+
+def values_of(cls: type, name: str) -> tuple[Any, ...]:
+    """Return the values of a list to choose from: those that the field may take, else those with a name.
+
+    Args:
+        cls: dataclass that declares it.
+        name: of the field.
+    """
+    return choices_of(cls, name) or tuple(params_of(cls)[name].labels)
 
 
 def row_key(cls: type, name: str) -> str:

@@ -19,7 +19,7 @@ from qgis.core import (
 )
 
 from ..contract import Param, choices_of, default_of, params_of, types_of
-from .fields import plain_type
+from .fields import MAX_WHOLE, plain_type
 from .texts import has_default, toolbox_title, tr
 
 Number = Qgis.ProcessingNumberParameterType
@@ -85,7 +85,7 @@ def parameter_of(cls: type, name: str) -> QgsProcessingParameterDefinition:
             fileFilter=_filter(param),
         )
     elif kind is str or typing.get_origin(kind) is tuple:
-        parameter = QgsProcessingParameterString(key, title, default or None, False, True)
+        parameter = QgsProcessingParameterString(key, title, default or None, False, not default)
     else:
         raise TypeError(f"No parameter holds {cls.__name__}.{name}.")
     parameter.setHelp(tr(param.about))
@@ -140,7 +140,7 @@ def _number(
     if low is not None:
         parameter.setMinimum(low)
     if param.high is not None:
-        parameter.setMaximum(param.high)
+        parameter.setMaximum(min(param.high, MAX_WHOLE) if whole else param.high)
     return parameter
 
 

@@ -10,13 +10,11 @@ from qgis.gui import QgsDoubleSpinBox
 from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QLineEdit, QSpinBox, QWidget
 
 from ..contract import choices_of, default_of, params_of
-from .fields import kind_of, lowest, row_key, step_of, to_stored
+from .fields import MAX_WHOLE, kind_of, lowest, row_key, step_of, to_stored, values_of
 from .texts import choice_names, tr
 from .texts import title as title_of
 from .ticks import AUTO, NONE, AutoTicks
 
-MAX_WHOLE = 2**31 - 1
-"""Largest number that Qt's box for whole numbers holds."""
 MAX_DECIMAL = 1e9
 
 
@@ -90,7 +88,7 @@ def percent_box(cls: type, name: str) -> QSpinBox:
 def choice_box(cls: type, name: str) -> QComboBox:
     """Return a list of the named values of a field."""
     box, names = QComboBox(), choice_names(cls, name)
-    for value in choices_of(cls, name):
+    for value in values_of(cls, name):
         box.addItem(names.get(value, str(value)), value)
     box.setCurrentIndex(box.findData(default_of(cls, name)))
     return box

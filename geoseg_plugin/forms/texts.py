@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from ..contract import Param, default_of, params_of
+from ..contract import Param, choices_of, default_of, params_of
+from .fields import is_pair
 
 Translate = Callable[[str, str], str]
 """Returns the translation of a text, from its context and the text."""
@@ -41,15 +42,19 @@ def title(param: Param) -> str:
 
 
 def toolbox_title(cls: type, name: str) -> str:
-    """Return the title of a parameter with its unit and its automatic value, as `Crop size (px; 0: automatic)`.
+    """Return the title of a parameter with unit and automatic value, as `Crop size (px; 0: automatic)`.
+
+    A unit that the title names is left out; numbers that stand for no and yes are explained, as `4: no; 8: yes`.
 
     Args:
         cls: dataclass that declares the field.
         name: of the field.
     """
     param = params_of(cls)[name]
-    extras = [part for part in (tr(param.unit), automatic(cls, name)) if part]
-    return f"{title(param)} ({'; '.join(extras)})" if extras else title(param)
+    shown, unit = title(param), tr(param.unit)
+    named = unit.lower() in shown.lower().split()
+    extras = [part for part in ("" if named else unit, automatic(cls, name), pair_text(cls, name)) if part]
+    return f"{shown} ({'; '.join(extras)})" if extras else shown
 
 
 def automatic(cls: type, name: str) -> str:
@@ -58,7 +63,14 @@ def automatic(cls: type, name: str) -> str:
     default = default_of(cls, name)
     if not param.auto or isinstance(default, str) or param.several:
         return ""
-    return f"{tr('empty') if default in (None, ()) else default}: {tr(param.auto)}"
+    value = tr("empty") if default in (None, ()) else f"{default:g}"
+    return f"{value}: {tr(param.auto)}"
+
+
+def pair_text(cls: type, name: str) -> str:
+    """Return which of two numbers means no and which yes, as `4: no; 8: yes`; empty for other fields."""
+    choices = choices_of(cls, name)
+    return f"{choices[0]}: {tr('no')}; {choices[1]}: {tr('yes')}" if is_pair(choices) else ""
 
 
 def choice_names(cls: type, name: str) -> dict[Any, str]:

@@ -48,15 +48,15 @@ class TickList(QListWidget):
         self._fit()
 
     def keys(self) -> list[str]:
-        """Keys of all entries."""
+        """Return the keys of all entries."""
         return [str(item.data(Qt.ItemDataRole.UserRole)) for item in self._items()]
 
     def ticked(self) -> list[str]:
-        """Keys of the ticked entries, in their order."""
+        """Return the keys of the ticked entries, in their order."""
         return [key for key in self.keys() if key not in self._left_out]
 
     def left_out(self) -> list[str]:
-        """Keys that are not ticked, entries that are gone included."""
+        """Return the keys that are not ticked, entries that are gone included."""
         return sorted(self._left_out)
 
     def leave_out(self, keys: Sequence[str]) -> None:
@@ -121,12 +121,12 @@ class AutoTicks(QWidget):
         self.ticks.ticks_changed.connect(self._on_changed)
 
     def value(self) -> list[str]:
-        """["auto"], ["none"] or the ticked keys; nothing ticked counts as automatic."""
+        """Return ["auto"], ["none"] or the ticked keys; nothing ticked counts as automatic."""
         mode = self.mode.currentData()
         return (self.ticks.ticked() or [AUTO]) if mode == OWN else [str(mode)]
 
     def set_value(self, value: Sequence[str]) -> None:
-        """The inverse of `value`; keys that are not known are passed over."""
+        """Set the value; unknown keys are ignored."""
         keys = [str(item) for item in value]
         own = [key for key in keys if key in self.ticks.keys()]  # noqa: SIM118  (no mapping)
         if own:

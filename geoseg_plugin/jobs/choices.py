@@ -9,26 +9,6 @@ from .additions import Addition
 
 
 @dataclass(frozen=True)
-class RasterRow:
-    """A raster layer as the band tree shows it.
-
-    `facts` fit beside the name, `details` go into the tooltip, `problem` is why it cannot be ticked. `also` are
-    ids of further layers that make one mosaic with it. `result`: GeoSeg made it, so it is listed apart.
-    """
-
-    layer_id: str
-    name: str
-    band_names: tuple[str, ...]
-    facts: str = ""
-    details: str = ""
-    tick: bool = False
-    dem: bool = False
-    problem: str = ""
-    also: tuple[str, ...] = ()
-    result: bool = False
-
-
-@dataclass(frozen=True)
 class RasterChoice:
     """What is used of a raster layer, or of several that are one mosaic.
 

@@ -11,6 +11,7 @@ from ..contract import (
     BASELINE_MODELS,
     COMPARED,
     COMPARED_PRESET,
+    DATA_OF_KINDS,
     NETWORKS,
     RELIEF_ATTRIBUTES,
     TERRAIN_ATTRIBUTES,
@@ -170,8 +171,7 @@ def nature(band: Band, dataset: Dataset) -> str:
     reliefs = {item.source for item in dataset.recipe.bands if is_terrain(item)}
     if is_terrain(band) or (band.source and band.source in reliefs):
         return "terrain"
-    kind = kinds.get(band.source, "raster")
-    return {"series": "time series", "vector": "map"}.get(kind, "imagery")
+    return DATA_OF_KINDS[kinds.get(band.source, "raster")]
 
 
 def is_terrain(band: Band) -> bool:

@@ -84,7 +84,7 @@ class GeoSegDock(QgsDockWidget):
         self._keep_focus(busy, focused)
 
     def has_focus(self) -> bool:
-        """Whether the user works in the panel."""
+        """Return whether the user works in the panel."""
         focused = QApplication.focusWidget()
         return focused is not None and self.isAncestorOf(focused)
 
@@ -106,15 +106,15 @@ class GeoSegDock(QgsDockWidget):
         self._guide.open_at(anchor)
 
     def show_error(self, message: str, hint: str) -> None:
-        """The one place where errors are shown; stays until it is closed or the next job starts."""
+        """Show an error until it is closed or the next job starts."""
         self.messages.show_error(message, hint)
 
     def show_note(self, text: str) -> None:
-        """A passing note."""
+        """Show a note for a while."""
         self.messages.show_note(text)
 
     def offer(self, text: str, button_text: str, action: Callable[[], None]) -> None:
-        """A message with a button, e.g. to attach to a run that is still alive."""
+        """Show a message with a button, e.g. to attach to a running training."""
         self.messages.offer(text, button_text, action)
 
 

@@ -38,7 +38,7 @@ class Inputs(Protocol):
     """What a dataset is made from, as it is chosen now."""
 
     def complete(self) -> bool:
-        """Whether everything is chosen that a dataset needs."""
+        """Return whether everything is chosen that a dataset needs."""
 
     def described(self, state: StateOf) -> dict[str, Any]:
         """Return everything that a dataset is made from, part by part, as JSON-able data."""

@@ -63,7 +63,7 @@ class LayerWatch(QObject):
         self._project.layerTreeRoot().layerOrderChanged.disconnect(self.touch)
 
     def revision(self, layer_id: str) -> int:
-        """A number that grows whenever this layer changes."""
+        """Return a number that grows whenever this layer changes."""
         return self._revisions.get(layer_id, 0)
 
     def touch(self, *_what: object) -> None:

@@ -15,7 +15,7 @@ WORKSPACE = "geoseg/workspace"
 
 
 def workspace_folder() -> Path:
-    """Where datasets, runs and predictions go: the user's choice, or `GeoSeg` in the documents folder."""
+    """Return where datasets, runs and predictions go: the user's choice, or `GeoSeg` in the documents folder."""
     chosen = os.environ.get("GEOSEG_WORKSPACE") or str(QgsSettings().value(WORKSPACE, "") or "")
     if chosen:
         return Path(chosen).expanduser()
@@ -29,7 +29,7 @@ def set_workspace_folder(folder: str) -> None:
 
 
 def on_close() -> str:
-    """`continue` or `stop`: what happens to a training when QGIS closes."""
+    """Return `continue` or `stop`: what happens to a training when QGIS closes."""
     return str(QgsSettings().value(ON_CLOSE, "continue") or "continue")
 
 
@@ -39,7 +39,7 @@ def set_on_close(value: str) -> None:
 
 
 def own_python() -> str:
-    """The user's own interpreter; empty for the managed environment."""
+    """Return the user's own interpreter; empty for the managed environment."""
     return str(QgsSettings().value(CHOSEN_PYTHON, "") or "")
 
 

@@ -22,7 +22,7 @@ def terrain_names() -> dict[str, str]:
 
 
 def area_names() -> dict[str, str]:
-    """Kinds of area by contract key, in the order of the list."""
+    """Return the kinds of area by contract key, in the order of the list."""
     return {
         "concave_hull": tr("Concave hull of the polygons"),
         "convex_hull": tr("Convex hull of the polygons"),
@@ -34,7 +34,7 @@ def area_names() -> dict[str, str]:
 
 
 def split_names() -> dict[str, str]:
-    """Splits by contract key."""
+    """Return the splits by contract key."""
     return {"train": tr("Train"), "validation": tr("Validation"), "test": tr("Test")}
 
 
@@ -49,7 +49,7 @@ def state_names() -> dict[str, str]:
 
 
 def input_names() -> dict[str, str]:
-    """Parts of the inputs of a dataset, by their keys in its record."""
+    """Return the parts of the inputs of a dataset, by their keys in its record."""
     return {
         "rasters": tr("rasters or their bands"),
         "additions": tr("added bands"),
@@ -60,7 +60,7 @@ def input_names() -> dict[str, str]:
 
 
 def outdated_text(reasons: Sequence[str]) -> str:
-    """Why a result is out of date, from the reasons of a `records.freshness.Step`."""
+    """Return why a result is out of date, from the reasons of a `records.freshness.Step`."""
     if "dataset" in reasons:
         return tr("Out of date: made from another dataset than the one that is chosen now.")
     names = [name for key, name in input_names().items() if key in reasons]
@@ -82,17 +82,17 @@ def duration(seconds: float) -> str:
 
 
 def pixels(count: float) -> str:
-    """A count with thin spaces between the thousands: 1 234 567."""
+    """Return a count with thin spaces between the thousands: 1 234 567."""
     return f"{round(count):,}".replace(",", "\u202f")
 
 
 def share(value: float | None) -> str:
-    """A share of one as "0.873", or a dash where there is none."""
+    """Return a share of one as "0.873", or a dash where there is none."""
     return "–" if value is None else f"{value:.3f}"
 
 
 def interval_text(ends: Sequence[float | None] | None) -> str:
-    """A 95 % interval as "0.68–0.79"; empty where there is none."""
+    """Return a 95 % interval as "0.68–0.79"; empty where there is none."""
     if not ends or ends[0] is None or ends[1] is None:
         return ""
     return f"{ends[0]:.2f}–{ends[1]:.2f}"
@@ -108,7 +108,7 @@ def memory(megabytes: float) -> str:
 
 
 def number_text(value: object) -> str:
-    """A value of a band with four digits; a dash where there is none."""
+    """Return a value of a band with four digits; a dash where there is none."""
     return f"{value:.4g}" if isinstance(value, (int, float)) else "–"
 
 

@@ -52,7 +52,7 @@ class WorkspaceView:
         return [dataclasses.replace(entry, title=f"{current.parent.parent.name}: {current.name}"), *found]
 
     def register(self) -> list[Run]:
-        """Every run, those of comparisons too, newest first."""
+        """Return every run, those of comparisons too, newest first."""
         inner = [
             self._entry(folder, "model.onnx")
             for comparison in self.comparisons()
@@ -71,7 +71,7 @@ class WorkspaceView:
         return known[1]
 
     def comparisons(self) -> list[Entry]:
-        """Comparisons of models, newest first."""
+        """Return the comparisons of models, newest first."""
         return self._list("comparisons", "comparison.json")
 
     def open_runs(self) -> list[Entry]:

@@ -1,4 +1,4 @@
-"""Parameters that say how labels become classes: merging, excluding, borders, small pieces, further layers."""
+"""Parameters of how labels become classes: merging, excluding, borders, small pieces, more layers."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def add_options(algorithm: QgsProcessingAlgorithm) -> None:
     for parameter in (
         QgsProcessingParameterMultipleLayers(
             "MORE_LABELS",
-            tr("Further label layers; each is a class unless it has the class field"),
+            tr("More label layers; each is a class unless it has the class field"),
             shapes,
             None,
             True,
         ),
         text("MERGE", tr("Classes to merge, one per line: value=class"), lines=True),
-        text("EXCLUDED", tr("Classes whose pixels are ignored (a, b)")),
+        text("EXCLUDED", tr("Classes to ignore (a, b)")),
     ):
         algorithm.addParameter(advanced(parameter))
     add_fields(algorithm, Labels, DECLARED, advanced=True)
@@ -40,7 +40,7 @@ def add_options(algorithm: QgsProcessingAlgorithm) -> None:
 def option_problems(
     algorithm: QgsProcessingAlgorithm, parameters: Parameters, context: QgsProcessingContext
 ) -> list[Problem]:
-    """Complaint about lines of MERGE that say nothing."""
+    """Problems of lines of MERGE that are not complete."""
     given = algorithm.parameterAsString(dict(parameters), "MERGE", context)
     wrong = [line for line in entries(given) if not all(item.strip() for item in line.partition("="))]
     if not wrong:
@@ -52,7 +52,7 @@ def option_problems(
 def with_options(
     labels: Labels, algorithm: QgsProcessingAlgorithm, parameters: Parameters, context: QgsProcessingContext
 ) -> Labels:
-    """The labels with what the options say."""
+    """The labels with the options."""
     given = dict(parameters)
     excluded = tuple(items(algorithm.parameterAsString(given, "EXCLUDED", context)))
     merges = [

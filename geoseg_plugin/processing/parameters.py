@@ -216,23 +216,6 @@ def height_unit(
     return str(algorithm.parameterAsString(dict(parameters), "HEIGHT_UNIT", context)).strip()
 
 
-def seed() -> QgsProcessingParameterNumber:
-    """SEED, the same everywhere."""
-    return advanced(whole("SEED", tr("Seed of the random numbers"), 42, 0))
-
-
-def device() -> QgsProcessingParameterString:
-    """DEVICE: auto, cpu, cuda or cuda:N."""
-    return advanced(QgsProcessingParameterString("DEVICE", tr("Device (auto, cpu, cuda, cuda:1 …)"), "auto"))
-
-
-def device_problems(value: str) -> list[Problem]:
-    """Complaint about a device that cannot be."""
-    if re.fullmatch(r"auto|cpu|cuda(:\d+)?", value):
-        return []
-    return [Problem("device", tr("'{}' is no device.").format(value), tr("Write auto, cpu, cuda or cuda:0."))]
-
-
 def polygon_layer(
     algorithm: QgsProcessingAlgorithm, parameters: Parameters, key: str, context: QgsProcessingContext
 ) -> tuple[QgsVectorLayer | None, bool]:

@@ -2,52 +2,34 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+
 from qgis.core import QgsProcessingProvider
 from qgis.PyQt.QtGui import QIcon
 
 from ..paths import icon
-from .algorithms.checklabels import CheckLabels
-from .algorithms.classareas import ClassAreas
-from .algorithms.cleanclasses import CleanClasses
-from .algorithms.compare import Compare
-from .algorithms.crossvalidate import CrossValidate
-from .algorithms.evaluate import Evaluate
-from .algorithms.exportchips import ExportChips
-from .algorithms.exportlayout import ExportLayout
-from .algorithms.maketiles import MakeTiles
-from .algorithms.polygonize import Polygonize
-from .algorithms.predict import Predict
-from .algorithms.pretrain import Pretrain
-from .algorithms.rasterizelabels import RasterizeLabels
-from .algorithms.samplepoints import SamplePoints
-from .algorithms.searchsettings import SearchSettings
-from .algorithms.stackrasters import StackRasters
-from .algorithms.terrainattributes import TerrainAttributes
-from .algorithms.trainforest import TrainForest
-from .algorithms.trainmodel import TrainModel
+from . import algorithms
 from .base import GeoSegAlgorithm
 
-ALGORITHMS: tuple[type[GeoSegAlgorithm], ...] = (
-    StackRasters,
-    TerrainAttributes,
-    RasterizeLabels,
-    MakeTiles,
-    CheckLabels,
-    ExportChips,
-    TrainModel,
-    TrainForest,
-    Pretrain,
-    Compare,
-    CrossValidate,
-    SearchSettings,
-    Predict,
-    Evaluate,
-    CleanClasses,
-    Polygonize,
-    ClassAreas,
-    SamplePoints,
-    ExportLayout,
+
+def algorithms_of(module: str) -> list[type[GeoSegAlgorithm]]:
+    """Return the algorithms that a module of the package `algorithms` declares.
+
+    Args:
+        module: its name.
+    """
+    found = vars(importlib.import_module(f"{algorithms.__name__}.{module}")).values()
+    classes = [item for item in found if isinstance(item, type) and issubclass(item, GeoSegAlgorithm)]
+    return [item for item in classes if module == item.ID]
+
+
+ALGORITHMS: tuple[type[GeoSegAlgorithm], ...] = tuple(
+    algorithm
+    for module in pkgutil.iter_modules(algorithms.__path__)
+    for algorithm in algorithms_of(module.name)
 )
+"""One per module of the package `algorithms`, which is called as its algorithm."""
 
 
 class GeoSegProvider(QgsProcessingProvider):

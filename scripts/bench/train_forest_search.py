@@ -50,6 +50,11 @@ def run(folder: Path, repeat: int, small: bool) -> Row:
     return beside_scikit_learn(folder, repeat, small, ())
 
 
+def run_texture(folder: Path, repeat: int, small: bool) -> Row:
+    """Both in turn, on 7 bands with the texture of two windows."""
+    return beside_scikit_learn(folder, repeat, small, (3, 7))
+
+
 def beside_scikit_learn(folder: Path, repeat: int, small: bool, texture_px: tuple[int, ...]) -> Row:
     """Row of a forest on PIXELS pixels with or without texture."""
     make(folder, SMALL_PX if small else SIDE_PX, BANDS)
@@ -169,8 +174,6 @@ def judged(folder: Path, job: dict[str, Any], checkout: Path) -> str:
 
 def main() -> None:
     """Times, then the scores that were asked for."""
-    from train_forest_texture import run as run_texture
-
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

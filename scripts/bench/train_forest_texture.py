@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from train_forest_search import run_texture as run
 
-from measuring import Row
-from train_forest_search import beside_scikit_learn
-
-
-def run(folder: Path, repeat: int, small: bool) -> Row:
-    """Both by turns, on 7 bands with the texture of two windows."""
-    return beside_scikit_learn(folder, repeat, small, (3, 7))
+__all__ = ["run"]

@@ -20,7 +20,16 @@ ADDRESS = "https://example.org/geoseg"
 METADATA, CHANGELOG = "metadata.txt", "CHANGELOG.md"
 SINGLE = (METADATA, "LICENSE", CHANGELOG)
 FOLDERS = ("resources", "training", "docs")
-LEFT_OUT = {"__pycache__", "tests", "build", "dist", ".pytest_cache", ".mypy_cache", ".ruff_cache"}
+LEFT_OUT = {
+    "pictures",
+    "__pycache__",
+    "tests",
+    "build",
+    "dist",
+    ".pytest_cache",
+    ".mypy_cache",
+    ".ruff_cache",
+}
 LEFT_OUT_SUFFIXES = (".pyc", ".pyo", ".part", ".orig", ".ts")
 FIXED_TIME = (2026, 1, 1, 0, 0, 0)
 

@@ -82,14 +82,14 @@ def picture_dialogs(plugin: GeoSegPlugin) -> None:
 
 
 def picture_advanced(plugin: GeoSegPlugin) -> None:
-    """Pages of preparation as a whole, with every group open."""
-    for step in ("data", "tiles"):
+    """Pages with options as a whole, with every group open."""
+    for step in ("data", "tiles", "train", "predict", "results"):
         plugin.dock.show_step(step)
         page = plugin.dock.page(step)
         for group in page.findChildren(QgsCollapsibleGroupBox):
             group.setCollapsed(False)
         pause(600)
-        page.findChild(QScrollArea).widget().grab().save(str(OUT / f"{step}-advanced.png"))
+        page.findChild(QScrollArea).widget().grab().save(str(OUT / f"{step}-whole.png"))
         for group in page.findChildren(QgsCollapsibleGroupBox):
             group.setCollapsed(True)
 

@@ -98,6 +98,7 @@ def chain() -> QgsProcessingModelAlgorithm:
         "STACK": made_by("stackrasters", "OUTPUT"),
         "LABELS": given("polygons"),
         "CLASS_FIELD": fixed("kind"),
+        "UNLABELLED": fixed("background"),
         "AREA": fixed("bounds"),
         "TILE_SIZE": fixed(32),
     }

@@ -1,17 +1,27 @@
 """The line between the processes: what is written is read back, and complaints come all at once."""
 
 import json
+import re
+import typing
+from pathlib import Path
 
 import pytest
 from job_examples import EXAMPLES, SOURCES
 
+from geoseg_engine import run as engine_run
 from geoseg_engine.contract import (
+    DATA_OF_KINDS,
+    DERIVATIONS,
     JOBS,
+    PHASES,
+    PROTOCOL,
     Area,
     Band,
     CheckJob,
+    CompareJob,
     DescribeJob,
     EvaluateJob,
+    ForestJob,
     GeoSegError,
     Labels,
     PredictJob,
@@ -19,6 +29,7 @@ from geoseg_engine.contract import (
     RasterizeJob,
     SearchJob,
     Source,
+    SourceKind,
     StackJob,
     SummarizeJob,
     TileJob,
@@ -26,6 +37,7 @@ from geoseg_engine.contract import (
     encode,
     job_from_json,
     job_to_json,
+    types_of,
     with_files_of_runs,
 )
 
@@ -45,6 +57,37 @@ def test_unknown_field_is_named():
     data["job"]["colour"] = "red"
     with pytest.raises(GeoSegError, match="colour"):
         job_from_json(data)
+
+
+def test_a_former_name_beside_the_new_one_is_refused_as_such():
+    for training in ({"find_rate": True, "lr_range_test": True}, {"average": 0.9, "ema_decay": 0.8}):
+        old = next(iter(training))
+        data = {"training": {"dataset": "d", **training}}
+        with pytest.raises(GeoSegError, match=f"'{old}' is the former name"):
+            job_from_json({"protocol": PROTOCOL, "kind": "search", "job": data})
+
+
+def test_settings_of_an_object_are_its_fields():
+    assert not {"kind", "worker", "title", "phases"} & {*types_of(TrainJob)}
+
+
+def test_a_number_out_of_range_is_given_with_all_its_digits():
+    (found,) = TrainJob("d", seed=2**32).problems()
+    assert "4,294,967,296" in found.message and "4,294,967,295" in found.hint
+    (found,) = ForestJob("d", texture_px=(33,)).problems()
+    assert found.hint == "Choose 3 to 31, or leave it out."
+
+
+def test_phases_that_the_engine_sends_have_a_text():
+    engine = Path(engine_run.__file__).parent
+    sent = {
+        phase
+        for file in engine.rglob("*.py")
+        for phase in re.findall(
+            r'(?m)(?:channel\.progress\(|^PHASE = |phase=)"([^"]+)"', file.read_text(encoding="utf-8")
+        )
+    }
+    assert len(sent) > 10 and sent <= {*PHASES}
 
 
 def test_other_major_protocol_is_refused_and_minor_is_not():
@@ -150,6 +193,8 @@ def test_gaps_of_intermediates_cannot_be_filled():
         (TileJob("s.tif", "l.tif", fractions=(float("nan"), 0.5, 0.5)), "fractions"),
         (RasterizeJob("s.tif", Labels("l.gpkg", border_px=-3)), "border_px"),
         (SummarizeJob("s.tif", sample_px=-1), "sample_px"),
+        (EvaluateJob(prediction="m.tif", truth=Labels("l.gpkg", border_px=-3)), "border_px"),
+        (CompareJob("d", seeds=(1, -1)), "seeds"),
         (PredictJob("m.onnx", core_px=-5), "core_px"),
         (PredictJob("m.onnx", core_px=15), "core_px"),
     ],
@@ -183,3 +228,13 @@ def test_a_run_folder_stands_for_its_model(tmp_path):
         ProbeJob(),
     ):
         assert with_files_of_runs(job, tmp_path) == job
+
+
+def test_a_job_is_listed_by_the_module_that_declares_it():
+    assert [kind for kind in JOBS if JOBS[kind].kind != kind or not JOBS[kind].worker] == []
+    assert {"stack", "train", "compare", "predict", "evaluate", "describe"} <= set(JOBS)
+
+
+def test_every_kind_of_source_says_what_is_derived_from_it_and_what_its_data_are():
+    kinds = set(typing.get_args(SourceKind))
+    assert set(DERIVATIONS) == kinds == set(DATA_OF_KINDS)

@@ -216,7 +216,7 @@ def test_a_missing_or_damaged_file_that_may_be_missing_is_none(tmp_path):
     [
         ({"grid": {"width": 0}}, "'width' is 0"),
         ({"grid": {"height": 10**12}}, "'height' is 1e+12"),
-        ({"grid": {"transform": [0, 0, 0, 0, 0, 0]}}, "cover no ground"),
+        ({"grid": {"transform": [0, 0, 0, 0, 0, 0]}}, "cover no area"),
         ({"bands": []}, "has 0 bands"),
         ({"sources": []}, "unknown source"),
     ],

@@ -83,7 +83,7 @@ def test_complaints_of_a_job_are_joined(tmp_path):
     (tmp_path / "job.json").write_text(json.dumps(data), encoding="utf-8")
     code, events, _ = engine(tmp_path, "run", "job.json")
     assert code == run.EXIT_FAILED
-    assert "Epochs (-1)" in events[-1]["message"] and "dropout 2" in events[-1]["message"]
+    assert "Epochs: -1" in events[-1]["message"] and "Dropout: 2" in events[-1]["message"]
 
 
 def test_native_prints_do_not_reach_the_channel(tmp_path):

@@ -63,7 +63,7 @@ def test_too_few_clear_dates_give_no_value():
     values, days = cloudy(10, 200)
     count = np.isfinite(values).sum(axis=0)
     mean, counted, all_counted = statistics(
-        values, days, (band("mean", minimum=7), band("valid_count"), band("valid_count", minimum=0))
+        values, days, (band("mean", least=7), band("valid_count"), band("valid_count", least=0))
     )
     np.testing.assert_array_equal(np.isfinite(mean), count >= 7)
     np.testing.assert_array_equal(all_counted, count)

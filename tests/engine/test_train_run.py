@@ -483,3 +483,11 @@ def test_the_time_left_is_bounded_by_the_budget():
     meter = loop.Meter()
     assert meter.tiles_per_s == 0
     assert meter.seconds_per_step == 0
+
+
+def test_a_resumed_run_keeps_what_its_optimizer_and_its_best_score_depend_on():
+    fixed = {
+        *("optimiser", "schedule", "weight_decay", "monitor"),
+        *("freeze_epochs", "weights", "start_from", "seed"),
+    }
+    assert set(checkpoint.FIXED_SETTINGS) == fixed

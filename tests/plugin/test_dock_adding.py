@@ -17,7 +17,7 @@ from qgis.PyQt.QtWidgets import QDialogButtonBox
 from geoseg_plugin.contract import Band, LabelClass, Source, StackJob
 from geoseg_plugin.jobs.additions import Addition
 from geoseg_plugin.jobs.bandroles import LayerBands, guess_bands
-from geoseg_plugin.jobs.choices import LabelEdits, MoreLabels, RasterRow
+from geoseg_plugin.jobs.choices import LabelEdits, MoreLabels
 from geoseg_plugin.jobs.composition import Composition, compose
 from geoseg_plugin.jobs.inputs import RasterInput
 from geoseg_plugin.jobs.legend import edited
@@ -29,6 +29,7 @@ from geoseg_plugin.steps.data.add_band.index import IndexDialog
 from geoseg_plugin.steps.data.add_band.series import SeriesDialog, clear_code
 from geoseg_plugin.steps.data.add_band.vector import VectorDialog
 from geoseg_plugin.steps.data.page import DataPage
+from geoseg_plugin.steps.data.state import RasterRow
 from geoseg_plugin.steps.data.widgets.band_tree import BandTree
 from geoseg_plugin.steps.data.widgets.band_window import BandWindow, clip_values
 from geoseg_plugin.steps.data.widgets.class_table import ClassTable
@@ -148,7 +149,7 @@ def test_an_expression_is_read_before_it_is_added() -> None:
     dialog = ExpressionDialog(band_options(ROWS))
     for text, expected in (
         ("", "Write"),
-        ("(b2 + ", "understood"),
+        ("(b2 + ", "error at"),
         ("b2 + b9", "b9"),
         ("1 + 2", "uses no band"),
         ("sqrt(b2) / (dem + 1)", ""),
@@ -188,7 +189,7 @@ def test_a_vector_layer_becomes_distance_classes_or_numbers() -> None:
     assert can_add(dialog)
     assert dialog.addition().bands[0].parameters == {"limit_m": 1000.0}
     dialog.mode.setCurrentIndex(dialog.mode.findData("onehot"))
-    assert not can_add(dialog) and "inside" in dialog.complaint()
+    assert not can_add(dialog) and "polygon" in dialog.complaint()
     dialog.layer.setLayer(soil)
     dialog.values.item(1).setCheckState(Qt.CheckState.Unchecked)
     found = dialog.addition()

@@ -64,7 +64,7 @@ def test_choices_become_a_job(desk: Desk, tmp_path: Path) -> None:
     window.page.own_sets.setText("only red = red")
     window.page.seeds.setValue(2)
     assert "models 2 × band sets 2 × runs 2" in window.page.sentence.text()
-    assert "8 trainings" in window.page.sentence.text() and "20 min" in window.page.sentence.text()
+    assert "8 training runs" in window.page.sentence.text() and "20 min" in window.page.sentence.text()
     window.page.primary.click()
     job = desk.runner.job()
     assert isinstance(job, CompareJob) and job.problems() == []

@@ -15,7 +15,7 @@ from qgis.PyQt.QtWidgets import QLabel, QToolButton
 
 from geoseg_plugin import paths
 from geoseg_plugin.contract import LabelClass, Problem
-from geoseg_plugin.jobs.choices import NamedPath, RasterChoice, RasterRow
+from geoseg_plugin.jobs.choices import NamedPath, RasterChoice
 from geoseg_plugin.panel.assembly import Pages
 from geoseg_plugin.panel.dock import GeoSegDock
 from geoseg_plugin.panel.texts import duration
@@ -23,6 +23,7 @@ from geoseg_plugin.panel.widgets.footer import Footer
 from geoseg_plugin.panel.widgets.guide import GuideWindow, sections
 from geoseg_plugin.panel.widgets.notes import ProblemList
 from geoseg_plugin.steps.data.page import DataPage
+from geoseg_plugin.steps.data.state import RasterRow
 from geoseg_plugin.steps.data.widgets.band_tree import BandTree
 from geoseg_plugin.steps.engine.page import EnginePage
 from geoseg_plugin.steps.predict.page import PredictPage, Slot

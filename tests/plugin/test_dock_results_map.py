@@ -78,6 +78,11 @@ def test_a_prediction_shows_the_areas_that_it_counted(desk: Desk) -> None:
     assert not part.bars.grab().isNull()
 
 
+def test_an_expected_accuracy_keeps_its_decimal(desk: Desk) -> None:
+    desk.pages.results.restore({"sample_expected": 82.5})
+    assert desk.pages.results.values()["sample_expected"] == 82.5
+
+
 def test_model_and_map_are_two_tabs(desk: Desk) -> None:
     page = desk.pages.results
     desk.dock.show_step("results")

@@ -107,7 +107,7 @@ def test_trainings_of_the_panel(desk: Desk, tmp_path: Path) -> None:
 
 def test_the_comparison_of_the_panel(desk: Desk, tmp_path: Path) -> None:
     prepared(desk, tmp_path)
-    actions = {action.text(): action for action in desk.pages.train.ways_button.menu().actions()}
+    actions = {action.text(): action for action in desk.pages.train.experiments_button.menu().actions()}
     actions["Compare models…"].trigger()
     window = desk.panel.train.comparison.window
     assert window is not None

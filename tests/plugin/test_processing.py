@@ -11,14 +11,17 @@ from qgis.core import (
     QgsProcessingException,
     QgsProcessingFeatureSourceDefinition,
     QgsProcessingOutputLayerDefinition,
+    QgsProcessingParameterNumber,
     QgsProject,
     QgsRasterLayer,
     QgsVectorLayer,
 )
+from qgis.gui import QgsGui, QgsProcessingGui
 from toolbox import Feedback, checked, context, raster, record, run
 
 from geoseg_plugin.contract import GeoSegError
 from geoseg_plugin.paths import resource
+from geoseg_plugin.processing import algorithms
 from geoseg_plugin.processing.parameters import chosen_bands
 from geoseg_plugin.processing.provider import ALGORITHMS, GeoSegProvider
 
@@ -51,6 +54,11 @@ def test_ids_are_the_promised_ones(provider: GeoSegProvider) -> None:
     assert all(re.fullmatch(r"[a-z0-9]+", name) for name in IDS)
 
 
+def test_every_module_of_algorithms_is_in_the_toolbox() -> None:
+    modules = {path.stem for path in Path(algorithms.__file__).parent.glob("*.py")} - {"__init__"}
+    assert [made.ID for made in ALGORITHMS] == sorted(modules)
+
+
 @pytest.mark.parametrize("made", ALGORITHMS, ids=lambda made: made.ID)
 def test_every_parameter_and_output_is_explained(made: type, provider: GeoSegProvider) -> None:
     algorithm = provider.algorithm(made.ID)
@@ -63,6 +71,55 @@ def test_every_parameter_and_output_is_explained(made: type, provider: GeoSegPro
     assert all(re.fullmatch(r"[A-Z_]+", key) for key in keys)
     missing = [key for key in sorted(keys) if not re.search(rf"\b{key}\b", text)]
     assert missing == []
+
+
+@pytest.mark.parametrize("made", ALGORITHMS, ids=lambda made: made.ID)
+def test_help_names_parameters_as_the_dialog_does(made: type, provider: GeoSegProvider) -> None:
+    algorithm = provider.algorithm(made.ID)
+    titles = {item.name(): item.description().lower() for item in algorithm.parameterDefinitions()}
+    named = re.findall(r"<b>([^<]+)</b> \(([A-Z_]+)\)", algorithm.shortHelpString())
+    other = {key: name for name, key in named if not titles.get(key, name.lower()).startswith(name.lower())}
+    assert other == {}
+
+
+def test_titles_name_a_unit_once_and_whole_numbers_without_decimals(provider: GeoSegProvider) -> None:
+    titles = {
+        (algorithm.name(), item.name()): item.description()
+        for algorithm in provider.algorithms()
+        for item in algorithm.parameterDefinitions()
+    }
+    assert [title for title in titles.values() if re.search(r"\d\.0:", title)] == []
+    assert titles["trainmodel", "WIDTH"] == "Base channels (0: automatic)"
+    assert titles["trainmodel", "CROP_SIZE"] == "Crop size (px; 0: automatic)"
+    assert titles["cleanclasses", "BACKGROUND"] == "Background class (empty: automatic)"
+
+
+def test_whole_numbers_fit_the_box_of_the_dialog(provider: GeoSegProvider) -> None:
+    numbers = [
+        (algorithm.name(), item)
+        for algorithm in provider.algorithms()
+        for item in algorithm.parameterDefinitions()
+        if isinstance(item, QgsProcessingParameterNumber)
+        and item.dataType() == Qgis.ProcessingNumberParameterType.Integer
+    ]
+    without_limit = QgsProcessingParameterNumber("X").maximum()
+    wide = [(name, item.name()) for name, item in numbers if 2**31 <= item.maximum() < without_limit]
+    assert numbers and wide == []
+
+
+def test_dialogs_open_with_the_defaults(provider: GeoSegProvider) -> None:
+    registry, used = QgsGui.processingGuiRegistry(), context()
+    for algorithm in provider.algorithms():
+        for parameter in algorithm.parameterDefinitions():
+            if parameter.type() in ("number", "enum", "boolean"):
+                wrapper = registry.createParameterWidgetWrapper(
+                    parameter, QgsProcessingGui.WidgetType.Standard
+                )
+                widget, value = wrapper.createWrappedWidget(used), wrapper.parameterValue()
+                assert parameter.checkValueIsAcceptable(value), (algorithm.id(), parameter.name(), value)
+                if parameter.type() == "number":
+                    assert value == parameter.defaultValue(), (algorithm.id(), parameter.name(), value)
+                widget.deleteLater()
 
 
 def test_algorithms_run_in_the_background(provider: GeoSegProvider) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from qgis.core import Qgis
 from toolbox import checked, record, run
 
 from geoseg_plugin.contract import Cancelled, ForestJob, PretrainJob, TrainJob
@@ -27,6 +28,13 @@ def test_left_open_means_the_jobs_own_defaults(
     jobs = [item.job for item in taken]
     assert jobs == [TrainJob(str(dataset)), ForestJob(str(dataset)), PretrainJob(str(dataset))]
     assert [item.folder.name for item in taken] == ["trainmodel", "trainforest", "pretrain"]
+
+
+def test_titles_and_defaults_are_those_of_the_job(provider: GeoSegProvider) -> None:
+    algorithm = provider.algorithm("trainmodel")
+    assert algorithm.parameterDefinition("LEARNING_RATE").description() == "Learning rate (0: automatic)"
+    device = algorithm.parameterDefinition("DEVICE")
+    assert not device.flags() & Qgis.ProcessingParameterFlag.Optional
 
 
 def test_settings_of_a_training_become_fields(

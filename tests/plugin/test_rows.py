@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 import pytest
 
 from geoseg_plugin.contract import Param, PredictJob, SampleJob, TileJob, TrainJob
-from geoseg_plugin.forms.fields import grouped, stored_fields
-from geoseg_plugin.forms.rows import MAX_WHOLE, row_of
+from geoseg_plugin.forms.fields import MAX_WHOLE, grouped, stored_fields
+from geoseg_plugin.forms.rows import row_of
 from geoseg_plugin.panel.widgets.page import AdvancedGroup, Page
 from geoseg_plugin.steps.predict.page import PredictPage
 from geoseg_plugin.steps.results.state import SampleDesign

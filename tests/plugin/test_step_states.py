@@ -27,10 +27,10 @@ from geoseg_plugin.contract import (
     write_json,
 )
 from geoseg_plugin.forms.fields import from_stored, grouped, kind_of, row_key, stored_fields, to_stored
-from geoseg_plugin.jobs.choices import DataChoices, RasterRow
+from geoseg_plugin.jobs.choices import DataChoices
 from geoseg_plugin.jobs.submission import Submission
 from geoseg_plugin.jobs.submission import write as write_job
-from geoseg_plugin.steps.data.state import mosaic_rows, unlabelled_note
+from geoseg_plugin.steps.data.state import RasterRow, mosaic_rows, unlabelled_note
 from geoseg_plugin.steps.engine.state import badge_text, device_text
 from geoseg_plugin.steps.predict.state import (
     MORE_LAYERS,
@@ -40,7 +40,7 @@ from geoseg_plugin.steps.predict.state import (
     setting_problems,
     settings_of,
 )
-from geoseg_plugin.steps.results.state import HALF_WIDTH, SampleDesign
+from geoseg_plugin.steps.results.state import HALF_WIDTH, HALF_WIDTH_RANGE, SampleDesign
 from geoseg_plugin.steps.split.state import LABELS, LAYERS, SHARES, SplitChoices, made_sentence
 from geoseg_plugin.steps.train.state import (
     BASELINE_FIELDS,
@@ -226,6 +226,11 @@ def test_the_default_sample_is_that_of_the_job() -> None:
     job = SampleJob("c.tif", **SampleDesign(half_width=4).settings())
     assert job.max_points == 0 and job.standard_error == pytest.approx(0.0204, abs=1e-4)
     assert HALF_WIDTH == 9.8
+
+
+@pytest.mark.parametrize("half_width", HALF_WIDTH_RANGE)
+def test_samples_at_the_ends_of_the_range_are_taken(half_width: float) -> None:
+    assert not SampleJob("c.tif", **SampleDesign(half_width=half_width).settings()).problems()
 
 
 def test_notes_about_unlabelled_pixels_differ() -> None:

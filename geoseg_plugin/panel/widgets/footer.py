@@ -108,7 +108,7 @@ class Footer(QFrame):
         self._cancel.setEnabled(False)
 
     def show_running(self, title: str) -> None:
-        """A job has started; its progress is not known yet."""
+        """Show that a job has started, without progress."""
         self._running = title
         self._title.setText(title)
         self._title.setToolTip(title)
@@ -137,7 +137,7 @@ class Footer(QFrame):
         self._time_left.setText(tr("stopping…"))
 
     def set_device(self, name: str, tooltip: str = "") -> None:
-        """The badge: a GPU's name, or CPU; empty when it is not known."""
+        """Show the badge: a GPU's name, or CPU; empty when it is not known."""
         self._badge.setText(name)
         self._badge.setToolTip(tooltip or name)
         self._badge.setAccessibleName(tr("Device: {}").format(name))

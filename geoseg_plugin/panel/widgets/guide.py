@@ -76,5 +76,5 @@ def sections(markdown: str) -> dict[str, str]:
 
 
 def slug(heading: str) -> str:
-    """The anchor that a Markdown heading makes: lower case, hyphens for spaces."""
+    """Return the anchor that a Markdown heading makes: lower case, hyphens for spaces."""
     return re.sub(r"\s+", "-", re.sub(r"[^\w\s-]", "", heading.lower()).strip())

@@ -40,7 +40,7 @@ class Note(QLabel):
 
 
 def small_label(text: str) -> QLabel:
-    """A wrapping label in a slightly smaller font; links open by mouse and keyboard."""
+    """Return a wrapping label in a slightly smaller font; links open by mouse and keyboard."""
     label = Note(text)
     font = label.font()
     if font.pointSizeF() > 0:
@@ -96,7 +96,7 @@ class Sentence(QWidget):
         painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 3, 3)
 
     def text(self) -> str:
-        """The sentence as shown."""
+        """Return the sentence as shown."""
         return self._label.text()
 
     def set_text(self, text: str, for_now: bool = False) -> None:
@@ -148,7 +148,7 @@ class ProblemList(QTextBrowser):
         self.hide()
 
     def texts(self) -> list[str]:
-        """The messages shown."""
+        """Return the messages shown."""
         return [row.message for row in self._rows]
 
     def set_problems(self, problems: Sequence[Any], fixes: Mapping[str, str] | None = None) -> None:
@@ -232,7 +232,7 @@ class Row:
 
 
 def as_row(problem: Any) -> Row:
-    """A problem object or mapping as a row."""
+    """Return a problem object or mapping as a row."""
     facts = problem if isinstance(problem, Mapping) else vars(problem)
     severity = str(facts.get("severity") or "error")
     return Row(severity, *(str(facts.get(key) or "") for key in ("message", "hint", "code")))

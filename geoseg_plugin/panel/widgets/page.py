@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from qgis.gui import QgsCollapsibleGroupBox
 from qgis.PyQt.QtCore import QObject, QSize, Qt, pyqtSignal
 from qgis.PyQt.QtGui import QResizeEvent
 from qgis.PyQt.QtWidgets import (
+    QAbstractSpinBox,
     QCheckBox,
     QComboBox,
     QFormLayout,
@@ -27,6 +29,8 @@ from ..texts import tr
 from .notes import NextStep, ProblemList, Sentence, small_label
 from .remembered import WheelGuard, changed_signal, set_value, takes_wheel, value_of
 
+MIN_PX, NAMES_PX, BUTTONS_PX = 60, 150, 44
+"""Smallest width of a control; that of a list of names or a line of text; that of the buttons of a number box."""
 MIN_LINES = 4
 """Smallest height of what scrolls, in lines."""
 MAX_SHARE_OF_PAGE = 0.25
@@ -74,7 +78,7 @@ class Page(QWidget):
             self.problem_list.set_limit(round(MAX_SHARE_OF_PAGE * self.height()))
 
     def section(self, title: str) -> QFormLayout:
-        """A titled block; returns its form, to which rows are added."""
+        """Add a titled block; return its form, to which rows are added."""
         self.body.addSpacing(2)
         self.body.addWidget(heading(title))
         form = narrow_form()
@@ -102,7 +106,7 @@ class Page(QWidget):
         self.next_step.show_outdated(why)
 
     def settle(self) -> None:
-        """All widgets are there: from now on inputs speak."""
+        """Send `changed` from now on: all widgets are there."""
         self._restoring = False
 
     def set_busy(self, busy: bool) -> None:
@@ -111,7 +115,7 @@ class Page(QWidget):
         self._enable_primary()
 
     def set_ready(self, ready: bool) -> None:
-        """Whether the page has what its primary button needs."""
+        """Set whether the page has what its primary button needs."""
         self._ready = ready
         self._enable_primary()
 
@@ -145,20 +149,20 @@ class Page(QWidget):
         return box
 
     def combo(self, key: str, entries: Mapping[str, str]) -> QComboBox:
-        """A remembered list of named values."""
+        """Return a remembered list of named values."""
         box: QComboBox = self.remember(key, QComboBox())
         for value, name in entries.items():
             box.addItem(name, value)
         return box
 
     def tick(self, key: str, text: str, checked: bool = False) -> QCheckBox:
-        """A remembered tick."""
+        """Return a remembered tick."""
         box: QCheckBox = self.remember(key, QCheckBox(text))
         box.setChecked(checked)
         return box
 
     def values(self) -> dict[str, Any]:
-        """Values of the remembered inputs, as JSON-able data."""
+        """Return the values of the remembered inputs, as JSON-able data."""
         return {key: value_of(widget) for key, widget in self._inputs.items()}
 
     def restore(self, values: dict[str, Any]) -> None:
@@ -174,7 +178,7 @@ class Page(QWidget):
         self.changed.emit()
 
     def on_inputs_changed(self) -> None:
-        """What the page itself adapts when an input changes: enabled states, live sentences."""
+        """Adapt enabled states and live sentences to the inputs."""
 
     def _on_input_changed(self, *_values: object) -> None:
         if not self._restoring:
@@ -211,7 +215,7 @@ class AdvancedGroup(QgsCollapsibleGroupBox):
         percent: Collection[str] = (),
         controls: Mapping[str, QWidget] | None = None,
     ) -> dict[str, Any]:
-        """Add the rows of declared fields, under the headings of their groups where there are several.
+        """Add the rows of declared fields, by group, with headings where there are several groups.
 
         Args:
             page: remembers their values.
@@ -225,32 +229,52 @@ class AdvancedGroup(QgsCollapsibleGroupBox):
         """
         found: dict[str, Any] = {}
         rows = {name: row_of(cls, name, name in percent) for name in names}
-        several = len({row.group for row in rows.values()}) > 1
-        shown = ""
-        for name, row in rows.items():
-            if several and row.group != shown:
-                shown = row.group
-                self.form.addRow(heading(shown))
-            control = (controls or {}).get(name, row.control)
-            found[name] = page.remember(row.key, control)
-            self.add_choice(row.title, control, row.about, row.guide)
+        groups = dict.fromkeys(row.group for row in rows.values())
+        for group in groups:
+            if len(groups) > 1:
+                self.form.addRow(heading(group))
+            form = narrow_form()
+            self.form.addRow(form)
+            for name in (name for name, row in rows.items() if row.group == group):
+                row, control = rows[name], (controls or {}).get(name, rows[name].control)
+                found[name] = page.remember(row.key, control)
+                self.add_choice(row.title, control, row.about, row.guide, form)
         return found
 
-    def add_choice(self, label: str, widget: QWidget, why: str, anchor: str) -> None:
-        """One row: the choice, and below it why one would change it."""
+    def add_choice(
+        self, label: str, widget: QWidget, why: str, anchor: str, form: QFormLayout | None = None
+    ) -> None:
+        """Add a control, and below it what it does with a link into the guide.
+
+        Args:
+            label: beside the control; empty for one that shows its own.
+            widget: the control.
+            why: what it does and when to change it.
+            anchor: section of the guide.
+            form: gets the row; None is that of the group.
+        """
+        form = form or self.form
+        widget.setMinimumWidth(needed_px(widget))
         if label:
-            self.form.addRow(label, widget)
+            form.addRow(label, widget)
         else:
-            self.form.addRow(widget)
+            form.addRow(widget)
         widget.setToolTip(why)
         widget.setAccessibleDescription(why)
-        note = small_label(f'{why} <a href="{anchor}">{tr("Guide")}</a>')
+        note = small_label(f'{html.escape(why)} <a href="{anchor}">{tr("Guide")}</a>')
         note.linkActivated.connect(self.link_activated)
-        self.form.addRow(note)
+        form.addRow(note)
+
+
+def needed_px(widget: QWidget) -> int:
+    """Return the width at which a control shows its text; in a narrow panel a wide one goes below its label."""
+    if isinstance(widget, QAbstractSpinBox):
+        return int(widget.fontMetrics().horizontalAdvance(widget.text())) + BUTTONS_PX
+    return MIN_PX if isinstance(widget, QCheckBox) else NAMES_PX
 
 
 def heading(title: str) -> QLabel:
-    """The title of a block."""
+    """Return the title of a block."""
     label = QLabel(title)
     font = label.font()
     font.setBold(True)
@@ -259,7 +283,7 @@ def heading(title: str) -> QLabel:
 
 
 def scrolling(content: QWidget) -> QScrollArea:
-    """A vertical scroll area around a page's content."""
+    """Return a vertical scroll area around a page's content."""
     area = QScrollArea()
     area.setWidgetResizable(True)
     area.setFrameShape(QFrame.Shape.NoFrame)
@@ -271,7 +295,7 @@ def scrolling(content: QWidget) -> QScrollArea:
 
 
 def narrow_form() -> QFormLayout:
-    """A form that puts long fields under their labels when the dock is narrow."""
+    """Return a form that puts long fields under their labels when the dock is narrow."""
     form = QFormLayout()
     form.setContentsMargins(0, 0, 0, 0)
     form.setHorizontalSpacing(8)
@@ -283,7 +307,7 @@ def narrow_form() -> QFormLayout:
 
 
 def primary_button(text: str) -> QPushButton:
-    """The one button of a page that does the step."""
+    """Return the one button of a page that does the step."""
     button = QPushButton(text)
     font = button.font()
     font.setBold(True)
@@ -299,4 +323,4 @@ def lets_shrink(widget: QWidget) -> None:
     if policy.horizontalPolicy() not in (QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Maximum):
         policy.setHorizontalPolicy(QSizePolicy.Policy.Expanding)
         widget.setSizePolicy(policy)
-    widget.setMinimumWidth(60)
+    widget.setMinimumWidth(MIN_PX)

@@ -33,22 +33,22 @@ class Kind:
 
 
 def value_of(widget: QObject) -> Any:
-    """The value of an input widget as text, number or truth value."""
+    """Return the value of an input widget as text, number or truth value."""
     return kind_of(widget).read(widget)
 
 
 def set_value(widget: QObject, value: Any) -> None:
-    """The inverse of `value_of`; a value that no longer exists leaves the widget as it is."""
+    """Set the value of an input widget; one that no longer exists leaves it as it is."""
     kind_of(widget).write(widget, value)
 
 
 def changed_signal(widget: QObject) -> Any:
-    """The signal that an input widget sends when its value changes."""
+    """Return the signal that an input widget sends when its value changes."""
     return getattr(widget, kind_of(widget).changed)
 
 
 def takes_wheel(widget: QObject) -> bool:
-    """Whether the wheel changes this widget's value."""
+    """Return whether the wheel changes this widget's value."""
     return isinstance(widget, (QComboBox, QAbstractSpinBox))
 
 
@@ -63,7 +63,7 @@ class WheelGuard(QObject):
 
 
 def kind_of(widget: QObject) -> Kind:
-    """How to treat a widget.
+    """Return how a widget is read, set and watched.
 
     Raises:
         TypeError: for a widget that is no input.

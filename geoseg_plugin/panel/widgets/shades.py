@@ -35,7 +35,7 @@ def faint(widget: QWidget, on: QColor, amount: float = 0.5) -> QColor:
 
 
 def blended(base: QColor, color: QColor, amount: float) -> QColor:
-    """`color` laid over `base` with opacity 0 to 1."""
+    """Return `color` laid over `base` with opacity 0 to 1."""
     parts = zip(base.getRgb()[:3], color.getRgb()[:3], strict=True)
     red, green, blue = (round(below + (above - below) * amount) for below, above in parts)
     return QColor(red, green, blue)

@@ -156,7 +156,7 @@ def fill_scores(
 
 
 def swatch(color: str) -> QIcon:
-    """A small square of a colour."""
+    """Return a small square of a colour."""
     pixmap = QPixmap(SWATCH_PX, SWATCH_PX)
     pixmap.fill(QColor(color))
     return QIcon(pixmap)

@@ -44,7 +44,7 @@ class Unfinished(QWidget):
         self.hide()
 
     def set_entries(self, entries: Sequence[NamedPath]) -> None:
-        """Folders that stopped before their end; `note` is "running" where the engine is still alive."""
+        """Show folders of interrupted jobs; `note` is "running" where the engine is still alive."""
         with QSignalBlocker(self.entries):
             self.entries.clear()
             for entry in entries:

@@ -101,16 +101,14 @@ class Evaluate(GeoSegAlgorithm):
         add_fields(self, EvaluateJob, ("split",))
         self.addParameter(
             advanced(
-                field("PREDICTION_FIELD", tr("Field with the class of the map's polygons"), "PREDICTION")
+                field("PREDICTION_FIELD", tr("Field of the map's polygons with the class"), "PREDICTION")
             )
         )
         self.addParameter(
-            layer_of_classes("TRUTH", tr("Instead of a dataset: labels, as polygons or a class raster"))
+            layer_of_classes("TRUTH", tr("Labels instead of a dataset (polygons or class raster)"))
         )
-        self.addParameter(field("CLASS_FIELD", tr("Field with the class of the labels"), "TRUTH"))
-        self.addParameter(
-            polygons("AREA", tr("Area in which labels are looked at (polygons)"), optional=True)
-        )
+        self.addParameter(field("CLASS_FIELD", tr("Field of the labels with the class"), "TRUTH"))
+        self.addParameter(polygons("AREA", tr("Area in which labels are compared (polygons)"), optional=True))
         self.addParameter(advanced(choice("UNLABELLED", tr("Unlabelled pixels"), UNLABELLED[:2], "unknown")))
         add_fields(self, EvaluateJob, ADVANCED, advanced=True)
         self.addParameter(QgsProcessingParameterFolderDestination("OUTPUT", tr("Evaluation folder")))

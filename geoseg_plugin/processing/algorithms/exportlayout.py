@@ -52,7 +52,7 @@ class ExportLayout(GeoSegAlgorithm):
         self.addParameter(
             file("METRICS", tr("Scores (metrics.json of an evaluation)"), "json", optional=True)
         )
-        self.addParameter(text("ATTRIBUTION", tr("Whose data it is")))
+        self.addParameter(text("ATTRIBUTION", tr("Data credits")))
         self.addParameter(QgsProcessingParameterFileDestination("OUTPUT", tr("PDF"), tr("PDF files (*.pdf)")))
         self.addParameter(
             QgsProcessingParameterFileDestination(

@@ -62,7 +62,7 @@ class MakeTiles(GeoSegAlgorithm):
         self.addParameter(
             advanced(
                 field(
-                    "SPLIT_FIELD", tr("Field of the area that names train, validation, test"), "LABELLED_AREA"
+                    "SPLIT_FIELD", tr("Field that names the split (train, validation, test)"), "LABELLED_AREA"
                 )
             )
         )

@@ -53,7 +53,7 @@ class StackRasters(GeoSegAlgorithm):
             advanced(
                 QgsProcessingParameterRasterLayer(
                     "REFERENCE",
-                    tr("Layer that gives the grid its CRS and pixels (empty: automatic)"),
+                    tr("Reference layer of the grid: CRS, pixel size, alignment (empty: automatic)"),
                     None,
                     True,
                 )

@@ -16,7 +16,7 @@ from ...contract import INDICES, Resampling, Scaling
 from ...layers.bandsources import BAND_SOURCES
 from ..parameters import add_terrain_settings, advanced, choice, real, text, tr, whole
 
-SETTING_HEADS = ("Band", "Resampling", "Gaps", "Scaling", "Clip from %", "Clip to %")
+SETTING_HEADS = ("Band", "Resampling", "Missing values", "Scaling", "Clip from %", "Clip to %")
 
 
 def add_computed_bands(algorithm: QgsProcessingAlgorithm) -> None:
@@ -42,16 +42,18 @@ def add_computed_bands(algorithm: QgsProcessingAlgorithm) -> None:
     algorithm.addParameter(
         advanced(
             QgsProcessingParameterBoolean(
-                "MOSAIC", tr("Rasters with equal bands side by side are tiles of one mosaic"), False
+                "MOSAIC", tr("Mosaic: rasters with equal bands side by side are one"), False
             )
         )
     )
-    algorithm.addParameter(advanced(text("FILL", tr("Gaps become (empty, median, interpolate or a number)"))))
+    algorithm.addParameter(
+        advanced(text("FILL", tr("Missing values (median, interpolate or a number; empty: not used)")))
+    )
     algorithm.addParameter(
         advanced(
             QgsProcessingParameterMatrix(
                 "BAND_SETTINGS",
-                tr("Bands with settings of their own (resampling {}; scaling {})").format(
+                tr("Settings per band (resampling {}; scaling {})").format(
                     "/".join(typing.get_args(Resampling)), "/".join(typing.get_args(Scaling))
                 ),
                 0,

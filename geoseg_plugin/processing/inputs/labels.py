@@ -35,20 +35,18 @@ def add_labels(algorithm: QgsProcessingAlgorithm, with_layer: bool = True) -> No
     """
     if with_layer:
         algorithm.addParameter(polygons("LABELS", tr("Label polygons"), optional=True))
-        raster = QgsProcessingParameterRasterLayer("LABEL_RASTER", tr("Or a raster of classes"), None, True)
+        raster = QgsProcessingParameterRasterLayer("LABEL_RASTER", tr("Or a class raster"), None, True)
         algorithm.addParameter(advanced(raster))
     algorithm.addParameter(field("CLASS_FIELD", tr("Field with the class (empty: one class)"), "LABELS"))
     algorithm.addParameter(
         polygons("LABELLED_AREA", tr("Area in which labels are complete (polygons)"), optional=True)
     )
-    algorithm.addParameter(
-        choice("AREA", tr("Area without such polygons: of the labels, or"), AREAS, "concave_hull")
-    )
+    algorithm.addParameter(choice("AREA", tr("Area without such polygons"), AREAS, "concave_hull"))
     algorithm.addParameter(
         choice("UNLABELLED", tr("Unlabelled pixels inside the area"), UNLABELLED, AUTO_UNLABELLED)
     )
     algorithm.addParameter(
-        advanced(real("HULL_RATIO", tr("Tightness of the concave hull (0 tight, 1 convex)"), 0.3, 0, 1))
+        advanced(real("HULL_RATIO", tr("Looseness of the concave hull (0: tightest, 1: convex)"), 0.3, 0, 1))
     )
     algorithm.addParameter(
         advanced(QgsProcessingParameterExtent("EXTENT", tr("Extent, for the area 'extent'"), None, True))

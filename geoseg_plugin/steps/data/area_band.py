@@ -43,7 +43,7 @@ class AreaBand:
         self._band = self._canvas = None
 
     def drawn(self) -> QgsGeometry:
-        """What is on the map now, in its CRS; empty when nothing is."""
+        """Return what is on the map now, in its CRS; empty when nothing is."""
         return self._band.asGeometry() if self._band is not None else QgsGeometry()
 
     def _draw(self) -> None:

@@ -11,7 +11,6 @@ from qgis.PyQt.QtCore import QObject
 from ...contract import GeoSegError
 from ...jobs import prepare
 from ...jobs.bandroles import LayerBands
-from ...jobs.choices import RasterRow
 from ...jobs.composition import Composition
 from ...layers.inputs.dataset import DataInputs
 from ...layers.spectra import layer_bands
@@ -22,6 +21,7 @@ from ...panel.texts import tr
 from .add_band.dialog import AddDialog
 from .add_band.kinds import DialogInputs, addable_bands
 from .add_band.series import SeriesDialog
+from .state import RasterRow
 from .widgets.band_section import BandSection
 from .widgets.band_window import BandWindow
 
@@ -61,7 +61,7 @@ class BandsController(QObject):
         self.dialog.open()
 
     def make_dialog(self, kind: str) -> AddDialog:
-        """The dialog of a kind, filled with what is there now."""
+        """Return the dialog of a kind, filled with what is there now."""
         given = DialogInputs(
             self.services.dock, self.rows, self.section.additions, self._layer_bands, self._inspect
         )
@@ -140,7 +140,7 @@ class BandsController(QObject):
 
 
 def unsettled(composition: Composition) -> tuple[Any, ...]:
-    """What the values depend on, apart from the settings that come after them."""
+    """Return what the values depend on, apart from the settings that come after them."""
     bands = [
         (band.name, band.source, band.index, band.derive, band.resampling, band.fill, str(band.parameters))
         for band in composition.bands

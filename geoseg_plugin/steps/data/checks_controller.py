@@ -96,7 +96,7 @@ class ChecksController(QObject):
         canvas.refresh()
 
     def layers(self) -> list[QgsVectorLayer]:
-        """The layers of the last findings that are still in the project."""
+        """Return the layers of the last findings that are still in the project."""
         if self._group is None or sip.isdeleted(self._group):
             return []
         found = [node.layer() for node in self._group.findLayers()]
@@ -120,7 +120,7 @@ class ChecksController(QObject):
             self.services.result_queue.add(self._locate)
 
     def codes(self) -> set[str]:
-        """Kinds of fault that have a place on the map."""
+        """Return the kinds of fault that have a place on the map."""
         return findings.codes_in(self.layers())
 
     def _locate(self) -> None:

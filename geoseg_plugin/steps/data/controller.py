@@ -12,7 +12,7 @@ from qgis.core import Qgis, QgsMapLayer, QgsRasterLayer, QgsUnitTypes, QgsVector
 
 from ...contract import GeoSegError, Labels, Problem, present
 from ...jobs import prepare
-from ...jobs.choices import DataChoices, RasterRow
+from ...jobs.choices import DataChoices
 from ...jobs.rasterfacts import reference_of, tiles_named
 from ...jobs.submission import Submission
 from ...layers import snapshot
@@ -39,7 +39,7 @@ from .area_band import AreaBand, area_of_result
 from .bands_controller import BandsController
 from .checks_controller import ChecksController
 from .page import DataPage
-from .state import mosaic_rows
+from .state import RasterRow, mosaic_rows
 
 MAX_LIVE = 20_000
 """Features of a label layer that is being edited: all of them are read for its classes, on the main thread."""
@@ -96,7 +96,7 @@ class DataController(StepController):
             self.services.canvas.extentsChanged.disconnect(self._on_map_moved)
 
     def look_again(self) -> None:
-        """Layers have changed: show them as they are now, and plan anew where an input is another one."""
+        """Show layers that have changed, and plan again if an input is another one."""
         self.refresh_layers()
         layer = self.page.label_layer.currentLayer()
         if isinstance(layer, QgsVectorLayer) and layer.isModified() and layer.featureCount() > MAX_LIVE:
@@ -260,7 +260,7 @@ class DataController(StepController):
         return self._data_inputs(self.page.choices(), self.services.workspace.scratch("plan") / "inputs")
 
     def complete(self) -> bool:
-        """Whether everything is chosen that a dataset needs."""
+        """Return whether everything is chosen that a dataset needs."""
         return not missing_choices(self.page.choices())
 
     def described(self, state: StateOf) -> dict[str, Any]:
@@ -375,7 +375,7 @@ def dataset_submissions(folder: Path, inputs: DataInputs, write_stack: bool) -> 
 
 
 def raster_row(layer: QgsRasterLayer, is_result: bool = False) -> RasterRow:
-    """A raster layer as the band tree shows it; results of GeoSeg are not proposed."""
+    """Return a raster layer as the band tree shows it; results of GeoSeg are not proposed."""
     problems = [item for item in snapshot.problems(layer) if item.severity == "error"]
     bands = snapshot.value_bands(layer)
     names = tuple(layer.bandName(band) for band in range(1, max(bands, default=0) + 1))
@@ -392,7 +392,7 @@ def raster_row(layer: QgsRasterLayer, is_result: bool = False) -> RasterRow:
 
 
 def unlisted_text(layers: Sequence[QgsVectorLayer]) -> str:
-    """Which vector layers cannot be labels, and why; empty if all can."""
+    """Return which vector layers cannot be labels, and why; empty if all can."""
     kinds = {Qgis.GeometryType.Point: tr("points"), Qgis.GeometryType.Line: tr("lines")}
     names = [
         f"“{layer.name()}” ({kinds[layer.geometryType()]})"
@@ -408,14 +408,14 @@ def unlisted_text(layers: Sequence[QgsVectorLayer]) -> str:
 
 
 def filter_text(layer: QgsVectorLayer) -> str:
-    """How many features the layer's filter leaves; empty without a filter."""
+    """Return how many features the layer's filter leaves; empty without a filter."""
     if not layer.subsetString():
         return ""
     return tr("Filtered: {} of {} features are used.").format(layer.featureCount(), unfiltered_count(layer))
 
 
 def polygon_problem(layer: QgsVectorLayer) -> bool:
-    """Whether a vector layer cannot give labels."""
+    """Return whether a vector layer cannot give labels."""
     return any(
         item.code in ("not_polygons", "layer_invalid", "file_missing") for item in snapshot.problems(layer)
     )

@@ -21,14 +21,14 @@ from qgis.PyQt.QtWidgets import (
 
 from ...contract import Labels, default_unlabelled
 from ...forms.fields import stored_fields
-from ...jobs.choices import DataChoices, LabelEdits, MoreLabels, RasterChoice, RasterRow
+from ...jobs.choices import DataChoices, LabelEdits, MoreLabels, RasterChoice
 from ...layers.legendclasses import LEGEND_FIELD
 from ...panel.texts import area_names, tr
 from ...panel.widgets.layer_box import LayerBox
 from ...panel.widgets.notes import small_label
 from ...panel.widgets.page import Page
 from .options import DataOptions
-from .state import LABEL_FIELDS, unlabelled_note
+from .state import LABEL_FIELDS, RasterRow, unlabelled_note
 from .widgets.band_section import BandSection
 from .widgets.class_table import ClassTable
 
@@ -119,7 +119,8 @@ class DataPage(Page):
         )
         form.addRow(tr("Use"), self.area_kind)
         form.addRow(self.area_layer_label, self.area_layer)
-        form.addRow(self.area_ratio_label, self.area_ratio)
+        form.addRow(self.area_ratio_label)
+        form.addRow(self.area_ratio)
         self._suggested = ""
         self.suggestion = small_label("")
         self.suggestion.linkActivated.connect(self._on_suggestion_taken)
@@ -147,11 +148,11 @@ class DataPage(Page):
         form.addRow(self.unlabelled_note)
 
     def set_rasters(self, rows: Sequence[RasterRow]) -> None:
-        """The raster layers to choose from."""
+        """Show the raster layers to choose from."""
         self.tree.set_layers(rows)
 
     def set_class_fields(self, fields: Sequence[str], proposed: str = "", is_raster: bool = False) -> None:
-        """Fields of the chosen label layer; keeps the chosen one where it still exists."""
+        """Show the fields of the chosen label layer; keeps the chosen one where it still exists."""
         one = tr("Values of the raster") if is_raster else tr("One class: every polygon")
         shown = {LEGEND_FIELD: tr("As the legend shows")}
         entries = [(one, ""), *((shown.get(name, name), name) for name in fields)]
@@ -201,13 +202,13 @@ class DataPage(Page):
         self.primary.setToolTip(" ".join(why))
 
     def show_label_notes(self, unlisted: str, filtered: str) -> None:
-        """Which layers cannot be labels, and how many features a filter leaves."""
+        """Show which layers cannot be labels, and how many features a filter leaves."""
         for label, text in ((self.unlisted_note, unlisted), (self.filter_note, filtered)):
             label.setText(text)
             label.setVisible(bool(text))
 
     def show_reference(self, name: str) -> None:
-        """The layer that gives the grid where the user chooses none."""
+        """Show the layer that gives the grid where the user chooses none."""
         text = tr("automatic: {}").format(name) if name else tr("automatic")
         self.options.reference.setItemText(0, text)
 
@@ -241,7 +242,7 @@ class DataPage(Page):
         self.set_blocked(False)
 
     def choices(self) -> DataChoices:
-        """What is chosen now."""
+        """Return what is chosen now."""
         crs = self.options.crs.crs()
         return DataChoices(
             name=self.options.name.text().strip(),
@@ -265,7 +266,7 @@ class DataPage(Page):
         )
 
     def values(self) -> dict[str, Any]:
-        """As of Page, with the ticks of the tree (once the user has touched it)."""
+        """Return the values as `Page`, with the ticks of the tree once the user has changed it."""
         found = super().values()
         found["unlabelled_chosen"] = self._unlabelled_chosen
         edits = self.legend.edits()
@@ -277,7 +278,7 @@ class DataPage(Page):
         return found
 
     def restore(self, values: dict[str, Any]) -> None:
-        """As of Page."""
+        """Put remembered values back, as `Page`."""
         self._unlabelled_chosen = bool(values.get("unlabelled_chosen"))
         self.bands.restore(values)
         classes = values.get("classes") or {}

@@ -4,14 +4,43 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ...contract import Labels
 from ...forms.fields import grouped
-from ...jobs.choices import DataChoices, RasterRow
+from ...jobs.choices import DataChoices
 from ...panel.texts import tr
 
 LABEL_FIELDS = grouped(Labels)
 """Settings of the labels in the group of options."""
+
+
+@dataclass(frozen=True)
+class RasterRow:
+    """A raster layer as the band tree shows it.
+
+    Attributes:
+        layer_id, name: of the layer.
+        band_names: of its bands with values, from band 1.
+        facts: shown beside the name.
+        details: shown in the tooltip.
+        tick: whether it is ticked at first.
+        dem: whether it looks like a DEM.
+        problem: why it cannot be ticked; empty if it can.
+        also: ids of further layers that make one mosaic with it.
+        result: whether GeoSeg made it, so that it is listed apart.
+    """
+
+    layer_id: str
+    name: str
+    band_names: tuple[str, ...]
+    facts: str = ""
+    details: str = ""
+    tick: bool = False
+    dem: bool = False
+    problem: str = ""
+    also: tuple[str, ...] = ()
+    result: bool = False
 
 
 def unlabelled_note(choices: DataChoices) -> str:

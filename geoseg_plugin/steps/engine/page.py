@@ -168,7 +168,7 @@ class EnginePage(Page):
         self.kind_notes["gpu"].setText(of_gpu)
 
     def set_set_up(self, is_set_up: bool) -> None:
-        """Whether there is an engine, working or not."""
+        """Set whether there is an engine, working or not."""
         if is_set_up != self._is_set_up:
             self._is_set_up = is_set_up
             self.show_setup(not is_set_up)
@@ -212,11 +212,11 @@ class EnginePage(Page):
                 self.workspace.setFilePath(folder)
 
     def set_workspace_problems(self, problems: Sequence[Any]) -> None:
-        """Why results cannot be written to the workspace folder."""
+        """Show why results cannot be written to the workspace folder."""
         self.workspace_problems.set_problems(problems)
 
     def choices(self) -> EngineChoices:
-        """How to set the engine up."""
+        """Return how to set the engine up."""
         button = self.kind.checkedButton()
         return EngineChoices(
             device=str(button.property("value")),

@@ -24,7 +24,7 @@ class EngineChoices:
 
 
 def engine_facts(python: str, probe: dict[str, Any], with_gpu: bool = False) -> list[tuple[str, str]]:
-    """What a probe found, in reading order.
+    """Return what a probe found, in reading order.
 
     Args:
         with_gpu: whether a GPU is wanted; then the note of ONNX Runtime about it is shown.
@@ -49,7 +49,7 @@ def engine_facts(python: str, probe: dict[str, Any], with_gpu: bool = False) -> 
 
 
 def device_text(probe: dict[str, Any]) -> str:
-    """ "NVIDIA H200, 141 GB" or "CPU"; empty when it is not known."""
+    """Return "NVIDIA H200, 141 GB" or "CPU"; empty when it is not known."""
     device = str(probe.get("device") or "")
     if not device:
         return ""
@@ -61,7 +61,7 @@ def device_text(probe: dict[str, Any]) -> str:
 
 
 def badge_text(probe: dict[str, Any]) -> str:
-    """The device in a word or two, for the badge."""
+    """Return the device in a word or two, for the badge."""
     if not probe.get("device"):
         return ""
     if str(probe["device"]).startswith("cuda"):

@@ -358,7 +358,7 @@ class PredictController(StepController):
 
 
 def slot_of(need: ModelInput, layers: list[QgsMapLayer]) -> Slot:
-    """A slot of the model with the layer that fits best."""
+    """Return a slot of the model with the layer that fits best."""
     source = need.source
     name = source.name or source.key
     bands = ", ".join(own_name(band, name) for band in need.bands)
@@ -367,7 +367,7 @@ def slot_of(need: ModelInput, layers: list[QgsMapLayer]) -> Slot:
 
 
 def browsed(path: Path) -> NamedPath:
-    """A model file from elsewhere as an entry of the list."""
+    """Return a model file from elsewhere as an entry of the list."""
     return NamedPath(path.stem if path.stem != "model" else path.parent.name, str(path), tr("(file)"))
 
 

@@ -73,7 +73,7 @@ class SlotSection(QWidget):
         self.channels.hide()
 
     def set_slots(self, slots: Sequence[Slot]) -> None:
-        """What the chosen model needs; each slot gets a layer list with the proposed layer."""
+        """Show what the chosen model needs: a layer list per slot, with the proposed layer."""
         while self._form.rowCount():
             self._form.removeRow(0)
         while self._band_box.count():
@@ -111,7 +111,7 @@ class SlotSection(QWidget):
         return {key: binding for key, binding in found.items() if binding}
 
     def values(self) -> dict[str, Any]:
-        """What is chosen, for the project file."""
+        """Return what is chosen, for the project file."""
         return {
             "slots": self.slots(),
             "bindings": {key: list(map(list, found.items())) for key, found in self.bindings().items()},

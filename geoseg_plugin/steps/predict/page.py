@@ -135,13 +135,13 @@ class PredictPage(Page):
         return str(self._kept.get("model") or "")
 
     def set_models(self, models: Sequence[NamedPath], current: str) -> None:
-        """Models to choose from; `current` is kept or chosen."""
+        """Show the models to choose from; `current` is kept or chosen."""
         kept = current or self.model.currentData() or ""
         before = self.model.currentData()
         with QSignalBlocker(self.model):
             self.model.clear()
             if not models:
-                self.model.addItem(tr("none yet: train one, or browse"), "")
+                self.model.addItem(tr("none yet"), "")
             for item in models:
                 self.model.addItem(f"{item.title}  {item.note}".strip(), item.path)
             self.model.setCurrentIndex(max(self.model.findData(kept), 0))
@@ -153,7 +153,7 @@ class PredictPage(Page):
     def set_slots(
         self, slots: Sequence[Slot], note: str, classes: Sequence[Any], ensemble: bool = False
     ) -> None:
-        """What the chosen model needs; its facts; whether it is made of several."""
+        """Show what the chosen model needs, its facts, and whether it is an ensemble."""
         self.slots.set_slots(slots)
         self._show_model(note, classes, ensemble, bool(slots))
 
@@ -198,7 +198,7 @@ class PredictPage(Page):
     def show_result(
         self, text: str, warnings: Sequence[Any], located: Sequence[str] = (), note: str = ""
     ) -> None:
-        """What was done, with a note on how; its warnings stay until the next map.
+        """Show what was done, with a note on how; its warnings stay until the next map.
 
         `located` are codes of warnings with a layer that shows where.
         """
@@ -222,7 +222,7 @@ class PredictPage(Page):
     # what is chosen
 
     def choices(self) -> PredictChoices:
-        """What is chosen now."""
+        """Return what is chosen now."""
         box = self.rectangle.outputExtent() if self.rectangle.isValid() else QgsRectangle()
         corners = (box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum())
         crs: QgsCoordinateReferenceSystem = self.rectangle.outputCrs()
@@ -241,7 +241,7 @@ class PredictPage(Page):
         )
 
     def values(self) -> dict[str, Any]:
-        """As of Page, with the model, its layers and the rectangle, once a model was chosen."""
+        """Return the values as `Page`, with the model, its layers and the rectangle."""
         found = super().values()
         model = self.model.currentData()
         if self._kept.get("model") and model in ("", None, self._kept["model"]):
@@ -254,7 +254,7 @@ class PredictPage(Page):
         return found
 
     def restore(self, values: dict[str, Any]) -> None:
-        """As of Page; layers follow when the model has been read."""
+        """Put remembered values back, as `Page`; layers follow when the model has been read."""
         self._kept = {key: values.get(key) for key in ("model", "slots", "bindings", "channels")}
         corners = values.get("rectangle") or []
         if len(corners) == 5:

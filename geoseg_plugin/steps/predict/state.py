@@ -13,7 +13,7 @@ from ...panel.texts import tr
 
 OF_POLYGONS = ("min_area_px",)
 """Settings of the job that belong to the group of polygons."""
-QUALITY_FIELDS = grouped(PredictJob, *OF_POLYGONS)
+QUALITY_FIELDS = [*grouped(PredictJob, "device", *OF_POLYGONS), "device"]
 CLEANING_FIELDS, OUTLINE_FIELDS = grouped(Cleaning), grouped(Outlines)
 MAIN_LAYERS = ("polygons", "confidence")
 """Layers that are offered above the groups."""
@@ -53,14 +53,21 @@ def place_names() -> dict[str, str]:
 
 def layers_title(names: list[str]) -> str:
     """Return the title of the group of layers: those that are written."""
-    return tr("More layers: {}").format(", ".join(names) or tr("none"))
+    return tr("More layers: {}").format(short_list(names))
 
 
 def cleaning_title(cleaning: Cleaning) -> str:
     """Return the title of the group of post-processing: the steps that are set."""
     params = params_of(Cleaning)
     chosen = [tr(params[name].title).lower() for name in CLEANING_FIELDS if is_step(cleaning, name)]
-    return tr("Post-processing: {}").format(", ".join(chosen) or tr("none"))
+    return tr("Post-processing: {}").format(short_list(chosen))
+
+
+def short_list(names: list[str]) -> str:
+    """Return names as text that fits a title: the only one, or how many there are."""
+    if len(names) > 1:
+        return tr("{} chosen").format(len(names))
+    return names[0] if names else tr("none")
 
 
 def is_step(cleaning: Cleaning, name: str) -> bool:
@@ -70,14 +77,14 @@ def is_step(cleaning: Cleaning, name: str) -> bool:
 
 def outlines_title(outlines: Outlines) -> str:
     """Return the title of the group of polygons: how their boundaries are drawn."""
-    chosen = [tr("simplified by {:g} m").format(outlines.simplify_m)] if outlines.simplify_m else []
+    chosen = [tr("{:g} m").format(outlines.simplify_m)] if outlines.simplify_m else []
     chosen += [tr("smooth")] if outlines.smooth else []
     chosen += [tr("orthogonal")] if outlines.right_angles else []
-    return tr("Polygon boundaries: {}").format(", ".join(chosen) or tr("edges of the pixels"))
+    return tr("Polygon boundaries: {}").format(", ".join(chosen) or tr("pixel edges"))
 
 
 def quality_title(predictions: int, precision: str) -> str:
     """Return the title of the group of quality and speed: predictions per pixel, and int8."""
     chosen = [tr("{} predictions").format(predictions) if predictions > 1 else tr("one prediction")]
     chosen += ["int8"] if precision == "int8" else []
-    return tr("Quality and speed: {}").format(", ".join(chosen))
+    return tr("Quality, speed: {}").format(", ".join(chosen))

@@ -355,7 +355,7 @@ class MapResultsController(QObject):
 
 
 def place_of(classes: Path, root: Path) -> Path:
-    """The folder of a prediction; of any other map `maps/<name>-<number of its path>` in the workspace."""
+    """Return the folder of a prediction; of any other map `maps/<name>-<number of its path>` in the workspace."""
     if classes.name == CLASSES and classes.parent.parent == root / "predictions":
         return classes.parent
     number = hashlib.sha1(str(classes).encode(), usedforsecurity=False).hexdigest()[:6]
@@ -363,7 +363,7 @@ def place_of(classes: Path, root: Path) -> Path:
 
 
 def unused(folder: Path) -> Path:
-    """The folder, or the first of `<name>-2`, `<name>-3` … that does not exist."""
+    """Return the folder, or the first of `<name>-2`, `<name>-3` … that does not exist."""
     number, candidate = 1, folder
     while candidate.exists():
         number += 1
@@ -378,7 +378,7 @@ def styled(layer: QgsRasterLayer, classes: Sequence[LabelClass]) -> None:
 
 
 def is_class_raster(layer: Any) -> bool:
-    """Whether a layer is a file with one band that is drawn as classes, and no layer of errors."""
+    """Return whether a layer is a file with one band that is drawn as classes, and no layer of errors."""
     return (
         isinstance(layer, QgsRasterLayer)
         and layer.isValid()
@@ -390,18 +390,18 @@ def is_class_raster(layer: Any) -> bool:
 
 
 def file_of(layer: Any) -> str:
-    """The file of a layer, without what follows its name."""
+    """Return the file of a layer, without what follows its name."""
     return split_address(layer.source())[0]
 
 
 def same_file(one: str, other: str) -> bool:
-    """Whether two names are of one file, whatever links lead to it."""
+    """Return whether two names are of one file, whatever links lead to it."""
     first, second = Path(one), Path(other)
     return first.name == second.name and first.resolve() == second.resolve()
 
 
 def no_sample(name: str) -> GeoSegError:
-    """The error for points that cannot be a sample."""
+    """Return the error for points that cannot be a sample."""
     return GeoSegError(
         "no_sample",
         tr("Layer '{}' has no field 'reference'.").format(name),

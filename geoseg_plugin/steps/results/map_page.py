@@ -27,9 +27,9 @@ from ...layers.areas import accuracy_sentence, area_table
 from ...panel.texts import interval_text, share, tr
 from ...panel.widgets.layer_box import LayerBox
 from ...panel.widgets.notes import NextStep, Note, ProblemList, small_label, wrap
-from ...panel.widgets.page import Page, heading, lets_shrink, narrow_form, primary_button
+from ...panel.widgets.page import Page, heading, lets_shrink, narrow_form, needed_px, primary_button
 from ...panel.widgets.tables import ReadOnlyTable, fill_scores
-from .state import HALF_WIDTH, HALF_WIDTH_RANGE, ComparisonChoices, SampleDesign
+from .state import EXPECTED_RANGE, HALF_WIDTH, HALF_WIDTH_RANGE, ComparisonChoices, SampleDesign
 from .widgets.area_bars import AreaBars
 
 
@@ -94,7 +94,7 @@ class MapResults(QWidget):
         self.sample_group = form.parentWidget()
         self.half_width = percent_box(HALF_WIDTH, *HALF_WIDTH_RANGE)
         self.half_width.setPrefix("± ")
-        self.expected = row_of(SampleJob, "expected_else", percent=True).control
+        self.expected = percent_box(SampleDesign().expected, *EXPECTED_RANGE)
         self.points = self._page.remember("sample_points", row_of(SampleJob, "count").control)
         self.points.setSpecialValueText(tr("automatic"))
         self.allocation = row_of(SampleJob, "allocation").control
@@ -104,6 +104,7 @@ class MapResults(QWidget):
         form.addRow(tr("95 % interval"), self.half_width)
         form.addRow(tr("Expected accuracy"), self.expected)
         form.addRow(tr("Points"), self.points)
+        self.allocation.setMinimumWidth(needed_px(self.allocation))
         form.addRow(tr("Allocation"), self.allocation)
         self.half_width.setToolTip(
             tr("Of the overall accuracy, to either side. Half as wide costs four times as many points.")
@@ -124,6 +125,7 @@ class MapResults(QWidget):
         self.created.hide()
         form.addRow(self.created)
         self.sample = LayerBox(Qgis.LayerFilter.PointLayer, tr("no sample: count only"))
+        self.sample.setMinimumWidth(needed_px(self.sample))
         form.addRow(tr("Sample"), self.sample)
         self.use_button = button(tr("&Correct the areas"), self.areas_requested)
         form.addRow(self.use_button)
@@ -203,7 +205,7 @@ class MapResults(QWidget):
         )
 
     def comparison(self) -> ComparisonChoices:
-        """The labels to compare with."""
+        """Return the labels to compare with."""
         return ComparisonChoices(
             self.labels.layer_id(),
             self.class_field.currentData() or "",
@@ -212,7 +214,7 @@ class MapResults(QWidget):
         )
 
     def set_maps(self, maps: Sequence[NamedPath], current: str) -> None:
-        """Maps to choose from; `current` is chosen."""
+        """Show the maps to choose from; `current` is chosen."""
         before = self.path()
         with QSignalBlocker(self.map):
             self.map.clear()
@@ -224,7 +226,7 @@ class MapResults(QWidget):
         self.map_chosen.emit(self.path())
 
     def set_class_fields(self, fields: Sequence[str], proposed: str) -> None:
-        """Fields of the label layer."""
+        """Show the fields of the label layer."""
         self.class_field.clear()
         self.class_field.addItem(tr("One class: every polygon") if fields else tr("Values of the raster"), "")
         for name in fields:
@@ -311,7 +313,7 @@ def button(text: str, signal: Any) -> QPushButton:
 
 
 def percent_box(value: float, low: float, high: float) -> QDoubleSpinBox:
-    """A number in percent."""
+    """Return a number in percent."""
     found = QDoubleSpinBox()
     found.setDecimals(1)
     found.setRange(low, high)

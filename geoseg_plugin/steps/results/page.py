@@ -82,7 +82,7 @@ class ResultsPage(Page):
         self.tabs.setCurrentIndex(0)
 
     def shows_model(self) -> bool:
-        """Whether the tab about models is the one that is shown."""
+        """Return whether the tab about models is the one that is shown."""
         return bool(self.tabs.currentIndex() == 0)
 
     def set_busy(self, busy: bool) -> None:
@@ -207,12 +207,12 @@ class ResultsPage(Page):
 
 
 def intervals_of(result: dict[str, Any]) -> dict[str, Any]:
-    """The 95 % intervals of an evaluation; `per_class` is there in any case."""
+    """Return the 95 % intervals of an evaluation, always with `per_class`."""
     return {"per_class": [], **(result.get("intervals") or {})}
 
 
 def headline(result: dict[str, Any]) -> str:
-    """The score in large letters, with its interval."""
+    """Return the score in large letters, with its interval."""
     binary = result.get("foreground_iou") is not None
     key = "foreground_iou" if binary else "miou"
     text = (tr("IoU {}") if binary else tr("Mean IoU {}")).format(share(result.get(key)))
@@ -238,15 +238,15 @@ def more_scores(result: dict[str, Any]) -> str:
 
 
 def intervals_sentence(result: dict[str, Any]) -> str:
-    """What the brackets mean."""
+    """Return what the brackets mean."""
     found = intervals_of(result)
     if not any(interval_text(ends) for ends in (found.get("miou"), *found["per_class"])):
         return ""
     if result.get("folds"):
         return tr("With 95 % intervals, from the differences between folds.")
     blocks = found.get("blocks")
-    on = tr(" of {} blocks").format(blocks) if isinstance(blocks, int) else ""
-    return tr("With 95 % intervals, from resampling the blocks{} of the evaluation.").format(on)
+    count = f"{blocks} " if isinstance(blocks, int) else ""
+    return tr("With 95 % intervals, from resampling the {}blocks of the evaluation.").format(count)
 
 
 def largest_class_share(confusion: Sequence[Sequence[int]]) -> float | None:

@@ -66,7 +66,7 @@ def sheet_of(
 
 
 def layers_below(classes: QgsRasterLayer, project: QgsProject) -> list[QgsRasterLayer]:
-    """Images and base maps that are ticked, from the uppermost down; no results."""
+    """Return the images and base maps that are ticked, from the uppermost down; no results."""
     root = project.layerTreeRoot()
     ticked = {layer.id() for layer in root.checkedLayers()}
     return [
@@ -80,6 +80,6 @@ def layers_below(classes: QgsRasterLayer, project: QgsProject) -> list[QgsRaster
 
 
 def title_of(place: Path) -> str:
-    """A folder's name as people read it, without date."""
+    """Return the title of a folder: its name without date."""
     title = DATED.sub("", place.name).replace("_", " ").strip()
     return tr("Map {}").format(title or place.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -12,7 +13,7 @@ from ...panel.texts import tr
 
 Z95 = NormalDist().inv_cdf(0.975)
 """Standard errors from an estimate to either end of its 95 % interval."""
-STANDARD_ERROR = params_of(SampleJob)["standard_error"]
+STANDARD_ERROR, EXPECTED = (params_of(SampleJob)[name] for name in ("standard_error", "expected_else"))
 
 
 @dataclass(frozen=True)
@@ -25,18 +26,23 @@ class ComparisonChoices:
     unlabelled: str = "unknown"
 
 
-def half_width_of(standard_error: float | None) -> float:
+def half_width_of(standard_error: float) -> float:
     """Return half the width of the 95 % interval in percent.
 
     Args:
-        standard_error: of the overall accuracy, 0 to 1; None counts as 0.
+        standard_error: of the overall accuracy, 0 to 1.
     """
-    return round(100 * Z95 * (standard_error or 0), 1)
+    return round(100 * Z95 * standard_error, 1)
 
 
 HALF_WIDTH = half_width_of(default_of(SampleJob, "standard_error"))
-HALF_WIDTH_RANGE = half_width_of(STANDARD_ERROR.low), half_width_of(STANDARD_ERROR.high)
-"""Half the width of the 95 % interval in percent: the default, and the smallest and largest."""
+HALF_WIDTH_RANGE = (
+    math.ceil(1000 * Z95 * (STANDARD_ERROR.low or 0)) / 10,
+    math.floor(1000 * Z95 * (STANDARD_ERROR.high or 0)) / 10,
+)
+"""Half the width of the 95 % interval in percent: the default, and the smallest and largest that the job takes."""
+EXPECTED_RANGE = tuple(100 * (limit or 0) for limit in (EXPECTED.low, EXPECTED.high))
+"""Expected accuracy in percent: the smallest and largest."""
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,7 @@ class SplitController(StepController):
 
 
 def label_split_fields(dataset_folder: Path) -> list[str]:
-    """Fields of the label polygons, besides the class, that could name the split."""
+    """Return the fields of the label polygons, besides the class, that could name the split."""
     labels = labels_of(dataset_folder)
     if labels is None or not Path(labels.path).exists():
         return []

@@ -90,7 +90,7 @@ class SplitPage(Page):
         self.body.addLayout(grid)
 
     def set_datasets(self, entries: Sequence[NamedPath], current: str) -> None:
-        """Datasets of the workspace; `current` is the folder in use."""
+        """Show the datasets of the workspace; `current` is the folder in use."""
         with QSignalBlocker(self.dataset):
             self.dataset.clear()
             if not entries:
@@ -103,7 +103,7 @@ class SplitPage(Page):
         self.on_inputs_changed()
 
     def set_split_fields(self, fields: Sequence[str], of_labels: Sequence[str] = ()) -> None:
-        """Fields of the area layer, and of the label polygons, that could name the split."""
+        """Show the fields of the area layer, and of the label polygons, that could name the split."""
         fill_split_fields(self.options.split_field, fields, of_labels)
         self.on_inputs_changed()
 
@@ -113,7 +113,7 @@ class SplitPage(Page):
         self.on_inputs_changed()
 
     def choices(self) -> SplitChoices:
-        """What is chosen now."""
+        """Return what is chosen now."""
         train, validation, test = (box.value() / 100 for box in self.shares.values())
         return SplitChoices(
             tile_px=self.tile_px.currentData(),

@@ -114,7 +114,7 @@ class CompareChoicesPage(Page):
             self.sets.leave_out(names[1:])
 
     def choices(self) -> CompareChoices:
-        """What is chosen now."""
+        """Return what is chosen now."""
         return CompareChoices(
             models=tuple(self.models.ticked()),
             sets=tuple(self.sets.ticked()),

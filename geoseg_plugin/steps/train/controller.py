@@ -90,7 +90,7 @@ class TrainController(StepController):
         self.runs.refresh()
 
     def job(self) -> TrainJob | ForestJob | None:
-        """The job that the page describes; None while there is nothing to train on.
+        """Return the job that the page describes; None while there is nothing to train on.
 
         Raises:
             GeoSegError: `start` if what to start from is not chosen; `no_run` if that run has no readable record.
@@ -212,7 +212,7 @@ class TrainController(StepController):
         self.services.dock.offer(text, tr("Re-attach"), lambda: self.attach(folder))
 
     def running_run(self) -> Entry | None:
-        """A run whose engine is alive although nothing here follows it."""
+        """Return a run whose engine is alive although nothing here follows it."""
         if self.services.jobs.busy:
             return None
         return next((entry for entry in self.services.view.open_runs() if entry.state == "running"), None)
@@ -259,19 +259,19 @@ class TrainController(StepController):
 
 
 def has_zoo() -> bool:
-    """Whether the engine's environment has the library behind `Other…`."""
+    """Return whether the engine's environment has the library behind `Other…`."""
     environment = engine_environment()
     return environment is not None and has_package(environment.python, ZOO_PACKAGE)
 
 
 def band_tip(band: Any) -> str:
-    """Where a band comes from."""
+    """Return where a band comes from."""
     made = str(band.parameters.get("expression") or band.derive.replace("_", " "))
     return f"{band.name}: {made}" if made else str(band.name)
 
 
 def monitor_of(folder: Path | None) -> str:
-    """The score that decides in a run; mean IoU where it has no readable record."""
+    """Return the score that decides in a run; mean IoU where it has no readable record."""
     try:
         job = train.job_of(folder) if folder is not None else None
     except GeoSegError:

@@ -41,6 +41,9 @@ from .state import (
 )
 from .widgets.curves import Curves
 
+GOAL_PX = 220
+"""Width at which the list of goals shows its texts; in a narrow panel it goes below its label."""
+
 
 class TrainPage(Page):
     """The Train page; the controller makes jobs of `choices()`."""
@@ -78,9 +81,12 @@ class TrainPage(Page):
     def _add_model(self) -> None:
         form = self.section(tr("Model"))
         self.preset = self.remember("preset", QComboBox())
+        self.preset.setAccessibleName(tr("Goal"))
+        self.preset.setToolTip(tr("Goal: how long training may take; a time limit overrules it."))
         for key, name in preset_names().items():
             self.preset.addItem(name, key)
         self.preset.setCurrentIndex(self.preset.findData(default_of(TrainJob, "preset")))
+        self.preset.setMinimumWidth(GOAL_PX)
         self.model = self.remember("model", QComboBox())
         for key, model in CATALOGUE.items():
             self.model.addItem(tr(model.name), key)
@@ -197,7 +203,7 @@ class TrainPage(Page):
         self.on_inputs_changed()
 
     def set_unfinished(self, runs: Sequence[NamedPath]) -> None:
-        """Runs that stopped before their end; `note` is "running" where the engine is still alive."""
+        """Show the runs that stopped before their end; `note` is "running" where the engine is still alive."""
         with QSignalBlocker(self.unfinished):
             self.unfinished.clear()
             for run in runs:
@@ -244,12 +250,12 @@ class TrainPage(Page):
         return CATALOGUE[self.model.currentData()]
 
     def chosen_bands(self) -> tuple[str, ...]:
-        """Names of the ticked bands; empty where all are."""
+        """Return the names of the ticked bands; empty where all are."""
         ticked = self.bands.ticked()
         return () if len(ticked) == len(self.bands.keys()) else tuple(ticked)
 
     def choices(self) -> TrainChoices:
-        """What is chosen now."""
+        """Return what is chosen now."""
         values = self.values()
         if self.chosen_model.method:
             options = stored_fields(ForestJob, BASELINE_FIELDS, values)

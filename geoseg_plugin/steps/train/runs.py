@@ -129,7 +129,7 @@ class RunsController(QObject):
 
 
 def question(runs: list[Run]) -> str:
-    """What would be deleted."""
+    """Return what would be deleted."""
     names = [run.name for run in runs[:LISTED]]
     more = [tr("and {} more").format(len(runs) - LISTED)] if len(runs) > LISTED else []
     text = tr("Delete with all files, models and scores? This cannot be undone.")

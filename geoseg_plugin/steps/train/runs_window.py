@@ -25,7 +25,7 @@ from ...panel.texts import duration, interval_text, share, state_names, tr
 from ...panel.widgets.notes import small_label
 from ...records.runs import Run
 from .widgets.overlay import Overlay
-from .widgets.ranking import ROW, SORT, SortedItem, best_first, ascending
+from .widgets.ranking import ROW, SORT, SortedItem, ascending, best_first
 
 SIZE = (1040, 680)
 MAX_COMPARED = 6
@@ -116,7 +116,7 @@ class RunsWindow(QDialog):
         self._on_selected()
 
     def selected(self) -> list[Run]:
-        """The selected runs, from the top."""
+        """Return the selected runs, from the top."""
         lines = sorted(index.row() for index in self.table.selectionModel().selectedRows())
         return [self._runs[self.table.item(line, 0).data(ROW)] for line in lines]
 
@@ -170,7 +170,7 @@ class RunsWindow(QDialog):
 
 
 def plain_table(name: str) -> QTableWidget:
-    """A table of texts."""
+    """Return a table of texts."""
     table = QTableWidget()
     table.setTabKeyNavigation(False)
     table.setAccessibleName(name)
@@ -186,7 +186,7 @@ def plain_table(name: str) -> QTableWidget:
 
 
 def fit_columns(table: QTableWidget) -> None:
-    """Columns as wide as their texts, up to a limit, and then the user's."""
+    """Make columns as wide as their texts, up to a limit; then the user can change them."""
     header = table.horizontalHeader()
     header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
     table.resizeColumnsToContents()
@@ -209,7 +209,7 @@ def action_names() -> dict[str, str]:
 
 
 def headings() -> list[str]:
-    """Columns of the register."""
+    """Return the columns of the register."""
     return [
         tr("Run"),
         tr("Model"),
@@ -226,7 +226,7 @@ def headings() -> list[str]:
 
 
 def cells(run: Run) -> list[tuple[str, float | None]]:
-    """(text, value to sort by) of each column; newest and best come first at the first click."""
+    """Return (text, value to sort by) of each column; newest and best come first at the first click."""
     states = {**{key: text.strip("()") for key, text in state_names().items()}, "done": tr("done")}
     measured = tr("test") if run.tested else tr("validation")
     interval = run.interval

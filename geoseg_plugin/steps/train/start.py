@@ -82,7 +82,7 @@ class StartSection(QObject):
         return widget
 
     def set_models(self, entries: Sequence[NamedPath]) -> None:
-        """Models of the workspace that a network can begin from."""
+        """Show the models of the workspace that a network can start from."""
         chosen = self.model.currentData()
         with QSignalBlocker(self.model):
             self.model.clear()
@@ -97,7 +97,7 @@ class StartSection(QObject):
         self.kind.setCurrentIndex(self.kind.findData("encoder"))
 
     def choices(self) -> Start:
-        """What is chosen now."""
+        """Return what is chosen now."""
         mode = str(self.kind.currentData())
         model = str(self.model.currentData() or self.model_file.filePath()) if mode in OF_MODEL else ""
         weights = {"imagenet": IMAGENET, "encoder": str(self.weights_file.filePath())}

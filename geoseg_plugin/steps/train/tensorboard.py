@@ -43,7 +43,7 @@ class TensorBoardController(QObject):
         page.tensorboard_requested.connect(self.open)
 
     def refresh(self) -> None:
-        """The button is there where the package is."""
+        """Show the button if the package is installed."""
         environment = engine_environment()
         self.button.setVisible(environment is not None and has_package(environment.python, PACKAGE))
 

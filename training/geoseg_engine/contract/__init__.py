@@ -5,6 +5,7 @@ Standard library only: this is the one part of the engine that the plugin import
 
 from .addresses import file_exists, split_address
 from .bandroles import ROLES, RoleGuess, guess_roles
+from .baseline_jobs import ForestJob
 from .catalogue import (
     ARCHITECTURES,
     BASELINE_MODELS,
@@ -29,6 +30,8 @@ from .codec import (
 )
 from .data import (
     AUTO_UNLABELLED,
+    DATA_OF_KINDS,
+    DERIVATIONS,
     EXPRESSION,
     IGNORE,
     RELIEF_ATTRIBUTES,
@@ -56,10 +59,20 @@ from .data import (
     Unlabelled,
     default_unlabelled,
 )
-from .data_jobs import RECIPE_SUFFIX
+from .data_jobs import (
+    RECIPE_SUFFIX,
+    CheckJob,
+    ExportChipsJob,
+    InspectJob,
+    RasterizeJob,
+    StackJob,
+    SummarizeJob,
+    TerrainJob,
+    TileJob,
+)
 from .environment import is_foreign
 from .errors import DISK_FULL, Cancelled, GeoSegError, Problem, counted
-from .evaluation_jobs import ALLOCATIONS, AUTO_MIN_POINTS
+from .evaluation_jobs import ALLOCATIONS, AUTO_MIN_POINTS, AreasJob, EvaluateJob, SampleJob
 from .events import (
     CANCEL_FILE,
     EVENT_FIELDS,
@@ -71,40 +84,35 @@ from .events import (
     SAVING_PHASE,
     parse_event,
 )
-from .experiment_jobs import COMPARED, COMPARED_PRESET, SEARCHED, BandSet, Contender, contender
-from .indices import INDICES, SpectralIndex, index_band
-from .job import POLYGONS, RASTERS
-from .jobs import (
-    JOBS,
-    PHASES,
-    AreasJob,
-    CheckJob,
-    CleanJob,
+from .experiment_jobs import (
+    COMPARED,
+    COMPARED_PRESET,
+    SEARCHED,
+    BandSet,
     CompareJob,
+    Contender,
     CrossValidateJob,
-    DescribeJob,
-    EvaluateJob,
-    ExportChipsJob,
-    ForestJob,
-    InspectJob,
-    Job,
+    SearchJob,
+    contender,
+)
+from .indices import INDICES, SpectralIndex, index_band
+from .job import POLYGONS, RASTERS, Job
+from .jobs import JOBS, PHASES, names_input
+from .model_jobs import DescribeJob, ProbeJob
+from .parameter import Candidates, Param, choices_of, default_of, former_names, params_of, types_of
+from .prediction_jobs import (
+    PRECISIONS,
+    RUNTIMES,
+    VIEWS,
+    Cleaning,
+    CleanJob,
+    Connectivity,
+    Outlines,
     PolygonizeJob,
     PredictJob,
-    PretrainJob,
-    PreviewJob,
-    ProbeJob,
-    RasterizeJob,
-    SampleJob,
-    SearchJob,
-    StackJob,
-    SummarizeJob,
-    TerrainJob,
-    TileJob,
-    TrainJob,
-    names_input,
+    Views,
+    shard_of,
 )
-from .parameter import Candidates, Param, choices_of, default_of, former_names, params_of, types_of
-from .prediction_jobs import PRECISIONS, RUNTIMES, VIEWS, Cleaning, Connectivity, Outlines, Views, shard_of
 from .present import present
 from .result_fields import known_fields
 from .run_files import ENCODER_FILE, MODEL_FILE, file_of_run, with_files_of_runs
@@ -112,4 +120,13 @@ from .sidecars import beside, remove_with_sidecars, replace_with_sidecars
 from .soundness import check_order, check_sound, decode_all
 from .strictjson import kept_json, load_json, parse_json
 from .text import file_name, names_only, without_folders
-from .training_jobs import AUGMENTATIONS, CLASS_WEIGHTS, LOSSES, MONITORS, PRESETS
+from .training_jobs import (
+    AUGMENTATIONS,
+    CLASS_WEIGHTS,
+    LOSSES,
+    MONITORS,
+    PRESETS,
+    PretrainJob,
+    PreviewJob,
+    TrainJob,
+)

@@ -71,6 +71,7 @@ NETWORKS = (
         "patchcnn",
     ),
 )
+"""New ones go to the end: the Toolbox also knows them by number."""
 BASELINE_MODELS = (
     Model(
         "forest",
@@ -103,7 +104,10 @@ OTHER = Model(
 CATALOGUE = {model.key: model for model in (*NETWORKS, *BASELINE_MODELS, OTHER)}
 """Models by key, in the order of the list."""
 
-ARCHITECTURES = tuple(dict.fromkeys(model.architecture for model in (*NETWORKS, OTHER)))
+ZOO_PLACE = 6
+"""Number of `zoo` in the Toolbox's list; networks that came after it follow."""
+_ARCHITECTURES = tuple(dict.fromkeys(model.architecture for model in NETWORKS))
+ARCHITECTURES = (*_ARCHITECTURES[:ZOO_PLACE], OTHER.architecture, *_ARCHITECTURES[ZOO_PLACE:])
 """Networks; `zoo` is any of segmentation-models-pytorch and needs the engine's extra of that name."""
 ENCODERS = tuple(model.encoder for model in NETWORKS if model.encoder)
 """Encoders of deeplabv3plus; the zoo has its own."""

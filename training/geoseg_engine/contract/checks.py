@@ -4,29 +4,9 @@ from __future__ import annotations
 
 import math
 
-from .data import (
-    EXPRESSION,
-    RELIEF_ATTRIBUTES,
-    SPECKLE_FILTERS,
-    TEMPORAL_STATISTICS,
-    TERRAIN_ATTRIBUTES,
-    VECTOR_FEATURES,
-    Area,
-    Band,
-    Labels,
-    Source,
-)
+from .data import DERIVATIONS, EXPRESSION, Area, Band, Labels, Source
 from .errors import Problem
 from .parameter import range_problems
-
-DERIVATIONS = (
-    *TERRAIN_ATTRIBUTES,
-    *RELIEF_ATTRIBUTES,
-    *SPECKLE_FILTERS,
-    *TEMPORAL_STATISTICS,
-    *VECTOR_FEATURES,
-)
-
 
 PARAMETER_LIMITS = {
     "size_px": (1.0, 255.0),
@@ -41,7 +21,14 @@ PARAMETER_LIMITS = {
 
 
 def when(condition: bool, code: str, message: str, hint: str) -> list[Problem]:
-    """Return one problem if a condition holds, else none."""
+    """Return one problem if a condition holds, else none.
+
+    Args:
+        condition: what is wrong.
+        code: of the problem.
+        message: one sentence with the offending value.
+        hint: the next step.
+    """
     return [Problem(code, message, hint)] if condition else []
 
 
@@ -57,6 +44,12 @@ def filled_intermediates(bands: tuple[Band, ...]) -> list[Problem]:
 
 
 def unknown_sources(sources: tuple[Source, ...], bands: tuple[Band, ...]) -> list[Problem]:
+    """List the bands whose source is not among the sources.
+
+    Args:
+        sources: of the job.
+        bands: of the job; expressions have no source.
+    """
     known = {source.key for source in sources}
     return [
         Problem(
@@ -72,7 +65,7 @@ def unknown_sources(sources: tuple[Source, ...], bands: tuple[Band, ...]) -> lis
 def band_setting_problems(bands: tuple[Band, ...]) -> list[Problem]:
     """Derivations that do not exist, inputs that no band has, and percentiles and gap values that are none."""
     names = {band.name for band in bands}
-    known = ("", EXPRESSION, *DERIVATIONS)
+    known = ("", EXPRESSION, *(name for names in DERIVATIONS.values() for name in names))
     problems = []
     for band in bands:
         low, high = band.clip_percent
@@ -145,6 +138,12 @@ def repeated_names(names: list[str]) -> list[Problem]:
 
 
 def area_problems(area: Area, labels: Labels | None) -> list[Problem]:
+    """List what is missing or out of range in an area.
+
+    Args:
+        area: as it is given.
+        labels: whose hull the area may be; None where there are none.
+    """
     of_polygons = area.kind in ("concave_hull", "convex_hull", "bounds")
     return [
         *when(

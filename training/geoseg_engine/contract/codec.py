@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 from .decoding import decode, shown
 from .errors import GeoSegError
 from .events import JOB_FILE
-from .jobs import JOBS, Job
+from .job import Job
+from .jobs import JOBS
 from .strictjson import load_json
 from .text import json_text
 
@@ -85,7 +86,15 @@ def check_protocol(protocol: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON under a temporary name, then rename: a reader never sees half a file."""
+    """Write JSON under a temporary name, then rename: a reader never sees half a file.
+
+    Args:
+        path: file to write.
+        value: dataclasses and plain values.
+
+    Raises:
+        OSError: where the file cannot be written.
+    """
     partial = path.with_name(path.name + ".part")
     try:
         partial.write_text(json_text(encode(value), indent=1), encoding="utf-8")

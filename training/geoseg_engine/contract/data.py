@@ -48,6 +48,14 @@ TEMPORAL_STATISTICS = (
 )
 VECTOR_FEATURES = ("burn", "onehot", "distance")
 EXPRESSION = "expression"
+DERIVATIONS: dict[str, tuple[str, ...]] = {
+    "raster": (*TERRAIN_ATTRIBUTES, *RELIEF_ATTRIBUTES, *SPECKLE_FILTERS),
+    "series": TEMPORAL_STATISTICS,
+    "vector": VECTOR_FEATURES,
+}
+"""Kind of a source -> what can be derived from one."""
+DATA_OF_KINDS = {"raster": "imagery", "series": "time series", "vector": "map"}
+"""Kind of a source -> what kind of data its bands are, where none is derived from heights."""
 SPLITS = ("train", "validation", "test")
 
 Resampling = Literal["bilinear", "nearest", "cubic", "average", "mode"]

@@ -171,7 +171,7 @@ class TileJob(Job):
     kind: ClassVar[str] = "tile"
     worker: ClassVar[str] = "dataset.tiles"
     title: ClassVar[str] = "Make dataset (split and tiles)"
-    phases: ClassVar[dict[str, str]] = {"tile": "Making tiles"}
+    phases: ClassVar[dict[str, str]] = {"tile": "Making tiles", "split": "Splitting the area"}
     leaves: ClassVar[tuple[str, ...]] = ("dataset.json", "split.tif", "tiles.gpkg")
     layers: ClassVar[dict[str, str]] = {"tiles": "tile_id", "blocks": "split"}
 
@@ -433,7 +433,7 @@ class ExportChipsJob(Job):
     kind: ClassVar[str] = "exportchips"
     worker: ClassVar[str] = "dataset.chips"
     title: ClassVar[str] = "Export chips"
-    phases: ClassVar[dict[str, str]] = {"exportchips": "Writing chips"}
+    phases: ClassVar[dict[str, str]] = {"exportchips": "Writing chips", "chips": "Writing chips"}
 
     dataset: DatasetPath
     layout: Annotated[

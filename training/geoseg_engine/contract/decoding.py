@@ -34,8 +34,7 @@ def _decode_object(cls: type[T], data: Any, name: str) -> T:
     if not isinstance(data, dict):
         raise _misfit(name, data, "an object with fields", example(cls))
     fields = {item.name: item for item in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    renamed = {old: new for old, new in former_names(cls).items() if old in data and new not in data}
-    data = {renamed.get(key, key): item for key, item in data.items()}
+    data = _renamed(cls, data)
     unknown = sorted(str(key) for key in data if key not in fields)
     known = f"Its fields are: {', '.join(fields)}." if fields else "It has no fields."
     if unknown:
@@ -50,6 +49,23 @@ def _decode_object(cls: type[T], data: Any, name: str) -> T:
     for key, (minimum, maximum) in LIMITS.get(cls.__name__, {}).items():
         _check_range(key, values.get(key), minimum, maximum)
     return cls(**values)
+
+
+def _renamed(cls: Any, data: dict[str, Any]) -> dict[str, Any]:
+    """The data with the names that fields have now.
+
+    Raises:
+        GeoSegError: `bad_json` where a field is given under a former name too.
+    """
+    former = {old: new for old, new in former_names(cls).items() if old in data}
+    for old, new in former.items():
+        if new in data:
+            raise GeoSegError(
+                "bad_json",
+                f"'{old}' is the former name of '{new}', and both are given.",
+                f"Leave out '{old}'.",
+            )
+    return {former.get(key, key): item for key, item in data.items()}
 
 
 def _check_range(name: str, value: Any, minimum: float, maximum: float) -> None:

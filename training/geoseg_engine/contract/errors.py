@@ -25,7 +25,13 @@ class Problem:
 
 
 def counted(number: int, singular: str, plural: str = "") -> str:
-    """A number with its noun: `1 pixel`, `1,024 pixels`; `plural` where it is not the noun and an s."""
+    """Return a number with its noun: `1 pixel`, `1,024 pixels`.
+
+    Args:
+        number: how many.
+        singular: noun.
+        plural: where it is not the noun and an s.
+    """
     return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
 
 

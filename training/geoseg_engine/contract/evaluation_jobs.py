@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
-from .checks import when
+from .checks import label_problems, when
 from .data import SPLITS, Area, Labels, with_unlabelled
 from .errors import Problem
 from .job import DEVICE, POLYGONS, SEED, Job
@@ -92,6 +92,7 @@ class EvaluateJob(Job):
         """See `Job`."""
         return [
             *super().problems(),
+            *(label_problems(self.truth) if self.truth is not None else ()),
             *when(
                 bool(self.model) == bool(self.prediction),
                 "nothing_to_evaluate",

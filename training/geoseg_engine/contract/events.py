@@ -32,6 +32,14 @@ EVENT_FIELDS: dict[str, tuple[str, ...]] = {
 LAST_EVENTS = ("done", "failed")
 SAVING_PHASE = "writing the model"
 """Phase of `progress` in which a training writes its model, also after a cancel: do not cut it short."""
+TRAINING_PHASES = {
+    "reading the stack": "Reading the stack",
+    "measuring statistics": "Measuring statistics",
+    "growing trees": "Growing trees",
+    "finding what the bands are worth": "Measuring the importance of the bands",
+    SAVING_PHASE: "Saving the model",
+}
+"""Phases of every training, beside its own."""
 
 JOB_FILE = "job.json"
 EVENTS_FILE = "events.jsonl"

@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
+from .baseline_jobs import ForestJob
 from .catalogue import BASELINE_MODELS, CATALOGUE, NETWORKS
 from .checks import when
 from .data import SPLITS
 from .errors import Problem
-from .job import DEVICE, Job
+from .job import DEVICE, MAX_SEED, Job
 from .parameter import Param, params_of, unknown
 from .prediction_jobs import TestTimeAugmentation
 from .run_files import MODEL_FILE
 from .text import make_plain
-from .training_jobs import DatasetPath, ForestJob, TrainJob
+from .training_jobs import DatasetPath, TrainJob
 
 FIRST_SEARCHED = (
     "learning_rate",
@@ -192,7 +193,7 @@ class CompareJob(Job):
     )
     seeds: Annotated[
         tuple[int, ...],
-        Param("Seeds", "One run per seed; three show how much is chance."),
+        Param("Seeds", "One run per seed; three show how much is chance.", low=0, high=MAX_SEED),
     ] = (42,)
     minutes: Annotated[
         float,

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 from .errors import Problem
 from .parameter import Param, range_problems
 
-HARDWARE = "Hardware"
+HARDWARE, OTHER = "Hardware", "Other"
 MAX_SEED = 2**32 - 1
 """Largest seed that numpy and scikit-learn take."""
 RASTERS, POLYGONS = (".tif", ".tiff"), (".gpkg",)
@@ -55,15 +55,16 @@ SEED = Annotated[
         "The same seed gives the same result on one device, at a fixed precision and without a time limit.",
         low=0,
         high=MAX_SEED,
-        group=HARDWARE,
+        group=OTHER,
         guide="seed-and-resume",
+        fixed=True,
     ),
 ]
 DEVICE = Annotated[
     str,
     Param(
         "Device",
-        "auto, cpu, cuda or cuda:N. A GPU is 20 to 100 times faster.",
+        "A GPU is 20 to 100 times faster; where there are several, cuda:1 is the second.",
         labels={"auto": "automatic (GPU if there is one)", "cpu": "CPU", "cuda": "GPU"},
         group=HARDWARE,
         guide="engine",

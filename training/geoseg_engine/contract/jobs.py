@@ -5,53 +5,37 @@
 
 from __future__ import annotations
 
-from .data import Source
-from .data_jobs import (
-    CheckJob,
-    ExportChipsJob,
-    InspectJob,
-    RasterizeJob,
-    StackJob,
-    SummarizeJob,
-    TerrainJob,
-    TileJob,
-)
-from .evaluation_jobs import AreasJob, EvaluateJob, SampleJob
-from .experiment_jobs import CompareJob, CrossValidateJob, SearchJob
-from .job import Job
-from .model_jobs import DescribeJob, ProbeJob
-from .parameter import params_of
-from .prediction_jobs import CleanJob, PolygonizeJob, PredictJob
-from .training_jobs import ForestJob, PretrainJob, PreviewJob, TrainJob
+import importlib
 
-JOBS: dict[str, type[Job]] = {
-    job.kind: job
-    for job in (
-        StackJob,
-        TerrainJob,
-        RasterizeJob,
-        TileJob,
-        CheckJob,
-        SummarizeJob,
-        InspectJob,
-        ExportChipsJob,
-        TrainJob,
-        ForestJob,
-        PretrainJob,
-        PreviewJob,
-        CrossValidateJob,
-        SearchJob,
-        CompareJob,
-        PredictJob,
-        EvaluateJob,
-        CleanJob,
-        PolygonizeJob,
-        AreasJob,
-        SampleJob,
-        DescribeJob,
-        ProbeJob,
-    )
-}
+from .data import Source
+from .job import Job
+from .parameter import params_of
+
+MODULES = (
+    "data_jobs",
+    "training_jobs",
+    "baseline_jobs",
+    "experiment_jobs",
+    "prediction_jobs",
+    "evaluation_jobs",
+    "model_jobs",
+)
+"""Modules that declare jobs, in the order of the shell's list."""
+
+
+def jobs_of(module: str) -> list[type[Job]]:
+    """Return the jobs that a module of the contract declares, in the order of its text.
+
+    Args:
+        module: its name.
+    """
+    found = importlib.import_module(f"{__package__}.{module}")
+    classes = [item for item in vars(found).values() if isinstance(item, type) and issubclass(item, Job)]
+    return [job for job in classes if job.__module__ == found.__name__]
+
+
+JOBS: dict[str, type[Job]] = {job.kind: job for module in MODULES for job in jobs_of(module)}
+"""Kind of a job -> its class."""
 
 PHASES = {phase: text for job in JOBS.values() for phase, text in job.phases.items()}
 """Phase of a progress event -> what is shown while it lasts."""

@@ -60,6 +60,7 @@ class Param:
         row: key under which the panel stores it; empty is the field's name.
         was: former names of the field, which are still read.
         search: what the job `search` may try.
+        fixed: a resumed run keeps the value that it began with.
         reads: the field names a file to read.
         in_folder: file that is meant where the folder that holds it is given.
         writes: suffixes of the file that the field names as a result, none where any will do; None for other fields.
@@ -82,6 +83,7 @@ class Param:
     row: str = ""
     was: tuple[str, ...] = ()
     search: Candidates | None = None
+    fixed: bool = False
     reads: bool = False
     in_folder: str = ""
     writes: tuple[str, ...] | None = None
@@ -91,6 +93,8 @@ class Param:
         """The range as text: `0 to 1`, `1 or more`; empty without one."""
         if self.low is not None and self.high is not None:
             return f"{self.low:,.10g} to {self.high:,.10g}"
+        if self.high is not None:
+            return f"{self.high:,.10g} or less"
         return "" if self.low is None else f"{self.low:,.10g} or more"
 
 
@@ -139,7 +143,9 @@ def range_problems(value: Any) -> list[Problem]:
             continue
         for number in given if isinstance(given, tuple) else (given,):
             if isinstance(number, int | float) and not _within(number, param):
-                text = f"{param.title} ({name}) is {number:g}{' ' * bool(param.unit)}{param.unit}."
+                named = "" if param.title.lower() == name.replace("_", " ") else f" ({name})"
+                unit = f" {param.unit}" if param.unit else ""
+                text = f"{param.title}{named}: {number:,.10g}{unit} is out of range."
                 found.append(Problem(name, text, f"Choose {param.limits}{_otherwise(value, name, param)}."))
     return found
 
@@ -168,7 +174,7 @@ def _otherwise(value: Any, name: str, param: Param) -> str:
     default = default_of(type(value), name)
     if not param.auto or (isinstance(default, int | float) and _within(default, param)):
         return ""
-    return ", or leave it out" if default is None else f", or {default} ({param.auto})"
+    return ", or leave it out" if default in (None, ()) else f", or {default} ({param.auto})"
 
 
 @functools.cache
@@ -184,4 +190,5 @@ def _params(cls: Any) -> dict[str, Param]:
 
 @functools.cache
 def _types(cls: Any) -> dict[str, Any]:
-    return typing.get_type_hints(cls)
+    hints = typing.get_type_hints(cls)
+    return {item.name: hints[item.name] for item in dataclasses.fields(cls)}

@@ -243,6 +243,7 @@ CLEANING_PHASES = {
     "smoothing": "Smoothing the classes",
     "filling holes": "Filling holes",
     "removing small patches": "Removing small patches",
+    "finishing the file": "Finishing the file",
 }
 POLYGON_PHASES = {"polygonize": "Drawing polygons"}
 
@@ -474,9 +475,11 @@ class CleanJob(Job):
     background: Annotated[
         int | None,
         Param(
-            "Background",
-            "Id of the class that is not opened or closed; -1 is none. Without it, 0 unless the class names of the "
+            "Background class",
+            "Id of the class that is not opened or closed; -1 is none. Automatic is 0, unless the class names of the "
             "file make that a class like the others.",
+            low=-1,
+            auto="automatic",
         ),
     ] = None
     output: Annotated[str, Param("Post-processed classes", writes=RASTERS)] = "cleaned.tif"

@@ -9,12 +9,22 @@ SIDECARS = (".aux.xml", ".msk", ".msk.aux.xml", ".ovr", "-wal", "-shm", "-journa
 
 
 def beside(path: Path, ending: str) -> Path:
-    """The file whose name is that of `path` and an ending: `a.tif` and `.ovr` -> `a.tif.ovr`."""
+    """Return the file whose name is that of a file and an ending: `a.tif.ovr`.
+
+    Args:
+        path: file, as `a.tif`.
+        ending: as `.ovr`.
+    """
     return path.with_name(path.name + ending)
 
 
 def replace_with_sidecars(partial: Path, path: Path) -> None:
-    """Rename a file and what lies beside it; nothing of an older file of the new name stays beside it."""
+    """Rename a file and its sidecar files; those of an older file of the new name are removed.
+
+    Args:
+        partial: file with its temporary name.
+        path: its final name.
+    """
     partial.replace(path)
     for ending in SIDECARS:
         if beside(partial, ending).exists():

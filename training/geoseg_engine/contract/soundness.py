@@ -16,7 +16,12 @@ T = TypeVar("T")
 
 
 def decode_all(cls: type[T], data: Any, name: str) -> tuple[T, ...]:
-    """A dataclass of each item of a list.
+    """Return a dataclass of each item of a list.
+
+    Args:
+        cls: dataclass.
+        data: list of a JSON file.
+        name: of the list, for errors.
 
     Raises:
         GeoSegError: `bad_json` where `data` is no list; as `decode`.
@@ -27,10 +32,14 @@ def decode_all(cls: type[T], data: Any, name: str) -> tuple[T, ...]:
 
 
 def check_sound(recipe: Recipe, name: str) -> None:
-    """Raise if a recipe is none that a stack can be read by; `name` is that of its file.
+    """Raise if a recipe cannot be read as a stack.
+
+    Args:
+        recipe: of a file.
+        name: of the file, for errors.
 
     Raises:
-        GeoSegError: with the code of its first fault.
+        GeoSegError: with the code of its first problem.
     """
     every = (*recipe.bands, *recipe.intermediates)
     keys = [source.key for source in recipe.sources]
@@ -60,6 +69,10 @@ def check_sound(recipe: Recipe, name: str) -> None:
 
 def check_order(classes: Sequence[LabelClass], name: str) -> None:
     """Raise unless classes are numbered 0, 1, 2 … in order, and are no more than a byte can hold.
+
+    Args:
+        classes: of a file.
+        name: of the file, for errors.
 
     Raises:
         GeoSegError: `bad_classes`.

@@ -26,7 +26,11 @@ def plain_text(text: str) -> str:
 
 
 def json_text(value: Any, indent: int | None = None) -> str:
-    """JSON as people read it; escaped where a text in it would break lines, or cannot be written as UTF-8.
+    """Return JSON as people read it; escaped where a text would break lines or cannot be written as UTF-8.
+
+    Args:
+        value: plain values.
+        indent: spaces per level; None is one line.
 
     Raises:
         ValueError: for NaN and infinities.

@@ -1,14 +1,15 @@
-"""Jobs that make a model, as plain data."""
+"""Jobs that train a network, as plain data."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from .catalogue import ARCHITECTURES, BASELINES, ENCODERS
+from .catalogue import ARCHITECTURES, ENCODERS
 from .checks import when
 from .errors import Problem
-from .job import DEVICE, MAX_SEED, SEED, Job
+from .events import TRAINING_PHASES
+from .job import DEVICE, HARDWARE, OTHER, SEED, Job
 from .parameter import Candidates, Param, unknown
 from .run_files import ENCODER_FILE, MODEL_FILE
 
@@ -62,8 +63,8 @@ PRESET_NAMES = {
 }
 PRESETS = tuple(PRESET_NAMES)
 
-LOSS, CROPS, OPTIMIZER, LENGTH = "Loss", "Crops", "Optimizer", "Length"
-NETWORK, START, HARDWARE, BASELINE = "Network", "Start", "Hardware", "Baseline"
+LOSS, CROPS, OPTIMIZER, LENGTH = "Loss and sampling", "Crops", "Optimization", "Length"
+NETWORK, START = "Network", "Start"
 
 DatasetPath = Annotated[str, Param("Dataset", "dataset.json or its folder.", reads=True)]
 Bands = Annotated[tuple[str, ...], Param("Bands", "Names of the bands to use.", auto="all")]
@@ -133,7 +134,7 @@ class TrainJob(Job):
     kind: ClassVar[str] = "train"
     worker: ClassVar[str] = "training.fit"
     title: ClassVar[str] = "Train model"
-    phases: ClassVar[dict[str, str]] = {"train": "Training"}
+    phases: ClassVar[dict[str, str]] = {"train": "Training", "training": "Training", **TRAINING_PHASES}
     leaves: ClassVar[tuple[str, ...]] = (MODEL_FILE,)
 
     dataset: DatasetPath
@@ -161,6 +162,7 @@ class TrainJob(Job):
             "training starts from random weights.",
             reads=True,
             in_folder=ENCODER_FILE,
+            fixed=True,
         ),
     ] = ""
     width: Width = 0
@@ -257,6 +259,7 @@ class TrainJob(Job):
             labels={"adamw": "AdamW", "sgd": "SGD"},
             group=OPTIMIZER,
             guide="learning-rate-batch-crop",
+            fixed=True,
         ),
     ] = "adamw"
     schedule: Annotated[
@@ -267,6 +270,7 @@ class TrainJob(Job):
             labels={"cosine": "cosine", "plateau": "reduce on plateau"},
             group=OPTIMIZER,
             guide="learning-rate-batch-crop",
+            fixed=True,
         ),
     ] = "cosine"
     learning_rate: Annotated[
@@ -308,6 +312,7 @@ class TrainJob(Job):
             group=OPTIMIZER,
             guide="width-levels-dropout",
             search=Candidates(low=1e-4, high=0.1, log=True),
+            fixed=True,
         ),
     ] = 0.01
     ema_decay: Annotated[
@@ -335,6 +340,7 @@ class TrainJob(Job):
             labels=MONITOR_NAMES,
             group=OPTIMIZER,
             guide="epochs-patience-time",
+            fixed=True,
         ),
     ] = "miou"
     epochs: Annotated[
@@ -409,6 +415,7 @@ class TrainJob(Job):
             "Weights whose bands, classes and shapes fit are kept.",
             reads=True,
             in_folder=MODEL_FILE,
+            fixed=True,
         ),
     ] = ""
     freeze_epochs: Annotated[
@@ -420,6 +427,7 @@ class TrainJob(Job):
             low=-1,
             high=1_000_000,
             guide="fine-tuning",
+            fixed=True,
         ),
     ] = 0
     calibrate: Annotated[
@@ -427,7 +435,7 @@ class TrainJob(Job):
         Param(
             "Calibrate on validation data",
             "Makes the confidence a true probability and gives rare classes the threshold that fits best.",
-            group=HARDWARE,
+            group=OTHER,
             guide="calibration",
         ),
     ] = True
@@ -436,7 +444,7 @@ class TrainJob(Job):
         Param(
             "Write TensorBoard logs",
             "For curves of many runs side by side.",
-            group=HARDWARE,
+            group=OTHER,
             guide="tensorboard",
         ),
     ] = True
@@ -497,137 +505,6 @@ class TrainJob(Job):
 
 
 @dataclass(frozen=True)
-class ForestJob(Job):
-    """Train a baseline on the same pixels: random forest, maximum likelihood or spectral angle; leaves model.onnx."""
-
-    kind: ClassVar[str] = "trainforest"
-    worker: ClassVar[str] = "baselines.fit"
-    title: ClassVar[str] = "Train random forest or spectral baseline"
-    phases: ClassVar[dict[str, str]] = {"trainforest": "Training"}
-
-    dataset: DatasetPath
-    bands: Bands = ()
-    method: Annotated[
-        Literal["forest", "maximum_likelihood", "spectral_angle"],
-        Param("Method", f"Kind of baseline: one of {', '.join(BASELINES)}."),
-    ] = "forest"
-    trees: Annotated[
-        int,
-        Param(
-            "Trees",
-            "More trees are steadier and slower, and make a larger model.",
-            unit="trees",
-            low=0,
-            high=100_000,
-            auto="100",
-            group=BASELINE,
-            guide="baselines",
-            row="forest_trees",
-        ),
-    ] = 0
-    depth: Annotated[
-        int,
-        Param(
-            "Maximum depth",
-            "Levels of a tree. Limit it when few labels give a speckled map.",
-            low=0,
-            high=100_000,
-            auto="no limit",
-            group=BASELINE,
-            guide="baselines",
-            row="forest_depth",
-        ),
-    ] = 0
-    features: Annotated[
-        int,
-        Param(
-            "Features per split",
-            "Features tried at each split of a tree.",
-            low=0,
-            high=1_000_000,
-            auto="square root of all",
-            group=BASELINE,
-            guide="baselines",
-            row="forest_features",
-        ),
-    ] = 0
-    texture_px: Annotated[
-        tuple[int, ...],
-        Param(
-            "Texture windows",
-            "Sides of windows, odd numbers; mean and standard deviation of every band in each are further features.",
-            unit="px",
-            low=3,
-            high=31,
-            auto="none",
-            group=BASELINE,
-            guide="baselines",
-            key="TEXTURE",
-            row="forest_texture",
-        ),
-    ] = ()
-    search: Annotated[
-        bool,
-        Param(
-            "Search leaf size and features first",
-            "Scores a few small forests on validation data; takes less time than the trees.",
-            group=BASELINE,
-            guide="baselines",
-            row="forest_search",
-        ),
-    ] = True
-    calibrate: Annotated[
-        bool,
-        Param(
-            "Calibrate on validation data",
-            "Makes the confidence a true probability and gives rare classes the threshold that fits best.",
-            guide="calibration",
-        ),
-    ] = True
-    pixels: Annotated[
-        int,
-        Param(
-            "Training pixels",
-            "Maximum number of training pixels, balanced across classes.",
-            unit="px",
-            low=100,
-            high=50_000_000,
-            step=10_000,
-            group=BASELINE,
-            guide="baselines",
-            row="forest_pixels",
-        ),
-    ] = 200_000
-    seed: Annotated[
-        int,
-        Param(
-            "Seed",
-            "The same seed gives the same model.",
-            low=0,
-            high=MAX_SEED,
-            group=BASELINE,
-            guide="seed-and-resume",
-            row="forest_seed",
-        ),
-    ] = 42
-    dry_run: DryRun = False
-    output: OutputFolder = "."
-
-    def problems(self) -> list[Problem]:
-        """See `Job`."""
-        even = [size for size in self.texture_px if size % 2 == 0]
-        return [
-            *super().problems(),
-            *when(
-                bool(even),
-                "texture_px",
-                f"Texture windows of {', '.join(map(str, even))} px have no pixel in their middle.",
-                "Choose odd numbers from 3 to 31.",
-            ),
-        ]
-
-
-@dataclass(frozen=True)
 class PretrainJob(Job):
     """Teach an encoder to fill in hidden parts of the stack, without labels; leaves encoder.pt for `weights`.
 
@@ -637,7 +514,11 @@ class PretrainJob(Job):
     kind: ClassVar[str] = "pretrain"
     worker: ClassVar[str] = "training.pretraining.pretrain"
     title: ClassVar[str] = "Pretrain encoder"
-    phases: ClassVar[dict[str, str]] = {"pretrain": "Pretraining the encoder"}
+    phases: ClassVar[dict[str, str]] = {
+        "pretrain": "Pretraining the encoder",
+        "pretraining": "Pretraining the encoder",
+        **TRAINING_PHASES,
+    }
     leaves: ClassVar[tuple[str, ...]] = (ENCODER_FILE,)
 
     dataset: DatasetPath

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..channel import Channel
-from ..contract import Dataset, GeoSegError, Problem, TrainJob, decode, decode_all, encode
+from ..contract import Dataset, GeoSegError, Problem, TrainJob, decode, decode_all, encode, params_of
 from ..modelfile.stats import Statistics
 from ..models import state_shapes
 from ..models.torchfile import read_torch
@@ -37,9 +37,7 @@ VALUE_TYPES: dict[Any, tuple[str, ...]] = {
 }  # fmt: skip
 ITEM_TYPES: dict[str, type] = {"bands": str, "classes": str, "history": dict}
 """Types of the values of a checkpoint, and of the items of its lists."""
-FIXED_SETTINGS = (
-    "optimiser", "schedule", "weight_decay", "monitor", "freeze_epochs", "weights", "start_from", "seed",
-)  # fmt: skip
+FIXED_SETTINGS = tuple(name for name, param in params_of(TrainJob).items() if param.fixed)
 """Settings that cannot change when a run resumes: optimizer state, best score and order of crops depend on them."""
 
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from ..contract import TrainJob
+from .plan import Plan
+
 MOMENTUM = 0.9
 WARM_UP = 0.05
 FINAL_RATE = 0.01
@@ -39,6 +42,24 @@ class OptimizerSettings:
     weight_decay: float = 0.01
     ema_decay: float = 0.98
     monitor: str = "miou"
+
+
+def settings_of(job: TrainJob, plan: Plan) -> OptimizerSettings:
+    """Return the optimizer settings of a run.
+
+    Args:
+        job: what the user chose.
+        plan: what is chosen automatically: learning rate, steps, EMA decay.
+    """
+    return OptimizerSettings(
+        plan.learning_rate,
+        plan.total_steps,
+        job.optimiser,
+        job.schedule,
+        job.weight_decay,
+        plan.average,
+        job.monitor,
+    )
 
 
 class Plateau:

@@ -23,7 +23,7 @@ from .initial_weights import load_matching_weights
 from .label_statistics import class_weights
 from .losses import Loss, loss_of
 from .lr_range_test import find_learning_rate
-from .optimizer import OptimizerSettings
+from .optimizer import settings_of
 from .plan import Plan, fit_to_time, make_plan
 from .sampler import Sampler
 from .scene import Scene
@@ -228,15 +228,7 @@ def make_trainer(
         precision: arithmetic of the passes.
         group: processes that train together.
     """
-    settings = OptimizerSettings(
-        plan.learning_rate,
-        plan.total_steps,
-        job.optimiser,
-        job.schedule,
-        job.weight_decay,
-        plan.average,
-        job.monitor,
-    )
+    settings = settings_of(job, plan)
     pretrained = bool(job.weights or job.start_from)
     frozen = encoder_modules(network) if job.freeze_epochs and pretrained else ()
     return Trainer(network, loss, precision, settings, plan.batch_size, group, frozen, job.freeze_epochs)
@@ -260,7 +252,7 @@ def with_tested_rate(
         source: makes the batches.
         channel: gets a warning where the test finds none; cancel point.
     """
-    settings = OptimizerSettings(plan.learning_rate, 1, job.optimiser, "plateau", job.weight_decay, 0.0)
+    settings = replace(settings_of(job, plan), ema_decay=0.0)
     tested = find_learning_rate(
         network,
         loss,

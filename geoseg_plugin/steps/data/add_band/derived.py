@@ -101,7 +101,7 @@ class DerivedDialog(AddDialog):
 
 
 def field_of(parameter: Parameter) -> QWidget:
-    """The input for a parameter."""
+    """Return the input for a parameter."""
     if isinstance(parameter.value, str):
         edit = QLineEdit(parameter.value)
         return edit
@@ -115,7 +115,7 @@ def field_of(parameter: Parameter) -> QWidget:
 
 
 def value_in(widget: QWidget) -> float | str:
-    """The value of an input of `field_of`."""
+    """Return the value of an input of `field_of`."""
     if isinstance(widget, QLineEdit):
         return str(widget.text().strip())
     return float(widget.value())  # type: ignore[attr-defined]

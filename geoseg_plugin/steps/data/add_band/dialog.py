@@ -17,10 +17,10 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ....jobs.additions import Addition, Input
-from ....jobs.choices import RasterRow
 from ....panel.texts import tr
 from ....panel.widgets.notes import small_label
 from ....panel.widgets.page import lets_shrink, narrow_form
+from ..state import RasterRow
 
 WIDTH_PX, USUAL_WIDTH_PX = 360, 420
 ROOMY_PX = 1200
@@ -69,7 +69,7 @@ class AddDialog(QDialog):
         raise NotImplementedError
 
     def complaint(self) -> str:
-        """What is missing, in one sentence; empty when the band can be added."""
+        """Return what is missing, in one sentence; empty when the band can be added."""
         return ""
 
     def check(self, *_values: object) -> None:
@@ -98,7 +98,7 @@ class AddDialog(QDialog):
 
 
 def band_options(rows: Sequence[RasterRow], additions: Sequence[Addition] = ()) -> list[BandOption]:
-    """All bands of usable layers, and those that were added before."""
+    """Return all bands of usable layers, and those that were added before."""
     found = []
     for row in rows:
         for index, name in enumerate(row.band_names, 1):
@@ -112,7 +112,7 @@ def band_options(rows: Sequence[RasterRow], additions: Sequence[Addition] = ()) 
 
 
 def band_combo(options: Sequence[BandOption], empty: str = "") -> QComboBox:
-    """A list of bands; with `empty` the first entry is none of them (data: -1)."""
+    """Return a list of bands; with `empty` the first entry is none of them (data: -1)."""
     combo = QComboBox()
     if empty:
         combo.addItem(empty, -1)
@@ -123,12 +123,12 @@ def band_combo(options: Sequence[BandOption], empty: str = "") -> QComboBox:
 
 
 def name_edit(placeholder: str = "") -> QLineEdit:
-    """A line for the name of the band; if it is empty, the proposed name in grey is used."""
+    """Return a line for the name of the band; if it is empty, the proposed name in grey is used."""
     edit = QLineEdit()
     edit.setPlaceholderText(placeholder)
     return edit
 
 
 def name_of(edit: QLineEdit) -> str:
-    """The name that was written, else the proposed one."""
+    """Return the name that was written, else the proposed one."""
     return edit.text().strip() or edit.placeholderText()

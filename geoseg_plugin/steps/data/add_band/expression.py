@@ -77,7 +77,7 @@ class ExpressionDialog(AddDialog):
 
 
 def names_in(text: str) -> set[str]:
-    """Names in a formula that are not called.
+    """Return the names in a formula that are not called.
 
     Raises:
         SyntaxError: with the character as `offset`.
@@ -88,7 +88,7 @@ def names_in(text: str) -> set[str]:
 
 
 def variable_names(options: Sequence[BandOption]) -> list[str]:
-    """A short name a band, unique: letters, digits and underscores of its own name."""
+    """Return a short unique name per band: letters, digits and underscores of its own name."""
     found: list[str] = []
     for option in options:
         plain = re.sub(r"[^0-9a-z]+", "_", option.short.lower()).strip("_")

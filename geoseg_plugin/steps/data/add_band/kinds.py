@@ -9,8 +9,8 @@ from qgis.PyQt.QtWidgets import QWidget
 
 from ....jobs.additions import Addition
 from ....jobs.bandroles import LayerBands
-from ....jobs.choices import RasterRow
 from ....panel.texts import tr
+from ..state import RasterRow
 from .derived import radar_dialog, relief_dialog
 from .dialog import AddDialog, band_options
 from .expression import ExpressionDialog

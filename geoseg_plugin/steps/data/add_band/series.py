@@ -100,7 +100,7 @@ class SeriesDialog(AddDialog):
         return row
 
     def paths(self) -> list[str]:
-        """The chosen files, sorted as dates in names sort."""
+        """Return the chosen files, sorted as dates in names sort."""
         return sorted(QgsFileWidget.splitFilePaths(self.file.filePath()))
 
     def show_offer(self, result: dict[str, Any]) -> None:
@@ -272,7 +272,7 @@ def ticked(widget: QListWidget) -> list[tuple[str, Any]]:
 
 
 def statistic_names() -> dict[str, str]:
-    """Statistics over the dates by contract key."""
+    """Return the statistics over the dates by contract key."""
     return {
         "median": tr("Median"),
         "mean": tr("Mean"),

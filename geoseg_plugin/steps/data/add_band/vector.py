@@ -130,7 +130,7 @@ class VectorDialog(AddDialog):
 
 
 def fields_for(mode: str, layer: QgsVectorLayer | None) -> list[str]:
-    """Fields that make sense for a way of taking a layer."""
+    """Return the fields that suit a kind of band."""
     if layer is None or mode == "distance":
         return []
     if mode == "burn":

@@ -103,7 +103,7 @@ class BandSection(QWidget):
         self._set_additions(())
 
     def values(self) -> dict[str, Any]:
-        """What is remembered, with the ticks of the tree (once the user has touched it)."""
+        """Return what is remembered, with the ticks of the tree once the user has changed it."""
         found: dict[str, Any] = {
             "additions": additions_to_json(self.additions),
             "settings": self.settings,
@@ -117,7 +117,7 @@ class BandSection(QWidget):
         return found
 
     def restore(self, values: dict[str, Any]) -> None:
-        """The inverse of `values`."""
+        """Put back what `values` returned."""
         mosaics = tuple(tuple(map(str, item)) for item in values.get("mosaics") or [])
         if mosaics != self.mosaics:
             self.mosaics = mosaics

@@ -112,7 +112,7 @@ class BandSettings(QWidget):
 
 
 def combo(names: dict[str, str], why: str) -> QComboBox:
-    """A list of choices by contract key."""
+    """Return a list of choices by contract key."""
     widget = QComboBox()
     for key, name in names.items():
         widget.addItem(name, key)
@@ -122,7 +122,7 @@ def combo(names: dict[str, str], why: str) -> QComboBox:
 
 
 def percent_box(value: float) -> QgsDoubleSpinBox:
-    """A percentile."""
+    """Return a box for a percentile."""
     box = QgsDoubleSpinBox()
     box.setRange(0, 100)
     box.setDecimals(1)
@@ -135,7 +135,7 @@ def percent_box(value: float) -> QgsDoubleSpinBox:
 
 
 def unit_names() -> dict[str, str]:
-    """Units of heights by what the engine calls them."""
+    """Return the units of heights by the names of the engine."""
     return {
         "": tr("as the file states"),
         "metre": tr("metres"),
@@ -147,7 +147,7 @@ def unit_names() -> dict[str, str]:
 
 
 def resampling_names() -> dict[str, str]:
-    """Ways of resampling by contract key."""
+    """Return the ways of resampling by contract key."""
     return {
         "bilinear": tr("Bilinear: quantities"),
         "nearest": tr("Nearest: codes"),
@@ -168,12 +168,12 @@ def gap_names() -> dict[str, str]:
 
 
 def gap_text(fill: str) -> str:
-    """Gaps of a band as the table shows them."""
+    """Return the gaps of a band as the table shows them."""
     return {"": tr("stay")}.get(fill) or gap_names().get(fill, fill)
 
 
 def scaling_names() -> dict[str, str]:
-    """Scalings by contract key."""
+    """Return the scalings by contract key."""
     return {
         "zscore": tr("Mean, deviation"),
         "robust": tr("Median, quartiles"),

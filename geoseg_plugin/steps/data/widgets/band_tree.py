@@ -17,9 +17,10 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from ....jobs.choices import RasterChoice, RasterRow
+from ....jobs.choices import RasterChoice
 from ....panel.texts import terrain_names, tr
 from ....paths import icon
+from ..state import RasterRow
 
 ROLE_KIND = Qt.ItemDataRole.UserRole
 ROLE_VALUE = Qt.ItemDataRole.UserRole + 1
@@ -211,7 +212,7 @@ class BandTree(QTreeWidget):
         head.setExpanded(True)
 
     def selected_additions(self) -> list[int]:
-        """Places of the selected added bands."""
+        """Return the places of the selected added bands."""
         items = [item for item in self.selectedItems() if item.data(0, ROLE_KIND) == "addition"]
         return sorted(int(item.data(0, ROLE_VALUE)) for item in items)
 
@@ -221,7 +222,7 @@ class BandTree(QTreeWidget):
         return [item for item in items if is_usable(item)]
 
     def menu(self) -> QMenu:
-        """What can be done with the selected rows."""
+        """Return what can be done with the selected rows."""
         menu = QMenu(self)
         places, layers = self.selected_additions(), self.selected_layers()
         ids = [self._layer_id(item) for item in layers]
@@ -332,7 +333,7 @@ def children(item: QTreeWidgetItem, kind: str) -> list[QTreeWidgetItem]:
 
 
 def is_usable(item: QTreeWidgetItem) -> bool:
-    """Whether a layer can be ticked; one that has become usable counts as new."""
+    """Return whether a layer can be ticked; one that has become usable counts as new."""
     return bool(item.flags() & Qt.ItemFlag.ItemIsUserCheckable)
 
 
@@ -349,7 +350,7 @@ def joined(states: Sequence[bool]) -> Qt.CheckState:
 
 
 def visible_children(item: QTreeWidgetItem) -> int:
-    """Rows shown below an item."""
+    """Return the rows shown below an item."""
     if not item.isExpanded():
         return 0
     return sum(1 + visible_children(item.child(index)) for index in range(item.childCount()))

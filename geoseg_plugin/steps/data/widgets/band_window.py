@@ -129,7 +129,7 @@ class BandWindow(QDialog):
         self._show_selected()
 
     def show_waiting(self, text: str) -> None:
-        """The engine reads, or why it could not."""
+        """Show that the engine reads, or why it could not."""
         if not self._values:
             self.histogram.show_text(text)
         self.facts.setText(text)
@@ -142,7 +142,7 @@ class BandWindow(QDialog):
         self._show_shares()
 
     def selected(self) -> list[Band]:
-        """The bands of the selected rows."""
+        """Return the bands of the selected rows."""
         rows = sorted({index.row() for index in self.table.selectionModel().selectedRows()})
         return [self._bands[row] for row in rows if row < len(self._bands)]
 
@@ -186,7 +186,7 @@ class BandWindow(QDialog):
 
 
 def row_texts(band: Band, source: str) -> list[str]:
-    """A band as the table shows it; the share of values comes later."""
+    """Return a band as the table shows it; the share of values comes later."""
     made = str(band.parameters.get("expression") or band.derive.replace("_", " "))
     low, high = band.clip_percent
     clip = tr("no") if (low, high) == (0, 100) else f"{low:g} – {high:g}"
@@ -195,7 +195,7 @@ def row_texts(band: Band, source: str) -> list[str]:
 
 
 def percentile_points(values: Mapping[str, Any]) -> list[tuple[float, float]]:
-    """(percent, value) of a summary, ascending; percentiles come as a mapping or as pairs."""
+    """Return (percent, value) of a summary, ascending; percentiles come as a mapping or as pairs."""
     found = values.get("percentiles") or {}
     pairs = found.items() if isinstance(found, dict) else found
     points = [(float(str(key).lstrip("p")), float(value)) for key, value in pairs if value is not None]
@@ -221,7 +221,7 @@ def clip_values(values: Mapping[str, Any], percents: tuple[float, float]) -> tup
 
 
 def facts_text(values: Mapping[str, Any]) -> str:
-    """Statistics of a band in one line."""
+    """Return the statistics of a band in one line."""
     names = (("min", tr("min")), ("max", tr("max")), ("mean", tr("mean")), ("deviation", tr("deviation")))
     parts = [f"{name} {number_text(values.get(key))}" for key, name in names]
     middle = dict(percentile_points(values)).get(50.0)

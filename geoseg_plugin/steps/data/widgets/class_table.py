@@ -75,7 +75,7 @@ class ClassTable(QTableWidget):
         self._fit_height()
 
     def edits(self) -> LabelEdits:
-        """What was chosen for the classes that are shown."""
+        """Return what was chosen for the classes that are shown."""
         values = {item.value for item in self._classes}
         same = {value: other for value, other in self._same_as.items() if {value, other} <= values}
         left_out = tuple(item.value for item in self._classes if item.value in self._left_out)
@@ -87,7 +87,7 @@ class ClassTable(QTableWidget):
         self._fill()
 
     def names(self) -> list[str]:
-        """Names of the classes shown."""
+        """Return the names of the classes shown."""
         return [item.name for item in self._classes]
 
     def _fill_row(self, row: int, item: LabelClass) -> None:

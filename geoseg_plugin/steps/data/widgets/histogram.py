@@ -51,7 +51,7 @@ class Histogram(QWidget):
         )
 
     def counts(self) -> list[float]:
-        """Heights of the bars."""
+        """Return the heights of the bars."""
         histogram = self._band.get("histogram") or {}
         return [float(item) for item in histogram.get("counts") or []]
 

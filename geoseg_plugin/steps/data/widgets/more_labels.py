@@ -53,7 +53,7 @@ class MoreLabelLayers(QWidget):
         self._on_layer_changed()
 
     def layers(self) -> tuple[MoreLabels, ...]:
-        """The layers of the list that are still in the project."""
+        """Return the layers of the list that are still in the project."""
         entries = [self.list.item(row).data(VALUE) for row in range(self.list.count())]
         found = [MoreLabels(*entry) for entry in entries]
         return tuple(item for item in found if QgsProject.instance().mapLayer(item.layer_id) is not None)

@@ -133,7 +133,7 @@ class ChannelTable(QWidget):
 
 
 def by_name(rows: Sequence[tuple[int, str]], names: Sequence[str], title: str = "") -> dict[int, int]:
-    """Bands whose description is the row's name; empty unless every row finds exactly one.
+    """Return the bands whose description is the row's name; empty unless every row finds exactly one.
 
     Args:
         rows: band at training and its name.

@@ -111,5 +111,5 @@ class ConfusionMatrix(QWidget):
 
 
 def percent(value: float) -> str:
-    """A share in percent; traces are not rounded to nothing."""
+    """Return a share in percent; traces are not rounded to nothing."""
     return "<1 %" if 0 < value < 0.005 else f"{100 * value:.0f} %"

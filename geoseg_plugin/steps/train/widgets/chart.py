@@ -62,14 +62,14 @@ class TrainingChart(QWidget):
         self.update()
 
     def kept(self) -> dict[str, Any] | None:
-        """The epoch whose weights are kept: the last that was called best, or that of the highest score."""
+        """Return the epoch whose weights are kept: the last that was called best, or that of the highest score."""
         named = [item for item in self._epochs if item.get("best")]
         scored = [item for item in self._epochs if score_of(item, self.monitor) is not None]
         best = max(scored, key=lambda item: score_of(item, self.monitor) or 0.0, default=None)
         return named[-1] if named else best
 
     def epochs(self) -> list[dict[str, Any]]:
-        """The epochs drawn, oldest first."""
+        """Return the epochs drawn, oldest first."""
         return list(self._epochs)
 
     def describe(self, event: dict[str, Any]) -> str:
@@ -202,13 +202,13 @@ class TrainingChart(QWidget):
 
 
 def number(event: dict[str, Any], key: str) -> float | None:
-    """A number of an event; None where there is none (or NaN, which events carry as null)."""
+    """Return a number of an event; None where there is none (or NaN, which events carry as null)."""
     value = event.get(key)
     return float(value) if isinstance(value, (int, float)) else None
 
 
 def score_of(event: dict[str, Any], monitor: str) -> float | None:
-    """The score of an epoch that is drawn; where the loss decides, which is drawn above, mean IoU."""
+    """Return the score of an epoch that is drawn; where the loss decides, which is drawn above, mean IoU."""
     iou = event.get("iou") or []
     if monitor == "foreground_iou" and len(iou) == 2:
         return float(iou[1]) if isinstance(iou[1], (int, float)) else None

@@ -37,7 +37,7 @@ class Curves(QWidget):
         self.clear()
 
     def set_classes(self, classes: Sequence[tuple[str, str]]) -> None:
-        """Names and colours of the classes, in the order of their ids."""
+        """Set names and colours of the classes, in the order of their ids."""
         self.chart.set_classes(classes)
         self._menu.clear()
         for index, (name, color) in enumerate(classes):
@@ -48,7 +48,7 @@ class Curves(QWidget):
         self._show_parts()
 
     def set_monitor(self, monitor: str, name: str) -> None:
-        """The score that decides which epoch is kept, and what it is called."""
+        """Set the score that decides which epoch is kept, and its name."""
         self.chart.set_monitor(monitor, name)
 
     def add_epoch(self, event: dict[str, Any]) -> None:
@@ -59,7 +59,7 @@ class Curves(QWidget):
         self._show_parts()
 
     def show_end(self, kept: str, note: str) -> None:
-        """Which epoch a finished run kept and why, and what its calibration did."""
+        """Show which epoch a finished run kept and why, and what its calibration did."""
         self.kept_line.setText(" ".join(filter(None, (kept or self.kept_line.text(), note))))
         self._show_parts()
 
@@ -92,7 +92,7 @@ def epoch_sentence(event: dict[str, Any]) -> str:
 
 
 def kept_sentence(event: dict[str, Any] | None) -> str:
-    """Which epoch's weights the model will have."""
+    """Return which epoch's weights the model will have."""
     if event is None or number(event, "miou") is None:
         return ""
     score = share(number(event, "miou"))

@@ -41,7 +41,7 @@ class Overlay(QWidget):
         self.update()
 
     def names(self) -> list[str]:
-        """Runs that are drawn."""
+        """Return the runs that are drawn."""
         return [name for name, _curve in self._curves]
 
     def paintEvent(self, _event: QPaintEvent) -> None:

@@ -37,7 +37,7 @@ class PreviewWindow(QDialog):
         layout.addWidget(self.again, 0, Qt.AlignmentFlag.AlignRight)
 
     def show_drawing(self) -> None:
-        """The engine is at work."""
+        """Show that the engine draws."""
         self.again.setEnabled(False)
         self.note.setText(tr("Drawing crops…"))
         self.show()
@@ -50,7 +50,7 @@ class PreviewWindow(QDialog):
         self.note.setText(" ".join(sentences))
 
     def show_problem(self, text: str) -> None:
-        """Why there is no picture."""
+        """Show why there is no picture."""
         self.again.setEnabled(True)
         self.note.setText(text)
 

@@ -60,7 +60,7 @@ class RankingTable(QTableWidget):
         self.itemSelectionChanged.connect(self.row_chosen)
 
     def chosen(self) -> dict[str, Any] | None:
-        """The row that is selected."""
+        """Return the row that is selected."""
         found = self.selectionModel().selectedRows()
         return self._rows[self.item(found[0].row(), 0).data(ROW)] if found else None
 
@@ -158,7 +158,7 @@ def headings(score: str, names: Sequence[str]) -> list[str]:
 
 
 def cells(row: Mapping[str, Any], with_classes: bool) -> list[tuple[str, Any]]:
-    """(text, value to sort by) of each column; scores sort from high to low at the first click."""
+    """Return (text, value to sort by) of each column; scores sort from high to low at the first click."""
     interval = row.get("interval")
     size, weights = row.get("size_mb"), row.get("parameters")
     found: list[tuple[str, Any]] = [
@@ -183,22 +183,22 @@ def cells(row: Mapping[str, Any], with_classes: bool) -> list[tuple[str, Any]]:
 
 
 def best_first(value: float | None) -> float:
-    """Orders scores downwards."""
+    """Return a key that sorts scores from high to low."""
     return LAST if value is None else -value
 
 
 def ascending(value: float | None) -> float:
-    """Orders costs upwards."""
+    """Return a key that sorts costs from low to high."""
     return LAST if value is None else value
 
 
 def seconds_text(value: float | None) -> str:
-    """A duration, with tenths below ten seconds."""
+    """Return a duration, with tenths below ten seconds."""
     if value is None:
         return "–"
     return tr("{:.1f} s").format(value) if value < 10 else duration(value)
 
 
 def key_of(row: Mapping[str, Any]) -> tuple[Any, Any]:
-    """What makes a row the same in the next reading."""
+    """Return what makes a row the same in the next reading."""
     return row.get("model"), row.get("bands")

@@ -18,7 +18,7 @@ import numpy as np
 import rasterio
 
 from ...channel import Channel
-from ...contract import IGNORE, Cleaning, CleanJob, Grid, Problem, Source, encode
+from ...contract import IGNORE, Cleaning, CleanJob, Grid, Problem, Source, encode, former_names
 from ...outputs import prepare_folder, whole_file
 from ...raster.class_areas import class_areas
 from ...raster.grid import Window, rasterio_profile, round_up, windows
@@ -120,7 +120,7 @@ def clean(
         grid, before = raster.grid, replace(raster, dataset=again)
         prepare_folder(output.parent, int((2 + OVERVIEWS) * PACKED_SHARE * grid.width * grid.height))
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".clean-", dir=output.parent)))
-        writer = stack.enter_context(raster.writer(output, {"GEOSEG_CLEANING": json.dumps(encode(cleaning))}))
+        writer = stack.enter_context(raster.writer(output, {"GEOSEG_CLEANING": json.dumps(tag_of(cleaning))}))
         if background is None:
             background = 0 if has_background(read_classes(raster.dataset)) else -1
         tally = ClassCounts(raster)
@@ -248,3 +248,9 @@ def _warnings(cleaning: Cleaning, background: int) -> list[Problem]:
             "warning",
         )
     ]
+
+
+def tag_of(cleaning: Cleaning) -> dict[str, Any]:
+    """Return the steps for the tag GEOSEG_CLEANING of a raster, whose keys are the former names of the fields."""
+    former = {name: old for old, name in former_names(Cleaning).items()}
+    return {former.get(name, name): value for name, value in encode(cleaning).items()}

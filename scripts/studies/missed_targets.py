@@ -1,13 +1,13 @@
-"""Why a bar is missed: experiments on finished comparisons of two classes. They are no methods of the product.
+"""Why a target is missed: experiments on finished comparisons of two classes. They are no methods of the product.
 
 Run with the engine's Python, after `compare_cases.py`, or both on a made case with `--small` alone:
 
-`python scripts/studies/missed_bars.py shares FOLDER RUN [RUN …]` – FOLDER of a case, names of finished runs below
+`python scripts/studies/missed_targets.py shares FOLDER RUN [RUN …]` – FOLDER of a case, names of finished runs below
 `comparison_test/runs`, whose mean is judged. How much of the loss is a changed share of the object: test IoU of the
 most probable class, with the shares found by expectation maximisation (Saerens, Latinne and Decaestecker 2002), with
 the true shares, and at the best of all thresholds.
 
-`python scripts/studies/missed_bars.py draws FOLDER DEM` – many draws of blocks instead of one: test IoU of a forest
+`python scripts/studies/missed_targets.py draws FOLDER DEM` – many draws of blocks instead of one: test IoU of a forest
 with the bands of the case, and with five bands of where water flows besides. What can be reached with training pixels
 all around is printed last; it is no score of a map.
 """
