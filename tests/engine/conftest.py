@@ -1,5 +1,6 @@
 """Puts the engine on the path of its tests."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -15,13 +16,19 @@ def pytest_configure(config):
     config.addinivalue_line("filterwarnings", "ignore:Use `@` matmul:PendingDeprecationWarning")
 
 
-def pytest_runtest_setup(item):
-    """Trace every network once, see graph_cache; nothing is imported for tests that write no model."""
-    export = sys.modules.get("geoseg_engine.modelfile.export")
-    if export is not None and not hasattr(export._write, "graphs"):
-        from graph_cache import GraphCache
+@pytest.fixture(scope="session", autouse=True)
+def graphs(tmp_path_factory):
+    """Trace every network once, see graph_cache; processes of one run share the graphs."""
+    if "torch" not in sys.modules:  # no test here writes a model
+        return
+    from graph_cache import GraphCache
 
-        export._write = GraphCache(export._write)
+    from geoseg_engine.modelfile import export
+
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "graphs"
+    folder.mkdir(exist_ok=True)
+    export._write = GraphCache(export._write, folder)
 
 
 @pytest.hookimpl(optionalhook=True)

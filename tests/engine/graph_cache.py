@@ -4,6 +4,9 @@ Tracing takes seconds, and most tests that write a model write one of the same s
 every file that it writes with the network, in ONNX Runtime and on real data, so a graph that did not fit would fail.
 """
 
+import hashlib
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,18 +22,21 @@ class GraphCache:
 
     Args:
         trace: writes the file of a module, with a sample of its input: what is called for a network not yet seen.
+        folder: where the files are kept.
     """
 
-    def __init__(self, trace: Callable[[torch.nn.Module, torch.Tensor, Path], None]) -> None:
-        self.trace, self.graphs = trace, dict[str, bytes]()
+    def __init__(self, trace: Callable[[torch.nn.Module, torch.Tensor, Path], None], folder: Path) -> None:
+        self.trace, self.folder = trace, folder
 
     def __call__(self, module: torch.nn.Module, sample: torch.Tensor, path: Path) -> None:
-        key = described(module, sample)
-        if key not in self.graphs:
+        kept = self.folder / f"{hashlib.sha256(described(module, sample).encode()).hexdigest()}.onnx"
+        if not kept.exists():
             self.trace(module, sample, path)
-            self.graphs[key] = path.read_bytes()
+            partial = kept.with_suffix(f".{os.getpid()}")
+            shutil.copyfile(path, partial)
+            partial.replace(kept)
             return
-        model = onnx.load_model_from_string(self.graphs[key])
+        model = onnx.load(kept)
         values = {**dict(module.named_parameters()), **dict(module.named_buffers())}
         for item in model.graph.initializer:
             if item.name in values:

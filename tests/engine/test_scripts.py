@@ -11,8 +11,10 @@ from script_runs import MODULES, SCRIPTS, rows_of, run_small, scripts_in
 
 
 @pytest.mark.parametrize("script", scripts_in("bench"), ids=lambda item: item.stem)
-def test_the_script_runs_to_its_end(script: Path, tmp_path: Path) -> None:
-    run_small(script, tmp_path)
+def test_the_script_runs_to_its_end(
+    script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_small(script, tmp_path, monkeypatch, capsys)
 
 
 def test_every_module_is_used_by_a_script() -> None:

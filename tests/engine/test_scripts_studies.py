@@ -11,8 +11,10 @@ from script_runs import ROOT, run_small, scripts_in
 
 
 @pytest.mark.parametrize("script", scripts_in("studies"), ids=lambda item: item.stem)
-def test_the_script_runs_to_its_end(script: Path, tmp_path: Path) -> None:
-    run_small(script, tmp_path)
+def test_the_script_runs_to_its_end(
+    script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_small(script, tmp_path, monkeypatch, capsys)
 
 
 def test_what_is_left_out_of_a_small_study_is_a_job_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,8 @@ sys.path.insert(0, str(SCRIPT.parent))
 import kill_and_resume as proof  # noqa: E402
 
 
-def test_a_killed_training_ends_with_the_weights_of_an_undisturbed_one(tmp_path):
-    said = run_small(SCRIPT, tmp_path)
+def test_a_killed_training_ends_with_the_weights_of_an_undisturbed_one(tmp_path, monkeypatch, capsys):
+    said = run_small(SCRIPT, tmp_path, monkeypatch, capsys)
     assert said.count("killed ") >= 2, "the training is too short for this test"
     assert "the same weights, bit for bit" in said
 
