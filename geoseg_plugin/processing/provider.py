@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import pkgutil
 
 from qgis.core import QgsProcessingProvider
@@ -19,7 +18,10 @@ def algorithms_of(module: str) -> list[type[GeoSegAlgorithm]]:
     Args:
         module: its name.
     """
-    found = vars(importlib.import_module(f"{algorithms.__name__}.{module}")).values()
+    imported = __import__(
+        f"{algorithms.__name__}.{module}", fromlist=["ID"]
+    )  # QGIS unloads what came this way
+    found = vars(imported).values()
     classes = [item for item in found if isinstance(item, type) and issubclass(item, GeoSegAlgorithm)]
     return [item for item in classes if module == item.ID]
 
