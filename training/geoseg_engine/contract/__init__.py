@@ -72,7 +72,7 @@ from .data_jobs import (
 )
 from .environment import is_foreign
 from .errors import DISK_FULL, Cancelled, GeoSegError, Problem, counted
-from .evaluation_jobs import ALLOCATIONS, AUTO_MIN_POINTS, AreasJob, EvaluateJob, SampleJob
+from .evaluation_jobs import AUTO_MIN_POINTS, AreasJob, EvaluateJob, SampleJob
 from .events import (
     CANCEL_FILE,
     EVENT_FIELDS,
@@ -101,8 +101,6 @@ from .jobs import JOBS, PHASES, names_input
 from .model_jobs import DescribeJob, ProbeJob
 from .parameter import Candidates, Param, choices_of, default_of, former_names, params_of, types_of
 from .prediction_jobs import (
-    PRECISIONS,
-    RUNTIMES,
     VIEWS,
     Cleaning,
     CleanJob,
@@ -124,8 +122,6 @@ from .training_jobs import (
     AUGMENTATIONS,
     CLASS_WEIGHTS,
     LOSSES,
-    MONITORS,
-    PRESETS,
     PretrainJob,
     PreviewJob,
     TrainJob,

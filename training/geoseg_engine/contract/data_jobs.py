@@ -35,6 +35,9 @@ RECIPE_SUFFIX = ".recipe.json"
 SPLIT_GROUP, TILES_GROUP = "Split", "Tiles"
 
 Sources = Annotated[tuple[Source, ...], Param("Rasters", "What bands are taken from.")]
+AllBands = Annotated[tuple[Band, ...], Param("Bands", "Left out: all bands.")]
+TargetGrid = Annotated[GridRequest, Param("Grid", "What is left out follows from the reference source.")]
+LabelSource = Annotated[Labels, Param("Labels", "Polygons, or a raster of classes.")]
 Intermediates = Annotated[tuple[Band, ...], Param("Intermediate bands", "Bands that only expressions need.")]
 LabelledArea = Annotated[Area, Param("Area", "Where the labels are complete; outside it no pixel is used.")]
 StackFile = Annotated[str, Param("Stack", "Stack .tif or its .recipe.json.", reads=True)]
@@ -65,10 +68,8 @@ class StackJob(Job):
     phases: ClassVar[dict[str, str]] = {"stack": "Aligning the bands"}
 
     sources: Sources
-    bands: Annotated[tuple[Band, ...], Param("Bands", "Left out: all bands.")]
-    grid: Annotated[GridRequest, Param("Grid", "What is left out follows from the reference source.")] = (
-        GridRequest()
-    )
+    bands: AllBands
+    grid: TargetGrid = GridRequest()
     area: LabelledArea = Area()
     labels: Annotated[Labels | None, Param("Labels", "Whose hull is the area, where the area is one.")] = None
     output: Annotated[str, Param("Stack", writes=(*RASTERS, RECIPE_SUFFIX))] = "stack.tif"
@@ -152,7 +153,7 @@ class RasterizeJob(Job):
     phases: ClassVar[dict[str, str]] = {"rasterize": "Rasterizing the labels"}
 
     stack: StackFile
-    labels: Annotated[Labels, Param("Labels", "Polygons, or a raster of classes.")]
+    labels: LabelSource
     area: LabelledArea = Area()
     output: Annotated[str, Param("Label raster", writes=RASTERS)] = "labels.tif"
 
@@ -332,12 +333,10 @@ class CheckJob(Job):
     layers: ClassVar[dict[str, str]] = {"findings": "reason"}
 
     sources: Sources
-    labels: Annotated[Labels, Param("Labels", "Polygons, or a raster of classes.")]
-    bands: Annotated[tuple[Band, ...], Param("Bands", "Left out: all bands.")] = ()
+    labels: LabelSource
+    bands: AllBands = ()
     area: LabelledArea = Area()
-    grid: Annotated[GridRequest, Param("Grid", "What is left out follows from the reference source.")] = (
-        GridRequest()
-    )
+    grid: TargetGrid = GridRequest()
     tile_px: TileSize = 64
     output: Annotated[str, Param("Report", "JSON file.", writes=())] = "checks.json"
     findings: Annotated[str, Param("Findings", "GeoPackage.", writes=POLYGONS)] = ""
@@ -379,11 +378,9 @@ class SummarizeJob(Job):
         ),
     ] = ""
     sources: Sources = ()
-    bands: Annotated[tuple[Band, ...], Param("Bands", "Left out: all bands.")] = ()
+    bands: AllBands = ()
     intermediates: Intermediates = ()
-    grid: Annotated[GridRequest, Param("Grid", "What is left out follows from the reference source.")] = (
-        GridRequest()
-    )
+    grid: TargetGrid = GridRequest()
     bins: Annotated[int, Param("Bins", "Of each histogram.", low=1, high=65_536)] = 64
     sample_px: Annotated[
         int,

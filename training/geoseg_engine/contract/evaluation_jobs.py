@@ -13,7 +13,6 @@ from .parameter import Param
 from .prediction_jobs import ClassRaster, TestTimeAugmentation
 from .run_files import MODEL_FILE
 
-ALLOCATIONS = ("proportional", "equal", "mixed")
 AUTO_MIN_POINTS = -1
 """Points of a rare class that follow from the number of all points."""
 

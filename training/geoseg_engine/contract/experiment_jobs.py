@@ -148,7 +148,7 @@ def contender(key: str, preset: str = COMPARED_PRESET) -> Contender:
 
     Args:
         key: of CATALOGUE.
-        preset: how long a network may be trained, of PRESETS.
+        preset: how long a network may be trained, as TrainJob.preset.
 
     Raises:
         KeyError: if there is no such model.

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 
 from .data import Source
@@ -41,6 +42,7 @@ PHASES = {phase: text for job in JOBS.values() for phase, text in job.phases.ite
 """Phase of a progress event -> what is shown while it lasts."""
 
 
+@functools.cache
 def names_input(field: str, kind: str = "") -> bool:
     """Return whether a field of that name holds a file to read.
 

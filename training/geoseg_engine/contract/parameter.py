@@ -178,17 +178,25 @@ def _otherwise(value: Any, name: str, param: Param) -> str:
 
 
 @functools.cache
-def _params(cls: Any) -> dict[str, Param]:
+def _hints(cls: Any) -> dict[str, Any]:
+    """The types of the fields with their declarations."""
     hints = typing.get_type_hints(cls, include_extras=True)
+    return {item.name: hints[item.name] for item in dataclasses.fields(cls)}
+
+
+@functools.cache
+def _params(cls: Any) -> dict[str, Param]:
     return {
-        item.name: extra
-        for item in dataclasses.fields(cls)
-        for extra in getattr(hints[item.name], "__metadata__", ())
+        name: extra
+        for name, hint in _hints(cls).items()
+        for extra in getattr(hint, "__metadata__", ())
         if isinstance(extra, Param)
     }
 
 
 @functools.cache
 def _types(cls: Any) -> dict[str, Any]:
-    hints = typing.get_type_hints(cls)
-    return {item.name: hints[item.name] for item in dataclasses.fields(cls)}
+    return {
+        name: hint.__origin__ if typing.get_origin(hint) is typing.Annotated else hint
+        for name, hint in _hints(cls).items()
+    }

@@ -18,8 +18,6 @@ Views = Literal["none", "flips", "all"]
 VIEWS: tuple[Views, ...] = ("none", "flips", "all")
 """Test-time augmentation: the image as it is; and its three mirror images; and all eight rotations and flips."""
 MIN_CORE_PX = 16
-RUNTIMES = ("auto", "torch", "onnx", "openvino")
-PRECISIONS = ("auto", "float32", "bf16", "fp16", "int8")
 
 CLEANING, BOUNDARIES, QUALITY, SPEED = "Post-processing", "Polygons", "Quality", "Speed"
 

@@ -55,15 +55,13 @@ MONITOR_NAMES = {
     "f1": "Mean F1",
     "loss": "Loss",
 }
-MONITORS = tuple(MONITOR_NAMES)
 PRESET_NAMES = {
     "quick": "Quick: a first map in 5 minutes",
     "balanced": "Balanced: as long as it improves",
     "best": "Best: overnight",
 }
-PRESETS = tuple(PRESET_NAMES)
 
-LOSS, CROPS, OPTIMIZER, LENGTH = "Loss and sampling", "Crops", "Optimization", "Length"
+LOSS, OPTIMIZER, LENGTH = "Loss and sampling", "Optimization", "Length"
 NETWORK, START = "Network", "Start"
 
 DatasetPath = Annotated[str, Param("Dataset", "dataset.json or its folder.", reads=True)]
@@ -113,10 +111,6 @@ Levels = Annotated[
         guide="width-levels-dropout",
         search=Candidates(below=2, above=1, low=1, high=6),
     ),
-]
-MaxMinutes = Annotated[
-    float,
-    Param("Time limit", "Training stops in time to end by then.", unit="min", low=0, high=1e7, decimals=1),
 ]
 OutputFolder = Annotated[str, Param("Run folder", "Folder of the results.")]
 Resume = Annotated[bool, Param("Resume", "Continue the interrupted run in the output folder.")]

@@ -276,7 +276,7 @@ def monitored_score(
     """Return the score that decides which epoch is kept; `foreground_iou` of many classes is their mean IoU.
 
     Args:
-        monitor: of contract.MONITORS.
+        monitor: as TrainJob.monitor.
         found: scores of the validation.
         result: of the validation; None without.
     """

@@ -76,7 +76,7 @@ def selection_message(best: Best, monitor: str, validation: ValidationData) -> s
 
     Args:
         best: the kept epoch.
-        monitor: of contract.MONITORS.
+        monitor: as TrainJob.monitor.
         validation: amount of validation data.
     """
     kept = f"Kept epoch {best.epoch}"
@@ -104,7 +104,7 @@ def score_function(monitor: str, binary: bool) -> ScoreFunction | None:
     """Return the function from confusion matrices (…, K, K) to the monitored score; None for the loss.
 
     Args:
-        monitor: of contract.MONITORS.
+        monitor: as TrainJob.monitor.
         binary: whether there are one background and one object class.
     """
     if monitor == "loss":

@@ -32,7 +32,7 @@ class OptimizerSettings:
         schedule: `cosine`, or `plateau`: a lower rate whenever the score has not improved for PLATEAU_EPOCHS.
         weight_decay: of convolutions; not of normalisation and biases.
         ema_decay: decay of the moving average of the weights, 0..1; 0 uses the weights as they are.
-        monitor: of contract.MONITORS.
+        monitor: as TrainJob.monitor.
     """
 
     learning_rate: float
