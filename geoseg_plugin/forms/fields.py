@@ -14,9 +14,6 @@ Kind = Literal["several", "tick", "choice", "whole", "decimal", "numbers", "text
 MAX_WHOLE = 2**31 - 1
 """Largest number that Qt's box for whole numbers holds; with a larger maximum its value turns negative."""
 
-MAX_WHOLE = 2**31 - 1
-"""Largest number that Qt's box for whole numbers holds."""
-
 
 def grouped(cls: type, *but: str) -> list[str]:
     """Return the fields that entry points place by group, in the order of the declaration.

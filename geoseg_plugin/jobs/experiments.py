@@ -55,7 +55,7 @@ def compare(
         models: keys of CONTENDERS; none uses COMPARED.
         band_sets: none uses all bands.
         seeds: how many runs each.
-        preset: how long one training may take, of the contract's PRESETS.
+        preset: how long one training may take, as TrainJob.preset.
         settings: further fields of CompareJob.
     """
     chosen = tuple(contender(key, preset) for key in models or COMPARED)

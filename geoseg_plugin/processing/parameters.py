@@ -25,7 +25,8 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QCoreApplication
 
-from ..contract import ENCODER_FILE, MODEL_FILE, RELIEF_ATTRIBUTES, TERRAIN_ATTRIBUTES, Problem, file_of_run
+from ..contract import JOBS, RELIEF_ATTRIBUTES, TERRAIN_ATTRIBUTES, Problem, file_of_run, params_of
+from ..forms.parameters import key_of
 from ..layers.snapshot import value_bands
 
 Parameters = Mapping[str, Any]
@@ -141,9 +142,12 @@ def file(key: str, title: str, extension: str, optional: bool = False) -> QgsPro
 
 
 FILES_IN_FOLDERS = {
-    "MODEL": MODEL_FILE,
-    "START_FROM": MODEL_FILE,
-    "WEIGHTS": ENCODER_FILE,
+    **{
+        key_of(job, name): param.in_folder
+        for job in JOBS.values()
+        for name, param in params_of(job).items()
+        if param.in_folder
+    },
     "AREAS": "areas.json",
     "METRICS": "metrics.json",
 }

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from qgis.core import QgsMapLayer, QgsRasterLayer, QgsVectorLayer
 
 from ...contract import GeoSegError
 from ..snapshot import tr
 
+L = TypeVar("L", bound=QgsMapLayer)
 LayerOf = Callable[[str], QgsMapLayer | None]
 """Gives the layer with an id; None if there is none."""
 
@@ -23,10 +25,7 @@ def raster_layer(layer_of: LayerOf, layer_id: str) -> QgsRasterLayer:
     Raises:
         GeoSegError: `layer_gone`.
     """
-    layer = layer_of(layer_id)
-    if not isinstance(layer, QgsRasterLayer):
-        raise layer_gone(layer_id)
-    return layer
+    return _of_type(QgsRasterLayer, layer_of, layer_id)
 
 
 def vector_layer(layer_of: LayerOf, layer_id: str) -> QgsVectorLayer:
@@ -39,10 +38,7 @@ def vector_layer(layer_of: LayerOf, layer_id: str) -> QgsVectorLayer:
     Raises:
         GeoSegError: `layer_gone`.
     """
-    layer = layer_of(layer_id)
-    if not isinstance(layer, QgsVectorLayer):
-        raise layer_gone(layer_id)
-    return layer
+    return _of_type(QgsVectorLayer, layer_of, layer_id)
 
 
 def layer_gone(layer_id: str) -> GeoSegError:
@@ -52,3 +48,10 @@ def layer_gone(layer_id: str) -> GeoSegError:
         tr("The layer {} is no longer in the project.").format(layer_id),
         tr("Choose another layer."),
     )
+
+
+def _of_type(kind: type[L], layer_of: LayerOf, layer_id: str) -> L:
+    layer = layer_of(layer_id)
+    if not isinstance(layer, kind):
+        raise layer_gone(layer_id)
+    return layer

@@ -246,7 +246,7 @@ class MapResults(QWidget):
         self.note.setVisible(bool(self.note.text()))
         self.areas_title.setVisible(bool(rows))
         self.problem_list.set_problems(result.get("warnings") or [])
-        self._measured, self._has_areas = measured, bool(rows)
+        self._measured = measured
         self._enable()
 
     def _about_nothing(self, has_rows: bool) -> str:

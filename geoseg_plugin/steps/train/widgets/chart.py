@@ -52,7 +52,7 @@ class TrainingChart(QWidget):
         self.update()
 
     def set_monitor(self, monitor: str, name: str) -> None:
-        """Draw the score that decides which epoch is kept: a key of the contract's MONITORS, and its name."""
+        """Draw the score that decides which epoch is kept: as TrainJob.monitor, and its name."""
         self.monitor, self._monitor_name = monitor, name
         self.update()
 
