@@ -37,6 +37,7 @@ class Build:
         index: part of the address below the base: `cu130`; empty is the user's default index.
         onnxruntime: exactly one requirement.
         experimental: offered, never taken without being chosen.
+        companions: what else has to come from that index, exactly.
     """
 
     key: str
@@ -45,6 +46,7 @@ class Build:
     index: str
     onnxruntime: str = f"onnxruntime=={ONNXRUNTIME}"
     experimental: bool = False
+    companions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,10 @@ BUILDS = {
         Build("cu126", "PyTorch for NVIDIA GPUs, CUDA 12.6", f"{TORCH}+cu126", "cu126"),
         Build("cu130", "PyTorch for NVIDIA GPUs, CUDA 13.0", f"{TORCH}+cu130", "cu130",
               f"onnxruntime-gpu=={ONNXRUNTIME}"),
-        Build("rocm7.2", "PyTorch for AMD GPUs, ROCm 7.2", f"{TORCH}+rocm7.2", "rocm7.2", experimental=True),
-        Build("xpu", "PyTorch for Intel GPUs", f"{TORCH}+xpu", "xpu", experimental=True),
+        Build("rocm7.2", "PyTorch for AMD GPUs, ROCm 7.2", f"{TORCH}+rocm7.2", "rocm7.2", experimental=True,
+              companions=("triton-rocm==3.7.1",)),
+        Build("xpu", "PyTorch for Intel GPUs", f"{TORCH}+xpu", "xpu", experimental=True,
+              companions=("triton-xpu==3.7.2",)),
         Build("mps", "PyTorch for Apple silicon", TORCH, ""),
     )
 }  # fmt: skip
