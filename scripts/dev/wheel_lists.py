@@ -270,7 +270,7 @@ def problems(folder: Path, release: bool = False) -> list[str]:
     for platform, build in targets():
         runtime = f"{platform}-runtime-{runtime_of(build)}.txt"
         names = [f"{platform}-base.txt", runtime, f"{platform}-torch-{build.key}.txt"]
-        if build.key == "cu130" and platform.startswith("linux") or f"{platform} {build.key}" in LIBRARIES:
+        if (build.key == "cu130" and platform.startswith("linux")) or f"{platform} {build.key}" in LIBRARIES:
             names.append(f"{platform}-libraries-{build.key}.txt")
         found += [f"{name} is missing." for name in names if name not in read]
         found += set_problems(

@@ -20,7 +20,8 @@ from .facts import Machine
 PYTHON = (3, 12)
 """The Python that the lists are for."""
 LINE = re.compile(r"(?P<name>[a-z0-9][a-z0-9.-]*)==(?P<version>[^\s;]+)"
-                  r"(?: --hash=sha256:(?P<sha256>[0-9a-f]{64}))?(?:  # (?P<bytes>\d+) (?P<file>\S+\.whl))?")  # fmt: skip
+                  r"(?: --hash=sha256:(?P<sha256>[0-9a-f]{64}))?"
+                  r"(?:  # (?P<bytes>\d+) (?P<file>\S+\.whl))?")  # fmt: skip
 HEADER = re.compile(r"# (?P<platform>\S+) (?P<part>\S+): (?P<count>\d+) wheels, (?P<bytes>\d+) bytes")
 TOOL_LINE = re.compile(r"# (?P<platform>\S+) (?P<bytes>\d+) (?P<file>\S+\.whl)")
 PLATFORMS = ("linux-x86_64", "linux-arm64", "windows-x86_64", "macos-arm64")
@@ -156,7 +157,11 @@ def read_list(file: Path) -> WheelList:
         if found:
             wheels.append(
                 Wheel(
-                    found["name"], found["version"], found["sha256"] or "", int(found["bytes"]), found["file"]
+                    found["name"],
+                    found["version"],
+                    found["sha256"] or "",
+                    int(found["bytes"] or 0),
+                    found["file"] or "",
                 )
             )
         elif line and not line.startswith("#"):
