@@ -28,7 +28,7 @@ sys.path.insert(0, str(ROOT))
 
 from geoseg_plugin.contract import GeoSegError  # noqa: E402
 from geoseg_plugin.engine.setup import wheel_lists  # noqa: E402
-from geoseg_plugin.engine.setup.builds import BUILDS, OFFERED, Build, address  # noqa: E402
+from geoseg_plugin.engine.setup.torch_builds import BUILDS, OFFERED, Build, address  # noqa: E402
 from geoseg_plugin.engine.setup.wheel_lists import PYTHON, Wheel, WheelList  # noqa: E402
 
 REQUIREMENTS = ROOT / "training" / "requirements"

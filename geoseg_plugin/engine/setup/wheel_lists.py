@@ -14,8 +14,8 @@ from pathlib import Path
 
 from ...contract import GeoSegError
 from ...paths import training_dir
-from .builds import Build
 from .facts import Machine
+from .torch_builds import Build
 
 PYTHON = (3, 12)
 """The Python that the lists are for."""
