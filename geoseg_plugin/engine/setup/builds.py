@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from ...contract import Problem
 from .facts import Card, Machine
-from .rules import Fit, fit, label
+from .rules import CUDA13_ONLY, Fit, fit, label
 from .torch_builds import BUILDS, OFFERED, ONNXRUNTIME, Build, address, named_build
 from .wheel_lists import WheelList, lists_for, platform_of
 
@@ -76,10 +76,8 @@ def propose(machine: Machine, chosen: str = "auto") -> Proposal:
         problem = Problem("no_build", f"There is no build {chosen} of PyTorch for {_name(machine)}.",
                           "Choose one of: " + ", ".join(_keys(machine)) + ".")  # fmt: skip
         return Proposal(None, problem.message, problems=(problem,))
-    best = _best(machine, False)
-    advice = "" if best.build is None or best.build.key in (chosen, "cpu") else _unused(machine, chosen)
     reason = f"{choice.build.title}: chosen by hand." + (f" {choice.note}" if choice.note else "")
-    return _with_sizes(Proposal(choice.build, reason, advice), machine)
+    return _with_sizes(Proposal(choice.build, reason, _unused(machine, chosen)), machine)
 
 
 def choices(machine: Machine) -> tuple[Choice, ...]:
@@ -96,7 +94,7 @@ def choices(machine: Machine) -> tuple[Choice, ...]:
         doubtful = key not in ("cpu", "mps") and all(item.key != key for item in fits)
         note = "No card was found on which it is known to run." if doubtful else ""
         if doubtful and key == "cu126" and any(item.key == "cu130" for item in fits):
-            doubtful = any((card.capability or (10, 0)) >= (10, 0) for card in machine.cards
+            doubtful = any((card.capability or CUDA13_ONLY) >= CUDA13_ONLY for card in machine.cards
                            if card.vendor == "nvidia")  # fmt: skip
             note = (
                 "It does not run on cards from Blackwell on."
@@ -175,7 +173,9 @@ def _best(machine: Machine, experimental: bool) -> Proposal:
     usable.sort(key=lambda item: _strength(item[0]), reverse=True)
     card, best = usable[0]
     same = [item for item in usable if item[0].vendor == card.vendor]
-    if {item[1].key for item in same} == {"cu126", "cu130"} and (card.capability or (10, 0)) < (10, 0):
+    if {item[1].key for item in same} == {"cu126", "cu130"} and (
+        card.capability or CUDA13_ONLY
+    ) < CUDA13_ONLY:
         build, reason = _build(machine, "cu126"), "PyTorch for CUDA 12.6, which runs on all of them: "
         reason += "; ".join(label(item[0]) for item in same) + "."
         return Proposal(build, reason + _translated(machine))
@@ -197,12 +197,17 @@ def _cpu(machine: Machine, fits: list[tuple[Card, Fit]]) -> Proposal:
 
 
 def _unused(machine: Machine, chosen: str) -> str:
-    """What a build chosen by hand leaves unused."""
-    left = [card for card in machine.cards if fit(machine, card).key not in ("", chosen) and not
-            fit(machine, card).experimental and chosen not in ("cu126", "cu130")]  # fmt: skip
-    if not left:
-        return ""
-    return f"{'; '.join(label(card) for card in left)} will not be used: {BUILDS[chosen].title} was chosen by hand."
+    """What a build chosen by hand leaves unused that another one would use."""
+    fits = [(card, fit(machine, card)) for card in machine.cards]
+    left = [label(card) for card, found in fits
+            if found.key and not found.experimental and not _is_used(card, found, chosen)]  # fmt: skip
+    return f"{'; '.join(left)} will not be used with {BUILDS[chosen].title}." if left else ""
+
+
+def _is_used(card: Card, found: Fit, chosen: str) -> bool:
+    """Cards of Turing to Ada with a new driver run with both builds for NVIDIA."""
+    both = chosen == "cu126" and found.key == "cu130" and (card.capability or CUDA13_ONLY) < CUDA13_ONLY
+    return found.key == chosen or both
 
 
 def _translated(machine: Machine) -> str:
