@@ -1,4 +1,4 @@
-"""The table: platform and answers of drivers -> the build of PyTorch, the sentences, or why nothing can be installed."""
+"""The table: platform and answers of drivers -> the build of PyTorch with its sentences, or why there is none."""
 
 from __future__ import annotations
 
@@ -67,13 +67,16 @@ ROWS = [
     Row("windows-no-card", WINDOWS, "cpu", reason="no card was found"),
     Row("windows-intel-laptop", WINDOWS, "cpu", adapters=(IRIS,), reason="PyTorch for CPU"),
     Row("windows-intel-desktop", WINDOWS, "cpu", adapters=(UHD,)),
-    Row("windows-rtx-3060-driver-581", WINDOWS, "cu130", smi(("GeForce RTX 3060", "581.29", "8.6")), reason="driver 581.29"),
+    Row("windows-rtx-3060-driver-581", WINDOWS, "cu130", smi(("GeForce RTX 3060", "581.29", "8.6")),
+        reason="driver 581.29"),
     Row("windows-laptop-with-both", WINDOWS, "cu130", smi(("GeForce RTX 4070", "591.44", "8.9")), adapters=(IRIS,)),
-    Row("windows-rtx-3060-driver-552", WINDOWS, "cu126", smi(("GeForce RTX 3060", "552.22", "8.6")), reason="CUDA 12.6"),
+    Row("windows-rtx-3060-driver-552", WINDOWS, "cu126", smi(("GeForce RTX 3060", "552.22", "8.6")),
+        reason="CUDA 12.6"),
     Row("windows-rtx-3060-driver-528.33", WINDOWS, "cu126", smi(("GeForce RTX 3060", "528.33", "8.6"))),
     Row("windows-rtx-3060-driver-528.24", WINDOWS, "cpu", smi(("GeForce RTX 3060", "528.24", "8.6")),
         advice="Update the driver to 580 or newer"),
-    Row("windows-gtx-1080-driver-581", WINDOWS, "cu126", smi(("GeForce GTX 1080", "581.29", "6.1")), reason="capability 6.1"),
+    Row("windows-gtx-1080-driver-581", WINDOWS, "cu126", smi(("GeForce GTX 1080", "581.29", "6.1")),
+        reason="capability 6.1"),
     Row("windows-gtx-1080-driver-516", WINDOWS, "cpu", smi(("GeForce GTX 1080", "516.94", "6.1")),
         advice="Update the driver to 580,"),
     Row("windows-rtx-5090-driver-572", WINDOWS, "cpu", smi(("GeForce RTX 5090", "572.83", "12.0")),
@@ -109,7 +112,8 @@ ROWS = [
     Row("linux-h200-driver-580", LINUX, "cu130", smi(("H200", "580.95.05", "9.0"))),
     Row("linux-a100-driver-535", LINUX, "cu126", smi(("A100-SXM4-40GB", "535.183.01", "8.0"))),
     Row("linux-t4-driver-525.60.13", LINUX, "cu126", smi(("Tesla T4", "525.60.13", "7.5"))),
-    Row("linux-t4-driver-525.60.11", LINUX, "cpu", smi(("Tesla T4", "525.60.11", "7.5")), advice="Update the driver to 580"),
+    Row("linux-t4-driver-525.60.11", LINUX, "cpu", smi(("Tesla T4", "525.60.11", "7.5")),
+        advice="Update the driver to 580"),
     Row("linux-v100-driver-580", LINUX, "cu126", smi(("Tesla V100", "580.95.05", "7.0"))),
     Row("linux-b200-driver-570", LINUX, "cpu", smi(("B200", "570.86.15", "10.0")), advice="driver 580 or newer"),
     Row("linux-k80", LINUX, "cpu", smi(("Tesla K80", "470.82.01", "3.7"))),
@@ -136,7 +140,8 @@ ROWS = [
     Row("nvidia-and-arc", WINDOWS, "cu130", smi(("GeForce RTX 3060", "581.29", "8.6")), adapters=(ARC,),
         reason="Not used: Intel(R) Arc(TM) A770"),
     # AMD and Intel on Linux
-    Row("linux-radeon-with-rocm", LINUX, "cpu", adapters=(RADEON,), kfd=(110000,), advice="PyTorch for AMD GPUs under"),
+    Row("linux-radeon-with-rocm", LINUX, "cpu", adapters=(RADEON,), kfd=(110000,),
+        advice="PyTorch for AMD GPUs under"),
     Row("linux-radeon-without-rocm", LINUX, "cpu", adapters=(RADEON,), advice="/dev/kfd"),
     Row("linux-radeon-too-old", LINUX, "cpu", adapters=(RADEON,), kfd=(80003,), advice="no code for gfx803"),
     Row("linux-ryzen-laptop", LINUX, "cpu", adapters=(RYZEN,)),
@@ -154,7 +159,8 @@ ROWS = [
     Row("mac-m2", MACOS, "mps", processor="arm64", release="15.1", reason="Metal"),
     Row("mac-14.0", MACOS, "mps", processor="arm64", release="14.0"),
     Row("mac-13", MACOS, None, processor="arm64", release="13.6", problem="This is macOS 13.6"),
-    Row("mac-rosetta", MACOS, "mps", processor="x86_64", release="14.5", reason="a Python for Apple silicon of its own"),
+    Row("mac-rosetta", MACOS, "mps", processor="x86_64", release="14.5",
+        reason="a Python for Apple silicon of its own"),
     Row("mac-intel", MACOS, None, processor="x86_64", release="14.5", arm_mac=False, problem="Intel processor"),
 ]  # fmt: skip
 

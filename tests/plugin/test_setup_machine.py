@@ -30,7 +30,11 @@ def answers(**texts: str) -> Callable[[Sequence[str]], str | None]:
     return run
 
 
-def linux(root: Path, run: Callable[[Sequence[str]], str | None] = answers(), **others: object) -> Probe:
+NOTHING = answers()
+"""No program can be started."""
+
+
+def linux(root: Path, run: Callable[[Sequence[str]], str | None] = NOTHING, **others: object) -> Probe:
     values: dict[str, object] = {
         "system": "linux", "processor": "x86_64", "release": "6.8.0-40-generic", "c_library": "glibc 2.39",
         "bits": 64, "environ": {}, **others}  # fmt: skip
@@ -38,7 +42,7 @@ def linux(root: Path, run: Callable[[Sequence[str]], str | None] = answers(), **
 
 
 def windows(
-    run: Callable[[Sequence[str]], str | None] = answers(), *listed: Adapter, **others: object
+    run: Callable[[Sequence[str]], str | None] = NOTHING, *listed: Adapter, **others: object
 ) -> Probe:
     values: dict[str, object] = {"processor": "AMD64", "bits": 64, "environ": {}, **others}
     return Probe(system="win32", release="10.0.22631", c_library="", run=run, adapters=lambda: list(listed),
@@ -161,9 +165,7 @@ def test_glibc_and_other_c_libraries(tmp_path: Path) -> None:
 
 def test_windows_reads_the_registry_where_nvidia_smi_is_not() -> None:
     listed = Adapter(0x10DE, 0x1B80, "NVIDIA GeForce GTX 1080", "32.0.15.8129", 8192)
-    found = inspect_machine(
-        windows(answers(), listed, Adapter(0x8086, 0x9A49, "Intel(R) Iris(R) Xe Graphics"))
-    )
+    found = inspect_machine(windows(NOTHING, listed, Adapter(0x8086, 0x9A49, "Intel(R) Iris(R) Xe Graphics")))
     assert found.cards[0] == Card("nvidia", "NVIDIA GeForce GTX 1080", (581, 29), (5, 0), 8192, 0x1B80)
     assert found.cards[1].vendor == "intel" and found.os_version == (10, 0, 22631)
 
