@@ -1,4 +1,4 @@
-"""What went wrong in an installation, read from what the tools print: one code, sentence and next step for each failure.
+"""What went wrong in an installation, read from what the tools print: a code, a sentence and a next step each.
 
 Standard output of uv 0.13 and of pip 23 to 26 was compared. All lines are looked at, one kind of failure after the
 other: pip ends a failed connection with "Could not find a version", which is never the cause.
@@ -17,7 +17,9 @@ RETRIED = ("install_network", "install_cut", "install_locked")
 """Codes of failures that may be gone a few seconds later."""
 _BAR = re.compile(r"(\d+(?:\.\d+)?)/(\d+(?:\.\d+)?) (?:k|M|G)?B")
 """pip's bar in a log: how much of a file came."""
-_PROGRESS = re.compile(r"\s*(?:Collecting|Downloading|Using cached|Requirement already|Installing collected|Found) ")
+_PROGRESS = re.compile(
+    r"\s*(?:Collecting|Downloading|Using cached|Requirement already|Installing collected|Found) "
+)
 
 
 @dataclass(frozen=True)
@@ -142,8 +144,9 @@ FAILURES = (
     ),
     Failure(
         "install_network",
-        r"Connection refused|Connection reset|Connection aborted|ConnectionError|NewConnectionError|Network is unreachable"
-        r"|error sending request|Failed to fetch|Failed to download|No route to host|\b50[0234]\b (?:Server Error|Bad|Service|Gateway)"
+        r"Connection refused|Connection reset|Connection aborted|ConnectionError|NewConnectionError"
+        r"|error sending request|Failed to fetch|Failed to download|No route to host|Network is unreachable"
+        r"|\b50[0234]\b (?:Server Error|Bad|Service|Gateway)"
         r"|HTTP status server error|Remote end closed|network connectivity is disabled",
         "The server cannot be reached",
         f"Is the network there? {AGAIN}",
@@ -207,5 +210,10 @@ def _is_cut(lines: Sequence[str]) -> bool:
 
 def unreachable(error: GeoSegError) -> bool:
     """Whether an index could not be used at all, so that another source may be tried."""
-    return error.code in ("install_network", "install_ssl", "install_proxy", "install_blocked", "install_no_package")
-
+    return error.code in (
+        "install_network",
+        "install_ssl",
+        "install_proxy",
+        "install_blocked",
+        "install_no_package",
+    )

@@ -129,7 +129,7 @@ def bytes_of(folder: Path) -> int:
     for place, _, names in os.walk(folder):
         for name in names:
             try:
-                found = os.lstat(os.path.join(place, name))
+                found = Path(place, name).lstat()
             except OSError:
                 continue
             if found.st_nlink > 1 and (found.st_dev, found.st_ino) in seen:

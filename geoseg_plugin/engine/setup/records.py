@@ -93,7 +93,12 @@ def _difference(folder: Path, sizes: dict[str, int]) -> str:
         return f"{folder.name}/{missing[0]} is missing"
     with (folder / "RECORD").open(encoding="utf-8", newline="") as stream:
         for row in csv.reader(stream):
-            if len(row) < 3 or not row[2].isdigit() or row[0].startswith(("..", "/")) or row[0].endswith(".pyc"):
+            if (
+                len(row) < 3
+                or not row[2].isdigit()
+                or row[0].startswith(("..", "/"))
+                or row[0].endswith(".pyc")
+            ):
                 continue
             size = sizes.get(row[0].replace("\\", "/"))
             if size is None:
