@@ -5,27 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from qgis.core import QgsTask
 
+from ..engine.setup.plan import Listener, Network
 from .guarded import GuardedTask
+from .network import qgis_network
 
 
-class Reporting(Protocol):
-    """What a function in a task uses to report how it goes."""
-
-    def on_progress(self, step: str, fraction: float) -> None:
-        """Report the step and the fraction of the whole, 0 to 1; negative if it is not known."""
-
-    def on_line(self, line: str) -> None:
-        """Add a line to the log."""
-
-    def isCanceled(self) -> bool:
-        """Return whether it must stop."""
-
-
-Work = Callable[[Reporting], dict[str, Any]]
+Work = Callable[[Listener, Network], dict[str, Any]]
 """Runs in a task thread; what it returns is the result."""
 
 
@@ -48,14 +37,13 @@ class WorkTask(GuardedTask):
         self._do = work
 
     def _work(self) -> None:
-        self.ending.result = self._do(self)
+        listener = Listener(self._on_progress, self._on_line, self.isCanceled)
+        self.ending.result = self._do(listener, qgis_network())
 
-    def on_progress(self, step: str, fraction: float) -> None:
-        """Forward the step and the fraction of the whole."""
+    def _on_progress(self, step: str, fraction: float) -> None:
         total = 1.0 if fraction >= 0 else 0.0
         event = {"type": "progress", "phase": step, "done": fraction, "total": total, "t": time.time()}
         self._on_events([event])
 
-    def on_line(self, line: str) -> None:
-        """Forward a line for the log."""
-        self._on_events([{"type": "log", "level": "output", "text": line, "t": time.time()}])
+    def _on_line(self, text: str) -> None:
+        self._on_events([{"type": "log", "level": "output", "text": text, "t": time.time()}])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from qgis.core import QgsBlockingNetworkRequest, QgsFeedback, QgsNetworkAccessManager
@@ -15,6 +16,7 @@ from qgis.PyQt.QtCore import QUrl
 from qgis.PyQt.QtNetwork import QNetworkProxy, QNetworkProxyQuery, QNetworkRequest
 
 from ..contract import Cancelled, GeoSegError
+from ..engine.setup.plan import Network
 
 ADDRESSES = ("https://pypi.org/simple/", "https://download.pytorch.org/whl/", "https://github.com/")
 """Where packages come from unless the user's settings say otherwise; a proxy is asked for with the first of them."""
@@ -23,7 +25,8 @@ SCHEMES = {
     QNetworkProxy.ProxyType.HttpCachingProxy: "http",
     QNetworkProxy.ProxyType.Socks5Proxy: "socks5h",
 }
-VARIABLES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
+SILENCE_MS = 60_000
+"""Longest silence of the other side."""
 
 
 @dataclass(frozen=True)
@@ -122,37 +125,37 @@ def host_of(address: str) -> str:
         return ""
 
 
-class Fetch:
-    """Fetches files through QGIS's network: its proxy with login, certificates and authentication.
+def fetch(address: str, target: Path, is_cancelled: Callable[[], bool]) -> None:
+    """Fetch a file through QGIS's network: its proxy with login, its certificates. Any thread but the main one.
 
     Args:
-        is_cancelled: called about ten times per second.
-        timeout_s: longest silence of the other side.
+        address: of the file.
+        target: gets its content; written only when all of it is there.
+        is_cancelled: called while it is fetched.
+
+    Raises:
+        Cancelled: when `is_cancelled` says so.
+        GeoSegError: `install_network` with what the network reported; OSError if the file cannot be written.
     """
+    request = QNetworkRequest(QUrl(address))
+    request.setTransferTimeout(SILENCE_MS)
+    blocking, feedback = QgsBlockingNetworkRequest(), QgsFeedback()
 
-    def __init__(self, is_cancelled: Callable[[], bool] = lambda: False, timeout_s: float = 60.0) -> None:
-        self._is_cancelled, self._timeout_s = is_cancelled, timeout_s
+    def on_progress(*_bytes: int) -> None:
+        if is_cancelled():
+            feedback.cancel()
 
-    def __call__(self, address: str) -> bytes:
-        """Return the content of an address. Any thread but the main one.
+    blocking.downloadProgress.connect(on_progress)
+    code = blocking.get(request, True, feedback)
+    if is_cancelled():
+        raise Cancelled
+    if code != QgsBlockingNetworkRequest.ErrorCode.NoError:
+        what = f"{host_of(address)} cannot be reached through QGIS's network: {blocking.errorMessage()}"
+        hint = "Is the network there? The proxy of QGIS is in its options, page Network."
+        raise GeoSegError("install_network", what, hint)
+    target.write_bytes(bytes(blocking.reply().content()))
 
-        Raises:
-            Cancelled: when `is_cancelled` says so.
-            GeoSegError: `install_network` with what the network reported.
-        """
-        request = QNetworkRequest(QUrl(address))
-        request.setTransferTimeout(round(1000 * self._timeout_s))
-        blocking, feedback = QgsBlockingNetworkRequest(), QgsFeedback()
 
-        def on_progress(*_bytes: int) -> None:
-            if self._is_cancelled():
-                feedback.cancel()
-
-        blocking.downloadProgress.connect(on_progress)
-        code = blocking.get(request, True, feedback)
-        if self._is_cancelled():
-            raise Cancelled
-        if code != QgsBlockingNetworkRequest.ErrorCode.NoError:
-            what = f"{host_of(address)} cannot be reached through QGIS's network: {blocking.errorMessage()}"
-            raise GeoSegError("install_network", what, "Is the network there? QGIS's proxy is in its options, page Network.")
-        return bytes(blocking.reply().content())
+def qgis_network() -> Network:
+    """Return how an installation in a task reaches the network. Any thread but the main one."""
+    return Network(find_proxy().environ(), fetch)

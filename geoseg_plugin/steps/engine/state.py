@@ -1,26 +1,12 @@
-"""How the engine is to be set up, and what is shown of it. No Qt."""
+"""What an engine can do, as its probe reports it. No Qt."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from ...panel.texts import memory, tr
-
-
-@dataclass(frozen=True)
-class EngineChoices:
-    """How to set the engine up.
-
-    Attributes:
-        device: `cpu`, `gpu`, or `own` for an existing environment.
-        python: interpreter of that environment; empty is found automatically.
-        without_richdem: do not build richdem.
-    """
-
-    device: str = "cpu"
-    python: str = ""
-    without_richdem: bool = False
 
 
 def engine_facts(python: str, probe: dict[str, Any], with_gpu: bool = False) -> list[tuple[str, str]]:
@@ -48,22 +34,27 @@ def engine_facts(python: str, probe: dict[str, Any], with_gpu: bool = False) -> 
     return [(name, value) for name, value in facts if value]
 
 
-def device_text(probe: dict[str, Any]) -> str:
+def uses_card(probe: Mapping[str, Any]) -> bool:
+    """Return whether the engine computes on a card: CUDA, ROCm, MPS or XPU."""
+    return str(probe.get("device") or "").partition(":")[0] not in ("", "cpu")
+
+
+def device_text(probe: Mapping[str, Any]) -> str:
     """Return "NVIDIA H200, 141 GB" or "CPU"; empty when it is not known."""
     device = str(probe.get("device") or "")
     if not device:
         return ""
     name = str(probe.get("device_name") or "") or device.upper()
     size = float(probe.get("device_memory_mb") or 0)
-    if not device.startswith("cuda"):
+    if not uses_card(probe):
         return tr("CPU ({})").format(name) if name.upper() != "CPU" else tr("CPU")
     return f"{name}, {memory(size)}" if size else name
 
 
-def badge_text(probe: dict[str, Any]) -> str:
+def badge_text(probe: Mapping[str, Any]) -> str:
     """Return the device in a word or two, for the badge."""
     if not probe.get("device"):
         return ""
-    if str(probe["device"]).startswith("cuda"):
-        return str(probe.get("device_name") or "GPU")
-    return tr("CPU")
+    return str(probe.get("device_name") or tr("GPU")) if uses_card(probe) else tr("CPU")
+
+
