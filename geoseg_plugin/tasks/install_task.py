@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from qgis.core import QgsTask
@@ -12,7 +11,6 @@ from qgis.core import QgsTask
 from ..engine.setup.plan import Listener, Network
 from .guarded import GuardedTask
 from .network import qgis_network
-
 
 Work = Callable[[Listener, Network], dict[str, Any]]
 """Runs in a task thread; what it returns is the result."""
@@ -24,16 +22,14 @@ class WorkTask(GuardedTask):
     Args:
         title: what the user reads.
         work: the function.
-        folder: that it works on.
         silent: QGIS neither lists it nor announces its end.
     """
 
-    def __init__(self, title: str, work: Work, folder: Path | str = "", silent: bool = False) -> None:
+    def __init__(self, title: str, work: Work, silent: bool = False) -> None:
         flags = QgsTask.Flag.CanCancel
         if silent:
             flags |= QgsTask.Flag.Hidden | QgsTask.Flag.Silent
         super().__init__(title, flags)
-        self.ending.folder = str(folder)
         self._do = work
 
     def _work(self) -> None:

@@ -58,7 +58,7 @@ class Proxy:
         return f"{self.host}:{self.port}" if self.host else ""
 
     def environ(self) -> dict[str, str]:
-        """Return the variables that uv and pip read, in upper and lower case, percent-encoded; empty without a proxy."""
+        """Return the variables that uv and pip read, in both cases, percent-encoded; empty without a proxy."""
         if not self.host:
             return {}
         login = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}@" if self.user else ""

@@ -121,7 +121,9 @@ class EnginePage(Page):
         self.check_button.clicked.connect(self.check_requested)
         self.copy_button = QPushButton(tr("Cop&y diagnostics"))
         self.copy_button.setToolTip(
-            tr("A description of this computer and the engine, to paste into a bug report, without user names.")
+            tr(
+                "A description of this computer and the engine, to paste into a bug report, without user names."
+            )
         )
         self.copy_button.clicked.connect(self.diagnostics_requested)
         row = QHBoxLayout()

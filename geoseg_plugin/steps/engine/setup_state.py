@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from pathlib import PureWindowsPath
 from typing import Any
 
 from ...contract import Problem
-from ...engine.setup.builds import Proposal
+from ...engine.setup.builds import RATE_MBIT, Proposal
+from ...engine.setup.cards import shown_version
 from ...engine.setup.facts import Card, Machine
-from ...panel.texts import duration, memory, tr
+from ...engine.setup.rules import fit
+from ...panel.texts import memory, tr
 from .state import device_text, engine_facts, proof_text, uses_card
 
+CARD_UNUSED, OUTDATED = "gpu_not_used", "engine_outdated"
 ICONS = {
     "card": "card.svg",
     "none": "step_engine.svg",
@@ -23,6 +27,7 @@ ICONS = {
     "ready": "tick.svg",
     "own": "tick.svg",
     "warning": "warning.svg",
+    "full": "error.svg",
     "update": "outdated.svg",
     "offline": "step_engine.svg",
 }
@@ -54,7 +59,8 @@ class Look:
 
     Attributes:
         machine: system, processor and cards.
-        python: version and path of the interpreter that would be used; empty if none fits.
+        python: version of the interpreter that would be used; empty if none fits.
+        python_path: its path.
         folder: of the environment.
         free_mb: free disk space there in MB of 10^6 bytes; negative if it is not known.
         proxy: host and port, without the login; empty without a proxy.
@@ -63,6 +69,7 @@ class Look:
 
     machine: Machine
     python: str = ""
+    python_path: str = ""
     folder: str = ""
     free_mb: float = -1
     proxy: str = ""
@@ -124,7 +131,8 @@ class SetupView:
     """What the page shows.
 
     Attributes:
-        state: looking, none, card, unused, impossible, offline, installing, failed, broken, ready, own, warning, update.
+        state: looking, none, card, unused, full, impossible, offline, installing, failed, broken, probing, ready, own,
+            warning or update.
         headline: one line.
         facts: names and values.
         plan: what pressing the button does; empty shows none.
@@ -190,45 +198,28 @@ def offer_view(now: Situation) -> SetupView:
         headline, button = tr("Looking at this computer…"), tr("&Set up the engine")
         return SetupView("looking", headline, button=button, enabled=False, why=why)
     proposal, look = now.proposal, now.look
-    errors = [item for item in proposal.problems if item.severity == "error"]
-    if errors:
-        why = " ".join(f"{item.message} {item.hint}".strip() for item in errors)
+    if proposal.build is None:
+        why = " ".join(f"{item.message} {item.hint}".strip() for item in proposal.problems)
         headline = tr("The engine cannot run on this computer")
-        facts = (system_fact(look.machine), *found_facts(look))
-        return SetupView(
-            "impossible",
-            headline,
-            facts,
-            "",
-            tuple(proposal.problems),
-            tr("&Set up the engine"),
-            False,
-            why,
-        )
+        facts, button = (system_fact(look.machine),), tr("&Set up the engine")
+        return SetupView("impossible", headline, facts, "", proposal.problems, button, False, why)
     state, headline = offer_kind(now, proposal, look.machine)
-    problems: tuple[Any, ...] = (*proposal.problems, *advice_problems(proposal), *disk_problems(now))
+    problems = (*advice_problems(proposal), *disk_problems(now))
+    button = tr("&Install from the folder") if now.choices.kit else tr("&Set up the engine")
     short = next((item for item in problems if item.severity == "error"), None)
-    return SetupView(
-        state,
-        headline,
-        found_facts(look),
-        plan_text(now, proposal),
-        problems,
-        tr("&Install from the folder") if now.choices.kit else tr("&Set up the engine"),
-        short is None,
-        f"{short.message} {short.hint}".strip()
-        if short
-        else tr("Nothing else is asked. Progress and Cancel appear here."),
-    )
+    if short is not None:
+        why, title = " ".join(texts_of(short)), tr("There is not enough room on the disk")
+        return SetupView("full", title, found_facts(look), "", problems, button, False, why)
+    why = tr("No more questions. Progress and Cancel appear here.")
+    return SetupView(state, headline, found_facts(look), plan_text(now, proposal), problems, button, why=why)
 
 
 def offer_kind(now: Situation, proposal: Proposal, machine: Machine) -> tuple[str, str]:
     """Return state and headline of an offer that can be taken."""
     if now.choices.kit:
         return "offline", tr("The engine is set up from a folder")
-    if proposal.uses_card:
-        name = used_card(proposal, machine)
-        return "card", tr("{} will be used").format(name)
+    if is_for_card(proposal):
+        return "card", tr("{} will be used").format(used_card(proposal, machine))
     if proposal.advice:
         return "unused", tr("The graphics card will not be used yet")
     if machine.cards and now.choices.build == "cpu":
@@ -238,70 +229,78 @@ def offer_kind(now: Situation, proposal: Proposal, machine: Machine) -> tuple[st
 
 def engine_view(now: Situation) -> SetupView:
     """Return the view of an engine that is there."""
-    severe = [item for item in now.problems if severity(item) == "error"]
-    facts = tuple(engine_facts(now.python, dict(now.probe), uses_card(now.probe)))
-    if severe:
-        if not now.managed:
-            return SetupView("broken", tr("The engine is not ready"), facts, "", now.problems)
+    facts = ready_facts(now)
+    problems = tuple(item for item in now.problems if code_of(item) not in (CARD_UNUSED, OUTDATED))
+    if any(severity(item) == "error" for item in problems):
+        button = tr("&Repair the engine") if now.managed else ""
         why = tr("Every file is checked, and broken packages are installed again.")
-        return SetupView(
-            "broken", tr("The engine is not ready"), facts, "", now.problems, tr("&Repair the engine"), why=why
-        )
+        return SetupView("broken", tr("The engine is not ready"), facts, "", problems, button, why=why)
     if now.probing and not now.probe:
-        return SetupView("probing", tr("Probing the engine…"), facts, "", now.problems)
-    device = device_text(dict(now.probe))
+        return SetupView("probing", tr("Probing the engine…"), facts, "", problems)
+    device = device_text(now.probe)
     headline = tr("Ready, on {}").format(device) if device else tr("Ready")
     unused = unused_card(now)
-    problems = (*now.problems, *([unused] if unused is not None else []))
-    badge = f"{unused.message} {unused.hint}".strip() if unused is not None else ""
-    proof = proof_text(now.probe, now.stamp)
-    facts += ((tr("Proof"), proof),) if proof else ()
+    badge = " ".join(texts_of(unused)).strip() if unused is not None else ""
+    problems += (unused,) if unused is not None else ()
     if now.outdated:
-        return SetupView(
-            "update",
-            tr("An update of the engine is there"),
-            facts,
-            tr("Installs only what changed. The engine of now is kept until the new one has proved itself."),
-            tuple(item for item in problems if code_of(item) != "engine_outdated"),
-            tr("&Update the engine"),
-            badge=badge,
+        plan = tr(
+            "Installs only what changed. The engine of now is kept until the new one has proved itself."
         )
+        title, button = tr("An update of the engine is there"), tr("&Update the engine")
+        return SetupView("update", title, facts, plan, problems, button, badge=badge)
     if unused is not None:
-        button = tr("&Use the graphics card") if is_other_build(now) else ""
+        button = tr("&Use the graphics card") if now.managed and is_other_build(now) else ""
         plan = plan_text(now, now.proposal) if button and now.proposal is not None else ""
         return SetupView("warning", headline, facts, plan, problems, button, badge=badge)
     return SetupView("ready" if now.managed else "own", headline, facts, "", problems)
 
 
+def ready_facts(now: Situation) -> tuple[tuple[str, str], ...]:
+    """Return what is known of an engine that is there, in reading order."""
+    proof = proof_text(now.probe, now.stamp)
+    with_card = uses_card(now.probe) or now.stamp.get("build", "cpu") != "cpu"
+    found = engine_facts(short_path(now.python), now.probe, with_card)
+    named = [(tr("Environment"), "" if now.managed else tr("your own")), (tr("Checked"), proof), *found]
+    device = device_text(now.probe)
+    return tuple((name, value) for name, value in named if value and value != device)
+
+
 def unused_card(now: Situation) -> Problem | None:
     """Return why a card that is there is not used; None if it is used, there is none, or the user chose so."""
-    if not now.probe or uses_card(now.probe) or now.choices.build == "cpu" or not now.managed:
+    if not now.probe or uses_card(now.probe) or (now.managed and now.choices.build == "cpu"):
         return None
+    if now.managed and now.look is not None and now.proposal is not None:
+        if is_other_build(now):
+            text = tr("{} is there, but this engine was set up without it.")
+            hint = tr("Press “Use the graphics card”: only PyTorch and ONNX Runtime are installed again.")
+            name = used_card(now.proposal, now.look.machine)
+            return Problem(CARD_UNUSED, text.format(name), hint, "warning")
+        if now.proposal.advice:
+            return advice_problems(now.proposal)[0]
     if now.stamp.get("warning"):
-        return Problem("card_unused", now.stamp["warning"], now.stamp.get("warning_hint", ""), "warning")
-    if now.look is None or now.proposal is None or not now.look.machine.cards:
-        return None
-    if is_other_build(now):
-        text = tr("{} is there, but this engine was set up without it.")
-        hint = tr("Press “Use the graphics card”: only PyTorch is installed again.")
-        return Problem(
-            "card_unused", text.format(used_card(now.proposal, now.look.machine)), hint, "warning"
-        )
-    problems = advice_problems(now.proposal)
-    return problems[0] if problems else None
+        return Problem(CARD_UNUSED, now.stamp["warning"], now.stamp.get("warning_hint", ""), "warning")
+    reported = next((item for item in now.problems if code_of(item) == CARD_UNUSED), None)
+    return Problem(CARD_UNUSED, *texts_of(reported), "warning") if reported is not None else None
 
 
 def is_other_build(now: Situation) -> bool:
     """Return whether a build for the card is proposed that is not the one that is installed."""
     proposal = now.proposal
-    return proposal is not None and proposal.uses_card and now.stamp.get("build", "cpu") != proposal.build.key
+    if proposal is None or proposal.build is None or not is_for_card(proposal):
+        return False
+    return now.stamp.get("build", "cpu") != proposal.build.key
+
+
+def is_for_card(proposal: Proposal) -> bool:
+    """Return whether what is proposed computes on a card."""
+    return proposal.build is not None and proposal.build.key != "cpu"
 
 
 def advice_problems(proposal: Proposal) -> tuple[Problem, ...]:
     """Return the advice of a proposal as a warning with its next step."""
     if not proposal.advice:
         return ()
-    return (Problem("card_unused", proposal.reason, proposal.advice, "warning"),)
+    return (Problem(CARD_UNUSED, proposal.advice, "", "warning"),)
 
 
 def disk_problems(now: Situation) -> tuple[Problem, ...]:
@@ -309,9 +308,10 @@ def disk_problems(now: Situation) -> tuple[Problem, ...]:
     look, proposal = now.look, now.proposal
     if look is None or proposal is None or not 0 <= look.free_mb < proposal.free_needed_mb:
         return ()
-    text = tr("{} are free in {}, and {} are needed.")
-    found = text.format(size_text(look.free_mb), look.folder, size_text(proposal.free_needed_mb))
-    return (Problem("disk_full", found, tr("Free some space, or choose a folder on another disk: Change….")),)
+    text = tr("{} are free in {}; {} are needed.")
+    found = text.format(size_text(look.free_mb), short_path(look.folder), size_text(proposal.free_needed_mb))
+    hint = tr("Free some space, or choose a folder on another disk under “Change…”.")
+    return (Problem("disk_full", found, hint),)
 
 
 def found_facts(look: Look | None) -> tuple[tuple[str, str], ...]:
@@ -319,16 +319,39 @@ def found_facts(look: Look | None) -> tuple[tuple[str, str], ...]:
     if look is None:
         return ()
     cards = look.machine.cards
-    drivers = list(dict.fromkeys(driver_text(card) for card in cards if card.driver))
-    free = tr("{} free in {}").format(size_text(look.free_mb), look.folder) if look.free_mb >= 0 else ""
+    drivers = list(dict.fromkeys(shown_version(card.driver) for card in cards if card.driver))
     facts = [
         (tr("Card"), "; ".join(card_texts(cards)) or tr("none found")),
         (tr("Driver"), ", ".join(drivers)),
         (tr("Python"), look.python or tr("none that fits: one is brought along")),
-        (tr("Disk"), free),
+        (tr("Disk"), disk_text(look)),
         (tr("Proxy"), look.proxy),
     ]
     return tuple((name, value) for name, value in facts if value)
+
+
+def disk_text(look: Look) -> str:
+    """Return the free space: "212 GB free on C:", or without the disk where it has no name."""
+    if look.free_mb < 0:
+        return ""
+    drive = PureWindowsPath(look.folder).drive if look.machine.system == "windows" else ""
+    text = tr("{} free on {}").format(size_text(look.free_mb), drive) if drive else tr("{} free")
+    return text.format(size_text(look.free_mb))
+
+
+def short_path(path: str, room: int = 34) -> str:
+    """Return a path whose middle is left out where it is long: "C:\\…\\engine\\Scripts\\python.exe".
+
+    Args:
+        path: of Windows or another system.
+        room: characters that fit.
+    """
+    sign = "\\" if "\\" in path else "/"
+    parts = path.split(sign)
+    last = len(parts) - 1
+    while last > 2 and len(sign.join([parts[0], "…", *parts[-last:]])) > room:
+        last -= 1
+    return path if len(path) <= room else sign.join([parts[0], "…", *parts[-last:]])
 
 
 def system_fact(machine: Machine) -> tuple[str, str]:
@@ -357,26 +380,23 @@ def card_text(card: Card) -> str:
     return ", ".join(parts)
 
 
-def driver_text(card: Card) -> str:
-    """Return the version of a driver: "581.29"; NVIDIA writes two digits after the point."""
-    major, *rest = card.driver
-    return ".".join([str(major), *(f"{part:02d}" for part in rest)])
-
-
 def used_card(proposal: Proposal, machine: Machine) -> str:
     """Return the name of the card that the proposal is for."""
-    return machine.cards[0].name if machine.cards else proposal.build.title
+    for card in machine.cards:
+        if proposal.build is not None and fit(machine, card).key == proposal.build.key:
+            return card.name
+    return proposal.build.title if proposal.build is not None else ""
 
 
 def plan_text(now: Situation, proposal: Proposal) -> str:
     """Return what will be installed, how large and how long."""
-    minutes = duration(60 * proposal.minutes)
     if now.choices.kit:
         text = tr("Installs from {}: nothing is downloaded. {} on disk.")
         return text.format(now.choices.kit, size_text(proposal.disk_mb))
-    text = tr("Installs {}: {} to download, {} on disk, about {}.")
+    text = tr("Installs {}: {} to download, {} on disk, about {} min at {} Mbit/s.")
     down, disk = size_text(proposal.download_mb), size_text(proposal.disk_mb)
-    return text.format(proposal.build.title, down, disk, minutes)
+    name = proposal.build.title if proposal.build is not None else ""
+    return text.format(name, down, disk, proposal.minutes, RATE_MBIT)
 
 
 def size_text(megabytes: float) -> str:
@@ -390,6 +410,12 @@ def size_text(megabytes: float) -> str:
 def severity(problem: Any) -> str:
     """Severity of a problem object or mapping."""
     return str(problem.get("severity", "error") if isinstance(problem, Mapping) else problem.severity)
+
+
+def texts_of(problem: Any) -> tuple[str, str]:
+    """Message and next step of a problem object or mapping."""
+    facts = problem if isinstance(problem, Mapping) else vars(problem)
+    return str(facts.get("message") or ""), str(facts.get("hint") or "")
 
 
 def code_of(problem: Any) -> str:

@@ -8,8 +8,10 @@ from typing import Any
 
 from ...panel.texts import memory, tr
 
+OK, NOT_TRIED = "ok", "not tried"
 
-def engine_facts(python: str, probe: dict[str, Any], with_gpu: bool = False) -> list[tuple[str, str]]:
+
+def engine_facts(python: str, probe: Mapping[str, Any], with_gpu: bool = False) -> list[tuple[str, str]]:
     """Return what a probe found, in reading order.
 
     Args:
@@ -55,6 +57,36 @@ def badge_text(probe: Mapping[str, Any]) -> str:
     """Return the device in a word or two, for the badge."""
     if not probe.get("device"):
         return ""
-    return str(probe.get("device_name") or tr("GPU")) if uses_card(probe) else tr("CPU")
+    name = str(probe.get("device_name") or tr("GPU"))
+    return name.removeprefix("NVIDIA GeForce ").removesuffix(" GPU") if uses_card(probe) else tr("CPU")
 
 
+def proof_text(probe: Mapping[str, Any], stamp: Mapping[str, str]) -> str:
+    """Return what was tried on the device and how it went; empty if nothing was.
+
+    Args:
+        probe: its `proof`, the parts `convolution`, `training_step` and `onnx_session`, each `ok` or a reason.
+        stamp: of the environment, with the proof of its installation as JSON.
+    """
+    proof = probe.get("proof") or proof_of(stamp)
+    if not isinstance(proof, Mapping):
+        return ""
+    names = {"convolution": tr("convolution"), "training_step": tr("training step")}
+    agree = [name for key, name in names.items() if proof.get(key) == OK]
+    failed = [
+        f"{name}: {proof[key]}" for key, name in names.items() if proof.get(key) not in (None, OK, NOT_TRIED)
+    ]
+    if failed:
+        return "; ".join(failed)
+    if not agree:
+        return ""
+    text = tr("{} agree with the CPU") if uses_card(probe) else tr("{} agree with double precision")
+    return text.format(tr(" and ").join(agree))
+
+
+def proof_of(stamp: Mapping[str, str]) -> Any:
+    """Return the proof that the installer kept; None if there is none that can be read."""
+    try:
+        return json.loads(stamp.get("proof", "") or "null")
+    except ValueError:
+        return None
