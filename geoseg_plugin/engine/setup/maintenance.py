@@ -103,14 +103,9 @@ def remove(root: Path, listener: Listener | None = None) -> None:
     if not places.lock.parent.exists():
         return
     with locked(places.lock):
-        for folder in (
-            places.root,
-            places.staging,
-            places.former,
-            places.cache,
-            places.own_python,
-            places.own_uv,
-        ):
+        folders = (places.root, places.staging, places.former, places.cache, places.own_python, places.own_uv)
+        for done, folder in enumerate(folders):
+            (listener or Listener()).on_progress("Remove the engine", done / len(folders))
             _remove_folder(folder)
     for file in (places.log, places.lock):
         with contextlib.suppress(OSError):

@@ -10,6 +10,7 @@ from ...contract import CrossValidateJob, ForestJob, GeoSegError, SearchJob, Tra
 from ...engine.environment import Environment, stamp
 from ...engine.liveness import job_kind
 from ...engine.packages import has_package
+from ...engine.setup.plan import Plan
 from ...jobs import train
 from ...jobs.choices import NamedPath
 from ...jobs.submission import Submission
@@ -152,10 +153,11 @@ class TrainController(StepController):
             self.services.errors.show(GeoSegError("own_environment", text, hint))
             return
         made = stamp(environment)
-        device, with_richdem = made.get("device", "cpu"), made.get("with_richdem", "True") == "True"
+        with_richdem = made.get("with_richdem", "True") == "True"
         root = environment.python.parent.parent
+        plan = Plan(root, made.get("build", "auto"), with_richdem=with_richdem, zoo=True)
         self.services.jobs.follow(
-            lambda: self.services.jobs.runner.install(root, device, "", with_richdem, zoo=True),
+            lambda: self.services.jobs.runner.install(plan),
             lambda _result, _folder: self.refresh(),
         )
 
