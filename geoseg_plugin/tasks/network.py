@@ -100,8 +100,8 @@ def of_environ(environ: Mapping[str, str]) -> Proxy:
     """Return the proxy that variables name, for the page; its login is not read, as children inherit it."""
     for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
         value = environ.get(name, "")
-        parts = urlsplit(value if "//" in value else f"//{value}")
         try:
+            parts = urlsplit(value if "//" in value else f"//{value}")
             if parts.hostname:
                 return Inherited(parts.hostname, parts.port or 8080)
         except ValueError:

@@ -75,11 +75,10 @@ class SetupController(QObject):
         services.jobs.busy_changed.connect(lambda _busy: self.changed.emit())
 
     def look(self) -> None:
-        """Look at this computer in the background; `changed` when it is done."""
+        """Look at this computer in the background; until it is done what was found before is shown."""
         if self.looker.busy:
             self._look_waits = True
             return
-        self.found = None
         root, python = self.folder(), self.choices.python
 
         def work(_listener: Listener, _network: Network) -> dict[str, Any]:

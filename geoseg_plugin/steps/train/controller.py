@@ -155,7 +155,8 @@ class TrainController(StepController):
         made = stamp(environment)
         with_richdem = made.get("with_richdem", "True") == "True"
         root = environment.python.parent.parent
-        plan = Plan(root, made.get("build", "auto"), with_richdem=with_richdem, zoo=True)
+        build = made.get("build") or ("gpu" if made.get("device") == "gpu" else "cpu")
+        plan = Plan(root, build, with_richdem=with_richdem, zoo=True)
         self.services.jobs.follow(
             lambda: self.services.jobs.runner.install(plan),
             lambda _result, _folder: self.refresh(),
