@@ -73,7 +73,9 @@ class Network:
         environ: variables for the programs that download, e.g. HTTPS_PROXY with its login, percent-encoded;
             they are passed in the environment only, never as arguments.
         fetch: fetches one file (uv itself); None uses Python's own means.
+        certificates: further trusted certificates as PEM text, e.g. those of QGIS.
     """
 
     environ: dict[str, str] = field(default_factory=dict)
     fetch: Fetch | None = None
+    certificates: str = ""
