@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from docked import Desk
@@ -35,12 +35,12 @@ from waiting import wait_for
 
 from geoseg_plugin.contract import Cancelled, GeoSegError
 from geoseg_plugin.engine.setup import maintenance
-from geoseg_plugin.engine.setup.kit import KitPlatform
+from geoseg_plugin.engine.setup.kit import Kit, KitPlatform
 from geoseg_plugin.engine.setup.plan import Listener, Network, Plan
+from geoseg_plugin.engine.setup.space import free_mb
 from geoseg_plugin.panel.settings import ENGINE_BUILD
 from geoseg_plugin.panel.widgets.footer import Footer
 from geoseg_plugin.steps.engine import setup_controller
-from geoseg_plugin.steps.engine.look import free_mb
 from geoseg_plugin.steps.engine.look import look as look_at_this_computer
 from geoseg_plugin.steps.engine.page import EnginePage
 from geoseg_plugin.steps.engine.setup_dialog import KitDialog, SetupDialog
@@ -194,14 +194,18 @@ def test_without_an_engine_there_is_nothing_to_repair(bare: Desk) -> None:
 def test_installing_from_a_folder(bare: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     setup, page = setup_of(bare), bare.pages.engine
 
-    def read(folder: Path) -> None:
-        if not folder.is_dir():
-            raise GeoSegError("kit_missing", f"{folder} is no kit.", "Choose another folder.")
-
-    monkeypatch.setattr(setup_controller.kit, "read_kit", read)
     setup.install_from(tmp_path / "missing")
-    assert "is no kit" in bare.dock.messages.text() and page.view.state == "card"
+    assert "is no offline kit" in bare.dock.messages.text() and page.view.state == "card"
+    monkeypatch.setattr(setup_controller.kit, "read_kit", lambda folder: Kit(folder, "linux-x86_64", "cpu"))
     setup.install_from(tmp_path)
+    assert "this computer is windows" in bare.dock.messages.text() and page.view.state == "card"
+    monkeypatch.setattr(Kit, "check", lambda _kit, _platform: None)
+    monkeypatch.setattr(
+        setup_controller.kit, "read_kit", lambda folder: Kit(folder, "windows-x86_64", "cu126")
+    )
+    setup.install_from(tmp_path)
+    proposal = setup.proposal()
+    assert proposal is not None and proposal.build is not None and proposal.build.key == "cu126"
     assert page.view.state == "offline" and str(tmp_path) in page.sentence.text()
     page.install_button.click()
     assert bare.runner.plans[-1].kit == tmp_path
@@ -213,6 +217,7 @@ def test_maintenance_runs_in_tasks(bare: Desk, tmp_path: Path, monkeypatch: pyte
     engine = type("Made", (), {"python": root / "bin" / "python"})
     monkeypatch.setattr(maintenance, "repair", lambda *given: called.append(("repair", *given)) or engine)
     monkeypatch.setattr(maintenance, "move", lambda *given: called.append(("move", *given)) or engine)
+    monkeypatch.setattr(maintenance, "clear_cache", lambda *given: called.append(("clear", *given)))
     monkeypatch.setattr(maintenance, "remove", lambda *given: called.append(("remove", *given)))
     monkeypatch.setattr(
         setup_controller.kit, "save_kit", lambda *given: called.append(("kit", *given)) or given[0]
@@ -222,6 +227,7 @@ def test_maintenance_runs_in_tasks(bare: Desk, tmp_path: Path, monkeypatch: pyte
         setup.repair,
         lambda: setup.move(tmp_path / "disk"),
         lambda: setup.save_kit(tmp_path / "kit", "linux-cpu"),
+        setup.clear_cache,
         setup.remove,
     ):
         start()
@@ -232,6 +238,7 @@ def test_maintenance_runs_in_tasks(bare: Desk, tmp_path: Path, monkeypatch: pyte
         ("repair", root, listener, NETWORK),
         ("move", root, tmp_path / "disk", listener),
         ("kit", tmp_path / "kit", "linux-cpu", listener, NETWORK),
+        ("clear", root),
         ("remove", root, listener),
     ]
 
@@ -461,14 +468,29 @@ def test_without_a_proxy_in_qgis_that_of_the_environment_stays(proxied: Any) -> 
     assert in_a_thread(lambda: find_proxy(environ={"HTTPS_PROXY": "http://[:x"})).name == ""
 
 
+CONTENT = bytes(range(256)) * 400
+
+
 class Answers(BaseHTTPRequestHandler):
-    """Has one file."""
+    """Has one file; `cut.zip` is the same, but its first half breaks off."""
+
+    ranges: ClassVar[list[str]] = []
 
     def do_GET(self) -> None:
-        found = self.path == "/uv.zip"
-        self.send_response(200 if found else 404)
+        wanted = self.headers.get("Range", "")
+        self.ranges.append(wanted)
+        if self.path == "/old":
+            self.send_response(302)
+            self.send_header("Location", "/uv.zip")
+            self.end_headers()
+            return
+        found = self.path in ("/uv.zip", "/cut.zip")
+        start = int(wanted[6:-1]) if wanted else 0
+        self.send_response(206 if wanted else 200 if found else 404)
+        body = CONTENT[start:] if found else b"no such file"
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(b"uv" if found else b"")
+        self.wfile.write(body[: len(body) // 2] if self.path == "/cut.zip" and not wanted else body)
 
     def log_message(self, *_args: object) -> None:
         """Say nothing."""
@@ -494,10 +516,31 @@ def test_a_file_is_fetched_through_qgis(qgis_app: Any, server: str, tmp_path: Pa
         except GeoSegError as error:
             return error
 
-    assert in_a_thread(lambda: work(f"{server}/uv.zip")) is None and target.read_bytes() == b"uv"
-    target.unlink()
+    for name in ("uv.zip", "old"):
+        assert (
+            in_a_thread(lambda name=name: work(f"{server}/{name}")) is None and target.read_bytes() == CONTENT
+        )
     error = in_a_thread(lambda: work(f"{server}/other"))
-    assert error.code == "install_network" and "127.0.0.1" in error.message and not target.exists()
+    assert error.code == "install_no_package" and "127.0.0.1" in error.message and not target.exists()
+    error = in_a_thread(lambda: work("http://127.0.0.1:9/uv.zip"))
+    assert error.code == "install_network" and error.hint
+
+
+def test_a_download_that_breaks_off_continues(qgis_app: Any, server: str, tmp_path: Path) -> None:
+    Answers.ranges.clear()
+    in_a_thread(lambda: fetch(f"{server}/cut.zip", tmp_path / "x", lambda: False))
+    assert (tmp_path / "x").read_bytes() == CONTENT
+    assert Answers.ranges == ["", f"bytes={len(CONTENT) // 2}-"]
+
+
+def test_a_full_disk_is_no_fault_of_the_network(qgis_app: Any, server: str, tmp_path: Path) -> None:
+    def work() -> Any:
+        try:
+            return fetch(f"{server}/uv.zip", tmp_path / "missing" / "x", lambda: False)
+        except OSError as error:
+            return error
+
+    assert isinstance(in_a_thread(work), FileNotFoundError)
 
 
 def test_a_fetch_that_is_cancelled_writes_nothing(qgis_app: Any, server: str, tmp_path: Path) -> None:

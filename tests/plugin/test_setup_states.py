@@ -159,7 +159,9 @@ def test_what_the_engine_itself_reports_of_a_card_is_the_badge_too() -> None:
     assert (view.state, view.badge) == ("warning", "X is not used: reason. Do this.") and len(
         view.problems
     ) == 1
-    made = replace(own, managed=True, stamp={"build": "cpu", "warning": "It failed.", "warning_hint": "Try."})
+    made = replace(
+        own, managed=True, stamp={"build": "cu130", "warning": "It failed.", "warning_hint": "Try."}
+    )
     assert setup_view(situation(made)).badge == "It failed. Try.", "what the installer found goes first"
 
 

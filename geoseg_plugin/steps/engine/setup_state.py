@@ -278,7 +278,7 @@ def unused_card(now: Situation) -> Problem | None:
             return Problem(CARD_UNUSED, text.format(name), hint, "warning")
         if now.proposal.advice:
             return advice_problems(now.proposal)[0]
-    if now.stamp.get("warning"):
+    if now.stamp.get("warning") and (now.look is None or now.stamp.get("build", "cpu") != "cpu"):
         return Problem(CARD_UNUSED, now.stamp["warning"], now.stamp.get("warning_hint", ""), "warning")
     reported = next((item for item in now.problems if code_of(item) == CARD_UNUSED), None)
     return Problem(CARD_UNUSED, *texts_of(reported), "warning") if reported is not None else None
