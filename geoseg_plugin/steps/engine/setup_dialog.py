@@ -255,7 +255,7 @@ class KitDialog(QDialog):
         self._enable()
 
     def _enable(self, *_values: object) -> None:
-        ready = bool(self.folder.filePath().strip())
+        ready = bool(self.folder.filePath().strip()) and self.platform.count() > 0
         button = self.buttons.button(QDialogButtonBox.StandardButton.Save)
         button.setEnabled(ready)
         button.setToolTip("" if ready else tr("Choose a folder first."))
