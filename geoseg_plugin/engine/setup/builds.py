@@ -1,50 +1,26 @@
-"""Builds of PyTorch: which exist, which one a machine gets, and how large that is.
+"""Which build of PyTorch a machine gets, why, and how large that is.
 
-One exact build comes from one index; everything else from the user's own index. What is decided here is decided
-from a `Machine` alone: nothing is read, started or downloaded.
+One exact build comes from one index; everything else from the user's own index. What is decided here is decided from a
+`Machine` and from the plugin's lists of wheels: nothing is started or downloaded.
 """
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ...contract import Problem
 from .facts import Card, Machine
-from .rules import Fit, fit, label
+from .rules import CUDA13_ONLY, Fit, fit, label
+from .torch_builds import BUILDS, OFFERED, ONNXRUNTIME, Build, address, named_build
+from .wheel_lists import WheelList, lists_for, platform_of
 
-TORCH, ONNXRUNTIME = "2.13.0", "1.31.1"
-BASE_ADDRESS = "https://download.pytorch.org/whl"
-BASE_VARIABLE = "GEOSEG_TORCH_INDEX"
-BUILD_NAME = re.compile(r"cpu|cu\d{2,3}|rocm\d+(\.\d+)*|xpu")
+__all__ = ["BUILDS", "OFFERED", "Build", "Choice", "Proposal", "address", "choices", "named_build", "propose",
+           "unsupported"]  # fmt: skip
 MIN_GLIBC, MIN_MACOS, MIN_WINDOWS = (2, 28), (14,), (10,)
 RATE_MBIT = 50
 """Megabits per second of the estimate; the page states it."""
 UNPACK_MB_PER_S = 60
 """Unpacking, writing and checking, of a disk that is not slow."""
-
-
-@dataclass(frozen=True)
-class Build:
-    """One build of PyTorch with the ONNX Runtime that goes with it.
-
-    Attributes:
-        key: `cpu`, `cu126`, `cu130`, `rocm7.2`, `xpu` or `mps`.
-        title: for people.
-        torch: exact version, with its local part where its index has one: `2.13.0+cu130`.
-        index: part of the address below the base: `cu130`; empty is the user's default index.
-        onnxruntime: exactly one requirement.
-        experimental: offered, never taken without being chosen.
-    """
-
-    key: str
-    title: str
-    torch: str
-    index: str
-    onnxruntime: str = f"onnxruntime=={ONNXRUNTIME}"
-    experimental: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,27 +56,6 @@ class Proposal:
     minutes: int = 0
 
 
-BUILDS = {
-    build.key: build
-    for build in (
-        Build("cpu", "PyTorch for CPU", f"{TORCH}+cpu", "cpu"),
-        Build("cu126", "PyTorch for NVIDIA GPUs, CUDA 12.6", f"{TORCH}+cu126", "cu126"),
-        Build("cu130", "PyTorch for NVIDIA GPUs, CUDA 13.0", f"{TORCH}+cu130", "cu130",
-              f"onnxruntime-gpu=={ONNXRUNTIME}"),
-        Build("rocm7.2", "PyTorch for AMD GPUs, ROCm 7.2", f"{TORCH}+rocm7.2", "rocm7.2", experimental=True),
-        Build("xpu", "PyTorch for Intel GPUs", f"{TORCH}+xpu", "xpu", experimental=True),
-        Build("mps", "PyTorch for Apple silicon", TORCH, ""),
-    )
-}  # fmt: skip
-OFFERED = {
-    ("linux", "x86_64"): ("cpu", "cu130", "cu126", "rocm7.2", "xpu"),
-    ("linux", "arm64"): ("cpu", "cu130"),
-    ("windows", "x86_64"): ("cpu", "cu130", "cu126", "xpu"),
-    ("macos", "arm64"): ("mps",),
-}
-"""System and processor -> builds that exist for it."""
-
-
 def propose(machine: Machine, chosen: str = "auto") -> Proposal:
     """Return what to install on a machine.
 
@@ -121,10 +76,8 @@ def propose(machine: Machine, chosen: str = "auto") -> Proposal:
         problem = Problem("no_build", f"There is no build {chosen} of PyTorch for {_name(machine)}.",
                           "Choose one of: " + ", ".join(_keys(machine)) + ".")  # fmt: skip
         return Proposal(None, problem.message, problems=(problem,))
-    best = _best(machine, False)
-    advice = "" if best.build is None or best.build.key in (chosen, "cpu") else _unused(machine, chosen)
     reason = f"{choice.build.title}: chosen by hand." + (f" {choice.note}" if choice.note else "")
-    return _with_sizes(Proposal(choice.build, reason, advice), machine)
+    return _with_sizes(Proposal(choice.build, reason, _unused(machine, chosen)), machine)
 
 
 def choices(machine: Machine) -> tuple[Choice, ...]:
@@ -141,7 +94,7 @@ def choices(machine: Machine) -> tuple[Choice, ...]:
         doubtful = key not in ("cpu", "mps") and all(item.key != key for item in fits)
         note = "No card was found on which it is known to run." if doubtful else ""
         if doubtful and key == "cu126" and any(item.key == "cu130" for item in fits):
-            doubtful = any((card.capability or (10, 0)) >= (10, 0) for card in machine.cards
+            doubtful = any((card.capability or CUDA13_ONLY) >= CUDA13_ONLY for card in machine.cards
                            if card.vendor == "nvidia")  # fmt: skip
             note = (
                 "It does not run on cards from Blackwell on."
@@ -189,32 +142,6 @@ def _too_old(machine: Machine) -> list[Problem]:
     return []
 
 
-def address(build: Build, environ: Mapping[str, str] | None = None) -> str:
-    """Return the address of a build's index; empty is the user's default index.
-
-    Args:
-        build: whose index is wanted.
-        environ: variables; GEOSEG_TORCH_INDEX replaces the base address. Where it already ends with the name of
-            a build, it is the index itself.
-    """
-    base = (os.environ if environ is None else environ).get(BASE_VARIABLE, "").strip().rstrip("/")
-    if base and BUILD_NAME.fullmatch(base.rpartition("/")[2]):
-        return base
-    return f"{base or BASE_ADDRESS}/{build.index}" if build.index else ""
-
-
-def named_build(environ: Mapping[str, str] | None = None) -> str:
-    """Return the build that GEOSEG_TORCH_INDEX ends with (`…/whl/cu126`); empty if it is unset or a base address."""
-    last = (
-        (os.environ if environ is None else environ)
-        .get(BASE_VARIABLE, "")
-        .strip()
-        .rstrip("/")
-        .rpartition("/")[2]
-    )
-    return last if last in BUILDS else ""
-
-
 def _keys(machine: Machine) -> tuple[str, ...]:
     return OFFERED.get((machine.system, machine.processor), ())
 
@@ -246,7 +173,9 @@ def _best(machine: Machine, experimental: bool) -> Proposal:
     usable.sort(key=lambda item: _strength(item[0]), reverse=True)
     card, best = usable[0]
     same = [item for item in usable if item[0].vendor == card.vendor]
-    if {item[1].key for item in same} == {"cu126", "cu130"} and (card.capability or (10, 0)) < (10, 0):
+    if {item[1].key for item in same} == {"cu126", "cu130"} and (
+        card.capability or CUDA13_ONLY
+    ) < CUDA13_ONLY:
         build, reason = _build(machine, "cu126"), "PyTorch for CUDA 12.6, which runs on all of them: "
         reason += "; ".join(label(item[0]) for item in same) + "."
         return Proposal(build, reason + _translated(machine))
@@ -268,12 +197,17 @@ def _cpu(machine: Machine, fits: list[tuple[Card, Fit]]) -> Proposal:
 
 
 def _unused(machine: Machine, chosen: str) -> str:
-    """What a build chosen by hand leaves unused."""
-    left = [card for card in machine.cards if fit(machine, card).key not in ("", chosen) and not
-            fit(machine, card).experimental and chosen not in ("cu126", "cu130")]  # fmt: skip
-    if not left:
-        return ""
-    return f"{'; '.join(label(card) for card in left)} will not be used: {BUILDS[chosen].title} was chosen by hand."
+    """What a build chosen by hand leaves unused that another one would use."""
+    fits = [(card, fit(machine, card)) for card in machine.cards]
+    left = [label(card) for card, found in fits
+            if found.key and not found.experimental and not _is_used(card, found, chosen)]  # fmt: skip
+    return f"{'; '.join(left)} will not be used with {BUILDS[chosen].title}." if left else ""
+
+
+def _is_used(card: Card, found: Fit, chosen: str) -> bool:
+    """Cards of Turing to Ada with a new driver run with both builds for NVIDIA."""
+    both = chosen == "cu126" and found.key == "cu130" and (card.capability or CUDA13_ONLY) < CUDA13_ONLY
+    return found.key == chosen or both
 
 
 def _translated(machine: Machine) -> str:
@@ -283,15 +217,37 @@ def _translated(machine: Machine) -> str:
             " one of QGIS.")  # fmt: skip
 
 
-SIZES_MB = {"cpu": (430, 2200), "cu126": (3400, 8200), "cu130": (2600, 7000), "rocm7.2": (5000, 16000),
-            "xpu": (1900, 5500), "mps": (300, 1400)}  # fmt: skip
-"""Build -> download and environment in MB, where no list of wheels says it."""
+UNPACKED = {
+    "base": 4.8,
+    "torch-cpu": 3.7,
+    "torch-mps": 3.7,
+    "runtime-onnxruntime": 2.5,
+    "runtime-onnxruntime-gpu": 1.5,
+}
+"""Part of a list -> size on disk by its download. Measured on Linux (base with compiled files, PyTorch for CPU, ONNX
+Runtime for GPUs); the others are assumed."""
+UNPACKED_ELSE = 1.9
+"""The same for PyTorch's builds for GPUs and their libraries, which hardly compress: assumed."""
+ASSUMED_MB = {"torch-cu126": 850, "torch-xpu": 1300, "torch-rocm7.2": 300}
+"""Part -> download of those of its wheels whose size no list states."""
+WITHOUT_LIST_MB = {"xpu": (2800, 7000)}
+"""Build -> download and environment where there is no list."""
 
 
 def _with_sizes(proposal: Proposal, machine: Machine) -> Proposal:
     if proposal.build is None:
         return proposal
-    download, disk = SIZES_MB[proposal.build.key]
+    lists = lists_for(platform_of(machine), proposal.build)
+    if lists is None:
+        download, disk = WITHOUT_LIST_MB.get(proposal.build.key, (3500, 9000))
+    else:
+        download = round(sum(_download_mb(item) for item in lists.all))
+        disk = round(sum(_download_mb(item) * UNPACKED.get(item.part, UNPACKED_ELSE) for item in lists.all))
     minutes = (download * 8 / RATE_MBIT + disk / UNPACK_MB_PER_S) / 60
     return replace(proposal, download_mb=download, disk_mb=disk, free_needed_mb=disk + download,
                    minutes=max(1, round(minutes)))  # fmt: skip
+
+
+def _download_mb(item: WheelList) -> float:
+    known = all(wheel.bytes for wheel in item.wheels)
+    return item.bytes / 1e6 + (0 if known else ASSUMED_MB.get(item.part, 0))

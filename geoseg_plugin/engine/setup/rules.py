@@ -15,10 +15,22 @@ OLDEST, CUDA13_OLDEST, CUDA13_ONLY = (5, 0), (7, 5), (10, 0)
 and the first that only CUDA 13's has (Blackwell)."""
 LAST_OLD_DRIVER = 589
 """The last branch of NVIDIA's driver for cards before Turing is 580; what runs a newer one is Turing or newer."""
-ROCM_ARCHITECTURES = frozenset((
-    "gfx900", "gfx906", "gfx908", "gfx90a", "gfx942", "gfx950", "gfx1030", "gfx1100", "gfx1101", "gfx1102", "gfx1103",
-    "gfx1150", "gfx1151", "gfx1200", "gfx1201"))  # fmt: skip
-"""What PyTorch 2.13's build for ROCm 7.2 has code for."""
+ROCM_ARCHITECTURES = frozenset(
+    (
+        "gfx90a",
+        "gfx942",
+        "gfx950",
+        "gfx1030",
+        "gfx1100",
+        "gfx1101",
+        "gfx1102",
+        "gfx1150",
+        "gfx1151",
+        "gfx1200",
+        "gfx1201",
+    )
+)
+"""What PyTorch 2.13's build for ROCm 7.2 has matrix multiplication for; more names stand in it without that."""
 AMD_CARD_MB = 3000
 """An AMD adapter with less memory of its own is one inside a processor, which nobody expects to be used."""
 XPU_DEVICES = ((0x4F80, 0x4F88), (0x5690, 0x56CF), (0xE202, 0xE2FF), (0x7D40, 0x7D6F), (0x7DD1, 0x7DD5),

@@ -14,13 +14,14 @@ from pathlib import Path
 
 from ...contract import GeoSegError
 from ...paths import training_dir
-from .builds import Build
 from .facts import Machine
+from .torch_builds import Build
 
 PYTHON = (3, 12)
 """The Python that the lists are for."""
 LINE = re.compile(r"(?P<name>[a-z0-9][a-z0-9.-]*)==(?P<version>[^\s;]+)"
-                  r"(?: --hash=sha256:(?P<sha256>[0-9a-f]{64}))?  # (?P<bytes>\d+) (?P<file>\S+\.whl)")  # fmt: skip
+                  r"(?: --hash=sha256:(?P<sha256>[0-9a-f]{64}))?"
+                  r"(?:  # (?P<bytes>\d+) (?P<file>\S+\.whl))?")  # fmt: skip
 HEADER = re.compile(r"# (?P<platform>\S+) (?P<part>\S+): (?P<count>\d+) wheels, (?P<bytes>\d+) bytes")
 TOOL_LINE = re.compile(r"# (?P<platform>\S+) (?P<bytes>\d+) (?P<file>\S+\.whl)")
 PLATFORMS = ("linux-x86_64", "linux-arm64", "windows-x86_64", "macos-arm64")
@@ -28,7 +29,7 @@ PLATFORMS = ("linux-x86_64", "linux-arm64", "windows-x86_64", "macos-arm64")
 
 @dataclass(frozen=True)
 class Wheel:
-    """One wheel: package, version, sha256 (empty where it is not known), size in bytes (0: not known), file name."""
+    """One wheel: package, version, sha256, size in bytes and file name; empty or 0 where it is not known."""
 
     name: str
     version: str
@@ -156,7 +157,11 @@ def read_list(file: Path) -> WheelList:
         if found:
             wheels.append(
                 Wheel(
-                    found["name"], found["version"], found["sha256"] or "", int(found["bytes"]), found["file"]
+                    found["name"],
+                    found["version"],
+                    found["sha256"] or "",
+                    int(found["bytes"] or 0),
+                    found["file"] or "",
                 )
             )
         elif line and not line.startswith("#"):
@@ -173,7 +178,7 @@ def tool(name: str, platform: str, folder: Path | None = None) -> Wheel | None:
 
     Args:
         name: of the tool.
-        platform: as `platform_of` names it; with `-musl` behind it for a Linux without glibc.
+        platform: as `platform_of` names it.
         folder: of the lists; None is that of the plugin.
 
     Raises:
