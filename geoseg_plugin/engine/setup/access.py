@@ -18,11 +18,13 @@ NETWORK_SETTINGS = ("cert", "client-cert", "proxy", "timeout", "default-timeout"
 """Settings of pip that also hold for PyTorch's index; all others belong to the user's own index."""
 BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem",
            "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", "/etc/ssl/cert.pem")  # fmt: skip
+IMPATIENT_S = "20"
+"""Time-out for a server that did not answer a moment ago, where another one may have the same file."""
 TRIES = 3
 """Certificates: as they are set; the machine's store; its certificates (and those of QGIS) as a file."""
 UV_SETTINGS = {
     "UV_HTTP_TIMEOUT": "120",
-    "UV_HTTP_RETRIES": "8",
+    "UV_HTTP_RETRIES": "5",
     "UV_CONCURRENT_DOWNLOADS": "3",
     "UV_NO_PROGRESS": "1",
     "UV_PYTHON_DOWNLOADS": "never",
@@ -40,6 +42,12 @@ class Access:
         cache: folder for downloads and temporary files.
         on_line: called with what the user must know.
         environ: variables of this process; None takes them from the system.
+
+    Attributes:
+        settings: the user's settings for pip.
+        trust: number of the way in which servers are trusted, 0 to `TRIES` - 1.
+        pip_cache: folder for pip's cache; None is the usual one.
+        impatient: do not wait long for a server, and do not try again.
     """
 
     def __init__(
@@ -56,6 +64,7 @@ class Access:
         self.settings = pip_settings(self._source)
         self.trust = 0
         self.pip_cache: Path | None = None
+        self.impatient = False
         self._drop_missing_certificates()
 
     def distrust(self) -> bool:
@@ -82,6 +91,8 @@ class Access:
         environ["PIP_CONFIG_FILE"] = os.devnull
         environ["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
         environ.setdefault("PIP_DEFAULT_TIMEOUT", "60")
+        if self.impatient:
+            environ.update(PIP_RETRIES="0", PIP_DEFAULT_TIMEOUT=IMPATIENT_S)
         if self.pip_cache is not None:
             environ["PIP_CACHE_DIR"] = str(self.pip_cache)
         return self._with_trust(environ, "PIP_CERT")
@@ -101,6 +112,8 @@ class Access:
         else:
             environ["UV_NO_CONFIG"] = "1"
         environ.update(UV_SETTINGS)
+        if self.impatient:
+            environ.update(UV_HTTP_RETRIES="0", UV_HTTP_TIMEOUT=IMPATIENT_S)
         environ["UV_CACHE_DIR"] = str(self._cache)
         if mirror := self._source.get("UV_PYTHON_INSTALL_MIRROR"):
             environ["UV_PYTHON_INSTALL_MIRROR"] = mirror

@@ -41,7 +41,7 @@ class Failure:
 
 CUT = Failure(
     "install_cut",
-    r"end of file before message length|IncompleteRead|incomplete-download|Connection interrupted|Connection broken"
+    r"end of file before message length|IncompleteRead|incomplete-download|Connection interrupted"
     r"|not enough bytes|Download failed because not enough|unexpected end of file|body from connection|BadZipFile"
     r"|zip file is (?:invalid|truncated)|has invalid wheel|is not a (?:valid )?zip",
     "The download broke off",
@@ -152,6 +152,12 @@ FAILURES = (
         f"Is the network there? {AGAIN}",
     ),
     Failure(
+        "install_insecure",
+        r"not a trusted or secure host",
+        "The package index has an address without encryption",
+        "Use its https address (PIP_INDEX_URL or pip.conf).",
+    ),
+    Failure(
         "install_no_package",
         r"Could not find a version|No matching distribution|No solution found|not found in the package registry"
         r"|no wheels with a matching|is not a supported wheel|there (?:is|are) no versions? of|ResolutionImpossible",
@@ -175,8 +181,8 @@ def explain(arguments: Sequence[str], lines: Sequence[str], code: int) -> GeoSeg
     for failure in (HASH, *FAILURES):
         found = _line(lines, failure.signs)
         if found:
-            if failure is HASH and _is_cut(lines):
-                failure = CUT
+            if failure is HASH and (part := _part(lines)):
+                failure, found = CUT, part
             return GeoSegError(failure.code, f"{failure.sentence}: {found}", failure.hint, text)
     errors = [line for line in lines if re.search(r"\berror\b", line, re.IGNORECASE)]
     what = (errors or [line for line in lines if line.strip()] or [""])[-1].strip()
@@ -196,16 +202,18 @@ def _line(lines: Sequence[str], signs: str) -> str:
     return found if len(found) <= 300 else found[:299] + "…"
 
 
-def _is_cut(lines: Sequence[str]) -> bool:
-    """Whether the tool reports a hash, but the file was not complete.
+def _part(lines: Sequence[str]) -> str:
+    """Return how much of a file came, where a tool reports its hash but it was not complete; empty if it was.
 
     pip before 25 takes half a file for the whole one. Its bar shows how much came; the later tools report the end of
     the connection in a line of its own.
     """
-    if _line(lines, CUT.signs):
-        return True
+    if cut := _line(lines, CUT.signs):
+        return cut
     bars = [found for line in lines if (found := _BAR.search(line))]
-    return bool(bars) and float(bars[-1].group(1)) < 0.995 * float(bars[-1].group(2))
+    if bars and float(bars[-1].group(1)) < 0.995 * float(bars[-1].group(2)):
+        return f"{bars[-1].group(1)} of {bars[-1].group(2)} MB came"
+    return ""
 
 
 def unreachable(error: GeoSegError) -> bool:

@@ -20,13 +20,17 @@ TRIES = 4
 ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.5, */*;q=0.1"
 
 
-def fetcher(environ: Mapping[str, str]) -> Callable[[str, Path, Callable[[], bool]], None]:
+def fetcher(
+    environ: Mapping[str, str], tries: int = TRIES, timeout_s: float = TIMEOUT_S
+) -> Callable[[str, Path, Callable[[], bool]], None]:
     """Return a function that fetches an address into a file, through the proxy that the variables name.
 
     A download that breaks off continues where it ended, if the server can do that.
 
     Args:
         environ: variables with HTTPS_PROXY, SSL_CERT_FILE.
+        tries: how often a server is asked.
+        timeout_s: longest silence.
     """
     proxies = {scheme: value for scheme in ("http", "https")
                if (value := environ.get(f"{scheme}_proxy") or environ.get(f"{scheme}_proxy".upper(), ""))}  # fmt: skip
@@ -43,11 +47,11 @@ def fetcher(environ: Mapping[str, str]) -> Callable[[str, Path, Callable[[], boo
             _copy(source, target)
             return
         target.unlink(missing_ok=True)
-        for left in reversed(range(TRIES)):
+        for left in reversed(range(tries)):
             if is_cancelled():
                 raise Cancelled
             try:
-                _download(opener, address, target, is_cancelled)
+                _download(opener, address, target, is_cancelled, timeout_s)
             except (OSError, http.client.HTTPException) as error:
                 problem = _problem(error, address, secrets)
                 if left == 0 or problem.code not in ("install_network", "install_cut"):
@@ -59,12 +63,16 @@ def fetcher(environ: Mapping[str, str]) -> Callable[[str, Path, Callable[[], boo
 
 
 def _download(
-    opener: urllib.request.OpenerDirector, address: str, target: Path, is_cancelled: Callable[[], bool]
+    opener: urllib.request.OpenerDirector,
+    address: str,
+    target: Path,
+    is_cancelled: Callable[[], bool],
+    timeout_s: float,
 ) -> None:
     have = target.stat().st_size if target.exists() else 0
     headers = {"Accept": ACCEPT, "User-Agent": "GeoSeg", **({"Range": f"bytes={have}-"} if have else {})}
     request = urllib.request.Request(address, headers=headers)  # http, https and file only; see fetch
-    with opener.open(request, timeout=TIMEOUT_S) as answer:
+    with opener.open(request, timeout=timeout_s) as answer:
         continues = have > 0 and answer.status == 206
         expected = answer.headers.get("Content-Length")
         received = 0

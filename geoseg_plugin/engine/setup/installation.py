@@ -9,6 +9,9 @@ from __future__ import annotations
 import errno
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +157,17 @@ class Installation:
         build = present(self.proposal.build, "a build")
         python = lambda: self._python(runner)  # noqa: E731
         folder.mkdir(parents=True, exist_ok=True)
-        self._steps = Steps(folder, self.plan, build, runner, python, persistence, listener, self._lists)
+        self._steps = Steps(
+            folder,
+            self.plan,
+            build,
+            runner,
+            python,
+            persistence,
+            listener,
+            self._lists,
+            partial(self._reaching, access),
+        )
         probe = self._steps.run()
         self._stamp(folder, build, runner, probe)
 
@@ -182,6 +195,22 @@ class Installation:
         index = access.settings.get("index-url") or DEFAULT_INDEX
         folder = self._places.cache / "pip"
         return Source(index, fetch, folder, self._listener.is_cancelled).get(wheel, folder)
+
+    @contextmanager
+    def _reaching(self, access: Access, index: str) -> Iterator[None]:
+        """Look whether an index answers: where the name is unknown or nothing answers, the tools need not wait long."""
+        page = self._places.cache / "tmp" / "page"
+        fetch = self._network.fetch or fetcher(access.uv(True), tries=1, timeout_s=20.0)
+        try:
+            fetch(f"{index}/torch/", page, self._listener.is_cancelled)
+        except Cancelled:
+            raise
+        except GeoSegError as error:
+            access.impatient = error.code == "install_network"
+        try:
+            yield
+        finally:
+            access.impatient = False
 
     def _python(self, runner: Runner) -> Interpreter:
         """The interpreter to make the environment from; uv brings one where none fits."""

@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -65,6 +66,7 @@ class Steps:
         persistence: tries again what may work later.
         listener: is kept informed.
         wheels: finds the lists of tested wheels for a Python.
+        reaching: looks whether an index answers; while it lasts, the tools do not wait for one that does not.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Steps:
         persistence: Persistence,
         listener: Listener,
         wheels: Callable[[tuple[int, int]], WheelLists | None] = lambda version: None,
+        reaching: Callable[[str], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._root = root
         self._plan = plan
@@ -86,6 +89,7 @@ class Steps:
         self._persist = persistence.run
         self._listener = listener
         self._find_wheels = wheels
+        self._reaching = reaching
         self._state: dict[str, Any] = {}
         self._step, self._start, self._share, self._lines = "", 0.0, 0.0, 0
 
@@ -315,7 +319,9 @@ class Steps:
 
     def _install_torch(self) -> None:
         """The exact build, and nothing else, from its index; where that cannot be reached, from the user's own."""
-        self._from_torch_index((f"torch=={self._build.torch}",))
+        site = site_packages(self._root)
+        if installed(site).get("torch") != self._build.torch:
+            self._from_torch_index((f"torch=={self._build.torch}",))
         site = site_packages(self._root)
         if companions := packages.torch_companions(site):
             self._from_torch_index(tuple(companions))
@@ -329,7 +335,8 @@ class Steps:
         if not index or self._plan.kit is not None:
             self._request(own)
             return
-        self._persist(lambda: self._first_or_own(replace(own, index=index), own))
+        with self._reaching(index):
+            self._persist(lambda: self._first_or_own(replace(own, index=index), own))
 
     def _first_or_own(self, request: Request, own: Request) -> None:
         """The same exact version from the user's own index cannot be another build: its name states it."""
