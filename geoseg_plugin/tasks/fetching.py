@@ -25,7 +25,7 @@ SIGNS = {
     QNetworkReply.NetworkError.HostNotFoundError: "Name or service not known",
     QNetworkReply.NetworkError.ConnectionRefusedError: "Connection refused",
     QNetworkReply.NetworkError.TimeoutError: "timed out",
-    QNetworkReply.NetworkError.RemoteHostClosedError: "Connection broken",
+    QNetworkReply.NetworkError.RemoteHostClosedError: "end of file before message length reached",
     QNetworkReply.NetworkError.ContentNotFoundError: "Could not find a version: 404",
     QNetworkReply.NetworkError.ContentAccessDenied: "403 Forbidden",
     QNetworkReply.NetworkError.AuthenticationRequiredError: "401 Unauthorized",
