@@ -22,14 +22,16 @@ class WorkTask(GuardedTask):
     Args:
         title: what the user reads.
         work: the function.
+        folder: that it works on.
         silent: QGIS neither lists it nor announces its end.
     """
 
-    def __init__(self, title: str, work: Work, silent: bool = False) -> None:
+    def __init__(self, title: str, work: Work, folder: str = "", silent: bool = False) -> None:
         flags = QgsTask.Flag.CanCancel
         if silent:
             flags |= QgsTask.Flag.Hidden | QgsTask.Flag.Silent
         super().__init__(title, flags)
+        self.ending.folder = folder
         self._do = work
 
     def _work(self) -> None:

@@ -1,4 +1,4 @@
-"""QGIS's network for the installer: its proxy as variables of child processes, and files fetched through it.
+"""QGIS's network for the installer: its proxy and certificates as variables of child processes.
 
 Called in a task thread: a proxy script of the system may take seconds to answer.
 """
@@ -6,17 +6,16 @@ Called in a task thread: a proxy script of the system may take seconds to answer
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from qgis.core import QgsBlockingNetworkRequest, QgsFeedback, QgsNetworkAccessManager
+from qgis.core import QgsApplication, QgsNetworkAccessManager
 from qgis.PyQt.QtCore import QUrl
-from qgis.PyQt.QtNetwork import QNetworkProxy, QNetworkProxyQuery, QNetworkRequest
+from qgis.PyQt.QtNetwork import QNetworkProxy, QNetworkProxyQuery
 
-from ..contract import Cancelled, GeoSegError
 from ..engine.setup.plan import Network
+from .fetching import fetch
 
 ADDRESSES = ("https://pypi.org/simple/", "https://download.pytorch.org/whl/", "https://github.com/")
 """Where packages come from unless the user's settings say otherwise; a proxy is asked for with the first of them."""
@@ -25,8 +24,6 @@ SCHEMES = {
     QNetworkProxy.ProxyType.HttpCachingProxy: "http",
     QNetworkProxy.ProxyType.Socks5Proxy: "socks5h",
 }
-SILENCE_MS = 60_000
-"""Longest silence of the other side."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +97,8 @@ def of_environ(environ: Mapping[str, str]) -> Proxy:
     """Return the proxy that variables name, for the page; its login is not read, as children inherit it."""
     for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
         value = environ.get(name, "")
-        parts = urlsplit(value if "//" in value else f"//{value}")
         try:
+            parts = urlsplit(value if "//" in value else f"//{value}")
             if parts.hostname:
                 return Inherited(parts.hostname, parts.port or 8080)
         except ValueError:
@@ -125,37 +122,14 @@ def host_of(address: str) -> str:
         return ""
 
 
-def fetch(address: str, target: Path, is_cancelled: Callable[[], bool]) -> None:
-    """Fetch a file through QGIS's network: its proxy with login, its certificates. Any thread but the main one.
-
-    Args:
-        address: of the file.
-        target: gets its content; written only when all of it is there.
-        is_cancelled: called while it is fetched.
-
-    Raises:
-        Cancelled: when `is_cancelled` says so.
-        GeoSegError: `install_network` with what the network reported; OSError if the file cannot be written.
-    """
-    request = QNetworkRequest(QUrl(address))
-    request.setTransferTimeout(SILENCE_MS)
-    blocking, feedback = QgsBlockingNetworkRequest(), QgsFeedback()
-
-    def on_progress(*_bytes: int) -> None:
-        if is_cancelled():
-            feedback.cancel()
-
-    blocking.downloadProgress.connect(on_progress)
-    code = blocking.get(request, True, feedback)
-    if is_cancelled():
-        raise Cancelled
-    if code != QgsBlockingNetworkRequest.ErrorCode.NoError:
-        what = f"{host_of(address)} cannot be reached through QGIS's network: {blocking.errorMessage()}"
-        hint = "Is the network there? The proxy of QGIS is in its options, page Network."
-        raise GeoSegError("install_network", what, hint)
-    target.write_bytes(bytes(blocking.reply().content()))
+def qgis_certificates() -> str:
+    """Return the certificates that QGIS trusts besides the machine's, as PEM text; empty if there are none."""
+    manager = QgsApplication.authManager()
+    if manager is None or manager.isDisabled():
+        return ""
+    return bytes(manager.trustedCaCertsPemText()).decode("ascii", "ignore")
 
 
 def qgis_network() -> Network:
     """Return how an installation in a task reaches the network. Any thread but the main one."""
-    return Network(find_proxy().environ(), fetch)
+    return Network(find_proxy().environ(), fetch, qgis_certificates())

@@ -112,20 +112,21 @@ class TaskRunner(QObject):
             environment = Installation(plan, listener, network).run()
             return {"python": str(environment.python), "warning": stamp(environment).get("warning", "")}
 
-        self.maintain(self.tr("Set up the engine"), work)
+        self.maintain(self.tr("Set up the engine"), work, str(plan.root))
 
-    def maintain(self, title: str, work: Work) -> None:
+    def maintain(self, title: str, work: Work, folder: str = "") -> None:
         """Run a function in a task: a look at this computer, a repair, an offline kit; `finished` gives its result.
 
         Args:
             title: of the task.
             work: gets who listens to it and how the network is reached.
+            folder: that it works on; `finished` gives it too.
 
         Raises:
             GeoSegError: `busy` if a task runs.
         """
         self._check_idle()
-        self._begin(title, WorkTask(title, work, silent=self._silent))
+        self._begin(title, WorkTask(title, work, folder, self._silent))
 
     def cancel(self) -> None:
         """Request that the running task stops; harmless when idle.

@@ -99,6 +99,14 @@ SITUATIONS: dict[str, Situation] = {
 """All states, by the name of their picture; their proposals are computed."""
 
 
+def situation(of: str | Situation) -> Situation:
+    """Return a situation by its name, or as it is given, with the proposal for its computer."""
+    now = SITUATIONS[of] if isinstance(of, str) else of
+    if now.look is None:
+        return now
+    return replace(now, proposal=propose(now.look.machine, now.choices.build))
+
+
 def show(panel: Any, name: str) -> None:
     """Show a state on the Engine page of a panel, as if this were that computer.
 
@@ -106,9 +114,7 @@ def show(panel: Any, name: str) -> None:
         panel: the running panel.
         name: of the state.
     """
-    engine, now = panel.engine, SITUATIONS[name]
-    if now.look is not None:
-        now = replace(now, proposal=propose(now.look.machine, now.choices.build))
+    engine, now = panel.engine, situation(name)
     engine.probe = dict(now.probe)
     engine.situation = lambda: now
     engine.show_state()

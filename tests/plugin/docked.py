@@ -66,7 +66,7 @@ class FakeRunner(TaskRunner):
         self.wishes.append(f"install {plan.build} {plan.with_richdem}{' zoo' if plan.zoo else ''}")
         self.start("install", [], [])
 
-    def maintain(self, title: str, work: Work) -> None:
+    def maintain(self, title: str, work: Work, folder: str = "") -> None:
         """Remember and look busy."""
         self.works.append(work)
         self.wishes.append(f"maintain {title}")

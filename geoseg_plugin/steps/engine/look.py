@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from ...contract import GeoSegError
 from ...engine.setup.machine import inspect_machine
 from ...engine.setup.maintenance import sizes
 from ...engine.setup.pythons import find_python
+from ...engine.setup.space import free_mb
 from ...tasks.network import find_proxy
 from .setup_state import Look
 
@@ -22,9 +22,10 @@ def look(root: Path, python: str = "") -> Look:
     """
     size = sizes(root)
     whole = size.environment_bytes + size.cache_bytes + size.python_bytes
+    machine = inspect_machine()
     return Look(
-        inspect_machine(),
-        *python_of(python),
+        machine,
+        *python_of(python, machine.processor if machine.system == "macos" else ""),
         str(root),
         free_mb(root),
         find_proxy().name,
@@ -32,19 +33,15 @@ def look(root: Path, python: str = "") -> Look:
     )
 
 
-def python_of(chosen: str) -> tuple[str, str]:
-    """Return version and path of the interpreter that would be used; both empty if none fits."""
+def python_of(chosen: str, processor: str = "") -> tuple[str, str]:
+    """Return version and path of the interpreter that would be used; both empty if none fits.
+
+    Args:
+        chosen: by the user; empty looks for one.
+        processor: that it must be built for; empty takes any.
+    """
     try:
-        found = find_python(chosen)
+        found = find_python(chosen, processor)
     except GeoSegError:
         return "", ""
     return ".".join(str(part) for part in found.version), str(found.path)
-
-
-def free_mb(folder: Path) -> float:
-    """Return the free space on the disk of a folder that may not exist yet, in MB of 10^6 bytes; -1 if unknown."""
-    existing = next((item for item in (folder, *folder.parents) if item.exists()), folder)
-    try:
-        return shutil.disk_usage(existing).free / 1e6
-    except OSError:
-        return -1

@@ -55,13 +55,14 @@ class EnginePage(Page):
             "GeoSeg runs in a Python environment of its own, separate from QGIS, so that neither disturbs the other."
         )
         super().__init__(tr("Engine"), intro, parent)
-        self.view = SetupView("looking", "")
+        self.view = SetupView("looking", "", enabled=False)
         self._add_state()
         self._add_progress()
         self._add_buttons()
         self._add_settings()
         self.body.addStretch(1)
         self.foot.addWidget(self.next_step)
+        self.show_view(self.view)
         self.settle()
 
     def _add_state(self) -> None:

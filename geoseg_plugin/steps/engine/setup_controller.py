@@ -11,9 +11,11 @@ from qgis.PyQt.QtCore import QObject, pyqtSignal
 from qgis.PyQt.QtWidgets import QDialog, QFileDialog, QMessageBox
 
 from ...contract import GeoSegError, present
+from ...engine.environment import set_location
 from ...engine.setup import kit, maintenance
 from ...engine.setup.builds import Proposal, propose
-from ...engine.setup.plan import Listener, Network, Plan
+from ...engine.setup.plan import Listener, Network
+from ...engine.setup.wheel_lists import platform_of
 from ...panel import settings
 from ...panel.desktop import open_file
 from ...panel.job_runs import Done
@@ -58,12 +60,13 @@ class SetupController(QObject):
         self._services, self._page = services, page
         self.looker = TaskRunner(self, silent=True)
         self.found: Look | None = None
-        self.choices = SetupChoices(build=settings.engine_build())
+        made = maintenance.plan_of(engine_folder())
+        self.choices = SetupChoices(build=settings.engine_build(), with_richdem=made.with_richdem)
         self.dialog: SetupDialog | None = None
         self._working: Working | None = None
         self._failure: dict[str, Any] | None = None
         self._again: Callable[[], None] = self.install
-        self._look_waits = False
+        self._look_waits, self._kit_build = False, "auto"
         self.looker.finished.connect(self._on_found)
         self.looker.failed.connect(lambda problem: services.errors.show_problem(problem))
         self.looker.idle.connect(self._on_looker_idle)
@@ -75,11 +78,10 @@ class SetupController(QObject):
         services.jobs.busy_changed.connect(lambda _busy: self.changed.emit())
 
     def look(self) -> None:
-        """Look at this computer in the background; `changed` when it is done."""
+        """Look at this computer in the background; until it is done what was found before is shown."""
         if self.looker.busy:
             self._look_waits = True
             return
-        self.found = None
         root, python = self.folder(), self.choices.python
 
         def work(_listener: Listener, _network: Network) -> dict[str, Any]:
@@ -98,7 +100,8 @@ class SetupController(QObject):
 
     def proposal(self) -> Proposal | None:
         """Return what would be installed; None until the computer was looked at."""
-        return propose(self.found.machine, self.choices.build) if self.found is not None else None
+        chosen = self._kit_build if self.choices.kit else self.choices.build
+        return propose(self.found.machine, chosen) if self.found is not None else None
 
     def completed(self, situation: Situation) -> Situation:
         """Return a situation of the engine with that of its set-up."""
@@ -133,7 +136,13 @@ class SetupController(QObject):
         """Make, complete or update the managed environment with the choices."""
         chosen = self.choices
         from_kit = Path(chosen.kit) if chosen.kit else None
-        plan = Plan(self.folder(), chosen.build, chosen.python, chosen.with_richdem, kit=from_kit)
+        plan = replace(
+            maintenance.plan_of(self.folder()),
+            build=chosen.build,
+            python=chosen.python,
+            with_richdem=chosen.with_richdem,
+            kit=from_kit,
+        )
         settings.set_own_python("")
         settings.set_engine_build(self.choices.build)
         self._run(
@@ -159,6 +168,16 @@ class SetupController(QObject):
 
         self._maintain(tr("Removing the engine"), work, self._on_removed, self.remove)
 
+    def clear_cache(self) -> None:
+        """Delete what was downloaded; the engine does not need it."""
+        root = engine_folder()
+
+        def work(_listener: Listener, _network: Network) -> dict[str, Any]:
+            maintenance.clear_cache(root)
+            return {}
+
+        self._maintain(tr("Deleting the downloads"), work, self._on_cleared, self.clear_cache)
+
     def move(self, target: Path) -> None:
         """Put the environment into another folder."""
         root = engine_folder()
@@ -181,11 +200,13 @@ class SetupController(QObject):
     def install_from(self, folder: Path) -> None:
         """Offer to install from a folder that another computer saved."""
         try:
-            kit.read_kit(folder)
+            found = kit.read_kit(folder)
+            if self.found is not None:
+                found.check(platform_of(self.found.machine))
         except GeoSegError as error:
             self._services.errors.show(error)
             return
-        self.choices = replace(self.choices, kit=str(folder))
+        self.choices, self._kit_build = replace(self.choices, kit=str(folder)), found.build
         self.forget_failure()
 
     def _maintain(self, title: str, work: Work, on_done: Done, again: Callable[[], None]) -> None:
@@ -220,6 +241,7 @@ class SetupController(QObject):
         dialog.kit_requested.connect(self._on_kit_requested)
         dialog.save_requested.connect(self._on_save_requested)
         dialog.repair_requested.connect(self.repair)
+        dialog.clear_requested.connect(self.clear_cache)
         dialog.move_requested.connect(self._on_move_requested)
         dialog.remove_requested.connect(self._on_remove_requested)
         dialog.log_requested.connect(self.open_log)
@@ -302,6 +324,8 @@ class SetupController(QObject):
 
     def _on_installed(self, _result: dict[str, Any], _folder: Path) -> None:
         self._page.show_installed()
+        if self.choices.folder:
+            set_location(self.folder())
         self.choices = replace(self.choices, folder="", kit="")
         self._services.jobs.afterwards(self._on_engine_changed)
 
@@ -312,6 +336,9 @@ class SetupController(QObject):
     def _on_saved(self, result: dict[str, Any], _folder: Path) -> None:
         text = tr("Saved in {}. Carry it to the other computer.").format(result.get("folder", ""))
         self._services.dock.show_note(text)
+
+    def _on_cleared(self, _result: dict[str, Any], _folder: Path) -> None:
+        self.look()
 
     def _on_engine_changed(self) -> None:
         self.look()

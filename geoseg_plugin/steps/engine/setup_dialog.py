@@ -34,7 +34,7 @@ class SetupDialog(QDialog):
         changed: the choices have changed.
         setup_requested: set the engine up with these choices.
         kit_chosen, save_requested: install from a folder; save one for another computer.
-        repair_requested, move_requested, remove_requested: of the engine that is there.
+        repair_requested, clear_requested, move_requested, remove_requested: of the engine that is there.
         log_requested, diagnostics_requested: open the log; copy a description.
         python_chosen: use this interpreter of the user's own.
     """
@@ -44,6 +44,7 @@ class SetupDialog(QDialog):
     kit_requested = pyqtSignal()
     save_requested = pyqtSignal()
     repair_requested = pyqtSignal()
+    clear_requested = pyqtSignal()
     move_requested = pyqtSignal()
     remove_requested = pyqtSignal()
     log_requested = pyqtSignal()
@@ -78,7 +79,6 @@ class SetupDialog(QDialog):
         self.python = file_widget(tr("Choose a Python interpreter"), tr("Python"))
         self.python.setToolTip(tr("Python 3.11 to 3.14, 64 bit, from which the environment is made."))
         self.folder = file_widget(tr("Choose the folder of the engine"), tr("Folder of the engine"), True)
-        self.folder.setToolTip(tr("An empty folder on a disk with room, or the folder of an earlier engine."))
         self.folder_note = small_label("")
         self.with_richdem = QCheckBox(tr("Build &richdem"))
         self.with_richdem.setChecked(True)
@@ -121,12 +121,14 @@ class SetupDialog(QDialog):
         self.size_note = small_label("")
         self._body.addWidget(self.size_note)
         self.repair_button = self._button(tr("Re&pair"), self.repair_requested)
+        self.clear_button = self._button(tr("D&elete downloads"), self.clear_requested)
         self.move_button = self._button(tr("&Move to another disk…"), self.move_requested)
         self.remove_button = self._button(tr("Remo&ve…"), self.remove_requested)
         self.log_button = self._button(tr("Open &log"), self.log_requested)
         self.copy_button = self._button(tr("Copy &diagnostics"), self.diagnostics_requested)
         for button, text in (
             (self.repair_button, tr("Checks every file and installs broken packages again.")),
+            (self.clear_button, tr("Deletes what was downloaded. An update or repair downloads it again.")),
             (self.move_button, tr("Makes the engine in another folder and removes it here.")),
             (self.remove_button, tr("Deletes the engine and its downloads. Your data and models stay.")),
             (self.log_button, tr("What the set-up did, line by line.")),
@@ -139,7 +141,14 @@ class SetupDialog(QDialog):
             button.setProperty("about", text)
         self._body.addLayout(
             grid(
-                (self.repair_button, self.move_button, self.remove_button, self.log_button, self.copy_button)
+                (
+                    self.repair_button,
+                    self.move_button,
+                    self.clear_button,
+                    self.remove_button,
+                    self.log_button,
+                    self.copy_button,
+                )
             )
         )
 
@@ -178,6 +187,7 @@ class SetupDialog(QDialog):
             (self.kit_button, view.why_busy),
             (self.save_button, view.why_busy),
             (self.repair_button, view.why_no_engine),
+            (self.clear_button, view.why_no_engine),
             (self.move_button, view.why_no_engine),
             (self.remove_button, view.why_no_engine),
             (self.own_button, view.why_busy),
@@ -185,6 +195,8 @@ class SetupDialog(QDialog):
             button.setEnabled(not why)
             button.setToolTip(why or str(button.property("about") or ""))
             button.setAccessibleDescription(button.toolTip())
+        self.folder.setEnabled(not view.why_no_folder)
+        self.folder.setToolTip(view.why_no_folder or tr("An empty folder on a disk with room."))
         for widget, placeholder in ((self.python, view.python_found), (self.folder, view.folder_used)):
             widget.lineEdit().setPlaceholderText(placeholder)
 
@@ -243,7 +255,7 @@ class KitDialog(QDialog):
         self._enable()
 
     def _enable(self, *_values: object) -> None:
-        ready = bool(self.folder.filePath().strip())
+        ready = bool(self.folder.filePath().strip()) and self.platform.count() > 0
         button = self.buttons.button(QDialogButtonBox.StandardButton.Save)
         button.setEnabled(ready)
         button.setToolTip("" if ready else tr("Choose a folder first."))

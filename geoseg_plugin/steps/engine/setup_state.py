@@ -204,7 +204,8 @@ def offer_view(now: Situation) -> SetupView:
         facts, button = (system_fact(look.machine),), tr("&Set up the engine")
         return SetupView("impossible", headline, facts, "", proposal.problems, button, False, why)
     state, headline = offer_kind(now, proposal, look.machine)
-    problems = (*advice_problems(proposal), *disk_problems(now))
+    advice = () if now.choices.build == "cpu" else advice_problems(proposal)
+    problems = (*advice, *disk_problems(now))
     button = tr("&Install from the folder") if now.choices.kit else tr("&Set up the engine")
     short = next((item for item in problems if item.severity == "error"), None)
     if short is not None:
@@ -220,10 +221,10 @@ def offer_kind(now: Situation, proposal: Proposal, machine: Machine) -> tuple[st
         return "offline", tr("The engine is set up from a folder")
     if is_for_card(proposal):
         return "card", tr("{} will be used").format(used_card(proposal, machine))
-    if proposal.advice:
-        return "unused", tr("The graphics card will not be used yet")
     if machine.cards and now.choices.build == "cpu":
         return "none", tr("The processor will be used, as you chose")
+    if proposal.advice:
+        return "unused", tr("The graphics card will not be used yet")
     return "none", tr("The processor will be used")
 
 
@@ -277,7 +278,7 @@ def unused_card(now: Situation) -> Problem | None:
             return Problem(CARD_UNUSED, text.format(name), hint, "warning")
         if now.proposal.advice:
             return advice_problems(now.proposal)[0]
-    if now.stamp.get("warning"):
+    if now.stamp.get("warning") and (now.look is None or now.stamp.get("build", "cpu") != "cpu"):
         return Problem(CARD_UNUSED, now.stamp["warning"], now.stamp.get("warning_hint", ""), "warning")
     reported = next((item for item in now.problems if code_of(item) == CARD_UNUSED), None)
     return Problem(CARD_UNUSED, *texts_of(reported), "warning") if reported is not None else None
@@ -339,8 +340,8 @@ def disk_text(look: Look) -> str:
     return text.format(size_text(look.free_mb))
 
 
-def short_path(path: str, room: int = 34) -> str:
-    """Return a path whose middle is left out where it is long: "C:\\…\\engine\\Scripts\\python.exe".
+def short_path(path: str, room: int = 24) -> str:
+    """Return a path whose middle is left out where it is long: "C:\\…\\Scripts\\python.exe".
 
     Args:
         path: of Windows or another system.
@@ -351,7 +352,7 @@ def short_path(path: str, room: int = 34) -> str:
     last = len(parts) - 1
     while last > 2 and len(sign.join([parts[0], "…", *parts[-last:]])) > room:
         last -= 1
-    return path if len(path) <= room else sign.join([parts[0], "…", *parts[-last:]])
+    return path if len(path) <= room or last < 2 else sign.join([parts[0], "…", *parts[-last:]])
 
 
 def system_fact(machine: Machine) -> tuple[str, str]:
