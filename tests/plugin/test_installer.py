@@ -215,11 +215,12 @@ def test_pips_cache_on_another_full_disk_is_not_used(tmp_path: Path, monkeypatch
 
 def test_the_users_network_stays_but_not_their_targets(tmp_path: Path) -> None:
     file = tmp_path / "pip.conf"
-    file.write_text("[global]\nindex-url = https://mirror.example/simple\ncert = /no/file\ntarget = /x\n"
-                    "[install]\nextra-index-url =\n    https://one.example\n    https://two.example\n", "utf-8")  # fmt: skip
-    environ = {"PIP_CONFIG_FILE": str(file), "PIP_USER": "1", "PIP_FIND_LINKS": "/a /b", "PYTHONHOME": "x",
-               "UV_TORCH_BACKEND": "auto", "UV_INDEX_STRATEGY": "first-index", "UV_OFFLINE": "1", "XDG_CONFIG_DIRS": "/no",
-               "HOME": "/no"}  # fmt: skip
+    mine = "[global]\nindex-url = https://mirror.example/simple\ncert = /no/file\ntarget = /x\n"
+    mine += "[install]\nextra-index-url =\n    https://one.example\n    https://two.example\n"
+    file.write_text(mine, encoding="utf-8")
+    environ = {"PIP_CONFIG_FILE": str(file), "PIP_USER": "1", "PIP_FIND_LINKS": "/a /b", "PYTHONHOME": "x"}
+    environ |= {"UV_TORCH_BACKEND": "auto", "UV_INDEX_STRATEGY": "first-index", "UV_OFFLINE": "1"}
+    environ |= {"XDG_CONFIG_DIRS": "/no", "HOME": "/no"}
     found = pip_settings(environ)
     assert found["index-url"] == "https://mirror.example/simple" and found["find-links"] == "/a /b"
     assert "target" not in found and "user" not in found

