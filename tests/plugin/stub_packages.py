@@ -39,6 +39,7 @@ OTHERS = {
     "onnxruntime-gpu": ("1.31.1", ()),
     "scikit-learn": ("1.9.1", ("numpy",)),
     "buildtool": ("1.0", ()),
+    "richdem": ("0.3.4", ("numpy",)),
     "timm": ("1.0.31", ("torch", "torchvision")),
     "openvino": ("2026.4.1", ()),
     "nvidia-cublas": ("13.0", ()),
@@ -85,6 +86,7 @@ def make_packages(root: Path) -> None:
     default = root / "default"
     for name, (version, requires) in OTHERS.items():
         make_wheel(default, name, version, requires)
+    make_wheel(default, "numpy", "1.26.4")
     shared = {"onnxruntime/capi.py": b"name = 'shared'\n"}
     for name in ("onnxruntime", "onnxruntime-gpu"):
         (default / f"{name.replace('-', '_')}-1.31.1-py3-none-any.whl").unlink()

@@ -312,6 +312,20 @@ def test_a_folder_in_use_keeps_both_environments(tmp_path: Path, monkeypatch: py
     assert mark_of(places.root) == "old" and mark_of(places.staging) == "new"
 
 
+def test_a_training_that_still_runs_keeps_its_environment(tmp_path: Path) -> None:
+    places = Places(tmp_path / "engine")
+    make_environment(places.root, "old")
+    make_environment(places.staging, "new")
+    running = subprocess.Popen([str(interpreter(places.root)), "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        with pytest.raises(GeoSegError, match="a program runs in it"):
+            swap.swap(places)
+    finally:
+        running.communicate(b"\n")
+    swap.swap(places)
+    assert mark_of(places.root) == "new"
+
+
 def test_the_default_folder_follows_a_move(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GEOSEG_ENGINE_DIR", raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))

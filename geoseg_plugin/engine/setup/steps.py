@@ -6,6 +6,8 @@ import hashlib
 import os
 import shlex
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -15,7 +17,8 @@ from typing import Any
 
 from ...contract import Cancelled, GeoSegError, kept_json, write_json
 from ...paths import training_dir
-from ..environment import interpreter
+from ..environment import cleaned, interpreter
+from ..liveness import answer
 from . import packages
 from .builds import Build, address
 from .failures import unreachable
@@ -272,9 +275,13 @@ class Steps:
         python = interpreter(self._root)
         existing = inspect_interpreter(python) if python.exists() else "is not there"
         found = self._python()
-        if isinstance(existing, Interpreter):
-            if existing.version == found.version and self._runner.usable():
-                return
+        if isinstance(existing, Interpreter) and not (self._root / "pyvenv.cfg").is_file():
+            raise GeoSegError(
+                "not_writable", f"{self._root} holds another Python.", "Choose an empty folder."
+            )
+        if isinstance(existing, Interpreter) and existing.version == found.version and self._runner.usable():
+            return
+        if python.exists():
             clear(self._root)
             self._state = {}
         self._listener.on_line(
@@ -396,6 +403,13 @@ class Steps:
         compiler's line. Newer setuptools give CFLAGS to C only; CPPFLAGS reaches C++ with all of them. Its numpy is not
         built from source: that of Python 3.13 and newer would take an hour, or fail.
         """
+        why_not = compiler_problem(interpreter(self._root))
+        if why_not:
+            self._state["richdem"] = f"no: {why_not}"
+            self._listener.on_line(
+                f"richdem is not built ({why_not}); all terrain attributes are computed without it."
+            )
+            return
         include = site_packages(self._root) / "pybind11" / "include"
         flags = f"-I{shlex.quote(str(include))} {os.environ.get('CPPFLAGS', '')}".strip()
         constraints = (list_file("constraints.txt"),)
@@ -425,6 +439,21 @@ class Steps:
 
     def _has_richdem(self) -> bool:
         return self._plan.with_richdem and self._state.get("richdem") == "yes"
+
+
+def compiler_problem(python: Path) -> str:
+    """Return why nothing can be compiled for an interpreter; empty if it can."""
+    compilers = (
+        ("cl",) if sys.platform == "win32" else (os.environ.get("CXX", "c++"), "c++", "g++", "clang++")
+    )
+    if not any(shutil.which(name.split(" ")[0]) for name in compilers if name):
+        return "there is no C++ compiler"
+    question = "import os, sysconfig; print(os.path.exists(os.path.join(sysconfig.get_paths()['include'], 'Python.h')))"
+    try:
+        done = answer([str(python), "-c", question], cleaned(), 20)
+    except (OSError, subprocess.TimeoutExpired):
+        return "the interpreter does not answer"
+    return "" if done.stdout.strip() == "True" else "the header files of Python are not installed"
 
 
 def clear(root: Path) -> None:
