@@ -16,7 +16,7 @@ import pytest
 from wheel_index import WheelIndex, make_wheel
 
 from geoseg_plugin.engine import environment
-from geoseg_plugin.engine.setup import finish, installation, kit, steps, wheel_lists
+from geoseg_plugin.engine.setup import finish, installation, kit, requirement_lists, steps, wheel_lists
 from geoseg_plugin.engine.setup.machine import Machine
 from geoseg_plugin.engine.setup.places import site_packages
 from geoseg_plugin.engine.setup.records import installed
@@ -143,7 +143,7 @@ def write_list(target: Path, part: str, files: list[Path]) -> None:
 
 def use(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the set-up see the world's lists, its index and its engine."""
-    for module in (environment, finish, installation, steps, wheel_lists):
+    for module in (environment, finish, installation, requirement_lists, steps, wheel_lists):
         monkeypatch.setattr(module, "training_dir", lambda: world.training)
     for name in ("PIP_FIND_LINKS", "PIP_CERT", "UV_INDEX", "UV_DEFAULT_INDEX", "HTTPS_PROXY", "https_proxy"):
         monkeypatch.delenv(name, raising=False)

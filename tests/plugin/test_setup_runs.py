@@ -17,7 +17,7 @@ from wheel_index import Fault, WheelIndex, serving
 
 from geoseg_plugin.contract import Cancelled, GeoSegError
 from geoseg_plugin.engine.environment import STAMP_FILE, find, interpreter
-from geoseg_plugin.engine.setup import access, installation, maintenance, steps, uv
+from geoseg_plugin.engine.setup import access, installation, maintenance, richdem, steps, uv
 from geoseg_plugin.engine.setup.installation import Installation
 from geoseg_plugin.engine.setup.kit import kit_platforms, read_kit, save_kit
 from geoseg_plugin.engine.setup.places import Places, site_packages
@@ -148,7 +148,7 @@ def test_lists_of_wheels_are_installed_with_their_hashes(
 def test_richdem_where_it_can_be_built(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why_not: str
 ) -> None:
-    monkeypatch.setattr(steps, "compiler_problem", lambda python: why_not if "compiler" in why_not else "")
+    monkeypatch.setattr(richdem, "compiler_problem", lambda python: why_not if "compiler" in why_not else "")
     if "not compile" in why_not:
         world.list("richdem.txt", "richdem==0.3.5")
     root = tmp_path / "engine"
@@ -157,7 +157,7 @@ def test_richdem_where_it_can_be_built(
     found = packages(root)
     assert found["numpy"] == ("2.4.6" if why_not else "1.26.4") and ("richdem" in found) == (not why_not)
     assert stamp(root)["richdem"].startswith("no" if why_not else "yes")
-    assert any("richdem" in line and "without it" in line for line in said) == bool(why_not)
+    assert any("without richdem" in line for line in said) == bool(why_not)
 
 
 @pytest.mark.parametrize("tool", TOOLS[:1])

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shlex
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -17,9 +12,8 @@ from typing import Any
 
 from ...contract import Cancelled, GeoSegError, kept_json, write_json
 from ...paths import training_dir
-from ..environment import cleaned, interpreter
-from ..liveness import answer
-from . import packages
+from ..environment import interpreter
+from . import packages, richdem
 from .builds import Build, address
 from .failures import unreachable
 from .finish import run_probe, write_command
@@ -28,6 +22,7 @@ from .places import site_packages
 from .plan import Listener, Plan
 from .pythons import Interpreter, inspect_interpreter
 from .records import broken_packages, clear_halves, installed
+from .requirement_lists import digest, key_of, list_file
 from .runners import Request, Runner
 from .wheel_lists import WheelList, WheelLists
 
@@ -397,63 +392,32 @@ class Steps:
         self._request(Request(lists=(wheels.path,), no_deps=True, hashes=not wheels.unchecked))
 
     def _build_richdem(self) -> None:
-        """Build richdem; where it cannot be built, report it and continue without.
-
-        richdem brings a pybind11 that is too old for Python 3.11, so the installed one has to come first on the
-        compiler's line. Newer setuptools give CFLAGS to C only; CPPFLAGS reaches C++ with all of them. Its numpy is not
-        built from source: that of Python 3.13 and newer would take an hour, or fail.
-        """
-        why_not = compiler_problem(interpreter(self._root))
+        """Build richdem; where it cannot be built, report it and continue without."""
+        why_not = richdem.compiler_problem(interpreter(self._root))
+        if not why_not:
+            why_not = self._try_richdem()
+        self._state["richdem"] = f"no: {why_not}" if why_not else "yes"
         if why_not:
-            self._state["richdem"] = f"no: {why_not}"
-            self._listener.on_line(
-                f"richdem is not built ({why_not}); all terrain attributes are computed without it."
-            )
-            return
-        include = site_packages(self._root) / "pybind11" / "include"
-        flags = f"-I{shlex.quote(str(include))} {os.environ.get('CPPFLAGS', '')}".strip()
-        constraints = (list_file("constraints.txt"),)
+            self._listener.on_line(f"All terrain attributes are computed without richdem: {why_not}.")
+
+    def _try_richdem(self) -> str:
+        """Return why richdem cannot be installed; empty if it was."""
         try:
-            self._request(
-                Request(lists=(list_file("numpy1.txt"),), constraints=constraints, binary=("numpy",))
-            )
-            try:
-                self._runner.install(
-                    Request(
-                        lists=(list_file("richdem.txt"),), no_isolation=True, environ=(("CPPFLAGS", flags),)
-                    )
-                )
-            except Cancelled:
-                raise
-            except GeoSegError as error:
-                raise GeoSegError("install_no_package", error.message) from error
+            self._request(richdem.packages())
         except GeoSegError as error:
             if error.code != "install_no_package":
                 raise
-            self._state["richdem"] = f"no: {error.message}"
-            self._listener.on_line(
-                "richdem cannot be built here; all terrain attributes are computed without it."
-            )
-        else:
-            self._state["richdem"] = "yes"
+            return error.message
+        try:
+            self._runner.install(richdem.source(site_packages(self._root)))
+        except Cancelled:
+            raise
+        except GeoSegError as error:
+            return error.message
+        return ""
 
     def _has_richdem(self) -> bool:
         return self._plan.with_richdem and self._state.get("richdem") == "yes"
-
-
-def compiler_problem(python: Path) -> str:
-    """Return why nothing can be compiled for an interpreter; empty if it can."""
-    compilers = (
-        ("cl",) if sys.platform == "win32" else (os.environ.get("CXX", "c++"), "c++", "g++", "clang++")
-    )
-    if not any(shutil.which(name.split(" ")[0]) for name in compilers if name):
-        return "there is no C++ compiler"
-    question = "import os, sysconfig; print(os.path.exists(os.path.join(sysconfig.get_paths()['include'], 'Python.h')))"
-    try:
-        done = answer([str(python), "-c", question], cleaned(), 20)
-    except (OSError, subprocess.TimeoutExpired):
-        return "the interpreter does not answer"
-    return "" if done.stdout.strip() == "True" else "the header files of Python are not installed"
 
 
 def clear(root: Path) -> None:
@@ -475,22 +439,6 @@ def clear(root: Path) -> None:
             path.unlink()
         elif path.is_dir():
             shutil.rmtree(path)
-
-
-def list_file(name: str) -> Path:
-    """Return a list of requirements."""
-    return training_dir() / "requirements" / name
-
-
-def digest(*lists: str) -> str:
-    """Fingerprint of requirement lists, so that a step is done again when its list changes."""
-    text = b"\0".join(list_file(name).read_bytes() for name in (*lists, "constraints.txt"))
-    return hashlib.sha256(text).hexdigest()[:16]
-
-
-def key_of(wheels: WheelList) -> str:
-    """Fingerprint of a list of wheels."""
-    return hashlib.sha256(wheels.path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()[:16]
 
 
 def _ignore(_value: object) -> None:
