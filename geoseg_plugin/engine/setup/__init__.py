@@ -1,1 +1,1 @@
-"""What the engine's set-up knows: machines, builds of PyTorch, lists of wheels. Standard library only."""
+"""Set up the environment of the engine: what the machine is, what to install, and how. Standard library only."""
