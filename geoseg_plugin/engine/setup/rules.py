@@ -90,7 +90,7 @@ def _nvidia(machine: Machine, card: Card) -> Fit:
         return Fit("", f"{card.name} has no working NVIDIA driver.",
                    "Install NVIDIA's driver, version 580 or newer, then set up again.")  # fmt: skip
     if card.capability is None:
-        return _nvidia_by_driver(card)
+        return _nvidia_by_driver(machine, card)
     if card.capability < OLDEST:
         return Fit("", f"{label(card)} is older than Maxwell: PyTorch 2.13 does not run on it.", "", False)
     if card.capability >= CUDA13_OLDEST and card.driver >= CUDA13_DRIVER:
@@ -98,7 +98,7 @@ def _nvidia(machine: Machine, card: Card) -> Fit:
     if card.capability >= CUDA13_ONLY:
         return Fit("", f"{label(card)} needs CUDA 13, and so driver 580 or newer.",
                    "Update the driver to 580 or newer, then set up again.")  # fmt: skip
-    if card.driver < CUDA12_DRIVER["windows" if machine.system == "windows" else "linux"]:
+    if _is_too_old(machine, card):
         newer = "580 or newer" if card.capability >= CUDA13_OLDEST else "580"
         return Fit("", f"{label(card)}: the driver is too old for PyTorch 2.13.",
                    f"Update the driver to {newer}, then set up again.")  # fmt: skip
@@ -110,12 +110,19 @@ def _nvidia(machine: Machine, card: Card) -> Fit:
     return Fit("cu126", f"{label(card)}: PyTorch for CUDA 12.6.")
 
 
-def _nvidia_by_driver(card: Card) -> Fit:
+def _nvidia_by_driver(machine: Machine, card: Card) -> Fit:
     """Without a compute capability only a driver after 580 proves that the card is Turing or newer."""
     if card.driver[0] > LAST_OLD_DRIVER:
         return Fit("cu130", f"{label(card)}: PyTorch for CUDA 13.0.")
+    if _is_too_old(machine, card):
+        return Fit("", f"{label(card)}: the driver is too old for PyTorch 2.13.",
+                   "Update the driver to 580, then set up again.")  # fmt: skip
     return Fit("", f"{label(card)}: its compute capability is not known, so that the right build is not known.",
                "Make the driver's program nvidia-smi available, or choose the build under Change….")  # fmt: skip
+
+
+def _is_too_old(machine: Machine, card: Card) -> bool:
+    return card.driver < CUDA12_DRIVER["windows" if machine.system == "windows" else "linux"]
 
 
 def _amd(machine: Machine, card: Card) -> Fit:
