@@ -13,6 +13,8 @@ CUDA12_DRIVER: dict[str, Version] = {"linux": (525, 60, 13), "windows": (528, 33
 OLDEST, CUDA13_OLDEST, CUDA13_ONLY = (5, 0), (7, 5), (10, 0)
 """Compute capabilities: the first that CUDA 12.6's build has code for (Maxwell), the first of CUDA 13's (Turing),
 and the first that only CUDA 13's has (Blackwell)."""
+UPDATE = "Update the driver to 580 or newer, then set up again."
+UPDATE_LAST = "Update the driver to 580, then set up again."
 LAST_OLD_DRIVER = 589
 """The last branch of NVIDIA's driver for cards before Turing is 580; what runs a newer one is Turing or newer."""
 ROCM_ARCHITECTURES = frozenset(
@@ -97,15 +99,14 @@ def _nvidia(machine: Machine, card: Card) -> Fit:
         return Fit("cu130", f"{label(card)}: PyTorch for CUDA 13.0.")
     if card.capability >= CUDA13_ONLY:
         return Fit("", f"{label(card)} needs CUDA 13, and so driver 580 or newer.",
-                   "Update the driver to 580 or newer, then set up again.")  # fmt: skip
+                   UPDATE)  # fmt: skip
     if _is_too_old(machine, card):
-        newer = "580 or newer" if card.capability >= CUDA13_OLDEST else "580"
         return Fit("", f"{label(card)}: the driver is too old for PyTorch 2.13.",
-                   f"Update the driver to {newer}, then set up again.")  # fmt: skip
+                   UPDATE if card.capability >= CUDA13_OLDEST else UPDATE_LAST)  # fmt: skip
     if machine.processor == "arm64":
         return Fit("", f"{label(card)}: on this processor only PyTorch for CUDA 13 is used, which needs driver 580"
                    " and compute capability 7.5.",
-                   "Update the driver to 580 or newer, then set up again."
+                   UPDATE
                    if card.capability >= CUDA13_OLDEST else "")  # fmt: skip
     return Fit("cu126", f"{label(card)}: PyTorch for CUDA 12.6.")
 
@@ -116,7 +117,7 @@ def _nvidia_by_driver(machine: Machine, card: Card) -> Fit:
         return Fit("cu130", f"{label(card)}: PyTorch for CUDA 13.0.")
     if _is_too_old(machine, card):
         return Fit("", f"{label(card)}: the driver is too old for PyTorch 2.13.",
-                   "Update the driver to 580, then set up again.")  # fmt: skip
+                   UPDATE_LAST)  # fmt: skip
     return Fit("", f"{label(card)}: its compute capability is not known, so that the right build is not known.",
                "Make the driver's program nvidia-smi available, or choose the build under Change….")  # fmt: skip
 
