@@ -14,10 +14,12 @@ from qgis.core import QgsApplication, QgsNetworkAccessManager
 from qgis.PyQt.QtCore import QUrl
 from qgis.PyQt.QtNetwork import QNetworkProxy, QNetworkProxyQuery
 
+from ..engine.setup.builds import BASE_ADDRESS
 from ..engine.setup.plan import Network
+from ..engine.setup.simple_index import DEFAULT_INDEX
 from .fetching import fetch
 
-ADDRESSES = ("https://pypi.org/simple/", "https://download.pytorch.org/whl/", "https://github.com/")
+ADDRESSES = (DEFAULT_INDEX, BASE_ADDRESS)
 """Where packages come from unless the user's settings say otherwise; a proxy is asked for with the first of them."""
 SCHEMES = {
     QNetworkProxy.ProxyType.HttpProxy: "http",
