@@ -206,7 +206,8 @@ class _Handler(BaseHTTPRequestHandler):
             if self.index.fault_of(file.name).wrong_hash:
                 digest = "0" * 64
             meta = hashlib.sha256(_metadata_of(file)).hexdigest()
-            files.append({"filename": file.name, "url": f"../../files/{index}/{file.name}", "hashes": {"sha256": digest},
+            address = f"../../files/{index}/{file.name}"
+            files.append({"filename": file.name, "url": address, "hashes": {"sha256": digest},
                           "core-metadata": {"sha256": meta}})  # fmt: skip
         if "json" in self.headers.get("Accept", ""):
             page = {"meta": {"api-version": "1.0"}, "name": project, "files": files}

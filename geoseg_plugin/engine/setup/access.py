@@ -92,7 +92,7 @@ class Access:
         environ["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
         environ.setdefault("PIP_DEFAULT_TIMEOUT", "60")
         if self.impatient:
-            environ.update(PIP_RETRIES="0", PIP_DEFAULT_TIMEOUT=IMPATIENT_S)
+            environ.update(PIP_RETRIES="1", PIP_DEFAULT_TIMEOUT=IMPATIENT_S)  # without any, pip is silent
         if self.pip_cache is not None:
             environ["PIP_CACHE_DIR"] = str(self.pip_cache)
         return self._with_trust(environ, "PIP_CERT")

@@ -121,8 +121,8 @@ def kit_platforms() -> list[KitPlatform]:
     for (system, processor), keys in OFFERED.items():
         platform = f"{system}-{processor}"
         for key in keys:
-            lists = lists_for(platform, _build(platform, key))
-            if lists is not None:
+            lists = lists_for(platform, _build(platform, key), PYTHON)
+            if lists is not None and all(wheel.file for item in lists.all for wheel in item.wheels):
                 title = f"{TITLES[system]} ({processor}), {BUILDS[key].title}"
                 found.append(KitPlatform(f"{platform}-{key}", title, round(lists.bytes / MB)))
     return found
@@ -172,7 +172,7 @@ class _Saving:
     def run(self) -> Path:
         """Fetch lists, wheels, tools and Python; the file that makes the folder a kit is written last."""
         build = _build(self._platform, self._key)
-        lists = lists_for(self._platform, build)
+        lists = lists_for(self._platform, build, PYTHON)
         if lists is None:
             raise GeoSegError(
                 "kit_platform", f"There is no list for {self._platform}.", "Choose another platform."

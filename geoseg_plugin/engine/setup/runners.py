@@ -73,6 +73,9 @@ class Runner(Protocol):
     def remove(self, *packages: str) -> None:
         """Remove packages that are installed."""
 
+    def forget(self, *packages: str) -> None:
+        """Drop packages from the cache, where a damaged file may be the same file as in the environment."""
+
     def check(self) -> None:
         """Compare the requirements of all packages with what is installed."""
 
@@ -119,6 +122,9 @@ class PipRunner:
     def remove(self, *packages: str) -> None:
         """Remove packages."""
         self._command.run([*self._pip(), "uninstall", "--yes", *packages], self._access.pip())
+
+    def forget(self, *packages: str) -> None:
+        """Nothing: pip copies from its cache."""
 
     def check(self) -> None:
         """Run `pip check`."""
@@ -171,6 +177,10 @@ class UvRunner:
     def remove(self, *packages: str) -> None:
         """Remove packages."""
         self._pip(["uninstall", *packages])
+
+    def forget(self, *packages: str) -> None:
+        """Remove packages from the cache, whose files are hard links of those in the environment."""
+        self._run(["cache", "clean", *packages], {})
 
     def check(self) -> None:
         """Run `uv pip check`."""

@@ -79,7 +79,7 @@ class Steps:
         persistence: Persistence,
         listener: Listener,
         wheels: Callable[[tuple[int, int]], WheelLists | None] = lambda version: None,
-        reaching: Callable[[str], AbstractContextManager[None]] = nullcontext,
+        reaching: Callable[[str], AbstractContextManager[None]] = lambda index: nullcontext(),
     ) -> None:
         self._root = root
         self._plan = plan
@@ -242,6 +242,8 @@ class Steps:
                     shutil.rmtree(folder)
         if not halves and not broken:
             return False
+        if broken:
+            self._runner.forget(*(item.name for item in broken))
         self._forget()
         return True
 
