@@ -28,7 +28,7 @@ from ..dataset.subset import band_positions
 from ..modelfile.stats import Statistics, measure, normalise
 from ..modelfile.validation_data import ValidationData, count_validation
 from ..raster.grid import Window
-from ..stacking.stack import StackReader
+from ..stacking.reader import StackReader
 
 MEMORY_BUDGET_BYTES = 2 * 2**30
 STATISTICS_PIXELS = 2_000_000
