@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ..contract import IGNORE
 from .scene import ImageInMemory, Scene, cut
+from .transfer import sent
 
 CLASS_BALANCED_FRACTION = 1 / 3
 MAX_PIXELS = 4_000_000
@@ -146,7 +147,7 @@ def cut_batch(array: Tensor, corners: list[tuple[int, int]], size: int, fill: fl
     Returns:
         (squares, bands, size, size).
     """
-    starts = torch.tensor(corners, device=array.device)
+    starts = sent(np.array(corners, np.int64).reshape(-1, 2), array.device)
     steps = torch.arange(size, device=array.device)
     rows, cols = starts[:, :1] + steps, starts[:, 1:] + steps
     height, width = array.shape[-2:]
