@@ -93,7 +93,7 @@ class Sampler:
         """
         size, image = size_px or self.crop_px, self.scene.image
         corners = self.corners(step, batch_size, size)[share]
-        if isinstance(image, ImageInMemory) and image.scores.device.type != "cpu":
+        if isinstance(image, ImageInMemory) and image.on_gpu:
             images = cut_batch(image.scores, corners, size, 0.0).float()
             return images, cut_batch(self._labels[None], corners, size, IGNORE)[:, 0]
         return (
