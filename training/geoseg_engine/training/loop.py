@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..channel import Channel
 from ..contract import IGNORE, Cancelled, LabelClass, Problem, TrainJob, encode, write_json
+from ..device.devices import Device
 from ..scores.metrics import background_and_object, scores
 from . import checkpoint
 from .batches import BatchSource, batches, train_step
@@ -183,7 +184,7 @@ def train_epoch(session: Session, trainer: Trainer, sampler: Sampler, meter: Met
     started = reported = time.monotonic()
     losses: list[Tensor] = []
     source = BatchSource(plan, session.scene, sampler, trainer.device, trainer.group)
-    looks = 1 if trainer.device.type == "cpu" else CHECK_LOSS_EVERY
+    looks = CHECK_LOSS_EVERY if trainer.device.is_gpu else 1
     for images, labels in batches(source, steps, lambda: trainer.batch_size):
         trainer.group.check_cancelled(channel, trainer.device)
         losses.append(train_step(trainer, images, labels, channel))
@@ -332,7 +333,7 @@ def report_epoch(session: Session, trainer: Trainer, meter: Meter, row: dict[str
     )
 
 
-def scene_on_device(whole: Scene, device: torch.device) -> Scene:
+def scene_on_device(whole: Scene, device: Device) -> Scene:
     """Return the scene with its image on the GPU, if it fits there.
 
     Args:
@@ -340,8 +341,8 @@ def scene_on_device(whole: Scene, device: torch.device) -> Scene:
         device: of the training.
     """
     image = whole.image
-    if device.type != "cuda" or not isinstance(image, ImageInMemory):
+    if not device.is_gpu or not isinstance(image, ImageInMemory):
         return whole
-    free, _ = torch.cuda.mem_get_info(device)
     size = image.scores.numel() * image.scores.element_size()
-    return replace(whole, image=image.to(device)) if size <= GPU_SHARE * free else whole
+    fits = size <= GPU_SHARE * device.memory().free
+    return replace(whole, image=image.to(device.torch_device)) if fits else whole
