@@ -112,6 +112,11 @@ class Device:
         free, total = self._module.mem_get_info(self.torch_device)
         return Memory(int(free), int(total))
 
+    @property
+    def memory_mb(self) -> int:
+        """MiB of a GPU's memory; 0 for the CPU."""
+        return self.memory().total // 2**20 if self.is_gpu else 0
+
     def peak_bytes(self) -> int:
         """Return the largest number of bytes held at once since `reset_peak`; 0 for the CPU.
 
@@ -178,6 +183,11 @@ class Device:
     def scaler(self, precision: str) -> torch.amp.GradScaler:
         """Return the scaler of gradients, which works in fp16 alone: other precisions need none."""
         return torch.amp.GradScaler(self.torch_device.type, enabled=precision == "fp16")
+
+    def make_current(self) -> None:
+        """Make it the device that torch uses where none is named."""
+        if self.is_gpu:
+            torch.accelerator.set_device_index(self.torch_device)
 
     def make_deterministic(self) -> None:
         """Let convolutions give the same sums in every run."""

@@ -50,7 +50,7 @@ def device_warnings(device: Device) -> list[Problem]:
     """
     return [
         *device.problems(),
-        *(failed_proof(gpu) for gpu in gpus() if gpu is not device and _is_refused(gpu)),
+        *(failed_proof(gpu) for gpu, failure in FAILURES.items() if failure),
     ]
 
 

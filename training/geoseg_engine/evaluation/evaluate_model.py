@@ -77,7 +77,7 @@ def evaluate_model(
         "model": str(model.path),
         "prediction": "",
         "runtime": setup.runtime.title,
-        "device": setup.runtime.device,
+        "device": str(setup.runtime.device),
         "precision": setup.runtime.precision,
         "trained": model.trained,
         "architecture": model.architecture,

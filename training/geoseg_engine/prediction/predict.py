@@ -206,7 +206,7 @@ def predict_parts(
     return parts, {
         "runtime": setup.runtime.title,
         "precision": setup.runtime.precision,
-        "device": setup.runtime.device,
+        "device": str(setup.runtime.device),
         "agreement": setup.choice.agreement,
         "int8_loss": setup.choice.int8_loss,
         "largest_difference": plan.difference,

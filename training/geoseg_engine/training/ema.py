@@ -10,7 +10,6 @@ import copy
 import torch
 from torch import Tensor, nn
 
-
 Lists = tuple[list[Tensor], list[Tensor]]
 
 

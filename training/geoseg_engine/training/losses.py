@@ -70,7 +70,7 @@ class Pixels:
             if len(chosen) < len(flat):
                 values, flat, counts = values[:, chosen], flat[chosen], counts[chosen]
         truth = flat.long().masked_fill(~counts, 0)
-        return cls(values, truth, counts.to(values.dtype), weights.to(values), common)
+        return cls(values, truth, counts.to(values.dtype), weights.to(values.dtype).to(values.device), common)
 
     @cached_property
     def log_probabilities(self) -> Tensor:

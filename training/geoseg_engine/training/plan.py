@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import torch
-
 from ..contract import TrainJob
 from ..contract.training_jobs import AUTO, NONE
+from ..device.devices import Device
 from .data_survey import DataSurvey
 
 # Defaults of the plan; the figures behind them are in docs/training.md.
@@ -93,7 +92,7 @@ def make_plan(
     job: TrainJob,
     tile_px: int,
     survey: DataSurvey,
-    device: torch.device,
+    device: Device,
     align_px: int = 0,
 ) -> Plan:
     """Choose the settings that the job leaves open, before anything is timed.
@@ -105,7 +104,7 @@ def make_plan(
         device: GPU or CPU.
         align_px: what the network's windows are multiples of; 0 is 2**levels.
     """
-    best, on_gpu = job.preset == "best", device.type == "cuda"
+    best, on_gpu = job.preset == "best", device.is_gpu
     reasons: list[str] = []
     width, levels = _size(job, on_gpu, best, reasons)
     crop_px = _crop(job, align_px or 2**levels, tile_px, survey, on_gpu, reasons)
