@@ -29,7 +29,7 @@ PRESET_MINUTES = {"quick": 5.0, "balanced": 0.0, "best": 480.0}
 AUGMENT_FEW: tuple[str, ...] = ("flip", "turn", "scale", "brightness", "noise")
 MANY_PIXELS = 30_000
 """Training pixels of the rarest class from which augmentation lowers scores: see docs/real-data.md."""
-FIRST_EPOCH_S = 1.5
+FIRST_EPOCH_S = 1.0
 """The first epoch has fewer steps where they would take longer than this, so that a first result is soon shown."""
 FIRST_STEPS_MIN = 4
 EPOCHS_IN_BUDGET = 12
