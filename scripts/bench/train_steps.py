@@ -37,7 +37,7 @@ from geoseg_engine.models import build  # noqa: E402
 from geoseg_engine.training.batches import BatchSource, batches, train_step  # noqa: E402
 from geoseg_engine.training.data_survey import survey_scene  # noqa: E402
 from geoseg_engine.training.distributed import ALONE  # noqa: E402
-from geoseg_engine.training.loop import scene_on_device  # noqa: E402
+from geoseg_engine.training.placement import scene_on_device  # noqa: E402
 from geoseg_engine.training.plan import make_plan  # noqa: E402
 from geoseg_engine.training.preparing import loss_for, make_trainer  # noqa: E402
 from geoseg_engine.training.sampler import Sampler  # noqa: E402

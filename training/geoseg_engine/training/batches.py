@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 
 from torch import Tensor
 
@@ -70,9 +71,13 @@ class BatchSource:
         images, labels = (item.to(self.device.torch_device, non_blocking=True) for item in crops)
         if not self.plan.augment:
             return images, labels
-        directions = DirectionalBands.of(self.scene.bands, self.scene.intermediates, self.scene.grid)
         random = self.sampler.random(number, 2 + self.group.rank)
-        return augment(images, labels, self.plan.crop_px, directions, random, self.plan.augment)
+        return augment(images, labels, self.plan.crop_px, self.directions, random, self.plan.augment)
+
+    @cached_property
+    def directions(self) -> DirectionalBands:
+        """Bands that allow only some rotations, or none."""
+        return DirectionalBands.of(self.scene.bands, self.scene.intermediates, self.scene.grid)
 
     def batch(self, number: int, batch_size: int) -> Batch:
         """Return the augmented crops of a step.
@@ -102,7 +107,7 @@ def batches(source: BatchSource, steps: range, batch_size: Callable[[], int]) ->
     Yields:
         Images (batch, bands, crop_px, crop_px) and labels (batch, crop_px, crop_px).
     """
-    if is_on_device(source.scene, source.device) and source.device.is_gpu:
+    if is_on_gpu(source.scene):
         yield from (source.batch(number, batch_size()) for number in steps)
         return
     with ThreadPoolExecutor(1) as pool:
@@ -164,11 +169,6 @@ def out_of_memory_error(images: Tensor, trainer: Trainer) -> GeoSegError:
     )
 
 
-def is_on_device(scene: Scene, device: Device) -> bool:
-    """Return whether the image of a scene is in the memory of a device.
-
-    Args:
-        scene: image and labels.
-        device: of the training.
-    """
-    return isinstance(scene.image, ImageInMemory) and scene.image.scores.device == device.torch_device
+def is_on_gpu(scene: Scene) -> bool:
+    """Return whether the image of a scene is in the memory of a GPU."""
+    return isinstance(scene.image, ImageInMemory) and scene.image.on_gpu

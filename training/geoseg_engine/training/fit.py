@@ -42,6 +42,7 @@ from .initial_weights import (
 )
 from .label_statistics import check_classes, class_warnings
 from .loop import HISTORY_FILE, Session, train
+from .placement import scene_on_device
 from .preparing import Prepared, prepare, prepare_resumed
 from .saving import MODEL_FILE, calibrate, provenance, summarise, write_model
 from .scene import Scene, load_scene, padding
@@ -105,7 +106,8 @@ def run(job: TrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
     report_device(device, channel)
 
     data = read_training_data(job, folder, output, channel)
-    job, scene, saved = data.job, data.scene, data.saved
+    job, saved = data.job, data.saved
+    scene = data.scene if job.dry_run else scene_on_device(data.scene, device, channel)
     if saved:
         prepared = prepare_resumed(job, scene, saved, device, group, channel)
     else:
@@ -123,7 +125,7 @@ def run(job: TrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
     if session.plan.minutes:
         ends = started + 60 * session.plan.minutes
         trainer.budget_s = max(ends - EXPORT_RESERVE_S - time.monotonic(), 1.0)
-    cancelled, meter = train(session, trainer)
+    cancelled, meter = train(session, trainer, scene)
     if not group.first:
         return group.broadcast({})
 

@@ -56,6 +56,7 @@ class Plan:
         minutes: time limit; 0 is none.
         reasons: one sentence per automatic setting.
         first_steps: steps of the first epoch; 0 is as many as in the others.
+        compiled: whether the network is compiled, see `compilation`.
     """
 
     width: int
@@ -75,6 +76,7 @@ class Plan:
     minutes: float = 0.0
     reasons: tuple[str, ...] = ()
     first_steps: int = 0
+    compiled: bool = False
 
     def steps(self, epoch: int) -> range:
         """Return the numbers of the steps of an epoch; epochs count from 0."""

@@ -18,6 +18,7 @@ from ..models import architecture_of, build, encoder_modules, load_encoder, trai
 from ..models.torchfile import DAMAGE
 from .batches import BatchSource
 from .checkpoint import FILE, unusable_checkpoint
+from .compilation import CompilerTrial, compiled_network, missing_for, try_compiler
 from .data_survey import DataSurvey, survey_scene
 from .distributed import Group
 from .initial_weights import load_matching_weights
@@ -97,9 +98,24 @@ def prepare(
     plan = group.broadcast(fit_to_time(plan, job, timing.precision.seconds_per_step, validation_s))
     if job.lr_range_test and not job.learning_rate:
         plan = group.broadcast(with_tested_rate(plan, job, network, loss, timing.precision, source, channel))
-    trainer = make_trainer(with_monitor(job, scene), plan, network, loss, timing.precision, group, device)
     minutes = (plan.total_steps * timing.precision.seconds_per_step + plan.epochs * validation_s) / 60
-    return Prepared(plan, architecture, trainer, timing, min(minutes, plan.minutes or minutes))
+    minutes = min(minutes, plan.minutes or minutes)
+    trial = CompilerTrial()
+    if group.size == 1 and not job.dry_run:
+        trial = try_compiler(
+            network,
+            loss,
+            lambda: source.first_batch(timing.batch_size),
+            device,
+            timing.precision,
+            60 * minutes,
+        )
+        plan = replace(plan, compiled=trial.network is not None)
+    if trial.reason:
+        plan = replace(plan, reasons=(*plan.reasons, trial.reason))
+    trainer = make_trainer(with_monitor(job, scene), plan, network, loss, timing.precision, group, device)
+    trainer.wrapped = trial.network or trainer.wrapped
+    return Prepared(plan, architecture, trainer, timing, minutes)
 
 
 def prepare_resumed(
@@ -130,6 +146,14 @@ def prepare_resumed(
         trainer.restore(saved)
     except DAMAGE as error:
         raise unusable_checkpoint(Path(FILE), "its state does not fit this training") from error
+    if plan.compiled:
+        missing = missing_for(device)
+        if missing:
+            channel.log(
+                f"The network was compiled and is not any more: {missing}. Training is slower.", "warning"
+            )
+        else:
+            trainer.wrapped = compiled_network(network)
     channel.log(f"Resumed after epoch {trainer.epoch}; kept so far is epoch {trainer.best.epoch}.")
     left = plan.total_steps - trainer.step_number
     minutes = max(left, 0) * precision.seconds_per_step / 60

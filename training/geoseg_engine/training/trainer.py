@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,7 @@ class Trainer:
         device: of the network; None is found.
 
     Attributes:
+        wrapped: what computes the logits: the network, also compiled or as one of several processes.
         budget_s: seconds after which the learning rate must have fallen too; 0 sets no limit.
     """
 
@@ -55,7 +56,8 @@ class Trainer:
         freeze_epochs: int = 0,
         device: Device | None = None,
     ) -> None:
-        self.group, self.wrapped = group, group.wrap(network, unused=bool(frozen))
+        self.group = group
+        self.wrapped: Callable[[Tensor], Tensor] = group.wrap(network, unused=bool(frozen))
         self.network, self.loss, self.precision = network, loss, precision
         self.device = device or as_device(next(network.parameters()).device)
         self.settings, self.budget_s = settings, 0.0
@@ -145,11 +147,16 @@ class Trainer:
             if held:
                 module.eval()
 
-    def check_losses(self, losses: Sequence[float]) -> None:
-        """Raise `loss_not_finite` if training has diverged; `losses` are those of the last steps."""
+    def check_losses(self, losses: Sequence[float], behind: int = 0) -> None:
+        """Raise `loss_not_finite` if training has diverged.
+
+        Args:
+            losses: of steps that follow each other.
+            behind: steps that were made since the last of them.
+        """
         for place, value in enumerate(losses):
             if not math.isfinite(value):
-                number = self.step_number - len(losses) + place + 1
+                number = self.step_number - behind - len(losses) + place + 1
                 raise GeoSegError(
                     "loss_not_finite",
                     f"The loss became {value} at step {number} (epoch {self.epoch + 1}).",

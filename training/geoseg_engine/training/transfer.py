@@ -27,7 +27,7 @@ def sent(values: NDArray[Any], device: torch.device, dtype: torch.dtype | None =
 
 
 class LateNumbers:
-    """Reads numbers of a device some steps late, when they are there, instead of waiting for them.
+    """Reads numbers of a GPU at the next call, when they have arrived, instead of waiting; of a CPU at once.
 
     Args:
         device: that computes them.
@@ -38,29 +38,27 @@ class LateNumbers:
         self._pending: tuple[Tensor, torch.Event | None] | None = None
 
     def exchange(self, numbers: Tensor) -> list[float]:
-        """Start copying numbers to the host and return those of the call before; empty at the first call.
+        """Return the numbers of the call before and start copying these; of a CPU return these.
 
         Args:
             numbers: (count) on the device.
         """
-        before = self.rest()
-        there = self._device.is_gpu and self._device.offer.pinned
-        copy = self._device.pinned(torch.empty(numbers.shape, dtype=numbers.dtype)) if there else numbers
-        if there:
-            copy.copy_(numbers, non_blocking=True)
-        event = self._device.new_event()
-        if event is not None:
-            event.record()
-        self._pending = copy, event
-        return before
-
-    def rest(self) -> list[float]:
-        """Return the numbers that were copied last; empty without any."""
-        if self._pending is None:
+        if not self._device.is_gpu:
+            return list(numbers.tolist())
+        before, self._pending = self._pending, self._copied(numbers)
+        if before is None:
             return []
-        copy, event = self._pending
-        self._pending = None
+        copy, event = before
         if event is not None:
             event.synchronize()
-        values: list[float] = copy.tolist()
-        return values
+        return list(copy.tolist())
+
+    def _copied(self, numbers: Tensor) -> tuple[Tensor, torch.Event | None]:
+        """The numbers on their way to the host, and the mark in the device's queue behind them."""
+        event = self._device.new_event()
+        if event is None:
+            return numbers, None
+        copy = self._device.pinned(torch.empty(numbers.shape, dtype=numbers.dtype))
+        copy.copy_(numbers, non_blocking=True)
+        event.record()
+        return copy, event
