@@ -14,7 +14,7 @@ from torch import Tensor
 from ..contract import Problem
 from . import main_memory
 from .faults import missing_operation, translated
-from .missing_operations import ComputedOnCpu
+from .missing_operations import ComputedOnCpu, on_cpu
 
 Result = TypeVar("Result")
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "float32": torch.float32}
@@ -294,8 +294,17 @@ class Device:
                 except (NotImplementedError, RuntimeError) as error:
                     if not missing_operation(error):
                         raise
-            with ComputedOnCpu(self.torch_device, self.note_moved):
+            with ComputedOnCpu(self.on_cpu, self.note_moved):
                 return call()
+
+    def on_cpu(self, func: Any, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """Compute an operation on the CPU, and return what it gives on this device.
+
+        Args:
+            func: of torch.
+            args, named: its arguments, on this device.
+        """
+        return on_cpu(func, args, named, self.torch_device)
 
     def note_moved(self, name: str) -> None:
         """Note an operation that is computed on the CPU."""

@@ -19,35 +19,28 @@ class ComputedOnCpu(TorchDispatchMode):
     Autograd is above it: gradients of such an operation are operations of their own and come here too.
 
     Args:
-        device: that computes.
-        noted: gets name -> 0 of every operation that is moved.
-        refuses: returns whether an operation is to be treated as missing; for tests.
+        elsewhere: computes an operation on the CPU, as `on_cpu`.
+        noted: gets the name of every operation that is moved.
     """
 
-    def __init__(
-        self,
-        device: torch.device,
-        noted: Callable[[str], None],
-        refuses: Callable[[str], bool] = lambda name: False,
-    ) -> None:
+    def __init__(self, elsewhere: Callable[[Any, Any, Any], Any], noted: Callable[[str], None]) -> None:
         super().__init__()
-        self._device, self._noted, self._refuses = device, noted, refuses
+        self._elsewhere, self._noted = elsewhere, noted
         self._known: set[Any] = set()
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         named = kwargs or {}
-        if func not in self._known and not self._refuses(func.name()):
+        if func not in self._known:
             try:
                 return func(*args, **named)
             except (NotImplementedError, RuntimeError) as error:
                 if not missing_operation(error):
                     raise
-        if func not in self._known:
             self._known.add(func)
             self._noted(func.name())
-        return on_cpu(func, args, named, self._device)
+        return self._elsewhere(func, args, named)
 
 
 def on_cpu(func: Any, args: tuple[Any, ...], named: dict[str, Any], device: torch.device) -> Any:
