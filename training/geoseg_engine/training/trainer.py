@@ -109,7 +109,7 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         loss = self.backward(images, labels)
         self.scaler.unscale_(self.optimizer)
-        nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_NORM, foreach=True)
+        nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_NORM)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.ema.update(self.network)
