@@ -138,7 +138,7 @@ class Trainer:
         They are restored at the first step, so that nothing can draw any between loading and training.
         """
         if self._random is not None and self.group.first:
-            restore_rng(self._random)
+            restore_rng(self._random, self.device)
         self._random = None
         self.network.train()
         held = self.freeze_epochs < 0 or self.epoch < self.freeze_epochs
