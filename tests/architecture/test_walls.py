@@ -36,6 +36,7 @@ ROOMS = (
     {"bands"},
     {"stacking"},
     {"dataset"},
+    {"device"},
     {"models"},
     {"modelfile", "scores"},
     {"output_checks", "probe", "report"},
