@@ -18,6 +18,9 @@ from ...device.devices import Device
 from .raw_bands import RawWindow
 from .scores import Uploaded
 
+ALIGNED_BYTES = 64
+"""Where pieces of a buffer begin."""
+
 
 class Buffer:
     """Memory that copies to or from the device use, and the mark that the last of them is done."""
@@ -44,7 +47,7 @@ class Buffer:
         """Return the next piece of the buffer with the type and shape of a tensor."""
         size = like.numel() * like.element_size()
         found = self._memory[self._place : self._place + size].view(like.dtype).view(like.shape)
-        self._place += -(-size // 64) * 64
+        self._place += _room([like])
         return found
 
 
@@ -72,7 +75,11 @@ class Staged:
     """A window in pinned memory, on its way to the device."""
 
     def __init__(
-        self, window: RawWindow, tensors: Sequence[Tensor | None], wanted: Tensor | None, buffer: Buffer | None
+        self,
+        window: RawWindow,
+        tensors: Sequence[Tensor | None],
+        wanted: Tensor | None,
+        buffer: Buffer | None,
     ) -> None:
         """Hold raw numbers and masks by turns, and the buffer that they lie in."""
         self.window, self.tensors, self.wanted, self.buffer = window, tuple(tensors), wanted, buffer
@@ -92,6 +99,9 @@ class Copies:
         self.pinned = device.offer.pinned
         self._up, self._down = Ring(device, ahead), Ring(device, ahead)
         self._to, self._back = device.new_stream(), device.new_stream()
+        self.compute = device.new_stream()
+        """Queue that everything is computed in; None is the device's own."""
+        device.synchronise()  # what was put on the device before is there
 
     def staged(self, window: RawWindow) -> Staged:
         """Put a window into pinned memory, in the thread that has read it; without such memory it stays where it is."""
@@ -102,28 +112,33 @@ class Copies:
             return Staged(window, tensors, wanted, None)
         buffer = self._up.take()
         held = [item for item in (*tensors, wanted) if item is not None]
-        buffer.reserve(sum(-(-item.numel() * item.element_size() // 64) * 64 for item in held))
+        buffer.reserve(_room(held))
         moved = [None if item is None else buffer.array(item).copy_(item) for item in (*tensors, wanted)]
         return Staged(window, moved[:-1], moved[-1], buffer)
+
+    def drop(self, staged: Staged) -> None:
+        """Let others use the memory of a window."""
+        if staged.buffer is not None:
+            self._up.give_back(staged.buffer)
+            staged.buffer = None
 
     def uploaded(self, staged: Staged) -> Uploaded:
         """Begin the copies of a window to the device; what is computed from here on waits for them."""
         at, wait = self._device.torch_device, self._to is not None
-        with self._device.on(self._to):
-            moved = [None if item is None else item.to(at, non_blocking=wait) for item in staged.tensors]
-            wanted = None if staged.wanted is None else staged.wanted.to(at, non_blocking=wait)
-        if self._to is not None:
-            done = self._device.new_event()
-            if done is not None:
-                done.record(self._to)
-                torch.accelerator.current_stream(at).wait_event(done)
-            for item in (*moved, wanted):
-                if item is not None:
-                    item.record_stream(torch.accelerator.current_stream(at))
-            if staged.buffer is not None:
-                staged.buffer.used = done
-        if staged.buffer is not None:
-            self._up.give_back(staged.buffer)
+        try:
+            with self._device.on(self._to):
+                moved = [None if item is None else item.to(at, non_blocking=wait) for item in staged.tensors]
+                wanted = None if staged.wanted is None else staged.wanted.to(at, non_blocking=wait)
+            if self._to is not None and self.compute is not None:
+                done = self._to.record_event()
+                self.compute.wait_event(done)
+                for item in (*moved, wanted):
+                    if item is not None:
+                        item.record_stream(self.compute)
+                if staged.buffer is not None:
+                    staged.buffer.used = done
+        finally:
+            self.drop(staged)
         raw = [item for item in moved[::2] if item is not None]
         return Uploaded(staged.window, tuple(raw), tuple(moved[1::2]), wanted)
 
@@ -135,25 +150,32 @@ class Copies:
         """
         if not self.pinned:
             return Coming([item.cpu() for item in tensors])
-        buffer, at = self._down.take(), self._device.torch_device
-        buffer.reserve(sum(-(-item.numel() * item.element_size() // 64) * 64 for item in tensors))
-        done = self._device.new_event()
-        if self._back is not None:
-            self._back.wait_stream(torch.accelerator.current_stream(at))
+        buffer = self._down.take()
+        try:
+            return self._copied_back(tensors, buffer)
+        except BaseException:
+            self._down.give_back(buffer)
+            raise
+
+    def _copied_back(self, tensors: Sequence[Tensor], buffer: Buffer) -> Coming:
+        buffer.reserve(_room(tensors))
+        if self._back is not None and self.compute is not None:
+            self._back.wait_event(self.compute.record_event())
         with self._device.on(self._back):
-            held = [buffer.array(item).copy_(item, non_blocking=True) for item in tensors]
-        if self._back is not None and done is not None:
-            done.record(self._back)
+            held = [buffer.array(item).copy_(item, non_blocking=self._back is not None) for item in tensors]
+        if self._back is not None:
+            buffer.used = self._back.record_event()
             for item in tensors:
                 item.record_stream(self._back)
-        buffer.used = done
         return Coming(held, buffer, self._down)
 
 
 class Coming:
     """Results on their way to the host."""
 
-    def __init__(self, tensors: Sequence[Tensor], buffer: Buffer | None = None, ring: Ring | None = None) -> None:
+    def __init__(
+        self, tensors: Sequence[Tensor], buffer: Buffer | None = None, ring: Ring | None = None
+    ) -> None:
         """Hold tensors of the host that copies may still fill."""
         self._tensors, self._buffer, self._ring = list(tensors), buffer, ring
 
@@ -168,6 +190,11 @@ class Coming:
         if self._buffer is not None and self._ring is not None:
             self._ring.give_back(self._buffer)
             self._buffer = None
+
+
+def _room(tensors: Sequence[Tensor]) -> int:
+    """Bytes that tensors take in a buffer."""
+    return sum(-(-item.numel() * item.element_size() // ALIGNED_BYTES) * ALIGNED_BYTES for item in tensors)
 
 
 def _tensor(array: NDArray[Any]) -> Tensor:

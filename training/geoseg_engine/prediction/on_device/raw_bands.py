@@ -121,9 +121,7 @@ class RawReader:
             if self.derived:
                 self._made = self._exit.enter_context(StackReader(_only(recipe, self.derived)))
                 places = tuple(order[name] for name in self.derived)
-                self.layers.append(
-                    RawLayer(places, np.dtype(np.float32), nodata=(None,) * len(places))
-                )
+                self.layers.append(RawLayer(places, np.dtype(np.float32), nodata=(None,) * len(places)))
         except BaseException:
             self._exit.close()
             raise
@@ -160,13 +158,9 @@ class RawReader:
         read_s = time.thread_time() - started
         return RawWindow(cut, known_px, tuple(parts), empty, wanted, derived_s, read_s)
 
-    def _open(
-        self, source: Source, recipe: Recipe, order: dict[str, int], float64: bool
-    ) -> list[str]:
+    def _open(self, source: Source, recipe: Recipe, order: dict[str, int], float64: bool) -> list[str]:
         """Names of the bands of a source that can be read raw; its file stays open if there are any."""
-        every = tuple(
-            band for band in (*recipe.bands, *recipe.intermediates) if band.source == source.key
-        )
+        every = tuple(band for band in (*recipe.bands, *recipe.intermediates) if band.source == source.key)
         plain = [
             band
             for band in every
@@ -238,7 +232,9 @@ class _File:
 def _only(recipe: Recipe, names: Sequence[str]) -> Recipe:
     """The recipe of some of its bands; the others become intermediates that nothing but expressions reads."""
     kept = tuple(band for band in recipe.bands if band.name in names)
-    units = {band.source for band in kept if not band.derive}  # of which the other bands may tell, see `unit_of`
+    units = {
+        band.source for band in kept if not band.derive
+    }  # of which the other bands may tell, see `unit_of`
     inputs = {name for band in (*kept, *recipe.intermediates) for name in band.inputs.values()}
     others = tuple(
         band

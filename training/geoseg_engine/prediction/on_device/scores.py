@@ -89,8 +89,7 @@ class ScoreMaker:
             return list(torch.from_numpy(whole).to(device.torch_device).unbind())
 
         self._mean, self._std, self._low, self._high = (
-            numbers(column)
-            for column in (statistics.mean, statistics.std, statistics.low, statistics.high)
+            numbers(column) for column in (statistics.mean, statistics.std, statistics.low, statistics.high)
         )
         self._last: tuple[Window, tuple[_Placed, ...]] | None = None
 
@@ -102,7 +101,11 @@ class ScoreMaker:
         if self._last is None:
             return False
         last = self._last[0]
-        return (last.row, last.height, last.col + last.width) == (read.row, read.height, read.col + window.known_px)
+        return (last.row, last.height, last.col + last.width) == (
+            read.row,
+            read.height,
+            read.col + window.known_px,
+        )
 
     def forget(self) -> None:
         """Drop the columns that are kept for the next window."""
@@ -146,7 +149,9 @@ class ScoreMaker:
         kept = []
         for part in placed:
             skipped = min(max(first - part.place.col, 0), part.place.width)
-            place = Window(part.place.row, max(part.place.col - first, 0), part.place.height, part.place.width - skipped)
+            place = Window(
+                part.place.row, max(part.place.col - first, 0), part.place.height, part.place.width - skipped
+            )
             invalid = None if part.invalid is None else part.invalid[:, :, skipped:].clone()
             kept.append(_Placed(part.raw[:, :, skipped:].clone(), place, invalid))
         self._last = (Window(read.row, read.col + first, read.height, keep_px), tuple(kept))
@@ -164,7 +169,9 @@ class ScoreMaker:
         valid = torch.ones((core.height, core.width), dtype=torch.bool, device=at) if gaps else None
         if uploaded.wanted is not None:
             valid = uploaded.wanted.clone()
-        over = torch.zeros((core.height, core.width), dtype=torch.int16, device=at) if self._counts_px else None
+        over = (
+            torch.zeros((core.height, core.width), dtype=torch.int16, device=at) if self._counts_px else None
+        )
         counts = torch.zeros(self._bands + 1, dtype=torch.int64, device=at)
         for strip in self._strips(whole):
             values, missing = self._values(placed, strip)
@@ -179,9 +186,7 @@ class ScoreMaker:
         for top in range(0, whole.height, step):
             yield Window(top, 0, min(step, whole.height - top), whole.width)
 
-    def _values(
-        self, placed: tuple[_Placed, ...], strip: Window
-    ) -> tuple[list[Tensor], list[Tensor | None]]:
+    def _values(self, placed: tuple[_Placed, ...], strip: Window) -> tuple[list[Tensor], list[Tensor | None]]:
         """Of each band, in the order of the model: values (rows, cols) of a strip, and where there is none."""
         values: list[Any] = [None] * self._bands
         missing: list[Tensor | None] = [None] * self._bands
@@ -272,7 +277,9 @@ def _gone(layer: RawLayer, number: int, raw: Tensor) -> Tensor | None:
         if marked is not None:
             gone |= raw == float(np.float32(marked))
     elif marked is not None:
-        as_held = int(np.array(marked, layer.dtype).view(np.int16)) if layer.dtype == np.uint16 else int(marked)
+        as_held = (
+            int(np.array(marked, layer.dtype).view(np.int16)) if layer.dtype == np.uint16 else int(marked)
+        )
         gone = raw == as_held
     return gone
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ...device.devices import as_device
 from ...modelfile.calibration import PLAIN, Calibration, Decision
 from ...models import last_layers
 from ...raster.grid import Window
@@ -52,7 +53,8 @@ class TorchRuntime:
         self.title = f"torch {precision} on {device}"
         self._dtype = DTYPES[precision]
         # float64 takes the plain layout: it exists for comparison, not for speed
-        layout = torch.contiguous_format if precision == "float64" else torch.channels_last
+        self._on = as_device(device)
+        layout = torch.contiguous_format if precision == "float64" else self._on.layout
         fold_batch_norm(network.eval())
         if precision != "float64":
             network = banded(network, LEVELS if device == "cpu" else 0)
@@ -77,26 +79,39 @@ class TorchRuntime:
             scores: z-scores (bands, rows, cols).
             kept: part of the window that is returned.
         """
-        try:
+
+        def call() -> Array:
             with torch.inference_mode():
                 image = torch.from_numpy(np.ascontiguousarray(scores))[None]
-                image = image.to(self.device, self._dtype).contiguous(memory_format=self._layout)
-                for unet in self._unets:
-                    unet.kept = kept
-                logits = self._network(image)
-                if kept is not None and not self.crops:
-                    logits = kept.of(logits)
-                if self._dtype != torch.float64:
-                    logits = logits.float()
-                result: Array = self._decide(logits)[0].cpu().numpy()
+                result: Array = self.output(image, kept).cpu().numpy()
                 return result
-        except torch.OutOfMemoryError as error:
-            torch.cuda.empty_cache()
-            raise MemoryError(str(error)) from error
-        except RuntimeError as error:
-            if "can't allocate memory" in str(error):
-                raise MemoryError(str(error)) from error
+
+        try:
+            return self._on.run(call)
+        except MemoryError:
+            self._on.empty_cache()
             raise
+
+    def output(self, image: Tensor, kept: Window | None = None) -> Tensor:
+        """Return the output q as a tensor of the device; errors are those of torch.
+
+        Args:
+            image: z-scores (1, bands, rows, cols), on any device.
+            kept: part of the window that is returned.
+
+        Returns:
+            (classes, rows, cols), float32 or float64.
+        """
+        image = image.to(self._on.torch_device, self._dtype).contiguous(memory_format=self._layout)
+        for unet in self._unets:
+            unet.kept = kept
+        logits = self._network(image)
+        if kept is not None and not self.crops:
+            logits = kept.of(logits)
+        if self._dtype != torch.float64:
+            logits = logits.float()
+        result: Tensor = self._decide(logits)[0]
+        return result
 
 
 def fold_batch_norm(network: nn.Module) -> None:
