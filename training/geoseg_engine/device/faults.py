@@ -111,8 +111,8 @@ def lost_error(error: BaseException, device: str = "GPU") -> GeoSegError:
     return GeoSegError(
         DEVICE_LOST,
         f"The {device} no longer answers: {_first_line(error)}.",
-        "What was finished is kept: run again with Resume, or run the prediction again. If it happens again, update the "
-        "driver of the GPU, or choose the CPU as device.",
+        "What was finished is kept: run again with Resume, or run the prediction again. If it happens again, update "
+        "the driver of the GPU, or choose the CPU as device.",
     )
 
 

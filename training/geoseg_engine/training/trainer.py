@@ -217,7 +217,10 @@ class Trainer:
         self.network.load_state_dict(state["weights"])
         self.ema.restore(state["average"])
         self.optimizer.load_state_dict(state["optimiser"])
-        self.scaler.load_state_dict(state["scaler"])
+        if (
+            state["scaler"] and self.scaler.is_enabled()
+        ):  # of a device that trained in another precision: none
+            self.scaler.load_state_dict(state["scaler"])
         self.epoch, self.step_number = state["epoch"], state["step"]
         self.batch_size = state["batch_size"]
         blocks = state.get("blocks")
