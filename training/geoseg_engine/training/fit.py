@@ -135,7 +135,8 @@ def run(job: TrainJob, folder: Path, channel: Channel) -> dict[str, Any]:
     summary["provenance"] = provenance(data.dataset, data.folder, time.monotonic() - started)
     write_model(session, trainer, data.dataset, data.warnings, summary, calibration)
     write_json(output / METRICS_FILE, summary)
-    return group.broadcast(report_files(output, summary, data.warnings, channel))
+    warnings = (*data.warnings, *device_warnings(device))
+    return group.broadcast(report_files(output, summary, warnings, channel))
 
 
 def read_training_data(job: TrainJob, folder: Path, output: Path, channel: Channel) -> TrainingData:

@@ -308,10 +308,11 @@ def save_checkpoint(session: Session, trainer: Trainer, meter: Meter) -> None:
         "found": encode(session.problems),
         "fingerprint": session.fingerprint,
         "precision": trainer.precision.name,
+        "device": trainer.device.name,
         "seconds_per_step": meter.seconds_per_step,
         **trainer.state(),
     }
-    checkpoint.save(session.output / checkpoint.FILE, state)
+    checkpoint.save(session.output / checkpoint.FILE, state, trainer.device)
 
 
 def report_epoch(session: Session, trainer: Trainer, meter: Meter, row: dict[str, Any]) -> None:

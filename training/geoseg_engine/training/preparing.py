@@ -139,7 +139,7 @@ def prepare_resumed(
     )
     torch.manual_seed(job.seed)
     network = build(saved["architecture"]).to(device.torch_device, memory_format=device.layout)  # type: ignore[call-overload]
-    precision = Precision(saved["precision"], saved["seconds_per_step"])
+    precision = resumed_precision(saved, device, channel)
     monitored, loss = with_monitor(job, scene), loss_for(plan, scene)
     trainer = make_trainer(monitored, plan, network, loss, precision, group, device)
     try:
@@ -158,6 +158,23 @@ def prepare_resumed(
     left = plan.total_steps - trainer.step_number
     minutes = max(left, 0) * precision.seconds_per_step / 60
     return Prepared(plan, saved["architecture"], trainer, StepTiming(precision, plan.batch_size), minutes)
+
+
+def resumed_precision(saved: dict[str, Any], device: Device, channel: Channel) -> Precision:
+    """Return the precision of a checkpoint, or float32 on a device that does not have it.
+
+    Args:
+        saved: content of the checkpoint.
+        device: that training goes on on.
+        channel: gets a warning where it is another device than before.
+    """
+    before, name = str(saved.get("device", "")), saved["precision"]
+    if before in ("", device.name):
+        return Precision(name, saved["seconds_per_step"])
+    here = name if name in device.precisions else "float32"
+    other = "" if here == name else f", in {here}: it does not have {name}"
+    channel.log(f"The run began on {before}; it goes on on {device.name}{other}.", "warning")
+    return Precision(here, saved["seconds_per_step"])
 
 
 def first_plan(

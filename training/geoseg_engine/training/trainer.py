@@ -138,7 +138,7 @@ class Trainer:
         They are restored at the first step, so that nothing can draw any between loading and training.
         """
         if self._random is not None and self.group.first:
-            restore_rng(self._random)
+            restore_rng(self._random, self.device)
         self._random = None
         self.network.train()
         held = self.freeze_epochs < 0 or self.epoch < self.freeze_epochs
@@ -217,7 +217,10 @@ class Trainer:
         self.network.load_state_dict(state["weights"])
         self.ema.restore(state["average"])
         self.optimizer.load_state_dict(state["optimiser"])
-        self.scaler.load_state_dict(state["scaler"])
+        if (
+            state["scaler"] and self.scaler.is_enabled()
+        ):  # of a device that trained in another precision: none
+            self.scaler.load_state_dict(state["scaler"])
         self.epoch, self.step_number = state["epoch"], state["step"]
         self.batch_size = state["batch_size"]
         blocks = state.get("blocks")

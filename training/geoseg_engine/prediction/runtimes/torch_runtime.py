@@ -78,15 +78,29 @@ class TorchRuntime:
             scores: z-scores (bands, rows, cols).
             kept: part of the window that is returned.
         """
-        image = torch.from_numpy(np.ascontiguousarray(scores))[None]
+
+        def call() -> Array:
+            with torch.inference_mode():
+                image = torch.from_numpy(np.ascontiguousarray(scores))[None]
+                result: Array = self.output(image, kept).cpu().numpy()
+                return result
+
         try:
-            return self.device.run(lambda: self._computed(image, kept))
+            return self.device.run(call)
         except MemoryError:
             self.device.empty_cache()
             raise
 
-    @torch.inference_mode()
-    def _computed(self, image: Tensor, kept: Window | None) -> Array:
+    def output(self, image: Tensor, kept: Window | None = None) -> Tensor:
+        """Return the output q as a tensor of the device; errors are those of torch.
+
+        Args:
+            image: z-scores (1, bands, rows, cols), on any device.
+            kept: part of the window that is returned.
+
+        Returns:
+            (classes, rows, cols), float32 or float64.
+        """
         image = image.to(self.device.torch_device, self._dtype).contiguous(memory_format=self._layout)
         for unet in self._unets:
             unet.kept = kept
@@ -95,7 +109,7 @@ class TorchRuntime:
             logits = kept.of(logits)
         if self._dtype != torch.float64:
             logits = logits.float()
-        result: Array = self._decide(logits)[0].cpu().numpy()
+        result: Tensor = self._decide(logits)[0]
         return result
 
 
