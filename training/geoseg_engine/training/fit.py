@@ -26,7 +26,7 @@ from ..contract import (
 from ..dataset.datasets import read_dataset
 from ..dataset.subset import with_bands
 from ..device.devices import Device
-from ..device.finding import find_device
+from ..device.finding import device_warnings, find_device
 from ..modelfile.reading import ModelFile
 from ..models import facts, traits
 from ..outputs import prepare_folder, require_room
