@@ -181,9 +181,6 @@ def test_other_names_are_not(name):
 
 def test_a_gpu_is_found_by_its_name_and_its_number(monkeypatch):
     first, second, apple = FakeGpu(), FakeGpu("rocm"), FakeGpu("mps")
-    for gpu in (first, second):
-        gpu.torch_device = torch.device("cuda")
-    apple.torch_device = torch.device("mps")
     found(monkeypatch, first, second, apple)
     assert finding.find_device("cuda") is first and finding.find_device("cuda:1") is second
     assert finding.find_device("mps") is apple and finding.find_device("cpu") is CPU
@@ -292,9 +289,8 @@ def test_memory_of_the_computer_is_read_or_guessed(tmp_path, monkeypatch):
 
 
 def test_cards_are_listed_by_their_maker(tmp_path, monkeypatch):
-    for name, kind, maker in (
-        ("1", "0x030000", "0x10de"), ("2", "0x030200", "0x1002"), ("3", "0x020000", "0x8086"), ("4", "0x030000", "0x1a03")
-    ):  # fmt: skip
+    listed = (("0x030000", "0x10de"), ("0x030200", "0x1002"), ("0x020000", "0x8086"), ("0x030000", "0x1a03"))
+    for name, (kind, maker) in zip("1234", listed, strict=True):
         (tmp_path / name).mkdir()
         (tmp_path / name / "class").write_text(f"{kind}\n", encoding="ascii")
         (tmp_path / name / "vendor").write_text(f"{maker}\n", encoding="ascii")

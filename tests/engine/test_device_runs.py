@@ -18,6 +18,8 @@ from geoseg_engine.training.validate import Core
 
 torch.set_num_threads(1)
 ROWS, COLS = 300, 260
+LITTLE_BYTES = 100 << 10
+"""Less than 8 channels of 4 crops of 32 px in float32, more than those of 2, and than a window of 52 px."""
 LONGER = {"epochs": 2, "steps_per_epoch": 6}
 
 
@@ -68,9 +70,8 @@ def test_a_training_runs_on_every_kind(dataset, tmp_path, monkeypatch, unexporte
 
 
 def test_little_memory_halves_the_batch_and_says_so(dataset, tmp_path, monkeypatch, unexported):
-    # a batch of 4 crops of 32 px at 4 channels in float32 is 64 KiB, of 2 crops 32
-    found(monkeypatch, FakeGpu(largest_bytes=40 << 10))
-    result, channel = train(dataset, tmp_path, batch_size=4)
+    found(monkeypatch, FakeGpu(largest_bytes=LITTLE_BYTES))
+    result, _ = train(dataset, tmp_path, batch_size=4)
     assert result["epochs_run"] == 2
     assert checkpoint.load(tmp_path / checkpoint.FILE)["batch_size"] <= 2
 
@@ -81,7 +82,7 @@ def test_memory_that_is_taken_by_others_later_halves_the_batch(dataset, tmp_path
     real = fit.open_session
 
     def less(*arguments):
-        gpu.largest_bytes = 40 << 10
+        gpu.largest_bytes = LITTLE_BYTES
         return real(*arguments)
 
     monkeypatch.setattr(fit, "open_session", less)
@@ -156,13 +157,12 @@ def test_an_operation_that_the_gpu_lacks_is_said_once_and_warned_of(
 def test_a_prediction_on_a_gpu_gives_the_classes_of_the_cpu(place, tmp_path, monkeypatch, kind):
     plain, _, _ = map_of(place, tmp_path / "plain", device="cpu")
     gpu = FakeGpu(kind)
-    gpu.torch_device = torch.device("cpu")
-    found(monkeypatch, gpu)
     monkeypatch.setattr("geoseg_engine.prediction.runtimes.selection.find_device", lambda name: gpu)
     monkeypatch.setattr(predict, "find_device", lambda name: gpu)
     found_map, result, _ = map_of(place, tmp_path / "gpu")
     assert (found_map == plain).mean() > 0.9999
-    assert result["device"] == str(gpu) and result["warnings"] == []
+    assert result["device"] == str(gpu)
+    assert {item.code for item in result["warnings"]} <= {"windows_differ"}, "as a CPU may, in another layout"
 
 
 @pytest.fixture
@@ -174,9 +174,9 @@ def gpu(monkeypatch):
 
 
 def test_little_memory_halves_the_windows_and_keeps_the_map(place, tmp_path, gpu):
-    plain, _, _ = map_of(place, tmp_path / "plain")
-    gpu.largest_bytes = 4 * 4 * 90 * 90
-    halved, _, channel = map_of(place, tmp_path / "halved")
+    plain, _, _ = map_of(place, tmp_path / "plain", core_px=256)
+    gpu.largest_bytes = 4 * 4 * 200 * 200
+    halved, _, channel = map_of(place, tmp_path / "halved", core_px=256)
     assert (halved == plain).mean() > 0.9999
     assert any("does not fit into memory: it is halved" in text for text in channel.texts)
     gpu.largest_bytes = 1000

@@ -33,7 +33,7 @@ def find_device(wanted: str) -> Device:
     if wanted == "cpu":
         return CPU
     kind, number = wanted.partition(":")[0], int(named[2] or 0)
-    found = [gpu for gpu in gpus() if gpu.torch_device.type == kind]
+    found = [gpu for gpu in gpus() if gpu.offer.module == kind]
     if number >= len(found):
         here = ", ".join(f"{gpu} ({gpu.name})" for gpu in gpus())
         raise GeoSegError(
