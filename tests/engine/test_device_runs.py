@@ -9,12 +9,17 @@ import torch
 from fake_devices import FakeGpu, found
 from prediction_scenes import grid_of, recipe_of, scene, write_model, write_raster
 from recorder import Recorder
-from training_scenes import small_job, write_dataset
+from training_scenes import CLASSES, blobs, small_job, write_dataset
 
-from geoseg_engine.contract import GeoSegError, PredictJob
+from geoseg_engine.contract import Band, GeoSegError, PredictJob
+from geoseg_engine.device.devices import CPU
+from geoseg_engine.modelfile.precision import Precision
+from geoseg_engine.models import build
 from geoseg_engine.prediction import predict, run_plan
 from geoseg_engine.training import checkpoint, fit
-from geoseg_engine.training.validate import Core
+from geoseg_engine.training.losses import loss_of
+from geoseg_engine.training.scene import scene_from_arrays
+from geoseg_engine.training.validate import Core, validate
 
 torch.set_num_threads(1)
 ROWS, COLS = 300, 260
@@ -95,6 +100,19 @@ def test_a_core_of_the_validation_is_halved_where_memory_is_short():
     assert Core(0, 8, 48, 16).halves(16) == [Core(0, 8, 32, 16), Core(32, 8, 16, 16)]
     assert Core(0, 8, 16, 32).halves(16) == [Core(0, 8, 16, 16), Core(0, 24, 16, 16)]
     assert Core(0, 0, 16, 16).halves(16) == []
+
+
+def test_a_validation_in_halves_counts_the_same_pixels(tmp_path):
+    bands = tuple(Band(f"b{place}", "r1", place) for place in (1, 2, 3))
+    whole, _ = scene_from_arrays(*blobs(), bands, len(CLASSES))
+    torch.manual_seed(1)
+    network = build({"name": "unet", "bands": 3, "classes": 2, "width": 4, "levels": 2, "dropout": 0.0})
+    loss, gpu = loss_of("ce", [1.0, 1.0]), FakeGpu(largest_bytes=LITTLE_BYTES)
+    plain, halved = (
+        validate(network, whole, loss, one, Precision("float32"), Recorder(tmp_path)) for one in (CPU, gpu)
+    )
+    assert gpu.emptied > 1 and (halved.matrix == plain.matrix).all()
+    assert halved.loss == pytest.approx(plain.loss)
 
 
 def test_a_training_whose_gpu_is_lost_goes_on_where_its_checkpoint_is(

@@ -123,7 +123,8 @@ def validate(
         truth = scene.validation[core.row : core.row + core.height, core.col : core.col + core.width]
         logits = logits[:, :, : truth.shape[0], : truth.shape[1]]
         known = float((truth != IGNORE).sum())
-        total += known * float(loss(logits, torch.from_numpy(truth)[None].to(device.torch_device)))
+        there = torch.from_numpy(truth)[None].to(device.torch_device)
+        total += known * device.run(lambda: float(loss(logits, there)))  # noqa: B023
         pixels += known
         cells.add(core.row, core.col, truth, logits[0].argmax(dim=0).to(torch.uint8).cpu().numpy())
     total, pixels = group.summed(np.array([total, pixels]), device)
