@@ -121,7 +121,9 @@ def test_layers_that_end_inside_the_grid_and_derived_bands(tmp_path, monkeypatch
         Band("slope", "r1", 2, derive="slope"),
         Band("height", "r1", 2, fill="median" if False else "12"),
     )
-    recipe = Recipe((Source("r1", str(image), "image"), Source("r2", str(tmp_path / "other.tif"))), bands, grid)
+    recipe = Recipe(
+        (Source("r1", str(image), "image"), Source("r2", str(tmp_path / "other.tif"))), bands, grid
+    )
     from geoseg_engine.modelfile.stats import Statistics
     import prediction_scenes
 
@@ -129,7 +131,10 @@ def test_layers_that_end_inside_the_grid_and_derived_bands(tmp_path, monkeypatch
     monkeypatch.setattr(prediction_scenes, "STATISTICS", statistics)
     write_model(tmp_path / "model.onnx", recipe, statistics=statistics)
     with RawReaderOf(recipe, tmp_path) as reader:
-        assert reader.derived == ["slope", "height"] and [layer.places for layer in reader.layers[:2]] == [(0,), (1,)]
+        assert reader.derived == ["slope", "height"] and [layer.places for layer in reader.layers[:2]] == [
+            (0,),
+            (1,),
+        ]
     sources = (Source("r1", str(image), "image"), Source("r2", str(tmp_path / "other.tif")))
     assert both(tmp_path, tmp_path, monkeypatch, sources=sources)["host_bands"] == ["slope", "height"]
 

@@ -45,8 +45,11 @@ class Layer:
         """Return codes as the values of the file."""
         if not self.is_share:
             return np.minimum(codes, IGNORE).astype(np.uint8)
-        shares = (codes / np.float32(STEPS_OF_ONE)).astype(np.float32)
-        shares[codes == MISSING] = np.nan
+        shares = codes.astype(np.float32)
+        shares *= np.float32(1 / STEPS_OF_ONE)  # a power of two: exact
+        missing = codes == MISSING
+        if missing.any():
+            shares[missing] = np.nan
         return shares
 
 

@@ -237,30 +237,35 @@ class DevicePath:
     ) -> None:
         self._files.close()
 
-    def read(self, step: Step) -> tuple[Step, Staged]:
-        """Decode a window into memory that is copied to the device without waiting."""
+    def read(self, step: Step) -> tuple[Step, Staged | Ready]:
+        """Decode a window into memory that is copied to the device without waiting.
+
+        A CPU makes the z-scores here too, beside the network; a window for which memory is short is left as it is.
+        """
         window = self._files.read(step.cut, step.known_px, self._wanted(step.cut))
-        staged = self._copies.staged(window)
         self.seconds.add("read_s", window.read_s)
         self.seconds.add("derived_s", window.derived_s)
-        return step, staged
+        staged = self._copies.staged(window)
+        if self.device.is_gpu:
+            return step, staged
+        try:
+            return step, self._ready(step.cut, staged, step.keep_px)
+        except MemoryError:
+            return step, staged
 
-    def compute(self, item: tuple[Step, Staged]) -> Pending:
+    def compute(self, item: tuple[Step, Staged | Ready]) -> Pending:
         """Start the computation of a window.
 
         Raises:
             GeoSegError: `out_of_memory`, `device_lost`.
         """
-        step, staged = item
-        started = time.thread_time()
+        step, found = item
         try:
-            try:
-                return self._begun(step.cut, staged, step.keep_px)
-            except MemoryError:
-                self._maker.forget()
-            return self._halved(step.cut)  # outside, so that what did not fit is free
-        finally:
-            self.seconds.add("compute_s", time.thread_time() - started)
+            ready = found if isinstance(found, Ready) else self._ready(step.cut, found, step.keep_px)
+            return self._begun(step.cut, ready)
+        except MemoryError:
+            pass  # what did not fit is free when the halves begin
+        return self._halved(step.cut)
 
     def piece(self, cut: Cut) -> Piece:
         """Return the result of one window, read and computed here."""
@@ -285,20 +290,35 @@ class DevicePath:
     def _wanted(self, cut: Cut) -> NDArray[np.bool_] | None:
         return None if self._area is None else self._area.mask(cut.core)
 
-    def _begun(self, cut: Cut, staged: Staged, keep_px: int) -> Pending:
-        """Send a window and compute it; a MemoryError where it does not fit."""
-        if not self._maker.knows(staged.window):
-            self._copies.drop(staged)
-            staged = self._copies.staged(self._files.read(cut, 0, staged.window.wanted))
+    def _ready(self, cut: Cut, staged: Staged, keep_px: int) -> Ready:
+        """Z-scores of a window on the device; a MemoryError where they do not fit."""
+        started = time.thread_time()
+        try:
+            with torch.inference_mode(), self.device.on(self._copies.compute):
+                if not self._maker.knows(staged.window):
+                    self._copies.drop(staged)
+                    staged = self._copies.staged(self._files.read(cut, 0, staged.window.wanted))
+                with self.device.faults():
+                    uploaded = self._copies.uploaded(staged)
+                return Ready(self.device.run(lambda: self._maker.made(uploaded, keep_px)))
+        except MemoryError:
+            self._maker.forget()
+            raise
+        finally:
+            self.seconds.add("compute_s", time.thread_time() - started)
+
+    def _begun(self, cut: Cut, ready: Ready) -> Pending:
+        """Start the network and the copy of its codes; a MemoryError where the window does not fit."""
+        scores = ready.scores
+        if scores is None:
+            return Pending(cut.core)
+        started = time.thread_time()
         with torch.inference_mode(), self.device.on(self._copies.compute):
-            with self.device.faults():
-                uploaded = self._copies.uploaded(staged)
-            scores = self.device.run(lambda: self._maker.made(uploaded, keep_px))
-            if scores is None:
-                return Pending(cut.core)
             codes = self.device.run(lambda: self._codes(scores, cut))
             with self.device.faults():
-                return Pending(cut.core, self._copies.begun([codes, scores.counts]))
+                coming = self._copies.begun([codes, scores.counts])
+        self.seconds.add("compute_s", time.thread_time() - started)
+        return Pending(cut.core, coming)
 
     def _codes(self, scores: Scores, cut: Cut) -> Tensor:
         output = self._network(scores.image, cut.kept)
@@ -320,7 +340,7 @@ class DevicePath:
         for part in parts:
             staged = self._copies.staged(self._files.read(part, 0, self._wanted(part)))
             try:
-                pending = self._begun(part, staged, 0)
+                pending = self._begun(part, self._ready(part, staged, 0))
             except MemoryError:
                 pending = self._halved(part)
             with self.device.faults():
@@ -330,6 +350,13 @@ class DevicePath:
             counts += [*piece.out_of_range, piece.valid_px]
             pending.release()
         return Pending(cut.core, Coming([torch.from_numpy(codes.view(np.int16)), torch.from_numpy(counts)]))
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Z-scores of a window on the device; None where no pixel of its core has a value."""
+
+    scores: Scores | None
 
 
 class Pending:
