@@ -10,7 +10,6 @@ less what the peer needs for decoding and encoding; it is taken with one thread 
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import sys
 import time
@@ -24,7 +23,7 @@ import numpy as np  # noqa: E402
 import rasterio  # noqa: E402
 import torch  # noqa: E402
 from measuring import Row, function_command, timed  # noqa: E402
-from predict_runs import BANDS, CLASSES, PATTERN_PX, Size, prepared, size_for, write_model  # noqa: E402
+from predict_runs import BANDS, PATTERN_PX, Size, prepared, size_for  # noqa: E402
 from rasterio.enums import Resampling  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 

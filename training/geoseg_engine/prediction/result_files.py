@@ -38,10 +38,12 @@ WRITTEN_AT_ONCE = 2
 
 
 class ClassCounts:
-    """Pixels and area of each class over all windows."""
+    """Pixels and area of each class, and of IGNORE, over all windows."""
 
-    def __init__(self, grid: Grid) -> None:
+    def __init__(self, grid: Grid, classes: Sequence[LabelClass]) -> None:
+        """Begin with nothing; no other codes are counted than those of `classes` and IGNORE."""
         self._grid = grid
+        self._codes = sorted({*(item.id for item in classes), IGNORE})
         self.pixels = np.zeros(IGNORE + 1, np.int64)
         self.areas_m2 = np.zeros(IGNORE + 1)
 
@@ -52,9 +54,9 @@ class ClassCounts:
             ids: class ids (rows, cols).
             window: pixels of the grid.
         """
-        counts, areas_m2 = class_areas(self._grid, ids, window, range(IGNORE + 1))
-        self.pixels += counts.sum(axis=0)
-        self.areas_m2 += areas_m2
+        counts, areas_m2 = class_areas(self._grid, ids, window, self._codes)
+        self.pixels[self._codes] += counts.sum(axis=0)
+        self.areas_m2[self._codes] += areas_m2
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class RasterFiles:
             GeoSegError: `not_writable`, `disk_full`.
             Cancelled: if the user stops; the file in work is not there then.
         """
-        counts = ClassCounts(self.grid)
+        counts = ClassCounts(self.grid, self.classes)
         wanted = [layer for layer in self.layers if layer.key in files]
         total = self.grid.height * self.grid.width * sum(len(layer.bands) for layer in wanted)
         done, writing = 0, []
