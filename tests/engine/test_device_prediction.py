@@ -5,20 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import rasterio
-import shapely
-from prediction_scenes import BANDS, CLASSES, grid_of, recipe_of, scene, write_model, write_raster
+from prediction_scenes import grid_of, recipe_of, scene, write_model, write_raster
 
 from geoseg_engine.channel import Channel
-from geoseg_engine.contract import CANCEL_FILE, Area, Band, Cancelled, GeoSegError, PredictJob, Recipe, Source
+from geoseg_engine.contract import Band, PredictJob, Recipe, Source
 from geoseg_engine.modelfile.calibration import Calibration
 from geoseg_engine.modelfile.reading import read_model
 from geoseg_engine.prediction import predict, run_plan
-from geoseg_engine.prediction.on_device import agreement, pipeline
-from geoseg_engine.prediction.on_device.pipeline import SWITCH, shared_px, steps
+from geoseg_engine.prediction.on_device.pipeline import SWITCH
 from geoseg_engine.prediction.on_device.raw_bands import RawReader
-from geoseg_engine.prediction.runtimes.torch_runtime import TorchRuntime
-from geoseg_engine.prediction.windows import Frame, cuts
-from geoseg_engine.raster.grid import Window
 
 ROWS, COLS = 300, 260
 LAYERS = {
@@ -124,8 +119,9 @@ def test_layers_that_end_inside_the_grid_and_derived_bands(tmp_path, monkeypatch
     recipe = Recipe(
         (Source("r1", str(image), "image"), Source("r2", str(tmp_path / "other.tif"))), bands, grid
     )
-    from geoseg_engine.modelfile.stats import Statistics
     import prediction_scenes
+
+    from geoseg_engine.modelfile.stats import Statistics
 
     statistics = Statistics((100.0, 10.0, 20.0, 10.0), (20.0, 5.0, 9.0, 5.0), (40.0, -10.0, 0.0, -10.0), (160.0, 30.0, 80.0, 30.0))  # fmt: skip
     monkeypatch.setattr(prediction_scenes, "STATISTICS", statistics)

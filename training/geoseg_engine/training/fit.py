@@ -26,11 +26,7 @@ from ..contract import (
 from ..dataset.datasets import read_dataset
 from ..dataset.subset import with_bands
 from ..device.devices import Device
-<<<<<<< HEAD
-from ..device.finding import device_warnings, find_device
-=======
 from ..device.finding import announce, device_warnings, find_device
->>>>>>> s/device
 from ..modelfile.reading import ModelFile
 from ..models import facts, traits
 from ..outputs import prepare_folder, require_room
