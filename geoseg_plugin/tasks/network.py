@@ -14,10 +14,12 @@ from qgis.core import QgsApplication, QgsNetworkAccessManager
 from qgis.PyQt.QtCore import QUrl
 from qgis.PyQt.QtNetwork import QNetworkProxy, QNetworkProxyQuery
 
+from ..engine.setup.builds import BUILDS, address
 from ..engine.setup.plan import Network
+from ..engine.setup.simple_index import DEFAULT_INDEX
 from .fetching import fetch
 
-ADDRESSES = ("https://pypi.org/simple/", "https://download.pytorch.org/whl/", "https://github.com/")
+ADDRESSES = (DEFAULT_INDEX, address(BUILDS["cpu"], {}))
 """Where packages come from unless the user's settings say otherwise; a proxy is asked for with the first of them."""
 SCHEMES = {
     QNetworkProxy.ProxyType.HttpProxy: "http",
@@ -79,11 +81,11 @@ def find_proxy(addresses: Sequence[str] = ADDRESSES, environ: Mapping[str, str] 
     network = QgsNetworkAccessManager.instance()
     direct = [host_of(item) for item in (*network.noProxyList(), *network.excludeList())]
     found: QNetworkProxy | None = None
-    for address in addresses:
-        proxies = network.proxyFactory().queryProxy(QNetworkProxyQuery(QUrl(address)))
+    for place in addresses:
+        proxies = network.proxyFactory().queryProxy(QNetworkProxyQuery(QUrl(place)))
         proxy = next((item for item in proxies if item.type() in SCHEMES and item.hostName()), None)
         if proxy is None:
-            direct.append(host_of(address))
+            direct.append(host_of(place))
         elif found is None:
             found = proxy
     if found is None:

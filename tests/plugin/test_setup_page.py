@@ -10,6 +10,7 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 import pytest
 from docked import Desk
@@ -37,6 +38,7 @@ from geoseg_plugin.contract import Cancelled, GeoSegError
 from geoseg_plugin.engine.setup import maintenance
 from geoseg_plugin.engine.setup.kit import Kit, KitPlatform
 from geoseg_plugin.engine.setup.plan import Listener, Network, Plan
+from geoseg_plugin.engine.setup.simple_index import DEFAULT_INDEX
 from geoseg_plugin.engine.setup.space import free_mb
 from geoseg_plugin.panel.settings import ENGINE_BUILD
 from geoseg_plugin.panel.widgets.footer import Footer
@@ -455,9 +457,12 @@ def test_the_proxy_of_qgis_goes_to_the_programs_as_variables(proxied: Any) -> No
 
 def test_a_host_that_qgis_reaches_directly_is_an_exception(proxied: Any) -> None:
     proxied(proxyEnabled=True, proxyType="Socks5Proxy", proxyHost="::1", proxyPort="1080",
-            proxyExcludedUrls=["https://pypi.org"])  # fmt: skip
+            proxyExcludedUrls=[DEFAULT_INDEX])  # fmt: skip
     environ = in_a_thread(lambda: find_proxy(environ={})).environ()
-    assert environ["HTTPS_PROXY"] == "socks5h://[::1]:1080" and environ["NO_PROXY"] == "pypi.org"
+    assert (
+        environ["HTTPS_PROXY"] == "socks5h://[::1]:1080"
+        and environ["NO_PROXY"] == urlsplit(DEFAULT_INDEX).hostname
+    )
 
 
 def test_without_a_proxy_in_qgis_that_of_the_environment_stays(proxied: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import ceil
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from setup_states import (
 )
 
 from geoseg_plugin import paths
+from geoseg_plugin.engine.setup.builds import choices, propose
 from geoseg_plugin.engine.setup.facts import Machine
 from geoseg_plugin.steps.engine.dialog_state import dialog_view
 from geoseg_plugin.steps.engine.setup_state import (
@@ -211,6 +213,14 @@ def test_sizes_and_paths_are_short() -> None:
     )
     assert short_path("/opt/e/bin/python") == "/opt/e/bin/python"
     assert short_path("/" + "a" * 60) == "/" + "a" * 60
+
+
+def test_sizes_on_disk_are_stated_in_one_way() -> None:
+    builds = {item.build.key: propose(LINUX, item.build.key) for item in choices(LINUX)}
+    largest = max(item.disk_mb for key, item in builds.items() if key in ("cu126", "cu130"))
+    for name in ("README.md", "metadata.txt"):
+        text = (paths.plugin_dir().parent / name).read_text(encoding="utf-8")
+        assert size_text(builds["cpu"].disk_mb) in text and f"up to {ceil(largest / 1000)} GB" in text
 
 
 # the dialog
